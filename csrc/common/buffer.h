@@ -1,0 +1,51 @@
+/* buffer: growing bytes with a size that they may not pass, given at birth.
+ *
+ * A failed append leaves the buffer as it was and sets `error`; from then on every append fails
+ * with the same error, so that a writer appends freely and looks once, at the end. */
+#ifndef UK_BUFFER_H
+#define UK_BUFFER_H
+
+#include <stddef.h>
+
+#include "common/error.h"
+#include "common/slice.h"
+
+struct uk_buffer {
+  char *data;          /* NULL until the first append; owned by the buffer */
+  size_t length;       /* bytes in use */
+  size_t capacity;     /* bytes allocated: length <= capacity <= limit */
+  size_t limit;        /* the size that it may not pass */
+  enum uk_error error; /* UK_OK, UK_E_NO_MEMORY or UK_E_TOO_LARGE: the first failure */
+};
+
+/* Allocates nothing. */
+void uk_buffer_init(struct uk_buffer *buffer, size_t limit);
+
+/* Frees the bytes; the buffer is then as after uk_buffer_init with the same limit. */
+void uk_buffer_free(struct uk_buffer *buffer);
+
+/* Forgets the content and the error, keeps the memory. */
+void uk_buffer_clear(struct uk_buffer *buffer);
+
+/* Room for `extra` more bytes: a pointer to write at, or NULL with `error` set.
+ * The bytes count only after uk_buffer_commit. */
+char *uk_buffer_reserve(struct uk_buffer *buffer, size_t extra);
+void uk_buffer_commit(struct uk_buffer *buffer, size_t written);
+
+enum uk_error uk_buffer_append(struct uk_buffer *buffer, const void *data, size_t length);
+enum uk_error uk_buffer_append_text(struct uk_buffer *buffer, const char *text);
+enum uk_error uk_buffer_append_byte(struct uk_buffer *buffer, char byte);
+
+/* Puts a NUL behind the content without counting it. NULL (error set) when there is no room. */
+const char *uk_buffer_text(struct uk_buffer *buffer);
+
+/* Hands the memory (to be freed with free()) to the caller and leaves the buffer empty.
+ * NULL when nothing was ever appended. */
+char *uk_buffer_take(struct uk_buffer *buffer, size_t *length);
+
+static inline struct uk_slice uk_buffer_slice(const struct uk_buffer *buffer)
+{
+  return uk_slice_of(buffer->data, buffer->length);
+}
+
+#endif

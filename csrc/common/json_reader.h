@@ -1,0 +1,94 @@
+/* json_reader: RFC 8259 as a function of bytes.
+ *
+ * A pull reader: uk_json_next returns one event after another. It allocates nothing, keeps no
+ * globals and calls nobody, so the caller may leave at any point (a Lua error included). The bytes
+ * are its to change: escapes are undone in place, and a string's slice points into them.
+ *
+ * It takes everything that RFC 8259 takes and refuses the rest: invalid UTF-8, control characters
+ * in strings, leading zeros, NaN, a byte order mark, anything behind the value. Nesting is bounded
+ * by UK_JSON_DEPTH_MAX. It never reads a byte at or past data + length. */
+#ifndef UK_JSON_READER_H
+#define UK_JSON_READER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/slice.h"
+
+enum { UK_JSON_DEPTH_MAX = 64 };
+
+enum uk_json_event {
+  UK_JSON_ERROR = 0, /* `error` and `position` say what and where; every later call repeats it */
+  UK_JSON_END,       /* the one value is complete and only white space followed */
+  UK_JSON_OBJECT,
+  UK_JSON_OBJECT_END,
+  UK_JSON_ARRAY,
+  UK_JSON_ARRAY_END,
+  UK_JSON_KEY,     /* `string` */
+  UK_JSON_STRING,  /* `string` */
+  UK_JSON_INTEGER, /* `integer`: no fraction, no exponent, fits 64 bits */
+  UK_JSON_NUMBER,  /* any other number: `string` holds its text, `number` its nearest double */
+  UK_JSON_TRUE,
+  UK_JSON_FALSE,
+  UK_JSON_NULL
+};
+
+enum uk_json_flag {
+  UK_JSON_TRAILING_COMMA = 1,  /* `[1,]` and `{"a":1,}` pass */
+  UK_JSON_STRICT_SURROGATE = 2 /* a lone \uD800..\uDFFF is an error; without it, U+FFFD */
+};
+
+/* X(NAME, text): what can be wrong, as a phrase that follows "malformed JSON at byte N: " */
+#define UK_JSON_ERRORS(X)                                                                         \
+  X(NONE, "nothing")                                                                              \
+  X(EMPTY, "the text is empty")                                                                   \
+  X(CUT_OFF, "the text ends too early")                                                           \
+  X(EXPECTED_VALUE, "expected a value")                                                           \
+  X(EXPECTED_KEY, "expected a string as key")                                                     \
+  X(EXPECTED_COLON, "expected ':' behind a key")                                                  \
+  X(EXPECTED_COMMA, "expected ',' or the closing bracket")                                        \
+  X(TRAILING_COMMA, "a comma before the closing bracket")                                         \
+  X(BAD_LITERAL, "expected true, false or null")                                                  \
+  X(BAD_NUMBER, "malformed number")                                                               \
+  X(BAD_ESCAPE, "unknown escape in a string")                                                     \
+  X(BAD_UNICODE, "malformed \\u escape")                                                          \
+  X(BAD_SURROGATE, "half of a surrogate pair")                                                    \
+  X(BAD_UTF8, "invalid UTF-8")                                                                    \
+  X(CONTROL, "unescaped control character in a string")                                           \
+  X(DEPTH, "nested too deep")                                                                     \
+  X(TRAILING, "something follows the value")
+
+enum uk_json_error {
+#define UK_JSON_ERROR_ENUM(name, text) UK_JSON_E_##name,
+  UK_JSON_ERRORS(UK_JSON_ERROR_ENUM)
+#undef UK_JSON_ERROR_ENUM
+};
+
+struct uk_json_reader {
+  /* What the last event carries. */
+  struct uk_slice string;
+  int64_t integer;
+  double number;
+  enum uk_json_error error;
+  size_t position; /* of the last event's first byte, or of the error; counted from 0 */
+
+  /* The reader's own. */
+  char *data, *at, *end;
+  unsigned flags;
+  unsigned depth;
+  uint64_t objects; /* bit d: the level d is an object */
+  unsigned char expect;
+};
+
+/* `data` may be NULL when length is 0. */
+void uk_json_reader_init(struct uk_json_reader *reader, char *data, size_t length, unsigned flags);
+
+enum uk_json_event uk_json_next(struct uk_json_reader *reader);
+
+/* After an OBJECT, ARRAY, KEY or scalar event `event`: passes over the rest of that value (for a
+ * KEY: over its value). Returns the event that closed it, or UK_JSON_ERROR. */
+enum uk_json_event uk_json_skip(struct uk_json_reader *reader, enum uk_json_event event);
+
+const char *uk_json_error_text(enum uk_json_error error);
+
+#endif

@@ -1,0 +1,18 @@
+/* json_writer: JSON text appended to a buffer. What fails, fails in the buffer (sticky). */
+#ifndef UK_JSON_WRITER_H
+#define UK_JSON_WRITER_H
+
+#include <stdint.h>
+
+#include "common/buffer.h"
+
+/* A quoted string. Each byte that is not part of valid UTF-8 becomes U+FFFD; control characters,
+ * '"' and '\' are escaped; everything else is copied. */
+void uk_json_write_string(struct uk_buffer *buffer, struct uk_slice text);
+
+/* A quoted string that holds the base64 of the bytes. */
+void uk_json_write_base64(struct uk_buffer *buffer, struct uk_slice bytes);
+
+void uk_json_write_integer(struct uk_buffer *buffer, int64_t value);
+
+#endif

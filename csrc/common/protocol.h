@@ -1,0 +1,99 @@
+/* protocol: what both sides of the REST API share: endpoints, header names, defaults and limits. */
+#ifndef UK_PROTOCOL_H
+#define UK_PROTOCOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/slice.h"
+
+/* Bits, so that a route can name several. */
+enum uk_method { UK_GET = 1, UK_POST = 2, UK_DELETE = 4, UK_HEAD = 8, UK_OTHER_METHOD = 16 };
+
+/* What a credential must hold. FULL includes both others. */
+enum uk_permission {
+  UK_PERMIT_NOTHING = 0, /* any right credentials */
+  UK_PERMIT_PRODUCE = 1,
+  UK_PERMIT_CONSUME = 2,
+  UK_PERMIT_FULL = 3
+};
+
+/* X(NAME, name, methods, path, permission)
+ * A segment in braces is a parameter: {name}. The client uses the first method of the two that an
+ * endpoint with a body takes: POST where there is one. */
+#define UK_ENDPOINTS(X)                                                                           \
+  X(PRODUCE_ONE, "produce_one", UK_GET, "/produce/{topic}/{message}", UK_PERMIT_PRODUCE)          \
+  X(PRODUCE_TOPIC, "produce_topic", UK_GET | UK_POST, "/produce/{topic}", UK_PERMIT_PRODUCE)      \
+  X(PRODUCE, "produce", UK_GET | UK_POST, "/produce", UK_PERMIT_PRODUCE)                          \
+  X(WEBHOOK, "webhook", UK_GET | UK_POST, "/webhook", UK_PERMIT_PRODUCE)                          \
+  X(CONSUME_TOPIC, "consume_topic", UK_GET, "/consume/{group}/{instance}/{topic}", UK_PERMIT_CONSUME) \
+  X(CONSUME, "consume", UK_GET | UK_POST, "/consume/{group}/{instance}", UK_PERMIT_CONSUME)       \
+  X(COMMIT, "commit", UK_GET | UK_POST, "/commit/{group}/{instance}", UK_PERMIT_CONSUME)          \
+  X(DELETE_CONSUMER, "delete_consumer", UK_POST | UK_DELETE, "/delete-consumer/{group}/{instance}", UK_PERMIT_CONSUME) \
+  X(COMMITTED, "committed", UK_GET | UK_POST, "/committed/{group}/{instance}", UK_PERMIT_CONSUME) \
+  X(CONSUMERS, "consumers", UK_GET, "/consumers", UK_PERMIT_CONSUME)                              \
+  X(FETCH, "fetch", UK_GET | UK_POST, "/fetch", UK_PERMIT_CONSUME)                                \
+  X(TOPICS, "topics", UK_GET, "/topics", UK_PERMIT_NOTHING)                                       \
+  X(OFFSETS, "offsets", UK_GET | UK_POST, "/offsets/{timestamp}", UK_PERMIT_CONSUME)              \
+  X(CREATE_TOPIC, "create_topic", UK_POST, "/topics/{topic}", UK_PERMIT_FULL)                     \
+  X(DELETE_TOPIC, "delete_topic", UK_DELETE, "/topics/{topic}", UK_PERMIT_FULL)                   \
+  X(HEALTH, "health", UK_GET, "/health", UK_PERMIT_NOTHING)
+
+enum uk_endpoint {
+#define UK_ENDPOINT_ENUM(name, text, methods, path, permission) UK_ENDPOINT_##name,
+  UK_ENDPOINTS(UK_ENDPOINT_ENUM)
+#undef UK_ENDPOINT_ENUM
+  UK_ENDPOINT_COUNT
+};
+
+struct uk_endpoint_info {
+  const char *name;
+  unsigned methods;
+  const char *path;
+  enum uk_permission permission;
+};
+
+extern const struct uk_endpoint_info uk_endpoints[UK_ENDPOINT_COUNT];
+
+#define UK_HEADER_AUTO_COMMIT "Kafka-Enable-Auto-Commit"
+#define UK_HEADER_AUTO_COMMIT_INTERVAL "Kafka-Auto-Commit-Interval"
+#define UK_HEADER_OFFSET_RESET "Kafka-Auto-Offset-Reset"
+#define UK_HEADER_SESSION_TIMEOUT "Kafka-Session-Timeout-Ms"
+#define UK_HEADER_ENCODING "Kafka-Encoding"
+#define UK_ENCODING_BASE64 "base64"
+#define UK_REALM "upstash-kafka"
+
+enum uk_offset_reset { UK_RESET_LATEST = 0, UK_RESET_EARLIEST, UK_RESET_NONE };
+
+/* Defaults and limits of the contract. Times in milliseconds, sizes in bytes. */
+enum {
+  UK_CONSUME_TIMEOUT = 1000,
+  UK_FETCH_TIMEOUT = 1000,
+  UK_OFFSETS_TIMEOUT = 10000,
+  UK_TIMEOUT_MAX = 600000,
+  UK_AUTO_COMMIT_INTERVAL = 5000,
+  UK_AUTO_COMMIT_INTERVAL_MAX = 86400000,
+  UK_SESSION_TIMEOUT = 120000,
+  UK_SESSION_TIMEOUT_MIN = 1000,
+  UK_SESSION_TIMEOUT_MAX = 1800000,
+  UK_TOPIC_NAME_MAX = 249,
+  UK_GROUP_NAME_MAX = 255, /* and of instances */
+  UK_BATCH_MESSAGES = 1000,
+  UK_BATCH_MESSAGES_MAX = 100000,
+  UK_BATCH_BYTES = 4 << 20, /* of the response body */
+  UK_BATCH_BYTES_MAX = 64 << 20,
+  UK_MESSAGE_BYTES = 1 << 20, /* key + value + headers of one message; --max-message-bytes */
+  UK_BODY_BYTES = 16 << 20,   /* request body, also after gunzip; --max-body-bytes */
+  UK_HEADERS_PER_MESSAGE_MAX = 1000,
+  UK_PARTITIONS_MAX = 1000, /* of one topic, in the log engine */
+  UK_TOPICS_PER_CONSUME_MAX = 256,
+  UK_RETRY_AFTER = 1 /* seconds, in Retry-After */
+};
+
+/* 1 to 249 characters of [A-Za-z0-9._-], neither "." nor "..". */
+bool uk_topic_name_valid(struct uk_slice name);
+
+/* The whole text as a decimal integer, an optional '-' in front. False when it is anything else or does not fit. */
+bool uk_parse_int64(struct uk_slice text, int64_t *value);
+
+#endif

@@ -1,0 +1,68 @@
+/* request: one HTTP request and its reply, as handlers see them. http fills the first half, a handler
+ * the second, and uk_request_reply sends it. Nothing here knows which HTTP library is below. */
+#ifndef UK_SERVER_REQUEST_H
+#define UK_SERVER_REQUEST_H
+
+#include "common/arena.h"
+#include "common/buffer.h"
+#include "common/error.h"
+#include "common/protocol.h"
+
+struct uk_server;
+
+enum { UK_PATH_PARAMETERS = 3, UK_REPLY_HEADERS = 6 };
+
+struct uk_request {
+  struct uk_server *server;
+
+  /* What was asked. The bytes live as long as the request and are the handler's to change. */
+  enum uk_method method;
+  char *path;  /* raw, NUL-terminated, without the query */
+  char *query; /* raw, NUL-terminated, "" when there is none */
+  char *body;  /* unzipped; NULL when length is 0 */
+  size_t body_length;
+  struct uk_slice parameters[UK_PATH_PARAMETERS]; /* of the route, percent-decoded */
+
+  /* For whatever the handler needs until the reply is sent. */
+  struct uk_arena arena;
+  void *operation; /* the handler's running engine operation, in the arena */
+
+  /* The reply. */
+  int status;
+  struct uk_buffer reply; /* the body: JSON */
+  struct {
+    const char *name; /* static */
+    const char *value; /* static or in the arena */
+  } reply_headers[UK_REPLY_HEADERS];
+  unsigned reply_header_count;
+  /* Called once, on any thread, after the reply was written whole (true) or could not be (false). May be NULL. */
+  void (*sent)(struct uk_request *request, bool whole);
+};
+
+/* A request header, by name without case; an empty slice with data NULL when it is absent. */
+struct uk_slice uk_request_header(const struct uk_request *request, const char *name);
+
+/* Calls `each` for every request header, in order. */
+void uk_request_each_header(const struct uk_request *request,
+                            void (*each)(void *argument, struct uk_slice name, struct uk_slice value),
+                            void *argument);
+
+/* A query value, percent-decoded into the arena. 1: found, 0: absent, -1: malformed or memory is out, and
+ * the reply is an error already. */
+int uk_request_query(struct uk_request *request, const char *name, struct uk_slice *value);
+
+/* Whether the client's connection still stands. */
+bool uk_request_alive(const struct uk_request *request);
+
+void uk_request_add_header(struct uk_request *request, const char *name, const char *value);
+
+/* Makes the reply `{"error": text, "status": N}` with the headers that the status asks for (Retry-After,
+ * WWW-Authenticate). `format` NULL: the error's own text. Does not send it. */
+void uk_request_error(struct uk_request *request, enum uk_error error, const char *format, ...)
+  __attribute__((format(printf, 3, 4)));
+
+/* Sends the reply (a reply buffer in error becomes a 500 or 503). Exactly once for each request, from any thread; the request
+ * may be gone when it returns. */
+void uk_request_reply(struct uk_request *request);
+
+#endif
