@@ -1,0 +1,33 @@
+/* bench: what the programs of this folder share. Each prints one figure per line: `name value`. */
+#ifndef UK_BENCH_H
+#define UK_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+int64_t bench_now_ns(void);
+
+/* Prints "PROGRAM: what: reason of errno" and exits with 1. */
+_Noreturn void bench_die(const char *what);
+
+/* A connected, blocking socket to 127.0.0.1. */
+int bench_connect(uint16_t port);
+
+/* The text of an HTTP request with Basic credentials, to be freed. `body` NULL: none. */
+char *bench_request(const char *method, const char *path, const char *credentials, const char *body,
+                    size_t *length);
+
+/* What is known of a response that is arriving. Zeroed at the start of each. */
+struct bench_response {
+  char head[2048];
+  size_t head_length; /* bytes of the head so far, with what followed it in the same read */
+  size_t wanted;      /* bytes of head and body together, 0 while the head is incomplete */
+  size_t received;
+  int status;
+};
+
+/* Takes the next bytes. True when the response is complete. */
+bool bench_response_feed(struct bench_response *response, const char *data, size_t length);
+
+#endif

@@ -1,0 +1,161 @@
+-- run.lua LUA...: every benchmark of this folder, in one run, as ratios of medians over several rounds.
+--
+-- Run by `make bench`, which builds the programs into build/bench. Each comparison runs its two
+-- sides in turn, round by round, so that a machine that slows down slows both.
+
+local programs = "build/bench/"
+local rounds = tonumber(os.getenv "BENCH_ROUNDS") or 5
+local credentials = "bench:bench"
+local luas = { ... }
+
+local function capture(command)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read "a"
+  local ok = pipe:close()
+  assert(ok, "failed: " .. command)
+  local figures = {}
+  for figure in text:gmatch "%S+" do figures[#figures + 1] = tonumber(figure) end
+  return table.unpack(figures)
+end
+
+local function median(list)
+  table.sort(list)
+  local middle = (#list + 1) // 2
+  return #list % 2 == 1 and list[middle] or (list[middle] + list[middle + 1]) / 2
+end
+
+local function describe(list, format)
+  local mid = median(list)
+  return string.format("%s (%s to %s)", format:format(mid), format:format(list[1]), format:format(list[#list]))
+end
+
+local function temporary()
+  return assert(io.popen("mktemp -d"):read "l")
+end
+
+-- A server on a free port with a data directory of its own; `stop` removes both.
+local function serve(options)
+  local directory = temporary()
+  local log = directory .. "/serve.out"
+  os.execute(string.format(
+    "UPSTASH_KAFKA_SERVER_USERNAME=bench UPSTASH_KAFKA_SERVER_PASSWORD=bench bin/upstash-kafka serve " ..
+    "--listen 127.0.0.1:0 --data %s/data %s >%s 2>&1 & echo $! >%s/pid", directory, options or "", log, directory))
+  local url
+  for _ = 1, 200 do
+    local file = io.open(log)
+    url = file and (file:read "l" or ""):match "listening on (http://%S+)"
+    if file then file:close() end
+    if url then break end
+    os.execute "sleep 0.05"
+  end
+  assert(url, "the server did not start: " .. log)
+  local pid = io.open(directory .. "/pid"):read "l"
+  return {
+    url = url, port = url:match ":(%d+)$", pid = pid,
+    stop = function()
+      os.execute("kill " .. pid .. "; while kill -0 " .. pid .. " 2>/dev/null; do sleep 0.05; done; rm -rf " .. directory)
+    end,
+  }
+end
+
+-- Runs both sides in turn, `rounds` times; prints each side and the ratio of each round.
+local function compare(title, unit, ours, theirs, wanted)
+  local a, b, ratios = {}, {}, {}
+  for round = 1, rounds do
+    a[round], b[round] = ours(round), theirs(round)
+    ratios[round] = a[round] / b[round]
+  end
+  print(title)
+  print("  ours      " .. describe(a, "%.0f") .. " " .. unit)
+  print("  compared  " .. describe(b, "%.0f") .. " " .. unit)
+  print("  ratio     " .. describe(ratios, "%.2f") .. "  wanted >= " .. wanted)
+end
+
+local function lua_command(lua, script)
+  return string.format('eval "$(make -s env LUA=%s)" && LUA_CPATH="build/bench/%s/?.so;$LUA_CPATH" %s bench/%s', lua,
+    lua, lua, script)
+end
+
+local function produce_ratio(lua)
+  local server = serve "--no-sync"
+  local value = ("x"):rep(100)
+  local requests = 5000
+  compare("(a) produce, one message at a time over keep-alive, " .. lua .. " against bare libcurl in C", "requests/s",
+    function()
+      return capture(string.format("%s %s bench bench %d produce-ours %s", lua_command(lua, "produce.lua"), server.url,
+        requests, value))
+    end,
+    function()
+      return capture(string.format("%sbare_curl %s/produce/produce-bare %s %d '{\"value\":\"%s\"}'", programs,
+        server.url, credentials, requests, value))
+    end, "0.90")
+  server.stop()
+end
+
+local function consume_ratio(lua)
+  local server = serve "--no-sync --partitions 1"
+  local batches = 200
+  capture(string.format("%sload %s %s 2 %d /produce/batches 1000", programs, server.port, credentials, batches))
+  local cpu = { client = {}, hand = {} }
+  local function side(how)
+    return function(round)
+      local rate, clock = capture(string.format("%s %s %s bench bench batches %s-%d %d", lua_command(lua, "consume.lua"),
+        how, server.url, how, round, batches))
+      cpu[how][round] = clock
+      return rate
+    end
+  end
+  compare("(b) consume of 1,000 x 100 bytes, " .. lua .. " client against libcurl + lua-cjson", "batches/s",
+    side "client", side "hand", "1.8")
+  local ratios = {}
+  for round = 1, rounds do ratios[round] = cpu.hand[round] / cpu.client[round] end
+  print("  processor time of the consumer alone: " .. describe(ratios, "%.2f") .. " times less")
+  server.stop()
+end
+
+local function durable_ratios()
+  local server = serve ""
+  local directory = temporary()
+  compare("(c) durable single produces at 64 connections against LMDB committing one by one", "records/s",
+    function() return capture(string.format("%sload %s %s 64 30000 /produce/single 1", programs, server.port, credentials)) end,
+    function() return capture(string.format("%sbare_lmdb %s 1 3000", programs, directory)) end, "3.5")
+  compare("(c) durable batches of 1,000 against LMDB committing the same batches", "batches/s",
+    function() return capture(string.format("%sload %s %s 4 400 /produce/batch 1000", programs, server.port, credentials)) end,
+    function() return capture(string.format("%sbare_lmdb %s 1000 400", programs, directory)) end, "0.25")
+  server.stop()
+  os.execute("rm -rf " .. directory)
+end
+
+local function start_figures()
+  local ms, kb = {}, {}
+  for round = 1, rounds do
+    local directory = temporary()
+    local port = 20000 + (os.time() + round * 7919) % 20000
+    ms[round], kb[round] = capture(string.format(
+      "UPSTASH_KAFKA_SERVER_USERNAME=bench UPSTASH_KAFKA_SERVER_PASSWORD=bench %sstart %d bin/upstash-kafka serve " ..
+      "--listen 127.0.0.1:%d --data %s/data", programs, port, port, directory))
+    os.execute("rm -rf " .. directory)
+  end
+  print "(d) start and idle"
+  print("  first answered /health after  " .. describe(ms, "%.1f") .. " ms  wanted <= 50")
+  print("  resident memory idle          " .. describe(kb, "%.0f") .. " kB  wanted <= 12288")
+end
+
+local function waiting_figures()
+  local count = 10000
+  local server = serve "--partitions 1"
+  capture(string.format("%sload %s %s 1 1 /produce/waited 1", programs, server.port, credentials))
+  local threads, kb, ms = capture(string.format("%swaiting %s %s %d waited %s", programs, server.port, credentials, count,
+    server.pid))
+  print(string.format("(e) %d consumes waiting at once", count))
+  print(string.format("  threads of the server %d, resident %.1f MB (wanted < 100), all answered after %.0f ms (wanted < 1000)",
+    threads, kb / 1024, ms))
+  server.stop()
+end
+
+print(string.format("medians of %d rounds (smallest to largest)", rounds))
+for _, lua in ipairs(luas) do produce_ratio(lua) end
+for _, lua in ipairs(luas) do consume_ratio(lua) end
+durable_ratios()
+start_figures()
+waiting_figures()
