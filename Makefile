@@ -1,0 +1,154 @@
+# upstash-kafka. The targets that people use stand first; how they work stands below.
+#
+#   make            builds the libraries and the Lua modules for one Lua (LUA=lua5.4)
+#   make run        installs what is missing, builds, starts a server and runs the quickstart against it
+#   make test       installs what is missing, builds and tests on Lua 5.4 and LuaJIT, or on LUA when it is given
+#   make env        prints exports that put this checkout first: eval "$(make -s env)"
+#   make deps       installs what running and testing need; make deps-run only what running needs
+#   make lint       include directions, warnings of two compilers, luacheck, exports, docs, format
+#   make sanitize   the tests under ASan+UBSan, TSan and valgrind
+#   make bench      builds and measures
+#   make test-rocks installs both rocks into a scratch tree and tests them without the checkout
+#   make install    into DESTDIR and PREFIX, or the INST_* folders that LuaRocks passes
+#   make clean      removes build/
+#
+# LUA is lua5.4, lua5.3, lua5.1, luajit, or any name or path of an interpreter of these.
+
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+LUA_GIVEN := $(filter-out undefined default file,$(origin LUA))
+LUA ?= lua5.4
+LUA_NAME := $(filter lua5.1 lua5.3 lua5.4 luajit,$(notdir $(LUA)))
+ifeq ($(LUA_NAME),)
+LUA_NAME := $(shell $(LUA) -e 'print(jit and "luajit" or "lua" .. _VERSION:match("%d%.%d"))' 2>&1)
+ifeq ($(filter lua5.1 lua5.2 lua5.3 lua5.4 luajit,$(LUA_NAME)),)
+$(error LUA=$(LUA) is no Lua interpreter: $(LUA_NAME))
+endif
+endif
+LUA_VERSION := $(if $(filter luajit,$(LUA_NAME)),5.1,$(LUA_NAME:lua%=%))
+
+VERSION := $(shell sed -n 's/^.define UK_VERSION "\(.*\)"/\1/p' csrc/common/version.h)
+
+BUILD ?= build
+PREFIX ?= /usr/local
+INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
+INST_BINDIR ?= $(PREFIX)/bin
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+# A caller's variables. LuaRocks passes CFLAGS, LIBFLAG, LUA_INCDIR and <LIBRARY>_INCDIR, <LIBRARY>_LIBDIR.
+CC ?= cc
+CFLAGS ?= -O2 -g
+LIBFLAG ?= -shared
+INSTALL ?= install
+
+# Ours, under names of our own, so that a caller's CFLAGS erases none of them.
+UK_WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion
+UK_SANITIZE ?=
+UK_CFLAGS := -std=c11 -D_GNU_SOURCE -Icsrc -fPIC -fvisibility=hidden -pthread $(UK_WARNINGS) $(UK_SANITIZE)
+UK_LUA_CFLAGS = $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(shell pkg-config --cflags $(LUA_NAME)))
+include_of = $(if $($(1)_INCDIR),-I$($(1)_INCDIR))
+library_of = $(if $($(1)_LIBDIR),-L$($(1)_LIBDIR)) $(2)
+UK_LIBRARY_CFLAGS := $(sort $(foreach library,CURL MICROHTTPD LMDB ZLIB,$(call include_of,$(library))))
+UK_CLIENT_LIBS := $(call library_of,CURL,-lcurl) -pthread
+UK_SERVER_LIBS := $(call library_of,MICROHTTPD,-lmicrohttpd) $(call library_of,LMDB,-llmdb) $(call library_of,ZLIB,-lz) -pthread
+compile = $(CC) $(UK_CFLAGS) $(UK_LIBRARY_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP
+
+objects_of = $(patsubst csrc/%.c,$(2)/%.o,$(sort $(wildcard csrc/$(1)/*.c)))
+COMMON := $(BUILD)/libcommon.a
+CLIENT := $(BUILD)/libclient.a
+SERVER := $(BUILD)/libserver.a
+BINDING := $(BUILD)/$(LUA_NAME)/libbinding.a
+MODULES := $(BUILD)/$(LUA_NAME)/upstash/kafka
+
+LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua))
+SERVER_LUA_FILES := $(filter %/launcher.lua %/command.lua,$(LUA_FILES))
+CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
+
+.PHONY: build build-client build-server run test env deps deps-run lint sanitize bench test-rocks clean help
+.PHONY: install install-client install-server c-tests modules FORCE
+
+build: build-client build-server
+build-client: $(if $(wildcard csrc/binding/core.c),$(MODULES)/core.so,$(CLIENT) $(COMMON))
+build-server: $(if $(wildcard csrc/binding/server*.c),$(MODULES)/server.so,$(SERVER) $(COMMON))
+
+# The static libraries know no Lua and are built once; the binding once per Lua.
+
+$(COMMON): $(call objects_of,common,$(BUILD))
+$(CLIENT): $(call objects_of,client,$(BUILD))
+$(SERVER): $(call objects_of,server,$(BUILD))
+$(BINDING): $(call objects_of,binding,$(BUILD)/$(LUA_NAME))
+
+%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# A module takes from the archives what its luaopen_ function needs, so that core.so holds nothing of the server.
+# server.so stays in memory once it is loaded: its threads may outlive the Lua state for a moment.
+
+$(MODULES)/core.so: $(BINDING) $(CLIENT) $(COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(LIBFLAG) $(UK_SANITIZE) -o $@ -Wl,-u,luaopen_upstash_kafka_core $^ $(LDFLAGS) $(UK_CLIENT_LIBS)
+
+$(MODULES)/server.so: $(BINDING) $(SERVER) $(COMMON)
+	@mkdir -p $(@D)
+	$(CC) $(LIBFLAG) $(UK_SANITIZE) -o $@ -Wl,-u,luaopen_upstash_kafka_server -Wl,-z,nodelete $^ $(LDFLAGS) $(UK_SERVER_LIBS)
+
+$(BUILD)/$(LUA_NAME)/%.o: csrc/%.c $(BUILD)/$(LUA_NAME)/flags
+	@mkdir -p $(@D)
+	$(compile) $(UK_LUA_CFLAGS) -c $< -o $@
+
+$(BUILD)/%.o: csrc/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(compile) -c $< -o $@
+
+# The flags of the last build; what was compiled with others is compiled again.
+
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(compile)' | cmp -s - $@ || echo '$(compile)' > $@
+
+$(BUILD)/$(LUA_NAME)/flags: FORCE
+	@mkdir -p $(@D)
+	@test -n '$(UK_LUA_CFLAGS)' || { echo "no headers of $(LUA_NAME): make deps LUA=$(LUA)" >&2; exit 1; }
+	@echo '$(compile) $(UK_LUA_CFLAGS)' | cmp -s - $@ || echo '$(compile) $(UK_LUA_CFLAGS)' > $@
+
+# C tests: one program per spec/c/<noun>_test.c. One that includes fault.h gets a failing allocator, one that includes
+# lua.h gets Lua and the binding.
+
+C_TESTS := $(sort $(wildcard spec/c/*_test.c))
+C_TEST_PROGRAMS := $(patsubst spec/c/%.c,$(BUILD)/spec/%,$(C_TESTS))
+C_TEST_HELPERS := $(patsubst spec/c/%.c,$(BUILD)/spec/%.o,$(filter-out $(C_TESTS) %/fault.c,$(sort $(wildcard spec/c/*.c))))
+names_of = $(patsubst spec/c/%.c,$(BUILD)/spec/%,$(shell grep -ls $(1) /dev/null $(C_TESTS)))
+C_TESTS_WITH_FAULT := $(call names_of,'"fault.h"')
+C_TESTS_WITH_LUA := $(call names_of,'lua.h"\|<lua.h>')
+UK_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
+c-tests: $(C_TEST_PROGRAMS)
+
+$(C_TESTS_WITH_FAULT): $(BUILD)/spec/fault.o
+$(C_TESTS_WITH_FAULT): UK_TEST_LDFLAGS += $(UK_WRAP)
+$(C_TESTS_WITH_LUA): $(BINDING)
+$(C_TESTS_WITH_LUA): UK_TEST_LIBS += $(shell pkg-config --libs $(LUA_NAME))
+$(C_TESTS_WITH_LUA:=.o): UK_TEST_CFLAGS += $(UK_LUA_CFLAGS)
+
+$(BUILD)/spec/%.o: spec/c/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(compile) -Ispec/c $(UK_TEST_CFLAGS) -c $< -o $@
+
+$(BUILD)/spec/%_test: $(BUILD)/spec/%_test.o $(C_TEST_HELPERS) $(SERVER) $(CLIENT) $(COMMON)
+	$(CC) $(UK_SANITIZE) -o $@ $(UK_TEST_LDFLAGS) $(filter %.o,$^) $(filter $(BINDING),$^) \
+	  $(SERVER) $(CLIENT) $(COMMON) $(LDFLAGS) -Wl,--as-needed $(UK_SERVER_LIBS) $(UK_CLIENT_LIBS) $(UK_TEST_LIBS)
+
+.SECONDARY:
+
+clean:
+	rm -rf build
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
