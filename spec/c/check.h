@@ -1,0 +1,114 @@
+/* check: named cases, checks that go on after a failure, and a count at the end.
+ *
+ *   static void adds(void) { CHECK_EQ_INT(1 + 1, 2); }
+ *   int main(void) { CHECK_RUN(adds); return check_end(); }
+ *
+ * A check that fails prints file:line and what it got; the case then counts as failed, once. Checks may
+ * run in several threads; cases run one after another. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct {
+  const char *name;       /* of the case that runs */
+  atomic_int failures;    /* checks that failed in it */
+  int passed, failed;     /* cases */
+} check_state;
+
+static inline bool check_report(bool ok, const char *file, int line, const char *what)
+{
+  if (!ok) {
+    atomic_fetch_add(&check_state.failures, 1);
+    fprintf(stderr, "%s:%d: %s: not so: %s\n", file, line, check_state.name, what);
+  }
+  return ok;
+}
+
+static inline bool check_int(long long got, long long want, const char *file, int line,
+                             const char *what)
+{
+  if (got != want) {
+    check_report(false, file, line, what);
+    fprintf(stderr, "  got %lld, want %lld\n", got, want);
+  }
+  return got == want;
+}
+
+static inline void check_print_bytes(const char *label, const char *data, size_t length)
+{
+  fprintf(stderr, "  %s (%zu) \"", label, length);
+  for (size_t i = 0; i < length && i < 200; i++) {
+    unsigned char c = (unsigned char)data[i];
+    if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
+      fprintf(stderr, "\\x%02x", c);
+    else
+      fputc(c, stderr);
+  }
+  fputs(length > 200 ? "\"...\n" : "\"\n", stderr);
+}
+
+static inline bool check_bytes(const char *got, size_t got_length, const char *want,
+                               size_t want_length, const char *file, int line, const char *what)
+{
+  bool same = got_length == want_length && (want_length == 0 || memcmp(got, want, want_length) == 0);
+  if (!same) {
+    check_report(false, file, line, what);
+    check_print_bytes("got ", got, got_length);
+    check_print_bytes("want", want, want_length);
+  }
+  return same;
+}
+
+static inline bool check_text(const char *got, const char *want, const char *file, int line,
+                              const char *what)
+{
+  if (got == NULL || want == NULL)
+    return check_report(got == want, file, line, what);
+  return check_bytes(got, strlen(got), want, strlen(want), file, line, what);
+}
+
+static inline void check_run(const char *name, void (*run)(void))
+{
+  check_state.name = name;
+  atomic_store(&check_state.failures, 0);
+  run();
+  if (atomic_load(&check_state.failures) == 0) {
+    check_state.passed++;
+  } else {
+    check_state.failed++;
+    fprintf(stderr, "FAILED: %s\n", name);
+  }
+}
+
+/* The exit status for main. */
+static inline int check_end(void)
+{
+  printf("%d passed, %d failed\n", check_state.passed, check_state.failed);
+  return check_state.failed == 0 && check_state.passed > 0 ? 0 : 1;
+}
+
+/* All of them are expressions that say whether the check held. */
+#define CHECK(condition) check_report((condition), __FILE__, __LINE__, #condition)
+#define CHECK_EQ_INT(got, want)                                                                    \
+  check_int((long long)(got), (long long)(want), __FILE__, __LINE__, #got " == " #want)
+#define CHECK_EQ_STR(got, want) check_text((got), (want), __FILE__, __LINE__, #got " == " #want)
+#define CHECK_EQ_MEM(got, got_length, want, want_length)                                           \
+  check_bytes((got), (got_length), (want), (want_length), __FILE__, __LINE__, #got " == " #want)
+
+/* Against a slice or anything else with `data` and `length`. Evaluates `slice` twice. */
+#define CHECK_EQ_SLICE(slice, text) CHECK_EQ_MEM((slice).data, (slice).length, (text), strlen(text))
+
+/* Leaves the function when the check fails. */
+#define REQUIRE(condition)                                                                         \
+  do {                                                                                             \
+    if (!CHECK(condition))                                                                         \
+      return;                                                                                      \
+  } while (0)
+
+#define CHECK_RUN(function) check_run(#function, function)
+
+#endif

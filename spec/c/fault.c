@@ -1,0 +1,155 @@
+#include "fault.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+/* Weak, so that a program linked without --wrap=free links all the same. */
+void __real_free(void *memory) __attribute__((weak));
+
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void __wrap_free(void *memory);
+char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t length);
+
+static atomic_long first_failure; /* 0: none */
+static atomic_bool for_ever;
+static atomic_long count;
+static atomic_bool hit;
+static atomic_long live;
+
+static void arm(long n, bool ever)
+{
+  atomic_store(&first_failure, 0);
+  atomic_store(&for_ever, ever);
+  atomic_store(&count, 0);
+  atomic_store(&hit, false);
+  atomic_store(&first_failure, n);
+}
+
+void fault_at(long n)
+{
+  arm(n, false);
+}
+
+void fault_from(long n)
+{
+  arm(n, true);
+}
+
+void fault_off(void)
+{
+  arm(0, false);
+}
+
+long fault_count(void)
+{
+  return atomic_load(&count);
+}
+
+bool fault_hit(void)
+{
+  return atomic_load(&hit);
+}
+
+long fault_live(void)
+{
+  return __real_free != NULL ? atomic_load(&live) : -1;
+}
+
+static bool must_fail(void)
+{
+  long n = atomic_fetch_add(&count, 1) + 1;
+  long first = atomic_load(&first_failure);
+  bool fails = first > 0 && (n == first || (n > first && atomic_load(&for_ever)));
+  if (fails)
+    atomic_store(&hit, true);
+  return fails;
+}
+
+static void *counted(void *memory)
+{
+  if (memory != NULL)
+    atomic_fetch_add(&live, 1);
+  return memory;
+}
+
+void *__wrap_malloc(size_t size)
+{
+  return must_fail() ? NULL : counted(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t members, size_t size)
+{
+  return must_fail() ? NULL : counted(__real_calloc(members, size));
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+  if (must_fail())
+    return NULL;
+  return old == NULL ? counted(__real_realloc(old, size)) : __real_realloc(old, size);
+}
+
+void __wrap_free(void *memory)
+{
+  if (memory != NULL)
+    atomic_fetch_sub(&live, 1);
+  __real_free(memory);
+}
+
+char *__wrap_strndup(const char *text, size_t length)
+{
+  length = strnlen(text, length);
+  char *copy = __wrap_malloc(length + 1);
+  if (copy != NULL) {
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+  }
+  return copy;
+}
+
+char *__wrap_strdup(const char *text)
+{
+  return __wrap_strndup(text, SIZE_MAX - 1);
+}
+
+static size_t page_size(void)
+{
+  return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t whole_pages(size_t length)
+{
+  size_t page = page_size();
+  return (length + page - 1) / page * page;
+}
+
+char *guard_copy(const void *data, size_t length)
+{
+  size_t size = whole_pages(length), page = page_size();
+  char *base = mmap(NULL, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (base == MAP_FAILED || mprotect(base + size, page, PROT_NONE) != 0) {
+    perror("guard_copy");
+    abort();
+  }
+  char *copy = base + size - length;
+  if (length > 0)
+    memcpy(copy, data, length);
+  return copy;
+}
+
+void guard_free(char *copy, size_t length)
+{
+  size_t size = whole_pages(length);
+  munmap(copy + length - size, size + page_size());
+}
