@@ -1,0 +1,49 @@
+/* compat: what the Lua versions name differently (5.1 and LuaJIT, 5.3, 5.4), under one name each,
+ * and integers that are exact on all of them. */
+#ifndef UK_COMPAT_H
+#define UK_COMPAT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UK_EXPORT __attribute__((visibility("default")))
+
+/* The largest magnitude up to which a double names one integer only. */
+#define UK_EXACT_MAX INT64_C(9007199254740992)
+
+/* Registers `functions` in the table on top of the stack, each with the `upvalues` values above
+ * that table, which are popped. */
+void uk_lua_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues);
+
+/* The table that belongs to the userdata at `index`: set pops it, get pushes it. */
+void uk_lua_set_companion(lua_State *L, int index);
+void uk_lua_get_companion(lua_State *L, int index);
+
+size_t uk_lua_rawlen(lua_State *L, int index);
+int uk_lua_absindex(lua_State *L, int index);
+
+/* The userdata of that type at `index`, or NULL. */
+void *uk_lua_testudata(lua_State *L, int index, const char *type);
+
+/* Pops the table of methods and pushes the new metatable `type`: __name, __index = methods,
+ * __metatable = "protected", and the given metamethods. To be called once for each state. */
+void uk_lua_newtype(lua_State *L, const char *type, const luaL_Reg *metamethods);
+
+enum uk_integer_read {
+  UK_INTEGER_OK,
+  UK_INTEGER_NOT_A_NUMBER, /* another type; numeric strings too */
+  UK_INTEGER_FRACTION,     /* 1.5, NaN, infinity */
+  UK_INTEGER_INEXACT       /* a float past UK_EXACT_MAX */
+};
+
+/* Integral floats (5.0) pass. */
+enum uk_integer_read uk_lua_read_integer(lua_State *L, int index, int64_t *value);
+
+/* False, with nothing pushed, when this Lua's numbers cannot hold the value exactly. */
+bool uk_lua_push_integer(lua_State *L, int64_t value);
+
+#endif

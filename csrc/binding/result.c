@@ -1,0 +1,57 @@
+#include "binding/result.h"
+
+static void push_details(lua_State *L, const struct uk_failure *failure, int message)
+{
+  lua_createtable(L, 0, 5);
+  lua_pushvalue(L, message);
+  lua_setfield(L, -2, "error");
+  lua_pushstring(L, uk_error_word(failure->error));
+  lua_setfield(L, -2, "code");
+  lua_pushboolean(L, uk_error_retriable(failure->error));
+  lua_setfield(L, -2, "retriable");
+  if (failure->status != 0) {
+    lua_pushinteger(L, failure->status);
+    lua_setfield(L, -2, "status");
+  }
+  if (failure->retry_after >= 0 && uk_lua_push_integer(L, failure->retry_after))
+    lua_setfield(L, -2, "retry_after");
+}
+
+int uk_push_failure(lua_State *L, const struct uk_failure *failure)
+{
+  luaL_checkstack(L, 6, NULL);
+  lua_pushnil(L);
+  if (failure->message.data != NULL)
+    lua_pushlstring(L, failure->message.data, failure->message.length);
+  else
+    lua_pushstring(L, uk_error_text(failure->error));
+  push_details(L, failure, lua_gettop(L));
+  return 3;
+}
+
+int uk_push_error(lua_State *L, enum uk_error error, const char *text)
+{
+  struct uk_failure failure = {error, 0, -1, {NULL, 0}};
+  if (text != NULL)
+    failure.message = uk_slice_text(text);
+  return uk_push_failure(L, &failure);
+}
+
+void uk_push_error_list(lua_State *L)
+{
+  lua_createtable(L, UK_ERROR_COUNT - 1, 0);
+  for (int error = UK_OK + 1; error < UK_ERROR_COUNT; error++) {
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, uk_error_word((enum uk_error)error));
+    lua_setfield(L, -2, "code");
+    if (uk_error_status((enum uk_error)error) != 0) {
+      lua_pushinteger(L, uk_error_status((enum uk_error)error));
+      lua_setfield(L, -2, "status");
+    }
+    lua_pushboolean(L, uk_error_retriable((enum uk_error)error));
+    lua_setfield(L, -2, "retriable");
+    lua_pushstring(L, uk_error_text((enum uk_error)error));
+    lua_setfield(L, -2, "text");
+    lua_rawseti(L, -2, error);
+  }
+}

@@ -1,0 +1,26 @@
+/* result: the one way in which a call fails: nil, message, details. Misuse raises instead (options.h). */
+#ifndef UK_RESULT_H
+#define UK_RESULT_H
+
+#include "binding/compat.h"
+#include "common/error.h"
+#include "common/slice.h"
+
+struct uk_failure {
+  enum uk_error error;
+  int status;              /* HTTP status, 0 = the failure came before one */
+  int64_t retry_after;     /* seconds, -1 = not said */
+  struct uk_slice message; /* data NULL: the error's own text */
+};
+
+/* Pushes nil, message and {error=, status=, code=, retriable=, retry_after=}; returns 3. The bytes of the
+ * message are read before anything else happens in Lua that could free them. */
+int uk_push_failure(lua_State *L, const struct uk_failure *failure);
+
+/* For failures without a status. `text` NULL: the error's own text. */
+int uk_push_error(lua_State *L, enum uk_error error, const char *text);
+
+/* Pushes the list of {code=, status=, retriable=, text=} of every error. */
+void uk_push_error_list(lua_State *L);
+
+#endif
