@@ -68,7 +68,7 @@ SERVER_LUA_FILES := $(filter %/launcher.lua %/command.lua,$(LUA_FILES))
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
 .PHONY: build build-client build-server run test env deps deps-run lint sanitize bench test-rocks clean help
-.PHONY: install install-client install-server c-tests modules FORCE
+.PHONY: install install-client install-server c-tests bench-modules bench-programs FORCE
 
 build: build-client build-server
 build-client: $(if $(wildcard csrc/binding/core.c),$(MODULES)/core.so,$(CLIENT) $(COMMON))
@@ -125,7 +125,7 @@ C_TEST_HELPERS := $(patsubst spec/c/%.c,$(BUILD)/spec/%.o,$(filter-out $(C_TESTS
 names_of = $(patsubst spec/c/%.c,$(BUILD)/spec/%,$(shell grep -ls $(1) /dev/null $(C_TESTS)))
 C_TESTS_WITH_FAULT := $(call names_of,'"fault.h"')
 C_TESTS_WITH_LUA := $(call names_of,'lua.h"\|<lua.h>')
-UK_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+UK_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=strndup
 
 c-tests: $(C_TEST_PROGRAMS)
 
@@ -144,6 +144,65 @@ $(BUILD)/spec/%_test: $(BUILD)/spec/%_test.o $(C_TEST_HELPERS) $(SERVER) $(CLIEN
 	  $(SERVER) $(CLIENT) $(COMMON) $(LDFLAGS) -Wl,--as-needed $(UK_SERVER_LIBS) $(UK_CLIENT_LIBS) $(UK_TEST_LIBS)
 
 .SECONDARY:
+
+# What people ask for. The packages come first, in a make of their own: only then can the rest be looked for.
+
+PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+AGAIN = $(MAKE) --no-print-directory $(PARALLEL)
+TEST_LUAS := $(if $(LUA_GIVEN),$(LUA),lua5.4 luajit)
+
+run: deps-run
+	@$(AGAIN) -s build
+	@.ci/run-quickstart $(LUA)
+
+deps-run:
+	@.ci/deps run $(LUA)
+
+deps:
+	@.ci/deps test $(TEST_LUAS)
+
+test: deps
+	@for lua in $(TEST_LUAS); do $(AGAIN) LUA=$$lua build || exit 1; done
+	@$(AGAIN) LUA=$(firstword $(TEST_LUAS)) c-tests
+	@.ci/test $(C_TEST_PROGRAMS) $(TEST_LUAS:%=--lua %)
+
+env:
+	@$(AGAIN) -s build >&2
+	@.ci/env $(LUA)
+
+# Benchmarks: programs, and two modules for each Lua.
+
+BENCH_MODULES := bench_time by_hand
+BENCH_PROGRAMS := $(filter-out bench $(BENCH_MODULES),$(patsubst bench/%.c,%,$(sort $(wildcard bench/*.c))))
+
+bench-modules: $(BENCH_MODULES:%=$(BUILD)/bench/$(LUA_NAME)/%.so)
+bench-programs: $(BENCH_PROGRAMS:%=$(BUILD)/bench/%)
+
+$(BUILD)/bench/$(LUA_NAME)/%.so: bench/%.c $(BUILD)/$(LUA_NAME)/flags
+	@mkdir -p $(@D)
+	$(compile) -fvisibility=default $(UK_LUA_CFLAGS) $(LIBFLAG) $< -o $@ $(LDFLAGS) -Wl,--as-needed $(UK_CLIENT_LIBS)
+
+$(BUILD)/bench/%: bench/%.c bench/bench.c bench/bench.h $(COMMON) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(compile) $< bench/bench.c -o $@ $(COMMON) $(LDFLAGS) -Wl,--as-needed $(UK_CLIENT_LIBS) $(UK_SERVER_LIBS)
+
+bench:
+	@.ci/deps bench $(TEST_LUAS)
+	@for lua in $(TEST_LUAS); do $(AGAIN) -s LUA=$$lua build bench-modules bench-programs || exit 1; done
+	@lua5.4 bench/run.lua $(TEST_LUAS)
+
+install: install-client install-server
+
+install-client: build-client
+	$(INSTALL) -d $(DESTDIR)$(INST_LIBDIR)/upstash/kafka $(DESTDIR)$(INST_LUADIR)/upstash/kafka
+	$(INSTALL) -m 755 $(MODULES)/core.so $(DESTDIR)$(INST_LIBDIR)/upstash/kafka/
+	$(INSTALL) -m 644 $(CLIENT_LUA_FILES) $(DESTDIR)$(INST_LUADIR)/upstash/kafka/
+
+install-server: build-server
+	$(INSTALL) -d $(DESTDIR)$(INST_LIBDIR)/upstash/kafka $(DESTDIR)$(INST_LUADIR)/upstash/kafka $(DESTDIR)$(INST_BINDIR)
+	$(INSTALL) -m 755 $(MODULES)/server.so $(DESTDIR)$(INST_LIBDIR)/upstash/kafka/
+	$(INSTALL) -m 644 $(SERVER_LUA_FILES) $(DESTDIR)$(INST_LUADIR)/upstash/kafka/
+	$(INSTALL) -m 755 bin/upstash-kafka $(DESTDIR)$(INST_BINDIR)/
 
 clean:
 	rm -rf build
