@@ -26,6 +26,7 @@ enum { UK_MESSAGE_SIZE = 400 }; /* room for a text that names a topic of 249 cha
 struct uk_operation {
   /* The caller's. */
   void (*done)(struct uk_operation *operation);
+  void *context; /* what `done` and the callbacks of an operation need */
   int64_t deadline; /* milliseconds of uk_clock_monotonic; the longest wait for records or answer */
 
   /* The outcome. */
@@ -168,6 +169,7 @@ struct uk_create_topic {
   struct uk_operation operation;
   struct uk_slice topic;
   int32_t partitions; /* out: as created */
+  bool created;       /* out: false when it was there already */
   bool has_retention_ms, has_retention_bytes;
   int64_t retention_ms, retention_bytes; /* bytes are of one partition, as Kafka's */
 };
