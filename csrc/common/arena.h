@@ -7,7 +7,7 @@
 struct uk_arena_block;
 
 struct uk_arena {
-  struct uk_arena_block *blocks; /* newest first */
+  struct uk_arena_block *blocks; /* the one with room first */
   size_t used;                   /* bytes allocated from the system so far */
   size_t limit;
 };

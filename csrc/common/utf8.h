@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The length of the character at the start, 1 to 4, or 0 when it is cut off or not well-formed. */
+size_t uk_utf8_character(const char *data, size_t length);
+
 /* How many bytes from the start are whole, well-formed characters: `length` when all are. */
 size_t uk_utf8_valid_prefix(const char *data, size_t length);
 

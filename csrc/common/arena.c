@@ -1,0 +1,86 @@
+#include "common/arena.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Blocks grow with the arena, so that a large request costs few of them and a small one little memory. */
+enum { FIRST_BLOCK = 4096, LARGEST_BLOCK = 256 << 10 };
+
+struct uk_arena_block {
+  struct uk_arena_block *next;
+  size_t used, size; /* of `bytes` */
+  max_align_t bytes[];
+};
+
+void uk_arena_init(struct uk_arena *arena, size_t limit)
+{
+  *arena = (struct uk_arena){.limit = limit};
+}
+
+void uk_arena_free(struct uk_arena *arena)
+{
+  struct uk_arena_block *block = arena->blocks;
+  uk_arena_init(arena, arena->limit);
+  while (block != NULL) {
+    struct uk_arena_block *next = block->next;
+    free(block);
+    block = next;
+  }
+}
+
+/* What the next block should take from the system for `needed` bytes; 0 when the limit is out. */
+static size_t block_bytes(const struct uk_arena *arena, size_t needed)
+{
+  size_t left = arena->limit - arena->used;
+  if (left < sizeof(struct uk_arena_block) || needed > left - sizeof(struct uk_arena_block))
+    return 0;
+  size_t bytes = arena->used < FIRST_BLOCK ? FIRST_BLOCK : arena->used;
+  bytes = bytes > LARGEST_BLOCK ? LARGEST_BLOCK : bytes;
+  bytes = bytes > left ? left : bytes;
+  size_t least = sizeof(struct uk_arena_block) + needed;
+  return bytes > least ? bytes : least;
+}
+
+/* The block with more room left comes first: a large allocation does not end the block before it. */
+static struct uk_arena_block *add_block(struct uk_arena *arena, size_t needed)
+{
+  size_t bytes = block_bytes(arena, needed);
+  struct uk_arena_block *block = bytes > 0 ? calloc(1, bytes) : NULL;
+  if (block == NULL)
+    return NULL;
+  block->size = bytes - sizeof *block;
+  arena->used += bytes;
+  struct uk_arena_block *head = arena->blocks;
+  bool behind = head != NULL && head->size - head->used > block->size - needed;
+  struct uk_arena_block **link = behind ? &head->next : &arena->blocks;
+  block->next = *link;
+  *link = block;
+  return block;
+}
+
+void *uk_arena_allocate(struct uk_arena *arena, size_t count, size_t size)
+{
+  const size_t unit = sizeof(max_align_t);
+  if (size > 0 && count > (SIZE_MAX - unit) / size)
+    return NULL;
+  size_t units = (count * size + unit - 1) / unit;
+  size_t needed = (units > 0 ? units : 1) * unit;
+  struct uk_arena_block *block = arena->blocks;
+  if (block == NULL || needed > block->size - block->used)
+    block = add_block(arena, needed);
+  if (block == NULL)
+    return NULL;
+  char *memory = (char *)block->bytes + block->used;
+  block->used += needed;
+  return memory;
+}
+
+char *uk_arena_copy(struct uk_arena *arena, const char *data, size_t length)
+{
+  char *copy = length < SIZE_MAX ? uk_arena_allocate(arena, length + 1, 1) : NULL;
+  if (copy != NULL && length > 0)
+    memcpy(copy, data, length);
+  return copy;
+}
