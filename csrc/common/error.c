@@ -9,11 +9,10 @@ struct error_row {
   const char *text;
 };
 
-static const struct error_row rows[UK_ERROR_COUNT] = {
-    [UK_OK] = {"ok", 200, false, "done"},
+static const struct error_row rows[UK_ERROR_COUNT] = {[UK_OK] = {"ok", 200, false, "done"},
 #define UK_ERROR_ROW(name, word, status, retriable, text)                                          \
   [UK_E_##name] = {word, status, retriable, text},
-    UK_ERRORS(UK_ERROR_ROW)
+                                                      UK_ERRORS(UK_ERROR_ROW)
 #undef UK_ERROR_ROW
 };
 

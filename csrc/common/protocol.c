@@ -3,7 +3,7 @@
 const struct uk_endpoint_info uk_endpoints[UK_ENDPOINT_COUNT] = {
 #define UK_ENDPOINT_ROW(name, text, methods, path, permission)                                     \
   [UK_ENDPOINT_##name] = {text, methods, path, permission},
-    UK_ENDPOINTS(UK_ENDPOINT_ROW)
+  UK_ENDPOINTS(UK_ENDPOINT_ROW)
 #undef UK_ENDPOINT_ROW
 };
 

@@ -32,8 +32,8 @@ static inline bool uk_scan_word_is_plain(uint64_t word)
 {
   uint64_t quote = word ^ UK_SCAN_EACH('"');
   uint64_t backslash = word ^ UK_SCAN_EACH('\\');
-  uint64_t marks = (word - UK_SCAN_EACH(0x20)) | (quote - UK_SCAN_EACH(1)) |
-                   (backslash - UK_SCAN_EACH(1)) | word;
+  uint64_t marks =
+    (word - UK_SCAN_EACH(0x20)) | (quote - UK_SCAN_EACH(1)) | (backslash - UK_SCAN_EACH(1)) | word;
   return (marks & UK_SCAN_EACH(0x80)) == 0;
 }
 

@@ -14,9 +14,9 @@
 #include <string.h>
 
 static struct {
-  const char *name;       /* of the case that runs */
-  atomic_int failures;    /* checks that failed in it */
-  int passed, failed;     /* cases */
+  const char *name;    /* of the case that runs */
+  atomic_int failures; /* checks that failed in it */
+  int passed, failed;  /* cases */
 } check_state;
 
 static inline bool check_report(bool ok, const char *file, int line, const char *what)
@@ -54,7 +54,8 @@ static inline void check_print_bytes(const char *label, const char *data, size_t
 static inline bool check_bytes(const char *got, size_t got_length, const char *want,
                                size_t want_length, const char *file, int line, const char *what)
 {
-  bool same = got_length == want_length && (want_length == 0 || memcmp(got, want, want_length) == 0);
+  bool same =
+    got_length == want_length && (want_length == 0 || memcmp(got, want, want_length) == 0);
   if (!same) {
     check_report(false, file, line, what);
     check_print_bytes("got ", got, got_length);

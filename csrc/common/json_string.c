@@ -1,0 +1,146 @@
+/* json_string: the strings that are not plain: escapes undone in place, UTF-8 checked. */
+#include "common/json_parts.h"
+#include "common/scan.h"
+#include "common/utf8.h"
+
+/* What a string consists of while it is read: out <= at. */
+struct cursor {
+  char *out; /* where the next byte of the content goes */
+  char *at;  /* the next byte of the text */
+  char *end;
+};
+
+/* What stands for the letter behind a backslash, 0 for none. */
+static const char unescaped[256] = {
+  ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+  ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+};
+
+static int hex_value(char c)
+{
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  char lower = (char)(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* The code of a whole "\uXXXX" at `at`, or why there is none. */
+static enum uk_json_error read_code(const char *at, const char *end, uint32_t *code)
+{
+  *code = 0;
+  for (int i = 0; i < 6; i++) {
+    if (at + i == end)
+      return UK_JSON_E_CUT_OFF;
+    int digit = i < 2 ? 0 : hex_value(at[i]);
+    if ((i < 2 && at[i] != "\\u"[i]) || digit < 0)
+      return UK_JSON_E_BAD_UNICODE;
+    *code = *code << 4 | (uint32_t)digit;
+  }
+  return UK_JSON_E_NONE;
+}
+
+/* Joins `high`, whose escape was just passed, with the low half behind it. Anything else behind it is left
+ * there, to be read on its own. */
+static uint32_t join_surrogates(struct cursor *cursor, uint32_t high)
+{
+  uint32_t low;
+  if (read_code(cursor->at, cursor->end, &low) != UK_JSON_E_NONE || low < 0xdc00 || low > 0xdfff)
+    return high;
+  cursor->at += 6;
+  return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+}
+
+static enum uk_json_error read_unicode(struct cursor *cursor, unsigned flags)
+{
+  uint32_t code;
+  enum uk_json_error error = read_code(cursor->at, cursor->end, &code);
+  if (error != UK_JSON_E_NONE)
+    return error;
+  char *escape = cursor->at;
+  cursor->at += 6;
+  if (code >= 0xd800 && code <= 0xdbff)
+    code = join_surrogates(cursor, code);
+  if (code >= 0xd800 && code <= 0xdfff) {
+    if ((flags & UK_JSON_STRICT_SURROGATE) != 0) {
+      cursor->at = escape;
+      return UK_JSON_E_BAD_SURROGATE;
+    }
+    code = 0xfffd;
+  }
+  cursor->out += uk_utf8_encode(cursor->out, code);
+  return UK_JSON_E_NONE;
+}
+
+static enum uk_json_error read_escape(struct cursor *cursor, unsigned flags)
+{
+  if (cursor->end - cursor->at < 2)
+    return UK_JSON_E_CUT_OFF;
+  if (cursor->at[1] == 'u')
+    return read_unicode(cursor, flags);
+  char byte = unescaped[(unsigned char)cursor->at[1]];
+  if (byte == '\0')
+    return UK_JSON_E_BAD_ESCAPE;
+  *cursor->out++ = byte;
+  cursor->at += 2;
+  return UK_JSON_E_NONE;
+}
+
+/* Whether the bytes up to the end of the text are the beginning of a character: some continuation makes it
+ * whole, and the second bytes that a lead byte takes include the lowest or the highest. */
+static bool is_cut_off(const struct cursor *cursor)
+{
+  char low[4] = "\x80\x80\x80\x80", high[4] = "\xbf\xbf\xbf\xbf";
+  size_t left = (size_t)(cursor->end - cursor->at);
+  if (left >= sizeof low)
+    return false;
+  memcpy(low, cursor->at, left);
+  memcpy(high, cursor->at, left);
+  return uk_utf8_character(low, sizeof low) > left || uk_utf8_character(high, sizeof high) > left;
+}
+
+static enum uk_json_error read_multibyte(struct cursor *cursor)
+{
+  do {
+    size_t length = uk_utf8_character(cursor->at, (size_t)(cursor->end - cursor->at));
+    if (length == 0)
+      return is_cut_off(cursor) ? UK_JSON_E_CUT_OFF : UK_JSON_E_BAD_UTF8;
+    memmove(cursor->out, cursor->at, length);
+    cursor->at += length;
+    cursor->out += length;
+  } while (cursor->at != cursor->end && (signed char)*cursor->at < 0);
+  return UK_JSON_E_NONE;
+}
+
+static void copy_plain(struct cursor *cursor)
+{
+  size_t length = (size_t)(uk_scan_plain(cursor->at, cursor->end) - cursor->at);
+  if (cursor->out != cursor->at)
+    memmove(cursor->out, cursor->at, length);
+  cursor->at += length;
+  cursor->out += length;
+}
+
+/* One thing that is not plain. */
+static enum uk_json_error read_special(struct cursor *cursor, unsigned flags)
+{
+  if (*cursor->at == '\\')
+    return read_escape(cursor, flags);
+  return (signed char)*cursor->at < 0 ? read_multibyte(cursor) : UK_JSON_E_CONTROL;
+}
+
+char *uk_json_read_string(struct uk_json_reader *reader, char *start, char *at)
+{
+  struct cursor cursor = {.out = at, .at = at, .end = reader->end};
+  enum uk_json_error error = UK_JSON_E_NONE;
+  while (cursor.at != cursor.end && *cursor.at != '"' && error == UK_JSON_E_NONE) {
+    error = read_special(&cursor, reader->flags);
+    if (error == UK_JSON_E_NONE)
+      copy_plain(&cursor);
+  }
+  if (cursor.at == cursor.end || error == UK_JSON_E_CUT_OFF)
+    return uk_json_fail(reader, cursor.end, UK_JSON_E_CUT_OFF);
+  if (error != UK_JSON_E_NONE)
+    return uk_json_fail(reader, cursor.at, error);
+  reader->string = uk_slice_of(start, (size_t)(cursor.out - start));
+  return cursor.at + 1;
+}
