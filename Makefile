@@ -39,7 +39,6 @@ INST_BINDIR ?= $(PREFIX)/bin
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 # A caller's variables. LuaRocks passes CFLAGS, LIBFLAG, LUA_INCDIR and <LIBRARY>_INCDIR, <LIBRARY>_LIBDIR.
-CC ?= cc
 CFLAGS ?= -O2 -g
 LIBFLAG ?= -shared
 INSTALL ?= install
@@ -190,6 +189,21 @@ bench:
 	@.ci/deps bench $(TEST_LUAS)
 	@for lua in $(TEST_LUAS); do $(AGAIN) -s LUA=$$lua build bench-modules bench-programs || exit 1; done
 	@lua5.4 bench/run.lua $(TEST_LUAS)
+
+# Both compilers over everything, for every Lua, in folders of their own, where a warning is an error.
+
+LINT_LUAS := lua5.4 lua5.3 lua5.1 luajit
+
+lint:
+	@.ci/deps lint $(LINT_LUAS)
+	@for compiler in gcc clang; do for lua in $(LINT_LUAS); do \
+	  $(AGAIN) -s BUILD=build/lint/$$compiler CC=$$compiler CFLAGS='-O2 -Werror' LUA=$$lua build bench-modules || exit 1; \
+	done; done
+	@for compiler in gcc clang; do \
+	  $(AGAIN) -s BUILD=build/lint/$$compiler CC=$$compiler CFLAGS='-O2 -Werror' LUA=lua5.4 c-tests bench-programs || exit 1; \
+	done
+	@for lua in lua5.4 luajit; do $(AGAIN) -s LUA=$$lua build || exit 1; done
+	@.ci/lint
 
 install: install-client install-server
 

@@ -35,7 +35,8 @@ return function()
     end
     local passed, skipped = handler.successesCount, handler.pendingsCount
     local failed = handler.failuresCount + handler.errorsCount
-    io.write(string.format("%d passed, %d failed, %d skipped, %.1f s\n", passed, failed, skipped, handler.getDuration()))
+    local seconds = handler.getDuration()
+    io.write(string.format("%d passed, %d failed, %d skipped, %.1f s\n", passed, failed, skipped, seconds))
     local path = os.getenv "TEST_COUNTS"
     if path then
       local file = assert(io.open(path, "w"))

@@ -1,0 +1,126 @@
+-- check_docs: what people can call stands in the docs.
+--
+--   lua5.4 .ci/check_docs.lua [ROOT]      with the built modules on LUA_PATH and LUA_CPATH
+--
+-- Every row of UK_ENDPOINTS stands in docs/rest-api.md, its methods and its path on one line (a parameter as {name} or
+-- $NAME); every word of the error list stands in docs/errors.md; every function that the modules register stands in some
+-- page of docs/, as module.name or :name. Prints what is missing; status 1 when something is.
+
+local root = ... or "."
+local faults = 0
+
+local function fault(...)
+  faults = faults + 1
+  print(string.format(...))
+end
+
+local function read(path)
+  local file = io.open(root .. "/" .. path)
+  if not file then
+    fault("%s: there is no such file", path)
+    return ""
+  end
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+-- The rows of an X-macro: a list of argument texts.
+local function rows_of(text, macro)
+  local rows = {}
+  local body = text:match("#define " .. macro .. "%(X%)(.-[^\\])\n") or ""
+  for row in body:gsub("\\\n", "\n"):gmatch "%sX(%b())" do rows[#rows + 1] = row end
+  if #rows == 0 then fault("no rows of %s found", macro) end
+  return rows
+end
+
+local function normal_path(path)
+  return (path:gsub("{[%w_]+}", "$"):gsub("%$[%u_]+", "$"))
+end
+
+-- {normal path = {the lines that hold it}}
+local function paths_of(text)
+  local found = {}
+  for line in text:gmatch "[^\n]+" do
+    for path in line:gmatch "/[%w%-{}$_/]+" do
+      local key = normal_path(path)
+      found[key] = found[key] or {}
+      table.insert(found[key], line)
+    end
+  end
+  return found
+end
+
+local function documents(lines, methods)
+  for _, line in ipairs(lines) do
+    local all = true
+    for _, method in ipairs(methods) do all = all and line:find(method, 1, true) end
+    if all then return true end
+  end
+  return false
+end
+
+local function check_routes()
+  local documented = paths_of(read "docs/rest-api.md")
+  for _, row in ipairs(rows_of(read "csrc/common/protocol.h", "UK_ENDPOINTS")) do
+    local methods = {}
+    for method in row:gmatch "UK_(%u+)" do
+      if method == "GET" or method == "POST" or method == "DELETE" then methods[#methods + 1] = method end
+    end
+    local path = row:match '"(/[^"]*)"'
+    if not documents(documented[normal_path(path)] or {}, methods) then
+      fault("docs/rest-api.md: no line with %s %s", table.concat(methods, "|"), path)
+    end
+  end
+end
+
+local function check_errors()
+  local page = read "docs/errors.md"
+  for _, row in ipairs(rows_of(read "csrc/common/error.h", "UK_ERRORS")) do
+    local word = row:match '"([%w_]+)"'
+    if not page:find("`" .. word .. "`", 1, true) then fault("docs/errors.md: no `%s`", word) end
+  end
+end
+
+local function all_docs()
+  local texts = {}
+  for path in io.popen("cd '" .. root .. "' && ls docs/*.md"):lines() do texts[#texts + 1] = read(path) end
+  return table.concat(texts, "\n")
+end
+
+local docs = all_docs()
+
+local function check_functions(what, functions, prefixes)
+  local count = 0
+  for name, value in pairs(functions) do
+    if type(name) == "string" and type(value) == "function" and name:sub(1, 2) ~= "__" then
+      count = count + 1
+      local found = false
+      for _, prefix in ipairs(prefixes) do found = found or docs:find(prefix .. name .. "%f[^%w_]") end
+      if not found then fault("docs/*.md: nothing about %s of %s", name, what) end
+    end
+  end
+  return count
+end
+
+-- Methods are looked for behind any object's name, functions of a module behind the module's.
+local function check_modules()
+  local kafka = require "upstash.kafka"
+  local core = require "upstash.kafka.core"
+  local server = require "upstash.kafka.server"
+  local count = check_functions("upstash.kafka", kafka, { "kafka%.", "client:" })
+    + check_functions("upstash.kafka.core", core, { "core%." })
+    + check_functions("upstash.kafka.server", server, { "server%." })
+  for name, metatable in pairs(debug.getregistry()) do
+    if type(name) == "string" and name:find "upstash" and type(metatable) == "table" then
+      local methods = rawget(metatable, "__index")
+      if type(methods) == "table" then count = count + check_functions(name, methods, { ":" }) end
+    end
+  end
+  if count < 20 then fault("only %d functions found in the modules", count) end
+end
+
+check_routes()
+check_errors()
+check_modules()
+os.exit(faults == 0)

@@ -1,0 +1,103 @@
+-- check_includes: each folder of csrc/ includes only what it may know, and each library enters through one door.
+--
+--   lua5.4 .ci/check_includes.lua [CSRC]
+--
+-- Prints file:line of every include that points up or sideways. Status 1 when there is one.
+
+local csrc = ... or "csrc"
+
+local may_include = {
+  common = { common = true },
+  client = { client = true, common = true },
+  server = { server = true, common = true },
+  binding = { binding = true, client = true, server = true, common = true },
+}
+
+-- A header of a library, as a pattern, and the files that may include it.
+local doors = {
+  { header = "^curl/", files = { "^client/transport%.c$" } },
+  { header = "^microhttpd%.h$", files = { "^server/http[%w_]*%.[ch]$" } },
+  { header = "^lmdb%.h$", files = { "^server/log_[%w_]+%.[ch]$" } },
+  { header = "^zlib%.h$", files = { "^server/gzip%.c$" } },
+  { header = "^lua%.h$", files = { "^binding/" } },
+  { header = "^lauxlib%.h$", files = { "^binding/" } },
+  { header = "^lualib%.h$", files = { "^binding/" } },
+}
+
+-- Headers of libc, and of the compiler.
+local libc = {
+  "^assert%.h$", "^ctype%.h$", "^dirent%.h$", "^endian%.h$", "^errno%.h$", "^fcntl%.h$", "^float%.h$", "^inttypes%.h$",
+  "^limits%.h$", "^locale%.h$", "^math%.h$", "^netdb%.h$", "^poll%.h$", "^pthread%.h$", "^sched%.h$", "^signal%.h$",
+  "^stdalign%.h$", "^stdarg%.h$", "^stdatomic%.h$", "^stdbool%.h$", "^stddef%.h$", "^stdint%.h$", "^stdio%.h$",
+  "^stdlib%.h$", "^stdnoreturn%.h$", "^string%.h$", "^strings%.h$", "^time%.h$", "^unistd%.h$", "^arpa/", "^net/",
+  "^netinet/", "^sys/", "^%a+intrin%.h$", "^arm_neon%.h$",
+}
+
+local faults = 0
+local function fault(file, line, ...)
+  faults = faults + 1
+  print(string.format("%s:%d: %s", file, line, string.format(...)))
+end
+
+local function matches(text, patterns)
+  for _, pattern in ipairs(patterns) do
+    if text:find(pattern) then return true end
+  end
+  return false
+end
+
+local function exists(path)
+  local file = io.open(path)
+  if file then file:close() end
+  return file ~= nil
+end
+
+local function check_project(file, line, folder, header)
+  local target = header:match "^(%w+)/"
+  if not target or not may_include[target] then
+    fault(file, line, 'include "%s" is not relative to csrc', header)
+  elseif not may_include[folder][target] then
+    fault(file, line, 'csrc/%s may not include "%s"', folder, header)
+  elseif not exists(csrc .. "/" .. header) then
+    fault(file, line, 'there is no "%s"', header)
+  end
+end
+
+local function check_system(file, line, name, header)
+  if matches(header, libc) then return end
+  for _, door in ipairs(doors) do
+    if header:find(door.header) then
+      if not matches(name, door.files) then
+        fault(file, line, "<%s> enters through another door: %s", header, table.concat(door.files, " "))
+      end
+      return
+    end
+  end
+  fault(file, line, "<%s> is neither libc nor a library of this project", header)
+end
+
+local function check_file(file)
+  local name = file:sub(#csrc + 2)
+  local folder = name:match "^(%w+)/"
+  local line = 0
+  if not may_include[folder] then return fault(file, 1, "csrc/%s is no folder of the design", tostring(folder)) end
+  for text in io.lines(file) do
+    line = line + 1
+    local quote, header = text:match '^%s*#%s*include%s*(["<])([^">]+)[">]'
+    if quote == '"' then
+      check_project(file, line, folder, header)
+    elseif quote then
+      check_system(file, line, name, header)
+    elseif text:find "^%s*#%s*include" then
+      fault(file, line, "an include that names no file")
+    end
+  end
+end
+
+local checked = 0
+for file in io.popen("find " .. csrc .. " -name '*.[ch]' | sort"):lines() do
+  check_file(file)
+  checked = checked + 1
+end
+if checked == 0 then fault(csrc, 0, "no C files") end
+os.exit(faults == 0)

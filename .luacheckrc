@@ -1,0 +1,16 @@
+-- The code of the library runs on 5.1, LuaJIT, 5.3 and 5.4: it may use what all of them have, and ask for the rest.
+std = "min"
+max_line_length = 120
+cache = false
+
+read_globals = {
+  table = { fields = { "unpack", "pack" } },
+  "unpack",
+  math = { fields = { "type", "tointeger" } },
+}
+
+files["spec"] = { std = "min+busted" }
+
+-- These run on Lua 5.4 alone.
+files["bench/run.lua"] = { std = "lua54" }
+files[".ci"] = { std = "lua54" }
