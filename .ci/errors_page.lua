@@ -1,0 +1,28 @@
+-- errors_page.lua: prints docs/errors.md, made from the one list in csrc/common/error.h.
+-- `make docs/errors.md` writes it; `make lint` refuses a page that is not what this prints.
+
+local file = assert(io.open("csrc/common/error.h"))
+local header = file:read "*a"
+file:close()
+
+print [[
+# Errors
+
+A call that the network or the server made fail returns `nil, message, details`. `details.code` is one of the words below and does not change between
+versions; `details.status` is the HTTP status, or nil where there was none; `details.retriable` says whether the same call may succeed later;
+`details.error` is the message again. Misuse (a wrong type, an unknown option, a closed client) raises instead.
+
+The server answers an error as `{"error": message, "status": status}`.
+
+| code | status | retriable | meaning |
+| --- | --- | --- | --- |]]
+for word, status, retriable, text in header:gmatch 'X%([A-Z_]+,%s*"([a-z_]+)",%s*(%d+),%s*(%a+),%s*"(.-)"%)' do
+  print(("| `%s` | %s | %s | %s |"):format(word, status == "0" and "-" or status, retriable == "true" and "yes" or "no", text))
+end
+print [[
+
+A code without a status is the client's own: no complete answer arrived. A status that is not in the table reads as `bad_request` (4xx), `internal` (5xx) or,
+for 502, `unavailable`.
+
+The client retries by itself what is retriable, but a produce only where it cannot have arrived: `connect_failed`, `resolve_failed`, `too_many`, `unavailable`. After any
+other failure of a produce the message may be stored or not; sending it again may store it twice.]]
