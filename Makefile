@@ -66,7 +66,7 @@ LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua))
 SERVER_LUA_FILES := $(filter %/launcher.lua %/command.lua,$(LUA_FILES))
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
-.PHONY: build build-client build-server run test env deps deps-run lint sanitize bench test-rocks clean help
+.PHONY: build build-client build-server run test env deps deps-run lint sanitize sanitize-c bench test-rocks clean help
 .PHONY: install install-client install-server c-tests bench-modules bench-programs FORCE
 
 build: build-client build-server
@@ -189,6 +189,33 @@ bench:
 	@.ci/deps bench $(TEST_LUAS)
 	@for lua in $(TEST_LUAS); do $(AGAIN) -s LUA=$$lua build bench-modules bench-programs || exit 1; done
 	@lua5.4 bench/run.lua $(TEST_LUAS)
+
+test-rocks:
+	@.ci/deps rocks lua5.4 lua5.1 luajit
+	@.ci/test-rocks
+
+# The tests under ASan and UBSan (C and Lua), the threads under TSan, the C programs under valgrind. Each in a folder of
+# its own.
+
+ASAN := BUILD=build/asan UK_SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
+TSAN := BUILD=build/tsan UK_SANITIZE='-fsanitize=thread -fno-omit-frame-pointer'
+C_TEST_NAMES := $(patsubst spec/c/%.c,%,$(C_TESTS))
+
+sanitize:
+	@.ci/deps sanitize $(TEST_LUAS)
+	@for lua in $(TEST_LUAS); do $(AGAIN) -s $(ASAN) LUA=$$lua build || exit 1; done
+	@$(AGAIN) -s $(ASAN) LUA=$(firstword $(TEST_LUAS)) c-tests
+	@$(AGAIN) -s $(TSAN) LUA=$(firstword $(TEST_LUAS)) c-tests
+	@$(AGAIN) -s LUA=$(firstword $(TEST_LUAS)) c-tests
+	@.ci/sanitize c $(C_TEST_NAMES)
+	@.ci/sanitize lua $(TEST_LUAS)
+
+sanitize-c:
+	@.ci/deps sanitize $(firstword $(TEST_LUAS))
+	@$(AGAIN) -s $(ASAN) LUA=$(firstword $(TEST_LUAS)) c-tests
+	@$(AGAIN) -s $(TSAN) LUA=$(firstword $(TEST_LUAS)) c-tests
+	@$(AGAIN) -s LUA=$(firstword $(TEST_LUAS)) c-tests
+	@.ci/sanitize c $(C_TEST_NAMES)
 
 # Both compilers over everything, for every Lua, in folders of their own, where a warning is an error.
 

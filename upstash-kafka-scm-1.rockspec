@@ -1,0 +1,45 @@
+rockspec_format = "3.0"
+package = "upstash-kafka"
+version = "scm-1"
+
+-- Built from a checkout: luarocks make upstash-kafka-scm-1.rockspec
+source = { url = "git+file://." }
+
+description = {
+  summary = "Kafka over HTTP for Lua: the client",
+  detailed = [[
+A client in C for the Upstash Kafka REST API: produce, consume with groups, fetch by offset, iterators that lose no
+message, offsets that are integers. The server for it is the rock upstash-kafka-server.]],
+  license = "MIT",
+  labels = { "kafka", "http", "messaging" },
+}
+
+dependencies = {
+  "lua >= 5.1, < 5.5",
+  "lua-cjson",
+}
+
+-- By library alone: a header is looked for in INCDIR itself, and Debian keeps curl's in a folder of the architecture.
+external_dependencies = {
+  CURL = { library = "curl" },
+}
+
+build = {
+  type = "make",
+  build_target = "build-client",
+  install_target = "install-client",
+  variables = {
+    BUILD = "build/rock",
+    LUA = "$(LUA)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    CFLAGS = "$(CFLAGS)",
+    LIBFLAG = "$(LIBFLAG)",
+    CURL_INCDIR = "$(CURL_INCDIR)",
+    CURL_LIBDIR = "$(CURL_LIBDIR)",
+  },
+  install_variables = {
+    INST_LIBDIR = "$(LIBDIR)",
+    INST_LUADIR = "$(LUADIR)",
+    INST_BINDIR = "$(BINDIR)",
+  },
+}

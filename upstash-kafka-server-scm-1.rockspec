@@ -1,0 +1,51 @@
+rockspec_format = "3.0"
+package = "upstash-kafka-server"
+version = "scm-1"
+
+-- Built from a checkout: luarocks make upstash-kafka-server-scm-1.rockspec
+source = { url = "git+file://." }
+
+description = {
+  summary = "Kafka over HTTP for Lua: the server and the command line",
+  detailed = [[
+A server that speaks the Upstash Kafka REST API and keeps messages in an embedded log, for the inside of a Lua program
+or for the shell (upstash-kafka serve). The client commands of the command line come from the rock upstash-kafka.]],
+  license = "MIT",
+  labels = { "kafka", "http", "server", "messaging" },
+}
+
+dependencies = {
+  "lua >= 5.1, < 5.5",
+  "upstash-kafka",
+}
+
+-- By library alone, as in the client's rockspec.
+external_dependencies = {
+  MICROHTTPD = { library = "microhttpd" },
+  LMDB = { library = "lmdb" },
+  ZLIB = { library = "z" },
+}
+
+build = {
+  type = "make",
+  build_target = "build-server",
+  install_target = "install-server",
+  variables = {
+    BUILD = "build/rock",
+    LUA = "$(LUA)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    CFLAGS = "$(CFLAGS)",
+    LIBFLAG = "$(LIBFLAG)",
+    MICROHTTPD_INCDIR = "$(MICROHTTPD_INCDIR)",
+    MICROHTTPD_LIBDIR = "$(MICROHTTPD_LIBDIR)",
+    LMDB_INCDIR = "$(LMDB_INCDIR)",
+    LMDB_LIBDIR = "$(LMDB_LIBDIR)",
+    ZLIB_INCDIR = "$(ZLIB_INCDIR)",
+    ZLIB_LIBDIR = "$(ZLIB_LIBDIR)",
+  },
+  install_variables = {
+    INST_LIBDIR = "$(LIBDIR)",
+    INST_LUADIR = "$(LUADIR)",
+    INST_BINDIR = "$(BINDIR)",
+  },
+}
