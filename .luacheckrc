@@ -1,6 +1,7 @@
 -- The code of the library runs on 5.1, LuaJIT, 5.3 and 5.4: it may use what all of them have, and ask for the rest.
 std = "min"
 max_line_length = 120
+max_string_line_length = 180 -- a sentence may stay in one piece
 cache = false
 
 read_globals = {

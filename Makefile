@@ -217,6 +217,9 @@ sanitize-c:
 	@$(AGAIN) -s LUA=$(firstword $(TEST_LUAS)) c-tests
 	@.ci/sanitize c $(C_TEST_NAMES)
 
+docs/errors.md: csrc/common/error.h .ci/errors_page.lua
+	lua5.4 .ci/errors_page.lua > $@
+
 # Both compilers over everything, for every Lua, in folders of their own, where a warning is an error.
 
 LINT_LUAS := lua5.4 lua5.3 lua5.1 luajit

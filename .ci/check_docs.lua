@@ -2,9 +2,9 @@
 --
 --   lua5.4 .ci/check_docs.lua [ROOT]      with the built modules on LUA_PATH and LUA_CPATH
 --
--- Every row of UK_ENDPOINTS stands in docs/rest-api.md, its methods and its path on one line (a parameter as {name} or
--- $NAME); every word of the error list stands in docs/errors.md; every function that the modules register stands in some
--- page of docs/, as module.name or :name. Prints what is missing; status 1 when something is.
+-- Every row of UK_ENDPOINTS stands in docs/rest-api.md, its methods and path on one line (a parameter is {name} or
+-- $NAME there); docs/errors.md is what errors_page.lua makes of the error list; every function that the modules register
+-- stands in some page of docs/, as module.name or :name. Prints what is missing; status 1 when something is.
 
 local root = ... or "."
 local faults = 0
@@ -80,6 +80,9 @@ local function check_errors()
     local word = row:match '"([%w_]+)"'
     if not page:find("`" .. word .. "`", 1, true) then fault("docs/errors.md: no `%s`", word) end
   end
+  local pipe = assert(io.popen("cd '" .. root .. "' && lua5.4 .ci/errors_page.lua"))
+  if pipe:read "a" ~= page then fault "docs/errors.md: not what the error list says: make docs/errors.md" end
+  pipe:close()
 end
 
 local function all_docs()

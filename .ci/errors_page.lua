@@ -2,7 +2,7 @@
 -- `make docs/errors.md` writes it; `make lint` refuses a page that is not what this prints.
 
 local file = assert(io.open("csrc/common/error.h"))
-local header = file:read "*a"
+local header = file:read("*a"):gsub("\\\n", "\n")
 file:close()
 
 print [[
