@@ -2,8 +2,9 @@
 --
 --   lua5.4 .ci/check_docs.lua [ROOT]      with the built modules on LUA_PATH and LUA_CPATH
 --
--- Every row of UK_ENDPOINTS stands in docs/rest-api.md, its methods and path on one line (with {name} or $NAME); docs/errors.md is what errors_page.lua makes of the error list; every function that the modules register
--- stands in some page of docs/, as module.name or :name. Prints what is missing; status 1 when something is.
+-- Every row of UK_ENDPOINTS stands in docs/rest-api.md, its methods and path on one line (with {name} or $NAME);
+-- docs/errors.md is what errors_page.lua makes of the error list; every function that the modules register stands in
+-- some page of docs/, as module.name or :name. Prints what is missing; status 1 when something is.
 
 local root = ... or "."
 local faults = 0
