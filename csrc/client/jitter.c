@@ -1,0 +1,20 @@
+#include "client/jitter.h"
+
+#include <time.h>
+#include <unistd.h>
+
+/* The finaliser of splitmix64: every bit of the input moves about half of the output's. */
+static uint64_t mix(uint64_t value)
+{
+  value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+  value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
+  return value ^ value >> 31;
+}
+
+uint32_t uk_jitter(void)
+{
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  uint64_t seed = (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+  return (uint32_t)(mix(seed ^ (uint64_t)getpid() << 40 ^ (uintptr_t)&now) >> 32);
+}

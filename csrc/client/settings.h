@@ -1,0 +1,45 @@
+/* settings: where a client's requests go and how: checked once, copied, then only read. */
+#ifndef UK_SETTINGS_H
+#define UK_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/slice.h"
+
+/* What a caller may say; times in milliseconds. uk_settings_options_default fills all but url. */
+struct uk_settings_options {
+  struct uk_slice url; /* http or https, a host, perhaps a port and a path */
+  struct uk_slice username, password; /* data NULL: none */
+  const char *ca_file;                /* NULL: the system's */
+  int64_t timeout;                    /* of a whole call, beyond what the server is asked to wait */
+  int64_t connect_timeout;
+  int64_t retries;
+  int64_t retry_delay;     /* the first backoff */
+  int64_t retry_delay_max; /* the longest */
+  int64_t max_response_bytes;
+  bool binary;   /* bytes travel as base64 */
+  bool verify;   /* TLS certificates */
+  bool compress; /* ask for gzip */
+};
+
+void uk_settings_options_default(struct uk_settings_options *options);
+
+struct uk_settings {
+  struct uk_settings_options options; /* url, username and password empty: see below */
+  struct uk_slice url;                /* without a slash at the end; NUL-terminated */
+  struct uk_slice prefix;             /* the path inside `url`, "" or "/..." */
+  const char *authorization;          /* "Basic ..." or NULL. A secret. */
+  char *memory;                       /* holds what the others point to */
+};
+
+/* Copies everything. False, with nothing held and a text in `message` that names the option at fault and
+ * shows no credentials, when the options are not usable. */
+bool uk_settings_init(struct uk_settings *settings, const struct uk_settings_options *options,
+                      char *message, size_t size);
+
+/* Wipes the credentials. A zeroed struct is fine. */
+void uk_settings_free(struct uk_settings *settings);
+
+#endif

@@ -1,0 +1,341 @@
+#include "client/transport.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "client/response.h"
+#include "common/version.h"
+
+enum { URL_LIMIT = UK_REQUEST_PATH_MAX + 16384 };
+
+struct uk_transport {
+  const struct uk_settings *settings;
+  CURL *curl;                  /* NULL until the first transfer */
+  pid_t process;               /* that made `curl` */
+  struct curl_slist *lines;    /* the headers as curl wants them, made from the three below */
+  struct uk_buffer headers;    /* the request headers that `lines` was made from */
+  bool anonymous, bodyless;
+  struct uk_buffer url;        /* the one that curl holds */
+  enum uk_method method;       /* the one that curl is set to; 0 = none */
+  int64_t timeout;             /* likewise */
+  struct uk_buffer *body;      /* of the response under way */
+  unsigned sends;              /* of the transfer under way */
+  bool resend;
+  char message[CURL_ERROR_SIZE];
+};
+
+/* X(curl's code, ours): what is not listed is TRANSPORT_FAILED. */
+static const struct {
+  CURLcode code;
+  enum uk_error error;
+} curl_errors[] = {
+  {CURLE_OUT_OF_MEMORY, UK_E_NO_MEMORY},
+  {CURLE_COULDNT_RESOLVE_HOST, UK_E_RESOLVE_FAILED},
+  {CURLE_COULDNT_RESOLVE_PROXY, UK_E_RESOLVE_FAILED},
+  {CURLE_COULDNT_CONNECT, UK_E_CONNECT_FAILED},
+  {CURLE_OPERATION_TIMEDOUT, UK_E_TIMEOUT},
+  {CURLE_SSL_CONNECT_ERROR, UK_E_TLS_FAILED},
+  {CURLE_PEER_FAILED_VERIFICATION, UK_E_TLS_FAILED},
+  {CURLE_SSL_CACERT_BADFILE, UK_E_TLS_FAILED},
+  {CURLE_SSL_CERTPROBLEM, UK_E_TLS_FAILED},
+  {CURLE_SSL_CIPHER, UK_E_TLS_FAILED},
+  {CURLE_SSL_ISSUER_ERROR, UK_E_TLS_FAILED},
+  {CURLE_SSL_INVALIDCERTSTATUS, UK_E_TLS_FAILED},
+  {CURLE_GOT_NOTHING, UK_E_CONNECTION_LOST},
+  {CURLE_PARTIAL_FILE, UK_E_CONNECTION_LOST},
+  {CURLE_SEND_ERROR, UK_E_CONNECTION_LOST},
+  {CURLE_RECV_ERROR, UK_E_CONNECTION_LOST},
+  {CURLE_ABORTED_BY_CALLBACK, UK_E_CONNECTION_LOST},
+  {CURLE_BAD_CONTENT_ENCODING, UK_E_BAD_RESPONSE},
+  {CURLE_WEIRD_SERVER_REPLY, UK_E_BAD_RESPONSE},
+  {CURLE_UNSUPPORTED_PROTOCOL, UK_E_BAD_RESPONSE},
+  {CURLE_HTTP2, UK_E_BAD_RESPONSE},
+};
+
+static pthread_once_t global_once = PTHREAD_ONCE_INIT;
+static CURLcode global_result;
+
+static void init_global(void)
+{
+  global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+struct uk_transport *uk_transport_open(const struct uk_settings *settings)
+{
+  struct uk_transport *transport = calloc(1, sizeof *transport);
+  if (transport == NULL)
+    return NULL;
+  transport->settings = settings;
+  uk_buffer_init(&transport->headers, UK_REQUEST_HEADERS_MAX);
+  uk_buffer_init(&transport->url, URL_LIMIT);
+  return transport;
+}
+
+static void forget_curl(struct uk_transport *transport)
+{
+  curl_slist_free_all(transport->lines);
+  transport->lines = NULL;
+  transport->curl = NULL;
+  transport->method = (enum uk_method)0;
+  transport->timeout = -1;
+  uk_buffer_clear(&transport->headers);
+  uk_buffer_clear(&transport->url);
+}
+
+void uk_transport_close(struct uk_transport *transport)
+{
+  if (transport == NULL)
+    return;
+  if (transport->process == getpid())
+    curl_easy_cleanup(transport->curl);
+  forget_curl(transport);
+  uk_buffer_free(&transport->headers);
+  uk_buffer_free(&transport->url);
+  free(transport);
+}
+
+const char *uk_transport_message(const struct uk_transport *transport)
+{
+  return transport->message;
+}
+
+static size_t take_body(char *data, size_t size, size_t count, void *context)
+{
+  struct uk_transport *transport = context;
+  return uk_buffer_append(transport->body, data, size * count) == UK_OK ? size * count : 0;
+}
+
+#if LIBCURL_VERSION_NUM >= 0x075000
+/* Runs before each sending of the request on a connection, also when curl sends it again because a kept
+ * connection died: the first may have been carried out. */
+static int before_send(void *context, char *ip, char *local_ip, int port, int local_port)
+{
+  struct uk_transport *transport = context;
+  (void)ip, (void)local_ip, (void)port, (void)local_port;
+  bool again = transport->sends++ > 0;
+  return again && !transport->resend ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+#endif
+
+static void set_constants(struct uk_transport *transport)
+{
+  const struct uk_settings_options *options = &transport->settings->options;
+  CURL *curl = transport->curl;
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
+  curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+  curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, "upstash-kafka/" UK_VERSION);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout);
+  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, options->verify ? 1L : 0L);
+  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, options->verify ? 2L : 0L);
+  if (options->ca_file != NULL)
+    curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_file);
+  if (options->compress)
+    curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip");
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transport->message);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, transport);
+#if LIBCURL_VERSION_NUM >= 0x075500
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075000
+  curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, before_send);
+  curl_easy_setopt(curl, CURLOPT_PREREQDATA, transport);
+#endif
+}
+
+/* After a fork the connection belongs to the parent too: it is left alone, since what a clean-up may send
+ * (the end of a TLS session) would reach the parent's. */
+static enum uk_error prepare_curl(struct uk_transport *transport)
+{
+  pid_t process = getpid();
+  if (transport->curl != NULL && transport->process == process)
+    return UK_OK;
+  pthread_once(&global_once, init_global);
+  if (global_result != CURLE_OK)
+    return UK_E_TRANSPORT_FAILED;
+  forget_curl(transport);
+  transport->process = process;
+  transport->curl = curl_easy_init();
+  if (transport->curl == NULL)
+    return UK_E_NO_MEMORY;
+  set_constants(transport);
+  return UK_OK;
+}
+
+static bool add_line(struct curl_slist **lines, const char *line)
+{
+  struct curl_slist *longer = curl_slist_append(*lines, line);
+  if (longer != NULL)
+    *lines = longer;
+  return longer != NULL;
+}
+
+/* "Authorization: ..." without a copy on the heap that would stay behind. */
+static bool add_authorization(struct curl_slist **lines, const char *authorization)
+{
+  char line[16384];
+  snprintf(line, sizeof line, "Authorization: %s", authorization);
+  bool added = add_line(lines, line);
+  explicit_bzero(line, sizeof line);
+  return added;
+}
+
+static bool add_lines(struct uk_transport *transport, const struct uk_client_request *request,
+                      struct curl_slist **lines)
+{
+  const struct uk_buffer *headers = &request->headers;
+  bool added = add_line(lines, "Expect:"); /* no 100-continue */
+  if (added && !transport->anonymous)
+    added = add_authorization(lines, transport->settings->authorization);
+  if (added && transport->bodyless)
+    added = add_line(lines, "Content-Type:"); /* else curl calls an empty body a form */
+  for (size_t at = 0; added && at < headers->length; at += strlen(headers->data + at) + 1)
+    added = add_line(lines, headers->data + at);
+  return added;
+}
+
+/* Rebuilds curl's list of headers when it is not the one of the last transfer. */
+static enum uk_error set_headers(struct uk_transport *transport, const struct uk_client_request *request)
+{
+  bool anonymous =
+    request->endpoint == UK_ENDPOINT_HEALTH || transport->settings->authorization == NULL;
+  bool bodyless = request->body.length == 0;
+  if (transport->lines != NULL && transport->anonymous == anonymous &&
+      transport->bodyless == bodyless &&
+      uk_slice_equal(uk_buffer_slice(&transport->headers), uk_buffer_slice(&request->headers)))
+    return UK_OK;
+  curl_easy_setopt(transport->curl, CURLOPT_HTTPHEADER, NULL);
+  curl_slist_free_all(transport->lines);
+  transport->lines = NULL;
+  transport->anonymous = anonymous;
+  transport->bodyless = bodyless;
+  uk_buffer_clear(&transport->headers);
+  uk_buffer_append(&transport->headers, request->headers.data, request->headers.length);
+  struct curl_slist *lines = NULL;
+  if (transport->headers.error != UK_OK || !add_lines(transport, request, &lines)) {
+    curl_slist_free_all(lines);
+    return UK_E_NO_MEMORY;
+  }
+  transport->lines = lines;
+  curl_easy_setopt(transport->curl, CURLOPT_HTTPHEADER, lines);
+  return UK_OK;
+}
+
+static bool url_is(const struct uk_buffer *url, struct uk_slice base, struct uk_slice path)
+{
+  return url->length == base.length + path.length && url->length > 0 &&
+         memcmp(url->data, base.data, base.length) == 0 &&
+         memcmp(url->data + base.length, path.data, path.length) == 0;
+}
+
+static enum uk_error set_url(struct uk_transport *transport, const struct uk_client_request *request)
+{
+  struct uk_slice base = transport->settings->url, path = uk_buffer_slice(&request->path);
+  struct uk_buffer *url = &transport->url;
+  if (url_is(url, base, path))
+    return UK_OK;
+  uk_buffer_clear(url);
+  uk_buffer_append(url, base.data, base.length);
+  uk_buffer_append(url, path.data, path.length);
+  const char *text = uk_buffer_text(url);
+  if (text == NULL || curl_easy_setopt(transport->curl, CURLOPT_URL, text) != CURLE_OK) {
+    uk_buffer_clear(url);
+    return UK_E_NO_MEMORY;
+  }
+  return UK_OK;
+}
+
+static void set_method(struct uk_transport *transport, const struct uk_client_request *request)
+{
+  CURL *curl = transport->curl;
+  if (transport->method != request->method) {
+    transport->method = request->method;
+    curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method == UK_DELETE ? "DELETE" : NULL);
+    if (request->method == UK_POST)
+      curl_easy_setopt(curl, CURLOPT_POST, 1L);
+  }
+  if (request->method != UK_POST)
+    return;
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.length);
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body.length > 0 ? request->body.data : "");
+}
+
+static enum uk_error set_transfer(struct uk_transport *transport, const struct uk_client_request *request,
+                                  int64_t timeout, bool resend)
+{
+  enum uk_error error = prepare_curl(transport);
+  if (error == UK_OK)
+    error = set_url(transport, request);
+  if (error == UK_OK)
+    error = set_headers(transport, request);
+  if (error != UK_OK)
+    return error;
+  set_method(transport, request);
+  if (transport->timeout != timeout)
+    curl_easy_setopt(transport->curl, CURLOPT_TIMEOUT_MS, (long)timeout);
+  transport->timeout = timeout;
+  transport->sends = 0;
+  transport->resend = resend;
+#if LIBCURL_VERSION_NUM < 0x075000
+  curl_easy_setopt(transport->curl, CURLOPT_FRESH_CONNECT, resend ? 0L : 1L);
+#endif
+  return UK_OK;
+}
+
+static enum uk_error error_of(struct uk_transport *transport, CURLcode code)
+{
+  if (code == CURLE_WRITE_ERROR && transport->body->error != UK_OK) {
+    transport->message[0] = '\0';
+    return transport->body->error == UK_E_TOO_LARGE ? UK_E_RESPONSE_TOO_LARGE : UK_E_NO_MEMORY;
+  }
+  if (code == CURLE_ABORTED_BY_CALLBACK)
+    transport->message[0] = '\0';
+  for (size_t i = 0; i < sizeof curl_errors / sizeof *curl_errors; i++)
+    if (curl_errors[i].code == code)
+      return curl_errors[i].error;
+  return UK_E_TRANSPORT_FAILED;
+}
+
+static int64_t retry_after(CURL *curl)
+{
+#if LIBCURL_VERSION_NUM >= 0x074200
+  curl_off_t seconds = 0;
+  if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
+    return (int64_t)seconds;
+#else
+  (void)curl;
+#endif
+  return -1;
+}
+
+enum uk_error uk_transport_perform(struct uk_transport *transport, const struct uk_client_request *request,
+                                   int64_t timeout, bool resend, struct uk_response *response)
+{
+  uk_buffer_clear(response->body);
+  response->status = 0;
+  response->retry_after = -1;
+  transport->message[0] = '\0';
+  enum uk_error error = set_transfer(transport, request, timeout, resend);
+  if (error != UK_OK)
+    return error;
+  transport->body = response->body;
+  CURLcode code = curl_easy_perform(transport->curl);
+  if (code != CURLE_OK)
+    return error_of(transport, code);
+  long status = 0;
+  curl_easy_getinfo(transport->curl, CURLINFO_RESPONSE_CODE, &status);
+  response->status = (int)status;
+  if (status >= 300)
+    response->retry_after = retry_after(transport->curl);
+  return UK_OK;
+}
