@@ -1,5 +1,6 @@
 #include "common/arena.h"
 
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -62,7 +63,7 @@ static struct uk_arena_block *add_block(struct uk_arena *arena, size_t needed)
 
 void *uk_arena_allocate(struct uk_arena *arena, size_t count, size_t size)
 {
-  const size_t unit = sizeof(max_align_t);
+  const size_t unit = alignof(max_align_t);
   if (size > 0 && count > (SIZE_MAX - unit) / size)
     return NULL;
   size_t units = (count * size + unit - 1) / unit;

@@ -98,26 +98,21 @@ static bool is_cut_off(const struct cursor *cursor)
   return uk_utf8_character(low, sizeof low) > left || uk_utf8_character(high, sizeof high) > left;
 }
 
-static enum uk_json_error read_multibyte(struct cursor *cursor)
+static inline void copy(struct cursor *cursor, size_t length)
 {
-  do {
-    size_t length = uk_utf8_character(cursor->at, (size_t)(cursor->end - cursor->at));
-    if (length == 0)
-      return is_cut_off(cursor) ? UK_JSON_E_CUT_OFF : UK_JSON_E_BAD_UTF8;
-    memmove(cursor->out, cursor->at, length);
-    cursor->at += length;
-    cursor->out += length;
-  } while (cursor->at != cursor->end && (signed char)*cursor->at < 0);
-  return UK_JSON_E_NONE;
-}
-
-static void copy_plain(struct cursor *cursor)
-{
-  size_t length = (size_t)(uk_scan_plain(cursor->at, cursor->end) - cursor->at);
   if (cursor->out != cursor->at)
     memmove(cursor->out, cursor->at, length);
   cursor->at += length;
   cursor->out += length;
+}
+
+static enum uk_json_error read_multibyte(struct cursor *cursor)
+{
+  size_t length = uk_utf8_multibyte_prefix(cursor->at, (size_t)(cursor->end - cursor->at));
+  if (length == 0)
+    return is_cut_off(cursor) ? UK_JSON_E_CUT_OFF : UK_JSON_E_BAD_UTF8;
+  copy(cursor, length);
+  return UK_JSON_E_NONE;
 }
 
 /* One thing that is not plain. */
@@ -135,7 +130,7 @@ char *uk_json_read_string(struct uk_json_reader *reader, char *start, char *at)
   while (cursor.at != cursor.end && *cursor.at != '"' && error == UK_JSON_E_NONE) {
     error = read_special(&cursor, reader->flags);
     if (error == UK_JSON_E_NONE)
-      copy_plain(&cursor);
+      copy(&cursor, (size_t)(uk_scan_plain(cursor.at, cursor.end) - cursor.at));
   }
   if (cursor.at == cursor.end || error == UK_JSON_E_CUT_OFF)
     return uk_json_fail(reader, cursor.end, UK_JSON_E_CUT_OFF);

@@ -22,13 +22,13 @@ static void append_escape(struct uk_buffer *buffer, unsigned char byte)
 /* The end of what can be copied as it is: plain bytes and well-formed characters. */
 static const char *end_of_run(const char *at, const char *end)
 {
-  for (;;) {
+  size_t step;
+  do {
     at = uk_scan_plain(at, end);
-    size_t step = at != end && (signed char)*at < 0 ? uk_utf8_character(at, (size_t)(end - at)) : 0;
-    if (step == 0)
-      return at;
+    step = uk_utf8_multibyte_prefix(at, (size_t)(end - at));
     at += step;
-  }
+  } while (step > 0);
+  return at;
 }
 
 static void append_content(struct uk_buffer *buffer, const char *at, const char *end)

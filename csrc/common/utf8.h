@@ -12,6 +12,9 @@ size_t uk_utf8_character(const char *data, size_t length);
 /* How many bytes from the start are whole, well-formed characters: `length` when all are. */
 size_t uk_utf8_valid_prefix(const char *data, size_t length);
 
+/* The same of characters that are not ASCII: it stops at the first ASCII character too. */
+size_t uk_utf8_multibyte_prefix(const char *data, size_t length);
+
 static inline bool uk_utf8_valid(const char *data, size_t length)
 {
   return uk_utf8_valid_prefix(data, length) == length;
