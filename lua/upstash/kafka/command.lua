@@ -1,0 +1,98 @@
+--- The command line: `upstash-kafka COMMAND …`.
+--
+-- Status 0: done; 1: it failed; 2: it was called wrongly. What went wrong is one line on standard error. A command's
+-- module is loaded when it runs, so that `serve` loads the server alone and the others the client alone.
+
+local command_line = require "upstash.kafka.command_line"
+
+local command = {}
+
+local MODULES = {
+  serve = "upstash.kafka.command_serve",
+  produce = "upstash.kafka.command_messages",
+  consume = "upstash.kafka.command_messages",
+  fetch = "upstash.kafka.command_messages",
+  topics = "upstash.kafka.command_topics",
+  groups = "upstash.kafka.command_topics",
+  offsets = "upstash.kafka.command_topics",
+}
+
+local USAGE = [[
+usage: upstash-kafka COMMAND …
+
+  serve                  the server: the REST API, with messages kept in a folder
+  produce TOPIC [TEXT]   produces a message, or each line of standard input
+  consume TOPIC…         prints messages as an instance of a consumer group
+  fetch TOPIC            prints messages of a partition, without a group
+  topics                 lists topics; topics create TOPIC, topics delete TOPIC
+  groups                 lists consumer groups, their instances and partitions
+  offsets TOPIC          shows the first and the end offset of each partition
+
+upstash-kafka COMMAND --help says more; --version prints the version.
+]]
+
+local function version()
+  for _, name in ipairs { "upstash.kafka.server", "upstash.kafka.core" } do
+    local found, module = pcall(require, name)
+    if found then return module._VERSION end
+  end
+  command_line.fail "neither upstash.kafka.server nor upstash.kafka.core can be loaded"
+end
+
+local function print_version()
+  io.stdout:write("upstash-kafka ", version(), "\n")
+end
+
+local function print_usage()
+  io.stdout:write(USAGE)
+end
+
+local PLAIN = {
+  ["--version"] = print_version,
+  ["--help"] = print_usage,
+  ["-h"] = print_usage,
+  help = print_usage,
+}
+
+-- The command of these words, and the index of the first word behind its name.
+local function find(words)
+  local name = words[1]
+  if not name then command_line.misuse "no command given; upstash-kafka --help lists them" end
+  if not MODULES[name] then
+    command_line.misuse("unknown command '%s'; upstash-kafka --help lists them", name)
+  end
+  local commands = require(MODULES[name])
+  local longer = words[2] and commands[name .. " " .. words[2]]
+  return longer or commands[name], longer and 3 or 2
+end
+
+local function run(words)
+  if words[1] and PLAIN[words[1]] then return PLAIN[words[1]]() end
+  local found, first = find(words)
+  local given = command_line.read(found, words, first)
+  if given.help then
+    io.stdout:write(command_line.help(found, found.defaults and found.defaults()))
+  else
+    found.run(given)
+  end
+end
+
+-- What a command leaves in the buffer of standard output must arrive too.
+local function run_and_flush(words)
+  run(words)
+  local fine, message = io.stdout:flush()
+  if not fine then command_line.fail("standard output: %s", message) end
+end
+
+--- Runs a command line.
+---@param words string[] without the program's name
+---@return integer status for os.exit
+function command.main(words)
+  local fine, err = pcall(run_and_flush, words)
+  if fine then return 0 end
+  local status, text = command_line.outcome(err)
+  if text then io.stderr:write("upstash-kafka: ", text, "\n") end
+  return status
+end
+
+return command

@@ -1,0 +1,64 @@
+--- What the client commands share: options that reach a server, the client, results that must be there, tables.
+
+local command_line = require "upstash.kafka.command_line"
+
+local command_client = {}
+
+local CONNECTION = {
+  { name = "url", value = "URL", kind = "name", about = "of the server; else $UPSTASH_KAFKA_REST_URL" },
+  { name = "username", value = "NAME", kind = "name", about = "else $UPSTASH_KAFKA_REST_USERNAME" },
+  { name = "password", value = "TEXT", kind = "name", about = "else $UPSTASH_KAFKA_REST_PASSWORD" },
+}
+
+--- The options of a command with those that every client command has behind them.
+function command_client.options(own)
+  local all = {}
+  for _, option in ipairs(own) do all[#all + 1] = option end
+  for _, option in ipairs(CONNECTION) do all[#all + 1] = option end
+  return all
+end
+
+local function has_url(given)
+  return given.url or (os.getenv "UPSTASH_KAFKA_REST_URL" or "") ~= ""
+end
+
+--- The client that the options and the environment describe.
+function command_client.client(given)
+  if not has_url(given) then
+    command_line.misuse "which server? Give --url or set UPSTASH_KAFKA_REST_URL"
+  end
+  local found, kafka = pcall(require, "upstash.kafka")
+  if not found then
+    command_line.fail("this command needs the client (luarocks install upstash-kafka): %s", kafka)
+  end
+  return kafka.new { url = given.url, username = given.username, password = given.password }
+end
+
+--- What a call returned, or the end of the command.
+function command_client.need(result, message)
+  if result == nil then command_line.fail("%s", message) end
+  return result
+end
+
+--- Writes to standard output.
+function command_client.write(...)
+  local fine, message = io.stdout:write(...)
+  if not fine then command_line.fail("standard output: %s", message) end
+end
+
+--- Prints rows of texts in columns as wide as they need, the last one unpadded.
+function command_client.print_table(rows)
+  local widths = {}
+  for _, row in ipairs(rows) do
+    for column, text in ipairs(row) do widths[column] = math.max(widths[column] or 0, #text) end
+  end
+  for _, row in ipairs(rows) do
+    local cells = {}
+    for column, text in ipairs(row) do
+      cells[column] = column < #row and text .. (" "):rep(widths[column] - #text) or text
+    end
+    command_client.write(table.concat(cells, "  "), "\n")
+  end
+end
+
+return command_client

@@ -1,0 +1,175 @@
+--- `upstash-kafka produce`, `consume` and `fetch`.
+
+local client_of = require "upstash.kafka.command_client"
+local command_line = require "upstash.kafka.command_line"
+local format = require "upstash.kafka.command_format"
+
+local BATCH_LINES = 1000
+local BATCH_LINES_MAX = 10000
+local BATCH_BYTES = 1024 * 1024 -- of lines in one request, passed by one line at most
+local SESSION_TIMEOUT = 10000   -- milliseconds: how long a command that was killed keeps its partitions
+
+local FORMAT = {
+  name = "format", value = "text|json", kind = "choice", choices = { "text", "json" }, default = "text",
+  about = "the value alone, or one JSON object a line",
+}
+
+-- produce -----------------------------------------------------------------------------------------
+
+local function message_options(given)
+  return { key = given.key, headers = given.header, partition = given.partition }
+end
+
+local function produce_one(client, given)
+  local metadata = client_of.need(client:produce(given[1], given[2], message_options(given)))
+  client_of.write(("topic=%s partition=%d offset=%d timestamp=%d\n"):format(metadata.topic, metadata.partition,
+    metadata.offset, metadata.timestamp))
+end
+
+-- The next lines of standard input as messages; an empty list at its end.
+local function read_batch(given)
+  local messages, bytes = {}, 0
+  while #messages < given.batch and bytes < BATCH_BYTES do
+    local line = io.read "*l"
+    if not line then break end
+    local message = message_options(given)
+    message.value = line
+    messages[#messages + 1] = message
+    bytes = bytes + #line
+  end
+  return messages
+end
+
+local function send_batch(client, given, messages, done)
+  local sent, message = client:produce_many(given[1], messages)
+  if sent then return end
+  command_line.fail("lines %d to %d: %s; the %s before them are produced", done + 1, done + #messages, message,
+    format.number(done))
+end
+
+local function produce_lines(client, given)
+  local done, progress = 0, format.progress("produced", false)
+  while true do
+    local messages = read_batch(given)
+    if #messages == 0 then break end
+    send_batch(client, given, messages, done)
+    done = done + #messages
+    progress:show(done)
+  end
+  progress:done()
+  io.stderr:write(("upstash-kafka: produced %s %s to %s\n"):format(format.number(done),
+    done == 1 and "message" or "messages", given[1]))
+end
+
+local function produce(given)
+  if given.batch > BATCH_LINES_MAX then
+    command_line.misuse("produce: --batch: at most %d expected, got %d", BATCH_LINES_MAX, given.batch)
+  end
+  local client = client_of.client(given)
+  if given[2] then produce_one(client, given) else produce_lines(client, given) end
+end
+
+-- consume and fetch -------------------------------------------------------------------------------
+
+-- A name that no other run has, so that two of them share the partitions.
+local function make_instance()
+  local file = io.open("/dev/urandom", "rb")
+  local bytes = file and file:read(6) or tostring(os.time())
+  if file then file:close() end
+  return "cli-" .. bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
+end
+
+-- The loop commits a batch when it asks for the next one: by then the messages must have been written, not
+-- merely be in a buffer.
+local function print_batches(next_batch, loop, to_line)
+  local printed, progress = 0, format.progress("printed", true)
+  for batch in next_batch, loop do
+    for _, message in ipairs(batch) do client_of.write(to_line(message)) end
+    local fine, message = io.stdout:flush()
+    if not fine then command_line.fail("standard output: %s", message) end
+    printed = printed + #batch
+    progress:show(printed)
+  end
+  progress:done()
+end
+
+local function consume(given)
+  local client, topics = client_of.client(given), {}
+  for index, topic in ipairs(given) do topics[index] = topic end
+  local next_batch, loop = client:batches {
+    group = given.group, instance = given.instance or make_instance(), topics = topics, from = given.from,
+    limit = given.count, session_timeout = SESSION_TIMEOUT,
+  }
+  local fine, err = pcall(print_batches, next_batch, loop, format.formats[given.format])
+  loop:close()
+  if not fine then error(err, 0) end
+end
+
+-- What there is when the command starts. Where there is nothing, the first messages that come in a second.
+local function fetch_options(client, given)
+  local options = { topic = given[1], partition = given.partition, from = given.offset, limit = given.count }
+  local partition = { topic = options.topic, partition = options.partition }
+  local function at(name) return client_of.need(client:offsets(name, partition))[1].offset end
+  if type(options.from) == "string" then options.from = at(options.from) end
+  local last = at "latest"
+  if options.from < last then options.to = last else options.idle = 1000 end
+  return options
+end
+
+local function fetch(given)
+  local client, to_line = client_of.client(given), format.formats[given.format]
+  local printed, progress = 0, format.progress("printed", true)
+  for message in client:records(fetch_options(client, given)) do
+    client_of.write(to_line(message))
+    printed = printed + 1
+    progress:show(printed)
+  end
+  progress:done()
+end
+
+return {
+  produce = {
+    name = "produce", words = "TOPIC [TEXT] [OPTION]…", least = 1, most = 2, run = produce,
+    about = [[
+Produces TEXT and prints where it went; without TEXT each line of standard input is a message, and how many there
+were is said on standard error. Lines are sent when a batch is full or the input ends: use --batch 1 to have each
+line of a slow input sent at once. Write -- before a TEXT that begins with a dash.]],
+    options = client_of.options {
+      { name = "key", value = "TEXT", kind = "text", about = "of each message" },
+      { name = "header", value = "KEY=VALUE", kind = "pair", many = true,
+        about = "of each message; may be given several times" },
+      { name = "partition", value = "N", kind = "integer", about = "else by the key, or spread" },
+      { name = "batch", value = "N", kind = "integer", min = 1, default = BATCH_LINES,
+        about = ("lines in one request, at most %d, and about 1 MiB"):format(BATCH_LINES_MAX) },
+    },
+  },
+  consume = {
+    name = "consume", words = "TOPIC… --group NAME [OPTION]…", least = 1, most = 256, run = consume,
+    about = [[
+Prints messages as they come, as an instance of a consumer group. What has been written is committed, so that the next
+run goes on behind it; what was under way when the command was stopped is printed again by that run. In text
+each value is one line, an empty one for a tombstone; JSON objects have topic, partition, offset, timestamp, key,
+value and headers.]],
+    options = client_of.options {
+      { name = "group", value = "NAME", kind = "name", required = true, about = "whose instances share the messages" },
+      { name = "instance", value = "NAME", kind = "name", about = "this consumer in the group; else one is made up" },
+      { name = "from", value = "earliest|latest", kind = "choice", choices = { "earliest", "latest" },
+        default = "latest", about = "where a group without a commit starts" },
+      { name = "count", value = "N", kind = "integer", min = 1, about = "ends after so many; else it goes on" },
+      FORMAT,
+    },
+  },
+  fetch = {
+    name = "fetch", words = "TOPIC --partition N --offset N|earliest|latest [OPTION]…", least = 1, most = 1,
+    run = fetch,
+    about = [[
+Prints the messages of a partition from an offset to its end, without a group. At the end it waits a second for new
+ones. The formats are those of consume.]],
+    options = client_of.options {
+      { name = "partition", value = "N", kind = "integer", required = true, about = "from 0" },
+      { name = "offset", value = "N|earliest|latest", kind = "position", required = true, about = "the first one" },
+      { name = "count", value = "N", kind = "integer", min = 1, about = "at most so many" },
+      FORMAT,
+    },
+  },
+}

@@ -1,0 +1,105 @@
+--- `upstash-kafka serve`: the server, until SIGTERM or SIGINT.
+
+local command_line = require "upstash.kafka.command_line"
+
+local USERNAME_VARIABLE = "UPSTASH_KAFKA_SERVER_USERNAME"
+local PASSWORD_VARIABLE = "UPSTASH_KAFKA_SERVER_PASSWORD"
+
+local function size(name, about)
+  return { name = name, value = "BYTES", kind = "integer", min = 1, about = about }
+end
+
+local OPTIONS = {
+  { name = "listen", value = "HOST:PORT", kind = "name", about = "where to listen; port 0 picks a free one" },
+  { name = "data", value = "DIR", kind = "name",
+    about = "the folder that keeps the messages; $XDG_DATA_HOME/upstash-kafka or ~/.local/share/upstash-kafka" },
+  { name = "username", value = "NAME", kind = "name", about = "the credential; also $" .. USERNAME_VARIABLE },
+  { name = "password", value = "TEXT", kind = "name",
+    about = "its password; better $" .. PASSWORD_VARIABLE .. ", which no process list shows" },
+  { name = "partitions", value = "N", kind = "integer", min = 1, about = "of a topic created without a number" },
+  { name = "no-auto-create-topics", kind = "flag", about = "a produce to an unknown topic fails" },
+  { name = "threads", value = "N", kind = "integer", min = 0,
+    about = "that serve HTTP; 0 = one for each processor, at most 8" },
+  { name = "max-connections", value = "N", kind = "integer", min = 1, about = "open at once" },
+  size("max-body-bytes", "the largest request body, also after decompression"),
+  size("max-message-bytes", "the largest message: key, value and headers"),
+  size("map-bytes", "the most that the messages may take on disk"),
+  { name = "no-sync", kind = "flag", about = "answer before messages are on disk: a power cut may lose some" },
+  { name = "tls-cert", value = "FILE", kind = "name", about = "PEM: serve https; needs --tls-key" },
+  { name = "tls-key", value = "FILE", kind = "name", about = "PEM" },
+}
+
+local PASSED_ON = { "listen", "data", "partitions", "threads", "max_connections", "max_body_bytes",
+  "max_message_bytes", "map_bytes", "tls_cert", "tls_key" }
+
+local function environment(variable)
+  local value = os.getenv(variable)
+  return value ~= "" and value or nil
+end
+
+local function options_of(given)
+  local options = {
+    username = given.username or environment(USERNAME_VARIABLE),
+    password = given.password or environment(PASSWORD_VARIABLE),
+  }
+  for _, field in ipairs(PASSED_ON) do options[field] = given[field] end
+  if given.no_auto_create_topics then options.auto_create_topics = false end
+  if given.no_sync then options.no_sync = true end
+  return options
+end
+
+-- One word for a shell, whatever stands in it.
+local function quoted(text)
+  return "'" .. text:gsub("'", [['\'']]) .. "'"
+end
+
+-- A password from the environment is not written anywhere: the line refers to where it came from.
+local function password_word(launched, given)
+  if given.password or not environment(PASSWORD_VARIABLE) then return quoted(launched.password) end
+  return ('"$%s"'):format(PASSWORD_VARIABLE)
+end
+
+local function announce(launched, given)
+  local lines = {
+    "listening on " .. launched.url,
+    "export UPSTASH_KAFKA_REST_URL=" .. quoted(launched.url),
+    "export UPSTASH_KAFKA_REST_USERNAME=" .. quoted(launched.username),
+    "export UPSTASH_KAFKA_REST_PASSWORD=" .. password_word(launched, given),
+  }
+  io.stdout:write(table.concat(lines, "\n"), "\n")
+  io.stdout:flush()
+end
+
+local function serve(given)
+  local found, server = pcall(require, "upstash.kafka.server")
+  if not found then
+    command_line.fail("serve needs the server (luarocks install upstash-kafka-server): %s", server)
+  end
+  if (given.tls_cert == nil) ~= (given.tls_key == nil) then
+    command_line.misuse "serve: --tls-cert and --tls-key go together"
+  end
+  server.block_signals()
+  local launched, message = require("upstash.kafka.launcher").start(options_of(given))
+  if not launched then command_line.fail("serve: %s", message) end
+  announce(launched, given)
+  server.wait_for_signal()
+  launched.handle:stop()
+end
+
+return {
+  serve = {
+    name = "serve",
+    words = "[OPTION]…",
+    least = 0, most = 0,
+    about = [[
+Serves the REST API until SIGTERM or SIGINT, then answers what is in hand and ends. The first line that it prints
+says where it listens; three exports for the clients follow. Without a password it makes one, keeps it in the
+data folder, readable by its owner alone, and uses it again. A password from the environment is not printed.]],
+    options = OPTIONS,
+    defaults = function()
+      local found, server = pcall(require, "upstash.kafka.server")
+      return found and server.defaults or nil
+    end,
+    run = serve,
+  },
+}

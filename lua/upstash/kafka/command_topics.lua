@@ -1,0 +1,110 @@
+--- `upstash-kafka topics`, `groups` and `offsets`.
+
+local client_of = require "upstash.kafka.command_client"
+local command_line = require "upstash.kafka.command_line"
+
+local function sorted_names(map)
+  local names = {}
+  for name in pairs(map) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local function integer(value)
+  return ("%d"):format(value)
+end
+
+local function list_topics(given)
+  local topics = client_of.need(client_of.client(given):topics())
+  local rows = { { "TOPIC", "PARTITIONS" } }
+  for _, name in ipairs(sorted_names(topics)) do rows[#rows + 1] = { name, integer(topics[name]) } end
+  client_of.print_table(rows)
+end
+
+local function create_topic(given)
+  local created = client_of.need(client_of.client(given):create_topic(given[1], {
+    partitions = given.partitions,
+    retention_ms = given.retention_ms,
+    retention_bytes = given.retention_bytes,
+  }))
+  client_of.write(("created %s, partitions: %d\n"):format(created.topic, created.partitions))
+end
+
+local function delete_topic(given)
+  client_of.need(client_of.client(given):delete_topic(given[1]))
+  client_of.write(("deleted %s\n"):format(given[1]))
+end
+
+local function list_groups(given)
+  local rows = { { "GROUP", "INSTANCE", "TOPIC", "PARTITIONS" } }
+  for _, group in ipairs(client_of.need(client_of.client(given):consumers())) do
+    for _, instance in ipairs(group.instances) do
+      if #instance.topics == 0 then rows[#rows + 1] = { group.name, instance.name, "-", "-" } end
+      for _, topic in ipairs(instance.topics) do
+        local partitions = {}
+        for index, partition in ipairs(topic.partitions) do partitions[index] = integer(partition) end
+        rows[#rows + 1] = { group.name, instance.name, topic.topic, table.concat(partitions, ",") }
+      end
+    end
+  end
+  client_of.print_table(rows)
+end
+
+local function partitions_of(client, topic)
+  local count = client_of.need(client:topics())[topic]
+  if not count then command_line.fail("topic '%s' is not there", topic) end
+  local partitions = {}
+  for partition = 0, count - 1 do
+    partitions[#partitions + 1] = { topic = topic, partition = partition }
+  end
+  return partitions
+end
+
+local function show_offsets(given)
+  local client = client_of.client(given)
+  local partitions = partitions_of(client, given[1])
+  local earliest = client_of.need(client:offsets("earliest", partitions))
+  local latest = client_of.need(client:offsets("latest", partitions))
+  local rows = { { "PARTITION", "EARLIEST", "LATEST" } }
+  for index, entry in ipairs(earliest) do
+    rows[#rows + 1] = { integer(entry.partition), integer(entry.offset), integer(latest[index].offset) }
+  end
+  client_of.print_table(rows)
+end
+
+local LIST = {
+  name = "topics", words = "[OPTION]… | topics create TOPIC [OPTION]… | topics delete TOPIC [OPTION]…",
+  least = 0, most = 0, run = list_topics,
+  about = "Lists the topics and how many partitions each has; creates or deletes one.",
+  options = client_of.options {},
+}
+
+return {
+  topics = LIST,
+  ["topics list"] = LIST,
+  ["topics create"] = {
+    name = "topics create", words = "TOPIC [OPTION]…", least = 1, most = 1, run = create_topic,
+    about = "Creates a topic. One that is there already with the same settings is as good.",
+    options = client_of.options {
+      { name = "partitions", value = "N", kind = "integer", min = 1, about = "else what the server gives by default" },
+      { name = "retention-ms", value = "MS", kind = "integer", min = 1, about = "drop messages older than this" },
+      { name = "retention-bytes", value = "BYTES", kind = "integer", min = 1,
+        about = "drop the oldest messages of a partition beyond this" },
+    },
+  },
+  ["topics delete"] = {
+    name = "topics delete", words = "TOPIC [OPTION]…", least = 1, most = 1, run = delete_topic,
+    about = "Deletes a topic with its messages and the groups' offsets in it.",
+    options = client_of.options {},
+  },
+  groups = {
+    name = "groups", words = "[OPTION]…", least = 0, most = 0, run = list_groups,
+    about = "Lists the consumer groups that have live instances, and the partitions that each instance holds.",
+    options = client_of.options {},
+  },
+  offsets = {
+    name = "offsets", words = "TOPIC [OPTION]…", least = 1, most = 1, run = show_offsets,
+    about = "Shows the first offset that is kept and the end offset of each partition.",
+    options = client_of.options {},
+  },
+}

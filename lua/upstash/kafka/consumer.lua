@@ -1,0 +1,287 @@
+--- Loops over messages of a consumer group, at least once.
+--
+-- A message is finished when the loop asks for the one after it; what is finished is committed before
+-- the next consume, and when the loop is left. Everything else can come again, and nothing is skipped:
+--
+-- * Auto-commit is off: the server never counts as finished what only was sent.
+-- * The loop begins by deleting the instance, so that no position of an earlier run is in force, only
+--   commits. It does the same after a consume whose answer was lost, since the server's position may be
+--   behind the messages of that answer.
+-- * Where a group starts at the end (`from = "latest"`), the start is made a commit (anchor.lua).
+-- * A body may take longer than the session: finished messages of a batch are committed while the batch
+--   lasts, and after an expiry through a new instance, so that such a loop moves on.
+
+local core = require "upstash.kafka.core"
+local anchor = require "upstash.kafka.anchor"
+local loop = require "upstash.kafka.loop"
+local options = require "upstash.kafka.options"
+local positions = require "upstash.kafka.positions"
+
+local TIMEOUT = 1000         -- milliseconds of one poll
+local BATCH_MESSAGES = 1000  -- what a server sends at most when nothing is said
+local SESSION_TIMEOUT = 120000
+local LOST_IN_A_ROW = 3      -- lost answers of a kind that does not pass by itself
+
+local SCHEMA = {
+  group = { kind = "name", required = true },
+  instance = { kind = "name", required = true },
+  topic = { kind = "name" },
+  topics = { kind = "names" },
+  from = {
+    kind = "word",
+    words = { earliest = true, latest = true, none = true },
+    expects = "'earliest', 'latest' or 'none'",
+  },
+  timeout = { kind = "integer", min = 0 },
+  max_messages = { kind = "integer", min = 1 },
+  max_bytes = { kind = "integer", min = 1 },
+  session_timeout = { kind = "integer", min = 1000 },
+  limit = { kind = "integer", min = 0 },
+  idle = { kind = "integer", min = 0 },
+}
+
+-- After these nothing was read on the server's side; after any other failure of a consume its answer
+-- may have carried messages.
+local UNSENT = { connect_failed = true, resolve_failed = true, tls_failed = true }
+
+local function may_be_lost(details)
+  local status = details.status
+  return not (UNSENT[details.code] or status and (status < 500 or status == 503))
+end
+
+--- A loop over a group's messages, as it stands between two steps.
+---@class upstash.kafka.Consumer
+---@field batch upstash.kafka.Message[] the messages of the last consume
+---@field handed integer how many of the batch the body was given
+---@field finished integer how many of the batch the loop has moved past
+---@field committed integer how many of the batch are committed
+---@field left number how many messages the limit still allows
+---@field started boolean whether the instance on the server is of this loop
+---@field touched boolean whether it ever was
+---@field contact number core.now of the last request that keeps the instance alive
+---@field lost integer lost answers in a row
+---@field failures integer failures of consume in a row
+local Consumer = loop.class()
+
+local function new(client, given)
+  return setmetatable({
+    client = client,
+    group = given.group,
+    instance = given.instance,
+    topics = given.topics or { given.topic },
+    timeout = given.timeout or TIMEOUT,
+    idle = given.idle,
+    left = given.limit or math.huge,
+    max_messages = given.max_messages,
+    consume_options = {
+      auto_commit = false,
+      auto_offset_reset = given.from or "latest",
+      session_timeout = given.session_timeout,
+      max_bytes = given.max_bytes,
+    },
+    heartbeat = (given.session_timeout or SESSION_TIMEOUT) / 3,
+    anchor = (given.from or "latest") == "latest" and anchor.new() or nil,
+    batch = {}, handed = 0, finished = 0, committed = 0,
+    started = false, touched = false, contact = 0, lost = 0, failures = 0,
+  }, Consumer)
+end
+
+-- Committing --------------------------------------------------------------------------------------
+
+-- The position after the last finished message of each partition that is not committed yet.
+local function finished_offsets(consumer)
+  local offsets, seen = {}, {}
+  for index = consumer.finished, consumer.committed + 1, -1 do
+    local message = consumer.batch[index]
+    if not positions.get(seen, message) then
+      positions.put(seen, message, true)
+      offsets[#offsets + 1] =
+        { topic = message.topic, partition = message.partition, offset = message.offset + 1 }
+    end
+  end
+  return offsets
+end
+
+-- Forgets the batch and the instance: the next consume starts at what is committed.
+local function start_again(consumer)
+  consumer.batch, consumer.handed, consumer.finished, consumer.committed = {}, 0, 0, 0
+  consumer.started = false
+end
+
+local function consume_options(consumer, timeout, max_messages)
+  local all = consumer.consume_options
+  all.timeout, all.max_messages = timeout, max_messages
+  return all
+end
+
+-- The offsets that are beyond what the group has committed; none when the group or topic is unknown.
+local function unknown_to_group(consumer, offsets, deadline)
+  local known = loop.insist(consumer.client, deadline, "not_found", "committed", consumer.group,
+    consumer.instance, positions.bare(offsets))
+  local committed, beyond = positions.first(known or {}), {}
+  for _, entry in ipairs(offsets) do
+    if entry.offset > (positions.get(committed, entry) or math.huge) then
+      beyond[#beyond + 1] = entry
+    end
+  end
+  return beyond
+end
+
+-- The instance is gone, by expiry or because its partitions went to another one. Commits through a new
+-- instance what is not known yet; where that fails the messages come again. Its answer is not looked
+-- at, and the instance is deleted before the next consume.
+local function commit_anew(consumer, offsets, deadline)
+  start_again(consumer)
+  local beyond = unknown_to_group(consumer, offsets, deadline)
+  if #beyond == 0 then return end
+  local client, group, instance = consumer.client, consumer.group, consumer.instance
+  if loop.call(client, "consume", group, instance, consumer.topics, consume_options(consumer, 0, 1)) then
+    loop.call(client, "commit", group, instance, beyond)
+  end
+end
+
+local function commit_finished(consumer, deadline)
+  local offsets = finished_offsets(consumer)
+  if #offsets == 0 then return end
+  local done = loop.insist(consumer.client, deadline, "not_found", "commit", consumer.group,
+    consumer.instance, offsets)
+  if not done then return commit_anew(consumer, offsets, deadline) end
+  consumer.committed = consumer.finished
+  consumer.contact = core.now()
+end
+
+-- Consuming ---------------------------------------------------------------------------------------
+
+local function start(consumer, deadline)
+  if consumer.anchor then consumer.anchor:take(consumer, deadline) end
+  loop.insist(consumer.client, deadline, "not_found", "delete_consumer", consumer.group,
+    consumer.instance)
+  consumer.started, consumer.touched = true, true
+end
+
+local function failed(consumer, message, details, deadline)
+  consumer.failures = consumer.failures + 1
+  if may_be_lost(details) then
+    consumer.started = false
+    consumer.lost = consumer.lost + 1
+    if not details.retriable and consumer.lost < LOST_IN_A_ROW then return end
+  end
+  loop.back_off(consumer.failures, message, details, deadline)
+end
+
+-- One consume. Returns its messages, an empty list when there are none or when it has to be done again.
+local function poll(consumer, timeout, deadline)
+  if not consumer.started then start(consumer, deadline) end
+  local most = consumer.max_messages
+  if consumer.left < (most or BATCH_MESSAGES) then most = consumer.left end
+  local messages, message, details = loop.call(consumer.client, "consume", consumer.group,
+    consumer.instance, consumer.topics, consume_options(consumer, timeout, most))
+  if not messages then
+    failed(consumer, message, details, deadline)
+    return {}
+  end
+  consumer.lost, consumer.failures, consumer.contact = 0, 0, core.now()
+  if consumer.anchor and not consumer.anchor:hold(consumer, messages, deadline) then
+    consumer.started = false
+    return {}
+  end
+  return messages
+end
+
+-- Fills consumer.batch; leaves it empty when the loop is idle.
+local function take_batch(consumer, deadline)
+  local messages, timeout, last
+  repeat
+    timeout, last = loop.poll_time(consumer.timeout, deadline)
+    messages = poll(consumer, timeout, deadline)
+  until #messages > 0 or last and consumer.started
+  for index = #messages, consumer.left + 1, -1 do messages[index] = nil end
+  consumer.batch, consumer.handed, consumer.finished, consumer.committed = messages, 0, 0, 0
+end
+
+-- Leaving -----------------------------------------------------------------------------------------
+
+--- Ends the loop: commits what it finished and deletes the instance. A loop that runs to its end or fails does so by
+-- itself, and on Lua 5.4 one that is left by break, return or an error; elsewhere call it after a break:
+-- `local next_message, loop = client:messages{…}`. Where it fails, finished messages may come again and the
+-- instance lives until it expires; none is lost. Closing twice does nothing. Speaks to /commit and
+-- /delete-consumer.
+---@return true? closed
+---@return string? message
+---@return upstash.kafka.Details? details
+function Consumer:close()
+  if self.closed then return true end
+  self.closed = true
+  local offsets, touched = finished_offsets(self), self.touched
+  start_again(self)
+  local done, message, details = true, nil, nil
+  if #offsets > 0 then
+    done, message, details = loop.call(self.client, "commit", self.group, self.instance, offsets)
+  end
+  if touched then loop.call(self.client, "delete_consumer", self.group, self.instance) end
+  return done, message, details
+end
+
+-- Stepping ----------------------------------------------------------------------------------------
+
+-- Whether the next message is in hand. What was handed out counts as finished from here on.
+local function ready(consumer)
+  consumer.finished = consumer.handed
+  return consumer.handed < #consumer.batch and core.now() - consumer.contact < consumer.heartbeat
+end
+
+-- Commits what is finished, and takes the next batch when this one is through. Without one the loop ends.
+local function advance(consumer)
+  local deadline = loop.deadline(consumer.idle)
+  commit_finished(consumer, deadline)
+  if consumer.handed < #consumer.batch then return end
+  if consumer.left > 0 then take_batch(consumer, deadline) end
+  if consumer.handed < #consumer.batch then return end
+  local done, message, details = consumer:close()
+  if not done then loop.raise(message, details) end
+end
+
+local function next_message(consumer)
+  if consumer.closed then return nil end
+  if not ready(consumer) then loop.guard(consumer, advance) end
+  local message = consumer.batch[consumer.handed + 1]
+  if message == nil then return nil end
+  consumer.handed = consumer.handed + 1
+  consumer.left = consumer.left - 1
+  return message
+end
+
+local function next_batch(consumer)
+  if consumer.closed then return nil end
+  if not ready(consumer) then loop.guard(consumer, advance) end
+  local batch = consumer.batch
+  if batch[1] == nil then return nil end
+  consumer.handed = #batch
+  consumer.left = consumer.left - #batch
+  return batch
+end
+
+local function open(method, client, given)
+  options.check_client(method, client, 3)
+  options.check(method, given, SCHEMA, 3)
+  if (given.topic == nil) == (given.topics == nil) then
+    options.refuse(method, "topic or topics: one of them expected", 3)
+  end
+  return new(client, given)
+end
+
+local consumer = {}
+
+--- The methods that core's client gets; client.lua describes them.
+
+function consumer.messages(client, given)
+  local state = open("messages", client, given)
+  return next_message, state, nil, state
+end
+
+function consumer.batches(client, given)
+  local state = open("batches", client, given)
+  return next_batch, state, nil, state
+end
+
+return consumer

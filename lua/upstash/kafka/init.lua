@@ -1,0 +1,94 @@
+--- Kafka over HTTP.
+--
+--     local kafka = require "upstash.kafka"
+--     local client = kafka.new { url = "http://127.0.0.1:8080", username = "user", password = "secret" }
+--
+-- Every method of a client is also a function of this module, on one client that is made from the environment
+-- when it is first needed: kafka.produce("greetings", "hello").
+
+local core = require "upstash.kafka.client"
+local json = require "upstash.kafka.json"
+
+---@class upstash.kafka
+---@field null lightuserdata null in JSON and the value of a tombstone; the same as cjson.null
+---@field _VERSION string
+local kafka = { null = core.null, _VERSION = core._VERSION }
+
+local ENVIRONMENT = {
+  url = "UPSTASH_KAFKA_REST_URL",
+  username = "UPSTASH_KAFKA_REST_USERNAME",
+  password = "UPSTASH_KAFKA_REST_PASSWORD",
+}
+
+---@class upstash.kafka.Options
+---@field url string? http://HOST:PORT or https://…, default $UPSTASH_KAFKA_REST_URL
+---@field username string? default $UPSTASH_KAFKA_REST_USERNAME
+---@field password string? default $UPSTASH_KAFKA_REST_PASSWORD
+---@field timeout integer? milliseconds for a call, beyond what the server is asked to wait, default 30000
+---@field connect_timeout integer? milliseconds, default 5000
+---@field retries integer? attempts after the first, default 3
+---@field retry_delay integer? milliseconds before the first retry, default 100
+---@field retry_delay_max integer? milliseconds, default 10000
+---@field binary boolean? keys, values and headers travel as base64, so that they may be any bytes; default false
+---@field verify boolean? check TLS certificates, default true
+---@field ca_file string? PEM file of certificates to trust
+---@field max_response_bytes integer? default 128 MiB
+---@field encode nil|fun(value: table): string in place of lua-cjson
+
+local function with_environment(options)
+  local all = { encode = json.encode }
+  for field, variable in pairs(ENVIRONMENT) do
+    local value = os.getenv(variable)
+    if value ~= "" then all[field] = value end
+  end
+  for field, value in pairs(options or {}) do all[field] = value end
+  return all
+end
+
+--- A new client. Nothing is connected until the first call.
+---@param options upstash.kafka.Options?
+---@return upstash.kafka.Client client
+function kafka.new(options)
+  if options ~= nil and type(options) ~= "table" then
+    error(("bad argument #1 to 'new' (table expected, got %s)"):format(type(options)), 2)
+  end
+  local all = with_environment(options)
+  if all.url == nil then
+    error(("bad argument #1 to 'new' (url: string expected, and %s is not set)"):format(ENVIRONMENT.url), 2)
+  end
+  local fine, client = pcall(core.new, all)
+  if not fine then error(client, 2) end
+  return client
+end
+
+local default
+
+-- The client of the module functions.
+local function client_of_environment(name)
+  if default then return default end
+  if (os.getenv(ENVIRONMENT.url) or "") == "" then
+    error(("kafka.%s needs %s; or make a client with kafka.new"):format(name, ENVIRONMENT.url), 3)
+  end
+  default = kafka.new()
+  return default
+end
+
+-- A raise inside a method blames the caller of the function, whose line it is.
+for name, method in pairs(core.methods) do
+  if name:sub(1, 1) ~= "_" then
+    kafka[name] = function(...)
+      local client = client_of_environment(name)
+      local fine, first, second, third, fourth = pcall(method, client, ...)
+      if not fine then error(first, 2) end
+      return first, second, third, fourth
+    end
+  end
+end
+
+--- Closes the client of the module functions; the next call makes a new one from the environment.
+function kafka.close()
+  if default then default:close() end
+  default = nil
+end
+
+return kafka

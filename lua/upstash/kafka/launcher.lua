@@ -1,0 +1,101 @@
+--- Starts a server as `upstash-kafka serve` does: a folder for the messages, and a password when none is given.
+--
+-- Loads server.so and nothing else.
+
+local server = require "upstash.kafka.server"
+
+local launcher = {}
+
+local USERNAME = "kafka"
+local PASSWORD_FILE = "password"
+local PASSWORD_LENGTH = 32 -- of 64 letters: 192 bits
+local LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+--- The folder for messages when none is named: in $XDG_DATA_HOME, else in ~/.local/share.
+---@return string? folder
+---@return string? message
+function launcher.default_data()
+  local base = os.getenv "XDG_DATA_HOME"
+  if base and base:sub(1, 1) == "/" then return base .. "/upstash-kafka" end
+  local home = os.getenv "HOME"
+  if not home or home == "" then return nil, "no folder for the messages: HOME is not set" end
+  return home .. "/.local/share/upstash-kafka"
+end
+
+local function make_password()
+  local letters = server.random_bytes(PASSWORD_LENGTH):gsub(".", function(byte)
+    local index = byte:byte() % #LETTERS + 1
+    return LETTERS:sub(index, index)
+  end)
+  return letters
+end
+
+local function read_password(path)
+  local file = io.open(path, "r")
+  if not file then return nil end
+  local password = file:read "*l"
+  file:close()
+  return password
+end
+
+--- The password that belongs to a data folder; made and kept there, readable by its owner alone, when there is none.
+---@param data string the folder
+---@return string? password
+---@return string? message
+function launcher.kept_password(data)
+  local path = data .. "/" .. PASSWORD_FILE
+  local password = read_password(path)
+  if not password then
+    local made, message = server.write_secret(path, make_password() .. "\n")
+    password = read_password(path) -- also when another process was faster
+    if not password then return nil, ("%s: %s"):format(path, made and "cannot be read" or message) end
+  end
+  if #password < 16 then return nil, path .. " holds no password; delete it, and a new one is made" end
+  return password
+end
+
+-- The options with nothing missing, and the folder made.
+local function complete(options)
+  local all = {}
+  for key, value in pairs(options) do all[key] = value end
+  if not all.data then
+    local data, message = launcher.default_data()
+    if not data then return nil, message end
+    all.data = data
+  end
+  local made, problem = server.make_directory(all.data)
+  if not made then return nil, problem end
+  all.username = all.username or USERNAME
+  if not all.password then
+    local password, message = launcher.kept_password(all.data)
+    if not password then return nil, message end
+    all.password = password
+  end
+  return all
+end
+
+--- A server that runs, and how to reach it.
+---@class upstash.kafka.Launched
+---@field handle table :url(), :stop()
+---@field url string
+---@field username string
+---@field password string
+---@field data string
+
+--- Starts a server. Takes the options of server.start, but needs none of them: `data` is launcher.default_data(),
+-- `username` "kafka" and `password` the one that the folder keeps.
+---@param options table?
+---@return upstash.kafka.Launched? launched
+---@return string? message
+function launcher.start(options)
+  local all, problem = complete(options or {})
+  if not all then return nil, problem end
+  local handle, message = server.start(all)
+  if not handle then return nil, message end
+  return {
+    handle = handle, url = handle:url(),
+    username = all.username, password = all.password, data = all.data,
+  }
+end
+
+return launcher

@@ -1,0 +1,99 @@
+--- What the loops over consume and over fetch share: calls that are tried again, the end by idleness, errors.
+--
+-- A loop is a table; its iterator is a Lua function, so that it can yield. Inside, failures are raised:
+-- a failure object for what the network or the server caused, a text for misuse. `loop.guard` turns
+-- both into an error of the line that asked for the next message, after the loop is closed.
+
+local core = require "upstash.kafka.core"
+
+local loop = {}
+
+--- What a loop raises when a call fails for good.
+---@class upstash.kafka.Failure
+---@field error string the text, also what tostring gives
+---@field status integer? the HTTP status
+---@field code string a stable word
+---@field retriable boolean whether the same may succeed later
+---@field retry_after integer? seconds
+local Failure = {}
+Failure.__index = Failure
+Failure.__tostring = function(failure) return failure.error end
+
+--- Raises what a call returned after nil.
+---@param message string
+---@param details table
+function loop.raise(message, details)
+  local failure = { error = message }
+  for key, value in pairs(details) do failure[key] = value end
+  failure.error = message
+  error(setmetatable(failure, Failure), 0)
+end
+
+--- Calls a method of the client; misuse is raised without a position.
+---@return any result, string? message, table? details
+function loop.call(client, method, ...)
+  local fine, result, message, details = pcall(client[method], client, ...)
+  if not fine then error(result, 0) end
+  return result, message, details
+end
+
+-- The client's own limit of attempts has been used up when a call returns; a loop goes on.
+local ENDLESS = { retries = 2 ^ 31 - 1 }
+
+--- Waits before the next attempt. Raises instead when the failure is not one that passes, or when the
+-- deadline (milliseconds of core.now, nil = never) has come: an end for lack of messages would be a lie.
+function loop.back_off(attempt, message, details, deadline)
+  local delay = details.retriable and core.retry_delay(math.min(attempt, 20), details, ENDLESS)
+  if not delay then loop.raise(message, details) end
+  if deadline then
+    local left = deadline - core.now()
+    if left <= 0 then loop.raise(message, details) end
+    delay = math.min(delay, left)
+  end
+  core.sleep(delay)
+end
+
+--- Calls a method until it succeeds or fails in a way that does not pass. `accept` is a code that is
+-- returned (as nil, message, details) instead of raised, or nil.
+function loop.insist(client, deadline, accept, method, ...)
+  local attempt = 0
+  while true do
+    local result, message, details = loop.call(client, method, ...)
+    if result ~= nil then return result end
+    if details.code == accept then return nil, message, details end
+    attempt = attempt + 1
+    loop.back_off(attempt, message, details, deadline)
+  end
+end
+
+--- When a loop that has been waiting since now gives up: milliseconds of core.now, or nil.
+function loop.deadline(idle)
+  return idle and core.now() + idle
+end
+
+--- How long the next poll may wait, and whether it is the last one.
+function loop.poll_time(timeout, deadline)
+  if not deadline then return timeout, false end
+  local left = math.max(0, deadline - core.now())
+  return math.min(timeout, left), left <= timeout
+end
+
+--- Runs one step of a loop. Returns what the step returns; on a failure closes the loop and raises, blaming
+-- the line that called the iterator, which is the caller of the caller.
+function loop.guard(state, step)
+  local fine, result = pcall(step, state)
+  if fine then return result end
+  pcall(state.close, state)
+  error(result, 3)
+end
+
+--- The class of a loop's state: `:close()` ends the loop, and so does leaving it on Lua 5.4.
+---@return table
+function loop.class()
+  local class = {}
+  class.__index = class
+  class.__close = function(state) pcall(state.close, state) end
+  return class
+end
+
+return loop

@@ -1,0 +1,95 @@
+--- Checks of option tables: what a call takes, which field is wrong, and whose line is to blame.
+
+local options = {}
+
+local function is_integer(value)
+  return type(value) == "number" and value % 1 == 0
+end
+
+local function name_of(value)
+  if type(value) == "number" then return tostring(value) end
+  return type(value)
+end
+
+local function is_list_of_names(value)
+  if type(value) ~= "table" or #value == 0 then return false end
+  for index = 1, #value do
+    if type(value[index]) ~= "string" or value[index] == "" then return false end
+  end
+  return true
+end
+
+local function is_position(value, words)
+  if is_integer(value) then return value >= 0 end
+  if type(value) == "string" then return words[value] == true end
+  return type(value) == "table" and next(value) == "timestamp" and next(value, "timestamp") == nil
+    and is_integer(value.timestamp) and value.timestamp >= 0
+end
+
+-- Each: what it expects in words, and whether a value is that. `rule` is the row of the schema.
+local kinds = {
+  name = {
+    expects = function() return "non-empty string" end,
+    fits = function(value) return type(value) == "string" and value ~= "" end,
+  },
+  names = {
+    expects = function() return "list of non-empty strings" end,
+    fits = is_list_of_names,
+  },
+  integer = {
+    expects = function(rule) return ("integer >= %d"):format(rule.min) end,
+    fits = function(value, rule) return is_integer(value) and value >= rule.min end,
+  },
+  word = {
+    expects = function(rule) return rule.expects end,
+    fits = function(value, rule) return rule.words[value] == true end,
+  },
+  position = {
+    expects = function(rule) return rule.expects end,
+    fits = function(value, rule) return is_position(value, rule.words) end,
+  },
+}
+
+local function fault(given, schema)
+  if type(given) ~= "table" then return "table expected, got " .. name_of(given) end
+  for key in pairs(given) do
+    if not schema[key] then return ("unknown option '%s'"):format(tostring(key)) end
+  end
+  for key, rule in pairs(schema) do
+    local value, kind = given[key], kinds[rule.kind]
+    if value == nil and rule.required or value ~= nil and not kind.fits(value, rule) then
+      local got = type(value) == "string" and ("'%s'"):format(value) or name_of(value)
+      return ("%s: %s expected, got %s"):format(key, kind.expects(rule), got)
+    end
+  end
+end
+
+--- Raises when `given` is not what the schema allows: { field = { kind =, required =, … } }.
+---@param method string the name of the method, for the text
+---@param given any
+---@param schema table<string, table>
+---@param level integer whose line to blame, as `error` takes it, seen from the caller
+function options.check(method, given, schema, level)
+  local text = fault(given, schema)
+  if text then error(("bad argument #1 to '%s' (%s)"):format(method, text), level + 1) end
+end
+
+--- Raises for the first argument of a method whatever `options.check` would say of its fields.
+---@param method string
+---@param text string what is wrong
+---@param level integer as in `options.check`
+function options.refuse(method, text, level)
+  error(("bad argument #1 to '%s' (%s)"):format(method, text), level + 1)
+end
+
+--- Raises unless `client` is a client: a method was called with a dot instead of a colon.
+---@param method string
+---@param client any
+---@param level integer as in `options.check`
+function options.check_client(method, client, level)
+  if type(client) ~= "userdata" then
+    error(("calling '%s' on %s: write client:%s{…}"):format(method, type(client), method), level + 1)
+  end
+end
+
+return options

@@ -1,0 +1,39 @@
+--- Offsets by topic and partition: a map of maps.
+
+local positions = {}
+
+--- Sets the value of a partition.
+function positions.put(map, entry, value)
+  local partitions = map[entry.topic]
+  if not partitions then
+    partitions = {}
+    map[entry.topic] = partitions
+  end
+  partitions[entry.partition] = value
+end
+
+--- The value of a partition, nil where there is none.
+function positions.get(map, entry)
+  local partitions = map[entry.topic]
+  return partitions and partitions[entry.partition]
+end
+
+--- The offset of each partition in a list of {topic, partition, offset}: that of its first entry.
+function positions.first(entries)
+  local map = {}
+  for _, entry in ipairs(entries) do
+    if not positions.get(map, entry) then positions.put(map, entry, entry.offset) end
+  end
+  return map
+end
+
+--- The list without what is not {topic, partition}.
+function positions.bare(entries)
+  local list = {}
+  for index, entry in ipairs(entries) do
+    list[index] = { topic = entry.topic, partition = entry.partition }
+  end
+  return list
+end
+
+return positions
