@@ -1,0 +1,155 @@
+-- Section 8 of the contract: gzip on requests and responses. Needs the gzip program.
+
+local service = require "spec.contract.service"
+
+local post, ok, refused = service.post, service.ok, service.refused
+
+-- What the gzip program makes of bytes.
+local function gzip(bytes, flags)
+  local name = os.tmpname()
+  local file = assert(io.open(name, "wb"))
+  file:write(bytes)
+  file:close()
+  local pipe = assert(io.popen(("gzip -c %s < '%s'"):format(flags or "", name), "r"))
+  local result = pipe:read "*a"
+  pipe:close()
+  os.remove(name)
+  return result
+end
+
+local function gunzip(bytes) return gzip(bytes, "-d") end
+
+local function send(topic, body, encoding)
+  local options = { headers = { ["Content-Encoding"] = encoding or "gzip" } }
+  return post("/produce/" .. topic, body, options)
+end
+
+describe("compression:", function()
+  service.attach()
+
+  describe("Content-Encoding: gzip", function()
+    it("is undone", function()
+      local topic = service.topic(1)
+      ok(send(topic, gzip '{"value":"zipped"}'))
+      assert.same({ "zipped" }, service.values(service.fetch_all(topic, 0, 1)))
+    end)
+
+    it("is undone for large bodies, in chunks", function()
+      local topic, messages, chunks = service.topic(1), {}, {}
+      for number = 1, 1000 do messages[number] = { value = number .. ("x"):rep(1000) } end
+      local zipped = gzip(service.json(messages))
+      for start = 1, #zipped, 100 do table.insert(chunks, zipped:sub(start, start + 99)) end
+      local options = { chunks = chunks, headers = { ["Content-Encoding"] = "gzip" } }
+      assert.equal(1000, #ok(post("/produce/" .. topic, nil, options)))
+      local fetched = service.fetch_all(topic, 0, 1000)
+      assert.equal(messages[1000].value, fetched[1000].value)
+    end)
+
+    it("is undone for a webhook", function()
+      local topic = service.topic(1)
+      local options = { headers = { ["Content-Encoding"] = "gzip" } }
+      ok(post("/webhook?topic=" .. topic, gzip "raw event", options))
+      local message = service.fetch_all(topic, 0, 1)[1]
+      assert.equal("raw event", message.value)
+      assert.same({}, message.headers)
+    end)
+
+    it("is undone for a fetch", function()
+      local topic = service.topic(1)
+      service.produce(topic, "v")
+      local body = gzip(service.json { topic = topic, partition = 0, offset = 0, timeout = 5000 })
+      local options = { headers = { ["Content-Encoding"] = "gzip" } }
+      assert.same({ "v" }, service.values(ok(post("/fetch", body, options))))
+    end)
+
+    local whole = gzip '{"value":"some value that is zipped"}'
+    for what, body in pairs {
+      ["is not gzip"] = '{"value":"plain"}',
+      ["is cut off"] = whole:sub(1, -12),
+      ["lacks its trailer"] = whole:sub(1, -9),
+      ["has a wrong checksum"] = whole:sub(1, -9) .. "\0\0\0\0" .. whole:sub(-4),
+      ["is empty"] = "",
+    } do
+      it("is a 400 when the body " .. what, function()
+        local topic = service.topic(1)
+        refused(send(topic, body), 400)
+        assert.equal(0, service.end_offset(topic))
+      end)
+    end
+
+    it("is a 413 when the body is over the limit once unzipped", function()
+      local topic = service.topic(1)
+      local body = '{"value":"' .. ("x"):rep(64 * 2 ^ 20) .. '"}'
+      refused(send(topic, gzip(body, "-1")), 413)
+    end)
+  end)
+
+  it("any other Content-Encoding is refused", function()
+    refused(send(service.topic(1), '{"value":"v"}', "br"), { 400, 415 })
+  end)
+
+  it("Content-Encoding: identity is none", function()
+    ok(send(service.topic(1), '{"value":"v"}', "identity"))
+  end)
+
+  describe("Accept-Encoding: gzip", function()
+    local topic
+
+    -- A fetch of a hundred kilobytes.
+    local function fetch(accept)
+      if not topic then
+        topic = service.topic(1)
+        service.produce(topic, { { value = ("lorem ipsum "):rep(8000) } })
+      end
+      local headers = { ["Accept-Encoding"] = accept }
+      local position = { topic = topic, partition = 0, offset = 0, timeout = 5000 }
+      return post("/fetch", position, { headers = headers })
+    end
+
+    for _, accept in ipairs { "gzip", "gzip, deflate, br", "deflate, gzip;q=1.0", "GZIP", "gzip;q=0.5" } do
+      it(accept .. ": a large response is zipped", function()
+        local response = fetch(accept)
+        assert.equal("gzip", response.headers["content-encoding"])
+        assert.is_true(#response.body < 20000)
+        response.body = gunzip(response.body)
+        assert.equal(("lorem ipsum "):rep(8000), ok(response)[1].value)
+      end)
+    end
+
+    for _, accept in ipairs { "identity", "gzip;q=0", "deflate", "br", "gzipped", "" } do
+      it(("%q: a response is not"):format(accept), function()
+        local response = fetch(accept)
+        assert.is_nil(response.headers["content-encoding"])
+        assert.equal(("lorem ipsum "):rep(8000), ok(response)[1].value)
+      end)
+    end
+
+    it("without the header a response is not", function()
+      local response = fetch()
+      assert.is_nil(response.headers["content-encoding"])
+      assert.equal(1, #ok(response))
+    end)
+
+    it("holds for consume", function()
+      fetch()
+      local headers = { ["Accept-Encoding"] = "gzip", ["Kafka-Auto-Offset-Reset"] = "earliest" }
+      local path = ("/consume/%s/one"):format(service.name "group")
+      local messages = service.eventually(15, function()
+        local response = post(path, { topic = topic, timeout = 1000 }, { headers = headers })
+        if response.headers["content-encoding"] == "gzip" then
+          response.body = gunzip(response.body)
+        end
+        local messages = ok(response)
+        return #messages > 0 and messages
+      end)
+      assert.equal(("lorem ipsum "):rep(8000), messages[1].value)
+    end)
+
+    it("leaves errors readable", function()
+      local options = { headers = { ["Accept-Encoding"] = "gzip" } }
+      local response = service.get("/nope", options)
+      if response.headers["content-encoding"] then response.body = gunzip(response.body) end
+      refused(response, 404)
+    end)
+  end)
+end)

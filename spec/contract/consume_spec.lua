@@ -1,0 +1,433 @@
+-- Section 4 of the contract: consume, by one instance.
+
+local http = require "spec.support.http"
+local service = require "spec.contract.service"
+
+local get, post, ok, refused = service.get, service.post, service.ok, service.refused
+local EARLIEST, MANUAL = service.EARLIEST, service.MANUAL
+
+local function url(group, instance, topic)
+  local path = ("/consume/%s/%s"):format(group, instance or "one")
+  return topic and path .. "/" .. topic or path
+end
+
+-- A topic, and a group whose instance "one" holds its partitions.
+local function joined(headers, partitions)
+  local topic, group = service.topic(partitions or 1), service.name "group"
+  service.join(group, "one", topic, headers or EARLIEST)
+  return topic, group
+end
+
+local function sorted(values)
+  table.sort(values)
+  return values
+end
+
+describe("consume:", function()
+  service.attach()
+
+  describe("a request", function()
+    it("GET /consume/$GROUP/$INSTANCE/$TOPIC", function()
+      local topic, group = joined()
+      service.fill(topic, 2)
+      local messages = {}
+      service.eventually(10, function()
+        for _, message in ipairs(ok(get(url(group, "one", topic) .. "?timeout=5000"))) do
+          table.insert(messages, message.value)
+        end
+        return #messages == 2
+      end)
+      assert.same({ "1", "2" }, messages)
+    end)
+
+    for _, method in ipairs { "GET", "POST" } do
+      it(method .. " /consume/$GROUP/$INSTANCE with one topic", function()
+        local topic, group = joined()
+        service.produce(topic, "v")
+        local body = service.json { topic = topic, timeout = 5000 }
+        local messages = ok(service.request(method, url(group), { body = body }))
+        assert.same({ "v" }, service.values(messages))
+      end)
+
+      it(method .. " /consume/$GROUP/$INSTANCE with several topics", function()
+        local one, two, group = service.topic(1), service.topic(1), service.name "group"
+        service.produce(one, "a")
+        service.produce(two, "b")
+        local body = service.json { topics = { one, two }, timeout = 1000 }
+        local values = {}
+        service.eventually(15, function()
+          local response = service.request(method, url(group), { body = body, headers = EARLIEST })
+          for _, message in ipairs(ok(response)) do table.insert(values, message.value) end
+          return #values >= 2
+        end)
+        assert.same({ "a", "b" }, sorted(values))
+      end)
+    end
+
+    it("may name both topic and topics", function()
+      local one, two, group = service.topic(1), service.topic(1), service.name "group"
+      local body = { topic = one, topics = { two }, timeout = 50 }
+      service.eventually(15, function()
+        ok(post(url(group), body, { headers = EARLIEST }))
+        local held = service.assignment(group).one
+        return held and held[one] and held[two]
+      end)
+    end)
+
+    it("as an array of one means the same", function()
+      local topic, group = joined()
+      service.produce(topic, "v")
+      local body = { { topic = topic, timeout = 5000 } }
+      assert.same({ "v" }, service.values(ok(post(url(group), body))))
+    end)
+  end)
+
+  it("answers whole messages, in the order of the partition", function()
+    local topic, group, stamp = service.topic(1), service.name "group", 1000 * math.floor(service.now())
+    service.produce(topic, {
+      { value = "a", key = "k", timestamp = stamp, headers = { { key = "h", value = "w" } } },
+      { value = "b", timestamp = stamp + 1 },
+    })
+    assert.same({
+      { topic = topic, partition = 0, offset = 0, timestamp = stamp, key = "k", value = "a",
+        headers = { { key = "h", value = "w" } } },
+      { topic = topic, partition = 0, offset = 1, timestamp = stamp + 1, key = "", value = "b",
+        headers = {} },
+    }, service.consume_all(group, "one", topic, 2, EARLIEST))
+  end)
+
+  describe("the timeout", function()
+    it("is how long it waits for nothing, in the query", function()
+      local topic, group = joined()
+      local response = get(url(group, "one", topic) .. "?timeout=400")
+      assert.same({}, ok(response))
+      assert.is_truthy(response.body:find "^%s*%[")
+      assert.is_true(response.seconds >= 0.38 and response.seconds < 2, response.seconds)
+    end)
+
+    it("is how long it waits for nothing, in the body", function()
+      local topic, group = joined()
+      local response = post(url(group), { topic = topic, timeout = 400 })
+      assert.same({}, ok(response))
+      assert.is_true(response.seconds >= 0.38 and response.seconds < 2, response.seconds)
+    end)
+
+    it("is a second by default", function()
+      local topic, group = joined()
+      local response = get(url(group, "one", topic))
+      assert.same({}, ok(response))
+      assert.is_true(response.seconds >= 0.95 and response.seconds < 3, response.seconds)
+    end)
+
+    it("may be 0", function()
+      local topic, group = joined()
+      local response = get(url(group, "one", topic) .. "?timeout=0")
+      assert.same({}, ok(response))
+      assert.is_true(response.seconds < 1, response.seconds)
+    end)
+
+    it("is not waited for when there are messages", function()
+      local topic, group = joined()
+      service.produce(topic, "v")
+      local response = get(url(group, "one", topic) .. "?timeout=10000")
+      assert.equal(1, #ok(response))
+      assert.is_true(response.seconds < 3, response.seconds)
+    end)
+
+    it("ends early when a message comes", function()
+      local topic, group = joined()
+      local path = url(group, "one", topic) .. "?timeout=10000"
+      local pending = service.client:start("GET", path)
+      service.sleep(0.2)
+      service.produce(topic, "fresh")
+      http.collect({ pending }, 8)
+      assert.same({ "fresh" }, service.values(ok(pending.response)))
+      assert.is_true(pending.seconds < 5, pending.seconds)
+    end)
+  end)
+
+  describe("positions", function()
+    it("go on where the last consume ended", function()
+      local topic, group = joined()
+      service.produce(topic, "a")
+      assert.same({ "a" }, service.values(service.consume_all(group, "one", topic, 1)))
+      service.produce(topic, "b")
+      assert.same({ "b" }, service.values(service.consume_all(group, "one", topic, 1)))
+      assert.same({}, service.consume(group, "one", topic))
+    end)
+
+    it("are each group's own", function()
+      local topic = service.topic(1)
+      service.fill(topic, 3)
+      for _ = 1, 2 do
+        local messages = service.consume_all(service.name "group", "one", topic, 3, EARLIEST)
+        assert.same({ "1", "2", "3" }, service.values(messages))
+      end
+    end)
+
+    it("lose nothing over many responses", function()
+      local topic, group = service.topic(3), service.name "group"
+      local seen, total = {}, 0
+      for partition = 0, 2 do service.fill(topic, 700, partition) end
+      for _, message in ipairs(service.consume_all(group, "one", topic, 2100, EARLIEST)) do
+        local last = seen[message.partition] or -1
+        assert.equal(last + 1, message.offset)
+        seen[message.partition] = message.offset
+        total = total + 1
+      end
+      assert.equal(2100, total)
+    end)
+
+    it("begin at the committed offset when the instance is made again", function()
+      local topic, group = service.topic(1), service.name "group"
+      service.fill(topic, 4)
+      service.consume_all(group, "one", topic, 4, MANUAL)
+      ok(post(("/commit/%s/one"):format(group), { topic = topic, partition = 0, offset = 2 }))
+      ok(post(("/delete-consumer/%s/one"):format(group)))
+      local again = service.consume_all(group, "one", topic, 2, MANUAL)
+      assert.same({ "3", "4" }, service.values(again))
+    end)
+  end)
+
+  describe("the reset policy", function()
+    it("is latest by default: only what comes later", function()
+      local topic, group = service.topic(1), service.name "group"
+      service.produce(topic, "old")
+      service.join(group, "one", topic)
+      local values = {}
+      service.eventually(15, function() -- an engine may find the end a little after the join
+        service.produce(topic, "new")
+        for _, message in ipairs(service.consume(group, "one", topic, nil, 500)) do
+          table.insert(values, message.value)
+        end
+        return #values > 0
+      end)
+      for _, value in ipairs(values) do assert.equal("new", value) end
+    end)
+
+    it("latest is the same", function()
+      local topic, group = service.topic(1), service.name "group"
+      service.produce(topic, "old")
+      local headers = { ["Kafka-Auto-Offset-Reset"] = "latest" }
+      local messages = service.join(group, "one", topic, headers)
+      assert.same({}, messages)
+      assert.same({}, service.consume(group, "one", topic, headers))
+    end)
+
+    it("earliest: from the first message", function()
+      local topic, group = service.topic(1), service.name "group"
+      service.fill(topic, 3)
+      local messages = service.consume_all(group, "one", topic, 3, EARLIEST)
+      assert.same({ "1", "2", "3" }, service.values(messages))
+    end)
+
+    it("none, with nothing committed, is a 400 that says so", function()
+      local topic, group, response = service.topic(1), service.name "group", nil
+      service.produce(topic, "v")
+      local headers = { ["Kafka-Auto-Offset-Reset"] = "none" }
+      service.eventually(15, function()
+        response = post(url(group), { topic = topic, timeout = 500 }, { headers = headers })
+        return response.status ~= 200
+      end)
+      local said = refused(response, 400)
+      assert.is_truthy(said:find "none" and said:find "offset", said)
+    end)
+
+    it("none begins at the committed offset", function()
+      local topic, group = service.topic(1), service.name "group"
+      service.fill(topic, 3)
+      service.join(group, "one", topic, MANUAL)
+      ok(post(("/commit/%s/one"):format(group), { topic = topic, partition = 0, offset = 1 }))
+      ok(post(("/delete-consumer/%s/one"):format(group)))
+      local headers = { ["Kafka-Auto-Offset-Reset"] = "none" }
+      local messages = service.consume_all(group, "two", topic, 2, headers)
+      assert.same({ "2", "3" }, service.values(messages))
+    end)
+
+    it("is read when the instance is made, not later", function()
+      local topic, group = joined(MANUAL)
+      service.fill(topic, 2)
+      local headers = { ["Kafka-Auto-Offset-Reset"] = "latest" }
+      local messages = service.consume_all(group, "one", topic, 2, headers)
+      assert.same({ "1", "2" }, service.values(messages))
+    end)
+  end)
+
+  describe("auto-commit", function()
+    local function quick(interval)
+      return {
+        ["Kafka-Auto-Offset-Reset"] = "earliest", ["Kafka-Auto-Commit-Interval"] = interval or 100,
+        ["Kafka-Session-Timeout-Ms"] = service.session_timeout,
+      }
+    end
+
+    it("commits what an earlier request returned", function()
+      local topic, group = service.topic(1), service.name "group"
+      service.fill(topic, 3)
+      service.consume_all(group, "one", topic, 3, quick())
+      service.eventually(10, function()
+        service.consume(group, "one", topic, quick(), 50)
+        return service.committed(group, topic) == 3
+      end)
+    end)
+
+    it("never commits what the response under way carries", function()
+      local topic, group = service.topic(1), service.name "group"
+      service.join(group, "one", topic, quick())
+      service.fill(topic, 3)
+      local messages = service.consume(group, "one", topic, quick(), 5000)
+      assert.is_true(#messages > 0)
+      for _ = 1, 5 do
+        service.sleep(0.1)
+        assert.is_true(service.committed(group, topic) <= 0)
+      end
+    end)
+
+    it("gives a batch again when its receiver died with it in hand", function()
+      local topic, group = service.topic(1), service.name "group"
+      service.fill(topic, 3)
+      service.join(group, "one", topic, quick())
+      service.consume(group, "one", topic, quick(), 200)
+      service.produce(topic, "in hand")
+      assert.is_true(#service.consume(group, "one", topic, quick(), 5000) > 0)
+      local values = {}
+      service.eventually(10 + 2 * service.session_timeout / 1000, function()
+        local response = post(url(group, "two"), { topic = topic, timeout = 200 },
+          { headers = EARLIEST })
+        if response.status == 429 then return false, "the first instance still lives" end
+        for _, message in ipairs(ok(response)) do values[message.value] = true end
+        return values["in hand"], "not given again"
+      end)
+    end)
+
+    it("waits for its interval", function()
+      local topic, group = service.topic(1), service.name "group"
+      service.fill(topic, 3)
+      service.consume_all(group, "one", topic, 3, quick(600000))
+      for _ = 1, 4 do service.consume(group, "one", topic, quick(600000), 50) end
+      assert.equal(-1, service.committed(group, topic))
+    end)
+
+    it("can be switched off", function()
+      local topic, group, headers = service.topic(1), service.name "group", quick()
+      headers["Kafka-Enable-Auto-Commit"] = "false"
+      service.fill(topic, 3)
+      service.consume_all(group, "one", topic, 3, headers)
+      for _ = 1, 4 do service.consume(group, "one", topic, headers, 100) end
+      assert.equal(-1, service.committed(group, topic))
+    end)
+
+    it("can be asked for by name", function()
+      local topic, group, headers = service.topic(1), service.name "group", quick()
+      headers["Kafka-Enable-Auto-Commit"] = "true"
+      service.fill(topic, 1)
+      service.consume_all(group, "one", topic, 1, headers)
+      service.eventually(10, function()
+        service.consume(group, "one", topic, headers, 50)
+        return service.committed(group, topic) == 1
+      end)
+    end)
+  end)
+
+  describe("other topics", function()
+    it("change the subscription", function()
+      local one, two, group = service.topic(1), service.topic(1), service.name "group"
+      service.join(group, "one", one, EARLIEST)
+      service.produce(one, "of one")
+      service.produce(two, "of two")
+      local messages = service.consume_all(group, "one", two, 1, EARLIEST)
+      assert.same({ "of two" }, service.values(messages))
+      service.eventually(10, function()
+        service.consume(group, "one", two, EARLIEST, 50)
+        local held = service.assignment(group).one
+        return held and held[two] and not held[one]
+      end)
+    end)
+
+    it("may be added", function()
+      local one, two, group = service.topic(1), service.topic(1), service.name "group"
+      service.join(group, "one", one, MANUAL)
+      service.produce(two, "of two")
+      service.consume_all(group, "one", { one, two }, 1, MANUAL)
+      service.produce(one, "of one")
+      local messages = service.consume_all(group, "one", { one, two }, 1, MANUAL)
+      assert.equal("of one", messages[#messages].value)
+    end)
+  end)
+
+  describe("two consumes of one instance at once", function()
+    it("take turns, each within its own timeout", function()
+      local topic, group = joined()
+      local pendings = {}
+      for index, timeout in ipairs { 600, 300 } do
+        local path = url(group, "one", topic) .. "?timeout=" .. timeout
+        pendings[index] = service.client:start("GET", path)
+      end
+      http.collect(pendings, 10)
+      assert.same({}, ok(pendings[1].response))
+      assert.same({}, ok(pendings[2].response))
+      assert.is_true(pendings[1].seconds < 2, pendings[1].seconds)
+      assert.is_true(pendings[2].seconds < 1.7, pendings[2].seconds)
+    end)
+
+    it("share out the messages, none of them twice", function()
+      local topic, group = joined()
+      local pendings, seen = {}, {}
+      for index = 1, 2 do
+        local path = url(group, "one", topic) .. "?timeout=1500"
+        pendings[index] = service.client:start("GET", path)
+      end
+      service.sleep(0.1)
+      service.produce(topic, "first")
+      http.collect(pendings, 10, 1)
+      service.produce(topic, "second")
+      http.collect(pendings, 10)
+      for _, pending in ipairs(pendings) do
+        for _, message in ipairs(ok(pending.response)) do
+          assert.is_nil(seen[message.offset])
+          seen[message.offset] = true
+        end
+      end
+      for _, message in ipairs(service.consume(group, "one", topic)) do
+        assert.is_nil(seen[message.offset])
+        seen[message.offset] = true
+      end
+      assert.is_true(seen[0] and seen[1])
+    end)
+  end)
+
+  it("200 consumes that wait are answered by one produce", function()
+    local topic, total, pendings = service.topic(1), 200, {}
+    local stem = service.name "crowd"
+    for index = 1, total do
+      local path = url(stem .. index, "one", topic) .. "?timeout=30000"
+      pendings[index] = service.client:start("GET", path, { headers = EARLIEST })
+    end
+    service.sleep(0.3)
+    service.produce(topic, "to all")
+    http.collect(pendings, 20)
+    for _, pending in ipairs(pendings) do
+      assert.same({ "to all" }, service.values(ok(pending.response)))
+    end
+    for index = 1, total do post(("/delete-consumer/%s%d/one"):format(stem, index)) end
+  end)
+
+  it("a client that goes away while it waits does no harm", function()
+    local topic, group = joined(MANUAL)
+    local pending = service.client:start("GET", url(group, "one", topic) .. "?timeout=60000")
+    service.sleep(0.1)
+    pending.connection:close()
+    service.produce(topic, "v")
+    local messages = {}
+    service.eventually(15, function()
+      for _, message in ipairs(service.consume(group, "one", topic, MANUAL, 200)) do
+        table.insert(messages, message)
+      end
+      if #messages == 0 then -- taken by the one that had gone: it is given again to a new instance
+        post(("/delete-consumer/%s/one"):format(group))
+      end
+      return #messages > 0
+    end)
+    assert.equal("v", messages[1].value)
+  end)
+end)

@@ -1,0 +1,188 @@
+-- Section 5 of the contract: fetch, without groups.
+
+local http = require "spec.support.http"
+local service = require "spec.contract.service"
+
+local post, ok, refused = service.post, service.ok, service.refused
+
+describe("fetch:", function()
+  service.attach()
+
+  local function request(body, method)
+    return ok(service.request(method or "POST", "/fetch", { body = service.json(body) }))
+  end
+
+  for _, method in ipairs { "GET", "POST" } do
+    it(method .. " takes a single position", function()
+      local topic = service.topic(2)
+      service.fill(topic, 3, 1)
+      local messages = request({ topic = topic, partition = 1, offset = 1, timeout = 1000 }, method)
+      assert.same({ "2", "3" }, service.values(messages))
+    end)
+  end
+
+  it("answers whole messages", function()
+    local topic = service.topic(1)
+    local metadata = service.produce(topic, { { value = "v", key = "k" }, { value = "w" } })
+    assert.same({
+      { topic = topic, partition = 0, offset = 0, timestamp = metadata[1].timestamp, key = "k",
+        value = "v", headers = {} },
+      { topic = topic, partition = 0, offset = 1, timestamp = metadata[2].timestamp, key = "",
+        value = "w", headers = {} },
+    }, service.fetch_all(topic, 0, 2))
+  end)
+
+  it("writes an empty list of headers as an array", function()
+    local topic = service.topic(1)
+    service.produce(topic, "v")
+    local response = post("/fetch", { topic = topic, partition = 0, offset = 0 })
+    assert.is_truthy(response.body:find '"headers"%s*:%s*%[%s*%]')
+  end)
+
+  local function spread()
+    local one, two = service.topic(3), service.topic(2)
+    service.fill(one, 3, 0)
+    service.fill(one, 3, 2)
+    service.fill(two, 3, 1)
+    return one, two
+  end
+
+  -- The offsets that come for positions, by topic and partition, until `total` have come.
+  local function collect(body, total)
+    local found, count
+    service.eventually(10, function()
+      found, count = {}, 0
+      for _, message in ipairs(request(body)) do
+        local place = message.topic .. "/" .. message.partition
+        found[place] = found[place] or {}
+        table.insert(found[place], message.offset)
+        count = count + 1
+      end
+      return count >= total
+    end)
+    return found
+  end
+
+  it("takes a set of positions", function()
+    local one, two = spread()
+    local body = { topicPartitionOffsets = {
+      { topic = one, partition = 0, offset = 1 }, { topic = one, partition = 2, offset = 0 },
+      { topic = two, partition = 1, offset = 2 },
+    } }
+    assert.same({ [one .. "/0"] = { 1, 2 }, [one .. "/2"] = { 0, 1, 2 }, [two .. "/1"] = { 2 } },
+      collect(body, 6))
+  end)
+
+  it("takes both", function()
+    local one, two = spread()
+    local body = { topic = one, partition = 0, offset = 2, timeout = 1000,
+      topicPartitionOffsets = { { topic = two, partition = 1, offset = 1 } } }
+    assert.same({ [one .. "/0"] = { 2 }, [two .. "/1"] = { 1, 2 } }, collect(body, 3))
+  end)
+
+  it("takes an array of one request as the request", function()
+    local topic = service.topic(1)
+    service.fill(topic, 2)
+    local messages = request { { topic = topic, partition = 0, offset = 1 } }
+    assert.same({ "2" }, service.values(messages))
+  end)
+
+  it("remembers nothing", function()
+    local topic = service.topic(1)
+    service.fill(topic, 3)
+    for _ = 1, 2 do
+      assert.same({ "1", "2", "3" }, service.values(service.fetch_all(topic, 0, 3)))
+    end
+  end)
+
+  describe("at the end", function()
+    it("waits for its timeout and answers an empty array", function()
+      local topic = service.topic(1)
+      local response = post("/fetch", { topic = topic, partition = 0, offset = 0, timeout = 400 })
+      assert.same({}, ok(response))
+      assert.is_truthy(response.body:find "^%s*%[")
+      assert.is_true(response.seconds >= 0.38 and response.seconds < 2, response.seconds)
+    end)
+
+    it("waits a second by default", function()
+      local response = post("/fetch", { topic = service.topic(1), partition = 0, offset = 0 })
+      assert.same({}, ok(response))
+      assert.is_true(response.seconds >= 0.95 and response.seconds < 3, response.seconds)
+    end)
+
+    it("does not wait with timeout 0", function()
+      local body = { topic = service.topic(1), partition = 0, offset = 0, timeout = 0 }
+      local response = post("/fetch", body)
+      assert.same({}, ok(response))
+      assert.is_true(response.seconds < 1, response.seconds)
+    end)
+
+    it("is answered when a message comes", function()
+      local topic = service.topic(2)
+      service.fill(topic, 2, 1)
+      local body = service.json { timeout = 10000, topicPartitionOffsets = {
+        { topic = topic, partition = 0, offset = 0 }, { topic = topic, partition = 1, offset = 2 },
+      } }
+      local pending = service.client:start("POST", "/fetch", { body = body })
+      service.sleep(0.2)
+      service.produce(topic, { { value = "fresh", partition = 1 } })
+      http.collect({ pending }, 8)
+      assert.same({ "fresh" }, service.values(ok(pending.response)))
+      assert.is_true(pending.seconds < 5, pending.seconds)
+    end)
+
+    it("of one partition does not hold back another", function()
+      local topic = service.topic(2)
+      service.fill(topic, 1, 1)
+      local response = post("/fetch", { timeout = 5000, topicPartitionOffsets = {
+        { topic = topic, partition = 0, offset = 0 }, { topic = topic, partition = 1, offset = 0 },
+      } })
+      assert.same({ "1" }, service.values(ok(response)))
+      assert.is_true(response.seconds < 3, response.seconds)
+    end)
+
+    it("an offset past it waits, and gets nothing older", function()
+      local topic = service.topic(1)
+      local body = service.json { topic = topic, partition = 0, offset = 2, timeout = 5000 }
+      local pending = service.client:start("POST", "/fetch", { body = body })
+      service.sleep(0.1)
+      service.fill(topic, 2)
+      service.sleep(0.1)
+      service.produce(topic, "third")
+      http.collect({ pending }, 8)
+      assert.same({ "third" }, service.values(ok(pending.response)))
+    end)
+
+    it("the last offset of 64 bits is past every end", function()
+      local body = ('{"topic":"%s","partition":0,"offset":9223372036854775807,"timeout":100}')
+      assert.same({}, ok(post("/fetch", body:format(service.topic(1)))))
+    end)
+  end)
+
+  it("answers at once what is there, whatever the timeout", function()
+    local topic = service.topic(1)
+    service.produce(topic, "v")
+    local response = post("/fetch", { topic = topic, partition = 0, offset = 0, timeout = 10000 })
+    assert.equal(1, #ok(response))
+    assert.is_true(response.seconds < 3, response.seconds)
+  end)
+
+  it("names the range when the offset is below the first kept", function()
+    local topic = service.topic(1)
+    service.fill(topic, 7)
+    for _, offset in ipairs { -1, -5 } do
+      local body = { topic = topic, partition = 0, offset = offset, timeout = 100 }
+      local said = refused(post("/fetch", body), 400)
+      local rest = said:gsub(topic:gsub("%p", "%%%0"), "")
+      assert.is_truthy(rest:find "%f[%d]0%f[%D].*%f[%d][67]%f[%D]", said)
+    end
+  end)
+
+  it("refuses the whole request when one position is wrong", function()
+    local topic = service.topic(1)
+    service.fill(topic, 1)
+    refused(post("/fetch", { timeout = 100, topicPartitionOffsets = {
+      { topic = topic, partition = 0, offset = 0 }, { topic = topic, partition = 1, offset = 0 },
+    } }), 400)
+  end)
+end)

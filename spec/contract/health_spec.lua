@@ -1,0 +1,44 @@
+-- Section 8 of the contract: GET /health.
+
+local http = require "spec.support.http"
+local service = require "spec.contract.service"
+
+local get, ok, refused = service.get, service.ok, service.refused
+
+describe("health:", function()
+  service.attach()
+
+  it("answers 200 with the engine's state, without credentials", function()
+    local state = ok(get("/health", { auth = false }))
+    assert.equal("ok", state.status)
+    assert.equal("string", type(state.engine))
+  end)
+
+  it("answers with right credentials as well", function()
+    assert.equal("ok", ok(get "/health").status)
+  end)
+
+  it("does not look at wrong ones", function()
+    assert.equal("ok", ok(get("/health", { auth = http.basic("nobody", "nothing") })).status)
+  end)
+
+  it("takes a trailing slash", function()
+    ok(get("/health/", { auth = false }))
+  end)
+
+  it("takes GET alone", function()
+    local response = service.post("/health", nil, { auth = false })
+    refused(response, 405)
+    assert.is_truthy(response.headers.allow:find "GET")
+  end)
+
+  it("is answered while consumes wait", function()
+    local topic, group = service.topic(1), service.name "group"
+    local path = ("/consume/%s/one/%s?timeout=1000"):format(group, topic)
+    local pending = service.client:start("GET", path)
+    local response = get("/health", { auth = false })
+    assert.equal("ok", ok(response).status)
+    assert.is_true(response.seconds < 0.8, response.seconds)
+    http.collect({ pending }, 10)
+  end)
+end)

@@ -1,0 +1,289 @@
+--- The service under test, and the words in which the contract suite speaks with it.
+--
+-- It is the server at CONTRACT_URL, with CONTRACT_USERNAME and CONTRACT_PASSWORD; without these our
+-- own, started in this process on a free port with an empty data folder. Nothing here assumes an
+-- engine: what may take a while is waited for with a deadline (`eventually`).
+
+local assert = require "luassert"
+local busted = require "busted"
+local cjson = require "cjson"
+local http = require "spec.support.http"
+
+local service = {
+  now = http.now,
+  sleep = http.sleep,
+  null = cjson.null,
+  username = os.getenv "CONTRACT_USERNAME" or "contract",
+  password = os.getenv "CONTRACT_PASSWORD" or "p:ss wörd",
+  -- The shortest session timeout that the engine grants, in milliseconds: Kafka brokers want 6000.
+  session_timeout = tonumber(os.getenv "CONTRACT_SESSION_TIMEOUT" or 1000),
+  EARLIEST = { ["Kafka-Auto-Offset-Reset"] = "earliest" },
+  MANUAL = { ["Kafka-Auto-Offset-Reset"] = "earliest", ["Kafka-Enable-Auto-Commit"] = "false" },
+}
+
+-- Starting and stopping -----------------------------------------------------------------------
+
+local handle, folder
+
+local function start_own()
+  folder = os.tmpname()
+  os.remove(folder)
+  local message
+  handle, message = require("upstash.kafka.server").start {
+    listen = "127.0.0.1:0",
+    data = folder,
+    username = service.username,
+    password = service.password,
+  }
+  return assert(handle, message):url()
+end
+
+--- Call it first in the outermost describe of a spec file: the service is there for its tests.
+function service.attach()
+  busted.lazy_setup(function()
+    service.url = os.getenv "CONTRACT_URL" or start_own()
+    service.client = http.client(service.url, service.username, service.password)
+  end)
+  busted.lazy_teardown(function()
+    if service.client then service.client:close() end
+    if handle then handle:stop() end
+    if folder then os.execute("rm -rf '" .. folder .. "'") end
+    handle, folder = nil, nil
+  end)
+end
+
+-- Names ---------------------------------------------------------------------------------------
+
+local prefix = ("ct%x"):format(math.floor(http.now() * 1e6) % 2 ^ 31)
+local count = 0
+
+--- A name that no other test and no other run uses.
+function service.name(stem)
+  count = count + 1
+  return ("%s-%s-%d"):format(prefix, stem or "name", count)
+end
+
+-- JSON ----------------------------------------------------------------------------------------
+
+local encode
+
+local function encode_object(object)
+  local names = {}
+  for name in pairs(object) do table.insert(names, name) end
+  table.sort(names)
+  for index, name in ipairs(names) do names[index] = ("%q:%s"):format(name, encode(object[name])) end
+  return "{" .. table.concat(names, ",") .. "}"
+end
+
+local function encode_list(list)
+  local items = {}
+  for index, item in ipairs(list) do items[index] = encode(item) end
+  return "[" .. table.concat(items, ",") .. "]"
+end
+
+function encode(value)
+  if type(value) == "number" and value % 1 == 0 then return ("%.0f"):format(value) end
+  if type(value) ~= "table" then return cjson.encode(value) end
+  return (value[1] ~= nil and encode_list or encode_object)(value)
+end
+
+--- JSON of a value, its integers as integers. A table with a first element is an array.
+service.json = encode
+
+-- A number of a response that is no plain integer, or nil. The contract has integers only.
+local function odd_number(text)
+  local bare = text:gsub("\\.", ""):gsub('"[^"]*"', '""')
+  return bare:match "%-?%d+[.eE][%d+-]*" or bare:match "%-0%f[^%d]" or bare:match "%f[%d]0%d+"
+end
+
+--- The decoded JSON body of a response, whatever its status.
+function service.decode(response)
+  local kind = response.headers["content-type"] or "no Content-Type"
+  assert.is_truthy(kind:find "^application/json", "expected JSON, got " .. kind)
+  local odd = odd_number(response.body)
+  assert.is_nil(odd, ("%s is no plain integer: %s"):format(tostring(odd), response.body:sub(1, 200)))
+  local fine, value = pcall(cjson.decode, response.body)
+  return assert(fine and value, "not JSON: " .. response.body:sub(1, 200))
+end
+
+-- Requests ------------------------------------------------------------------------------------
+
+function service.request(method, path, options)
+  return service.client:request(method, path, options)
+end
+
+function service.get(path, options)
+  return service.request("GET", path, options)
+end
+
+--- `body` is the text of the body, or a table to be sent as JSON, or nil.
+function service.post(path, body, options)
+  local all = { body = type(body) == "table" and encode(body) or body }
+  for name, value in pairs(options or {}) do all[name] = value end
+  return service.request("POST", path, all)
+end
+
+function service.delete(path, options)
+  return service.request("DELETE", path, options)
+end
+
+--- Asserts that the request was served, and returns the decoded body.
+function service.ok(response)
+  local status = response.status
+  if status ~= 200 then
+    error(("expected 200, got %d %s"):format(status, response.body:sub(1, 300)), 2)
+  end
+  return service.decode(response)
+end
+
+--- Asserts an error answer: one of the statuses (a number or a list), the shape of the contract, and
+-- that the text holds each of the words given. Returns the text.
+function service.refused(response, statuses, ...)
+  statuses = type(statuses) == "table" and statuses or { statuses }
+  local expected = table.concat(statuses, " or ")
+  local said = ("expected %s, got %d %s"):format(expected, response.status, response.body:sub(1, 300))
+  local among = false
+  for _, status in ipairs(statuses) do among = among or status == response.status end
+  if not among then error(said, 2) end
+  local value = service.decode(response)
+  assert.equal("string", type(value.error), said)
+  assert.equal(response.status, value.status, said)
+  assert.is_truthy(response.body:find('"status"%s*:%s*' .. response.status .. "%s*[,}]"), said)
+  assert.is_true(#value.error > 0, "the error has no text")
+  for _, word in ipairs { ... } do
+    if not value.error:find(word, 1, true) then
+      error(("the error does not name %q: %s"):format(word, value.error), 2)
+    end
+  end
+  return value.error
+end
+
+--- Calls `attempt` until it returns something true, and returns that; raises after `seconds`.
+function service.eventually(seconds, attempt)
+  local deadline = service.now() + seconds
+  while true do
+    local result, said = attempt()
+    if result then return result end
+    if service.now() > deadline then
+      error(("not within %g s%s"):format(seconds, said and ": " .. tostring(said) or ""), 2)
+    end
+    service.sleep(0.02)
+  end
+end
+
+-- The contract's verbs, for tests of something else ------------------------------------------
+
+--- Creates a topic of its own for a test, and returns its name.
+function service.topic(partitions, stem)
+  local topic = service.name(stem or "topic")
+  local response = service.post("/topics/" .. topic, { partitions = partitions or 1 })
+  assert.is_true(response.status == 200 or response.status == 201, response.body)
+  service.eventually(10, function() return service.ok(service.get "/topics")[topic] end)
+  return topic
+end
+
+--- Produces messages (a list, or one value as text) and returns their metadata.
+function service.produce(topic, messages)
+  if type(messages) == "string" then messages = { { value = messages } } end
+  return service.ok(service.post("/produce/" .. topic, messages))
+end
+
+--- Produces `total` messages "1", "2", … to one partition, in one request.
+function service.fill(topic, total, partition)
+  local messages = {}
+  for number = 1, total do
+    messages[number] = { value = tostring(number), partition = partition or 0 }
+  end
+  return service.produce(topic, messages)
+end
+
+--- Fetches from an offset of a partition on: what is there, or what comes within the timeout.
+function service.fetch(topic, partition, offset, timeout)
+  return service.ok(service.post("/fetch", {
+    topic = topic, partition = partition, offset = offset, timeout = timeout or 1000,
+  }))
+end
+
+--- Fetches until `total` messages of a partition have come.
+function service.fetch_all(topic, partition, total)
+  local messages = {}
+  service.eventually(10, function()
+    for _, message in ipairs(service.fetch(topic, partition, #messages)) do
+      table.insert(messages, message)
+    end
+    return #messages >= total, #messages .. " messages"
+  end)
+  assert.equal(total, #messages)
+  return messages
+end
+
+local function as_list(value)
+  return type(value) == "table" and value or { value }
+end
+
+--- One consume of a topic (or a list), with the headers given.
+function service.consume(group, instance, topics, headers, timeout)
+  local body = { topics = as_list(topics), timeout = timeout or 200 }
+  local path = ("/consume/%s/%s"):format(group, instance)
+  return service.ok(service.post(path, body, { headers = headers }))
+end
+
+--- Consumes until `total` messages have come, and returns all that came.
+function service.consume_all(group, instance, topics, total, headers)
+  local messages = {}
+  service.eventually(15, function()
+    for _, message in ipairs(service.consume(group, instance, topics, headers)) do
+      table.insert(messages, message)
+    end
+    return #messages >= total, ("%d of %d messages"):format(#messages, total)
+  end)
+  return messages
+end
+
+--- What GET /consumers says of one group: { instance = { topic = {partition, …} } }.
+function service.assignment(group)
+  local instances = {}
+  for _, entry in ipairs(service.ok(service.get "/consumers")) do
+    for _, instance in ipairs(entry.name == group and entry.instances or {}) do
+      local topics = {}
+      for _, held in ipairs(instance.topics) do topics[held.topic] = held.partitions end
+      instances[instance.name] = topics
+    end
+  end
+  return instances
+end
+
+--- Consumes with an instance until it holds partitions; returns what it consumed meanwhile.
+function service.join(group, instance, topics, headers)
+  local messages = {}
+  service.eventually(15, function()
+    for _, message in ipairs(service.consume(group, instance, topics, headers, 50)) do
+      table.insert(messages, message)
+    end
+    return next(service.assignment(group)[instance] or {}), "no partitions"
+  end)
+  return messages
+end
+
+--- The committed offset of a group, or -1.
+function service.committed(group, topic, partition)
+  local body = { topic = topic, partition = partition or 0 }
+  local offsets = service.ok(service.post(("/committed/%s/nobody"):format(group), body))
+  assert.equal(1, #offsets)
+  return offsets[1].offset
+end
+
+--- The end offset of a partition.
+function service.end_offset(topic, partition)
+  local body = { topic = topic, partition = partition or 0 }
+  return service.ok(service.post("/offsets/latest", body))[1].offset
+end
+
+--- The values of messages, in their order.
+function service.values(messages)
+  local values = {}
+  for index, message in ipairs(messages) do values[index] = message.value end
+  return values
+end
+
+return service

@@ -1,0 +1,134 @@
+-- Section 8 of the contract: creating and deleting topics.
+
+local service = require "spec.contract.service"
+
+local get, post, ok, refused = service.get, service.post, service.ok, service.refused
+
+local function create(topic, body)
+  local response = post("/topics/" .. topic, body)
+  assert.equal(201, response.status, response.body)
+  return service.decode(response)
+end
+
+local function partitions_of(topic)
+  return ok(get "/topics")[topic]
+end
+
+describe("topics:", function()
+  service.attach()
+
+  it("are created with the partitions asked", function()
+    local topic = service.name "topic"
+    assert.same({ topic = topic, partitions = 3 }, create(topic, { partitions = 3 }))
+    service.eventually(10, function() return partitions_of(topic) == 3 end)
+  end)
+
+  for what, body in pairs { ["without a body"] = false, ["with an empty object"] = "{}" } do
+    it("are created " .. what, function()
+      local topic = service.name "topic"
+      local made = create(topic, body or nil)
+      assert.is_true(made.partitions >= 1)
+      service.eventually(10, function() return partitions_of(topic) == made.partitions end)
+    end)
+  end
+
+  it("take settings of retention", function()
+    local topic = service.name "topic"
+    create(topic, { partitions = 1, retention_ms = 86400000, retention_bytes = 10 ^ 9 })
+    service.eventually(10, function() return partitions_of(topic) end)
+    service.produce(topic, "kept")
+    assert.same({ "kept" }, service.values(service.fetch_all(topic, 0, 1)))
+  end)
+
+  it("take an array of one request as the request", function()
+    local topic = service.name "topic"
+    assert.equal(2, create(topic, { { partitions = 2 } }).partitions)
+  end)
+
+  it("created again with the same settings are as they were", function()
+    local topic = service.topic(2)
+    service.fill(topic, 1)
+    local again = ok(post("/topics/" .. topic, { partitions = 2 }))
+    assert.same({ topic = topic, partitions = 2 }, again)
+    assert.equal(1, service.end_offset(topic))
+  end)
+
+  it("created again with other partitions are a 409 and as they were", function()
+    local topic = service.topic(2)
+    refused(post("/topics/" .. topic, { partitions = 3 }), 409)
+    assert.equal(2, partitions_of(topic))
+  end)
+
+  it("begin at offset 0", function()
+    local topic = service.topic(1)
+    assert.equal(0, service.end_offset(topic))
+    assert.equal(0, service.produce(topic, "first")[1].offset)
+  end)
+
+  describe("deletion", function()
+    local function delete(topic)
+      return service.delete("/topics/" .. topic)
+    end
+
+    it("answers success, and the topic is gone", function()
+      local topic = service.topic(1)
+      service.fill(topic, 2)
+      assert.same({ result = "Success", status = 200 }, ok(delete(topic)))
+      service.eventually(10, function() return not partitions_of(topic) end)
+      local position = { topic = topic, partition = 0, offset = 0, timeout = 50 }
+      refused(post("/fetch", position), 404)
+      refused(post("/offsets/latest", { topic = topic, partition = 0 }), 404)
+    end)
+
+    it("of one that is not there is a 404", function()
+      refused(delete(service.name "nowhere"), 404)
+      local topic = service.topic(1)
+      ok(delete(topic))
+      service.eventually(10, function() return not partitions_of(topic) end)
+      refused(delete(topic), 404)
+    end)
+
+    it("leaves nothing to a later topic of the same name", function()
+      local topic, group = service.topic(2), service.name "group"
+      service.fill(topic, 3)
+      service.join(group, "one", topic, service.MANUAL)
+      ok(post(("/commit/%s/one"):format(group), { topic = topic, partition = 0, offset = 3 }))
+      ok(post(("/delete-consumer/%s/one"):format(group)))
+      ok(delete(topic))
+      service.eventually(10, function() return not partitions_of(topic) end)
+      service.eventually(10, function()
+        return post("/topics/" .. topic, { partitions = 1 }).status == 201
+      end)
+      service.eventually(10, function() return partitions_of(topic) == 1 end)
+      assert.equal(0, service.end_offset(topic))
+      assert.equal(-1, service.committed(group, topic))
+      service.produce(topic, "new")
+      local messages = service.consume_all(group, "one", topic, 1, service.MANUAL)
+      assert.same({ "new" }, service.values(messages))
+    end)
+
+    it("leaves other topics alone", function()
+      local topic, other = service.topic(1), service.topic(1)
+      service.fill(other, 2)
+      ok(delete(topic))
+      assert.same({ "1", "2" }, service.values(service.fetch_all(other, 0, 2)))
+    end)
+
+    it("ends the waiting of a consume, without harm to the server", function()
+      local http = require "spec.support.http"
+      local topic, group = service.topic(1), service.name "group"
+      service.join(group, "one", topic, service.EARLIEST)
+      local path = ("/consume/%s/one/%s?timeout=1500"):format(group, topic)
+      local pending = service.client:start("GET", path)
+      service.sleep(0.1)
+      ok(delete(topic))
+      http.collect({ pending }, 10)
+      if pending.response.status ~= 200 then
+        refused(pending.response, 404)
+      else
+        assert.same({}, ok(pending.response))
+      end
+      ok(get "/topics")
+    end)
+  end)
+end)
