@@ -1,0 +1,160 @@
+#include "check.h"
+#include "common/clock.h"
+#include "common/protocol.h"
+#include "common/version.h"
+#include "fault.h"
+
+static void endpoints_are_whole_and_unique(void)
+{
+  for (int i = 0; i < UK_ENDPOINT_COUNT; i++) {
+    const struct uk_endpoint_info *row = &uk_endpoints[i];
+    REQUIRE(row->name != NULL && row->path != NULL);
+    CHECK(row->path[0] == '/' && row->path[strlen(row->path) - 1] != '/');
+    CHECK(row->methods != 0);
+    for (int k = 0; k < i; k++) {
+      CHECK(strcmp(row->name, uk_endpoints[k].name) != 0);
+      bool same_path = strcmp(row->path, uk_endpoints[k].path) == 0;
+      CHECK(!same_path || (row->methods & uk_endpoints[k].methods) == 0);
+    }
+  }
+}
+
+static void braces_of_a_path_are_whole_segments(void)
+{
+  for (int i = 0; i < UK_ENDPOINT_COUNT; i++) {
+    for (const char *at = strchr(uk_endpoints[i].path, '{'); at != NULL; at = strchr(at, '{')) {
+      const char *end = strchr(at, '}');
+      CHECK(at[-1] == '/' && end != NULL && end > at + 1 && (end[1] == '/' || end[1] == '\0'));
+      at++;
+    }
+  }
+}
+
+static void endpoints_are_the_contract_s(void)
+{
+  const struct uk_endpoint_info *produce = &uk_endpoints[UK_ENDPOINT_PRODUCE];
+  CHECK_EQ_STR(produce->name, "produce");
+  CHECK_EQ_STR(produce->path, "/produce");
+  CHECK_EQ_INT(produce->methods, UK_GET | UK_POST);
+  CHECK_EQ_INT(produce->permission, UK_PERMIT_PRODUCE);
+  CHECK_EQ_INT(uk_endpoints[UK_ENDPOINT_DELETE_TOPIC].methods, UK_DELETE);
+  CHECK_EQ_INT(uk_endpoints[UK_ENDPOINT_CREATE_TOPIC].permission, UK_PERMIT_FULL);
+  CHECK_EQ_STR(uk_endpoints[UK_ENDPOINT_COMMITTED].path, "/committed/{group}/{instance}");
+  CHECK_EQ_INT(UK_PERMIT_PRODUCE | UK_PERMIT_CONSUME, UK_PERMIT_FULL);
+}
+
+static void topic_names(void)
+{
+  static const struct {
+    const char *name;
+    bool valid;
+  } rows[] = {{"a", true},      {"greetings", true}, {"A.b_c-9", true}, {"...", true},
+              {"-", true},      {"_", true},         {"0", true},       {"..a", true},
+              {"", false},      {".", false},        {"..", false},     {"a b", false},
+              {"a/b", false},   {"a\xc3\xa9", false}, {"a\n", false},    {"a:b", false},
+              {"a%20b", false}, {"a@b", false},      {"a[", false},     {"a`", false},
+              {"a{", false}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    if (!CHECK(uk_topic_name_valid(uk_slice_text(rows[i].name)) == rows[i].valid))
+      fprintf(stderr, "  %s\n", rows[i].name);
+  }
+  CHECK(!uk_topic_name_valid(uk_slice_of("a\0", 2)));
+  CHECK(!uk_topic_name_valid(uk_slice_of(NULL, 0)));
+}
+
+static void topic_names_at_their_limit_and_one_past_it(void)
+{
+  char name[UK_TOPIC_NAME_MAX + 1];
+  memset(name, 'a', sizeof name);
+  CHECK_EQ_INT(UK_TOPIC_NAME_MAX, 249);
+  CHECK(uk_topic_name_valid(uk_slice_of(name, UK_TOPIC_NAME_MAX)));
+  CHECK(!uk_topic_name_valid(uk_slice_of(name, UK_TOPIC_NAME_MAX + 1)));
+}
+
+static void integers_are_parsed(void)
+{
+  static const struct {
+    const char *text;
+    int64_t value;
+  } rows[] = {{"0", 0},
+              {"-0", 0},
+              {"1", 1},
+              {"-1", -1},
+              {"007", 7},
+              {"1700000000000", 1700000000000},
+              {"9007199254740993", 9007199254740993},
+              {"9223372036854775807", INT64_MAX},
+              {"-9223372036854775807", -INT64_MAX},
+              {"-9223372036854775808", INT64_MIN},
+              {"000000000000000000000000012", 12}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    int64_t value = 77;
+    size_t length = strlen(rows[i].text);
+    char *copy = guard_copy(rows[i].text, length);
+    CHECK(uk_parse_int64(uk_slice_of(copy, length), &value));
+    CHECK_EQ_INT(value, rows[i].value);
+    guard_free(copy, length);
+  }
+}
+
+static void what_is_no_integer_leaves_the_value_alone(void)
+{
+  static const char *const texts[] = {"",
+                                      "-",
+                                      "--1",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "1.0",
+                                      "1e3",
+                                      "0x10",
+                                      "a",
+                                      "1a",
+                                      "1-",
+                                      "9223372036854775808",
+                                      "-9223372036854775809",
+                                      "9223372036854775810",
+                                      "18446744073709551616",
+                                      "18446744073709551617",
+                                      "99999999999999999999",
+                                      "\xd9\xa1"};
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    int64_t value = 77;
+    if (!CHECK(!uk_parse_int64(uk_slice_text(texts[i]), &value)))
+      fprintf(stderr, "  %s\n", texts[i]);
+    CHECK_EQ_INT(value, 77);
+  }
+  int64_t value = 77;
+  CHECK(!uk_parse_int64(uk_slice_of(NULL, 0), &value));
+  CHECK(!uk_parse_int64(uk_slice_of("1\0", 2), &value));
+}
+
+static void clocks_go_forward(void)
+{
+  int64_t before = uk_clock_monotonic();
+  CHECK(before > 0);
+  CHECK(uk_clock_monotonic() >= before);
+  CHECK(uk_clock_epoch() > 1700000000000);
+  CHECK(uk_clock_epoch() < 10000000000000);
+}
+
+static void the_version_has_three_numbers(void)
+{
+  int numbers[3], end = 0;
+  CHECK_EQ_INT(sscanf(UK_VERSION, "%d.%d.%d%n", &numbers[0], &numbers[1], &numbers[2], &end), 3);
+  CHECK_EQ_INT(end, strlen(UK_VERSION));
+}
+
+int main(void)
+{
+  CHECK_RUN(endpoints_are_whole_and_unique);
+  CHECK_RUN(braces_of_a_path_are_whole_segments);
+  CHECK_RUN(endpoints_are_the_contract_s);
+  CHECK_RUN(topic_names);
+  CHECK_RUN(topic_names_at_their_limit_and_one_past_it);
+  CHECK_RUN(integers_are_parsed);
+  CHECK_RUN(what_is_no_integer_leaves_the_value_alone);
+  CHECK_RUN(clocks_go_forward);
+  CHECK_RUN(the_version_has_three_numbers);
+  return check_end();
+}
