@@ -93,19 +93,19 @@ describe("documented forms:", function()
     end)
 
     it("several messages to a topic", function()
-      assert.equal(3, #ok(curl("/produce/greetings", [[[
+      assert.equal(3, #ok(curl("/produce/greetings", [=[[
            {"value": "hello_world"},
            {"value": "hello_upstash"},
            {"value": "hello_kafka"}
-       ]]])))
+       ]]=])))
     end)
 
     it("several messages with attributes, and a trailing comma", function()
-      local metadata = ok(curl("/produce/cities", [[[
+      local metadata = ok(curl("/produce/cities", [=[[
            {"partition": 1, "timestamp": 1637745834744, "key": "city", "value": "Istanbul"},
            {"partition": 2, "timestamp": 1637745823147, "key": "city", "value": "London"},
            {"partition": 3, "timestamp": 1637455583829, "key": "city", "value": "Tokyo"},
-       ]]]))
+       ]]=]))
       local cities = topics.cities
       assert.same({ cities .. "/1", cities .. "/2", cities .. "/3" }, places(metadata))
       assert.equal(1637745834744, metadata[1].timestamp)
@@ -118,13 +118,13 @@ describe("documented forms:", function()
     end)
 
     it("several messages to several topics, and a trailing comma", function()
-      local metadata = ok(curl("/produce", [[[
+      local metadata = ok(curl("/produce", [=[[
            {"topic": "greetings", "partition": 0, "value": "hello_world"},
            {"topic": "greetings", "partition": 0, "value": "hello_upstash"},
            {"topic": "cities", "partition": 1, "value": "Istanbul"},
            {"topic": "cities", "partition": 2, "value": "London"},
            {"topic": "cities", "partition": 3, "value": "Tokyo"},
-       ]]]))
+       ]]=]))
       local greetings, cities = topics.greetings, topics.cities
       assert.same({
         greetings .. "/0", greetings .. "/0", cities .. "/1", cities .. "/2", cities .. "/3",
@@ -234,21 +234,21 @@ describe("documented forms:", function()
     local success = { result = "Success", status = 200 }
 
     assert.same(success, ok(curl(path "commit", '{"topic": "cities", "partition": 1, "offset": 10}')))
-    assert.same(success, ok(curl(path "commit", [[[
+    assert.same(success, ok(curl(path "commit", [=[[
         {"topic": "cities", "partition": 0, "offset": 13},
         {"topic": "cities", "partition": 1, "offset": 37},
         {"topic": "greetings", "partition": 0, "offset": 19}
-    ]]])))
+    ]]=])))
     assert.same(success, ok(curl(path "commit")))
     assert.same(success, ok(curl(path "commit" .. "/", nil, nil, "POST")))
 
     local one = ok(curl(path "committed", '{"topic": "cities", "partition": 0}'))
     assert.same({ { topic = topics.cities, partition = 0, offset = 13 } }, one)
-    local several = ok(curl(path "committed", [[[
+    local several = ok(curl(path "committed", [=[[
         {"topic": "cities", "partition": 0},
         {"topic": "cities", "partition": 1},
         {"topic": "greetings", "partition": 0}
-    ]]]))
+    ]]=]))
     assert.equal(3, #several)
     local timed = '{"topic": "cities", "partition": 1}'
     assert.equal(37, ok(curl(path "committed" .. "?timeout=1000", timed))[1].offset)
@@ -325,11 +325,11 @@ describe("documented forms:", function()
     end)
 
     local ONE = '{"topic": "cities", "partition": 0}'
-    local SEVERAL = [[[
+    local SEVERAL = [=[[
           {"topic": "cities", "partition": 0},
           {"topic": "cities", "partition": 1},
           {"topic": "greetings", "partition": 0}
-      ]]]
+      ]]=]
 
     for _, path in ipairs {
       "/offsets/1642591892", "/offsets/earliest", "/offsets/latest", "/offsets/latest?timeout=1000",
