@@ -63,7 +63,7 @@ BINDING := $(BUILD)/$(LUA_NAME)/libbinding.a
 MODULES := $(BUILD)/$(LUA_NAME)/upstash/kafka
 
 LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua))
-SERVER_LUA_FILES := $(filter %/launcher.lua %/command.lua,$(LUA_FILES))
+SERVER_LUA_FILES := $(sort $(wildcard lua/upstash/kafka/launcher.lua lua/upstash/kafka/command*.lua))
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
 .PHONY: build build-client build-server run test env deps deps-run lint sanitize sanitize-c bench test-rocks clean help
