@@ -236,6 +236,12 @@ void uk_client_request_object_end(struct uk_client_request *request)
   close_bracket(request, '}');
 }
 
+void uk_client_request_name(struct uk_client_request *request, const char *name)
+{
+  write_name(request, name);
+  request->filled = false;
+}
+
 void uk_client_request_text(struct uk_client_request *request, const char *name, struct uk_slice value)
 {
   write_name(request, name);
@@ -250,9 +256,8 @@ void uk_client_request_integer(struct uk_client_request *request, const char *na
 
 void uk_client_request_field_list(struct uk_client_request *request, const char *name)
 {
-  write_name(request, name);
-  uk_buffer_append_byte(&request->body, '[');
-  request->filled = false;
+  uk_client_request_name(request, name);
+  open_bracket(request, '[');
 }
 
 void uk_client_request_element(struct uk_client_request *request, const char *name, struct uk_slice text)
@@ -270,7 +275,7 @@ void uk_client_request_message_begin(struct uk_client_request *request, const st
     uk_client_request_text(request, "topic", message->topic);
   if (message->partition >= 0)
     uk_client_request_integer(request, "partition", message->partition);
-  if (message->has_timestamp)
+  if (message->timestamp >= 0)
     uk_client_request_integer(request, "timestamp", message->timestamp);
   if (message->key.data != NULL) {
     write_name(request, "key");

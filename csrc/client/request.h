@@ -40,9 +40,7 @@ struct uk_client_request {
 struct uk_message {
   struct uk_slice topic, key;
   struct uk_slice value; /* data NULL: a tombstone */
-  int64_t partition;     /* -1 = absent */
-  int64_t timestamp;
-  bool has_timestamp;
+  int64_t partition, timestamp; /* -1 = absent */
 };
 
 void uk_client_request_init(struct uk_client_request *request);
@@ -74,6 +72,8 @@ void uk_client_request_object(struct uk_client_request *request);
 void uk_client_request_object_end(struct uk_client_request *request);
 void uk_client_request_text(struct uk_client_request *request, const char *name, struct uk_slice value);
 void uk_client_request_integer(struct uk_client_request *request, const char *name, int64_t value);
+/* The name of a field whose value is added next. */
+void uk_client_request_name(struct uk_client_request *request, const char *name);
 /* A list in a field: elements and uk_client_request_list_end follow. `name` names an element in errors. */
 void uk_client_request_field_list(struct uk_client_request *request, const char *name);
 void uk_client_request_element(struct uk_client_request *request, const char *name, struct uk_slice text);

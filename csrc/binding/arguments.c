@@ -1,0 +1,96 @@
+#include "binding/arguments.h"
+
+struct place {
+  struct uk_slice topic;
+  int64_t partition, offset;
+};
+
+#define PLACE_ROWS                                                                                \
+  {"topic", UK_OPTION_STRING, true, offsetof(struct place, topic), 0, 0, NULL},                   \
+  {"partition", UK_OPTION_INTEGER, true, offsetof(struct place, partition), 0, INT32_MAX, NULL}
+
+static const struct uk_option partition_rows[] = {PLACE_ROWS, {.name = NULL}};
+
+static const struct uk_option offset_rows[] = {
+  PLACE_ROWS,
+  {"offset", UK_OPTION_INTEGER, true, offsetof(struct place, offset), 0, INT64_MAX, NULL},
+  {.name = NULL}};
+
+struct uk_blame uk_argument_blame(const struct uk_arguments *arguments, int number)
+{
+  return (struct uk_blame){.function = arguments->function, .argument = number};
+}
+
+struct uk_slice uk_argument_name(const struct uk_arguments *arguments, int number, const char *name)
+{
+  lua_State *L = arguments->L;
+  struct uk_blame blame = uk_argument_blame(arguments, number);
+  int index = uk_argument(arguments, number);
+  if (lua_type(L, index) != LUA_TSTRING)
+    uk_misuse_type(L, &blame, name, "string", index);
+  struct uk_slice text;
+  text.data = lua_tolstring(L, index, &text.length);
+  if (text.length == 0)
+    uk_misuse(L, &blame, name, "non-empty string expected");
+  return text;
+}
+
+bool uk_argument_absent(const struct uk_arguments *arguments, int number)
+{
+  return lua_isnoneornil(arguments->L, uk_argument(arguments, number));
+}
+
+struct uk_slice uk_slot_text(lua_State *L, int index, const struct uk_blame *blame, const char *field)
+{
+  int type = lua_type(L, index);
+  if (type != LUA_TSTRING && type != LUA_TNUMBER)
+    uk_misuse_type(L, blame, field, "string", index);
+  struct uk_slice text;
+  text.data = lua_tolstring(L, index, &text.length);
+  return text;
+}
+
+static void add_partition(const struct uk_arguments *arguments, int index, const struct uk_option *rows,
+                          const struct uk_blame *blame)
+{
+  struct place place = {.offset = -1};
+  uk_options_read(arguments->L, index, false, rows, &place, 0, blame);
+  uk_client_request_partition(arguments->request, place.topic, place.partition, place.offset);
+}
+
+/* Whether the table at `index` has named fields: it is one element rather than a list of them. Leaves values on the
+ * stack. */
+static bool is_single(lua_State *L, int index)
+{
+  lua_pushliteral(L, "topic");
+  lua_rawget(L, index);
+  if (!lua_isnil(L, -1) || uk_lua_rawlen(L, index) > 0)
+    return !lua_isnil(L, -1);
+  lua_pushnil(L);
+  return lua_next(L, index) != 0;
+}
+
+void uk_add_partitions(const struct uk_arguments *arguments, int number, const char *list, bool offsets)
+{
+  lua_State *L = arguments->L;
+  const struct uk_option *rows = offsets ? offset_rows : partition_rows;
+  struct uk_blame blame = uk_argument_blame(arguments, number);
+  int index = uk_argument(arguments, number);
+  if (lua_type(L, index) != LUA_TTABLE)
+    uk_misuse_type(L, &blame, list, "table", index);
+  int top = lua_gettop(L);
+  if (is_single(L, index)) {
+    add_partition(arguments, index, rows, &blame);
+  } else {
+    uk_client_request_list(arguments->request);
+    size_t count = uk_lua_rawlen(L, index);
+    blame.list = list;
+    for (blame.index = 1; blame.index <= count; blame.index++) {
+      lua_rawgeti(L, index, (int)blame.index);
+      add_partition(arguments, -1, rows, &blame);
+      lua_pop(L, 1);
+    }
+    uk_client_request_list_end(arguments->request);
+  }
+  lua_settop(L, top);
+}

@@ -1,0 +1,23 @@
+/* calls: the table of what a client can do: one row for each call, from its Lua arguments to its result. */
+#ifndef UK_CALLS_H
+#define UK_CALLS_H
+
+#include "binding/arguments.h"
+#include "binding/decode.h"
+#include "client/retry.h"
+
+struct uk_call_row {
+  const char *name;
+  int arguments;                                       /* how many it takes, self not counted */
+  void (*build)(const struct uk_arguments *arguments); /* raises on misuse */
+  uk_decoder *decode;
+  enum uk_retry_class retry;
+};
+
+/* Ended by a row whose name is NULL. */
+extern const struct uk_call_row uk_calls[];
+
+/* NULL when there is none. */
+const struct uk_call_row *uk_find_call(const char *name);
+
+#endif

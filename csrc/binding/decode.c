@@ -1,0 +1,251 @@
+#include "binding/decode.h"
+
+#include "binding/json_lua.h"
+#include "common/protocol.h"
+
+/* Stack slots that a decoder sets up once: its keys are pushed from there instead of being interned
+ * for each field. The order is that of the shapes' fields. */
+static const char *const message_keys[] = {"topic", "partition", "offset", "timestamp", "key", "value", "headers"};
+static const char *const header_keys[] = {"key", "value"};
+static const char *const topic_keys[] = {"topic", "partitions"};
+
+enum { STACK_ROOM = 24 };
+
+/* What a decoder of lists keeps between elements. Stack indices are absolute. */
+struct decoder {
+  lua_State *L;
+  struct uk_response_reader *reader;
+  int keys;                   /* the first slot of the element's keys */
+  int header_keys;            /* the first slot of a header's keys; 0 outside of messages */
+  int topic;                  /* slot of the last topic: the next is mostly the same */
+  int metatable;              /* slot, 0 = elements have none */
+  struct uk_slice topic_text; /* bytes of the string in that slot */
+};
+
+static int push_keys(lua_State *L, const char *const *keys, int count)
+{
+  for (int i = 0; i < count; i++)
+    lua_pushstring(L, keys[i]);
+  return lua_gettop(L) - count + 1;
+}
+
+static struct decoder begin(lua_State *L, struct uk_response_reader *reader, int keys)
+{
+  luaL_checkstack(L, STACK_ROOM, NULL);
+  struct decoder decoder = {.L = L, .reader = reader};
+  decoder.keys = push_keys(L, message_keys, keys);
+  lua_pushliteral(L, "");
+  decoder.topic = lua_gettop(L);
+  return decoder;
+}
+
+static void push_topic(struct decoder *decoder)
+{
+  lua_State *L = decoder->L;
+  struct uk_slice topic = decoder->reader->value;
+  if (!uk_slice_equal(topic, decoder->topic_text)) {
+    lua_pushlstring(L, topic.data, topic.length);
+    lua_replace(L, decoder->topic);
+    decoder->topic_text.data = lua_tolstring(L, decoder->topic, &decoder->topic_text.length);
+  }
+  lua_pushvalue(L, decoder->topic);
+}
+
+static bool push_headers(struct decoder *decoder)
+{
+  lua_State *L = decoder->L;
+  struct uk_response_reader *reader = decoder->reader;
+  struct uk_response_object header;
+  lua_createtable(L, 0, 0);
+  for (int i = 1; uk_response_element(reader, &header, &uk_shape_header); i++) {
+    lua_createtable(L, 0, 2);
+    for (int field; (field = uk_response_field(reader, &header)) >= 0;) {
+      lua_pushvalue(L, decoder->header_keys + field);
+      lua_pushlstring(L, reader->value.data, reader->value.length);
+      lua_rawset(L, -3);
+    }
+    lua_rawseti(L, -2, i);
+  }
+  return reader->error == UK_OK;
+}
+
+static bool push_field(struct decoder *decoder, const struct uk_response_object *object, int field)
+{
+  lua_State *L = decoder->L;
+  struct uk_response_reader *reader = decoder->reader;
+  if (field == UK_FIELD_TOPIC) {
+    push_topic(decoder);
+    return true;
+  }
+  switch (object->shape->fields[field].type) {
+  case UK_FIELD_INTEGER: return uk_push_response_integer(L, reader, reader->integer);
+  case UK_FIELD_HEADERS: return push_headers(decoder);
+  case UK_FIELD_NULLABLE_BYTES:
+    if (reader->value.data == NULL) {
+      lua_pushnil(L);
+      return true;
+    }
+    break;
+  default: break;
+  }
+  lua_pushlstring(L, reader->value.data, reader->value.length);
+  return true;
+}
+
+/* Pushes the object that is open. */
+static bool push_object(struct decoder *decoder, struct uk_response_object *object)
+{
+  lua_State *L = decoder->L;
+  lua_createtable(L, 0, (int)object->shape->count);
+  for (int field; (field = uk_response_field(decoder->reader, object)) >= 0;) {
+    lua_pushvalue(L, decoder->keys + field);
+    if (!push_field(decoder, object, field))
+      return false;
+    lua_rawset(L, -3);
+  }
+  if (decoder->metatable != 0) {
+    lua_pushvalue(L, decoder->metatable);
+    lua_setmetatable(L, -2);
+  }
+  return decoder->reader->error == UK_OK;
+}
+
+/* How many elements the list has, if they are all about as long as the first, which has been read. */
+static int estimate(const struct uk_response_reader *reader)
+{
+  size_t count = reader->length / (reader->json.position + 1) + 1;
+  return count < UK_BATCH_MESSAGES_MAX ? (int)count : UK_BATCH_MESSAGES_MAX;
+}
+
+static bool push_list(struct decoder *decoder, const struct uk_shape *shape)
+{
+  lua_State *L = decoder->L;
+  struct uk_response_reader *reader = decoder->reader;
+  struct uk_response_object object;
+  if (!uk_response_list(reader))
+    return false;
+  if (!uk_response_element(reader, &object, shape)) {
+    lua_createtable(L, 0, 0);
+    return reader->error == UK_OK;
+  }
+  bool more = push_object(decoder, &object);
+  lua_createtable(L, estimate(reader), 0);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, 1);
+  for (int i = 2; more && uk_response_element(reader, &object, shape); i++) {
+    more = push_object(decoder, &object);
+    lua_rawseti(L, -2, i);
+  }
+  return reader->error == UK_OK;
+}
+
+bool uk_decode_metadata(lua_State *L, struct uk_response_reader *reader)
+{
+  struct decoder decoder = begin(L, reader, 4);
+  struct uk_response_object object;
+  return uk_response_object(reader, &object, &uk_shape_metadata) && push_object(&decoder, &object);
+}
+
+bool uk_decode_metadata_one(lua_State *L, struct uk_response_reader *reader)
+{
+  struct decoder decoder = begin(L, reader, 4);
+  struct uk_response_object object;
+  if (!uk_response_list(reader))
+    return false;
+  if (!uk_response_element(reader, &object, &uk_shape_metadata)) {
+    uk_response_fail(reader, UK_E_BAD_RESPONSE, "the response: one metadata expected, got an empty list");
+    return false;
+  }
+  if (!push_object(&decoder, &object))
+    return false;
+  if (uk_response_element(reader, &object, &uk_shape_metadata))
+    uk_response_fail(reader, UK_E_BAD_RESPONSE, "the response: one metadata expected, got more");
+  return reader->error == UK_OK;
+}
+
+bool uk_decode_metadata_list(lua_State *L, struct uk_response_reader *reader)
+{
+  struct decoder decoder = begin(L, reader, 4);
+  return push_list(&decoder, &uk_shape_metadata);
+}
+
+bool uk_decode_offsets(lua_State *L, struct uk_response_reader *reader)
+{
+  struct decoder decoder = begin(L, reader, 3);
+  return push_list(&decoder, &uk_shape_offset);
+}
+
+bool uk_decode_messages(lua_State *L, struct uk_response_reader *reader)
+{
+  struct decoder decoder = begin(L, reader, 7);
+  decoder.header_keys = push_keys(L, header_keys, 2);
+  luaL_getmetatable(L, UK_MESSAGE_TYPE);
+  decoder.metatable = lua_gettop(L);
+  return push_list(&decoder, &uk_shape_message);
+}
+
+bool uk_decode_topic(lua_State *L, struct uk_response_reader *reader)
+{
+  struct decoder decoder = begin(L, reader, 0);
+  decoder.keys = push_keys(L, topic_keys, 2);
+  struct uk_response_object object;
+  return uk_response_object(reader, &object, &uk_shape_topic) && push_object(&decoder, &object);
+}
+
+static bool expect_event(struct uk_response_reader *reader, enum uk_json_event event,
+                         enum uk_json_event wanted, const char *expected)
+{
+  if (event == wanted)
+    return true;
+  if (event == UK_JSON_ERROR)
+    uk_response_fail_json(reader);
+  else
+    uk_response_fail(reader, UK_E_BAD_RESPONSE, "the response: %s expected, got something else", expected);
+  return false;
+}
+
+bool uk_decode_topics(lua_State *L, struct uk_response_reader *reader)
+{
+  enum uk_json_event event = uk_json_next(&reader->json);
+  if (!expect_event(reader, event, UK_JSON_OBJECT, "an object"))
+    return false;
+  luaL_checkstack(L, 4, NULL);
+  lua_newtable(L);
+  while ((event = uk_json_next(&reader->json)) == UK_JSON_KEY) {
+    lua_pushlstring(L, reader->json.string.data, reader->json.string.length);
+    event = uk_json_next(&reader->json);
+    if (!expect_event(reader, event, UK_JSON_INTEGER, "a number of partitions for each topic") ||
+        !uk_push_response_integer(L, reader, reader->json.integer))
+      return false;
+    lua_rawset(L, -3);
+  }
+  return expect_event(reader, event, UK_JSON_OBJECT_END, "an object");
+}
+
+bool uk_decode_success(lua_State *L, struct uk_response_reader *reader)
+{
+  struct uk_response_object object;
+  if (!uk_response_object(reader, &object, &uk_shape_result))
+    return false;
+  while (uk_response_field(reader, &object) >= 0)
+    continue;
+  lua_pushboolean(L, 1);
+  return reader->error == UK_OK;
+}
+
+static bool push_any(lua_State *L, struct uk_response_reader *reader, enum uk_json_event wanted,
+                     const char *expected)
+{
+  enum uk_json_event event = uk_json_next(&reader->json);
+  return expect_event(reader, event, wanted, expected) && uk_push_json(L, reader, event);
+}
+
+bool uk_decode_list(lua_State *L, struct uk_response_reader *reader)
+{
+  return push_any(L, reader, UK_JSON_ARRAY, "a list");
+}
+
+bool uk_decode_object(lua_State *L, struct uk_response_reader *reader)
+{
+  return push_any(L, reader, UK_JSON_OBJECT, "an object");
+}

@@ -1,0 +1,26 @@
+/* message: messages to produce, read from Lua values into a request. Misuse raises. */
+#ifndef UK_MESSAGE_H
+#define UK_MESSAGE_H
+
+#include "binding/arguments.h"
+
+/* Stack slots of one message while it is read. They keep its strings alive, also from an encode
+ * function that changes the message's table. */
+enum uk_message_slot {
+  UK_SLOT_TOPIC,
+  UK_SLOT_VALUE,
+  UK_SLOT_KEY,
+  UK_SLOT_HEADERS,
+  UK_SLOT_HEADER_KEY,
+  UK_SLOT_HEADER_VALUE,
+  UK_SLOT_COUNT
+};
+
+/* produce: value is argument 2, the rest are the options of argument 3. Adds one object. */
+void uk_add_message(const struct uk_arguments *arguments);
+
+/* produce_many: argument `number` is a list of messages. With `topics` each names its own, else none
+ * may. Adds a list. */
+void uk_add_messages(const struct uk_arguments *arguments, int number, bool topics);
+
+#endif
