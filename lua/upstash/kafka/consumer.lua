@@ -40,13 +40,13 @@ local SCHEMA = {
   idle = { kind = "integer", min = 0 },
 }
 
--- After these nothing was read on the server's side; after any other failure of a consume its answer
--- may have carried messages.
+-- Failures after which the server has surely read nothing. After any other one of a consume, its answer may have
+-- carried messages: a 502 comes from a gateway that had passed the request on, a 200 cannot be read.
 local UNSENT = { connect_failed = true, resolve_failed = true, tls_failed = true }
 
 local function may_be_lost(details)
-  local status = details.status
-  return not (UNSENT[details.code] or status and (status < 500 or status == 503))
+  local status = details.status or 0
+  return not (UNSENT[details.code] or status >= 400 and status < 500 or status == 503)
 end
 
 --- A loop over a group's messages, as it stands between two steps.
@@ -127,16 +127,16 @@ local function unknown_to_group(consumer, offsets, deadline)
   return beyond
 end
 
--- The instance is gone, by expiry or because its partitions went to another one. Commits through a new
--- instance what is not known yet; where that fails the messages come again. Its answer is not looked
--- at, and the instance is deleted before the next consume.
+-- The instance is gone, or partitions of it went to another one. Commits through a new instance, one partition at a
+-- time, what is not known yet; where that fails the messages come again. What the new instance consumes is
+-- not looked at: it is deleted before the next consume.
 local function commit_anew(consumer, offsets, deadline)
   start_again(consumer)
   local beyond = unknown_to_group(consumer, offsets, deadline)
   if #beyond == 0 then return end
   local client, group, instance = consumer.client, consumer.group, consumer.instance
   if loop.call(client, "consume", group, instance, consumer.topics, consume_options(consumer, 0, 1)) then
-    loop.call(client, "commit", group, instance, beyond)
+    for _, entry in ipairs(beyond) do loop.call(client, "commit", group, instance, entry) end
   end
 end
 
@@ -169,21 +169,18 @@ local function failed(consumer, message, details, deadline)
   loop.back_off(consumer.failures, message, details, deadline)
 end
 
--- One consume. Returns its messages, an empty list when there are none or when it has to be done again.
+-- One consume. Returns its messages, or nil when it has to be done again.
 local function poll(consumer, timeout, deadline)
   if not consumer.started then start(consumer, deadline) end
   local most = consumer.max_messages
   if consumer.left < (most or BATCH_MESSAGES) then most = consumer.left end
   local messages, message, details = loop.call(consumer.client, "consume", consumer.group,
     consumer.instance, consumer.topics, consume_options(consumer, timeout, most))
-  if not messages then
-    failed(consumer, message, details, deadline)
-    return {}
-  end
+  if not messages then return failed(consumer, message, details, deadline) end
   consumer.lost, consumer.failures, consumer.contact = 0, 0, core.now()
   if consumer.anchor and not consumer.anchor:hold(consumer, messages, deadline) then
     consumer.started = false
-    return {}
+    return nil
   end
   return messages
 end
@@ -194,7 +191,7 @@ local function take_batch(consumer, deadline)
   repeat
     timeout, last = loop.poll_time(consumer.timeout, deadline)
     messages = poll(consumer, timeout, deadline)
-  until #messages > 0 or last and consumer.started
+  until messages and (#messages > 0 or last)
   for index = #messages, consumer.left + 1, -1 do messages[index] = nil end
   consumer.batch, consumer.handed, consumer.finished, consumer.committed = messages, 0, 0, 0
 end

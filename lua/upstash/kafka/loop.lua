@@ -38,7 +38,7 @@ function loop.call(client, method, ...)
 end
 
 -- The client's own limit of attempts has been used up when a call returns; a loop goes on.
-local ENDLESS = { retries = 2 ^ 31 - 1 }
+local ENDLESS = { retries = 1000 }
 
 --- Waits before the next attempt. Raises instead when the failure is not one that passes, or when the
 -- deadline (milliseconds of core.now, nil = never) has come: an end for lack of messages would be a lie.

@@ -50,13 +50,22 @@ local kinds = {
   },
 }
 
+-- So that the same mistake is always told in the same words.
+local function sorted_keys(schema)
+  local keys = {}
+  for key in pairs(schema) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
 local function fault(given, schema)
   if type(given) ~= "table" then return "table expected, got " .. name_of(given) end
   for key in pairs(given) do
     if not schema[key] then return ("unknown option '%s'"):format(tostring(key)) end
   end
-  for key, rule in pairs(schema) do
-    local value, kind = given[key], kinds[rule.kind]
+  for _, key in ipairs(sorted_keys(schema)) do
+    local rule, value = schema[key], given[key]
+    local kind = kinds[rule.kind]
     if value == nil and rule.required or value ~= nil and not kind.fits(value, rule) then
       local got = type(value) == "string" and ("'%s'"):format(value) or name_of(value)
       return ("%s: %s expected, got %s"):format(key, kind.expects(rule), got)
