@@ -9,6 +9,7 @@
 #include "common/protocol.h"
 
 struct uk_server;
+struct uk_credential;
 
 enum { UK_PATH_PARAMETERS = 3, UK_REPLY_HEADERS = 6 };
 
@@ -17,11 +18,13 @@ struct uk_request {
 
   /* What was asked. The bytes live as long as the request and are the handler's to change. */
   enum uk_method method;
-  char *path;  /* raw, NUL-terminated, without the query */
+  enum uk_endpoint endpoint;
+  char *path;  /* raw, NUL-terminated, without the query; the router decodes it in place */
   char *query; /* raw, NUL-terminated, "" when there is none */
   char *body;  /* unzipped; NULL when length is 0 */
   size_t body_length;
   struct uk_slice parameters[UK_PATH_PARAMETERS]; /* of the route, percent-decoded */
+  const struct uk_credential *credential; /* NULL where the endpoint asks for none */
 
   /* For whatever the handler needs until the reply is sent. */
   struct uk_arena arena;
@@ -31,15 +34,19 @@ struct uk_request {
   int status;
   struct uk_buffer reply; /* the body: JSON */
   struct {
-    const char *name; /* static */
+    const char *name;  /* static */
     const char *value; /* static or in the arena */
   } reply_headers[UK_REPLY_HEADERS];
   unsigned reply_header_count;
+  /* Makes the reply out of the operation's outcome. Called once, after uk_request_reply, on the HTTP thread that
+   * sends it, so that an engine's thread need not. May be NULL: then the reply is there already. */
+  void (*finish)(struct uk_request *request);
   /* Called once, on any thread, after the reply was written whole (true) or could not be (false). May be NULL. */
   void (*sent)(struct uk_request *request, bool whole);
 };
 
-/* A request header, by name without case; an empty slice with data NULL when it is absent. */
+/* A request header, by name without case; an empty slice with data NULL when it is absent. Only while the
+ * handler runs, as the next. */
 struct uk_slice uk_request_header(const struct uk_request *request, const char *name);
 
 /* Calls `each` for every request header, in order. */
@@ -51,7 +58,10 @@ void uk_request_each_header(const struct uk_request *request,
  * the reply is an error already. */
 int uk_request_query(struct uk_request *request, const char *name, struct uk_slice *value);
 
-/* Whether the client's connection still stands. */
+/* Refuses (false, the reply is an error already) a query parameter that is not among the `count` names. */
+bool uk_request_query_known(struct uk_request *request, const char *const *names, size_t count);
+
+/* Whether the client's connection still stands. From any thread. */
 bool uk_request_alive(const struct uk_request *request);
 
 void uk_request_add_header(struct uk_request *request, const char *name, const char *value);
@@ -60,6 +70,9 @@ void uk_request_add_header(struct uk_request *request, const char *name, const c
  * WWW-Authenticate). `format` NULL: the error's own text. Does not send it. */
 void uk_request_error(struct uk_request *request, enum uk_error error, const char *format, ...)
   __attribute__((format(printf, 3, 4)));
+
+/* Appends `{"error": text, "status": N}`. */
+void uk_request_write_error(struct uk_buffer *buffer, int status, struct uk_slice text);
 
 /* Sends the reply (a reply buffer in error becomes a 500 or 503). Exactly once for each request, from any thread; the request
  * may be gone when it returns. */

@@ -1,0 +1,35 @@
+/* http: the HTTP side of the server: takes requests, hands them to dispatch, sends the replies. */
+#ifndef UK_HTTP_H
+#define UK_HTTP_H
+
+#include <stddef.h>
+
+#include "common/error.h"
+
+struct uk_http;
+struct uk_server;
+
+struct uk_http_options {
+  struct uk_server *server; /* what every request carries */
+  const char *listen;
+  unsigned threads; /* >= 1 */
+  unsigned max_connections;
+  size_t max_body_bytes; /* also of an unzipped body */
+  const char *tls_cert, *tls_key; /* PEM texts, or both NULL */
+};
+
+/* Takes requests before it returns UK_OK; else `message` begins with the option at fault. */
+enum uk_error uk_http_start(struct uk_http **http, const struct uk_http_options *options, char *message,
+                            size_t size);
+
+/* "HOST:PORT" as in a URL. */
+const char *uk_http_address(const struct uk_http *http);
+
+/* From now on requests are answered with 503. */
+void uk_http_refuse(struct uk_http *http);
+
+/* After uk_http_refuse: waits until each request in hand is answered (as long as the engine takes) and its reply written (5 seconds
+ * at most), then joins the threads and frees. */
+void uk_http_stop(struct uk_http *http);
+
+#endif

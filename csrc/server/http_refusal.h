@@ -1,0 +1,25 @@
+/* http_refusal: JSON errors where the HTTP library would answer by itself, or not at all.
+ *
+ * The library answers a malformed request (line, headers, chunks, length, version) with an HTML page of its own and offers no
+ * hook for it. It queues that page through its exported function MHD_queue_response, and calls that through its PLT. So this
+ * module defines a function of that name: the dynamic linker binds the library's own calls to it, while ours go to the
+ * library's through uk_http_queue_function. Where a linker binds the library to itself (-Bsymbolic), or where somebody else in
+ * the process loaded the library first, the HTML page is what remains; nothing else changes.
+ *
+ * Where the library closes a connection without any answer, the last words are written to the socket here. */
+#ifndef UK_HTTP_REFUSAL_H
+#define UK_HTTP_REFUSAL_H
+
+#include "server/http_private.h"
+
+/* The library's MHD_queue_response, NULL when it is not to be found. */
+uk_queue_response *uk_http_queue_function(void);
+
+/* Writes a whole HTTP response to the socket, as far as it can be written at once. Not for TLS. */
+void uk_http_last_words(int socket, int status, struct uk_slice json);
+
+/* MHD_NotifyConnectionCallback; `context` is a struct uk_http. */
+void uk_http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+                           enum MHD_ConnectionNotificationCode code);
+
+#endif

@@ -1,0 +1,209 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/protocol.h"
+#include "server/log_engine.h"
+#include "server/server_state.h"
+
+enum { PEM_BYTES = 1 << 20, THREADS_MAX = 64, THREADS_DEFAULT_MAX = 8, CONNECTIONS_MAX = 1000000 };
+static const int64_t MAP_BYTES = INT64_C(64) << 30;
+static const int64_t MAP_BYTES_LEAST = INT64_C(1) << 20;
+static const int64_t BODY_BYTES_MAX = INT64_C(256) << 20;
+
+void uk_server_options_default(struct uk_server_options *options)
+{
+  *options = (struct uk_server_options){
+    .listen = "127.0.0.1:8080",
+    .data = "upstash-kafka-data",
+    .map_bytes = MAP_BYTES,
+    .partitions = 1,
+    .auto_create_topics = true,
+    .max_connections = 20000,
+    .max_body_bytes = UK_BODY_BYTES,
+    .max_message_bytes = UK_MESSAGE_BYTES,
+  };
+}
+
+/* What an option may be. */
+
+static enum uk_error check_texts(const struct uk_server_options *options, char *message, size_t size)
+{
+  const struct {
+    const char *name, *value;
+  } required[] = {{"listen", options->listen},
+                  {"username", options->username},
+                  {"password", options->password},
+                  {"data", options->data}};
+  for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
+    if (required[i].value == NULL || required[i].value[0] == '\0') {
+      snprintf(message, size, "%s: missing", required[i].name);
+      return UK_E_BAD_REQUEST;
+    }
+  }
+  if ((options->tls_cert == NULL) != (options->tls_key == NULL)) {
+    snprintf(message, size, "%s: missing, the other of tls_cert and tls_key is given",
+             options->tls_cert == NULL ? "tls_cert" : "tls_key");
+    return UK_E_BAD_REQUEST;
+  }
+  return UK_OK;
+}
+
+static enum uk_error check_numbers(const struct uk_server_options *options, char *message, size_t size)
+{
+  const struct {
+    const char *name;
+    int64_t value, least, most;
+  } ranges[] = {
+    {"map_bytes", options->map_bytes, MAP_BYTES_LEAST, INT64_C(1) << 46},
+    {"partitions", options->partitions, 1, UK_PARTITIONS_MAX},
+    {"threads", options->threads, 0, THREADS_MAX},
+    {"max_connections", options->max_connections, 1, CONNECTIONS_MAX},
+    {"max_body_bytes", options->max_body_bytes, 1, BODY_BYTES_MAX},
+    {"max_message_bytes", options->max_message_bytes, 1, BODY_BYTES_MAX},
+  };
+  for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+    if (ranges[i].value < ranges[i].least || ranges[i].value > ranges[i].most) {
+      snprintf(message, size, "%s: %lld to %lld expected, got %lld", ranges[i].name,
+               (long long)ranges[i].least, (long long)ranges[i].most, (long long)ranges[i].value);
+      return UK_E_BAD_REQUEST;
+    }
+  }
+  return UK_OK;
+}
+
+/* A PEM file as a text, in `*text`, to be freed; NULL for no file. */
+static enum uk_error read_pem(char **text, const char *option, const char *path, char *message, size_t size)
+{
+  *text = NULL;
+  if (path == NULL)
+    return UK_OK;
+  FILE *file = fopen(path, "re");
+  char *bytes = file != NULL ? malloc(PEM_BYTES + 1) : NULL;
+  size_t length = bytes != NULL ? fread(bytes, 1, PEM_BYTES + 1, file) : 0;
+  bool good = length > 0 && length <= PEM_BYTES && !ferror(file);
+  if (!good)
+    snprintf(message, size, "%s: %s: %s", option, path,
+             length > PEM_BYTES ? "larger than 1 MiB" : errno != 0 ? strerror(errno) : "empty");
+  if (file != NULL)
+    fclose(file);
+  if (!good) {
+    free(bytes);
+    return UK_E_BAD_REQUEST;
+  }
+  bytes[length] = '\0';
+  *text = bytes;
+  return UK_OK;
+}
+
+/* The parts, in the order in which they start. Each leaves what it made in the server, for uk_server_stop. */
+
+static enum uk_error start_credentials(struct uk_server *server, const struct uk_server_options *options,
+                                       char *message, size_t size)
+{
+  server->credentials = uk_credentials_new();
+  enum uk_error error = server->credentials == NULL
+                          ? UK_E_NO_MEMORY
+                          : uk_credentials_add(server->credentials, options->username, options->password,
+                                               UK_PERMIT_FULL, "*");
+  if (error == UK_E_BAD_REQUEST)
+    snprintf(message, size, "username, password: at most %d bytes each expected, and no ':' in the user name",
+             UK_CREDENTIAL_PART_MAX);
+  return error;
+}
+
+static enum uk_error start_engine(struct uk_server *server, const struct uk_server_options *options,
+                                  char *message, size_t size)
+{
+  const struct uk_log_engine_options log = {.directory = options->data,
+                                            .map_bytes = (size_t)options->map_bytes,
+                                            .partitions = (int32_t)options->partitions,
+                                            .auto_create = options->auto_create_topics,
+                                            .no_sync = options->no_sync};
+  return uk_log_engine_open(&server->engine, &log, message, size);
+}
+
+static unsigned default_threads(void)
+{
+  long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  long threads = processors < 1 ? 1 : processors > THREADS_DEFAULT_MAX ? THREADS_DEFAULT_MAX : processors;
+  return (unsigned)threads;
+}
+
+static enum uk_error start_http(struct uk_server *server, const struct uk_server_options *options,
+                                char *message, size_t size)
+{
+  char *cert = NULL, *key = NULL;
+  enum uk_error error = read_pem(&cert, "tls_cert", options->tls_cert, message, size);
+  if (error == UK_OK)
+    error = read_pem(&key, "tls_key", options->tls_key, message, size);
+  const struct uk_http_options http = {
+    .server = server,
+    .listen = options->listen,
+    .threads = options->threads > 0 ? (unsigned)options->threads : default_threads(),
+    .max_connections = (unsigned)options->max_connections,
+    .max_body_bytes = (size_t)options->max_body_bytes,
+    .tls_cert = cert,
+    .tls_key = key,
+  };
+  if (error == UK_OK)
+    error = uk_http_start(&server->http, &http, message, size);
+  free(cert);
+  free(key);
+  if (error == UK_OK && asprintf(&server->url, "%s://%s", options->tls_cert != NULL ? "https" : "http",
+                                 uk_http_address(server->http)) < 0) {
+    server->url = NULL;
+    error = UK_E_NO_MEMORY;
+  }
+  return error;
+}
+
+enum uk_error uk_server_start(struct uk_server **out, const struct uk_server_options *options, char *message,
+                              size_t size)
+{
+  static enum uk_error (*const parts[])(struct uk_server *, const struct uk_server_options *, char *, size_t) = {
+    start_credentials, start_engine, start_http};
+  message[0] = '\0';
+  enum uk_error error = check_texts(options, message, size);
+  if (error == UK_OK)
+    error = check_numbers(options, message, size);
+  struct uk_server *server = error == UK_OK ? calloc(1, sizeof *server) : NULL;
+  if (server == NULL && error == UK_OK)
+    error = UK_E_NO_MEMORY;
+  if (server != NULL)
+    server->max_message_bytes = (size_t)options->max_message_bytes;
+  for (size_t i = 0; i < sizeof parts / sizeof *parts && error == UK_OK; i++)
+    error = parts[i](server, options, message, size);
+  if (error == UK_OK) {
+    *out = server;
+    return UK_OK;
+  }
+  if (message[0] == '\0')
+    snprintf(message, size, "%s", uk_error_text(error));
+  uk_server_stop(server);
+  return error;
+}
+
+const char *uk_server_url(const struct uk_server *server)
+{
+  return server->url;
+}
+
+/* Also of a server whose start failed half-way, and of NULL. */
+void uk_server_stop(struct uk_server *server)
+{
+  if (server == NULL)
+    return;
+  if (server->http != NULL)
+    uk_http_refuse(server->http);
+  if (server->engine != NULL)
+    server->engine->methods->drain(server->engine);
+  if (server->http != NULL)
+    uk_http_stop(server->http);
+  if (server->engine != NULL)
+    server->engine->methods->close(server->engine);
+  uk_credentials_free(server->credentials);
+  free(server->url);
+  free(server);
+}
