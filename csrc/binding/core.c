@@ -1,5 +1,6 @@
 /* core: the module upstash.kafka.core. */
 #include "binding/client.h"
+#include "binding/clock_lua.h"
 #include "binding/decode.h"
 #include "binding/result.h"
 #include "common/protocol.h"
@@ -54,6 +55,7 @@ int luaopen_upstash_kafka_core(lua_State *L)
 {
   lua_newtable(L);
   uk_lua_setfuncs(L, functions, 0);
+  uk_lua_setfuncs(L, uk_clock_functions, 0);
   uk_client_register(L);
   lua_setfield(L, -2, "methods");
   push_message_methods(L);
