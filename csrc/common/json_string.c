@@ -1,4 +1,5 @@
 /* json_string: the strings that are not plain: escapes undone in place, UTF-8 checked. */
+#include "common/hex.h"
 #include "common/json_parts.h"
 #include "common/scan.h"
 #include "common/utf8.h"
@@ -16,50 +17,47 @@ static const char unescaped[256] = {
   ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
 };
 
-static int hex_value(char c)
-{
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  char lower = (char)(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* The code of a whole "\uXXXX" at `at`, or why there is none. */
 static enum uk_json_error read_code(const char *at, const char *end, uint32_t *code)
 {
+  static const char start[2] = {'\\', 'u'};
   *code = 0;
-  for (int i = 0; i < 6; i++) {
-    if (at + i == end)
+  for (size_t i = 0; i < 6; i++, at++) {
+    if (at == end)
       return UK_JSON_E_CUT_OFF;
-    int digit = i < 2 ? 0 : hex_value(at[i]);
-    if ((i < 2 && at[i] != "\\u"[i]) || digit < 0)
+    int digit = i < sizeof start ? -(*at != start[i]) : uk_hex_value(*at);
+    if (digit < 0)
       return UK_JSON_E_BAD_UNICODE;
     *code = *code << 4 | (uint32_t)digit;
   }
   return UK_JSON_E_NONE;
 }
 
-/* Joins `high`, whose escape was just passed, with the low half behind it. Anything else behind it is left
- * there, to be read on its own. */
-static uint32_t join_surrogates(struct cursor *cursor, uint32_t high)
+/* Joins a high half, whose escape was just passed, with the low half behind it. Anything else behind it is
+ * left there, to be read on its own. */
+static enum uk_json_error join_surrogates(struct cursor *cursor, uint32_t *code)
 {
   uint32_t low;
-  if (read_code(cursor->at, cursor->end, &low) != UK_JSON_E_NONE || low < 0xdc00 || low > 0xdfff)
-    return high;
-  cursor->at += 6;
-  return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+  enum uk_json_error error = read_code(cursor->at, cursor->end, &low);
+  if (error == UK_JSON_E_NONE && low >= 0xdc00 && low <= 0xdfff) {
+    cursor->at += 6;
+    *code = 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00);
+  }
+  return error == UK_JSON_E_CUT_OFF ? error : UK_JSON_E_NONE;
 }
 
 static enum uk_json_error read_unicode(struct cursor *cursor, unsigned flags)
 {
   uint32_t code;
   enum uk_json_error error = read_code(cursor->at, cursor->end, &code);
+  char *escape = cursor->at;
+  if (error == UK_JSON_E_NONE) {
+    cursor->at += 6;
+    if (code >= 0xd800 && code <= 0xdbff)
+      error = join_surrogates(cursor, &code);
+  }
   if (error != UK_JSON_E_NONE)
     return error;
-  char *escape = cursor->at;
-  cursor->at += 6;
-  if (code >= 0xd800 && code <= 0xdbff)
-    code = join_surrogates(cursor, code);
   if (code >= 0xd800 && code <= 0xdfff) {
     if ((flags & UK_JSON_STRICT_SURROGATE) != 0) {
       cursor->at = escape;
@@ -89,7 +87,9 @@ static enum uk_json_error read_escape(struct cursor *cursor, unsigned flags)
  * whole, and the second bytes that a lead byte takes include the lowest or the highest. */
 static bool is_cut_off(const struct cursor *cursor)
 {
-  char low[4] = "\x80\x80\x80\x80", high[4] = "\xbf\xbf\xbf\xbf";
+  char low[4], high[4];
+  memset(low, 0x80, sizeof low);
+  memset(high, 0xbf, sizeof high);
   size_t left = (size_t)(cursor->end - cursor->at);
   if (left >= sizeof low)
     return false;

@@ -1,5 +1,7 @@
 #include "common/percent.h"
 
+#include "common/hex.h"
+
 static const char digits[] = "0123456789ABCDEF";
 
 static bool is_unreserved(char c)
@@ -31,15 +33,6 @@ void uk_percent_encode(struct uk_buffer *buffer, struct uk_slice bytes)
   }
 }
 
-/* -1 for what is no hexadecimal digit. */
-static int hex_value(char c)
-{
-  if (c >= '0' && c <= '9')
-    return c - '0';
-  char lower = (char)(c | 0x20);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 bool uk_percent_decode(char *data, size_t *length)
 {
   size_t out = 0;
@@ -47,8 +40,8 @@ bool uk_percent_decode(char *data, size_t *length)
     data[out] = data[in];
     if (data[in] != '%')
       continue;
-    int high = *length - in > 2 ? hex_value(data[in + 1]) : -1;
-    int low = high >= 0 ? hex_value(data[in + 2]) : -1;
+    int high = *length - in > 2 ? uk_hex_value(data[in + 1]) : -1;
+    int low = high >= 0 ? uk_hex_value(data[in + 2]) : -1;
     if (low < 0)
       return false;
     data[out] = (char)(high << 4 | low);

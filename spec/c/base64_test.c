@@ -1,6 +1,6 @@
 #include "check.h"
 #include "common/base64.h"
-#include "fault.h"
+#include "guard.h"
 
 static const struct {
   const char *plain, *encoded;

@@ -13,11 +13,15 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct {
+struct check_state {
   const char *name;    /* of the case that runs */
   atomic_int failures; /* checks that failed in it */
   int passed, failed;  /* cases */
-} check_state;
+};
+
+/* Weak, so that all files of a test program share one. */
+extern struct check_state check_state;
+__attribute__((weak)) struct check_state check_state;
 
 static inline bool check_report(bool ok, const char *file, int line, const char *what)
 {

@@ -1,15 +1,15 @@
-/* fault: the allocator that fails when told to, a count of what is allocated, and bytes that end where
- * memory ends.
+/* fault: the allocator that fails when told to, and a count of what is allocated.
  *
  * Link with fault.c and
  *   -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=strndup
  * Only calls from the objects and static libraries of the test program are seen, not those inside shared
- * libraries. Everything here may be called from any thread; guard_* need no linker option. */
+ * libraries. Everything here may be called from any thread. */
 #ifndef FAULT_H
 #define FAULT_H
 
 #include <stdbool.h>
-#include <stddef.h>
+
+#include "guard.h"
 
 /* The n-th allocation from now (1 is the next) fails, once. */
 void fault_at(long n);
@@ -29,12 +29,5 @@ bool fault_hit(void);
 
 /* Allocations that were not freed yet; compare before and after. -1 without --wrap=free. */
 long fault_live(void);
-
-/* A copy whose last byte is the last of its page, with a page behind it that may not be touched.
- * Aborts the test program when there is no memory. Never NULL, also for length 0. */
-char *guard_copy(const void *data, size_t length);
-
-/* `length` as given to guard_copy. */
-void guard_free(char *copy, size_t length);
 
 #endif

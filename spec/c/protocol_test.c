@@ -2,7 +2,7 @@
 #include "common/clock.h"
 #include "common/protocol.h"
 #include "common/version.h"
-#include "fault.h"
+#include "guard.h"
 
 static void endpoints_are_whole_and_unique(void)
 {

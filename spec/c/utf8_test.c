@@ -1,6 +1,6 @@
 #include "check.h"
 #include "common/utf8.h"
-#include "fault.h"
+#include "guard.h"
 
 /* What RFC 3629 says, written another way than in utf8.c: by its table of byte ranges. */
 struct range {
