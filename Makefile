@@ -223,14 +223,15 @@ docs/errors.md: csrc/common/error.h .ci/errors_page.lua
 # Both compilers over everything, for every Lua, in folders of their own, where a warning is an error.
 
 LINT_LUAS := lua5.4 lua5.3 lua5.1 luajit
+LINT_CFLAGS := -O2 -D_FORTIFY_SOURCE=2 -Werror
 
 lint:
 	@.ci/deps lint $(LINT_LUAS)
 	@for compiler in gcc clang; do for lua in $(LINT_LUAS); do \
-	  $(AGAIN) -s BUILD=build/lint/$$compiler CC=$$compiler CFLAGS='-O2 -Werror' LUA=$$lua build bench-modules || exit 1; \
+	  $(AGAIN) -s BUILD=build/lint/$$compiler CC=$$compiler CFLAGS='$(LINT_CFLAGS)' LUA=$$lua build bench-modules || exit 1; \
 	done; done
 	@for compiler in gcc clang; do \
-	  $(AGAIN) -s BUILD=build/lint/$$compiler CC=$$compiler CFLAGS='-O2 -Werror' LUA=lua5.4 c-tests bench-programs || exit 1; \
+	  $(AGAIN) -s BUILD=build/lint/$$compiler CC=$$compiler CFLAGS='$(LINT_CFLAGS)' LUA=lua5.4 c-tests bench-programs || exit 1; \
 	done
 	@for lua in lua5.4 luajit; do $(AGAIN) -s LUA=$$lua build || exit 1; done
 	@.ci/lint

@@ -24,14 +24,12 @@ local doors = {
   { header = "^lualib%.h$", files = { "^binding/" } },
 }
 
--- Headers of libc, and of the compiler.
-local libc = {
-  "^assert%.h$", "^ctype%.h$", "^dirent%.h$", "^endian%.h$", "^errno%.h$", "^fcntl%.h$", "^float%.h$", "^inttypes%.h$",
-  "^limits%.h$", "^locale%.h$", "^math%.h$", "^netdb%.h$", "^poll%.h$", "^pthread%.h$", "^sched%.h$", "^signal%.h$",
-  "^stdalign%.h$", "^stdarg%.h$", "^stdatomic%.h$", "^stdbool%.h$", "^stddef%.h$", "^stdint%.h$", "^stdio%.h$",
-  "^stdlib%.h$", "^stdnoreturn%.h$", "^string%.h$", "^strings%.h$", "^time%.h$", "^unistd%.h$", "^arpa/", "^net/",
-  "^netinet/", "^sys/", "^%a+intrin%.h$", "^arm_neon%.h$",
-}
+-- Headers of libc, of the kernel, and of the compiler.
+local libc = { "^arpa/", "^linux/", "^net/", "^netinet/", "^sys/", "^%a+intrin%.h$", "^arm_neon%.h$" }
+for name in ([[
+  assert ctype dirent dlfcn endian errno fcntl float inttypes limits locale math netdb poll pthread sched signal stdalign
+  stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings time unistd
+]]):gmatch "%a+" do libc[#libc + 1] = "^" .. name .. "%.h$" end
 
 local faults = 0
 local function fault(file, line, ...)
