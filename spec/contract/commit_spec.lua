@@ -21,7 +21,7 @@ end
 local function committed(group, positions)
   local found = {}
   for _, each in ipairs(ok(post(url("committed", group), positions))) do
-    found[each.topic .. "/" .. each.partition] = each.offset
+    found[service.place(each)] = each.offset
   end
   return found
 end

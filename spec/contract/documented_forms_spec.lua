@@ -1,6 +1,7 @@
 -- Every form of request that the hosted service documented, as curl and its JavaScript client sent
 -- them: trailing commas, trailing slashes, bodies that call themselves forms, GET with a body.
 
+local gzip = require "spec.contract.gzip"
 local service = require "spec.contract.service"
 
 local ok = service.ok
@@ -36,14 +37,14 @@ local function javascript(method, path, body, headers)
     ["Content-Type"] = "application/json", Accept = "*/*", Connection = "keep-alive",
     ["Accept-Encoding"] = "gzip,deflate", ["User-Agent"] = "node-fetch",
   }, headers)
-  return service.request(method, named(path), { body = named(body), headers = all })
+  return gzip.undo(service.request(method, named(path), { body = named(body), headers = all }))
 end
 
 -- Where messages went: "topic/partition" of each.
 local function places(metadata)
   local list = {}
   for index, each in ipairs(metadata) do
-    list[index] = ("%s/%d"):format(each.topic, each.partition)
+    list[index] = service.place(each)
   end
   return list
 end

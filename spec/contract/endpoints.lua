@@ -1,6 +1,7 @@
 --- Every endpoint of the contract as a table: what it is called, its methods, a path and a body that
--- it serves. {topic}, {group} and {instance} stand for names made by `endpoints.scene`; `live` says
--- that the instance must be alive.
+-- it serves. {topic}, {group}, {instance} and {fresh} (a topic that is not there) stand for names made
+-- by `endpoints.scene`; `live` says that the instance must be alive, `others` are methods of another
+-- endpoint on the same path.
 
 local service = require "spec.contract.service"
 
@@ -30,8 +31,9 @@ local endpoints = {
     body = '{"topic":"{topic}","partition":0,"offset":0,"timeout":50}' },
   { name = "topics", methods = { "GET" }, path = "/topics" },
   { name = "offsets", methods = { "GET", "POST" }, path = "/offsets/latest", body = PARTITION },
-  { name = "topic creation and deletion", methods = { "POST", "DELETE" }, path = "/topics/{topic}",
-    bodies = { POST = '{"partitions":1}' } },
+  { name = "topic creation", methods = { "POST" }, path = "/topics/{fresh}",
+    body = '{"partitions":1}', others = { "DELETE" } },
+  { name = "topic deletion", methods = { "DELETE" }, path = "/topics/{topic}", others = { "POST" } },
 }
 
 for _, endpoint in ipairs(endpoints) do endpoint.query = endpoint.query or "" end
@@ -41,6 +43,7 @@ for _, endpoint in ipairs(endpoints) do endpoint.query = endpoint.query or "" en
 function endpoints.scene(live)
   local names = {
     topic = service.topic(1), group = service.name "group", instance = service.name "instance",
+    fresh = service.name "fresh",
   }
   if live then service.join(names.group, names.instance, names.topic) end
   return function(text)
@@ -52,7 +55,7 @@ end
 function endpoints.request(endpoint, method, changes)
   changes = changes or {}
   local fill = endpoints.scene(endpoint.live and not changes.dead)
-  local options = { body = fill(endpoint.bodies and endpoint.bodies[method] or endpoint.body) }
+  local options = { body = fill(endpoint.body) }
   for name, value in pairs(changes) do options[name] = value end
   if options.body == false then options.body = nil end
   return service.request(method, fill((changes.path or endpoint.path) .. endpoint.query), options)

@@ -308,6 +308,7 @@ describe("errors:", function()
       it(endpoint.name .. " says which methods it takes", function()
         local takes = {}
         for _, method in ipairs(endpoint.methods) do takes[method] = true end
+        for _, method in ipairs(endpoint.others or {}) do takes[method] = true end
         for _, method in ipairs(methods) do
           if not takes[method] then
             local response = endpoints.request(endpoint, method, { dead = true })

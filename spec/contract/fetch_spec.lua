@@ -53,7 +53,7 @@ describe("fetch:", function()
     service.eventually(10, function()
       found, count = {}, 0
       for _, message in ipairs(request(body)) do
-        local place = message.topic .. "/" .. message.partition
+        local place = service.place(message)
         found[place] = found[place] or {}
         table.insert(found[place], message.offset)
         count = count + 1

@@ -212,8 +212,10 @@ describe("ground rules:", function()
       local written = group:gsub("[^%w-]", function(c) return ("%%%02X"):format(c:byte()) end)
       local coded = topic:gsub("^.", function(c) return ("%%%02x"):format(c:byte()) end)
       ok(get("/produce/" .. coded .. "/hello"))
-      service.join(written, "in%2Fstance", topic)
-      assert.is_truthy(service.assignment(group)["in/stance"])
+      service.eventually(15, function()
+        service.consume(written, "in%2Fstance", topic, nil, 50)
+        return service.assignment(group)["in/stance"]
+      end)
     end)
 
     for _, bad in ipairs { "%", "%4", "%zz", "a%2" } do

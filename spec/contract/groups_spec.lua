@@ -26,7 +26,7 @@ end
 
 function Group:note(instance, messages)
   for _, message in ipairs(messages) do
-    local place = message.partition .. "/" .. message.offset
+    local place = ("%d/%d"):format(message.partition, message.offset)
     if not self.seen[place] then self.distinct = self.distinct + 1 end
     self.seen[place] = instance
     table.insert(self.values, message.value)

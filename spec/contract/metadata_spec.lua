@@ -95,7 +95,7 @@ describe("metadata:", function()
         local found = {}
         local path = "/offsets/latest?timeout=5000"
         for _, each in ipairs(ok(service.request(method, path, { body = body }))) do
-          found[each.topic .. "/" .. each.partition] = each.offset
+          found[service.place(each)] = each.offset
         end
         assert.same({ [topic .. "/0"] = 0, [topic .. "/1"] = 6, [other .. "/0"] = 0 }, found)
       end)

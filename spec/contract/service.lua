@@ -273,6 +273,11 @@ function service.committed(group, topic, partition)
   return offsets[1].offset
 end
 
+--- "TOPIC/PARTITION" of a message or position.
+function service.place(each)
+  return ("%s/%d"):format(each.topic, each.partition)
+end
+
 --- The end offset of a partition.
 function service.end_offset(topic, partition)
   local body = { topic = topic, partition = partition or 0 }
