@@ -115,20 +115,20 @@ $(BUILD)/$(LUA_NAME)/flags: FORCE
 	@test -n '$(UK_LUA_CFLAGS)' || { echo "no headers of $(LUA_NAME): make deps LUA=$(LUA)" >&2; exit 1; }
 	@echo '$(compile) $(UK_LUA_CFLAGS)' | cmp -s - $@ || echo '$(compile) $(UK_LUA_CFLAGS)' > $@
 
-# C tests: one program per spec/c/<noun>_test.c. One that includes fault.h gets a failing allocator, one that includes
-# lua.h gets Lua and the binding.
+# C tests: one program per spec/c/<noun>_test.c; it may use what the other files of spec/c define. One that includes
+# fault.h gets a failing allocator, one that includes lua.h gets Lua and the binding.
 
 C_TESTS := $(sort $(wildcard spec/c/*_test.c))
 C_TEST_PROGRAMS := $(patsubst spec/c/%.c,$(BUILD)/spec/%,$(C_TESTS))
-C_TEST_HELPERS := $(patsubst spec/c/%.c,$(BUILD)/spec/%.o,$(filter-out $(C_TESTS) %/fault.c,$(sort $(wildcard spec/c/*.c))))
+C_TEST_HELPERS := $(BUILD)/spec/libhelpers.a
 names_of = $(patsubst spec/c/%.c,$(BUILD)/spec/%,$(shell grep -ls $(1) /dev/null $(C_TESTS)))
-C_TESTS_WITH_FAULT := $(call names_of,'"fault.h"')
-C_TESTS_WITH_LUA := $(call names_of,'lua.h"\|<lua.h>')
+C_TESTS_WITH_FAULT := $(call names_of,'"fault\.h"')
+C_TESTS_WITH_LUA := $(call names_of,'<lua\.h>')
 UK_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=strndup
 
 c-tests: $(C_TEST_PROGRAMS)
 
-$(C_TESTS_WITH_FAULT): $(BUILD)/spec/fault.o
+$(C_TEST_HELPERS): $(patsubst spec/c/%.c,$(BUILD)/spec/%.o,$(filter-out $(C_TESTS),$(sort $(wildcard spec/c/*.c))))
 $(C_TESTS_WITH_FAULT): UK_TEST_LDFLAGS += $(UK_WRAP)
 $(C_TESTS_WITH_LUA): $(BINDING)
 $(C_TESTS_WITH_LUA): UK_TEST_LIBS += $(shell pkg-config --libs $(LUA_NAME))
@@ -139,8 +139,8 @@ $(BUILD)/spec/%.o: spec/c/%.c $(BUILD)/flags
 	$(compile) -Ispec/c $(UK_TEST_CFLAGS) -c $< -o $@
 
 $(BUILD)/spec/%_test: $(BUILD)/spec/%_test.o $(C_TEST_HELPERS) $(SERVER) $(CLIENT) $(COMMON)
-	$(CC) $(UK_SANITIZE) -o $@ $(UK_TEST_LDFLAGS) $(filter %.o,$^) $(filter $(BINDING),$^) \
-	  $(SERVER) $(CLIENT) $(COMMON) $(LDFLAGS) -Wl,--as-needed $(UK_SERVER_LIBS) $(UK_CLIENT_LIBS) $(UK_TEST_LIBS)
+	$(CC) $(UK_SANITIZE) -o $@ $(UK_TEST_LDFLAGS) -Wl,--start-group $^ -Wl,--end-group $(LDFLAGS) \
+	  -Wl,--as-needed $(UK_SERVER_LIBS) $(UK_CLIENT_LIBS) $(UK_TEST_LIBS)
 
 .SECONDARY:
 
