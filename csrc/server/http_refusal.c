@@ -1,6 +1,7 @@
 #include "server/http_refusal.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdint.h>
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { WORDS_SIZE = 512 };
+enum { WORDS_SIZE = 512, DROP_SIZE = 16 << 10, DROPS_MAX = 16 };
 
 static const struct {
   unsigned status;
@@ -85,6 +86,13 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status, struc
   return result;
 }
 
+bool uk_http_at_end(int socket)
+{
+  char byte;
+  ssize_t got = recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
 void uk_http_last_words(int socket, int status, struct uk_slice json)
 {
   struct uk_buffer words;
@@ -110,6 +118,27 @@ static bool is_unanswered(int socket)
          info.tcpi_bytes_received > 0 && info.tcpi_data_segs_out == 0;
 }
 
+/* A socket that is closed with bytes unread resets the connection, and a client that sends may then not see the last
+ * reply: what is there is read and dropped. */
+static void drop_unread(int socket)
+{
+  char bytes[DROP_SIZE];
+  for (int i = 0; i < DROPS_MAX; i++) {
+    if (recv(socket, bytes, sizeof bytes, MSG_DONTWAIT) <= 0)
+      return;
+  }
+}
+
+static void say_malformed(int socket)
+{
+  struct uk_buffer json;
+  uk_buffer_init(&json, WORDS_SIZE);
+  uk_request_write_error(&json, 400, text_of(400));
+  if (json.error == UK_OK)
+    uk_http_last_words(socket, 400, uk_buffer_slice(&json));
+  uk_buffer_free(&json);
+}
+
 void uk_http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                            enum MHD_ConnectionNotificationCode code)
 {
@@ -120,12 +149,9 @@ void uk_http_on_connection(void *context, struct MHD_Connection *connection, voi
   }
   const union MHD_ConnectionInfo *info =
     MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-  if (http->tls || info == NULL || !is_unanswered(info->connect_fd))
+  if (http->tls || info == NULL)
     return;
-  struct uk_buffer json;
-  uk_buffer_init(&json, WORDS_SIZE);
-  uk_request_write_error(&json, 400, text_of(400));
-  if (json.error == UK_OK)
-    uk_http_last_words(info->connect_fd, 400, uk_buffer_slice(&json));
-  uk_buffer_free(&json);
+  if (is_unanswered(info->connect_fd))
+    say_malformed(info->connect_fd);
+  drop_unread(info->connect_fd);
 }

@@ -15,6 +15,9 @@
 /* The library's MHD_queue_response, NULL when it is not to be found. */
 uk_queue_response *uk_http_queue_function(void);
 
+/* Whether the other side has ended or broken the connection: nothing more is to be read from it. */
+bool uk_http_at_end(int socket);
+
 /* Writes a whole HTTP response to the socket, as far as it can be written at once. Not for TLS. */
 void uk_http_last_words(int socket, int status, struct uk_slice json);
 

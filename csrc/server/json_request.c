@@ -53,9 +53,9 @@ static bool fail_memory(struct reading *reading)
 static const char *kind_of(enum uk_json_event event)
 {
   static const char *const kinds[] = {
-    [UK_JSON_OBJECT] = "an object",  [UK_JSON_ARRAY] = "an array",  [UK_JSON_STRING] = "a string",
-    [UK_JSON_INTEGER] = "a number", [UK_JSON_NUMBER] = "a number", [UK_JSON_TRUE] = "a boolean",
-    [UK_JSON_FALSE] = "a boolean",  [UK_JSON_NULL] = "null",
+    [UK_JSON_OBJECT] = "object",  [UK_JSON_ARRAY] = "array",  [UK_JSON_STRING] = "string",
+    [UK_JSON_INTEGER] = "number", [UK_JSON_NUMBER] = "number", [UK_JSON_TRUE] = "boolean",
+    [UK_JSON_FALSE] = "boolean",  [UK_JSON_NULL] = "null",
   };
   return (size_t)event < sizeof kinds / sizeof *kinds && kinds[event] != NULL ? kinds[event] : "nothing";
 }

@@ -56,7 +56,10 @@ void uk_request_error(struct uk_request *request, enum uk_error error, const cha
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
   }
-  request->status = uk_error_status(error) != 0 ? uk_error_status(error) : 500;
+  int status = uk_error_status(error);
+  if (status == 0) /* of a client only, but for CANCELLED */
+    status = uk_error_retriable(error) ? 503 : 500;
+  request->status = status;
   request->reply_header_count = 0;
   add_status_headers(request);
   uk_buffer_clear(&request->reply);
