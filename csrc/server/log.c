@@ -222,16 +222,41 @@ enum uk_error uk_log_open(struct uk_log **log, const struct uk_log_options *opti
   return error;
 }
 
+void uk_log_finish(struct uk_log *log)
+{
+  pthread_mutex_lock(&log->mutex);
+  bool running = !log->closing;
+  log->closing = true;
+  pthread_cond_signal(&log->arrived);
+  pthread_mutex_unlock(&log->mutex);
+  if (running)
+    pthread_join(log->writer, NULL);
+}
+
 void uk_log_close(struct uk_log *log)
 {
   if (log == NULL)
     return;
-  pthread_mutex_lock(&log->mutex);
-  log->closing = true;
-  pthread_cond_signal(&log->arrived);
-  pthread_mutex_unlock(&log->mutex);
-  pthread_join(log->writer, NULL);
+  uk_log_finish(log);
   free_log(log);
+}
+
+/* Whether it was put into the queue. */
+static bool enqueue(struct uk_log *log, struct uk_operation *operation)
+{
+  pthread_mutex_lock(&log->mutex);
+  bool open = !log->closing, idle = log->first == NULL;
+  if (open) {
+    if (idle)
+      log->first = operation;
+    else
+      log->last->next = operation;
+    log->last = operation;
+    if (idle)
+      pthread_cond_signal(&log->arrived);
+  }
+  pthread_mutex_unlock(&log->mutex);
+  return open;
 }
 
 void uk_log_submit(struct uk_log *log, enum uk_log_command_kind kind,
@@ -239,14 +264,8 @@ void uk_log_submit(struct uk_log *log, enum uk_log_command_kind kind,
 {
   operation->engine_data = (void *)(uintptr_t)kind;
   operation->next = NULL;
-  pthread_mutex_lock(&log->mutex);
-  bool idle = log->first == NULL;
-  if (idle)
-    log->first = operation;
-  else
-    log->last->next = operation;
-  log->last = operation;
-  if (idle)
-    pthread_cond_signal(&log->arrived);
-  pthread_mutex_unlock(&log->mutex);
+  if (enqueue(log, operation))
+    return;
+  uk_operation_fail(operation, UK_E_UNAVAILABLE, "the log is closing");
+  operation->done(operation);
 }

@@ -15,7 +15,7 @@ struct uk_log_options {
   int32_t partitions;         /* of a topic created without a number */
   bool auto_create;           /* a produce creates its topic */
   bool no_sync;               /* for tests and benchmarks of the rest: acknowledged is then not durable */
-  /* Called by the writer thread after a commit, once for each partition that has grown; with partition -1
+  /* May be NULL. Called by the writer thread after a commit, before the answers, once for each partition that has grown; with partition -1
    * for a topic that was created, changed or deleted. */
   void (*changed)(void *context, struct uk_slice topic, int32_t partition);
   void *context;
@@ -24,10 +24,13 @@ struct uk_log_options {
 /* UK_OK and *log, or an error and a text in `message`. */
 enum uk_error uk_log_open(struct uk_log **log, const struct uk_log_options *options, char *message,
                           size_t size);
-/* Finishes what was submitted, then frees. */
+/* Finishes what was submitted and ends the writer; what is submitted later fails with UNAVAILABLE. Reads go on. */
+void uk_log_finish(struct uk_log *log);
+
+/* Finishes, then frees. Nobody may be reading. NULL is nothing. */
 void uk_log_close(struct uk_log *log);
 
-/* What the writer does. The operation inside tells how it ended. */
+/* What the writer does. The operation inside tells how it ended. Uses `next` and `engine_data`. */
 enum uk_log_command_kind {
   UK_LOG_PRODUCE,       /* struct uk_produce */
   UK_LOG_COMMIT,        /* struct uk_log_commit */
@@ -54,7 +57,9 @@ enum uk_error uk_log_offset_for_time(struct uk_log *log, struct uk_slice topic, 
                                      int64_t timestamp, int64_t *offset);
 enum uk_error uk_log_committed(struct uk_log *log, struct uk_slice group, struct uk_slice topic,
                                int32_t partition, int64_t *offset);
-/* As uk_groups_log.read. An `offset` below the first kept one starts at the first kept one. */
+/* As uk_groups_log.read; `wanted` of the sink is not asked. An `offset` below the first kept one starts at the first
+ * kept one. The sink may not read from the log. An error (its text in the operation) comes only when no record was
+ * handed on: a damaged batch ends a reading before it, and fails the next. */
 enum uk_error uk_log_read(struct uk_log *log, struct uk_slice topic, int32_t partition, int64_t offset,
                           struct uk_operation *operation, const struct uk_sink *sink, int64_t *next,
                           bool *full);

@@ -107,6 +107,7 @@ struct reading {
   const struct uk_sink *sink;
   int64_t *next;
   bool *full;
+  bool *handed; /* whether the sink took a record */
 };
 
 static bool damaged(const struct reading *reading, const struct uk_log_found *found)
@@ -139,6 +140,7 @@ static bool read_batch(const struct reading *reading, struct uk_log_cursor *curs
       return true;
     }
     ++*reading->next;
+    *reading->handed = true;
   }
   return true;
 }
@@ -151,7 +153,7 @@ static enum uk_error read_batches(const struct reading *reading, struct uk_log_v
     uk_log_view_find(view, topic_id, reading->partition, *reading->next, &found);
   while (status == UK_LOG_OK) {
     if (!read_batch(reading, uk_log_view_cursor(view), &found))
-      return UK_E_INTERNAL;
+      return reading->operation->error;
     if (*reading->full || *reading->next >= reading->end)
       return UK_OK;
     status = uk_log_view_next(view, &found);
@@ -167,6 +169,7 @@ enum uk_error uk_log_read(struct uk_log *log, struct uk_slice topic, int32_t par
 {
   struct uk_log_bounds bounds;
   enum uk_log_status status;
+  bool handed = false;
   *next = offset;
   *full = false;
   if (!uk_log_topics_look_up(&log->topics, topic, partition, &bounds) || !bounds.exists) {
@@ -183,8 +186,13 @@ enum uk_error uk_log_read(struct uk_log *log, struct uk_slice topic, int32_t par
     uk_operation_fail(operation, error_of(status), "%s", "");
     return error_of(status);
   }
-  const struct reading reading = {topic, partition, bounds.end, operation, sink, next, full};
+  const struct reading reading = {topic, partition, bounds.end, operation,
+                                  sink,  next,      full,       &handed};
   enum uk_error error = read_batches(&reading, view, bounds.topic_id);
   uk_log_view_end(view);
-  return error;
+  if (error == UK_OK || !handed)
+    return error;
+  operation->error = UK_OK;
+  operation->message[0] = '\0';
+  return UK_OK;
 }
