@@ -53,12 +53,15 @@ static void put_latest(struct uk_group_slot *slot, int64_t position)
 static enum uk_error apply_policy(struct uk_group_slot *slot, struct uk_operation *operation,
                                   int64_t offset, int64_t first, int64_t end)
 {
-  switch (slot->owner->settings.offset_reset) {
-  case UK_RESET_EARLIEST: put(slot, first); return UK_OK;
-  case UK_RESET_LATEST:
+  enum uk_offset_reset reset = slot->owner->settings.offset_reset;
+  if (reset == UK_RESET_EARLIEST) {
+    put(slot, first);
+    slot->saved = first;
+    return UK_OK;
+  }
+  if (reset == UK_RESET_LATEST) {
     put_latest(slot, slot->latest >= first && slot->latest <= end ? slot->latest : end);
     return UK_OK;
-  case UK_RESET_NONE: break;
   }
   if (offset == UK_GROUP_UNKNOWN)
     say(operation, UK_E_BAD_REQUEST, "has no committed offset for", slot);

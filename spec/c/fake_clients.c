@@ -1,0 +1,198 @@
+#include "fake_clients.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int64_t fake_now = 1000;
+
+struct uk_consumer_settings fake_settings(void)
+{
+  return (struct uk_consumer_settings){.auto_commit = true,
+                                       .auto_commit_interval = 5000,
+                                       .offset_reset = UK_RESET_EARLIEST,
+                                       .session_timeout = 10000};
+}
+
+static void done(struct uk_operation *operation)
+{
+  ((struct call *)operation)->ended++;
+}
+
+static bool record(struct uk_operation *operation, const struct uk_record *what)
+{
+  struct call *call = (struct call *)operation;
+  if (call->count == call->limit)
+    return false;
+  call->records[call->count].partition = what->partition;
+  call->records[call->count].offset = what->offset;
+  snprintf(call->records[call->count].topic, sizeof(call->records[0].topic), "%.*s",
+           (int)what->topic.length, what->topic.data);
+  call->count++;
+  return true;
+}
+
+static bool wanted(struct uk_operation *operation)
+{
+  struct call *call = (struct call *)operation;
+  call->asked++;
+  return !call->unwanted;
+}
+
+static void split_topics(struct call *call, const char *topics)
+{
+  snprintf(call->topic_names, sizeof(call->topic_names), "%s", topics);
+  call->consume.topics = call->topics;
+  char *at = call->topic_names;
+  while (*at != '\0') {
+    size_t length = strcspn(at, " ");
+    call->topics[call->consume.topic_count++] = uk_slice_of(at, length);
+    at += length + (at[length] == ' ');
+  }
+}
+
+void call_consume(struct call *call, const char *group, const char *instance, const char *topics,
+                  int64_t deadline)
+{
+  memset(call, 0, sizeof(*call));
+  call->limit = CALL_RECORDS;
+  call->consume.operation.done = done;
+  call->consume.operation.deadline = deadline;
+  call->consume.group = uk_slice_text(group);
+  call->consume.instance = uk_slice_text(instance);
+  call->consume.settings = fake_settings();
+  call->consume.sink.record = record;
+  call->consume.sink.wanted = wanted;
+  split_topics(call, topics);
+}
+
+void consume(struct uk_groups *groups, struct call *call, const char *group, const char *instance,
+             const char *topics, int64_t timeout)
+{
+  call_consume(call, group, instance, topics, fake_now + timeout);
+  uk_groups_consume(groups, &call->consume, fake_now);
+}
+
+void commit_all(struct uk_groups *groups, struct call *call, const char *group, const char *instance)
+{
+  memset(call, 0, sizeof(*call));
+  call->commit.operation.done = done;
+  call->commit.group = uk_slice_text(group);
+  call->commit.instance = uk_slice_text(instance);
+  uk_groups_commit(groups, &call->commit, fake_now);
+}
+
+void commit_one(struct uk_groups *groups, struct call *call, const char *group, const char *instance,
+                const char *topic, int32_t partition, int64_t offset)
+{
+  memset(call, 0, sizeof(*call));
+  call->commit.operation.done = done;
+  call->commit.group = uk_slice_text(group);
+  call->commit.instance = uk_slice_text(instance);
+  call->given = (struct uk_topic_partition_offset){uk_slice_text(topic), partition, offset};
+  call->commit.offsets = &call->given;
+  call->commit.count = 1;
+  uk_groups_commit(groups, &call->commit, fake_now);
+}
+
+void delete_consumer(struct uk_groups *groups, struct call *call, const char *group,
+                     const char *instance)
+{
+  memset(call, 0, sizeof(*call));
+  call->delete_consumer.operation.done = done;
+  call->delete_consumer.group = uk_slice_text(group);
+  call->delete_consumer.instance = uk_slice_text(instance);
+  uk_groups_delete_consumer(groups, &call->delete_consumer, fake_now);
+}
+
+void undelivered(struct uk_groups *groups, const char *group, const char *instance,
+                 uint64_t delivery)
+{
+  uk_groups_undelivered(groups, uk_slice_text(group), uk_slice_text(instance), delivery, fake_now);
+}
+
+void produce(struct uk_groups *groups, const char *topic, int32_t partition, int64_t count)
+{
+  fake_produce(topic, partition, count);
+  uk_groups_wake(groups, uk_slice_text(topic), partition, fake_now);
+}
+
+void change_topic(struct uk_groups *groups, const char *topic, int32_t partitions)
+{
+  fake_topic(topic, partitions);
+  uk_groups_wake(groups, uk_slice_text(topic), -1, fake_now);
+}
+
+void pass_time(struct uk_groups *groups, int64_t milliseconds)
+{
+  fake_now += milliseconds;
+  uk_groups_tick(groups, fake_now);
+}
+
+const char *outcome(const struct call *call)
+{
+  static char text[4096];
+  const struct uk_operation *operation = &call->consume.operation;
+  if (call->ended != 1)
+    return call->ended == 0 ? "waits" : "ended twice";
+  if (operation->error != UK_OK)
+    return uk_error_word(operation->error);
+  size_t length = 0;
+  text[0] = '\0';
+  for (size_t i = 0; i < call->count; i++)
+    length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s:%d:%lld",
+                               i == 0 ? "" : " ", call->records[i].topic,
+                               (int)call->records[i].partition, (long long)call->records[i].offset);
+  return text;
+}
+
+static struct {
+  char text[8192];
+  size_t length;
+  char last[2 * FAKE_NAME];
+  int ended;
+} listing;
+
+static void listed(struct uk_operation *operation)
+{
+  (void)operation;
+  listing.ended++;
+}
+
+static void add(const char *text)
+{
+  listing.length += (size_t)snprintf(listing.text + listing.length,
+                                     sizeof(listing.text) - listing.length, "%s", text);
+}
+
+static void owned(struct uk_operation *operation, struct uk_slice group, struct uk_slice instance,
+                  struct uk_slice topic, const int32_t *partitions, size_t count)
+{
+  (void)operation;
+  char piece[2 * FAKE_NAME];
+  snprintf(piece, sizeof(piece), "%.*s/%.*s", (int)group.length, group.data, (int)instance.length,
+           instance.data);
+  if (strcmp(piece, listing.last) != 0) {
+    add(listing.length == 0 ? "" : " ");
+    add(piece);
+    snprintf(listing.last, sizeof(listing.last), "%s", piece);
+  }
+  snprintf(piece, sizeof(piece), " %.*s", (int)topic.length, topic.length > 0 ? topic.data : "");
+  add(count == 0 ? " -" : piece);
+  for (size_t i = 0; i < count; i++) {
+    snprintf(piece, sizeof(piece), "%s%d", i == 0 ? "=" : ",", (int)partitions[i]);
+    add(piece);
+  }
+}
+
+const char *owners(struct uk_groups *groups)
+{
+  struct uk_consumers operation = {.operation = {.done = listed}, .owned = owned};
+  listing.length = 0;
+  listing.text[0] = listing.last[0] = '\0';
+  listing.ended = 0;
+  uk_groups_consumers(groups, &operation, fake_now);
+  if (listing.ended != 1)
+    return "not ended once";
+  return operation.operation.error == UK_OK ? listing.text
+                                            : uk_error_word(operation.operation.error);
+}

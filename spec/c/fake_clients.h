@@ -1,0 +1,60 @@
+/* fake_clients: calls of groups with plain C strings, and what came of them. */
+#ifndef FAKE_CLIENTS_H
+#define FAKE_CLIENTS_H
+
+#include "fake_log.h"
+
+enum { CALL_RECORDS = 64, CALL_TOPICS = 8 };
+
+/* One operation. It stays where it is until `ended`. */
+struct call {
+  union {
+    struct uk_consume consume;
+    struct uk_commit commit;
+    struct uk_delete_consumer delete_consumer;
+  };
+  struct uk_slice topics[CALL_TOPICS];
+  char topic_names[FAKE_NAME]; /* separated by blanks */
+  struct uk_topic_partition_offset given;
+  size_t limit; /* records that the sink takes */
+  bool unwanted;
+  int asked; /* times that `wanted` was asked */
+  int ended; /* times that `done` was called */
+  struct {
+    int32_t partition;
+    int64_t offset;
+    char topic[16];
+  } records[CALL_RECORDS];
+  size_t count;
+};
+
+/* The settings of new calls: auto_commit, interval 5000, earliest, session 10000. */
+struct uk_consumer_settings fake_settings(void);
+
+/* Fills a call that can be changed before it is started. */
+void call_consume(struct call *call, const char *group, const char *instance, const char *topics,
+                  int64_t deadline);
+
+/* What most tests want: at once, with the time `fake_now`. */
+extern int64_t fake_now;
+void consume(struct uk_groups *groups, struct call *call, const char *group, const char *instance,
+             const char *topics, int64_t timeout);
+void commit_all(struct uk_groups *groups, struct call *call, const char *group, const char *instance);
+void commit_one(struct uk_groups *groups, struct call *call, const char *group, const char *instance,
+                const char *topic, int32_t partition, int64_t offset);
+void delete_consumer(struct uk_groups *groups, struct call *call, const char *group,
+                     const char *instance);
+void undelivered(struct uk_groups *groups, const char *group, const char *instance,
+                 uint64_t delivery);
+void produce(struct uk_groups *groups, const char *topic, int32_t partition, int64_t count);
+void change_topic(struct uk_groups *groups, const char *topic, int32_t partitions);
+void pass_time(struct uk_groups *groups, int64_t milliseconds);
+
+/* "topic:partition:offset topic:partition:offset", "" for no records, "waits" for a call that has not ended, the word
+ * of the error for one that failed. Static. */
+const char *outcome(const struct call *call);
+
+/* The answer to uk_groups_consumers: "group/instance topic=0,1 group/instance -". Static. */
+const char *owners(struct uk_groups *groups);
+
+#endif
