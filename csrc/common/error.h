@@ -13,31 +13,33 @@
 
 #include <stdbool.h>
 
-#define UK_ERRORS(X)                                                                              \
-  X(BAD_REQUEST, "bad_request", 400, false, "the request is malformed")                           \
-  X(UNAUTHORIZED, "unauthorized", 401, false, "no or wrong credentials")                          \
-  X(FORBIDDEN, "forbidden", 403, false, "the credentials do not permit this")                     \
-  X(NOT_FOUND, "not_found", 404, false, "no such path, topic or consumer instance")               \
-  X(METHOD_NOT_ALLOWED, "method_not_allowed", 405, false, "the path does not take this method")   \
-  X(REQUEST_TIMEOUT, "request_timeout", 408, true, "the request did not arrive in time")          \
-  X(CONFLICT, "conflict", 409, false, "it exists already, with other settings")                   \
-  X(TOO_LARGE, "too_large", 413, false, "the body or a message is over the limit")                \
-  X(UNPROCESSABLE, "unprocessable", 422, false, "the idempotency key belongs to another body")    \
-  X(TOO_MANY, "too_many", 429, true, "over a limit on instances or requests")                     \
-  X(HEADERS_TOO_LARGE, "headers_too_large", 431, false, "the request line or headers are over the limit") \
-  X(INTERNAL, "internal", 500, false, "the server failed; its log says why")                      \
-  X(UNAVAILABLE, "unavailable", 503, true, "the server cannot serve this now")                    \
-  X(GATEWAY_TIMEOUT, "gateway_timeout", 504, true, "the engine did not answer in time")           \
-  X(NO_MEMORY, "no_memory", 503, true, "out of memory")                                           \
-  X(RESOLVE_FAILED, "resolve_failed", 0, true, "the host name could not be resolved")             \
-  X(CONNECT_FAILED, "connect_failed", 0, true, "the connection was refused or not reached")       \
-  X(TLS_FAILED, "tls_failed", 0, false, "the TLS handshake or certificate was refused")           \
-  X(TIMEOUT, "timeout", 0, true, "no answer in time")                                             \
-  X(CONNECTION_LOST, "connection_lost", 0, true, "the connection broke before the answer was complete") \
+#define UK_ERRORS(X)                                                                               \
+  X(BAD_REQUEST, "bad_request", 400, false, "the request is malformed")                            \
+  X(UNAUTHORIZED, "unauthorized", 401, false, "no or wrong credentials")                           \
+  X(FORBIDDEN, "forbidden", 403, false, "the credentials do not permit this")                      \
+  X(NOT_FOUND, "not_found", 404, false, "no such path, topic or consumer instance")                \
+  X(METHOD_NOT_ALLOWED, "method_not_allowed", 405, false, "the path does not take this method")    \
+  X(REQUEST_TIMEOUT, "request_timeout", 408, true, "the request did not arrive in time")           \
+  X(CONFLICT, "conflict", 409, false, "it exists already, with other settings")                    \
+  X(TOO_LARGE, "too_large", 413, false, "the body or a message is over the limit")                 \
+  X(UNPROCESSABLE, "unprocessable", 422, false, "the idempotency key belongs to another body")     \
+  X(TOO_MANY, "too_many", 429, true, "over a limit on instances or requests")                      \
+  X(HEADERS_TOO_LARGE, "headers_too_large", 431, false,                                            \
+    "the request line or headers are over the limit")                                              \
+  X(INTERNAL, "internal", 500, false, "the server failed; its log says why")                       \
+  X(UNAVAILABLE, "unavailable", 503, true, "the server cannot serve this now")                     \
+  X(GATEWAY_TIMEOUT, "gateway_timeout", 504, true, "the engine did not answer in time")            \
+  X(NO_MEMORY, "no_memory", 503, true, "out of memory")                                            \
+  X(RESOLVE_FAILED, "resolve_failed", 0, true, "the host name could not be resolved")              \
+  X(CONNECT_FAILED, "connect_failed", 0, true, "the connection was refused or not reached")        \
+  X(TLS_FAILED, "tls_failed", 0, false, "the TLS handshake or certificate was refused")            \
+  X(TIMEOUT, "timeout", 0, true, "no answer in time")                                              \
+  X(CONNECTION_LOST, "connection_lost", 0, true,                                                   \
+    "the connection broke before the answer was complete")                                         \
   X(RESPONSE_TOO_LARGE, "response_too_large", 0, false, "the response is over max_response_bytes") \
-  X(BAD_RESPONSE, "bad_response", 0, false, "the response is not what the REST API answers")      \
-  X(INTEGER_RANGE, "integer_range", 0, false, "an integer does not fit this Lua's numbers")       \
-  X(TRANSPORT_FAILED, "transport_failed", 0, false, "the transfer failed")                        \
+  X(BAD_RESPONSE, "bad_response", 0, false, "the response is not what the REST API answers")       \
+  X(INTEGER_RANGE, "integer_range", 0, false, "an integer does not fit this Lua's numbers")        \
+  X(TRANSPORT_FAILED, "transport_failed", 0, false, "the transfer failed")                         \
   X(CANCELLED, "cancelled", 0, true, "the operation was given up")
 
 enum uk_error {
@@ -45,7 +47,7 @@ enum uk_error {
 #define UK_ERROR_ENUM(name, word, status, retriable, text) UK_E_##name,
   UK_ERRORS(UK_ERROR_ENUM)
 #undef UK_ERROR_ENUM
-  UK_ERROR_COUNT
+    UK_ERROR_COUNT
 };
 
 /* All four take any value; UK_OK and unknown values read as "ok", 200, false, "done". */

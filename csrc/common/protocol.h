@@ -21,29 +21,31 @@ enum uk_permission {
 /* X(NAME, name, methods, path, permission)
  * A segment in braces is a parameter: {name}. The client uses the first method of the two that an
  * endpoint with a body takes: POST where there is one. */
-#define UK_ENDPOINTS(X)                                                                           \
-  X(PRODUCE_ONE, "produce_one", UK_GET, "/produce/{topic}/{message}", UK_PERMIT_PRODUCE)          \
-  X(PRODUCE_TOPIC, "produce_topic", UK_GET | UK_POST, "/produce/{topic}", UK_PERMIT_PRODUCE)      \
-  X(PRODUCE, "produce", UK_GET | UK_POST, "/produce", UK_PERMIT_PRODUCE)                          \
-  X(WEBHOOK, "webhook", UK_GET | UK_POST, "/webhook", UK_PERMIT_PRODUCE)                          \
-  X(CONSUME_TOPIC, "consume_topic", UK_GET, "/consume/{group}/{instance}/{topic}", UK_PERMIT_CONSUME) \
-  X(CONSUME, "consume", UK_GET | UK_POST, "/consume/{group}/{instance}", UK_PERMIT_CONSUME)       \
-  X(COMMIT, "commit", UK_GET | UK_POST, "/commit/{group}/{instance}", UK_PERMIT_CONSUME)          \
-  X(DELETE_CONSUMER, "delete_consumer", UK_POST | UK_DELETE, "/delete-consumer/{group}/{instance}", UK_PERMIT_CONSUME) \
-  X(COMMITTED, "committed", UK_GET | UK_POST, "/committed/{group}/{instance}", UK_PERMIT_CONSUME) \
-  X(CONSUMERS, "consumers", UK_GET, "/consumers", UK_PERMIT_CONSUME)                              \
-  X(FETCH, "fetch", UK_GET | UK_POST, "/fetch", UK_PERMIT_CONSUME)                                \
-  X(TOPICS, "topics", UK_GET, "/topics", UK_PERMIT_NOTHING)                                       \
-  X(OFFSETS, "offsets", UK_GET | UK_POST, "/offsets/{timestamp}", UK_PERMIT_CONSUME)              \
-  X(CREATE_TOPIC, "create_topic", UK_POST, "/topics/{topic}", UK_PERMIT_FULL)                     \
-  X(DELETE_TOPIC, "delete_topic", UK_DELETE, "/topics/{topic}", UK_PERMIT_FULL)                   \
+#define UK_ENDPOINTS(X)                                                                            \
+  X(PRODUCE_ONE, "produce_one", UK_GET, "/produce/{topic}/{message}", UK_PERMIT_PRODUCE)           \
+  X(PRODUCE_TOPIC, "produce_topic", UK_GET | UK_POST, "/produce/{topic}", UK_PERMIT_PRODUCE)       \
+  X(PRODUCE, "produce", UK_GET | UK_POST, "/produce", UK_PERMIT_PRODUCE)                           \
+  X(WEBHOOK, "webhook", UK_GET | UK_POST, "/webhook", UK_PERMIT_PRODUCE)                           \
+  X(CONSUME_TOPIC, "consume_topic", UK_GET, "/consume/{group}/{instance}/{topic}",                 \
+    UK_PERMIT_CONSUME)                                                                             \
+  X(CONSUME, "consume", UK_GET | UK_POST, "/consume/{group}/{instance}", UK_PERMIT_CONSUME)        \
+  X(COMMIT, "commit", UK_GET | UK_POST, "/commit/{group}/{instance}", UK_PERMIT_CONSUME)           \
+  X(DELETE_CONSUMER, "delete_consumer", UK_POST | UK_DELETE,                                       \
+    "/delete-consumer/{group}/{instance}", UK_PERMIT_CONSUME)                                      \
+  X(COMMITTED, "committed", UK_GET | UK_POST, "/committed/{group}/{instance}", UK_PERMIT_CONSUME)  \
+  X(CONSUMERS, "consumers", UK_GET, "/consumers", UK_PERMIT_CONSUME)                               \
+  X(FETCH, "fetch", UK_GET | UK_POST, "/fetch", UK_PERMIT_CONSUME)                                 \
+  X(TOPICS, "topics", UK_GET, "/topics", UK_PERMIT_NOTHING)                                        \
+  X(OFFSETS, "offsets", UK_GET | UK_POST, "/offsets/{timestamp}", UK_PERMIT_CONSUME)               \
+  X(CREATE_TOPIC, "create_topic", UK_POST, "/topics/{topic}", UK_PERMIT_FULL)                      \
+  X(DELETE_TOPIC, "delete_topic", UK_DELETE, "/topics/{topic}", UK_PERMIT_FULL)                    \
   X(HEALTH, "health", UK_GET, "/health", UK_PERMIT_NOTHING)
 
 enum uk_endpoint {
 #define UK_ENDPOINT_ENUM(name, text, methods, path, permission) UK_ENDPOINT_##name,
   UK_ENDPOINTS(UK_ENDPOINT_ENUM)
 #undef UK_ENDPOINT_ENUM
-  UK_ENDPOINT_COUNT
+    UK_ENDPOINT_COUNT
 };
 
 struct uk_endpoint_info {

@@ -5,17 +5,17 @@
 static const struct {
   const char *plain, *encoded;
 } vectors[] = {
-    {"", ""},
-    {"f", "Zg=="},
-    {"fo", "Zm8="},
-    {"foo", "Zm9v"},
-    {"foob", "Zm9vYg=="},
-    {"fooba", "Zm9vYmE="},
-    {"foobar", "Zm9vYmFy"},
-    {"\xff\xff\xff", "////"},
-    {"\xfb\xef\xbe", "++++"},
-    {"\xff\xff", "//8="},
-    {"\xff", "/w=="},
+  {"", ""},
+  {"f", "Zg=="},
+  {"fo", "Zm8="},
+  {"foo", "Zm9v"},
+  {"foob", "Zm9vYg=="},
+  {"fooba", "Zm9vYmE="},
+  {"foobar", "Zm9vYmFy"},
+  {"\xff\xff\xff", "////"},
+  {"\xfb\xef\xbe", "++++"},
+  {"\xff\xff", "//8="},
+  {"\xff", "/w=="},
 };
 
 static void known_texts_encode(void)
@@ -44,11 +44,48 @@ static void known_texts_decode(void)
 static void what_is_not_canonical_is_refused(void)
 {
   static const char *const texts[] = {
-      "Z",        "Zg",       "Zg=",       "Zm9",      "Zm9vY",  "=",        "==",       "===",
-      "====",     "Z===",     "Zg=a",      "Z=g=",     "=Zg=",   "Zg==Zg==", "Zm8=Zm8=", "Zm9v=",
-      "Zm9v====", "Zm9vYg=",  "Zm9vYg===", "Zh==",     "Zn==",   "Z/==",     "Zm9=",     "Zm+=",
-      "Zm9vYh==", "Zm9vYmF=", "Zm9-",      "Zm9_",     "Zm 9",   "Zm9v\n",   "\nZm9v",   "Zm9v \n  ",
-      "Zm9\n",    "Z.9v",     "Zm9v!m9v",  "!m9vZm9v", "Zm9vZm9\x7f", "Zm\xff" "v", "\xc3\xa9" "9v", "Zm8*",
+    "Z",
+    "Zg",
+    "Zg=",
+    "Zm9",
+    "Zm9vY",
+    "=",
+    "==",
+    "===",
+    "====",
+    "Z===",
+    "Zg=a",
+    "Z=g=",
+    "=Zg=",
+    "Zg==Zg==",
+    "Zm8=Zm8=",
+    "Zm9v=",
+    "Zm9v====",
+    "Zm9vYg=",
+    "Zm9vYg===",
+    "Zh==",
+    "Zn==",
+    "Z/==",
+    "Zm9=",
+    "Zm+=",
+    "Zm9vYh==",
+    "Zm9vYmF=",
+    "Zm9-",
+    "Zm9_",
+    "Zm 9",
+    "Zm9v\n",
+    "\nZm9v",
+    "Zm9v \n  ",
+    "Zm9\n",
+    "Z.9v",
+    "Zm9v!m9v",
+    "!m9vZm9v",
+    "Zm9vZm9\x7f",
+    "Zm\xff"
+    "v",
+    "\xc3\xa9"
+    "9v",
+    "Zm8*",
   };
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
     char out[16];

@@ -68,8 +68,8 @@ static inline bool check_bytes(const char *got, size_t got_length, const char *w
   return same;
 }
 
-static inline bool check_text(const char *got, const char *want, const char *file, int line,
-                              const char *what)
+static inline bool check_str(const char *got, const char *want, const char *file, int line,
+                             const char *what)
 {
   if (got == NULL || want == NULL)
     return check_report(got == want, file, line, what);
@@ -100,7 +100,7 @@ static inline int check_end(void)
 #define CHECK(condition) check_report((condition), __FILE__, __LINE__, #condition)
 #define CHECK_EQ_INT(got, want)                                                                    \
   check_int((long long)(got), (long long)(want), __FILE__, __LINE__, #got " == " #want)
-#define CHECK_EQ_STR(got, want) check_text((got), (want), __FILE__, __LINE__, #got " == " #want)
+#define CHECK_EQ_STR(got, want) check_str((got), (want), __FILE__, __LINE__, #got " == " #want)
 #define CHECK_EQ_MEM(got, got_length, want, want_length)                                           \
   check_bytes((got), (got_length), (want), (want_length), __FILE__, __LINE__, #got " == " #want)
 

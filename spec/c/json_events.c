@@ -32,17 +32,17 @@ static void say_bytes(struct uk_slice bytes)
 
 static const char *const error_names[] = {
 #define ERROR_NAME(name, text) #name,
-    UK_JSON_ERRORS(ERROR_NAME)
+  UK_JSON_ERRORS(ERROR_NAME)
 #undef ERROR_NAME
 };
 
 static void say_event(const struct uk_json_reader *reader, enum uk_json_event event)
 {
   static const char *const words[] = {
-      [UK_JSON_END] = ".",       [UK_JSON_OBJECT] = "{", [UK_JSON_OBJECT_END] = "}",
-      [UK_JSON_ARRAY] = "[",     [UK_JSON_ARRAY_END] = "]", [UK_JSON_TRUE] = "t",
-      [UK_JSON_FALSE] = "f",     [UK_JSON_NULL] = "z",   [UK_JSON_KEY] = ":",
-      [UK_JSON_STRING] = "\"",
+    [UK_JSON_END] = ".",     [UK_JSON_OBJECT] = "{",    [UK_JSON_OBJECT_END] = "}",
+    [UK_JSON_ARRAY] = "[",   [UK_JSON_ARRAY_END] = "]", [UK_JSON_TRUE] = "t",
+    [UK_JSON_FALSE] = "f",   [UK_JSON_NULL] = "z",      [UK_JSON_KEY] = ":",
+    [UK_JSON_STRING] = "\"",
   };
   if (line.length > 0)
     say(" ");
@@ -129,6 +129,7 @@ static bool decode_case(struct json_case *json_case)
     }
     *out++ = (char)byte;
   }
+  *out = '\0';
   json_case->length = (size_t)(out - json_case->text);
   return true;
 }

@@ -111,9 +111,9 @@ static void escapes_are_undone_once(void)
 
 static void bad_escapes_are_refused(void)
 {
-  static const char *const texts[] = {"%",    "a%",   "%a",   "%2",   "a%2",  "%zz",  "%g0", "%0g",
-                                      "%%20", "%2%0", "%-1",  "% 1",  "%+1",  "%0x1", "%:0", "%@0",
-                                      "%/0",  "%`0",  "%0G",  "%u0041"};
+  static const char *const texts[] = {"%",   "a%",   "%a",   "%2",  "a%2", "%zz",   "%g0",
+                                      "%0g", "%%20", "%2%0", "%-1", "% 1", "%+1",   "%0x1",
+                                      "%:0", "%@0",  "%/0",  "%`0", "%0G", "%u0041"};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
     check_decode(texts[i], NULL, 0);
 }

@@ -9,9 +9,9 @@ struct range {
 };
 
 static const struct range ranges[] = {
-    {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-    {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-    {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+  {0x00, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+  {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+  {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
 };
 
 static size_t character_by_table(const unsigned char *s, size_t length)
@@ -89,20 +89,20 @@ static void prefix_ends_at_the_first_bad_byte(void)
     const char *text;
     size_t prefix;
   } rows[] = {
-      {"", 0},
-      {"abc", 3},
-      {"h\xc3\xa9llo", 6},
-      {"\xff", 0},
-      {"abc\xff", 3},
-      {"abc\x80", 3},
-      {"\xc3\xa9\xc3", 2},
-      {"\xe2\x82\xac\xe2\x82", 3},
-      {"\xf0\x9f\x98\x80\xf0\x9f\x98", 4},
-      {"\xc0\x80", 0},
-      {"\xed\xa0\x80", 0},
-      {"0123456789abcdef0123456789abcde\xc3\xa9", 33},
-      {"0123456789abcdef0123456789abcde\xc3", 31},
-      {"0123456789abcde\xf4\x90\x80\x80", 15},
+    {"", 0},
+    {"abc", 3},
+    {"h\xc3\xa9llo", 6},
+    {"\xff", 0},
+    {"abc\xff", 3},
+    {"abc\x80", 3},
+    {"\xc3\xa9\xc3", 2},
+    {"\xe2\x82\xac\xe2\x82", 3},
+    {"\xf0\x9f\x98\x80\xf0\x9f\x98", 4},
+    {"\xc0\x80", 0},
+    {"\xed\xa0\x80", 0},
+    {"0123456789abcdef0123456789abcde\xc3\xa9", 33},
+    {"0123456789abcdef0123456789abcde\xc3", 31},
+    {"0123456789abcde\xf4\x90\x80\x80", 15},
   };
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
     size_t length = strlen(rows[i].text);
@@ -135,7 +135,10 @@ static void multibyte_prefix_stops_at_ascii(void)
   CHECK_EQ_INT(uk_utf8_multibyte_prefix("", 0), 0);
   CHECK_EQ_INT(uk_utf8_multibyte_prefix("a\xc3\xa9", 3), 0);
   CHECK_EQ_INT(uk_utf8_multibyte_prefix("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9), 9);
-  CHECK_EQ_INT(uk_utf8_multibyte_prefix("\xc3\xa9\xe2\x82\xac" "a\xc3\xa9", 8), 5);
+  CHECK_EQ_INT(uk_utf8_multibyte_prefix("\xc3\xa9\xe2\x82\xac"
+                                        "a\xc3\xa9",
+                                        8),
+               5);
   CHECK_EQ_INT(uk_utf8_multibyte_prefix("\xc3\xa9\xff", 3), 2);
   CHECK_EQ_INT(uk_utf8_multibyte_prefix("\xc3\xa9\xe2\x82", 4), 2);
 }
