@@ -5,9 +5,11 @@ struct place {
   int64_t partition, offset;
 };
 
-#define PLACE_ROWS                                                                                \
-  {"topic", UK_OPTION_STRING, true, offsetof(struct place, topic), 0, 0, NULL},                   \
-  {"partition", UK_OPTION_INTEGER, true, offsetof(struct place, partition), 0, INT32_MAX, NULL}
+#define PLACE_ROWS                                                                                 \
+  {"topic", UK_OPTION_STRING, true, offsetof(struct place, topic), 0, 0, NULL},                    \
+  {                                                                                                \
+    "partition", UK_OPTION_INTEGER, true, offsetof(struct place, partition), 0, INT32_MAX, NULL    \
+  }
 
 static const struct uk_option partition_rows[] = {PLACE_ROWS, {.name = NULL}};
 
@@ -40,7 +42,8 @@ bool uk_argument_absent(const struct uk_arguments *arguments, int number)
   return lua_isnoneornil(arguments->L, uk_argument(arguments, number));
 }
 
-struct uk_slice uk_slot_text(lua_State *L, int index, const struct uk_blame *blame, const char *field)
+struct uk_slice uk_slot_text(lua_State *L, int index, const struct uk_blame *blame,
+                             const char *field)
 {
   int type = lua_type(L, index);
   if (type != LUA_TSTRING && type != LUA_TNUMBER)
@@ -50,8 +53,8 @@ struct uk_slice uk_slot_text(lua_State *L, int index, const struct uk_blame *bla
   return text;
 }
 
-static void add_partition(const struct uk_arguments *arguments, int index, const struct uk_option *rows,
-                          const struct uk_blame *blame)
+static void add_partition(const struct uk_arguments *arguments, int index,
+                          const struct uk_option *rows, const struct uk_blame *blame)
 {
   struct place place = {.offset = -1};
   uk_options_read(arguments->L, index, false, rows, &place, 0, blame);
@@ -70,7 +73,8 @@ static bool is_single(lua_State *L, int index)
   return lua_next(L, index) != 0;
 }
 
-void uk_add_partitions(const struct uk_arguments *arguments, int number, const char *list, bool offsets)
+void uk_add_partitions(const struct uk_arguments *arguments, int number, const char *list,
+                       bool offsets)
 {
   lua_State *L = arguments->L;
   const struct uk_option *rows = offsets ? offset_rows : partition_rows;

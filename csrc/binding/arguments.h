@@ -9,7 +9,7 @@
 struct uk_arguments {
   lua_State *L;
   const char *function;
-  int first; /* stack index of the first argument, self not counted */
+  int first;     /* stack index of the first argument, self not counted */
   int companion; /* stack index of the client's companion table */
   struct uk_client_request *request;
   bool binary;
@@ -24,15 +24,18 @@ static inline int uk_argument(const struct uk_arguments *arguments, int number)
 struct uk_blame uk_argument_blame(const struct uk_arguments *arguments, int number);
 
 /* A string that is not empty: it becomes a segment of a path. */
-struct uk_slice uk_argument_name(const struct uk_arguments *arguments, int number, const char *name);
+struct uk_slice uk_argument_name(const struct uk_arguments *arguments, int number,
+                                 const char *name);
 
 bool uk_argument_absent(const struct uk_arguments *arguments, int number); /* nil or none */
 
 /* Bytes of the string, or of the number's text, in the slot at `index`, which the slot keeps alive. */
-struct uk_slice uk_slot_text(lua_State *L, int index, const struct uk_blame *blame, const char *field);
+struct uk_slice uk_slot_text(lua_State *L, int index, const struct uk_blame *blame,
+                             const char *field);
 
 /* Adds the topic-partitions of argument `number`, one table or a list of them, to the body: an object for one, a list
  * for a list. With `offsets` each must have an offset. `list` names the list in errors. */
-void uk_add_partitions(const struct uk_arguments *arguments, int number, const char *list, bool offsets);
+void uk_add_partitions(const struct uk_arguments *arguments, int number, const char *list,
+                       bool offsets);
 
 #endif

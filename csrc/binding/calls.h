@@ -2,14 +2,14 @@
 #ifndef UK_CALLS_H
 #define UK_CALLS_H
 
-#include "binding/arguments.h"
+#include "binding/build.h"
 #include "binding/decode.h"
 #include "client/retry.h"
 
 struct uk_call_row {
   const char *name;
-  int arguments;                                       /* how many it takes, self not counted */
-  void (*build)(const struct uk_arguments *arguments); /* raises on misuse */
+  int arguments; /* how many it takes, self not counted */
+  uk_builder *build;
   uk_decoder *decode;
   enum uk_retry_class retry;
 };

@@ -1,8 +1,15 @@
-/* client: the userdata that Lua programs hold: settings, a transport and the calls. */
+/* client: the userdata that Lua programs hold: settings, a transport and the calls as its methods. */
 #ifndef UK_CLIENT_H
 #define UK_CLIENT_H
 
 #include "binding/compat.h"
+#include "client/settings.h"
+#include "client/transport.h"
+
+struct uk_client {
+  struct uk_transport *transport; /* NULL = closed, and the settings are empty */
+  struct uk_settings settings;
+};
 
 /* Makes the type, once for each state, and pushes its table of methods. */
 void uk_client_register(lua_State *L);
@@ -10,7 +17,7 @@ void uk_client_register(lua_State *L);
 /* core.new(options) */
 int uk_client_new(lua_State *L);
 
-/* core.retry_delay(attempt, details [, options]) */
-int uk_client_retry_delay(lua_State *L);
+/* The client at stack index 1; raises when it is none or closed. */
+struct uk_client *uk_check_client(lua_State *L);
 
 #endif

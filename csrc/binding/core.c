@@ -3,11 +3,12 @@
 #include "binding/clock_lua.h"
 #include "binding/decode.h"
 #include "binding/result.h"
+#include "binding/retry_lua.h"
 #include "common/protocol.h"
 #include "common/version.h"
 
 static const luaL_Reg functions[] = {
-  {"new", uk_client_new}, {"retry_delay", uk_client_retry_delay}, {NULL, NULL}};
+  {"new", uk_client_new}, {"retry_delay", uk_retry_delay_lua}, {NULL, NULL}};
 
 static const luaL_Reg no_metamethods[] = {{NULL, NULL}};
 

@@ -5,7 +5,8 @@
 
 /* Stack slots that a decoder sets up once: its keys are pushed from there instead of being interned
  * for each field. The order is that of the shapes' fields. */
-static const char *const message_keys[] = {"topic", "partition", "offset", "timestamp", "key", "value", "headers"};
+static const char *const message_keys[] = {"topic", "partition", "offset", "timestamp",
+                                           "key",   "value",     "headers"};
 static const char *const header_keys[] = {"key", "value"};
 static const char *const topic_keys[] = {"topic", "partitions"};
 
@@ -153,7 +154,8 @@ bool uk_decode_metadata_one(lua_State *L, struct uk_response_reader *reader)
   if (!uk_response_list(reader))
     return false;
   if (!uk_response_element(reader, &object, &uk_shape_metadata)) {
-    uk_response_fail(reader, UK_E_BAD_RESPONSE, "the response: one metadata expected, got an empty list");
+    uk_response_fail(reader, UK_E_BAD_RESPONSE,
+                     "the response: one metadata expected, got an empty list");
     return false;
   }
   if (!push_object(&decoder, &object))
@@ -200,7 +202,8 @@ static bool expect_event(struct uk_response_reader *reader, enum uk_json_event e
   if (event == UK_JSON_ERROR)
     uk_response_fail_json(reader);
   else
-    uk_response_fail(reader, UK_E_BAD_RESPONSE, "the response: %s expected, got something else", expected);
+    uk_response_fail(reader, UK_E_BAD_RESPONSE, "the response: %s expected, got something else",
+                     expected);
   return false;
 }
 

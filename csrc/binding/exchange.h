@@ -15,7 +15,7 @@ struct uk_exchange {
 };
 
 /* Places in the companion table of a client. */
-enum { UK_COMPANION_EXCHANGE = 1, UK_COMPANION_ENCODE, UK_COMPANION_DECODE };
+enum { UK_COMPANION_EXCHANGE = 1, UK_COMPANION_ENCODE };
 
 /* Once for each state. */
 void uk_exchange_register(lua_State *L);

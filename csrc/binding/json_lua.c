@@ -7,7 +7,8 @@ bool uk_push_response_integer(lua_State *L, struct uk_response_reader *reader, i
   if (uk_lua_push_integer(L, value))
     return true;
   uk_response_fail(reader, UK_E_INTEGER_RANGE,
-                   "%" PRId64 " in the response does not fit this Lua's numbers (exact to 2^53)", value);
+                   "%" PRId64 " in the response does not fit this Lua's numbers (exact to 2^53)",
+                   value);
   return false;
 }
 

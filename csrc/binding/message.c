@@ -6,11 +6,15 @@
 
 enum { HEADERS_ON_STACK = 16 };
 
-#define OPTION_ROWS                                                                               \
-  {"key", UK_OPTION_VALUE, false, UK_SLOT_KEY, 0, 0, NULL},                                       \
-  {"headers", UK_OPTION_VALUE, false, UK_SLOT_HEADERS, 0, 0, NULL},                               \
-  {"partition", UK_OPTION_INTEGER, false, offsetof(struct uk_message, partition), 0, INT32_MAX, NULL}, \
-  {"timestamp", UK_OPTION_INTEGER, false, offsetof(struct uk_message, timestamp), 0, INT64_MAX, NULL}
+#define OPTION_ROWS                                                                                \
+  {"key", UK_OPTION_VALUE, false, UK_SLOT_KEY, 0, 0, NULL},                                        \
+    {"headers", UK_OPTION_VALUE, false, UK_SLOT_HEADERS, 0, 0, NULL},                              \
+    {"partition", UK_OPTION_INTEGER, false, offsetof(struct uk_message, partition),                \
+     0,           INT32_MAX,         NULL},                                                        \
+  {                                                                                                \
+    "timestamp", UK_OPTION_INTEGER, false, offsetof(struct uk_message, timestamp), 0, INT64_MAX,   \
+      NULL                                                                                         \
+  }
 
 static const struct uk_option option_rows[] = {OPTION_ROWS, {.name = NULL}};
 
@@ -23,13 +27,13 @@ static const struct uk_option topic_message_rows[] = {
   OPTION_ROWS,
   {.name = NULL}};
 
-static const struct uk_option header_rows[] = {
-  {"key", UK_OPTION_VALUE, true, 0, 0, 0, NULL},
-  {"value", UK_OPTION_VALUE, true, 1, 0, 0, NULL},
-  {.name = NULL}};
+static const struct uk_option header_rows[] = {{"key", UK_OPTION_VALUE, true, 0, 0, 0, NULL},
+                                               {"value", UK_OPTION_VALUE, true, 1, 0, 0, NULL},
+                                               {.name = NULL}};
 
 /* Replaces the table in the value slot by its JSON. Runs the user's code. */
-static void encode_value(const struct uk_arguments *arguments, int slot, const struct uk_blame *blame)
+static void encode_value(const struct uk_arguments *arguments, int slot,
+                         const struct uk_blame *blame)
 {
   lua_State *L = arguments->L;
   lua_rawgeti(L, arguments->companion, UK_COMPANION_ENCODE);
@@ -38,7 +42,8 @@ static void encode_value(const struct uk_arguments *arguments, int slot, const s
   lua_pushvalue(L, slot);
   lua_call(L, 1, 1);
   if (lua_type(L, -1) != LUA_TSTRING)
-    uk_misuse(L, blame, "value", "the JSON encoder returned a %s instead of a string", luaL_typename(L, -1));
+    uk_misuse(L, blame, "value", "the JSON encoder returned a %s instead of a string",
+              luaL_typename(L, -1));
   lua_replace(L, slot);
 }
 
@@ -88,7 +93,8 @@ static int compare_names(const void *left, const void *right)
 }
 
 /* The names in the map at `index`, alive as long as the map is not changed. NULL `names` counts only. */
-static size_t collect_names(lua_State *L, int index, struct uk_slice *names, const struct uk_blame *blame)
+static size_t collect_names(lua_State *L, int index, struct uk_slice *names,
+                            const struct uk_blame *blame)
 {
   size_t count = 0;
   for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1), count++) {
@@ -101,7 +107,8 @@ static size_t collect_names(lua_State *L, int index, struct uk_slice *names, con
 }
 
 /* Sorted by name, so that the same call makes the same request. */
-static void add_header_map(const struct uk_arguments *arguments, int slots, const struct uk_blame *blame)
+static void add_header_map(const struct uk_arguments *arguments, int slots,
+                           const struct uk_blame *blame)
 {
   lua_State *L = arguments->L;
   const int headers = slots + UK_SLOT_HEADERS;

@@ -27,7 +27,8 @@ static void append(char *text, size_t *length, const char *format, ...)
   va_end(arguments);
 }
 
-static void append_place(char *text, size_t *length, const struct uk_blame *blame, const char *field)
+static void append_place(char *text, size_t *length, const struct uk_blame *blame,
+                         const char *field)
 {
   const char *dot = "";
   if (blame->list != NULL) {
@@ -44,7 +45,8 @@ static void append_place(char *text, size_t *length, const struct uk_blame *blam
     append(text, length, ": ");
 }
 
-int uk_misuse(lua_State *L, const struct uk_blame *blame, const char *field, const char *format, ...)
+int uk_misuse(lua_State *L, const struct uk_blame *blame, const char *field, const char *format,
+              ...)
 {
   char text[MESSAGE_SIZE];
   size_t length = 0;
@@ -56,8 +58,8 @@ int uk_misuse(lua_State *L, const struct uk_blame *blame, const char *field, con
   return luaL_error(L, "bad argument #%d to '%s' (%s)", blame->argument, blame->function, text);
 }
 
-int uk_misuse_type(lua_State *L, const struct uk_blame *blame, const char *field, const char *expected,
-                   int index)
+int uk_misuse_type(lua_State *L, const struct uk_blame *blame, const char *field,
+                   const char *expected, int index)
 {
   return uk_misuse(L, blame, field, "%s expected, got %s", expected, luaL_typename(L, index));
 }
@@ -99,15 +101,18 @@ static void read_integer(lua_State *L, int index, const struct uk_option *row, v
     break;
   }
   if (row->min != row->max && (value < row->min || value > row->max))
-    uk_misuse(L, blame, row->name, "integer from %lld to %lld expected, got %lld", (long long)row->min,
-              (long long)row->max, (long long)value);
+    uk_misuse(L, blame, row->name, "integer from %lld to %lld expected, got %lld",
+              (long long)row->min, (long long)row->max, (long long)value);
   *(int64_t *)at_offset(out, row) = value;
 }
 
 static void append_choices(char *text, size_t *length, const char *const *choices)
 {
   for (const char *const *choice = choices; *choice != NULL; choice++)
-    append(text, length, "%s\"%s\"", choice == choices ? "" : choice[1] == NULL ? " or " : ", ",
+    append(text, length, "%s\"%s\"",
+           choice == choices   ? ""
+           : choice[1] == NULL ? " or "
+                               : ", ",
            *choice);
 }
 
@@ -128,8 +133,8 @@ static void read_choice(lua_State *L, int index, const struct uk_option *row, vo
   uk_misuse(L, blame, row->name, "%s expected, got \"%.*s\"", expected, NAME_SHOWN_MAX, text);
 }
 
-void uk_option_read_value(lua_State *L, int index, const struct uk_option *row, void *out, int slots,
-                          const struct uk_blame *blame)
+void uk_option_read_value(lua_State *L, int index, const struct uk_option *row, void *out,
+                          int slots, const struct uk_blame *blame)
 {
   index = uk_lua_absindex(L, index);
   switch (row->type) {

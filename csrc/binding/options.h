@@ -20,7 +20,7 @@ struct uk_blame {
 };
 
 enum uk_option_type {
-  UK_OPTION_STRING,   /* struct uk_slice: bytes of the Lua string, alive as long as the table holds it */
+  UK_OPTION_STRING, /* struct uk_slice: bytes of the Lua string, alive as long as the table holds it */
   UK_OPTION_TEXT,     /* const char *: the same, refused when it holds a NUL */
   UK_OPTION_BOOLEAN,  /* bool */
   UK_OPTION_INTEGER,  /* int64_t, from `min` to `max` when these differ */
@@ -45,15 +45,15 @@ uint64_t uk_options_read(lua_State *L, int index, bool optional, const struct uk
                          void *out, int slots, const struct uk_blame *blame);
 
 /* One value as a field of the given type would be read. `row->name` names it in errors. */
-void uk_option_read_value(lua_State *L, int index, const struct uk_option *row, void *out, int slots,
-                          const struct uk_blame *blame);
+void uk_option_read_value(lua_State *L, int index, const struct uk_option *row, void *out,
+                          int slots, const struct uk_blame *blame);
 
 /* Raises. `field` may be NULL: the element or the argument itself is at fault. */
-int uk_misuse(lua_State *L, const struct uk_blame *blame, const char *field, const char *format, ...)
-  __attribute__((format(printf, 4, 5)));
+int uk_misuse(lua_State *L, const struct uk_blame *blame, const char *field, const char *format,
+              ...) __attribute__((format(printf, 4, 5)));
 
 /* Raises "FIELD: EXPECTED expected, got TYPE". */
-int uk_misuse_type(lua_State *L, const struct uk_blame *blame, const char *field, const char *expected,
-                   int index);
+int uk_misuse_type(lua_State *L, const struct uk_blame *blame, const char *field,
+                   const char *expected, int index);
 
 #endif

@@ -13,6 +13,7 @@ bool uk_call_perform(struct uk_transport *transport, const struct uk_settings *s
                      struct uk_buffer *body, struct uk_client_failure *failure);
 
 /* The settings' policy for a class of calls. */
-struct uk_retry_policy uk_call_policy(const struct uk_settings *settings, enum uk_retry_class class);
+struct uk_retry_policy uk_call_policy(const struct uk_settings *settings,
+                                      enum uk_retry_class class);
 
 #endif

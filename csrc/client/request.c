@@ -35,7 +35,8 @@ static void fail(struct uk_client_request *request, enum uk_error error, const c
 /* ---- line ---- */
 
 /* Copies the path's template with each {parameter} replaced. */
-static void fill_path(struct uk_buffer *path, const char *template, const struct uk_slice *parameters)
+static void fill_path(struct uk_buffer *path, const char *template,
+                      const struct uk_slice *parameters)
 {
   for (const char *open; (open = strchr(template, '{')) != NULL; parameters++) {
     uk_buffer_append(path, template, (size_t)(open - template));
@@ -50,8 +51,8 @@ static enum uk_method choose_method(unsigned methods)
   return methods & UK_POST ? UK_POST : methods & UK_GET ? UK_GET : UK_DELETE;
 }
 
-void uk_client_request_begin(struct uk_client_request *request, enum uk_endpoint endpoint, bool binary,
-                             const struct uk_slice *parameters)
+void uk_client_request_begin(struct uk_client_request *request, enum uk_endpoint endpoint,
+                             bool binary, const struct uk_slice *parameters)
 {
   uk_buffer_clear(&request->path);
   uk_buffer_clear(&request->headers);
@@ -79,9 +80,11 @@ static bool carries_bytes(enum uk_endpoint endpoint)
 static void add_body_headers(struct uk_client_request *request)
 {
   if (request->body.length > 0 && request->endpoint != UK_ENDPOINT_WEBHOOK)
-    uk_client_request_header(request, uk_slice_text("Content-Type"), uk_slice_text("application/json"));
+    uk_client_request_header(request, uk_slice_text("Content-Type"),
+                             uk_slice_text("application/json"));
   if (request->binary && carries_bytes(request->endpoint))
-    uk_client_request_header(request, uk_slice_text(UK_HEADER_ENCODING), uk_slice_text(UK_ENCODING_BASE64));
+    uk_client_request_header(request, uk_slice_text(UK_HEADER_ENCODING),
+                             uk_slice_text(UK_ENCODING_BASE64));
 }
 
 enum uk_error uk_client_request_end(struct uk_client_request *request)
@@ -101,7 +104,8 @@ const char *uk_client_request_message(const struct uk_client_request *request)
   return request->message[0] != '\0' ? request->message : uk_error_text(request->error);
 }
 
-void uk_client_request_query(struct uk_client_request *request, const char *name, struct uk_slice value)
+void uk_client_request_query(struct uk_client_request *request, const char *name,
+                             struct uk_slice value)
 {
   uk_buffer_append_byte(&request->path, request->queried ? '&' : '?');
   request->queried = true;
@@ -116,7 +120,8 @@ static struct uk_slice integer_text(char *text, int64_t value)
   return uk_slice_of(text, (size_t)length);
 }
 
-void uk_client_request_query_integer(struct uk_client_request *request, const char *name, int64_t value)
+void uk_client_request_query_integer(struct uk_client_request *request, const char *name,
+                                     int64_t value)
 {
   char text[INTEGER_TEXT_SIZE];
   uk_client_request_query(request, name, integer_text(text, value));
@@ -144,7 +149,8 @@ bool uk_header_value_valid(struct uk_slice value)
   return true;
 }
 
-void uk_client_request_header(struct uk_client_request *request, struct uk_slice name, struct uk_slice value)
+void uk_client_request_header(struct uk_client_request *request, struct uk_slice name,
+                              struct uk_slice value)
 {
   uk_buffer_append(&request->headers, name.data, name.length);
   uk_buffer_append(&request->headers, ": ", 2);
@@ -152,7 +158,8 @@ void uk_client_request_header(struct uk_client_request *request, struct uk_slice
   uk_buffer_append_byte(&request->headers, '\0');
 }
 
-void uk_client_request_header_integer(struct uk_client_request *request, const char *name, int64_t value)
+void uk_client_request_header_integer(struct uk_client_request *request, const char *name,
+                                      int64_t value)
 {
   char text[INTEGER_TEXT_SIZE];
   uk_client_request_header(request, uk_slice_text(name), integer_text(text, value));
@@ -209,7 +216,8 @@ static void write_bytes(struct uk_client_request *request, const char *name, str
     return;
   }
   if (!uk_utf8_valid(bytes.data, bytes.length)) {
-    snprintf(problem, sizeof problem, "message %zu: %s is not valid UTF-8 (binary = true sends any bytes)",
+    snprintf(problem, sizeof problem,
+             "message %zu: %s is not valid UTF-8 (binary = true sends any bytes)",
              request->messages, name);
     fail(request, UK_E_BAD_REQUEST, problem);
   }
@@ -242,7 +250,8 @@ void uk_client_request_name(struct uk_client_request *request, const char *name)
   request->filled = false;
 }
 
-void uk_client_request_text(struct uk_client_request *request, const char *name, struct uk_slice value)
+void uk_client_request_text(struct uk_client_request *request, const char *name,
+                            struct uk_slice value)
 {
   write_name(request, name);
   write_text(request, name, value);
@@ -260,13 +269,15 @@ void uk_client_request_field_list(struct uk_client_request *request, const char 
   open_bracket(request, '[');
 }
 
-void uk_client_request_element(struct uk_client_request *request, const char *name, struct uk_slice text)
+void uk_client_request_element(struct uk_client_request *request, const char *name,
+                               struct uk_slice text)
 {
   separate(request);
   write_text(request, name, text);
 }
 
-void uk_client_request_message_begin(struct uk_client_request *request, const struct uk_message *message)
+void uk_client_request_message_begin(struct uk_client_request *request,
+                                     const struct uk_message *message)
 {
   request->messages++;
   request->headed = false;

@@ -39,7 +39,7 @@ struct uk_client_request {
 /* A message to produce. Slices with data NULL are absent. */
 struct uk_message {
   struct uk_slice topic, key;
-  struct uk_slice value; /* data NULL: a tombstone */
+  struct uk_slice value;        /* data NULL: a tombstone */
   int64_t partition, timestamp; /* -1 = absent */
 };
 
@@ -47,8 +47,8 @@ void uk_client_request_init(struct uk_client_request *request);
 void uk_client_request_free(struct uk_client_request *request);
 
 /* Starts over. Fills the path's parameters, percent-encoded; chooses the method: POST where the endpoint takes it. */
-void uk_client_request_begin(struct uk_client_request *request, enum uk_endpoint endpoint, bool binary,
-                             const struct uk_slice *parameters);
+void uk_client_request_begin(struct uk_client_request *request, enum uk_endpoint endpoint,
+                             bool binary, const struct uk_slice *parameters);
 
 /* Adds the headers that describe the body. UK_OK, or what went wrong first, here or in a buffer. */
 enum uk_error uk_client_request_end(struct uk_client_request *request);
@@ -56,12 +56,16 @@ enum uk_error uk_client_request_end(struct uk_client_request *request);
 /* The text of the failure. */
 const char *uk_client_request_message(const struct uk_client_request *request);
 
-void uk_client_request_query(struct uk_client_request *request, const char *name, struct uk_slice value);
-void uk_client_request_query_integer(struct uk_client_request *request, const char *name, int64_t value);
+void uk_client_request_query(struct uk_client_request *request, const char *name,
+                             struct uk_slice value);
+void uk_client_request_query_integer(struct uk_client_request *request, const char *name,
+                                     int64_t value);
 
 /* `name` must be a token and `value` free of control characters: see uk_header_valid. */
-void uk_client_request_header(struct uk_client_request *request, struct uk_slice name, struct uk_slice value);
-void uk_client_request_header_integer(struct uk_client_request *request, const char *name, int64_t value);
+void uk_client_request_header(struct uk_client_request *request, struct uk_slice name,
+                              struct uk_slice value);
+void uk_client_request_header_integer(struct uk_client_request *request, const char *name,
+                                      int64_t value);
 bool uk_header_name_valid(struct uk_slice name);
 bool uk_header_value_valid(struct uk_slice value);
 
@@ -70,16 +74,19 @@ void uk_client_request_list(struct uk_client_request *request);
 void uk_client_request_list_end(struct uk_client_request *request);
 void uk_client_request_object(struct uk_client_request *request);
 void uk_client_request_object_end(struct uk_client_request *request);
-void uk_client_request_text(struct uk_client_request *request, const char *name, struct uk_slice value);
+void uk_client_request_text(struct uk_client_request *request, const char *name,
+                            struct uk_slice value);
 void uk_client_request_integer(struct uk_client_request *request, const char *name, int64_t value);
 /* The name of a field whose value is added next. */
 void uk_client_request_name(struct uk_client_request *request, const char *name);
 /* A list in a field: elements and uk_client_request_list_end follow. `name` names an element in errors. */
 void uk_client_request_field_list(struct uk_client_request *request, const char *name);
-void uk_client_request_element(struct uk_client_request *request, const char *name, struct uk_slice text);
+void uk_client_request_element(struct uk_client_request *request, const char *name,
+                               struct uk_slice text);
 
 /* One message; its headers go between the two calls. */
-void uk_client_request_message_begin(struct uk_client_request *request, const struct uk_message *message);
+void uk_client_request_message_begin(struct uk_client_request *request,
+                                     const struct uk_message *message);
 void uk_client_request_message_header(struct uk_client_request *request, struct uk_slice key,
                                       struct uk_slice value);
 void uk_client_request_message_end(struct uk_client_request *request);

@@ -10,9 +10,13 @@
 
 enum { ERROR_TEXT_MAX = 4096, RETRY_AFTER_MAX = 86400 };
 
-#define FIELD(name, type) {name, sizeof(name) - 1, type}
-#define PLACE_FIELDS                                                                              \
-  FIELD("topic", UK_FIELD_TEXT), FIELD("partition", UK_FIELD_INTEGER),                            \
+#define QUOTED(name) "\"" name "\":"
+#define FIELD(name, type)                                                                          \
+  {                                                                                                \
+    name, {QUOTED(name), sizeof QUOTED(name) - 1}, type                                            \
+  }
+#define PLACE_FIELDS                                                                               \
+  FIELD("topic", UK_FIELD_TEXT), FIELD("partition", UK_FIELD_INTEGER),                             \
     FIELD("offset", UK_FIELD_INTEGER)
 
 const struct uk_shape uk_shape_metadata = {
@@ -44,7 +48,8 @@ void uk_response_open(struct uk_response_reader *reader, char *body, size_t leng
   reader->message[0] = '\0';
 }
 
-void uk_response_fail(struct uk_response_reader *reader, enum uk_error error, const char *format, ...)
+void uk_response_fail(struct uk_response_reader *reader, enum uk_error error, const char *format,
+                      ...)
 {
   if (reader->error != UK_OK)
     return;
@@ -64,9 +69,9 @@ void uk_response_fail_json(struct uk_response_reader *reader)
 static const char *event_name(enum uk_json_event event)
 {
   static const char *const names[] = {
-    [UK_JSON_END] = "nothing",       [UK_JSON_OBJECT] = "an object", [UK_JSON_ARRAY] = "a list",
-    [UK_JSON_STRING] = "a string",   [UK_JSON_INTEGER] = "an integer", [UK_JSON_NUMBER] = "a number",
-    [UK_JSON_TRUE] = "true",         [UK_JSON_FALSE] = "false",      [UK_JSON_NULL] = "null",
+    [UK_JSON_END] = "nothing",     [UK_JSON_OBJECT] = "an object",   [UK_JSON_ARRAY] = "a list",
+    [UK_JSON_STRING] = "a string", [UK_JSON_INTEGER] = "an integer", [UK_JSON_NUMBER] = "a number",
+    [UK_JSON_TRUE] = "true",       [UK_JSON_FALSE] = "false",        [UK_JSON_NULL] = "null",
   };
   const char *name = event < sizeof names / sizeof *names ? names[event] : NULL;
   return name != NULL ? name : "something else";
@@ -84,14 +89,15 @@ static void fail_here(struct uk_response_reader *reader, const char *format, ...
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
   if (reader->element > 0)
-    uk_response_fail(reader, UK_E_BAD_RESPONSE, "element %zu of the response: %s", reader->element, text);
+    uk_response_fail(reader, UK_E_BAD_RESPONSE, "element %zu of the response: %s", reader->element,
+                     text);
   else
     uk_response_fail(reader, UK_E_BAD_RESPONSE, "the response: %s", text);
 }
 
 /* Whether the event is the wanted one; the error says `what` of the current element should be `expected`. */
-static bool want(struct uk_response_reader *reader, enum uk_json_event event, enum uk_json_event wanted,
-                 const char *what, const char *expected)
+static bool want(struct uk_response_reader *reader, enum uk_json_event event,
+                 enum uk_json_event wanted, const char *what, const char *expected)
 {
   if (event == wanted)
     return true;
@@ -125,7 +131,8 @@ bool uk_response_element(struct uk_response_reader *reader, struct uk_response_o
     return false;
   if (shape != &uk_shape_header)
     reader->element++;
-  return want(reader, event, UK_JSON_OBJECT, shape->noun, "an object") && open_object(object, shape);
+  return want(reader, event, UK_JSON_OBJECT, shape->noun, "an object") &&
+         open_object(object, shape);
 }
 
 bool uk_response_object(struct uk_response_reader *reader, struct uk_response_object *object,
@@ -135,25 +142,20 @@ bool uk_response_object(struct uk_response_reader *reader, struct uk_response_ob
          open_object(object, shape);
 }
 
-static bool is_field(const struct uk_field *field, struct uk_slice key)
+/* The position of the field in the shape, -1 when the shape has none of this name. */
+static int find_field(const struct uk_shape *shape, struct uk_slice key)
 {
-  return field->length == key.length && memcmp(field->name, key.data, key.length) == 0;
+  for (unsigned i = 0; i < shape->count; i++)
+    if (uk_slice_is(key, shape->fields[i].name))
+      return (int)i;
+  return -1;
 }
 
-/* The position of the field in the shape, -1 when the shape has none of this name. */
-static int find_field(struct uk_response_object *object, struct uk_slice key)
+static int found_field(struct uk_response_object *object, int position)
 {
-  const struct uk_shape *shape = object->shape;
-  unsigned guess = object->next;
-  if (guess >= shape->count || !is_field(&shape->fields[guess], key)) {
-    for (guess = 0; guess < shape->count && !is_field(&shape->fields[guess], key);)
-      guess++;
-    if (guess == shape->count)
-      return -1;
-  }
-  object->next = guess + 1;
-  object->seen |= 1U << guess;
-  return (int)guess;
+  object->next = (unsigned)position + 1;
+  object->seen |= 1U << position;
+  return position;
 }
 
 static bool read_text(struct uk_response_reader *reader, enum uk_json_event event, const char *name)
@@ -162,7 +164,8 @@ static bool read_text(struct uk_response_reader *reader, enum uk_json_event even
   return want(reader, event, UK_JSON_STRING, name, "a string");
 }
 
-static bool read_bytes(struct uk_response_reader *reader, enum uk_json_event event, const char *name)
+static bool read_bytes(struct uk_response_reader *reader, enum uk_json_event event,
+                       const char *name)
 {
   if (!read_text(reader, event, name))
     return false;
@@ -195,6 +198,8 @@ static bool read_field(struct uk_response_reader *reader, const struct uk_field 
 static int end_object(struct uk_response_reader *reader, const struct uk_response_object *object)
 {
   const struct uk_shape *shape = object->shape;
+  if (object->seen == (1U << shape->count) - 1)
+    return -1;
   for (unsigned i = 0; i < shape->count; i++)
     if ((object->seen >> i & 1) == 0) {
       fail_here(reader, "%s expected in the %s, got none", shape->fields[i].name, shape->noun);
@@ -203,22 +208,37 @@ static int end_object(struct uk_response_reader *reader, const struct uk_respons
   return -1;
 }
 
-int uk_response_field(struct uk_response_reader *reader, struct uk_response_object *object)
+/* Of the next field that the shape knows; -1 at the end of the object. */
+static int next_field(struct uk_response_reader *reader, struct uk_response_object *object)
 {
-  while (reader->error == UK_OK) {
+  const struct uk_shape *shape = object->shape;
+  if (object->next < shape->count &&
+      uk_json_take_key(&reader->json, shape->fields[object->next].quoted))
+    return found_field(object, (int)object->next);
+  for (;;) {
     enum uk_json_event event = uk_json_next(&reader->json);
     if (event == UK_JSON_OBJECT_END)
       return end_object(reader, object);
     if (event != UK_JSON_KEY)
       break;
-    int position = find_field(object, reader->json.string);
+    int position = find_field(shape, reader->json.string);
     if (position >= 0)
-      return read_field(reader, &object->shape->fields[position]) ? position : -1;
+      return found_field(object, position);
     if (uk_json_skip(&reader->json, event) == UK_JSON_ERROR)
       break;
   }
   uk_response_fail_json(reader);
   return -1;
+}
+
+int uk_response_field(struct uk_response_reader *reader, struct uk_response_object *object)
+{
+  if (reader->error != UK_OK)
+    return -1;
+  int position = next_field(reader, object);
+  if (position < 0 || !read_field(reader, &object->shape->fields[position]))
+    return -1;
+  return position;
 }
 
 enum uk_error uk_response_close(struct uk_response_reader *reader)
@@ -250,8 +270,8 @@ static struct uk_slice find_error_text(char *body, size_t length)
   return uk_slice_of(NULL, 0);
 }
 
-bool uk_response_failed(struct uk_client_failure *failure, int status, int64_t retry_after, char *body,
-                        size_t length)
+bool uk_response_failed(struct uk_client_failure *failure, int status, int64_t retry_after,
+                        char *body, size_t length)
 {
   if (status >= 200 && status <= 299)
     return false;

@@ -24,7 +24,7 @@ enum { UK_RESPONSE_MESSAGE_SIZE = 160, UK_SHAPE_FIELDS_MAX = 8 };
 
 enum uk_field_type {
   UK_FIELD_TEXT,
-  UK_FIELD_BYTES,         /* base64 undone when the reader is binary */
+  UK_FIELD_BYTES,          /* base64 undone when the reader is binary */
   UK_FIELD_NULLABLE_BYTES, /* null: data NULL */
   UK_FIELD_INTEGER,
   UK_FIELD_HEADERS /* the list is open: uk_response_element with uk_shape_header until it is false */
@@ -32,7 +32,7 @@ enum uk_field_type {
 
 struct uk_field {
   const char *name;
-  size_t length;
+  struct uk_slice quoted; /* "name": */
   enum uk_field_type type;
 };
 
@@ -44,7 +44,15 @@ struct uk_shape {
 };
 
 /* The positions of the fields in the shapes. */
-enum { UK_FIELD_TOPIC, UK_FIELD_PARTITION, UK_FIELD_OFFSET, UK_FIELD_TIMESTAMP, UK_FIELD_KEY, UK_FIELD_VALUE, UK_FIELD_MESSAGE_HEADERS };
+enum {
+  UK_FIELD_TOPIC,
+  UK_FIELD_PARTITION,
+  UK_FIELD_OFFSET,
+  UK_FIELD_TIMESTAMP,
+  UK_FIELD_KEY,
+  UK_FIELD_VALUE,
+  UK_FIELD_MESSAGE_HEADERS
+};
 enum { UK_FIELD_HEADER_KEY, UK_FIELD_HEADER_VALUE };
 
 extern const struct uk_shape uk_shape_metadata; /* topic, partition, offset, timestamp */
@@ -56,10 +64,10 @@ extern const struct uk_shape uk_shape_result;   /* result */
 
 struct uk_response_reader {
   struct uk_json_reader json;
-  struct uk_slice value;   /* of a text or bytes field */
-  int64_t integer;         /* of an integer field */
-  size_t length;           /* of the body */
-  size_t element;          /* number of the list's current element, from 1; 0 outside of lists */
+  struct uk_slice value; /* of a text or bytes field */
+  int64_t integer;       /* of an integer field */
+  size_t length;         /* of the body */
+  size_t element;        /* number of the list's current element, from 1; 0 outside of lists */
   bool binary;
   enum uk_error error;
   char message[UK_RESPONSE_MESSAGE_SIZE]; /* "" for the error's own text */
@@ -93,8 +101,8 @@ int uk_response_field(struct uk_response_reader *reader, struct uk_response_obje
 enum uk_error uk_response_close(struct uk_response_reader *reader);
 
 /* Sets the error, unless there is one. */
-void uk_response_fail(struct uk_response_reader *reader, enum uk_error error, const char *format, ...)
-  __attribute__((format(printf, 3, 4)));
+void uk_response_fail(struct uk_response_reader *reader, enum uk_error error, const char *format,
+                      ...) __attribute__((format(printf, 3, 4)));
 /* The same, from the JSON reader's error. */
 void uk_response_fail_json(struct uk_response_reader *reader);
 
@@ -106,8 +114,8 @@ struct uk_client_failure {
 };
 
 /* False for a 2xx. `retry_after` as uk_parse_retry_after gives it. */
-bool uk_response_failed(struct uk_client_failure *failure, int status, int64_t retry_after, char *body,
-                        size_t length);
+bool uk_response_failed(struct uk_client_failure *failure, int status, int64_t retry_after,
+                        char *body, size_t length);
 
 /* Seconds, or -1 for anything but a number of them. */
 int64_t uk_parse_retry_after(struct uk_slice text);

@@ -38,7 +38,8 @@ int64_t uk_retry_delay(const struct uk_retry_policy *policy, int64_t attempt, en
   if (retry_after > UK_RETRY_AFTER_MAX)
     return UK_RETRY_STOP;
   int64_t delay = backoff(policy, attempt);
-  int64_t half = delay / 2; /* the rest is jitter: clients that failed together do not come back together */
+  int64_t half =
+    delay / 2; /* the rest is jitter: clients that failed together do not come back together */
   delay = delay - half + (int64_t)((uint64_t)half * random >> 32);
   int64_t asked = retry_after > 0 ? retry_after * 1000 : 0;
   return delay > asked ? delay : asked;

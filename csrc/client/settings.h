@@ -10,7 +10,7 @@
 
 /* What a caller may say; times in milliseconds. uk_settings_options_default fills all but url. */
 struct uk_settings_options {
-  struct uk_slice url; /* http or https, a host, perhaps a port and a path */
+  struct uk_slice url;                /* http or https, a host, perhaps a port and a path */
   struct uk_slice username, password; /* data NULL: none */
   const char *ca_file;                /* NULL: the system's */
   int64_t timeout;                    /* of a whole call, beyond what the server is asked to wait */

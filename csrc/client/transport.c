@@ -13,16 +13,16 @@ enum { URL_LIMIT = UK_REQUEST_PATH_MAX + 16384 };
 
 struct uk_transport {
   const struct uk_settings *settings;
-  CURL *curl;                  /* NULL until the first transfer */
-  pid_t process;               /* that made `curl` */
-  struct curl_slist *lines;    /* the headers as curl wants them, made from the three below */
-  struct uk_buffer headers;    /* the request headers that `lines` was made from */
+  CURL *curl;               /* NULL until the first transfer */
+  pid_t process;            /* that made `curl` */
+  struct curl_slist *lines; /* the headers as curl wants them, made from the three below */
+  struct uk_buffer headers; /* the request headers that `lines` was made from */
   bool anonymous, bodyless;
-  struct uk_buffer url;        /* the one that curl holds */
-  enum uk_method method;       /* the one that curl is set to; 0 = none */
-  int64_t timeout;             /* likewise */
-  struct uk_buffer *body;      /* of the response under way */
-  unsigned sends;              /* of the transfer under way */
+  struct uk_buffer url;   /* the one that curl holds */
+  enum uk_method method;  /* the one that curl is set to; 0 = none */
+  int64_t timeout;        /* likewise */
+  struct uk_buffer *body; /* of the response under way */
+  unsigned sends;         /* of the transfer under way */
   bool resend;
   char message[CURL_ERROR_SIZE];
 };
@@ -204,7 +204,8 @@ static bool add_lines(struct uk_transport *transport, const struct uk_client_req
 }
 
 /* Rebuilds curl's list of headers when it is not the one of the last transfer. */
-static enum uk_error set_headers(struct uk_transport *transport, const struct uk_client_request *request)
+static enum uk_error set_headers(struct uk_transport *transport,
+                                 const struct uk_client_request *request)
 {
   bool anonymous =
     request->endpoint == UK_ENDPOINT_HEALTH || transport->settings->authorization == NULL;
@@ -237,7 +238,8 @@ static bool url_is(const struct uk_buffer *url, struct uk_slice base, struct uk_
          memcmp(url->data + base.length, path.data, path.length) == 0;
 }
 
-static enum uk_error set_url(struct uk_transport *transport, const struct uk_client_request *request)
+static enum uk_error set_url(struct uk_transport *transport,
+                             const struct uk_client_request *request)
 {
   struct uk_slice base = transport->settings->url, path = uk_buffer_slice(&request->path);
   struct uk_buffer *url = &transport->url;
@@ -270,8 +272,9 @@ static void set_method(struct uk_transport *transport, const struct uk_client_re
   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body.length > 0 ? request->body.data : "");
 }
 
-static enum uk_error set_transfer(struct uk_transport *transport, const struct uk_client_request *request,
-                                  int64_t timeout, bool resend)
+static enum uk_error set_transfer(struct uk_transport *transport,
+                                  const struct uk_client_request *request, int64_t timeout,
+                                  bool resend)
 {
   enum uk_error error = prepare_curl(transport);
   if (error == UK_OK)
@@ -300,6 +303,11 @@ static enum uk_error error_of(struct uk_transport *transport, CURLcode code)
   }
   if (code == CURLE_ABORTED_BY_CALLBACK)
     transport->message[0] = '\0';
+#if LIBCURL_VERSION_NUM >= 0x075000
+  if (code == CURLE_OPERATION_TIMEDOUT &&
+      transport->sends == 0) /* nothing was sent: it can be retried */
+    return UK_E_CONNECT_FAILED;
+#endif
   for (size_t i = 0; i < sizeof curl_errors / sizeof *curl_errors; i++)
     if (curl_errors[i].code == code)
       return curl_errors[i].error;
@@ -318,8 +326,9 @@ static int64_t retry_after(CURL *curl)
   return -1;
 }
 
-enum uk_error uk_transport_perform(struct uk_transport *transport, const struct uk_client_request *request,
-                                   int64_t timeout, bool resend, struct uk_response *response)
+enum uk_error uk_transport_perform(struct uk_transport *transport,
+                                   const struct uk_client_request *request, int64_t timeout,
+                                   bool resend, struct uk_response *response)
 {
   uk_buffer_clear(response->body);
   response->status = 0;

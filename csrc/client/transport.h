@@ -12,7 +12,7 @@ struct uk_transport;
 
 struct uk_response {
   int status;
-  int64_t retry_after;   /* seconds, -1 = not said */
+  int64_t retry_after;    /* seconds, -1 = not said */
   struct uk_buffer *body; /* cleared, then filled; its limit is the largest response */
 };
 
@@ -23,8 +23,9 @@ void uk_transport_close(struct uk_transport *transport); /* NULL is fine */
 /* One transfer of at most `timeout` milliseconds; UK_OK for any HTTP status. After an error the connection is closed
  * and the next transfer makes a new one. `resend`: whether the request may be sent again by itself when a kept connection turns
  * out to be dead after the request was written; without it that is CONNECTION_LOST. */
-enum uk_error uk_transport_perform(struct uk_transport *transport, const struct uk_client_request *request,
-                                   int64_t timeout, bool resend, struct uk_response *response);
+enum uk_error uk_transport_perform(struct uk_transport *transport,
+                                   const struct uk_client_request *request, int64_t timeout,
+                                   bool resend, struct uk_response *response);
 
 /* What went wrong last, "" when nothing more is known than the error's own text. Shows no credentials. */
 const char *uk_transport_message(const struct uk_transport *transport);

@@ -211,6 +211,21 @@ enum uk_json_event uk_json_next(struct uk_json_reader *reader)
   }
 }
 
+bool uk_json_take_key(struct uk_json_reader *reader, struct uk_slice quoted)
+{
+  char *at = reader->at;
+  bool comma =
+    reader->expect == EXPECT_COMMA && in_object(reader) && at != reader->end && *at == ',';
+  if (!comma && reader->expect != EXPECT_FIRST_KEY)
+    return false;
+  at += comma;
+  if ((size_t)(reader->end - at) < quoted.length || memcmp(at, quoted.data, quoted.length) != 0)
+    return false;
+  reader->at = at + quoted.length;
+  reader->expect = EXPECT_VALUE;
+  return true;
+}
+
 enum uk_json_event uk_json_skip(struct uk_json_reader *reader, enum uk_json_event event)
 {
   if (event == UK_JSON_KEY)

@@ -10,6 +10,7 @@
 #ifndef UK_JSON_READER_H
 #define UK_JSON_READER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,23 +40,23 @@ enum uk_json_flag {
 };
 
 /* X(NAME, text): what can be wrong, as a phrase that follows "malformed JSON at byte N: " */
-#define UK_JSON_ERRORS(X)                                                                         \
-  X(NONE, "nothing")                                                                              \
-  X(EMPTY, "the text is empty")                                                                   \
-  X(CUT_OFF, "the text ends too early")                                                           \
-  X(EXPECTED_VALUE, "expected a value")                                                           \
-  X(EXPECTED_KEY, "expected a string as key")                                                     \
-  X(EXPECTED_COLON, "expected ':' behind a key")                                                  \
-  X(EXPECTED_COMMA, "expected ',' or the closing bracket")                                        \
-  X(TRAILING_COMMA, "a comma before the closing bracket")                                         \
-  X(BAD_LITERAL, "expected true, false or null")                                                  \
-  X(BAD_NUMBER, "malformed number")                                                               \
-  X(BAD_ESCAPE, "unknown escape in a string")                                                     \
-  X(BAD_UNICODE, "malformed \\u escape")                                                          \
-  X(BAD_SURROGATE, "half of a surrogate pair")                                                    \
-  X(BAD_UTF8, "invalid UTF-8")                                                                    \
-  X(CONTROL, "unescaped control character in a string")                                           \
-  X(DEPTH, "nested too deep")                                                                     \
+#define UK_JSON_ERRORS(X)                                                                          \
+  X(NONE, "nothing")                                                                               \
+  X(EMPTY, "the text is empty")                                                                    \
+  X(CUT_OFF, "the text ends too early")                                                            \
+  X(EXPECTED_VALUE, "expected a value")                                                            \
+  X(EXPECTED_KEY, "expected a string as key")                                                      \
+  X(EXPECTED_COLON, "expected ':' behind a key")                                                   \
+  X(EXPECTED_COMMA, "expected ',' or the closing bracket")                                         \
+  X(TRAILING_COMMA, "a comma before the closing bracket")                                          \
+  X(BAD_LITERAL, "expected true, false or null")                                                   \
+  X(BAD_NUMBER, "malformed number")                                                                \
+  X(BAD_ESCAPE, "unknown escape in a string")                                                      \
+  X(BAD_UNICODE, "malformed \\u escape")                                                           \
+  X(BAD_SURROGATE, "half of a surrogate pair")                                                     \
+  X(BAD_UTF8, "invalid UTF-8")                                                                     \
+  X(CONTROL, "unescaped control character in a string")                                            \
+  X(DEPTH, "nested too deep")                                                                      \
   X(TRAILING, "something follows the value")
 
 enum uk_json_error {
@@ -84,6 +85,11 @@ struct uk_json_reader {
 void uk_json_reader_init(struct uk_json_reader *reader, char *data, size_t length, unsigned flags);
 
 enum uk_json_event uk_json_next(struct uk_json_reader *reader);
+
+/* A guess at the next key: when the next bytes are exactly `quoted`, `"name":` without white space, behind
+ * the comma if there has to be one, passes over them, and the next event is that key's value. False otherwise, with
+ * nothing changed. */
+bool uk_json_take_key(struct uk_json_reader *reader, struct uk_slice quoted);
 
 /* After an OBJECT, ARRAY, KEY or scalar event `event`: passes over the rest of that value (for a
  * KEY: over its value). Returns the event that closed it, or UK_JSON_ERROR. */

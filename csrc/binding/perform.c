@@ -1,0 +1,236 @@
+#include "binding/perform.h"
+
+#include "binding/calls.h"
+#include "binding/client.h"
+#include "binding/exchange.h"
+#include "binding/result.h"
+#include "client/call.h"
+
+/* What one call stands on: its exchange and its request, built. */
+struct call {
+  lua_State *L;
+  struct uk_client *client;
+  const struct uk_call_row *row;
+  int companion, place; /* stack indices, the second of the exchange */
+  struct uk_exchange *exchange;
+};
+
+static struct call take_exchange(lua_State *L, struct uk_client *client,
+                                 const struct uk_call_row *row)
+{
+  struct call call = {.L = L, .client = client, .row = row};
+  uk_lua_get_companion(L, 1);
+  call.companion = lua_gettop(L);
+  call.exchange =
+    uk_exchange_take(L, call.companion, (size_t)client->settings.options.max_response_bytes);
+  call.place = lua_gettop(L);
+  return call;
+}
+
+/* Arguments start at `first`. An encode function may have run, so the client may have been closed. */
+static enum uk_error build(struct call *call, int first)
+{
+  struct uk_client_request *request = &call->exchange->request;
+  const struct uk_arguments arguments = {.L = call->L,
+                                         .function = call->row->name,
+                                         .first = first,
+                                         .companion = call->companion,
+                                         .request = request,
+                                         .binary = call->client->settings.options.binary};
+  call->row->build(&arguments);
+  uk_check_client(call->L);
+  return uk_client_request_end(request);
+}
+
+/* Gives the exchange back; `results` values lie on top of the stack. */
+static int finish_call(const struct call *call, int results)
+{
+  uk_exchange_give(call->L, call->companion, call->place);
+  return results;
+}
+
+static int push_call_failure(const struct call *call, const struct uk_client_failure *failure)
+{
+  const struct uk_failure result = {failure->error, failure->status, failure->retry_after,
+                                    failure->message};
+  return finish_call(call, uk_push_failure(call->L, &result));
+}
+
+static int push_request_failure(const struct call *call)
+{
+  const char *text = uk_client_request_message(&call->exchange->request);
+  return finish_call(call, uk_push_error(call->L, call->exchange->request.error, text));
+}
+
+/* The body of a 2xx, in the exchange. */
+static int push_result(const struct call *call)
+{
+  struct uk_buffer *body = &call->exchange->response;
+  struct uk_response_reader reader;
+  uk_response_open(&reader, body->data, body->length, call->client->settings.options.binary);
+  if (call->row->decode(call->L, &reader) && uk_response_close(&reader) == UK_OK)
+    return finish_call(call, 1);
+  return finish_call(call, uk_push_error(call->L, reader.error, reader.message));
+}
+
+int uk_perform(lua_State *L)
+{
+  const struct uk_call_row *row = lua_touserdata(L, lua_upvalueindex(1));
+  struct uk_client *client = uk_check_client(L);
+  lua_settop(L, 1 + row->arguments);
+  struct call call = take_exchange(L, client, row);
+  if (build(&call, 2) != UK_OK)
+    return push_request_failure(&call);
+  struct uk_client_failure failure;
+  if (!uk_call_perform(client->transport, &client->settings, &call.exchange->request, row->retry,
+                       &call.exchange->response, &failure))
+    return push_call_failure(&call, &failure);
+  return push_result(&call);
+}
+
+/* ---- prepare and finish ---- */
+
+static void set_string(lua_State *L, const char *name, const char *data, size_t length)
+{
+  lua_pushlstring(L, data, length);
+  lua_setfield(L, -2, name);
+}
+
+static void push_headers(const struct call *call)
+{
+  lua_State *L = call->L;
+  const struct uk_buffer *headers = &call->exchange->request.headers;
+  const char *authorization = call->client->settings.authorization;
+  lua_newtable(L);
+  if (authorization != NULL && call->exchange->request.endpoint != UK_ENDPOINT_HEALTH)
+    set_string(L, "Authorization", authorization, strlen(authorization));
+  for (size_t at = 0; at < headers->length; at += strlen(headers->data + at) + 1) {
+    const char *line = headers->data + at, *colon = strchr(line, ':');
+    lua_pushlstring(L, line, (size_t)(colon - line));
+    lua_pushstring(L, colon + 2);
+    lua_rawset(L, -3);
+  }
+}
+
+static const char *method_text(enum uk_method method)
+{
+  return method == UK_POST ? "POST" : method == UK_DELETE ? "DELETE" : "GET";
+}
+
+static void push_request(const struct call *call)
+{
+  lua_State *L = call->L;
+  const struct uk_client_request *request = &call->exchange->request;
+  const struct uk_settings *settings = &call->client->settings;
+  lua_createtable(L, 0, 7);
+  lua_pushstring(L, call->row->name);
+  lua_setfield(L, -2, "name");
+  lua_pushstring(L, method_text(request->method));
+  lua_setfield(L, -2, "method");
+  lua_pushlstring(L, settings->prefix.data, settings->prefix.length);
+  lua_pushlstring(L, request->path.data, request->path.length);
+  lua_concat(L, 2);
+  lua_setfield(L, -2, "path");
+  lua_pushlstring(L, settings->url.data, settings->url.length);
+  lua_pushlstring(L, request->path.data, request->path.length);
+  lua_concat(L, 2);
+  lua_setfield(L, -2, "url");
+  push_headers(call);
+  lua_setfield(L, -2, "headers");
+  if (request->body.length > 0)
+    set_string(L, "body", request->body.data, request->body.length);
+  uk_lua_push_integer(L, settings->options.timeout + request->wait);
+  lua_setfield(L, -2, "timeout");
+}
+
+/* The row that the string at `index` names; raises when it names none. */
+static const struct uk_call_row *check_row(lua_State *L, int index, const struct uk_blame *blame,
+                                           const char *field)
+{
+  if (lua_type(L, index) != LUA_TSTRING)
+    uk_misuse_type(L, blame, field, "string", index);
+  const struct uk_call_row *row = uk_find_call(lua_tostring(L, index));
+  if (row == NULL)
+    uk_misuse(L, blame, field, "no such method: '%.64s'", lua_tostring(L, index));
+  return row;
+}
+
+int uk_prepare(lua_State *L)
+{
+  const struct uk_blame blame = {.function = "prepare", .argument = 1};
+  struct uk_client *client = uk_check_client(L);
+  const struct uk_call_row *row = check_row(L, 2, &blame, "method");
+  lua_settop(L, 2 + row->arguments);
+  struct call call = take_exchange(L, client, row);
+  if (build(&call, 3) != UK_OK)
+    return push_request_failure(&call);
+  push_request(&call);
+  return finish_call(&call, 1);
+}
+
+/* Argument 1 of finish: a table that prepare made. */
+static const struct uk_call_row *check_request(lua_State *L)
+{
+  const struct uk_blame blame = {.function = "finish", .argument = 1};
+  if (lua_type(L, 2) != LUA_TTABLE)
+    uk_misuse_type(L, &blame, "request", "table", 2);
+  lua_pushliteral(L, "name");
+  lua_rawget(L, 2);
+  const struct uk_call_row *row = check_row(L, -1, &blame, "request.name");
+  lua_pop(L, 1);
+  return row;
+}
+
+/* Argument 3 of finish: nil or a table with lower-case names. -1 when it says nothing. */
+static int64_t check_retry_after(lua_State *L)
+{
+  const struct uk_blame blame = {.function = "finish", .argument = 3};
+  if (lua_isnil(L, 4))
+    return -1;
+  if (lua_type(L, 4) != LUA_TTABLE)
+    uk_misuse_type(L, &blame, "headers", "table", 4);
+  lua_pushliteral(L, "retry-after");
+  lua_rawget(L, 4);
+  struct uk_slice text = {NULL, 0};
+  if (lua_isstring(L, -1))
+    text.data = lua_tolstring(L, -1, &text.length);
+  int64_t seconds = uk_parse_retry_after(text);
+  lua_pop(L, 1);
+  return seconds;
+}
+
+/* Argument 4 of finish: nil or a string. Copies it into the exchange, to be read in place. */
+static enum uk_error take_body(lua_State *L, struct uk_buffer *response)
+{
+  const struct uk_blame blame = {.function = "finish", .argument = 4};
+  struct uk_slice body = {NULL, 0};
+  uk_buffer_clear(response);
+  if (!lua_isnil(L, 5)) {
+    if (lua_type(L, 5) != LUA_TSTRING)
+      uk_misuse_type(L, &blame, "body", "string", 5);
+    body.data = lua_tolstring(L, 5, &body.length);
+  }
+  enum uk_error error = uk_buffer_append(response, body.data, body.length);
+  return error == UK_E_TOO_LARGE ? UK_E_RESPONSE_TOO_LARGE : error;
+}
+
+int uk_finish(lua_State *L)
+{
+  struct uk_client *client = uk_check_client(L);
+  const struct uk_option status_row = {"status", UK_OPTION_INTEGER, true, 0, 0, 999, NULL};
+  const struct uk_blame blame = {.function = "finish", .argument = 2};
+  int64_t status = 0;
+  lua_settop(L, 5);
+  const struct uk_call_row *row = check_request(L);
+  uk_option_read_value(L, 3, &status_row, &status, 0, &blame);
+  int64_t retry_after = check_retry_after(L);
+  struct call call = take_exchange(L, client, row);
+  struct uk_buffer *body = &call.exchange->response;
+  enum uk_error error = take_body(L, body);
+  if (error != UK_OK)
+    return finish_call(&call, uk_push_error(L, error, NULL));
+  struct uk_client_failure failure;
+  if (uk_response_failed(&failure, (int)status, retry_after, body->data, body->length))
+    return push_call_failure(&call, &failure);
+  return push_result(&call);
+}
