@@ -6,6 +6,7 @@
 local kafka = require "upstash.kafka"
 
 local client = kafka.new()
+io.stdout:setvbuf "line"
 
 for message in client:messages { group = "workers", instance = arg[2], topic = arg[1], from = "earliest" } do
   print(arg[2], message.partition, message.offset, message.value)

@@ -1,0 +1,485 @@
+local command_line = require "upstash.kafka.command_line"
+local folder = require "spec.support.folder"
+local kafka = require "upstash.kafka"
+local shell = require "spec.support.shell"
+local support = require "spec.support.server"
+
+describe("upstash-kafka", function()
+  local server, client
+
+  setup(function()
+    server = support.start()
+    client = server:client()
+  end)
+  teardown(function()
+    client:close()
+    server:stop()
+  end)
+
+  -- Runs it against the server. Returns status, output, errors.
+  local function run(words, options)
+    options = options or {}
+    return shell.upstash_kafka(words, { input = options.input, environment = server:environment(options.environment) })
+  end
+
+  -- The same, for what must succeed and say nothing else.
+  local function out_of(words, options)
+    local status, out, err = run(words, options)
+    assert.equal("", err)
+    assert.equal(0, status)
+    return out
+  end
+
+  local function all_values(topic)
+    local values = {}
+    for message in client:records { topic = topic, partition = 0, to = "latest" } do
+      values[#values + 1] = message.value
+    end
+    return values
+  end
+
+  describe("called wrongly", function()
+    local cases = {
+      { {}, "no command given; upstash-kafka --help lists them" },
+      { { "nonsense" }, "unknown command 'nonsense'; upstash-kafka --help lists them" },
+      { { "--nonsense" }, "unknown command '--nonsense'; upstash-kafka --help lists them" },
+      { { "topics", "--brokers", "x" }, "topics: unknown option --brokers (see upstash-kafka topics --help)" },
+      { { "topics", "extra" }, "topics: too many arguments; usage: upstash-kafka topics " },
+      { { "topics", "create" }, "topics create: too few arguments; usage: upstash-kafka topics create TOPIC " },
+      { { "topics", "create", "t", "--partitions", "0" },
+        "topics create: --partitions: an integer of 1 or more expected, got '0'" },
+      { { "produce" }, "produce: too few arguments; usage: upstash-kafka produce TOPIC [TEXT] " },
+      { { "produce", "t", "x", "--header", "novalue" }, "produce: --header: KEY=VALUE expected, got 'novalue'" },
+      { { "produce", "t", "x", "--key" }, "produce: --key needs TEXT" },
+      { { "produce", "t", "x", "--key", "a", "--key=b" }, "produce: --key is given twice" },
+      { { "produce", "t", "--batch", "10001" }, "produce: --batch: at most 10000 expected, got 10001" },
+      { { "consume", "t" }, "consume: --group is missing" },
+      { { "consume", "t", "--group", "" }, "consume: --group: a text that is not empty expected, got ''" },
+      { { "consume", "t", "--group", "g", "--from", "none" },
+        "consume: --from: earliest or latest expected, got 'none'" },
+      { { "fetch", "t", "--offset", "0" }, "fetch: --partition is missing" },
+      { { "fetch", "t", "--partition", "0", "--offset", "-1" },
+        "fetch: --offset: an offset, earliest or latest expected, got '-1'" },
+      { { "serve", "--no-sync=1" }, "serve: --no-sync takes no value" },
+      { { "serve", "--tls-cert", "x" }, "serve: --tls-cert and --tls-key go together" },
+      { { "serve", "--threads", "9999999999999999" },
+        "serve: --threads: an integer of 0 or more expected, got '9999999999999999'" },
+      { { "topics", "--url", "ftp://x" }, "url" },
+    }
+    for _, case in ipairs(cases) do
+      it("with '" .. table.concat(case[1], " ") .. "' exits with 2 and one line", function()
+        local status, out, err = run(case[1])
+        assert.equal(2, status, err)
+        assert.equal("", out)
+        assert.is_truthy(err:find("upstash-kafka: ", 1, true) == 1, err)
+        assert.is_truthy(err:find(case[2], 1, true), err)
+        assert.equal(#err, err:find("\n", 1, true))
+      end)
+    end
+
+    it("without a server exits with 2 and says how to name one", function()
+      local status, _, err = shell.upstash_kafka { "topics" }
+      assert.equal(2, status)
+      assert.equal("upstash-kafka: which server? Give --url or set UPSTASH_KAFKA_REST_URL\n", err)
+    end)
+  end)
+
+  describe("that fails", function()
+    local cases = {
+      { { "topics", "--password", "wrong" }, "" },
+      { { "topics", "--url", "http://127.0.0.1:1" }, "127.0.0.1" },
+      { { "offsets", "no-such-topic" }, "topic 'no-such-topic' is not there" },
+      { { "topics", "delete", "no-such-topic" }, "no-such-topic" },
+      { { "topics", "create", "bad/name" }, "" },
+      { { "fetch", "no-such-topic", "--partition", "0", "--offset", "0" }, "no-such-topic" },
+      { { "consume", "no-such-topic", "--group", "g" }, "no-such-topic" },
+    }
+    for _, case in ipairs(cases) do
+      it("at '" .. table.concat(case[1], " ") .. "' exits with 1 and one line", function()
+        local status, out, err = run(case[1])
+        assert.equal(1, status, err)
+        assert.equal("", out)
+        assert.is_truthy(err:find("upstash-kafka: ", 1, true) == 1, err)
+        assert.is_truthy(err:find(case[2], 1, true), err)
+        assert.equal(#err, err:find("\n", 1, true))
+      end)
+    end
+
+    it("to write exits with 1", function()
+      local status, _, err = shell.run(shell.command .. " --help >/dev/full")
+      assert.equal(1, status)
+      assert.is_truthy(err:find("upstash-kafka: standard output: ", 1, true), err)
+    end)
+  end)
+
+  describe("--help", function()
+    it("lists the commands", function()
+      local out = out_of { "--help" }
+      for _, name in ipairs { "serve", "produce", "consume", "fetch", "topics", "groups", "offsets" } do
+        assert.is_truthy(out:find("\n  " .. name, 1, true), name)
+      end
+    end)
+
+    it("of a command says its options", function()
+      for _, words in ipairs { "produce", "consume", "fetch", "topics", "topics create", "topics delete", "groups",
+        "offsets" } do
+        local status, out = shell.run(shell.command .. " " .. words .. " --help")
+        assert.equal(0, status)
+        assert.is_truthy(out:find("usage: upstash-kafka " .. words .. " ", 1, true) == 1, out)
+        assert.is_truthy(out:find("--password TEXT", 1, true))
+      end
+    end)
+
+    it("of serve says every default", function()
+      local out = out_of { "serve", "--help" }
+      local defaults = require("upstash.kafka.server").defaults
+      for _, name in ipairs { "listen", "partitions", "threads", "max-connections", "max-body-bytes",
+        "max-message-bytes", "map-bytes" } do
+        local default = tostring(defaults[name:gsub("-", "_")])
+        assert.is_not.equal("nil", default, name)
+        assert.is_truthy(out:find("%-%-" .. name:gsub("-", "%%-") .. " [^\n]*%(default " .. default .. "%)"), name)
+      end
+    end)
+
+    it("names every option of server.start", function()
+      local out = out_of { "serve", "--help" }
+      for field in pairs(require("upstash.kafka.server").defaults) do
+        local name = "--" .. field:gsub("_", "-")
+        if field == "auto_create_topics" then name = "--no-auto-create-topics" end
+        assert.is_truthy(out:find(name, 1, true), name)
+      end
+    end)
+  end)
+
+  it("--version prints the version", function()
+    assert.equal("upstash-kafka " .. kafka._VERSION .. "\n", out_of { "--version" })
+  end)
+
+  describe("topics", function()
+    it("are created, listed and deleted", function()
+      local name = support.name "listed"
+      assert.equal(("created %s, partitions: 3\n"):format(name), out_of { "topics", "create", name, "--partitions", "3" })
+      assert.equal(3, client:topics()[name])
+      assert.is_truthy(out_of { "topics" }:find("\n" .. name .. " +3\n"))
+      assert.equal(out_of { "topics" }, out_of { "topics", "list" })
+      assert.equal(("deleted %s\n"):format(name), out_of { "topics", "delete", name })
+      assert.is_nil(client:topics()[name])
+    end)
+  end)
+
+  describe("produce", function()
+    it("produces a message and says where it went", function()
+      local topic = server:topic(2, 0)
+      local out = out_of { "produce", topic, "hello", "--key", "k", "--header", "a=b=c", "--header", "a=", "--partition", "1" }
+      assert.is_truthy(out:find(("^topic=%s partition=1 offset=0 timestamp=%%d+\n$"):format(topic)), out)
+      local message = client:fetch(topic, 1, 0)[1]
+      assert.equal("hello", message.value)
+      assert.equal("k", message.key)
+      assert.same({ { key = "a", value = "b=c" }, { key = "a", value = "" } }, message.headers)
+    end)
+
+    it("takes a message that begins with a dash, or is empty", function()
+      local topic = server:topic(1, 0)
+      out_of { "produce", topic, "--", "--help" }
+      out_of { "produce", topic, "" }
+      out_of { "produce", topic, "-" }
+      assert.same({ "--help", "", "-" }, all_values(topic))
+    end)
+
+    it("takes each line of standard input and counts them on standard error", function()
+      local topic = server:topic(1, 0)
+      local status, out, err = run({ "produce", topic, "--batch", "2" }, { input = "one\n\nthree\r\nfour \nlast" })
+      assert.equal(0, status, err)
+      assert.equal("", out)
+      assert.equal(("upstash-kafka: produced 5 messages to %s\n"):format(topic), err)
+      assert.same({ "one", "", "three\r", "four ", "last" }, all_values(topic))
+    end)
+
+    it("takes no lines", function()
+      local topic = server:topic(1, 0)
+      local status, _, err = run { "produce", topic }
+      assert.equal(0, status)
+      assert.equal(("upstash-kafka: produced 0 messages to %s\n"):format(topic), err)
+    end)
+
+    it("takes many lines, in batches bounded by bytes too", function()
+      local topic, lines = server:topic(1, 0), {}
+      for number = 1, 30 do lines[number] = number .. ("x"):rep(200000) end
+      local status, _, err = run({ "produce", topic }, { input = table.concat(lines, "\n") .. "\n" })
+      assert.equal(0, status, err)
+      assert.same(lines, all_values(topic))
+    end)
+
+    it("says which lines failed and how many did not", function()
+      local topic = server:topic(1, 0)
+      local status, _, err = run({ "produce", topic, "--batch", "2" }, { input = "1\n2\n3\n\xff\n5\n" })
+      assert.equal(1, status)
+      assert.is_truthy(err:find("^upstash%-kafka: lines 3 to 4: .*; the 2 before them are produced\n$"), err)
+      assert.same({ "1", "2" }, all_values(topic))
+    end)
+  end)
+
+  describe("consume", function()
+    it("prints values, ends after --count and goes on from there", function()
+      local topic, group = server:topic(1, 10), support.name "group"
+      local words = { "consume", topic, "--group", group, "--from", "earliest", "--count", "4" }
+      assert.equal("1\n2\n3\n4\n", out_of(words))
+      assert.equal(4, server:committed(group, topic))
+      assert.equal("5\n6\n7\n8\n", out_of(words))
+      assert.equal(8, server:committed(group, topic))
+      assert.same({}, server:instances(group))
+    end)
+
+    it("prints JSON, integers exact", function()
+      local topic = server:topic(1, 0)
+      assert(client:produce(topic, 'a "quote"\n\\ \1 é', { key = "k", timestamp = 1700000000123, headers = { h = "v" } }))
+      assert(client:produce(topic, kafka.null, { timestamp = 1 }))
+      local out = out_of { "consume", topic, "--group", "json", "--from", "earliest", "--count", "2", "--format", "json" }
+      assert.equal(([[
+{"topic":"T","partition":0,"offset":0,"timestamp":1700000000123,"key":"k","value":"a \"quote\"\n\\ \u0001 é",]] ..
+        [["headers":[{"key":"h","value":"v"}]}
+{"topic":"T","partition":0,"offset":1,"timestamp":1,"key":"","value":null,"headers":[]}
+]]):gsub("T", topic), out)
+    end)
+
+    it("takes several topics", function()
+      local first, second = server:topic(1, 2), server:topic(1, 3)
+      local out = out_of { "consume", first, second, "--group", "several", "--from", "earliest", "--count", "5" }
+      assert.equal(5, select(2, out:gsub("\n", "")))
+    end)
+
+    it("waits for what comes, printing it at once", function()
+      local topic = server:topic(1, 2)
+      local process = shell.start(("%s consume %s --group waiting --from earliest"):format(shell.command, topic),
+        { environment = server:environment() })
+      process:expect "1\n2\n"
+      server:fill(topic, 3, 3, 1)
+      process:expect "2\n3\n"
+      shell.eventually(5, function() return server:committed("waiting", topic) == 3 end)
+      process:remove()
+    end)
+
+    it("ends quietly on SIGINT and closes its instance", function()
+      local topic = server:topic(1, 2)
+      local process = shell.start(("%s consume %s --group interrupted --from earliest"):format(shell.command, topic),
+        { environment = server:environment() })
+      process:expect "1\n2\n"
+      shell.eventually(5, function() return server:committed("interrupted", topic) == 2 end)
+      process:signal "INT"
+      if process:wait(15) == 130 then
+        assert.equal("", process:errors())
+        assert.same({}, server:instances "interrupted")
+      end
+      process:remove()
+    end)
+
+    it("commits nothing that could not be written", function()
+      local topic = server:topic(1, 10)
+      local words = ("%s consume %s --group full --from earliest --count 5"):format(shell.command, topic)
+      local status, _, err = shell.run(words .. " >/dev/full", { environment = server:environment() })
+      assert.equal(1, status)
+      assert.is_truthy(err:find("upstash-kafka: standard output: ", 1, true), err)
+      assert.equal(-1, server:committed("full", topic))
+    end)
+
+    it("commits nothing that a broken pipe swallowed", function()
+      local topic = server:topic(1, 10)
+      local words = ("%s consume %s --group pipe --from earliest --count 5"):format(shell.command, topic)
+      shell.run(words .. " | true", { environment = server:environment() })
+      local committed = server:committed("pipe", topic)
+      assert.is_true(committed == -1, "committed " .. committed)
+    end)
+  end)
+
+  describe("fetch", function()
+    local topic
+
+    setup(function() topic = server:topic(1, 10) end)
+
+    local function fetch(...)
+      return out_of { "fetch", topic, "--partition", "0", "--offset", ... }
+    end
+
+    it("prints from an offset to the end", function()
+      assert.equal("9\n10\n", fetch "8")
+      assert.equal("1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n", fetch "earliest")
+    end)
+
+    it("prints at most --count", function()
+      assert.equal("3\n4\n", fetch("2", "--count", "2"))
+    end)
+
+    it("waits a second at the end", function()
+      assert.equal("", fetch "latest")
+      assert.equal("", fetch "10")
+    end)
+
+    it("prints JSON", function()
+      assert.is_truthy(fetch("9", "--format", "json"):find(
+        '^{"topic":"[^"]+","partition":0,"offset":9,"timestamp":%d+,"key":"","value":"10","headers":%[%]}\n$'))
+    end)
+
+    it("says which offsets there are", function()
+      local status, _, err = run { "fetch", topic, "--partition", "7", "--offset", "0" }
+      assert.equal(1, status)
+      assert.is_truthy(err:find("7", 1, true), err)
+    end)
+  end)
+
+  it("groups lists live instances and what they hold", function()
+    local topic, group = server:topic(2, 1), support.name "group"
+    assert.equal("GROUP  INSTANCE  TOPIC  PARTITIONS\n", out_of { "groups" }:match "^[^\n]*\n")
+    assert(client:consume(group, "one", topic, { timeout = 0 }))
+    assert.is_truthy(out_of { "groups" }:find(("\n%s +one +%s +0,1\n"):format(group:gsub("-", "%%-"),
+      (topic:gsub("-", "%%-")))))
+    assert(client:delete_consumer(group, "one"))
+  end)
+
+  it("offsets shows the range of each partition", function()
+    local topic = server:topic(2, 5)
+    assert.equal("PARTITION  EARLIEST  LATEST\n0          0         3\n1          0         2\n", out_of { "offsets", topic })
+  end)
+
+  describe("serve", function()
+    local data, process
+
+    before_each(function() data = folder.name() end)
+    after_each(function()
+      if process then process:remove() end
+      process = nil
+      folder.remove(data)
+    end)
+
+    local function serve(words, environment)
+      process = shell.start(("%s serve --listen 127.0.0.1:0 --data %s %s"):format(shell.command, data, words),
+        { environment = environment })
+      process:expect "\n(export UPSTASH_KAFKA_REST_PASSWORD=[^\n]*\n)"
+      return process:output()
+    end
+
+    -- What the exports set in a shell that evaluates them.
+    local function exported(text, environment)
+      local _, out = shell.run("eval " .. shell.quote(text:gsub("^[^\n]*\n", "")) .. [[
+        printf '%s\n' "$UPSTASH_KAFKA_REST_URL" "$UPSTASH_KAFKA_REST_USERNAME" "$UPSTASH_KAFKA_REST_PASSWORD"]],
+        { environment = environment })
+      local url, username, password = out:match "^(.-)\n(.-)\n(.-)\n$"
+      return { url = url, username = username, password = password }
+    end
+
+    local function works(access)
+      local other = kafka.new(access)
+      local metadata = assert(other:produce("t", "hello"))
+      other:close()
+      return metadata.offset
+    end
+
+    it("says where it listens, then three exports that work", function()
+      local out = serve ""
+      local url = out:match "^listening on (http://127%.0%.0%.1:%d+)\n"
+      local access = exported(out)
+      assert.equal(url, access.url)
+      assert.equal("kafka", access.username)
+      assert.equal(4, select(2, out:gsub("\n", "")))
+      assert.equal(0, works(access))
+    end)
+
+    it("keeps messages and password when it is started again", function()
+      local first = exported(serve "")
+      works(first)
+      process:signal "TERM"
+      assert.equal(0, process:wait())
+      process:remove()
+      local second = exported(serve "")
+      assert.equal(first.password, second.password)
+      assert.equal(1, works(second))
+    end)
+
+    for _, name in ipairs { "TERM", "INT" } do
+      it("ends with status 0 on SIG" .. name .. ", answering a consume that waits", function()
+        local access = exported(serve "")
+        works(access)
+        local waiting = shell.start(("%s consume t --group g --from earliest"):format(shell.command), { environment = {
+          UPSTASH_KAFKA_REST_URL = access.url,
+          UPSTASH_KAFKA_REST_USERNAME = access.username,
+          UPSTASH_KAFKA_REST_PASSWORD = access.password,
+        } })
+        waiting:expect "hello\n"
+        process:signal(name)
+        assert.equal(0, process:wait(5))
+        assert.equal("", process:errors())
+        waiting:remove()
+      end)
+    end
+
+    it("quotes what it prints for a shell", function()
+      local out = serve([[--username "it's me" --password 'a"b $c']])
+      local access = exported(out)
+      assert.equal("it's me", access.username)
+      assert.equal('a"b $c', access.password)
+      works(access)
+    end)
+
+    it("does not print a password from the environment", function()
+      local environment = { UPSTASH_KAFKA_SERVER_USERNAME = "me", UPSTASH_KAFKA_SERVER_PASSWORD = "hush-hush" }
+      local out = serve("", environment)
+      assert.is_nil(out:find("hush", 1, true))
+      local access = exported(out, environment)
+      assert.equal("hush-hush", access.password)
+      assert.equal("me", access.username)
+      works(access)
+      assert.is_nil(folder.read(data .. "/password"))
+    end)
+
+    it("passes its options on", function()
+      local access = exported(serve "--partitions 3 --max-message-bytes 1000")
+      works(access)
+      local other = kafka.new(access)
+      assert.equal(3, other:topics().t)
+      assert.equal(413, select(3, other:produce("t", ("x"):rep(1001))).status)
+      other:close()
+    end)
+
+    it("refuses unknown topics when told to", function()
+      local other = kafka.new(exported(serve "--no-auto-create-topics"))
+      assert.equal(404, select(3, other:produce("t", "x")).status)
+      other:close()
+    end)
+
+    it("loads the server and neither the client nor lua-cjson", function()
+      serve ""
+      local maps = folder.read(("/proc/%d/maps"):format(process.pid))
+      assert.is_truthy(maps:find("kafka/server.so", 1, true))
+      for _, name in ipairs { "kafka/core.so", "cjson", "libcurl" } do
+        assert.is_nil(maps:find(name, 1, true), name)
+      end
+    end)
+
+    it("fails with status 1 where it cannot listen", function()
+      local status, out, err = shell.upstash_kafka { "serve", "--listen", server.url:match "//(.*)$", "--data", data }
+      assert.equal(1, status)
+      assert.equal("", out)
+      assert.is_truthy(err:find("^upstash%-kafka: serve: [^\n]+\n$"), err)
+    end)
+  end)
+end)
+
+describe("upstash.kafka.command_line", function()
+  it("treats an error of a library as misuse, without its position and in one line", function()
+    local status, text = command_line.outcome "some/file.lua:12: bad argument #1 to 'new' (url)\nmore"
+    assert.equal(2, status)
+    assert.equal("bad argument #1 to 'new' (url)", text)
+  end)
+
+  it("says nothing after an interrupt", function()
+    local status, text = command_line.outcome "x.lua:1: interrupted!"
+    assert.equal(130, status)
+    assert.is_nil(text)
+  end)
+
+  it("writes numbers for people", function()
+    local number = require("upstash.kafka.command_format").number
+    for value, text in pairs { [0] = "0", [999] = "999", [1000] = "1,000", [1234567] = "1,234,567", [123456] = "123,456" } do
+      assert.equal(text, number(value))
+    end
+  end)
+end)

@@ -1,0 +1,522 @@
+local faulty_proxy = require "spec.support.faulty_proxy"
+local kafka = require "upstash.kafka"
+local shell = require "spec.support.shell"
+local support = require "spec.support.server"
+
+-- On 5.4 a loop that is left closes itself; elsewhere its state has to be closed.
+local closes_itself = _VERSION == "Lua 5.4"
+
+local function values(list)
+  local texts = {}
+  for index, message in ipairs(list) do texts[index] = message.value end
+  return table.concat(texts, " ")
+end
+
+local function numbers(first, last)
+  local texts = {}
+  for number = first, last do texts[#texts + 1] = tostring(number) end
+  return table.concat(texts, " ")
+end
+
+describe("client:messages and client:batches", function()
+  local server, client, proxy, group
+
+  setup(function() server = support.start() end)
+  teardown(function() server:stop() end)
+  before_each(function()
+    client = server:client { retries = 0, retry_delay = 1 }
+    group = support.name "group"
+  end)
+  after_each(function()
+    client:close()
+    if proxy then proxy.stop() end
+    proxy = nil
+  end)
+
+  local function options(topic, more)
+    local all = { group = group, instance = "one", topic = topic, from = "earliest", idle = 300 }
+    for key, value in pairs(more or {}) do all[key] = value end
+    return all
+  end
+
+  -- Everything that a loop yields; `body` may end it by returning true.
+  local function collect(from, given, body)
+    local list = {}
+    for message in from:messages(given) do
+      list[#list + 1] = message
+      if body and body(message, #list) then break end
+    end
+    return list
+  end
+
+  local function through(...)
+    proxy = faulty_proxy.start(server.url, ...)
+    client:close()
+    client = kafka.new(server:access { url = proxy.url, retries = 0, retry_delay = 1 })
+    return client
+  end
+
+  describe("a loop that runs to its end", function()
+    it("yields each message once and in order, commits and deletes the instance", function()
+      local topic = server:topic(1, 10)
+      assert.equal(numbers(1, 10), values(collect(client, options(topic))))
+      assert.equal(10, server:committed(group, topic))
+      assert.same({}, server:instances(group))
+    end)
+
+    it("takes several topics and partitions", function()
+      local first, second = server:topic(2, 10), server:topic(3, 9)
+      local list = collect(client, options(nil, { topics = { first, second } }))
+      assert.equal(19, #list)
+      for partition = 0, 1 do assert.equal(5, server:committed(group, first, partition)) end
+      for partition = 0, 2 do assert.equal(3, server:committed(group, second, partition)) end
+    end)
+
+    it("goes on where the last one ended", function()
+      local topic = server:topic(1, 5)
+      collect(client, options(topic))
+      server:fill(topic, 6, 8, 1)
+      assert.equal("6 7 8", values(collect(client, options(topic))))
+    end)
+
+    it("yields messages with all their fields", function()
+      local topic = server:topic(1, 0)
+      assert(client:produce(topic, { n = 1 }, { key = "k", headers = { a = "b" }, timestamp = 1700000000000 }))
+      assert(client:produce(topic, kafka.null))
+      local list = collect(client, options(topic))
+      assert.equal(1, list[1]:json().n)
+      assert.equal("k", list[1].key)
+      assert.equal(1700000000000, list[1].timestamp)
+      assert.same({ { key = "a", value = "b" } }, list[1].headers)
+      assert.is_nil(list[2].value)
+      assert.equal("", list[2].key)
+    end)
+
+    it("waits no longer than idle", function()
+      local core = require "upstash.kafka.core"
+      local began = core.now()
+      assert.equal(0, #collect(client, options(server:topic(1, 0), { idle = 200 })))
+      local took = core.now() - began
+      assert.is_true(took >= 200 and took < 2000, took .. " ms")
+    end)
+
+    it("ends after limit messages and commits those", function()
+      local topic = server:topic(1, 10)
+      assert.equal("1 2 3", values(collect(client, options(topic, { limit = 3 }))))
+      assert.equal(3, server:committed(group, topic))
+      assert.equal("4 5 6 7", values(collect(client, options(topic, { limit = 4, max_messages = 3 }))))
+      assert.equal(7, server:committed(group, topic))
+    end)
+
+    it("asks nothing of the server with limit 0", function()
+      local dead = kafka.new { url = "http://127.0.0.1:1", retries = 0 }
+      assert.equal(0, #collect(dead, options("none", { limit = 0 })))
+    end)
+  end)
+
+  describe("commits", function()
+    it("lag one message behind, since only the next step says that a body is through", function()
+      local topic = server:topic(1, 6)
+      local next_message, loop = client:messages(options(topic, { max_messages = 2 }))
+      for number = 1, 3 do assert.equal(tostring(number), next_message(loop).value) end
+      assert.equal(2, server:committed(group, topic))
+      assert.equal("4", next_message(loop).value)
+      assert.equal(2, server:committed(group, topic))
+      assert.is_true(loop:close())
+      assert.equal(3, server:committed(group, topic))
+      assert.is_nil(next_message(loop))
+      assert.is_true(loop:close())
+    end)
+
+    it("after break are of what the loop moved past", function()
+      local topic = server:topic(1, 10)
+      collect(client, options(topic), function(_, count) return count == 4 end)
+      assert.equal(closes_itself and 3 or -1, server:committed(group, topic))
+      assert.same(closes_itself and {} or { "one" }, server:instances(group))
+      local rest = closes_itself and numbers(4, 10) or numbers(1, 10)
+      assert.equal(rest, values(collect(client, options(topic))))
+    end)
+
+    it("after an error in the body are of what the loop moved past, and the error stays", function()
+      local topic = server:topic(1, 10)
+      local fine, err = pcall(collect, client, options(topic), function(_, count)
+        if count == 6 then error { mine = true } end
+      end)
+      assert.is_false(fine)
+      assert.is_true(err.mine)
+      assert.equal(closes_itself and 5 or -1, server:committed(group, topic))
+      assert.equal(closes_itself and "6" or "1", collect(client, options(topic))[1].value)
+    end)
+
+    it("of a partition wait for no other", function()
+      local topic = server:topic(2, 10)
+      local next_message, loop = client:messages(options(topic))
+      for _ = 1, 4 do next_message(loop) end
+      loop:close()
+      local first, second = server:committed(group, topic, 0), server:committed(group, topic, 1)
+      assert.equal(3, math.max(first, 0) + math.max(second, 0))
+      assert.equal(7, #collect(client, options(topic)))
+    end)
+
+    it("of a crashed run are all that counts, even while its instance lives", function()
+      local topic = server:topic(1, 5)
+      assert.equal(5, #assert(client:consume(group, "one", topic,
+        { auto_commit = false, auto_offset_reset = "earliest" })))
+      assert.same({ "one" }, server:instances(group))
+      assert.equal(numbers(1, 5), values(collect(client, options(topic))))
+    end)
+  end)
+
+  describe("batches", function()
+    it("are yielded whole and committed when the next one is asked for", function()
+      local topic, sizes = server:topic(1, 10), {}
+      for batch in client:batches(options(topic, { max_messages = 4 })) do
+        sizes[#sizes + 1] = #batch
+        assert.equal(#sizes == 1 and -1 or 4 * (#sizes - 1), server:committed(group, topic))
+      end
+      assert.same({ 4, 4, 2 }, sizes)
+      assert.equal(10, server:committed(group, topic))
+    end)
+
+    it("are cut to the limit", function()
+      local topic, sizes = server:topic(1, 10), {}
+      for batch in client:batches(options(topic, { max_messages = 4, limit = 6 })) do sizes[#sizes + 1] = #batch end
+      assert.same({ 4, 2 }, sizes)
+      assert.equal(6, server:committed(group, topic))
+    end)
+
+    it("that the loop is left in are not committed", function()
+      local topic = server:topic(1, 10)
+      local next_batch, loop = client:batches(options(topic, { max_messages = 4 }))
+      next_batch(loop)
+      next_batch(loop)
+      loop:close()
+      assert.equal(4, server:committed(group, topic))
+    end)
+  end)
+
+  describe("when answers are lost", function()
+    for _, fault in ipairs { "lose", "cut", "garble", "refuse" } do
+      for number = 1, 3 do
+        it(("to consume %d (%s), nothing is"):format(number, fault), function()
+          local topic = server:topic(1, 9)
+          local list = collect(through(("%s /consume/ %d"):format(fault, number)),
+            options(topic, { max_messages = 3, idle = 2000 }))
+          assert.equal(numbers(1, 9), values(list))
+          assert.equal(9, server:committed(group, topic))
+        end)
+      end
+    end
+
+    it("to commits, messages are neither lost nor repeated", function()
+      local topic = server:topic(1, 9)
+      local list = collect(through("lose /commit/ 1", "cut /commit/ 3"),
+        options(topic, { max_messages = 3, idle = 2000 }))
+      assert.equal(numbers(1, 9), values(list))
+      assert.equal(9, server:committed(group, topic))
+    end)
+
+    it("to the calls that begin and end a loop, it begins and ends all the same", function()
+      local topic = server:topic(1, 3)
+      local list = collect(through("lose /delete-consumer/ 1", "lose /delete-consumer/ 3"),
+        options(topic, { idle = 2000 }))
+      assert.equal(numbers(1, 3), values(list))
+      assert.same({}, server:instances(group))
+    end)
+
+    it("in a row and beyond reading, the loop raises what it was", function()
+      local topic = server:topic(1, 3)
+      local fine, err = pcall(collect, through("garble /consume/ 1", "garble /consume/ 2", "garble /consume/ 3"),
+        options(topic, { idle = 5000 }))
+      assert.is_false(fine)
+      assert.equal("bad_response", err.code)
+      assert.equal(err.error, tostring(err))
+      assert.equal(-1, server:committed(group, topic))
+    end)
+  end)
+
+  describe("a body that takes longer than the session", function()
+    local core = require "upstash.kafka.core"
+
+    it("for the whole batch keeps the instance by commits amid the batch", function()
+      local topic = server:topic(1, 6)
+      local list = collect(client, options(topic, { session_timeout = 1000 }), function() core.sleep(400) end)
+      assert.equal(numbers(1, 6), values(list))
+      assert.equal(6, server:committed(group, topic))
+    end)
+
+    it("for a single message is still finished once, not again and again", function()
+      local topic = server:topic(1, 3)
+      local list = collect(client, options(topic, { session_timeout = 1000 }), function() core.sleep(1500) end)
+      assert.equal(numbers(1, 3), values(list))
+      assert.equal(3, server:committed(group, topic))
+    end)
+  end)
+
+  describe("with from = 'latest'", function()
+    local function latest(topic, more)
+      local all = options(topic, { from = "latest" })
+      for key, value in pairs(more or {}) do all[key] = value end
+      return all
+    end
+
+    it("yields what comes after the loop has started, and not what was there", function()
+      local topic = server:topic(2, 10)
+      local producer = shell.start(("sh -c 'sleep 0.5; exec %s produce %s late'"):format(shell.command, topic),
+        { environment = server:environment() })
+      local list = collect(client, latest(topic, { limit = 1, idle = 5000 }))
+      producer:remove()
+      assert.equal("late", values(list))
+    end)
+
+    it("has committed where it started before the first message is handed out", function()
+      local topic = server:topic(2, 10)
+      collect(client, latest(topic, { idle = 0 }))
+      assert.equal(5, server:committed(group, topic, 0))
+      assert.equal(5, server:committed(group, topic, 1))
+    end)
+
+    it("gets a first batch again that a crash cut short", function()
+      local topic = server:topic(1, 5)
+      collect(client, latest(topic, { idle = 0 }))
+      server:fill(topic, 6, 8, 1)
+      local next_message, loop = client:messages(latest(topic))
+      assert.equal("6", next_message(loop).value) -- and no more is heard of this loop
+      assert.equal("6 7 8", values(collect(client, latest(topic))))
+    end)
+
+    for number = 1, 2 do
+      it(("loses nothing with the answer to consume %d"):format(number), function()
+        local topic = server:topic(1, 5)
+        collect(client, latest(topic, { idle = 0 }))
+        server:fill(topic, 6, 9, 1)
+        local lossy = through(("lose /consume/ %d"):format(number))
+        assert.equal("6 7 8 9", values(collect(lossy, latest(topic, { idle = 1000, max_messages = 2 }))))
+      end)
+    end
+
+    it("moves no commit that the group has", function()
+      local topic = server:topic(1, 5)
+      collect(client, options(topic, { limit = 2 }))
+      assert.equal("3 4 5", values(collect(client, latest(topic))))
+    end)
+  end)
+
+  describe("with from = 'none'", function()
+    it("raises where the group has no commit", function()
+      local fine, err = pcall(collect, client, options(server:topic(1, 1), { from = "none" }))
+      assert.is_false(fine)
+      assert.equal("bad_request", err.code)
+    end)
+  end)
+
+  describe("two loops of a group", function()
+    it("share the partitions, and each message is handed out", function()
+      local topic, seen = server:topic(2, 0), {}
+      local other = server:client()
+      local first, loop = client:messages(options(topic, { idle = 0 }))
+      local second, other_loop = other:messages(options(topic, { instance = "two", idle = 0 }))
+      assert.is_nil(first(loop))
+      assert.is_nil(second(other_loop))
+      first, loop = client:messages(options(topic, { idle = 2000, timeout = 50 }))
+      second, other_loop = other:messages(options(topic, { instance = "two", idle = 2000, timeout = 50 }))
+      server:fill(topic, 1, 20, 2)
+      repeat
+        local one = first(loop)
+        local two = second(other_loop)
+        for _, message in ipairs { one or two, two } do seen[tonumber(message.value)] = true end
+      until not one and not two
+      assert.equal(20, #seen)
+      assert.equal(10, server:committed(group, topic, 0))
+      assert.equal(10, server:committed(group, topic, 1))
+      other:close()
+    end)
+  end)
+
+  describe("failures", function()
+    it("that pass are waited out, and raised when idle is over", function()
+      local dead = kafka.new { url = "http://127.0.0.1:1", retries = 0, retry_delay = 1 }
+      local fine, err = pcall(collect, dead, options("any", { idle = 200 }))
+      assert.is_false(fine)
+      assert.equal("connect_failed", err.code)
+      assert.is_true(err.retriable)
+      assert.is_nil(err.status)
+    end)
+
+    it("that do not pass are raised at once", function()
+      local stranger = server:client { password = "wrong" }
+      local fine, err = pcall(collect, stranger, options "any")
+      assert.is_false(fine)
+      assert.equal(401, err.status)
+      assert.equal("unauthorized", err.code)
+      assert.equal(err.error, tostring(err))
+    end)
+
+    it("of a topic that is not there name it", function()
+      local fine, err = pcall(collect, client, options "no-such-topic")
+      assert.is_false(fine)
+      assert.equal(404, err.status)
+      assert.is_truthy(tostring(err):find("no-such-topic", 1, true))
+    end)
+
+    it("end the loop", function()
+      local next_message, loop = client:messages(options "no-such-topic")
+      assert.is_false(pcall(next_message, loop))
+      assert.is_nil(next_message(loop))
+    end)
+  end)
+
+  describe("misuse raises, blaming the caller's line, for", function()
+    local line = debug.getinfo(1, "l").currentline + 2 -- of the call in `blame`
+    local function blame(method, given)
+      client[method](client, given)
+      return nil -- no tail call above
+    end
+
+    local cases = {
+      { options("t", { group = 7 }), "group: non-empty string expected, got 7" },
+      { { instance = "i", topic = "t" }, "group: non-empty string expected, got nil" },
+      { options(""), "topic: non-empty string expected, got ''" },
+      { options(nil), "topic or topics: one of them expected" },
+      { options("t", { topics = { "u" } }), "topic or topics: one of them expected" },
+      { options(nil, { topics = {} }), "topics: list of non-empty strings expected, got table" },
+      { options("t", { from = "start" }), "from: 'earliest', 'latest' or 'none' expected, got 'start'" },
+      { options("t", { limit = -1 }), "limit: integer >= 0 expected, got -1" },
+      { options("t", { max_messages = 0 }), "max_messages: integer >= 1 expected, got 0" },
+      { options("t", { idle = 1.5 }), "idle: integer >= 0 expected, got 1.5" },
+      { options("t", { timeout = "1" }), "timeout: integer >= 0 expected, got '1'" },
+      { options("t", { autocommit = true }), "unknown option 'autocommit'" },
+      { "t", "table expected, got string" },
+    }
+    for _, case in ipairs(cases) do
+      for _, method in ipairs { "messages", "batches" } do
+        it(method .. ": " .. case[2], function()
+          if type(case[1]) == "table" and case[1].group == nil and case[1].idle then case[1].group = "g" end
+          local fine, err = pcall(blame, method, case[1])
+          assert.is_false(fine)
+          assert.equal(("spec/consumer_spec.lua:%d: bad argument #1 to '%s' (%s)"):format(line, method, case[2]),
+            (err:gsub("^.*/spec/", "spec/")))
+        end)
+      end
+    end
+
+    it("a method called with a dot", function()
+      local fine, err = pcall(function() client.messages(options "t") end)
+      assert.is_false(fine)
+      assert.is_truthy(err:find("write client:messages{…}", 1, true))
+    end)
+
+    it("a closed client", function()
+      local closed = server:client()
+      closed:close()
+      local next_message, loop = closed:messages(options "t")
+      local fine, err = pcall(next_message, loop)
+      assert.is_false(fine)
+      assert.is_truthy(err:find("client is closed", 1, true))
+    end)
+  end)
+end)
+
+describe("client:records", function()
+  local server, client, topic
+
+  setup(function()
+    server = support.start()
+    client = server:client()
+    topic = server:topic(1, 0)
+    local messages = {}
+    for number = 1, 20 do messages[number] = { value = tostring(number), timestamp = 1000 * number } end
+    assert(client:produce_many(topic, messages))
+  end)
+  teardown(function()
+    client:close()
+    server:stop()
+  end)
+
+  local function replay(given)
+    local list = {}
+    given.topic, given.partition = topic, given.partition or 0
+    for message in client:records(given) do list[#list + 1] = message end
+    return values(list)
+  end
+
+  it("reads a range of offsets, the last one not included", function()
+    assert.equal("6 7 8", replay { from = 5, to = 8 })
+    assert.equal("6 7 8", replay { from = 5, to = 8, max_messages = 2 })
+    assert.equal("", replay { from = 5, to = 5 })
+    assert.equal("", replay { from = 8, to = 5 })
+  end)
+
+  it("reads a range of times", function()
+    assert.equal("3 4", replay { from = { timestamp = 2500 }, to = { timestamp = 5000 } })
+    assert.equal(numbers(19, 20), replay { from = { timestamp = 19000 }, to = "latest" })
+    assert.equal("", replay { from = { timestamp = 99000 }, to = "latest" })
+  end)
+
+  it("reads from the first one to the end", function()
+    assert.equal(numbers(1, 20), replay { to = "latest" })
+    assert.equal(numbers(1, 20), replay { from = "earliest", to = "latest", max_messages = 7 })
+  end)
+
+  it("takes the end as it is when the loop starts", function()
+    local moving, count = server:topic(1, 3), 0
+    for _ in client:records { topic = moving, partition = 0, to = "latest" } do
+      count = count + 1
+      server:fill(moving, 4, 6, 1)
+    end
+    assert.equal(3, count)
+  end)
+
+  it("waits for what comes, until it has been idle", function()
+    local growing, list = server:topic(1, 2), {}
+    for message in client:records { topic = growing, partition = 0, idle = 300 } do
+      list[#list + 1] = message
+      if #list == 2 then server:fill(growing, 3, 4, 1) end
+    end
+    assert.equal("1 2 3 4", values(list))
+    assert.equal("", replay { from = "latest", idle = 50 })
+  end)
+
+  it("ends after limit messages", function()
+    assert.equal("1 2 3", replay { limit = 3 })
+    assert.equal("", replay { limit = 0 })
+  end)
+
+  it("reads again what was lost on the way", function()
+    local proxy = faulty_proxy.start(server.url, "lose /fetch 1", "cut /fetch 2")
+    local lossy, list = kafka.new(server:access { url = proxy.url, retries = 0, retry_delay = 1 }), {}
+    for message in lossy:records { topic = topic, partition = 0, to = "latest", max_messages = 9 } do
+      list[#list + 1] = message
+    end
+    proxy.stop()
+    assert.equal(numbers(1, 20), values(list))
+  end)
+
+  it("closes", function()
+    local next_record, loop = client:records { topic = topic, partition = 0 }
+    assert.equal("1", next_record(loop).value)
+    assert.is_true(loop:close())
+    assert.is_nil(next_record(loop))
+  end)
+
+  it("raises what the server refuses", function()
+    local fine, err = pcall(replay, { partition = 5, to = "latest" })
+    assert.is_false(fine)
+    assert.equal(400, err.status)
+  end)
+
+  for given, text in pairs {
+    [{ from = -1 }] = "from: offset, 'earliest', 'latest' or {timestamp = milliseconds} expected, got -1",
+    [{ from = { time = 1 } }] = "from: offset, 'earliest', 'latest' or {timestamp = milliseconds} expected, got table",
+    [{ to = "earliest" }] = "to: offset, 'latest' or {timestamp = milliseconds} expected, got 'earliest'",
+    [{ partition = "0" }] = "partition: integer >= 0 expected, got '0'",
+    [{ group = "g" }] = "unknown option 'group'",
+  } do
+    it("blames the caller for " .. text, function()
+      local fine, err = pcall(replay, given)
+      assert.is_false(fine)
+      assert.is_truthy(err:find("bad argument #1 to 'records' (" .. text .. ")", 1, true), err)
+      assert.is_truthy(err:find("consumer_spec.lua", 1, true), err)
+    end)
+  end
+end)

@@ -1,0 +1,126 @@
+local shell = require "spec.support.shell"
+local support = require "spec.support.server"
+
+-- Runs a script in a Lua of its own. Returns its status, output and errors.
+local function script(text, environment)
+  return shell.run(shell.lua .. " - ", { input = text, environment = environment })
+end
+
+describe("upstash.kafka", function()
+  local server
+
+  setup(function() server = support.start() end)
+  teardown(function() server:stop() end)
+
+  local function environment()
+    return server:environment()
+  end
+
+  describe("when it is loaded", function()
+    it("touches no global and does not load lua-cjson", function()
+      local status, out, err = script [[
+        local before = {}
+        for name, value in pairs(_G) do before[name] = value end
+        local kafka = require "upstash.kafka"
+        for name, value in pairs(_G) do
+          if before[name] ~= value then print("global " .. tostring(name)) end
+        end
+        for name in pairs(before) do
+          if _G[name] == nil then print("lost " .. tostring(name)) end
+        end
+        print(package.loaded.cjson == nil, kafka._VERSION)
+      ]]
+      assert.equal(0, status, err)
+      assert.equal("true\t" .. require("upstash.kafka")._VERSION .. "\n", out)
+    end)
+
+    it("has null, which is lua-cjson's", function()
+      assert.equal(require("cjson").null, require("upstash.kafka").null)
+    end)
+
+    it("has every method of a client as a function", function()
+      local kafka, core = require "upstash.kafka", require "upstash.kafka.core"
+      for name in pairs(core.methods) do assert.equal("function", type(kafka[name]), name) end
+    end)
+  end)
+
+  describe("kafka.new", function()
+    local kafka = require "upstash.kafka"
+
+    it("takes from the environment what it is not given", function()
+      local status, out, err = script([[
+        local kafka = require "upstash.kafka"
+        print(next(assert(kafka.new():topics())))
+        print(select(3, kafka.new { password = "other" }:topics()).status)
+        print(select(3, kafka.new { url = "http://127.0.0.1:1", retries = 0 }:topics()).code)
+      ]], environment())
+      assert.equal(0, status, err)
+      assert.equal("nil\n401\nconnect_failed\n", out)
+    end)
+
+    it("does not change the table that it is given", function()
+      local options = { url = server.url }
+      kafka.new(options)
+      assert.same({ url = server.url }, options)
+    end)
+
+    local line = debug.getinfo(1, "l").currentline + 2 -- of the call in `make`
+    local function make(options)
+      local client = kafka.new(options)
+      return client
+    end
+
+    for text, options in pairs {
+      ["table expected, got string"] = "http://127.0.0.1",
+      ["unknown option 'user'"] = { url = "http://127.0.0.1", user = "u" },
+      ["timeout: integer expected, got string"] = { url = "http://127.0.0.1", timeout = "soon" },
+      ["UPSTASH_KAFKA_REST_URL is not set"] = {},
+    } do
+      it("blames the caller's line for: " .. text, function()
+        local fine, err = pcall(make, options)
+        assert.is_false(fine)
+        assert.is_truthy(err:find(("init_spec.lua:%d: bad argument #1 to 'new' ("):format(line), 1, true), err)
+        assert.is_truthy(err:find(text, 1, true), err)
+      end)
+    end
+  end)
+
+  describe("functions of the module", function()
+    it("work on a client made from the environment: the shortest script is two lines", function()
+      local status, out, err = script([[
+        local kafka = require "upstash.kafka"
+        print(kafka.produce("shortest", "hello").offset)
+        print(kafka.fetch("shortest", 0, 0)[1].value)
+        for message in kafka.messages { group = "g", instance = "i", topic = "shortest", from = "earliest", idle = 0 } do
+          print(message.value)
+        end
+        for message in kafka.records { topic = "shortest", partition = 0, to = "latest" } do print(message.value) end
+        print(select(3, kafka.fetch("no-such-topic", 0, 0)).code)
+        kafka.close()
+        print(kafka.topics().shortest)
+      ]], environment())
+      assert.equal(0, status, err)
+      assert.equal("0\nhello\nhello\nhello\nnot_found\n1\n", out)
+    end)
+
+    it("say what is missing, and blame the caller's line", function()
+      local status, _, err = script 'local kafka = require "upstash.kafka"\nkafka.topics()\n'
+      assert.equal(1, status)
+      assert.is_truthy(err:find("stdin:2: kafka.topics needs UPSTASH_KAFKA_REST_URL", 1, true), err)
+    end)
+
+    it("blame the caller's line for misuse", function()
+      local text = 'local kafka = require "upstash.kafka"\n\n%s\n'
+      for call, said in pairs {
+        ["kafka.produce(7, 'x')"] = "stdin:3: bad argument #1 to 'produce'",
+        ["kafka.produce('t', 'x', { nokey = 1 })"] = "stdin:3: bad argument #3 to 'produce' (unknown option 'nokey')",
+        ["kafka.messages { group = 1 }"] = "stdin:3: bad argument #1 to 'messages' (group: non-empty string expected",
+        ["kafka.records {}"] = "stdin:3: bad argument #1 to 'records' (partition: integer >= 0 expected, got nil)",
+      } do
+        local status, _, err = script(text:format(call), environment())
+        assert.equal(1, status)
+        assert.is_truthy(err:find(said, 1, true), err)
+      end
+    end)
+  end)
+end)

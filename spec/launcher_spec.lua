@@ -1,0 +1,103 @@
+local folder = require "spec.support.folder"
+local kafka = require "upstash.kafka"
+local launcher = require "upstash.kafka.launcher"
+local shell = require "spec.support.shell"
+
+describe("upstash.kafka.launcher", function()
+  local data, launched
+
+  before_each(function() data = folder.name() end)
+  after_each(function()
+    if launched then launched.handle:stop() end
+    launched = nil
+    folder.remove(data)
+  end)
+
+  local function start(options)
+    options.data, options.listen = options.data or data, "127.0.0.1:0"
+    launched = assert(launcher.start(options))
+    return launched
+  end
+
+  local function topics(username, password)
+    local client = kafka.new { url = launched.url, username = username, password = password, retries = 0 }
+    local result, _, details = client:topics()
+    client:close()
+    return result and 200 or details.status
+  end
+
+  it("makes a password, keeps it and uses it again", function()
+    local password = start({}).password
+    assert.is_truthy(password:match "^[%w_-]+$")
+    assert.equal(32, #password)
+    assert.equal(200, topics("kafka", password))
+    launched.handle:stop()
+    assert.equal(password, start({}).password)
+    assert.equal(200, topics("kafka", password))
+  end)
+
+  it("makes another password for another folder", function()
+    local other = folder.make()
+    local first = assert(launcher.kept_password(other))
+    folder.remove(other)
+    assert.is_not.equal(first, start({}).password)
+  end)
+
+  it("keeps the password readable by its owner alone", function()
+    start {}
+    local _, modes = shell.run(("stat -c '%%a' '%s' '%s/password'"):format(data, data))
+    assert.equal("700\n600\n", modes)
+  end)
+
+  it("takes a password that is given, and keeps none", function()
+    start { username = "me", password = "mine" }
+    assert.equal(200, topics("me", "mine"))
+    assert.equal(401, topics("me", "wrong"))
+    assert.is_nil(folder.read(data .. "/password"))
+  end)
+
+  it("makes the folder, the ones above it too", function()
+    start { data = data .. "/a/b" }
+    assert.is_not_nil(folder.read(data .. "/a/b/password"))
+  end)
+
+  it("does not change the table that it is given", function()
+    local options = { data = data, listen = "127.0.0.1:0" }
+    launched = assert(launcher.start(options))
+    assert.same({ data = data, listen = "127.0.0.1:0" }, options)
+  end)
+
+  it("says what is wrong with a folder", function()
+    folder.write(data, "a file")
+    local nothing, err = launcher.start { data = data .. "/below", listen = "127.0.0.1:0" }
+    assert.is_nil(nothing)
+    assert.is_truthy(err:find(data, 1, true), err)
+  end)
+
+  it("does not overwrite a password file that holds no password", function()
+    assert(os.execute("mkdir '" .. data .. "'"))
+    folder.write(data .. "/password", "")
+    local nothing, err = launcher.start { data = data, listen = "127.0.0.1:0" }
+    assert.is_nil(nothing)
+    assert.is_truthy(err:find("/password holds no password", 1, true), err)
+    assert.equal("", folder.read(data .. "/password"))
+  end)
+
+  it("says what is wrong with the address", function()
+    local nothing, err = launcher.start { data = data, listen = "nowhere" }
+    assert.is_nil(nothing)
+    assert.is_truthy(err:find("listen", 1, true), err)
+  end)
+
+  it("has a folder for those who name none", function()
+    local print_it = [[print(require("upstash.kafka.launcher").default_data())]]
+    local function default(environment)
+      local _, out = shell.run("env -u XDG_DATA_HOME -u HOME " .. environment .. " " .. shell.lua .. " -",
+        { input = print_it })
+      return out
+    end
+    assert.equal("/x/upstash-kafka\n", default "XDG_DATA_HOME=/x HOME=/h")
+    assert.equal("/h/.local/share/upstash-kafka\n", default "HOME=/h")
+    assert.equal("nil\tno folder for the messages: HOME is not set\n", default "")
+  end)
+end)

@@ -1,0 +1,103 @@
+--- A server in this process, with an empty data folder, for tests.
+--
+--     local server = require("spec.support.server").start()
+--     local client = server:client { retries = 0 }
+--     server:stop()
+
+local folder = require "spec.support.folder"
+
+local Server = {}
+Server.__index = Server
+
+local support = {}
+
+local count = 0
+
+--- Starts a server. `options` are those of server.start; what is absent suits a test.
+function support.start(options)
+  local all = { listen = "127.0.0.1:0", username = "tester", password = "p:ss wörd", data = folder.name() }
+  for key, value in pairs(options or {}) do all[key] = value end
+  local handle = assert(require("upstash.kafka.server").start(all))
+  return setmetatable({
+    handle = handle, url = handle:url(), username = all.username, password = all.password,
+    data = all.data, options = all,
+  }, Server)
+end
+
+--- Options for kafka.new that reach the server; `more` are added, or take their place.
+function Server:access(more)
+  local all = { url = self.url, username = self.username, password = self.password }
+  for key, value in pairs(more or {}) do all[key] = value end
+  return all
+end
+
+--- The environment variables that reach the server; `more` are added, or take their place.
+function Server:environment(more)
+  local all = {
+    UPSTASH_KAFKA_REST_URL = self.url,
+    UPSTASH_KAFKA_REST_USERNAME = self.username,
+    UPSTASH_KAFKA_REST_PASSWORD = self.password,
+  }
+  for name, value in pairs(more or {}) do all[name] = value end
+  return all
+end
+
+--- A new client of the server.
+function Server:client(more)
+  return require("upstash.kafka").new(self:access(more))
+end
+
+--- A name that no other test uses.
+function support.name(stem)
+  count = count + 1
+  return ("%s-%d"):format(stem or "name", count)
+end
+
+--- Creates a topic and fills it with the values "1", "2", … in turn over its partitions. Returns its name.
+function Server:topic(partitions, messages)
+  local client, topic = self:client(), support.name "topic"
+  assert(client:create_topic(topic, { partitions = partitions }))
+  self:fill(topic, 1, messages or 0, partitions)
+  client:close()
+  return topic
+end
+
+--- Produces the values first, …, last, one partition after another.
+function Server:fill(topic, first, last, partitions)
+  if last < first then return end
+  local client, messages = self:client(), {}
+  for number = first, last do
+    messages[#messages + 1] = { value = tostring(number), partition = (number - 1) % partitions }
+  end
+  assert(client:produce_many(topic, messages))
+  client:close()
+end
+
+--- The committed offset of a group in a partition, -1 when there is none.
+function Server:committed(group, topic, partition)
+  local client = self:client()
+  local offsets = assert(client:committed(group, "nobody", { topic = topic, partition = partition or 0 }))
+  client:close()
+  return offsets[1].offset
+end
+
+--- The names of a group's live instances, sorted.
+function Server:instances(group)
+  local client, names = self:client(), {}
+  for _, entry in ipairs(assert(client:consumers())) do
+    for _, instance in ipairs(entry.name == group and entry.instances or {}) do
+      names[#names + 1] = instance.name
+    end
+  end
+  client:close()
+  table.sort(names)
+  return names
+end
+
+--- Stops the server and removes its data.
+function Server:stop()
+  self.handle:stop()
+  folder.remove(self.data)
+end
+
+return support

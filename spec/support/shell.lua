@@ -1,0 +1,125 @@
+--- Commands through a shell: their status, what they print, processes in the background.
+
+local folder = require "spec.support.folder"
+
+local shell = {}
+
+--- The Lua that runs the tests, as a command.
+shell.lua = os.getenv "TEST_LUA" or (rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match "%d+%.%d+")
+
+--- The command line of upstash-kafka: UPSTASH_KAFKA_BIN, or the checkout's under the Lua that runs the tests.
+shell.command = os.getenv "UPSTASH_KAFKA_BIN" or shell.lua .. " bin/upstash-kafka"
+
+--- One word of a shell.
+function shell.quote(text)
+  return "'" .. tostring(text):gsub("'", [['\'']]) .. "'"
+end
+
+local function assignments(environment)
+  local words = {}
+  for name, value in pairs(environment or {}) do words[#words + 1] = name .. "=" .. shell.quote(value) end
+  return #words > 0 and "env " .. table.concat(words, " ") .. " " or ""
+end
+
+--- Runs a command line. Returns its status, its standard output and its standard error. Options: `input`, the
+-- standard input; `environment`, variables to set. A command that takes over a minute is stopped.
+function shell.run(line, options)
+  options = options or {}
+  local place = folder.make()
+  folder.write(place .. "/in", options.input or "")
+  folder.write(place .. "/line", assignments(options.environment) .. line)
+  os.execute(("cd '%s'; timeout 60 sh '%s/line' <'%s/in' >'%s/out' 2>'%s/err'; echo $? >'%s/status'"):format(
+    shell.here, place, place, place, place, place))
+  local status = tonumber(folder.read(place .. "/status"))
+  local out, err = folder.read(place .. "/out"), folder.read(place .. "/err")
+  folder.remove(place)
+  return status, out, err
+end
+
+--- Runs upstash-kafka with words that are quoted here.
+function shell.upstash_kafka(words, options)
+  local quoted = {}
+  for index, word in ipairs(words) do quoted[index] = shell.quote(word) end
+  return shell.run(shell.command .. " " .. table.concat(quoted, " "), options)
+end
+
+--- Calls `attempt` until it returns something true and returns that; raises after `seconds`.
+function shell.eventually(seconds, attempt)
+  local core = require "upstash.kafka.core"
+  local deadline = core.now() + seconds * 1000
+  while true do
+    local result = attempt()
+    if result then return result end
+    if core.now() > deadline then error(("not within %d s"):format(seconds), 2) end
+    core.sleep(10)
+  end
+end
+
+local Process = {}
+Process.__index = Process
+
+--- Starts a command line in the background.
+function shell.start(line, options)
+  local place = folder.make()
+  folder.write(place .. "/line", "exec " .. assignments(options and options.environment) .. line)
+  folder.write(place .. "/run", ([[
+    sh '%s/line' </dev/null >'%s/out' 2>'%s/err' &
+    echo $! >'%s/pid'
+    wait $!
+    echo $? >'%s/status.new'
+    mv '%s/status.new' '%s/status'
+  ]]):gsub("%%s", place))
+  os.execute(("cd '%s'; sh '%s/run' </dev/null >/dev/null 2>&1 &"):format(shell.here, place))
+  local process = setmetatable({ place = place }, Process)
+  process.pid = shell.eventually(10, function() return tonumber(folder.read(place .. "/pid") or "") end)
+  return process
+end
+
+--- What it has printed so far.
+function Process:output()
+  return folder.read(self.place .. "/out")
+end
+
+function Process:errors()
+  return folder.read(self.place .. "/err")
+end
+
+--- Waits until its output holds the pattern; returns what the pattern captures.
+function Process:expect(pattern, seconds)
+  return shell.eventually(seconds or 10, function()
+    local captured = self:output():match(pattern)
+    if not captured and self:ended() then error("it ended: " .. self:errors(), 0) end
+    return captured
+  end)
+end
+
+--- Its status, or nil while it runs.
+function Process:ended()
+  return tonumber(folder.read(self.place .. "/status") or "")
+end
+
+--- Sends a signal, "TERM" if nothing else is said.
+function Process:signal(name)
+  os.execute(("kill -%s %d 2>/dev/null"):format(name or "TERM", self.pid))
+end
+
+--- Waits for its end and returns the status.
+function Process:wait(seconds)
+  return shell.eventually(seconds or 10, function() return self:ended() end)
+end
+
+--- Ends it, however, and forgets what it printed.
+function Process:remove()
+  if not self:ended() then
+    self:signal "KILL"
+    self:wait()
+  end
+  folder.remove(self.place)
+end
+
+-- Specs are run from the root of the checkout.
+local pipe = io.popen "pwd"
+shell.here = pipe:read "*l"
+pipe:close()
+
+return shell
