@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Blocks grow with the arena, so that a large request costs few of them and a small one little memory. */
-enum { FIRST_BLOCK = 4096, LARGEST_BLOCK = 256 << 10 };
+enum { FIRST_BLOCK = 1024, LARGEST_BLOCK = 256 << 10 };
 
 struct uk_arena_block {
   struct uk_arena_block *next;
