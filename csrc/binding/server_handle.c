@@ -1,0 +1,118 @@
+#include "binding/server_handle.h"
+
+#include <unistd.h>
+
+#include "binding/options.h"
+#include "binding/result.h"
+#include "server/server.h"
+
+#define HANDLE_TYPE "upstash.kafka.server"
+
+struct handle {
+  struct uk_server *server; /* NULL = stopped */
+  pid_t process;            /* that has the server's threads */
+};
+
+#define ROW(name, type, required)                                                                  \
+  {                                                                                                \
+#name, type, required, offsetof(struct uk_server_options, name), 0, 0, NULL                    \
+  }
+
+/* Ranges are the server's to check: what is out of range is a failure, not misuse. */
+static const struct uk_option rows[] = {ROW(listen, UK_OPTION_TEXT, false),
+                                        ROW(username, UK_OPTION_TEXT, true),
+                                        ROW(password, UK_OPTION_TEXT, true),
+                                        ROW(data, UK_OPTION_TEXT, false),
+                                        ROW(map_bytes, UK_OPTION_INTEGER, false),
+                                        ROW(partitions, UK_OPTION_INTEGER, false),
+                                        ROW(auto_create_topics, UK_OPTION_BOOLEAN, false),
+                                        ROW(no_sync, UK_OPTION_BOOLEAN, false),
+                                        ROW(threads, UK_OPTION_INTEGER, false),
+                                        ROW(max_connections, UK_OPTION_INTEGER, false),
+                                        ROW(max_body_bytes, UK_OPTION_INTEGER, false),
+                                        ROW(max_message_bytes, UK_OPTION_INTEGER, false),
+                                        ROW(tls_cert, UK_OPTION_TEXT, false),
+                                        ROW(tls_key, UK_OPTION_TEXT, false),
+                                        {.name = NULL}};
+
+int uk_server_start_lua(lua_State *L)
+{
+  const struct uk_blame blame = {.function = "start", .argument = 1};
+  char message[512] = "";
+  struct uk_server_options options;
+  uk_server_options_default(&options);
+  lua_settop(L, 1);
+  uk_options_read(L, 1, false, rows, &options, 0, &blame);
+  struct handle *handle = lua_newuserdata(L, sizeof *handle);
+  *handle = (struct handle){.process = getpid()};
+  luaL_getmetatable(L, HANDLE_TYPE);
+  lua_setmetatable(L, -2);
+  enum uk_error error = uk_server_start(&handle->server, &options, message, sizeof message);
+  if (error == UK_OK)
+    return 1;
+  handle->server = NULL;
+  return uk_push_error(L, error, message[0] != '\0' ? message : NULL);
+}
+
+void uk_server_push_defaults(lua_State *L)
+{
+  struct uk_server_options options;
+  uk_server_options_default(&options);
+  lua_newtable(L);
+  for (const struct uk_option *row = rows; row->name != NULL; row++) {
+    const void *field = (const char *)&options + row->offset;
+    if (row->type == UK_OPTION_TEXT)
+      lua_pushstring(L, *(const char *const *)field); /* nil for NULL */
+    else if (row->type == UK_OPTION_BOOLEAN)
+      lua_pushboolean(L, *(const bool *)field);
+    else if (!uk_lua_push_integer(L, *(const int64_t *)field))
+      lua_pushnil(L);
+    lua_setfield(L, -2, row->name);
+  }
+}
+
+static struct handle *check_handle(lua_State *L)
+{
+  return luaL_checkudata(L, 1, HANDLE_TYPE);
+}
+
+/* stop, __gc and __close in one. After a fork the threads are the parent's: the child only forgets. */
+static int stop(lua_State *L)
+{
+  struct handle *handle = check_handle(L);
+  struct uk_server *server = handle->server;
+  handle->server = NULL;
+  if (server != NULL && handle->process == getpid())
+    uk_server_stop(server);
+  return 0;
+}
+
+static int url(lua_State *L)
+{
+  const struct handle *handle = check_handle(L);
+  if (handle->server == NULL)
+    return luaL_error(L, "server is stopped");
+  lua_pushstring(L, uk_server_url(handle->server));
+  return 1;
+}
+
+static int text(lua_State *L)
+{
+  const struct handle *handle = check_handle(L);
+  if (handle->server == NULL)
+    lua_pushliteral(L, HANDLE_TYPE " (stopped)");
+  else
+    lua_pushfstring(L, HANDLE_TYPE " (%s)", uk_server_url(handle->server));
+  return 1;
+}
+
+void uk_server_register_handle(lua_State *L)
+{
+  static const luaL_Reg methods[] = {{"url", url}, {"stop", stop}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+    {"__gc", stop}, {"__close", stop}, {"__tostring", text}, {NULL, NULL}};
+  lua_newtable(L);
+  uk_lua_setfuncs(L, methods, 0);
+  uk_lua_newtype(L, HANDLE_TYPE, metamethods);
+  lua_pop(L, 1);
+}

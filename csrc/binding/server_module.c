@@ -1,0 +1,21 @@
+/* server_module: the module upstash.kafka.server. */
+#include "binding/server_handle.h"
+#include "binding/server_system.h"
+#include "common/version.h"
+
+static const luaL_Reg functions[] = {{"start", uk_server_start_lua}, {NULL, NULL}};
+
+UK_EXPORT int luaopen_upstash_kafka_server(lua_State *L);
+
+int luaopen_upstash_kafka_server(lua_State *L)
+{
+  lua_newtable(L);
+  uk_lua_setfuncs(L, functions, 0);
+  uk_lua_setfuncs(L, uk_server_system_functions, 0);
+  uk_server_register_handle(L);
+  uk_server_push_defaults(L);
+  lua_setfield(L, -2, "defaults");
+  lua_pushliteral(L, UK_VERSION);
+  lua_setfield(L, -2, "_VERSION");
+  return 1;
+}

@@ -1,0 +1,192 @@
+#include "binding/server_system.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { RANDOM_BYTES_MAX = 256 };
+
+static const struct {
+  int number;
+  const char *name;
+} stop_signals[] = {{SIGTERM, "SIGTERM"}, {SIGINT, "SIGINT"}};
+
+static sigset_t stop_set(void)
+{
+  sigset_t set;
+  sigemptyset(&set);
+  for (size_t i = 0; i < sizeof stop_signals / sizeof *stop_signals; i++)
+    sigaddset(&set, stop_signals[i].number);
+  return set;
+}
+
+/* block_signals(): what wait_for_signal waits for, and SIGPIPE, reach neither this thread nor those that it starts. */
+static int block_signals(lua_State *L)
+{
+  sigset_t set = stop_set();
+  sigaddset(&set, SIGPIPE);
+  int error = pthread_sigmask(SIG_BLOCK, &set, NULL);
+  return error == 0 ? 0 : luaL_error(L, "signals cannot be blocked: %s", strerror(error));
+}
+
+/* wait_for_signal() -> "SIGTERM" | "SIGINT", after block_signals. */
+static int wait_for_signal(lua_State *L)
+{
+  sigset_t set = stop_set();
+  int number = 0;
+  int error = sigwait(&set, &number);
+  for (size_t i = 0; error == 0 && i < sizeof stop_signals / sizeof *stop_signals; i++) {
+    if (stop_signals[i].number == number) {
+      lua_pushstring(L, stop_signals[i].name);
+      return 1;
+    }
+  }
+  return luaL_error(L, "signals cannot be waited for: %s", strerror(error));
+}
+
+/* nil and "path: what"; `error` is an errno. */
+static int push_system_error(lua_State *L, const char *path, int error)
+{
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: %s", path, strerror(error));
+  return 2;
+}
+
+static const char *check_path(lua_State *L, int argument)
+{
+  size_t length;
+  const char *path = luaL_checklstring(L, argument, &length);
+  luaL_argcheck(L, length > 0, argument, "path is empty");
+  luaL_argcheck(L, strlen(path) == length, argument, "path holds a NUL");
+  return path;
+}
+
+/* An errno, or 0 when the directory is there. */
+static int make_one(const char *path)
+{
+  struct stat status;
+  if (mkdir(path, 0700) == 0)
+    return 0;
+  int error = errno;
+  if (stat(path, &status) == 0)
+    return S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
+  return error;
+}
+
+/* make_directory(path) -> true | nil, message. Parents too; mode 0700 for what is made. */
+static int make_directory(lua_State *L)
+{
+  const char *path = check_path(L, 1);
+  char part[PATH_MAX];
+  int error = strlen(path) < sizeof part ? 0 : ENAMETOOLONG;
+  for (size_t i = 0; error == 0; i++) {
+    if (i > 0 && (path[i] == '/' || path[i] == '\0')) {
+      memcpy(part, path, i);
+      part[i] = '\0';
+      error = make_one(part);
+    }
+    if (path[i] == '\0')
+      break;
+  }
+  if (error != 0)
+    return push_system_error(L, path, error);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int write_all(int file, const char *text, size_t length)
+{
+  while (length > 0) {
+    ssize_t written = write(file, text, length);
+    if (written < 0 && errno != EINTR)
+      return errno;
+    if (written > 0) {
+      text += written;
+      length -= (size_t)written;
+    }
+  }
+  return fsync(file) == 0 ? 0 : errno;
+}
+
+static int sync_folder_of(const char *path)
+{
+  char folder[PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  size_t length = slash == NULL ? 0 : (size_t)(slash - path);
+  memcpy(folder, path, length);
+  folder[length] = '\0';
+  int file = open(slash == NULL ? "."
+                  : length == 0 ? "/"
+                                : folder,
+                  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file < 0)
+    return errno;
+  int error = fsync(file) == 0 ? 0 : errno;
+  close(file);
+  return error;
+}
+
+/* Under a name of its own first: whoever sees the file sees all of it, also after a crash. An errno, or 0. */
+static int write_new_file(const char *path, const char *text, size_t length)
+{
+  char draft[PATH_MAX];
+  unsigned long long number = 0; /* drafts that a crash left behind are in nobody's way */
+  if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+    return errno;
+  int size = snprintf(draft, sizeof draft, "%s.%llx", path, number);
+  if (size < 0 || (size_t)size >= sizeof draft)
+    return ENAMETOOLONG;
+  int file = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (file < 0)
+    return errno;
+  int error = write_all(file, text, length);
+  if (close(file) != 0 && error == 0)
+    error = errno;
+  if (error == 0 && link(draft, path) != 0)
+    error = errno;
+  unlink(draft);
+  return error != 0 ? error : sync_folder_of(path);
+}
+
+/* write_secret(path, text) -> true | nil, message. A new file that only its owner may read; one that is there is
+ * left alone. */
+static int write_secret(lua_State *L)
+{
+  size_t length;
+  const char *path = check_path(L, 1);
+  const char *secret = luaL_checklstring(L, 2, &length);
+  int error = write_new_file(path, secret, length);
+  if (error != 0)
+    return push_system_error(L, path, error);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* random_bytes(count) -> string, from the system's generator. */
+static int random_bytes(lua_State *L)
+{
+  char bytes[RANDOM_BYTES_MAX];
+  int64_t count = 0;
+  bool good =
+    uk_lua_read_integer(L, 1, &count) == UK_INTEGER_OK && count >= 1 && count <= RANDOM_BYTES_MAX;
+  luaL_argcheck(L, good, 1, "integer from 1 to 256 expected");
+  ssize_t got;
+  do {
+    got = getrandom(bytes, (size_t)count, 0);
+  } while (got < 0 && errno == EINTR);
+  if (got != (ssize_t)count)
+    return luaL_error(L, "no random bytes: %s", strerror(errno));
+  lua_pushlstring(L, bytes, (size_t)count);
+  return 1;
+}
+
+const luaL_Reg uk_server_system_functions[] = {
+  {"block_signals", block_signals},   {"wait_for_signal", wait_for_signal},
+  {"make_directory", make_directory}, {"write_secret", write_secret},
+  {"random_bytes", random_bytes},     {NULL, NULL}};
