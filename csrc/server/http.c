@@ -11,7 +11,7 @@
 #include "server/http_refusal.h"
 
 enum {
-  CONNECTION_BYTES = 32 << 10, /* request line, headers and reply headers of one connection; bodies are elsewhere */
+  CONNECTION_BYTES = 6 << 10, /* request line, headers and reply headers of one connection; bodies are elsewhere */
   IDLE_SECONDS = 75,           /* a connection without a request in hand is closed after */
   SEND_MILLISECONDS = 5000     /* the longest that uk_http_stop waits for clients that do not read */
 };
