@@ -358,16 +358,35 @@ describe("consume:", function()
   describe("two consumes of one instance at once", function()
     it("take turns, each within its own timeout", function()
       local topic, group = joined()
-      local pendings = {}
-      for index, timeout in ipairs { 600, 300 } do
-        local path = url(group, "one", topic) .. "?timeout=" .. timeout
-        pendings[index] = service.client:start("GET", path)
+      local function start(timeout)
+        return service.client:start("GET", url(group, "one", topic) .. "?timeout=" .. timeout)
       end
-      http.collect(pendings, 10)
-      assert.same({}, ok(pendings[1].response))
-      assert.same({}, ok(pendings[2].response))
-      assert.is_true(pendings[1].seconds < 2, pendings[1].seconds)
-      assert.is_true(pendings[2].seconds < 1.7, pendings[2].seconds)
+      local long = start(4000)
+      service.sleep(0.1)
+      local short = start(300)
+      http.collect({ short }, 10)
+      assert.same({}, ok(short.response))
+      assert.is_true(short.seconds < 2, short.seconds)
+      service.produce(topic, "for the first")
+      http.collect({ long }, 10)
+      assert.same({ "for the first" }, service.values(ok(long.response)))
+    end)
+
+    it("each get their turn", function()
+      local topic, group = joined()
+      local pendings, values = {}, {}
+      for index = 1, 3 do
+        pendings[index] = service.client:start("GET", url(group, "one", topic) .. "?timeout=8000")
+        service.sleep(0.05)
+      end
+      for index = 1, 3 do
+        service.produce(topic, tostring(index))
+        http.collect(pendings, 10, index)
+      end
+      for _, pending in ipairs(pendings) do
+        for _, message in ipairs(ok(pending.response)) do table.insert(values, message.value) end
+      end
+      assert.same({ "1", "2", "3" }, sorted(values))
     end)
 
     it("share out the messages, none of them twice", function()

@@ -23,19 +23,12 @@ local service = {
 
 -- Starting and stopping -----------------------------------------------------------------------
 
-local handle, folder
+local own
 
 local function start_own()
-  folder = os.tmpname()
-  os.remove(folder)
-  local message
-  handle, message = require("upstash.kafka.server").start {
-    listen = "127.0.0.1:0",
-    data = folder,
-    username = service.username,
-    password = service.password,
-  }
-  return assert(handle, message):url()
+  local server = require "spec.support.server"
+  own = server.start { username = service.username, password = service.password }
+  return own.url
 end
 
 --- Call it first in the outermost describe of a spec file: the service is there for its tests.
@@ -46,9 +39,8 @@ function service.attach()
   end)
   busted.lazy_teardown(function()
     if service.client then service.client:close() end
-    if handle then handle:stop() end
-    if folder then os.execute("rm -rf '" .. folder .. "'") end
-    handle, folder = nil, nil
+    if own then own:stop() end
+    own = nil
   end)
 end
 
@@ -100,10 +92,11 @@ end
 function service.decode(response)
   local kind = response.headers["content-type"] or "no Content-Type"
   assert.is_truthy(kind:find "^application/json", "expected JSON, got " .. kind)
+  local fine, value = pcall(cjson.decode, response.body)
+  assert.is_true(fine, "not JSON: " .. response.body:sub(1, 200))
   local odd = odd_number(response.body)
   assert.is_nil(odd, ("%s is no plain integer: %s"):format(tostring(odd), response.body:sub(1, 200)))
-  local fine, value = pcall(cjson.decode, response.body)
-  return assert(fine and value, "not JSON: " .. response.body:sub(1, 200))
+  return value
 end
 
 -- Requests ------------------------------------------------------------------------------------

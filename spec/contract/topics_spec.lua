@@ -65,6 +65,17 @@ describe("topics:", function()
     assert.equal(0, service.produce(topic, "first")[1].offset)
   end)
 
+  it("are created by the first produce, by the embedded engine", function()
+    local topic = service.name "topic"
+    local response = get(("/produce/%s/first"):format(topic))
+    if ok(get "/health").engine == "log" or response.status == 200 then
+      assert.equal(topic, ok(response).topic)
+      assert.is_truthy(partitions_of(topic))
+    else
+      refused(response, 404)
+    end
+  end)
+
   describe("deletion", function()
     local function delete(topic)
       return service.delete("/topics/" .. topic)

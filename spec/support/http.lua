@@ -301,6 +301,12 @@ function http.collect(pendings, timeout, count)
   return answered
 end
 
+local function nothing_follows(connection)
+  connection:take()
+  if connection.buffer == "" then return end
+  error("bytes follow the response: " .. connection.buffer:sub(1, 200), 3)
+end
+
 --- Sends bytes on a new connection and returns the answer: for requests that are no proper HTTP.
 -- With `half_close` nothing more follows them.
 function Client:raw(bytes, half_close, timeout)
@@ -308,6 +314,7 @@ function Client:raw(bytes, half_close, timeout)
   connection:send(bytes)
   if half_close then connection:half_close() end
   local response = connection:receive("GET", timeout)
+  nothing_follows(connection)
   connection:close()
   return response
 end
@@ -326,6 +333,7 @@ function Client:request(method, path, options)
   local whole = connection:send(self:build(method, path, options))
   local response = connection:receive(method, options and options.timeout)
   response.seconds = response.at - sent_at
+  nothing_follows(connection)
   local wish = (response.headers.connection or ""):lower()
   if whole and not response.until_close and not wish:find("close", 1, true) then
     self.kept = connection
