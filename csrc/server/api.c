@@ -65,8 +65,8 @@ bool uk_api_check_topic(struct uk_request *request, struct uk_slice topic, const
     return refuse(request, what, "a topic name (1 to 249 of A-Z a-z 0-9 . _ -)", topic);
   if (uk_credential_admits(request->credential, topic))
     return true;
-  uk_request_error(request, UK_E_FORBIDDEN, "%s: the credentials do not permit topic \"%.*s\"", what,
-                   (int)topic.length, topic.data);
+  uk_request_error(request, UK_E_FORBIDDEN, "%s: the credentials do not permit topic \"%.*s\"",
+                   what, (int)topic.length, topic.data);
   return false;
 }
 
@@ -90,7 +90,8 @@ static bool parse_integer(struct uk_request *request, const char *name, struct u
     *value = parsed;
     return true;
   }
-  snprintf(expected, sizeof expected, "an integer of %lld to %lld", (long long)least, (long long)most);
+  snprintf(expected, sizeof expected, "an integer of %lld to %lld", (long long)least,
+           (long long)most);
   return refuse(request, name, expected, text);
 }
 
@@ -102,8 +103,8 @@ bool uk_api_query_integer(struct uk_request *request, const char *name, int64_t 
   return found == 0 || (found == 1 && parse_integer(request, name, text, least, most, value));
 }
 
-bool uk_api_header_integer(struct uk_request *request, const char *name, int64_t least, int64_t most,
-                           int64_t *value)
+bool uk_api_header_integer(struct uk_request *request, const char *name, int64_t least,
+                           int64_t most, int64_t *value)
 {
   struct uk_slice text = uk_request_header(request, name);
   return text.data == NULL || parse_integer(request, name, text, least, most, value);
@@ -113,12 +114,15 @@ bool uk_api_encoding(struct uk_request *request, bool *base64)
 {
   struct uk_slice text = uk_request_header(request, UK_HEADER_ENCODING);
   *base64 = uk_slice_is(text, UK_ENCODING_BASE64);
-  return text.data == NULL || *base64 || refuse(request, UK_HEADER_ENCODING, UK_ENCODING_BASE64, text);
+  return text.data == NULL || *base64 ||
+         refuse(request, UK_HEADER_ENCODING, UK_ENCODING_BASE64, text);
 }
 
 #define POSITION_FIELD(member, kind, high)                                                         \
-  {.name = #member, .type = kind, .required = true, .most = high,                                  \
-   .offset = offsetof(struct uk_api_position, member)}
+  {                                                                                                \
+    .name = #member, .type = kind, .required = true, .most = high,                                 \
+    .offset = offsetof(struct uk_api_position, member)                                             \
+  }
 
 static const struct uk_json_field position_fields[] = {
   POSITION_FIELD(topic, UK_FIELD_TEXT, 0),
@@ -126,15 +130,18 @@ static const struct uk_json_field position_fields[] = {
   POSITION_FIELD(offset, UK_FIELD_INTEGER, INT64_MAX),
 };
 
-const struct uk_json_shape uk_api_position_shape = {position_fields, 3, sizeof(struct uk_api_position)};
-const struct uk_json_shape uk_api_partition_shape = {position_fields, 2, sizeof(struct uk_api_position)};
+const struct uk_json_shape uk_api_position_shape = {position_fields, 3,
+                                                    sizeof(struct uk_api_position)};
+const struct uk_json_shape uk_api_partition_shape = {position_fields, 2,
+                                                     sizeof(struct uk_api_position)};
 
 bool uk_api_read_partitions(struct uk_request *request, struct uk_json_list *list)
 {
   if (!uk_json_read_objects(request, &uk_api_partition_shape, UK_POSITIONS_MAX, list))
     return false;
   if (list->count == 0)
-    uk_request_error(request, UK_E_BAD_REQUEST, "body: {topic, partition} or an array of them expected, got %s",
+    uk_request_error(request, UK_E_BAD_REQUEST,
+                     "body: {topic, partition} or an array of them expected, got %s",
                      list->given ? "an empty array" : "nothing");
   return list->count > 0;
 }
@@ -160,8 +167,8 @@ struct uk_topic_partition_offset *uk_api_positions(struct uk_request *request,
   return positions;
 }
 
-void uk_api_write_positions(struct uk_buffer *buffer, const struct uk_topic_partition_offset *positions,
-                            size_t count)
+void uk_api_write_positions(struct uk_buffer *buffer,
+                            const struct uk_topic_partition_offset *positions, size_t count)
 {
   uk_buffer_append_byte(buffer, '[');
   for (size_t i = 0; i < count; i++) {

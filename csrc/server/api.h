@@ -39,8 +39,8 @@ bool uk_api_query_integer(struct uk_request *request, const char *name, int64_t 
                           int64_t *value);
 
 /* Likewise a request header. */
-bool uk_api_header_integer(struct uk_request *request, const char *name, int64_t least, int64_t most,
-                           int64_t *value);
+bool uk_api_header_integer(struct uk_request *request, const char *name, int64_t least,
+                           int64_t most, int64_t *value);
 
 /* Whether Kafka-Encoding asks for base64. */
 bool uk_api_encoding(struct uk_request *request, bool *base64);
@@ -61,7 +61,7 @@ struct uk_topic_partition_offset *uk_api_positions(struct uk_request *request,
 bool uk_api_read_partitions(struct uk_request *request, struct uk_json_list *list);
 
 /* [{topic, partition, offset}, …] */
-void uk_api_write_positions(struct uk_buffer *buffer, const struct uk_topic_partition_offset *positions,
-                            size_t count);
+void uk_api_write_positions(struct uk_buffer *buffer,
+                            const struct uk_topic_partition_offset *positions, size_t count);
 
 #endif

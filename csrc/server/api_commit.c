@@ -37,7 +37,8 @@ bool uk_api_committed(struct uk_request *request)
       !uk_api_query_integer(request, "timeout", 0, UK_TIMEOUT_MAX, &timeout) ||
       !uk_api_read_partitions(request, &list))
     return false;
-  struct uk_committed *committed = uk_api_operation(request, sizeof *committed, timeout, finish_committed);
+  struct uk_committed *committed =
+    uk_api_operation(request, sizeof *committed, timeout, finish_committed);
   if (committed == NULL)
     return false;
   committed->group = request->parameters[0];

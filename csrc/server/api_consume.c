@@ -50,7 +50,8 @@ static void sent(struct uk_request *request, bool whole)
   const struct read_call *call = request->operation;
   struct uk_engine *engine = uk_api_engine(request);
   if (!whole || request->status != 200)
-    engine->methods->undelivered(engine, call->consume.group, call->consume.instance, call->consume.delivery);
+    engine->methods->undelivered(engine, call->consume.group, call->consume.instance,
+                                 call->consume.delivery);
 }
 
 static void finish(struct uk_request *request)
@@ -77,7 +78,10 @@ struct body {
 };
 
 #define FIELD(name_, member, kind, low, high, shape_)                                              \
-  {.name = name_, .type = kind, .offset = offsetof(struct body, member), .least = low, .most = high, .shape = shape_}
+  {                                                                                                \
+    .name = name_, .type = kind, .offset = offsetof(struct body, member), .least = low,            \
+    .most = high, .shape = shape_                                                                  \
+  }
 #define INTEGER(member, low, high) FIELD(#member, member, UK_FIELD_INTEGER, low, high, NULL)
 #define BATCH_FIELDS                                                                               \
   FIELD("topic", topic, UK_FIELD_TEXT, 0, 0, NULL), INTEGER(timeout, 0, UK_TIMEOUT_MAX),           \
@@ -94,7 +98,8 @@ static const struct uk_json_field fetch_fields[] = {
   BATCH_FIELDS,
   INTEGER(partition, 0, INT32_MAX),
   INTEGER(offset, 0, INT64_MAX),
-  FIELD("topicPartitionOffsets", positions, UK_FIELD_OBJECTS, 0, UK_POSITIONS_MAX, &uk_api_position_shape),
+  FIELD("topicPartitionOffsets", positions, UK_FIELD_OBJECTS, 0, UK_POSITIONS_MAX,
+        &uk_api_position_shape),
 };
 static const struct uk_json_shape fetch_shape = {
   fetch_fields, sizeof fetch_fields / sizeof *fetch_fields, sizeof(struct body)};
@@ -106,7 +111,8 @@ static void override(int64_t *value, const struct uk_json_integer *given)
 
 /* An operation with the timeout and the size of the batch, out of the query and the body, which has the last word. */
 static struct read_call *start(struct uk_request *request, const struct uk_json_shape *shape,
-                               struct body *body, int64_t timeout, void (*finished)(struct uk_request *))
+                               struct body *body, int64_t timeout,
+                               void (*finished)(struct uk_request *))
 {
   int64_t max_messages = UK_BATCH_MESSAGES, max_bytes = UK_BATCH_BYTES;
   bool base64;
@@ -138,10 +144,12 @@ static void add_topic(struct uk_consume *consume, struct uk_slice *topics, struc
   topics[consume->topic_count++] = topic;
 }
 
-static bool read_topics(struct uk_request *request, struct uk_consume *consume, const struct body *body)
+static bool read_topics(struct uk_request *request, struct uk_consume *consume,
+                        const struct body *body)
 {
   const struct uk_json_text *given = body->topics.items;
-  struct uk_slice *topics = uk_arena_allocate(&request->arena, body->topics.count + 1, sizeof *topics);
+  struct uk_slice *topics =
+    uk_arena_allocate(&request->arena, body->topics.count + 1, sizeof *topics);
   char place[UK_PLACE_SIZE];
   if (topics == NULL) {
     uk_request_error(request, UK_E_NO_MEMORY, NULL);
@@ -172,12 +180,13 @@ struct word {
 };
 
 /* One of the words, any case; leaves `*value` when the header is absent. */
-static bool read_word(struct uk_request *request, const char *name, const struct word *words, size_t count,
-                      const char *expected, int *value)
+static bool read_word(struct uk_request *request, const char *name, const struct word *words,
+                      size_t count, const char *expected, int *value)
 {
   struct uk_slice text = uk_request_header(request, name);
   for (size_t i = 0; i < count && text.data != NULL; i++) {
-    if (text.length == strlen(words[i].word) && strncasecmp(text.data, words[i].word, text.length) == 0) {
+    if (text.length == strlen(words[i].word) &&
+        strncasecmp(text.data, words[i].word, text.length) == 0) {
       *value = words[i].value;
       return true;
     }
@@ -198,9 +207,10 @@ static bool read_settings(struct uk_request *request, struct uk_consumer_setting
   int64_t interval = UK_AUTO_COMMIT_INTERVAL, session = UK_SESSION_TIMEOUT;
   if (!read_word(request, UK_HEADER_AUTO_COMMIT, booleans, 2, "true or false", &auto_commit) ||
       !read_word(request, UK_HEADER_OFFSET_RESET, resets, 3, "latest, earliest or none", &reset) ||
-      !uk_api_header_integer(request, UK_HEADER_AUTO_COMMIT_INTERVAL, 0, UK_AUTO_COMMIT_INTERVAL_MAX, &interval) ||
-      !uk_api_header_integer(request, UK_HEADER_SESSION_TIMEOUT, UK_SESSION_TIMEOUT_MIN, UK_SESSION_TIMEOUT_MAX,
-                             &session))
+      !uk_api_header_integer(request, UK_HEADER_AUTO_COMMIT_INTERVAL, 0,
+                             UK_AUTO_COMMIT_INTERVAL_MAX, &interval) ||
+      !uk_api_header_integer(request, UK_HEADER_SESSION_TIMEOUT, UK_SESSION_TIMEOUT_MIN,
+                             UK_SESSION_TIMEOUT_MAX, &session))
     return false;
   *settings = (struct uk_consumer_settings){.auto_commit = auto_commit != 0,
                                             .auto_commit_interval = (int32_t)interval,
@@ -216,7 +226,8 @@ bool uk_api_consume(struct uk_request *request)
   bool in_path = request->endpoint == UK_ENDPOINT_CONSUME_TOPIC;
   if (in_path)
     request->body_length = 0;
-  struct read_call *call = start(request, &consume_shape, &body, UK_CONSUME_TIMEOUT, finish_consume);
+  struct read_call *call =
+    start(request, &consume_shape, &body, UK_CONSUME_TIMEOUT, finish_consume);
   if (call == NULL || !uk_api_check_group(request))
     return false;
   if (in_path)
@@ -225,7 +236,8 @@ bool uk_api_consume(struct uk_request *request)
   call->consume.instance = request->parameters[1];
   call->consume.sink.record = take;
   call->consume.sink.wanted = wanted;
-  if (!read_topics(request, &call->consume, &body) || !read_settings(request, &call->consume.settings))
+  if (!read_topics(request, &call->consume, &body) ||
+      !read_settings(request, &call->consume.settings))
     return false;
   struct uk_engine *engine = uk_api_engine(request);
   engine->methods->consume(engine, &call->consume);

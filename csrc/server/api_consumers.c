@@ -54,8 +54,9 @@ static void enter(struct consumers_call *call, struct uk_buffer *reply, struct u
   call->has_topic = false;
 }
 
-static void write_row(struct uk_operation *operation, struct uk_slice group, struct uk_slice instance,
-                      struct uk_slice topic, const int32_t *partitions, size_t count)
+static void write_row(struct uk_operation *operation, struct uk_slice group,
+                      struct uk_slice instance, struct uk_slice topic, const int32_t *partitions,
+                      size_t count)
 {
   struct uk_request *request = operation->context;
   struct consumers_call *call = request->operation;

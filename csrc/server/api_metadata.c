@@ -22,7 +22,8 @@ static void finish_topics(struct uk_request *request)
 
 bool uk_api_topics(struct uk_request *request)
 {
-  struct uk_topics *topics = uk_api_operation(request, sizeof *topics, UK_OFFSETS_TIMEOUT, finish_topics);
+  struct uk_topics *topics =
+    uk_api_operation(request, sizeof *topics, UK_OFFSETS_TIMEOUT, finish_topics);
   if (topics == NULL)
     return false;
   topics->topic = write_topic;
@@ -46,9 +47,10 @@ static bool read_timestamp(struct uk_request *request, int64_t *timestamp)
   else if (uk_slice_is(text, "latest"))
     *timestamp = UK_TIMESTAMP_LATEST;
   else if (!uk_parse_int64(text, timestamp) || *timestamp < 0) {
-    uk_request_error(request, UK_E_BAD_REQUEST,
-                     "timestamp: earliest, latest or milliseconds since 1970 expected, got \"%.*s\"",
-                     (int)(text.length < 64 ? text.length : 64), text.data);
+    uk_request_error(
+      request, UK_E_BAD_REQUEST,
+      "timestamp: earliest, latest or milliseconds since 1970 expected, got \"%.*s\"",
+      (int)(text.length < 64 ? text.length : 64), text.data);
     return false;
   }
   return true;

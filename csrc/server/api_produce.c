@@ -47,8 +47,8 @@ struct uk_produce *uk_api_produce_operation(struct uk_request *request, size_t c
   return &call->produce;
 }
 
-bool uk_api_check_record(struct uk_request *request, const struct uk_record *record, const char *what,
-                         int64_t index)
+bool uk_api_check_record(struct uk_request *request, const struct uk_record *record,
+                         const char *what, int64_t index)
 {
   size_t size = record->key.length + record->value.length;
   for (size_t i = 0; i < record->header_count; i++)
@@ -58,8 +58,9 @@ bool uk_api_check_record(struct uk_request *request, const struct uk_record *rec
   if (size <= request->server->max_message_bytes)
     return true;
   if (index >= 0)
-    uk_request_error(request, UK_E_TOO_LARGE, "[%lld]: a message of at most %zu bytes expected, got %zu",
-                     (long long)index, request->server->max_message_bytes, size);
+    uk_request_error(request, UK_E_TOO_LARGE,
+                     "[%lld]: a message of at most %zu bytes expected, got %zu", (long long)index,
+                     request->server->max_message_bytes, size);
   else
     uk_request_error(request, UK_E_TOO_LARGE, "a message of at most %zu bytes expected, got %zu",
                      request->server->max_message_bytes, size);
@@ -85,7 +86,9 @@ struct header {
 };
 
 #define FIELD(type_, member, kind, ...)                                                            \
-  {.name = #member, .type = kind, .offset = offsetof(struct type_, member), __VA_ARGS__}
+  {                                                                                                \
+    .name = #member, .type = kind, .offset = offsetof(struct type_, member), __VA_ARGS__           \
+  }
 
 static const struct uk_json_field header_fields[] = {
   FIELD(header, key, UK_FIELD_TEXT, .required = true),
@@ -99,7 +102,8 @@ static const struct uk_json_field message_fields[] = {
   FIELD(message, key, UK_FIELD_TEXT, .required = false),
   FIELD(message, partition, UK_FIELD_INTEGER, .most = INT32_MAX),
   FIELD(message, timestamp, UK_FIELD_INTEGER, .most = INT64_MAX),
-  FIELD(message, headers, UK_FIELD_OBJECTS, .most = UK_HEADERS_PER_MESSAGE_MAX, .shape = &header_shape),
+  FIELD(message, headers, UK_FIELD_OBJECTS, .most = UK_HEADERS_PER_MESSAGE_MAX,
+        .shape = &header_shape),
 };
 static const struct uk_json_shape message_shape = {message_fields, 6, sizeof(struct message)};
 /* Where the path names the topic. */
@@ -120,19 +124,21 @@ static bool take(const struct conversion *conversion, size_t index, const char *
   char place[UK_PLACE_SIZE];
   *out = text->bytes;
   if (!conversion->base64 || text->bytes.length == 0 ||
-      uk_base64_decode((char *)(uintptr_t)text->bytes.data, &out->length, text->bytes.data, text->bytes.length))
+      uk_base64_decode((char *)(uintptr_t)text->bytes.data, &out->length, text->bytes.data,
+                       text->bytes.length))
     return true;
   uk_json_field_place(place, sizeof place, conversion->list, index, name);
   uk_request_error(conversion->request, UK_E_BAD_REQUEST, "%s: base64 expected", place);
   return false;
 }
 
-static bool take_headers(const struct conversion *conversion, size_t index, const struct message *message,
-                         struct uk_record *record)
+static bool take_headers(const struct conversion *conversion, size_t index,
+                         const struct message *message, struct uk_record *record)
 {
   const struct header *given = message->headers.items;
   size_t count = message->headers.count;
-  struct uk_record_header *headers = uk_arena_allocate(&conversion->request->arena, count, sizeof *headers);
+  struct uk_record_header *headers =
+    uk_arena_allocate(&conversion->request->arena, count, sizeof *headers);
   if (headers == NULL) {
     uk_request_error(conversion->request, UK_E_NO_MEMORY, NULL);
     return false;
@@ -147,7 +153,8 @@ static bool take_headers(const struct conversion *conversion, size_t index, cons
   return true;
 }
 
-static bool take_message(const struct conversion *conversion, size_t index, struct uk_record *record)
+static bool take_message(const struct conversion *conversion, size_t index,
+                         struct uk_record *record)
 {
   const struct message *message = (const struct message *)conversion->list->items + index;
   char place[UK_PLACE_SIZE];
@@ -169,14 +176,16 @@ static bool take_message(const struct conversion *conversion, size_t index, stru
 bool uk_api_produce(struct uk_request *request)
 {
   struct uk_json_list list;
-  struct conversion conversion = {.request = request, .list = &list, .topic = request->parameters[0]};
+  struct conversion conversion = {
+    .request = request, .list = &list, .topic = request->parameters[0]};
   const struct uk_json_shape *shape =
     request->endpoint == UK_ENDPOINT_PRODUCE ? &message_shape : &topicless_shape;
   if (!uk_api_encoding(request, &conversion.base64) ||
       !uk_json_read_objects(request, shape, UK_PRODUCE_MESSAGES_MAX, &list))
     return false;
   if (list.count == 0) {
-    uk_request_error(request, UK_E_BAD_REQUEST, "body: a message or an array of messages expected, got %s",
+    uk_request_error(request, UK_E_BAD_REQUEST,
+                     "body: a message or an array of messages expected, got %s",
                      list.given ? "an empty array" : "nothing");
     return false;
   }
@@ -189,12 +198,15 @@ bool uk_api_produce(struct uk_request *request)
 }
 
 /* Bytes of the path or query: base64 or UTF-8. */
-static bool take_text(struct uk_request *request, const char *name, struct uk_slice *text, bool base64)
+static bool take_text(struct uk_request *request, const char *name, struct uk_slice *text,
+                      bool base64)
 {
-  bool good = base64 ? uk_base64_decode((char *)(uintptr_t)text->data, &text->length, text->data, text->length)
+  bool good = base64 ? uk_base64_decode((char *)(uintptr_t)text->data, &text->length, text->data,
+                                        text->length)
                      : uk_utf8_valid(text->data, text->length);
   if (!good)
-    uk_request_error(request, UK_E_BAD_REQUEST, "%s: %s expected", name, base64 ? "base64" : "UTF-8");
+    uk_request_error(request, UK_E_BAD_REQUEST, "%s: %s expected", name,
+                     base64 ? "base64" : "UTF-8");
   return good;
 }
 

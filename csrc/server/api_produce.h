@@ -12,8 +12,8 @@ struct uk_produce *uk_api_produce_operation(struct uk_request *request, size_t c
 
 /* Checks topic and size of the record; `what` is how the topic is called in an error, `index` the record's place
  * in an array or -1. */
-bool uk_api_check_record(struct uk_request *request, const struct uk_record *record, const char *what,
-                         int64_t index);
+bool uk_api_check_record(struct uk_request *request, const struct uk_record *record,
+                         const char *what, int64_t index);
 
 /* True, as a handler that has submitted. */
 bool uk_api_submit_produce(struct uk_request *request);

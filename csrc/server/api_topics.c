@@ -7,7 +7,10 @@ struct body {
 };
 
 #define FIELD(member, low, high)                                                                   \
-  {.name = #member, .type = UK_FIELD_INTEGER, .offset = offsetof(struct body, member), .least = low, .most = high}
+  {                                                                                                \
+    .name = #member, .type = UK_FIELD_INTEGER, .offset = offsetof(struct body, member),            \
+    .least = low, .most = high                                                                     \
+  }
 
 static const struct uk_json_field fields[] = {
   FIELD(partitions, 1, UK_PARTITIONS_MAX),

@@ -96,8 +96,8 @@ const struct uk_credential *uk_credentials_find(const struct uk_credentials *cre
   fits = pad(&padded_password, password) && fits;
   const struct uk_credential *found = NULL;
   for (const struct uk_credential *each = credentials->first; each != NULL; each = each->next) {
-    unsigned wrong = difference(&each->username, &padded_username) |
-                     difference(&each->password, &padded_password);
+    unsigned wrong =
+      difference(&each->username, &padded_username) | difference(&each->password, &padded_password);
     if (wrong == 0)
       found = each;
   }

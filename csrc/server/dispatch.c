@@ -20,13 +20,16 @@ static const struct {
   [UK_ENDPOINT_PRODUCE_TOPIC] = {.handler = uk_api_produce},
   [UK_ENDPOINT_PRODUCE] = {.handler = uk_api_produce},
   [UK_ENDPOINT_WEBHOOK] = {.handler = uk_api_webhook, .any_query = true, .query_login = true},
-  [UK_ENDPOINT_CONSUME_TOPIC] = {.handler = uk_api_consume, .query = {"timeout", "max_messages", "max_bytes"}},
-  [UK_ENDPOINT_CONSUME] = {.handler = uk_api_consume, .query = {"timeout", "max_messages", "max_bytes"}},
+  [UK_ENDPOINT_CONSUME_TOPIC] = {.handler = uk_api_consume,
+                                 .query = {"timeout", "max_messages", "max_bytes"}},
+  [UK_ENDPOINT_CONSUME] = {.handler = uk_api_consume,
+                           .query = {"timeout", "max_messages", "max_bytes"}},
   [UK_ENDPOINT_COMMIT] = {.handler = uk_api_commit},
   [UK_ENDPOINT_DELETE_CONSUMER] = {.handler = uk_api_delete_consumer},
   [UK_ENDPOINT_COMMITTED] = {.handler = uk_api_committed, .query = {"timeout"}},
   [UK_ENDPOINT_CONSUMERS] = {.handler = uk_api_consumers},
-  [UK_ENDPOINT_FETCH] = {.handler = uk_api_fetch, .query = {"timeout", "max_messages", "max_bytes"}},
+  [UK_ENDPOINT_FETCH] = {.handler = uk_api_fetch,
+                         .query = {"timeout", "max_messages", "max_bytes"}},
   [UK_ENDPOINT_TOPICS] = {.handler = uk_api_topics},
   [UK_ENDPOINT_OFFSETS] = {.handler = uk_api_offsets, .query = {"timeout"}},
   [UK_ENDPOINT_CREATE_TOPIC] = {.handler = uk_api_create_topic},
@@ -46,7 +49,8 @@ static char *allowed(struct uk_request *request, unsigned methods)
   for (size_t i = 0; i < sizeof method_names / sizeof *method_names; i++) {
     if ((methods & (unsigned)method_names[i].method) != 0) {
       size_t length = strlen(text);
-      snprintf(text + length, sizeof text - length, "%s%s", length > 0 ? ", " : "", method_names[i].name);
+      snprintf(text + length, sizeof text - length, "%s%s", length > 0 ? ", " : "",
+               method_names[i].name);
     }
   }
   return uk_arena_copy(&request->arena, text, strlen(text));
@@ -74,7 +78,8 @@ static bool find_route(struct uk_request *request)
 static const struct uk_credential *query_credential(struct uk_request *request)
 {
   struct uk_slice username, password = {0};
-  if (uk_request_query(request, "user", &username) != 1 || uk_request_query(request, "pass", &password) != 1)
+  if (uk_request_query(request, "user", &username) != 1 ||
+      uk_request_query(request, "pass", &password) != 1)
     return NULL;
   return uk_credentials_find(request->server->credentials, username, password);
 }

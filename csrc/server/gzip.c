@@ -17,7 +17,8 @@ enum uk_error uk_gzip(struct uk_buffer *buffer, struct uk_slice bytes)
   z_stream stream = {0};
   if (bytes.length > UINT_MAX)
     return UK_E_TOO_LARGE;
-  if (deflateInit2(&stream, LEVEL, Z_DEFLATED, WINDOW_BITS, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
+  if (deflateInit2(&stream, LEVEL, Z_DEFLATED, WINDOW_BITS, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) !=
+      Z_OK)
     return UK_E_NO_MEMORY;
   uLong bound = deflateBound(&stream, (uLong)bytes.length);
   char *out = bound <= UINT_MAX ? uk_buffer_reserve(buffer, bound) : NULL;
@@ -125,7 +126,8 @@ bool uk_gzip_accepted(struct uk_slice accept_encoding)
   while (accept_encoding.length > 0) {
     struct uk_slice item = cut(&accept_encoding, ',');
     struct uk_slice coding = cut(&item, ';');
-    bool named = (coding.length == 4 && strncasecmp(coding.data, "gzip", 4) == 0) || uk_slice_is(coding, "*");
+    bool named =
+      (coding.length == 4 && strncasecmp(coding.data, "gzip", 4) == 0) || uk_slice_is(coding, "*");
     if (named)
       return !is_refusal(cut(&item, ';'));
   }

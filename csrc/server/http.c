@@ -11,9 +11,10 @@
 #include "server/http_refusal.h"
 
 enum {
-  CONNECTION_BYTES = 6 << 10, /* request line, headers and reply headers of one connection; bodies are elsewhere */
-  IDLE_SECONDS = 75,           /* a connection without a request in hand is closed after */
-  SEND_MILLISECONDS = 5000     /* the longest that uk_http_stop waits for clients that do not read */
+  CONNECTION_BYTES =
+    6 << 10, /* request line, headers and reply headers of one connection; bodies are elsewhere */
+  IDLE_SECONDS = 75,       /* a connection without a request in hand is closed after */
+  SEND_MILLISECONDS = 5000 /* the longest that uk_http_stop waits for clients that do not read */
 };
 
 const char *uk_http_address(const struct uk_http *http)
@@ -48,29 +49,29 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
     {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)options->tls_key},
     {MHD_OPTION_END, 0, NULL},
   };
-  unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO |
-                   MHD_USE_ERROR_LOG;
+  unsigned flags =
+    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG;
   flags |= http->listener.ipv6 ? MHD_USE_IPv6 : 0;
   flags |= http->tls ? MHD_USE_TLS : 0;
-  return MHD_start_daemon(
-    flags, 0, NULL, NULL, uk_http_on_request, http,                         //
-    MHD_OPTION_EXTERNAL_LOGGER, on_log, (void *)http,                       //
-    MHD_OPTION_LISTEN_SOCKET, http->listener.socket,                        //
-    MHD_OPTION_THREAD_POOL_SIZE, pool,                                      //
-    MHD_OPTION_CONNECTION_LIMIT, options->max_connections,                  //
-    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,           //
-    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,                  //
-    MHD_OPTION_STRICT_FOR_CLIENT, 0,                                        //
-    MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,                                   //
-    MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,                   //
-    MHD_OPTION_URI_LOG_CALLBACK, uk_http_on_uri, (void *)http,              //
-    MHD_OPTION_NOTIFY_CONNECTION, uk_http_on_connection, (void *)http,      //
-    MHD_OPTION_NOTIFY_COMPLETED, uk_http_on_completed, (void *)http,        //
-    http->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
+  return MHD_start_daemon(flags, 0, NULL, NULL, uk_http_on_request, http,                    //
+                          MHD_OPTION_EXTERNAL_LOGGER, on_log, (void *)http,                  //
+                          MHD_OPTION_LISTEN_SOCKET, http->listener.socket,                   //
+                          MHD_OPTION_THREAD_POOL_SIZE, pool,                                 //
+                          MHD_OPTION_CONNECTION_LIMIT, options->max_connections,             //
+                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,      //
+                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,             //
+                          MHD_OPTION_STRICT_FOR_CLIENT, 0,                                   //
+                          MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,                              //
+                          MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,              //
+                          MHD_OPTION_URI_LOG_CALLBACK, uk_http_on_uri, (void *)http,         //
+                          MHD_OPTION_NOTIFY_CONNECTION, uk_http_on_connection, (void *)http, //
+                          MHD_OPTION_NOTIFY_COMPLETED, uk_http_on_completed, (void *)http,   //
+                          http->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 }
 
 /* The threads of the library inherit a mask with every signal blocked: signals are the program's business. */
-static bool run(struct uk_http *http, const struct uk_http_options *options, char *message, size_t size)
+static bool run(struct uk_http *http, const struct uk_http_options *options, char *message,
+                size_t size)
 {
   char complaint[256] = "";
   sigset_t every, previous;
@@ -88,8 +89,8 @@ static bool run(struct uk_http *http, const struct uk_http_options *options, cha
   return http->daemon != NULL;
 }
 
-enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *options, char *message,
-                            size_t size)
+enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *options,
+                            char *message, size_t size)
 {
   struct uk_http *http = calloc(1, sizeof *http);
   if (http == NULL) {

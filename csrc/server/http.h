@@ -14,13 +14,13 @@ struct uk_http_options {
   const char *listen;
   unsigned threads; /* >= 1 */
   unsigned max_connections;
-  size_t max_body_bytes; /* also of an unzipped body */
+  size_t max_body_bytes;          /* also of an unzipped body */
   const char *tls_cert, *tls_key; /* PEM texts, or both NULL */
 };
 
 /* Takes requests before it returns UK_OK; else `message` begins with the option at fault. */
-enum uk_error uk_http_start(struct uk_http **http, const struct uk_http_options *options, char *message,
-                            size_t size);
+enum uk_error uk_http_start(struct uk_http **http, const struct uk_http_options *options,
+                            char *message, size_t size);
 
 /* "HOST:PORT" as in a URL. */
 const char *uk_http_address(const struct uk_http *http);

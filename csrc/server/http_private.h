@@ -22,8 +22,8 @@ struct uk_http {
 
   atomic_bool refusing;
   atomic_int unanswered; /* requests that handlers or the engine have in hand */
-  atomic_int unsent;     /* requests that were given to a handler and whose reply is not written yet */
-  atomic_int resuming;   /* threads that are inside MHD_resume_connection */
+  atomic_int unsent; /* requests that were given to a handler and whose reply is not written yet */
+  atomic_int resuming; /* threads that are inside MHD_resume_connection */
 
   char *log; /* while starting: where the library's complaints go; else NULL */
   size_t log_size;
@@ -31,9 +31,9 @@ struct uk_http {
 
 /* The callbacks of http_exchange; `context` of the first and third is a struct uk_http. */
 void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection);
-enum MHD_Result uk_http_on_request(void *context, struct MHD_Connection *connection, const char *url,
-                                   const char *method, const char *version, const char *upload,
-                                   size_t *upload_size, void **exchange);
+enum MHD_Result uk_http_on_request(void *context, struct MHD_Connection *connection,
+                                   const char *url, const char *method, const char *version,
+                                   const char *upload, size_t *upload_size, void **exchange);
 void uk_http_on_completed(void *context, struct MHD_Connection *connection, void **exchange,
                           enum MHD_RequestTerminationCode code);
 

@@ -73,7 +73,8 @@ static bool is_ours(struct MHD_Connection *connection)
 
 /* Every call that arrives here is one of the library's own. */
 __attribute__((visibility("default"))) enum MHD_Result
-MHD_queue_response(struct MHD_Connection *connection, unsigned int status, struct MHD_Response *response)
+MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
+                   struct MHD_Response *response)
 {
   uk_queue_response *queue = uk_http_queue_function();
   struct MHD_Response *json = is_ours(connection) ? json_response(status) : NULL;

@@ -24,15 +24,15 @@ static size_t write_place(char *out, size_t size, const struct place *place)
   if (place->parent == NULL)
     return 0;
   size_t length = write_place(out, size, place->parent);
-  int added = place->name == NULL ? snprintf(out + length, size - length, "[%zu]", place->index)
-                                  : snprintf(out + length, size - length, "%s%s", length > 0 ? "." : "",
-                                             place->name);
+  int added = place->name == NULL
+                ? snprintf(out + length, size - length, "[%zu]", place->index)
+                : snprintf(out + length, size - length, "%s%s", length > 0 ? "." : "", place->name);
   length += added > 0 ? (size_t)added : 0;
   return length < size ? length : size - 1;
 }
 
-__attribute__((format(printf, 3, 4))) static bool fail(struct reading *reading,
-                                                       const struct place *place, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static bool
+fail(struct reading *reading, const struct place *place, const char *format, ...)
 {
   char where[UK_PLACE_SIZE], text[TEXT_SIZE];
   va_list arguments;
@@ -53,11 +53,12 @@ static bool fail_memory(struct reading *reading)
 static const char *kind_of(enum uk_json_event event)
 {
   static const char *const kinds[] = {
-    [UK_JSON_OBJECT] = "object",  [UK_JSON_ARRAY] = "array",  [UK_JSON_STRING] = "string",
+    [UK_JSON_OBJECT] = "object",  [UK_JSON_ARRAY] = "array",   [UK_JSON_STRING] = "string",
     [UK_JSON_INTEGER] = "number", [UK_JSON_NUMBER] = "number", [UK_JSON_TRUE] = "boolean",
     [UK_JSON_FALSE] = "boolean",  [UK_JSON_NULL] = "null",
   };
-  return (size_t)event < sizeof kinds / sizeof *kinds && kinds[event] != NULL ? kinds[event] : "nothing";
+  return (size_t)event < sizeof kinds / sizeof *kinds && kinds[event] != NULL ? kinds[event]
+                                                                              : "nothing";
 }
 
 /* Another event came than the one that was wanted. */
@@ -107,7 +108,8 @@ static bool read_integer(struct reading *reading, const struct place *place,
 }
 
 /* Room for one item more; NULL when memory is out. What was outgrown stays in the arena: half of it at most. */
-static void *add_item(struct reading *reading, struct uk_json_list *list, size_t *capacity, size_t size)
+static void *add_item(struct reading *reading, struct uk_json_list *list, size_t *capacity,
+                      size_t size)
 {
   if (list->count == *capacity) {
     size_t larger = *capacity > 0 ? *capacity * 2 : FIRST_ITEMS;
@@ -143,7 +145,8 @@ static bool read_list(struct reading *reading, const struct place *place,
   size_t capacity = 0;
   size_t size = field->type == UK_FIELD_TEXTS ? sizeof(struct uk_json_text) : field->shape->size;
   if (event != UK_JSON_ARRAY)
-    return fail_event(reading, place, field->type == UK_FIELD_TEXTS ? "array of strings" : "array of objects",
+    return fail_event(reading, place,
+                      field->type == UK_FIELD_TEXTS ? "array of strings" : "array of objects",
                       event);
   list->given = true;
   list->array = true;
@@ -163,8 +166,8 @@ static bool read_list(struct reading *reading, const struct place *place,
 static bool read_value(struct reading *reading, const struct place *place,
                        const struct uk_json_field *field, enum uk_json_event event, void *target)
 {
-  static bool (*const readers[])(struct reading *, const struct place *, const struct uk_json_field *,
-                                 enum uk_json_event, void *) = {
+  static bool (*const readers[])(struct reading *, const struct place *,
+                                 const struct uk_json_field *, enum uk_json_event, void *) = {
     [UK_FIELD_TEXT] = read_text,       [UK_FIELD_TEXT_OR_NULL] = read_text,
     [UK_FIELD_INTEGER] = read_integer, [UK_FIELD_TEXTS] = read_list,
     [UK_FIELD_OBJECTS] = read_list,
@@ -194,7 +197,8 @@ static bool read_field(struct reading *reading, const struct place *place,
   if ((*seen >> i & 1) != 0)
     return fail(reading, &here, "given twice");
   *seen |= UINT32_C(1) << i;
-  return read_value(reading, &here, field, uk_json_next(&reading->json), (char *)object + field->offset);
+  return read_value(reading, &here, field, uk_json_next(&reading->json),
+                    (char *)object + field->offset);
 }
 
 static bool has_required(struct reading *reading, const struct place *place,
@@ -249,8 +253,8 @@ bool uk_json_read_object(struct uk_request *request, const struct uk_json_shape 
   return read_object(&reading, &body, shape, out) && end(&reading, &body);
 }
 
-bool uk_json_read_objects(struct uk_request *request, const struct uk_json_shape *shape, int64_t most,
-                          struct uk_json_list *out)
+bool uk_json_read_objects(struct uk_request *request, const struct uk_json_shape *shape,
+                          int64_t most, struct uk_json_list *out)
 {
   const struct place body = {0};
   const struct uk_json_field items = {.type = UK_FIELD_OBJECTS, .most = most, .shape = shape};

@@ -55,8 +55,8 @@ struct uk_json_shape {
 bool uk_json_read_object(struct uk_request *request, const struct uk_json_shape *shape, void *out);
 
 /* A body of one object or of an array of up to `most` objects. An empty body is an empty list that is not `given`. */
-bool uk_json_read_objects(struct uk_request *request, const struct uk_json_shape *shape, int64_t most,
-                          struct uk_json_list *out);
+bool uk_json_read_objects(struct uk_request *request, const struct uk_json_shape *shape,
+                          int64_t most, struct uk_json_list *out);
 
 enum { UK_PLACE_SIZE = 256 };
 

@@ -24,10 +24,12 @@ static bool parse(struct host_port *out, const char *text)
   bool bracketed = text[0] == '[' && colon[-1] == ']';
   const char *host = bracketed ? text + 1 : text;
   size_t length = (size_t)(colon - host) - bracketed;
-  if (length == 0 || length >= sizeof out->host || (!bracketed && memchr(host, ':', length) != NULL))
+  if (length == 0 || length >= sizeof out->host ||
+      (!bracketed && memchr(host, ':', length) != NULL))
     return false;
   size_t digits = strspn(colon + 1, "0123456789");
-  if (digits == 0 || colon[1 + digits] != '\0' || digits >= sizeof out->port || atoi(colon + 1) > 65535)
+  if (digits == 0 || colon[1 + digits] != '\0' || digits >= sizeof out->port ||
+      atoi(colon + 1) > 65535)
     return false;
   memcpy(out->host, host, length);
   out->host[length] = '\0';
@@ -74,7 +76,8 @@ static bool name(struct uk_listener *listener)
                   NI_NUMERICHOST | NI_NUMERICSERV) != 0)
     return false;
   listener->ipv6 = storage.ss_family == AF_INET6;
-  snprintf(listener->address, sizeof listener->address, listener->ipv6 ? "[%s]:%s" : "%s:%s", host, port);
+  snprintf(listener->address, sizeof listener->address, listener->ipv6 ? "[%s]:%s" : "%s:%s", host,
+           port);
   return true;
 }
 

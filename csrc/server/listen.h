@@ -16,6 +16,7 @@ struct uk_listener {
 };
 
 /* UK_OK, or BAD_REQUEST or UNAVAILABLE with a text that begins with "listen" in `message`. */
-enum uk_error uk_listen(struct uk_listener *listener, const char *listen, char *message, size_t size);
+enum uk_error uk_listen(struct uk_listener *listener, const char *listen, char *message,
+                        size_t size);
 
 #endif

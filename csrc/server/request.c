@@ -73,7 +73,8 @@ static bool next_parameter(const char **at, struct uk_slice *name, struct uk_sli
   size_t length = strcspn(*at, "&");
   const char *equals = memchr(*at, '=', length);
   *name = uk_slice_of(*at, equals != NULL ? (size_t)(equals - *at) : length);
-  *value = equals != NULL ? uk_slice_of(equals + 1, length - name->length - 1) : (struct uk_slice){0};
+  *value =
+    equals != NULL ? uk_slice_of(equals + 1, length - name->length - 1) : (struct uk_slice){0};
   *at += length;
   return length > 0;
 }

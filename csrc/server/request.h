@@ -24,7 +24,7 @@ struct uk_request {
   char *body;  /* unzipped; NULL when length is 0 */
   size_t body_length;
   struct uk_slice parameters[UK_PATH_PARAMETERS]; /* of the route, percent-decoded */
-  const struct uk_credential *credential; /* NULL where the endpoint asks for none */
+  const struct uk_credential *credential;         /* NULL where the endpoint asks for none */
 
   /* For whatever the handler needs until the reply is sent. */
   struct uk_arena arena;
@@ -51,7 +51,8 @@ struct uk_slice uk_request_header(const struct uk_request *request, const char *
 
 /* Calls `each` for every request header, in order. */
 void uk_request_each_header(const struct uk_request *request,
-                            void (*each)(void *argument, struct uk_slice name, struct uk_slice value),
+                            void (*each)(void *argument, struct uk_slice name,
+                                         struct uk_slice value),
                             void *argument);
 
 /* A query value, percent-decoded into the arena. 1: found, 0: absent, -1: malformed or memory is out, and

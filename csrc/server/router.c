@@ -34,7 +34,8 @@ static bool decode(struct segments *segments, char *path)
 }
 
 /* Whether the segments are those of the pattern; fills the parameters on the way. */
-static bool matches(const char *pattern, const struct segments *segments, struct uk_slice *parameters)
+static bool matches(const char *pattern, const struct segments *segments,
+                    struct uk_slice *parameters)
 {
   size_t parameter_count = 0;
   size_t i = 0;

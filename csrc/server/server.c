@@ -28,7 +28,8 @@ void uk_server_options_default(struct uk_server_options *options)
 
 /* What an option may be. */
 
-static enum uk_error check_texts(const struct uk_server_options *options, char *message, size_t size)
+static enum uk_error check_texts(const struct uk_server_options *options, char *message,
+                                 size_t size)
 {
   const struct {
     const char *name, *value;
@@ -50,7 +51,8 @@ static enum uk_error check_texts(const struct uk_server_options *options, char *
   return UK_OK;
 }
 
-static enum uk_error check_numbers(const struct uk_server_options *options, char *message, size_t size)
+static enum uk_error check_numbers(const struct uk_server_options *options, char *message,
+                                   size_t size)
 {
   const struct {
     const char *name;
@@ -74,7 +76,8 @@ static enum uk_error check_numbers(const struct uk_server_options *options, char
 }
 
 /* A PEM file as a text, in `*text`, to be freed; NULL for no file. */
-static enum uk_error read_pem(char **text, const char *option, const char *path, char *message, size_t size)
+static enum uk_error read_pem(char **text, const char *option, const char *path, char *message,
+                              size_t size)
 {
   *text = NULL;
   if (path == NULL)
@@ -85,7 +88,9 @@ static enum uk_error read_pem(char **text, const char *option, const char *path,
   bool good = length > 0 && length <= PEM_BYTES && !ferror(file);
   if (!good)
     snprintf(message, size, "%s: %s: %s", option, path,
-             length > PEM_BYTES ? "larger than 1 MiB" : errno != 0 ? strerror(errno) : "empty");
+             length > PEM_BYTES ? "larger than 1 MiB"
+             : errno != 0       ? strerror(errno)
+                                : "empty");
   if (file != NULL)
     fclose(file);
   if (!good) {
@@ -99,16 +104,18 @@ static enum uk_error read_pem(char **text, const char *option, const char *path,
 
 /* The parts, in the order in which they start. Each leaves what it made in the server, for uk_server_stop. */
 
-static enum uk_error start_credentials(struct uk_server *server, const struct uk_server_options *options,
-                                       char *message, size_t size)
+static enum uk_error start_credentials(struct uk_server *server,
+                                       const struct uk_server_options *options, char *message,
+                                       size_t size)
 {
   server->credentials = uk_credentials_new();
   enum uk_error error = server->credentials == NULL
                           ? UK_E_NO_MEMORY
-                          : uk_credentials_add(server->credentials, options->username, options->password,
-                                               UK_PERMIT_FULL, "*");
+                          : uk_credentials_add(server->credentials, options->username,
+                                               options->password, UK_PERMIT_FULL, "*");
   if (error == UK_E_BAD_REQUEST)
-    snprintf(message, size, "username, password: at most %d bytes each expected, and no ':' in the user name",
+    snprintf(message, size,
+             "username, password: at most %d bytes each expected, and no ':' in the user name",
              UK_CREDENTIAL_PART_MAX);
   return error;
 }
@@ -127,7 +134,9 @@ static enum uk_error start_engine(struct uk_server *server, const struct uk_serv
 static unsigned default_threads(void)
 {
   long processors = sysconf(_SC_NPROCESSORS_ONLN);
-  long threads = processors < 1 ? 1 : processors > THREADS_DEFAULT_MAX ? THREADS_DEFAULT_MAX : processors;
+  long threads = processors < 1                     ? 1
+                 : processors > THREADS_DEFAULT_MAX ? THREADS_DEFAULT_MAX
+                                                    : processors;
   return (unsigned)threads;
 }
 
@@ -151,19 +160,21 @@ static enum uk_error start_http(struct uk_server *server, const struct uk_server
     error = uk_http_start(&server->http, &http, message, size);
   free(cert);
   free(key);
-  if (error == UK_OK && asprintf(&server->url, "%s://%s", options->tls_cert != NULL ? "https" : "http",
-                                 uk_http_address(server->http)) < 0) {
+  if (error == UK_OK &&
+      asprintf(&server->url, "%s://%s", options->tls_cert != NULL ? "https" : "http",
+               uk_http_address(server->http)) < 0) {
     server->url = NULL;
     error = UK_E_NO_MEMORY;
   }
   return error;
 }
 
-enum uk_error uk_server_start(struct uk_server **out, const struct uk_server_options *options, char *message,
-                              size_t size)
+enum uk_error uk_server_start(struct uk_server **out, const struct uk_server_options *options,
+                              char *message, size_t size)
 {
-  static enum uk_error (*const parts[])(struct uk_server *, const struct uk_server_options *, char *, size_t) = {
-    start_credentials, start_engine, start_http};
+  static enum uk_error (*const parts[])(struct uk_server *, const struct uk_server_options *,
+                                        char *,
+                                        size_t) = {start_credentials, start_engine, start_http};
   message[0] = '\0';
   enum uk_error error = check_texts(options, message, size);
   if (error == UK_OK)
