@@ -1,0 +1,303 @@
+#include "server/log_batch.h"
+
+#include <stdlib.h>
+
+#include "check.h"
+#include "fault.h"
+#include "server/log_bytes.h"
+#include "server/log_checksum.h"
+
+static const struct uk_record_header headers[] = {
+  {{"trace", 5}, {"abc", 3}},
+  {{"", 0}, {"", 0}},
+  {{"trace", 5}, {"\0\xff", 2}},
+};
+
+static struct uk_record record(const char *key, const char *value, size_t header_count)
+{
+  struct uk_record made = {.has_key = key != NULL, .has_value = value != NULL};
+  if (key != NULL)
+    made.key = uk_slice_text(key);
+  if (value != NULL)
+    made.value = uk_slice_text(value);
+  made.headers = headers;
+  made.header_count = header_count;
+  return made;
+}
+
+static const struct {
+  const char *key, *value;
+  size_t headers;
+  int64_t timestamp;
+} samples[] = {
+  {NULL, "hello", 0, 1700000000000}, {"k", "world", 3, 1700000000001},
+  {"", "", 1, 1699999999999},        {"gone", NULL, 0, 0},
+  {NULL, NULL, 2, INT64_MAX},        {"x", "y", 0, INT64_MIN},
+};
+enum { SAMPLES = sizeof samples / sizeof samples[0] };
+
+static struct uk_record sample(size_t i)
+{
+  return record(samples[i].key, samples[i].value, samples[i].headers);
+}
+
+static struct uk_slice build(struct uk_log_builder *builder)
+{
+  uk_log_builder_init(builder);
+  for (size_t i = 0; i < SAMPLES; i++) {
+    struct uk_record one = sample(i);
+    CHECK_EQ_INT(uk_log_builder_add(builder, &one, samples[i].timestamp), UK_OK);
+  }
+  return uk_log_builder_seal(builder, 12345);
+}
+
+static void check_sample(const struct uk_record *got, size_t i)
+{
+  struct uk_record want = sample(i);
+  CHECK_EQ_INT(got->timestamp, samples[i].timestamp);
+  CHECK_EQ_INT(got->has_key, want.has_key);
+  CHECK_EQ_INT(got->has_value, want.has_value);
+  CHECK_EQ_MEM(got->key.data, got->key.length, want.key.data, want.key.length);
+  CHECK_EQ_MEM(got->value.data, got->value.length, want.value.data, want.value.length);
+  if (!CHECK_EQ_INT(got->header_count, want.header_count))
+    return;
+  for (size_t h = 0; h < want.header_count; h++) {
+    CHECK(uk_slice_equal(got->headers[h].key, headers[h].key));
+    CHECK(uk_slice_equal(got->headers[h].value, headers[h].value));
+  }
+}
+
+static struct uk_log_cursor cursor;
+
+static void what_goes_in_comes_out(void)
+{
+  struct uk_log_builder builder;
+  struct uk_slice bytes = build(&builder);
+  struct uk_record got;
+  char *copy = guard_copy(bytes.data, bytes.length);
+  REQUIRE(uk_log_cursor_open(&cursor, uk_slice_of(copy, bytes.length)));
+  CHECK_EQ_INT(cursor.batch.count, SAMPLES);
+  CHECK_EQ_INT(cursor.batch.base_timestamp, samples[0].timestamp);
+  CHECK_EQ_INT(cursor.batch.max_timestamp, INT64_MAX);
+  CHECK_EQ_INT(cursor.batch.position, 12345);
+  for (size_t i = 0; i < SAMPLES; i++) {
+    REQUIRE(uk_log_cursor_next(&cursor, &got) == UK_LOG_CURSOR_RECORD);
+    check_sample(&got, i);
+  }
+  CHECK_EQ_INT(uk_log_cursor_next(&cursor, &got), UK_LOG_CURSOR_END);
+  CHECK_EQ_INT(uk_log_cursor_next(&cursor, &got), UK_LOG_CURSOR_END);
+  guard_free(copy, bytes.length);
+  uk_log_builder_free(&builder);
+}
+
+static void skips_to_every_record(void)
+{
+  struct uk_log_builder builder;
+  struct uk_slice bytes = build(&builder);
+  struct uk_record got;
+  for (size_t i = 0; i < SAMPLES; i++) {
+    REQUIRE(uk_log_cursor_open(&cursor, bytes));
+    REQUIRE(uk_log_cursor_skip(&cursor, i));
+    REQUIRE(uk_log_cursor_next(&cursor, &got) == UK_LOG_CURSOR_RECORD);
+    check_sample(&got, i);
+  }
+  REQUIRE(uk_log_cursor_open(&cursor, bytes));
+  CHECK(uk_log_cursor_skip(&cursor, UINT64_MAX));
+  CHECK_EQ_INT(uk_log_cursor_next(&cursor, &got), UK_LOG_CURSOR_END);
+  uk_log_builder_free(&builder);
+}
+
+static void the_marker_holds_nothing(void)
+{
+  struct uk_log_builder builder;
+  struct uk_log_batch batch;
+  struct uk_record got;
+  uk_log_builder_init(&builder);
+  struct uk_slice bytes = uk_log_builder_seal(&builder, 99);
+  CHECK_EQ_INT(bytes.length, UK_LOG_BATCH_HEADER);
+  REQUIRE(uk_log_batch_read(&batch, bytes));
+  CHECK_EQ_INT(batch.count, 0);
+  CHECK_EQ_INT(batch.position, 99);
+  REQUIRE(uk_log_cursor_open(&cursor, bytes));
+  CHECK_EQ_INT(uk_log_cursor_next(&cursor, &got), UK_LOG_CURSOR_END);
+  uk_log_builder_free(&builder);
+}
+
+static void every_prefix_is_refused(void)
+{
+  struct uk_log_builder builder;
+  struct uk_slice bytes = build(&builder);
+  for (size_t length = 0; length < bytes.length; length++) {
+    char *copy = guard_copy(bytes.data, length);
+    CHECK(!uk_log_cursor_open(&cursor, uk_slice_of(copy, length)));
+    guard_free(copy, length);
+  }
+  uk_log_builder_free(&builder);
+}
+
+static void every_flipped_bit_is_found(void)
+{
+  struct uk_log_builder builder;
+  struct uk_slice bytes = build(&builder);
+  char *copy = guard_copy(bytes.data, bytes.length);
+  for (size_t bit = 0; bit < bytes.length * 8; bit++) {
+    copy[bit / 8] = (char)(copy[bit / 8] ^ 1 << bit % 8);
+    CHECK(!uk_log_cursor_open(&cursor, uk_slice_of(copy, bytes.length)));
+    copy[bit / 8] = (char)(copy[bit / 8] ^ 1 << bit % 8);
+  }
+  CHECK(uk_log_cursor_open(&cursor, uk_slice_of(copy, bytes.length)));
+  guard_free(copy, bytes.length);
+  uk_log_builder_free(&builder);
+}
+
+/* Goes through all records; what the decoder says lies within must lie within. */
+static void walk(const char *data, size_t length, uint64_t skip)
+{
+  struct uk_record got;
+  if (!uk_log_cursor_open(&cursor, uk_slice_of(data, length)) || !uk_log_cursor_skip(&cursor, skip))
+    return;
+  while (uk_log_cursor_next(&cursor, &got) == UK_LOG_CURSOR_RECORD) {
+    CHECK(got.key.length == 0 ||
+          (got.key.data >= data && got.key.data + got.key.length <= data + length));
+    CHECK(got.value.length == 0 ||
+          (got.value.data >= data && got.value.data + got.value.length <= data + length));
+    CHECK(got.header_count <= UK_HEADERS_PER_MESSAGE_MAX);
+  }
+}
+
+static void reseal(char *data, size_t length)
+{
+  uint32_t sum = uk_log_checksum(uk_log_checksum(0, data, 4), data + 8, length - 8);
+  uk_store_u32((uint8_t *)data + 4, sum);
+}
+
+/* Damage that the checksum does not show: with a checksum of its own. */
+static void nothing_is_trusted(void)
+{
+  struct uk_log_builder builder;
+  struct uk_slice bytes = build(&builder);
+  unsigned seed = 7;
+  for (int round = 0; round < 20000; round++) {
+    size_t length = bytes.length;
+    if (round % 4 == 0)
+      length = UK_LOG_BATCH_HEADER + (size_t)rand_r(&seed) % (length - UK_LOG_BATCH_HEADER);
+    char *copy = guard_copy(bytes.data, length);
+    for (int i = rand_r(&seed) % 4; i >= 0; i--)
+      copy[8 + (size_t)rand_r(&seed) % (length - 8)] = (char)rand_r(&seed);
+    reseal(copy, length);
+    walk(copy, length, round % 3 == 0 ? (uint64_t)(rand_r(&seed) % 8) : 0);
+    guard_free(copy, length);
+  }
+  uk_log_builder_free(&builder);
+}
+
+static void refuses_other_versions(void)
+{
+  struct uk_log_builder builder;
+  struct uk_log_batch batch;
+  struct uk_slice bytes = build(&builder);
+  char *copy = guard_copy(bytes.data, bytes.length);
+  copy[0] = 2;
+  reseal(copy, bytes.length);
+  CHECK(!uk_log_batch_read(&batch, uk_slice_of(copy, bytes.length)));
+  CHECK(!uk_log_cursor_open(&cursor, uk_slice_of(copy, bytes.length)));
+  guard_free(copy, bytes.length);
+  uk_log_builder_free(&builder);
+}
+
+/* A batch is filled to its last byte, and not past it. */
+static void fills_up_to_the_limit(void)
+{
+  struct uk_log_builder builder;
+  static char value[UK_LOG_BATCH_BYTES];
+  struct uk_record one = {.has_value = true};
+  uk_log_builder_init(&builder);
+  one.value = uk_slice_of(value, 100);
+  REQUIRE(uk_log_builder_add(&builder, &one, 5) == UK_OK);
+  /* A varint of three bytes before the record, flags, delta, a varint of three bytes before the value. */
+  size_t left = UK_LOG_BATCH_BYTES - builder.bytes.length - 8;
+  one.value.length = left + 1;
+  CHECK(!uk_log_builder_fits(&builder, &one, 5));
+  one.value.length = left;
+  CHECK(uk_log_builder_fits(&builder, &one, 5));
+  CHECK(!uk_log_builder_fits(&builder, &one, 5 + 64));
+  REQUIRE(uk_log_builder_add(&builder, &one, 5) == UK_OK);
+  CHECK_EQ_INT(uk_log_builder_seal(&builder, 0).length, UK_LOG_BATCH_BYTES);
+  one.value.length = 0;
+  CHECK(!uk_log_builder_fits(&builder, &one, 5));
+  uk_log_builder_free(&builder);
+}
+
+static void a_large_record_is_a_batch_of_its_own(void)
+{
+  struct uk_log_builder builder;
+  size_t length = 3 * UK_LOG_BATCH_BYTES;
+  char *value = calloc(1, length);
+  struct uk_record got, one = {.has_value = true, .value = uk_slice_of(value, length)};
+  uk_log_builder_init(&builder);
+  REQUIRE(uk_log_builder_fits(&builder, &one, 1));
+  REQUIRE(uk_log_builder_add(&builder, &one, 1) == UK_OK);
+  CHECK(!uk_log_builder_fits(&builder, &one, 1));
+  REQUIRE(uk_log_cursor_open(&cursor, uk_log_builder_seal(&builder, 0)));
+  REQUIRE(uk_log_cursor_next(&cursor, &got) == UK_LOG_CURSOR_RECORD);
+  CHECK_EQ_INT(got.value.length, length);
+  one.value.length = UK_LOG_RECORD_BYTES_MAX;
+  uk_log_builder_clear(&builder);
+  CHECK_EQ_INT(uk_log_builder_add(&builder, &one, 1), UK_E_TOO_LARGE);
+  CHECK_EQ_INT(builder.count, 0);
+  uk_log_builder_free(&builder);
+  free(value);
+}
+
+static void survives_a_failing_allocator(void)
+{
+  struct uk_record one = sample(1);
+  long before = fault_live();
+  for (long n = 1, hit = 1; hit; n++) {
+    struct uk_log_builder builder;
+    uk_log_builder_init(&builder);
+    fault_at(n);
+    enum uk_error error = uk_log_builder_add(&builder, &one, 5);
+    struct uk_slice marker = uk_log_builder_seal(&builder, 0);
+    hit = fault_hit();
+    fault_off();
+    CHECK_EQ_INT(error, hit ? UK_E_NO_MEMORY : UK_OK);
+    CHECK_EQ_INT(builder.count, hit ? 0 : 1);
+    CHECK(hit ? marker.length == 0 : marker.length > UK_LOG_BATCH_HEADER);
+    uk_log_builder_free(&builder);
+  }
+  CHECK_EQ_INT(fault_live(), before);
+}
+
+static void checksums(void)
+{
+  static char bytes[300];
+  unsigned seed = 1;
+  CHECK_EQ_INT(uk_log_checksum(0, "123456789", 9), 0xe3069283);
+  CHECK_EQ_INT(uk_log_checksum_portable(0, "123456789", 9), 0xe3069283);
+  for (size_t i = 0; i < sizeof bytes; i++)
+    bytes[i] = (char)rand_r(&seed);
+  for (size_t length = 0; length < sizeof bytes; length++) {
+    uint32_t whole = uk_log_checksum(0, bytes, length);
+    CHECK_EQ_INT(uk_log_checksum_portable(0, bytes, length), whole);
+    CHECK_EQ_INT(uk_log_checksum(uk_log_checksum(0, bytes, length / 3), bytes + length / 3,
+                                 length - length / 3),
+                 whole);
+  }
+}
+
+int main(void)
+{
+  CHECK_RUN(what_goes_in_comes_out);
+  CHECK_RUN(skips_to_every_record);
+  CHECK_RUN(the_marker_holds_nothing);
+  CHECK_RUN(every_prefix_is_refused);
+  CHECK_RUN(every_flipped_bit_is_found);
+  CHECK_RUN(nothing_is_trusted);
+  CHECK_RUN(refuses_other_versions);
+  CHECK_RUN(fills_up_to_the_limit);
+  CHECK_RUN(a_large_record_is_a_batch_of_its_own);
+  CHECK_RUN(survives_a_failing_allocator);
+  CHECK_RUN(checksums);
+  return check_end();
+}
