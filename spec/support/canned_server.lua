@@ -1,0 +1,123 @@
+--- A TCP server that does what a list of steps says, in a process of its own.
+--
+--   local server = canned.start { "accept", "read", "send HTTP/1.1 200 OK\r\n...", "close" }
+--   ... requests to server.url ...
+--   local log = server:finish()   -- the requests that it read, and "late: STEP" for a step that timed out
+--
+-- Steps: accept (a new connection, which the next steps are about), read (one whole request), send BYTES,
+-- sleep SECONDS, close, nobody (no connection comes for a while). A step that waits gives up after
+-- LIMIT seconds, and the process ends.
+
+local LIMIT = 5
+local WHILE = 0.3
+
+local canned = {}
+
+--- An answer with that status, body and header lines.
+function canned.answer(status, body, lines)
+  local head = { "HTTP/1.1 " .. status .. " Canned", "Content-Length: " .. #body }
+  for _, line in ipairs(lines or {}) do head[#head + 1] = line end
+  return "send " .. table.concat(head, "\r\n") .. "\r\n\r\n" .. body
+end
+
+local Server = {}
+Server.__index = Server
+
+--- Waits until the server has ended; returns what it saw.
+function Server:finish()
+  local log = {}
+  while true do
+    local length = self.pipe:read "*l"
+    if not length then break end
+    log[#log + 1] = self.pipe:read(tonumber(length))
+    self.pipe:read "*l"
+  end
+  self.pipe:close()
+  os.remove(self.script)
+  return log
+end
+
+local function interpreter()
+  local version = rawget(_G, "jit") and "jit" or _VERSION:match "%d%.%d"
+  return os.getenv "TEST_LUA" or "lua" .. version
+end
+
+function canned.start(steps)
+  local script = os.tmpname()
+  local file = assert(io.open(script, "wb"))
+  file:write "return {\n"
+  for _, step in ipairs(steps) do file:write(string.format("%q,\n", step)) end
+  file:write "}\n"
+  file:close()
+  local this = debug.getinfo(1, "S").source:sub(2)
+  local pipe = assert(io.popen("exec " .. interpreter() .. " " .. this .. " " .. script))
+  local port = assert(tonumber(pipe:read "*l"), "the canned server did not start")
+  return setmetatable({ port = port, pipe = pipe, script = script, url = "http://127.0.0.1:" .. port }, Server)
+end
+
+-- The process ---------------------------------------------------------------------------------
+
+local steps = {}
+
+function steps.accept(state)
+  local connection, problem = state.listener:accept()
+  if not connection then return nil, problem end
+  connection:settimeout(LIMIT)
+  connection:setoption("tcp-nodelay", true)
+  state.connection = connection
+  return true
+end
+
+function steps.read(state)
+  local lines, length = {}, 0
+  repeat
+    local line, problem = state.connection:receive "*l"
+    if not line then return nil, problem end
+    lines[#lines + 1] = line
+    length = tonumber(line:lower():match "^content%-length: (%d+)") or length
+  until line == ""
+  local body = length > 0 and state.connection:receive(length) or ""
+  state.log[#state.log + 1] = table.concat(lines, "\n") .. "\n" .. body
+  return true
+end
+
+function steps.send(state, bytes)
+  return state.connection:send(bytes)
+end
+
+function steps.sleep(_, seconds)
+  require("socket").sleep(tonumber(seconds))
+  return true
+end
+
+function steps.close(state)
+  return state.connection:close()
+end
+
+function steps.nobody(state)
+  state.listener:settimeout(WHILE)
+  local connection = state.listener:accept()
+  state.listener:settimeout(LIMIT)
+  return not connection
+end
+
+local function serve(script)
+  local state = { log = {}, listener = assert(require("socket").bind("127.0.0.1", 0)) }
+  state.listener:settimeout(LIMIT)
+  local _, port = state.listener:getsockname()
+  io.write(port, "\n")
+  io.flush()
+  for _, step in ipairs(dofile(script)) do
+    local name, argument = step:match "^(%a+) ?(.*)$"
+    if not steps[name](state, argument) then
+      state.log[#state.log + 1] = "late: " .. name
+      break
+    end
+  end
+  for _, entry in ipairs(state.log) do io.write(#entry, "\n", entry, "\n") end
+end
+
+-- Run as a program it has the script's name; required as a module, the module's.
+if arg and arg[0] and arg[0]:find "canned_server%.lua$" then serve(arg[1]) end
+
+return canned
