@@ -459,6 +459,62 @@ static void skip_finds_what_is_malformed(void)
   }
 }
 
+/* The guesses, one before each event; "-" is none. A guess that is right stands for the key's event. */
+static void check_guesses(const char *text, const char *const *guesses, const char *events)
+{
+  struct uk_json_reader reader;
+  char copy[100], taken[100] = "";
+  size_t length = strlen(text);
+  memcpy(copy, text, length);
+  uk_json_reader_init(&reader, copy, length, 0);
+  for (; *guesses != NULL; guesses++) {
+    bool right = uk_json_take_key(&reader, uk_slice_text(*guesses));
+    strcat(taken, right ? "k" : "-");
+    strcat(taken, uk_json_next(&reader) == UK_JSON_ERROR ? "!" : "");
+  }
+  if (!CHECK_EQ_STR(taken, events))
+    fprintf(stderr, "  of %s\n", text);
+}
+
+static void a_key_may_be_guessed(void)
+{
+  static const char *const a_and_b[] = {"", "\"a\":", "\"b\":", "\"c\":", NULL};
+  static const char *const no_comma[] = {"", "", "\"b\":", NULL};
+  static const char *const second[] = {"", "\"a\":", "\"a\":", NULL};
+  check_guesses("{\"a\":1,\"b\":[]}", a_and_b, "-kk-");
+  check_guesses("{\"b\":1,\"b\":[]}", a_and_b, "----");
+  check_guesses("{ \"a\":1}", a_and_b, "----");
+  check_guesses("{\"a\" :1}", a_and_b, "----");
+  check_guesses("{\"a\":1 ,\"b\":2}", a_and_b, "-k--");
+  check_guesses("{\"a\":1,}", second, "-k-!");
+  check_guesses("{\"a\":1\"b\":2}", a_and_b, "-k-!-!");
+  check_guesses("[1,\"a\":2]", no_comma, "---");
+  check_guesses("[\"a\":2]", second, "---!");
+  check_guesses("{\"a\":", second, "-k!-!");
+  check_guesses("{\"a\"", second, "---!");
+  check_guesses("{\"a\":1", second, "-k-!");
+  check_guesses("{\"a\":}", second, "-k!-!");
+}
+
+static void a_wrong_guess_changes_nothing(void)
+{
+  struct uk_json_reader reader, before;
+  char text[] = "{\"abc\":1,\"d\":2}";
+  uk_json_reader_init(&reader, text, sizeof text - 1, 0);
+  static const char *const guesses[] = {
+    "\"ab\":", "\"abcd\":", "\"abc\" :", "\"d\":", "\"abc\":1,\"d\":2}}"};
+  for (int i = 0; i < 4; i++) {
+    uk_json_next(&reader);
+    before = reader;
+    for (size_t g = 0; g < sizeof guesses / sizeof guesses[0]; g++) {
+      if (i != 2 || g != 3)
+        CHECK(!uk_json_take_key(&reader, uk_slice_text(guesses[g])));
+    }
+    CHECK(reader.at == before.at && reader.expect == before.expect);
+    CHECK(reader.depth == before.depth && reader.position == before.position);
+  }
+}
+
 static void errors_have_texts(void)
 {
   CHECK_EQ_STR(uk_json_error_text(UK_JSON_E_NONE), "nothing");
@@ -490,6 +546,8 @@ int main(void)
   CHECK_RUN(skip_passes_over_a_value);
   CHECK_RUN(skip_passes_over_the_whole_and_over_an_empty_one);
   CHECK_RUN(skip_finds_what_is_malformed);
+  CHECK_RUN(a_key_may_be_guessed);
+  CHECK_RUN(a_wrong_guess_changes_nothing);
   CHECK_RUN(errors_have_texts);
   return check_end();
 }
