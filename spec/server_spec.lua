@@ -1,0 +1,345 @@
+local folder = require "spec.support.folder"
+local lfs = require "lfs"
+local shell = require "spec.support.shell"
+
+local names_before = {}
+for name in pairs(_G) do names_before[name] = true end
+package.loaded["upstash.kafka.server"] = nil
+local server = require "upstash.kafka.server"
+
+local function count_threads()
+  local count = 0
+  for name in lfs.dir "/proc/self/task" do
+    if name:match "^%d+$" then count = count + 1 end
+  end
+  return count
+end
+
+-- A thread that was joined may be listed for a moment longer.
+local function settled_threads(expected)
+  for _ = 1, 200 do
+    if count_threads() == expected then break end
+    os.execute "sleep 0.01"
+  end
+  return count_threads()
+end
+
+describe("upstash.kafka.server", function()
+  local data, threads
+
+  before_each(function()
+    collectgarbage()
+    data = folder.name()
+    threads = count_threads()
+  end)
+  after_each(function() folder.remove(data) end)
+
+  local function options(changes)
+    local all = { listen = "127.0.0.1:0", data = data, username = "user", password = "secret" }
+    for name, value in pairs(changes or {}) do all[name] = value end
+    return all
+  end
+
+  local function with_client(url, run)
+    local client = require "upstash.kafka".new { url = url, username = "user", password = "secret", retries = 0 }
+    local result, message, details = run(client)
+    client:close()
+    return result, message, details
+  end
+
+  local function topics(url)
+    return with_client(url, function(client) return client:topics() end)
+  end
+
+  local function produce(url, topic)
+    return assert(with_client(url, function(client) return client:produce(topic, "hello") end))
+  end
+
+  -- Runs a script in a Lua of its own; returns what it prints and its status.
+  local function run(script)
+    local status, output, errors = shell.run(shell.lua .. " -e " .. shell.quote(script))
+    return output .. errors, status
+  end
+
+  it("touches no global", function()
+    local new = {}
+    for name in pairs(_G) do
+      if not names_before[name] then new[#new + 1] = name end
+    end
+    assert.same({}, new)
+  end)
+
+  it("does not load the client", function()
+    local script = [[
+      require "upstash.kafka.server"
+      assert(not package.loaded["upstash.kafka.core"])
+      for line in io.lines "/proc/self/maps" do assert(not line:find("libcurl", 1, true), line) end
+      print "clean"
+    ]]
+    assert.equal("clean\n", (run(script)))
+  end)
+
+  it("has a version and the default of every option", function()
+    assert.is_truthy(server._VERSION:match "^%d+%.%d+%.%d+$")
+    assert.equal("127.0.0.1:8080", server.defaults.listen)
+    assert.equal(1, server.defaults.partitions)
+    assert.is_true(server.defaults.auto_create_topics)
+    assert.is_false(server.defaults.no_sync)
+    for _, name in ipairs { "threads", "max_connections", "max_body_bytes", "max_message_bytes", "map_bytes" } do
+      assert.equal("number", type(server.defaults[name]), name)
+    end
+    assert.is_nil(server.defaults.password)
+  end)
+
+  describe("start", function()
+    it("serves until it is stopped", function()
+      local handle = assert(server.start(options()))
+      local url = handle:url()
+      assert.is_truthy(url:match "^http://127%.0%.0%.1:%d+$")
+      assert.same({}, topics(url))
+      assert.is_true(count_threads() > threads)
+      assert.is_truthy(tostring(handle):find(url, 1, true))
+      assert.equal(0, select("#", handle:stop()))
+      assert.equal(threads, settled_threads(threads))
+      assert.equal("connect_failed", select(3, topics(url)).code)
+      assert.equal("upstash.kafka.server (stopped)", tostring(handle))
+    end)
+
+    it("stops twice without harm, and has no url then", function()
+      local handle = assert(server.start(options()))
+      handle:stop()
+      handle:stop()
+      assert.error_matches(function() return handle:url() end, "server is stopped")
+    end)
+
+    it("starts and stops many times on one folder", function()
+      for _ = 1, 15 do
+        local handle = assert(server.start(options()))
+        handle:stop()
+      end
+      assert.equal(threads, settled_threads(threads))
+    end)
+
+    it("runs several at once", function()
+      local handles, urls, folders = {}, {}, {}
+      for i = 1, 4 do
+        folders[i] = folder.name()
+        handles[i] = assert(server.start(options { data = folders[i] }))
+        urls[handles[i]:url()] = true
+        produce(handles[i]:url(), "topic-" .. i)
+      end
+      for i = 1, 4 do assert.same({ ["topic-" .. i] = 1 }, topics(handles[i]:url())) end
+      local count = 0
+      for _ in pairs(urls) do count = count + 1 end
+      assert.equal(4, count)
+      for i = 1, 4 do
+        handles[i]:stop()
+        folder.remove(folders[i])
+      end
+      assert.equal(threads, settled_threads(threads))
+    end)
+
+    it("keeps what was produced for the next start", function()
+      local handle = assert(server.start(options()))
+      produce(handle:url(), "kept")
+      handle:stop()
+      handle = assert(server.start(options()))
+      assert.same({ kept = 1 }, topics(handle:url()))
+      handle:stop()
+    end)
+
+    it("stops when its handle is collected", function()
+      local url = assert(server.start(options())):url()
+      assert.is_string(url)
+      collectgarbage()
+      collectgarbage()
+      assert.equal(threads, settled_threads(threads))
+    end)
+
+    it("leaves no thread behind after an error", function()
+      pcall(function()
+        assert(server.start(options()))
+        error "something else"
+      end)
+      collectgarbage()
+      collectgarbage()
+      assert.equal(threads, settled_threads(threads))
+    end)
+
+    it("stops at the end of a to-be-closed variable", function()
+      local chunk = (rawget(_G, "loadstring") or load)("local start, options = ... local handle <close> = assert(start(options))")
+      if not chunk then return end -- before Lua 5.4
+      chunk(server.start, options())
+      assert.equal(threads, settled_threads(threads))
+    end)
+
+    it("stops when the Lua state closes, also without a word", function()
+      local script = ([[
+        handle = assert(require "upstash.kafka.server".start {
+          listen = "127.0.0.1:0", data = %q, username = "u", password = "p" })
+        print "running"
+      ]]):format(data)
+      local output, status = run(script)
+      assert.equal("running\n", output)
+      assert.equal(0, status)
+    end)
+
+    it("blames the caller for what is no option", function()
+      local cases = {
+        [{ colour = "red" }] = "unknown option 'colour'",
+        [{ listen = 8080 }] = "listen: string expected, got number",
+        [{ partitions = "three" }] = "partitions: integer expected, got string",
+        [{ partitions = 1.5 }] = "partitions: integer expected, got",
+        [{ no_sync = "yes" }] = "no_sync: boolean expected, got string",
+        [{ data = "a\0b" }] = "data: ",
+      }
+      for changes, text in pairs(cases) do
+        local good, message = pcall(function() return (server.start(options(changes))) end)
+        assert.is_false(good)
+        assert.is_truthy(message:find("server_spec.lua:%d+: bad argument #1 to 'start' %("), message)
+        assert.is_truthy(message:find(text, 1, true), message)
+      end
+    end)
+
+    it("wants a user name and a password", function()
+      assert.error_matches(function() server.start { password = "secret" } end, "username: required")
+      assert.error_matches(function() server.start { username = "user" } end, "password: required")
+      assert.error_matches(function() server.start() end, "bad argument #1 to 'start'")
+    end)
+
+    local function fails(changes, text, code)
+      local handle, message, details = server.start(options(changes))
+      assert.is_nil(handle)
+      assert.is_truthy(message:find(text, 1, true), message)
+      assert.equal(message, details.error)
+      assert.equal(code, details.code)
+      assert.equal("boolean", type(details.retriable))
+      assert.equal(threads, settled_threads(threads))
+    end
+
+    it("says which option cannot be had", function()
+      fails({ listen = "nowhere" }, "listen: ", "bad_request")
+      fails({ partitions = 0 }, "partitions: 1 to 1000 expected, got 0", "bad_request")
+      fails({ threads = 1000 }, "threads: ", "bad_request")
+      fails({ username = "a:b" }, "username", "bad_request")
+      fails({ tls_cert = "/nowhere.pem" }, "tls_key: missing", "bad_request")
+      fails({ tls_cert = "/nowhere.pem", tls_key = "/nowhere.pem" }, "tls_cert: /nowhere.pem", "bad_request")
+    end)
+
+    it("names listen when the port is taken", function()
+      local handle = assert(server.start(options()))
+      local other = folder.name()
+      local address = handle:url():match "^http://(.*)$"
+      local second, message = server.start(options { listen = address, data = other })
+      assert.is_nil(second)
+      assert.is_truthy(message:find("listen", 1, true), message)
+      assert.is_truthy(message:find(address, 1, true), message)
+      handle:stop()
+      folder.remove(other)
+    end)
+
+    it("names data when it cannot be written or is in use", function()
+      local handle = assert(server.start(options()))
+      local second, message = server.start(options())
+      assert.is_nil(second)
+      assert.is_truthy(message:find(data, 1, true), message)
+      local script = ([[print(select(2, require "upstash.kafka.server".start {
+        listen = "127.0.0.1:0", data = %q, username = "u", password = "p" }))]]):format(data)
+      local output = run(script)
+      assert.is_truthy(output:find(data, 1, true), output)
+      handle:stop()
+      fails({ data = "/proc/nothing" }, "/proc/nothing", "unavailable")
+    end)
+  end)
+
+  it("protects the type of its handles", function()
+    local handle = assert(server.start(options()))
+    assert.equal("protected", getmetatable(handle))
+    assert.is_nil(handle.__gc)
+    assert.error(function() handle.stop {} end)
+    assert.error(function() handle.stop(io.stdout) end)
+    handle:stop()
+  end)
+
+  describe("make_directory", function()
+    after_each(function() folder.remove(data) end)
+
+    it("makes parents, for the owner alone, and minds no slashes", function()
+      assert.is_true(server.make_directory(data .. "/a//b/"))
+      assert.is_true(server.make_directory(data .. "/a/b"))
+      assert.equal("rwx------", lfs.attributes(data .. "/a/b", "permissions"))
+    end)
+
+    it("says what is in the way", function()
+      assert.is_true(server.make_directory(data))
+      folder.write(data .. "/file", "")
+      local made, message = server.make_directory(data .. "/file/more")
+      assert.is_nil(made)
+      assert.equal(data .. "/file/more: Not a directory", message)
+      assert.equal("File name too long", select(2, server.make_directory(("x"):rep(5000))):match ": (.*)$")
+      assert.error_matches(function() server.make_directory "" end, "path is empty")
+      assert.error_matches(function() server.make_directory "a\0b" end, "path holds a NUL")
+    end)
+  end)
+
+  describe("write_secret", function()
+    before_each(function() assert.is_true(server.make_directory(data)) end)
+
+    it("writes a new file that only its owner may read", function()
+      assert.is_true(server.write_secret(data .. "/secret", "a\0b\n"))
+      assert.equal("a\0b\n", folder.read(data .. "/secret"))
+      assert.equal("rw-------", lfs.attributes(data .. "/secret", "permissions"))
+    end)
+
+    it("leaves alone what is there, links too, and no draft behind", function()
+      folder.write(data .. "/file", "old")
+      lfs.link(data .. "/file", data .. "/link", true)
+      lfs.link(data .. "/nowhere", data .. "/dangling", true)
+      for _, name in ipairs { "file", "link", "dangling" } do
+        local path = data .. "/" .. name
+        local written, message = server.write_secret(path, "new")
+        assert.is_nil(written)
+        assert.equal(path .. ": File exists", message)
+      end
+      assert.equal("old", folder.read(data .. "/file"))
+      assert.is_nil(folder.read(data .. "/nowhere"))
+      local count = 0
+      for _ in lfs.dir(data) do count = count + 1 end
+      assert.equal(5, count) -- with . and ..
+    end)
+
+    it("says what is missing", function()
+      local path = data .. "/none/secret"
+      assert.equal(path .. ": No such file or directory", select(2, server.write_secret(path, "x")))
+    end)
+  end)
+
+  it("makes random bytes", function()
+    assert.equal(32, #server.random_bytes(32))
+    assert.equal(256, #server.random_bytes(256))
+    assert.not_equal(server.random_bytes(16), server.random_bytes(16))
+    for _, count in ipairs { 0, 257, -1, 1.5 } do
+      assert.error_matches(function() server.random_bytes(count) end, "integer from 1 to 256 expected")
+    end
+  end)
+
+  it("waits for the signals that stop a process, in that process alone", function()
+    for _, name in ipairs { "TERM", "INT" } do
+      local process = shell.start(shell.lua .. " -e " .. shell.quote(([[
+        local server = require "upstash.kafka.server"
+        server.block_signals()
+        local handle = assert(server.start { listen = "127.0.0.1:0", data = %q, username = "u", password = "p" })
+        io.stdout:write "ready\n"
+        io.stdout:flush()
+        print(server.wait_for_signal())
+        handle:stop()
+      ]]):format(data)))
+      process:expect "(ready)\n"
+      process:signal "PIPE"
+      process:signal(name)
+      assert.equal(0, process:wait())
+      assert.equal("ready\nSIG" .. name .. "\n", process:output())
+      process:remove()
+    end
+  end)
+end)
