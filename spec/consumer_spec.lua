@@ -34,7 +34,7 @@ describe("client:messages and client:batches", function()
   end)
 
   local function options(topic, more)
-    local all = { group = group, instance = "one", topic = topic, from = "earliest", idle = 300 }
+    local all = { group = group, instance = "one", topic = topic, from = "earliest", idle = 100 }
     for key, value in pairs(more or {}) do all[key] = value end
     return all
   end
@@ -201,7 +201,7 @@ describe("client:messages and client:batches", function()
         it(("to consume %d (%s), nothing is"):format(number, fault), function()
           local topic = server:topic(1, 9)
           local list = collect(through(("%s /consume/ %d"):format(fault, number)),
-            options(topic, { max_messages = 3, idle = 2000 }))
+            options(topic, { max_messages = 3, idle = 5000, limit = 9 }))
           assert.equal(numbers(1, 9), values(list))
           assert.equal(9, server:committed(group, topic))
         end)
@@ -211,7 +211,7 @@ describe("client:messages and client:batches", function()
     it("to commits, messages are neither lost nor repeated", function()
       local topic = server:topic(1, 9)
       local list = collect(through("lose /commit/ 1", "cut /commit/ 3"),
-        options(topic, { max_messages = 3, idle = 2000 }))
+        options(topic, { max_messages = 3, idle = 5000, limit = 9 }))
       assert.equal(numbers(1, 9), values(list))
       assert.equal(9, server:committed(group, topic))
     end)
@@ -219,7 +219,7 @@ describe("client:messages and client:batches", function()
     it("to the calls that begin and end a loop, it begins and ends all the same", function()
       local topic = server:topic(1, 3)
       local list = collect(through("lose /delete-consumer/ 1", "lose /delete-consumer/ 3"),
-        options(topic, { idle = 2000 }))
+        options(topic, { idle = 5000, limit = 3 }))
       assert.equal(numbers(1, 3), values(list))
       assert.same({}, server:instances(group))
     end)
@@ -291,7 +291,7 @@ describe("client:messages and client:batches", function()
         collect(client, latest(topic, { idle = 0 }))
         server:fill(topic, 6, 9, 1)
         local lossy = through(("lose /consume/ %d"):format(number))
-        assert.equal("6 7 8 9", values(collect(lossy, latest(topic, { idle = 1000, max_messages = 2 }))))
+        assert.equal("6 7 8 9", values(collect(lossy, latest(topic, { idle = 5000, max_messages = 2, limit = 4 }))))
       end)
     end
 

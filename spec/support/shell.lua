@@ -15,10 +15,12 @@ function shell.quote(text)
   return "'" .. tostring(text):gsub("'", [['\'']]) .. "'"
 end
 
-local function assignments(environment)
-  local words = {}
-  for name, value in pairs(environment or {}) do words[#words + 1] = name .. "=" .. shell.quote(value) end
-  return #words > 0 and "env " .. table.concat(words, " ") .. " " or ""
+local function exports(environment)
+  local lines = {}
+  for name, value in pairs(environment or {}) do
+    lines[#lines + 1] = ("export %s=%s\n"):format(name, shell.quote(value))
+  end
+  return table.concat(lines)
 end
 
 --- Runs a command line. Returns its status, its standard output and its standard error. Options: `input`, the
@@ -27,7 +29,7 @@ function shell.run(line, options)
   options = options or {}
   local place = folder.make()
   folder.write(place .. "/in", options.input or "")
-  folder.write(place .. "/line", assignments(options.environment) .. line)
+  folder.write(place .. "/line", exports(options.environment) .. line)
   os.execute(("cd '%s'; timeout 60 sh '%s/line' <'%s/in' >'%s/out' 2>'%s/err'; echo $? >'%s/status'"):format(
     shell.here, place, place, place, place, place))
   local status = tonumber(folder.read(place .. "/status"))
@@ -61,7 +63,7 @@ Process.__index = Process
 --- Starts a command line in the background.
 function shell.start(line, options)
   local place = folder.make()
-  folder.write(place .. "/line", "exec " .. assignments(options and options.environment) .. line)
+  folder.write(place .. "/line", exports(options and options.environment) .. "exec " .. line)
   folder.write(place .. "/run", ([[
     sh '%s/line' </dev/null >'%s/out' 2>'%s/err' &
     echo $! >'%s/pid'
@@ -77,11 +79,11 @@ end
 
 --- What it has printed so far.
 function Process:output()
-  return folder.read(self.place .. "/out")
+  return folder.read(self.place .. "/out") or ""
 end
 
 function Process:errors()
-  return folder.read(self.place .. "/err")
+  return folder.read(self.place .. "/err") or ""
 end
 
 --- Waits until its output holds the pattern; returns what the pattern captures.

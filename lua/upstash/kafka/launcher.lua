@@ -33,7 +33,7 @@ end
 local function read_password(path)
   local file = io.open(path, "r")
   if not file then return nil end
-  local password = file:read "*l"
+  local password = file:read "*l" or ""
   file:close()
   return password
 end
