@@ -189,18 +189,27 @@ static bool unpack(struct uk_exchange *exchange)
   return error == UK_OK;
 }
 
-/* The counters go up before `refusing` is read, as uk_http_stop sets it before it reads them. */
-static bool enter(struct uk_exchange *exchange)
+static bool refuse_stopping(struct uk_exchange *exchange)
 {
-  atomic_fetch_add(&exchange->http->unanswered, 1);
-  atomic_fetch_add(&exchange->http->unsent, 1);
-  if (!atomic_load(&exchange->http->refusing))
-    return true;
-  atomic_fetch_sub(&exchange->http->unanswered, 1);
-  atomic_fetch_sub(&exchange->http->unsent, 1);
   uk_request_error(&exchange->request, UK_E_UNAVAILABLE, "the server is stopping");
   uk_request_add_header(&exchange->request, "Connection", "close");
   return false;
+}
+
+/* The counters go up before `refusing` is read, as uk_http_stop sets it before it reads them; the first look
+ * keeps those who come later from being waited for. */
+static bool enter(struct uk_exchange *exchange)
+{
+  struct uk_http *http = exchange->http;
+  if (atomic_load(&http->refusing))
+    return refuse_stopping(exchange);
+  atomic_fetch_add(&http->unanswered, 1);
+  atomic_fetch_add(&http->unsent, 1);
+  if (!atomic_load(&http->refusing))
+    return true;
+  atomic_fetch_sub(&http->unanswered, 1);
+  atomic_fetch_sub(&http->unsent, 1);
+  return refuse_stopping(exchange);
 }
 
 /* Runs the handler. True: the reply comes later, or came meanwhile, through uk_request_reply. */
