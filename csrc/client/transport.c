@@ -9,7 +9,10 @@
 #include "client/response.h"
 #include "common/version.h"
 
-enum { URL_LIMIT = UK_REQUEST_PATH_MAX + 16384 };
+enum {
+  URL_LIMIT = UK_REQUEST_PATH_MAX + 16384,
+  RECEIVE_BYTES = 128 << 10 /* a batch of a thousand messages arrives in a few reads */
+};
 
 struct uk_transport {
   const struct uk_settings *settings;
@@ -141,6 +144,7 @@ static void set_constants(struct uk_transport *transport)
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transport->message);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, transport);
+  curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
 #if LIBCURL_VERSION_NUM >= 0x075500
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 #else

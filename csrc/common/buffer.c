@@ -22,7 +22,7 @@ void uk_buffer_clear(struct uk_buffer *buffer)
   buffer->error = UK_OK;
 }
 
-/* Doubles, so that n appends copy each byte a constant number of times. `wanted` is within the limit. */
+/* Doubles, so that each byte is copied few times. `wanted` is within the limit. */
 static size_t next_capacity(const struct uk_buffer *buffer, size_t wanted)
 {
   size_t capacity = buffer->capacity > buffer->limit / 2 ? buffer->limit : buffer->capacity * 2;
@@ -33,8 +33,10 @@ static size_t next_capacity(const struct uk_buffer *buffer, size_t wanted)
   return capacity > wanted ? capacity : wanted;
 }
 
-static char *grow(struct uk_buffer *buffer, size_t extra)
+char *uk_buffer_grow(struct uk_buffer *buffer, size_t extra)
 {
+  if (buffer->error != UK_OK)
+    return NULL;
   if (extra > buffer->limit - buffer->length) {
     buffer->error = UK_E_TOO_LARGE;
     return NULL;
@@ -48,42 +50,6 @@ static char *grow(struct uk_buffer *buffer, size_t extra)
   buffer->data = data;
   buffer->capacity = capacity;
   return data + buffer->length;
-}
-
-char *uk_buffer_reserve(struct uk_buffer *buffer, size_t extra)
-{
-  if (buffer->error != UK_OK)
-    return NULL;
-  if (buffer->data != NULL && extra <= buffer->capacity - buffer->length)
-    return buffer->data + buffer->length;
-  return grow(buffer, extra);
-}
-
-void uk_buffer_commit(struct uk_buffer *buffer, size_t written)
-{
-  buffer->length += written;
-}
-
-enum uk_error uk_buffer_append(struct uk_buffer *buffer, const void *data, size_t length)
-{
-  if (length == 0)
-    return buffer->error;
-  char *room = uk_buffer_reserve(buffer, length);
-  if (room != NULL) {
-    memcpy(room, data, length);
-    buffer->length += length;
-  }
-  return buffer->error;
-}
-
-enum uk_error uk_buffer_append_text(struct uk_buffer *buffer, const char *text)
-{
-  return uk_buffer_append(buffer, text, strlen(text));
-}
-
-enum uk_error uk_buffer_append_byte(struct uk_buffer *buffer, char byte)
-{
-  return uk_buffer_append(buffer, &byte, 1);
 }
 
 const char *uk_buffer_text(struct uk_buffer *buffer)

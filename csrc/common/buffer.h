@@ -27,14 +27,45 @@ void uk_buffer_free(struct uk_buffer *buffer);
 /* Forgets the content and the error, keeps the memory. */
 void uk_buffer_clear(struct uk_buffer *buffer);
 
+/* The slow half of uk_buffer_reserve. */
+char *uk_buffer_grow(struct uk_buffer *buffer, size_t extra);
+
+/* The appends are inline because a record is written in a dozen of them, most of a constant length. */
+
 /* Room for `extra` more bytes: a pointer to write at, or NULL with `error` set.
  * The bytes count only after uk_buffer_commit. */
-char *uk_buffer_reserve(struct uk_buffer *buffer, size_t extra);
-void uk_buffer_commit(struct uk_buffer *buffer, size_t written);
+static inline char *uk_buffer_reserve(struct uk_buffer *buffer, size_t extra)
+{
+  if (buffer->error == UK_OK && buffer->data != NULL && extra <= buffer->capacity - buffer->length)
+    return buffer->data + buffer->length;
+  return uk_buffer_grow(buffer, extra);
+}
 
-enum uk_error uk_buffer_append(struct uk_buffer *buffer, const void *data, size_t length);
-enum uk_error uk_buffer_append_text(struct uk_buffer *buffer, const char *text);
-enum uk_error uk_buffer_append_byte(struct uk_buffer *buffer, char byte);
+static inline void uk_buffer_commit(struct uk_buffer *buffer, size_t written)
+{
+  buffer->length += written;
+}
+
+static inline enum uk_error uk_buffer_append(struct uk_buffer *buffer, const void *data,
+                                             size_t length)
+{
+  char *room = length > 0 ? uk_buffer_reserve(buffer, length) : NULL;
+  if (room != NULL) {
+    memcpy(room, data, length);
+    buffer->length += length;
+  }
+  return buffer->error;
+}
+
+static inline enum uk_error uk_buffer_append_text(struct uk_buffer *buffer, const char *text)
+{
+  return uk_buffer_append(buffer, text, strlen(text));
+}
+
+static inline enum uk_error uk_buffer_append_byte(struct uk_buffer *buffer, char byte)
+{
+  return uk_buffer_append(buffer, &byte, 1);
+}
 
 /* Puts a NUL behind the content without counting it. NULL (error set) when there is no room. */
 const char *uk_buffer_text(struct uk_buffer *buffer);
