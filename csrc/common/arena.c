@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Blocks grow with the arena, so that a large request costs few of them and a small one little memory. */
+/* Blocks grow with the arena: a large request costs few of them, a small one little memory. */
 enum { FIRST_BLOCK = 1024, LARGEST_BLOCK = 256 << 10 };
 
 struct uk_arena_block {
@@ -44,7 +44,7 @@ static size_t block_bytes(const struct uk_arena *arena, size_t needed)
   return bytes > least ? bytes : least;
 }
 
-/* The block with more room left comes first: a large allocation does not end the block before it. */
+/* The block with more room left comes first: a large allocation does not end the one before it. */
 static struct uk_arena_block *add_block(struct uk_arena *arena, size_t needed)
 {
   size_t bytes = block_bytes(arena, needed);

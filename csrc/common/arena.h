@@ -1,4 +1,4 @@
-/* arena: many small allocations with one life (that of a request) and one size they may not pass. */
+/* arena: many small allocations with one life, that of a request, and a size they may not pass. */
 #ifndef UK_ARENA_H
 #define UK_ARENA_H
 
@@ -15,8 +15,8 @@ struct uk_arena {
 void uk_arena_init(struct uk_arena *arena, size_t limit);
 void uk_arena_free(struct uk_arena *arena);
 
-/* Zeroed, aligned for any type, living until uk_arena_free. NULL when memory or the limit is out, or when
- * count * size overflows. */
+/* Zeroed, aligned for any type, living until uk_arena_free. NULL when memory or the limit is
+ * out, or when count * size overflows. */
 void *uk_arena_allocate(struct uk_arena *arena, size_t count, size_t size);
 
 /* Copies `length` bytes and puts a NUL behind them. */

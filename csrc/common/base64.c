@@ -50,8 +50,8 @@ static uint32_t four_characters(const unsigned char *in)
   return outside << 18 | (uint32_t)a << 18 | (uint32_t)b << 12 | (uint32_t)c << 6 | d;
 }
 
-/* The last four characters, the only ones that may hold padding. How many bytes they make, 0 when they
- * are not canonical. */
+/* The last four characters, the only ones that may hold padding. How many bytes they make, 0
+ * when they are not canonical. */
 static size_t decode_last(char *out, const unsigned char *in)
 {
   size_t bytes = in[3] != '=' ? 3 : in[2] != '=' ? 2 : 1;

@@ -56,8 +56,8 @@ int uk_error_status(enum uk_error error); /* as sent by a server; 0 for a client
 bool uk_error_retriable(enum uk_error error);
 const char *uk_error_text(enum uk_error error);
 
-/* The error for an HTTP status that is not 2xx. An unlisted 4xx is BAD_REQUEST, an unlisted 5xx is INTERNAL
- * but for 502, which is UNAVAILABLE; anything else is BAD_RESPONSE. */
+/* The error for an HTTP status that is not 2xx. An unlisted 4xx is BAD_REQUEST, an unlisted 5xx
+ * is INTERNAL but for 502, which is UNAVAILABLE; anything else is BAD_RESPONSE. */
 enum uk_error uk_error_from_status(int status);
 
 #endif

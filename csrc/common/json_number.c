@@ -47,8 +47,8 @@ static inline bool fits(uint64_t magnitude, size_t digits, bool negative)
   return negative ? magnitude > 0 && magnitude <= (uint64_t)INT64_MAX + 1 : magnitude <= INT64_MAX;
 }
 
-/* The middle between two neighbouring doubles has fewer than 800 digits, so that 800 tell on which side of
- * it a number lies, as long as what was dropped behind them leaves a trace. */
+/* The middle between two neighbouring doubles has fewer than 800 digits, so that 800 tell on
+ * which side of it a number lies, as long as what was dropped behind them leaves a trace. */
 enum { DIGITS_MAX = 800 };
 
 /* digits * 10^exponent, without leading zeros. */
@@ -118,8 +118,8 @@ static double number_of(struct decimal *decimal)
   return number;
 }
 
-/* The double nearest to a well-formed number; past their range an infinity or a zero. strtod is given no
- * decimal point, since which one it takes depends on the locale. */
+/* The double nearest to a well-formed number; past their range an infinity or a zero. strtod is
+ * given no decimal point, since which one it takes depends on the locale. */
 static double to_double(struct uk_slice text)
 {
   struct decimal decimal;

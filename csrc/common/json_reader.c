@@ -78,7 +78,7 @@ static enum uk_json_event close_level(struct uk_json_reader *reader, char *at)
   return behind_value(reader, at + 1, event);
 }
 
-/* From the opening quote to behind the closing one, or NULL. Most strings are plain, and end here. */
+/* From the opening quote to behind the closing one, or NULL. Most strings are plain and end here. */
 static inline char *read_string(struct uk_json_reader *reader, char *at)
 {
   char *start = at + 1;
@@ -152,7 +152,7 @@ static enum uk_json_event read_end(struct uk_json_reader *reader, char *at)
   return fail(reader, at, nothing_yet ? UK_JSON_E_EMPTY : UK_JSON_E_CUT_OFF);
 }
 
-/* Passes `at` over one byte and the white space behind it. NULL, having failed, where the text ends. */
+/* Behind the byte at `at` and the white space behind it. NULL, having failed, at the end. */
 static inline char *next_token(struct uk_json_reader *reader, char *at)
 {
   at = skip_space(at + 1, reader->end);

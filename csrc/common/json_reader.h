@@ -27,8 +27,9 @@ enum uk_json_event {
   UK_JSON_ARRAY_END,
   UK_JSON_KEY,     /* `string` */
   UK_JSON_STRING,  /* `string` */
-  UK_JSON_INTEGER, /* `integer`: no fraction, no exponent, fits 64 bits */
-  UK_JSON_NUMBER,  /* any other number: `string` holds its text, `number` its nearest double */
+  UK_JSON_INTEGER, /* `integer`: no fraction, no exponent, fits 64 bits, is not "-0" */
+  UK_JSON_NUMBER, /* any other number: `string` is its text, `number` the nearest double, which past
+                      the range of doubles is an infinity or a zero; the locale changes nothing */
   UK_JSON_TRUE,
   UK_JSON_FALSE,
   UK_JSON_NULL
@@ -86,9 +87,9 @@ void uk_json_reader_init(struct uk_json_reader *reader, char *data, size_t lengt
 
 enum uk_json_event uk_json_next(struct uk_json_reader *reader);
 
-/* A guess at the next key: when the next bytes are exactly `quoted`, `"name":` without white space, behind
- * the comma if there has to be one, passes over them, and the next event is that key's value. False otherwise, with
- * nothing changed. */
+/* A guess at the next key: when the next bytes are exactly `quoted`, `"name":` without white
+ * space, behind the comma if there has to be one, passes over them, and the next event is that
+ * key's value. False otherwise, with nothing changed. */
 bool uk_json_take_key(struct uk_json_reader *reader, struct uk_slice quoted);
 
 /* After an OBJECT, ARRAY, KEY or scalar event `event`: passes over the rest of that value (for a

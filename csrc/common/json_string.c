@@ -33,8 +33,8 @@ static enum uk_json_error read_code(const char *at, const char *end, uint32_t *c
   return UK_JSON_E_NONE;
 }
 
-/* Joins a high half, whose escape was just passed, with the low half behind it. Anything else behind it is
- * left there, to be read on its own. */
+/* Joins a high half, whose escape was just passed, with the low half behind it. Anything else
+ * behind it is left there, to be read on its own. */
 static enum uk_json_error join_surrogates(struct cursor *cursor, uint32_t *code)
 {
   uint32_t low;
@@ -83,8 +83,8 @@ static enum uk_json_error read_escape(struct cursor *cursor, unsigned flags)
   return UK_JSON_E_NONE;
 }
 
-/* Whether the bytes up to the end of the text are the beginning of a character: some continuation makes it
- * whole, and the second bytes that a lead byte takes include the lowest or the highest. */
+/* Whether the bytes up to the end of the text are the beginning of a character: some continuation
+ * makes it whole. The second bytes that a lead byte takes include the lowest or the highest. */
 static bool is_cut_off(const struct cursor *cursor)
 {
   char low[4], high[4];

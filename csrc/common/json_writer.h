@@ -1,4 +1,5 @@
-/* json_writer: JSON text appended to a buffer. What fails, fails in the buffer (sticky). */
+/* json_writer: JSON text appended to a buffer. A call that fails leaves the content as it was and
+ * the error in the buffer, where it stays. */
 #ifndef UK_JSON_WRITER_H
 #define UK_JSON_WRITER_H
 

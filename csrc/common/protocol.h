@@ -95,7 +95,8 @@ enum {
 /* 1 to 249 characters of [A-Za-z0-9._-], neither "." nor "..". */
 bool uk_topic_name_valid(struct uk_slice name);
 
-/* The whole text as a decimal integer, an optional '-' in front. False when it is anything else or does not fit. */
+/* The whole text as a decimal integer, an optional '-' in front. False, with `value` as it was,
+ * when it is anything else or does not fit. */
 bool uk_parse_int64(struct uk_slice text, int64_t *value);
 
 #endif

@@ -26,8 +26,8 @@ static inline bool uk_scan_is_plain(char byte)
   return (signed char)byte >= 0x20 && byte != '"' && byte != '\\';
 }
 
-/* Whether all eight bytes are plain. A byte minus a larger one borrows, which sets its top bit; that may
- * spoil the bytes above, but only in a word that is not plain anyway. */
+/* Whether all eight bytes are plain. A byte minus a larger one borrows, which sets its top bit;
+ * that may spoil the bytes above, but only in a word that is not plain anyway. */
 static inline bool uk_scan_word_is_plain(uint64_t word)
 {
   uint64_t quote = word ^ UK_SCAN_EACH('"');

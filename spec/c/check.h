@@ -3,8 +3,8 @@
  *   static void adds(void) { CHECK_EQ_INT(1 + 1, 2); }
  *   int main(void) { CHECK_RUN(adds); return check_end(); }
  *
- * A check that fails prints file:line and what it got; the case then counts as failed, once. Checks may
- * run in several threads; cases run one after another. */
+ * A check that fails prints file:line and what it got; the case then counts as failed, once.
+ * Checks may run in several threads; cases run one after another. */
 #ifndef CHECK_H
 #define CHECK_H
 

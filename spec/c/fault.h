@@ -2,8 +2,8 @@
  *
  * Link with fault.c and
  *   -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=strndup
- * Only calls from the objects and static libraries of the test program are seen, not those inside shared
- * libraries. Everything here may be called from any thread. */
+ * Only calls from the objects and static libraries of the test program are seen, not those
+ * inside shared libraries. Everything here may be called from any thread. */
 #ifndef FAULT_H
 #define FAULT_H
 
@@ -24,7 +24,7 @@ void fault_off(void);
 long fault_count(void);
 
 /* Whether an allocation failed since then. The loop over every n:
- *   for (long n = 1, hit = 1; hit; n++) { fault_at(n); ...; hit = fault_hit(); fault_off(); ... } */
+ *   for (long n = 1, hit = 1; hit; n++) { fault_at(n); ...; hit = fault_hit(); fault_off(); } */
 bool fault_hit(void);
 
 /* Allocations that were not freed yet; compare before and after. -1 without --wrap=free. */

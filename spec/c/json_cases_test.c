@@ -94,7 +94,8 @@ static void what_is_cut_off_is_nothing_worse(void)
   CHECK(json_each_case(check_kind_of_error));
 }
 
-/* Each byte of each case replaced in turn: no verdict to compare, but the promises that json_events checks. */
+/* Each byte of each case replaced in turn: no verdict to compare, but the promises that
+ * json_events checks. */
 static void check_changed_bytes(const struct json_case *json_case)
 {
   static const char bytes[] = "\"\\,:[]{}0e-. \x00\x1f\x7f\x80\xc3\xe2\xf0\xff";

@@ -1,5 +1,6 @@
-/* Generated texts, each read by the reader and judged by a second, plain one that follows the grammar of
- * RFC 8259 rule by rule. The seed is fixed. `json_fuzz_test COUNT` reads that many texts of each kind. */
+/* Generated texts, each read by the reader and judged by a second, plain one that follows the
+ * grammar of RFC 8259 rule by rule. The seed is fixed. `json_fuzz_test COUNT` reads that many
+ * texts of each kind. */
 #include <stdlib.h>
 
 #include "check.h"
@@ -346,7 +347,7 @@ static void make_bytes(struct text *text)
   }
 }
 
-/* A valid text with a few changes: a byte for another, a piece put in, a part cut out, the end cut off. */
+/* A valid text with a few changes: a byte for another, a piece put in, a part or the end cut off. */
 static void make_changed(struct text *text)
 {
   make_valid(text);

@@ -313,7 +313,8 @@ static void numbers_may_be_of_any_length(void)
   CHECK(number_of(text, LENGTH) == 0);
 }
 
-/* The middle between 1 and the double behind it, to which a digit far behind is added: 1 without it. */
+/* The middle between 1 and the double behind it, to which a digit far behind is added: 1 without
+ * it. */
 static void a_digit_behind_thousands_still_counts(void)
 {
   static char text[3001];
@@ -459,7 +460,8 @@ static void skip_finds_what_is_malformed(void)
   }
 }
 
-/* The guesses, one before each event; "-" is none. A guess that is right stands for the key's event. */
+/* The guesses, one before each event; "-" is none. A guess that is right stands for the key's
+ * event. */
 static void check_guesses(const char *text, const char *const *guesses, const char *events)
 {
   struct uk_json_reader reader;

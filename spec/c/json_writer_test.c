@@ -96,7 +96,8 @@ static void specials_are_found_at_every_place(void)
   }
 }
 
-/* A string is refused only when what it becomes is over the limit, and then leaves nothing behind. */
+/* A string is refused only when what it becomes is over the limit, and then leaves nothing
+ * behind. */
 static void the_limit_is_taken_and_one_byte_less_is_not(void)
 {
   static const char *const texts[] = {"",
