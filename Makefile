@@ -70,8 +70,8 @@ CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 .PHONY: install install-client install-server c-tests bench-modules bench-programs FORCE
 
 build: build-client build-server
-build-client: $(if $(wildcard csrc/binding/core.c),$(MODULES)/core.so,$(CLIENT) $(COMMON))
-build-server: $(if $(wildcard csrc/binding/server*.c),$(MODULES)/server.so,$(SERVER) $(COMMON))
+build-client: $(MODULES)/core.so
+build-server: $(MODULES)/server.so
 
 # The static libraries know no Lua and are built once; the binding once per Lua.
 
@@ -80,21 +80,26 @@ $(CLIENT): $(call objects_of,client,$(BUILD))
 $(SERVER): $(call objects_of,server,$(BUILD))
 $(BINDING): $(call objects_of,binding,$(BUILD)/$(LUA_NAME))
 
+# Made beside their place and moved into it, so that whoever uses the last ones goes on undisturbed.
+
 %.a:
 	@mkdir -p $(@D)
-	@rm -f $@
-	$(AR) rcs $@ $^
+	@rm -f $@.new
+	$(AR) rcs $@.new $^
+	@mv $@.new $@
 
 # A module takes from the archives what its luaopen_ function needs, so that core.so holds nothing of the server.
 # server.so stays in memory once it is loaded: its threads may outlive the Lua state for a moment.
 
 $(MODULES)/core.so: $(BINDING) $(CLIENT) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(LIBFLAG) $(UK_SANITIZE) -o $@ -Wl,-u,luaopen_upstash_kafka_core $^ $(LDFLAGS) $(UK_CLIENT_LIBS)
+	$(CC) $(LIBFLAG) $(UK_SANITIZE) -o $@.new -Wl,-u,luaopen_upstash_kafka_core $^ $(LDFLAGS) $(UK_CLIENT_LIBS)
+	@mv $@.new $@
 
 $(MODULES)/server.so: $(BINDING) $(SERVER) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(LIBFLAG) $(UK_SANITIZE) -o $@ -Wl,-u,luaopen_upstash_kafka_server -Wl,-z,nodelete $^ $(LDFLAGS) $(UK_SERVER_LIBS)
+	$(CC) $(LIBFLAG) $(UK_SANITIZE) -o $@.new -Wl,-u,luaopen_upstash_kafka_server -Wl,-z,nodelete $^ $(LDFLAGS) $(UK_SERVER_LIBS)
+	@mv $@.new $@
 
 $(BUILD)/$(LUA_NAME)/%.o: csrc/%.c $(BUILD)/$(LUA_NAME)/flags
 	@mkdir -p $(@D)
