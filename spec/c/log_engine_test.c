@@ -1,0 +1,509 @@
+#include "server/log_engine.h"
+
+#include <stdlib.h>
+
+#include "check.h"
+#include "common/clock.h"
+#include "log_rig.h"
+
+static struct uk_engine *engine;
+
+static bool open_engine(void)
+{
+  const struct uk_log_engine_options options = {
+    .directory = rig_directory(), .map_bytes = RIG_MAP_BYTES, .partitions = 2, .auto_create = true};
+  char message[UK_MESSAGE_SIZE] = "";
+  enum uk_error error = uk_log_engine_open(&engine, &options, message, sizeof message);
+  CHECK_EQ_STR(message, "");
+  return CHECK_EQ_INT(error, UK_OK);
+}
+
+static void close_engine(void)
+{
+  engine->methods->drain(engine);
+  engine->methods->close(engine);
+  rig_remove();
+}
+
+/* One call at a time: `begin`, the method, `end`. */
+static struct rig_call call;
+
+static void produce(const char *topic, int32_t partition, const char *value)
+{
+  struct uk_record record = rig_record(topic, partition, value);
+  struct uk_produce operation = {.records = &record, .count = 1};
+  rig_call_init(&call, &operation.operation);
+  engine->methods->produce(engine, &operation);
+  rig_call_wait(&call, &operation.operation);
+  CHECK_EQ_INT(operation.operation.error, UK_OK);
+}
+
+static enum uk_error delete_topic(const char *topic)
+{
+  struct uk_delete_topic operation = {.topic = uk_slice_text(topic)};
+  struct rig_call deleted;
+  rig_call_init(&deleted, &operation.operation);
+  engine->methods->delete_topic(engine, &operation);
+  rig_call_wait(&deleted, &operation.operation);
+  return operation.operation.error;
+}
+
+/* A fetch with its sink. */
+struct fetch {
+  struct uk_fetch operation;
+  struct rig_call call;
+  struct uk_topic_partition_offset at[3];
+  size_t limit, count;
+  bool unwanted;
+  int asked;
+  size_t length;
+  char text[2000]; /* "topic/partition/offset " for each record */
+};
+
+static struct fetch *fetch_of(struct uk_operation *operation)
+{
+  return (struct fetch *)operation;
+}
+
+static bool take(struct uk_operation *operation, const struct uk_record *record)
+{
+  struct fetch *fetch = fetch_of(operation);
+  if (fetch->limit > 0 && fetch->count == fetch->limit)
+    return false;
+  fetch->count++;
+  if (fetch->length < sizeof fetch->text - 300)
+    fetch->length += (size_t)snprintf(
+      fetch->text + fetch->length, sizeof fetch->text - fetch->length, "%.*s/%d/%d ",
+      (int)record->topic.length, record->topic.data, (int)record->partition, (int)record->offset);
+  return true;
+}
+
+static bool wanted(struct uk_operation *operation)
+{
+  fetch_of(operation)->asked++;
+  return !fetch_of(operation)->unwanted;
+}
+
+static void fetch_begin(struct fetch *fetch, size_t count, int timeout)
+{
+  fetch->operation.positions = fetch->at;
+  fetch->operation.count = count;
+  fetch->operation.sink = (struct uk_sink){take, wanted};
+  fetch->operation.operation.deadline = uk_clock_monotonic() + timeout;
+  rig_call_init(&fetch->call, &fetch->operation.operation);
+  engine->methods->fetch(engine, &fetch->operation);
+}
+
+static enum uk_error fetch_end(struct fetch *fetch)
+{
+  rig_call_wait(&fetch->call, &fetch->operation.operation);
+  return fetch->operation.operation.error;
+}
+
+static bool ended(struct fetch *fetch)
+{
+  pthread_mutex_lock(&fetch->call.mutex);
+  bool done = fetch->call.done;
+  pthread_mutex_unlock(&fetch->call.mutex);
+  return done;
+}
+
+static struct uk_topic_partition_offset at(const char *topic, int32_t partition, int64_t offset)
+{
+  return (struct uk_topic_partition_offset){uk_slice_text(topic), partition, offset};
+}
+
+static void fetches_at_once(void)
+{
+  REQUIRE(open_engine());
+  for (int i = 0; i < 3; i++)
+    produce("t", 0, "v");
+  struct fetch fetch = {.at = {at("t", 0, 1)}};
+  fetch_begin(&fetch, 1, 60000);
+  CHECK(ended(&fetch));
+  CHECK_EQ_INT(fetch_end(&fetch), UK_OK);
+  CHECK_EQ_STR(fetch.text, "t/0/1 t/0/2 ");
+  CHECK_EQ_INT(fetch.asked, 1);
+  close_engine();
+}
+
+static void fetch_errors(void)
+{
+  static const struct {
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+    enum uk_error error;
+    const char *message;
+  } cases[] = {
+    {"none", 0, 0, UK_E_NOT_FOUND, "topic \"none\" does not exist"},
+    {"t", 2, 0, UK_E_BAD_REQUEST, "topic \"t\" has no partition 2; it has 2"},
+    {"t", -1, 0, UK_E_BAD_REQUEST, "topic \"t\" has no partition -1; it has 2"},
+    {"t", 0, -5, UK_E_BAD_REQUEST,
+     "offset -5 of topic \"t\" partition 0 is negative (range 0 to 1)"},
+  };
+  REQUIRE(open_engine());
+  produce("t", 0, "v");
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct fetch fetch = {
+      .at = {at("t", 0, 0), at(cases[i].topic, cases[i].partition, cases[i].offset)}};
+    fetch_begin(&fetch, 2, 60000);
+    CHECK_EQ_INT(fetch_end(&fetch), cases[i].error);
+    CHECK_EQ_STR(fetch.operation.operation.message, cases[i].message);
+    CHECK_EQ_INT(fetch.count, 0);
+  }
+  close_engine();
+}
+
+static void a_removed_offset_names_the_range(void)
+{
+  static char value[2001];
+  memset(value, 'v', sizeof value - 1);
+  REQUIRE(open_engine());
+  struct uk_create_topic create = {.topic = uk_slice_text("t"),
+                                   .partitions = 1,
+                                   .has_retention_bytes = true,
+                                   .retention_bytes = 10000};
+  rig_call_init(&call, &create.operation);
+  engine->methods->create_topic(engine, &create);
+  rig_call_wait(&call, &create.operation);
+  CHECK(create.created);
+  for (int i = 0; i < 10; i++)
+    produce("t", 0, value);
+  struct fetch fetch;
+  for (int i = 0; i < 60; i++) {
+    fetch = (struct fetch){.at = {at("t", 0, 3)}};
+    fetch_begin(&fetch, 1, 0);
+    if (fetch_end(&fetch) != UK_OK)
+      break;
+    rig_sleep(50);
+  }
+  CHECK_EQ_INT(fetch.operation.operation.error, UK_E_BAD_REQUEST);
+  CHECK_EQ_STR(
+    fetch.operation.operation.message,
+    "offset 3 of topic \"t\" partition 0 is below the first kept offset (range 5 to 10)");
+  close_engine();
+}
+
+static void waits_for_records(void)
+{
+  REQUIRE(open_engine());
+  produce("t", 0, "v");
+  struct fetch ahead = {.at = {at("t", 0, 2)}}, two = {.at = {at("t", 1, 0), at("t", 0, 1)}};
+  fetch_begin(&ahead, 1, 60000);
+  fetch_begin(&two, 2, 60000);
+  rig_sleep(30);
+  produce("t", 0, "v");
+  CHECK_EQ_INT(fetch_end(&two), UK_OK);
+  CHECK_EQ_STR(two.text, "t/0/1 ");
+  CHECK_EQ_INT(two.asked, 1);
+  CHECK_EQ_INT(ahead.count, 0);
+  produce("t", 0, "v");
+  CHECK_EQ_INT(fetch_end(&ahead), UK_OK);
+  CHECK_EQ_STR(ahead.text, "t/0/2 ");
+  close_engine();
+}
+
+static void times_out(void)
+{
+  REQUIRE(open_engine());
+  produce("t", 0, "v");
+  static const int timeouts[] = {300, 50, 0, 150, 100};
+  struct fetch fetches[5];
+  int64_t start = uk_clock_monotonic();
+  for (int i = 0; i < 5; i++) {
+    fetches[i] = (struct fetch){.at = {at("t", 0, 1)}};
+    fetch_begin(&fetches[i], 1, timeouts[i]);
+  }
+  CHECK(ended(&fetches[2]));
+  static const int order[] = {2, 1, 4, 3, 0};
+  for (int i = 0; i < 5; i++) {
+    CHECK_EQ_INT(fetch_end(&fetches[order[i]]), UK_OK);
+    int64_t took = uk_clock_monotonic() - start;
+    CHECK(took >= timeouts[order[i]] && took < timeouts[order[i]] + 2000);
+    CHECK_EQ_INT(fetches[order[i]].count, 0);
+    CHECK_EQ_INT(fetches[order[i]].asked, 0);
+  }
+  close_engine();
+}
+
+static void a_gone_client_takes_nothing(void)
+{
+  REQUIRE(open_engine());
+  struct fetch fetch = {.at = {at("t", 0, 0)}, .unwanted = true};
+  produce("t", 1, "v");
+  fetch_begin(&fetch, 1, 60000);
+  produce("t", 0, "v");
+  CHECK_EQ_INT(fetch_end(&fetch), UK_E_CANCELLED);
+  CHECK_EQ_INT(fetch.count, 0);
+  CHECK_EQ_INT(fetch.asked, 1);
+  close_engine();
+}
+
+static void deleting_ends_waiting(void)
+{
+  REQUIRE(open_engine());
+  produce("t", 0, "v");
+  produce("u", 0, "v");
+  struct fetch both = {.at = {at("u", 1, 0), at("t", 1, 0)}}, other = {.at = {at("u", 1, 0)}};
+  fetch_begin(&both, 2, 60000);
+  fetch_begin(&other, 1, 60000);
+  CHECK_EQ_INT(delete_topic("t"), UK_OK);
+  CHECK_EQ_INT(fetch_end(&both), UK_E_NOT_FOUND);
+  CHECK(!ended(&other));
+  engine->methods->drain(engine);
+  CHECK_EQ_INT(fetch_end(&other), UK_OK);
+  close_engine();
+}
+
+static void drained_nothing_waits(void)
+{
+  REQUIRE(open_engine());
+  produce("t", 0, "v");
+  struct fetch fetch = {.at = {at("t", 0, 1)}}, later = fetch, there = {.at = {at("t", 0, 0)}};
+  fetch_begin(&fetch, 1, 60000);
+  CHECK(!ended(&fetch));
+  engine->methods->drain(engine);
+  CHECK_EQ_INT(fetch_end(&fetch), UK_OK);
+  fetch_begin(&later, 1, 60000);
+  CHECK(ended(&later));
+  CHECK_EQ_INT(fetch_end(&later), UK_OK);
+  fetch_begin(&there, 1, 60000);
+  CHECK_EQ_INT(fetch_end(&there), UK_OK);
+  CHECK_EQ_STR(there.text, "t/0/0 ");
+  close_engine();
+}
+
+/* A full partition lets the others have their turn. */
+static void positions_take_turns(void)
+{
+  static struct uk_record records[1000];
+  REQUIRE(open_engine());
+  for (int i = 0; i < 1000; i++)
+    records[i] = rig_record("t", i % 2, "v");
+  struct uk_produce operation = {.records = records, .count = 1000};
+  rig_call_init(&call, &operation.operation);
+  engine->methods->produce(engine, &operation);
+  rig_call_wait(&call, &operation.operation);
+  struct fetch all = {.at = {at("t", 0, 0), at("t", 1, 0), at("t", 0, 490)}};
+  fetch_begin(&all, 3, 0);
+  CHECK_EQ_INT(fetch_end(&all), UK_OK);
+  CHECK_EQ_INT(all.count, 1010);
+  struct fetch some = {.at = {at("t", 0, 0), at("t", 1, 0)}, .limit = 101};
+  fetch_begin(&some, 2, 0);
+  CHECK_EQ_INT(fetch_end(&some), UK_OK);
+  CHECK_EQ_INT(some.count, 101);
+  CHECK(strncmp(some.text, "t/0/0 ", 6) == 0);
+  /* One that was cut short begins elsewhere the next time. */
+  struct fetch next = {.at = {at("t", 0, 0), at("t", 1, 0)}, .limit = 1};
+  fetch_begin(&next, 2, 0);
+  CHECK_EQ_INT(fetch_end(&next), UK_OK);
+  CHECK_EQ_STR(next.text, "t/1/0 ");
+  close_engine();
+}
+
+enum { CROWD = 10000 };
+
+static void a_crowd_is_answered_within_a_second(void)
+{
+  struct fetch *crowd = calloc(CROWD, sizeof *crowd);
+  REQUIRE(crowd != NULL && open_engine());
+  produce("t", 1, "v");
+  for (int i = 0; i < CROWD; i++) {
+    crowd[i].at[0] = at("t", 0, 0);
+    fetch_begin(&crowd[i], 1, 60000 + i % 100);
+  }
+  int64_t start = uk_clock_monotonic();
+  produce("t", 0, "v");
+  for (int i = 0; i < CROWD; i++) {
+    CHECK_EQ_INT(fetch_end(&crowd[i]), UK_OK);
+    CHECK_EQ_INT(crowd[i].count, 1);
+  }
+  int64_t took = uk_clock_monotonic() - start;
+  if (!CHECK(took < 1000))
+    fprintf(stderr, "  took %d ms\n", (int)took);
+  free(crowd);
+  close_engine();
+}
+
+/* Offsets and committed. */
+
+static enum uk_error offset_at(int64_t timestamp, const char *topic, int32_t partition,
+                               int64_t *offset)
+{
+  struct uk_topic_partition_offset asked = at(topic, partition, -7);
+  struct uk_offsets operation = {.timestamp = timestamp, .offsets = &asked, .count = 1};
+  rig_call_init(&call, &operation.operation);
+  engine->methods->offsets(engine, &operation);
+  rig_call_wait(&call, &operation.operation);
+  *offset = asked.offset;
+  return operation.operation.error;
+}
+
+static void answers_offsets(void)
+{
+  int64_t offset;
+  REQUIRE(open_engine());
+  int64_t start = uk_clock_epoch();
+  produce("t", 0, "v");
+  produce("t", 0, "v");
+  CHECK_EQ_INT(offset_at(UK_TIMESTAMP_EARLIEST, "t", 0, &offset), UK_OK);
+  CHECK_EQ_INT(offset, 0);
+  CHECK_EQ_INT(offset_at(UK_TIMESTAMP_LATEST, "t", 0, &offset), UK_OK);
+  CHECK_EQ_INT(offset, 2);
+  CHECK_EQ_INT(offset_at(start, "t", 0, &offset), UK_OK);
+  CHECK_EQ_INT(offset, 0);
+  CHECK_EQ_INT(offset_at(start + 100000, "t", 0, &offset), UK_OK);
+  CHECK_EQ_INT(offset, 2);
+  CHECK_EQ_INT(offset_at(0, "t", 2, &offset), UK_E_BAD_REQUEST);
+  CHECK_EQ_INT(offset_at(UK_TIMESTAMP_LATEST, "none", 0, &offset), UK_E_NOT_FOUND);
+  close_engine();
+}
+
+static int64_t committed(const char *group, const char *topic, int32_t partition,
+                         enum uk_error want)
+{
+  struct uk_topic_partition_offset asked = at(topic, partition, -7);
+  struct uk_committed operation = {.group = uk_slice_text(group), .offsets = &asked, .count = 1};
+  rig_call_init(&call, &operation.operation);
+  engine->methods->committed(engine, &operation);
+  rig_call_wait(&call, &operation.operation);
+  CHECK_EQ_INT(operation.operation.error, want);
+  return asked.offset;
+}
+
+/* Groups over the log. */
+
+struct consume {
+  struct uk_consume operation;
+  struct rig_call call;
+  size_t count;
+};
+
+static bool count_record(struct uk_operation *operation, const struct uk_record *record)
+{
+  (void)record;
+  ((struct consume *)operation)->count++;
+  return true;
+}
+
+static void consume_begin(struct consume *consume, const struct uk_slice *topic, int timeout)
+{
+  consume->operation.group = uk_slice_text("g");
+  consume->operation.instance = uk_slice_text("i");
+  consume->operation.topics = topic;
+  consume->operation.topic_count = 1;
+  consume->operation.settings = (struct uk_consumer_settings){
+    .offset_reset = UK_RESET_EARLIEST, .auto_commit_interval = 5000, .session_timeout = 60000};
+  consume->operation.sink = (struct uk_sink){count_record, NULL};
+  consume->operation.operation.deadline = uk_clock_monotonic() + timeout;
+  rig_call_init(&consume->call, &consume->operation.operation);
+  engine->methods->consume(engine, &consume->operation);
+}
+
+static enum uk_error commit(const struct uk_topic_partition_offset *offsets, size_t count)
+{
+  struct uk_commit operation = {.group = uk_slice_text("g"),
+                                .instance = uk_slice_text("i"),
+                                .offsets = offsets,
+                                .count = count};
+  rig_call_init(&call, &operation.operation);
+  engine->methods->commit(engine, &operation);
+  rig_call_wait(&call, &operation.operation);
+  return operation.operation.error;
+}
+
+static void consumes_and_commits(void)
+{
+  struct uk_slice topic = uk_slice_text("t");
+  struct uk_topic_partition_offset explicit_offset = at("t", 1, 10);
+  REQUIRE(open_engine());
+  for (int i = 0; i < 3; i++)
+    produce("t", 0, "v");
+  struct consume first = {.count = 0}, waiting = first, empty = first;
+  consume_begin(&first, &topic, 5000);
+  rig_call_wait(&first.call, &first.operation.operation);
+  CHECK_EQ_INT(first.operation.operation.error, UK_OK);
+  CHECK_EQ_INT(first.count, 3);
+  CHECK_EQ_INT(commit(NULL, 0), UK_OK);
+  CHECK_EQ_INT(committed("g", "t", 0, UK_OK), 3);
+  CHECK_EQ_INT(committed("g", "t", 1, UK_OK), -1);
+  CHECK_EQ_INT(commit(&explicit_offset, 1), UK_OK);
+  CHECK_EQ_INT(committed("g", "t", 1, UK_OK), 10);
+  committed("g", "t", 2, UK_E_BAD_REQUEST);
+  committed("g", "none", 0, UK_E_NOT_FOUND);
+  consume_begin(&waiting, &topic, 60000);
+  rig_sleep(30);
+  produce("t", 1, "v");
+  rig_call_wait(&waiting.call, &waiting.operation.operation);
+  CHECK_EQ_INT(waiting.count, 1);
+  int64_t start = uk_clock_monotonic();
+  consume_begin(&empty, &topic, 200);
+  rig_call_wait(&empty.call, &empty.operation.operation);
+  int64_t took = uk_clock_monotonic() - start;
+  CHECK(took >= 200 && took < 2000);
+  CHECK_EQ_INT(empty.operation.operation.error, UK_OK);
+  CHECK_EQ_INT(empty.count, 0);
+  close_engine();
+}
+
+static void says_how_it_is(void)
+{
+  char detail[100] = "x";
+  REQUIRE(open_engine());
+  CHECK_EQ_STR(engine->methods->name, "log");
+  CHECK_EQ_INT(engine->methods->health(engine, detail, sizeof detail), UK_OK);
+  CHECK_EQ_STR(detail, "");
+  close_engine();
+}
+
+/* Fetches and produces from several threads at once, and no wake-up lost. */
+
+static void *follow(void *argument)
+{
+  int64_t *next = argument;
+  while (*next < 300) {
+    struct fetch fetch = {.at = {at("t", 0, *next)}};
+    fetch_begin(&fetch, 1, 20000);
+    if (!CHECK_EQ_INT(fetch_end(&fetch), UK_OK) || !CHECK(fetch.count > 0))
+      break;
+    *next += (int64_t)fetch.count;
+  }
+  return NULL;
+}
+
+static void no_wake_up_is_lost(void)
+{
+  pthread_t threads[4];
+  int64_t next[4] = {0};
+  REQUIRE(open_engine());
+  produce("t", 0, "v");
+  for (int i = 0; i < 4; i++)
+    REQUIRE(pthread_create(&threads[i], NULL, follow, &next[i]) == 0);
+  for (int i = 1; i < 300; i++)
+    produce("t", 0, "v");
+  for (int i = 0; i < 4; i++) {
+    pthread_join(threads[i], NULL);
+    CHECK_EQ_INT(next[i], 300);
+  }
+  close_engine();
+}
+
+int main(void)
+{
+  CHECK_RUN(fetches_at_once);
+  CHECK_RUN(fetch_errors);
+  CHECK_RUN(a_removed_offset_names_the_range);
+  CHECK_RUN(waits_for_records);
+  CHECK_RUN(times_out);
+  CHECK_RUN(a_gone_client_takes_nothing);
+  CHECK_RUN(deleting_ends_waiting);
+  CHECK_RUN(drained_nothing_waits);
+  CHECK_RUN(positions_take_turns);
+  CHECK_RUN(a_crowd_is_answered_within_a_second);
+  CHECK_RUN(answers_offsets);
+  CHECK_RUN(consumes_and_commits);
+  CHECK_RUN(says_how_it_is);
+  CHECK_RUN(no_wake_up_is_lost);
+  return check_end();
+}
