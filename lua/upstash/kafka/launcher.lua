@@ -48,7 +48,7 @@ function launcher.kept_password(data)
   if not password then
     local made, message = server.write_secret(path, make_password() .. "\n")
     password = read_password(path) -- also when another process was faster
-    if not password then return nil, ("%s: %s"):format(path, made and "cannot be read" or message) end
+    if not password then return nil, made and path .. ": cannot be read" or message end
   end
   if #password < 16 then return nil, path .. " holds no password; delete it, and a new one is made" end
   return password
