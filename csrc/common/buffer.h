@@ -30,7 +30,7 @@ void uk_buffer_clear(struct uk_buffer *buffer);
 /* The slow half of uk_buffer_reserve. */
 char *uk_buffer_grow(struct uk_buffer *buffer, size_t extra);
 
-/* The appends are inline because a record is written in a dozen of them, most of a constant length. */
+/* The appends are inline: a record is written in a dozen of them, most of a constant length. */
 
 /* Room for `extra` more bytes: a pointer to write at, or NULL with `error` set.
  * The bytes count only after uk_buffer_commit. */

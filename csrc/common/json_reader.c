@@ -78,7 +78,7 @@ static enum uk_json_event close_level(struct uk_json_reader *reader, char *at)
   return behind_value(reader, at + 1, event);
 }
 
-/* From the opening quote to behind the closing one, or NULL. Most strings are plain and end here. */
+/* From the opening quote to behind the closing one, or NULL. Most are plain and end here. */
 static inline char *read_string(struct uk_json_reader *reader, char *at)
 {
   char *start = at + 1;

@@ -43,6 +43,23 @@ static void a_copy_ends_with_a_nul(void)
   uk_arena_free(&arena);
 }
 
+/* Whatever comes behind it, and also where the bytes fill a unit of the arena. */
+static void the_nul_of_a_copy_is_its_own(void)
+{
+  struct uk_arena arena;
+  uk_arena_init(&arena, 10000);
+  for (size_t length = 0; length < 70; length++) {
+    char text[70];
+    memset(text, 'a', sizeof text);
+    const char *copy = uk_arena_copy(&arena, text, length);
+    char *behind = uk_arena_allocate(&arena, 1, 8);
+    REQUIRE(copy != NULL && behind != NULL);
+    memset(behind, 'b', 8);
+    CHECK_EQ_MEM(copy, strlen(copy), text, length);
+  }
+  uk_arena_free(&arena);
+}
+
 static void overflowing_sizes_fail(void)
 {
   struct uk_arena arena;
@@ -156,6 +173,7 @@ int main(void)
 {
   CHECK_RUN(memory_is_zeroed_aligned_and_apart);
   CHECK_RUN(a_copy_ends_with_a_nul);
+  CHECK_RUN(the_nul_of_a_copy_is_its_own);
   CHECK_RUN(overflowing_sizes_fail);
   CHECK_RUN(the_limit_holds);
   CHECK_RUN(the_limit_is_taken_and_one_byte_less_is_not);

@@ -24,7 +24,7 @@ struct json_case {
   size_t length;
 };
 
-/* Calls `check` with each case. False when the file is missing, malformed or has under 250 cases. */
+/* Calls `check` with each case. False when the file is malformed or has less than 250 cases. */
 bool json_each_case(void (*check)(const struct json_case *json_case));
 
 #endif

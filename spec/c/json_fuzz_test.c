@@ -347,7 +347,7 @@ static void make_bytes(struct text *text)
   }
 }
 
-/* A valid text with a few changes: a byte for another, a piece put in, a part or the end cut off. */
+/* A valid text with changes: a byte for another, a piece put in, a part or the end cut off. */
 static void make_changed(struct text *text)
 {
   make_valid(text);

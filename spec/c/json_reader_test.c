@@ -90,6 +90,7 @@ static void errors_say_what_and_where(void)
     {"[1e+]", "[ !BAD_NUMBER@4"},
     {"[-]", "[ !BAD_NUMBER@2"},
     {"[\"ab\\x\"]", "[ !BAD_ESCAPE@4"},
+    {"\"\\x", "!BAD_ESCAPE@1"},
     {"[\"ab\\u12g4\"]", "[ !BAD_UNICODE@4"},
     {"[\"ab\\ud800\\u12\"]", "[ !BAD_UNICODE@10"},
     {"[\"ab\xff\"]", "[ !BAD_UTF8@4"},

@@ -1,7 +1,8 @@
 --- The JSON cases of cases.txt, which says what they are.
--- dofile "spec/json/cases.lua" (or require) returns a list of
--- { name = string, verdict = "accept" | "reject", text = string, flag = nil | "comma" | "surrogate" }.
--- `verdict` is that of a reader without flags; a flag turns it into the other one.
+-- dofile "spec/json/cases.lua" returns a list of
+--   { name = string, verdict = "accept" | "reject", text = string, flag = string | nil }
+-- where `verdict` is that of a reader without flags, and `flag`, "comma" or "surrogate", names the
+-- flag that turns it around.
 
 local VERDICTS = { accept = "accept", reject = "reject", comma = "reject", surrogate = "accept" }
 
