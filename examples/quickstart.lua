@@ -28,14 +28,15 @@ print(("produced the %d lines of %s to %s"):format(#messages, path, topic))
 
 -- The loop commits what it has moved past. This one ends after as many messages as there are, or after five
 -- seconds without any; without `limit` and `idle` it goes on for ever.
-local received, total = {}, 0
+local received, total, shown = {}, 0, 0
 for partition = 0, partitions - 1 do received[partition] = {} end
 for message in client:messages {
   group = "quickstart", instance = "worker-1", topic = topic, from = "earliest", limit = #messages, idle = 5000,
 } do
   table.insert(received[message.partition], message.value)
   total = total + 1
-  if total <= 3 then
+  if shown < 3 and message.value ~= "" then
+    shown = shown + 1
     print(("  partition %d, offset %d, %s: %s"):format(message.partition, message.offset, message.key,
       message.value))
   end
