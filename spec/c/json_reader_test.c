@@ -523,6 +523,7 @@ static void errors_have_texts(void)
   CHECK_EQ_STR(uk_json_error_text(UK_JSON_E_NONE), "nothing");
   CHECK_EQ_STR(uk_json_error_text(UK_JSON_E_CUT_OFF), "the text ends too early");
   CHECK_EQ_STR(uk_json_error_text(UK_JSON_E_TRAILING), "something follows the value");
+  CHECK_EQ_STR(uk_json_error_text((enum uk_json_error)(UK_JSON_E_TRAILING + 1)), "nothing");
   CHECK_EQ_STR(uk_json_error_text((enum uk_json_error)1000), "nothing");
   CHECK_EQ_STR(uk_json_error_text((enum uk_json_error) - 1), "nothing");
 }
