@@ -77,12 +77,13 @@ static enum uk_error make_directory(const char *directory, char *message, size_t
   return UK_OK;
 }
 
+/* For the message of whoever finds the directory in use: a failure here is nobody's loss. */
 static void write_process_id(int fd)
 {
   char text[24];
   int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-  if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)length, 0) != length)
-    (void)ftruncate(fd, 0);
+  bool written = ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)length, 0) == length;
+  (void)written;
 }
 
 /* flock belongs to the open file, not to the process, so it also keeps out a second open from here. */
