@@ -15,8 +15,10 @@ bool uk_log_needs_maintenance(const struct uk_log *log)
 
 static enum uk_log_status finish(struct uk_log *log, enum uk_log_status status, bool changed)
 {
-  if (status == UK_LOG_OK && changed)
+  if (status == UK_LOG_OK && changed) {
+    log->freed = true;
     return uk_log_store_commit(log->store);
+  }
   uk_log_store_abort(log->store);
   return status;
 }

@@ -37,6 +37,8 @@ struct uk_log {
   uint64_t *purges; /* ids of deleted topics whose rows are still there */
   size_t purge_count, purge_capacity;
   int64_t next_maintenance;
+  bool
+    freed; /* maintenance freed pages, which LMDB gives out again only to the transaction after the next */
   bool broken; /* a commit failed: nothing is written until the environment is open anew */
 };
 

@@ -66,6 +66,7 @@ static void set_broken(struct uk_log *log)
   uk_log_set_trouble(log, INT64_MAX, text);
 }
 
+/* A transaction that changes nothing. */
 static enum uk_log_status probe(struct uk_log *log)
 {
   enum uk_log_status status = uk_log_store_begin(log->store);
@@ -178,14 +179,24 @@ static void run(struct uk_log *log, struct uk_operation *commands)
 
 /* Maintenance. */
 
-static enum uk_log_status maintain_step(struct uk_log *log, bool *more)
+static enum uk_log_status maintain_once(struct uk_log *log, bool *more)
 {
   enum uk_log_status status = uk_log_maintain(log, more);
+  if (status != UK_LOG_OK || *more || !log->freed)
+    return status;
+  status = probe(log);
+  log->freed = status != UK_LOG_OK;
+  return status;
+}
+
+static enum uk_log_status maintain_step(struct uk_log *log, bool *more)
+{
+  enum uk_log_status status = maintain_once(log, more);
   if (status != UK_LOG_FULL)
     return status;
   if (uk_log_store_extend(log->store, UK_LOG_RESERVE_BYTES) != UK_LOG_OK)
     return UK_LOG_FAILED;
-  status = uk_log_maintain(log, more);
+  status = maintain_once(log, more);
   return uk_log_store_extend(log->store, 0) == UK_LOG_OK ? status : UK_LOG_FAILED;
 }
 
@@ -199,7 +210,7 @@ static void maintain(struct uk_log *log)
       set_broken(log);
     log->next_maintenance = more ? now : now + UK_LOG_MAINTENANCE_MS;
   }
-  if (!log->broken && !uk_log_needs_maintenance(log))
+  if (!log->broken && !log->freed && !uk_log_needs_maintenance(log))
     log->next_maintenance = INT64_MAX;
   else if (log->next_maintenance == INT64_MAX)
     log->next_maintenance = now + (log->purge_count > 0 ? 0 : UK_LOG_MAINTENANCE_MS);

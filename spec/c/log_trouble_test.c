@@ -1,0 +1,292 @@
+/* The log when the map, the disk or the sync says no. */
+#include "server/log.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "log_rig.h"
+
+/* In front of libc's, for LMDB too. */
+static atomic_int sync_failures, write_error;
+static atomic_int syncs;
+
+__attribute__((visibility("default"))) int fdatasync(int fd)
+{
+  atomic_fetch_add(&syncs, 1);
+  if (atomic_load(&sync_failures) > 0) {
+    atomic_fetch_sub(&sync_failures, 1);
+    errno = EIO;
+    return -1;
+  }
+  return (int)syscall(SYS_fdatasync, fd);
+}
+
+__attribute__((visibility("default"))) ssize_t pwrite(int fd, const void *data, size_t length,
+                                                      off_t at)
+{
+  if (atomic_load(&write_error) != 0) {
+    errno = atomic_load(&write_error);
+    return -1;
+  }
+  return (ssize_t)syscall(SYS_pwrite64, fd, data, length, at);
+}
+
+__attribute__((visibility("default"))) ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+  if (atomic_load(&write_error) != 0) {
+    errno = atomic_load(&write_error);
+    return -1;
+  }
+  return (ssize_t)syscall(SYS_writev, fd, parts, count);
+}
+
+enum { SMALL_MAP = 2 << 20, LARGE = 300000 };
+
+static char large[LARGE];
+static struct rig_read got;
+
+static struct uk_log *open_log(size_t map_bytes)
+{
+  struct uk_log_options options = rig_options();
+  options.map_bytes = map_bytes;
+  memset(large, 'x', sizeof large);
+  return rig_open(&options);
+}
+
+static enum uk_error put_large(struct uk_log *log, const char *topic, char *message)
+{
+  struct uk_record record = rig_record(topic, 0, "");
+  record.value = uk_slice_of(large, sizeof large);
+  return rig_produce(log, &record, 1, message);
+}
+
+static int fill(struct uk_log *log, const char *topic)
+{
+  int count = 0;
+  while (count < 100 && put_large(log, topic, NULL) == UK_OK)
+    count++;
+  struct uk_record record = rig_record(topic, 0, "");
+  record.value = uk_slice_of(large, 3000);
+  for (int i = 0; i < 1000 && rig_produce(log, &record, 1, NULL) == UK_OK; i++)
+    count++;
+  return count;
+}
+
+static void check_health(struct uk_log *log, enum uk_error want, const char *text)
+{
+  char detail[200] = "?";
+  CHECK_EQ_INT(uk_log_health(log, detail, sizeof detail), want);
+  CHECK_EQ_STR(detail, text);
+}
+
+static void a_full_map_refuses_writes_only(void)
+{
+  char message[UK_MESSAGE_SIZE];
+  struct uk_log *log = open_log(SMALL_MAP);
+  REQUIRE(log != NULL);
+  REQUIRE(rig_put(log, "kept", 0, "v", -1) == 0);
+  int count = fill(log, "t");
+  CHECK(count >= 5 && count < 600);
+  CHECK_EQ_INT(put_large(log, "t", message), UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(message, "the log is full (map_bytes 2097152)");
+  check_health(log, UK_E_UNAVAILABLE, message);
+  CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
+  CHECK_EQ_INT(got.count, count);
+  CHECK_EQ_INT(rig_read(log, &got, "kept", 0, 0), UK_OK);
+  /* Readers get on, and somebody can make room. */
+  for (int i = 0; i < 50; i++)
+    CHECK_EQ_INT(rig_commit(log, "g", "t", 0, i), UK_OK);
+  CHECK_EQ_INT(rig_delete(log, "t"), UK_OK);
+  enum uk_error error = UK_E_UNAVAILABLE;
+  for (int i = 0; i < 50 && error != UK_OK; i++) {
+    error = put_large(log, "u", NULL);
+    rig_sleep(20);
+  }
+  CHECK_EQ_INT(error, UK_OK);
+  uk_log_close(log);
+  log = open_log(SMALL_MAP);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rig_read(log, &got, "kept", 0, 0), UK_OK);
+  CHECK_EQ_STR(got.text, "v\n");
+  uint64_t id;
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("t"), &id), 0);
+  uk_log_close(log);
+  rig_remove();
+}
+
+/* Again and again: room that was freed is room. */
+static void filling_and_deleting(void)
+{
+  struct uk_log *log = open_log(SMALL_MAP);
+  REQUIRE(log != NULL);
+  for (int round = 0; round < 8; round++) {
+    int count = 0;
+    for (int i = 0; i < 50 && count < 4; i++) {
+      count += put_large(log, "t", NULL) == UK_OK;
+      if (count < 4)
+        rig_sleep(10);
+    }
+    CHECK_EQ_INT(count, 4);
+    fill(log, "t");
+    CHECK_EQ_INT(rig_delete(log, "t"), UK_OK);
+  }
+  uk_log_close(log);
+  rig_remove();
+}
+
+/* Of commands that come together, those that fit pass. */
+static void a_small_command_passes_a_large_one(void)
+{
+  enum { COUNT = 30 };
+  static struct uk_record records[COUNT];
+  static struct uk_produce produces[COUNT];
+  static struct rig_call calls[COUNT];
+  struct uk_log *log = open_log(SMALL_MAP);
+  int small = 0, failed = 0;
+  REQUIRE(log != NULL);
+  for (int i = 0; i < COUNT; i++) {
+    records[i] = rig_record("t", i % 2, "v");
+    if (i % 2 == 0)
+      records[i].value = uk_slice_of(large, sizeof large);
+    produces[i] = (struct uk_produce){.records = &records[i], .count = 1};
+    rig_call_init(&calls[i], &produces[i].operation);
+  }
+  for (int i = 0; i < COUNT; i++)
+    uk_log_submit(log, UK_LOG_PRODUCE, &produces[i].operation);
+  for (int i = 0; i < COUNT; i++) {
+    rig_call_wait(&calls[i], &produces[i].operation);
+    enum uk_error error = produces[i].operation.error;
+    small += i % 2 == 1 && error == UK_OK;
+    failed += i % 2 == 0 && error == UK_E_UNAVAILABLE;
+  }
+  CHECK(small == COUNT / 2);
+  CHECK(failed >= 8);
+  CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
+  CHECK_EQ_INT(got.count, COUNT / 2 - failed);
+  CHECK_EQ_INT(rig_read(log, &got, "t", 1, 0), UK_OK);
+  CHECK_EQ_INT(got.count, COUNT / 2);
+  uk_log_close(log);
+  rig_remove();
+}
+
+static void a_failed_sync_is_not_tried_again(void)
+{
+  char message[UK_MESSAGE_SIZE];
+  struct uk_record record = rig_record("t", 0, "lost");
+  struct uk_log *log = open_log(RIG_MAP_BYTES);
+  REQUIRE(log != NULL);
+  for (int i = 0; i < 3; i++)
+    REQUIRE(rig_put(log, "t", 0, "v", -1) == i);
+  for (int round = 0; round < 3; round++) {
+    atomic_store(&sync_failures, 1);
+    atomic_store(&syncs, 0);
+    CHECK_EQ_INT(rig_produce(log, &record, 1, message), UK_E_UNAVAILABLE);
+    CHECK_EQ_STR(message, "the log failed: Input/output error");
+    CHECK_EQ_INT(atomic_load(&syncs), 1);
+    check_health(log, UK_E_UNAVAILABLE, message);
+    CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
+    CHECK_EQ_INT(got.count, 3 + round);
+    CHECK_EQ_INT(rig_put(log, "t", 0, "next", -1), 3 + round);
+    check_health(log, UK_OK, "");
+  }
+  uk_log_close(log);
+  log = open_log(RIG_MAP_BYTES);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
+  CHECK_EQ_STR(got.text, "v\nv\nv\nnext\nnext\nnext\n");
+  uk_log_close(log);
+  rig_remove();
+}
+
+/* Nobody writes, so nobody but time finds out that the disk is well again. */
+static void it_recovers_by_itself(void)
+{
+  struct uk_record record = rig_record("t", 0, "lost");
+  char detail[200];
+  struct uk_log *log = open_log(RIG_MAP_BYTES);
+  REQUIRE(log != NULL);
+  REQUIRE(rig_put(log, "t", 0, "v", -1) == 0);
+  atomic_store(&sync_failures, 3);
+  CHECK_EQ_INT(rig_produce(log, &record, 1, NULL), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(rig_produce(log, &record, 1, NULL), UK_E_UNAVAILABLE);
+  for (int i = 0; i < 100 && uk_log_health(log, detail, sizeof detail) != UK_OK; i++)
+    rig_sleep(50);
+  check_health(log, UK_OK, "");
+  CHECK_EQ_INT(atomic_load(&sync_failures), 0);
+  CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 1);
+  uk_log_close(log);
+  rig_remove();
+}
+
+/* Readers come and go while the environment is replaced under them. */
+static atomic_bool reading;
+
+static void *read_on(void *argument)
+{
+  static const struct uk_sink sink = {rig_sink_record, NULL};
+  while (atomic_load(&reading)) {
+    struct rig_read read = {.dense = true};
+    uk_log_read(argument, uk_slice_text("t"), 0, 0, &read.operation, &sink, &read.next, &read.full);
+    CHECK(read.dense && read.count >= 1);
+  }
+  return NULL;
+}
+
+static void readers_during_recovery(void)
+{
+  pthread_t threads[3];
+  struct uk_log *log = open_log(RIG_MAP_BYTES);
+  struct uk_record record = rig_record("t", 0, "lost");
+  REQUIRE(log != NULL);
+  REQUIRE(rig_put(log, "t", 0, "v", -1) == 0);
+  atomic_store(&reading, true);
+  for (int i = 0; i < 3; i++)
+    REQUIRE(pthread_create(&threads[i], NULL, read_on, log) == 0);
+  for (int i = 0; i < 30; i++) {
+    atomic_store(&sync_failures, 1);
+    CHECK_EQ_INT(rig_produce(log, &record, 1, NULL), UK_E_UNAVAILABLE);
+    CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 1 + i);
+  }
+  atomic_store(&reading, false);
+  for (int i = 0; i < 3; i++)
+    pthread_join(threads[i], NULL);
+  uk_log_close(log);
+  rig_remove();
+}
+
+static void a_full_disk_refuses_writes_only(void)
+{
+  char message[UK_MESSAGE_SIZE];
+  struct uk_record record = rig_record("t", 0, "lost");
+  struct uk_log *log = open_log(RIG_MAP_BYTES);
+  REQUIRE(log != NULL);
+  REQUIRE(rig_put(log, "t", 0, "v", -1) == 0);
+  atomic_store(&write_error, ENOSPC);
+  for (int i = 0; i < 3; i++)
+    CHECK_EQ_INT(rig_produce(log, &record, 1, message), UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(message, "the disk that holds the log is full");
+  check_health(log, UK_E_UNAVAILABLE, message);
+  CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
+  CHECK_EQ_INT(got.count, 1);
+  atomic_store(&write_error, 0);
+  CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 1);
+  uk_log_close(log);
+  rig_remove();
+}
+
+int main(void)
+{
+  CHECK_RUN(a_full_map_refuses_writes_only);
+  CHECK_RUN(filling_and_deleting);
+  CHECK_RUN(a_small_command_passes_a_large_one);
+  CHECK_RUN(a_failed_sync_is_not_tried_again);
+  CHECK_RUN(it_recovers_by_itself);
+  CHECK_RUN(readers_during_recovery);
+  CHECK_RUN(a_full_disk_refuses_writes_only);
+  return check_end();
+}
