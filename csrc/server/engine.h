@@ -26,7 +26,7 @@ enum { UK_MESSAGE_SIZE = 400 }; /* room for a text that names a topic of 249 cha
 struct uk_operation {
   /* The caller's. */
   void (*done)(struct uk_operation *operation);
-  void *context; /* what `done` and the callbacks of an operation need */
+  void *context;    /* what `done` and the callbacks of an operation need */
   int64_t deadline; /* milliseconds of uk_clock_monotonic; the longest wait for records or answer */
 
   /* The outcome. */
@@ -152,7 +152,7 @@ enum { UK_TIMESTAMP_EARLIEST = -2, UK_TIMESTAMP_LATEST = -1 };
 /* For each partition the earliest offset whose timestamp is >= the given one, else the end offset. */
 struct uk_offsets {
   struct uk_operation operation;
-  int64_t timestamp; /* or one of the two above */
+  int64_t timestamp;                         /* or one of the two above */
   struct uk_topic_partition_offset *offsets; /* out: offset of each */
   size_t count;
 };

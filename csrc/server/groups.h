@@ -19,7 +19,8 @@ struct uk_groups_log {
   /* Partitions of the topic, or 0 when there is no such topic. `topic_id` tells a topic from a later one of the same name. */
   int32_t (*partitions)(void *context, struct uk_slice topic, uint64_t *topic_id);
   /* First kept offset and end offset (one past the last). False when the topic or partition is gone. */
-  bool (*bounds)(void *context, struct uk_slice topic, int32_t partition, int64_t *first, int64_t *end);
+  bool (*bounds)(void *context, struct uk_slice topic, int32_t partition, int64_t *first,
+                 int64_t *end);
   /* The committed offset of the group, -1 when there is none. */
   enum uk_error (*committed)(void *context, struct uk_slice group, struct uk_slice topic,
                              int32_t partition, int64_t *offset);
@@ -28,7 +29,8 @@ struct uk_groups_log {
    * order of the calls. `then` may be NULL. */
   void (*commit)(void *context, struct uk_slice group,
                  const struct uk_topic_partition_offset *offsets, size_t count,
-                 void (*then)(void *argument, enum uk_error error, const char *message), void *argument);
+                 void (*then)(void *argument, enum uk_error error, const char *message),
+                 void *argument);
   /* Hands the records from `offset` on to the sink until it refuses one or the partition ends. `*next` is
    * the offset to go on from; `*full` whether the sink refused. */
   enum uk_error (*read)(void *context, struct uk_slice topic, int32_t partition, int64_t offset,
@@ -45,13 +47,15 @@ void uk_groups_close(struct uk_groups *groups);
 
 void uk_groups_consume(struct uk_groups *groups, struct uk_consume *operation, int64_t now);
 void uk_groups_commit(struct uk_groups *groups, struct uk_commit *operation, int64_t now);
-void uk_groups_delete_consumer(struct uk_groups *groups, struct uk_delete_consumer *operation, int64_t now);
+void uk_groups_delete_consumer(struct uk_groups *groups, struct uk_delete_consumer *operation,
+                               int64_t now);
 void uk_groups_consumers(struct uk_groups *groups, struct uk_consumers *operation, int64_t now);
-void uk_groups_undelivered(struct uk_groups *groups, struct uk_slice group, struct uk_slice instance,
-                           uint64_t delivery, int64_t now);
+void uk_groups_undelivered(struct uk_groups *groups, struct uk_slice group,
+                           struct uk_slice instance, uint64_t delivery, int64_t now);
 
 /* A partition has grown, or the topic was created, changed or deleted (partition -1). */
-void uk_groups_wake(struct uk_groups *groups, struct uk_slice topic, int32_t partition, int64_t now);
+void uk_groups_wake(struct uk_groups *groups, struct uk_slice topic, int32_t partition,
+                    int64_t now);
 
 /* When uk_groups_tick is next needed (a deadline, an auto-commit, an expiry): a time, or INT64_MAX for never. A call
  * that may have made it earlier returns to an owner that asks again. */

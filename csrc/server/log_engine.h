@@ -13,7 +13,8 @@ struct uk_log_engine_options {
 };
 
 /* UK_OK and *engine, or an error and a text in `message`. */
-enum uk_error uk_log_engine_open(struct uk_engine **engine, const struct uk_log_engine_options *options,
-                                 char *message, size_t size);
+enum uk_error uk_log_engine_open(struct uk_engine **engine,
+                                 const struct uk_log_engine_options *options, char *message,
+                                 size_t size);
 
 #endif

@@ -18,7 +18,7 @@ struct uk_server_options {
   int64_t partitions;   /* of a topic created without a number */
   bool auto_create_topics;
   bool no_sync;
-  int64_t threads;      /* that serve HTTP; 0 = one for each processor, at most 8 */
+  int64_t threads; /* that serve HTTP; 0 = one for each processor, at most 8 */
   int64_t max_connections;
   int64_t max_body_bytes;
   int64_t max_message_bytes;
