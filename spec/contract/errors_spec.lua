@@ -356,6 +356,7 @@ describe("errors:", function()
       return table.concat(lines, "\r\n") .. "\r\n\r\n"
     end
     local post_head = function(...) return head("POST /produce HTTP/1.1", ...) end
+    local hook_head = function(...) return head("POST /webhook?topic=hook HTTP/1.1", ...) end
     local bad, long = { 400 }, { 400, 414, 431 }
 
     for what, row in pairs {
@@ -372,6 +373,19 @@ describe("errors:", function()
         { post_head "Content-Length: 99999999999999999999999", { 400, 413 } },
       ["two different Content-Lengths"] =
         { post_head("Content-Length: 5", "Content-Length: 6") .. "hello", bad },
+      ["a blank before the colon of Content-Length"] =
+        { hook_head "Content-Length : 5" .. "hello", bad },
+      ["a blank before the colon of Transfer-Encoding"] =
+        { hook_head "Transfer-Encoding : chunked" .. "5\r\nhello\r\n0\r\n\r\n", bad },
+      ["both Content-Length and chunks"] =
+        { hook_head("Content-Length: 5", "Transfer-Encoding: chunked") .. "0\r\n\r\n", bad },
+      ["a transfer coding that nobody knows"] =
+        { hook_head "Transfer-Encoding: zipped" .. "0\r\n\r\n", { 400, 501 } },
+      ["a chunk longer than 64 bits"] =
+        { hook_head "Transfer-Encoding: chunked" .. "10000000000000005\r\nhello\r\n", { 400, 413 } },
+      ["a chunk longer than it says"] =
+        { hook_head "Transfer-Encoding: chunked" .. "2\r\nhello\r\n0\r\n\r\n", bad },
+      ["the preface of HTTP/2"] = { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", { 400, 505 } },
       ["a broken chunk"] = { post_head "Transfer-Encoding: chunked" .. "zz\r\nhello\r\n", bad },
     } do
       it(what, function()

@@ -1,0 +1,159 @@
+-- Section 1 of the contract under hardship: clients that are slow, vanish, or ask for much at once.
+
+local http = require "spec.support.http"
+local service = require "spec.contract.service"
+
+local get, ok, refused = service.get, service.ok, service.refused
+
+local function consume_path(topic, timeout)
+  return ("/consume/%s/one/%s?timeout=%d"):format(service.name "group", topic, timeout)
+end
+
+-- The server still serves, and quickly.
+local function is_well()
+  local response = get "/topics"
+  ok(response)
+  assert.is_true(response.seconds < 2, response.seconds)
+end
+
+describe("hardship:", function()
+  service.attach()
+
+  it("a request that follows a waiting one on its connection is answered after it", function()
+    local topic = service.topic(1)
+    local connection = service.client:connect()
+    local path, headers = consume_path(topic, 10000), service.EARLIEST
+    connection:send(service.client:build("GET", path, { headers = headers })
+      .. service.client:build("GET", "/topics"))
+    service.sleep(0.2)
+    service.produce(topic, "first")
+    local messages = ok(connection:receive("GET", 9))
+    assert.same({ "first" }, service.values(messages))
+    assert.equal(1, ok(connection:receive "GET")[topic])
+    connection:close()
+  end)
+
+  it("a client that will send no more still gets its answer", function()
+    assert.is_truthy(ok(service.client:raw(service.client:build("GET", "/topics"), true)))
+    local body = service.json { topic = service.topic(1), partition = 0, offset = 0, timeout = 300 }
+    local request = service.client:build("POST", "/fetch", { body = body })
+    assert.same({}, ok(service.client:raw(request, true)))
+  end)
+
+  it("half a request on each of a hundred connections holds up nobody", function()
+    local connections = {}
+    local request = service.client:build("POST", "/produce/x", { body = '{"value":"v"}' })
+    for index = 1, 100 do
+      connections[index] = service.client:connect()
+      connections[index]:send(request:sub(1, 10 + index % (#request - 12)))
+    end
+    is_well()
+    for _, connection in ipairs(connections) do connection:close() end
+    is_well()
+  end)
+
+  it("clients that read no answer hold up nobody", function()
+    local topic, messages, connections = service.topic(1), {}, {}
+    for index = 1, 8 do messages[index] = { value = ("x"):rep(500000) } end
+    service.produce(topic, messages)
+    local body = service.json { topic = topic, partition = 0, offset = 0, max_bytes = 8000000 }
+    for index = 1, 10 do
+      connections[index] = service.client:connect()
+      connections[index]:send(service.client:build("POST", "/fetch", { body = body }))
+    end
+    service.sleep(0.2)
+    is_well()
+    local fetched = ok(connections[1]:receive "POST")
+    assert.equal(messages[1].value, fetched[1].value)
+    for _, connection in ipairs(connections) do connection:close() end
+    is_well()
+  end)
+
+  it("a hundred consumes that vanish hold up nobody", function()
+    local topic, pendings = service.topic(1), {}
+    for index = 1, 100 do
+      pendings[index] = service.client:start("GET", consume_path(topic, 60000))
+    end
+    service.sleep(0.2)
+    for _, pending in ipairs(pendings) do pending.connection:close() end
+    service.produce(topic, "to nobody")
+    is_well()
+    assert.equal(1, #service.fetch_all(topic, 0, 1))
+  end)
+
+  it("more than one response can hold comes in several", function()
+    local topic, group, seen = service.topic(1), service.name "group", 0
+    for number = 1, 14 do
+      service.produce(topic, { { value = ("%02d"):format(number) .. ("x"):rep(700000) } })
+    end
+    for _, message in ipairs(service.consume_all(group, "one", topic, 14, service.EARLIEST)) do
+      seen = seen + 1
+      assert.equal(("%02d"):format(seen), message.value:sub(1, 2))
+    end
+    assert.equal(14, #service.fetch_all(topic, 0, 14))
+  end)
+
+  it("instances that come and go while messages are produced lose none", function()
+    local topic, group, seen, count = service.topic(6), service.name "group", {}, 0
+    local instances = { "a", "b", "c" }
+    for round = 1, 12 do
+      local pendings = {}
+      for partition = 0, 5 do
+        local body = service.json { value = tostring(round), partition = partition }
+        table.insert(pendings, service.client:start("POST", "/produce/" .. topic, { body = body }))
+      end
+      for index, instance in ipairs(instances) do
+        if (round + index) % 4 ~= 0 then
+          local path = ("/consume/%s/%s/%s?timeout=100"):format(group, instance, topic)
+          table.insert(pendings, service.client:start("GET", path, { headers = service.EARLIEST }))
+        else
+          service.post(("/delete-consumer/%s/%s"):format(group, instance))
+        end
+      end
+      http.collect(pendings)
+      for _, pending in ipairs(pendings) do
+        for _, each in ipairs(ok(pending.response)) do
+          if each.value then seen[service.place(each) .. "/" .. each.offset] = true end
+        end
+      end
+    end
+    for _ in pairs(seen) do count = count + 1 end
+    service.eventually(20, function()
+      for _, instance in ipairs(instances) do
+        for _, each in ipairs(service.consume(group, instance, topic, service.EARLIEST, 30)) do
+          local place = service.place(each) .. "/" .. each.offset
+          if not seen[place] then count = count + 1 end
+          seen[place] = true
+        end
+      end
+      return count == 72, count .. " of 72 messages"
+    end)
+  end)
+
+  it("the same topic created at once by many is created once", function()
+    local topic, pendings, made = service.name "topic", {}, 0
+    for index = 1, 20 do
+      local options = { body = '{"partitions":2}' }
+      pendings[index] = service.client:start("POST", "/topics/" .. topic, options)
+    end
+    http.collect(pendings)
+    for _, pending in ipairs(pendings) do
+      if pending.response.status == 201 then made = made + 1 else ok(pending.response) end
+    end
+    assert.equal(1, made)
+  end)
+
+  it("an instance created at once by many requests is one", function()
+    local topic, group, pendings = service.topic(1), service.name "group", {}
+    for index = 1, 20 do
+      local path = ("/consume/%s/one/%s?timeout=200"):format(group, topic)
+      pendings[index] = service.client:start("GET", path)
+    end
+    http.collect(pendings)
+    for _, pending in ipairs(pendings) do ok(pending.response) end
+    service.join(group, "one", topic)
+    assert.same({ one = { [topic] = { 0 } } }, service.assignment(group))
+    local path = ("/consume/%s/two/%s?timeout=50"):format(group, topic)
+    refused(get(path), 429)
+  end)
+end)
