@@ -1,0 +1,151 @@
+#include "server/credentials.h"
+
+#include "check.h"
+#include "common/base64.h"
+#include "fault.h"
+
+static struct uk_credentials *two(void)
+{
+  struct uk_credentials *credentials = uk_credentials_new();
+  uk_credentials_add(credentials, "alice", "se:cret", UK_PERMIT_FULL, "*");
+  uk_credentials_add(credentials, "bob", "", UK_PERMIT_PRODUCE, "orders.*");
+  return credentials;
+}
+
+static const struct uk_credential *find(const struct uk_credentials *credentials,
+                                        const char *username, const char *password)
+{
+  return uk_credentials_find(credentials, uk_slice_text(username), uk_slice_text(password));
+}
+
+static const struct uk_credential *find_basic(const struct uk_credentials *credentials,
+                                              const char *plain)
+{
+  char header[2000] = "Basic ";
+  uk_base64_encode(header + 6, plain, strlen(plain));
+  return uk_credentials_find_basic(credentials,
+                                   uk_slice_of(header, 6 + uk_base64_encoded_size(strlen(plain))));
+}
+
+static void finds_the_right_one(void)
+{
+  struct uk_credentials *credentials = two();
+  const struct uk_credential *alice = find(credentials, "alice", "se:cret");
+  const struct uk_credential *bob = find(credentials, "bob", "");
+  CHECK(alice != NULL && bob != NULL && alice != bob);
+  CHECK(find_basic(credentials, "alice:se:cret") == alice);
+  CHECK(find_basic(credentials, "bob:") == bob);
+  uk_credentials_free(credentials);
+}
+
+static void refuses_the_rest(void)
+{
+  struct uk_credentials *credentials = two();
+  char longer[400];
+  memset(longer, 'a', sizeof longer);
+  longer[399] = '\0';
+  CHECK(find(credentials, "alice", "") == NULL);
+  CHECK(find(credentials, "alice", "se:cre") == NULL);
+  CHECK(find(credentials, "alice", "se:crett") == NULL);
+  CHECK(find(credentials, "", "") == NULL);
+  CHECK(find(credentials, "bob", "se:cret") == NULL);
+  CHECK(find(credentials, longer, "se:cret") == NULL);
+  CHECK(find(credentials, "alice", longer) == NULL);
+  CHECK(uk_credentials_find(credentials, uk_slice_of("bob", 3), uk_slice_of("\0", 1)) == NULL);
+  CHECK(find_basic(credentials, "alice") == NULL);
+  CHECK(find_basic(credentials, longer) == NULL);
+  uk_credentials_free(credentials);
+}
+
+static void reads_the_header(void)
+{
+  struct uk_credentials *credentials = two();
+  static const char *const right[] = {"Basic Ym9iOg==", "basic Ym9iOg==", "BASIC   Ym9iOg==  "};
+  static const char *const wrong[] = {
+    "", "Basic", "Basic ", "Bearer Ym9iOg==", "Basic Ym9iOg", "Basic !!!!", "BasicYm9iOg=="};
+  for (size_t i = 0; i < sizeof right / sizeof *right; i++)
+    CHECK(uk_credentials_find_basic(credentials, uk_slice_text(right[i])) != NULL);
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+    CHECK(uk_credentials_find_basic(credentials, uk_slice_text(wrong[i])) == NULL);
+  CHECK(uk_credentials_find_basic(credentials, (struct uk_slice){0}) == NULL);
+  uk_credentials_free(credentials);
+}
+
+static void takes_parts_up_to_the_limit(void)
+{
+  struct uk_credentials *credentials = uk_credentials_new();
+  char part[UK_CREDENTIAL_PART_MAX + 2] = "";
+  memset(part, 'x', UK_CREDENTIAL_PART_MAX);
+  CHECK_EQ_INT(uk_credentials_add(credentials, part, part, UK_PERMIT_FULL, part), UK_OK);
+  CHECK(find(credentials, part, part) != NULL);
+  part[UK_CREDENTIAL_PART_MAX] = 'x';
+  CHECK_EQ_INT(uk_credentials_add(credentials, part, "p", UK_PERMIT_FULL, "*"), UK_E_BAD_REQUEST);
+  CHECK_EQ_INT(uk_credentials_add(credentials, "u", part, UK_PERMIT_FULL, "*"), UK_E_BAD_REQUEST);
+  CHECK_EQ_INT(uk_credentials_add(credentials, "u", "p", UK_PERMIT_FULL, part), UK_E_BAD_REQUEST);
+  CHECK_EQ_INT(uk_credentials_add(credentials, "", "p", UK_PERMIT_FULL, "*"), UK_E_BAD_REQUEST);
+  CHECK_EQ_INT(uk_credentials_add(credentials, "a:b", "p", UK_PERMIT_FULL, "*"), UK_E_BAD_REQUEST);
+  CHECK(find(credentials, "u", "p") == NULL);
+  uk_credentials_free(credentials);
+}
+
+static bool admits(const char *pattern, const char *topic)
+{
+  struct uk_credentials *credentials = uk_credentials_new();
+  uk_credentials_add(credentials, "u", "p", UK_PERMIT_CONSUME, pattern);
+  bool result = uk_credential_admits(find(credentials, "u", "p"), uk_slice_text(topic));
+  uk_credentials_free(credentials);
+  return result;
+}
+
+static void admits_what_the_pattern_says(void)
+{
+  CHECK(admits("*", "anything"));
+  CHECK(admits("orders", "orders"));
+  CHECK(!admits("orders", "orders2"));
+  CHECK(!admits("orders", "order"));
+  CHECK(admits("orders.*", "orders.eu"));
+  CHECK(admits("orders.*", "orders."));
+  CHECK(!admits("orders.*", "orders"));
+  CHECK(!admits("", "a"));
+}
+
+static void holds_what_it_was_given(void)
+{
+  struct uk_credentials *credentials = two();
+  const struct uk_credential *alice = find(credentials, "alice", "se:cret");
+  const struct uk_credential *bob = find(credentials, "bob", "");
+  CHECK(uk_credential_holds(alice, UK_PERMIT_FULL));
+  CHECK(uk_credential_holds(alice, UK_PERMIT_CONSUME));
+  CHECK(uk_credential_holds(bob, UK_PERMIT_NOTHING));
+  CHECK(uk_credential_holds(bob, UK_PERMIT_PRODUCE));
+  CHECK(!uk_credential_holds(bob, UK_PERMIT_CONSUME));
+  CHECK(!uk_credential_holds(bob, UK_PERMIT_FULL));
+  uk_credentials_free(credentials);
+}
+
+static void survives_every_failing_allocation(void)
+{
+  long before = fault_live();
+  for (long n = 1; n <= 2; n++) {
+    fault_at(n);
+    struct uk_credentials *credentials = uk_credentials_new();
+    CHECK(n > 1 || credentials == NULL);
+    if (credentials != NULL)
+      CHECK_EQ_INT(uk_credentials_add(credentials, "u", "p", UK_PERMIT_FULL, "*"), UK_E_NO_MEMORY);
+    fault_off();
+    uk_credentials_free(credentials);
+  }
+  CHECK_EQ_INT(fault_live(), before);
+}
+
+int main(void)
+{
+  CHECK_RUN(finds_the_right_one);
+  CHECK_RUN(refuses_the_rest);
+  CHECK_RUN(reads_the_header);
+  CHECK_RUN(takes_parts_up_to_the_limit);
+  CHECK_RUN(admits_what_the_pattern_says);
+  CHECK_RUN(holds_what_it_was_given);
+  CHECK_RUN(survives_every_failing_allocation);
+  return check_end();
+}

@@ -1,0 +1,145 @@
+#include "server/gzip.h"
+
+#include <stdlib.h>
+
+#include "check.h"
+#include "fault.h"
+
+enum { TEXT = 200000 };
+
+/* Compressible, but not all of one byte. */
+static char *make_text(void)
+{
+  char *text = malloc(TEXT);
+  for (size_t i = 0; i < TEXT; i++)
+    text[i] = (char)('a' + i * i / 7 % 11);
+  return text;
+}
+
+static void gives_back_what_it_took(void)
+{
+  char *text = make_text();
+  for (size_t length = 0; length <= TEXT; length = length * 3 + 1) {
+    struct uk_buffer packed, plain;
+    uk_buffer_init(&packed, TEXT * 2);
+    uk_buffer_init(&plain, length > 0 ? length : 1);
+    CHECK_EQ_INT(uk_gzip(&packed, uk_slice_of(text, length)), UK_OK);
+    CHECK_EQ_INT(uk_gunzip(&plain, uk_buffer_slice(&packed)), UK_OK);
+    CHECK_EQ_MEM(plain.data, plain.length, text, length);
+    uk_buffer_free(&packed);
+    uk_buffer_free(&plain);
+  }
+  free(text);
+}
+
+static void stops_one_past_the_limit(void)
+{
+  char *text = make_text();
+  struct uk_buffer packed, plain;
+  uk_buffer_init(&packed, TEXT * 2);
+  CHECK_EQ_INT(uk_gzip(&packed, uk_slice_of(text, TEXT)), UK_OK);
+  uk_buffer_init(&plain, TEXT);
+  CHECK_EQ_INT(uk_gunzip(&plain, uk_buffer_slice(&packed)), UK_OK);
+  uk_buffer_free(&plain);
+  uk_buffer_init(&plain, TEXT - 1);
+  CHECK_EQ_INT(uk_gunzip(&plain, uk_buffer_slice(&packed)), UK_E_TOO_LARGE);
+  uk_buffer_free(&plain);
+  uk_buffer_free(&packed);
+  free(text);
+}
+
+static void refuses_every_prefix(void)
+{
+  char *text = make_text();
+  struct uk_buffer packed;
+  uk_buffer_init(&packed, TEXT);
+  CHECK_EQ_INT(uk_gzip(&packed, uk_slice_of(text, 3000)), UK_OK);
+  for (size_t length = 1; length < packed.length; length++) {
+    struct uk_buffer plain;
+    char *copy = guard_copy(packed.data, length);
+    uk_buffer_init(&plain, TEXT);
+    CHECK_EQ_INT(uk_gunzip(&plain, uk_slice_of(copy, length)), UK_E_BAD_REQUEST);
+    uk_buffer_free(&plain);
+    guard_free(copy, length);
+  }
+  uk_buffer_free(&packed);
+  free(text);
+}
+
+static void refuses_what_is_damaged(void)
+{
+  char *text = make_text();
+  struct uk_buffer packed, plain;
+  uk_buffer_init(&packed, TEXT);
+  uk_gzip(&packed, uk_slice_of(text, 3000));
+  uk_buffer_init(&plain, TEXT);
+  packed.data[packed.length - 6] ^= 1; /* in the checksum */
+  CHECK_EQ_INT(uk_gunzip(&plain, uk_buffer_slice(&packed)), UK_E_BAD_REQUEST);
+  CHECK_EQ_INT(uk_gunzip(&plain, uk_slice_text("{\"value\":\"plain\"}")), UK_E_BAD_REQUEST);
+  uk_buffer_free(&plain);
+  uk_buffer_free(&packed);
+  free(text);
+}
+
+static void takes_several_members(void)
+{
+  struct uk_buffer packed, plain;
+  uk_buffer_init(&packed, TEXT);
+  uk_gzip(&packed, uk_slice_text("one, "));
+  uk_gzip(&packed, uk_slice_text("two"));
+  uk_buffer_init(&plain, TEXT);
+  CHECK_EQ_INT(uk_gunzip(&plain, uk_buffer_slice(&packed)), UK_OK);
+  CHECK_EQ_SLICE(uk_buffer_slice(&plain), "one, two");
+  uk_buffer_clear(&plain);
+  uk_buffer_append_text(&packed, "and junk");
+  CHECK_EQ_INT(uk_gunzip(&plain, uk_buffer_slice(&packed)), UK_E_BAD_REQUEST);
+  uk_buffer_free(&packed);
+  uk_buffer_free(&plain);
+}
+
+static void reads_accept_encoding(void)
+{
+  static const char *const yes[] = {
+    "gzip",         "GZIP",          "deflate, gzip", "gzip;q=0.5", "*", "br;q=1.0, gzip;q=0.001",
+    " gzip ; q=1 ", "identity;q=0,*"};
+  static const char *const no[] = {"",        "deflate", "gzip;q=0", "gzip; q=0.000",
+                                   "gzipped", "x-gzip",  ",,;",      "*;q=0"};
+  for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
+    CHECK(uk_gzip_accepted(uk_slice_text(yes[i])));
+  for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+    CHECK(!uk_gzip_accepted(uk_slice_text(no[i])));
+  CHECK(!uk_gzip_accepted((struct uk_slice){0}));
+}
+
+static void survives_every_failing_allocation(void)
+{
+  long hit = 1;
+  long before = fault_live();
+  for (long n = 1; hit != 0; n++) {
+    struct uk_buffer packed, plain;
+    uk_buffer_init(&packed, TEXT);
+    uk_buffer_init(&plain, TEXT);
+    fault_at(n);
+    enum uk_error error = uk_gzip(&packed, uk_slice_text("some text"));
+    if (error == UK_OK)
+      error = uk_gunzip(&plain, uk_buffer_slice(&packed));
+    hit = fault_hit();
+    fault_off();
+    CHECK_EQ_INT(error, hit ? UK_E_NO_MEMORY : UK_OK);
+    uk_buffer_free(&packed);
+    uk_buffer_free(&plain);
+  }
+  CHECK_EQ_INT(fault_live(), before);
+}
+
+int main(void)
+{
+  CHECK_RUN(gives_back_what_it_took);
+  CHECK_RUN(stops_one_past_the_limit);
+  CHECK_RUN(refuses_every_prefix);
+  CHECK_RUN(refuses_what_is_damaged);
+  CHECK_RUN(takes_several_members);
+  CHECK_RUN(reads_accept_encoding);
+  CHECK_RUN(survives_every_failing_allocation);
+  return check_end();
+}
