@@ -1,0 +1,197 @@
+/* The log and its engine when memory runs out, at every allocation in turn. */
+#include <stdlib.h>
+
+#include "check.h"
+#include "common/clock.h"
+#include "fault.h"
+#include "log_rig.h"
+#include "server/log_engine.h"
+
+static struct rig_read got;
+
+static bool fine(enum uk_error error)
+{
+  CHECK(error == UK_OK || error == UK_E_NO_MEMORY);
+  return error == UK_OK;
+}
+
+/* One life of a log. Returns how many records it acknowledged. */
+static int64_t live(struct uk_log *log, int64_t *committed)
+{
+  struct uk_record records[2] = {rig_record("t", 0, "a"), rig_record("t", 0, "b")};
+  int64_t count = 0, offset = -1;
+  count += fine(rig_produce(log, records, 2, NULL)) ? 2 : 0;
+  count += fine(rig_produce(log, records, 1, NULL)) ? 1 : 0;
+  if (count > 0 && fine(rig_commit(log, "g", "t", 0, count)))
+    *committed = count;
+  fine(rig_create(log, "u", 3, -1, -1));
+  rig_delete(log, "u");
+  if (count > 0 && fine(rig_read(log, &got, "t", 0, 0)))
+    CHECK_EQ_INT(got.count, count);
+  if (count > 0)
+    fine(uk_log_offset_for_time(log, uk_slice_text("t"), 0, 0, &offset));
+  return count;
+}
+
+static void check_log(int64_t count, int64_t committed)
+{
+  struct uk_log_options options = rig_options();
+  struct uk_log *log = rig_open(&options);
+  int64_t offset = -1;
+  REQUIRE(log != NULL);
+  if (count > 0) {
+    CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
+    CHECK_EQ_INT(got.count, count);
+    CHECK_EQ_INT(uk_log_committed(log, uk_slice_text("g"), uk_slice_text("t"), 0, &offset), UK_OK);
+    CHECK_EQ_INT(offset, committed);
+  }
+  uk_log_close(log);
+}
+
+static void a_log(void)
+{
+  long before = fault_live();
+  for (long n = 1, hit = 1; hit; n++) {
+    struct uk_log_options options = rig_options();
+    struct uk_log *log;
+    char message[UK_MESSAGE_SIZE] = "";
+    int64_t count = 0, committed = -1;
+    options.no_sync = true;
+    fault_at(n);
+    if (fine(uk_log_open(&log, &options, message, sizeof message)))
+      count = live(log, &committed);
+    else
+      CHECK(strstr(message, "out of memory while opening the log in ") == message);
+    uk_log_close(log);
+    hit = fault_hit();
+    fault_off();
+    CHECK_EQ_INT(fault_live(), before);
+    check_log(count, committed);
+    rig_remove();
+  }
+}
+
+/* Opening what is there, with rows of a deleted topic. */
+static void reopening(void)
+{
+  long before = fault_live();
+  struct uk_log_options options = rig_options();
+  struct uk_log *log = rig_open(&options);
+  char message[UK_MESSAGE_SIZE];
+  REQUIRE(log != NULL);
+  for (int i = 0; i < 40; i++) {
+    char name[20];
+    snprintf(name, sizeof name, "topic-%d", i);
+    REQUIRE(rig_put(log, name, 0, "v", -1) == 0);
+  }
+  uk_log_close(log);
+  for (long n = 1, hit = 1; hit; n++) {
+    fault_at(n);
+    if (fine(uk_log_open(&log, &options, message, sizeof message)) &&
+        fine(rig_read(log, &got, "topic-7", 0, 0)))
+      CHECK_EQ_INT(got.count, 1);
+    uk_log_close(log);
+    hit = fault_hit();
+    fault_off();
+    CHECK_EQ_INT(fault_live(), before);
+  }
+  rig_remove();
+}
+
+/* The engine: fetches that wait, and a group. */
+
+static bool take(struct uk_operation *operation, const struct uk_record *record)
+{
+  (void)operation;
+  (void)record;
+  return true;
+}
+
+static void fetch(struct uk_engine *engine, size_t count, int timeout)
+{
+  struct uk_topic_partition_offset at[2] = {{uk_slice_text("t"), 0, 0}, {uk_slice_text("t"), 1, 0}};
+  struct uk_fetch operation = {.positions = at, .count = count, .sink = {take, NULL}};
+  struct rig_call call;
+  operation.operation.deadline = uk_clock_monotonic() + timeout;
+  rig_call_init(&call, &operation.operation);
+  engine->methods->fetch(engine, &operation);
+  rig_call_wait(&call, &operation.operation);
+  CHECK(operation.operation.error == UK_OK || operation.operation.error == UK_E_NO_MEMORY ||
+        operation.operation.error == UK_E_NOT_FOUND);
+}
+
+static void produce(struct uk_engine *engine)
+{
+  struct uk_record record = rig_record("t", 0, "v");
+  struct uk_produce operation = {.records = &record, .count = 1};
+  struct rig_call call;
+  rig_call_init(&call, &operation.operation);
+  engine->methods->produce(engine, &operation);
+  rig_call_wait(&call, &operation.operation);
+  fine(operation.operation.error);
+}
+
+static void consume(struct uk_engine *engine)
+{
+  struct uk_slice topic = uk_slice_text("t");
+  struct uk_consume operation = {
+    .group = uk_slice_text("g"),
+    .instance = uk_slice_text("i"),
+    .topics = &topic,
+    .topic_count = 1,
+    .settings = {.offset_reset = UK_RESET_EARLIEST, .session_timeout = 60000},
+    .sink = {take, NULL}};
+  struct rig_call call;
+  operation.operation.deadline = uk_clock_monotonic() + 1;
+  rig_call_init(&call, &operation.operation);
+  engine->methods->consume(engine, &operation);
+  rig_call_wait(&call, &operation.operation);
+  CHECK(operation.operation.error == UK_OK || operation.operation.error == UK_E_NO_MEMORY ||
+        operation.operation.error == UK_E_NOT_FOUND);
+}
+
+static void commit(struct uk_engine *engine)
+{
+  struct uk_commit operation = {.group = uk_slice_text("g"), .instance = uk_slice_text("i")};
+  struct rig_call call;
+  rig_call_init(&call, &operation.operation);
+  engine->methods->commit(engine, &operation);
+  rig_call_wait(&call, &operation.operation);
+  CHECK(operation.operation.error == UK_OK || operation.operation.error == UK_E_NO_MEMORY ||
+        operation.operation.error == UK_E_NOT_FOUND);
+}
+
+static void an_engine(void)
+{
+  const struct uk_log_engine_options options = {.directory = rig_directory(),
+                                                .map_bytes = RIG_MAP_BYTES,
+                                                .partitions = 2,
+                                                .auto_create = true,
+                                                .no_sync = true};
+  long before = fault_live();
+  for (long n = 1, hit = 1; hit; n++) {
+    struct uk_engine *engine;
+    char message[UK_MESSAGE_SIZE];
+    fault_at(n);
+    if (fine(uk_log_engine_open(&engine, &options, message, sizeof message))) {
+      produce(engine);
+      fetch(engine, 2, 1);
+      consume(engine);
+      commit(engine);
+      engine->methods->drain(engine);
+      engine->methods->close(engine);
+    }
+    hit = fault_hit();
+    fault_off();
+    CHECK_EQ_INT(fault_live(), before);
+  }
+  rig_remove();
+}
+
+int main(void)
+{
+  CHECK_RUN(a_log);
+  CHECK_RUN(reopening);
+  CHECK_RUN(an_engine);
+  return check_end();
+}
