@@ -17,7 +17,8 @@ The server answers an error as `{"error": message, "status": status}`.
 | code | status | retriable | meaning |
 | --- | --- | --- | --- |]]
 for word, status, retriable, text in header:gmatch 'X%([A-Z_]+,%s*"([a-z_]+)",%s*(%d+),%s*(%a+),%s*"(.-)"%)' do
-  print(("| `%s` | %s | %s | %s |"):format(word, status == "0" and "-" or status, retriable == "true" and "yes" or "no", text))
+  local retries = retriable == "true" and "yes" or "no"
+  print(("| `%s` | %s | %s | %s |"):format(word, status == "0" and "-" or status, retries, text))
 end
 print [[
 

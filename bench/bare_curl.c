@@ -20,7 +20,8 @@ static size_t take(char *data, size_t size, size_t count, void *argument)
 {
   struct body *body = argument;
   size_t bytes = size * count;
-  if (bytes > sizeof body->data - body->length) return 0;
+  if (bytes > sizeof body->data - body->length)
+    return 0;
   memcpy(body->data + body->length, data, bytes);
   body->length += bytes;
   return bytes;
@@ -29,7 +30,8 @@ static size_t take(char *data, size_t size, size_t count, void *argument)
 static CURL *handle_for(char **argv, struct curl_slist *headers, struct body *body)
 {
   CURL *curl = curl_easy_init();
-  if (!curl) return NULL;
+  if (!curl)
+    return NULL;
   curl_easy_setopt(curl, CURLOPT_URL, argv[1]);
   curl_easy_setopt(curl, CURLOPT_USERPWD, argv[2]);
   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, argv[4]);
@@ -51,7 +53,8 @@ int main(int argc, char **argv)
   curl_global_init(CURL_GLOBAL_ALL);
   struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
   CURL *curl = handle_for(argv, headers, &body);
-  if (!curl) return 1;
+  if (!curl)
+    return 1;
 
   long requests = atol(argv[3]);
   int64_t start = bench_now_ns();

@@ -15,7 +15,8 @@
 
 static void check(int rc, const char *what)
 {
-  if (rc == MDB_SUCCESS) return;
+  if (rc == MDB_SUCCESS)
+    return;
   fprintf(stderr, "bare_lmdb: %s: %s\n", what, mdb_strerror(rc));
   exit(1);
 }
@@ -55,7 +56,8 @@ int main(int argc, char **argv)
 
   uint64_t next = before.ms_entries;
   int64_t start = bench_now_ns();
-  for (long i = 0; i < commits; i++) commit_once(env, dbi, records, &next);
+  for (long i = 0; i < commits; i++)
+    commit_once(env, dbi, records, &next);
   double seconds = (double)(bench_now_ns() - start) / 1e9;
   printf("%.1f\n", (double)commits / seconds);
   mdb_env_close(env);

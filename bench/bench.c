@@ -30,7 +30,8 @@ int bench_connect(uint16_t port)
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) bench_die("connect");
+  if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+    bench_die("connect");
   int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   return fd;
@@ -41,7 +42,8 @@ char *bench_request(const char *method, const char *path, const char *credential
 {
   size_t secret = strlen(credentials);
   char *encoded = calloc(1, uk_base64_encoded_size(secret) + 1);
-  if (!encoded) bench_die("memory");
+  if (!encoded)
+    bench_die("memory");
   uk_base64_encode(encoded, credentials, secret);
 
   char *text;
@@ -49,7 +51,8 @@ char *bench_request(const char *method, const char *path, const char *credential
                          "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic %s\r\n"
                          "Content-Length: %zu\r\n\r\n%s",
                          method, path, encoded, body ? strlen(body) : 0, body ? body : "");
-  if (printed < 0) bench_die("memory");
+  if (printed < 0)
+    bench_die("memory");
   free(encoded);
   *length = (size_t)printed;
   return text;
@@ -60,7 +63,8 @@ static void read_head(struct bench_response *response)
 {
   response->head[response->head_length] = '\0';
   const char *end = strstr(response->head, "\r\n\r\n");
-  if (!end) return;
+  if (!end)
+    return;
   const char *field = strcasestr(response->head, "\r\ncontent-length:");
   if (sscanf(response->head, "HTTP/1.1 %d", &response->status) != 1 || !field || field > end) {
     errno = EPROTO;

@@ -23,7 +23,8 @@ static size_t take(char *data, size_t size, size_t count, void *argument)
   if (body.length + bytes > body.capacity) {
     size_t capacity = 2 * (body.length + bytes);
     char *grown = realloc(body.data, capacity);
-    if (!grown) return 0;
+    if (!grown)
+      return 0;
     body.data = grown;
     body.capacity = capacity;
   }
@@ -38,7 +39,8 @@ static struct curl_slist *headers_at(lua_State *L, int index)
   for (int i = 1;; i++) {
     lua_rawgeti(L, index, i);
     const char *line = lua_tostring(L, -1);
-    if (!line) break;
+    if (!line)
+      break;
     list = curl_slist_append(list, line);
     lua_pop(L, 1);
   }
@@ -68,8 +70,10 @@ static int post(lua_State *L)
 int luaopen_by_hand(lua_State *L);
 __attribute__((visibility("default"))) int luaopen_by_hand(lua_State *L)
 {
-  if (!curl) curl = curl_easy_init();
-  if (!curl) return luaL_error(L, "by_hand: no libcurl");
+  if (!curl)
+    curl = curl_easy_init();
+  if (!curl)
+    return luaL_error(L, "by_hand: no libcurl");
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, post);
   lua_setfield(L, -2, "post");

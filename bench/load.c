@@ -33,29 +33,35 @@ static char *body_of(long messages)
   value[VALUE] = '\0';
   if (messages == 1) {
     char *one;
-    if (asprintf(&one, "{\"value\":\"%s\"}", value) < 0) bench_die("memory");
+    if (asprintf(&one, "{\"value\":\"%s\"}", value) < 0)
+      bench_die("memory");
     return one;
   }
   char *text = NULL;
   size_t size = 0;
   FILE *out = open_memstream(&text, &size);
-  if (!out) bench_die("memory");
+  if (!out)
+    bench_die("memory");
   for (long i = 0; i < messages; i++)
     fprintf(out, "%s{\"value\":\"%s\"}", i ? "," : "[", value);
   fputc(']', out);
-  if (fclose(out) != 0) bench_die("memory");
+  if (fclose(out) != 0)
+    bench_die("memory");
   return text;
 }
 
 static void send_next(struct load *load, struct connection *connection)
 {
-  if (load->to_send == 0) return;
+  if (load->to_send == 0)
+    return;
   load->to_send--;
   memset(&connection->response, 0, sizeof connection->response);
   for (size_t sent = 0; sent < load->length;) {
     ssize_t n = write(connection->fd, load->request + sent, load->length - sent);
-    if (n < 0 && errno != EINTR) bench_die("write");
-    if (n > 0) sent += (size_t)n;
+    if (n < 0 && errno != EINTR)
+      bench_die("write");
+    if (n > 0)
+      sent += (size_t)n;
   }
 }
 
@@ -63,8 +69,10 @@ static void receive(struct load *load, struct connection *connection)
 {
   char data[65536];
   ssize_t n = read(connection->fd, data, sizeof data);
-  if (n <= 0) bench_die("read");
-  if (!bench_response_feed(&connection->response, data, (size_t)n)) return;
+  if (n <= 0)
+    bench_die("read");
+  if (!bench_response_feed(&connection->response, data, (size_t)n))
+    return;
   if (connection->response.status != 200) {
     fprintf(stderr, "load: %.200s\n", connection->response.head);
     exit(1);
@@ -79,7 +87,8 @@ static void open_connections(struct load *load, struct connection *connections, 
   for (long i = 0; i < count; i++) {
     connections[i].fd = bench_connect(port);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &connections[i]};
-    if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, connections[i].fd, &event) != 0) bench_die("epoll");
+    if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, connections[i].fd, &event) != 0)
+      bench_die("epoll");
   }
 }
 
@@ -96,17 +105,22 @@ int main(int argc, char **argv)
   load.request = request;
   load.to_send = load.to_receive = requests;
   struct connection *connections = calloc((size_t)count, sizeof *connections);
-  if (load.epoll < 0 || !connections) bench_die("memory");
+  if (load.epoll < 0 || !connections)
+    bench_die("memory");
   open_connections(&load, connections, count, (uint16_t)atoi(argv[1]));
 
   int64_t start = bench_now_ns();
-  for (long i = 0; i < count; i++) send_next(&load, &connections[i]);
+  for (long i = 0; i < count; i++)
+    send_next(&load, &connections[i]);
   while (load.to_receive > 0) {
     struct epoll_event events[64];
     int ready = epoll_wait(load.epoll, events, 64, 30000);
-    if (ready == 0) errno = ETIMEDOUT;
-    if (ready <= 0) bench_die("epoll_wait");
-    for (int i = 0; i < ready; i++) receive(&load, events[i].data.ptr);
+    if (ready == 0)
+      errno = ETIMEDOUT;
+    if (ready <= 0)
+      bench_die("epoll_wait");
+    for (int i = 0; i < ready; i++)
+      receive(&load, events[i].data.ptr);
   }
   double seconds = (double)(bench_now_ns() - start) / 1e9;
   printf("%.1f\n", (double)requests / seconds);

@@ -7,6 +7,8 @@ local programs = "build/bench/"
 local rounds = tonumber(os.getenv "BENCH_ROUNDS") or 5
 local credentials = "bench:bench"
 local luas = { ... }
+local server_command = "UPSTASH_KAFKA_SERVER_USERNAME=bench UPSTASH_KAFKA_SERVER_PASSWORD=bench %s" .. luas[1] ..
+  " bin/upstash-kafka serve --listen 127.0.0.1:%s --data %s/data"
 
 local function capture(command)
   local pipe = assert(io.popen(command))
@@ -37,9 +39,8 @@ end
 local function serve(options)
   local directory = temporary()
   local log = directory .. "/serve.out"
-  os.execute(string.format(
-    "UPSTASH_KAFKA_SERVER_USERNAME=bench UPSTASH_KAFKA_SERVER_PASSWORD=bench bin/upstash-kafka serve " ..
-    "--listen 127.0.0.1:0 --data %s/data %s >%s 2>&1 & echo $! >%s/pid", directory, options or "", log, directory))
+  os.execute(string.format(server_command .. " %s >%s 2>&1 & echo $! >%s/pid", "", 0, directory, options or "", log,
+    directory))
   local url
   for _ = 1, 200 do
     local file = io.open(log)
@@ -53,7 +54,8 @@ local function serve(options)
   return {
     url = url, port = url:match ":(%d+)$", pid = pid,
     stop = function()
-      os.execute("kill " .. pid .. "; while kill -0 " .. pid .. " 2>/dev/null; do sleep 0.05; done; rm -rf " .. directory)
+      os.execute("kill " .. pid .. "; while kill -0 " .. pid .. " 2>/dev/null; do sleep 0.05; done")
+      os.execute("rm -rf " .. directory)
     end,
   }
 end
@@ -99,8 +101,8 @@ local function consume_ratio(lua)
   local cpu = { client = {}, hand = {} }
   local function side(how)
     return function(round)
-      local rate, clock = capture(string.format("%s %s %s bench bench batches %s-%d %d", lua_command(lua, "consume.lua"),
-        how, server.url, how, round, batches))
+      local rate, clock = capture(string.format("%s %s %s bench bench batches %s-%d %d",
+        lua_command(lua, "consume.lua"), how, server.url, how, round, batches))
       cpu[how][round] = clock
       return rate
     end
@@ -116,11 +118,15 @@ end
 local function durable_ratios()
   local server = serve ""
   local directory = temporary()
+  local function load(arguments)
+    local line = string.format("%sload %s %s %s", programs, server.port, credentials, arguments)
+    return function() return capture(line) end
+  end
   compare("(c) durable single produces at 64 connections against LMDB committing one by one", "records/s",
-    function() return capture(string.format("%sload %s %s 64 30000 /produce/single 1", programs, server.port, credentials)) end,
+    load "64 30000 /produce/single 1",
     function() return capture(string.format("%sbare_lmdb %s 1 3000", programs, directory)) end, "3.5")
   compare("(c) durable batches of 1,000 against LMDB committing the same batches", "batches/s",
-    function() return capture(string.format("%sload %s %s 4 400 /produce/batch 1000", programs, server.port, credentials)) end,
+    load "4 400 /produce/batch 1000",
     function() return capture(string.format("%sbare_lmdb %s 1000 400", programs, directory)) end, "0.25")
   server.stop()
   os.execute("rm -rf " .. directory)
@@ -131,9 +137,7 @@ local function start_figures()
   for round = 1, rounds do
     local directory = temporary()
     local port = 20000 + (os.time() + round * 7919) % 20000
-    ms[round], kb[round] = capture(string.format(
-      "UPSTASH_KAFKA_SERVER_USERNAME=bench UPSTASH_KAFKA_SERVER_PASSWORD=bench %sstart %d bin/upstash-kafka serve " ..
-      "--listen 127.0.0.1:%d --data %s/data", programs, port, port, directory))
+    ms[round], kb[round] = capture(string.format(server_command, programs .. "start " .. port .. " ", port, directory))
     os.execute("rm -rf " .. directory)
   end
   print "(d) start and idle"
@@ -145,11 +149,12 @@ local function waiting_figures()
   local count = 10000
   local server = serve "--partitions 1"
   capture(string.format("%sload %s %s 1 1 /produce/waited 1", programs, server.port, credentials))
-  local threads, kb, ms = capture(string.format("%swaiting %s %s %d waited %s", programs, server.port, credentials, count,
-    server.pid))
+  local threads, kb, ms = capture(string.format("%swaiting %s %s %d waited %s", programs, server.port, credentials,
+    count, server.pid))
   print(string.format("(e) %d consumes waiting at once", count))
-  print(string.format("  threads of the server %d, resident %.1f MB (wanted < 100), all answered after %.0f ms (wanted < 1000)",
-    threads, kb / 1024, ms))
+  print(string.format("  threads of the server %d", threads))
+  print(string.format("  resident memory %.1f MB  wanted < 100", kb / 1024))
+  print(string.format("  all answered after %.0f ms  wanted < 1000", ms))
   server.stop()
 end
 

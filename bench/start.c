@@ -21,7 +21,8 @@ static bool health_answers(uint16_t port)
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) bench_die("socket");
+  if (fd < 0)
+    bench_die("socket");
   static const char request[] = "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
   char answer[64] = "";
   bool answered = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
@@ -42,8 +43,10 @@ static long resident_kb(pid_t child)
   long kb = -1;
   snprintf(path, sizeof path, "/proc/%d/status", (int)child);
   FILE *status = fopen(path, "r");
-  if (!status) bench_die(path);
-  while (fgets(line, sizeof line, status)) sscanf(line, "VmRSS: %ld", &kb);
+  if (!status)
+    bench_die(path);
+  while (fgets(line, sizeof line, status))
+    sscanf(line, "VmRSS: %ld", &kb);
   fclose(status);
   return kb;
 }
@@ -57,9 +60,11 @@ int main(int argc, char **argv)
   uint16_t port = (uint16_t)atoi(argv[1]);
   int64_t start = bench_now_ns(), limit = start + (int64_t)10e9;
   pid_t child = fork();
-  if (child < 0) bench_die("fork");
+  if (child < 0)
+    bench_die("fork");
   if (child == 0) {
-    if (!freopen("/dev/null", "w", stdout)) _exit(127);
+    if (!freopen("/dev/null", "w", stdout))
+      _exit(127);
     execvp(argv[2], argv + 2);
     _exit(127);
   }

@@ -26,18 +26,23 @@ static void status_of(const char *pid, const char *field, long *value)
   snprintf(path, sizeof path, "/proc/%s/status", pid);
   snprintf(pattern, sizeof pattern, "%s: %%ld", field);
   FILE *status = fopen(path, "r");
-  if (!status) bench_die(path);
-  while (fgets(line, sizeof line, status)) sscanf(line, pattern, value);
+  if (!status)
+    bench_die(path);
+  while (fgets(line, sizeof line, status))
+    sscanf(line, pattern, value);
   fclose(status);
 }
 
 static void allow_files(rlim_t files)
 {
   struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) bench_die("getrlimit");
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    bench_die("getrlimit");
   limit.rlim_cur = files;
-  if (limit.rlim_max < files) limit.rlim_max = files;
-  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) bench_die("open files");
+  if (limit.rlim_max < files)
+    limit.rlim_max = files;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    bench_die("open files");
 }
 
 static void start_consume(struct consume *consume, int epoll, long number, char **argv)
@@ -47,10 +52,12 @@ static void start_consume(struct consume *consume, int epoll, long number, char 
   snprintf(path, sizeof path, "/consume/waiting-%ld/one/%s?timeout=60000", number, argv[4]);
   char *request = bench_request("GET", path, argv[2], NULL, &length);
   consume->fd = bench_connect((uint16_t)atoi(argv[1]));
-  if (write(consume->fd, request, length) != (ssize_t)length) bench_die("write");
+  if (write(consume->fd, request, length) != (ssize_t)length)
+    bench_die("write");
   free(request);
   struct epoll_event event = {.events = EPOLLIN, .data.ptr = consume};
-  if (epoll_ctl(epoll, EPOLL_CTL_ADD, consume->fd, &event) != 0) bench_die("epoll");
+  if (epoll_ctl(epoll, EPOLL_CTL_ADD, consume->fd, &event) != 0)
+    bench_die("epoll");
 }
 
 static void produce(char **argv)
@@ -72,8 +79,10 @@ static bool receive(struct consume *consume)
 {
   char data[4096];
   ssize_t n = read(consume->fd, data, sizeof data);
-  if (n <= 0) bench_die("read");
-  if (!bench_response_feed(&consume->response, data, (size_t)n)) return false;
+  if (n <= 0)
+    bench_die("read");
+  if (!bench_response_feed(&consume->response, data, (size_t)n))
+    return false;
   if (consume->response.status != 200 || !strstr(consume->response.head, "all of you")) {
     fprintf(stderr, "waiting: %s\n", consume->response.head);
     exit(1);
@@ -86,9 +95,12 @@ static void receive_all(int epoll, long count)
   while (count > 0) {
     struct epoll_event events[256];
     int ready = epoll_wait(epoll, events, 256, 30000);
-    if (ready == 0) errno = ETIMEDOUT;
-    if (ready <= 0) bench_die("epoll_wait");
-    for (int i = 0; i < ready; i++) count -= receive(events[i].data.ptr);
+    if (ready == 0)
+      errno = ETIMEDOUT;
+    if (ready <= 0)
+      bench_die("epoll_wait");
+    for (int i = 0; i < ready; i++)
+      count -= receive(events[i].data.ptr);
   }
 }
 
@@ -102,8 +114,10 @@ int main(int argc, char **argv)
   allow_files((rlim_t)count + 64);
   struct consume *consumes = calloc((size_t)count, sizeof *consumes);
   int epoll = epoll_create1(EPOLL_CLOEXEC);
-  if (!consumes || epoll < 0) bench_die("memory");
-  for (long i = 0; i < count; i++) start_consume(&consumes[i], epoll, i, argv);
+  if (!consumes || epoll < 0)
+    bench_die("memory");
+  for (long i = 0; i < count; i++)
+    start_consume(&consumes[i], epoll, i, argv);
 
   struct timespec settle = {2, 0};
   nanosleep(&settle, NULL);
