@@ -1,6 +1,7 @@
 /* The log whose process is killed: what was acknowledged is there, and the offsets have no gaps. */
 #include "server/log.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -102,6 +103,13 @@ static int check_after(int pipe, int64_t *ends)
   return count;
 }
 
+static void wait_for_the_first(int pipe)
+{
+  struct pollfd readable = {.fd = pipe, .events = POLLIN};
+  CHECK_EQ_INT(poll(&readable, 1, 30000), 1);
+}
+
+/* While it opens the log, and while it works. */
 static void killed_at_any_moment(void)
 {
   unsigned seed = (unsigned)getpid();
@@ -118,6 +126,8 @@ static void killed_at_any_moment(void)
       produce_until_killed(ends_of_pipe[1]);
     }
     close(ends_of_pipe[1]);
+    if (round % 3 > 0)
+      wait_for_the_first(ends_of_pipe[0]);
     rig_sleep(rand_r(&seed) % LONGEST);
     kill(child, SIGKILL);
     int status;
