@@ -1,0 +1,60 @@
+local options = require "upstash.kafka.options"
+
+describe("upstash.kafka.options", function()
+  local SCHEMA = {
+    name = { kind = "name", required = true },
+    names = { kind = "names" },
+    count = { kind = "integer", min = 2 },
+    word = { kind = "word", words = { a = true, b = true }, expects = "'a' or 'b'" },
+    place = { kind = "position", words = { here = true }, expects = "a place" },
+  }
+
+  -- As a method would use it: its caller is to blame.
+  local function method(given)
+    options.check("method", given, SCHEMA, 2)
+    return true
+  end
+
+  it("takes what the schema allows", function()
+    for _, given in ipairs {
+      { name = "n" },
+      { name = "n", names = { "x", "y" }, count = 2, word = "b", place = 0 },
+      { name = "n", place = "here" },
+      { name = "n", place = { timestamp = 5 } },
+    } do
+      assert.is_true(method(given))
+    end
+  end)
+
+  for text, given in pairs {
+    ["table expected, got nil"] = false,
+    ["unknown option 'nam'"] = { nam = "n" },
+    ["unknown option '1'"] = { "n", name = "n" },
+    ["name: non-empty string expected, got nil"] = {},
+    ["name: non-empty string expected, got ''"] = { name = "" },
+    ["names: list of non-empty strings expected, got table"] = { name = "n", names = { "x", 1 } },
+    ["count: integer >= 2 expected, got 1"] = { name = "n", count = 1 },
+    ["count: integer >= 2 expected, got 2.5"] = { name = "n", count = 2.5 },
+    ["word: 'a' or 'b' expected, got 'c'"] = { name = "n", word = "c" },
+    ["place: a place expected, got 'there'"] = { name = "n", place = "there" },
+    ["place: a place expected, got table"] = { name = "n", place = { timestamp = 1, more = 2 } },
+    ["place: a place expected, got -1"] = { name = "n", place = -1 },
+  } do
+    it("blames the caller's line for: " .. text, function()
+      local line = debug.getinfo(1, "l").currentline + 2
+      local fine, err = pcall(function()
+        local _ = method(given or nil)
+      end)
+      assert.is_false(fine)
+      assert.equal(("options_spec.lua:%d: bad argument #1 to 'method' (%s)"):format(line, text),
+        (err:gsub("^.*/", "")))
+    end)
+  end
+
+  it("tells the same mistakes in the same words", function()
+    for _ = 1, 20 do
+      local _, err = pcall(method, { count = 0, word = "x", place = "x" })
+      assert.is_truthy(err:find("(count: ", 1, true), err)
+    end
+  end)
+end)

@@ -1,0 +1,119 @@
+local faulty_proxy = require "spec.support.faulty_proxy"
+local kafka = require "upstash.kafka"
+local support = require "spec.support.server"
+
+local function values(list)
+  local texts = {}
+  for index, message in ipairs(list) do texts[index] = message.value end
+  return table.concat(texts, " ")
+end
+
+local function numbers(first, last)
+  local texts = {}
+  for number = first, last do texts[#texts + 1] = tostring(number) end
+  return table.concat(texts, " ")
+end
+
+describe("client:records", function()
+  local server, client, topic
+
+  setup(function()
+    server = support.start()
+    client = server:client()
+    topic = server:topic(1, 0)
+    local messages = {}
+    for number = 1, 20 do messages[number] = { value = tostring(number), timestamp = 1000 * number } end
+    assert(client:produce_many(topic, messages))
+  end)
+  teardown(function()
+    client:close()
+    server:stop()
+  end)
+
+  local function replay(given)
+    local list = {}
+    given.topic, given.partition = topic, given.partition or 0
+    for message in client:records(given) do list[#list + 1] = message end
+    return values(list)
+  end
+
+  it("reads a range of offsets, the last one not included", function()
+    assert.equal("6 7 8", replay { from = 5, to = 8 })
+    assert.equal("6 7 8", replay { from = 5, to = 8, max_messages = 2 })
+    assert.equal("", replay { from = 5, to = 5 })
+    assert.equal("", replay { from = 8, to = 5 })
+  end)
+
+  it("reads a range of times", function()
+    assert.equal("3 4", replay { from = { timestamp = 2500 }, to = { timestamp = 5000 } })
+    assert.equal(numbers(19, 20), replay { from = { timestamp = 19000 }, to = "latest" })
+    assert.equal("", replay { from = { timestamp = 99000 }, to = "latest" })
+  end)
+
+  it("reads from the first one to the end", function()
+    assert.equal(numbers(1, 20), replay { to = "latest" })
+    assert.equal(numbers(1, 20), replay { from = "earliest", to = "latest", max_messages = 7 })
+  end)
+
+  it("takes the end as it is when the loop starts", function()
+    local moving, count = server:topic(1, 3), 0
+    for _ in client:records { topic = moving, partition = 0, to = "latest" } do
+      count = count + 1
+      server:fill(moving, 4, 6, 1)
+    end
+    assert.equal(3, count)
+  end)
+
+  it("waits for what comes, until it has been idle", function()
+    local growing, list = server:topic(1, 2), {}
+    for message in client:records { topic = growing, partition = 0, idle = 300 } do
+      list[#list + 1] = message
+      if #list == 2 then server:fill(growing, 3, 4, 1) end
+    end
+    assert.equal("1 2 3 4", values(list))
+    assert.equal("", replay { from = "latest", idle = 50 })
+  end)
+
+  it("ends after limit messages", function()
+    assert.equal("1 2 3", replay { limit = 3 })
+    assert.equal("", replay { limit = 0 })
+  end)
+
+  it("reads again what was lost on the way", function()
+    local proxy = faulty_proxy.start(server.url, "lose /fetch 1", "cut /fetch 2")
+    local lossy, list = kafka.new(server:access { url = proxy.url, retries = 0, retry_delay = 1 }), {}
+    for message in lossy:records { topic = topic, partition = 0, to = "latest", max_messages = 9 } do
+      list[#list + 1] = message
+    end
+    proxy.stop()
+    assert.equal(numbers(1, 20), values(list))
+  end)
+
+  it("closes", function()
+    local next_record, loop = client:records { topic = topic, partition = 0 }
+    assert.equal("1", next_record(loop).value)
+    assert.is_true(loop:close())
+    assert.is_nil(next_record(loop))
+  end)
+
+  it("raises what the server refuses", function()
+    local fine, err = pcall(replay, { partition = 5, to = "latest" })
+    assert.is_false(fine)
+    assert.equal(400, err.status)
+  end)
+
+  for given, text in pairs {
+    [{ from = -1 }] = "from: offset, 'earliest', 'latest' or {timestamp = milliseconds} expected, got -1",
+    [{ from = { time = 1 } }] = "from: offset, 'earliest', 'latest' or {timestamp = milliseconds} expected, got table",
+    [{ to = "earliest" }] = "to: offset, 'latest' or {timestamp = milliseconds} expected, got 'earliest'",
+    [{ partition = "0" }] = "partition: integer >= 0 expected, got '0'",
+    [{ group = "g" }] = "unknown option 'group'",
+  } do
+    it("blames the caller for " .. text, function()
+      local fine, err = pcall(replay, given)
+      assert.is_false(fine)
+      assert.is_truthy(err:find("bad argument #1 to 'records' (" .. text .. ")", 1, true), err)
+      assert.is_truthy(err:find("records_spec.lua", 1, true), err)
+    end)
+  end
+end)
