@@ -66,8 +66,7 @@ void *uk_arena_allocate(struct uk_arena *arena, size_t count, size_t size)
   const size_t unit = alignof(max_align_t);
   if (size > 0 && count > (SIZE_MAX - unit) / size)
     return NULL;
-  size_t units = (count * size + unit - 1) / unit;
-  size_t needed = (units > 0 ? units : 1) * unit;
+  size_t needed = (count * size + unit - 1) / unit * unit;
   struct uk_arena_block *block = arena->blocks;
   if (block == NULL || needed > block->size - block->used)
     block = add_block(arena, needed);

@@ -499,6 +499,18 @@ static void a_key_may_be_guessed(void)
   check_guesses("{\"a\":}", second, "-k!-!");
 }
 
+static void a_text_that_ends_behind_a_guess_is_cut_off(void)
+{
+  struct uk_json_reader reader;
+  char text[] = "{\"a\":";
+  uk_json_reader_init(&reader, text, sizeof text - 1, 0);
+  uk_json_next(&reader);
+  CHECK(uk_json_take_key(&reader, uk_slice_text("\"a\":")));
+  CHECK_EQ_INT(uk_json_next(&reader), UK_JSON_ERROR);
+  CHECK_EQ_INT(reader.error, UK_JSON_E_CUT_OFF);
+  CHECK_EQ_INT(reader.position, 5);
+}
+
 static void a_wrong_guess_changes_nothing(void)
 {
   struct uk_json_reader reader, before;
@@ -551,6 +563,7 @@ int main(void)
   CHECK_RUN(skip_passes_over_the_whole_and_over_an_empty_one);
   CHECK_RUN(skip_finds_what_is_malformed);
   CHECK_RUN(a_key_may_be_guessed);
+  CHECK_RUN(a_text_that_ends_behind_a_guess_is_cut_off);
   CHECK_RUN(a_wrong_guess_changes_nothing);
   CHECK_RUN(errors_have_texts);
   return check_end();

@@ -62,6 +62,16 @@ static void topic_names(void)
   CHECK(!uk_topic_name_valid(uk_slice_of(NULL, 0)));
 }
 
+static void every_byte_of_a_topic_name(void)
+{
+  for (int byte = 0; byte < 256; byte++) {
+    char name[2] = {'a', (char)byte};
+    bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+    bool valid = letter || (byte >= '0' && byte <= '9') || strchr("._-", byte) != NULL;
+    CHECK_EQ_INT(uk_topic_name_valid(uk_slice_of(name, 2)), valid && byte != 0);
+  }
+}
+
 static void topic_names_at_their_limit_and_one_past_it(void)
 {
   char name[UK_TOPIC_NAME_MAX + 1];
@@ -151,6 +161,7 @@ int main(void)
   CHECK_RUN(braces_of_a_path_are_whole_segments);
   CHECK_RUN(endpoints_are_the_contract_s);
   CHECK_RUN(topic_names);
+  CHECK_RUN(every_byte_of_a_topic_name);
   CHECK_RUN(topic_names_at_their_limit_and_one_past_it);
   CHECK_RUN(integers_are_parsed);
   CHECK_RUN(what_is_no_integer_leaves_the_value_alone);
