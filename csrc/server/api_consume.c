@@ -94,12 +94,32 @@ static const struct uk_json_field consume_fields[] = {
 static const struct uk_json_shape consume_shape = {
   consume_fields, sizeof consume_fields / sizeof *consume_fields, sizeof(struct body)};
 
+/* An offset below the first kept one is the engine's to refuse, who knows the range; a negative one is no other. */
+static const struct uk_json_field position_fields[] = {
+  {.name = "topic",
+   .type = UK_FIELD_TEXT,
+   .required = true,
+   .offset = offsetof(struct uk_api_position, topic)},
+  {.name = "partition",
+   .type = UK_FIELD_INTEGER,
+   .required = true,
+   .most = INT32_MAX,
+   .offset = offsetof(struct uk_api_position, partition)},
+  {.name = "offset",
+   .type = UK_FIELD_INTEGER,
+   .required = true,
+   .least = INT64_MIN,
+   .most = INT64_MAX,
+   .offset = offsetof(struct uk_api_position, offset)},
+};
+static const struct uk_json_shape position_shape = {position_fields, 3,
+                                                    sizeof(struct uk_api_position)};
+
 static const struct uk_json_field fetch_fields[] = {
   BATCH_FIELDS,
   INTEGER(partition, 0, INT32_MAX),
-  INTEGER(offset, 0, INT64_MAX),
-  FIELD("topicPartitionOffsets", positions, UK_FIELD_OBJECTS, 0, UK_POSITIONS_MAX,
-        &uk_api_position_shape),
+  INTEGER(offset, INT64_MIN, INT64_MAX),
+  FIELD("topicPartitionOffsets", positions, UK_FIELD_OBJECTS, 0, UK_POSITIONS_MAX, &position_shape),
 };
 static const struct uk_json_shape fetch_shape = {
   fetch_fields, sizeof fetch_fields / sizeof *fetch_fields, sizeof(struct body)};

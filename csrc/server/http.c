@@ -1,4 +1,3 @@
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,7 +26,7 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *context, const ch
                                                          va_list arguments)
 {
   struct uk_http *http = context;
-  if (http->log != NULL && http->log[0] == '\0')
+  if (pthread_equal(pthread_self(), http->starter) && http->log != NULL && http->log[0] == '\0')
     vsnprintf(http->log, http->log_size, format, arguments);
 }
 
@@ -75,6 +74,7 @@ static bool run(struct uk_http *http, const struct uk_http_options *options, cha
 {
   char complaint[256] = "";
   sigset_t every, previous;
+  http->starter = pthread_self();
   http->log = complaint;
   http->log_size = sizeof complaint;
   sigfillset(&every);

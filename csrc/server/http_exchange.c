@@ -102,8 +102,9 @@ static bool refuse(struct uk_exchange *exchange, enum uk_error error, const char
 static bool admit(struct uk_exchange *exchange)
 {
   if (exchange->bad_framing || (exchange->chunked && exchange->has_length))
-    return refuse(exchange, UK_E_BAD_REQUEST,
-                  "Content-Length, Transfer-Encoding: contradictory or unsupported");
+    return refuse(
+      exchange, UK_E_BAD_REQUEST,
+      "headers: Content-Length and Transfer-Encoding leave the end of the body in doubt");
   if (!uk_dispatch_accept(&exchange->request))
     return false;
   if (exchange->bad_encoding)
@@ -264,22 +265,33 @@ enum MHD_Result uk_http_on_request(void *context, struct MHD_Connection *connect
   return result;
 }
 
-/* What the library closed without an answer gets one here, if the client may still be listening. */
-static void say_last_words(struct uk_exchange *exchange, enum MHD_RequestTerminationCode code)
+/* What there is to say to a client whose connection the library closes without an answer. */
+static bool has_last_words(struct uk_exchange *exchange, enum MHD_RequestTerminationCode code)
 {
   struct uk_request *request = &exchange->request;
-  if (exchange->queued || exchange->http->tls)
-    return;
-  if (!exchange->abandoned && code == MHD_REQUEST_TERMINATED_CLIENT_ABORT)
+  if (exchange->abandoned)
+    return true;
+  /* Resumed, the library looks for input first, and takes the end of it for the end of the client. */
+  if (code == MHD_REQUEST_TERMINATED_WITH_ERROR && atomic_load(&exchange->state) == UK_REPLIED) {
+    uk_exchange_settle(exchange);
+    return true;
+  }
+  if (code == MHD_REQUEST_TERMINATED_CLIENT_ABORT)
     uk_request_error(request, UK_E_BAD_REQUEST,
                      "the request was cut off after %llu bytes of its body",
                      (unsigned long long)exchange->received);
-  else if (!exchange->abandoned && code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
+  else if (code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
     uk_request_error(request, UK_E_REQUEST_TIMEOUT, NULL);
-  else if (!exchange->abandoned)
-    return;
-  if (request->reply.error == UK_OK)
-    uk_http_last_words(exchange->socket, request->status, uk_buffer_slice(&request->reply));
+  else
+    return false;
+  return true;
+}
+
+static void say_last_words(struct uk_exchange *exchange, enum MHD_RequestTerminationCode code)
+{
+  if (!exchange->queued && !exchange->http->tls && has_last_words(exchange, code) &&
+      exchange->request.reply.error == UK_OK)
+    uk_http_last_words(exchange->socket, &exchange->request);
 }
 
 void uk_http_on_completed(void *context, struct MHD_Connection *connection, void **exchange_pointer,

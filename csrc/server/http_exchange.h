@@ -42,6 +42,9 @@ static inline struct uk_exchange *uk_exchange_of(const struct uk_request *reques
 /* http_headers: fills what stands under "out of the headers". */
 void uk_exchange_read_headers(struct uk_exchange *exchange);
 
+/* http_reply: makes the reply as it will go out. */
+void uk_exchange_settle(struct uk_exchange *exchange);
+
 /* http_reply: hands the reply to the library. MHD_NO without memory for it. */
 enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange);
 

@@ -79,6 +79,7 @@ static void read_content_encoding(struct uk_exchange *exchange, struct uk_slice 
   exchange->bad_encoding = !exchange->is_gzip && value.length > 0 && !is(value, "identity");
 }
 
+/* A name with a blank in it ("Content-Length :") is another one to the next reader. */
 static void read_header(void *argument, struct uk_slice name, struct uk_slice value)
 {
   static const struct {
@@ -91,9 +92,13 @@ static void read_header(void *argument, struct uk_slice name, struct uk_slice va
     {"Accept-Encoding", read_accept_encoding},
     {"Content-Encoding", read_content_encoding},
   };
+  struct uk_exchange *exchange = argument;
+  if (name.length == 0 || memchr(name.data, ' ', name.length) != NULL ||
+      memchr(name.data, '\t', name.length) != NULL)
+    exchange->bad_framing = true;
   for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
     if (is(name, readers[i].name))
-      readers[i].read(argument, value);
+      readers[i].read(exchange, value);
   }
 }
 

@@ -3,6 +3,7 @@
 #define UK_HTTP_PRIVATE_H
 
 #include <microhttpd.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "server/http.h"
@@ -25,7 +26,9 @@ struct uk_http {
   atomic_int unsent; /* requests that were given to a handler and whose reply is not written yet */
   atomic_int resuming; /* threads that are inside MHD_resume_connection */
 
-  char *log; /* while starting: where the library's complaints go; else NULL */
+  /* While starting: where the library's complaints to the thread that starts it go. */
+  pthread_t starter;
+  char *log; /* else NULL; touched by the starter alone */
   size_t log_size;
 };
 

@@ -41,24 +41,34 @@ uk_queue_response *uk_http_queue_function(void)
   return function;
 }
 
+/* A reply without a request: to be freed with uk_buffer_free(&refusal.reply). */
+static struct uk_request make_refusal(unsigned status)
+{
+  struct uk_request refusal = {.status = (int)status};
+  uk_buffer_init(&refusal.reply, WORDS_SIZE);
+  uk_request_write_error(&refusal.reply, (int)status, text_of(status));
+  return refusal;
+}
+
 static struct MHD_Response *json_response(unsigned status)
 {
-  struct uk_buffer json;
-  size_t length;
-  uk_buffer_init(&json, WORDS_SIZE);
-  uk_request_write_error(&json, (int)status, text_of(status));
-  if (json.error != UK_OK) {
-    uk_buffer_free(&json);
-    return NULL;
-  }
-  char *text = uk_buffer_take(&json, &length);
-  struct MHD_Response *response =
-    MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE);
+  struct uk_request refusal = make_refusal(status);
+  struct MHD_Response *response = NULL;
+  if (refusal.reply.error == UK_OK)
+    response = MHD_create_response_from_buffer(refusal.reply.length, refusal.reply.data,
+                                               MHD_RESPMEM_MUST_COPY);
   if (response != NULL)
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-  else
-    free(text);
+  uk_buffer_free(&refusal.reply);
   return response;
+}
+
+static void say(int socket, unsigned status)
+{
+  struct uk_request refusal = make_refusal(status);
+  if (refusal.reply.error == UK_OK)
+    uk_http_last_words(socket, &refusal);
+  uk_buffer_free(&refusal.reply);
 }
 
 /* Its address marks the connections of our servers. */
@@ -71,13 +81,36 @@ static bool is_ours(struct MHD_Connection *connection)
   return info != NULL && info->socket_context == &ours;
 }
 
+static int socket_of(struct MHD_Connection *connection)
+{
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  return info != NULL ? info->connect_fd : -1;
+}
+
+/* After a Content-Length that is no number, version 0.9.75 queues its page and then goes on as if it had not: a piece of a
+ * second header follows the page. Without TLS the words go to the socket instead, and the connection is closed. */
+static bool has_bad_length(struct MHD_Connection *connection)
+{
+  const char *length =
+    MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+  bool tls = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_PROTOCOL) != NULL;
+  int64_t number;
+  return !tls && length != NULL && (!uk_parse_int64(uk_slice_text(length), &number) || number < 0);
+}
+
 /* Every call that arrives here is one of the library's own. */
 __attribute__((visibility("default"))) enum MHD_Result
 MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
                    struct MHD_Response *response)
 {
   uk_queue_response *queue = uk_http_queue_function();
-  struct MHD_Response *json = is_ours(connection) ? json_response(status) : NULL;
+  bool mine = is_ours(connection);
+  if (mine && has_bad_length(connection)) {
+    say(socket_of(connection), status);
+    return MHD_NO;
+  }
+  struct MHD_Response *json = mine ? json_response(status) : NULL;
   if (queue == NULL)
     return MHD_NO;
   if (json == NULL)
@@ -94,17 +127,24 @@ bool uk_http_at_end(int socket)
   return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
-void uk_http_last_words(int socket, int status, struct uk_slice json)
+void uk_http_last_words(int socket, const struct uk_request *request)
 {
   struct uk_buffer words;
   char head[WORDS_SIZE];
-  uk_buffer_init(&words, WORDS_SIZE + json.length);
+  uk_buffer_init(&words, (size_t)(UK_REPLY_HEADERS + 1) * WORDS_SIZE + request->reply.length);
   snprintf(head, sizeof head,
-           "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
-           "Connection: close\r\n\r\n",
-           status, MHD_get_reason_phrase_for((unsigned)status), json.length);
+           "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: "
+           "close\r\n",
+           request->status, MHD_get_reason_phrase_for((unsigned)request->status),
+           request->reply.length);
   uk_buffer_append_text(&words, head);
-  uk_buffer_append(&words, json.data, json.length);
+  for (unsigned i = 0; i < request->reply_header_count; i++) {
+    snprintf(head, sizeof head, "%s: %s\r\n", request->reply_headers[i].name,
+             request->reply_headers[i].value);
+    uk_buffer_append_text(&words, head);
+  }
+  uk_buffer_append_text(&words, "\r\n");
+  uk_buffer_append(&words, request->reply.data, request->reply.length);
   if (words.error == UK_OK)
     (void)!send(socket, words.data, words.length, MSG_NOSIGNAL | MSG_DONTWAIT);
   uk_buffer_free(&words);
@@ -130,16 +170,6 @@ static void drop_unread(int socket)
   }
 }
 
-static void say_malformed(int socket)
-{
-  struct uk_buffer json;
-  uk_buffer_init(&json, WORDS_SIZE);
-  uk_request_write_error(&json, 400, text_of(400));
-  if (json.error == UK_OK)
-    uk_http_last_words(socket, 400, uk_buffer_slice(&json));
-  uk_buffer_free(&json);
-}
-
 void uk_http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                            enum MHD_ConnectionNotificationCode code)
 {
@@ -148,11 +178,10 @@ void uk_http_on_connection(void *context, struct MHD_Connection *connection, voi
     *socket_context = (void *)(uintptr_t)&ours;
     return;
   }
-  const union MHD_ConnectionInfo *info =
-    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-  if (http->tls || info == NULL)
+  int socket = socket_of(connection);
+  if (http->tls || socket < 0)
     return;
-  if (is_unanswered(info->connect_fd))
-    say_malformed(info->connect_fd);
-  drop_unread(info->connect_fd);
+  if (is_unanswered(socket))
+    say(socket, 400);
+  drop_unread(socket);
 }

@@ -18,8 +18,9 @@ uk_queue_response *uk_http_queue_function(void);
 /* Whether the other side has ended or broken the connection: nothing more is to be read from it. */
 bool uk_http_at_end(int socket);
 
-/* Writes a whole HTTP response to the socket, as far as it can be written at once. Not for TLS. */
-void uk_http_last_words(int socket, int status, struct uk_slice json);
+/* Writes the reply of the request to the socket as a whole HTTP response that closes, as far as it can be written at once. Not for
+ * TLS. */
+void uk_http_last_words(int socket, const struct uk_request *request);
 
 /* MHD_NotifyConnectionCallback; `context` is a struct uk_http. */
 void uk_http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,

@@ -20,8 +20,7 @@ static void pack(struct uk_request *request)
   }
 }
 
-/* Makes the reply as it will go out. */
-static void settle(struct uk_exchange *exchange)
+void uk_exchange_settle(struct uk_exchange *exchange)
 {
   struct uk_request *request = &exchange->request;
   if (request->finish != NULL && !exchange->refused)
@@ -58,7 +57,7 @@ static struct MHD_Response *make_response(struct uk_request *request)
 
 enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange)
 {
-  settle(exchange);
+  uk_exchange_settle(exchange);
   struct MHD_Response *response = make_response(&exchange->request);
   if (response == NULL)
     return MHD_NO;

@@ -239,20 +239,6 @@ static bool end(struct reading *reading, const struct place *body)
   return event == UK_JSON_END || fail_event(reading, body, "nothing more", event);
 }
 
-bool uk_json_read_object(struct uk_request *request, const struct uk_json_shape *shape, void *out)
-{
-  const struct place body = {0};
-  struct reading reading;
-  memset(out, 0, shape->size);
-  start(&reading, request);
-  if (request->body_length == 0)
-    return has_required(&reading, &body, shape, 0);
-  enum uk_json_event event = uk_json_next(&reading.json);
-  if (event != UK_JSON_OBJECT)
-    return fail_event(&reading, &body, "object", event);
-  return read_object(&reading, &body, shape, out) && end(&reading, &body);
-}
-
 bool uk_json_read_objects(struct uk_request *request, const struct uk_json_shape *shape,
                           int64_t most, struct uk_json_list *out)
 {
@@ -274,6 +260,22 @@ bool uk_json_read_objects(struct uk_request *request, const struct uk_json_shape
   if (object == NULL)
     return fail_memory(&reading);
   return read_object(&reading, &body, shape, object) && end(&reading, &body);
+}
+
+bool uk_json_read_object(struct uk_request *request, const struct uk_json_shape *shape, void *out)
+{
+  struct uk_json_list list;
+  struct reading reading = {.request = request};
+  const struct place body = {0};
+  memset(out, 0, shape->size);
+  if (request->body_length == 0)
+    return has_required(&reading, &body, shape, 0);
+  if (!uk_json_read_objects(request, shape, 1, &list))
+    return false;
+  if (list.count == 0)
+    return fail(&reading, &body, "object expected, got an empty array");
+  memcpy(out, list.items, shape->size);
+  return true;
 }
 
 void uk_json_field_place(char *out, size_t size, const struct uk_json_list *list, size_t index,

@@ -51,7 +51,7 @@ struct uk_json_shape {
   size_t size;        /* of the struct */
 };
 
-/* A body of one object; an empty body is an object without fields. `out` is zeroed before. */
+/* A body of one object, or of an array of one; an empty body is an object without fields. */
 bool uk_json_read_object(struct uk_request *request, const struct uk_json_shape *shape, void *out);
 
 /* A body of one object or of an array of up to `most` objects. An empty body is an empty list that is not `given`. */
