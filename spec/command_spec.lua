@@ -159,6 +159,44 @@ describe("upstash-kafka", function()
     assert.equal("upstash-kafka " .. kafka._VERSION .. "\n", out_of { "--version" })
   end)
 
+  if not os.getenv "UPSTASH_KAFKA_BIN" then
+    describe("in a checkout", function()
+      local version = "upstash-kafka " .. kafka._VERSION .. "\n"
+      local environment = { LUA = shell.lua, LUA_PATH = ";;", LUA_CPATH = ";;" }
+
+      for name, line in pairs {
+        ["runs by its path"] = "cd /; '%s/bin/upstash-kafka' --version",
+        ["runs beside itself"] = "cd '%s/bin'; ./upstash-kafka --version",
+        ["runs under sh"] = "cd '%s/bin'; sh upstash-kafka --version",
+        ["runs from PATH"] = "cd /; PATH='%s/bin':$PATH; upstash-kafka --version",
+        ["runs through a link"] = "ln -s '%s/bin/upstash-kafka' \"$PLACE/link\"; cd /; \"$PLACE/link\" --version",
+        ["finds a Lua by itself"] = "unset LUA; '%s/bin/upstash-kafka' --version",
+      } do
+        it(name, function()
+          local place = folder.make()
+          environment.PLACE = place
+          local status, out, err = shell.run(line:format(shell.here), { environment = environment })
+          folder.remove(place)
+          assert.equal("", err)
+          assert.equal(version, out)
+          assert.equal(0, status)
+        end)
+      end
+
+      it("says how to build where it has not been", function()
+        local place = folder.make()
+        local status, _, err = shell.run(([[
+          mkdir -p '%s/lua/upstash/kafka' '%s/bin'
+          touch '%s/lua/upstash/kafka/command.lua'
+          cp bin/upstash-kafka '%s/bin/'
+          '%s/bin/upstash-kafka' --version]]):gsub("%%s", place), { environment = environment })
+        folder.remove(place)
+        assert.equal(1, status)
+        assert.is_truthy(err:find("^upstash%-kafka: not built for this Lua: make LUA="), err)
+      end)
+    end)
+  end
+
   describe("topics", function()
     it("are created, listed and deleted", function()
       local name = support.name "listed"
