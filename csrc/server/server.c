@@ -128,7 +128,11 @@ static enum uk_error start_engine(struct uk_server *server, const struct uk_serv
                                             .partitions = (int32_t)options->partitions,
                                             .auto_create = options->auto_create_topics,
                                             .no_sync = options->no_sync};
-  return uk_log_engine_open(&server->engine, &log, message, size);
+  char reason[UK_MESSAGE_SIZE] = "";
+  enum uk_error error = uk_log_engine_open(&server->engine, &log, reason, sizeof reason);
+  if (error != UK_OK && reason[0] != '\0')
+    snprintf(message, size, "data: %s", reason);
+  return error;
 }
 
 static unsigned default_threads(void)

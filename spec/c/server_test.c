@@ -1,0 +1,300 @@
+/* server: starting, stopping, and what clients do to it on the wire. */
+#include "server/server.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "common/clock.h"
+#include "log_rig.h"
+
+#define AUTHORIZATION "Authorization: Basic dTpw\r\n" /* u:p */
+
+enum { ANSWER_SIZE = 64 << 10, PATIENCE_SECONDS = 20 };
+
+static struct uk_server *start(const char *name)
+{
+  static char directory[512];
+  struct uk_server_options options;
+  struct uk_server *server = NULL;
+  char message[400];
+  snprintf(directory, sizeof directory, "%s/%s", rig_directory(), name);
+  uk_server_options_default(&options);
+  options.listen = "127.0.0.1:0";
+  options.username = "u";
+  options.password = "p";
+  options.data = directory;
+  options.no_sync = true;
+  options.map_bytes = 32 << 20;
+  options.max_body_bytes = 100000;
+  if (!CHECK_EQ_INT(uk_server_start(&server, &options, message, sizeof message), UK_OK))
+    fprintf(stderr, "  %s\n", message);
+  return server;
+}
+
+static int connect_to(const struct uk_server *server)
+{
+  const char *url = uk_server_url(server);
+  struct sockaddr_in address = {.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)atoi(strrchr(url, ':') + 1)),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+  return fd;
+}
+
+static void send_text(int fd, const char *text)
+{
+  CHECK_EQ_INT(send(fd, text, strlen(text), MSG_NOSIGNAL), (long long)strlen(text));
+}
+
+/* All that comes until the server closes; NUL-terminated. The body begins at the returned place. */
+static const char *receive_all(int fd, char answer[ANSWER_SIZE])
+{
+  size_t length = 0;
+  for (ssize_t got = 1; got > 0 && length + 1 < ANSWER_SIZE; length += got > 0 ? (size_t)got : 0)
+    got = recv(fd, answer + length, ANSWER_SIZE - 1 - length, 0);
+  answer[length] = '\0';
+  const char *blank = strstr(answer, "\r\n\r\n");
+  return blank != NULL ? blank + 4 : "";
+}
+
+static char answer[ANSWER_SIZE];
+
+/* One request that asks the server to close behind the answer. */
+static const char *ask(const struct uk_server *server, const char *line, const char *body)
+{
+  char head[1024];
+  int fd = connect_to(server);
+  snprintf(head, sizeof head,
+           "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" AUTHORIZATION
+           "Content-Length: %zu\r\n\r\n%s",
+           line, strlen(body), body);
+  send_text(fd, head);
+  const char *said = receive_all(fd, answer);
+  close(fd);
+  return said;
+}
+
+static void runs_several_at_once(void)
+{
+  struct uk_server *servers[3];
+  for (int i = 0; i < 3; i++) {
+    char name[8];
+    snprintf(name, sizeof name, "n%d", i);
+    servers[i] = start(name);
+    REQUIRE(servers[i] != NULL);
+  }
+  CHECK(strcmp(uk_server_url(servers[0]), uk_server_url(servers[1])) != 0);
+  CHECK(strstr(ask(servers[0], "GET /produce/t/hello", ""), "\"offset\":0") != NULL);
+  CHECK_EQ_STR(ask(servers[0], "GET /topics", ""), "{\"t\":1}");
+  CHECK_EQ_STR(ask(servers[1], "GET /topics", ""), "{}");
+  for (int i = 0; i < 3; i++)
+    uk_server_stop(servers[i]);
+}
+
+static void says_which_option_is_wrong(void)
+{
+  static const struct {
+    struct uk_server_options options;
+    const char *message;
+  } cases[] = {
+    {{.username = "u"}, "password: missing"},
+    {{.password = "p"}, "username: missing"},
+    {{.username = "u", .password = "p", .listen = "nowhere"},
+     "listen: HOST:PORT or [IPv6]:PORT expected, got \"nowhere\""},
+    {{.username = "u", .password = "p", .listen = "127.0.0.1:65536"},
+     "listen: HOST:PORT or [IPv6]:PORT expected, got \"127.0.0.1:65536\""},
+    {{.username = "u:v", .password = "p"},
+     "username, password: at most 255 bytes each expected, and no ':' in the user name"},
+    {{.username = "u", .password = "p", .partitions = -1},
+     "partitions: 1 to 1000 expected, got -1"},
+    {{.username = "u", .password = "p", .tls_cert = "x"},
+     "tls_key: missing, the other of tls_cert and tls_key is given"},
+    {{.username = "u", .password = "p", .tls_cert = "/nowhere", .tls_key = "/nowhere"},
+     "tls_cert: /nowhere: No such file or directory"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct uk_server_options options;
+    struct uk_server *server = NULL;
+    char message[400];
+    char data[600];
+    uk_server_options_default(&options);
+    snprintf(data, sizeof data, "%s/wrong", rig_directory());
+    options.data = data;
+    options.map_bytes = 32 << 20;
+    options.username = cases[i].options.username;
+    options.password = cases[i].options.password;
+    options.listen = cases[i].options.listen != NULL ? cases[i].options.listen : "127.0.0.1:0";
+    options.partitions = cases[i].options.partitions != 0 ? cases[i].options.partitions : 1;
+    options.tls_cert = cases[i].options.tls_cert;
+    options.tls_key = cases[i].options.tls_key;
+    CHECK(uk_server_start(&server, &options, message, sizeof message) != UK_OK);
+    CHECK(server == NULL);
+    CHECK_EQ_STR(message, cases[i].message);
+  }
+}
+
+static void names_the_address_that_is_taken(void)
+{
+  struct uk_server *first = start("taken");
+  struct uk_server *second = NULL;
+  struct uk_server_options options;
+  char message[400], expected[200], data[600];
+  uk_server_options_default(&options);
+  snprintf(data, sizeof data, "%s/second", rig_directory());
+  options.listen = strstr(uk_server_url(first), "//") + 2;
+  options.username = options.password = "u";
+  options.data = data;
+  CHECK_EQ_INT(uk_server_start(&second, &options, message, sizeof message), UK_E_UNAVAILABLE);
+  snprintf(expected, sizeof expected, "listen: %s: Address already in use", options.listen);
+  CHECK_EQ_STR(message, expected);
+  uk_server_stop(first);
+}
+
+static void answers_those_who_wait_when_it_stops(void)
+{
+  enum { WAITING = 50 };
+  struct uk_server *server = start("stop");
+  int fds[WAITING];
+  ask(server, "POST /topics/t", "{\"partitions\":1}");
+  for (int i = 0; i < WAITING; i++) {
+    fds[i] = connect_to(server);
+    send_text(fds[i],
+              "POST /fetch HTTP/1.1\r\nHost: x\r\n" AUTHORIZATION
+              "Content-Length: "
+              "56\r\n\r\n{\"topic\":\"t\",\"partition\":0,\"offset\":0,\"timeout\":600000} ");
+  }
+  usleep(200000);
+  int64_t before = uk_clock_monotonic();
+  uk_server_stop(server);
+  CHECK(uk_clock_monotonic() - before < 4000);
+  for (int i = 0; i < WAITING; i++) {
+    CHECK_EQ_STR(receive_all(fds[i], answer), "[]");
+    close(fds[i]);
+  }
+}
+
+static void speaks_json_where_http_is_broken(void)
+{
+  static const struct {
+    const char *bytes;
+    int status;
+    bool half_close;
+  } cases[] = {
+    {"GARBAGE\r\n\r\n", 400, false},
+    {"GET /health HTTP/3.7\r\n\r\n", 505, false},
+    {"GET /health HTTP/1.1\r\nnonsense\r\n\r\n", 400, false},
+    {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Content-Length: five\r\n\r\n", 400, false},
+    {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Content-Length: 99999999999999999999\r\n\r\n",
+     413, false},
+    {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Content-Length: 999999999999\r\n\r\n", 413,
+     false},
+    {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Content-Length: 2\r\nContent-Length: 3\r\n\r\n",
+     400, false},
+    {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Content-Length : 2\r\n\r\n{}", 400, false},
+    {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Transfer-Encoding: zipped\r\n\r\n", 400, false},
+    {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400,
+     false},
+    {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION
+     "Expect: 100-continue\r\nContent-Length: 100001\r\n\r\n",
+     413, false},
+    {"POST /produce/t HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", 401, false},
+    {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Content-Length: 50\r\n\r\n{\"value\"", 400,
+     true},
+    {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"v",
+     400, true},
+    {"GET /topics HTTP/1.1\r\n" AUTHORIZATION "\r\n", 200, true},
+  };
+  struct uk_server *server = start("broken");
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char status[32];
+    int fd = connect_to(server);
+    send_text(fd, cases[i].bytes);
+    if (cases[i].half_close)
+      shutdown(fd, SHUT_WR);
+    const char *said = receive_all(fd, answer);
+    snprintf(status, sizeof status, "HTTP/1.1 %d ", cases[i].status);
+    bool good = strncmp(answer, status, strlen(status)) == 0;
+    snprintf(status, sizeof status, ",\"status\":%d}", cases[i].status);
+    good = good &&
+           (cases[i].status == 200 || strstr(said, status) == strchr(said, '\0') - strlen(status));
+    if (!CHECK(good))
+      fprintf(stderr, "  to %s\n  came %s\n", cases[i].bytes, answer);
+    close(fd);
+  }
+  CHECK_EQ_STR(ask(server, "GET /topics", ""), "{}");
+  uk_server_stop(server);
+}
+
+/* A consume whose client has gone takes nothing: the next one of the instance gets the record. */
+static void keeps_records_for_a_client_that_hung_up(void)
+{
+  struct uk_server *server = start("gone");
+  ask(server, "POST /topics/t", "{\"partitions\":1}");
+  ask(server, "POST /consume/g/i", "{\"topic\":\"t\",\"timeout\":0}");
+  int fd = connect_to(server);
+  send_text(fd, "GET /consume/g/i/t?timeout=60000 HTTP/1.1\r\n" AUTHORIZATION "\r\n");
+  usleep(200000);
+  close(fd);
+  usleep(50000);
+  ask(server, "GET /produce/t/precious", "");
+  CHECK(strstr(ask(server, "GET /consume/g/i/t?timeout=5000", ""), "precious") != NULL);
+  uk_server_stop(server);
+}
+
+/* A client that hangs up with the response half written gets the batch again. */
+static void delivers_again_what_could_not_be_written(void)
+{
+  enum { MESSAGES = 200, VALUE = 90000 };
+  struct uk_server *server = start("unwritten");
+  const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+  const int small = 4096;
+  char *body = malloc(VALUE + 32);
+  REQUIRE(body != NULL);
+  ask(server, "POST /topics/t", "{\"partitions\":1}");
+  ask(server, "POST /consume/g/i", "{\"topic\":\"t\",\"timeout\":0}");
+  memset(body, 'x', VALUE + 31);
+  memcpy(body, "{\"value\":\"", 10);
+  memcpy(body + VALUE, "\"}", 3);
+  for (int i = 0; i < MESSAGES; i++) {
+    int fd = connect_to(server);
+    char head[256];
+    snprintf(head, sizeof head,
+             "POST /produce/t HTTP/1.1\r\nConnection: close\r\n" AUTHORIZATION
+             "Content-Length: %zu\r\n\r\n",
+             strlen(body));
+    send_text(fd, head);
+    send_text(fd, body);
+    receive_all(fd, answer);
+    close(fd);
+  }
+  int fd = connect_to(server);
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  send_text(fd, "GET /consume/g/i/t?max_bytes=64000000 HTTP/1.1\r\n" AUTHORIZATION "\r\n");
+  CHECK(recv(fd, answer, 100, 0) > 0);
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  close(fd);
+  usleep(300000);
+  const char *said = ask(server, "GET /consume/g/i/t?max_messages=1", "");
+  CHECK(strncmp(said, "[{\"topic\":\"t\",\"partition\":0,\"offset\":0,", 39) == 0);
+  uk_server_stop(server);
+  free(body);
+}
+
+int main(void)
+{
+  CHECK_RUN(runs_several_at_once);
+  CHECK_RUN(says_which_option_is_wrong);
+  CHECK_RUN(names_the_address_that_is_taken);
+  CHECK_RUN(answers_those_who_wait_when_it_stops);
+  CHECK_RUN(speaks_json_where_http_is_broken);
+  CHECK_RUN(keeps_records_for_a_client_that_hung_up);
+  CHECK_RUN(delivers_again_what_could_not_be_written);
+  rig_remove();
+  return check_end();
+}
