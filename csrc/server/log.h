@@ -55,6 +55,9 @@ void uk_log_each_topic(struct uk_log *log,
                        void *argument); /* sorted by name */
 bool uk_log_bounds(struct uk_log *log, struct uk_slice topic, int32_t partition, int64_t *first,
                    int64_t *end);
+/* Both in one look: the partitions of the topic, and the bounds if `partition` is one of them. */
+int32_t uk_log_find_partition(struct uk_log *log, struct uk_slice topic, int32_t partition,
+                              int64_t *first, int64_t *end);
 enum uk_error uk_log_offset_for_time(struct uk_log *log, struct uk_slice topic, int32_t partition,
                                      int64_t timestamp, int64_t *offset);
 enum uk_error uk_log_committed(struct uk_log *log, struct uk_slice group, struct uk_slice topic,

@@ -7,10 +7,9 @@
 bool uk_log_fetch_bounds(struct uk_log *log, struct uk_operation *operation, struct uk_slice topic,
                          int32_t partition, int64_t *first, int64_t *end)
 {
-  uint64_t id;
-  if (uk_log_bounds(log, topic, partition, first, end))
+  int32_t partitions = uk_log_find_partition(log, topic, partition, first, end);
+  if (partition >= 0 && partition < partitions)
     return true;
-  int32_t partitions = uk_log_partitions(log, topic, &id);
   if (partitions == 0)
     uk_operation_fail(operation, UK_E_NOT_FOUND, "topic \"%.*s\" does not exist", (int)topic.length,
                       topic.data);

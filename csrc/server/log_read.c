@@ -18,15 +18,22 @@ void uk_log_each_topic(struct uk_log *log,
   uk_log_topics_each(&log->topics, each, argument);
 }
 
+int32_t uk_log_find_partition(struct uk_log *log, struct uk_slice topic, int32_t partition,
+                              int64_t *first, int64_t *end)
+{
+  struct uk_log_bounds bounds;
+  if (!uk_log_topics_look_up(&log->topics, topic, partition, &bounds))
+    return 0;
+  *first = bounds.first;
+  *end = bounds.end;
+  return bounds.partitions;
+}
+
 bool uk_log_bounds(struct uk_log *log, struct uk_slice topic, int32_t partition, int64_t *first,
                    int64_t *end)
 {
-  struct uk_log_bounds bounds;
-  if (!uk_log_topics_look_up(&log->topics, topic, partition, &bounds) || !bounds.exists)
-    return false;
-  *first = bounds.first;
-  *end = bounds.end;
-  return true;
+  int32_t partitions = uk_log_find_partition(log, topic, partition, first, end);
+  return partition >= 0 && partition < partitions;
 }
 
 static enum uk_error error_of(enum uk_log_status status)

@@ -158,7 +158,7 @@ static int open_tables(struct uk_log_store *store, MDB_env *env, uint32_t *forma
 static int open_environment(struct uk_log_store *store, uint32_t *format)
 {
   MDB_env *env;
-  int dead;
+  int dead, fd;
   int rc = mdb_env_create(&env);
   if (rc != 0)
     return rc;
@@ -168,11 +168,15 @@ static int open_environment(struct uk_log_store *store, uint32_t *format)
          (rc = mdb_env_open(env, store->directory, MDB_NOTLS | (store->no_sync ? MDB_NOSYNC : 0U),
                             0600)) ||
          (rc = mdb_reader_check(env, &dead)) || (rc = open_tables(store, env, format)));
-  if (rc == 0 && *format == UK_LOG_FORMAT)
-    store->env = env;
-  else
+  if (rc != 0 || *format != UK_LOG_FORMAT) {
     mdb_env_close(env);
-  return rc;
+    return rc;
+  }
+  /* LMDB leaves it open across exec. */
+  if (mdb_env_get_fd(env, &fd) == 0)
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+  store->env = env;
+  return 0;
 }
 
 static enum uk_error open_data(struct uk_log_store *store, char *message, size_t size)
@@ -266,8 +270,11 @@ void uk_log_store_close(struct uk_log_store *store)
   if (store == NULL)
     return;
   close_environment(store);
-  if (store->lock >= 0)
+  if (store->lock >= 0) {
+    /* A child between fork and exec may hold the descriptor too. */
+    (void)flock(store->lock, LOCK_UN);
     close(store->lock);
+  }
   pthread_rwlock_destroy(&store->gate);
   pthread_mutex_destroy(&store->pool_mutex);
   free(store->directory);

@@ -186,6 +186,8 @@ static enum uk_log_status maintain_once(struct uk_log *log, bool *more)
     return status;
   status = probe(log);
   log->freed = status != UK_LOG_OK;
+  if (!log->freed)
+    uk_log_set_trouble(log, 0, "");
   return status;
 }
 

@@ -1,5 +1,6 @@
 #include "server/log_engine.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "check.h"
@@ -489,8 +490,98 @@ static void no_wake_up_is_lost(void)
   close_engine();
 }
 
+/* Everything at once for a while, for the sanitizers to watch: nothing is left hanging. */
+
+static atomic_bool busy;
+
+static void *produce_on(void *argument)
+{
+  const char *topic = argument;
+  for (unsigned i = 0; atomic_load(&busy); i++) {
+    struct uk_record records[20];
+    struct uk_produce operation = {.records = records, .count = 1 + i % 20};
+    struct rig_call produced;
+    for (size_t r = 0; r < operation.count; r++)
+      records[r] = rig_record(topic, -1, "value");
+    rig_call_init(&produced, &operation.operation);
+    engine->methods->produce(engine, &operation);
+    rig_call_wait(&produced, &operation.operation);
+    CHECK_EQ_INT(operation.operation.error, UK_OK);
+  }
+  return NULL;
+}
+
+static void *delete_on(void *argument)
+{
+  while (atomic_load(&busy)) {
+    enum uk_error error = delete_topic(argument);
+    CHECK(error == UK_OK || error == UK_E_NOT_FOUND);
+    rig_sleep(5);
+  }
+  return NULL;
+}
+
+static void *fetch_on(void *argument)
+{
+  int64_t next = 0;
+  while (atomic_load(&busy)) {
+    struct fetch fetch = {
+      .at = {at("stays", 0, next), at(argument, 0, 1000000000), at("stays", 1, 0)}, .limit = 50};
+    fetch_begin(&fetch, 3, 20);
+    enum uk_error error = fetch_end(&fetch);
+    CHECK(error == UK_OK || error == UK_E_NOT_FOUND);
+    next += (int64_t)fetch.count / 2;
+    struct fetch waits = {.at = {at("stays", 0, 1000000000), at(argument, 1, 1000000000)}};
+    fetch_begin(&waits, 2, 3);
+    error = fetch_end(&waits);
+    CHECK(error == UK_OK || error == UK_E_NOT_FOUND);
+  }
+  return NULL;
+}
+
+static void *consume_on(void *argument)
+{
+  struct uk_slice topic = uk_slice_text(argument);
+  while (atomic_load(&busy)) {
+    struct consume consume = {.count = 0};
+    struct uk_commit operation = {.group = uk_slice_text("g"), .instance = uk_slice_text("i")};
+    struct rig_call committing;
+    consume_begin(&consume, &topic, 10);
+    rig_call_wait(&consume.call, &consume.operation.operation);
+    CHECK_EQ_INT(consume.operation.operation.error, UK_OK);
+    rig_call_init(&committing, &operation.operation);
+    engine->methods->commit(engine, &operation);
+    rig_call_wait(&committing, &operation.operation);
+    CHECK_EQ_INT(operation.operation.error, UK_OK);
+  }
+  return NULL;
+}
+
+static void everything_at_once(void)
+{
+  static char stays[] = "stays", goes[] = "goes";
+  static const struct {
+    void *(*run)(void *);
+    char *topic;
+  } workers[] = {{produce_on, stays}, {produce_on, goes}, {delete_on, goes},
+                 {fetch_on, goes},    {fetch_on, goes},   {consume_on, stays}};
+  enum { WORKERS = sizeof workers / sizeof workers[0] };
+  pthread_t threads[WORKERS];
+  REQUIRE(open_engine());
+  produce("stays", 0, "first");
+  atomic_store(&busy, true);
+  for (int i = 0; i < WORKERS; i++)
+    REQUIRE(pthread_create(&threads[i], NULL, workers[i].run, workers[i].topic) == 0);
+  rig_sleep(1500);
+  atomic_store(&busy, false);
+  for (int i = 0; i < WORKERS; i++)
+    pthread_join(threads[i], NULL);
+  close_engine();
+}
+
 int main(void)
 {
+  CHECK_RUN(everything_at_once);
   CHECK_RUN(fetches_at_once);
   CHECK_RUN(fetch_errors);
   CHECK_RUN(a_removed_offset_names_the_range);

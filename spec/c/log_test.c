@@ -287,6 +287,97 @@ static void finding_partitions(void)
   with_log(finds_partitions);
 }
 
+/* Of one produce, the messages without a key stay together in runs, which go round the partitions. */
+static void spreads_in_runs(struct uk_log *log)
+{
+  static struct uk_record records[80];
+  int changes = 0, counts[4] = {0};
+  REQUIRE(rig_create(log, "t", 4, -1, -1) == UK_OK);
+  for (int i = 0; i < 80; i++)
+    records[i] = rig_record("t", -1, "v");
+  REQUIRE(rig_produce(log, records, 80, NULL) == UK_OK);
+  for (int i = 0; i < 80; i++) {
+    counts[records[i].partition]++;
+    changes += i > 0 && records[i].partition != records[i - 1].partition;
+  }
+  CHECK_EQ_INT(changes, 4);
+  for (int i = 0; i < 4; i++)
+    CHECK(counts[i] == 16 || counts[i] == 32);
+}
+
+static void spreading_in_runs(void)
+{
+  with_log(spreads_in_runs);
+}
+
+/* More than one transaction takes, in commands and in bytes. */
+static void takes_what_comes_at_once(struct uk_log *log)
+{
+  enum { COUNT = 12000, LARGE = 500000 };
+  struct uk_record *records = calloc(COUNT, sizeof *records);
+  struct uk_produce *produces = calloc(COUNT, sizeof *produces);
+  struct rig_call *calls = calloc(COUNT, sizeof *calls);
+  char *large = calloc(1, LARGE);
+  REQUIRE(records != NULL && produces != NULL && calls != NULL && large != NULL);
+  for (int i = 0; i < COUNT; i++) {
+    records[i] = rig_record("t", 0, "v");
+    if (i % 400 == 0)
+      records[i].value = uk_slice_of(large, LARGE);
+    produces[i] = (struct uk_produce){.records = &records[i], .count = 1};
+    rig_call_init(&calls[i], &produces[i].operation);
+    uk_log_submit(log, UK_LOG_PRODUCE, &produces[i].operation);
+  }
+  for (int i = 0; i < COUNT; i++) {
+    rig_call_wait(&calls[i], &produces[i].operation);
+    CHECK_EQ_INT(produces[i].operation.error, UK_OK);
+    CHECK_EQ_INT(records[i].offset, i);
+  }
+  CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
+  CHECK_EQ_INT(got.count, COUNT);
+  CHECK(got.dense);
+  free(large);
+  free(calls);
+  free(produces);
+  free(records);
+}
+
+static void taking_what_comes_at_once(void)
+{
+  with_log(takes_what_comes_at_once);
+}
+
+static void as_many_topics_as_may_be(struct uk_log *log)
+{
+  enum { MOST = 10000 };
+  static struct uk_record records[MOST];
+  static char names[MOST][12];
+  char message[UK_MESSAGE_SIZE];
+  for (int i = 0; i < MOST; i++) {
+    snprintf(names[i], sizeof names[i], "t%d", i * 7919 % MOST);
+    records[i] = rig_record(names[i], 0, "v");
+  }
+  REQUIRE(rig_produce(log, records, MOST, NULL) == UK_OK);
+  records[0] = rig_record("one-more", 0, "v");
+  CHECK_EQ_INT(rig_produce(log, records, 1, message), UK_E_TOO_MANY);
+  CHECK_EQ_STR(message, "the log has 10000 topics, the most it may have");
+  CHECK_EQ_INT(rig_delete(log, "t77"), UK_OK);
+  CHECK_EQ_INT(rig_produce(log, records, 1, NULL), UK_OK);
+  log = again(log);
+  REQUIRE(log != NULL);
+  check_bounds(log, "t9999", 0, 0, 1);
+  check_bounds(log, "one-more", 0, 0, 1);
+  uk_log_close(log);
+}
+
+static void topics_at_the_limit(void)
+{
+  struct uk_log_options options = rig_options();
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL);
+  as_many_topics_as_may_be(log);
+  rig_remove();
+}
+
 /* Times. */
 
 enum { TIMES = 400 };
@@ -628,8 +719,36 @@ static void reports_damage(void)
   rig_remove();
 }
 
+static void a_format_of_the_future(void)
+{
+  struct uk_log_options options = rig_options();
+  struct uk_log *log = rig_open(&options);
+  char path[400], text[500];
+  static char bytes[1 << 20];
+  REQUIRE(log != NULL);
+  uk_log_close(log);
+  snprintf(path, sizeof path, "%s/data.mdb", rig_directory());
+  int fd = open(path, O_RDWR);
+  REQUIRE(fd >= 0);
+  ssize_t length = pread(fd, bytes, sizeof bytes, 0);
+  for (char *at = bytes;
+       (at = memmem(at, (size_t)(bytes + length - at), "format\0\0\0\1", 10)) != NULL;)
+    *(at += 9) = 7;
+  CHECK_EQ_INT(pwrite(fd, bytes, (size_t)length, 0), length);
+  close(fd);
+  snprintf(text, sizeof text,
+           "the log in %s has format 7, which this version does not know (expected 1)",
+           rig_directory());
+  check_open_fails(&options, UK_E_UNAVAILABLE, text);
+  rig_remove();
+}
+
 int main(void)
 {
+  CHECK_RUN(a_format_of_the_future);
+  CHECK_RUN(spreading_in_runs);
+  CHECK_RUN(taking_what_comes_at_once);
+  CHECK_RUN(topics_at_the_limit);
   CHECK_RUN(appending_and_reading);
   CHECK_RUN(reading_from_everywhere);
   CHECK_RUN(survives_closing);
