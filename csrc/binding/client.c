@@ -1,11 +1,15 @@
 #include "binding/client.h"
 
+#include <stdio.h>
+
 #include "binding/calls.h"
 #include "binding/exchange.h"
 #include "binding/perform.h"
 #include "binding/retry_lua.h"
 
 #define CLIENT_TYPE "upstash.kafka.client"
+
+enum { URL_SHOWN_SIZE = 256 };
 
 static struct uk_client *test_client(lua_State *L)
 {
@@ -79,13 +83,17 @@ static int close_client(lua_State *L)
   return 0;
 }
 
+/* The URL is copied first: making the string may run a finaliser that closes the client. */
 static int client_text(lua_State *L)
 {
   const struct uk_client *client = test_client(L);
-  if (client->transport == NULL)
+  char url[URL_SHOWN_SIZE];
+  if (client->transport == NULL) {
     lua_pushliteral(L, CLIENT_TYPE " (closed)");
-  else
-    lua_pushfstring(L, CLIENT_TYPE " (%s)", client->settings.url.data);
+    return 1;
+  }
+  snprintf(url, sizeof url, "%s", client->settings.url.data);
+  lua_pushfstring(L, CLIENT_TYPE " (%s)", url);
   return 1;
 }
 

@@ -129,12 +129,14 @@ static bool push_list(struct decoder *decoder, const struct uk_shape *shape)
     lua_createtable(L, 0, 0);
     return reader->error == UK_OK;
   }
-  bool more = push_object(decoder, &object);
+  if (!push_object(decoder, &object))
+    return false;
   lua_createtable(L, estimate(reader), 0);
   lua_insert(L, -2);
   lua_rawseti(L, -2, 1);
-  for (int i = 2; more && uk_response_element(reader, &object, shape); i++) {
-    more = push_object(decoder, &object);
+  for (int i = 2; uk_response_element(reader, &object, shape); i++) {
+    if (!push_object(decoder, &object))
+      return false;
     lua_rawseti(L, -2, i);
   }
   return reader->error == UK_OK;

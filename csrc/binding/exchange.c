@@ -1,5 +1,7 @@
 #include "binding/exchange.h"
 
+#include "client/settings.h"
+
 #define EXCHANGE_TYPE "upstash.kafka.exchange"
 
 enum { RESPONSE_KEPT_BYTES = 4 << 20 };
@@ -9,6 +11,7 @@ static int collect(lua_State *L)
   struct uk_exchange *exchange = luaL_checkudata(L, 1, EXCHANGE_TYPE);
   uk_client_request_free(&exchange->request);
   uk_buffer_free(&exchange->response);
+  uk_buffer_free(&exchange->url);
   return 0;
 }
 
@@ -26,6 +29,7 @@ static struct uk_exchange *create(lua_State *L, size_t response_limit)
   struct uk_exchange *exchange = lua_newuserdata(L, sizeof *exchange);
   uk_client_request_init(&exchange->request);
   uk_buffer_init(&exchange->response, response_limit);
+  uk_buffer_init(&exchange->url, UK_REQUEST_PATH_MAX + UK_SETTINGS_URL_MAX);
   luaL_getmetatable(L, EXCHANGE_TYPE);
   lua_setmetatable(L, -2);
   return exchange;

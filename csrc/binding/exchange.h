@@ -12,6 +12,7 @@
 struct uk_exchange {
   struct uk_client_request request;
   struct uk_buffer response;
+  struct uk_buffer url; /* of a request that is only prepared */
 };
 
 /* Places in the companion table of a client. */

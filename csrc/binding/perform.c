@@ -96,14 +96,9 @@ static void set_string(lua_State *L, const char *name, const char *data, size_t 
   lua_setfield(L, -2, name);
 }
 
-static void push_headers(const struct call *call)
+static void push_headers(lua_State *L, const struct uk_buffer *headers)
 {
-  lua_State *L = call->L;
-  const struct uk_buffer *headers = &call->exchange->request.headers;
-  const char *authorization = call->client->settings.authorization;
   lua_newtable(L);
-  if (authorization != NULL && call->exchange->request.endpoint != UK_ENDPOINT_HEALTH)
-    set_string(L, "Authorization", authorization, strlen(authorization));
   for (size_t at = 0; at < headers->length; at += strlen(headers->data + at) + 1) {
     const char *line = headers->data + at, *colon = strchr(line, ':');
     lua_pushlstring(L, line, (size_t)(colon - line));
@@ -117,29 +112,39 @@ static const char *method_text(enum uk_method method)
   return method == UK_POST ? "POST" : method == UK_DELETE ? "DELETE" : "GET";
 }
 
-static void push_request(const struct call *call)
+/* What a request takes from the client's settings, copied to the exchange: a finaliser that runs while the table is
+ * made may close the client. */
+static enum uk_error copy_settings(const struct call *call)
+{
+  const struct uk_settings *settings = &call->client->settings;
+  struct uk_client_request *request = &call->exchange->request;
+  struct uk_buffer *url = &call->exchange->url;
+  uk_buffer_clear(url);
+  uk_buffer_append(url, settings->url.data, settings->url.length);
+  uk_buffer_append(url, request->path.data, request->path.length);
+  if (settings->authorization != NULL && request->endpoint != UK_ENDPOINT_HEALTH)
+    uk_client_request_header(request, uk_slice_text("Authorization"),
+                             uk_slice_text(settings->authorization));
+  return url->error != UK_OK ? url->error : request->headers.error;
+}
+
+static void push_request(const struct call *call, size_t path_at, int64_t timeout)
 {
   lua_State *L = call->L;
   const struct uk_client_request *request = &call->exchange->request;
-  const struct uk_settings *settings = &call->client->settings;
+  const struct uk_buffer *url = &call->exchange->url;
   lua_createtable(L, 0, 7);
   lua_pushstring(L, call->row->name);
   lua_setfield(L, -2, "name");
   lua_pushstring(L, method_text(request->method));
   lua_setfield(L, -2, "method");
-  lua_pushlstring(L, settings->prefix.data, settings->prefix.length);
-  lua_pushlstring(L, request->path.data, request->path.length);
-  lua_concat(L, 2);
-  lua_setfield(L, -2, "path");
-  lua_pushlstring(L, settings->url.data, settings->url.length);
-  lua_pushlstring(L, request->path.data, request->path.length);
-  lua_concat(L, 2);
-  lua_setfield(L, -2, "url");
-  push_headers(call);
+  set_string(L, "url", url->data, url->length);
+  set_string(L, "path", url->data + path_at, url->length - path_at);
+  push_headers(L, &request->headers);
   lua_setfield(L, -2, "headers");
   if (request->body.length > 0)
     set_string(L, "body", request->body.data, request->body.length);
-  uk_lua_push_integer(L, settings->options.timeout + request->wait);
+  uk_lua_push_integer(L, timeout);
   lua_setfield(L, -2, "timeout");
 }
 
@@ -164,7 +169,13 @@ int uk_prepare(lua_State *L)
   struct call call = take_exchange(L, client, row);
   if (build(&call, 3) != UK_OK)
     return push_request_failure(&call);
-  push_request(&call);
+  const struct uk_settings *settings = &client->settings;
+  size_t path_at = settings->url.length - settings->prefix.length;
+  int64_t timeout = settings->options.timeout + call.exchange->request.wait;
+  enum uk_error error = copy_settings(&call);
+  if (error != UK_OK)
+    return finish_call(&call, uk_push_error(L, error, NULL));
+  push_request(&call, path_at, timeout);
   return finish_call(&call, 1);
 }
 
@@ -225,6 +236,7 @@ int uk_finish(lua_State *L)
   uk_option_read_value(L, 3, &status_row, &status, 0, &blame);
   int64_t retry_after = check_retry_after(L);
   struct call call = take_exchange(L, client, row);
+  uk_check_client(L);
   struct uk_buffer *body = &call.exchange->response;
   enum uk_error error = take_body(L, body);
   if (error != UK_OK)

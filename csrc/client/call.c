@@ -1,6 +1,7 @@
 #include "client/call.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "client/jitter.h"
@@ -23,9 +24,14 @@ static bool attempt(struct uk_transport *transport, const struct uk_client_reque
     return !uk_response_failed(failure, response.status, response.retry_after, body->data,
                                body->length);
   const char *text = uk_transport_message(transport);
-  *failure = (struct uk_client_failure){error, 0, -1, {NULL, 0}};
-  if (text[0] != '\0')
-    failure->message = uk_slice_text(text);
+  failure->error = error;
+  failure->status = 0;
+  failure->retry_after = -1;
+  failure->message = uk_slice_of(NULL, 0);
+  if (text[0] != '\0') {
+    snprintf(failure->text, sizeof failure->text, "%s", text);
+    failure->message = uk_slice_text(failure->text);
+  }
   return false;
 }
 

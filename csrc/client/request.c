@@ -24,9 +24,10 @@ void uk_client_request_free(struct uk_client_request *request)
   uk_buffer_free(&request->body);
 }
 
+/* The first failure counts; UK_OK is none. */
 static void fail(struct uk_client_request *request, enum uk_error error, const char *text)
 {
-  if (request->error != UK_OK)
+  if (error == UK_OK || request->error != UK_OK)
     return;
   request->error = error;
   snprintf(request->message, sizeof request->message, "%s", text);
@@ -87,15 +88,18 @@ static void add_body_headers(struct uk_client_request *request)
                              uk_slice_text(UK_ENCODING_BASE64));
 }
 
+static void fail_buffer(struct uk_client_request *request, const struct uk_buffer *buffer,
+                        const char *too_large)
+{
+  fail(request, buffer->error, buffer->error == UK_E_TOO_LARGE ? too_large : "");
+}
+
 enum uk_error uk_client_request_end(struct uk_client_request *request)
 {
   add_body_headers(request);
-  fail(request, request->path.error,
-       request->path.error == UK_E_TOO_LARGE ? "the request's path is too long" : "");
-  fail(request, request->headers.error,
-       request->headers.error == UK_E_TOO_LARGE ? "the request's headers are too long" : "");
-  fail(request, request->body.error,
-       request->body.error == UK_E_TOO_LARGE ? "the request's body is too large" : "");
+  fail_buffer(request, &request->path, "the request's path is too long");
+  fail_buffer(request, &request->headers, "the request's headers are too long");
+  fail_buffer(request, &request->body, "the request's body is too large");
   return request->error;
 }
 

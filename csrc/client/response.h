@@ -20,7 +20,7 @@
 #include "common/error.h"
 #include "common/json_reader.h"
 
-enum { UK_RESPONSE_MESSAGE_SIZE = 160, UK_SHAPE_FIELDS_MAX = 8 };
+enum { UK_RESPONSE_MESSAGE_SIZE = 160, UK_FAILURE_TEXT_SIZE = 256, UK_SHAPE_FIELDS_MAX = 8 };
 
 enum uk_field_type {
   UK_FIELD_TEXT,
@@ -109,8 +109,9 @@ void uk_response_fail_json(struct uk_response_reader *reader);
 struct uk_client_failure {
   enum uk_error error;
   int status;
-  int64_t retry_after;     /* seconds, -1 = not said */
-  struct uk_slice message; /* in the body; data NULL: the error's own text */
+  int64_t retry_after;             /* seconds, -1 = not said */
+  struct uk_slice message;         /* in the body or `text`; data NULL: the error's own text */
+  char text[UK_FAILURE_TEXT_SIZE]; /* for a message that comes from elsewhere */
 };
 
 /* False for a 2xx. `retry_after` as uk_parse_retry_after gives it. */

@@ -9,8 +9,6 @@
 
 #define UK_BASIC "Basic "
 
-enum { URL_BYTES_MAX = 8192, CREDENTIAL_BYTES_MAX = 4096 };
-
 void uk_settings_options_default(struct uk_settings_options *options)
 {
   *options = (struct uk_settings_options){
@@ -37,7 +35,7 @@ static const char *check_url(struct uk_slice url, size_t *host, size_t *path)
   *host = has_scheme(url, "http://") ? 7 : has_scheme(url, "https://") ? 8 : 0;
   if (*host == 0)
     return "url: http:// or https:// and a host expected";
-  if (url.length > URL_BYTES_MAX)
+  if (url.length > UK_SETTINGS_URL_MAX)
     return "url: too long";
   for (size_t i = 0; i < url.length; i++) {
     if ((unsigned char)url.data[i] <= ' ' || url.data[i] == 0x7f)
@@ -65,9 +63,9 @@ static const char *check_credentials(const struct uk_settings_options *options)
     return "password: absent, but there is a username";
   if (memchr(username.data, ':', username.length) != NULL)
     return "username: a ':' in it";
-  if (username.length > CREDENTIAL_BYTES_MAX)
+  if (username.length > UK_SETTINGS_CREDENTIAL_MAX)
     return "username: too long";
-  if (password.length > CREDENTIAL_BYTES_MAX)
+  if (password.length > UK_SETTINGS_CREDENTIAL_MAX)
     return "password: too long";
   return NULL;
 }
@@ -75,7 +73,7 @@ static const char *check_credentials(const struct uk_settings_options *options)
 /* "Basic " and base64 of "username:password" at `out`. The plain text is wiped from the stack. */
 static void write_authorization(char *out, const struct uk_settings_options *options)
 {
-  char plain[2 * CREDENTIAL_BYTES_MAX + 1];
+  char plain[2 * UK_SETTINGS_CREDENTIAL_MAX + 1];
   size_t length = options->username.length;
   memcpy(plain, options->username.data, length);
   plain[length++] = ':';

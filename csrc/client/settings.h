@@ -8,6 +8,8 @@
 
 #include "common/slice.h"
 
+enum { UK_SETTINGS_URL_MAX = 8192, UK_SETTINGS_CREDENTIAL_MAX = 4096 };
+
 /* What a caller may say; times in milliseconds. uk_settings_options_default fills all but url. */
 struct uk_settings_options {
   struct uk_slice url;                /* http or https, a host, perhaps a port and a path */

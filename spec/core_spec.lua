@@ -1,0 +1,882 @@
+local exact = math.type ~= nil -- 64-bit integers, 5.3 and later
+local unpack = table.unpack or unpack -- luacheck: compat
+local newproxy = rawget(_G, "newproxy") -- 5.1 and LuaJIT
+
+local globals = {}
+for name in pairs(_G) do globals[name] = true end
+local core = require "upstash.kafka.core"
+local touched = {}
+for name in pairs(_G) do
+  if not globals[name] then touched[#touched + 1] = name end
+end
+
+local URL = "http://127.0.0.1:8080"
+
+local function new(options)
+  local all = { url = URL, username = "user", password = "secret" }
+  for name, value in pairs(options or {}) do all[name] = value end
+  return core.new(all)
+end
+
+local client = new()
+
+-- What a method returns for a canned answer.
+local function answer(method, body, status, headers)
+  local request = { name = method }
+  return client:finish(request, status or 200, headers, body)
+end
+
+local function message_of(fields)
+  local all = { topic = '"t"', partition = "0", offset = "5", timestamp = "9", key = '""', value = '"v"',
+    headers = "[]" }
+  for name, value in pairs(fields or {}) do all[name] = value or nil end
+  local list = {}
+  for _, name in ipairs { "topic", "partition", "offset", "timestamp", "key", "value", "headers" } do
+    if all[name] then list[#list + 1] = '"' .. name .. '":' .. all[name] end
+  end
+  return "{" .. table.concat(list, ",") .. "}"
+end
+
+-- The message without its metatable.
+local function plain(message)
+  local copy = {}
+  for name, value in pairs(message) do copy[name] = value end
+  return copy
+end
+
+describe("the module", function()
+  it("touches no global", function()
+    assert.same({}, touched)
+  end)
+
+  it("says its version, its errors and the endpoints", function()
+    assert.truthy(core._VERSION:match "^%d+%.%d+%.%d+$")
+    assert.equal("userdata", type(core.null))
+    assert.same({ code = "bad_request", status = 400, retriable = false, text = "the request is malformed" },
+      core.errors[1])
+    local codes = {}
+    for _, row in ipairs(core.errors) do codes[row.code] = row end
+    assert.is_true(codes.connect_failed.retriable)
+    assert.is_nil(codes.connect_failed.status)
+    local paths = {}
+    for _, row in ipairs(core.endpoints) do paths[row.name] = row end
+    assert.same({ name = "fetch", methods = { "GET", "POST" }, path = "/fetch" }, paths.fetch)
+    assert.same({ name = "delete_consumer", methods = { "POST", "DELETE" },
+      path = "/delete-consumer/{group}/{instance}" }, paths.delete_consumer)
+  end)
+
+  it("has a method for each call, and the rest of a client", function()
+    local names = {}
+    for name in pairs(core.methods) do names[name] = true end
+    for _, name in ipairs { "produce", "produce_many", "webhook", "consume", "commit", "committed", "delete_consumer",
+      "consumers", "fetch", "offsets", "topics", "create_topic", "delete_topic", "health", "prepare", "finish",
+      "close" } do
+      assert.is_true(names[name], name)
+    end
+    assert.is_nil(names.__gc)
+  end)
+end)
+
+-- Requests ------------------------------------------------------------------------------------
+
+local base64 = { Authorization = "Basic dXNlcjpzZWNyZXQ=", ["Content-Type"] = "application/json",
+  ["Kafka-Encoding"] = "base64" }
+local json = { Authorization = "Basic dXNlcjpzZWNyZXQ=", ["Content-Type"] = "application/json" }
+local bare = { Authorization = "Basic dXNlcjpzZWNyZXQ=" }
+
+local function with(headers, more)
+  local all = {}
+  for name, value in pairs(headers) do all[name] = value end
+  for name, value in pairs(more) do all[name] = value end
+  return all
+end
+
+-- { what, { arguments of prepare }, method, path, headers, body, wait }
+local many_headers, many_headers_json = {}, {}
+for i = 100, 140 do
+  many_headers["h" .. i] = i
+  many_headers_json[#many_headers_json + 1] = '{"key":"h' .. i .. '","value":"' .. i .. '"}'
+end
+
+local requests = {
+  { "a produce", { "produce", "t", "hello" }, "POST", "/produce/t", json, '{"value":"hello"}' },
+  { "a produce with everything", { "produce", "t", "v", { key = "k", partition = 2, timestamp = 1700000000000,
+    headers = { b = "2", a = 1 } } }, "POST", "/produce/t", json,
+    '{"partition":2,"timestamp":1700000000000,"key":"k","value":"v","headers":' ..
+    '[{"key":"a","value":"1"},{"key":"b","value":"2"}]}' },
+  { "headers in their order, keys repeated", { "produce", "t", "v", { headers = { { key = "b", value = "1" },
+    { key = "a", value = "2" }, { key = "b", value = 3 } } } }, "POST", "/produce/t", json,
+    '{"value":"v","headers":[{"key":"b","value":"1"},{"key":"a","value":"2"},{"key":"b","value":"3"}]}' },
+  { "many headers, sorted", { "produce", "t", "v", { headers = many_headers } }, "POST", "/produce/t", json,
+    '{"value":"v","headers":[' .. table.concat(many_headers_json, ",") .. "]}" },
+  { "no headers", { "produce", "t", "v", { headers = {} } }, "POST", "/produce/t", json, '{"value":"v"}' },
+  { "an empty value and key", { "produce", "t", "", { key = "" } }, "POST", "/produce/t", json,
+    '{"key":"","value":""}' },
+  { "a tombstone", { "produce", "t", core.null, { key = "k" } }, "POST", "/produce/t", json,
+    '{"key":"k","value":null}' },
+  { "numbers as their text", { "produce", "t", 12, { key = 5 } }, "POST", "/produce/t", json,
+    '{"key":"5","value":"12"}' },
+  { "floats that are integers", { "produce", "t", "v", { partition = 2.0, timestamp = 5.0 } }, "POST", "/produce/t",
+    json, '{"partition":2,"timestamp":5,"value":"v"}' },
+  { "2^53 as a timestamp", { "produce", "t", "v", { timestamp = 2 ^ 53 } }, "POST", "/produce/t", json,
+    '{"timestamp":9007199254740992,"value":"v"}' },
+  { "text that needs escapes", { "produce", "t", 'a"\\\n\0\226\130\172' }, "POST", "/produce/t", json,
+    '{"value":"a\\"\\\\\\n\\u0000\226\130\172"}' },
+  { "a name that needs escapes", { "produce", "a/b?c%20.", "v" }, "POST", "/produce/a%2Fb%3Fc%2520.", json,
+    '{"value":"v"}' },
+  { "many to one topic", { "produce_many", "t", { { value = "1" }, { value = core.null, key = "k", partition = 0 },
+    { value = 3, timestamp = 4, headers = { h = "x" } } } }, "POST", "/produce/t", json,
+    '[{"value":"1"},{"partition":0,"key":"k","value":null},{"timestamp":4,"value":"3","headers":' ..
+    '[{"key":"h","value":"x"}]}]' },
+  { "many to many topics", { "produce_many", { { topic = "a", value = "1" }, { topic = "b", value = "2" } } }, "POST",
+    "/produce", json, '[{"topic":"a","value":"1"},{"topic":"b","value":"2"}]' },
+  { "a webhook", { "webhook", "t", "\0raw\255" }, "POST", "/webhook?topic=t",
+    with(bare, { ["Content-Type"] = "application/octet-stream" }), "\0raw\255" },
+  { "a webhook with headers", { "webhook", "t&u", "{}", { headers = { ["content-type"] = "application/json",
+    ["X-Event"] = "push", ["X-Empty"] = "" } } }, "POST", "/webhook?topic=t%26u",
+    with(bare, { ["content-type"] = "application/json", ["X-Event"] = "push", ["X-Empty"] = "" }), "{}" },
+  { "an empty webhook", { "webhook", "t", "" }, "POST", "/webhook?topic=t", bare, nil },
+  { "a consume", { "consume", "g", "i", "t" }, "POST", "/consume/g/i", json, '{"topic":"t"}', 1000 },
+  { "a consume with everything", { "consume", "g", "i/1", { "t", "u" }, { timeout = 0, auto_commit = false,
+    auto_commit_interval = 100, auto_offset_reset = "earliest", session_timeout = 5000, max_messages = 7,
+    max_bytes = 8 } }, "POST", "/consume/g/i%2F1", with(json, { ["Kafka-Enable-Auto-Commit"] = "false",
+    ["Kafka-Auto-Commit-Interval"] = "100", ["Kafka-Auto-Offset-Reset"] = "earliest",
+    ["Kafka-Session-Timeout-Ms"] = "5000" }), '{"topics":["t","u"],"timeout":0,"max_messages":7,"max_bytes":8}', 0 },
+  { "auto_commit = true, which is said too", { "consume", "g", "i", "t", { auto_commit = true, timeout = 2500 } },
+    "POST", "/consume/g/i", with(json, { ["Kafka-Enable-Auto-Commit"] = "true" }), '{"topic":"t","timeout":2500}',
+    2500 },
+  { "a commit of all", { "commit", "g", "i" }, "POST", "/commit/g/i", bare, nil },
+  { "a commit of one", { "commit", "g", "i", { topic = "t", partition = 0, offset = 5 } }, "POST", "/commit/g/i", json,
+    '{"topic":"t","partition":0,"offset":5}' },
+  { "a commit of a list", { "commit", "g", "i", { { topic = "t", partition = 0, offset = 5 },
+    { topic = "u", partition = 1, offset = 0 } } }, "POST", "/commit/g/i", json,
+    '[{"topic":"t","partition":0,"offset":5},{"topic":"u","partition":1,"offset":0}]' },
+  { "a commit of none, which is not one of all", { "commit", "g", "i", {} }, "POST", "/commit/g/i", json, "[]" },
+  { "committed", { "committed", "g", "i", { { topic = "t", partition = 0 } } }, "POST", "/committed/g/i", json,
+    '[{"topic":"t","partition":0}]', 10000 },
+  { "committed with a timeout", { "committed", "g", "i", { topic = "t", partition = 0 }, { timeout = 50 } }, "POST",
+    "/committed/g/i?timeout=50", json, '{"topic":"t","partition":0}', 50 },
+  { "delete_consumer", { "delete_consumer", "g", "i" }, "POST", "/delete-consumer/g/i", bare, nil },
+  { "consumers", { "consumers" }, "GET", "/consumers", bare, nil },
+  { "a fetch", { "fetch", "t", 1, 2 }, "POST", "/fetch", json, '{"topic":"t","partition":1,"offset":2}', 1000 },
+  { "a fetch of a list", { "fetch", { { topic = "t", partition = 1, offset = 2 } }, { timeout = 3, max_messages = 4,
+    max_bytes = 5 } }, "POST", "/fetch", json, '{"topicPartitionOffsets":[{"topic":"t","partition":1,"offset":2}],' ..
+    '"timeout":3,"max_messages":4,"max_bytes":5}', 3 },
+  { "offsets at a time", { "offsets", 1700000000000, { topic = "t", partition = 0 }, { timeout = 9 } }, "POST",
+    "/offsets/1700000000000?timeout=9", json, '{"topic":"t","partition":0}', 9 },
+  { "offsets of the end", { "offsets", "latest", { { topic = "t", partition = 0 } } }, "POST", "/offsets/latest", json,
+    '[{"topic":"t","partition":0}]', 10000 },
+  { "topics", { "topics" }, "GET", "/topics", bare, nil },
+  { "create_topic", { "create_topic", "t" }, "POST", "/topics/t", json, "{}" },
+  { "create_topic with everything", { "create_topic", "t", { partitions = 3, retention_ms = -1,
+    retention_bytes = 1000 } }, "POST", "/topics/t", json,
+    '{"partitions":3,"retention_ms":-1,"retention_bytes":1000}' },
+  { "delete_topic", { "delete_topic", "t" }, "DELETE", "/topics/t", bare, nil },
+  { "health", { "health" }, "GET", "/health", {}, nil },
+}
+
+describe("prepare", function()
+  for _, row in ipairs(requests) do
+    it("makes " .. row[1], function()
+      local request = assert(client:prepare(unpack(row[2])))
+      assert.same({ name = row[2][1], method = row[3], path = row[4], url = URL .. row[4], headers = row[5],
+        body = row[6], timeout = 30000 + (row[7] or 0) }, request)
+    end)
+  end
+
+  it("puts the path of the URL before its own", function()
+    local request = new({ url = "https://host:1/kafka/", timeout = 7 }):prepare "topics"
+    assert.equal("/kafka/topics", request.path)
+    assert.equal("https://host:1/kafka/topics", request.url)
+    assert.equal(7, request.timeout)
+  end)
+
+  it("sends no credentials where there are none", function()
+    assert.same({}, core.new({ url = URL }):prepare("topics").headers)
+  end)
+
+  it("writes bytes as base64 for a binary client", function()
+    local binary = new { binary = true }
+    local request = binary:prepare("produce", "t", "\0\255", { key = "\200", headers = { h = "\201" } })
+    assert.equal('{"key":"yA==","value":"AP8=","headers":[{"key":"h","value":"yQ=="}]}', request.body)
+    assert.same(base64, request.headers)
+    assert.same(base64, binary:prepare("consume", "g", "i", "t").headers)
+    assert.same(base64, binary:prepare("fetch", "t", 0, 0).headers)
+    assert.same(json, binary:prepare("commit", "g", "i", {}).headers)
+    assert.is_nil(binary:prepare("webhook", "t", "\0").headers["Kafka-Encoding"])
+  end)
+
+  it("fails for bytes that are no text, rather than to change them", function()
+    for what, call in pairs {
+      value = { "produce", "t", "a\255" },
+      key = { "produce", "t", "a", { key = "\200" } },
+      ["header value"] = { "produce", "t", "a", { headers = { h = "\192\128" } } },
+    } do
+      local request, text, details = client:prepare(call[1], call[2], call[3], call[4])
+      assert.is_nil(request)
+      assert.equal("message 1: " .. what .. " is not valid UTF-8 (binary = true sends any bytes)", text)
+      assert.same({ error = text, code = "bad_request", retriable = false }, details)
+    end
+    local _, text = client:prepare("produce_many", "t", { { value = "a" }, { value = "\255" } })
+    assert.equal("message 2: value is not valid UTF-8 (binary = true sends any bytes)", text)
+    _, text = client:prepare("consume", "g", "i", "\255")
+    assert.equal("topic is not valid UTF-8", text)
+  end)
+
+  it("fails for names longer than a path may be", function()
+    local request, text, details = client:prepare("produce", ("x"):rep(70000), "v")
+    assert.is_nil(request)
+    assert.equal("the request's path is too long", text)
+    assert.equal("too_large", details.code)
+  end)
+end)
+
+describe("a table as a value", function()
+  local function encode(value)
+    return "<" .. #value .. ">"
+  end
+
+  it("goes through the encode function", function()
+    local encoding = new { encode = encode }
+    assert.equal('{"value":"<2>"}', encoding:prepare("produce", "t", { 1, 2 }).body)
+    assert.equal('[{"value":"<0>"},{"value":"x"},{"value":"<1>"}]',
+      encoding:prepare("produce_many", "t", { { value = {} }, { value = "x" }, { value = { 1 } } }).body)
+  end)
+
+  it("may be encoded with the same client", function()
+    local encoding
+    encoding = new { encode = function(value)
+      return encoding:prepare("produce", "inner", value[1]).body
+    end }
+    assert.equal('[{"key":"k","value":"{\\"value\\":\\"a\\"}"},{"value":"{\\"value\\":\\"b\\"}"}]',
+      encoding:prepare("produce_many", "t", { { value = { "a" }, key = "k" }, { value = { "b" } } }).body)
+  end)
+
+  it("may change its own message", function()
+    local message = { value = {}, topic = "topic" .. #tostring(client), key = "key" .. #tostring(client) }
+    local body = '[{"topic":"' .. message.topic .. '","key":"' .. message.key .. '","value":"x"}]'
+    local encoding = new { encode = function()
+      message.topic, message.key, message.value = nil, nil, nil
+      collectgarbage()
+      return "x"
+    end }
+    assert.equal(body, encoding:prepare("produce_many", { message }).body)
+  end)
+
+  it("may fail, and the client works on", function()
+    local encoding = new { encode = function() error({ "mine" }, 0) end }
+    local fine, problem = pcall(encoding.prepare, encoding, "produce", "t", {})
+    assert.is_false(fine)
+    assert.same({ "mine" }, problem)
+    assert.equal('{"value":"v"}', encoding:prepare("produce", "t", "v").body)
+  end)
+
+  it("may not close the client under way", function()
+    local encoding
+    encoding = new { encode = function() encoding:close() return "x" end }
+    assert.has_error(function() encoding:prepare("produce", "t", {}) end,
+      "client is closed")
+  end)
+end)
+
+-- Misuse --------------------------------------------------------------------------------------
+
+-- { a call, the text of its error }
+local misuses = {
+  { function() core.new() end, "bad argument #1 to 'new' (table expected, got nil)" },
+  { function() core.new {} end, "bad argument #1 to 'new' (url: required, but absent)" },
+  { function() core.new { url = 5 } end, "bad argument #1 to 'new' (url: string expected, got number)" },
+  { function() new { colour = "red" } end, "bad argument #1 to 'new' (unknown option 'colour')" },
+  { function() new { [1] = "red" } end, "bad argument #1 to 'new' (option names are strings, got a number)" },
+  { function() new { timeout = "5" } end, "bad argument #1 to 'new' (timeout: integer expected, got string)" },
+  { function() new { timeout = 0 } end,
+    "bad argument #1 to 'new' (timeout: integer from 1 to 86400000 expected, got 0)" },
+  { function() new { retries = -1 } end,
+    "bad argument #1 to 'new' (retries: integer from 0 to 1000 expected, got -1)" },
+  { function() new { binary = 1 } end, "bad argument #1 to 'new' (binary: boolean expected, got number)" },
+  { function() new { encode = "x" } end, "bad argument #1 to 'new' (encode: function expected, got string)" },
+  { function() new { ca_file = "a\0b" } end, "bad argument #1 to 'new' (ca_file: string without NUL bytes expected)" },
+  { function() new { url = "" } end, "bad argument #1 to 'new' (url: http:// or https:// and a host expected)" },
+  { function() new { url = "ftp://host" } end,
+    "bad argument #1 to 'new' (url: http:// or https:// and a host expected)" },
+  { function() new { url = "http:///path" } end, "bad argument #1 to 'new' (url: a host expected behind the scheme)" },
+  { function() new { url = "http://a:b@host" } end,
+    "bad argument #1 to 'new' (url: credentials in it; give them as username and password)" },
+  { function() new { url = "http://host/?a=b" } end,
+    "bad argument #1 to 'new' (url: no query and no fragment expected)" },
+  { function() new { url = "http://host\r\nX: y" } end,
+    "bad argument #1 to 'new' (url: a space or control character in it)" },
+  { function() new { url = "http://host\0" } end,
+    "bad argument #1 to 'new' (url: a space or control character in it)" },
+  { function() new { username = "a:b" } end, "bad argument #1 to 'new' (username: a ':' in it)" },
+  { function() core.new { url = URL, username = "a" } end,
+    "bad argument #1 to 'new' (password: absent, but there is a username)" },
+  { function() core.new { url = URL, password = "a" } end,
+    "bad argument #1 to 'new' (username: absent, but there is a password)" },
+
+  { function() client:produce() end, "bad argument #1 to 'produce' (topic: string expected, got nil)" },
+  { function() client:produce(5, "v") end, "bad argument #1 to 'produce' (topic: string expected, got number)" },
+  { function() client:produce("", "v") end, "bad argument #1 to 'produce' (topic: non-empty string expected)" },
+  { function() client:produce "t" end,
+    "bad argument #2 to 'produce' (value: string, number, table or null expected, got nil)" },
+  { function() client:produce("t", true) end,
+    "bad argument #2 to 'produce' (value: string, number, table or null expected, got boolean)" },
+  { function() client:produce("t", {}) end,
+    "bad argument #2 to 'produce' (value is a table and no JSON encoder is set)" },
+  { function() client:produce("t", "v", "k") end, "bad argument #3 to 'produce' (table expected, got string)" },
+  { function() client:produce("t", "v", { kay = "k" }) end, "bad argument #3 to 'produce' (unknown option 'kay')" },
+  { function() client:produce("t", "v", { key = {} }) end,
+    "bad argument #3 to 'produce' (key: string expected, got table)" },
+  { function() client:produce("t", "v", { partition = -1 }) end,
+    "bad argument #3 to 'produce' (partition: integer from 0 to 2147483647 expected, got -1)" },
+  { function() client:produce("t", "v", { partition = 2 ^ 31 }) end,
+    "bad argument #3 to 'produce' (partition: integer from 0 to 2147483647 expected, got 2147483648)" },
+  { function() client:produce("t", "v", { timestamp = 1.5 }) end,
+    "bad argument #3 to 'produce' (timestamp: integer expected, got 1.5)" },
+  { function() client:produce("t", "v", { timestamp = 1 / 0 }) end,
+    "bad argument #3 to 'produce' (timestamp: integer expected, got inf)" },
+  { function() client:produce("t", "v", { timestamp = 2 ^ 53 + 2 }) end,
+    "bad argument #3 to 'produce' (timestamp: a float past 2^53 is no exact integer: 9007199254740994)" },
+  { function() client:produce("t", "v", { headers = "h" }) end,
+    "bad argument #3 to 'produce' (headers: table expected, got string)" },
+  { function() client:produce("t", "v", { headers = { h = {} } }) end,
+    "bad argument #3 to 'produce' (headers: h: string expected, got table)" },
+  { function() client:produce("t", "v", { headers = { [true] = "x" } }) end,
+    "bad argument #3 to 'produce' (headers: names are strings, got a boolean)" },
+  { function() client:produce("t", "v", { headers = { { key = "a", value = "b" }, { key = "a" } } }) end,
+    "bad argument #3 to 'produce' (headers[2].value: required, but absent)" },
+  { function() client:produce("t", "v", { headers = { { key = "a", value = true } } }) end,
+    "bad argument #3 to 'produce' (headers[1].value: string expected, got boolean)" },
+
+  { function() client:produce_many("t", "v") end,
+    "bad argument #2 to 'produce_many' (messages: list expected, got string)" },
+  { function() client:produce_many("t", {}) end,
+    "bad argument #2 to 'produce_many' (messages: at least one message expected)" },
+  { function() client:produce_many({}) end,
+    "bad argument #1 to 'produce_many' (messages: at least one message expected)" },
+  { function() client:produce_many("t", { { value = "1" }, "2" }) end,
+    "bad argument #2 to 'produce_many' (messages[2]: table expected, got string)" },
+  { function() client:produce_many("t", { { value = "1" }, { value = "2" }, { value = "3", partition = "x" } }) end,
+    "bad argument #2 to 'produce_many' (messages[3].partition: integer expected, got string)" },
+  { function() client:produce_many("t", { { value = "1", offset = 5 } }) end,
+    "bad argument #2 to 'produce_many' (messages[1]: unknown field 'offset')" },
+  { function() client:produce_many("t", { { value = "1", topic = "u" } }) end,
+    "bad argument #2 to 'produce_many' (messages[1]: unknown field 'topic')" },
+  { function() client:produce_many { { value = "1" } } end,
+    "bad argument #1 to 'produce_many' (messages[1].topic: required, but absent)" },
+  { function() client:produce_many { { topic = "t", value = "1" }, { topic = 5, value = "1" } } end,
+    "bad argument #1 to 'produce_many' (messages[2].topic: string expected, got number)" },
+  { function() client:produce_many("t", { { key = "k" } }) end,
+    "bad argument #2 to 'produce_many' (messages[1].value: string, number, table or null expected, got nil)" },
+  { function() client:produce_many("t", { { value = "v", headers = { { key = "a", value = "b", x = 1 } } } }) end,
+    "bad argument #2 to 'produce_many' (messages[1].headers[1]: unknown field 'x')" },
+
+  { function() client:webhook("t") end, "bad argument #2 to 'webhook' (body: string expected, got nil)" },
+  { function() client:webhook("t", "b", { headers = { ["a b"] = "x" } }) end,
+    "bad argument #3 to 'webhook' (headers: 'a b' is no name of an HTTP header)" },
+  { function() client:webhook("t", "b", { headers = { X = "a\r\nY: b" } }) end,
+    "bad argument #3 to 'webhook' (headers: X: a control character in the value)" },
+  { function() client:webhook("t", "b", { headers = { host = "x" } }) end,
+    "bad argument #3 to 'webhook' (headers: host: not for the caller to set)" },
+
+  { function() client:consume("g") end, "bad argument #2 to 'consume' (instance: string expected, got nil)" },
+  { function() client:consume("g", "i") end, "bad argument #3 to 'consume' (topic: string expected, got nil)" },
+  { function() client:consume("g", "i", {}) end,
+    "bad argument #3 to 'consume' (topics: at least one topic expected)" },
+  { function() client:consume("g", "i", { "t", 5 }) end,
+    "bad argument #3 to 'consume' (topics[2]: string expected, got number)" },
+  { function() client:consume("g", "i", "t", { auto_offset_reset = "first" }) end,
+    "bad argument #4 to 'consume' (auto_offset_reset: \"latest\", \"earliest\" or \"none\" expected, got \"first\")" },
+  { function() client:consume("g", "i", "t", { timeout = 600001 }) end,
+    "bad argument #4 to 'consume' (timeout: integer from 0 to 600000 expected, got 600001)" },
+  { function() client:consume("g", "i", "t", { max_messages = 0 }) end,
+    "bad argument #4 to 'consume' (max_messages: integer from 1 to 100000 expected, got 0)" },
+  { function() client:commit("g", "i", "t") end, "bad argument #3 to 'commit' (offsets: table expected, got string)" },
+  { function() client:commit("g", "i", { { topic = "t", partition = 0 } }) end,
+    "bad argument #3 to 'commit' (offsets[1].offset: required, but absent)" },
+  { function() client:commit("g", "i", { partition = 0, offset = 1 }) end,
+    "bad argument #3 to 'commit' (topic: required, but absent)" },
+  { function() client:committed("g", "i", { { topic = "t", partition = 0, offset = 5 } }) end,
+    "bad argument #3 to 'committed' (partitions[1]: unknown field 'offset')" },
+  { function() client:fetch("t", "0", 5) end, "bad argument #2 to 'fetch' (partition: integer expected, got string)" },
+  { function() client:fetch("t", 0, -1) end,
+    "bad argument #3 to 'fetch' (offset: integer from 0 to 9223372036854775807 expected, got -1)" },
+  { function() client:fetch({ { topic = "t", partition = 0, offset = 0 } }, { wait = 1 }) end,
+    "bad argument #2 to 'fetch' (unknown option 'wait')" },
+  { function() client:offsets("soon", {}) end,
+    "bad argument #1 to 'offsets' (timestamp: integer, \"earliest\" or \"latest\" expected, got another string)" },
+  { function() client:offsets({}, {}) end,
+    "bad argument #1 to 'offsets' (timestamp: integer, \"earliest\" or \"latest\" expected, got table)" },
+  { function() client:delete_topic "" end, "bad argument #1 to 'delete_topic' (topic: non-empty string expected)" },
+  { function() client:create_topic("t", { partitions = 0 }) end,
+    "bad argument #2 to 'create_topic' (partitions: integer from 1 to 2147483647 expected, got 0)" },
+
+  { function() client:prepare() end, "bad argument #1 to 'prepare' (method: string expected, got no value)" },
+  { function() client:prepare "close" end, "bad argument #1 to 'prepare' (method: no such method: 'close')" },
+  { function() client:prepare("produce", "t") end,
+    "bad argument #2 to 'produce' (value: string, number, table or null expected, got nil)" },
+  { function() client:finish(5, 200) end, "bad argument #1 to 'finish' (request: table expected, got number)" },
+  { function() client:finish({}, 200) end, "bad argument #1 to 'finish' (request.name: string expected, got nil)" },
+  { function() client:finish({ name = "topics" }, "200") end,
+    "bad argument #2 to 'finish' (status: integer expected, got string)" },
+  { function() client:finish({ name = "topics" }, 200, 5) end,
+    "bad argument #3 to 'finish' (headers: table expected, got number)" },
+  { function() client:finish({ name = "topics" }, 200, {}, {}) end,
+    "bad argument #4 to 'finish' (body: string expected, got table)" },
+  { function() core.retry_delay(0, {}) end,
+    "bad argument #1 to 'retry_delay' (attempt: integer from 1 to 2147483647 expected, got 0)" },
+  { function() core.retry_delay(1) end, "bad argument #2 to 'retry_delay' (details: table expected, got nil)" },
+  { function() core.retry_delay(1, {}, { method = "x" }) end,
+    "bad argument #3 to 'retry_delay' (method: no such method: 'x')" },
+}
+
+describe("misuse", function()
+  for _, row in ipairs(misuses) do
+    it("raises " .. row[2], function()
+      local fine, text = pcall(row[1])
+      assert.is_false(fine)
+      local here = debug.getinfo(row[1], "S").short_src
+      assert.equal(row[2], (text:gsub("^.-:%d+: ", "")))
+      assert.equal(here, text:match "^(.-):%d+: ", "blames the caller")
+    end)
+  end
+
+  it("raises for the encode function that returns something else", function()
+    local encoding = new { encode = function() return 5 end }
+    assert.has_error(function() encoding:prepare("produce", "t", {}) end,
+      "bad argument #2 to 'produce' (value: the JSON encoder returned a number instead of a string)")
+  end)
+
+  it("leaves the client as it was", function()
+    assert.equal('{"value":"v"}', client:prepare("produce", "t", "v").body)
+  end)
+end)
+
+-- Responses -----------------------------------------------------------------------------------
+
+describe("finish", function()
+  it("returns the metadata of a produce", function()
+    assert.same({ topic = "t", partition = 1, offset = 2, timestamp = 3 },
+      answer("produce", '[{"topic":"t","partition":1,"offset":2,"timestamp":3}]'))
+    assert.same({ topic = "t", partition = 1, offset = 2, timestamp = 3 },
+      answer("webhook", '{"topic":"t","partition":1,"offset":2,"timestamp":3}'))
+    local list = answer("produce_many", '[{"topic":"t","partition":1,"offset":2,"timestamp":3},' ..
+      '{"timestamp":6,"offset":5,"partition":4,"topic":"u"}]')
+    assert.same({ { topic = "t", partition = 1, offset = 2, timestamp = 3 },
+      { topic = "u", partition = 4, offset = 5, timestamp = 6 } }, list)
+  end)
+
+  it("returns messages", function()
+    local body = "[" .. message_of { key = '"k\\u20ac"', value = '"a\\nb"',
+      headers = '[{"key":"a","value":"1"},{"value":"2","key":"a"}]' } .. "," .. message_of { topic = '"u"' } .. "]"
+    for _, method in ipairs { "consume", "fetch" } do
+      local messages = answer(method, body)
+      assert.equal(2, #messages)
+      assert.same({ topic = "t", partition = 0, offset = 5, timestamp = 9, key = "k\226\130\172", value = "a\nb",
+        headers = { { key = "a", value = "1" }, { key = "a", value = "2" } } }, plain(messages[1]))
+      assert.same({ topic = "u", partition = 0, offset = 5, timestamp = 9, key = "", value = "v", headers = {} },
+        plain(messages[2]))
+    end
+    assert.same({}, answer("consume", "[]"))
+    assert.same({}, answer("consume", " [ ] "))
+  end)
+
+  it("gives each message its own headers", function()
+    local messages = answer("consume", "[" .. message_of() .. "," .. message_of() .. "]")
+    messages[1].headers[1] = "mine"
+    assert.same({}, messages[2].headers)
+  end)
+
+  it("reads a tombstone as a message without value", function()
+    local message = answer("consume", "[" .. message_of { value = "null" } .. "]")[1]
+    assert.is_nil(rawget(message, "value"))
+    assert.equal("", message.key)
+  end)
+
+  it("takes fields in any order, and passes over those that it does not know", function()
+    local message = answer("fetch", '[ { "new" : [ { "a" : [ ] } , 1.5e3 ] , "headers" : [ { "more" : { } , ' ..
+      '"value" : "x" , "key" : "h" } ] , "value" : "v" , "key" : "k" , "timestamp" : 4 , "offset" : 3 , ' ..
+      '"topic" : "t" , "partition" : 2 , "last" : null } ]')[1]
+    assert.same({ topic = "t", partition = 2, offset = 3, timestamp = 4, key = "k", value = "v",
+      headers = { { key = "h", value = "x" } } }, plain(message))
+  end)
+
+  it("gives messages the methods of core.message_methods", function()
+    core.message_methods.shout = function(message) return message.value:upper() end
+    local message = answer("consume", "[" .. message_of() .. "]")[1]
+    core.message_methods.shout, message.shout = nil, core.message_methods.shout
+    assert.equal("V", message:shout())
+    assert.equal("protected", getmetatable(message))
+  end)
+
+  it("undoes base64 for a binary client", function()
+    local binary = new { binary = true }
+    local body = "[" .. message_of { key = '"AP8="', value = '"\\/w=="', headers = '[{"key":"h","value":"yQ=="}]' } ..
+      "," .. message_of { value = "null" } .. "," .. message_of { value = '""' } .. "]"
+    local messages = binary:finish({ name = "consume" }, 200, nil, body)
+    assert.equal("\0\255", messages[1].key)
+    assert.equal("\255", messages[1].value)
+    assert.same({ { key = "h", value = "\201" } }, messages[1].headers)
+    assert.is_nil(messages[2].value)
+    assert.equal("", messages[3].value)
+    local _, text, details = binary:finish({ name = "consume" }, 200, nil, "[" .. message_of() .. "]")
+    assert.equal("element 1 of the response: value: base64 expected", text)
+    assert.equal("bad_response", details.code)
+  end)
+
+  it("returns offsets, topics, consumers and the rest", function()
+    local offsets = '[{"topic":"t","partition":1,"offset":-1}]'
+    assert.same({ { topic = "t", partition = 1, offset = -1 } }, answer("offsets", offsets))
+    assert.same({ { topic = "t", partition = 1, offset = -1 } }, answer("committed", offsets))
+    assert.same({ a = 1, b = 2 }, answer("topics", '{"a":1,"b":2}'))
+    assert.same({}, answer("topics", "{}"))
+    assert.same({ { name = "g", instances = { { name = "i", topics = { { topic = "t", partitions = { 0, 1 } } } } } } },
+      answer("consumers", '[{"name":"g","instances":[{"name":"i","topics":[{"topic":"t","partitions":[0,1]}]}]}]'))
+    for _, method in ipairs { "commit", "delete_consumer", "delete_topic" } do
+      assert.is_true(answer(method, '{"result":"Success","status":200}'))
+    end
+    assert.same({ topic = "t", partitions = 3 }, answer("create_topic", '{"topic":"t","partitions":3}', 201))
+    assert.same({ status = "ok", engine = "log", more = { true, false, 1.5 } },
+      answer("health", '{"status":"ok","engine":"log","more":[true,false,1.5],"none":null}'))
+  end)
+
+  it("reads as many messages as there are, whatever the first looked like", function()
+    for _, count in ipairs { 1, 2, 3, 1000 } do
+      local list = { message_of { value = '"' .. ("x"):rep(5000) .. '"' } }
+      for i = 2, count do list[i] = message_of { offset = tostring(i), topic = i % 2 == 0 and '"u"' or '"t"' } end
+      local messages = answer("fetch", "[" .. table.concat(list, ",") .. "]")
+      assert.equal(count, #messages)
+      for i = 2, count do
+        assert.equal(i, messages[i].offset)
+        assert.equal(i % 2 == 0 and "u" or "t", messages[i].topic)
+      end
+    end
+  end)
+end)
+
+describe("integers", function()
+  local function offset(text)
+    local messages, message, details = answer("fetch", "[" .. message_of { offset = text } .. "]")
+    return messages and messages[1].offset, message, details
+  end
+
+  it("are exact up to 2^53", function()
+    assert.equal("9007199254740992", ("%.0f"):format(offset "9007199254740992"))
+    assert.equal("-9007199254740992", ("%.0f"):format(offset "-9007199254740992"))
+    if exact then assert.equal("integer", math.type(offset "5")) end
+  end)
+
+  for _, text in ipairs { "9007199254740993", "9223372036854775807", "-9007199254740993", "-9223372036854775808" } do
+    it("past it are exact or an error: " .. text, function()
+      local value, message, details = offset(text)
+      if exact then
+        assert.equal(text, ("%d"):format(value))
+      else
+        assert.is_nil(value)
+        assert.equal(text .. " in the response does not fit this Lua's numbers (exact to 2^53)", message)
+        assert.equal("integer_range", details.code)
+        assert.is_nil((answer("topics", '{"t":' .. text .. "}")))
+        assert.is_nil((answer("consumers", "[" .. text .. "]")))
+      end
+    end)
+  end
+
+  it("of more than 64 bits, and floats, are bad responses", function()
+    for _, text in ipairs { "9223372036854775808", "5.0", "1e3" } do
+      local value, message, details = offset(text)
+      assert.is_nil(value)
+      assert.equal("element 1 of the response: offset: an integer expected, got a number", message)
+      assert.equal("bad_response", details.code)
+    end
+  end)
+
+  if exact then
+    it("of 64 bits are sent as they are", function()
+      assert.equal('{"topic":"t","partition":0,"offset":9223372036854775807}',
+        client:prepare("fetch", "t", 0, rawget(math, "maxinteger")).body)
+    end)
+  end
+end)
+
+describe("an error answer", function()
+  for status, code in pairs { [400] = "bad_request", [401] = "unauthorized", [403] = "forbidden", [404] = "not_found",
+    [405] = "method_not_allowed", [409] = "conflict", [413] = "too_large", [418] = "bad_request", [429] = "too_many",
+    [500] = "internal", [502] = "unavailable", [503] = "unavailable", [504] = "gateway_timeout", [302] = "bad_response",
+    [100] = "bad_response" } do
+    it(status .. " is " .. code, function()
+      local result, text, details = answer("topics", '{"error":"the reason","status":' .. status .. "}", status)
+      assert.is_nil(result)
+      assert.equal("the reason", text)
+      assert.equal("the reason", details.error)
+      assert.equal(status, details.status)
+      assert.equal(code, details.code)
+      for _, row in ipairs(core.errors) do
+        if row.code == code then assert.equal(row.retriable, details.retriable) end
+      end
+    end)
+  end
+
+  it("without a text of its own has the error's", function()
+    for _, body in ipairs { "", "<html>", "[]", "{}", '{"error":5}', '{"error":""}', '{"error":"cut', '{"status":5' } do
+      local _, text = answer("topics", body, 404)
+      assert.equal("no such path, topic or consumer instance", text, body)
+    end
+    assert.equal("x", select(2, answer("topics", '{"status":404,"more":[{}],"error":"x"', 404)))
+  end)
+
+  it("is cut where its text is too long, between characters", function()
+    local _, text = answer("topics", '{"error":"' .. ("\226\130\172"):rep(2000) .. '"}', 404)
+    assert.equal(("\226\130\172"):rep(1365), text)
+  end)
+
+  it("carries Retry-After as seconds", function()
+    local function retry_after(value)
+      local _, _, details = answer("topics", "{}", 429, { ["retry-after"] = value })
+      return details.retry_after
+    end
+    assert.equal(5, retry_after "5")
+    assert.equal(0, retry_after "0")
+    assert.equal(7, retry_after(7))
+    assert.equal(86400, retry_after "999999999")
+    for _, value in ipairs { "-1", "", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "5.5" } do
+      assert.is_nil(retry_after(value))
+    end
+  end)
+end)
+
+-- { method, body, text }
+local bad_responses = {
+  { "produce", "", "malformed JSON at byte 0 of the response: the text is empty" },
+  { "produce", "{}", "the response: the top: a list expected, got an object" },
+  { "produce", "[]", "the response: one metadata expected, got an empty list" },
+  { "produce", '[{"topic":"t","partition":1,"offset":2,"timestamp":3},{}]',
+    "the response: one metadata expected, got more" },
+  { "produce", "[5]", "element 1 of the response: metadata: an object expected, got an integer" },
+  { "produce", '[{"topic":"t","partition":1,"timestamp":3}]',
+    "element 1 of the response: offset expected in the metadata, got none" },
+  { "produce_many", '[{"topic":"t","partition":1,"offset":2,"timestamp":3},{"topic":5}]',
+    "element 2 of the response: topic: a string expected, got an integer" },
+  { "webhook", "[]", "the response: the top: an object expected, got a list" },
+  { "webhook", '{"topic":"t"}', "the response: partition expected in the metadata, got none" },
+  { "consume", "[" .. message_of { key = "null" } .. "]",
+    "element 1 of the response: key: a string expected, got null" },
+  { "consume", "[" .. message_of { value = "5" } .. "]",
+    "element 1 of the response: value: a string expected, got an integer" },
+  { "consume", "[" .. message_of { headers = "{}" } .. "]",
+    "element 1 of the response: headers: a list expected, got an object" },
+  { "consume", "[" .. message_of() .. "," .. message_of { headers = "[5]" } .. "]",
+    "element 2 of the response: header: an object expected, got an integer" },
+  { "consume", "[" .. message_of { headers = '[{"key":"k"}]' } .. "]",
+    "element 1 of the response: value expected in the header, got none" },
+  { "consume", "[" .. message_of() .. "] x", "malformed JSON at byte 89 of the response: something follows the value" },
+  { "consume", "[" .. message_of() .. ",]",
+    "malformed JSON at byte 87 of the response: a comma before the closing bracket" },
+  { "topics", "[]", "the response: an object expected, got something else" },
+  { "topics", '{"t":"1"}', "the response: a number of partitions for each topic expected, got something else" },
+  { "consumers", "{}", "the response: a list expected, got something else" },
+  { "commit", '{"status":200}', "the response: result expected in the result, got none" },
+  { "commit", "null", "the response: the top: an object expected, got null" },
+  { "create_topic", '{"topic":"t"}', "the response: partitions expected in the topic, got none" },
+  { "health", "[]", "the response: an object expected, got something else" },
+  { "health", ('{"a":'):rep(100), "malformed JSON at byte 320 of the response: nested too deep" },
+}
+
+describe("a 2xx that is not what the API answers", function()
+  for _, row in ipairs(bad_responses) do
+    it("is bad_response: " .. row[1] .. " " .. row[2]:sub(1, 40), function()
+      local result, text, details = answer(row[1], row[2])
+      assert.is_nil(result)
+      assert.equal(row[3], text)
+      assert.same({ error = text, code = "bad_response", retriable = false }, details)
+    end)
+  end
+
+  it("is every prefix of a right one", function()
+    local good = {
+      produce = '[{"topic":"t","partition":1,"offset":2,"timestamp":3}]',
+      webhook = '{"topic":"t","partition":1,"offset":2,"timestamp":3}',
+      consume = "[" .. message_of { headers = '[{"key":"k","value":"\\u20ac"}]' } .. "," ..
+        message_of { value = "null" } .. "]",
+      offsets = '[{"topic":"t","partition":1,"offset":-1}]',
+      topics = '{"a":1,"b":2}',
+      consumers = '[{"name":"g","instances":[{"name":"i","topics":[]}]}]',
+      commit = '{"result":"Success","status":200}',
+      health = '{"status":"ok","engine":"log"}',
+    }
+    for method, body in pairs(good) do
+      for length = 0, #body - 1 do
+        local result, _, details = answer(method, body:sub(1, length))
+        assert.is_nil(result)
+        assert.equal("bad_response", details.code, method .. " " .. body:sub(1, length))
+      end
+      assert.truthy((answer(method, body)))
+    end
+  end)
+
+  it("is one over max_response_bytes for finish too", function()
+    local small = new { max_response_bytes = 10 }
+    assert.same({ abc = 12 }, small:finish({ name = "topics" }, 200, nil, '{"abc":12}'))
+    local _, _, details = small:finish({ name = "topics" }, 200, nil, '{"abc":123}')
+    assert.equal("response_too_large", details.code)
+  end)
+end)
+
+describe("retry_delay", function()
+  local delay = core.retry_delay
+
+  it("doubles, with jitter, up to a most", function()
+    for attempt, most in ipairs { 100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000 } do
+      for _ = 1, 20 do
+        local got = delay(attempt, { code = "timeout" }, { retries = 20 })
+        assert.is_true(got >= most / 2 and got <= most, got)
+      end
+    end
+    assert.equal(0, delay(3, { code = "timeout" }, { retry_delay = 0 }))
+    assert.is_true(delay(9, { code = "timeout" }, { retries = 9, retry_delay = 7, retry_delay_max = 9 }) <= 9)
+  end)
+
+  it("ends with the retries", function()
+    assert.truthy(delay(3, { code = "timeout" }))
+    assert.is_nil(delay(4, { code = "timeout" }))
+    assert.is_nil(delay(1, { code = "timeout" }, { retries = 0 }))
+  end)
+
+  it("is nil for what no retry mends, and for words that are none", function()
+    for _, code in ipairs { "unauthorized", "bad_response", "tls_failed", "gone fishing" } do
+      assert.is_nil(delay(1, { code = code }))
+    end
+    assert.is_nil(delay(1, {}))
+  end)
+
+  it("waits as long as the server asks, up to a minute", function()
+    assert.equal(5000, delay(1, { code = "too_many", status = 429, retry_after = 5 }))
+    assert.equal(60000, delay(1, { code = "too_many", status = 429, retry_after = 60 }))
+    assert.is_nil(delay(1, { code = "too_many", status = 429, retry_after = 61 }))
+  end)
+
+  it("knows which methods may be carried out twice", function()
+    for _, method in ipairs { "produce", "produce_many", "webhook", "consume", "delete_consumer", "delete_topic" } do
+      for _, code in ipairs { "connect_failed", "resolve_failed", "too_many", "unavailable" } do
+        assert.truthy(delay(1, { code = code }, { method = method }))
+      end
+      for _, code in ipairs { "timeout", "connection_lost", "gateway_timeout" } do
+        assert.is_nil(delay(1, { code = code }, { method = method }))
+      end
+      assert.is_nil(delay(1, { code = "unavailable", status = 502 }, { method = method }))
+    end
+    for _, method in ipairs { "fetch", "commit", "committed", "offsets", "topics", "consumers", "create_topic" } do
+      for _, code in ipairs { "timeout", "connection_lost", "gateway_timeout", "connect_failed" } do
+        assert.truthy(delay(1, { code = code }, { method = method }))
+      end
+    end
+    assert.is_nil(delay(1, { code = "unavailable" }, { method = "health" }))
+  end)
+end)
+
+-- Life ----------------------------------------------------------------------------------------
+
+describe("a client", function()
+  it("says what it is, without credentials", function()
+    assert.equal("upstash.kafka.client (" .. URL .. ")", tostring(new()))
+    local closed = new()
+    closed:close()
+    assert.equal("upstash.kafka.client (closed)", tostring(closed))
+    assert.equal("protected", getmetatable(closed))
+  end)
+
+  it("that is closed says so, however often", function()
+    local closed = new()
+    closed:close()
+    closed:close()
+    for name in pairs(core.methods) do
+      if name ~= "close" then
+        assert.has_error(function() closed[name](closed) end, "client is closed")
+      end
+    end
+  end)
+
+  it("is the only thing that its methods take", function()
+    for _, other in ipairs { io.stdout, {}, 5, "x" } do
+      local fine, text = pcall(core.methods.produce, other, "t", "v")
+      assert.is_false(fine)
+      assert.truthy(text:find("upstash.kafka.client expected", 1, true), text)
+    end
+    assert.is_nil(client.__gc)
+    assert.is_nil(client.__index)
+  end)
+
+  local scoped = _VERSION == "Lua 5.4" and it or function() end
+  scoped("may be closed by its scope", function()
+    local held = assert(load([[
+      local new = ...
+      local held
+      do
+        local client <close> = new()
+        held = client
+      end
+      return held]]))(new)
+    assert.equal("upstash.kafka.client (closed)", tostring(held))
+  end)
+end)
+
+describe("under a collector that never rests", function()
+  local function with_stress(run)
+    collectgarbage("setpause", 0)
+    collectgarbage("setstepmul", 1000)
+    local fine, problem = pcall(run)
+    collectgarbage("setpause", 200)
+    collectgarbage("setstepmul", 200)
+    if not fine then error(problem, 0) end
+  end
+
+  it("every request and many answers are the same", function()
+    with_stress(function()
+      for _, row in ipairs(requests) do
+        local request = new():prepare(unpack(row[2]))
+        assert.equal(row[6], request.body)
+        assert.equal(row[4], request.path)
+      end
+      local list = {}
+      for i = 1, 50 do
+        list[i] = message_of { key = '"k' .. i .. '"', value = '"v' .. i .. '"',
+          headers = '[{"key":"h","value":"' .. i .. '"}]' }
+      end
+      local messages = answer("consume", "[" .. table.concat(list, ",") .. "]")
+      for i = 1, 50 do
+        assert.equal("k" .. i, messages[i].key)
+        assert.equal("v" .. i, messages[i].value)
+        assert.equal(tostring(i), messages[i].headers[1].value)
+      end
+    end)
+  end)
+
+  -- A finaliser may run between any two fields of a message.
+  it("finalisers may use and close the client that is decoding", function()
+    local used = new()
+    local ran = 0
+    local function litter(close)
+      local function finalise()
+        ran = ran + 1
+        used:finish({ name = "consume" }, 200, nil, "[" .. message_of { value = '"' .. ("y"):rep(3000) .. '"' } .. "]")
+        if close then used:close() end
+      end
+      if newproxy then
+        getmetatable(newproxy(true)).__gc = function() pcall(finalise) end
+      else
+        setmetatable({}, { __gc = function() pcall(finalise) end })
+      end
+    end
+    local list = {}
+    for i = 1, 2000 do list[i] = message_of { key = '"k' .. i .. '"', value = '"' .. ("x"):rep(i % 90) .. i .. '"' } end
+    local body = "[" .. table.concat(list, ",") .. "]"
+    for round = 1, 6 do
+      for _ = 1, 50 do litter(round == 6) end
+      local messages = used:finish({ name = "consume" }, 200, nil, body)
+      for i = 1, 2000 do
+        assert.equal("k" .. i, messages[i].key)
+        assert.equal(("x"):rep(i % 90) .. i, messages[i].value)
+      end
+    end
+    assert.is_true(ran > 0)
+  end)
+end)
