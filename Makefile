@@ -166,8 +166,8 @@ deps:
 	@.ci/deps test $(TEST_LUAS)
 
 test: deps
-	@for lua in $(TEST_LUAS); do $(AGAIN) LUA=$$lua build || exit 1; done
-	@$(AGAIN) LUA=$(firstword $(TEST_LUAS)) c-tests
+	@for lua in $(TEST_LUAS); do $(AGAIN) -s LUA=$$lua build || exit 1; done
+	@$(AGAIN) -s LUA=$(firstword $(TEST_LUAS)) c-tests
 	@.ci/test $(C_TEST_PROGRAMS) $(TEST_LUAS:%=--lua %)
 
 env:
