@@ -1,148 +1,246 @@
-#include "server/request.h"
+#include <stdlib.h>
 
 #include "check.h"
+#include "client/request.h"
+#include "client/settings.h"
 #include "fault.h"
 
-static char query_buffer[256];
-
-static struct uk_request make(const char *query)
+static struct uk_slice text(const char *data)
 {
-  struct uk_request request = {.status = 200};
-  snprintf(query_buffer, sizeof query_buffer, "%s", query);
-  request.query = query_buffer;
-  uk_arena_init(&request.arena, 1 << 20);
-  uk_buffer_init(&request.reply, 1 << 20);
-  return request;
+  return uk_slice_text(data);
 }
 
-static void done(struct uk_request *request)
+static void produce_all(struct uk_client_request *request, bool binary)
 {
-  uk_arena_free(&request->arena);
-  uk_buffer_free(&request->reply);
+  const struct uk_slice topic = text("a/b");
+  const struct uk_message full = {text("t"), text("k\n"), text("v\"\xe2\x82\xac"), 3, 5};
+  const struct uk_message tombstone = {{NULL, 0}, {NULL, 0}, {NULL, 0}, -1, -1};
+  uk_client_request_begin(request, UK_ENDPOINT_PRODUCE_TOPIC, binary, &topic);
+  uk_client_request_list(request);
+  uk_client_request_message_begin(request, &full);
+  uk_client_request_message_header(request, text("h"), text("1"));
+  uk_client_request_message_header(request, text("h"), text(""));
+  uk_client_request_message_end(request);
+  uk_client_request_message_begin(request, &tombstone);
+  uk_client_request_message_end(request);
+  uk_client_request_list_end(request);
 }
 
-#define CHECK_REPLY(request, text) CHECK_EQ_SLICE(uk_buffer_slice(&(request)->reply), text)
-
-static void writes_errors(void)
+static void a_produce_is_one_body(void)
 {
-  struct uk_request request = make("");
-  uk_buffer_append_text(&request.reply, "half of an answer");
-  uk_request_error(&request, UK_E_BAD_REQUEST, "topic: a \"name\" expected, got %d", 5);
-  CHECK_EQ_INT(request.status, 400);
-  CHECK_REPLY(&request, "{\"error\":\"topic: a \\\"name\\\" expected, got 5\",\"status\":400}");
-  uk_request_error(&request, UK_E_NOT_FOUND, NULL);
-  CHECK_EQ_INT(request.status, 404);
-  CHECK_REPLY(&request, "{\"error\":\"no such path, topic or consumer instance\",\"status\":404}");
-  CHECK_EQ_INT(request.reply_header_count, 0);
-  done(&request);
+  struct uk_client_request request;
+  uk_client_request_init(&request);
+  produce_all(&request, false);
+  CHECK_EQ_INT(uk_client_request_end(&request), UK_OK);
+  CHECK_EQ_INT(request.method, UK_POST);
+  CHECK_EQ_SLICE(request.path, "/produce/a%2Fb");
+  CHECK_EQ_SLICE(request.body,
+                 "[{\"topic\":\"t\",\"partition\":3,\"timestamp\":5,\"key\":\"k\\n\",\"value\":"
+                 "\"v\\\"\xe2\x82\xac\",\"headers\":[{\"key\":\"h\",\"value\":\"1\"},"
+                 "{\"key\":\"h\",\"value\":\"\"}]},{\"value\":null}]");
+  CHECK_EQ_MEM(request.headers.data, request.headers.length, "Content-Type: application/json", 31);
+  CHECK_EQ_INT(request.messages, 2);
+  uk_client_request_free(&request);
 }
 
-static void adds_the_headers_of_a_status(void)
+static void bytes_are_base64_when_binary(void)
 {
-  static const struct {
-    enum uk_error error;
-    const char *name, *value;
-  } cases[] = {{UK_E_UNAUTHORIZED, "WWW-Authenticate", "Basic realm=\"upstash-kafka\""},
-               {UK_E_TOO_MANY, "Retry-After", "1"},
-               {UK_E_UNAVAILABLE, "Retry-After", "1"},
-               {UK_E_NO_MEMORY, "Retry-After", "1"}};
-  struct uk_request request = make("");
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    uk_request_error(&request, cases[i].error, NULL);
-    CHECK_EQ_INT(request.reply_header_count, 1);
-    CHECK_EQ_STR(request.reply_headers[0].name, cases[i].name);
-    CHECK_EQ_STR(request.reply_headers[0].value, cases[i].value);
+  struct uk_client_request request;
+  const struct uk_slice topic = text("t");
+  const struct uk_message message = {{NULL, 0}, text("\xff"), text("\xfe\xfd"), -1, -1};
+  uk_client_request_init(&request);
+  uk_client_request_begin(&request, UK_ENDPOINT_PRODUCE_TOPIC, true, &topic);
+  uk_client_request_message_begin(&request, &message);
+  uk_client_request_message_end(&request);
+  CHECK_EQ_INT(uk_client_request_end(&request), UK_OK);
+  CHECK_EQ_SLICE(request.body, "{\"key\":\"/w==\",\"value\":\"/v0=\"}");
+  const char *lines = "Content-Type: application/json\0Kafka-Encoding: base64";
+  CHECK_EQ_MEM(request.headers.data, request.headers.length, lines, 31 + 23);
+  uk_client_request_free(&request);
+}
+
+static void the_first_failure_counts(void)
+{
+  struct uk_client_request request;
+  const struct uk_slice topic = text("t");
+  const struct uk_message good = {{NULL, 0}, {NULL, 0}, text("v"), -1, -1};
+  const struct uk_message bad = {{NULL, 0}, text("\xc0\x80"), text("\xff"), -1, -1};
+  uk_client_request_init(&request);
+  uk_client_request_begin(&request, UK_ENDPOINT_PRODUCE_TOPIC, false, &topic);
+  uk_client_request_list(&request);
+  uk_client_request_message_begin(&request, &good);
+  uk_client_request_message_end(&request);
+  uk_client_request_message_begin(&request, &bad);
+  uk_client_request_message_end(&request);
+  uk_client_request_list_end(&request);
+  CHECK_EQ_INT(uk_client_request_end(&request), UK_E_BAD_REQUEST);
+  CHECK_EQ_STR(uk_client_request_message(&request),
+               "message 2: key is not valid UTF-8 (binary = true sends any bytes)");
+  produce_all(&request, false);
+  CHECK_EQ_INT(uk_client_request_end(&request), UK_OK);
+  uk_client_request_free(&request);
+}
+
+static void paths_and_queries_are_escaped(void)
+{
+  struct uk_client_request request;
+  const struct uk_slice group[] = {text(".."), text("a b?")};
+  uk_client_request_init(&request);
+  uk_client_request_begin(&request, UK_ENDPOINT_COMMITTED, false, group);
+  uk_client_request_query_integer(&request, "timeout", INT64_MIN);
+  uk_client_request_query(&request, "x", text("&=+"));
+  CHECK_EQ_INT(uk_client_request_end(&request), UK_OK);
+  CHECK_EQ_SLICE(request.path,
+                 "/committed/%2E%2E/a%20b%3F?timeout=-9223372036854775808&x=%26%3D%2B");
+  CHECK_EQ_INT(request.headers.length, 0);
+  uk_client_request_free(&request);
+}
+
+static void methods_prefer_post(void)
+{
+  struct uk_client_request request;
+  const struct uk_slice none[UK_REQUEST_PARAMETERS] = {text("a"), text("b"), text("c")};
+  uk_client_request_init(&request);
+  for (int i = 0; i < UK_ENDPOINT_COUNT; i++) {
+    unsigned methods = uk_endpoints[i].methods;
+    uk_client_request_begin(&request, (enum uk_endpoint)i, false, none);
+    CHECK((methods & request.method) != 0);
+    CHECK_EQ_INT(request.method == UK_POST, (methods & UK_POST) != 0);
+    CHECK(memchr(request.path.data, '{', request.path.length) == NULL);
   }
-  uk_request_error(&request, UK_E_CANCELLED, NULL);
-  CHECK_EQ_INT(request.status, 503);
-  uk_request_error(&request, UK_E_BAD_RESPONSE, NULL);
-  CHECK_EQ_INT(request.status, 500);
-  done(&request);
+  uk_client_request_free(&request);
 }
 
-static void keeps_to_its_number_of_headers(void)
+/* One byte under, at and over the limit. */
+static void limits_hold(void)
 {
-  struct uk_request request = make("");
-  for (int i = 0; i < UK_REPLY_HEADERS + 3; i++)
-    uk_request_add_header(&request, "A", "b");
-  CHECK_EQ_INT(request.reply_header_count, UK_REPLY_HEADERS);
-  done(&request);
+  struct uk_client_request request;
+  char *name = malloc(UK_REQUEST_PATH_MAX + 1);
+  REQUIRE(name != NULL);
+  memset(name, 'x', UK_REQUEST_PATH_MAX + 1);
+  const size_t room = UK_REQUEST_PATH_MAX - strlen("/produce/");
+  uk_client_request_init(&request);
+  for (size_t length = room - 1; length <= room + 1; length++) {
+    struct uk_slice topic = {name, length};
+    uk_client_request_begin(&request, UK_ENDPOINT_PRODUCE_TOPIC, false, &topic);
+    CHECK_EQ_INT(uk_client_request_end(&request), length <= room ? UK_OK : UK_E_TOO_LARGE);
+  }
+  CHECK_EQ_STR(uk_client_request_message(&request), "the request's path is too long");
+  uk_client_request_free(&request);
+  free(name);
 }
 
-static void finds_query_values(void)
+static void header_names_and_values(void)
 {
-  struct uk_request request = make("a=1&&b=x%20y+z&c&d=&e%3D=%3D");
-  struct uk_slice value;
-  CHECK_EQ_INT(uk_request_query(&request, "a", &value), 1);
-  CHECK_EQ_SLICE(value, "1");
-  CHECK_EQ_INT(uk_request_query(&request, "b", &value), 1);
-  CHECK_EQ_SLICE(value, "x y+z");
-  CHECK_EQ_INT(uk_request_query(&request, "c", &value), 1);
-  CHECK_EQ_SLICE(value, "");
-  CHECK_EQ_INT(uk_request_query(&request, "d", &value), 1);
-  CHECK_EQ_SLICE(value, "");
-  CHECK_EQ_INT(uk_request_query(&request, "e=", &value), 1);
-  CHECK_EQ_SLICE(value, "=");
-  CHECK_EQ_INT(uk_request_query(&request, "f", &value), 0);
-  done(&request);
+  static const char *const names[] = {"X", "x-y_z.1", "Kafka-Ack", "!#$%&'*+-.^_`|~"};
+  static const char *const no_names[] = {"", "a b", "a:", "a\n", "\xc3\xa9", "(a)"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    CHECK(uk_header_name_valid(text(names[i])));
+  for (size_t i = 0; i < sizeof no_names / sizeof *no_names; i++)
+    CHECK(!uk_header_name_valid(text(no_names[i])));
+  CHECK(!uk_header_name_valid(uk_slice_of("a\0", 2)));
+  CHECK(uk_header_value_valid(text("a\tb \xc3\xa9")));
+  CHECK(uk_header_value_valid(text("")));
+  CHECK(!uk_header_value_valid(text("a\r\nX: y")));
+  CHECK(!uk_header_value_valid(uk_slice_of("a\0b", 3)));
 }
 
-static void refuses_malformed_query_values(void)
+static void memory_may_run_out_anywhere(void)
 {
-  struct uk_request request = make("a=1&b=%x");
-  struct uk_slice value;
-  CHECK_EQ_INT(uk_request_query(&request, "a", &value), 1);
-  CHECK_EQ_INT(uk_request_query(&request, "b", &value), -1);
-  CHECK_EQ_INT(request.status, 400);
-  CHECK_REPLY(&request, "{\"error\":\"query: malformed percent escape in %x\",\"status\":400}");
-  done(&request);
-}
-
-static void refuses_unknown_and_repeated_parameters(void)
-{
-  static const char *const names[] = {"timeout", "max_bytes", NULL};
-  struct uk_request request = make("max_bytes=1&timeout=2");
-  CHECK(uk_request_query_known(&request, names, 3));
-  done(&request);
-  request = make("timeout=2&timeou%74=3");
-  CHECK(!uk_request_query_known(&request, names, 3));
-  CHECK_REPLY(&request, "{\"error\":\"query: repeated parameter \\\"timeout\\\"\",\"status\":400}");
-  done(&request);
-  request = make("timeout=2&x=3");
-  CHECK(!uk_request_query_known(&request, names, 3));
-  CHECK_REPLY(&request, "{\"error\":\"query: unknown parameter \\\"x\\\"\",\"status\":400}");
-  done(&request);
-  request = make("");
-  CHECK(uk_request_query_known(&request, NULL, 0));
-  done(&request);
-}
-
-static void survives_every_failing_allocation(void)
-{
-  long before = fault_live();
-  long hit = 1;
-  for (long n = 1; hit != 0; n++) {
-    struct uk_request request = make("a=1");
-    struct uk_slice value;
+  struct uk_client_request request;
+  long live = fault_live();
+  for (long n = 1, hit = 1; hit; n++) {
+    uk_client_request_init(&request);
     fault_at(n);
-    int found = uk_request_query(&request, "a", &value);
+    produce_all(&request, false);
+    enum uk_error error = uk_client_request_end(&request);
     hit = fault_hit();
     fault_off();
-    CHECK_EQ_INT(found, hit ? -1 : 1);
-    CHECK_EQ_INT(request.status, hit ? 503 : 200);
-    done(&request);
+    CHECK_EQ_INT(error, hit ? UK_E_NO_MEMORY : UK_OK);
+    uk_client_request_free(&request);
+    CHECK_EQ_INT(fault_live(), live);
   }
-  CHECK_EQ_INT(fault_live(), before);
+}
+
+static bool try_settings(const char *url, char *message)
+{
+  struct uk_settings_options options;
+  struct uk_settings settings;
+  uk_settings_options_default(&options);
+  options.url = text(url);
+  bool fine = uk_settings_init(&settings, &options, message, 128);
+  if (fine)
+    uk_settings_free(&settings);
+  return fine;
+}
+
+static void urls_are_checked(void)
+{
+  static const char *const good[] = {"http://h", "HTTPS://h:1/", "http://[::1]:80/a/b//"};
+  static const char *const bad[] = {
+    "",           "h",          "http://",    "https:///x",   "ftp://h", "http://u@h",
+    "http://h?x", "http://h/#", "http://h /", "http://h\x7f", "http:/h"};
+  char message[128] = "";
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+    CHECK(try_settings(good[i], message));
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    CHECK(!try_settings(bad[i], message));
+    CHECK(strncmp(message, "url: ", 5) == 0);
+  }
+  CHECK(!try_settings("http://user:secret@host", message));
+  CHECK(strstr(message, "secret") == NULL);
+}
+
+static void settings_hold_copies(void)
+{
+  struct uk_settings_options options;
+  struct uk_settings settings;
+  char message[128], url[] = "http://host:1/prefix//", user[] = "user", password[] = "p:w",
+                     file[] = "/ca.pem";
+  uk_settings_options_default(&options);
+  options.url = text(url);
+  options.username = text(user);
+  options.password = text(password);
+  options.ca_file = file;
+  REQUIRE(uk_settings_init(&settings, &options, message, sizeof message));
+  memset(url, '!', sizeof url - 1);
+  memset(user, '!', sizeof user - 1);
+  memset(file, '!', sizeof file - 1);
+  CHECK_EQ_STR(settings.url.data, "http://host:1/prefix");
+  CHECK_EQ_SLICE(settings.prefix, "/prefix");
+  CHECK_EQ_STR(settings.authorization, "Basic dXNlcjpwOnc=");
+  CHECK_EQ_STR(settings.options.ca_file, "/ca.pem");
+  CHECK_EQ_INT(settings.options.timeout, 30000);
+  uk_settings_free(&settings);
+  uk_settings_free(&settings);
+  CHECK(settings.authorization == NULL);
+}
+
+static void settings_without_memory(void)
+{
+  struct uk_settings_options options;
+  struct uk_settings settings;
+  char message[128];
+  uk_settings_options_default(&options);
+  options.url = text("http://host");
+  fault_at(1);
+  CHECK(!uk_settings_init(&settings, &options, message, sizeof message));
+  fault_off();
+  CHECK_EQ_STR(message, "out of memory");
 }
 
 int main(void)
 {
-  CHECK_RUN(writes_errors);
-  CHECK_RUN(adds_the_headers_of_a_status);
-  CHECK_RUN(keeps_to_its_number_of_headers);
-  CHECK_RUN(finds_query_values);
-  CHECK_RUN(refuses_malformed_query_values);
-  CHECK_RUN(refuses_unknown_and_repeated_parameters);
-  CHECK_RUN(survives_every_failing_allocation);
+  CHECK_RUN(a_produce_is_one_body);
+  CHECK_RUN(bytes_are_base64_when_binary);
+  CHECK_RUN(the_first_failure_counts);
+  CHECK_RUN(paths_and_queries_are_escaped);
+  CHECK_RUN(methods_prefer_post);
+  CHECK_RUN(limits_hold);
+  CHECK_RUN(header_names_and_values);
+  CHECK_RUN(memory_may_run_out_anywhere);
+  CHECK_RUN(urls_are_checked);
+  CHECK_RUN(settings_hold_copies);
+  CHECK_RUN(settings_without_memory);
   return check_end();
 }

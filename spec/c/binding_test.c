@@ -1,0 +1,127 @@
+/* The binding on an allocator that fails at every n: no call may leak, crash or leave a client that does not
+ * work. Lua's own memory and the C heap are counted apart. */
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include <stdlib.h>
+
+#include "check.h"
+#include "fault.h"
+
+int luaopen_upstash_kafka_core(lua_State *L);
+
+/* Lua's memory: the n-th growing allocation from now fails, once; 0 = none does. */
+static long lua_fail_at, lua_count, lua_live;
+
+static void *allocate(void *context, void *block, size_t old, size_t new)
+{
+  (void)context;
+  if (new == 0) {
+    lua_live -= block != NULL;
+    free(block);
+    return NULL;
+  }
+  bool grows = block == NULL || new > old;
+  if (grows && ++lua_count == lua_fail_at)
+    return NULL;
+  void *moved = realloc(block, new);
+  lua_live += moved != NULL && block == NULL;
+  return moved;
+}
+
+static const char program[] =
+  "local core = core\n"
+  "local client = core.new { url = 'http://h/p', username = 'u', password = 'p',\n"
+  "  encode = function(value) return '<' .. #value .. '>' end }\n"
+  "local headers = {}\n"
+  "for i = 1, 20 do headers['h' .. i] = i end\n"
+  "local request = client:prepare('produce_many', 't', { { value = { 1 }, key = 'k', headers = "
+  "headers },\n"
+  "  { value = core.null, headers = { { key = 'a', value = 'b' } } } })\n"
+  "assert(request.body:find('<1>', 1, true))\n"
+  "assert(client:prepare('consume', 'g', 'i', { 'a', 'b' }, { auto_commit = true }))\n"
+  "assert(client:prepare('commit', 'g', 'i', { { topic = 't', partition = 1, offset = 2 } }))\n"
+  "assert(client:prepare('webhook', 't', 'b', { headers = { X = 'y' } }))\n"
+  "local message = '{\"topic\":\"t\",\"partition\":0,\"offset\":1,\"timestamp\":2,\"key\":\"k\",' "
+  "..\n"
+  "  '\"value\":\"v\",\"headers\":[{\"key\":\"a\",\"value\":\"b\"}]}'\n"
+  "local list = client:finish({ name = 'consume' }, 200, nil, '[' .. message .. ',' .. message .. "
+  "']')\n"
+  "assert(#list == 2 and list[2].headers[1].value == 'b')\n"
+  "assert(client:finish({ name = 'topics' }, 200, nil, '{\"a\":1,\"b\":2}').b == 2)\n"
+  "assert(client:finish({ name = 'consumers' }, 200, nil, '[{\"name\":\"g\",\"instances\":[]}]'))\n"
+  "assert(client:finish({ name = 'topics' }, 503, { ['retry-after'] = '1' }, '{\"error\":\"x\"}') "
+  "== nil)\n"
+  "assert(client:finish({ name = 'consume' }, 200, nil, '[{}]') == nil)\n"
+  "client:close()\n";
+
+static int run_program(lua_State *L)
+{
+  lua_pushcfunction(L, luaopen_upstash_kafka_core);
+  lua_call(L, 0, 1);
+  lua_setglobal(L, "core");
+  if (luaL_loadbuffer(L, program, sizeof program - 1, "=program") != 0)
+    return lua_error(L);
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+/* A state with the libraries, its memory not failing yet. */
+static lua_State *open_state(void)
+{
+  lua_fail_at = 0;
+  lua_State *L = lua_newstate(allocate, NULL);
+  if (L == NULL)
+    return NULL;
+  luaL_openlibs(L);
+  lua_pushcfunction(L, run_program);
+  return L;
+}
+
+static void lua_memory_may_run_out_anywhere(void)
+{
+  long live = fault_live();
+  bool fine = false;
+  for (long n = 1; !fine && n < 100000; n++) {
+    lua_State *L = open_state();
+    REQUIRE(L != NULL);
+    lua_count = 0;
+    lua_fail_at = n;
+    fine = lua_pcall(L, 0, 0, 0) == 0 && lua_count < n;
+    lua_fail_at = 0;
+    lua_close(L);
+    CHECK_EQ_INT(lua_live, 0);
+    if (!CHECK_EQ_INT(fault_live(), live))
+      return;
+  }
+  CHECK(fine);
+}
+
+/* malloc fails in the C rooms: a call returns nil, "out of memory" or raises, and nothing is lost. Lua's own
+ * memory comes from the same malloc here, so it fails too. */
+static void the_heap_may_run_out_anywhere(void)
+{
+  long live = fault_live();
+  bool hit = true;
+  for (long n = 1; hit && n < 100000; n++) {
+    lua_State *L = open_state();
+    REQUIRE(L != NULL);
+    fault_at(n);
+    int status = lua_pcall(L, 0, 0, 0);
+    hit = fault_hit();
+    fault_off();
+    CHECK(hit || status == 0);
+    lua_close(L);
+    if (!CHECK_EQ_INT(fault_live(), live))
+      return;
+  }
+  CHECK(!hit);
+}
+
+int main(void)
+{
+  CHECK_RUN(lua_memory_may_run_out_anywhere);
+  CHECK_RUN(the_heap_may_run_out_anywhere);
+  return check_end();
+}

@@ -1,0 +1,191 @@
+#include <stdio.h>
+
+#include "check.h"
+#include "client/response.h"
+#include "guard.h"
+
+#define MESSAGE                                                                                    \
+  "{\"topic\":\"t\",\"partition\":1,\"offset\":2,\"timestamp\":3,\"key\":\"k\","                   \
+  "\"value\":\"v\\n\",\"headers\":[{\"key\":\"a\",\"value\":\"b\"},{\"value\":\"d\",\"key\":"      \
+  "\"c\"}]}"
+#define TOMBSTONE                                                                                  \
+  " { \"headers\" : [ ] , \"more\" : [ { } , 1.5 ] , \"value\" : null , \"key\" : \"\" ,"          \
+  " \"timestamp\" : -4 , \"offset\" : 9223372036854775807 , \"partition\" : 0 , \"topic\" : "      \
+  "\"u\" } "
+
+static char seen[1024];
+
+static void see(const char *format, const char *name, struct uk_slice text, long long integer)
+{
+  size_t length = strlen(seen);
+  snprintf(seen + length, sizeof seen - length, format, name, integer, (int)text.length,
+           text.length > 0 ? text.data : "");
+}
+
+static void see_headers(struct uk_response_reader *reader)
+{
+  struct uk_response_object header;
+  while (uk_response_element(reader, &header, &uk_shape_header)) {
+    for (int field; (field = uk_response_field(reader, &header)) >= 0;)
+      see("%s(%lld)%.*s,", uk_shape_header.fields[field].name, reader->value, 0);
+  }
+}
+
+static void see_object(struct uk_response_reader *reader, struct uk_response_object *object)
+{
+  for (int field; (field = uk_response_field(reader, object)) >= 0;) {
+    const struct uk_field *known = &object->shape->fields[field];
+    if (known->type == UK_FIELD_HEADERS)
+      see_headers(reader);
+    else if (known->type == UK_FIELD_INTEGER)
+      see("%s=%lld%.*s ", known->name, uk_slice_of(NULL, 0), (long long)reader->integer);
+    else
+      see(reader->value.data == NULL ? "%s(%lld)null%.*s " : "%s(%lld)%.*s ", known->name,
+          reader->value, 0);
+  }
+}
+
+/* Reads the bytes as a list of the shape, from a guarded copy; what was seen is in `seen`. */
+static enum uk_error read_list(const char *body, size_t length, const struct uk_shape *shape,
+                               bool binary, char *message)
+{
+  struct uk_response_reader reader;
+  struct uk_response_object object;
+  char *copy = guard_copy(body, length);
+  seen[0] = '\0';
+  uk_response_open(&reader, copy, length, binary);
+  if (uk_response_list(&reader))
+    while (uk_response_element(&reader, &object, shape))
+      see_object(&reader, &object);
+  enum uk_error error = uk_response_close(&reader);
+  if (message != NULL)
+    memcpy(message, reader.message, sizeof reader.message);
+  guard_free(copy, length);
+  return error;
+}
+
+static void messages_are_read_field_by_field(void)
+{
+  static const char body[] = "[" MESSAGE "," TOMBSTONE "]";
+  CHECK_EQ_INT(read_list(body, sizeof body - 1, &uk_shape_message, false, NULL), UK_OK);
+  CHECK_EQ_STR(seen, "topic(0)t partition=1 offset=2 timestamp=3 key(0)k value(0)v\n "
+                     "key(0)a,value(0)b,value(0)d,key(0)c,"
+                     "value(0)null key(0) timestamp=-4 offset=9223372036854775807 partition=0 "
+                     "topic(0)u ");
+}
+
+static void every_prefix_is_a_bad_response(void)
+{
+  static const char body[] = "[" MESSAGE "," TOMBSTONE "]";
+  for (size_t length = 0; length < sizeof body - 1; length++) {
+    char message[UK_RESPONSE_MESSAGE_SIZE];
+    CHECK_EQ_INT(read_list(body, length, &uk_shape_message, false, message), UK_E_BAD_RESPONSE);
+    CHECK(strncmp(message, "malformed JSON at byte ", 23) == 0);
+  }
+}
+
+/* Every byte of a right response replaced by each of some others: read to an end, without a crash. */
+static void no_byte_breaks_the_reader(void)
+{
+  static const char good[] = "[" MESSAGE "," TOMBSTONE "]";
+  static const char others[] = "\"{}[],:0x\\ \n\xff-";
+  char body[sizeof good];
+  for (size_t at = 0; at < sizeof good - 1; at++) {
+    for (const char *other = others; *other != '\0'; other++) {
+      char message[UK_RESPONSE_MESSAGE_SIZE];
+      memcpy(body, good, sizeof good);
+      body[at] = *other;
+      enum uk_error error = read_list(body, sizeof good - 1, &uk_shape_message, false, message);
+      CHECK(error == UK_OK || error == UK_E_BAD_RESPONSE);
+      CHECK((error == UK_OK) == (message[0] == '\0'));
+    }
+  }
+}
+
+static void what_is_wrong_is_named(void)
+{
+  static const struct {
+    const char *body, *message;
+  } rows[] = {
+    {"5", "the response: the top: a list expected, got an integer"},
+    {"[[]]", "element 1 of the response: message: an object expected, got a list"},
+    {"[{}]", "element 1 of the response: topic expected in the message, got none"},
+    {"[" MESSAGE ",{\"topic\":null}]",
+     "element 2 of the response: topic: a string expected, got null"},
+    {"[{\"topic\":\"t\",\"partition\":1.0}]",
+     "element 1 of the response: partition: an integer expected, got a number"},
+    {"[{\"topic\":\"t\",\"partition\":9223372036854775808}]",
+     "element 1 of the response: partition: an integer expected, got a number"},
+    {"[{\"value\":{}}]", "element 1 of the response: value: a string expected, got an object"},
+    {"[{\"headers\":null}]", "element 1 of the response: headers: a list expected, got null"},
+    {"[{\"headers\":[{\"key\":\"k\"}]}]",
+     "element 1 of the response: value expected in the header, got none"},
+    {"[{\"more\":]", "malformed JSON at byte 9 of the response: expected a value"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char message[UK_RESPONSE_MESSAGE_SIZE];
+    const char *body = rows[i].body;
+    CHECK_EQ_INT(read_list(body, strlen(body), &uk_shape_message, false, message),
+                 UK_E_BAD_RESPONSE);
+    CHECK_EQ_STR(message, rows[i].message);
+  }
+}
+
+static void base64_is_undone_when_binary(void)
+{
+  static const char good[] = "[{\"key\":\"aGk=\",\"value\":\"\\u0061GkA\"}]";
+  static const char bad[] = "[{\"key\":\"aGk\"}]";
+  char message[UK_RESPONSE_MESSAGE_SIZE];
+  const struct uk_shape *shape = &uk_shape_message;
+  read_list(good, sizeof good - 1, shape, true, message);
+  CHECK_EQ_MEM(seen, strlen(seen), "key(0)hi value(0)hi ", 20); /* to the NUL in the value */
+  CHECK_EQ_INT(read_list(bad, sizeof bad - 1, shape, true, message), UK_E_BAD_RESPONSE);
+  CHECK_EQ_STR(message, "element 1 of the response: key: base64 expected");
+}
+
+static void failure_of(struct uk_client_failure *failure, int status, const char *body)
+{
+  static char copy[256];
+  snprintf(copy, sizeof copy, "%s", body);
+  CHECK(uk_response_failed(failure, status, 5, copy, strlen(copy)));
+}
+
+static void failures_have_a_code_and_a_text(void)
+{
+  static const char *const without[] = {"", "x", "[]", "5", "{\"error\":5}", "{\"error\":\"", "{"};
+  struct uk_client_failure failure;
+  for (int status = 200; status <= 299; status++)
+    CHECK(!uk_response_failed(&failure, status, -1, NULL, 0));
+  failure_of(&failure, 429, "{\"status\":429,\"x\":{\"error\":\"no\"},\"error\":\"slow\\u0021\"}");
+  CHECK_EQ_INT(failure.error, UK_E_TOO_MANY);
+  CHECK_EQ_INT(failure.status, 429);
+  CHECK_EQ_INT(failure.retry_after, 5);
+  CHECK_EQ_SLICE(failure.message, "slow!");
+  for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
+    failure_of(&failure, 404, without[i]);
+    CHECK_EQ_INT(failure.error, UK_E_NOT_FOUND);
+    CHECK(failure.message.data == NULL);
+  }
+}
+
+static void retry_after_is_seconds(void)
+{
+  CHECK_EQ_INT(uk_parse_retry_after(uk_slice_text("12")), 12);
+  CHECK_EQ_INT(uk_parse_retry_after(uk_slice_text("0")), 0);
+  CHECK_EQ_INT(uk_parse_retry_after(uk_slice_text("99999999999")), 86400);
+  CHECK_EQ_INT(uk_parse_retry_after(uk_slice_text("-1")), -1);
+  CHECK_EQ_INT(uk_parse_retry_after(uk_slice_text("soon")), -1);
+  CHECK_EQ_INT(uk_parse_retry_after(uk_slice_of(NULL, 0)), -1);
+}
+
+int main(void)
+{
+  CHECK_RUN(messages_are_read_field_by_field);
+  CHECK_RUN(every_prefix_is_a_bad_response);
+  CHECK_RUN(no_byte_breaks_the_reader);
+  CHECK_RUN(what_is_wrong_is_named);
+  CHECK_RUN(base64_is_undone_when_binary);
+  CHECK_RUN(failures_have_a_code_and_a_text);
+  CHECK_RUN(retry_after_is_seconds);
+  return check_end();
+}

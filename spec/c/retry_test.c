@@ -1,0 +1,87 @@
+#include "check.h"
+#include "client/retry.h"
+
+static const struct uk_retry_policy safe = {UK_RETRY_SAFE, 3, 100, 1000};
+static const struct uk_retry_policy unsent = {UK_RETRY_UNSENT, 3, 100, 1000};
+static const struct uk_retry_policy never = {UK_RETRY_NEVER, 3, 100, 1000};
+
+static int64_t delay_of(const struct uk_retry_policy *policy, int64_t attempt, enum uk_error error)
+{
+  return uk_retry_delay(policy, attempt, error, 0, -1, UINT32_MAX);
+}
+
+static void delays_double_up_to_the_longest(void)
+{
+  const struct uk_retry_policy policy = {UK_RETRY_SAFE, 100, 100, 1000};
+  static const int64_t most[] = {100, 200, 400, 800, 1000, 1000};
+  for (int64_t i = 0; i < 6; i++) {
+    CHECK_EQ_INT(uk_retry_delay(&policy, i + 1, UK_E_TIMEOUT, 0, -1, 0), most[i] / 2);
+    CHECK_EQ_INT(uk_retry_delay(&policy, i + 1, UK_E_TIMEOUT, 0, -1, UINT32_MAX), most[i] - 1);
+  }
+  CHECK_EQ_INT(delay_of(&policy, 100, UK_E_TIMEOUT), 999);
+}
+
+static void extremes_do_not_overflow(void)
+{
+  const struct uk_retry_policy huge = {UK_RETRY_SAFE, INT64_MAX, 86400000, 86400000};
+  const struct uk_retry_policy zero = {UK_RETRY_SAFE, INT64_MAX, 0, 86400000};
+  const struct uk_retry_policy low = {UK_RETRY_SAFE, 5, 1000, 7};
+  CHECK_EQ_INT(delay_of(&huge, INT64_MAX, UK_E_TIMEOUT), 86399999);
+  CHECK_EQ_INT(delay_of(&zero, INT64_MAX, UK_E_TIMEOUT), 0);
+  CHECK(delay_of(&low, 1, UK_E_TIMEOUT) <= 7);
+  CHECK(delay_of(&low, 5, UK_E_TIMEOUT) <= 7);
+}
+
+static void attempts_are_counted(void)
+{
+  const struct uk_retry_policy none = {UK_RETRY_SAFE, 0, 100, 1000};
+  CHECK(delay_of(&safe, 3, UK_E_TIMEOUT) >= 0);
+  CHECK_EQ_INT(delay_of(&safe, 4, UK_E_TIMEOUT), UK_RETRY_STOP);
+  CHECK_EQ_INT(delay_of(&none, 1, UK_E_TIMEOUT), UK_RETRY_STOP);
+}
+
+static bool sent_again(const struct uk_retry_policy *policy, enum uk_error error, int status)
+{
+  return uk_retry_delay(policy, 1, error, status, -1, 0) != UK_RETRY_STOP;
+}
+
+/* Every error of the list, for each class. */
+static void classes_choose_the_errors(void)
+{
+  for (int i = UK_OK; i < UK_ERROR_COUNT; i++) {
+    enum uk_error error = (enum uk_error)i;
+    bool apart = error == UK_E_CONNECT_FAILED || error == UK_E_RESOLVE_FAILED ||
+                 error == UK_E_TOO_MANY || error == UK_E_UNAVAILABLE;
+    CHECK_EQ_INT(sent_again(&safe, error, 0), uk_error_retriable(error));
+    CHECK_EQ_INT(sent_again(&unsent, error, 0), apart);
+    CHECK(!sent_again(&never, error, 0));
+  }
+}
+
+static void a_gateway_may_have_passed_it_on(void)
+{
+  CHECK(sent_again(&safe, UK_E_UNAVAILABLE, 502));
+  CHECK(!sent_again(&unsent, UK_E_UNAVAILABLE, 502));
+  CHECK(sent_again(&unsent, UK_E_UNAVAILABLE, 503));
+}
+
+static void retry_after_is_waited_for(void)
+{
+  CHECK_EQ_INT(uk_retry_delay(&unsent, 1, UK_E_TOO_MANY, 429, 5, 0), 5000);
+  CHECK_EQ_INT(uk_retry_delay(&unsent, 1, UK_E_TOO_MANY, 429, 0, 0), 50);
+  CHECK_EQ_INT(uk_retry_delay(&unsent, 1, UK_E_TOO_MANY, 429, UK_RETRY_AFTER_MAX, 0), 60000);
+  CHECK_EQ_INT(uk_retry_delay(&unsent, 1, UK_E_TOO_MANY, 429, UK_RETRY_AFTER_MAX + 1, 0),
+               UK_RETRY_STOP);
+  CHECK_EQ_INT(uk_retry_delay(&unsent, 1, UK_E_TOO_MANY, 429, INT64_MAX, 0), UK_RETRY_STOP);
+}
+
+int main(void)
+{
+  CHECK_RUN(delays_double_up_to_the_longest);
+  CHECK_RUN(extremes_do_not_overflow);
+  CHECK_RUN(attempts_are_counted);
+  CHECK_RUN(classes_choose_the_errors);
+  CHECK_RUN(a_gateway_may_have_passed_it_on);
+  CHECK_RUN(retry_after_is_waited_for);
+  return check_end();
+}
