@@ -256,7 +256,7 @@ describe("upstash-kafka", function()
 
     it("says which lines failed and how many did not", function()
       local topic = server:topic(1, 0)
-      local status, _, err = run({ "produce", topic, "--batch", "2" }, { input = "1\n2\n3\n\xff\n5\n" })
+      local status, _, err = run({ "produce", topic, "--batch", "2" }, { input = "1\n2\n3\n\255\n5\n" })
       assert.equal(1, status)
       assert.is_truthy(err:find("^upstash%-kafka: lines 3 to 4: .*; the 2 before them are produced\n$"), err)
       assert.same({ "1", "2" }, all_values(topic))
@@ -489,6 +489,19 @@ describe("upstash-kafka", function()
       local other = kafka.new(exported(serve "--no-auto-create-topics"))
       assert.equal(404, select(3, other:produce("t", "x")).status)
       other:close()
+    end)
+
+    it("keeps its log clean of what it prints when standard output is closed", function()
+      process = shell.start(("%s serve --listen 127.0.0.1:0 --data %s --username u --password p >&- 2>&-"):format(
+        shell.command, data))
+      shell.eventually(5, function()
+        return (folder.read("/proc/" .. process.pid .. "/maps") or ""):find("data.mdb", 1, true)
+      end)
+      require("upstash.kafka.core").sleep(100)
+      process:signal "TERM"
+      assert.equal(0, process:wait())
+      local _, listed = shell.run(("grep -l 'listening on' %s/*"):format(data))
+      assert.equal("", listed)
     end)
 
     it("loads the server and neither the client nor lua-cjson", function()

@@ -326,6 +326,20 @@ describe("client:messages and client:batches", function()
     end)
   end)
 
+  it("goes on over a restart of the server, without a message lost or repeated", function()
+    local own = support.start()
+    local port = own.url:match ":(%d+)$"
+    local topic = own:topic(1, 6)
+    local patient = own:client { retries = 0, retry_delay = 1 }
+    local list = collect(patient, options(topic, { idle = 5000, limit = 6, max_messages = 4 }), function(_, count)
+      if count == 3 then own:restart("127.0.0.1:" .. port) end
+    end)
+    assert.equal(numbers(1, 6), values(list))
+    assert.equal(6, own:committed(group, topic))
+    patient:close()
+    own:stop()
+  end)
+
   describe("two loops of a group", function()
     it("share the partitions, and each message is handed out", function()
       local topic, seen = server:topic(2, 0), {}

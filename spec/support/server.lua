@@ -94,6 +94,14 @@ function Server:instances(group)
   return names
 end
 
+--- Stops the server and starts it again on the same data, at another address if one is given.
+function Server:restart(listen)
+  self.handle:stop()
+  self.options.listen = listen or self.options.listen
+  self.handle = assert(require("upstash.kafka.server").start(self.options))
+  self.url = self.handle:url()
+end
+
 --- Stops the server and removes its data.
 function Server:stop()
   self.handle:stop()

@@ -8,6 +8,7 @@ local CONNECTION = {
   { name = "url", value = "URL", kind = "name", about = "of the server; else $UPSTASH_KAFKA_REST_URL" },
   { name = "username", value = "NAME", kind = "name", about = "else $UPSTASH_KAFKA_REST_USERNAME" },
   { name = "password", value = "TEXT", kind = "name", about = "else $UPSTASH_KAFKA_REST_PASSWORD" },
+  { name = "ca-file", value = "FILE", kind = "name", about = "PEM: trust these certificates, not the system's" },
 }
 
 --- The options of a command with those that every client command has behind them.
@@ -31,7 +32,9 @@ function command_client.client(given)
   if not found then
     command_line.fail("this command needs the client (luarocks install upstash-kafka): %s", kafka)
   end
-  return kafka.new { url = given.url, username = given.username, password = given.password }
+  return kafka.new {
+    url = given.url, username = given.username, password = given.password, ca_file = given.ca_file,
+  }
 end
 
 --- What a call returned, or the end of the command.

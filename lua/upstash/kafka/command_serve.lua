@@ -70,6 +70,14 @@ local function announce(launched, given)
   io.stdout:flush()
 end
 
+-- Where standard output is closed, the next file that is opened gets its number: what is printed would go into
+-- the log. Closed by the caller, after the server.
+local function fill_standard_files()
+  local files = {}
+  for number = 1, 3 do files[number] = io.open("/dev/null", "r+") end
+  return files
+end
+
 local function serve(given)
   local found, server = pcall(require, "upstash.kafka.server")
   if not found then
@@ -78,12 +86,14 @@ local function serve(given)
   if (given.tls_cert == nil) ~= (given.tls_key == nil) then
     command_line.misuse "serve: --tls-cert and --tls-key go together"
   end
+  local standard_files = fill_standard_files()
   server.block_signals()
   local launched, message = require("upstash.kafka.launcher").start(options_of(given))
   if not launched then command_line.fail("serve: %s", message) end
   announce(launched, given)
   server.wait_for_signal()
   launched.handle:stop()
+  for _, file in ipairs(standard_files) do file:close() end
 end
 
 return {
