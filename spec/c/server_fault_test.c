@@ -1,0 +1,124 @@
+/* server, with the allocator failing at every n: each request is answered with what it asked for, with an error in JSON, or by a
+ * closed connection, and the next one is well. Whether anything leaks is the address sanitizer's to say: replies are
+ * allocated here and freed by the HTTP library, where no count sees it. */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fault.h"
+#include "log_rig.h"
+#include "server/server.h"
+
+#define HEAD(length)                                                                               \
+  "Authorization: Basic dTpw\r\nConnection: close\r\nContent-Length: " #length "\r\n\r\n"
+
+enum { ANSWER_SIZE = 64 << 10, FAILURES_MAX = 300 };
+
+static struct uk_server *server;
+static char answer[ANSWER_SIZE];
+
+static enum uk_error start(char *message, size_t size)
+{
+  static char directory[512];
+  struct uk_server_options options;
+  snprintf(directory, sizeof directory, "%s/fault", rig_directory());
+  uk_server_options_default(&options);
+  options.listen = "127.0.0.1:0";
+  options.username = "u";
+  options.password = "p";
+  options.data = directory;
+  options.no_sync = true;
+  options.map_bytes = 32 << 20;
+  return uk_server_start(&server, &options, message, size);
+}
+
+/* The body of the answer, "" when there was none. */
+static const char *ask(const char *request)
+{
+  struct sockaddr_in address = {.sin_family = AF_INET,
+                                .sin_port =
+                                  htons((uint16_t)atoi(strrchr(uk_server_url(server), ':') + 1)),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct timeval patience = {.tv_sec = 10};
+  size_t length = 0;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+  CHECK(send(fd, request, strlen(request), MSG_NOSIGNAL) > 0);
+  for (ssize_t got = 1; got > 0; length += got > 0 ? (size_t)got : 0)
+    got = recv(fd, answer + length, ANSWER_SIZE - 1 - length, 0);
+  CHECK(length < ANSWER_SIZE - 1);
+  close(fd);
+  answer[length] = '\0';
+  const char *blank = strstr(answer, "\r\n\r\n");
+  return blank != NULL ? blank + 4 : "";
+}
+
+static const char *const requests[] = {
+  "POST /produce/t HTTP/1.1\r\n" HEAD(76) "[{\"value\":\"v\",\"key\":\"k\",\"headers\":[{\"key\":"
+                                          "\"a\",\"value\":\"b\"}]},{\"value\":null}]",
+  "GET /produce/t/text?key=k HTTP/1.1\r\n" HEAD(0),
+  "POST /webhook?topic=t HTTP/1.1\r\nX-One: 1\r\n" HEAD(3) "raw",
+  "POST /consume/g/i HTTP/1.1\r\nKafka-Auto-Offset-Reset: earliest\r\n" HEAD(
+    28) "{\"topics\":[\"t\"],\"timeout\":1}",
+  "POST /fetch HTTP/1.1\r\nAccept-Encoding: gzip\r\n" HEAD(
+    48) "{\"topic\":\"t\",\"partition\":0,\"offset\":0,\"timeout\":0}",
+  "POST /commit/g/i HTTP/1.1\r\n" HEAD(38) "{\"topic\":\"t\",\"partition\":0,\"offset\":0} ",
+  "POST /committed/g/i HTTP/1.1\r\n" HEAD(27) "{\"topic\":\"t\",\"partition\":0}",
+  "POST /offsets/5 HTTP/1.1\r\n" HEAD(27) "{\"topic\":\"t\",\"partition\":0}",
+  "GET /topics HTTP/1.1\r\n" HEAD(0),
+  "GET /consumers HTTP/1.1\r\n" HEAD(0),
+  "POST /topics/u HTTP/1.1\r\n" HEAD(0),
+  "DELETE /topics/u HTTP/1.1\r\n" HEAD(0),
+  "POST /nowhere HTTP/1.1\r\n" HEAD(0),
+  "GARBAGE\r\n\r\n",
+  "GET /health HTTP/1.1\r\n" HEAD(0),
+};
+
+static void answers_with_every_allocation_failing(void)
+{
+  char message[400];
+  REQUIRE(start(message, sizeof message) == UK_OK);
+  ask("POST /topics/t HTTP/1.1\r\n" HEAD(0));
+  for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+    bool hit = true;
+    for (long n = 1; hit && n < FAILURES_MAX; n++) {
+      fault_at(n);
+      const char *said = ask(requests[i]);
+      hit = fault_hit();
+      fault_off();
+      if (!CHECK(*said == '\0' || *said == '{' || *said == '[' || *said == '\x1f'))
+        fprintf(stderr, "  to %s\n  came %s\n", requests[i], answer);
+    }
+    CHECK(!hit);
+    CHECK_EQ_STR(ask("GET /health HTTP/1.1\r\n" HEAD(0)), "{\"status\":\"ok\",\"engine\":\"log\"}");
+  }
+  CHECK(strstr(ask("GET /produce/t/after HTTP/1.1\r\n" HEAD(0)), "\"offset\":") != NULL);
+  uk_server_stop(server);
+}
+
+static void starts_or_says_why_not(void)
+{
+  bool hit = true;
+  for (long n = 1; hit && n < FAILURES_MAX; n++) {
+    char message[400] = "";
+    fault_at(n);
+    enum uk_error error = start(message, sizeof message);
+    hit = fault_hit();
+    fault_off();
+    CHECK(error == UK_OK || message[0] != '\0');
+    if (error == UK_OK)
+      uk_server_stop(server);
+  }
+  CHECK(!hit);
+}
+
+int main(void)
+{
+  CHECK_RUN(answers_with_every_allocation_failing);
+  CHECK_RUN(starts_or_says_why_not);
+  rig_remove();
+  return check_end();
+}
