@@ -217,6 +217,12 @@ void uk_group_acknowledge(struct uk_groups *groups, struct uk_group_instance *in
   uk_group_instance_arm(groups, instance);
 }
 
+void uk_group_refresh_topics(struct uk_groups *groups, struct uk_group_instance *instance)
+{
+  for (size_t i = 0; i < instance->share_count; i++)
+    uk_group_topic_refresh(groups, instance->shares[i]->topic->node.name);
+}
+
 void uk_group_instance_auto_commit(struct uk_groups *groups, struct uk_group_instance *instance)
 {
   if (!instance->settings.auto_commit || !instance->dirty || instance->committing > 0 ||
@@ -243,6 +249,7 @@ static void due(struct uk_groups *groups, struct uk_group_timer *timer)
     (struct uk_group_instance *)((char *)timer - offsetof(struct uk_group_instance, timer));
   int64_t expiry = instance->last_request + instance->settings.session_timeout;
   if (instance->activity == UK_GROUP_IDLE && groups->now >= expiry) {
+    uk_group_refresh_topics(groups, instance);
     if (uk_group_commit_arrived(groups, instance, NULL)) {
       uk_group_instance_close(groups, instance);
       return;

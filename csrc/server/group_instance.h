@@ -20,6 +20,9 @@ enum uk_error uk_group_subscribe(struct uk_groups *groups, struct uk_group_insta
 /* A request of the instance has come: what was delivered before has arrived. */
 void uk_group_acknowledge(struct uk_groups *groups, struct uk_group_instance *instance);
 
+/* Drops what belonged to topics that are gone, so that a commit of the rest is not refused for their sake. */
+void uk_group_refresh_topics(struct uk_groups *groups, struct uk_group_instance *instance);
+
 /* Commits by itself if it is time. */
 void uk_group_instance_auto_commit(struct uk_groups *groups, struct uk_group_instance *instance);
 

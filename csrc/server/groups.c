@@ -107,6 +107,7 @@ void uk_groups_commit(struct uk_groups *groups, struct uk_commit *operation, int
     find_live(groups, operation->group, operation->instance, &operation->operation);
   if (instance != NULL) {
     uk_group_acknowledge(groups, instance);
+    uk_group_refresh_topics(groups, instance);
     uk_group_commit_explicit(groups, instance, operation);
     /* Only now: whoever gets a partition from it is to start after this commit. */
     uk_group_release_leaving(groups, instance);
@@ -122,6 +123,7 @@ void uk_groups_delete_consumer(struct uk_groups *groups, struct uk_delete_consum
     find_live(groups, operation->group, operation->instance, &operation->operation);
   if (instance != NULL) {
     uk_group_acknowledge(groups, instance);
+    uk_group_refresh_topics(groups, instance);
     uk_group_turns_delete(groups, instance, &operation->operation);
   }
   uk_group_leave(groups);

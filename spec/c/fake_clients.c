@@ -3,7 +3,24 @@
 #include <stdio.h>
 #include <string.h>
 
-int64_t fake_now = 1000;
+int64_t fake_now;
+struct uk_groups *groups;
+
+void start_groups(void)
+{
+  fake_log_reset();
+  fake_now = 1000;
+  struct uk_groups_log log = fake_log();
+  groups = uk_groups_open(&log);
+}
+
+void stop_groups(void)
+{
+  uk_groups_drain(groups, fake_now);
+  while (fake_finish(100, UK_OK, NULL) > 0)
+    continue;
+  uk_groups_close(groups);
+}
 
 struct uk_consumer_settings fake_settings(void)
 {
@@ -65,14 +82,14 @@ void call_consume(struct call *call, const char *group, const char *instance, co
   split_topics(call, topics);
 }
 
-void consume(struct uk_groups *groups, struct call *call, const char *group, const char *instance,
-             const char *topics, int64_t timeout)
+void consume(struct call *call, const char *group, const char *instance, const char *topics,
+             int64_t timeout)
 {
   call_consume(call, group, instance, topics, fake_now + timeout);
   uk_groups_consume(groups, &call->consume, fake_now);
 }
 
-void commit_all(struct uk_groups *groups, struct call *call, const char *group, const char *instance)
+void commit_all(struct call *call, const char *group, const char *instance)
 {
   memset(call, 0, sizeof(*call));
   call->commit.operation.done = done;
@@ -81,8 +98,8 @@ void commit_all(struct uk_groups *groups, struct call *call, const char *group, 
   uk_groups_commit(groups, &call->commit, fake_now);
 }
 
-void commit_one(struct uk_groups *groups, struct call *call, const char *group, const char *instance,
-                const char *topic, int32_t partition, int64_t offset)
+void commit_one(struct call *call, const char *group, const char *instance, const char *topic,
+                int32_t partition, int64_t offset)
 {
   memset(call, 0, sizeof(*call));
   call->commit.operation.done = done;
@@ -94,8 +111,7 @@ void commit_one(struct uk_groups *groups, struct call *call, const char *group, 
   uk_groups_commit(groups, &call->commit, fake_now);
 }
 
-void delete_consumer(struct uk_groups *groups, struct call *call, const char *group,
-                     const char *instance)
+void delete_consumer(struct call *call, const char *group, const char *instance)
 {
   memset(call, 0, sizeof(*call));
   call->delete_consumer.operation.done = done;
@@ -104,25 +120,24 @@ void delete_consumer(struct uk_groups *groups, struct call *call, const char *gr
   uk_groups_delete_consumer(groups, &call->delete_consumer, fake_now);
 }
 
-void undelivered(struct uk_groups *groups, const char *group, const char *instance,
-                 uint64_t delivery)
+void undelivered(const char *group, const char *instance, uint64_t delivery)
 {
   uk_groups_undelivered(groups, uk_slice_text(group), uk_slice_text(instance), delivery, fake_now);
 }
 
-void produce(struct uk_groups *groups, const char *topic, int32_t partition, int64_t count)
+void produce(const char *topic, int32_t partition, int64_t count)
 {
   fake_produce(topic, partition, count);
   uk_groups_wake(groups, uk_slice_text(topic), partition, fake_now);
 }
 
-void change_topic(struct uk_groups *groups, const char *topic, int32_t partitions)
+void change_topic(const char *topic, int32_t partitions)
 {
   fake_topic(topic, partitions);
   uk_groups_wake(groups, uk_slice_text(topic), -1, fake_now);
 }
 
-void pass_time(struct uk_groups *groups, int64_t milliseconds)
+void pass_time(int64_t milliseconds)
 {
   fake_now += milliseconds;
   uk_groups_tick(groups, fake_now);
@@ -184,7 +199,7 @@ static void owned(struct uk_operation *operation, struct uk_slice group, struct 
   }
 }
 
-const char *owners(struct uk_groups *groups)
+const char *owners(void)
 {
   struct uk_consumers operation = {.operation = {.done = listed}, .owned = owned};
   listing.length = 0;

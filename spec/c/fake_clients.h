@@ -35,26 +35,32 @@ struct uk_consumer_settings fake_settings(void);
 void call_consume(struct call *call, const char *group, const char *instance, const char *topics,
                   int64_t deadline);
 
+/* Groups over an empty fake log at time 1000, and their end. */
+extern struct uk_groups *groups;
+void start_groups(void);
+void stop_groups(void);
+
 /* What most tests want: at once, with the time `fake_now`. */
 extern int64_t fake_now;
-void consume(struct uk_groups *groups, struct call *call, const char *group, const char *instance,
-             const char *topics, int64_t timeout);
-void commit_all(struct uk_groups *groups, struct call *call, const char *group, const char *instance);
-void commit_one(struct uk_groups *groups, struct call *call, const char *group, const char *instance,
-                const char *topic, int32_t partition, int64_t offset);
-void delete_consumer(struct uk_groups *groups, struct call *call, const char *group,
-                     const char *instance);
-void undelivered(struct uk_groups *groups, const char *group, const char *instance,
-                 uint64_t delivery);
-void produce(struct uk_groups *groups, const char *topic, int32_t partition, int64_t count);
-void change_topic(struct uk_groups *groups, const char *topic, int32_t partitions);
-void pass_time(struct uk_groups *groups, int64_t milliseconds);
+void consume(struct call *call, const char *group, const char *instance, const char *topics,
+             int64_t timeout);
+void commit_all(struct call *call, const char *group, const char *instance);
+void commit_one(struct call *call, const char *group, const char *instance, const char *topic,
+                int32_t partition, int64_t offset);
+void delete_consumer(struct call *call, const char *group, const char *instance);
+void undelivered(const char *group, const char *instance, uint64_t delivery);
+void produce(const char *topic, int32_t partition, int64_t count);
+void change_topic(const char *topic, int32_t partitions);
+void pass_time(int64_t milliseconds);
 
 /* "topic:partition:offset topic:partition:offset", "" for no records, "waits" for a call that has not ended, the word
  * of the error for one that failed. Static. */
 const char *outcome(const struct call *call);
 
 /* The answer to uk_groups_consumers: "group/instance topic=0,1 group/instance -". Static. */
-const char *owners(struct uk_groups *groups);
+const char *owners(void);
+
+#define OUTCOME(call, text) CHECK_EQ_STR(outcome(call), text)
+#define MESSAGE(call, text) CHECK_EQ_STR((call)->consume.operation.message, text)
 
 #endif

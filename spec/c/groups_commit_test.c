@@ -1,0 +1,369 @@
+/* Groups: what is committed when, and where an owner starts. */
+#include "check.h"
+#include "fake_clients.h"
+
+static void latest_is_fixed_at_the_first_request(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 5);
+  call_consume(&call, "g", "a", "t", 0);
+  call.consume.settings.offset_reset = UK_RESET_LATEST;
+  uk_groups_consume(groups, &call.consume, fake_now);
+  OUTCOME(&call, "");
+  fake_produce("t", 0, 2);
+  consume(&call, "g", "a", "t", 0);
+  OUTCOME(&call, "t:0:5 t:0:6");
+  stop_groups();
+}
+
+/* Else an instance that dies with its first batch in hand would lose it. */
+static void latest_is_kept_when_nothing_arrived(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 5);
+  call_consume(&call, "g", "a", "t", fake_now + 100);
+  call.consume.settings.offset_reset = UK_RESET_LATEST;
+  uk_groups_consume(groups, &call.consume, fake_now);
+  produce("t", 0, 2);
+  OUTCOME(&call, "t:0:5 t:0:6");
+  pass_time(10000);
+  CHECK_EQ_STR(owners(), "");
+  CHECK_EQ_INT(fake_committed("g", "t", 0), 5);
+  stop_groups();
+}
+
+static void reset_none_says_so(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  call_consume(&call, "g", "a", "t", 0);
+  call.consume.settings.offset_reset = UK_RESET_NONE;
+  uk_groups_consume(groups, &call.consume, fake_now);
+  OUTCOME(&call, "bad_request");
+  MESSAGE(&call, "group \"g\" has no committed offset for topic \"t\" partition 0 and auto offset "
+                 "reset is none");
+  CHECK_EQ_STR(owners(), ""); /* no instance was made */
+  consume(&call, "g", "b", "t", 0);
+  commit_one(&call, "g", "b", "t", 0, 0);
+  delete_consumer(&call, "g", "b");
+  fake_produce("t", 0, 1);
+  call_consume(&call, "g", "a", "t", 0);
+  call.consume.settings.offset_reset = UK_RESET_NONE;
+  uk_groups_consume(groups, &call.consume, fake_now);
+  OUTCOME(&call, "t:0:0");
+  stop_groups();
+}
+
+static void starts_at_the_committed_offset(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 5);
+  consume(&call, "g", "a", "t", 0);
+  commit_one(&call, "g", "a", "t", 0, 3);
+  OUTCOME(&call, "");
+  CHECK_EQ_INT(fake_committed("g", "t", 0), 3);
+  delete_consumer(&call, "g", "a");
+  consume(&call, "g", "b", "t", 0);
+  OUTCOME(&call, "t:0:3 t:0:4");
+  stop_groups();
+}
+
+static void auto_commit_leaves_out_what_is_under_way(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 3);
+  consume(&call, "g", "a", "t", 0);
+  pass_time(6000);
+  CHECK_EQ_INT(fake_committed("g", "t", 0), -1);
+  fake_produce("t", 0, 2);
+  consume(&call, "g", "a", "t", 0);
+  OUTCOME(&call, "t:0:3 t:0:4");
+  CHECK_EQ_INT(fake_committed("g", "t", 0), 3);
+  consume(&call, "g", "a", "t", 0); /* 5 arrived, but the interval has only begun */
+  CHECK_EQ_INT(fake_committed("g", "t", 0), 3);
+  CHECK_EQ_INT(uk_groups_next_tick(groups), fake_now + 5000);
+  pass_time(5000);
+  CHECK_EQ_INT(fake_committed("g", "t", 0), 5);
+  CHECK_EQ_INT(fake_commits(), 2);
+  pass_time(4999); /* what has not changed is not committed */
+  CHECK_EQ_INT(fake_commits(), 2);
+  stop_groups();
+}
+
+static void one_auto_commit_at_a_time(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  fake_hold_commits(true);
+  fake_produce("t", 0, 1);
+  consume(&call, "g", "a", "t", 0);
+  pass_time(5000);
+  fake_produce("t", 0, 1);
+  consume(&call, "g", "a", "t", 0);
+  CHECK_EQ_INT(fake_commits(), 1);
+  pass_time(5000);
+  consume(&call, "g", "a", "t", 0);
+  CHECK_EQ_INT(fake_commits(), 1);
+  CHECK_EQ_INT(fake_finish(1, UK_OK, NULL), 1);
+  pass_time(0);
+  CHECK_EQ_INT(fake_commits(), 2);
+  CHECK_EQ_INT(fake_finish(1, UK_E_UNAVAILABLE, "the disk is full"), 1);
+  CHECK_EQ_INT(fake_committed("g", "t", 0), 1);
+  pass_time(5000); /* refused is tried again */
+  CHECK_EQ_INT(fake_finish(9, UK_OK, NULL), 1);
+  CHECK_EQ_INT(fake_committed("g", "t", 0), 2);
+  stop_groups();
+}
+
+static void delete_commits_and_waits_for_it(void)
+{
+  struct call call, next;
+  start_groups();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 3);
+  consume(&call, "g", "a", "t", 0);
+  fake_hold_commits(true);
+  delete_consumer(&call, "g", "a");
+  OUTCOME(&call, "waits");
+  consume(&next, "g", "b", "t", 500); /* not before it is known where to start */
+  OUTCOME(&next, "waits");
+  fake_finish(1, UK_OK, NULL);
+  OUTCOME(&call, "");
+  CHECK_EQ_INT(fake_committed("g", "t", 0), 3);
+  OUTCOME(&next, "waits");
+  produce("t", 0, 1);
+  OUTCOME(&next, "t:0:3");
+  delete_consumer(&call, "g", "a");
+  OUTCOME(&call, "not_found");
+  MESSAGE(&call, "group \"g\" has no consumer instance \"a\"");
+  stop_groups();
+}
+
+static void delete_passes_on_what_the_log_says(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 3);
+  consume(&call, "g", "a", "t", 0);
+  fake_hold_commits(true);
+  delete_consumer(&call, "g", "a");
+  fake_finish(1, UK_E_UNAVAILABLE, "the disk is full");
+  OUTCOME(&call, "unavailable");
+  MESSAGE(&call, "the disk is full");
+  stop_groups();
+}
+
+static void a_position_is_handed_over_before_its_commit_is_done(void)
+{
+  struct call a, b;
+  start_groups();
+  fake_topic("t", 2);
+  fake_produce("t", 1, 3);
+  consume(&a, "g", "a", "t", 0);
+  consume(&a, "g", "a", "t", 0);
+  fake_hold_commits(true);
+  consume(&b, "g", "b", "t", 0);
+  OUTCOME(&b, "");
+  CHECK_EQ_INT(fake_committed("g", "t", 1), -1);
+  produce("t", 1, 1);
+  consume(&b, "g", "b", "t", 0);
+  OUTCOME(&b, "t:1:3");
+  fake_finish(9, UK_OK, NULL);
+  CHECK_EQ_INT(fake_committed("g", "t", 1), 3);
+  stop_groups();
+}
+
+static void consume_manually(struct call *call, const char *instance, int64_t timeout)
+{
+  call_consume(call, "g", instance, "t", fake_now + timeout);
+  call->consume.settings.auto_commit = false;
+  uk_groups_consume(groups, &call->consume, fake_now);
+}
+
+static void without_auto_commit_the_committed_offset_counts(void)
+{
+  struct call a, b;
+  start_groups();
+  fake_topic("t", 2);
+  fake_produce("t", 1, 4);
+  consume_manually(&a, "a", 0);
+  commit_one(&b, "g", "a", "t", 1, 2);
+  pass_time(9000);
+  consume_manually(&a, "a", 0);
+  consume_manually(&b, "b", 0);
+  OUTCOME(&b, "t:1:2 t:1:3");
+  CHECK_EQ_INT(fake_committed("g", "t", 1), 2);
+  stop_groups();
+}
+
+static void a_commit_under_way_is_waited_for(void)
+{
+  struct call a, b, call;
+  start_groups();
+  fake_topic("t", 2);
+  fake_produce("t", 1, 4);
+  consume_manually(&a, "a", 0);
+  consume_manually(&b, "b", 0);
+  fake_hold_commits(true);
+  commit_one(&call, "g", "a", "t", 1, 3); /* lets go of it, too */
+  CHECK_EQ_STR(owners(), "g/a t=0 g/b t=1");
+  consume_manually(&b, "b", 500);
+  OUTCOME(&b, "waits");
+  OUTCOME(&call, "waits");
+  fake_finish(1, UK_OK, NULL);
+  OUTCOME(&call, "");
+  OUTCOME(&b, "t:1:3");
+  stop_groups();
+}
+
+static void an_explicit_commit_overrides(void)
+{
+  struct call a, b;
+  start_groups();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 3);
+  consume(&a, "g", "a", "t", 0);
+  commit_one(&b, "g", "a", "t", 0, 1);
+  pass_time(9000);
+  consume(&a, "g", "a", "t", 0);
+  OUTCOME(&a, ""); /* it does not move the position */
+  CHECK_EQ_INT(fake_committed("g", "t", 0), 1);
+  delete_consumer(&a, "g", "a");
+  CHECK_EQ_INT(fake_committed("g", "t", 0), 1);
+  consume(&b, "g", "b", "t", 0);
+  OUTCOME(&b, "t:0:1 t:0:2");
+  stop_groups();
+}
+
+static void an_explicit_commit_overrides_what_is_handed_over(void)
+{
+  struct call a, b;
+  start_groups();
+  fake_topic("t", 2);
+  fake_produce("t", 1, 3);
+  consume(&a, "g", "a", "t", 0);
+  consume(&b, "g", "b", "t", 500);
+  OUTCOME(&b, "waits");
+  fake_hold_commits(true);
+  commit_one(&a, "g", "a", "t", 1, 1); /* b gets the partition with it, and waits for it */
+  CHECK_EQ_STR(owners(), "g/a t=0 g/b t=1");
+  OUTCOME(&b, "waits");
+  fake_finish(1, UK_OK, NULL);
+  OUTCOME(&b, "t:1:1 t:1:2");
+  stop_groups();
+}
+
+static void commit_without_offsets_takes_all_that_was_read(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 2);
+  fake_produce("t", 1, 3);
+  consume_manually(&call, "a", 0);
+  commit_all(&call, "g", "a");
+  OUTCOME(&call, "");
+  CHECK_EQ_INT(fake_committed("g", "t", 0), -1);
+  CHECK_EQ_INT(fake_committed("g", "t", 1), 3);
+  commit_all(&call, "g", "nobody");
+  OUTCOME(&call, "not_found");
+  fake_hold_commits(true);
+  commit_all(&call, "g", "a");
+  fake_finish(1, UK_E_UNAVAILABLE, "the disk is full");
+  OUTCOME(&call, "unavailable");
+  MESSAGE(&call, "the disk is full");
+  stop_groups();
+}
+
+static void commit_with_nothing_read_is_done(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  consume(&call, "g", "a", "t", 0);
+  fake_hold_commits(true);
+  commit_all(&call, "g", "a");
+  OUTCOME(&call, "");
+  stop_groups();
+}
+
+/* The commit of the rest is not refused for its sake. */
+static void a_delete_right_after_that_of_a_topic(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  fake_topic("u", 1);
+  fake_produce("t", 0, 2);
+  fake_produce("u", 0, 3);
+  consume(&call, "g", "a", "t u", 0);
+  fake_topic("t", 0);
+  delete_consumer(&call, "g", "a");
+  CHECK_EQ_INT(fake_committed("g", "t", 0), -1);
+  CHECK_EQ_INT(fake_committed("g", "u", 0), 3);
+  stop_groups();
+}
+
+static void what_retention_dropped_is_reset(void)
+{
+  struct call call;
+  static const struct {
+    enum uk_offset_reset reset;
+    const char *outcome;
+  } cases[] = {{UK_RESET_EARLIEST, "t:0:3 t:0:4 t:0:5"},
+               {UK_RESET_LATEST, ""},
+               {UK_RESET_NONE, "bad_request"}};
+  for (size_t i = 0; i < 3; i++) {
+    start_groups();
+    fake_topic("t", 1);
+    consume(&call, "g", "z", "t", 0);
+    commit_one(&call, "g", "z", "t", 0, 0);
+    delete_consumer(&call, "g", "z");
+    fake_produce("t", 0, 1);
+    call_consume(&call, "g", "a", "t", 0);
+    call.consume.settings.offset_reset = cases[i].reset;
+    uk_groups_consume(groups, &call.consume, fake_now);
+    OUTCOME(&call, "t:0:0");
+    fake_produce("t", 0, 5);
+    fake_retain("t", 0, 3);
+    consume(&call, "g", "a", "t", 0);
+    OUTCOME(&call, cases[i].outcome);
+    if (cases[i].reset == UK_RESET_NONE)
+      MESSAGE(&call,
+              "group \"g\" is at offset 1 of topic \"t\" partition 0, which has offsets 3 to "
+              "6, and auto offset reset is none");
+    stop_groups();
+  }
+}
+
+int main(void)
+{
+  CHECK_RUN(latest_is_fixed_at_the_first_request);
+  CHECK_RUN(latest_is_kept_when_nothing_arrived);
+  CHECK_RUN(reset_none_says_so);
+  CHECK_RUN(starts_at_the_committed_offset);
+  CHECK_RUN(auto_commit_leaves_out_what_is_under_way);
+  CHECK_RUN(one_auto_commit_at_a_time);
+  CHECK_RUN(delete_commits_and_waits_for_it);
+  CHECK_RUN(delete_passes_on_what_the_log_says);
+  CHECK_RUN(a_position_is_handed_over_before_its_commit_is_done);
+  CHECK_RUN(without_auto_commit_the_committed_offset_counts);
+  CHECK_RUN(a_commit_under_way_is_waited_for);
+  CHECK_RUN(an_explicit_commit_overrides);
+  CHECK_RUN(an_explicit_commit_overrides_what_is_handed_over);
+  CHECK_RUN(commit_without_offsets_takes_all_that_was_read);
+  CHECK_RUN(commit_with_nothing_read_is_done);
+  CHECK_RUN(a_delete_right_after_that_of_a_topic);
+  CHECK_RUN(what_retention_dropped_is_reset);
+  return check_end();
+}

@@ -1,0 +1,130 @@
+/* Groups when memory runs out, and what an idle group leaves. */
+#include "check.h"
+#include "fake_clients.h"
+#include "fault.h"
+
+static long live_before;
+
+static void start(void)
+{
+  live_before = fault_live();
+  start_groups();
+}
+
+static void stop(void)
+{
+  stop_groups();
+  CHECK_EQ_INT(fault_live(), live_before);
+}
+
+static void an_idle_group_leaves_nothing(void)
+{
+  struct call call;
+  start();
+  fake_topic("t", 4);
+  long live = fault_live();
+  CHECK_EQ_INT(uk_groups_next_tick(groups), INT64_MAX);
+  for (int i = 0; i < 100; i++) {
+    char name[16];
+    snprintf(name, sizeof(name), "g%d", i);
+    consume(&call, name, "a", "t", 0);
+    consume(&call, name, "b", "t", 0);
+  }
+  CHECK_EQ_INT(uk_groups_next_tick(groups), fake_now + 10000);
+  pass_time(10000);
+  CHECK_EQ_STR(owners(), "");
+  CHECK(fault_live() <= live + 2); /* the buckets of two tables */
+  CHECK_EQ_INT(uk_groups_next_tick(groups), INT64_MAX);
+  stop();
+}
+
+/* The n-th allocation fails, for every n: each call ends once, with its result or for want of memory; afterwards all
+ * is as ever, and no record is lost. */
+
+static bool expected_end(const struct call *call)
+{
+  enum uk_error error = call->consume.operation.error;
+  return call->ended == 1 && (error == UK_OK || error == UK_E_NO_MEMORY ||
+                              error == UK_E_NOT_FOUND /* no instance was made */);
+}
+
+static void run_short_of_memory(void)
+{
+  static struct call calls[16];
+  size_t n = 0;
+  memset(calls, 0, sizeof(calls));
+  consume(&calls[n++], "g", "a", "t u", 0);
+  consume(&calls[n++], "g", "b", "t", 100);
+  consume(&calls[n++], "g", "b", "t", 100);
+  fake_topic("t", 4);
+  uk_groups_wake(groups, uk_slice_text("t"), -1, fake_now);
+  produce("t", 3, 1);
+  commit_all(&calls[n++], "g", "a");
+  commit_one(&calls[n++], "g", "a", "u", 0, 0);
+  consume(&calls[n++], "g", "a", "u", 0);
+  owners();
+  pass_time(6000);
+  consume(&calls[n++], "h", "a", "t u", 0);
+  consume(&calls[n++], "g", "a", "t u", 0);
+  consume(&calls[n++], "g", "b", "t u", 0);
+  delete_consumer(&calls[n++], "g", "b");
+  pass_time(20000);
+  pass_time(20000);
+  for (size_t i = 0; i < n; i++)
+    CHECK(expected_end(&calls[i]));
+}
+
+static void survives_want_of_memory(void)
+{
+  long n = 1;
+  for (bool hit = true; hit; n++) {
+    struct call call;
+    start();
+    fake_topic("t", 2);
+    fake_topic("u", 1);
+    fake_produce("t", 0, 2);
+    fake_produce("u", 0, 1);
+    fault_at(n);
+    run_short_of_memory();
+    hit = fault_hit();
+    fault_off();
+    CHECK_EQ_STR(owners(), "");
+    fake_produce("t", 1, 1);
+    consume(&call, "g", "a", "t u", 0);
+    CHECK_EQ_INT(call.ended, 1);
+    CHECK_EQ_INT(call.consume.operation.error, UK_OK);
+    CHECK_EQ_STR(owners(), "g/a t=0,1,2,3 u=0");
+    stop();
+  }
+  CHECK(n > 30);
+}
+
+static void survives_no_memory_at_all(void)
+{
+  long n = 1;
+  for (bool hit = true; hit; n++) {
+    start();
+    fake_topic("t", 2);
+    fake_topic("u", 1);
+    fake_produce("t", 0, 2);
+    fault_from(n);
+    run_short_of_memory();
+    hit = fault_hit();
+    fault_off();
+    pass_time(20000);
+    CHECK_EQ_STR(owners(), "");
+    stop();
+  }
+  fault_from(1);
+  struct uk_groups_log log = fake_log();
+  CHECK(uk_groups_open(&log) == NULL);
+  fault_off();
+}
+
+int main(void)
+{
+  CHECK_RUN(an_idle_group_leaves_nothing);
+  CHECK_RUN(survives_want_of_memory);
+  CHECK_RUN(survives_no_memory_at_all);
+  return check_end();
+}

@@ -1,0 +1,250 @@
+/* Groups: who gets which partition, and when. */
+#include "check.h"
+#include "fake_clients.h"
+
+static void shares_partitions_by_range(void)
+{
+  struct call a, b, c;
+  start_groups();
+  fake_topic("t", 5);
+  fake_topic("u", 1);
+  consume(&b, "g", "b", "t u", 0);
+  CHECK_EQ_STR(owners(), "g/b t=0,1,2,3,4 u=0");
+  consume(&a, "g", "a", "u t", 0);
+  CHECK_EQ_STR(owners(), "g/a t=0,1,2 u=0 g/b t=3,4");
+  consume(&c, "g", "c", "t", 0);
+  CHECK_EQ_STR(owners(), "g/a t=0,1 u=0 g/b t=2,3 g/c t=4");
+  delete_consumer(&a, "g", "a");
+  OUTCOME(&a, "");
+  CHECK_EQ_STR(owners(), "g/b t=0,1,2 u=0 g/c t=3,4");
+  pass_time(5000);
+  consume(&c, "g", "c", "t", 0);
+  pass_time(5000); /* b expires */
+  CHECK_EQ_STR(owners(), "g/c t=0,1,2,3,4");
+  stop_groups();
+}
+
+static void what_is_in_hand_stays(void)
+{
+  struct call a, b;
+  start_groups();
+  fake_topic("t", 2);
+  fake_produce("t", 1, 2);
+  consume(&a, "g", "a", "t", 0);
+  OUTCOME(&a, "t:1:0 t:1:1");
+  consume(&b, "g", "b", "t", 1000);
+  CHECK_EQ_STR(owners(), "g/a t=0,1 g/b -");
+  produce("t", 1, 1); /* whoever gets it: not a, which is to let go */
+  OUTCOME(&b, "waits");
+  consume(&a, "g", "a", "t", 100); /* the batch arrived */
+  OUTCOME(&a, "waits");
+  CHECK_EQ_STR(owners(), "g/a t=0 g/b t=1");
+  OUTCOME(&b, "t:1:2");
+  pass_time(100);
+  OUTCOME(&a, "");
+  stop_groups();
+}
+
+static void commit_and_expiry_let_go_too(void)
+{
+  struct call a, b;
+  start_groups();
+  fake_topic("t", 2);
+  fake_produce("t", 1, 2);
+  consume(&a, "g", "a", "t", 0);
+  consume(&b, "g", "b", "t", 0);
+  OUTCOME(&b, "");
+  commit_all(&a, "g", "a");
+  CHECK_EQ_STR(owners(), "g/a t=0 g/b t=1");
+  CHECK_EQ_INT(fake_committed("g", "t", 1), 2);
+  fake_produce("t", 0, 1);
+  consume(&a, "g", "a", "t", 0);
+  OUTCOME(&a, "t:0:0");
+  pass_time(9000);
+  consume(&b, "g", "b", "t", 5000);
+  pass_time(1000); /* a expires with t:0:0 in hand */
+  OUTCOME(&b, "t:0:0");
+  CHECK_EQ_STR(owners(), "g/b t=0,1");
+  stop_groups();
+}
+
+static void instances_are_limited_to_partitions(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 2);
+  fake_topic("u", 1);
+  consume(&call, "g", "a", "t", 0);
+  consume(&call, "g", "b", "t", 0);
+  consume(&call, "g", "c", "t", 0);
+  OUTCOME(&call, "too_many");
+  MESSAGE(&call, "group \"g\" has 2 consumer instances already: the limit is 2, the partitions of "
+                 "its topics");
+  consume(&call, "g", "c", "u", 0);
+  OUTCOME(&call, "");
+  consume(&call, "g", "d", "t u", 0);
+  OUTCOME(&call, "too_many");
+  consume(&call, "h", "c", "t", 0);
+  OUTCOME(&call, "");
+  pass_time(10000);
+  consume(&call, "g", "d", "t", 0);
+  OUTCOME(&call, "");
+  stop_groups();
+}
+
+static void a_subscription_changes_and_keeps_positions(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  fake_topic("u", 1);
+  fake_produce("t", 0, 2);
+  fake_produce("u", 0, 1);
+  consume(&call, "g", "a", "t", 0);
+  consume(&call, "g", "a", "u t", 0);
+  OUTCOME(&call, "u:0:0");
+  CHECK_EQ_STR(owners(), "g/a t=0 u=0");
+  fake_produce("t", 0, 1);
+  consume(&call, "g", "a", "t", 0);
+  OUTCOME(&call, "t:0:2");
+  CHECK_EQ_STR(owners(), "g/a t=0");
+  CHECK_EQ_INT(fake_committed("g", "u", 0), 1);
+  consume(&call, "g", "a", "t nowhere", 0);
+  OUTCOME(&call, "not_found");
+  MESSAGE(&call, "there is no topic \"nowhere\"");
+  CHECK_EQ_STR(owners(), "g/a t=0");
+  consume(&call, "g", "a", "u", 0);
+  OUTCOME(&call, "");
+  stop_groups();
+}
+
+static void an_unknown_topic_makes_no_instance(void)
+{
+  struct call call;
+  start_groups();
+  consume(&call, "g", "a", "t", 100);
+  OUTCOME(&call, "not_found");
+  CHECK_EQ_STR(owners(), "");
+  stop_groups();
+}
+
+static void a_deleted_topic_is_not_found(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  fake_topic("u", 1);
+  fake_produce("t", 0, 2);
+  consume(&call, "g", "a", "t u", 0);
+  consume(&call, "g", "a", "t u", 500);
+  change_topic("t", 0);
+  OUTCOME(&call, "not_found");
+  MESSAGE(&call, "topic \"t\" was deleted");
+  consume(&call, "g", "a", "t u", 500);
+  OUTCOME(&call, "not_found");
+  CHECK_EQ_STR(owners(), "g/a u=0");
+  change_topic("t", 1);
+  CHECK_EQ_STR(owners(), "g/a t=0 u=0");
+  fake_produce("t", 0, 1); /* another topic: from its start */
+  consume(&call, "g", "a", "t u", 0);
+  OUTCOME(&call, "t:0:0");
+  stop_groups();
+}
+
+/* Nobody said a word of it: the request finds out. */
+static void a_topic_replaced_in_silence_is_noticed(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 2);
+  fake_produce("t", 0, 2);
+  consume(&call, "g", "a", "t", 0);
+  fake_topic("t", 0);
+  fake_topic("t", 3);
+  fake_produce("t", 2, 1);
+  fake_produce("t", 0, 1);
+  consume(&call, "g", "a", "t", 0);
+  OUTCOME(&call, "t:0:0 t:2:0");
+  stop_groups();
+}
+
+static void new_partitions_are_assigned(void)
+{
+  struct call a, b;
+  start_groups();
+  fake_topic("t", 2);
+  fake_produce("t", 0, 1);
+  consume(&a, "g", "a", "t", 0);
+  consume(&b, "g", "b", "t", 500);
+  fake_topic("t", 4);
+  fake_produce("t", 3, 1);
+  uk_groups_wake(groups, uk_slice_text("t"), -1, fake_now);
+  CHECK_EQ_STR(owners(), "g/a t=0,1 g/b t=2,3");
+  OUTCOME(&b, "t:3:0");
+  consume(&a, "g", "a", "t", 0);
+  OUTCOME(&a, "");
+  stop_groups();
+}
+
+/* What comes while a thread reads for the instance. */
+
+static struct call during_consume, during_commit;
+
+static void remake_topic(void)
+{
+  commit_all(&during_commit, "g", "a");
+  change_topic("t", 0);
+  change_topic("t", 1);
+}
+
+static void a_topic_replaced_during_a_read(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 3);
+  fake_during_read(remake_topic);
+  consume(&call, "g", "a", "t", 0);
+  OUTCOME(&call, ""); /* the new topic is empty */
+  OUTCOME(&during_commit, "");
+  fake_produce("t", 0, 1);
+  consume(&call, "g", "a", "t", 0);
+  OUTCOME(&call, "t:0:0");
+  stop_groups();
+}
+
+static void join_during_read(void)
+{
+  consume(&during_consume, "g", "b", "t", 500);
+}
+
+static void a_partition_that_is_read_is_not_taken_away(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 2);
+  fake_produce("t", 1, 1);
+  fake_during_read(join_during_read);
+  consume(&call, "g", "a", "t", 0);
+  OUTCOME(&call, "t:1:0");
+  CHECK_EQ_STR(owners(), "g/a t=0,1 g/b -");
+  consume(&call, "g", "a", "t", 0);
+  CHECK_EQ_STR(owners(), "g/a t=0 g/b t=1");
+  stop_groups();
+}
+
+int main(void)
+{
+  CHECK_RUN(shares_partitions_by_range);
+  CHECK_RUN(what_is_in_hand_stays);
+  CHECK_RUN(commit_and_expiry_let_go_too);
+  CHECK_RUN(instances_are_limited_to_partitions);
+  CHECK_RUN(a_subscription_changes_and_keeps_positions);
+  CHECK_RUN(an_unknown_topic_makes_no_instance);
+  CHECK_RUN(a_deleted_topic_is_not_found);
+  CHECK_RUN(a_topic_replaced_in_silence_is_noticed);
+  CHECK_RUN(new_partitions_are_assigned);
+  CHECK_RUN(a_topic_replaced_during_a_read);
+  CHECK_RUN(a_partition_that_is_read_is_not_taken_away);
+  return check_end();
+}
