@@ -117,6 +117,14 @@ describe("a failure", function()
     assert.truthy(({ resolve_failed = true, connect_failed = true })[details.code], details.code)
   end)
 
+  it("of TLS is tls_failed, and is not tried again", function()
+    local server = canned.start { "accept", "send HTTP/1.1 400 Bad Request\r\n\r\n", "close", "nobody" }
+    local client = core.new { url = "https://127.0.0.1:" .. server.port, retries = 2, retry_delay = 1 }
+    local _, _, details = client:topics()
+    assert.equal("tls_failed", details.code)
+    assert.same({}, server:finish())
+  end)
+
   it("of a server that hangs is a timeout, in time", function()
     local start = socket.gettime()
     local details = fails({ "accept", "read", "sleep 0.6" }, { timeout = 200 })

@@ -61,8 +61,8 @@ static void add_partition(const struct uk_arguments *arguments, int index,
   uk_client_request_partition(arguments->request, place.topic, place.partition, place.offset);
 }
 
-/* Whether the table at `index` has named fields: it is one element rather than a list of them. Leaves values on the
- * stack. */
+/* Whether the table at `index` has named fields: it is one element rather than a list of them.
+ * Leaves values on the stack. */
 static bool is_single(lua_State *L, int index)
 {
   lua_pushliteral(L, "topic");

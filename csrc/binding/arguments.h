@@ -1,5 +1,5 @@
-/* arguments: what the builders of calls share: the arguments of one call, and reading names, lists and
- * partitions from them. Everything raises on misuse, blaming `function`. */
+/* arguments: what the builders of calls share: the arguments of one call, and reading names,
+ * lists and partitions from them. Everything raises on misuse, blaming `function`. */
 #ifndef UK_ARGUMENTS_H
 #define UK_ARGUMENTS_H
 
@@ -29,12 +29,14 @@ struct uk_slice uk_argument_name(const struct uk_arguments *arguments, int numbe
 
 bool uk_argument_absent(const struct uk_arguments *arguments, int number); /* nil or none */
 
-/* Bytes of the string, or of the number's text, in the slot at `index`, which the slot keeps alive. */
+/* Bytes of the string, or of the number's text, in the slot at `index`, which the slot keeps
+ * alive. */
 struct uk_slice uk_slot_text(lua_State *L, int index, const struct uk_blame *blame,
                              const char *field);
 
-/* Adds the topic-partitions of argument `number`, one table or a list of them, to the body: an object for one, a list
- * for a list. With `offsets` each must have an offset. `list` names the list in errors. */
+/* Adds the topic-partitions of argument `number`, one table or a list of them, to the body: an
+ * object for one, a list for a list. With `offsets` each must have an offset. `list` names the
+ * list in errors. */
 void uk_add_partitions(const struct uk_arguments *arguments, int number, const char *list,
                        bool offsets);
 

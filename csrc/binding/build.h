@@ -43,7 +43,8 @@ void uk_begin(const struct uk_arguments *arguments, enum uk_endpoint endpoint);
 void uk_begin_group(const struct uk_arguments *arguments, enum uk_endpoint endpoint);
 void uk_begin_topic(const struct uk_arguments *arguments, enum uk_endpoint endpoint);
 
-/* Reads argument `number`, which may be absent, as options. Returns a bit for each row that was there. */
+/* Reads argument `number`, which may be absent, as options. Returns a bit for each row that was
+ * there. */
 uint64_t uk_read_options(const struct uk_arguments *arguments, int number,
                          const struct uk_option *rows, void *options);
 
@@ -57,7 +58,8 @@ void uk_add_header_integer(const struct uk_arguments *arguments, const char *nam
 void uk_add_header(const struct uk_arguments *arguments, const char *name, const char *value);
 void uk_add_batch(const struct uk_arguments *arguments, const struct uk_batch_options *options);
 
-/* How long the server may take beyond the client's own timeout: `timeout`, or `otherwise` when it is negative. */
+/* How long the server may take beyond the client's own timeout: `timeout`, or `otherwise` when
+ * it is negative. */
 void uk_set_wait(const struct uk_arguments *arguments, int64_t timeout, int64_t otherwise);
 
 /* Adds the timeout of committed and offsets to the query, and sets the wait. */

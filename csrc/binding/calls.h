@@ -1,4 +1,5 @@
-/* calls: the table of what a client can do: one row for each call, from its Lua arguments to its result. */
+/* calls: the table of what a client can do: one row for each call, from its Lua arguments to its
+ * result. */
 #ifndef UK_CALLS_H
 #define UK_CALLS_H
 

@@ -1,4 +1,5 @@
-/* client: the userdata that Lua programs hold: settings, a transport and the calls as its methods. */
+/* client: the userdata that Lua programs hold: settings, a transport and the calls as its
+ * methods. */
 #ifndef UK_CLIENT_H
 #define UK_CLIENT_H
 

@@ -111,7 +111,8 @@ static bool push_object(struct decoder *decoder, struct uk_response_object *obje
   return decoder->reader->error == UK_OK;
 }
 
-/* How many elements the list has, if they are all about as long as the first, which has been read. */
+/* How many elements the list has, if they are all about as long as the first, which has been
+ * read. */
 static int estimate(const struct uk_response_reader *reader)
 {
   size_t count = reader->length / (reader->json.position + 1) + 1;

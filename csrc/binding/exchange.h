@@ -1,8 +1,9 @@
 /* exchange: the memory of one call: its request and the bytes of its response.
  *
- * It is a userdata of its own, so that an error which jumps out of a call leaks nothing, and so that a call made while another is
- * under way in the same client (from an encode function, from a finaliser) finds another one: taking removes
- * it from the client's companion table, giving puts it back. */
+ * It is a userdata of its own, so that an error which jumps out of a call leaks nothing, and so
+ * that a call made while another is under way in the same client (from an encode function, from
+ * a finaliser) finds another one: taking removes it from the client's companion table, giving
+ * puts it back. */
 #ifndef UK_EXCHANGE_H
 #define UK_EXCHANGE_H
 

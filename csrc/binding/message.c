@@ -92,7 +92,8 @@ static int compare_names(const void *left, const void *right)
   return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
 }
 
-/* The names in the map at `index`, alive as long as the map is not changed. NULL `names` counts only. */
+/* The names in the map at `index`, alive as long as the map is not changed. NULL `names` counts
+ * only. */
 static size_t collect_names(lua_State *L, int index, struct uk_slice *names,
                             const struct uk_blame *blame)
 {

@@ -19,8 +19,8 @@ enum uk_message_slot {
 /* produce: value is argument 2, the rest are the options of argument 3. Adds one object. */
 void uk_add_message(const struct uk_arguments *arguments);
 
-/* produce_many: argument `number` is a list of messages. With `topics` each names its own, else none
- * may. Adds a list. */
+/* produce_many: argument `number` is a list of messages. With `topics` each names its own, else
+ * none may. Adds a list. */
 void uk_add_messages(const struct uk_arguments *arguments, int number, bool topics);
 
 #endif

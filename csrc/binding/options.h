@@ -1,8 +1,10 @@
-/* options: Lua tables of named fields read into C structs, and the one way in which misuse is blamed.
+/* options: Lua tables of named fields read into C structs, and the one way in which misuse is
+ * blamed.
  *
- * A table of rows says what the fields are; a wrong type, a missing required field and an unknown
- * key raise, naming the field: "bad argument #2 to 'produce_many' (messages[3].partition: integer
- * expected, got string)". Errors blame the line that called the running C function. */
+ * A table of rows says what the fields are; a wrong type, a missing required field and an
+ * unknown key raise, naming the field: "bad argument #2 to 'produce_many'
+ * (messages[3].partition: integer expected, got string)". Errors blame the line that called the
+ * running C function. */
 #ifndef UK_OPTIONS_H
 #define UK_OPTIONS_H
 
@@ -20,7 +22,7 @@ struct uk_blame {
 };
 
 enum uk_option_type {
-  UK_OPTION_STRING, /* struct uk_slice: bytes of the Lua string, alive as long as the table holds it */
+  UK_OPTION_STRING,   /* struct uk_slice: bytes of the string that the table holds */
   UK_OPTION_TEXT,     /* const char *: the same, refused when it holds a NUL */
   UK_OPTION_BOOLEAN,  /* bool */
   UK_OPTION_INTEGER,  /* int64_t, from `min` to `max` when these differ */
@@ -38,9 +40,9 @@ struct uk_option {
   const char *const *choices; /* NULL-terminated */
 };
 
-/* Reads the table at `index` into `out`; absent fields leave `out` and the slots as they were. Returns
- * a bit for each row that was there. nil and none read as an empty table when `optional`. Runs no Lua
- * code: access is raw. */
+/* Reads the table at `index` into `out`; absent fields leave `out` and the slots as they were.
+ * Returns a bit for each row that was there. nil and none read as an empty table when
+ * `optional`. Runs no Lua code: access is raw. */
 uint64_t uk_options_read(lua_State *L, int index, bool optional, const struct uk_option *rows,
                          void *out, int slots, const struct uk_blame *blame);
 

@@ -27,7 +27,8 @@ static struct call take_exchange(lua_State *L, struct uk_client *client,
   return call;
 }
 
-/* Arguments start at `first`. An encode function may have run, so the client may have been closed. */
+/* Arguments start at `first`. An encode function may have run, so the client may have been
+ * closed. */
 static enum uk_error build(struct call *call, int first)
 {
   struct uk_client_request *request = &call->exchange->request;
@@ -112,8 +113,8 @@ static const char *method_text(enum uk_method method)
   return method == UK_POST ? "POST" : method == UK_DELETE ? "DELETE" : "GET";
 }
 
-/* What a request takes from the client's settings, copied to the exchange: a finaliser that runs while the table is
- * made may close the client. */
+/* What a request takes from the client's settings, copied to the exchange: a finaliser that runs
+ * while the table is made may close the client. */
 static enum uk_error copy_settings(const struct call *call)
 {
   const struct uk_settings *settings = &call->client->settings;

@@ -1,5 +1,5 @@
-/* perform: the three ways to make a call of the table in calls.h: whole, or its two halves apart, so that
- * another transport can stand between them. */
+/* perform: the three ways to make a call of the table in calls.h: whole, or its two halves
+ * apart, so that another transport can stand between them. */
 #ifndef UK_PERFORM_H
 #define UK_PERFORM_H
 
@@ -11,7 +11,8 @@ int uk_perform(lua_State *L);
 /* client:prepare(method, ...): the request as a table; no I/O. */
 int uk_prepare(lua_State *L);
 
-/* client:finish(request, status, headers, body): what the method returns for that answer; no I/O. */
+/* client:finish(request, status, headers, body): what the method returns for that answer; no
+ * I/O. */
 int uk_finish(lua_State *L);
 
 #endif

@@ -1,4 +1,5 @@
-/* result: the one way in which a call fails: nil, message, details. Misuse raises instead (options.h). */
+/* result: the one way in which a call fails: nil, message, details. Misuse raises instead
+ * (options.h). */
 #ifndef UK_RESULT_H
 #define UK_RESULT_H
 
@@ -13,8 +14,8 @@ struct uk_failure {
   struct uk_slice message; /* data NULL: the error's own text */
 };
 
-/* Pushes nil, message and {error=, status=, code=, retriable=, retry_after=}; returns 3. The bytes of the
- * message are read before anything else happens in Lua that could free them. */
+/* Pushes nil, message and {error=, status=, code=, retriable=, retry_after=}; returns 3. The
+ * bytes of the message are read before anything else happens in Lua that could free them. */
 int uk_push_failure(lua_State *L, const struct uk_failure *failure);
 
 /* For failures without a status. `text` NULL: the error's own text. */

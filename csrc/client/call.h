@@ -1,4 +1,5 @@
-/* call: a request made, with its retries, until it is answered, fails for good or runs out of time. */
+/* call: a request made, with its retries, until it is answered, fails for good or runs out of
+ * time. */
 #ifndef UK_CALL_H
 #define UK_CALL_H
 
@@ -6,8 +7,9 @@
 #include "client/retry.h"
 #include "client/transport.h"
 
-/* Blocks for at most the settings' timeout plus the request's wait, sleeps included. True when the answer is a 2xx: its body
- * is in `body`. False with `failure` filled; its message points into `body` or itself. */
+/* Blocks for at most the settings' timeout plus the request's wait, sleeps included. True when
+ * the answer is a 2xx: its body is in `body`. False with `failure` filled; its message points
+ * into `body` or itself. */
 bool uk_call_perform(struct uk_transport *transport, const struct uk_settings *settings,
                      const struct uk_client_request *request, enum uk_retry_class class,
                      struct uk_buffer *body, struct uk_client_failure *failure);

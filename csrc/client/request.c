@@ -210,8 +210,8 @@ static void write_text(struct uk_client_request *request, const char *name, stru
   uk_json_write_string(&request->body, text);
 }
 
-/* What a message carries: any bytes as base64, or text. The writer would replace bytes that are no UTF-8,
- * and what arrives must be what was given, so they are refused. */
+/* What a message carries: any bytes as base64, or text. The writer would replace bytes that are
+ * no UTF-8, and what arrives must be what was given, so they are refused. */
 static void write_bytes(struct uk_client_request *request, const char *name, struct uk_slice bytes)
 {
   char problem[sizeof request->message];

@@ -1,8 +1,8 @@
 /* request: one call as it goes on the wire: method, path, headers, body. No I/O.
  *
- * A caller begins an endpoint, adds what it takes in the order of the functions below, and asks once, at the
- * end, whether all went well: what fails, fails in the request (sticky). The memory is kept from one
- * request to the next. Credentials are not in it. */
+ * A caller begins an endpoint, adds what it takes in the order of the functions below, and asks
+ * once, at the end, whether all went well: what fails, fails in the request (sticky). The memory
+ * is kept from one request to the next. Credentials are not in it. */
 #ifndef UK_CLIENT_REQUEST_H
 #define UK_CLIENT_REQUEST_H
 
@@ -46,7 +46,8 @@ struct uk_message {
 void uk_client_request_init(struct uk_client_request *request);
 void uk_client_request_free(struct uk_client_request *request);
 
-/* Starts over. Fills the path's parameters, percent-encoded; chooses the method: POST where the endpoint takes it. */
+/* Starts over. Fills the path's parameters, percent-encoded; chooses the method: POST where the
+ * endpoint takes it. */
 void uk_client_request_begin(struct uk_client_request *request, enum uk_endpoint endpoint,
                              bool binary, const struct uk_slice *parameters);
 
@@ -79,7 +80,8 @@ void uk_client_request_text(struct uk_client_request *request, const char *name,
 void uk_client_request_integer(struct uk_client_request *request, const char *name, int64_t value);
 /* The name of a field whose value is added next. */
 void uk_client_request_name(struct uk_client_request *request, const char *name);
-/* A list in a field: elements and uk_client_request_list_end follow. `name` names an element in errors. */
+/* A list in a field: elements and uk_client_request_list_end follow. `name` names an element in
+ * errors. */
 void uk_client_request_field_list(struct uk_client_request *request, const char *name);
 void uk_client_request_element(struct uk_client_request *request, const char *name,
                                struct uk_slice text);

@@ -95,7 +95,8 @@ static void fail_here(struct uk_response_reader *reader, const char *format, ...
     uk_response_fail(reader, UK_E_BAD_RESPONSE, "the response: %s", text);
 }
 
-/* Whether the event is the wanted one; the error says `what` of the current element should be `expected`. */
+/* Whether the event is the wanted one; the error says `what` of the current element should be
+ * `expected`. */
 static bool want(struct uk_response_reader *reader, enum uk_json_event event,
                  enum uk_json_event wanted, const char *what, const char *expected)
 {
@@ -250,7 +251,8 @@ enum uk_error uk_response_close(struct uk_response_reader *reader)
 
 /* ---- failures ---- */
 
-/* The `error` field of the body, data NULL when it has none. Nothing behind the field is looked at. */
+/* The `error` field of the body, data NULL when it has none. Nothing behind the field is looked
+ * at. */
 static struct uk_slice find_error_text(char *body, size_t length)
 {
   struct uk_json_reader json;

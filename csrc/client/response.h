@@ -1,5 +1,5 @@
-/* response: a status and a body, read. No I/O, no memory of its own: a pull reader over the bytes of the
- * body, which it changes in place and which its slices point into.
+/* response: a status and a body, read. No I/O, no memory of its own: a pull reader over the
+ * bytes of the body, which it changes in place and which its slices point into.
  *
  * A response that is not 2xx is a uk_client_failure. A 2xx is read by shape:
  *
@@ -10,8 +10,8 @@
  *         ... reader.value, of the type that the shape gives this field
  *   uk_response_close(&reader);
  *
- * Whatever is not as the REST API says ends every loop and sets `error` and `message`; fields that no
- * shape knows are passed over. */
+ * Whatever is not as the REST API says ends every loop and sets `error` and `message`; fields
+ * that no shape knows are passed over. */
 #ifndef UK_RESPONSE_H
 #define UK_RESPONSE_H
 
@@ -27,7 +27,7 @@ enum uk_field_type {
   UK_FIELD_BYTES,          /* base64 undone when the reader is binary */
   UK_FIELD_NULLABLE_BYTES, /* null: data NULL */
   UK_FIELD_INTEGER,
-  UK_FIELD_HEADERS /* the list is open: uk_response_element with uk_shape_header until it is false */
+  UK_FIELD_HEADERS /* the list is open, for uk_response_element with uk_shape_header */
 };
 
 struct uk_field {
@@ -93,8 +93,8 @@ bool uk_response_element(struct uk_response_reader *reader, struct uk_response_o
 bool uk_response_object(struct uk_response_reader *reader, struct uk_response_object *object,
                         const struct uk_shape *shape);
 
-/* The position in the shape of the next field that it knows, its value in `value` or `integer`; -1 at the
- * end of the object. */
+/* The position in the shape of the next field that it knows, its value in `value` or `integer`;
+ * -1 at the end of the object. */
 int uk_response_field(struct uk_response_reader *reader, struct uk_response_object *object);
 
 /* Nothing may follow. UK_OK when the whole response was right. */

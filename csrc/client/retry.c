@@ -2,8 +2,8 @@
 
 #include <stdbool.h>
 
-/* Whether the request cannot have been carried out. A 502 is UNAVAILABLE, but it comes from a gateway that may have
- * passed the request on before it lost the answer. */
+/* Whether the request cannot have been carried out. A 502 is UNAVAILABLE, but it comes from a
+ * gateway that may have passed the request on before it lost the answer. */
 static bool surely_unsent(enum uk_error error, int status)
 {
   if (error == UK_E_UNAVAILABLE)

@@ -22,9 +22,10 @@ struct uk_retry_policy {
   int64_t delay_max; /* milliseconds */
 };
 
-/* Milliseconds to wait before the next attempt, or UK_RETRY_STOP. `attempt` counts those made so far, from 1;
- * `status` is 0 without one; `retry_after` in seconds, -1 when not said: the wait is at least as long, and a server
- * that wants more than UK_RETRY_AFTER_MAX is not asked again. `random` is any 32 bits. */
+/* Milliseconds to wait before the next attempt, or UK_RETRY_STOP. `attempt` counts those made so
+ * far, from 1; `status` is 0 without one; `retry_after` in seconds, -1 when not said: the wait
+ * is at least as long, and a server that wants more than UK_RETRY_AFTER_MAX is not asked again.
+ * `random` is any 32 bits. */
 int64_t uk_retry_delay(const struct uk_retry_policy *policy, int64_t attempt, enum uk_error error,
                        int status, int64_t retry_after, uint32_t random);
 

@@ -28,8 +28,8 @@ static bool has_scheme(struct uk_slice url, const char *scheme)
   return url.length > length && strncasecmp(url.data, scheme, length) == 0;
 }
 
-/* What is wrong with the URL, NULL when nothing is. `*host` is where the host starts, `*path` where it and
- * the port end. */
+/* What is wrong with the URL, NULL when nothing is. `*host` is where the host starts, `*path`
+ * where it and the port end. */
 static const char *check_url(struct uk_slice url, size_t *host, size_t *path)
 {
   *host = has_scheme(url, "http://") ? 7 : has_scheme(url, "https://") ? 8 : 0;

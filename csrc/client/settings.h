@@ -36,8 +36,8 @@ struct uk_settings {
   char *memory;                       /* holds what the others point to */
 };
 
-/* Copies everything. False, with nothing held and a text in `message` that names the option at fault and
- * shows no credentials, when the options are not usable. */
+/* Copies everything. False, with nothing held and a text in `message` that names the option at
+ * fault and shows no credentials, when the options are not usable. */
 bool uk_settings_init(struct uk_settings *settings, const struct uk_settings_options *options,
                       char *message, size_t size);
 

@@ -112,8 +112,8 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
 }
 
 #if LIBCURL_VERSION_NUM >= 0x075000
-/* Runs before each sending of the request on a connection, also when curl sends it again because a kept
- * connection died: the first may have been carried out. */
+/* Runs before each sending of the request on a connection, also when curl sends it again because
+ * a kept connection died: the first may have been carried out. */
 static int before_send(void *context, char *ip, char *local_ip, int port, int local_port)
 {
   struct uk_transport *transport = context;
@@ -156,8 +156,8 @@ static void set_constants(struct uk_transport *transport)
 #endif
 }
 
-/* After a fork the connection belongs to the parent too: it is left alone, since what a clean-up may send
- * (the end of a TLS session) would reach the parent's. */
+/* After a fork the connection belongs to the parent too: it is left alone, since what a clean-up
+ * may send (the end of a TLS session) would reach the parent's. */
 static enum uk_error prepare_curl(struct uk_transport *transport)
 {
   pid_t process = getpid();

@@ -1,5 +1,5 @@
-/* The binding on an allocator that fails at every n: no call may leak, crash or leave a client that does not
- * work. Lua's own memory and the C heap are counted apart. */
+/* The binding on an allocator that fails at every n: no call may leak, crash or leave a client
+ * that does not work. Lua's own memory and the C heap are counted apart. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -98,8 +98,8 @@ static void lua_memory_may_run_out_anywhere(void)
   CHECK(fine);
 }
 
-/* malloc fails in the C rooms: a call returns nil, "out of memory" or raises, and nothing is lost. Lua's own
- * memory comes from the same malloc here, so it fails too. */
+/* malloc fails in the C rooms: a call returns nil, "out of memory" or raises, and nothing is
+ * lost. Lua's own memory comes from the same malloc here, so it fails too. */
 static void the_heap_may_run_out_anywhere(void)
 {
   long live = fault_live();

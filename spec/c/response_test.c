@@ -84,7 +84,8 @@ static void every_prefix_is_a_bad_response(void)
   }
 }
 
-/* Every byte of a right response replaced by each of some others: read to an end, without a crash. */
+/* Every byte of a right response replaced by each of some others: read to an end, without a
+ * crash. */
 static void no_byte_breaks_the_reader(void)
 {
   static const char good[] = "[" MESSAGE "," TOMBSTONE "]";
