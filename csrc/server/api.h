@@ -15,8 +15,9 @@ uk_handler uk_api_health;
 /* The engine behind the request. */
 struct uk_engine *uk_api_engine(const struct uk_request *request);
 
-/* An operation of `size` bytes, a struct that begins with an engine's, with `done` replying to the request and `deadline`
- * in `timeout` milliseconds; kept as request->operation. `finish` makes the reply. NULL: the reply is an error already. */
+/* An operation of `size` bytes, a struct that begins with an engine's, with `done` replying to the
+ * request and `deadline` in `timeout` milliseconds; kept as request->operation. `finish` makes the
+ * reply. NULL: the reply is an error already. */
 void *uk_api_operation(struct uk_request *request, size_t size, int64_t timeout,
                        void (*finish)(struct uk_request *request));
 
@@ -53,7 +54,8 @@ struct uk_api_position {
 extern const struct uk_json_shape uk_api_position_shape, uk_api_partition_shape;
 enum { UK_POSITIONS_MAX = 100000 }; /* of one request */
 
-/* Copies checked positions into the arena; NULL: the reply is an error. `count` 0 is refused by none. */
+/* Copies checked positions into the arena; NULL: the reply is an error. `count` 0 is refused by
+ * none. */
 struct uk_topic_partition_offset *uk_api_positions(struct uk_request *request,
                                                    const struct uk_json_list *list);
 

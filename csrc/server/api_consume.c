@@ -17,8 +17,8 @@ struct read_call {
   bool base64;
 };
 
-/* Takes the record unless the batch is full; always the first. A record that fails for want of memory ends
- * the batch before it. */
+/* Takes the record unless the batch is full; always the first. A record that fails for want of
+ * memory ends the batch before it. */
 static bool take(struct uk_operation *operation, const struct uk_record *record)
 {
   struct uk_request *request = operation->context;
@@ -94,7 +94,8 @@ static const struct uk_json_field consume_fields[] = {
 static const struct uk_json_shape consume_shape = {
   consume_fields, sizeof consume_fields / sizeof *consume_fields, sizeof(struct body)};
 
-/* An offset below the first kept one is the engine's to refuse, who knows the range; a negative one is no other. */
+/* An offset below the first kept one is the engine's to refuse, who knows the range; a negative one
+ * is no other. */
 static const struct uk_json_field position_fields[] = {
   {.name = "topic",
    .type = UK_FIELD_TEXT,
@@ -129,7 +130,8 @@ static void override(int64_t *value, const struct uk_json_integer *given)
   *value = given->given ? given->value : *value;
 }
 
-/* An operation with the timeout and the size of the batch, out of the query and the body, which has the last word. */
+/* An operation with the timeout and the size of the batch, out of the query and the body, which has
+ * the last word. */
 static struct read_call *start(struct uk_request *request, const struct uk_json_shape *shape,
                                struct body *body, int64_t timeout,
                                void (*finished)(struct uk_request *))

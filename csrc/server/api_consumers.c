@@ -1,4 +1,5 @@
-/* consumers: the live instances, as [{name, instances: [{name, topics: [{topic, partitions}]}]}]. */
+/* consumers: the live instances, as [{name, instances: [{name, topics: [{topic, partitions}]}]}].
+ */
 #include "common/json_writer.h"
 #include "server/api.h"
 #include "server/credentials.h"

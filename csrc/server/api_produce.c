@@ -117,7 +117,8 @@ struct conversion {
   struct uk_slice topic; /* of the path; empty when the messages name theirs */
 };
 
-/* The text, out of base64 when that was agreed; `name` is what stands behind the message's place. */
+/* The text, out of base64 when that was agreed; `name` is what stands behind the message's place.
+ */
 static bool take(const struct conversion *conversion, size_t index, const char *name,
                  const struct uk_json_text *text, struct uk_slice *out)
 {

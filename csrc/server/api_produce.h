@@ -6,12 +6,12 @@
 
 enum { UK_PRODUCE_MESSAGES_MAX = 100000 }; /* of one request */
 
-/* An operation for `count` records, zeroed but for "by key, now". `single`: the reply is one object, no array. NULL: the reply
- * is an error already. */
+/* An operation for `count` records, zeroed but for "by key, now". `single`: the reply is one
+ * object, no array. NULL: the reply is an error already. */
 struct uk_produce *uk_api_produce_operation(struct uk_request *request, size_t count, bool single);
 
-/* Checks topic and size of the record; `what` is how the topic is called in an error, `index` the record's place
- * in an array or -1. */
+/* Checks topic and size of the record; `what` is how the topic is called in an error, `index` the
+ * record's place in an array or -1. */
 bool uk_api_check_record(struct uk_request *request, const struct uk_record *record,
                          const char *what, int64_t index);
 

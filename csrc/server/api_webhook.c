@@ -1,9 +1,11 @@
-/* webhook: whatever a sender posts is the value; what it says in headers of its own are the message's. */
+/* webhook: whatever a sender posts is the value; what it says in headers of its own are the
+ * message's. */
 #include <strings.h>
 
 #include "server/api_produce.h"
 
-/* Request headers that HTTP and its neighbours define, and ours. One that ends in '-' stands for all that begin so. */
+/* Request headers that HTTP and its neighbours define, and ours. One that ends in '-' stands for
+ * all that begin so. */
 static const char *const standard_headers[] = {
   "Accept",
   "Accept-",

@@ -1,4 +1,5 @@
-/* credentials: who may do what. A list that is filled before the server starts and only read after. */
+/* credentials: who may do what. A list that is filled before the server starts and only read after.
+ */
 #ifndef UK_CREDENTIALS_H
 #define UK_CREDENTIALS_H
 
@@ -15,14 +16,15 @@ struct uk_credentials;
 struct uk_credentials *uk_credentials_new(void);
 void uk_credentials_free(struct uk_credentials *credentials);
 
-/* Copies the texts. `pattern` is a topic name, a prefix ending in '*', or "*". BAD_REQUEST for a part that is too long or
- * a user name that is empty or holds ':' (Basic cannot carry it); NO_MEMORY. */
+/* Copies the texts. `pattern` is a topic name, a prefix ending in '*', or "*". BAD_REQUEST for a
+ * part that is too long or a user name that is empty or holds ':' (Basic cannot carry it);
+ * NO_MEMORY. */
 enum uk_error uk_credentials_add(struct uk_credentials *credentials, const char *username,
                                  const char *password, enum uk_permission permission,
                                  const char *pattern);
 
-/* The credential of this user and password, or NULL. Takes the same time for every wrong one, whatever
- * is wrong about it. */
+/* The credential of this user and password, or NULL. Takes the same time for every wrong one,
+ * whatever is wrong about it. */
 const struct uk_credential *uk_credentials_find(const struct uk_credentials *credentials,
                                                 struct uk_slice username, struct uk_slice password);
 

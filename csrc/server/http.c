@@ -21,7 +21,8 @@ const char *uk_http_address(const struct uk_http *http)
   return http->listener.address;
 }
 
-/* Keeps the first complaint of a start; afterwards the library has nothing to say that is not the client's doing. */
+/* Keeps the first complaint of a start; afterwards the library has nothing to say that is not the
+ * client's doing. */
 __attribute__((format(printf, 2, 0))) static void on_log(void *context, const char *format,
                                                          va_list arguments)
 {
@@ -38,8 +39,9 @@ static size_t unescape_nothing(void *context, struct MHD_Connection *connection,
   return strlen(text);
 }
 
-/* strict 0: a space in the request line and a missing Host, which the server has no use for, are no reason to
- * refuse. What would make two readers disagree on where a body ends is refused by http_exchange. */
+/* strict 0: a space in the request line and a missing Host, which the server has no use for, are no
+ * reason to refuse. What would make two readers disagree on where a body ends is refused by
+ * http_exchange. */
 static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_http_options *options)
 {
   const unsigned pool = options->threads > 1 ? options->threads : 0;
@@ -68,7 +70,8 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
                           http->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 }
 
-/* The threads of the library inherit a mask with every signal blocked: signals are the program's business. */
+/* The threads of the library inherit a mask with every signal blocked: signals are the program's
+ * business. */
 static bool run(struct uk_http *http, const struct uk_http_options *options, char *message,
                 size_t size)
 {
@@ -126,8 +129,8 @@ static void wait_for_zero(const atomic_int *counter, int64_t deadline)
     nanosleep(&pause, NULL);
 }
 
-/* A connection that is still suspended would make MHD_stop_daemon abort the process, hence no deadline for
- * what the engine has in hand: it has promised to end it. */
+/* A connection that is still suspended would make MHD_stop_daemon abort the process, hence no
+ * deadline for what the engine has in hand: it has promised to end it. */
 void uk_http_stop(struct uk_http *http)
 {
   wait_for_zero(&http->unanswered, INT64_MAX);

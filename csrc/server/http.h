@@ -28,8 +28,8 @@ const char *uk_http_address(const struct uk_http *http);
 /* From now on requests are answered with 503. */
 void uk_http_refuse(struct uk_http *http);
 
-/* After uk_http_refuse: waits until each request in hand is answered (as long as the engine takes) and its reply written (5 seconds
- * at most), then joins the threads and frees. */
+/* After uk_http_refuse: waits until each request in hand is answered (as long as the engine takes)
+ * and its reply written (5 seconds at most), then joins the threads and frees. */
 void uk_http_stop(struct uk_http *http);
 
 #endif

@@ -7,9 +7,8 @@
 #include "server/http_refusal.h"
 
 enum {
-  DRAIN_FACTOR =
-    4, /* a refused body is read and dropped up to so many times max_body_bytes: a client that is cut off
-                       while it writes does not see the reply */
+  DRAIN_FACTOR = 4, /* a refused body is read and dropped up to so many times max_body_bytes: a
+                       client that is cut off while it writes does not see the reply */
   NAME_SHOWN = 64
 };
 static const size_t ARENA_BYTES = (size_t)256 << 20; /* of one request */
@@ -31,8 +30,9 @@ static const char *origin_form(const char *uri)
   return host + 3 + strcspn(host + 3, "/?");
 }
 
-/* Cuts the query off the library's copy of the URI. It would parse it into its own memory of the connection, for nobody, and
- * version 0.9.75 loses track of the request where that memory does not suffice. */
+/* Cuts the query off the library's copy of the URI. It would parse it into its own memory of the
+ * connection, for nobody, and version 0.9.75 loses track of the request where that memory does not
+ * suffice. */
 static void hide_query(const char *uri)
 {
   char *query = strchr(uri, '?');
@@ -118,8 +118,8 @@ static bool admit(struct uk_exchange *exchange)
   return true;
 }
 
-/* Whether the client ended before its body did; then the reply is an error. Asked after each piece: where the end came together
- * with a piece, the library does not notice it. */
+/* Whether the client ended before its body did; then the reply is an error. Asked after each piece:
+ * where the end came together with a piece, the library does not notice it. */
 static bool is_cut_off(struct uk_exchange *exchange)
 {
   if (exchange->http->tls || !uk_http_at_end(exchange->socket))
@@ -130,8 +130,8 @@ static bool is_cut_off(struct uk_exchange *exchange)
   return true;
 }
 
-/* An answer before the body closes the connection; so it is given only where the body is not sent yet, too large to be
- * dropped, or of unknown extent. */
+/* An answer before the body closes the connection; so it is given only where the body is not sent
+ * yet, too large to be dropped, or of unknown extent. */
 static enum MHD_Result begin(struct uk_exchange *exchange, const char *method)
 {
   exchange->begun = true;
@@ -197,8 +197,8 @@ static bool refuse_stopping(struct uk_exchange *exchange)
   return false;
 }
 
-/* The counters go up before `refusing` is read, as uk_http_stop sets it before it reads them; the first look
- * keeps those who come later from being waited for. */
+/* The counters go up before `refusing` is read, as uk_http_stop sets it before it reads them; the
+ * first look keeps those who come later from being waited for. */
 static bool enter(struct uk_exchange *exchange)
 {
   struct uk_http *http = exchange->http;
@@ -271,7 +271,8 @@ static bool has_last_words(struct uk_exchange *exchange, enum MHD_RequestTermina
   struct uk_request *request = &exchange->request;
   if (exchange->abandoned)
     return true;
-  /* Resumed, the library looks for input first, and takes the end of it for the end of the client. */
+  /* Resumed, the library looks for input first, and takes the end of it for the end of the client.
+   */
   if (code == MHD_REQUEST_TERMINATED_WITH_ERROR && atomic_load(&exchange->state) == UK_REPLIED) {
     uk_exchange_settle(exchange);
     return true;

@@ -1,9 +1,10 @@
 /* http_exchange: one request and its reply, between the HTTP library and a handler.
  *
- * The library calls: on_uri, on_request once after the headers, once for each piece of the body, once after the body and once more
- * after each resume, on_completed. A handler that does not answer at once leaves the connection suspended, and
- * whoever calls uk_request_reply resumes it. Who is first is told by `state`: RUNNING -> SUSPENDED by the HTTP thread,
- * anything -> REPLIED by uk_request_reply. */
+ * The library calls: on_uri, on_request once after the headers, once for each piece of the body,
+ * once after the body and once more after each resume, on_completed. A handler that does not answer
+ * at once leaves the connection suspended, and whoever calls uk_request_reply resumes it. Who is
+ * first is told by `state`: RUNNING -> SUSPENDED by the HTTP thread, anything -> REPLIED by
+ * uk_request_reply. */
 #ifndef UK_HTTP_EXCHANGE_H
 #define UK_HTTP_EXCHANGE_H
 

@@ -88,8 +88,9 @@ static int socket_of(struct MHD_Connection *connection)
   return info != NULL ? info->connect_fd : -1;
 }
 
-/* After a Content-Length that is no number, version 0.9.75 queues its page and then goes on as if it had not: a piece of a
- * second header follows the page. Without TLS the words go to the socket instead, and the connection is closed. */
+/* After a Content-Length that is no number, version 0.9.75 queues its page and then goes on as if
+ * it had not: a piece of a second header follows the page. Without TLS the words go to the socket
+ * instead, and the connection is closed. */
 static bool has_bad_length(struct MHD_Connection *connection)
 {
   const char *length =
@@ -159,8 +160,8 @@ static bool is_unanswered(int socket)
          info.tcpi_bytes_received > 0 && info.tcpi_data_segs_out == 0;
 }
 
-/* A socket that is closed with bytes unread resets the connection, and a client that sends may then not see the last
- * reply: what is there is read and dropped. */
+/* A socket that is closed with bytes unread resets the connection, and a client that sends may then
+ * not see the last reply: what is there is read and dropped. */
 static void drop_unread(int socket)
 {
   char bytes[DROP_SIZE];

@@ -1,12 +1,15 @@
 /* http_refusal: JSON errors where the HTTP library would answer by itself, or not at all.
  *
- * The library answers a malformed request (line, headers, chunks, length, version) with an HTML page of its own and offers no
- * hook for it. It queues that page through its exported function MHD_queue_response, and calls that through its PLT. So this
- * module defines a function of that name: the dynamic linker binds the library's own calls to it, while ours go to the
- * library's through uk_http_queue_function. Where a linker binds the library to itself (-Bsymbolic), or where somebody else in
- * the process loaded the library first, the HTML page is what remains; nothing else changes.
+ * The library answers a malformed request (line, headers, chunks, length, version) with an HTML
+ * page of its own and offers no hook for it. It queues that page through its exported function
+ * MHD_queue_response, and calls that through its PLT. So this module defines a function of that
+ * name: the dynamic linker binds the library's own calls to it, while ours go to the library's
+ * through uk_http_queue_function. Where a linker binds the library to itself (-Bsymbolic), or where
+ * somebody else in the process loaded the library first, the HTML page is what remains; nothing
+ * else changes.
  *
- * Where the library closes a connection without any answer, the last words are written to the socket here. */
+ * Where the library closes a connection without any answer, the last words are written to the
+ * socket here. */
 #ifndef UK_HTTP_REFUSAL_H
 #define UK_HTTP_REFUSAL_H
 
@@ -18,8 +21,8 @@ uk_queue_response *uk_http_queue_function(void);
 /* Whether the other side has ended or broken the connection: nothing more is to be read from it. */
 bool uk_http_at_end(int socket);
 
-/* Writes the reply of the request to the socket as a whole HTTP response that closes, as far as it can be written at once. Not for
- * TLS. */
+/* Writes the reply of the request to the socket as a whole HTTP response that closes, as far as it
+ * can be written at once. Not for TLS. */
 void uk_http_last_words(int socket, const struct uk_request *request);
 
 /* MHD_NotifyConnectionCallback; `context` is a struct uk_http. */

@@ -107,7 +107,8 @@ static bool read_integer(struct reading *reading, const struct place *place,
   return true;
 }
 
-/* Room for one item more; NULL when memory is out. What was outgrown stays in the arena: half of it at most. */
+/* Room for one item more; NULL when memory is out. What was outgrown stays in the arena: half of it
+ * at most. */
 static void *add_item(struct reading *reading, struct uk_json_list *list, size_t *capacity,
                       size_t size)
 {

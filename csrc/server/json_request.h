@@ -1,7 +1,8 @@
 /* json_request: a request body into structs, told by one table for each kind of object.
  *
  * Every reader here returns false with the reply made: a 400 that names the place, as in
- * `[2].headers[0].value: string expected, got number`, or a 503 when memory is out. Texts point into the body. */
+ * `[2].headers[0].value: string expected, got number`, or a 503 when memory is out. Texts point
+ * into the body. */
 #ifndef UK_JSON_REQUEST_H
 #define UK_JSON_REQUEST_H
 
@@ -54,13 +55,15 @@ struct uk_json_shape {
 /* A body of one object, or of an array of one; an empty body is an object without fields. */
 bool uk_json_read_object(struct uk_request *request, const struct uk_json_shape *shape, void *out);
 
-/* A body of one object or of an array of up to `most` objects. An empty body is an empty list that is not `given`. */
+/* A body of one object or of an array of up to `most` objects. An empty body is an empty list that
+ * is not `given`. */
 bool uk_json_read_objects(struct uk_request *request, const struct uk_json_shape *shape,
                           int64_t most, struct uk_json_list *out);
 
 enum { UK_PLACE_SIZE = 256 };
 
-/* Where a field of an item of the body stands: "[2].name", or "name" when the body is one object. */
+/* Where a field of an item of the body stands: "[2].name", or "name" when the body is one object.
+ */
 void uk_json_field_place(char *out, size_t size, const struct uk_json_list *list, size_t index,
                          const char *name);
 

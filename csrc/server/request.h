@@ -1,5 +1,6 @@
-/* request: one HTTP request and its reply, as handlers see them. http fills the first half, a handler
- * the second, and uk_request_reply sends it. Nothing here knows which HTTP library is below. */
+/* request: one HTTP request and its reply, as handlers see them. http fills the first half, a
+ * handler the second, and uk_request_reply sends it. Nothing here knows which HTTP library is
+ * below. */
 #ifndef UK_SERVER_REQUEST_H
 #define UK_SERVER_REQUEST_H
 
@@ -38,15 +39,17 @@ struct uk_request {
     const char *value; /* static or in the arena */
   } reply_headers[UK_REPLY_HEADERS];
   unsigned reply_header_count;
-  /* Makes the reply out of the operation's outcome. Called once, after uk_request_reply, on the HTTP thread that
-   * sends it, so that an engine's thread need not. May be NULL: then the reply is there already. */
+  /* Makes the reply out of the operation's outcome. Called once, after uk_request_reply, on the
+   * HTTP thread that sends it, so that an engine's thread need not. May be NULL: then the reply is
+   * there already. */
   void (*finish)(struct uk_request *request);
-  /* Called once, on any thread, after the reply was written whole (true) or could not be (false). May be NULL. */
+  /* Called once, on any thread, after the reply was written whole (true) or could not be (false).
+   * May be NULL. */
   void (*sent)(struct uk_request *request, bool whole);
 };
 
-/* A request header, by name without case; an empty slice with data NULL when it is absent. Only while the
- * handler runs, as the next. */
+/* A request header, by name without case; an empty slice with data NULL when it is absent. Only
+ * while the handler runs, as the next. */
 struct uk_slice uk_request_header(const struct uk_request *request, const char *name);
 
 /* Calls `each` for every request header, in order. */
@@ -55,11 +58,12 @@ void uk_request_each_header(const struct uk_request *request,
                                          struct uk_slice value),
                             void *argument);
 
-/* A query value, percent-decoded into the arena. 1: found, 0: absent, -1: malformed or memory is out, and
- * the reply is an error already. */
+/* A query value, percent-decoded into the arena. 1: found, 0: absent, -1: malformed or memory is
+ * out, and the reply is an error already. */
 int uk_request_query(struct uk_request *request, const char *name, struct uk_slice *value);
 
-/* Refuses (false, the reply is an error already) a query parameter that is not among the `count` names. */
+/* Refuses (false, the reply is an error already) a query parameter that is not among the `count`
+ * names. */
 bool uk_request_query_known(struct uk_request *request, const char *const *names, size_t count);
 
 /* Whether the client's connection still stands. From any thread. */
@@ -67,16 +71,16 @@ bool uk_request_alive(const struct uk_request *request);
 
 void uk_request_add_header(struct uk_request *request, const char *name, const char *value);
 
-/* Makes the reply `{"error": text, "status": N}` with the headers that the status asks for (Retry-After,
- * WWW-Authenticate). `format` NULL: the error's own text. Does not send it. */
+/* Makes the reply `{"error": text, "status": N}` with the headers that the status asks for
+ * (Retry-After, WWW-Authenticate). `format` NULL: the error's own text. Does not send it. */
 void uk_request_error(struct uk_request *request, enum uk_error error, const char *format, ...)
   __attribute__((format(printf, 3, 4)));
 
 /* Appends `{"error": text, "status": N}`. */
 void uk_request_write_error(struct uk_buffer *buffer, int status, struct uk_slice text);
 
-/* Sends the reply (a reply buffer in error becomes a 500 or 503). Exactly once for each request, from any thread; the request
- * may be gone when it returns. */
+/* Sends the reply (a reply buffer in error becomes a 500 or 503). Exactly once for each request,
+ * from any thread; the request may be gone when it returns. */
 void uk_request_reply(struct uk_request *request);
 
 #endif

@@ -12,8 +12,9 @@ struct uk_route {
   unsigned methods; /* after METHOD_NOT_ALLOWED: what the path takes, bits of uk_method */
 };
 
-/* Splits the path, then decodes each segment once, in place (an escaped '/' belongs to its segment). One slash at the
- * end is passed over. NOT_FOUND, METHOD_NOT_ALLOWED, or BAD_REQUEST for a malformed escape. */
+/* Splits the path, then decodes each segment once, in place (an escaped '/' belongs to its
+ * segment). One slash at the end is passed over. NOT_FOUND, METHOD_NOT_ALLOWED, or BAD_REQUEST for
+ * a malformed escape. */
 enum uk_error uk_route_find(struct uk_route *route, enum uk_method method, char *path);
 
 #endif

@@ -102,7 +102,8 @@ static enum uk_error read_pem(char **text, const char *option, const char *path,
   return UK_OK;
 }
 
-/* The parts, in the order in which they start. Each leaves what it made in the server, for uk_server_stop. */
+/* The parts, in the order in which they start. Each leaves what it made in the server, for
+ * uk_server_stop. */
 
 static enum uk_error start_credentials(struct uk_server *server,
                                        const struct uk_server_options *options, char *message,

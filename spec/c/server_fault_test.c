@@ -1,6 +1,7 @@
-/* server, with the allocator failing at every n: each request is answered with what it asked for, with an error in JSON, or by a
- * closed connection, and the next one is well. Whether anything leaks is the address sanitizer's to say: replies are
- * allocated here and freed by the HTTP library, where no count sees it. */
+/* server, with the allocator failing at every n: each request is answered with what it asked for,
+ * with an error in JSON, or by a closed connection, and the next one is well. Whether anything
+ * leaks is the address sanitizer's to say: replies are allocated here and freed by the HTTP
+ * library, where no count sees it. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <sys/socket.h>

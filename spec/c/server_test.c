@@ -165,8 +165,7 @@ static void answers_those_who_wait_when_it_stops(void)
   for (int i = 0; i < WAITING; i++) {
     fds[i] = connect_to(server);
     send_text(fds[i],
-              "POST /fetch HTTP/1.1\r\nHost: x\r\n" AUTHORIZATION
-              "Content-Length: "
+              "POST /fetch HTTP/1.1\r\nHost: x\r\n" AUTHORIZATION "Content-Length: "
               "56\r\n\r\n{\"topic\":\"t\",\"partition\":0,\"offset\":0,\"timeout\":600000} ");
   }
   usleep(200000);
