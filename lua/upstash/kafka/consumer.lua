@@ -198,6 +198,18 @@ end
 
 -- Leaving -----------------------------------------------------------------------------------------
 
+-- Commits and deletes; a failed commit is what is returned.
+local function leave(consumer)
+  local offsets, touched = finished_offsets(consumer), consumer.touched
+  start_again(consumer)
+  local done, message, details = true, nil, nil
+  if #offsets > 0 then
+    done, message, details = loop.call(consumer.client, "commit", consumer.group, consumer.instance, offsets)
+  end
+  if touched then loop.call(consumer.client, "delete_consumer", consumer.group, consumer.instance) end
+  return done, message, details
+end
+
 --- Ends the loop: commits what it finished and deletes the instance. A loop that runs to its end or fails does so by
 -- itself, and on Lua 5.4 one that is left by break, return or an error; elsewhere call it after a break:
 -- `local next_message, loop = client:messages{…}`. Where it fails, finished messages may come again and the
@@ -209,13 +221,8 @@ end
 function Consumer:close()
   if self.closed then return true end
   self.closed = true
-  local offsets, touched = finished_offsets(self), self.touched
-  start_again(self)
-  local done, message, details = true, nil, nil
-  if #offsets > 0 then
-    done, message, details = loop.call(self.client, "commit", self.group, self.instance, offsets)
-  end
-  if touched then loop.call(self.client, "delete_consumer", self.group, self.instance) end
+  local fine, done, message, details = pcall(leave, self)
+  if not fine then error(done, 2) end
   return done, message, details
 end
 
