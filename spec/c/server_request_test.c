@@ -1,0 +1,148 @@
+#include "server/request.h"
+
+#include "check.h"
+#include "fault.h"
+
+static char query_buffer[256];
+
+static struct uk_request make(const char *query)
+{
+  struct uk_request request = {.status = 200};
+  snprintf(query_buffer, sizeof query_buffer, "%s", query);
+  request.query = query_buffer;
+  uk_arena_init(&request.arena, 1 << 20);
+  uk_buffer_init(&request.reply, 1 << 20);
+  return request;
+}
+
+static void done(struct uk_request *request)
+{
+  uk_arena_free(&request->arena);
+  uk_buffer_free(&request->reply);
+}
+
+#define CHECK_REPLY(request, text) CHECK_EQ_SLICE(uk_buffer_slice(&(request)->reply), text)
+
+static void writes_errors(void)
+{
+  struct uk_request request = make("");
+  uk_buffer_append_text(&request.reply, "half of an answer");
+  uk_request_error(&request, UK_E_BAD_REQUEST, "topic: a \"name\" expected, got %d", 5);
+  CHECK_EQ_INT(request.status, 400);
+  CHECK_REPLY(&request, "{\"error\":\"topic: a \\\"name\\\" expected, got 5\",\"status\":400}");
+  uk_request_error(&request, UK_E_NOT_FOUND, NULL);
+  CHECK_EQ_INT(request.status, 404);
+  CHECK_REPLY(&request, "{\"error\":\"no such path, topic or consumer instance\",\"status\":404}");
+  CHECK_EQ_INT(request.reply_header_count, 0);
+  done(&request);
+}
+
+static void adds_the_headers_of_a_status(void)
+{
+  static const struct {
+    enum uk_error error;
+    const char *name, *value;
+  } cases[] = {{UK_E_UNAUTHORIZED, "WWW-Authenticate", "Basic realm=\"upstash-kafka\""},
+               {UK_E_TOO_MANY, "Retry-After", "1"},
+               {UK_E_UNAVAILABLE, "Retry-After", "1"},
+               {UK_E_NO_MEMORY, "Retry-After", "1"}};
+  struct uk_request request = make("");
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    uk_request_error(&request, cases[i].error, NULL);
+    CHECK_EQ_INT(request.reply_header_count, 1);
+    CHECK_EQ_STR(request.reply_headers[0].name, cases[i].name);
+    CHECK_EQ_STR(request.reply_headers[0].value, cases[i].value);
+  }
+  uk_request_error(&request, UK_E_CANCELLED, NULL);
+  CHECK_EQ_INT(request.status, 503);
+  uk_request_error(&request, UK_E_BAD_RESPONSE, NULL);
+  CHECK_EQ_INT(request.status, 500);
+  done(&request);
+}
+
+static void keeps_to_its_number_of_headers(void)
+{
+  struct uk_request request = make("");
+  for (int i = 0; i < UK_REPLY_HEADERS + 3; i++)
+    uk_request_add_header(&request, "A", "b");
+  CHECK_EQ_INT(request.reply_header_count, UK_REPLY_HEADERS);
+  done(&request);
+}
+
+static void finds_query_values(void)
+{
+  struct uk_request request = make("a=1&&b=x%20y+z&c&d=&e%3D=%3D");
+  struct uk_slice value;
+  CHECK_EQ_INT(uk_request_query(&request, "a", &value), 1);
+  CHECK_EQ_SLICE(value, "1");
+  CHECK_EQ_INT(uk_request_query(&request, "b", &value), 1);
+  CHECK_EQ_SLICE(value, "x y+z");
+  CHECK_EQ_INT(uk_request_query(&request, "c", &value), 1);
+  CHECK_EQ_SLICE(value, "");
+  CHECK_EQ_INT(uk_request_query(&request, "d", &value), 1);
+  CHECK_EQ_SLICE(value, "");
+  CHECK_EQ_INT(uk_request_query(&request, "e=", &value), 1);
+  CHECK_EQ_SLICE(value, "=");
+  CHECK_EQ_INT(uk_request_query(&request, "f", &value), 0);
+  done(&request);
+}
+
+static void refuses_malformed_query_values(void)
+{
+  struct uk_request request = make("a=1&b=%x");
+  struct uk_slice value;
+  CHECK_EQ_INT(uk_request_query(&request, "a", &value), 1);
+  CHECK_EQ_INT(uk_request_query(&request, "b", &value), -1);
+  CHECK_EQ_INT(request.status, 400);
+  CHECK_REPLY(&request, "{\"error\":\"query: malformed percent escape in %x\",\"status\":400}");
+  done(&request);
+}
+
+static void refuses_unknown_and_repeated_parameters(void)
+{
+  static const char *const names[] = {"timeout", "max_bytes", NULL};
+  struct uk_request request = make("max_bytes=1&timeout=2");
+  CHECK(uk_request_query_known(&request, names, 3));
+  done(&request);
+  request = make("timeout=2&timeou%74=3");
+  CHECK(!uk_request_query_known(&request, names, 3));
+  CHECK_REPLY(&request, "{\"error\":\"query: repeated parameter \\\"timeout\\\"\",\"status\":400}");
+  done(&request);
+  request = make("timeout=2&x=3");
+  CHECK(!uk_request_query_known(&request, names, 3));
+  CHECK_REPLY(&request, "{\"error\":\"query: unknown parameter \\\"x\\\"\",\"status\":400}");
+  done(&request);
+  request = make("");
+  CHECK(uk_request_query_known(&request, NULL, 0));
+  done(&request);
+}
+
+static void survives_every_failing_allocation(void)
+{
+  long before = fault_live();
+  long hit = 1;
+  for (long n = 1; hit != 0; n++) {
+    struct uk_request request = make("a=1");
+    struct uk_slice value;
+    fault_at(n);
+    int found = uk_request_query(&request, "a", &value);
+    hit = fault_hit();
+    fault_off();
+    CHECK_EQ_INT(found, hit ? -1 : 1);
+    CHECK_EQ_INT(request.status, hit ? 503 : 200);
+    done(&request);
+  }
+  CHECK_EQ_INT(fault_live(), before);
+}
+
+int main(void)
+{
+  CHECK_RUN(writes_errors);
+  CHECK_RUN(adds_the_headers_of_a_status);
+  CHECK_RUN(keeps_to_its_number_of_headers);
+  CHECK_RUN(finds_query_values);
+  CHECK_RUN(refuses_malformed_query_values);
+  CHECK_RUN(refuses_unknown_and_repeated_parameters);
+  CHECK_RUN(survives_every_failing_allocation);
+  return check_end();
+}
