@@ -1,8 +1,10 @@
 --- The service under test, and the words in which the contract suite speaks with it.
 --
 -- It is the server at CONTRACT_URL, with CONTRACT_USERNAME and CONTRACT_PASSWORD; without these our
--- own, started in this process on a free port with an empty data folder. Nothing here assumes an
--- engine: what may take a while is waited for with a deadline (`eventually`).
+-- own, started in this process on a free port with an empty data folder. CONTRACT_SESSION_TIMEOUT is
+-- the shortest session timeout in milliseconds that the engine grants (a Kafka broker wants 6000).
+-- Nothing here assumes an engine: what may take a while is waited for with a deadline
+-- (`eventually`), every test has topics and groups of its own, and a first consume may be empty.
 
 local assert = require "luassert"
 local busted = require "busted"
@@ -15,7 +17,6 @@ local service = {
   null = cjson.null,
   username = os.getenv "CONTRACT_USERNAME" or "contract",
   password = os.getenv "CONTRACT_PASSWORD" or "p:ss wörd",
-  -- The shortest session timeout that the engine grants, in milliseconds: Kafka brokers want 6000.
   session_timeout = tonumber(os.getenv "CONTRACT_SESSION_TIMEOUT" or 1000),
   EARLIEST = { ["Kafka-Auto-Offset-Reset"] = "earliest" },
   MANUAL = { ["Kafka-Auto-Offset-Reset"] = "earliest", ["Kafka-Enable-Auto-Commit"] = "false" },
