@@ -96,8 +96,10 @@ local function main(words)
   local rules, listener = read_rules(words), assert(socket.bind("127.0.0.1", 0))
   io.stdout:setvbuf "line"
   print("http://127.0.0.1:" .. select(2, listener:getsockname()))
+  listener:settimeout(60) -- whoever started it may have died
   while true do
     local client = listener:accept()
+    if not client then return end
     local server = assert(socket.connect(host, tonumber(port)))
     client:setoption("tcp-nodelay", true)
     server:setoption("tcp-nodelay", true)
