@@ -190,6 +190,7 @@ static void starts(void)
   options.data = directory;
   options.partitions = 4;
   options.no_sync = true;
+  options.map_bytes = 256 << 20; /* what valgrind has room for */
   options.threads = 4;
   message[0] = '\0';
   REQUIRE(mkdtemp(directory) != NULL);

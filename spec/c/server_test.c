@@ -150,6 +150,7 @@ static void names_the_address_that_is_taken(void)
   options.listen = strstr(uk_server_url(first), "//") + 2;
   options.username = options.password = "u";
   options.data = data;
+  options.map_bytes = 32 << 20;
   CHECK_EQ_INT(uk_server_start(&second, &options, message, sizeof message), UK_E_UNAVAILABLE);
   snprintf(expected, sizeof expected, "listen: %s: Address already in use", options.listen);
   CHECK_EQ_STR(message, expected);
