@@ -166,12 +166,15 @@ describe("upstash.kafka.server", function()
       assert.equal(threads, settled_threads(threads))
     end)
 
-    it("stops at the end of a to-be-closed variable", function()
-      local chunk = (rawget(_G, "loadstring") or load)("local start, options = ... local handle <close> = assert(start(options))")
-      if not chunk then return end -- before Lua 5.4
-      chunk(server.start, options())
-      assert.equal(threads, settled_threads(threads))
-    end)
+    -- From Lua 5.4 on; where it is no syntax there is nothing to test.
+    local chunk = (rawget(_G, "loadstring") or load)(
+      "local start, options = ... local handle <close> = assert(start(options))")
+    if chunk then
+      it("stops at the end of a to-be-closed variable", function()
+        chunk(server.start, options())
+        assert.equal(threads, settled_threads(threads))
+      end)
+    end
 
     it("stops when the Lua state closes, also without a word", function()
       local script = ([[
