@@ -23,7 +23,6 @@ void uk_log_stage_free(struct uk_log_stage *stage)
 bool uk_log_stage_begin(struct uk_log_stage *stage, size_t records)
 {
   stage->now = uk_clock_epoch();
-  stage->old_next_topic_id = stage->next_topic_id;
   if (records <= stage->capacity)
     return true;
   struct uk_log_staged *grown = realloc(stage->records, records * sizeof *grown);
@@ -39,7 +38,6 @@ static void remove_created(struct uk_log_stage *stage, struct uk_log_topic *unti
   while (stage->created != until) {
     struct uk_log_topic *topic = stage->created;
     stage->created = topic->next_created;
-    stage->next_topic_id--;
     uk_log_topics_remove(stage->topics, topic);
   }
 }

@@ -20,7 +20,7 @@ struct uk_log_stage {
   int32_t default_partitions;
   bool auto_create;
 
-  uint64_t next_topic_id, old_next_topic_id;
+  uint64_t next_topic_id;
   int64_t now; /* milliseconds since the epoch: the timestamp of records without one */
   struct uk_log_staged *records;
   size_t count, capacity;

@@ -295,6 +295,7 @@ static void positions_take_turns(void)
   CHECK_EQ_INT(fetch_end(&some), UK_OK);
   CHECK_EQ_INT(some.count, 101);
   CHECK(strncmp(some.text, "t/0/0 ", 6) == 0);
+  CHECK(strstr(some.text, "t/0/99 t/1/0 ") != NULL);
   /* One that was cut short begins elsewhere the next time. */
   struct fetch next = {.at = {at("t", 0, 0), at("t", 1, 0)}, .limit = 1};
   fetch_begin(&next, 2, 0);

@@ -1,6 +1,7 @@
 #include "server/log.h"
 
 #include <fcntl.h>
+#include <lmdb.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -77,6 +78,8 @@ static void appends_and_reads(struct uk_log *log)
   CHECK(!got.full && got.dense);
   CHECK_EQ_INT(rig_read(log, &got, "t", 0, 1), UK_OK);
   CHECK_EQ_STR(got.text, "c\n");
+  CHECK_EQ_INT(rig_read(log, &got, "t", 0, -5), UK_OK);
+  CHECK_EQ_STR(got.text, "a\nc\n");
   CHECK_EQ_INT(rig_read(log, &got, "t", 0, 2), UK_OK);
   CHECK_EQ_INT(got.count, 0);
   got.limit = 1;
@@ -492,24 +495,70 @@ static void an_emptied_partition_keeps_its_end(void)
   rig_remove();
 }
 
-static void expires_by_size(struct uk_log *log)
+/* Rows of a table, of a log that is closed. */
+static long rows(const char *table)
 {
-  static char value[10001];
-  int64_t first, end;
-  memset(value, 'v', sizeof value - 1);
-  REQUIRE(rig_create(log, "t", 1, -1, 100000) == UK_OK);
-  for (int i = 0; i < 30; i++)
-    REQUIRE(rig_put(log, "t", 0, value, -1) == i);
-  wait_for_first(log, "t", 20);
-  CHECK(uk_log_bounds(log, uk_slice_text("t"), 0, &first, &end));
-  CHECK_EQ_INT(end, 30);
-  CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
-  CHECK_EQ_INT(got.count, 10);
+  MDB_env *env;
+  MDB_txn *txn;
+  MDB_dbi dbi;
+  MDB_stat stat = {.ms_entries = 0};
+  if (!CHECK(mdb_env_create(&env) == 0))
+    return -1;
+  if (CHECK(mdb_env_set_maxdbs(env, 5) == 0 &&
+            mdb_env_open(env, rig_directory(), MDB_RDONLY, 0600) == 0 &&
+            mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0)) {
+    CHECK(mdb_dbi_open(txn, table, 0, &dbi) == 0 && mdb_stat(txn, dbi, &stat) == 0);
+    mdb_txn_abort(txn);
+  }
+  mdb_env_close(env);
+  return (long)stat.ms_entries;
 }
 
-static void expiry_by_size(void)
+/* The size of the partition is known again after opening. */
+static void expires_by_size(void)
 {
-  with_log(expires_by_size);
+  static char value[10001];
+  struct uk_log_options options = rig_options();
+  struct uk_log *log = rig_open(&options);
+  memset(value, 'v', sizeof value - 1);
+  REQUIRE(log != NULL);
+  REQUIRE(rig_create(log, "t", 1, -1, 100000) == UK_OK);
+  for (int i = 0; i < 30; i++) {
+    if (i % 7 == 5)
+      log = again(log);
+    REQUIRE(log != NULL && rig_put(log, "t", 0, value, i) == i);
+  }
+  wait_for_first(log, "t", 20);
+  check_bounds(log, "t", 0, 20, 30);
+  CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
+  CHECK_EQ_INT(got.count, 10);
+  uk_log_close(log);
+  CHECK_EQ_INT(rows("batches"), 10);
+  CHECK_EQ_INT(rows("times"), 11); /* and the last of those that went */
+  rig_remove();
+}
+
+static void a_deleted_topic_leaves_no_row(void)
+{
+  struct uk_log_options options = rig_options();
+  options.no_sync = true;
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL);
+  for (int i = 0; i < 1500; i++)
+    REQUIRE(rig_put(log, "t", 0, "v", i) == i);
+  REQUIRE(rig_put(log, "kept", 0, "v", 1) == 0);
+  CHECK_EQ_INT(rig_commit(log, "g", "t", 0, 7), UK_OK);
+  CHECK_EQ_INT(rig_delete(log, "t"), UK_OK);
+  uk_log_close(log); /* perhaps before all is gone: the rest goes after the next open */
+  log = rig_open(&options);
+  REQUIRE(log != NULL);
+  rig_sleep(300);
+  uk_log_close(log);
+  CHECK_EQ_INT(rows("topics"), 1);
+  CHECK_EQ_INT(rows("batches"), 1);
+  CHECK_EQ_INT(rows("times"), 1);
+  CHECK_EQ_INT(rows("committed"), 0);
+  rig_remove();
 }
 
 /* Timestamps that the removed batches had passed already. */
@@ -760,7 +809,8 @@ int main(void)
   CHECK_RUN(finding_times);
   CHECK_RUN(expires_by_age);
   CHECK_RUN(an_emptied_partition_keeps_its_end);
-  CHECK_RUN(expiry_by_size);
+  CHECK_RUN(expires_by_size);
+  CHECK_RUN(a_deleted_topic_leaves_no_row);
   CHECK_RUN(times_behind_a_removed_peak);
   CHECK_RUN(group_commit);
   CHECK_RUN(closing_finishes);
