@@ -118,16 +118,25 @@ static bool admit(struct uk_exchange *exchange)
   return true;
 }
 
-/* Whether the client ended before its body did; then the reply is an error. Asked after each piece:
- * where the end came together with a piece, the library does not notice it. */
-static bool is_cut_off(struct uk_exchange *exchange)
+/* Looks whether the client sends no more while its body is not whole; where the end came together
+ * with other bytes, the library does not notice it. False: it is known that the rest will not come.
+ * Where the library may still have it, the connection gets a second instead of the usual time. */
+static bool may_go_on(struct uk_exchange *exchange)
 {
-  if (exchange->http->tls || !uk_http_at_end(exchange->socket))
-    return false;
+  bool seen_all = !exchange->chunked && exchange->received > 0;
+  if (exchange->http->tls || exchange->at_end || !uk_http_at_end(exchange->socket))
+    return true;
+  exchange->at_end = true;
+  if (!seen_all)
+    MHD_set_connection_option(exchange->connection, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
+  return !seen_all;
+}
+
+static void refuse_cut_off(struct uk_exchange *exchange)
+{
   uk_request_error(&exchange->request, UK_E_BAD_REQUEST,
                    "the request was cut off after %llu bytes of its body",
                    (unsigned long long)exchange->received);
-  return true;
 }
 
 /* An answer before the body closes the connection; so it is given only where the body is not sent
@@ -139,9 +148,9 @@ static enum MHD_Result begin(struct uk_exchange *exchange, const char *method)
   uk_exchange_read_headers(exchange);
   exchange->refused = !admit(exchange);
   bool has_body = exchange->chunked || exchange->content_length > 0;
-  bool cut_off = has_body && is_cut_off(exchange);
-  exchange->refused = exchange->refused || cut_off;
-  bool at_once = cut_off || exchange->bad_framing || (exchange->chunked && exchange->has_length) ||
+  if (has_body)
+    may_go_on(exchange);
+  bool at_once = exchange->bad_framing || (exchange->chunked && exchange->has_length) ||
                  (has_body && exchange->expects_continue) ||
                  exchange->content_length > drain_limit(exchange);
   return exchange->refused && at_once ? uk_exchange_queue(exchange) : MHD_YES;
@@ -151,7 +160,8 @@ static enum MHD_Result collect(struct uk_exchange *exchange, const char *data, s
 {
   exchange->received += length;
   if ((exchange->chunked || exchange->received < exchange->content_length) &&
-      is_cut_off(exchange)) {
+      !may_go_on(exchange)) {
+    refuse_cut_off(exchange);
     exchange->abandoned = true;
     return MHD_NO;
   }
@@ -277,11 +287,10 @@ static bool has_last_words(struct uk_exchange *exchange, enum MHD_RequestTermina
     uk_exchange_settle(exchange);
     return true;
   }
-  if (code == MHD_REQUEST_TERMINATED_CLIENT_ABORT)
-    uk_request_error(request, UK_E_BAD_REQUEST,
-                     "the request was cut off after %llu bytes of its body",
-                     (unsigned long long)exchange->received);
-  else if (code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
+  bool timed_out = code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED;
+  if (code == MHD_REQUEST_TERMINATED_CLIENT_ABORT || (timed_out && exchange->at_end))
+    refuse_cut_off(exchange);
+  else if (timed_out)
     uk_request_error(request, UK_E_REQUEST_TIMEOUT, NULL);
   else
     return false;

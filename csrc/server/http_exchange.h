@@ -27,6 +27,7 @@ struct uk_exchange {
   bool begun;        /* the headers are read */
   bool refused;      /* the reply is an error, and no handler runs */
   bool running;      /* a handler has run */
+  bool at_end;       /* the client sends no more, and the body is not whole yet */
   bool queued;       /* the reply is with the library */
   bool abandoned;    /* the connection is closed without the library's help */
   uint64_t received; /* bytes of the body so far */

@@ -208,6 +208,17 @@ static void speaks_json_where_http_is_broken(void)
      true},
     {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"v",
      400, true},
+    {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Content-Length: 50\r\n\r\n", 400, true},
+    {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION
+     "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"val\r\n",
+     400, true},
+    {"POST /topics HTTP/1.1\r\n" AUTHORIZATION "Content-Length: 2\r\n\r\n{}", 405, true},
+    {"POST /offsets/5 HTTP/1.1\r\n" AUTHORIZATION
+     "Transfer-Encoding: chunked\r\n\r\n1\r\n[\r\n1\r\n]\r\n0\r\n\r\n",
+     400, true},
+    {"POST /commit/g/i HTTP/1.1\r\n" AUTHORIZATION
+     "Transfer-Encoding: chunked\r\n\r\n1\r\n[\r\n1\r\n]\r\n0\r\n\r\n",
+     404, true},
     {"GET /topics HTTP/1.1\r\n" AUTHORIZATION "\r\n", 200, true},
   };
   struct uk_server *server = start("broken");
