@@ -224,7 +224,7 @@ end
 local function chunked(pieces)
   local out = {}
   for _, piece in ipairs(pieces) do
-    table.insert(out, ("%x\r\n%s\r\n"):format(#piece, piece))
+    table.insert(out, ("%x\r\n"):format(#piece) .. piece .. "\r\n") -- 5.1 formats no NUL
   end
   return table.concat(out) .. "0\r\n\r\n"
 end
