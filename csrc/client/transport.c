@@ -1,6 +1,7 @@
 #include "client/transport.h"
 
 #include <curl/curl.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,8 +78,29 @@ struct uk_transport *uk_transport_open(const struct uk_settings *settings)
   return transport;
 }
 
+/* After a fork the connection belongs to the parent too: what a clean-up may send (the end of a TLS
+ * session) must not reach it, so the socket is replaced first. Without a descriptor to do that with,
+ * the handle is left alone. */
+static void clean_up_inherited(CURL *curl)
+{
+  curl_socket_t socket = CURL_SOCKET_BAD;
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (null < 0)
+    return;
+  if (curl_easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket) == CURLE_OK &&
+      socket != CURL_SOCKET_BAD)
+    dup2(null, socket);
+  close(null);
+  curl_easy_cleanup(curl);
+}
+
+/* As before the first transfer. */
 static void forget_curl(struct uk_transport *transport)
 {
+  if (transport->curl != NULL && transport->process != getpid())
+    clean_up_inherited(transport->curl);
+  else
+    curl_easy_cleanup(transport->curl);
   curl_slist_free_all(transport->lines);
   transport->lines = NULL;
   transport->curl = NULL;
@@ -92,8 +114,6 @@ void uk_transport_close(struct uk_transport *transport)
 {
   if (transport == NULL)
     return;
-  if (transport->process == getpid())
-    curl_easy_cleanup(transport->curl);
   forget_curl(transport);
   uk_buffer_free(&transport->headers);
   uk_buffer_free(&transport->url);
@@ -156,8 +176,7 @@ static void set_constants(struct uk_transport *transport)
 #endif
 }
 
-/* After a fork the connection belongs to the parent too: it is left alone, since what a clean-up
- * may send (the end of a TLS session) would reach the parent's. */
+/* A handle that a fork brought along is not used. */
 static enum uk_error prepare_curl(struct uk_transport *transport)
 {
   pid_t process = getpid();
@@ -183,7 +202,7 @@ static bool add_line(struct curl_slist **lines, const char *line)
   return longer != NULL;
 }
 
-/* "Authorization: ..." without a copy on the heap that would stay behind. */
+/* "Authorization: ...", the line built on the stack and wiped. */
 static bool add_authorization(struct curl_slist **lines, const char *authorization)
 {
   char line[16384];

@@ -1,0 +1,183 @@
+/* What of the transport is not seen from Lua: forks, and memory that runs out between transfers.
+ * The rest is in core_network_spec.lua. */
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "client/transport.h"
+#include "fault.h"
+
+enum { SERVER_SECONDS = 30, TIMEOUT = 5000 };
+
+/* Answers every request on the connection with {"connection": number}. Requests are small. */
+static void answer_all(int connection, int number)
+{
+  char request[4096], response[256], body[64];
+  int length = snprintf(body, sizeof body, "{\"connection\":%d}", number);
+  length = snprintf(response, sizeof response, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s",
+                    length, body);
+  while (read(connection, request, sizeof request) > 0)
+    if (write(connection, response, (size_t)length) != length)
+      break;
+}
+
+/* A process for each connection, numbered from 1. */
+static void serve(int listener)
+{
+  alarm(SERVER_SECONDS);
+  for (int number = 1;; number++) {
+    int connection = accept(listener, NULL, NULL);
+    if (fork() == 0) {
+      alarm(SERVER_SECONDS);
+      close(listener);
+      answer_all(connection, number);
+      _exit(0);
+    }
+    close(connection);
+  }
+}
+
+/* The port of a server that lives until it is killed. */
+static int start_server(pid_t *process)
+{
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  socklen_t size = sizeof address;
+  int listener = socket(AF_INET, SOCK_STREAM, 0);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (bind(listener, (struct sockaddr *)&address, size) != 0 || listen(listener, 8) != 0 ||
+      getsockname(listener, (struct sockaddr *)&address, &size) != 0)
+    return -1;
+  *process = fork();
+  if (*process == 0)
+    serve(listener);
+  close(listener);
+  return ntohs(address.sin_port);
+}
+
+struct fixture {
+  pid_t server;
+  struct uk_settings settings;
+  struct uk_transport *transport;
+  struct uk_client_request request;
+  struct uk_buffer body;
+};
+
+static bool set_up(struct fixture *fixture)
+{
+  char url[64], message[128];
+  struct uk_settings_options options;
+  int port = start_server(&fixture->server);
+  snprintf(url, sizeof url, "http://127.0.0.1:%d", port);
+  uk_settings_options_default(&options);
+  options.url = uk_slice_text(url);
+  uk_buffer_init(&fixture->body, 1024);
+  uk_client_request_init(&fixture->request);
+  uk_client_request_begin(&fixture->request, UK_ENDPOINT_TOPICS, false, NULL);
+  if (port < 0 || uk_client_request_end(&fixture->request) != UK_OK ||
+      !uk_settings_init(&fixture->settings, &options, message, sizeof message))
+    return false;
+  fixture->transport = uk_transport_open(&fixture->settings);
+  return fixture->transport != NULL;
+}
+
+static void tear_down(struct fixture *fixture)
+{
+  uk_transport_close(fixture->transport);
+  uk_settings_free(&fixture->settings);
+  uk_client_request_free(&fixture->request);
+  uk_buffer_free(&fixture->body);
+  kill(fixture->server, SIGKILL);
+  waitpid(fixture->server, NULL, 0);
+}
+
+static enum uk_error perform(struct fixture *fixture)
+{
+  struct uk_response response = {.body = &fixture->body};
+  return uk_transport_perform(fixture->transport, &fixture->request, TIMEOUT, true, &response);
+}
+
+/* The number of the connection that the request went over, -1 when it failed. */
+static int connection_of(struct fixture *fixture)
+{
+  int number = -1;
+  if (perform(fixture) == UK_OK && uk_buffer_text(&fixture->body) != NULL)
+    sscanf(fixture->body.data, "{\"connection\":%d}", &number);
+  return number;
+}
+
+static void one_connection_is_kept(void)
+{
+  struct fixture fixture;
+  REQUIRE(set_up(&fixture));
+  for (int i = 0; i < 3; i++)
+    CHECK_EQ_INT(connection_of(&fixture), 1);
+  tear_down(&fixture);
+}
+
+static void a_fork_shares_no_connection(void)
+{
+  struct fixture fixture;
+  int status = -1;
+  REQUIRE(set_up(&fixture));
+  CHECK_EQ_INT(connection_of(&fixture), 1);
+  pid_t child = fork();
+  if (child == 0) {
+    bool fine = connection_of(&fixture) == 2 && connection_of(&fixture) == 2;
+    uk_transport_close(fixture.transport);
+    _exit(fine ? 0 : 1);
+  }
+  waitpid(child, &status, 0);
+  CHECK_EQ_INT(status, 0);
+  CHECK_EQ_INT(connection_of(&fixture), 1);
+  tear_down(&fixture);
+}
+
+static void the_child_may_only_close(void)
+{
+  struct fixture fixture;
+  int status = -1;
+  REQUIRE(set_up(&fixture));
+  CHECK_EQ_INT(connection_of(&fixture), 1);
+  pid_t child = fork();
+  if (child == 0) {
+    uk_transport_close(fixture.transport);
+    _exit(0);
+  }
+  waitpid(child, &status, 0);
+  CHECK_EQ_INT(status, 0);
+  CHECK_EQ_INT(connection_of(&fixture), 1);
+  tear_down(&fixture);
+}
+
+/* Only our own allocations fail here: curl's are not seen. */
+static void memory_may_run_out_anywhere(void)
+{
+  struct fixture fixture;
+  REQUIRE(set_up(&fixture));
+  for (long n = 1, hit = 1; hit; n++) {
+    uk_transport_close(fixture.transport);
+    uk_buffer_free(&fixture.body);
+    fixture.transport = uk_transport_open(&fixture.settings);
+    REQUIRE(fixture.transport != NULL);
+    fault_at(n);
+    enum uk_error error = perform(&fixture);
+    hit = fault_hit();
+    fault_off();
+    CHECK_EQ_INT(error, hit ? UK_E_NO_MEMORY : UK_OK);
+    CHECK(connection_of(&fixture) > 0);
+  }
+  tear_down(&fixture);
+}
+
+int main(void)
+{
+  CHECK_RUN(one_connection_is_kept);
+  CHECK_RUN(a_fork_shares_no_connection);
+  CHECK_RUN(the_child_may_only_close);
+  CHECK_RUN(memory_may_run_out_anywhere);
+  return check_end();
+}
