@@ -241,6 +241,8 @@ lint:
 	@for lua in lua5.4 luajit; do $(AGAIN) -s LUA=$$lua build || exit 1; done
 	@.ci/lint
 
+# The command runs on the Lua that it was installed for.
+
 install: install-client install-server
 
 install-client: build-client
@@ -252,7 +254,8 @@ install-server: build-server
 	$(INSTALL) -d $(DESTDIR)$(INST_LIBDIR)/upstash/kafka $(DESTDIR)$(INST_LUADIR)/upstash/kafka $(DESTDIR)$(INST_BINDIR)
 	$(INSTALL) -m 755 $(MODULES)/server.so $(DESTDIR)$(INST_LIBDIR)/upstash/kafka/
 	$(INSTALL) -m 644 $(SERVER_LUA_FILES) $(DESTDIR)$(INST_LUADIR)/upstash/kafka/
-	$(INSTALL) -m 755 bin/upstash-kafka $(DESTDIR)$(INST_BINDIR)/
+	sed '1s|.*|#!$(if $(findstring /,$(LUA)),$(LUA),/usr/bin/env $(LUA))|' bin/upstash-kafka > $(BUILD)/upstash-kafka
+	$(INSTALL) -m 755 $(BUILD)/upstash-kafka $(DESTDIR)$(INST_BINDIR)/
 
 clean:
 	rm -rf build
