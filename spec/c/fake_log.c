@@ -279,38 +279,43 @@ void fake_during_read(void (*call)(void))
   fake.during_read = call;
 }
 
-/* What is set for the next read, at most once. */
-static enum uk_error disturb(void)
+static enum uk_error take_failure(void)
 {
   pthread_mutex_lock(&fake.lock);
   enum uk_error error = fake.fail_read;
-  void (*call)(void) = fake.during_read;
   fake.fail_read = UK_OK;
+  pthread_mutex_unlock(&fake.lock);
+  return error;
+}
+
+static void disturb(void)
+{
+  pthread_mutex_lock(&fake.lock);
+  void (*call)(void) = fake.during_read;
   fake.during_read = NULL;
   pthread_mutex_unlock(&fake.lock);
   if (call != NULL)
     call();
-  return error;
 }
 
 static enum uk_error read_records(void *context, struct uk_slice name, int32_t partition,
                                   int64_t offset, struct uk_operation *operation,
                                   const struct uk_sink *sink, int64_t *next, bool *full)
 {
-  enum uk_error error = disturb();
+  enum uk_error error = take_failure();
   int64_t first, end;
   *next = offset;
   *full = false;
   if (error != UK_OK || !bounds(context, name, partition, &first, &end))
     return error != UK_OK ? error : UK_E_NOT_FOUND;
-  for (int64_t at = offset < first ? first : offset; at < end; at++) {
+  for (int64_t at = offset < first ? first : offset; at < end && !*full; at++) {
     struct uk_record record = {.topic = name, .partition = partition, .offset = at};
-    if (!sink->record(operation, &record)) {
+    if (sink->record(operation, &record))
+      *next = at + 1;
+    else
       *full = true;
-      return UK_OK;
-    }
-    *next = at + 1;
   }
+  disturb();
   return UK_OK;
 }
 

@@ -25,7 +25,7 @@ int64_t fake_committed(const char *group, const char *topic, int32_t partition);
 /* The next look-up of a committed offset, the next read fail. */
 void fake_fail_committed(enum uk_error error);
 void fake_fail_read(enum uk_error error);
-/* Called in the middle of the next read, by the thread that reads. */
+/* Called at the end of the next read, by the thread that reads. */
 void fake_during_read(void (*call)(void));
 
 #endif

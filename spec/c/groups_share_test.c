@@ -45,6 +45,46 @@ static void what_is_in_hand_stays(void)
   stop_groups();
 }
 
+/* The queued request did not know of the answer before it: the partition stays, but gives nothing more. */
+static void what_is_to_leave_is_not_read(void)
+{
+  struct call first, second, b;
+  start_groups();
+  fake_topic("t", 2);
+  consume(&first, "g", "a", "t", 500);
+  consume(&second, "g", "a", "t", 500);
+  produce("t", 1, 1);
+  OUTCOME(&first, "t:1:0");
+  consume(&b, "g", "b", "t", 500);
+  CHECK_EQ_STR(owners(), "g/a t=0,1 g/b -");
+  produce("t", 1, 1);
+  OUTCOME(&second, "waits");
+  produce("t", 0, 1);
+  OUTCOME(&second, "t:0:0");
+  OUTCOME(&b, "waits");
+  pass_time(500);
+  stop_groups();
+}
+
+/* One call finds that an instance has expired, and lets go of what that was to get. */
+static void whoever_was_to_get_it_is_gone(void)
+{
+  struct call a, b;
+  start_groups();
+  fake_topic("t", 2);
+  fake_produce("t", 1, 1);
+  call_consume(&a, "g", "a", "t", 0);
+  a.consume.settings.session_timeout = 100000;
+  uk_groups_consume(groups, &a.consume, fake_now);
+  OUTCOME(&a, "t:1:0");
+  consume(&b, "g", "b", "t", 0);
+  CHECK_EQ_STR(owners(), "g/a t=0,1 g/b -");
+  fake_now += 10000;
+  consume(&a, "g", "a", "t", 0);
+  CHECK_EQ_STR(owners(), "g/a t=0,1");
+  stop_groups();
+}
+
 static void commit_and_expiry_let_go_too(void)
 {
   struct call a, b;
@@ -205,11 +245,11 @@ static void a_topic_replaced_during_a_read(void)
   fake_produce("t", 0, 3);
   fake_during_read(remake_topic);
   consume(&call, "g", "a", "t", 0);
-  OUTCOME(&call, ""); /* the new topic is empty */
+  OUTCOME(&call, "t:0:0 t:0:1 t:0:2");
   OUTCOME(&during_commit, "");
-  fake_produce("t", 0, 1);
+  fake_produce("t", 0, 4);
   consume(&call, "g", "a", "t", 0);
-  OUTCOME(&call, "t:0:0");
+  OUTCOME(&call, "t:0:0 t:0:1 t:0:2 t:0:3");
   stop_groups();
 }
 
@@ -237,6 +277,8 @@ int main(void)
 {
   CHECK_RUN(shares_partitions_by_range);
   CHECK_RUN(what_is_in_hand_stays);
+  CHECK_RUN(what_is_to_leave_is_not_read);
+  CHECK_RUN(whoever_was_to_get_it_is_gone);
   CHECK_RUN(commit_and_expiry_let_go_too);
   CHECK_RUN(instances_are_limited_to_partitions);
   CHECK_RUN(a_subscription_changes_and_keeps_positions);

@@ -49,6 +49,23 @@ static void ends_at_its_deadline(void)
   stop_groups();
 }
 
+static void waiting_counts_as_asking(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  consume(&call, "g", "a", "t", 20000);
+  pass_time(19999);
+  OUTCOME(&call, "waits");
+  pass_time(1);
+  OUTCOME(&call, "");
+  pass_time(9999);
+  CHECK_EQ_STR(owners(), "g/a t=0");
+  pass_time(1);
+  CHECK_EQ_STR(owners(), "");
+  stop_groups();
+}
+
 static void delete_ends_those_who_wait(void)
 {
   struct call first, second, call;
@@ -293,6 +310,7 @@ int main(void)
   CHECK_RUN(delivers_what_is_there);
   CHECK_RUN(waits_for_records);
   CHECK_RUN(ends_at_its_deadline);
+  CHECK_RUN(waiting_counts_as_asking);
   CHECK_RUN(delete_ends_those_who_wait);
   CHECK_RUN(names_are_bounded);
   CHECK_RUN(requests_take_turns);
