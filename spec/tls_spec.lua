@@ -1,0 +1,93 @@
+-- TLS between the client and the server: certificates are verified unless the client says otherwise.
+
+local folder = require "spec.support.folder"
+local kafka = require "upstash.kafka"
+local support = require "spec.support.server"
+
+-- A certificate of its own signing, for a host. Returns the paths of certificate and key.
+local function certificate(place, name, host)
+  local cert, key = ("%s/%s.crt"):format(place, name), ("%s/%s.key"):format(place, name)
+  local status = os.execute(("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=%s -addext "
+    .. "subjectAltName=%s -keyout %s -out %s 2>/dev/null"):format(name, host, key, cert))
+  assert(status == true or status == 0, "openssl failed")
+  return cert, key
+end
+
+describe("TLS", function()
+  local place, server, cert
+
+  setup(function()
+    place = folder.make()
+    local key
+    cert, key = certificate(place, "here", "IP:127.0.0.1")
+    server = support.start { tls_cert = cert, tls_key = key }
+  end)
+
+  teardown(function()
+    server:stop()
+    folder.remove(place)
+  end)
+
+  it("carries every call when the certificate is known", function()
+    assert.equal("https", server.url:match "^%a+")
+    local client = server:client { ca_file = cert }
+    local topic = support.name "secret"
+    local metadata = assert(client:produce(topic, ("x"):rep(100000)))
+    assert.equal(0, metadata.offset)
+    local messages = assert(client:fetch(topic, 0, 0))
+    assert.equal(100000, #messages[1].value)
+    client:close()
+  end)
+
+  it("refuses a certificate that nobody vouches for", function()
+    local result, message, details = server:client({ retries = 0 }):topics()
+    assert.is_nil(result)
+    assert.equal("tls_failed", details.code)
+    assert.is_false(details.retriable)
+    assert.is_nil(message:find(server.password, 1, true))
+  end)
+
+  it("refuses a certificate of another host", function()
+    local elsewhere, key = certificate(place, "elsewhere", "DNS:elsewhere.example")
+    local other = support.start { tls_cert = elsewhere, tls_key = key }
+    local result, _, details = other:client({ ca_file = elsewhere, retries = 0 }):topics()
+    assert.is_nil(result)
+    assert.equal("tls_failed", details.code)
+    other:stop()
+  end)
+
+  it("takes any certificate when verify is false", function()
+    assert.is_table(server:client({ verify = false }):topics())
+  end)
+
+  it("answers a wait of a consumer when a message comes", function()
+    local client, topic = server:client { ca_file = cert }, support.name "wait"
+    assert(client:create_topic(topic, { partitions = 1 }))
+    assert(client:produce(topic, "early"))
+    local messages = assert(client:consume("g", "one", topic, { auto_offset_reset = "earliest", timeout = 5000 }))
+    assert.equal("early", messages[1].value)
+    client:close()
+  end)
+
+  it("does not answer plain HTTP", function()
+    local plain = kafka.new { url = server.url:gsub("^https", "http"), username = server.username,
+      password = server.password, retries = 0, timeout = 5000 }
+    local result, _, details = plain:topics()
+    assert.is_nil(result)
+    assert.is_truthy(details.code)
+  end)
+
+  it("names the option when a file is missing or no certificate", function()
+    local start = require("upstash.kafka.server").start
+    local options = { listen = "127.0.0.1:0", username = "u", password = "p", data = folder.name() }
+    options.tls_cert, options.tls_key = place .. "/none.crt", place .. "/here.key"
+    local handle, message = start(options)
+    assert.is_nil(handle)
+    assert.is_truthy(message:find("tls_cert", 1, true), message)
+    options.tls_cert = place .. "/here.key"
+    handle, message = start(options)
+    assert.is_nil(handle)
+    assert.is_truthy(message:find("tls_", 1, true), message)
+    folder.remove(options.data)
+  end)
+end)
