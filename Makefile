@@ -6,11 +6,13 @@
 #   make env        prints exports that put this checkout first: eval "$(make -s env)"
 #   make deps       installs what running and testing need; make deps-run only what running needs
 #   make lint       include directions, warnings of two compilers, luacheck, exports, docs, format
-#   make sanitize   the tests under ASan+UBSan, TSan and valgrind
+#   make c-tests    builds the C tests into build/spec; each runs by itself
+#   make sanitize   the tests under ASan+UBSan, TSan and valgrind; sanitize-c only those in C
 #   make bench      builds and measures
 #   make test-rocks installs both rocks into a scratch tree and tests them without the checkout
 #   make install    into DESTDIR and PREFIX, or the INST_* folders that LuaRocks passes
 #   make clean      removes build/
+#   make help       prints this
 #
 # LUA is lua5.4, lua5.3, lua5.1, luajit, or any name or path of an interpreter of these.
 
@@ -29,7 +31,7 @@ endif
 endif
 LUA_VERSION := $(if $(filter luajit,$(LUA_NAME)),5.1,$(LUA_NAME:lua%=%))
 
-VERSION := $(shell sed -n 's/^.define UK_VERSION "\(.*\)"/\1/p' csrc/common/version.h)
+VERSION = $(shell sed -n 's/^.define UK_VERSION "\(.*\)"/\1/p' csrc/common/version.h)
 
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -52,7 +54,8 @@ include_of = $(if $($(1)_INCDIR),-I$($(1)_INCDIR))
 library_of = $(if $($(1)_LIBDIR),-L$($(1)_LIBDIR)) $(2)
 UK_LIBRARY_CFLAGS := $(sort $(foreach library,CURL MICROHTTPD LMDB ZLIB,$(call include_of,$(library))))
 UK_CLIENT_LIBS := $(call library_of,CURL,-lcurl) -pthread -lm
-UK_SERVER_LIBS := $(call library_of,MICROHTTPD,-lmicrohttpd) $(call library_of,LMDB,-llmdb) $(call library_of,ZLIB,-lz) -pthread -lm
+UK_SERVER_LIBS := $(call library_of,MICROHTTPD,-lmicrohttpd) $(call library_of,LMDB,-llmdb) \
+  $(call library_of,ZLIB,-lz) -pthread -lm
 compile = $(CC) $(UK_CFLAGS) $(UK_LIBRARY_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP
 
 objects_of = $(patsubst csrc/%.c,$(2)/%.o,$(sort $(wildcard csrc/$(1)/*.c)))
@@ -75,17 +78,19 @@ build-server: $(MODULES)/server.so
 
 # The static libraries know no Lua and are built once; the binding once per Lua.
 
-$(COMMON): $(call objects_of,common,$(BUILD))
-$(CLIENT): $(call objects_of,client,$(BUILD))
-$(SERVER): $(call objects_of,server,$(BUILD))
-$(BINDING): $(call objects_of,binding,$(BUILD)/$(LUA_NAME))
+# They depend on their folders too: a file that goes leaves its archive.
+
+$(COMMON): $(call objects_of,common,$(BUILD)) csrc/common
+$(CLIENT): $(call objects_of,client,$(BUILD)) csrc/client
+$(SERVER): $(call objects_of,server,$(BUILD)) csrc/server
+$(BINDING): $(call objects_of,binding,$(BUILD)/$(LUA_NAME)) csrc/binding
 
 # Made beside their place and moved into it, so that whoever uses the last ones goes on undisturbed.
 
 %.a:
 	@mkdir -p $(@D)
 	@rm -f $@.new
-	$(AR) rcs $@.new $^
+	$(AR) rcs $@.new $(filter %.o,$^)
 	@mv $@.new $@
 
 # A module takes from the archives what its luaopen_ function needs, so that core.so holds nothing of the server.
@@ -98,7 +103,8 @@ $(MODULES)/core.so: $(BINDING) $(CLIENT) $(COMMON)
 
 $(MODULES)/server.so: $(BINDING) $(SERVER) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(LIBFLAG) $(UK_SANITIZE) -o $@.new -Wl,-u,luaopen_upstash_kafka_server -Wl,-z,nodelete $^ $(LDFLAGS) $(UK_SERVER_LIBS)
+	$(CC) $(LIBFLAG) $(UK_SANITIZE) -o $@.new -Wl,-u,luaopen_upstash_kafka_server -Wl,-z,nodelete $^ \
+	  $(LDFLAGS) $(UK_SERVER_LIBS)
 	@mv $@.new $@
 
 $(BUILD)/$(LUA_NAME)/%.o: csrc/%.c $(BUILD)/$(LUA_NAME)/flags
@@ -133,7 +139,7 @@ UK_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=str
 
 c-tests: $(C_TEST_PROGRAMS)
 
-$(C_TEST_HELPERS): $(patsubst spec/c/%.c,$(BUILD)/spec/%.o,$(filter-out $(C_TESTS),$(sort $(wildcard spec/c/*.c))))
+$(C_TEST_HELPERS): $(patsubst spec/c/%.c,$(BUILD)/spec/%.o,$(filter-out $(C_TESTS),$(wildcard spec/c/*.c))) spec/c
 $(C_TESTS_WITH_FAULT): UK_TEST_LDFLAGS += $(UK_WRAP)
 $(C_TESTS_WITH_LUA): $(BINDING)
 $(C_TESTS_WITH_LUA): UK_TEST_LIBS += $(shell pkg-config --libs $(LUA_NAME))
@@ -202,8 +208,8 @@ test-rocks:
 # The tests under ASan and UBSan (C and Lua), the threads under TSan, the C programs under valgrind. Each in a folder of
 # its own.
 
-ASAN := BUILD=build/asan UK_SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer'
-TSAN := BUILD=build/tsan UK_SANITIZE='-fsanitize=thread -fno-omit-frame-pointer'
+ASAN := BUILD=build/asan UK_SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
+TSAN := BUILD=build/tsan UK_SANITIZE='-fsanitize=thread'
 C_TEST_NAMES := $(patsubst spec/c/%.c,%,$(C_TESTS))
 
 sanitize:
@@ -229,14 +235,13 @@ docs/errors.md: csrc/common/error.h .ci/errors_page.lua
 
 LINT_LUAS := lua5.4 lua5.3 lua5.1 luajit
 LINT_CFLAGS := -O2 -D_FORTIFY_SOURCE=2 -Werror
+LINT = $(AGAIN) -s BUILD=build/lint/$$compiler CC=$$compiler CFLAGS='$(LINT_CFLAGS)'
 
 lint:
 	@.ci/deps lint $(LINT_LUAS)
-	@for compiler in gcc clang; do for lua in $(LINT_LUAS); do \
-	  $(AGAIN) -s BUILD=build/lint/$$compiler CC=$$compiler CFLAGS='$(LINT_CFLAGS)' LUA=$$lua build bench-modules || exit 1; \
-	done; done
 	@for compiler in gcc clang; do \
-	  $(AGAIN) -s BUILD=build/lint/$$compiler CC=$$compiler CFLAGS='$(LINT_CFLAGS)' LUA=lua5.4 c-tests bench-programs || exit 1; \
+	  for lua in $(LINT_LUAS); do $(LINT) LUA=$$lua build bench-modules || exit 1; done; \
+	  $(LINT) LUA=lua5.4 c-tests bench-programs || exit 1; \
 	done
 	@for lua in lua5.4 luajit; do $(AGAIN) -s LUA=$$lua build || exit 1; done
 	@.ci/lint
@@ -261,6 +266,7 @@ clean:
 	rm -rf build
 
 help:
-	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+	@echo "upstash-kafka $(VERSION)"
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
