@@ -187,6 +187,8 @@ void uk_group_share_mark(struct uk_groups *groups, struct uk_group_share *share)
 
 static void set_target(struct uk_group_slot *slot, struct uk_group_instance *target)
 {
+  if (slot->target == target)
+    return;
   if (uk_group_slot_leaving(slot))
     slot->owner->leaving--;
   slot->target = target;
@@ -261,14 +263,16 @@ static void assign(struct uk_groups *groups, struct uk_group_slot *slot)
 
 static void move(struct uk_groups *groups, struct uk_group_slot *slot)
 {
-  if (uk_group_slot_leaving(slot)) {
+  if (slot->owner == slot->target)
+    return;
+  if (slot->owner != NULL) {
     if (uk_group_slot_in_hand(slot) || slot->owner->activity == UK_GROUP_READING)
       return;
     if (uk_group_slot_dirty(slot) && slot->owner->settings.auto_commit)
       uk_group_commit_arrived(groups, slot->owner, NULL);
     release(slot);
   }
-  if (slot->owner == NULL && slot->target != NULL)
+  if (slot->target != NULL)
     assign(groups, slot);
 }
 
