@@ -103,9 +103,8 @@ static enum uk_log_status transact_in_reserve(struct uk_log *log, struct uk_oper
   if (status != UK_LOG_OK)
     return status;
   status = uk_log_transact(log, command);
-  enum uk_log_status back = uk_log_store_extend(log->store, 0);
-  if (back != UK_LOG_OK)
-    log->broken = true;
+  if (uk_log_store_extend(log->store, 0) != UK_LOG_OK)
+    set_broken(log);
   return status;
 }
 
