@@ -144,6 +144,12 @@ $(C_TESTS_WITH_FAULT): UK_TEST_LDFLAGS += $(UK_WRAP)
 $(C_TESTS_WITH_LUA): $(BINDING)
 $(C_TESTS_WITH_LUA): UK_TEST_LIBS += $(shell pkg-config --libs $(LUA_NAME))
 $(C_TESTS_WITH_LUA:=.o): UK_TEST_CFLAGS += $(UK_LUA_CFLAGS)
+$(C_TESTS_WITH_LUA:=.o): $(BUILD)/spec/lua
+
+# The Lua that the last of these tests were built for.
+$(BUILD)/spec/lua: FORCE
+	@mkdir -p $(@D)
+	@echo '$(LUA_NAME)' | cmp -s - $@ || echo '$(LUA_NAME)' > $@
 
 $(BUILD)/spec/%.o: spec/c/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
