@@ -137,8 +137,8 @@ describe("upstash-kafka", function()
     it("of serve says every default", function()
       local out = out_of { "serve", "--help" }
       local defaults = require("upstash.kafka.server").defaults
-      for _, name in ipairs { "listen", "partitions", "threads", "max-connections", "max-body-bytes",
-        "max-message-bytes", "map-bytes" } do
+      for _, name in ipairs { "listen", "partitions", "threads", "max-connections", "max-header-bytes",
+        "max-body-bytes", "max-message-bytes", "map-bytes" } do
         local default = tostring(defaults[name:gsub("-", "_")])
         assert.is_not.equal("nil", default, name)
         assert.is_truthy(out:find("%-%-" .. name:gsub("-", "%%-") .. " [^\n]*%(default " .. default .. "%)"), name)

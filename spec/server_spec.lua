@@ -85,10 +85,36 @@ describe("upstash.kafka.server", function()
     assert.equal(1, server.defaults.partitions)
     assert.is_true(server.defaults.auto_create_topics)
     assert.is_false(server.defaults.no_sync)
-    for _, name in ipairs { "threads", "max_connections", "max_body_bytes", "max_message_bytes", "map_bytes" } do
+    for _, name in ipairs { "threads", "max_connections", "max_header_bytes", "max_body_bytes", "max_message_bytes",
+      "map_bytes" } do
       assert.equal("number", type(server.defaults[name]), name)
     end
     assert.is_nil(server.defaults.password)
+  end)
+
+  it("allows as many open files as asked for, within the hard limit, never fewer than before", function()
+    local before = server.allow_files(1)
+    assert.equal(before, server.allow_files(1))
+    local hard = io.popen "ulimit -Hn":read "*l"
+    hard = hard == "unlimited" and math.huge or tonumber(hard)
+    assert.equal(math.min(math.max(before, 2000), hard), server.allow_files(2000))
+    assert.equal(before < 2000 and math.min(2000, hard) or before, server.allow_files(1))
+    local done, message = pcall(server.allow_files, 0)
+    assert.is_false(done)
+    assert.is_truthy(message:find("positive integer expected", 1, true), message)
+  end)
+
+  it("takes request lines as long as max_header_bytes allows", function()
+    local http = require "spec.support.http"
+    local support = require "spec.support.server"
+    local path = "/produce/long/" .. ("x"):rep(20000)
+    for bytes, status in pairs { [64 * 1024] = 200, [8 * 1024] = 414 } do
+      local running = support.start { max_header_bytes = bytes }
+      local response = http.client(running.url, running.username, running.password):request("GET", path)
+      assert.equal(status, response.status)
+      assert.equal("application/json", response.headers["content-type"])
+      running:stop()
+    end
   end)
 
   describe("start", function()

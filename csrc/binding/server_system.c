@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,6 +49,25 @@ static int wait_for_signal(lua_State *L)
     }
   }
   return luaL_error(L, "signals cannot be waited for: %s", strerror(error));
+}
+
+/* allow_files(count) -> how many files the process may have open: `count` where its hard limit lets it, never
+ * fewer than before. */
+static int allow_files(lua_State *L)
+{
+  struct rlimit limit;
+  int64_t count = 0;
+  bool good = uk_lua_read_integer(L, 1, &count) == UK_INTEGER_OK && count >= 1;
+  luaL_argcheck(L, good, 1, "positive integer expected");
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return luaL_error(L, "the limit of open files cannot be read: %s", strerror(errno));
+  rlim_t wanted = (rlim_t)count < limit.rlim_max ? (rlim_t)count : limit.rlim_max;
+  rlim_t before = limit.rlim_cur;
+  limit.rlim_cur = wanted > before ? wanted : before;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    limit.rlim_cur = before;
+  lua_pushinteger(L, limit.rlim_cur < INT_MAX ? (lua_Integer)limit.rlim_cur : INT_MAX);
+  return 1;
 }
 
 /* nil and "path: what"; `error` is an errno. */
@@ -189,4 +209,5 @@ static int random_bytes(lua_State *L)
 const luaL_Reg uk_server_system_functions[] = {
   {"block_signals", block_signals},   {"wait_for_signal", wait_for_signal},
   {"make_directory", make_directory}, {"write_secret", write_secret},
-  {"random_bytes", random_bytes},     {NULL, NULL}};
+  {"random_bytes", random_bytes},     {"allow_files", allow_files},
+  {NULL, NULL}};

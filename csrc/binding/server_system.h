@@ -4,7 +4,7 @@
 
 #include "binding/compat.h"
 
-/* block_signals, wait_for_signal, make_directory, write_secret, random_bytes. */
+/* block_signals, wait_for_signal, make_directory, write_secret, random_bytes, allow_files. */
 extern const luaL_Reg uk_server_system_functions[];
 
 #endif

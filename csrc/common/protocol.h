@@ -85,6 +85,7 @@ enum {
   UK_BATCH_BYTES = 4 << 20, /* of the response body */
   UK_BATCH_BYTES_MAX = 64 << 20,
   UK_MESSAGE_BYTES = 1 << 20, /* key + value + headers of one message; --max-message-bytes */
+  UK_HEADER_BYTES = 8 << 10,  /* request line and headers of one request; --max-header-bytes */
   UK_BODY_BYTES = 16 << 20,   /* request body, also after gunzip; --max-body-bytes */
   UK_HEADERS_PER_MESSAGE_MAX = 1000,
   UK_PARTITIONS_MAX = 1000, /* of one topic, in the log engine */

@@ -9,11 +9,7 @@
 #include "server/http_private.h"
 #include "server/http_refusal.h"
 
-/* The library keeps the request line, the headers and the reply's headers of each connection in
- * CONNECTION_BYTES, and touches all of it: this, ten thousand times, is most of what as many waiting
- * consumes cost. Bodies are elsewhere. */
 enum {
-  CONNECTION_BYTES = 5 << 10,
   IDLE_SECONDS = 75,       /* a connection without a request in hand is closed after */
   SEND_MILLISECONDS = 5000 /* the longest that uk_http_stop waits for clients that do not read */
 };
@@ -61,7 +57,7 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
                           MHD_OPTION_LISTEN_SOCKET, http->listener.socket,                   //
                           MHD_OPTION_THREAD_POOL_SIZE, pool,                                 //
                           MHD_OPTION_CONNECTION_LIMIT, options->max_connections,             //
-                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,      //
+                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->max_header_bytes, //
                           MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,             //
                           MHD_OPTION_STRICT_FOR_CLIENT, 0,                                   //
                           MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,                              //

@@ -10,6 +10,8 @@
 enum { PEM_BYTES = 1 << 20, THREADS_MAX = 64, THREADS_DEFAULT_MAX = 8, CONNECTIONS_MAX = 1000000 };
 static const int64_t MAP_BYTES = INT64_C(64) << 30;
 static const int64_t MAP_BYTES_LEAST = INT64_C(1) << 20;
+static const int64_t HEADER_BYTES_LEAST = INT64_C(2) << 10;
+static const int64_t HEADER_BYTES_MAX = INT64_C(1) << 20;
 static const int64_t BODY_BYTES_MAX = INT64_C(256) << 20;
 
 void uk_server_options_default(struct uk_server_options *options)
@@ -21,6 +23,7 @@ void uk_server_options_default(struct uk_server_options *options)
     .partitions = 1,
     .auto_create_topics = true,
     .max_connections = 20000,
+    .max_header_bytes = UK_HEADER_BYTES,
     .max_body_bytes = UK_BODY_BYTES,
     .max_message_bytes = UK_MESSAGE_BYTES,
   };
@@ -62,6 +65,7 @@ static enum uk_error check_numbers(const struct uk_server_options *options, char
     {"partitions", options->partitions, 1, UK_PARTITIONS_MAX},
     {"threads", options->threads, 0, THREADS_MAX},
     {"max_connections", options->max_connections, 1, CONNECTIONS_MAX},
+    {"max_header_bytes", options->max_header_bytes, HEADER_BYTES_LEAST, HEADER_BYTES_MAX},
     {"max_body_bytes", options->max_body_bytes, 1, BODY_BYTES_MAX},
     {"max_message_bytes", options->max_message_bytes, 1, BODY_BYTES_MAX},
   };
@@ -157,6 +161,7 @@ static enum uk_error start_http(struct uk_server *server, const struct uk_server
     .listen = options->listen,
     .threads = options->threads > 0 ? (unsigned)options->threads : default_threads(),
     .max_connections = (unsigned)options->max_connections,
+    .max_header_bytes = (size_t)options->max_header_bytes,
     .max_body_bytes = (size_t)options->max_body_bytes,
     .tls_cert = cert,
     .tls_key = key,

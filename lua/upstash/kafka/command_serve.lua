@@ -12,7 +12,7 @@ end
 local OPTIONS = {
   { name = "listen", value = "HOST:PORT", kind = "name", about = "where to listen; port 0 picks a free one" },
   { name = "data", value = "DIR", kind = "name",
-    about = "the folder that keeps the messages; $XDG_DATA_HOME/upstash-kafka or ~/.local/share/upstash-kafka" },
+    about = "the folder that keeps the messages, in $XDG_DATA_HOME or ~/.local/share" },
   { name = "username", value = "NAME", kind = "name", about = "the credential; also $" .. USERNAME_VARIABLE },
   { name = "password", value = "TEXT", kind = "name",
     about = "its password; better $" .. PASSWORD_VARIABLE .. ", which no process list shows" },
@@ -21,6 +21,7 @@ local OPTIONS = {
   { name = "threads", value = "N", kind = "integer", min = 0,
     about = "that serve HTTP; 0 = one for each processor, at most 8" },
   { name = "max-connections", value = "N", kind = "integer", min = 1, about = "open at once" },
+  size("max-header-bytes", "the largest request line and headers together; each connection keeps so many bytes"),
   size("max-body-bytes", "the largest request body, also after decompression"),
   size("max-message-bytes", "the largest message: key, value and headers"),
   size("map-bytes", "the most that the messages may take on disk"),
@@ -29,7 +30,7 @@ local OPTIONS = {
   { name = "tls-key", value = "FILE", kind = "name", about = "PEM" },
 }
 
-local PASSED_ON = { "listen", "data", "partitions", "threads", "max_connections", "max_body_bytes",
+local PASSED_ON = { "listen", "data", "partitions", "threads", "max_connections", "max_header_bytes", "max_body_bytes",
   "max_message_bytes", "map_bytes", "tls_cert", "tls_key" }
 
 local function environment(variable)
@@ -78,6 +79,18 @@ local function fill_standard_files()
   return files
 end
 
+local OTHER_FILES = 64 -- what is open besides connections
+
+-- What the system allows less than was asked for by name is said; connections beyond it wait to be accepted.
+local function allow_connections(server, asked)
+  local wanted = (asked or server.defaults.max_connections) + OTHER_FILES
+  local allowed = server.allow_files(wanted)
+  if asked and allowed < wanted then
+    io.stderr:write(("upstash-kafka: serve: --max-connections %d: the system lets it open %d files (ulimit -Hn)\n")
+      :format(asked, allowed))
+  end
+end
+
 local function serve(given)
   local found, server = pcall(require, "upstash.kafka.server")
   if not found then
@@ -88,8 +101,10 @@ local function serve(given)
   end
   local standard_files = fill_standard_files()
   server.block_signals()
-  local launched, message = require("upstash.kafka.launcher").start(options_of(given))
+  local launcher = require "upstash.kafka.launcher"
+  local launched, message = launcher.start(options_of(given))
   if not launched then command_line.fail("serve: %s", message) end
+  allow_connections(server, given.max_connections)
   announce(launched, given)
   server.wait_for_signal()
   launched.handle:stop()
@@ -108,7 +123,11 @@ data folder, readable by its owner alone, and uses it again. A password from the
     options = OPTIONS,
     defaults = function()
       local found, server = pcall(require, "upstash.kafka.server")
-      return found and server.defaults or nil
+      if not found then return nil end
+      local defaults = {}
+      for name, value in pairs(server.defaults) do defaults[name] = value end
+      defaults.data = require("upstash.kafka.launcher").default_data()
+      return defaults
     end,
     run = serve,
   },
