@@ -57,7 +57,7 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
                           MHD_OPTION_LISTEN_SOCKET, http->listener.socket,                   //
                           MHD_OPTION_THREAD_POOL_SIZE, pool,                                 //
                           MHD_OPTION_CONNECTION_LIMIT, options->max_connections,             //
-                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->max_header_bytes, //
+                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->max_header_bytes,     //
                           MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,             //
                           MHD_OPTION_STRICT_FOR_CLIENT, 0,                                   //
                           MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,                              //

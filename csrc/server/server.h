@@ -20,7 +20,8 @@ struct uk_server_options {
   bool no_sync;
   int64_t threads; /* that serve HTTP; 0 = one for each processor, at most 8 */
   int64_t max_connections;
-  int64_t max_header_bytes; /* what a connection keeps: request line, headers, headers of the reply */
+  int64_t
+    max_header_bytes; /* what a connection keeps: request line, headers, headers of the reply */
   int64_t max_body_bytes;
   int64_t max_message_bytes;
   const char *tls_cert; /* PEM files; both or neither */
