@@ -25,5 +25,6 @@ print [[
 A code without a status is the client's own: no complete answer arrived. A status that is not in the table reads as `bad_request` (4xx), `internal` (5xx) or,
 for 502, `unavailable`.
 
-The client retries by itself what is retriable, but a produce only where it cannot have arrived: `connect_failed`, `resolve_failed`, `too_many`, `unavailable`. After any
-other failure of a produce the message may be stored or not; sending it again may store it twice.]]
+The client retries by itself what is retriable. Calls that must not be carried out twice (`produce`, `produce_many`, `webhook`, `consume`, `delete_consumer`, `delete_topic`)
+are retried only after `connect_failed`, `resolve_failed`, `too_many` and a 503: after any other failure a produce may be stored or not, and sending it again may store it twice.
+`health` is never retried.]]

@@ -47,6 +47,8 @@ describe("upstash-kafka", function()
       { {}, "no command given; upstash-kafka --help lists them" },
       { { "nonsense" }, "unknown command 'nonsense'; upstash-kafka --help lists them" },
       { { "--nonsense" }, "unknown command '--nonsense'; upstash-kafka --help lists them" },
+      { { "topics", "-x" }, "topics: unknown option -x (see upstash-kafka topics --help)" },
+      { { "topics", "--no=1" }, "topics: unknown option --no (see upstash-kafka topics --help)" },
       { { "topics", "--brokers", "x" }, "topics: unknown option --brokers (see upstash-kafka topics --help)" },
       { { "topics", "extra" }, "topics: too many arguments; usage: upstash-kafka topics " },
       { { "topics", "create" }, "topics create: too few arguments; usage: upstash-kafka topics create TOPIC " },
@@ -92,6 +94,7 @@ describe("upstash-kafka", function()
     local cases = {
       { { "topics", "--password", "wrong" }, "" },
       { { "topics", "--url", "http://127.0.0.1:1" }, "127.0.0.1" },
+      { { "consume", "any", "--group", "g", "--url", "http://127.0.0.1:1" }, "127.0.0.1" },
       { { "offsets", "no-such-topic" }, "topic 'no-such-topic' is not there" },
       { { "topics", "delete", "no-such-topic" }, "no-such-topic" },
       { { "topics", "create", "bad/name" }, "" },

@@ -26,7 +26,7 @@
   X(TOO_MANY, "too_many", 429, true, "over a limit on instances or requests")                      \
   X(HEADERS_TOO_LARGE, "headers_too_large", 431, false,                                            \
     "the request line or headers are over the limit")                                              \
-  X(INTERNAL, "internal", 500, false, "the server failed; its log says why")                       \
+  X(INTERNAL, "internal", 500, false, "the server failed")                                         \
   X(UNAVAILABLE, "unavailable", 503, true, "the server cannot serve this now")                     \
   X(GATEWAY_TIMEOUT, "gateway_timeout", 504, true, "the engine did not answer in time")            \
   X(NO_MEMORY, "no_memory", 503, true, "out of memory")                                            \

@@ -77,11 +77,12 @@ end
 
 -- Reading -----------------------------------------------------------------------------------------
 
-local function option_named(command, name)
+local function option_named(command, name, word)
   for _, option in ipairs(command.options) do
     if option.name == name then return option end
   end
-  command_line.misuse("%s: unknown option --%s (see %s %s --help)", command.name, name, PROGRAM, command.name)
+  command_line.misuse("%s: unknown option %s (see %s %s --help)", command.name, word:match "^[^=]+", PROGRAM,
+    command.name)
 end
 
 local function field_of(option)
@@ -108,7 +109,7 @@ end
 local function read_option(command, given, words, index)
   local name, value = words[index]:match "^%-%-([^=]+)=(.*)$"
   name = name or words[index]:match "^%-%-(.+)$" or words[index]
-  local option = option_named(command, name)
+  local option = option_named(command, name, words[index])
   if option.kind == "flag" then
     if value then command_line.misuse("%s: --%s takes no value", command.name, name) end
     given[field_of(option)] = true

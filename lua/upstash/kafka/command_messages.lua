@@ -95,6 +95,7 @@ end
 
 local function consume(given)
   local client, topics = client_of.client(given), {}
+  client_of.need(client:topics()) -- the loop waits for a server that is away; one that never was ends the command
   for index, topic in ipairs(given) do topics[index] = topic end
   local next_batch, loop = client:batches {
     group = given.group, instance = given.instance or make_instance(), topics = topics, from = given.from,
@@ -163,8 +164,8 @@ value and headers.]],
     name = "fetch", words = "TOPIC --partition N --offset N|earliest|latest [OPTION]…", least = 1, most = 1,
     run = fetch,
     about = [[
-Prints the messages of a partition from an offset to its end, without a group. At the end it waits a second for new
-ones. The formats are those of consume.]],
+Prints the messages of a partition, without a group, from an offset to where the partition ended when the command
+started; from the end itself, those that come within a second. The formats are those of consume.]],
     options = client_of.options {
       { name = "partition", value = "N", kind = "integer", required = true, about = "from 0" },
       { name = "offset", value = "N|earliest|latest", kind = "position", required = true, about = "the first one" },

@@ -30,6 +30,7 @@ local ENVIRONMENT = {
 ---@field retry_delay integer? milliseconds before the first retry, default 100
 ---@field retry_delay_max integer? milliseconds, default 10000
 ---@field binary boolean? keys, values and headers travel as base64, so that they may be any bytes; default false
+---@field compress boolean? ask for gzip; default false
 ---@field verify boolean? check TLS certificates, default true
 ---@field ca_file string? PEM file of certificates to trust
 ---@field max_response_bytes integer? default 128 MiB
