@@ -25,7 +25,8 @@ local OPTIONS = {
   size("max-body-bytes", "the largest request body, also after decompression"),
   size("max-message-bytes", "the largest message: key, value and headers"),
   size("map-bytes", "the most that the messages may take on disk"),
-  { name = "no-sync", kind = "flag", about = "answer before messages are on disk: a power cut may lose some or damage the log" },
+  { name = "no-sync", kind = "flag",
+    about = "answer before messages are on disk: a power cut may lose some or damage the log" },
   { name = "tls-cert", value = "FILE", kind = "name", about = "PEM: serve https; needs --tls-key" },
   { name = "tls-key", value = "FILE", kind = "name", about = "PEM" },
 }
