@@ -3,14 +3,14 @@
 #include "server/message_json.h"
 
 /* Takes the record unless the batch is full; always the first. A record that fails for want of
- * memory ends the batch before it. */
+ * memory ends the batch before it; where that is the first, the reply has failed and stays so. */
 static bool take(struct uk_operation *operation, const struct uk_record *record)
 {
   struct uk_request *request = operation->context;
   struct uk_read_call *call = request->operation;
   struct uk_buffer *reply = &request->reply;
   size_t before = reply->length;
-  if (call->count >= call->max_messages)
+  if (call->count >= call->max_messages || reply->error != UK_OK)
     return false;
   uk_buffer_append_byte(reply, call->count > 0 ? ',' : '[');
   uk_json_write_message(reply, record, call->base64);
