@@ -32,6 +32,10 @@ void uk_api_finish_success(struct uk_request *request);
 /* A valid name of a topic that the credentials admit (400, 403). */
 bool uk_api_check_topic(struct uk_request *request, struct uk_slice topic, const char *what);
 
+/* Likewise of the item `index` of the body, which is told as "[2].topic". */
+bool uk_api_check_item_topic(struct uk_request *request, struct uk_slice topic,
+                             const struct uk_json_list *list, size_t index);
+
 /* The parameters {group} and {instance}: 1 to UK_GROUP_NAME_MAX bytes of UTF-8. */
 bool uk_api_check_group(struct uk_request *request);
 

@@ -47,14 +47,11 @@ struct uk_produce *uk_api_produce_operation(struct uk_request *request, size_t c
   return &call->produce;
 }
 
-bool uk_api_check_record(struct uk_request *request, const struct uk_record *record,
-                         const char *what, int64_t index)
+bool uk_api_check_size(struct uk_request *request, const struct uk_record *record, int64_t index)
 {
   size_t size = record->key.length + record->value.length;
   for (size_t i = 0; i < record->header_count; i++)
     size += record->headers[i].key.length + record->headers[i].value.length;
-  if (!uk_api_check_topic(request, record->topic, what))
-    return false;
   if (size <= request->server->max_message_bytes)
     return true;
   if (index >= 0)
@@ -158,7 +155,7 @@ static bool take_message(const struct conversion *conversion, size_t index,
                          struct uk_record *record)
 {
   const struct message *message = (const struct message *)conversion->list->items + index;
-  char place[UK_PLACE_SIZE];
+  struct uk_request *request = conversion->request;
   record->topic = message->topic.given ? message->topic.bytes : conversion->topic;
   record->partition = message->partition.given ? (int32_t)message->partition.value : -1;
   record->timestamp = message->timestamp.given ? message->timestamp.value : -1;
@@ -168,9 +165,11 @@ static bool take_message(const struct conversion *conversion, size_t index,
       !take(conversion, index, "value", &message->value, &record->value) ||
       (message->headers.count > 0 && !take_headers(conversion, index, message, record)))
     return false;
-  uk_json_field_place(place, sizeof place, conversion->list, index, "topic");
-  return uk_api_check_record(conversion->request, record, message->topic.given ? place : "topic",
-                             conversion->list->array ? (int64_t)index : -1);
+  if (message->topic.given
+        ? !uk_api_check_item_topic(request, record->topic, conversion->list, index)
+        : !uk_api_check_topic(request, record->topic, "topic"))
+    return false;
+  return uk_api_check_size(request, record, conversion->list->array ? (int64_t)index : -1);
 }
 
 /* POST /produce and /produce/{topic} */
@@ -226,5 +225,6 @@ bool uk_api_produce_one(struct uk_request *request)
   record->has_key = keyed == 1;
   return keyed >= 0 && take_text(request, "message", &record->value, base64) &&
          (keyed == 0 || take_text(request, "key", &record->key, base64)) &&
-         uk_api_check_record(request, record, "topic", -1) && uk_api_submit_produce(request);
+         uk_api_check_topic(request, record->topic, "topic") &&
+         uk_api_check_size(request, record, -1) && uk_api_submit_produce(request);
 }

@@ -10,10 +10,8 @@ enum { UK_PRODUCE_MESSAGES_MAX = 100000 }; /* of one request */
  * object, no array. NULL: the reply is an error already. */
 struct uk_produce *uk_api_produce_operation(struct uk_request *request, size_t count, bool single);
 
-/* Checks topic and size of the record; `what` is how the topic is called in an error, `index` the
- * record's place in an array or -1. */
-bool uk_api_check_record(struct uk_request *request, const struct uk_record *record,
-                         const char *what, int64_t index);
+/* Checks the size of the record; `index` is its place in an array or -1. */
+bool uk_api_check_size(struct uk_request *request, const struct uk_record *record, int64_t index);
 
 /* True, as a handler that has submitted. */
 bool uk_api_submit_produce(struct uk_request *request);
