@@ -283,6 +283,20 @@ describe("a retry", function()
     end
   end)
 
+  it("is none when a kept connection dies with a produce on it and no other one can be made", function()
+    for _, call in ipairs { produce, consume } do
+      local result, log, message, details = again({ canned.answer(200, '{"t":1}'), "read", "deaf", "close" },
+        function(client)
+          assert.same({ t = 1 }, client:topics())
+          return call(client)
+        end)
+      assert.is_nil(result)
+      assert.equal("connection_lost", details.code)
+      assert.equal("the connection broke before the answer was complete", message)
+      assert.equal(2, #log)
+    end
+  end)
+
   it("sends what reads only once more when its answer is lost", function()
     local result, log = again({ "close", "accept", "read", canned.answer(200, '{"t":1}') }, topics)
     assert.same({ t = 1 }, result)

@@ -318,8 +318,22 @@ static enum uk_error set_transfer(struct uk_transport *transport,
   return UK_OK;
 }
 
+static enum uk_error listed_error(CURLcode code)
+{
+  for (size_t i = 0; i < sizeof curl_errors / sizeof *curl_errors; i++)
+    if (curl_errors[i].code == code)
+      return curl_errors[i].error;
+  return UK_E_TRANSPORT_FAILED;
+}
+
+static bool says_unsent(enum uk_error error)
+{
+  return error == UK_E_CONNECT_FAILED || error == UK_E_RESOLVE_FAILED || error == UK_E_TLS_FAILED;
+}
+
 static enum uk_error error_of(struct uk_transport *transport, CURLcode code)
 {
+  enum uk_error error = listed_error(code);
   if (code == CURLE_WRITE_ERROR && transport->body->error != UK_OK) {
     transport->message[0] = '\0';
     return transport->body->error == UK_E_TOO_LARGE ? UK_E_RESPONSE_TOO_LARGE : UK_E_NO_MEMORY;
@@ -331,10 +345,12 @@ static enum uk_error error_of(struct uk_transport *transport, CURLcode code)
       transport->sends == 0) /* nothing was sent: it can be retried */
     return UK_E_CONNECT_FAILED;
 #endif
-  for (size_t i = 0; i < sizeof curl_errors / sizeof *curl_errors; i++)
-    if (curl_errors[i].code == code)
-      return curl_errors[i].error;
-  return UK_E_TRANSPORT_FAILED;
+  if (says_unsent(error) && transport->sends > 0) {
+    /* A kept connection died with the request on it, and curl could make no other one. */
+    transport->message[0] = '\0';
+    return UK_E_CONNECTION_LOST;
+  }
+  return error;
 }
 
 static int64_t retry_after(CURL *curl)

@@ -5,8 +5,8 @@
 --   local log = server:finish()   -- the requests that it read, and "late: STEP" for a step that timed out
 --
 -- Steps: accept (a new connection, which the next steps are about), read (one whole request), send BYTES,
--- sleep SECONDS, close, nobody (no connection comes for a while). A step that waits gives up after
--- LIMIT seconds, and the process ends.
+-- sleep SECONDS, close, nobody (no connection comes for a while), deaf (no connection can come any more). A step
+-- that waits gives up after LIMIT seconds, and the process ends.
 
 local LIMIT = 5
 local WHILE = 0.3
@@ -99,6 +99,10 @@ function steps.nobody(state)
   local connection = state.listener:accept()
   state.listener:settimeout(LIMIT)
   return not connection
+end
+
+function steps.deaf(state)
+  return state.listener:close()
 end
 
 local function serve(script)
