@@ -92,17 +92,17 @@ static int compare_names(const void *left, const void *right)
   return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
 }
 
-/* The names in the map at `index`, alive as long as the map is not changed. NULL `names` counts
- * only. */
-static size_t collect_names(lua_State *L, int index, struct uk_slice *names,
-                            const struct uk_blame *blame)
+/* Pushes the names in the map at `index` and returns how many they are. The stack keeps them: a
+ * finaliser may change the map while it is read. */
+static size_t push_names(lua_State *L, int index, const struct uk_blame *blame)
 {
   size_t count = 0;
-  for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1), count++) {
-    if (lua_type(L, -2) != LUA_TSTRING)
-      uk_misuse(L, blame, "headers", "names are strings, got a %s", luaL_typename(L, -2));
-    if (names != NULL)
-      names[count].data = lua_tolstring(L, -2, &names[count].length);
+  for (lua_pushnil(L); lua_next(L, index) != 0; count++) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) != LUA_TSTRING)
+      uk_misuse(L, blame, "headers", "names are strings, got a %s", luaL_typename(L, -1));
+    luaL_checkstack(L, 4, "too many headers");
+    lua_pushvalue(L, -1);
   }
   return count;
 }
@@ -113,13 +113,15 @@ static void add_header_map(const struct uk_arguments *arguments, int slots,
 {
   lua_State *L = arguments->L;
   const int headers = slots + UK_SLOT_HEADERS;
+  const int top = lua_gettop(L);
   struct uk_slice few[HEADERS_ON_STACK], *names = few;
-  const size_t count = collect_names(L, headers, NULL, blame);
+  const size_t count = push_names(L, headers, blame);
   if (count > HEADERS_ON_STACK) {
     names = lua_newuserdata(L, count * sizeof *names);
     lua_replace(L, slots + UK_SLOT_HEADER_KEY);
   }
-  collect_names(L, headers, names, blame);
+  for (size_t i = 0; i < count; i++)
+    names[i].data = lua_tolstring(L, top + 1 + (int)i, &names[i].length);
   qsort(names, count, sizeof *names, compare_names);
   for (size_t i = 0; i < count; i++) {
     lua_pushlstring(L, names[i].data, names[i].length);
@@ -131,6 +133,7 @@ static void add_header_map(const struct uk_arguments *arguments, int slots,
     struct uk_slice value = uk_slot_text(L, slots + UK_SLOT_HEADER_VALUE, blame, "headers");
     uk_client_request_message_header(arguments->request, names[i], value);
   }
+  lua_settop(L, top);
 }
 
 static void add_headers(const struct uk_arguments *arguments, int slots, struct uk_blame *blame)
