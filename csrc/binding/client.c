@@ -56,17 +56,18 @@ int uk_client_new(lua_State *L)
   uk_settings_options_default(&options);
   lua_settop(L, 1);
   lua_pushnil(L); /* encode */
-  uk_options_read(L, 1, false, new_rows, &options, 2, &blame);
   struct uk_client *client = lua_newuserdata(L, sizeof *client);
   *client = (struct uk_client){.transport = NULL};
   luaL_getmetatable(L, CLIENT_TYPE);
   lua_setmetatable(L, -2);
   lua_createtable(L, UK_COMPANION_ENCODE, 0);
+  /* From here to the copy nothing is made in Lua: a finaliser could change the table. */
+  uk_options_read(L, 1, false, new_rows, &options, 2, &blame);
+  if (!uk_settings_init(&client->settings, &options, message, sizeof message))
+    return uk_misuse(L, &blame, NULL, "%s", message);
   lua_pushvalue(L, 2);
   lua_rawseti(L, -2, UK_COMPANION_ENCODE);
   uk_lua_set_companion(L, -2);
-  if (!uk_settings_init(&client->settings, &options, message, sizeof message))
-    return uk_misuse(L, &blame, NULL, "%s", message);
   client->transport = uk_transport_open(&client->settings);
   if (client->transport == NULL)
     return luaL_error(L, "%s", uk_error_text(UK_E_NO_MEMORY));
