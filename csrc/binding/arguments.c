@@ -88,6 +88,8 @@ void uk_add_partitions(const struct uk_arguments *arguments, int number, const c
   } else {
     uk_client_request_list(arguments->request);
     size_t count = uk_lua_rawlen(L, index);
+    if (count == 0)
+      uk_misuse(L, &blame, list, "at least one expected");
     blame.list = list;
     for (blame.index = 1; blame.index <= count; blame.index++) {
       lua_rawgeti(L, index, (int)blame.index);

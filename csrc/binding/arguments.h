@@ -36,7 +36,7 @@ struct uk_slice uk_slot_text(lua_State *L, int index, const struct uk_blame *bla
 
 /* Adds the topic-partitions of argument `number`, one table or a list of them, to the body: an
  * object for one, a list for a list. With `offsets` each must have an offset. `list` names the
- * list in errors. */
+ * list in errors. An empty one is misuse: a commit of none would be read as one of all. */
 void uk_add_partitions(const struct uk_arguments *arguments, int number, const char *list,
                        bool offsets);
 
