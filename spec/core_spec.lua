@@ -127,9 +127,9 @@ local requests = {
   { "many to one topic", { "produce_many", "t", { { value = "1" }, { value = core.null, key = "k", partition = 0 },
     { value = 3, timestamp = 4, headers = { h = "x" } } } }, "POST", "/produce/t", json,
     '[{"value":"1"},{"partition":0,"key":"k","value":null},{"timestamp":4,"value":"3","headers":' ..
-    '[{"key":"h","value":"x"}]}]' },
+    '[{"key":"h","value":"x"}]}]', nil, 3 },
   { "many to many topics", { "produce_many", { { topic = "a", value = "1" }, { topic = "b", value = "2" } } }, "POST",
-    "/produce", json, '[{"topic":"a","value":"1"},{"topic":"b","value":"2"}]' },
+    "/produce", json, '[{"topic":"a","value":"1"},{"topic":"b","value":"2"}]', nil, 2 },
   { "a webhook", { "webhook", "t", "\0raw\255" }, "POST", "/webhook?topic=t",
     with(bare, { ["Content-Type"] = "application/octet-stream" }), "\0raw\255" },
   { "a webhook with headers", { "webhook", "t&u", "{}", { headers = { ["content-type"] = "application/json",
@@ -151,7 +151,6 @@ local requests = {
   { "a commit of a list", { "commit", "g", "i", { { topic = "t", partition = 0, offset = 5 },
     { topic = "u", partition = 1, offset = 0 } } }, "POST", "/commit/g/i", json,
     '[{"topic":"t","partition":0,"offset":5},{"topic":"u","partition":1,"offset":0}]' },
-  { "a commit of none, which is not one of all", { "commit", "g", "i", {} }, "POST", "/commit/g/i", json, "[]" },
   { "committed", { "committed", "g", "i", { { topic = "t", partition = 0 } } }, "POST", "/committed/g/i", json,
     '[{"topic":"t","partition":0}]', 10000 },
   { "committed with a timeout", { "committed", "g", "i", { topic = "t", partition = 0 }, { timeout = 50 } }, "POST",
@@ -180,7 +179,7 @@ describe("prepare", function()
     it("makes " .. row[1], function()
       local request = assert(client:prepare(unpack(row[2])))
       assert.same({ name = row[2][1], method = row[3], path = row[4], url = URL .. row[4], headers = row[5],
-        body = row[6], timeout = 30000 + (row[7] or 0) }, request)
+        body = row[6], timeout = 30000 + (row[7] or 0), messages = row[8] }, request)
     end)
   end
 
@@ -202,7 +201,7 @@ describe("prepare", function()
     assert.same(base64, request.headers)
     assert.same(base64, binary:prepare("consume", "g", "i", "t").headers)
     assert.same(base64, binary:prepare("fetch", "t", 0, 0).headers)
-    assert.same(json, binary:prepare("commit", "g", "i", {}).headers)
+    assert.same(json, binary:prepare("commit", "g", "i", { topic = "t", partition = 0, offset = 1 }).headers)
     assert.is_nil(binary:prepare("webhook", "t", "\0").headers["Kafka-Encoding"])
   end)
 
@@ -403,6 +402,11 @@ local misuses = {
     "bad argument #3 to 'fetch' (offset: integer from 0 to 9223372036854775807 expected, got -1)" },
   { function() client:fetch({ { topic = "t", partition = 0, offset = 0 } }, { wait = 1 }) end,
     "bad argument #2 to 'fetch' (unknown option 'wait')" },
+  { function() client:commit("g", "i", {}) end, "bad argument #3 to 'commit' (offsets: at least one expected)" },
+  { function() client:committed("g", "i", {}) end,
+    "bad argument #3 to 'committed' (partitions: at least one expected)" },
+  { function() client:offsets("latest", {}) end, "bad argument #2 to 'offsets' (partitions: at least one expected)" },
+  { function() client:fetch {} end, "bad argument #1 to 'fetch' (offsets: at least one expected)" },
   { function() client:offsets("soon", {}) end,
     "bad argument #1 to 'offsets' (timestamp: integer, \"earliest\" or \"latest\" expected, got another string)" },
   { function() client:offsets({}, {}) end,
@@ -417,6 +421,8 @@ local misuses = {
     "bad argument #2 to 'produce' (value: string, number, table or null expected, got nil)" },
   { function() client:finish(5, 200) end, "bad argument #1 to 'finish' (request: table expected, got number)" },
   { function() client:finish({}, 200) end, "bad argument #1 to 'finish' (request.name: string expected, got nil)" },
+  { function() client:finish({ name = "produce_many", messages = "2" }, 200) end,
+    "bad argument #1 to 'finish' (request.messages: integer expected, got string)" },
   { function() client:finish({ name = "topics" }, "200") end,
     "bad argument #2 to 'finish' (status: integer expected, got string)" },
   { function() client:finish({ name = "topics" }, 200, 5) end,
@@ -691,6 +697,18 @@ describe("a 2xx that is not what the API answers", function()
     end)
   end
 
+  it("is metadata of more or fewer messages than were sent", function()
+    local metadata = '{"topic":"t","partition":1,"offset":2,"timestamp":3}'
+    local request = client:prepare("produce_many", "t", { { value = "a" }, { value = "b" } })
+    for _, body in ipairs { "[]", "[" .. metadata .. "]", "[" .. (metadata .. ","):rep(2) .. metadata .. "]" } do
+      local result, text, details = client:finish(request, 200, nil, body)
+      assert.is_nil(result)
+      assert.truthy(text:match "^the response: metadata of 2 messages expected, got %d$")
+      assert.same({ error = text, code = "bad_response", retriable = false }, details)
+    end
+    assert.equal(2, #assert(client:finish(request, 200, nil, "[" .. metadata .. "," .. metadata .. "]")))
+  end)
+
   it("is every prefix of a right one", function()
     local good = {
       produce = '[{"topic":"t","partition":1,"offset":2,"timestamp":3}]',
@@ -850,27 +868,52 @@ describe("under a collector that never rests", function()
     end)
   end)
 
+  -- Calls the function when the collector finds what is made here.
+  local function litter(finalise)
+    local function finalise_safely() pcall(finalise) end
+    if newproxy then
+      getmetatable(newproxy(true)).__gc = finalise_safely
+    else
+      setmetatable({}, { __gc = finalise_safely })
+    end
+  end
+
+  it("finalisers may change the headers that are being sent", function()
+    local headers, sent = nil, 0
+    local function empty()
+      for name in pairs(headers) do headers[name] = nil end
+      collectgarbage()
+    end
+    local function fill()
+      for i = 1, 200 do headers["more" .. i] = "x" end
+    end
+    with_stress(function()
+      for round = 1, 200 do
+        headers = {}
+        for i = 1, round % 40 do headers[("a name of its own, %d of %d"):format(i, round)] = "v" end
+        litter(round % 2 == 0 and empty or fill)
+        local fine, request = pcall(client.prepare, client, "produce", "t", "v", { headers = headers })
+        assert.truthy(fine and request.body or request:find("string expected, got nil", 1, true))
+        if fine then sent = sent + 1 end
+      end
+    end)
+    assert.is_true(sent > 0)
+  end)
+
   -- A finaliser may run between any two fields of a message.
   it("finalisers may use and close the client that is decoding", function()
     local used = new()
     local ran = 0
-    local function litter(close)
-      local function finalise()
-        ran = ran + 1
-        used:finish({ name = "consume" }, 200, nil, "[" .. message_of { value = '"' .. ("y"):rep(3000) .. '"' } .. "]")
-        if close then used:close() end
-      end
-      if newproxy then
-        getmetatable(newproxy(true)).__gc = function() pcall(finalise) end
-      else
-        setmetatable({}, { __gc = function() pcall(finalise) end })
-      end
+    local function finalise(close)
+      ran = ran + 1
+      used:finish({ name = "consume" }, 200, nil, "[" .. message_of { value = '"' .. ("y"):rep(3000) .. '"' } .. "]")
+      if close then used:close() end
     end
     local list = {}
     for i = 1, 2000 do list[i] = message_of { key = '"k' .. i .. '"', value = '"' .. ("x"):rep(i % 90) .. i .. '"' } end
     local body = "[" .. table.concat(list, ",") .. "]"
     local function decode(close)
-      for _ = 1, 50 do litter(close) end
+      for _ = 1, 50 do litter(function() finalise(close) end) end
       local messages = used:finish({ name = "consume" }, 200, nil, body)
       for i = 1, 2000 do
         assert.equal("k" .. i, messages[i].key)

@@ -11,10 +11,10 @@
  * stack, when the body is not what the endpoint answers. Errors of Lua (memory) jump. */
 typedef bool uk_decoder(lua_State *L, struct uk_response_reader *reader);
 
-uk_decoder uk_decode_metadata;     /* one object */
-uk_decoder uk_decode_metadata_one; /* a list of exactly one: pushes that one */
-uk_decoder uk_decode_metadata_list;
-uk_decoder uk_decode_messages; /* each with the metatable UK_MESSAGE_TYPE */
+uk_decoder uk_decode_metadata;      /* one object */
+uk_decoder uk_decode_metadata_one;  /* a list of exactly one: pushes that one */
+uk_decoder uk_decode_metadata_list; /* as long as the reader's `messages` says */
+uk_decoder uk_decode_messages;      /* each with the metatable UK_MESSAGE_TYPE */
 uk_decoder uk_decode_offsets;
 uk_decoder uk_decode_topic;
 uk_decoder uk_decode_topics;

@@ -63,12 +63,13 @@ static int push_request_failure(const struct call *call)
   return finish_call(call, uk_push_error(call->L, call->exchange->request.error, text));
 }
 
-/* The body of a 2xx, in the exchange. */
-static int push_result(const struct call *call)
+/* The body of a 2xx, in the exchange. `messages` as in the reader. */
+static int push_result(const struct call *call, size_t messages)
 {
   struct uk_buffer *body = &call->exchange->response;
   struct uk_response_reader reader;
   uk_response_open(&reader, body->data, body->length, call->client->settings.options.binary);
+  reader.messages = messages;
   if (call->row->decode(call->L, &reader) && uk_response_close(&reader) == UK_OK)
     return finish_call(call, 1);
   return finish_call(call, uk_push_error(call->L, reader.error, reader.message));
@@ -86,7 +87,7 @@ int uk_perform(lua_State *L)
   if (!uk_call_perform(client->transport, &client->settings, &call.exchange->request, row->retry,
                        &call.exchange->response, &failure))
     return push_call_failure(&call, &failure);
-  return push_result(&call);
+  return push_result(&call, call.exchange->request.messages);
 }
 
 /* ---- prepare and finish ---- */
@@ -134,7 +135,7 @@ static void push_request(const struct call *call, size_t path_at, int64_t timeou
   lua_State *L = call->L;
   const struct uk_client_request *request = &call->exchange->request;
   const struct uk_buffer *url = &call->exchange->url;
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
   lua_pushstring(L, call->row->name);
   lua_setfield(L, -2, "name");
   lua_pushstring(L, method_text(request->method));
@@ -147,6 +148,10 @@ static void push_request(const struct call *call, size_t path_at, int64_t timeou
     set_string(L, "body", request->body.data, request->body.length);
   uk_lua_push_integer(L, timeout);
   lua_setfield(L, -2, "timeout");
+  if (call->row->decode != uk_decode_metadata_list)
+    return;
+  uk_lua_push_integer(L, (int64_t)request->messages);
+  lua_setfield(L, -2, "messages");
 }
 
 /* The row that the string at `index` names; raises when it names none. */
@@ -180,16 +185,25 @@ int uk_prepare(lua_State *L)
   return finish_call(&call, 1);
 }
 
-/* Argument 1 of finish: a table that prepare made. */
-static const struct uk_call_row *check_request(lua_State *L)
+static const struct uk_option messages_row = {
+  "request.messages", UK_OPTION_INTEGER, false, 0, 0, INT32_MAX, NULL};
+
+/* Argument 1 of finish: a table that prepare made. `messages` is 0 where it says none. */
+static const struct uk_call_row *check_request(lua_State *L, size_t *messages)
 {
   const struct uk_blame blame = {.function = "finish", .argument = 1};
+  int64_t count = 0;
   if (lua_type(L, 2) != LUA_TTABLE)
     uk_misuse_type(L, &blame, "request", "table", 2);
   lua_pushliteral(L, "name");
   lua_rawget(L, 2);
   const struct uk_call_row *row = check_row(L, -1, &blame, "request.name");
-  lua_pop(L, 1);
+  lua_pushliteral(L, "messages");
+  lua_rawget(L, 2);
+  if (!lua_isnil(L, -1))
+    uk_option_read_value(L, -1, &messages_row, &count, 0, &blame);
+  *messages = (size_t)count;
+  lua_pop(L, 2);
   return row;
 }
 
@@ -233,7 +247,8 @@ int uk_finish(lua_State *L)
   const struct uk_blame blame = {.function = "finish", .argument = 2};
   int64_t status = 0;
   lua_settop(L, 5);
-  const struct uk_call_row *row = check_request(L);
+  size_t messages;
+  const struct uk_call_row *row = check_request(L, &messages);
   uk_option_read_value(L, 3, &status_row, &status, 0, &blame);
   int64_t retry_after = check_retry_after(L);
   struct call call = take_exchange(L, client, row);
@@ -245,5 +260,5 @@ int uk_finish(lua_State *L)
   struct uk_client_failure failure;
   if (uk_response_failed(&failure, (int)status, retry_after, body->data, body->length))
     return push_call_failure(&call, &failure);
-  return push_result(&call);
+  return push_result(&call, messages);
 }

@@ -43,6 +43,7 @@ void uk_response_open(struct uk_response_reader *reader, char *body, size_t leng
   uk_json_reader_init(&reader->json, body, length, 0);
   reader->length = length;
   reader->element = 0;
+  reader->messages = 0;
   reader->binary = binary;
   reader->error = UK_OK;
   reader->message[0] = '\0';

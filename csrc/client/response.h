@@ -68,6 +68,7 @@ struct uk_response_reader {
   int64_t integer;       /* of an integer field */
   size_t length;         /* of the body */
   size_t element;        /* number of the list's current element, from 1; 0 outside of lists */
+  size_t messages;       /* that the request produced, 0 = not known; uk_response_open clears it */
   bool binary;
   enum uk_error error;
   char message[UK_RESPONSE_MESSAGE_SIZE]; /* "" for the error's own text */
