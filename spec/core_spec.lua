@@ -868,6 +868,15 @@ describe("under a collector that never rests", function()
     end)
   end)
 
+  -- Runs it a thousand times, or for a second where a round of the collector takes long.
+  local function for_a_while(run)
+    local start = os.clock()
+    for round = 1, 1000 do
+      run(round)
+      if os.clock() - start > 1 then break end
+    end
+  end
+
   -- Calls the function when the collector finds what is made here.
   local function litter(finalise)
     local function finalise_safely() pcall(finalise) end
@@ -888,16 +897,32 @@ describe("under a collector that never rests", function()
       for i = 1, 200 do headers["more" .. i] = "x" end
     end
     with_stress(function()
-      for round = 1, 200 do
+      for_a_while(function(round)
         headers = {}
         for i = 1, round % 40 do headers[("a name of its own, %d of %d"):format(i, round)] = "v" end
         litter(round % 2 == 0 and empty or fill)
         local fine, request = pcall(client.prepare, client, "produce", "t", "v", { headers = headers })
         assert.truthy(fine and request.body or request:find("string expected, got nil", 1, true))
         if fine then sent = sent + 1 end
-      end
+      end)
     end)
     assert.is_true(sent > 0)
+  end)
+
+  it("finalisers may change the options that a client is made from", function()
+    local host = ("h"):rep(3000)
+    with_stress(function()
+      for_a_while(function(round)
+        local options = { url = "http://" .. round .. host }
+        litter(function()
+          options.url = nil
+          collectgarbage()
+        end)
+        local fine, made = pcall(core.new, options)
+        assert.truthy(fine or made:find("url: required, but absent", 1, true))
+        if fine then assert.equal("http://" .. round .. host .. "/topics", made:prepare("topics").url) end
+      end)
+    end)
   end)
 
   -- A finaliser may run between any two fields of a message.
