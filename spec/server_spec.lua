@@ -117,6 +117,46 @@ describe("upstash.kafka.server", function()
     end
   end)
 
+  it("answers 429 on a connection over max_connections, and serves it again when others have gone", function()
+    local http = require "spec.support.http"
+    local running = require("spec.support.server").start { max_connections = 2 }
+    local client = http.client(running.url, running.username, running.password)
+    local request = client:build("GET", "/topics")
+    local function ask(connection)
+      connection:send(request)
+      return connection:receive("GET", 5)
+    end
+    local first, second, third, fourth = client:connect(), client:connect(), client:connect(), client:connect()
+    assert.equal(200, ask(first).status)
+    assert.equal(200, ask(second).status)
+    local refused = ask(third)
+    assert.equal(429, refused.status)
+    assert.equal('{"error":"the limit of 2 open connections is reached","status":429}', refused.body)
+    assert.equal("1", refused.headers["retry-after"])
+    assert.is_true(third:ends(5))
+    assert.equal(200, ask(first).status)
+    first:close()
+    second:close()
+    local deadline = http.now() + 5
+    repeat
+      local response = ask(fourth)
+      if response.status == 429 then fourth = client:connect() end
+    until response.status == 200 or http.now() > deadline
+    assert.equal(200, ask(fourth).status)
+    running:stop()
+  end)
+
+  it("closes a connection over max_connections that asks nothing", function()
+    local http = require "spec.support.http"
+    local running = require("spec.support.server").start { max_connections = 1 }
+    local client = http.client(running.url, running.username, running.password)
+    local first, silent = client:connect(), client:connect()
+    first:send(client:build("GET", "/topics"))
+    assert.equal(200, first:receive("GET", 5).status)
+    assert.is_true(silent:ends(9))
+    running:stop()
+  end)
+
   describe("start", function()
     it("serves until it is stopped", function()
       local handle = assert(server.start(options()))

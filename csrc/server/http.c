@@ -10,8 +10,9 @@
 #include "server/http_refusal.h"
 
 enum {
-  IDLE_SECONDS = 75,       /* a connection without a request in hand is closed after */
-  SEND_MILLISECONDS = 5000 /* the longest that uk_http_stop waits for clients that do not read */
+  SURPLUS_CONNECTIONS = 64, /* accepted over the limit, to be told so; more wait to be accepted */
+  IDLE_SECONDS = 75,        /* a connection without a request in hand is closed after */
+  SEND_MILLISECONDS = 5000  /* the longest that uk_http_stop waits for clients that do not read */
 };
 
 const char *uk_http_address(const struct uk_http *http)
@@ -43,6 +44,7 @@ static size_t unescape_nothing(void *context, struct MHD_Connection *connection,
 static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_http_options *options)
 {
   const unsigned pool = options->threads > 1 ? options->threads : 0;
+  const unsigned connections = options->max_connections + SURPLUS_CONNECTIONS;
   struct MHD_OptionItem tls[] = {
     {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->tls_cert},
     {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)options->tls_key},
@@ -56,7 +58,7 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
                           MHD_OPTION_EXTERNAL_LOGGER, on_log, (void *)http,                  //
                           MHD_OPTION_LISTEN_SOCKET, http->listener.socket,                   //
                           MHD_OPTION_THREAD_POOL_SIZE, pool,                                 //
-                          MHD_OPTION_CONNECTION_LIMIT, options->max_connections,             //
+                          MHD_OPTION_CONNECTION_LIMIT, connections,                          //
                           MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->max_header_bytes,     //
                           MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,             //
                           MHD_OPTION_STRICT_FOR_CLIENT, 0,                                   //
@@ -100,6 +102,7 @@ enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *
   }
   http->server = options->server;
   http->max_body_bytes = options->max_body_bytes;
+  http->max_connections = options->max_connections;
   http->tls = options->tls_cert != NULL;
   http->queue_response = uk_http_queue_function();
   enum uk_error error = uk_listen(&http->listener, options->listen, message, size);

@@ -12,8 +12,8 @@ struct uk_server;
 struct uk_http_options {
   struct uk_server *server; /* what every request carries */
   const char *listen;
-  unsigned threads; /* >= 1 */
-  unsigned max_connections;
+  unsigned threads;         /* >= 1 */
+  unsigned max_connections; /* requests on more are answered with 429 */
   /* The library keeps the request line, the headers and the reply's headers of each connection in so
    * many bytes, and has touched all of them after the first reply: this, ten thousand times, is most of
    * what as many waiting consumes cost. Bodies are elsewhere. */

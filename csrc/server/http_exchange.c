@@ -98,6 +98,14 @@ static bool refuse(struct uk_exchange *exchange, enum uk_error error, const char
   return false;
 }
 
+static bool refuse_surplus(struct uk_exchange *exchange)
+{
+  uk_request_error(&exchange->request, UK_E_TOO_MANY, "the limit of %u open connections is reached",
+                   exchange->http->max_connections);
+  uk_request_add_header(&exchange->request, "Connection", "close");
+  return false;
+}
+
 /* Whether the headers let the body come. */
 static bool admit(struct uk_exchange *exchange)
 {
@@ -105,6 +113,8 @@ static bool admit(struct uk_exchange *exchange)
     return refuse(
       exchange, UK_E_BAD_REQUEST,
       "headers: Content-Length and Transfer-Encoding leave the end of the body in doubt");
+  if (uk_http_is_surplus(exchange->http, exchange->connection))
+    return refuse_surplus(exchange);
   if (!uk_dispatch_accept(&exchange->request))
     return false;
   if (exchange->bad_encoding)

@@ -18,9 +18,11 @@ struct uk_http {
   struct MHD_Daemon *daemon;
   struct uk_listener listener;
   size_t max_body_bytes;
+  unsigned max_connections;
   bool tls;
   uk_queue_response *queue_response; /* the library's own; see http_refusal.h */
 
+  atomic_uint connections; /* that are open */
   atomic_bool refusing;
   atomic_int unanswered; /* requests that handlers or the engine have in hand */
   atomic_int unsent; /* requests that were given to a handler and whose reply is not written yet */

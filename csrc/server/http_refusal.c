@@ -9,7 +9,12 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { WORDS_SIZE = 512, DROP_SIZE = 16 << 10, DROPS_MAX = 16 };
+enum {
+  WORDS_SIZE = 512,
+  DROP_SIZE = 16 << 10,
+  DROPS_MAX = 16,
+  SURPLUS_SECONDS = 5 /* a connection over the limit has for its request: others wait to be told */
+};
 
 static const struct {
   unsigned status;
@@ -71,14 +76,26 @@ static void say(int socket, unsigned status)
   uk_buffer_free(&refusal.reply);
 }
 
-/* Its address marks the connections of our servers. */
-static const char ours;
+/* Their addresses mark the connections of our servers, and of these the ones over the limit. */
+static const char ours, surplus;
 
-static bool is_ours(struct MHD_Connection *connection)
+static const void *mark_of(struct MHD_Connection *connection)
 {
   const union MHD_ConnectionInfo *info =
     MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-  return info != NULL && info->socket_context == &ours;
+  return info != NULL ? info->socket_context : NULL;
+}
+
+static bool is_ours(struct MHD_Connection *connection)
+{
+  const void *mark = mark_of(connection);
+  return mark == &ours || mark == &surplus;
+}
+
+/* Others may have been closed meanwhile. */
+bool uk_http_is_surplus(const struct uk_http *http, struct MHD_Connection *connection)
+{
+  return mark_of(connection) == &surplus && atomic_load(&http->connections) > http->max_connections;
 }
 
 static int socket_of(struct MHD_Connection *connection)
@@ -171,14 +188,23 @@ static void drop_unread(int socket)
   }
 }
 
+static const void *enter(struct uk_http *http, struct MHD_Connection *connection)
+{
+  if (atomic_fetch_add(&http->connections, 1) < http->max_connections)
+    return &ours;
+  MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)SURPLUS_SECONDS);
+  return &surplus;
+}
+
 void uk_http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                            enum MHD_ConnectionNotificationCode code)
 {
-  const struct uk_http *http = context;
+  struct uk_http *http = context;
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-    *socket_context = (void *)(uintptr_t)&ours;
+    *socket_context = (void *)(uintptr_t)enter(http, connection);
     return;
   }
+  atomic_fetch_sub(&http->connections, 1);
   int socket = socket_of(connection);
   if (http->tls || socket < 0)
     return;

@@ -25,6 +25,9 @@ bool uk_http_at_end(int socket);
  * can be written at once. Not for TLS. */
 void uk_http_last_words(int socket, const struct uk_request *request);
 
+/* Whether the connection is one over the limit. */
+bool uk_http_is_surplus(const struct uk_http *http, struct MHD_Connection *connection);
+
 /* MHD_NotifyConnectionCallback; `context` is a struct uk_http. */
 void uk_http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                            enum MHD_ConnectionNotificationCode code);

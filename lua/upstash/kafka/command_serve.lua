@@ -80,7 +80,7 @@ local function fill_standard_files()
   return files
 end
 
-local OTHER_FILES = 64 -- what is open besides connections
+local OTHER_FILES = 128 -- what is open besides connections, and the connections that are told of the limit
 
 -- What the system allows less than was asked for by name is said; connections beyond it wait to be accepted.
 local function allow_connections(server, asked)
