@@ -183,6 +183,13 @@ describe("prepare", function()
     end)
   end
 
+  it("writes all digits of an integer, on Lua without integers too", function()
+    local number = exact and math.floor(2 ^ 53) or 2 ^ 53
+    local request = client:prepare("produce", "t", number, { key = -number, headers = { h = number } })
+    assert.equal('{"key":"-9007199254740992","value":"9007199254740992",' ..
+      '"headers":[{"key":"h","value":"9007199254740992"}]}', request.body)
+  end)
+
   it("puts the path of the URL before its own", function()
     local request = new({ url = "https://host:1/kafka/", timeout = 7 }):prepare "topics"
     assert.equal("/kafka/topics", request.path)
