@@ -111,6 +111,13 @@ describe("a failure", function()
     assert.same({ error = message, code = "connect_failed", retriable = true }, details)
   end)
 
+  it("of a URL that is none says so", function()
+    local result, message, details = core.new({ url = "http://[::1", retries = 0 }):topics()
+    assert.is_nil(result)
+    assert.truthy(message:find "URL")
+    assert.same({ error = message, code = "transport_failed", retriable = false }, details)
+  end)
+
   it("of the host name is resolve_failed", function()
     local client = core.new { url = "http://host.invalid", retries = 0, timeout = 2000 }
     local _, _, details = client:topics()

@@ -279,20 +279,25 @@ static enum uk_error set_url(struct uk_transport *transport,
   return UK_OK;
 }
 
-static void set_method(struct uk_transport *transport, const struct uk_client_request *request)
+static enum uk_error set_method(struct uk_transport *transport,
+                                const struct uk_client_request *request)
 {
   CURL *curl = transport->curl;
   if (transport->method != request->method) {
-    transport->method = request->method;
+    const char *custom = request->method == UK_DELETE ? "DELETE" : NULL;
+    transport->method = (enum uk_method)0;
     curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
-    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method == UK_DELETE ? "DELETE" : NULL);
+    if (curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, custom) != CURLE_OK)
+      return UK_E_NO_MEMORY;
     if (request->method == UK_POST)
       curl_easy_setopt(curl, CURLOPT_POST, 1L);
+    transport->method = request->method;
   }
   if (request->method != UK_POST)
-    return;
+    return UK_OK;
   curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.length);
   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body.length > 0 ? request->body.data : "");
+  return UK_OK;
 }
 
 static enum uk_error set_transfer(struct uk_transport *transport,
@@ -304,9 +309,10 @@ static enum uk_error set_transfer(struct uk_transport *transport,
     error = set_url(transport, request);
   if (error == UK_OK)
     error = set_headers(transport, request);
+  if (error == UK_OK)
+    error = set_method(transport, request);
   if (error != UK_OK)
     return error;
-  set_method(transport, request);
   if (transport->timeout != timeout)
     curl_easy_setopt(transport->curl, CURLOPT_TIMEOUT_MS, (long)timeout);
   transport->timeout = timeout;
@@ -350,6 +356,8 @@ static enum uk_error error_of(struct uk_transport *transport, CURLcode code)
     transport->message[0] = '\0';
     return UK_E_CONNECTION_LOST;
   }
+  if (error == UK_E_TRANSPORT_FAILED && transport->message[0] == '\0')
+    snprintf(transport->message, sizeof transport->message, "%s", curl_easy_strerror(code));
   return error;
 }
 
