@@ -75,7 +75,9 @@ bool uk_api_fetch(struct uk_request *request)
   }
   call->fetch.positions = uk_api_positions(request, &body.positions);
   call->fetch.count = body.positions.count;
-  call->fetch.sink = uk_api_read_sink;
+  /* Asking whether the client is still there would refuse one that only sends no more; here nothing
+   * is lost with a client that has gone. */
+  call->fetch.sink = (struct uk_sink){.record = uk_api_read_sink.record};
   if (call->fetch.positions == NULL)
     return false;
   struct uk_engine *engine = uk_api_engine(request);

@@ -82,7 +82,7 @@ struct uk_topic_partition_offset {
 struct uk_sink {
   bool (*record)(struct uk_operation *operation, const struct uk_record *record);
   /* Asked once, before the first record: false when the client has gone, and then the operation ends with
-   * CANCELLED, no record is taken and no position moves. */
+   * CANCELLED, no record is taken and no position moves. NULL: not asked. */
   bool (*wanted)(struct uk_operation *operation);
 };
 

@@ -46,6 +46,12 @@ describe("hardship:", function()
       is_answered("POST", "/fetch", service.json(position))
     end)
 
+    it("with messages that nobody else misses when they are lost", function()
+      local position = { topic = service.topic(1), partition = 0, offset = 0 }
+      service.produce(position.topic, "first")
+      is_answered("POST", "/fetch", service.json(position))
+    end)
+
     it("after it has waited", function()
       is_answered("GET", consume_path(service.topic(1), 10))
     end)
