@@ -20,6 +20,7 @@ struct decoder {
   int header_keys;            /* the first slot of a header's keys; 0 outside of messages */
   int topic;                  /* slot of the last topic: the next is mostly the same */
   int metatable;              /* slot, 0 = elements have none */
+  int headers;                /* how many the last message had: the next has mostly as many */
   struct uk_slice topic_text; /* bytes of the string in that slot */
 };
 
@@ -57,16 +58,18 @@ static bool push_headers(struct decoder *decoder)
   lua_State *L = decoder->L;
   struct uk_response_reader *reader = decoder->reader;
   struct uk_response_object header;
-  lua_createtable(L, 0, 0);
-  for (int i = 1; uk_response_element(reader, &header, &uk_shape_header); i++) {
+  int count = 0;
+  lua_createtable(L, decoder->headers, 0);
+  while (uk_response_element(reader, &header, &uk_shape_header)) {
     lua_createtable(L, 0, 2);
     for (int field; (field = uk_response_field(reader, &header)) >= 0;) {
       lua_pushvalue(L, decoder->header_keys + field);
       lua_pushlstring(L, reader->value.data, reader->value.length);
       lua_rawset(L, -3);
     }
-    lua_rawseti(L, -2, i);
+    lua_rawseti(L, -2, ++count);
   }
+  decoder->headers = count;
   return reader->error == UK_OK;
 }
 
