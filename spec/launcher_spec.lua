@@ -84,7 +84,8 @@ describe("upstash.kafka.launcher", function()
   end)
 
   it("says what is wrong with the address", function()
-    local nothing, err = launcher.start { data = data, listen = "nowhere" }
+    local nothing, err, details = launcher.start { data = data, listen = "nowhere" }
+    assert.equal("bad_request", details.code)
     assert.is_nil(nothing)
     assert.is_truthy(err:find("listen", 1, true), err)
   end)
@@ -99,5 +100,11 @@ describe("upstash.kafka.launcher", function()
     assert.equal("/x/upstash-kafka\n", default "XDG_DATA_HOME=/x HOME=/h")
     assert.equal("/h/.local/share/upstash-kafka\n", default "HOME=/h")
     assert.equal("nil\tno folder for the messages: HOME is not set\n", default "")
+  end)
+
+  it("blames the caller's line for misuse", function()
+    local fine, message = pcall(function() launcher.start { data = data, nonsense = 1 } end)
+    assert.is_false(fine)
+    assert.is_truthy(message:find("launcher_spec.lua:%d+: .*nonsense"), message)
   end)
 end)

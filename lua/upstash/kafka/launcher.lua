@@ -87,11 +87,13 @@ end
 ---@param options table?
 ---@return upstash.kafka.Launched? launched
 ---@return string? message
+---@return upstash.kafka.Details? details of server.start
 function launcher.start(options)
   local all, problem = complete(options or {})
   if not all then return nil, problem end
-  local handle, message = server.start(all)
-  if not handle then return nil, message end
+  local fine, handle, message, details = pcall(server.start, all)
+  if not fine then error(handle, 2) end
+  if not handle then return nil, message, details end
   return {
     handle = handle, url = handle:url(),
     username = all.username, password = all.password, data = all.data,
