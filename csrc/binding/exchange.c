@@ -4,7 +4,7 @@
 
 #define EXCHANGE_TYPE "upstash.kafka.exchange"
 
-enum { RESPONSE_KEPT_BYTES = 4 << 20 };
+enum { KEPT_BYTES = 4 << 20 }; /* of a body, from one call to the next */
 
 static int collect(lua_State *L)
 {
@@ -51,7 +51,9 @@ struct uk_exchange *uk_exchange_take(lua_State *L, int companion, size_t respons
 void uk_exchange_give(lua_State *L, int companion, int index)
 {
   struct uk_exchange *exchange = lua_touserdata(L, index);
-  if (exchange->response.capacity > RESPONSE_KEPT_BYTES)
+  if (exchange->request.body.capacity > KEPT_BYTES)
+    uk_buffer_free(&exchange->request.body);
+  if (exchange->response.capacity > KEPT_BYTES)
     uk_buffer_free(&exchange->response);
   lua_pushvalue(L, index);
   lua_rawseti(L, companion, UK_COMPANION_EXCHANGE);

@@ -57,8 +57,6 @@ void uk_client_request_begin(struct uk_client_request *request, enum uk_endpoint
 {
   uk_buffer_clear(&request->path);
   uk_buffer_clear(&request->headers);
-  if (request->body.capacity > UK_REQUEST_KEPT_BYTES)
-    uk_buffer_free(&request->body);
   uk_buffer_clear(&request->body);
   request->endpoint = endpoint;
   request->method = choose_method(uk_endpoints[endpoint].methods);

@@ -16,7 +16,6 @@ enum {
   UK_REQUEST_PATH_MAX = 64 << 10,
   UK_REQUEST_HEADERS_MAX = 256 << 10,
   UK_REQUEST_BODY_MAX = 256 << 20,
-  UK_REQUEST_KEPT_BYTES = 4 << 20, /* a body larger than this is not kept for the next request */
   UK_REQUEST_PARAMETERS = 3
 };
 
