@@ -1,3 +1,4 @@
+local canned = require "spec.support.canned_server"
 local faulty_proxy = require "spec.support.faulty_proxy"
 local kafka = require "upstash.kafka"
 local support = require "spec.support.server"
@@ -94,6 +95,19 @@ describe("client:records", function()
     assert.equal("1", next_record(loop).value)
     assert.is_true(loop:close())
     assert.is_nil(next_record(loop))
+  end)
+
+  it("raises where an answer names no offset", function()
+    local answering = canned.start { "accept", "read", canned.answer(200, "[]") }
+    local other = kafka.new { url = answering.url }
+    local fine, err = pcall(function()
+      for _ in other:records { topic = "t", partition = 0 } do error "a message" end
+    end)
+    other:close()
+    answering:finish()
+    assert.is_false(fine)
+    assert.equal("offsets: one offset expected, got an empty list", tostring(err))
+    assert.equal("bad_response", err.code)
   end)
 
   it("raises what the server refuses", function()

@@ -48,6 +48,9 @@ local function resolve(records, position, deadline)
   local when = type(position) == "table" and position.timestamp or position
   local found = loop.insist(records.client, deadline, nil, "offsets", when,
     { topic = records.topic, partition = records.partition })
+  if not found[1] then
+    loop.raise("offsets: one offset expected, got an empty list", { code = "bad_response", retriable = false })
+  end
   return found[1].offset
 end
 
