@@ -102,6 +102,7 @@ enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *
   }
   http->server = options->server;
   http->max_body_bytes = options->max_body_bytes;
+  http->max_header_bytes = options->max_header_bytes;
   http->max_connections = options->max_connections;
   http->tls = options->tls_cert != NULL;
   http->queue_response = uk_http_queue_function();

@@ -9,7 +9,7 @@
 enum {
   DRAIN_FACTOR = 4, /* a refused body is read and dropped up to so many times max_body_bytes: a
                        client that is cut off while it writes does not see the reply */
-  NAME_SHOWN = 64
+  REPLY_HEAD_BYTES = 512
 };
 static const size_t ARENA_BYTES = (size_t)256 << 20; /* of one request */
 
@@ -106,6 +106,13 @@ static bool refuse_surplus(struct uk_exchange *exchange)
   return false;
 }
 
+/* Whether the library's memory of the connection has room for the head of a reply. Without it the
+ * library closes the connection, and the client does not hear of what was carried out. */
+static bool has_room(const struct uk_exchange *exchange)
+{
+  return exchange->header_bytes + REPLY_HEAD_BYTES <= exchange->http->max_header_bytes;
+}
+
 /* Whether the headers let the body come. */
 static bool admit(struct uk_exchange *exchange)
 {
@@ -113,6 +120,8 @@ static bool admit(struct uk_exchange *exchange)
     return refuse(
       exchange, UK_E_BAD_REQUEST,
       "headers: Content-Length and Transfer-Encoding leave the end of the body in doubt");
+  if (!has_room(exchange))
+    return refuse(exchange, UK_E_HEADERS_TOO_LARGE, uk_error_text(UK_E_HEADERS_TOO_LARGE));
   if (uk_http_is_surplus(exchange->http, exchange->connection))
     return refuse_surplus(exchange);
   if (!uk_dispatch_accept(&exchange->request))
@@ -163,6 +172,9 @@ static enum MHD_Result begin(struct uk_exchange *exchange, const char *method)
   bool at_once = exchange->bad_framing || (exchange->chunked && exchange->has_length) ||
                  (has_body && exchange->expects_continue) ||
                  exchange->content_length > drain_limit(exchange);
+  exchange->abandoned = !has_room(exchange) && !exchange->http->tls;
+  if (exchange->abandoned)
+    return MHD_NO;
   return exchange->refused && at_once ? uk_exchange_queue(exchange) : MHD_YES;
 }
 

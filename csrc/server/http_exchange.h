@@ -21,6 +21,7 @@ struct uk_exchange {
 
   /* Out of the headers. */
   uint64_t content_length; /* 0 when there is none */
+  size_t header_bytes;     /* of the library's memory of the connection */
   bool has_length, chunked, bad_framing, expects_continue, accepts_gzip, is_gzip, bad_encoding;
 
   /* How far it is. */

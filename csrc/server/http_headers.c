@@ -79,6 +79,8 @@ static void read_content_encoding(struct uk_exchange *exchange, struct uk_slice 
   exchange->bad_encoding = !exchange->is_gzip && value.length > 0 && !is(value, "identity");
 }
 
+enum { HEADER_COST = 64 }; /* what the library's memory has of each header beside its text */
+
 /* A name with a blank in it ("Content-Length :") is another one to the next reader. */
 static void read_header(void *argument, struct uk_slice name, struct uk_slice value)
 {
@@ -93,6 +95,7 @@ static void read_header(void *argument, struct uk_slice name, struct uk_slice va
     {"Content-Encoding", read_content_encoding},
   };
   struct uk_exchange *exchange = argument;
+  exchange->header_bytes += HEADER_COST;
   if (name.length == 0 || memchr(name.data, ' ', name.length) != NULL ||
       memchr(name.data, '\t', name.length) != NULL)
     exchange->bad_framing = true;
@@ -104,5 +107,8 @@ static void read_header(void *argument, struct uk_slice name, struct uk_slice va
 
 void uk_exchange_read_headers(struct uk_exchange *exchange)
 {
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+  exchange->header_bytes = info != NULL ? info->header_size : 0;
   uk_request_each_header(&exchange->request, read_header, exchange);
 }

@@ -19,6 +19,7 @@ struct uk_http {
   struct uk_listener listener;
   size_t max_body_bytes;
   unsigned max_connections;
+  size_t max_header_bytes;
   bool tls;
   uk_queue_response *queue_response; /* the library's own; see http_refusal.h */
 

@@ -57,6 +57,43 @@ describe("hardship:", function()
     end)
   end)
 
+  describe("a produce whose headers fill the limit is answered with what became of it", function()
+    local function is_answered(connect, filler)
+      local topic, stored = service.topic(1), 0
+      for size = 7000, 8200, 8 do
+        local connection = connect()
+        connection:send(service.client:build("POST", "/produce/" .. topic, {
+          headers = filler(size), body = '{"value":"v"}',
+        }))
+        local response = connection:receive("POST", 9)
+        if response.status == 200 then stored = stored + 1 else refused(response, 431) end
+        connection:close()
+      end
+      assert.equal(stored, service.end_offset(topic, 0))
+    end
+
+    local function one(size) return { ["X-Filler"] = ("x"):rep(size) } end
+
+    local function many(size)
+      local headers = one(size % 150)
+      for index = 1, size / 150 do headers[("X-%03d"):format(index)] = ("x"):rep(80) end
+      return headers
+    end
+
+    local function fresh() return service.client:connect() end
+
+    local function used()
+      local connection = fresh()
+      connection:send(service.client:build("GET", "/topics"))
+      ok(connection:receive "GET")
+      return connection
+    end
+
+    it("on a new connection", function() is_answered(fresh, one) end)
+    it("on one that was used before", function() is_answered(used, one) end)
+    it("when there are many", function() is_answered(used, many) end)
+  end)
+
   it("half a request on each of a hundred connections holds up nobody", function()
     local connections = {}
     local request = service.client:build("POST", "/produce/x", { body = '{"value":"v"}' })
