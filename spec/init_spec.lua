@@ -103,6 +103,16 @@ describe("upstash.kafka", function()
       assert.equal("0\nhello\nhello\nhello\nnot_found\n1\n", out)
     end)
 
+    it("return as many values as the methods do", function()
+      local status, out, err = script([[
+        local kafka = require "upstash.kafka"
+        print(select("#", kafka.topics()), select("#", kafka.fetch("no-such-topic", 0, 0)))
+        print(select("#", kafka.messages { group = "g", instance = "i", topic = "t" }), select("#", kafka.close()))
+      ]], environment())
+      assert.equal(0, status, err)
+      assert.equal("1\t3\n4\t0\n", out)
+    end)
+
     it("say what is missing, and blame the caller's line", function()
       local status, _, err = script 'local kafka = require "upstash.kafka"\nkafka.topics()\n'
       assert.equal(1, status)

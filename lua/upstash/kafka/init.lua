@@ -74,14 +74,20 @@ local function client_of_environment(name)
   return default
 end
 
--- A raise inside a method blames the caller of the function, whose line it is.
+local unpack = table.unpack or unpack -- luacheck: compat
+
+local function pack(...)
+  return { n = select("#", ...), ... }
+end
+
+-- A raise inside a method blames the caller of the function, whose line it is. As many values as the method returns.
 for name, method in pairs(core.methods) do
   if name:sub(1, 1) ~= "_" then
     kafka[name] = function(...)
       local client = client_of_environment(name)
-      local fine, first, second, third, fourth = pcall(method, client, ...)
-      if not fine then error(first, 2) end
-      return first, second, third, fourth
+      local results = pack(pcall(method, client, ...))
+      if not results[1] then error(results[2], 2) end
+      return unpack(results, 2, results.n)
     end
   end
 end
