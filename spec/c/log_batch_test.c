@@ -271,19 +271,22 @@ static void survives_a_failing_allocator(void)
 
 static void checksums(void)
 {
-  static char bytes[300];
+  static char bytes[70000];
   unsigned seed = 1;
   CHECK_EQ_INT(uk_log_checksum(0, "123456789", 9), 0xe3069283);
   CHECK_EQ_INT(uk_log_checksum_portable(0, "123456789", 9), 0xe3069283);
   for (size_t i = 0; i < sizeof bytes; i++)
     bytes[i] = (char)rand_r(&seed);
-  for (size_t length = 0; length < sizeof bytes; length++) {
+  for (size_t length = 0; length < sizeof bytes; length += length < 300 ? 1 : length / 50) {
     uint32_t whole = uk_log_checksum(0, bytes, length);
     CHECK_EQ_INT(uk_log_checksum_portable(0, bytes, length), whole);
     CHECK_EQ_INT(uk_log_checksum(uk_log_checksum(0, bytes, length / 3), bytes + length / 3,
                                  length - length / 3),
                  whole);
   }
+  for (size_t length = 4090; length < 4130; length++)
+    CHECK_EQ_INT(uk_log_checksum(7, bytes + 1, length),
+                 uk_log_checksum_portable(7, bytes + 1, length));
 }
 
 int main(void)
