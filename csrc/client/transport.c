@@ -22,7 +22,8 @@ struct uk_transport {
   struct curl_slist *lines; /* the headers as curl wants them, made from the three below */
   struct uk_buffer headers; /* the request headers that `lines` was made from */
   bool anonymous, bodyless;
-  struct uk_buffer url;   /* the one that curl holds */
+  CURLU *parsed;          /* the URL, so that curl does not take it apart for each transfer */
+  struct uk_buffer url;   /* the one that `parsed` holds */
   enum uk_method method;  /* the one that curl is set to; 0 = none */
   int64_t timeout;        /* likewise */
   struct uk_buffer *body; /* of the response under way */
@@ -102,7 +103,9 @@ static void forget_curl(struct uk_transport *transport)
   else
     curl_easy_cleanup(transport->curl);
   curl_slist_free_all(transport->lines);
+  curl_url_cleanup(transport->parsed);
   transport->lines = NULL;
+  transport->parsed = NULL;
   transport->curl = NULL;
   transport->method = (enum uk_method)0;
   transport->timeout = -1;
@@ -150,7 +153,7 @@ static void set_constants(struct uk_transport *transport)
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
   curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
-  curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+  curl_easy_setopt(curl, CURLOPT_CURLU, transport->parsed);
   curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "upstash-kafka/" UK_VERSION);
@@ -188,8 +191,11 @@ static enum uk_error prepare_curl(struct uk_transport *transport)
   forget_curl(transport);
   transport->process = process;
   transport->curl = curl_easy_init();
-  if (transport->curl == NULL)
+  transport->parsed = curl_url();
+  if (transport->curl == NULL || transport->parsed == NULL) {
+    forget_curl(transport);
     return UK_E_NO_MEMORY;
+  }
   set_constants(transport);
   return UK_OK;
 }
@@ -272,11 +278,17 @@ static enum uk_error set_url(struct uk_transport *transport,
   uk_buffer_append(url, base.data, base.length);
   uk_buffer_append(url, path.data, path.length);
   const char *text = uk_buffer_text(url);
-  if (text == NULL || curl_easy_setopt(transport->curl, CURLOPT_URL, text) != CURLE_OK) {
-    uk_buffer_clear(url);
+  CURLUcode code = CURLUE_OUT_OF_MEMORY;
+  if (text != NULL)
+    code = curl_url_set(transport->parsed, CURLUPART_URL, text, CURLU_PATH_AS_IS);
+  if (code == CURLUE_OK)
+    return UK_OK;
+  uk_buffer_clear(url);
+  if (code == CURLUE_OUT_OF_MEMORY)
     return UK_E_NO_MEMORY;
-  }
-  return UK_OK;
+  snprintf(transport->message, sizeof transport->message, "%s",
+           curl_easy_strerror(CURLE_URL_MALFORMAT));
+  return UK_E_TRANSPORT_FAILED;
 }
 
 static enum uk_error set_method(struct uk_transport *transport,
