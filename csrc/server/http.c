@@ -38,9 +38,9 @@ static size_t unescape_nothing(void *context, struct MHD_Connection *connection,
   return strlen(text);
 }
 
-/* strict 0: a space in the request line and a missing Host, which the server has no use for, are no
- * reason to refuse. What would make two readers disagree on where a body ends is refused by
- * http_exchange. */
+/* strict 0: a space in the request line, and before version 1.0 of the library a missing Host, which
+ * the server has no use for, are no reason to refuse. What would make two readers disagree on where
+ * a body ends is refused by http_exchange. */
 static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_http_options *options)
 {
   const unsigned pool = options->threads > 1 ? options->threads : 0;

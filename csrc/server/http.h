@@ -2,6 +2,7 @@
 #ifndef UK_HTTP_H
 #define UK_HTTP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/error.h"
@@ -35,5 +36,10 @@ void uk_http_refuse(struct uk_http *http);
 /* After uk_http_refuse: waits until each request in hand is answered (as long as the engine takes)
  * and its reply written (5 seconds at most), then joins the threads and frees. */
 void uk_http_stop(struct uk_http *http);
+
+/* Whether what the HTTP library refuses by itself is answered in JSON in this process; else it is
+ * the library's HTML (see http_refusal.h). Found out with a request over a socket pair, in well
+ * under a millisecond; false also when there are no descriptors or no memory to find out. */
+bool uk_http_refusals_are_json(void);
 
 #endif

@@ -4,9 +4,11 @@
  * page of its own and offers no hook for it. It queues that page through its exported function
  * MHD_queue_response, and calls that through its PLT. So this module defines a function of that
  * name: the dynamic linker binds the library's own calls to it, while ours go to the library's
- * through uk_http_queue_function. Where a linker binds the library to itself (-Bsymbolic), or where
- * somebody else in the process loaded the library first, the HTML page is what remains; nothing
- * else changes.
+ * through uk_http_queue_function. Where the library was linked to bind to itself, as on Ubuntu
+ * (-Bsymbolic-functions), or where somebody else in the process loaded it first, the HTML page is
+ * what remains; nothing else changes. uk_http_refusals_are_json tells. No callback of the library
+ * would do instead: the only one between the refusal and its page is the logger, and that is not
+ * told the connection.
  *
  * Where the library closes a connection without any answer, the last words are written to the
  * socket here. */

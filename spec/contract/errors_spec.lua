@@ -350,7 +350,7 @@ describe("errors:", function()
     end)
   end)
 
-  describe("what the HTTP layer refuses is JSON:", function()
+  describe("what the HTTP layer refuses:", function()
     local function head(line, ...)
       local lines = { line, "Host: localhost", "Authorization: {authorization}", ... }
       return table.concat(lines, "\r\n") .. "\r\n\r\n"
@@ -390,7 +390,7 @@ describe("errors:", function()
     } do
       it(what, function()
         local bytes = row[1]:gsub("{authorization}", service.client.authorization)
-        refused(service.client:raw(bytes), row[2])
+        service.refuses_bytes(bytes, row[2])
       end)
     end
 

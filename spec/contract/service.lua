@@ -3,6 +3,8 @@
 -- It is the server at CONTRACT_URL, with CONTRACT_USERNAME and CONTRACT_PASSWORD; without these our
 -- own, started in this process on a free port with an empty data folder. CONTRACT_SESSION_TIMEOUT is
 -- the shortest session timeout in milliseconds that the engine grants (a Kafka broker wants 6000).
+-- What the HTTP library of our own server refuses by itself is held to what the server says of this
+-- system, JSON or HTML; a server at CONTRACT_URL is held to JSON.
 -- Nothing here assumes an engine: what may take a while is waited for with a deadline
 -- (`eventually`), every test has topics and groups of its own, and a first consume may be empty.
 
@@ -18,6 +20,7 @@ local service = {
   username = os.getenv "CONTRACT_USERNAME" or "contract",
   password = os.getenv "CONTRACT_PASSWORD" or "p:ss wörd",
   session_timeout = tonumber(os.getenv "CONTRACT_SESSION_TIMEOUT" or 1000),
+  http_refusals = "JSON",
   EARLIEST = { ["Kafka-Auto-Offset-Reset"] = "earliest" },
   MANUAL = { ["Kafka-Auto-Offset-Reset"] = "earliest", ["Kafka-Enable-Auto-Commit"] = "false" },
 }
@@ -29,6 +32,7 @@ local own
 local function start_own()
   local server = require "spec.support.server"
   own = server.start { username = service.username, password = service.password }
+  service.http_refusals = require "upstash.kafka.server".refusals_are_json and "JSON" or "HTML"
   return own.url
 end
 
@@ -130,16 +134,21 @@ function service.ok(response)
   return service.decode(response)
 end
 
+local function assert_status(response, statuses, level)
+  statuses = type(statuses) == "table" and statuses or { statuses }
+  for _, status in ipairs(statuses) do
+    if status == response.status then return end
+  end
+  local expected = table.concat(statuses, " or ")
+  error(("expected %s, got %d %s"):format(expected, response.status, response.body:sub(1, 300)), level + 1)
+end
+
 --- Asserts an error answer: one of the statuses (a number or a list), the shape of the contract, and
 -- that the text holds each of the words given. Returns the text.
 function service.refused(response, statuses, ...)
-  statuses = type(statuses) == "table" and statuses or { statuses }
-  local expected = table.concat(statuses, " or ")
-  local said = ("expected %s, got %d %s"):format(expected, response.status, response.body:sub(1, 300))
-  local among = false
-  for _, status in ipairs(statuses) do among = among or status == response.status end
-  if not among then error(said, 2) end
+  assert_status(response, statuses, 2)
   local value = service.decode(response)
+  local said = ("%d %s"):format(response.status, response.body:sub(1, 300))
   assert.equal("string", type(value.error), said)
   assert.equal(response.status, value.status, said)
   assert.is_truthy(response.body:find('"status"%s*:%s*' .. response.status .. "%s*[,}]"), said)
@@ -150,6 +159,23 @@ function service.refused(response, statuses, ...)
     end
   end
   return value.error
+end
+
+--- Sends bytes that are no proper HTTP, and asserts an error answer with one of the statuses and the
+-- end of the connection. Where the HTTP library's refusals are HTML, the answer may be a page of it.
+function service.refuses_bytes(bytes, statuses)
+  local connection = service.client:connect()
+  connection:send(bytes)
+  local response = connection:receive "GET"
+  if service.http_refusals == "HTML" and not response.headers["content-type"] then
+    assert_status(response, statuses, 2)
+    assert.equal("close", response.headers.connection)
+    assert.equal("<html>", response.body:sub(1, 6))
+  else
+    service.refused(response, statuses)
+  end
+  assert.is_true(connection:ends(), "the connection stays open, or more follows the answer")
+  connection:close()
 end
 
 --- Calls `attempt` until it returns something true, and returns that; raises after `seconds`.
