@@ -4,7 +4,7 @@
 -- sides in turn, round by round, so that a machine that slows down slows both.
 
 local programs = "build/bench/"
-local rounds = tonumber(os.getenv "BENCH_ROUNDS") or 5
+local rounds = tonumber(os.getenv "BENCH_ROUNDS") or 9
 local credentials = "bench:bench"
 local luas = { ... }
 local server_command = "UPSTASH_KAFKA_SERVER_USERNAME=bench UPSTASH_KAFKA_SERVER_PASSWORD=bench %s" .. luas[1] ..
@@ -79,7 +79,7 @@ local function lua_command(lua, script)
 end
 
 local function produce_ratio(lua)
-  local server = serve "--no-sync"
+  local server = serve "--no-sync --threads 1" -- one thread for one connection: less to chance
   local value = ("x"):rep(100)
   local requests = 5000
   compare("(a) produce, one message at a time over keep-alive, " .. lua .. " against bare libcurl in C", "requests/s",
