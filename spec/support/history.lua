@@ -1,0 +1,182 @@
+--- What producers and consumers of other processes saw, and whether it agrees with what the server keeps.
+--
+-- history_worker.lua writes one file for each process, a line for each event, its fields parted by tabs:
+--
+--   try TOPIC VALUE TOPIC VALUE …                 one request is about to be sent
+--   ok PARTITION OFFSET PARTITION OFFSET …        it was acknowledged
+--   failed CODE                                   it was not: stored or not
+--   got TOPIC PARTITION OFFSET VALUE              a message was handed to the body of a loop
+--   done TOPIC PARTITION OFFSET                   the body was through with it
+--
+-- A process that was killed leaves its last request without an outcome.
+
+local history = {}
+
+local function fields_of(line)
+  local fields = {}
+  for field in (line .. "\t"):gmatch "([^\t]*)\t" do fields[#fields + 1] = field end
+  return fields
+end
+
+local events = {}
+
+function events.try(seen, fields)
+  local attempt = { state = "open" }
+  for index = 2, #fields, 2 do
+    attempt[#attempt + 1] = { topic = fields[index], value = fields[index + 1] }
+  end
+  seen.attempts[#seen.attempts + 1] = attempt
+end
+
+function events.ok(seen, fields)
+  local attempt = seen.attempts[#seen.attempts]
+  attempt.state = "ok"
+  for index, message in ipairs(attempt) do
+    message.partition, message.offset = tonumber(fields[2 * index]), tonumber(fields[2 * index + 1])
+  end
+end
+
+function events.failed(seen, fields)
+  seen.attempts[#seen.attempts].state = fields[2]
+end
+
+function events.got(seen, fields)
+  seen.got[#seen.got + 1] =
+    { topic = fields[2], partition = tonumber(fields[3]), offset = tonumber(fields[4]), value = fields[5] }
+end
+
+function events.done(seen, fields)
+  seen.done[table.concat(fields, " ", 2)] = true
+end
+
+--- What one process saw so far: its attempts, and what it got and was done with.
+function history.read(path)
+  local seen = { attempts = {}, got = {}, done = {} }
+  local file = io.open(path)
+  if not file then return seen end
+  for line in file:lines() do
+    local fields = fields_of(line)
+    if events[fields[1]] then events[fields[1]](seen, fields) end
+  end
+  file:close()
+  return seen
+end
+
+--- What the server keeps: the messages of each topic and partition, by offset. `topics` maps names to partitions.
+function history.kept(client, topics)
+  local kept = {}
+  for topic, partitions in pairs(topics) do
+    kept[topic] = {}
+    for partition = 0, partitions - 1 do
+      local values = { count = 0 }
+      for message in client:records { topic = topic, partition = partition, to = "latest" } do
+        assert(message.offset == values.count, ("%s %d: offset %d after %d messages"):format(
+          topic, partition, message.offset, values.count))
+        values[message.offset] = message.value
+        values.count = values.count + 1
+      end
+      kept[topic][partition] = values
+    end
+  end
+  return kept
+end
+
+local function each_kept(kept, visit)
+  for topic, partitions in pairs(kept) do
+    for partition, values in pairs(partitions) do
+      for offset = 0, values.count - 1 do visit(topic, partition, offset, values[offset]) end
+    end
+  end
+end
+
+local function places_of(kept, problems)
+  local places = {}
+  each_kept(kept, function(topic, partition, offset, value)
+    local name = topic .. " " .. value
+    if places[name] then problems[#problems + 1] = "kept twice: " .. name end
+    places[name] = { partition = partition, offset = offset }
+  end)
+  return places
+end
+
+local function check_order(message, place, last, problems)
+  local where = message.topic .. " " .. place.partition
+  if place.offset <= (last[where] or -1) then problems[#problems + 1] = "out of order: " .. message.value end
+  last[where] = place.offset
+end
+
+-- One attempt: what was acknowledged is where it was said to be, and all of it is kept or none.
+local function check_attempt(attempt, places, last, problems)
+  local stored = 0
+  for _, message in ipairs(attempt) do
+    local place = places[message.topic .. " " .. message.value]
+    if place then
+      stored = stored + 1
+      check_order(message, place, last, problems)
+    end
+    if attempt.state == "ok"
+      and not (place and place.partition == message.partition and place.offset == message.offset) then
+      problems[#problems + 1] = ("acknowledged but lost: %s %s"):format(message.topic, message.value)
+    end
+  end
+  attempt.stored = stored
+  if stored > 0 and stored < #attempt then
+    problems[#problems + 1] = ("%d of %d messages kept: %s"):format(stored, #attempt, attempt[1].value)
+  end
+  -- These say that it was not carried out.
+  if stored > 0 and (attempt.state == "connect_failed" or attempt.state == "unavailable") then
+    problems[#problems + 1] = ("kept after %s: %s"):format(attempt.state, attempt[1].value)
+  end
+end
+
+--- Compares what producers saw with what is kept. Returns a list of problems, and counts: `acknowledged` messages, and
+-- `unknown` attempts, of which `unknown_stored` are kept.
+function history.check_producers(kept, producers)
+  local problems, sent = {}, {}
+  local counts = { acknowledged = 0, unknown = 0, unknown_stored = 0 }
+  local places = places_of(kept, problems)
+  for _, producer in ipairs(producers) do
+    local last = {}
+    for _, attempt in ipairs(producer.attempts) do
+      for _, message in ipairs(attempt) do sent[message.topic .. " " .. message.value] = true end
+      check_attempt(attempt, places, last, problems)
+      if attempt.state == "ok" then
+        counts.acknowledged = counts.acknowledged + #attempt
+      else
+        counts.unknown = counts.unknown + 1
+        counts.unknown_stored = counts.unknown_stored + (attempt.stored > 0 and 1 or 0)
+      end
+    end
+  end
+  for name in pairs(places) do
+    if not sent[name] then problems[#problems + 1] = "never sent: " .. name end
+  end
+  return problems, counts
+end
+
+--- Compares what the consumers of one group saw with what is kept: each message at least once, and nothing else.
+-- Returns a list of problems and how many messages came again.
+function history.check_consumers(kept, consumers)
+  local problems, seen, again = {}, {}, 0
+  for _, consumer in ipairs(consumers) do
+    for _, message in ipairs(consumer.got) do
+      local name = ("%s %d %d"):format(message.topic, message.partition, message.offset)
+      local value = kept[message.topic][message.partition][message.offset]
+      if value ~= message.value then
+        problems[#problems + 1] = ("%s: got %s, kept %s"):format(name, message.value, tostring(value))
+      end
+      again = again + (seen[name] and 1 or 0)
+      seen[name] = true
+    end
+  end
+  each_kept(kept, function(topic, partition, offset)
+    local name = ("%s %d %d"):format(topic, partition, offset)
+    for _, consumer in ipairs(consumers) do
+      if consumer.done[name] then return end
+    end
+    problems[#problems + 1] = "nobody was done with " .. name
+  end)
+  return problems, again
+end
+
+return history

@@ -1,0 +1,94 @@
+--- A process that produces or consumes, and writes down what it saw for history.lua. The server is that of the
+-- environment.
+--
+--   history_worker.lua produce NAME FILE STOP
+--   history_worker.lua consume NAME FILE STOP
+--   history_worker.lua die NAME FILE COUNT        consumes, and kills itself with the COUNTth message in hand
+--
+-- It ends when the file STOP is there; a consumer not before it has found nothing more for a while.
+
+local kafka = require "upstash.kafka"
+local core = require "upstash.kafka.core"
+
+local role, name, path, last = arg[1], arg[2], arg[3], arg[4]
+local file = assert(io.open(path, "a"))
+
+local function note(...)
+  file:write(table.concat({ ... }, "\t"), "\n")
+  file:flush()
+end
+
+local function stopped()
+  local stop = io.open(last)
+  if stop then stop:close() end
+  return stop ~= nil
+end
+
+-- One to seven messages over both topics, some large, each value once.
+local function messages_of(number)
+  local messages, event = {}, {}
+  for index = 1, number % 7 + 1 do
+    local topic = (number + index) % 3 == 0 and "one" or "four"
+    local size = (number + index) % 50 == 0 and 20000 or number % 200
+    local value = ("%s-%d-%d-%s"):format(name, number, index, ("v"):rep(size))
+    messages[index] = { topic = topic, value = value, key = index % 2 == 0 and "k" .. number % 10 or nil }
+    event[#event + 1], event[#event + 2] = topic, value
+  end
+  return messages, event
+end
+
+local function produce_once(client, number)
+  local messages, event = messages_of(number)
+  note("try", (table.unpack or unpack)(event))
+  local list, _, details = client:produce_many(messages)
+  if not list then
+    note("failed", details.code)
+    return core.sleep(10)
+  end
+  local places = {}
+  for _, entry in ipairs(list) do places[#places + 1], places[#places + 2] = entry.partition, entry.offset end
+  note("ok", (table.unpack or unpack)(places))
+  core.sleep(2)
+end
+
+local roles = {}
+
+function roles.produce()
+  local client, number = kafka.new { retries = 0, timeout = 5000 }, 0
+  while not stopped() do
+    number = number + 1
+    produce_once(client, number)
+  end
+end
+
+-- One loop; it leaves the group after a while. Returns how many messages came, nil when it failed.
+local function consume_some(client, most, body)
+  local count = 0
+  local fine = pcall(function()
+    for message in client:messages { group = "group", instance = name, topics = { "one", "four" }, from = "earliest",
+      limit = most, idle = 600, timeout = 200, max_messages = 40, session_timeout = 2000 } do
+      count = count + 1
+      note("got", message.topic, message.partition, message.offset, message.value)
+      if body then body() end
+      note("done", message.topic, message.partition, message.offset)
+    end
+  end)
+  return fine and count or nil
+end
+
+function roles.consume()
+  local client = kafka.new { timeout = 5000 }
+  while consume_some(client, 150) ~= 0 or not stopped() do end
+end
+
+function roles.die()
+  local client, left = kafka.new(), tonumber(last)
+  while true do
+    consume_some(client, nil, function()
+      left = left - 1
+      if left == 0 then os.execute "kill -9 $PPID" end
+    end)
+  end
+end
+
+roles[role]()
