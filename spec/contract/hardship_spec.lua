@@ -66,7 +66,7 @@ describe("hardship:", function()
           headers = filler(size), body = '{"value":"v"}',
         }))
         local response = connection:receive("POST", 9)
-        if response.status == 200 then stored = stored + 1 else refused(response, 431) end
+        if response.status == 200 then stored = stored + 1 else service.refused_early(response, 431) end
         connection:close()
       end
       assert.equal(stored, service.end_offset(topic, 0))

@@ -161,19 +161,22 @@ function service.refused(response, statuses, ...)
   return value.error
 end
 
---- Sends bytes that are no proper HTTP, and asserts an error answer with one of the statuses and the
--- end of the connection. Where the HTTP library's refusals are HTML, the answer may be a page of it.
+--- As service.refused, of what the HTTP library may have refused by itself: where its refusals are
+-- HTML, the answer may be a page of it, which closes.
+function service.refused_early(response, statuses)
+  if service.http_refusals == "JSON" or response.headers["content-type"] then
+    return service.refused(response, statuses)
+  end
+  assert_status(response, statuses, 2)
+  assert.equal("close", response.headers.connection)
+  assert.equal("<html>", response.body:sub(1, 6))
+end
+
+--- Sends bytes that are no proper HTTP, and asserts an early refusal and the end of the connection.
 function service.refuses_bytes(bytes, statuses)
   local connection = service.client:connect()
   connection:send(bytes)
-  local response = connection:receive "GET"
-  if service.http_refusals == "HTML" and not response.headers["content-type"] then
-    assert_status(response, statuses, 2)
-    assert.equal("close", response.headers.connection)
-    assert.equal("<html>", response.body:sub(1, 6))
-  else
-    service.refused(response, statuses)
-  end
+  service.refused_early(connection:receive "GET", statuses)
   assert.is_true(connection:ends(), "the connection stays open, or more follows the answer")
   connection:close()
 end
