@@ -6,9 +6,9 @@
  * name: the dynamic linker binds the library's own calls to it, while ours go to the library's
  * through uk_http_queue_function. Where the library was linked to bind to itself, as on Ubuntu
  * (-Bsymbolic-functions), or where somebody else in the process loaded it first, the HTML page is
- * what remains; nothing else changes. uk_http_refusals_are_json tells. No callback of the library
- * would do instead: the only one between the refusal and its page is the logger, and that is not
- * told the connection.
+ * what remains, with its head twice where version 0.9.75 does not like a Content-Length; nothing
+ * else changes. uk_http_refusals_are_json tells. No callback of the library would do instead: the
+ * only one between the refusal and its page is the logger, and that is not told the connection.
  *
  * Where the library closes a connection without any answer, the last words are written to the
  * socket here. */

@@ -187,10 +187,14 @@ static bool is_error(const char *said, int status)
          strcmp(said + strlen(said) - strlen(end), end) == 0;
 }
 
-/* What is left where the library's own refusals stay as they are. */
+/* What is left where the library's own refusals stay as they are. Version 0.9.75 sends the head of
+ * some pages twice. */
 static bool is_page_that_closes(const char *said)
 {
-  return !uk_http_refusals_are_json() && strncmp(said, "<html>", 6) == 0 &&
+  static const char end[] = "</html>";
+  size_t length = strlen(said);
+  return !uk_http_refusals_are_json() && length > strlen(end) &&
+         strcmp(said + length - strlen(end), end) == 0 &&
          strstr(answer, "\r\nConnection: close\r\n") != NULL;
 }
 
