@@ -12,7 +12,6 @@ enum {
   UK_LOG_TRANSACTION_COMMANDS = 10000,
   UK_LOG_MAINTENANCE_MS = 1000,
   UK_LOG_MAINTENANCE_ROWS = 1000, /* removed in one transaction */
-  UK_LOG_RESERVE_BYTES = 4 << 20, /* over the map, for what must go on when it is full */
   UK_LOG_TROUBLE_MS = 10000       /* how long a refusal for want of room shows in the health */
 };
 

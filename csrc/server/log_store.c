@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "server/log_ballast.h"
 #include "server/log_store_private.h"
 
 static const struct {
@@ -226,7 +227,7 @@ static struct uk_log_store *new_store(const char *directory, size_t map_bytes, b
   store->directory = strdup(directory);
   store->map_bytes = (map_bytes + page - 1) / page * page;
   store->no_sync = no_sync;
-  store->lock = -1;
+  store->lock = store->ballast = -1;
   if (store->directory != NULL && init_locks(store))
     return store;
   free(store->directory);
@@ -251,6 +252,8 @@ enum uk_error uk_log_store_open(struct uk_log_store **store, const char *directo
   if (error == UK_OK)
     error = open_data(made, message, size);
   if (error == UK_OK)
+    made->ballast = uk_log_ballast_open(directory, UK_LOG_RESERVE_BYTES);
+  if (error == UK_OK)
     *store = made;
   else
     uk_log_store_close(made);
@@ -270,6 +273,8 @@ void uk_log_store_close(struct uk_log_store *store)
   if (store == NULL)
     return;
   close_environment(store);
+  if (store->ballast >= 0)
+    close(store->ballast);
   if (store->lock >= 0) {
     /* A child between fork and exec may hold the descriptor too. */
     (void)flock(store->lock, LOCK_UN);
@@ -293,12 +298,28 @@ enum uk_log_status uk_log_store_reopen(struct uk_log_store *store)
   return uk_log_store_result(store, rc);
 }
 
-enum uk_log_status uk_log_store_extend(struct uk_log_store *store, size_t extra)
+static enum uk_log_status set_map(struct uk_log_store *store, size_t bytes)
+{
+  pthread_rwlock_wrlock(&store->gate);
+  int rc = mdb_env_set_mapsize(store->env, bytes);
+  pthread_rwlock_unlock(&store->gate);
+  return uk_log_store_result(store, rc);
+}
+
+enum uk_log_status uk_log_store_open_reserve(struct uk_log_store *store, enum uk_log_status status)
 {
   if (store->env == NULL)
     return UK_LOG_FAILED;
-  pthread_rwlock_wrlock(&store->gate);
-  int rc = mdb_env_set_mapsize(store->env, store->map_bytes + extra);
-  pthread_rwlock_unlock(&store->gate);
-  return uk_log_store_result(store, rc);
+  if (status == UK_LOG_FULL)
+    return set_map(store, store->map_bytes + UK_LOG_RESERVE_BYTES);
+  uk_log_ballast_give(store->ballast);
+  return UK_LOG_OK;
+}
+
+enum uk_log_status uk_log_store_close_reserve(struct uk_log_store *store)
+{
+  if (store->env == NULL)
+    return UK_LOG_FAILED;
+  uk_log_ballast_keep(store->ballast, UK_LOG_RESERVE_BYTES);
+  return set_map(store, store->map_bytes);
 }

@@ -35,7 +35,10 @@ enum uk_log_status {
 
 struct uk_log_store;
 
-enum { UK_LOG_MAP_BYTES_MIN = 1 << 20 };
+enum {
+  UK_LOG_MAP_BYTES_MIN = 1 << 20,
+  UK_LOG_RESERVE_BYTES = 4 << 20 /* over the map, and on the disk */
+};
 
 /* The directory is created (0700, its parent must be there) and locked: a second open, from this process or another,
  * is refused. `message` names the directory. */
@@ -46,8 +49,11 @@ void uk_log_store_close(struct uk_log_store *store);
 /* Closes the environment and opens it anew, with no reader inside. While that fails, everything fails. */
 enum uk_log_status uk_log_store_reopen(struct uk_log_store *store);
 
-/* Lets the log grow past map_bytes by `extra`, or (0) not any more. Between transactions only. */
-enum uk_log_status uk_log_store_extend(struct uk_log_store *store, size_t extra);
+/* The reserve, for what must go on when there is no room. Where it lacks, `status` says: UK_LOG_FULL lets the log grow
+ * past map_bytes, UK_LOG_DISK_FULL gives the disk back what was kept (log_ballast.h). Between transactions
+ * only. */
+enum uk_log_status uk_log_store_open_reserve(struct uk_log_store *store, enum uk_log_status status);
+enum uk_log_status uk_log_store_close_reserve(struct uk_log_store *store);
 
 /* What the last call that returned UK_LOG_FAILED met, for messages. The writer's. */
 const char *uk_log_store_failure(const struct uk_log_store *store);

@@ -41,7 +41,8 @@ struct uk_log_store {
   char *directory;
   size_t map_bytes; /* whole pages */
   bool no_sync;
-  int lock; /* the locked file's descriptor */
+  int lock;    /* the locked file's descriptor */
+  int ballast; /* log_ballast.h */
 
   /* Readers hold it for reading from begin to end of a view; who replaces the environment or its map, for writing. */
   pthread_rwlock_t gate;

@@ -79,13 +79,33 @@ static enum uk_log_status probe(struct uk_log *log)
   return status;
 }
 
+/* Whether it is open: `*status` says that there is no room. What is done then has to be done again. */
+static bool open_reserve(struct uk_log *log, enum uk_log_status *status)
+{
+  if (*status != UK_LOG_FULL && *status != UK_LOG_DISK_FULL)
+    return false;
+  enum uk_log_status opened = uk_log_store_open_reserve(log->store, *status);
+  if (opened != UK_LOG_OK)
+    *status = opened;
+  return opened == UK_LOG_OK;
+}
+
+static enum uk_log_status probe_in_reserve(struct uk_log *log)
+{
+  enum uk_log_status status = probe(log);
+  if (!open_reserve(log, &status))
+    return status;
+  status = probe(log);
+  return uk_log_store_close_reserve(log->store) == UK_LOG_OK ? status : UK_LOG_FAILED;
+}
+
 /* A failed sync says nothing about what is on disk, and repeated it may succeed without having written: so the
  * environment is opened anew, what it holds is read again, and a commit must pass before the log is well. The failed
  * commit may have come through after all. */
 static bool revive(struct uk_log *log)
 {
   if (uk_log_store_reopen(log->store) != UK_LOG_OK || uk_log_load(log) != UK_LOG_OK ||
-      probe(log) != UK_LOG_OK) {
+      probe_in_reserve(log) != UK_LOG_OK) {
     set_broken(log);
     return false;
   }
@@ -96,14 +116,19 @@ static bool revive(struct uk_log *log)
 
 /* Transactions. */
 
-/* For what must go on when the log is full, because it frees room or lets readers go on. */
+/* What frees room or lets readers go on must pass when there is none. */
+static bool may_use_reserve(const struct uk_operation *command)
+{
+  return uk_log_kind(command) == UK_LOG_COMMIT || uk_log_kind(command) == UK_LOG_DELETE_TOPIC;
+}
+
 static enum uk_log_status transact_in_reserve(struct uk_log *log, struct uk_operation *command)
 {
-  enum uk_log_status status = uk_log_store_extend(log->store, UK_LOG_RESERVE_BYTES);
-  if (status != UK_LOG_OK)
+  enum uk_log_status status = uk_log_transact(log, command);
+  if (!may_use_reserve(command) || !open_reserve(log, &status))
     return status;
   status = uk_log_transact(log, command);
-  if (uk_log_store_extend(log->store, 0) != UK_LOG_OK)
+  if (uk_log_store_close_reserve(log->store) != UK_LOG_OK)
     set_broken(log);
   return status;
 }
@@ -124,16 +149,9 @@ static void fail_all(struct uk_log *log, struct uk_operation *commands, enum uk_
   answer(commands);
 }
 
-static bool may_use_reserve(const struct uk_operation *command)
-{
-  return uk_log_kind(command) == UK_LOG_COMMIT || uk_log_kind(command) == UK_LOG_DELETE_TOPIC;
-}
-
 static void run_alone(struct uk_log *log, struct uk_operation *command)
 {
-  enum uk_log_status status = uk_log_transact(log, command);
-  if (status == UK_LOG_FULL && may_use_reserve(command))
-    status = transact_in_reserve(log, command);
+  enum uk_log_status status = transact_in_reserve(log, command);
   if (status == UK_LOG_FAILED)
     set_broken(log);
   if (status != UK_LOG_OK)
@@ -193,12 +211,10 @@ static enum uk_log_status maintain_once(struct uk_log *log, bool *more)
 static enum uk_log_status maintain_step(struct uk_log *log, bool *more)
 {
   enum uk_log_status status = maintain_once(log, more);
-  if (status != UK_LOG_FULL)
+  if (!open_reserve(log, &status))
     return status;
-  if (uk_log_store_extend(log->store, UK_LOG_RESERVE_BYTES) != UK_LOG_OK)
-    return UK_LOG_FAILED;
   status = maintain_once(log, more);
-  return uk_log_store_extend(log->store, 0) == UK_LOG_OK ? status : UK_LOG_FAILED;
+  return uk_log_store_close_reserve(log->store) == UK_LOG_OK ? status : UK_LOG_FAILED;
 }
 
 /* When it is due. A failure waits for the next turn. */

@@ -725,8 +725,8 @@ static void makes_its_directory(void)
   struct uk_log *log = rig_open(&options);
   CHECK(log != NULL);
   uk_log_close(log);
-  static const char *const files[] = {"data.mdb", "lock.mdb", "server.lock"};
-  for (int i = 0; i < 3; i++) {
+  static const char *const files[] = {"data.mdb", "lock.mdb", "server.lock", "reserve"};
+  for (int i = 0; i < 4; i++) {
     snprintf(rest, sizeof rest, "%s/%s", path, files[i]);
     CHECK_EQ_INT(unlink(rest), 0);
   }
