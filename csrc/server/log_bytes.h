@@ -2,12 +2,13 @@
 #ifndef UK_LOG_BYTES_H
 #define UK_LOG_BYTES_H
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
 static inline void uk_store_u32(uint8_t *out, uint32_t value)
 {
-  value = __builtin_bswap32(value);
+  value = htobe32(value);
   memcpy(out, &value, sizeof value);
 }
 
@@ -15,12 +16,12 @@ static inline uint32_t uk_load_u32(const uint8_t *in)
 {
   uint32_t value;
   memcpy(&value, in, sizeof value);
-  return __builtin_bswap32(value);
+  return be32toh(value);
 }
 
 static inline void uk_store_u64(uint8_t *out, uint64_t value)
 {
-  value = __builtin_bswap64(value);
+  value = htobe64(value);
   memcpy(out, &value, sizeof value);
 }
 
@@ -28,11 +29,7 @@ static inline uint64_t uk_load_u64(const uint8_t *in)
 {
   uint64_t value;
   memcpy(&value, in, sizeof value);
-  return __builtin_bswap64(value);
+  return be64toh(value);
 }
-
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "log_bytes.h swaps: it is written for little-endian machines"
-#endif
 
 #endif
