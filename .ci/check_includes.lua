@@ -19,6 +19,7 @@ local doors = {
   { header = "^microhttpd%.h$", files = { "^server/http[%w_]*%.[ch]$" } },
   { header = "^lmdb%.h$", files = { "^server/log_[%w_]+%.[ch]$" } },
   { header = "^zlib%.h$", files = { "^server/gzip%.c$" } },
+  { header = "^librdkafka/rdkafka%.h$", files = { "^server/kafka_rd%.h$" } },
   { header = "^lua%.h$", files = { "^binding/" } },
   { header = "^lauxlib%.h$", files = { "^binding/" } },
   { header = "^lualib%.h$", files = { "^binding/" } },

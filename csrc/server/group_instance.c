@@ -101,7 +101,7 @@ static enum uk_error check_name(struct uk_consume *operation, const char *what,
   return UK_E_BAD_REQUEST;
 }
 
-static void due(struct uk_groups *groups, struct uk_group_timer *timer);
+static void due(void *owner, struct uk_timer *timer);
 
 static struct uk_group_instance *make(struct uk_groups *groups, const struct uk_consume *operation)
 {
@@ -118,7 +118,7 @@ static struct uk_group_instance *make(struct uk_groups *groups, const struct uk_
     instance->fresh = true;
     instance->last_request = groups->now;
     instance->next_commit = groups->now + operation->settings.auto_commit_interval;
-    uk_group_timer_init(&instance->timer, due);
+    uk_timer_init(&instance->timer, due);
     if (uk_group_table_add(&group->instances, &instance->node)) {
       groups->instance_count++;
       return instance;
@@ -234,17 +234,18 @@ void uk_group_instance_auto_commit(struct uk_groups *groups, struct uk_group_ins
 
 void uk_group_instance_arm(struct uk_groups *groups, struct uk_group_instance *instance)
 {
-  int64_t time = UK_GROUP_NEVER;
+  int64_t time = UK_TIMER_NEVER;
   if (instance->activity == UK_GROUP_IDLE)
     time = instance->last_request + instance->settings.session_timeout;
   if (instance->settings.auto_commit && instance->dirty && instance->committing == 0 &&
       instance->next_commit < time)
     time = instance->next_commit;
-  uk_group_timer_set(&groups->timers, &instance->timer, time);
+  uk_timer_set(&groups->timers, &instance->timer, time);
 }
 
-static void due(struct uk_groups *groups, struct uk_group_timer *timer)
+static void due(void *owner, struct uk_timer *timer)
 {
+  struct uk_groups *groups = owner;
   struct uk_group_instance *instance =
     (struct uk_group_instance *)((char *)timer - offsetof(struct uk_group_instance, timer));
   int64_t expiry = instance->last_request + instance->settings.session_timeout;
@@ -268,7 +269,7 @@ void uk_group_instance_close(struct uk_groups *groups, struct uk_group_instance 
   for (size_t i = 0; i < instance->share_count; i++)
     uk_group_share_part(groups, instance->shares[i], instance);
   uk_group_release_all(groups, instance);
-  uk_group_timer_set(&groups->timers, &instance->timer, UK_GROUP_NEVER);
+  uk_timer_set(&groups->timers, &instance->timer, UK_TIMER_NEVER);
   uk_group_table_remove(&group->instances, &instance->node);
   groups->instance_count--;
   free(instance->shares);

@@ -12,7 +12,7 @@
 #include <pthread.h>
 
 #include "server/group_table.h"
-#include "server/group_timer.h"
+#include "server/timer.h"
 #include "server/groups.h"
 
 enum {
@@ -72,7 +72,7 @@ struct uk_group_share {
 
 /* A consume in hand. */
 struct uk_group_turn {
-  struct uk_group_timer timer; /* its deadline, while it waits */
+  struct uk_timer timer; /* its deadline, while it waits */
   struct uk_group_instance *instance;
   struct uk_consume *operation;
   struct uk_group_turn *next, *previous; /* the instance's queue */
@@ -88,7 +88,7 @@ enum uk_group_activity {
 struct uk_group_instance {
   struct uk_group_node node;
   struct uk_group *group;
-  struct uk_group_timer timer; /* expiry or auto-commit, whichever comes first */
+  struct uk_timer timer; /* expiry or auto-commit, whichever comes first */
   struct uk_consumer_settings settings;
   struct uk_group_share *
     *shares; /* the subscription, in the order of the last request that changed it */
@@ -127,7 +127,7 @@ struct uk_groups {
   bool draining;
   size_t instance_count;
   struct uk_group_table groups, topics;
-  struct uk_group_timers timers;
+  struct uk_timers timers;
   struct uk_group_share *dirty; /* to be assigned anew */
   /* To be done without the lock by the thread that put it there. */
   struct uk_group_instance *reading, *last_reading;

@@ -18,12 +18,13 @@ static void take_out(struct uk_groups *groups, struct uk_group_turn *turn)
     turn->next->previous = turn->previous;
   else
     instance->last = turn->previous;
-  uk_group_timer_set(&groups->timers, &turn->timer, UK_GROUP_NEVER);
+  uk_timer_set(&groups->timers, &turn->timer, UK_TIMER_NEVER);
   free(turn);
 }
 
-static void due(struct uk_groups *groups, struct uk_group_timer *timer)
+static void due(void *owner, struct uk_timer *timer)
 {
+  struct uk_groups *groups = owner;
   struct uk_group_turn *turn =
     (struct uk_group_turn *)((char *)timer - offsetof(struct uk_group_turn, timer));
   if (turn == turn->instance->first) {
@@ -42,7 +43,7 @@ bool uk_group_turn_add(struct uk_groups *groups, struct uk_group_instance *insta
     return false;
   turn->instance = instance;
   turn->operation = operation;
-  uk_group_timer_init(&turn->timer, due);
+  uk_timer_init(&turn->timer, due);
   turn->previous = instance->last;
   if (instance->last != NULL)
     instance->last->next = turn;
@@ -50,8 +51,8 @@ bool uk_group_turn_add(struct uk_groups *groups, struct uk_group_instance *insta
     instance->first = turn;
   instance->last = turn;
   if (instance->first != turn)
-    uk_group_timer_set(&groups->timers, &turn->timer,
-                       groups->draining ? groups->now : operation->operation.deadline);
+    uk_timer_set(&groups->timers, &turn->timer,
+                 groups->draining ? groups->now : operation->operation.deadline);
   return true;
 }
 
@@ -84,7 +85,7 @@ void uk_group_turn_park(struct uk_groups *groups, struct uk_group_instance *inst
   }
   instance->activity = UK_GROUP_PARKED;
   instance->fresh = false;
-  uk_group_timer_set(&groups->timers, &turn->timer, deadline);
+  uk_timer_set(&groups->timers, &turn->timer, deadline);
   uk_group_release_leaving(groups, instance);
   uk_group_instance_arm(groups, instance);
 }

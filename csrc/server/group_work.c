@@ -16,9 +16,9 @@ void uk_group_enter(struct uk_groups *groups, int64_t now)
   pthread_mutex_lock(&groups->lock);
   if (now > groups->now)
     groups->now = now;
-  struct uk_group_timer *timer;
+  struct uk_timer *timer;
   while ((timer = groups->timers.first) != NULL && timer->time <= groups->now) {
-    uk_group_timer_set(&groups->timers, timer, UK_GROUP_NEVER);
+    uk_timer_set(&groups->timers, timer, UK_TIMER_NEVER);
     timer->due(groups, timer);
   }
 }
@@ -36,7 +36,7 @@ void uk_group_finish(struct uk_groups *groups, struct uk_operation *operation, e
 
 void uk_group_list_reading(struct uk_groups *groups, struct uk_group_instance *instance)
 {
-  uk_group_timer_set(&groups->timers, &instance->first->timer, UK_GROUP_NEVER);
+  uk_timer_set(&groups->timers, &instance->first->timer, UK_TIMER_NEVER);
   instance->activity = UK_GROUP_READING;
   instance->reading_next = NULL;
   if (groups->last_reading != NULL)

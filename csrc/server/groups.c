@@ -185,7 +185,7 @@ void uk_groups_wake(struct uk_groups *groups, struct uk_slice name, int32_t part
 int64_t uk_groups_next_tick(struct uk_groups *groups)
 {
   pthread_mutex_lock(&groups->lock);
-  int64_t next = groups->timers.first != NULL ? groups->timers.first->time : UK_GROUP_NEVER;
+  int64_t next = groups->timers.first != NULL ? groups->timers.first->time : UK_TIMER_NEVER;
   pthread_mutex_unlock(&groups->lock);
   return next;
 }

@@ -8,14 +8,26 @@
 
 #include "common/error.h"
 
+/* A property of librdkafka, for every connection to the cluster. */
+struct uk_kafka_property {
+  const char *name;
+  const char *value; /* with from_file the file that holds it; one newline at its end is cut */
+  bool from_file;    /* and then no message shows the value */
+};
+
 /* Every field has a default (uk_server_options_default) but username and password. Strings are copied. */
 struct uk_server_options {
   const char *listen;   /* "HOST:PORT", "[IPv6]:PORT"; port 0 picks a free one */
   const char *username; /* required */
   const char *password; /* required */
   const char *data;     /* directory of the log engine */
-  int64_t map_bytes;    /* the most that the log may grow to */
-  int64_t partitions;   /* of a topic created without a number */
+  const char *brokers;  /* "HOST:PORT,…": a Kafka cluster keeps the records, not the log; NULL */
+  const struct uk_kafka_property *properties; /* of librdkafka; only with brokers */
+  size_t property_count;
+  int64_t prefetch_bytes;  /* of records read ahead from the cluster, for each consumer instance */
+  int64_t prefetch_budget; /* for all instances; one more than fit in is refused with 429 */
+  int64_t map_bytes;       /* the most that the log may grow to */
+  int64_t partitions;      /* of a topic created without a number */
   bool auto_create_topics;
   bool no_sync;
   int64_t threads; /* that serve HTTP; 0 = one for each processor, at most 8 */

@@ -1,21 +1,20 @@
-#include "server/group_timer.h"
+#include "server/timer.h"
 
 #include <stddef.h>
 
 /* A pairing heap: adding is one comparison, taking one out costs the logarithm on average. */
 
-void uk_group_timer_init(struct uk_group_timer *timer,
-                         void (*due)(struct uk_groups *groups, struct uk_group_timer *timer))
+void uk_timer_init(struct uk_timer *timer, void (*due)(void *owner, struct uk_timer *timer))
 {
-  *timer = (struct uk_group_timer){.time = UK_GROUP_NEVER, .due = due};
+  *timer = (struct uk_timer){.time = UK_TIMER_NEVER, .due = due};
 }
 
-static struct uk_group_timer *merge(struct uk_group_timer *a, struct uk_group_timer *b)
+static struct uk_timer *merge(struct uk_timer *a, struct uk_timer *b)
 {
   if (a == NULL || b == NULL)
     return a != NULL ? a : b;
   if (b->time < a->time) {
-    struct uk_group_timer *swap = a;
+    struct uk_timer *swap = a;
     a = b;
     b = swap;
   }
@@ -28,11 +27,11 @@ static struct uk_group_timer *merge(struct uk_group_timer *a, struct uk_group_ti
 }
 
 /* One heap of a list of siblings, in pairs first: that is what keeps the heap flat. */
-static struct uk_group_timer *merge_siblings(struct uk_group_timer *eldest)
+static struct uk_timer *merge_siblings(struct uk_timer *eldest)
 {
-  struct uk_group_timer *pairs = NULL;
+  struct uk_timer *pairs = NULL;
   while (eldest != NULL) {
-    struct uk_group_timer *a = eldest, *b = a->next;
+    struct uk_timer *a = eldest, *b = a->next;
     eldest = b != NULL ? b->next : NULL;
     a->next = a->previous = NULL;
     if (b != NULL)
@@ -41,9 +40,9 @@ static struct uk_group_timer *merge_siblings(struct uk_group_timer *eldest)
     a->next = pairs;
     pairs = a;
   }
-  struct uk_group_timer *all = NULL;
+  struct uk_timer *all = NULL;
   while (pairs != NULL) {
-    struct uk_group_timer *pair = pairs;
+    struct uk_timer *pair = pairs;
     pairs = pair->next;
     pair->next = NULL;
     all = merge(all, pair);
@@ -51,9 +50,9 @@ static struct uk_group_timer *merge_siblings(struct uk_group_timer *eldest)
   return all;
 }
 
-static void take_out(struct uk_group_timers *timers, struct uk_group_timer *timer)
+static void take_out(struct uk_timers *timers, struct uk_timer *timer)
 {
-  struct uk_group_timer *children = merge_siblings(timer->child);
+  struct uk_timer *children = merge_siblings(timer->child);
   if (timer == timers->first) {
     timers->first = children;
   } else {
@@ -66,16 +65,16 @@ static void take_out(struct uk_group_timers *timers, struct uk_group_timer *time
     timers->first = merge(timers->first, children);
   }
   timer->child = timer->next = timer->previous = NULL;
-  timer->time = UK_GROUP_NEVER;
+  timer->time = UK_TIMER_NEVER;
 }
 
-void uk_group_timer_set(struct uk_group_timers *timers, struct uk_group_timer *timer, int64_t time)
+void uk_timer_set(struct uk_timers *timers, struct uk_timer *timer, int64_t time)
 {
   if (timer->time == time)
     return;
-  if (timer->time != UK_GROUP_NEVER)
+  if (timer->time != UK_TIMER_NEVER)
     take_out(timers, timer);
   timer->time = time;
-  if (time != UK_GROUP_NEVER)
+  if (time != UK_TIMER_NEVER)
     timers->first = merge(timers->first, timer);
 }

@@ -1,0 +1,80 @@
+/* kafka_topics: which topics there are, as the cluster last said, and whether the cluster answers at all.
+ *
+ * One thread asks the cluster, for all who want to know at once; whoever asks is called back. It also looks every
+ * UK_KAFKA_PULSE whether the cluster is there, which is what /health tells and what lets a request fail at once while
+ * it is not. */
+#ifndef UK_KAFKA_TOPICS_H
+#define UK_KAFKA_TOPICS_H
+
+#include "server/kafka_rd.h"
+
+enum { UK_KAFKA_PULSE = 2000 }; /* milliseconds */
+
+struct uk_kafka_topics;
+
+/* `control` is a handle that must outlive it. NULL: memory or threads are out. */
+struct uk_kafka_topics *uk_kafka_topics_new(rd_kafka_t *control);
+/* Ends the thread; lookups under way are called back with UNAVAILABLE. */
+void uk_kafka_topics_stop(struct uk_kafka_topics *topics);
+void uk_kafka_topics_free(struct uk_kafka_topics *topics);
+
+/* How many partitions the topic has, from memory; 0 = not known. Kafka's internal topics are never known. */
+int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_slice topic);
+
+/* What was said of the topic is forgotten: the cluster showed that it is otherwise. */
+void uk_kafka_topics_forget(struct uk_kafka_topics *topics, struct uk_slice topic);
+
+/* A question for the cluster. The caller's, until `then` is called: once, from any thread. */
+struct uk_kafka_lookup {
+  struct uk_slice topic; /* data NULL: all topics */
+  int64_t deadline;      /* monotonic milliseconds */
+  void (*then)(struct uk_kafka_lookup *lookup);
+  void *context;
+  /* The outcome: UK_OK, NOT_FOUND, FORBIDDEN, UNAVAILABLE (no cluster), GATEWAY_TIMEOUT. */
+  enum uk_error error;
+  int32_t partitions; /* of the topic */
+  struct uk_kafka_lookup *next;
+};
+
+/* Asks the cluster, also where memory has an answer. With UK_OK of all topics, memory holds exactly them. */
+void uk_kafka_topics_look(struct uk_kafka_topics *topics, struct uk_kafka_lookup *lookup);
+
+/* Checks that each topic exists and has the partition asked of it (-1: any), first from memory, then by asking the
+ * cluster. `check` is the caller's until `then`, which is called once: before the call returns, or later from another
+ * thread. The operation's outcome is set: UK_OK, or NOT_FOUND, BAD_REQUEST (no such partition; `index_shown` puts
+ * "[INDEX]: " in front), FORBIDDEN, UNAVAILABLE, GATEWAY_TIMEOUT. */
+struct uk_kafka_check {
+  struct uk_operation *operation;
+  size_t count;
+  void (*item)(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
+               int32_t *partition);
+  void (*then)(struct uk_kafka_check *check);
+  bool index_shown;
+  bool create; /* a topic that is not there is created (see uk_kafka_topics_creator) */
+  /* Its own. */
+  struct uk_kafka_topics *topics;
+  struct uk_kafka_lookup lookup;
+  size_t index;
+};
+void uk_kafka_topics_check(struct uk_kafka_topics *topics, struct uk_kafka_check *check);
+
+/* How a missing topic is created: calls back uk_kafka_topics_created when it is there, or could not be made. */
+void uk_kafka_topics_creator(struct uk_kafka_topics *topics,
+                             void (*create)(void *context, struct uk_kafka_check *check,
+                                            struct uk_slice topic),
+                             void *context);
+/* The outcome is in the operation of the check; with UK_OK the topic is in memory. */
+void uk_kafka_topics_created(struct uk_kafka_check *check);
+
+/* Each topic in memory, sorted by name; not Kafka's internal ones. `each` may not call back into topics. */
+void uk_kafka_topics_each(struct uk_kafka_topics *topics,
+                          void (*each)(void *argument, struct uk_slice topic, int32_t partitions),
+                          void *argument);
+
+/* UK_OK or UNAVAILABLE, with a text in `detail`. From memory, at once. */
+enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size);
+
+/* librdkafka says that no broker is reachable: from its error callback. */
+void uk_kafka_topics_lost(struct uk_kafka_topics *topics, const char *reason);
+
+#endif
