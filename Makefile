@@ -10,6 +10,8 @@
 #   make sanitize   the tests under ASan+UBSan, TSan and valgrind; sanitize-c only those in C
 #   make bench      builds and measures
 #   make test-rocks installs both rocks into a scratch tree and tests them without the checkout
+#   make kafka      installs what is missing and starts Apache Kafka on 127.0.0.1 (KAFKA_VERSION, KAFKA_BROKERS: .ci/kafka)
+#   make kafka-stop stops every Kafka started so
 #   make install    into DESTDIR and PREFIX, or the INST_* folders that LuaRocks passes
 #   make clean      removes build/
 #   make help       prints this
@@ -70,7 +72,7 @@ SERVER_LUA_FILES := $(sort $(wildcard lua/upstash/kafka/launcher.lua lua/upstash
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
 .PHONY: build build-client build-server run test env deps deps-run lint sanitize sanitize-c bench test-rocks clean help
-.PHONY: install install-client install-server c-tests bench-modules bench-programs FORCE
+.PHONY: kafka kafka-stop install install-client install-server c-tests bench-modules bench-programs FORCE
 
 build: build-client build-server
 build-client: $(MODULES)/core.so
@@ -211,6 +213,15 @@ test-rocks:
 	@.ci/deps rocks lua5.4 lua5.1 luajit
 	@.ci/test-rocks
 
+# Kafka to test against and to measure. A variable on the command line of make reaches the script by the environment.
+
+kafka:
+	@.ci/deps kafka
+	@.ci/kafka start
+
+kafka-stop:
+	@.ci/kafka stop-all
+
 # The tests under ASan and UBSan (C and Lua), the threads under TSan, the C programs under valgrind. Each in a folder of
 # its own.
 
@@ -268,7 +279,9 @@ install-server: build-server
 	sed '1s|.*|#!$(if $(findstring /,$(LUA)),$(LUA),/usr/bin/env $(LUA))|' bin/upstash-kafka > $(BUILD)/upstash-kafka
 	$(INSTALL) -m 755 $(BUILD)/upstash-kafka $(DESTDIR)$(INST_BINDIR)/
 
+# A broker whose folder goes would run on without it.
 clean:
+	@[ ! -d build/kafka ] || .ci/kafka stop-all
 	rm -rf build
 
 help:
