@@ -16,7 +16,7 @@ struct uk_kafka_call {
   struct uk_kafka_call *next;
 };
 
-struct uk_kafka_calls *uk_kafka_calls_new(void); /* NULL when memory is out */
+struct uk_kafka_calls *uk_kafka_calls_new(void); /* NULL when memory or threads are out */
 
 /* The call is the caller's again when `run` or `missed` begins. */
 void uk_kafka_calls_submit(struct uk_kafka_calls *calls, struct uk_kafka_call *call);
