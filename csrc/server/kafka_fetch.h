@@ -26,9 +26,11 @@ struct uk_kafka_fetch_parts {
 struct uk_kafka_fetches *uk_kafka_fetches_new(const struct uk_kafka_fetch_parts *parts);
 void uk_kafka_fetches_fetch(struct uk_kafka_fetches *fetches, struct uk_fetch *operation);
 void uk_kafka_fetches_offsets(struct uk_kafka_fetches *fetches, struct uk_offsets *operation);
+/* The topic is gone: what is in memory of it is not the records of another of its name. */
+void uk_kafka_fetches_forget(struct uk_kafka_fetches *fetches, struct uk_slice topic);
 /* Ends all that waits; nothing waits from now on. */
 void uk_kafka_fetches_drain(struct uk_kafka_fetches *fetches);
-/* With no operation in its hands. The handles go to the reaper. */
+/* With no operation in its hands, and with the loop still running. The handles go to the reaper. */
 void uk_kafka_fetches_free(struct uk_kafka_fetches *fetches);
 
 #endif
