@@ -9,6 +9,10 @@
 rd_kafka_t *uk_kafka_consumer_new(const struct uk_kafka_settings *settings, int wait, char *text,
                                   size_t size);
 
+/* Sees to it that more of the partition is read ahead. librdkafka's thread for a broker sleeps for up to a second when
+ * enough was read ahead, and nothing tells it that it was taken since; a request that nobody waits for wakes it. */
+void uk_kafka_nudge(rd_kafka_t *handle, const char *topic, int32_t partition);
+
 /* What came from the queue of a consumer. */
 struct uk_kafka_event {
   rd_kafka_event_t *event;           /* NULL: nothing */

@@ -51,6 +51,7 @@ struct uk_kafka_fetch {
   int64_t limit;      /* when a partition that was not heard of is given up; after the deadline */
   int64_t not_before; /* the next start */
   int64_t all_at;     /* when all partitions are read, whatever the first has to say */
+  int64_t nudge_at;   /* when what was taken may be why nothing comes */
   int64_t answer_at;  /* once there are records: when they are answered, whatever is missing */
   bool asked;         /* whether it is wanted */
   bool any;           /* the sink took a record */

@@ -3,6 +3,7 @@
 enum {
   FIRST_ALONE = 20, /* milliseconds in which the partition that has its turn is read alone */
   SETTLE = 50,      /* milliseconds after the first record in which what is missing is waited for */
+  SILENCE = 10,     /* milliseconds until the handle is asked whether it has forgotten to go on */
   LINE_RETRY = 100, /* milliseconds */
   START_SLICE = 500, /* parts that are started without a pause, for a thread that others need */
   KEPT_PARTS = 64    /* of a loan that is kept */
@@ -34,6 +35,7 @@ static bool borrow(struct uk_kafka_fetch *fetch, int64_t now)
     if (fetch->loan->started == 0)
       fetch->loan->first = uk_kafka_fetch_rotation(fetch);
     fetch->all_at = now + FIRST_ALONE;
+    fetch->nudge_at = now + SILENCE;
     return uk_kafka_fetch_go(fetch, UK_FETCH_READING);
   case UK_KAFKA_BUSY:
     if (now >= fetch->limit)
@@ -72,6 +74,7 @@ bool uk_kafka_fetch_start(struct uk_kafka_fetch *fetch, int64_t now)
 static bool take_record(struct uk_kafka_fetch *fetch, struct uk_kafka_part *part, int64_t now)
 {
   struct uk_kafka_loan *loan = fetch->loan;
+  fetch->nudge_at = now + SILENCE;
   if (!fetch->any)
     fetch->answer_at = now + SETTLE;
   if (!uk_kafka_record_fill(&fetch->record, loan->event.message)) {
@@ -180,7 +183,11 @@ bool uk_kafka_fetch_read(struct uk_kafka_fetch *fetch, int64_t now)
     uk_kafka_task_wake(&fetch->task);
     return false;
   }
+  if (loan->taken > 0 && now >= fetch->nudge_at)
+    uk_kafka_loan_nudge(loan);
   int64_t next = fetch->any ? fetch->answer_at : fetch->limit;
+  if (loan->taken > 0 && fetch->nudge_at < next)
+    next = fetch->nudge_at;
   return sleep_until(fetch, loan->started < loan->count ? fetch->all_at : next);
 }
 

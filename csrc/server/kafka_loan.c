@@ -4,6 +4,12 @@
 
 #include "server/kafka_loop.h"
 
+enum {
+  NUDGE_BYTES =
+    512 << 10, /* that are taken before more is asked to be read ahead: a part of what may be */
+  NUDGED = 16  /* parts at most: one for each broker would do */
+};
+
 struct uk_kafka_loan *uk_kafka_loan_new(const struct uk_kafka_position *positions, size_t count)
 {
   struct uk_kafka_loan *loan = calloc(1, sizeof *loan + count * sizeof loan->parts[0]);
@@ -136,9 +142,24 @@ enum uk_kafka_read uk_kafka_loan_read(struct uk_kafka_loan *loan, struct uk_kafk
   return UK_KAFKA_READ_NOTHING;
 }
 
+void uk_kafka_loan_nudge(struct uk_kafka_loan *loan)
+{
+  for (size_t i = 0, nudged = 0; loan->taken > 0 && i < loan->count && nudged < NUDGED; i++) {
+    const struct uk_kafka_part *part = &loan->parts[i];
+    if (part->ended || part->topic == NULL)
+      continue;
+    uk_kafka_nudge(loan->handle, rd_kafka_topic_name(part->topic), part->partition);
+    nudged++;
+  }
+  loan->taken = 0;
+}
+
 void uk_kafka_loan_take(struct uk_kafka_loan *loan, struct uk_kafka_part *part)
 {
   if (loan->event.message != NULL) {
+    loan->taken += loan->event.message->len + loan->event.message->key_len + 1;
+    if (loan->taken >= NUDGE_BYTES)
+      uk_kafka_loan_nudge(loan);
     part->next_offset = loan->event.message->offset + 1;
     part->heard = true;
     loan->ended -= part->ended;

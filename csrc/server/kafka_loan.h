@@ -28,6 +28,7 @@ struct uk_kafka_loan {
   size_t ended;                /* parts */
   size_t stopped;              /* parts */
   size_t latest;               /* the part that was read last */
+  size_t taken;                /* bytes since the last nudge */
   struct uk_kafka_loan *next;  /* the readers': among those that are kept */
   int64_t expires;
   bool kept;
@@ -53,6 +54,9 @@ enum uk_kafka_read {
   UK_KAFKA_READ_CODE     /* of the part; the event is not taken yet */
 };
 enum uk_kafka_read uk_kafka_loan_read(struct uk_kafka_loan *loan, struct uk_kafka_part **part);
+
+/* Sees to it that more is read ahead, where something was taken. */
+void uk_kafka_loan_nudge(struct uk_kafka_loan *loan);
 
 /* The record or code that was read is done with. */
 void uk_kafka_loan_take(struct uk_kafka_loan *loan, struct uk_kafka_part *part);
