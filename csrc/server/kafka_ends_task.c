@@ -204,13 +204,14 @@ static void lose_forgotten(struct uk_kafka_ends *ends)
     lose(ends, end, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC);
 }
 
-static bool is_over(const struct uk_kafka_ends *ends, const struct uk_kafka_end *end, int64_t now)
+static bool is_over(const struct uk_kafka_end *end, int64_t now, bool closing)
 {
-  return end->joined == 0 && (ends->closing || end->left_at + UK_KAFKA_END_LINGER <= now);
+  return end->joined == 0 && (closing || end->left_at + UK_KAFKA_END_LINGER <= now);
 }
 
 /* Takes out those where nobody waits any more; when the next one would be one of them. */
-static struct uk_kafka_end *take_over(struct uk_kafka_ends *ends, int64_t now, int64_t *next)
+static struct uk_kafka_end *take_over(struct uk_kafka_ends *ends, int64_t now, bool closing,
+                                      int64_t *next)
 {
   struct uk_kafka_end *over = NULL;
   *next = UK_TIMER_NEVER;
@@ -219,7 +220,7 @@ static struct uk_kafka_end *take_over(struct uk_kafka_ends *ends, int64_t now, i
     struct uk_kafka_end **link = &ends->buckets[i];
     while (*link != NULL) {
       struct uk_kafka_end *end = *link;
-      if (is_over(ends, end, now)) {
+      if (is_over(end, now, closing)) {
         uk_kafka_ends_take_out(ends, link);
         end->next = over;
         over = end;
@@ -236,10 +237,10 @@ static struct uk_kafka_end *take_over(struct uk_kafka_ends *ends, int64_t now, i
   return over;
 }
 
-static int64_t stop_idle(struct uk_kafka_ends *ends, int64_t now)
+static int64_t stop_idle(struct uk_kafka_ends *ends, int64_t now, bool closing)
 {
   int64_t next;
-  struct uk_kafka_end *over = take_over(ends, now, &next);
+  struct uk_kafka_end *over = take_over(ends, now, closing, &next);
   while (over != NULL) {
     struct uk_kafka_end *end = over;
     over = end->next;
@@ -249,7 +250,7 @@ static int64_t stop_idle(struct uk_kafka_ends *ends, int64_t now)
   if (ends->handle == NULL)
     return next;
   int64_t handle_end = ends->idle_since + HANDLE_IDLE;
-  if (ends->closing || handle_end <= now)
+  if (closing || handle_end <= now)
     drop_handle(ends);
   else if (handle_end < next)
     next = handle_end;
@@ -265,7 +266,7 @@ void uk_kafka_ends_run(struct uk_kafka_task *task, int64_t now)
   lose_forgotten(ends);
   follow_fresh(ends);
   take_events(ends);
-  uk_kafka_task_at(task, stop_idle(ends, now));
+  uk_kafka_task_at(task, stop_idle(ends, now, closing));
   if (closing)
     uk_kafka_task_end(task);
 }

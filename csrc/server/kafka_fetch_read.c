@@ -38,8 +38,6 @@ static bool borrow(struct uk_kafka_fetch *fetch, int64_t now)
     fetch->nudge_at = now + SILENCE;
     return uk_kafka_fetch_go(fetch, UK_FETCH_READING);
   case UK_KAFKA_BUSY:
-    if (now >= fetch->limit)
-      return uk_kafka_fetch_fail_late(fetch, 0, "is read by too many others to be read in time");
     return sleep_until(fetch, now + LINE_RETRY);
   case UK_KAFKA_UNCONNECTED:
     uk_operation_fail(uk_kafka_fetch_operation_of(fetch), UK_E_UNAVAILABLE, "%s", text);
@@ -65,7 +63,7 @@ bool uk_kafka_fetch_start(struct uk_kafka_fetch *fetch, int64_t now)
     return uk_kafka_fetch_go(fetch, UK_FETCH_WAITING);
   }
   if (now >= fetch->limit)
-    return uk_kafka_fetch_fail_late(fetch, 0, "did not answer in time");
+    return uk_kafka_fetch_fail_late(fetch, 0, "could not be read in time");
   return borrow(fetch, now);
 }
 
