@@ -1,0 +1,168 @@
+#include "server/kafka_calls.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "common/clock.h"
+#include "fault.h"
+
+enum { MANY = 40 };
+
+struct probe {
+  struct uk_kafka_call call;
+  int blocks; /* milliseconds */
+  atomic_int runs, misses;
+  atomic_llong ended;
+};
+
+static struct probe probes[MANY];
+static atomic_int running, most_running;
+
+static void run(struct uk_kafka_call *call)
+{
+  struct probe *probe = (struct probe *)call;
+  int now_running = atomic_fetch_add(&running, 1) + 1, most = atomic_load(&most_running);
+  while (now_running > most && !atomic_compare_exchange_weak(&most_running, &most, now_running))
+    continue;
+  usleep((unsigned)probe->blocks * 1000);
+  atomic_store(&probe->ended, uk_clock_monotonic());
+  atomic_fetch_sub(&running, 1);
+  atomic_fetch_add(&probe->runs, 1);
+}
+
+static void missed(struct uk_kafka_call *call)
+{
+  struct probe *probe = (struct probe *)call;
+  atomic_store(&probe->ended, uk_clock_monotonic());
+  atomic_fetch_add(&probe->misses, 1);
+}
+
+static void submit(struct uk_kafka_calls *calls, struct probe *probe, int blocks, int64_t deadline)
+{
+  *probe =
+    (struct probe){.call = {.run = run, .missed = missed, .deadline = deadline}, .blocks = blocks};
+  uk_kafka_calls_submit(calls, &probe->call);
+}
+
+static int count_runs(void)
+{
+  int count = 0;
+  for (int i = 0; i < MANY; i++)
+    count += atomic_load(&probes[i].runs);
+  return count;
+}
+
+static void runs_each_call_once(void)
+{
+  struct uk_kafka_calls *calls = uk_kafka_calls_new();
+  REQUIRE(calls != NULL);
+  for (int i = 0; i < MANY; i++)
+    submit(calls, &probes[i], i % 3, INT64_MAX);
+  for (int i = 0; i < 500 && count_runs() < MANY; i++)
+    usleep(10000);
+  uk_kafka_calls_free(calls);
+  for (int i = 0; i < MANY; i++) {
+    CHECK_EQ_INT(probes[i].runs, 1);
+    CHECK_EQ_INT(probes[i].misses, 0);
+  }
+}
+
+static void runs_as_many_at_once_as_there_are_threads(void)
+{
+  struct uk_kafka_calls *calls = uk_kafka_calls_new();
+  REQUIRE(calls != NULL);
+  atomic_store(&most_running, 0);
+  for (int i = 0; i < 2 * UK_KAFKA_CALL_THREADS; i++)
+    submit(calls, &probes[i], 150, INT64_MAX);
+  usleep(100000);
+  CHECK_EQ_INT(most_running, UK_KAFKA_CALL_THREADS);
+  usleep(300000);
+  uk_kafka_calls_free(calls);
+  CHECK_EQ_INT(most_running, UK_KAFKA_CALL_THREADS);
+}
+
+static void a_deadline_that_passed_is_no_matter_where_nobody_is_before(void)
+{
+  struct uk_kafka_calls *calls = uk_kafka_calls_new();
+  REQUIRE(calls != NULL);
+  for (int i = 0; i < MANY; i++) {
+    submit(calls, &probes[0], 0, uk_clock_monotonic() - 1);
+    for (int wait = 0; wait < 5000 && probes[0].runs + probes[0].misses == 0; wait++)
+      usleep(1000);
+    CHECK_EQ_INT(probes[0].runs, 1);
+  }
+  uk_kafka_calls_free(calls);
+}
+
+static void one_that_waits_too_long_hears_of_it_in_time(void)
+{
+  struct uk_kafka_calls *calls = uk_kafka_calls_new();
+  REQUIRE(calls != NULL);
+  for (int i = 0; i < UK_KAFKA_CALL_THREADS; i++)
+    submit(calls, &probes[i], 600, INT64_MAX);
+  int64_t now = uk_clock_monotonic();
+  struct probe *late = &probes[UK_KAFKA_CALL_THREADS], *later = late + 1, *patient = late + 2;
+  submit(calls, later, 0, now + 250);
+  submit(calls, late, 0, now + 100);
+  submit(calls, patient, 0, now + 60000);
+  usleep(450000);
+  CHECK_EQ_INT(late->misses, 1);
+  CHECK(late->ended >= now + 100 && late->ended < now + 240);
+  CHECK_EQ_INT(later->misses, 1);
+  CHECK(later->ended >= now + 250);
+  CHECK_EQ_INT(patient->runs + patient->misses, 0);
+  usleep(400000);
+  CHECK_EQ_INT(patient->runs, 1);
+  CHECK_EQ_INT(late->runs + later->runs, 0);
+  uk_kafka_calls_free(calls);
+}
+
+static void the_end_waits_for_those_under_way_and_misses_the_others(void)
+{
+  struct uk_kafka_calls *calls = uk_kafka_calls_new();
+  REQUIRE(calls != NULL);
+  for (int i = 0; i < MANY; i++)
+    submit(calls, &probes[i], 100, INT64_MAX);
+  usleep(30000);
+  uk_kafka_calls_free(calls);
+  CHECK_EQ_INT(count_runs(), UK_KAFKA_CALL_THREADS);
+  for (int i = 0; i < MANY; i++)
+    CHECK_EQ_INT(probes[i].runs + probes[i].misses, 1);
+}
+
+static void the_time_left_is_never_nothing(void)
+{
+  CHECK_EQ_INT(uk_kafka_time_left(0), 1);
+  CHECK_EQ_INT(uk_kafka_time_left(INT64_MIN / 2), 1);
+  CHECK_EQ_INT(uk_kafka_time_left(INT64_MAX), INT32_MAX);
+  int left = uk_kafka_time_left(uk_clock_monotonic() + 1000);
+  CHECK(left > 900 && left <= 1000);
+}
+
+static void starts_with_or_without_memory(void)
+{
+  long live = fault_live();
+  for (long n = 1, hit = 1; hit; n++) {
+    fault_at(n);
+    struct uk_kafka_calls *calls = uk_kafka_calls_new();
+    hit = fault_hit();
+    fault_off();
+    CHECK((calls == NULL) == hit);
+    if (calls != NULL)
+      uk_kafka_calls_free(calls);
+  }
+  CHECK_EQ_INT(fault_live(), live);
+}
+
+int main(void)
+{
+  CHECK_RUN(runs_each_call_once);
+  CHECK_RUN(runs_as_many_at_once_as_there_are_threads);
+  CHECK_RUN(a_deadline_that_passed_is_no_matter_where_nobody_is_before);
+  CHECK_RUN(one_that_waits_too_long_hears_of_it_in_time);
+  CHECK_RUN(the_end_waits_for_those_under_way_and_misses_the_others);
+  CHECK_RUN(the_time_left_is_never_nothing);
+  CHECK_RUN(starts_with_or_without_memory);
+  return check_end();
+}
