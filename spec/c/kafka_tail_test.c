@@ -1,0 +1,142 @@
+#include "server/kafka_tail.h"
+
+#include <stdlib.h>
+
+#include "check.h"
+#include "fault.h"
+
+enum { PLENTY = 1 << 20 };
+
+static const struct uk_record_header headers[] = {{{"lang", 4}, {"en", 2}},
+                                                  {{"empty", 5}, {"", 0}}};
+
+/* Its bytes are gone when the next one is made. */
+static const struct uk_record *record(int64_t offset)
+{
+  static char text[32];
+  static struct uk_record made;
+  snprintf(text, sizeof text, "value %lld", (long long)offset);
+  made = (struct uk_record){.topic = uk_slice_text("topic"),
+                            .partition = 3,
+                            .offset = offset,
+                            .timestamp = 1000 + offset,
+                            .has_key = true,
+                            .has_value = true,
+                            .key = uk_slice_text("key"),
+                            .value = uk_slice_text(text),
+                            .headers = headers,
+                            .header_count = 2};
+  return &made;
+}
+
+struct seen {
+  size_t count, most;
+  int64_t first, last;
+};
+
+static bool see(void *argument, const struct uk_record *got)
+{
+  struct seen *seen = argument;
+  char value[32];
+  if (seen->count == seen->most)
+    return false;
+  if (seen->count++ == 0)
+    seen->first = got->offset;
+  seen->last = got->offset;
+  snprintf(value, sizeof value, "value %lld", (long long)got->offset);
+  CHECK_EQ_SLICE(got->topic, "topic");
+  CHECK_EQ_SLICE(got->key, "key");
+  CHECK_EQ_SLICE(got->value, value);
+  CHECK_EQ_INT(got->partition, 3);
+  CHECK_EQ_INT(got->timestamp, 1000 + got->offset);
+  CHECK_EQ_INT(got->header_count, 2);
+  CHECK_EQ_SLICE(got->headers[0].key, "lang");
+  CHECK_EQ_SLICE(got->headers[0].value, "en");
+  CHECK_EQ_SLICE(got->headers[1].key, "empty");
+  CHECK_EQ_SLICE(got->headers[1].value, "");
+  return true;
+}
+
+static struct seen look(const struct uk_kafka_tail *tail, int64_t offset, size_t most)
+{
+  struct seen seen = {.most = most, .first = -1, .last = -1};
+  uk_kafka_tail_each(tail, offset, see, &seen);
+  return seen;
+}
+
+static void gives_what_was_added_from_an_offset_on(void)
+{
+  struct uk_kafka_tail tail;
+  uk_kafka_tail_init(&tail, 10);
+  CHECK(!uk_kafka_tail_has(&tail, 0));
+  for (int64_t offset = 10; offset < 20; offset += offset == 14 ? 3 : 1)
+    uk_kafka_tail_add(&tail, record(offset), PLENTY);
+  CHECK_EQ_INT(tail.from, 10);
+  CHECK_EQ_INT(tail.end, 20);
+  CHECK(uk_kafka_tail_has(&tail, 19) && !uk_kafka_tail_has(&tail, 20));
+  struct seen all = look(&tail, 10, SIZE_MAX), rest = look(&tail, 15, SIZE_MAX);
+  CHECK_EQ_INT(all.count, 8);
+  CHECK_EQ_INT(rest.first, 17);
+  CHECK_EQ_INT(rest.last, 19);
+  CHECK_EQ_INT(look(&tail, 20, SIZE_MAX).count, 0);
+  CHECK_EQ_INT(look(&tail, 10, 3).count, 3);
+  uk_kafka_tail_clear(&tail);
+  CHECK_EQ_INT(tail.bytes, 0);
+  CHECK_EQ_INT(tail.from, 20);
+}
+
+static void drops_the_oldest_beyond_its_size(void)
+{
+  struct uk_kafka_tail tail;
+  uk_kafka_tail_init(&tail, 100);
+  for (int64_t offset = 100; offset < 200; offset++) {
+    uk_kafka_tail_add(&tail, record(offset), 2000);
+    CHECK(tail.bytes <= 2000);
+    CHECK_EQ_INT(tail.end, offset + 1);
+    struct seen seen = look(&tail, 0, SIZE_MAX);
+    CHECK_EQ_INT(seen.first, tail.from);
+    CHECK_EQ_INT(seen.last, offset);
+  }
+  CHECK(tail.from > 190 && tail.from < 199);
+  uk_kafka_tail_clear(&tail);
+}
+
+static void one_that_is_too_large_leaves_nothing(void)
+{
+  struct uk_kafka_tail tail;
+  uk_kafka_tail_init(&tail, 5);
+  uk_kafka_tail_add(&tail, record(5), PLENTY);
+  uk_kafka_tail_add(&tail, record(6), 10);
+  CHECK_EQ_INT(tail.bytes, 0);
+  CHECK_EQ_INT(tail.from, 7);
+  CHECK_EQ_INT(tail.end, 7);
+  CHECK(!uk_kafka_tail_has(&tail, 5));
+  uk_kafka_tail_add(&tail, record(7), PLENTY);
+  CHECK_EQ_INT(look(&tail, 0, SIZE_MAX).count, 1);
+  uk_kafka_tail_clear(&tail);
+}
+
+static void without_memory_it_is_as_if_too_large(void)
+{
+  struct uk_kafka_tail tail;
+  long live = fault_live();
+  uk_kafka_tail_init(&tail, 0);
+  uk_kafka_tail_add(&tail, record(0), PLENTY);
+  fault_at(1);
+  uk_kafka_tail_add(&tail, record(1), PLENTY);
+  CHECK(fault_hit());
+  fault_off();
+  CHECK_EQ_INT(tail.from, 2);
+  CHECK_EQ_INT(tail.end, 2);
+  CHECK(tail.first == NULL);
+  CHECK_EQ_INT(fault_live(), live);
+}
+
+int main(void)
+{
+  CHECK_RUN(gives_what_was_added_from_an_offset_on);
+  CHECK_RUN(drops_the_oldest_beyond_its_size);
+  CHECK_RUN(one_that_is_too_large_leaves_nothing);
+  CHECK_RUN(without_memory_it_is_as_if_too_large);
+  return check_end();
+}
