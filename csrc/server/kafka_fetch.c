@@ -20,10 +20,14 @@ static void item(const struct uk_operation *operation, size_t index, struct uk_s
   *partition = at->partition;
 }
 
+/* Under the mutex, which the fetch must have before it goes: it may run at once for another reason. */
 static void answered(struct uk_kafka_fetch *fetch)
 {
+  struct uk_kafka_fetches *fetches = fetch->fetches;
+  pthread_mutex_lock(&fetches->mutex);
   __atomic_store_n(&fetch->answered, true, __ATOMIC_RELEASE);
   uk_kafka_task_wake(&fetch->task);
+  pthread_mutex_unlock(&fetches->mutex);
 }
 
 static void checked(struct uk_kafka_check *check)

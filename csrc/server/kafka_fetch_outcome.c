@@ -37,7 +37,7 @@ bool uk_kafka_fetch_fail_memory(struct uk_kafka_fetch *fetch)
   return uk_kafka_fetch_end(fetch);
 }
 
-static bool is_down(struct uk_kafka_fetch *fetch)
+bool uk_kafka_fetch_is_down(struct uk_kafka_fetch *fetch)
 {
   char detail[UK_MESSAGE_SIZE] = "";
   if (uk_kafka_topics_health(fetch->fetches->parts.topics, detail, sizeof detail) == UK_OK)
@@ -50,7 +50,7 @@ bool uk_kafka_fetch_fail_late(struct uk_kafka_fetch *fetch, size_t index, const 
 {
   const struct uk_kafka_position *at = &fetch->positions[index];
   char place[UK_KAFKA_PLACE_SIZE];
-  if (!is_down(fetch))
+  if (!uk_kafka_fetch_is_down(fetch))
     uk_operation_fail(uk_kafka_fetch_operation_of(fetch), UK_E_GATEWAY_TIMEOUT, "%s %s",
                       uk_kafka_place(place, sizeof place, at->topic, at->partition), what);
   return uk_kafka_fetch_end(fetch);
@@ -58,7 +58,7 @@ bool uk_kafka_fetch_fail_late(struct uk_kafka_fetch *fetch, size_t index, const 
 
 bool uk_kafka_fetch_end_empty(struct uk_kafka_fetch *fetch)
 {
-  (void)is_down(fetch);
+  (void)uk_kafka_fetch_is_down(fetch);
   return uk_kafka_fetch_end(fetch);
 }
 

@@ -77,6 +77,8 @@ bool uk_kafka_fetch_stop_and_go(struct uk_kafka_fetch *fetch, enum uk_kafka_fetc
 bool uk_kafka_fetch_end(struct uk_kafka_fetch *fetch);
 bool uk_kafka_fetch_fail_at(struct uk_kafka_fetch *fetch, size_t index, rd_kafka_resp_err_t code);
 bool uk_kafka_fetch_fail_memory(struct uk_kafka_fetch *fetch);
+/* Whether the cluster is not there, which is the outcome then: the fetch is still to be ended. */
+bool uk_kafka_fetch_is_down(struct uk_kafka_fetch *fetch);
 /* The time is up, and of the position `what` is so: "did not answer in time". */
 bool uk_kafka_fetch_fail_late(struct uk_kafka_fetch *fetch, size_t index, const char *what);
 /* The time is up, and there is nothing: an answer, unless nobody can know. */

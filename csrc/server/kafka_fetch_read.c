@@ -37,8 +37,7 @@ static bool borrow(struct uk_kafka_fetch *fetch, int64_t now)
     fetch->all_at = now + FIRST_ALONE;
     fetch->nudge_at = now + SILENCE;
     return uk_kafka_fetch_go(fetch, UK_FETCH_READING);
-  case UK_KAFKA_BUSY:
-    return sleep_until(fetch, now + LINE_RETRY);
+  case UK_KAFKA_BUSY: return sleep_until(fetch, now + LINE_RETRY);
   case UK_KAFKA_UNCONNECTED:
     uk_operation_fail(uk_kafka_fetch_operation_of(fetch), UK_E_UNAVAILABLE, "%s", text);
     return uk_kafka_fetch_end(fetch);
@@ -64,6 +63,8 @@ bool uk_kafka_fetch_start(struct uk_kafka_fetch *fetch, int64_t now)
   }
   if (now >= fetch->limit)
     return uk_kafka_fetch_fail_late(fetch, 0, "could not be read in time");
+  if (uk_kafka_fetch_is_down(fetch))
+    return uk_kafka_fetch_end(fetch);
   return borrow(fetch, now);
 }
 

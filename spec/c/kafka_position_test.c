@@ -35,8 +35,8 @@ static void takes_the_lower_offset_of_what_is_named_twice(void)
   struct uk_kafka_position positions[MOST];
   unsigned seed = 1;
   for (size_t i = 0; i < MOST; i++)
-    at[i] = (struct uk_topic_partition_offset){uk_slice_text(names[rand_r(&seed) % 5]),
-                                               rand_r(&seed) % 3, rand_r(&seed) % 1000};
+    at[i] = (struct uk_topic_partition_offset){uk_slice_text(names[i % 5]), (int32_t)(i / 5 % 3),
+                                               rand_r(&seed) % 1000};
   size_t count = fill(positions, at, MOST);
   CHECK_EQ_INT(count, 15);
   for (size_t i = 0; i < count; i++) {
