@@ -19,7 +19,7 @@ rd_kafka_t *uk_kafka_consumer_new(const struct uk_kafka_settings *settings, int 
     rd_kafka_conf_destroy(conf);
     return NULL;
   }
-  /* Nobody polls the handle itself; where it logs in by OAuth, its tokens come this way. An error says that it does not. */
+  /* Nobody polls the handle itself: where it logs in by OAuth, its tokens come this way. */
   rd_kafka_error_destroy(rd_kafka_sasl_background_callbacks_enable(handle));
   return handle;
 }

@@ -130,7 +130,7 @@ static bool read_all(struct uk_kafka_fetch *fetch, int64_t now)
   }
 }
 
-/* The partition that has its turn is read alone at first, so that it has its share of a response that others would fill. */
+/* The partition that has its turn is read alone at first: it has its share of a response that others would fill. */
 static bool start_parts(struct uk_kafka_fetch *fetch, int64_t now)
 {
   struct uk_kafka_loan *loan = fetch->loan;
