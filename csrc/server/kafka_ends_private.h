@@ -1,4 +1,4 @@
-/* kafka_ends_private: what kafka_ends.c, which knows who waits, and kafka_ends_task.c, which follows the ends, share. */
+/* kafka_ends_private: what is shared by kafka_ends.c, which knows who waits, and kafka_ends_task.c, which follows. */
 #ifndef UK_KAFKA_ENDS_PRIVATE_H
 #define UK_KAFKA_ENDS_PRIVATE_H
 

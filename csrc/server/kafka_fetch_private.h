@@ -1,5 +1,5 @@
-/* kafka_fetch_private: a fetch on its way, for kafka_fetch.c, which has them in hand, and kafka_fetch_run.c, which moves
- * them on. */
+/* kafka_fetch_private: a fetch on its way. kafka_fetch.c takes it in hand, kafka_fetch_run.c moves it on: by steps of
+ * kafka_fetch_read.c and kafka_fetch_wait.c to an outcome of kafka_fetch_outcome.c. */
 #ifndef UK_KAFKA_FETCH_PRIVATE_H
 #define UK_KAFKA_FETCH_PRIVATE_H
 

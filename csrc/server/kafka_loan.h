@@ -43,7 +43,7 @@ struct uk_kafka_loan *uk_kafka_loan_new(const struct uk_kafka_position *position
 bool uk_kafka_loan_fits(const struct uk_kafka_loan *loan, const struct uk_kafka_position *positions,
                         size_t count);
 
-/* Starts parts until `upto` are. False, with the part at `started`, when librdkafka refuses; see rd_kafka_last_error. */
+/* Starts parts until `upto` are. False when librdkafka refuses that at `started`, for rd_kafka_last_error. */
 bool uk_kafka_loan_start(struct uk_kafka_loan *loan, const struct uk_kafka_position *positions,
                          size_t upto);
 

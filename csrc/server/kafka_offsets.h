@@ -7,9 +7,8 @@
 
 enum { UK_KAFKA_NO_OFFSET = -1 }; /* the partition has no record that late */
 
-/* Sets the offset of each to the earliest at or after the timestamp, which may be one of UK_TIMESTAMP_EARLIEST and
- * UK_TIMESTAMP_LATEST. Blocks until the deadline at most, so that it is for a uk_kafka_call. `failed` is the index of one
- * that an error is about. */
+/* Sets the offset of each to the earliest at or after the timestamp, which may be UK_TIMESTAMP_EARLIEST or _LATEST.
+ * Blocks until the deadline at most: for a uk_kafka_call. `failed` is the index of one that an error is about. */
 rd_kafka_resp_err_t uk_kafka_offsets_ask(rd_kafka_t *control, int64_t timestamp,
                                          struct uk_topic_partition_offset *at, size_t count,
                                          int64_t deadline, size_t *failed);

@@ -16,7 +16,7 @@ struct uk_kafka_position {
   struct uk_kafka_wait wait;
 };
 
-/* Negative, which means other things to librdkafka, or the last of all, which is past every end: nothing is read there. */
+/* Nothing is read there: negative offsets mean other things to librdkafka, the last of all is past every end. */
 bool uk_kafka_position_is_odd(int64_t offset);
 
 /* Fills `positions`, which has room for as many as the fetch names; how many there are. Of a partition that is named

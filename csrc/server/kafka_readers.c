@@ -92,8 +92,8 @@ static bool may_lend(const struct uk_kafka_reader *reader)
   return reader->handle != NULL && !reader->retired;
 }
 
-/* The reader with the fewest loans that has none of the partitions, or NULL. `in_the_way` is the oldest of the kept loans
- * that could make room. */
+/* The reader with the fewest loans that has none of the partitions, or NULL. `in_the_way` is the oldest kept loan that
+ * could make room. */
 static struct uk_kafka_reader *choose(struct uk_kafka_readers *readers,
                                       const struct uk_kafka_loan *loan,
                                       const struct uk_kafka_loan **in_the_way)

@@ -1,8 +1,7 @@
 /* kafka_readers: the consumer handles that fetches read through: made when they are needed, lent, kept for a while.
  *
  * A handle reads a partition for one at a time; several fetches that read different partitions share it. A loan whose
- * fetch ended only because its response was full is kept as it stands, with what was read ahead, for the next fetch that
- * goes on from there. */
+ * fetch left something is kept as it stands, with what was read ahead, for the next fetch that goes on from there. */
 #ifndef UK_KAFKA_READERS_H
 #define UK_KAFKA_READERS_H
 
@@ -42,8 +41,8 @@ enum uk_kafka_lent {
   UK_KAFKA_UNLENT       /* memory is out */
 };
 
-/* Lends what reads these positions, none of them started yet unless the loan was kept. Its queue wakes the task; what is in
- * it already does not. */
+/* Lends what reads these positions, none of them started yet unless the loan was kept. Its queue wakes the task, but not
+ * for what is in it already. */
 enum uk_kafka_lent uk_kafka_readers_lend(struct uk_kafka_readers *readers,
                                          const struct uk_kafka_position *positions, size_t count,
                                          struct uk_kafka_turn *turn, struct uk_kafka_loan **loan,

@@ -14,8 +14,8 @@ struct uk_kafka_reaper;
 struct uk_kafka_reaper *uk_kafka_reaper_new(void); /* NULL when memory or threads are out */
 
 /* Destroys the handle, which must not leave its group any more (no consumer close is done). Queues and topics of it are
- * destroyed already. Then, or when it was given up, calls `then` (may be NULL), from a thread of the reaper. Never fails:
- * without memory the handle is destroyed by the caller's thread. */
+ * destroyed already. Then, or when it was given up, calls `then` (may be NULL) from a thread of the reaper, once. Never
+ * fails: without memory the handle is destroyed by the caller's thread. */
 void uk_kafka_reap(struct uk_kafka_reaper *reaper, rd_kafka_t *handle, void (*then)(void *argument),
                    void *argument);
 

@@ -1,4 +1,4 @@
-/* The reaper, with ends of handles that take as long as the test says: this program's rd_kafka_destroy_flags goes before
+/* The reaper, with handles whose ends take as long as the test says: this program's rd_kafka_destroy_flags goes before
  * that of librdkafka. */
 #include "server/kafka_reaper.h"
 

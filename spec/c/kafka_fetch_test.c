@@ -1,0 +1,523 @@
+/* Fetches from a cluster that librdkafka plays inside of this process. */
+#include "server/kafka_fetch.h"
+
+#include <librdkafka/rdkafka_mock.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "common/clock.h"
+#include "fault.h"
+
+enum { BROKERS = 2, RECORDS_MOST = 4000, GRACE = 500 };
+
+/* A cluster, and what reads from it. */
+static struct {
+  rd_kafka_t *player, *control, *producer;
+  rd_kafka_mock_cluster_t *cluster;
+  struct uk_kafka_settings *settings;
+  struct uk_kafka_topics *topics;
+  struct uk_kafka_fetch_parts parts;
+  struct uk_kafka_fetches *fetches;
+} rig;
+
+static bool rig_open(void)
+{
+  char message[UK_MESSAGE_SIZE];
+  rd_kafka_conf_t *conf = rd_kafka_conf_new();
+  rd_kafka_conf_set_log_cb(conf, NULL);
+  rig.player = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, sizeof message);
+  rig.cluster = rd_kafka_mock_cluster_new(rig.player, BROKERS);
+  const struct uk_server_options options = {.brokers =
+                                              rd_kafka_mock_cluster_bootstraps(rig.cluster),
+                                            .prefetch_bytes = 1 << 20,
+                                            .max_message_bytes = 1 << 20};
+  if (uk_kafka_settings_new(&rig.settings, &options, message, sizeof message) != UK_OK)
+    return false;
+  rig.control = rd_kafka_new(RD_KAFKA_PRODUCER, uk_kafka_conf(rig.settings, UK_KAFKA_CONTROL),
+                             message, sizeof message);
+  rig.producer = rd_kafka_new(RD_KAFKA_PRODUCER, uk_kafka_conf(rig.settings, UK_KAFKA_CONTROL),
+                              message, sizeof message);
+  rig.topics = uk_kafka_topics_new(rig.control);
+  rig.parts = (struct uk_kafka_fetch_parts){.settings = rig.settings,
+                                            .loop = uk_kafka_loop_new(4),
+                                            .topics = rig.topics,
+                                            .calls = uk_kafka_calls_new(),
+                                            .reaper = uk_kafka_reaper_new(),
+                                            .control = rig.control};
+  rig.fetches = uk_kafka_fetches_new(&rig.parts);
+  return rig.fetches != NULL;
+}
+
+static void rig_close(void)
+{
+  uk_kafka_fetches_drain(rig.fetches);
+  uk_kafka_fetches_free(rig.fetches);
+  uk_kafka_calls_free(rig.parts.calls);
+  uk_kafka_topics_stop(rig.topics);
+  uk_kafka_loop_free(rig.parts.loop);
+  uk_kafka_topics_free(rig.topics);
+  uk_kafka_reaper_free(rig.parts.reaper);
+  rd_kafka_destroy(rig.producer);
+  rd_kafka_destroy(rig.control);
+  uk_kafka_settings_free(rig.settings);
+  rd_kafka_mock_cluster_destroy(rig.cluster);
+  rd_kafka_destroy(rig.player);
+}
+
+/* A topic of that many partitions, of a name that was not there before. */
+static const char *make_topic(int partitions)
+{
+  static char name[32];
+  static int number;
+  snprintf(name, sizeof name, "topic-%d", number++);
+  CHECK_EQ_INT(rd_kafka_mock_topic_create(rig.cluster, name, partitions, 1), 0);
+  /* So that the producer need not find out about it with its first message, which takes it a second. */
+  rd_kafka_topic_t *topic = rd_kafka_topic_new(rig.producer, name, NULL);
+  const rd_kafka_metadata_t *metadata = NULL;
+  CHECK_EQ_INT(rd_kafka_metadata(rig.producer, 0, topic, &metadata, 5000), 0);
+  rd_kafka_metadata_destroy(metadata);
+  rd_kafka_topic_destroy(topic);
+  return name;
+}
+
+static void produce(const char *topic, int32_t partition, int first, int count)
+{
+  char value[32];
+  for (int i = first; i < first + count; i++) {
+    snprintf(value, sizeof value, "%d", i);
+    const rd_kafka_vu_t parts[] = {
+      {RD_KAFKA_VTYPE_TOPIC, {.cstr = topic}},
+      {RD_KAFKA_VTYPE_PARTITION, {.i32 = partition}},
+      {RD_KAFKA_VTYPE_VALUE, {.mem = {value, strlen(value)}}},
+      {RD_KAFKA_VTYPE_KEY, {.mem = {"key", 3}}},
+      {RD_KAFKA_VTYPE_HEADER, {.header = {"h", "v", 1}}},
+      {RD_KAFKA_VTYPE_MSGFLAGS, {.i = RD_KAFKA_MSG_F_COPY}},
+    };
+    rd_kafka_error_t *error = rd_kafka_produceva(rig.producer, parts, sizeof parts / sizeof *parts);
+    CHECK_EQ_INT(rd_kafka_error_code(error), 0);
+    rd_kafka_error_destroy(error);
+  }
+  CHECK_EQ_INT(rd_kafka_flush(rig.producer, 10000), 0);
+}
+
+/* A fetch. */
+
+struct probe {
+  struct uk_fetch fetch;
+  struct uk_topic_partition_offset at[4];
+  struct {
+    int32_t partition;
+    int64_t offset;
+  } got[RECORDS_MOST];
+  size_t count, most;
+  bool unwanted;
+  int dones;
+  int64_t begun, took;
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
+
+static bool take(struct uk_operation *operation, const struct uk_record *record)
+{
+  struct probe *probe = operation->context;
+  char value[32];
+  if (probe->count == probe->most)
+    return false;
+  snprintf(value, sizeof value, "%lld", (long long)record->offset);
+  CHECK_EQ_SLICE(record->value, value);
+  CHECK_EQ_SLICE(record->key, "key");
+  CHECK(record->header_count == 1 && record->has_key && record->has_value);
+  CHECK(record->timestamp > 0);
+  probe->got[probe->count].partition = record->partition;
+  probe->got[probe->count++].offset = record->offset;
+  return true;
+}
+
+static bool wanted(struct uk_operation *operation)
+{
+  return !((struct probe *)operation->context)->unwanted;
+}
+
+static void done(struct uk_operation *operation)
+{
+  struct probe *probe = operation->context;
+  pthread_mutex_lock(&mutex);
+  probe->took = uk_clock_monotonic() - probe->begun;
+  probe->dones++;
+  pthread_cond_broadcast(&ended);
+  pthread_mutex_unlock(&mutex);
+}
+
+static void start(struct probe *probe, int64_t timeout)
+{
+  probe->begun = uk_clock_monotonic();
+  probe->count = 0;
+  probe->dones = 0;
+  probe->most = probe->most == 0 ? RECORDS_MOST : probe->most;
+  probe->fetch.operation =
+    (struct uk_operation){.done = done, .context = probe, .deadline = probe->begun + timeout};
+  probe->fetch.positions = probe->at;
+  probe->fetch.sink = (struct uk_sink){take, wanted};
+  uk_kafka_fetches_fetch(rig.fetches, &probe->fetch);
+}
+
+static void await(struct probe *probe)
+{
+  pthread_mutex_lock(&mutex);
+  while (probe->dones == 0)
+    pthread_cond_wait(&ended, &mutex);
+  CHECK_EQ_INT(probe->dones, 1);
+  pthread_mutex_unlock(&mutex);
+}
+
+static struct probe *probe_of(const char *topic, int32_t partition, int64_t offset)
+{
+  static struct probe probe;
+  probe = (struct probe){.fetch.count = 1};
+  probe.at[0] = (struct uk_topic_partition_offset){uk_slice_text(topic), partition, offset};
+  return &probe;
+}
+
+static struct probe *fetch(const char *topic, int32_t partition, int64_t offset, int64_t timeout)
+{
+  struct probe *probe = probe_of(topic, partition, offset);
+  start(probe, timeout);
+  await(probe);
+  return probe;
+}
+
+static void check_offsets(const struct probe *probe, int64_t from, int64_t upto)
+{
+  CHECK_EQ_INT(probe->fetch.operation.error, UK_OK);
+  CHECK_EQ_STR(probe->fetch.operation.message, "");
+  CHECK_EQ_INT(probe->count, upto - from);
+  for (size_t i = 0; i < probe->count; i++)
+    CHECK_EQ_INT(probe->got[i].offset, from + (int64_t)i);
+}
+
+static void check_refused(const struct probe *probe, enum uk_error error, const char *part)
+{
+  CHECK_EQ_INT(probe->fetch.operation.error, error);
+  CHECK(strstr(probe->fetch.operation.message, part) != NULL);
+  CHECK_EQ_INT(probe->count, 0);
+  if (strstr(probe->fetch.operation.message, part) == NULL)
+    fprintf(stderr, "  \"%s\" is not in \"%s\"\n", part, probe->fetch.operation.message);
+}
+
+/* What is there. */
+
+static void answers_what_is_there(void)
+{
+  const char *topic = make_topic(1);
+  produce(topic, 0, 0, 300);
+  struct probe *probe = fetch(topic, 0, 0, 10000);
+  check_offsets(probe, 0, 300);
+  CHECK(probe->took < 3000);
+  check_offsets(fetch(topic, 0, 299, 10000), 299, 300);
+  check_offsets(fetch(topic, 0, 10, 0), 10, 300);
+}
+
+static void answers_several_partitions_at_once(void)
+{
+  const char *topic = make_topic(3);
+  struct probe *probe = probe_of(topic, 0, 1);
+  size_t counts[3] = {0};
+  for (int32_t i = 0; i < 3; i++) {
+    produce(topic, i, 0, 5);
+    probe->at[i] = (struct uk_topic_partition_offset){uk_slice_text(topic), i, i};
+  }
+  probe->fetch.count = 3;
+  start(probe, 10000);
+  await(probe);
+  for (size_t i = 0; i < probe->count; i++)
+    CHECK_EQ_INT(probe->got[i].offset,
+                 probe->got[i].partition + (int64_t)counts[probe->got[i].partition]++);
+  CHECK_EQ_INT(counts[0], 5);
+  CHECK_EQ_INT(counts[1], 4);
+  CHECK_EQ_INT(counts[2], 3);
+}
+
+static void lets_each_partition_have_its_turn(void)
+{
+  const char *topic = make_topic(3);
+  bool seen[3] = {false};
+  for (int32_t i = 0; i < 3; i++)
+    produce(topic, i, 0, 5);
+  for (int round = 0; round < 3; round++) {
+    struct probe *probe = probe_of(topic, 0, 0);
+    for (int32_t i = 0; i < 3; i++)
+      probe->at[i] = (struct uk_topic_partition_offset){uk_slice_text(topic), i, 0};
+    probe->fetch.count = 3;
+    probe->most = 2;
+    start(probe, 10000);
+    await(probe);
+    REQUIRE(probe->count == 2);
+    seen[probe->got[0].partition] = true;
+  }
+  CHECK(seen[0] && seen[1] && seen[2]);
+}
+
+static void goes_on_where_a_full_response_ended(void)
+{
+  const char *topic = make_topic(1);
+  int64_t next = 0;
+  produce(topic, 0, 0, 3000);
+  while (next < 3000) {
+    struct probe *probe = probe_of(topic, 0, next);
+    probe->most = 70;
+    start(probe, 5000);
+    await(probe);
+    check_offsets(probe, next, next + 70 < 3000 ? next + 70 : 3000);
+    REQUIRE(probe->count > 0);
+    next += (int64_t)probe->count;
+  }
+  check_offsets(fetch(topic, 0, 1500, 5000), 1500, 3000);
+}
+
+/* At the end. */
+
+static void waits_at_the_end(void)
+{
+  const char *topic = make_topic(1);
+  for (int64_t round = 0; round < 2; round++) {
+    struct probe *probe = fetch(topic, 0, 0, 300);
+    check_offsets(probe, 0, 0);
+    CHECK(probe->took >= 300 && probe->took < 300 + GRACE);
+  }
+  CHECK(fetch(topic, 0, 0, 0)->took < GRACE);
+}
+
+static void is_woken_by_what_comes(void)
+{
+  const char *topic = make_topic(2);
+  struct probe *probe = probe_of(topic, 1, 0);
+  start(probe, 10000);
+  usleep(300000);
+  CHECK_EQ_INT(probe->dones, 0);
+  produce(topic, 1, 0, 1);
+  await(probe);
+  check_offsets(probe, 0, 1);
+  CHECK(probe->took < 3000);
+  check_offsets(fetch(topic, 1, 0, 1000), 0, 1);
+}
+
+static void past_the_end_gets_nothing_older(void)
+{
+  const char *topic = make_topic(1);
+  produce(topic, 0, 0, 2);
+  struct probe *probe = probe_of(topic, 0, 4);
+  start(probe, 10000);
+  usleep(300000);
+  produce(topic, 0, 2, 2);
+  usleep(300000);
+  CHECK_EQ_INT(probe->dones, 0);
+  produce(topic, 0, 4, 1);
+  await(probe);
+  check_offsets(probe, 4, 5);
+  check_offsets(fetch(topic, 0, INT64_MAX, 100), 0, 0);
+  check_offsets(fetch(topic, 0, 1000, 100), 0, 0);
+}
+
+static void many_wait_for_the_same(void)
+{
+  enum { MANY = 500 };
+  const char *topic = make_topic(1);
+  struct probe *probes = calloc(MANY, sizeof *probes);
+  REQUIRE(probes != NULL);
+  for (int i = 0; i < MANY; i++) {
+    probes[i].fetch.count = 1;
+    probes[i].at[0] = (struct uk_topic_partition_offset){uk_slice_text(topic), 0, 0};
+    start(&probes[i], 10000);
+  }
+  usleep(500000);
+  produce(topic, 0, 0, 1);
+  for (int i = 0; i < MANY; i++) {
+    await(&probes[i]);
+    check_offsets(&probes[i], 0, 1);
+  }
+  free(probes);
+}
+
+/* What goes wrong. */
+
+static void names_the_range(void)
+{
+  const char *topic = make_topic(1);
+  produce(topic, 0, 0, 7);
+  check_refused(fetch(topic, 0, -1, 1000), UK_E_BAD_REQUEST, "is negative (range 0 to 7)");
+  check_refused(fetch(topic, 0, INT64_MIN, 0), UK_E_BAD_REQUEST, "is negative (range 0 to 7)");
+}
+
+static void refuses_what_is_not_there(void)
+{
+  const char *topic = make_topic(1);
+  check_refused(fetch(topic, 1, 0, 1000), UK_E_BAD_REQUEST, "has no partition 1");
+  rd_kafka_mock_topic_set_error(rig.cluster, "nowhere", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+  check_refused(fetch("nowhere", 0, 0, 1000), UK_E_NOT_FOUND, "topic \"nowhere\" does not exist");
+}
+
+static void gives_nothing_to_one_who_has_gone(void)
+{
+  const char *topic = make_topic(1);
+  produce(topic, 0, 0, 1);
+  struct probe *probe = probe_of(topic, 0, 0);
+  probe->unwanted = true;
+  start(probe, 1000);
+  await(probe);
+  check_refused(probe, UK_E_CANCELLED, "gone");
+}
+
+static void outlives_a_leader_that_moves(void)
+{
+  const char *topic = make_topic(1);
+  produce(topic, 0, 0, 5);
+  rd_kafka_mock_push_request_errors(rig.cluster, 1 /* Fetch */, 2,
+                                    RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+                                    RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
+  check_offsets(fetch(topic, 0, 0, 10000), 0, 5);
+}
+
+static void those_who_wait_outlive_it_as_well(void)
+{
+  const char *topic = make_topic(1);
+  rd_kafka_mock_partition_set_leader(rig.cluster, topic, 0, 1);
+  struct probe *probe = probe_of(topic, 0, 0);
+  start(probe, 20000);
+  usleep(300000);
+  rd_kafka_mock_partition_set_leader(rig.cluster, topic, 0, 2);
+  usleep(300000);
+  CHECK_EQ_INT(probe->dones, 0);
+  produce(topic, 0, 0, 1);
+  await(probe);
+  check_offsets(probe, 0, 1);
+  CHECK(probe->took < 5000);
+}
+
+static void says_that_it_is_forbidden(void)
+{
+  const char *topic = make_topic(1);
+  produce(topic, 0, 0, 5);
+  rd_kafka_mock_push_request_errors(rig.cluster, 1 /* Fetch */, 1,
+                                    RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+  check_refused(fetch(topic, 0, 0, 5000), UK_E_FORBIDDEN, topic);
+}
+
+static void a_leader_that_is_silent_is_no_empty_answer(void)
+{
+  const char *topic = make_topic(1);
+  rd_kafka_mock_partition_set_leader(rig.cluster, topic, 0, 2);
+  produce(topic, 0, 0, 5);
+  check_offsets(fetch(topic, 0, 0, 1000), 0, 5);
+  rd_kafka_mock_broker_set_down(rig.cluster, 2);
+  struct probe *probe = fetch(topic, 0, 0, 1000);
+  enum uk_error error = probe->fetch.operation.error;
+  CHECK(error == UK_E_GATEWAY_TIMEOUT ||
+        error == UK_E_UNAVAILABLE); /* where the pulse was taken there */
+  CHECK_EQ_INT(probe->count, 0);
+  CHECK(probe->took < 1000 + 2 * GRACE);
+  rd_kafka_mock_broker_set_up(rig.cluster, 2);
+  check_offsets(fetch(topic, 0, 0, 10000), 0, 5);
+}
+
+static void check_without_memory(const char *topic, int64_t offset, int64_t timeout, int64_t end)
+{
+  for (long n = 1, hit = 1; hit; n++) {
+    fault_at(n);
+    struct probe *probe = fetch(topic, 0, offset, timeout);
+    hit = fault_hit();
+    fault_off();
+    if (probe->fetch.operation.error == UK_OK)
+      check_offsets(probe, offset, end);
+    else
+      CHECK_EQ_INT(probe->fetch.operation.error, UK_E_NO_MEMORY);
+  }
+}
+
+static void ends_without_memory(void)
+{
+  const char *topic = make_topic(1);
+  produce(topic, 0, 0, 3);
+  check_without_memory(topic, 0, 5000, 3);
+  check_without_memory(topic, 3, 20, 3);
+  check_offsets(fetch(topic, 0, 0, 5000), 0, 3);
+}
+
+/* Offsets. */
+
+static struct uk_offsets *offsets(const char *topic, int64_t timestamp,
+                                  struct uk_topic_partition_offset *at, size_t count)
+{
+  static struct uk_offsets asked;
+  static struct probe probe;
+  probe = (struct probe){.begun = uk_clock_monotonic()};
+  for (size_t i = 0; i < count; i++)
+    at[i] = (struct uk_topic_partition_offset){uk_slice_text(topic), (int32_t)i, 99};
+  asked = (struct uk_offsets){
+    .operation = {.done = done, .context = &probe, .deadline = probe.begun + 5000},
+    .timestamp = timestamp,
+    .offsets = at,
+    .count = count};
+  uk_kafka_fetches_offsets(rig.fetches, &asked);
+  await(&probe);
+  return &asked;
+}
+
+static void knows_the_first_and_the_end(void)
+{
+  const char *topic = make_topic(3);
+  struct uk_topic_partition_offset at[3];
+  produce(topic, 1, 0, 4);
+  CHECK_EQ_INT(offsets(topic, UK_TIMESTAMP_LATEST, at, 3)->operation.error, UK_OK);
+  CHECK_EQ_INT(at[0].offset, 0);
+  CHECK_EQ_INT(at[1].offset, 4);
+  CHECK_EQ_INT(at[2].offset, 0);
+  CHECK_EQ_INT(offsets(topic, UK_TIMESTAMP_EARLIEST, at, 3)->operation.error, UK_OK);
+  CHECK_EQ_INT(at[1].offset, 0);
+  /* This cluster says of every time that nothing is that late. */
+  CHECK_EQ_INT(offsets(topic, INT64_MAX, at, 3)->operation.error, UK_OK);
+  CHECK_EQ_INT(at[0].offset, 0);
+  CHECK_EQ_INT(at[1].offset, 4);
+}
+
+/* The last case: nothing waits afterwards. */
+static void ends_all_at_a_drain(void)
+{
+  const char *topic = make_topic(1);
+  struct probe *probe = probe_of(topic, 0, 0);
+  start(probe, 60000);
+  usleep(300000);
+  uk_kafka_fetches_drain(rig.fetches);
+  await(probe);
+  check_offsets(probe, 0, 0);
+  CHECK(probe->took < 5000);
+  CHECK(fetch(topic, 0, 0, 60000)->took < 5000);
+}
+
+int main(void)
+{
+  if (!rig_open())
+    return 1;
+  CHECK_RUN(answers_what_is_there);
+  CHECK_RUN(answers_several_partitions_at_once);
+  CHECK_RUN(lets_each_partition_have_its_turn);
+  CHECK_RUN(goes_on_where_a_full_response_ended);
+  CHECK_RUN(waits_at_the_end);
+  CHECK_RUN(is_woken_by_what_comes);
+  CHECK_RUN(past_the_end_gets_nothing_older);
+  CHECK_RUN(many_wait_for_the_same);
+  CHECK_RUN(names_the_range);
+  CHECK_RUN(refuses_what_is_not_there);
+  CHECK_RUN(gives_nothing_to_one_who_has_gone);
+  CHECK_RUN(outlives_a_leader_that_moves);
+  CHECK_RUN(those_who_wait_outlive_it_as_well);
+  CHECK_RUN(says_that_it_is_forbidden);
+  CHECK_RUN(a_leader_that_is_silent_is_no_empty_answer);
+  CHECK_RUN(ends_without_memory);
+  CHECK_RUN(knows_the_first_and_the_end);
+  CHECK_RUN(ends_all_at_a_drain);
+  rig_close();
+  return check_end();
+}
