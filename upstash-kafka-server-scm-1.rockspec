@@ -8,8 +8,9 @@ source = { url = "git+file://." }
 description = {
   summary = "Kafka over HTTP for Lua: the server and the command line",
   detailed = [[
-A server that speaks the Upstash Kafka REST API and keeps messages in an embedded log, for the inside of a Lua program
-or for the shell (upstash-kafka serve). The client commands of the command line come from the rock upstash-kafka.]],
+A server that speaks the Upstash Kafka REST API and keeps messages in an embedded log or in a Kafka cluster, for the
+inside of a Lua program or for the shell (upstash-kafka serve). The client commands of the command line come from the
+rock upstash-kafka.]],
   license = "MIT",
   labels = { "kafka", "http", "server", "messaging" },
 }
@@ -24,6 +25,7 @@ external_dependencies = {
   MICROHTTPD = { library = "microhttpd" },
   LMDB = { library = "lmdb" },
   ZLIB = { library = "z" },
+  RDKAFKA = { library = "rdkafka" },
 }
 
 build = {
@@ -42,6 +44,8 @@ build = {
     LMDB_LIBDIR = "$(LMDB_LIBDIR)",
     ZLIB_INCDIR = "$(ZLIB_INCDIR)",
     ZLIB_LIBDIR = "$(ZLIB_LIBDIR)",
+    RDKAFKA_INCDIR = "$(RDKAFKA_INCDIR)",
+    RDKAFKA_LIBDIR = "$(RDKAFKA_LIBDIR)",
   },
   install_variables = {
     INST_LIBDIR = "$(LIBDIR)",
