@@ -8,7 +8,7 @@
 
 static struct uk_group *find_group(struct uk_groups *groups, struct uk_slice name)
 {
-  return (struct uk_group *)uk_group_table_find(&groups->groups, name);
+  return (struct uk_group *)uk_name_table_find(&groups->groups, name);
 }
 
 struct uk_group_instance *uk_group_instance_find(struct uk_groups *groups,
@@ -17,7 +17,7 @@ struct uk_group_instance *uk_group_instance_find(struct uk_groups *groups,
   struct uk_group *group = find_group(groups, group_name);
   if (group == NULL)
     return NULL;
-  return (struct uk_group_instance *)uk_group_table_find(&group->instances, name);
+  return (struct uk_group_instance *)uk_name_table_find(&group->instances, name);
 }
 
 static struct uk_group *get_group(struct uk_groups *groups, struct uk_slice name)
@@ -31,8 +31,8 @@ static struct uk_group *get_group(struct uk_groups *groups, struct uk_slice name
   if (name.length > 0)
     memcpy(group->name, name.data, name.length);
   group->node.name = uk_slice_of(group->name, name.length);
-  uk_group_table_init(&group->instances, groups->groups.seed);
-  if (!uk_group_table_add(&groups->groups, &group->node)) {
+  uk_name_table_init(&group->instances, groups->groups.seed);
+  if (!uk_name_table_add(&groups->groups, &group->node)) {
     free(group);
     return NULL;
   }
@@ -43,8 +43,8 @@ void uk_group_free_unused(struct uk_groups *groups, struct uk_group *group)
 {
   if (group->instances.count > 0 || group->shares != NULL || group->commits != NULL)
     return;
-  uk_group_table_remove(&groups->groups, &group->node);
-  uk_group_table_free(&group->instances);
+  uk_name_table_remove(&groups->groups, &group->node);
+  uk_name_table_free(&group->instances);
   free(group);
 }
 
@@ -119,7 +119,7 @@ static struct uk_group_instance *make(struct uk_groups *groups, const struct uk_
     instance->last_request = groups->now;
     instance->next_commit = groups->now + operation->settings.auto_commit_interval;
     uk_timer_init(&instance->timer, due);
-    if (uk_group_table_add(&group->instances, &instance->node)) {
+    if (uk_name_table_add(&group->instances, &instance->node)) {
       groups->instance_count++;
       return instance;
     }
@@ -270,7 +270,7 @@ void uk_group_instance_close(struct uk_groups *groups, struct uk_group_instance 
     uk_group_share_part(groups, instance->shares[i], instance);
   uk_group_release_all(groups, instance);
   uk_timer_set(&groups->timers, &instance->timer, UK_TIMER_NEVER);
-  uk_group_table_remove(&group->instances, &instance->node);
+  uk_name_table_remove(&group->instances, &instance->node);
   groups->instance_count--;
   free(instance->shares);
   free(instance);

@@ -12,11 +12,11 @@ struct list {
 
 static void measure(struct uk_groups *groups, struct list *list)
 {
-  for (struct uk_group_node *group = uk_group_table_next(&groups->groups, NULL); group != NULL;
-       group = uk_group_table_next(&groups->groups, group)) {
-    struct uk_group_table *instances = &((struct uk_group *)group)->instances;
-    for (struct uk_group_node *node = uk_group_table_next(instances, NULL); node != NULL;
-         node = uk_group_table_next(instances, node)) {
+  for (struct uk_name_node *group = uk_name_table_next(&groups->groups, NULL); group != NULL;
+       group = uk_name_table_next(&groups->groups, group)) {
+    struct uk_name_table *instances = &((struct uk_group *)group)->instances;
+    for (struct uk_name_node *node = uk_name_table_next(instances, NULL); node != NULL;
+         node = uk_name_table_next(instances, node)) {
       struct uk_group_instance *instance = (struct uk_group_instance *)node;
       if (list->instances != NULL)
         list->instances[list->count] = instance;
@@ -31,9 +31,8 @@ static int compare_instances(const void *left, const void *right)
 {
   const struct uk_group_instance *a = *(struct uk_group_instance *const *)left;
   const struct uk_group_instance *b = *(struct uk_group_instance *const *)right;
-  int order =
-    a->group == b->group ? 0 : uk_group_name_order(a->group->node.name, b->group->node.name);
-  return order != 0 ? order : uk_group_name_order(a->node.name, b->node.name);
+  int order = a->group == b->group ? 0 : uk_name_order(a->group->node.name, b->group->node.name);
+  return order != 0 ? order : uk_name_order(a->node.name, b->node.name);
 }
 
 static int compare_slots(const void *left, const void *right)
@@ -41,7 +40,7 @@ static int compare_slots(const void *left, const void *right)
   const struct uk_group_slot *a = *(struct uk_group_slot *const *)left;
   const struct uk_group_slot *b = *(struct uk_group_slot *const *)right;
   if (a->share != b->share)
-    return uk_group_name_order(a->share->topic->node.name, b->share->topic->node.name);
+    return uk_name_order(a->share->topic->node.name, b->share->topic->node.name);
   return (a > b) - (a < b);
 }
 

@@ -11,7 +11,7 @@
 struct uk_group_share *uk_group_share_find(struct uk_groups *groups, struct uk_group *group,
                                            struct uk_slice topic)
 {
-  struct uk_group_node *node = uk_group_table_find(&groups->topics, topic);
+  struct uk_name_node *node = uk_name_table_find(&groups->topics, topic);
   struct uk_group_share *share = node != NULL ? group->shares : NULL;
   while (share != NULL && &share->topic->node != node)
     share = share->group_next;
@@ -147,7 +147,7 @@ static size_t place_of(const struct uk_group_share *share, const struct uk_group
   size_t low = 0, high = share->member_count;
   while (low < high) {
     size_t middle = low + (high - low) / 2;
-    if (uk_group_name_order(share->members[middle]->node.name, instance->node.name) < 0)
+    if (uk_name_order(share->members[middle]->node.name, instance->node.name) < 0)
       low = middle + 1;
     else
       high = middle;

@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-#include "server/group_table.h"
+#include "server/name_table.h"
 #include "server/timer.h"
 #include "server/groups.h"
 
@@ -25,7 +25,7 @@ enum {
 
 /* A topic that some group reads. Freed with its last share. */
 struct uk_group_topic {
-  struct uk_group_node node;
+  struct uk_name_node node;
   uint64_t id;
   int32_t partitions; /* 0: there is no such topic now */
   struct uk_group_share *shares;
@@ -86,7 +86,7 @@ enum uk_group_activity {
 };
 
 struct uk_group_instance {
-  struct uk_group_node node;
+  struct uk_name_node node;
   struct uk_group *group;
   struct uk_timer timer; /* expiry or auto-commit, whichever comes first */
   struct uk_consumer_settings settings;
@@ -111,8 +111,8 @@ struct uk_group_instance {
 };
 
 struct uk_group {
-  struct uk_group_node node;
-  struct uk_group_table instances;
+  struct uk_name_node node;
+  struct uk_name_table instances;
   struct uk_group_share *shares;
   struct uk_group_commit *commits, *last_commit; /* not yet done, in order */
   uint64_t sequence;                             /* number of the last commit */
@@ -126,7 +126,7 @@ struct uk_groups {
   int64_t now; /* the latest that anybody said */
   bool draining;
   size_t instance_count;
-  struct uk_group_table groups, topics;
+  struct uk_name_table groups, topics;
   struct uk_timers timers;
   struct uk_group_share *dirty; /* to be assigned anew */
   /* To be done without the lock by the thread that put it there. */

@@ -7,7 +7,7 @@
 
 static struct uk_group_topic *find(struct uk_groups *groups, struct uk_slice name)
 {
-  return (struct uk_group_topic *)uk_group_table_find(&groups->topics, name);
+  return (struct uk_group_topic *)uk_name_table_find(&groups->topics, name);
 }
 
 /* Those who wait see that it is gone. */
@@ -66,7 +66,7 @@ struct uk_group_topic *uk_group_topic_get(struct uk_groups *groups, struct uk_sl
   memcpy(topic->name, name.data, name.length);
   topic->node.name = uk_slice_of(topic->name, name.length);
   topic->partitions = groups->log.partitions(groups->log.context, name, &topic->id);
-  if (!uk_group_table_add(&groups->topics, &topic->node)) {
+  if (!uk_name_table_add(&groups->topics, &topic->node)) {
     free(topic);
     return NULL;
   }
@@ -77,6 +77,6 @@ void uk_group_topic_free_unused(struct uk_groups *groups, struct uk_group_topic 
 {
   if (topic->shares != NULL)
     return;
-  uk_group_table_remove(&groups->topics, &topic->node);
+  uk_name_table_remove(&groups->topics, &topic->node);
   free(topic);
 }

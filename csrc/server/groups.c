@@ -25,25 +25,25 @@ struct uk_groups *uk_groups_open(const struct uk_groups_log *log)
     seed *= UINT64_C(0x9e3779b97f4a7c15);
   groups->log = *log;
   groups->now = INT64_MIN;
-  uk_group_table_init(&groups->groups, seed);
-  uk_group_table_init(&groups->topics, seed);
+  uk_name_table_init(&groups->groups, seed);
+  uk_name_table_init(&groups->topics, seed);
   return groups;
 }
 
 void uk_groups_close(struct uk_groups *groups)
 {
-  struct uk_group_node *group = uk_group_table_next(&groups->groups, NULL);
+  struct uk_name_node *group = uk_name_table_next(&groups->groups, NULL);
   while (group != NULL) {
-    struct uk_group_table *instances = &((struct uk_group *)group)->instances;
-    struct uk_group_node *instance;
-    struct uk_group_node *after = uk_group_table_next(&groups->groups, group);
-    while ((instance = uk_group_table_next(instances, NULL)) != NULL)
+    struct uk_name_table *instances = &((struct uk_group *)group)->instances;
+    struct uk_name_node *instance;
+    struct uk_name_node *after = uk_name_table_next(&groups->groups, group);
+    while ((instance = uk_name_table_next(instances, NULL)) != NULL)
       uk_group_instance_close(groups, (struct uk_group_instance *)instance);
     group = after;
   }
   uk_group_settle(groups);
-  uk_group_table_free(&groups->groups);
-  uk_group_table_free(&groups->topics);
+  uk_name_table_free(&groups->groups);
+  uk_name_table_free(&groups->topics);
   pthread_mutex_destroy(&groups->lock);
   free(groups);
 }
@@ -173,8 +173,7 @@ static void wake_owners(struct uk_groups *groups, const struct uk_group_topic *t
 void uk_groups_wake(struct uk_groups *groups, struct uk_slice name, int32_t partition, int64_t now)
 {
   uk_group_enter(groups, now);
-  struct uk_group_topic *topic =
-    (struct uk_group_topic *)uk_group_table_find(&groups->topics, name);
+  struct uk_group_topic *topic = (struct uk_group_topic *)uk_name_table_find(&groups->topics, name);
   if (topic != NULL && (partition < 0 || partition >= topic->partitions))
     uk_group_topic_refresh(groups, name);
   else if (topic != NULL)
@@ -207,11 +206,11 @@ void uk_groups_drain(struct uk_groups *groups, int64_t now)
 {
   uk_group_enter(groups, now);
   groups->draining = true;
-  for (struct uk_group_node *group = uk_group_table_next(&groups->groups, NULL); group != NULL;
-       group = uk_group_table_next(&groups->groups, group)) {
-    struct uk_group_table *instances = &((struct uk_group *)group)->instances;
-    for (struct uk_group_node *node = uk_group_table_next(instances, NULL); node != NULL;
-         node = uk_group_table_next(instances, node))
+  for (struct uk_name_node *group = uk_name_table_next(&groups->groups, NULL); group != NULL;
+       group = uk_name_table_next(&groups->groups, group)) {
+    struct uk_name_table *instances = &((struct uk_group *)group)->instances;
+    for (struct uk_name_node *node = uk_name_table_next(instances, NULL); node != NULL;
+         node = uk_name_table_next(instances, node))
       drain_instance(groups, (struct uk_group_instance *)node);
   }
   uk_group_leave(groups);

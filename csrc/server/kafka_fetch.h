@@ -10,7 +10,7 @@
 #include "server/kafka_loop.h"
 #include "server/kafka_reaper.h"
 #include "server/kafka_settings.h"
-#include "server/kafka_topics.h"
+#include "server/kafka_check.h"
 
 struct uk_kafka_fetches;
 

@@ -3,7 +3,7 @@
 #define UK_KAFKA_OFFSETS_H
 
 #include "server/kafka_calls.h"
-#include "server/kafka_topics.h"
+#include "server/kafka_check.h"
 
 enum { UK_KAFKA_NO_OFFSET = -1 }; /* the partition has no record that late */
 

@@ -18,6 +18,10 @@ struct uk_kafka_topics *uk_kafka_topics_new(rd_kafka_t *control);
 void uk_kafka_topics_stop(struct uk_kafka_topics *topics);
 void uk_kafka_topics_free(struct uk_kafka_topics *topics);
 
+/* The cluster said that the topic has so many partitions. */
+void uk_kafka_topics_remember(struct uk_kafka_topics *topics, struct uk_slice topic,
+                              int32_t partitions);
+
 /* How many partitions the topic has, from memory; 0 = not known. Kafka's internal topics are never known. */
 int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_slice topic);
 
@@ -39,35 +43,9 @@ struct uk_kafka_lookup {
 /* Asks the cluster, also where memory has an answer. With UK_OK of all topics, memory holds exactly them. */
 void uk_kafka_topics_look(struct uk_kafka_topics *topics, struct uk_kafka_lookup *lookup);
 
-/* Checks that each topic exists and has the partition asked of it (-1: any), first from memory, then by asking the
- * cluster. `check` is the caller's until `then`, which is called once: before the call returns, or later from another
- * thread. The operation's outcome is set: UK_OK, or NOT_FOUND, BAD_REQUEST (no such partition; `index_shown` puts
- * "[INDEX]: " in front), FORBIDDEN, UNAVAILABLE, GATEWAY_TIMEOUT. */
-struct uk_kafka_check {
-  struct uk_operation *operation;
-  size_t count;
-  void (*item)(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
-               int32_t *partition);
-  void (*then)(struct uk_kafka_check *check);
-  bool index_shown;
-  bool create; /* a topic that is not there is created (see uk_kafka_topics_creator) */
-  /* Its own. */
-  struct uk_kafka_topics *topics;
-  struct uk_kafka_lookup lookup;
-  size_t index;
-};
-void uk_kafka_topics_check(struct uk_kafka_topics *topics, struct uk_kafka_check *check);
-
-/* How a missing topic is created: calls back uk_kafka_topics_created when it is there, or could not be made. */
-void uk_kafka_topics_creator(struct uk_kafka_topics *topics,
-                             void (*create)(void *context, struct uk_kafka_check *check,
-                                            struct uk_slice topic),
-                             void *context);
-/* The outcome is in the operation of the check; with UK_OK the topic is in memory. */
-void uk_kafka_topics_created(struct uk_kafka_check *check);
-
-/* Each topic in memory, sorted by name; not Kafka's internal ones. `each` may not call back into topics. */
-void uk_kafka_topics_each(struct uk_kafka_topics *topics,
+/* Each topic in memory, sorted by name; not Kafka's internal ones. `each` may not call back into topics. False, with
+ * nothing called: memory is out. */
+bool uk_kafka_topics_each(struct uk_kafka_topics *topics,
                           void (*each)(void *argument, struct uk_slice topic, int32_t partitions),
                           void *argument);
 

@@ -1,22 +1,22 @@
-#include "server/group_table.h"
+#include "server/name_table.h"
 
 #include <stdlib.h>
 
 enum { FIRST_SIZE = 8 };
 
-void uk_group_table_init(struct uk_group_table *table, uint64_t seed)
+void uk_name_table_init(struct uk_name_table *table, uint64_t seed)
 {
-  *table = (struct uk_group_table){.seed = seed};
+  *table = (struct uk_name_table){.seed = seed};
 }
 
-void uk_group_table_free(struct uk_group_table *table)
+void uk_name_table_free(struct uk_name_table *table)
 {
   free(table->buckets);
-  uk_group_table_init(table, table->seed);
+  uk_name_table_init(table, table->seed);
 }
 
 /* FNV-1a from a secret start, with the high bits folded down at the end: the table looks at the low ones. */
-static uint64_t hash_of(const struct uk_group_table *table, struct uk_slice name)
+static uint64_t hash_of(const struct uk_name_table *table, struct uk_slice name)
 {
   uint64_t hash = UINT64_C(14695981039346656037) ^ table->seed;
   for (size_t i = 0; i < name.length; i++)
@@ -26,40 +26,40 @@ static uint64_t hash_of(const struct uk_group_table *table, struct uk_slice name
   return hash ^ hash >> 33;
 }
 
-static struct uk_group_node **bucket_of(const struct uk_group_table *table, uint64_t hash)
+static struct uk_name_node **bucket_of(const struct uk_name_table *table, uint64_t hash)
 {
   return &table->buckets[hash & (table->size - 1)];
 }
 
-struct uk_group_node *uk_group_table_find(const struct uk_group_table *table, struct uk_slice name)
+struct uk_name_node *uk_name_table_find(const struct uk_name_table *table, struct uk_slice name)
 {
   if (table->count == 0)
     return NULL;
   uint64_t hash = hash_of(table, name);
-  struct uk_group_node *node = *bucket_of(table, hash);
+  struct uk_name_node *node = *bucket_of(table, hash);
   while (node != NULL && (node->hash != hash || !uk_slice_equal(node->name, name)))
     node = node->next;
   return node;
 }
 
-static void push(struct uk_group_table *table, struct uk_group_node *node)
+static void push(struct uk_name_table *table, struct uk_name_node *node)
 {
-  struct uk_group_node **bucket = bucket_of(table, node->hash);
+  struct uk_name_node **bucket = bucket_of(table, node->hash);
   node->next = *bucket;
   *bucket = node;
 }
 
-static bool grow(struct uk_group_table *table)
+static bool grow(struct uk_name_table *table)
 {
-  struct uk_group_table old = *table;
+  struct uk_name_table old = *table;
   size_t size = old.size == 0 ? FIRST_SIZE : old.size * 2;
-  struct uk_group_node **buckets = calloc(size, sizeof(*buckets));
+  struct uk_name_node **buckets = calloc(size, sizeof(*buckets));
   if (buckets == NULL)
     return false;
   table->buckets = buckets;
   table->size = size;
   for (size_t i = 0; i < old.size; i++) {
-    for (struct uk_group_node *node = old.buckets[i], *next; node != NULL; node = next) {
+    for (struct uk_name_node *node = old.buckets[i], *next; node != NULL; node = next) {
       next = node->next;
       push(table, node);
     }
@@ -68,7 +68,7 @@ static bool grow(struct uk_group_table *table)
   return true;
 }
 
-bool uk_group_table_add(struct uk_group_table *table, struct uk_group_node *node)
+bool uk_name_table_add(struct uk_name_table *table, struct uk_name_node *node)
 {
   /* A full table that cannot grow still works, only slower. */
   if (table->count >= table->size && !grow(table) && table->size == 0)
@@ -79,17 +79,17 @@ bool uk_group_table_add(struct uk_group_table *table, struct uk_group_node *node
   return true;
 }
 
-void uk_group_table_remove(struct uk_group_table *table, struct uk_group_node *node)
+void uk_name_table_remove(struct uk_name_table *table, struct uk_name_node *node)
 {
-  struct uk_group_node **link = bucket_of(table, node->hash);
+  struct uk_name_node **link = bucket_of(table, node->hash);
   while (*link != node)
     link = &(*link)->next;
   *link = node->next;
   table->count--;
 }
 
-struct uk_group_node *uk_group_table_next(const struct uk_group_table *table,
-                                          const struct uk_group_node *node)
+struct uk_name_node *uk_name_table_next(const struct uk_name_table *table,
+                                        const struct uk_name_node *node)
 {
   if (node != NULL && node->next != NULL)
     return node->next;
@@ -99,7 +99,7 @@ struct uk_group_node *uk_group_table_next(const struct uk_group_table *table,
   return i < table->size ? table->buckets[i] : NULL;
 }
 
-int uk_group_name_order(struct uk_slice a, struct uk_slice b)
+int uk_name_order(struct uk_slice a, struct uk_slice b)
 {
   size_t length = a.length < b.length ? a.length : b.length;
   int order = length == 0 ? 0 : memcmp(a.data, b.data, length);

@@ -1,0 +1,99 @@
+#include "server/kafka_check.h"
+
+#include <stdio.h>
+
+#include "common/clock.h"
+
+enum { GRACE = 1000 }; /* milliseconds */
+
+static void say_missing(struct uk_kafka_check *check, struct uk_slice topic, enum uk_error error)
+{
+  struct uk_operation *operation = check->operation;
+  char text[UK_KAFKA_PLACE_SIZE], where[24] = "", detail[UK_MESSAGE_SIZE] = "";
+  if (check->index_shown)
+    snprintf(where, sizeof where, "[%zu]: ", check->index);
+  uk_kafka_place(text, sizeof text, topic, -1);
+  if (error == UK_E_NOT_FOUND)
+    uk_operation_fail(operation, error, "%s%s does not exist", where, text);
+  else if (error == UK_E_FORBIDDEN)
+    uk_operation_fail(operation, error, "%sthe Kafka cluster does not permit %s", where, text);
+  else if (uk_kafka_topics_health(check->topics, detail, sizeof detail) != UK_OK)
+    uk_operation_fail(operation, UK_E_UNAVAILABLE, "%s", detail);
+  else
+    uk_operation_fail(operation, error, "%s%s: the Kafka cluster did not say in time what it is",
+                      where, text);
+}
+
+static void say_no_partition(struct uk_kafka_check *check, struct uk_slice topic, int32_t partition,
+                             int32_t partitions)
+{
+  char where[24] = "";
+  if (check->index_shown)
+    snprintf(where, sizeof where, "[%zu]: ", check->index);
+  uk_operation_fail(check->operation, UK_E_BAD_REQUEST,
+                    "%stopic \"%.*s\" has no partition %d; it has %d", where, (int)topic.length,
+                    topic.data, (int)partition, (int)partitions);
+}
+
+static bool is_known(struct uk_kafka_check *check, struct uk_slice *topic, int32_t *partition)
+{
+  check->item(check->operation, check->index, topic, partition);
+  int32_t partitions = uk_kafka_topics_partitions(check->topics, *topic);
+  return partitions > 0 && *partition < partitions;
+}
+
+static void go_on(struct uk_kafka_check *check);
+
+/* The cluster has answered for the item at `index`. */
+static void looked(struct uk_kafka_lookup *lookup)
+{
+  struct uk_kafka_check *check = lookup->context;
+  struct uk_slice topic;
+  int32_t partition;
+  check->item(check->operation, check->index, &topic, &partition);
+  if (lookup->error == UK_E_NOT_FOUND && check->create != NULL) {
+    check->create(check->create_context, check, topic);
+    return;
+  }
+  if (lookup->error != UK_OK)
+    say_missing(check, topic, lookup->error);
+  else if (partition >= lookup->partitions)
+    say_no_partition(check, topic, partition, lookup->partitions);
+  else
+    check->index++;
+  go_on(check);
+}
+
+static void go_on(struct uk_kafka_check *check)
+{
+  struct uk_slice topic;
+  int32_t partition;
+  while (check->operation->error == UK_OK && check->index < check->count &&
+         is_known(check, &topic, &partition))
+    check->index++;
+  if (check->operation->error != UK_OK || check->index == check->count) {
+    check->then(check);
+    return;
+  }
+  int64_t soonest = uk_clock_monotonic() + GRACE;
+  int64_t deadline = check->operation->deadline;
+  check->lookup = (struct uk_kafka_lookup){.topic = topic,
+                                           .deadline = deadline > soonest ? deadline : soonest,
+                                           .then = looked,
+                                           .context = check};
+  uk_kafka_topics_look(check->topics, &check->lookup);
+}
+
+void uk_kafka_topics_check(struct uk_kafka_topics *topics, struct uk_kafka_check *check)
+{
+  check->topics = topics;
+  check->index = 0;
+  check->operation->error = UK_OK;
+  check->operation->message[0] = '\0';
+  go_on(check);
+}
+
+void uk_kafka_check_created(struct uk_kafka_check *check)
+{
+  go_on(check);
+}

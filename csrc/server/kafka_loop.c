@@ -1,0 +1,217 @@
+#include "server/kafka_loop.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/clock.h"
+
+struct uk_kafka_loop {
+  pthread_mutex_t mutex;
+  pthread_cond_t work;
+  struct uk_kafka_task *first, *last; /* the line */
+  struct uk_timers timers;
+  int64_t sleeps_until; /* what the one thread that watches the timers sleeps until */
+  bool watched;         /* a thread watches the timers */
+  bool stopping;
+  unsigned thread_count;
+  pthread_t threads[];
+};
+
+/* The line. The mutex is held. */
+
+static void line_up(struct uk_kafka_loop *loop, struct uk_kafka_task *task)
+{
+  task->state = UK_TASK_IN_LINE;
+  task->next = NULL;
+  if (loop->last != NULL)
+    loop->last->next = task;
+  else
+    loop->first = task;
+  loop->last = task;
+}
+
+static void wake(struct uk_kafka_loop *loop, struct uk_kafka_task *task)
+{
+  if (task->state == UK_TASK_RUNNING)
+    task->state = UK_TASK_RUNNING_WOKEN;
+  if (task->state != UK_TASK_IDLE)
+    return;
+  line_up(loop, task);
+  pthread_cond_signal(&loop->work);
+}
+
+static void wake_due(struct uk_kafka_loop *loop, int64_t now)
+{
+  struct uk_timer *timer;
+  while ((timer = loop->timers.first) != NULL && timer->time <= now) {
+    uk_timer_set(&loop->timers, timer, UK_TIMER_NEVER);
+    timer->due(loop, timer);
+  }
+}
+
+static void due(void *owner, struct uk_timer *timer)
+{
+  wake(owner, (struct uk_kafka_task *)((char *)timer - offsetof(struct uk_kafka_task, timer)));
+}
+
+/* The threads. One of those that have nothing to do watches the timers, the others only the line. */
+
+static void wait_for_work(struct uk_kafka_loop *loop)
+{
+  int64_t until = loop->timers.first != NULL ? loop->timers.first->time : UK_TIMER_NEVER;
+  if (loop->watched || until == UK_TIMER_NEVER) {
+    pthread_cond_wait(&loop->work, &loop->mutex);
+    return;
+  }
+  struct timespec at = {until / 1000, until % 1000 * 1000000};
+  loop->watched = true;
+  loop->sleeps_until = until;
+  pthread_cond_timedwait(&loop->work, &loop->mutex, &at);
+  loop->watched = false;
+  loop->sleeps_until = UK_TIMER_NEVER;
+}
+
+static struct uk_kafka_task *take(struct uk_kafka_loop *loop)
+{
+  while (loop->first == NULL && !loop->stopping) {
+    wait_for_work(loop);
+    wake_due(loop, uk_clock_monotonic());
+  }
+  struct uk_kafka_task *task = loop->first;
+  if (task == NULL)
+    return NULL;
+  loop->first = task->next;
+  if (loop->first == NULL)
+    loop->last = NULL;
+  task->state = UK_TASK_RUNNING;
+  /* Whoever goes to work leaves the watch to another. */
+  if (!loop->watched && loop->timers.first != NULL)
+    pthread_cond_signal(&loop->work);
+  return task;
+}
+
+/* The mutex is held before and after, but not while `free` runs. */
+static void put_back(struct uk_kafka_loop *loop, struct uk_kafka_task *task)
+{
+  if (task->state == UK_TASK_ENDED) {
+    uk_timer_set(&loop->timers, &task->timer, UK_TIMER_NEVER);
+    pthread_mutex_unlock(&loop->mutex);
+    if (task->free != NULL)
+      task->free(task);
+    pthread_mutex_lock(&loop->mutex);
+  } else if (task->state == UK_TASK_RUNNING_WOKEN) {
+    line_up(loop, task);
+    pthread_cond_signal(&loop->work);
+  } else {
+    task->state = UK_TASK_IDLE;
+  }
+}
+
+static void *run(void *argument)
+{
+  struct uk_kafka_loop *loop = argument;
+  struct uk_kafka_task *task;
+  pthread_mutex_lock(&loop->mutex);
+  while ((task = take(loop)) != NULL) {
+    pthread_mutex_unlock(&loop->mutex);
+    task->run(task, uk_clock_monotonic());
+    pthread_mutex_lock(&loop->mutex);
+    put_back(loop, task);
+    wake_due(loop, uk_clock_monotonic());
+  }
+  pthread_mutex_unlock(&loop->mutex);
+  return NULL;
+}
+
+struct uk_kafka_loop *uk_kafka_loop_new(unsigned threads)
+{
+  struct uk_kafka_loop *loop = calloc(1, sizeof *loop + threads * sizeof loop->threads[0]);
+  pthread_condattr_t attributes;
+  sigset_t all, old;
+  if (loop == NULL)
+    return NULL;
+  /* With these attributes none of it can fail on Linux. */
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&loop->work, &attributes);
+  pthread_condattr_destroy(&attributes);
+  pthread_mutex_init(&loop->mutex, NULL);
+  loop->sleeps_until = UK_TIMER_NEVER;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  while (loop->thread_count < threads &&
+         pthread_create(&loop->threads[loop->thread_count], NULL, run, loop) == 0)
+    loop->thread_count++;
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  if (loop->thread_count == threads)
+    return loop;
+  uk_kafka_loop_free(loop);
+  return NULL;
+}
+
+void uk_kafka_loop_free(struct uk_kafka_loop *loop)
+{
+  pthread_mutex_lock(&loop->mutex);
+  loop->stopping = true;
+  pthread_cond_broadcast(&loop->work);
+  pthread_mutex_unlock(&loop->mutex);
+  for (unsigned i = 0; i < loop->thread_count; i++)
+    pthread_join(loop->threads[i], NULL);
+  pthread_cond_destroy(&loop->work);
+  pthread_mutex_destroy(&loop->mutex);
+  free(loop);
+}
+
+/* Tasks. */
+
+void uk_kafka_task_init(struct uk_kafka_task *task, struct uk_kafka_loop *loop,
+                        void (*run_)(struct uk_kafka_task *task, int64_t now),
+                        void (*free_)(struct uk_kafka_task *task))
+{
+  *task = (struct uk_kafka_task){.loop = loop, .run = run_, .free = free_, .state = UK_TASK_IDLE};
+  uk_timer_init(&task->timer, due);
+}
+
+void uk_kafka_task_wake(struct uk_kafka_task *task)
+{
+  struct uk_kafka_loop *loop = task->loop;
+  pthread_mutex_lock(&loop->mutex);
+  wake(loop, task);
+  pthread_mutex_unlock(&loop->mutex);
+}
+
+void uk_kafka_task_at(struct uk_kafka_task *task, int64_t time)
+{
+  struct uk_kafka_loop *loop = task->loop;
+  pthread_mutex_lock(&loop->mutex);
+  uk_timer_set(&loop->timers, &task->timer, time);
+  if (time < loop->sleeps_until)
+    pthread_cond_broadcast(&loop->work); /* the watch may be any of the sleepers */
+  pthread_mutex_unlock(&loop->mutex);
+}
+
+void uk_kafka_task_end(struct uk_kafka_task *task)
+{
+  struct uk_kafka_loop *loop = task->loop;
+  pthread_mutex_lock(&loop->mutex);
+  task->state = UK_TASK_ENDED;
+  pthread_mutex_unlock(&loop->mutex);
+}
+
+static void wake_watcher(rd_kafka_t *handle, void *opaque)
+{
+  (void)handle;
+  uk_kafka_task_wake(opaque);
+}
+
+void uk_kafka_queue_watch(rd_kafka_queue_t *queue, struct uk_kafka_task *task)
+{
+  rd_kafka_queue_cb_event_enable(queue, wake_watcher, task);
+}
+
+void uk_kafka_queue_unwatch(rd_kafka_queue_t *queue)
+{
+  rd_kafka_queue_cb_event_enable(queue, NULL, NULL);
+}

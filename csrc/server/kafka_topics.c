@@ -1,0 +1,393 @@
+#include "server/kafka_topics.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "server/kafka_calls.h"
+#include "server/name_table.h"
+
+enum {
+  QUERY_TIMEOUT = 2000,  /* milliseconds of one question; less where a deadline comes first */
+  FULL_INTERVAL = 30000, /* between two looks at all topics that nobody asked for */
+  REASON_SIZE = 200
+};
+
+/* A topic in memory. */
+struct topic {
+  struct uk_name_node node;
+  int32_t partitions;
+  uint64_t seen; /* the look at all topics that it was last part of */
+  char name[];
+};
+
+struct uk_kafka_topics {
+  rd_kafka_t *control;
+  pthread_t thread;
+  bool running; /* the thread is there */
+
+  pthread_mutex_t mutex; /* of all below */
+  pthread_cond_t work;
+  struct uk_name_table table;
+  struct uk_kafka_lookup *first, *last; /* to be asked, in the order in which they came */
+  uint64_t looks;                       /* at all topics */
+  int64_t next_full, next_pulse;
+  bool down; /* the cluster does not answer */
+  bool stopping;
+  char reason[REASON_SIZE]; /* why it is down */
+};
+
+/* Memory. The mutex is held. */
+
+static bool is_internal(struct uk_slice name)
+{
+  static const char *const internal[] = {"__consumer_offsets", "__transaction_state",
+                                         "__share_group_state", "__cluster_metadata"};
+  for (size_t i = 0; i < sizeof internal / sizeof *internal; i++) {
+    if (uk_slice_is(name, internal[i]))
+      return true;
+  }
+  return false;
+}
+
+static void forget(struct uk_kafka_topics *topics, struct topic *topic)
+{
+  uk_name_table_remove(&topics->table, &topic->node);
+  free(topic);
+}
+
+/* Without memory the topic is not remembered, and asked for again. */
+static void keep(struct uk_kafka_topics *topics, struct uk_slice name, int32_t partitions)
+{
+  struct topic *topic = (struct topic *)uk_name_table_find(&topics->table, name);
+  if (topic == NULL) {
+    topic = calloc(1, sizeof *topic + name.length);
+    if (topic == NULL)
+      return;
+    memcpy(topic->name, name.data, name.length);
+    topic->node.name = uk_slice_of(topic->name, name.length);
+    if (!uk_name_table_add(&topics->table, &topic->node)) {
+      free(topic);
+      return;
+    }
+  }
+  topic->partitions = partitions;
+  topic->seen = topics->looks;
+}
+
+static void forget_unseen(struct uk_kafka_topics *topics)
+{
+  struct uk_name_node *node = uk_name_table_next(&topics->table, NULL);
+  while (node != NULL) {
+    struct topic *topic = (struct topic *)node;
+    node = uk_name_table_next(&topics->table, node);
+    if (topic->seen != topics->looks)
+      forget(topics, topic);
+  }
+}
+
+/* What the cluster said of one topic, into memory. */
+static enum uk_error learn(struct uk_kafka_topics *topics, const rd_kafka_metadata_topic_t *said,
+                           int32_t *partitions)
+{
+  struct uk_slice name = uk_slice_text(said->topic);
+  enum uk_error error = uk_kafka_error(said->err);
+  *partitions = said->partition_cnt;
+  if (is_internal(name) || error == UK_E_BAD_REQUEST)
+    error = UK_E_NOT_FOUND;
+  if (said->partition_cnt > 0 && (error == UK_OK || error == UK_E_UNAVAILABLE)) {
+    keep(topics, name, said->partition_cnt);
+    return UK_OK; /* a leader that moves is not the topic's end */
+  }
+  struct topic *topic = (struct topic *)uk_name_table_find(&topics->table, name);
+  if (topic != NULL && error == UK_E_NOT_FOUND)
+    forget(topics, topic);
+  return error == UK_OK ? UK_E_UNAVAILABLE : error;
+}
+
+static void learn_all(struct uk_kafka_topics *topics, const rd_kafka_metadata_t *said)
+{
+  int32_t partitions;
+  topics->looks++;
+  for (int i = 0; i < said->topic_cnt; i++)
+    learn(topics, &said->topics[i], &partitions);
+  forget_unseen(topics);
+  topics->next_full = uk_clock_monotonic() + FULL_INTERVAL;
+}
+
+static void note(struct uk_kafka_topics *topics, rd_kafka_resp_err_t code)
+{
+  topics->next_pulse = uk_clock_monotonic() + UK_KAFKA_PULSE;
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    topics->down = false;
+    topics->reason[0] = '\0';
+  } else if (!topics->down) {
+    topics->down = true;
+    snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_err2str(code));
+  }
+}
+
+/* Asking. Without the mutex while librdkafka waits. */
+
+static rd_kafka_resp_err_t ask(struct uk_kafka_topics *topics, struct uk_slice name, bool all,
+                               int timeout, const rd_kafka_metadata_t **said)
+{
+  struct uk_kafka_name text = uk_kafka_name(name);
+  rd_kafka_topic_t *topic = NULL;
+  if (name.length > 0 && (topic = rd_kafka_topic_new(topics->control, text.text, NULL)) == NULL)
+    return rd_kafka_last_error();
+  rd_kafka_resp_err_t code = rd_kafka_metadata(topics->control, all, topic, said, timeout);
+  if (topic != NULL)
+    rd_kafka_topic_destroy(topic);
+  return code;
+}
+
+/* Takes out what asks for the same as the first, and what has no time left; in their order. */
+static struct uk_kafka_lookup *take_alike(struct uk_kafka_topics *topics, int64_t *deadline)
+{
+  struct uk_kafka_lookup *taken = NULL, **end = &taken, **link = &topics->first;
+  struct uk_slice name = topics->first->topic;
+  topics->last = NULL;
+  *deadline = INT64_MAX;
+  while (*link != NULL) {
+    struct uk_kafka_lookup *lookup = *link;
+    if (uk_slice_equal(lookup->topic, name)) {
+      *deadline = lookup->deadline < *deadline ? lookup->deadline : *deadline;
+      *link = lookup->next;
+      lookup->next = NULL;
+      *end = lookup;
+      end = &lookup->next;
+    } else {
+      topics->last = lookup;
+      link = &lookup->next;
+    }
+  }
+  return taken;
+}
+
+static void answer(struct uk_kafka_lookup *lookup, enum uk_error error, int32_t partitions)
+{
+  while (lookup != NULL) {
+    struct uk_kafka_lookup *next = lookup->next;
+    lookup->error = error;
+    lookup->partitions = partitions;
+    lookup->then(lookup);
+    lookup = next;
+  }
+}
+
+/* The mutex is held before and after. */
+static void look(struct uk_kafka_topics *topics)
+{
+  int64_t deadline;
+  struct uk_kafka_lookup *alike = take_alike(topics, &deadline);
+  struct uk_slice name = alike->topic;
+  const rd_kafka_metadata_t *said = NULL;
+  enum uk_error error = UK_E_UNAVAILABLE;
+  int32_t partitions = 0;
+  int left = uk_kafka_time_left(deadline);
+  pthread_mutex_unlock(&topics->mutex);
+  int timeout = left < QUERY_TIMEOUT ? left : QUERY_TIMEOUT;
+  rd_kafka_resp_err_t code = ask(topics, name, name.length == 0, timeout, &said);
+  pthread_mutex_lock(&topics->mutex);
+  if (code != RD_KAFKA_RESP_ERR__TIMED_OUT || timeout == QUERY_TIMEOUT)
+    note(topics, code); /* a question that was cut short says nothing of the cluster */
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    error = uk_kafka_error(code);
+  } else if (name.length == 0) {
+    learn_all(topics, said);
+    error = UK_OK;
+  } else if (said->topic_cnt == 1) {
+    error = learn(topics, &said->topics[0], &partitions);
+  }
+  pthread_mutex_unlock(&topics->mutex);
+  if (said != NULL)
+    rd_kafka_metadata_destroy(said);
+  answer(alike, error, partitions);
+  pthread_mutex_lock(&topics->mutex);
+}
+
+/* What nobody asked for: whether the cluster is there, and at times what topics it has. */
+static void feel_pulse(struct uk_kafka_topics *topics)
+{
+  bool full = !topics->down && uk_clock_monotonic() >= topics->next_full;
+  const rd_kafka_metadata_t *said = NULL;
+  pthread_mutex_unlock(&topics->mutex);
+  rd_kafka_resp_err_t code = ask(topics, (struct uk_slice){0}, full, QUERY_TIMEOUT, &said);
+  pthread_mutex_lock(&topics->mutex);
+  note(topics, code);
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR && full)
+    learn_all(topics, said);
+  if (said != NULL)
+    rd_kafka_metadata_destroy(said);
+}
+
+static void *run(void *argument)
+{
+  struct uk_kafka_topics *topics = argument;
+  pthread_mutex_lock(&topics->mutex);
+  while (!topics->stopping) {
+    int64_t until = topics->next_pulse;
+    if (topics->first != NULL) {
+      look(topics);
+    } else if (uk_clock_monotonic() >= until) {
+      feel_pulse(topics);
+    } else {
+      struct timespec at = {until / 1000, until % 1000 * 1000000};
+      pthread_cond_timedwait(&topics->work, &topics->mutex, &at);
+    }
+  }
+  pthread_mutex_unlock(&topics->mutex);
+  return NULL;
+}
+
+void uk_kafka_topics_look(struct uk_kafka_topics *topics, struct uk_kafka_lookup *lookup)
+{
+  lookup->next = NULL;
+  pthread_mutex_lock(&topics->mutex);
+  bool refused = topics->down || topics->stopping;
+  if (!refused) {
+    if (topics->last != NULL)
+      topics->last->next = lookup;
+    else
+      topics->first = lookup;
+    topics->last = lookup;
+    pthread_cond_signal(&topics->work);
+  }
+  pthread_mutex_unlock(&topics->mutex);
+  if (refused)
+    answer(lookup, UK_E_UNAVAILABLE, 0);
+}
+
+/* What is in memory. */
+
+void uk_kafka_topics_remember(struct uk_kafka_topics *topics, struct uk_slice name,
+                              int32_t partitions)
+{
+  pthread_mutex_lock(&topics->mutex);
+  keep(topics, name, partitions);
+  pthread_mutex_unlock(&topics->mutex);
+}
+
+int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_slice name)
+{
+  pthread_mutex_lock(&topics->mutex);
+  const struct topic *topic = (struct topic *)uk_name_table_find(&topics->table, name);
+  int32_t partitions = topic != NULL ? topic->partitions : 0;
+  pthread_mutex_unlock(&topics->mutex);
+  return partitions;
+}
+
+void uk_kafka_topics_forget(struct uk_kafka_topics *topics, struct uk_slice name)
+{
+  pthread_mutex_lock(&topics->mutex);
+  struct topic *topic = (struct topic *)uk_name_table_find(&topics->table, name);
+  if (topic != NULL)
+    forget(topics, topic);
+  pthread_mutex_unlock(&topics->mutex);
+}
+
+static int by_name(const void *a, const void *b)
+{
+  return uk_name_order((*(struct topic *const *)a)->node.name,
+                       (*(struct topic *const *)b)->node.name);
+}
+
+bool uk_kafka_topics_each(struct uk_kafka_topics *topics,
+                          void (*each)(void *argument, struct uk_slice topic, int32_t partitions),
+                          void *argument)
+{
+  size_t count = 0;
+  pthread_mutex_lock(&topics->mutex);
+  struct topic **sorted = calloc(topics->table.count + 1, sizeof *sorted);
+  struct uk_name_node *node = uk_name_table_next(&topics->table, NULL);
+  for (; sorted != NULL && node != NULL; node = uk_name_table_next(&topics->table, node))
+    sorted[count++] = (struct topic *)node;
+  if (count > 0)
+    qsort(sorted, count, sizeof *sorted, by_name);
+  for (size_t i = 0; i < count; i++)
+    each(argument, sorted[i]->node.name, sorted[i]->partitions);
+  pthread_mutex_unlock(&topics->mutex);
+  free(sorted);
+  return sorted != NULL;
+}
+
+enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size)
+{
+  pthread_mutex_lock(&topics->mutex);
+  bool down = topics->down;
+  if (down)
+    snprintf(detail, size, "the Kafka cluster does not answer: %s", topics->reason);
+  pthread_mutex_unlock(&topics->mutex);
+  return down ? UK_E_UNAVAILABLE : UK_OK;
+}
+
+void uk_kafka_topics_lost(struct uk_kafka_topics *topics, const char *reason)
+{
+  pthread_mutex_lock(&topics->mutex);
+  topics->down = true;
+  snprintf(topics->reason, sizeof topics->reason, "%s", reason);
+  topics->next_pulse = uk_clock_monotonic();
+  pthread_cond_signal(&topics->work);
+  pthread_mutex_unlock(&topics->mutex);
+}
+
+/* Life. */
+
+struct uk_kafka_topics *uk_kafka_topics_new(rd_kafka_t *control)
+{
+  struct uk_kafka_topics *topics = calloc(1, sizeof *topics);
+  pthread_condattr_t attributes;
+  sigset_t all, old;
+  uint64_t seed = (uintptr_t)topics; /* what is left when the system has no random bytes */
+  if (topics == NULL)
+    return NULL;
+  if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
+    seed *= UINT64_C(0x9e3779b97f4a7c15);
+  topics->control = control;
+  uk_name_table_init(&topics->table, seed);
+  /* With these attributes none of it can fail on Linux. */
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(&topics->work, &attributes);
+  pthread_condattr_destroy(&attributes);
+  pthread_mutex_init(&topics->mutex, NULL);
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  topics->running = pthread_create(&topics->thread, NULL, run, topics) == 0;
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  if (topics->running)
+    return topics;
+  uk_kafka_topics_free(topics);
+  return NULL;
+}
+
+void uk_kafka_topics_stop(struct uk_kafka_topics *topics)
+{
+  pthread_mutex_lock(&topics->mutex);
+  topics->stopping = true;
+  pthread_cond_signal(&topics->work);
+  pthread_mutex_unlock(&topics->mutex);
+  if (topics->running)
+    pthread_join(topics->thread, NULL);
+  topics->running = false;
+  answer(topics->first, UK_E_UNAVAILABLE, 0);
+  topics->first = topics->last = NULL;
+}
+
+void uk_kafka_topics_free(struct uk_kafka_topics *topics)
+{
+  struct uk_name_node *node;
+  uk_kafka_topics_stop(topics);
+  while ((node = uk_name_table_next(&topics->table, NULL)) != NULL)
+    forget(topics, (struct topic *)node);
+  uk_name_table_free(&topics->table);
+  pthread_cond_destroy(&topics->work);
+  pthread_mutex_destroy(&topics->mutex);
+  free(topics);
+}
