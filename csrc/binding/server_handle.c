@@ -4,7 +4,7 @@
 
 #include "binding/options.h"
 #include "binding/result.h"
-#include "server/server.h"
+#include "binding/server_properties.h"
 
 #define HANDLE_TYPE "upstash.kafka.server"
 
@@ -18,11 +18,24 @@ struct handle {
 #name, type, required, offsetof(struct uk_server_options, name), 0, 0, NULL                    \
   }
 
+/* Tables, left on the stack. */
+enum { ARGUMENT = 1, SLOTS, PROPERTIES = SLOTS, PROPERTY_FILES, LAST_SLOT = PROPERTY_FILES };
+
+#define SLOT(name, slot)                                                                           \
+  {                                                                                                \
+#name, UK_OPTION_VALUE, false, (slot)-SLOTS, 0, 0, NULL                                        \
+  }
+
 /* Ranges are the server's to check: what is out of range is a failure, not misuse. */
 static const struct uk_option rows[] = {ROW(listen, UK_OPTION_TEXT, false),
                                         ROW(username, UK_OPTION_TEXT, true),
                                         ROW(password, UK_OPTION_TEXT, true),
                                         ROW(data, UK_OPTION_TEXT, false),
+                                        ROW(brokers, UK_OPTION_TEXT, false),
+                                        SLOT(properties, PROPERTIES),
+                                        SLOT(property_files, PROPERTY_FILES),
+                                        ROW(prefetch_bytes, UK_OPTION_INTEGER, false),
+                                        ROW(prefetch_budget, UK_OPTION_INTEGER, false),
                                         ROW(map_bytes, UK_OPTION_INTEGER, false),
                                         ROW(partitions, UK_OPTION_INTEGER, false),
                                         ROW(auto_create_topics, UK_OPTION_BOOLEAN, false),
@@ -42,8 +55,11 @@ int uk_server_start_lua(lua_State *L)
   char message[512] = "";
   struct uk_server_options options;
   uk_server_options_default(&options);
-  lua_settop(L, 1);
-  uk_options_read(L, 1, false, rows, &options, 0, &blame);
+  lua_settop(L, ARGUMENT); /* no more arguments, but nil in each slot */
+  lua_settop(L, LAST_SLOT);
+  uk_options_read(L, ARGUMENT, false, rows, &options, SLOTS, &blame);
+  uk_server_read_properties(L, (struct uk_property_slots){PROPERTIES, PROPERTY_FILES}, &options,
+                            &blame);
   struct handle *handle = lua_newuserdata(L, sizeof *handle);
   *handle = (struct handle){.process = getpid()};
   luaL_getmetatable(L, HANDLE_TYPE);
@@ -61,6 +77,8 @@ void uk_server_push_defaults(lua_State *L)
   uk_server_options_default(&options);
   lua_newtable(L);
   for (const struct uk_option *row = rows; row->name != NULL; row++) {
+    if (row->type == UK_OPTION_VALUE)
+      continue; /* none by default */
     const void *field = (const char *)&options + row->offset;
     if (row->type == UK_OPTION_TEXT)
       lua_pushstring(L, *(const char *const *)field); /* nil for NULL */

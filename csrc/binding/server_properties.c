@@ -1,0 +1,140 @@
+#include "binding/server_properties.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NUMBER_SIZE = 32, NAME_SHOWN_MAX = 64, FIELD_SIZE = NAME_SHOWN_MAX + 32 };
+
+/* The list, and room for the text of each value that is a number, so that filling it allocates
+ * nothing: no collector runs in between, and what the entries point to stays. */
+struct list {
+  struct uk_kafka_property *entries;
+  char (*numbers)[NUMBER_SIZE];
+  size_t count, capacity;
+};
+
+/* One of the two maps while it is read. */
+struct map {
+  const char *name; /* of the option */
+  int index;
+  bool files;
+};
+
+static int misuse(lua_State *L, const struct uk_blame *blame, const struct map *map,
+                  const char *property, const char *what)
+{
+  char field[FIELD_SIZE];
+  snprintf(field, sizeof field, "%s.%.*s", map->name, NAME_SHOWN_MAX, property);
+  return uk_misuse(L, blame, field, "%s", what);
+}
+
+static const char *read_text(lua_State *L, const struct uk_blame *blame, const struct map *map,
+                             const char *property)
+{
+  size_t length;
+  const char *text = lua_tolstring(L, -1, &length);
+  if (memchr(text, '\0', length) != NULL)
+    misuse(L, blame, map, property, "string without NUL bytes expected");
+  return text;
+}
+
+static const char *write_number(lua_State *L, const struct uk_blame *blame, const struct map *map,
+                                const char *property, char *text)
+{
+  int64_t value;
+  switch (uk_lua_read_integer(L, -1, &value)) {
+  case UK_INTEGER_OK: snprintf(text, NUMBER_SIZE, "%lld", (long long)value); break;
+  case UK_INTEGER_INEXACT:
+    misuse(L, blame, map, property, "a float past 2^53 is no exact integer");
+    break;
+  default: snprintf(text, NUMBER_SIZE, "%.14g", (double)lua_tonumber(L, -1)); break;
+  }
+  return text;
+}
+
+/* The value on top of the stack. */
+static const char *read_value(lua_State *L, const struct uk_blame *blame, const struct map *map,
+                              const char *property, char *number)
+{
+  char what[FIELD_SIZE];
+  int type = lua_type(L, -1);
+  if (type == LUA_TSTRING)
+    return read_text(L, blame, map, property);
+  if (type == LUA_TNUMBER && !map->files)
+    return write_number(L, blame, map, property, number);
+  if (type == LUA_TBOOLEAN && !map->files)
+    return lua_toboolean(L, -1) ? "true" : "false";
+  snprintf(what, sizeof what, "%s expected, got %s", map->files ? "path" : "text",
+           lua_typename(L, type));
+  misuse(L, blame, map, property, what);
+  return NULL;
+}
+
+static const char *read_name(lua_State *L, const struct uk_blame *blame, const struct map *map)
+{
+  size_t length;
+  if (lua_type(L, -2) != LUA_TSTRING)
+    uk_misuse(L, blame, map->name, "names of properties are strings, got a %s",
+              luaL_typename(L, -2));
+  const char *name = lua_tolstring(L, -2, &length);
+  if (memchr(name, '\0', length) != NULL)
+    misuse(L, blame, map, name, "name without NUL bytes expected");
+  return name;
+}
+
+static size_t count_entries(lua_State *L, const struct map *map, const struct uk_blame *blame)
+{
+  size_t count = 0;
+  if (lua_isnil(L, map->index))
+    return 0;
+  if (lua_type(L, map->index) != LUA_TTABLE)
+    uk_misuse_type(L, blame, map->name, "table", map->index);
+  for (lua_pushnil(L); lua_next(L, map->index) != 0; lua_pop(L, 1))
+    count++;
+  return count;
+}
+
+/* Never beyond the room that was counted, also should a finalizer have changed the map since. */
+static void append(lua_State *L, struct list *list, const struct map *map,
+                   const struct uk_blame *blame)
+{
+  if (lua_isnil(L, map->index))
+    return;
+  for (lua_pushnil(L); lua_next(L, map->index) != 0; lua_pop(L, 1)) {
+    if (list->count == list->capacity) {
+      lua_pop(L, 2);
+      return;
+    }
+    const char *name = read_name(L, blame, map);
+    const char *value = read_value(L, blame, map, name, list->numbers[list->count]);
+    list->entries[list->count++] =
+      (struct uk_kafka_property){.name = name, .value = value, .from_file = map->files};
+  }
+}
+
+static int compare(const void *one, const void *other)
+{
+  const struct uk_kafka_property *left = one, *right = other;
+  return strcmp(left->name, right->name);
+}
+
+void uk_server_read_properties(lua_State *L, struct uk_property_slots slots,
+                               struct uk_server_options *options, const struct uk_blame *blame)
+{
+  const struct map values = {"properties", slots.values, false};
+  const struct map files = {"property_files", slots.files, true};
+  luaL_checkstack(L, 4, NULL);
+  struct list list = {.capacity =
+                        count_entries(L, &values, blame) + count_entries(L, &files, blame)};
+  list.entries = lua_newuserdata(L, list.capacity * (sizeof *list.entries + NUMBER_SIZE) + 1);
+  list.numbers = (char(*)[NUMBER_SIZE])(list.entries + list.capacity);
+  append(L, &list, &values, blame);
+  append(L, &list, &files, blame);
+  qsort(list.entries, list.count, sizeof *list.entries, compare);
+  for (size_t i = 1; i < list.count; i++)
+    if (strcmp(list.entries[i - 1].name, list.entries[i].name) == 0)
+      misuse(L, blame, &files, list.entries[i].name, "is in properties too");
+  options->properties = list.entries;
+  options->property_count = list.count;
+}
