@@ -70,6 +70,23 @@ describe("upstash-kafka", function()
       { { "serve", "--tls-cert", "x" }, "serve: --tls-cert and --tls-key go together" },
       { { "serve", "--threads", "9999999999999999" },
         "serve: --threads: an integer of 0 or more expected, got '9999999999999999'" },
+      { { "serve", "--set", "linger.ms=5" }, "serve: --set needs --brokers" },
+      { { "serve", "--set-file", "sasl.password=file" }, "serve: --set-file needs --brokers" },
+      { { "serve", "--prefetch-bytes", "1000000" }, "serve: --prefetch-bytes needs --brokers" },
+      { { "serve", "--prefetch-budget", "1000000" }, "serve: --prefetch-budget needs --brokers" },
+      { { "serve", "--brokers", "" }, "serve: --brokers: a text that is not empty expected, got ''" },
+      { { "serve", "--brokers", "a:1", "--map-bytes", "1048576" },
+        "serve: --map-bytes is for the embedded log, not with --brokers" },
+      { { "serve", "--no-sync", "--brokers", "a:1" }, "serve: --no-sync is for the embedded log, not with --brokers" },
+      { { "serve", "--brokers", "a:1", "--brokers", "b:2" }, "serve: --brokers is given twice" },
+      { { "serve", "--brokers", "a:1", "--set", "linger.ms=1", "--set", "acks=all", "--set=linger.ms=1" },
+        "serve: --set linger.ms is given twice" },
+      { { "serve", "--brokers", "a:1", "--set-file", "x=1", "--set-file", "x=2" },
+        "serve: --set-file x is given twice" },
+      { { "serve", "--brokers", "a:1", "--set-file", "sasl.password=1", "--set", "sasl.password=2" },
+        "serve: sasl.password is given by --set and by --set-file" },
+      { { "serve", "--brokers", "a:1", "--set-file", "sasl.password=" }, "serve: --set-file: PROPERTY=FILE expected" },
+      { { "serve", "--brokers", "a:1", "--set" }, "serve: --set needs PROPERTY=VALUE" },
       { { "topics", "--url", "ftp://x" }, "url" },
     }
     for _, case in ipairs(cases) do
@@ -82,6 +99,32 @@ describe("upstash-kafka", function()
         assert.equal(#err, err:find("\n", 1, true))
       end)
     end
+
+    for _, case in ipairs {
+      { { "--set", "hush" }, "serve: --set: PROPERTY=VALUE expected" },
+      { { "--set", "=hush" }, "serve: --set: PROPERTY=VALUE expected" },
+      { { "--set", "sasl.password:hush" }, "serve: --set: PROPERTY=VALUE expected" },
+      { { "--set", "sasl.password", "hush" }, "serve: --set: PROPERTY=VALUE expected" },
+      { { "--set", "sasl.password=hush", "--set", "sasl.password=hush" }, "serve: --set sasl.password is given twice" },
+      { { "--set", "sasl.password=hush", "hush" }, "serve: too many arguments; usage: upstash-kafka serve [OPTION]…" },
+      { { "--st=sasl.password=hush" }, "serve: unknown option --st (see upstash-kafka serve --help)" },
+    } do
+      it("with '" .. table.concat(case[1], " ") .. "' shows no value", function()
+        local words = { "serve", "--brokers", "a:1" }
+        for _, word in ipairs(case[1]) do words[#words + 1] = word end
+        local status, out, err = run(words)
+        assert.equal(2, status, err)
+        assert.equal("", out)
+        assert.equal("upstash-kafka: " .. case[2] .. "\n", err)
+      end)
+    end
+
+    it("with options of the log says that brokers come from the environment", function()
+      local status, _, err = run({ "serve", "--no-sync" }, { environment = { UPSTASH_KAFKA_SERVER_BROKERS = "a:1" } })
+      assert.equal(2, status)
+      assert.equal("upstash-kafka: serve: --no-sync is for the embedded log, not with $UPSTASH_KAFKA_SERVER_BROKERS\n",
+        err)
+    end)
 
     it("without a server exits with 2 and says how to name one", function()
       local status, _, err = shell.upstash_kafka { "topics" }
@@ -141,11 +184,23 @@ describe("upstash-kafka", function()
       local out = out_of { "serve", "--help" }
       local defaults = require("upstash.kafka.server").defaults
       for _, name in ipairs { "listen", "partitions", "threads", "max-connections", "max-header-bytes",
-        "max-body-bytes", "max-message-bytes", "map-bytes" } do
+        "max-body-bytes", "max-message-bytes", "map-bytes", "prefetch-bytes", "prefetch-budget" } do
         local default = tostring(defaults[name:gsub("-", "_")])
         assert.is_not.equal("nil", default, name)
         assert.is_truthy(out:find("%-%-" .. name:gsub("-", "%%-") .. " [^\n]*%(default " .. default .. "%)"), name)
       end
+    end)
+
+    it("of serve says how to reach a cluster, in one column", function()
+      local out = out_of { "serve", "--help" }
+      local column = #out:match "\n(  %-%-listen HOST:PORT +)"
+      for _, usage in ipairs { "--brokers HOST:PORT,…", "--set PROPERTY=VALUE", "--set-file PROPERTY=FILE" } do
+        local line = out:match("\n(  " .. pattern_of(usage) .. " +)%S")
+        assert.is_string(line, usage)
+        assert.equal(column, #line:gsub("…", "."))
+      end
+      assert.is_truthy(out:find("\n  %-%-brokers [^\n]*%$UPSTASH_KAFKA_SERVER_BROKERS"))
+      assert.is_truthy(out:find("\n  %-%-set [^\n]*%-%-set%-file"))
     end)
 
     it("names every option of server.start", function()

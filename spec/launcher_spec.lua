@@ -1,6 +1,7 @@
 local folder = require "spec.support.folder"
 local kafka = require "upstash.kafka"
 local launcher = require "upstash.kafka.launcher"
+local lfs = require "lfs"
 local shell = require "spec.support.shell"
 
 describe("upstash.kafka.launcher", function()
@@ -100,6 +101,40 @@ describe("upstash.kafka.launcher", function()
     assert.equal("/x/upstash-kafka\n", default "XDG_DATA_HOME=/x HOME=/h")
     assert.equal("/h/.local/share/upstash-kafka\n", default "HOME=/h")
     assert.equal("nil\tno folder for the messages: HOME is not set\n", default "")
+  end)
+
+  -- A server that cannot start, so that no broker is needed: what the launcher itself does comes before.
+  local function try(options)
+    options.brokers, options.threads = "127.0.0.1:1", 1000
+    local nothing, err = launcher.start(options)
+    assert.is_nil(nothing)
+    assert.is_truthy(err:find("threads: ", 1, true), err)
+  end
+
+  describe("with brokers", function()
+    it("makes no folder when a password is given", function()
+      try { data = data, password = "mine" }
+      assert.is_nil(lfs.attributes(data))
+    end)
+
+    it("makes the folder for a password that it makes", function()
+      try { data = data }
+      assert.equal(32, #folder.read(data .. "/password"):gsub("\n$", ""))
+    end)
+
+    it("needs no place for a folder when a password is given", function()
+      local script = [[
+        local launcher = require "upstash.kafka.launcher"
+        local options = { brokers = "127.0.0.1:1", threads = 1000 }
+        print(select(2, launcher.start(options)))
+        options.password = "mine"
+        print(select(2, launcher.start(options)))
+      ]]
+      local _, out = shell.run("env -u XDG_DATA_HOME -u HOME " .. shell.lua .. " -", { input = script })
+      local without, with = out:match "^([^\n]*)\n([^\n]*)\n$"
+      assert.equal("no folder for the messages: HOME is not set", without)
+      assert.is_truthy(with:find("threads: ", 1, true), with)
+    end)
   end)
 
   it("blames the caller's line for misuse", function()

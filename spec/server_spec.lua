@@ -86,10 +86,12 @@ describe("upstash.kafka.server", function()
     assert.is_true(server.defaults.auto_create_topics)
     assert.is_false(server.defaults.no_sync)
     for _, name in ipairs { "threads", "max_connections", "max_header_bytes", "max_body_bytes", "max_message_bytes",
-      "map_bytes" } do
+      "map_bytes", "prefetch_bytes", "prefetch_budget" } do
       assert.equal("number", type(server.defaults[name]), name)
     end
-    assert.is_nil(server.defaults.password)
+    for _, name in ipairs { "password", "brokers", "properties", "property_files" } do
+      assert.is_nil(server.defaults[name], name)
+    end
   end)
 
   it("allows as many open files as asked for, within the hard limit, never fewer than before", function()
@@ -284,6 +286,9 @@ describe("upstash.kafka.server", function()
         [{ partitions = 1.5 }] = "partitions: integer expected, got",
         [{ no_sync = "yes" }] = "no_sync: boolean expected, got string",
         [{ data = "a\0b" }] = "data: ",
+        [{ brokers = { "a:1" } }] = "brokers: string expected, got table",
+        [{ prefetch_bytes = "1k" }] = "prefetch_bytes: integer expected, got string",
+        [{ prefetch_budget = 1.5 }] = "prefetch_budget: integer expected, got",
       }
       for changes, text in pairs(cases) do
         local good, message = pcall(function() return (server.start(options(changes))) end)
@@ -291,6 +296,42 @@ describe("upstash.kafka.server", function()
         assert.is_truthy(message:find("server_spec.lua:%d+: bad argument #1 to 'start' %("), message)
         assert.is_truthy(message:find(text, 1, true), message)
       end
+    end)
+
+    it("blames the caller for what is no map of properties, and shows no value", function()
+      local cases = {
+        [{ properties = "x=y" }] = "properties: table expected, got string",
+        [{ property_files = 5 }] = "property_files: table expected, got number",
+        [{ properties = { "hush" } }] = "properties: names of properties are strings, got a number",
+        [{ properties = { [true] = "hush" } }] = "properties: names of properties are strings, got a boolean",
+        [{ properties = { ["sasl.username"] = {} } }] = "properties.sasl.username: text expected, got table",
+        [{ properties = { ["sasl.username"] = print } }] = "properties.sasl.username: text expected, got function",
+        [{ properties = { ["sasl.password"] = "hush\0" } }] =
+          "properties.sasl.password: string without NUL bytes expected",
+        [{ properties = { ["sasl\0password"] = "hush" } }] = "properties.sasl: name without NUL bytes expected",
+        [{ properties = { ["socket.timeout.ms"] = 2 ^ 60 } }] =
+          "properties.socket.timeout.ms: a float past 2^53 is no exact integer",
+        [{ property_files = { ["sasl.password"] = 5 } }] = "property_files.sasl.password: path expected, got number",
+        [{ property_files = { ["sasl.password"] = true } }] =
+          "property_files.sasl.password: path expected, got boolean",
+        [{ properties = { ["sasl.password"] = "hush" }, property_files = { ["sasl.password"] = "hush" } }] =
+          "property_files.sasl.password: is in properties too",
+      }
+      for changes, text in pairs(cases) do
+        changes.brokers = "127.0.0.1:1"
+        local good, message = pcall(function() return (server.start(options(changes))) end)
+        assert.is_false(good)
+        assert.equal(("bad argument #1 to 'start' (%s)"):format(text), message:match "server_spec.lua:%d+: (.*)$")
+        assert.is_nil(message:find("hush", 1, true), message)
+      end
+    end)
+
+    it("cuts the long name of a property", function()
+      local name = ("n"):rep(1000)
+      local good, message = pcall(server.start, options { brokers = "127.0.0.1:1", properties = { [name] = {} } })
+      assert.is_false(good)
+      assert.is_truthy(message:find("properties%.n+: text expected, got table"), message)
+      assert.is_true(#message < 200)
     end)
 
     it("wants a user name and a password", function()

@@ -1,7 +1,8 @@
 --- Command lines: what a command takes as a table, reading the words, the help made from the same table.
 --
 -- A command is { name =, words = "TOPIC [MESSAGE]", least =, most =, about =, options = {option…}, run = }.
--- An option is { name =, value = "N", kind =, about =, default =, … }; `name` without the dashes.
+-- An option is { name =, value = "N", kind =, about =, default =, … }; `name` without the dashes. What is given for
+-- one that is `secret` stands in no message.
 
 local command_line = {}
 
@@ -69,9 +70,9 @@ function kinds.position(word, option)
   return value, "an offset, earliest or latest"
 end
 
-function kinds.pair(word)
+function kinds.pair(word, option)
   local key, value = word:match "^([^=]+)=(.*)$"
-  if not key then return nil, "KEY=VALUE" end
+  if not key or (option.filled and value == "") then return nil, option.value end
   return { key = key, value = value }
 end
 
@@ -92,7 +93,8 @@ end
 local function store(command, given, option, word)
   local value, expected = kinds[option.kind](word, option)
   if value == nil then
-    command_line.misuse("%s: --%s: %s expected, got '%s'", command.name, option.name, expected, word)
+    local got = option.secret and "" or (", got '%s'"):format(word)
+    command_line.misuse("%s: --%s: %s expected%s", command.name, option.name, expected, got)
   end
   local field = field_of(option)
   if option.many then
@@ -170,16 +172,22 @@ local function usage_of(option)
   return "--" .. option.name .. (option.value and " " .. option.value or "")
 end
 
+-- In letters, not bytes.
+local function width_of(text)
+  return #text:gsub("[\128-\191]", "")
+end
+
 --- The help text of a command. `defaults` says the defaults of options that have none in the table.
 function command_line.help(command, defaults)
   local lines = { ("usage: %s %s %s"):format(PROGRAM, command.name, command.words), "", command.about, "" }
   local width = 0
-  for _, option in ipairs(command.options) do width = math.max(width, #usage_of(option)) end
+  for _, option in ipairs(command.options) do width = math.max(width, width_of(usage_of(option))) end
   for _, option in ipairs(command.options) do
     local default = option.default
     if default == nil and option.kind ~= "flag" then default = defaults and defaults[field_of(option)] end
     local about = option.about .. (default ~= nil and (" (default %s)"):format(tostring(default)) or "")
-    lines[#lines + 1] = ("  %-" .. width .. "s  %s"):format(usage_of(option), about)
+    local usage = usage_of(option)
+    lines[#lines + 1] = ("  %s%s  %s"):format(usage, (" "):rep(width - width_of(usage)), about)
   end
   return table.concat(lines, "\n") .. "\n"
 end

@@ -4,6 +4,7 @@ local command_line = require "upstash.kafka.command_line"
 
 local USERNAME_VARIABLE = "UPSTASH_KAFKA_SERVER_USERNAME"
 local PASSWORD_VARIABLE = "UPSTASH_KAFKA_SERVER_PASSWORD"
+local BROKERS_VARIABLE = "UPSTASH_KAFKA_SERVER_BROKERS"
 
 local function size(name, about)
   return { name = name, value = "BYTES", kind = "integer", min = 1, about = about }
@@ -12,10 +13,18 @@ end
 local OPTIONS = {
   { name = "listen", value = "HOST:PORT", kind = "name", about = "where to listen; port 0 picks a free one" },
   { name = "data", value = "DIR", kind = "name",
-    about = "the folder that keeps the messages, in $XDG_DATA_HOME or ~/.local/share" },
+    about = "the folder of the messages, with --brokers of the password alone; in $XDG_DATA_HOME or ~/.local/share" },
   { name = "username", value = "NAME", kind = "name", about = "the credential; also $" .. USERNAME_VARIABLE },
   { name = "password", value = "TEXT", kind = "name",
     about = "its password; better $" .. PASSWORD_VARIABLE .. ", which no process list shows" },
+  { name = "brokers", value = "HOST:PORT,…", kind = "name",
+    about = "a Kafka cluster that keeps the messages instead; also $" .. BROKERS_VARIABLE },
+  { name = "set", value = "PROPERTY=VALUE", kind = "pair", many = true, secret = true,
+    about = "of librdkafka; may be repeated. Process lists show it: a secret better by --set-file" },
+  { name = "set-file", value = "PROPERTY=FILE", kind = "pair", many = true, secret = true, filled = true,
+    about = "the same, with the value in a file; may be repeated" },
+  size("prefetch-bytes", "of messages read ahead from the cluster for each consumer instance"),
+  size("prefetch-budget", "of messages read ahead for all instances; one more than fit in is refused with 429"),
   { name = "partitions", value = "N", kind = "integer", min = 1, about = "of a topic created without a number" },
   { name = "no-auto-create-topics", kind = "flag", about = "a produce to an unknown topic fails" },
   { name = "threads", value = "N", kind = "integer", min = 0,
@@ -24,26 +33,65 @@ local OPTIONS = {
   size("max-header-bytes", "the largest request line and headers together; each connection keeps so many bytes"),
   size("max-body-bytes", "the largest request body, also after decompression"),
   size("max-message-bytes", "the largest message: key, value and headers"),
-  size("map-bytes", "the most that the messages may take on disk"),
+  size("map-bytes", "the most that the messages may take on disk; not with --brokers"),
   { name = "no-sync", kind = "flag",
-    about = "answer before messages are on disk: a power cut may lose some or damage the log" },
+    about = "answer before messages are on disk: a power cut may lose some or damage the log; not with --brokers" },
   { name = "tls-cert", value = "FILE", kind = "name", about = "PEM: serve https; needs --tls-key" },
   { name = "tls-key", value = "FILE", kind = "name", about = "PEM" },
 }
 
-local PASSED_ON = { "listen", "data", "partitions", "threads", "max_connections", "max_header_bytes", "max_body_bytes",
-  "max_message_bytes", "map_bytes", "tls_cert", "tls_key" }
+local PASSED_ON = { "listen", "data", "prefetch_bytes", "prefetch_budget", "partitions", "threads", "max_connections",
+  "max_header_bytes", "max_body_bytes", "max_message_bytes", "map_bytes", "tls_cert", "tls_key" }
 
 local function environment(variable)
   local value = os.getenv(variable)
   return value ~= "" and value or nil
 end
 
+-- What goes with brokers alone, and what with the log alone.
+local OF_BROKERS = { "set", "set-file", "prefetch-bytes", "prefetch-budget" }
+local OF_LOG = { "map-bytes", "no-sync" }
+
+local function first_given(given, names)
+  for _, name in ipairs(names) do
+    if given[(name:gsub("-", "_"))] then return name end
+  end
+end
+
+local function check_engine(given)
+  local brokers = given.brokers and "--brokers" or environment(BROKERS_VARIABLE) and "$" .. BROKERS_VARIABLE
+  local stranger = first_given(given, brokers and OF_LOG or OF_BROKERS)
+  if not stranger then return end
+  if brokers then command_line.misuse("serve: --%s is for the embedded log, not with %s", stranger, brokers) end
+  command_line.misuse("serve: --%s needs --brokers", stranger)
+end
+
+-- The pairs of an option as a map, or nil for none.
+local function map_of(pairs_given, name)
+  if not pairs_given then return nil end
+  local map = {}
+  for _, pair in ipairs(pairs_given) do
+    if map[pair.key] then command_line.misuse("serve: --%s %s is given twice", name, pair.key) end
+    map[pair.key] = pair.value
+  end
+  return map
+end
+
+local function check_apart(properties, files)
+  for name in pairs(properties or {}) do
+    if files and files[name] then command_line.misuse("serve: %s is given by --set and by --set-file", name) end
+  end
+end
+
 local function options_of(given)
   local options = {
     username = given.username or environment(USERNAME_VARIABLE),
     password = given.password or environment(PASSWORD_VARIABLE),
+    brokers = given.brokers or environment(BROKERS_VARIABLE),
+    properties = map_of(given.set, "set"),
+    property_files = map_of(given.set_file, "set-file"),
   }
+  check_apart(options.properties, options.property_files)
   for _, field in ipairs(PASSED_ON) do options[field] = given[field] end
   if given.no_auto_create_topics then options.auto_create_topics = false end
   if given.no_sync then options.no_sync = true end
@@ -100,10 +148,12 @@ local function serve(given)
   if (given.tls_cert == nil) ~= (given.tls_key == nil) then
     command_line.misuse "serve: --tls-cert and --tls-key go together"
   end
+  check_engine(given)
+  local options = options_of(given)
   local standard_files = fill_standard_files()
   server.block_signals()
   local launcher = require "upstash.kafka.launcher"
-  local launched, message = launcher.start(options_of(given))
+  local launched, message = launcher.start(options)
   if not launched then command_line.fail("serve: %s", message) end
   allow_connections(server, given.max_connections)
   announce(launched, given)

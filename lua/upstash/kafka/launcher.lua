@@ -1,4 +1,5 @@
---- Starts a server as `upstash-kafka serve` does: a folder for the messages, and a password when none is given.
+--- Starts a server as `upstash-kafka serve` does: a folder for the messages where no Kafka cluster keeps them,
+-- and a password when none is given.
 --
 -- Loads server.so and nothing else.
 
@@ -54,17 +55,29 @@ function launcher.kept_password(data)
   return password
 end
 
--- The options with nothing missing, and the folder made.
-local function complete(options)
-  local all = {}
-  for key, value in pairs(options) do all[key] = value end
+-- Without brokers the folder keeps the messages; with them it is there for a password that was made, and nothing else.
+local function needs_folder(options)
+  return not (options.brokers and options.password)
+end
+
+-- Names the folder in `all` and makes it.
+local function make_folder(all)
   if not all.data then
     local data, message = launcher.default_data()
     if not data then return nil, message end
     all.data = data
   end
-  local made, problem = server.make_directory(all.data)
-  if not made then return nil, problem end
+  return server.make_directory(all.data)
+end
+
+-- The options with nothing missing, and the folder made.
+local function complete(options)
+  local all = {}
+  for key, value in pairs(options) do all[key] = value end
+  if needs_folder(all) then
+    local made, problem = make_folder(all)
+    if not made then return nil, problem end
+  end
   all.username = all.username or USERNAME
   if not all.password then
     local password, message = launcher.kept_password(all.data)
@@ -80,11 +93,11 @@ end
 ---@field url string
 ---@field username string
 ---@field password string
----@field data string
+---@field data string? the folder; nil when none was named and none needed
 
 --- Starts a server. Takes the options of server.start, but needs none of them: `data` is launcher.default_data(),
--- `username` "kafka" and `password` the one that the folder keeps.
----@param options table?
+-- `username` "kafka" and `password` the one that the folder keeps. With `brokers` and a `password` no folder is made.
+---@param options upstash.kafka.ServerOptions?
 ---@return upstash.kafka.Launched? launched
 ---@return string? message
 ---@return upstash.kafka.Details? details of server.start

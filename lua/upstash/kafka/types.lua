@@ -1,7 +1,8 @@
 ---@meta
 -- luacheck: ignore 212
 
---- What the language server is told of the client: types, and the methods that core brings. Nothing loads this file.
+--- What the language server is told of the client and the server: types, and the methods that core brings. Nothing
+--- loads this file.
 
 --- Why a call failed: the third value after nil and the text.
 ---@class upstash.kafka.Details
@@ -79,6 +80,29 @@
 ---@field max_bytes integer? of one poll
 ---@field limit integer? ends the loop after so many messages
 ---@field idle integer? ends the loop after so many milliseconds without a message
+
+--- What server.start takes. `username` and `password` are required there, and optional for the launcher.
+---@class upstash.kafka.ServerOptions
+---@field username string?
+---@field password string?
+---@field listen string? "HOST:PORT" or "[IPv6]:PORT"; port 0 picks a free one
+---@field data string? the folder of the messages
+---@field brokers string? "HOST:PORT,…": a Kafka cluster keeps the messages, and no folder
+---@field properties table<string, string|number|boolean>? of librdkafka; only with brokers
+---@field property_files table<string, string>? the files that hold the values of properties; only with brokers
+---@field prefetch_bytes integer? of messages read ahead from the cluster for each consumer instance
+---@field prefetch_budget integer? of messages read ahead for all instances
+---@field map_bytes integer? the most that the messages may take on disk
+---@field partitions integer? of a topic created without a number
+---@field auto_create_topics boolean? default true
+---@field no_sync boolean?
+---@field threads integer? that serve HTTP; 0: one for each processor, at most 8
+---@field max_connections integer?
+---@field max_header_bytes integer?
+---@field max_body_bytes integer?
+---@field max_message_bytes integer?
+---@field tls_cert string? PEM file; both or neither
+---@field tls_key string? PEM file
 
 --- A client. Every method returns its result, or nil, a text and details when the network or the server
 --- made it fail; what the program itself got wrong (a type, an unknown option, a closed client) raises, blaming the
