@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/protocol.h"
+#include "server/kafka_engine.h"
 #include "server/log_engine.h"
 #include "server/server_state.h"
 
@@ -12,6 +13,9 @@ static const int64_t MAP_BYTES = INT64_C(64) << 30;
 static const int64_t MAP_BYTES_LEAST = INT64_C(1) << 20;
 static const int64_t HEADER_BYTES_LEAST = INT64_C(2) << 10;
 static const int64_t HEADER_BYTES_MAX = INT64_C(1) << 20;
+static const int64_t PREFETCH_BYTES = INT64_C(1) << 20;
+static const int64_t PREFETCH_BUDGET = INT64_C(512) << 20;
+static const int64_t PREFETCH_MAX = INT64_C(1) << 40;
 static const int64_t BODY_BYTES_MAX = INT64_C(256) << 20;
 
 void uk_server_options_default(struct uk_server_options *options)
@@ -26,6 +30,8 @@ void uk_server_options_default(struct uk_server_options *options)
     .max_header_bytes = UK_HEADER_BYTES,
     .max_body_bytes = UK_BODY_BYTES,
     .max_message_bytes = UK_MESSAGE_BYTES,
+    .prefetch_bytes = PREFETCH_BYTES,
+    .prefetch_budget = PREFETCH_BUDGET,
   };
 }
 
@@ -39,12 +45,20 @@ static enum uk_error check_texts(const struct uk_server_options *options, char *
   } required[] = {{"listen", options->listen},
                   {"username", options->username},
                   {"password", options->password},
-                  {"data", options->data}};
+                  {"data", options->brokers != NULL ? "-" : options->data}};
   for (size_t i = 0; i < sizeof required / sizeof *required; i++) {
     if (required[i].value == NULL || required[i].value[0] == '\0') {
       snprintf(message, size, "%s: missing", required[i].name);
       return UK_E_BAD_REQUEST;
     }
+  }
+  if (options->brokers == NULL && options->property_count > 0) {
+    snprintf(message, size, "properties: brokers expected as well");
+    return UK_E_BAD_REQUEST;
+  }
+  if (options->brokers != NULL && options->brokers[0] == '\0') {
+    snprintf(message, size, "brokers: HOST:PORT,... expected, got nothing");
+    return UK_E_BAD_REQUEST;
   }
   if ((options->tls_cert == NULL) != (options->tls_key == NULL)) {
     snprintf(message, size, "%s: missing, the other of tls_cert and tls_key is given",
@@ -68,6 +82,8 @@ static enum uk_error check_numbers(const struct uk_server_options *options, char
     {"max_header_bytes", options->max_header_bytes, HEADER_BYTES_LEAST, HEADER_BYTES_MAX},
     {"max_body_bytes", options->max_body_bytes, 1, BODY_BYTES_MAX},
     {"max_message_bytes", options->max_message_bytes, 1, BODY_BYTES_MAX},
+    {"prefetch_bytes", options->prefetch_bytes, 1024, INT64_C(1) << 31},
+    {"prefetch_budget", options->prefetch_budget, 1024, PREFETCH_MAX},
   };
   for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
     if (ranges[i].value < ranges[i].least || ranges[i].value > ranges[i].most) {
@@ -128,6 +144,8 @@ static enum uk_error start_credentials(struct uk_server *server,
 static enum uk_error start_engine(struct uk_server *server, const struct uk_server_options *options,
                                   char *message, size_t size)
 {
+  if (options->brokers != NULL)
+    return uk_kafka_engine_open(&server->engine, options, message, size);
   const struct uk_log_engine_options log = {.directory = options->data,
                                             .map_bytes = (size_t)options->map_bytes,
                                             .partitions = (int32_t)options->partitions,
