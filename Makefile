@@ -9,6 +9,7 @@
 #   make c-tests    builds the C tests into build/spec; each runs by itself
 #   make sanitize   the tests under ASan+UBSan, TSan and valgrind; sanitize-c only those in C
 #   make bench      builds and measures
+#   make test-kafka the contract suite against a server on a real Kafka broker
 #   make test-rocks installs both rocks into a scratch tree and tests them without the checkout
 #   make kafka      installs what is missing and starts Apache Kafka on 127.0.0.1 (KAFKA_VERSION, KAFKA_BROKERS: .ci/kafka)
 #   make kafka-stop stops every Kafka started so
@@ -71,7 +72,7 @@ LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua))
 SERVER_LUA_FILES := $(sort $(wildcard lua/upstash/kafka/launcher.lua lua/upstash/kafka/command*.lua))
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
-.PHONY: build build-client build-server run test env deps deps-run lint sanitize sanitize-c bench test-rocks clean help
+.PHONY: build build-client build-server run test env deps deps-run lint sanitize sanitize-c bench test-rocks test-kafka clean help
 .PHONY: kafka kafka-stop install install-client install-server c-tests bench-modules bench-programs FORCE
 
 build: build-client build-server
@@ -208,6 +209,11 @@ bench:
 	@.ci/deps bench $(TEST_LUAS)
 	@for lua in $(TEST_LUAS); do $(AGAIN) -s LUA=$$lua build bench-modules bench-programs || exit 1; done
 	@lua5.4 bench/run.lua $(TEST_LUAS)
+
+test-kafka: deps
+	@.ci/deps kafka
+	@$(AGAIN) -s LUA=lua5.4 build
+	@.ci/test-kafka
 
 test-rocks:
 	@.ci/deps rocks lua5.4 lua5.1 luajit

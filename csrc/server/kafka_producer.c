@@ -143,14 +143,24 @@ static rd_kafka_resp_err_t send_one(rd_kafka_t *handle, const struct uk_record *
 {
   struct uk_kafka_name name = uk_kafka_name(record->topic);
   rd_kafka_headers_t *headers = record->header_count > 0 ? make_headers(record) : NULL;
-  rd_kafka_resp_err_t code = rd_kafka_producev(
-    handle, RD_KAFKA_V_TOPIC(name.text), RD_KAFKA_V_PARTITION(record->partition),
-    RD_KAFKA_V_VALUE(bytes_of(record->value, record->has_value), record->value.length),
-    RD_KAFKA_V_KEY(bytes_of(record->key, record->has_key), record->key.length),
-    RD_KAFKA_V_TIMESTAMP(record->timestamp), RD_KAFKA_V_OPAQUE(outcome),
-    RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR && headers != NULL)
+  const rd_kafka_vu_t fields[] = {
+    {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = name.text},
+    {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = record->partition},
+    {.vtype = RD_KAFKA_VTYPE_VALUE,
+     .u.mem = {bytes_of(record->value, record->has_value), record->value.length}},
+    {.vtype = RD_KAFKA_VTYPE_KEY,
+     .u.mem = {bytes_of(record->key, record->has_key), record->key.length}},
+    {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = record->timestamp},
+    {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = outcome},
+    {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
+  };
+  size_t count = sizeof fields / sizeof *fields - (headers == NULL);
+  rd_kafka_error_t *error = rd_kafka_produceva(handle, fields, count);
+  rd_kafka_resp_err_t code = rd_kafka_error_code(error); /* NULL is no error */
+  if (error != NULL && headers != NULL)
     rd_kafka_headers_destroy(headers);
+  if (error != NULL)
+    rd_kafka_error_destroy(error);
   return code;
 }
 
