@@ -571,6 +571,21 @@ describe("upstash-kafka", function()
       end
     end)
 
+    it("fails with status 1 where librdkafka does not know a property, and shows no value", function()
+      local status, out, err = shell.upstash_kafka { "serve", "--listen", "127.0.0.1:0", "--data", data,
+        "--brokers", "127.0.0.1:1", "--set", "no.such.property=hush" }
+      assert.equal(1, status)
+      assert.equal("", out)
+      assert.equal("upstash-kafka: serve: properties: no.such.property: unknown property of librdkafka\n", err)
+    end)
+
+    it("takes brokers from the environment too", function()
+      local status, _, err = shell.upstash_kafka({ "serve", "--listen", "127.0.0.1:0", "--data", data, "--set",
+        "no.such.property=5" }, { environment = { UPSTASH_KAFKA_SERVER_BROKERS = "127.0.0.1:1" } })
+      assert.equal(1, status)
+      assert.is_truthy(err:find("no.such.property", 1, true), err)
+    end)
+
     it("fails with status 1 where it cannot listen", function()
       local status, out, err = shell.upstash_kafka { "serve", "--listen", server.url:match "//(.*)$", "--data", data }
       assert.equal(1, status)

@@ -354,9 +354,65 @@ describe("upstash.kafka.server", function()
       fails({ listen = "nowhere" }, "listen: ", "bad_request")
       fails({ partitions = 0 }, "partitions: 1 to 1000 expected, got 0", "bad_request")
       fails({ threads = 1000 }, "threads: ", "bad_request")
+      fails({ brokers = "127.0.0.1:1", prefetch_bytes = 1 }, "prefetch_bytes: 1024 to ", "bad_request")
+      fails({ brokers = "127.0.0.1:1", prefetch_budget = -1 }, "prefetch_budget: 1024 to ", "bad_request")
       fails({ username = "a:b" }, "username", "bad_request")
       fails({ tls_cert = "/nowhere.pem" }, "tls_key: missing", "bad_request")
       fails({ tls_cert = "/nowhere.pem", tls_key = "/nowhere.pem" }, "tls_cert: /nowhere.pem", "bad_request")
+    end)
+
+    it("says which property of librdkafka cannot be had, and shows no value", function()
+      local file = folder.make() .. "/file"
+      local cases = {
+        [{ properties = { ["no.such.property"] = "hush" } }] =
+          "properties: no.such.property: unknown property of librdkafka",
+        [{ properties = { ["socket.timeout.ms"] = "hush" } }] = "properties: socket.timeout.ms: ",
+        [{ properties = { ["socket.timeout.ms"] = 0.5 } }] = "properties: socket.timeout.ms: ",
+        [{ properties = { ["group.id"] = "hush" } }] = "properties: group.id is set by the server",
+        [{ properties = { ["bootstrap.servers"] = "hush" } }] =
+          "properties: bootstrap.servers is set by the server; use brokers",
+        [{ property_files = { ["sasl.password"] = file } }] =
+          "properties: sasl.password: " .. file .. ": No such file or directory",
+      }
+      for changes, text in pairs(cases) do
+        changes.brokers = "127.0.0.1:1"
+        fails(changes, text, "bad_request")
+        assert.is_nil(select(2, server.start(options(changes))):find("hush", 1, true))
+      end
+      folder.remove(file:match "^(.*)/")
+    end)
+
+    -- The properties are taken in the order of their names, so what comes before the unknown one was good.
+    it("passes properties on as texts, numbers without a fraction and booleans in words", function()
+      local file = folder.make() .. "/file"
+      folder.write(file, "45000\n")
+      fails({
+        brokers = "127.0.0.1:1",
+        properties = {
+          ["client.id"] = "me",
+          ["log.connection.close"] = true,
+          ["metadata.max.age.ms"] = 60000,
+          ["socket.keepalive.enable"] = false,
+          ["socket.timeout.ms"] = 45000.0,
+          ["zzz"] = "last",
+        },
+        property_files = { ["socket.connection.setup.timeout.ms"] = file },
+      }, "properties: zzz: unknown property of librdkafka", "bad_request")
+      folder.remove(file:match "^(.*)/")
+    end)
+
+    it("bounds the number of properties", function()
+      for count, text in pairs { [256] = "properties: name-", [257] = "properties: at most 256 expected, got 257" } do
+        local properties = {}
+        for number = 1, count do properties["name-" .. number] = number end
+        fails({ brokers = "127.0.0.1:1", properties = properties }, text, "bad_request")
+      end
+    end)
+
+    it("wants brokers for properties", function()
+      fails({ properties = { ["client.id"] = "me" } }, "properties: ", "bad_request")
+      fails({ property_files = { ["client.id"] = "/nowhere" } }, "properties: ", "bad_request")
+      fails({ brokers = "" }, "brokers: HOST:PORT", "bad_request")
     end)
 
     it("names listen when the port is taken", function()
