@@ -117,6 +117,13 @@ describe("upstash.kafka.launcher", function()
       assert.is_nil(lfs.attributes(data))
     end)
 
+    it("starts while no broker answers, and has no folder then", function()
+      launched = assert(launcher.start { brokers = "127.0.0.1:1", password = "mine", listen = "127.0.0.1:0" })
+      assert.is_nil(launched.data)
+      assert.equal(401, topics("kafka", "wrong"))
+      assert.equal(503, topics("kafka", "mine"))
+    end)
+
     it("makes the folder for a password that it makes", function()
       try { data = data }
       assert.equal(32, #folder.read(data .. "/password"):gsub("\n$", ""))
