@@ -92,6 +92,7 @@ static const struct {
   {"message.max.bytes", "max_message_bytes"},
   {"queued.max.messages.kbytes", "prefetch_bytes"},
   {"group.id", NULL},
+  {"group.protocol", NULL},
   {"group.instance.id", NULL},
   {"session.timeout.ms", "the header " UK_HEADER_SESSION_TIMEOUT},
   {"heartbeat.interval.ms", NULL},
@@ -177,11 +178,11 @@ static char *read_value(const char *name, const char *path, char *message, size_
 {
   FILE *file = fopen(path, "re");
   char *value = file != NULL ? malloc(VALUE_BYTES_MAX + 1) : NULL;
-  size_t length = value != NULL ? fread(value, 1, VALUE_BYTES_MAX, file) : 0;
-  bool good = value != NULL && !ferror(file) && feof(file);
+  size_t length = value != NULL ? fread(value, 1, VALUE_BYTES_MAX + 1, file) : 0;
+  bool good = value != NULL && !ferror(file) && length <= VALUE_BYTES_MAX;
   if (!good)
     snprintf(message, size, "properties: %s: %s: %s", name, path,
-             length == VALUE_BYTES_MAX ? "larger than 1 MiB" : strerror(errno));
+             length > VALUE_BYTES_MAX ? "larger than 1 MiB" : strerror(errno));
   if (file != NULL)
     fclose(file);
   if (!good) {

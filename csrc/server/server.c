@@ -15,6 +15,7 @@ static const int64_t HEADER_BYTES_LEAST = INT64_C(2) << 10;
 static const int64_t HEADER_BYTES_MAX = INT64_C(1) << 20;
 static const int64_t PREFETCH_BYTES = INT64_C(1) << 20;
 static const int64_t PREFETCH_BUDGET = INT64_C(512) << 20;
+static const int64_t PREFETCH_BYTES_MAX = (INT64_C(1) << 31) - 1024; /* what librdkafka takes */
 static const int64_t PREFETCH_MAX = INT64_C(1) << 40;
 static const int64_t BODY_BYTES_MAX = INT64_C(256) << 20;
 
@@ -82,8 +83,8 @@ static enum uk_error check_numbers(const struct uk_server_options *options, char
     {"max_header_bytes", options->max_header_bytes, HEADER_BYTES_LEAST, HEADER_BYTES_MAX},
     {"max_body_bytes", options->max_body_bytes, 1, BODY_BYTES_MAX},
     {"max_message_bytes", options->max_message_bytes, 1, BODY_BYTES_MAX},
-    {"prefetch_bytes", options->prefetch_bytes, 1024, INT64_C(1) << 31},
-    {"prefetch_budget", options->prefetch_budget, 1024, PREFETCH_MAX},
+    {"prefetch_bytes", options->prefetch_bytes, 1024, PREFETCH_BYTES_MAX},
+    {"prefetch_budget", options->prefetch_budget, options->prefetch_bytes, PREFETCH_MAX},
   };
   for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
     if (ranges[i].value < ranges[i].least || ranges[i].value > ranges[i].most) {
