@@ -20,7 +20,7 @@ local MODULES = {
 local USAGE = [[
 usage: upstash-kafka COMMAND …
 
-  serve                  the server: the REST API, with messages kept in a folder
+  serve                  the server: the REST API, on a folder or a Kafka cluster
   produce TOPIC [TEXT]   produces a message, or each line of standard input
   consume TOPIC…         prints messages as an instance of a consumer group
   fetch TOPIC            prints messages of a partition, without a group
