@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "server/murmur2.h"
+#include "server/name_table.h"
 
 enum {
   POLL = 100, /* milliseconds in which the thread looks for more than answers */
@@ -24,8 +25,16 @@ struct uk_kafka_producer {
   pthread_t thread;
   bool running;
   atomic_bool stopping;
-  _Atomic int64_t bytes; /* of the records under way */
-  atomic_uint spread;    /* where records without a key go next */
+  _Atomic int64_t bytes;      /* of the records under way */
+  atomic_uint spread;         /* where records without a key go next */
+  pthread_mutex_t mutex;      /* of the table */
+  struct uk_name_table asked; /* topics that the handle was told to ask about */
+};
+
+/* A topic that the handle knows. */
+struct asked {
+  struct uk_name_node node;
+  char name[];
 };
 
 struct produce;
@@ -174,6 +183,43 @@ static void choose_partition(struct produce *produce, struct uk_record *record, 
                                       : (int32_t)(spread % (unsigned)partitions);
 }
 
+/* A handle asks about a topic that is new to it within a second, unless it is told to do so at once. The answer is not
+ * waited for: it only has to come. */
+static void ask_about(struct uk_kafka_producer *producer, struct uk_slice topic)
+{
+  const rd_kafka_metadata_t *said = NULL;
+  pthread_mutex_lock(&producer->mutex);
+  bool known = uk_name_table_find(&producer->asked, topic) != NULL;
+  struct asked *asked = known ? NULL : calloc(1, sizeof *asked + topic.length);
+  if (asked != NULL) {
+    memcpy(asked->name, topic.data, topic.length);
+    asked->node.name = uk_slice_of(asked->name, topic.length);
+    if (!uk_name_table_add(&producer->asked, &asked->node))
+      free(asked);
+  }
+  pthread_mutex_unlock(&producer->mutex);
+  if (known)
+    return;
+  struct uk_kafka_name name = uk_kafka_name(topic);
+  rd_kafka_topic_t *handle = rd_kafka_topic_new(producer->handle, name.text, NULL);
+  if (handle == NULL)
+    return;
+  if (rd_kafka_metadata(producer->handle, 0, handle, &said, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    rd_kafka_metadata_destroy(said);
+  rd_kafka_topic_destroy(handle);
+}
+
+static void forget_asked(struct uk_kafka_producer *producer)
+{
+  struct uk_name_node *node;
+  pthread_mutex_lock(&producer->mutex);
+  while ((node = uk_name_table_next(&producer->asked, NULL)) != NULL) {
+    uk_name_table_remove(&producer->asked, node);
+    free(node);
+  }
+  pthread_mutex_unlock(&producer->mutex);
+}
+
 static void send_all(struct produce *produce)
 {
   struct uk_kafka_producer *producer = produce->producer;
@@ -187,6 +233,8 @@ static void send_all(struct produce *produce)
     if (record->timestamp < 0)
       record->timestamp = now;
     choose_partition(produce, record, spread);
+    if (producer->handle != NULL && (i == 0 || !uk_slice_equal(record->topic, record[-1].topic)))
+      ask_about(producer, record->topic);
     rd_kafka_resp_err_t code = producer->handle == NULL
                                  ? RD_KAFKA_RESP_ERR__FATAL
                                  : send_one(producer->handle, record, outcome);
@@ -291,6 +339,7 @@ static void replace(struct uk_kafka_producer *producer)
   pthread_rwlock_wrlock(&producer->lock);
   rd_kafka_t *old = producer->handle;
   producer->handle = new_handle(producer, text, sizeof text);
+  forget_asked(producer);
   pthread_rwlock_unlock(&producer->lock);
   if (old == NULL)
     return;
@@ -336,6 +385,7 @@ struct uk_kafka_producer *uk_kafka_producer_new(const struct uk_kafka_producer_p
     return NULL;
   producer->parts = *parts;
   pthread_rwlock_init(&producer->lock, NULL);
+  pthread_mutex_init(&producer->mutex, NULL);
   producer->handle = new_handle(producer, text, size);
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -355,6 +405,9 @@ void uk_kafka_producer_free(struct uk_kafka_producer *producer)
     pthread_join(producer->thread, NULL);
   if (producer->handle != NULL)
     uk_kafka_reap(producer->parts.reaper, producer->handle, NULL, NULL);
+  forget_asked(producer);
+  uk_name_table_free(&producer->asked);
+  pthread_mutex_destroy(&producer->mutex);
   pthread_rwlock_destroy(&producer->lock);
   free(producer);
 }
