@@ -103,6 +103,13 @@ static void end(struct uk_kafka_instance *instance, enum uk_error error, const c
     instance->deletes = turn->next;
     uk_kafka_turn_done(turn);
   }
+  /* The cluster will not say any more what became of these. */
+  while (instance->committing != NULL) {
+    struct uk_kafka_turn *turn = instance->committing;
+    instance->committing = turn->next;
+    uk_operation_fail(turn->operation, UK_E_UNAVAILABLE, "commit: the instance was closed");
+    uk_kafka_turn_done(turn);
+  }
   if (instance->control != NULL) {
     uk_kafka_queue_unwatch(instance->control);
     uk_kafka_queue_unwatch(instance->records);
@@ -318,7 +325,10 @@ static void committed(rd_kafka_event_t *event, struct uk_kafka_instance *instanc
   }
   if (turn == NULL)
     return;
-  instance->commits--;
+  struct uk_kafka_turn **link = &instance->committing;
+  while (*link != turn)
+    link = &(*link)->next;
+  *link = turn->next;
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
     uk_kafka_fail(turn->operation, code, "commit");
   uk_kafka_turn_done(turn);
@@ -482,7 +492,7 @@ static bool serve_leaving(struct uk_kafka_instance *instance, int64_t now)
 {
   if (instance->leaves_until == 0)
     return false;
-  if (has_left(instance) || now >= instance->leaves_until)
+  if ((instance->committing == NULL && has_left(instance)) || now >= instance->leaves_until)
     end(instance, UK_OK, "");
   else
     uk_kafka_task_at(&instance->task, now + LEAVE_PAUSE);
@@ -520,7 +530,7 @@ void uk_kafka_instance_run(struct uk_kafka_task *task, int64_t now)
     return;
   }
   take_inbox(instance, now);
-  if (instance->groups->closing && instance->leaves_until == 0 && instance->commits == 0) {
+  if (instance->groups->closing && instance->leaves_until == 0 && instance->committing == NULL) {
     close_staying(instance);
     return;
   }

@@ -57,7 +57,7 @@ struct uk_kafka_instance {
   uint64_t delivery, acknowledged;
   int64_t last_request, next_commit, leaves_until; /* leaves_until: 0 = not leaving */
   bool fresh, subscribed;
-  size_t commits; /* explicit ones under way */
+  struct uk_kafka_turn *committing; /* explicit commits under way */
   char bytes[];
 };
 

@@ -113,9 +113,10 @@ static void send_commit(struct uk_kafka_instance *instance, rd_kafka_topic_parti
   rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
   if (list->cnt > 0)
     code = rd_kafka_commit_queue(instance->handle, list, instance->control, NULL, turn);
-  if (turn != NULL && code == RD_KAFKA_RESP_ERR_NO_ERROR && list->cnt > 0)
-    instance->commits++;
-  else if (turn != NULL) {
+  if (turn != NULL && code == RD_KAFKA_RESP_ERR_NO_ERROR && list->cnt > 0) {
+    turn->next = instance->committing;
+    instance->committing = turn;
+  } else if (turn != NULL) {
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
       uk_kafka_fail(turn->operation, code, "commit");
     uk_kafka_turn_done(turn);
