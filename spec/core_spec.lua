@@ -70,10 +70,41 @@ describe("the module", function()
     for name in pairs(core.methods) do names[name] = true end
     for _, name in ipairs { "produce", "produce_many", "webhook", "consume", "commit", "committed", "delete_consumer",
       "consumers", "fetch", "offsets", "topics", "create_topic", "delete_topic", "health", "prepare", "finish",
-      "close" } do
+      "settings", "close" } do
       assert.is_true(names[name], name)
     end
     assert.is_nil(names.__gc)
+  end)
+end)
+
+describe("settings", function()
+  it("are what the client was told, and the defaults, without the credentials", function()
+    assert.same({ url = "https://host/kafka", timeout = 7, connect_timeout = 5000, retries = 0, retry_delay = 100,
+      retry_delay_max = 10000, max_response_bytes = 134217728, binary = true, verify = false, compress = false,
+      ca_file = "/ca.pem" }, new({ url = "https://host/kafka//", timeout = 7, retries = 0, binary = true,
+      verify = false, ca_file = "/ca.pem" }):settings())
+  end)
+
+  it("name the unix socket of the URL", function()
+    for url, path in pairs {
+      ["http://unix:/run/kafka.sock"] = "/topics",
+      ["http://unix:/run/kafka.sock:/"] = "/topics",
+      ["http://unix:/run/kafka.sock:/api/v1/"] = "/api/v1/topics",
+    } do
+      local client = new { url = url }
+      assert.equal("/run/kafka.sock", client:settings().socket)
+      assert.equal(path, client:prepare("topics").path)
+      assert.equal("http://localhost" .. path, client:prepare("topics").url)
+    end
+    assert.equal("/" .. ("s"):rep(106), new({ url = "http://unix:/" .. ("s"):rep(106) }):settings().socket)
+    assert.equal("upstash.kafka.client (http://unix:/run/kafka.sock:/api)",
+      tostring(new { url = "http://unix:/run/kafka.sock:/api/" }))
+  end)
+
+  it("are gone with the client", function()
+    local client = new()
+    client:close()
+    assert.has_error(function() client:settings() end, "client is closed")
   end)
 end)
 
@@ -315,6 +346,14 @@ local misuses = {
   { function() new { url = "http://host\0" } end,
     "bad argument #1 to 'new' (url: a space or control character in it)" },
   { function() new { username = "a:b" } end, "bad argument #1 to 'new' (username: a ':' in it)" },
+  { function() new { url = "http://unix:" } end,
+    "bad argument #1 to 'new' (url: the path of a unix socket expected behind unix:)" },
+  { function() new { url = "https://unix:/run/kafka.sock" } end,
+    "bad argument #1 to 'new' (url: https does not go over a unix socket)" },
+  { function() new { url = "http://unix:/run/kafka.sock:path" } end,
+    "bad argument #1 to 'new' (url: a path expected behind the unix socket and its ':')" },
+  { function() new { url = "http://unix:/" .. ("s"):rep(107) } end,
+    "bad argument #1 to 'new' (url: the unix socket's path is too long)" },
   { function() core.new { url = URL, username = "a" } end,
     "bad argument #1 to 'new' (password: absent, but there is a username)" },
   { function() core.new { url = URL, password = "a" } end,

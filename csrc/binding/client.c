@@ -84,22 +84,77 @@ static int close_client(lua_State *L)
   return 0;
 }
 
+static const struct {
+  const char *name;
+  size_t offset; /* in struct uk_settings_options */
+} integers[] = {{"timeout", offsetof(struct uk_settings_options, timeout)},
+                {"connect_timeout", offsetof(struct uk_settings_options, connect_timeout)},
+                {"retries", offsetof(struct uk_settings_options, retries)},
+                {"retry_delay", offsetof(struct uk_settings_options, retry_delay)},
+                {"retry_delay_max", offsetof(struct uk_settings_options, retry_delay_max)},
+                {"max_response_bytes", offsetof(struct uk_settings_options, max_response_bytes)}},
+  booleans[] = {{"binary", offsetof(struct uk_settings_options, binary)},
+                {"verify", offsetof(struct uk_settings_options, verify)},
+                {"compress", offsetof(struct uk_settings_options, compress)}};
+
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, name);
+}
+
+/* client:settings(): what core.new was told, and its defaults. Copied first, as in client_text. */
+static int client_settings(lua_State *L)
+{
+  const struct uk_settings *settings = &uk_check_client(L)->settings;
+  const struct uk_settings_options options = settings->options;
+  char url[UK_SETTINGS_URL_MAX + 1], socket[UK_SETTINGS_SOCKET_MAX + 1] = "", ca_file[4096] = "";
+  snprintf(url, sizeof url, "%s", settings->url.data);
+  if (settings->socket != NULL)
+    snprintf(socket, sizeof socket, "%s", settings->socket);
+  if (options.ca_file != NULL)
+    snprintf(ca_file, sizeof ca_file, "%s", options.ca_file);
+  lua_createtable(L, 0, 12);
+  set_text(L, "url", url);
+  if (socket[0] != '\0')
+    set_text(L, "socket", socket);
+  if (ca_file[0] != '\0')
+    set_text(L, "ca_file", ca_file);
+  for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) {
+    uk_lua_push_integer(L, *(const int64_t *)((const char *)&options + integers[i].offset));
+    lua_setfield(L, -2, integers[i].name);
+  }
+  for (size_t i = 0; i < sizeof booleans / sizeof *booleans; i++) {
+    lua_pushboolean(L, *(const bool *)((const char *)&options + booleans[i].offset));
+    lua_setfield(L, -2, booleans[i].name);
+  }
+  return 1;
+}
+
 /* The URL is copied first: making the string may run a finaliser that closes the client. */
 static int client_text(lua_State *L)
 {
   const struct uk_client *client = test_client(L);
+  const struct uk_settings *settings = &client->settings;
   char url[URL_SHOWN_SIZE];
   if (client->transport == NULL) {
     lua_pushliteral(L, CLIENT_TYPE " (closed)");
     return 1;
   }
-  snprintf(url, sizeof url, "%s", client->settings.url.data);
+  if (settings->socket == NULL)
+    snprintf(url, sizeof url, "%s", settings->url.data);
+  else
+    snprintf(url, sizeof url, "http://unix:%s%s%s", settings->socket,
+             settings->prefix.length > 0 ? ":" : "", settings->prefix.data);
   lua_pushfstring(L, CLIENT_TYPE " (%s)", url);
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-  {"prepare", uk_prepare}, {"finish", uk_finish}, {"close", close_client}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"prepare", uk_prepare},
+                                   {"finish", uk_finish},
+                                   {"settings", client_settings},
+                                   {"close", close_client},
+                                   {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {
   {"__gc", close_client}, {"__close", close_client}, {"__tostring", client_text}, {NULL, NULL}};

@@ -1,6 +1,7 @@
 #include "binding/clock_lua.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 
@@ -22,4 +23,11 @@ static int sleep_for(lua_State *L)
   return 0;
 }
 
-const luaL_Reg uk_clock_functions[] = {{"now", now}, {"sleep", sleep_for}, {NULL, NULL}};
+static int process_id(lua_State *L)
+{
+  lua_pushinteger(L, (lua_Integer)getpid());
+  return 1;
+}
+
+const luaL_Reg uk_clock_functions[] = {
+  {"now", now}, {"sleep", sleep_for}, {"process_id", process_id}, {NULL, NULL}};

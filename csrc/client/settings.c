@@ -52,6 +52,56 @@ static const char *check_url(struct uk_slice url, size_t *host, size_t *path)
   return NULL;
 }
 
+#define UNIX_HOST "unix:"
+#define UNIX_URL "http://localhost"
+
+/* The options' URL in parts. */
+struct place {
+  struct uk_slice base;   /* scheme, host and port; of a unix socket UNIX_URL */
+  struct uk_slice prefix; /* the path, without slashes at its end */
+  struct uk_slice socket; /* data NULL: none */
+};
+
+static struct uk_slice without_slashes(const char *data, const char *end)
+{
+  while (end > data && end[-1] == '/')
+    end--;
+  return uk_slice_of(data, (size_t)(end - data));
+}
+
+/* "http://unix:/SOCKET" or "http://unix:/SOCKET:/PATH", as nginx writes it. `path` is where SOCKET
+ * starts. */
+static const char *read_socket(struct uk_slice url, size_t path, struct place *place)
+{
+  const char *start = url.data + path, *end = url.data + url.length;
+  if (has_scheme(url, "https://"))
+    return "url: https does not go over a unix socket";
+  if (start == end)
+    return "url: the path of a unix socket expected behind unix:";
+  const char *colon = memchr(start, ':', (size_t)(end - start));
+  const char *rest = colon != NULL ? colon + 1 : end;
+  place->base = uk_slice_text(UNIX_URL);
+  place->socket = uk_slice_of(start, (size_t)((colon != NULL ? colon : end) - start));
+  place->prefix = without_slashes(rest, end);
+  if (rest < end && *rest != '/')
+    return "url: a path expected behind the unix socket and its ':'";
+  return place->socket.length > UK_SETTINGS_SOCKET_MAX ? "url: the unix socket's path is too long"
+                                                       : NULL;
+}
+
+static const char *read_place(struct uk_slice url, struct place *place)
+{
+  size_t host = 0, path = 0;
+  const char *problem = check_url(url, &host, &path);
+  if (problem != NULL)
+    return problem;
+  if (uk_slice_is(uk_slice_of(url.data + host, path - host), UNIX_HOST))
+    return read_socket(url, path, place);
+  place->base = uk_slice_of(url.data, path);
+  place->prefix = without_slashes(url.data + path, url.data + url.length);
+  return NULL;
+}
+
 static const char *check_credentials(const struct uk_settings_options *options)
 {
   struct uk_slice username = options->username, password = options->password;
@@ -87,42 +137,58 @@ static void write_authorization(char *out, const struct uk_settings_options *opt
   explicit_bzero(plain, sizeof plain);
 }
 
-bool uk_settings_init(struct uk_settings *settings, const struct uk_settings_options *options,
-                      char *message, size_t size)
+/* Copies the slice and a NUL to `*at`, and moves it past them. */
+static const char *keep(char **at, struct uk_slice slice)
 {
-  size_t host = 0, path = 0;
-  const char *problem = check_url(options->url, &host, &path);
-  if (problem == NULL)
-    problem = check_credentials(options);
-  if (problem != NULL) {
-    snprintf(message, size, "%s", problem);
-    return false;
-  }
-  size_t url_length = options->url.length;
-  while (url_length > path && options->url.data[url_length - 1] == '/')
-    url_length--;
+  char *copy = *at;
+  if (slice.length > 0)
+    memcpy(copy, slice.data, slice.length);
+  copy[slice.length] = '\0';
+  *at += slice.length + 1;
+  return copy;
+}
+
+/* One block holds all that the settings point to, the secret first. */
+static bool copy_all(struct uk_settings *settings, const struct uk_settings_options *options,
+                     const struct place *place)
+{
+  const char *ca_file = options->ca_file != NULL ? options->ca_file : "";
+  size_t url = place->base.length + place->prefix.length;
   size_t secret = strlen(UK_BASIC) + 1 +
                   uk_base64_encoded_size(options->username.length + 1 + options->password.length);
-  size_t ca_file = options->ca_file != NULL ? strlen(options->ca_file) + 1 : 0;
-  char *memory = calloc(1, secret + url_length + 1 + ca_file);
-  if (memory == NULL) {
-    snprintf(message, size, "%s", "out of memory");
+  char *memory = calloc(1, secret + url + 1 + strlen(ca_file) + 1 + place->socket.length + 1);
+  if (memory == NULL)
     return false;
-  }
-  char *url = memory + secret;
-  memcpy(url, options->url.data, url_length);
+  char *at = memory + secret;
   *settings = (struct uk_settings){.options = *options, .memory = memory};
   settings->options.url = settings->options.username = settings->options.password =
     uk_slice_of(NULL, 0);
-  settings->url = uk_slice_of(url, url_length);
-  settings->prefix = uk_slice_of(url + path, url_length - path);
-  if (ca_file > 0)
-    settings->options.ca_file = memcpy(url + url_length + 1, options->ca_file, ca_file);
+  settings->url = uk_slice_of(at, url);
+  settings->prefix = uk_slice_of(at + place->base.length, place->prefix.length);
+  keep(&at, place->base);
+  at--;
+  keep(&at, place->prefix);
+  settings->options.ca_file = options->ca_file != NULL ? keep(&at, uk_slice_text(ca_file)) : NULL;
+  settings->socket = place->socket.data != NULL ? keep(&at, place->socket) : NULL;
   if (options->username.data != NULL) {
     write_authorization(memory, options);
     settings->authorization = memory;
   }
   return true;
+}
+
+bool uk_settings_init(struct uk_settings *settings, const struct uk_settings_options *options,
+                      char *message, size_t size)
+{
+  struct place place = {.socket = {NULL, 0}};
+  const char *problem = read_place(options->url, &place);
+  if (problem == NULL)
+    problem = check_credentials(options);
+  if (problem == NULL && !copy_all(settings, options, &place))
+    problem = "out of memory";
+  if (problem != NULL)
+    snprintf(message, size, "%s", problem);
+  return problem == NULL;
 }
 
 void uk_settings_free(struct uk_settings *settings)

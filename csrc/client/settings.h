@@ -8,11 +8,16 @@
 
 #include "common/slice.h"
 
-enum { UK_SETTINGS_URL_MAX = 8192, UK_SETTINGS_CREDENTIAL_MAX = 4096 };
+enum {
+  UK_SETTINGS_URL_MAX = 8192,
+  UK_SETTINGS_CREDENTIAL_MAX = 4096,
+  UK_SETTINGS_SOCKET_MAX = 107 /* of the path of a unix socket, what the system takes */
+};
 
 /* What a caller may say; times in milliseconds. uk_settings_options_default fills all but url. */
 struct uk_settings_options {
-  struct uk_slice url;                /* http or https, a host, perhaps a port and a path */
+  struct uk_slice url; /* http or https, a host, perhaps a port and a path; or http://unix:/SOCKET,
+                          perhaps with :/PATH behind it */
   struct uk_slice username, password; /* data NULL: none */
   const char *ca_file;                /* NULL: the system's */
   int64_t timeout;                    /* of a whole call, beyond what the server is asked to wait */
@@ -32,8 +37,9 @@ struct uk_settings {
   struct uk_settings_options options; /* url, username and password empty: see below */
   struct uk_slice url;                /* without a slash at the end; NUL-terminated */
   struct uk_slice prefix;             /* the path inside `url`, "" or "/..." */
-  const char *authorization;          /* "Basic ..." or NULL. A secret. */
-  char *memory;                       /* holds what the others point to */
+  const char *socket;        /* the path of a unix socket, or NULL; then `url` names localhost */
+  const char *authorization; /* "Basic ..." or NULL. A secret. */
+  char *memory;              /* holds what the others point to */
 };
 
 /* Copies everything. False, with nothing held and a text in `message` that names the option at

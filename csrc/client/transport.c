@@ -162,6 +162,8 @@ static void set_constants(struct uk_transport *transport)
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, options->verify ? 2L : 0L);
   if (options->ca_file != NULL)
     curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_file);
+  if (transport->settings->socket != NULL)
+    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, transport->settings->socket);
   if (options->compress)
     curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip");
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transport->message);
