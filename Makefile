@@ -9,7 +9,7 @@
 #   make c-tests    builds the C tests into build/spec; each runs by itself
 #   make sanitize   the tests under ASan+UBSan, TSan and valgrind; sanitize-c only those in C
 #   make bench      builds and measures
-#   make test-kafka the contract suite against a server on a real Kafka broker
+#   make test-kafka the contract suite and the specs in spec/kafka on a real Kafka (KAFKA_VERSION: .ci/kafka)
 #   make test-rocks installs both rocks into a scratch tree and tests them without the checkout
 #   make kafka      installs what is missing and starts Apache Kafka on 127.0.0.1 (KAFKA_VERSION, KAFKA_BROKERS: .ci/kafka)
 #   make kafka-stop stops every Kafka started so

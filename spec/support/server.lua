@@ -3,6 +3,8 @@
 --     local server = require("spec.support.server").start()
 --     local client = server:client { retries = 0 }
 --     server:stop()
+--
+-- With a `launch` of its own the server may be elsewhere: kafka_cluster.lua starts processes of the command line.
 
 local folder = require "spec.support.folder"
 
@@ -12,15 +14,23 @@ Server.__index = Server
 local support = {}
 
 local count = 0
+local run = ("%x%03x"):format(os.time(), math.floor(require("upstash.kafka.core").now()) % 4096)
 
---- Starts a server. `options` are those of server.start; what is absent suits a test.
-function support.start(options)
+local function launch_here(options)
+  return require("upstash.kafka.server").start(options)
+end
+
+--- Starts a server. `options` are those of server.start; what is absent suits a test. `launch` takes them all and
+-- returns what has `url` and `stop` as a handle of server.start has, or nil and a message; without it the server is one
+-- in this process.
+function support.start(options, launch)
   local all = { listen = "127.0.0.1:0", username = "tester", password = "p:ss wörd", data = folder.name() }
   for key, value in pairs(options or {}) do all[key] = value end
-  local handle = assert(require("upstash.kafka.server").start(all))
+  launch = launch or launch_here
+  local handle = assert(launch(all))
   return setmetatable({
     handle = handle, url = handle:url(), username = all.username, password = all.password,
-    data = all.data, options = all,
+    data = all.data, options = all, launch = launch,
   }, Server)
 end
 
@@ -47,10 +57,10 @@ function Server:client(more)
   return require("upstash.kafka").new(self:access(more))
 end
 
---- A name that no other test uses.
+--- A name that no other test uses, nor another run on the same cluster.
 function support.name(stem)
   count = count + 1
-  return ("%s-%d"):format(stem or "name", count)
+  return ("%s-%s-%d"):format(stem or "name", run, count)
 end
 
 --- Creates a topic and fills it with the values "1", "2", … in turn over its partitions. Returns its name.
@@ -98,7 +108,7 @@ end
 function Server:restart(listen)
   self.handle:stop()
   self.options.listen = listen or self.options.listen
-  self.handle = assert(require("upstash.kafka.server").start(self.options))
+  self.handle = assert(self.launch(self.options))
   self.url = self.handle:url()
 end
 

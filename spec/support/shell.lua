@@ -24,25 +24,30 @@ local function exports(environment)
 end
 
 --- Runs a command line. Returns its status, its standard output and its standard error. Options: `input`, the
--- standard input; `environment`, variables to set. A command that takes over a minute is stopped.
+-- standard input; `environment`, variables to set; `seconds`, after which it is stopped, a minute without.
 function shell.run(line, options)
   options = options or {}
   local place = folder.make()
   folder.write(place .. "/in", options.input or "")
   folder.write(place .. "/line", exports(options.environment) .. line)
-  os.execute(("cd '%s'; timeout 60 sh '%s/line' <'%s/in' >'%s/out' 2>'%s/err'; echo $? >'%s/status'"):format(
-    shell.here, place, place, place, place, place))
+  os.execute(("cd '%s'; timeout %d sh '%s/line' <'%s/in' >'%s/out' 2>'%s/err'; echo $? >'%s/status'"):format(
+    shell.here, options.seconds or 60, place, place, place, place, place))
   local status = tonumber(folder.read(place .. "/status"))
   local out, err = folder.read(place .. "/out"), folder.read(place .. "/err")
   folder.remove(place)
   return status, out, err
 end
 
---- Runs upstash-kafka with words that are quoted here.
-function shell.upstash_kafka(words, options)
+--- Words as a shell takes them apart again, whatever stands in them.
+function shell.words(words)
   local quoted = {}
   for index, word in ipairs(words) do quoted[index] = shell.quote(word) end
-  return shell.run(shell.command .. " " .. table.concat(quoted, " "), options)
+  return table.concat(quoted, " ")
+end
+
+--- Runs upstash-kafka with words that are quoted here.
+function shell.upstash_kafka(words, options)
+  return shell.run(shell.command .. " " .. shell.words(words), options)
 end
 
 --- Calls `attempt` until it returns something true and returns that; raises after `seconds`.
