@@ -11,7 +11,7 @@ bool uk_api_health(struct uk_request *request)
     uk_buffer_append_text(&request->reply, "{\"status\":\"ok\"");
   } else {
     uk_request_error(request, UK_E_UNAVAILABLE, detail[0] != '\0' ? "%s" : NULL, detail);
-    request->reply.length -= request->reply.error == UK_OK; /* the closing brace */
+    uk_request_open_error(request);
   }
   uk_buffer_append_text(&request->reply, ",\"engine\":");
   uk_json_write_string(&request->reply, uk_slice_text(engine->methods->name));

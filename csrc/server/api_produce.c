@@ -3,6 +3,7 @@
 #include "common/base64.h"
 #include "common/utf8.h"
 #include "server/message_json.h"
+#include "server/produce_outcome.h"
 #include "server/server_state.h"
 
 enum { PRODUCE_TIMEOUT = 30000 };
@@ -12,11 +13,37 @@ struct produce_call {
   bool single;
 };
 
+static void write_result(struct uk_buffer *reply, const struct uk_record *record)
+{
+  char text[UK_MESSAGE_SIZE];
+  if (record->error == UK_OK) {
+    uk_json_write_metadata(reply, record);
+    return;
+  }
+  uk_produce_reason(record, text, sizeof text);
+  uk_request_write_error(reply, uk_error_status(record->error), uk_slice_text(text));
+}
+
+/* ,"results":[…]} behind the error: what became of each message. */
+static void add_results(struct uk_request *request, const struct uk_produce *produce)
+{
+  uk_request_open_error(request);
+  uk_buffer_append_text(&request->reply, ",\"results\":");
+  for (size_t i = 0; i < produce->count; i++) {
+    uk_buffer_append_byte(&request->reply, i > 0 ? ',' : '[');
+    write_result(&request->reply, &produce->records[i]);
+  }
+  uk_buffer_append_text(&request->reply, "]}");
+}
+
 static void finish(struct uk_request *request)
 {
   const struct produce_call *call = request->operation;
-  if (uk_api_failed(request))
+  if (uk_api_failed(request)) {
+    if (call->produce.each)
+      add_results(request, &call->produce);
     return;
+  }
   if (call->single) {
     uk_json_write_metadata(&request->reply, &call->produce.records[0]);
     return;

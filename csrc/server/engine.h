@@ -52,6 +52,8 @@ struct uk_record {
   int32_t partition; /* produce: -1 = by key hash, or spread where there is no key */
   int64_t offset;    /* produce: out */
   int64_t timestamp; /* milliseconds since the epoch; produce: -1 = the server's clock, filled in */
+  enum uk_error error; /* produce: out, see there */
+  const char *reason;  /* for people, static; with an error */
   bool has_key;
   bool has_value; /* false: a null value, a tombstone */
   struct uk_slice key;
@@ -60,13 +62,18 @@ struct uk_record {
   size_t header_count;
 };
 
-/* Appends all records, or none. Done after they are durable. Fails with NOT_FOUND for a topic that
- * is not there and may not be created, BAD_REQUEST for a partition that the topic has not (the
- * message says which record, counted from 0, when there are several), UNAVAILABLE for a full disk. */
+/* Appends the records. Done after they are durable. Fails with NOT_FOUND for a topic that is not there
+ * and may not be created, BAD_REQUEST for a partition that the topic has not (the message says which
+ * record, counted from 0, when there are several), UNAVAILABLE for a full disk.
+ *
+ * An engine whose records come to their ends one by one sets `error` and `reason` of each and lets
+ * uk_produce_conclude (produce_outcome.h) say how the whole ended. With `each` an error is not that of
+ * all: records with UK_OK are stored, with the out fields filled. Without it none is known to be. */
 struct uk_produce {
   struct uk_operation operation;
   struct uk_record *records; /* out: partition, offset, timestamp of each */
   size_t count;              /* >= 1 */
+  bool each;                 /* out */
 };
 
 struct uk_topic_partition_offset {

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "server/murmur2.h"
 #include "server/name_table.h"
+#include "server/produce_outcome.h"
 
 enum {
   POLL = 100, /* milliseconds in which the thread looks for more than answers */
@@ -39,11 +40,9 @@ struct asked {
 
 struct produce;
 
-/* What became of one record. Its address is what librdkafka gives back. */
-struct outcome {
+/* Stands for one record: its address is what librdkafka gives back. */
+struct ticket {
   struct produce *produce;
-  enum uk_error error;
-  rd_kafka_resp_err_t code;
 };
 
 struct produce {
@@ -52,44 +51,22 @@ struct produce {
   struct uk_produce *operation;
   int64_t bytes;
   atomic_size_t left; /* records without an outcome, and one for the thread that sends */
-  struct outcome outcomes[];
+  struct ticket tickets[];
 };
 
 /* The answer. */
 
-static void say_failed(struct produce *produce, size_t first, size_t failed)
-{
-  struct uk_operation *operation = &produce->operation->operation;
-  const struct uk_record *record = &produce->operation->records[first];
-  const struct outcome *outcome = &produce->outcomes[first];
-  size_t count = produce->operation->count;
-  char place[UK_KAFKA_PLACE_SIZE];
-  uk_kafka_place(place, sizeof place, record->topic, record->partition);
-  if (count == 1)
-    uk_operation_fail(operation, outcome->error, "%s: %s", place, rd_kafka_err2str(outcome->code));
-  else
-    uk_operation_fail(operation, outcome->error,
-                      "[%zu]: %s: %s; %zu of %zu messages failed, the others are stored", first,
-                      place, rd_kafka_err2str(outcome->code), failed, count);
-}
-
 static void finish(struct produce *produce)
 {
-  struct uk_operation *operation = &produce->operation->operation;
-  size_t failed = 0, first = 0;
-  for (size_t i = produce->operation->count; i-- > 0;) {
-    if (produce->outcomes[i].error == UK_OK)
-      continue;
-    failed++;
-    first = i;
-    if (produce->outcomes[i].error == UK_E_NOT_FOUND)
-      uk_kafka_topics_forget(produce->producer->parts.topics, produce->operation->records[i].topic);
+  struct uk_produce *operation = produce->operation;
+  for (size_t i = 0; i < operation->count; i++) {
+    if (operation->records[i].error == UK_E_NOT_FOUND)
+      uk_kafka_topics_forget(produce->producer->parts.topics, operation->records[i].topic);
   }
-  if (failed > 0)
-    say_failed(produce, first, failed);
+  uk_produce_conclude(operation);
   atomic_fetch_sub(&produce->producer->bytes, produce->bytes);
   free(produce);
-  operation->done(operation);
+  operation->operation.done(&operation->operation);
 }
 
 static void release(struct produce *produce)
@@ -99,26 +76,26 @@ static void release(struct produce *produce)
 }
 
 /* Whether a record that failed may be stored all the same decides between "try again" and "nobody knows". */
-static void fail(struct outcome *outcome, rd_kafka_resp_err_t code, bool maybe_stored)
+static void fail(struct uk_record *record, rd_kafka_resp_err_t code, bool maybe_stored)
 {
-  outcome->code = code;
-  outcome->error = uk_kafka_error(code);
-  if (outcome->error == UK_E_UNAVAILABLE && maybe_stored)
-    outcome->error = UK_E_GATEWAY_TIMEOUT;
-  if (outcome->error == UK_E_GATEWAY_TIMEOUT && !maybe_stored)
-    outcome->error = UK_E_UNAVAILABLE;
+  record->reason = rd_kafka_err2str(code);
+  record->error = uk_kafka_error(code);
+  if (record->error == UK_E_UNAVAILABLE && maybe_stored)
+    record->error = UK_E_GATEWAY_TIMEOUT;
+  if (record->error == UK_E_GATEWAY_TIMEOUT && !maybe_stored)
+    record->error = UK_E_UNAVAILABLE;
 }
 
 static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
 {
-  struct outcome *outcome = message->_private;
-  struct produce *produce = outcome->produce;
-  struct uk_record *record = &produce->operation->records[outcome - produce->outcomes];
+  struct ticket *ticket = message->_private;
+  struct produce *produce = ticket->produce;
+  struct uk_record *record = &produce->operation->records[ticket - produce->tickets];
   rd_kafka_timestamp_type_t type;
   (void)handle;
   (void)opaque;
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    fail(outcome, message->err,
+    fail(record, message->err,
          rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED);
   } else {
     record->offset = message->offset;
@@ -148,7 +125,7 @@ static void *bytes_of(struct uk_slice slice, bool there)
 }
 
 static rd_kafka_resp_err_t send_one(rd_kafka_t *handle, const struct uk_record *record,
-                                    struct outcome *outcome)
+                                    struct ticket *ticket)
 {
   struct uk_kafka_name name = uk_kafka_name(record->topic);
   rd_kafka_headers_t *headers = record->header_count > 0 ? make_headers(record) : NULL;
@@ -160,7 +137,7 @@ static rd_kafka_resp_err_t send_one(rd_kafka_t *handle, const struct uk_record *
     {.vtype = RD_KAFKA_VTYPE_KEY,
      .u.mem = {bytes_of(record->key, record->has_key), record->key.length}},
     {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = record->timestamp},
-    {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = outcome},
+    {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = ticket},
     {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
   };
   size_t count = sizeof fields / sizeof *fields - (headers == NULL);
@@ -228,8 +205,9 @@ static void send_all(struct produce *produce)
   pthread_rwlock_rdlock(&producer->lock);
   for (size_t i = 0; i < produce->operation->count; i++) {
     struct uk_record *record = &produce->operation->records[i];
-    struct outcome *outcome = &produce->outcomes[i];
-    outcome->produce = produce;
+    struct ticket *ticket = &produce->tickets[i];
+    ticket->produce = produce;
+    record->error = UK_OK;
     if (record->timestamp < 0)
       record->timestamp = now;
     choose_partition(produce, record, spread);
@@ -237,10 +215,10 @@ static void send_all(struct produce *produce)
       ask_about(producer, record->topic);
     rd_kafka_resp_err_t code = producer->handle == NULL
                                  ? RD_KAFKA_RESP_ERR__FATAL
-                                 : send_one(producer->handle, record, outcome);
+                                 : send_one(producer->handle, record, ticket);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
       continue;
-    fail(outcome, code, false);
+    fail(record, code, false);
     release(produce);
   }
   pthread_rwlock_unlock(&producer->lock);
@@ -296,7 +274,7 @@ static int64_t size_of(const struct uk_produce *operation)
 void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_produce *operation)
 {
   size_t count = operation->count;
-  struct produce *produce = calloc(1, sizeof *produce + count * sizeof produce->outcomes[0]);
+  struct produce *produce = calloc(1, sizeof *produce + count * sizeof produce->tickets[0]);
   if (produce == NULL) {
     uk_operation_fail(&operation->operation, UK_E_NO_MEMORY, "%s", "");
     operation->operation.done(&operation->operation);

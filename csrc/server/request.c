@@ -66,6 +66,11 @@ void uk_request_error(struct uk_request *request, enum uk_error error, const cha
   uk_request_write_error(&request->reply, request->status, uk_slice_text(text));
 }
 
+void uk_request_open_error(struct uk_request *request)
+{
+  request->reply.length -= request->reply.error == UK_OK;
+}
+
 /* The next `name=value` of a raw query, and where to go on; an empty one is passed over. */
 static bool next_parameter(const char **at, struct uk_slice *name, struct uk_slice *value)
 {

@@ -76,6 +76,10 @@ void uk_request_add_header(struct uk_request *request, const char *name, const c
 void uk_request_error(struct uk_request *request, enum uk_error error, const char *format, ...)
   __attribute__((format(printf, 3, 4)));
 
+/* After uk_request_error: takes the closing brace back, for more fields. Whoever calls it writes them,
+ * each behind a comma, and the brace. */
+void uk_request_open_error(struct uk_request *request);
+
 /* Appends `{"error": text, "status": N}`. */
 void uk_request_write_error(struct uk_buffer *buffer, int status, struct uk_slice text);
 
