@@ -12,7 +12,8 @@ A call that the network or the server made fail returns `nil, message, details`.
 versions; `details.status` is the HTTP status, or nil where there was none; `details.retriable` says whether the same call may succeed later;
 `details.error` is the message again. Misuse (a wrong type, an unknown option, a closed client) raises instead.
 
-The server answers an error as `{"error": message, "status": status}`.
+The server answers an error as `{"error": message, "status": status}`. That of a produce of which a part is stored has `results` besides: see
+[the REST API](rest-api.md#when-a-part-is-stored).
 
 | code | status | retriable | meaning |
 | --- | --- | --- | --- |]]
@@ -27,4 +28,5 @@ for 502, `unavailable`.
 
 The client retries by itself what is retriable. Calls that must not be carried out twice (`produce`, `produce_many`, `webhook`, `consume`, `delete_consumer`, `delete_topic`)
 are retried only after `connect_failed`, `resolve_failed`, `too_many` and a 503: after any other failure a produce may be stored or not, and sending it again may store it twice.
+A produce of which a part is stored is not retried, whatever its code: `details.results` says what became of each.
 `health` is never retried.]]

@@ -176,11 +176,7 @@ bool uk_decode_metadata_list(lua_State *L, struct uk_response_reader *reader)
   struct decoder decoder = begin(L, reader, 4);
   if (!push_list(&decoder, &uk_shape_metadata))
     return false;
-  if (reader->messages > 0 && reader->element != reader->messages)
-    uk_response_fail(reader, UK_E_BAD_RESPONSE,
-                     "the response: metadata of %zu messages expected, got %zu", reader->messages,
-                     reader->element);
-  return reader->error == UK_OK;
+  return uk_response_counted(reader);
 }
 
 bool uk_decode_offsets(lua_State *L, struct uk_response_reader *reader)

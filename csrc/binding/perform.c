@@ -4,6 +4,7 @@
 #include "binding/client.h"
 #include "binding/exchange.h"
 #include "binding/result.h"
+#include "binding/results.h"
 #include "client/call.h"
 
 /* What one call stands on: its exchange and its request, built. */
@@ -50,8 +51,17 @@ static int finish_call(const struct call *call, int results)
   return results;
 }
 
-static int push_call_failure(const struct call *call, const struct uk_client_failure *failure)
+static bool produces(const struct uk_call_row *row)
 {
+  return row->decode == uk_decode_metadata_list || row->decode == uk_decode_metadata_one;
+}
+
+/* `messages` as of uk_response_results. */
+static int push_call_failure(const struct call *call, const struct uk_client_failure *failure,
+                             size_t messages)
+{
+  if (failure->has_results && produces(call->row))
+    return finish_call(call, uk_push_results_failure(call->L, failure, messages));
   const struct uk_failure result = {failure->error, failure->status, failure->retry_after,
                                     failure->message};
   return finish_call(call, uk_push_failure(call->L, &result));
@@ -86,7 +96,7 @@ int uk_perform(lua_State *L)
   struct uk_client_failure failure;
   if (!uk_call_perform(client->transport, &client->settings, &call.exchange->request, row->retry,
                        &call.exchange->response, &failure))
-    return push_call_failure(&call, &failure);
+    return push_call_failure(&call, &failure, call.exchange->request.messages);
   return push_result(&call, call.exchange->request.messages);
 }
 
@@ -259,6 +269,6 @@ int uk_finish(lua_State *L)
     return finish_call(&call, uk_push_error(L, error, NULL));
   struct uk_client_failure failure;
   if (uk_response_failed(&failure, (int)status, retry_after, body->data, body->length))
-    return push_call_failure(&call, &failure);
+    return push_call_failure(&call, &failure, messages);
   return push_result(&call, messages);
 }

@@ -1,6 +1,6 @@
 #include "binding/result.h"
 
-static void push_details(lua_State *L, const struct uk_failure *failure, int message)
+void uk_push_details(lua_State *L, const struct uk_failure *failure, int message)
 {
   lua_createtable(L, 0, 5);
   lua_pushvalue(L, message);
@@ -25,7 +25,7 @@ int uk_push_failure(lua_State *L, const struct uk_failure *failure)
     lua_pushlstring(L, failure->message.data, failure->message.length);
   else
     lua_pushstring(L, uk_error_text(failure->error));
-  push_details(L, failure, lua_gettop(L));
+  uk_push_details(L, failure, lua_gettop(L));
   return 3;
 }
 

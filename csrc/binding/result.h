@@ -14,6 +14,9 @@ struct uk_failure {
   struct uk_slice message; /* data NULL: the error's own text */
 };
 
+/* Pushes {error=, status=, code=, retriable=, retry_after=}, with the value at the index `message` as error. */
+void uk_push_details(lua_State *L, const struct uk_failure *failure, int message);
+
 /* Pushes nil, message and {error=, status=, code=, retriable=, retry_after=}; returns 3. The
  * bytes of the message are read before anything else happens in Lua that could free them. */
 int uk_push_failure(lua_State *L, const struct uk_failure *failure);

@@ -70,6 +70,16 @@ static int64_t read_detail(lua_State *L, const char *name, int64_t otherwise)
   return uk_lua_read_integer(L, -1, &value) == UK_INTEGER_OK ? value : otherwise;
 }
 
+/* Whether the details are of a produce that was carried out in part, which is not made again as a whole. */
+static bool have_results(lua_State *L)
+{
+  lua_pushliteral(L, "results");
+  lua_rawget(L, 2);
+  bool some = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return some;
+}
+
 int uk_retry_delay_lua(lua_State *L)
 {
   const struct uk_blame blame = {.function = "retry_delay", .argument = 2};
@@ -80,7 +90,7 @@ int uk_retry_delay_lua(lua_State *L)
   const struct uk_retry_policy policy = read_policy(L);
   int64_t delay = uk_retry_delay(&policy, attempt, read_code(L), (int)read_detail(L, "status", 0),
                                  read_detail(L, "retry_after", -1), uk_jitter());
-  if (delay == UK_RETRY_STOP)
+  if (delay == UK_RETRY_STOP || have_results(L))
     lua_pushnil(L);
   else
     uk_lua_push_integer(L, delay);

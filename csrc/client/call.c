@@ -28,6 +28,7 @@ static bool attempt(struct uk_transport *transport, const struct uk_client_reque
   failure->status = 0;
   failure->retry_after = -1;
   failure->message = uk_slice_of(NULL, 0);
+  failure->has_results = false;
   if (text[0] != '\0') {
     snprintf(failure->text, sizeof failure->text, "%s", text);
     failure->message = uk_slice_text(failure->text);
@@ -53,6 +54,8 @@ bool uk_call_perform(struct uk_transport *transport, const struct uk_settings *s
   for (int64_t attempts = 1;; attempts++) {
     if (attempt(transport, request, left, class == UK_RETRY_SAFE, body, failure))
       return true;
+    if (failure->has_results)
+      return false; /* a part was carried out: the same request again would do it twice */
     int64_t delay = uk_retry_delay(&policy, attempts, failure->error, failure->status,
                                    failure->retry_after, uk_jitter());
     left = deadline - uk_clock_monotonic() - delay;

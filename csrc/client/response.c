@@ -20,23 +20,31 @@ enum { ERROR_TEXT_MAX = 4096, RETRY_AFTER_MAX = 86400 };
     FIELD("offset", UK_FIELD_INTEGER)
 
 const struct uk_shape uk_shape_metadata = {
-  "metadata", 4, {PLACE_FIELDS, FIELD("timestamp", UK_FIELD_INTEGER)}};
+  "metadata", 4, 0, {PLACE_FIELDS, FIELD("timestamp", UK_FIELD_INTEGER)}};
 
 const struct uk_shape uk_shape_message = {
   "message",
   7,
+  0,
   {PLACE_FIELDS, FIELD("timestamp", UK_FIELD_INTEGER), FIELD("key", UK_FIELD_BYTES),
    FIELD("value", UK_FIELD_NULLABLE_BYTES), FIELD("headers", UK_FIELD_HEADERS)}};
 
-const struct uk_shape uk_shape_offset = {"offset", 3, {PLACE_FIELDS}};
+const struct uk_shape uk_shape_offset = {"offset", 3, 0, {PLACE_FIELDS}};
 
 const struct uk_shape uk_shape_header = {
-  "header", 2, {FIELD("key", UK_FIELD_TEXT), FIELD("value", UK_FIELD_BYTES)}};
+  "header", 2, 0, {FIELD("key", UK_FIELD_TEXT), FIELD("value", UK_FIELD_BYTES)}};
 
 const struct uk_shape uk_shape_topic = {
-  "topic", 2, {FIELD("topic", UK_FIELD_TEXT), FIELD("partitions", UK_FIELD_INTEGER)}};
+  "topic", 2, 0, {FIELD("topic", UK_FIELD_TEXT), FIELD("partitions", UK_FIELD_INTEGER)}};
 
-const struct uk_shape uk_shape_result = {"result", 1, {FIELD("result", UK_FIELD_TEXT)}};
+const struct uk_shape uk_shape_result = {"result", 1, 0, {FIELD("result", UK_FIELD_TEXT)}};
+
+static const struct uk_shape shape_outcome = {"result",
+                                              6,
+                                              UK_FIELD_ERROR,
+                                              {PLACE_FIELDS, FIELD("timestamp", UK_FIELD_INTEGER),
+                                               FIELD("error", UK_FIELD_TEXT),
+                                               FIELD("status", UK_FIELD_INTEGER)}};
 
 void uk_response_open(struct uk_response_reader *reader, char *body, size_t length, bool binary)
 {
@@ -200,7 +208,8 @@ static bool read_field(struct uk_response_reader *reader, const struct uk_field 
 static int end_object(struct uk_response_reader *reader, const struct uk_response_object *object)
 {
   const struct uk_shape *shape = object->shape;
-  if (object->seen == (1U << shape->count) - 1)
+  unsigned all = (1U << shape->count) - 1, before = (1U << shape->cut) - 1, behind = all ^ before;
+  if ((object->seen & behind) == behind || (shape->cut > 0 && (object->seen & before) == before))
     return -1;
   for (unsigned i = 0; i < shape->count; i++)
     if ((object->seen >> i & 1) == 0) {
@@ -243,6 +252,15 @@ int uk_response_field(struct uk_response_reader *reader, struct uk_response_obje
   return position;
 }
 
+bool uk_response_counted(struct uk_response_reader *reader)
+{
+  if (reader->messages > 0 && reader->element != reader->messages)
+    uk_response_fail(reader, UK_E_BAD_RESPONSE,
+                     "the response: metadata of %zu messages expected, got %zu", reader->messages,
+                     reader->element);
+  return reader->error == UK_OK;
+}
+
 enum uk_error uk_response_close(struct uk_response_reader *reader)
 {
   if (reader->error == UK_OK && uk_json_next(&reader->json) != UK_JSON_END)
@@ -252,25 +270,37 @@ enum uk_error uk_response_close(struct uk_response_reader *reader)
 
 /* ---- failures ---- */
 
-/* The `error` field of the body, data NULL when it has none. Nothing behind the field is looked
- * at. */
-static struct uk_slice find_error_text(char *body, size_t length)
+/* Takes the field whose key was read. False when nothing behind it is to be looked at. */
+static bool take_failure_field(struct uk_client_failure *failure, struct uk_json_reader *json)
+{
+  bool text = uk_slice_is(json->string, "error"), list = uk_slice_is(json->string, "results");
+  enum uk_json_event event = UK_JSON_KEY;
+  failure->results = *json;
+  if (text || list)
+    event = uk_json_next(json);
+  if (text && event != UK_JSON_STRING)
+    return false;
+  if (text && json->string.length > 0)
+    failure->message = json->string;
+  failure->has_results = list && event == UK_JSON_ARRAY;
+  if (failure->has_results)
+    return false; /* what is in the list is read later, and may be read but once */
+  return uk_json_skip(json, event) != UK_JSON_ERROR;
+}
+
+/* The fields `error` and `results` of the body, as far as it has them. */
+static void read_failure(struct uk_client_failure *failure, char *body, size_t length)
 {
   struct uk_json_reader json;
+  failure->message = uk_slice_of(NULL, 0);
+  failure->has_results = false;
   uk_json_reader_init(&json, body, length, 0);
-  enum uk_json_event event = uk_json_next(&json);
-  if (event != UK_JSON_OBJECT)
-    return uk_slice_of(NULL, 0);
-  while ((event = uk_json_next(&json)) == UK_JSON_KEY) {
-    if (uk_slice_is(json.string, "error")) {
-      if (uk_json_next(&json) != UK_JSON_STRING || json.string.length == 0)
-        break;
-      return json.string;
-    }
-    if (uk_json_skip(&json, event) == UK_JSON_ERROR)
-      break;
-  }
-  return uk_slice_of(NULL, 0);
+  if (uk_json_next(&json) != UK_JSON_OBJECT)
+    return;
+  while (uk_json_next(&json) == UK_JSON_KEY && take_failure_field(failure, &json))
+    continue;
+  if (failure->message.length > ERROR_TEXT_MAX)
+    failure->message.length = uk_utf8_valid_prefix(failure->message.data, ERROR_TEXT_MAX);
 }
 
 bool uk_response_failed(struct uk_client_failure *failure, int status, int64_t retry_after,
@@ -281,10 +311,47 @@ bool uk_response_failed(struct uk_client_failure *failure, int status, int64_t r
   failure->error = uk_error_from_status(status);
   failure->status = status;
   failure->retry_after = retry_after;
-  failure->message = find_error_text(body, length);
-  if (failure->message.length > ERROR_TEXT_MAX)
-    failure->message.length = uk_utf8_valid_prefix(failure->message.data, ERROR_TEXT_MAX);
+  read_failure(failure, body, length);
   return true;
+}
+
+/* ---- results ---- */
+
+bool uk_response_results(struct uk_response_reader *reader, const struct uk_client_failure *failure,
+                         size_t messages)
+{
+  uk_response_open(reader, NULL, 0, false);
+  reader->json = failure->results;
+  reader->messages = messages;
+  return uk_response_list(reader);
+}
+
+static void take_result_field(struct uk_response_reader *reader, struct uk_produce_result *result,
+                              int field)
+{
+  switch (field) {
+  case UK_FIELD_TOPIC: result->topic = reader->value; break;
+  case UK_FIELD_PARTITION: result->partition = reader->integer; break;
+  case UK_FIELD_OFFSET: result->offset = reader->integer; break;
+  case UK_FIELD_TIMESTAMP: result->timestamp = reader->integer; break;
+  case UK_FIELD_ERROR: result->message = reader->value; break;
+  default:
+    result->status = reader->integer >= 100 && reader->integer <= 999 ? (int)reader->integer : 0;
+    result->error = uk_error_from_status(result->status);
+  }
+}
+
+bool uk_response_result(struct uk_response_reader *reader, struct uk_produce_result *result)
+{
+  struct uk_response_object object;
+  *result = (struct uk_produce_result){.error = UK_OK};
+  if (!uk_response_element(reader, &object, &shape_outcome)) {
+    uk_response_counted(reader);
+    return false;
+  }
+  for (int field; (field = uk_response_field(reader, &object)) >= 0;)
+    take_result_field(reader, result, field);
+  return reader->error == UK_OK;
 }
 
 int64_t uk_parse_retry_after(struct uk_slice text)

@@ -36,10 +36,11 @@ struct uk_field {
   enum uk_field_type type;
 };
 
-/* Every field of a shape is required. */
+/* Every field of a shape is required; of one that is cut in two, those before or those behind the cut. */
 struct uk_shape {
   const char *noun; /* in errors */
   unsigned count;
+  unsigned cut; /* how many fields stand before it; 0 = none */
   struct uk_field fields[UK_SHAPE_FIELDS_MAX];
 };
 
@@ -54,6 +55,7 @@ enum {
   UK_FIELD_MESSAGE_HEADERS
 };
 enum { UK_FIELD_HEADER_KEY, UK_FIELD_HEADER_VALUE };
+enum { UK_FIELD_ERROR = UK_FIELD_TIMESTAMP + 1, UK_FIELD_STATUS };
 
 extern const struct uk_shape uk_shape_metadata; /* topic, partition, offset, timestamp */
 extern const struct uk_shape uk_shape_message;  /* and key, value, headers */
@@ -98,6 +100,9 @@ bool uk_response_object(struct uk_response_reader *reader, struct uk_response_ob
  * -1 at the end of the object. */
 int uk_response_field(struct uk_response_reader *reader, struct uk_response_object *object);
 
+/* At the end of a list: fails unless it had as many elements as the request had messages. */
+bool uk_response_counted(struct uk_response_reader *reader);
+
 /* Nothing may follow. UK_OK when the whole response was right. */
 enum uk_error uk_response_close(struct uk_response_reader *reader);
 
@@ -113,11 +118,38 @@ struct uk_client_failure {
   int64_t retry_after;             /* seconds, -1 = not said */
   struct uk_slice message;         /* in the body or `text`; data NULL: the error's own text */
   char text[UK_FAILURE_TEXT_SIZE]; /* for a message that comes from elsewhere */
+  bool has_results;                /* for uk_response_results */
+  struct uk_json_reader results;   /* of the body, where their list comes next */
 };
 
 /* False for a 2xx. `retry_after` as uk_parse_retry_after gives it. */
 bool uk_response_failed(struct uk_client_failure *failure, int status, int64_t retry_after,
                         char *body, size_t length);
+
+/* A produce of which some messages are stored and others are not: what became of each, in the order of the
+ * request. The same calls read the list that a produce of which all are stored answers:
+ *
+ *   failed ? uk_response_results(&reader, &failure, messages) : uk_response_list(&reader)
+ *   while (uk_response_result(&reader, &result))
+ *     ...
+ *   reader.error != UK_OK: the answer is not as the REST API says; no result can be relied on
+ *
+ * To send the whole again would store some messages twice: send those again whose error is retriable
+ * (UK_E_GATEWAY_TIMEOUT: that one may be stored all the same). */
+struct uk_produce_result {
+  enum uk_error error; /* UK_OK: stored, and the last four say where */
+  int status;
+  struct uk_slice message; /* with an error; as all bytes, in the body */
+  struct uk_slice topic;
+  int64_t partition, offset, timestamp;
+};
+
+/* Opens the list of a failure that has results. `messages` = how many the request had, 0 = not known: another
+ * number of results is an error. */
+bool uk_response_results(struct uk_response_reader *reader, const struct uk_client_failure *failure,
+                         size_t messages);
+/* The next one; false at the end of the list, and for an error. */
+bool uk_response_result(struct uk_response_reader *reader, struct uk_produce_result *result);
 
 /* Seconds, or -1 for anything but a number of them. */
 int64_t uk_parse_retry_after(struct uk_slice text);

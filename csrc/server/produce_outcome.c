@@ -69,9 +69,10 @@ void uk_produce_conclude(struct uk_produce *produce)
   if (produce->count == 1)
     uk_operation_fail(operation, error, "%s", text);
   else if (some_stored)
-    uk_operation_fail(operation, error, "[%zu]: %s; %zu of %zu messages failed, the others are stored",
-                      summary.shown, text, summary.failed, produce->count);
+    uk_operation_fail(operation, error,
+                      "[%zu]: %s; %zu of %zu messages failed, the others are stored", summary.shown,
+                      text, summary.failed, produce->count);
   else
-    uk_operation_fail(operation, error, "[%zu]: %s; all of %zu messages failed", summary.shown, text,
-                      produce->count);
+    uk_operation_fail(operation, error, "[%zu]: %s; all of %zu messages failed", summary.shown,
+                      text, produce->count);
 }

@@ -35,7 +35,8 @@ static void what_is_stored_is_no_error(void)
 static void what_failed_alike_is_one_error(void)
 {
   conclude(UK_E_UNAVAILABLE, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE);
-  check_ended(UK_E_UNAVAILABLE, false, "[0]: topic \"t\" partition 0: no; all of 3 messages failed");
+  check_ended(UK_E_UNAVAILABLE, false,
+              "[0]: topic \"t\" partition 0: no; all of 3 messages failed");
   produce.count = 1;
   records[0].partition = -1;
   records[0].reason = NULL;

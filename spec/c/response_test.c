@@ -169,6 +169,103 @@ static void failures_have_a_code_and_a_text(void)
   }
 }
 
+#define STORED "{\"topic\":\"t\",\"partition\":1,\"offset\":2,\"timestamp\":3}"
+#define FAILED "{\"error\":\"no\\u0021\",\"status\":503}"
+
+/* Reads the results of the body into `seen`. `message` is the reader's. */
+static enum uk_error read_results(const char *body, size_t length, size_t messages, char *message)
+{
+  struct uk_client_failure failure;
+  struct uk_response_reader reader;
+  struct uk_produce_result result;
+  char *copy = guard_copy(body, length);
+  seen[0] = message[0] = '\0';
+  CHECK(uk_response_failed(&failure, 504, -1, copy, length));
+  enum uk_error error = UK_E_NOT_FOUND;
+  if (failure.has_results) {
+    if (uk_response_results(&reader, &failure, messages))
+      while (uk_response_result(&reader, &result)) {
+        see("%s%lld:%.*s ", uk_error_word(result.error), result.topic, (long long)result.offset);
+        see("%s%lld%.*s ", "", result.message, result.status);
+      }
+    error = reader.error;
+    memcpy(message, reader.message, sizeof reader.message);
+  }
+  guard_free(copy, length);
+  return error;
+}
+
+static void results_are_read_one_by_one(void)
+{
+  static const char body[] =
+    "{\"error\":\"some\",\"status\":504,\"results\":[" STORED "," FAILED "],\"more\":1}";
+  char message[UK_RESPONSE_MESSAGE_SIZE];
+  CHECK_EQ_INT(read_results(body, sizeof body - 1, 2, message), UK_OK);
+  CHECK_EQ_STR(seen, "ok2:t 0 unavailable0: 503no! ");
+  CHECK_EQ_INT(read_results(body, sizeof body - 1, 0, message), UK_OK);
+  CHECK_EQ_INT(read_results(body, sizeof body - 1, 3, message), UK_E_BAD_RESPONSE);
+  CHECK_EQ_STR(message, "the response: metadata of 3 messages expected, got 2");
+}
+
+static void what_is_wrong_with_results_is_named(void)
+{
+  static const struct {
+    const char *body, *message;
+  } rows[] = {
+    {"{\"results\":[{\"error\":\"no\"}]}",
+     "element 1 of the response: topic expected in the result, got none"},
+    {"{\"results\":[" STORED ",{\"topic\":\"t\",\"status\":5}]}",
+     "element 2 of the response: partition expected in the result, got none"},
+    {"{\"results\":[5]}", "element 1 of the response: result: an object expected, got an integer"},
+    {"{\"results\":[" FAILED, "malformed JSON at byte 45 of the response: the text ends too early"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char message[UK_RESPONSE_MESSAGE_SIZE];
+    CHECK_EQ_INT(read_results(rows[i].body, strlen(rows[i].body), 0, message), UK_E_BAD_RESPONSE);
+    CHECK_EQ_STR(message, rows[i].message);
+  }
+}
+
+static void no_prefix_of_results_is_whole(void)
+{
+  static const char body[] = "{\"error\":\"some\",\"results\":[" STORED "," FAILED "]";
+  char message[UK_RESPONSE_MESSAGE_SIZE];
+  for (size_t length = 0; length < sizeof body - 1; length++) {
+    enum uk_error error = read_results(body, length, 0, message);
+    CHECK(error == UK_E_NOT_FOUND || error == UK_E_BAD_RESPONSE);
+  }
+}
+
+static void other_failures_have_no_results(void)
+{
+  static const char *const without[] = {"", "[]", "{\"error\":\"no\",\"status\":503}",
+                                        "{\"error\":\"no\",\"results\":{}}",
+                                        "{\"error\":\"no\",\"more\":{\"results\":[]}}"};
+  struct uk_client_failure failure;
+  for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
+    failure_of(&failure, 503, without[i]);
+    CHECK(!failure.has_results);
+  }
+  failure_of(&failure, 503, "{\"error\":\"n\\u006f\",\"results\":[]}");
+  CHECK_EQ_SLICE(failure.message, "no");
+  CHECK(failure.has_results);
+}
+
+static void the_same_calls_read_what_is_all_stored(void)
+{
+  char body[] = "[" STORED "," STORED "]";
+  struct uk_response_reader reader;
+  struct uk_produce_result result;
+  int count = 0;
+  uk_response_open(&reader, body, sizeof body - 1, false);
+  CHECK(uk_response_list(&reader));
+  for (; uk_response_result(&reader, &result); count++)
+    CHECK(result.error == UK_OK && result.partition == 1 && result.offset == 2 &&
+          result.timestamp == 3);
+  CHECK_EQ_INT(count, 2);
+  CHECK_EQ_INT(uk_response_close(&reader), UK_OK);
+}
+
 static void retry_after_is_seconds(void)
 {
   CHECK_EQ_INT(uk_parse_retry_after(uk_slice_text("12")), 12);
@@ -187,6 +284,11 @@ int main(void)
   CHECK_RUN(what_is_wrong_is_named);
   CHECK_RUN(base64_is_undone_when_binary);
   CHECK_RUN(failures_have_a_code_and_a_text);
+  CHECK_RUN(results_are_read_one_by_one);
+  CHECK_RUN(what_is_wrong_with_results_is_named);
+  CHECK_RUN(no_prefix_of_results_is_whole);
+  CHECK_RUN(other_failures_have_no_results);
+  CHECK_RUN(the_same_calls_read_what_is_all_stored);
   CHECK_RUN(retry_after_is_seconds);
   return check_end();
 }

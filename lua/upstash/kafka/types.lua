@@ -11,6 +11,8 @@
 ---@field code string a stable word, as core.errors lists them
 ---@field retriable boolean whether the same call may succeed later
 ---@field retry_after integer? seconds that the server asks to wait
+---@field results (upstash.kafka.Metadata|upstash.kafka.Details)[]? of a produce of which a part is stored: what became
+--- of each message; those that failed have an `error`
 
 ---@class upstash.kafka.Metadata
 ---@field topic string
