@@ -91,10 +91,10 @@ describe("settings", function()
       ["http://unix:/run/kafka.sock:/"] = "/topics",
       ["http://unix:/run/kafka.sock:/api/v1/"] = "/api/v1/topics",
     } do
-      local client = new { url = url }
-      assert.equal("/run/kafka.sock", client:settings().socket)
-      assert.equal(path, client:prepare("topics").path)
-      assert.equal("http://localhost" .. path, client:prepare("topics").url)
+      local other = new { url = url }
+      assert.equal("/run/kafka.sock", other:settings().socket)
+      assert.equal(path, other:prepare("topics").path)
+      assert.equal("http://localhost" .. path, other:prepare("topics").url)
     end
     assert.equal("/" .. ("s"):rep(106), new({ url = "http://unix:/" .. ("s"):rep(106) }):settings().socket)
     assert.equal("upstash.kafka.client (http://unix:/run/kafka.sock:/api)",
@@ -102,9 +102,9 @@ describe("settings", function()
   end)
 
   it("are gone with the client", function()
-    local client = new()
-    client:close()
-    assert.has_error(function() client:settings() end, "client is closed")
+    local other = new()
+    other:close()
+    assert.has_error(function() other:settings() end, "client is closed")
   end)
 end)
 

@@ -13,6 +13,7 @@
 
 local core = require "upstash.kafka.core"
 local anchor = require "upstash.kafka.anchor"
+local instances = require "upstash.kafka.instance"
 local loop = require "upstash.kafka.loop"
 local options = require "upstash.kafka.options"
 local positions = require "upstash.kafka.positions"
@@ -63,11 +64,11 @@ end
 ---@field failures integer failures of consume in a row
 local Consumer = loop.class()
 
-local function new(client, given)
+local function new(client, given, name)
   return setmetatable({
     client = client,
     group = given.group,
-    instance = given.instance,
+    instance = name,
     topics = given.topics or { given.topic },
     timeout = given.timeout or TIMEOUT,
     idle = given.idle,
@@ -189,6 +190,7 @@ end
 local function take_batch(consumer, deadline)
   local messages, timeout, last
   repeat
+    loop.stop_in_time()
     timeout, last = loop.poll_time(consumer.timeout, deadline)
     messages = poll(consumer, timeout, deadline)
   until messages and (#messages > 0 or last)
@@ -206,7 +208,9 @@ local function leave(consumer)
   if #offsets > 0 then
     done, message, details = loop.call(consumer.client, "commit", consumer.group, consumer.instance, offsets)
   end
-  if touched then loop.call(consumer.client, "delete_consumer", consumer.group, consumer.instance) end
+  if touched and (done or not loop.stopping()) then
+    loop.call(consumer.client, "delete_consumer", consumer.group, consumer.instance)
+  end
   return done, message, details
 end
 
@@ -232,11 +236,13 @@ end
 local function ready(consumer)
   consumer.finished = consumer.handed
   return consumer.handed < #consumer.batch and core.now() - consumer.contact < consumer.heartbeat
+    and not loop.stopping()
 end
 
 -- Commits what is finished, and takes the next batch when this one is through. Without one the loop ends.
 local function advance(consumer)
   local deadline = loop.deadline(consumer.idle)
+  loop.stop_in_time() -- closing commits
   commit_finished(consumer, deadline)
   if consumer.handed < #consumer.batch then return end
   if consumer.left > 0 then take_batch(consumer, deadline) end
@@ -271,7 +277,9 @@ local function open(method, client, given)
   if (given.topic == nil) == (given.topics == nil) then
     options.refuse(method, "topic or topics: one of them expected", 3)
   end
-  return new(client, given)
+  local name, problem = instances.expand(given.instance)
+  if not name then options.refuse(method, problem, 3) end
+  return new(client, given, name)
 end
 
 local consumer = {}

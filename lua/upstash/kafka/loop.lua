@@ -5,6 +5,7 @@
 -- both into an error of the line that asked for the next message, after the loop is closed.
 
 local core = require "upstash.kafka.core"
+local nginx = require "upstash.kafka.nginx"
 
 local loop = {}
 
@@ -29,12 +30,29 @@ function loop.raise(message, details)
   error(setmetatable(failure, Failure), 0)
 end
 
+local function call_method(client, method, ...)
+  return client[method](client, ...)
+end
+
+-- In nginx the calls of a loop end with the worker.
+local perform = nginx.inside and require("upstash.kafka.nginx_client").call_until_exit or call_method
+
 --- Calls a method of the client; misuse is raised without a position.
 ---@return any result, string? message, table? details
 function loop.call(client, method, ...)
-  local fine, result, message, details = pcall(client[method], client, ...)
+  local fine, result, message, details = pcall(perform, client, method, ...)
   if not fine then error(result, 0) end
   return result, message, details
+end
+
+--- Whether the loop has to end because its worker of nginx does.
+loop.stopping = nginx.exiting
+
+local STOP = {} -- raised to leave a loop without a failure
+
+--- Leaves the loop, from any depth, when it has to end.
+function loop.stop_in_time()
+  if loop.stopping() then error(STOP, 0) end
 end
 
 -- The client's own limit of attempts has been used up when a call returns; a loop goes on.
@@ -43,6 +61,7 @@ local ENDLESS = { retries = 1000 }
 --- Waits before the next attempt. Raises instead when the failure is not one that passes, or when the
 -- deadline (milliseconds of core.now, nil = never) has come: an end for lack of messages would be a lie.
 function loop.back_off(attempt, message, details, deadline)
+  loop.stop_in_time()
   local delay = details.retriable and core.retry_delay(math.min(attempt, 20), details, ENDLESS)
   if not delay then loop.raise(message, details) end
   if deadline then
@@ -50,7 +69,8 @@ function loop.back_off(attempt, message, details, deadline)
     if left <= 0 then loop.raise(message, details) end
     delay = math.min(delay, left)
   end
-  core.sleep(delay)
+  nginx.sleep_until_exit(delay)
+  loop.stop_in_time()
 end
 
 --- Calls a method until it succeeds or fails in a way that does not pass. `accept` is a code that is
@@ -71,20 +91,23 @@ function loop.deadline(idle)
   return idle and core.now() + idle
 end
 
+local POLL_IN_NGINX = 1000 -- milliseconds: a worker that ends waits for the poll under way
+
 --- How long the next poll may wait, and whether it is the last one.
 function loop.poll_time(timeout, deadline)
+  if nginx.inside then timeout = math.min(timeout, POLL_IN_NGINX) end
   if not deadline then return timeout, false end
   local left = math.max(0, deadline - core.now())
   return math.min(timeout, left), left <= timeout
 end
 
---- Runs one step of a loop. Returns what the step returns; on a failure closes the loop and raises, blaming
--- the line that called the iterator, which is the caller of the caller.
+--- Runs one step of a loop. Returns what the step returns; closes the loop when it has to end. On a failure closes it
+-- and raises, blaming the line that called the iterator, which is the caller of the caller.
 function loop.guard(state, step)
   local fine, result = pcall(step, state)
   if fine then return result end
   pcall(state.close, state)
-  error(result, 3)
+  if result ~= STOP then error(result, 3) end
 end
 
 --- The class of a loop's state: `:close()` ends the loop, and so does leaving it on Lua 5.4.

@@ -74,6 +74,7 @@ local function advance(records)
   if records.left == 0 or records.position >= records.last then return records:close() end
   local timeout, last
   repeat
+    loop.stop_in_time()
     timeout, last = loop.poll_time(records.timeout, deadline)
     records.batch = fetch(records, timeout, deadline)
   until #records.batch > 0 or last
@@ -83,7 +84,7 @@ end
 
 local function next_record(records)
   if records.closed then return nil end
-  if records.handed == #records.batch then loop.guard(records, advance) end
+  if records.handed == #records.batch or loop.stopping() then loop.guard(records, advance) end
   local message = records.batch[records.handed + 1]
   if message == nil or message.offset >= records.last or records.left == 0 then
     records.closed = true

@@ -1,0 +1,211 @@
+--- Answers of an HTTP/1.1 server, read from a source of bytes. Knows no socket. A server that is broken or hostile
+-- costs no more memory than the limits say.
+--
+--     local reader = answer.reader(function() return bytes | nil, code, text end) -- connection_lost: the end
+--     local status, headers, body, whole = answer.read(reader, limit)
+--     if not status then local code, text = headers, body … end
+
+local HEAD_BYTES = 65536 -- of the status line and headers of an answer, the interim ones before it included
+local LINE_BYTES = 4096  -- of a line between chunks
+local PIECES = 512       -- after so many, the pieces of a body are put together
+
+local answer = {}
+
+-- Failures inside are raised as { code, text }, and returned by answer.read.
+local function fail(code, text)
+  error({ code = code, text = text }, 0)
+end
+
+---@class upstash.kafka.Reader
+---@field more fun(): string?, string?, string? the next bytes, or nil, a code and a text
+---@field bytes string the last ones
+---@field at integer the first of them that is not read yet
+---@field begun boolean whether any byte has come
+local Reader = {}
+Reader.__index = Reader
+
+--- A reader of what `more` brings.
+---@param more fun(): string?, string?, string?
+---@return upstash.kafka.Reader
+function answer.reader(more)
+  return setmetatable({ more = more, bytes = "", at = 1, begun = false }, Reader)
+end
+
+-- Puts more bytes behind those that are not read yet; raises when none come.
+function Reader:fill()
+  local more, code, text = self.more()
+  if not more then fail(code, text) end
+  self.begun = true
+  self.bytes = self.at > #self.bytes and more or self.bytes:sub(self.at) .. more
+  self.at = 1
+end
+
+-- The next line without its end. Raises for one of more than `most` bytes.
+function Reader:line(most)
+  local from = self.at
+  while true do
+    local finish = self.bytes:find("\n", from, true)
+    if (finish or #self.bytes + 1) - self.at > most then fail("bad_response", "a line of the answer is too long") end
+    if finish then
+      local line = self.bytes:sub(self.at, finish - 1):gsub("\r$", "")
+      self.at = finish + 1
+      return line
+    end
+    local read = #self.bytes - self.at + 1
+    self:fill()
+    from = read + 1
+  end
+end
+
+-- A body as it grows: pieces, put together now and then, so that a million of one byte cost little more than theirs.
+local Body = {}
+Body.__index = Body
+
+local function new_body(limit)
+  return setmetatable({ limit = limit, length = 0, pieces = {}, count = 0, blocks = {} }, Body)
+end
+
+function Body:add(piece)
+  self.length = self.length + #piece
+  if self.length > self.limit then fail "response_too_large" end
+  self.count = self.count + 1
+  self.pieces[self.count] = piece
+  if self.count < PIECES then return end
+  self.blocks[#self.blocks + 1] = table.concat(self.pieces, "", 1, self.count)
+  self.count = 0
+end
+
+function Body:text()
+  return table.concat(self.blocks) .. table.concat(self.pieces, "", 1, self.count)
+end
+
+-- Moves `count` bytes from the reader to the body; what would pass the limit is not waited for.
+local function take(reader, body, count)
+  if body.length + count > body.limit then fail "response_too_large" end
+  while count > 0 do
+    if reader.at > #reader.bytes then reader:fill() end
+    local piece = reader.bytes:sub(reader.at, reader.at + count - 1)
+    reader.at = reader.at + #piece
+    count = count - #piece
+    body:add(piece)
+  end
+end
+
+local function take_chunks(reader, body)
+  while true do
+    local digits = reader:line(LINE_BYTES):match "^(%x+)[ \t]*%f[;%z]" or fail("bad_response", "a chunk without a size")
+    if #digits > 12 then fail "response_too_large" end
+    local size = tonumber(digits, 16)
+    if size == 0 then break end
+    take(reader, body, size)
+    if reader:line(LINE_BYTES) ~= "" then fail("bad_response", "a chunk that does not end where it should") end
+  end
+  local left = HEAD_BYTES
+  repeat
+    local line = reader:line(left)
+    left = left - #line
+  until line == ""
+end
+
+local function take_all(reader, body)
+  while true do
+    body:add(reader.bytes:sub(reader.at))
+    reader.bytes, reader.at = "", 1
+    local more, code, text = reader.more()
+    if not more then
+      if code == "connection_lost" and not text then return end -- the server has closed: that is the end
+      fail(code, text)
+    end
+    reader.bytes = more
+  end
+end
+
+local function add_header(headers, line)
+  local name, value = line:match "^([^%s:]+):[ \t]*(.-)[ \t]*$"
+  if not name then fail("bad_response", "a malformed header in the answer") end
+  name = name:lower()
+  headers[name] = headers[name] and headers[name] .. ", " .. value or value
+end
+
+-- One head: the minor version, status and headers. `left` bytes may it have.
+local function read_head(reader, left)
+  local line = reader:line(left)
+  local minor, status = line:match "^HTTP/1%.([01]) (%d%d%d)%f[^%d]"
+  if not minor then fail("bad_response", "the answer is not HTTP") end
+  local headers = {}
+  left = left - #line
+  line = reader:line(left)
+  while line ~= "" do
+    add_header(headers, line)
+    left = left - #line - 1
+    line = reader:line(left)
+  end
+  return { minor = minor, status = tonumber(status), headers = headers, left = left }
+end
+
+-- The head of the answer itself: those like 100 Continue are passed over.
+local function final_head(reader)
+  local head = { left = HEAD_BYTES }
+  repeat
+    head = read_head(reader, head.left)
+    if head.status == 101 then fail("bad_response", "the server switched protocols") end
+  until head.status >= 200
+  return head
+end
+
+-- The length that the header says, several times perhaps, but the same.
+local function length_of(text)
+  local length = text:match "^(%d+)%f[,%z]"
+  for other in text:gmatch "[^,]*" do
+    if other ~= "" and other:match "^%s*(.-)%s*$" ~= length then length = nil end
+  end
+  if not length then fail("bad_response", "a malformed Content-Length") end
+  if #length > 15 then fail "response_too_large" end
+  return tonumber(length)
+end
+
+-- Reads the body. Returns whether the connection stands at the end of the answer.
+local function read_body(reader, head, body)
+  local coding, length = head.headers["transfer-encoding"], head.headers["content-length"]
+  if head.status == 204 or head.status == 304 then return true end
+  if coding then
+    if coding:lower() ~= "chunked" then fail("bad_response", "an unknown Transfer-Encoding") end
+    take_chunks(reader, body)
+    return length == nil -- both at once: somebody in between may see another end
+  end
+  if length then
+    take(reader, body, length_of(length))
+    return true
+  end
+  take_all(reader, body)
+  return false
+end
+
+local function stays_open(head)
+  local connection = (head.headers.connection or ""):lower()
+  if head.minor == "0" then return connection:find("keep-alive", 1, true) ~= nil end
+  return connection:find("close", 1, true) == nil
+end
+
+local function read(reader, limit)
+  local head, body = final_head(reader), new_body(limit)
+  local ended = read_body(reader, head, body)
+  local reusable = ended and stays_open(head) and reader.at > #reader.bytes
+  return { head.status, head.headers, body:text(), reusable }
+end
+
+--- Reads one answer. `limit` is the most bytes that its body may have.
+---@param reader upstash.kafka.Reader
+---@param limit integer
+---@return integer? status nil when there is no whole answer
+---@return table<string, string>|string headers names in lower case; or the code of the failure
+---@return string? body or the text of the failure, nil for the code's own
+---@return boolean? reusable whether the connection may carry another request
+function answer.read(reader, limit)
+  local fine, result = pcall(read, reader, limit)
+  if fine then return result[1], result[2], result[3], result[4] end
+  if type(result) ~= "table" or not result.code then error(result, 0) end
+  return nil, result.code, result.text
+end
+
+return answer

@@ -1,0 +1,130 @@
+--- The client's calls inside nginx: core's two halves of a call with nginx's sockets between them, and retries that
+-- wait without holding anybody up. What the calls take, return and raise is the same as elsewhere.
+
+local core = require "upstash.kafka.core"
+local nginx = require "upstash.kafka.nginx"
+local options = require "upstash.kafka.options"
+local transport = require "upstash.kafka.nginx_transport"
+
+local prepare, finish, settings = core.methods.prepare, core.methods.finish, core.methods.settings
+
+local errors = {}
+for _, row in ipairs(core.errors) do errors[row.code] = row end
+
+-- { client = target }, made with the first call.
+local targets = setmetatable({}, { __mode = "k" })
+
+local function failure(code, text)
+  local message = text or errors[code].text
+  return nil, message, { error = message, code = code, retriable = errors[code].retriable }
+end
+
+-- The policy of a method as core.retry_delay takes it.
+local function policy_of(target, method)
+  local policy = target.policies[method]
+  if policy then return policy end
+  policy = {
+    method = method, retries = target.settings.retries, retry_delay = target.settings.retry_delay,
+    retry_delay_max = target.settings.retry_delay_max,
+  }
+  target.policies[method] = policy
+  return policy
+end
+
+local CA_FILE = "client:%s: nginx's sockets know no ca_file: leave it out and set lua_ssl_trusted_certificate"
+
+local function target_of(client)
+  local target = targets[client]
+  if target then return target end
+  local message
+  target, message = transport.target(settings(client))
+  if not target then return nil, message end
+  target.policies = {}
+  targets[client] = target
+  return target
+end
+
+-- Another light thread may have closed the client meanwhile.
+local function decode(client, request, status, headers, body)
+  local fine, result, message, details = pcall(finish, client, request, status, headers, body)
+  if not fine then return failure("cancelled", result) end
+  return result, message, details
+end
+
+local function attempt(client, target, request, wait)
+  local resend = core.retry_delay(1, { code = "connection_lost" }, policy_of(target, request.name)) ~= nil
+  local status, headers, body = transport.exchange(target, request, wait, resend)
+  if not status then return failure(headers, body) end
+  return decode(client, request, status, headers, body)
+end
+
+local function pause(milliseconds, until_exit)
+  if until_exit then return nginx.sleep_until_exit(milliseconds) end
+  nginx.sleep(milliseconds)
+  return true
+end
+
+-- The request made, with its retries, until it is answered, fails for good or runs out of time.
+local function perform(client, target, request, until_exit)
+  local wait = {
+    deadline = core.now() + request.timeout,
+    asked = request.timeout - target.settings.timeout,
+    until_exit = until_exit,
+  }
+  local attempts = 0
+  while true do
+    local result, message, details = attempt(client, target, request, wait)
+    if result ~= nil then return result end
+    attempts = attempts + 1
+    local delay = core.retry_delay(attempts, details, policy_of(target, request.name))
+    if not delay or core.now() + delay >= wait.deadline or not pause(delay, until_exit) then
+      return nil, message, details
+    end
+  end
+end
+
+-- `level` as for `error`, seen from the caller.
+local function call(client, method, until_exit, level, ...)
+  options.check_client(method, client, level + 1)
+  nginx.check_phase(method, level + 1)
+  local fine, request, message, details = pcall(prepare, client, method, ...)
+  if not fine then error(request, level + 1) end
+  if not request then return nil, message, details end
+  local target, text = target_of(client)
+  if not target then return failure("transport_failed", text) end
+  if target.tls and target.settings.ca_file then error(CA_FILE:format(method), level + 1) end
+  return perform(client, target, request, until_exit)
+end
+
+local nginx_client = {}
+
+--- Calls a method for a loop: once the worker is ending, what is under way is given up soon (`cancelled`).
+---@return any? result
+---@return string? message
+---@return upstash.kafka.Details? details
+function nginx_client.call_until_exit(client, method, ...)
+  local result, message, details = call(client, method, true, 2, ...)
+  return result, message, details
+end
+
+-- Of the methods of a client, core.retry_delay knows those that are calls to the server.
+local function is_call(name)
+  return (pcall(core.retry_delay, 1, { code = "timeout" }, { method = name }))
+end
+
+--- Puts calls through nginx's sockets in the place of those in `methods` that block.
+---@param methods table<string, function>
+function nginx_client.install(methods)
+  local names = {}
+  for name in pairs(methods) do
+    if is_call(name) then names[#names + 1] = name end
+  end
+  for _, name in ipairs(names) do
+    methods[name] = function(client, ...)
+      local result, message, details = call(client, name, false, 2, ...) -- a tail call would have no line to blame
+      return result, message, details
+    end
+  end
+end
+
+return nginx_client

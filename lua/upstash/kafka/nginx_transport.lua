@@ -1,0 +1,222 @@
+--- Requests through nginx's sockets: kept-alive connections, TLS, unix sockets. Waits, but holds nobody up.
+--
+-- No state but the pool of connections, which is nginx's, and the TLS session of the last handshake: any number of
+-- light threads may use a target at once.
+
+local core = require "upstash.kafka.core"
+local address = require "upstash.kafka.nginx_address"
+local answer = require "upstash.kafka.nginx_answer"
+local nginx = require "upstash.kafka.nginx"
+
+local ngx = rawget(_G, "ngx")
+
+local READ_BYTES = 65536   -- taken from a socket at once
+local SEND_BYTES = 262144  -- given to a socket at once
+local RESENDS = 5          -- dead connections from the pool, one after another
+local SLICE = 500          -- milliseconds until a wait looks whether the worker ends
+local CONNECT_SLICE = 2000 -- a connection that is being made cannot be looked after
+
+local transport = {}
+
+--- Where and how a client's requests go.
+---@class upstash.kafka.Target: upstash.kafka.Address
+---@field settings table of the client
+---@field pool table for connect: what may share a connection
+---@field session any? of TLS, from the last handshake
+
+--- How long the parts of an exchange may take.
+---@class upstash.kafka.Wait
+---@field deadline number milliseconds of core.now
+---@field asked integer milliseconds that the server was asked to wait
+---@field until_exit boolean whether it is given up when the worker ends
+
+--- The target of a client, or nil and a text.
+---@param settings table as client:settings() returns them
+---@return upstash.kafka.Target? target
+---@return string? message
+function transport.target(settings)
+  local target, message = address.of(settings)
+  if not target then return nil, message end
+  target.settings = settings
+  -- A name of our own: others' connections to the same place may be unverified, or be none of TLS.
+  target.pool = { pool = ("upstash-kafka %s %s %s"):format(target.where, target.tls and "tls" or "plain",
+    settings.verify and "verified" or "unverified") }
+  return target
+end
+
+local function left(wait)
+  return math.max(1, math.ceil(wait.deadline - core.now()))
+end
+
+-- Connecting --------------------------------------------------------------------------------------
+
+local function connect_time(target, wait)
+  local time = math.min(left(wait), target.settings.connect_timeout)
+  if not wait.until_exit then return time end
+  return math.min(time, nginx.exiting() and SLICE or CONNECT_SLICE)
+end
+
+local function resolve_failure(problem)
+  if problem:find("no resolver defined", 1, true) then
+    return problem .. ": set nginx's resolver directive, or put the name into /etc/hosts"
+  end
+  return problem
+end
+
+local function connect_failure(target, problem)
+  if problem:find("resolve", 1, true) then return "resolve_failed", resolve_failure(problem) end
+  return "connect_failed", ("could not connect to %s: %s"):format(target.where, problem)
+end
+
+-- A connection to the first address that takes one, and whether it comes from the pool.
+local function connect(target, wait)
+  local problem
+  for _, place in ipairs(target.addresses) do
+    local socket = ngx.socket.tcp()
+    local time = connect_time(target, wait)
+    socket:settimeouts(time, time, time)
+    local done
+    if target.port then
+      done, problem = socket:connect(place, target.port, target.pool)
+    else
+      done, problem = socket:connect(place, target.pool)
+    end
+    if done then return socket, socket:getreusedtimes() > 0 end
+  end
+  return nil, connect_failure(target, problem)
+end
+
+local UNTRUSTED = "%d*:?%s*.*issuer" -- what OpenSSL says of a certificate that leads to none that it knows
+
+local function tls_failure(target, problem)
+  if problem == "timeout" then return "connect_failed", "no TLS with " .. target.where .. ": timeout" end
+  local text = ("no TLS with %s: %s"):format(target.where, problem)
+  if problem:find(UNTRUSTED) or problem:find("self.signed") then
+    text = text .. ": name its issuer with nginx's lua_ssl_trusted_certificate"
+  elseif problem:find("chain too long", 1, true) then
+    text = text .. ": raise nginx's lua_ssl_verify_depth"
+  elseif problem:find("host mismatch", 1, true) and target.host:find "^[%[%d]" then
+    text = text .. ": nginx compares names, no addresses"
+  end
+  return "tls_failed", text
+end
+
+-- True, or nil, a code and a text.
+local function shake_hands(target, socket)
+  local name = target.host:gsub("^%[(.*)%]$", "%1")
+  local session, problem = socket:sslhandshake(target.session, name, target.settings.verify)
+  if not session then
+    target.session = nil
+    return nil, tls_failure(target, problem or "handshake failed")
+  end
+  if session ~= true then target.session = session end
+  return true
+end
+
+local function open(target, wait)
+  local socket, reused, text = connect(target, wait)
+  if not socket then return nil, reused, text end
+  if target.tls and not reused then
+    local done, code, message = shake_hands(target, socket)
+    if not done then
+      socket:close()
+      return nil, code, message
+    end
+  end
+  return socket, reused
+end
+
+-- Sending -----------------------------------------------------------------------------------------
+
+local USER_AGENT = "upstash-kafka/" .. core._VERSION
+
+local function head_of(target, request)
+  local lines = {
+    ("%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\n"):format(request.method, request.path, target.authority,
+      USER_AGENT),
+  }
+  for name, value in pairs(request.headers) do
+    lines[#lines + 1] = name .. ": " .. value .. "\r\n"
+  end
+  if request.body or request.method == "POST" then
+    lines[#lines + 1] = "Content-Length: " .. #(request.body or "") .. "\r\n"
+  end
+  lines[#lines + 1] = "\r\n"
+  return table.concat(lines)
+end
+
+-- True, or nil and nginx's word for what went wrong.
+local function send(socket, target, request, wait)
+  local head, body = head_of(target, request), request.body or ""
+  local first = #body <= SEND_BYTES and { head, body } or head
+  local time = left(wait)
+  socket:settimeouts(time, time, time)
+  local done, problem = socket:send(first)
+  if not done then return nil, problem end
+  for at = 1, first == head and #body or 0, SEND_BYTES do
+    time = left(wait)
+    socket:settimeouts(time, time, time)
+    done, problem = socket:send(body:sub(at, at + SEND_BYTES - 1))
+    if not done then return nil, problem end
+  end
+  return true
+end
+
+-- Receiving ---------------------------------------------------------------------------------------
+
+-- The next bytes, or nil, a code and a text. No text where the server has closed the connection.
+local function receive(socket, wait)
+  local slice = wait.until_exit and wait.asked + SLICE or math.huge
+  while core.now() < wait.deadline do
+    local time = math.min(left(wait), slice)
+    socket:settimeouts(time, time, time)
+    local bytes, problem = socket:receiveany(READ_BYTES)
+    if bytes then return bytes end
+    if problem ~= "timeout" then return nil, "connection_lost", problem ~= "closed" and problem or nil end
+    if wait.until_exit and nginx.exiting() then return nil, "cancelled", "the worker is ending" end
+    slice = SLICE
+  end
+  return nil, "timeout"
+end
+
+-- One attempt: what answer.read returns. After a failure the last value says that a connection from the pool had died
+-- before any byte of the answer came.
+local function attempt(target, request, wait)
+  local socket, reused, text = open(target, wait)
+  if not socket then return nil, reused, text end
+  local sent, problem = send(socket, target, request, wait)
+  if problem == "timeout" then
+    socket:close()
+    return nil, "timeout"
+  end
+  -- A server that refuses a body may answer and close before it has read all of it.
+  local reader = answer.reader(function() return receive(socket, wait) end)
+  local status, headers, body, reusable = answer.read(reader, target.settings.max_response_bytes)
+  if status and reusable and sent then
+    socket:setkeepalive()
+  else
+    socket:close()
+  end
+  if status then return status, headers, body end
+  return nil, headers, body, reused and headers == "connection_lost" and not reader.begun
+end
+
+--- Sends a request and reads the answer. `resend`: whether the request may be sent again when a connection from the
+-- pool turns out to be dead.
+---@param target upstash.kafka.Target
+---@param request table from client:prepare
+---@param wait upstash.kafka.Wait
+---@param resend boolean
+---@return integer? status
+---@return table<string, string>|string headers or the code of the failure
+---@return string? body or the text of the failure, nil for the code's own
+function transport.exchange(target, request, wait, resend)
+  local status, headers, body, dead
+  for _ = 1, RESENDS do
+    status, headers, body, dead = attempt(target, request, wait)
+    if status or not (dead and resend) then break end
+  end
+  return status, headers, body
+end
+
+return transport

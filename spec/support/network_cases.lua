@@ -1,0 +1,359 @@
+--- What a client does on the wire and when the network or the server fails, as cases for any transport:
+--
+--     require("spec.support.network_cases")(describe, it, new, features) -- new(options) makes a client
+--
+-- Features of the transport: `gzip`, whether it can undo it; `reconnects`, whether it connects again before it knows
+-- that it may not send again.
+
+local canned = require "spec.support.canned_server"
+local core = require "upstash.kafka.core"
+local socket = require "socket"
+
+local assert = require "luassert"
+
+local METADATA = '[{"topic":"t","partition":0,"offset":7,"timestamp":1}]'
+
+local function header(request, name)
+  return ("\n" .. request):lower():match("\n" .. name:lower():gsub("%-", "%%-") .. ": ([^\n]*)")
+end
+
+-- A port where nobody listens.
+local function closed_port()
+  local listener = assert(socket.bind("127.0.0.1", 0))
+  local _, port = listener:getsockname()
+  listener:close()
+  return port
+end
+
+local function cases(describe, it, new, features)
+  local function client_of(server, options)
+    local all = { url = server.url, username = "user", password = "secret", retries = 0, timeout = 3000 }
+    for name, value in pairs(options or {}) do all[name] = value end
+    return new(all)
+  end
+
+  describe("a request on the wire", function()
+    it("is what prepare says, with credentials and no 100-continue", function()
+      local server = canned.start { "accept", "read", canned.answer(200, METADATA), "close" }
+      local client = client_of(server)
+      local prepared = client:prepare("produce", "t", ("x"):rep(2000000), { key = "k" })
+      local metadata = client:produce("t", ("x"):rep(2000000), { key = "k" })
+      client:close()
+      local request = server:finish()[1]
+      assert.same({ topic = "t", partition = 0, offset = 7, timestamp = 1 }, metadata)
+      assert.equal("POST /produce/t HTTP/1.1", request:match "^[^\n]*")
+      assert.equal(prepared.body, request:match "\n\n(.*)$")
+      assert.equal("basic dxnlcjpzzwnyzxq=", header(request, "Authorization"))
+      assert.equal("application/json", header(request, "Content-Type"))
+      assert.equal("upstash-kafka/" .. core._VERSION, header(request, "User-Agent"))
+      assert.is_nil(header(request, "Expect"))
+      assert.is_nil(header(request, "Accept-Encoding"))
+    end)
+
+    it("uses one connection for all methods, and changes only what differs", function()
+      local steps = { "accept" }
+      for _, body in ipairs { METADATA, METADATA, '{"t":1}', '{"result":"Success","status":200}',
+        '{"status":"ok","engine":"log"}', '{"result":"Success","status":200}', METADATA } do
+        steps[#steps + 1] = "read"
+        steps[#steps + 1] = canned.answer(200, body)
+      end
+      local server = canned.start(steps)
+      local client = client_of(server)
+      assert.equal(7, client:produce("t", "a").offset)
+      assert.equal(7, client:produce("t", "b").offset)
+      assert.same({ t = 1 }, client:topics())
+      assert.is_true(client:delete_topic "t")
+      assert.equal("ok", client:health().status)
+      assert.is_true(client:commit("g", "i"))
+      assert.equal(7, client:produce("t", "c").offset)
+      client:close()
+      local log = server:finish()
+      local lines = {}
+      for i, request in ipairs(log) do lines[i] = request:match "^[^\n]*" .. " " .. request:match "\n\n(.*)$" end
+      assert.same({
+        'POST /produce/t HTTP/1.1 {"value":"a"}',
+        'POST /produce/t HTTP/1.1 {"value":"b"}',
+        "GET /topics HTTP/1.1 ",
+        "DELETE /topics/t HTTP/1.1 ",
+        "GET /health HTTP/1.1 ",
+        "POST /commit/g/i HTTP/1.1 ",
+        'POST /produce/t HTTP/1.1 {"value":"c"}',
+      }, lines)
+      assert.is_nil(header(log[3], "Content-Type"))
+      assert.is_nil(header(log[5], "Authorization"), "health needs no credentials")
+      assert.equal("0", header(log[6], "Content-Length"))
+      assert.is_nil(header(log[6], "Content-Type"))
+      assert.truthy(header(log[7], "Authorization"))
+    end)
+
+    it("keeps dots, slashes and spaces of names in their segments", function()
+      local server = canned.start { "accept", "read", canned.answer(200, "[]") }
+      local client = client_of(server)
+      assert.same({}, client:consume("..", "a/b c", "t"))
+      assert.equal("POST /consume/%2E%2E/a%2Fb%20c HTTP/1.1", server:finish()[1]:match "^[^\n]*")
+    end)
+
+    it("asks for gzip when told to, where it can be undone", function()
+      local server = canned.start { "accept", "read", canned.answer(200, '{"t":1}') }
+      assert.same({ t = 1 }, client_of(server, { compress = true }):topics())
+      assert.equal(features.gzip and "gzip" or nil, header(server:finish()[1], "Accept-Encoding"))
+    end)
+  end)
+
+  describe("a failure", function()
+    local function fails(steps, options, call)
+      local server = canned.start(steps)
+      local client = client_of(server, options)
+      local result, message, details = (call or function() return client:produce("t", "v") end)(client)
+      client:close()
+      local log = server:finish()
+      assert.is_nil(result)
+      assert.equal(message, details.error)
+      assert.is_nil(message:find("secret", 1, true))
+      return details, log
+    end
+
+    it("of the connection is connect_failed", function()
+      local client = new { url = "http://127.0.0.1:" .. closed_port(), retries = 0 }
+      local result, message, details = client:topics()
+      assert.is_nil(result)
+      assert.truthy(message:find "127%.0%.0%.1")
+      assert.same({ error = message, code = "connect_failed", retriable = true }, details)
+    end)
+
+    it("of a URL that is none says so", function()
+      local result, message, details = new({ url = "http://[::1", retries = 0 }):topics()
+      assert.is_nil(result)
+      assert.truthy(message:find "URL")
+      assert.same({ error = message, code = "transport_failed", retriable = false }, details)
+    end)
+
+    it("of the host name is resolve_failed", function()
+      local client = new { url = "http://host.invalid", retries = 0, timeout = 2000 }
+      local _, _, details = client:topics()
+      assert.truthy(({ resolve_failed = true, connect_failed = true })[details.code], details.code)
+    end)
+
+    it("of TLS is tls_failed, and is not tried again", function()
+      local server = canned.start { "accept", "send HTTP/1.1 400 Bad Request\r\n\r\n", "close", "nobody" }
+      local client = new { url = "https://127.0.0.1:" .. server.port, retries = 2, retry_delay = 1 }
+      local _, _, details = client:topics()
+      assert.equal("tls_failed", details.code)
+      assert.same({}, server:finish())
+    end)
+
+    it("of a server that hangs is a timeout, in time", function()
+      local start = socket.gettime()
+      local details = fails({ "accept", "read", "sleep 0.6" }, { timeout = 200 })
+      assert.equal("timeout", details.code)
+      assert.is_true(details.retriable)
+      assert.is_nil(details.status)
+      assert.is_true(socket.gettime() - start < 2)
+    end)
+
+    it("waits as long as the server was asked to, and then the client's own timeout", function()
+      local server = canned.start { "accept", "read", "sleep 0.4", canned.answer(200, "[]") }
+      local client = client_of(server, { timeout = 200 })
+      assert.same({}, client:consume("g", "i", "t", { timeout = 500 }))
+      server:finish()
+    end)
+
+    it("of a cut body is connection_lost", function()
+      local details = fails { "accept", "read", "send HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[", "close" }
+      assert.equal("connection_lost", details.code)
+    end)
+
+    it("of no answer at all is connection_lost", function()
+      assert.equal("connection_lost", fails({ "accept", "read", "close" }).code)
+    end)
+
+    it("of a server that speaks something else is bad_response", function()
+      assert.equal("bad_response", fails({ "accept", "read", "send SSH-2.0-OpenSSH_9.2\r\n\r\n", "close" }).code)
+    end)
+
+    it("carries the server's text and status", function()
+      local details = fails { "accept", "read", canned.answer(401, '{"error":"who are you?","status":401}') }
+      assert.same({ error = "who are you?", code = "unauthorized", status = 401, retriable = false }, details)
+    end)
+
+    it("carries Retry-After", function()
+      local details = fails { "accept", "read", canned.answer(429, '{"error":"slow down","status":429}',
+        { "Retry-After: 7" }) }
+      assert.same({ error = "slow down", code = "too_many", status = 429, retriable = true, retry_after = 7 },
+        details)
+    end)
+
+    it("with a body that is not JSON has the error's own text", function()
+      local details = fails { "accept", "read", canned.answer(502, "<html>Bad Gateway</html>") }
+      assert.equal("unavailable", details.code)
+      assert.equal(502, details.status)
+      assert.equal("the server cannot serve this now", details.error)
+    end)
+
+    it("of a response over max_response_bytes is response_too_large, at the limit it is none", function()
+      local options = { max_response_bytes = #METADATA }
+      local server = canned.start { "accept", "read", canned.answer(200, METADATA) }
+      assert.equal(7, client_of(server, options):produce("t", "v").offset)
+      server:finish()
+      local details = fails({ "accept", "read", canned.answer(200, METADATA .. " "), "close" }, options)
+      assert.equal("response_too_large", details.code)
+      assert.is_false(details.retriable)
+    end)
+
+    if features.gzip then
+      it("counts a zipped response by what it unpacks to", function()
+        local pipe = assert(io.popen "head -c 4000 /dev/zero | tr '\\0' ' ' | gzip -n")
+        local zipped = pipe:read "*a"
+        pipe:close()
+        assert.is_true(#zipped < 1000)
+        local details = fails({ "accept", "read", canned.answer(200, zipped, { "Content-Encoding: gzip" }), "close" },
+          { max_response_bytes = 1000, compress = true })
+        assert.equal("response_too_large", details.code)
+      end)
+    end
+
+    it("is a redirect, which is not followed", function()
+      local details, log = fails { "accept", "read",
+        canned.answer(302, "", { "Location: http://127.0.0.1:1/elsewhere" }) }
+      assert.equal("bad_response", details.code)
+      assert.equal(302, details.status)
+      assert.equal(1, #log)
+    end)
+
+    it("leaves a client that works again", function()
+      local server = canned.start { "accept", "read", "close", "accept", "read", canned.answer(200, METADATA) }
+      local client = client_of(server)
+      assert.is_nil((client:produce("t", "v")))
+      assert.equal(7, client:produce("t", "v").offset)
+      server:finish()
+    end)
+  end)
+
+  describe("a retry", function()
+    local function again(first, call, options)
+      local steps = { "accept", "read" }
+      for _, step in ipairs(first) do steps[#steps + 1] = step end
+      local server = canned.start(steps)
+      local all = { retries = 2, retry_delay = 1 }
+      for name, value in pairs(options or {}) do all[name] = value end
+      local client = client_of(server, all)
+      local result, message, details = call(client)
+      client:close()
+      return result, server:finish(), message, details
+    end
+
+    local function produce(client) return client:produce("t", "v") end
+    local function consume(client) return client:consume("g", "i", "t") end
+    local function topics(client) return client:topics() end
+
+    it("follows a 503 and a 429, also of a produce", function()
+      local result, log = again({ canned.answer(503, "{}"), "read", canned.answer(429, "{}"), "read",
+        canned.answer(200, METADATA) }, produce)
+      assert.equal(7, result.offset)
+      assert.equal(3, #log)
+    end)
+
+    it("waits for Retry-After", function()
+      local start = socket.gettime()
+      local result = again({ canned.answer(503, "{}", { "Retry-After: 1" }), "read", canned.answer(200, METADATA) },
+        produce)
+      assert.equal(7, result.offset)
+      local elapsed = socket.gettime() - start
+      assert.is_true(elapsed >= 1 and elapsed < 3, elapsed)
+    end)
+
+    it("does not start a wait that outlasts the call's time", function()
+      local start = socket.gettime()
+      local result, log, _, details = again({ canned.answer(503, "{}", { "Retry-After: 30" }) }, produce)
+      assert.is_nil(result)
+      assert.equal(30, details.retry_after)
+      assert.equal(1, #log)
+      assert.is_true(socket.gettime() - start < 2)
+    end)
+
+    it("gives up after the attempts that it has", function()
+      local bad = canned.answer(503, '{"error":"down","status":503}')
+      local result, log, message = again({ bad, "read", bad, "read", bad }, produce)
+      assert.is_nil(result)
+      assert.equal("down", message)
+      assert.equal(3, #log)
+    end)
+
+    it("never sends a produce or a consume twice when its answer is lost", function()
+      for _, call in ipairs { produce, consume } do
+        local result, log, _, details = again({ "close", "nobody" }, call)
+        assert.is_nil(result)
+        assert.equal("connection_lost", details.code)
+        assert.equal(1, #log)
+      end
+    end)
+
+    it("never sends a produce again by itself when a kept connection dies with the request on it", function()
+      -- libcurl makes another connection before it is asked whether it may send.
+      local steps = { canned.answer(200, '{"t":1}'), "read", "close", features.reconnects and "accept" or "nobody" }
+      if features.reconnects then steps[#steps + 1] = "read" end
+      for _, call in ipairs { produce, consume } do
+        local result, log, _, details = again(steps,
+          function(client)
+            assert.same({ t = 1 }, client:topics())
+            return call(client)
+          end)
+        assert.is_nil(result)
+        assert.equal("connection_lost", details.code)
+        assert.equal(features.reconnects and "late: read" or nil, log[3])
+      end
+    end)
+
+    it("is none when a kept connection dies with a produce on it and no other one can be made", function()
+      for _, call in ipairs { produce, consume } do
+        local result, log, message, details = again({ canned.answer(200, '{"t":1}'), "read", "deaf", "close" },
+          function(client)
+            assert.same({ t = 1 }, client:topics())
+            return call(client)
+          end)
+        assert.is_nil(result)
+        assert.equal("connection_lost", details.code)
+        assert.equal("the connection broke before the answer was complete", message)
+        assert.equal(2, #log)
+      end
+    end)
+
+    it("sends what reads only once more when its answer is lost", function()
+      local result, log = again({ "close", "accept", "read", canned.answer(200, '{"t":1}') }, topics)
+      assert.same({ t = 1 }, result)
+      assert.equal(2, #log)
+    end)
+
+    it("does not follow a 502 of a produce: a gateway may have passed it on", function()
+      local result, log = again({ canned.answer(502, "{}") }, produce)
+      assert.is_nil(result)
+      assert.equal(1, #log)
+      assert.same({ t = 1 }, (again({ canned.answer(502, "{}"), "read", canned.answer(200, '{"t":1}') }, topics)))
+    end)
+
+    it("does not follow what no retry can mend", function()
+      local result, log = again({ canned.answer(401, "{}") }, topics)
+      assert.is_nil(result)
+      assert.equal(1, #log)
+    end)
+
+    it("is none for health", function()
+      local result, log, message, details = again({ canned.answer(503,
+        '{"error":"the disk is full","status":503,"engine":"log"}', { "Retry-After: 1" }) },
+        function(client) return client:health() end)
+      assert.is_nil(result)
+      assert.equal(1, #log)
+      assert.equal("the disk is full", message)
+      assert.equal("unavailable", details.code)
+    end)
+
+    it("reaches a server that starts late", function()
+      local port = closed_port()
+      local client = new { url = "http://127.0.0.1:" .. port, retries = 2, retry_delay = 1 }
+      local _, _, details = client:produce("t", "v")
+      assert.equal("connect_failed", details.code)
+    end)
+  end)
+end
+
+return cases

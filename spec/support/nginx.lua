@@ -1,0 +1,196 @@
+--- A real nginx with its Lua module, in a folder of its own, for tests.
+--
+--     local nginx = require("spec.support.nginx").start { locations = "location /x { content_by_lua_block {…} }" }
+--     local response = nginx:get "/x"
+--     nginx:stop()
+--
+-- It loads this checkout's modules as the test does, so the Lua that runs the test must be a LuaJIT.
+
+local folder = require "spec.support.folder"
+local http = require "spec.support.http"
+local shell = require "spec.support.shell"
+local socket = require "socket"
+
+local support = {}
+
+local MODULES = "/usr/lib/nginx/modules"
+local COMMAND = [[PATH="$PATH:/usr/sbin" exec nginx -e %s/error.log -p %s -c %s/nginx.conf]]
+
+--- Whether nginx specs can run under this Lua: others cannot load what nginx loads.
+support.runs_here = rawget(_G, "jit") ~= nil
+
+local TEMPLATE = [[
+$user
+load_module $modules/ndk_http_module.so;
+load_module $modules/ngx_http_lua_module.so;
+pid $place/pid;
+error_log $place/error.log notice;
+worker_processes $workers;
+daemon off;
+$main
+events { worker_connections 4096; }
+http {
+  access_log off;
+  client_body_temp_path $place/body;
+  proxy_temp_path $place/proxy;
+  fastcgi_temp_path $place/fastcgi;
+  uwsgi_temp_path $place/uwsgi;
+  scgi_temp_path $place/scgi;
+  client_max_body_size 64m;
+  client_body_buffer_size 16m;
+  lua_package_path '$path';
+  lua_package_cpath '$cpath';
+  $http
+  server {
+    listen 127.0.0.1:$port reuseport;
+    listen unix:$place/socket;
+    location = /alive { return 200 "alive"; }
+    $locations
+  }
+}
+]]
+
+-- A port where nobody listens now.
+function support.free_port()
+  local listener = assert(socket.bind("127.0.0.1", 0))
+  local _, port = listener:getsockname()
+  listener:close()
+  return tonumber(port)
+end
+
+local function expand(text, values)
+  return (text:gsub("%$([%l_]+)", function(name) return values[name] end))
+end
+
+local Nginx = {}
+Nginx.__index = Nginx
+
+local function start_process(self)
+  local line = COMMAND:gsub("%%s", self.place)
+  self.process = shell.start("sh -c " .. shell.quote(line), { environment = self.environment })
+  self.master = self.process.pid
+  shell.eventually(20, function()
+    if self.process:ended() then error("nginx did not start:\n" .. self.process:errors() .. self:log(), 0) end
+    local fine, response = pcall(self.get, self, "/alive")
+    return fine and response.status == 200
+  end)
+end
+
+--- Starts one and waits until it answers. Options: `locations`, for the server; `http`, for the http block; `main`, for
+-- the top; `workers`; `environment`, variables; `config`, a whole configuration in the place of all these. In all of
+-- them $place stands for the folder, $port for the port, $here for the checkout, $modules for nginx's, and each of
+-- `values` for itself.
+function support.start(options)
+  local self = setmetatable({ place = folder.make(), port = support.free_port(), environment = options.environment },
+    Nginx)
+  local values = {
+    place = self.place, port = self.port, here = shell.here, modules = MODULES, workers = options.workers or 1,
+    path = shell.here .. "/?.lua;" .. package.path, cpath = package.cpath,
+    user = shell.run("test $(id -u) = 0") == 0 and "user root;" or "",
+  }
+  for name, value in pairs(options.values or {}) do values[name] = value end
+  for _, name in ipairs { "main", "http", "locations" } do values[name] = expand(options[name] or "", values) end
+  self.url = "http://127.0.0.1:" .. self.port
+  self.unix_url = "http://unix:" .. self.place .. "/socket"
+  self.client = http.client(self.url, "nobody", "nothing")
+  folder.write(self.place .. "/nginx.conf", expand(options.config or TEMPLATE, values))
+  local fine, problem = pcall(start_process, self)
+  if not fine then
+    self:stop()
+    error(problem, 2)
+  end
+  return self
+end
+
+--- The response to a GET, or to a POST with a body.
+function Nginx:get(path, timeout)
+  return self.client:request("GET", path, { timeout = timeout })
+end
+
+function Nginx:post(path, body, timeout)
+  return self.client:request("POST", path, { body = body, timeout = timeout })
+end
+
+--- A GET whose answer is awaited later, with http.collect.
+function Nginx:begin(path)
+  return self.client:start("GET", path)
+end
+
+--- All that it has written to its error log.
+function Nginx:log()
+  return folder.read(self.place .. "/error.log") or ""
+end
+
+--- Waits until the error log holds a pattern, from `after` bytes on; returns what the pattern captures.
+function Nginx:expect(pattern, seconds, after)
+  return shell.eventually(seconds or 10, function() return self:log():match(pattern, after) end)
+end
+
+--- The process numbers of the workers that are alive, those on their way out included.
+function Nginx:workers()
+  local _, out = shell.run(("cat /proc/%d/task/%d/children"):format(self.master, self.master))
+  local list = {}
+  for pid in out:gmatch "%d+" do list[#list + 1] = tonumber(pid) end
+  return list
+end
+
+--- Sends the master a signal.
+function Nginx:signal(name)
+  self.process:signal(name)
+end
+
+--- Sends HUP and waits until none of the workers of before is left. Returns the milliseconds that took.
+function Nginx:reload(seconds)
+  local core = require "upstash.kafka.core"
+  local began, old = core.now(), {}
+  for _, pid in ipairs(self:workers()) do old[pid] = true end
+  self:signal "HUP"
+  shell.eventually(seconds or 20, function()
+    local fresh = false
+    for _, pid in ipairs(self:workers()) do
+      if old[pid] then return false end
+      fresh = true
+    end
+    return fresh
+  end)
+  return core.now() - began
+end
+
+--- Sends a signal and waits for the end. Returns its status and the milliseconds that took.
+function Nginx:finish(name, seconds)
+  local core = require "upstash.kafka.core"
+  local began = core.now()
+  self:signal(name)
+  local status = self.process:wait(seconds or 20)
+  return status, core.now() - began
+end
+
+--- Starts it again after its end, with the same configuration.
+function Nginx:start_again()
+  self.client:close()
+  self.process:remove()
+  start_process(self)
+end
+
+--- How the workers have ended so far: a list of the statuses and signals that the log tells.
+function Nginx:ends()
+  local list = {}
+  for how in self:log():gmatch "worker process %d+ exited (with code %d+)" do list[#list + 1] = how end
+  for how in self:log():gmatch "worker process %d+ exited (on signal %d+)" do list[#list + 1] = how end
+  return list
+end
+
+--- Ends it, however, and removes its folder.
+function Nginx:stop()
+  self.client:close()
+  if self.process then
+    if not self.process:ended() then
+      self:signal "TERM"
+      pcall(self.process.wait, self.process, 10)
+    end
+    self.process:remove()
+  end
+  folder.remove(self.place)
+end
+
+return support
