@@ -117,7 +117,6 @@ static void end(struct uk_kafka_instance *instance, enum uk_error error, const c
   uk_kafka_task_end(&instance->task);
 }
 
-/* Static members leave only when they unsubscribe before they close. */
 static void leave(struct uk_kafka_instance *instance, int64_t now)
 {
   take_out(instance);
@@ -126,16 +125,38 @@ static void leave(struct uk_kafka_instance *instance, int64_t now)
   if (instance->settings.auto_commit)
     uk_kafka_instance_commit_arrived(instance);
   instance->leaves_until = now + LEAVE_TIMEOUT;
-  rd_kafka_unsubscribe(instance->handle);
 }
 
-static bool has_left(const struct uk_kafka_instance *instance)
+static bool is_member(const struct uk_kafka_instance *instance)
 {
   char *member = rd_kafka_memberid(instance->handle);
-  bool left = member == NULL || member[0] == '\0';
+  bool is = member != NULL && member[0] != '\0';
   if (member != NULL)
     rd_kafka_mem_free(instance->handle, member);
-  return left;
+  return is;
+}
+
+/* A static member leaves only by unsubscribing, and by the name that it joined under, so a join under way comes first.
+ * librdkafka forgets the name before the request is on its way, and a handle that is destroyed then takes the request
+ * with it: the group would keep the member until its session is over. Only a close waits for the coordinator's
+ * answer. True: it has left. */
+static bool has_left(struct uk_kafka_instance *instance)
+{
+  if (instance->leaving == UK_KAFKA_STAYS && instance->subscribed && !is_member(instance))
+    return false;
+  if (instance->leaving == UK_KAFKA_STAYS) {
+    rd_kafka_unsubscribe(instance->handle);
+    instance->leaving = UK_KAFKA_UNSUBSCRIBED;
+  }
+  if (instance->leaving == UK_KAFKA_UNSUBSCRIBED && !is_member(instance)) {
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(instance->handle, instance->records);
+    instance->leaving = UK_KAFKA_CLOSES;
+    if (error != NULL) { /* fenced: there is nothing left to leave */
+      rd_kafka_error_destroy(error);
+      return true;
+    }
+  }
+  return instance->leaving == UK_KAFKA_CLOSES && rd_kafka_consumer_closed(instance->handle) != 0;
 }
 
 /* Requests. */

@@ -56,6 +56,7 @@ struct uk_kafka_instance {
   struct uk_kafka_record record;
   uint64_t delivery, acknowledged;
   int64_t last_request, next_commit, leaves_until; /* leaves_until: 0 = not leaving */
+  enum { UK_KAFKA_STAYS, UK_KAFKA_UNSUBSCRIBED, UK_KAFKA_CLOSES } leaving; /* how far it is */
   bool fresh, subscribed;
   struct uk_kafka_turn *committing; /* explicit commits under way */
   char bytes[];
