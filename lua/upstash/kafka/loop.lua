@@ -30,17 +30,18 @@ function loop.raise(message, details)
   error(setmetatable(failure, Failure), 0)
 end
 
-local function call_method(client, method, ...)
-  return client[method](client, ...)
-end
-
 -- In nginx the calls of a loop end with the worker.
-local perform = nginx.inside and require("upstash.kafka.nginx_client").call_until_exit or call_method
+local call_until_exit = nginx.inside and require("upstash.kafka.nginx_client").call_until_exit
 
 --- Calls a method of the client; misuse is raised without a position.
 ---@return any result, string? message, table? details
 function loop.call(client, method, ...)
-  local fine, result, message, details = pcall(perform, client, method, ...)
+  local fine, result, message, details
+  if call_until_exit then
+    fine, result, message, details = pcall(call_until_exit, client, method, ...)
+  else
+    fine, result, message, details = pcall(client[method], client, ...)
+  end
   if not fine then error(result, 0) end
   return result, message, details
 end
