@@ -41,12 +41,26 @@ struct uk_kafka_admin {
 
 static void looked(struct uk_kafka_lookup *lookup);
 
+/* While the cluster is away there is nothing to wait for. */
+static bool is_away(struct uk_kafka_admin *admin, struct uk_operation *operation)
+{
+  char detail[UK_MESSAGE_SIZE];
+  if (uk_kafka_topics_health(admin->parts.topics, detail, sizeof detail) == UK_OK)
+    return false;
+  uk_operation_fail(operation, UK_E_UNAVAILABLE, "%s", detail);
+  return true;
+}
+
 static struct call *new_call(struct uk_kafka_admin *admin, struct uk_operation *operation,
                              struct uk_slice topic)
 {
   struct call *call = calloc(1, sizeof *call);
   if (call == NULL) {
     uk_operation_fail(operation, UK_E_NO_MEMORY, "%s", "");
+    return NULL;
+  }
+  if (is_away(admin, operation)) {
+    free(call);
     return NULL;
   }
   call->admin = admin;

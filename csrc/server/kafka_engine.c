@@ -205,10 +205,15 @@ static bool open_control(struct kafka_engine *engine, char *message, size_t size
   rd_kafka_conf_t *conf = uk_kafka_conf(engine->settings, UK_KAFKA_CONTROL);
   if (conf == NULL)
     return false;
+  rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR);
   engine->control = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, size);
-  if (engine->control == NULL)
+  if (engine->control == NULL) {
     rd_kafka_conf_destroy(conf);
-  return engine->control != NULL;
+    return false;
+  }
+  /* Where it logs in by OAuth, its tokens come this way. */
+  rd_kafka_error_destroy(rd_kafka_sasl_background_callbacks_enable(engine->control));
+  return true;
 }
 
 static bool open_parts(struct kafka_engine *engine, const struct uk_server_options *options,

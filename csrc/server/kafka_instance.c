@@ -309,17 +309,29 @@ static void take_inbox(struct uk_kafka_instance *instance, int64_t now)
 
 /* What the group says. */
 
-/* Fails the consume that waits; an instance that never served one is ended by it. False: it was. */
-static bool trouble(struct uk_kafka_instance *instance, rd_kafka_resp_err_t code, const char *text)
+static void name_place(char *text, size_t size, const struct uk_kafka_instance *instance,
+                       const rd_kafka_topic_partition_t *place)
+{
+  if (place != NULL)
+    uk_kafka_place(text, size, uk_slice_text(place->topic), place->partition);
+  else
+    snprintf(text, size, "group \"%s\"", instance->group.data);
+}
+
+/* Fails the consume that waits; an instance that never served one is ended by it. False: it was. `place` is NULL where
+ * it is about the group. */
+static bool trouble(struct uk_kafka_instance *instance, rd_kafka_resp_err_t code, const char *text,
+                    const rd_kafka_topic_partition_t *place)
 {
   enum uk_error error = uk_kafka_error(code);
-  char words[UK_MESSAGE_SIZE];
+  char words[UK_MESSAGE_SIZE], what[UK_MESSAGE_SIZE];
   bool no_offset =
     code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR__NO_OFFSET;
   if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF || (uk_kafka_code_passes(code)))
     return true;
+  name_place(what, sizeof what, instance, place);
   snprintf(words, sizeof words,
-           no_offset ? "no committed offset, and the reset is none (%s)" : "%s",
+           no_offset ? "%s: no committed offset, and the reset is none (%s)" : "%s: %s", what,
            text != NULL ? text : rd_kafka_err2str(code));
   for (size_t i = 0; error == UK_E_NOT_FOUND && i < instance->topic_count; i++)
     uk_kafka_topics_forget(instance->groups->parts.topics, uk_slice_text(instance->topics[i].text));
@@ -331,13 +343,24 @@ static bool trouble(struct uk_kafka_instance *instance, rd_kafka_resp_err_t code
   return true;
 }
 
+/* NULL: none, or what failed is said of all. */
+static const rd_kafka_topic_partition_t *first_failed(const rd_kafka_topic_partition_list_t *list)
+{
+  for (int i = 0; list != NULL && i < list->cnt; i++) {
+    if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return &list->elems[i];
+  }
+  return NULL;
+}
+
 static void committed(rd_kafka_event_t *event, struct uk_kafka_instance *instance)
 {
   struct uk_kafka_turn *turn = rd_kafka_event_opaque(event);
   rd_kafka_resp_err_t code = rd_kafka_event_error(event);
   const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
-  for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && list != NULL && i < list->cnt; i++)
-    code = list->elems[i].err;
+  const rd_kafka_topic_partition_t *failed = first_failed(list);
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR && failed != NULL)
+    code = failed->err;
   for (int i = 0; code != RD_KAFKA_RESP_ERR_NO_ERROR && list != NULL && i < list->cnt; i++) {
     struct uk_kafka_slot *slot =
       uk_kafka_instance_slot(instance, list->elems[i].topic, list->elems[i].partition);
@@ -350,8 +373,11 @@ static void committed(rd_kafka_event_t *event, struct uk_kafka_instance *instanc
   while (*link != turn)
     link = &(*link)->next;
   *link = turn->next;
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    uk_kafka_fail(turn->operation, code, "commit");
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    char what[UK_MESSAGE_SIZE];
+    name_place(what, sizeof what, instance, failed);
+    uk_kafka_fail(turn->operation, code, what);
+  }
   uk_kafka_turn_done(turn);
 }
 
@@ -370,7 +396,7 @@ static bool serve_control(struct uk_kafka_instance *instance)
     else if (type == RD_KAFKA_EVENT_ERROR && rd_kafka_event_error_is_fatal(event))
       mine = false;
     else if (type == RD_KAFKA_EVENT_ERROR)
-      trouble(instance, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
+      trouble(instance, rd_kafka_event_error(event), rd_kafka_event_error_string(event), NULL);
     rd_kafka_event_destroy(event);
   }
   return mine &&
@@ -437,7 +463,7 @@ static bool deliver(struct uk_kafka_instance *instance)
   bool full = false, taken;
   while (!full && next_event(instance, &event)) {
     if (event.message == NULL) {
-      bool go_on = count > 0 || trouble(instance, event.code, NULL);
+      bool go_on = count > 0 || trouble(instance, event.code, NULL, event.place);
       uk_kafka_event_free(&event);
       if (!go_on || instance->turns != turn)
         return true;

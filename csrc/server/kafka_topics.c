@@ -28,6 +28,7 @@ struct topic {
 
 struct uk_kafka_topics {
   rd_kafka_t *control;
+  rd_kafka_queue_t *errors; /* of the handle */
   pthread_t thread;
   bool running; /* the thread is there */
 
@@ -39,7 +40,7 @@ struct uk_kafka_topics {
   int64_t next_full, next_pulse;
   bool down; /* the cluster does not answer */
   bool stopping;
-  char reason[REASON_SIZE]; /* why it is down */
+  char reason[REASON_SIZE]; /* why it is down, or what went wrong since it last answered */
 };
 
 /* Memory. The mutex is held. */
@@ -126,13 +127,29 @@ static void note(struct uk_kafka_topics *topics, rd_kafka_resp_err_t code)
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
     topics->down = false;
     topics->reason[0] = '\0';
-  } else if (!topics->down) {
+  } else {
     topics->down = true;
-    snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_err2str(code));
+    if (topics->reason[0] == '\0')
+      snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_err2str(code));
   }
 }
 
 /* Asking. Without the mutex while librdkafka waits. */
+
+/* What librdkafka says is wrong with its connections. How many brokers are down says less than why the last one is. */
+static void listen_to_errors(struct uk_kafka_topics *topics)
+{
+  rd_kafka_event_t *event;
+  while ((event = rd_kafka_queue_poll(topics->errors, 0)) != NULL) {
+    if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR &&
+        rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+      pthread_mutex_lock(&topics->mutex);
+      snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_event_error_string(event));
+      pthread_mutex_unlock(&topics->mutex);
+    }
+    rd_kafka_event_destroy(event);
+  }
+}
 
 static rd_kafka_resp_err_t ask(struct uk_kafka_topics *topics, struct uk_slice name, bool all,
                                int timeout, const rd_kafka_metadata_t **said)
@@ -144,6 +161,7 @@ static rd_kafka_resp_err_t ask(struct uk_kafka_topics *topics, struct uk_slice n
   rd_kafka_resp_err_t code = rd_kafka_metadata(topics->control, all, topic, said, timeout);
   if (topic != NULL)
     rd_kafka_topic_destroy(topic);
+  listen_to_errors(topics);
   return code;
 }
 
@@ -327,16 +345,6 @@ enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detai
   return down ? UK_E_UNAVAILABLE : UK_OK;
 }
 
-void uk_kafka_topics_lost(struct uk_kafka_topics *topics, const char *reason)
-{
-  pthread_mutex_lock(&topics->mutex);
-  topics->down = true;
-  snprintf(topics->reason, sizeof topics->reason, "%s", reason);
-  topics->next_pulse = uk_clock_monotonic();
-  pthread_cond_signal(&topics->work);
-  pthread_mutex_unlock(&topics->mutex);
-}
-
 /* Life. */
 
 struct uk_kafka_topics *uk_kafka_topics_new(rd_kafka_t *control)
@@ -350,6 +358,7 @@ struct uk_kafka_topics *uk_kafka_topics_new(rd_kafka_t *control)
   if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
     seed *= UINT64_C(0x9e3779b97f4a7c15);
   topics->control = control;
+  topics->errors = rd_kafka_queue_get_main(control);
   uk_name_table_init(&topics->table, seed);
   /* With these attributes none of it can fail on Linux. */
   pthread_condattr_init(&attributes);
@@ -387,6 +396,7 @@ void uk_kafka_topics_free(struct uk_kafka_topics *topics)
   while ((node = uk_name_table_next(&topics->table, NULL)) != NULL)
     forget(topics, (struct topic *)node);
   uk_name_table_free(&topics->table);
+  rd_kafka_queue_destroy(topics->errors);
   pthread_cond_destroy(&topics->work);
   pthread_mutex_destroy(&topics->mutex);
   free(topics);

@@ -12,7 +12,8 @@ enum { UK_KAFKA_PULSE = 2000 }; /* milliseconds */
 
 struct uk_kafka_topics;
 
-/* `control` is a handle that must outlive it. NULL: memory or threads are out. */
+/* `control` is a handle that must outlive it, has errors as events, and is polled by nobody else. NULL: memory or threads
+ * are out. */
 struct uk_kafka_topics *uk_kafka_topics_new(rd_kafka_t *control);
 /* Ends the thread; lookups under way are called back with UNAVAILABLE. */
 void uk_kafka_topics_stop(struct uk_kafka_topics *topics);
@@ -51,8 +52,5 @@ bool uk_kafka_topics_each(struct uk_kafka_topics *topics,
 
 /* UK_OK or UNAVAILABLE, with a text in `detail`. From memory, at once. */
 enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size);
-
-/* librdkafka says that no broker is reachable: from its error callback. */
-void uk_kafka_topics_lost(struct uk_kafka_topics *topics, const char *reason);
 
 #endif
