@@ -173,8 +173,7 @@ static rd_kafka_AdminOptions_t *options_of(struct call *call, rd_kafka_admin_op_
   int left = uk_kafka_time_left(call->deadline);
   rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(call->admin->parts.control, kind);
   rd_kafka_AdminOptions_set_request_timeout(options, left, text, sizeof text);
-  if (kind != RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS)
-    rd_kafka_AdminOptions_set_operation_timeout(options, left, text, sizeof text);
+  rd_kafka_AdminOptions_set_operation_timeout(options, left, text, sizeof text);
   rd_kafka_AdminOptions_set_opaque(options, call);
   return options;
 }
@@ -331,105 +330,6 @@ void uk_kafka_admin_delete_topic(struct uk_kafka_admin *admin, struct uk_delete_
   rd_kafka_DeleteTopics(admin->parts.control, &topic, 1, options, admin->queue);
   rd_kafka_AdminOptions_destroy(options);
   rd_kafka_DeleteTopic_destroy(topic);
-}
-
-/* What a group has committed. */
-
-static void committed_answered(struct call *call, rd_kafka_event_t *event)
-{
-  struct uk_committed *committed = (struct uk_committed *)call->operation;
-  rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-  size_t count = 0;
-  const rd_kafka_group_result_t **groups = NULL;
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-    groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
-      rd_kafka_event_ListConsumerGroupOffsets_result(event), &count);
-  const rd_kafka_error_t *error = count == 1 ? rd_kafka_group_result_error(groups[0]) : NULL;
-  if (error != NULL)
-    code = rd_kafka_error_code(error);
-  const rd_kafka_topic_partition_list_t *list = code == RD_KAFKA_RESP_ERR_NO_ERROR && count == 1
-                                                  ? rd_kafka_group_result_partitions(groups[0])
-                                                  : NULL;
-  for (size_t i = 0; list != NULL && i < committed->count; i++) {
-    struct uk_topic_partition_offset *at = &committed->offsets[i];
-    struct uk_kafka_name name = uk_kafka_name(at->topic);
-    const rd_kafka_topic_partition_t *found =
-      rd_kafka_topic_partition_list_find(list, name.text, at->partition);
-    if (found != NULL && found->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-      code = found->err;
-    at->offset = found != NULL && found->offset >= 0 ? found->offset : -1;
-  }
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    uk_operation_fail(call->operation, uk_kafka_error(code), "group \"%.*s\": %s",
-                      (int)committed->group.length, committed->group.data, rd_kafka_err2str(code));
-  done(call);
-}
-
-struct committed_check {
-  struct uk_kafka_check check;
-  struct uk_kafka_admin *admin;
-};
-
-static void item(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
-                 int32_t *partition)
-{
-  const struct uk_committed *committed = (const struct uk_committed *)operation;
-  *topic = committed->offsets[index].topic;
-  *partition = committed->offsets[index].partition;
-}
-
-static void ask_committed(struct uk_kafka_admin *admin, struct uk_committed *committed)
-{
-  char group[UK_GROUP_NAME_MAX + 1] = "";
-  struct call *call = new_call(admin, &committed->operation, uk_slice_text(""));
-  if (call == NULL) {
-    committed->operation.done(&committed->operation);
-    return;
-  }
-  memcpy(group, committed->group.data, committed->group.length);
-  call->answered = committed_answered;
-  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)committed->count);
-  for (size_t i = 0; i < committed->count; i++) {
-    struct uk_kafka_name name = uk_kafka_name(committed->offsets[i].topic);
-    if (rd_kafka_topic_partition_list_find(list, name.text, committed->offsets[i].partition) ==
-        NULL)
-      rd_kafka_topic_partition_list_add(list, name.text, committed->offsets[i].partition);
-  }
-  rd_kafka_ListConsumerGroupOffsets_t *request = rd_kafka_ListConsumerGroupOffsets_new(group, list);
-  rd_kafka_AdminOptions_t *options = options_of(call, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-  rd_kafka_ListConsumerGroupOffsets(admin->parts.control, &request, 1, options, admin->queue);
-  rd_kafka_AdminOptions_destroy(options);
-  rd_kafka_ListConsumerGroupOffsets_destroy(request);
-  rd_kafka_topic_partition_list_destroy(list);
-}
-
-static void checked(struct uk_kafka_check *check)
-{
-  struct committed_check *committed = (struct committed_check *)check;
-  struct uk_operation *operation = check->operation;
-  struct uk_kafka_admin *admin = committed->admin;
-  free(committed);
-  if (operation->error == UK_OK)
-    ask_committed(admin, (struct uk_committed *)operation);
-  else
-    operation->done(operation);
-}
-
-void uk_kafka_admin_committed(struct uk_kafka_admin *admin, struct uk_committed *operation)
-{
-  struct committed_check *check = calloc(1, sizeof *check);
-  bool has_nul = memchr(operation->group.data, '\0', operation->group.length) != NULL;
-  if (check == NULL || has_nul) {
-    uk_operation_fail(&operation->operation, has_nul ? UK_E_BAD_REQUEST : UK_E_NO_MEMORY, "%s",
-                      has_nul ? "group: a name without NUL expected" : "");
-    free(check);
-    operation->operation.done(&operation->operation);
-    return;
-  }
-  check->admin = admin;
-  check->check = (struct uk_kafka_check){
-    .operation = &operation->operation, .count = operation->count, .item = item, .then = checked};
-  uk_kafka_topics_check(admin->parts.topics, &check->check);
 }
 
 /* Life. */

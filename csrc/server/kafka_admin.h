@@ -1,5 +1,4 @@
-/* kafka_admin: makes and deletes topics, and asks what groups have committed. The cluster's answers come as events, to a
- * task; nobody waits. */
+/* kafka_admin: makes and deletes topics. The cluster's answers come as events, to a task; nobody waits. */
 #ifndef UK_KAFKA_ADMIN_H
 #define UK_KAFKA_ADMIN_H
 
@@ -21,7 +20,6 @@ struct uk_kafka_admin_parts {
 struct uk_kafka_admin *uk_kafka_admin_new(const struct uk_kafka_admin_parts *parts);
 void uk_kafka_admin_create_topic(struct uk_kafka_admin *admin, struct uk_create_topic *operation);
 void uk_kafka_admin_delete_topic(struct uk_kafka_admin *admin, struct uk_delete_topic *operation);
-void uk_kafka_admin_committed(struct uk_kafka_admin *admin, struct uk_committed *operation);
 /* For uk_kafka_check.create; the context is the admin. */
 void uk_kafka_admin_create_missing(void *admin, struct uk_kafka_check *check,
                                    struct uk_slice topic);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "server/kafka_admin.h"
+#include "server/kafka_committed.h"
 #include "server/kafka_fetch.h"
 #include "server/kafka_groups.h"
 #include "server/kafka_producer.h"
@@ -19,6 +20,7 @@ struct kafka_engine {
   rd_kafka_t *control;
   struct uk_kafka_topics *topics;
   struct uk_kafka_admin *admin;
+  struct uk_kafka_committed *committed;
   struct uk_kafka_fetches *fetches;
   struct uk_kafka_producer *producer;
   struct uk_kafka_groups *groups;
@@ -51,7 +53,7 @@ static void commit(struct uk_engine *engine, struct uk_commit *operation)
 
 static void committed(struct uk_engine *engine, struct uk_committed *operation)
 {
-  uk_kafka_admin_committed(of(engine)->admin, operation);
+  uk_kafka_committed_ask(of(engine)->committed, operation);
 }
 
 static void delete_consumer(struct uk_engine *engine, struct uk_delete_consumer *operation)
@@ -162,6 +164,8 @@ static void close_engine(struct uk_engine *engine)
     uk_kafka_admin_free(closing->admin);
   if (closing->calls != NULL)
     uk_kafka_calls_free(closing->calls);
+  if (closing->committed != NULL)
+    uk_kafka_committed_free(closing->committed);
   if (closing->loop != NULL)
     uk_kafka_loop_free(closing->loop);
   if (closing->topics != NULL)
@@ -230,9 +234,12 @@ static bool open_parts(struct kafka_engine *engine, const struct uk_server_optio
     engine->settings, engine->loop, engine->topics, engine->calls, engine->reaper, engine->control};
   const struct uk_kafka_admin_parts admin_parts = {
     engine->control, engine->loop, engine->topics, (int32_t)options->partitions, forget, engine};
+  const struct uk_kafka_committed_parts committed_parts = {engine->settings, engine->topics,
+                                                           engine->calls, engine->reaper};
   engine->fetches = uk_kafka_fetches_new(&fetch_parts);
   engine->admin = uk_kafka_admin_new(&admin_parts);
-  if (engine->fetches == NULL || engine->admin == NULL)
+  engine->committed = uk_kafka_committed_new(&committed_parts);
+  if (engine->fetches == NULL || engine->admin == NULL || engine->committed == NULL)
     return false;
   const struct uk_kafka_producer_parts producer_parts = {
     engine->settings, engine->topics, engine->reaper,
