@@ -1,7 +1,6 @@
 #include "server/groups.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "server/group_commit.h"
 #include "server/group_instance.h"
@@ -20,9 +19,7 @@ struct uk_groups *uk_groups_open(const struct uk_groups_log *log)
     free(groups);
     return NULL;
   }
-  uint64_t seed = (uintptr_t)groups; /* what is left when the system has no random bytes */
-  if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
-    seed *= UINT64_C(0x9e3779b97f4a7c15);
+  uint64_t seed = uk_name_table_seed();
   groups->log = *log;
   groups->now = INT64_MIN;
   uk_name_table_init(&groups->groups, seed);

@@ -2,11 +2,10 @@
 
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/clock.h"
+#include "common/thread.h"
 
 struct uk_kafka_calls {
   pthread_mutex_t mutex;
@@ -135,25 +134,12 @@ static void *watch(void *argument)
       pthread_mutex_unlock(&calls->mutex);
       miss_all(missed);
       pthread_mutex_lock(&calls->mutex);
-    } else if (next == INT64_MAX) {
-      pthread_cond_wait(&calls->watch, &calls->mutex);
     } else {
-      struct timespec at = {next / 1000, next % 1000 * 1000000};
-      pthread_cond_timedwait(&calls->watch, &calls->mutex, &at);
+      uk_condition_wait(&calls->watch, &calls->mutex, next);
     }
   }
   pthread_mutex_unlock(&calls->mutex);
   return NULL;
-}
-
-static bool start(pthread_t *thread, void *(*run_)(void *), struct uk_kafka_calls *calls)
-{
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  bool started = pthread_create(thread, NULL, run_, calls) == 0;
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  return started;
 }
 
 /* Sends a thread to the line, a new one where none is free. False when all are busy. The mutex is held. */
@@ -161,7 +147,7 @@ static bool send_thread(struct uk_kafka_calls *calls)
 {
   if (calls->free_threads == calls->coming) {
     if (calls->thread_count == UK_KAFKA_CALL_THREADS ||
-        !start(&calls->threads[calls->thread_count], run, calls))
+        !uk_thread_start(&calls->threads[calls->thread_count], run, calls))
       return false;
     calls->thread_count++;
     calls->free_threads++;
@@ -190,17 +176,12 @@ void uk_kafka_calls_submit(struct uk_kafka_calls *calls, struct uk_kafka_call *c
 struct uk_kafka_calls *uk_kafka_calls_new(void)
 {
   struct uk_kafka_calls *calls = calloc(1, sizeof *calls);
-  pthread_condattr_t attributes;
   if (calls == NULL)
     return NULL;
-  /* With these attributes none of it can fail on Linux. */
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&calls->watch, &attributes);
-  pthread_condattr_destroy(&attributes);
+  uk_condition_init(&calls->watch);
   pthread_cond_init(&calls->work, NULL);
   pthread_mutex_init(&calls->mutex, NULL);
-  calls->watched = start(&calls->watcher, watch, calls);
+  calls->watched = uk_thread_start(&calls->watcher, watch, calls);
   if (calls->watched)
     return calls;
   uk_kafka_calls_free(calls);

@@ -1,7 +1,6 @@
 #include "server/kafka_groups.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "common/clock.h"
 #include "server/kafka_instance.h"
@@ -304,15 +303,12 @@ void uk_kafka_groups_list(struct uk_kafka_groups *groups, struct uk_consumers *o
 struct uk_kafka_groups *uk_kafka_groups_new(const struct uk_kafka_groups_parts *parts)
 {
   struct uk_kafka_groups *groups = calloc(1, sizeof *groups);
-  uint64_t seed = (uintptr_t)groups; /* what is left when the system has no random bytes */
   if (groups == NULL)
     return NULL;
-  if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
-    seed *= UINT64_C(0x9e3779b97f4a7c15);
   groups->parts = *parts;
   pthread_mutex_init(&groups->mutex, NULL);
   pthread_cond_init(&groups->empty, NULL);
-  uk_name_table_init(&groups->table, seed);
+  uk_name_table_init(&groups->table, uk_name_table_seed());
   return groups;
 }
 

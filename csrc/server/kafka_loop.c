@@ -1,11 +1,10 @@
 #include "server/kafka_loop.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/clock.h"
+#include "common/thread.h"
 
 struct uk_kafka_loop {
   pthread_mutex_t mutex;
@@ -65,10 +64,9 @@ static void wait_for_work(struct uk_kafka_loop *loop)
     pthread_cond_wait(&loop->work, &loop->mutex);
     return;
   }
-  struct timespec at = {until / 1000, until % 1000 * 1000000};
   loop->watched = true;
   loop->sleeps_until = until;
-  pthread_cond_timedwait(&loop->work, &loop->mutex, &at);
+  uk_condition_wait(&loop->work, &loop->mutex, until);
   loop->watched = false;
   loop->sleeps_until = UK_TIMER_NEVER;
 }
@@ -128,23 +126,14 @@ static void *run(void *argument)
 struct uk_kafka_loop *uk_kafka_loop_new(unsigned threads)
 {
   struct uk_kafka_loop *loop = calloc(1, sizeof *loop + threads * sizeof loop->threads[0]);
-  pthread_condattr_t attributes;
-  sigset_t all, old;
   if (loop == NULL)
     return NULL;
-  /* With these attributes none of it can fail on Linux. */
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&loop->work, &attributes);
-  pthread_condattr_destroy(&attributes);
+  uk_condition_init(&loop->work);
   pthread_mutex_init(&loop->mutex, NULL);
   loop->sleeps_until = UK_TIMER_NEVER;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
   while (loop->thread_count < threads &&
-         pthread_create(&loop->threads[loop->thread_count], NULL, run, loop) == 0)
+         uk_thread_start(&loop->threads[loop->thread_count], run, loop))
     loop->thread_count++;
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
   if (loop->thread_count == threads)
     return loop;
   uk_kafka_loop_free(loop);

@@ -1,19 +1,22 @@
 #include "server/kafka_producer.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/thread.h"
+
+#include "server/kafka_asked.h"
+#include "server/kafka_send.h"
 #include "server/murmur2.h"
-#include "server/name_table.h"
 #include "server/produce_outcome.h"
 
 enum {
-  POLL = 100, /* milliseconds in which the thread looks for more than answers */
+  POLL = 100,   /* milliseconds in which the thread looks for more than answers */
+  POLL_TWO = 5, /* and where it has two handles to listen to */
   RETIRE_TIMEOUT =
     5000 /* milliseconds in which a producer that is given up answers for its records */
 };
@@ -23,19 +26,13 @@ struct uk_kafka_producer {
   struct uk_kafka_producer_parts parts;
   pthread_rwlock_t lock; /* of the handle: shared by those who send, alone by who replaces it */
   rd_kafka_t *handle;    /* NULL: none could be made; tried again */
+  rd_kafka_t *alone; /* sends each record in a batch of its own; NULL until then. The thread's */
   pthread_t thread;
   bool running;
   atomic_bool stopping;
-  _Atomic int64_t bytes;      /* of the records under way */
-  atomic_uint spread;         /* where records without a key go next */
-  pthread_mutex_t mutex;      /* of the table */
-  struct uk_name_table asked; /* topics that the handle was told to ask about */
-};
-
-/* A topic that the handle knows. */
-struct asked {
-  struct uk_name_node node;
-  char name[];
+  _Atomic int64_t bytes;       /* of the records under way */
+  atomic_uint spread;          /* where records without a key go next */
+  struct uk_kafka_asked asked; /* topics that the handle was told to ask about */
 };
 
 struct produce;
@@ -86,14 +83,31 @@ static void fail(struct uk_record *record, rd_kafka_resp_err_t code, bool maybe_
     record->error = UK_E_UNAVAILABLE;
 }
 
+static rd_kafka_t *new_handle(const struct uk_kafka_producer *producer, bool alone, char *text,
+                              size_t size);
+
+/* What is too large is the batch in which librdkafka put the record, with others, perhaps of other requests: where it
+ * goes alone, the cluster's answer is about this record. */
+static bool send_alone(struct ticket *ticket, struct uk_record *record)
+{
+  struct uk_kafka_producer *producer = ticket->produce->producer;
+  char text[UK_MESSAGE_SIZE];
+  if (producer->alone == NULL)
+    producer->alone = new_handle(producer, true, text, sizeof text);
+  return producer->alone != NULL &&
+         uk_kafka_send(producer->alone, record, ticket) == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
 {
   struct ticket *ticket = message->_private;
   struct produce *produce = ticket->produce;
   struct uk_record *record = &produce->operation->records[ticket - produce->tickets];
   rd_kafka_timestamp_type_t type;
-  (void)handle;
   (void)opaque;
+  if (uk_kafka_error(message->err) == UK_E_TOO_LARGE && handle != produce->producer->alone &&
+      send_alone(ticket, record))
+    return;
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     fail(record, message->err,
          rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED);
@@ -106,50 +120,6 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, voi
 
 /* Sending. */
 
-static rd_kafka_headers_t *make_headers(const struct uk_record *record)
-{
-  rd_kafka_headers_t *headers = rd_kafka_headers_new(record->header_count);
-  for (size_t i = 0; i < record->header_count; i++) {
-    const struct uk_record_header *header = &record->headers[i];
-    rd_kafka_header_add(
-      headers, header->key.length > 0 ? header->key.data : "", (ssize_t)header->key.length,
-      header->value.length > 0 ? header->value.data : "", (ssize_t)header->value.length);
-  }
-  return headers;
-}
-
-/* librdkafka tells an empty value from none by the pointer. */
-static void *bytes_of(struct uk_slice slice, bool there)
-{
-  return !there ? NULL : (void *)(uintptr_t)(slice.length > 0 ? slice.data : "");
-}
-
-static rd_kafka_resp_err_t send_one(rd_kafka_t *handle, const struct uk_record *record,
-                                    struct ticket *ticket)
-{
-  struct uk_kafka_name name = uk_kafka_name(record->topic);
-  rd_kafka_headers_t *headers = record->header_count > 0 ? make_headers(record) : NULL;
-  const rd_kafka_vu_t fields[] = {
-    {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = name.text},
-    {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = record->partition},
-    {.vtype = RD_KAFKA_VTYPE_VALUE,
-     .u.mem = {bytes_of(record->value, record->has_value), record->value.length}},
-    {.vtype = RD_KAFKA_VTYPE_KEY,
-     .u.mem = {bytes_of(record->key, record->has_key), record->key.length}},
-    {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = record->timestamp},
-    {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = ticket},
-    {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
-  };
-  size_t count = sizeof fields / sizeof *fields - (headers == NULL);
-  rd_kafka_error_t *error = rd_kafka_produceva(handle, fields, count);
-  rd_kafka_resp_err_t code = rd_kafka_error_code(error); /* NULL is no error */
-  if (error != NULL && headers != NULL)
-    rd_kafka_headers_destroy(headers);
-  if (error != NULL)
-    rd_kafka_error_destroy(error);
-  return code;
-}
-
 /* The records of one request without a key stay together, in order. */
 static void choose_partition(struct produce *produce, struct uk_record *record, unsigned spread)
 {
@@ -158,43 +128,6 @@ static void choose_partition(struct produce *produce, struct uk_record *record, 
     return;
   record->partition = record->has_key ? uk_murmur2_partition(record->key, partitions)
                                       : (int32_t)(spread % (unsigned)partitions);
-}
-
-/* A handle asks about a topic that is new to it within a second, unless it is told to do so at once. The answer is not
- * waited for: it only has to come. */
-static void ask_about(struct uk_kafka_producer *producer, struct uk_slice topic)
-{
-  const rd_kafka_metadata_t *said = NULL;
-  pthread_mutex_lock(&producer->mutex);
-  bool known = uk_name_table_find(&producer->asked, topic) != NULL;
-  struct asked *asked = known ? NULL : calloc(1, sizeof *asked + topic.length);
-  if (asked != NULL) {
-    memcpy(asked->name, topic.data, topic.length);
-    asked->node.name = uk_slice_of(asked->name, topic.length);
-    if (!uk_name_table_add(&producer->asked, &asked->node))
-      free(asked);
-  }
-  pthread_mutex_unlock(&producer->mutex);
-  if (known)
-    return;
-  struct uk_kafka_name name = uk_kafka_name(topic);
-  rd_kafka_topic_t *handle = rd_kafka_topic_new(producer->handle, name.text, NULL);
-  if (handle == NULL)
-    return;
-  if (rd_kafka_metadata(producer->handle, 0, handle, &said, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
-    rd_kafka_metadata_destroy(said);
-  rd_kafka_topic_destroy(handle);
-}
-
-static void forget_asked(struct uk_kafka_producer *producer)
-{
-  struct uk_name_node *node;
-  pthread_mutex_lock(&producer->mutex);
-  while ((node = uk_name_table_next(&producer->asked, NULL)) != NULL) {
-    uk_name_table_remove(&producer->asked, node);
-    free(node);
-  }
-  pthread_mutex_unlock(&producer->mutex);
 }
 
 static void send_all(struct produce *produce)
@@ -212,10 +145,10 @@ static void send_all(struct produce *produce)
       record->timestamp = now;
     choose_partition(produce, record, spread);
     if (producer->handle != NULL && (i == 0 || !uk_slice_equal(record->topic, record[-1].topic)))
-      ask_about(producer, record->topic);
+      uk_kafka_ask_about(&producer->asked, producer->handle, record->topic);
     rd_kafka_resp_err_t code = producer->handle == NULL
                                  ? RD_KAFKA_RESP_ERR__FATAL
-                                 : send_one(producer->handle, record, ticket);
+                                 : uk_kafka_send(producer->handle, record, ticket);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
       continue;
     fail(record, code, false);
@@ -297,11 +230,14 @@ void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_pro
 
 /* The thread: brings the answers, and replaces a handle that will bring none. */
 
-static rd_kafka_t *new_handle(const struct uk_kafka_producer *producer, char *text, size_t size)
+static rd_kafka_t *new_handle(const struct uk_kafka_producer *producer, bool alone, char *text,
+                              size_t size)
 {
   rd_kafka_conf_t *conf = uk_kafka_conf(producer->parts.settings, UK_KAFKA_PRODUCER);
-  if (conf == NULL) {
+  if (conf == NULL || (alone && !uk_kafka_conf_set(conf, "batch.num.messages", "1"))) {
     snprintf(text, size, "%s", uk_error_text(UK_E_NO_MEMORY));
+    if (conf != NULL)
+      rd_kafka_conf_destroy(conf);
     return NULL;
   }
   rd_kafka_conf_set_dr_msg_cb(conf, on_report);
@@ -311,31 +247,50 @@ static rd_kafka_t *new_handle(const struct uk_kafka_producer *producer, char *te
   return handle;
 }
 
+/* Answers for all that the handle still has. */
+static void retire(struct uk_kafka_producer *producer, rd_kafka_t *handle)
+{
+  rd_kafka_purge(handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+  rd_kafka_flush(handle, RETIRE_TIMEOUT);
+  uk_kafka_reap(producer->parts.reaper, handle, NULL, NULL);
+}
+
 static void replace(struct uk_kafka_producer *producer)
 {
   char text[UK_MESSAGE_SIZE];
   pthread_rwlock_wrlock(&producer->lock);
   rd_kafka_t *old = producer->handle;
-  producer->handle = new_handle(producer, text, sizeof text);
-  forget_asked(producer);
+  producer->handle = new_handle(producer, false, text, sizeof text);
+  uk_kafka_asked_clear(&producer->asked);
   pthread_rwlock_unlock(&producer->lock);
-  if (old == NULL)
-    return;
-  rd_kafka_purge(old, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-  rd_kafka_flush(old, RETIRE_TIMEOUT);
-  uk_kafka_reap(producer->parts.reaper, old, NULL, NULL);
+  if (old != NULL)
+    retire(producer, old);
 }
 
 /* For good, or for as long as the cluster is away: then those who wait are told so, and later ones refused at once. */
-static bool has_failed(const struct uk_kafka_producer *producer)
+static bool has_failed(const struct uk_kafka_producer *producer, rd_kafka_t *handle)
 {
   char text[UK_MESSAGE_SIZE];
-  if (producer->handle == NULL)
+  if (handle == NULL)
     return true;
-  if (rd_kafka_fatal_error(producer->handle, text, sizeof text) != RD_KAFKA_RESP_ERR_NO_ERROR)
+  if (rd_kafka_fatal_error(handle, text, sizeof text) != RD_KAFKA_RESP_ERR_NO_ERROR)
     return true;
-  return rd_kafka_outq_len(producer->handle) > 0 &&
+  return rd_kafka_outq_len(handle) > 0 &&
          uk_kafka_topics_health(producer->parts.topics, text, sizeof text) != UK_OK;
+}
+
+/* How long the other handle may be listened to meanwhile. */
+static int tend_alone(struct uk_kafka_producer *producer)
+{
+  if (producer->alone == NULL)
+    return POLL;
+  rd_kafka_poll(producer->alone, 0);
+  if (has_failed(producer, producer->alone)) {
+    retire(producer, producer->alone);
+    producer->alone = NULL;
+    return POLL;
+  }
+  return rd_kafka_outq_len(producer->alone) > 0 ? POLL_TWO : POLL;
 }
 
 static void *run(void *argument)
@@ -343,11 +298,12 @@ static void *run(void *argument)
   struct uk_kafka_producer *producer = argument;
   while (!atomic_load(&producer->stopping)) {
     const struct timespec pause = {0, POLL * 1000000};
+    int timeout = tend_alone(producer);
     if (producer->handle != NULL)
-      rd_kafka_poll(producer->handle, POLL);
+      rd_kafka_poll(producer->handle, timeout);
     else
       nanosleep(&pause, NULL);
-    if (has_failed(producer))
+    if (has_failed(producer, producer->handle))
       replace(producer);
   }
   return NULL;
@@ -357,19 +313,14 @@ struct uk_kafka_producer *uk_kafka_producer_new(const struct uk_kafka_producer_p
                                                 char *text, size_t size)
 {
   struct uk_kafka_producer *producer = calloc(1, sizeof *producer);
-  sigset_t all, old;
   snprintf(text, size, "%s", uk_error_text(UK_E_NO_MEMORY));
   if (producer == NULL)
     return NULL;
   producer->parts = *parts;
   pthread_rwlock_init(&producer->lock, NULL);
-  pthread_mutex_init(&producer->mutex, NULL);
-  producer->handle = new_handle(producer, text, size);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  producer->running =
-    producer->handle != NULL && pthread_create(&producer->thread, NULL, run, producer) == 0;
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  uk_kafka_asked_init(&producer->asked);
+  producer->handle = new_handle(producer, false, text, size);
+  producer->running = producer->handle != NULL && uk_thread_start(&producer->thread, run, producer);
   if (producer->running)
     return producer;
   uk_kafka_producer_free(producer);
@@ -383,9 +334,9 @@ void uk_kafka_producer_free(struct uk_kafka_producer *producer)
     pthread_join(producer->thread, NULL);
   if (producer->handle != NULL)
     uk_kafka_reap(producer->parts.reaper, producer->handle, NULL, NULL);
-  forget_asked(producer);
-  uk_name_table_free(&producer->asked);
-  pthread_mutex_destroy(&producer->mutex);
+  if (producer->alone != NULL)
+    uk_kafka_reap(producer->parts.reaper, producer->alone, NULL, NULL);
+  uk_kafka_asked_free(&producer->asked);
   pthread_rwlock_destroy(&producer->lock);
   free(producer);
 }

@@ -1,11 +1,10 @@
 #include "server/kafka_reaper.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/clock.h"
+#include "common/thread.h"
 
 /* A handle that waits for its end, and then the thread that ends it. */
 struct job {
@@ -85,28 +84,11 @@ static void *end_handle(void *argument)
   return NULL;
 }
 
-static bool start(pthread_t *thread, bool detached, void *(*run)(void *), void *argument)
-{
-  pthread_attr_t attributes;
-  sigset_t all, old;
-  if (pthread_attr_init(&attributes) != 0)
-    return false;
-  if (detached)
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  bool started = pthread_create(thread, &attributes, run, argument) == 0;
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  pthread_attr_destroy(&attributes);
-  return started;
-}
-
 /* The manager. The mutex is held before and after each of these. */
 
 static void begin(struct uk_kafka_reaper *reaper)
 {
   struct job *job = reaper->waiting;
-  pthread_t thread;
   reaper->waiting = job->next;
   if (reaper->waiting == NULL)
     reaper->waiting_end = &reaper->waiting;
@@ -115,7 +97,7 @@ static void begin(struct uk_kafka_reaper *reaper)
   reaper->ending = job;
   reaper->ending_count++;
   pthread_mutex_unlock(&reaper->mutex);
-  if (!start(&thread, true, end_handle, job))
+  if (!uk_thread_start_alone(end_handle, job))
     end_handle(job);
   pthread_mutex_lock(&reaper->mutex);
 }
@@ -154,11 +136,8 @@ static void *manage(void *argument)
       begin(reaper);
     } else if (reaper->closing && reaper->waiting == NULL && reaper->ending_count == 0) {
       break;
-    } else if (next == INT64_MAX) {
-      pthread_cond_wait(&reaper->work, &reaper->mutex);
     } else {
-      struct timespec at = {next / 1000, next % 1000 * 1000000};
-      pthread_cond_timedwait(&reaper->work, &reaper->mutex, &at);
+      uk_condition_wait(&reaper->work, &reaper->mutex, next);
     }
   }
   pthread_mutex_unlock(&reaper->mutex);
@@ -170,17 +149,12 @@ static void *manage(void *argument)
 struct uk_kafka_reaper *uk_kafka_reaper_new(void)
 {
   struct uk_kafka_reaper *reaper = calloc(1, sizeof *reaper);
-  pthread_condattr_t attributes;
   if (reaper == NULL)
     return NULL;
   reaper->waiting_end = &reaper->waiting;
-  /* With these attributes none of it can fail on Linux. */
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&reaper->work, &attributes);
-  pthread_condattr_destroy(&attributes);
+  uk_condition_init(&reaper->work);
   pthread_mutex_init(&reaper->mutex, NULL);
-  if (start(&reaper->manager, false, manage, reaper))
+  if (uk_thread_start(&reaper->manager, manage, reaper))
     return reaper;
   free_reaper(reaper);
   return NULL;

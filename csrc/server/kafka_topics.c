@@ -1,14 +1,11 @@
 #include "server/kafka_topics.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
-#include <time.h>
 
 #include "common/clock.h"
+#include "common/thread.h"
 #include "server/kafka_calls.h"
 #include "server/name_table.h"
 
@@ -256,8 +253,7 @@ static void *run(void *argument)
     } else if (uk_clock_monotonic() >= until) {
       feel_pulse(topics);
     } else {
-      struct timespec at = {until / 1000, until % 1000 * 1000000};
-      pthread_cond_timedwait(&topics->work, &topics->mutex, &at);
+      uk_condition_wait(&topics->work, &topics->mutex, until);
     }
   }
   pthread_mutex_unlock(&topics->mutex);
@@ -350,26 +346,14 @@ enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detai
 struct uk_kafka_topics *uk_kafka_topics_new(rd_kafka_t *control)
 {
   struct uk_kafka_topics *topics = calloc(1, sizeof *topics);
-  pthread_condattr_t attributes;
-  sigset_t all, old;
-  uint64_t seed = (uintptr_t)topics; /* what is left when the system has no random bytes */
   if (topics == NULL)
     return NULL;
-  if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
-    seed *= UINT64_C(0x9e3779b97f4a7c15);
   topics->control = control;
   topics->errors = rd_kafka_queue_get_main(control);
-  uk_name_table_init(&topics->table, seed);
-  /* With these attributes none of it can fail on Linux. */
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&topics->work, &attributes);
-  pthread_condattr_destroy(&attributes);
+  uk_name_table_init(&topics->table, uk_name_table_seed());
+  uk_condition_init(&topics->work);
   pthread_mutex_init(&topics->mutex, NULL);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  topics->running = pthread_create(&topics->thread, NULL, run, topics) == 0;
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  topics->running = uk_thread_start(&topics->thread, run, topics);
   if (topics->running)
     return topics;
   uk_kafka_topics_free(topics);

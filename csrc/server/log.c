@@ -1,11 +1,11 @@
 #include "server/log.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/thread.h"
 #include "server/log_private.h"
 
 /* Failures. */
@@ -122,17 +122,10 @@ enum uk_log_status uk_log_load(struct uk_log *log)
 
 static bool init_locks(struct uk_log *log)
 {
-  pthread_condattr_t attributes;
-  if (pthread_condattr_init(&attributes) != 0)
+  if (pthread_mutex_init(&log->mutex, NULL) != 0)
     return false;
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  bool done = pthread_cond_init(&log->arrived, &attributes) == 0;
-  pthread_condattr_destroy(&attributes);
-  if (done && pthread_mutex_init(&log->mutex, NULL) != 0) {
-    pthread_cond_destroy(&log->arrived);
-    return false;
-  }
-  return done;
+  uk_condition_init(&log->arrived);
+  return true;
 }
 
 static struct uk_log *new_log(const struct uk_log_options *options)
@@ -170,17 +163,6 @@ static void free_log(struct uk_log *log)
   free(log);
 }
 
-/* Signals are for the program's own threads. */
-static int start_writer(struct uk_log *log)
-{
-  sigset_t all, old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  int rc = pthread_create(&log->writer, NULL, uk_log_writer_run, log);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  return rc;
-}
-
 static enum uk_error start(struct uk_log *log, const struct uk_log_options *options, char *message,
                            size_t size)
 {
@@ -189,7 +171,8 @@ static enum uk_error start(struct uk_log *log, const struct uk_log_options *opti
   if (error != UK_OK)
     return error;
   enum uk_log_status status = uk_log_load(log);
-  if (status == UK_LOG_NO_MEMORY || (status == UK_LOG_OK && start_writer(log) != 0)) {
+  if (status == UK_LOG_NO_MEMORY ||
+      (status == UK_LOG_OK && !uk_thread_start(&log->writer, uk_log_writer_run, log))) {
     snprintf(message, size, "out of memory while opening the log in %s", options->directory);
     return UK_E_NO_MEMORY;
   }

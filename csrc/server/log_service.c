@@ -1,24 +1,12 @@
 #include "server/log_service.h"
 
-#include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/clock.h"
+#include "common/thread.h"
 #include "server/log_fetch.h"
 
 /* Life. */
-
-static bool init_condition(pthread_cond_t *condition)
-{
-  pthread_condattr_t attributes;
-  if (pthread_condattr_init(&attributes) != 0)
-    return false;
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  bool done = pthread_cond_init(condition, &attributes) == 0;
-  pthread_condattr_destroy(&attributes);
-  return done;
-}
 
 bool uk_log_service_init(struct uk_log_service *service)
 {
@@ -32,8 +20,8 @@ bool uk_log_service_init(struct uk_log_service *service)
   }
   /* With default attributes these cannot fail on Linux. */
   (void)pthread_mutex_init(&service->mutex, NULL);
-  (void)init_condition(&service->work);
-  (void)init_condition(&service->room);
+  uk_condition_init(&service->work);
+  uk_condition_init(&service->room);
   return true;
 }
 
@@ -181,12 +169,7 @@ static void wake_fetches(struct uk_log_service *service, struct uk_slice topic, 
 
 static void wait_for_work(struct uk_log_service *service)
 {
-  if (service->sleeps_until == INT64_MAX) {
-    pthread_cond_wait(&service->work, &service->mutex);
-  } else {
-    struct timespec at = {service->sleeps_until / 1000, service->sleeps_until % 1000 * 1000000};
-    pthread_cond_timedwait(&service->work, &service->mutex, &at);
-  }
+  uk_condition_wait(&service->work, &service->mutex, service->sleeps_until);
 }
 
 /* Sleeps until there is something to do; takes out the fetches whose time has come. False when it is to stop. */
@@ -229,14 +212,9 @@ static void *run(void *argument)
 bool uk_log_service_start(struct uk_log_service *service, struct uk_log *log,
                           struct uk_groups *groups)
 {
-  sigset_t all, old;
   service->log = log;
   service->groups = groups;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  int rc = pthread_create(&service->thread, NULL, run, service);
-  pthread_sigmask(SIG_SETMASK, &old, NULL);
-  return rc == 0;
+  return uk_thread_start(&service->thread, run, service);
 }
 
 void uk_log_service_stop(struct uk_log_service *service)

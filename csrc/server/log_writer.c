@@ -1,17 +1,11 @@
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "common/clock.h"
+#include "common/thread.h"
 #include "server/log_private.h"
 
 /* The queue. */
-
-static void wait_until(struct uk_log *log, int64_t monotonic)
-{
-  struct timespec at = {monotonic / 1000, monotonic % 1000 * 1000000};
-  pthread_cond_timedwait(&log->arrived, &log->mutex, &at);
-}
 
 static size_t command_bytes(const struct uk_operation *command)
 {
@@ -47,7 +41,7 @@ static struct uk_operation *take(struct uk_log *log, bool *open)
     if (log->next_maintenance == INT64_MAX)
       pthread_cond_wait(&log->arrived, &log->mutex);
     else
-      wait_until(log, log->next_maintenance);
+      uk_condition_wait(&log->arrived, &log->mutex, log->next_maintenance);
   }
   struct uk_operation *commands = log->first;
   log->first = log->last = NULL;

@@ -1,8 +1,17 @@
 #include "server/name_table.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 enum { FIRST_SIZE = 8 };
+
+uint64_t uk_name_table_seed(void)
+{
+  uint64_t seed = (uintptr_t)&seed; /* differs at least from one process to the next */
+  if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
+    seed *= UINT64_C(0x9e3779b97f4a7c15);
+  return seed;
+}
 
 void uk_name_table_init(struct uk_name_table *table, uint64_t seed)
 {

@@ -21,6 +21,9 @@ struct uk_name_table {
   uint64_t seed;                 /* makes the order unknown to whoever picks the names */
 };
 
+/* A seed that nobody can guess, as far as the system has random bytes. */
+uint64_t uk_name_table_seed(void);
+
 void uk_name_table_init(struct uk_name_table *table, uint64_t seed);
 
 /* Frees the buckets, not the nodes. */
