@@ -1,7 +1,8 @@
 /* kafka_producer: appends records through one idempotent producer, which is made anew when it has failed for good.
  *
  * A request is checked as a whole before anything is sent; after that each of its records is the cluster's to take or to
- * refuse: where one is refused, the error says which, and how many others were stored. */
+ * refuse (produce_outcome.h). librdkafka puts records of several requests into a batch; a batch that is too large for its
+ * topic is sent again record by record. */
 #ifndef UK_KAFKA_PRODUCER_H
 #define UK_KAFKA_PRODUCER_H
 
