@@ -72,9 +72,18 @@ static void release(struct produce *produce)
     finish(produce);
 }
 
+/* The broker did not take this batch, whatever librdkafka fears for those before it. */
+static bool was_refused(rd_kafka_resp_err_t code)
+{
+  return code == RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER ||
+         code == RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID ||
+         code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+}
+
 /* Whether a record that failed may be stored all the same decides between "try again" and "nobody knows". */
 static void fail(struct uk_record *record, rd_kafka_resp_err_t code, bool maybe_stored)
 {
+  maybe_stored = maybe_stored && !was_refused(code);
   record->reason = rd_kafka_err2str(code);
   record->error = uk_kafka_error(code);
   if (record->error == UK_E_UNAVAILABLE && maybe_stored)

@@ -42,6 +42,7 @@ static const struct pair producer_defaults[] = {
   {"linger.ms", "0"},
   {"message.timeout.ms", "25000"}, /* less than a produce request waits */
   {"request.timeout.ms", "10000"},
+  {"retries", "10"}, /* half a second of a cluster that says no; a leader that moves is waited for */
 };
 static const struct pair reader_defaults[] = {
   {"fetch.error.backoff.ms", "50"}, {"queued.min.messages", "1000000"}, /* the bound is in bytes */
