@@ -181,6 +181,11 @@ struct uk_create_topic {
   int64_t retention_ms, retention_bytes; /* bytes are of one partition, as Kafka's */
 };
 
+/* Whether what was asked fits the topic that is there; otherwise the operation fails with CONFLICT. What was not asked is
+ * not looked at. */
+bool uk_create_topic_fits(struct uk_create_topic *operation, int32_t partitions,
+                          int64_t retention_ms, int64_t retention_bytes);
+
 /* Removes the topic, its records and the groups' offsets in it. NOT_FOUND when it is not there. */
 struct uk_delete_topic {
   struct uk_operation operation;

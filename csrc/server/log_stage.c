@@ -75,31 +75,6 @@ static void no_topic(struct uk_operation *operation, struct uk_slice name)
                     name.data);
 }
 
-/* Whether what was asked fits the topic that is there; otherwise the operation fails. */
-static bool same_settings(struct uk_create_topic *command, const struct uk_log_topic *topic)
-{
-  const struct {
-    const char *name;
-    bool asked;
-    int64_t want, have;
-  } settings[] = {
-    {"partitions", command->partitions != -1, command->partitions, topic->partition_count},
-    {"retention_ms", command->has_retention_ms, command->retention_ms, topic->retention_ms},
-    {"retention_bytes", command->has_retention_bytes, command->retention_bytes,
-     topic->retention_bytes},
-  };
-  for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-    if (settings[i].asked && settings[i].want != settings[i].have) {
-      uk_operation_fail(&command->operation, UK_E_CONFLICT,
-                        "topic \"%.*s\" exists with %s %" PRId64 ", not %" PRId64,
-                        (int)command->topic.length, command->topic.data, settings[i].name,
-                        settings[i].have, settings[i].want);
-      return false;
-    }
-  }
-  return true;
-}
-
 static bool settings_valid(struct uk_create_topic *command)
 {
   const char *wrong = NULL;
@@ -124,7 +99,8 @@ static void stage_create(struct uk_log_stage *stage, struct uk_operation *operat
     return;
   struct uk_log_topic *topic = uk_log_topics_find(stage->topics, command->topic);
   if (topic != NULL) {
-    if (!same_settings(command, topic))
+    if (!uk_create_topic_fits(command, topic->partition_count, topic->retention_ms,
+                              topic->retention_bytes))
       return;
     command->partitions = topic->partition_count;
     command->created = false;

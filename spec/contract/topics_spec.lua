@@ -59,6 +59,30 @@ describe("topics:", function()
     assert.equal(2, partitions_of(topic))
   end)
 
+  describe("created again with", function()
+    local settings = { partitions = 1, retention_ms = 86400000, retention_bytes = 10 ^ 9 }
+    local topic
+
+    before_each(function()
+      topic = service.name "topic"
+      create(topic, settings)
+      service.eventually(10, function() return partitions_of(topic) end)
+    end)
+
+    it("the same retention are as they were", function()
+      assert.same({ topic = topic, partitions = 1 }, ok(post("/topics/" .. topic, settings)))
+      ok(post("/topics/" .. topic, { retention_bytes = 10 ^ 9 }))
+      ok(post("/topics/" .. topic, {}))
+    end)
+
+    for name, value in pairs { partitions = 2, retention_ms = 86400001, retention_bytes = -1 } do
+      it(("another %s are a 409 that names both"):format(name), function()
+        local text = refused(post("/topics/" .. topic, { [name] = value }), 409)
+        assert.equal(("topic %q exists with %s %d, not %d"):format(topic, name, settings[name], value), text)
+      end)
+    end
+  end)
+
   it("begin at offset 0", function()
     local topic = service.topic(1)
     assert.equal(0, service.end_offset(topic))
