@@ -107,6 +107,15 @@ static bool send_alone(struct ticket *ticket, struct uk_record *record)
          uk_kafka_send(producer->alone, record, ticket) == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* What is left of a handle that is of no use any more failed for the reason of that. */
+static rd_kafka_resp_err_t cause_of(rd_kafka_t *handle, rd_kafka_resp_err_t code)
+{
+  if (code != RD_KAFKA_RESP_ERR__PURGE_QUEUE && code != RD_KAFKA_RESP_ERR__FATAL)
+    return code;
+  rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(handle, NULL, 0);
+  return fatal != RD_KAFKA_RESP_ERR_NO_ERROR ? fatal : code;
+}
+
 static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
 {
   struct ticket *ticket = message->_private;
@@ -118,7 +127,7 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, voi
       send_alone(ticket, record))
     return;
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    fail(record, message->err,
+    fail(record, cause_of(handle, message->err),
          rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED);
   } else {
     record->offset = message->offset;
@@ -160,7 +169,7 @@ static void send_all(struct produce *produce)
                                  : uk_kafka_send(producer->handle, record, ticket);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
       continue;
-    fail(record, code, false);
+    fail(record, producer->handle != NULL ? cause_of(producer->handle, code) : code, false);
     release(produce);
   }
   pthread_rwlock_unlock(&producer->lock);
