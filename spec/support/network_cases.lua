@@ -100,6 +100,41 @@ local function cases(describe, it, new, features)
     end)
   end)
 
+  describe("an answer", function()
+    local function answers(answer, ...)
+      local server = canned.start { "accept", "read", "send " .. answer, ... }
+      local client = client_of(server)
+      local topics, message = client:topics()
+      client:close()
+      server:finish()
+      assert.same({ t = 1 }, topics, message)
+    end
+
+    it("may come in chunks", function()
+      answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        .. "3\r\n{\"t\r\n4;x=y\r\n\":1}\r\n0\r\nX: y\r\n\r\n")
+    end)
+
+    it("may come byte by byte", function()
+      local steps = {}
+      for byte in ("ntent-Length: 7\r\n\r\n{\"t\":1}"):gmatch "." do
+        steps[#steps + 1] = "send " .. byte
+        steps[#steps + 1] = "sleep 0.001"
+      end
+      answers("HTTP/1.1 200 OK\r\nCo", (table.unpack or unpack)(steps))
+    end)
+
+    it("may end with the connection", function()
+      answers('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"t":1}', "close")
+      answers('HTTP/1.0 200 OK\r\n\r\n{"t":1}', "close")
+    end)
+
+    it("may follow interim ones", function()
+      answers('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n'
+        .. 'HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"t":1}')
+    end)
+  end)
+
   describe("a failure", function()
     local function fails(steps, options, call)
       local server = canned.start(steps)
@@ -211,6 +246,38 @@ local function cases(describe, it, new, features)
         assert.equal("response_too_large", details.code)
       end)
     end
+
+    it("of a server that drips is a timeout, in time", function()
+      local steps = { "accept", "read", "send HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" }
+      for _ = 1, 20 do
+        steps[#steps + 1] = "send x"
+        steps[#steps + 1] = "sleep 0.1"
+      end
+      local start = socket.gettime()
+      local client = client_of(canned.start(steps), { timeout = 500 })
+      local _, _, details = client:produce("t", "v")
+      assert.equal("timeout", details.code)
+      assert.is_true(socket.gettime() - start < 1.8)
+    end)
+
+    it("of a server that says it will send too much is response_too_large", function()
+      local details = fails({ "accept", "read",
+        "send HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" .. ("x"):rep(1001), "close" },
+        { max_response_bytes = 1000 })
+      assert.equal("response_too_large", details.code)
+    end)
+
+    it("of chunks that are none is one that says so", function()
+      local details = fails { "accept", "read",
+        "send HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "close" }
+      assert.truthy(({ bad_response = true, connection_lost = true })[details.code], details.code)
+    end)
+
+    it("of chunks that are cut is connection_lost", function()
+      local details = fails { "accept", "read",
+        "send HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[1,", "close" }
+      assert.equal("connection_lost", details.code)
+    end)
 
     it("is a redirect, which is not followed", function()
       local details, log = fails { "accept", "read",

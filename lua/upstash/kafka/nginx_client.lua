@@ -75,6 +75,7 @@ local function perform(client, target, request, until_exit)
   while true do
     local result, message, details = attempt(client, target, request, wait)
     if result ~= nil then return result end
+    if details.code == "cancelled" then return nil, message, details end
     attempts = attempts + 1
     local delay = core.retry_delay(attempts, details, policy_of(target, request.name))
     if not delay or core.now() + delay >= wait.deadline or not pause(delay, until_exit) then

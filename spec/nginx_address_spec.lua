@@ -1,0 +1,64 @@
+-- Where the nginx transport connects to. Without nginx.
+
+local address = require "upstash.kafka.nginx_address"
+
+local function of(url, socket)
+  return address.of { url = url, socket = socket }
+end
+
+describe("the address of a URL", function()
+  local rows = {
+    { "http://127.0.0.1:8080", false, "127.0.0.1", 8080, "127.0.0.1:8080", { "127.0.0.1" } },
+    { "http://10.1.2.3/prefix", false, "10.1.2.3", 80, "10.1.2.3", { "10.1.2.3" } },
+    { "HTTPS://10.1.2.3", true, "10.1.2.3", 443, "10.1.2.3", { "10.1.2.3" } },
+    { "https://10.1.2.3:80", true, "10.1.2.3", 80, "10.1.2.3:80", { "10.1.2.3" } },
+    { "http://[::1]:8080/x", false, "[::1]", 8080, "[::1]:8080", { "[::1]" } },
+    { "http://[fe80::1]", false, "[fe80::1]", 80, "[fe80::1]", { "[fe80::1]" } },
+    { "http://localhost:81", false, "localhost", 81, "localhost:81", { "127.0.0.1", "[::1]" } },
+    { "http://LOCALHOST", false, "LOCALHOST", 80, "LOCALHOST", { "127.0.0.1", "[::1]" } },
+    { "https://kafka.nowhere.example:444", true, "kafka.nowhere.example", 444, "kafka.nowhere.example:444",
+      { "kafka.nowhere.example" } },
+    { "http://under_score-1.example:", false, "under_score-1.example", 80, "under_score-1.example",
+      { "under_score-1.example" } },
+  }
+  for _, row in ipairs(rows) do
+    it("is read from " .. row[1], function()
+      local found = assert(of(row[1]))
+      assert.same({ row[2], row[3], row[4], row[5], row[6] },
+        { found.tls, found.host, found.port, found.authority, found.addresses })
+    end)
+  end
+
+  for _, url in ipairs { "http://[::1", "http://a b", "http://host:0", "http://host:65536", "http://host:99999999",
+    "http://host:8a", "http://ho%st", "http://[::1]x", "http://a:b:c" } do
+    it("is none in " .. url, function()
+      local found, message = of(url)
+      assert.is_nil(found)
+      assert.equal("the URL is malformed: " .. url, message)
+    end)
+  end
+
+  it("is that of a unix socket where there is one", function()
+    local found = of("http://localhost/api", "/run/kafka.sock")
+    assert.same({ "unix:/run/kafka.sock" }, found.addresses)
+    assert.is_nil(found.port)
+    assert.equal("localhost", found.authority)
+    assert.equal("/run/kafka.sock", found.where)
+  end)
+end)
+
+describe("a hosts file", function()
+  it("gives the addresses of names, in order", function()
+    assert.same({
+      localhost = { "127.0.0.1", "[::1]" }, ["kafka.example"] = { "10.0.0.1", "10.0.0.2" }, kafka = { "10.0.0.1" },
+      ["ip6-loopback"] = { "[::1]" },
+    }, address.read_hosts(table.concat({
+      "127.0.0.1 localhost", "# 9.9.9.9 nobody", "", "::1\tLocalhost ip6-loopback # a comment",
+      "  10.0.0.1   kafka.example kafka\r", "10.0.0.2 kafka.example", "not-an-address x", "1.2.3.4",
+    }, "\n")))
+  end)
+
+  it("may be empty", function()
+    assert.same({}, address.read_hosts "")
+  end)
+end)
