@@ -97,11 +97,12 @@ $(BINDING): $(call objects_of,binding,$(BUILD)/$(LUA_NAME)) csrc/binding
 	@mv $@.new $@
 
 # A module takes from the archives what its luaopen_ function needs, so that core.so holds nothing of the server.
-# server.so stays in memory once it is loaded: its threads may outlive the Lua state for a moment.
+# Both stay in memory once they are loaded: their threads may outlive the Lua state.
 
 $(MODULES)/core.so: $(BINDING) $(CLIENT) $(COMMON)
 	@mkdir -p $(@D)
-	$(CC) $(LIBFLAG) $(UK_SANITIZE) -o $@.new -Wl,-u,luaopen_upstash_kafka_core $^ $(LDFLAGS) $(UK_CLIENT_LIBS)
+	$(CC) $(LIBFLAG) $(UK_SANITIZE) -o $@.new -Wl,-u,luaopen_upstash_kafka_core -Wl,-z,nodelete $^ \
+	  $(LDFLAGS) $(UK_CLIENT_LIBS)
 	@mv $@.new $@
 
 $(MODULES)/server.so: $(BINDING) $(SERVER) $(COMMON)

@@ -15,7 +15,7 @@ local may_include = {
 
 -- A header of a library, as a pattern, and the files that may include it.
 local doors = {
-  { header = "^curl/", files = { "^client/transport%.c$" } },
+  { header = "^curl/", files = { "^client/transport[%w_]*%.[ch]$" } },
   { header = "^microhttpd%.h$", files = { "^server/http[%w_]*%.[ch]$" } },
   { header = "^lmdb%.h$", files = { "^server/log_[%w_]+%.[ch]$" } },
   { header = "^zlib%.h$", files = { "^server/gzip%.c$" } },

@@ -5,6 +5,7 @@
 #include "binding/calls.h"
 #include "binding/exchange.h"
 #include "binding/perform.h"
+#include "binding/producer.h"
 #include "binding/retry_lua.h"
 
 #define CLIENT_TYPE "upstash.kafka.client"
@@ -153,6 +154,7 @@ static int client_text(lua_State *L)
 static const luaL_Reg methods[] = {{"prepare", uk_prepare},
                                    {"finish", uk_finish},
                                    {"settings", client_settings},
+                                   {"producer", uk_producer_new},
                                    {"close", close_client},
                                    {NULL, NULL}};
 
@@ -162,6 +164,7 @@ static const luaL_Reg metamethods[] = {
 void uk_client_register(lua_State *L)
 {
   uk_exchange_register(L);
+  uk_producer_register(L);
   lua_newtable(L);
   uk_lua_setfuncs(L, methods, 0);
   for (const struct uk_call_row *row = uk_calls; row->name != NULL; row++) {

@@ -2,13 +2,16 @@
 #include "binding/client.h"
 #include "binding/clock_lua.h"
 #include "binding/decode.h"
+#include "binding/producer.h"
 #include "binding/result.h"
 #include "binding/retry_lua.h"
 #include "common/protocol.h"
 #include "common/version.h"
 
-static const luaL_Reg functions[] = {
-  {"new", uk_client_new}, {"retry_delay", uk_retry_delay_lua}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"new", uk_client_new},
+                                     {"retry_delay", uk_retry_delay_lua},
+                                     {"close_producers", uk_close_producers},
+                                     {NULL, NULL}};
 
 static const luaL_Reg no_metamethods[] = {{NULL, NULL}};
 

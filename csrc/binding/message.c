@@ -67,7 +67,8 @@ static struct uk_slice read_value(const struct uk_arguments *arguments, int slot
 
 /* ---- headers ---- */
 
-static void add_header_list(const struct uk_arguments *arguments, int slots, struct uk_blame *blame)
+static void add_header_list(const struct uk_arguments *arguments, int slots, uk_header_taker *take,
+                            struct uk_blame *blame)
 {
   lua_State *L = arguments->L;
   const int headers = slots + UK_SLOT_HEADERS;
@@ -79,7 +80,7 @@ static void add_header_list(const struct uk_arguments *arguments, int slots, str
     lua_pop(L, 1);
     struct uk_slice key = uk_slot_text(L, slots + UK_SLOT_HEADER_KEY, blame, "key");
     struct uk_slice value = uk_slot_text(L, slots + UK_SLOT_HEADER_VALUE, blame, "value");
-    uk_client_request_message_header(arguments->request, key, value);
+    take(arguments->request, key, value);
   }
   blame->sublist = NULL;
 }
@@ -108,7 +109,7 @@ static size_t push_names(lua_State *L, int index, const struct uk_blame *blame)
 }
 
 /* Sorted by name, so that the same call makes the same request. */
-static void add_header_map(const struct uk_arguments *arguments, int slots,
+static void add_header_map(const struct uk_arguments *arguments, int slots, uk_header_taker *take,
                            const struct uk_blame *blame)
 {
   lua_State *L = arguments->L;
@@ -131,12 +132,13 @@ static void add_header_map(const struct uk_arguments *arguments, int slots,
       uk_misuse(L, blame, "headers", "%s: string expected, got %s", names[i].data,
                 luaL_typename(L, slots + UK_SLOT_HEADER_VALUE));
     struct uk_slice value = uk_slot_text(L, slots + UK_SLOT_HEADER_VALUE, blame, "headers");
-    uk_client_request_message_header(arguments->request, names[i], value);
+    take(arguments->request, names[i], value);
   }
   lua_settop(L, top);
 }
 
-static void add_headers(const struct uk_arguments *arguments, int slots, struct uk_blame *blame)
+static void add_headers(const struct uk_arguments *arguments, int slots, uk_header_taker *take,
+                        struct uk_blame *blame)
 {
   lua_State *L = arguments->L;
   const int headers = slots + UK_SLOT_HEADERS;
@@ -145,9 +147,9 @@ static void add_headers(const struct uk_arguments *arguments, int slots, struct 
   if (lua_type(L, headers) != LUA_TTABLE)
     uk_misuse_type(L, blame, "headers", "table", headers);
   if (uk_lua_rawlen(L, headers) > 0)
-    add_header_list(arguments, slots, blame);
+    add_header_list(arguments, slots, take, blame);
   else
-    add_header_map(arguments, slots, blame);
+    add_header_map(arguments, slots, take, blame);
 }
 
 /* ---- messages ---- */
@@ -168,36 +170,56 @@ static void clear_slots(lua_State *L, int slots)
   }
 }
 
-/* Adds what stands in the slots and in `message`. */
-static void add_message(const struct uk_arguments *arguments, int slots, struct uk_message *message,
-                        struct uk_blame *blame)
+/* Key and topic, from the slots. */
+static void read_texts(lua_State *L, int slots, struct uk_message *message,
+                       const struct uk_blame *blame)
 {
-  lua_State *L = arguments->L;
   if (!lua_isnil(L, slots + UK_SLOT_KEY))
     message->key = uk_slot_text(L, slots + UK_SLOT_KEY, blame, "key");
-  if (!lua_isnil(L, slots + UK_SLOT_TOPIC)) {
-    if (lua_type(L, slots + UK_SLOT_TOPIC) != LUA_TSTRING)
-      uk_misuse_type(L, blame, "topic", "string", slots + UK_SLOT_TOPIC);
-    message->topic = uk_slot_text(L, slots + UK_SLOT_TOPIC, blame, "topic");
-  }
+  if (lua_isnil(L, slots + UK_SLOT_TOPIC))
+    return;
+  if (lua_type(L, slots + UK_SLOT_TOPIC) != LUA_TSTRING)
+    uk_misuse_type(L, blame, "topic", "string", slots + UK_SLOT_TOPIC);
+  message->topic = uk_slot_text(L, slots + UK_SLOT_TOPIC, blame, "topic");
+}
+
+/* Adds a message, its headers from the slots. */
+static void add_message(const struct uk_arguments *arguments, int slots,
+                        const struct uk_message *message, struct uk_blame *blame)
+{
   uk_client_request_message_begin(arguments->request, message);
-  add_headers(arguments, slots, blame);
+  add_headers(arguments, slots, uk_client_request_message_header, blame);
   uk_client_request_message_end(arguments->request);
 }
 
-void uk_add_message(const struct uk_arguments *arguments)
+int uk_read_message(const struct uk_arguments *arguments, struct uk_message *message)
 {
   lua_State *L = arguments->L;
-  struct uk_message message = {.partition = -1, .timestamp = -1};
   struct uk_blame blame = uk_argument_blame(arguments, 2);
   int slots = push_slots(L);
   lua_pushvalue(L, uk_argument(arguments, 2));
   lua_replace(L, slots + UK_SLOT_VALUE);
-  message.value = read_value(arguments, slots + UK_SLOT_VALUE, &blame);
+  *message = (struct uk_message){.partition = -1, .timestamp = -1};
+  message->value = read_value(arguments, slots + UK_SLOT_VALUE, &blame);
   blame.argument = 3;
-  uk_options_read(L, uk_argument(arguments, 3), true, option_rows, &message, slots, &blame);
+  uk_options_read(L, uk_argument(arguments, 3), true, option_rows, message, slots, &blame);
+  read_texts(L, slots, message, &blame);
+  return slots;
+}
+
+void uk_read_headers(const struct uk_arguments *arguments, int slots, uk_header_taker *take)
+{
+  struct uk_blame blame = uk_argument_blame(arguments, 3);
+  add_headers(arguments, slots, take, &blame);
+}
+
+void uk_add_message(const struct uk_arguments *arguments)
+{
+  struct uk_message message;
+  struct uk_blame blame = uk_argument_blame(arguments, 3);
+  int slots = uk_read_message(arguments, &message);
   add_message(arguments, slots, &message, &blame);
-  lua_settop(L, slots - 1);
+  lua_settop(arguments->L, slots - 1);
 }
 
 void uk_add_messages(const struct uk_arguments *arguments, int number, bool topics)
@@ -221,6 +243,7 @@ void uk_add_messages(const struct uk_arguments *arguments, int number, bool topi
     uk_options_read(L, -1, false, rows, &message, slots, &blame);
     lua_pop(L, 1);
     message.value = read_value(arguments, slots + UK_SLOT_VALUE, &blame);
+    read_texts(L, slots, &message, &blame);
     add_message(arguments, slots, &message, &blame);
   }
   uk_client_request_list_end(arguments->request);

@@ -16,6 +16,15 @@ enum uk_message_slot {
   UK_SLOT_COUNT
 };
 
+/* Reads the message whose value is argument 2 and whose options are argument 3, all but its headers.
+ * Its slices point into the slots, whose first index it returns; the caller drops them. */
+int uk_read_message(const struct uk_arguments *arguments, struct uk_message *message);
+
+/* Gives the request of the arguments each header of the message in the slots. */
+typedef void uk_header_taker(struct uk_client_request *request, struct uk_slice key,
+                             struct uk_slice value);
+void uk_read_headers(const struct uk_arguments *arguments, int slots, uk_header_taker *take);
+
 /* produce: value is argument 2, the rest are the options of argument 3. Adds one object. */
 void uk_add_message(const struct uk_arguments *arguments);
 

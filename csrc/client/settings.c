@@ -156,11 +156,12 @@ static bool copy_all(struct uk_settings *settings, const struct uk_settings_opti
   size_t url = place->base.length + place->prefix.length;
   size_t secret = strlen(UK_BASIC) + 1 +
                   uk_base64_encoded_size(options->username.length + 1 + options->password.length);
-  char *memory = calloc(1, secret + url + 1 + strlen(ca_file) + 1 + place->socket.length + 1);
+  size_t size = secret + url + 1 + strlen(ca_file) + 1 + place->socket.length + 1;
+  char *memory = calloc(1, size);
   if (memory == NULL)
     return false;
   char *at = memory + secret;
-  *settings = (struct uk_settings){.options = *options, .memory = memory};
+  *settings = (struct uk_settings){.options = *options, .memory = memory, .size = size};
   settings->options.url = settings->options.username = settings->options.password =
     uk_slice_of(NULL, 0);
   settings->url = uk_slice_of(at, url);
@@ -189,6 +190,39 @@ bool uk_settings_init(struct uk_settings *settings, const struct uk_settings_opt
   if (problem != NULL)
     snprintf(message, size, "%s", problem);
   return problem == NULL;
+}
+
+bool uk_settings_copy(struct uk_settings *copy, const struct uk_settings *settings)
+{
+  char *memory = malloc(settings->size);
+  if (memory == NULL)
+    return false;
+  memcpy(memory, settings->memory, settings->size);
+  *copy = *settings;
+  copy->memory = memory;
+  const char **const inside[] = {&copy->url.data, &copy->prefix.data, &copy->options.ca_file,
+                                 &copy->socket, &copy->authorization};
+  for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
+    if (*inside[i] != NULL)
+      *inside[i] = memory + (*inside[i] - settings->memory);
+  return true;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+  return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+bool uk_settings_equal(const struct uk_settings *a, const struct uk_settings *b)
+{
+  const struct uk_settings_options *x = &a->options, *y = &b->options;
+  return uk_slice_equal(a->url, b->url) && same_text(a->authorization, b->authorization) &&
+         same_text(a->socket, b->socket) && same_text(x->ca_file, y->ca_file) &&
+         x->timeout == y->timeout && x->connect_timeout == y->connect_timeout &&
+         x->retries == y->retries && x->retry_delay == y->retry_delay &&
+         x->retry_delay_max == y->retry_delay_max &&
+         x->max_response_bytes == y->max_response_bytes && x->binary == y->binary &&
+         x->verify == y->verify && x->compress == y->compress;
 }
 
 void uk_settings_free(struct uk_settings *settings)

@@ -40,12 +40,19 @@ struct uk_settings {
   const char *socket;        /* the path of a unix socket, or NULL; then `url` names localhost */
   const char *authorization; /* "Basic ..." or NULL. A secret. */
   char *memory;              /* holds what the others point to */
+  size_t size;               /* of `memory` */
 };
 
 /* Copies everything. False, with nothing held and a text in `message` that names the option at
  * fault and shows no credentials, when the options are not usable. */
 bool uk_settings_init(struct uk_settings *settings, const struct uk_settings_options *options,
                       char *message, size_t size);
+
+/* A copy of its own. False, with nothing held, when memory is out. */
+bool uk_settings_copy(struct uk_settings *copy, const struct uk_settings *settings);
+
+/* Whether requests made with the one and with the other cannot be told apart. */
+bool uk_settings_equal(const struct uk_settings *a, const struct uk_settings *b);
 
 /* Wipes the credentials. A zeroed struct is fine. */
 void uk_settings_free(struct uk_settings *settings);

@@ -1,6 +1,5 @@
-#include "client/transport.h"
+#include "client/transport_private.h"
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -181,14 +180,19 @@ static void set_constants(struct uk_transport *transport)
 #endif
 }
 
+bool uk_transport_global(void)
+{
+  pthread_once(&global_once, init_global);
+  return global_result == CURLE_OK;
+}
+
 /* A handle that a fork brought along is not used. */
 static enum uk_error prepare_curl(struct uk_transport *transport)
 {
   pid_t process = getpid();
   if (transport->curl != NULL && transport->process == process)
     return UK_OK;
-  pthread_once(&global_once, init_global);
-  if (global_result != CURLE_OK)
+  if (!uk_transport_global())
     return UK_E_TRANSPORT_FAILED;
   forget_curl(transport);
   transport->process = process;
@@ -387,19 +391,21 @@ static int64_t retry_after(CURL *curl)
   return -1;
 }
 
-enum uk_error uk_transport_perform(struct uk_transport *transport,
-                                   const struct uk_client_request *request, int64_t timeout,
-                                   bool resend, struct uk_response *response)
+enum uk_error uk_transport_begin(struct uk_transport *transport,
+                                 const struct uk_client_request *request, int64_t timeout,
+                                 bool resend, struct uk_response *response)
 {
   uk_buffer_clear(response->body);
   response->status = 0;
   response->retry_after = -1;
   transport->message[0] = '\0';
-  enum uk_error error = set_transfer(transport, request, timeout, resend);
-  if (error != UK_OK)
-    return error;
   transport->body = response->body;
-  CURLcode code = curl_easy_perform(transport->curl);
+  return set_transfer(transport, request, timeout, resend);
+}
+
+enum uk_error uk_transport_end(struct uk_transport *transport, CURLcode code,
+                               struct uk_response *response)
+{
   if (code != CURLE_OK)
     return error_of(transport, code);
   long status = 0;
@@ -408,4 +414,19 @@ enum uk_error uk_transport_perform(struct uk_transport *transport,
   if (status >= 300)
     response->retry_after = retry_after(transport->curl);
   return UK_OK;
+}
+
+CURL *uk_transport_curl(struct uk_transport *transport)
+{
+  return transport->curl;
+}
+
+enum uk_error uk_transport_perform(struct uk_transport *transport,
+                                   const struct uk_client_request *request, int64_t timeout,
+                                   bool resend, struct uk_response *response)
+{
+  enum uk_error error = uk_transport_begin(transport, request, timeout, resend, response);
+  if (error != UK_OK)
+    return error;
+  return uk_transport_end(transport, curl_easy_perform(transport->curl), response);
 }

@@ -40,7 +40,8 @@
   X(BAD_RESPONSE, "bad_response", 0, false, "the response is not what the REST API answers")       \
   X(INTEGER_RANGE, "integer_range", 0, false, "an integer does not fit this Lua's numbers")        \
   X(TRANSPORT_FAILED, "transport_failed", 0, false, "the transfer failed")                         \
-  X(CANCELLED, "cancelled", 0, true, "the operation was given up")
+  X(CANCELLED, "cancelled", 0, true, "the operation was given up")                                 \
+  X(QUEUE_FULL, "queue_full", 0, true, "the producer's queue is full")
 
 enum uk_error {
   UK_OK = 0,

@@ -63,6 +63,7 @@ extern const struct uk_endpoint_info uk_endpoints[UK_ENDPOINT_COUNT];
 #define UK_HEADER_SESSION_TIMEOUT "Kafka-Session-Timeout-Ms"
 #define UK_HEADER_ENCODING "Kafka-Encoding"
 #define UK_ENCODING_BASE64 "base64"
+#define UK_HEADER_IDEMPOTENCY_KEY "Idempotency-Key"
 #define UK_REALM "upstash-kafka"
 
 enum uk_offset_reset { UK_RESET_LATEST = 0, UK_RESET_EARLIEST, UK_RESET_NONE };

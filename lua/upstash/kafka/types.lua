@@ -83,6 +83,41 @@
 ---@field limit integer? ends the loop after so many messages
 ---@field idle integer? ends the loop after so many milliseconds without a message
 
+---@class upstash.kafka.ProducerOptions
+---@field topic string? of messages whose topic is nil
+---@field queue_bytes integer? default 16 MiB
+---@field batch_bytes integer? of messages in one request, default 1 MiB
+---@field batch_messages integer? default 10000
+---@field linger integer? milliseconds that a message waits for others, default 5
+---@field in_flight integer? requests at once, default 1: order is kept
+---@field overflow "error"|"block"|"drop_oldest"|nil what a full queue does, default error
+---@field block_timeout integer? milliseconds that "block" waits, default 1000
+---@field message_timeout integer? milliseconds after which a message is given up; 0, the default: never
+---@field flush_timeout integer? milliseconds at the end of the process, at most and by default 2000
+---@field log boolean? discards on standard error, default true
+---@field name string? producers of different names share nothing
+
+---@class upstash.kafka.Failure
+---@field message upstash.kafka.NewMessage
+---@field error string
+---@field code string
+---@field status integer?
+---@field retriable boolean
+
+---@class upstash.kafka.ProducerStats
+---@field sent integer taken into the queue
+---@field delivered integer
+---@field failed integer given up
+---@field lost integer of these, because the producer was closed
+---@field dropped integer by overflow = "drop_oldest"
+---@field refused integer the queue was full
+---@field requests integer
+---@field retried integer requests made again
+---@field queued integer waiting now
+---@field in_flight integer messages under way now
+---@field bytes integer of the queue in use now
+---@field latency {mean: number, p50: number, p99: number, max: number} milliseconds from send to answer
+
 --- What server.start takes. `username` and `password` are required there, and optional for the launcher.
 ---@class upstash.kafka.ServerOptions
 ---@field username string?
@@ -231,6 +266,12 @@ function Client:delete_topic(topic) end
 ---@return upstash.kafka.Details? details
 function Client:health() end
 
+--- A producer that sends in the background. Nothing is started before the first send. Speaks to POST /produce/{topic}
+--- and POST /produce.
+---@param options upstash.kafka.ProducerOptions?
+---@return upstash.kafka.Producer producer
+function Client:producer(options) end
+
 --- The request that a method would send, without sending it, for another transport; `finish` reads the answer.
 ---@param method string
 ---@param ... any the method's arguments
@@ -249,5 +290,49 @@ function Client:finish(request, status, headers, body) end
 
 --- Frees the connection. Afterwards every method raises.
 function Client:close() end
+
+--- Sends messages in the background; the methods never wait for the network, but flush and close.
+---@class upstash.kafka.Producer
+local Producer = {} -- luacheck: ignore 241
+
+--- Puts a message into the queue.
+---@param topic string? nil: the producer's own
+---@param value string|number|table|lightuserdata
+---@param options upstash.kafka.ProduceOptions?
+---@return true? queued
+---@return string? message
+---@return upstash.kafka.Details? details
+function Producer:send(topic, value, options) end
+
+--- Waits until everything sent before is delivered or given up.
+---@param timeout integer? milliseconds
+---@return true? flushed
+---@return string? message
+---@return upstash.kafka.Details? details
+function Producer:flush(timeout) end
+
+--- Makes everything sent so far go out without lingering.
+---@return integer mark for `settled`
+function Producer:hurry() end
+
+--- Whether everything before the mark is delivered or given up.
+---@param mark integer
+---@return boolean
+function Producer:settled(mark) end
+
+--- What could not be delivered since the last call, and how many more found no room.
+---@return upstash.kafka.Failure[] failures
+---@return integer missed
+function Producer:failures() end
+
+---@return upstash.kafka.ProducerStats
+function Producer:stats() end
+
+--- Delivers what is queued, within that time, and ends.
+---@param timeout integer? milliseconds, default flush_timeout
+---@return true? closed
+---@return string? message when something was not delivered
+---@return upstash.kafka.Details? details
+function Producer:close(timeout) end
 
 return Client

@@ -1,0 +1,32 @@
+/* producer_private: what the files of the producer share. */
+#ifndef UK_PRODUCER_PRIVATE_H
+#define UK_PRODUCER_PRIVATE_H
+
+#include "binding/compat.h"
+#include "client/sender_registry.h"
+#include "common/protocol.h"
+
+struct uk_producer {
+  struct uk_sender *sender; /* NULL before the first send, and after a fork until the next */
+  unsigned generation;      /* of the processes, when `sender` was acquired */
+  bool closed;
+  struct uk_settings settings;
+  struct uk_sender_options options;
+  char topic[UK_TOPIC_NAME_MAX + 1]; /* "" = none */
+};
+
+/* The producer at index 1. */
+struct uk_producer *uk_to_producer(lua_State *L);
+
+/* The sender as far as it is this process's, or NULL. */
+struct uk_sender *uk_producer_sender(struct uk_producer *producer);
+
+/* producer_send.c: producer:send(topic, value, options) */
+int uk_producer_send(lua_State *L);
+
+/* producer_report.c: producer:stats() and producer:failures() */
+void uk_producer_report_register(lua_State *L);
+int uk_producer_stats(lua_State *L);
+int uk_producer_failures(lua_State *L);
+
+#endif

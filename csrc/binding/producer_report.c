@@ -1,0 +1,162 @@
+#include <stdlib.h>
+
+#include "binding/producer_private.h"
+#include "client/sender_record.h"
+
+#define FAILURES_TYPE "upstash.kafka.failures"
+
+/* ---- stats ---- */
+
+static void set_count(lua_State *L, const char *name, uint64_t count)
+{
+  if (!uk_lua_push_integer(L, (int64_t)count))
+    lua_pushnumber(L, (lua_Number)count);
+  lua_setfield(L, -2, name);
+}
+
+static void set_number(lua_State *L, const char *name, double number)
+{
+  lua_pushnumber(L, (lua_Number)number);
+  lua_setfield(L, -2, name);
+}
+
+static void push_counts(lua_State *L, const struct uk_sender_stats *stats)
+{
+  const struct {
+    const char *name;
+    uint64_t count;
+  } rows[] = {
+    {"sent", stats->sent},       {"delivered", stats->delivered}, {"failed", stats->failed},
+    {"dropped", stats->dropped}, {"refused", stats->refused},     {"lost", stats->lost},
+    {"retried", stats->retried}, {"requests", stats->requests},   {"queued", stats->queued},
+    {"bytes", stats->bytes},     {"in_flight", stats->in_flight},
+  };
+  lua_createtable(L, 0, sizeof rows / sizeof *rows + 1);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    set_count(L, rows[i].name, rows[i].count);
+}
+
+int uk_producer_stats(lua_State *L)
+{
+  struct uk_sender_stats stats = {.sent = 0};
+  struct uk_sender *sender = uk_producer_sender(uk_to_producer(L));
+  if (sender != NULL)
+    uk_sender_stats(sender, &stats);
+  push_counts(L, &stats);
+  lua_createtable(L, 0, 4);
+  set_number(L, "mean", stats.latency_mean);
+  set_number(L, "p50", stats.latency_p50);
+  set_number(L, "p99", stats.latency_p99);
+  set_number(L, "max", stats.latency_max);
+  lua_setfield(L, -2, "latency");
+  return 1;
+}
+
+/* ---- failures ---- */
+
+/* What was taken from the sender and is not yet in a table; its own userdata, since making tables may
+ * raise. */
+struct holder {
+  struct uk_sender_failure *first;
+};
+
+static void free_first(struct holder *holder)
+{
+  struct uk_sender_failure *first = holder->first;
+  holder->first = first->next;
+  free(first);
+}
+
+static int collect(lua_State *L)
+{
+  struct holder *holder = luaL_checkudata(L, 1, FAILURES_TYPE);
+  while (holder->first != NULL)
+    free_first(holder);
+  return 0;
+}
+
+void uk_producer_report_register(lua_State *L)
+{
+  static const luaL_Reg metamethods[] = {{"__gc", collect}, {NULL, NULL}};
+  lua_newtable(L);
+  uk_lua_newtype(L, FAILURES_TYPE, metamethods);
+  lua_pop(L, 1);
+}
+
+static void set_bytes(lua_State *L, const char *name, struct uk_slice bytes)
+{
+  lua_pushlstring(L, bytes.data, bytes.length);
+  lua_setfield(L, -2, name);
+}
+
+static void set_headers(lua_State *L, struct uk_slice headers)
+{
+  struct uk_slice key, value;
+  lua_newtable(L);
+  for (int i = 1; uk_sender_header_next(&headers, &key, &value); i++) {
+    lua_createtable(L, 0, 2);
+    set_bytes(L, "key", key);
+    set_bytes(L, "value", value);
+    lua_rawseti(L, -2, i);
+  }
+  lua_setfield(L, -2, "headers");
+}
+
+/* As produce_many takes it. */
+static void push_message(lua_State *L, const struct uk_sender_record *record)
+{
+  struct uk_message message;
+  const struct uk_slice headers = uk_sender_record_read(record, &message);
+  lua_createtable(L, 0, 6);
+  set_bytes(L, "topic", message.topic);
+  if (message.value.data != NULL)
+    lua_pushlstring(L, message.value.data, message.value.length);
+  else
+    lua_pushlightuserdata(L, NULL);
+  lua_setfield(L, -2, "value");
+  if (message.key.data != NULL)
+    set_bytes(L, "key", message.key);
+  if (headers.length > 0)
+    set_headers(L, headers);
+  if (message.partition >= 0)
+    set_count(L, "partition", (uint64_t)message.partition);
+  set_count(L, "timestamp", (uint64_t)message.timestamp);
+}
+
+static void push_failure(lua_State *L, const struct uk_sender_failure *failure)
+{
+  lua_createtable(L, 0, 5);
+  push_message(L, uk_sender_failure_record(failure));
+  lua_setfield(L, -2, "message");
+  lua_pushstring(L, failure->text[0] != '\0' ? failure->text : uk_error_text(failure->error));
+  lua_setfield(L, -2, "error");
+  lua_pushstring(L, uk_error_word(failure->error));
+  lua_setfield(L, -2, "code");
+  lua_pushboolean(L, uk_error_retriable(failure->error));
+  lua_setfield(L, -2, "retriable");
+  if (failure->status != 0)
+    set_count(L, "status", (uint64_t)failure->status);
+}
+
+int uk_producer_failures(lua_State *L)
+{
+  uint64_t missed = 0;
+  struct uk_producer *producer = uk_to_producer(L);
+  lua_newtable(L);
+  struct holder *holder = lua_newuserdata(L, sizeof *holder);
+  holder->first = NULL;
+  luaL_getmetatable(L, FAILURES_TYPE);
+  lua_setmetatable(L, -2);
+  struct uk_sender *sender = uk_producer_sender(producer);
+  if (sender != NULL)
+    holder->first = uk_sender_failures(sender, &missed);
+  for (int i = 1; holder->first != NULL; i++) {
+    push_failure(L, holder->first);
+    lua_rawseti(L, -3, i);
+    free_first(holder);
+  }
+  lua_pop(L, 1);
+  if (!uk_lua_push_integer(L, (int64_t)missed))
+    lua_pushnumber(L, (lua_Number)missed);
+  return 2;
+}

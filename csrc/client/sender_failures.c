@@ -1,0 +1,61 @@
+#include "client/sender_failures.h"
+
+#include <stdlib.h>
+
+#include "common/utf8.h"
+
+/* The record stands behind the failure. */
+enum {
+  HEAD_SIZE = (sizeof(struct uk_sender_failure) + UK_RECORD_ALIGNMENT - 1) / UK_RECORD_ALIGNMENT *
+              UK_RECORD_ALIGNMENT
+};
+
+const struct uk_sender_record *uk_sender_failure_record(const struct uk_sender_failure *failure)
+{
+  return (const struct uk_sender_record *)(const void *)((const char *)failure + HEAD_SIZE);
+}
+
+static void put_text(struct uk_sender_failure *failure, struct uk_slice text)
+{
+  size_t length = text.length;
+  if (length >= sizeof failure->text)
+    length = uk_utf8_valid_prefix(text.data, sizeof failure->text - 1);
+  if (length > 0)
+    memcpy(failure->text, text.data, length);
+  failure->text[length] = '\0';
+}
+
+bool uk_sender_failures_add(struct uk_sender_failures *failures,
+                            const struct uk_sender_record *record, enum uk_error error, int status,
+                            struct uk_slice text)
+{
+  struct uk_sender_failure *failure = NULL;
+  if (failures->count < UK_SENDER_FAILURES_MAX &&
+      record->size <= UK_SENDER_FAILURE_BYTES_MAX - failures->bytes)
+    failure = malloc(HEAD_SIZE + record->size);
+  if (failure == NULL) {
+    failures->missed++;
+    return false;
+  }
+  failure->next = NULL;
+  failure->error = error;
+  failure->status = status;
+  put_text(failure, text);
+  memcpy((char *)failure + HEAD_SIZE, record, record->size);
+  if (failures->last == NULL)
+    failures->last = &failures->first;
+  *failures->last = failure;
+  failures->last = &failure->next;
+  failures->count++;
+  failures->bytes += record->size;
+  return true;
+}
+
+struct uk_sender_failure *uk_sender_failures_take(struct uk_sender_failures *failures,
+                                                  uint64_t *missed)
+{
+  struct uk_sender_failure *first = failures->first;
+  *missed = failures->missed;
+  *failures = (struct uk_sender_failures){.first = NULL};
+  return first;
+}

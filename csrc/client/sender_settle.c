@@ -1,0 +1,244 @@
+#include <stdio.h>
+
+#include "client/call.h"
+#include "client/jitter.h"
+#include "client/response.h"
+#include "client/sender_private.h"
+#include "common/clock.h"
+
+enum { KEY_SIZE = 64 };
+
+/* Puts the mark right that waiters look at, and wakes them. Holds the lock. */
+static void publish(struct uk_sender *sender)
+{
+  uint64_t oldest = UINT64_MAX;
+  for (unsigned i = 0; i < sender->slot_count; i++) {
+    const struct uk_sender_batch *batch = &sender->slots[i].batch;
+    if (batch->pending > 0 && batch->oldest < oldest)
+      oldest = batch->oldest;
+  }
+  sender->batched = oldest;
+  if (sender->waiters > 0)
+    pthread_cond_broadcast(&sender->changed);
+}
+
+/* Counts what was settled. */
+static void count(struct uk_sender *sender, uint64_t *counter, uint64_t messages)
+{
+  pthread_mutex_lock(&sender->lock);
+  *counter += messages;
+  sender->counts.in_flight -= messages;
+  pthread_mutex_unlock(&sender->lock);
+}
+
+/* ---- failures ---- */
+
+/* Keeps the message among the failures. Holds the lock. */
+static void discard(struct uk_sender *sender, const struct uk_sender_record *record,
+                    enum uk_error error, int status, struct uk_slice text)
+{
+  const struct uk_slice shown = text.length > 0 ? text : uk_slice_text(uk_error_text(error));
+  const size_t most = sizeof sender->discard - 1;
+  if (!uk_sender_failures_add(&sender->failures, record, error, status, text))
+    sender->counts.missed++;
+  snprintf(sender->discard, sizeof sender->discard, "%.*s",
+           (int)(shown.length < most ? shown.length : most), shown.data);
+}
+
+/* The index in "[INDEX].field: what is wrong" or "[INDEX]: …", -1 without one; the text is then what
+ * stands behind it. */
+static int64_t take_index(struct uk_slice *text)
+{
+  size_t at = 1;
+  int64_t index;
+  const char *end = text->length > 0 ? memchr(text->data, ']', text->length) : NULL;
+  if (end == NULL || text->data[0] != '[' ||
+      !uk_parse_int64(uk_slice_of(text->data + 1, (size_t)(end - text->data) - 1), &index) ||
+      index < 0)
+    return -1;
+  at = (size_t)(end - text->data) + 1;
+  while (at < text->length &&
+         (text->data[at] == '.' || text->data[at] == ':' || text->data[at] == ' '))
+    at++;
+  *text = uk_slice_of(text->data + at, text->length - at);
+  return index;
+}
+
+/* Settles the messages of the window that were sent until then as failures. Returns how many. */
+static uint64_t keep_failures(struct uk_sender *sender, struct uk_sender_slot *slot, int64_t sent,
+                              const struct uk_client_failure *failure, struct uk_slice text)
+{
+  struct uk_sender_record *record = uk_sender_batch_first(&slot->batch), *next;
+  uint64_t messages = 0;
+  pthread_mutex_lock(&sender->lock);
+  for (; record != NULL; record = next) {
+    next = uk_sender_batch_next(&slot->batch, record);
+    if (record->queued > sent)
+      continue;
+    discard(sender, record, failure->error, failure->status, text);
+    uk_sender_batch_settle(&slot->batch, record);
+    messages++;
+  }
+  pthread_mutex_unlock(&sender->lock);
+  count(sender, &sender->counts.failed, messages);
+  return messages;
+}
+
+static struct uk_slice text_of(const struct uk_client_failure *failure)
+{
+  return failure->message.data != NULL ? failure->message
+                                       : uk_slice_text(uk_error_text(failure->error));
+}
+
+/* ---- the next window ---- */
+
+/* What a batch looks like to its slot, afresh: nothing was tried yet. */
+static void ready_slot(struct uk_sender_slot *slot, enum uk_slot_state state, int64_t due)
+{
+  slot->state = state;
+  slot->due = due;
+  slot->attempts = 0;
+}
+
+/* Writes the window; what cannot be written is a failure at once. */
+static void write_window(struct uk_sender *sender, struct uk_sender_slot *slot)
+{
+  char key[KEY_SIZE];
+  struct uk_sender_batch *batch = &slot->batch;
+  slot->state = UK_SLOT_FREE;
+  while (batch->pending > 0) {
+    snprintf(key, sizeof key, "%016llx-%llu", (unsigned long long)sender->seed,
+             (unsigned long long)sender->keys++);
+    struct uk_client_failure failure = {.status = 0};
+    failure.error = uk_sender_batch_write(batch, sender->settings.options.binary, key);
+    if (failure.error == UK_OK) {
+      ready_slot(slot, UK_SLOT_READY, 0);
+      return;
+    }
+    if (failure.error == UK_E_NO_MEMORY) {
+      ready_slot(slot, UK_SLOT_UNWRITTEN, uk_clock_monotonic() + UK_SENDER_STARVED);
+      return;
+    }
+    if (batch->window > 1)
+      uk_sender_batch_narrow(batch, -1);
+    else
+      keep_failures(sender, slot, INT64_MAX, &failure,
+                    uk_slice_text(uk_client_request_message(&batch->request)));
+  }
+}
+
+void uk_sender_write(struct uk_sender *sender, struct uk_sender_slot *slot)
+{
+  write_window(sender, slot);
+  pthread_mutex_lock(&sender->lock);
+  publish(sender);
+  pthread_mutex_unlock(&sender->lock);
+}
+
+void uk_sender_deliver(struct uk_sender *sender, struct uk_sender_slot *slot)
+{
+  struct uk_sender_batch *batch = &slot->batch;
+  struct uk_sender_record *record = uk_sender_batch_first(batch), *next;
+  const int64_t now = uk_clock_monotonic();
+  const uint64_t messages = batch->window;
+  pthread_mutex_lock(&sender->latency_lock);
+  for (; record != NULL; record = next) {
+    next = uk_sender_batch_next(batch, record);
+    uk_sender_latency_add(&sender->latency, now - record->queued);
+    uk_sender_batch_settle(batch, record);
+  }
+  pthread_mutex_unlock(&sender->latency_lock);
+  uk_sender_batch_widen(batch);
+  count(sender, &sender->counts.delivered, messages);
+  uk_sender_write(sender, slot);
+}
+
+/* Whether the refusal may be about some messages of the window only. */
+static bool divides(const struct uk_sender_slot *slot, enum uk_error error)
+{
+  if (slot->batch.window < 2)
+    return false;
+  if (error == UK_E_BAD_REQUEST || error == UK_E_TOO_LARGE)
+    return true;
+  return slot->batch.mixed && (error == UK_E_FORBIDDEN || error == UK_E_NOT_FOUND);
+}
+
+static void refuse(struct uk_sender *sender, struct uk_sender_slot *slot,
+                   const struct uk_client_failure *failure)
+{
+  struct uk_slice text = text_of(failure);
+  const int64_t index = take_index(&text);
+  if (divides(slot, failure->error))
+    uk_sender_batch_narrow(&slot->batch, index);
+  else
+    keep_failures(sender, slot, INT64_MAX, failure, text);
+  uk_sender_write(sender, slot);
+}
+
+/* Gives up what has waited too long. Whether that was anything; the window is then another one. */
+static bool expire(struct uk_sender *sender, struct uk_sender_slot *slot, int64_t now,
+                   const struct uk_client_failure *failure)
+{
+  const int64_t timeout = sender->options.message_timeout;
+  if (timeout == 0 || keep_failures(sender, slot, now - timeout, failure, text_of(failure)) == 0)
+    return false;
+  uk_sender_write(sender, slot);
+  return true;
+}
+
+void uk_sender_fail(struct uk_sender *sender, struct uk_sender_slot *slot,
+                    const struct uk_client_failure *failure)
+{
+  const struct uk_settings_options *options = &sender->settings.options;
+  const struct uk_retry_policy policy = {UK_RETRY_SAFE, INT64_MAX, options->retry_delay,
+                                         options->retry_delay_max};
+  const int64_t asked =
+    failure->retry_after < UK_RETRY_AFTER_MAX ? failure->retry_after : (int64_t)UK_RETRY_AFTER_MAX;
+  const int64_t attempts = slot->attempts + 1, now = uk_clock_monotonic();
+  const int64_t delay =
+    uk_retry_delay(&policy, attempts, failure->error, failure->status, asked, uk_jitter());
+  slot->state = UK_SLOT_READY;
+  if (delay == UK_RETRY_STOP) {
+    refuse(sender, slot, failure);
+  } else if (!expire(sender, slot, now, failure) || slot->state != UK_SLOT_FREE) {
+    slot->attempts = attempts;
+    slot->due = now + delay;
+  }
+}
+
+/* ---- the end ---- */
+
+static void lose_queue(struct uk_sender *sender, const struct uk_client_failure *failure)
+{
+  const struct uk_sender_record *record;
+  pthread_mutex_lock(&sender->lock);
+  while ((record = uk_sender_queue_first(&sender->queue)) != NULL) {
+    discard(sender, record, failure->error, 0, failure->message);
+    uk_sender_queue_drop(&sender->queue);
+    sender->counts.failed++;
+    sender->counts.lost++;
+  }
+  pthread_mutex_unlock(&sender->lock);
+}
+
+void uk_sender_lose(struct uk_sender *sender)
+{
+  const struct uk_client_failure failure = {
+    .error = UK_E_CANCELLED,
+    .message = uk_slice_text("the producer was closed before the message was delivered")};
+  uint64_t lost = 0;
+  for (unsigned i = 0; i < sender->slot_count; i++) {
+    struct uk_sender_slot *slot = &sender->slots[i];
+    const uint64_t messages = slot->batch.pending;
+    uk_transfers_cancel(sender->transfers, i);
+    uk_sender_batch_whole(&slot->batch);
+    if (messages > 0)
+      keep_failures(sender, slot, INT64_MAX, &failure, failure.message);
+    slot->state = UK_SLOT_FREE;
+    lost += messages;
+  }
+  pthread_mutex_lock(&sender->lock);
+  sender->counts.lost += lost;
+  pthread_mutex_unlock(&sender->lock);
+  lose_queue(sender, &failure);
+}
