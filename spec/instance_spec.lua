@@ -1,0 +1,15 @@
+-- Names of instances of which each process is to have its own. What %w stands for in nginx: nginx_loop_spec.lua.
+
+describe("an instance's name", function()
+  local expand = require("upstash.kafka.instance").expand
+
+  it("may hold the number of the process, and a % that is doubled", function()
+    assert.equal("a-" .. require("upstash.kafka.core").process_id() .. "-%w", expand "a-%p-%%w")
+  end)
+
+  it("may hold no number of a worker outside nginx, and no other sign", function()
+    assert.same({ nil, "instance: %w is the number of a worker of nginx, and this is none" }, { expand "a%w" })
+    assert.same({ nil, "instance: '%d' is none of %p, %w and %%" }, { expand "%d" })
+    assert.same({ nil, "instance: '%' is none of %p, %w and %%" }, { expand "100%" })
+  end)
+end)
