@@ -1,0 +1,85 @@
+-- A server in trouble stalls nobody else: while calls wait for one that hangs, refuses or is slow, other requests to
+-- the same single worker are answered. How soon exactly is measured by bench/.
+
+local http = require "spec.support.http"
+local socket = require "socket"
+local support = require "spec.support.nginx"
+
+if not support.runs_here then return end
+
+local CALLS = 20   -- that wait at once
+local PROBES = 200
+local AT_MOST = 0.5 -- seconds for a probe; a worker that is blocked takes as long as the calls
+
+local LOCATIONS = [[
+  location = /produce {
+    content_by_lua_block {
+      local client = require("upstash.kafka").new { url = "$server", timeout = $timeout, retries = 1000, retry_delay = 50,
+        retry_delay_max = 50 }
+      local result, _, details = client:produce("topic", ("x"):rep(100000))
+      ngx.print(result and "produced" or details.code)
+    }
+  }
+  location = /consume {
+    content_by_lua_block {
+      local client = require("upstash.kafka").new { url = "$server", timeout = $timeout, retries = 1000, retry_delay = 50,
+        retry_delay_max = 50 }
+      local result, _, details = client:consume("group", "instance", "topic", { timeout = 0 })
+      ngx.print(result and "consumed" or details.code)
+    }
+  }
+]]
+
+-- Takes 5 s for an answer, without holding up its own worker.
+local SLOW = [[
+  location /produce { content_by_lua_block {
+    ngx.sleep(5)
+    ngx.req.read_body()
+    ngx.print '[{"topic":"topic","partition":0,"offset":0,"timestamp":0}]'
+  } }
+  location /consume { content_by_lua_block {
+    ngx.sleep(5)
+    ngx.print "[]"
+  } }
+]]
+
+describe("in nginx, while the server", function()
+  -- Makes calls of both kinds, and probes meanwhile. Returns what the calls came to, as a set.
+  local function probe(url, timeout)
+    local nginx = support.start { locations = LOCATIONS, values = { server = url, timeout = timeout } }
+    local pending = {}
+    for number = 1, CALLS do pending[number] = nginx:begin(number % 2 == 0 and "/produce" or "/consume") end
+    local slowest = 0
+    for _ = 1, PROBES do
+      local response = nginx:get "/alive"
+      assert.equal(200, response.status)
+      slowest = math.max(slowest, response.seconds)
+    end
+    assert.is_false(pcall(http.collect, pending, 0, 1), "the calls were over before the probes")
+    assert.is_true(slowest < AT_MOST, slowest)
+    http.collect(pending, 20)
+    nginx:stop()
+    local bodies = {}
+    for _, call in ipairs(pending) do bodies[call.response.body] = true end
+    return bodies
+  end
+
+  it("hangs, the calls wait alone", function()
+    local listener = assert(socket.tcp())
+    assert(listener:bind("127.0.0.1", 0))
+    assert(listener:listen(CALLS * 2))
+    local _, port = listener:getsockname()
+    assert.same({ timeout = true }, probe("http://127.0.0.1:" .. port, 3000))
+    listener:close()
+  end)
+
+  it("refuses, the calls wait alone", function()
+    assert.same({ connect_failed = true }, probe("http://127.0.0.1:" .. support.free_port(), 3000))
+  end)
+
+  it("takes 5 s for an answer, the calls wait alone", function()
+    local slow = support.start { locations = SLOW }
+    assert.same({ produced = true, consumed = true }, probe(slow.url, 15000))
+    slow:stop()
+  end)
+end)
