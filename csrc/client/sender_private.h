@@ -20,6 +20,8 @@ enum uk_slot_state {
   UK_SLOT_SENDING
 };
 
+struct uk_client_failure;
+
 /* A batch and how far it has come. */
 struct uk_sender_slot {
   struct uk_sender_batch batch;
@@ -83,6 +85,16 @@ bool uk_sender_join(struct uk_sender *sender, int64_t deadline);
 /* In a child of the process that made it: frees what is safe to free. */
 void uk_sender_abandon(struct uk_sender *sender);
 
+/* sender_results.c: answers. */
+
+/* Whether a 2xx tells of every message of the window; otherwise what is wrong is in `failure`. */
+bool uk_sender_confirmed(struct uk_sender *sender, struct uk_sender_slot *slot,
+                         const struct uk_response *response, struct uk_client_failure *failure);
+/* A failure that tells of each message: some are stored, some failed, the rest is sent again. False, with
+ * nothing done, when it does not. */
+bool uk_sender_take_results(struct uk_sender *sender, struct uk_sender_slot *slot,
+                            const struct uk_client_failure *failure, const struct uk_buffer *body);
+
 /* sender_run.c: the thread. Its argument is the sender. */
 void *uk_sender_run_thread(void *sender);
 
@@ -90,12 +102,17 @@ void *uk_sender_run_thread(void *sender);
 
 /* Writes the next window of a slot whose last one is settled; the slot is free when nothing is left. */
 void uk_sender_write(struct uk_sender *sender, struct uk_sender_slot *slot);
-/* The server has stored it. */
+/* The server has stored it: all of it, or one message. */
 void uk_sender_deliver(struct uk_sender *sender, struct uk_sender_slot *slot);
+void uk_sender_deliver_one(struct uk_sender *sender, struct uk_sender_slot *slot,
+                           struct uk_sender_record *record);
 /* It failed: it is tried again later, in part or whole, or its messages are failures. */
-struct uk_client_failure;
 void uk_sender_fail(struct uk_sender *sender, struct uk_sender_slot *slot,
                     const struct uk_client_failure *failure);
+/* One message of it is a failure. */
+void uk_sender_discard_one(struct uk_sender *sender, struct uk_sender_slot *slot,
+                           struct uk_sender_record *record, enum uk_error error, int status,
+                           struct uk_slice text);
 /* Everything left, in slots and queue, is lost. */
 void uk_sender_lose(struct uk_sender *sender);
 

@@ -10,6 +10,8 @@ size_t uk_sender_record_size(const struct uk_message *message, size_t headers_le
   const size_t parts[] = {message->topic.length, message->key.length, message->value.length,
                           headers_length};
   size_t size = sizeof(struct uk_sender_record);
+  if (message->topic.length > UINT16_MAX)
+    return 0;
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
     if (parts[i] > UK_RECORD_MAX - size)
       return 0;
@@ -30,15 +32,16 @@ void uk_sender_record_write(struct uk_sender_record *record, size_t size,
                             const struct uk_message *message, struct uk_slice headers)
 {
   record->size = (uint32_t)size;
-  record->flags = (message->key.data != NULL ? UK_RECORD_KEYED : 0U) |
-                  (message->value.data != NULL ? UK_RECORD_VALUED : 0U);
+  record->flags = (uint16_t)((message->key.data != NULL ? UK_RECORD_KEYED : 0) |
+                             (message->value.data != NULL ? UK_RECORD_VALUED : 0));
   record->timestamp = message->timestamp;
   record->key_length = (uint32_t)message->key.length;
   record->value_length = (uint32_t)message->value.length;
   record->headers_length = (uint32_t)headers.length;
   record->partition = (int32_t)message->partition;
-  record->topic_length = (uint32_t)message->topic.length;
-  record->reserved = 0;
+  record->topic_length = (uint16_t)message->topic.length;
+  record->outcome = record->status = 0;
+  record->text = UINT32_MAX;
   char *at = put((char *)(record + 1), message->topic);
   at = put(at, message->key);
   at = put(at, message->value);

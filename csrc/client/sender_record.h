@@ -15,14 +15,16 @@ enum {
 
 struct uk_sender_record {
   uint32_t size; /* of the whole; only this and `flags` are there in a padding */
-  uint32_t flags;
+  uint16_t flags;
+  uint16_t topic_length;
   uint64_t sequence; /* counts the messages of a sender, from 0 */
   int64_t queued;    /* milliseconds of the monotonic clock */
   int64_t timestamp; /* milliseconds since 1970 */
   uint32_t key_length, value_length, headers_length;
   int32_t partition; /* -1 = absent */
-  uint32_t topic_length;
-  uint32_t reserved;
+  /* While an answer that tells of each message is read: what became of this one. */
+  uint16_t outcome, status; /* enum uk_error, status of HTTP */
+  uint32_t text;            /* where in the answer the reason stands, UINT32_MAX = nowhere */
 };
 
 /* What the whole takes; 0 when that is more than a record may be (UK_RECORD_MAX). */

@@ -147,28 +147,11 @@ static void send_slots(struct uk_sender *sender, int64_t now)
 
 /* ---- answers ---- */
 
-/* Whether the answer tells of every message of the window. */
-static bool confirms(struct uk_sender *sender, struct uk_sender_slot *slot,
-                     const struct uk_response *response, struct uk_client_failure *failure)
+static void take_failure(struct uk_sender *sender, struct uk_sender_slot *slot,
+                         const struct uk_client_failure *failure, const struct uk_buffer *body)
 {
-  struct uk_response_reader reader;
-  struct uk_response_object object;
-  size_t messages = 0;
-  uk_response_open(&reader, response->body->data, response->body->length,
-                   sender->settings.options.binary);
-  if (uk_response_list(&reader))
-    for (; uk_response_element(&reader, &object, &uk_shape_metadata); messages++)
-      while (uk_response_field(&reader, &object) >= 0)
-        continue;
-  if (uk_response_close(&reader) == UK_OK && messages != slot->batch.window)
-    uk_response_fail(&reader, UK_E_BAD_RESPONSE,
-                     "the response: metadata of %zu messages expected, got %zu", slot->batch.window,
-                     messages);
-  *failure = (struct uk_client_failure){
-    .error = reader.error, .status = response->status, .retry_after = -1};
-  snprintf(failure->text, sizeof failure->text, "%s", reader.message);
-  failure->message = uk_slice_text(failure->text);
-  return reader.error == UK_OK;
+  if (!uk_sender_take_results(sender, slot, failure, body))
+    uk_sender_fail(sender, slot, failure);
 }
 
 static void take_answer(struct uk_sender *sender, const struct uk_transfer *ended)
@@ -183,11 +166,12 @@ static void take_answer(struct uk_sender *sender, const struct uk_transfer *ende
   if (ended->error != UK_OK)
     fail_with(sender, slot, ended->error, ended->message);
   else if (uk_response_failed(&failure, ended->response.status, ended->response.retry_after,
-                              body->data, body->length) ||
-           !confirms(sender, slot, &ended->response, &failure))
-    uk_sender_fail(sender, slot, &failure);
-  else
+                              body->data, body->length))
+    take_failure(sender, slot, &failure, body);
+  else if (uk_sender_confirmed(sender, slot, &ended->response, &failure))
     uk_sender_deliver(sender, slot);
+  else
+    uk_sender_fail(sender, slot, &failure);
 }
 
 /* ---- discards ---- */

@@ -64,23 +64,30 @@ static int64_t take_index(struct uk_slice *text)
   return index;
 }
 
-/* Settles the messages of the window that were sent until then as failures. Returns how many. */
-static uint64_t keep_failures(struct uk_sender *sender, struct uk_sender_slot *slot, int64_t sent,
-                              const struct uk_client_failure *failure, struct uk_slice text)
+void uk_sender_discard_one(struct uk_sender *sender, struct uk_sender_slot *slot,
+                           struct uk_sender_record *record, enum uk_error error, int status,
+                           struct uk_slice text)
+{
+  pthread_mutex_lock(&sender->lock);
+  discard(sender, record, error, status, text);
+  pthread_mutex_unlock(&sender->lock);
+  uk_sender_batch_settle(&slot->batch, record);
+  count(sender, &sender->counts.failed, 1);
+}
+
+/* Discards the messages of the window that were sent until then. Returns how many. */
+static uint64_t discard_window(struct uk_sender *sender, struct uk_sender_slot *slot, int64_t sent,
+                               const struct uk_client_failure *failure, struct uk_slice text)
 {
   struct uk_sender_record *record = uk_sender_batch_first(&slot->batch), *next;
   uint64_t messages = 0;
-  pthread_mutex_lock(&sender->lock);
   for (; record != NULL; record = next) {
     next = uk_sender_batch_next(&slot->batch, record);
     if (record->queued > sent)
       continue;
-    discard(sender, record, failure->error, failure->status, text);
-    uk_sender_batch_settle(&slot->batch, record);
+    uk_sender_discard_one(sender, slot, record, failure->error, failure->status, text);
     messages++;
   }
-  pthread_mutex_unlock(&sender->lock);
-  count(sender, &sender->counts.failed, messages);
   return messages;
 }
 
@@ -122,8 +129,8 @@ static void write_window(struct uk_sender *sender, struct uk_sender_slot *slot)
     if (batch->window > 1)
       uk_sender_batch_narrow(batch, -1);
     else
-      keep_failures(sender, slot, INT64_MAX, &failure,
-                    uk_slice_text(uk_client_request_message(&batch->request)));
+      discard_window(sender, slot, INT64_MAX, &failure,
+                     uk_slice_text(uk_client_request_message(&batch->request)));
   }
 }
 
@@ -133,6 +140,17 @@ void uk_sender_write(struct uk_sender *sender, struct uk_sender_slot *slot)
   pthread_mutex_lock(&sender->lock);
   publish(sender);
   pthread_mutex_unlock(&sender->lock);
+}
+
+void uk_sender_deliver_one(struct uk_sender *sender, struct uk_sender_slot *slot,
+                           struct uk_sender_record *record)
+{
+  const int64_t taken = uk_clock_monotonic() - record->queued;
+  pthread_mutex_lock(&sender->latency_lock);
+  uk_sender_latency_add(&sender->latency, taken);
+  pthread_mutex_unlock(&sender->latency_lock);
+  uk_sender_batch_settle(&slot->batch, record);
+  count(sender, &sender->counts.delivered, 1);
 }
 
 void uk_sender_deliver(struct uk_sender *sender, struct uk_sender_slot *slot)
@@ -171,7 +189,7 @@ static void refuse(struct uk_sender *sender, struct uk_sender_slot *slot,
   if (divides(slot, failure->error))
     uk_sender_batch_narrow(&slot->batch, index);
   else
-    keep_failures(sender, slot, INT64_MAX, failure, text);
+    discard_window(sender, slot, INT64_MAX, failure, text);
   uk_sender_write(sender, slot);
 }
 
@@ -180,7 +198,7 @@ static bool expire(struct uk_sender *sender, struct uk_sender_slot *slot, int64_
                    const struct uk_client_failure *failure)
 {
   const int64_t timeout = sender->options.message_timeout;
-  if (timeout == 0 || keep_failures(sender, slot, now - timeout, failure, text_of(failure)) == 0)
+  if (timeout == 0 || discard_window(sender, slot, now - timeout, failure, text_of(failure)) == 0)
     return false;
   uk_sender_write(sender, slot);
   return true;
@@ -197,7 +215,8 @@ void uk_sender_fail(struct uk_sender *sender, struct uk_sender_slot *slot,
   const int64_t attempts = slot->attempts + 1, now = uk_clock_monotonic();
   const int64_t delay =
     uk_retry_delay(&policy, attempts, failure->error, failure->status, asked, uk_jitter());
-  slot->state = UK_SLOT_READY;
+  if (slot->state == UK_SLOT_SENDING)
+    slot->state = UK_SLOT_READY;
   if (delay == UK_RETRY_STOP) {
     refuse(sender, slot, failure);
   } else if (!expire(sender, slot, now, failure) || slot->state != UK_SLOT_FREE) {
@@ -233,7 +252,7 @@ void uk_sender_lose(struct uk_sender *sender)
     uk_transfers_cancel(sender->transfers, i);
     uk_sender_batch_whole(&slot->batch);
     if (messages > 0)
-      keep_failures(sender, slot, INT64_MAX, &failure, failure.message);
+      discard_window(sender, slot, INT64_MAX, &failure, failure.message);
     slot->state = UK_SLOT_FREE;
     lost += messages;
   }
