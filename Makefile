@@ -56,7 +56,7 @@ UK_LUA_CFLAGS = $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(shell pkg-config --cflags $
 include_of = $(if $($(1)_INCDIR),-I$($(1)_INCDIR))
 library_of = $(if $($(1)_LIBDIR),-L$($(1)_LIBDIR)) $(2)
 UK_LIBRARY_CFLAGS := $(sort $(foreach library,CURL MICROHTTPD LMDB ZLIB RDKAFKA,$(call include_of,$(library))))
-UK_CLIENT_LIBS := $(call library_of,CURL,-lcurl) -pthread -lm
+UK_CLIENT_LIBS := $(call library_of,CURL,-lcurl) $(call library_of,ZLIB,-lz) -pthread -lm
 UK_SERVER_LIBS := $(call library_of,MICROHTTPD,-lmicrohttpd) $(call library_of,LMDB,-llmdb) \
   $(call library_of,ZLIB,-lz) $(call library_of,RDKAFKA,-lrdkafka) -pthread -lm
 compile = $(CC) $(UK_CFLAGS) $(UK_LIBRARY_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP

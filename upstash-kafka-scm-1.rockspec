@@ -22,6 +22,7 @@ dependencies = {
 -- By library alone: a header is looked for in INCDIR itself, and Debian keeps curl's in a folder of the architecture.
 external_dependencies = {
   CURL = { library = "curl" },
+  ZLIB = { library = "z" },
 }
 
 build = {
@@ -36,6 +37,8 @@ build = {
     LIBFLAG = "$(LIBFLAG)",
     CURL_INCDIR = "$(CURL_INCDIR)",
     CURL_LIBDIR = "$(CURL_LIBDIR)",
+    ZLIB_INCDIR = "$(ZLIB_INCDIR)",
+    ZLIB_LIBDIR = "$(ZLIB_LIBDIR)",
   },
   install_variables = {
     INST_LIBDIR = "$(LIBDIR)",

@@ -18,7 +18,7 @@ local doors = {
   { header = "^curl/", files = { "^client/transport[%w_]*%.[ch]$" } },
   { header = "^microhttpd%.h$", files = { "^server/http[%w_]*%.[ch]$" } },
   { header = "^lmdb%.h$", files = { "^server/log_[%w_]+%.[ch]$" } },
-  { header = "^zlib%.h$", files = { "^server/gzip%.c$" } },
+  { header = "^zlib%.h$", files = { "^common/gzip%.c$" } },
   { header = "^librdkafka/rdkafka%.h$", files = { "^server/kafka_rd%.h$" } },
   { header = "^lua%.h$", files = { "^binding/" } },
   { header = "^lauxlib%.h$", files = { "^binding/" } },

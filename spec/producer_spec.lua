@@ -136,6 +136,26 @@ describe("a producer", function()
       producer:close()
     end)
 
+    it("compressed when asked to", function()
+      local short, stub = canned_client { "accept", "read", answer_for(100), "close" }
+      local producer = producer_of(short, { gzip = true, linger = 60000 })
+      local topic, real = server:topic(1, 0), producer_of(client, { gzip = true })
+      for index = 1, 100 do
+        assert(producer:send("t", hundred(index)))
+        assert(real:send(topic, hundred(index)))
+      end
+      assert(producer:flush(20000))
+      assert(real:flush(20000))
+      producer:close()
+      real:close()
+      short:close()
+      local request = stub:finish()[1]
+      assert.is_truthy(request:find "Content%-Encoding: gzip\r?\n")
+      assert.is_true(tonumber(request:match "Content%-Length: (%d+)") < 5000)
+      assert.equal(100, #stored(topic))
+      assert.equal(hundred(100), stored(topic)[100].value)
+    end)
+
     it("any bytes when the client is binary", function()
       local bytes = server:client { binary = true }
       local topic, producer = server:topic(1, 0), producer_of(bytes)

@@ -57,6 +57,7 @@ static const struct uk_option rows[] = {
   INTEGER(block_timeout, 0, MILLISECONDS_MAX),
   INTEGER(flush_timeout, 0, UK_SENDER_FLUSH_MAX),
   ROW("overflow", UK_OPTION_CHOICE, sender.overflow, 0, 0, overflows),
+  ROW("gzip", UK_OPTION_BOOLEAN, sender.gzip, 0, 0, NULL),
   ROW("log", UK_OPTION_BOOLEAN, sender.log, 0, 0, NULL),
   {.name = NULL}};
 

@@ -1,5 +1,7 @@
 #include "client/sender_batch.h"
 
+#include "common/gzip.h"
+
 enum { WIDER = 4 };
 enum { RECORDS_KEPT = 4 << 20, BODY_KEPT = 8 << 20 }; /* bytes, from one batch to the next */
 
@@ -8,12 +10,14 @@ void uk_sender_batch_init(struct uk_sender_batch *batch)
   *batch = (struct uk_sender_batch){.pending = 0};
   uk_buffer_init(&batch->records, SIZE_MAX / 2);
   uk_client_request_init(&batch->request);
+  uk_buffer_init(&batch->packed, UK_REQUEST_BODY_MAX);
 }
 
 void uk_sender_batch_free(struct uk_sender_batch *batch)
 {
   uk_buffer_free(&batch->records);
   uk_client_request_free(&batch->request);
+  uk_buffer_free(&batch->packed);
 }
 
 static struct uk_sender_record *record_at(struct uk_sender_batch *batch, size_t at)
@@ -33,6 +37,8 @@ static void empty(struct uk_sender_batch *batch)
     uk_buffer_free(&batch->records);
   if (batch->request.body.capacity > BODY_KEPT)
     uk_buffer_free(&batch->request.body);
+  if (batch->packed.capacity > BODY_KEPT)
+    uk_buffer_free(&batch->packed);
   uk_buffer_clear(&batch->records);
   batch->start = batch->end = batch->pending = batch->window = 0;
 }
@@ -115,7 +121,33 @@ static void write_message(struct uk_sender_batch *batch, const struct uk_sender_
   uk_client_request_message_end(&batch->request);
 }
 
-enum uk_error uk_sender_batch_write(struct uk_sender_batch *batch, bool binary, const char *key)
+/* Compresses the body where that is worth it; out of memory it stays as it is. */
+static void pack(struct uk_sender_batch *batch)
+{
+  struct uk_client_request *request = &batch->request;
+  const struct uk_buffer body = request->body;
+  uk_buffer_clear(&batch->packed);
+  if (body.error != UK_OK || body.length < UK_GZIP_LEAST ||
+      uk_gzip(&batch->packed, uk_buffer_slice(&body)) != UK_OK ||
+      batch->packed.length >= body.length)
+    return;
+  request->body = batch->packed;
+  batch->packed = body;
+  uk_client_request_header(request, uk_slice_text("Content-Encoding"), uk_slice_text("gzip"));
+}
+
+static void write_messages(struct uk_sender_batch *batch)
+{
+  struct uk_client_request *request = &batch->request;
+  uk_client_request_list(request);
+  for (struct uk_sender_record *record = uk_sender_batch_first(batch);
+       record != NULL && request->body.error == UK_OK; record = uk_sender_batch_next(batch, record))
+    write_message(batch, record);
+  uk_client_request_list_end(request);
+}
+
+enum uk_error uk_sender_batch_write(struct uk_sender_batch *batch, bool binary, bool gzip,
+                                    const char *key)
 {
   struct uk_client_request *request = &batch->request;
   open_window(batch, batch->most);
@@ -123,11 +155,9 @@ enum uk_error uk_sender_batch_write(struct uk_sender_batch *batch, bool binary, 
   uk_client_request_begin(request, batch->mixed ? UK_ENDPOINT_PRODUCE : UK_ENDPOINT_PRODUCE_TOPIC,
                           binary, &topic);
   uk_client_request_header(request, uk_slice_text(UK_HEADER_IDEMPOTENCY_KEY), uk_slice_text(key));
-  uk_client_request_list(request);
-  for (struct uk_sender_record *record = uk_sender_batch_first(batch);
-       record != NULL && request->body.error == UK_OK; record = uk_sender_batch_next(batch, record))
-    write_message(batch, record);
-  uk_client_request_list_end(request);
+  write_messages(batch);
+  if (gzip)
+    pack(batch);
   return uk_client_request_end(request);
 }
 

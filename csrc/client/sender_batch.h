@@ -13,6 +13,7 @@
 struct uk_sender_batch {
   struct uk_buffer records;
   struct uk_client_request request; /* the window, written */
+  struct uk_buffer packed;          /* memory for gzip */
   size_t start, end;                /* of the window, in `records` */
   size_t pending;                   /* messages that are not settled */
   size_t window;                    /* of these, in the window */
@@ -31,7 +32,8 @@ bool uk_sender_batch_fill(struct uk_sender_batch *batch, struct uk_sender_run *r
 
 /* Writes the next window as a request under `key`. Some message is pending. UK_OK, NO_MEMORY, or what
  * is wrong with a message of the window. */
-enum uk_error uk_sender_batch_write(struct uk_sender_batch *batch, bool binary, const char *key);
+enum uk_error uk_sender_batch_write(struct uk_sender_batch *batch, bool binary, bool gzip,
+                                    const char *key);
 
 /* The first record of the window, and the one behind `record`, that is not settled; NULL at the end. */
 struct uk_sender_record *uk_sender_batch_first(struct uk_sender_batch *batch);

@@ -117,7 +117,8 @@ static void write_window(struct uk_sender *sender, struct uk_sender_slot *slot)
     snprintf(key, sizeof key, "%016llx-%llu", (unsigned long long)sender->seed,
              (unsigned long long)sender->keys++);
     struct uk_client_failure failure = {.status = 0};
-    failure.error = uk_sender_batch_write(batch, sender->settings.options.binary, key);
+    failure.error =
+      uk_sender_batch_write(batch, sender->settings.options.binary, sender->options.gzip, key);
     if (failure.error == UK_OK) {
       ready_slot(slot, UK_SLOT_READY, 0);
       return;

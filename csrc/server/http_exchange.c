@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "server/dispatch.h"
-#include "server/gzip.h"
+#include "common/gzip.h"
 #include "server/http_refusal.h"
 
 enum {

@@ -1,7 +1,7 @@
 /* The headers of a request: for handlers, and those that http itself reads. */
 #include <strings.h>
 
-#include "server/gzip.h"
+#include "common/gzip.h"
 #include "server/http_exchange.h"
 
 struct uk_slice uk_request_header(const struct uk_request *request, const char *name)

@@ -1,7 +1,7 @@
 /* The reply of a request, on its way out. */
 #include <stdlib.h>
 
-#include "server/gzip.h"
+#include "common/gzip.h"
 #include "server/http_exchange.h"
 
 const size_t uk_exchange_reply_bytes =

@@ -91,6 +91,7 @@
 ---@field linger integer? milliseconds that a message waits for others, default 5
 ---@field in_flight integer? requests at once, default 1: order is kept
 ---@field overflow "error"|"block"|"drop_oldest"|nil what a full queue does, default error
+---@field gzip boolean? compresses requests, default false
 ---@field block_timeout integer? milliseconds that "block" waits, default 1000
 ---@field message_timeout integer? milliseconds after which a message is given up; 0, the default: never
 ---@field flush_timeout integer? milliseconds at the end of the process, at most and by default 2000
