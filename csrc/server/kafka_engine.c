@@ -138,7 +138,12 @@ static void undelivered(struct uk_engine *engine, struct uk_slice group, struct 
 
 static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)
 {
-  return uk_kafka_topics_health(of(engine)->topics, detail, size);
+  struct uk_kafka_topics *known = of(engine)->topics;
+  enum uk_error error = uk_kafka_topics_health(known, detail, size);
+  if (error != UK_OK || uk_kafka_topics_heard(known))
+    return error;
+  snprintf(detail, size, "the Kafka cluster has not answered yet");
+  return UK_E_UNAVAILABLE;
 }
 
 static void drain(struct uk_engine *engine)

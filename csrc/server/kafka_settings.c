@@ -31,18 +31,26 @@ static const struct pair defaults[] = {
   {"socket.nagle.disable", "true"},
   {"socket.keepalive.enable", "true"},
   {"log.connection.close", "false"},
+  /* A broker that takes connections and does not answer is left for another one after so many milliseconds. */
+  {"api.version.request.timeout.ms", "1000"},
+  {"socket.connection.setup.timeout.ms", "5000"},
+  {"socket.timeout.ms", "10000"},
   {"reconnect.backoff.ms", "50"},
   {"reconnect.backoff.max.ms", "1000"},
   {"retry.backoff.ms", "50"},
   {"topic.metadata.refresh.fast.interval.ms", "100"},
   {"topic.metadata.propagation.max.ms", "5000"},
 };
+static const struct pair control_defaults[] = {
+  {"socket.timeout.ms", "2000"}, /* of a question; whoever asks has said how long it may take */
+};
 static const struct pair producer_defaults[] = {
   {"enable.idempotence", "true"},
   {"linger.ms", "0"},
   {"message.timeout.ms", "25000"}, /* less than a produce request waits */
   {"request.timeout.ms", "10000"},
-  {"retries", "10"}, /* half a second of a cluster that says no; a leader that moves is waited for */
+  {"retries",
+   "10"}, /* half a second of a cluster that says no; a leader that moves is waited for */
 };
 static const struct pair reader_defaults[] = {
   {"fetch.error.backoff.ms", "50"}, {"queued.min.messages", "1000000"}, /* the bound is in bytes */
@@ -77,7 +85,7 @@ static const struct {
   const struct pair *defaults, *forced;
   size_t default_count, forced_count;
 } roles[] = {
-  [UK_KAFKA_CONTROL] = {NULL, NULL, 0, 0},
+  [UK_KAFKA_CONTROL] = {control_defaults, NULL, COUNT(control_defaults), 0},
   [UK_KAFKA_PRODUCER] = {producer_defaults, producer_forced, COUNT(producer_defaults),
                          COUNT(producer_forced)},
   [UK_KAFKA_FETCH] = {reader_defaults, fetch_forced, COUNT(reader_defaults), COUNT(fetch_forced)},

@@ -12,6 +12,8 @@
 enum {
   QUERY_TIMEOUT = 2000,  /* milliseconds of one question; less where a deadline comes first */
   FULL_INTERVAL = 30000, /* between two looks at all topics that nobody asked for */
+  SILENCES =
+    3, /* questions in a row that a broker leaves open until the cluster is taken for away */
   REASON_SIZE = 200
 };
 
@@ -35,7 +37,9 @@ struct uk_kafka_topics {
   struct uk_kafka_lookup *first, *last; /* to be asked, in the order in which they came */
   uint64_t looks;                       /* at all topics */
   int64_t next_full, next_pulse;
-  bool down; /* the cluster does not answer */
+  bool heard;        /* the cluster has answered before */
+  bool down;         /* the cluster does not answer */
+  unsigned silences; /* questions in a row that a broker left open */
   bool stopping;
   char reason[REASON_SIZE]; /* why it is down, or what went wrong since it last answered */
 };
@@ -118,17 +122,25 @@ static void learn_all(struct uk_kafka_topics *topics, const rd_kafka_metadata_t 
   topics->next_full = uk_clock_monotonic() + FULL_INTERVAL;
 }
 
+/* That no broker can be reached is said at once. One that is reached and does not answer may be the only one that is
+ * paused: it is left, and another one asked. */
 static void note(struct uk_kafka_topics *topics, rd_kafka_resp_err_t code)
 {
   topics->next_pulse = uk_clock_monotonic() + UK_KAFKA_PULSE;
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    topics->heard = true;
     topics->down = false;
+    topics->silences = 0;
     topics->reason[0] = '\0';
-  } else {
-    topics->down = true;
-    if (topics->reason[0] == '\0')
-      snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_err2str(code));
+    return;
   }
+  if (code == RD_KAFKA_RESP_ERR__TIMED_OUT && ++topics->silences < SILENCES && !topics->down) {
+    topics->next_pulse = uk_clock_monotonic();
+    return;
+  }
+  topics->down = true;
+  if (topics->reason[0] == '\0')
+    snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_err2str(code));
 }
 
 /* Asking. Without the mutex while librdkafka waits. */
@@ -159,7 +171,25 @@ static rd_kafka_resp_err_t ask(struct uk_kafka_topics *topics, struct uk_slice n
   if (topic != NULL)
     rd_kafka_topic_destroy(topic);
   listen_to_errors(topics);
+  pthread_mutex_lock(&topics->mutex);
+  if (code != RD_KAFKA_RESP_ERR__TIMED_OUT || timeout == QUERY_TIMEOUT)
+    note(topics, code); /* a question that was cut short says nothing of the cluster */
+  pthread_mutex_unlock(&topics->mutex);
   return code;
+}
+
+/* Asks again what a broker left open, while there is time. */
+static rd_kafka_resp_err_t insist(struct uk_kafka_topics *topics, struct uk_slice name,
+                                  int64_t deadline, const rd_kafka_metadata_t **said)
+{
+  rd_kafka_resp_err_t code;
+  int left = uk_kafka_time_left(deadline);
+  for (int attempts = 1;; attempts++) {
+    code = ask(topics, name, name.length == 0, left < QUERY_TIMEOUT ? left : QUERY_TIMEOUT, said);
+    left = uk_kafka_time_left(deadline);
+    if (code != RD_KAFKA_RESP_ERR__TIMED_OUT || left <= 1 || attempts == SILENCES)
+      return code;
+  }
 }
 
 /* Takes out what asks for the same as the first, and what has no time left; in their order. */
@@ -205,13 +235,9 @@ static void look(struct uk_kafka_topics *topics)
   const rd_kafka_metadata_t *said = NULL;
   enum uk_error error = UK_E_UNAVAILABLE;
   int32_t partitions = 0;
-  int left = uk_kafka_time_left(deadline);
   pthread_mutex_unlock(&topics->mutex);
-  int timeout = left < QUERY_TIMEOUT ? left : QUERY_TIMEOUT;
-  rd_kafka_resp_err_t code = ask(topics, name, name.length == 0, timeout, &said);
+  rd_kafka_resp_err_t code = insist(topics, name, deadline, &said);
   pthread_mutex_lock(&topics->mutex);
-  if (code != RD_KAFKA_RESP_ERR__TIMED_OUT || timeout == QUERY_TIMEOUT)
-    note(topics, code); /* a question that was cut short says nothing of the cluster */
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
     error = uk_kafka_error(code);
   } else if (name.length == 0) {
@@ -235,7 +261,6 @@ static void feel_pulse(struct uk_kafka_topics *topics)
   pthread_mutex_unlock(&topics->mutex);
   rd_kafka_resp_err_t code = ask(topics, (struct uk_slice){0}, full, QUERY_TIMEOUT, &said);
   pthread_mutex_lock(&topics->mutex);
-  note(topics, code);
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR && full)
     learn_all(topics, said);
   if (said != NULL)
@@ -339,6 +364,14 @@ enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detai
     snprintf(detail, size, "the Kafka cluster does not answer: %s", topics->reason);
   pthread_mutex_unlock(&topics->mutex);
   return down ? UK_E_UNAVAILABLE : UK_OK;
+}
+
+bool uk_kafka_topics_heard(struct uk_kafka_topics *topics)
+{
+  pthread_mutex_lock(&topics->mutex);
+  bool heard = topics->heard;
+  pthread_mutex_unlock(&topics->mutex);
+  return heard;
 }
 
 /* Life. */

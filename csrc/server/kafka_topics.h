@@ -50,7 +50,10 @@ bool uk_kafka_topics_each(struct uk_kafka_topics *topics,
                           void (*each)(void *argument, struct uk_slice topic, int32_t partitions),
                           void *argument);
 
-/* UK_OK or UNAVAILABLE, with a text in `detail`. From memory, at once. */
+/* UK_OK or, when the cluster is away, UNAVAILABLE with a text in `detail`. From memory, at once. */
 enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size);
+
+/* Whether the cluster has ever answered. Until then nobody knows whether it is there, and requests wait for it. */
+bool uk_kafka_topics_heard(struct uk_kafka_topics *topics);
 
 #endif
