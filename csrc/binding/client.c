@@ -161,7 +161,6 @@ static const luaL_Reg metamethods[] = {
 void uk_client_register(lua_State *L)
 {
   uk_exchange_register(L);
-  uk_producer_register(L);
   lua_newtable(L);
   uk_lua_setfuncs(L, methods, 0);
   for (const struct uk_call_row *row = uk_calls; row->name != NULL; row++) {

@@ -62,6 +62,8 @@ int luaopen_upstash_kafka_core(lua_State *L)
   uk_lua_setfuncs(L, uk_clock_functions, 0);
   uk_client_register(L);
   lua_setfield(L, -2, "methods");
+  uk_producer_register(L);
+  lua_setfield(L, -2, "producer_methods");
   push_message_methods(L);
   lua_setfield(L, -2, "message_methods");
   uk_push_error_list(L);

@@ -246,6 +246,7 @@ void uk_producer_register(lua_State *L)
   uk_producer_report_register(L);
   lua_newtable(L);
   uk_lua_setfuncs(L, methods, 0);
+  lua_pushvalue(L, -1);
   uk_lua_newtype(L, PRODUCER_TYPE, metamethods);
   lua_pop(L, 1);
 }

@@ -5,7 +5,7 @@
 
 #include "binding/compat.h"
 
-/* Makes the type, once for each state. */
+/* Makes the type, once for each state, and pushes its table of methods. */
 void uk_producer_register(lua_State *L);
 
 /* client:producer(options) */

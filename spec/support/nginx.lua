@@ -42,7 +42,7 @@ http {
   lua_package_cpath '$cpath';
   $http
   server {
-    listen 127.0.0.1:$port reuseport;
+    listen 127.0.0.1:$port;
     listen unix:$place/socket;
     location = /alive { return 200 "alive"; }
     $locations

@@ -12,7 +12,10 @@ local records = require "upstash.kafka.records"
 ---@type upstash.kafka.Client
 local methods = core.methods
 
-if nginx.inside then require("upstash.kafka.nginx_client").install(methods) end
+if nginx.inside then
+  require("upstash.kafka.nginx_client").install(methods)
+  require("upstash.kafka.nginx_producer").install(methods, core.producer_methods)
+end
 
 --- A loop over the messages of a group, at least once. A message counts as finished when the loop asks for the
 -- next one; finished messages are committed before the next consume and when the loop ends. On Lua 5.4 that

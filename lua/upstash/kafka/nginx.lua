@@ -17,6 +17,12 @@ local CANNOT_WAIT = {
   log = true, balancer = true, ssl_session_store = true,
 }
 
+--- The phase, where Lua code cannot wait; nil where it can.
+function nginx.phase_without_waiting()
+  local phase = ngx.get_phase()
+  return CANNOT_WAIT[phase] and phase or nil
+end
+
 local PRODUCES = { produce = true, produce_many = true, webhook = true }
 
 local function advice(method, phase)
@@ -30,8 +36,8 @@ end
 ---@param method string
 ---@param level integer whose line to blame, as `error` takes it, seen from the caller
 function nginx.check_phase(method, level)
-  local phase = ngx.get_phase()
-  if not CANNOT_WAIT[phase] then return end
+  local phase = nginx.phase_without_waiting()
+  if not phase then return end
   error(("client:%s cannot wait for an answer in %s_by_lua: %s"):format(method, phase, advice(method, phase)),
     level + 1)
 end

@@ -1,0 +1,95 @@
+--- Producers inside nginx: `send` works in every phase as it is; `flush` and `close` wait through nginx's timers where
+-- Lua may wait, and block where nothing else goes on: in init, init_worker and exit_worker.
+
+local core = require "upstash.kafka.core"
+local nginx = require "upstash.kafka.nginx"
+local options = require "upstash.kafka.options"
+
+local FLUSH_TIMEOUT = 2000 -- milliseconds, as core's
+local LONGEST = 86400000
+local PAUSE_MAX = 20 -- milliseconds between two looks at what is under way
+
+local MAY_BLOCK = { init = true, init_worker = true, exit_worker = true }
+
+-- { producer = { flush = , close = } }: the timeouts where none is given.
+local timeouts = setmetatable({}, { __mode = "k" })
+
+local function check_timeout(method, timeout, level)
+  if timeout == nil or type(timeout) == "number" and timeout % 1 == 0 and timeout >= 0 and timeout <= LONGEST then
+    return
+  end
+  local text = ("timeout: integer from 0 to %d expected, got %s"):format(LONGEST, tostring(timeout))
+  options.refuse(method, text, level + 1)
+end
+
+-- Whether all before the mark was settled in time.
+local function await(settled, producer, mark, timeout)
+  local deadline, pause = core.now() + timeout, 1
+  while not settled(producer, mark) do
+    local left = deadline - core.now()
+    if left <= 0 then return false end
+    nginx.sleep(math.max(1, math.min(pause, left)))
+    pause = math.min(pause * 2, PAUSE_MAX)
+  end
+  return true
+end
+
+local function undelivered(count, timeout)
+  local text = ("%d messages were not delivered within %d ms"):format(count, timeout)
+  return nil, text, { error = text, code = "timeout", retriable = true }
+end
+
+local nginx_producer = {}
+
+--- Puts what suits nginx in the place of the methods that block.
+---@param client_methods table<string, function>
+---@param methods table<string, function> of producers
+function nginx_producer.install(client_methods, methods)
+  local make, flush, close = client_methods.producer, methods.flush, methods.close
+  local hurry, settled, stats = methods.hurry, methods.settled, methods.stats
+
+  function client_methods.producer(client, given)
+    options.check_client("producer", client, 2)
+    if type(given) == "table" and given.overflow == "block" then
+      options.refuse("producer", "overflow: 'block' would block nginx, 'error' or 'drop_oldest' expected", 2)
+    end
+    local fine, producer = pcall(make, client, given)
+    if not fine then error(producer, 2) end
+    timeouts[producer] = {
+      flush = client:settings().timeout, close = given and given.flush_timeout or FLUSH_TIMEOUT,
+    }
+    return producer
+  end
+
+  -- Whether the method is to block here; raises where it may neither block nor wait.
+  local function blocks(method, timeout, level)
+    check_timeout(method, timeout, level + 1)
+    local phase = nginx.phase_without_waiting()
+    if not phase or MAY_BLOCK[phase] then return phase ~= nil end
+    error(("producer:%s cannot wait in %s_by_lua: what was sent goes out by itself; call it in ngx.timer.at"):format(
+      method, phase), level + 1)
+  end
+
+  function methods.flush(producer, timeout)
+    if blocks("flush", timeout, 2) then return flush(producer, timeout) end
+    local fine, mark = pcall(hurry, producer)
+    if not fine then error(mark, 2) end
+    timeout = timeout or timeouts[producer].flush
+    if await(settled, producer, mark, timeout) then return true end
+    local counts = stats(producer)
+    return undelivered(counts.queued + counts.in_flight, timeout)
+  end
+
+  function methods.close(producer, timeout)
+    if blocks("close", timeout, 2) then return close(producer, timeout) end
+    local open, mark = pcall(hurry, producer)
+    if not open then return close(producer, 0) end
+    timeout = timeout or timeouts[producer].close
+    await(settled, producer, mark, timeout)
+    if close(producer, 0) then return true end -- takes a moment at most: there is nothing to wait for
+    local counts = stats(producer)
+    return undelivered(counts.lost + counts.queued + counts.in_flight, timeout)
+  end
+end
+
+return nginx_producer
