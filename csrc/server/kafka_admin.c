@@ -46,7 +46,7 @@ void uk_kafka_admin_fail(struct uk_kafka_admin_call *call, rd_kafka_resp_err_t c
   char place[UK_KAFKA_PLACE_SIZE];
   uk_operation_fail(call->operation, uk_kafka_error(code), "%s: %s",
                     uk_kafka_place(place, sizeof place, uk_slice_text(call->topic.text), -1),
-                    text != NULL ? text : rd_kafka_err2str(code));
+                    uk_kafka_reason(code, text));
 }
 
 /* Whether the topic is there, or gone. */

@@ -332,7 +332,7 @@ static bool trouble(struct uk_kafka_instance *instance, rd_kafka_resp_err_t code
   name_place(what, sizeof what, instance, place);
   snprintf(words, sizeof words,
            no_offset ? "%s: no committed offset, and the reset is none (%s)" : "%s: %s", what,
-           text != NULL ? text : rd_kafka_err2str(code));
+           uk_kafka_reason(code, text));
   for (size_t i = 0; error == UK_E_NOT_FOUND && i < instance->topic_count; i++)
     uk_kafka_topics_forget(instance->groups->parts.topics, uk_slice_text(instance->topics[i].text));
   end_turns(instance, error, words);

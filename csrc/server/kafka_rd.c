@@ -104,9 +104,17 @@ enum uk_error uk_kafka_error(rd_kafka_resp_err_t code)
   return UK_E_INTERNAL;
 }
 
+const char *uk_kafka_reason(rd_kafka_resp_err_t code, const char *text)
+{
+  if (code == RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT)
+    return UK_HEADER_SESSION_TIMEOUT ": the Kafka cluster takes no session of this length "
+                                     "(group.min.session.timeout.ms, group.max.session.timeout.ms)";
+  return text != NULL ? text : rd_kafka_err2str(code);
+}
+
 void uk_kafka_fail(struct uk_operation *operation, rd_kafka_resp_err_t code, const char *what)
 {
-  uk_operation_fail(operation, uk_kafka_error(code), "%s: %s", what, rd_kafka_err2str(code));
+  uk_operation_fail(operation, uk_kafka_error(code), "%s: %s", what, uk_kafka_reason(code, NULL));
 }
 
 const char *uk_kafka_place(char *text, size_t size, struct uk_slice topic, int32_t partition)

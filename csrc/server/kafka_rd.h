@@ -9,8 +9,12 @@
 /* What a failure of the cluster or of librdkafka is for a client. UK_OK for no error. */
 enum uk_error uk_kafka_error(rd_kafka_resp_err_t code);
 
+/* What to tell people of a code: `text`, which librdkafka said with it, or NULL. Where the user set what the cluster
+ * refuses, that is named. */
+const char *uk_kafka_reason(rd_kafka_resp_err_t code, const char *text);
+
 /* Sets the outcome: the error of the code, and as message `what` (for example: topic "t" partition 3), ": " and
- * librdkafka's text for the code. */
+ * the reason. */
 void uk_kafka_fail(struct uk_operation *operation, rd_kafka_resp_err_t code, const char *what);
 
 /* "topic "NAME" partition N" into `text`; of the topic alone when the partition is negative. Returns `text`. */
