@@ -6,6 +6,7 @@
 #define UK_KAFKA_GROUPS_H
 
 #include "server/kafka_check.h"
+#include "server/kafka_committed.h"
 #include "server/kafka_loop.h"
 #include "server/kafka_reaper.h"
 #include "server/kafka_settings.h"
@@ -18,6 +19,7 @@ struct uk_kafka_groups_parts {
   struct uk_kafka_topics *topics;
   struct uk_kafka_reaper *reaper;
   int64_t prefetch_bytes, prefetch_budget;
+  struct uk_kafka_committed *committed;
 };
 
 struct uk_kafka_groups *uk_kafka_groups_new(const struct uk_kafka_groups_parts *parts);

@@ -6,6 +6,7 @@
 #include "common/clock.h"
 
 enum {
+  BREAK = 1000, /* milliseconds without a request after which waiting begins anew */
   NUDGE_BYTES = 256 << 10,
   NUDGE_PAUSE = 20,     /* milliseconds of silence after which more is asked for */
   LEAVE_TIMEOUT = 5000, /* milliseconds in which the group hears that it leaves */
@@ -107,6 +108,10 @@ static void end(struct uk_kafka_instance *instance, enum uk_error error, const c
   while (instance->committing != NULL) {
     struct uk_kafka_turn *turn = instance->committing;
     instance->committing = turn->next;
+    if (turn->operation == NULL) {
+      free(turn);
+      continue;
+    }
     uk_operation_fail(turn->operation, UK_E_UNAVAILABLE, "commit: the instance was closed");
     uk_kafka_turn_done(turn);
   }
@@ -163,6 +168,8 @@ static bool has_left(struct uk_kafka_instance *instance)
 
 static void acknowledge(struct uk_kafka_instance *instance, int64_t now)
 {
+  if (instance->turns == NULL && now > instance->last_request + BREAK)
+    instance->asked_since = now;
   instance->last_request = now;
   if (instance->acknowledged == instance->delivery)
     return;
@@ -278,6 +285,7 @@ static void take_back(struct uk_kafka_instance *instance)
     if (!slot->assigned || slot->position < 0)
       continue;
     slot->position = slot->arrived;
+    slot->ended = false;
     rd_kafka_topic_partition_list_add(list, slot->topic.text, slot->partition)->offset =
       slot->position;
   }
@@ -373,6 +381,10 @@ static void committed(rd_kafka_event_t *event, struct uk_kafka_instance *instanc
   while (*link != turn)
     link = &(*link)->next;
   *link = turn->next;
+  if (turn->operation == NULL) { /* answered before */
+    free(turn);
+    return;
+  }
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
     char what[UK_MESSAGE_SIZE];
     name_place(what, sizeof what, instance, failed);
@@ -431,6 +443,7 @@ static bool take_record(struct uk_kafka_instance *instance, struct uk_consume *c
   if (slot->arrived < 0)
     slot->arrived = message->offset;
   slot->position = message->offset + 1;
+  slot->ended = false;
   *taken = true;
   return true;
 }
@@ -453,6 +466,16 @@ static bool is_wanted(struct uk_kafka_turn *turn)
   return consume->sink.wanted(turn->operation);
 }
 
+static void note_end(struct uk_kafka_instance *instance, const struct uk_kafka_event *event)
+{
+  if (event->code != RD_KAFKA_RESP_ERR__PARTITION_EOF || event->place == NULL)
+    return;
+  struct uk_kafka_slot *slot =
+    uk_kafka_instance_slot(instance, event->place->topic, event->place->partition);
+  if (slot != NULL)
+    slot->ended = true;
+}
+
 /* Fills the first turn with what is there. False when there was nothing. */
 static bool deliver(struct uk_kafka_instance *instance)
 {
@@ -463,6 +486,7 @@ static bool deliver(struct uk_kafka_instance *instance)
   bool full = false, taken;
   while (!full && next_event(instance, &event)) {
     if (event.message == NULL) {
+      note_end(instance, &event);
       bool go_on = count > 0 || trouble(instance, event.code, NULL, event.place);
       uk_kafka_event_free(&event);
       if (!go_on || instance->turns != turn)
@@ -496,6 +520,7 @@ static bool deliver(struct uk_kafka_instance *instance)
   else
     consume->delivery = ++instance->delivery;
   finish_first(instance);
+  instance->asked_since = instance->last_request;
   return true;
 }
 
@@ -504,7 +529,6 @@ static bool deliver(struct uk_kafka_instance *instance)
 static void expire(struct uk_kafka_instance *instance, int64_t now)
 {
   struct uk_kafka_turn **link = &instance->turns;
-  char detail[UK_MESSAGE_SIZE];
   instance->turns_last = NULL;
   while (*link != NULL) {
     struct uk_kafka_turn *turn = *link;
@@ -514,11 +538,23 @@ static void expire(struct uk_kafka_instance *instance, int64_t now)
       continue;
     }
     *link = turn->next;
-    if (uk_kafka_topics_health(instance->groups->parts.topics, detail, sizeof detail) != UK_OK)
-      uk_operation_fail(turn->operation, UK_E_UNAVAILABLE, "%s", detail);
     instance->fresh = false;
     instance->last_request = now;
-    uk_kafka_turn_done(turn);
+    uk_kafka_instance_end_empty(instance, turn, now);
+  }
+}
+
+/* What became of a commit may show later. Until then its turn stays, without an operation. */
+static void expire_commits(struct uk_kafka_instance *instance, int64_t now)
+{
+  for (struct uk_kafka_turn *turn = instance->committing; turn != NULL; turn = turn->next) {
+    struct uk_operation *operation = turn->operation;
+    if (operation == NULL || operation->deadline > now)
+      continue;
+    turn->operation = NULL;
+    uk_operation_fail(operation, UK_E_GATEWAY_TIMEOUT,
+                      "commit: the group's coordinator did not answer in time");
+    operation->done(operation);
   }
 }
 
@@ -529,6 +565,10 @@ static int64_t next_time(const struct uk_kafka_instance *instance, int64_t now)
     time = now + NUDGE_PAUSE * 50;
   for (const struct uk_kafka_turn *turn = instance->turns; turn != NULL; turn = turn->next)
     time = turn->operation->deadline < time ? turn->operation->deadline : time;
+  for (const struct uk_kafka_turn *turn = instance->committing; turn != NULL; turn = turn->next) {
+    if (turn->operation != NULL && turn->operation->deadline < time)
+      time = turn->operation->deadline;
+  }
   if (instance->settings.auto_commit && uk_kafka_instance_dirty(instance) &&
       instance->next_commit < time)
     time = instance->next_commit;
@@ -583,6 +623,7 @@ void uk_kafka_instance_run(struct uk_kafka_task *task, int64_t now)
   }
   while (instance->leaves_until == 0 && instance->turns != NULL && deliver(instance))
     continue;
+  expire_commits(instance, now);
   if (serve_leaving(instance, now))
     return;
   expire(instance, now);

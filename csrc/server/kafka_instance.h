@@ -27,6 +27,7 @@ struct uk_kafka_slot {
   struct uk_kafka_name topic;
   int32_t partition;
   bool assigned, overridden; /* overridden: an explicit commit says where to go on */
+  bool ended;                /* there was nothing behind `position` when the cluster last said something */
   int64_t position, arrived; /* -1: not known yet */
   int64_t saved;             /* the last that was committed for it, -1 = none */
 };
@@ -56,6 +57,7 @@ struct uk_kafka_instance {
   struct uk_kafka_record record;
   uint64_t delivery, acknowledged;
   int64_t last_request, next_commit, leaves_until; /* leaves_until: 0 = not leaving */
+  int64_t asked_since; /* requests wait without a break, for what has not come, since then */
   enum { UK_KAFKA_STAYS, UK_KAFKA_UNSUBSCRIBED, UK_KAFKA_CLOSES } leaving; /* how far it is */
   bool fresh, subscribed;
   struct uk_kafka_turn *committing; /* explicit commits under way */
@@ -76,6 +78,10 @@ void uk_kafka_instance_free(struct uk_kafka_task *task);
 
 /* Ends the turn with the outcome that its operation has. */
 void uk_kafka_turn_done(struct uk_kafka_turn *turn);
+
+/* Ends a consume whose time is over without a record: with none, or saying what is out of order, if anything is. */
+void uk_kafka_instance_end_empty(const struct uk_kafka_instance *instance,
+                                 struct uk_kafka_turn *turn, int64_t now);
 
 /* Commits what arrived (explicit: all that was read); `turn` is ended by it, NULL for an auto-commit. */
 void uk_kafka_instance_commit(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn);

@@ -1,6 +1,7 @@
 /* What an instance knows of its partitions: rebalances and commits. */
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "server/kafka_instance.h"
 
 struct uk_kafka_slot *uk_kafka_instance_slot(struct uk_kafka_instance *instance, const char *topic,
@@ -60,11 +61,13 @@ static void assign(struct uk_kafka_instance *instance, rd_kafka_topic_partition_
     slot->topic = uk_kafka_name(uk_slice_text(at->topic));
     slot->partition = at->partition;
     slot->assigned = true;
+    slot->ended = false;
     forward(instance, at);
   }
   free(instance->slots);
   instance->slots = slots;
   instance->slot_count = (size_t)list->cnt;
+  instance->asked_since = uk_clock_monotonic();
   rd_kafka_assign(instance->handle, list);
 }
 

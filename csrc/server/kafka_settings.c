@@ -73,7 +73,7 @@ static const struct pair fetch_forced[] = {
 static const struct pair group_forced[] = {
   {"enable.auto.commit", "false"},
   {"enable.auto.offset.store", "false"},
-  {"enable.partition.eof", "false"},
+  {"enable.partition.eof", "true"},
   {"partition.assignment.strategy", "range"},
   {"allow.auto.create.topics", "false"},
   {"max.poll.interval.ms", "86400000"}, /* the server ends what falls silent by itself */
