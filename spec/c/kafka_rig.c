@@ -43,8 +43,7 @@ static bool open_client(struct kafka_rig *rig)
   uk_client_request_init(&rig->request);
   uk_buffer_init(&rig->body, 1 << 20);
   rig->settings = calloc(1, sizeof *rig->settings);
-  if (rig->settings == NULL ||
-      !uk_settings_init(rig->settings, &options, message, sizeof message))
+  if (rig->settings == NULL || !uk_settings_init(rig->settings, &options, message, sizeof message))
     return false;
   rig->transport = uk_transport_open(rig->settings);
   return rig->transport != NULL;

@@ -27,9 +27,9 @@ struct kafka_rig {
 };
 
 struct kafka_answer {
-  int status;               /* 0: no answer at all */
-  long long retry_after;    /* seconds, -1 = not said */
-  long long took;           /* milliseconds */
+  int status;                /* 0: no answer at all */
+  long long retry_after;     /* seconds, -1 = not said */
+  long long took;            /* milliseconds */
   char text[KAFKA_RIG_BODY]; /* the beginning of the body, or what went wrong */
 };
 
