@@ -1,0 +1,430 @@
+-- The life of producers in a real nginx: made before the fork, for each request, closed twice or never, used from every
+-- phase at once, with a full queue, in a worker that is killed.
+
+local folder = require "spec.support.folder"
+local http = require "spec.support.http"
+local server_support = require "spec.support.server"
+local shell = require "spec.support.shell"
+local support = require "spec.support.nginx"
+
+if not support.runs_here then return end
+
+local ENVIRONMENT = "env UPSTASH_KAFKA_REST_URL; env UPSTASH_KAFKA_REST_USERNAME; env UPSTASH_KAFKA_REST_PASSWORD;"
+
+-- Answers with its process, and sends one message for each request.
+local SEND = [[
+  location = /send { content_by_lua_block {
+    assert(producer:send(nil, "worker"))
+    ngx.print(ngx.worker.pid(), " ", producer:stats().sent)
+  } }
+]]
+
+describe("in nginx, a producer", function()
+  local server, client, nginx, topic
+
+  setup(function()
+    server = server_support.start()
+    client = server:client()
+  end)
+
+  teardown(function()
+    client:close()
+    server:stop()
+  end)
+
+  before_each(function() topic = server:topic(1, 0) end)
+
+  after_each(function()
+    if nginx then nginx:stop() end
+    nginx = nil
+  end)
+
+  local function start(options)
+    options.environment, options.main = server:environment(), ENVIRONMENT
+    options.values = options.values or {}
+    options.values.topic = topic
+    nginx = support.start(options)
+  end
+
+  -- What is stored in the topic now, as { value = how often }.
+  local function stored()
+    local counts, offset = {}, 0
+    repeat
+      local messages = assert(client:fetch(topic, 0, offset, { timeout = 0 }))
+      for _, message in ipairs(messages) do
+        counts[message.value] = (counts[message.value] or 0) + 1
+        offset = message.offset + 1
+      end
+    until #messages == 0
+    return counts
+  end
+
+  local function stored_in_all()
+    return assert(client:offsets("latest", { topic = topic, partition = 0 }))[1].offset
+  end
+
+  local function expect_stored(count)
+    shell.eventually(20, function() return stored_in_all() >= count end)
+    assert.equal(count, stored_in_all())
+  end
+
+  local function threads(pid)
+    local _, out = shell.run("ls /proc/" .. pid .. "/task | wc -l")
+    return tonumber(out)
+  end
+
+  -- Sends until every worker has answered; returns how many messages that took.
+  local function reach(workers)
+    local sent, seen, count = 0, {}, 0
+    shell.eventually(20, function()
+      local pending = nginx:begin "/send"
+      http.collect { pending }
+      local pid, its_own = pending.response.body:match "^(%d+) (%d+)$"
+      if not seen[pid] then
+        assert.equal("1", its_own) -- nothing that the master has counted
+        seen[pid], count = true, count + 1
+      end
+      sent = sent + 1
+      return count == workers
+    end)
+    return sent
+  end
+
+  local function ends_are_clean()
+    for _, how in ipairs(nginx:ends()) do assert.equal("with code 0", how) end
+  end
+
+  local INIT = [[
+    init_by_lua_block {
+      producer = require("upstash.kafka").new():producer { topic = "$topic" }
+      assert(producer:send(nil, "init"))
+    }
+  ]]
+
+  describe("of init_by_lua", function()
+    it("sends once in the master, and each worker has a thread of its own", function()
+      start { workers = 2, http = INIT, locations = SEND }
+      local sent = reach(2)
+      expect_stored(1 + sent)
+      assert.same({ init = 1, worker = sent }, stored())
+      for _, pid in ipairs(nginx:workers()) do assert.equal(2, threads(pid)) end
+      assert.equal(2, threads(nginx.master))
+    end)
+
+    it("leaves no thread behind in the master by reloads, nor sends twice", function()
+      start { workers = 2, http = INIT, locations = SEND }
+      for _ = 1, 5 do nginx:reload() end
+      local sent = reach(2)
+      expect_stored(6 + sent)
+      assert.same({ init = 6, worker = sent }, stored())
+      assert.equal(2, threads(nginx.master))
+      ends_are_clean()
+    end)
+
+    -- The process that has read the configuration ends then; its child becomes the master.
+    it("sends once too when nginx becomes a daemon", function()
+      start { workers = 2, http = INIT, locations = SEND }
+      expect_stored(1)
+      assert.equal(0, (nginx:finish "QUIT"))
+      local path = nginx.place .. "/nginx.conf"
+      folder.write(path, (folder.read(path):gsub("daemon off;", "")))
+      local status, _, problem = shell.run(("/usr/sbin/nginx -e %s/error.log -p %s -c %s"):format(nginx.place,
+        nginx.place, path), { environment = server:environment() })
+      assert.equal(0, status, problem)
+      local master = shell.eventually(10, function() return tonumber(folder.read(nginx.place .. "/pid") or "") end)
+      local fine, message = pcall(function()
+        shell.eventually(10, function() return pcall(nginx.get, nginx, "/alive") end)
+        local sent = reach(2)
+        expect_stored(2 + sent)
+        assert.same({ init = 2, worker = sent }, stored())
+      end)
+      shell.run(("kill -QUIT %d; while kill -0 %d 2>/dev/null; do sleep 0.05; done"):format(master, master))
+      assert(fine, message)
+      ends_are_clean()
+    end)
+  end)
+
+  describe("at the end of its worker", function()
+    local LOCATIONS = [[
+      location = /fill { content_by_lua_block {
+        for number = 1, 1000 do assert(producer:send(nil, "worker")) end
+        ngx.print "x"
+      } }
+      location = /close { content_by_lua_block {
+        assert(producer:send(nil, "last"))
+        local first, second = producer:close(), producer:close()
+        ngx.print(tostring(first), " ", tostring(second), " ", select(2, pcall(producer.send, producer, nil, "x")))
+      } }
+    ]]
+    -- What is queued goes out with the end alone.
+    local MADE = [[
+      init_worker_by_lua_block {
+        producer = require("upstash.kafka").new():producer { topic = "$topic", linger = 60000 }
+      }
+    ]]
+    local CLOSED_TWICE = MADE .. [[
+      exit_worker_by_lua_block {
+        local first, second = producer:close(), producer:close()
+        ngx.log(ngx.NOTICE, "closed: ", tostring(first), " ", tostring(second))
+      }
+    ]]
+
+    local function fill_and_quit()
+      assert.equal(200, nginx:get("/fill").status)
+      assert.equal(0, stored_in_all())
+      assert.equal(0, (nginx:finish "QUIT"))
+      assert.same({ "with code 0" }, nginx:ends())
+      assert.same({ worker = 1000 }, stored())
+    end
+
+    it("that nobody closes delivers what it has", function()
+      start { http = MADE, locations = LOCATIONS }
+      fill_and_quit()
+    end)
+
+    it("is closed in exit_worker_by_lua, twice", function()
+      start { http = CLOSED_TWICE, locations = LOCATIONS }
+      fill_and_quit()
+      assert.truthy(nginx:log():find("closed: true true", 1, true))
+    end)
+
+    it("may be closed already, twice too", function()
+      start { http = CLOSED_TWICE, locations = LOCATIONS }
+      assert.equal("true true producer is closed", nginx:get("/close").body)
+      assert.same({ last = 1 }, stored())
+      assert.equal(0, (nginx:finish "QUIT"))
+      assert.truthy(nginx:log():find("closed: true true", 1, true))
+      assert.same({ "with code 0" }, nginx:ends())
+    end)
+  end)
+
+  -- A Lua state for each request.
+  describe("with lua_code_cache off", function()
+    local LOCATIONS = [[
+      location = /send { content_by_lua_block {
+        local producer = require("upstash.kafka").new():producer { topic = "$topic" }
+        assert(producer:send(nil, "worker"))
+        ngx.print "x"
+      } }
+      location = /named { content_by_lua_block {
+        local producer = require("upstash.kafka").new():producer { topic = "$topic", name = ngx.var.arg_name, linger = 0 }
+        local sent, _, details = producer:send(nil, "worker")
+        ngx.print(sent and "sent" or details.code)
+      } }
+    ]]
+
+    before_each(function() start { http = "lua_code_cache off;", locations = LOCATIONS } end)
+
+    it("shares one thread among hundreds of requests and loses none of their messages", function()
+      local worker = nginx:workers()[1]
+      for round = 1, 30 do
+        local pending = {}
+        for number = 1, 20 do pending[number] = nginx:begin "/send" end
+        http.collect(pending)
+        for _, request in ipairs(pending) do assert.equal("x", request.response.body) end
+        assert.equal(2, threads(worker), round)
+      end
+      expect_stored(600)
+      assert.equal(worker, nginx:workers()[1])
+    end)
+
+    it("has a limit of threads, and ends those that nobody asks for any more", function()
+      local worker, sent, refused = nginx:workers()[1], 0, 0
+      for number = 1, 70 do
+        local body = nginx:get("/named?name=" .. number).body
+        if body == "sent" then sent = sent + 1 else refused = refused + 1 end
+        assert.truthy(body == "sent" or body == "too_many", body)
+      end
+      assert.is_true(sent >= 64 and threads(worker) <= 65)
+      assert.equal(70, sent + refused)
+      shell.eventually(30, function() return threads(worker) == 1 end)
+      assert.equal("sent", nginx:get("/named?name=last").body)
+      expect_stored(sent + 1)
+    end)
+  end)
+
+  it("shares nothing with those of other settings, and all with those of the same", function()
+    start {
+      http = [[
+        init_by_lua_block {
+          local client = require("upstash.kafka").new()
+          producers = {
+            client:producer { topic = "$topic", linger = 60000 },
+            client:producer { topic = "$topic", linger = 0, in_flight = 4 },
+            client:producer { topic = "$topic", linger = 0, overflow = "drop_oldest", queue_bytes = 65536 },
+            client:producer { topic = "$topic", linger = 60000, name = "another" },
+            client:producer { topic = "$topic", linger = 60000 },
+          }
+        }
+      ]],
+      locations = [[
+        location = /send { content_by_lua_block {
+          for index, producer in ipairs(producers) do
+            for _ = 1, index do assert(producer:send(nil, tostring(index))) end
+          end
+          for _, producer in ipairs(producers) do ngx.print(producer:stats().sent, " ") end
+        } }
+      ]],
+    }
+    assert.equal("6 2 3 4 6 ", nginx:get("/send").body)
+    assert.equal(5, threads(nginx:workers()[1]))
+    expect_stored(5)
+    assert.same({ ["2"] = 2, ["3"] = 3 }, stored())
+    assert.equal(0, (nginx:finish "QUIT"))
+    assert.same({ ["1"] = 1, ["2"] = 2, ["3"] = 3, ["4"] = 4, ["5"] = 5 }, stored())
+    ends_are_clean()
+  end)
+
+  it("is used from all phases at once", function()
+    start {
+      http = [[
+        init_by_lua_block {
+          producer = require("upstash.kafka").new():producer { topic = "$topic", linger = 1 }
+          function send(value) assert(producer:send(nil, value)) end
+          send "init"
+        }
+        init_worker_by_lua_block {
+          send "init_worker"
+          assert(ngx.timer.every(0.01, function(premature) if not premature and ticking then send "tick" end end))
+        }
+        exit_worker_by_lua_block { send "exit_worker" }
+        upstream balanced {
+          server 0.0.0.1;
+          balancer_by_lua_block {
+            send "balancer"
+            require("ngx.balancer").set_current_peer("127.0.0.1", $port)
+          }
+        }
+      ]],
+      locations = [[
+        location = /all {
+          set_by_lua_block $unused { send "set" return "" }
+          rewrite_by_lua_block { send "rewrite" }
+          access_by_lua_block { send "access" }
+          content_by_lua_block {
+            ticking = true
+            send "content"
+            ngx.thread.wait(ngx.thread.spawn(function()
+              ngx.sleep(0.001)
+              send "thread"
+            end))
+            coroutine.wrap(send)("coroutine")
+            assert(ngx.timer.at(0, function() send "timer" end))
+            ngx.location.capture "/balanced"
+            ngx.print "x"
+          }
+          header_filter_by_lua_block { send "header_filter" }
+          body_filter_by_lua_block { if ngx.arg[2] then send "body_filter" end }
+          log_by_lua_block { send "log" }
+        }
+        location = /balanced { proxy_pass http://balanced/alive; }
+        location = /ticks { content_by_lua_block {
+          ticking = false
+          ngx.print(producer:stats().sent)
+        } }
+      ]],
+      values = { unused = "$unused" },
+    }
+    local rounds, at_once = 20, 25
+    for _ = 1, rounds do
+      local pending = {}
+      for number = 1, at_once do pending[number] = nginx:begin "/all" end
+      http.collect(pending)
+      for _, request in ipairs(pending) do assert.equal("x", request.response.body) end
+    end
+    nginx:get "/ticks"
+    assert.equal(0, (nginx:finish "QUIT"))
+    ends_are_clean()
+    local counts, each = stored(), rounds * at_once
+    assert.is_true(counts.tick > 0)
+    counts.tick = nil
+    local expected = { init = 1, init_worker = 1, exit_worker = 1 }
+    for _, phase in ipairs { "set", "rewrite", "access", "content", "thread", "coroutine", "timer", "balancer",
+      "header_filter", "body_filter", "log" } do
+      expected[phase] = each
+    end
+    assert.same(expected, counts)
+  end)
+
+  it("starts afresh in the worker that takes the place of one that was killed", function()
+    start { http = INIT, locations = SEND }
+    local killed = nginx:workers()[1]
+    assert.equal(killed .. " 1", nginx:get("/send").body)
+    expect_stored(2)
+    nginx.client:close()
+    shell.run("kill -KILL " .. killed)
+    local fresh = shell.eventually(10, function()
+      local worker = nginx:workers()[1]
+      return worker ~= killed and worker
+    end)
+    assert.equal(fresh .. " 1", nginx:get("/send").body)
+    assert.equal(fresh .. " 2", nginx:get("/send").body)
+    expect_stored(4)
+    assert.equal(2, threads(fresh))
+    assert.equal(0, (nginx:finish "QUIT"))
+    assert.same({ "with code 0", "on signal 9" }, nginx:ends())
+    assert.same({ init = 1, worker = 3 }, stored())
+  end)
+
+  describe("with a full queue", function()
+    local LOCATIONS = [[
+      location = /fill { content_by_lua_block {
+        local refused, code = 0, "none"
+        for number = 1, 1000 do
+          local sent, _, details = producer:send(nil, ("%099d"):format(number))
+          if not sent then refused, code = refused + 1, details.code end
+        end
+        local stats = producer:stats()
+        ngx.print(refused, " ", code, " ", stats.sent, " ", stats.refused, " ", stats.dropped, " ", stats.bytes)
+      } }
+    ]]
+
+    -- Sends 1,000 messages to a server that is not there, and then is. Returns what became of them and what is stored.
+    local function fill(overflow)
+      local port = support.free_port()
+      nginx = support.start {
+        http = [[
+          init_worker_by_lua_block {
+            producer = require("upstash.kafka").new {
+              url = "http://127.0.0.1:$gone", username = "$username", password = "$password", retry_delay = 10,
+              retry_delay_max = 50,
+            }:producer { topic = "overflow", queue_bytes = 4096, linger = 0, overflow = "$overflow", log = false }
+          }
+        ]],
+        locations = LOCATIONS,
+        values = { gone = port, overflow = overflow, username = server.username, password = server.password },
+      }
+      local body = nginx:get("/fill").body
+      local late = server_support.start { listen = "127.0.0.1:" .. port, partitions = 1 }
+      local refused, code, sent, counted, dropped, bytes = body:match "^(%d+) ([%l_]+) (%d+) (%d+) (%d+) (%d+)$"
+      assert.is_string(refused, body)
+      assert.is_true(tonumber(bytes) <= 4096)
+      assert.equal(refused, counted)
+      local values = {}
+      local late_client = late:client()
+      shell.eventually(20, function()
+        local messages = late_client:fetch("overflow", 0, 0, { timeout = 100 })
+        values = {}
+        for index, message in ipairs(messages or {}) do values[index] = tonumber(message.value) end
+        return #values >= sent - dropped
+      end)
+      late_client:close()
+      late:stop()
+      return { refused = tonumber(refused), code = code, sent = tonumber(sent), dropped = tonumber(dropped) }, values
+    end
+
+    it("refuses the new ones, or gives up the oldest, and delivers the others", function()
+      local counts, values = fill "error"
+      assert.same({ "queue_full", 1000, 0 }, { counts.code, counts.sent + counts.refused, counts.dropped })
+      assert.is_true(counts.refused > 900)
+      assert.equal(counts.sent, #values)
+      assert.equal(1, values[1])
+      nginx:stop()
+      counts, values = fill "drop_oldest"
+      assert.same({ "none", 1000, 0 }, { counts.code, counts.sent, counts.refused })
+      assert.is_true(counts.dropped > 900)
+      assert.equal(1000 - counts.dropped, #values)
+      assert.equal(1000, values[#values])
+    end)
+  end)
+end)
