@@ -1,0 +1,290 @@
+/* Batches: the windows that are written, what they look like on the wire, and where they go when the server
+ * refuses. */
+#include <stdlib.h>
+
+#include "check.h"
+#include "client/sender_batch.h"
+#include "client/sender_failures.h"
+#include "client/sender_latency.h"
+#include "fault.h"
+
+static struct uk_sender_queue queue;
+
+static void put(const char *topic, const char *key, const char *value, struct uk_slice headers)
+{
+  struct uk_message message = {
+    .topic = uk_slice_text(topic), .partition = -1, .timestamp = 5, .value = {NULL, 0}};
+  if (key != NULL)
+    message.key = uk_slice_text(key);
+  if (value != NULL)
+    message.value = uk_slice_text(value);
+  const size_t size = uk_sender_record_size(&message, headers.length);
+  struct uk_sender_record *record = uk_sender_queue_reserve(&queue, size);
+  if (!CHECK(record != NULL))
+    return;
+  uk_sender_record_write(record, size, &message, headers);
+  uk_sender_queue_commit(&queue, record);
+}
+
+/* Messages "0", "1", …, into a batch. */
+static bool fill(struct uk_sender_batch *batch, int count, size_t bytes, size_t messages)
+{
+  struct uk_sender_run run;
+  char value[16];
+  for (int i = 0; i < count; i++) {
+    snprintf(value, sizeof value, "%d", i);
+    put("t", NULL, value, uk_slice_of(NULL, 0));
+  }
+  uk_sender_run_open(&run, &queue);
+  const bool filled = uk_sender_batch_fill(batch, &run, bytes, messages);
+  uk_sender_run_close(&run, &queue);
+  return filled;
+}
+
+static bool set_up(struct uk_sender_batch *batch)
+{
+  uk_sender_batch_init(batch);
+  return uk_sender_queue_init(&queue, 1 << 20);
+}
+
+static void tear_down(struct uk_sender_batch *batch)
+{
+  uk_sender_batch_free(batch);
+  uk_sender_queue_free(&queue);
+}
+
+static void check_body(struct uk_sender_batch *batch, const char *expected)
+{
+  CHECK_EQ_INT(uk_sender_batch_write(batch, false, false, "key"), UK_OK);
+  CHECK_EQ_SLICE(batch->request.body, expected);
+}
+
+static void writes_what_produce_takes(void)
+{
+  struct uk_sender_batch batch;
+  struct uk_buffer headers;
+  REQUIRE(set_up(&batch));
+  uk_buffer_init(&headers, 1000);
+  uk_sender_header_pack(&headers, uk_slice_text("a"), uk_slice_text("b\n"));
+  put("t", "k", "v", uk_buffer_slice(&headers));
+  put("t", "", NULL, uk_slice_of(NULL, 0));
+  CHECK(fill(&batch, 0, 1000, 10));
+  check_body(&batch, "[{\"timestamp\":5,\"key\":\"k\",\"value\":\"v\",\"headers\":"
+                     "[{\"key\":\"a\",\"value\":\"b\\n\"}]},"
+                     "{\"timestamp\":5,\"key\":\"\",\"value\":null}]");
+  CHECK_EQ_SLICE(batch.request.path, "/produce/t");
+  CHECK_EQ_MEM(batch.request.headers.data, batch.request.headers.length,
+               "Idempotency-Key: key\0Content-Type: application/json", 52);
+  uk_buffer_free(&headers);
+  tear_down(&batch);
+}
+
+static void names_topics_where_they_differ(void)
+{
+  struct uk_sender_batch batch;
+  REQUIRE(set_up(&batch));
+  put("one", NULL, "1", uk_slice_of(NULL, 0));
+  put("two", NULL, "2", uk_slice_of(NULL, 0));
+  CHECK(fill(&batch, 0, 1000, 10));
+  check_body(&batch, "[{\"topic\":\"one\",\"timestamp\":5,\"value\":\"1\"},"
+                     "{\"topic\":\"two\",\"timestamp\":5,\"value\":\"2\"}]");
+  CHECK(batch.mixed);
+  CHECK_EQ_SLICE(batch.request.path, "/produce");
+  uk_sender_batch_narrow(&batch, -1);
+  check_body(&batch, "[{\"timestamp\":5,\"value\":\"1\"}]");
+  CHECK(!batch.mixed);
+  CHECK_EQ_SLICE(batch.request.path, "/produce/one");
+  tear_down(&batch);
+}
+
+static void stops_at_its_limits(void)
+{
+  struct uk_sender_batch batch;
+  REQUIRE(set_up(&batch));
+  CHECK(fill(&batch, 10, 1 << 20, 4));
+  CHECK_EQ_INT(batch.pending, 4);
+  CHECK(fill(&batch, 0, batch.records.length / 2, 100));
+  CHECK_EQ_INT(batch.pending, 2);
+  CHECK(batch.oldest == 4);
+  CHECK(fill(&batch, 0, 1, 100)); /* one that is larger than a batch goes alone */
+  CHECK_EQ_INT(batch.pending, 1);
+  CHECK_EQ_INT(queue.messages, 3);
+  tear_down(&batch);
+}
+
+/* A server that refuses every window which holds one of the `bad`: each message ends once, in order, and only those
+ * are given up. Returns the requests. */
+static int play(struct uk_sender_batch *batch, int count, const bool *bad, bool names_index)
+{
+  int requests = 0, next = 0;
+  while (batch->pending > 0 && requests < 100 * count) {
+    int64_t index = -1, at = 0;
+    CHECK_EQ_INT(uk_sender_batch_write(batch, false, false, "key"), UK_OK);
+    requests++;
+    for (struct uk_sender_record *record = uk_sender_batch_first(batch);
+         record != NULL && index < 0; record = uk_sender_batch_next(batch, record), at++)
+      index = bad[record->sequence] ? at : -1;
+    if (index >= 0 && batch->window > 1) {
+      uk_sender_batch_narrow(batch, names_index ? index : -1);
+      continue;
+    }
+    for (struct uk_sender_record *record = uk_sender_batch_first(batch), *behind; record != NULL;
+         record = behind) {
+      behind = uk_sender_batch_next(batch, record);
+      CHECK(record->sequence == (uint64_t)next++);
+      uk_sender_batch_settle(batch, record);
+    }
+    if (index < 0)
+      uk_sender_batch_widen(batch);
+  }
+  CHECK_EQ_INT(next, count);
+  return requests;
+}
+
+static void finds_the_one_at_fault(void)
+{
+  enum { COUNT = 1000 };
+  static const int places[] = {0, 1, 499, 500, 998, 999};
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    for (int named = 0; named < 2; named++) {
+      struct uk_sender_batch batch;
+      bool bad[COUNT] = {false};
+      REQUIRE(set_up(&batch));
+      bad[places[i]] = true;
+      CHECK(fill(&batch, COUNT, 1 << 20, COUNT));
+      CHECK(play(&batch, COUNT, bad, named) < 50);
+      tear_down(&batch);
+    }
+  }
+}
+
+static void comes_to_an_end_when_all_are_bad(void)
+{
+  enum { COUNT = 500 };
+  struct uk_sender_batch batch;
+  bool bad[COUNT];
+  REQUIRE(set_up(&batch));
+  memset(bad, true, sizeof bad);
+  CHECK(fill(&batch, COUNT, 1 << 20, COUNT));
+  CHECK(play(&batch, COUNT, bad, false) < 2 * COUNT);
+  tear_down(&batch);
+}
+
+/* Of a window some may be settled; the next one has the others. */
+static void leaves_out_what_is_settled(void)
+{
+  struct uk_sender_batch batch;
+  REQUIRE(set_up(&batch));
+  CHECK(fill(&batch, 4, 1000, 10));
+  CHECK_EQ_INT(uk_sender_batch_write(&batch, false, false, "key"), UK_OK);
+  struct uk_sender_record *first = uk_sender_batch_first(&batch);
+  uk_sender_batch_settle(&batch, uk_sender_batch_next(&batch, first));
+  check_body(&batch, "[{\"timestamp\":5,\"value\":\"0\"},{\"timestamp\":5,\"value\":\"2\"},"
+                     "{\"timestamp\":5,\"value\":\"3\"}]");
+  uk_sender_batch_settle(&batch, uk_sender_batch_first(&batch));
+  check_body(&batch, "[{\"timestamp\":5,\"value\":\"2\"},{\"timestamp\":5,\"value\":\"3\"}]");
+  CHECK(batch.oldest == 2);
+  tear_down(&batch);
+}
+
+static void compresses(void)
+{
+  struct uk_sender_batch batch;
+  REQUIRE(set_up(&batch));
+  CHECK(fill(&batch, 1000, 1 << 20, 1000));
+  for (int i = 0; i < 3; i++) {
+    CHECK_EQ_INT(uk_sender_batch_write(&batch, false, true, "key"), UK_OK);
+    CHECK_EQ_MEM(batch.request.body.data, 2, "\x1f\x8b", 2);
+    CHECK(batch.request.body.length < 10000);
+  }
+  tear_down(&batch);
+}
+
+static void survives_without_memory(void)
+{
+  const long live = fault_live();
+  for (long n = 1, hit = 1; hit; n++) {
+    struct uk_sender_batch batch;
+    REQUIRE(set_up(&batch));
+    fault_at(n);
+    bool filled = fill(&batch, 100, 1 << 20, 100);
+    const enum uk_error error =
+      filled ? uk_sender_batch_write(&batch, false, n % 2 == 0, "key") : UK_E_NO_MEMORY;
+    hit = fault_hit();
+    fault_off();
+    CHECK(hit || error == UK_OK);
+    CHECK(error == UK_OK || error == UK_E_NO_MEMORY);
+    filled = filled || fill(&batch, 0, 1 << 20, 100);
+    CHECK(filled);
+    for (size_t left = 100; left > 0;) { /* a fill that ran out of memory took what it could */
+      CHECK_EQ_INT(uk_sender_batch_write(&batch, false, false, "key"), UK_OK);
+      left -= batch.pending;
+      if (left > 0)
+        CHECK(fill(&batch, 0, 1 << 20, 100));
+    }
+    tear_down(&batch);
+  }
+  CHECK(fault_live() == live);
+}
+
+/* ---- what a sender keeps besides ---- */
+
+static void keeps_failures_within_bounds(void)
+{
+  struct uk_sender_failures failures = {.first = NULL};
+  struct uk_sender_batch batch;
+  uint64_t missed;
+  int count = 0;
+  REQUIRE(set_up(&batch));
+  CHECK(fill(&batch, UK_SENDER_FAILURES_MAX + 3, 1 << 20, 10000));
+  CHECK_EQ_INT(uk_sender_batch_write(&batch, false, false, "key"), UK_OK);
+  for (struct uk_sender_record *record = uk_sender_batch_first(&batch); record != NULL;
+       record = uk_sender_batch_next(&batch, record))
+    CHECK(uk_sender_failures_add(&failures, record, UK_E_TIMEOUT, 0, uk_slice_text("why")) ==
+          (count++ < UK_SENDER_FAILURES_MAX));
+  struct uk_sender_failure *failure = uk_sender_failures_take(&failures, &missed), *next;
+  CHECK(missed == 3);
+  for (count = 0; failure != NULL; failure = next, count++) {
+    next = failure->next;
+    CHECK_EQ_STR(failure->text, "why");
+    CHECK(uk_sender_failure_record(failure)->sequence == (uint64_t)count);
+    free(failure);
+  }
+  CHECK_EQ_INT(count, UK_SENDER_FAILURES_MAX);
+  CHECK(uk_sender_failures_take(&failures, &missed) == NULL);
+  CHECK(missed == 0);
+  tear_down(&batch);
+}
+
+/* A percentile is never below the true one, and at most an eighth above. */
+static void measures_latency(void)
+{
+  struct uk_sender_latency latency = {.count = 0};
+  CHECK(uk_sender_latency_percentile(&latency, 0.5) == 0);
+  for (int64_t value = 1; value <= 10000; value++)
+    uk_sender_latency_add(&latency, value);
+  static const double shares[] = {0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 1};
+  for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+    const double found = uk_sender_latency_percentile(&latency, shares[i]);
+    CHECK(found >= shares[i] * 10000 - 1e-6 && found <= shares[i] * 11250 + 1);
+  }
+  CHECK(uk_sender_latency_mean(&latency) == 5000.5);
+  uk_sender_latency_add(&latency, -5);
+  uk_sender_latency_add(&latency, INT64_MAX);
+  CHECK(latency.max == INT64_MAX);
+}
+
+int main(void)
+{
+  CHECK_RUN(writes_what_produce_takes);
+  CHECK_RUN(names_topics_where_they_differ);
+  CHECK_RUN(stops_at_its_limits);
+  CHECK_RUN(finds_the_one_at_fault);
+  CHECK_RUN(comes_to_an_end_when_all_are_bad);
+  CHECK_RUN(leaves_out_what_is_settled);
+  CHECK_RUN(compresses);
+  CHECK_RUN(survives_without_memory);
+  CHECK_RUN(keeps_failures_within_bounds);
+  CHECK_RUN(measures_latency);
+  return check_end();
+}

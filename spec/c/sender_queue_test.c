@@ -1,0 +1,193 @@
+/* The ring: records come out as they went in, in order, whatever the sizes, and never more of them than fit. */
+#include <stdlib.h>
+
+#include "check.h"
+#include "client/sender_queue.h"
+
+static struct uk_message message_of(const char *value, size_t length)
+{
+  return (struct uk_message){
+    .topic = {"t", 1}, .value = {value, length}, .partition = -1, .timestamp = 7};
+}
+
+static bool put(struct uk_sender_queue *queue, const struct uk_message *message,
+                struct uk_slice headers)
+{
+  const size_t size = uk_sender_record_size(message, headers.length);
+  struct uk_sender_record *record = uk_sender_queue_reserve(queue, size);
+  if (record == NULL)
+    return false;
+  uk_sender_record_write(record, size, message, headers);
+  uk_sender_queue_commit(queue, record);
+  return true;
+}
+
+static void keeps_every_part(void)
+{
+  struct uk_sender_queue queue;
+  struct uk_buffer headers;
+  struct uk_message message = {.topic = {"topic", 5},
+                               .key = {"", 0},
+                               .value = {"v\0w", 3},
+                               .partition = 3,
+                               .timestamp = INT64_MAX},
+                    got;
+  struct uk_slice key, value;
+  REQUIRE(uk_sender_queue_init(&queue, 4096));
+  uk_buffer_init(&headers, 1000);
+  uk_sender_header_pack(&headers, uk_slice_text("a"), uk_slice_text(""));
+  uk_sender_header_pack(&headers, uk_slice_text(""), uk_slice_text("b"));
+  CHECK(put(&queue, &message, uk_buffer_slice(&headers)));
+  struct uk_slice packed = uk_sender_record_read(uk_sender_queue_first(&queue), &got);
+  CHECK_EQ_SLICE(got.topic, "topic");
+  CHECK(got.key.data != NULL);
+  CHECK_EQ_INT(got.key.length, 0);
+  CHECK_EQ_MEM(got.value.data, got.value.length, "v\0w", 3);
+  CHECK_EQ_INT(got.partition, 3);
+  CHECK(got.timestamp == INT64_MAX);
+  CHECK(uk_sender_header_next(&packed, &key, &value));
+  CHECK_EQ_SLICE(key, "a");
+  CHECK_EQ_INT(value.length, 0);
+  CHECK(uk_sender_header_next(&packed, &key, &value));
+  CHECK_EQ_INT(key.length, 0);
+  CHECK_EQ_SLICE(value, "b");
+  CHECK(!uk_sender_header_next(&packed, &key, &value));
+  uk_buffer_free(&headers);
+  uk_sender_queue_free(&queue);
+}
+
+static void tells_absent_from_empty(void)
+{
+  struct uk_sender_queue queue;
+  struct uk_message message = {.topic = {"t", 1}, .partition = -1, .timestamp = 1}, got;
+  REQUIRE(uk_sender_queue_init(&queue, 4096));
+  CHECK(put(&queue, &message, uk_slice_of(NULL, 0)));
+  uk_sender_record_read(uk_sender_queue_first(&queue), &got);
+  CHECK(got.key.data == NULL);
+  CHECK(got.value.data == NULL);
+  CHECK_EQ_INT(got.partition, -1);
+  uk_sender_queue_free(&queue);
+}
+
+/* A record as large as the queue fits when it is empty, wherever the ends stand; one more byte never. */
+static void takes_what_fits(void)
+{
+  static char bytes[4096];
+  struct uk_sender_queue queue;
+  struct uk_message small = message_of(bytes, 100), large = message_of(bytes, 0);
+  const size_t head = uk_sender_record_size(&large, 0);
+  REQUIRE(uk_sender_queue_init(&queue, sizeof bytes));
+  large.value.length = sizeof bytes - head + 7 - (head + 7) % 8;
+  while (uk_sender_record_size(&large, 0) > sizeof bytes)
+    large.value.length--;
+  for (int i = 0; i < 5; i++) {
+    CHECK(put(&queue, &small, uk_slice_of(NULL, 0)));
+    CHECK(!put(&queue, &large, uk_slice_of(NULL, 0)));
+    uk_sender_queue_drop(&queue);
+    CHECK(put(&queue, &large, uk_slice_of(NULL, 0)));
+    CHECK_EQ_INT(queue.used, sizeof bytes);
+    CHECK(!put(&queue, &small, uk_slice_of(NULL, 0)));
+    uk_sender_queue_drop(&queue);
+    CHECK_EQ_INT(queue.used, 0);
+  }
+  uk_sender_queue_free(&queue);
+}
+
+static void refuses_what_no_record_holds(void)
+{
+  struct uk_message message = message_of("", UK_RECORD_MAX);
+  CHECK_EQ_INT(uk_sender_record_size(&message, 0), 0);
+  CHECK_EQ_INT(uk_sender_record_size(&message, SIZE_MAX), 0);
+  message.value.length = 0;
+  message.topic.length = UINT16_MAX + 1;
+  CHECK_EQ_INT(uk_sender_record_size(&message, 0), 0);
+}
+
+/* ---- against a model ---- */
+
+enum { STEPS = 200000, CAPACITY = 3000, SIZE_LIMIT = 900 };
+
+static uint32_t chance(void)
+{
+  static uint32_t state = 1;
+  state = state * 1664525 + 1013904223;
+  return state >> 8;
+}
+
+/* The nth message is so long, and filled with one letter. */
+static size_t length_of(uint64_t sequence)
+{
+  return (size_t)(sequence * 2654435761U % SIZE_LIMIT);
+}
+
+static bool put_next(struct uk_sender_queue *queue)
+{
+  char value[SIZE_LIMIT];
+  const struct uk_message message = message_of(value, length_of(queue->sequence));
+  memset(value, 'a' + (int)(queue->sequence % 26), sizeof value);
+  return put(queue, &message, uk_slice_of(NULL, 0));
+}
+
+static void check_record(const struct uk_sender_record *record, uint64_t sequence)
+{
+  struct uk_message message;
+  uk_sender_record_read(record, &message);
+  CHECK(record->sequence == sequence);
+  CHECK(message.value.length == length_of(sequence));
+  for (size_t i = 0; i < message.value.length; i++)
+    if (!CHECK(message.value.data[i] == 'a' + (int)(sequence % 26)))
+      return;
+}
+
+/* Reads some of what is there; meanwhile more is put. */
+static void read_run(struct uk_sender_queue *queue)
+{
+  struct uk_sender_run run;
+  const struct uk_sender_record *record;
+  uint64_t sequence = uk_sender_queue_oldest(queue);
+  uk_sender_run_open(&run, queue);
+  for (uint32_t left = chance() % 8; left > 0 && (record = uk_sender_run_next(&run)) != NULL;
+       left--) {
+    check_record(record, sequence++);
+    uk_sender_run_pass(&run, record);
+    if (chance() % 2 == 0)
+      put_next(queue);
+  }
+  uk_sender_run_close(&run, queue);
+  CHECK(uk_sender_queue_oldest(queue) == sequence);
+}
+
+static void is_a_queue(void)
+{
+  struct uk_sender_queue queue;
+  uint64_t wraps = 0;
+  REQUIRE(uk_sender_queue_init(&queue, CAPACITY));
+  for (int step = 0; step < STEPS; step++) {
+    const uint32_t what = chance() % 8;
+    if (what < 5)
+      wraps += !put_next(&queue);
+    else if (what < 7)
+      read_run(&queue);
+    else if (queue.messages > 0) {
+      check_record(uk_sender_queue_first(&queue), uk_sender_queue_oldest(&queue));
+      uk_sender_queue_drop(&queue);
+    }
+    if (!CHECK(queue.used <= queue.capacity))
+      break;
+  }
+  CHECK(wraps > 100);
+  while (queue.messages > 0)
+    uk_sender_queue_drop(&queue);
+  CHECK(uk_sender_queue_first(&queue) == NULL);
+  uk_sender_queue_free(&queue);
+}
+
+int main(void)
+{
+  CHECK_RUN(keeps_every_part);
+  CHECK_RUN(tells_absent_from_empty);
+  CHECK_RUN(takes_what_fits);
+  CHECK_RUN(refuses_what_no_record_holds);
+  CHECK_RUN(is_a_queue);
+  return check_end();
+}
