@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "client/sender_private.h"
 #include "common/clock.h"
@@ -235,11 +236,15 @@ static struct uk_sender *take_all(void)
   return first;
 }
 
-static void await_retiring(void)
+/* Until then at the latest, on the clock of conditions that nobody set another one for. */
+static void await_retiring(int64_t milliseconds)
 {
+  const int64_t deadline = uk_clock_epoch() + milliseconds;
+  const struct timespec until = {(time_t)(deadline / 1000), (long)(deadline % 1000) * 1000000};
   pthread_mutex_lock(&registry.lock);
-  while (registry.retiring > 0)
-    pthread_cond_wait(&registry.retired, &registry.lock);
+  while (registry.retiring > 0 &&
+         pthread_cond_timedwait(&registry.retired, &registry.lock, &until) == 0)
+    continue;
   pthread_mutex_unlock(&registry.lock);
 }
 
@@ -255,6 +260,6 @@ uint64_t uk_registry_close_all(int64_t timeout)
     lost += finish(sender, deadline);
     uk_registry_release(sender);
   }
-  await_retiring();
+  await_retiring(timeout);
   return lost;
 }
