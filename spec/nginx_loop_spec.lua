@@ -29,6 +29,8 @@ local HTTP = [[
 ]]
 
 describe("in nginx, a loop in a timer", function()
+  teardown(support.stop_all)
+
   local server, topic
 
   setup(function() server = server_support.start() end)

@@ -62,6 +62,8 @@ local LOCATIONS = [[
 ]]
 
 describe("in nginx, a call that waits", function()
+  teardown(support.stop_all)
+
   local server, nginx, said
 
   setup(function()

@@ -11,6 +11,8 @@ local support = require "spec.support.nginx"
 if not support.runs_here then return end
 
 describe("in nginx", function()
+  teardown(support.stop_all)
+
   local nginx
 
   setup(function() nginx = support.start { locations = remote.LOCATION } end)
@@ -20,6 +22,8 @@ describe("in nginx", function()
 end)
 
 describe("in nginx, a call", function()
+  teardown(support.stop_all)
+
   local server, nginx
 
   local LOCATIONS = remote.LOCATION .. [[
@@ -183,6 +187,8 @@ describe("in nginx, a call", function()
 end)
 
 describe("in nginx, TLS", function()
+  teardown(support.stop_all)
+
   local place, server, nginx, wary, cert -- wary: trusts another certificate
 
   local function certificate(name, host)

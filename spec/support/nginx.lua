@@ -65,6 +65,13 @@ end
 local Nginx = {}
 Nginx.__index = Nginx
 
+local running = {} -- those that are not stopped, as a set
+
+--- Stops all that a test which failed has left: for a teardown.
+function support.stop_all()
+  for nginx in pairs(running) do nginx:stop() end
+end
+
 local function start_process(self)
   local line = COMMAND:gsub("%%s", self.place)
   self.process = shell.start("sh -c " .. shell.quote(line), { environment = self.environment })
@@ -90,6 +97,7 @@ function support.start(options)
   }
   for name, value in pairs(options.values or {}) do values[name] = value end
   for _, name in ipairs { "main", "http", "locations" } do values[name] = expand(options[name] or "", values) end
+  running[self] = true
   self.url = "http://127.0.0.1:" .. self.port
   self.unix_url = "http://unix:" .. self.place .. "/socket"
   self.client = http.client(self.url, "nobody", "nothing")
@@ -182,6 +190,8 @@ end
 
 --- Ends it, however, and removes its folder.
 function Nginx:stop()
+  if not running[self] then return end
+  running[self] = nil
   self.client:close()
   if self.process then
     if not self.process:ended() then

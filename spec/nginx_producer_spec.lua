@@ -1,0 +1,367 @@
+-- The background producer in a real nginx: it sends from every phase, and loses nothing at reload and at the end.
+
+local cjson = require "cjson"
+local folder = require "spec.support.folder"
+local http = require "spec.support.http"
+local kafka = require "upstash.kafka"
+local server_support = require "spec.support.server"
+local shell = require "spec.support.shell"
+local support = require "spec.support.nginx"
+
+if not support.runs_here then return end
+
+local ENVIRONMENT = "env UPSTASH_KAFKA_REST_URL; env UPSTASH_KAFKA_REST_USERNAME; env UPSTASH_KAFKA_REST_PASSWORD;"
+
+-- How many messages a topic holds.
+local function stored(client, topic)
+  local partitions, total = {}, 0
+  for partition = 0, (client:topics()[topic] or 0) - 1 do
+    partitions[#partitions + 1] = { topic = topic, partition = partition }
+  end
+  if #partitions == 0 then return 0 end
+  for _, entry in ipairs(assert(client:offsets("latest", partitions))) do total = total + entry.offset end
+  return total
+end
+
+local function clean_ends(nginx)
+  for _, how in ipairs(nginx:ends()) do
+    if how ~= "with code 0" then return false, how .. "\n" .. nginx:log() end
+  end
+  return true
+end
+
+describe("in nginx, a producer", function()
+  teardown(support.stop_all)
+
+  local server, client
+
+  setup(function()
+    server = server_support.start()
+    client = server:client()
+  end)
+
+  teardown(function() server:stop() end)
+
+  local function start(options)
+    options.environment = options.environment or server:environment()
+    options.main = ENVIRONMENT
+    return support.start(options)
+  end
+
+  it("sends from every phase", function()
+    local topic = server_support.name "phases"
+    local nginx = start {
+      values = { topic = topic, unused = "$unused" },
+      http = [[
+        init_by_lua_block {
+          producer = require("upstash.kafka").new():producer { topic = "$topic" }
+          assert(producer:send(nil, "init"))
+        }
+        init_worker_by_lua_block {
+          assert(producer:send(nil, "init_worker"))
+          ngx.timer.at(0, function() assert(producer:send(nil, "timer")) end)
+        }
+        exit_worker_by_lua_block { assert(producer:send(nil, "exit_worker")) }
+        upstream balanced {
+          server 0.0.0.1;
+          balancer_by_lua_block {
+            assert(producer:send(nil, "balancer"))
+            require("ngx.balancer").set_current_peer("127.0.0.1", $port)
+          }
+        }
+      ]],
+      locations = [[
+        location = /all {
+          set_by_lua_block $unused { assert(producer:send(nil, "set")) return "" }
+          rewrite_by_lua_block { assert(producer:send(nil, "rewrite", { key = "k", headers = { a = "b" } })) }
+          access_by_lua_block { assert(producer:send(nil, "access")) }
+          content_by_lua_block { assert(producer:send(nil, "content")) ngx.print "x" }
+          header_filter_by_lua_block { assert(producer:send(nil, "header_filter")) }
+          body_filter_by_lua_block { if ngx.arg[2] then assert(producer:send(nil, "body_filter")) end }
+          log_by_lua_block { assert(producer:send(nil, "log")) }
+        }
+        location = /balanced { proxy_pass http://balanced/alive; }
+      ]],
+    }
+    assert.equal(200, nginx:get("/all").status)
+    assert.equal(200, nginx:get("/balanced").status)
+    local status = nginx:finish "QUIT"
+    assert.equal(0, status)
+    local values = {}
+    for message in client:records { topic = topic, partition = 0, from = "earliest", to = "latest" } do
+      values[#values + 1] = message.value
+    end
+    table.sort(values)
+    assert.same({ "access", "balancer", "body_filter", "content", "exit_worker", "header_filter", "init", "init_worker",
+      "log", "rewrite", "set", "timer" }, values)
+    assert.is_true(clean_ends(nginx))
+    assert.is_nil(nginx:log():find("[error]", 1, true), nginx:log())
+    nginx:stop()
+  end)
+
+  it("flushes and closes without holding anybody up, and says where it cannot", function()
+    local silent = assert(require("socket").bind("127.0.0.1", 0)) -- takes connections and says nothing
+    local nginx = start {
+      values = { topic = server_support.name "flush", silent = "http://127.0.0.1:" .. select(2, silent:getsockname()) },
+      http = [[init_by_lua_block {
+        kafka = require "upstash.kafka"
+        producer = kafka.new():producer { topic = "$topic", linger = 60000 }
+        hung = kafka.new { url = "$silent", timeout = 30000 }:producer { topic = "$topic", queue_bytes = 4096 }
+        function say(...)
+          local list = { ... }
+          for index = 1, select("#", ...) do list[index] = tostring((select(index, ...))) end
+          ngx.print(table.concat(list, " "))
+        end
+      }]],
+      locations = [[
+        location = /send { content_by_lua_block { say(producer:send(nil, "v")) } }
+        location = /flush { content_by_lua_block { say(producer:flush(10000)) say(producer:stats().delivered) } }
+        location = /hung { content_by_lua_block { say(hung:send(nil, "v")) say(" ", hung:flush(1500)) } }
+        location = /full { content_by_lua_block {
+          local result, details, _
+          repeat result, _, details = hung:send(nil, ("x"):rep(500)) until not result
+          say(details.code)
+        } }
+        location = /close { content_by_lua_block { say(hung:close(1500)) say(" ", hung:close()) } }
+        location = /logging {
+          return 200 "x";
+          log_by_lua_block { said = { select(2, pcall(producer.flush, producer)), select(2, pcall(producer.close,
+            producer)) } }
+        }
+        location = /said { content_by_lua_block { say(said[1], said[2]) } }
+        location = /misuse { content_by_lua_block {
+          local client = kafka.new()
+          say(select(2, pcall(client.producer, client, { overflow = "block" })))
+          ngx.print("\n") say(select(2, pcall(client.producer, client, { overflaw = "block" })))
+          ngx.print("\n") say(select(2, pcall(producer.flush, producer, "1")))
+          ngx.print("\n") say(select(2, pcall(hung.flush, hung)))
+        } }
+      ]],
+    }
+    assert.equal("true", nginx:get("/send").body)
+    assert.equal("true1", nginx:get("/flush").body)
+    for _, row in ipairs {
+      { "/hung", "^true +nil 1 messages were not delivered within 1500 ms" },
+      { "/close", "^nil [2-9] messages were not delivered within 1500 ms.* true$" },
+    } do
+      local path, text = row[1], row[2]
+      if path == "/close" then assert.equal("queue_full", nginx:get("/full").body) end
+      local waiting, slowest = { nginx:begin(path) }, 0
+      repeat
+        slowest = math.max(slowest, nginx:get("/alive").seconds)
+        local over = pcall(http.collect, waiting, 0.005)
+      until over
+      assert.is_true(slowest < 0.5, slowest)
+      assert.truthy(waiting[1].response.body:find(text), waiting[1].response.body)
+    end
+    nginx:get "/logging"
+    assert.equal("producer:flush cannot wait in log_by_lua: what was sent goes out by itself; call it in ngx.timer.at "
+      .. "producer:close cannot wait in log_by_lua: what was sent goes out by itself; call it in ngx.timer.at",
+      nginx:get("/said").body)
+    assert.equal(table.concat({
+      "bad argument #1 to 'producer' (overflow: 'block' would block nginx, 'error' or 'drop_oldest' expected)",
+      "bad argument #1 to 'producer' (unknown option 'overflaw')",
+      "bad argument #1 to 'flush' (timeout: integer from 0 to 86400000 expected, got 1)",
+      "producer is closed",
+    }, "\n"), nginx:get("/misuse").body)
+    nginx:stop()
+    silent:close()
+  end)
+
+  it("is the same for all Lua states of a worker, and leaks no thread, when lua_code_cache is off", function()
+    local topic = server_support.name "cacheless"
+    local nginx = start {
+      values = { topic = topic }, http = "lua_code_cache off;",
+      locations = [[
+        location = /send { content_by_lua_block {
+          ngx.print(tostring(require("upstash.kafka").new():producer():send("$topic", "v")))
+        } }
+        location = /call { content_by_lua_block {
+          ngx.print(tostring(require("upstash.kafka").new():topics()["$topic"]))
+        } }
+      ]],
+    }
+    local function threads()
+      local _, out = shell.run(("ls /proc/%d/task | wc -l"):format(nginx:workers()[1]))
+      return tonumber(out)
+    end
+    for _ = 1, 20 do assert.equal("true", nginx:get("/send").body) end
+    local some = threads()
+    for _ = 1, 180 do assert.equal("true", nginx:get("/send").body) end
+    assert.equal("1", nginx:get("/call").body)
+    assert.is_true(threads() <= some + 1, threads()) -- a resolver's may come and go
+    local status = nginx:finish "QUIT"
+    assert.equal(0, status)
+    assert.equal(200, stored(client, topic))
+    assert.is_true(clean_ends(nginx))
+    nginx:stop()
+  end)
+
+  describe("at the end", function()
+    -- A producer whose messages wait until the end.
+    local function queueing(exit_worker, url)
+      return start {
+        environment = server:environment { UPSTASH_KAFKA_REST_URL = url },
+        values = { topic = server_support.name "end", exit_worker = exit_worker },
+        http = [[
+          init_by_lua_block {
+            topic = "$topic"
+            producer = require("upstash.kafka").new():producer { topic = topic, linger = 60000 }
+          }
+          exit_worker_by_lua_block { $exit_worker }
+        ]],
+        locations = [[
+          location = /queue { content_by_lua_block {
+            for _ = 1, 5000 do assert(producer:send(nil, ("x"):rep(100))) end
+            ngx.print(topic, " ", producer:stats().queued)
+          } }
+        ]],
+      }
+    end
+
+    local function queue(nginx)
+      local topic, queued = nginx:get("/queue").body:match "^(%S+) (%d+)$"
+      assert.equal("5000", queued)
+      return topic
+    end
+
+    for _, exit_worker in ipairs { "producer:close(2000)", "producer:close() producer:close()", "" } do
+      for _, signal in ipairs { "QUIT", "TERM", "HUP" } do
+        it(("by %s delivers what is queued, with '%s' in exit_worker"):format(signal, exit_worker), function()
+          local nginx = queueing(exit_worker)
+          local topic = queue(nginx)
+          if signal == "HUP" then nginx:reload() else assert.equal(0, (nginx:finish(signal))) end
+          assert.equal(5000, stored(client, topic))
+          assert.is_true(clean_ends(nginx))
+          assert.is_nil(nginx:log():find("discarded", 1, true))
+          nginx:stop()
+        end)
+      end
+
+      it(("tells how many are lost while the server hangs, with '%s' in exit_worker"):format(exit_worker), function()
+        local silent = assert(require("socket").bind("127.0.0.1", 0))
+        local nginx = queueing(exit_worker, "http://127.0.0.1:" .. select(2, silent:getsockname()))
+        queue(nginx)
+        local status = nginx:finish "TERM"
+        assert.equal(0, status)
+        assert.is_true(clean_ends(nginx))
+        assert.truthy(nginx:log():find("upstash-kafka: 5000 messages discarded; ", 1, true), nginx:log())
+        nginx:stop()
+        silent:close()
+      end)
+    end
+  end)
+end)
+
+describe("in nginx, a producer under load", function()
+  teardown(support.stop_all)
+
+  local place, nginx, client, process, port
+
+  -- The server is a process of its own: it is to be killed.
+  local function serve()
+    process = shell.start(("%s serve --listen 127.0.0.1:%d --data %s/data"):format(shell.command, port, place),
+      { environment = { UPSTASH_KAFKA_SERVER_PASSWORD = "secret" } })
+    process:expect "listening on http"
+  end
+
+  local LOCATIONS = [[
+    location = /load {
+      return 200 "x";
+      log_by_lua_block {
+        for _ = 1, 100 do
+          ngx.shared.counts:incr(producer:send(nil, ("x"):rep(100)) and "sent" or "refused", 1, 0)
+        end
+      }
+    }
+    location = /counts { content_by_lua_block {
+      local counts = ngx.shared.counts
+      ngx.print(require("cjson").encode { sent = counts:get "sent" or 0, refused = counts:get "refused" or 0 })
+    } }
+  ]]
+
+  before_each(function()
+    place, port = folder.make(), support.free_port()
+    serve()
+    local access = { url = "http://127.0.0.1:" .. port, username = "kafka", password = "secret" }
+    client = kafka.new(access)
+    assert(client:create_topic("load", { partitions = 4 }))
+    nginx = support.start {
+      environment = { UPSTASH_KAFKA_REST_URL = access.url, UPSTASH_KAFKA_REST_USERNAME = access.username,
+        UPSTASH_KAFKA_REST_PASSWORD = access.password },
+      main = ENVIRONMENT, workers = 2, locations = LOCATIONS,
+      http = [[
+        lua_shared_dict counts 1m;
+        init_by_lua_block {
+          producer = require("upstash.kafka").new():producer { topic = "load", queue_bytes = 134217728 }
+        }
+        exit_worker_by_lua_block { producer:close(2000) }
+      ]],
+    }
+  end)
+
+  after_each(function()
+    nginx:stop()
+    process:remove()
+    folder.remove(place)
+  end)
+
+  -- Requests in the background; the function that is returned ends them and tells how many were answered.
+  local function load(pause)
+    local stop = place .. "/stop"
+    local worker = shell.start(("%s spec/support/nginx_load.lua %d /load %s %s"):format(shell.lua, nginx.port, stop,
+      pause))
+    return function()
+      folder.write(stop, "")
+      worker:wait(30)
+      local done, failed = worker:output():match "^(%d+)%s+(%d+)"
+      worker:remove()
+      assert.equal(0, tonumber(failed))
+      return tonumber(done)
+    end
+  end
+
+  local function counts()
+    return cjson.decode(nginx:get("/counts").body)
+  end
+
+  it("loses nothing and adds nothing while nginx is reloaded 30 times", function()
+    local finish = load "0.001"
+    for _ = 1, 30 do nginx:reload() end
+    local requests = finish()
+    local said = counts()
+    assert.equal(0, (nginx:finish "QUIT"))
+    assert.same({ sent = requests * 100, refused = 0 }, said)
+    assert.equal(said.sent, stored(client, "load"))
+    assert.is_true(clean_ends(nginx))
+    assert.is_true(#nginx:ends() >= 60)
+    assert.is_nil(nginx:log():find("discarded", 1, true))
+  end)
+
+  it("delivers all once the server is back that was killed for 10 s, within its memory", function()
+    local function memory()
+      local most = 0
+      for _, pid in ipairs(nginx:workers()) do
+        local _, out = shell.run(("grep VmRSS /proc/%d/status"):format(pid))
+        most = math.max(most, tonumber(out:match "%d+") / 1024)
+      end
+      return most
+    end
+    local finish = load "0.01"
+    shell.eventually(10, function() return stored(client, "load") > 0 end)
+    process:signal "KILL"
+    process:wait()
+    process:remove()
+    shell.run "sleep 10"
+    local during = memory()
+    serve()
+    local requests = finish()
+    local said = counts()
+    assert.same({ sent = requests * 100, refused = 0 }, said)
+    shell.eventually(60, function() return stored(client, "load") >= said.sent end)
+    assert.equal(said.sent, stored(client, "load"))
+    assert.is_true(during < 128 + 64, during)
+    assert.equal(0, (nginx:finish "QUIT"))
+    assert.is_true(clean_ends(nginx))
+  end)
+end)

@@ -1,0 +1,36 @@
+--- Requests to nginx, one after another on connections of their own, until a file appears. A process of its own:
+--
+--     luajit spec/support/nginx_load.lua PORT PATH STOP_FILE [PAUSE]
+--
+-- Prints "DONE FAILED" when it ends: requests that were answered with 200, and those that were not. PAUSE, in seconds,
+-- comes after each.
+
+local socket = require "socket"
+
+local port, path, stop, pause = tonumber(arg[1]), arg[2], arg[3], tonumber(arg[4] or 0)
+local request = ("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"):format(path)
+
+local function ask()
+  local connection = socket.tcp()
+  connection:settimeout(10)
+  if not connection:connect("127.0.0.1", port) then return false end
+  local sent = connection:send(request)
+  local answer = sent and connection:receive "*a"
+  connection:close()
+  return answer ~= nil and answer:find("^HTTP/1.1 200 ") ~= nil
+end
+
+local function stopped()
+  local file = io.open(stop)
+  if file then file:close() end
+  return file ~= nil
+end
+
+local done, failed = 0, 0
+repeat
+  for _ = 1, 10 do
+    if ask() then done = done + 1 else failed = failed + 1 end
+    if pause > 0 then socket.sleep(pause) end
+  end
+until stopped()
+print(done, failed)
