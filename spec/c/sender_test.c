@@ -20,7 +20,7 @@ enum { PATIENCE = 60000, URL_SIZE = 128 };
 
 #ifdef __SANITIZE_THREAD__
 /* A child starts a thread here while its parent has some. */
-const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) __attribute__((visibility("default")));
 const char *__tsan_default_options(void)
 {
   return "die_after_fork=0";
