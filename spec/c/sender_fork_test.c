@@ -1,0 +1,47 @@
+/* Senders and forks: what the parent has queued is the parent's to send, and the child starts its own. A program of its
+ * own, since TSan does not know a child of threads that starts one. */
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "sender_rig.h"
+
+static void child(struct uk_sender *inherited, unsigned generation)
+{
+  struct uk_sender_options options = rig_options_named("forked");
+  options.linger = 60000;
+  struct uk_sender *own = rig_acquire(&options);
+  const bool good = uk_registry_generation() != generation && own != NULL && own != inherited &&
+                    rig_send(own, "forked", "child") == UK_OK;
+  exit(good ? 0 : 1); /* which delivers it */
+}
+
+static void are_left_to_the_parent(void)
+{
+  struct uk_sender_options options = rig_options_named("forked");
+  int status = -1;
+  options.linger = 60000;
+  struct uk_sender *sender = rig_acquire(&options);
+  REQUIRE(sender != NULL);
+  CHECK_EQ_INT(rig_send(sender, "forked", "parent"), UK_OK);
+  const pid_t process = fork();
+  if (process == 0)
+    child(sender, uk_registry_generation() - 1);
+  CHECK(waitpid(process, &status, 0) == process && WIFEXITED(status));
+  CHECK_EQ_INT(WEXITSTATUS(status), 0);
+  CHECK_EQ_INT(rig_stored("forked"), 1);
+  CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
+  CHECK_EQ_INT(rig_stored("forked"), 2);
+}
+
+int main(void)
+{
+  if (rig_serve() == NULL) {
+    fprintf(stderr, "the server did not start\n");
+    return 1;
+  }
+  CHECK_RUN(are_left_to_the_parent);
+  rig_serve_end();
+  return check_end();
+}
