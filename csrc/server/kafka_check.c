@@ -64,6 +64,16 @@ static void looked(struct uk_kafka_lookup *lookup)
   go_on(check);
 }
 
+/* What is in memory of the topics is of no use while the cluster is away. */
+static void finish(struct uk_kafka_check *check)
+{
+  char detail[UK_MESSAGE_SIZE];
+  if (check->operation->error == UK_OK &&
+      uk_kafka_topics_health(check->topics, detail, sizeof detail) != UK_OK)
+    uk_operation_fail(check->operation, UK_E_UNAVAILABLE, "%s", detail);
+  check->then(check);
+}
+
 static void go_on(struct uk_kafka_check *check)
 {
   struct uk_slice topic;
@@ -72,7 +82,7 @@ static void go_on(struct uk_kafka_check *check)
          is_known(check, &topic, &partition))
     check->index++;
   if (check->operation->error != UK_OK || check->index == check->count) {
-    check->then(check);
+    finish(check);
     return;
   }
   int64_t soonest = uk_clock_monotonic() + GRACE;

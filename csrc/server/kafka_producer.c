@@ -188,10 +188,6 @@ static void checked(struct uk_kafka_check *check)
 {
   struct produce *produce = (struct produce *)check;
   struct uk_operation *operation = check->operation;
-  char detail[UK_MESSAGE_SIZE];
-  if (operation->error == UK_OK &&
-      uk_kafka_topics_health(check->topics, detail, sizeof detail) != UK_OK)
-    uk_operation_fail(operation, UK_E_UNAVAILABLE, "%s", detail);
   if (operation->error == UK_OK && atomic_load(&produce->producer->bytes) > BYTES_MAX)
     uk_operation_fail(operation, UK_E_UNAVAILABLE,
                       "%lld bytes of messages wait for the Kafka cluster, the most that may",
