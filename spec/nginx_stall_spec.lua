@@ -9,7 +9,7 @@ if not support.runs_here then return end
 
 local CALLS = 20   -- that wait at once
 local PROBES = 200
-local AT_MOST = 0.5 -- seconds for a probe; a worker that is blocked takes as long as the calls
+local AT_MOST = 1 -- seconds for a probe; a worker that is blocked takes as long as the calls
 
 local LOCATIONS = [[
   location = /produce {

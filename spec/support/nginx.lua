@@ -19,27 +19,34 @@ local COMMAND = [[PATH="$PATH:/usr/sbin" exec nginx -e %s/error.log -p %s -c %s/
 --- Whether nginx specs can run under this Lua: others cannot load what nginx loads.
 support.runs_here = rawget(_G, "jit") ~= nil
 
-local TEMPLATE = [[
+-- What every configuration needs to run in a folder of its own, with the modules of the test.
+local HEAD = [[
 $user
-load_module $modules/ndk_http_module.so;
-load_module $modules/ngx_http_lua_module.so;
+daemon off;
 pid $place/pid;
 error_log $place/error.log notice;
-worker_processes $workers;
-daemon off;
-$main
-events { worker_connections 4096; }
-http {
+]]
+local HTTP_HEAD = [[
   access_log off;
   client_body_temp_path $place/body;
   proxy_temp_path $place/proxy;
   fastcgi_temp_path $place/fastcgi;
   uwsgi_temp_path $place/uwsgi;
   scgi_temp_path $place/scgi;
-  client_max_body_size 64m;
-  client_body_buffer_size 16m;
   lua_package_path '$path';
   lua_package_cpath '$cpath';
+]]
+
+local TEMPLATE = HEAD .. [[
+load_module $modules/ndk_http_module.so;
+load_module $modules/ngx_http_lua_module.so;
+worker_processes $workers;
+$main
+events { worker_connections 4096; }
+http {
+]] .. HTTP_HEAD .. [[
+  client_max_body_size 64m;
+  client_body_buffer_size 16m;
   $http
   server {
     listen 127.0.0.1:$port;
@@ -62,6 +69,23 @@ local function expand(text, values)
   return (text:gsub("%$([%l_]+)", function(name) return values[name] end))
 end
 
+-- A configuration as it stands, but for what belongs to the machine: HEAD stands before it and HTTP_HEAD at the start of
+-- its http block; modules come from the folder of nginx's; port 8080 is the test's, and 8081 another free one.
+local function adapt(path, values)
+  local text = expand(HEAD, values) .. folder.read(path)
+  local substitutes = {
+    { "load_module modules/", "load_module " .. MODULES .. "/" },
+    { "listen 8080;", ("listen 127.0.0.1:%d;"):format(values.port) },
+    { "listen 127.0.0.1:8081;", ("listen 127.0.0.1:%d;"):format(values.second_port) },
+    { "\nhttp {\n", "\nhttp {\n" .. expand(HTTP_HEAD, values) },
+  }
+  for _, pair in ipairs(substitutes) do
+    local from = pair[1]:gsub("%p", "%%%0")
+    text = text:gsub(from, (pair[2]:gsub("%%", "%%%%")))
+  end
+  return text
+end
+
 local Nginx = {}
 Nginx.__index = Nginx
 
@@ -78,15 +102,16 @@ local function start_process(self)
   self.master = self.process.pid
   shell.eventually(20, function()
     if self.process:ended() then error("nginx did not start:\n" .. self.process:errors() .. self:log(), 0) end
-    local fine, response = pcall(self.get, self, "/alive")
-    return fine and response.status == 200
+    local fine, connection = pcall(self.client.connect, self.client)
+    if fine then connection:close() end
+    return fine
   end)
 end
 
 --- Starts one and waits until it answers. Options: `locations`, for the server; `http`, for the http block; `main`, for
--- the top; `workers`; `environment`, variables; `config`, a whole configuration in the place of all these. In all of
--- them $place stands for the folder, $port for the port, $here for the checkout, $modules for nginx's, and each of
--- `values` for itself.
+-- the top; `workers`; `environment`, variables. In all of them $place stands for the folder, $port for the port,
+-- $here for the checkout, $modules for nginx's, and each of `values` for itself. Or `example`, the path of a whole
+-- configuration: see `adapt`.
 function support.start(options)
   local self = setmetatable({ place = folder.make(), port = support.free_port(), environment = options.environment },
     Nginx)
@@ -95,13 +120,16 @@ function support.start(options)
     path = shell.here .. "/?.lua;" .. package.path, cpath = package.cpath,
     user = shell.run("test $(id -u) = 0") == 0 and "user root;" or "",
   }
+  self.second_port = support.free_port()
+  values.second_port = self.second_port
   for name, value in pairs(options.values or {}) do values[name] = value end
   for _, name in ipairs { "main", "http", "locations" } do values[name] = expand(options[name] or "", values) end
   running[self] = true
   self.url = "http://127.0.0.1:" .. self.port
   self.unix_url = "http://unix:" .. self.place .. "/socket"
   self.client = http.client(self.url, "nobody", "nothing")
-  folder.write(self.place .. "/nginx.conf", expand(options.config or TEMPLATE, values))
+  local config = options.example and adapt(options.example, values) or expand(TEMPLATE, values)
+  folder.write(self.place .. "/nginx.conf", config)
   local fine, problem = pcall(start_process, self)
   if not fine then
     self:stop()

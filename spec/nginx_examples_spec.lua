@@ -1,0 +1,95 @@
+-- Each configuration of examples/nginx, as it stands, in a real nginx.
+
+local cjson = require "cjson"
+local http = require "spec.support.http"
+local server_support = require "spec.support.server"
+local shell = require "spec.support.shell"
+local support = require "spec.support.nginx"
+
+if not support.runs_here then return end
+
+describe("examples/nginx/", function()
+  local server, client, nginx
+
+  before_each(function()
+    server = server_support.start()
+    client = server:client()
+  end)
+
+  after_each(function()
+    support.stop_all()
+    server:stop()
+  end)
+
+  local function run(name)
+    nginx = support.start { example = "examples/nginx/" .. name, environment = server:environment() }
+  end
+
+  local function all(topic)
+    local list, partitions = {}, client:topics()[topic] or 0
+    for partition = 0, partitions - 1 do
+      for message in client:records { topic = topic, partition = partition, to = "latest" } do
+        list[#list + 1] = message
+      end
+    end
+    return list
+  end
+
+  it("access-log.conf ships a message for each request", function()
+    run "access-log.conf"
+    for number = 1, 20 do assert.equal("hello\n", nginx:get("/page/" .. number).body) end
+    local messages = shell.eventually(10, function()
+      local list = all "access-log"
+      return #list >= 20 and list
+    end)
+    local seen = {}
+    for _, message in ipairs(messages) do
+      local entry = assert(message:json())
+      seen[entry.uri] = true
+      assert.equal("GET", entry.method)
+      assert.equal(200, entry.status)
+      assert.equal("127.0.0.1", entry.client)
+    end
+    for number = 1, 20 do assert.is_true(seen["/page/" .. number]) end
+    local stats = http.client("http://127.0.0.1:" .. nginx.second_port, "-", "-"):request("GET", "/stats")
+    assert.is_number(cjson.decode(stats.body).delivered)
+    assert.equal(0, (nginx:finish "QUIT"))
+    assert.is_nil(nginx:log():find("[error]", 1, true), nginx:log())
+  end)
+
+  it("produce.conf answers when the message is stored, and with 503 when it cannot be", function()
+    run "produce.conf"
+    local response = nginx:post("/events?key=k", "hello")
+    assert.equal(200, response.status, response.body)
+    local metadata = cjson.decode(response.body)
+    assert.equal("events", metadata.topic)
+    local message = all("events")[1]
+    assert.same({ "hello", "k" }, { message.value, message.key })
+    assert.equal(405, nginx:get("/events").status)
+    response = nginx:post("/events", "\255")
+    assert.equal(400, response.status)
+    assert.truthy(cjson.decode(response.body).error:find("not valid UTF-8", 1, true))
+    server.handle:stop()
+    response = nginx:post("/events", "nobody there")
+    assert.equal(503, response.status)
+    assert.equal("1", response.headers["retry-after"])
+    assert.truthy(cjson.decode(response.body).error:find "^could not connect to ")
+  end)
+
+  it("consume.conf reads each message, over a reload", function()
+    client:create_topic("events", { partitions = 4 })
+    run "consume.conf"
+    local function seen(count)
+      shell.eventually(20, function() return nginx:get("/seen").body == count .. "\n" end)
+    end
+    server:fill("events", 1, 100, 4)
+    seen(100)
+    nginx:reload()
+    server:fill("events", 101, 200, 4)
+    seen(200)
+    assert.equal(0, (nginx:finish "QUIT"))
+    for partition = 0, 3 do assert.equal(50, server:committed("nginx", "events", partition)) end
+    assert.same({}, server:instances "nginx")
+    assert.is_nil(nginx:log():find("[error]", 1, true), nginx:log())
+  end)
+end)
