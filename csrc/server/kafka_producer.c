@@ -8,31 +8,29 @@
 
 #include "common/clock.h"
 #include "common/thread.h"
-
-#include "server/kafka_asked.h"
-#include "server/kafka_send.h"
+#include "server/kafka_lane.h"
 #include "server/murmur2.h"
 #include "server/produce_outcome.h"
 
 enum {
-  POLL = 100,   /* milliseconds in which the thread looks for more than answers */
-  POLL_TWO = 5, /* and where it has two handles to listen to */
-  RETIRE_TIMEOUT =
-    5000 /* milliseconds in which a producer that is given up answers for its records */
+  POLL = 100,  /* milliseconds in which the thread looks for more than answers */
+  POLL_TWO = 5 /* and where it has two handles to listen to */
 };
 static const int64_t BYTES_MAX = INT64_C(256) << 20; /* under way, in all requests */
 
 struct uk_kafka_producer {
   struct uk_kafka_producer_parts parts;
-  pthread_rwlock_t lock; /* of the handle: shared by those who send, alone by who replaces it */
-  rd_kafka_t *handle;    /* NULL: none could be made; tried again */
-  rd_kafka_t *alone; /* sends each record in a batch of its own; NULL until then. The thread's */
+  pthread_rwlock_t lock; /* of the handles: shared by those who send, the thread's to replace one */
+  struct uk_kafka_lane lane;
+  struct uk_kafka_lane
+    alone; /* for records of narrow topics; without a handle until there are some */
+  struct uk_name_set narrow; /* topics that a batch was too large for */
+  atomic_bool any_narrow;
   pthread_t thread;
   bool running;
   atomic_bool stopping;
-  _Atomic int64_t bytes;       /* of the records under way */
-  atomic_uint spread;          /* where records without a key go next */
-  struct uk_kafka_asked asked; /* topics that the handle was told to ask about */
+  _Atomic int64_t bytes; /* of the records under way */
+  atomic_uint spread;    /* where records without a key go next */
 };
 
 struct produce;
@@ -92,19 +90,19 @@ static void fail(struct uk_record *record, rd_kafka_resp_err_t code, bool maybe_
     record->error = UK_E_UNAVAILABLE;
 }
 
-static rd_kafka_t *new_handle(const struct uk_kafka_producer *producer, bool alone, char *text,
-                              size_t size);
+static void renew(struct uk_kafka_producer *producer, struct uk_kafka_lane *lane);
 
 /* What is too large is the batch in which librdkafka put the record, with others, perhaps of other requests: where it
- * goes alone, the cluster's answer is about this record. */
+ * goes alone, the cluster's answer is about this record. From now on all of its topic go alone, so that they keep
+ * their order. */
 static bool send_alone(struct ticket *ticket, struct uk_record *record)
 {
   struct uk_kafka_producer *producer = ticket->produce->producer;
-  char text[UK_MESSAGE_SIZE];
-  if (producer->alone == NULL)
-    producer->alone = new_handle(producer, true, text, sizeof text);
-  return producer->alone != NULL &&
-         uk_kafka_send(producer->alone, record, ticket) == RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (producer->alone.handle == NULL)
+    renew(producer, &producer->alone);
+  if (uk_name_set_add(&producer->narrow, record->topic))
+    atomic_store(&producer->any_narrow, true);
+  return uk_kafka_lane_send(&producer->alone, record, true, ticket) == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 /* What is left of a handle that is of no use any more failed for the reason of that. */
@@ -121,10 +119,9 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, voi
   struct ticket *ticket = message->_private;
   struct produce *produce = ticket->produce;
   struct uk_record *record = &produce->operation->records[ticket - produce->tickets];
+  const struct uk_kafka_lane *lane = opaque;
   rd_kafka_timestamp_type_t type;
-  (void)opaque;
-  if (uk_kafka_error(message->err) == UK_E_TOO_LARGE && handle != produce->producer->alone &&
-      send_alone(ticket, record))
+  if (uk_kafka_error(message->err) == UK_E_TOO_LARGE && !lane->alone && send_alone(ticket, record))
     return;
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     fail(record, cause_of(handle, message->err),
@@ -148,28 +145,35 @@ static void choose_partition(struct produce *produce, struct uk_record *record, 
                                       : (int32_t)(spread % (unsigned)partitions);
 }
 
+static struct uk_kafka_lane *lane_for(struct uk_kafka_producer *producer, struct uk_slice topic)
+{
+  bool alone = atomic_load(&producer->any_narrow) && producer->alone.handle != NULL &&
+               uk_name_set_has(&producer->narrow, topic);
+  return alone ? &producer->alone : &producer->lane;
+}
+
 static void send_all(struct produce *produce)
 {
   struct uk_kafka_producer *producer = produce->producer;
+  struct uk_kafka_lane *lane = NULL;
   unsigned spread = atomic_fetch_add(&producer->spread, 1);
   int64_t now = uk_clock_epoch();
   pthread_rwlock_rdlock(&producer->lock);
   for (size_t i = 0; i < produce->operation->count; i++) {
     struct uk_record *record = &produce->operation->records[i];
     struct ticket *ticket = &produce->tickets[i];
+    bool turns = i == 0 || !uk_slice_equal(record->topic, record[-1].topic);
     ticket->produce = produce;
     record->error = UK_OK;
     if (record->timestamp < 0)
       record->timestamp = now;
     choose_partition(produce, record, spread);
-    if (producer->handle != NULL && (i == 0 || !uk_slice_equal(record->topic, record[-1].topic)))
-      uk_kafka_ask_about(&producer->asked, producer->handle, record->topic);
-    rd_kafka_resp_err_t code = producer->handle == NULL
-                                 ? RD_KAFKA_RESP_ERR__FATAL
-                                 : uk_kafka_send(producer->handle, record, ticket);
+    if (turns)
+      lane = lane_for(producer, record->topic);
+    rd_kafka_resp_err_t code = uk_kafka_lane_send(lane, record, turns, ticket);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
       continue;
-    fail(record, producer->handle != NULL ? cause_of(producer->handle, code) : code, false);
+    fail(record, lane->handle != NULL ? cause_of(lane->handle, code) : code, false);
     release(produce);
   }
   pthread_rwlock_unlock(&producer->lock);
@@ -244,67 +248,26 @@ void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_pro
 
 /* The thread: brings the answers, and replaces a handle that will bring none. */
 
-static rd_kafka_t *new_handle(const struct uk_kafka_producer *producer, bool alone, char *text,
-                              size_t size)
-{
-  rd_kafka_conf_t *conf = uk_kafka_conf(producer->parts.settings, UK_KAFKA_PRODUCER);
-  if (conf == NULL || (alone && !uk_kafka_conf_set(conf, "batch.num.messages", "1"))) {
-    snprintf(text, size, "%s", uk_error_text(UK_E_NO_MEMORY));
-    if (conf != NULL)
-      rd_kafka_conf_destroy(conf);
-    return NULL;
-  }
-  rd_kafka_conf_set_dr_msg_cb(conf, on_report);
-  rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, size);
-  if (handle == NULL)
-    rd_kafka_conf_destroy(conf);
-  return handle;
-}
-
-/* Answers for all that the handle still has. */
-static void retire(struct uk_kafka_producer *producer, rd_kafka_t *handle)
-{
-  rd_kafka_purge(handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-  rd_kafka_flush(handle, RETIRE_TIMEOUT);
-  uk_kafka_reap(producer->parts.reaper, handle, NULL, NULL);
-}
-
-static void replace(struct uk_kafka_producer *producer)
+static void renew(struct uk_kafka_producer *producer, struct uk_kafka_lane *lane)
 {
   char text[UK_MESSAGE_SIZE];
   pthread_rwlock_wrlock(&producer->lock);
-  rd_kafka_t *old = producer->handle;
-  producer->handle = new_handle(producer, false, text, sizeof text);
-  uk_kafka_asked_clear(&producer->asked);
+  rd_kafka_t *old =
+    uk_kafka_lane_renew(lane, producer->parts.settings, on_report, text, sizeof text);
   pthread_rwlock_unlock(&producer->lock);
-  if (old != NULL)
-    retire(producer, old);
+  uk_kafka_lane_retire(old, producer->parts.reaper);
 }
 
-/* For good, or for as long as the cluster is away: then those who wait are told so, and later ones refused at once. */
-static bool has_failed(const struct uk_kafka_producer *producer, rd_kafka_t *handle)
-{
-  char text[UK_MESSAGE_SIZE];
-  if (handle == NULL)
-    return true;
-  if (rd_kafka_fatal_error(handle, text, sizeof text) != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return true;
-  return rd_kafka_outq_len(handle) > 0 &&
-         uk_kafka_topics_health(producer->parts.topics, text, sizeof text) != UK_OK;
-}
-
-/* How long the other handle may be listened to meanwhile. */
+/* How long the other lane may be listened to meanwhile. */
 static int tend_alone(struct uk_kafka_producer *producer)
 {
-  if (producer->alone == NULL)
+  struct uk_kafka_lane *alone = &producer->alone;
+  if (alone->handle == NULL)
     return POLL;
-  rd_kafka_poll(producer->alone, 0);
-  if (has_failed(producer, producer->alone)) {
-    retire(producer, producer->alone);
-    producer->alone = NULL;
-    return POLL;
-  }
-  return rd_kafka_outq_len(producer->alone) > 0 ? POLL_TWO : POLL;
+  rd_kafka_poll(alone->handle, 0);
+  if (uk_kafka_lane_failed(alone, producer->parts.topics))
+    renew(producer, alone);
+  return alone->handle != NULL && rd_kafka_outq_len(alone->handle) > 0 ? POLL_TWO : POLL;
 }
 
 static void *run(void *argument)
@@ -313,12 +276,12 @@ static void *run(void *argument)
   while (!atomic_load(&producer->stopping)) {
     const struct timespec pause = {0, POLL * 1000000};
     int timeout = tend_alone(producer);
-    if (producer->handle != NULL)
-      rd_kafka_poll(producer->handle, timeout);
+    if (producer->lane.handle != NULL)
+      rd_kafka_poll(producer->lane.handle, timeout);
     else
       nanosleep(&pause, NULL);
-    if (has_failed(producer, producer->handle))
-      replace(producer);
+    if (uk_kafka_lane_failed(&producer->lane, producer->parts.topics))
+      renew(producer, &producer->lane);
   }
   return NULL;
 }
@@ -332,9 +295,12 @@ struct uk_kafka_producer *uk_kafka_producer_new(const struct uk_kafka_producer_p
     return NULL;
   producer->parts = *parts;
   pthread_rwlock_init(&producer->lock, NULL);
-  uk_kafka_asked_init(&producer->asked);
-  producer->handle = new_handle(producer, false, text, size);
-  producer->running = producer->handle != NULL && uk_thread_start(&producer->thread, run, producer);
+  uk_kafka_lane_init(&producer->lane, false);
+  uk_kafka_lane_init(&producer->alone, true);
+  uk_name_set_init(&producer->narrow);
+  (void)uk_kafka_lane_renew(&producer->lane, parts->settings, on_report, text, size); /* had none */
+  producer->running =
+    producer->lane.handle != NULL && uk_thread_start(&producer->thread, run, producer);
   if (producer->running)
     return producer;
   uk_kafka_producer_free(producer);
@@ -346,11 +312,9 @@ void uk_kafka_producer_free(struct uk_kafka_producer *producer)
   atomic_store(&producer->stopping, true);
   if (producer->running)
     pthread_join(producer->thread, NULL);
-  if (producer->handle != NULL)
-    uk_kafka_reap(producer->parts.reaper, producer->handle, NULL, NULL);
-  if (producer->alone != NULL)
-    uk_kafka_reap(producer->parts.reaper, producer->alone, NULL, NULL);
-  uk_kafka_asked_free(&producer->asked);
+  uk_kafka_lane_free(&producer->lane, producer->parts.reaper);
+  uk_kafka_lane_free(&producer->alone, producer->parts.reaper);
+  uk_name_set_free(&producer->narrow);
   pthread_rwlock_destroy(&producer->lock);
   free(producer);
 }

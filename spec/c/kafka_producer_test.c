@@ -1,0 +1,210 @@
+/* Produces to a cluster that librdkafka plays inside of this process. */
+#include "server/kafka_producer.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "common/clock.h"
+#include "fault.h"
+#include "kafka_parts.h"
+
+enum { BROKERS = 2, RECORDS_MOST = 10, PATIENCE = 20000 };
+
+static struct uk_kafka_producer *producer;
+
+static struct uk_kafka_producer *open_producer(void)
+{
+  char text[UK_MESSAGE_SIZE];
+  const struct uk_kafka_producer_parts parts = {
+    .settings = kafka_parts.settings, .topics = kafka_parts.topics, .reaper = kafka_parts.reaper};
+  return uk_kafka_producer_new(&parts, text, sizeof text);
+}
+
+static struct uk_record records[RECORDS_MOST];
+static struct uk_produce operation;
+
+/* Produces that many records; each goes to the partition of its number, of `partitions`. */
+static int64_t produce(const char *topic, size_t count, int32_t partitions)
+{
+  static const struct uk_record_header header = {{"h", 1}, {"v", 1}};
+  struct kafka_probe probe;
+  for (size_t i = 0; i < count; i++)
+    records[i] = (struct uk_record){.topic = uk_slice_text(topic),
+                                    .partition = (int32_t)i % partitions,
+                                    .timestamp = 5,
+                                    .has_key = true,
+                                    .has_value = i != 1,
+                                    .key = uk_slice_text("key"),
+                                    .value = uk_slice_text(i != 1 ? "value" : ""),
+                                    .headers = &header,
+                                    .header_count = i == 0};
+  operation = (struct uk_produce){.records = records, .count = count};
+  kafka_probe_begin(&probe, &operation.operation, PATIENCE);
+  uk_kafka_producer_produce(producer, &operation);
+  kafka_probe_await(&probe);
+  return probe.took;
+}
+
+static void check_ended(enum uk_error error, bool each, const char *part)
+{
+  CHECK_EQ_INT(operation.operation.error, error);
+  CHECK_EQ_INT(operation.each, each);
+  CHECK(strstr(operation.operation.message, part) != NULL);
+  if (strstr(operation.operation.message, part) == NULL)
+    fprintf(stderr, "  \"%s\" is not in \"%s\"\n", part, operation.operation.message);
+}
+
+static void fail_produce_requests(size_t count, rd_kafka_resp_err_t code)
+{
+  for (size_t i = 0; i < count; i++)
+    rd_kafka_mock_push_request_errors(kafka_parts.cluster, KAFKA_PRODUCE, 1, code);
+}
+
+static void says_where_records_are(void)
+{
+  const char *topic = kafka_parts_topic(2);
+  produce(topic, 5, 2);
+  check_ended(UK_OK, false, "");
+  for (size_t i = 0; i < 5; i++) {
+    CHECK_EQ_INT(records[i].partition, i % 2);
+    CHECK_EQ_INT(records[i].offset, i / 2);
+    CHECK(records[i].timestamp > 0);
+  }
+}
+
+static void refuses_what_is_not_there_before_it_sends(void)
+{
+  const char *topic = kafka_parts_topic(1);
+  const char *nowhere = kafka_parts_nowhere();
+  produce(nowhere, 1, 1);
+  check_ended(UK_E_NOT_FOUND, false, "does not exist");
+  produce(topic, 2, 2);
+  check_ended(UK_E_BAD_REQUEST, false, "[1]: topic \"");
+  produce(topic, 1, 1);
+  CHECK_EQ_INT(records[0].offset, 0);
+}
+
+/* The cluster takes one partition and refuses the other, whichever asks first. */
+static void says_which_records_failed(void)
+{
+  const char *topic = kafka_parts_topic(2);
+  produce(topic, 2, 2);
+  fail_produce_requests(1, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+  produce(topic, 2, 2);
+  check_ended(UK_E_BAD_REQUEST, true, "1 of 2 messages failed, the others are stored");
+  size_t stored = records[0].error == UK_OK ? 0 : 1;
+  CHECK_EQ_INT(records[stored].error, UK_OK);
+  CHECK_EQ_INT(records[stored].offset, 1);
+  CHECK_EQ_INT(records[1 - stored].error, UK_E_BAD_REQUEST);
+}
+
+static void all_that_fail_alike_fail_as_one(void)
+{
+  const char *topic = kafka_parts_topic(1);
+  produce(topic, 1, 1);
+  fail_produce_requests(1, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+  produce(topic, 3, 1);
+  check_ended(UK_E_BAD_REQUEST, false, "all of 3 messages failed");
+}
+
+static void a_batch_that_is_too_large_is_sent_record_by_record(void)
+{
+  const char *topic = kafka_parts_topic(1);
+  produce(topic, 1, 1);
+  fail_produce_requests(1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  produce(topic, 3, 1);
+  check_ended(UK_OK, false, "");
+  for (size_t i = 0; i < 3; i++)
+    CHECK_EQ_INT(records[i].offset, 1 + i);
+}
+
+static void a_record_that_is_too_large_alone_is_refused(void)
+{
+  const char *topic = kafka_parts_topic(1);
+  produce(topic, 1, 1);
+  fail_produce_requests(2, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+  produce(topic, 1, 1);
+  check_ended(UK_E_TOO_LARGE, false, "topic \"");
+  produce(topic, 1, 1);
+  CHECK_EQ_INT(records[0].offset, 1);
+}
+
+static void outlives_a_leader_that_moves(void)
+{
+  const char *topic = kafka_parts_topic(1);
+  produce(topic, 1, 1);
+  fail_produce_requests(2, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+  produce(topic, 3, 1);
+  check_ended(UK_OK, false, "");
+}
+
+static void ends_without_memory(void)
+{
+  const char *topic = kafka_parts_topic(2);
+  produce(topic, 1, 1);
+  for (long n = 1, hit = 1; hit; n++) {
+    fault_at(n);
+    produce(topic, 3, 2);
+    hit = fault_hit();
+    fault_off();
+    if (operation.operation.error != UK_OK)
+      check_ended(UK_E_NO_MEMORY, false, "");
+  }
+  produce(topic, 3, 2);
+  check_ended(UK_OK, false, "");
+}
+
+static void is_not_made_without_memory(void)
+{
+  for (long n = 1, hit = 1; hit; n++) {
+    fault_at(n);
+    struct uk_kafka_producer *made = open_producer();
+    hit = fault_hit();
+    fault_off();
+    if (made != NULL)
+      uk_kafka_producer_free(made);
+  }
+}
+
+/* The last: the cluster is away for a while, and then there again. */
+static void knows_that_the_cluster_is_away(void)
+{
+  const char *topic = kafka_parts_topic(1);
+  char detail[UK_MESSAGE_SIZE];
+  produce(topic, 1, 1);
+  for (int32_t broker = 1; broker <= BROKERS; broker++)
+    rd_kafka_mock_broker_set_down(kafka_parts.cluster, broker);
+  CHECK(produce(topic, 2, 1) < PATIENCE);
+  enum uk_error error = operation.operation.error;
+  CHECK(error == UK_E_UNAVAILABLE || error == UK_E_GATEWAY_TIMEOUT);
+  CHECK(produce(topic, 1, 1) < 1000);
+  check_ended(UK_E_UNAVAILABLE, false, "the Kafka cluster does not answer");
+  for (int32_t broker = 1; broker <= BROKERS; broker++)
+    rd_kafka_mock_broker_set_up(kafka_parts.cluster, broker);
+  int64_t end = uk_clock_monotonic() + PATIENCE;
+  while (uk_kafka_topics_health(kafka_parts.topics, detail, sizeof detail) != UK_OK &&
+         uk_clock_monotonic() < end)
+    usleep(50000);
+  produce(topic, 1, 1);
+  check_ended(UK_OK, false, "");
+}
+
+int main(void)
+{
+  if (!kafka_parts_open(BROKERS) || (producer = open_producer()) == NULL)
+    return 1;
+  CHECK_RUN(says_where_records_are);
+  CHECK_RUN(refuses_what_is_not_there_before_it_sends);
+  CHECK_RUN(says_which_records_failed);
+  CHECK_RUN(all_that_fail_alike_fail_as_one);
+  CHECK_RUN(a_batch_that_is_too_large_is_sent_record_by_record);
+  CHECK_RUN(a_record_that_is_too_large_alone_is_refused);
+  CHECK_RUN(outlives_a_leader_that_moves);
+  CHECK_RUN(ends_without_memory);
+  CHECK_RUN(is_not_made_without_memory);
+  CHECK_RUN(knows_that_the_cluster_is_away);
+  uk_kafka_producer_free(producer);
+  kafka_parts_close();
+  return check_end();
+}
