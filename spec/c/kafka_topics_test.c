@@ -1,0 +1,243 @@
+/* What a cluster says of its topics; the cluster is played by librdkafka inside of this process. */
+#include "server/kafka_topics.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "common/clock.h"
+#include "fault.h"
+#include "kafka_parts.h"
+#include "server/name_table.h"
+
+enum { BROKERS = 2, PATIENCE = 20000 };
+
+struct question {
+  struct uk_kafka_lookup lookup;
+  struct kafka_probe probe;
+};
+
+static void answered(struct uk_kafka_lookup *lookup)
+{
+  kafka_probe_done(&((struct question *)lookup)->probe);
+}
+
+static void ask(struct question *question, const char *topic, int64_t timeout)
+{
+  *question = (struct question){
+    .lookup = {.topic = topic != NULL ? uk_slice_text(topic) : uk_slice_of(NULL, 0),
+               .deadline = uk_clock_monotonic() + timeout,
+               .then = answered},
+    .probe = {.begun = uk_clock_monotonic()}};
+  uk_kafka_topics_look(kafka_parts.topics, &question->lookup);
+}
+
+static enum uk_error look(const char *topic, int32_t *partitions)
+{
+  struct question question;
+  ask(&question, topic, PATIENCE);
+  kafka_probe_await(&question.probe);
+  *partitions = question.lookup.partitions;
+  return question.lookup.error;
+}
+
+static int32_t known(const char *topic)
+{
+  return uk_kafka_topics_partitions(kafka_parts.topics, uk_slice_text(topic));
+}
+
+static void remembers_what_the_cluster_says(void)
+{
+  const char *topic = kafka_parts_topic(3);
+  int32_t partitions;
+  CHECK_EQ_INT(known(topic), 0);
+  CHECK_EQ_INT(look(topic, &partitions), UK_OK);
+  CHECK_EQ_INT(partitions, 3);
+  CHECK_EQ_INT(known(topic), 3);
+  CHECK(uk_kafka_topics_heard(kafka_parts.topics));
+  uk_kafka_topics_forget(kafka_parts.topics, uk_slice_text(topic));
+  CHECK_EQ_INT(known(topic), 0);
+  uk_kafka_topics_remember(kafka_parts.topics, uk_slice_text(topic), 4);
+  CHECK_EQ_INT(known(topic), 4);
+}
+
+static void says_what_is_no_topic(void)
+{
+  const char *nowhere = kafka_parts_nowhere(), *gone = kafka_parts_topic(1);
+  int32_t partitions;
+  CHECK_EQ_INT(look(nowhere, &partitions), UK_E_NOT_FOUND);
+  CHECK_EQ_INT(look("__consumer_offsets", &partitions), UK_E_NOT_FOUND);
+  CHECK_EQ_INT(known("__consumer_offsets"), 0);
+  CHECK_EQ_INT(look(gone, &partitions), UK_OK);
+  rd_kafka_mock_topic_set_error(kafka_parts.cluster, gone, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+  CHECK_EQ_INT(look(gone, &partitions), UK_E_NOT_FOUND);
+  CHECK_EQ_INT(known(gone), 0);
+}
+
+static void tells_what_is_forbidden(void)
+{
+  const char *topic = kafka_parts_topic(1);
+  int32_t partitions;
+  rd_kafka_mock_topic_set_error(kafka_parts.cluster, topic,
+                                RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+  CHECK_EQ_INT(look(topic, &partitions), UK_E_FORBIDDEN);
+}
+
+static void a_leader_that_moves_is_not_the_end_of_a_topic(void)
+{
+  const char *topic = kafka_parts_topic(2);
+  int32_t partitions;
+  CHECK_EQ_INT(look(topic, &partitions), UK_OK);
+  rd_kafka_mock_topic_set_error(kafka_parts.cluster, topic, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
+  CHECK(look(topic, &partitions) != UK_E_NOT_FOUND);
+  CHECK_EQ_INT(known(topic), 2);
+}
+
+static void many_ask_at_once(void)
+{
+  enum { MANY = 500 };
+  const char *topics[] = {kafka_parts_topic(1), kafka_parts_topic(2)};
+  struct question *questions = calloc(MANY, sizeof *questions);
+  REQUIRE(questions != NULL);
+  for (int i = 0; i < MANY; i++)
+    ask(&questions[i], topics[i % 2], PATIENCE);
+  for (int i = 0; i < MANY; i++) {
+    kafka_probe_await(&questions[i].probe);
+    CHECK_EQ_INT(questions[i].lookup.error, UK_OK);
+    CHECK_EQ_INT(questions[i].lookup.partitions, 1 + i % 2);
+  }
+  free(questions);
+}
+
+struct listing {
+  size_t count;
+  bool sorted;
+  char last[UK_TOPIC_NAME_MAX + 1];
+};
+
+static void list(void *argument, struct uk_slice topic, int32_t partitions)
+{
+  struct listing *listing = argument;
+  CHECK(partitions > 0);
+  listing->sorted = listing->sorted && uk_name_order(uk_slice_text(listing->last), topic) < 0;
+  snprintf(listing->last, sizeof listing->last, "%.*s", (int)topic.length, topic.data);
+  listing->count++;
+}
+
+/* All that are remembered are those that the cluster has. */
+static void lists_them_in_order(void)
+{
+  struct listing listing = {.sorted = true};
+  int32_t partitions;
+  uk_kafka_topics_remember(kafka_parts.topics, uk_slice_text("was-once"), 1);
+  const char *topic = kafka_parts_topic(1);
+  CHECK_EQ_INT(look(NULL, &partitions), UK_OK);
+  CHECK_EQ_INT(known(topic), 1);
+  CHECK_EQ_INT(known("was-once"), 0);
+  CHECK(uk_kafka_topics_each(kafka_parts.topics, list, &listing));
+  CHECK(listing.count >= 3 && listing.sorted);
+}
+
+static void goes_on_without_memory(void)
+{
+  const char *topic = kafka_parts_topic(2);
+  int32_t partitions;
+  for (long n = 1, hit = 1; hit; n++) {
+    uk_kafka_topics_forget(kafka_parts.topics, uk_slice_text(topic));
+    fault_at(n);
+    enum uk_error error = look(topic, &partitions);
+    hit = fault_hit();
+    fault_off();
+    CHECK_EQ_INT(error, UK_OK);
+    CHECK_EQ_INT(partitions, 2);
+  }
+  CHECK_EQ_INT(known(topic), 2);
+  struct listing listing = {.sorted = true};
+  fault_from(1);
+  CHECK(!uk_kafka_topics_each(kafka_parts.topics, list, &listing));
+  fault_off();
+  CHECK_EQ_INT(listing.count, 0);
+}
+
+static void is_not_made_without_memory(void)
+{
+  rd_kafka_t *control = kafka_parts_control();
+  REQUIRE(control != NULL);
+  for (long n = 1, hit = 1; hit; n++) {
+    fault_at(n);
+    struct uk_kafka_topics *made = uk_kafka_topics_new(control);
+    hit = fault_hit();
+    fault_off();
+    if (made != NULL)
+      uk_kafka_topics_free(made);
+  }
+  rd_kafka_destroy(control);
+}
+
+static void nothing_is_heard_where_nobody_is(void)
+{
+  char detail[UK_MESSAGE_SIZE] = "", text[UK_MESSAGE_SIZE];
+  rd_kafka_conf_t *conf = rd_kafka_conf_new();
+  rd_kafka_conf_set(conf, "bootstrap.servers", "127.0.0.1:1", text, sizeof text);
+  rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR);
+  rd_kafka_conf_set_log_cb(conf, NULL);
+  rd_kafka_t *control = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+  struct uk_kafka_topics *topics = uk_kafka_topics_new(control);
+  REQUIRE(topics != NULL);
+  CHECK(!uk_kafka_topics_heard(topics));
+  int64_t end = uk_clock_monotonic() + PATIENCE;
+  while (uk_kafka_topics_health(topics, detail, sizeof detail) == UK_OK &&
+         uk_clock_monotonic() < end)
+    usleep(20000);
+  CHECK(strstr(detail, "the Kafka cluster does not answer: ") == detail);
+  CHECK(!uk_kafka_topics_heard(topics));
+  uk_kafka_topics_free(topics);
+  rd_kafka_destroy(control);
+}
+
+/* Brokers that take requests and leave them open, and then answer. */
+static void silence_is_not_taken_for_absence_at_once(void)
+{
+  const char *topic = kafka_parts_topic(1);
+  char detail[UK_MESSAGE_SIZE];
+  struct question question;
+  rd_kafka_mock_broker_set_rtt(kafka_parts.cluster, -1, 2300);
+  ask(&question, topic, PATIENCE);
+  int64_t end = uk_clock_monotonic() + 2500; /* one question and more */
+  while (uk_clock_monotonic() < end) {
+    CHECK_EQ_INT(uk_kafka_topics_health(kafka_parts.topics, detail, sizeof detail), UK_OK);
+    usleep(50000);
+  }
+  rd_kafka_mock_broker_set_rtt(kafka_parts.cluster, -1, 0);
+  kafka_probe_await(&question.probe);
+  CHECK_EQ_INT(question.lookup.error, UK_OK);
+}
+
+/* The last: afterwards nothing is asked any more. */
+static void a_stop_answers_those_who_wait(void)
+{
+  struct question question;
+  uk_kafka_topics_stop(kafka_parts.topics);
+  ask(&question, kafka_parts_topic(1), PATIENCE);
+  kafka_probe_await(&question.probe);
+  CHECK_EQ_INT(question.lookup.error, UK_E_UNAVAILABLE);
+}
+
+int main(void)
+{
+  if (!kafka_parts_open(BROKERS))
+    return 1;
+  CHECK_RUN(remembers_what_the_cluster_says);
+  CHECK_RUN(says_what_is_no_topic);
+  CHECK_RUN(tells_what_is_forbidden);
+  CHECK_RUN(a_leader_that_moves_is_not_the_end_of_a_topic);
+  CHECK_RUN(many_ask_at_once);
+  CHECK_RUN(lists_them_in_order);
+  CHECK_RUN(goes_on_without_memory);
+  CHECK_RUN(is_not_made_without_memory);
+  CHECK_RUN(nothing_is_heard_where_nobody_is);
+  CHECK_RUN(silence_is_not_taken_for_absence_at_once);
+  CHECK_RUN(a_stop_answers_those_who_wait);
+  kafka_parts_close();
+  return check_end();
+}
