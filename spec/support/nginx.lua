@@ -69,7 +69,7 @@ local function expand(text, values)
   return (text:gsub("%$([%l_]+)", function(name) return values[name] end))
 end
 
--- A configuration as it stands, but for what belongs to the machine: HEAD stands before it and HTTP_HEAD at the start of
+-- A configuration as it stands, but for what belongs to the machine: HEAD stands before it, HTTP_HEAD at the start of
 -- its http block; modules come from the folder of nginx's; port 8080 is the test's, and 8081 another free one.
 local function adapt(path, values)
   local text = expand(HEAD, values) .. folder.read(path)
