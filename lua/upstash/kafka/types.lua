@@ -60,7 +60,7 @@
 
 ---@class upstash.kafka.LoopOptions
 ---@field group string
----@field instance string one of its own for each loop that runs at the same time
+---@field instance string one of its own for each loop that runs at the same time; %p: the process, %w: nginx's worker
 ---@field topic string? this or topics
 ---@field topics string[]?
 ---@field from "latest"|"earliest"|"none"|nil where a group without a commit starts, default latest
