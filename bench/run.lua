@@ -158,9 +158,45 @@ local function waiting_figures()
   server.stop()
 end
 
+local function enqueue_figures(lua)
+  local server = serve "--no-sync"
+  print("(f) one producer:send, " .. lua)
+  for _, bytes in ipairs { 100, 1024, 10240 } do
+    local ns, count = {}, math.min(200000, 100000000 // (bytes + 200))
+    for round = 1, rounds do
+      ns[round] = capture(string.format("%s %s bench bench enqueue %d %d", lua_command(lua, "enqueue.lua"), server.url,
+        bytes, count))
+    end
+    print(string.format("  %5d bytes  %s ns", bytes, describe(ns, "%.0f")) ..
+      (bytes == 1024 and "  wanted <= 1000" or ""))
+  end
+  server.stop()
+end
+
+local function sender_ratios(lua)
+  local server = serve ""
+  local directory = temporary()
+  local function side(how, messages)
+    return function()
+      return capture(string.format("%s %s %s bench bench sender-%s %d", lua_command(lua, "sender.lua"), how, server.url,
+        how, messages))
+    end
+  end
+  local ours = side("producer", 1000000)
+  compare("(g) 100-byte messages through a producer, durable and acknowledged, " .. lua ..
+    " against LMDB committing batches of 1,000", "messages/s", ours,
+    function() return 1000 * capture(string.format("%sbare_lmdb %s 1000 1000", programs, directory)) end, "0.25")
+  compare("(g) the same against batches of 1,000 by lua-cjson and libcurl", "messages/s", ours, side("hand", 200000),
+    "1.3")
+  server.stop()
+  os.execute("rm -rf " .. directory)
+end
+
 print(string.format("medians of %d rounds (smallest to largest)", rounds))
 for _, lua in ipairs(luas) do produce_ratio(lua) end
 for _, lua in ipairs(luas) do consume_ratio(lua) end
 durable_ratios()
 start_figures()
 waiting_figures()
+for _, lua in ipairs(luas) do enqueue_figures(lua) end
+for _, lua in ipairs(luas) do sender_ratios(lua) end
