@@ -31,7 +31,7 @@ static void push_counts(lua_State *L, const struct uk_sender_stats *stats)
     {"retried", stats->retried}, {"requests", stats->requests},   {"queued", stats->queued},
     {"bytes", stats->bytes},     {"in_flight", stats->in_flight},
   };
-  lua_createtable(L, 0, sizeof rows / sizeof *rows + 1);
+  lua_createtable(L, 0, sizeof rows / sizeof *rows + 2);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     set_count(L, rows[i].name, rows[i].count);
 }
@@ -43,6 +43,10 @@ int uk_producer_stats(lua_State *L)
   if (sender != NULL)
     uk_sender_stats(sender, &stats);
   push_counts(L, &stats);
+  if (stats.trouble[0] != '\0') {
+    lua_pushstring(L, stats.trouble);
+    lua_setfield(L, -2, "trouble");
+  }
   lua_createtable(L, 0, 4);
   set_number(L, "mean", stats.latency_mean);
   set_number(L, "p50", stats.latency_p50);

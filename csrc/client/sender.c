@@ -275,6 +275,7 @@ void uk_sender_stats(struct uk_sender *sender, struct uk_sender_stats *stats)
   *stats = sender->counts;
   stats->queued = sender->queue.messages;
   stats->bytes = sender->queue.used;
+  memcpy(stats->trouble, sender->trouble, sizeof stats->trouble);
   pthread_mutex_unlock(&sender->lock);
   pthread_mutex_lock(&sender->latency_lock);
   stats->latency_mean = uk_sender_latency_mean(&sender->latency);

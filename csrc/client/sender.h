@@ -51,18 +51,19 @@ void uk_sender_options_default(struct uk_sender_options *options);
 
 /* Counts of messages since the sender began, but where it says otherwise. */
 struct uk_sender_stats {
-  uint64_t sent;      /* taken into the queue */
-  uint64_t delivered; /* the server says so */
-  uint64_t failed;    /* given up, lost ones included */
-  uint64_t dropped;   /* by UK_OVERFLOW_DROP_OLDEST */
-  uint64_t refused;   /* never taken: the queue was full */
-  uint64_t lost;      /* given up because the sender was stopped */
-  uint64_t missed;    /* failures that found no room among those kept */
-  uint64_t retried;   /* requests that were made again */
-  uint64_t requests;  /* that were answered or failed */
-  uint64_t queued;    /* waiting now */
-  uint64_t in_flight; /* taken out of the queue and not settled, now */
-  uint64_t bytes;     /* of the queue in use now */
+  uint64_t sent;                     /* taken into the queue */
+  uint64_t delivered;                /* the server says so */
+  uint64_t failed;                   /* given up, lost ones included */
+  uint64_t dropped;                  /* by UK_OVERFLOW_DROP_OLDEST */
+  uint64_t refused;                  /* never taken: the queue was full */
+  uint64_t lost;                     /* given up because the sender was stopped */
+  uint64_t missed;                   /* failures that found no room among those kept */
+  uint64_t retried;                  /* requests that were made again */
+  uint64_t requests;                 /* that were answered or failed */
+  uint64_t queued;                   /* waiting now */
+  uint64_t in_flight;                /* taken out of the queue and not settled, now */
+  uint64_t bytes;                    /* of the queue in use now */
+  char trouble[UK_SENDER_TEXT_SIZE]; /* why the last request failed, "" when it did not */
   double latency_mean, latency_p50, latency_p99, latency_max; /* milliseconds, send to answer */
 };
 

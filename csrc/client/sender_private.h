@@ -55,6 +55,7 @@ struct uk_sender {
   bool ended;      /* the thread has nothing more to do with this struct */
   struct uk_sender_stats counts;
   struct uk_sender_failures failures;
+  char trouble[UK_SENDER_TEXT_SIZE]; /* why the last request failed, "" when it did not */
   char discard[UK_SENDER_TEXT_SIZE]; /* why the last message was discarded */
 
   pthread_mutex_t latency_lock;

@@ -5,6 +5,7 @@
 #include "client/response.h"
 #include "client/sender_private.h"
 #include "common/clock.h"
+#include "common/utf8.h"
 
 enum { KEY_SIZE = 64 };
 
@@ -143,6 +144,18 @@ void uk_sender_write(struct uk_sender *sender, struct uk_sender_slot *slot)
   pthread_mutex_unlock(&sender->lock);
 }
 
+/* For those who ask how things stand. */
+static void set_trouble(struct uk_sender *sender, struct uk_slice text)
+{
+  const size_t most = sizeof sender->trouble - 1;
+  const size_t length = text.length > most ? uk_utf8_valid_prefix(text.data, most) : text.length;
+  pthread_mutex_lock(&sender->lock);
+  if (length > 0)
+    memcpy(sender->trouble, text.data, length);
+  sender->trouble[length] = '\0';
+  pthread_mutex_unlock(&sender->lock);
+}
+
 void uk_sender_deliver_one(struct uk_sender *sender, struct uk_sender_slot *slot,
                            struct uk_sender_record *record)
 {
@@ -168,6 +181,7 @@ void uk_sender_deliver(struct uk_sender *sender, struct uk_sender_slot *slot)
   }
   pthread_mutex_unlock(&sender->latency_lock);
   uk_sender_batch_widen(batch);
+  set_trouble(sender, uk_slice_of(NULL, 0));
   count(sender, &sender->counts.delivered, messages);
   uk_sender_write(sender, slot);
 }
@@ -205,6 +219,13 @@ static bool expire(struct uk_sender *sender, struct uk_sender_slot *slot, int64_
   return true;
 }
 
+/* What failed below HTTP was not answered, and may come right: a certificate is renewed, a proxy comes
+ * back. A caller would want to know; here the messages can wait. */
+static enum uk_error lenient(enum uk_error error)
+{
+  return error == UK_E_TLS_FAILED || error == UK_E_TRANSPORT_FAILED ? UK_E_CONNECT_FAILED : error;
+}
+
 void uk_sender_fail(struct uk_sender *sender, struct uk_sender_slot *slot,
                     const struct uk_client_failure *failure)
 {
@@ -215,7 +236,8 @@ void uk_sender_fail(struct uk_sender *sender, struct uk_sender_slot *slot,
     failure->retry_after < UK_RETRY_AFTER_MAX ? failure->retry_after : (int64_t)UK_RETRY_AFTER_MAX;
   const int64_t attempts = slot->attempts + 1, now = uk_clock_monotonic();
   const int64_t delay =
-    uk_retry_delay(&policy, attempts, failure->error, failure->status, asked, uk_jitter());
+    uk_retry_delay(&policy, attempts, lenient(failure->error), failure->status, asked, uk_jitter());
+  set_trouble(sender, text_of(failure));
   if (slot->state == UK_SLOT_SENDING)
     slot->state = UK_SLOT_READY;
   if (delay == UK_RETRY_STOP) {

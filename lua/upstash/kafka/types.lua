@@ -117,6 +117,7 @@
 ---@field queued integer waiting now
 ---@field in_flight integer messages under way now
 ---@field bytes integer of the queue in use now
+---@field trouble string? why the last request failed; nil when it did not
 ---@field latency {mean: number, p50: number, p99: number, max: number} milliseconds from send to answer
 
 --- What server.start takes. `username` and `password` are required there, and optional for the launcher.

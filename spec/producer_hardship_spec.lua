@@ -1,0 +1,271 @@
+--- A producer while its server is killed, hangs, loses answers or is not there: what is stored at the end, and in
+-- what order.
+
+local canned = require "spec.support.canned_server"
+local core = require "upstash.kafka.core"
+local faulty_proxy = require "spec.support.faulty_proxy"
+local folder = require "spec.support.folder"
+local kafka = require "upstash.kafka"
+local shell = require "spec.support.shell"
+local support = require "spec.support.server"
+
+describe("a producer in hard times", function()
+  local place, port, process
+
+  setup(function() place = folder.make() end)
+  teardown(function() folder.remove(place) end)
+
+  -- A server of its own process, at the same port each time, on the same data.
+  local function serve()
+    process = shell.start(("%s serve --listen 127.0.0.1:%d --data %s/data"):format(shell.command, port or 0, place),
+      { environment = { UPSTASH_KAFKA_SERVER_PASSWORD = "secret" } })
+    port = tonumber(process:expect("listening on http://127%.0%.0%.1:(%d+)\n", 30))
+  end
+
+  local function connect(options)
+    local all = { url = "http://127.0.0.1:" .. port, username = "kafka", password = "secret", retry_delay = 10,
+      retry_delay_max = 200 }
+    for key, value in pairs(options or {}) do all[key] = value end
+    return kafka.new(all)
+  end
+
+  local function producer_of(client, options)
+    local all = { name = support.name "hard", log = false }
+    for key, value in pairs(options or {}) do all[key] = value end
+    return client:producer(all)
+  end
+
+  -- The numbers that the topic holds, and whether the first copies of them rise.
+  local function numbers(client, topic)
+    local seen, copies, ordered, last = {}, 0, true, 0
+    for message in client:records { topic = topic, partition = 0, to = "latest" } do
+      local number = tonumber(message.value)
+      if not seen[number] then
+        ordered = ordered and number > last
+        last, seen[number] = number, true
+      end
+      copies = copies + 1
+    end
+    return seen, copies, ordered
+  end
+
+  local function all_stored(client, topic, count)
+    local seen, copies, ordered = numbers(client, topic)
+    for number = 1, count do
+      if not seen[number] then error(("%d of %d is missing"):format(number, count)) end
+    end
+    return copies, ordered
+  end
+
+  -- Sends a number each time until `done` says so; returns the last one.
+  local function send_until(producer, topic, number, done)
+    while not done() do
+      for _ = 1, 50 do
+        number = number + 1
+        assert(producer:send(topic, tostring(number)))
+      end
+      core.sleep(1)
+    end
+    return number
+  end
+
+  local function after(milliseconds)
+    local deadline = core.now() + milliseconds
+    return function() return core.now() >= deadline end
+  end
+
+  local function restart(signal)
+    process:signal(signal)
+    process:wait(30)
+    process:remove()
+    serve()
+  end
+
+  for _, in_flight in ipairs { 1, 4 } do
+    it("loses nothing when the server is killed under load, in_flight " .. in_flight, function()
+      serve()
+      local client = connect()
+      local topic, number = support.name "killed", 0
+      local producer = producer_of(client, { in_flight = in_flight })
+      for _, signal in ipairs { "KILL", "TERM", "KILL" } do
+        number = send_until(producer, topic, number, after(150))
+        process:signal(signal)
+        process:wait(30)
+        process:remove()
+        number = send_until(producer, topic, number, function() return producer:stats().trouble end)
+        serve()
+        number = send_until(producer, topic, number, function() return not producer:stats().trouble end)
+      end
+      assert(producer:flush(60000))
+      local copies, ordered = all_stored(client, topic, number)
+      assert.is_true(copies >= number)
+      if in_flight == 1 then assert.is_true(ordered) end
+      local stats = producer:stats()
+      assert.same({ number, number, 0 }, { stats.sent, stats.delivered, stats.failed })
+      assert.is_true(stats.retried > 0)
+      assert.is_true(producer:close())
+      client:close()
+      process:remove()
+    end)
+  end
+
+  it("waits out a server that hangs", function()
+    serve()
+    local client = connect { timeout = 300 }
+    local topic, producer = support.name "hung", producer_of(client)
+    assert(producer:send(topic, "1"))
+    assert(producer:flush(60000))
+    process:signal "STOP"
+    local number = send_until(producer, topic, 1, function() return producer:stats().retried >= 2 end)
+    assert.is_truthy(producer:stats().trouble)
+    process:signal "CONT"
+    assert(producer:flush(60000))
+    assert.is_true(select(2, all_stored(client, topic, number)))
+    assert.is_true(producer:close())
+    client:close()
+    process:remove()
+  end)
+
+  it("sends again what it has no answer to", function()
+    local server = support.start()
+    local proxy = faulty_proxy.start(server.url, "lose /produce/ 2", "cut /produce/ 4", "refuse /produce/ 6")
+    local client = kafka.new(server:access { url = proxy.url, retry_delay = 1 })
+    local topic, producer = server:topic(1, 0), producer_of(client, { batch_messages = 100 })
+    for number = 1, 1000 do assert(producer:send(topic, tostring(number))) end
+    assert(producer:flush(60000))
+    producer:close()
+    client:close()
+    proxy.stop()
+    client = server:client()
+    local copies, ordered = all_stored(client, topic, 1000)
+    assert.is_true(ordered)
+    assert.equal(1200, copies)
+    client:close()
+    server:stop()
+  end)
+
+  it("keeps within its memory while nobody is there", function()
+    local function resident()
+      local kilobytes
+      for line in io.lines "/proc/self/status" do kilobytes = kilobytes or line:match "^VmRSS:%s*(%d+) kB" end
+      return tonumber(kilobytes) * 1024
+    end
+    local client = kafka.new { url = "http://127.0.0.1:1" }
+    local producer = producer_of(client, { overflow = "drop_oldest", queue_bytes = 1048576 })
+    local value = ("x"):rep(100)
+    for _ = 1, 20000 do assert(producer:send("t", value)) end
+    local before = resident()
+    for _ = 1, 500000 do assert(producer:send("t", value)) end
+    local grown = resident() - before
+    local stats = producer:stats()
+    assert.is_true(grown < 16 * 1048576, ("grown by %d bytes"):format(grown))
+    assert.equal(520000, stats.dropped + stats.queued + stats.in_flight)
+    assert.is_true(stats.bytes <= 1048576)
+    producer:close(0)
+    client:close()
+  end)
+
+  it("waits as long as the server asks", function()
+    local later = canned.answer(503, '{"error":"later","status":503}', { "Retry-After: 1" })
+    local stub = canned.start { "accept", "read", later, "read", canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]'), "close" }
+    local client = kafka.new { url = stub.url, retry_delay = 1, retry_delay_max = 1 }
+    local producer, started = producer_of(client), core.now()
+    assert(producer:send("t", "v"))
+    assert(producer:flush(20000))
+    assert.is_true(core.now() - started >= 1000)
+    producer:close()
+    client:close()
+    assert.equal(2, #stub:finish())
+  end)
+
+  it("does not insist on what the server refuses", function()
+    local server = support.start { auto_create_topics = false }
+    local topic = server:topic(1, 0)
+    local wrong, right = server:client { password = "wrong" }, server:client()
+    local producer = producer_of(wrong)
+    for number = 1, 10 do assert(producer:send(topic, tostring(number))) end
+    assert(producer:flush(20000))
+    local failures = producer:failures()
+    assert.same({ 10, "unauthorized", 401 }, { #failures, failures[1].code, failures[1].status })
+    assert.equal(1, producer:stats().requests)
+    producer:close()
+
+    producer = producer_of(right)
+    for number = 1, 10 do
+      assert(producer:send(topic, tostring(number)))
+      assert(producer:send("not-there", "x"))
+    end
+    assert(producer:flush(20000))
+    failures = producer:failures()
+    assert.same({ 10, "not_found", "x" }, { #failures, failures[10].code, failures[10].message.value })
+    assert.is_true(select(2, all_stored(right, topic, 10)))
+    producer:close()
+    wrong:close()
+    right:close()
+    server:stop()
+  end)
+
+  it("sends again only what of a batch was not stored", function()
+    local function stored(offset) return ('{"topic":"t","partition":0,"offset":%d,"timestamp":1}'):format(offset) end
+    local results = '{"error":"[1]: too large; 2 of 4 messages failed, the others are stored","status":413,' ..
+      '"results":[' .. stored(0) .. ',{"error":"too \\"large\\"","status":413},' .. stored(1) .. ',{"error":"not now","status":503}]}'
+    local stub = canned.start { "accept", "read", canned.answer(413, results), "read",
+      canned.answer(200, "[" .. stored(2) .. "]"), "close" }
+    local client = kafka.new { url = stub.url, retry_delay = 1, retry_delay_max = 1 }
+    local producer = producer_of(client, { linger = 60000 })
+    for number = 1, 4 do assert(producer:send("t", tostring(number), { timestamp = 1 })) end
+    assert(producer:flush(20000))
+    local failures, stats = producer:failures(), producer:stats()
+    producer:close()
+    client:close()
+    local requests = stub:finish()
+    assert.equal(2, #requests)
+    assert.is_truthy(requests[2]:find('\n[{"timestamp":1,"value":"4"}]', 1, true), requests[2])
+    assert.are_not.equal(requests[1]:match "Idempotency%-Key: (%S+)", requests[2]:match "Idempotency%-Key: (%S+)")
+    assert.same({ 3, 1, 1 }, { stats.delivered, stats.failed, #failures })
+    assert.same({ "2", "too_large", 'too "large"', 413 },
+      { failures[1].message.value, failures[1].code, failures[1].error, failures[1].status })
+  end)
+
+  it("does not take a wrong answer for a stored message", function()
+    local stub = canned.start { "accept", "read", canned.answer(200, "<html>"), "read",
+      canned.answer(200, "[]"), "close" }
+    local client = kafka.new { url = stub.url }
+    local producer = producer_of(client, { batch_messages = 1 })
+    assert(producer:send("t", "1"))
+    assert(producer:send("t", "2"))
+    assert(producer:flush(20000))
+    local failures = producer:failures()
+    assert.same({ "bad_response", "bad_response" }, { failures[1].code, failures[2].code })
+    assert.equal("the response: metadata of 1 messages expected, got 0", failures[2].error)
+    producer:close()
+    client:close()
+    stub:finish()
+  end)
+
+  it("delivers at the end of a process what it could not before", function()
+    serve()
+    local topic, done = support.name "ending", place .. "/done"
+    local environment = { UPSTASH_KAFKA_REST_URL = "http://127.0.0.1:" .. port, UPSTASH_KAFKA_REST_USERNAME = "kafka",
+      UPSTASH_KAFKA_REST_PASSWORD = "secret" }
+    local worker = shell.start(("%s -e %s"):format(shell.lua, shell.quote(([[
+      local kafka, core = require "upstash.kafka", require "upstash.kafka.core"
+      local producer, number = kafka.producer { topic = %q, log = false }, 0
+      repeat
+        number = number + 1
+        assert(producer:send(nil, tostring(number)))
+        core.sleep(1)
+      until io.open(%q)
+      print("sent " .. number)]]):format(topic, done))), { environment = environment })
+    core.sleep(50)
+    restart "KILL"
+    folder.write(done, "")
+    assert.equal(0, worker:wait(30), worker:errors())
+    local number = tonumber(worker:expect "sent (%d+)")
+    worker:remove()
+    local client = connect()
+    assert.is_true(select(2, all_stored(client, topic, number)))
+    client:close()
+    process:remove()
+  end)
+end)
