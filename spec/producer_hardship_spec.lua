@@ -167,7 +167,8 @@ describe("a producer in hard times", function()
 
   it("waits as long as the server asks", function()
     local later = canned.answer(503, '{"error":"later","status":503}', { "Retry-After: 1" })
-    local stub = canned.start { "accept", "read", later, "read", canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]'), "close" }
+    local stub = canned.start { "accept", "read", later, "read",
+      canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]'), "close" }
     local client = kafka.new { url = stub.url, retry_delay = 1, retry_delay_max = 1 }
     local producer, started = producer_of(client), core.now()
     assert(producer:send("t", "v"))
@@ -208,7 +209,8 @@ describe("a producer in hard times", function()
   it("sends again only what of a batch was not stored", function()
     local function stored(offset) return ('{"topic":"t","partition":0,"offset":%d,"timestamp":1}'):format(offset) end
     local results = '{"error":"[1]: too large; 2 of 4 messages failed, the others are stored","status":413,' ..
-      '"results":[' .. stored(0) .. ',{"error":"too \\"large\\"","status":413},' .. stored(1) .. ',{"error":"not now","status":503}]}'
+      '"results":[' .. stored(0) .. ',{"error":"too \\"large\\"","status":413},' .. stored(1) ..
+      ',{"error":"not now","status":503}]}'
     local stub = canned.start { "accept", "read", canned.answer(413, results), "read",
       canned.answer(200, "[" .. stored(2) .. "]"), "close" }
     local client = kafka.new { url = stub.url, retry_delay = 1, retry_delay_max = 1 }

@@ -456,7 +456,7 @@ describe("a producer", function()
         local producer = client:producer { flush_timeout = 200 }
         for index = 1, 10 do assert(producer:send("t", tostring(index))) end]]
       assert.equal(0, status)
-      assert.equal("upstash-kafka: 10 messages discarded; the last one: " ..
+      assert.equal("upstash-kafka: messages discarded: 10; the last one: " ..
         "the producer was closed before the message was delivered\n", err)
     end)
   end)

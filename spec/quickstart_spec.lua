@@ -53,6 +53,20 @@ describe("examples", function()
     assert.is_truthy(err:find("bad_request", 1, true), err)
   end)
 
+  it("producer sends the lines of its input", function()
+    local words = shell.lua .. " examples/producer.lua lines"
+    local status, out, err = shell.run(words, { environment = environment, input = "one\ntwo\nthree\n" })
+    assert.equal(0, status, err)
+    assert.is_truthy(out:find "^3 sent, 3 delivered, half of them within %d+ ms\n$", out)
+    local client = server:client()
+    assert.equal("three", assert(client:fetch("lines", 0, 0))[3].value)
+    client:close()
+    status, out, err = shell.run(words, { environment = environment, input = "four\n\255\n" })
+    assert.equal(0, status, err)
+    assert.is_truthy(out:find("1 sent, 1 delivered", 1, true), out)
+    assert.is_truthy(err:find("not queued: value is not valid UTF-8", 1, true), err)
+  end)
+
   it("worker handles what is there and what comes", function()
     local topic = server:topic(1, 3)
     local worker = shell.start(("%s examples/worker.lua %s w1"):format(shell.lua, topic),

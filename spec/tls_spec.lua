@@ -2,6 +2,7 @@
 
 local folder = require "spec.support.folder"
 local kafka = require "upstash.kafka"
+local shell = require "spec.support.shell"
 local support = require "spec.support.server"
 
 -- A certificate of its own signing, for a host. Returns the paths of certificate and key.
@@ -36,6 +37,29 @@ describe("TLS", function()
     assert.equal(0, metadata.offset)
     local messages = assert(client:fetch(topic, 0, 0))
     assert.equal(100000, #messages[1].value)
+    client:close()
+  end)
+
+  it("carries what a producer has left at the end of the process", function()
+    local topic = support.name "left"
+    local status, _, err = shell.run(("%s -e %s"):format(shell.lua, shell.quote(([[
+      local client = require("upstash.kafka").new { ca_file = %q }
+      local producer = client:producer { linger = 60000 }
+      for number = 1, 1000 do assert(producer:send(%q, tostring(number))) end]]):format(cert, topic))),
+      { environment = server:environment() })
+    assert.same({ 0, "" }, { status, err })
+    local client = server:client { ca_file = cert }
+    assert.equal(1000, assert(client:offsets("latest", { topic = topic, partition = 0 }))[1].offset)
+    client:close()
+  end)
+
+  it("is waited for by a producer", function()
+    local client = server:client()
+    local producer = client:producer { name = support.name "untrusting", log = false }
+    assert(producer:send("t", "v"))
+    shell.eventually(20, function() return (producer:stats().trouble or ""):find "certificate" end)
+    assert.same({ 0, 0 }, { producer:stats().failed, producer:stats().delivered })
+    producer:close(0)
     client:close()
   end)
 

@@ -189,7 +189,7 @@ static void log_discards(struct uk_sender *sender, int64_t now, bool last)
   pthread_mutex_lock(&sender->lock);
   const uint64_t count = untold(sender);
   const int length =
-    snprintf(line, sizeof line, "upstash-kafka: %llu messages discarded; the last one: %s\n",
+    snprintf(line, sizeof line, "upstash-kafka: messages discarded: %llu; the last one: %s\n",
              (unsigned long long)count, sender->discard);
   const bool due = count > 0 && (last || now - sender->logged_at >= LOG_INTERVAL);
   if (due) {
