@@ -250,10 +250,15 @@ static bool open_parts(struct kafka_engine *engine, const struct uk_server_optio
     engine->settings, engine->topics, engine->reaper,
     options->auto_create_topics ? uk_kafka_admin_create_missing : NULL, engine->admin};
   const struct uk_kafka_groups_parts groups_parts = {
-    engine->settings,        engine->loop,
-    engine->topics,          engine->reaper,
-    options->prefetch_bytes, options->prefetch_budget,
-    engine->committed};
+    .settings = engine->settings,
+    .control = engine->control,
+    .loop = engine->loop,
+    .topics = engine->topics,
+    .reaper = engine->reaper,
+    .prefetch_bytes = options->prefetch_bytes,
+    .prefetch_budget = options->prefetch_budget,
+    .committed = engine->committed,
+  };
   engine->producer = uk_kafka_producer_new(&producer_parts, message, size);
   engine->groups = uk_kafka_groups_new(&groups_parts);
   return engine->producer != NULL && engine->groups != NULL;

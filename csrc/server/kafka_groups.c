@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "server/kafka_instance.h"
+#include "server/kafka_instance_turns.h"
 
 enum { KEY_SIZE = 2 * UK_GROUP_NAME_MAX + 2 };
 
@@ -43,7 +43,7 @@ static enum uk_error check_limits(struct uk_kafka_groups *groups, struct uk_cons
   for (struct uk_name_node *node = uk_name_table_next(&groups->table, NULL); node != NULL;
        node = uk_name_table_next(&groups->table, node)) {
     const struct uk_kafka_instance *other = (struct uk_kafka_instance *)node;
-    if (!uk_slice_equal(other->group, consume->group))
+    if (other->errand || !uk_slice_equal(other->group, consume->group))
       continue;
     live++;
     for (size_t i = 0; i < other->topic_count; i++) {
@@ -68,33 +68,50 @@ static enum uk_error check_limits(struct uk_kafka_groups *groups, struct uk_cons
   return consume->operation.error;
 }
 
-static struct uk_kafka_instance *make(struct uk_kafka_groups *groups, struct uk_consume *consume)
+static struct uk_kafka_instance *make(struct uk_kafka_groups *groups, struct uk_slice group,
+                                      struct uk_slice name,
+                                      const struct uk_consumer_settings *settings)
 {
-  size_t length = consume->group.length + 1 + consume->instance.length;
-  if (check_limits(groups, consume) != UK_OK)
+  struct uk_kafka_instance *instance =
+    calloc(1, sizeof *instance + group.length + 1 + name.length + 1);
+  if (instance == NULL)
     return NULL;
-  struct uk_kafka_instance *instance = calloc(1, sizeof *instance + length + 1);
-  if (instance == NULL) {
-    consume->operation.error = UK_E_NO_MEMORY;
-    return NULL;
-  }
-  instance->node.name = key_of(instance->bytes, consume->group, consume->instance);
-  instance->group = uk_slice_of(instance->bytes, consume->group.length);
-  instance->name =
-    uk_slice_of(instance->bytes + consume->group.length + 1, consume->instance.length);
+  instance->node.name = key_of(instance->bytes, group, name);
+  instance->group = uk_slice_of(instance->bytes, group.length);
+  instance->name = uk_slice_of(instance->bytes + group.length + 1, name.length);
   instance->groups = groups;
-  instance->settings = consume->settings;
+  instance->settings = *settings;
   instance->fresh = true;
   instance->last_request = uk_clock_monotonic();
-  instance->next_commit = instance->last_request + consume->settings.auto_commit_interval;
+  instance->asked_since = instance->last_request;
+  instance->next_commit = instance->last_request + settings->auto_commit_interval;
   uk_kafka_task_init(&instance->task, groups->parts.loop, uk_kafka_instance_run,
                      uk_kafka_instance_free);
   if (!uk_name_table_add(&groups->table, &instance->node)) {
     free(instance);
-    consume->operation.error = UK_E_NO_MEMORY;
     return NULL;
   }
   groups->count++;
+  return instance;
+}
+
+static struct uk_kafka_instance *make_consumer(struct uk_kafka_groups *groups,
+                                               struct uk_consume *consume)
+{
+  if (check_limits(groups, consume) != UK_OK)
+    return NULL;
+  return make(groups, consume->group, consume->instance, &consume->settings);
+}
+
+/* Nothing is read ahead for it that counts. */
+static struct uk_kafka_instance *make_errand(struct uk_kafka_groups *groups, struct uk_slice group,
+                                             struct uk_slice name)
+{
+  static const struct uk_consumer_settings settings = {
+    .auto_commit = false, .offset_reset = UK_RESET_LATEST, .session_timeout = UK_SESSION_TIMEOUT};
+  struct uk_kafka_instance *instance = make(groups, group, name, &settings);
+  if (instance != NULL)
+    instance->errand = true;
   return instance;
 }
 
@@ -107,11 +124,12 @@ static struct uk_kafka_instance *instance_for(struct uk_kafka_turn *turn, struct
   if (instance != NULL)
     return instance;
   if (turn->kind == UK_KAFKA_CONSUME)
-    return make(turn->groups, (struct uk_consume *)turn->operation);
-  uk_operation_fail(turn->operation, UK_E_NOT_FOUND,
-                    "group \"%.*s\" has no consumer instance \"%.*s\"", (int)group.length,
-                    group.data, (int)name.length, name.data);
-  return NULL;
+    instance = make_consumer(turn->groups, (struct uk_consume *)turn->operation);
+  else
+    instance = make_errand(turn->groups, group, name);
+  if (instance == NULL && turn->operation->error == UK_OK)
+    turn->operation->error = UK_E_NO_MEMORY;
+  return instance;
 }
 
 /* group and instance stand first, and in this order, in every operation that names them. */
@@ -130,7 +148,7 @@ _Static_assert(offsetof(struct uk_consume, group) == offsetof(struct uk_delete_c
                    offsetof(struct uk_delete_consumer, instance),
                "names_of reads them alike");
 
-static void post(struct uk_kafka_turn *turn)
+void uk_kafka_groups_post(struct uk_kafka_turn *turn)
 {
   struct uk_kafka_groups *groups = turn->groups;
   struct uk_slice group, name;
@@ -138,12 +156,7 @@ static void post(struct uk_kafka_turn *turn)
   pthread_mutex_lock(&groups->mutex);
   struct uk_kafka_instance *instance = instance_for(turn, group, name);
   if (instance != NULL) {
-    turn->next = NULL;
-    if (instance->inbox_last != NULL)
-      instance->inbox_last->next = turn;
-    else
-      instance->inbox = turn;
-    instance->inbox_last = turn;
+    uk_kafka_turns_add(&instance->inbox, turn);
     uk_kafka_task_wake(&instance->task);
   }
   pthread_mutex_unlock(&groups->mutex);
@@ -155,7 +168,7 @@ static void checked(struct uk_kafka_check *check)
 {
   struct uk_kafka_turn *turn = (struct uk_kafka_turn *)check;
   if (turn->operation->error == UK_OK)
-    post(turn);
+    uk_kafka_groups_post(turn);
   else
     uk_kafka_turn_done(turn);
 }
@@ -275,6 +288,8 @@ static enum uk_error list_all(struct uk_kafka_groups *groups, struct uk_consumer
   struct uk_name_node *node = uk_name_table_next(&groups->table, NULL);
   for (; sorted != NULL && node != NULL; node = uk_name_table_next(&groups->table, node)) {
     sorted[count] = (struct uk_kafka_instance *)node;
+    if (sorted[count]->errand)
+      continue;
     most = sorted[count]->listed_count > most ? sorted[count]->listed_count : most;
     count++;
   }
@@ -309,7 +324,11 @@ struct uk_kafka_groups *uk_kafka_groups_new(const struct uk_kafka_groups_parts *
   pthread_mutex_init(&groups->mutex, NULL);
   pthread_cond_init(&groups->empty, NULL);
   uk_name_table_init(&groups->table, uk_name_table_seed());
-  return groups;
+  groups->members = uk_kafka_members_new(parts->control, parts->loop, parts->topics);
+  if (groups->members != NULL)
+    return groups;
+  uk_kafka_groups_free(groups);
+  return NULL;
 }
 
 static void wake_all(struct uk_kafka_groups *groups)
@@ -335,6 +354,8 @@ void uk_kafka_groups_free(struct uk_kafka_groups *groups)
   while (groups->count > 0)
     pthread_cond_wait(&groups->empty, &groups->mutex);
   pthread_mutex_unlock(&groups->mutex);
+  if (groups->members != NULL)
+    uk_kafka_members_free(groups->members);
   uk_name_table_free(&groups->table);
   pthread_cond_destroy(&groups->empty);
   pthread_mutex_destroy(&groups->mutex);

@@ -15,6 +15,7 @@ struct uk_kafka_groups;
 
 struct uk_kafka_groups_parts {
   const struct uk_kafka_settings *settings;
+  rd_kafka_t *control;
   struct uk_kafka_loop *loop;
   struct uk_kafka_topics *topics;
   struct uk_kafka_reaper *reaper;

@@ -1,9 +1,11 @@
-/* What a consume that got nothing is told: where something is out of order, "no messages" would hide it. */
+#include "server/kafka_instance_empty.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "server/kafka_instance.h"
+#include "server/kafka_instance_leave.h"
+#include "server/kafka_instance_turns.h"
 
 enum {
   SILENCE =
@@ -25,7 +27,7 @@ static int64_t fetch_wait(const struct uk_kafka_instance *instance)
 static const struct uk_kafka_slot *find_silent(const struct uk_kafka_instance *instance,
                                                int64_t now)
 {
-  if (now < instance->asked_since + SILENCE + 2 * fetch_wait(instance))
+  if (instance->handle == NULL || now < instance->asked_since + SILENCE + 2 * fetch_wait(instance))
     return NULL;
   for (size_t i = 0; i < instance->slot_count; i++) {
     if (instance->slots[i].assigned && !instance->slots[i].ended)
@@ -38,11 +40,8 @@ static bool is_outside(const struct uk_kafka_instance *instance, int64_t now)
 {
   if (now < instance->asked_since + SETTLE || instance->leaves_until != 0)
     return false;
-  char *member = rd_kafka_memberid(instance->handle);
-  bool outside = member == NULL || member[0] == '\0';
-  if (member != NULL)
-    rd_kafka_mem_free(instance->handle, member);
-  return outside;
+  char name[UK_KAFKA_MEMBER_SIZE];
+  return instance->handle == NULL || uk_kafka_instance_member(instance, name)[0] == '\0';
 }
 
 /* Whether the group takes long, or there is nobody to let anybody in: its coordinator is asked for something. */

@@ -1,8 +1,10 @@
-/* What an instance knows of its partitions: rebalances and commits. */
+#include "server/kafka_instance_slots.h"
+
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "server/kafka_instance.h"
+#include "server/kafka_instance_commits.h"
+#include "server/kafka_instance_lease.h"
 
 struct uk_kafka_slot *uk_kafka_instance_slot(struct uk_kafka_instance *instance, const char *topic,
                                              int32_t partition)
@@ -87,87 +89,11 @@ static void revoke(struct uk_kafka_instance *instance)
 
 void uk_kafka_instance_rebalance(struct uk_kafka_instance *instance, rd_kafka_event_t *event)
 {
-  if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+  if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
     assign(instance, rd_kafka_event_topic_partition_list(event));
-  else
+    uk_kafka_lease_joined(instance);
+  } else {
     revoke(instance);
+  }
   publish(instance);
-}
-
-/* Commits. */
-
-static bool is_dirty(const struct uk_kafka_slot *slot)
-{
-  return slot->assigned && slot->arrived >= 0 && slot->arrived != slot->saved;
-}
-
-bool uk_kafka_instance_dirty(const struct uk_kafka_instance *instance)
-{
-  for (size_t i = 0; i < instance->slot_count; i++) {
-    if (is_dirty(&instance->slots[i]))
-      return true;
-  }
-  return false;
-}
-
-static void send_commit(struct uk_kafka_instance *instance, rd_kafka_topic_partition_list_t *list,
-                        struct uk_kafka_turn *turn)
-{
-  rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-  if (list->cnt > 0)
-    code = rd_kafka_commit_queue(instance->handle, list, instance->control, NULL, turn);
-  if (turn != NULL && code == RD_KAFKA_RESP_ERR_NO_ERROR && list->cnt > 0) {
-    turn->next = instance->committing;
-    instance->committing = turn;
-  } else if (turn != NULL) {
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-      uk_kafka_fail(turn->operation, code, "commit");
-    uk_kafka_turn_done(turn);
-  }
-  rd_kafka_topic_partition_list_destroy(list);
-}
-
-void uk_kafka_instance_commit_arrived(struct uk_kafka_instance *instance)
-{
-  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-  for (size_t i = 0; i < instance->slot_count; i++) {
-    struct uk_kafka_slot *slot = &instance->slots[i];
-    if (!is_dirty(slot))
-      continue;
-    rd_kafka_topic_partition_list_add(list, slot->topic.text, slot->partition)->offset =
-      slot->arrived;
-    slot->saved = slot->arrived;
-    slot->overridden = false;
-  }
-  instance->next_commit = INT64_MIN; /* set by the caller's clock */
-  send_commit(instance, list, NULL);
-}
-
-void uk_kafka_instance_commit(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn)
-{
-  const struct uk_commit *commit = (const struct uk_commit *)turn->operation;
-  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-  for (size_t i = 0; i < commit->count; i++) {
-    struct uk_kafka_name name = uk_kafka_name(commit->offsets[i].topic);
-    int32_t partition = commit->offsets[i].partition;
-    rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_find(list, name.text, partition);
-    if (at == NULL)
-      at = rd_kafka_topic_partition_list_add(list, name.text, partition);
-    at->offset = commit->offsets[i].offset;
-    struct uk_kafka_slot *slot = uk_kafka_instance_slot(instance, name.text, partition);
-    if (slot != NULL) {
-      slot->saved = slot->arrived;
-      slot->overridden = at->offset != slot->arrived;
-    }
-  }
-  for (size_t i = 0; commit->count == 0 && i < instance->slot_count; i++) {
-    struct uk_kafka_slot *slot = &instance->slots[i];
-    if (!slot->assigned || slot->arrived < 0)
-      continue;
-    rd_kafka_topic_partition_list_add(list, slot->topic.text, slot->partition)->offset =
-      slot->arrived;
-    slot->saved = slot->arrived;
-    slot->overridden = false;
-  }
-  send_commit(instance, list, turn);
 }

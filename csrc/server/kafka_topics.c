@@ -41,6 +41,8 @@ struct uk_kafka_topics {
   bool down;         /* the cluster does not answer */
   unsigned silences; /* questions in a row that a broker left open */
   bool stopping;
+  int32_t brokers[UK_KAFKA_BROKERS_MAX];
+  size_t broker_count;
   char reason[REASON_SIZE]; /* why it is down, or what went wrong since it last answered */
 };
 
@@ -112,6 +114,14 @@ static enum uk_error learn(struct uk_kafka_topics *topics, const rd_kafka_metada
   return error == UK_OK ? UK_E_UNAVAILABLE : error;
 }
 
+static void learn_brokers(struct uk_kafka_topics *topics, const rd_kafka_metadata_t *said)
+{
+  int count = said->broker_cnt < UK_KAFKA_BROKERS_MAX ? said->broker_cnt : UK_KAFKA_BROKERS_MAX;
+  for (int i = 0; i < count; i++)
+    topics->brokers[i] = said->brokers[i].id;
+  topics->broker_count = (size_t)count;
+}
+
 static void learn_all(struct uk_kafka_topics *topics, const rd_kafka_metadata_t *said)
 {
   int32_t partitions;
@@ -174,6 +184,8 @@ static rd_kafka_resp_err_t ask(struct uk_kafka_topics *topics, struct uk_slice n
   pthread_mutex_lock(&topics->mutex);
   if (code != RD_KAFKA_RESP_ERR__TIMED_OUT || timeout == QUERY_TIMEOUT)
     note(topics, code); /* a question that was cut short says nothing of the cluster */
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    learn_brokers(topics, *said);
   pthread_mutex_unlock(&topics->mutex);
   return code;
 }
@@ -354,6 +366,15 @@ bool uk_kafka_topics_each(struct uk_kafka_topics *topics,
   pthread_mutex_unlock(&topics->mutex);
   free(sorted);
   return sorted != NULL;
+}
+
+size_t uk_kafka_topics_brokers(struct uk_kafka_topics *topics, int32_t *brokers)
+{
+  pthread_mutex_lock(&topics->mutex);
+  size_t count = topics->broker_count;
+  memcpy(brokers, topics->brokers, count * sizeof *brokers);
+  pthread_mutex_unlock(&topics->mutex);
+  return count;
 }
 
 enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size)

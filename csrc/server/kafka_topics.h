@@ -9,6 +9,7 @@
 #include "server/kafka_rd.h"
 
 enum { UK_KAFKA_PULSE = 2000 }; /* milliseconds */
+enum { UK_KAFKA_BROKERS_MAX = 100 };
 
 struct uk_kafka_topics;
 
@@ -49,6 +50,10 @@ void uk_kafka_topics_look(struct uk_kafka_topics *topics, struct uk_kafka_lookup
 bool uk_kafka_topics_each(struct uk_kafka_topics *topics,
                           void (*each)(void *argument, struct uk_slice topic, int32_t partitions),
                           void *argument);
+
+/* The numbers of the cluster's brokers as last said, up to UK_KAFKA_BROKERS_MAX of them. Returns how many; 0 when nothing
+ * was said yet. */
+size_t uk_kafka_topics_brokers(struct uk_kafka_topics *topics, int32_t *brokers);
 
 /* UK_OK or, when the cluster is away, UNAVAILABLE with a text in `detail`. From memory, at once. */
 enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size);

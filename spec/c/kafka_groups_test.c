@@ -41,6 +41,7 @@ static bool rig_open(void)
   rig.producer = rd_kafka_new(RD_KAFKA_PRODUCER, uk_kafka_conf(rig.settings, UK_KAFKA_CONTROL),
                               message, sizeof message);
   rig.parts = (struct uk_kafka_groups_parts){.settings = rig.settings,
+                                             .control = rig.control,
                                              .loop = uk_kafka_loop_new(4),
                                              .topics = uk_kafka_topics_new(rig.control),
                                              .reaper = uk_kafka_reaper_new(),

@@ -1,0 +1,21 @@
+/* kafka_instance_commits: what an instance tells its group to remember: by request, and by itself. */
+#ifndef UK_KAFKA_INSTANCE_COMMITS_H
+#define UK_KAFKA_INSTANCE_COMMITS_H
+
+#include "server/kafka_instance.h"
+
+/* Commits what the request says, or all that arrived; the answer of the group, or its absence, ends the turn. */
+void uk_kafka_instance_commit(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn);
+/* Whether something arrived that was not committed. */
+bool uk_kafka_instance_dirty(const struct uk_kafka_instance *instance);
+/* Commits it. */
+void uk_kafka_instance_commit_arrived(struct uk_kafka_instance *instance);
+/* The same where the settings say so and its time has come. */
+void uk_kafka_instance_auto_commit(struct uk_kafka_instance *instance, int64_t now);
+/* What the group answered. Says so where the instance is lost to another server. */
+void uk_kafka_instance_committed(struct uk_kafka_instance *instance, rd_kafka_event_t *event);
+/* The group will not answer any more: ends the turns that wait for it. Of an instance that is lost, they wait for the
+ * server that has it now. */
+void uk_kafka_instance_abandon_commits(struct uk_kafka_instance *instance);
+
+#endif
