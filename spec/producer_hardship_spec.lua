@@ -165,6 +165,32 @@ describe("a producer in hard times", function()
     client:close()
   end)
 
+  it("tells of what it drops while it waits for an answer, and no more than once a second", function()
+    local stub = canned.start { "accept", "read", "nobody", "nobody" }
+    local worker = shell.start(("%s -e %s"):format(shell.lua, shell.quote(([[
+      local core = require "upstash.kafka.core"
+      local client = require("upstash.kafka").new { url = %q }
+      local producer = client:producer { overflow = "drop_oldest", queue_bytes = 4096, linger = 0, flush_timeout = 0 }
+      local deadline = core.now() + 2500
+      while core.now() < deadline do
+        assert(producer:send("t", "a value"))
+        core.sleep(0.1)
+      end
+      assert(producer:stats().dropped > 100)
+      io.stderr:write "still running\n"]]):format(stub.url))))
+    assert.equal(0, worker:wait(30), worker:errors())
+    local before = worker:errors():match "^(.*)still running\n"
+    worker:remove()
+    stub:finish()
+    local lines = 0
+    for count, reason in before:gmatch "upstash%-kafka: messages discarded: (%d+); the last one: ([^\n]*)\n" do
+      assert.is_true(tonumber(count) > 0)
+      assert.equal("the producer's queue is full", reason)
+      lines = lines + 1
+    end
+    assert.is_true(lines >= 2 and lines <= 4, before)
+  end)
+
   it("waits as long as the server asks", function()
     local later = canned.answer(503, '{"error":"later","status":503}', { "Retry-After: 1" })
     local stub = canned.start { "accept", "read", later, "read",

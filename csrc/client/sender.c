@@ -1,5 +1,4 @@
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
@@ -14,7 +13,7 @@ void uk_sender_options_default(struct uk_sender_options *options)
 {
   *options = (struct uk_sender_options){
     .queue_bytes = 16 << 20,
-    .batch_bytes = 1 << 20,
+    .batch_bytes = 512 << 10,
     .batch_messages = 10000,
     .linger = 5,
     .in_flight = 1,
@@ -194,9 +193,11 @@ static enum uk_error drop_oldest(struct uk_sender *sender)
     wait_until(sender, uk_clock_monotonic() + sender->options.block_timeout);
     return UK_OK;
   }
+  if (uk_sender_untold(sender) == 0)
+    sender->wake_messages = 0; /* the thread is to tell of it, whatever it waits for */
   uk_sender_queue_drop(&sender->queue);
   sender->counts.dropped++;
-  snprintf(sender->discard, sizeof sender->discard, "%s", uk_error_text(UK_E_QUEUE_FULL));
+  uk_sender_text_put(sender->discard, uk_slice_text(uk_error_text(UK_E_QUEUE_FULL)));
   return UK_OK;
 }
 

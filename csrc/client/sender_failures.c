@@ -15,14 +15,14 @@ const struct uk_sender_record *uk_sender_failure_record(const struct uk_sender_f
   return (const struct uk_sender_record *)(const void *)((const char *)failure + HEAD_SIZE);
 }
 
-static void put_text(struct uk_sender_failure *failure, struct uk_slice text)
+void uk_sender_text_put(char text[UK_SENDER_TEXT_SIZE], struct uk_slice from)
 {
-  size_t length = text.length;
-  if (length >= sizeof failure->text)
-    length = uk_utf8_valid_prefix(text.data, sizeof failure->text - 1);
+  size_t length = from.length;
+  if (length >= UK_SENDER_TEXT_SIZE)
+    length = uk_utf8_valid_prefix(from.data, UK_SENDER_TEXT_SIZE - 1);
   if (length > 0)
-    memcpy(failure->text, text.data, length);
-  failure->text[length] = '\0';
+    memcpy(text, from.data, length);
+  text[length] = '\0';
 }
 
 bool uk_sender_failures_add(struct uk_sender_failures *failures,
@@ -40,7 +40,7 @@ bool uk_sender_failures_add(struct uk_sender_failures *failures,
   failure->next = NULL;
   failure->error = error;
   failure->status = status;
-  put_text(failure, text);
+  uk_sender_text_put(failure->text, text);
   memcpy((char *)failure + HEAD_SIZE, record, record->size);
   if (failures->last == NULL)
     failures->last = &failures->first;

@@ -12,6 +12,9 @@ struct uk_sender_failures {
   uint64_t missed; /* found no room */
 };
 
+/* As much of the text as there is room for, cut between characters, NUL-terminated. */
+void uk_sender_text_put(char text[UK_SENDER_TEXT_SIZE], struct uk_slice from);
+
 /* Copies record and text. False when it found no room. */
 bool uk_sender_failures_add(struct uk_sender_failures *failures,
                             const struct uk_sender_record *record, enum uk_error error, int status,

@@ -55,6 +55,7 @@ struct uk_sender {
   bool ended;      /* the thread has nothing more to do with this struct */
   struct uk_sender_stats counts;
   struct uk_sender_failures failures;
+  uint64_t logged;                   /* discards told of so far */
   char trouble[UK_SENDER_TEXT_SIZE]; /* why the last request failed, "" when it did not */
   char discard[UK_SENDER_TEXT_SIZE]; /* why the last message was discarded */
 
@@ -67,7 +68,6 @@ struct uk_sender {
   int64_t idle_since;
   int64_t starved_until; /* no batch could be filled: memory was out */
   int64_t logged_at;
-  uint64_t logged; /* discards told of so far */
   bool hastened;
   unsigned sending; /* slots in that state */
   unsigned slot_count;
@@ -98,6 +98,8 @@ bool uk_sender_take_results(struct uk_sender *sender, struct uk_sender_slot *slo
 
 /* sender_run.c: the thread. Its argument is the sender. */
 void *uk_sender_run_thread(void *sender);
+/* How many discards it has not told of yet; what was refused, its caller knows. Holds the lock. */
+uint64_t uk_sender_untold(const struct uk_sender *sender);
 
 /* sender_settle.c: what becomes of a slot's window, by the thread. None holds the lock. */
 

@@ -176,8 +176,7 @@ static void take_answer(struct uk_sender *sender, const struct uk_transfer *ende
 
 /* ---- discards ---- */
 
-/* How many are not told of yet; what was refused its caller knows. Holds the lock. */
-static uint64_t untold(const struct uk_sender *sender)
+uint64_t uk_sender_untold(const struct uk_sender *sender)
 {
   return sender->options.log ? sender->counts.failed + sender->counts.dropped - sender->logged : 0;
 }
@@ -187,7 +186,7 @@ static void log_discards(struct uk_sender *sender, int64_t now, bool last)
 {
   char line[UK_SENDER_TEXT_SIZE + 128];
   pthread_mutex_lock(&sender->lock);
-  const uint64_t count = untold(sender);
+  const uint64_t count = uk_sender_untold(sender);
   const int length =
     snprintf(line, sizeof line, "upstash-kafka: messages discarded: %llu; the last one: %s\n",
              (unsigned long long)count, sender->discard);
@@ -230,7 +229,7 @@ static int64_t next_wait(struct uk_sender *sender, int64_t now)
     wait = earlier(wait, queue_due(sender, now));
   if (sender->stopping)
     wait = earlier(wait, sender->stop_at - now);
-  if (untold(sender) > 0)
+  if (uk_sender_untold(sender) > 0)
     wait = earlier(wait, sender->logged_at + LOG_INTERVAL - now);
   arm(sender, room);
   pthread_mutex_unlock(&sender->lock);

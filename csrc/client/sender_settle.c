@@ -5,7 +5,6 @@
 #include "client/response.h"
 #include "client/sender_private.h"
 #include "common/clock.h"
-#include "common/utf8.h"
 
 enum { KEY_SIZE = 64 };
 
@@ -38,26 +37,21 @@ static void count(struct uk_sender *sender, uint64_t *counter, uint64_t messages
 static void discard(struct uk_sender *sender, const struct uk_sender_record *record,
                     enum uk_error error, int status, struct uk_slice text)
 {
-  const struct uk_slice shown = text.length > 0 ? text : uk_slice_text(uk_error_text(error));
-  const size_t most = sizeof sender->discard - 1;
   if (!uk_sender_failures_add(&sender->failures, record, error, status, text))
     sender->counts.missed++;
-  snprintf(sender->discard, sizeof sender->discard, "%.*s",
-           (int)(shown.length < most ? shown.length : most), shown.data);
 }
 
 /* The index in "[INDEX].field: what is wrong" or "[INDEX]: …", -1 without one; the text is then what
  * stands behind it. */
 static int64_t take_index(struct uk_slice *text)
 {
-  size_t at = 1;
   int64_t index;
   const char *end = text->length > 0 ? memchr(text->data, ']', text->length) : NULL;
   if (end == NULL || text->data[0] != '[' ||
       !uk_parse_int64(uk_slice_of(text->data + 1, (size_t)(end - text->data) - 1), &index) ||
       index < 0)
     return -1;
-  at = (size_t)(end - text->data) + 1;
+  size_t at = (size_t)(end - text->data) + 1;
   while (at < text->length &&
          (text->data[at] == '.' || text->data[at] == ':' || text->data[at] == ' '))
     at++;
@@ -71,6 +65,7 @@ void uk_sender_discard_one(struct uk_sender *sender, struct uk_sender_slot *slot
 {
   pthread_mutex_lock(&sender->lock);
   discard(sender, record, error, status, text);
+  uk_sender_text_put(sender->discard, text.length > 0 ? text : uk_slice_text(uk_error_text(error)));
   pthread_mutex_unlock(&sender->lock);
   uk_sender_batch_settle(&slot->batch, record);
   count(sender, &sender->counts.failed, 1);
@@ -147,12 +142,8 @@ void uk_sender_write(struct uk_sender *sender, struct uk_sender_slot *slot)
 /* For those who ask how things stand. */
 static void set_trouble(struct uk_sender *sender, struct uk_slice text)
 {
-  const size_t most = sizeof sender->trouble - 1;
-  const size_t length = text.length > most ? uk_utf8_valid_prefix(text.data, most) : text.length;
   pthread_mutex_lock(&sender->lock);
-  if (length > 0)
-    memcpy(sender->trouble, text.data, length);
-  sender->trouble[length] = '\0';
+  uk_sender_text_put(sender->trouble, text);
   pthread_mutex_unlock(&sender->lock);
 }
 
@@ -250,17 +241,18 @@ void uk_sender_fail(struct uk_sender *sender, struct uk_sender_slot *slot,
 
 /* ---- the end ---- */
 
+/* Holds the lock. */
 static void lose_queue(struct uk_sender *sender, const struct uk_client_failure *failure)
 {
   const struct uk_sender_record *record;
-  pthread_mutex_lock(&sender->lock);
+  if (sender->queue.messages > 0)
+    uk_sender_text_put(sender->discard, failure->message);
   while ((record = uk_sender_queue_first(&sender->queue)) != NULL) {
     discard(sender, record, failure->error, 0, failure->message);
     uk_sender_queue_drop(&sender->queue);
     sender->counts.failed++;
     sender->counts.lost++;
   }
-  pthread_mutex_unlock(&sender->lock);
 }
 
 void uk_sender_lose(struct uk_sender *sender)
@@ -281,6 +273,7 @@ void uk_sender_lose(struct uk_sender *sender)
   }
   pthread_mutex_lock(&sender->lock);
   sender->counts.lost += lost;
-  pthread_mutex_unlock(&sender->lock);
   lose_queue(sender, &failure);
+  publish(sender);
+  pthread_mutex_unlock(&sender->lock);
 }

@@ -86,7 +86,7 @@
 ---@class upstash.kafka.ProducerOptions
 ---@field topic string? of messages whose topic is nil
 ---@field queue_bytes integer? default 16 MiB
----@field batch_bytes integer? of messages in one request, default 1 MiB
+---@field batch_bytes integer? of messages in one request, default 512 KiB
 ---@field batch_messages integer? default 10000
 ---@field linger integer? milliseconds that a message waits for others, default 5
 ---@field in_flight integer? requests at once, default 1: order is kept
