@@ -126,6 +126,18 @@ describe("in nginx, a call", function()
     end
   end)
 
+  it("without a URL says what nginx hides", function()
+    local bare = support.start { locations = [[location = /new { content_by_lua_block {
+      local kafka = require "upstash.kafka"
+      ngx.print((select(2, pcall(kafka.new))), "\n", (select(2, pcall(kafka.topics))))
+    } }]] }
+    assert.equal("bad argument #1 to 'new' (url: string expected, and "
+      .. "UPSTASH_KAFKA_REST_URL is not set, which takes an env directive of nginx)\n"
+      .. "kafka.topics needs UPSTASH_KAFKA_REST_URL, which takes an env directive of nginx; or make a client with "
+      .. "kafka.new", bare:get("/new").body)
+    bare:stop()
+  end)
+
   it("on a closed client raises, and one under way is given up", function()
     assert.truthy(run [[
       local other = require("upstash.kafka").new()

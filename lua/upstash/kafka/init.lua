@@ -8,6 +8,7 @@
 
 local core = require "upstash.kafka.client"
 local json = require "upstash.kafka.json"
+local nginx = require "upstash.kafka.nginx"
 
 ---@class upstash.kafka
 ---@field null lightuserdata null in JSON and the value of a tombstone; the same as cjson.null
@@ -19,6 +20,8 @@ local ENVIRONMENT = {
   username = "UPSTASH_KAFKA_REST_USERNAME",
   password = "UPSTASH_KAFKA_REST_PASSWORD",
 }
+
+local HIDDEN = nginx.inside and ", which takes an env directive of nginx" or ""
 
 ---@class upstash.kafka.Options
 ---@field url string? http://HOST:PORT or https://…, default $UPSTASH_KAFKA_REST_URL
@@ -55,7 +58,7 @@ function kafka.new(options)
   end
   local all = with_environment(options)
   if all.url == nil then
-    error(("bad argument #1 to 'new' (url: string expected, and %s is not set)"):format(ENVIRONMENT.url), 2)
+    error(("bad argument #1 to 'new' (url: string expected, and %s is not set%s)"):format(ENVIRONMENT.url, HIDDEN), 2)
   end
   local fine, client = pcall(core.new, all)
   if not fine then error(client, 2) end
@@ -68,7 +71,7 @@ local default
 local function client_of_environment(name)
   if default then return default end
   if (os.getenv(ENVIRONMENT.url) or "") == "" then
-    error(("kafka.%s needs %s; or make a client with kafka.new"):format(name, ENVIRONMENT.url), 3)
+    error(("kafka.%s needs %s%s; or make a client with kafka.new"):format(name, ENVIRONMENT.url, HIDDEN), 3)
   end
   default = kafka.new()
   return default
