@@ -1,16 +1,30 @@
 -- Several servers on one Kafka cluster: an instance is whose server it spoke to last, and nothing is lost.
 
 local cjson = require "cjson"
+local core = require "upstash.kafka.core"
 local http = require "spec.support.http"
 local folder = require "spec.support.folder"
 local kafka_cluster = require "spec.support.kafka_cluster"
-local nginx = require "spec.support.nginx"
+local plain_nginx = require "spec.support.plain_nginx"
 local shell = require "spec.support.shell"
+
+local ROUND_ROBIN = [[
+events { worker_connections 1024; }
+http {
+  log_format statuses '$status $uri';
+  access_log access.log statuses;
+  upstream servers { SERVERS }
+  server {
+    listen 127.0.0.1:8080;
+    location / { proxy_pass http://servers; }
+  }
+}
+]]
 
 local cluster, servers
 
 local function start_server()
-  return cluster:serve { listen = "127.0.0.1:" .. nginx.free_port(), password = "secret" }
+  return cluster:serve { listen = "127.0.0.1:" .. plain_nginx.free_port(), password = "secret" }
 end
 
 -- One request, to one server, with no second attempt.
@@ -51,8 +65,40 @@ end
 
 -- How often the broker has begun to share out a group anew.
 local function rebalances(group)
-  local _, count = cluster:call({ "logs", 1 }):gsub("Preparing to rebalance group " .. group:gsub("%-", "%%-") .. " ", "")
-  return count
+  local words = "Preparing to rebalance group " .. group:gsub("%-", "%%-") .. " "
+  return select(2, cluster:call({ "logs", 1 }):gsub(words, ""))
+end
+
+-- What workers wrote: values by word, how many came more than once, and errors.
+local function read_all(place, names)
+  local seen = { stored = {}, unsure = {}, got = {}, raised = {}, twice = 0 }
+  for _, name in ipairs(names) do
+    for word, value in (folder.read(place .. "/" .. name) or ""):gmatch "(%l+) ([^\n]*)\n" do
+      if word == "raised" then
+        table.insert(seen.raised, value)
+      else
+        seen[word][value] = (seen[word][value] or 0) + 1
+      end
+    end
+  end
+  for _, times in pairs(seen.got) do
+    if times > 1 then seen.twice = seen.twice + 1 end
+  end
+  return seen
+end
+
+local function count(set)
+  local total = 0
+  for _ in pairs(set) do total = total + 1 end
+  return total
+end
+
+local function missing(seen)
+  local total = 0
+  for value in pairs(seen.stored) do
+    if not seen.got[value] then total = total + 1 end
+  end
+  return total
 end
 
 describe("several servers on one Kafka cluster:", function()
@@ -110,7 +156,8 @@ describe("several servers on one Kafka cluster:", function()
       local client = servers[1]:client()
       local held = 0
       for _, each in ipairs(assert(client:consumers())) do
-        for _, entry in ipairs(each.name == group and each.instances[1].topics or {}) do held = held + #entry.partitions end
+        local topics = each.name == group and each.instances[1].topics or {}
+        for _, entry in ipairs(topics) do held = held + #entry.partitions end
       end
       client:close()
       return held == 1
@@ -123,5 +170,151 @@ describe("several servers on one Kafka cluster:", function()
       consume(2, group, "stays", topic, 1000)
     end
     assert.equal(before, rebalances(group))
+  end)
+
+  -- Behind nginx -----------------------------------------------------------------------------------
+
+  it("behind a plain round robin nothing is lost while one is killed every ten seconds", function()
+    local lines = {}
+    for number, server in ipairs(servers) do lines[number] = ("server %s;"):format(server.url:match "//(.*)") end
+    local front = plain_nginx.start(ROUND_ROBIN, { SERVERS = table.concat(lines, " ") })
+    finally(function() front:stop() end)
+    local topic, group = servers[1]:topic(3, 0), kafka_cluster.name "group"
+    local place = folder.make()
+    local workers, stop = {}, { produce = place .. "/stop-producers", consume = place .. "/stop-consumers" }
+    local function work(role, name)
+      local line = ("%s spec/support/round_robin_worker.lua %s"):format(shell.lua,
+        shell.words { role, topic, ("%s/%s-%s"):format(place, role, name), stop[role], group, name })
+      workers[#workers + 1] = shell.start(line, { environment = servers[1]:environment {
+        UPSTASH_KAFKA_REST_URL = front.url } })
+    end
+    for number = 1, 3 do work("consume", "c" .. number) end
+    work("produce", "p")
+    for round = 1, 4 do
+      core.sleep(round == 1 and 5000 or 9000)
+      servers[round % 3 + 1].handle:kill()
+      core.sleep(1000)
+      servers[round % 3 + 1]:restart()
+    end
+    core.sleep(3000)
+    folder.write(stop.produce, "")
+
+    local seen
+    local fine, problem = pcall(shell.eventually, 60, function()
+      seen = read_all(place, { "produce-p", "consume-c1", "consume-c2", "consume-c3" })
+      return workers[4]:ended() and missing(seen) == 0
+    end)
+    folder.write(stop.consume, "")
+    for number = 1, 3 do workers[number]:wait(60) end
+    local log = front:read "access.log"
+    for _, worker in ipairs(workers) do worker:remove() end
+    folder.remove(place)
+    local _, got = log:gsub("/consume/", "")
+    print(("%d messages acknowledged, %d read twice or more often, by %d requests to consume; %d rebalances")
+      :format(count(seen.stored), seen.twice, got, rebalances(group)))
+    assert.is_true(fine, ("%s; %d messages missing"):format(problem, missing(seen)))
+    assert.is_true(count(seen.stored) > 500, count(seen.stored))
+    assert.same({}, seen.raised)
+    for line in log:gmatch "[^\n]+" do
+      assert.is_falsy(line:find "^404 /consume/" or line:find "^404 /commit", line)
+    end
+  end)
+
+  describe("examples/nginx-servers/nginx.conf", function()
+    local front
+
+    local function start(addresses)
+      local replacements = {}
+      for number, address in ipairs(addresses) do
+        replacements[("server 127.0.0.1:808%d "):format(number)] = ("server %s "):format(address)
+      end
+      return plain_nginx.start(folder.read "examples/nginx-servers/nginx.conf", replacements)
+    end
+
+    local function request(method, path, options)
+      local client = http.client(front.url, servers[1].username, servers[1].password)
+      local response = client:request(method, path, options)
+      client:close()
+      return response
+    end
+
+    local function read(group, topic)
+      local values = {}
+      for index, message in ipairs(ok(request("POST", ("/consume/%s/one"):format(group), {
+        headers = { ["Kafka-Auto-Offset-Reset"] = "earliest", ["Kafka-Enable-Auto-Commit"] = "false" },
+        body = cjson.encode { topic = topic, timeout = 20000, max_messages = 1 }, timeout = 25,
+      }))) do values[index] = message.value end
+      return values
+    end
+
+    -- The numbers of the servers that have the group's instance.
+    local function holders(group)
+      local numbers = {}
+      for number, server in ipairs(servers) do
+        if #server:instances(group) > 0 then numbers[#numbers + 1] = number end
+      end
+      return numbers
+    end
+
+    before_each(function()
+      local addresses = {}
+      for number, server in ipairs(servers) do addresses[number] = server.url:match "//(.*)" end
+      front = start(addresses)
+    end)
+
+    after_each(function() front:stop() end)
+
+    it("keeps an instance on one server, and spreads instances over all", function()
+      local topic, used = servers[1]:topic(1, 3), {}
+      for _ = 1, 8 do
+        local group = kafka_cluster.name "group"
+        for number = 1, 3 do assert.same({ tostring(number) }, read(group, topic)) end
+        local numbers = holders(group)
+        assert.equal(1, #numbers)
+        used[numbers[1]] = true
+        local body = cjson.encode { topic = topic, partition = 0, offset = 2 }
+        ok(request("POST", ("/commit/%s/one"):format(group), { body = body }))
+        assert.same(numbers, holders(group))
+        ok(request("DELETE", ("/delete-consumer/%s/one"):format(group)))
+        assert.same({}, holders(group))
+      end
+      assert.is_true(count(used) > 1)
+    end)
+
+    it("has another server take over the instances of one that is gone", function()
+      local topic, group = servers[1]:topic(1, 2), kafka_cluster.name "group"
+      assert.same({ "1" }, read(group, topic))
+      local gone = holders(group)[1]
+      servers[gone].handle:kill()
+      finally(function() servers[gone]:restart() end)
+      assert.same({ "1" }, read(group, topic))
+    end)
+
+    it("lets bodies pass, of GET too", function()
+      local topic = servers[1]:topic(1, 0)
+      local body = cjson.encode { { value = ("v"):rep(2000000) } }
+      assert.equal(413, request("POST", "/produce/" .. topic, { body = body, timeout = 20 }).status)
+      ok(request("POST", "/produce/" .. topic, { body = cjson.encode { value = "a" } }))
+      ok(request("GET", "/produce/" .. topic, { body = cjson.encode { value = "b" } }))
+      ok(request("GET", ("/produce/%s/c"):format(topic)))
+      ok(request("POST", "/webhook?topic=" .. topic, { body = "d" }))
+      local values = {}
+      for index = 0, 3 do
+        local body_of_fetch = cjson.encode { topic = topic, partition = 0, offset = index, max_messages = 1 }
+        values[index + 1] = ok(request("POST", "/fetch", { body = body_of_fetch }))[1].value
+      end
+      assert.same({ "a", "b", "c", "d" }, values)
+    end)
+
+    it("says in JSON that no server is there", function()
+      front:stop()
+      local free = plain_nginx.free_port
+      front = start { "127.0.0.1:" .. free(), "127.0.0.1:" .. free(), "127.0.0.1:" .. free() }
+      for _, path in ipairs { "/topics", "/consume/g/i/t", "/produce/t/m" } do
+        local response = request("GET", path)
+        assert.equal(502, response.status)
+        assert.equal(502, cjson.decode(response.body).status)
+      end
+    end)
   end)
 end)

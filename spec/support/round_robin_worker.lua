@@ -1,0 +1,53 @@
+--- A process that produces to a topic, or consumes it with client:messages, and writes down what it saw: a line "WORD
+-- VALUE" for each message. The server is that of the environment.
+--
+--   round_robin_worker.lua produce TOPIC FILE STOP              words: stored, unsure
+--   round_robin_worker.lua consume TOPIC FILE STOP GROUP NAME   words: got, raised (the error instead of a value)
+--
+-- It ends when the file STOP is there.
+
+local kafka = require "upstash.kafka"
+local core = require "upstash.kafka.core"
+
+local role, topic, path, stop, group, name = (table.unpack or unpack)(arg)
+local file = assert(io.open(path, "a"))
+
+local function note(word, value)
+  file:write(word, " ", value, "\n")
+  file:flush()
+end
+
+local function stopped()
+  local handle = io.open(stop)
+  if handle then handle:close() end
+  return handle ~= nil
+end
+
+local roles = {}
+
+function roles.produce()
+  local client, number = kafka.new { retries = 0, timeout = 5000 }, 0
+  while not stopped() do
+    number = number + 1
+    local value = ("value-%d"):format(number)
+    note(client:produce(topic, value) and "stored" or "unsure", value)
+    core.sleep(5)
+  end
+end
+
+local function consume_some(client)
+  for message in client:messages { group = group, instance = name, topic = topic, from = "earliest", timeout = 500,
+    idle = 1000 } do
+    note("got", message.value)
+  end
+end
+
+function roles.consume()
+  local client = kafka.new { timeout = 10000 }
+  while not stopped() do
+    local fine, problem = pcall(consume_some, client)
+    if not fine then note("raised", tostring(problem)) end
+  end
+end
+
+roles[role]()
