@@ -220,6 +220,28 @@ describe("several servers on one Kafka cluster:", function()
     end
   end)
 
+  -- With requests that take turns, the server that is asked what the instance holds is never the one that has it.
+  it("a loop that starts at the end keeps its start when two servers take turns", function()
+    local front = plain_nginx.start(ROUND_ROBIN, {
+      SERVERS = ("server %s; server %s;"):format(servers[1].url:match "//(.*)", servers[2].url:match "//(.*)"),
+    })
+    finally(function() front:stop() end)
+    local topic, group, place = servers[1]:topic(1, 5), kafka_cluster.name "group", folder.make()
+    local worker = shell.start(("%s spec/support/round_robin_worker.lua %s"):format(shell.lua,
+      shell.words { "latest", topic, place .. "/seen", place .. "/stop", group, "one" }),
+      { environment = servers[1]:environment { UPSTASH_KAFKA_REST_URL = front.url } })
+    local fine, problem = pcall(shell.eventually, 20, function()
+      return servers[3]:committed(group, topic) == 5
+    end)
+    folder.write(place .. "/stop", "")
+    worker:wait(30)
+    local seen = folder.read(place .. "/seen")
+    worker:remove()
+    folder.remove(place)
+    assert.is_true(fine, problem)
+    assert.equal("", seen)
+  end)
+
   describe("examples/nginx-servers/nginx.conf", function()
     local front
 

@@ -3,6 +3,7 @@
 --
 --   round_robin_worker.lua produce TOPIC FILE STOP              words: stored, unsure
 --   round_robin_worker.lua consume TOPIC FILE STOP GROUP NAME   words: got, raised (the error instead of a value)
+--   round_robin_worker.lua latest TOPIC FILE STOP GROUP NAME    the same, of what comes from now on
 --
 -- It ends when the file STOP is there.
 
@@ -35,19 +36,23 @@ function roles.produce()
   end
 end
 
-local function consume_some(client)
-  for message in client:messages { group = group, instance = name, topic = topic, from = "earliest", timeout = 500,
+local function consume_some(client, from)
+  for message in client:messages { group = group, instance = name, topic = topic, from = from, timeout = 500,
     idle = 1000 } do
     note("got", message.value)
   end
 end
 
-function roles.consume()
+local function consume(from)
   local client = kafka.new { timeout = 10000 }
   while not stopped() do
-    local fine, problem = pcall(consume_some, client)
+    local fine, problem = pcall(consume_some, client, from)
     if not fine then note("raised", tostring(problem)) end
   end
 end
+
+function roles.consume() consume "earliest" end
+
+function roles.latest() consume "latest" end
 
 roles[role]()

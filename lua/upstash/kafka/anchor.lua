@@ -36,8 +36,10 @@ function Anchor:take(consumer, deadline)
     or positions.first(loop.insist(client, deadline, nil, "offsets", "latest", partitions))
 end
 
--- What the server says that the instance holds. A server behind another one may not know.
-local function holdings(consumer, deadline)
+local ASKED = 3 -- servers behind one address, of which one knows what the instance holds
+
+-- What a server says that the instance holds. One of several servers may not know.
+local function said_to_hold(consumer, deadline)
   local partitions = {}
   for _, group in ipairs(loop.insist(consumer.client, deadline, nil, "consumers")) do
     for _, instance in ipairs(group.name == consumer.group and group.instances or {}) do
@@ -47,6 +49,15 @@ local function holdings(consumer, deadline)
         end
       end
     end
+  end
+  return partitions
+end
+
+local function holdings(consumer, deadline)
+  local partitions = said_to_hold(consumer, deadline)
+  for _ = 2, ASKED do
+    if #partitions > 0 then break end
+    partitions = said_to_hold(consumer, deadline)
   end
   return partitions
 end
