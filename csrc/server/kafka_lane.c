@@ -5,8 +5,9 @@
 #include "server/kafka_send.h"
 
 enum {
-  RETIRE_TIMEOUT = 5000
-}; /* milliseconds in which a handle that is given up answers for its records */
+  ANSWER_TIMEOUT = 500, /* milliseconds in which brokers answer a handle that turned fatal */
+  RETIRE_TIMEOUT = 5000 /* in which a handle that is given up answers for its records */
+};
 
 void uk_kafka_lane_init(struct uk_kafka_lane *lane, bool alone)
 {
@@ -47,6 +48,11 @@ void uk_kafka_lane_retire(rd_kafka_t *handle, struct uk_kafka_reaper *reaper)
 {
   if (handle == NULL)
     return;
+  /* Where only the handle is of no use, brokers still answer what they have. */
+  if (rd_kafka_fatal_error(handle, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    rd_kafka_purge(handle, RD_KAFKA_PURGE_F_QUEUE);
+    rd_kafka_flush(handle, ANSWER_TIMEOUT);
+  }
   rd_kafka_purge(handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
   rd_kafka_flush(handle, RETIRE_TIMEOUT);
   uk_kafka_reap(reaper, handle, NULL, NULL);

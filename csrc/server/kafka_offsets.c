@@ -37,6 +37,9 @@ static rd_kafka_resp_err_t ask_once(rd_kafka_t *control, int64_t timestamp,
     code = list->elems[i].err;
     *failed = i;
   }
+  /* That it is there was seen before; librdkafka says this of one that has no leader. */
+  if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+    code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
   for (size_t i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < count; i++)
     at[i].offset = list->elems[i].offset;
   rd_kafka_topic_partition_list_destroy(list);
@@ -48,11 +51,15 @@ static rd_kafka_resp_err_t ask(rd_kafka_t *control, int64_t timestamp,
                                struct uk_topic_partition_offset *at, size_t count, int64_t deadline,
                                size_t *failed)
 {
+  rd_kafka_resp_err_t said = RD_KAFKA_RESP_ERR__TIMED_OUT;
   for (;;) {
     rd_kafka_resp_err_t code = ask_once(control, timestamp, at, count, deadline, failed);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-        !uk_kafka_code_passes(code) || deadline - uk_clock_monotonic() <= PAUSE)
+    if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
+      return said;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || !uk_kafka_code_passes(code) ||
+        deadline - uk_clock_monotonic() <= PAUSE)
       return code;
+    said = code;
     const struct timespec pause = {0, PAUSE * 1000000};
     nanosleep(&pause, NULL);
   }
@@ -104,7 +111,7 @@ static void fail(struct offsets *offsets, rd_kafka_resp_err_t code, size_t faile
   char place[UK_KAFKA_PLACE_SIZE];
   uk_kafka_fail(&offsets->operation->operation, code,
                 uk_kafka_place(place, sizeof place, at->topic, at->partition));
-  if (uk_kafka_error(code) == UK_E_NOT_FOUND)
+  if (uk_kafka_error(code) == UK_E_NOT_FOUND || code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
     uk_kafka_topics_forget(offsets->topics, at->topic);
 }
 
