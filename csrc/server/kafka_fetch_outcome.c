@@ -58,8 +58,25 @@ bool uk_kafka_fetch_fail_late(struct uk_kafka_fetch *fetch, size_t index, const 
 
 bool uk_kafka_fetch_end_empty(struct uk_kafka_fetch *fetch)
 {
-  (void)uk_kafka_fetch_is_down(fetch);
+  struct uk_kafka_topics *topics = fetch->fetches->parts.topics;
+  if (uk_kafka_fetch_is_down(fetch))
+    return uk_kafka_fetch_end(fetch);
+  for (size_t i = 0; i < fetch->count; i++) {
+    const struct uk_kafka_position *at = &fetch->positions[i];
+    if (uk_kafka_topics_leaderless(topics, at->topic, at->partition))
+      return uk_kafka_fetch_fail_at(fetch, i, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
+  }
   return uk_kafka_fetch_end(fetch);
+}
+
+void uk_kafka_fetch_refresh(const struct uk_kafka_fetch *fetch)
+{
+  struct uk_slice topic = {0};
+  for (size_t i = 0; i < fetch->count; i++) {
+    if (i == 0 || !uk_slice_equal(fetch->positions[i].topic, topic))
+      uk_kafka_topics_refresh(fetch->fetches->parts.topics, fetch->positions[i].topic);
+    topic = fetch->positions[i].topic;
+  }
 }
 
 bool uk_kafka_fetch_check_again(struct uk_kafka_fetch *fetch, size_t index, int64_t now)

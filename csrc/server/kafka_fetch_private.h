@@ -83,6 +83,8 @@ bool uk_kafka_fetch_is_down(struct uk_kafka_fetch *fetch);
 bool uk_kafka_fetch_fail_late(struct uk_kafka_fetch *fetch, size_t index, const char *what);
 /* The time is up, and there is nothing: an answer, unless nobody can know. */
 bool uk_kafka_fetch_end_empty(struct uk_kafka_fetch *fetch);
+/* Keeps what is known of the topics fresh while the fetch waits. */
+void uk_kafka_fetch_refresh(const struct uk_kafka_fetch *fetch);
 /* The topic of the position is not what it was taken for. */
 bool uk_kafka_fetch_check_again(struct uk_kafka_fetch *fetch, size_t index, int64_t now);
 

@@ -94,6 +94,7 @@ bool uk_kafka_fetch_wait_there(struct uk_kafka_fetch *fetch, int64_t now)
     return uk_kafka_fetch_end(fetch);
   if (now >= uk_kafka_fetch_operation_of(fetch)->deadline)
     return uk_kafka_fetch_end_empty(fetch);
+  uk_kafka_fetch_refresh(fetch);
   uk_kafka_task_at(&fetch->task, uk_kafka_fetch_operation_of(fetch)->deadline);
   return false;
 }

@@ -5,6 +5,7 @@
 
 #include "server/kafka_instance_commits.h"
 #include "server/kafka_instance_delivery.h"
+#include "server/kafka_instance_empty.h"
 #include "server/kafka_instance_lease.h"
 #include "server/kafka_instance_leave.h"
 #include "server/kafka_instance_slots.h"
@@ -391,6 +392,7 @@ void uk_kafka_instance_run(struct uk_kafka_task *task, int64_t now)
   if (instance->ended || instance->leaves_until != 0)
     return;
   uk_kafka_instance_expire(instance, now);
+  uk_kafka_instance_refresh(instance, now);
   if (instance->handle != NULL)
     uk_kafka_instance_auto_commit(instance, now);
   uk_kafka_task_at(task, next_time(instance, now));

@@ -74,7 +74,8 @@ struct uk_kafka_instance {
   bool subscribed, joined;
   bool fresh; /* has not served a consume yet */
   int64_t last_request;
-  int64_t asked_since; /* requests wait without a break, for what has not come, since then */
+  int64_t next_refresh; /* of what is known of the topics */
+  int64_t asked_since;  /* requests wait without a break, for what has not come, since then */
   /* Records. */
   struct uk_kafka_event held; /* a record that the last delivery had no room for */
   struct uk_kafka_record record;

@@ -8,10 +8,11 @@
 #include "server/kafka_instance_turns.h"
 
 enum {
-  SILENCE =
-    2000, /* milliseconds in which a partition says something, be it that it has ended; besides the time that
-                   * the broker waits for records, twice: a request for others may be under way */
+  /* Milliseconds in which a partition says something, be it that it has ended; besides the time that the broker waits
+   * for records, twice: a request for others may be under way. */
+  SILENCE = 2000,
   SETTLE = 5000,   /* milliseconds in which a group lets an instance in, or is asked for */
+  REFRESH = 1000,  /* milliseconds between two looks whether the topics' leaders are known */
   PROBE_TIME = 500 /* milliseconds in which a group's coordinator answers */
 };
 
@@ -34,6 +35,29 @@ static const struct uk_kafka_slot *find_silent(const struct uk_kafka_instance *i
       return &instance->slots[i];
   }
   return NULL;
+}
+
+/* A partition from which nothing can come, or NULL. */
+static const struct uk_kafka_slot *find_leaderless(const struct uk_kafka_instance *instance)
+{
+  for (size_t i = 0; i < instance->slot_count; i++) {
+    const struct uk_kafka_slot *slot = &instance->slots[i];
+    if (slot->assigned &&
+        uk_kafka_topics_leaderless(instance->groups->parts.topics, uk_slice_text(slot->topic.text),
+                                   slot->partition))
+      return slot;
+  }
+  return NULL;
+}
+
+void uk_kafka_instance_refresh(struct uk_kafka_instance *instance, int64_t now)
+{
+  if (instance->turns.first == NULL || now < instance->next_refresh)
+    return;
+  instance->next_refresh = now + REFRESH;
+  for (size_t i = 0; i < instance->topic_count; i++)
+    uk_kafka_topics_refresh(instance->groups->parts.topics,
+                            uk_slice_text(instance->topics[i].text));
 }
 
 static bool is_outside(const struct uk_kafka_instance *instance, int64_t now)
@@ -83,18 +107,29 @@ static void ask_coordinator(struct uk_kafka_turn *turn, int64_t now)
   uk_kafka_committed_ask(turn->groups->parts.committed, &probe->committed);
 }
 
+/* Fails the operation for a partition of the instance; nothing for NULL. */
+static bool fail_at(struct uk_operation *operation, const struct uk_kafka_slot *slot,
+                    enum uk_error error, const char *what)
+{
+  char place[UK_KAFKA_PLACE_SIZE];
+  if (slot != NULL)
+    uk_operation_fail(
+      operation, error, "%s %s",
+      uk_kafka_place(place, sizeof place, uk_slice_text(slot->topic.text), slot->partition), what);
+  return slot != NULL;
+}
+
 void uk_kafka_instance_end_empty(const struct uk_kafka_instance *instance,
                                  struct uk_kafka_turn *turn, int64_t now)
 {
-  char detail[UK_MESSAGE_SIZE], place[UK_KAFKA_PLACE_SIZE];
-  const struct uk_kafka_slot *silent = find_silent(instance, now);
-  if (uk_kafka_topics_health(instance->groups->parts.topics, detail, sizeof detail) != UK_OK)
+  char detail[UK_MESSAGE_SIZE];
+  if (uk_kafka_topics_health(instance->groups->parts.topics, detail, sizeof detail) != UK_OK) {
     uk_operation_fail(turn->operation, UK_E_UNAVAILABLE, "%s", detail);
-  else if (silent != NULL)
-    uk_operation_fail(
-      turn->operation, UK_E_GATEWAY_TIMEOUT, "%s did not answer in time",
-      uk_kafka_place(place, sizeof place, uk_slice_text(silent->topic.text), silent->partition));
-  else if (is_outside(instance, now)) {
+  } else if (!fail_at(turn->operation, find_leaderless(instance), UK_E_UNAVAILABLE,
+                      "has no leader") &&
+             !fail_at(turn->operation, find_silent(instance, now), UK_E_GATEWAY_TIMEOUT,
+                      "did not answer in time") &&
+             is_outside(instance, now)) {
     ask_coordinator(turn, now);
     return;
   }

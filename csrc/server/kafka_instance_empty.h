@@ -9,4 +9,7 @@
 void uk_kafka_instance_end_empty(const struct uk_kafka_instance *instance,
                                  struct uk_kafka_turn *turn, int64_t now);
 
+/* While requests wait, keeps what is known of the topics fresh. */
+void uk_kafka_instance_refresh(struct uk_kafka_instance *instance, int64_t now);
+
 #endif

@@ -22,6 +22,9 @@ struct topic {
   struct uk_name_node node;
   int32_t partitions;
   uint64_t seen; /* the look at all topics that it was last part of */
+  int64_t said_at;
+  int32_t *leaderless; /* partitions; NULL = none */
+  int leaderless_count;
   char name[];
 };
 
@@ -62,26 +65,44 @@ static bool is_internal(struct uk_slice name)
 static void forget(struct uk_kafka_topics *topics, struct topic *topic)
 {
   uk_name_table_remove(&topics->table, &topic->node);
+  free(topic->leaderless);
   free(topic);
 }
 
 /* Without memory the topic is not remembered, and asked for again. */
-static void keep(struct uk_kafka_topics *topics, struct uk_slice name, int32_t partitions)
+static struct topic *keep(struct uk_kafka_topics *topics, struct uk_slice name, int32_t partitions)
 {
   struct topic *topic = (struct topic *)uk_name_table_find(&topics->table, name);
   if (topic == NULL) {
     topic = calloc(1, sizeof *topic + name.length);
     if (topic == NULL)
-      return;
+      return NULL;
     memcpy(topic->name, name.data, name.length);
     topic->node.name = uk_slice_of(topic->name, name.length);
     if (!uk_name_table_add(&topics->table, &topic->node)) {
       free(topic);
-      return;
+      return NULL;
     }
   }
   topic->partitions = partitions;
   topic->seen = topics->looks;
+  return topic;
+}
+
+static void keep_leaderless(struct topic *topic, const rd_kafka_metadata_topic_t *said)
+{
+  topic->said_at = uk_clock_monotonic();
+  topic->leaderless_count = 0;
+  free(topic->leaderless);
+  topic->leaderless = NULL;
+  for (int i = 0; i < said->partition_cnt; i++) {
+    if (said->partitions[i].leader >= 0)
+      continue;
+    if (topic->leaderless == NULL)
+      topic->leaderless = calloc((size_t)said->partition_cnt, sizeof *topic->leaderless);
+    if (topic->leaderless != NULL)
+      topic->leaderless[topic->leaderless_count++] = said->partitions[i].id;
+  }
 }
 
 static void forget_unseen(struct uk_kafka_topics *topics)
@@ -105,7 +126,9 @@ static enum uk_error learn(struct uk_kafka_topics *topics, const rd_kafka_metada
   if (is_internal(name) || error == UK_E_BAD_REQUEST)
     error = UK_E_NOT_FOUND;
   if (said->partition_cnt > 0 && (error == UK_OK || error == UK_E_UNAVAILABLE)) {
-    keep(topics, name, said->partition_cnt);
+    struct topic *kept = keep(topics, name, said->partition_cnt);
+    if (kept != NULL)
+      keep_leaderless(kept, said);
     return UK_OK; /* a leader that moves is not the topic's end */
   }
   struct topic *topic = (struct topic *)uk_name_table_find(&topics->table, name);
@@ -332,6 +355,45 @@ int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_sli
   int32_t partitions = topic != NULL ? topic->partitions : 0;
   pthread_mutex_unlock(&topics->mutex);
   return partitions;
+}
+
+bool uk_kafka_topics_leaderless(struct uk_kafka_topics *topics, struct uk_slice name,
+                                int32_t partition)
+{
+  bool found = false;
+  pthread_mutex_lock(&topics->mutex);
+  const struct topic *topic = (struct topic *)uk_name_table_find(&topics->table, name);
+  for (int i = 0; topic != NULL && !found && i < topic->leaderless_count; i++)
+    found = topic->leaderless[i] == partition;
+  pthread_mutex_unlock(&topics->mutex);
+  return found;
+}
+
+/* A question whose answer is only for memory. */
+struct refresh {
+  struct uk_kafka_lookup lookup;
+  struct uk_kafka_name name;
+};
+
+static void refreshed(struct uk_kafka_lookup *lookup)
+{
+  free(lookup);
+}
+
+void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice name)
+{
+  int64_t now = uk_clock_monotonic();
+  pthread_mutex_lock(&topics->mutex);
+  const struct topic *topic = (struct topic *)uk_name_table_find(&topics->table, name);
+  bool fresh = topic == NULL || topic->said_at + UK_KAFKA_REFRESH > now;
+  pthread_mutex_unlock(&topics->mutex);
+  struct refresh *refresh = fresh ? NULL : calloc(1, sizeof *refresh);
+  if (refresh == NULL)
+    return;
+  refresh->name = uk_kafka_name(name);
+  refresh->lookup = (struct uk_kafka_lookup){
+    .topic = uk_slice_text(refresh->name.text), .deadline = now + QUERY_TIMEOUT, .then = refreshed};
+  uk_kafka_topics_look(topics, &refresh->lookup);
 }
 
 void uk_kafka_topics_forget(struct uk_kafka_topics *topics, struct uk_slice name)

@@ -8,7 +8,7 @@
 
 #include "server/kafka_rd.h"
 
-enum { UK_KAFKA_PULSE = 2000 }; /* milliseconds */
+enum { UK_KAFKA_PULSE = 2000, UK_KAFKA_REFRESH = 5000 }; /* milliseconds */
 enum { UK_KAFKA_BROKERS_MAX = 100 };
 
 struct uk_kafka_topics;
@@ -26,6 +26,13 @@ void uk_kafka_topics_remember(struct uk_kafka_topics *topics, struct uk_slice to
 
 /* How many partitions the topic has, from memory; 0 = not known. Kafka's internal topics are never known. */
 int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_slice topic);
+
+/* Whether the partition had no leader when the cluster last spoke of the topic. */
+bool uk_kafka_topics_leaderless(struct uk_kafka_topics *topics, struct uk_slice topic,
+                                int32_t partition);
+
+/* Asks about a topic in memory that the cluster has not spoken of for UK_KAFKA_REFRESH; nobody waits for the answer. */
+void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice topic);
 
 /* What was said of the topic is forgotten: the cluster showed that it is otherwise. */
 void uk_kafka_topics_forget(struct uk_kafka_topics *topics, struct uk_slice topic);
