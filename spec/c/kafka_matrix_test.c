@@ -10,8 +10,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "common/clock.h"
-#include "kafka_rig.h"
+#include "kafka_endpoints.h"
 
 /* Kafka's numbers of its requests. */
 enum api {
@@ -38,8 +37,7 @@ enum {
   AT_ONCE = 7000, /* on a loaded machine */
   JOINED =
     15000, /* the same for what joins a group of this cluster, which takes 3 s, and tries again */
-  SLACK = 4000,
-  RECOVERY = 30000
+  SLACK = 4000
 };
 
 /* When the answer comes. */
@@ -49,45 +47,10 @@ enum speed {
   SETTLED  /* the same, where a group is given time to settle first */
 };
 
-/* What has to be there before the error. */
-enum needs { A_TOPIC, A_MEMBER };
-
-/* $T stands for the topic, $G for the group, $M for the timeout. */
-struct endpoint {
-  enum uk_method method;
-  const char *path, *body;
-  enum needs needs;
-  bool returns_records; /* an answer 200 without any hides a failure */
-};
-
-static const struct endpoint produce = {UK_POST, "/produce/$T", "{\"value\":\"new\"}", A_TOPIC,
-                                        false};
-static const struct endpoint produce_one = {UK_GET, "/produce/$T/new", "", A_TOPIC, false};
-static const struct endpoint batch = {
-  UK_POST, "/produce", "[{\"topic\":\"$T\",\"value\":\"a\"},{\"topic\":\"$T\",\"value\":\"b\"}]",
-  A_TOPIC, false};
-static const struct endpoint webhook = {UK_POST, "/webhook?topic=$T", "new", A_TOPIC, false};
-static const struct endpoint consume = {UK_GET, "/consume/$G/i/$T?timeout=$M", "", A_TOPIC, true};
-static const struct endpoint consume_on = {UK_GET, "/consume/$G/i/$T?timeout=$M", "", A_MEMBER,
-                                           true};
-static const struct endpoint commit = {
-  UK_POST, "/commit/$G/i", "{\"topic\":\"$T\",\"partition\":0,\"offset\":1}", A_MEMBER, false};
-static const struct endpoint committed = {UK_POST, "/committed/$G/i?timeout=$M",
-                                          "{\"topic\":\"$T\",\"partition\":0}", A_TOPIC, false};
-static const struct endpoint leave = {UK_DELETE, "/delete-consumer/$G/i", "", A_MEMBER, false};
-static const struct endpoint fetch = {
-  UK_POST, "/fetch", "{\"topic\":\"$T\",\"partition\":0,\"offset\":0,\"timeout\":$M}", A_TOPIC,
-  true};
-static const struct endpoint offsets = {UK_POST, "/offsets/latest?timeout=$M",
-                                        "{\"topic\":\"$T\",\"partition\":0}", A_TOPIC, false};
-static const struct endpoint topics = {UK_GET, "/topics", "", A_TOPIC, false};
-static const struct endpoint consumers = {UK_GET, "/consumers", "", A_TOPIC, false};
-static const struct endpoint health = {UK_GET, "/health", "", A_TOPIC, false};
-
 #define E(name) RD_KAFKA_RESP_ERR_##name
 
 struct row {
-  const struct endpoint *endpoint;
+  const struct kafka_endpoint *endpoint;
   enum api api;
   rd_kafka_resp_err_t error;
   int times;
@@ -97,168 +60,166 @@ struct row {
 
 static const struct row rows[] = {
   /* A produce: what passes is waited for. */
-  {&produce, PRODUCE, E(NOT_LEADER_FOR_PARTITION), 3, 200, SOON},
-  {&produce, PRODUCE, E(LEADER_NOT_AVAILABLE), 3, 200, SOON},
-  {&produce, PRODUCE, E(NOT_ENOUGH_REPLICAS), 3, 200, SOON},
-  {&produce, PRODUCE, E(NOT_ENOUGH_REPLICAS_AFTER_APPEND), 3, 200, SOON},
-  {&produce, PRODUCE, E(REQUEST_TIMED_OUT), 2, 200, SOON},
-  {&produce, PRODUCE, E(KAFKA_STORAGE_ERROR), 2, 200, SOON},
-  {&produce, PRODUCE, E(NETWORK_EXCEPTION), 1, 503, SOON},
-  {&produce, PRODUCE, E(_TRANSPORT), 1, 200, SOON},
-  {&produce, INIT_PRODUCER_ID, E(COORDINATOR_LOAD_IN_PROGRESS), 2, 200, SOON},
-  {&batch, PRODUCE, E(NOT_LEADER_FOR_PARTITION), 2, 200, SOON},
-  {&webhook, PRODUCE, E(NOT_LEADER_FOR_PARTITION), 2, 200, SOON},
-  {&produce_one, PRODUCE, E(NOT_LEADER_FOR_PARTITION), 2, 200, SOON},
+  {&kafka_produce, PRODUCE, E(NOT_LEADER_FOR_PARTITION), 3, 200, SOON},
+  {&kafka_produce, PRODUCE, E(LEADER_NOT_AVAILABLE), 3, 200, SOON},
+  {&kafka_produce, PRODUCE, E(NOT_ENOUGH_REPLICAS), 3, 200, SOON},
+  {&kafka_produce, PRODUCE, E(NOT_ENOUGH_REPLICAS_AFTER_APPEND), 3, 200, SOON},
+  {&kafka_produce, PRODUCE, E(REQUEST_TIMED_OUT), 2, 200, SOON},
+  {&kafka_produce, PRODUCE, E(KAFKA_STORAGE_ERROR), 2, 200, SOON},
+  {&kafka_produce, PRODUCE, E(NETWORK_EXCEPTION), 1, 503, SOON},
+  {&kafka_produce, PRODUCE, E(_TRANSPORT), 1, 200, SOON},
+  {&kafka_produce, INIT_PRODUCER_ID, E(COORDINATOR_LOAD_IN_PROGRESS), 2, 200, SOON},
+  {&kafka_batch, PRODUCE, E(NOT_LEADER_FOR_PARTITION), 2, 200, SOON},
+  {&kafka_webhook, PRODUCE, E(NOT_LEADER_FOR_PARTITION), 2, 200, SOON},
+  {&kafka_produce_one, PRODUCE, E(NOT_LEADER_FOR_PARTITION), 2, 200, SOON},
   /* What does not pass. */
-  {&produce, PRODUCE, E(NOT_ENOUGH_REPLICAS), ALWAYS, 503, SOON},
-  {&batch, PRODUCE, E(NOT_ENOUGH_REPLICAS), ALWAYS, 503, SOON},
-  {&webhook, PRODUCE, E(NOT_ENOUGH_REPLICAS), ALWAYS, 503, SOON},
-  {&produce, PRODUCE, E(KAFKA_STORAGE_ERROR), ALWAYS, 503, SOON},
-  {&produce, PRODUCE, E(NOT_LEADER_FOR_PARTITION), ALWAYS, 503, IN_TIME},
-  {&produce, PRODUCE, E(NOT_ENOUGH_REPLICAS_AFTER_APPEND), ALWAYS, 504, SOON},
-  {&produce, PRODUCE, E(REQUEST_TIMED_OUT), ALWAYS, 504, SOON},
-  {&produce, PRODUCE, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&batch, PRODUCE, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&webhook, PRODUCE, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&produce_one, PRODUCE, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&produce, PRODUCE, E(CLUSTER_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&produce, INIT_PRODUCER_ID, E(CLUSTER_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&produce, PRODUCE, E(MSG_SIZE_TOO_LARGE), ALWAYS, 413, SOON},
-  {&batch, PRODUCE, E(MSG_SIZE_TOO_LARGE), ALWAYS, 413, SOON},
-  {&webhook, PRODUCE, E(MSG_SIZE_TOO_LARGE), ALWAYS, 413, SOON},
-  {&produce, PRODUCE, E(RECORD_LIST_TOO_LARGE), ALWAYS, 413, SOON},
-  {&produce, PRODUCE, E(INVALID_TIMESTAMP), ALWAYS, 400, SOON},
-  {&produce, PRODUCE, E(INVALID_RECORD), ALWAYS, 400, SOON},
-  {&batch, PRODUCE, E(INVALID_RECORD), ALWAYS, 400, SOON},
-  {&produce, PRODUCE, E(POLICY_VIOLATION), ALWAYS, 400, SOON},
-  {&produce, PRODUCE, E(UNSUPPORTED_FOR_MESSAGE_FORMAT), ALWAYS, 400, SOON},
-  {&produce, PRODUCE, E(TOPIC_EXCEPTION), ALWAYS, 400, SOON},
-  {&produce, PRODUCE, E(INVALID_MSG), ALWAYS, 503, SOON},
-  {&produce, PRODUCE, E(THROTTLING_QUOTA_EXCEEDED), ALWAYS, 429, SOON},
-  {&produce, PRODUCE, E(UNKNOWN), ALWAYS, 500, SOON},
+  {&kafka_produce, PRODUCE, E(NOT_ENOUGH_REPLICAS), ALWAYS, 503, SOON},
+  {&kafka_batch, PRODUCE, E(NOT_ENOUGH_REPLICAS), ALWAYS, 503, SOON},
+  {&kafka_webhook, PRODUCE, E(NOT_ENOUGH_REPLICAS), ALWAYS, 503, SOON},
+  {&kafka_produce, PRODUCE, E(KAFKA_STORAGE_ERROR), ALWAYS, 503, SOON},
+  {&kafka_produce, PRODUCE, E(NOT_LEADER_FOR_PARTITION), ALWAYS, 503, IN_TIME},
+  {&kafka_produce, PRODUCE, E(NOT_ENOUGH_REPLICAS_AFTER_APPEND), ALWAYS, 504, SOON},
+  {&kafka_produce, PRODUCE, E(REQUEST_TIMED_OUT), ALWAYS, 504, SOON},
+  {&kafka_produce, PRODUCE, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_batch, PRODUCE, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_webhook, PRODUCE, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_produce_one, PRODUCE, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_produce, PRODUCE, E(CLUSTER_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_produce, INIT_PRODUCER_ID, E(CLUSTER_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_produce, PRODUCE, E(MSG_SIZE_TOO_LARGE), ALWAYS, 413, SOON},
+  {&kafka_batch, PRODUCE, E(MSG_SIZE_TOO_LARGE), ALWAYS, 413, SOON},
+  {&kafka_webhook, PRODUCE, E(MSG_SIZE_TOO_LARGE), ALWAYS, 413, SOON},
+  {&kafka_produce, PRODUCE, E(RECORD_LIST_TOO_LARGE), ALWAYS, 413, SOON},
+  {&kafka_produce, PRODUCE, E(INVALID_TIMESTAMP), ALWAYS, 400, SOON},
+  {&kafka_produce, PRODUCE, E(INVALID_RECORD), ALWAYS, 400, SOON},
+  {&kafka_batch, PRODUCE, E(INVALID_RECORD), ALWAYS, 400, SOON},
+  {&kafka_produce, PRODUCE, E(POLICY_VIOLATION), ALWAYS, 400, SOON},
+  {&kafka_produce, PRODUCE, E(UNSUPPORTED_FOR_MESSAGE_FORMAT), ALWAYS, 400, SOON},
+  {&kafka_produce, PRODUCE, E(TOPIC_EXCEPTION), ALWAYS, 400, SOON},
+  {&kafka_produce, PRODUCE, E(INVALID_MSG), ALWAYS, 503, SOON},
+  {&kafka_produce, PRODUCE, E(THROTTLING_QUOTA_EXCEEDED), ALWAYS, 429, SOON},
+  {&kafka_produce, PRODUCE, E(UNKNOWN), ALWAYS, 500, SOON},
   /* What makes a producer useless, and another one is made. */
-  {&produce, PRODUCE, E(OUT_OF_ORDER_SEQUENCE_NUMBER), 1, 503, SOON},
-  {&batch, PRODUCE, E(OUT_OF_ORDER_SEQUENCE_NUMBER), 1, 503, SOON},
-  {&webhook, PRODUCE, E(OUT_OF_ORDER_SEQUENCE_NUMBER), 1, 503, SOON},
-  {&produce, PRODUCE, E(INVALID_PRODUCER_EPOCH), 1, 503, SOON},
-  {&produce, PRODUCE, E(UNKNOWN_PRODUCER_ID), 1, 200, SOON},
-  {&produce, PRODUCE, E(UNKNOWN_PRODUCER_ID), ALWAYS, 503, IN_TIME},
+  {&kafka_produce, PRODUCE, E(OUT_OF_ORDER_SEQUENCE_NUMBER), 1, 503, SOON},
+  {&kafka_webhook, PRODUCE, E(OUT_OF_ORDER_SEQUENCE_NUMBER), 1, 503, SOON},
+  {&kafka_produce, PRODUCE, E(INVALID_PRODUCER_EPOCH), 1, 503, SOON},
+  {&kafka_produce, PRODUCE, E(UNKNOWN_PRODUCER_ID), 1, 200, SOON},
+  {&kafka_produce, PRODUCE, E(UNKNOWN_PRODUCER_ID), ALWAYS, 503, IN_TIME},
   /* A fetch. */
-  {&fetch, FETCH, E(NOT_LEADER_FOR_PARTITION), 3, 200, SOON},
-  {&fetch, FETCH, E(LEADER_NOT_AVAILABLE), 3, 200, SOON},
-  {&fetch, FETCH, E(UNKNOWN_LEADER_EPOCH), 2, 200, SOON},
-  {&fetch, FETCH, E(FENCED_LEADER_EPOCH), 2, 200, SOON},
-  {&fetch, FETCH, E(OFFSET_NOT_AVAILABLE), 2, 200, SOON},
-  {&fetch, FETCH, E(OFFSET_OUT_OF_RANGE), 1, 200, SOON},
-  {&fetch, FETCH, E(KAFKA_STORAGE_ERROR), 2, 200, SOON},
-  {&fetch, FETCH, E(REQUEST_TIMED_OUT), 2, 200, SOON},
-  {&fetch, FETCH, E(_TRANSPORT), 1, 200, SOON},
-  {&fetch, FETCH, E(INVALID_MSG), 2, 200, SOON},
-  {&fetch, FETCH, E(NOT_LEADER_FOR_PARTITION), ALWAYS, 504, IN_TIME},
-  {&fetch, FETCH, E(KAFKA_STORAGE_ERROR), ALWAYS, 504, IN_TIME},
-  {&fetch, FETCH, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&fetch, FETCH, E(UNKNOWN), ALWAYS, 500, SOON},
+  {&kafka_fetch, FETCH, E(NOT_LEADER_FOR_PARTITION), 3, 200, SOON},
+  {&kafka_fetch, FETCH, E(LEADER_NOT_AVAILABLE), 3, 200, SOON},
+  {&kafka_fetch, FETCH, E(UNKNOWN_LEADER_EPOCH), 2, 200, SOON},
+  {&kafka_fetch, FETCH, E(FENCED_LEADER_EPOCH), 2, 200, SOON},
+  {&kafka_fetch, FETCH, E(OFFSET_NOT_AVAILABLE), 2, 200, SOON},
+  {&kafka_fetch, FETCH, E(OFFSET_OUT_OF_RANGE), 1, 200, SOON},
+  {&kafka_fetch, FETCH, E(KAFKA_STORAGE_ERROR), 2, 200, SOON},
+  {&kafka_fetch, FETCH, E(REQUEST_TIMED_OUT), 2, 200, SOON},
+  {&kafka_fetch, FETCH, E(_TRANSPORT), 1, 200, SOON},
+  {&kafka_fetch, FETCH, E(INVALID_MSG), 2, 200, SOON},
+  {&kafka_fetch, FETCH, E(NOT_LEADER_FOR_PARTITION), ALWAYS, 504, IN_TIME},
+  {&kafka_fetch, FETCH, E(KAFKA_STORAGE_ERROR), ALWAYS, 504, IN_TIME},
+  {&kafka_fetch, FETCH, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_fetch, FETCH, E(UNKNOWN), ALWAYS, 500, SOON},
   /* Offsets. */
-  {&offsets, LIST_OFFSETS, E(NOT_LEADER_FOR_PARTITION), 2, 200, SOON},
-  {&offsets, LIST_OFFSETS, E(LEADER_NOT_AVAILABLE), 2, 200, SOON},
-  {&offsets, LIST_OFFSETS, E(OFFSET_NOT_AVAILABLE), 2, 200, SOON},
-  {&offsets, LIST_OFFSETS, E(_TRANSPORT), 1, 200, SOON},
-  {&offsets, LIST_OFFSETS, E(REQUEST_TIMED_OUT), 2, 200, SOON},
-  {&offsets, LIST_OFFSETS, E(NOT_LEADER_FOR_PARTITION), ALWAYS, 503, IN_TIME},
-  {&offsets, LIST_OFFSETS, E(LEADER_NOT_AVAILABLE), ALWAYS, 503, IN_TIME},
-  {&offsets, LIST_OFFSETS, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&offsets, LIST_OFFSETS, E(UNKNOWN_TOPIC_OR_PART), ALWAYS, 404, SOON},
-  {&offsets, LIST_OFFSETS, E(UNSUPPORTED_FOR_MESSAGE_FORMAT), ALWAYS, 400, SOON},
-  {&offsets, LIST_OFFSETS, E(UNKNOWN), ALWAYS, 500, SOON},
+  {&kafka_offsets, LIST_OFFSETS, E(NOT_LEADER_FOR_PARTITION), 2, 200, SOON},
+  {&kafka_offsets, LIST_OFFSETS, E(LEADER_NOT_AVAILABLE), 2, 200, SOON},
+  {&kafka_offsets, LIST_OFFSETS, E(OFFSET_NOT_AVAILABLE), 2, 200, SOON},
+  {&kafka_offsets, LIST_OFFSETS, E(_TRANSPORT), 1, 200, SOON},
+  {&kafka_offsets, LIST_OFFSETS, E(REQUEST_TIMED_OUT), 2, 200, SOON},
+  {&kafka_offsets, LIST_OFFSETS, E(NOT_LEADER_FOR_PARTITION), ALWAYS, 503, IN_TIME},
+  {&kafka_offsets, LIST_OFFSETS, E(LEADER_NOT_AVAILABLE), ALWAYS, 503, IN_TIME},
+  {&kafka_offsets, LIST_OFFSETS, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_offsets, LIST_OFFSETS, E(UNKNOWN_TOPIC_OR_PART), ALWAYS, 404, SOON},
+  {&kafka_offsets, LIST_OFFSETS, E(UNSUPPORTED_FOR_MESSAGE_FORMAT), ALWAYS, 400, SOON},
+  {&kafka_offsets, LIST_OFFSETS, E(UNKNOWN), ALWAYS, 500, SOON},
   /* What a group has committed. */
-  {&committed, FIND_COORDINATOR, E(COORDINATOR_NOT_AVAILABLE), 3, 200, SOON},
-  {&committed, OFFSET_FETCH, E(NOT_COORDINATOR), 2, 200, SOON},
-  {&committed, OFFSET_FETCH, E(COORDINATOR_LOAD_IN_PROGRESS), 2, 200, SOON},
-  {&committed, OFFSET_FETCH, E(UNSTABLE_OFFSET_COMMIT), 2, 200, SOON},
-  {&committed, OFFSET_FETCH, E(_TRANSPORT), 1, 200, SOON},
-  {&committed, FIND_COORDINATOR, E(COORDINATOR_NOT_AVAILABLE), ALWAYS, 504, IN_TIME},
-  {&committed, OFFSET_FETCH, E(COORDINATOR_LOAD_IN_PROGRESS), ALWAYS, 504, IN_TIME},
-  {&committed, FIND_COORDINATOR, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&committed, OFFSET_FETCH, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&committed, OFFSET_FETCH, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&committed, OFFSET_FETCH, E(UNKNOWN), ALWAYS, 500, SOON},
+  {&kafka_committed, FIND_COORDINATOR, E(COORDINATOR_NOT_AVAILABLE), 3, 200, SOON},
+  {&kafka_committed, OFFSET_FETCH, E(NOT_COORDINATOR), 2, 200, SOON},
+  {&kafka_committed, OFFSET_FETCH, E(COORDINATOR_LOAD_IN_PROGRESS), 2, 200, SOON},
+  {&kafka_committed, OFFSET_FETCH, E(UNSTABLE_OFFSET_COMMIT), 2, 200, SOON},
+  {&kafka_committed, OFFSET_FETCH, E(_TRANSPORT), 1, 200, SOON},
+  {&kafka_committed, FIND_COORDINATOR, E(COORDINATOR_NOT_AVAILABLE), ALWAYS, 504, IN_TIME},
+  {&kafka_committed, OFFSET_FETCH, E(COORDINATOR_LOAD_IN_PROGRESS), ALWAYS, 504, IN_TIME},
+  {&kafka_committed, FIND_COORDINATOR, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_committed, OFFSET_FETCH, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_committed, OFFSET_FETCH, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_committed, OFFSET_FETCH, E(UNKNOWN), ALWAYS, 500, SOON},
   /* A consume that joins. */
-  {&consume, FIND_COORDINATOR, E(COORDINATOR_NOT_AVAILABLE), 3, 200, SOON},
-  {&consume, JOIN_GROUP, E(COORDINATOR_LOAD_IN_PROGRESS), 2, 200, SOON},
-  {&consume, JOIN_GROUP, E(NOT_COORDINATOR), 2, 200, SOON},
-  {&consume, JOIN_GROUP, E(REBALANCE_IN_PROGRESS), 2, 200, SOON},
-  {&consume, JOIN_GROUP, E(UNKNOWN_MEMBER_ID), 1, 200, SOON},
-  {&consume, SYNC_GROUP, E(REBALANCE_IN_PROGRESS), 1, 200, SOON},
-  {&consume, OFFSET_FETCH, E(COORDINATOR_LOAD_IN_PROGRESS), 2, 200, SOON},
-  {&consume, OFFSET_FETCH, E(UNSTABLE_OFFSET_COMMIT), 2, 200, SOON},
-  {&consume, LIST_OFFSETS, E(NOT_LEADER_FOR_PARTITION), 2, 200, SOON},
-  {&consume, FETCH, E(NOT_LEADER_FOR_PARTITION), 3, 200, SOON},
-  {&consume, FIND_COORDINATOR, E(COORDINATOR_NOT_AVAILABLE), ALWAYS, 503, SETTLED},
-  {&consume, OFFSET_FETCH, E(COORDINATOR_LOAD_IN_PROGRESS), ALWAYS, 504, SETTLED},
-  {&consume, LIST_OFFSETS, E(NOT_LEADER_FOR_PARTITION), ALWAYS, 504, SETTLED},
-  {&consume, FETCH, E(NOT_LEADER_FOR_PARTITION), ALWAYS, 504, SETTLED},
-  {&consume, FETCH, E(KAFKA_STORAGE_ERROR), ALWAYS, 504, SETTLED},
-  {&consume, FIND_COORDINATOR, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&consume, JOIN_GROUP, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&consume, JOIN_GROUP, E(INCONSISTENT_GROUP_PROTOCOL), ALWAYS, 409, SOON},
-  {&consume, JOIN_GROUP, E(INVALID_SESSION_TIMEOUT), ALWAYS, 400, SOON},
-  {&consume, JOIN_GROUP, E(GROUP_MAX_SIZE_REACHED), ALWAYS, 429, SOON},
-  {&consume, OFFSET_FETCH, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&consume, LIST_OFFSETS, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&consume, FETCH, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_consume, FIND_COORDINATOR, E(COORDINATOR_NOT_AVAILABLE), 3, 200, SOON},
+  {&kafka_consume, JOIN_GROUP, E(COORDINATOR_LOAD_IN_PROGRESS), 2, 200, SOON},
+  {&kafka_consume, JOIN_GROUP, E(NOT_COORDINATOR), 2, 200, SOON},
+  {&kafka_consume, JOIN_GROUP, E(REBALANCE_IN_PROGRESS), 2, 200, SOON},
+  {&kafka_consume, JOIN_GROUP, E(UNKNOWN_MEMBER_ID), 1, 200, SOON},
+  {&kafka_consume, SYNC_GROUP, E(REBALANCE_IN_PROGRESS), 1, 200, SOON},
+  {&kafka_consume, OFFSET_FETCH, E(COORDINATOR_LOAD_IN_PROGRESS), 2, 200, SOON},
+  {&kafka_consume, OFFSET_FETCH, E(UNSTABLE_OFFSET_COMMIT), 2, 200, SOON},
+  {&kafka_consume, LIST_OFFSETS, E(NOT_LEADER_FOR_PARTITION), 2, 200, SOON},
+  {&kafka_consume, FETCH, E(NOT_LEADER_FOR_PARTITION), 3, 200, SOON},
+  {&kafka_consume, FIND_COORDINATOR, E(COORDINATOR_NOT_AVAILABLE), ALWAYS, 503, SETTLED},
+  {&kafka_consume, OFFSET_FETCH, E(COORDINATOR_LOAD_IN_PROGRESS), ALWAYS, 504, SETTLED},
+  {&kafka_consume, LIST_OFFSETS, E(NOT_LEADER_FOR_PARTITION), ALWAYS, 504, SETTLED},
+  {&kafka_consume, FETCH, E(NOT_LEADER_FOR_PARTITION), ALWAYS, 504, SETTLED},
+  {&kafka_consume, FETCH, E(KAFKA_STORAGE_ERROR), ALWAYS, 504, SETTLED},
+  {&kafka_consume, FIND_COORDINATOR, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_consume, JOIN_GROUP, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_consume, JOIN_GROUP, E(INCONSISTENT_GROUP_PROTOCOL), ALWAYS, 409, SOON},
+  {&kafka_consume, JOIN_GROUP, E(INVALID_SESSION_TIMEOUT), ALWAYS, 400, SOON},
+  {&kafka_consume, JOIN_GROUP, E(GROUP_MAX_SIZE_REACHED), ALWAYS, 429, SOON},
+  {&kafka_consume, OFFSET_FETCH, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_consume, LIST_OFFSETS, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_consume, FETCH, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
   /* A consume that goes on. */
-  {&consume_on, FETCH, E(NOT_LEADER_FOR_PARTITION), 3, 200, SOON},
-  {&consume_on, FETCH, E(LEADER_NOT_AVAILABLE), 3, 200, SOON},
-  {&consume_on, FETCH, E(OFFSET_NOT_AVAILABLE), 2, 200, SOON},
-  {&consume_on, FETCH, E(INVALID_MSG), 2, 200, SOON},
-  {&consume_on, FETCH, E(_TRANSPORT), 1, 200, SOON},
-  {&consume_on, FETCH, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&consume_on, FETCH, E(UNKNOWN), ALWAYS, 500, SOON},
-  {&consume_on, HEARTBEAT, E(COORDINATOR_NOT_AVAILABLE), 2, 200, SOON},
-  {&consume_on, HEARTBEAT, E(NOT_COORDINATOR), 1, 200, SOON},
-  {&consume_on, HEARTBEAT, E(UNKNOWN_MEMBER_ID), 1, 200, SOON},
-  {&consume_on, HEARTBEAT, E(ILLEGAL_GENERATION), 1, 200, SOON},
-  {&consume_on, HEARTBEAT, E(REBALANCE_IN_PROGRESS), 1, 200, SOON},
-  {&consume_on, HEARTBEAT, E(FENCED_INSTANCE_ID), 1, 200, SOON},
+  {&kafka_consume_on, FETCH, E(NOT_LEADER_FOR_PARTITION), 3, 200, SOON},
+  {&kafka_consume_on, FETCH, E(LEADER_NOT_AVAILABLE), 3, 200, SOON},
+  {&kafka_consume_on, FETCH, E(OFFSET_NOT_AVAILABLE), 2, 200, SOON},
+  {&kafka_consume_on, FETCH, E(INVALID_MSG), 2, 200, SOON},
+  {&kafka_consume_on, FETCH, E(_TRANSPORT), 1, 200, SOON},
+  {&kafka_consume_on, FETCH, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_consume_on, FETCH, E(UNKNOWN), ALWAYS, 500, SOON},
+  {&kafka_consume_on, HEARTBEAT, E(COORDINATOR_NOT_AVAILABLE), 2, 200, SOON},
+  {&kafka_consume_on, HEARTBEAT, E(NOT_COORDINATOR), 1, 200, SOON},
+  {&kafka_consume_on, HEARTBEAT, E(UNKNOWN_MEMBER_ID), 1, 200, SOON},
+  {&kafka_consume_on, HEARTBEAT, E(ILLEGAL_GENERATION), 1, 200, SOON},
+  {&kafka_consume_on, HEARTBEAT, E(REBALANCE_IN_PROGRESS), 1, 200, SOON},
+  {&kafka_consume_on, HEARTBEAT, E(FENCED_INSTANCE_ID), 1, 200, SOON},
   /* A commit. */
-  {&commit, OFFSET_COMMIT, E(COORDINATOR_LOAD_IN_PROGRESS), 2, 200, SOON},
-  {&commit, OFFSET_COMMIT, E(NOT_COORDINATOR), 1, 200, SOON},
-  {&commit, OFFSET_COMMIT, E(REQUEST_TIMED_OUT), 1, 200, SOON},
-  {&commit, OFFSET_COMMIT, E(_TRANSPORT), 1, 200, SOON},
-  {&commit, OFFSET_COMMIT, E(COORDINATOR_NOT_AVAILABLE), ALWAYS, 503, IN_TIME},
-  {&commit, OFFSET_COMMIT, E(UNKNOWN_MEMBER_ID), 1, 503, SOON},
-  {&commit, OFFSET_COMMIT, E(ILLEGAL_GENERATION), 1, 503, SOON},
-  {&commit, OFFSET_COMMIT, E(REBALANCE_IN_PROGRESS), 1, 503, SOON},
-  {&commit, OFFSET_COMMIT, E(FENCED_INSTANCE_ID), 1, 503, SOON},
-  {&commit, OFFSET_COMMIT, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&commit, OFFSET_COMMIT, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  {&commit, OFFSET_COMMIT, E(UNKNOWN_TOPIC_OR_PART), ALWAYS, 404, SOON},
-  {&commit, OFFSET_COMMIT, E(INVALID_COMMIT_OFFSET_SIZE), 1, 400, SOON},
-  {&commit, OFFSET_COMMIT, E(UNKNOWN), ALWAYS, 500, SOON},
+  {&kafka_commit, OFFSET_COMMIT, E(COORDINATOR_LOAD_IN_PROGRESS), 2, 200, SOON},
+  {&kafka_commit, OFFSET_COMMIT, E(NOT_COORDINATOR), 1, 200, SOON},
+  {&kafka_commit, OFFSET_COMMIT, E(REQUEST_TIMED_OUT), 1, 200, SOON},
+  {&kafka_commit, OFFSET_COMMIT, E(_TRANSPORT), 1, 200, SOON},
+  {&kafka_commit, OFFSET_COMMIT, E(UNKNOWN_MEMBER_ID), 1, 503, SOON},
+  {&kafka_commit, OFFSET_COMMIT, E(ILLEGAL_GENERATION), 1, 503, SOON},
+  {&kafka_commit, OFFSET_COMMIT, E(REBALANCE_IN_PROGRESS), 1, 503, SOON},
+  {&kafka_commit, OFFSET_COMMIT, E(FENCED_INSTANCE_ID), 1, 503, SOON},
+  {&kafka_commit, OFFSET_COMMIT, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_commit, OFFSET_COMMIT, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
+  {&kafka_commit, OFFSET_COMMIT, E(UNKNOWN_TOPIC_OR_PART), ALWAYS, 404, SOON},
+  {&kafka_commit, OFFSET_COMMIT, E(INVALID_COMMIT_OFFSET_SIZE), 1, 400, SOON},
+  {&kafka_commit, OFFSET_COMMIT, E(UNKNOWN), ALWAYS, 500, SOON},
   /* An instance that is closed is closed, whatever its group says. */
-  {&leave, LEAVE_GROUP, E(COORDINATOR_NOT_AVAILABLE), ALWAYS, 200, SOON},
-  {&leave, LEAVE_GROUP, E(UNKNOWN_MEMBER_ID), ALWAYS, 200, SOON},
-  {&leave, LEAVE_GROUP, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 200, SOON},
+  {&kafka_leave, LEAVE_GROUP, E(COORDINATOR_NOT_AVAILABLE), ALWAYS, 200, SOON},
+  {&kafka_leave, LEAVE_GROUP, E(UNKNOWN_MEMBER_ID), ALWAYS, 200, SOON},
+  {&kafka_leave, LEAVE_GROUP, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 200, SOON},
   /* What the cluster says of a topic. */
-  {&produce, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
-  {&batch, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
-  {&webhook, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
-  {&consume, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
-  {&fetch, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
-  {&offsets, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
-  {&committed, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
-  {&produce, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
-  {&batch, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
-  {&webhook, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
-  {&consume, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
-  {&fetch, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
-  {&offsets, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
-  {&committed, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
-  {&topics, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 200, SOON},
-  {&topics, METADATA, E(LEADER_NOT_AVAILABLE), 0, 200, SOON},
+  {&kafka_produce, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
+  {&kafka_batch, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
+  {&kafka_webhook, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
+  {&kafka_consume, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
+  {&kafka_fetch, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
+  {&kafka_offsets, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
+  {&kafka_committed, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
+  {&kafka_produce, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
+  {&kafka_batch, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
+  {&kafka_webhook, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
+  {&kafka_consume, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
+  {&kafka_fetch, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
+  {&kafka_offsets, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
+  {&kafka_committed, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
+  {&kafka_topics, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 200, SOON},
+  {&kafka_topics, METADATA, E(LEADER_NOT_AVAILABLE), 0, 200, SOON},
   /* What asks nobody. */
-  {&consumers, PRODUCE, E(UNKNOWN), ALWAYS, 200, SOON},
-  {&health, PRODUCE, E(UNKNOWN), ALWAYS, 200, SOON},
+  {&kafka_consumers, PRODUCE, E(UNKNOWN), ALWAYS, 200, SOON},
+  {&kafka_health, PRODUCE, E(UNKNOWN), ALWAYS, 200, SOON},
 };
 
 enum { ROWS = sizeof rows / sizeof *rows };
@@ -273,59 +234,7 @@ static const char *only; /* a word; NULL: all rows */
 
 /* One row. */
 
-struct place {
-  char topic[32], group[32];
-  int timeout;
-};
-
-static void fill(char *text, size_t size, const char *pattern, const struct place *place)
-{
-  size_t length = 0;
-  for (const char *at = pattern; *at != '\0' && length + 1 < size; at++) {
-    if (*at != '$') {
-      text[length++] = *at;
-      continue;
-    }
-    at++;
-    if (*at == 'M')
-      length += (size_t)snprintf(text + length, size - length, "%d", place->timeout);
-    else
-      length += (size_t)snprintf(text + length, size - length, "%s",
-                                 *at == 'T' ? place->topic : place->group);
-  }
-  text[length] = '\0';
-}
-
-static void ask(struct kafka_rig *rig, const struct endpoint *endpoint, const struct place *place,
-                struct kafka_answer *answer)
-{
-  char path[256], body[256];
-  fill(path, sizeof path, endpoint->path, place);
-  fill(body, sizeof body, endpoint->body, place);
-  kafka_rig_ask(rig, endpoint->method, path, body, answer);
-}
-
-static bool is_good(const struct endpoint *endpoint, const struct kafka_answer *answer)
-{
-  return answer->status == 200 &&
-         (!endpoint->returns_records || strstr(answer->text, "\"offset\":") != NULL);
-}
-
-/* Asks until the answer is good. */
-static bool settle(struct kafka_rig *rig, const struct endpoint *endpoint,
-                   const struct place *place, struct kafka_answer *answer)
-{
-  int64_t until = uk_clock_monotonic() + RECOVERY;
-  do {
-    ask(rig, endpoint, place, answer);
-    if (is_good(endpoint, answer))
-      return true;
-    usleep(20000);
-  } while (uk_clock_monotonic() < until);
-  return false;
-}
-
-static void push(struct kafka_rig *rig, const struct row *row, const struct place *place)
+static void push(struct kafka_rig *rig, const struct row *row, const struct kafka_place *place)
 {
   rd_kafka_resp_err_t errors[ALWAYS];
   if (row->api == METADATA) {
@@ -338,7 +247,7 @@ static void push(struct kafka_rig *rig, const struct row *row, const struct plac
                                           errors);
 }
 
-static void pull(struct kafka_rig *rig, const struct row *row, const struct place *place)
+static void pull(struct kafka_rig *rig, const struct row *row, const struct kafka_place *place)
 {
   if (row->api == METADATA)
     rd_kafka_mock_topic_set_error(rig->cluster, place->topic, E(NO_ERROR));
@@ -346,31 +255,29 @@ static void pull(struct kafka_rig *rig, const struct row *row, const struct plac
     rd_kafka_mock_clear_request_errors(rig->cluster, (int16_t)row->api);
 }
 
-static bool prepare(struct kafka_rig *rig, const struct row *row, const struct place *place)
+static bool prepare(struct kafka_rig *rig, const struct row *row, const struct kafka_place *place)
 {
   struct kafka_answer answer;
-  struct place patient = *place;
+  struct kafka_place patient = *place;
   patient.timeout = LONG;
-  if (rd_kafka_mock_topic_create(rig->cluster, place->topic, 1, 1) != E(NO_ERROR))
-    return false;
   if (row->api == METADATA || row->api == INIT_PRODUCER_ID)
     return true;
-  return settle(rig, &produce, place, &answer) &&
-         (row->endpoint->needs == A_TOPIC || settle(rig, &consume, &patient, &answer));
+  return kafka_settle(rig, &kafka_produce, place, &answer) &&
+         (!row->endpoint->of_member || kafka_settle(rig, &kafka_consume, &patient, &answer));
 }
 
 /* Sees to it that the request meets the error: a consume that goes on has something to read, a heartbeat is waited for,
  * a producer that is of no use any more is replaced by one that asks for its number. */
-static void provoke(struct kafka_rig *rig, const struct row *row, const struct place *place)
+static void provoke(struct kafka_rig *rig, const struct row *row, const struct kafka_place *place)
 {
   struct kafka_answer answer;
-  if (row->endpoint == &consume_on)
-    settle(rig, &produce, place, &answer);
+  if (row->endpoint == &kafka_consume_on)
+    kafka_settle(rig, &kafka_produce, place, &answer);
   if (row->api == HEARTBEAT)
     sleep(3);
   if (row->api == INIT_PRODUCER_ID) {
     rd_kafka_mock_push_request_errors(rig->cluster, PRODUCE, 1, E(OUT_OF_ORDER_SEQUENCE_NUMBER));
-    ask(rig, &produce, place, &answer);
+    kafka_ask(rig, &kafka_produce, place, &answer);
   }
 }
 
@@ -393,23 +300,21 @@ static void run_row(struct kafka_rig *rig, size_t index)
   const struct row *row = &rows[index];
   struct result *result = &results[index];
   static const int timeouts[] = {[SOON] = LONG, [IN_TIME] = SHORT, [SETTLED] = MEDIUM};
-  struct place place = {.timeout = timeouts[row->speed]};
-  snprintf(place.topic, sizeof place.topic, "t%zu", index);
-  snprintf(place.group, sizeof place.group, "g%zu", index);
-  result->prepared = prepare(rig, row, &place);
+  struct kafka_place place = {.timeout = timeouts[row->speed]};
+  result->prepared = kafka_place_make(&place, rig, index) && prepare(rig, row, &place);
   if (!result->prepared)
     return;
   push(rig, row, &place);
   provoke(rig, row, &place);
-  ask(rig, row->endpoint, &place, &result->met);
+  kafka_ask(rig, row->endpoint, &place, &result->met);
   pull(rig, row, &place);
-  if (row->endpoint == &leave)
+  if (row->endpoint == &kafka_leave)
     return;
   place.timeout = LONG;
-  settle(rig, &produce, &place, &result->after);
-  if (row->endpoint == &commit)
-    settle(rig, &consume, &place, &result->after);
-  settle(rig, row->endpoint, &place, &result->after);
+  kafka_settle(rig, &kafka_produce, &place, &result->after);
+  if (row->endpoint == &kafka_commit)
+    kafka_settle(rig, &kafka_consume, &place, &result->after);
+  kafka_settle(rig, row->endpoint, &place, &result->after);
 }
 
 static void *run_rows(void *argument)
@@ -431,7 +336,7 @@ static void *run_rows(void *argument)
 static void judge(const struct row *row, const struct result *result)
 {
   const struct kafka_answer *met = &result->met;
-  bool joins = row->endpoint == &consume || row->api == HEARTBEAT;
+  bool joins = row->endpoint == &kafka_consume || row->api == HEARTBEAT;
   long long limit = row->speed == IN_TIME   ? SHORT + KAFKA_RIG_SEND_TIMEOUT + SLACK
                     : row->speed == SETTLED ? MEDIUM + SLACK
                     : joins                 ? JOINED
@@ -440,12 +345,12 @@ static void judge(const struct row *row, const struct result *result)
   if (!CHECK_EQ_INT(met->status, row->status))
     fprintf(stderr, "  %s\n", met->text);
   CHECK((met->retry_after > 0) == (met->status == 503 || met->status == 429));
-  CHECK(met->status != 200 || row->status != 200 || is_good(row->endpoint, met));
+  CHECK(met->status != 200 || row->status != 200 || kafka_is_good(row->endpoint, met));
   if (!CHECK(met->took < limit))
     fprintf(stderr, "  after %lld ms\n", met->took);
-  if (row->endpoint == &leave)
+  if (row->endpoint == &kafka_leave)
     return;
-  if (!CHECK(is_good(row->endpoint, &result->after)))
+  if (!CHECK(kafka_is_good(row->endpoint, &result->after)))
     fprintf(stderr, "  afterwards %d %s\n", result->after.status, result->after.text);
 }
 
@@ -454,6 +359,63 @@ static size_t judged;
 static void row_holds(void)
 {
   judge(&rows[judged], &results[judged]);
+}
+
+/* The page. */
+
+/* Kafka's names, where librdkafka has older ones. */
+static const struct {
+  const char *kafka, *here;
+} renamed[] = {
+  {"INVALID_TOPIC_EXCEPTION", "TOPIC_EXCEPTION"},
+  {"UNKNOWN_TOPIC_OR_PARTITION", "UNKNOWN_TOPIC_OR_PART"},
+  {"MESSAGE_TOO_LARGE", "MSG_SIZE_TOO_LARGE"},
+  {"NOT_LEADER_OR_FOLLOWER", "NOT_LEADER_FOR_PARTITION"},
+  {"CORRUPT_MESSAGE", "INVALID_MSG"},
+};
+
+static const char *name_in_kafka(const char *name)
+{
+  for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++) {
+    if (strcmp(name, renamed[i].here) == 0)
+      return renamed[i].kafka;
+  }
+  return name;
+}
+
+/* The status of the row of docs/server.md that has the name; 500 where none has. */
+static int status_on_page(const char *page, const char *name)
+{
+  char quoted[100];
+  snprintf(quoted, sizeof quoted, "`%s`", name);
+  const char *table = strstr(page, "| answer | when Kafka says |"), *row = table;
+  const char *end = table != NULL ? strstr(table, "\n\n") : NULL;
+  const char *found = table != NULL ? strstr(table, quoted) : NULL;
+  if (found == NULL || found > end)
+    return 500;
+  for (const char *at = table; (at = strstr(at, "\n| ")) != NULL && at < found; at++)
+    row = at;
+  return atoi(row + 3);
+}
+
+static void the_page_says_what_is_so(void)
+{
+  static char page[100000];
+  const struct rd_kafka_err_desc *all;
+  size_t count;
+  FILE *file = fopen("docs/server.md", "r");
+  REQUIRE(file != NULL);
+  size_t length = fread(page, 1, sizeof page - 1, file);
+  fclose(file);
+  REQUIRE(length > 0 && strstr(page, "| answer | when Kafka says |") != NULL);
+  rd_kafka_get_err_descs(&all, &count);
+  for (size_t i = 0; i < count; i++) {
+    if (all[i].code <= 0 || all[i].name == NULL)
+      continue;
+    if (!CHECK_EQ_INT(uk_error_status(uk_kafka_error(all[i].code)),
+                      status_on_page(page, name_in_kafka(all[i].name))))
+      fprintf(stderr, "  for %s\n", all[i].name);
+  }
 }
 
 static void run_all(void *(*run)(void *))
@@ -477,5 +439,6 @@ int main(int argc, char **argv)
               results[judged].met.status, name_of(&rows[judged]), results[judged].met.text);
     check_run(name_of(&rows[judged]), row_holds);
   }
+  CHECK_RUN(the_page_says_what_is_so);
   return check_end();
 }
