@@ -158,6 +158,8 @@ static void learn(struct uk_kafka_instance *instance, const struct uk_kafka_inqu
 {
   char member[UK_KAFKA_MEMBER_SIZE];
   const struct uk_kafka_question *said = &inquiry->question;
+  if (said->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
+    instance->sure_from = instance->sure_until = INT64_MAX;
   if (said->code != RD_KAFKA_RESP_ERR_NO_ERROR || inquiry->member[0] == '\0')
     return;
   instance->ask_at = 0;
