@@ -206,7 +206,8 @@ describe("in nginx, a producer", function()
         http = [[
           init_by_lua_block {
             topic = "$topic"
-            producer = require("upstash.kafka").new():producer { topic = topic, linger = 60000 }
+            producer = require("upstash.kafka").new():producer { topic = topic, linger = 60000,
+              batch_bytes = 8388608, batch_messages = 100000 }
           }
           exit_worker_by_lua_block { $exit_worker }
         ]],
@@ -245,7 +246,7 @@ describe("in nginx, a producer", function()
         local status = nginx:finish "TERM"
         assert.equal(0, status)
         assert.is_true(clean_ends(nginx))
-        assert.truthy(nginx:log():find("upstash-kafka: 5000 messages discarded; ", 1, true), nginx:log())
+        assert.truthy(nginx:log():find("upstash-kafka: messages discarded: 5000; ", 1, true), nginx:log())
         nginx:stop()
         silent:close()
       end)
