@@ -5,6 +5,7 @@
 --   try TOPIC VALUE TOPIC VALUE …                 one request is about to be sent
 --   ok PARTITION OFFSET PARTITION OFFSET …        it was acknowledged
 --   failed CODE                                   it was not: stored or not
+--   part PARTITION OFFSET - CODE …                some messages were acknowledged, the others failed
 --   got TOPIC PARTITION OFFSET VALUE              a message was handed to the body of a loop
 --   done TOPIC PARTITION OFFSET                   the body was through with it
 --
@@ -38,6 +39,19 @@ end
 
 function events.failed(seen, fields)
   seen.attempts[#seen.attempts].state = fields[2]
+end
+
+function events.part(seen, fields)
+  local attempt = seen.attempts[#seen.attempts]
+  attempt.state = "part"
+  for index, message in ipairs(attempt) do
+    local partition, second = fields[2 * index], fields[2 * index + 1]
+    if partition == "-" then
+      message.code = second
+    else
+      message.partition, message.offset = tonumber(partition), tonumber(second)
+    end
+  end
 end
 
 function events.got(seen, fields)
@@ -151,6 +165,85 @@ function history.check_producers(kept, producers)
   for name in pairs(places) do
     if not sent[name] then problems[#problems + 1] = "never sent: " .. name end
   end
+  return problems, counts
+end
+
+-- Producers that try again ------------------------------------------------------------------------------------------
+
+-- After these a message is surely not stored.
+local REFUSED = { connect_failed = true, resolve_failed = true, too_many = true, unavailable = true }
+
+-- What became of each value in all its attempts: `place` where it was acknowledged, and how many attempts left open
+-- whether it is stored.
+local function outcomes_of(producers)
+  local outcomes = {}
+  for _, producer in ipairs(producers) do
+    for _, attempt in ipairs(producer.attempts) do
+      for _, message in ipairs(attempt) do
+        local name = message.topic .. " " .. message.value
+        local outcome = outcomes[name] or { attempts = 0, open = 0 }
+        outcomes[name] = outcome
+        outcome.attempts = outcome.attempts + 1
+        if message.partition then
+          outcome.place = ("%d %d"):format(message.partition, message.offset)
+        elseif not REFUSED[message.code or attempt.state] then
+          outcome.open = outcome.open + 1
+        end
+      end
+    end
+  end
+  return outcomes
+end
+
+local function check_copies(name, outcome, copies, problems)
+  local found = false
+  for _, place in ipairs(copies) do found = found or place == outcome.place end
+  if outcome.place and not found then problems[#problems + 1] = "acknowledged but lost: " .. name end
+  if #copies > (outcome.place and 1 or 0) + outcome.open then
+    problems[#problems + 1] = ("%s: %d copies after %d attempts, of which %d were left open"):format(
+      name, #copies, outcome.attempts, outcome.open)
+  end
+end
+
+-- Values are KEY:NUMBER, and of each key the numbers rise. Where a number comes again nothing new is said.
+local function check_keys(kept, problems)
+  local last = {}
+  each_kept(kept, function(topic, partition, offset, value)
+    local key, number = value:match "^(.*):(%d+)$"
+    local name = topic .. " " .. key
+    number = tonumber(number)
+    last[name] = last[name] or { number = 0, seen = {} }
+    if not last[name].seen[number] and number < last[name].number then
+      problems[#problems + 1] = ("%s stands for the first time at %d %d, after %d"):format(
+        name .. ":" .. number, partition, offset, last[name].number)
+    end
+    last[name].seen[number] = true
+    last[name].number = math.max(last[name].number, number)
+  end)
+end
+
+--- Compares what producers saw that send a message again until it is acknowledged, and after it the next one of its
+-- key, with what is kept. Returns a list of problems, and counts: `acknowledged` values, attempts that `failed` for a
+-- message, and of them `open`: nobody could say whether it was stored; `duplicates`: copies beyond the first.
+function history.check_retrying(kept, producers)
+  local problems, copies = {}, {}
+  local counts = { acknowledged = 0, failed = 0, open = 0, duplicates = 0 }
+  local outcomes = outcomes_of(producers)
+  each_kept(kept, function(topic, partition, offset, value)
+    local name = topic .. " " .. value
+    copies[name] = copies[name] or {}
+    table.insert(copies[name], ("%d %d"):format(partition, offset))
+    if not outcomes[name] then problems[#problems + 1] = "never sent: " .. name end
+  end)
+  for name, outcome in pairs(outcomes) do
+    local places = copies[name] or {}
+    check_copies(name, outcome, places, problems)
+    counts.acknowledged = counts.acknowledged + (outcome.place and 1 or 0)
+    counts.failed = counts.failed + outcome.attempts - (outcome.place and 1 or 0)
+    counts.open = counts.open + outcome.open
+    counts.duplicates = counts.duplicates + math.max(#places - 1, 0)
+  end
+  check_keys(kept, problems)
   return problems, counts
 end
 

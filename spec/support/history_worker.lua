@@ -4,8 +4,11 @@
 --   history_worker.lua produce NAME FILE STOP
 --   history_worker.lua consume NAME FILE STOP
 --   history_worker.lua die NAME FILE COUNT        consumes, and kills itself with the COUNTth message in hand
+--   history_worker.lua insist NAME FILE STOP      produces to "keyed", each message again until it is acknowledged
+--   history_worker.lua follow NAME FILE STOP      consumes "keyed", and stays in the group
 --
--- It ends when the file STOP is there; a consumer not before it has found nothing more for a while.
+-- It ends when the file STOP is there; a consumer not before it has found nothing more for a while, and one that
+-- insists not before all that it sent is acknowledged.
 
 local kafka = require "upstash.kafka"
 local core = require "upstash.kafka.core"
@@ -88,6 +91,54 @@ function roles.die()
       left = left - 1
       if left == 0 then os.execute "kill -9 $PPID" end
     end)
+  end
+end
+
+-- Sends the messages, and again those that failed, in their order.
+local function insist_on(client, messages)
+  while #messages > 0 do
+    local event, outcome, left = {}, {}, {}
+    for _, message in ipairs(messages) do event[#event + 1], event[#event + 2] = "keyed", message.value end
+    note("try", (table.unpack or unpack)(event))
+    local list, _, details = client:produce_many("keyed", messages)
+    for index, result in ipairs(list or details.results or {}) do
+      outcome[2 * index - 1], outcome[2 * index] = result.partition or "-", result.offset or result.code
+      if not result.offset then left[#left + 1] = messages[index] end
+    end
+    if #outcome == 0 then
+      note("failed", details.code)
+      left = messages
+    else
+      note(list and "ok" or "part", (table.unpack or unpack)(outcome))
+    end
+    messages = left
+    core.sleep(#left > 0 and 100 or 5)
+  end
+end
+
+function roles.insist()
+  local client, number = kafka.new { retries = 0, timeout = 40000 }, 0
+  while not stopped() do
+    local messages = {}
+    for index = 1, 8 do
+      local key = ("%s-%d"):format(name, index % 4)
+      messages[index] = { key = key, value = ("%s:%d"):format(key, number + index) }
+    end
+    insist_on(client, messages)
+    number = number + #messages
+  end
+end
+
+function roles.follow()
+  local client, count = kafka.new { timeout = 15000 }, 1
+  while count > 0 or not stopped() do
+    count = 0
+    for message in client:messages { group = "followers", instance = name, topic = "keyed", from = "earliest",
+      idle = 5000, max_messages = 100, session_timeout = 10000 } do
+      count = count + 1
+      note("got", message.topic, message.partition, message.offset, message.value)
+      note("done", message.topic, message.partition, message.offset)
+    end
   end
 end
 
