@@ -51,7 +51,11 @@ static enum uk_error check_limits(struct uk_kafka_groups *groups, struct uk_cons
         partitions += uk_kafka_topics_partitions(topics, uk_slice_text(other->topics[i].text));
     }
   }
-  if (live >= partitions)
+  if (partitions == 0) /* forgotten since they were checked */
+    uk_operation_fail(&consume->operation, UK_E_UNAVAILABLE,
+                      "group \"%.*s\": its topics are being looked for", (int)consume->group.length,
+                      consume->group.data);
+  else if (live >= partitions)
     uk_operation_fail(&consume->operation, UK_E_TOO_MANY,
                       "group \"%.*s\" has %lld consumer instances already: the limit is %lld, the "
                       "partitions of its topics",

@@ -1,95 +1,81 @@
-/* Instances of groups, on a cluster that librdkafka plays inside of this process. Its brokers answer as late as told. */
+/* Instances of groups, on a cluster that librdkafka plays inside of this process. Its brokers answer as late as told, and
+ * cannot say who is a member of a group. */
 #include "server/kafka_groups.h"
 
-#include <librdkafka/rdkafka_mock.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "common/clock.h"
+#include "fault.h"
+#include "kafka_parts.h"
 
-enum { BROKERS = 1, PATIENCE = 20000 };
-enum {
-  LATE = 700,
-  REBALANCE = 3000
-}; /* milliseconds; the latter is what a played group waits for members */
+/* Milliseconds. REBALANCE: what a played group without members waits for some. */
+enum { PATIENCE = 20000, REBALANCE = 3000, LATE = 700, VERY_LATE = 12000 };
+enum { RECORDS = 3, INSTANCES = 4 };
 
 static struct {
-  rd_kafka_t *player, *control, *producer;
-  rd_kafka_mock_cluster_t *cluster;
-  struct uk_kafka_settings *settings;
-  struct uk_kafka_groups_parts parts;
+  rd_kafka_t *producer;
+  struct uk_kafka_committed *committed;
   struct uk_kafka_groups *groups;
 } rig;
 
+static struct uk_kafka_groups *make_groups(void)
+{
+  const struct uk_kafka_groups_parts parts = {.settings = kafka_parts.settings,
+                                              .control = kafka_parts.control,
+                                              .loop = kafka_parts.loop,
+                                              .topics = kafka_parts.topics,
+                                              .reaper = kafka_parts.reaper,
+                                              .prefetch_bytes = 1 << 20,
+                                              .prefetch_budget = 1 << 30,
+                                              .committed = rig.committed};
+  return uk_kafka_groups_new(&parts);
+}
+
+static void free_groups(struct uk_kafka_groups *groups)
+{
+  uk_kafka_groups_drain(groups);
+  uk_kafka_groups_free(groups);
+}
+
 static bool rig_open(void)
 {
-  char message[UK_MESSAGE_SIZE];
-  rd_kafka_conf_t *conf = rd_kafka_conf_new();
-  rd_kafka_conf_set_log_cb(conf, NULL);
-  rig.player = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, sizeof message);
-  rig.cluster = rd_kafka_mock_cluster_new(rig.player, BROKERS);
-  const struct uk_server_options options = {.brokers =
-                                              rd_kafka_mock_cluster_bootstraps(rig.cluster),
-                                            .prefetch_bytes = 1 << 20,
-                                            .max_message_bytes = 1 << 20};
-  if (uk_kafka_settings_new(&rig.settings, &options, message, sizeof message) != UK_OK)
+  if (!kafka_parts_open(1))
     return false;
-  rig.control = rd_kafka_new(RD_KAFKA_PRODUCER, uk_kafka_conf(rig.settings, UK_KAFKA_CONTROL),
-                             message, sizeof message);
-  rig.producer = rd_kafka_new(RD_KAFKA_PRODUCER, uk_kafka_conf(rig.settings, UK_KAFKA_CONTROL),
-                              message, sizeof message);
-  rig.parts = (struct uk_kafka_groups_parts){.settings = rig.settings,
-                                             .control = rig.control,
-                                             .loop = uk_kafka_loop_new(4),
-                                             .topics = uk_kafka_topics_new(rig.control),
-                                             .reaper = uk_kafka_reaper_new(),
-                                             .prefetch_bytes = 1 << 20,
-                                             .prefetch_budget = 1 << 30};
-  rig.groups = uk_kafka_groups_new(&rig.parts);
-  return rig.groups != NULL;
+  const struct uk_kafka_committed_parts parts = {kafka_parts.settings, kafka_parts.topics,
+                                                 kafka_parts.calls, kafka_parts.reaper};
+  rig.producer = kafka_parts_control();
+  rig.committed = uk_kafka_committed_new(&parts);
+  rig.groups = make_groups();
+  return rig.producer != NULL && rig.committed != NULL && rig.groups != NULL;
 }
 
 static void rig_close(void)
 {
-  uk_kafka_groups_drain(rig.groups);
-  uk_kafka_groups_free(rig.groups);
-  uk_kafka_topics_stop(rig.parts.topics);
-  uk_kafka_loop_free(rig.parts.loop);
-  uk_kafka_topics_free(rig.parts.topics);
-  uk_kafka_reaper_free(rig.parts.reaper);
+  free_groups(rig.groups);
+  uk_kafka_committed_free(rig.committed);
   rd_kafka_destroy(rig.producer);
-  rd_kafka_destroy(rig.control);
-  uk_kafka_settings_free(rig.settings);
-  rd_kafka_mock_cluster_destroy(rig.cluster);
-  rd_kafka_destroy(rig.player);
+  kafka_parts_close();
 }
 
-/* A topic of one partition, of a name that was not there before. */
-static const char *make_topic(void)
+/* A topic of one partition with that many records. */
+static const char *make_topic(int records)
 {
-  static char name[32];
-  static int number;
-  snprintf(name, sizeof name, "topic-%d", number++);
-  CHECK_EQ_INT(rd_kafka_mock_topic_create(rig.cluster, name, 1, 1), 0);
-  return name;
-}
-
-static void produce(const char *topic, int count)
-{
-  for (int i = 0; i < count; i++)
+  const char *topic = kafka_parts_topic(1);
+  for (int i = 0; i < records; i++)
     CHECK_EQ_INT(rd_kafka_producev(rig.producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
                                    RD_KAFKA_V_VALUE("v", 1),
                                    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
                  0);
   CHECK_EQ_INT(rd_kafka_flush(rig.producer, PATIENCE), 0);
+  return topic;
 }
 
 /* Every answer of the cluster comes so late. */
 static void answer_late(int milliseconds)
 {
-  CHECK_EQ_INT(rd_kafka_mock_broker_set_rtt(rig.cluster, -1, milliseconds), 0);
+  CHECK_EQ_INT(rd_kafka_mock_broker_set_rtt(kafka_parts.cluster, -1, milliseconds), 0);
 }
 
 /* Requests. */
@@ -99,125 +85,241 @@ struct request {
     struct uk_operation operation;
     struct uk_consume consume;
     struct uk_commit commit;
-    struct uk_delete_consumer delete;
+    struct uk_delete_consumer deletion;
+    struct uk_consumers listing;
   } as;
+  struct kafka_probe probe;
   struct uk_slice topic;
   struct uk_topic_partition_offset offset;
-  int64_t first; /* offset of the first record, -1 = none */
-  size_t count, most;
-  int64_t begun, took;
-  int dones;
+  size_t count; /* of records, or of rows */
 };
-
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
-
-static void done(struct uk_operation *operation)
-{
-  struct request *request = operation->context;
-  pthread_mutex_lock(&mutex);
-  request->took = uk_clock_monotonic() - request->begun;
-  request->dones++;
-  pthread_cond_broadcast(&ended);
-  pthread_mutex_unlock(&mutex);
-}
-
-static void await(struct request *request)
-{
-  pthread_mutex_lock(&mutex);
-  while (request->dones == 0)
-    pthread_cond_wait(&ended, &mutex);
-  CHECK_EQ_INT(request->dones, 1);
-  pthread_mutex_unlock(&mutex);
-}
-
-static void begin(struct request *request, int64_t timeout)
-{
-  request->begun = uk_clock_monotonic();
-  request->dones = 0;
-  request->as.operation =
-    (struct uk_operation){.done = done, .context = request, .deadline = request->begun + timeout};
-}
 
 static bool take(struct uk_operation *operation, const struct uk_record *record)
 {
-  struct request *request = operation->context;
-  if (request->most > 0 && request->count == request->most)
-    return false;
-  if (request->count++ == 0)
-    request->first = record->offset;
+  struct request *request = (struct request *)operation;
+  (void)record;
+  request->count++;
   return true;
 }
 
-static void start_consume(struct request *request, const char *group, const char *instance,
-                          const char *topic, int64_t timeout)
+static void start_consume(struct request *request, struct uk_kafka_groups *groups,
+                          const char *group, const char *topic, bool auto_commit, int64_t timeout)
 {
-  begin(request, timeout);
-  request->topic = uk_slice_text(topic);
-  request->first = -1;
-  request->count = 0;
+  *request = (struct request){.topic = uk_slice_text(topic)};
+  kafka_probe_begin(&request->probe, &request->as.operation, timeout);
   request->as.consume.group = uk_slice_text(group);
-  request->as.consume.instance = uk_slice_text(instance);
+  request->as.consume.instance = uk_slice_text("one");
   request->as.consume.topics = &request->topic;
   request->as.consume.topic_count = 1;
-  request->as.consume.settings = (struct uk_consumer_settings){.auto_commit = false,
-                                                               .auto_commit_interval = 5000,
+  request->as.consume.settings = (struct uk_consumer_settings){.auto_commit = auto_commit,
+                                                               .auto_commit_interval = 600000,
                                                                .offset_reset = UK_RESET_EARLIEST,
                                                                .session_timeout = 120000};
   request->as.consume.sink = (struct uk_sink){.record = take};
-  uk_kafka_groups_consume(rig.groups, &request->as.consume);
+  uk_kafka_groups_consume(groups, &request->as.consume);
 }
 
-static struct request *consume(const char *group, const char *instance, const char *topic,
-                               int64_t timeout)
+static void start_commit(struct request *request, const char *group, const char *topic,
+                         int64_t timeout)
 {
-  static struct request request;
-  request = (struct request){.most = 0};
-  start_consume(&request, group, instance, topic, timeout);
-  await(&request);
-  CHECK_EQ_INT(request.as.operation.error, UK_OK);
-  return &request;
+  *request = (struct request){.offset = {.topic = uk_slice_text(topic), .offset = 1}};
+  kafka_probe_begin(&request->probe, &request->as.operation, timeout);
+  request->as.commit.group = uk_slice_text(group);
+  request->as.commit.instance = uk_slice_text("one");
+  request->as.commit.offsets = &request->offset;
+  request->as.commit.count = 1;
+  uk_kafka_groups_commit(rig.groups, &request->as.commit);
 }
 
-static void start_delete(struct request *request, const char *group, const char *instance)
+static void start_delete(struct request *request, const char *group)
 {
-  begin(request, PATIENCE);
-  request->as.delete.group = uk_slice_text(group);
-  request->as.delete.instance = uk_slice_text(instance);
-  uk_kafka_groups_delete(rig.groups, &request->as.delete);
+  *request = (struct request){.count = 0};
+  kafka_probe_begin(&request->probe, &request->as.operation, PATIENCE);
+  request->as.deletion.group = uk_slice_text(group);
+  request->as.deletion.instance = uk_slice_text("one");
+  uk_kafka_groups_delete(rig.groups, &request->as.deletion);
 }
 
-/* Cases. */
+static void await(struct request *request, enum uk_error error)
+{
+  kafka_probe_await(&request->probe);
+  CHECK_EQ_INT(request->as.operation.error, error);
+}
+
+/* Makes an instance that has consumed its topic's records. */
+static void join(const char *group, const char *topic)
+{
+  struct request request;
+  start_consume(&request, rig.groups, group, topic, false, PATIENCE);
+  await(&request, UK_OK);
+  CHECK(request.count > 0);
+}
+
+/* Leaving. */
 
 /* What nobody answered may not have arrived: a member that stays keeps its partitions until its session is over. */
 static void a_deletion_waits_for_the_group(void)
 {
-  const char *topic = make_topic();
-  produce(topic, 1);
-  CHECK(consume("left", "one", topic, PATIENCE)->count > 0);
-  struct request request = {.dones = 0};
+  struct request request;
+  join("left", make_topic(RECORDS));
   answer_late(LATE);
-  start_delete(&request, "left", "one");
-  await(&request);
-  CHECK_EQ_INT(request.as.operation.error, UK_OK);
-  CHECK(request.took >= LATE);
+  start_delete(&request, "left");
+  await(&request, UK_OK);
+  CHECK(request.probe.took >= LATE);
   answer_late(0);
 }
 
-/* A group that has no members waits for more of them, and gives the first one its name after that: an instance that went
- * before would be a member under a name that nobody knows. */
+/* A group gives a member its name when it lets it in: an instance that went before would be a member under a name that
+ * nobody knows. */
 static void an_instance_that_is_joining_leaves_when_it_has_joined(void)
 {
-  const char *topic = make_topic();
-  struct request joining = {.most = 0}, request = {.dones = 0};
-  start_consume(&joining, "joining", "one", topic, PATIENCE);
+  const char *topic = make_topic(0);
+  struct request joining, request;
+  start_consume(&joining, rig.groups, "joining", topic, false, PATIENCE);
   usleep(500000);
-  start_delete(&request, "joining", "one");
-  await(&request);
-  await(&joining);
-  CHECK_EQ_INT(request.as.operation.error, UK_OK);
-  CHECK_EQ_INT(joining.as.operation.error, UK_OK);
-  CHECK(request.took >= REBALANCE - 1000);
+  start_delete(&request, "joining");
+  await(&request, UK_OK);
+  await(&joining, UK_OK);
+  CHECK(request.probe.took >= REBALANCE - 1000);
+}
+
+/* Commits that the group does not answer. */
+
+static void a_commit_is_answered_in_its_time(void)
+{
+  const char *topic = make_topic(RECORDS);
+  struct request late, next;
+  join("slow", topic);
+  answer_late(2 * LATE);
+  start_commit(&late, "slow", topic, LATE);
+  await(&late, UK_E_GATEWAY_TIMEOUT);
+  CHECK(late.probe.took >= LATE);
+  answer_late(0);
+  start_commit(&next, "slow", topic, PATIENCE); /* behind the answer of the first */
+  await(&next, UK_OK);
+  CHECK_EQ_INT(late.probe.dones, 1);
+}
+
+static void a_commit_is_answered_when_its_instance_ends(void)
+{
+  const char *topic = make_topic(RECORDS);
+  struct request commit, deletion;
+  join("ending", topic);
+  answer_late(VERY_LATE);
+  start_commit(&commit, "ending", topic, 10 * PATIENCE);
+  start_delete(&deletion, "ending");
+  await(&deletion, UK_E_UNAVAILABLE);
+  await(&commit, UK_E_UNAVAILABLE);
+  CHECK(commit.probe.took < VERY_LATE);
+  answer_late(0);
+}
+
+static void take_all(struct uk_kafka_groups *groups, char names[INSTANCES][16])
+{
+  struct request requests[INSTANCES];
+  const char *topics[INSTANCES];
+  for (int i = 0; i < INSTANCES; i++) {
+    topics[i] = make_topic(RECORDS);
+    snprintf(names[i], sizeof names[i], "stopping-%d", i);
+    start_consume(&requests[i], groups, names[i], topics[i], true, PATIENCE);
+  }
+  for (int i = 0; i < INSTANCES; i++) {
+    await(&requests[i], UK_OK);
+    start_consume(&requests[i], groups, names[i], topics[i], true,
+                  0); /* the first answer arrived */
+    await(&requests[i], UK_OK);
+  }
+}
+
+/* Each of them gets two seconds, and all of them the same. */
+static void a_server_that_stops_waits_for_all_commits_at_once(void)
+{
+  struct uk_kafka_groups *groups = make_groups();
+  char names[INSTANCES][16];
+  REQUIRE(groups != NULL);
+  take_all(groups, names);
+  answer_late(VERY_LATE);
+  int64_t begun = uk_clock_monotonic();
+  free_groups(groups);
+  int64_t took = uk_clock_monotonic() - begun;
+  CHECK(took >= 2000 && took < 2 * 2000 * (INSTANCES - 1));
+  answer_late(0);
+}
+
+/* Memory. */
+
+static void count_row(struct uk_operation *operation, struct uk_slice group,
+                      struct uk_slice instance, struct uk_slice topic, const int32_t *partitions,
+                      size_t count)
+{
+  (void)group;
+  (void)instance;
+  (void)topic;
+  (void)partitions;
+  ((struct request *)operation)->count += count;
+}
+
+static void check_done_or_no_memory(struct request *request)
+{
+  kafka_probe_await(&request->probe);
+  if (request->as.operation.error != UK_OK)
+    CHECK_EQ_INT(request->as.operation.error, UK_E_NO_MEMORY);
+}
+
+static void an_instance_lives_without_memory(void)
+{
+  const char *topic = make_topic(RECORDS);
+  struct request request;
+  join("narrow", topic);
+  for (long n = 1, hit = 1; hit; n++) {
+    fault_at(n);
+    start_consume(&request, rig.groups, "narrow", topic, false, 0);
+    check_done_or_no_memory(&request);
+    start_commit(&request, "narrow", topic, PATIENCE);
+    check_done_or_no_memory(&request);
+    request = (struct request){.as.listing.owned = count_row};
+    kafka_probe_begin(&request.probe, &request.as.operation, PATIENCE);
+    uk_kafka_groups_list(rig.groups, &request.as.listing);
+    check_done_or_no_memory(&request);
+    hit = fault_hit();
+    fault_off();
+  }
+  start_commit(&request, "narrow", topic, PATIENCE);
+  await(&request, UK_OK);
+}
+
+static void an_instance_is_made_or_not(void)
+{
+  const char *topic = make_topic(RECORDS);
+  char name[32];
+  struct request request;
+  for (long n = 1, hit = 1; hit; n++) {
+    snprintf(name, sizeof name, "made-%ld", n);
+    fault_at(n);
+    start_consume(&request, rig.groups, name, topic, false, 500);
+    kafka_probe_await(&request.probe);
+    enum uk_error error = request.as.operation.error;
+    if (error != UK_OK && error != UK_E_UNAVAILABLE)
+      CHECK_EQ_INT(error, UK_E_NO_MEMORY);
+    hit = fault_hit();
+    fault_off();
+  }
+  join("made-1", topic); /* where it failed it can be made again */
+}
+
+static void groups_are_made_or_not(void)
+{
+  long live = fault_live();
+  for (long n = 1, hit = 1; hit; n++) {
+    fault_at(n);
+    struct uk_kafka_groups *groups = make_groups();
+    hit = fault_hit();
+    fault_off();
+    CHECK(hit == (groups == NULL));
+    if (groups != NULL)
+      free_groups(groups);
+  }
+  CHECK_EQ_INT(fault_live(), live);
 }
 
 int main(void)
@@ -228,6 +330,12 @@ int main(void)
   }
   CHECK_RUN(a_deletion_waits_for_the_group);
   CHECK_RUN(an_instance_that_is_joining_leaves_when_it_has_joined);
+  CHECK_RUN(a_commit_is_answered_in_its_time);
+  CHECK_RUN(a_commit_is_answered_when_its_instance_ends);
+  CHECK_RUN(a_server_that_stops_waits_for_all_commits_at_once);
+  CHECK_RUN(an_instance_lives_without_memory);
+  CHECK_RUN(an_instance_is_made_or_not);
+  CHECK_RUN(groups_are_made_or_not);
   rig_close();
   return check_end();
 }
