@@ -7,7 +7,7 @@
 #   make deps       installs what running and testing need; make deps-run only what running needs
 #   make lint       include directions, warnings of two compilers, luacheck, exports, docs, format
 #   make c-tests    builds the C tests into build/spec; each runs by itself
-#   make sanitize   the tests under ASan+UBSan, TSan and valgrind; sanitize-c only those in C
+#   make sanitize   the tests under ASan+UBSan, TSan and valgrind; sanitize-c only those in C; sanitize-nginx 50 reloads
 #   make bench      builds and measures
 #   make test-kafka the contract suite and the specs in spec/kafka on a real Kafka (KAFKA_VERSION: .ci/kafka)
 #   make test-rocks installs both rocks into a scratch tree and tests them without the checkout
@@ -72,7 +72,7 @@ LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua))
 SERVER_LUA_FILES := $(sort $(wildcard lua/upstash/kafka/launcher.lua lua/upstash/kafka/command*.lua))
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
-.PHONY: build build-client build-server run test env deps deps-run lint sanitize sanitize-c bench test-rocks test-kafka clean help
+.PHONY: build build-client build-server run test env deps deps-run lint sanitize sanitize-c sanitize-nginx bench test-rocks test-kafka clean help
 .PHONY: kafka kafka-stop install install-client install-server c-tests bench-modules bench-programs FORCE
 
 build: build-client build-server
@@ -251,6 +251,11 @@ sanitize-c:
 	@$(AGAIN) -s $(TSAN) LUA=$(firstword $(TEST_LUAS)) c-tests
 	@$(AGAIN) -s LUA=$(firstword $(TEST_LUAS)) c-tests
 	@.ci/sanitize c $(C_TEST_NAMES)
+
+sanitize-nginx:
+	@.ci/deps sanitize luajit
+	@$(AGAIN) -s $(ASAN) LUA=luajit build
+	@.ci/sanitize nginx
 
 docs/errors.md: csrc/common/error.h .ci/errors_page.lua
 	lua5.4 .ci/errors_page.lua > $@

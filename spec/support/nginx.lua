@@ -164,7 +164,7 @@ end
 
 --- The process numbers of the workers that are alive, those on their way out included.
 function Nginx:workers()
-  local _, out = shell.run(("cat /proc/%d/task/%d/children"):format(self.master, self.master))
+  local out = folder.read(("/proc/%d/task/%d/children"):format(self.master, self.master)) or ""
   local list = {}
   for pid in out:gmatch "%d+" do list[#list + 1] = tonumber(pid) end
   return list
