@@ -385,6 +385,17 @@ local function cases(describe, it, new, features)
       end
     end)
 
+    it("is not needed when a kept connection was closed while nobody used it", function()
+      local answer = canned.answer(200, METADATA)
+      local server = canned.start { "accept", "read", answer, "close", "accept", "read", answer }
+      local client = client_of(server)
+      assert.equal(7, client:produce("t", "v").offset)
+      socket.sleep(0.1)
+      assert.equal(7, client:produce("t", "v").offset)
+      client:close()
+      assert.equal(2, #server:finish())
+    end)
+
     it("sends what reads only once more when its answer is lost", function()
       local result, log = again({ "close", "accept", "read", canned.answer(200, '{"t":1}') }, topics)
       assert.same({ t = 1 }, result)

@@ -14,7 +14,12 @@ local socket = require "socket"
 local support = {}
 
 local MODULES = "/usr/lib/nginx/modules"
-local COMMAND = [[PATH="$PATH:/usr/sbin" exec nginx -e %s/error.log -p %s -c %s/nginx.conf]]
+-- Before 1.19.5 there is no -e; then what goes wrong before the configuration is read goes elsewhere.
+local COMMAND = [[
+  PATH="$PATH:/usr/sbin"
+  nginx -h 2>&1 | grep -q "^ *-e " && set -- -e %s/error.log
+  exec nginx "$@" -p %s -c %s/nginx.conf
+]]
 
 --- Whether nginx specs can run under this Lua: others cannot load what nginx loads.
 support.runs_here = rawget(_G, "jit") ~= nil

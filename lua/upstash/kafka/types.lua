@@ -290,6 +290,10 @@ function Client:prepare(method, ...) end
 ---@return upstash.kafka.Details? details
 function Client:finish(request, status, headers, body) end
 
+--- What the client goes by, defaults included, without the credentials.
+---@return {url: string, socket: string?, timeout: integer, connect_timeout: integer, retries: integer}
+function Client:settings() end
+
 --- Frees the connection. Afterwards every method raises.
 function Client:close() end
 
