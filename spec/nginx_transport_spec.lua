@@ -4,6 +4,7 @@ local canned = require "spec.support.canned_server"
 local cjson = require "cjson"
 local folder = require "spec.support.folder"
 local http = require "spec.support.http"
+local name_server = require "spec.support.name_server"
 local remote = require "spec.support.nginx_remote"
 local server_support = require "spec.support.server"
 local support = require "spec.support.nginx"
@@ -180,6 +181,26 @@ describe("in nginx, a call", function()
     assert.equal("resolve_failed", details.code)
     assert.equal('no resolver defined to resolve "kafka.nowhere.example": set nginx\'s resolver directive, or put the '
       .. "name into /etc/hosts", message)
+  end)
+
+  it("asks nginx's resolver for other names, and says what came of it", function()
+    local knowing, silent = name_server.start("kafka.test", "127.0.0.1"), name_server.start "kafka.test"
+    local function asking(port, url)
+      local there = support.start { locations = remote.LOCATION,
+        http = ("resolver 127.0.0.1:%d ipv6=off; resolver_timeout 1s;"):format(port) }
+      local topics, message, details = remote.new(there, server:access { url = url, retries = 0 }):topics()
+      there:stop()
+      return topics, message, details
+    end
+    local port = server.url:match ":(%d+)$"
+    assert.is_table(asking(knowing.port, "http://kafka.test:" .. port))
+    local _, message, details = asking(knowing.port, "http://other.test:" .. port)
+    assert.equal("resolve_failed", details.code, message)
+    assert.truthy(message:find("other.test could not be resolved", 1, true), message)
+    _, message, details = asking(silent.port, "http://kafka.test:" .. port)
+    assert.equal("resolve_failed", details.code, message)
+    knowing:stop()
+    silent:stop()
   end)
 
   it("gets the server's refusal of a body that is not read", function()
