@@ -63,11 +63,14 @@ static void rig_close(void)
 static const char *make_topic(int records)
 {
   const char *topic = kafka_parts_topic(1);
+  const rd_kafka_vu_t fields[] = {
+    {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+    {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0},
+    {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+    {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)"v", 1}},
+  };
   for (int i = 0; i < records; i++)
-    CHECK_EQ_INT(rd_kafka_producev(rig.producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
-                                   RD_KAFKA_V_VALUE("v", 1),
-                                   RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
-                 0);
+    CHECK(rd_kafka_produceva(rig.producer, fields, sizeof fields / sizeof *fields) == NULL);
   CHECK_EQ_INT(rd_kafka_flush(rig.producer, PATIENCE), 0);
   return topic;
 }
