@@ -110,7 +110,7 @@ describe("a producer", function()
     end)
 
     it("with the time of the call when none is given", function()
-      local topic, producer = server:topic(1, 0), producer_of(client, { linger = 300 })
+      local topic, producer = server:topic(1, 0), producer_of(client, { linger = 60000 })
       assert(client:produce(topic, "before"))
       assert(producer:send(topic, "sent"))
       require("upstash.kafka.core").sleep(20)
@@ -247,7 +247,7 @@ describe("a producer", function()
     end)
 
     it("by size", function()
-      local topic, producer = server:topic(1, 0), producer_of(client, { batch_messages = 7, linger = 1000 })
+      local topic, producer = server:topic(1, 0), producer_of(client, { batch_messages = 7, linger = 60000 })
       for index = 1, 70 do assert(producer:send(topic, tostring(index))) end
       assert(producer:flush(20000))
       assert.equal(10, producer:stats().requests)
