@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "client/sender_registry.h"
 #include "fault.h"
 
 int luaopen_upstash_kafka_core(lua_State *L);
@@ -30,7 +31,7 @@ static void *allocate(void *context, void *block, size_t old, size_t new)
   return moved;
 }
 
-static const char program[] =
+static const char client_program[] =
   "local core = core\n"
   "local client = core.new { url = 'http://h/p', username = 'u', password = 'p',\n"
   "  encode = function(value) return '<' .. #value .. '>' end }\n"
@@ -56,12 +57,31 @@ static const char program[] =
   "assert(client:finish({ name = 'consume' }, 200, nil, '[{}]') == nil)\n"
   "client:close()\n";
 
+/* Nobody listens there, so every message ends as a failure. */
+static const char producer_program[] =
+  "local client = core.new { url = 'http://127.0.0.1:1', encode = function() return '{}' end }\n"
+  "local producer = client:producer { topic = 't', linger = 60000, log = false }\n"
+  "local headers = {}\n"
+  "for i = 1, 20 do headers['h' .. i] = i end\n"
+  "assert(producer:send(nil, 'text'))\n"
+  "assert(producer:send('u', { 1 }, { key = 'k', headers = headers, partition = 0 }))\n"
+  "assert(producer:send(nil, core.null, { headers = { { key = 'a', value = 'b' } } }))\n"
+  "assert(not producer:send(nil, '\\255'))\n"
+  "assert(producer:stats().sent == 3)\n"
+  "assert(not producer:settled(producer:hurry()))\n"
+  "assert(not producer:flush(0))\n"
+  "assert(not producer:close(0))\n"
+  "local failures = producer:failures()\n"
+  "assert(#failures == 3 and #failures[2].message.headers == 20)\n";
+
+static const char *program;
+
 static int run_program(lua_State *L)
 {
   lua_pushcfunction(L, luaopen_upstash_kafka_core);
   lua_call(L, 0, 1);
   lua_setglobal(L, "core");
-  if (luaL_loadbuffer(L, program, sizeof program - 1, "=program") != 0)
+  if (luaL_loadbuffer(L, program, strlen(program), "=program") != 0)
     return lua_error(L);
   lua_call(L, 0, 0);
   return 0;
@@ -79,8 +99,16 @@ static lua_State *open_state(void)
   return L;
 }
 
-static void lua_memory_may_run_out_anywhere(void)
+/* Senders outlive their states. */
+static void close_state(lua_State *L)
 {
+  lua_close(L);
+  uk_registry_close_all(0);
+}
+
+static void lua_memory_may_run_out(const char *text)
+{
+  program = text;
   long live = fault_live();
   bool fine = false;
   for (long n = 1; !fine && n < 100000; n++) {
@@ -90,7 +118,7 @@ static void lua_memory_may_run_out_anywhere(void)
     lua_fail_at = n;
     fine = lua_pcall(L, 0, 0, 0) == 0 && lua_count < n;
     lua_fail_at = 0;
-    lua_close(L);
+    close_state(L);
     CHECK_EQ_INT(lua_live, 0);
     if (!CHECK_EQ_INT(fault_live(), live))
       return;
@@ -100,8 +128,9 @@ static void lua_memory_may_run_out_anywhere(void)
 
 /* malloc fails in the C rooms: a call returns nil, "out of memory" or raises, and nothing is
  * lost. Lua's own memory comes from the same malloc here, so it fails too. */
-static void the_heap_may_run_out_anywhere(void)
+static void the_heap_may_run_out(const char *text)
 {
+  program = text;
   long live = fault_live();
   bool hit = true;
   for (long n = 1; hit && n < 100000; n++) {
@@ -112,16 +141,38 @@ static void the_heap_may_run_out_anywhere(void)
     hit = fault_hit();
     fault_off();
     CHECK(hit || status == 0);
-    lua_close(L);
+    close_state(L);
     if (!CHECK_EQ_INT(fault_live(), live))
       return;
   }
   CHECK(!hit);
 }
 
+static void clients_live_without_lua_memory(void)
+{
+  lua_memory_may_run_out(client_program);
+}
+
+static void clients_live_without_heap(void)
+{
+  the_heap_may_run_out(client_program);
+}
+
+static void producers_live_without_lua_memory(void)
+{
+  lua_memory_may_run_out(producer_program);
+}
+
+static void producers_live_without_heap(void)
+{
+  the_heap_may_run_out(producer_program);
+}
+
 int main(void)
 {
-  CHECK_RUN(lua_memory_may_run_out_anywhere);
-  CHECK_RUN(the_heap_may_run_out_anywhere);
+  CHECK_RUN(clients_live_without_lua_memory);
+  CHECK_RUN(clients_live_without_heap);
+  CHECK_RUN(producers_live_without_lua_memory);
+  CHECK_RUN(producers_live_without_heap);
   return check_end();
 }
