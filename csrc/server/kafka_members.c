@@ -7,7 +7,7 @@
 #include "server/kafka_calls.h"
 #include "server/kafka_consumer.h"
 
-enum { HINTS = 256 };
+enum { HINTS = 256, CALL_TIMEOUT = 2000 }; /* milliseconds for one broker, which may be gone */
 
 /* A question to one broker: what librdkafka hands back with the answer. */
 struct call {
@@ -47,8 +47,9 @@ static bool add_call(struct uk_kafka_members *members, struct uk_kafka_question 
   question->asked++;
   rd_kafka_AdminOptions_t *options =
     rd_kafka_AdminOptions_new(members->control, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-  rd_kafka_AdminOptions_set_request_timeout(options, uk_kafka_time_left(question->deadline), text,
-                                            sizeof text);
+  int left = uk_kafka_time_left(question->deadline);
+  rd_kafka_AdminOptions_set_request_timeout(options, left < CALL_TIMEOUT ? left : CALL_TIMEOUT,
+                                            text, sizeof text);
   rd_kafka_AdminOptions_set_broker(options, broker, text, sizeof text);
   rd_kafka_AdminOptions_set_opaque(options, call);
   rd_kafka_DescribeConsumerGroups(members->control, (const char **)&question->group, 1, options,
@@ -169,8 +170,7 @@ static struct uk_kafka_question *take_answer(struct uk_kafka_members *members, s
   bool was_hint = *hint == call->broker;
   if (was_hint)
     *hint = -1;
-  if (question->asked > 0 ||
-      (was_hint && code != RD_KAFKA_RESP_ERR__TIMED_OUT && ask_all(members, question)))
+  if (question->asked > 0 || (was_hint && ask_all(members, question)))
     return NULL;
   return question;
 }
