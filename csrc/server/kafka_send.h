@@ -4,7 +4,7 @@
 
 #include "server/kafka_rd.h"
 
-/* Copies the record. NO_ERROR: a delivery report that carries `opaque` will come. */
+/* NO_ERROR: a delivery report that carries `opaque` will come, and until then the value stays where it is. */
 rd_kafka_resp_err_t uk_kafka_send(rd_kafka_t *handle, const struct uk_record *record, void *opaque);
 
 #endif
