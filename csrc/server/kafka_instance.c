@@ -163,10 +163,9 @@ static void refuse_empty_commits(struct uk_kafka_instance *instance)
 /* True: it is done, or had nothing to do. */
 static bool serve_errand(struct uk_kafka_instance *instance, int64_t now)
 {
-  struct uk_kafka_turn *turn;
   refuse_empty_commits(instance);
-  while (instance->joined && (turn = uk_kafka_turns_take(&instance->commits)) != NULL)
-    uk_kafka_instance_commit(instance, turn);
+  if (instance->joined)
+    uk_kafka_instance_commit_next(instance);
   if (instance->commits.first != NULL || instance->committing.first != NULL)
     return false;
   if (instance->deletes.first == NULL)
@@ -332,20 +331,18 @@ static int64_t next_time(const struct uk_kafka_instance *instance, int64_t now)
     time = instance->ask_at;
   if (instance->stops_until > now && instance->stops_until < time)
     time = instance->stops_until;
-  if (instance->settings.auto_commit && uk_kafka_instance_dirty(instance) &&
-      instance->next_commit < time)
-    time = instance->next_commit;
+  int64_t commit = uk_kafka_instance_next_commit(instance);
+  time = commit < time ? commit : time;
   return uk_kafka_instance_deadline(instance, time);
 }
 
 static void run_joined(struct uk_kafka_instance *instance, int64_t now)
 {
-  struct uk_kafka_turn *turn;
   uk_kafka_lease_serve(instance, now);
   if (instance->lost)
     return;
-  while (instance->joined && (turn = uk_kafka_turns_take(&instance->commits)) != NULL)
-    uk_kafka_instance_commit(instance, turn);
+  if (instance->joined)
+    uk_kafka_instance_commit_next(instance);
   serve_deletes(instance, now);
   while (instance->leaves_until == 0 && instance->turns.first != NULL &&
          uk_kafka_lease_holds(instance, now) && uk_kafka_instance_deliver(instance))

@@ -68,8 +68,9 @@ struct uk_kafka_instance {
   /* The task's from here on. */
   rd_kafka_t *handle; /* NULL: not opened yet */
   rd_kafka_queue_t *control, *records;
-  struct uk_kafka_turns turns;   /* consumes that wait */
-  struct uk_kafka_turns commits; /* that wait until the instance is this server's */
+  struct uk_kafka_turns turns; /* consumes that wait */
+  struct uk_kafka_turns
+    commits; /* that wait until the instance is this server's, and for the one before */
   struct uk_kafka_turns deletes;
   bool subscribed, joined;
   bool fresh; /* has not served a consume yet */

@@ -19,6 +19,12 @@ bool uk_kafka_instance_dirty(const struct uk_kafka_instance *instance)
   return false;
 }
 
+/* One at a time: what librdkafka has to send again, after an outage, would overtake a later one. */
+static bool is_quiet(const struct uk_kafka_instance *instance)
+{
+  return instance->auto_commits == 0 && instance->committing.first == NULL;
+}
+
 static void add_arrived(struct uk_kafka_slot *slot, rd_kafka_topic_partition_list_t *list)
 {
   rd_kafka_topic_partition_list_add(list, slot->topic.text, slot->partition)->offset =
@@ -59,10 +65,16 @@ void uk_kafka_instance_commit_arrived(struct uk_kafka_instance *instance)
   send_commit(instance, list, NULL);
 }
 
+int64_t uk_kafka_instance_next_commit(const struct uk_kafka_instance *instance)
+{
+  bool due =
+    instance->settings.auto_commit && is_quiet(instance) && uk_kafka_instance_dirty(instance);
+  return due ? instance->next_commit : INT64_MAX;
+}
+
 void uk_kafka_instance_auto_commit(struct uk_kafka_instance *instance, int64_t now)
 {
-  if (!instance->settings.auto_commit || now < instance->next_commit ||
-      !uk_kafka_instance_dirty(instance))
+  if (now < uk_kafka_instance_next_commit(instance))
     return;
   uk_kafka_instance_commit_arrived(instance);
   instance->next_commit = now + instance->settings.auto_commit_interval;
@@ -87,18 +99,25 @@ static void add_given(struct uk_kafka_instance *instance,
   }
 }
 
-void uk_kafka_instance_commit(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn)
+static void commit(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn)
 {
-  const struct uk_commit *commit = (const struct uk_commit *)turn->operation;
+  const struct uk_commit *asked = (const struct uk_commit *)turn->operation;
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-  for (size_t i = 0; i < commit->count; i++)
-    add_given(instance, &commit->offsets[i], list);
-  for (size_t i = 0; commit->count == 0 && i < instance->slot_count; i++) {
+  for (size_t i = 0; i < asked->count; i++)
+    add_given(instance, &asked->offsets[i], list);
+  for (size_t i = 0; asked->count == 0 && i < instance->slot_count; i++) {
     struct uk_kafka_slot *slot = &instance->slots[i];
     if (slot->assigned && slot->arrived >= 0)
       add_arrived(slot, list);
   }
   send_commit(instance, list, turn);
+}
+
+void uk_kafka_instance_commit_next(struct uk_kafka_instance *instance)
+{
+  struct uk_kafka_turn *turn;
+  while (is_quiet(instance) && (turn = uk_kafka_turns_take(&instance->commits)) != NULL)
+    commit(instance, turn);
 }
 
 /* Answers. */

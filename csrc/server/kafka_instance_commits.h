@@ -4,13 +4,16 @@
 
 #include "server/kafka_instance.h"
 
-/* Commits what the request says, or all that arrived; the answer of the group, or its absence, ends the turn. */
-void uk_kafka_instance_commit(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn);
+/* Commits what the first request says that waits for it, or all that arrived, unless a commit is under way. The answer of
+ * the group, or its absence, ends the turn, and the next one may follow. */
+void uk_kafka_instance_commit_next(struct uk_kafka_instance *instance);
 /* Whether something arrived that was not committed. */
 bool uk_kafka_instance_dirty(const struct uk_kafka_instance *instance);
 /* Commits it. */
 void uk_kafka_instance_commit_arrived(struct uk_kafka_instance *instance);
-/* The same where the settings say so and its time has come. */
+/* When the settings want it next; INT64_MAX while there is nothing to commit, or a commit is under way. */
+int64_t uk_kafka_instance_next_commit(const struct uk_kafka_instance *instance);
+/* Commits it where that time has come. */
 void uk_kafka_instance_auto_commit(struct uk_kafka_instance *instance, int64_t now);
 /* What the group answered. Says so where the instance is lost to another server. */
 void uk_kafka_instance_committed(struct uk_kafka_instance *instance, rd_kafka_event_t *event);

@@ -162,10 +162,9 @@ static void take_consume(struct uk_kafka_instance *instance, struct uk_kafka_tur
 
 static void take_commit(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn)
 {
+  uk_kafka_turns_add(&instance->commits, turn);
   if (!instance->errand && instance->joined)
-    uk_kafka_instance_commit(instance, turn);
-  else
-    uk_kafka_turns_add(&instance->commits, turn);
+    uk_kafka_instance_commit_next(instance);
 }
 
 static void take(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn, int64_t now)
