@@ -192,6 +192,11 @@ local function sender_ratios(lua)
   os.execute("rm -rf " .. directory)
 end
 
+local function probe_figures()
+  print "(h) another location of the same nginx worker, while calls and a log phase meet a server in trouble"
+  os.execute(lua_command("luajit", "nginx_probe.lua"))
+end
+
 print(string.format("medians of %d rounds (smallest to largest)", rounds))
 for _, lua in ipairs(luas) do produce_ratio(lua) end
 for _, lua in ipairs(luas) do consume_ratio(lua) end
@@ -200,3 +205,4 @@ start_figures()
 waiting_figures()
 for _, lua in ipairs(luas) do enqueue_figures(lua) end
 for _, lua in ipairs(luas) do sender_ratios(lua) end
+if table.concat(luas, " "):find "luajit" then probe_figures() end
