@@ -109,7 +109,7 @@ local function start_process(self)
     if self.process:ended() then error("nginx did not start:\n" .. self.process:errors() .. self:log(), 0) end
     local fine, connection = pcall(self.client.connect, self.client)
     if fine then connection:close() end
-    return fine
+    return fine and #self:workers() >= self.least
   end)
 end
 
@@ -118,8 +118,8 @@ end
 -- $here for the checkout, $modules for nginx's, and each of `values` for itself. Or `example`, the path of a whole
 -- configuration: see `adapt`.
 function support.start(options)
-  local self = setmetatable({ place = folder.make(), port = support.free_port(), environment = options.environment },
-    Nginx)
+  local self = setmetatable({ place = folder.make(), port = support.free_port(), environment = options.environment,
+    least = options.workers or 1 }, Nginx)
   local values = {
     place = self.place, port = self.port, here = shell.here, modules = MODULES, workers = options.workers or 1,
     path = shell.here .. "/?.lua;" .. package.path, cpath = package.cpath,
