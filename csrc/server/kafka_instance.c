@@ -233,7 +233,7 @@ static void begin(struct uk_kafka_instance *instance, int64_t now)
   else if (!open_handle(instance, text, sizeof text))
     end_with(instance, now, UK_E_UNAVAILABLE, text);
   else
-    uk_kafka_instance_subscribe_waiting(instance);
+    uk_kafka_instance_subscribe_kept(instance);
   if (holds != NULL)
     rd_kafka_topic_partition_list_destroy(holds);
 }
@@ -278,7 +278,8 @@ static bool serve_control(struct uk_kafka_instance *instance)
 static void serve_deletes(struct uk_kafka_instance *instance, int64_t now)
 {
   const struct uk_kafka_turn *last = instance->deletes.last;
-  if (last == NULL || (instance->joined && instance->sure_from < last->came))
+  if (last == NULL || !instance->joined || instance->sure_from < last->came ||
+      now < instance->quiet_until || instance->commits.first != NULL)
     return;
   uk_kafka_turns_done(&instance->turns);
   uk_kafka_instance_leave(instance, now);
@@ -288,9 +289,11 @@ static void serve_leaving(struct uk_kafka_instance *instance, int64_t now)
 {
   bool left = instance->committing.first == NULL && uk_kafka_instance_has_left(instance);
   if (!left && now < instance->leaves_until) {
+    uk_kafka_instance_expire(instance, now);
     uk_kafka_task_at(&instance->task, now + LEAVE_PAUSE);
     return;
   }
+  uk_kafka_instance_take_out(instance);
   if (left)
     uk_kafka_turns_done(&instance->deletes);
   else
@@ -349,19 +352,25 @@ static void run_joined(struct uk_kafka_instance *instance, int64_t now)
     continue;
 }
 
-static void run_open(struct uk_kafka_instance *instance, int64_t now)
+static void run_staying(struct uk_kafka_instance *instance, int64_t now)
 {
   if (!instance->errand)
     run_joined(instance, now);
   else if (serve_errand(instance, now))
     instance->lost = true; /* whose it is now, the next request decides */
-  if (instance->lost && instance->leaves_until == 0) {
-    end(instance, now);
+  if (instance->leaves_until != 0)
     return;
-  }
-  if (instance->leaves_until == 0 && instance->turns.first == NULL && !instance->errand &&
-      now >= instance->last_request + instance->settings.session_timeout)
+  if (instance->lost)
+    end(instance, now);
+  else if (instance->turns.first == NULL && instance->deletes.first == NULL && !instance->errand &&
+           now >= instance->last_request + instance->settings.session_timeout)
     uk_kafka_instance_leave(instance, now);
+}
+
+static void run_open(struct uk_kafka_instance *instance, int64_t now)
+{
+  if (instance->leaves_until == 0)
+    run_staying(instance, now);
   if (instance->leaves_until != 0)
     serve_leaving(instance, now);
 }
@@ -370,8 +379,7 @@ void uk_kafka_instance_run(struct uk_kafka_task *task, int64_t now)
 {
   struct uk_kafka_instance *instance =
     (struct uk_kafka_instance *)((char *)task - offsetof(struct uk_kafka_instance, task));
-  if (instance->leaves_until == 0)
-    uk_kafka_instance_take_inbox(instance, now);
+  uk_kafka_instance_take_inbox(instance, now);
   if (instance->handle == NULL)
     begin(instance, now);
   if (instance->ended)

@@ -143,7 +143,7 @@ static bool waits_for_answer(const struct uk_kafka_instance *instance, int64_t n
   if (!instance->joined || instance->errand || instance->leaves_until != 0)
     return false;
   if (instance->deletes.first != NULL)
-    return true;
+    return instance->sure_from < instance->deletes.last->came;
   return instance->turns.first != NULL && now >= instance->sure_until &&
          (has_records(instance) || !instance->turns.last->settled);
 }
@@ -160,7 +160,8 @@ static void learn(struct uk_kafka_instance *instance, const struct uk_kafka_inqu
   const struct uk_kafka_question *said = &inquiry->question;
   if (said->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
     instance->sure_from = instance->sure_until = INT64_MAX;
-  if (said->code != RD_KAFKA_RESP_ERR_NO_ERROR || inquiry->member[0] == '\0')
+  if (said->code != RD_KAFKA_RESP_ERR_NO_ERROR || inquiry->member[0] == '\0' ||
+      instance->leaves_until != 0)
     return;
   instance->ask_at = 0;
   if (said->live && strcmp(said->member, inquiry->member) == 0) {

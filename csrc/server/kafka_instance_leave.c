@@ -18,7 +18,6 @@ const char *uk_kafka_instance_member(const struct uk_kafka_instance *instance,
 
 void uk_kafka_instance_leave(struct uk_kafka_instance *instance, int64_t now)
 {
-  uk_kafka_instance_take_out(instance);
   if (instance->leaves_until != 0)
     return;
   if (instance->settings.auto_commit)

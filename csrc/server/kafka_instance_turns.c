@@ -101,6 +101,19 @@ static bool keep_topics(struct uk_kafka_instance *instance, const struct uk_slic
   return true;
 }
 
+/* Subscribes to what is kept. */
+static rd_kafka_resp_err_t subscribe(struct uk_kafka_instance *instance)
+{
+  rd_kafka_topic_partition_list_t *list =
+    rd_kafka_topic_partition_list_new((int)instance->topic_count);
+  for (size_t i = 0; i < instance->topic_count; i++)
+    rd_kafka_topic_partition_list_add(list, instance->topics[i].text, RD_KAFKA_PARTITION_UA);
+  rd_kafka_resp_err_t code = rd_kafka_subscribe(instance->handle, list);
+  rd_kafka_topic_partition_list_destroy(list);
+  instance->subscribed = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+  return code;
+}
+
 bool uk_kafka_instance_subscribe(struct uk_kafka_instance *instance, const struct uk_slice *topics,
                                  size_t count, rd_kafka_resp_err_t *code)
 {
@@ -109,34 +122,35 @@ bool uk_kafka_instance_subscribe(struct uk_kafka_instance *instance, const struc
     return true;
   if (!keep_topics(instance, topics, count))
     return false;
-  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
-  for (size_t i = 0; i < instance->topic_count; i++)
-    rd_kafka_topic_partition_list_add(list, instance->topics[i].text, RD_KAFKA_PARTITION_UA);
-  *code = rd_kafka_subscribe(instance->handle, list);
-  rd_kafka_topic_partition_list_destroy(list);
-  instance->subscribed = *code == RD_KAFKA_RESP_ERR_NO_ERROR;
+  *code = subscribe(instance);
   return instance->subscribed;
 }
 
-/* False: the turn, which waits, has failed. */
-static bool subscribe_for(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn)
+/* No code: memory is out. */
+static void fail_turn(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn,
+                      rd_kafka_resp_err_t code)
 {
-  const struct uk_consume *consume = (const struct uk_consume *)turn->operation;
-  rd_kafka_resp_err_t code;
-  if (uk_kafka_instance_subscribe(instance, consume->topics, consume->topic_count, &code))
-    return true;
   turn->operation->error = UK_E_NO_MEMORY;
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
     uk_kafka_fail(turn->operation, code, "subscribe");
   uk_kafka_turns_remove(&instance->turns, turn);
   uk_kafka_turn_done(turn);
-  return false;
 }
 
-void uk_kafka_instance_subscribe_waiting(struct uk_kafka_instance *instance)
+static void subscribe_for(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn)
 {
-  while (instance->turns.last != NULL && !subscribe_for(instance, instance->turns.last))
-    continue;
+  const struct uk_consume *consume = (const struct uk_consume *)turn->operation;
+  rd_kafka_resp_err_t code;
+  if (!uk_kafka_instance_subscribe(instance, consume->topics, consume->topic_count, &code))
+    fail_turn(instance, turn, code);
+}
+
+void uk_kafka_instance_subscribe_kept(struct uk_kafka_instance *instance)
+{
+  rd_kafka_resp_err_t code =
+    instance->topic_count > 0 ? subscribe(instance) : RD_KAFKA_RESP_ERR_NO_ERROR;
+  while (code != RD_KAFKA_RESP_ERR_NO_ERROR && instance->turns.first != NULL)
+    fail_turn(instance, instance->turns.first, code);
 }
 
 /* Taking. */
@@ -155,24 +169,32 @@ static void acknowledge(struct uk_kafka_instance *instance, int64_t now)
 
 static void take_consume(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn)
 {
+  const struct uk_consume *consume = (const struct uk_consume *)turn->operation;
   uk_kafka_turns_add(&instance->turns, turn);
-  if (!instance->errand && instance->handle != NULL)
-    (void)subscribe_for(instance, turn);
+  if (instance->errand || instance->leaves_until != 0)
+    return;
+  if (instance->handle != NULL)
+    subscribe_for(instance, turn);
+  else if (!keep_topics(instance, consume->topics, consume->topic_count))
+    fail_turn(instance, turn, RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
 static void take_commit(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn)
 {
   uk_kafka_turns_add(&instance->commits, turn);
-  if (!instance->errand && instance->joined)
+  if (!instance->errand && instance->joined && instance->leaves_until == 0)
     uk_kafka_instance_commit_next(instance);
 }
 
 static void take(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn, int64_t now)
 {
+  bool leaves = instance->leaves_until != 0;
   turn->came = now;
-  turn->settled = now < instance->sure_until;
-  acknowledge(instance, now);
-  uk_kafka_instance_auto_commit(instance, now);
+  turn->settled = !leaves && now < instance->sure_until;
+  if (!leaves) {
+    acknowledge(instance, now);
+    uk_kafka_instance_auto_commit(instance, now);
+  }
   if (turn->kind == UK_KAFKA_CONSUME)
     take_consume(instance, turn);
   else if (turn->kind == UK_KAFKA_COMMIT)
@@ -220,7 +242,8 @@ void uk_kafka_instance_take_inbox(struct uk_kafka_instance *instance, int64_t no
   uint64_t undelivered;
   struct uk_kafka_turns came = empty_inbox(instance, &undelivered);
   struct uk_kafka_turn *turn;
-  if (undelivered > instance->acknowledged && instance->handle != NULL)
+  if (undelivered > instance->acknowledged && instance->handle != NULL &&
+      instance->leaves_until == 0)
     take_back(instance);
   while ((turn = uk_kafka_turns_take(&came)) != NULL)
     take(instance, turn, now);

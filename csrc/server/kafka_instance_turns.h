@@ -18,8 +18,8 @@ void uk_kafka_turns_fail(struct uk_kafka_turns *turns, enum uk_error error, cons
 
 /* Takes what came: what an earlier request returned has arrived. */
 void uk_kafka_instance_take_inbox(struct uk_kafka_instance *instance, int64_t now);
-/* Subscribes to what the last consume that waits names, once the handle is open. */
-void uk_kafka_instance_subscribe_waiting(struct uk_kafka_instance *instance);
+/* Subscribes to what the last consume named, once the handle is open. */
+void uk_kafka_instance_subscribe_kept(struct uk_kafka_instance *instance);
 /* Subscribes to these. False: memory is out, or librdkafka refuses, with the code. */
 bool uk_kafka_instance_subscribe(struct uk_kafka_instance *instance, const struct uk_slice *topics,
                                  size_t count, rd_kafka_resp_err_t *code);
