@@ -291,8 +291,7 @@ void uk_kafka_instance_expire(struct uk_kafka_instance *instance, int64_t now)
   take_expired(&instance->commits, &expired, stopping, now);
   if (instance->leaves_until == 0)
     take_expired(&instance->deletes, &expired, stopping, now);
-  uk_kafka_turns_fail(&expired, UK_E_UNAVAILABLE,
-                      "the instance could not be taken over from another server in time");
+  uk_kafka_turns_fail(&expired, UK_E_UNAVAILABLE, "the group's coordinator did not answer in time");
   for (struct uk_kafka_turn *turn = instance->committing.first; turn != NULL; turn = turn->next) {
     struct uk_operation *operation = turn->operation;
     if (operation == NULL || !(stopping || is_over(turn, now)))
