@@ -1,4 +1,4 @@
-#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -181,6 +181,14 @@ uint64_t uk_sender_untold(const struct uk_sender *sender)
   return sender->options.log ? sender->counts.failed + sender->counts.dropped - sender->logged : 0;
 }
 
+/* Does not wait for somebody who should read the pipe: delivery goes on. */
+static void tell(const char *line, size_t length)
+{
+  struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+  if (poll(&out, 1, 0) == 1 && write(STDERR_FILENO, line, length) < 0)
+    return;
+}
+
 /* At most one line in LOG_INTERVAL, but for the last one. */
 static void log_discards(struct uk_sender *sender, int64_t now, bool last)
 {
@@ -196,8 +204,8 @@ static void log_discards(struct uk_sender *sender, int64_t now, bool last)
     sender->logged_at = now;
   }
   pthread_mutex_unlock(&sender->lock);
-  if (due && write(STDERR_FILENO, line, (size_t)length) < 0)
-    return; /* nobody listens */
+  if (due)
+    tell(line, (size_t)length);
 }
 
 /* ---- the loop ---- */
