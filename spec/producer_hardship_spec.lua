@@ -205,6 +205,21 @@ describe("a producer in hard times", function()
     assert.equal(2, #stub:finish())
   end)
 
+  it("lets nothing newer pass what is due again", function()
+    local stored = canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]')
+    local stub = canned.start { "accept", "read", canned.answer(503, '{"error":"later","status":503}'), "read",
+      "sleep 0.1", stored, "read", stored, "close" } -- the second connection is never spoken to
+    local client = kafka.new { url = stub.url, retry_delay = 1, retry_delay_max = 1 }
+    local producer = producer_of(client, { in_flight = 2, batch_messages = 1 })
+    for number = 1, 8 do assert(producer:send("t", tostring(number))) end
+    shell.eventually(20, function() return producer:stats().delivered >= 2 end)
+    producer:close(0)
+    client:close()
+    local order = {}
+    for index, request in ipairs(stub:finish()) do order[index] = request:match '"value":"(%d)"' end
+    assert.equal("1 3 1", table.concat(order, " ", 1, 3))
+  end)
+
   it("does not insist on what the server refuses", function()
     local server = support.start { auto_create_topics = false }
     local topic = server:topic(1, 0)

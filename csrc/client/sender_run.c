@@ -76,25 +76,31 @@ static bool waits(const struct uk_sender_slot *slot)
   return slot->state == UK_SLOT_READY || slot->state == UK_SLOT_UNWRITTEN;
 }
 
-/* Whether `a` is to be sent before `b`: with one request in flight the older messages, whatever they
- * wait for; else what is due earlier. */
-static bool precedes(const struct uk_sender *sender, const struct uk_sender_slot *a,
-                     const struct uk_sender_slot *b)
+static int64_t later(int64_t a, int64_t b)
 {
-  if (sender->options.in_flight > 1 && a->due != b->due)
-    return a->due < b->due;
+  return a > b ? a : b;
+}
+
+/* Whether `a` is to be sent before `b`: the older messages of those that are due. With one request in
+ * flight the older ones in any case, whatever they wait for. */
+static bool precedes(const struct uk_sender *sender, const struct uk_sender_slot *a,
+                     const struct uk_sender_slot *b, int64_t now)
+{
+  const int64_t a_due = later(a->due, now), b_due = later(b->due, now);
+  if (sender->options.in_flight > 1 && a_due != b_due)
+    return a_due < b_due;
   return a->batch.oldest < b->batch.oldest;
 }
 
 /* The slot to be sent next, at its time; NULL when none waits, or no more may be in flight. */
-static struct uk_sender_slot *next_slot(struct uk_sender *sender)
+static struct uk_sender_slot *next_slot(struct uk_sender *sender, int64_t now)
 {
   struct uk_sender_slot *next = NULL;
   if (sender->sending == (unsigned)sender->options.in_flight)
     return NULL;
   for (unsigned i = 0; i < sender->slot_count; i++) {
     struct uk_sender_slot *slot = &sender->slots[i];
-    if (waits(slot) && (next == NULL || precedes(sender, slot, next)))
+    if (waits(slot) && (next == NULL || precedes(sender, slot, next, now)))
       next = slot;
   }
   return next;
@@ -137,7 +143,7 @@ static void send_slot(struct uk_sender *sender, struct uk_sender_slot *slot, int
 static void send_slots(struct uk_sender *sender, int64_t now)
 {
   struct uk_sender_slot *slot;
-  while ((slot = next_slot(sender)) != NULL && slot->due <= now) {
+  while ((slot = next_slot(sender, now)) != NULL && slot->due <= now) {
     if (slot->state == UK_SLOT_UNWRITTEN)
       uk_sender_write(sender, slot);
     else
@@ -230,7 +236,7 @@ static void arm(struct uk_sender *sender, bool room)
 static int64_t next_wait(struct uk_sender *sender, int64_t now)
 {
   const bool room = free_slot(sender) != NULL;
-  const struct uk_sender_slot *next = next_slot(sender);
+  const struct uk_sender_slot *next = next_slot(sender, now);
   int64_t wait = next != NULL ? earlier(WAIT_MAX, next->due - now) : WAIT_MAX;
   pthread_mutex_lock(&sender->lock);
   if (room)
