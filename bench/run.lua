@@ -197,6 +197,13 @@ local function probe_figures()
   os.execute(lua_command("luajit", "nginx_probe.lua"))
 end
 
+local function log_phase_ratios()
+  local server = serve ""
+  print "(i) requests to one nginx worker whose log phase sends a message for each"
+  os.execute(string.format("%s %s bench bench %d", lua_command("luajit", "nginx_load.lua"), server.url, rounds))
+  server.stop()
+end
+
 print(string.format("medians of %d rounds (smallest to largest)", rounds))
 for _, lua in ipairs(luas) do produce_ratio(lua) end
 for _, lua in ipairs(luas) do consume_ratio(lua) end
@@ -205,4 +212,7 @@ start_figures()
 waiting_figures()
 for _, lua in ipairs(luas) do enqueue_figures(lua) end
 for _, lua in ipairs(luas) do sender_ratios(lua) end
-if table.concat(luas, " "):find "luajit" then probe_figures() end
+if table.concat(luas, " "):find "luajit" then
+  probe_figures()
+  log_phase_ratios()
+end

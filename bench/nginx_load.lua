@@ -1,0 +1,94 @@
+-- nginx_load.lua URL USERNAME PASSWORD ROUNDS: requests a second that one worker of nginx answers when its log phase
+-- sends a message of 200 bytes for each, as a ratio to the same location without, and to a buffer written by hand; wrk
+-- is the load, at 32 connections. Prints medians, and what became of the messages.
+--
+-- Debian's lua-nginx-kafka (lua-resty-kafka) is not compared: it speaks Kafka's own protocol, to a broker.
+package.path = "./?.lua;./bench/?.lua;" .. package.path
+
+local folder = require "spec.support.folder"
+local shell = require "spec.support.shell"
+local support = require "spec.support.nginx"
+
+local url, username, password, rounds = ...
+local host, port = url:match "^http://(.-):(%d+)$"
+local SECONDS, CONNECTIONS = 2, 32
+
+local HTTP = [[
+  init_by_lua_block {
+    producer = require("upstash.kafka").new { url = "$server", username = "$username", password = "$password" }
+      :producer { topic = "ours", queue_bytes = 64 * 1024 * 1024, log = false }
+    value = ("x"):rep(200)
+    refused = 0
+  }
+  init_worker_by_lua_block {
+    by_hand = require("bench.nginx_hand").new("$host", $server_port, "$username", "$password", "hand")
+  }
+  keepalive_requests 1000000000;
+]]
+
+local LOCATIONS = [[
+  location = /plain { return 200 "x"; }
+  location = /ours {
+    return 200 "x";
+    log_by_lua_block { producer:send(nil, value) }
+  }
+  location = /hand {
+    return 200 "x";
+    log_by_lua_block { if not by_hand(value) then refused = refused + 1 end }
+  }
+  location = /counts { content_by_lua_block {
+    producer:flush(60000)
+    local stats = producer:stats()
+    ngx.print(stats.sent, " ", stats.delivered, " ", stats.refused, " ", refused)
+  } }
+]]
+
+local nginx = support.start {
+  http = HTTP, locations = LOCATIONS,
+  values = { server = url, host = host, server_port = port, username = username, password = password },
+}
+
+local cost = {} -- microseconds of the processor for a request, by path
+
+-- Of the worker, its sender's thread included, in seconds.
+local function processor_time()
+  local fields = folder.read("/proc/" .. nginx:workers()[1] .. "/stat"):match "%) (.*)"
+  local user, system = fields:match("^" .. ("%S+ "):rep(11) .. "(%d+) (%d+)")
+  return (user + system) / 100
+end
+
+local function load(path)
+  local before = processor_time()
+  local status, out, problem = shell.run(("wrk -t1 -c%d -d%d %s%s"):format(CONNECTIONS, SECONDS, nginx.url, path))
+  assert(status == 0 and not out:find "Non%-2xx", out .. problem)
+  cost[path] = cost[path] or {}
+  table.insert(cost[path], (processor_time() - before) / tonumber(out:match "(%d+) requests in") * 1e6)
+  return tonumber(out:match "Requests/sec:%s+([%d.]+)")
+end
+
+local function median(list)
+  table.sort(list)
+  return list[math.ceil(#list / 2)]
+end
+
+local plain, to_plain, to_hand = {}, {}, {}
+load "/ours"
+for round = 1, tonumber(rounds) do
+  plain[round] = load "/plain"
+  local ours = load "/ours"
+  to_plain[round], to_hand[round] = ours / plain[round], ours / load "/hand"
+end
+local sent, delivered, refused, hand_refused = nginx:get("/counts", 70).body:match "(%d+) (%d+) (%d+) (%d+)"
+nginx:stop()
+
+local function describe(list)
+  local mid = median(list)
+  return ("%.2f (%.2f to %.2f)"):format(mid, list[1], list[#list])
+end
+
+print(("  without a log phase       %.0f requests/s"):format(median(plain)))
+print(("  with one that sends       %s times  wanted >= 0.85"):format(describe(to_plain)))
+print(("  against a Lua buffer      %s times"):format(describe(to_hand)))
+print(("  processor time of the worker for a request: %.1f us without, %.1f us with, %.1f us by hand"):format(
+  median(cost["/plain"]), median(cost["/ours"]), median(cost["/hand"])))
+print(("  of %s messages %s delivered, %s refused; by hand %s refused"):format(sent, delivered, refused, hand_refused))
