@@ -146,12 +146,13 @@ describe("in nginx, a producer", function()
     } do
       local path, text = row[1], row[2]
       if path == "/close" then assert.equal("queue_full", nginx:get("/full").body) end
-      local waiting, slowest = { nginx:begin(path) }, 0
+      local waiting, answered = { nginx:begin(path) }, 0
       repeat
-        slowest = math.max(slowest, nginx:get("/alive").seconds)
+        assert.equal(200, nginx:get("/alive").status)
+        answered = answered + 1
         local over = pcall(http.collect, waiting, 0.005)
       until over
-      assert.is_true(slowest < 0.5, slowest)
+      assert.is_true(answered >= 10, answered) -- a worker that is blocked answers one, or two
       assert.truthy(waiting[1].response.body:find(text), waiting[1].response.body)
     end
     nginx:get "/logging"

@@ -1,5 +1,5 @@
 -- A server in trouble stalls nobody else: while calls wait for one that hangs, refuses or is slow, other requests to
--- the same single worker are answered. How soon exactly is measured by bench/.
+-- the same single worker are answered before any of these calls ends. How soon exactly is measured by bench/.
 
 local http = require "spec.support.http"
 local socket = require "socket"
@@ -9,7 +9,6 @@ if not support.runs_here then return end
 
 local CALLS = 20   -- that wait at once
 local PROBES = 200
-local AT_MOST = 1 -- seconds for a probe; a worker that is blocked takes as long as the calls
 
 local LOCATIONS = [[
   location = /produce {
@@ -51,14 +50,8 @@ describe("in nginx, while the server", function()
     local nginx = support.start { locations = LOCATIONS, values = { server = url, timeout = timeout } }
     local pending = {}
     for number = 1, CALLS do pending[number] = nginx:begin(number % 2 == 0 and "/produce" or "/consume") end
-    local slowest = 0
-    for _ = 1, PROBES do
-      local response = nginx:get "/alive"
-      assert.equal(200, response.status)
-      slowest = math.max(slowest, response.seconds)
-    end
+    for _ = 1, PROBES do assert.equal(200, nginx:get("/alive").status) end
     assert.is_false(pcall(http.collect, pending, 0.01, 1), "the calls were over before the probes")
-    assert.is_true(slowest < AT_MOST, slowest)
     http.collect(pending, 20)
     nginx:stop()
     local bodies = {}
