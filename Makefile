@@ -234,6 +234,7 @@ kafka-stop:
 
 ASAN := BUILD=build/asan UK_SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
 TSAN := BUILD=build/tsan UK_SANITIZE='-fsanitize=thread'
+UK_VALGRIND_LUA := $(firstword $(filter-out %luajit,$(TEST_LUAS)))
 C_TEST_NAMES := $(patsubst spec/c/%.c,%,$(C_TESTS))
 
 sanitize:
@@ -241,9 +242,10 @@ sanitize:
 	@for lua in $(TEST_LUAS); do $(AGAIN) -s $(ASAN) LUA=$$lua build || exit 1; done
 	@$(AGAIN) -s $(ASAN) LUA=$(firstword $(TEST_LUAS)) c-tests
 	@$(AGAIN) -s $(TSAN) LUA=$(firstword $(TEST_LUAS)) c-tests
-	@$(AGAIN) -s LUA=$(firstword $(TEST_LUAS)) c-tests
+	@$(AGAIN) -s LUA=$(firstword $(TEST_LUAS)) build c-tests
 	@.ci/sanitize c $(C_TEST_NAMES)
 	@.ci/sanitize lua $(TEST_LUAS)
+	$(if $(UK_VALGRIND_LUA),@.ci/sanitize producer $(UK_VALGRIND_LUA))
 
 sanitize-c:
 	@.ci/deps sanitize $(firstword $(TEST_LUAS))
