@@ -1,5 +1,5 @@
 /* Senders and forks: what the parent has queued is the parent's to send, and the child starts its own. A program of its
- * own, since TSan does not know a child of threads that starts one. */
+ * own, since the sanitizers do not know a child of threads that goes on with memory and threads of its own. */
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
