@@ -210,6 +210,7 @@ bench:
 	@.ci/deps bench $(TEST_LUAS)
 	@for lua in $(TEST_LUAS); do $(AGAIN) -s LUA=$$lua build bench-modules bench-programs || exit 1; done
 	@lua5.4 bench/run.lua $(TEST_LUAS)
+	@.ci/deps kafka && .ci/bench-kafka $(firstword $(TEST_LUAS))
 
 test-kafka: deps
 	@.ci/deps kafka

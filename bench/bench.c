@@ -37,8 +37,8 @@ int bench_connect(uint16_t port)
   return fd;
 }
 
-char *bench_request(const char *method, const char *path, const char *credentials, const char *body,
-                    size_t *length)
+char *bench_request_with(const char *method, const char *path, const char *credentials,
+                         const char *headers, const char *body, size_t *length)
 {
   size_t secret = strlen(credentials);
   char *encoded = calloc(1, uk_base64_encoded_size(secret) + 1);
@@ -49,13 +49,31 @@ char *bench_request(const char *method, const char *path, const char *credential
   char *text;
   int printed = asprintf(&text,
                          "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Basic %s\r\n"
-                         "Content-Length: %zu\r\n\r\n%s",
-                         method, path, encoded, body ? strlen(body) : 0, body ? body : "");
+                         "%sContent-Length: %zu\r\n\r\n%s",
+                         method, path, encoded, headers, body ? strlen(body) : 0, body ? body : "");
   if (printed < 0)
     bench_die("memory");
   free(encoded);
   *length = (size_t)printed;
   return text;
+}
+
+char *bench_request(const char *method, const char *path, const char *credentials, const char *body,
+                    size_t *length)
+{
+  return bench_request_with(method, path, credentials, "", body, length);
+}
+
+static int by_size(const void *a, const void *b)
+{
+  int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
+  return (one > other) - (one < other);
+}
+
+void bench_print_percentiles(int64_t *took, size_t count)
+{
+  qsort(took, count, sizeof *took, by_size);
+  printf("%.0f %.0f\n", (double)took[count / 2] / 1e3, (double)took[count * 99 / 100] / 1e3);
 }
 
 /* Reads status and length once the head is whole. */

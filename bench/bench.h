@@ -17,6 +17,19 @@ int bench_connect(uint16_t port);
 /* The text of an HTTP request with Basic credentials, to be freed. `body` NULL: none. */
 char *bench_request(const char *method, const char *path, const char *credentials, const char *body,
                     size_t *length);
+/* The same with more headers, each ended by CR LF. */
+char *bench_request_with(const char *method, const char *path, const char *credentials,
+                         const char *headers, const char *body, size_t *length);
+
+/* What single produces send, and how often before they are timed. */
+#define BENCH_VALUE                                                                                \
+  "one hundred bytes and so on, one hundred bytes and so on, one hundred bytes and so on, one "    \
+  "hundred byte"
+#define BENCH_MESSAGE "{\"value\":\"" BENCH_VALUE "\"}"
+enum { BENCH_WARM_UP = 100 };
+
+/* "MEDIAN P99" of nanoseconds, in microseconds. Sorts them. */
+void bench_print_percentiles(int64_t *took, size_t count);
 
 /* What is known of a response that is arriving. Zeroed at the start of each. */
 struct bench_response {

@@ -1,8 +1,8 @@
 /* load: the same HTTP request over many kept-alive connections at once, as often as asked.
  *
- *   load PORT CREDENTIALS CONNECTIONS REQUESTS PATH MESSAGES
+ *   load PORT CREDENTIALS CONNECTIONS REQUESTS PATH MESSAGES [BYTES]
  *
- * Posts an array of MESSAGES messages of 100 bytes each time (one object where MESSAGES is 1). Prints
+ * Posts an array of MESSAGES messages of BYTES bytes, 100 by default, each time (one object where MESSAGES is 1). Prints
  * the requests a second; anything but status 200 ends it with 1. */
 #include <errno.h>
 #include <stdio.h>
@@ -25,12 +25,12 @@ struct load {
   long to_send, to_receive;
 };
 
-static char *body_of(long messages)
+static char *body_of(long messages, size_t bytes)
 {
-  enum { VALUE = 100 };
-  char value[VALUE + 1];
-  memset(value, 'x', VALUE);
-  value[VALUE] = '\0';
+  char value[8192];
+  bytes = bytes < sizeof value ? bytes : sizeof value - 1;
+  memset(value, 'x', bytes);
+  value[bytes] = '\0';
   if (messages == 1) {
     char *one;
     if (asprintf(&one, "{\"value\":\"%s\"}", value) < 0)
@@ -94,13 +94,13 @@ static void open_connections(struct load *load, struct connection *connections, 
 
 int main(int argc, char **argv)
 {
-  if (argc != 7) {
-    fprintf(stderr, "usage: load PORT CREDENTIALS CONNECTIONS REQUESTS PATH MESSAGES\n");
+  if (argc != 7 && argc != 8) {
+    fprintf(stderr, "usage: load PORT CREDENTIALS CONNECTIONS REQUESTS PATH MESSAGES [BYTES]\n");
     return 2;
   }
   long count = atol(argv[3]), requests = atol(argv[4]);
   struct load load = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
-  char *body = body_of(atol(argv[6]));
+  char *body = body_of(atol(argv[6]), argc == 8 ? (size_t)atol(argv[7]) : 100);
   char *request = bench_request("POST", argv[5], argv[2], body, &load.length);
   load.request = request;
   load.to_send = load.to_receive = requests;

@@ -1,0 +1,110 @@
+-- kafka.lua LUA: the server before a Kafka cluster against kcat and bare librdkafka, on one broker in one run, and what
+-- consumer instances cost in memory.
+--
+-- Run by `make bench` where a Kafka can be started. Each comparison runs its two sides in turn, round by round. Both
+-- sides of a produce wait for acks=all; kcat has its own linger of 5 ms, the server has none.
+
+package.path = "bench/?.lua;" .. package.path
+local measure = require "measure"
+local programs, credentials, capture = measure.programs, measure.credentials, measure.capture
+local lua = ...
+local rounds = measure.rounds
+local partitions = 4
+local connections = 16
+local broker = assert(io.popen ".ci/kafka address"):read "l"
+local run = os.time() -- topics are new in each run
+
+-- Messages a second of a command that takes `count` of them.
+local function rate(count, command)
+  local seconds = capture(string.format("bash -c 'TIMEFORMAT=%%R; time %s >/dev/null' 2>&1", command))
+  return count / seconds
+end
+
+local function topic(name, count)
+  local full = string.format("bench-%d-%s", run, name)
+  assert(os.execute(string.format(".ci/kafka topics --create --topic %s --partitions %d >/dev/null", full, count)))
+  return full
+end
+
+-- A file of lines, each a message.
+local function lines(count, bytes)
+  local name = os.tmpname()
+  local file = assert(io.open(name, "w"))
+  local block = (("x"):rep(bytes) .. "\n"):rep(1000)
+  for _ = 1, count // 1000 do file:write(block) end
+  file:close()
+  return name
+end
+
+local function produce_ratio(server, bytes, count)
+  local name = topic("produce-" .. bytes, partitions)
+  local file = lines(count, bytes)
+  measure.compare(string.format("(k) produce of %d-byte messages in batches of 1,000, %d connections, against kcat -P",
+    bytes, connections), "messages/s",
+    function()
+      return 1000 * capture(string.format("%sload %s %s %d %d /produce/%s 1000 %d", programs, server.port, credentials,
+        connections, count // 1000, name, bytes))
+    end,
+    function()
+      return rate(count, string.format("kcat -P -b %s -t %s -X acks=all -l %s", broker, name, file))
+    end, "0.7")
+  os.remove(file)
+end
+
+local function consume_ratio(server, bytes, count)
+  local name = topic("consume-" .. bytes, partitions)
+  local file = lines(count, bytes)
+  assert(os.execute(string.format("kcat -P -b %s -t %s -X acks=all -l %s", broker, name, file)))
+  os.remove(file)
+  measure.compare(string.format("(l) consume of %d-byte messages by one instance against kcat -C", bytes), "messages/s",
+    function(round)
+      return capture(string.format("%sdrain %s %s bench-%d-%d-%d %s %d", programs, server.port, credentials, run, bytes,
+        round, name, count))
+    end,
+    function()
+      return rate(count, string.format("kcat -C -q -e -b %s -t %s -o beginning -c %d", broker, name, count))
+    end, "0.7")
+end
+
+local function added_latency(server)
+  local name = topic("latency", 1)
+  local ours, bare, added = {}, {}, {}
+  local ours50, bare50 = {}, {}
+  for round = 1, rounds do
+    ours50[round], ours[round] = capture(string.format("%slatency %s %s %s 1000", programs, server.port, credentials,
+      name))
+    bare50[round], bare[round] = capture(string.format("%sbare_rdkafka %s %s 1000", programs, broker, name))
+    added[round] = ours[round] - bare[round]
+  end
+  print "(m) one produce after another, against bare librdkafka, both idempotent with acks=all"
+  local function both(title, medians, tails)
+    print(string.format("%s  median %s, p99 %s us", title, measure.describe(medians, "%.0f"),
+      measure.describe(tails, "%.0f")))
+  end
+  both("  ours    ", ours50, ours)
+  both("  compared", bare50, bare)
+  print("  added at p99 " .. measure.describe(added, "%.0f") .. " us  wanted < 2000")
+end
+
+local function memory()
+  print "(n) resident memory of the server with consumer instances, each in a group of its own"
+  for _, count in ipairs { 1, 100, 500 } do
+    local server = measure.serve(lua, "--brokers " .. broker)
+    local name = topic("instances-" .. count, 1)
+    local idle, full = capture(string.format("%sinstances %s %s %d %s %s", programs, server.port, credentials, count,
+      name, server.pid))
+    print(string.format("  %3d instances  %.1f MB idle, %.1f MB after each has read ahead", count, idle / 1024,
+      full / 1024))
+    server.stop()
+  end
+end
+
+print(string.format("Kafka at %s, medians of %d rounds (smallest to largest)", broker, rounds))
+local server = measure.serve(lua, "--brokers " .. broker)
+produce_ratio(server, 100, 1000000)
+produce_ratio(server, 1024, 200000)
+consume_ratio(server, 100, 2000000)
+consume_ratio(server, 1024, 400000)
+added_latency(server)
+server.stop()
+memory()
