@@ -1,11 +1,10 @@
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "client/jitter.h"
 #include "client/sender_private.h"
 #include "common/clock.h"
+#include "common/thread.h"
 
 enum { JOIN_GRACE = 200 /* milliseconds for a thread that was told to end */ };
 
@@ -27,11 +26,7 @@ void uk_sender_options_default(struct uk_sender_options *options)
 
 static void init_locks(struct uk_sender *sender)
 {
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(&sender->changed, &attributes);
-  pthread_condattr_destroy(&attributes);
+  uk_condition_init(&sender->changed);
   pthread_mutex_init(&sender->lock, NULL);
   pthread_mutex_init(&sender->latency_lock, NULL);
 }
@@ -68,17 +63,6 @@ static struct uk_sender *allocate(const struct uk_settings *settings,
   return sender;
 }
 
-/* A thread that no signal of the process interrupts. */
-static bool start_thread(struct uk_sender *sender)
-{
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  const int failed = pthread_create(&sender->thread, NULL, uk_sender_run_thread, sender);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return failed == 0;
-}
-
 struct uk_sender *uk_sender_create(const struct uk_settings *settings,
                                    const struct uk_sender_options *options, enum uk_error *error)
 {
@@ -87,7 +71,7 @@ struct uk_sender *uk_sender_create(const struct uk_settings *settings,
   if (sender == NULL)
     return NULL;
   sender->transfers = uk_transfers_open(&sender->settings, sender->slot_count);
-  if (sender->transfers != NULL && start_thread(sender))
+  if (sender->transfers != NULL && uk_thread_start(&sender->thread, uk_sender_run_thread, sender))
     return sender;
   uk_sender_destroy(sender);
   return NULL;
@@ -122,11 +106,10 @@ void uk_sender_abandon(struct uk_sender *sender)
 /* False when the time has come. Holds the lock. */
 static bool wait_until(struct uk_sender *sender, int64_t deadline)
 {
-  const struct timespec until = {(time_t)(deadline / 1000), (long)(deadline % 1000) * 1000000};
   sender->waiters++;
-  const int result = pthread_cond_timedwait(&sender->changed, &sender->lock, &until);
+  uk_condition_wait(&sender->changed, &sender->lock, deadline);
   sender->waiters--;
-  return result == 0;
+  return uk_clock_monotonic() < deadline;
 }
 
 void uk_sender_stop(struct uk_sender *sender, int64_t deadline)

@@ -2,20 +2,20 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "client/sender_private.h"
 #include "common/clock.h"
+#include "common/thread.h"
 
 /* Of the process. `lock` is taken before any sender's. */
 static struct {
   pthread_mutex_t lock;
-  pthread_cond_t retired;
+  pthread_cond_t retired; /* from the first sender on */
   struct uk_sender *first;
   unsigned count;
   unsigned retiring; /* threads that destroy their senders */
   bool exiting;
-} registry = {.lock = PTHREAD_MUTEX_INITIALIZER, .retired = PTHREAD_COND_INITIALIZER};
+} registry = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static atomic_uint generation;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -44,7 +44,7 @@ static void begin_child(void)
     uk_sender_abandon(sender);
   registry.first = NULL;
   registry.count = registry.retiring = 0;
-  pthread_cond_init(&registry.retired, NULL);
+  uk_condition_init(&registry.retired);
   pthread_mutex_init(&registry.lock, NULL);
   atomic_fetch_add(&generation, 1);
 }
@@ -69,6 +69,7 @@ static void end_process(void)
 /* libcurl comes first, so that what its libraries do at the exit is done after end_process. */
 static void begin_process(void)
 {
+  uk_condition_init(&registry.retired);
   uk_transfers_prepare();
   pthread_atfork(before_fork, after_fork, begin_child);
   atexit(end_process);
@@ -236,15 +237,11 @@ static struct uk_sender *take_all(void)
   return first;
 }
 
-/* Until then at the latest, on the clock of conditions that nobody set another one for. */
-static void await_retiring(int64_t milliseconds)
+static void await_retiring(int64_t deadline)
 {
-  const int64_t deadline = uk_clock_epoch() + milliseconds;
-  const struct timespec until = {(time_t)(deadline / 1000), (long)(deadline % 1000) * 1000000};
   pthread_mutex_lock(&registry.lock);
-  while (registry.retiring > 0 &&
-         pthread_cond_timedwait(&registry.retired, &registry.lock, &until) == 0)
-    continue;
+  while (registry.retiring > 0 && uk_clock_monotonic() < deadline)
+    uk_condition_wait(&registry.retired, &registry.lock, deadline);
   pthread_mutex_unlock(&registry.lock);
 }
 
@@ -260,6 +257,6 @@ uint64_t uk_registry_close_all(int64_t timeout)
     lost += finish(sender, deadline);
     uk_registry_release(sender);
   }
-  await_retiring(timeout);
+  await_retiring(deadline);
   return lost;
 }
