@@ -232,7 +232,7 @@ describe("in nginx, a producer", function()
         for number = 1, 20 do pending[number] = nginx:begin "/send" end
         http.collect(pending)
         for _, request in ipairs(pending) do assert.equal("x", request.response.body) end
-        assert.equal(2, threads(worker), round)
+        assert.is_true(threads(worker) <= 2, round)
       end
       expect_stored(600)
       assert.equal(worker, nginx:workers()[1])

@@ -16,6 +16,7 @@ local BATCH = 256 * 1024
 local WARM = 100000
 local MILLIONS = 2000000
 local HOUR = 3600 * 500 -- messages of an hour, at 500 in a second
+local RETRIES = 360 -- of an hour, 10 s apart
 
 -- What the worker may take more than before its first message: the queue, two batches as records and as JSON, and what
 -- libcurl, LuaJIT's garbage and malloc take besides.
@@ -27,7 +28,7 @@ local FLAT = 4 * MIB
 local HTTP = [[
   init_by_lua_block {
     local client = require("upstash.kafka").new {
-      url = "$server", username = "$username", password = "$password", retry_delay = 5, retry_delay_max = 20,
+      url = "$server", username = "$username", password = "$password", retry_delay = 1, retry_delay_max = 2,
     }
     local function producer(name, overflow, message_timeout)
       return client:producer { topic = name, name = name, overflow = overflow, queue_bytes = $queue, batch_bytes = $batch,
@@ -125,11 +126,14 @@ describe("in nginx, the memory of a worker", function()
       start("http://127.0.0.1:" .. port, { username = "tester", password = "secret" })
       local before = resident()
       local warm = run(name, WARM, true)
-      stays(before, warm, run(name, HOUR, true))
-      local counts = stats(name)
-      assert.equal(WARM + HOUR, counts.sent + counts.refused)
+      local tried, most, counts = WARM + HOUR, run(name, HOUR, true), nil
+      shell.eventually(60, function() -- of some more messages, so that there is something to try again
+        most, tried, counts = math.max(most, run(name, 100, true)), tried + 100, stats(name)
+        return counts.retried >= RETRIES
+      end)
+      stays(before, warm, most)
+      assert.equal(tried, counts.sent + counts.refused)
       assert.equal(0, counts.delivered)
-      assert.is_true(counts.retried > 0)
       local late = server_support.start { listen = "127.0.0.1:" .. port, username = "tester", password = "secret",
         partitions = 1 }
       run(name, 1000)
