@@ -48,7 +48,9 @@ local nginx = support.start {
   values = { server = url, host = host, server_port = port, username = username, password = password },
 }
 
-local cost = {} -- microseconds of the processor for a request, by path
+-- By path: microseconds of the processor for a request, and milliseconds that 99 of 100 do not pass.
+local cost, slow = {}, {}
+local UNITS = { us = 0.001, ms = 1, s = 1000 }
 
 -- Of the worker, its sender's thread included, in seconds.
 local function processor_time()
@@ -59,10 +61,15 @@ end
 
 local function load(path)
   local before = processor_time()
-  local status, out, problem = shell.run(("wrk -t1 -c%d -d%d %s%s"):format(CONNECTIONS, SECONDS, nginx.url, path))
+  local line = ("wrk --latency -t1 -c%d -d%d %s%s"):format(CONNECTIONS, SECONDS, nginx.url, path)
+  local status, out, problem = shell.run(line)
   assert(status == 0 and not out:find "Non%-2xx", out .. problem)
   cost[path] = cost[path] or {}
-  table.insert(cost[path], (processor_time() - before) / tonumber(out:match "(%d+) requests in") * 1e6)
+  local requests = tonumber(out:match "(%d+) requests in")
+  table.insert(cost[path], (processor_time() - before) / requests * 1e6)
+  local number, unit = out:match "99%%%s+([%d.]+)(%l+)"
+  slow[path] = slow[path] or {}
+  table.insert(slow[path], number * UNITS[unit])
   return tonumber(out:match "Requests/sec:%s+([%d.]+)")
 end
 
@@ -91,4 +98,6 @@ print(("  with one that sends       %s times  wanted >= 0.85"):format(describe(t
 print(("  against a Lua buffer      %s times"):format(describe(to_hand)))
 print(("  processor time of the worker for a request: %.1f us without, %.1f us with, %.1f us by hand"):format(
   median(cost["/plain"]), median(cost["/ours"]), median(cost["/hand"])))
+print(("  p99 of an answer: %.2f ms without, %.2f ms with, %.2f ms by hand"):format(median(slow["/plain"]),
+  median(slow["/ours"]), median(slow["/hand"])))
 print(("  of %s messages %s delivered, %s refused; by hand %s refused"):format(sent, delivered, refused, hand_refused))
