@@ -29,8 +29,8 @@ void uk_kafka_instance_expire(struct uk_kafka_instance *instance, int64_t now);
 /* The earliest deadline, or `time`. */
 int64_t uk_kafka_instance_deadline(const struct uk_kafka_instance *instance, int64_t time);
 
-/* Gives every request that did not wait here while the instance was surely this server's to a new one, in the caller's
- * lists; the instance is out of the table. */
+/* Gives the requests that wait to a new instance; this one is out of the table. A consume that came while the instance was
+ * surely this server's ends without records: its client has asked elsewhere since. */
 void uk_kafka_instance_pass_on(struct uk_kafka_instance *instance, int64_t now);
 
 #endif
