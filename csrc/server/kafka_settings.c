@@ -47,6 +47,8 @@ static const struct pair control_defaults[] = {
 static const struct pair producer_defaults[] = {
   {"enable.idempotence", "true"},
   {"linger.ms", "0"},
+  /* What waits for one of two meanwhile becomes a batch, without a linger; a broker takes them one by one anyway. */
+  {"max.in.flight.requests.per.connection", "2"},
   {"message.timeout.ms", "25000"}, /* less than a produce request waits */
   {"request.timeout.ms", "10000"},
   {"retries",
