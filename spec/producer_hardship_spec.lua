@@ -191,6 +191,30 @@ describe("a producer in hard times", function()
     assert.is_true(lines >= 2 and lines <= 4, before)
   end)
 
+  it("waits for a slow server, and sends nothing twice", function()
+    local steps = { "accept" }
+    for _ = 1, 5 do
+      steps[#steps + 1] = "read"
+      steps[#steps + 1] = "sleep 0.3"
+      steps[#steps + 1] = canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]')
+    end
+    steps[#steps + 1] = "close"
+    local stub = canned.start(steps)
+    local client = kafka.new { url = stub.url }
+    local producer = producer_of(client, { batch_messages = 1 })
+    for number = 1, 5 do assert(producer:send("t", tostring(number))) end
+    assert.is_nil(producer:flush(100))
+    assert.is_true(producer:flush(20000))
+    local stats = producer:stats()
+    assert.same({ 5, 5, 0 }, { stats.delivered, stats.requests, stats.retried })
+    assert.is_true(stats.latency.max >= 1500 and stats.latency.p50 >= 300)
+    producer:close()
+    client:close()
+    for index, request in ipairs(stub:finish()) do
+      assert.is_truthy(request:find('"value":"' .. index .. '"', 1, true))
+    end
+  end)
+
   it("waits as long as the server asks", function()
     local later = canned.answer(503, '{"error":"later","status":503}', { "Retry-After: 1" })
     local stub = canned.start { "accept", "read", later, "read",
@@ -271,15 +295,16 @@ describe("a producer in hard times", function()
   end)
 
   it("does not take a wrong answer for a stored message", function()
-    local stub = canned.start { "accept", "read", canned.answer(200, "<html>"), "read",
-      canned.answer(200, "[]"), "close" }
+    local stub = canned.start { "accept", "read", canned.answer(200, "<html>"), "read", canned.answer(200, "[]"),
+      "read", canned.answer(200, "[{}]"), "read", canned.answer(200, '[{"error":"no","status":400}]'), "close" }
     local client = kafka.new { url = stub.url }
     local producer = producer_of(client, { batch_messages = 1 })
-    assert(producer:send("t", "1"))
-    assert(producer:send("t", "2"))
+    for number = 1, 4 do assert(producer:send("t", tostring(number))) end
     assert(producer:flush(20000))
     local failures = producer:failures()
-    assert.same({ "bad_response", "bad_response" }, { failures[1].code, failures[2].code })
+    assert.same({ 4, 0 }, { #failures, producer:stats().delivered })
+    for index = 1, 4 do assert.equal("bad_response", failures[index].code) end
+    assert.equal("the response: a failure among the metadata", failures[4].error)
     assert.equal("the response: metadata of 1 messages expected, got 0", failures[2].error)
     producer:close()
     client:close()

@@ -15,8 +15,9 @@ bool uk_sender_confirmed(struct uk_sender *sender, struct uk_sender_slot *slot,
                    sender->settings.options.binary);
   reader.messages = slot->batch.window;
   if (uk_response_list(&reader))
-    while (uk_response_result(&reader, &result) && result.error == UK_OK)
-      continue;
+    while (uk_response_result(&reader, &result))
+      if (result.error != UK_OK)
+        uk_response_fail(&reader, UK_E_BAD_RESPONSE, "the response: a failure among the metadata");
   uk_response_close(&reader);
   *failure = (struct uk_client_failure){
     .error = reader.error, .status = response->status, .retry_after = -1};
