@@ -148,6 +148,12 @@ static void unlink_call(struct uk_kafka_members *members, const struct call *cal
   *link = call->next;
 }
 
+static bool is_of_coordinators(rd_kafka_resp_err_t code)
+{
+  return code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
+         code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
+}
+
 /* The mutex is held. Returns the question when it is answered. */
 static struct uk_kafka_question *take_answer(struct uk_kafka_members *members, struct call *call,
                                              rd_kafka_event_t *event)
@@ -172,6 +178,8 @@ static struct uk_kafka_question *take_answer(struct uk_kafka_members *members, s
     *hint = -1;
   if (question->asked > 0 || (was_hint && ask_all(members, question)))
     return NULL;
+  if (is_of_coordinators(question->code) && uk_kafka_topics_groupless(members->topics))
+    question->code = RD_KAFKA_RESP_ERR_NO_ERROR; /* who is in no group is no member */
   return question;
 }
 

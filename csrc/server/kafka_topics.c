@@ -17,6 +17,8 @@ enum {
   REASON_SIZE = 200
 };
 
+static const char OFFSETS_TOPIC[] = "__consumer_offsets";
+
 /* A topic in memory. */
 struct topic {
   struct uk_name_node node;
@@ -40,6 +42,7 @@ struct uk_kafka_topics {
   struct uk_kafka_lookup *first, *last; /* to be asked, in the order in which they came */
   uint64_t looks;                       /* at all topics */
   int64_t next_full, next_pulse;
+  bool groupless;    /* there was no topic for the offsets of groups */
   bool heard;        /* the cluster has answered before */
   bool down;         /* the cluster does not answer */
   unsigned silences; /* questions in a row that a broker left open */
@@ -53,7 +56,7 @@ struct uk_kafka_topics {
 
 static bool is_internal(struct uk_slice name)
 {
-  static const char *const internal[] = {"__consumer_offsets", "__transaction_state",
+  static const char *const internal[] = {OFFSETS_TOPIC, "__transaction_state",
                                          "__share_group_state", "__cluster_metadata"};
   for (size_t i = 0; i < sizeof internal / sizeof *internal; i++) {
     if (uk_slice_is(name, internal[i]))
@@ -149,8 +152,12 @@ static void learn_all(struct uk_kafka_topics *topics, const rd_kafka_metadata_t 
 {
   int32_t partitions;
   topics->looks++;
-  for (int i = 0; i < said->topic_cnt; i++)
+  topics->groupless = true;
+  for (int i = 0; i < said->topic_cnt; i++) {
     learn(topics, &said->topics[i], &partitions);
+    if (strcmp(said->topics[i].topic, OFFSETS_TOPIC) == 0)
+      topics->groupless = false;
+  }
   forget_unseen(topics);
   topics->next_full = uk_clock_monotonic() + FULL_INTERVAL;
 }
@@ -437,6 +444,14 @@ size_t uk_kafka_topics_brokers(struct uk_kafka_topics *topics, int32_t *brokers)
   memcpy(brokers, topics->brokers, count * sizeof *brokers);
   pthread_mutex_unlock(&topics->mutex);
   return count;
+}
+
+bool uk_kafka_topics_groupless(struct uk_kafka_topics *topics)
+{
+  pthread_mutex_lock(&topics->mutex);
+  bool groupless = topics->groupless;
+  pthread_mutex_unlock(&topics->mutex);
+  return groupless;
 }
 
 enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size)

@@ -62,6 +62,10 @@ bool uk_kafka_topics_each(struct uk_kafka_topics *topics,
  * was said yet. */
 size_t uk_kafka_topics_brokers(struct uk_kafka_topics *topics, int32_t *brokers);
 
+/* Whether the cluster was seen to have had no group yet: the first one makes the topic of their offsets, and until then
+ * no broker coordinates any. */
+bool uk_kafka_topics_groupless(struct uk_kafka_topics *topics);
+
 /* UK_OK or, when the cluster is away, UNAVAILABLE with a text in `detail`. From memory, at once. */
 enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size);
 

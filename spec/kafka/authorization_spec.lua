@@ -169,15 +169,19 @@ describe("authorization:", function()
     local server = serve("limited", WRONG, { log_level = 4 })
     finally(function() server:stop() end)
     local stranger, answers = server:client { retries = 0 }, {}
-    shell.eventually(20, function() return not stranger:health() end)
-    local _, message, details = stranger:health()
-    assert.equal(503, details.status)
-    assert.is_truthy(message:find("Invalid username or password", 1, true), message)
+    local message, details
+    shell.eventually(20, function()
+      local _
+      _, message, details = stranger:health()
+      assert.equal(503, details.status)
+      return message:find("Invalid username or password", 1, true)
+    end)
     local calls = calls_on(topic, group)
     calls.topics = function(c) return c:topics() end
     calls.create_topic = function(c) return c:create_topic(kafka_cluster.name "new", { partitions = 1 }) end
     calls.commit = function() return nil, message, details end -- there can be no instance
     for name, call in pairs(calls) do
+      local _
       _, message, details = call(stranger)
       assert.is_table(details, name)
       assert.equal(503, details.status, name .. ": " .. message)

@@ -105,6 +105,19 @@ describe("without its only broker", function()
     return values_of(messages)
   end
 
+  -- It has no coordinator for anything until the first group comes. So it stands first here.
+  it("and before: a cluster that never had a group serves the first one", function()
+    local topic = server:topic(1, 3)
+    local _, message, details = client:delete_consumer("first", "i")
+    assert.equal(404, details and details.status, message)
+    local values = {}
+    for each in client:messages { group = "first", instance = "i", topic = topic, from = "earliest", limit = 3,
+      idle = 30000 } do
+      values[#values + 1] = each.value
+    end
+    assert.same({ "1", "2", "3" }, values)
+  end)
+
   for _, outage in ipairs(outages) do
     it(outage.name .. ": 503 within seconds, and all goes on when it is back", function()
       local topic, group = server:topic(1, 3), kafka_cluster.name "group"

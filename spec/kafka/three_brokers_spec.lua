@@ -42,7 +42,8 @@ describe("three brokers", function()
   local function progress(role, event, count)
     for _, path in ipairs(paths[role]) do
       local before = count_of(path, event)
-      shell.eventually(60, function() return count_of(path, event) >= before + count end)
+      local fine = pcall(shell.eventually, 60, function() return count_of(path, event) >= before + count end)
+      if not fine then error(("%s: less than %d in 60 s: …%s"):format(path, count, folder.read(path):sub(-500)), 2) end
     end
   end
 
