@@ -103,9 +103,8 @@ local function three(title, list)
     median(list["/ours"]), median(list["/hand"])))
 end
 
-print(("  of %s messages %s delivered, %s refused; %s refused by hand"):format(sent, delivered, refused,
-  hand_refused))
--- for itself.
+-- Where nginx, wrk and the server share two processors, the ratio of the event loop's time is what one worker could do
+-- that had one for itself.
 local to_plain_alone = {}
 for round = 1, #to_plain do to_plain_alone[round] = loop["/plain"][round] / loop["/ours"][round] end
 print(("  without a log phase       %.0f requests/s"):format(median(plain)))
