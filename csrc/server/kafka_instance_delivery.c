@@ -27,8 +27,10 @@ bool uk_kafka_instance_trouble(struct uk_kafka_instance *instance, rd_kafka_resp
   char words[UK_MESSAGE_SIZE], what[UK_KAFKA_PLACE_SIZE];
   bool no_offset =
     code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR__NO_OFFSET;
-  if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF || (uk_kafka_code_passes(code)))
+  if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF || uk_kafka_code_passes(code))
     return true;
+  if (instance->leaves_until != 0)
+    return true; /* who waits while it leaves waits for the next one */
   name_place(what, sizeof what, instance, place);
   snprintf(words, sizeof words,
            no_offset ? "%s: no committed offset, and the reset is none (%s)" : "%s: %s", what,
