@@ -14,6 +14,7 @@ local ENVIRONMENT = "env UPSTASH_KAFKA_REST_URL; env UPSTASH_KAFKA_REST_USERNAME
 
 -- `$more` is what else init_by_lua does. One of the producers is never closed.
 local HTTP = [[
+  lua_code_cache $cache;
   init_by_lua_block {
     kafka = require "upstash.kafka"
     client = kafka.new()
@@ -100,12 +101,12 @@ describe("in nginx, under sanitizers,", function()
   end
 
   -- Returns the reports of each process, by its number. A leak on purpose shows that leaks are looked for.
-  local function reload(times, more)
+  local function reload(times, more, cache)
     local options = ("%s:detect_leaks=1:log_path=%s/asan"):format(os.getenv "ASAN_OPTIONS" or "", place)
     nginx = support.start {
       environment = server:environment { ASAN_OPTIONS = options, LSAN_OPTIONS = "exitcode=0" },
       main = ENVIRONMENT, http = HTTP, locations = LOCATIONS, workers = 2,
-      values = { topic = topic, more = more or "" },
+      values = { topic = topic, more = more or "", cache = cache or "on" },
     }
     for _ = 1, times do
       load_it()
@@ -149,5 +150,11 @@ describe("in nginx, under sanitizers,", function()
     ]])
     assert.same({}, found[nginx.master] or {})
     assert.equal(6 + 5 * STORED, stored())
+  end)
+
+  it("a Lua state for each request leaves nothing behind", function()
+    local found = reload(5, nil, "off")
+    for _, list in pairs(found) do assert.same({}, list) end
+    assert.equal(5 * STORED, stored())
   end)
 end)
