@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "server/kafka_instance_commits.h"
 #include "server/kafka_instance_lease.h"
+#include "server/kafka_instance_leave.h"
 
 struct uk_kafka_slot *uk_kafka_instance_slot(struct uk_kafka_instance *instance, const char *topic,
                                              int32_t partition)
@@ -87,10 +88,37 @@ static void revoke(struct uk_kafka_instance *instance)
   rd_kafka_assign(instance->handle, NULL);
 }
 
+/* A group gives an instance that is taken over what it had before, whatever topics it names now. */
+static bool is_stale(const struct uk_kafka_instance *instance,
+                     const rd_kafka_topic_partition_list_t *list)
+{
+  for (int i = 0; i < list->cnt; i++) {
+    size_t j = 0;
+    while (j < instance->topic_count && strcmp(instance->topics[j].text, list->elems[i].topic) != 0)
+      j++;
+    if (j == instance->topic_count)
+      return true;
+  }
+  return false;
+}
+
+/* Whoever leaves and comes back is given a share of what it names. */
+static void leave_stale(struct uk_kafka_instance *instance)
+{
+  rd_kafka_topic_partition_list_t *nothing = rd_kafka_topic_partition_list_new(0);
+  rd_kafka_assign(instance->handle, nothing); /* NULL would be no answer to an assignment */
+  rd_kafka_topic_partition_list_destroy(nothing);
+  uk_kafka_instance_leave(instance, uk_clock_monotonic());
+}
+
 void uk_kafka_instance_rebalance(struct uk_kafka_instance *instance, rd_kafka_event_t *event)
 {
-  if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-    assign(instance, rd_kafka_event_topic_partition_list(event));
+  rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
+  if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && instance->subscribed &&
+      instance->leaves_until == 0 && is_stale(instance, list)) {
+    leave_stale(instance);
+  } else if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    assign(instance, list);
     uk_kafka_lease_joined(instance);
   } else {
     revoke(instance);

@@ -111,6 +111,14 @@ describe("several servers on one Kafka cluster:", function()
     for _, server in ipairs(servers or {}) do server:stop() end
   end)
 
+  it("an instance that is taken over gets the messages of the topics that it names there, and no others", function()
+    local before, now, group = servers[1]:topic(1, 1), servers[1]:topic(1, 2), kafka_cluster.name "group"
+    assert.same({ "1" }, consume(1, group, "one", before))
+    assert.same({ "1", "2" }, consume(2, group, "one", now))
+    assert.same({ "1" }, consume(1, group, "one", before))
+    ok(delete(1, group, "one"))
+  end)
+
   it("any of them consumes, commits and deletes for an instance that another has", function()
     local topic, group = servers[1]:topic(1, 3), kafka_cluster.name "group"
     assert.same({ "1" }, consume(1, group, "one", topic, nil, 1))
