@@ -17,7 +17,8 @@ struct uk_kafka_settings {
   size_t count;
   char *brokers;
   char max_message_bytes[NUMBER_SIZE];
-  char prefetch_kbytes[NUMBER_SIZE];
+  /* librdkafka asks for more as long as it has less than the half, and takes an answer of at most another half. */
+  char half_kbytes[NUMBER_SIZE], half_bytes[NUMBER_SIZE];
   bool logs; /* the user asked for librdkafka's log */
 };
 
@@ -152,14 +153,14 @@ rd_kafka_conf_t *uk_kafka_conf(const struct uk_kafka_settings *settings, enum uk
   rd_kafka_conf_t *conf = rd_kafka_conf_new();
   bool reads = role == UK_KAFKA_FETCH || role == UK_KAFKA_GROUP;
   bool good = set_all(conf, defaults, COUNT(defaults)) &&
-              set_all(conf, roles[role].defaults, roles[role].default_count);
+              set_all(conf, roles[role].defaults, roles[role].default_count) &&
+              (!reads || uk_kafka_conf_set(conf, "fetch.message.max.bytes", settings->half_bytes));
   for (size_t i = 0; good && i < settings->count; i++)
     good = uk_kafka_conf_set(conf, settings->properties[i].name, settings->properties[i].value);
-  good =
-    good && uk_kafka_conf_set(conf, "bootstrap.servers", settings->brokers) &&
-    uk_kafka_conf_set(conf, "message.max.bytes", settings->max_message_bytes) &&
-    set_all(conf, roles[role].forced, roles[role].forced_count) &&
-    (!reads || uk_kafka_conf_set(conf, "queued.max.messages.kbytes", settings->prefetch_kbytes));
+  good = good && uk_kafka_conf_set(conf, "bootstrap.servers", settings->brokers) &&
+         uk_kafka_conf_set(conf, "message.max.bytes", settings->max_message_bytes) &&
+         set_all(conf, roles[role].forced, roles[role].forced_count) &&
+         (!reads || uk_kafka_conf_set(conf, "queued.max.messages.kbytes", settings->half_kbytes));
   if (!good) {
     rd_kafka_conf_destroy(conf);
     return NULL;
@@ -262,8 +263,11 @@ static enum uk_error fill(struct uk_kafka_settings *settings,
   enum { OVERHEAD = 4096 }; /* of a record: librdkafka counts more than key, value and headers */
   snprintf(settings->max_message_bytes, NUMBER_SIZE, "%lld",
            (long long)options->max_message_bytes + OVERHEAD);
-  snprintf(settings->prefetch_kbytes, NUMBER_SIZE, "%lld",
-           (long long)(options->prefetch_bytes + 1023) / 1024);
+  enum { FETCH_MOST = 1000000000 }; /* that librdkafka takes for an answer */
+  int64_t half =
+    options->prefetch_bytes / 2 < FETCH_MOST ? options->prefetch_bytes / 2 : FETCH_MOST;
+  snprintf(settings->half_kbytes, NUMBER_SIZE, "%lld", (long long)(half + 1023) / 1024);
+  snprintf(settings->half_bytes, NUMBER_SIZE, "%lld", (long long)half);
   for (size_t i = 0; error == UK_OK && i < options->property_count; i++)
     error = add(settings, &options->properties[i], message, size);
   return error;
