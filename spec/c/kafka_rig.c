@@ -10,7 +10,7 @@
 enum { PATIENCE = 60000 }; /* milliseconds */
 
 /* For LeakSanitizer, which sees no further than librdkafka: what .ci/valgrind.supp says. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
   return "leak:librdkafka.so\n";
