@@ -44,14 +44,13 @@ static void forward(struct uk_kafka_instance *instance, const rd_kafka_topic_par
   rd_kafka_queue_destroy(queue);
 }
 
-/* A partition that comes back goes on where it was: nobody else had it in between, or has committed more. */
-static void assign(struct uk_kafka_instance *instance, rd_kafka_topic_partition_list_t *list)
+/* A partition that comes back goes on where it was: nobody else had it in between, or has committed more. False, with
+ * nothing done, when memory is out. */
+static bool assign(struct uk_kafka_instance *instance, rd_kafka_topic_partition_list_t *list)
 {
   struct uk_kafka_slot *slots = calloc((size_t)list->cnt + 1, sizeof *slots);
-  if (slots == NULL) {
-    rd_kafka_assign(instance->handle, NULL);
-    return;
-  }
+  if (slots == NULL)
+    return false;
   for (int i = 0; i < list->cnt; i++) {
     rd_kafka_topic_partition_t *at = &list->elems[i];
     const struct uk_kafka_slot *old = uk_kafka_instance_slot(instance, at->topic, at->partition);
@@ -72,6 +71,8 @@ static void assign(struct uk_kafka_instance *instance, rd_kafka_topic_partition_
   instance->slot_count = (size_t)list->cnt;
   instance->asked_since = uk_clock_monotonic();
   rd_kafka_assign(instance->handle, list);
+  uk_kafka_lease_joined(instance);
+  return true;
 }
 
 static void revoke(struct uk_kafka_instance *instance)
@@ -103,7 +104,7 @@ static bool is_stale(const struct uk_kafka_instance *instance,
 }
 
 /* Whoever leaves and comes back is given a share of what it names. */
-static void leave_stale(struct uk_kafka_instance *instance)
+static void decline(struct uk_kafka_instance *instance)
 {
   rd_kafka_topic_partition_list_t *nothing = rd_kafka_topic_partition_list_new(0);
   rd_kafka_assign(instance->handle, nothing); /* NULL would be no answer to an assignment */
@@ -111,17 +112,18 @@ static void leave_stale(struct uk_kafka_instance *instance)
   uk_kafka_instance_leave(instance, uk_clock_monotonic());
 }
 
+static void take(struct uk_kafka_instance *instance, rd_kafka_topic_partition_list_t *list)
+{
+  const bool joins = instance->subscribed && instance->leaves_until == 0;
+  if ((joins && is_stale(instance, list)) || !assign(instance, list))
+    decline(instance);
+}
+
 void uk_kafka_instance_rebalance(struct uk_kafka_instance *instance, rd_kafka_event_t *event)
 {
-  rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
-  if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && instance->subscribed &&
-      instance->leaves_until == 0 && is_stale(instance, list)) {
-    leave_stale(instance);
-  } else if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-    assign(instance, list);
-    uk_kafka_lease_joined(instance);
-  } else {
+  if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+    take(instance, rd_kafka_event_topic_partition_list(event));
+  else
     revoke(instance);
-  }
   publish(instance);
 }
