@@ -371,6 +371,8 @@ describe("upstash.kafka.server", function()
         [{ properties = { ["group.id"] = "hush" } }] = "properties: group.id is set by the server",
         [{ properties = { ["bootstrap.servers"] = "hush" } }] =
           "properties: bootstrap.servers is set by the server; use brokers",
+        [{ properties = { ["ssl.ca.location"] = "/nowhere/hush" } }] =
+          "properties: ssl.ca.location: No such file or directory",
         [{ property_files = { ["sasl.password"] = file } }] =
           "properties: sasl.password: " .. file .. ": No such file or directory",
       }

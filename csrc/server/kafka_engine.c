@@ -209,6 +209,16 @@ static void forget(void *context, struct uk_slice topic)
   uk_kafka_fetches_forget(engine->fetches, topic);
 }
 
+/* Of a key that it cannot read OpenSSL does not say that the password may be the reason. */
+static void add_key_hint(char *message, size_t size)
+{
+  static const char start[] = "ssl.key.location failed: ";
+  size_t length = strlen(message);
+  if (strncmp(message, start, sizeof start - 1) == 0 && strstr(message, "PEM lib") != NULL)
+    snprintf(message + length, size - length,
+             ": no private key in PEM, or ssl.key.password is missing or wrong");
+}
+
 static bool open_control(struct kafka_engine *engine, char *message, size_t size)
 {
   rd_kafka_conf_t *conf = uk_kafka_conf(engine->settings, UK_KAFKA_CONTROL);
@@ -217,6 +227,7 @@ static bool open_control(struct kafka_engine *engine, char *message, size_t size
   rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR);
   engine->control = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, size);
   if (engine->control == NULL) {
+    add_key_hint(message, size);
     rd_kafka_conf_destroy(conf);
     return false;
   }

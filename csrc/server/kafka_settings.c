@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/version.h"
 
@@ -44,6 +45,8 @@ static const struct pair defaults[] = {
 };
 static const struct pair control_defaults[] = {
   {"socket.timeout.ms", "2000"}, /* of a question; whoever asks has said how long it may take */
+  /* A broker that hangs up is the only sign of a wrong security.protocol: /health tells of it. */
+  {"log.connection.close", "true"},
 };
 static const struct pair producer_defaults[] = {
   {"enable.idempotence", "true"},
@@ -227,6 +230,19 @@ static bool check_value(const struct property *property, char *message, size_t s
   return false;
 }
 
+/* ssl.ca.location and its like: OpenSSL would not say that a file is not there, nor that it may not be read. */
+static bool check_file(const struct property *property, char *message, size_t size)
+{
+  static const char prefix[] = "ssl.", suffix[] = ".location";
+  size_t length = strlen(property->name);
+  if (length < sizeof suffix - 1 || strncmp(property->name, prefix, sizeof prefix - 1) != 0 ||
+      strcmp(property->name + length - (sizeof suffix - 1), suffix) != 0 ||
+      strcmp(property->value, "probe") == 0 || access(property->value, R_OK) == 0)
+    return true;
+  snprintf(message, size, "properties: %s: %s", property->name, strerror(errno));
+  return false;
+}
+
 static enum uk_error add(struct uk_kafka_settings *settings, const struct uk_kafka_property *given,
                          char *message, size_t size)
 {
@@ -244,7 +260,9 @@ static enum uk_error add(struct uk_kafka_settings *settings, const struct uk_kaf
     return UK_E_NO_MEMORY;
   if (strcmp(given->name, "debug") == 0 || strcmp(given->name, "log_level") == 0)
     settings->logs = true;
-  return check_value(property, message, size) ? UK_OK : UK_E_BAD_REQUEST;
+  return check_value(property, message, size) && check_file(property, message, size)
+           ? UK_OK
+           : UK_E_BAD_REQUEST;
 }
 
 static enum uk_error fill(struct uk_kafka_settings *settings,

@@ -14,7 +14,7 @@ enum {
   FULL_INTERVAL = 30000, /* between two looks at all topics that nobody asked for */
   SILENCES =
     3, /* questions in a row that a broker leaves open until the cluster is taken for away */
-  REASON_SIZE = 200
+  REASON_SIZE = 360
 };
 
 static const char OFFSETS_TOPIC[] = "__consumer_offsets";
