@@ -1,18 +1,10 @@
 -- TLS between the client and the server: certificates are verified unless the client says otherwise.
 
+local certificates = require "spec.support.certificates"
 local folder = require "spec.support.folder"
 local kafka = require "upstash.kafka"
 local shell = require "spec.support.shell"
 local support = require "spec.support.server"
-
--- A certificate of its own signing, for a host. Returns the paths of certificate and key.
-local function certificate(place, name, host)
-  local cert, key = ("%s/%s.crt"):format(place, name), ("%s/%s.key"):format(place, name)
-  local status = os.execute(("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=%s -addext "
-    .. "subjectAltName=%s -keyout %s -out %s 2>/dev/null"):format(name, host, key, cert))
-  assert(status == true or status == 0, "openssl failed")
-  return cert, key
-end
 
 describe("TLS", function()
   local place, server, cert
@@ -20,7 +12,7 @@ describe("TLS", function()
   setup(function()
     place = folder.make()
     local key
-    cert, key = certificate(place, "here", "IP:127.0.0.1")
+    cert, key = certificates.self_signed(place, "here", "IP:127.0.0.1")
     server = support.start { tls_cert = cert, tls_key = key }
   end)
 
@@ -72,7 +64,7 @@ describe("TLS", function()
   end)
 
   it("refuses a certificate of another host", function()
-    local elsewhere, key = certificate(place, "elsewhere", "DNS:elsewhere.example")
+    local elsewhere, key = certificates.self_signed(place, "elsewhere", "DNS:elsewhere.example")
     local other = support.start { tls_cert = elsewhere, tls_key = key }
     local result, _, details = other:client({ ca_file = elsewhere, retries = 0 }):topics()
     assert.is_nil(result)

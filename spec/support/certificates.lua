@@ -1,0 +1,47 @@
+--- Certificates for tests, made by openssl; they are good for two days.
+--
+--     local cert, key = certificates.self_signed(place, "here", "IP:127.0.0.1")
+--     local cert, key = certificates.issue(place, "ours", "client", { password = "secret" }) -- "ours" is self-signed
+
+local shell = require "spec.support.shell"
+
+local certificates = {}
+
+local function openssl(words)
+  local status, _, err = shell.run("openssl " .. shell.words(words))
+  if status ~= 0 then error(("openssl %s: %s"):format(words[1], err), 3) end
+end
+
+local function paths(place, name)
+  return ("%s/%s.pem"):format(place, name), ("%s/%s.key"):format(place, name)
+end
+
+--- Makes a certificate of its own signing; `host` is absent, or what it is for, such as "DNS:example.com". Returns the
+-- paths of certificate and key.
+function certificates.self_signed(place, name, host)
+  local cert, key = paths(place, name)
+  local words = { "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2, "-subj", "/CN=" .. name,
+    "-keyout", key, "-out", cert }
+  if host then words[#words + 1], words[#words + 2] = "-addext", "subjectAltName=" .. host end
+  openssl(words)
+  return cert, key
+end
+
+--- Makes a certificate that the self-signed one named `authority` in that folder vouches for. Options: `host`, as
+-- above; `password`, with which its key is encrypted. Returns the paths of certificate and key.
+function certificates.issue(place, authority, name, options)
+  local cert, key = paths(place, name)
+  local authority_cert, authority_key = paths(place, authority)
+  local words = { "req", "-x509", "-CA", authority_cert, "-CAkey", authority_key, "-newkey", "rsa:2048", "-days", 2,
+    "-subj", "/CN=" .. name, "-keyout", key, "-out", cert, "-addext", "basicConstraints=critical,CA:FALSE" }
+  if options.host then words[#words + 1], words[#words + 2] = "-addext", "subjectAltName=" .. options.host end
+  if options.password then
+    words[#words + 1], words[#words + 2] = "-passout", "pass:" .. options.password
+  else
+    words[#words + 1] = "-nodes"
+  end
+  openssl(words)
+  return cert, key
+end
+
+return certificates
