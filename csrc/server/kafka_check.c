@@ -35,11 +35,20 @@ static void say_no_partition(struct uk_kafka_check *check, struct uk_slice topic
                     topic.data, (int)partition, (int)partitions);
 }
 
-static bool is_known(struct uk_kafka_check *check, struct uk_slice *topic, int32_t *partition)
+struct topic {
+  struct uk_slice name;
+  int32_t partitions;
+};
+
+/* Most items are of the topic of the one before. */
+static bool is_known(struct uk_kafka_check *check, struct topic *topic)
 {
-  check->item(check->operation, check->index, topic, partition);
-  int32_t partitions = uk_kafka_topics_partitions(check->topics, *topic);
-  return partitions > 0 && *partition < partitions;
+  struct uk_slice name;
+  int32_t partition;
+  check->item(check->operation, check->index, &name, &partition);
+  if (!uk_slice_equal(name, topic->name))
+    *topic = (struct topic){name, uk_kafka_topics_partitions(check->topics, name)};
+  return topic->partitions > 0 && partition < topic->partitions;
 }
 
 static void go_on(struct uk_kafka_check *check);
@@ -76,10 +85,8 @@ static void finish(struct uk_kafka_check *check)
 
 static void go_on(struct uk_kafka_check *check)
 {
-  struct uk_slice topic;
-  int32_t partition;
-  while (check->operation->error == UK_OK && check->index < check->count &&
-         is_known(check, &topic, &partition))
+  struct topic topic = {0};
+  while (check->operation->error == UK_OK && check->index < check->count && is_known(check, &topic))
     check->index++;
   if (check->operation->error != UK_OK || check->index == check->count) {
     finish(check);
@@ -87,7 +94,7 @@ static void go_on(struct uk_kafka_check *check)
   }
   int64_t soonest = uk_clock_monotonic() + GRACE;
   int64_t deadline = check->operation->deadline;
-  check->lookup = (struct uk_kafka_lookup){.topic = topic,
+  check->lookup = (struct uk_kafka_lookup){.topic = topic.name,
                                            .deadline = deadline > soonest ? deadline : soonest,
                                            .then = looked,
                                            .context = check};

@@ -2,16 +2,15 @@
 
 #include <stdio.h>
 
-#include "server/kafka_send.h"
-
 enum {
   ANSWER_TIMEOUT = 500, /* milliseconds in which brokers answer a handle that turned fatal */
   RETIRE_TIMEOUT = 5000 /* in which a handle that is given up answers for its records */
 };
 
-void uk_kafka_lane_init(struct uk_kafka_lane *lane, bool alone)
+void uk_kafka_lane_init(struct uk_kafka_lane *lane, bool alone, uk_kafka_reported *reported,
+                        uk_kafka_refused *refused)
 {
-  *lane = (struct uk_kafka_lane){.alone = alone};
+  *lane = (struct uk_kafka_lane){.alone = alone, .reported = reported, .refused = refused};
   uk_name_set_init(&lane->asked);
 }
 
@@ -23,10 +22,7 @@ void uk_kafka_lane_free(struct uk_kafka_lane *lane, struct uk_kafka_reaper *reap
 }
 
 rd_kafka_t *uk_kafka_lane_renew(struct uk_kafka_lane *lane,
-                                const struct uk_kafka_settings *settings,
-                                void (*report)(rd_kafka_t *handle,
-                                               const rd_kafka_message_t *message, void *opaque),
-                                char *text, size_t size)
+                                const struct uk_kafka_settings *settings, char *text, size_t size)
 {
   rd_kafka_t *old = lane->handle;
   rd_kafka_conf_t *conf = uk_kafka_conf(settings, UK_KAFKA_PRODUCER);
@@ -35,7 +31,7 @@ rd_kafka_t *uk_kafka_lane_renew(struct uk_kafka_lane *lane,
   snprintf(text, size, "%s", uk_error_text(UK_E_NO_MEMORY));
   if (conf == NULL)
     return old;
-  rd_kafka_conf_set_dr_msg_cb(conf, report);
+  rd_kafka_conf_set_dr_msg_cb(conf, lane->reported);
   rd_kafka_conf_set_opaque(conf, lane);
   if (!lane->alone || uk_kafka_conf_set(conf, "batch.num.messages", "1"))
     lane->handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, size);
@@ -71,26 +67,30 @@ bool uk_kafka_lane_failed(const struct uk_kafka_lane *lane, struct uk_kafka_topi
 
 /* A handle asks about a topic that is new to it within a second, unless it is told to do so at once. The answer is not
  * waited for: it only has to come. */
-static void ask_about(struct uk_kafka_lane *lane, struct uk_slice topic)
+static void ask_about(struct uk_kafka_lane *lane, struct uk_slice name, rd_kafka_topic_t *topic)
 {
   const rd_kafka_metadata_t *said = NULL;
-  if (!uk_name_set_add(&lane->asked, topic))
+  if (!uk_name_set_add(&lane->asked, name))
     return;
-  struct uk_kafka_name name = uk_kafka_name(topic);
-  rd_kafka_topic_t *handle = rd_kafka_topic_new(lane->handle, name.text, NULL);
-  if (handle == NULL)
-    return;
-  if (rd_kafka_metadata(lane->handle, 0, handle, &said, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
+  if (rd_kafka_metadata(lane->handle, 0, topic, &said, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
     rd_kafka_metadata_destroy(said);
-  rd_kafka_topic_destroy(handle);
 }
 
-rd_kafka_resp_err_t uk_kafka_lane_send(struct uk_kafka_lane *lane, const struct uk_record *record,
-                                       bool turns, void *opaque)
+void uk_kafka_lane_send(struct uk_kafka_lane *lane, const struct uk_record *records,
+                        struct uk_kafka_ticket *tickets, size_t count)
 {
-  if (lane->handle == NULL)
-    return RD_KAFKA_RESP_ERR__FATAL;
-  if (turns)
-    ask_about(lane, record->topic);
-  return uk_kafka_send(lane->handle, record, opaque);
+  rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__FATAL;
+  struct uk_kafka_name name = uk_kafka_name(records[0].topic);
+  rd_kafka_topic_t *topic = NULL;
+  if (lane->handle != NULL) {
+    topic = rd_kafka_topic_new(lane->handle, name.text, NULL);
+    code = rd_kafka_last_error();
+  }
+  for (size_t i = 0; topic == NULL && i < count; i++)
+    lane->refused(lane->handle, &tickets[i], code);
+  if (topic == NULL)
+    return;
+  ask_about(lane, records[0].topic, topic);
+  uk_kafka_send(lane->handle, topic, records, tickets, count, lane->refused);
+  rd_kafka_topic_destroy(topic);
 }

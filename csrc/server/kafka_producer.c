@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "common/clock.h"
 #include "common/thread.h"
 #include "server/kafka_lane.h"
 #include "server/murmur2.h"
@@ -33,20 +32,13 @@ struct uk_kafka_producer {
   atomic_uint spread;    /* where records without a key go next */
 };
 
-struct produce;
-
-/* Stands for one record: its address is what librdkafka gives back. */
-struct ticket {
-  struct produce *produce;
-};
-
 struct produce {
   struct uk_kafka_check check;
   struct uk_kafka_producer *producer;
   struct uk_produce *operation;
   int64_t bytes;
   atomic_size_t left; /* records without an outcome, and one for the thread that sends */
-  struct ticket tickets[];
+  struct uk_kafka_ticket tickets[]; /* one for each record */
 };
 
 /* The answer. */
@@ -95,14 +87,14 @@ static void renew(struct uk_kafka_producer *producer, struct uk_kafka_lane *lane
 /* What is too large is the batch in which librdkafka put the record, with others, perhaps of other requests: where it
  * goes alone, the cluster's answer is about this record. From now on all of its topic go alone, so that they keep
  * their order. */
-static bool send_alone(struct ticket *ticket, struct uk_record *record)
+static void send_alone(struct uk_kafka_producer *producer, const struct uk_record *record,
+                       struct uk_kafka_ticket *ticket)
 {
-  struct uk_kafka_producer *producer = ticket->produce->producer;
   if (producer->alone.handle == NULL)
     renew(producer, &producer->alone);
   if (uk_name_set_add(&producer->narrow, record->topic))
     atomic_store(&producer->any_narrow, true);
-  return uk_kafka_lane_send(&producer->alone, record, true, ticket) == RD_KAFKA_RESP_ERR_NO_ERROR;
+  uk_kafka_lane_send(&producer->alone, record, ticket, 1);
 }
 
 /* What is left of a handle that is of no use any more failed for the reason of that. */
@@ -114,15 +106,29 @@ static rd_kafka_resp_err_t cause_of(rd_kafka_t *handle, rd_kafka_resp_err_t code
   return fatal != RD_KAFKA_RESP_ERR_NO_ERROR ? fatal : code;
 }
 
+static struct uk_record *record_of(const struct uk_kafka_ticket *ticket)
+{
+  const struct produce *produce = ticket->owner;
+  return &produce->operation->records[ticket - produce->tickets];
+}
+
+static void on_refused(rd_kafka_t *handle, struct uk_kafka_ticket *ticket, rd_kafka_resp_err_t code)
+{
+  fail(record_of(ticket), handle != NULL ? cause_of(handle, code) : code, false);
+  release(ticket->owner);
+}
+
 static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
 {
-  struct ticket *ticket = message->_private;
-  struct produce *produce = ticket->produce;
-  struct uk_record *record = &produce->operation->records[ticket - produce->tickets];
+  struct uk_kafka_ticket *ticket = message->_private;
+  struct produce *produce = ticket->owner;
+  struct uk_record *record = record_of(ticket);
   const struct uk_kafka_lane *lane = opaque;
   rd_kafka_timestamp_type_t type;
-  if (uk_kafka_error(message->err) == UK_E_TOO_LARGE && !lane->alone && send_alone(ticket, record))
+  if (uk_kafka_error(message->err) == UK_E_TOO_LARGE && !lane->alone) {
+    send_alone(produce->producer, record, ticket);
     return;
+  }
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     fail(record, cause_of(handle, message->err),
          rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED);
@@ -136,9 +142,8 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, voi
 /* Sending. */
 
 /* The records of one request without a key stay together, in order. */
-static void choose_partition(struct produce *produce, struct uk_record *record, unsigned spread)
+static void choose_partition(struct uk_record *record, int32_t partitions, unsigned spread)
 {
-  int32_t partitions = uk_kafka_topics_partitions(produce->producer->parts.topics, record->topic);
   if (record->partition >= 0 || partitions <= 0)
     return;
   record->partition = record->has_key ? uk_murmur2_partition(record->key, partitions)
@@ -152,29 +157,39 @@ static struct uk_kafka_lane *lane_for(struct uk_kafka_producer *producer, struct
   return alone ? &producer->alone : &producer->lane;
 }
 
+/* Sends `count` records of one topic. */
+static void send_topic(struct produce *produce, size_t first, size_t count, unsigned spread)
+{
+  struct uk_record *records = &produce->operation->records[first];
+  struct uk_kafka_ticket *tickets = &produce->tickets[first];
+  int32_t partitions =
+    uk_kafka_topics_partitions(produce->producer->parts.topics, records[0].topic);
+  for (size_t i = 0; i < count; i++) {
+    tickets[i].owner = produce;
+    records[i].error = UK_OK;
+    choose_partition(&records[i], partitions, spread);
+  }
+  uk_kafka_lane_send(lane_for(produce->producer, records[0].topic), records, tickets, count);
+}
+
+/* How many records, from the first on, are of one topic. */
+static size_t count_alike(const struct uk_record *records, size_t count)
+{
+  size_t alike = 1;
+  while (alike < count && uk_slice_equal(records[alike].topic, records[0].topic))
+    alike++;
+  return alike;
+}
+
 static void send_all(struct produce *produce)
 {
   struct uk_kafka_producer *producer = produce->producer;
-  struct uk_kafka_lane *lane = NULL;
+  const struct uk_produce *operation = produce->operation;
   unsigned spread = atomic_fetch_add(&producer->spread, 1);
-  int64_t now = uk_clock_epoch();
   pthread_rwlock_rdlock(&producer->lock);
-  for (size_t i = 0; i < produce->operation->count; i++) {
-    struct uk_record *record = &produce->operation->records[i];
-    struct ticket *ticket = &produce->tickets[i];
-    bool turns = i == 0 || !uk_slice_equal(record->topic, record[-1].topic);
-    ticket->produce = produce;
-    record->error = UK_OK;
-    if (record->timestamp < 0)
-      record->timestamp = now;
-    choose_partition(produce, record, spread);
-    if (turns)
-      lane = lane_for(producer, record->topic);
-    rd_kafka_resp_err_t code = uk_kafka_lane_send(lane, record, turns, ticket);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-      continue;
-    fail(record, lane->handle != NULL ? cause_of(lane->handle, code) : code, false);
-    release(produce);
+  for (size_t i = 0, alike; i < operation->count; i += alike) {
+    alike = count_alike(&operation->records[i], operation->count - i);
+    send_topic(produce, i, alike, spread);
   }
   pthread_rwlock_unlock(&producer->lock);
   release(produce);
@@ -252,8 +267,7 @@ static void renew(struct uk_kafka_producer *producer, struct uk_kafka_lane *lane
 {
   char text[UK_MESSAGE_SIZE];
   pthread_rwlock_wrlock(&producer->lock);
-  rd_kafka_t *old =
-    uk_kafka_lane_renew(lane, producer->parts.settings, on_report, text, sizeof text);
+  rd_kafka_t *old = uk_kafka_lane_renew(lane, producer->parts.settings, text, sizeof text);
   pthread_rwlock_unlock(&producer->lock);
   uk_kafka_lane_retire(old, producer->parts.reaper);
 }
@@ -295,10 +309,10 @@ struct uk_kafka_producer *uk_kafka_producer_new(const struct uk_kafka_producer_p
     return NULL;
   producer->parts = *parts;
   pthread_rwlock_init(&producer->lock, NULL);
-  uk_kafka_lane_init(&producer->lane, false);
-  uk_kafka_lane_init(&producer->alone, true);
+  uk_kafka_lane_init(&producer->lane, false, on_report, on_refused);
+  uk_kafka_lane_init(&producer->alone, true, on_report, on_refused);
   uk_name_set_init(&producer->narrow);
-  (void)uk_kafka_lane_renew(&producer->lane, parts->settings, on_report, text, size); /* had none */
+  (void)uk_kafka_lane_renew(&producer->lane, parts->settings, text, size); /* had none */
   producer->running =
     producer->lane.handle != NULL && uk_thread_start(&producer->thread, run, producer);
   if (producer->running)
