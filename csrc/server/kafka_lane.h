@@ -24,8 +24,7 @@ void uk_kafka_lane_init(struct uk_kafka_lane *lane, bool alone, uk_kafka_reporte
 /* With no record under way. */
 void uk_kafka_lane_free(struct uk_kafka_lane *lane, struct uk_kafka_reaper *reaper);
 
-/* Another handle. Returns the one that it had; the new one is NULL, with a
- * text, when there is none to be had. */
+/* Another handle. Returns the one that it had; the new one is NULL, with a text, when there is none to be had. */
 rd_kafka_t *uk_kafka_lane_renew(struct uk_kafka_lane *lane,
                                 const struct uk_kafka_settings *settings, char *text, size_t size);
 

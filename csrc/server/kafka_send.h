@@ -13,8 +13,8 @@ struct uk_kafka_ticket {
 typedef void uk_kafka_refused(rd_kafka_t *handle, struct uk_kafka_ticket *ticket,
                               rd_kafka_resp_err_t code);
 
-/* Hands over records of one topic, in their order; each has its ticket. Until its report has come, what a record points to
- * stays where it is. One without a timestamp gets librdkafka's, which the report tells. */
+/* Hands over records of one topic, in their order; each has its ticket. What a record points to stays where it is until its
+ * report has come. One without a timestamp gets librdkafka's, which the report tells. */
 void uk_kafka_send(rd_kafka_t *handle, rd_kafka_topic_t *topic, const struct uk_record *records,
                    struct uk_kafka_ticket *tickets, size_t count, uk_kafka_refused *refused);
 

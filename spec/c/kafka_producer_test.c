@@ -9,7 +9,7 @@
 #include "fault.h"
 #include "kafka_parts.h"
 
-enum { BROKERS = 2, RECORDS_MOST = 10, PATIENCE = 20000 };
+enum { BROKERS = 2, RECORDS_MOST = 500, RECORDS_MANY = 10, PATIENCE = 20000 };
 
 static struct uk_kafka_producer *producer;
 
@@ -24,26 +24,31 @@ static struct uk_kafka_producer *open_producer(void)
 static struct uk_record records[RECORDS_MOST];
 static struct uk_produce operation;
 
+static int64_t produce_records(size_t count)
+{
+  struct kafka_probe probe;
+  operation = (struct uk_produce){.records = records, .count = count};
+  kafka_probe_begin(&probe, &operation.operation, PATIENCE);
+  uk_kafka_producer_produce(producer, &operation);
+  kafka_probe_await(&probe);
+  return probe.took;
+}
+
 /* Produces that many records; each goes to the partition of its number, of `partitions`. */
 static int64_t produce(const char *topic, size_t count, int32_t partitions)
 {
   static const struct uk_record_header header = {{"h", 1}, {"v", 1}};
-  struct kafka_probe probe;
   for (size_t i = 0; i < count; i++)
     records[i] = (struct uk_record){.topic = uk_slice_text(topic),
                                     .partition = (int32_t)i % partitions,
-                                    .timestamp = 5,
+                                    .timestamp = i % 4 == 3 ? 5 : -1,
                                     .has_key = true,
                                     .has_value = i != 1,
                                     .key = uk_slice_text("key"),
                                     .value = uk_slice_text(i != 1 ? "value" : ""),
                                     .headers = &header,
                                     .header_count = i == 0};
-  operation = (struct uk_produce){.records = records, .count = count};
-  kafka_probe_begin(&probe, &operation.operation, PATIENCE);
-  uk_kafka_producer_produce(producer, &operation);
-  kafka_probe_await(&probe);
-  return probe.took;
+  return produce_records(count);
 }
 
 static void check_ended(enum uk_error error, bool each, const char *part)
@@ -71,6 +76,43 @@ static void says_where_records_are(void)
     CHECK_EQ_INT(records[i].offset, i / 2);
     CHECK(records[i].timestamp > 0);
   }
+}
+
+/* Long runs without a time, cut by records that have one. */
+static void keeps_the_order_of_a_large_batch(void)
+{
+  struct uk_slice topic = uk_slice_text(kafka_parts_topic(2));
+  int64_t next[2] = {0};
+  for (size_t i = 0; i < RECORDS_MOST; i++)
+    records[i] = (struct uk_record){.topic = topic,
+                                    .partition = i / 150 % 2,
+                                    .timestamp = i % 100 == 99 ? 5 : -1,
+                                    .has_value = true,
+                                    .value = uk_slice_text("value")};
+  produce_records(RECORDS_MOST);
+  check_ended(UK_OK, false, "");
+  for (size_t i = 0; i < RECORDS_MOST; i++) {
+    CHECK_EQ_INT(records[i].partition, i / 150 % 2);
+    CHECK_EQ_INT(records[i].offset, next[i / 150 % 2]++);
+  }
+}
+
+/* librdkafka does not take it at all. */
+static void a_record_that_is_too_large_leaves_the_others(void)
+{
+  static char large[2 << 20];
+  struct uk_slice topic = uk_slice_text(kafka_parts_topic(1));
+  memset(large, 'x', sizeof large);
+  for (size_t i = 0; i < 3; i++)
+    records[i] = (struct uk_record){.topic = topic,
+                                    .timestamp = -1,
+                                    .has_value = true,
+                                    .value = uk_slice_of(large, i == 1 ? sizeof large : 1)};
+  produce_records(3);
+  check_ended(UK_E_TOO_LARGE, true, "1 of 3 messages failed, the others are stored");
+  CHECK_EQ_INT(records[1].error, UK_E_TOO_LARGE);
+  CHECK_EQ_INT(records[0].offset, 0);
+  CHECK_EQ_INT(records[2].offset, 1);
 }
 
 static void refuses_what_is_not_there_before_it_sends(void)
@@ -118,8 +160,8 @@ static void a_batch_that_is_too_large_is_sent_record_by_record(void)
   check_ended(UK_OK, false, "");
   for (size_t i = 0; i < 3; i++)
     CHECK(records[i].offset >= 1 && records[i].offset <= 3);
-  produce(topic, RECORDS_MOST, 1);
-  for (int i = 0; i < RECORDS_MOST; i++)
+  produce(topic, RECORDS_MANY, 1);
+  for (int i = 0; i < RECORDS_MANY; i++)
     CHECK_EQ_INT(records[i].offset, 4 + i);
 }
 
@@ -199,6 +241,8 @@ int main(void)
   if (!kafka_parts_open(BROKERS) || (producer = open_producer()) == NULL)
     return 1;
   CHECK_RUN(says_where_records_are);
+  CHECK_RUN(keeps_the_order_of_a_large_batch);
+  CHECK_RUN(a_record_that_is_too_large_leaves_the_others);
   CHECK_RUN(refuses_what_is_not_there_before_it_sends);
   CHECK_RUN(says_which_records_failed);
   CHECK_RUN(all_that_fail_alike_fail_as_one);

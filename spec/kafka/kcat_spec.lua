@@ -94,6 +94,37 @@ describe("kcat and the server", function()
       }, kcat_reads(topic))
     end)
 
+    it("a batch, of which some have a timestamp and some have headers", function()
+      local topic = server:topic(2)
+      local before = os.time() * 1000
+      local metadata = assert(client:produce_many(topic, {
+        { key = "", value = "a", partition = 1 }, { key = "gone", value = kafka.null, partition = 1 },
+        { value = "", partition = 1 }, { value = "b", partition = 1, timestamp = 1 },
+        { value = "c", partition = 0 }, { value = "d", partition = 0, headers = { h = "v" } },
+        { value = "e", partition = 1 }, { key = "k", value = "f", partition = 1 },
+      }))
+      local read = { [0] = {}, {} }
+      for _, message in ipairs(kcat_reads(topic)) do
+        read[message.partition][message.offset] = message
+      end
+      local function check(index, partition, offset, key, value, headers)
+        local message = read[partition][offset]
+        assert.same({ topic = topic, partition = partition, offset = offset, timestamp = message.timestamp },
+          metadata[index])
+        assert.same({ key = key, value = value, headers = headers or "" },
+          { key = message.key, value = message.value, headers = message.headers })
+        assert(index == 4 and message.timestamp == 1 or math.abs(message.timestamp - before) < 60000)
+      end
+      check(1, 1, 0, "", "a")
+      check(2, 1, 1, "gone", nil)
+      check(3, 1, 2, nil, "")
+      check(4, 1, 3, nil, "b")
+      check(5, 0, 0, nil, "c")
+      check(6, 0, 1, nil, "d", "h=v")
+      check(7, 1, 4, nil, "e")
+      check(8, 1, 5, "k", "f")
+    end)
+
     it("any bytes in key, value and header", function()
       local topic = server:topic(1)
       local header = "\255\1" -- without a NUL, where kcat ends it
