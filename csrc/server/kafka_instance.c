@@ -126,11 +126,31 @@ void uk_kafka_instance_free(struct uk_kafka_task *task)
 
 /* Errands. */
 
+static void keep_first(void *argument, struct uk_slice topic, int32_t partitions)
+{
+  struct uk_kafka_name *first = argument;
+  if (first->text[0] == '\0' && partitions > 0)
+    *first = uk_kafka_name(topic);
+}
+
+/* Where nothing is known of what the instance holds: it holds nothing, or its group is being shared out, which may last
+ * until the instance itself is back. Nobody joins without a topic that exists; who only leaves may name any. */
+static struct uk_kafka_name choose_topic(const struct uk_kafka_instance *instance)
+{
+  const struct uk_kafka_turn *commit = instance->commits.first;
+  struct uk_kafka_name topic = {.text = ""};
+  if (commit != NULL)
+    return uk_kafka_name(((const struct uk_commit *)commit->operation)->offsets[0].topic);
+  (void)uk_kafka_topics_each(instance->groups->parts.topics, keep_first, &topic);
+  return topic;
+}
+
 /* Joining with other topics would be a rebalance for all. */
 static bool subscribe_errand(struct uk_kafka_instance *instance,
                              const rd_kafka_topic_partition_list_t *holds)
 {
   struct uk_slice *topics = calloc((holds != NULL ? (size_t)holds->cnt : 0) + 1, sizeof *topics);
+  struct uk_kafka_name chosen;
   size_t count = 0;
   rd_kafka_resp_err_t code;
   for (int i = 0; topics != NULL && holds != NULL && i < holds->cnt; i++) {
@@ -138,9 +158,10 @@ static bool subscribe_errand(struct uk_kafka_instance *instance,
     if (count == 0 || !uk_slice_equal(topics[count - 1], topic))
       topics[count++] = topic;
   }
-  const struct uk_kafka_turn *commit = instance->commits.first;
-  if (topics != NULL && count == 0 && commit != NULL)
-    topics[count++] = ((const struct uk_commit *)commit->operation)->offsets[0].topic;
+  if (topics != NULL && count == 0) {
+    chosen = choose_topic(instance);
+    topics[count++] = uk_slice_text(chosen.text);
+  }
   bool done = topics != NULL && uk_kafka_instance_subscribe(instance, topics, count, &code);
   free(topics);
   return done;

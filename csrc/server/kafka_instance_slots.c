@@ -103,19 +103,33 @@ static bool is_stale(const struct uk_kafka_instance *instance,
   return false;
 }
 
-/* Whoever leaves and comes back is given a share of what it names. */
-static void decline(struct uk_kafka_instance *instance)
+static void assign_nothing(struct uk_kafka_instance *instance)
 {
   rd_kafka_topic_partition_list_t *nothing = rd_kafka_topic_partition_list_new(0);
   rd_kafka_assign(instance->handle, nothing); /* NULL would be no answer to an assignment */
   rd_kafka_topic_partition_list_destroy(nothing);
+}
+
+/* An errand reads nothing, whatever it is given. */
+static void join_for_errand(struct uk_kafka_instance *instance)
+{
+  assign_nothing(instance);
+  uk_kafka_lease_joined(instance);
+}
+
+/* Whoever leaves and comes back is given a share of what it names. */
+static void decline(struct uk_kafka_instance *instance)
+{
+  assign_nothing(instance);
   uk_kafka_instance_leave(instance, uk_clock_monotonic());
 }
 
 static void take(struct uk_kafka_instance *instance, rd_kafka_topic_partition_list_t *list)
 {
   const bool joins = instance->subscribed && instance->leaves_until == 0;
-  if ((joins && is_stale(instance, list)) || !assign(instance, list))
+  if (instance->errand)
+    join_for_errand(instance);
+  else if ((joins && is_stale(instance, list)) || !assign(instance, list))
     decline(instance);
 }
 

@@ -174,6 +174,33 @@ describe("several servers on one Kafka cluster:", function()
     for _, group in ipairs(groups) do assert.equal(404, delete(2, group, "one").status) end
   end)
 
+  it("an instance that has no partition is deleted by any of them", function()
+    local topic, group = servers[1]:topic(1, 1), kafka_cluster.name "group"
+    assert.same({ "1" }, consume(1, group, "one", topic))
+    assert.same({}, consume(2, group, "two", topic, 1000))
+    shell.eventually(30, function()
+      consume(1, group, "one", topic, 100)
+      consume(2, group, "two", topic, 100)
+      return cluster:groups({ "--describe", "--state", "--group", group }):find "Stable"
+    end)
+    for _, instance in ipairs { "one", "two" } do
+      ok(delete(3, group, instance))
+      assert.equal(404, delete(1, group, instance).status)
+    end
+  end)
+
+  -- Kafka waits for it until its session is over before it shares out the group anew.
+  it("an instance whose server was killed is deleted while the group waits for it", function()
+    local topic, group = servers[1]:topic(1, 1), kafka_cluster.name "group"
+    assert.same({ "1" }, consume(1, group, "gone", topic))
+    servers[1].handle:kill()
+    finally(function() servers[1]:restart() end)
+    assert.same({}, consume(2, group, "waits", topic, 1000))
+    ok(delete(3, group, "gone"))
+    assert.same({ "1" }, consume(2, group, "waits", topic))
+    ok(delete(3, group, "waits"))
+  end)
+
   it("another instance's takeovers are no rebalance for the group", function()
     local topic, group = servers[1]:topic(2, 0), kafka_cluster.name "group"
     consume(2, group, "stays", topic, 1000)
