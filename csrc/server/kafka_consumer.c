@@ -24,12 +24,13 @@ rd_kafka_t *uk_kafka_consumer_new(const struct uk_kafka_settings *settings, int 
   return handle;
 }
 
-void uk_kafka_nudge(rd_kafka_t *handle, const char *topic, int32_t partition)
+void uk_kafka_nudge(rd_kafka_t *handle, rd_kafka_topic_partition_list_t *places)
 {
-  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-  rd_kafka_topic_partition_list_add(list, topic, partition)->offset = UK_TIMESTAMP_LATEST;
-  (void)rd_kafka_offsets_for_times(handle, list, 0);
-  rd_kafka_topic_partition_list_destroy(list);
+  for (int i = 0; i < places->cnt; i++)
+    places->elems[i].offset = UK_TIMESTAMP_LATEST;
+  if (places->cnt > 0)
+    (void)rd_kafka_offsets_for_times(handle, places, 0);
+  rd_kafka_topic_partition_list_destroy(places);
 }
 
 bool uk_kafka_event_next(rd_kafka_queue_t *queue, struct uk_kafka_event *event)

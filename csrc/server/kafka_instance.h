@@ -80,7 +80,9 @@ struct uk_kafka_instance {
   /* Records. */
   struct uk_kafka_event held; /* a record that the last delivery had no room for */
   struct uk_kafka_record record;
-  int64_t taken; /* bytes, since librdkafka was last told that there is room */
+  int64_t taken;       /* bytes, since librdkafka was last told that there is room */
+  int64_t taken_count; /* records, since then */
+  size_t nudged;       /* the slot from which on it is told that next */
   uint64_t delivery, acknowledged;
   /* Partitions and commits. */
   struct uk_kafka_slot *slots;

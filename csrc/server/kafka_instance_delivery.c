@@ -7,7 +7,7 @@
 #include "server/kafka_instance_slots.h"
 #include "server/kafka_instance_turns.h"
 
-enum { NUDGE_BYTES = 256 << 10 };
+enum { NUDGED = 8 /* partitions at a time */ };
 
 /* Trouble. */
 
@@ -92,15 +92,36 @@ static bool is_wanted(struct uk_kafka_turn *turn)
   return consume->sink.wanted(turn->operation);
 }
 
-/* Long before all that was read ahead is gone, more is asked for. */
-static void nudge(struct uk_kafka_instance *instance, const rd_kafka_message_t *message)
+/* librdkafka's threads sleep while the half of prefetch_bytes waits here. They are woken once less than three eighths
+ * seem to be left, and not again before as much was taken: where more was left than it seemed, that is at the latest when
+ * all of it was taken. */
+static void nudge(struct uk_kafka_instance *instance)
 {
-  int64_t quarter = instance->groups->parts.prefetch_bytes / 4;
-  instance->taken += (int64_t)(message->len + message->key_len);
-  if (instance->taken < (quarter < NUDGE_BYTES ? quarter : NUDGE_BYTES))
+  int64_t few = instance->groups->parts.prefetch_bytes / 8 * 3;
+  if (instance->taken < few)
     return;
-  instance->taken = 0;
-  uk_kafka_nudge(instance->handle, rd_kafka_topic_name(message->rkt), message->partition);
+  int64_t mean = instance->taken / instance->taken_count;
+  if ((int64_t)rd_kafka_queue_length(instance->records) * mean >= few)
+    return;
+  rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(NUDGED);
+  for (size_t i = 0; i < instance->slot_count && places->cnt < NUDGED; i++) {
+    const struct uk_kafka_slot *slot =
+      &instance->slots[(instance->nudged + i) % instance->slot_count];
+    if (slot->assigned)
+      rd_kafka_topic_partition_list_add(places, slot->topic.text, slot->partition);
+  }
+  instance->nudged += NUDGED;
+  instance->taken = instance->taken_count = 0;
+  uk_kafka_nudge(instance->handle, places);
+}
+
+static void note_taken(struct uk_kafka_instance *instance, const rd_kafka_message_t *message)
+{
+  int64_t step = instance->groups->parts.prefetch_bytes / 16, before = instance->taken / step;
+  instance->taken += (int64_t)(message->len + message->key_len);
+  instance->taken_count++;
+  if (instance->taken / step > before)
+    nudge(instance);
 }
 
 static void note_end(struct uk_kafka_instance *instance, const struct uk_kafka_event *event)
@@ -132,7 +153,7 @@ static bool take_event(struct uk_kafka_instance *instance, struct uk_kafka_turn 
     return true;
   }
   *count += taken;
-  nudge(instance, event->message);
+  note_taken(instance, event->message);
   uk_kafka_event_free(event);
   return false;
 }
@@ -146,6 +167,7 @@ bool uk_kafka_instance_deliver(struct uk_kafka_instance *instance)
   bool full = false;
   while (!full && next_event(instance, &event))
     full = take_event(instance, turn, &event, &count);
+  nudge(instance);
   if (instance->turns.first != turn)
     return true;
   if (count == 0 && turn->operation->error == UK_OK)

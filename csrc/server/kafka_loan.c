@@ -144,13 +144,15 @@ enum uk_kafka_read uk_kafka_loan_read(struct uk_kafka_loan *loan, struct uk_kafk
 
 void uk_kafka_loan_nudge(struct uk_kafka_loan *loan)
 {
-  for (size_t i = 0, nudged = 0; loan->taken > 0 && i < loan->count && nudged < NUDGED; i++) {
+  if (loan->taken == 0)
+    return;
+  rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(NUDGED);
+  for (size_t i = 0; i < loan->count && places->cnt < NUDGED; i++) {
     const struct uk_kafka_part *part = &loan->parts[i];
-    if (part->ended || part->topic == NULL)
-      continue;
-    uk_kafka_nudge(loan->handle, rd_kafka_topic_name(part->topic), part->partition);
-    nudged++;
+    if (!part->ended && part->topic != NULL)
+      rd_kafka_topic_partition_list_add(places, rd_kafka_topic_name(part->topic), part->partition);
   }
+  uk_kafka_nudge(loan->handle, places);
   loan->taken = 0;
 }
 

@@ -8,7 +8,10 @@
 
 struct uk_kafka_loop {
   pthread_mutex_t mutex;
-  pthread_cond_t work;
+  pthread_cond_t work;                /* of the threads that wait for the line alone */
+  pthread_cond_t watch;               /* of the one that watches the timers as well */
+  unsigned idle;                      /* threads that wait for the line alone */
+  unsigned called;                    /* as many of them were called to it */
   struct uk_kafka_task *first, *last; /* the line */
   struct uk_timers timers;
   int64_t sleeps_until; /* what the one thread that watches the timers sleeps until */
@@ -31,6 +34,17 @@ static void line_up(struct uk_kafka_loop *loop, struct uk_kafka_task *task)
   loop->last = task;
 }
 
+/* Has one more thread look at the line. The one that watches the timers stays at that while others are idle. */
+static void call_thread(struct uk_kafka_loop *loop)
+{
+  if (loop->called < loop->idle) {
+    loop->called++;
+    pthread_cond_signal(&loop->work);
+  } else if (loop->watched) {
+    pthread_cond_signal(&loop->watch);
+  }
+}
+
 static void wake(struct uk_kafka_loop *loop, struct uk_kafka_task *task)
 {
   if (task->state == UK_TASK_RUNNING)
@@ -38,7 +52,7 @@ static void wake(struct uk_kafka_loop *loop, struct uk_kafka_task *task)
   if (task->state != UK_TASK_IDLE)
     return;
   line_up(loop, task);
-  pthread_cond_signal(&loop->work);
+  call_thread(loop);
 }
 
 static void wake_due(struct uk_kafka_loop *loop, int64_t now)
@@ -61,12 +75,15 @@ static void wait_for_work(struct uk_kafka_loop *loop)
 {
   int64_t until = loop->timers.first != NULL ? loop->timers.first->time : UK_TIMER_NEVER;
   if (loop->watched || until == UK_TIMER_NEVER) {
+    loop->idle++;
     pthread_cond_wait(&loop->work, &loop->mutex);
+    loop->idle--;
+    loop->called -= loop->called > 0;
     return;
   }
   loop->watched = true;
   loop->sleeps_until = until;
-  uk_condition_wait(&loop->work, &loop->mutex, until);
+  uk_condition_wait(&loop->watch, &loop->mutex, until);
   loop->watched = false;
   loop->sleeps_until = UK_TIMER_NEVER;
 }
@@ -86,7 +103,7 @@ static struct uk_kafka_task *take(struct uk_kafka_loop *loop)
   task->state = UK_TASK_RUNNING;
   /* Whoever goes to work leaves the watch to another. */
   if (!loop->watched && loop->timers.first != NULL)
-    pthread_cond_signal(&loop->work);
+    call_thread(loop);
   return task;
 }
 
@@ -100,8 +117,7 @@ static void put_back(struct uk_kafka_loop *loop, struct uk_kafka_task *task)
       task->free(task);
     pthread_mutex_lock(&loop->mutex);
   } else if (task->state == UK_TASK_RUNNING_WOKEN) {
-    line_up(loop, task);
-    pthread_cond_signal(&loop->work);
+    line_up(loop, task); /* this thread takes the next in the line by itself */
   } else {
     task->state = UK_TASK_IDLE;
   }
@@ -129,6 +145,7 @@ struct uk_kafka_loop *uk_kafka_loop_new(unsigned threads)
   if (loop == NULL)
     return NULL;
   uk_condition_init(&loop->work);
+  uk_condition_init(&loop->watch);
   pthread_mutex_init(&loop->mutex, NULL);
   loop->sleeps_until = UK_TIMER_NEVER;
   while (loop->thread_count < threads &&
@@ -145,10 +162,12 @@ void uk_kafka_loop_free(struct uk_kafka_loop *loop)
   pthread_mutex_lock(&loop->mutex);
   loop->stopping = true;
   pthread_cond_broadcast(&loop->work);
+  pthread_cond_broadcast(&loop->watch);
   pthread_mutex_unlock(&loop->mutex);
   for (unsigned i = 0; i < loop->thread_count; i++)
     pthread_join(loop->threads[i], NULL);
   pthread_cond_destroy(&loop->work);
+  pthread_cond_destroy(&loop->watch);
   pthread_mutex_destroy(&loop->mutex);
   free(loop);
 }
@@ -176,8 +195,9 @@ void uk_kafka_task_at(struct uk_kafka_task *task, int64_t time)
   struct uk_kafka_loop *loop = task->loop;
   pthread_mutex_lock(&loop->mutex);
   uk_timer_set(&loop->timers, &task->timer, time);
+  /* Where nobody is at the watch, this thread looks at the timers when it has run the task. */
   if (time < loop->sleeps_until)
-    pthread_cond_broadcast(&loop->work); /* the watch may be any of the sleepers */
+    pthread_cond_signal(&loop->watch);
   pthread_mutex_unlock(&loop->mutex);
 }
 
