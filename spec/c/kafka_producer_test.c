@@ -78,22 +78,23 @@ static void says_where_records_are(void)
   }
 }
 
-/* Long runs without a time, cut by records that have one. */
+/* Records without a time, in turns and in a row, and among them some that have one. */
 static void keeps_the_order_of_a_large_batch(void)
 {
-  struct uk_slice topic = uk_slice_text(kafka_parts_topic(2));
-  int64_t next[2] = {0};
+  struct uk_slice topic = uk_slice_text(kafka_parts_topic(3));
+  int64_t next[3] = {0};
   for (size_t i = 0; i < RECORDS_MOST; i++)
     records[i] = (struct uk_record){.topic = topic,
-                                    .partition = i / 150 % 2,
+                                    .partition = i < 250 ? (int32_t)i % 3 : 1,
                                     .timestamp = i % 100 == 99 ? 5 : -1,
                                     .has_value = true,
                                     .value = uk_slice_text("value")};
   produce_records(RECORDS_MOST);
   check_ended(UK_OK, false, "");
   for (size_t i = 0; i < RECORDS_MOST; i++) {
-    CHECK_EQ_INT(records[i].partition, i / 150 % 2);
-    CHECK_EQ_INT(records[i].offset, next[i / 150 % 2]++);
+    int32_t partition = i < 250 ? (int32_t)i % 3 : 1;
+    CHECK_EQ_INT(records[i].partition, partition);
+    CHECK_EQ_INT(records[i].offset, next[partition]++);
   }
 }
 
@@ -101,18 +102,22 @@ static void keeps_the_order_of_a_large_batch(void)
 static void a_record_that_is_too_large_leaves_the_others(void)
 {
   static char large[2 << 20];
-  struct uk_slice topic = uk_slice_text(kafka_parts_topic(1));
+  struct uk_slice topic = uk_slice_text(kafka_parts_topic(2));
   memset(large, 'x', sizeof large);
-  for (size_t i = 0; i < 3; i++)
+  for (size_t i = 0; i < 6; i++)
     records[i] = (struct uk_record){.topic = topic,
+                                    .partition = i % 2,
                                     .timestamp = -1,
                                     .has_value = true,
-                                    .value = uk_slice_of(large, i == 1 ? sizeof large : 1)};
-  produce_records(3);
-  check_ended(UK_E_TOO_LARGE, true, "1 of 3 messages failed, the others are stored");
-  CHECK_EQ_INT(records[1].error, UK_E_TOO_LARGE);
-  CHECK_EQ_INT(records[0].offset, 0);
-  CHECK_EQ_INT(records[2].offset, 1);
+                                    .value = uk_slice_of(large, i == 3 ? sizeof large : 1)};
+  produce_records(6);
+  check_ended(UK_E_TOO_LARGE, true, "[3]: topic \"");
+  check_ended(UK_E_TOO_LARGE, true, "1 of 6 messages failed, the others are stored");
+  for (size_t i = 0; i < 6; i++)
+    CHECK_EQ_INT(records[i].error, i == 3 ? UK_E_TOO_LARGE : UK_OK);
+  CHECK_EQ_INT(records[1].offset, 0);
+  CHECK_EQ_INT(records[5].offset, 1);
+  CHECK_EQ_INT(records[4].offset, 2);
 }
 
 static void refuses_what_is_not_there_before_it_sends(void)
