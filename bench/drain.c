@@ -1,71 +1,180 @@
-/* drain: one consumer instance that reads a topic from its beginning, as fast as it is answered.
+/* drain: the consumer instances of one group, each on a connection of its own, that read a topic from its beginning, as
+ * fast as they are answered.
  *
- *   drain PORT CREDENTIALS GROUP TOPIC MESSAGES
+ *   drain PORT CREDENTIALS GROUP TOPIC MESSAGES [INSTANCES]
  *
- * Prints the messages a second, from the first request on; anything but status 200 ends it with 1. */
+ * Prints the messages a second once each instance, one by default, has joined and got its first message. Anything but
+ * status 200, and an answer without messages, ends it with 1. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "bench.h"
 
 static const char mark[] = "\"offset\":"; /* stands once in each message */
-enum { MARK = sizeof mark - 1 };
+enum { MARK = sizeof mark - 1, INSTANCES_MAX = 64 };
 
-/* How many messages came with `length` bytes at data + MARK; what may be the beginning of a mark is moved in front. */
-static long count_messages(char *data, size_t length)
+struct instance {
+  int fd;
+  char *request; /* once it has joined */
+  size_t request_length;
+  struct bench_response response;
+  long count; /* messages of this response so far */
+  char tail[MARK];
+};
+
+struct drain {
+  int epoll;
+  char **arguments;
+  long count;
+  struct instance instances[INSTANCES_MAX];
+};
+
+/* How many messages came with `length` bytes at data + MARK; what may be the beginning of a mark is kept. */
+static long count_messages(struct instance *instance, char *data, size_t length)
 {
-  const char *at = data, *end = data + MARK + length;
+  const char *end = data + MARK + length;
   long count = 0;
-  while ((at = memmem(at, (size_t)(end - at), mark, MARK)) != NULL) {
+  memcpy(data, instance->tail, MARK);
+  for (const char *at = data + 1; (at = memmem(at, (size_t)(end - at), mark, MARK)) != NULL;) {
     count++;
     at += MARK;
   }
-  memmove(data + 1, end - (MARK - 1), MARK - 1);
+  memcpy(instance->tail, end - MARK, MARK);
   return count;
 }
 
-static long ask(int fd, const char *request, size_t request_length)
+static void send_request(struct instance *instance, const char *request, size_t length)
+{
+  instance->response = (struct bench_response){.status = 0};
+  instance->count = 0;
+  memset(instance->tail, 0, MARK);
+  if (write(instance->fd, request, length) != (ssize_t)length)
+    bench_die("write");
+}
+
+/* True: the answer is whole. */
+static bool receive(struct instance *instance)
 {
   static char data[MARK + (1 << 18)];
-  struct bench_response response = {.status = 0};
-  long count = 0;
-  memset(data, 0, MARK);
-  if (write(fd, request, request_length) != (ssize_t)request_length)
-    bench_die("write");
-  for (bool whole = false; !whole;) {
-    ssize_t n = read(fd, data + MARK, sizeof data - MARK);
-    if (n <= 0)
-      bench_die("read");
-    whole = bench_response_feed(&response, data + MARK, (size_t)n);
-    count += count_messages(data, (size_t)n);
-  }
-  if (response.status == 200)
-    return count;
-  fprintf(stderr, "drain: %.300s\n", response.head);
+  ssize_t n = read(instance->fd, data + MARK, sizeof data - MARK);
+  if (n <= 0)
+    bench_die("read");
+  instance->count += count_messages(instance, data, (size_t)n);
+  if (!bench_response_feed(&instance->response, data + MARK, (size_t)n))
+    return false;
+  if (instance->response.status == 200)
+    return true;
+  fprintf(stderr, "drain: %.300s\n", instance->response.head);
   exit(1);
+}
+
+static void check_messages(const struct instance *instance)
+{
+  if (instance->count > 0)
+    return;
+  fprintf(stderr, "drain: an answer without messages\n");
+  exit(1);
+}
+
+static char *make_request(const struct drain *drain, long index, long most, size_t *length)
+{
+  char path[400];
+  snprintf(path, sizeof path, "/consume/%s/%ld/%s?timeout=30000&max_messages=%ld",
+           drain->arguments[3], index, drain->arguments[4], most);
+  return bench_request_with("GET", path, drain->arguments[2],
+                            "Kafka-Auto-Offset-Reset: earliest\r\n", NULL, length);
+}
+
+/* All ask for one message at once; the group shares the partitions out until each has it. */
+static void join(struct drain *drain)
+{
+  for (long i = 0; i < drain->count; i++) {
+    struct instance *instance = &drain->instances[i];
+    size_t length;
+    char *first = make_request(drain, i, 1, &length);
+    instance->request = make_request(drain, i, 10000, &instance->request_length);
+    instance->fd = bench_connect((uint16_t)atoi(drain->arguments[1]));
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = instance};
+    if (epoll_ctl(drain->epoll, EPOLL_CTL_ADD, instance->fd, &event) != 0)
+      bench_die("epoll");
+    send_request(instance, first, length);
+    free(first);
+  }
+  for (long i = 0; i < drain->count; i++) {
+    while (!receive(&drain->instances[i]))
+      continue;
+    check_messages(&drain->instances[i]);
+  }
+}
+
+/* Reads what came to one of them, and asks for more. Returns the messages of an answer that became whole. */
+static long go_on(struct instance *instance)
+{
+  if (!receive(instance))
+    return 0;
+  long count = instance->count;
+  check_messages(instance);
+  send_request(instance, instance->request, instance->request_length);
+  return count;
+}
+
+static double messages_a_second(struct drain *drain, long wanted)
+{
+  int64_t start = bench_now_ns();
+  long got = 0;
+  for (long i = 0; i < drain->count; i++)
+    send_request(&drain->instances[i], drain->instances[i].request,
+                 drain->instances[i].request_length);
+  while (got < wanted) {
+    struct epoll_event events[INSTANCES_MAX];
+    int ready = epoll_wait(drain->epoll, events, INSTANCES_MAX, -1);
+    if (ready < 0)
+      bench_die("epoll_wait");
+    for (int i = 0; i < ready; i++)
+      got += go_on(events[i].data.ptr);
+  }
+  return (double)got / ((double)(bench_now_ns() - start) / 1e9);
+}
+
+/* What is left waiting would cost the server something in the next round. */
+static void leave(struct drain *drain)
+{
+  for (long i = 0; i < drain->count; i++) {
+    struct instance *instance = &drain->instances[i];
+    char path[400];
+    size_t length;
+    snprintf(path, sizeof path, "/delete-consumer/%s/%ld", drain->arguments[3], i);
+    char *request = bench_request("DELETE", path, drain->arguments[2], NULL, &length);
+    close(instance->fd);
+    instance->fd = bench_connect((uint16_t)atoi(drain->arguments[1]));
+    send_request(instance, request, length);
+    while (!receive(instance))
+      continue;
+    close(instance->fd);
+    free(request);
+    free(instance->request);
+  }
 }
 
 int main(int argc, char **argv)
 {
-  if (argc != 6) {
-    fprintf(stderr, "usage: drain PORT CREDENTIALS GROUP TOPIC MESSAGES\n");
+  static struct drain drain;
+  drain.count = argc == 7 ? atol(argv[6]) : 1;
+  if (argc < 6 || argc > 7 || drain.count < 1 || drain.count > INSTANCES_MAX) {
+    fprintf(stderr, "usage: drain PORT CREDENTIALS GROUP TOPIC MESSAGES [INSTANCES]\n");
     return 2;
   }
-  char path[400];
-  size_t length;
-  long wanted = atol(argv[5]), got = 0;
-  snprintf(path, sizeof path, "/consume/%s/one/%s?timeout=10000&max_messages=10000", argv[3],
-           argv[4]);
-  char *request = bench_request_with("GET", path, argv[2], "Kafka-Auto-Offset-Reset: earliest\r\n",
-                                     NULL, &length);
-  int fd = bench_connect((uint16_t)atoi(argv[1]));
-  int64_t start = bench_now_ns();
-  while (got < wanted)
-    got += ask(fd, request, length);
-  printf("%.1f\n", (double)got / ((double)(bench_now_ns() - start) / 1e9));
-  free(request);
+  drain.arguments = argv;
+  drain.epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (drain.epoll < 0)
+    bench_die("epoll");
+  join(&drain);
+  printf("%.1f\n", messages_a_second(&drain, atol(argv[5]) - drain.count));
+  leave(&drain);
+  close(drain.epoll);
   return 0;
 }

@@ -14,10 +14,9 @@ local connections = 16
 local broker = assert(io.popen ".ci/kafka address"):read "l"
 local run = os.time() -- topics are new in each run
 
--- Messages a second of a command that takes `count` of them.
-local function rate(count, command)
-  local seconds = capture(string.format("bash -c 'TIMEFORMAT=%%R; time %s >/dev/null' 2>&1", command))
-  return count / seconds
+local function seconds(command, ...)
+  command = command:format(...)
+  return (capture(string.format("bash -c 'TIMEFORMAT=%%R; time %s >/dev/null' 2>&1", command)))
 end
 
 local function topic(name, count)
@@ -46,24 +45,38 @@ local function produce_ratio(server, bytes, count)
         connections, count // 1000, name, bytes))
     end,
     function()
-      return rate(count, string.format("kcat -P -b %s -t %s -X acks=all -l %s", broker, name, file))
+      return count / seconds("kcat -P -b %s -t %s -X acks=all -l %s", broker, name, file)
     end, "0.7")
   os.remove(file)
 end
 
-local function consume_ratio(server, bytes, count)
-  local name = topic("consume-" .. bytes, partitions)
-  local file = lines(count, bytes)
-  assert(os.execute(string.format("kcat -P -b %s -t %s -X acks=all -l %s", broker, name, file)))
-  os.remove(file)
-  measure.compare(string.format("(l) consume of %d-byte messages by one instance against kcat -C", bytes), "messages/s",
+-- Messages a second of kcat. How it starts does not count, as the join of a group does not on our side.
+local function kcat_reads(count, name)
+  local command = "kcat -C -q -e -b %s -t %s -o beginning -c %d"
+  local whole = seconds(command, broker, name, count)
+  return (count - 1) / (whole - seconds(command, broker, name, 1))
+end
+
+local function consume_ratio(server, name, bytes, count, instances)
+  measure.compare(string.format("(l) consume of %d-byte messages from %d partitions, %d instance%s, against kcat -C",
+    bytes, partitions, instances, instances > 1 and "s of a group" or ""), "messages/s",
     function(round)
-      return capture(string.format("%sdrain %s %s bench-%d-%d-%d %s %d", programs, server.port, credentials, run, bytes,
-        round, name, count))
+      return capture(string.format("%sdrain %s %s bench-%d-%d-%d-%d %s %d %d", programs, server.port, credentials, run,
+        bytes, instances, round, name, count, instances))
     end,
-    function()
-      return rate(count, string.format("kcat -C -q -e -b %s -t %s -o beginning -c %d", broker, name, count))
-    end, "0.7")
+    function() return kcat_reads(count, name) end, "0.7")
+end
+
+local function consume_ratios(server, bytes, count)
+  local name = topic("consume-" .. bytes, partitions)
+  local parts = 4
+  local file = lines(count // parts, bytes)
+  for _ = 1, parts do
+    assert(os.execute(string.format("kcat -P -b %s -t %s -X acks=all -l %s", broker, name, file)))
+  end
+  os.remove(file)
+  consume_ratio(server, name, bytes, count, 1)
+  consume_ratio(server, name, bytes, count, partitions)
 end
 
 local function added_latency(server)
@@ -103,8 +116,8 @@ print(string.format("Kafka at %s, medians of %d rounds (smallest to largest)", b
 local server = measure.serve(lua, "--brokers " .. broker)
 produce_ratio(server, 100, 1000000)
 produce_ratio(server, 1024, 200000)
-consume_ratio(server, 100, 2000000)
-consume_ratio(server, 1024, 400000)
+consume_ratios(server, 100, 4000000)
+consume_ratios(server, 1024, 1000000)
 added_latency(server)
 server.stop()
 memory()
