@@ -6,7 +6,10 @@
 #include "common/clock.h"
 #include "server/kafka_instance_leave.h"
 
-enum { ASK_TIMEOUT = 5000 }; /* milliseconds */
+enum {
+  ASK_TIMEOUT = 5000, /* milliseconds */
+  ASK_AHEAD = 40      /* of the end, so that one who reads all the time does not wait for it */
+};
 
 /* A question under way. Whoever comes last, the answer or the end of the instance, frees it. */
 struct uk_kafka_inquiry {
@@ -144,7 +147,7 @@ static bool waits_for_answer(const struct uk_kafka_instance *instance, int64_t n
     return false;
   if (instance->deletes.first != NULL)
     return instance->sure_from < instance->deletes.last->came;
-  return instance->turns.first != NULL && now >= instance->sure_until &&
+  return instance->turns.first != NULL && now >= instance->sure_until - ASK_AHEAD &&
          (has_records(instance) || !instance->turns.last->settled);
 }
 
