@@ -18,6 +18,8 @@ enum {
   LOOK_PAUSE = 1000     /* between two looks while somebody waits */
 };
 
+static const char NOT_TAKEN_OVER[] = "the instance could not be taken over";
+
 /* Opening. */
 
 static rd_kafka_conf_t *make_conf(const struct uk_kafka_instance *instance)
@@ -238,7 +240,7 @@ static void begin_errand(struct uk_kafka_instance *instance, int64_t now, enum u
   if (instance->commits.first == NULL && instance->deletes.first == NULL)
     end(instance, now);
   else if (!open_handle(instance, text, sizeof text) || !subscribe_errand(instance, holds))
-    end_with(instance, now, UK_E_UNAVAILABLE, "the instance could not be taken over");
+    end_with(instance, now, UK_E_UNAVAILABLE, NOT_TAKEN_OVER);
 }
 
 static void begin(struct uk_kafka_instance *instance, int64_t now)
@@ -261,6 +263,27 @@ static void begin(struct uk_kafka_instance *instance, int64_t now)
 
 /* What the group says. */
 
+/* That a topic is gone says nothing of the instance: it leaves by another topic. */
+static void leave_otherwise(struct uk_kafka_instance *instance)
+{
+  if (instance->joined || instance->leaves_until != 0)
+    return;
+  for (size_t i = 0; i < instance->topic_count; i++)
+    uk_kafka_topics_forget(instance->groups->parts.topics, uk_slice_text(instance->topics[i].text));
+  if (!subscribe_errand(instance, NULL))
+    uk_kafka_turns_fail(&instance->deletes, UK_E_UNAVAILABLE, NOT_TAKEN_OVER);
+}
+
+static void take_errand_error(struct uk_kafka_instance *instance, enum uk_error error,
+                              const char *text)
+{
+  uk_kafka_turns_fail(&instance->commits, error, text);
+  if (error == UK_E_NOT_FOUND)
+    leave_otherwise(instance);
+  else
+    uk_kafka_turns_fail(&instance->deletes, error, text);
+}
+
 static void take_error(struct uk_kafka_instance *instance, rd_kafka_event_t *event)
 {
   rd_kafka_resp_err_t code = rd_kafka_event_error(event);
@@ -270,8 +293,7 @@ static void take_error(struct uk_kafka_instance *instance, rd_kafka_event_t *eve
   } else if (!instance->errand) {
     uk_kafka_instance_trouble(instance, code, text, NULL);
   } else if (!uk_kafka_code_passes(code)) {
-    uk_kafka_turns_fail(&instance->commits, uk_kafka_error(code), text);
-    uk_kafka_turns_fail(&instance->deletes, uk_kafka_error(code), text);
+    take_errand_error(instance, uk_kafka_error(code), text);
   }
 }
 

@@ -133,10 +133,21 @@ static void take(struct uk_kafka_instance *instance, rd_kafka_topic_partition_li
     decline(instance);
 }
 
+/* The group knows it no more: it was deleted at another server, or not heard of for a session. Once it was answered,
+ * librdkafka would join anew, and what was deleted would be back. */
+static bool is_forgotten(const struct uk_kafka_instance *instance)
+{
+  char name[UK_KAFKA_MEMBER_SIZE];
+  return instance->leaves_until == 0 && rd_kafka_assignment_lost(instance->handle) &&
+         uk_kafka_instance_member(instance, name)[0] == '\0';
+}
+
 void uk_kafka_instance_rebalance(struct uk_kafka_instance *instance, rd_kafka_event_t *event)
 {
   if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
     take(instance, rd_kafka_event_topic_partition_list(event));
+  else if (is_forgotten(instance))
+    instance->lost = true;
   else
     revoke(instance);
   publish(instance);

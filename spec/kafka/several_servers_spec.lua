@@ -69,6 +69,15 @@ local function rebalances(group)
   return select(2, cluster:call({ "logs", 1 }):gsub(words, ""))
 end
 
+-- None of the servers has an instance of the group, be it from before another one deleted it; nor has Kafka a member.
+local function all_let_go(group)
+  shell.eventually(30, function()
+    return #servers[1]:instances(group) + #servers[2]:instances(group) + #servers[3]:instances(group) == 0
+  end)
+  local members = cluster:groups { "--describe", "--members", "--group", group }
+  assert.is_falsy(members:find("upstash-kafka", 1, true), members)
+end
+
 -- What workers wrote: values by word, how many came more than once, and errors.
 local function read_all(place, names)
   local seen = { stored = {}, unsure = {}, got = {}, raised = {}, twice = 0 }
@@ -187,6 +196,25 @@ describe("several servers on one Kafka cluster:", function()
       ok(delete(3, group, instance))
       assert.equal(404, delete(1, group, instance).status)
     end
+    all_let_go(group)
+  end)
+
+  it("an instance whose topic is gone is deleted by any of them", function()
+    local topic, group = servers[1]:topic(1, 1), kafka_cluster.name "group"
+    assert.same({ "1" }, consume(1, group, "one", topic))
+    cluster:topics { "--delete", "--topic", topic }
+    ok(delete(3, group, "one"))
+    assert.equal(404, delete(2, group, "one").status)
+    all_let_go(group)
+  end)
+
+  it("an instance that was deleted at another server does not come back", function()
+    local topic, group = servers[1]:topic(1, 1), kafka_cluster.name "group"
+    assert.same({ "1" }, consume(1, group, "one", topic))
+    ok(delete(2, group, "one"))
+    all_let_go(group)
+    assert.same({ "1" }, consume(3, group, "other", topic))
+    ok(delete(3, group, "other"))
   end)
 
   -- Kafka waits for it until its session is over before it shares out the group anew.
