@@ -36,9 +36,13 @@ function roles.produce()
   end
 end
 
+-- A loop makes an error of a failure when it has got nothing for so long (milliseconds). A busy machine has pauses of a
+-- second, and one of them may end with a server that is killed.
+local IDLE = 5000
+
 local function consume_some(client, from)
   for message in client:messages { group = group, instance = name, topic = topic, from = from, timeout = 500,
-    idle = 1000 } do
+    idle = IDLE } do
     note("got", message.value)
   end
 end
