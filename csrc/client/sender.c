@@ -128,6 +128,7 @@ bool uk_sender_join(struct uk_sender *sender, int64_t deadline)
   while (!sender->ended && wait_until(sender, deadline + JOIN_GRACE))
     continue;
   const bool ended = sender->ended;
+  sender->left = !ended;
   pthread_mutex_unlock(&sender->lock);
   if (ended)
     pthread_join(sender->thread, NULL);

@@ -53,6 +53,7 @@ struct uk_sender {
   bool stopping;
   int64_t stop_at; /* when what is left is given up */
   bool ended;      /* the thread has nothing more to do with this struct */
+  bool left;       /* nobody waits for the thread any more: it releases a reference when it ends */
   struct uk_sender_stats counts;
   struct uk_sender_failures failures;
   uint64_t logged;                   /* discards told of so far */
@@ -77,7 +78,7 @@ struct uk_sender {
 /* sender.c: for the registry. `create` starts the thread; NULL with the error. `destroy` frees a sender
  * whose thread has ended or is the caller. `stop` asks the thread to end at the latest at that time of
  * the monotonic clock, `join` waits for it and for a moment longer; false when it did not end, and then
- * the sender is its own. */
+ * it takes a reference of the caller's with it. */
 struct uk_sender *uk_sender_create(const struct uk_settings *settings,
                                    const struct uk_sender_options *options, enum uk_error *error);
 void uk_sender_destroy(struct uk_sender *sender);

@@ -192,17 +192,18 @@ static uint64_t unsettled(struct uk_sender *sender)
   return stats.queued + stats.in_flight;
 }
 
-/* Waits for the end of a sender that was told to stop and is not listed. A thread that does not end
- * keeps its sender. */
+/* Waits for the end of a sender that was told to stop and is not listed. A thread that does not end keeps its
+ * sender for as long. */
 static uint64_t finish(struct uk_sender *sender, int64_t deadline)
 {
   struct uk_sender_stats stats;
-  if (!uk_sender_join(sender, deadline)) {
-    pthread_mutex_lock(&registry.lock);
-    sender->references++;
-    pthread_mutex_unlock(&registry.lock);
-  }
+  pthread_mutex_lock(&registry.lock);
+  sender->references++;
+  pthread_mutex_unlock(&registry.lock);
+  const bool joined = uk_sender_join(sender, deadline);
   uk_sender_stats(sender, &stats);
+  if (joined)
+    uk_registry_release(sender);
   return stats.lost + stats.queued + stats.in_flight;
 }
 

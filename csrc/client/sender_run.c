@@ -325,7 +325,12 @@ void *uk_sender_run_thread(void *argument)
   }
   pthread_mutex_lock(&sender->lock);
   sender->ended = true;
+  const bool left = sender->left;
   pthread_cond_broadcast(&sender->changed);
   pthread_mutex_unlock(&sender->lock);
+  if (left) {
+    pthread_detach(pthread_self());
+    uk_registry_release(sender);
+  }
   return NULL;
 }

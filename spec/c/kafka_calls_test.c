@@ -1,5 +1,6 @@
 #include "server/kafka_calls.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -7,17 +8,33 @@
 #include "common/clock.h"
 #include "fault.h"
 
-enum { MANY = 40 };
+enum { MANY = 40, HELD = -1, PATIENCE = 20000 /* milliseconds */ };
 
 struct probe {
   struct uk_kafka_call call;
-  int blocks; /* milliseconds */
+  int blocks; /* milliseconds; HELD: until the gate is open */
   atomic_int runs, misses;
   atomic_llong ended;
 };
 
 static struct probe probes[MANY];
-static atomic_int running, most_running;
+static atomic_int running, most_running, missing;
+static atomic_bool gate;
+
+/* Whether the counter gets there. */
+static bool reaches(const atomic_int *counter, int wanted)
+{
+  for (int i = 0; i < PATIENCE && atomic_load(counter) < wanted; i++)
+    usleep(1000);
+  return atomic_load(counter) == wanted;
+}
+
+static void begin(void)
+{
+  atomic_store(&gate, false);
+  atomic_store(&most_running, 0);
+  atomic_store(&missing, 0);
+}
 
 static void run(struct uk_kafka_call *call)
 {
@@ -25,7 +42,10 @@ static void run(struct uk_kafka_call *call)
   int now_running = atomic_fetch_add(&running, 1) + 1, most = atomic_load(&most_running);
   while (now_running > most && !atomic_compare_exchange_weak(&most_running, &most, now_running))
     continue;
-  usleep((unsigned)probe->blocks * 1000);
+  if (probe->blocks != HELD)
+    usleep((unsigned)probe->blocks * 1000);
+  while (probe->blocks == HELD && !atomic_load(&gate))
+    usleep(1000);
   atomic_store(&probe->ended, uk_clock_monotonic());
   atomic_fetch_sub(&running, 1);
   atomic_fetch_add(&probe->runs, 1);
@@ -36,6 +56,7 @@ static void missed(struct uk_kafka_call *call)
   struct probe *probe = (struct probe *)call;
   atomic_store(&probe->ended, uk_clock_monotonic());
   atomic_fetch_add(&probe->misses, 1);
+  atomic_fetch_add(&missing, 1);
 }
 
 static void submit(struct uk_kafka_calls *calls, struct probe *probe, int blocks, int64_t deadline)
@@ -72,14 +93,17 @@ static void runs_as_many_at_once_as_there_are_threads(void)
 {
   struct uk_kafka_calls *calls = uk_kafka_calls_new();
   REQUIRE(calls != NULL);
-  atomic_store(&most_running, 0);
-  for (int i = 0; i < 2 * UK_KAFKA_CALL_THREADS; i++)
-    submit(calls, &probes[i], 150, INT64_MAX);
-  usleep(100000);
-  CHECK_EQ_INT(most_running, UK_KAFKA_CALL_THREADS);
-  usleep(300000);
+  begin();
+  for (int i = 0; i < MANY; i++)
+    submit(calls, &probes[i], HELD, INT64_MAX);
+  CHECK(reaches(&running, UK_KAFKA_CALL_THREADS));
+  usleep(50000);
+  atomic_store(&gate, true);
+  for (int i = 0; i < PATIENCE && count_runs() < MANY; i++)
+    usleep(1000);
   uk_kafka_calls_free(calls);
   CHECK_EQ_INT(most_running, UK_KAFKA_CALL_THREADS);
+  CHECK_EQ_INT(count_runs(), MANY);
 }
 
 static void a_deadline_that_passed_is_no_matter_where_nobody_is_before(void)
@@ -99,33 +123,47 @@ static void one_that_waits_too_long_hears_of_it_in_time(void)
 {
   struct uk_kafka_calls *calls = uk_kafka_calls_new();
   REQUIRE(calls != NULL);
+  begin();
   for (int i = 0; i < UK_KAFKA_CALL_THREADS; i++)
-    submit(calls, &probes[i], 600, INT64_MAX);
+    submit(calls, &probes[i], HELD, INT64_MAX);
+  CHECK(reaches(&running, UK_KAFKA_CALL_THREADS));
   int64_t now = uk_clock_monotonic();
   struct probe *late = &probes[UK_KAFKA_CALL_THREADS], *later = late + 1, *patient = late + 2;
-  submit(calls, later, 0, now + 250);
+  submit(calls, later, 0, now + 1000);
   submit(calls, late, 0, now + 100);
-  submit(calls, patient, 0, now + 60000);
-  usleep(450000);
-  CHECK_EQ_INT(late->misses, 1);
-  CHECK(late->ended >= now + 100 && late->ended < now + 240);
-  CHECK_EQ_INT(later->misses, 1);
-  CHECK(later->ended >= now + 250);
+  submit(calls, patient, 0, now + 600000);
+  CHECK(reaches(&late->misses, 1));
+  CHECK(reaches(&later->misses, 1));
+  CHECK(late->ended >= now + 100 && late->ended <= later->ended);
+  CHECK(later->ended >= now + 1000);
   CHECK_EQ_INT(patient->runs + patient->misses, 0);
-  usleep(400000);
-  CHECK_EQ_INT(patient->runs, 1);
+  atomic_store(&gate, true);
+  CHECK(reaches(&patient->runs, 1));
   CHECK_EQ_INT(late->runs + later->runs, 0);
   uk_kafka_calls_free(calls);
+}
+
+/* Once all others are missed, those under way go on. */
+static void *open_gate(void *unused)
+{
+  (void)unused;
+  reaches(&missing, MANY - UK_KAFKA_CALL_THREADS);
+  atomic_store(&gate, true);
+  return NULL;
 }
 
 static void the_end_waits_for_those_under_way_and_misses_the_others(void)
 {
   struct uk_kafka_calls *calls = uk_kafka_calls_new();
+  pthread_t opener;
   REQUIRE(calls != NULL);
+  begin();
   for (int i = 0; i < MANY; i++)
-    submit(calls, &probes[i], 100, INT64_MAX);
-  usleep(30000);
+    submit(calls, &probes[i], HELD, INT64_MAX);
+  CHECK(reaches(&running, UK_KAFKA_CALL_THREADS));
+  REQUIRE(pthread_create(&opener, NULL, open_gate, NULL) == 0);
   uk_kafka_calls_free(calls);
+  pthread_join(opener, NULL);
   CHECK_EQ_INT(count_runs(), UK_KAFKA_CALL_THREADS);
   for (int i = 0; i < MANY; i++)
     CHECK_EQ_INT(probes[i].runs + probes[i].misses, 1);
