@@ -15,7 +15,7 @@ enum { PATIENCE = 20000, REBALANCE = 3000, LATE = 700, VERY_LATE = 12000 };
 enum { RECORDS = 3, INSTANCES = 4 };
 
 /* For LeakSanitizer, which sees no further than librdkafka: what .ci/valgrind.supp says. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
   return "leak:librdkafka.so";
