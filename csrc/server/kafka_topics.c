@@ -234,7 +234,7 @@ static rd_kafka_resp_err_t insist(struct uk_kafka_topics *topics, struct uk_slic
   }
 }
 
-/* Takes out what asks for the same as the first, and what has no time left; in their order. */
+/* Takes out what asks for the same as the first, in their order, and finds the earliest of their deadlines. */
 static struct uk_kafka_lookup *take_alike(struct uk_kafka_topics *topics, int64_t *deadline)
 {
   struct uk_kafka_lookup *taken = NULL, **end = &taken, **link = &topics->first;
