@@ -103,3 +103,28 @@ bool bench_response_feed(struct bench_response *response, const char *data, size
   }
   return response->wanted > 0 && response->received >= response->wanted;
 }
+
+char *bench_messages(long messages, size_t bytes)
+{
+  char value[8192];
+  bytes = bytes < sizeof value ? bytes : sizeof value - 1;
+  memset(value, 'x', bytes);
+  value[bytes] = '\0';
+  if (messages == 1) {
+    char *one;
+    if (asprintf(&one, "{\"value\":\"%s\"}", value) < 0)
+      bench_die("memory");
+    return one;
+  }
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  if (!out)
+    bench_die("memory");
+  for (long i = 0; i < messages; i++)
+    fprintf(out, "%s{\"value\":\"%s\"}", i ? "," : "[", value);
+  fputc(']', out);
+  if (fclose(out) != 0)
+    bench_die("memory");
+  return text;
+}

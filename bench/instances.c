@@ -100,19 +100,9 @@ static long stable_kb(const char *pid)
 
 static void fill(char **argv)
 {
-  char path[400], value[1025];
-  memset(value, 'x', sizeof value - 1);
-  value[sizeof value - 1] = '\0';
+  char path[400];
   snprintf(path, sizeof path, "/produce/%s", argv[4]);
-  char *body = NULL;
-  size_t size = 0;
-  FILE *out = open_memstream(&body, &size);
-  if (!out)
-    bench_die("memory");
-  for (int i = 0; i < MESSAGES; i++)
-    fprintf(out, "%s{\"value\":\"%s\"}", i ? "," : "[", value);
-  fputc(']', out);
-  fclose(out);
+  char *body = bench_messages(MESSAGES, 1024);
   int fd = bench_connect((uint16_t)atoi(argv[1]));
   size_t length, sent = 0;
   char *request = bench_request("POST", path, argv[2], body, &length);

@@ -25,31 +25,6 @@ struct load {
   long to_send, to_receive;
 };
 
-static char *body_of(long messages, size_t bytes)
-{
-  char value[8192];
-  bytes = bytes < sizeof value ? bytes : sizeof value - 1;
-  memset(value, 'x', bytes);
-  value[bytes] = '\0';
-  if (messages == 1) {
-    char *one;
-    if (asprintf(&one, "{\"value\":\"%s\"}", value) < 0)
-      bench_die("memory");
-    return one;
-  }
-  char *text = NULL;
-  size_t size = 0;
-  FILE *out = open_memstream(&text, &size);
-  if (!out)
-    bench_die("memory");
-  for (long i = 0; i < messages; i++)
-    fprintf(out, "%s{\"value\":\"%s\"}", i ? "," : "[", value);
-  fputc(']', out);
-  if (fclose(out) != 0)
-    bench_die("memory");
-  return text;
-}
-
 static void send_next(struct load *load, struct connection *connection)
 {
   if (load->to_send == 0)
@@ -100,7 +75,7 @@ int main(int argc, char **argv)
   }
   long count = atol(argv[3]), requests = atol(argv[4]);
   struct load load = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
-  char *body = body_of(atol(argv[6]), argc == 8 ? (size_t)atol(argv[7]) : 100);
+  char *body = bench_messages(atol(argv[6]), argc == 8 ? (size_t)atol(argv[7]) : 100);
   char *request = bench_request("POST", argv[5], argv[2], body, &load.length);
   load.request = request;
   load.to_send = load.to_receive = requests;
