@@ -51,12 +51,6 @@ describe("durability", function()
     return process
   end
 
-  local function seen_by(role)
-    local all = {}
-    for index, path in ipairs(paths[role]) do all[index] = history.read(path) end
-    return all
-  end
-
   -- Waits until each process of that role has seen so many more events.
   local function progress(role, event, count)
     for _, path in ipairs(paths[role]) do
@@ -107,10 +101,10 @@ describe("durability", function()
     progress("produce", "ok", 20)
     end_load()
     local kept = history.kept(client, TOPICS)
-    local problems, counts = history.check_producers(kept, seen_by "produce")
+    local problems, counts = history.check_producers(kept, history.read_all(paths.produce))
     assert.same({}, problems)
     assert.is_true(counts.acknowledged >= 2 * 140, counts.acknowledged)
-    assert.same({}, (history.check_consumers(kept, seen_by "consume")))
+    assert.same({}, (history.check_consumers(kept, history.read_all(paths.consume))))
   end)
 
   it("answers what is in hand when it is terminated", function()
@@ -124,10 +118,10 @@ describe("durability", function()
     end
     end_load()
     local kept = history.kept(client, TOPICS)
-    local problems, counts = history.check_producers(kept, seen_by "produce")
+    local problems, counts = history.check_producers(kept, history.read_all(paths.produce))
     assert.same({}, problems)
     assert.equal(0, counts.unknown_stored) -- what was stored was said to be
-    assert.same({}, (history.check_consumers(kept, seen_by "consume")))
+    assert.same({}, (history.check_consumers(kept, history.read_all(paths.consume))))
   end)
 
   it("keeps a commit that was acknowledged", function()

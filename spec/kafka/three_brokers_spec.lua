@@ -47,12 +47,6 @@ describe("three brokers", function()
     end
   end
 
-  local function seen_by(role)
-    local all = {}
-    for index, path in ipairs(paths[role]) do all[index] = history.read(path) end
-    return all
-  end
-
   -- Ends the processes of a role, which stand at these places.
   local function finish(role, from, to)
     folder.write(("%s/stop-%s"):format(place, role), "")
@@ -97,8 +91,8 @@ describe("three brokers", function()
     finish("insist", 1, PRODUCERS)
     finish("follow", PRODUCERS + 1, PRODUCERS + CONSUMERS)
     local kept = history.kept(servers[1]:client(), { [TOPIC] = PARTITIONS })
-    local problems, counts = history.check_retrying(kept, seen_by "insist")
-    local missed, again = history.check_consumers(kept, seen_by "follow")
+    local problems, counts = history.check_retrying(kept, history.read_all(paths.insist))
+    local missed, again = history.check_consumers(kept, history.read_all(paths.follow))
     print(("three brokers: %d acknowledged; %d attempts failed, of which %d may have stored their message; "
       .. "%d duplicates kept, %d messages consumed again"):format(
       counts.acknowledged, counts.failed, counts.open, counts.duplicates, again))

@@ -76,6 +76,13 @@ function history.read(path)
   return seen
 end
 
+--- The same of several.
+function history.read_all(paths)
+  local all = {}
+  for index, path in ipairs(paths) do all[index] = history.read(path) end
+  return all
+end
+
 --- What the server keeps: the messages of each topic and partition, by offset. `topics` maps names to partitions.
 function history.kept(client, topics)
   local kept = {}
