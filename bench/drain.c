@@ -14,8 +14,7 @@
 
 #include "bench.h"
 
-static const char mark[] = "\"offset\":"; /* stands once in each message */
-enum { MARK = sizeof mark - 1, INSTANCES_MAX = 64 };
+enum { INSTANCES_MAX = 64 };
 
 struct instance {
   int fd;
@@ -23,7 +22,6 @@ struct instance {
   size_t request_length;
   struct bench_response response;
   long count; /* messages of this response so far */
-  char tail[MARK];
 };
 
 struct drain {
@@ -33,17 +31,16 @@ struct drain {
   struct instance instances[INSTANCES_MAX];
 };
 
-/* How many messages came with `length` bytes at data + MARK; what may be the beginning of a mark is kept. */
-static long count_messages(struct instance *instance, char *data, size_t length)
+/* The messages of a bench hold no brace and have no headers, so that each opens one. What counts them has to be quick: it
+ * takes its time from the server's processors. */
+static long count_messages(const char *data, size_t length)
 {
-  const char *end = data + MARK + length;
+  const char *end = data + length;
   long count = 0;
-  memcpy(data, instance->tail, MARK);
-  for (const char *at = data + 1; (at = memmem(at, (size_t)(end - at), mark, MARK)) != NULL;) {
+  while ((data = memchr(data, '{', (size_t)(end - data))) != NULL) {
     count++;
-    at += MARK;
+    data++;
   }
-  memcpy(instance->tail, end - MARK, MARK);
   return count;
 }
 
@@ -51,7 +48,6 @@ static void send_request(struct instance *instance, const char *request, size_t 
 {
   instance->response = (struct bench_response){.status = 0};
   instance->count = 0;
-  memset(instance->tail, 0, MARK);
   if (write(instance->fd, request, length) != (ssize_t)length)
     bench_die("write");
 }
@@ -59,12 +55,12 @@ static void send_request(struct instance *instance, const char *request, size_t 
 /* True: the answer is whole. */
 static bool receive(struct instance *instance)
 {
-  static char data[MARK + (1 << 18)];
-  ssize_t n = read(instance->fd, data + MARK, sizeof data - MARK);
+  static char data[1 << 18];
+  ssize_t n = read(instance->fd, data, sizeof data);
   if (n <= 0)
     bench_die("read");
-  instance->count += count_messages(instance, data, (size_t)n);
-  if (!bench_response_feed(&instance->response, data + MARK, (size_t)n))
+  instance->count += count_messages(data, (size_t)n);
+  if (!bench_response_feed(&instance->response, data, (size_t)n))
     return false;
   if (instance->response.status == 200)
     return true;
