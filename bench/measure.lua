@@ -32,12 +32,12 @@ local function temporary()
   return assert(io.popen("mktemp -d"):read "l")
 end
 
--- A server on a free port with a data directory of its own; `stop` removes both.
-local function serve(lua, options)
+-- A server on a free port with a data directory of its own; `stop` removes both. `prefix` stands before its command.
+local function serve(lua, options, prefix)
   local directory = temporary()
   local log = directory .. "/serve.out"
-  os.execute(string.format(server_command .. " %s >%s 2>&1 & echo $! >%s/pid", "", lua, 0, directory, options or "",
-    log, directory))
+  os.execute(string.format(server_command .. " %s >%s 2>&1 & echo $! >%s/pid", prefix or "", lua, 0, directory,
+    options or "", log, directory))
   local url
   for _ = 1, 200 do
     local file = io.open(log)

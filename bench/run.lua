@@ -139,7 +139,7 @@ local function probe_figures()
 end
 
 local function log_phase_ratios()
-  local server = serve ""
+  local server = serve("", nil, "taskset -c 1 ")
   print "(i) requests to one nginx worker whose log phase sends a message for each"
   os.execute(string.format("%s %s bench bench %d", lua_command("luajit", "nginx_load.lua"), server.url, rounds))
   server.stop()
