@@ -37,20 +37,27 @@ bool uk_kafka_fetch_fail_memory(struct uk_kafka_fetch *fetch)
   return uk_kafka_fetch_end(fetch);
 }
 
-bool uk_kafka_fetch_is_down(struct uk_kafka_fetch *fetch)
+/* Whether the cluster is away, by what `ask` tells of it; the operation is then failed. */
+static bool is_away(struct uk_kafka_fetch *fetch,
+                    enum uk_error (*ask)(struct uk_kafka_topics *, char *, size_t))
 {
   char detail[UK_MESSAGE_SIZE] = "";
-  if (uk_kafka_topics_health(fetch->fetches->parts.topics, detail, sizeof detail) == UK_OK)
+  if (ask(fetch->fetches->parts.topics, detail, sizeof detail) == UK_OK)
     return false;
   uk_operation_fail(uk_kafka_fetch_operation_of(fetch), UK_E_UNAVAILABLE, "%s", detail);
   return true;
+}
+
+bool uk_kafka_fetch_is_down(struct uk_kafka_fetch *fetch)
+{
+  return is_away(fetch, uk_kafka_topics_health);
 }
 
 bool uk_kafka_fetch_fail_late(struct uk_kafka_fetch *fetch, size_t index, const char *what)
 {
   const struct uk_kafka_position *at = &fetch->positions[index];
   char place[UK_KAFKA_PLACE_SIZE];
-  if (!uk_kafka_fetch_is_down(fetch))
+  if (!is_away(fetch, uk_kafka_topics_contact))
     uk_operation_fail(uk_kafka_fetch_operation_of(fetch), UK_E_GATEWAY_TIMEOUT, "%s %s",
                       uk_kafka_place(place, sizeof place, at->topic, at->partition), what);
   return uk_kafka_fetch_end(fetch);
@@ -59,7 +66,7 @@ bool uk_kafka_fetch_fail_late(struct uk_kafka_fetch *fetch, size_t index, const 
 bool uk_kafka_fetch_end_empty(struct uk_kafka_fetch *fetch)
 {
   struct uk_kafka_topics *topics = fetch->fetches->parts.topics;
-  if (uk_kafka_fetch_is_down(fetch))
+  if (is_away(fetch, uk_kafka_topics_contact))
     return uk_kafka_fetch_end(fetch);
   for (size_t i = 0; i < fetch->count; i++) {
     const struct uk_kafka_position *at = &fetch->positions[i];

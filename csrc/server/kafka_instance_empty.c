@@ -123,7 +123,7 @@ void uk_kafka_instance_end_empty(const struct uk_kafka_instance *instance,
                                  struct uk_kafka_turn *turn, int64_t now)
 {
   char detail[UK_MESSAGE_SIZE];
-  if (uk_kafka_topics_health(instance->groups->parts.topics, detail, sizeof detail) != UK_OK) {
+  if (uk_kafka_topics_contact(instance->groups->parts.topics, detail, sizeof detail) != UK_OK) {
     uk_operation_fail(turn->operation, UK_E_UNAVAILABLE, "%s", detail);
   } else if (!fail_at(turn->operation, find_leaderless(instance), UK_E_UNAVAILABLE,
                       "has no leader") &&

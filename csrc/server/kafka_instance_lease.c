@@ -138,7 +138,8 @@ static bool has_records(const struct uk_kafka_instance *instance)
 bool uk_kafka_lease_is_awaited(const struct uk_kafka_instance *instance, int64_t now)
 {
   return instance->joined && now >= instance->quiet_until && now >= instance->sure_until &&
-         has_records(instance);
+         has_records(instance) &&
+         uk_kafka_topics_contact(instance->groups->parts.topics, NULL, 0) == UK_OK;
 }
 
 static bool waits_for_answer(const struct uk_kafka_instance *instance, int64_t now)

@@ -7,27 +7,15 @@
 #include "common/clock.h"
 #include "common/thread.h"
 #include "server/kafka_calls.h"
-#include "server/name_table.h"
+#include "server/kafka_catalog.h"
 
 enum {
   QUERY_TIMEOUT = 2000,  /* milliseconds of one question; less where a deadline comes first */
+  DOUBT_TIMEOUT = 300,   /* milliseconds of the first one after a connection was lost */
   FULL_INTERVAL = 30000, /* between two looks at all topics that nobody asked for */
   SILENCES =
     3, /* questions in a row that a broker leaves open until the cluster is taken for away */
   REASON_SIZE = 360
-};
-
-static const char OFFSETS_TOPIC[] = "__consumer_offsets";
-
-/* A topic in memory. */
-struct topic {
-  struct uk_name_node node;
-  int32_t partitions;
-  uint64_t seen; /* the look at all topics that it was last part of */
-  int64_t said_at;
-  int32_t *leaderless; /* partitions; NULL = none */
-  int leaderless_count;
-  char name[];
 };
 
 struct uk_kafka_topics {
@@ -38,127 +26,24 @@ struct uk_kafka_topics {
 
   pthread_mutex_t mutex; /* of all below */
   pthread_cond_t work;
-  struct uk_name_table table;
+  struct uk_kafka_catalog catalog;
   struct uk_kafka_lookup *first, *last; /* to be asked, in the order in which they came */
-  uint64_t looks;                       /* at all topics */
-  int64_t next_full, next_pulse;
-  bool groupless;    /* there was no topic for the offsets of groups */
-  bool heard;        /* the cluster has answered before */
+  int64_t next_full, next_pulse;        /* monotonic milliseconds */
+  bool heard;                           /* the cluster has answered before */
+  bool told;                            /* there may be errors to listen to */
+  bool doubted;                         /* a connection was lost, and nothing was asked since */
+  bool cut_off;      /* no broker was reached when it was last asked for one, if but for a moment */
   bool down;         /* the cluster does not answer */
   unsigned silences; /* questions in a row that a broker left open */
   bool stopping;
-  int32_t brokers[UK_KAFKA_BROKERS_MAX];
-  size_t broker_count;
   char reason[REASON_SIZE]; /* why it is down, or what went wrong since it last answered */
 };
 
-/* Memory. The mutex is held. */
-
-static bool is_internal(struct uk_slice name)
-{
-  static const char *const internal[] = {OFFSETS_TOPIC, "__transaction_state",
-                                         "__share_group_state", "__cluster_metadata"};
-  for (size_t i = 0; i < sizeof internal / sizeof *internal; i++) {
-    if (uk_slice_is(name, internal[i]))
-      return true;
-  }
-  return false;
-}
-
-static void forget(struct uk_kafka_topics *topics, struct topic *topic)
-{
-  uk_name_table_remove(&topics->table, &topic->node);
-  free(topic->leaderless);
-  free(topic);
-}
-
-/* Without memory the topic is not remembered, and asked for again. */
-static struct topic *keep(struct uk_kafka_topics *topics, struct uk_slice name, int32_t partitions)
-{
-  struct topic *topic = (struct topic *)uk_name_table_find(&topics->table, name);
-  if (topic == NULL) {
-    topic = calloc(1, sizeof *topic + name.length);
-    if (topic == NULL)
-      return NULL;
-    memcpy(topic->name, name.data, name.length);
-    topic->node.name = uk_slice_of(topic->name, name.length);
-    if (!uk_name_table_add(&topics->table, &topic->node)) {
-      free(topic);
-      return NULL;
-    }
-  }
-  topic->partitions = partitions;
-  topic->seen = topics->looks;
-  return topic;
-}
-
-static void keep_leaderless(struct topic *topic, const rd_kafka_metadata_topic_t *said)
-{
-  topic->said_at = uk_clock_monotonic();
-  topic->leaderless_count = 0;
-  free(topic->leaderless);
-  topic->leaderless = NULL;
-  for (int i = 0; i < said->partition_cnt; i++) {
-    if (said->partitions[i].leader >= 0)
-      continue;
-    if (topic->leaderless == NULL)
-      topic->leaderless = calloc((size_t)said->partition_cnt, sizeof *topic->leaderless);
-    if (topic->leaderless != NULL)
-      topic->leaderless[topic->leaderless_count++] = said->partitions[i].id;
-  }
-}
-
-static void forget_unseen(struct uk_kafka_topics *topics)
-{
-  struct uk_name_node *node = uk_name_table_next(&topics->table, NULL);
-  while (node != NULL) {
-    struct topic *topic = (struct topic *)node;
-    node = uk_name_table_next(&topics->table, node);
-    if (topic->seen != topics->looks)
-      forget(topics, topic);
-  }
-}
-
-/* What the cluster said of one topic, into memory. */
-static enum uk_error learn(struct uk_kafka_topics *topics, const rd_kafka_metadata_topic_t *said,
-                           int32_t *partitions)
-{
-  struct uk_slice name = uk_slice_text(said->topic);
-  enum uk_error error = uk_kafka_error(said->err);
-  *partitions = said->partition_cnt;
-  if (is_internal(name) || error == UK_E_BAD_REQUEST)
-    error = UK_E_NOT_FOUND;
-  if (said->partition_cnt > 0 && (error == UK_OK || error == UK_E_UNAVAILABLE)) {
-    struct topic *kept = keep(topics, name, said->partition_cnt);
-    if (kept != NULL)
-      keep_leaderless(kept, said);
-    return UK_OK; /* a leader that moves is not the topic's end */
-  }
-  struct topic *topic = (struct topic *)uk_name_table_find(&topics->table, name);
-  if (topic != NULL && error == UK_E_NOT_FOUND)
-    forget(topics, topic);
-  return error == UK_OK ? UK_E_UNAVAILABLE : error;
-}
-
-static void learn_brokers(struct uk_kafka_topics *topics, const rd_kafka_metadata_t *said)
-{
-  int count = said->broker_cnt < UK_KAFKA_BROKERS_MAX ? said->broker_cnt : UK_KAFKA_BROKERS_MAX;
-  for (int i = 0; i < count; i++)
-    topics->brokers[i] = said->brokers[i].id;
-  topics->broker_count = (size_t)count;
-}
+/* What an answer means. The mutex is held. */
 
 static void learn_all(struct uk_kafka_topics *topics, const rd_kafka_metadata_t *said)
 {
-  int32_t partitions;
-  topics->looks++;
-  topics->groupless = true;
-  for (int i = 0; i < said->topic_cnt; i++) {
-    learn(topics, &said->topics[i], &partitions);
-    if (strcmp(said->topics[i].topic, OFFSETS_TOPIC) == 0)
-      topics->groupless = false;
-  }
-  forget_unseen(topics);
+  uk_kafka_catalog_learn_all(&topics->catalog, said);
   topics->next_full = uk_clock_monotonic() + FULL_INTERVAL;
 }
 
@@ -169,7 +54,7 @@ static void note(struct uk_kafka_topics *topics, rd_kafka_resp_err_t code)
   topics->next_pulse = uk_clock_monotonic() + UK_KAFKA_PULSE;
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
     topics->heard = true;
-    topics->down = false;
+    topics->cut_off = topics->down = false;
     topics->silences = 0;
     topics->reason[0] = '\0';
     return;
@@ -179,8 +64,6 @@ static void note(struct uk_kafka_topics *topics, rd_kafka_resp_err_t code)
     return;
   }
   topics->down = true;
-  if (topics->reason[0] == '\0')
-    snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_err2str(code));
 }
 
 /* Asking. Without the mutex while librdkafka waits. */
@@ -189,11 +72,15 @@ static void note(struct uk_kafka_topics *topics, rd_kafka_resp_err_t code)
 static void listen_to_errors(struct uk_kafka_topics *topics)
 {
   rd_kafka_event_t *event;
+  pthread_mutex_lock(&topics->mutex);
+  topics->told = false;
+  pthread_mutex_unlock(&topics->mutex);
   while ((event = rd_kafka_queue_poll(topics->errors, 0)) != NULL) {
     if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR &&
         rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
       pthread_mutex_lock(&topics->mutex);
       snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_event_error_string(event));
+      topics->doubted = true;
       pthread_mutex_unlock(&topics->mutex);
     }
     rd_kafka_event_destroy(event);
@@ -212,10 +99,17 @@ static rd_kafka_resp_err_t ask(struct uk_kafka_topics *topics, struct uk_slice n
     rd_kafka_topic_destroy(topic);
   listen_to_errors(topics);
   pthread_mutex_lock(&topics->mutex);
-  if (code != RD_KAFKA_RESP_ERR__TIMED_OUT || timeout == QUERY_TIMEOUT)
-    note(topics, code); /* a question that was cut short says nothing of the cluster */
+  if (code == RD_KAFKA_RESP_ERR__TRANSPORT)
+    topics->cut_off = true;
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR && topics->reason[0] == '\0')
+    snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_err2str(code));
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR || timeout == QUERY_TIMEOUT)
+    note(topics, code);
+  else
+    topics->next_pulse =
+      uk_clock_monotonic(); /* it was cut short, and says little of the cluster */
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-    learn_brokers(topics, *said);
+    uk_kafka_catalog_learn_brokers(&topics->catalog, *said);
   pthread_mutex_unlock(&topics->mutex);
   return code;
 }
@@ -286,7 +180,7 @@ static void look(struct uk_kafka_topics *topics)
     learn_all(topics, said);
     error = UK_OK;
   } else if (said->topic_cnt == 1) {
-    error = learn(topics, &said->topics[0], &partitions);
+    error = uk_kafka_catalog_learn(&topics->catalog, &said->topics[0], &partitions);
   }
   pthread_mutex_unlock(&topics->mutex);
   if (said != NULL)
@@ -298,15 +192,25 @@ static void look(struct uk_kafka_topics *topics)
 /* What nobody asked for: whether the cluster is there, and at times what topics it has. */
 static void feel_pulse(struct uk_kafka_topics *topics)
 {
-  bool full = !topics->down && uk_clock_monotonic() >= topics->next_full;
+  bool hasty = topics->doubted && !topics->down;
+  bool full = !topics->down && !hasty && uk_clock_monotonic() >= topics->next_full;
   const rd_kafka_metadata_t *said = NULL;
+  topics->doubted = false;
   pthread_mutex_unlock(&topics->mutex);
-  rd_kafka_resp_err_t code = ask(topics, (struct uk_slice){0}, full, QUERY_TIMEOUT, &said);
+  rd_kafka_resp_err_t code =
+    ask(topics, (struct uk_slice){0}, full, hasty ? DOUBT_TIMEOUT : QUERY_TIMEOUT, &said);
   pthread_mutex_lock(&topics->mutex);
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR && full)
     learn_all(topics, said);
   if (said != NULL)
     rd_kafka_metadata_destroy(said);
+}
+
+static void hear(struct uk_kafka_topics *topics)
+{
+  pthread_mutex_unlock(&topics->mutex);
+  listen_to_errors(topics);
+  pthread_mutex_lock(&topics->mutex);
 }
 
 static void *run(void *argument)
@@ -317,7 +221,9 @@ static void *run(void *argument)
     int64_t until = topics->next_pulse;
     if (topics->first != NULL) {
       look(topics);
-    } else if (uk_clock_monotonic() >= until) {
+    } else if (topics->told) {
+      hear(topics);
+    } else if ((topics->doubted && !topics->down) || uk_clock_monotonic() >= until) {
       feel_pulse(topics);
     } else {
       uk_condition_wait(&topics->work, &topics->mutex, until);
@@ -325,6 +231,16 @@ static void *run(void *argument)
   }
   pthread_mutex_unlock(&topics->mutex);
   return NULL;
+}
+
+static void on_error(rd_kafka_t *handle, void *opaque)
+{
+  struct uk_kafka_topics *topics = opaque;
+  (void)handle;
+  pthread_mutex_lock(&topics->mutex);
+  topics->told = true;
+  pthread_cond_signal(&topics->work);
+  pthread_mutex_unlock(&topics->mutex);
 }
 
 void uk_kafka_topics_look(struct uk_kafka_topics *topics, struct uk_kafka_lookup *lookup)
@@ -351,14 +267,14 @@ void uk_kafka_topics_remember(struct uk_kafka_topics *topics, struct uk_slice na
                               int32_t partitions)
 {
   pthread_mutex_lock(&topics->mutex);
-  keep(topics, name, partitions);
+  uk_kafka_catalog_keep(&topics->catalog, name, partitions);
   pthread_mutex_unlock(&topics->mutex);
 }
 
 int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_slice name)
 {
   pthread_mutex_lock(&topics->mutex);
-  const struct topic *topic = (struct topic *)uk_name_table_find(&topics->table, name);
+  const struct uk_kafka_topic *topic = uk_kafka_catalog_find(&topics->catalog, name);
   int32_t partitions = topic != NULL ? topic->partitions : 0;
   pthread_mutex_unlock(&topics->mutex);
   return partitions;
@@ -367,13 +283,11 @@ int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_sli
 bool uk_kafka_topics_leaderless(struct uk_kafka_topics *topics, struct uk_slice name,
                                 int32_t partition)
 {
-  bool found = false;
   pthread_mutex_lock(&topics->mutex);
-  const struct topic *topic = (struct topic *)uk_name_table_find(&topics->table, name);
-  for (int i = 0; topic != NULL && !found && i < topic->leaderless_count; i++)
-    found = topic->leaderless[i] == partition;
+  const struct uk_kafka_topic *topic = uk_kafka_catalog_find(&topics->catalog, name);
+  bool leaderless = topic != NULL && uk_kafka_topic_leaderless(topic, partition);
   pthread_mutex_unlock(&topics->mutex);
-  return found;
+  return leaderless;
 }
 
 /* A question whose answer is only for memory. */
@@ -391,7 +305,7 @@ void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice nam
 {
   int64_t now = uk_clock_monotonic();
   pthread_mutex_lock(&topics->mutex);
-  const struct topic *topic = (struct topic *)uk_name_table_find(&topics->table, name);
+  const struct uk_kafka_topic *topic = uk_kafka_catalog_find(&topics->catalog, name);
   bool fresh = topic == NULL || topic->said_at + UK_KAFKA_REFRESH > now;
   pthread_mutex_unlock(&topics->mutex);
   struct refresh *refresh = fresh ? NULL : calloc(1, sizeof *refresh);
@@ -406,42 +320,25 @@ void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice nam
 void uk_kafka_topics_forget(struct uk_kafka_topics *topics, struct uk_slice name)
 {
   pthread_mutex_lock(&topics->mutex);
-  struct topic *topic = (struct topic *)uk_name_table_find(&topics->table, name);
-  if (topic != NULL)
-    forget(topics, topic);
+  uk_kafka_catalog_forget(&topics->catalog, name);
   pthread_mutex_unlock(&topics->mutex);
-}
-
-static int by_name(const void *a, const void *b)
-{
-  return uk_name_order((*(struct topic *const *)a)->node.name,
-                       (*(struct topic *const *)b)->node.name);
 }
 
 bool uk_kafka_topics_each(struct uk_kafka_topics *topics,
                           void (*each)(void *argument, struct uk_slice topic, int32_t partitions),
                           void *argument)
 {
-  size_t count = 0;
   pthread_mutex_lock(&topics->mutex);
-  struct topic **sorted = calloc(topics->table.count + 1, sizeof *sorted);
-  struct uk_name_node *node = uk_name_table_next(&topics->table, NULL);
-  for (; sorted != NULL && node != NULL; node = uk_name_table_next(&topics->table, node))
-    sorted[count++] = (struct topic *)node;
-  if (count > 0)
-    qsort(sorted, count, sizeof *sorted, by_name);
-  for (size_t i = 0; i < count; i++)
-    each(argument, sorted[i]->node.name, sorted[i]->partitions);
+  bool done = uk_kafka_catalog_each(&topics->catalog, each, argument);
   pthread_mutex_unlock(&topics->mutex);
-  free(sorted);
-  return sorted != NULL;
+  return done;
 }
 
 size_t uk_kafka_topics_brokers(struct uk_kafka_topics *topics, int32_t *brokers)
 {
   pthread_mutex_lock(&topics->mutex);
-  size_t count = topics->broker_count;
-  memcpy(brokers, topics->brokers, count * sizeof *brokers);
+  size_t count = topics->catalog.broker_count;
+  memcpy(brokers, topics->catalog.brokers, count * sizeof *brokers);
   pthread_mutex_unlock(&topics->mutex);
   return count;
 }
@@ -449,19 +346,30 @@ size_t uk_kafka_topics_brokers(struct uk_kafka_topics *topics, int32_t *brokers)
 bool uk_kafka_topics_groupless(struct uk_kafka_topics *topics)
 {
   pthread_mutex_lock(&topics->mutex);
-  bool groupless = topics->groupless;
+  bool groupless = topics->catalog.groupless;
   pthread_mutex_unlock(&topics->mutex);
   return groupless;
 }
 
-enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size)
+static enum uk_error tell(struct uk_kafka_topics *topics, bool or_cut_off, char *detail,
+                          size_t size)
 {
   pthread_mutex_lock(&topics->mutex);
-  bool down = topics->down;
-  if (down)
+  bool away = topics->down || (or_cut_off && topics->cut_off);
+  if (away)
     snprintf(detail, size, "the Kafka cluster does not answer: %s", topics->reason);
   pthread_mutex_unlock(&topics->mutex);
-  return down ? UK_E_UNAVAILABLE : UK_OK;
+  return away ? UK_E_UNAVAILABLE : UK_OK;
+}
+
+enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size)
+{
+  return tell(topics, false, detail, size);
+}
+
+enum uk_error uk_kafka_topics_contact(struct uk_kafka_topics *topics, char *detail, size_t size)
+{
+  return tell(topics, true, detail, size);
 }
 
 bool uk_kafka_topics_heard(struct uk_kafka_topics *topics)
@@ -481,9 +389,10 @@ struct uk_kafka_topics *uk_kafka_topics_new(rd_kafka_t *control)
     return NULL;
   topics->control = control;
   topics->errors = rd_kafka_queue_get_main(control);
-  uk_name_table_init(&topics->table, uk_name_table_seed());
+  uk_kafka_catalog_init(&topics->catalog);
   uk_condition_init(&topics->work);
   pthread_mutex_init(&topics->mutex, NULL);
+  rd_kafka_queue_cb_event_enable(topics->errors, on_error, topics);
   topics->running = uk_thread_start(&topics->thread, run, topics);
   if (topics->running)
     return topics;
@@ -506,11 +415,9 @@ void uk_kafka_topics_stop(struct uk_kafka_topics *topics)
 
 void uk_kafka_topics_free(struct uk_kafka_topics *topics)
 {
-  struct uk_name_node *node;
   uk_kafka_topics_stop(topics);
-  while ((node = uk_name_table_next(&topics->table, NULL)) != NULL)
-    forget(topics, (struct topic *)node);
-  uk_name_table_free(&topics->table);
+  uk_kafka_catalog_free(&topics->catalog);
+  rd_kafka_queue_cb_event_enable(topics->errors, NULL, NULL);
   rd_kafka_queue_destroy(topics->errors);
   pthread_cond_destroy(&topics->work);
   pthread_mutex_destroy(&topics->mutex);

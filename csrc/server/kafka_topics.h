@@ -1,8 +1,8 @@
 /* kafka_topics: which topics there are, as the cluster last said, and whether the cluster answers at all.
  *
- * One thread asks the cluster, for all who want to know at once; whoever asks is called back. It also looks every
- * UK_KAFKA_PULSE whether the cluster is there, which is what /health tells and what lets a request fail at once while
- * it is not. */
+ * One thread asks the cluster, for all who want to know at once; whoever asks is called back. It also looks, every
+ * UK_KAFKA_PULSE and when a connection is lost, whether the cluster is there, which is what /health tells and what lets a
+ * request fail at once while it is not. */
 #ifndef UK_KAFKA_TOPICS_H
 #define UK_KAFKA_TOPICS_H
 
@@ -66,8 +66,12 @@ size_t uk_kafka_topics_brokers(struct uk_kafka_topics *topics, int32_t *brokers)
  * no broker coordinates any. */
 bool uk_kafka_topics_groupless(struct uk_kafka_topics *topics);
 
-/* UK_OK or, when the cluster is away, UNAVAILABLE with a text in `detail`. From memory, at once. */
+/* UK_OK or, when the cluster is away, UNAVAILABLE with a text in `detail` (NULL with size 0: none). From memory, at once. */
 enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size);
+
+/* The same, and UNAVAILABLE already when the connections were lost a moment ago and no broker could be reached since: for
+ * who waited for something that did not come, and would take it for nothing. */
+enum uk_error uk_kafka_topics_contact(struct uk_kafka_topics *topics, char *detail, size_t size);
 
 /* Whether the cluster has ever answered. Until then nobody knows whether it is there, and requests wait for it. */
 bool uk_kafka_topics_heard(struct uk_kafka_topics *topics);

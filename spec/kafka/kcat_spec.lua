@@ -125,6 +125,17 @@ describe("kcat and the server", function()
       check(8, 1, 5, "k", "f")
     end)
 
+    it("no timestamp but the one that was given", function()
+      local topic = server:topic(1)
+      local _, message, details = client:produce(topic, "v", { timestamp = 0 })
+      assert.same({ 400, "timestamp: 1 or more expected with a Kafka cluster, got 0" },
+        { details and details.status, message })
+      _, message, details = client:produce_many(topic, { { value = "a" }, { value = "b", timestamp = 0 } })
+      assert.same({ 400, "[1].timestamp: 1 or more expected with a Kafka cluster, got 0" },
+        { details and details.status, message })
+      assert.same({}, kcat_reads(topic))
+    end)
+
     it("any bytes in key, value and header", function()
       local topic = server:topic(1)
       local header = "\255\1" -- without a NUL, where kcat ends it

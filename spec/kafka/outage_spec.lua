@@ -118,6 +118,28 @@ describe("without its only broker", function()
     assert.same({ "1", "2", "3" }, values)
   end)
 
+  -- Nothing came because nothing could: an empty answer would hide that.
+  it("killed: who waits less than it takes /health to notice is told as well", function()
+    local topic, group = server:topic(1, 3), kafka_cluster.name "group"
+    assert.same({ "1", "2", "3" }, consume(group, "i", topic))
+    assert.same({}, client:consume(group, "i", topic, { timeout = 500 }))
+    cluster:kill(1)
+    finally(function()
+      cluster:restart(1)
+      shell.eventually(BACK, function() return client:health() end)
+    end)
+    local consuming = raw:start("POST", ("/consume/%s/i"):format(group),
+      { body = ('{"topic":"%s","timeout":900}'):format(topic) })
+    local fetching = raw:start("POST", "/fetch",
+      { body = ('{"topic":"%s","partition":0,"offset":3,"timeout":900}'):format(topic) })
+    http.collect({ consuming, fetching }, 10)
+    for _, each in ipairs { consuming, fetching } do
+      assert.equal(503, each.response.status)
+      assert.equal("1", each.response.headers["retry-after"])
+      assert.is_truthy(each.response.body:find("the Kafka cluster does not answer", 1, true), each.response.body)
+    end
+  end)
+
   for _, outage in ipairs(outages) do
     it(outage.name .. ": 503 within seconds, and all goes on when it is back", function()
       local topic, group = server:topic(1, 3), kafka_cluster.name "group"
