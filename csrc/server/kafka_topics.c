@@ -103,11 +103,11 @@ static rd_kafka_resp_err_t ask(struct uk_kafka_topics *topics, struct uk_slice n
     topics->cut_off = true;
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR && topics->reason[0] == '\0')
     snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_err2str(code));
+  /* What failed and was cut short says little of the cluster: the pulse is felt next. */
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR || timeout == QUERY_TIMEOUT)
     note(topics, code);
   else
-    topics->next_pulse =
-      uk_clock_monotonic(); /* it was cut short, and says little of the cluster */
+    topics->next_pulse = uk_clock_monotonic();
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
     uk_kafka_catalog_learn_brokers(&topics->catalog, *said);
   pthread_mutex_unlock(&topics->mutex);
@@ -189,10 +189,17 @@ static void look(struct uk_kafka_topics *topics)
   pthread_mutex_lock(&topics->mutex);
 }
 
+/* Whether a connection was lost of a cluster that is taken for well. Once it is cut off, each broker's complaint would put
+ * off the question that decides. */
+static bool is_in_doubt(const struct uk_kafka_topics *topics)
+{
+  return topics->doubted && !topics->cut_off && !topics->down;
+}
+
 /* What nobody asked for: whether the cluster is there, and at times what topics it has. */
 static void feel_pulse(struct uk_kafka_topics *topics)
 {
-  bool hasty = topics->doubted && !topics->down;
+  bool hasty = is_in_doubt(topics);
   bool full = !topics->down && !hasty && uk_clock_monotonic() >= topics->next_full;
   const rd_kafka_metadata_t *said = NULL;
   topics->doubted = false;
@@ -223,7 +230,7 @@ static void *run(void *argument)
       look(topics);
     } else if (topics->told) {
       hear(topics);
-    } else if ((topics->doubted && !topics->down) || uk_clock_monotonic() >= until) {
+    } else if (is_in_doubt(topics) || uk_clock_monotonic() >= until) {
       feel_pulse(topics);
     } else {
       uk_condition_wait(&topics->work, &topics->mutex, until);

@@ -10,7 +10,7 @@
 #include "kafka_parts.h"
 #include "server/name_table.h"
 
-enum { BROKERS = 2, PATIENCE = 20000 };
+enum { BROKERS = 2, MANY_BROKERS = 30, PATIENCE = 20000, MISSED = 3500 };
 
 struct question {
   struct uk_kafka_lookup lookup;
@@ -174,25 +174,58 @@ static void is_not_made_without_memory(void)
   rd_kafka_destroy(control);
 }
 
-static void nothing_is_heard_where_nobody_is(void)
+static rd_kafka_t *control_of(const char *brokers)
 {
-  char detail[UK_MESSAGE_SIZE] = "", text[UK_MESSAGE_SIZE];
+  char text[UK_MESSAGE_SIZE];
   rd_kafka_conf_t *conf = rd_kafka_conf_new();
-  rd_kafka_conf_set(conf, "bootstrap.servers", "127.0.0.1:1", text, sizeof text);
+  rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text, sizeof text);
   rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR);
   rd_kafka_conf_set_log_cb(conf, NULL);
-  rd_kafka_t *control = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+  return rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+}
+
+static void await_despair(struct uk_kafka_topics *topics, char *detail, size_t size)
+{
+  int64_t end = uk_clock_monotonic() + PATIENCE;
+  while (uk_kafka_topics_health(topics, detail, size) == UK_OK && uk_clock_monotonic() < end)
+    usleep(20000);
+}
+
+static void nothing_is_heard_where_nobody_is(void)
+{
+  char detail[UK_MESSAGE_SIZE] = "";
+  rd_kafka_t *control = control_of("127.0.0.1:1");
   struct uk_kafka_topics *topics = uk_kafka_topics_new(control);
   REQUIRE(topics != NULL);
   CHECK(!uk_kafka_topics_heard(topics));
-  int64_t end = uk_clock_monotonic() + PATIENCE;
-  while (uk_kafka_topics_health(topics, detail, sizeof detail) == UK_OK &&
-         uk_clock_monotonic() < end)
-    usleep(20000);
+  await_despair(topics, detail, sizeof detail);
   CHECK(strstr(detail, "the Kafka cluster does not answer: ") == detail);
   CHECK(!uk_kafka_topics_heard(topics));
   uk_kafka_topics_free(topics);
   rd_kafka_destroy(control);
+}
+
+/* Each broker complains by itself when it is gone; that does not put off the question that decides. */
+static void many_brokers_are_missed_as_soon_as_one(void)
+{
+  char detail[UK_MESSAGE_SIZE];
+  rd_kafka_mock_cluster_t *cluster = rd_kafka_mock_cluster_new(kafka_parts.player, MANY_BROKERS);
+  REQUIRE(cluster != NULL);
+  rd_kafka_t *control = control_of(rd_kafka_mock_cluster_bootstraps(cluster));
+  struct uk_kafka_topics *topics = uk_kafka_topics_new(control);
+  REQUIRE(topics != NULL);
+  int64_t end = uk_clock_monotonic() + PATIENCE;
+  while (!uk_kafka_topics_heard(topics) && uk_clock_monotonic() < end)
+    usleep(20000);
+  CHECK(uk_kafka_topics_heard(topics));
+  for (int32_t i = 1; i <= MANY_BROKERS; i++)
+    rd_kafka_mock_broker_set_down(cluster, i);
+  int64_t begun = uk_clock_monotonic();
+  await_despair(topics, detail, sizeof detail);
+  CHECK(uk_clock_monotonic() - begun < MISSED);
+  uk_kafka_topics_free(topics);
+  rd_kafka_destroy(control);
+  rd_kafka_mock_cluster_destroy(cluster);
 }
 
 /* Brokers that take requests and leave them open, and then answer. */
@@ -240,6 +273,7 @@ int main(void)
   CHECK_RUN(goes_on_without_memory);
   CHECK_RUN(is_not_made_without_memory);
   CHECK_RUN(nothing_is_heard_where_nobody_is);
+  CHECK_RUN(many_brokers_are_missed_as_soon_as_one);
   CHECK_RUN(silence_is_not_taken_for_absence_at_once);
   CHECK_RUN(a_stop_answers_those_who_wait);
   kafka_parts_close();
