@@ -260,21 +260,27 @@ static void lets_each_partition_have_its_turn(void)
   CHECK(seen[0] && seen[1] && seen[2]);
 }
 
-static void goes_on_where_a_full_response_ended(void)
+/* Reads from that offset to the end, at most so many a time. */
+static void read_on(const char *topic, int64_t next, int64_t end, size_t most)
 {
-  const char *topic = make_topic(1);
-  int64_t next = 0;
-  produce(topic, 0, 0, 3000);
-  while (next < 3000) {
+  while (next < end) {
     struct probe *probe = probe_of(topic, 0, next);
-    probe->most = 70;
+    probe->most = most;
     start(probe, 5000);
     await(probe);
-    check_offsets(probe, next, next + 70 < 3000 ? next + 70 : 3000);
+    check_offsets(probe, next, next + (int64_t)probe->count);
     REQUIRE(probe->count > 0);
     next += (int64_t)probe->count;
   }
-  check_offsets(fetch(topic, 0, 1500, 5000), 1500, 3000);
+  CHECK_EQ_INT(next, end);
+}
+
+static void goes_on_where_a_full_response_ended(void)
+{
+  const char *topic = make_topic(1);
+  produce(topic, 0, 0, 3000);
+  read_on(topic, 0, 3000, 70);
+  read_on(topic, 1500, 3000, RECORDS_MOST);
 }
 
 /* At the end. */
