@@ -62,6 +62,7 @@ UK_SERVER_LIBS := $(call library_of,MICROHTTPD,-lmicrohttpd) $(call library_of,L
 compile = $(CC) $(UK_CFLAGS) $(UK_LIBRARY_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP
 
 objects_of = $(patsubst csrc/%.c,$(2)/%.o,$(sort $(wildcard csrc/$(1)/*.c)))
+SERVER_ROOMS := server $(patsubst csrc/%/,%,$(sort $(wildcard csrc/server/*/)))
 COMMON := $(BUILD)/libcommon.a
 CLIENT := $(BUILD)/libclient.a
 SERVER := $(BUILD)/libserver.a
@@ -85,7 +86,7 @@ build-server: $(MODULES)/server.so
 
 $(COMMON): $(call objects_of,common,$(BUILD)) csrc/common
 $(CLIENT): $(call objects_of,client,$(BUILD)) csrc/client
-$(SERVER): $(call objects_of,server,$(BUILD)) csrc/server
+$(SERVER): $(foreach room,$(SERVER_ROOMS),$(call objects_of,$(room),$(BUILD)) csrc/$(room))
 $(BINDING): $(call objects_of,binding,$(BUILD)/$(LUA_NAME)) csrc/binding
 
 # Made beside their place and moved into it, so that whoever uses the last ones goes on undisturbed.

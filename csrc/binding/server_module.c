@@ -2,7 +2,7 @@
 #include "binding/server_handle.h"
 #include "binding/server_system.h"
 #include "common/version.h"
-#include "server/http.h"
+#include "server/server.h"
 
 static const luaL_Reg functions[] = {{"start", uk_server_start_lua}, {NULL, NULL}};
 
@@ -16,7 +16,7 @@ int luaopen_upstash_kafka_server(lua_State *L)
   uk_server_register_handle(L);
   uk_server_push_defaults(L);
   lua_setfield(L, -2, "defaults");
-  lua_pushboolean(L, uk_http_refusals_are_json());
+  lua_pushboolean(L, uk_server_refusals_are_json());
   lua_setfield(L, -2, "refusals_are_json");
   lua_pushliteral(L, UK_VERSION);
   lua_setfield(L, -2, "_VERSION");

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include "common/protocol.h"
-#include "server/kafka_engine.h"
-#include "server/log_engine.h"
-#include "server/server_state.h"
+#include "server/kafka_engine/kafka_engine.h"
+#include "server/http/http.h"
+#include "server/log_engine/log_engine.h"
+#include "server/api/server_state.h"
+#include "server/server.h"
 
 enum { PEM_BYTES = 1 << 20, THREADS_MAX = 64, THREADS_DEFAULT_MAX = 8, CONNECTIONS_MAX = 1000000 };
 static const int64_t MAP_BYTES = INT64_C(64) << 30;
@@ -142,11 +144,25 @@ static enum uk_error start_credentials(struct uk_server *server,
   return error;
 }
 
+static enum uk_error start_kafka(struct uk_server *server, const struct uk_server_options *options,
+                                 char *message, size_t size)
+{
+  const struct uk_kafka_options kafka = {.brokers = options->brokers,
+                                         .properties = options->properties,
+                                         .property_count = options->property_count,
+                                         .prefetch_bytes = options->prefetch_bytes,
+                                         .prefetch_budget = options->prefetch_budget,
+                                         .max_message_bytes = options->max_message_bytes,
+                                         .partitions = (int32_t)options->partitions,
+                                         .auto_create_topics = options->auto_create_topics};
+  return uk_kafka_engine_open(&server->engine, &kafka, message, size);
+}
+
 static enum uk_error start_engine(struct uk_server *server, const struct uk_server_options *options,
                                   char *message, size_t size)
 {
   if (options->brokers != NULL)
-    return uk_kafka_engine_open(&server->engine, options, message, size);
+    return start_kafka(server, options, message, size);
   const struct uk_log_engine_options log = {.directory = options->data,
                                             .map_bytes = (size_t)options->map_bytes,
                                             .partitions = (int32_t)options->partitions,
@@ -228,6 +244,11 @@ enum uk_error uk_server_start(struct uk_server **out, const struct uk_server_opt
 const char *uk_server_url(const struct uk_server *server)
 {
   return server->url;
+}
+
+bool uk_server_refusals_are_json(void)
+{
+  return uk_http_refusals_are_json();
 }
 
 /* Also of a server whose start failed half-way, and of NULL. */

@@ -7,13 +7,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
-
-/* A property of librdkafka, for every connection to the cluster. */
-struct uk_kafka_property {
-  const char *name;
-  const char *value; /* with from_file the file that holds it; one newline at its end is cut */
-  bool from_file;    /* and then no message shows the value */
-};
+#include "server/kafka_engine/kafka_options.h"
 
 /* Every field has a default (uk_server_options_default) but username and password. Strings are copied. */
 struct uk_server_options {
@@ -50,6 +44,9 @@ enum uk_error uk_server_start(struct uk_server **server, const struct uk_server_
 
 /* "http://HOST:PORT" (https with TLS), with the port that was picked. Lives as long as the server. */
 const char *uk_server_url(const struct uk_server *server);
+
+/* Whether what the HTTP library refuses by itself is answered in JSON, as all else is. */
+bool uk_server_refusals_are_json(void);
 
 /* Takes no more requests, answers those in hand, joins every thread, frees everything. */
 void uk_server_stop(struct uk_server *server);

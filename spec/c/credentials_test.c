@@ -1,4 +1,4 @@
-#include "server/credentials.h"
+#include "server/api/credentials.h"
 
 #include "check.h"
 #include "common/base64.h"

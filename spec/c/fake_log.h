@@ -2,7 +2,7 @@
 #ifndef FAKE_LOG_H
 #define FAKE_LOG_H
 
-#include "server/groups.h"
+#include "server/groups/groups.h"
 
 enum { FAKE_PARTITIONS = 1024, FAKE_NAME = 300 };
 

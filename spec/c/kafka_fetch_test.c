@@ -1,5 +1,5 @@
 /* Fetches from a cluster that librdkafka plays inside of this process. */
-#include "server/kafka_fetch.h"
+#include "server/kafka_engine/kafka_fetch.h"
 
 #include <librdkafka/rdkafka_mock.h>
 #include <pthread.h>
@@ -29,10 +29,9 @@ static bool rig_open(void)
   rd_kafka_conf_set_log_cb(conf, NULL);
   rig.player = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, sizeof message);
   rig.cluster = rd_kafka_mock_cluster_new(rig.player, BROKERS);
-  const struct uk_server_options options = {.brokers =
-                                              rd_kafka_mock_cluster_bootstraps(rig.cluster),
-                                            .prefetch_bytes = 1 << 20,
-                                            .max_message_bytes = 1 << 20};
+  const struct uk_kafka_options options = {.brokers = rd_kafka_mock_cluster_bootstraps(rig.cluster),
+                                           .prefetch_bytes = 1 << 20,
+                                           .max_message_bytes = 1 << 20};
   if (uk_kafka_settings_new(&rig.settings, &options, message, sizeof message) != UK_OK)
     return false;
   rig.control = rd_kafka_new(RD_KAFKA_PRODUCER, uk_kafka_conf(rig.settings, UK_KAFKA_CONTROL),

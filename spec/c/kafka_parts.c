@@ -28,10 +28,10 @@ bool kafka_parts_open(int brokers)
   rd_kafka_conf_set_log_cb(conf, NULL);
   kafka_parts.player = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, sizeof message);
   kafka_parts.cluster = rd_kafka_mock_cluster_new(kafka_parts.player, brokers);
-  const struct uk_server_options options = {.brokers =
-                                              rd_kafka_mock_cluster_bootstraps(kafka_parts.cluster),
-                                            .prefetch_bytes = 1 << 20,
-                                            .max_message_bytes = 1 << 20};
+  const struct uk_kafka_options options = {.brokers =
+                                             rd_kafka_mock_cluster_bootstraps(kafka_parts.cluster),
+                                           .prefetch_bytes = 1 << 20,
+                                           .max_message_bytes = 1 << 20};
   if (uk_kafka_settings_new(&kafka_parts.settings, &options, message, sizeof message) != UK_OK)
     return false;
   kafka_parts.control = kafka_parts_control();

@@ -1,5 +1,5 @@
 /* What a cluster says of its topics; the cluster is played by librdkafka inside of this process. */
-#include "server/kafka_topics.h"
+#include "server/kafka_engine/kafka_topics.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 #include "common/clock.h"
 #include "fault.h"
 #include "kafka_parts.h"
-#include "server/name_table.h"
+#include "server/engine/name_table.h"
 
 enum { BROKERS = 2, MANY_BROKERS = 30, PATIENCE = 20000, MISSED = 3500 };
 

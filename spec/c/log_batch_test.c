@@ -1,11 +1,11 @@
-#include "server/log_batch.h"
+#include "server/log_engine/log_batch.h"
 
 #include <stdlib.h>
 
 #include "check.h"
 #include "fault.h"
-#include "server/log_bytes.h"
-#include "server/log_checksum.h"
+#include "server/log_engine/log_bytes.h"
+#include "server/log_engine/log_checksum.h"
 
 static const struct uk_record_header headers[] = {
   {{"trace", 5}, {"abc", 3}},

@@ -1,5 +1,5 @@
 /* The log whose process is killed: what was acknowledged is there, and the offsets have no gaps. */
-#include "server/log.h"
+#include "server/log_engine/log.h"
 
 #include <poll.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-#include "server/log_engine.h"
+#include "server/log_engine/log_engine.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

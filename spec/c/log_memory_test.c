@@ -5,7 +5,7 @@
 #include "common/clock.h"
 #include "fault.h"
 #include "log_rig.h"
-#include "server/log_engine.h"
+#include "server/log_engine/log_engine.h"
 
 static struct rig_read got;
 

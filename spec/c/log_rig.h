@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "server/log.h"
+#include "server/log_engine/log.h"
 
 enum { RIG_MAP_BYTES = 64 << 20 };
 

@@ -1,4 +1,4 @@
-#include "server/log.h"
+#include "server/log_engine/log.h"
 
 #include <fcntl.h>
 #include <lmdb.h>
@@ -9,8 +9,8 @@
 #include "check.h"
 #include "common/clock.h"
 #include "log_rig.h"
-#include "server/log_batch.h"
-#include "server/murmur2.h"
+#include "server/log_engine/log_batch.h"
+#include "server/engine/murmur2.h"
 
 static struct rig_read got;
 

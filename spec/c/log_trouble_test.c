@@ -1,5 +1,5 @@
 /* The log when the map, the disk or the sync says no. */
-#include "server/log.h"
+#include "server/log_engine/log.h"
 
 #include <errno.h>
 #include <fcntl.h>

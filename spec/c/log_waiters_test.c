@@ -1,4 +1,4 @@
-#include "server/log_waiters.h"
+#include "server/log_engine/log_waiters.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-#include "server/murmur2.h"
+#include "server/engine/murmur2.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-#include "server/produce_outcome.h"
+#include "server/engine/produce_outcome.h"
 
 #include "check.h"
 

@@ -10,7 +10,7 @@
 #include "check.h"
 #include "fault.h"
 #include "log_rig.h"
-#include "server/http.h"
+#include "server/http/http.h"
 #include "server/server.h"
 
 #define HEAD(length)                                                                               \

@@ -1,4 +1,4 @@
-#include "server/request.h"
+#include "server/api/request.h"
 
 #include "check.h"
 #include "fault.h"

@@ -9,7 +9,7 @@
 #include "check.h"
 #include "common/clock.h"
 #include "log_rig.h"
-#include "server/http.h"
+#include "server/http/http.h"
 
 #define AUTHORIZATION "Host: x\r\nAuthorization: Basic dTpw\r\n" /* u:p */
 

@@ -1,0 +1,67 @@
+/* commit, committed, delete-consumer: what a group remembers. */
+#include "server/api/api.h"
+
+bool uk_api_commit(struct uk_request *request)
+{
+  struct uk_json_list list;
+  if (!uk_api_check_group(request) ||
+      !uk_json_read_objects(request, &uk_api_position_shape, UK_POSITIONS_MAX, &list))
+    return false;
+  struct uk_commit *commit =
+    uk_api_operation(request, sizeof *commit, UK_OFFSETS_TIMEOUT, uk_api_finish_success);
+  if (commit == NULL)
+    return false;
+  commit->group = request->parameters[0];
+  commit->instance = request->parameters[1];
+  commit->offsets = uk_api_positions(request, &list);
+  commit->count = list.count;
+  if (commit->offsets == NULL)
+    return false;
+  struct uk_engine *engine = uk_api_engine(request);
+  engine->methods->commit(engine, commit);
+  return true;
+}
+
+static void finish_committed(struct uk_request *request)
+{
+  const struct uk_committed *committed = request->operation;
+  if (!uk_api_failed(request))
+    uk_api_write_positions(&request->reply, committed->offsets, committed->count);
+}
+
+bool uk_api_committed(struct uk_request *request)
+{
+  struct uk_json_list list;
+  int64_t timeout = UK_OFFSETS_TIMEOUT;
+  if (!uk_api_check_group(request) ||
+      !uk_api_query_integer(request, "timeout", 0, UK_TIMEOUT_MAX, &timeout) ||
+      !uk_api_read_partitions(request, &list))
+    return false;
+  struct uk_committed *committed =
+    uk_api_operation(request, sizeof *committed, timeout, finish_committed);
+  if (committed == NULL)
+    return false;
+  committed->group = request->parameters[0];
+  committed->offsets = uk_api_positions(request, &list);
+  committed->count = list.count;
+  if (committed->offsets == NULL)
+    return false;
+  struct uk_engine *engine = uk_api_engine(request);
+  engine->methods->committed(engine, committed);
+  return true;
+}
+
+bool uk_api_delete_consumer(struct uk_request *request)
+{
+  if (!uk_api_check_group(request))
+    return false;
+  struct uk_delete_consumer *operation =
+    uk_api_operation(request, sizeof *operation, UK_OFFSETS_TIMEOUT, uk_api_finish_success);
+  if (operation == NULL)
+    return false;
+  operation->group = request->parameters[0];
+  operation->instance = request->parameters[1];
+  struct uk_engine *engine = uk_api_engine(request);
+  engine->methods->delete_consumer(engine, operation);
+  return true;
+}

@@ -1,0 +1,90 @@
+/* consume: the records that an instance of a group is to get next. */
+#include <stdio.h>
+
+#include "server/api/api_read.h"
+
+static const struct uk_json_field consume_fields[] = {
+  UK_READ_BATCH_FIELDS,
+  UK_READ_FIELD("topics", topics, UK_FIELD_TEXTS, 0, UK_TOPICS_PER_CONSUME_MAX, NULL),
+};
+static const struct uk_json_shape consume_shape = {
+  consume_fields, sizeof consume_fields / sizeof *consume_fields, sizeof(struct uk_read_body)};
+
+/* The batch that a client did not get is its instance's to get again. */
+static void sent(struct uk_request *request, bool whole)
+{
+  const struct uk_read_call *call = request->operation;
+  struct uk_engine *engine = uk_api_engine(request);
+  if (!whole || request->status != 200)
+    engine->methods->undelivered(engine, call->consume.group, call->consume.instance,
+                                 call->consume.delivery);
+}
+
+static void finish_consume(struct uk_request *request)
+{
+  const struct uk_read_call *call = request->operation;
+  uk_api_read_finish(request);
+  if (call->operation.error == UK_OK && call->consume.delivery > 0)
+    request->sent = sent;
+}
+
+static void add_topic(struct uk_consume *consume, struct uk_slice *topics, struct uk_slice topic)
+{
+  for (size_t i = 0; i < consume->topic_count; i++) {
+    if (uk_slice_equal(topics[i], topic))
+      return;
+  }
+  topics[consume->topic_count++] = topic;
+}
+
+static bool read_topics(struct uk_request *request, struct uk_consume *consume,
+                        const struct uk_read_body *body)
+{
+  const struct uk_json_text *given = body->topics.items;
+  struct uk_slice *topics =
+    uk_arena_allocate(&request->arena, body->topics.count + 1, sizeof *topics);
+  char place[UK_PLACE_SIZE];
+  if (topics == NULL) {
+    uk_request_error(request, UK_E_NO_MEMORY, NULL);
+    return false;
+  }
+  consume->topics = topics;
+  if (body->topic.given) {
+    add_topic(consume, topics, body->topic.bytes);
+    if (!uk_api_check_topic(request, body->topic.bytes, "topic"))
+      return false;
+  }
+  for (size_t i = 0; i < body->topics.count; i++) {
+    snprintf(place, sizeof place, "topics[%zu]", i);
+    if (!uk_api_check_topic(request, given[i].bytes, place))
+      return false;
+    add_topic(consume, topics, given[i].bytes);
+  }
+  if (consume->topic_count == 0)
+    uk_request_error(request, UK_E_BAD_REQUEST, "topic, topics: at least one topic expected");
+  return consume->topic_count > 0;
+}
+
+/* GET /consume/{group}/{instance}/{topic}, which takes no body, and /consume/{group}/{instance} */
+bool uk_api_consume(struct uk_request *request)
+{
+  struct uk_read_body body;
+  bool in_path = request->endpoint == UK_ENDPOINT_CONSUME_TOPIC;
+  if (in_path)
+    request->body_length = 0;
+  struct uk_read_call *call =
+    uk_api_read_start(request, &consume_shape, &body, UK_CONSUME_TIMEOUT, finish_consume);
+  if (call == NULL || !uk_api_check_group(request))
+    return false;
+  if (in_path)
+    body.topic = (struct uk_json_text){.bytes = request->parameters[2], .given = true};
+  call->consume.group = request->parameters[0];
+  call->consume.instance = request->parameters[1];
+  call->consume.sink = uk_api_read_sink;
+  if (!read_topics(request, &call->consume, &body) ||
+      !uk_api_read_settings(request, &call->consume.settings))
+    return false;
+  struct uk_engine *engine = uk_api_engine(request);
+  engine->methods->consume(engine, &call->consume);
+  return true;
+}

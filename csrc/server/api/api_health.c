@@ -1,0 +1,20 @@
+#include "common/json_writer.h"
+#include "server/api/api.h"
+
+/* {"status":"ok","engine":"log"}, or 503 with the engine's own words. */
+bool uk_api_health(struct uk_request *request)
+{
+  struct uk_engine *engine = uk_api_engine(request);
+  char detail[UK_MESSAGE_SIZE] = "";
+  enum uk_error error = engine->methods->health(engine, detail, sizeof detail);
+  if (error == UK_OK) {
+    uk_buffer_append_text(&request->reply, "{\"status\":\"ok\"");
+  } else {
+    uk_request_error(request, UK_E_UNAVAILABLE, detail[0] != '\0' ? "%s" : NULL, detail);
+    uk_request_open_error(request);
+  }
+  uk_buffer_append_text(&request->reply, ",\"engine\":");
+  uk_json_write_string(&request->reply, uk_slice_text(engine->methods->name));
+  uk_buffer_append_byte(&request->reply, '}');
+  return false;
+}

@@ -1,0 +1,257 @@
+#include "server/api/api_produce.h"
+
+#include "common/base64.h"
+#include "common/utf8.h"
+#include "server/api/message_json.h"
+#include "server/engine/produce_outcome.h"
+#include "server/api/server_state.h"
+
+enum { PRODUCE_TIMEOUT = 30000 };
+
+struct produce_call {
+  struct uk_produce produce;
+  bool single;
+};
+
+static void write_result(struct uk_buffer *reply, const struct uk_record *record)
+{
+  char text[UK_MESSAGE_SIZE];
+  if (record->error == UK_OK) {
+    uk_json_write_metadata(reply, record);
+    return;
+  }
+  uk_produce_reason(record, text, sizeof text);
+  uk_request_write_error(reply, uk_error_status(record->error), uk_slice_text(text));
+}
+
+/* ,"results":[…]} behind the error: what became of each message. */
+static void add_results(struct uk_request *request, const struct uk_produce *produce)
+{
+  uk_request_open_error(request);
+  uk_buffer_append_text(&request->reply, ",\"results\":");
+  for (size_t i = 0; i < produce->count; i++) {
+    uk_buffer_append_byte(&request->reply, i > 0 ? ',' : '[');
+    write_result(&request->reply, &produce->records[i]);
+  }
+  uk_buffer_append_text(&request->reply, "]}");
+}
+
+static void finish(struct uk_request *request)
+{
+  const struct produce_call *call = request->operation;
+  if (uk_api_failed(request)) {
+    if (call->produce.each)
+      add_results(request, &call->produce);
+    return;
+  }
+  if (call->single) {
+    uk_json_write_metadata(&request->reply, &call->produce.records[0]);
+    return;
+  }
+  for (size_t i = 0; i < call->produce.count; i++) {
+    uk_buffer_append_byte(&request->reply, i > 0 ? ',' : '[');
+    uk_json_write_metadata(&request->reply, &call->produce.records[i]);
+  }
+  uk_buffer_append_byte(&request->reply, ']');
+}
+
+struct uk_produce *uk_api_produce_operation(struct uk_request *request, size_t count, bool single)
+{
+  struct produce_call *call = uk_api_operation(request, sizeof *call, PRODUCE_TIMEOUT, finish);
+  if (call == NULL)
+    return NULL;
+  call->single = single;
+  call->produce.count = count;
+  call->produce.records = uk_arena_allocate(&request->arena, count, sizeof *call->produce.records);
+  if (call->produce.records == NULL) {
+    uk_request_error(request, UK_E_NO_MEMORY, NULL);
+    return NULL;
+  }
+  for (size_t i = 0; i < count; i++) {
+    call->produce.records[i].partition = -1;
+    call->produce.records[i].timestamp = -1;
+  }
+  return &call->produce;
+}
+
+bool uk_api_check_size(struct uk_request *request, const struct uk_record *record, int64_t index)
+{
+  size_t size = record->key.length + record->value.length;
+  for (size_t i = 0; i < record->header_count; i++)
+    size += record->headers[i].key.length + record->headers[i].value.length;
+  if (size <= request->server->max_message_bytes)
+    return true;
+  if (index >= 0)
+    uk_request_error(request, UK_E_TOO_LARGE,
+                     "[%lld]: a message of at most %zu bytes expected, got %zu", (long long)index,
+                     request->server->max_message_bytes, size);
+  else
+    uk_request_error(request, UK_E_TOO_LARGE, "a message of at most %zu bytes expected, got %zu",
+                     request->server->max_message_bytes, size);
+  return false;
+}
+
+bool uk_api_submit_produce(struct uk_request *request)
+{
+  struct uk_engine *engine = uk_api_engine(request);
+  engine->methods->produce(engine, request->operation);
+  return true;
+}
+
+/* A message as it stands in the body. */
+struct message {
+  struct uk_json_text topic, key, value;
+  struct uk_json_integer partition, timestamp;
+  struct uk_json_list headers;
+};
+
+struct header {
+  struct uk_json_text key, value;
+};
+
+#define FIELD(type_, member, kind, ...)                                                            \
+  {                                                                                                \
+    .name = #member, .type = kind, .offset = offsetof(struct type_, member), __VA_ARGS__           \
+  }
+
+static const struct uk_json_field header_fields[] = {
+  FIELD(header, key, UK_FIELD_TEXT, .required = true),
+  FIELD(header, value, UK_FIELD_TEXT, .required = true),
+};
+static const struct uk_json_shape header_shape = {header_fields, 2, sizeof(struct header)};
+
+static const struct uk_json_field message_fields[] = {
+  FIELD(message, topic, UK_FIELD_TEXT, .required = true),
+  FIELD(message, value, UK_FIELD_TEXT_OR_NULL, .required = true),
+  FIELD(message, key, UK_FIELD_TEXT, .required = false),
+  FIELD(message, partition, UK_FIELD_INTEGER, .most = INT32_MAX),
+  FIELD(message, timestamp, UK_FIELD_INTEGER, .most = INT64_MAX),
+  FIELD(message, headers, UK_FIELD_OBJECTS, .most = UK_HEADERS_PER_MESSAGE_MAX,
+        .shape = &header_shape),
+};
+static const struct uk_json_shape message_shape = {message_fields, 6, sizeof(struct message)};
+/* Where the path names the topic. */
+static const struct uk_json_shape topicless_shape = {message_fields + 1, 5, sizeof(struct message)};
+
+/* The list that is being turned into records. */
+struct conversion {
+  struct uk_request *request;
+  const struct uk_json_list *list;
+  bool base64;
+  struct uk_slice topic; /* of the path; empty when the messages name theirs */
+};
+
+/* The text, out of base64 when that was agreed; `name` is what stands behind the message's place.
+ */
+static bool take(const struct conversion *conversion, size_t index, const char *name,
+                 const struct uk_json_text *text, struct uk_slice *out)
+{
+  char place[UK_PLACE_SIZE];
+  *out = text->bytes;
+  if (!conversion->base64 || text->bytes.length == 0 ||
+      uk_base64_decode((char *)(uintptr_t)text->bytes.data, &out->length, text->bytes.data,
+                       text->bytes.length))
+    return true;
+  uk_json_field_place(place, sizeof place, conversion->list, index, name);
+  uk_request_error(conversion->request, UK_E_BAD_REQUEST, "%s: base64 expected", place);
+  return false;
+}
+
+static bool take_headers(const struct conversion *conversion, size_t index,
+                         const struct message *message, struct uk_record *record)
+{
+  const struct header *given = message->headers.items;
+  size_t count = message->headers.count;
+  struct uk_record_header *headers =
+    uk_arena_allocate(&conversion->request->arena, count, sizeof *headers);
+  if (headers == NULL) {
+    uk_request_error(conversion->request, UK_E_NO_MEMORY, NULL);
+    return false;
+  }
+  for (size_t i = 0; i < count; i++) {
+    headers[i].key = given[i].key.bytes;
+    if (!take(conversion, index, "headers", &given[i].value, &headers[i].value))
+      return false;
+  }
+  record->headers = headers;
+  record->header_count = count;
+  return true;
+}
+
+static bool take_message(const struct conversion *conversion, size_t index,
+                         struct uk_record *record)
+{
+  const struct message *message = (const struct message *)conversion->list->items + index;
+  struct uk_request *request = conversion->request;
+  record->topic = message->topic.given ? message->topic.bytes : conversion->topic;
+  record->partition = message->partition.given ? (int32_t)message->partition.value : -1;
+  record->timestamp = message->timestamp.given ? message->timestamp.value : -1;
+  record->has_key = message->key.given;
+  record->has_value = !message->value.null;
+  if (!take(conversion, index, "key", &message->key, &record->key) ||
+      !take(conversion, index, "value", &message->value, &record->value) ||
+      (message->headers.count > 0 && !take_headers(conversion, index, message, record)))
+    return false;
+  if (message->topic.given
+        ? !uk_api_check_item_topic(request, record->topic, conversion->list, index)
+        : !uk_api_check_topic(request, record->topic, "topic"))
+    return false;
+  return uk_api_check_size(request, record, conversion->list->array ? (int64_t)index : -1);
+}
+
+/* POST /produce and /produce/{topic} */
+bool uk_api_produce(struct uk_request *request)
+{
+  struct uk_json_list list;
+  struct conversion conversion = {
+    .request = request, .list = &list, .topic = request->parameters[0]};
+  const struct uk_json_shape *shape =
+    request->endpoint == UK_ENDPOINT_PRODUCE ? &message_shape : &topicless_shape;
+  if (!uk_api_encoding(request, &conversion.base64) ||
+      !uk_json_read_objects(request, shape, UK_PRODUCE_MESSAGES_MAX, &list))
+    return false;
+  if (list.count == 0) {
+    uk_request_error(request, UK_E_BAD_REQUEST,
+                     "body: a message or an array of messages expected, got %s",
+                     list.given ? "an empty array" : "nothing");
+    return false;
+  }
+  struct uk_produce *produce = uk_api_produce_operation(request, list.count, false);
+  for (size_t i = 0; produce != NULL && i < list.count; i++) {
+    if (!take_message(&conversion, i, &produce->records[i]))
+      return false;
+  }
+  return produce != NULL && uk_api_submit_produce(request);
+}
+
+/* Bytes of the path or query: base64 or UTF-8. */
+static bool take_text(struct uk_request *request, const char *name, struct uk_slice *text,
+                      bool base64)
+{
+  bool good = base64 ? uk_base64_decode((char *)(uintptr_t)text->data, &text->length, text->data,
+                                        text->length)
+                     : uk_utf8_valid(text->data, text->length);
+  if (!good)
+    uk_request_error(request, UK_E_BAD_REQUEST, "%s: %s expected", name,
+                     base64 ? "base64" : "UTF-8");
+  return good;
+}
+
+/* GET /produce/{topic}/{message}?key= */
+bool uk_api_produce_one(struct uk_request *request)
+{
+  bool base64;
+  struct uk_produce *produce = uk_api_produce_operation(request, 1, true);
+  if (produce == NULL || !uk_api_encoding(request, &base64))
+    return false;
+  struct uk_record *record = &produce->records[0];
+  record->topic = request->parameters[0];
+  record->has_value = true;
+  record->value = request->parameters[1];
+  int keyed = uk_request_query(request, "key", &record->key);
+  record->has_key = keyed == 1;
+  return keyed >= 0 && take_text(request, "message", &record->value, base64) &&
+         (keyed == 0 || take_text(request, "key", &record->key, base64)) &&
+         uk_api_check_topic(request, record->topic, "topic") &&
+         uk_api_check_size(request, record, -1) && uk_api_submit_produce(request);
+}

@@ -1,0 +1,118 @@
+#include "server/api/dispatch.h"
+
+#include <stdio.h>
+
+#include "server/api/api.h"
+#include "server/api/router.h"
+#include "server/api/server_state.h"
+
+enum { QUERY_NAMES_MAX = 3 };
+
+/* One row for each endpoint. Where `any_query` is set, senders add parameters of their own. */
+static const struct {
+  uk_handler *handler;
+  const char *query[QUERY_NAMES_MAX];
+  bool any_query;
+  bool open;        /* needs no credentials */
+  bool query_login; /* credentials may come as ?user=&pass= */
+} routes[UK_ENDPOINT_COUNT] = {
+  [UK_ENDPOINT_PRODUCE_ONE] = {.handler = uk_api_produce_one, .query = {"key"}},
+  [UK_ENDPOINT_PRODUCE_TOPIC] = {.handler = uk_api_produce},
+  [UK_ENDPOINT_PRODUCE] = {.handler = uk_api_produce},
+  [UK_ENDPOINT_WEBHOOK] = {.handler = uk_api_webhook, .any_query = true, .query_login = true},
+  [UK_ENDPOINT_CONSUME_TOPIC] = {.handler = uk_api_consume,
+                                 .query = {"timeout", "max_messages", "max_bytes"}},
+  [UK_ENDPOINT_CONSUME] = {.handler = uk_api_consume,
+                           .query = {"timeout", "max_messages", "max_bytes"}},
+  [UK_ENDPOINT_COMMIT] = {.handler = uk_api_commit},
+  [UK_ENDPOINT_DELETE_CONSUMER] = {.handler = uk_api_delete_consumer},
+  [UK_ENDPOINT_COMMITTED] = {.handler = uk_api_committed, .query = {"timeout"}},
+  [UK_ENDPOINT_CONSUMERS] = {.handler = uk_api_consumers},
+  [UK_ENDPOINT_FETCH] = {.handler = uk_api_fetch,
+                         .query = {"timeout", "max_messages", "max_bytes"}},
+  [UK_ENDPOINT_TOPICS] = {.handler = uk_api_topics},
+  [UK_ENDPOINT_OFFSETS] = {.handler = uk_api_offsets, .query = {"timeout"}},
+  [UK_ENDPOINT_CREATE_TOPIC] = {.handler = uk_api_create_topic},
+  [UK_ENDPOINT_DELETE_TOPIC] = {.handler = uk_api_delete_topic},
+  [UK_ENDPOINT_HEALTH] = {.handler = uk_api_health, .open = true},
+};
+
+static const struct {
+  enum uk_method method;
+  const char *name;
+} method_names[] = {{UK_GET, "GET"}, {UK_POST, "POST"}, {UK_DELETE, "DELETE"}};
+
+/* "GET, POST" into the arena; NULL when memory is out. */
+static char *allowed(struct uk_request *request, unsigned methods)
+{
+  char text[32] = "";
+  for (size_t i = 0; i < sizeof method_names / sizeof *method_names; i++) {
+    if ((methods & (unsigned)method_names[i].method) != 0) {
+      size_t length = strlen(text);
+      snprintf(text + length, sizeof text - length, "%s%s", length > 0 ? ", " : "",
+               method_names[i].name);
+    }
+  }
+  return uk_arena_copy(&request->arena, text, strlen(text));
+}
+
+static bool find_route(struct uk_request *request)
+{
+  struct uk_route route;
+  enum uk_error error = uk_route_find(&route, request->method, request->path);
+  memcpy(request->parameters, route.parameters, sizeof route.parameters);
+  request->endpoint = route.endpoint;
+  if (error == UK_OK)
+    return true;
+  const char *text = error == UK_E_NOT_FOUND     ? "no such path"
+                     : error == UK_E_BAD_REQUEST ? "path: malformed percent escape"
+                                                 : NULL;
+  uk_request_error(request, error, text != NULL ? "%s" : NULL, text);
+  char *methods = error == UK_E_METHOD_NOT_ALLOWED ? allowed(request, route.methods) : NULL;
+  if (methods != NULL)
+    uk_request_add_header(request, "Allow", methods);
+  return false;
+}
+
+/* The credential of ?user=&pass=; NULL when there is none, or a malformed one. */
+static const struct uk_credential *query_credential(struct uk_request *request)
+{
+  struct uk_slice username, password = {0};
+  if (uk_request_query(request, "user", &username) != 1 ||
+      uk_request_query(request, "pass", &password) != 1)
+    return NULL;
+  return uk_credentials_find(request->server->credentials, username, password);
+}
+
+static bool authorize(struct uk_request *request)
+{
+  if (routes[request->endpoint].open)
+    return true;
+  struct uk_slice header = uk_request_header(request, "Authorization");
+  request->credential = uk_credentials_find_basic(request->server->credentials, header);
+  if (request->credential == NULL && routes[request->endpoint].query_login)
+    request->credential = query_credential(request);
+  if (request->credential == NULL) {
+    uk_request_error(request, UK_E_UNAUTHORIZED, NULL);
+    return false;
+  }
+  enum uk_permission needed = uk_endpoints[request->endpoint].permission;
+  if (!uk_credential_holds(request->credential, needed)) {
+    uk_request_error(request, UK_E_FORBIDDEN, "the credentials do not permit %s",
+                     uk_endpoints[request->endpoint].name);
+    return false;
+  }
+  return true;
+}
+
+bool uk_dispatch_accept(struct uk_request *request)
+{
+  return find_route(request) && authorize(request) &&
+         (routes[request->endpoint].any_query ||
+          uk_request_query_known(request, routes[request->endpoint].query, QUERY_NAMES_MAX));
+}
+
+bool uk_dispatch_run(struct uk_request *request)
+{
+  return routes[request->endpoint].handler(request);
+}

@@ -1,0 +1,145 @@
+#include "server/api/request.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "common/json_writer.h"
+#include "common/percent.h"
+
+enum { ERROR_TEXT_SIZE = 1024, NAME_SHOWN = 64 };
+
+void uk_request_add_header(struct uk_request *request, const char *name, const char *value)
+{
+  if (request->reply_header_count < UK_REPLY_HEADERS) {
+    request->reply_headers[request->reply_header_count].name = name;
+    request->reply_headers[request->reply_header_count].value = value;
+    request->reply_header_count++;
+  }
+}
+
+void uk_request_write_error(struct uk_buffer *buffer, int status, struct uk_slice text)
+{
+  uk_buffer_append_text(buffer, "{\"error\":");
+  uk_json_write_string(buffer, text);
+  uk_buffer_append_text(buffer, ",\"status\":");
+  uk_json_write_integer(buffer, status);
+  uk_buffer_append_byte(buffer, '}');
+}
+
+/* The headers that a status asks for. */
+static const struct {
+  int status;
+  const char *name, *value;
+} status_headers[] = {
+  {401, "WWW-Authenticate", "Basic realm=\"" UK_REALM "\""},
+  {429, "Retry-After", "1"},
+  {503, "Retry-After", "1"},
+};
+_Static_assert(UK_RETRY_AFTER == 1, "Retry-After is written above");
+
+static void add_status_headers(struct uk_request *request)
+{
+  for (size_t i = 0; i < sizeof status_headers / sizeof *status_headers; i++) {
+    if (status_headers[i].status == request->status)
+      uk_request_add_header(request, status_headers[i].name, status_headers[i].value);
+  }
+}
+
+void uk_request_error(struct uk_request *request, enum uk_error error, const char *format, ...)
+{
+  char text[ERROR_TEXT_SIZE];
+  if (format == NULL) {
+    snprintf(text, sizeof text, "%s", uk_error_text(error));
+  } else {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+  }
+  int status = uk_error_status(error);
+  if (status == 0) /* of a client only, but for CANCELLED */
+    status = uk_error_retriable(error) ? 503 : 500;
+  request->status = status;
+  request->reply_header_count = 0;
+  add_status_headers(request);
+  uk_buffer_clear(&request->reply);
+  uk_request_write_error(&request->reply, request->status, uk_slice_text(text));
+}
+
+void uk_request_open_error(struct uk_request *request)
+{
+  request->reply.length -= request->reply.error == UK_OK;
+}
+
+/* The next `name=value` of a raw query, and where to go on; an empty one is passed over. */
+static bool next_parameter(const char **at, struct uk_slice *name, struct uk_slice *value)
+{
+  *at += strspn(*at, "&");
+  size_t length = strcspn(*at, "&");
+  const char *equals = memchr(*at, '=', length);
+  *name = uk_slice_of(*at, equals != NULL ? (size_t)(equals - *at) : length);
+  *value =
+    equals != NULL ? uk_slice_of(equals + 1, length - name->length - 1) : (struct uk_slice){0};
+  *at += length;
+  return length > 0;
+}
+
+/* Decodes into the arena. False with an error reply when it is malformed. */
+static bool decode(struct uk_request *request, struct uk_slice raw, struct uk_slice *decoded)
+{
+  char *copy = uk_arena_copy(&request->arena, raw.data, raw.length);
+  if (copy == NULL) {
+    uk_request_error(request, UK_E_NO_MEMORY, NULL);
+    return false;
+  }
+  *decoded = uk_slice_of(copy, raw.length);
+  if (!uk_percent_decode(copy, &decoded->length)) {
+    uk_request_error(request, UK_E_BAD_REQUEST, "query: malformed percent escape in %.*s",
+                     (int)(raw.length < NAME_SHOWN ? raw.length : NAME_SHOWN), raw.data);
+    return false;
+  }
+  return true;
+}
+
+int uk_request_query(struct uk_request *request, const char *name, struct uk_slice *value)
+{
+  const char *at = request->query;
+  struct uk_slice raw_name, raw_value, decoded;
+  while (next_parameter(&at, &raw_name, &raw_value)) {
+    if (!decode(request, raw_name, &decoded))
+      return -1;
+    if (uk_slice_is(decoded, name))
+      return decode(request, raw_value, value) ? 1 : -1;
+  }
+  return 0;
+}
+
+/* The place of the name among the names, or `count`. */
+static size_t find_name(struct uk_slice name, const char *const *names, size_t count)
+{
+  size_t i = 0;
+  while (i < count && names[i] != NULL && !uk_slice_is(name, names[i]))
+    i++;
+  return i < count && names[i] != NULL ? i : count;
+}
+
+bool uk_request_query_known(struct uk_request *request, const char *const *names, size_t count)
+{
+  const char *at = request->query;
+  struct uk_slice raw_name, raw_value, name;
+  unsigned seen = 0;
+  while (next_parameter(&at, &raw_name, &raw_value)) {
+    if (!decode(request, raw_name, &name))
+      return false;
+    size_t found = find_name(name, names, count);
+    bool twice = found < count && (seen >> found & 1) != 0;
+    if (found == count || twice) {
+      uk_request_error(request, UK_E_BAD_REQUEST, "query: %s parameter \"%.*s\"",
+                       twice ? "repeated" : "unknown",
+                       (int)(name.length < NAME_SHOWN ? name.length : NAME_SHOWN), name.data);
+      return false;
+    }
+    seen |= 1u << found;
+  }
+  return true;
+}

@@ -1,0 +1,18 @@
+/* server_state: what the handlers see of the server. */
+#ifndef UK_SERVER_STATE_H
+#define UK_SERVER_STATE_H
+
+#include "server/api/credentials.h"
+#include "server/engine/engine.h"
+
+struct uk_http;
+
+struct uk_server {
+  struct uk_engine *engine;
+  struct uk_credentials *credentials;
+  struct uk_http *http;
+  size_t max_message_bytes;
+  char *url;
+};
+
+#endif

@@ -1,0 +1,25 @@
+/* name_set: names that were seen, for any thread. */
+#ifndef UK_NAME_SET_H
+#define UK_NAME_SET_H
+
+#include <pthread.h>
+
+#include "server/engine/name_table.h"
+
+struct uk_name_set {
+  pthread_mutex_t mutex;
+  struct uk_name_table table;
+};
+
+enum { UK_NAME_SET_MAX = 100000 }; /* names: one more, and all others are forgotten */
+
+void uk_name_set_init(struct uk_name_set *set);
+
+/* Whether it was not there before. Without memory it is not kept. */
+bool uk_name_set_add(struct uk_name_set *set, struct uk_slice name);
+bool uk_name_set_has(struct uk_name_set *set, struct uk_slice name);
+
+void uk_name_set_clear(struct uk_name_set *set);
+void uk_name_set_free(struct uk_name_set *set);
+
+#endif

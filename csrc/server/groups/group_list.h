@@ -1,0 +1,10 @@
+/* group_list: the answer to "who consumes what". */
+#ifndef UK_GROUP_LIST_H
+#define UK_GROUP_LIST_H
+
+#include "server/groups/group_state.h"
+
+/* Calls `owned` as engine.h says. False, with nothing called, when memory is out. */
+bool uk_group_list(struct uk_groups *groups, struct uk_consumers *operation);
+
+#endif

@@ -1,0 +1,82 @@
+#include "server/groups/group_topic.h"
+
+#include <stdlib.h>
+
+#include "server/groups/group_share.h"
+#include "server/groups/group_work.h"
+
+static struct uk_group_topic *find(struct uk_groups *groups, struct uk_slice name)
+{
+  return (struct uk_group_topic *)uk_name_table_find(&groups->topics, name);
+}
+
+/* Those who wait see that it is gone. */
+static void wake_members(struct uk_groups *groups, struct uk_group_share *share)
+{
+  for (size_t i = 0; i < share->member_count; i++) {
+    if (share->members[i]->activity == UK_GROUP_PARKED)
+      uk_group_list_reading(groups, share->members[i]);
+  }
+}
+
+static void changed(struct uk_groups *groups, struct uk_group_topic *topic, int32_t partitions,
+                    uint64_t id)
+{
+  bool other = id != topic->id || partitions < topic->partitions;
+  topic->partitions = partitions;
+  topic->id = id;
+  for (struct uk_group_share *share = topic->shares; share != NULL; share = share->topic_next) {
+    if (other)
+      uk_group_share_forget(share);
+    uk_group_share_mark(groups, share);
+    if (partitions == 0)
+      wake_members(groups, share);
+  }
+}
+
+struct uk_group_topic *uk_group_topic_refresh(struct uk_groups *groups, struct uk_slice name)
+{
+  struct uk_group_topic *topic = find(groups, name);
+  if (topic == NULL)
+    return NULL;
+  uint64_t id = topic->id;
+  int32_t partitions = groups->log.partitions(groups->log.context, name, &id);
+  if (partitions != topic->partitions || (partitions > 0 && id != topic->id))
+    changed(groups, topic, partitions, id);
+  return topic;
+}
+
+int32_t uk_group_topic_partitions(struct uk_groups *groups, struct uk_slice name)
+{
+  struct uk_group_topic *topic = uk_group_topic_refresh(groups, name);
+  if (topic != NULL)
+    return topic->partitions;
+  uint64_t id;
+  return groups->log.partitions(groups->log.context, name, &id);
+}
+
+struct uk_group_topic *uk_group_topic_get(struct uk_groups *groups, struct uk_slice name)
+{
+  struct uk_group_topic *topic = find(groups, name);
+  if (topic != NULL)
+    return topic;
+  topic = calloc(1, sizeof(*topic) + name.length);
+  if (topic == NULL)
+    return NULL;
+  memcpy(topic->name, name.data, name.length);
+  topic->node.name = uk_slice_of(topic->name, name.length);
+  topic->partitions = groups->log.partitions(groups->log.context, name, &topic->id);
+  if (!uk_name_table_add(&groups->topics, &topic->node)) {
+    free(topic);
+    return NULL;
+  }
+  return topic;
+}
+
+void uk_group_topic_free_unused(struct uk_groups *groups, struct uk_group_topic *topic)
+{
+  if (topic->shares != NULL)
+    return;
+  uk_name_table_remove(&groups->topics, &topic->node);
+  free(topic);
+}

@@ -1,0 +1,214 @@
+#include "server/groups/groups.h"
+
+#include <stdlib.h>
+
+#include "server/groups/group_commit.h"
+#include "server/groups/group_instance.h"
+#include "server/groups/group_list.h"
+#include "server/groups/group_share.h"
+#include "server/groups/group_topic.h"
+#include "server/groups/group_turn.h"
+#include "server/groups/group_work.h"
+
+struct uk_groups *uk_groups_open(const struct uk_groups_log *log)
+{
+  struct uk_groups *groups = calloc(1, sizeof(*groups));
+  if (groups == NULL)
+    return NULL;
+  if (pthread_mutex_init(&groups->lock, NULL) != 0) {
+    free(groups);
+    return NULL;
+  }
+  uint64_t seed = uk_name_table_seed();
+  groups->log = *log;
+  groups->now = INT64_MIN;
+  uk_name_table_init(&groups->groups, seed);
+  uk_name_table_init(&groups->topics, seed);
+  return groups;
+}
+
+void uk_groups_close(struct uk_groups *groups)
+{
+  struct uk_name_node *group = uk_name_table_next(&groups->groups, NULL);
+  while (group != NULL) {
+    struct uk_name_table *instances = &((struct uk_group *)group)->instances;
+    struct uk_name_node *instance;
+    struct uk_name_node *after = uk_name_table_next(&groups->groups, group);
+    while ((instance = uk_name_table_next(instances, NULL)) != NULL)
+      uk_group_instance_close(groups, (struct uk_group_instance *)instance);
+    group = after;
+  }
+  uk_group_settle(groups);
+  uk_name_table_free(&groups->groups);
+  uk_name_table_free(&groups->topics);
+  pthread_mutex_destroy(&groups->lock);
+  free(groups);
+}
+
+/* What any request of a live instance does first. */
+static void hear_from(struct uk_groups *groups, struct uk_group_instance *instance)
+{
+  uk_group_acknowledge(groups, instance);
+  uk_group_instance_auto_commit(groups, instance);
+  uk_group_release_leaving(groups, instance);
+  uk_group_instance_arm(groups, instance);
+}
+
+static void consume(struct uk_groups *groups, struct uk_consume *operation)
+{
+  struct uk_group_instance *instance =
+    uk_group_instance_find(groups, operation->group, operation->instance);
+  enum uk_error error = UK_OK;
+  if (instance != NULL)
+    hear_from(groups, instance);
+  else
+    error = uk_group_instance_open(groups, operation, &instance);
+  if (error == UK_OK && !uk_group_turn_add(groups, instance, operation)) {
+    error = UK_E_NO_MEMORY;
+    if (instance->fresh && instance->first == NULL)
+      uk_group_instance_close(groups, instance);
+  }
+  if (error == UK_OK)
+    uk_group_turns_go(groups, instance);
+  else
+    uk_group_finish(groups, &operation->operation, error);
+}
+
+void uk_groups_consume(struct uk_groups *groups, struct uk_consume *operation, int64_t now)
+{
+  operation->delivery = 0;
+  operation->operation.message[0] = '\0';
+  uk_group_enter(groups, now);
+  consume(groups, operation);
+  uk_group_leave(groups);
+}
+
+/* NULL, with the operation ended, when there is none. */
+static struct uk_group_instance *find_live(struct uk_groups *groups, struct uk_slice group,
+                                           struct uk_slice name, struct uk_operation *operation)
+{
+  struct uk_group_instance *instance = uk_group_instance_find(groups, group, name);
+  operation->message[0] = '\0';
+  if (instance == NULL) {
+    uk_operation_fail(operation, UK_E_NOT_FOUND, "group \"%.*s\" has no consumer instance \"%.*s\"",
+                      UK_GROUP_TEXT(group), UK_GROUP_TEXT(name));
+    uk_group_finish(groups, operation, UK_E_NOT_FOUND);
+  }
+  return instance;
+}
+
+void uk_groups_commit(struct uk_groups *groups, struct uk_commit *operation, int64_t now)
+{
+  uk_group_enter(groups, now);
+  struct uk_group_instance *instance =
+    find_live(groups, operation->group, operation->instance, &operation->operation);
+  if (instance != NULL) {
+    uk_group_acknowledge(groups, instance);
+    uk_group_refresh_topics(groups, instance);
+    uk_group_commit_explicit(groups, instance, operation);
+    /* Only now: whoever gets a partition from it is to start after this commit. */
+    uk_group_release_leaving(groups, instance);
+  }
+  uk_group_leave(groups);
+}
+
+void uk_groups_delete_consumer(struct uk_groups *groups, struct uk_delete_consumer *operation,
+                               int64_t now)
+{
+  uk_group_enter(groups, now);
+  struct uk_group_instance *instance =
+    find_live(groups, operation->group, operation->instance, &operation->operation);
+  if (instance != NULL) {
+    uk_group_acknowledge(groups, instance);
+    uk_group_refresh_topics(groups, instance);
+    uk_group_turns_delete(groups, instance, &operation->operation);
+  }
+  uk_group_leave(groups);
+}
+
+void uk_groups_consumers(struct uk_groups *groups, struct uk_consumers *operation, int64_t now)
+{
+  operation->operation.message[0] = '\0';
+  uk_group_enter(groups, now);
+  uk_group_settle(groups);
+  bool listed = uk_group_list(groups, operation);
+  uk_group_finish(groups, &operation->operation, listed ? UK_OK : UK_E_NO_MEMORY);
+  uk_group_leave(groups);
+}
+
+void uk_groups_undelivered(struct uk_groups *groups, struct uk_slice group, struct uk_slice name,
+                           uint64_t delivery, int64_t now)
+{
+  uk_group_enter(groups, now);
+  struct uk_group_instance *instance = uk_group_instance_find(groups, group, name);
+  if (instance != NULL && delivery > instance->acknowledged && delivery <= instance->delivery) {
+    struct uk_group_slot *slot = instance->cursor;
+    for (size_t left = instance->owned; left > 0; left--, slot = slot->next)
+      slot->position = slot->arrived;
+    instance->acknowledged = instance->delivery;
+    uk_group_release_leaving(groups, instance);
+    if (instance->activity == UK_GROUP_PARKED)
+      uk_group_list_reading(groups, instance);
+  }
+  uk_group_leave(groups);
+}
+
+static void wake_owners(struct uk_groups *groups, const struct uk_group_topic *topic,
+                        int32_t partition)
+{
+  for (struct uk_group_share *share = topic->shares; share != NULL; share = share->topic_next) {
+    struct uk_group_instance *owner =
+      partition < share->count ? share->slots[partition].owner : NULL;
+    if (owner == NULL || owner->activity != UK_GROUP_PARKED ||
+        uk_group_slot_leaving(&share->slots[partition]))
+      continue;
+    owner->cursor = &share->slots[partition];
+    uk_group_list_reading(groups, owner);
+  }
+}
+
+void uk_groups_wake(struct uk_groups *groups, struct uk_slice name, int32_t partition, int64_t now)
+{
+  uk_group_enter(groups, now);
+  struct uk_group_topic *topic = (struct uk_group_topic *)uk_name_table_find(&groups->topics, name);
+  if (topic != NULL && (partition < 0 || partition >= topic->partitions))
+    uk_group_topic_refresh(groups, name);
+  else if (topic != NULL)
+    wake_owners(groups, topic, partition);
+  uk_group_leave(groups);
+}
+
+int64_t uk_groups_next_tick(struct uk_groups *groups)
+{
+  pthread_mutex_lock(&groups->lock);
+  int64_t next = groups->timers.first != NULL ? groups->timers.first->time : UK_TIMER_NEVER;
+  pthread_mutex_unlock(&groups->lock);
+  return next;
+}
+
+void uk_groups_tick(struct uk_groups *groups, int64_t now)
+{
+  uk_group_enter(groups, now);
+  uk_group_leave(groups);
+}
+
+static void drain_instance(struct uk_groups *groups, struct uk_group_instance *instance)
+{
+  uk_group_turns_end(groups, instance);
+  /* The owner stops: what arrived is not to be delivered again after its next start. Without memory it is. */
+  uk_group_commit_arrived(groups, instance, NULL);
+}
+
+void uk_groups_drain(struct uk_groups *groups, int64_t now)
+{
+  uk_group_enter(groups, now);
+  groups->draining = true;
+  for (struct uk_name_node *group = uk_name_table_next(&groups->groups, NULL); group != NULL;
+       group = uk_name_table_next(&groups->groups, group)) {
+    struct uk_name_table *instances = &((struct uk_group *)group)->instances;
+    for (struct uk_name_node *node = uk_name_table_next(instances, NULL); node != NULL;
+         node = uk_name_table_next(instances, node))
+      drain_instance(groups, (struct uk_group_instance *)node);
+  }
+  uk_group_leave(groups);
+}

@@ -1,0 +1,143 @@
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "server/http/http_private.h"
+#include "server/http/http_refusal.h"
+
+enum {
+  SURPLUS_CONNECTIONS = 64, /* accepted over the limit, to be told so; more wait to be accepted */
+  IDLE_SECONDS = 75,        /* a connection without a request in hand is closed after */
+  SEND_MILLISECONDS = 5000  /* the longest that uk_http_stop waits for clients that do not read */
+};
+
+const char *uk_http_address(const struct uk_http *http)
+{
+  return http->listener.address;
+}
+
+/* Keeps the first complaint of a start; afterwards the library has nothing to say that is not the
+ * client's doing. */
+__attribute__((format(printf, 2, 0))) static void on_log(void *context, const char *format,
+                                                         va_list arguments)
+{
+  struct uk_http *http = context;
+  if (pthread_equal(pthread_self(), http->starter) && http->log != NULL && http->log[0] == '\0')
+    vsnprintf(http->log, http->log_size, format, arguments);
+}
+
+/* Paths and queries stay as they came; the router decodes them. */
+static size_t unescape_nothing(void *context, struct MHD_Connection *connection, char *text)
+{
+  (void)context;
+  (void)connection;
+  return strlen(text);
+}
+
+/* strict 0: a space in the request line, and before version 1.0 of the library a missing Host, which
+ * the server has no use for, are no reason to refuse. What would make two readers disagree on where
+ * a body ends is refused by http_exchange. */
+static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_http_options *options)
+{
+  const unsigned pool = options->threads > 1 ? options->threads : 0;
+  const unsigned connections = options->max_connections + SURPLUS_CONNECTIONS;
+  struct MHD_OptionItem tls[] = {
+    {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->tls_cert},
+    {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)options->tls_key},
+    {MHD_OPTION_END, 0, NULL},
+  };
+  unsigned flags =
+    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG;
+  flags |= http->listener.ipv6 ? MHD_USE_IPv6 : 0;
+  flags |= http->tls ? MHD_USE_TLS : 0;
+  return MHD_start_daemon(flags, 0, NULL, NULL, uk_http_on_request, http,                    //
+                          MHD_OPTION_EXTERNAL_LOGGER, on_log, (void *)http,                  //
+                          MHD_OPTION_LISTEN_SOCKET, http->listener.socket,                   //
+                          MHD_OPTION_THREAD_POOL_SIZE, pool,                                 //
+                          MHD_OPTION_CONNECTION_LIMIT, connections,                          //
+                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->max_header_bytes,     //
+                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,             //
+                          MHD_OPTION_STRICT_FOR_CLIENT, 0,                                   //
+                          MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,                              //
+                          MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,              //
+                          MHD_OPTION_URI_LOG_CALLBACK, uk_http_on_uri, (void *)http,         //
+                          MHD_OPTION_NOTIFY_CONNECTION, uk_http_on_connection, (void *)http, //
+                          MHD_OPTION_NOTIFY_COMPLETED, uk_http_on_completed, (void *)http,   //
+                          http->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
+}
+
+/* The threads of the library inherit a mask with every signal blocked: signals are the program's
+ * business. */
+static bool run(struct uk_http *http, const struct uk_http_options *options, char *message,
+                size_t size)
+{
+  char complaint[256] = "";
+  sigset_t every, previous;
+  http->starter = pthread_self();
+  http->log = complaint;
+  http->log_size = sizeof complaint;
+  sigfillset(&every);
+  pthread_sigmask(SIG_SETMASK, &every, &previous);
+  http->daemon = start_daemon(http, options);
+  pthread_sigmask(SIG_SETMASK, &previous, NULL);
+  http->log = NULL;
+  complaint[strcspn(complaint, "\n")] = '\0';
+  if (http->daemon == NULL)
+    snprintf(message, size, "%s: %s", http->tls ? "tls_cert, tls_key" : "threads",
+             complaint[0] != '\0' ? complaint : "the HTTP server could not be started");
+  return http->daemon != NULL;
+}
+
+enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *options,
+                            char *message, size_t size)
+{
+  struct uk_http *http = calloc(1, sizeof *http);
+  if (http == NULL) {
+    snprintf(message, size, "%s", uk_error_text(UK_E_NO_MEMORY));
+    return UK_E_NO_MEMORY;
+  }
+  http->server = options->server;
+  http->max_body_bytes = options->max_body_bytes;
+  http->max_header_bytes = options->max_header_bytes;
+  http->max_connections = options->max_connections;
+  http->tls = options->tls_cert != NULL;
+  http->queue_response = uk_http_queue_function();
+  enum uk_error error = uk_listen(&http->listener, options->listen, message, size);
+  if (error == UK_OK && (http->queue_response == NULL || !run(http, options, message, size))) {
+    close(http->listener.socket);
+    error = UK_E_UNAVAILABLE;
+  }
+  if (error != UK_OK) {
+    free(http);
+    return error;
+  }
+  *out = http;
+  return UK_OK;
+}
+
+void uk_http_refuse(struct uk_http *http)
+{
+  atomic_store(&http->refusing, true);
+}
+
+static void wait_for_zero(const atomic_int *counter, int64_t deadline)
+{
+  const struct timespec pause = {.tv_nsec = 1000000};
+  while (atomic_load(counter) > 0 && uk_clock_monotonic() < deadline)
+    nanosleep(&pause, NULL);
+}
+
+/* A connection that is still suspended would make MHD_stop_daemon abort the process, hence no
+ * deadline for what the engine has in hand: it has promised to end it. */
+void uk_http_stop(struct uk_http *http)
+{
+  wait_for_zero(&http->unanswered, INT64_MAX);
+  wait_for_zero(&http->resuming, INT64_MAX);
+  wait_for_zero(&http->unsent, uk_clock_monotonic() + SEND_MILLISECONDS);
+  MHD_stop_daemon(http->daemon); /* closes the listening socket */
+  free(http);
+}

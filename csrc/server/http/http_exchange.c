@@ -1,0 +1,346 @@
+#include "server/http/http_exchange.h"
+
+#include <stdlib.h>
+
+#include "server/api/dispatch.h"
+#include "common/gzip.h"
+#include "server/http/http_refusal.h"
+
+enum {
+  DRAIN_FACTOR = 4, /* a refused body is read and dropped up to so many times max_body_bytes: a
+                       client that is cut off while it writes does not see the reply */
+  REPLY_HEAD_BYTES = 512
+};
+static const size_t ARENA_BYTES = (size_t)256 << 20; /* of one request */
+
+static void exchange_free(struct uk_exchange *exchange)
+{
+  uk_arena_free(&exchange->request.arena);
+  uk_buffer_free(&exchange->request.reply);
+  uk_buffer_free(&exchange->body);
+  free(exchange);
+}
+
+/* The path of an absolute URI; the text itself when it is none. */
+static const char *origin_form(const char *uri)
+{
+  const char *host = strstr(uri, "://");
+  if (uri[0] == '/' || host == NULL)
+    return uri;
+  return host + 3 + strcspn(host + 3, "/?");
+}
+
+/* Cuts the query off the library's copy of the URI. It would parse it into its own memory of the
+ * connection, for nobody, and version 0.9.75 loses track of the request where that memory does not
+ * suffice. */
+static void hide_query(const char *uri)
+{
+  char *query = strchr(uri, '?');
+  if (query != NULL)
+    query[1] = '\0';
+}
+
+void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
+{
+  struct uk_http *http = context;
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  const char *target = origin_form(uri != NULL ? uri : "");
+  size_t length = strlen(target);
+  struct uk_exchange *exchange = calloc(1, sizeof *exchange + length + 2);
+  if (exchange == NULL)
+    return NULL;
+  exchange->http = http;
+  exchange->connection = connection;
+  exchange->socket = info != NULL ? info->connect_fd : -1;
+  atomic_init(&exchange->state, UK_RUNNING);
+  memcpy(exchange->uri, target, length);
+  hide_query(target);
+  size_t path_length = strcspn(exchange->uri, "?");
+  exchange->uri[path_length] = '\0';
+  struct uk_request *request = &exchange->request;
+  request->server = http->server;
+  request->path = exchange->uri;
+  request->query = exchange->uri + path_length + (path_length < length ? 1 : 0);
+  request->status = 200;
+  uk_arena_init(&request->arena, ARENA_BYTES);
+  uk_buffer_init(&request->reply, uk_exchange_reply_bytes);
+  uk_buffer_init(&exchange->body, http->max_body_bytes);
+  return exchange;
+}
+
+bool uk_request_alive(const struct uk_request *request)
+{
+  return !uk_http_at_end(uk_exchange_of(request)->socket);
+}
+
+static enum uk_method method_of(const char *name)
+{
+  static const struct {
+    const char *name;
+    enum uk_method method;
+  } methods[] = {{"GET", UK_GET}, {"POST", UK_POST}, {"DELETE", UK_DELETE}, {"HEAD", UK_HEAD}};
+  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+    if (strcmp(name, methods[i].name) == 0)
+      return methods[i].method;
+  }
+  return UK_OTHER_METHOD;
+}
+
+static uint64_t drain_limit(const struct uk_exchange *exchange)
+{
+  return (uint64_t)exchange->http->max_body_bytes * DRAIN_FACTOR;
+}
+
+static bool refuse(struct uk_exchange *exchange, enum uk_error error, const char *text)
+{
+  uk_request_error(&exchange->request, error, "%s", text);
+  return false;
+}
+
+static bool refuse_surplus(struct uk_exchange *exchange)
+{
+  uk_request_error(&exchange->request, UK_E_TOO_MANY, "the limit of %u open connections is reached",
+                   exchange->http->max_connections);
+  uk_request_add_header(&exchange->request, "Connection", "close");
+  return false;
+}
+
+/* Whether the library's memory of the connection has room for the head of a reply. Without it the
+ * library closes the connection, and the client does not hear of what was carried out. */
+static bool has_room(const struct uk_exchange *exchange)
+{
+  return exchange->header_bytes + REPLY_HEAD_BYTES <= exchange->http->max_header_bytes;
+}
+
+/* Whether the headers let the body come. */
+static bool admit(struct uk_exchange *exchange)
+{
+  if (exchange->bad_framing || (exchange->chunked && exchange->has_length))
+    return refuse(
+      exchange, UK_E_BAD_REQUEST,
+      "headers: Content-Length and Transfer-Encoding leave the end of the body in doubt");
+  if (!has_room(exchange))
+    return refuse(exchange, UK_E_HEADERS_TOO_LARGE, uk_error_text(UK_E_HEADERS_TOO_LARGE));
+  if (uk_http_is_surplus(exchange->http, exchange->connection))
+    return refuse_surplus(exchange);
+  if (!uk_dispatch_accept(&exchange->request))
+    return false;
+  if (exchange->bad_encoding)
+    return refuse(exchange, UK_E_BAD_REQUEST, "Content-Encoding: gzip or identity expected");
+  if (exchange->content_length > exchange->http->max_body_bytes) {
+    uk_request_error(&exchange->request, UK_E_TOO_LARGE,
+                     "body: at most %zu bytes expected, got %llu", exchange->http->max_body_bytes,
+                     (unsigned long long)exchange->content_length);
+    return false;
+  }
+  return true;
+}
+
+/* Looks whether the client sends no more while its body is not whole; where the end came together
+ * with other bytes, the library does not notice it. False: it is known that the rest will not come.
+ * Where the library may still have it, the connection gets a second instead of the usual time. */
+static bool may_go_on(struct uk_exchange *exchange)
+{
+  bool seen_all = !exchange->chunked && exchange->received > 0;
+  if (exchange->http->tls || exchange->at_end || !uk_http_at_end(exchange->socket))
+    return true;
+  exchange->at_end = true;
+  if (!seen_all)
+    MHD_set_connection_option(exchange->connection, MHD_CONNECTION_OPTION_TIMEOUT, 1u);
+  return !seen_all;
+}
+
+static void refuse_cut_off(struct uk_exchange *exchange)
+{
+  uk_request_error(&exchange->request, UK_E_BAD_REQUEST,
+                   "the request was cut off after %llu bytes of its body",
+                   (unsigned long long)exchange->received);
+}
+
+/* An answer before the body closes the connection; so it is given only where the body is not sent
+ * yet, too large to be dropped, or of unknown extent. */
+static enum MHD_Result begin(struct uk_exchange *exchange, const char *method)
+{
+  exchange->begun = true;
+  exchange->request.method = method_of(method);
+  uk_exchange_read_headers(exchange);
+  exchange->refused = !admit(exchange);
+  bool has_body = exchange->chunked || exchange->content_length > 0;
+  if (has_body)
+    may_go_on(exchange);
+  bool at_once = exchange->bad_framing || (exchange->chunked && exchange->has_length) ||
+                 (has_body && exchange->expects_continue) ||
+                 exchange->content_length > drain_limit(exchange);
+  exchange->abandoned = !has_room(exchange) && !exchange->http->tls;
+  if (exchange->abandoned)
+    return MHD_NO;
+  return exchange->refused && at_once ? uk_exchange_queue(exchange) : MHD_YES;
+}
+
+static enum MHD_Result collect(struct uk_exchange *exchange, const char *data, size_t length)
+{
+  exchange->received += length;
+  if ((exchange->chunked || exchange->received < exchange->content_length) &&
+      !may_go_on(exchange)) {
+    refuse_cut_off(exchange);
+    exchange->abandoned = true;
+    return MHD_NO;
+  }
+  if (!exchange->refused && exchange->received > exchange->http->max_body_bytes) {
+    uk_request_error(&exchange->request, UK_E_TOO_LARGE, "body: at most %zu bytes expected",
+                     exchange->http->max_body_bytes);
+    exchange->refused = true;
+    uk_buffer_free(&exchange->body);
+  }
+  if (exchange->refused) {
+    exchange->abandoned = exchange->received > drain_limit(exchange);
+    return exchange->abandoned ? MHD_NO : MHD_YES;
+  }
+  if (exchange->body.capacity == 0 && exchange->content_length > 0)
+    uk_buffer_reserve(&exchange->body, exchange->content_length);
+  if (uk_buffer_append(&exchange->body, data, length) != UK_OK) {
+    uk_request_error(&exchange->request, UK_E_NO_MEMORY, NULL);
+    exchange->refused = true;
+  }
+  return MHD_YES;
+}
+
+static bool unpack(struct uk_exchange *exchange)
+{
+  struct uk_buffer unpacked;
+  uk_buffer_init(&unpacked, exchange->http->max_body_bytes);
+  enum uk_error error = uk_gunzip(&unpacked, uk_buffer_slice(&exchange->body));
+  uk_buffer_free(&exchange->body);
+  exchange->body = unpacked;
+  if (error == UK_E_TOO_LARGE)
+    uk_request_error(&exchange->request, error, "body: at most %zu bytes expected, gzip holds more",
+                     exchange->http->max_body_bytes);
+  else if (error != UK_OK)
+    uk_request_error(&exchange->request, error, "body: %s",
+                     error == UK_E_BAD_REQUEST ? "malformed gzip" : uk_error_text(error));
+  return error == UK_OK;
+}
+
+static bool refuse_stopping(struct uk_exchange *exchange)
+{
+  uk_request_error(&exchange->request, UK_E_UNAVAILABLE, "the server is stopping");
+  uk_request_add_header(&exchange->request, "Connection", "close");
+  return false;
+}
+
+/* The counters go up before `refusing` is read, as uk_http_stop sets it before it reads them; the
+ * first look keeps those who come later from being waited for. */
+static bool enter(struct uk_exchange *exchange)
+{
+  struct uk_http *http = exchange->http;
+  if (atomic_load(&http->refusing))
+    return refuse_stopping(exchange);
+  atomic_fetch_add(&http->unanswered, 1);
+  atomic_fetch_add(&http->unsent, 1);
+  if (!atomic_load(&http->refusing))
+    return true;
+  atomic_fetch_sub(&http->unanswered, 1);
+  atomic_fetch_sub(&http->unsent, 1);
+  return refuse_stopping(exchange);
+}
+
+/* Runs the handler. True: the reply comes later, or came meanwhile, through uk_request_reply. */
+static bool run(struct uk_exchange *exchange)
+{
+  if (exchange->is_gzip && exchange->body.length > 0 && !unpack(exchange))
+    return false;
+  exchange->request.body = exchange->body.data;
+  exchange->request.body_length = exchange->body.length;
+  if (!enter(exchange))
+    return false;
+  exchange->running = true;
+  if (uk_dispatch_run(&exchange->request))
+    return true;
+  exchange->request.finish = NULL;
+  atomic_fetch_sub(&exchange->http->unanswered, 1);
+  return false;
+}
+
+static enum MHD_Result proceed(struct uk_exchange *exchange)
+{
+  if (exchange->refused || atomic_load(&exchange->state) == UK_REPLIED)
+    return uk_exchange_queue(exchange);
+  if (exchange->running)
+    return MHD_YES;
+  if (!run(exchange) || atomic_load(&exchange->state) == UK_REPLIED)
+    return uk_exchange_queue(exchange);
+  int expected = UK_RUNNING;
+  MHD_suspend_connection(exchange->connection);
+  if (!atomic_compare_exchange_strong(&exchange->state, &expected, UK_SUSPENDED))
+    MHD_resume_connection(exchange->connection);
+  return MHD_YES;
+}
+
+enum MHD_Result uk_http_on_request(void *context, struct MHD_Connection *connection,
+                                   const char *url, const char *method, const char *version,
+                                   const char *upload, size_t *upload_size, void **exchange_pointer)
+{
+  struct uk_exchange *exchange = *exchange_pointer;
+  (void)context;
+  (void)connection;
+  (void)url;
+  (void)version;
+  if (exchange == NULL || exchange->queued)
+    return exchange == NULL ? MHD_NO : MHD_YES;
+  if (!exchange->begun)
+    return begin(exchange, method);
+  if (*upload_size == 0)
+    return proceed(exchange);
+  enum MHD_Result result = collect(exchange, upload, *upload_size);
+  *upload_size = 0;
+  return result;
+}
+
+/* What there is to say to a client whose connection the library closes without an answer. */
+static bool has_last_words(struct uk_exchange *exchange, enum MHD_RequestTerminationCode code)
+{
+  struct uk_request *request = &exchange->request;
+  if (exchange->abandoned)
+    return true;
+  /* Resumed, the library looks for input first, and takes the end of it for the end of the client.
+   */
+  if (code == MHD_REQUEST_TERMINATED_WITH_ERROR && atomic_load(&exchange->state) == UK_REPLIED) {
+    uk_exchange_settle(exchange);
+    return true;
+  }
+  bool timed_out = code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED;
+  if (code == MHD_REQUEST_TERMINATED_CLIENT_ABORT || (timed_out && exchange->at_end))
+    refuse_cut_off(exchange);
+  else if (timed_out)
+    uk_request_error(request, UK_E_REQUEST_TIMEOUT, NULL);
+  else
+    return false;
+  return true;
+}
+
+static void say_last_words(struct uk_exchange *exchange, enum MHD_RequestTerminationCode code)
+{
+  if (!exchange->queued && !exchange->http->tls && has_last_words(exchange, code) &&
+      exchange->request.reply.error == UK_OK)
+    uk_http_last_words(exchange->socket, &exchange->request);
+}
+
+void uk_http_on_completed(void *context, struct MHD_Connection *connection, void **exchange_pointer,
+                          enum MHD_RequestTerminationCode code)
+{
+  struct uk_exchange *exchange = *exchange_pointer;
+  struct uk_http *http = context;
+  (void)connection;
+  if (exchange == NULL)
+    return;
+  *exchange_pointer = NULL;
+  say_last_words(exchange, code);
+  bool was_running = exchange->running;
+  if (exchange->request.sent != NULL)
+    exchange->request.sent(&exchange->request,
+                           exchange->queued && code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+  exchange_free(exchange);
+  if (was_running)
+    atomic_fetch_sub(&http->unsent, 1);
+}

@@ -1,0 +1,114 @@
+/* The headers of a request: for handlers, and those that http itself reads. */
+#include <strings.h>
+
+#include "common/gzip.h"
+#include "server/http/http_exchange.h"
+
+struct uk_slice uk_request_header(const struct uk_request *request, const char *name)
+{
+  const char *value = NULL;
+  size_t length = 0;
+  if (MHD_lookup_connection_value_n(uk_exchange_of(request)->connection, MHD_HEADER_KIND, name,
+                                    strlen(name), &value, &length) == MHD_NO ||
+      value == NULL)
+    return (struct uk_slice){0};
+  return uk_slice_of(value, length);
+}
+
+struct header_visit {
+  void (*each)(void *argument, struct uk_slice name, struct uk_slice value);
+  void *argument;
+};
+
+static enum MHD_Result visit_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                    size_t name_length, const char *value, size_t value_length)
+{
+  const struct header_visit *visit = context;
+  (void)kind;
+  visit->each(visit->argument, uk_slice_of(name, name_length),
+              uk_slice_of(value, value != NULL ? value_length : 0));
+  return MHD_YES;
+}
+
+void uk_request_each_header(const struct uk_request *request,
+                            void (*each)(void *argument, struct uk_slice name,
+                                         struct uk_slice value),
+                            void *argument)
+{
+  struct header_visit visit = {each, argument};
+  MHD_get_connection_values_n(uk_exchange_of(request)->connection, MHD_HEADER_KIND, visit_header,
+                              &visit);
+}
+
+/* The headers that http itself reads. */
+
+static bool is(struct uk_slice text, const char *word)
+{
+  return text.length == strlen(word) && strncasecmp(text.data, word, text.length) == 0;
+}
+
+static void read_length(struct uk_exchange *exchange, struct uk_slice value)
+{
+  int64_t length = -1;
+  bool good = uk_parse_int64(value, &length) && length >= 0;
+  if (!good || (exchange->has_length && exchange->content_length != (uint64_t)length))
+    exchange->bad_framing = true;
+  exchange->has_length = true;
+  exchange->content_length = good ? (uint64_t)length : 0;
+}
+
+static void read_transfer_encoding(struct uk_exchange *exchange, struct uk_slice value)
+{
+  exchange->bad_framing = exchange->bad_framing || exchange->chunked || !is(value, "chunked");
+  exchange->chunked = true;
+}
+
+static void read_expect(struct uk_exchange *exchange, struct uk_slice value)
+{
+  exchange->expects_continue = is(value, "100-continue");
+}
+
+static void read_accept_encoding(struct uk_exchange *exchange, struct uk_slice value)
+{
+  exchange->accepts_gzip = uk_gzip_accepted(value);
+}
+
+static void read_content_encoding(struct uk_exchange *exchange, struct uk_slice value)
+{
+  exchange->is_gzip = is(value, "gzip") || is(value, "x-gzip");
+  exchange->bad_encoding = !exchange->is_gzip && value.length > 0 && !is(value, "identity");
+}
+
+enum { HEADER_COST = 64 }; /* what the library's memory has of each header beside its text */
+
+/* A name with a blank in it ("Content-Length :") is another one to the next reader. */
+static void read_header(void *argument, struct uk_slice name, struct uk_slice value)
+{
+  static const struct {
+    const char *name;
+    void (*read)(struct uk_exchange *exchange, struct uk_slice value);
+  } readers[] = {
+    {"Content-Length", read_length},
+    {"Transfer-Encoding", read_transfer_encoding},
+    {"Expect", read_expect},
+    {"Accept-Encoding", read_accept_encoding},
+    {"Content-Encoding", read_content_encoding},
+  };
+  struct uk_exchange *exchange = argument;
+  exchange->header_bytes += HEADER_COST;
+  if (name.length == 0 || memchr(name.data, ' ', name.length) != NULL ||
+      memchr(name.data, '\t', name.length) != NULL)
+    exchange->bad_framing = true;
+  for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
+    if (is(name, readers[i].name))
+      readers[i].read(exchange, value);
+  }
+}
+
+void uk_exchange_read_headers(struct uk_exchange *exchange)
+{
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+  exchange->header_bytes = info != NULL ? info->header_size : 0;
+  uk_request_each_header(&exchange->request, read_header, exchange);
+}

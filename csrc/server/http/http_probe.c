@@ -1,0 +1,61 @@
+/* Asks the library itself what it makes of a malformed request: how it was linked, and what else in
+ * the process had loaded it before, both decide, and both show only in what it does. */
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "server/http/http_private.h"
+#include "server/http/http_refusal.h"
+
+enum { TURNS_MAX = 16, ANSWER_SIZE = 1024 };
+static const char malformed[] = "GET / HTTP/9.9\r\n\r\n";
+
+/* A daemon that listens nowhere and has no thread: it works while MHD_run is called. Without
+ * MHD_USE_ERROR_LOG it says nothing. */
+static struct MHD_Daemon *start_silent(struct uk_http *http)
+{
+  return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
+                          uk_http_on_request, http,                                          //
+                          MHD_OPTION_NOTIFY_CONNECTION, uk_http_on_connection, (void *)http, //
+                          MHD_OPTION_END);
+}
+
+/* Serves one request that is already on its way through `served`, which the daemon takes over. */
+static void serve(struct MHD_Daemon *daemon, int served, int client)
+{
+  const struct sockaddr_un nowhere = {.sun_family = AF_UNIX};
+  char byte;
+  if (MHD_add_connection(daemon, served, (const struct sockaddr *)&nowhere, sizeof nowhere) !=
+      MHD_YES)
+    return;
+  for (int i = 0; i < TURNS_MAX && recv(client, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0; i++)
+    MHD_run(daemon);
+}
+
+static bool is_refused_in_json(int served, int client)
+{
+  struct uk_http http = {.tls = true}; /* nothing is to be said when the connection closes */
+  char answer[ANSWER_SIZE] = "";
+  struct MHD_Daemon *daemon = start_silent(&http);
+  if (daemon == NULL) {
+    close(served);
+    return false;
+  }
+  serve(daemon, served, client);
+  MHD_stop_daemon(daemon);
+  (void)!recv(client, answer, sizeof answer - 1, MSG_DONTWAIT);
+  return strstr(answer, "Content-Type: application/json") != NULL;
+}
+
+bool uk_http_refusals_are_json(void)
+{
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return false;
+  bool sent = send(ends[1], malformed, sizeof malformed - 1, MSG_NOSIGNAL) == sizeof malformed - 1;
+  if (!sent)
+    close(ends[0]);
+  bool json = sent && is_refused_in_json(ends[0], ends[1]);
+  close(ends[1]);
+  return json;
+}

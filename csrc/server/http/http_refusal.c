@@ -1,0 +1,214 @@
+#include "server/http/http_refusal.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum {
+  WORDS_SIZE = 512,
+  DROP_SIZE = 16 << 10,
+  DROPS_MAX = 16,
+  SURPLUS_SECONDS = 5 /* a connection over the limit has for its request: others wait to be told */
+};
+
+static const struct {
+  unsigned status;
+  const char *text;
+} texts[] = {
+  {400, "the HTTP request is malformed or was cut off"},
+  {413, "the body is over the limit"},
+  {414, "the request line is over the limit"},
+  {431, "the request headers are over the limit"},
+  {500, "the HTTP request could not be read"},
+  {505, "this HTTP version is not supported"},
+};
+
+static struct uk_slice text_of(unsigned status)
+{
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    if (texts[i].status == status)
+      return uk_slice_text(texts[i].text);
+  }
+  return uk_slice_text(MHD_get_reason_phrase_for(status));
+}
+
+uk_queue_response *uk_http_queue_function(void)
+{
+  uk_queue_response *function;
+  void *symbol = dlsym(RTLD_NEXT, "MHD_queue_response");
+  _Static_assert(sizeof function == sizeof symbol, "POSIX: a function pointer fits");
+  memcpy(&function, &symbol, sizeof function);
+  return function;
+}
+
+/* A reply without a request: to be freed with uk_buffer_free(&refusal.reply). */
+static struct uk_request make_refusal(unsigned status)
+{
+  struct uk_request refusal = {.status = (int)status};
+  uk_buffer_init(&refusal.reply, WORDS_SIZE);
+  uk_request_write_error(&refusal.reply, (int)status, text_of(status));
+  return refusal;
+}
+
+static struct MHD_Response *json_response(unsigned status)
+{
+  struct uk_request refusal = make_refusal(status);
+  struct MHD_Response *response = NULL;
+  if (refusal.reply.error == UK_OK)
+    response = MHD_create_response_from_buffer(refusal.reply.length, refusal.reply.data,
+                                               MHD_RESPMEM_MUST_COPY);
+  if (response != NULL)
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+  uk_buffer_free(&refusal.reply);
+  return response;
+}
+
+static void say(int socket, unsigned status)
+{
+  struct uk_request refusal = make_refusal(status);
+  if (refusal.reply.error == UK_OK)
+    uk_http_last_words(socket, &refusal);
+  uk_buffer_free(&refusal.reply);
+}
+
+/* Their addresses mark the connections of our servers, and of these the ones over the limit. */
+static const char ours, surplus;
+
+static const void *mark_of(struct MHD_Connection *connection)
+{
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+  return info != NULL ? info->socket_context : NULL;
+}
+
+static bool is_ours(struct MHD_Connection *connection)
+{
+  const void *mark = mark_of(connection);
+  return mark == &ours || mark == &surplus;
+}
+
+/* Others may have been closed meanwhile. */
+bool uk_http_is_surplus(const struct uk_http *http, struct MHD_Connection *connection)
+{
+  return mark_of(connection) == &surplus && atomic_load(&http->connections) > http->max_connections;
+}
+
+static int socket_of(struct MHD_Connection *connection)
+{
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  return info != NULL ? info->connect_fd : -1;
+}
+
+/* After a Content-Length that is no number, version 0.9.75 queues its page and then goes on as if
+ * it had not: a piece of a second header follows the page. Without TLS the words go to the socket
+ * instead, and the connection is closed. */
+static bool has_bad_length(struct MHD_Connection *connection)
+{
+  const char *length =
+    MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+  bool tls = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_PROTOCOL) != NULL;
+  int64_t number;
+  return !tls && length != NULL && (!uk_parse_int64(uk_slice_text(length), &number) || number < 0);
+}
+
+/* Every call that arrives here is one of the library's own. */
+__attribute__((visibility("default"))) enum MHD_Result
+MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
+                   struct MHD_Response *response)
+{
+  uk_queue_response *queue = uk_http_queue_function();
+  bool mine = is_ours(connection);
+  if (mine && has_bad_length(connection)) {
+    say(socket_of(connection), status);
+    return MHD_NO;
+  }
+  struct MHD_Response *json = mine ? json_response(status) : NULL;
+  if (queue == NULL)
+    return MHD_NO;
+  if (json == NULL)
+    return queue(connection, status, response);
+  enum MHD_Result result = queue(connection, status, json);
+  MHD_destroy_response(json);
+  return result;
+}
+
+bool uk_http_at_end(int socket)
+{
+  char byte;
+  ssize_t got = recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+void uk_http_last_words(int socket, const struct uk_request *request)
+{
+  struct uk_buffer words;
+  char head[WORDS_SIZE];
+  uk_buffer_init(&words, (size_t)(UK_REPLY_HEADERS + 1) * WORDS_SIZE + request->reply.length);
+  snprintf(head, sizeof head,
+           "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: "
+           "close\r\n",
+           request->status, MHD_get_reason_phrase_for((unsigned)request->status),
+           request->reply.length);
+  uk_buffer_append_text(&words, head);
+  for (unsigned i = 0; i < request->reply_header_count; i++) {
+    snprintf(head, sizeof head, "%s: %s\r\n", request->reply_headers[i].name,
+             request->reply_headers[i].value);
+    uk_buffer_append_text(&words, head);
+  }
+  uk_buffer_append_text(&words, "\r\n");
+  uk_buffer_append(&words, request->reply.data, request->reply.length);
+  if (words.error == UK_OK)
+    (void)!send(socket, words.data, words.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+  uk_buffer_free(&words);
+}
+
+/* Whether something was received on the connection and nothing ever sent. */
+static bool is_unanswered(int socket)
+{
+  struct tcp_info info;
+  socklen_t length = sizeof info;
+  return getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
+         info.tcpi_bytes_received > 0 && info.tcpi_data_segs_out == 0;
+}
+
+/* A socket that is closed with bytes unread resets the connection, and a client that sends may then
+ * not see the last reply: what is there is read and dropped. */
+static void drop_unread(int socket)
+{
+  char bytes[DROP_SIZE];
+  for (int i = 0; i < DROPS_MAX; i++) {
+    if (recv(socket, bytes, sizeof bytes, MSG_DONTWAIT) <= 0)
+      return;
+  }
+}
+
+static const void *enter(struct uk_http *http, struct MHD_Connection *connection)
+{
+  if (atomic_fetch_add(&http->connections, 1) < http->max_connections)
+    return &ours;
+  MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)SURPLUS_SECONDS);
+  return &surplus;
+}
+
+void uk_http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
+                           enum MHD_ConnectionNotificationCode code)
+{
+  struct uk_http *http = context;
+  if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+    *socket_context = (void *)(uintptr_t)enter(http, connection);
+    return;
+  }
+  atomic_fetch_sub(&http->connections, 1);
+  int socket = socket_of(connection);
+  if (http->tls || socket < 0)
+    return;
+  if (is_unanswered(socket))
+    say(socket, 400);
+  drop_unread(socket);
+}

@@ -1,0 +1,297 @@
+#include "server/kafka_engine/kafka_engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/kafka_engine/kafka_admin.h"
+#include "server/kafka_engine/kafka_committed.h"
+#include "server/kafka_engine/kafka_fetch.h"
+#include "server/kafka_engine/kafka_groups.h"
+#include "server/kafka_engine/kafka_producer.h"
+
+enum { LOOP_THREADS = 4 };
+
+struct kafka_engine {
+  struct uk_engine engine;
+  struct uk_kafka_settings *settings;
+  struct uk_kafka_reaper *reaper;
+  struct uk_kafka_loop *loop;
+  struct uk_kafka_calls *calls;
+  rd_kafka_t *control;
+  struct uk_kafka_topics *topics;
+  struct uk_kafka_admin *admin;
+  struct uk_kafka_committed *committed;
+  struct uk_kafka_fetches *fetches;
+  struct uk_kafka_producer *producer;
+  struct uk_kafka_groups *groups;
+};
+
+static struct kafka_engine *of(struct uk_engine *engine)
+{
+  return (struct kafka_engine *)engine;
+}
+
+static void produce(struct uk_engine *engine, struct uk_produce *operation)
+{
+  uk_kafka_producer_produce(of(engine)->producer, operation);
+}
+
+static void fetch(struct uk_engine *engine, struct uk_fetch *operation)
+{
+  uk_kafka_fetches_fetch(of(engine)->fetches, operation);
+}
+
+static void consume(struct uk_engine *engine, struct uk_consume *operation)
+{
+  uk_kafka_groups_consume(of(engine)->groups, operation);
+}
+
+static void commit(struct uk_engine *engine, struct uk_commit *operation)
+{
+  uk_kafka_groups_commit(of(engine)->groups, operation);
+}
+
+static void committed(struct uk_engine *engine, struct uk_committed *operation)
+{
+  uk_kafka_committed_ask(of(engine)->committed, operation);
+}
+
+static void delete_consumer(struct uk_engine *engine, struct uk_delete_consumer *operation)
+{
+  uk_kafka_groups_delete(of(engine)->groups, operation);
+}
+
+static void consumers(struct uk_engine *engine, struct uk_consumers *operation)
+{
+  uk_kafka_groups_list(of(engine)->groups, operation);
+}
+
+static void offsets(struct uk_engine *engine, struct uk_offsets *operation)
+{
+  uk_kafka_fetches_offsets(of(engine)->fetches, operation);
+}
+
+static void create_topic(struct uk_engine *engine, struct uk_create_topic *operation)
+{
+  operation->operation.error = UK_OK;
+  operation->operation.message[0] = '\0';
+  uk_kafka_admin_create_topic(of(engine)->admin, operation);
+}
+
+static void delete_topic(struct uk_engine *engine, struct uk_delete_topic *operation)
+{
+  operation->operation.error = UK_OK;
+  operation->operation.message[0] = '\0';
+  uk_kafka_admin_delete_topic(of(engine)->admin, operation);
+}
+
+/* Topics are listed as the cluster says at this moment. */
+
+struct listing {
+  struct uk_kafka_lookup lookup;
+  struct uk_topics *operation;
+  struct uk_kafka_topics *topics;
+};
+
+static void each_topic(void *argument, struct uk_slice topic, int32_t partitions)
+{
+  struct uk_topics *operation = argument;
+  operation->topic(&operation->operation, topic, partitions);
+}
+
+static void listed(struct uk_kafka_lookup *lookup)
+{
+  struct listing *listing = lookup->context;
+  struct uk_topics *operation = listing->operation;
+  char detail[UK_MESSAGE_SIZE] = "";
+  operation->operation.error = lookup->error;
+  if (lookup->error == UK_OK && !uk_kafka_topics_each(listing->topics, each_topic, operation))
+    operation->operation.error = UK_E_NO_MEMORY;
+  else if (lookup->error != UK_OK &&
+           uk_kafka_topics_health(listing->topics, detail, sizeof detail) != UK_OK)
+    uk_operation_fail(&operation->operation, UK_E_UNAVAILABLE, "%s", detail);
+  free(listing);
+  operation->operation.done(&operation->operation);
+}
+
+static void topics(struct uk_engine *engine, struct uk_topics *operation)
+{
+  struct listing *listing = calloc(1, sizeof *listing);
+  operation->operation.error = listing != NULL ? UK_OK : UK_E_NO_MEMORY;
+  operation->operation.message[0] = '\0';
+  if (listing == NULL) {
+    operation->operation.done(&operation->operation);
+    return;
+  }
+  listing->operation = operation;
+  listing->topics = of(engine)->topics;
+  listing->lookup = (struct uk_kafka_lookup){
+    .deadline = operation->operation.deadline, .then = listed, .context = listing};
+  uk_kafka_topics_look(listing->topics, &listing->lookup);
+}
+
+static void undelivered(struct uk_engine *engine, struct uk_slice group, struct uk_slice instance,
+                        uint64_t delivery)
+{
+  uk_kafka_groups_undelivered(of(engine)->groups, group, instance, delivery);
+}
+
+static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)
+{
+  struct uk_kafka_topics *known = of(engine)->topics;
+  enum uk_error error = uk_kafka_topics_health(known, detail, size);
+  if (error != UK_OK || uk_kafka_topics_heard(known))
+    return error;
+  snprintf(detail, size, "the Kafka cluster has not answered yet");
+  return UK_E_UNAVAILABLE;
+}
+
+static void drain(struct uk_engine *engine)
+{
+  uk_kafka_fetches_drain(of(engine)->fetches);
+  uk_kafka_groups_drain(of(engine)->groups);
+}
+
+/* Life. The parts go in the opposite order; also of an engine that was opened half-way. */
+
+static void close_engine(struct uk_engine *engine)
+{
+  struct kafka_engine *closing = of(engine);
+  if (closing->groups != NULL)
+    uk_kafka_groups_free(closing->groups);
+  if (closing->producer != NULL)
+    uk_kafka_producer_free(closing->producer);
+  if (closing->topics != NULL)
+    uk_kafka_topics_stop(closing->topics);
+  if (closing->fetches != NULL)
+    uk_kafka_fetches_free(closing->fetches);
+  if (closing->admin != NULL)
+    uk_kafka_admin_free(closing->admin);
+  if (closing->calls != NULL)
+    uk_kafka_calls_free(closing->calls);
+  if (closing->committed != NULL)
+    uk_kafka_committed_free(closing->committed);
+  if (closing->loop != NULL)
+    uk_kafka_loop_free(closing->loop);
+  if (closing->topics != NULL)
+    uk_kafka_topics_free(closing->topics);
+  if (closing->control != NULL)
+    uk_kafka_reap(closing->reaper, closing->control, NULL, NULL);
+  if (closing->reaper != NULL)
+    uk_kafka_reaper_free(closing->reaper);
+  uk_kafka_settings_free(closing->settings);
+  free(closing);
+}
+
+static const struct uk_engine_methods methods = {
+  .name = "kafka",
+  .produce = produce,
+  .fetch = fetch,
+  .consume = consume,
+  .commit = commit,
+  .committed = committed,
+  .delete_consumer = delete_consumer,
+  .consumers = consumers,
+  .offsets = offsets,
+  .topics = topics,
+  .create_topic = create_topic,
+  .delete_topic = delete_topic,
+  .undelivered = undelivered,
+  .health = health,
+  .drain = drain,
+  .close = close_engine,
+};
+
+static void forget(void *context, struct uk_slice topic)
+{
+  struct kafka_engine *engine = context;
+  uk_kafka_topics_forget(engine->topics, topic);
+  uk_kafka_fetches_forget(engine->fetches, topic);
+}
+
+/* Of a key that it cannot read OpenSSL does not say that the password may be the reason. */
+static void add_key_hint(char *message, size_t size)
+{
+  static const char start[] = "ssl.key.location failed: ";
+  size_t length = strlen(message);
+  if (strncmp(message, start, sizeof start - 1) == 0 && strstr(message, "PEM lib") != NULL)
+    snprintf(message + length, size - length,
+             ": no private key in PEM, or ssl.key.password is missing or wrong");
+}
+
+static bool open_control(struct kafka_engine *engine, char *message, size_t size)
+{
+  rd_kafka_conf_t *conf = uk_kafka_conf(engine->settings, UK_KAFKA_CONTROL);
+  if (conf == NULL)
+    return false;
+  rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR);
+  engine->control = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, size);
+  if (engine->control == NULL) {
+    add_key_hint(message, size);
+    rd_kafka_conf_destroy(conf);
+    return false;
+  }
+  /* Where it logs in by OAuth, its tokens come this way. */
+  rd_kafka_error_destroy(rd_kafka_sasl_background_callbacks_enable(engine->control));
+  return true;
+}
+
+static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_options *options,
+                       char *message, size_t size)
+{
+  engine->reaper = uk_kafka_reaper_new();
+  engine->loop = uk_kafka_loop_new(LOOP_THREADS);
+  engine->calls = uk_kafka_calls_new();
+  if (engine->reaper == NULL || engine->loop == NULL || engine->calls == NULL ||
+      !open_control(engine, message, size) ||
+      (engine->topics = uk_kafka_topics_new(engine->control)) == NULL)
+    return false;
+  const struct uk_kafka_fetch_parts fetch_parts = {
+    engine->settings, engine->loop, engine->topics, engine->calls, engine->reaper, engine->control};
+  const struct uk_kafka_admin_parts admin_parts = {
+    engine->control, engine->loop, engine->topics, options->partitions, forget, engine};
+  const struct uk_kafka_committed_parts committed_parts = {engine->settings, engine->topics,
+                                                           engine->calls, engine->reaper};
+  engine->fetches = uk_kafka_fetches_new(&fetch_parts);
+  engine->admin = uk_kafka_admin_new(&admin_parts);
+  engine->committed = uk_kafka_committed_new(&committed_parts);
+  if (engine->fetches == NULL || engine->admin == NULL || engine->committed == NULL)
+    return false;
+  const struct uk_kafka_producer_parts producer_parts = {
+    engine->settings, engine->topics, engine->reaper,
+    options->auto_create_topics ? uk_kafka_admin_create_missing : NULL, engine->admin};
+  const struct uk_kafka_groups_parts groups_parts = {
+    .settings = engine->settings,
+    .control = engine->control,
+    .loop = engine->loop,
+    .topics = engine->topics,
+    .reaper = engine->reaper,
+    .prefetch_bytes = options->prefetch_bytes,
+    .prefetch_budget = options->prefetch_budget,
+    .committed = engine->committed,
+  };
+  engine->producer = uk_kafka_producer_new(&producer_parts, message, size);
+  engine->groups = uk_kafka_groups_new(&groups_parts);
+  return engine->producer != NULL && engine->groups != NULL;
+}
+
+enum uk_error uk_kafka_engine_open(struct uk_engine **engine,
+                                   const struct uk_kafka_options *options, char *message,
+                                   size_t size)
+{
+  struct kafka_engine *made = calloc(1, sizeof *made);
+  *engine = NULL;
+  if (made == NULL)
+    return UK_E_NO_MEMORY;
+  made->engine.methods = &methods;
+  enum uk_error error = uk_kafka_settings_new(&made->settings, options, message, size);
+  if (error == UK_OK && open_parts(made, options, message, size)) {
+    *engine = &made->engine;
+    return UK_OK;
+  }
+  /* What librdkafka refuses of a set of properties that are each fine, it says in its own words. */
+  if (error == UK_OK)
+    error = message[0] != '\0' ? UK_E_BAD_REQUEST : UK_E_NO_MEMORY;
+  close_engine(&made->engine);
+  return error;
+}

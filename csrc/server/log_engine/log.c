@@ -1,0 +1,254 @@
+#include "server/log_engine/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/thread.h"
+#include "server/log_engine/log_private.h"
+
+/* Failures. */
+
+void uk_log_set_trouble(struct uk_log *log, int64_t until, const char *text)
+{
+  pthread_mutex_lock(&log->mutex);
+  snprintf(log->trouble, sizeof log->trouble, "%s", text);
+  log->trouble_until = until;
+  pthread_mutex_unlock(&log->mutex);
+}
+
+void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log_status status)
+{
+  char text[sizeof log->trouble];
+  if (status == UK_LOG_NO_MEMORY) {
+    uk_operation_fail(operation, UK_E_NO_MEMORY, "%s", "");
+    return;
+  }
+  if (status == UK_LOG_FULL)
+    snprintf(text, sizeof text, "the log is full (map_bytes %zu)", log->map_bytes);
+  else if (status == UK_LOG_DISK_FULL)
+    snprintf(text, sizeof text, "the disk that holds the log is full");
+  else
+    snprintf(text, sizeof text, "the log failed: %s", uk_log_store_failure(log->store));
+  if (status != UK_LOG_FAILED)
+    uk_log_set_trouble(log, uk_clock_monotonic() + UK_LOG_TROUBLE_MS, text);
+  uk_operation_fail(operation, UK_E_UNAVAILABLE, "%s", text);
+}
+
+enum uk_error uk_log_health(struct uk_log *log, char *detail, size_t size)
+{
+  pthread_mutex_lock(&log->mutex);
+  bool well = log->trouble[0] == '\0' || uk_clock_monotonic() >= log->trouble_until;
+  snprintf(detail, size, "%s", well ? "" : log->trouble);
+  pthread_mutex_unlock(&log->mutex);
+  return well ? UK_OK : UK_E_UNAVAILABLE;
+}
+
+/* Open and close. */
+
+bool uk_log_reserve_purge(struct uk_log *log)
+{
+  if (log->purge_count < log->purge_capacity)
+    return true;
+  size_t capacity = log->purge_capacity == 0 ? 8 : log->purge_capacity * 2;
+  uint64_t *purges = realloc(log->purges, capacity * sizeof *purges);
+  if (purges == NULL)
+    return false;
+  log->purges = purges;
+  log->purge_capacity = capacity;
+  return true;
+}
+
+static bool has_id(const struct uk_log_topics *topics, uint64_t id)
+{
+  for (size_t i = 0; i < topics->count; i++) {
+    if (topics->sorted[i]->id == id)
+      return true;
+  }
+  return false;
+}
+
+static enum uk_log_status load_purges(struct uk_log *log, struct uk_log_view *view,
+                                      const struct uk_log_topics *topics)
+{
+  enum uk_log_status status;
+  uint64_t id = 0;
+  log->purge_count = 0;
+  for (; (status = uk_log_view_next_id(view, &id)) == UK_LOG_OK; id++) {
+    if (has_id(topics, id))
+      continue;
+    if (!uk_log_reserve_purge(log))
+      return UK_LOG_NO_MEMORY;
+    log->purges[log->purge_count++] = id;
+  }
+  return status == UK_LOG_NOTHING ? UK_LOG_OK : status;
+}
+
+static void swap_tables(struct uk_log_topics *table, struct uk_log_topics *with)
+{
+  pthread_mutex_lock(&table->mutex);
+  struct uk_log_topics old = *table;
+  table->sorted = with->sorted;
+  table->count = with->count;
+  table->capacity = with->capacity;
+  with->sorted = old.sorted;
+  with->count = old.count;
+  with->capacity = old.capacity;
+  pthread_mutex_unlock(&table->mutex);
+}
+
+enum uk_log_status uk_log_load(struct uk_log *log)
+{
+  struct uk_log_topics fresh;
+  enum uk_log_status status = UK_LOG_NO_MEMORY;
+  uint64_t next_topic_id;
+  if (!uk_log_topics_init(&fresh))
+    return status;
+  struct uk_log_view *view = uk_log_view_begin(log->store, &status);
+  if (view != NULL) {
+    status = uk_log_view_load(view, &fresh, &next_topic_id);
+    if (status == UK_LOG_OK)
+      status = load_purges(log, view, &fresh);
+    uk_log_view_end(view);
+  }
+  if (status == UK_LOG_OK) {
+    swap_tables(&log->topics, &fresh);
+    log->stage.next_topic_id = next_topic_id;
+  }
+  uk_log_topics_free(&fresh);
+  return status;
+}
+
+static bool init_locks(struct uk_log *log)
+{
+  if (pthread_mutex_init(&log->mutex, NULL) != 0)
+    return false;
+  uk_condition_init(&log->arrived);
+  return true;
+}
+
+static struct uk_log *new_log(const struct uk_log_options *options)
+{
+  struct uk_log *log = calloc(1, sizeof *log);
+  if (log == NULL)
+    return NULL;
+  log->map_bytes = options->map_bytes;
+  log->changed = options->changed;
+  log->context = options->context;
+  uk_log_stage_init(&log->stage, &log->topics);
+  log->stage.auto_create = options->auto_create;
+  log->stage.default_partitions = options->partitions;
+  uk_log_builder_init(&log->builder);
+  if (!uk_log_topics_init(&log->topics)) {
+    free(log);
+    return NULL;
+  }
+  if (init_locks(log))
+    return log;
+  uk_log_topics_free(&log->topics);
+  free(log);
+  return NULL;
+}
+
+static void free_log(struct uk_log *log)
+{
+  uk_log_store_close(log->store);
+  uk_log_topics_free(&log->topics);
+  uk_log_stage_free(&log->stage);
+  uk_log_builder_free(&log->builder);
+  free(log->purges);
+  pthread_cond_destroy(&log->arrived);
+  pthread_mutex_destroy(&log->mutex);
+  free(log);
+}
+
+static enum uk_error start(struct uk_log *log, const struct uk_log_options *options, char *message,
+                           size_t size)
+{
+  enum uk_error error = uk_log_store_open(&log->store, options->directory, options->map_bytes,
+                                          options->no_sync, message, size);
+  if (error != UK_OK)
+    return error;
+  enum uk_log_status status = uk_log_load(log);
+  if (status == UK_LOG_NO_MEMORY ||
+      (status == UK_LOG_OK && !uk_thread_start(&log->writer, uk_log_writer_run, log))) {
+    snprintf(message, size, "out of memory while opening the log in %s", options->directory);
+    return UK_E_NO_MEMORY;
+  }
+  if (status != UK_LOG_OK) {
+    snprintf(message, size, "the log in %s is damaged", options->directory);
+    return UK_E_UNAVAILABLE;
+  }
+  return UK_OK;
+}
+
+enum uk_error uk_log_open(struct uk_log **log, const struct uk_log_options *options, char *message,
+                          size_t size)
+{
+  *log = NULL;
+  if (options->partitions < 1 || options->partitions > UK_PARTITIONS_MAX) {
+    snprintf(message, size, "partitions is %d; expected 1 to %d", (int)options->partitions,
+             (int)UK_PARTITIONS_MAX);
+    return UK_E_BAD_REQUEST;
+  }
+  struct uk_log *made = new_log(options);
+  if (made == NULL) {
+    snprintf(message, size, "out of memory while opening the log in %s", options->directory);
+    return UK_E_NO_MEMORY;
+  }
+  enum uk_error error = start(made, options, message, size);
+  if (error == UK_OK)
+    *log = made;
+  else
+    free_log(made);
+  return error;
+}
+
+void uk_log_finish(struct uk_log *log)
+{
+  pthread_mutex_lock(&log->mutex);
+  bool running = !log->closing;
+  log->closing = true;
+  pthread_cond_signal(&log->arrived);
+  pthread_mutex_unlock(&log->mutex);
+  if (running)
+    pthread_join(log->writer, NULL);
+}
+
+void uk_log_close(struct uk_log *log)
+{
+  if (log == NULL)
+    return;
+  uk_log_finish(log);
+  free_log(log);
+}
+
+/* Whether it was put into the queue. */
+static bool enqueue(struct uk_log *log, struct uk_operation *operation)
+{
+  pthread_mutex_lock(&log->mutex);
+  bool open = !log->closing, idle = log->first == NULL;
+  if (open) {
+    if (idle)
+      log->first = operation;
+    else
+      log->last->next = operation;
+    log->last = operation;
+    if (idle)
+      pthread_cond_signal(&log->arrived);
+  }
+  pthread_mutex_unlock(&log->mutex);
+  return open;
+}
+
+void uk_log_submit(struct uk_log *log, enum uk_log_command_kind kind,
+                   struct uk_operation *operation)
+{
+  operation->engine_data = (void *)(uintptr_t)kind;
+  operation->next = NULL;
+  if (enqueue(log, operation))
+    return;
+  uk_operation_fail(operation, UK_E_UNAVAILABLE, "the log is closing");
+  operation->done(operation);
+}

@@ -1,0 +1,120 @@
+#include "server/log_engine/log_fetch.h"
+
+#include <inttypes.h>
+
+#include "server/log_engine/log_batch.h"
+
+bool uk_log_fetch_bounds(struct uk_log *log, struct uk_operation *operation, struct uk_slice topic,
+                         int32_t partition, int64_t *first, int64_t *end)
+{
+  int32_t partitions = uk_log_find_partition(log, topic, partition, first, end);
+  if (partition >= 0 && partition < partitions)
+    return true;
+  if (partitions == 0)
+    uk_operation_fail(operation, UK_E_NOT_FOUND, "topic \"%.*s\" does not exist", (int)topic.length,
+                      topic.data);
+  else
+    uk_operation_fail(operation, UK_E_BAD_REQUEST, "topic \"%.*s\" has no partition %d; it has %d",
+                      (int)topic.length, topic.data, (int)partition, (int)partitions);
+  return false;
+}
+
+bool uk_log_fetch_ready(struct uk_log *log, struct uk_fetch *fetch)
+{
+  bool ready = false;
+  for (size_t i = 0; i < fetch->count; i++) {
+    const struct uk_topic_partition_offset *at = &fetch->positions[i];
+    int64_t first, end;
+    if (!uk_log_fetch_bounds(log, &fetch->operation, at->topic, at->partition, &first, &end))
+      return true;
+    if (at->offset < first) {
+      uk_operation_fail(&fetch->operation, UK_E_BAD_REQUEST,
+                        "offset %" PRId64 " of topic \"%.*s\" partition %d is %s (range %" PRId64
+                        " to %" PRId64 ")",
+                        at->offset, (int)at->topic.length, at->topic.data, (int)at->partition,
+                        at->offset < 0 ? "negative" : "below the first kept offset", first, end);
+      return true;
+    }
+    ready = ready || at->offset < end;
+  }
+  return ready;
+}
+
+/* A position's turn: the sink of the fetch, closed after a while. */
+struct turn {
+  const struct uk_sink *sink;
+  size_t records, bytes; /* left */
+  bool full;             /* the sink refused */
+  bool any;              /* it took something, in this turn or before */
+};
+
+static bool take_record(struct uk_operation *operation, const struct uk_record *record)
+{
+  struct turn *turn = operation->engine_data;
+  if (turn->records == 0 || turn->bytes == 0)
+    return false;
+  if (!turn->sink->record(operation, record)) {
+    turn->full = true;
+    return false;
+  }
+  size_t bytes = uk_log_record_bytes(record);
+  turn->records--;
+  turn->bytes -= bytes < turn->bytes ? bytes : turn->bytes;
+  turn->any = true;
+  return true;
+}
+
+/* False when reading ends: the sink is full, or something failed. */
+static bool read_turn(struct uk_log *log, struct uk_log_wait *wait, struct turn *turn)
+{
+  static const struct uk_sink sink = {take_record, NULL};
+  struct uk_operation *operation = &wait->waiter->fetch->operation;
+  const struct uk_topic_partition_offset *at = wait->position;
+  bool alone = wait->waiter->count == 1, closed;
+  turn->records = alone ? SIZE_MAX : UK_LOG_TURN_RECORDS;
+  turn->bytes = alone ? SIZE_MAX : UK_LOG_TURN_BYTES;
+  operation->engine_data = turn;
+  enum uk_error error = uk_log_read(log, at->topic, at->partition, wait->next_offset, operation,
+                                    &sink, &wait->next_offset, &closed);
+  wait->ended = !closed;
+  if (error == UK_OK)
+    return !turn->full;
+  if (turn->any) {
+    operation->error = UK_OK;
+    operation->message[0] = '\0';
+  }
+  return false;
+}
+
+static bool read_round(struct uk_log *log, struct uk_log_waiter *waiter, size_t start,
+                       struct turn *turn, bool *more)
+{
+  *more = false;
+  for (size_t i = 0; i < waiter->count; i++) {
+    struct uk_log_wait *wait = &waiter->waits[(start + i) % waiter->count];
+    if (wait->ended)
+      continue;
+    if (!read_turn(log, wait, turn))
+      return false;
+    *more = *more || !wait->ended;
+  }
+  return true;
+}
+
+bool uk_log_fetch_read(struct uk_log *log, struct uk_log_waiter *waiter, size_t start)
+{
+  struct uk_fetch *fetch = waiter->fetch;
+  struct turn turn = {.sink = &fetch->sink};
+  bool more = true;
+  if (fetch->sink.wanted != NULL && !fetch->sink.wanted(&fetch->operation)) {
+    uk_operation_fail(&fetch->operation, UK_E_CANCELLED, "the client has gone");
+    return false;
+  }
+  for (size_t i = 0; i < waiter->count; i++) {
+    waiter->waits[i].next_offset = waiter->waits[i].position->offset;
+    waiter->waits[i].ended = false;
+  }
+  while (more && read_round(log, waiter, start, &turn, &more))
+    continue;
+  return turn.full;
+}

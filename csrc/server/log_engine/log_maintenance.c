@@ -1,0 +1,95 @@
+#include "common/clock.h"
+#include "server/log_engine/log_private.h"
+
+bool uk_log_needs_maintenance(const struct uk_log *log)
+{
+  if (log->purge_count > 0)
+    return true;
+  for (size_t i = 0; i < log->topics.count; i++) {
+    const struct uk_log_topic *topic = log->topics.sorted[i];
+    if (topic->retention_ms >= 0 || topic->retention_bytes >= 0)
+      return true;
+  }
+  return false;
+}
+
+static enum uk_log_status finish(struct uk_log *log, enum uk_log_status status, bool changed)
+{
+  if (status == UK_LOG_OK && changed) {
+    log->freed = true;
+    return uk_log_store_commit(log->store);
+  }
+  uk_log_store_abort(log->store);
+  return status;
+}
+
+static enum uk_log_status purge(struct uk_log *log, bool *more)
+{
+  unsigned budget = UK_LOG_MAINTENANCE_ROWS;
+  enum uk_log_status status = uk_log_store_begin(log->store);
+  if (status != UK_LOG_OK)
+    return status;
+  status = uk_log_store_purge(log->store, log->purges[log->purge_count - 1], &budget);
+  status = finish(log, status, budget < UK_LOG_MAINTENANCE_ROWS);
+  if (status == UK_LOG_OK && budget > 0)
+    log->purge_count--;
+  *more = status == UK_LOG_OK;
+  return status;
+}
+
+struct trim_round {
+  struct uk_log *log;
+  int64_t now;
+  unsigned budget;
+  struct uk_log_partition *trimmed;
+};
+
+static enum uk_log_status trim_topic(struct trim_round *round, struct uk_log_topic *topic)
+{
+  enum uk_log_status status = UK_LOG_OK;
+  int64_t before = topic->retention_ms < 0 ? INT64_MIN : round->now - topic->retention_ms;
+  for (int32_t i = 0; status == UK_LOG_OK && round->budget > 0 && i < topic->partition_count; i++) {
+    struct uk_log_partition *partition = &topic->partitions[i];
+    if (partition->first == partition->end)
+      continue;
+    status = uk_log_store_trim(round->log->store, partition, before, topic->retention_bytes,
+                               &round->budget, &partition->next_first);
+    if (partition->next_first != partition->first) {
+      partition->next_touched = round->trimmed;
+      round->trimmed = partition;
+    }
+  }
+  return status;
+}
+
+static void publish_firsts(struct uk_log *log, struct uk_log_partition *trimmed)
+{
+  pthread_mutex_lock(&log->topics.mutex);
+  for (; trimmed != NULL; trimmed = trimmed->next_touched)
+    trimmed->first = trimmed->next_first;
+  pthread_mutex_unlock(&log->topics.mutex);
+}
+
+static enum uk_log_status trim(struct uk_log *log, bool *more)
+{
+  struct trim_round round = {log, uk_clock_epoch(), UK_LOG_MAINTENANCE_ROWS, NULL};
+  enum uk_log_status status = uk_log_store_begin(log->store);
+  if (status != UK_LOG_OK)
+    return status;
+  for (size_t i = 0; status == UK_LOG_OK && round.budget > 0 && i < log->topics.count; i++) {
+    struct uk_log_topic *topic = log->topics.sorted[i];
+    if (topic->retention_ms >= 0 || topic->retention_bytes >= 0)
+      status = trim_topic(&round, topic);
+  }
+  status = finish(log, status, round.trimmed != NULL);
+  if (status == UK_LOG_OK)
+    publish_firsts(log, round.trimmed);
+  *more = status == UK_LOG_OK && round.budget == 0;
+  return status;
+}
+
+enum uk_log_status uk_log_maintain(struct uk_log *log, bool *more)
+{
+  *more = false;
+  return log->purge_count > 0 ? purge(log, more) : trim(log, more);
+}

@@ -1,0 +1,73 @@
+/* log_private: the log as its own files know it. */
+#ifndef UK_LOG_PRIVATE_H
+#define UK_LOG_PRIVATE_H
+
+#include "server/log_engine/log.h"
+#include "server/log_engine/log_batch.h"
+#include "server/log_engine/log_stage.h"
+#include "server/log_engine/log_store.h"
+
+enum {
+  UK_LOG_TRANSACTION_BYTES = 8 << 20, /* of messages; one command may be more */
+  UK_LOG_TRANSACTION_COMMANDS = 10000,
+  UK_LOG_MAINTENANCE_MS = 1000,
+  UK_LOG_MAINTENANCE_ROWS = 1000, /* removed in one transaction */
+  UK_LOG_TROUBLE_MS = 10000       /* how long a refusal for want of room shows in the health */
+};
+
+struct uk_log {
+  size_t map_bytes;
+  void (*changed)(void *context, struct uk_slice topic, int32_t partition);
+  void *context;
+  struct uk_log_store *store;
+  struct uk_log_topics topics;
+
+  pthread_t writer;
+  pthread_mutex_t mutex; /* of the queue and the health */
+  pthread_cond_t arrived;
+  struct uk_operation *first, *last; /* the queue, through `next`; the kind lies in `engine_data` */
+  bool closing;
+  char trouble[160];     /* "" when well */
+  int64_t trouble_until; /* monotonic milliseconds */
+
+  /* The writer's. */
+  struct uk_log_stage stage;
+  struct uk_log_builder builder;
+  uint64_t *purges; /* ids of deleted topics whose rows are still there */
+  size_t purge_count, purge_capacity;
+  int64_t next_maintenance;
+  bool
+    freed; /* maintenance freed pages, which LMDB gives out again only to the transaction after the next */
+  bool broken; /* a commit failed: nothing is written until the environment is open anew */
+};
+
+static inline enum uk_log_command_kind uk_log_kind(const struct uk_operation *operation)
+{
+  return (enum uk_log_command_kind)(uintptr_t)operation->engine_data;
+}
+
+/* What a status means to a user; fails the operation. */
+void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log_status status);
+
+void uk_log_set_trouble(struct uk_log *log, int64_t until, const char *text);
+
+/* Fills the table and the list of purges from the store, in place of what they hold. */
+enum uk_log_status uk_log_load(struct uk_log *log);
+
+/* Room for one more purge. False when memory is out. */
+bool uk_log_reserve_purge(struct uk_log *log);
+
+/* log_transaction: writes what is staged, and commits. */
+enum uk_log_status uk_log_transact(struct uk_log *log, struct uk_operation *commands);
+
+/* log_maintenance: one bounded step of removing what is deleted or too old. `*more` when there is more to do at
+ * once. Returns the status of its commit. */
+enum uk_log_status uk_log_maintain(struct uk_log *log, bool *more);
+
+/* Whether the time alone may give maintenance something to do. */
+bool uk_log_needs_maintenance(const struct uk_log *log);
+
+/* log_writer. */
+void *uk_log_writer_run(void *log);
+
+#endif

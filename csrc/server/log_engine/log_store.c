@@ -1,0 +1,325 @@
+#include "server/log_engine/log_store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/log_engine/log_ballast.h"
+#include "server/log_engine/log_store_private.h"
+
+static const struct {
+  int rc;
+  enum uk_log_status status;
+} statuses[] = {
+  {MDB_SUCCESS, UK_LOG_OK},    {MDB_NOTFOUND, UK_LOG_NOTHING},       {MDB_MAP_FULL, UK_LOG_FULL},
+  {MDB_TXN_FULL, UK_LOG_FULL}, {ENOSPC, UK_LOG_DISK_FULL},           {EDQUOT, UK_LOG_DISK_FULL},
+  {ENOMEM, UK_LOG_NO_MEMORY},  {MDB_READERS_FULL, UK_LOG_NO_MEMORY},
+};
+
+enum uk_log_status uk_log_store_status(int rc)
+{
+  for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+    if (statuses[i].rc == rc)
+      return statuses[i].status;
+  }
+  return UK_LOG_FAILED;
+}
+
+enum uk_log_status uk_log_store_result(struct uk_log_store *store, int rc)
+{
+  enum uk_log_status status = uk_log_store_status(rc);
+  if (status == UK_LOG_FAILED)
+    snprintf(store->failure, sizeof store->failure, "%s", mdb_strerror(rc));
+  return status;
+}
+
+const char *uk_log_store_failure(const struct uk_log_store *store)
+{
+  return store->failure;
+}
+
+/* A failure of open: its text, and the error for it. */
+__attribute__((format(printf, 4, 5))) static enum uk_error
+open_failed(char *message, size_t size, enum uk_error error, const char *format, ...)
+{
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(message, size, format, arguments);
+  va_end(arguments);
+  return error;
+}
+
+static void sync_directory(const char *path)
+{
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0)
+    return;
+  (void)fsync(fd);
+  close(fd);
+}
+
+static enum uk_error make_directory(const char *directory, char *message, size_t size)
+{
+  struct stat status;
+  if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+    return open_failed(message, size, UK_E_UNAVAILABLE, "cannot create the directory %s: %s",
+                       directory, strerror(errno));
+  if (stat(directory, &status) != 0)
+    return open_failed(message, size, UK_E_UNAVAILABLE, "cannot look at %s: %s", directory,
+                       strerror(errno));
+  if (!S_ISDIR(status.st_mode))
+    return open_failed(message, size, UK_E_UNAVAILABLE, "%s is not a directory", directory);
+  return UK_OK;
+}
+
+/* For the message of whoever finds the directory in use: a failure here is nobody's loss. */
+static void write_process_id(int fd)
+{
+  char text[24];
+  int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+  bool written = ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)length, 0) == length;
+  (void)written;
+}
+
+/* flock belongs to the open file, not to the process, so it also keeps out a second open from here. */
+static enum uk_error lock_directory(struct uk_log_store *store, char *message, size_t size)
+{
+  char path[PATH_MAX], holder[24] = "";
+  if (snprintf(path, sizeof path, "%s/server.lock", store->directory) >= (int)sizeof path)
+    return open_failed(message, size, UK_E_UNAVAILABLE,
+                       "the name of the directory %.60s... is too long", store->directory);
+  store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (store->lock < 0)
+    return open_failed(message, size, UK_E_UNAVAILABLE, "cannot open %s: %s", path,
+                       strerror(errno));
+  if (flock(store->lock, LOCK_EX | LOCK_NB) == 0) {
+    write_process_id(store->lock);
+    return UK_OK;
+  }
+  if (errno != EWOULDBLOCK)
+    return open_failed(message, size, UK_E_UNAVAILABLE, "cannot lock %s: %s", path,
+                       strerror(errno));
+  ssize_t length = pread(store->lock, holder, sizeof holder - 1, 0);
+  return open_failed(message, size, UK_E_UNAVAILABLE,
+                     "the directory %s is in use by another server (process %ld)", store->directory,
+                     length > 0 ? strtol(holder, NULL, 10) : 0L);
+}
+
+static int check_format(MDB_txn *txn, MDB_dbi meta, uint32_t *found)
+{
+  uint8_t number[4];
+  MDB_stat main_table;
+  MDB_dbi unnamed;
+  MDB_val key = {6, "format"}, value;
+  int rc = mdb_get(txn, meta, &key, &value);
+  *found = 0;
+  if (rc == MDB_SUCCESS)
+    *found = value.mv_size == sizeof number ? uk_load_u32(value.mv_data) : UINT32_MAX;
+  if (rc != MDB_NOTFOUND)
+    return rc;
+  /* A new environment holds nothing yet but the meta table. */
+  if ((rc = mdb_dbi_open(txn, NULL, 0, &unnamed)) != 0 ||
+      (rc = mdb_stat(txn, unnamed, &main_table)) != 0)
+    return rc;
+  if (main_table.ms_entries != 1)
+    return 0;
+  uk_store_u32(number, UK_LOG_FORMAT);
+  *found = UK_LOG_FORMAT;
+  value = (MDB_val){sizeof number, number};
+  return mdb_put(txn, meta, &key, &value, 0);
+}
+
+static int open_tables(struct uk_log_store *store, MDB_env *env, uint32_t *format)
+{
+  static const char *const names[UK_LOG_TABLES] = {"meta", "topics", "batches", "times",
+                                                   "committed"};
+  MDB_txn *txn;
+  int rc = mdb_txn_begin(env, NULL, 0, &txn);
+  if (rc != 0)
+    return rc;
+  rc = mdb_dbi_open(txn, names[UK_LOG_META], MDB_CREATE, &store->tables[UK_LOG_META]);
+  if (rc == 0)
+    rc = check_format(txn, store->tables[UK_LOG_META], format);
+  for (int i = UK_LOG_META + 1; rc == 0 && *format == UK_LOG_FORMAT && i < UK_LOG_TABLES; i++)
+    rc = mdb_dbi_open(txn, names[i], MDB_CREATE, &store->tables[i]);
+  if (rc == 0 && *format == UK_LOG_FORMAT)
+    return mdb_txn_commit(txn);
+  mdb_txn_abort(txn);
+  return rc;
+}
+
+/* Pages are cleared before use (no MDB_NOMEMINIT): memory of this process, credentials perhaps, must not reach the
+ * file. Read-ahead stays on: a log is read from front to back. */
+static int open_environment(struct uk_log_store *store, uint32_t *format)
+{
+  MDB_env *env;
+  int dead, fd;
+  int rc = mdb_env_create(&env);
+  if (rc != 0)
+    return rc;
+  (void)((rc = mdb_env_set_maxdbs(env, UK_LOG_TABLES)) ||
+         (rc = mdb_env_set_maxreaders(env, UK_LOG_VIEWS_MAX)) ||
+         (rc = mdb_env_set_mapsize(env, store->map_bytes)) ||
+         (rc = mdb_env_open(env, store->directory, MDB_NOTLS | (store->no_sync ? MDB_NOSYNC : 0U),
+                            0600)) ||
+         (rc = mdb_reader_check(env, &dead)) || (rc = open_tables(store, env, format)));
+  if (rc != 0 || *format != UK_LOG_FORMAT) {
+    mdb_env_close(env);
+    return rc;
+  }
+  /* LMDB leaves it open across exec. */
+  if (mdb_env_get_fd(env, &fd) == 0)
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+  store->env = env;
+  return 0;
+}
+
+static enum uk_error open_data(struct uk_log_store *store, char *message, size_t size)
+{
+  uint32_t format = UK_LOG_FORMAT;
+  int rc = open_environment(store, &format);
+  if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
+    return open_failed(message, size, UK_E_UNAVAILABLE, "%s/data.mdb is not a log: %s",
+                       store->directory, mdb_strerror(rc));
+  if (rc != 0)
+    return open_failed(message, size, rc == ENOMEM ? UK_E_NO_MEMORY : UK_E_UNAVAILABLE,
+                       "cannot open the log in %s: %s", store->directory, mdb_strerror(rc));
+  if (format == 0)
+    return open_failed(message, size, UK_E_UNAVAILABLE,
+                       "%s/data.mdb holds something else than a log", store->directory);
+  if (format != UK_LOG_FORMAT)
+    return open_failed(
+      message, size, UK_E_UNAVAILABLE,
+      "the log in %s has format %u, which this version does not know (expected %d)",
+      store->directory, (unsigned)format, (int)UK_LOG_FORMAT);
+  sync_directory(store->directory);
+  return UK_OK;
+}
+
+/* Views are begun by many, and a writer that waits must come through. */
+static bool init_locks(struct uk_log_store *store)
+{
+  pthread_rwlockattr_t attributes;
+  if (pthread_rwlockattr_init(&attributes) != 0)
+    return false;
+  pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+  bool done = pthread_rwlock_init(&store->gate, &attributes) == 0;
+  pthread_rwlockattr_destroy(&attributes);
+  if (done && pthread_mutex_init(&store->pool_mutex, NULL) != 0) {
+    pthread_rwlock_destroy(&store->gate);
+    done = false;
+  }
+  return done;
+}
+
+static struct uk_log_store *new_store(const char *directory, size_t map_bytes, bool no_sync)
+{
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  struct uk_log_store *store = calloc(1, sizeof *store);
+  if (store == NULL)
+    return NULL;
+  store->directory = strdup(directory);
+  store->map_bytes = (map_bytes + page - 1) / page * page;
+  store->no_sync = no_sync;
+  store->lock = store->ballast = -1;
+  if (store->directory != NULL && init_locks(store))
+    return store;
+  free(store->directory);
+  free(store);
+  return NULL;
+}
+
+enum uk_error uk_log_store_open(struct uk_log_store **store, const char *directory,
+                                size_t map_bytes, bool no_sync, char *message, size_t size)
+{
+  *store = NULL;
+  if (map_bytes < UK_LOG_MAP_BYTES_MIN || map_bytes > SIZE_MAX / 4)
+    return open_failed(message, size, UK_E_BAD_REQUEST, "map_bytes is %zu; expected %d to %zu",
+                       map_bytes, (int)UK_LOG_MAP_BYTES_MIN, SIZE_MAX / 4);
+  struct uk_log_store *made = new_store(directory, map_bytes, no_sync);
+  if (made == NULL)
+    return open_failed(message, size, UK_E_NO_MEMORY, "out of memory while opening the log in %s",
+                       directory);
+  enum uk_error error = make_directory(directory, message, size);
+  if (error == UK_OK)
+    error = lock_directory(made, message, size);
+  if (error == UK_OK)
+    error = open_data(made, message, size);
+  if (error == UK_OK)
+    made->ballast = uk_log_ballast_open(directory, UK_LOG_RESERVE_BYTES);
+  if (error == UK_OK)
+    *store = made;
+  else
+    uk_log_store_close(made);
+  return error;
+}
+
+static void close_environment(struct uk_log_store *store)
+{
+  uk_log_store_drop_views(store);
+  if (store->env != NULL)
+    mdb_env_close(store->env);
+  store->env = NULL;
+}
+
+void uk_log_store_close(struct uk_log_store *store)
+{
+  if (store == NULL)
+    return;
+  close_environment(store);
+  if (store->ballast >= 0)
+    close(store->ballast);
+  if (store->lock >= 0) {
+    /* A child between fork and exec may hold the descriptor too. */
+    (void)flock(store->lock, LOCK_UN);
+    close(store->lock);
+  }
+  pthread_rwlock_destroy(&store->gate);
+  pthread_mutex_destroy(&store->pool_mutex);
+  free(store->directory);
+  free(store);
+}
+
+enum uk_log_status uk_log_store_reopen(struct uk_log_store *store)
+{
+  uint32_t format = UK_LOG_FORMAT;
+  pthread_rwlock_wrlock(&store->gate);
+  close_environment(store);
+  int rc = open_environment(store, &format);
+  pthread_rwlock_unlock(&store->gate);
+  if (rc == 0 && format != UK_LOG_FORMAT)
+    rc = MDB_INVALID;
+  return uk_log_store_result(store, rc);
+}
+
+static enum uk_log_status set_map(struct uk_log_store *store, size_t bytes)
+{
+  pthread_rwlock_wrlock(&store->gate);
+  int rc = mdb_env_set_mapsize(store->env, bytes);
+  pthread_rwlock_unlock(&store->gate);
+  return uk_log_store_result(store, rc);
+}
+
+enum uk_log_status uk_log_store_open_reserve(struct uk_log_store *store, enum uk_log_status status)
+{
+  if (store->env == NULL)
+    return UK_LOG_FAILED;
+  if (status == UK_LOG_FULL)
+    return set_map(store, store->map_bytes + UK_LOG_RESERVE_BYTES);
+  uk_log_ballast_give(store->ballast);
+  return UK_LOG_OK;
+}
+
+enum uk_log_status uk_log_store_close_reserve(struct uk_log_store *store)
+{
+  if (store->env == NULL)
+    return UK_LOG_FAILED;
+  uk_log_ballast_keep(store->ballast, UK_LOG_RESERVE_BYTES);
+  return set_map(store, store->map_bytes);
+}

@@ -1,0 +1,315 @@
+#include <errno.h>
+#include <stdlib.h>
+
+#include "server/log_engine/log_store_private.h"
+
+/* The pool of views. A view that is made anew costs a reader slot of LMDB for good, a reused one a few loads. */
+
+static void free_view(struct uk_log_view *view)
+{
+  for (int i = 0; i < UK_LOG_TABLES; i++) {
+    if (view->cursors[i] != NULL)
+      mdb_cursor_close(view->cursors[i]);
+  }
+  if (view->txn != NULL)
+    mdb_txn_abort(view->txn);
+  free(view);
+}
+
+void uk_log_store_drop_views(struct uk_log_store *store)
+{
+  while (store->pool != NULL) {
+    struct uk_log_view *view = store->pool;
+    store->pool = view->next;
+    free_view(view);
+  }
+}
+
+static struct uk_log_view *take_view(struct uk_log_store *store)
+{
+  pthread_mutex_lock(&store->pool_mutex);
+  struct uk_log_view *view = store->pool;
+  if (view != NULL)
+    store->pool = view->next;
+  pthread_mutex_unlock(&store->pool_mutex);
+  return view;
+}
+
+static int start_view(struct uk_log_store *store, struct uk_log_view **view)
+{
+  *view = take_view(store);
+  if (*view != NULL)
+    return mdb_txn_renew((*view)->txn);
+  *view = calloc(1, sizeof **view);
+  if (*view == NULL)
+    return ENOMEM;
+  (*view)->store = store;
+  return mdb_txn_begin(store->env, NULL, MDB_RDONLY, &(*view)->txn);
+}
+
+struct uk_log_view *uk_log_view_begin(struct uk_log_store *store, enum uk_log_status *status)
+{
+  struct uk_log_view *view = NULL;
+  pthread_rwlock_rdlock(&store->gate);
+  *status = store->env == NULL ? UK_LOG_FAILED : uk_log_store_status(start_view(store, &view));
+  if (*status == UK_LOG_OK)
+    return view;
+  if (view != NULL)
+    free_view(view);
+  pthread_rwlock_unlock(&store->gate);
+  return NULL;
+}
+
+void uk_log_view_end(struct uk_log_view *view)
+{
+  struct uk_log_store *store = view->store;
+  mdb_txn_reset(view->txn);
+  memset(view->current, 0, sizeof view->current);
+  pthread_mutex_lock(&store->pool_mutex);
+  view->next = store->pool;
+  store->pool = view;
+  pthread_mutex_unlock(&store->pool_mutex);
+  pthread_rwlock_unlock(&store->gate);
+}
+
+struct uk_log_cursor *uk_log_view_cursor(struct uk_log_view *view)
+{
+  return &view->cursor;
+}
+
+static int use_cursor(struct uk_log_view *view, enum uk_log_table table, MDB_cursor **cursor)
+{
+  int rc = 0;
+  if (view->cursors[table] == NULL)
+    rc = mdb_cursor_open(view->txn, view->store->tables[table], &view->cursors[table]);
+  else if (!view->current[table])
+    rc = mdb_cursor_renew(view->txn, view->cursors[table]);
+  view->current[table] = rc == 0;
+  *cursor = view->cursors[table];
+  return rc;
+}
+
+/* Batches. */
+
+static enum uk_log_status found_batch(struct uk_log_view *view, int rc, const MDB_val *key,
+                                      const MDB_val *value, struct uk_log_found *found)
+{
+  if (rc != 0)
+    return uk_log_store_status(rc);
+  if (!uk_log_key_within(key, view->prefix))
+    return UK_LOG_NOTHING;
+  found->offset = (int64_t)uk_log_key_last(key);
+  found->batch = uk_slice_of(value->mv_data, value->mv_size);
+  return UK_LOG_OK;
+}
+
+/* Whether the batch that the cursor stands on is of the partition and reaches past the offset. */
+static bool holds(const struct uk_log_view *view, const MDB_val *key, const MDB_val *value,
+                  uint64_t offset)
+{
+  struct uk_log_batch batch;
+  return uk_log_key_within(key, view->prefix) &&
+         uk_log_batch_read(&batch, uk_slice_of(value->mv_data, value->mv_size)) &&
+         offset - uk_log_key_last(key) < batch.count;
+}
+
+enum uk_log_status uk_log_view_find(struct uk_log_view *view, uint64_t topic_id, int32_t partition,
+                                    int64_t offset, struct uk_log_found *found)
+{
+  uint8_t bytes[UK_LOG_KEY];
+  MDB_cursor *cursor;
+  MDB_val value, key = uk_log_key(bytes, topic_id, partition, (uint64_t)offset);
+  memcpy(view->prefix, bytes, UK_LOG_PREFIX);
+  int rc = use_cursor(view, UK_LOG_BATCHES, &cursor);
+  if (rc != 0)
+    return uk_log_store_status(rc);
+  rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+  if (rc == 0 && uk_log_key_within(&key, view->prefix) && (int64_t)uk_log_key_last(&key) == offset)
+    return found_batch(view, 0, &key, &value, found);
+  /* No batch begins there: the one before may hold it. */
+  rc = mdb_cursor_get(cursor, &key, &value, rc == 0 ? MDB_PREV : MDB_LAST);
+  if (rc == 0 && holds(view, &key, &value, (uint64_t)offset))
+    return found_batch(view, 0, &key, &value, found);
+  key = uk_log_key(bytes, topic_id, partition, (uint64_t)offset);
+  rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+  return found_batch(view, rc, &key, &value, found);
+}
+
+enum uk_log_status uk_log_view_next(struct uk_log_view *view, struct uk_log_found *found)
+{
+  MDB_val key, value;
+  int rc = mdb_cursor_get(view->cursors[UK_LOG_BATCHES], &key, &value, MDB_NEXT);
+  return found_batch(view, rc, &key, &value, found);
+}
+
+/* Times. */
+
+/* Goes through the batches, for a timestamp that the removed ones reached. */
+static enum uk_log_status scan_time(struct uk_log_view *view, int64_t timestamp,
+                                    enum uk_log_status status, struct uk_log_found *found)
+{
+  struct uk_log_batch batch;
+  while (status == UK_LOG_OK && uk_log_batch_read(&batch, found->batch) &&
+         (batch.count == 0 || batch.max_timestamp < timestamp))
+    status = uk_log_view_next(view, found);
+  return status;
+}
+
+enum uk_log_status uk_log_view_find_time(struct uk_log_view *view, uint64_t topic_id,
+                                         int32_t partition, int64_t timestamp,
+                                         struct uk_log_found *found)
+{
+  uint8_t bytes[UK_LOG_KEY];
+  MDB_cursor *cursor;
+  MDB_val value, key = uk_log_key(bytes, topic_id, partition, uk_log_key_time(timestamp));
+  memcpy(view->prefix, bytes, UK_LOG_PREFIX);
+  int rc = use_cursor(view, UK_LOG_TIMES, &cursor);
+  if (rc == 0)
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+  if (rc != 0)
+    return uk_log_store_status(rc);
+  if (!uk_log_key_within(&key, view->prefix) || value.mv_size != 8)
+    return UK_LOG_NOTHING;
+  int64_t base = (int64_t)uk_load_u64(value.mv_data);
+  enum uk_log_status status = uk_log_view_find(view, topic_id, partition, base, found);
+  if (status != UK_LOG_OK || found->offset == base)
+    return status;
+  status = uk_log_view_find(view, topic_id, partition, 0, found);
+  return scan_time(view, timestamp, status, found);
+}
+
+enum uk_log_status uk_log_view_committed(struct uk_log_view *view, uint64_t topic_id,
+                                         int32_t partition, struct uk_slice group, int64_t *offset)
+{
+  uint8_t bytes[UK_LOG_KEY_MAX];
+  if (group.length > UK_GROUP_NAME_MAX)
+    return UK_LOG_NOTHING;
+  uk_log_key_prefix(bytes, topic_id, partition);
+  memcpy(bytes + UK_LOG_PREFIX, group.data, group.length);
+  MDB_val value, key = {UK_LOG_PREFIX + group.length, bytes};
+  int rc = mdb_get(view->txn, view->store->tables[UK_LOG_COMMITTED], &key, &value);
+  if (rc != 0)
+    return uk_log_store_status(rc);
+  if (value.mv_size != 8)
+    return UK_LOG_FAILED;
+  *offset = (int64_t)uk_load_u64(value.mv_data);
+  return UK_LOG_OK;
+}
+
+/* For open. */
+
+/* The last entry before the next partition's first. */
+static int last_of_partition(MDB_cursor *cursor, const struct uk_log_partition *partition,
+                             MDB_val *key, MDB_val *value)
+{
+  uint8_t bytes[UK_LOG_KEY], prefix[UK_LOG_PREFIX];
+  uk_log_key_prefix(prefix, partition->topic->id, partition->index);
+  *key = uk_log_key(bytes, partition->topic->id, partition->index + 1, 0);
+  int rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
+  rc = mdb_cursor_get(cursor, key, value, rc == 0 ? MDB_PREV : MDB_LAST);
+  return rc == 0 && !uk_log_key_within(key, prefix) ? MDB_NOTFOUND : rc;
+}
+
+static int load_times(struct uk_log_view *view, struct uk_log_partition *partition)
+{
+  MDB_cursor *cursor;
+  MDB_val key, value;
+  int rc = use_cursor(view, UK_LOG_TIMES, &cursor);
+  if (rc == 0)
+    rc = last_of_partition(cursor, partition, &key, &value);
+  if (rc == 0)
+    partition->latest = (int64_t)uk_log_key_time((int64_t)uk_log_key_last(&key));
+  return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int load_partition(struct uk_log_view *view, struct uk_log_partition *partition)
+{
+  MDB_cursor *cursor;
+  MDB_val key, value;
+  struct uk_log_batch batch;
+  struct uk_log_found first;
+  int rc = use_cursor(view, UK_LOG_BATCHES, &cursor);
+  if (rc == 0)
+    rc = last_of_partition(cursor, partition, &key, &value);
+  if (rc != 0)
+    return rc == MDB_NOTFOUND ? 0 : rc;
+  if (!uk_log_batch_read(&batch, uk_slice_of(value.mv_data, value.mv_size)))
+    return MDB_CORRUPTED;
+  partition->end = (int64_t)uk_log_key_last(&key) + batch.count;
+  partition->position = batch.position + (batch.count > 0 ? value.mv_size : 0);
+  if (uk_log_view_find(view, partition->topic->id, partition->index, 0, &first) != UK_LOG_OK)
+    return MDB_CORRUPTED;
+  partition->first = first.offset;
+  return load_times(view, partition);
+}
+
+static struct uk_log_topic *topic_of_row(const MDB_val *key, const MDB_val *value)
+{
+  const uint8_t *row = value->mv_data;
+  struct uk_log_topic *topic =
+    uk_log_topic_new(uk_slice_of(key->mv_data, key->mv_size), (int32_t)uk_load_u32(row + 8));
+  if (topic == NULL)
+    return NULL;
+  topic->id = uk_load_u64(row);
+  topic->retention_ms = (int64_t)uk_load_u64(row + 12);
+  topic->retention_bytes = (int64_t)uk_load_u64(row + 20);
+  topic->created = (int64_t)uk_load_u64(row + 28);
+  topic->visible = true;
+  return topic;
+}
+
+static int load_topic(struct uk_log_view *view, struct uk_log_topics *topics, const MDB_val *key,
+                      const MDB_val *value)
+{
+  if (value->mv_size != UK_LOG_TOPIC_ROW || key->mv_size > UK_TOPIC_NAME_MAX ||
+      uk_load_u32((const uint8_t *)value->mv_data + 8) > UK_PARTITIONS_MAX)
+    return MDB_CORRUPTED;
+  struct uk_log_topic *topic = topic_of_row(key, value);
+  if (topic == NULL || !uk_log_topics_add(topics, topic)) {
+    free(topic);
+    return ENOMEM;
+  }
+  int rc = 0;
+  for (int32_t i = 0; rc == 0 && i < topic->partition_count; i++)
+    rc = load_partition(view, &topic->partitions[i]);
+  return rc;
+}
+
+enum uk_log_status uk_log_view_load(struct uk_log_view *view, struct uk_log_topics *topics,
+                                    uint64_t *next_topic_id)
+{
+  MDB_cursor *cursor;
+  MDB_val key = {10, "next_topic"}, value;
+  *next_topic_id = 1;
+  int rc = mdb_get(view->txn, view->store->tables[UK_LOG_META], &key, &value);
+  if (rc == 0 && value.mv_size == 8)
+    *next_topic_id = uk_load_u64(value.mv_data);
+  rc = use_cursor(view, UK_LOG_TOPICS, &cursor);
+  if (rc == 0)
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+  while (rc == 0) {
+    if ((rc = load_topic(view, topics, &key, &value)) == 0)
+      rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+  }
+  return uk_log_store_status(rc == MDB_NOTFOUND ? 0 : rc);
+}
+
+enum uk_log_status uk_log_view_next_id(struct uk_log_view *view, uint64_t *id)
+{
+  uint8_t bytes[8];
+  uint64_t least = UINT64_MAX;
+  uk_store_u64(bytes, *id);
+  for (int table = UK_LOG_BATCHES; table <= UK_LOG_COMMITTED; table++) {
+    MDB_cursor *cursor;
+    MDB_val value, key = {sizeof bytes, bytes};
+    int rc = use_cursor(view, (enum uk_log_table)table, &cursor);
+    if (rc == 0)
+      rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    if (rc != 0 && rc != MDB_NOTFOUND)
+      return uk_log_store_status(rc);
+    if (rc == 0 && key.mv_size >= sizeof bytes && uk_load_u64(key.mv_data) < least)
+      least = uk_load_u64(key.mv_data);
+  }
+  *id = least;
+  return least == UINT64_MAX ? UK_LOG_NOTHING : UK_LOG_OK;
+}

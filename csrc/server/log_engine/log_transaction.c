@@ -1,0 +1,129 @@
+#include "server/log_engine/log_private.h"
+
+/* Writes the batch that the builder holds, and goes on behind it. */
+static enum uk_log_status flush_batch(struct uk_log *log, struct uk_log_partition *partition,
+                                      int64_t *offset)
+{
+  struct uk_log_builder *builder = &log->builder;
+  struct uk_slice batch = uk_log_builder_seal(builder, partition->next_position);
+  enum uk_log_status status = uk_log_store_put_batch(log->store, partition, *offset, batch);
+  if (status == UK_LOG_OK && builder->max_timestamp > partition->next_latest) {
+    partition->next_latest = builder->max_timestamp;
+    status = uk_log_store_put_time(log->store, partition, builder->max_timestamp, *offset);
+  }
+  partition->next_position += batch.length;
+  *offset += builder->count;
+  uk_log_builder_clear(builder);
+  return status;
+}
+
+static enum uk_log_status flush_partition(struct uk_log *log, struct uk_log_partition *partition)
+{
+  enum uk_log_status status = UK_LOG_OK;
+  int64_t offset = partition->end;
+  partition->next_latest = partition->latest;
+  partition->next_position = partition->position;
+  uk_log_builder_clear(&log->builder);
+  for (const struct uk_log_staged *staged = partition->staged; staged != NULL;
+       staged = staged->next) {
+    const struct uk_record *record = staged->record;
+    int64_t timestamp = record->timestamp == -1 ? log->stage.now : record->timestamp;
+    if (!uk_log_builder_fits(&log->builder, record, timestamp) &&
+        (status = flush_batch(log, partition, &offset)) != UK_LOG_OK)
+      return status;
+    if (uk_log_builder_add(&log->builder, record, timestamp) != UK_OK)
+      return UK_LOG_NO_MEMORY;
+  }
+  return flush_batch(log, partition, &offset);
+}
+
+static enum uk_log_status flush_topics(struct uk_log *log)
+{
+  enum uk_log_status status = UK_LOG_OK;
+  const struct uk_log_topic *topic = log->stage.created;
+  if (topic != NULL)
+    status = uk_log_store_put_next_topic(log->store, log->stage.next_topic_id);
+  for (; status == UK_LOG_OK && topic != NULL; topic = topic->next_created)
+    status = uk_log_store_put_topic(log->store, topic);
+  if (status == UK_LOG_OK && log->stage.deleted != NULL)
+    status = uk_log_store_delete_topic(log->store, uk_log_topic_name(log->stage.deleted));
+  return status;
+}
+
+static enum uk_log_status flush_committed(struct uk_log *log, const struct uk_log_commit *commit)
+{
+  enum uk_log_status status = UK_LOG_OK;
+  for (size_t i = 0; status == UK_LOG_OK && i < commit->count; i++) {
+    const struct uk_topic_partition_offset *at = &commit->offsets[i];
+    const struct uk_log_topic *topic = uk_log_topics_find(&log->topics, at->topic);
+    status = uk_log_store_put_committed(log->store, &topic->partitions[at->partition],
+                                        commit->group, at->offset);
+  }
+  return status;
+}
+
+static enum uk_log_status flush(struct uk_log *log, struct uk_operation *commands)
+{
+  enum uk_log_status status = flush_topics(log);
+  for (struct uk_log_partition *partition = log->stage.touched;
+       status == UK_LOG_OK && partition != NULL; partition = partition->next_touched)
+    status = flush_partition(log, partition);
+  for (struct uk_operation *command = commands; status == UK_LOG_OK && command != NULL;
+       command = command->next) {
+    if (uk_log_kind(command) == UK_LOG_COMMIT && command->error == UK_OK)
+      status = flush_committed(log, (struct uk_log_commit *)command);
+  }
+  return status;
+}
+
+static bool stage_all(struct uk_log *log, struct uk_operation *commands)
+{
+  size_t records = 0;
+  for (struct uk_operation *command = commands; command != NULL; command = command->next) {
+    if (uk_log_kind(command) == UK_LOG_PRODUCE)
+      records += ((struct uk_produce *)command)->count;
+    else if (uk_log_kind(command) == UK_LOG_DELETE_TOPIC && !uk_log_reserve_purge(log))
+      return false;
+  }
+  if (!uk_log_stage_begin(&log->stage, records))
+    return false;
+  for (struct uk_operation *command = commands; command != NULL; command = command->next)
+    uk_log_stage_command(&log->stage, uk_log_kind(command), command);
+  return true;
+}
+
+static void tell_changes(struct uk_log *log, const struct uk_operation *commands)
+{
+  struct uk_log_stage *stage = &log->stage;
+  if (log->changed == NULL)
+    return;
+  for (struct uk_log_topic *topic = stage->created; topic != NULL; topic = topic->next_created)
+    log->changed(log->context, uk_log_topic_name(topic), -1);
+  for (struct uk_log_partition *partition = stage->touched; partition != NULL;
+       partition = partition->next_touched)
+    log->changed(log->context, uk_log_topic_name(partition->topic), partition->index);
+  if (stage->deleted != NULL)
+    log->changed(log->context, ((const struct uk_delete_topic *)commands)->topic, -1);
+}
+
+enum uk_log_status uk_log_transact(struct uk_log *log, struct uk_operation *commands)
+{
+  enum uk_log_status status = UK_LOG_NO_MEMORY;
+  if (stage_all(log, commands) && (status = uk_log_store_begin(log->store)) == UK_LOG_OK) {
+    status = flush(log, commands);
+    if (status == UK_LOG_OK)
+      status = uk_log_store_commit(log->store);
+    else
+      uk_log_store_abort(log->store);
+  }
+  if (status != UK_LOG_OK) {
+    uk_log_stage_drop(&log->stage);
+    return status;
+  }
+  if (log->stage.deleted != NULL)
+    log->purges[log->purge_count++] = log->stage.deleted->id;
+  uk_log_stage_publish(&log->stage);
+  tell_changes(log, commands);
+  uk_log_stage_end(&log->stage);
+  return UK_LOG_OK;
+}
