@@ -1,77 +1,45 @@
 /* Fetches from a cluster that librdkafka plays inside of this process. */
 #include "server/kafka_engine/kafka_fetch.h"
 
-#include <librdkafka/rdkafka_mock.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "check.h"
-#include "common/clock.h"
 #include "fault.h"
+#include "kafka_parts.h"
 
 enum { BROKERS = 2, RECORDS_MOST = 4000, GRACE = 500 };
 
-/* A cluster, and what reads from it. */
 static struct {
-  rd_kafka_t *player, *control, *producer;
-  rd_kafka_mock_cluster_t *cluster;
-  struct uk_kafka_settings *settings;
-  struct uk_kafka_topics *topics;
+  rd_kafka_t *producer;
   struct uk_kafka_fetch_parts parts;
   struct uk_kafka_fetches *fetches;
 } rig;
 
 static bool rig_open(void)
 {
-  char message[UK_MESSAGE_SIZE];
-  rd_kafka_conf_t *conf = rd_kafka_conf_new();
-  rd_kafka_conf_set_log_cb(conf, NULL);
-  rig.player = rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, sizeof message);
-  rig.cluster = rd_kafka_mock_cluster_new(rig.player, BROKERS);
-  const struct uk_kafka_options options = {.brokers = rd_kafka_mock_cluster_bootstraps(rig.cluster),
-                                           .prefetch_bytes = 1 << 20,
-                                           .max_message_bytes = 1 << 20};
-  if (uk_kafka_settings_new(&rig.settings, &options, message, sizeof message) != UK_OK)
+  if (!kafka_parts_open(BROKERS))
     return false;
-  rig.control = rd_kafka_new(RD_KAFKA_PRODUCER, uk_kafka_conf(rig.settings, UK_KAFKA_CONTROL),
-                             message, sizeof message);
-  rig.producer = rd_kafka_new(RD_KAFKA_PRODUCER, uk_kafka_conf(rig.settings, UK_KAFKA_CONTROL),
-                              message, sizeof message);
-  rig.topics = uk_kafka_topics_new(rig.control);
-  rig.parts = (struct uk_kafka_fetch_parts){.settings = rig.settings,
-                                            .loop = uk_kafka_loop_new(4),
-                                            .topics = rig.topics,
-                                            .calls = uk_kafka_calls_new(),
-                                            .reaper = uk_kafka_reaper_new(),
-                                            .control = rig.control};
+  rig.producer = kafka_parts_control();
+  rig.parts =
+    (struct uk_kafka_fetch_parts){kafka_parts.settings, kafka_parts.loop,   kafka_parts.topics,
+                                  kafka_parts.calls,    kafka_parts.reaper, kafka_parts.control};
   rig.fetches = uk_kafka_fetches_new(&rig.parts);
-  return rig.fetches != NULL;
+  return rig.producer != NULL && rig.fetches != NULL;
 }
 
 static void rig_close(void)
 {
   uk_kafka_fetches_drain(rig.fetches);
   uk_kafka_fetches_free(rig.fetches);
-  uk_kafka_calls_free(rig.parts.calls);
-  uk_kafka_topics_stop(rig.topics);
-  uk_kafka_loop_free(rig.parts.loop);
-  uk_kafka_topics_free(rig.topics);
-  uk_kafka_reaper_free(rig.parts.reaper);
   rd_kafka_destroy(rig.producer);
-  rd_kafka_destroy(rig.control);
-  uk_kafka_settings_free(rig.settings);
-  rd_kafka_mock_cluster_destroy(rig.cluster);
-  rd_kafka_destroy(rig.player);
+  kafka_parts_close();
 }
 
 /* A topic of that many partitions, of a name that was not there before. */
 static const char *make_topic(int partitions)
 {
-  static char name[32];
-  static int number;
-  snprintf(name, sizeof name, "topic-%d", number++);
-  CHECK_EQ_INT(rd_kafka_mock_topic_create(rig.cluster, name, partitions, 1), 0);
+  const char *name = kafka_parts_topic(partitions);
   /* So that the producer need not find out about it with its first message, which takes it a second. */
   rd_kafka_topic_t *topic = rd_kafka_topic_new(rig.producer, name, NULL);
   const rd_kafka_metadata_t *metadata = NULL;
@@ -104,6 +72,7 @@ static void produce(const char *topic, int32_t partition, int first, int count)
 /* A fetch. */
 
 struct probe {
+  struct kafka_probe wait; /* first: the operation's context is both */
   struct uk_fetch fetch;
   struct uk_topic_partition_offset at[4];
   struct {
@@ -112,12 +81,7 @@ struct probe {
   } got[RECORDS_MOST];
   size_t count, most;
   bool unwanted;
-  int dones;
-  int64_t begun, took;
 };
-
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
 
 static bool take(struct uk_operation *operation, const struct uk_record *record)
 {
@@ -140,24 +104,11 @@ static bool wanted(struct uk_operation *operation)
   return !((struct probe *)operation->context)->unwanted;
 }
 
-static void done(struct uk_operation *operation)
-{
-  struct probe *probe = operation->context;
-  pthread_mutex_lock(&mutex);
-  probe->took = uk_clock_monotonic() - probe->begun;
-  probe->dones++;
-  pthread_cond_broadcast(&ended);
-  pthread_mutex_unlock(&mutex);
-}
-
 static void start(struct probe *probe, int64_t timeout)
 {
-  probe->begun = uk_clock_monotonic();
   probe->count = 0;
-  probe->dones = 0;
   probe->most = probe->most == 0 ? RECORDS_MOST : probe->most;
-  probe->fetch.operation =
-    (struct uk_operation){.done = done, .context = probe, .deadline = probe->begun + timeout};
+  kafka_probe_begin(&probe->wait, &probe->fetch.operation, timeout);
   probe->fetch.positions = probe->at;
   probe->fetch.sink = (struct uk_sink){take, wanted};
   uk_kafka_fetches_fetch(rig.fetches, &probe->fetch);
@@ -165,11 +116,7 @@ static void start(struct probe *probe, int64_t timeout)
 
 static void await(struct probe *probe)
 {
-  pthread_mutex_lock(&mutex);
-  while (probe->dones == 0)
-    pthread_cond_wait(&ended, &mutex);
-  CHECK_EQ_INT(probe->dones, 1);
-  pthread_mutex_unlock(&mutex);
+  kafka_probe_await(&probe->wait);
 }
 
 static struct probe *probe_of(const char *topic, int32_t partition, int64_t offset)
@@ -214,7 +161,7 @@ static void answers_what_is_there(void)
   produce(topic, 0, 0, 300);
   struct probe *probe = fetch(topic, 0, 0, 10000);
   check_offsets(probe, 0, 300);
-  CHECK(probe->took < 3000);
+  CHECK(probe->wait.took < 3000);
   check_offsets(fetch(topic, 0, 299, 10000), 299, 300);
   check_offsets(fetch(topic, 0, 10, 0), 10, 300);
 }
@@ -290,9 +237,9 @@ static void waits_at_the_end(void)
   for (int64_t round = 0; round < 2; round++) {
     struct probe *probe = fetch(topic, 0, 0, 300);
     check_offsets(probe, 0, 0);
-    CHECK(probe->took >= 300 && probe->took < 300 + GRACE);
+    CHECK(probe->wait.took >= 300 && probe->wait.took < 300 + GRACE);
   }
-  CHECK(fetch(topic, 0, 0, 0)->took < GRACE);
+  CHECK(fetch(topic, 0, 0, 0)->wait.took < GRACE);
 }
 
 static void is_woken_by_what_comes(void)
@@ -301,11 +248,11 @@ static void is_woken_by_what_comes(void)
   struct probe *probe = probe_of(topic, 1, 0);
   start(probe, 10000);
   usleep(300000);
-  CHECK_EQ_INT(probe->dones, 0);
+  CHECK_EQ_INT(probe->wait.dones, 0);
   produce(topic, 1, 0, 1);
   await(probe);
   check_offsets(probe, 0, 1);
-  CHECK(probe->took < 3000);
+  CHECK(probe->wait.took < 3000);
   check_offsets(fetch(topic, 1, 0, 1000), 0, 1);
 }
 
@@ -318,7 +265,7 @@ static void past_the_end_gets_nothing_older(void)
   usleep(300000);
   produce(topic, 0, 2, 2);
   usleep(300000);
-  CHECK_EQ_INT(probe->dones, 0);
+  CHECK_EQ_INT(probe->wait.dones, 0);
   produce(topic, 0, 4, 1);
   await(probe);
   check_offsets(probe, 4, 5);
@@ -360,7 +307,8 @@ static void refuses_what_is_not_there(void)
 {
   const char *topic = make_topic(1);
   check_refused(fetch(topic, 1, 0, 1000), UK_E_BAD_REQUEST, "has no partition 1");
-  rd_kafka_mock_topic_set_error(rig.cluster, "nowhere", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+  rd_kafka_mock_topic_set_error(kafka_parts.cluster, "nowhere",
+                                RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
   check_refused(fetch("nowhere", 0, 0, 1000), UK_E_NOT_FOUND, "topic \"nowhere\" does not exist");
 }
 
@@ -379,7 +327,7 @@ static void outlives_a_leader_that_moves(void)
 {
   const char *topic = make_topic(1);
   produce(topic, 0, 0, 5);
-  rd_kafka_mock_push_request_errors(rig.cluster, 1 /* Fetch */, 2,
+  rd_kafka_mock_push_request_errors(kafka_parts.cluster, 1 /* Fetch */, 2,
                                     RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
                                     RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE);
   check_offsets(fetch(topic, 0, 0, 10000), 0, 5);
@@ -388,17 +336,17 @@ static void outlives_a_leader_that_moves(void)
 static void those_who_wait_outlive_it_as_well(void)
 {
   const char *topic = make_topic(1);
-  rd_kafka_mock_partition_set_leader(rig.cluster, topic, 0, 1);
+  rd_kafka_mock_partition_set_leader(kafka_parts.cluster, topic, 0, 1);
   struct probe *probe = probe_of(topic, 0, 0);
   start(probe, 20000);
   usleep(300000);
-  rd_kafka_mock_partition_set_leader(rig.cluster, topic, 0, 2);
+  rd_kafka_mock_partition_set_leader(kafka_parts.cluster, topic, 0, 2);
   usleep(300000);
-  CHECK_EQ_INT(probe->dones, 0);
+  CHECK_EQ_INT(probe->wait.dones, 0);
   produce(topic, 0, 0, 1);
   await(probe);
   check_offsets(probe, 0, 1);
-  CHECK(probe->took < 5000);
+  CHECK(probe->wait.took < 5000);
 }
 
 static void says_that_it_is_forbidden(void)
@@ -409,26 +357,26 @@ static void says_that_it_is_forbidden(void)
   rd_kafka_resp_err_t refused[8];
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
     refused[i] = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
-  rd_kafka_mock_push_request_errors_array(rig.cluster, 1 /* Fetch */,
+  rd_kafka_mock_push_request_errors_array(kafka_parts.cluster, 1 /* Fetch */,
                                           sizeof refused / sizeof *refused, refused);
   check_refused(fetch(topic, 0, 0, 5000), UK_E_FORBIDDEN, topic);
-  rd_kafka_mock_clear_request_errors(rig.cluster, 1);
+  rd_kafka_mock_clear_request_errors(kafka_parts.cluster, 1);
 }
 
 static void a_leader_that_is_silent_is_no_empty_answer(void)
 {
   const char *topic = make_topic(1);
-  rd_kafka_mock_partition_set_leader(rig.cluster, topic, 0, 2);
+  rd_kafka_mock_partition_set_leader(kafka_parts.cluster, topic, 0, 2);
   produce(topic, 0, 0, 5);
   check_offsets(fetch(topic, 0, 0, 1000), 0, 5);
-  rd_kafka_mock_broker_set_down(rig.cluster, 2);
+  rd_kafka_mock_broker_set_down(kafka_parts.cluster, 2);
   struct probe *probe = fetch(topic, 0, 0, 1000);
   enum uk_error error = probe->fetch.operation.error;
   CHECK(error == UK_E_GATEWAY_TIMEOUT ||
         error == UK_E_UNAVAILABLE); /* where the pulse was taken there */
   CHECK_EQ_INT(probe->count, 0);
-  CHECK(probe->took < 1000 + 2 * GRACE);
-  rd_kafka_mock_broker_set_up(rig.cluster, 2);
+  CHECK(probe->wait.took < 1000 + 2 * GRACE);
+  rd_kafka_mock_broker_set_up(kafka_parts.cluster, 2);
   check_offsets(fetch(topic, 0, 0, 10000), 0, 5);
 }
 
@@ -461,17 +409,13 @@ static struct uk_offsets *offsets(const char *topic, int64_t timestamp,
                                   struct uk_topic_partition_offset *at, size_t count)
 {
   static struct uk_offsets asked;
-  static struct probe probe;
-  probe = (struct probe){.begun = uk_clock_monotonic()};
+  struct kafka_probe probe;
   for (size_t i = 0; i < count; i++)
     at[i] = (struct uk_topic_partition_offset){uk_slice_text(topic), (int32_t)i, 99};
-  asked = (struct uk_offsets){
-    .operation = {.done = done, .context = &probe, .deadline = probe.begun + 5000},
-    .timestamp = timestamp,
-    .offsets = at,
-    .count = count};
+  asked = (struct uk_offsets){.timestamp = timestamp, .offsets = at, .count = count};
+  kafka_probe_begin(&probe, &asked.operation, 5000);
   uk_kafka_fetches_offsets(rig.fetches, &asked);
-  await(&probe);
+  kafka_probe_await(&probe);
   return &asked;
 }
 
@@ -502,8 +446,8 @@ static void ends_all_at_a_drain(void)
   uk_kafka_fetches_drain(rig.fetches);
   await(probe);
   check_offsets(probe, 0, 0);
-  CHECK(probe->took < 5000);
-  CHECK(fetch(topic, 0, 0, 60000)->took < 5000);
+  CHECK(probe->wait.took < 5000);
+  CHECK(fetch(topic, 0, 0, 60000)->wait.took < 5000);
 }
 
 int main(void)
