@@ -143,6 +143,24 @@ describe("several servers on one Kafka cluster:", function()
     ok(delete(1, group, "one"))
   end)
 
+  it("a topic that is added where an instance is taken over is read there, with one rebalance", function()
+    local before, added, group = servers[1]:topic(1, 1), servers[1]:topic(2, 4), kafka_cluster.name "group"
+    local path, got = "/consume/" .. group .. "/one", {}
+    assert.same({ "1" }, consume(1, group, "one", before))
+    for _ = 1, 4 do
+      local headers = { ["Kafka-Auto-Offset-Reset"] = "earliest" }
+      for _, message in ipairs(ok(post(2, path, { topics = { before, added }, timeout = 5000 }, headers))) do
+        got[message.topic] = (got[message.topic] or 0) + 1
+      end
+      if got[before] == 1 and got[added] == 4 then break end
+    end
+    assert.same({ [before] = 1, [added] = 4 }, got)
+    local shared = rebalances(group)
+    ok(post(3, path, { topics = { before, added }, timeout = 100 }))
+    assert.equal(shared, rebalances(group))
+    ok(delete(1, group, "one"))
+  end)
+
   it("any of them consumes, commits and deletes for an instance that another has", function()
     local topic, group = servers[1]:topic(1, 3), kafka_cluster.name "group"
     assert.same({ "1" }, consume(1, group, "one", topic, nil, 1))

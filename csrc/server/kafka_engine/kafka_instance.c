@@ -115,6 +115,8 @@ void uk_kafka_instance_free(struct uk_kafka_task *task)
     rd_kafka_queue_destroy(instance->control);
   if (instance->handle != NULL)
     uk_kafka_reap(groups->parts.reaper, instance->handle, NULL, NULL);
+  if (instance->group_holds != NULL)
+    rd_kafka_topic_partition_list_destroy(instance->group_holds);
   uk_kafka_record_free(&instance->record);
   free(instance->slots);
   free(instance->listed);

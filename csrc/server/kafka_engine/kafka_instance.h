@@ -96,6 +96,8 @@ struct uk_kafka_instance {
   int64_t ask_at;      /* not before that */
   int64_t quiet_until; /* the server that had the instance may believe that it still has it */
   bool taken_over, lost;
+  rd_kafka_topic_partition_list_t *group_holds; /* what its group held when it was taken over, until
+                                                   it has joined; NULL: not known */
   /* Ending. */
   int64_t leaves_until;                                                    /* 0 = not leaving */
   enum { UK_KAFKA_STAYS, UK_KAFKA_UNSUBSCRIBED, UK_KAFKA_CLOSES } leaving; /* how far it is */

@@ -26,6 +26,8 @@ static void free_inquiry(struct uk_kafka_inquiry *inquiry)
 {
   if (inquiry->question.holds != NULL)
     rd_kafka_topic_partition_list_destroy(inquiry->question.holds);
+  if (inquiry->question.group_holds != NULL)
+    rd_kafka_topic_partition_list_destroy(inquiry->question.group_holds);
   free(inquiry);
 }
 
@@ -55,8 +57,11 @@ void uk_kafka_lease_ask(struct uk_kafka_instance *instance, int64_t now)
   char *name = inquiry->names + instance->group.length + 1;
   memcpy(inquiry->names, instance->group.data, instance->group.length);
   memcpy(name, instance->name.data, instance->name.length);
-  inquiry->question = (struct uk_kafka_question){
-    .group = inquiry->names, .instance = name, .deadline = now + ASK_TIMEOUT, .then = answered};
+  inquiry->question = (struct uk_kafka_question){.group = inquiry->names,
+                                                 .instance = name,
+                                                 .whole = instance->handle == NULL,
+                                                 .deadline = now + ASK_TIMEOUT,
+                                                 .then = answered};
   inquiry->groups = instance->groups;
   inquiry->instance = instance;
   inquiry->asked_at = now;
@@ -106,6 +111,8 @@ enum uk_kafka_first uk_kafka_lease_first(struct uk_kafka_instance *instance, int
   if (inquiry->question.live) {
     *holds = inquiry->question.holds;
     inquiry->question.holds = NULL;
+    instance->group_holds = inquiry->question.group_holds;
+    inquiry->question.group_holds = NULL;
     first = UK_KAFKA_FIRST_HELD;
   } else if (*code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
     instance->sure_from = instance->sure_until = INT64_MAX;

@@ -103,6 +103,32 @@ static bool is_stale(const struct uk_kafka_instance *instance,
   return false;
 }
 
+static int32_t count_of(const rd_kafka_topic_partition_list_t *list, const char *topic)
+{
+  int32_t count = 0;
+  for (int i = 0; i < list->cnt; i++)
+    count += strcmp(list->elems[i].topic, topic) == 0;
+  return count;
+}
+
+/* Nor does it look at topics that are added: nobody would read them until the group is shared out for another reason. */
+static bool is_short(struct uk_kafka_instance *instance,
+                     const rd_kafka_topic_partition_list_t *list)
+{
+  bool found = false;
+  if (instance->group_holds == NULL)
+    return false;
+  for (size_t i = 0; i < instance->topic_count && !found; i++) {
+    const char *topic = instance->topics[i].text;
+    found = count_of(list, topic) == 0 &&
+            count_of(instance->group_holds, topic) <
+              uk_kafka_topics_partitions(instance->groups->parts.topics, uk_slice_text(topic));
+  }
+  rd_kafka_topic_partition_list_destroy(instance->group_holds);
+  instance->group_holds = NULL;
+  return found;
+}
+
 static void assign_nothing(struct uk_kafka_instance *instance)
 {
   rd_kafka_topic_partition_list_t *nothing = rd_kafka_topic_partition_list_new(0);
@@ -129,7 +155,8 @@ static void take(struct uk_kafka_instance *instance, rd_kafka_topic_partition_li
   const bool joins = instance->subscribed && instance->leaves_until == 0;
   if (instance->errand)
     join_for_errand(instance);
-  else if ((joins && is_stale(instance, list)) || !assign(instance, list))
+  else if ((joins && (is_stale(instance, list) || is_short(instance, list))) ||
+           !assign(instance, list))
     decline(instance);
 }
 

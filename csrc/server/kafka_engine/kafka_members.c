@@ -73,7 +73,7 @@ void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_ques
   question->members = members;
   question->asked = 0;
   question->live = false;
-  question->holds = NULL;
+  question->holds = question->group_holds = NULL;
   question->code = RD_KAFKA_RESP_ERR__WAIT_COORD;
   pthread_mutex_lock(&members->mutex);
   int32_t broker = *hint_of(members, question->group);
@@ -86,19 +86,42 @@ void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_ques
 
 /* Answers. */
 
+/* NULL: nothing is said of it. */
+static const rd_kafka_topic_partition_list_t *held_by(const rd_kafka_MemberDescription_t *member)
+{
+  const rd_kafka_MemberAssignment_t *assignment = rd_kafka_MemberDescription_assignment(member);
+  return assignment != NULL ? rd_kafka_MemberAssignment_partitions(assignment) : NULL;
+}
+
+static void fill_whole(struct uk_kafka_question *question,
+                       const rd_kafka_ConsumerGroupDescription_t *said)
+{
+  size_t count = rd_kafka_ConsumerGroupDescription_member_count(said);
+  if (rd_kafka_ConsumerGroupDescription_state(said) != RD_KAFKA_CONSUMER_GROUP_STATE_STABLE)
+    return;
+  question->group_holds = rd_kafka_topic_partition_list_new(0);
+  for (size_t i = 0; i < count; i++) {
+    const rd_kafka_topic_partition_list_t *holds =
+      held_by(rd_kafka_ConsumerGroupDescription_member(said, i));
+    for (int j = 0; holds != NULL && j < holds->cnt; j++)
+      rd_kafka_topic_partition_list_add(question->group_holds, holds->elems[j].topic,
+                                        holds->elems[j].partition);
+  }
+}
+
 static void fill(struct uk_kafka_question *question,
                  const rd_kafka_ConsumerGroupDescription_t *said)
 {
   size_t count = rd_kafka_ConsumerGroupDescription_member_count(said);
   question->code = RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (question->whole)
+    fill_whole(question, said);
   for (size_t i = 0; i < count; i++) {
     const rd_kafka_MemberDescription_t *member = rd_kafka_ConsumerGroupDescription_member(said, i);
     const char *instance = rd_kafka_MemberDescription_group_instance_id(member);
     if (instance == NULL || strcmp(instance, question->instance) != 0)
       continue;
-    const rd_kafka_MemberAssignment_t *assignment = rd_kafka_MemberDescription_assignment(member);
-    const rd_kafka_topic_partition_list_t *holds =
-      assignment != NULL ? rd_kafka_MemberAssignment_partitions(assignment) : NULL;
+    const rd_kafka_topic_partition_list_t *holds = held_by(member);
     question->live = true;
     question->holds = holds != NULL ? rd_kafka_topic_partition_list_copy(holds) : NULL;
     snprintf(question->member, sizeof question->member, "%s",

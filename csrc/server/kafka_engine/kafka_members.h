@@ -19,6 +19,7 @@ struct uk_kafka_members;
 struct uk_kafka_question {
   /* The caller's, until `then` is called: once, from any thread. */
   const char *group, *instance;
+  bool whole;       /* what the whole group holds is asked as well */
   int64_t deadline; /* monotonic milliseconds */
   void (*then)(struct uk_kafka_question *question);
   /* The outcome. `code`: UNSUPPORTED_FEATURE where brokers cannot tell. */
@@ -27,6 +28,8 @@ struct uk_kafka_question {
   char member[UK_KAFKA_MEMBER_SIZE]; /* its name in the group when it is live */
   rd_kafka_topic_partition_list_t
     *holds; /* when it is live: the caller's to destroy; may be NULL */
+  rd_kafka_topic_partition_list_t *group_holds; /* the same, of all members; NULL while they are
+                                                   given their shares */
   /* Its own. */
   size_t asked; /* brokers that have not answered yet */
   struct uk_kafka_members *members;
