@@ -176,6 +176,61 @@ describe("several servers on one Kafka cluster:", function()
     end
   end)
 
+  it("with auto-commit an instance goes on at whichever server its requests come to", function()
+    local topic, group = servers[1]:topic(1, 40), kafka_cluster.name "group"
+    local headers, got = { ["Kafka-Auto-Offset-Reset"] = "earliest" }, {}
+    for number = 1, 9 do
+      local body = { topic = topic, timeout = 20000, max_messages = 5 }
+      for _, message in ipairs(ok(post((number - 1) % 3 + 1, "/consume/" .. group .. "/one", body, headers))) do
+        got[#got + 1] = tonumber(message.value)
+      end
+    end
+    -- The first server does not know yet that the instance moves; from the second on each says how far it went.
+    assert.same({ 1, 2, 3, 4, 5, 1, 2, 3, 4, 5 }, { table.unpack(got, 1, 10) })
+    for index = 11, 45 do assert.equal(index - 5, got[index]) end
+    -- What the last request acknowledged is committed at once, what it carried is not.
+    shell.eventually(5, function() return servers[1]:committed(group, topic) == 35 end)
+    ok(delete(1, group, "one"))
+  end)
+
+  it("a response that was cut off comes again at another server", function()
+    local topic, group = servers[1]:topic(1, 0), kafka_cluster.name "group"
+    local headers, path = { ["Kafka-Auto-Offset-Reset"] = "earliest" }, "/consume/" .. group .. "/one"
+    local server = cluster:serve { password = "secret", prefetch_bytes = 64 << 20 }
+    local function first(number, max_messages)
+      local body = { topic = topic, timeout = 20000, max_messages = max_messages }
+      return ok(post(number, path, body, headers))[1].offset
+    end
+    for _ = 1, 16 do ok(post(1, "/produce", { topic = topic, value = ("x"):rep(1000000) })) end
+    assert.equal(0, first(1, 1))
+    assert.equal(0, first(2, 1)) -- and notes it
+    local socket = assert(require("socket").connect(server.url:match "http://(.+):(%d+)"))
+    local request = "GET %s?timeout=20000&max_bytes=16000000 HTTP/1.1\r\nHost: test\r\nAuthorization: %s\r\n\r\n"
+    socket:settimeout(25)
+    socket:send(request:format(path .. "/" .. topic, http.basic(server.username, server.password)))
+    assert.equal("HTTP/1.1 200 OK", socket:receive "*l")
+    local length
+    repeat
+      local line = socket:receive "*l"
+      length = length or tonumber(line:match "^Content%-Length: (%d+)")
+    until line == ""
+    assert.is_true(length > 12000000, length) -- more than sockets hold
+    socket:close()
+    assert.equal(1, first(1, 1))
+    server:stop()
+    ok(delete(1, group, "one"))
+  end)
+
+  it("an instance that began at the end misses nothing on its way to another server", function()
+    local topic, group = servers[1]:topic(1, 3), kafka_cluster.name "group"
+    local path, body = "/consume/" .. group .. "/one", { topic = topic, timeout = 2000 }
+    assert.same({}, ok(post(1, path, body)))
+    ok(post(1, "/produce", { topic = topic, value = "between" }))
+    local got = ok(post(2, path, { topic = topic, timeout = 20000 }))
+    assert.equal("between", got[1] and got[1].value)
+    ok(delete(1, group, "one"))
+  end)
+
   it("what was consumed is committed by the one that knows it, and the others say so", function()
     local topic, group = servers[1]:topic(1, 3), kafka_cluster.name "group"
     assert.same({ "1", "2", "3" }, consume(1, group, "one", topic))
@@ -296,16 +351,19 @@ describe("several servers on one Kafka cluster:", function()
     local front = plain_nginx.start(ROUND_ROBIN, { SERVERS = table.concat(lines, " ") })
     finally(function() front:stop() end)
     local topic, group = servers[1]:topic(3, 0), kafka_cluster.name "group"
+    local groups = { produce = "", consume = group, auto = kafka_cluster.name "group" }
     local place = folder.make()
     local workers, stop = {}, { produce = place .. "/stop-producers", consume = place .. "/stop-consumers" }
     local function work(role, name)
-      local line = ("%s spec/support/round_robin_worker.lua %s"):format(shell.lua,
-        shell.words { role, topic, ("%s/%s-%s"):format(place, role, name), stop[role], group, name })
+      local line = ("%s spec/support/round_robin_worker.lua %s"):format(shell.lua, shell.words {
+        role, topic, ("%s/%s-%s"):format(place, role, name), stop[role] or stop.consume, groups[role], name,
+      })
       workers[#workers + 1] = shell.start(line, { environment = servers[1]:environment {
         UPSTASH_KAFKA_REST_URL = front.url } })
     end
     for number = 1, 3 do work("consume", "c" .. number) end
     work("produce", "p")
+    for number = 1, 2 do work("auto", "a" .. number) end
     for round = 1, 4 do
       core.sleep(round == 1 and 5000 or 9000)
       servers[round % 3 + 1].handle:kill()
@@ -318,14 +376,19 @@ describe("several servers on one Kafka cluster:", function()
     local seen, fine = read_until_all_came(function()
       return read_all(place, { "produce-p", "consume-c1", "consume-c2", "consume-c3" })
     end, workers[4])
+    local auto, auto_fine = read_until_all_came(function()
+      return read_all(place, { "produce-p", "auto-a1", "auto-a2" })
+    end, workers[4])
     folder.write(stop.consume, "")
-    for number = 1, 3 do workers[number]:wait(60) end
+    for _, worker in ipairs(workers) do worker:wait(60) end
     local log = front:read "access.log"
     for _, worker in ipairs(workers) do worker:remove() end
     folder.remove(place)
     local _, got = log:gsub("/consume/", "")
     print(("%d messages acknowledged, %d read twice or more often, by %d requests to consume; %d rebalances")
       :format(count(seen.stored), seen.twice, got, rebalances(group)))
+    print(("with auto-commit %d of them read twice or more often"):format(auto.twice))
+    assert.is_true(auto_fine, ("%d messages missing with auto-commit"):format(missing(auto)))
     assert.is_true(fine, ("%d messages missing, and no new one for a minute"):format(missing(seen)))
     assert.is_true(count(seen.stored) > 500, count(seen.stored))
     assert.same({}, seen.raised)

@@ -1,9 +1,11 @@
---- A process that produces to a topic, or consumes it with client:messages, and writes down what it saw: a line "WORD
--- VALUE" for each message. The server is that of the environment.
+--- A process that produces to a topic, or consumes it, and writes down what it saw: a line "WORD VALUE" for each
+-- message. The server is that of the environment.
 --
 --   round_robin_worker.lua produce TOPIC FILE STOP              words: stored, unsure
---   round_robin_worker.lua consume TOPIC FILE STOP GROUP NAME   words: got, raised (the error instead of a value)
+--   round_robin_worker.lua consume TOPIC FILE STOP GROUP NAME   with client:messages; words: got, raised (the error
+--                                                               instead of a value)
 --   round_robin_worker.lua latest TOPIC FILE STOP GROUP NAME    the same, of what comes from now on
+--   round_robin_worker.lua auto TOPIC FILE STOP GROUP NAME      with client:consume and auto-commit; word: got
 --
 -- It ends when the file STOP is there.
 
@@ -58,5 +60,14 @@ end
 function roles.consume() consume "earliest" end
 
 function roles.latest() consume "latest" end
+
+function roles.auto()
+  local client = kafka.new { timeout = 10000 }
+  while not stopped() do
+    local messages = client:consume(group, name, topic, { auto_offset_reset = "earliest", timeout = 500 })
+    for _, message in ipairs(messages or {}) do note("got", message.value) end
+    if not messages then core.sleep(100) end
+  end
+end
 
 roles[role]()

@@ -15,9 +15,8 @@ static void sent(struct uk_request *request, bool whole)
 {
   const struct uk_read_call *call = request->operation;
   struct uk_engine *engine = uk_api_engine(request);
-  if (!whole || request->status != 200)
-    engine->methods->undelivered(engine, call->consume.group, call->consume.instance,
-                                 call->consume.delivery);
+  engine->methods->sent(engine, call->consume.group, call->consume.instance, call->consume.delivery,
+                        whole && request->status == 200);
 }
 
 static void finish_consume(struct uk_request *request)

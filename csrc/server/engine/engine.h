@@ -208,10 +208,10 @@ struct uk_engine_methods {
   void (*create_topic)(struct uk_engine *engine, struct uk_create_topic *operation);
   void (*delete_topic)(struct uk_engine *engine, struct uk_delete_topic *operation);
 
-  /* The response that carried this delivery could not be written: unless something newer was asked of the
-   * instance since, its records are delivered again. Returns at once. */
-  void (*undelivered)(struct uk_engine *engine, struct uk_slice group, struct uk_slice instance,
-                      uint64_t delivery);
+  /* What became of the response that carried this delivery. When it could not be written as a `whole`, and nothing
+   * newer was asked of the instance since, its records are delivered again. Returns at once. */
+  void (*sent)(struct uk_engine *engine, struct uk_slice group, struct uk_slice instance,
+               uint64_t delivery, bool whole);
 
   /* UK_OK or UNAVAILABLE, with a text (NUL-terminated, "" when well) in `detail`. */
   enum uk_error (*health)(struct uk_engine *engine, char *detail, size_t size);

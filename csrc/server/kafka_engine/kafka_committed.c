@@ -112,6 +112,9 @@ static void give_back(struct uk_kafka_committed *committed, struct asker *asker)
 
 /* Asking. */
 
+/* Memory is out. */
+static const rd_kafka_resp_err_t NO_ASKER = RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
+
 static rd_kafka_topic_partition_list_t *make_list(const struct uk_committed *operation)
 {
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)operation->count);
@@ -168,6 +171,21 @@ static rd_kafka_resp_err_t ask(rd_kafka_t *handle, rd_kafka_topic_partition_list
   }
 }
 
+static rd_kafka_resp_err_t read_list(struct uk_kafka_committed *committed, const char *group,
+                                     rd_kafka_topic_partition_list_t *list, int64_t deadline)
+{
+  struct asker *asker = borrow(committed, group);
+  if (asker == NULL)
+    return NO_ASKER;
+  rd_kafka_resp_err_t code = ask(asker->handle, list, deadline);
+  /* librdkafka tells what is wrong with a group once: the next question makes another consumer. */
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    give_back(committed, asker);
+  else
+    end_asker(committed, asker);
+  return code;
+}
+
 static void fill(struct uk_committed *operation, const rd_kafka_topic_partition_list_t *list)
 {
   for (size_t i = 0; i < operation->count; i++) {
@@ -206,24 +224,15 @@ static void run(struct uk_kafka_call *call)
   struct uk_committed *operation = question->operation;
   char group[UK_GROUP_NAME_MAX + 1] = "";
   memcpy(group, operation->group.data, operation->group.length);
-  struct asker *asker = borrow(question->committed, group);
-  if (asker == NULL) {
-    operation->operation.error = UK_E_NO_MEMORY;
-    finish(question);
-    return;
-  }
   rd_kafka_topic_partition_list_t *list = make_list(operation);
-  rd_kafka_resp_err_t code = ask(asker->handle, list, call->deadline);
+  rd_kafka_resp_err_t code = read_list(question->committed, group, list, call->deadline);
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
     fill(operation, list);
+  else if (code == NO_ASKER)
+    operation->operation.error = UK_E_NO_MEMORY;
   else
     fail(question, code);
   rd_kafka_topic_partition_list_destroy(list);
-  /* librdkafka tells what is wrong with a group once: the next question makes another consumer. */
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-    give_back(question->committed, asker);
-  else
-    end_asker(question->committed, asker);
   finish(question);
 }
 
@@ -272,6 +281,30 @@ void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_comm
     .committed = committed,
   };
   uk_kafka_topics_check(committed->parts.topics, &question->check);
+}
+
+/* For an instance. */
+
+static void read_for(struct uk_kafka_call *call)
+{
+  struct uk_kafka_reading *reading = (struct uk_kafka_reading *)call;
+  reading->code = read_list(reading->committed, reading->group, reading->list, call->deadline);
+  reading->then(reading);
+}
+
+static void read_missed(struct uk_kafka_call *call)
+{
+  struct uk_kafka_reading *reading = (struct uk_kafka_reading *)call;
+  reading->code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+  reading->then(reading);
+}
+
+void uk_kafka_committed_read(struct uk_kafka_committed *committed, struct uk_kafka_reading *reading)
+{
+  reading->committed = committed;
+  reading->call.run = read_for;
+  reading->call.missed = read_missed;
+  uk_kafka_calls_submit(committed->parts.calls, &reading->call);
 }
 
 /* Life. */

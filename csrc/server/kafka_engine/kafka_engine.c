@@ -130,10 +130,10 @@ static void topics(struct uk_engine *engine, struct uk_topics *operation)
   uk_kafka_topics_look(listing->topics, &listing->lookup);
 }
 
-static void undelivered(struct uk_engine *engine, struct uk_slice group, struct uk_slice instance,
-                        uint64_t delivery)
+static void sent(struct uk_engine *engine, struct uk_slice group, struct uk_slice instance,
+                 uint64_t delivery, bool whole)
 {
-  uk_kafka_groups_undelivered(of(engine)->groups, group, instance, delivery);
+  uk_kafka_groups_sent(of(engine)->groups, group, instance, delivery, whole);
 }
 
 static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)
@@ -196,7 +196,7 @@ static const struct uk_engine_methods methods = {
   .topics = topics,
   .create_topic = create_topic,
   .delete_topic = delete_topic,
-  .undelivered = undelivered,
+  .sent = sent,
   .health = health,
   .drain = drain,
   .close = close_engine,

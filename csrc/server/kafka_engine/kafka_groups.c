@@ -244,15 +244,19 @@ void uk_kafka_groups_delete(struct uk_kafka_groups *groups, struct uk_delete_con
   start(groups, UK_KAFKA_DELETE, &operation->operation, 0, NULL);
 }
 
-void uk_kafka_groups_undelivered(struct uk_kafka_groups *groups, struct uk_slice group,
-                                 struct uk_slice name, uint64_t delivery)
+void uk_kafka_groups_sent(struct uk_kafka_groups *groups, struct uk_slice group,
+                          struct uk_slice name, uint64_t delivery, bool whole)
 {
   pthread_mutex_lock(&groups->mutex);
   struct uk_kafka_instance *instance = find(groups, group, name);
-  if (instance != NULL) {
+  if (instance != NULL && !whole)
     instance->undelivered = delivery;
+  else if (instance != NULL && instance->roams)
+    instance->sent = delivery;
+  else
+    instance = NULL;
+  if (instance != NULL)
     uk_kafka_task_wake(&instance->task);
-  }
   pthread_mutex_unlock(&groups->mutex);
 }
 
@@ -355,7 +359,7 @@ void uk_kafka_groups_free(struct uk_kafka_groups *groups)
   pthread_mutex_lock(&groups->mutex);
   groups->closing = true;
   wake_all(groups);
-  while (groups->count > 0)
+  while (groups->count > 0 || groups->handovers > 0)
     pthread_cond_wait(&groups->empty, &groups->mutex);
   pthread_mutex_unlock(&groups->mutex);
   if (groups->members != NULL)

@@ -6,6 +6,7 @@
 #include "server/kafka_engine/kafka_instance_commits.h"
 #include "server/kafka_engine/kafka_instance_delivery.h"
 #include "server/kafka_engine/kafka_instance_empty.h"
+#include "server/kafka_engine/kafka_instance_handover.h"
 #include "server/kafka_engine/kafka_instance_lease.h"
 #include "server/kafka_engine/kafka_instance_leave.h"
 #include "server/kafka_engine/kafka_instance_slots.h"
@@ -84,6 +85,7 @@ static void end(struct uk_kafka_instance *instance, int64_t now)
   uk_kafka_instance_abandon_commits(instance);
   uk_kafka_instance_pass_on(instance, now);
   uk_kafka_lease_drop(instance);
+  uk_kafka_handover_drop(instance);
   if (instance->control != NULL) {
     uk_kafka_queue_unwatch(instance->control);
     uk_kafka_queue_unwatch(instance->records);
@@ -391,6 +393,7 @@ static void run_joined(struct uk_kafka_instance *instance, int64_t now)
     return;
   if (instance->joined)
     uk_kafka_instance_commit_next(instance);
+  uk_kafka_instance_commit_note(instance);
   serve_deletes(instance, now);
   while (instance->leaves_until == 0 && instance->turns.first != NULL &&
          uk_kafka_lease_holds(instance, now) && uk_kafka_instance_deliver(instance))
@@ -414,6 +417,7 @@ static void run_staying(struct uk_kafka_instance *instance, int64_t now)
 
 static void run_open(struct uk_kafka_instance *instance, int64_t now)
 {
+  uk_kafka_instance_receive(instance);
   if (instance->leaves_until == 0)
     run_staying(instance, now);
   if (instance->leaves_until != 0)

@@ -10,6 +10,7 @@
 #define UK_KAFKA_INSTANCE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "server/kafka_engine/kafka_consumer.h"
 #include "server/kafka_engine/kafka_groups.h"
@@ -48,6 +49,7 @@ struct uk_kafka_slot {
 };
 
 struct uk_kafka_inquiry;
+struct uk_kafka_handover;
 
 struct uk_kafka_instance {
   struct uk_name_node node; /* "GROUP" NUL "INSTANCE" */
@@ -59,12 +61,15 @@ struct uk_kafka_instance {
   /* Under the mutex of the groups. */
   struct uk_kafka_turns inbox;
   uint64_t undelivered;         /* a delivery to be made again, 0 = none */
+  uint64_t sent;                /* a delivery that was sent as a whole, where that is of use */
+  bool roams;                   /* its client speaks now to this server and now to another */
   struct uk_kafka_slot *listed; /* what /consumers says */
   size_t listed_count;
   struct uk_kafka_name *topics; /* the subscription */
   size_t topic_count;
   bool gone; /* no longer in the table */
   struct uk_kafka_inquiry *inquiry;
+  struct uk_kafka_handover *handover;
   /* The task's from here on. */
   rd_kafka_t *handle; /* NULL: not opened yet */
   rd_kafka_queue_t *control, *records;
@@ -90,6 +95,8 @@ struct uk_kafka_instance {
   struct uk_kafka_turns committing; /* explicit commits under way */
   size_t auto_commits;              /* under way */
   int64_t next_commit;
+  bool note_due; /* how far the client is, to be committed for who takes over */
+  int notes;     /* that were made */
   /* Membership. */
   int64_t sure_from,
     sure_until;        /* when the coordinator was asked that last said so; when that gets old */
@@ -114,7 +121,9 @@ struct uk_kafka_groups {
   pthread_mutex_t mutex;
   pthread_cond_t empty;
   struct uk_name_table table;
-  size_t count; /* instances, those that are ending too */
+  size_t count;                    /* instances, those that are ending too */
+  size_t handovers;                /* that are being asked for */
+  atomic_uint_fast64_t deliveries; /* numbers them, of all instances */
   bool draining, closing;
 };
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "server/kafka_engine/kafka_instance_handover.h"
 #include "server/kafka_engine/kafka_instance_slots.h"
 #include "server/kafka_engine/kafka_instance_turns.h"
 
@@ -25,12 +26,15 @@ static bool is_quiet(const struct uk_kafka_instance *instance)
   return instance->auto_commits == 0 && instance->committing.first == NULL;
 }
 
-static void add_arrived(struct uk_kafka_slot *slot, rd_kafka_topic_partition_list_t *list)
+static rd_kafka_topic_partition_t *add_arrived(struct uk_kafka_slot *slot,
+                                               rd_kafka_topic_partition_list_t *list)
 {
-  rd_kafka_topic_partition_list_add(list, slot->topic.text, slot->partition)->offset =
-    slot->arrived;
+  rd_kafka_topic_partition_t *at =
+    rd_kafka_topic_partition_list_add(list, slot->topic.text, slot->partition);
+  at->offset = slot->arrived;
   slot->saved = slot->arrived;
   slot->overridden = false;
+  return at;
 }
 
 /* `turn` is NULL for a commit that nobody asked for. */
@@ -60,9 +64,34 @@ void uk_kafka_instance_commit_arrived(struct uk_kafka_instance *instance)
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
   for (size_t i = 0; i < instance->slot_count; i++) {
     if (is_dirty(&instance->slots[i]))
-      add_arrived(&instance->slots[i], list);
+      (void)add_arrived(&instance->slots[i], list);
   }
   send_commit(instance, list, NULL);
+}
+
+/* Requests that keep coming to this server are no round robin. */
+static void count_note(struct uk_kafka_instance *instance)
+{
+  if (++instance->notes < UK_KAFKA_NOTES)
+    return;
+  pthread_mutex_lock(&instance->groups->mutex);
+  instance->roams = false;
+  pthread_mutex_unlock(&instance->groups->mutex);
+}
+
+void uk_kafka_instance_commit_note(struct uk_kafka_instance *instance)
+{
+  if (!instance->note_due || !is_quiet(instance))
+    return;
+  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+  instance->note_due = false;
+  for (size_t i = 0; i < instance->slot_count; i++) {
+    struct uk_kafka_slot *slot = &instance->slots[i];
+    if (slot->assigned && slot->arrived >= 0 && slot->position > slot->arrived)
+      uk_kafka_handover_note(add_arrived(slot, list), slot->position);
+  }
+  send_commit(instance, list, NULL);
+  count_note(instance);
 }
 
 int64_t uk_kafka_instance_next_commit(const struct uk_kafka_instance *instance)
@@ -108,7 +137,7 @@ static void commit(struct uk_kafka_instance *instance, struct uk_kafka_turn *tur
   for (size_t i = 0; asked->count == 0 && i < instance->slot_count; i++) {
     struct uk_kafka_slot *slot = &instance->slots[i];
     if (slot->assigned && slot->arrived >= 0)
-      add_arrived(slot, list);
+      (void)add_arrived(slot, list);
   }
   send_commit(instance, list, turn);
 }

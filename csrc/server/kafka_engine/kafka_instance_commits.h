@@ -11,6 +11,8 @@ void uk_kafka_instance_commit_next(struct uk_kafka_instance *instance);
 bool uk_kafka_instance_dirty(const struct uk_kafka_instance *instance);
 /* Commits it. */
 void uk_kafka_instance_commit_arrived(struct uk_kafka_instance *instance);
+/* Commits it with a note of how far the client is, where that is due and no commit is under way. */
+void uk_kafka_instance_commit_note(struct uk_kafka_instance *instance);
 /* When the settings want it next; INT64_MAX while there is nothing to commit, or a commit is under way. */
 int64_t uk_kafka_instance_next_commit(const struct uk_kafka_instance *instance);
 /* Commits it where that time has come. */

@@ -130,8 +130,14 @@ static void note_end(struct uk_kafka_instance *instance, const struct uk_kafka_e
     return;
   struct uk_kafka_slot *slot =
     uk_kafka_instance_slot(instance, event->place->topic, event->place->partition);
-  if (slot != NULL)
-    slot->ended = true;
+  if (slot == NULL)
+    return;
+  slot->ended = true;
+  /* Where it begins is committed at once: whoever takes it over must not begin at a later end. */
+  if (slot->position < 0) {
+    slot->position = slot->arrived = event->place->offset;
+    instance->next_commit = 0;
+  }
 }
 
 /* True: no more for this turn; `count` records are in it. */
@@ -173,7 +179,7 @@ bool uk_kafka_instance_deliver(struct uk_kafka_instance *instance)
   if (count == 0 && turn->operation->error == UK_OK)
     return false;
   if (count > 0)
-    consume->delivery = ++instance->delivery;
+    consume->delivery = instance->delivery = atomic_fetch_add(&instance->groups->deliveries, 1) + 1;
   finish_first(instance);
   instance->asked_since = instance->last_request;
   return true;

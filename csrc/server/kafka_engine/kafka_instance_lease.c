@@ -114,6 +114,9 @@ enum uk_kafka_first uk_kafka_lease_first(struct uk_kafka_instance *instance, int
     instance->group_holds = inquiry->question.group_holds;
     inquiry->question.group_holds = NULL;
     first = UK_KAFKA_FIRST_HELD;
+    pthread_mutex_lock(&instance->groups->mutex);
+    instance->roams = true;
+    pthread_mutex_unlock(&instance->groups->mutex);
   } else if (*code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
     instance->sure_from = instance->sure_until = INT64_MAX;
   } else if (*code != RD_KAFKA_RESP_ERR_NO_ERROR) {

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "server/kafka_engine/kafka_instance_commits.h"
+#include "server/kafka_engine/kafka_instance_handover.h"
 #include "server/kafka_engine/kafka_instance_lease.h"
 #include "server/kafka_engine/kafka_instance_leave.h"
 
@@ -44,8 +45,18 @@ static void forward(struct uk_kafka_instance *instance, const rd_kafka_topic_par
   rd_kafka_queue_destroy(queue);
 }
 
-/* A partition that comes back goes on where it was: nobody else had it in between, or has committed more. False, with
- * nothing done, when memory is out. */
+static void take_note(struct uk_kafka_slot *slot, rd_kafka_topic_partition_t *at)
+{
+  int64_t position = uk_kafka_handover_position(at);
+  if (position >= 0) {
+    slot->position = slot->arrived = position;
+    slot->saved = at->offset;
+  }
+  at->offset = position >= 0 ? position : RD_KAFKA_OFFSET_INVALID;
+}
+
+/* A partition that comes back goes on where it was: nobody else had it in between, or has committed more. One that was
+ * taken over goes on where its client was. False, with nothing done, when memory is out. */
 static bool assign(struct uk_kafka_instance *instance, rd_kafka_topic_partition_list_t *list)
 {
   struct uk_kafka_slot *slots = calloc((size_t)list->cnt + 1, sizeof *slots);
@@ -59,6 +70,8 @@ static bool assign(struct uk_kafka_instance *instance, rd_kafka_topic_partition_
     if (old != NULL && old->position >= 0 && !old->overridden) {
       *slot = *old;
       at->offset = slot->position;
+    } else {
+      take_note(slot, at);
     }
     slot->topic = uk_kafka_name(uk_slice_text(at->topic));
     slot->partition = at->partition;
@@ -80,6 +93,7 @@ static void revoke(struct uk_kafka_instance *instance)
   bool lost = rd_kafka_assignment_lost(instance->handle);
   if (instance->settings.auto_commit && !lost)
     uk_kafka_instance_commit_arrived(instance);
+  uk_kafka_handover_drop(instance);
   uk_kafka_event_free(&instance->held);
   instance->held = (struct uk_kafka_event){0};
   for (size_t i = 0; i < instance->slot_count; i++)
@@ -155,9 +169,21 @@ static void take(struct uk_kafka_instance *instance, rd_kafka_topic_partition_li
   const bool joins = instance->subscribed && instance->leaves_until == 0;
   if (instance->errand)
     join_for_errand(instance);
-  else if ((joins && (is_stale(instance, list) || is_short(instance, list))) ||
-           !assign(instance, list))
+  else if (joins && (is_stale(instance, list) || is_short(instance, list)))
     decline(instance);
+  else if (!(joins && uk_kafka_handover_ask(instance, list)) && !assign(instance, list))
+    decline(instance);
+}
+
+void uk_kafka_instance_receive(struct uk_kafka_instance *instance)
+{
+  rd_kafka_topic_partition_list_t *list = uk_kafka_handover_take(instance);
+  if (list == NULL)
+    return;
+  if (!assign(instance, list))
+    decline(instance);
+  publish(instance);
+  rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* The group knows it no more: it was deleted at another server, or not heard of for a session. Once it was answered,

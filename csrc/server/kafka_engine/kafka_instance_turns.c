@@ -226,22 +226,26 @@ static void take_back(struct uk_kafka_instance *instance)
   rd_kafka_topic_partition_list_destroy(list);
 }
 
-static struct uk_kafka_turns empty_inbox(struct uk_kafka_instance *instance, uint64_t *undelivered)
+static struct uk_kafka_turns empty_inbox(struct uk_kafka_instance *instance, uint64_t *undelivered,
+                                         uint64_t *sent)
 {
   pthread_mutex_lock(&instance->groups->mutex);
   struct uk_kafka_turns came = instance->inbox;
   *undelivered = instance->undelivered;
+  *sent = instance->sent;
   instance->inbox = (struct uk_kafka_turns){NULL, NULL};
-  instance->undelivered = 0;
+  instance->undelivered = instance->sent = 0;
   pthread_mutex_unlock(&instance->groups->mutex);
   return came;
 }
 
 void uk_kafka_instance_take_inbox(struct uk_kafka_instance *instance, int64_t now)
 {
-  uint64_t undelivered;
-  struct uk_kafka_turns came = empty_inbox(instance, &undelivered);
+  uint64_t undelivered, sent;
+  struct uk_kafka_turns came = empty_inbox(instance, &undelivered, &sent);
   struct uk_kafka_turn *turn;
+  if (sent > instance->acknowledged && sent == instance->delivery)
+    instance->note_due = instance->settings.auto_commit;
   if (undelivered > instance->acknowledged && instance->handle != NULL &&
       instance->leaves_until == 0)
     take_back(instance);
@@ -340,8 +344,8 @@ static void pass_on(struct uk_kafka_instance *instance, struct uk_kafka_turn *tu
 void uk_kafka_instance_pass_on(struct uk_kafka_instance *instance, int64_t now)
 {
   struct uk_kafka_turns *const lists[] = {&instance->turns, &instance->commits, &instance->deletes};
-  uint64_t undelivered;
-  struct uk_kafka_turns came = empty_inbox(instance, &undelivered);
+  uint64_t undelivered, sent;
+  struct uk_kafka_turns came = empty_inbox(instance, &undelivered, &sent);
   struct uk_kafka_turn *turn;
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
     struct uk_kafka_turns list = *lists[i];

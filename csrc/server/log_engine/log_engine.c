@@ -134,9 +134,11 @@ static void consumers(struct uk_engine *engine, struct uk_consumers *operation)
   uk_groups_consumers(of(engine)->groups, operation, uk_clock_monotonic());
 }
 
-static void undelivered(struct uk_engine *engine, struct uk_slice group, struct uk_slice instance,
-                        uint64_t delivery)
+static void sent(struct uk_engine *engine, struct uk_slice group, struct uk_slice instance,
+                 uint64_t delivery, bool whole)
 {
+  if (whole)
+    return;
   uk_groups_undelivered(of(engine)->groups, group, instance, delivery, uk_clock_monotonic());
   uk_log_service_settle(&of(engine)->service);
 }
@@ -262,7 +264,7 @@ static const struct uk_engine_methods methods = {
   .topics = topics,
   .create_topic = create_topic,
   .delete_topic = delete_topic,
-  .undelivered = undelivered,
+  .sent = sent,
   .health = health,
   .drain = drain,
   .close = close_engine,

@@ -1,0 +1,53 @@
+/* What one server notes for the next one that has an instance. */
+#include "server/kafka_engine/kafka_instance_handover.h"
+
+#include <stdlib.h>
+
+#include "check.h"
+
+static int64_t read_back(int64_t offset, const char *metadata)
+{
+  rd_kafka_topic_partition_t at = {.offset = offset};
+  at.metadata = metadata != NULL ? (void *)(uintptr_t)metadata : NULL;
+  at.metadata_size = metadata != NULL ? strlen(metadata) : 0;
+  return uk_kafka_handover_position(&at);
+}
+
+static void a_note_is_read_back(void)
+{
+  static const int64_t positions[] = {0, 1, 41, INT64_C(1) << 62, INT64_MAX - 1};
+  for (size_t i = 0; i < sizeof positions / sizeof *positions; i++) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_add(list, "t", 0);
+    at->offset = positions[i] / 2;
+    uk_kafka_handover_note(at, positions[i]);
+    CHECK_EQ_INT(uk_kafka_handover_position(at), positions[i]);
+    rd_kafka_topic_partition_list_destroy(list);
+  }
+}
+
+/* Others may write metadata too. */
+static void anything_else_is_no_note(void)
+{
+  CHECK_EQ_INT(read_back(3, "upstash-kafka: delivered up to 7"), 7);
+  CHECK_EQ_INT(read_back(3, NULL), -1);
+  CHECK_EQ_INT(read_back(3, ""), -1);
+  CHECK_EQ_INT(read_back(3, "consumer-1 was here"), -1);
+  CHECK_EQ_INT(read_back(3, "upstash-kafka: delivered up to "), -1);
+  CHECK_EQ_INT(read_back(3, "upstash-kafka: delivered up to 2"), -1); /* before what is committed */
+  CHECK_EQ_INT(read_back(3, "upstash-kafka: delivered up to -7"), -1);
+  CHECK_EQ_INT(read_back(3, "upstash-kafka: delivered up to +7"), -1);
+  CHECK_EQ_INT(read_back(3, "upstash-kafka: delivered up to  7"), -1);
+  CHECK_EQ_INT(read_back(3, "upstash-kafka: delivered up to 7x"), -1);
+  CHECK_EQ_INT(read_back(3, "upstash-kafka: delivered up to 99999999999999999999"), -1);
+  CHECK_EQ_INT(read_back(3, "upstash-kafka: delivered up to 9223372036854775807"), -1);
+  CHECK_EQ_INT(read_back(3, "upstash-kafka: delivered up to 0000000000000000000000000007"), -1);
+  CHECK_EQ_INT(read_back(-1001, "upstash-kafka: delivered up to 7"), -1); /* nothing is committed */
+}
+
+int main(void)
+{
+  CHECK_RUN(a_note_is_read_back);
+  CHECK_RUN(anything_else_is_no_note);
+  return check_end();
+}
