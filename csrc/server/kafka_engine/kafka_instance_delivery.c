@@ -178,8 +178,10 @@ bool uk_kafka_instance_deliver(struct uk_kafka_instance *instance)
     return true;
   if (count == 0 && turn->operation->error == UK_OK)
     return false;
-  if (count > 0)
+  if (count > 0) {
     consume->delivery = instance->delivery = atomic_fetch_add(&instance->groups->deliveries, 1) + 1;
+    instance->note_due = false; /* this one is not sent yet */
+  }
   finish_first(instance);
   instance->asked_since = instance->last_request;
   return true;
