@@ -129,18 +129,31 @@ function roles.insist()
   end
 end
 
+local function follow_on(client)
+  local count = 0
+  for message in client:messages { group = "followers", instance = name, topic = "keyed", from = "earliest",
+    idle = 12000, max_messages = 100, session_timeout = 10000 } do
+    count = count + 1
+    note("got", message.topic, message.partition, message.offset, message.value)
+    note("done", message.topic, message.partition, message.offset)
+  end
+  return count
+end
+
 -- A group may stand still for its session while its coordinator moves. So only a loop that began after the stop, and
--- waited for longer than that, has seen the end.
+-- waited for longer than that, has seen the end. One that stands still for even longer is a loop that raises: it says
+-- that something did not come in time, and anything else is at fault.
 function roles.follow()
-  local client, count, late = kafka.new { timeout = 15000 }, 1, false
-  while count > 0 or not late do
-    count, late = 0, stopped()
-    for message in client:messages { group = "followers", instance = name, topic = "keyed", from = "earliest",
-      idle = 12000, max_messages = 100, session_timeout = 10000 } do
-      count = count + 1
-      note("got", message.topic, message.partition, message.offset, message.value)
-      note("done", message.topic, message.partition, message.offset)
+  local client, ended = kafka.new { timeout = 15000 }, false
+  while not ended do
+    local late = stopped()
+    local fine, count = pcall(follow_on, client)
+    if not fine then
+      note("raised", tostring(count))
+      local words = tostring(count)
+      assert(words:find "timed out" or words:find "in time" or words:find "oordinator", count)
     end
+    ended = fine and late and count == 0
   end
 end
 
