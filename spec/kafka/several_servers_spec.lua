@@ -197,6 +197,7 @@ describe("several servers on one Kafka cluster:", function()
     local topic, group = servers[1]:topic(1, 0), kafka_cluster.name "group"
     local headers, path = { ["Kafka-Auto-Offset-Reset"] = "earliest" }, "/consume/" .. group .. "/one"
     local server = cluster:serve { password = "secret", prefetch_bytes = 64 << 20 }
+    finally(function() server:stop() end)
     local function first(number, max_messages)
       local body = { topic = topic, timeout = 20000, max_messages = max_messages }
       return ok(post(number, path, body, headers))[1].offset
@@ -217,7 +218,6 @@ describe("several servers on one Kafka cluster:", function()
     assert.is_true(length > 12000000, length) -- more than sockets hold
     socket:close()
     assert.equal(1, first(1, 1))
-    server:stop()
     ok(delete(1, group, "one"))
   end)
 

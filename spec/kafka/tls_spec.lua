@@ -113,11 +113,18 @@ describe("a broker that speaks TLS with those whose certificate it knows", funct
     folder.remove(place)
   end)
 
+  local servers = {} -- a test may start several
+
+  after_each(function()
+    for _, server in ipairs(servers) do server:stop() end
+    servers = {}
+  end)
+
   local function serve(changes, more)
     local server = cluster:serve(changed({
       properties = changed(good, changes), property_files = { ["ssl.key.password"] = place .. "/password" },
     }, more))
-    finally(function() server:stop() end)
+    servers[#servers + 1] = server
     return server
   end
 
