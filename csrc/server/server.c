@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include "common/protocol.h"
-#include "server/kafka_engine/kafka_engine.h"
-#include "server/http/http.h"
-#include "server/log_engine/log_engine.h"
 #include "server/api/server_state.h"
+#include "server/http/http.h"
+#include "server/kafka_engine/kafka_engine.h"
+#include "server/log_engine/log_engine.h"
 #include "server/server.h"
 
 enum { PEM_BYTES = 1 << 20, THREADS_MAX = 64, THREADS_DEFAULT_MAX = 8, CONNECTIONS_MAX = 1000000 };

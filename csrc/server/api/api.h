@@ -3,8 +3,8 @@
 #define UK_API_H
 
 #include "server/api/dispatch.h"
-#include "server/engine/engine.h"
 #include "server/api/json_request.h"
+#include "server/engine/engine.h"
 
 uk_handler uk_api_produce_one, uk_api_produce, uk_api_webhook;
 uk_handler uk_api_consume, uk_api_fetch;

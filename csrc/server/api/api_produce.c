@@ -3,8 +3,8 @@
 #include "common/base64.h"
 #include "common/utf8.h"
 #include "server/api/message_json.h"
-#include "server/engine/produce_outcome.h"
 #include "server/api/server_state.h"
+#include "server/engine/produce_outcome.h"
 
 enum { PRODUCE_TIMEOUT = 30000 };
 

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "server/api/dispatch.h"
 #include "common/gzip.h"
+#include "server/api/dispatch.h"
 #include "server/http/http_refusal.h"
 
 enum {

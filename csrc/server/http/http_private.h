@@ -6,9 +6,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "server/api/request.h"
 #include "server/http/http.h"
 #include "server/http/listen.h"
-#include "server/api/request.h"
 
 typedef enum MHD_Result uk_queue_response(struct MHD_Connection *connection, unsigned int status,
                                           struct MHD_Response *response);

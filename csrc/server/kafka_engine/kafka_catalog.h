@@ -3,9 +3,9 @@
 #ifndef UK_KAFKA_CATALOG_H
 #define UK_KAFKA_CATALOG_H
 
+#include "server/engine/name_table.h"
 #include "server/kafka_engine/kafka_rd.h"
 #include "server/kafka_engine/kafka_topics.h"
-#include "server/engine/name_table.h"
 
 struct uk_kafka_catalog {
   struct uk_name_table table;

@@ -7,10 +7,10 @@
 #define UK_KAFKA_FETCH_H
 
 #include "server/kafka_engine/kafka_calls.h"
+#include "server/kafka_engine/kafka_check.h"
 #include "server/kafka_engine/kafka_loop.h"
 #include "server/kafka_engine/kafka_reaper.h"
 #include "server/kafka_engine/kafka_settings.h"
-#include "server/kafka_engine/kafka_check.h"
 
 struct uk_kafka_fetches;
 

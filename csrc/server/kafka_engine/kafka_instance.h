@@ -12,11 +12,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "server/engine/name_table.h"
 #include "server/kafka_engine/kafka_consumer.h"
 #include "server/kafka_engine/kafka_groups.h"
 #include "server/kafka_engine/kafka_members.h"
 #include "server/kafka_engine/kafka_record.h"
-#include "server/engine/name_table.h"
 
 enum uk_kafka_turn_kind { UK_KAFKA_CONSUME, UK_KAFKA_COMMIT, UK_KAFKA_DELETE };
 

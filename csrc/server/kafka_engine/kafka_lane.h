@@ -2,11 +2,11 @@
 #ifndef UK_KAFKA_LANE_H
 #define UK_KAFKA_LANE_H
 
+#include "server/engine/name_set.h"
 #include "server/kafka_engine/kafka_reaper.h"
 #include "server/kafka_engine/kafka_send.h"
 #include "server/kafka_engine/kafka_settings.h"
 #include "server/kafka_engine/kafka_topics.h"
-#include "server/engine/name_set.h"
 
 /* As rd_kafka_conf_set_dr_msg_cb's; the lane is the opaque. */
 typedef void uk_kafka_reported(rd_kafka_t *handle, const rd_kafka_message_t *message, void *lane);

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "server/kafka_engine/kafka_rd.h"
 #include "server/engine/timer.h"
+#include "server/kafka_engine/kafka_rd.h"
 
 struct uk_kafka_loop;
 

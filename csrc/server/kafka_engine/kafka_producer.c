@@ -7,9 +7,9 @@
 #include <time.h>
 
 #include "common/thread.h"
-#include "server/kafka_engine/kafka_lane.h"
 #include "server/engine/murmur2.h"
 #include "server/engine/produce_outcome.h"
+#include "server/kafka_engine/kafka_lane.h"
 
 enum {
   POLL = 100,  /* milliseconds in which the thread looks for more than answers */

@@ -3,8 +3,8 @@
 #ifndef UK_KAFKA_SETTINGS_H
 #define UK_KAFKA_SETTINGS_H
 
-#include "server/kafka_engine/kafka_rd.h"
 #include "server/kafka_engine/kafka_options.h"
+#include "server/kafka_engine/kafka_rd.h"
 
 enum uk_kafka_role {
   UK_KAFKA_CONTROL,  /* metadata and admin requests */

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "server/log_engine/log_batch.h"
 #include "server/engine/murmur2.h"
+#include "server/log_engine/log_batch.h"
 
 void uk_log_stage_init(struct uk_log_stage *stage, struct uk_log_topics *topics)
 {
