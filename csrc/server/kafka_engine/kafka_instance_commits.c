@@ -87,7 +87,7 @@ void uk_kafka_instance_commit_note(struct uk_kafka_instance *instance)
   instance->note_due = false;
   for (size_t i = 0; i < instance->slot_count; i++) {
     struct uk_kafka_slot *slot = &instance->slots[i];
-    if (slot->assigned && slot->arrived >= 0 && slot->position > slot->arrived)
+    if (slot->assigned && !slot->overridden && slot->arrived >= 0 && slot->position > slot->arrived)
       uk_kafka_handover_note(add_arrived(slot, list), slot->position);
   }
   send_commit(instance, list, NULL);
