@@ -133,6 +133,9 @@ void uk_kafka_lease_joined(struct uk_kafka_instance *instance)
   int64_t now = uk_clock_monotonic();
   if (!instance->joined && instance->taken_over)
     instance->quiet_until = now + UK_KAFKA_LEASE;
+  if (instance->group_holds != NULL)
+    rd_kafka_topic_partition_list_destroy(instance->group_holds);
+  instance->group_holds = NULL;
   instance->joined = true;
   instance->ask_at = now;
 }

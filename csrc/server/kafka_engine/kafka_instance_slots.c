@@ -126,7 +126,7 @@ static int32_t count_of(const rd_kafka_topic_partition_list_t *list, const char 
 }
 
 /* Nor does it look at topics that are added: nobody would read them until the group is shared out for another reason. */
-static bool is_short(struct uk_kafka_instance *instance,
+static bool is_short(const struct uk_kafka_instance *instance,
                      const rd_kafka_topic_partition_list_t *list)
 {
   bool found = false;
@@ -138,8 +138,6 @@ static bool is_short(struct uk_kafka_instance *instance,
             count_of(instance->group_holds, topic) <
               uk_kafka_topics_partitions(instance->groups->parts.topics, uk_slice_text(topic));
   }
-  rd_kafka_topic_partition_list_destroy(instance->group_holds);
-  instance->group_holds = NULL;
   return found;
 }
 
