@@ -1,0 +1,174 @@
+/* What an instance that moves between servers commits for the next one, on a cluster that librdkafka plays inside of this
+ * process. */
+#include "server/kafka_engine/kafka_instance_commits.h"
+
+#include <stdlib.h>
+
+#include "check.h"
+#include "kafka_parts.h"
+#include "server/kafka_engine/kafka_instance_handover.h"
+
+enum { PATIENCE = 20000, PARTITIONS = 4 };
+
+static struct {
+  struct uk_kafka_groups groups;
+  struct uk_kafka_instance *instance;
+  struct uk_kafka_slot slots[PARTITIONS];
+  const char *topic;
+} rig;
+
+/* Its client has what lies before `arrived`, and was sent what lies before `position`. */
+static void set_slot(int partition, int64_t arrived, int64_t position)
+{
+  rig.slots[partition] = (struct uk_kafka_slot){.topic = uk_kafka_name(uk_slice_text(rig.topic)),
+                                                .partition = partition,
+                                                .assigned = true,
+                                                .position = position,
+                                                .arrived = arrived,
+                                                .saved = -1};
+}
+
+static bool rig_open(void)
+{
+  char text[256];
+  if (!kafka_parts_open(1))
+    return false;
+  rig.topic = kafka_parts_topic(PARTITIONS);
+  rd_kafka_conf_t *conf = uk_kafka_conf(kafka_parts.settings, UK_KAFKA_GROUP);
+  uk_kafka_conf_set(conf, "group.id", "g");
+  rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_OFFSET_COMMIT);
+  pthread_mutex_init(&rig.groups.mutex, NULL);
+  rig.instance = calloc(1, sizeof *rig.instance);
+  rig.instance->groups = &rig.groups;
+  rig.instance->slots = rig.slots;
+  rig.instance->slot_count = PARTITIONS;
+  rig.instance->settings.auto_commit = true;
+  rig.instance->roams = true;
+  rig.instance->handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+  if (rig.instance->handle == NULL)
+    return false;
+  rd_kafka_poll_set_consumer(rig.instance->handle);
+  rig.instance->control = rd_kafka_queue_get_consumer(rig.instance->handle);
+  return true;
+}
+
+static void rig_close(void)
+{
+  rd_kafka_queue_destroy(rig.instance->control);
+  rd_kafka_destroy(rig.instance->handle);
+  free(rig.instance);
+  pthread_mutex_destroy(&rig.groups.mutex);
+  kafka_parts_close();
+}
+
+/* What the group was told, and its word on it; NULL without it, which fails the case. */
+static rd_kafka_event_t *await_commit(void)
+{
+  rd_kafka_event_t *event = rd_kafka_queue_poll(rig.instance->control, PATIENCE);
+  while (event != NULL && rd_kafka_event_type(event) != RD_KAFKA_EVENT_OFFSET_COMMIT) {
+    rd_kafka_event_destroy(event);
+    event = rd_kafka_queue_poll(rig.instance->control, PATIENCE);
+  }
+  CHECK(event != NULL && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR);
+  return event;
+}
+
+static void end_commit(rd_kafka_event_t *event)
+{
+  uk_kafka_instance_committed(rig.instance, event);
+  rd_kafka_event_destroy(event);
+}
+
+static void check_commit(rd_kafka_event_t *event, int partition, int64_t offset, int64_t position)
+{
+  const rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_find(
+    rd_kafka_event_topic_partition_list(event), rig.topic, partition);
+  if (!CHECK(at != NULL))
+    return;
+  CHECK_EQ_INT(at->offset, offset);
+  CHECK_EQ_INT(uk_kafka_handover_position(at), position);
+}
+
+static void a_note_says_how_far_the_client_is(void)
+{
+  set_slot(0, 3, 10);
+  set_slot(1, 0, 2);
+  set_slot(2, 5, 5);   /* nothing was sent since */
+  set_slot(3, -1, -1); /* nothing is known */
+  rig.instance->note_due = true;
+  uk_kafka_instance_commit_note(rig.instance);
+  CHECK(!rig.instance->note_due);
+  rd_kafka_event_t *event = await_commit();
+  REQUIRE(event != NULL);
+  CHECK_EQ_INT(rd_kafka_event_topic_partition_list(event)->cnt, 2);
+  check_commit(event, 0, 3, 10);
+  check_commit(event, 1, 0, 2);
+  end_commit(event);
+}
+
+/* A client that said where to go on is not there yet where the last response ended. */
+static void a_note_is_silent_where_the_client_said_where_to_go_on(void)
+{
+  set_slot(0, 3, 10);
+  set_slot(1, 0, 2);
+  set_slot(2, -1, -1);
+  set_slot(3, -1, -1);
+  rig.slots[0].overridden = true;
+  rig.instance->note_due = true;
+  uk_kafka_instance_commit_note(rig.instance);
+  rd_kafka_event_t *event = await_commit();
+  REQUIRE(event != NULL);
+  CHECK_EQ_INT(rd_kafka_event_topic_partition_list(event)->cnt, 1);
+  check_commit(event, 1, 0, 2);
+  end_commit(event);
+}
+
+/* It would speak of a later time than the one that is under way, which may be sent again after it. */
+static void a_note_waits_for_a_commit_that_is_under_way(void)
+{
+  for (int i = 0; i < PARTITIONS; i++)
+    set_slot(i, 3, 10);
+  uk_kafka_instance_commit_arrived(rig.instance);
+  rig.instance->note_due = true;
+  uk_kafka_instance_commit_note(rig.instance);
+  CHECK(rig.instance->note_due);
+  rd_kafka_event_t *event = await_commit();
+  REQUIRE(event != NULL);
+  CHECK_EQ_INT(rd_kafka_event_topic_partition_list(event)->cnt, PARTITIONS);
+  check_commit(event, 0, 3, -1);
+  end_commit(event);
+  uk_kafka_instance_commit_note(rig.instance);
+  event = await_commit();
+  REQUIRE(event != NULL);
+  check_commit(event, 0, 3, 10);
+  end_commit(event);
+}
+
+/* Requests that keep coming to one server are no round robin. */
+static void notes_end_with_an_instance_that_stays(void)
+{
+  int notes = rig.instance->notes;
+  for (; rig.instance->roams && notes <= UK_KAFKA_NOTES; notes++) {
+    set_slot(0, notes, notes + 10);
+    rig.instance->note_due = true;
+    uk_kafka_instance_commit_note(rig.instance);
+    rd_kafka_event_t *event = await_commit();
+    REQUIRE(event != NULL);
+    end_commit(event);
+  }
+  CHECK_EQ_INT(notes, UK_KAFKA_NOTES);
+}
+
+int main(void)
+{
+  if (!rig_open()) {
+    fputs("the rig could not be made\n", stderr);
+    return 1;
+  }
+  CHECK_RUN(a_note_says_how_far_the_client_is);
+  CHECK_RUN(a_note_is_silent_where_the_client_said_where_to_go_on);
+  CHECK_RUN(a_note_waits_for_a_commit_that_is_under_way);
+  CHECK_RUN(notes_end_with_an_instance_that_stays);
+  rig_close();
+  return check_end();
+}
