@@ -233,6 +233,42 @@ describe("a broker that asks for a password over TLS", function()
     assert.is_nil(all_that_shows(server):find("admin-secret", 1, true))
   end)
 
+  -- What is read ahead is asked for by a call that sets the credentials anew: they must be the same.
+  it("knows those who log in again after they read much", function()
+    local server = serve "admin-secret"
+    local client, topic, group = server:client(), server:topic(1), kafka_cluster.name "group"
+    local value, count, wave = ("x"):rep(1024), 4000, {}
+    for i = 1, count // 4 do wave[i] = { value = value } end
+    for _ = 1, 4 do assert(client:produce_many(topic, wave)) end
+    local function read(from, upto)
+      local at = from
+      shell.eventually(30, function()
+        for _, message in ipairs(client:consume(group, "i", topic, { auto_offset_reset = "earliest" }) or {}) do
+          assert.equal(at, message.offset)
+          at = at + 1
+        end
+        return at >= upto
+      end)
+    end
+    local function fetched()
+      local at = 0
+      while at < count do
+        local batch = client:fetch(topic, 0, at, { timeout = 5000 })
+        if not batch or #batch == 0 then return false end
+        at = at + #batch
+      end
+      return true
+    end
+    read(0, count)
+    assert.is_true(fetched())
+    cluster:term(1)
+    cluster:restart(1)
+    shell.eventually(30, function() return client:produce(topic, "after") end)
+    read(count, count + 1)
+    shell.eventually(30, fetched)
+    client:close()
+  end)
+
   it("refuses a wrong password, which nobody sees", function()
     local server = serve(WRONG)
     local said = check_refused(server, "Invalid username or password")

@@ -24,13 +24,13 @@ rd_kafka_t *uk_kafka_consumer_new(const struct uk_kafka_settings *settings, int 
   return handle;
 }
 
-void uk_kafka_nudge(rd_kafka_t *handle, rd_kafka_topic_partition_list_t *places)
+void uk_kafka_nudge(rd_kafka_t *handle, const struct uk_kafka_settings *settings)
 {
-  for (int i = 0; i < places->cnt; i++)
-    places->elems[i].offset = UK_TIMESTAMP_LATEST;
-  if (places->cnt > 0)
-    (void)rd_kafka_offsets_for_times(handle, places, 0);
-  rd_kafka_topic_partition_list_destroy(places);
+  const char *username = uk_kafka_settings_value(settings, "sasl.username");
+  const char *password = uk_kafka_settings_value(settings, "sasl.password");
+  /* What is not set, no mechanism uses. */
+  rd_kafka_error_destroy(rd_kafka_sasl_set_credentials(handle, username != NULL ? username : "",
+                                                       password != NULL ? password : ""));
 }
 
 bool uk_kafka_event_next(rd_kafka_queue_t *queue, struct uk_kafka_event *event)

@@ -9,10 +9,10 @@
 rd_kafka_t *uk_kafka_consumer_new(const struct uk_kafka_settings *settings, int wait, char *text,
                                   size_t size);
 
-/* Sees to it that more of these partitions is read ahead; the list is destroyed. librdkafka's thread for a broker sleeps
- * for up to a second when enough was read ahead, and nothing tells it that it was taken since; a request that nobody
- * waits for, one to each leader, wakes it. A broker answers it before it looks at a fetch that comes after it. */
-void uk_kafka_nudge(rd_kafka_t *handle, rd_kafka_topic_partition_list_t *places);
+/* Sees to it that more is read ahead. librdkafka's threads for brokers sleep for up to a second when enough was read
+ * ahead, and nothing tells them that it was taken since. To be given credentials wakes them all, and those that they have
+ * already change nothing. (A request to each leader would do as well; it costs the broker 50 us.) */
+void uk_kafka_nudge(rd_kafka_t *handle, const struct uk_kafka_settings *settings);
 
 /* What came from the queue of a consumer. */
 struct uk_kafka_event {

@@ -87,7 +87,6 @@ struct uk_kafka_instance {
   struct uk_kafka_record record;
   int64_t taken;       /* bytes, since librdkafka was last told that there is room */
   int64_t taken_count; /* records, since then */
-  size_t nudged;       /* the slot from which on it is told that next */
   uint64_t delivery, acknowledged;
   /* Partitions and commits. */
   struct uk_kafka_slot *slots;

@@ -7,8 +7,6 @@
 #include "server/kafka_engine/kafka_instance_slots.h"
 #include "server/kafka_engine/kafka_instance_turns.h"
 
-enum { NUDGED = 8 /* partitions at a time */ };
-
 /* Trouble. */
 
 static void name_place(char *text, size_t size, const struct uk_kafka_instance *instance,
@@ -103,16 +101,8 @@ static void nudge(struct uk_kafka_instance *instance)
   int64_t mean = instance->taken / instance->taken_count;
   if ((int64_t)rd_kafka_queue_length(instance->records) * mean >= few)
     return;
-  rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(NUDGED);
-  for (size_t i = 0; i < instance->slot_count && places->cnt < NUDGED; i++) {
-    const struct uk_kafka_slot *slot =
-      &instance->slots[(instance->nudged + i) % instance->slot_count];
-    if (slot->assigned)
-      rd_kafka_topic_partition_list_add(places, slot->topic.text, slot->partition);
-  }
-  instance->nudged += NUDGED;
   instance->taken = instance->taken_count = 0;
-  uk_kafka_nudge(instance->handle, places);
+  uk_kafka_nudge(instance->handle, instance->groups->parts.settings);
 }
 
 static void note_taken(struct uk_kafka_instance *instance, const rd_kafka_message_t *message)

@@ -4,11 +4,8 @@
 
 #include "server/kafka_engine/kafka_loop.h"
 
-enum {
-  NUDGE_BYTES =
-    512 << 10, /* that are taken before more is asked to be read ahead: a part of what may be */
-  NUDGED = 16  /* parts at most: one for each broker would do */
-};
+/* That are taken before more is asked to be read ahead: a part of what may be. */
+enum { NUDGE_BYTES = 512 << 10 };
 
 struct uk_kafka_loan *uk_kafka_loan_new(const struct uk_kafka_position *positions, size_t count)
 {
@@ -146,13 +143,7 @@ void uk_kafka_loan_nudge(struct uk_kafka_loan *loan)
 {
   if (loan->taken == 0)
     return;
-  rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(NUDGED);
-  for (size_t i = 0; i < loan->count && places->cnt < NUDGED; i++) {
-    const struct uk_kafka_part *part = &loan->parts[i];
-    if (!part->ended && part->topic != NULL)
-      rd_kafka_topic_partition_list_add(places, rd_kafka_topic_name(part->topic), part->partition);
-  }
-  uk_kafka_nudge(loan->handle, places);
+  uk_kafka_nudge(loan->handle, loan->settings);
   loan->taken = 0;
 }
 

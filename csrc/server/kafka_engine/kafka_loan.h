@@ -21,6 +21,7 @@ struct uk_kafka_part {
 struct uk_kafka_loan {
   struct uk_kafka_reader *reader; /* the readers' */
   rd_kafka_t *handle;
+  const struct uk_kafka_settings *settings; /* of the handle */
   rd_kafka_queue_t *queue;
   struct uk_kafka_event event; /* read, and not taken yet */
   size_t first;                /* the part that is started first */

@@ -128,6 +128,7 @@ static void attach(struct uk_kafka_readers *readers, struct uk_kafka_reader *rea
 {
   loan->reader = reader;
   loan->handle = reader->handle;
+  loan->settings = readers->settings;
   reader->loans++;
   for (size_t i = 0; i < loan->count; i++) {
     struct uk_kafka_part *part = &loan->parts[i];

@@ -18,7 +18,7 @@ struct uk_kafka_settings {
   size_t count;
   char *brokers;
   char max_message_bytes[NUMBER_SIZE];
-  /* librdkafka asks for more as long as it has less than the half, and takes an answer of at most another half. */
+  /* librdkafka asks a broker for more as long as it has less than the half, and takes an answer of at most another half. */
   char half_kbytes[NUMBER_SIZE], half_bytes[NUMBER_SIZE];
   bool logs; /* the user asked for librdkafka's log */
 };
@@ -61,6 +61,11 @@ static const struct pair producer_defaults[] = {
 static const struct pair reader_defaults[] = {
   {"fetch.error.backoff.ms", "50"}, {"queued.min.messages", "1000000"}, /* the bound is in bytes */
 };
+
+/* librdkafka wants fetch.max.bytes to be no less than message.max.bytes, which is of no other use to a consumer: a broker
+ * sends a batch that is larger than fetch.max.bytes by itself. */
+enum { FETCH_LEAST = 1000, FETCH_MOST = 1000000000 }; /* that librdkafka takes */
+static const char fetch_least[] = "1000";
 
 /* After it: what the contract rests on, and what must not grow without a bound. */
 static const struct pair producer_forced[] = {
@@ -128,6 +133,16 @@ static const struct {
   {"partitioner", NULL},
 };
 
+const char *uk_kafka_settings_value(const struct uk_kafka_settings *settings, const char *name)
+{
+  const char *value = NULL;
+  for (size_t i = 0; i < settings->count; i++) {
+    if (strcmp(settings->properties[i].name, name) == 0)
+      value = settings->properties[i].value;
+  }
+  return value;
+}
+
 bool uk_kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value)
 {
   char text[256];
@@ -155,13 +170,16 @@ rd_kafka_conf_t *uk_kafka_conf(const struct uk_kafka_settings *settings, enum uk
 {
   rd_kafka_conf_t *conf = rd_kafka_conf_new();
   bool reads = role == UK_KAFKA_FETCH || role == UK_KAFKA_GROUP;
-  bool good = set_all(conf, defaults, COUNT(defaults)) &&
-              set_all(conf, roles[role].defaults, roles[role].default_count) &&
-              (!reads || uk_kafka_conf_set(conf, "fetch.message.max.bytes", settings->half_bytes));
+  bool good =
+    set_all(conf, defaults, COUNT(defaults)) &&
+    set_all(conf, roles[role].defaults, roles[role].default_count) &&
+    (!reads || (uk_kafka_conf_set(conf, "fetch.message.max.bytes", settings->half_bytes) &&
+                uk_kafka_conf_set(conf, "fetch.max.bytes", settings->half_bytes)));
   for (size_t i = 0; good && i < settings->count; i++)
     good = uk_kafka_conf_set(conf, settings->properties[i].name, settings->properties[i].value);
   good = good && uk_kafka_conf_set(conf, "bootstrap.servers", settings->brokers) &&
-         uk_kafka_conf_set(conf, "message.max.bytes", settings->max_message_bytes) &&
+         uk_kafka_conf_set(conf, "message.max.bytes",
+                           reads ? fetch_least : settings->max_message_bytes) &&
          set_all(conf, roles[role].forced, roles[role].forced_count) &&
          (!reads || uk_kafka_conf_set(conf, "queued.max.messages.kbytes", settings->half_kbytes));
   if (!good) {
@@ -281,9 +299,8 @@ static enum uk_error fill(struct uk_kafka_settings *settings,
   enum { OVERHEAD = 4096 }; /* of a record: librdkafka counts more than key, value and headers */
   snprintf(settings->max_message_bytes, NUMBER_SIZE, "%lld",
            (long long)options->max_message_bytes + OVERHEAD);
-  enum { FETCH_MOST = 1000000000 }; /* that librdkafka takes for an answer */
-  int64_t half =
-    options->prefetch_bytes / 2 < FETCH_MOST ? options->prefetch_bytes / 2 : FETCH_MOST;
+  int64_t half = options->prefetch_bytes / 2;
+  half = half < FETCH_LEAST ? FETCH_LEAST : half > FETCH_MOST ? FETCH_MOST : half;
   snprintf(settings->half_kbytes, NUMBER_SIZE, "%lld", (long long)(half + 1023) / 1024);
   snprintf(settings->half_bytes, NUMBER_SIZE, "%lld", (long long)half);
   for (size_t i = 0; error == UK_OK && i < options->property_count; i++)

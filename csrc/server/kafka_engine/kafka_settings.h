@@ -25,6 +25,9 @@ void uk_kafka_settings_free(struct uk_kafka_settings *settings);
 /* A configuration of that role, the caller's until rd_kafka_new takes it; NULL when memory is out. */
 rd_kafka_conf_t *uk_kafka_conf(const struct uk_kafka_settings *settings, enum uk_kafka_role role);
 
+/* What the user set it to, NULL when nothing. */
+const char *uk_kafka_settings_value(const struct uk_kafka_settings *settings, const char *name);
+
 /* Sets one property of a configuration by this server's own hand. False: memory is out, or librdkafka refuses. */
 bool uk_kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value);
 

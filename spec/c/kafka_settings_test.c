@@ -1,0 +1,105 @@
+/* How connections to a cluster are configured. */
+#include "server/kafka_engine/kafka_settings.h"
+
+#include <stdlib.h>
+
+#include "check.h"
+
+static struct uk_kafka_settings *make(int64_t prefetch_bytes,
+                                      const struct uk_kafka_property *properties, size_t count)
+{
+  const struct uk_kafka_options options = {.brokers = "127.0.0.1:1",
+                                           .properties = properties,
+                                           .property_count = count,
+                                           .prefetch_bytes = prefetch_bytes,
+                                           .max_message_bytes = 1 << 20};
+  struct uk_kafka_settings *settings = NULL;
+  char message[256] = "";
+  CHECK_EQ_INT(uk_kafka_settings_new(&settings, &options, message, sizeof message), UK_OK);
+  CHECK_EQ_STR(message, "");
+  return settings;
+}
+
+static int64_t number_of(const rd_kafka_conf_t *conf, const char *name)
+{
+  char text[64] = "";
+  size_t size = sizeof text;
+  CHECK_EQ_INT(rd_kafka_conf_get(conf, name, text, &size), RD_KAFKA_CONF_OK);
+  return strtoll(text, NULL, 10);
+}
+
+/* What waits when more is asked for, and what may then come from a broker. */
+static void what_is_read_ahead_stays_within_its_bound(void)
+{
+  static const int64_t bounds[] = {2048, 100000, 1 << 20, 64 << 20};
+  static const enum uk_kafka_role roles[] = {UK_KAFKA_FETCH, UK_KAFKA_GROUP};
+  for (size_t i = 0; i < sizeof bounds / sizeof *bounds * 2; i++) {
+    int64_t bound = bounds[i / 2];
+    struct uk_kafka_settings *settings = make(bound, NULL, 0);
+    REQUIRE(settings != NULL);
+    rd_kafka_conf_t *conf = uk_kafka_conf(settings, roles[i % 2]);
+    REQUIRE(conf != NULL);
+    int64_t waits = number_of(conf, "queued.max.messages.kbytes") * 1024;
+    int64_t comes = number_of(conf, "fetch.max.bytes");
+    CHECK(waits + comes <= bound + 1024);
+    CHECK(waits + comes >= bound / 8 * 7);
+    CHECK(number_of(conf, "fetch.message.max.bytes") <= comes);
+    rd_kafka_conf_destroy(conf);
+    uk_kafka_settings_free(settings);
+  }
+}
+
+static void librdkafka_takes_the_least_and_the_largest_bound(void)
+{
+  static const int64_t bounds[] = {1024, INT64_C(2147483648) - 1024};
+  for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) {
+    char text[256] = "";
+    struct uk_kafka_settings *settings = make(bounds[i], NULL, 0);
+    REQUIRE(settings != NULL);
+    rd_kafka_conf_t *conf = uk_kafka_conf(settings, UK_KAFKA_FETCH);
+    REQUIRE(conf != NULL);
+    rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    CHECK_EQ_STR(text, "");
+    if (CHECK(handle != NULL))
+      rd_kafka_destroy(handle);
+    else
+      rd_kafka_conf_destroy(conf);
+    uk_kafka_settings_free(settings);
+  }
+}
+
+static void the_user_may_choose_the_size_of_an_answer(void)
+{
+  static const struct uk_kafka_property properties[] = {
+    {"fetch.max.bytes", "3000000", false}, {"fetch.message.max.bytes", "70000", false}};
+  struct uk_kafka_settings *settings = make(1 << 20, properties, 2);
+  REQUIRE(settings != NULL);
+  rd_kafka_conf_t *conf = uk_kafka_conf(settings, UK_KAFKA_GROUP);
+  REQUIRE(conf != NULL);
+  CHECK_EQ_INT(number_of(conf, "fetch.max.bytes"), 3000000);
+  CHECK_EQ_INT(number_of(conf, "fetch.message.max.bytes"), 70000);
+  rd_kafka_conf_destroy(conf);
+  uk_kafka_settings_free(settings);
+}
+
+static void the_last_value_of_a_property_counts(void)
+{
+  static const struct uk_kafka_property properties[] = {{"sasl.username", "first", false},
+                                                        {"client.id", "me", false},
+                                                        {"sasl.username", "last", false}};
+  struct uk_kafka_settings *settings = make(1 << 20, properties, 3);
+  REQUIRE(settings != NULL);
+  CHECK_EQ_STR(uk_kafka_settings_value(settings, "sasl.username"), "last");
+  CHECK_EQ_STR(uk_kafka_settings_value(settings, "client.id"), "me");
+  CHECK(uk_kafka_settings_value(settings, "sasl.password") == NULL);
+  uk_kafka_settings_free(settings);
+}
+
+int main(void)
+{
+  CHECK_RUN(what_is_read_ahead_stays_within_its_bound);
+  CHECK_RUN(librdkafka_takes_the_least_and_the_largest_bound);
+  CHECK_RUN(the_user_may_choose_the_size_of_an_answer);
+  CHECK_RUN(the_last_value_of_a_property_counts);
+  return check_end();
+}
