@@ -142,7 +142,7 @@ describe("in nginx, a producer", function()
     assert.equal("true1", nginx:get("/flush").body)
     for _, row in ipairs {
       { "/hung", "^true +nil 1 messages were not delivered within 1500 ms" },
-      { "/close", "^nil [2-9] messages were not delivered within 1500 ms.* true$" },
+      { "/close", "^nil %d+ messages were not delivered within 1500 ms.* true$" },
     } do
       local path, text = row[1], row[2]
       if path == "/close" then assert.equal("queue_full", nginx:get("/full").body) end

@@ -241,7 +241,9 @@ describe("a producer in hard times", function()
     client:close()
     local order = {}
     for index, request in ipairs(stub:finish()) do order[index] = request:match '"value":"(%d)"' end
-    assert.equal("1 3 1", table.concat(order, " ", 1, 3))
+    -- On a busy machine the first is due again before the third is looked at.
+    local first = table.concat(order, " ", 1, 3)
+    assert.is_true(first == "1 3 1" or first == "1 1 3", first)
   end)
 
   it("does not insist on what the server refuses", function()
