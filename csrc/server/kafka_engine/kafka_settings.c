@@ -62,11 +62,6 @@ static const struct pair reader_defaults[] = {
   {"fetch.error.backoff.ms", "50"}, {"queued.min.messages", "1000000"}, /* the bound is in bytes */
 };
 
-/* librdkafka wants fetch.max.bytes to be no less than message.max.bytes, which is of no other use to a consumer: a broker
- * sends a batch that is larger than fetch.max.bytes by itself. */
-enum { FETCH_LEAST = 1000, FETCH_MOST = 1000000000 }; /* that librdkafka takes */
-static const char fetch_least[] = "1000";
-
 /* After it: what the contract rests on, and what must not grow without a bound. */
 static const struct pair producer_forced[] = {
   {"acks", "all"},
@@ -75,13 +70,15 @@ static const struct pair producer_forced[] = {
   {"queue.buffering.max.messages", "10000000"},
   {"queue.buffering.max.kbytes", "2147483647"},
 };
+/* The least message.max.bytes: fetch.max.bytes must not be less, and a consumer has no other use for it, since a broker sends
+ * a batch that is larger than fetch.max.bytes by itself. */
 static const struct pair fetch_forced[] = {
-  {"auto.offset.reset", "error"},
-  {"enable.partition.eof", "true"},
-  {"auto.commit.enable", "false"},
+  {"message.max.bytes", "1000"},         {"auto.offset.reset", "error"},
+  {"enable.partition.eof", "true"},      {"auto.commit.enable", "false"},
   {"allow.auto.create.topics", "false"},
 };
 static const struct pair group_forced[] = {
+  {"message.max.bytes", "1000"},
   {"enable.auto.commit", "false"},
   {"enable.auto.offset.store", "false"},
   {"enable.partition.eof", "true"},
@@ -178,8 +175,7 @@ rd_kafka_conf_t *uk_kafka_conf(const struct uk_kafka_settings *settings, enum uk
   for (size_t i = 0; good && i < settings->count; i++)
     good = uk_kafka_conf_set(conf, settings->properties[i].name, settings->properties[i].value);
   good = good && uk_kafka_conf_set(conf, "bootstrap.servers", settings->brokers) &&
-         uk_kafka_conf_set(conf, "message.max.bytes",
-                           reads ? fetch_least : settings->max_message_bytes) &&
+         uk_kafka_conf_set(conf, "message.max.bytes", settings->max_message_bytes) &&
          set_all(conf, roles[role].forced, roles[role].forced_count) &&
          (!reads || uk_kafka_conf_set(conf, "queued.max.messages.kbytes", settings->half_kbytes));
   if (!good) {
@@ -299,6 +295,7 @@ static enum uk_error fill(struct uk_kafka_settings *settings,
   enum { OVERHEAD = 4096 }; /* of a record: librdkafka counts more than key, value and headers */
   snprintf(settings->max_message_bytes, NUMBER_SIZE, "%lld",
            (long long)options->max_message_bytes + OVERHEAD);
+  enum { FETCH_LEAST = 1000, FETCH_MOST = 1000000000 }; /* that librdkafka takes for an answer */
   int64_t half = options->prefetch_bytes / 2;
   half = half < FETCH_LEAST ? FETCH_LEAST : half > FETCH_MOST ? FETCH_MOST : half;
   snprintf(settings->half_kbytes, NUMBER_SIZE, "%lld", (long long)(half + 1023) / 1024);
