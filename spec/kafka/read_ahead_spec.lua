@@ -1,0 +1,50 @@
+-- What is read ahead of a topic that holds many times as much as may be.
+
+local core = require "upstash.kafka.core"
+local kafka_cluster = require "spec.support.kafka_cluster"
+
+-- Milliseconds. It takes less than a thousand; where nobody asks for more when what was read ahead is taken, librdkafka
+-- looks once a second, that is for each MiB.
+local SOON = 10000
+local WAVES = 32 -- of a thousand messages of 1 KiB
+
+describe("a topic that holds more than is read ahead", function()
+  local server, client, topic
+
+  lazy_setup(function()
+    server = kafka_cluster.shared():serve()
+    client, topic = server:client(), server:topic(1)
+    local wave = {}
+    for index = 1, 1000 do wave[index] = { value = ("x"):rep(1024) } end
+    for _ = 1, WAVES do assert(client:produce_many(topic, wave)) end
+  end)
+
+  lazy_teardown(function()
+    client:close()
+    server:stop()
+  end)
+
+  -- Takes batches until all is read, each offset once and in order.
+  local function read_all(next_batch)
+    local began, at = core.now(), 0
+    while at < WAVES * 1000 do
+      for _, message in ipairs(assert(next_batch(at))) do
+        assert.equal(at, message.offset)
+        at = at + 1
+      end
+      assert.is_true(core.now() - began < SOON, at)
+    end
+  end
+
+  it("is consumed without a pause", function()
+    local group = kafka_cluster.name "group"
+    read_all(function()
+      return client:consume(group, "one", topic, { auto_offset_reset = "earliest", timeout = 5000 })
+    end)
+    assert(client:delete_consumer(group, "one"))
+  end)
+
+  it("is fetched without a pause", function()
+    read_all(function(at) return client:fetch(topic, 0, at, { timeout = 5000 }) end)
+  end)
+end)
