@@ -11,7 +11,7 @@
 #include "kafka_parts.h"
 
 /* Milliseconds. REBALANCE: what a played group without members waits for some. */
-enum { PATIENCE = 20000, REBALANCE = 3000, LATE = 700, VERY_LATE = 12000 };
+enum { PATIENCE = 20000, REBALANCE = 3000, LATE = 700, VERY_LATE = 12000, FETCH_WAIT = 3000 };
 enum { RECORDS = 3, INSTANCES = 4 };
 
 /* For LeakSanitizer, which sees no further than librdkafka: what .ci/valgrind.supp says. */
@@ -27,9 +27,9 @@ static struct {
   struct uk_kafka_groups *groups;
 } rig;
 
-static struct uk_kafka_groups *make_groups(void)
+static struct uk_kafka_groups *make_groups_of(struct uk_kafka_settings *settings)
 {
-  const struct uk_kafka_groups_parts parts = {.settings = kafka_parts.settings,
+  const struct uk_kafka_groups_parts parts = {.settings = settings,
                                               .control = kafka_parts.control,
                                               .loop = kafka_parts.loop,
                                               .topics = kafka_parts.topics,
@@ -38,6 +38,11 @@ static struct uk_kafka_groups *make_groups(void)
                                               .prefetch_budget = 1 << 30,
                                               .committed = rig.committed};
   return uk_kafka_groups_new(&parts);
+}
+
+static struct uk_kafka_groups *make_groups(void)
+{
+  return make_groups_of(kafka_parts.settings);
 }
 
 static void free_groups(struct uk_kafka_groups *groups)
@@ -129,8 +134,8 @@ static void start_consume(struct request *request, struct uk_kafka_groups *group
   uk_kafka_groups_consume(groups, &request->as.consume);
 }
 
-static void start_commit(struct request *request, const char *group, const char *topic,
-                         int64_t timeout)
+static void start_commit(struct request *request, struct uk_kafka_groups *groups, const char *group,
+                         const char *topic, int64_t timeout)
 {
   *request = (struct request){.offset = {.topic = uk_slice_text(topic), .offset = 1}};
   kafka_probe_begin(&request->probe, &request->as.operation, timeout);
@@ -138,7 +143,7 @@ static void start_commit(struct request *request, const char *group, const char 
   request->as.commit.instance = uk_slice_text("one");
   request->as.commit.offsets = &request->offset;
   request->as.commit.count = 1;
-  uk_kafka_groups_commit(rig.groups, &request->as.commit);
+  uk_kafka_groups_commit(groups, &request->as.commit);
 }
 
 static void start_delete(struct request *request, const char *group)
@@ -201,13 +206,46 @@ static void a_commit_is_answered_in_its_time(void)
   struct request late, next;
   join("slow", topic);
   answer_late(2 * LATE);
-  start_commit(&late, "slow", topic, LATE);
+  start_commit(&late, rig.groups, "slow", topic, LATE);
   await(&late, UK_E_GATEWAY_TIMEOUT);
   CHECK(late.probe.took >= LATE);
   answer_late(0);
-  start_commit(&next, "slow", topic, PATIENCE); /* behind the answer of the first */
+  start_commit(&next, rig.groups, "slow", topic, PATIENCE); /* behind the answer of the first */
   await(&next, UK_OK);
   CHECK_EQ_INT(late.probe.dones, 1);
+}
+
+/* Who asks for the coordinator waits for the fetch that the same broker has to answer first. The commit that is sent again
+ * must not be in the way of the connection to the coordinator that comes of the answer, or the next question follows. */
+static void a_commit_outlasts_a_fetch_that_waits(void)
+{
+  const char *topic = make_topic(RECORDS);
+  char message[UK_MESSAGE_SIZE], wait[24];
+  snprintf(wait, sizeof wait, "%d", FETCH_WAIT);
+  const struct uk_kafka_property properties[] = {{"fetch.wait.max.ms", wait, false},
+                                                 {"retry.backoff.ms", "50", false}};
+  const struct uk_kafka_options options = {.brokers =
+                                             rd_kafka_mock_cluster_bootstraps(kafka_parts.cluster),
+                                           .properties = properties,
+                                           .property_count = 2,
+                                           .prefetch_bytes = 1 << 20,
+                                           .max_message_bytes = 1 << 20};
+  struct uk_kafka_settings *settings = NULL;
+  struct request request;
+  REQUIRE(uk_kafka_settings_new(&settings, &options, message, sizeof message) == UK_OK);
+  struct uk_kafka_groups *groups = make_groups_of(settings);
+  if (CHECK(groups != NULL)) {
+    start_consume(&request, groups, "patient", topic, false, PATIENCE);
+    await(&request, UK_OK);
+    usleep(FETCH_WAIT / 10 * 1000); /* the fetch at the end is under way */
+    rd_kafka_mock_push_request_errors(kafka_parts.cluster, KAFKA_OFFSET_COMMIT, 1,
+                                      RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+    start_commit(&request, groups, "patient", topic, PATIENCE);
+    await(&request, UK_OK);
+    CHECK(request.probe.took < FETCH_WAIT / 10 * 17);
+    free_groups(groups);
+  }
+  uk_kafka_settings_free(settings);
 }
 
 static void a_commit_is_answered_when_its_instance_ends(void)
@@ -216,7 +254,7 @@ static void a_commit_is_answered_when_its_instance_ends(void)
   struct request commit, deletion;
   join("ending", topic);
   answer_late(VERY_LATE);
-  start_commit(&commit, "ending", topic, 10 * PATIENCE);
+  start_commit(&commit, rig.groups, "ending", topic, 10 * PATIENCE);
   start_delete(&deletion, "ending");
   await(&deletion, UK_E_UNAVAILABLE);
   await(&commit, UK_E_UNAVAILABLE);
@@ -285,7 +323,7 @@ static void an_instance_lives_without_memory(void)
     fault_at(n);
     start_consume(&request, rig.groups, "narrow", topic, false, 0);
     check_done_or_no_memory(&request);
-    start_commit(&request, "narrow", topic, PATIENCE);
+    start_commit(&request, rig.groups, "narrow", topic, PATIENCE);
     check_done_or_no_memory(&request);
     request = (struct request){.as.listing.owned = count_row};
     kafka_probe_begin(&request.probe, &request.as.operation, PATIENCE);
@@ -294,7 +332,7 @@ static void an_instance_lives_without_memory(void)
     hit = fault_hit();
     fault_off();
   }
-  start_commit(&request, "narrow", topic, PATIENCE);
+  start_commit(&request, rig.groups, "narrow", topic, PATIENCE);
   await(&request, UK_OK);
 }
 
@@ -341,6 +379,7 @@ int main(void)
   CHECK_RUN(a_deletion_waits_for_the_group);
   CHECK_RUN(an_instance_that_is_joining_leaves_when_it_has_joined);
   CHECK_RUN(a_commit_is_answered_in_its_time);
+  CHECK_RUN(a_commit_outlasts_a_fetch_that_waits);
   CHECK_RUN(a_commit_is_answered_when_its_instance_ends);
   CHECK_RUN(a_server_that_stops_waits_for_all_commits_at_once);
   CHECK_RUN(an_instance_lives_without_memory);

@@ -11,7 +11,7 @@
 #include <librdkafka/rdkafka_mock.h> /* behind librdkafka's own header */
 
 /* The numbers of requests, for rd_kafka_mock_push_request_errors. */
-enum { KAFKA_PRODUCE = 0, KAFKA_METADATA = 3 };
+enum { KAFKA_PRODUCE = 0, KAFKA_METADATA = 3, KAFKA_OFFSET_COMMIT = 8 };
 
 struct kafka_parts {
   rd_kafka_t *player, *control;

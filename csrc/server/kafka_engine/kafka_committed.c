@@ -47,7 +47,7 @@ static void end_asker(struct uk_kafka_committed *committed, struct asker *asker)
 static rd_kafka_t *open_handle(struct uk_kafka_committed *committed, const char *group)
 {
   char text[UK_MESSAGE_SIZE];
-  rd_kafka_conf_t *conf = uk_kafka_conf(committed->parts.settings, UK_KAFKA_GROUP);
+  rd_kafka_conf_t *conf = uk_kafka_conf(committed->parts.settings, UK_KAFKA_COMMITTED);
   if (conf == NULL)
     return NULL;
   rd_kafka_t *handle = NULL;

@@ -7,7 +7,13 @@
 
 #include "common/version.h"
 
-enum { PROPERTIES_MAX = 256, VALUE_BYTES_MAX = 1 << 20, NUMBER_SIZE = 24 };
+enum {
+  PROPERTIES_MAX = 256,
+  VALUE_BYTES_MAX = 1 << 20,
+  NUMBER_SIZE = 24,
+  FETCH_SLACK = 250, /* milliseconds from a fetch's end to a connection to the coordinator */
+  RETRY_BACKOFF_MAX = 300000 /* milliseconds; librdkafka takes no more */
+};
 
 struct property {
   char *name, *value;
@@ -98,6 +104,8 @@ static const struct {
                          COUNT(producer_forced)},
   [UK_KAFKA_FETCH] = {reader_defaults, fetch_forced, COUNT(reader_defaults), COUNT(fetch_forced)},
   [UK_KAFKA_GROUP] = {reader_defaults, group_forced, COUNT(reader_defaults), COUNT(group_forced)},
+  [UK_KAFKA_COMMITTED] = {reader_defaults, group_forced, COUNT(reader_defaults),
+                          COUNT(group_forced)},
 };
 
 /* Set by the server: the option or header that stands for it, or NULL. */
@@ -163,10 +171,33 @@ static bool set_all(rd_kafka_conf_t *conf, const struct pair *pairs, size_t coun
   return good;
 }
 
+static long number_of(const rd_kafka_conf_t *conf, const char *name)
+{
+  char text[NUMBER_SIZE] = "";
+  size_t size = sizeof text;
+  (void)rd_kafka_conf_get(conf, name, text, &size);
+  return strtol(text, NULL, 10);
+}
+
+/* A commit that the coordinator refuses is sent again after retry.backoff.ms. Meanwhile librdkafka asks who the coordinator
+ * is now, and the broker that it asks may first have to answer a fetch, for which it takes fetch.wait.max.ms. A commit that
+ * is sent again before that fails when the coordinator is named, since it gets a new connection then: librdkafka asks once
+ * more, and so on until the session is over. */
+static bool outlast_fetches(rd_kafka_conf_t *conf)
+{
+  char text[NUMBER_SIZE];
+  long least = number_of(conf, "fetch.wait.max.ms") + FETCH_SLACK;
+  least = least < RETRY_BACKOFF_MAX ? least : RETRY_BACKOFF_MAX;
+  if (number_of(conf, "retry.backoff.ms") >= least)
+    return true;
+  snprintf(text, sizeof text, "%ld", least);
+  return uk_kafka_conf_set(conf, "retry.backoff.ms", text);
+}
+
 rd_kafka_conf_t *uk_kafka_conf(const struct uk_kafka_settings *settings, enum uk_kafka_role role)
 {
   rd_kafka_conf_t *conf = rd_kafka_conf_new();
-  bool reads = role == UK_KAFKA_FETCH || role == UK_KAFKA_GROUP;
+  bool reads = role == UK_KAFKA_FETCH || role == UK_KAFKA_GROUP || role == UK_KAFKA_COMMITTED;
   bool good =
     set_all(conf, defaults, COUNT(defaults)) &&
     set_all(conf, roles[role].defaults, roles[role].default_count) &&
@@ -177,7 +208,8 @@ rd_kafka_conf_t *uk_kafka_conf(const struct uk_kafka_settings *settings, enum uk
   good = good && uk_kafka_conf_set(conf, "bootstrap.servers", settings->brokers) &&
          uk_kafka_conf_set(conf, "message.max.bytes", settings->max_message_bytes) &&
          set_all(conf, roles[role].forced, roles[role].forced_count) &&
-         (!reads || uk_kafka_conf_set(conf, "queued.max.messages.kbytes", settings->half_kbytes));
+         (!reads || uk_kafka_conf_set(conf, "queued.max.messages.kbytes", settings->half_kbytes)) &&
+         (role != UK_KAFKA_GROUP || outlast_fetches(conf));
   if (!good) {
     rd_kafka_conf_destroy(conf);
     return NULL;

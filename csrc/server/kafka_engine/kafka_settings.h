@@ -10,7 +10,8 @@ enum uk_kafka_role {
   UK_KAFKA_CONTROL,  /* metadata and admin requests */
   UK_KAFKA_PRODUCER, /* idempotent, acks=all */
   UK_KAFKA_FETCH,    /* reads partitions, without a group */
-  UK_KAFKA_GROUP     /* an instance of a group; the caller sets the group's own properties */
+  UK_KAFKA_GROUP,    /* an instance of a group; the caller sets the group's own properties */
+  UK_KAFKA_COMMITTED /* asks what a group has committed, and does not join it */
 };
 
 struct uk_kafka_settings;
