@@ -384,6 +384,12 @@ describe("upstash.kafka.server", function()
       folder.remove(file:match "^(.*)/")
     end)
 
+    it("says what librdkafka refuses of properties that only consumers have", function()
+      for name, value in pairs { ["fetch.max.bytes"] = 999, ["receive.message.max.bytes"] = 1000 } do
+        fails({ brokers = "127.0.0.1:1", properties = { [name] = value } }, "`" .. name .. "`", "bad_request")
+      end
+    end)
+
     -- The properties are taken in the order of their names, so what comes before the unknown one was good.
     it("passes properties on as texts, numbers without a fraction and booleans in words", function()
       local file = folder.make() .. "/file"

@@ -236,6 +236,21 @@ static bool open_control(struct kafka_engine *engine, char *message, size_t size
   return true;
 }
 
+/* Consumers are made for each instance, when it comes: what librdkafka refuses of their properties is to be known before. */
+static bool try_consumer(struct kafka_engine *engine, char *message, size_t size)
+{
+  rd_kafka_conf_t *conf = uk_kafka_conf(engine->settings, UK_KAFKA_GROUP);
+  if (conf == NULL)
+    return false;
+  rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, message, size);
+  if (handle == NULL) {
+    rd_kafka_conf_destroy(conf);
+    return false;
+  }
+  uk_kafka_reap(engine->reaper, handle, NULL, NULL);
+  return true;
+}
+
 static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_options *options,
                        char *message, size_t size)
 {
@@ -243,7 +258,7 @@ static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_option
   engine->loop = uk_kafka_loop_new(LOOP_THREADS);
   engine->calls = uk_kafka_calls_new();
   if (engine->reaper == NULL || engine->loop == NULL || engine->calls == NULL ||
-      !open_control(engine, message, size) ||
+      !open_control(engine, message, size) || !try_consumer(engine, message, size) ||
       (engine->topics = uk_kafka_topics_new(engine->control)) == NULL)
     return false;
   const struct uk_kafka_fetch_parts fetch_parts = {
