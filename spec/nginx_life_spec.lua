@@ -285,7 +285,7 @@ describe("in nginx, a producer", function()
     ends_are_clean()
   end)
 
-  it("is used from all phases at once", function()
+  it("is used from all phases at once #forks", function()
     start {
       http = [[
         init_by_lua_block {

@@ -48,7 +48,8 @@ describe("in nginx, a producer", function()
     return support.start(options)
   end
 
-  it("sends from every phase", function()
+  -- #forks: the master has a thread when it forks.
+  it("sends from every phase #forks", function()
     local topic = server_support.name "phases"
     local nginx = start {
       values = { topic = topic, unused = "$unused" },
