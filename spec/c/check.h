@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 struct check_state {
   const char *name;    /* of the case that runs */
@@ -87,6 +88,12 @@ static inline void check_run(const char *name, void (*run)(void))
     check_state.failed++;
     fprintf(stderr, "FAILED: %s\n", name);
   }
+}
+
+/* Milliseconds of work that the process has done so far: what something costs, whatever else the machine does meanwhile. */
+static inline long long check_work(void)
+{
+  return clock() / (CLOCKS_PER_SEC / 1000);
 }
 
 /* The exit status for main. */

@@ -306,7 +306,7 @@ static void positions_take_turns(void)
 
 enum { CROWD = 10000 };
 
-static void a_crowd_is_answered_within_a_second(void)
+static void a_crowd_is_answered_at_once(void)
 {
   struct fetch *crowd = calloc(CROWD, sizeof *crowd);
   REQUIRE(crowd != NULL && open_engine());
@@ -316,14 +316,17 @@ static void a_crowd_is_answered_within_a_second(void)
     fetch_begin(&crowd[i], 1, 60000 + i % 100);
   }
   int64_t start = uk_clock_monotonic();
+  long long work = check_work();
   produce("t", 0, "v");
   for (int i = 0; i < CROWD; i++) {
     CHECK_EQ_INT(fetch_end(&crowd[i]), UK_OK);
     CHECK_EQ_INT(crowd[i].count, 1);
   }
   int64_t took = uk_clock_monotonic() - start;
-  if (!CHECK(took < 1000))
-    fprintf(stderr, "  took %d ms\n", (int)took);
+  work = check_work() - work;
+  /* Within a second on a machine that does nothing else. */
+  if (!CHECK(work < 1000 && took < 5000))
+    fprintf(stderr, "  took %d ms, %lld of them work\n", (int)took, work);
   free(crowd);
   close_engine();
 }
@@ -592,7 +595,7 @@ int main(void)
   CHECK_RUN(deleting_ends_waiting);
   CHECK_RUN(drained_nothing_waits);
   CHECK_RUN(positions_take_turns);
-  CHECK_RUN(a_crowd_is_answered_within_a_second);
+  CHECK_RUN(a_crowd_is_answered_at_once);
   CHECK_RUN(answers_offsets);
   CHECK_RUN(consumes_and_commits);
   CHECK_RUN(says_how_it_is);
