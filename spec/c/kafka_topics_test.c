@@ -46,15 +46,24 @@ static int32_t known(const char *topic)
   return uk_kafka_topics_partitions(kafka_parts.topics, uk_slice_text(topic));
 }
 
+static bool await_heard(struct uk_kafka_topics *topics)
+{
+  int64_t end = uk_clock_monotonic() + PATIENCE;
+  while (!uk_kafka_topics_heard(topics) && uk_clock_monotonic() < end)
+    usleep(20000);
+  return uk_kafka_topics_heard(topics);
+}
+
+/* The topic is made when the look at all topics, with which it begins, is over. */
 static void remembers_what_the_cluster_says(void)
 {
+  REQUIRE(await_heard(kafka_parts.topics));
   const char *topic = kafka_parts_topic(3);
   int32_t partitions;
   CHECK_EQ_INT(known(topic), 0);
   CHECK_EQ_INT(look(topic, &partitions), UK_OK);
   CHECK_EQ_INT(partitions, 3);
   CHECK_EQ_INT(known(topic), 3);
-  CHECK(uk_kafka_topics_heard(kafka_parts.topics));
   uk_kafka_topics_forget(kafka_parts.topics, uk_slice_text(topic));
   CHECK_EQ_INT(known(topic), 0);
   uk_kafka_topics_remember(kafka_parts.topics, uk_slice_text(topic), 4);
@@ -214,10 +223,7 @@ static void many_brokers_are_missed_as_soon_as_one(void)
   rd_kafka_t *control = control_of(rd_kafka_mock_cluster_bootstraps(cluster));
   struct uk_kafka_topics *topics = uk_kafka_topics_new(control);
   REQUIRE(topics != NULL);
-  int64_t end = uk_clock_monotonic() + PATIENCE;
-  while (!uk_kafka_topics_heard(topics) && uk_clock_monotonic() < end)
-    usleep(20000);
-  CHECK(uk_kafka_topics_heard(topics));
+  CHECK(await_heard(topics));
   for (int32_t i = 1; i <= MANY_BROKERS; i++)
     rd_kafka_mock_broker_set_down(cluster, i);
   int64_t begun = uk_clock_monotonic();
