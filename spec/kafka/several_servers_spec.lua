@@ -268,7 +268,12 @@ describe("several servers on one Kafka cluster:", function()
     http.collect(pending, 30)
     client:close()
     for _, each in ipairs(pending) do ok(each.response) end
-    for _, group in ipairs(groups) do assert.equal(404, delete(2, group, "one").status) end
+    for number, group in ipairs(groups) do
+      local consumed, deleted = pending[number * 2 - 1].response, pending[number * 2].response
+      -- One that came second after all, on a connection of its own, has made the instance anew.
+      if consumed.at > deleted.at then delete(2, group, "one") end
+      assert.equal(404, delete(2, group, "one").status)
+    end
   end)
 
   it("an instance that has no partition is deleted by any of them", function()
