@@ -27,14 +27,10 @@ end
 local function distinct(client, topic)
   local seen, total = {}, 0
   for partition = 0, client:topics()[topic] - 1 do
-    local offset = 0
-    repeat
-      local messages = assert(client:fetch(topic, partition, offset, { timeout = 0 }))
-      for _, message in ipairs(messages) do
-        if not seen[message.value] then total = total + 1 end
-        seen[message.value], offset = true, message.offset + 1
-      end
-    until #messages == 0
+    for message in client:records { topic = topic, partition = partition, to = "latest" } do
+      if not seen[message.value] then total = total + 1 end
+      seen[message.value] = true
+    end
   end
   return total
 end
