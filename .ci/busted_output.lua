@@ -1,6 +1,8 @@
--- busted_output: an output handler of busted that shows what went wrong as it happens, and in the end writes
+-- busted_output: an output handler of busted that shows failures as they happen and, at the end, writes
 -- "PASSED FAILED SKIPPED" to the file that TEST_COUNTS names. busted's exit status is the number of failures modulo
--- 256, so nothing else tells a run of 256 failures, or one that died half way, from one without any.
+-- 256, so only that file tells a run with 256 failures, or one that died half way, from a clean one.
+--
+-- A spec file in which no test ran and none was skipped fails: a file that cannot run here says so with pending(reason).
 
 return function()
   local busted = require "busted"
@@ -29,9 +31,37 @@ return function()
     return show(handler.errors[#handler.errors])
   end)
 
+  -- The file that runs, and its events: tests, skipped ones included, and errors.
+  local name, events = nil, 0
+  local function count()
+    events = events + 1
+    return nil, true
+  end
+  for _, event in ipairs { { "test", "start" }, { "error" }, { "failure" } } do busted.subscribe(event, count) end
+
+  busted.subscribe({ "file", "start" }, function(file)
+    name, events = file.name, 0
+    return nil, true
+  end)
+
+  busted.subscribe({ "file", "end" }, function()
+    if events == 0 then
+      handler.errorsCount = handler.errorsCount + 1
+      io.write("FAILED: ", name, ": no test ran and none was skipped\n")
+    end
+    return nil, true
+  end)
+
+  local skipped_in = {}
+  busted.subscribe({ "test", "end" }, function(_, _, status)
+    if status == "pending" then skipped_in[#handler.pendings] = name end
+    return nil, true
+  end)
+
   busted.subscribe({ "suite", "end" }, function()
-    for _, entry in ipairs(handler.pendings) do
-      io.write("SKIPPED: ", entry.name, entry.message and ": " .. tostring(entry.message) or "", "\n")
+    for index, entry in ipairs(handler.pendings) do
+      local reason = entry.message and ": " .. tostring(entry.message) or ""
+      io.write("SKIPPED: ", skipped_in[index], ": ", entry.name, reason, "\n")
     end
     local passed, skipped = handler.successesCount, handler.pendingsCount
     local failed = handler.failuresCount + handler.errorsCount

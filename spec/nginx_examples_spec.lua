@@ -6,7 +6,7 @@ local server_support = require "spec.support.server"
 local shell = require "spec.support.shell"
 local support = require "spec.support.nginx"
 
-if not support.runs_here then return end
+if not support.runs_here then return pending(support.NEEDS) end
 
 describe("examples/nginx/", function()
   local server, client, nginx

@@ -3,7 +3,7 @@
 local server_support = require "spec.support.server"
 local support = require "spec.support.nginx"
 
-if not support.runs_here then return end
+if not support.runs_here then return pending(support.NEEDS) end
 
 -- phase, what is to be said of produce, of topics
 local PRODUCE = "client:produce cannot wait for an answer in %s_by_lua: send it with a client:producer, or make the "

@@ -8,7 +8,7 @@ local server_support = require "spec.support.server"
 local shell = require "spec.support.shell"
 local support = require "spec.support.nginx"
 
-if not support.runs_here then return end
+if not support.runs_here then return pending(support.NEEDS) end
 
 local ENVIRONMENT = "env UPSTASH_KAFKA_REST_URL; env UPSTASH_KAFKA_REST_USERNAME; env UPSTASH_KAFKA_REST_PASSWORD;"
 

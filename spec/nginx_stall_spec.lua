@@ -5,7 +5,7 @@ local http = require "spec.support.http"
 local socket = require "socket"
 local support = require "spec.support.nginx"
 
-if not support.runs_here then return end
+if not support.runs_here then return pending(support.NEEDS) end
 
 local CALLS = 20   -- that wait at once
 local PROBES = 200

@@ -9,7 +9,7 @@ local remote = require "spec.support.nginx_remote"
 local server_support = require "spec.support.server"
 local support = require "spec.support.nginx"
 
-if not support.runs_here then return end
+if not support.runs_here then return pending(support.NEEDS) end
 
 describe("in nginx", function()
   teardown(support.stop_all)

@@ -4,6 +4,11 @@
  *   int main(void) { CHECK_RUN(adds); return check_end(); }
  *
  * A check that fails prints file:line and what it got; the case then counts as failed, once.
+ * A case that cannot run here says why and counts as skipped, never as passed:
+ *
+ *   CHECK_SKIP("needs a newer librdkafka");                in the case; leaves it
+ *   CHECK_RUN_UNLESS(reason, function);                    in main; runs it when reason is NULL
+ *
  * Checks may run in several threads; cases run one after another. */
 #ifndef CHECK_H
 #define CHECK_H
@@ -15,9 +20,10 @@
 #include <time.h>
 
 struct check_state {
-  const char *name;    /* of the case that runs */
-  atomic_int failures; /* checks that failed in it */
-  int passed, failed;  /* cases */
+  const char *name;            /* of the case that runs */
+  const char *reason;          /* why it is skipped, or NULL */
+  atomic_int failures;         /* checks that failed in it */
+  int passed, failed, skipped; /* cases */
 };
 
 /* Weak, so that all files of a test program share one. */
@@ -77,17 +83,33 @@ static inline bool check_str(const char *got, const char *want, const char *file
   return check_bytes(got, strlen(got), want, strlen(want), file, line, what);
 }
 
-static inline void check_run(const char *name, void (*run)(void))
+static inline void check_count(void)
+{
+  if (atomic_load(&check_state.failures) != 0) {
+    check_state.failed++;
+    fprintf(stderr, "FAILED: %s\n", check_state.name);
+  } else if (check_state.reason != NULL) {
+    check_state.skipped++;
+    fprintf(stderr, "SKIPPED: %s: %s\n", check_state.name, check_state.reason);
+  } else {
+    check_state.passed++;
+  }
+}
+
+/* Skips the case when there is a reason to: a string that outlives the call. NULL runs it. */
+static inline void check_run_unless(const char *reason, const char *name, void (*run)(void))
 {
   check_state.name = name;
+  check_state.reason = reason;
   atomic_store(&check_state.failures, 0);
-  run();
-  if (atomic_load(&check_state.failures) == 0) {
-    check_state.passed++;
-  } else {
-    check_state.failed++;
-    fprintf(stderr, "FAILED: %s\n", name);
-  }
+  if (reason == NULL)
+    run();
+  check_count();
+}
+
+static inline void check_run(const char *name, void (*run)(void))
+{
+  check_run_unless(NULL, name, run);
 }
 
 /* Milliseconds of work that the process has done so far: what something costs, whatever else the machine does meanwhile. */
@@ -96,11 +118,13 @@ static inline long long check_work(void)
   return clock() / (CLOCKS_PER_SEC / 1000);
 }
 
-/* The exit status for main. */
+/* The exit status for main: 0 when no case failed and there was one at all. */
 static inline int check_end(void)
 {
+  if (check_state.skipped > 0)
+    printf("%d skipped\n", check_state.skipped);
   printf("%d passed, %d failed\n", check_state.passed, check_state.failed);
-  return check_state.failed == 0 && check_state.passed > 0 ? 0 : 1;
+  return check_state.failed == 0 && check_state.passed + check_state.skipped > 0 ? 0 : 1;
 }
 
 /* All of them are expressions that say whether the check held. */
@@ -121,6 +145,14 @@ static inline int check_end(void)
       return;                                                                                      \
   } while (0)
 
+/* Leaves the case, which counts as skipped, or as failed when a check of it failed. Only in the thread of the case. */
+#define CHECK_SKIP(why)                                                                            \
+  do {                                                                                             \
+    check_state.reason = (why);                                                                    \
+    return;                                                                                        \
+  } while (0)
+
 #define CHECK_RUN(function) check_run(#function, function)
+#define CHECK_RUN_UNLESS(reason, function) check_run_unless((reason), #function, function)
 
 #endif

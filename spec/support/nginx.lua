@@ -23,6 +23,8 @@ local COMMAND = [[
 
 --- Whether nginx specs can run under this Lua: others cannot load what nginx loads.
 support.runs_here = rawget(_G, "jit") ~= nil
+--- What a spec file passes to pending() where they cannot.
+support.NEEDS = "needs LuaJIT: nginx loads the modules of the Lua that runs the test"
 
 -- What every configuration needs to run in a folder of its own, with the modules of the test.
 local HEAD = [[
