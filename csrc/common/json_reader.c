@@ -238,6 +238,18 @@ enum uk_json_event uk_json_skip(struct uk_json_reader *reader, enum uk_json_even
   return event;
 }
 
+enum uk_json_event uk_json_raw(struct uk_json_reader *reader, enum uk_json_event event,
+                               struct uk_slice *raw)
+{
+  const char *start = reader->data + reader->position;
+  unsigned flags = reader->flags;
+  reader->flags = UK_JSON_AS_SENT;
+  event = uk_json_skip(reader, event);
+  reader->flags = flags;
+  *raw = uk_slice_of(start, (size_t)(reader->at - start));
+  return event;
+}
+
 const char *uk_json_error_text(enum uk_json_error error)
 {
   static const char *const texts[] = {

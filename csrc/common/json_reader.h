@@ -36,8 +36,9 @@ enum uk_json_event {
 };
 
 enum uk_json_flag {
-  UK_JSON_TRAILING_COMMA = 1,  /* `[1,]` and `{"a":1,}` pass */
-  UK_JSON_STRICT_SURROGATE = 2 /* a lone \uD800..\uDFFF is an error; without it, U+FFFD */
+  UK_JSON_TRAILING_COMMA = 1,   /* `[1,]` and `{"a":1,}` pass */
+  UK_JSON_STRICT_SURROGATE = 2, /* a lone \uD800..\uDFFF is an error; without it, U+FFFD */
+  UK_JSON_AS_SENT = 4           /* escapes are checked and left as they are */
 };
 
 /* X(NAME, text): what can be wrong, as a phrase that follows "malformed JSON at byte N: " */
@@ -95,6 +96,13 @@ bool uk_json_take_key(struct uk_json_reader *reader, struct uk_slice quoted);
 /* After an OBJECT, ARRAY, KEY or scalar event `event`: passes over the rest of that value (for a
  * KEY: over its value). Returns the event that closed it, or UK_JSON_ERROR. */
 enum uk_json_event uk_json_skip(struct uk_json_reader *reader, enum uk_json_event event);
+
+/* After an OBJECT, ARRAY, number or literal event `event`: passes over the rest of that value and
+ * sets `raw` to its text as it was sent, white space and escapes included. The text is plain
+ * RFC 8259: a trailing comma in it is an error, whatever the flags; half of a surrogate pair is
+ * not, since it stays an escape. Returns the event that closed the value, or UK_JSON_ERROR. */
+enum uk_json_event uk_json_raw(struct uk_json_reader *reader, enum uk_json_event event,
+                               struct uk_slice *raw);
 
 const char *uk_json_error_text(enum uk_json_error error);
 

@@ -115,11 +115,21 @@ static enum uk_json_error read_multibyte(struct cursor *cursor)
   return UK_JSON_E_NONE;
 }
 
+/* An escape is checked and left as it is; what it stands for goes nowhere. */
+static enum uk_json_error pass_escape(struct cursor *cursor, unsigned flags)
+{
+  char unused[4];
+  cursor->out = unused;
+  enum uk_json_error error = read_escape(cursor, flags);
+  cursor->out = cursor->at;
+  return error;
+}
+
 /* One thing that is not plain. */
 static enum uk_json_error read_special(struct cursor *cursor, unsigned flags)
 {
   if (*cursor->at == '\\')
-    return read_escape(cursor, flags);
+    return (flags & UK_JSON_AS_SENT) != 0 ? pass_escape(cursor, flags) : read_escape(cursor, flags);
   return (signed char)*cursor->at < 0 ? read_multibyte(cursor) : UK_JSON_E_CONTROL;
 }
 

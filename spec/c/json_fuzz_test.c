@@ -409,13 +409,35 @@ static bool read_text(struct uk_json_reader *reader, const struct text *text, un
   return event == UK_JSON_END;
 }
 
+/* A text that is one value, which is no string: taken as it was sent, it is plain RFC 8259 with
+ * every byte in its place, or refused. */
+static bool check_raw(const struct text *text, unsigned flags)
+{
+  struct uk_json_reader reader;
+  struct uk_slice raw;
+  char *data = guarded(text);
+  uk_json_reader_init(&reader, data, text->length, flags);
+  enum uk_json_event event = uk_json_next(&reader);
+  if (event == UK_JSON_ERROR || event == UK_JSON_STRING)
+    return true;
+  size_t start = reader.position;
+  event = uk_json_raw(&reader, event, &raw);
+  bool accepts = event != UK_JSON_ERROR && uk_json_next(&reader) == UK_JSON_END;
+  return CHECK(reader.flags == flags) &&
+         CHECK(accepts == judge_accepts(text->data, text->length, 0)) &&
+         CHECK(!accepts || raw.data == data + start) &&
+         CHECK(!accepts || judge_accepts(raw.data, raw.length, 0)) &&
+         CHECK(memcmp(data, text->data, text->length) == 0);
+}
+
 static bool check_text(const struct text *text, unsigned flags)
 {
   struct uk_json_reader reader, skipper;
   bool accepts = read_text(&reader, text, flags, false);
   bool same = CHECK(accepts == judge_accepts(text->data, text->length, flags)) &&
               CHECK(read_text(&skipper, text, flags, true) == accepts) &&
-              CHECK(skipper.error == reader.error && skipper.position == reader.position);
+              CHECK(skipper.error == reader.error && skipper.position == reader.position) &&
+              check_raw(text, flags);
   if (!same)
     check_print_bytes("text", text->data, text->length);
   return same;

@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "common/json_reader.h"
+#include "guard.h"
 #include "json_events.h"
 
 struct row {
@@ -461,6 +462,102 @@ static void skip_finds_what_is_malformed(void)
   }
 }
 
+/* The text behind `{"v":` and before `}`, which ends where its page does. */
+static enum uk_json_event take_raw(const char *value, unsigned flags, char **body,
+                                   struct uk_json_reader *reader, struct uk_slice *raw)
+{
+  char text[400];
+  snprintf(text, sizeof text, "{\"v\":%s", value);
+  *body = guard_copy(text, strlen(text));
+  uk_json_reader_init(reader, *body, strlen(text), flags);
+  uk_json_next(reader);
+  uk_json_next(reader);
+  return uk_json_raw(reader, uk_json_next(reader), raw);
+}
+
+static void a_raw_value_is_its_bytes_as_sent(void)
+{
+  static const char *const values[] = {
+    "{}",
+    "[ ]",
+    "{ \"a\" : \"\\u0041\\n\\\\ \\\"\xe2\x82\xac\\u20ac\" ,\t\"a\":[1e3,-0 ,4.20]}",
+    "[\"\\ud83d\\ude00\",\"\\ud83d\",\"\\udc00x\"]",
+    "[123456789012345678901234567890, 1e999]",
+    "4.20",
+    "-0",
+    "1E+3",
+    "true",
+    "null",
+  };
+  for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+    struct uk_json_reader reader;
+    struct uk_slice raw;
+    char *body;
+    enum uk_json_event event =
+      take_raw(values[i], UK_JSON_TRAILING_COMMA | UK_JSON_STRICT_SURROGATE, &body, &reader, &raw);
+    CHECK(event != UK_JSON_ERROR);
+    CHECK_EQ_SLICE(raw, values[i]);
+    CHECK_EQ_INT(uk_json_next(&reader), UK_JSON_ERROR);
+    CHECK_EQ_INT(reader.error, UK_JSON_E_CUT_OFF);
+    guard_free(body, strlen(values[i]) + 5);
+  }
+}
+
+static void a_raw_value_is_plain_json(void)
+{
+  static const struct {
+    const char *value;
+    enum uk_json_error error;
+    size_t position;
+  } cases[] = {
+    {"[1,]", UK_JSON_E_TRAILING_COMMA, 7},  {"{\"a\":[{\"b\":1,}]}", UK_JSON_E_TRAILING_COMMA, 17},
+    {"[\"\\x\"]", UK_JSON_E_BAD_ESCAPE, 7}, {"[\"\\u12\"]", UK_JSON_E_BAD_UNICODE, 7},
+    {"[\"\xff\"]", UK_JSON_E_BAD_UTF8, 7},  {"[\"a\nb\"]", UK_JSON_E_CONTROL, 8},
+    {"[01]", UK_JSON_E_BAD_NUMBER, 7},      {"[\"\\u004", UK_JSON_E_CUT_OFF, 12},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct uk_json_reader reader;
+    struct uk_slice raw;
+    char *body;
+    CHECK_EQ_INT(take_raw(cases[i].value, UK_JSON_TRAILING_COMMA, &body, &reader, &raw),
+                 UK_JSON_ERROR);
+    CHECK_EQ_INT(reader.error, cases[i].error);
+    CHECK_EQ_INT(reader.position, cases[i].position);
+    guard_free(body, strlen(cases[i].value) + 5);
+  }
+}
+
+static void behind_a_raw_value_escapes_and_commas_are_as_before(void)
+{
+  char text[] = "[[\"\\n\"],\"\\n\",]";
+  struct uk_json_reader reader;
+  struct uk_slice raw;
+  uk_json_reader_init(&reader, text, sizeof text - 1, UK_JSON_TRAILING_COMMA);
+  uk_json_next(&reader);
+  CHECK_EQ_INT(uk_json_raw(&reader, uk_json_next(&reader), &raw), UK_JSON_ARRAY_END);
+  CHECK_EQ_SLICE(raw, "[\"\\n\"]");
+  CHECK_EQ_INT(uk_json_next(&reader), UK_JSON_STRING);
+  CHECK_EQ_SLICE(reader.string, "\n");
+  CHECK_EQ_INT(uk_json_next(&reader), UK_JSON_ARRAY_END);
+  CHECK_EQ_INT(uk_json_next(&reader), UK_JSON_END);
+}
+
+static void a_raw_value_may_be_nested_to_the_limit(void)
+{
+  for (unsigned depth = UK_JSON_DEPTH_MAX - 1; depth <= UK_JSON_DEPTH_MAX; depth++) {
+    struct uk_json_reader reader;
+    struct uk_slice raw;
+    char value[2 * UK_JSON_DEPTH_MAX + 1] = "";
+    char *body;
+    memset(value, '[', depth);
+    memset(value + depth, ']', depth);
+    enum uk_json_event event = take_raw(value, 0, &body, &reader, &raw);
+    CHECK_EQ_INT(event, depth < UK_JSON_DEPTH_MAX ? UK_JSON_ARRAY_END : UK_JSON_ERROR);
+    CHECK_EQ_INT(reader.error, depth < UK_JSON_DEPTH_MAX ? UK_JSON_E_NONE : UK_JSON_E_DEPTH);
+    guard_free(body, strlen(value) + 5);
+  }
+}
+
 /* The guesses, one before each event; "-" is none. A guess that is right stands for the key's
  * event. */
 static void check_guesses(const char *text, const char *const *guesses, const char *events)
@@ -562,6 +659,10 @@ int main(void)
   CHECK_RUN(skip_passes_over_a_value);
   CHECK_RUN(skip_passes_over_the_whole_and_over_an_empty_one);
   CHECK_RUN(skip_finds_what_is_malformed);
+  CHECK_RUN(a_raw_value_is_its_bytes_as_sent);
+  CHECK_RUN(a_raw_value_is_plain_json);
+  CHECK_RUN(behind_a_raw_value_escapes_and_commas_are_as_before);
+  CHECK_RUN(a_raw_value_may_be_nested_to_the_limit);
   CHECK_RUN(a_key_may_be_guessed);
   CHECK_RUN(a_text_that_ends_behind_a_guess_is_cut_off);
   CHECK_RUN(a_wrong_guess_changes_nothing);
