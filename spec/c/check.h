@@ -118,6 +118,17 @@ static inline long long check_work(void)
   return clock() / (CLOCKS_PER_SEC / 1000);
 }
 
+/* A bound for what hangs, not for what is slow: milliseconds that CHECK_EVENTUALLY waits at most. */
+enum { CHECK_PATIENCE = 60000, CHECK_PAUSE = 2 };
+
+static inline bool check_pause(int *waited)
+{
+  struct timespec pause = {0, CHECK_PAUSE * 1000000L};
+  nanosleep(&pause, NULL);
+  *waited += CHECK_PAUSE;
+  return *waited < CHECK_PATIENCE;
+}
+
 /* The exit status for main: 0 when no case failed and there was one at all. */
 static inline int check_end(void)
 {
@@ -137,6 +148,14 @@ static inline int check_end(void)
 
 /* Against a slice or anything else with `data` and `length`. Evaluates `slice` twice. */
 #define CHECK_EQ_SLICE(slice, text) CHECK_EQ_MEM((slice).data, (slice).length, (text), strlen(text))
+
+/* Waits until the condition holds. A test that waits names the state that it waits for, never a time. */
+#define CHECK_EVENTUALLY(condition)                                                                \
+  do {                                                                                             \
+    for (int check_waited = 0; !(condition) && check_pause(&check_waited);)                        \
+      continue;                                                                                    \
+    CHECK(condition);                                                                              \
+  } while (0)
 
 /* Leaves the function when the check fails. */
 #define REQUIRE(condition)                                                                         \

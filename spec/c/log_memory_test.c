@@ -15,8 +15,27 @@ static bool fine(enum uk_error error)
   return error == UK_OK;
 }
 
+/* Three batches of one transaction: memory may run out when some of it is in the store already. */
+static int64_t put_batches(struct uk_log *log)
+{
+  static char large[300000];
+  struct uk_record records[3] = {rig_record("m", 0, "a"), rig_record("m", 0, ""),
+                                 rig_record("m", 0, "c")};
+  records[1].value = uk_slice_of(large, sizeof large);
+  return fine(rig_produce(log, records, 3, NULL)) ? 3 : 0;
+}
+
+static void check_batches(struct uk_log *log, int64_t count)
+{
+  int64_t first = 0, end = 0;
+  uk_log_bounds(log, uk_slice_text("m"), 0, &first, &end);
+  CHECK_EQ_INT(end, count);
+  if (count > 0 && fine(rig_read(log, &got, "m", 0, 0)))
+    CHECK_EQ_INT(got.count, count);
+}
+
 /* One life of a log. Returns how many records it acknowledged. */
-static int64_t live(struct uk_log *log, int64_t *committed)
+static int64_t live(struct uk_log *log, int64_t *committed, int64_t *batched)
 {
   struct uk_record records[2] = {rig_record("t", 0, "a"), rig_record("t", 0, "b")};
   int64_t count = 0, offset = -1;
@@ -24,6 +43,8 @@ static int64_t live(struct uk_log *log, int64_t *committed)
   count += fine(rig_produce(log, records, 1, NULL)) ? 1 : 0;
   if (count > 0 && fine(rig_commit(log, "g", "t", 0, count)))
     *committed = count;
+  *batched = put_batches(log);
+  check_batches(log, *batched);
   fine(rig_create(log, "u", 3, -1, -1));
   rig_delete(log, "u");
   if (count > 0 && fine(rig_read(log, &got, "t", 0, 0)))
@@ -33,7 +54,7 @@ static int64_t live(struct uk_log *log, int64_t *committed)
   return count;
 }
 
-static void check_log(int64_t count, int64_t committed)
+static void check_log(int64_t count, int64_t committed, int64_t batched)
 {
   struct uk_log_options options = rig_options();
   struct uk_log *log = rig_open(&options);
@@ -45,6 +66,7 @@ static void check_log(int64_t count, int64_t committed)
     CHECK_EQ_INT(uk_log_committed(log, uk_slice_text("g"), uk_slice_text("t"), 0, &offset), UK_OK);
     CHECK_EQ_INT(offset, committed);
   }
+  check_batches(log, batched);
   uk_log_close(log);
 }
 
@@ -55,18 +77,18 @@ static void a_log(void)
     struct uk_log_options options = rig_options();
     struct uk_log *log;
     char message[UK_MESSAGE_SIZE] = "";
-    int64_t count = 0, committed = -1;
+    int64_t count = 0, committed = -1, batched = 0;
     options.no_sync = true;
     fault_at(n);
     if (fine(uk_log_open(&log, &options, message, sizeof message)))
-      count = live(log, &committed);
+      count = live(log, &committed, &batched);
     else
       CHECK(strstr(message, "out of memory while opening the log in ") == message);
     uk_log_close(log);
     hit = fault_hit();
     fault_off();
     CHECK_EQ_INT(fault_live(), before);
-    check_log(count, committed);
+    check_log(count, committed, batched);
     rig_remove();
   }
 }

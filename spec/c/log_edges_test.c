@@ -1,0 +1,262 @@
+/* The log's limits at the limit and one past it, and its orders with ties. For: log_store_read.c, log_store_write.c,
+ * log_transaction.c, log_stage.c, log_maintenance.c. */
+#include <stdlib.h>
+
+#include "check.h"
+#include "common/clock.h"
+#include "log_rig.h"
+#include "server/log_engine/log_batch.h"
+#include "server/log_engine/log_store.h"
+
+static struct rig_read got;
+
+static struct uk_log *open_log(void)
+{
+  struct uk_log_options options = rig_options();
+  options.no_sync = true;
+  return rig_open(&options);
+}
+
+static struct uk_log *again(struct uk_log *log)
+{
+  uk_log_close(log);
+  return open_log();
+}
+
+static void close_log(struct uk_log *log)
+{
+  uk_log_close(log);
+  rig_remove();
+}
+
+/* Appends one batch: a record for each timestamp. */
+static bool put_times(struct uk_log *log, const int64_t *timestamps, size_t count)
+{
+  struct uk_record records[8];
+  for (size_t i = 0; i < count; i++) {
+    records[i] = rig_record("t", 0, "v");
+    records[i].timestamp = timestamps[i];
+  }
+  return CHECK_EQ_INT(rig_produce(log, records, count, NULL), UK_OK);
+}
+
+#define PUT_TIMES(log, ...)                                                                        \
+  put_times((log), (const int64_t[]){__VA_ARGS__},                                                 \
+            sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+
+static void check_time(struct uk_log *log, int64_t timestamp, int64_t want)
+{
+  int64_t offset = -2;
+  CHECK_EQ_INT(uk_log_offset_for_time(log, uk_slice_text("t"), 0, timestamp, &offset), UK_OK);
+  CHECK_EQ_INT(offset, want);
+}
+
+/* The earliest offset counts, in a batch and in several, before and after opening the log again. */
+static void equal_timestamps_give_the_first_offset(void)
+{
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL);
+  PUT_TIMES(log, 10);         /* 0 */
+  PUT_TIMES(log, 20, 30, 30); /* 1 2 3 */
+  PUT_TIMES(log, 30);         /* 4: raises nothing */
+  PUT_TIMES(log, 30, 30);     /* 5 6 */
+  PUT_TIMES(log, 25, 30, 10); /* 7 8 9 */
+  for (int round = 0; round < 2; round++) {
+    check_time(log, 10, 0);
+    check_time(log, 11, 1);
+    check_time(log, 20, 1);
+    check_time(log, 21, 2);
+    check_time(log, 30, 2);
+    check_time(log, 31, 10 + round);
+    log = again(log);
+    REQUIRE(log != NULL);
+    if (round == 0)
+      PUT_TIMES(log, 30); /* 10: equal to what the log was opened with */
+  }
+  check_time(log, 30, 2);
+  PUT_TIMES(log, 31); /* 11 */
+  PUT_TIMES(log, 31); /* 12 */
+  check_time(log, 31, 11);
+  check_time(log, 32, 13);
+  close_log(log);
+}
+
+static int64_t first_offset(struct uk_log *log)
+{
+  int64_t first = -1, end;
+  uk_log_bounds(log, uk_slice_text("t"), 0, &first, &end);
+  return first;
+}
+
+/* A batch goes by its greatest timestamp, wherever in the batch that stands. */
+static void a_batch_is_as_old_as_its_latest_record(void)
+{
+  enum { HOUR = 3600000 };
+  struct uk_log *log = open_log();
+  int64_t now = uk_clock_epoch(), old = now - 2 * HOUR;
+  REQUIRE(log != NULL && rig_create(log, "t", 1, HOUR, -1) == UK_OK);
+  PUT_TIMES(log, old, old + 1, old); /* 0 1 2 */
+  PUT_TIMES(log, old, now, old);     /* 3 4 5: neither its first record is young nor its last */
+  PUT_TIMES(log, now, old, old);
+  PUT_TIMES(log, old, old, now);
+  CHECK_EVENTUALLY(first_offset(log) > 0);
+  CHECK_EQ_INT(first_offset(log), 3);
+  CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
+  CHECK_EQ_INT(got.count, 9);
+  close_log(log);
+}
+
+/* Trims a partition whose two batches of one size have the timestamps 100 and 200, and says what is kept. */
+static int64_t trim_two(int64_t before, int64_t keep_bytes, size_t *size)
+{
+  char message[200];
+  struct uk_log_store *store;
+  struct uk_log_builder builder;
+  struct uk_log_topic *topic = uk_log_topic_new(uk_slice_text("t"), 1);
+  int64_t first = -1;
+  unsigned budget = 100;
+  if (!CHECK(topic != NULL && uk_log_store_open(&store, rig_directory(), RIG_MAP_BYTES, true,
+                                                message, sizeof message) == UK_OK))
+    return -1;
+  topic->id = 1;
+  struct uk_log_partition *partition = &topic->partitions[0];
+  struct uk_record record = rig_record("t", 0, "v");
+  CHECK_EQ_INT(uk_log_store_begin(store), UK_LOG_OK);
+  uk_log_builder_init(&builder);
+  for (int i = 0; i < 2; i++) {
+    CHECK_EQ_INT(uk_log_builder_add(&builder, &record, 100 * (i + 1)), UK_OK);
+    struct uk_slice batch = uk_log_builder_seal(&builder, partition->position);
+    CHECK_EQ_INT(uk_log_store_put_batch(store, partition, i, batch), UK_LOG_OK);
+    *size = batch.length;
+    partition->position += batch.length;
+    partition->end++;
+    uk_log_builder_clear(&builder);
+  }
+  uk_log_builder_free(&builder);
+  CHECK_EQ_INT(uk_log_store_trim(store, partition, before, keep_bytes, &budget, &first), UK_LOG_OK);
+  uk_log_store_abort(store);
+  uk_log_store_close(store);
+  free(topic);
+  rig_remove();
+  return first;
+}
+
+static void retention_at_its_limits(void)
+{
+  size_t size = 0;
+  CHECK_EQ_INT(trim_two(100, UK_LOG_KEEP_FOR_EVER, &size), 0);
+  CHECK_EQ_INT(trim_two(101, UK_LOG_KEEP_FOR_EVER, &size), 1);
+  CHECK_EQ_INT(trim_two(200, UK_LOG_KEEP_FOR_EVER, &size), 1);
+  CHECK_EQ_INT(trim_two(201, UK_LOG_KEEP_FOR_EVER, &size), 2);
+  CHECK_EQ_INT(trim_two(INT64_MIN, (int64_t)size + 1, &size), 0);
+  CHECK_EQ_INT(trim_two(INT64_MIN, (int64_t)size, &size), 1);
+  CHECK_EQ_INT(trim_two(INT64_MIN, 1, &size), 1);
+  CHECK_EQ_INT(trim_two(INT64_MIN, 0, &size), 2);
+}
+
+/* Commands and settings. */
+
+static void headers_at_the_limit(void)
+{
+  static struct uk_record_header headers[UK_HEADERS_PER_MESSAGE_MAX + 1];
+  struct uk_log *log = open_log();
+  char message[UK_MESSAGE_SIZE];
+  struct uk_record record = rig_record("t", 0, "v");
+  REQUIRE(log != NULL);
+  for (size_t i = 0; i <= UK_HEADERS_PER_MESSAGE_MAX; i++)
+    headers[i] = (struct uk_record_header){uk_slice_text("k"), uk_slice_text("v")};
+  record.headers = headers;
+  record.header_count = UK_HEADERS_PER_MESSAGE_MAX;
+  CHECK_EQ_INT(rig_produce(log, &record, 1, message), UK_OK);
+  record.header_count++;
+  CHECK_EQ_INT(rig_produce(log, &record, 1, message), UK_E_BAD_REQUEST);
+  CHECK_EQ_STR(message, "there are 1001 headers; expected at most 1000");
+  CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
+  CHECK_EQ_INT(got.count, 1);
+  close_log(log);
+}
+
+static void a_group_name_at_the_limit(void)
+{
+  char name[UK_GROUP_NAME_MAX + 2] = "";
+  struct uk_log *log = open_log();
+  int64_t offset = -2;
+  REQUIRE(log != NULL && rig_put(log, "t", 0, "v", -1) == 0);
+  memset(name, 'g', UK_GROUP_NAME_MAX);
+  CHECK_EQ_INT(rig_commit(log, name, "t", 0, 1), UK_OK);
+  CHECK_EQ_INT(uk_log_committed(log, uk_slice_text(name), uk_slice_text("t"), 0, &offset), UK_OK);
+  CHECK_EQ_INT(offset, 1);
+  name[UK_GROUP_NAME_MAX - 1] = '\0';
+  CHECK_EQ_INT(uk_log_committed(log, uk_slice_text(name), uk_slice_text("t"), 0, &offset), UK_OK);
+  CHECK_EQ_INT(offset, -1); /* a name that begins so is another one */
+  memset(name, 'g', UK_GROUP_NAME_MAX + 1);
+  CHECK_EQ_INT(rig_commit(log, name, "t", 0, 1), UK_E_BAD_REQUEST);
+  close_log(log);
+}
+
+static void a_topic_at_the_limits(void)
+{
+  char name[UK_TOPIC_NAME_MAX + 2] = "";
+  struct uk_log *log = open_log();
+  uint64_t id;
+  REQUIRE(log != NULL);
+  memset(name, 'n', UK_TOPIC_NAME_MAX);
+  CHECK_EQ_INT(rig_create(log, name, UK_PARTITIONS_MAX, -1, -1), UK_OK);
+  CHECK_EQ_INT(rig_put(log, name, UK_PARTITIONS_MAX - 1, "v", -1), 0);
+  CHECK_EQ_INT(rig_put(log, name, UK_PARTITIONS_MAX, "v", -1), -1);
+  CHECK_EQ_INT(rig_create(log, "u", 1, 0, 0), UK_OK);
+  log = again(log);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text(name), &id), UK_PARTITIONS_MAX);
+  CHECK_EQ_INT(rig_read(log, &got, name, UK_PARTITIONS_MAX - 1, 0), UK_OK);
+  CHECK_EQ_INT(got.count, 1);
+  name[UK_TOPIC_NAME_MAX] = 'n';
+  CHECK_EQ_INT(rig_create(log, name, 1, -1, -1), UK_E_BAD_REQUEST);
+  close_log(log);
+}
+
+/* The settings that a topic was created with are those it has after opening: a second creation compares them. */
+static void settings_are_kept(void)
+{
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL && rig_create(log, "t", 3, 86400000, 1 << 30) == UK_OK);
+  log = again(log);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rig_create(log, "t", 3, 86400000, 1 << 30), UK_OK);
+  CHECK_EQ_INT(rig_create(log, "t", 2, 86400000, 1 << 30), UK_E_CONFLICT);
+  CHECK_EQ_INT(rig_create(log, "t", 3, 86400001, 1 << 30), UK_E_CONFLICT);
+  CHECK_EQ_INT(rig_create(log, "t", 3, 86400000, (1 << 30) - 1), UK_E_CONFLICT);
+  close_log(log);
+}
+
+/* An ID that a deleted topic had names nobody else, also when the log was opened in between. */
+static void ids_are_not_used_again(void)
+{
+  struct uk_log *log = open_log();
+  uint64_t before = 0, after = 0;
+  REQUIRE(log != NULL && rig_put(log, "t", 0, "old", -1) == 0);
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("t"), &before), 2);
+  CHECK_EQ_INT(rig_commit(log, "g", "t", 0, 1), UK_OK);
+  CHECK_EQ_INT(rig_delete(log, "t"), UK_OK);
+  log = again(log);
+  REQUIRE(log != NULL && rig_put(log, "t", 0, "new", -1) == 0);
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("t"), &after), 2);
+  CHECK(after > before);
+  int64_t offset = -2;
+  CHECK_EQ_INT(uk_log_committed(log, uk_slice_text("g"), uk_slice_text("t"), 0, &offset), UK_OK);
+  CHECK_EQ_INT(offset, -1);
+  close_log(log);
+}
+
+int main(void)
+{
+  CHECK_RUN(equal_timestamps_give_the_first_offset);
+  CHECK_RUN(a_batch_is_as_old_as_its_latest_record);
+  CHECK_RUN(retention_at_its_limits);
+  CHECK_RUN(headers_at_the_limit);
+  CHECK_RUN(a_group_name_at_the_limit);
+  CHECK_RUN(a_topic_at_the_limits);
+  CHECK_RUN(settings_are_kept);
+  CHECK_RUN(ids_are_not_used_again);
+  return check_end();
+}
