@@ -24,6 +24,21 @@ bool uk_topic_name_valid(struct uk_slice name)
   return !uk_slice_is(name, ".") && !uk_slice_is(name, "..");
 }
 
+bool uk_topic_name_internal(struct uk_slice name)
+{
+  static const char *const kafka[] = {"__consumer_offsets", "__transaction_state",
+                                      "__share_group_state", "__remote_log_metadata",
+                                      "__cluster_metadata"};
+  static const size_t own = sizeof UK_TOPIC_OWN_PREFIX - 1;
+  if (name.length < 2 || name.data[0] != '_' || name.data[1] != '_')
+    return false;
+  for (size_t i = 0; i < sizeof kafka / sizeof *kafka; i++) {
+    if (uk_slice_is(name, kafka[i]))
+      return true;
+  }
+  return name.length >= own && memcmp(name.data, UK_TOPIC_OWN_PREFIX, own) == 0;
+}
+
 bool uk_parse_int64(struct uk_slice text, int64_t *value)
 {
   bool negative = text.length > 0 && text.data[0] == '-';

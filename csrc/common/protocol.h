@@ -97,6 +97,11 @@ enum {
 /* 1 to 249 characters of [A-Za-z0-9._-], neither "." nor "..". */
 bool uk_topic_name_valid(struct uk_slice name);
 
+/* A topic that Kafka keeps for itself, or this server does: one whose name starts with
+ * UK_TOPIC_OWN_PREFIX. To every request it does not exist, and none creates it. */
+bool uk_topic_name_internal(struct uk_slice name);
+#define UK_TOPIC_OWN_PREFIX "__upstash_kafka_"
+
 /* The whole text as a decimal integer, an optional '-' in front. False, with `value` as it was,
  * when it is anything else or does not fit. */
 bool uk_parse_int64(struct uk_slice text, int64_t *value);

@@ -151,7 +151,7 @@ static void a_subscription_changes_and_keeps_positions(void)
   CHECK_EQ_INT(fake_committed("g", "u", 0), 1);
   consume(&call, "g", "a", "t nowhere", 0);
   OUTCOME(&call, "not_found");
-  MESSAGE(&call, "there is no topic \"nowhere\"");
+  MESSAGE(&call, "topic \"nowhere\" does not exist");
   CHECK_EQ_STR(owners(), "g/a t=0");
   consume(&call, "g", "a", "u", 0);
   OUTCOME(&call, "");

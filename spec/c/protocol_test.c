@@ -72,6 +72,36 @@ static void every_byte_of_a_topic_name(void)
   }
 }
 
+static void internal_topics(void)
+{
+  static const struct {
+    const char *name;
+    bool internal;
+  } rows[] = {
+    {"__consumer_offsets", true},
+    {"__transaction_state", true},
+    {"__share_group_state", true},
+    {"__remote_log_metadata", true},
+    {"__cluster_metadata", true},
+    {"__upstash_kafka_", true},
+    {"__upstash_kafka_x", true},
+    {"__upstash_kafka", false},
+    {"__consumer_offset", false},
+    {"__consumer_offsets2", false},
+    {"__Consumer_Offsets", false},
+    {"consumer_offsets", false},
+    {"_", false},
+    {"__", false},
+    {"", false},
+    {"t", false},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    if (!CHECK(uk_topic_name_internal(uk_slice_text(rows[i].name)) == rows[i].internal))
+      fprintf(stderr, "  \"%s\"\n", rows[i].name);
+  }
+  CHECK(!uk_topic_name_internal(uk_slice_of(NULL, 0)));
+}
+
 static void topic_names_at_their_limit_and_one_past_it(void)
 {
   char name[UK_TOPIC_NAME_MAX + 1];
@@ -162,6 +192,7 @@ int main(void)
   CHECK_RUN(endpoints_are_the_contract_s);
   CHECK_RUN(topic_names);
   CHECK_RUN(every_byte_of_a_topic_name);
+  CHECK_RUN(internal_topics);
   CHECK_RUN(topic_names_at_their_limit_and_one_past_it);
   CHECK_RUN(integers_are_parsed);
   CHECK_RUN(what_is_no_integer_leaves_the_value_alone);

@@ -1,5 +1,6 @@
 -- Section 8 of the contract: creating and deleting topics.
 
+local endpoints = require "spec.contract.endpoints"
 local service = require "spec.contract.service"
 
 local get, post, ok, refused = service.get, service.post, service.ok, service.refused
@@ -98,6 +99,66 @@ describe("topics:", function()
     else
       refused(response, 404)
     end
+  end)
+
+  describe("A4: of Kafka and of the server itself", function()
+    local internal = {
+      "__consumer_offsets", "__transaction_state", "__share_group_state", "__remote_log_metadata",
+      "__cluster_metadata", "__upstash_kafka_", "__upstash_kafka_keys",
+    }
+
+    for _, endpoint in ipairs(endpoints) do
+      local template = table.concat { endpoint.path, endpoint.query, endpoint.body or "" }
+      if template:find "{topic}" or template:find "{fresh}" then
+        it("do not exist for " .. endpoint.name, function()
+          local fill, names = endpoints.scene(endpoint.live)
+          for index, name in ipairs(internal) do
+            local method = endpoint.methods[index % #endpoint.methods + 1]
+            names.topic, names.fresh = name, name
+            local path, body = fill(endpoint.path .. endpoint.query), fill(endpoint.body)
+            local text = refused(service.request(method, path, { body = body }), 404)
+            assert.equal(("topic %q does not exist"):format(name), text)
+          end
+        end)
+      end
+    end
+
+    it("do not exist among others", function()
+      local topic, group = service.topic(1), service.name "group"
+      local hidden = internal[1]
+      local positions = { { topic = topic, partition = 0, offset = 0 }, { topic = hidden, partition = 0, offset = 0 } }
+      local messages = { { topic = topic, value = "v" }, { topic = hidden, value = "v" } }
+      refused(post("/produce", messages), 404, hidden)
+      refused(post("/fetch", { topicPartitionOffsets = positions, timeout = 10 }), 404, hidden)
+      refused(post(("/consume/%s/one"):format(group), { topics = { topic, hidden }, timeout = 10 }), 404, hidden)
+      assert.equal(0, service.end_offset(topic))
+    end)
+
+    it("are not listed", function()
+      local topics = ok(get "/topics")
+      for _, name in ipairs(internal) do assert.is_nil(topics[name]) end
+    end)
+
+    it("are no others than these", function()
+      for _, stem in ipairs { "__consumer_offsets_", "_upstash_kafka_", "__upstash_kafka" } do
+        local topic = stem .. service.name "x"
+        create(topic, {})
+        service.eventually(10, function() return partitions_of(topic) end)
+      end
+    end)
+  end)
+
+  it("that do not exist are named alike everywhere", function()
+    local topic = service.name "nowhere"
+    local text = ("topic %q does not exist"):format(topic)
+    local partition = { topic = topic, partition = 0 }
+    local position = { topic = topic, partition = 0, offset = 0, timeout = 10 }
+    local fill = endpoints.scene(true)
+    assert.equal(text, refused(post("/fetch", position), 404))
+    assert.equal(text, refused(post("/offsets/latest", partition), 404))
+    assert.equal(text, refused(post(fill "/committed/{group}/{instance}", partition), 404))
+    assert.equal(text, refused(post(fill "/commit/{group}/{instance}", { topic = topic, partition = 0, offset = 0 }), 404))
+    assert.equal(text, refused(service.delete("/topics/" .. topic), 404))
   end)
 
   describe("deletion", function()

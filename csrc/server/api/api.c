@@ -61,7 +61,8 @@ static bool refuse(struct uk_request *request, const char *what, const char *exp
 
 static bool is_admitted(const struct uk_request *request, struct uk_slice topic)
 {
-  return uk_topic_name_valid(topic) && uk_credential_admits(request->credential, topic);
+  return uk_topic_name_valid(topic) && uk_credential_admits(request->credential, topic) &&
+         !uk_topic_name_internal(topic);
 }
 
 bool uk_api_check_topic(struct uk_request *request, struct uk_slice topic, const char *what)
@@ -70,8 +71,11 @@ bool uk_api_check_topic(struct uk_request *request, struct uk_slice topic, const
     return true;
   if (!uk_topic_name_valid(topic))
     return refuse(request, what, "a topic name (1 to 249 of A-Z a-z 0-9 . _ -)", topic);
-  uk_request_error(request, UK_E_FORBIDDEN, "%s: the credentials do not permit topic \"%.*s\"",
-                   what, (int)topic.length, topic.data);
+  if (uk_credential_admits(request->credential, topic))
+    uk_request_error(request, UK_E_NOT_FOUND, UK_NO_TOPIC, (int)topic.length, topic.data);
+  else
+    uk_request_error(request, UK_E_FORBIDDEN, "%s: the credentials do not permit topic \"%.*s\"",
+                     what, (int)topic.length, topic.data);
   return false;
 }
 

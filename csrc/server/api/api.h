@@ -29,7 +29,7 @@ void uk_api_finish_success(struct uk_request *request);
 
 /* The checks below return false with the reply made. `what` names the thing in the text. */
 
-/* A valid name of a topic that the credentials admit (400, 403). */
+/* A valid name of a topic that the credentials admit and that is not internal (400, 403, 404). */
 bool uk_api_check_topic(struct uk_request *request, struct uk_slice topic, const char *what);
 
 /* Likewise of the item `index` of the body, which is told as "[2].topic". */

@@ -6,7 +6,7 @@
 static void write_topic(struct uk_operation *operation, struct uk_slice name, int32_t partitions)
 {
   struct uk_request *request = operation->context;
-  if (!uk_credential_admits(request->credential, name))
+  if (!uk_credential_admits(request->credential, name) || uk_topic_name_internal(name))
     return;
   uk_buffer_append_byte(&request->reply, request->reply.length > 0 ? ',' : '{');
   uk_json_write_string(&request->reply, name);

@@ -23,6 +23,10 @@
 
 enum { UK_MESSAGE_SIZE = 400 }; /* room for a text that names a topic of 249 characters */
 
+/* What every operation says of a topic that does not exist, for its length and bytes. Handlers keep
+ * internal topics (uk_topic_name_internal) from the engine with the same text. */
+#define UK_NO_TOPIC "topic \"%.*s\" does not exist"
+
 struct uk_operation {
   /* The caller's. */
   void (*done)(struct uk_operation *operation);

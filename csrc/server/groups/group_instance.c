@@ -53,7 +53,7 @@ static enum uk_error check_topics(struct uk_groups *groups, struct uk_consume *o
   for (size_t i = 0; i < operation->topic_count; i++) {
     if (uk_group_topic_partitions(groups, operation->topics[i]) > 0)
       continue;
-    uk_operation_fail(&operation->operation, UK_E_NOT_FOUND, "there is no topic \"%.*s\"",
+    uk_operation_fail(&operation->operation, UK_E_NOT_FOUND, UK_NO_TOPIC,
                       UK_GROUP_TEXT(operation->topics[i]));
     return UK_E_NOT_FOUND;
   }

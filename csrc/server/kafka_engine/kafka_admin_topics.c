@@ -194,9 +194,11 @@ static void delete_answered(struct uk_kafka_admin_call *call, rd_kafka_event_t *
     uk_kafka_admin_await(call);
     return;
   }
+  struct uk_slice topic = uk_slice_text(call->topic.text);
   if (uk_kafka_error(code) == UK_E_NOT_FOUND)
-    text = "does not exist";
-  uk_kafka_admin_fail(call, code, text);
+    uk_operation_fail(call->operation, UK_E_NOT_FOUND, UK_NO_TOPIC, (int)topic.length, topic.data);
+  else
+    uk_kafka_admin_fail(call, code, text);
   call->finish(call);
 }
 

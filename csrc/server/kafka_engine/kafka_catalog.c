@@ -62,17 +62,6 @@ void uk_kafka_catalog_forget(struct uk_kafka_catalog *catalog, struct uk_slice n
 
 /* Learning. */
 
-static bool is_internal(struct uk_slice name)
-{
-  static const char *const internal[] = {OFFSETS_TOPIC, "__transaction_state",
-                                         "__share_group_state", "__cluster_metadata"};
-  for (size_t i = 0; i < sizeof internal / sizeof *internal; i++) {
-    if (uk_slice_is(name, internal[i]))
-      return true;
-  }
-  return false;
-}
-
 static void keep_leaderless(struct uk_kafka_topic *topic, const rd_kafka_metadata_topic_t *said)
 {
   topic->said_at = uk_clock_monotonic();
@@ -106,7 +95,7 @@ enum uk_error uk_kafka_catalog_learn(struct uk_kafka_catalog *catalog,
   struct uk_slice name = uk_slice_text(said->topic);
   enum uk_error error = uk_kafka_error(said->err);
   *partitions = said->partition_cnt;
-  if (is_internal(name) || error == UK_E_BAD_REQUEST)
+  if (uk_topic_name_internal(name) || error == UK_E_BAD_REQUEST)
     error = UK_E_NOT_FOUND;
   if (said->partition_cnt > 0 && (error == UK_OK || error == UK_E_UNAVAILABLE)) {
     struct uk_kafka_topic *kept = uk_kafka_catalog_keep(catalog, name, said->partition_cnt);

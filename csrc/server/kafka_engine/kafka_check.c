@@ -14,7 +14,7 @@ static void say_missing(struct uk_kafka_check *check, struct uk_slice topic, enu
     snprintf(where, sizeof where, "[%zu]: ", check->index);
   uk_kafka_place(text, sizeof text, topic, -1);
   if (error == UK_E_NOT_FOUND)
-    uk_operation_fail(operation, error, "%s%s does not exist", where, text);
+    uk_operation_fail(operation, error, UK_NO_TOPIC, (int)topic.length, topic.data);
   else if (error == UK_E_FORBIDDEN)
     uk_operation_fail(operation, error, "%sthe Kafka cluster does not permit %s", where, text);
   else if (uk_kafka_topics_health(check->topics, detail, sizeof detail) != UK_OK)

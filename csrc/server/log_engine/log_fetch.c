@@ -11,8 +11,7 @@ bool uk_log_fetch_bounds(struct uk_log *log, struct uk_operation *operation, str
   if (partition >= 0 && partition < partitions)
     return true;
   if (partitions == 0)
-    uk_operation_fail(operation, UK_E_NOT_FOUND, "topic \"%.*s\" does not exist", (int)topic.length,
-                      topic.data);
+    uk_operation_fail(operation, UK_E_NOT_FOUND, UK_NO_TOPIC, (int)topic.length, topic.data);
   else
     uk_operation_fail(operation, UK_E_BAD_REQUEST, "topic \"%.*s\" has no partition %d; it has %d",
                       (int)topic.length, topic.data, (int)partition, (int)partitions);

@@ -71,8 +71,7 @@ static struct uk_log_topic *create(struct uk_log_stage *stage, struct uk_slice n
 
 static void no_topic(struct uk_operation *operation, struct uk_slice name)
 {
-  uk_operation_fail(operation, UK_E_NOT_FOUND, "topic \"%.*s\" does not exist", (int)name.length,
-                    name.data);
+  uk_operation_fail(operation, UK_E_NOT_FOUND, UK_NO_TOPIC, (int)name.length, name.data);
 }
 
 static bool settings_valid(struct uk_create_topic *command)
@@ -147,15 +146,13 @@ static struct uk_log_topic *find_topic(struct produce *produce, struct uk_slice 
 {
   struct uk_log_stage *stage = produce->stage;
   struct uk_operation *operation = &produce->command->operation;
-  char text[32];
   if (produce->topic != NULL && uk_slice_equal(uk_log_topic_name(produce->topic), name))
     return produce->topic;
   struct uk_log_topic *topic = uk_log_topics_find(stage->topics, name);
   if (topic == NULL && stage->auto_create)
     return create(stage, name, stage->default_partitions, operation);
   if (topic == NULL)
-    uk_operation_fail(operation, UK_E_NOT_FOUND, "%stopic \"%.*s\" does not exist",
-                      which(produce, text), (int)name.length, name.data);
+    no_topic(operation, name);
   return topic;
 }
 
