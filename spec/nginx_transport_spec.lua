@@ -3,7 +3,6 @@
 local canned = require "spec.support.canned_server"
 local cjson = require "cjson"
 local folder = require "spec.support.folder"
-local http = require "spec.support.http"
 local name_server = require "spec.support.name_server"
 local remote = require "spec.support.nginx_remote"
 local server_support = require "spec.support.server"
@@ -32,6 +31,12 @@ describe("in nginx, a call", function()
       proxy_pass $server/;
       proxy_http_version 1.1;
       proxy_set_header Host localhost;
+    }
+    location = /late/topics {
+      content_by_lua_block {
+        while not package.loaded.closed do ngx.sleep(0.01) end
+        ngx.print '{"t":1}'
+      }
     }
     location = /run {
       content_by_lua_block {
@@ -145,14 +150,15 @@ describe("in nginx, a call", function()
       other:close()
       return select(2, pcall(other.topics, other))
     ]]:find "client is closed$")
-    local hung = canned.start { "accept", "read", "sleep 0.3", canned.answer(200, '{"t":1}') }
     assert.equal("cancelled", run(([[
-      local other = require("upstash.kafka").new { url = "%s" }
-      ngx.timer.at(0.05, function() other:close() end)
+      local other = require("upstash.kafka").new { url = "%s/late" }
+      ngx.timer.at(0.05, function()
+        other:close()
+        package.loaded.closed = true
+      end)
       local _, _, details = other:topics()
       return details.code
-    ]]):format(hung.url)))
-    hung:finish()
+    ]]):format(nginx.url)))
   end)
 
   it("may be one of hundreds at once on the same client", function()
@@ -210,12 +216,10 @@ describe("in nginx, a call", function()
   end)
 
   it("keeps to its time while the server takes the body slowly", function()
-    local slow = canned.start { "accept", "sleep 1.5" }
-    local began = http.now()
+    local slow = canned.start { "accept", "hold" }
     local _, _, details = remote.new(nginx, { url = slow.url, timeout = 300 }):produce("t", ("x"):rep(12 * 1024 * 1024))
     assert.equal("timeout", details.code)
-    assert.is_true(http.now() - began < 1.4)
-    slow:finish()
+    assert.same({}, slow:finish()) -- it had not given up before
   end)
 end)
 
@@ -306,11 +310,9 @@ describe("in nginx, TLS", function()
   end)
 
   it("of a server that never shakes hands is a failure to connect, in time", function()
-    local mute = canned.start { "accept", "sleep 1.5" }
-    local began = http.now()
+    local mute = canned.start { "accept", "gone" }
     local _, _, details = client({ url = "https://localhost:" .. mute.port, connect_timeout = 300 }):topics()
     assert.equal("connect_failed", details.code)
-    assert.is_true(http.now() - began < 1.4)
-    mute:finish()
+    assert.same({}, mute:finish()) -- it was the client that went
   end)
 end)

@@ -4,12 +4,15 @@
 --   ... requests to server.url ...
 --   local log = server:finish()   -- the requests that it read, and "late: STEP" for a step that timed out
 --
--- Steps: accept (a new connection, which the next steps are about), read (one whole request), send BYTES,
--- sleep SECONDS, close, nobody (no connection comes for a while), deaf (no connection can come any more). A step
--- that waits gives up after LIMIT seconds, and the process ends.
+-- Steps: accept (a new connection, which the next steps are about), read (one whole request), send BYTES, close,
+-- gone (says nothing until the client has closed the connection), drip (sends a byte at a time until then), hold (neither
+-- reads nor says anything until finish is called), mark (await returns), sleep SECONDS, nobody (no connection comes for a
+-- while), deaf (no connection can come any more). A step that waits gives up after LIMIT seconds, and the process ends:
+-- a client that waits for ever meets a connection that is closed, and the log says which step was late.
 
-local LIMIT = 5
+local LIMIT = 20
 local WHILE = 0.3
+local DRIP = 0.02 -- seconds between two bytes
 
 local canned = {}
 
@@ -23,8 +26,9 @@ end
 local Server = {}
 Server.__index = Server
 
---- Waits until the server has ended; returns what it saw.
+--- Waits until the server has ended, which ends a hold; returns what it saw.
 function Server:finish()
+  os.remove(self.script)
   local log = {}
   while true do
     local length = self.pipe:read "*l"
@@ -33,8 +37,24 @@ function Server:finish()
     self.pipe:read "*l"
   end
   self.pipe:close()
-  os.remove(self.script)
   return log
+end
+
+--- Waits until the server has come to its step "mark".
+function Server:await()
+  local socket = require "socket"
+  local deadline = socket.gettime() + LIMIT
+  local mark = self.script .. ".mark"
+  repeat
+    local file = io.open(mark)
+    if file then
+      file:close()
+      os.remove(mark)
+      return
+    end
+    socket.sleep(DRIP)
+  until socket.gettime() > deadline
+  error("the canned server did not come to its mark", 2)
 end
 
 local function interpreter()
@@ -90,6 +110,41 @@ function steps.sleep(_, seconds)
   return true
 end
 
+-- Reads until the client has closed, and does `meanwhile` whenever nothing has come for a while.
+local function until_gone(state, pause, meanwhile)
+  local socket = require "socket"
+  local deadline = socket.gettime() + LIMIT
+  state.connection:settimeout(pause)
+  repeat
+    local _, problem = state.connection:receive(1)
+    if problem == "closed" then return true end
+    if problem == "timeout" and meanwhile then meanwhile() end
+  until socket.gettime() > deadline
+end
+
+function steps.gone(state)
+  return until_gone(state, LIMIT)
+end
+
+function steps.drip(state)
+  return until_gone(state, DRIP, function() state.connection:send "x" end)
+end
+
+function steps.hold(state)
+  local socket = require "socket"
+  local deadline = socket.gettime() + LIMIT
+  while socket.gettime() < deadline do
+    local file = io.open(state.script)
+    if not file then return true end
+    file:close()
+    socket.sleep(DRIP)
+  end
+end
+
+function steps.mark(state)
+  return assert(io.open(state.script .. ".mark", "w")):close()
+end
+
 function steps.close(state)
   return state.connection:close()
 end
@@ -106,7 +161,7 @@ function steps.deaf(state)
 end
 
 local function serve(script)
-  local state = { log = {}, listener = assert(require("socket").bind("127.0.0.1", 0)) }
+  local state = { script = script, log = {}, listener = assert(require("socket").bind("127.0.0.1", 0)) }
   state.listener:settimeout(LIMIT)
   local _, port = state.listener:getsockname()
   io.write(port, "\n")

@@ -10,6 +10,7 @@ local core = require "upstash.kafka.core"
 local socket = require "socket"
 
 local assert = require "luassert"
+local unpack = table.unpack or unpack -- luacheck: ignore
 
 local METADATA = '[{"topic":"t","partition":0,"offset":7,"timestamp":1}]'
 
@@ -27,7 +28,7 @@ end
 
 local function cases(describe, it, new, features)
   local function client_of(server, options)
-    local all = { url = server.url, username = "user", password = "secret", retries = 0, timeout = 3000 }
+    local all = { url = server.url, username = "user", password = "secret", retries = 0, timeout = 30000 }
     for name, value in pairs(options or {}) do all[name] = value end
     return new(all)
   end
@@ -178,18 +179,17 @@ local function cases(describe, it, new, features)
     end)
 
     it("of a server that hangs is a timeout, in time", function()
-      local start = socket.gettime()
-      local details = fails({ "accept", "read", "sleep 0.6" }, { timeout = 200 })
+      local details, log = fails({ "accept", "read", "gone" }, { timeout = 200 })
       assert.equal("timeout", details.code)
       assert.is_true(details.retriable)
       assert.is_nil(details.status)
-      assert.is_true(socket.gettime() - start < 2)
+      assert.equal(1, #log) -- it was the client that went
     end)
 
     it("waits as long as the server was asked to, and then the client's own timeout", function()
       local server = canned.start { "accept", "read", "sleep 0.4", canned.answer(200, "[]") }
       local client = client_of(server, { timeout = 200 })
-      assert.same({}, client:consume("g", "i", "t", { timeout = 500 }))
+      assert.same({}, client:consume("g", "i", "t", { timeout = 20000 }))
       server:finish()
     end)
 
@@ -248,16 +248,10 @@ local function cases(describe, it, new, features)
     end
 
     it("of a server that drips is a timeout, in time", function()
-      local steps = { "accept", "read", "send HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" }
-      for _ = 1, 20 do
-        steps[#steps + 1] = "send x"
-        steps[#steps + 1] = "sleep 0.1"
-      end
-      local start = socket.gettime()
-      local client = client_of(canned.start(steps), { timeout = 500 })
-      local _, _, details = client:produce("t", "v")
+      local details, log = fails({ "accept", "read", "send HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", "drip" },
+        { timeout = 500 })
       assert.equal("timeout", details.code)
-      assert.is_true(socket.gettime() - start < 1.8)
+      assert.equal(1, #log)
     end)
 
     it("of a server that says it will send too much is response_too_large", function()
@@ -325,17 +319,16 @@ local function cases(describe, it, new, features)
       local result = again({ canned.answer(503, "{}", { "Retry-After: 1" }), "read", canned.answer(200, METADATA) },
         produce)
       assert.equal(7, result.offset)
-      local elapsed = socket.gettime() - start
-      assert.is_true(elapsed >= 1 and elapsed < 3, elapsed)
+      assert.is_true(socket.gettime() - start >= 1)
     end)
 
     it("does not start a wait that outlasts the call's time", function()
-      local start = socket.gettime()
-      local result, log, _, details = again({ canned.answer(503, "{}", { "Retry-After: 30" }) }, produce)
+      local result, log, _, details = again({ canned.answer(503, "{}", { "Retry-After: 2" }), "close", "deaf" },
+        produce, { timeout = 1900 })
       assert.is_nil(result)
-      assert.equal(30, details.retry_after)
+      assert.equal("unavailable", details.code) -- not that of a second attempt
+      assert.equal(2, details.retry_after)
       assert.equal(1, #log)
-      assert.is_true(socket.gettime() - start < 2)
     end)
 
     it("gives up after the attempts that it has", function()
@@ -387,10 +380,33 @@ local function cases(describe, it, new, features)
 
     it("is not needed when a kept connection was closed while nobody used it", function()
       local answer = canned.answer(200, METADATA)
-      local server = canned.start { "accept", "read", answer, "close", "accept", "read", answer }
+      local server = canned.start { "accept", "read", answer, "close", "mark", "accept", "read", answer }
       local client = client_of(server)
       assert.equal(7, client:produce("t", "v").offset)
-      socket.sleep(0.1)
+      server:await()
+      assert.equal(7, client:produce("t", "v").offset)
+      client:close()
+      assert.equal(2, #server:finish())
+    end)
+
+    it("is not needed after an answer that ends its connection: the next request takes another one", function()
+      for _, last in ipairs { { 200, METADATA, { "Connection: close" } }, { 200, METADATA, { "connection: Close" } } } do
+        local server = canned.start { "accept", "read", canned.answer(unpack(last)), "accept", "read",
+          canned.answer(200, METADATA) }
+        local client = client_of(server)
+        assert.equal(7, client:produce("t", "v").offset)
+        assert.equal(7, client:produce("t", "v").offset)
+        client:close()
+        assert.equal(2, #server:finish())
+      end
+    end)
+
+    it("is not needed after an answer of HTTP/1.0, which ends its connection too", function()
+      local server = canned.start { "accept", "read",
+        ("send HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#METADATA, METADATA), "accept", "read",
+        canned.answer(200, METADATA) }
+      local client = client_of(server)
+      assert.equal(7, client:produce("t", "v").offset)
       assert.equal(7, client:produce("t", "v").offset)
       client:close()
       assert.equal(2, #server:finish())
