@@ -208,6 +208,25 @@ describe("client:messages and client:batches", function()
       end
     end
 
+    for _, bytes in ipairs { 1, 16, 17, 40, 80, 105, 150 } do
+      it(("A9: cut behind byte %d of a consume, a commit and a deletion, nothing is"):format(bytes), function()
+        local topic, cut = server:topic(1, 9), "cut@" .. bytes
+        local list = collect(through(cut .. " /consume/ 2", cut .. " /commit/ 1", cut .. " /delete-consumer/ 2"),
+          options(topic, { max_messages = 3, idle = 5000, limit = 9 }))
+        assert.equal(numbers(1, 9), values(list))
+        assert.equal(9, server:committed(group, topic))
+      end)
+    end
+
+    it("A9: cut in the headers, batches go on too", function()
+      local topic, seen = server:topic(1, 9), {}
+      for batch in through("cut@40 /consume/ 1", "cut@90 /consume/ 3"):batches(
+        options(topic, { max_messages = 3, idle = 5000, limit = 9 })) do
+        for _, message in ipairs(batch) do seen[#seen + 1] = message end
+      end
+      assert.equal(numbers(1, 9), values(seen))
+    end)
+
     it("to commits, messages are neither lost nor repeated", function()
       local topic = server:topic(1, 9)
       local list = collect(through("lose /commit/ 1", "cut /commit/ 3"),

@@ -681,7 +681,7 @@ describe("an error answer", function()
     assert.equal(("\226\130\172"):rep(1365), text)
   end)
 
-  it("carries Retry-After as seconds", function()
+  it("B11: carries Retry-After as seconds, also that of a date", function()
     local function retry_after(value)
       local _, _, details = answer("topics", "{}", 429, { ["retry-after"] = value })
       return details.retry_after
@@ -690,7 +690,9 @@ describe("an error answer", function()
     assert.equal(0, retry_after "0")
     assert.equal(7, retry_after(7))
     assert.equal(86400, retry_after "999999999")
-    for _, value in ipairs { "-1", "", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "5.5" } do
+    assert.equal(0, retry_after "Wed, 21 Oct 2015 07:28:00 GMT")
+    assert.equal(86400, retry_after "Fri, 31 Dec 9999 23:59:59 GMT")
+    for _, value in ipairs { "-1", "", "soon", "Wed, 21 Oct 2015 07:28:00", "5.5" } do
       assert.is_nil(retry_after(value))
     end
   end)

@@ -144,6 +144,26 @@ describe("a producer in hard times", function()
     server:stop()
   end)
 
+  it("A9: sends again what has an answer that was cut at any byte, and discards nothing", function()
+    local answer = canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]'):match "^send (.*)$"
+    local steps = {}
+    for length = 0, #answer do
+      for _, step in ipairs { "accept", "read", "send " .. answer:sub(1, length), "close" } do
+        steps[#steps + 1] = step
+      end
+    end
+    local stub = canned.start(steps)
+    local client = kafka.new { url = stub.url, retry_delay = 0, retry_delay_max = 0 }
+    local producer = producer_of(client)
+    assert(producer:send("t", "v"))
+    assert(producer:flush(60000))
+    local stats = producer:stats()
+    producer:close()
+    client:close()
+    assert.equal(#answer + 1, #stub:finish())
+    assert.same({ 1, 0, #answer + 1, #answer }, { stats.delivered, stats.failed, stats.requests, stats.retried })
+  end)
+
   it("keeps within its memory while nobody is there", function()
     local function resident()
       local kilobytes

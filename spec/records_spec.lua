@@ -90,6 +90,17 @@ describe("client:records", function()
     assert.equal(numbers(1, 20), values(list))
   end)
 
+  it("A9: reads again what was cut inside the headers", function()
+    local proxy = faulty_proxy.start(server.url, "cut@17 /fetch 1", "cut@60 /fetch 3", "cut@105 /fetch 5",
+      "cut@40 /offsets 1")
+    local lossy, list = kafka.new(server:access { url = proxy.url, retries = 0, retry_delay = 1 }), {}
+    for message in lossy:records { topic = topic, partition = 0, to = "latest", max_messages = 9 } do
+      list[#list + 1] = message
+    end
+    proxy.stop()
+    assert.equal(numbers(1, 20), values(list))
+  end)
+
   it("closes", function()
     local next_record, loop = client:records { topic = topic, partition = 0 }
     assert.equal("1", next_record(loop).value)

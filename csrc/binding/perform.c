@@ -6,6 +6,8 @@
 #include "binding/result.h"
 #include "binding/results.h"
 #include "client/call.h"
+#include "client/framing.h"
+#include "common/clock.h"
 
 /* What one call stands on: its exchange and its request, built. */
 struct call {
@@ -217,20 +219,45 @@ static const struct uk_call_row *check_request(lua_State *L, size_t *messages)
   return row;
 }
 
-/* Argument 3 of finish: nil or a table with lower-case names. -1 when it says nothing. */
-static int64_t check_retry_after(lua_State *L)
+/* Argument 3 of finish: nil or a table with lower-case names. */
+static void check_headers(lua_State *L)
 {
   const struct uk_blame blame = {.function = "finish", .argument = 3};
+  if (!lua_isnil(L, 4) && lua_type(L, 4) != LUA_TTABLE)
+    uk_misuse_type(L, &blame, "headers", "table", 4);
+}
+
+static bool has_header(lua_State *L, const char *name)
+{
+  lua_pushstring(L, name);
+  lua_rawget(L, 4);
+  const bool has = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return has;
+}
+
+/* Whether the body was cut short: the headers say that only the end of the connection ended it. */
+static bool is_lost(lua_State *L, int status, const struct uk_buffer *body)
+{
+  if (lua_isnil(L, 4))
+    return false;
+  const struct uk_framing framing = {.headed = true,
+                                     .bounded = has_header(L, "content-length") ||
+                                                has_header(L, "transfer-encoding")};
+  return !uk_framing_whole(&framing, status, uk_buffer_slice(body));
+}
+
+/* -1 when the headers say nothing of it. */
+static int64_t read_retry_after(lua_State *L)
+{
   if (lua_isnil(L, 4))
     return -1;
-  if (lua_type(L, 4) != LUA_TTABLE)
-    uk_misuse_type(L, &blame, "headers", "table", 4);
   lua_pushliteral(L, "retry-after");
   lua_rawget(L, 4);
   struct uk_slice text = {NULL, 0};
   if (lua_isstring(L, -1))
     text.data = lua_tolstring(L, -1, &text.length);
-  int64_t seconds = uk_parse_retry_after(text);
+  int64_t seconds = uk_parse_retry_after(text, uk_clock_epoch() / 1000);
   lua_pop(L, 1);
   return seconds;
 }
@@ -260,7 +287,8 @@ int uk_finish(lua_State *L)
   size_t messages;
   const struct uk_call_row *row = check_request(L, &messages);
   uk_option_read_value(L, 3, &status_row, &status, 0, &blame);
-  int64_t retry_after = check_retry_after(L);
+  check_headers(L);
+  int64_t retry_after = read_retry_after(L);
   struct call call = take_exchange(L, client, row);
   uk_check_client(L);
   struct uk_buffer *body = &call.exchange->response;
@@ -270,5 +298,7 @@ int uk_finish(lua_State *L)
   struct uk_client_failure failure;
   if (uk_response_failed(&failure, (int)status, retry_after, body->data, body->length))
     return push_call_failure(&call, &failure, messages);
+  if (is_lost(L, (int)status, body))
+    return finish_call(&call, uk_push_error(L, UK_E_CONNECTION_LOST, NULL));
   return push_result(&call, messages);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/http_date.h"
 #include "common/base64.h"
 #include "common/protocol.h"
 #include "common/utf8.h"
@@ -354,10 +355,12 @@ bool uk_response_result(struct uk_response_reader *reader, struct uk_produce_res
   return reader->error == UK_OK;
 }
 
-int64_t uk_parse_retry_after(struct uk_slice text)
+int64_t uk_parse_retry_after(struct uk_slice text, int64_t now)
 {
   int64_t seconds;
-  if (!uk_parse_int64(text, &seconds) || seconds < 0)
+  if (uk_http_date(text, now, &seconds))
+    seconds = seconds > now ? seconds - now : 0;
+  else if (!uk_parse_int64(text, &seconds) || seconds < 0)
     return -1;
   return seconds < RETRY_AFTER_MAX ? seconds : RETRY_AFTER_MAX;
 }

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "client/framing.h"
 #include "client/response.h"
+#include "common/clock.h"
 #include "common/version.h"
 
 enum {
@@ -21,12 +23,14 @@ struct uk_transport {
   struct curl_slist *lines; /* the headers as curl wants them, made from the three below */
   struct uk_buffer headers; /* the request headers that `lines` was made from */
   bool anonymous, bodyless;
-  CURLU *parsed;          /* the URL, so that curl does not take it apart for each transfer */
-  struct uk_buffer url;   /* the one that `parsed` holds */
-  enum uk_method method;  /* the one that curl is set to; 0 = none */
-  int64_t timeout;        /* likewise */
-  struct uk_buffer *body; /* of the response under way */
-  unsigned sends;         /* of the transfer under way */
+  CURLU *parsed;             /* the URL, so that curl does not take it apart for each transfer */
+  struct uk_buffer url;      /* the one that `parsed` holds */
+  enum uk_method method;     /* the one that curl is set to; 0 = none */
+  int64_t timeout;           /* likewise */
+  struct uk_buffer *body;    /* of the response under way */
+  struct uk_framing framing; /* likewise */
+  int64_t retry_after;       /* likewise; seconds, -1 = not said */
+  unsigned sends;            /* of the transfer under way */
   bool resend;
   char message[CURL_ERROR_SIZE];
 };
@@ -133,6 +137,17 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
   return uk_buffer_append(transport->body, data, size * count) == UK_OK ? size * count : 0;
 }
 
+static size_t take_header(char *data, size_t size, size_t count, void *context)
+{
+  struct uk_transport *transport = context;
+  const struct uk_slice line = uk_slice_of(data, size * count);
+  struct uk_slice value;
+  uk_framing_line(&transport->framing, line);
+  if (uk_framing_header(line, "Retry-After", &value))
+    transport->retry_after = uk_parse_retry_after(value, uk_clock_epoch() / 1000);
+  return size * count;
+}
+
 #if LIBCURL_VERSION_NUM >= 0x075000
 /* Runs before each sending of the request on a connection, also when curl sends it again because
  * a kept connection died: the first may have been carried out. */
@@ -168,6 +183,8 @@ static void set_constants(struct uk_transport *transport)
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transport->message);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, transport);
+  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
+  curl_easy_setopt(curl, CURLOPT_HEADERDATA, transport);
   curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
 #if LIBCURL_VERSION_NUM >= 0x075500
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -379,18 +396,6 @@ static enum uk_error error_of(struct uk_transport *transport, CURLcode code)
   return error;
 }
 
-static int64_t retry_after(CURL *curl)
-{
-#if LIBCURL_VERSION_NUM >= 0x074200
-  curl_off_t seconds = 0;
-  if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
-    return (int64_t)seconds;
-#else
-  (void)curl;
-#endif
-  return -1;
-}
-
 enum uk_error uk_transport_begin(struct uk_transport *transport,
                                  const struct uk_client_request *request, int64_t timeout,
                                  bool resend, struct uk_response *response)
@@ -400,6 +405,8 @@ enum uk_error uk_transport_begin(struct uk_transport *transport,
   response->retry_after = -1;
   transport->message[0] = '\0';
   transport->body = response->body;
+  transport->framing = (struct uk_framing){.headed = false};
+  transport->retry_after = -1;
   return set_transfer(transport, request, timeout, resend);
 }
 
@@ -410,9 +417,11 @@ enum uk_error uk_transport_end(struct uk_transport *transport, CURLcode code,
     return error_of(transport, code);
   long status = 0;
   curl_easy_getinfo(transport->curl, CURLINFO_RESPONSE_CODE, &status);
+  if (!uk_framing_whole(&transport->framing, (int)status, uk_buffer_slice(response->body)))
+    return UK_E_CONNECTION_LOST;
   response->status = (int)status;
   if (status >= 300)
-    response->retry_after = retry_after(transport->curl);
+    response->retry_after = transport->retry_after;
   return UK_OK;
 }
 

@@ -266,14 +266,34 @@ static void the_same_calls_read_what_is_all_stored(void)
   CHECK_EQ_INT(uk_response_close(&reader), UK_OK);
 }
 
+static int64_t retry_after(const char *text)
+{
+  return uk_parse_retry_after(uk_slice_text(text), 784111777); /* Sun, 06 Nov 1994 08:49:37 GMT */
+}
+
 static void retry_after_is_seconds(void)
 {
-  CHECK_EQ_INT(uk_parse_retry_after(uk_slice_text("12")), 12);
-  CHECK_EQ_INT(uk_parse_retry_after(uk_slice_text("0")), 0);
-  CHECK_EQ_INT(uk_parse_retry_after(uk_slice_text("99999999999")), 86400);
-  CHECK_EQ_INT(uk_parse_retry_after(uk_slice_text("-1")), -1);
-  CHECK_EQ_INT(uk_parse_retry_after(uk_slice_text("soon")), -1);
-  CHECK_EQ_INT(uk_parse_retry_after(uk_slice_of(NULL, 0)), -1);
+  CHECK_EQ_INT(retry_after("12"), 12);
+  CHECK_EQ_INT(retry_after("0"), 0);
+  CHECK_EQ_INT(retry_after("86399"), 86399);
+  CHECK_EQ_INT(retry_after("99999999999"), 86400);
+  CHECK_EQ_INT(retry_after("-1"), -1);
+  CHECK_EQ_INT(retry_after("soon"), -1);
+  CHECK_EQ_INT(uk_parse_retry_after(uk_slice_of(NULL, 0), 0), -1);
+}
+
+/* B11 */
+static void retry_after_may_be_a_date(void)
+{
+  CHECK_EQ_INT(retry_after("Sun, 06 Nov 1994 08:50:37 GMT"), 60);
+  CHECK_EQ_INT(retry_after("Sunday, 06-Nov-94 08:49:38 GMT"), 1);
+  CHECK_EQ_INT(retry_after("Sun Nov  6 08:49:39 1994"), 2);
+  CHECK_EQ_INT(retry_after("Sun, 06 Nov 1994 08:49:37 GMT"), 0);
+  CHECK_EQ_INT(retry_after("Sun, 06 Nov 1994 08:49:36 GMT"), 0);
+  CHECK_EQ_INT(retry_after("Thu, 01 Jan 1970 00:00:00 GMT"), 0);
+  CHECK_EQ_INT(retry_after("Mon, 07 Nov 1994 08:49:37 GMT"), 86400);
+  CHECK_EQ_INT(retry_after("Mon, 07 Nov 1995 08:49:37 GMT"), 86400);
+  CHECK_EQ_INT(retry_after("Mon, 32 Nov 1994 08:49:37 GMT"), -1);
 }
 
 int main(void)
@@ -290,5 +310,6 @@ int main(void)
   CHECK_RUN(other_failures_have_no_results);
   CHECK_RUN(the_same_calls_read_what_is_all_stored);
   CHECK_RUN(retry_after_is_seconds);
+  CHECK_RUN(retry_after_may_be_a_date);
   return check_end();
 }

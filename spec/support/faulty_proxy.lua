@@ -4,8 +4,9 @@
 --     local proxy = require("spec.support.faulty_proxy").start(server.url, "lose /consume/ 2", "cut /commit/ 1")
 --
 -- A rule is WHAT PREFIX N: what happens to the answer to the Nth request whose path begins with PREFIX. `lose`: the
--- server has done its work, the connection is closed without an answer. `cut`: it is closed amid the answer.
--- `garble`: the answer is no JSON. `refuse`: the request never reaches the server.
+-- server has done its work, the connection is closed without an answer. `cut`: it is closed amid the answer's body.
+-- `cut@BYTES`: behind the first BYTES of the answer. `garble`: the answer is no JSON. `refuse`: the request never
+-- reaches the server.
 
 local faulty_proxy = {}
 
@@ -26,7 +27,7 @@ end
 local function read_rules(words)
   local rules = {}
   for index = 2, #words do
-    local what, prefix, number = words[index]:match "^(%a+) (%S+) (%d+)$"
+    local what, prefix, number = words[index]:match "^(%S+) (%S+) (%d+)$"
     rules[#rules + 1] = { what = what, prefix = prefix, left = tonumber(number) }
   end
   return rules
@@ -67,6 +68,10 @@ function faults.cut(client, head, body)
   client:send(head .. body:sub(1, math.floor(#body / 2)))
 end
 
+faults["cut@"] = function(client, head, body, bytes)
+  client:send((head .. body):sub(1, bytes))
+end
+
 function faults.garble(client, head, body)
   client:send(head .. ("{"):rep(#body))
 end
@@ -83,7 +88,8 @@ local function serve_one(client, server, rules)
   local _, answer_head, answer_body = read_message(server)
   if not answer_head then return false end
   if fault then
-    faults[fault](client, answer_head, answer_body)
+    local name, bytes = fault:match "^(%a+@?)(%d*)$"
+    faults[name](client, answer_head, answer_body, tonumber(bytes))
     return false
   end
   client:send(answer_head .. answer_body)

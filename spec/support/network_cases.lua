@@ -202,6 +202,89 @@ local function cases(describe, it, new, features)
       assert.equal("connection_lost", fails({ "accept", "read", "close" }).code)
     end)
 
+    -- One connection for each first so many bytes of the answer, and one for all of it. What follows the bytes
+    -- `needed` (default: all) may be cut without harm.
+    local function cut_everywhere(answer, options, needed)
+      local steps = {}
+      for length = 0, #answer do
+        for _, step in ipairs { "accept", "read", "send " .. answer:sub(1, length), "close" } do
+          steps[#steps + 1] = step
+        end
+      end
+      local server = canned.start(steps)
+      local client = client_of(server, options)
+      for length = 0, #answer - 1 do
+        local result, _, details = client:produce("t", "v")
+        if result then
+          assert.is_true(length >= (needed or #answer), "whole after " .. length)
+          assert.equal(7, result.offset)
+        else
+          assert.same({ length, "connection_lost", true }, { length, details.code, details.retriable })
+          assert.is_nil(details.status)
+        end
+      end
+      assert.equal(7, client:produce("t", "v").offset)
+      client:close()
+      assert.equal(#answer + 1, #server:finish())
+    end
+
+    it("A9: of an answer that is cut at any byte is connection_lost", function()
+      cut_everywhere("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " .. #METADATA
+        .. "\r\nConnection: keep-alive\r\n\r\n" .. METADATA)
+    end)
+
+    it("A9: of chunks that are cut at any byte is connection_lost", function()
+      local answer = ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x;x=y\r\n%s\r\n1\r\n]\r\n0\r\n"):format(
+        #METADATA - 1, METADATA:sub(1, -2))
+      cut_everywhere(answer .. "X: y\r\n\r\n", nil, #answer)
+    end)
+
+    it("A9: of an answer behind an interim one that is cut at any byte is connection_lost", function()
+      cut_everywhere("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n"
+        .. "HTTP/1.1 200 OK\r\nContent-Length: " .. #METADATA .. "\r\n\r\n" .. METADATA)
+    end)
+
+    it("A9: of an answer without a length that is cut at any byte is connection_lost", function()
+      cut_everywhere("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" .. METADATA)
+    end)
+
+    if features.gzip then
+      local function zipped(text)
+        local name = os.tmpname()
+        local file = assert(io.open(name, "wb"))
+        file:write(text)
+        file:close()
+        local pipe = assert(io.popen("gzip -nc " .. name))
+        local bytes = pipe:read "*a"
+        pipe:close()
+        os.remove(name)
+        return bytes
+      end
+
+      it("A9: of a zipped answer that is cut at any byte is connection_lost", function()
+        local bytes = zipped(METADATA)
+        cut_everywhere("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " .. #bytes .. "\r\n\r\n"
+          .. bytes, { compress = true })
+      end)
+
+      it("A9: of a zipped answer without a length that is cut before the end of its JSON is connection_lost", function()
+        local head, bytes = "HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\n", zipped(METADATA)
+        for _, length in ipairs { 0, 1, 9, 10, 11, 20, 40 } do
+          local details = fails({ "accept", "read", "send " .. head .. bytes:sub(1, length), "close" },
+            { compress = true })
+          assert.same({ length, "connection_lost" }, { length, details.code })
+        end
+      end)
+    end
+
+    it("A9: of an answer that is whole, but no JSON, stays bad_response", function()
+      for _, head in ipairs { "HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n" } do
+        assert.equal("bad_response", fails({ "accept", "read", "send " .. head .. "<html>", "close" }).code)
+      end
+      assert.equal("bad_response",
+        fails({ "accept", "read", "send HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n[", "close" }).code)
+    end)
+
     it("of a server that speaks something else is bad_response", function()
       assert.equal("bad_response", fails({ "accept", "read", "send SSH-2.0-OpenSSH_9.2\r\n\r\n", "close" }).code)
     end)
@@ -216,6 +299,22 @@ local function cases(describe, it, new, features)
         { "Retry-After: 7" }) }
       assert.same({ error = "slow down", code = "too_many", status = 429, retriable = true, retry_after = 7 },
         details)
+    end)
+
+    it("B11: carries a Retry-After that is a date, in each of the three forms", function()
+      local function told(value)
+        return fails({ "accept", "read", canned.answer(429, "{}", { "Retry-After: " .. value }) }).retry_after
+      end
+      -- A day at most; none of these comes nearer for as long as this test matters.
+      for _, date in ipairs { "Fri, 31 Dec 9999 23:59:59 GMT", "Fri Dec 31 23:59:59 9999",
+        os.date("!%A, %d-%b-%y %H:%M:%S GMT", os.time() + 30 * 86400) } do
+        assert.equal(86400, told(date))
+      end
+      local near = told(os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + 3600))
+      assert.is_true(near > 1800 and near <= 3600, near)
+      assert.equal(0, told "Sun, 06 Nov 1994 08:49:37 GMT")
+      assert.is_nil(told "Sun, 06 Nov 1994 08:49:37")
+      assert.is_nil(told "soon")
     end)
 
     it("with a body that is not JSON has the error's own text", function()
