@@ -214,11 +214,11 @@ describe("delete-consumer:", function()
   it("ends a consume of the instance that waits", function()
     local http = require "spec.support.http"
     local topic, group = joined()
-    local path = url("consume", group) .. "/" .. topic .. "?timeout=20000"
+    local path = url("consume", group) .. "/" .. topic .. "?timeout=120000"
     local pending = service.client:start("GET", path)
     service.sleep(0.2)
     ok(post(url("delete-consumer", group)))
-    http.collect({ pending }, 10)
+    http.collect { pending }
     if pending.response.status == 404 then
       refused(pending.response, 404)
     else

@@ -99,50 +99,49 @@ describe("consume:", function()
   describe("the timeout", function()
     it("is how long it waits for nothing, in the query", function()
       local topic, group = joined()
-      local response = get(url(group, "one", topic) .. "?timeout=400")
+      local response = get(url(group, "one", topic) .. "?timeout=1200") -- more than the default
       assert.same({}, ok(response))
       assert.is_truthy(response.body:find "^%s*%[")
-      assert.is_true(response.seconds >= 0.38 and response.seconds < 2, response.seconds)
+      assert.is_true(response.seconds >= 1.18, response.seconds)
     end)
 
     it("is how long it waits for nothing, in the body", function()
       local topic, group = joined()
-      local response = post(url(group), { topic = topic, timeout = 400 })
+      local response = post(url(group), { topic = topic, timeout = 1200 })
       assert.same({}, ok(response))
-      assert.is_true(response.seconds >= 0.38 and response.seconds < 2, response.seconds)
+      assert.is_true(response.seconds >= 1.18, response.seconds)
     end)
 
     it("is a second by default", function()
       local topic, group = joined()
       local response = get(url(group, "one", topic))
       assert.same({}, ok(response))
-      assert.is_true(response.seconds >= 0.95 and response.seconds < 3, response.seconds)
+      assert.is_true(response.seconds >= 0.95, response.seconds)
     end)
 
     it("may be 0", function()
       local topic, group = joined()
-      local response = get(url(group, "one", topic) .. "?timeout=0")
-      assert.same({}, ok(response))
-      assert.is_true(response.seconds < 1, response.seconds)
+      service.quickly(0.9, function()
+        local response = get(url(group, "one", topic) .. "?timeout=0")
+        assert.same({}, ok(response))
+        return response
+      end)
     end)
 
     it("is not waited for when there are messages", function()
       local topic, group = joined()
       service.produce(topic, "v")
-      local response = get(url(group, "one", topic) .. "?timeout=10000")
-      assert.equal(1, #ok(response))
-      assert.is_true(response.seconds < 3, response.seconds)
+      assert.equal(1, #ok(get(url(group, "one", topic) .. "?timeout=120000")))
     end)
 
     it("ends early when a message comes", function()
       local topic, group = joined()
-      local path = url(group, "one", topic) .. "?timeout=10000"
+      local path = url(group, "one", topic) .. "?timeout=120000"
       local pending = service.client:start("GET", path)
       service.sleep(0.2)
       service.produce(topic, "fresh")
-      http.collect({ pending }, 8)
+      http.collect { pending }
       assert.same({ "fresh" }, service.values(ok(pending.response)))
-      assert.is_true(pending.seconds < 5, pending.seconds)
     end)
   end)
 
@@ -361,14 +360,13 @@ describe("consume:", function()
       local function start(timeout)
         return service.client:start("GET", url(group, "one", topic) .. "?timeout=" .. timeout)
       end
-      local long = start(4000)
+      local long = start(120000)
       service.sleep(0.1)
       local short = start(300)
-      http.collect({ short }, 10)
+      http.collect { short }
       assert.same({}, ok(short.response))
-      assert.is_true(short.seconds < 2, short.seconds)
       service.produce(topic, "for the first")
-      http.collect({ long }, 10)
+      http.collect { long }
       assert.same({ "for the first" }, service.values(ok(long.response)))
     end)
 
@@ -376,12 +374,12 @@ describe("consume:", function()
       local topic, group = joined()
       local pendings, values = {}, {}
       for index = 1, 3 do
-        pendings[index] = service.client:start("GET", url(group, "one", topic) .. "?timeout=8000")
+        pendings[index] = service.client:start("GET", url(group, "one", topic) .. "?timeout=120000")
         service.sleep(0.05)
       end
       for index = 1, 3 do
         service.produce(topic, tostring(index))
-        http.collect(pendings, 10, index)
+        http.collect(pendings, nil, index)
       end
       for _, pending in ipairs(pendings) do
         for _, message in ipairs(ok(pending.response)) do table.insert(values, message.value) end
@@ -393,14 +391,14 @@ describe("consume:", function()
       local topic, group = joined()
       local pendings, seen = {}, {}
       for index = 1, 2 do
-        local path = url(group, "one", topic) .. "?timeout=1500"
+        local path = url(group, "one", topic) .. "?timeout=120000"
         pendings[index] = service.client:start("GET", path)
       end
       service.sleep(0.1)
       service.produce(topic, "first")
-      http.collect(pendings, 10, 1)
+      http.collect(pendings, nil, 1)
       service.produce(topic, "second")
-      http.collect(pendings, 10)
+      http.collect(pendings)
       for _, pending in ipairs(pendings) do
         for _, message in ipairs(ok(pending.response)) do
           assert.is_nil(seen[message.offset])
@@ -419,12 +417,12 @@ describe("consume:", function()
     local topic, total, pendings = service.topic(1), 200, {}
     local stem = service.name "crowd"
     for index = 1, total do
-      local path = url(stem .. index, "one", topic) .. "?timeout=30000"
+      local path = url(stem .. index, "one", topic) .. "?timeout=120000"
       pendings[index] = service.client:start("GET", path, { headers = EARLIEST })
     end
     service.sleep(0.3)
     service.produce(topic, "to all")
-    http.collect(pendings, 20)
+    http.collect(pendings)
     for _, pending in ipairs(pendings) do
       assert.same({ "to all" }, service.values(ok(pending.response)))
     end

@@ -98,58 +98,58 @@ describe("fetch:", function()
   describe("at the end", function()
     it("waits for its timeout and answers an empty array", function()
       local topic = service.topic(1)
-      local response = post("/fetch", { topic = topic, partition = 0, offset = 0, timeout = 400 })
+      local response = post("/fetch", { topic = topic, partition = 0, offset = 0, timeout = 1200 })
       assert.same({}, ok(response))
       assert.is_truthy(response.body:find "^%s*%[")
-      assert.is_true(response.seconds >= 0.38 and response.seconds < 2, response.seconds)
+      assert.is_true(response.seconds >= 1.18, response.seconds) -- more than the default
     end)
 
     it("waits a second by default", function()
       local response = post("/fetch", { topic = service.topic(1), partition = 0, offset = 0 })
       assert.same({}, ok(response))
-      assert.is_true(response.seconds >= 0.95 and response.seconds < 3, response.seconds)
+      assert.is_true(response.seconds >= 0.95, response.seconds)
     end)
 
     it("does not wait with timeout 0", function()
       local body = { topic = service.topic(1), partition = 0, offset = 0, timeout = 0 }
-      local response = post("/fetch", body)
-      assert.same({}, ok(response))
-      assert.is_true(response.seconds < 1, response.seconds)
+      service.quickly(0.9, function()
+        local response = post("/fetch", body)
+        assert.same({}, ok(response))
+        return response
+      end)
     end)
 
     it("is answered when a message comes", function()
       local topic = service.topic(2)
       service.fill(topic, 2, 1)
-      local body = service.json { timeout = 10000, topicPartitionOffsets = {
+      local body = service.json { timeout = 120000, topicPartitionOffsets = {
         { topic = topic, partition = 0, offset = 0 }, { topic = topic, partition = 1, offset = 2 },
       } }
       local pending = service.client:start("POST", "/fetch", { body = body })
       service.sleep(0.2)
       service.produce(topic, { { value = "fresh", partition = 1 } })
-      http.collect({ pending }, 8)
+      http.collect { pending }
       assert.same({ "fresh" }, service.values(ok(pending.response)))
-      assert.is_true(pending.seconds < 5, pending.seconds)
     end)
 
     it("of one partition does not hold back another", function()
       local topic = service.topic(2)
       service.fill(topic, 1, 1)
-      local response = post("/fetch", { timeout = 5000, topicPartitionOffsets = {
+      local response = post("/fetch", { timeout = 120000, topicPartitionOffsets = {
         { topic = topic, partition = 0, offset = 0 }, { topic = topic, partition = 1, offset = 0 },
       } })
       assert.same({ "1" }, service.values(ok(response)))
-      assert.is_true(response.seconds < 3, response.seconds)
     end)
 
     it("an offset past it waits, and gets nothing older", function()
       local topic = service.topic(1)
-      local body = service.json { topic = topic, partition = 0, offset = 2, timeout = 5000 }
+      local body = service.json { topic = topic, partition = 0, offset = 2, timeout = 120000 }
       local pending = service.client:start("POST", "/fetch", { body = body })
       service.sleep(0.1)
       service.fill(topic, 2)
       service.sleep(0.1)
       service.produce(topic, "third")
-      http.collect({ pending }, 8)
+      http.collect { pending }
       assert.same({ "third" }, service.values(ok(pending.response)))
     end)
 
@@ -162,9 +162,8 @@ describe("fetch:", function()
   it("answers at once what is there, whatever the timeout", function()
     local topic = service.topic(1)
     service.produce(topic, "v")
-    local response = post("/fetch", { topic = topic, partition = 0, offset = 0, timeout = 10000 })
+    local response = post("/fetch", { topic = topic, partition = 0, offset = 0, timeout = 120000 })
     assert.equal(1, #ok(response))
-    assert.is_true(response.seconds < 3, response.seconds)
   end)
 
   it("names the range when the offset is below the first kept", function()

@@ -9,11 +9,9 @@ local function consume_path(topic, timeout)
   return ("/consume/%s/one/%s?timeout=%d"):format(service.name "group", topic, timeout)
 end
 
--- The server still serves, and quickly.
+-- The server still serves. One that is held up answers when the others' time is over, which is longer than this waits.
 local function is_well()
-  local response = get "/topics"
-  ok(response)
-  assert.is_true(response.seconds < 2, response.seconds)
+  ok(get "/topics")
 end
 
 describe("hardship:", function()
@@ -22,12 +20,12 @@ describe("hardship:", function()
   it("a request that follows a waiting one on its connection is answered after it", function()
     local topic = service.topic(1)
     local connection = service.client:connect()
-    local path, headers = consume_path(topic, 10000), service.EARLIEST
+    local path, headers = consume_path(topic, 120000), service.EARLIEST
     connection:send(service.client:build("GET", path, { headers = headers })
       .. service.client:build("GET", "/topics"))
     service.sleep(0.2)
     service.produce(topic, "first")
-    local messages = ok(connection:receive("GET", 9))
+    local messages = ok(connection:receive "GET")
     assert.same({ "first" }, service.values(messages))
     assert.equal(1, ok(connection:receive "GET")[topic])
     connection:close()
@@ -126,7 +124,7 @@ describe("hardship:", function()
   it("a hundred consumes that vanish hold up nobody", function()
     local topic, pendings = service.topic(1), {}
     for index = 1, 100 do
-      pendings[index] = service.client:start("GET", consume_path(topic, 60000))
+      pendings[index] = service.client:start("GET", consume_path(topic, 120000))
     end
     service.sleep(0.2)
     for _, pending in ipairs(pendings) do pending.connection:close() end

@@ -10,7 +10,7 @@ local socket = require "socket"
 
 local http = { now = socket.gettime, sleep = socket.sleep }
 
-local TIMEOUT = 15
+local TIMEOUT = 60
 local PIECE = 65536
 
 -- Parsing -------------------------------------------------------------------------------------
