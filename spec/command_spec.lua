@@ -142,7 +142,7 @@ describe("upstash-kafka", function()
       { { "topics", "delete", "no-such-topic" }, "no-such-topic" },
       { { "topics", "create", "bad/name" }, "" },
       { { "fetch", "no-such-topic", "--partition", "0", "--offset", "0" }, "no-such-topic" },
-      { { "consume", "no-such-topic", "--group", "g" }, "no-such-topic" },
+      { { "consume", "__consumer_offsets", "--group", "g" }, "__consumer_offsets" },
     }
     for _, case in ipairs(cases) do
       it("at '" .. table.concat(case[1], " ") .. "' exits with 1 and one line", function()

@@ -128,6 +128,33 @@ describe("upstash.kafka.server", function()
     assert.equal("false\t505\t<html>\n", (run(script)))
   end)
 
+  describe("B7: a consume of a topic that does not exist", function()
+    local support = require "spec.support.server"
+
+    local function consume(running)
+      local client = running:client { retries = 0 }
+      local result, message, details = client:consume("group", "one", "fresh", { timeout = 1 })
+      local topics = client:topics()
+      client:close()
+      running:stop()
+      return result, message, details, topics.fresh
+    end
+
+    it("creates it with as many partitions as the option says", function()
+      local messages, _, _, partitions = consume(support.start { partitions = 3 })
+      assert.same({}, messages)
+      assert.equal(3, partitions)
+    end)
+
+    it("does not create it where auto_create_topics is false", function()
+      local messages, message, details, partitions = consume(support.start { auto_create_topics = false })
+      assert.is_nil(messages)
+      assert.equal('topic "fresh" does not exist', message)
+      assert.equal("not_found", details.code)
+      assert.is_nil(partitions)
+    end)
+  end)
+
   it("takes request lines as long as max_header_bytes allows", function()
     local http = require "spec.support.http"
     local support = require "spec.support.server"

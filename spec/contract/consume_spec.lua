@@ -447,4 +447,93 @@ describe("consume:", function()
     end)
     assert.equal("v", messages[1].value)
   end)
+
+  describe("B7: a topic that does not exist", function()
+    local function partitions_of(topic)
+      return ok(get "/topics")[topic]
+    end
+
+    -- A consume under way, once it has created its topic.
+    local function waiting(group, instance, topic, headers)
+      local path = url(group, instance, topic) .. "?timeout=30000"
+      local pending = service.client:start("GET", path, { headers = headers })
+      service.eventually(15, function() return partitions_of(topic) end)
+      return pending
+    end
+
+    for what, headers in pairs {
+      ["latest"] = {}, ["earliest"] = EARLIEST, ["latest without auto-commit"] = { ["Kafka-Enable-Auto-Commit"] = "false" },
+    } do
+      it("is created, and its first message is waited for, with " .. what, function()
+        local topic, group = service.name "fresh", service.name "group"
+        local pending = waiting(group, "one", topic, headers)
+        service.produce(topic, "first")
+        http.collect({ pending }, 40)
+        local messages = ok(pending.response)
+        assert.same({ "first" }, service.values(messages))
+        assert.equal(0, messages[1].offset)
+      end)
+    end
+
+    it("has as many partitions as one that a produce creates", function()
+      local consumed, produced = service.name "fresh", service.name "fresh"
+      assert.same({}, ok(get(url(service.name "group", "one", consumed) .. "?timeout=0")))
+      ok(get(("/produce/%s/v"):format(produced)))
+      service.eventually(10, function() return partitions_of(consumed) and partitions_of(produced) end)
+      assert.equal(partitions_of(produced), partitions_of(consumed))
+    end)
+
+    it("is created for an instance that lives", function()
+      local _, group = joined()
+      local topic = service.name "fresh"
+      ok(get(url(group, "one", topic) .. "?timeout=0"))
+      service.eventually(10, function() return partitions_of(topic) end)
+      service.eventually(15, function()
+        ok(get(url(group, "one", topic) .. "?timeout=50"))
+        return (service.assignment(group).one or {})[topic]
+      end)
+    end)
+
+    it("is created beside others that exist", function()
+      local topic, fresh, other = service.topic(1), service.name "fresh", service.name "fresh"
+      local group = service.name "group"
+      service.consume(group, "one", { fresh, topic, other }, EARLIEST, 0)
+      for _, name in ipairs { fresh, topic, other } do service.produce(name, name) end
+      local values = service.values(service.consume_all(group, "one", { fresh, topic, other }, 3, EARLIEST))
+      assert.same(sorted { fresh, topic, other }, sorted(values))
+    end)
+
+    it("is not created beside a bad name", function()
+      local fresh = service.name "fresh"
+      local body = { topics = { fresh, "a b" }, timeout = 0 }
+      refused(post(url(service.name "group"), body), 400, "topics[1]")
+      assert.is_nil(partitions_of(fresh))
+    end)
+
+    it("is not created by a fetch, offsets, committed or a commit", function()
+      local fresh, group = service.name "fresh", service.name "group"
+      refused(post("/fetch", { topic = fresh, partition = 0, offset = 0, timeout = 10 }), 404, fresh)
+      refused(post("/offsets/latest", { topic = fresh, partition = 0 }), 404, fresh)
+      refused(post(("/committed/%s/one"):format(group), { topic = fresh, partition = 0 }), 404, fresh)
+      refused(post(("/commit/%s/one"):format(group), { topic = fresh, partition = 0, offset = 0 }), 404)
+      assert.is_nil(partitions_of(fresh))
+    end)
+
+    it("is created once, by whichever of several requests comes first", function()
+      local topic, pending = service.name "fresh", {}
+      for number = 1, 4 do
+        local path = url(service.name "group", "one", topic) .. "?timeout=30000"
+        pending[number] = service.client:start("GET", path, { headers = EARLIEST })
+      end
+      local produced = service.client:start("GET", ("/produce/%s/v"):format(topic))
+      table.insert(pending, produced)
+      http.collect(pending, 40)
+      assert.equal(0, ok(table.remove(pending).response).offset)
+      for _, each in ipairs(pending) do
+        local messages = ok(each.response)
+        assert.same({ "v" }, service.values(messages))
+        assert.equal(0, messages[1].offset)
+      end
+    end)
+  end)
 end)

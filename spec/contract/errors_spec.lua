@@ -283,17 +283,6 @@ describe("errors:", function()
       end)
     end
 
-    it("an unknown topic: consume", function()
-      local nowhere = service.name "nowhere"
-      local path = ("/consume/%s/one/%s?timeout=500"):format(service.name "group", nowhere)
-      refused(get(path), 404)
-    end)
-
-    it("an unknown topic: consume, among known ones", function()
-      local body = { topics = { service.topic(1), service.name "nowhere" }, timeout = 500 }
-      refused(post(("/consume/%s/one"):format(service.name "group"), body), 404)
-    end)
-
     it("an unknown topic: deletion", function()
       local nowhere = service.name "nowhere"
       refused(service.delete("/topics/" .. nowhere), 404)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "server/api/api_read.h"
+#include "server/api/credentials.h"
 
 static const struct uk_json_field consume_fields[] = {
   UK_READ_BATCH_FIELDS,
@@ -79,6 +80,7 @@ bool uk_api_consume(struct uk_request *request)
     body.topic = (struct uk_json_text){.bytes = request->parameters[2], .given = true};
   call->consume.group = request->parameters[0];
   call->consume.instance = request->parameters[1];
+  call->consume.create = uk_credential_holds(request->credential, UK_PERMIT_PRODUCE);
   call->consume.sink = uk_api_read_sink;
   if (!read_topics(request, &call->consume, &body) ||
       !uk_api_read_settings(request, &call->consume.settings))

@@ -116,10 +116,14 @@ struct uk_consumer_settings {
 /* Consumes for an instance of a group; creates the instance when it is not alive (settings count
  * only then); changes its subscription when the topics differ. No records by the deadline is UK_OK
  * with none. NOT_FOUND for an unknown topic, TOO_MANY past the limit of instances, BAD_REQUEST for
- * reset `none` without a committed offset. */
+ * reset `none` without a committed offset.
+ *
+ * With `create` a topic that does not exist is created first, where the engine creates topics at
+ * all, with its number of partitions; the consume then waits for the first message of that topic. */
 struct uk_consume {
   struct uk_operation operation;
   struct uk_slice group, instance;
+  bool create; /* the credentials permit a produce, which would create the topics too */
   const struct uk_slice *topics;
   size_t topic_count; /* >= 1, no name twice */
   struct uk_consumer_settings settings;

@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "server/kafka_engine/kafka_admin_private.h"
+
+enum { MISSING_TIMEOUT = 10000 }; /* milliseconds; a consume may not want to wait at all */
 
 #define RETENTION_MS "retention.ms"
 #define RETENTION_BYTES "retention.bytes"
@@ -177,6 +180,8 @@ void uk_kafka_admin_create_missing(void *context, struct uk_kafka_check *check,
     uk_kafka_check_created(check);
     return;
   }
+  int64_t soonest = uk_clock_monotonic() + MISSING_TIMEOUT;
+  call->deadline = call->deadline > soonest ? call->deadline : soonest;
   call->partitions = admin->parts.partitions;
   call->check = check;
   call->finish = missing_finish;

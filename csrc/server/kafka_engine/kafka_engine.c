@@ -284,6 +284,8 @@ static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_option
     .prefetch_bytes = options->prefetch_bytes,
     .prefetch_budget = options->prefetch_budget,
     .committed = engine->committed,
+    .create = options->auto_create_topics ? uk_kafka_admin_create_missing : NULL,
+    .create_context = engine->admin,
   };
   engine->producer = uk_kafka_producer_new(&producer_parts, message, size);
   engine->groups = uk_kafka_groups_new(&groups_parts);

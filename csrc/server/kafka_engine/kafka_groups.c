@@ -91,7 +91,9 @@ static struct uk_kafka_instance *make(struct uk_kafka_groups *groups, struct uk_
   instance->next_commit = instance->last_request + settings->auto_commit_interval;
   uk_kafka_task_init(&instance->task, groups->parts.loop, uk_kafka_instance_run,
                      uk_kafka_instance_free);
+  uk_name_set_init(&instance->created);
   if (!uk_name_table_add(&groups->table, &instance->node)) {
+    uk_name_set_free(&instance->created);
     free(instance);
     return NULL;
   }
@@ -192,6 +194,20 @@ static void commit_item(const struct uk_operation *operation, size_t index, stru
   *partition = commit->offsets[index].partition;
 }
 
+static void create_topic(void *context, struct uk_kafka_check *check, struct uk_slice topic)
+{
+  const struct uk_kafka_groups *groups = context;
+  struct uk_kafka_turn *turn = (struct uk_kafka_turn *)check;
+  turn->created[check->index / 64] |= UINT64_C(1) << check->index % 64;
+  groups->parts.create(groups->parts.create_context, check, topic);
+}
+
+static bool may_create(const struct uk_kafka_turn *turn)
+{
+  return turn->kind == UK_KAFKA_CONSUME && turn->groups->parts.create != NULL &&
+         ((const struct uk_consume *)turn->operation)->create;
+}
+
 static bool is_plain(struct uk_slice name)
 {
   return name.length >= 1 && name.length <= UK_GROUP_NAME_MAX &&
@@ -223,8 +239,12 @@ static void start(struct uk_kafka_groups *groups, enum uk_kafka_turn_kind kind,
     uk_kafka_turn_done(turn);
     return;
   }
-  turn->check =
-    (struct uk_kafka_check){.operation = operation, .count = count, .item = item, .then = checked};
+  turn->check = (struct uk_kafka_check){.operation = operation,
+                                        .count = count,
+                                        .item = item,
+                                        .then = checked,
+                                        .create = may_create(turn) ? create_topic : NULL,
+                                        .create_context = groups};
   uk_kafka_topics_check(groups->parts.topics, &turn->check);
 }
 

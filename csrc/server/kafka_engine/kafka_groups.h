@@ -21,6 +21,9 @@ struct uk_kafka_groups_parts {
   struct uk_kafka_reaper *reaper;
   int64_t prefetch_bytes, prefetch_budget;
   struct uk_kafka_committed *committed;
+  /* As in uk_kafka_check: for a consume that may create its topics. NULL: none is created. */
+  void (*create)(void *context, struct uk_kafka_check *check, struct uk_slice topic);
+  void *create_context;
 };
 
 struct uk_kafka_groups *uk_kafka_groups_new(const struct uk_kafka_groups_parts *parts);

@@ -120,6 +120,7 @@ void uk_kafka_instance_free(struct uk_kafka_task *task)
   if (instance->group_holds != NULL)
     rd_kafka_topic_partition_list_destroy(instance->group_holds);
   uk_kafka_record_free(&instance->record);
+  uk_name_set_free(&instance->created);
   free(instance->slots);
   free(instance->listed);
   free(instance->topics);

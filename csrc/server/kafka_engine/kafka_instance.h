@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "server/engine/name_table.h"
+#include "server/engine/name_set.h"
 #include "server/kafka_engine/kafka_consumer.h"
 #include "server/kafka_engine/kafka_groups.h"
 #include "server/kafka_engine/kafka_members.h"
@@ -31,6 +31,7 @@ struct uk_kafka_turn {
   bool asked;   /* sink.wanted was asked */
   bool moved;   /* an instance here had it, and was lost to another server */
   bool settled; /* since it came, the instance was surely this server's */
+  uint64_t created[UK_TOPICS_PER_CONSUME_MAX / 64]; /* a bit for each topic that it created */
 };
 
 struct uk_kafka_turns {
@@ -93,6 +94,8 @@ struct uk_kafka_instance {
   size_t slot_count;
   struct uk_kafka_turns committing; /* explicit commits under way */
   size_t auto_commits;              /* under way */
+  struct uk_name_set created; /* topics that its consumes created, until it is assigned partitions:
+                                 `latest` starts at their first offset */
   int64_t next_commit;
   bool note_due; /* how far the client is, to be committed for who takes over */
   int notes;     /* that were made */

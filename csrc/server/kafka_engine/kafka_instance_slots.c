@@ -55,6 +55,16 @@ static void take_note(struct uk_kafka_slot *slot, rd_kafka_topic_partition_t *at
   at->offset = position >= 0 ? position : RD_KAFKA_OFFSET_INVALID;
 }
 
+/* What is in a topic that a consume of this instance created came after that consume: where `latest`
+ * begins is the first offset, however long the group takes to let the instance in. */
+static bool begins_at_first(struct uk_kafka_instance *instance,
+                            const rd_kafka_topic_partition_t *at)
+{
+  return at->offset == RD_KAFKA_OFFSET_INVALID &&
+         instance->settings.offset_reset == UK_RESET_LATEST &&
+         uk_name_set_has(&instance->created, uk_slice_text(at->topic));
+}
+
 /* A partition that comes back goes on where it was: nobody else had it in between, or has committed more. One that was
  * taken over goes on where its client was. False, with nothing done, when memory is out. */
 static bool assign(struct uk_kafka_instance *instance, rd_kafka_topic_partition_list_t *list)
@@ -72,6 +82,8 @@ static bool assign(struct uk_kafka_instance *instance, rd_kafka_topic_partition_
       at->offset = slot->position;
     } else {
       take_note(slot, at);
+      if (begins_at_first(instance, at))
+        at->offset = RD_KAFKA_OFFSET_BEGINNING;
     }
     slot->topic = uk_kafka_name(uk_slice_text(at->topic));
     slot->partition = at->partition;
@@ -79,6 +91,7 @@ static bool assign(struct uk_kafka_instance *instance, rd_kafka_topic_partition_
     slot->ended = false;
     forward(instance, at);
   }
+  uk_name_set_clear(&instance->created);
   free(instance->slots);
   instance->slots = slots;
   instance->slot_count = (size_t)list->cnt;

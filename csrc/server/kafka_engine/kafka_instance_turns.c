@@ -167,9 +167,20 @@ static void acknowledge(struct uk_kafka_instance *instance, int64_t now)
     instance->slots[i].arrived = instance->slots[i].position;
 }
 
+static void note_created(struct uk_kafka_instance *instance, const struct uk_kafka_turn *turn)
+{
+  const struct uk_consume *consume = (const struct uk_consume *)turn->operation;
+  for (size_t i = 0; i < UK_TOPICS_PER_CONSUME_MAX / 64; i++) {
+    for (uint64_t bits = turn->created[i]; bits != 0; bits &= bits - 1)
+      (void)uk_name_set_add(&instance->created,
+                            consume->topics[i * 64 + (size_t)__builtin_ctzll(bits)]);
+  }
+}
+
 static void take_consume(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn)
 {
   const struct uk_consume *consume = (const struct uk_consume *)turn->operation;
+  note_created(instance, turn);
   uk_kafka_turns_add(&instance->turns, turn);
   if (instance->errand || instance->leaves_until != 0)
     return;

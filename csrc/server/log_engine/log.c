@@ -224,6 +224,11 @@ void uk_log_close(struct uk_log *log)
   free_log(log);
 }
 
+bool uk_log_creates_topics(const struct uk_log *log)
+{
+  return log->stage.auto_create;
+}
+
 /* Whether it was put into the queue. */
 static bool enqueue(struct uk_log *log, struct uk_operation *operation)
 {

@@ -13,7 +13,7 @@ struct uk_log_options {
   const char *directory; /* created (mode 0700) when missing */
   size_t map_bytes;      /* the most that the log may grow to */
   int32_t partitions;    /* of a topic created without a number */
-  bool auto_create;      /* a produce creates its topic */
+  bool auto_create;      /* a produce creates its topic, and so does UK_LOG_CREATE_MISSING */
   bool no_sync; /* for tests and benchmarks of the rest: acknowledged is then not durable */
   /* May be NULL. Called by the writer thread after a commit, before the answers, once for each partition that has grown; with partition -1
    * for a topic that was created, changed or deleted. */
@@ -32,10 +32,11 @@ void uk_log_close(struct uk_log *log);
 
 /* What the writer does. The operation inside tells how it ended. Uses `next` and `engine_data`. */
 enum uk_log_command_kind {
-  UK_LOG_PRODUCE,      /* struct uk_produce */
-  UK_LOG_COMMIT,       /* struct uk_log_commit */
-  UK_LOG_CREATE_TOPIC, /* struct uk_create_topic */
-  UK_LOG_DELETE_TOPIC  /* struct uk_delete_topic */
+  UK_LOG_PRODUCE,        /* struct uk_produce */
+  UK_LOG_COMMIT,         /* struct uk_log_commit */
+  UK_LOG_CREATE_TOPIC,   /* struct uk_create_topic */
+  UK_LOG_CREATE_MISSING, /* struct uk_log_create_missing */
+  UK_LOG_DELETE_TOPIC    /* struct uk_delete_topic */
 };
 
 struct uk_log_commit {
@@ -44,6 +45,16 @@ struct uk_log_commit {
   const struct uk_topic_partition_offset *offsets;
   size_t count;
 };
+
+/* Creates those of the topics that do not exist, all or none. */
+struct uk_log_create_missing {
+  struct uk_operation operation;
+  const struct uk_slice *topics;
+  size_t count;
+};
+
+/* Whether topics may be created without being asked for (auto_create). */
+bool uk_log_creates_topics(const struct uk_log *log);
 
 void uk_log_submit(struct uk_log *log, enum uk_log_command_kind kind,
                    struct uk_operation *operation);

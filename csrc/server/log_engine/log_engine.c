@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "server/log_engine/log_create.h"
 #include "server/log_engine/log_fetch.h"
 #include "server/log_engine/log_service.h"
 
@@ -107,11 +108,21 @@ static void fetch(struct uk_engine *engine, struct uk_fetch *operation)
   uk_log_service_fetch(&of(engine)->service, operation);
 }
 
+static void consume_existing(void *context, struct uk_consume *operation)
+{
+  struct log_engine *engine = context;
+  if (operation->operation.error != UK_OK) {
+    operation->operation.done(&operation->operation);
+    return;
+  }
+  uk_groups_consume(engine->groups, operation, uk_clock_monotonic());
+  uk_log_service_settle(&engine->service);
+}
+
 static void consume(struct uk_engine *engine, struct uk_consume *operation)
 {
   start(&operation->operation);
-  uk_groups_consume(of(engine)->groups, operation, uk_clock_monotonic());
-  uk_log_service_settle(&of(engine)->service);
+  uk_log_create_missing(of(engine)->log, operation, consume_existing, engine);
 }
 
 static void commit(struct uk_engine *engine, struct uk_commit *operation)

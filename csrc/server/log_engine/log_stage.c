@@ -116,6 +116,18 @@ static void stage_create(struct uk_log_stage *stage, struct uk_operation *operat
   command->created = true;
 }
 
+static void stage_create_missing(struct uk_log_stage *stage, struct uk_operation *operation)
+{
+  const struct uk_log_create_missing *command = (struct uk_log_create_missing *)operation;
+  struct uk_log_topic *created = stage->created;
+  for (size_t i = 0; operation->error == UK_OK && i < command->count; i++) {
+    if (uk_log_topics_find(stage->topics, command->topics[i]) == NULL)
+      create(stage, command->topics[i], stage->default_partitions, operation);
+  }
+  if (operation->error != UK_OK)
+    remove_created(stage, created);
+}
+
 static void stage_delete(struct uk_log_stage *stage, struct uk_operation *operation)
 {
   struct uk_delete_topic *command = (struct uk_delete_topic *)operation;
@@ -263,9 +275,8 @@ void uk_log_stage_command(struct uk_log_stage *stage, enum uk_log_command_kind k
                           struct uk_operation *operation)
 {
   static void (*const stagers[])(struct uk_log_stage *, struct uk_operation *) = {
-    [UK_LOG_PRODUCE] = stage_produce,
-    [UK_LOG_COMMIT] = stage_commit,
-    [UK_LOG_CREATE_TOPIC] = stage_create,
+    [UK_LOG_PRODUCE] = stage_produce,     [UK_LOG_COMMIT] = stage_commit,
+    [UK_LOG_CREATE_TOPIC] = stage_create, [UK_LOG_CREATE_MISSING] = stage_create_missing,
     [UK_LOG_DELETE_TOPIC] = stage_delete,
   };
   operation->error = UK_OK;

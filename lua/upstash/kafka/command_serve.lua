@@ -26,7 +26,7 @@ local OPTIONS = {
   size("prefetch-bytes", "of messages read ahead from the cluster for each consumer instance"),
   size("prefetch-budget", "of messages read ahead for all instances; one more than fit in is refused with 429"),
   { name = "partitions", value = "N", kind = "integer", min = 1, about = "of a topic created without a number" },
-  { name = "no-auto-create-topics", kind = "flag", about = "a produce to an unknown topic fails" },
+  { name = "no-auto-create-topics", kind = "flag", about = "a produce or consume of a topic that does not exist fails" },
   { name = "threads", value = "N", kind = "integer", min = 0,
     about = "that serve HTTP; 0 = one for each processor, at most 8" },
   { name = "max-connections", value = "N", kind = "integer", min = 1, about = "open at once" },
