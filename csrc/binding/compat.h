@@ -10,10 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define UK_EXPORT __attribute__((visibility("default")))
+#include "common/decimal.h"
 
-/* The largest magnitude up to which a double names one integer only. */
-#define UK_EXACT_MAX INT64_C(9007199254740992)
+#define UK_EXPORT __attribute__((visibility("default")))
 
 /* Registers `functions` in the table on top of the stack, each with the `upvalues` values above
  * that table, which are popped. */

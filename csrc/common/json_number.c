@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/decimal.h"
 #include "common/json_parts.h"
 
 static inline bool is_digit(char c)
@@ -49,11 +50,11 @@ static inline bool fits(uint64_t magnitude, size_t digits, bool negative)
 
 /* The middle between two neighbouring doubles has fewer than 800 digits, so that 800 tell on
  * which side of it a number lies, as long as what was dropped behind them leaves a trace. */
-enum { DIGITS_MAX = 800 };
+enum { DIGITS_MAX = 800, DIGITS_SHORT = 19 /* so many fit 64 bits */ };
 
 /* digits * 10^exponent, without leading zeros. */
 struct decimal {
-  char digits[DIGITS_MAX + sizeof "1e-99999"]; /* room for what number_of puts behind them */
+  char digits[DIGITS_MAX + sizeof "1e-99999"]; /* room for what long_number puts behind them */
   size_t count;
   bool dropped; /* digits that were not zero */
   int64_t exponent;
@@ -98,11 +99,19 @@ static void read_decimal(struct decimal *decimal, const char *at, const char *en
     decimal->exponent += exponent_of(at, end);
 }
 
-static double number_of(struct decimal *decimal)
+static bool short_number(const struct decimal *decimal, double *number)
+{
+  uint64_t digits = 0;
+  if (decimal->count > DIGITS_SHORT)
+    return false;
+  for (size_t i = 0; i < decimal->count; i++)
+    digits = digits * 10 + (uint64_t)(decimal->digits[i] - '0');
+  return uk_decimal_value(digits, decimal->exponent, number);
+}
+
+static double long_number(struct decimal *decimal)
 {
   const int64_t most = 9999; /* with at most 801 digits: past every double, either way */
-  if (decimal->count == 0)
-    return 0;
   char *behind = decimal->digits + decimal->count;
   if (decimal->dropped) {
     *behind++ = '1';
@@ -128,7 +137,9 @@ static double to_double(struct uk_slice text)
   decimal.dropped = false;
   decimal.exponent = 0;
   read_decimal(&decimal, text.data + negative, text.data + text.length);
-  double number = number_of(&decimal);
+  double number = 0;
+  if (decimal.count > 0 && !short_number(&decimal, &number))
+    number = long_number(&decimal);
   return negative ? -number : number;
 }
 

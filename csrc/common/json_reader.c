@@ -48,7 +48,7 @@ static inline char *skip_space(char *at, const char *end)
 
 static inline bool in_object(const struct uk_json_reader *reader)
 {
-  return (reader->objects >> (reader->depth - 1) & 1) != 0;
+  return (reader->objects >> (reader->depth - 1) % UK_JSON_DEPTH_MAX & 1) != 0;
 }
 
 /* The reader stands at `at`, behind a whole value. */
@@ -62,9 +62,14 @@ static inline enum uk_json_event behind_value(struct uk_json_reader *reader, cha
 
 static enum uk_json_event open_level(struct uk_json_reader *reader, char *at, bool object)
 {
-  if (reader->depth == UK_JSON_DEPTH_MAX)
+  const bool deep = (reader->flags & UK_JSON_DEEP) != 0;
+  const unsigned level = reader->depth;
+  if (level == (deep ? UK_JSON_DEEP_MAX : UK_JSON_DEPTH_MAX))
     return fail(reader, at, UK_JSON_E_DEPTH);
-  uint64_t bit = UINT64_C(1) << reader->depth++;
+  if (level % UK_JSON_DEPTH_MAX == 0 && level > 0)
+    reader->outer[level / UK_JSON_DEPTH_MAX - 1] = reader->objects;
+  uint64_t bit = UINT64_C(1) << level % UK_JSON_DEPTH_MAX;
+  reader->depth++;
   reader->objects = object ? reader->objects | bit : reader->objects & ~bit;
   reader->at = at + 1;
   reader->expect = object ? EXPECT_FIRST_KEY : EXPECT_FIRST_VALUE;
@@ -74,7 +79,9 @@ static enum uk_json_event open_level(struct uk_json_reader *reader, char *at, bo
 static enum uk_json_event close_level(struct uk_json_reader *reader, char *at)
 {
   enum uk_json_event event = in_object(reader) ? UK_JSON_OBJECT_END : UK_JSON_ARRAY_END;
-  reader->depth--;
+  const unsigned level = --reader->depth;
+  if (level % UK_JSON_DEPTH_MAX == 0 && level > 0)
+    reader->objects = reader->outer[level / UK_JSON_DEPTH_MAX - 1];
   return behind_value(reader, at + 1, event);
 }
 

@@ -6,7 +6,7 @@
  *
  * It takes everything that RFC 8259 takes and refuses the rest: invalid UTF-8, control characters
  * in strings, leading zeros, NaN, a byte order mark, anything behind the value. Nesting is bounded
- * by UK_JSON_DEPTH_MAX. It never reads a byte at or past data + length. */
+ * by UK_JSON_DEPTH_MAX, or UK_JSON_DEEP_MAX with UK_JSON_DEEP. It never reads a byte at or past data + length. */
 #ifndef UK_JSON_READER_H
 #define UK_JSON_READER_H
 
@@ -16,7 +16,10 @@
 
 #include "common/slice.h"
 
-enum { UK_JSON_DEPTH_MAX = 64 };
+enum {
+  UK_JSON_DEPTH_MAX = 64, /* levels that fit one word */
+  UK_JSON_DEEP_MAX = 1000
+};
 
 enum uk_json_event {
   UK_JSON_ERROR = 0, /* `error` and `position` say what and where; every later call repeats it */
@@ -38,7 +41,9 @@ enum uk_json_event {
 enum uk_json_flag {
   UK_JSON_TRAILING_COMMA = 1,   /* `[1,]` and `{"a":1,}` pass */
   UK_JSON_STRICT_SURROGATE = 2, /* a lone \uD800..\uDFFF is an error; without it, U+FFFD */
-  UK_JSON_AS_SENT = 4           /* escapes are checked and left as they are */
+  UK_JSON_AS_SENT = 4,          /* escapes are checked and left as they are */
+  UK_JSON_ANY_BYTES = 8,        /* strings may hold invalid UTF-8, which is kept as it is */
+  UK_JSON_DEEP = 16             /* up to UK_JSON_DEEP_MAX levels */
 };
 
 /* X(NAME, text): what can be wrong, as a phrase that follows "malformed JSON at byte N: " */
@@ -79,7 +84,8 @@ struct uk_json_reader {
   char *data, *at, *end;
   unsigned flags;
   unsigned depth;
-  uint64_t objects; /* bit d: the level d is an object */
+  uint64_t objects; /* bit d: the level d of the 64 innermost that share a word is an object */
+  uint64_t outer[UK_JSON_DEEP_MAX / UK_JSON_DEPTH_MAX]; /* the words of the levels around them */
   unsigned char expect;
 };
 

@@ -106,9 +106,11 @@ static inline void copy(struct cursor *cursor, size_t length)
   cursor->out += length;
 }
 
-static enum uk_json_error read_multibyte(struct cursor *cursor)
+static enum uk_json_error read_multibyte(struct cursor *cursor, unsigned flags)
 {
   size_t length = uk_utf8_multibyte_prefix(cursor->at, (size_t)(cursor->end - cursor->at));
+  if (length == 0 && (flags & UK_JSON_ANY_BYTES) != 0)
+    length = 1;
   if (length == 0)
     return is_cut_off(cursor) ? UK_JSON_E_CUT_OFF : UK_JSON_E_BAD_UTF8;
   copy(cursor, length);
@@ -130,7 +132,7 @@ static enum uk_json_error read_special(struct cursor *cursor, unsigned flags)
 {
   if (*cursor->at == '\\')
     return (flags & UK_JSON_AS_SENT) != 0 ? pass_escape(cursor, flags) : read_escape(cursor, flags);
-  return (signed char)*cursor->at < 0 ? read_multibyte(cursor) : UK_JSON_E_CONTROL;
+  return (signed char)*cursor->at < 0 ? read_multibyte(cursor, flags) : UK_JSON_E_CONTROL;
 }
 
 char *uk_json_read_string(struct uk_json_reader *reader, char *start, char *at)

@@ -1,6 +1,7 @@
 #include "common/json_writer.h"
 
 #include "common/base64.h"
+#include "common/decimal.h"
 #include "common/scan.h"
 #include "common/utf8.h"
 
@@ -59,6 +60,38 @@ void uk_json_write_string(struct uk_buffer *buffer, struct uk_slice text)
     buffer->length = start;
 }
 
+/* The same of the bytes, whatever they are. */
+static void append_bytes(struct uk_buffer *buffer, const char *at, const char *end)
+{
+  while (at != end && buffer->error == UK_OK) {
+    const char *run = at;
+    while (at != end && (uk_scan_is_plain(*at) || (signed char)*at < 0))
+      at++;
+    uk_buffer_append(buffer, run, (size_t)(at - run));
+    if (at != end)
+      append_escape(buffer, (unsigned char)*at++);
+  }
+}
+
+void uk_json_write_bytes(struct uk_buffer *buffer, struct uk_slice bytes)
+{
+  size_t start = buffer->length;
+  const char *end = bytes.length > 0 ? bytes.data + bytes.length : bytes.data;
+  size_t plain = (size_t)(uk_scan_plain(bytes.data, end) - bytes.data);
+  char *room = uk_buffer_reserve(buffer, plain + 2);
+  if (room == NULL)
+    return;
+  room[0] = '"';
+  if (plain > 0)
+    memcpy(room + 1, bytes.data, plain);
+  room[plain + 1] = '"';
+  uk_buffer_commit(buffer, plain + 1);
+  append_bytes(buffer, bytes.data + plain, end);
+  uk_buffer_append_byte(buffer, '"');
+  if (buffer->error != UK_OK)
+    buffer->length = start;
+}
+
 void uk_json_write_base64(struct uk_buffer *buffer, struct uk_slice bytes)
 {
   size_t size = uk_base64_encoded_size(bytes.length);
@@ -89,4 +122,10 @@ void uk_json_write_integer(struct uk_buffer *buffer, int64_t value)
   if (value < 0)
     *--at = '-';
   uk_buffer_append(buffer, at, (size_t)(text + sizeof text - at));
+}
+
+void uk_json_write_number(struct uk_buffer *buffer, double number)
+{
+  char text[UK_DECIMAL_SIZE];
+  uk_buffer_append(buffer, text, uk_decimal_text(text, number));
 }

@@ -11,9 +11,16 @@
  * '"' and '\' are escaped; everything else is copied. */
 void uk_json_write_string(struct uk_buffer *buffer, struct uk_slice text);
 
+/* A quoted string whose bytes stay as they are, also those that are no UTF-8: for text that is
+ * checked as a whole later. */
+void uk_json_write_bytes(struct uk_buffer *buffer, struct uk_slice bytes);
+
 /* A quoted string that holds the base64 of the bytes. */
 void uk_json_write_base64(struct uk_buffer *buffer, struct uk_slice bytes);
 
 void uk_json_write_integer(struct uk_buffer *buffer, int64_t value);
+
+/* A finite number, as uk_decimal_text says. */
+void uk_json_write_number(struct uk_buffer *buffer, double number);
 
 #endif

@@ -402,6 +402,46 @@ static void nesting_ends_at_its_limit(void)
   CHECK_EQ_INT(position, UK_JSON_DEPTH_MAX);
 }
 
+/* Reads arrays and objects by turns, as many as `levels`; the innermost is empty. */
+static bool reads_levels(size_t levels, unsigned flags)
+{
+  static char text[8 * UK_JSON_DEEP_MAX];
+  struct uk_json_reader reader;
+  char *at = text;
+  for (size_t i = 0; i < levels; i++)
+    at = stpcpy(at, i % 3 != 0 ? "[" : i + 1 < levels ? "{\"a\":" : "{");
+  for (size_t i = levels; i-- > 0; at++)
+    *at = i % 3 != 0 ? ']' : '}';
+  uk_json_reader_init(&reader, text, (size_t)(at - text), flags);
+  enum uk_json_event event;
+  while ((event = uk_json_next(&reader)) != UK_JSON_END)
+    if (event == UK_JSON_ERROR) {
+      CHECK_EQ_INT(reader.error, UK_JSON_E_DEPTH);
+      return false;
+    }
+  return true;
+}
+
+static void deep_nesting_is_read_where_it_is_wanted(void)
+{
+  CHECK(reads_levels(UK_JSON_DEPTH_MAX, 0));
+  CHECK(!reads_levels(UK_JSON_DEPTH_MAX + 1, 0));
+  for (size_t levels = 60; levels < 200; levels++)
+    CHECK(reads_levels(levels, UK_JSON_DEEP));
+  CHECK(reads_levels(UK_JSON_DEEP_MAX, UK_JSON_DEEP));
+  CHECK(!reads_levels(UK_JSON_DEEP_MAX + 1, UK_JSON_DEEP));
+}
+
+static void any_bytes_are_kept_where_they_are_wanted(void)
+{
+  static const struct row rows[] = {
+    {"\"\xff\"", "\"\xff\" ."},
+    {"\"a\xc3\\n\x80\"", "\"a\xc3\n\x80\" ."},
+    {"\"\xc3\xa9\xed\xa0\x80\"", "\"\xc3\xa9\xed\xa0\x80\" ."},
+  };
+  CHECK_ROWS(rows, UK_JSON_ANY_BYTES);
+}
+
 /* A level's kind is forgotten when it closes. */
 static void kinds_of_levels_are_kept_apart(void)
 {
@@ -655,6 +695,8 @@ int main(void)
   CHECK_RUN(an_error_is_repeated);
   CHECK_RUN(no_text_at_all_is_empty);
   CHECK_RUN(nesting_ends_at_its_limit);
+  CHECK_RUN(deep_nesting_is_read_where_it_is_wanted);
+  CHECK_RUN(any_bytes_are_kept_where_they_are_wanted);
   CHECK_RUN(kinds_of_levels_are_kept_apart);
   CHECK_RUN(skip_passes_over_a_value);
   CHECK_RUN(skip_passes_over_the_whole_and_over_an_empty_one);

@@ -136,6 +136,45 @@ static void base64_is_quoted_and_keeps_the_limit(void)
   }
 }
 
+/* As a string is written, without a look at its UTF-8. */
+static void bytes_stay_as_they_are(void)
+{
+  static const struct {
+    const char *bytes, *want;
+  } rows[] = {{"", "\"\""},
+              {"abc", "\"abc\""},
+              {"\xff", "\"\xff\""},
+              {"a\"\xc3\n\x80z\\", "\"a\\\"\xc3\\n\x80z\\\\\""},
+              {"\x01/\x7f", "\"\\u0001/\x7f\""},
+              {"0123456789abcdef0123456789abcdef\t\xc3\xa9",
+               "\"0123456789abcdef0123456789abcdef\\t\xc3\xa9\""}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    const size_t length = strlen(rows[i].want);
+    for (size_t limit = 0; limit <= length; limit++) {
+      struct uk_buffer buffer;
+      uk_buffer_init(&buffer, limit);
+      uk_json_write_bytes(&buffer, uk_slice_text(rows[i].bytes));
+      CHECK_EQ_INT(buffer.error, limit == length ? UK_OK : UK_E_TOO_LARGE);
+      CHECK_EQ_MEM(buffer.data, buffer.length, rows[i].want, limit == length ? length : 0);
+      uk_buffer_free(&buffer);
+    }
+  }
+}
+
+static void numbers_are_written_as_decimals(void)
+{
+  struct uk_buffer buffer;
+  uk_buffer_init(&buffer, 15);
+  uk_json_write_number(&buffer, 5.0);
+  uk_json_write_number(&buffer, -0.1);
+  uk_json_write_number(&buffer, 1e300);
+  CHECK_EQ_MEM(buffer.data, buffer.length, "5-0.11e+300", 11);
+  uk_json_write_number(&buffer, 1.2345);
+  CHECK_EQ_INT(buffer.error, UK_E_TOO_LARGE);
+  CHECK_EQ_INT(buffer.length, 11);
+  uk_buffer_free(&buffer);
+}
+
 static void check_integer(int64_t value)
 {
   struct uk_buffer buffer;
@@ -197,6 +236,8 @@ static void write_one_of_each(struct uk_buffer *buffer)
   memset(bytes, '\n', sizeof bytes);
   uk_json_write_string(buffer, uk_slice_text("plain"));
   uk_json_write_integer(buffer, INT64_MIN);
+  uk_json_write_number(buffer, 0.1);
+  uk_json_write_bytes(buffer, uk_slice_text("\xff\n"));
   uk_json_write_string(buffer, uk_slice_of(bytes, sizeof bytes));
   uk_json_write_base64(buffer, uk_slice_of(bytes, sizeof bytes));
 }
@@ -232,6 +273,8 @@ int main(void)
   CHECK_RUN(specials_are_found_at_every_place);
   CHECK_RUN(the_limit_is_taken_and_one_byte_less_is_not);
   CHECK_RUN(base64_is_quoted_and_keeps_the_limit);
+  CHECK_RUN(bytes_stay_as_they_are);
+  CHECK_RUN(numbers_are_written_as_decimals);
   CHECK_RUN(integers_are_written_in_full);
   CHECK_RUN(integers_keep_the_limit);
   CHECK_RUN(a_failed_buffer_stays_as_it_is);
