@@ -42,7 +42,7 @@ end
 local function paths_of(text)
   local found = {}
   for line in text:gmatch "[^\n]+" do
-    for path in line:gmatch "/[%w%-{}$_/]+" do
+    for path in line:gmatch "/[%w%-{}$_/]*" do
       local key = normal_path(path)
       found[key] = found[key] or {}
       table.insert(found[key], line)

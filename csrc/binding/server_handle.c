@@ -4,6 +4,7 @@
 
 #include "binding/options.h"
 #include "binding/result.h"
+#include "binding/server_origins.h"
 #include "binding/server_properties.h"
 
 #define HANDLE_TYPE "upstash.kafka.server"
@@ -18,8 +19,15 @@ struct handle {
 #name, type, required, offsetof(struct uk_server_options, name), 0, 0, NULL                    \
   }
 
-/* Tables, left on the stack. */
-enum { ARGUMENT = 1, SLOTS, PROPERTIES = SLOTS, PROPERTY_FILES, LAST_SLOT = PROPERTY_FILES };
+/* Values, left on the stack. */
+enum {
+  ARGUMENT = 1,
+  SLOTS,
+  PROPERTIES = SLOTS,
+  PROPERTY_FILES,
+  CORS_ORIGIN,
+  LAST_SLOT = CORS_ORIGIN
+};
 
 #define SLOT(name, slot)                                                                           \
   {                                                                                                \
@@ -45,6 +53,7 @@ static const struct uk_option rows[] = {ROW(listen, UK_OPTION_TEXT, false),
                                         ROW(max_header_bytes, UK_OPTION_INTEGER, false),
                                         ROW(max_body_bytes, UK_OPTION_INTEGER, false),
                                         ROW(max_message_bytes, UK_OPTION_INTEGER, false),
+                                        SLOT(cors_origin, CORS_ORIGIN),
                                         ROW(tls_cert, UK_OPTION_TEXT, false),
                                         ROW(tls_key, UK_OPTION_TEXT, false),
                                         {.name = NULL}};
@@ -60,6 +69,7 @@ int uk_server_start_lua(lua_State *L)
   uk_options_read(L, ARGUMENT, false, rows, &options, SLOTS, &blame);
   uk_server_read_properties(L, (struct uk_property_slots){PROPERTIES, PROPERTY_FILES}, &options,
                             &blame);
+  uk_server_read_origins(L, CORS_ORIGIN, &options, &blame);
   struct handle *handle = lua_newuserdata(L, sizeof *handle);
   *handle = (struct handle){.process = getpid()};
   luaL_getmetatable(L, HANDLE_TYPE);
@@ -88,6 +98,8 @@ void uk_server_push_defaults(lua_State *L)
       lua_pushnil(L);
     lua_setfield(L, -2, row->name);
   }
+  lua_pushliteral(L, "*");
+  lua_setfield(L, -2, "cors_origin");
 }
 
 static struct handle *check_handle(lua_State *L)

@@ -8,7 +8,14 @@
 #include "common/slice.h"
 
 /* Bits, so that a route can name several. */
-enum uk_method { UK_GET = 1, UK_POST = 2, UK_DELETE = 4, UK_HEAD = 8, UK_OTHER_METHOD = 16 };
+enum uk_method {
+  UK_GET = 1,
+  UK_POST = 2,
+  UK_DELETE = 4,
+  UK_HEAD = 8,
+  UK_OPTIONS = 16, /* of every path; in no row */
+  UK_OTHER_METHOD = 32
+};
 
 /* What a credential must hold. FULL includes both others. */
 enum uk_permission {
@@ -33,13 +40,14 @@ enum uk_permission {
   X(DELETE_CONSUMER, "delete_consumer", UK_POST | UK_DELETE,                                       \
     "/delete-consumer/{group}/{instance}", UK_PERMIT_CONSUME)                                      \
   X(COMMITTED, "committed", UK_GET | UK_POST, "/committed/{group}/{instance}", UK_PERMIT_CONSUME)  \
-  X(CONSUMERS, "consumers", UK_GET, "/consumers", UK_PERMIT_CONSUME)                               \
+  X(CONSUMERS, "consumers", UK_GET | UK_HEAD, "/consumers", UK_PERMIT_CONSUME)                     \
   X(FETCH, "fetch", UK_GET | UK_POST, "/fetch", UK_PERMIT_CONSUME)                                 \
-  X(TOPICS, "topics", UK_GET, "/topics", UK_PERMIT_NOTHING)                                        \
+  X(TOPICS, "topics", UK_GET | UK_HEAD, "/topics", UK_PERMIT_NOTHING)                              \
   X(OFFSETS, "offsets", UK_GET | UK_POST, "/offsets/{timestamp}", UK_PERMIT_CONSUME)               \
   X(CREATE_TOPIC, "create_topic", UK_POST, "/topics/{topic}", UK_PERMIT_FULL)                      \
   X(DELETE_TOPIC, "delete_topic", UK_DELETE, "/topics/{topic}", UK_PERMIT_FULL)                    \
-  X(HEALTH, "health", UK_GET, "/health", UK_PERMIT_NOTHING)
+  X(HEALTH, "health", UK_GET | UK_HEAD, "/health", UK_PERMIT_NOTHING)                              \
+  X(ROOT, "root", UK_GET | UK_HEAD, "/", UK_PERMIT_NOTHING)
 
 enum uk_endpoint {
 #define UK_ENDPOINT_ENUM(name, text, methods, path, permission) UK_ENDPOINT_##name,
@@ -66,6 +74,17 @@ extern const struct uk_endpoint_info uk_endpoints[UK_ENDPOINT_COUNT];
 #define UK_HEADER_IDEMPOTENCY_KEY "Idempotency-Key"
 #define UK_REALM "upstash-kafka"
 
+/* What a browser lets the script of a page send and read: the request and response headers of
+ * docs/rest-api.md. */
+#define UK_CORS_REQUEST_HEADERS                                                                    \
+  "Accept, Authorization, Content-Encoding, Content-Type, Idempotency-Key, Kafka-Ack, "            \
+  "Kafka-Auto-Commit-Interval, Kafka-Auto-Offset-Reset, Kafka-Commit, Kafka-Enable-Auto-Commit, "  \
+  "Kafka-Encoding, Kafka-Session-Timeout-Ms, Last-Event-ID, X-Request-Id"
+#define UK_CORS_RESPONSE_HEADERS                                                                   \
+  "Allow, Idempotent-Replayed, Kafka-Batch, Kafka-Commit-Skipped, Retry-After, WWW-Authenticate, " \
+  "X-Request-Id"
+#define UK_PREFLIGHT_SECONDS "600" /* how long a browser may keep the answer to OPTIONS */
+
 enum uk_offset_reset { UK_RESET_LATEST = 0, UK_RESET_EARLIEST, UK_RESET_NONE };
 
 /* Defaults and limits of the contract. Times in milliseconds, sizes in bytes. */
@@ -87,6 +106,8 @@ enum {
   UK_BATCH_BYTES_MAX = 64 << 20,
   UK_MESSAGE_BYTES = 1 << 20, /* key + value + headers of one message; --max-message-bytes */
   UK_HEADER_BYTES = 8 << 10,  /* request line and headers of one request; --max-header-bytes */
+  UK_ORIGINS_MAX = 64,        /* that CORS admits by name; --cors-origin */
+  UK_ORIGIN_MAX = 255,        /* bytes of one */
   UK_BODY_BYTES = 16 << 20,   /* request body, also after gunzip; --max-body-bytes */
   UK_HEADERS_PER_MESSAGE_MAX = 1000,
   UK_PARTITIONS_MAX = 1000, /* of one topic, in the log engine */

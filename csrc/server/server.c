@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/protocol.h"
+#include "server/api/cors.h"
 #include "server/api/server_state.h"
 #include "server/http/http.h"
 #include "server/kafka_engine/kafka_engine.h"
@@ -144,6 +145,13 @@ static enum uk_error start_credentials(struct uk_server *server,
   return error;
 }
 
+static enum uk_error start_cors(struct uk_server *server, const struct uk_server_options *options,
+                                char *message, size_t size)
+{
+  return uk_cors_new(&server->cors, options->cors_origins, options->cors_origin_count, message,
+                     size);
+}
+
 static enum uk_error start_kafka(struct uk_server *server, const struct uk_server_options *options,
                                  char *message, size_t size)
 {
@@ -218,8 +226,8 @@ enum uk_error uk_server_start(struct uk_server **out, const struct uk_server_opt
                               char *message, size_t size)
 {
   static enum uk_error (*const parts[])(struct uk_server *, const struct uk_server_options *,
-                                        char *,
-                                        size_t) = {start_credentials, start_engine, start_http};
+                                        char *, size_t) = {start_credentials, start_cors,
+                                                           start_engine, start_http};
   message[0] = '\0';
   enum uk_error error = check_texts(options, message, size);
   if (error == UK_OK)
@@ -265,6 +273,7 @@ void uk_server_stop(struct uk_server *server)
   if (server->engine != NULL)
     server->engine->methods->close(server->engine);
   uk_credentials_free(server->credentials);
+  uk_cors_free(server->cors);
   free(server->url);
   free(server);
 }

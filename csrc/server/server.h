@@ -27,9 +27,12 @@ struct uk_server_options {
   int64_t threads; /* that serve HTTP; 0 = one for each processor, at most 8 */
   int64_t max_connections;
   int64_t
-    max_header_bytes; /* what a connection keeps: request line, headers, headers of the reply */
+    max_header_bytes; /* request line and headers of a request; a connection keeps 4 KiB more */
   int64_t max_body_bytes;
   int64_t max_message_bytes;
+  const char *const
+    *cors_origins; /* that browsers' pages may come from; see api/cors.h. NULL: any */
+  size_t cors_origin_count;
   const char *tls_cert; /* PEM files; both or neither */
   const char *tls_key;
 };

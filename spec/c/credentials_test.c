@@ -38,6 +38,49 @@ static void finds_the_right_one(void)
   uk_credentials_free(credentials);
 }
 
+/* "B10": what a client encodes in Latin-1 is right where the configured text has that form. */
+static void takes_both_encodings(void)
+{
+  struct uk_credentials *credentials = uk_credentials_new();
+  uk_credentials_add(credentials, "j\xc3\xbcrgen", "p\xc3\xa4ss\xc2\xa0\xc3\xbf", UK_PERMIT_FULL,
+                     "*");
+  uk_credentials_add(credentials, "j\xc3\xb6rg", "\xe2\x82\xac", UK_PERMIT_FULL, "*");
+  uk_credentials_add(credentials, "\xc3", "\xfc", UK_PERMIT_FULL, "*");
+  CHECK(find_basic(credentials, "j\xc3\xbcrgen:p\xc3\xa4ss\xc2\xa0\xc3\xbf") != NULL);
+  CHECK(find_basic(credentials, "j\xfcrgen:p\xe4ss\xa0\xff") != NULL);
+  CHECK(find_basic(credentials, "j\xc3\xbcrgen:p\xe4ss\xa0\xff") == NULL);
+  CHECK(find_basic(credentials, "j\xfcrgen:p\xc3\xa4ss\xc2\xa0\xc3\xbf") == NULL);
+  CHECK(find_basic(credentials, "j\xfcrgen:p\xe4ss\xa0\xfe") == NULL);
+  CHECK(find_basic(credentials, "j\xc3\xb6rg:\xe2\x82\xac") != NULL);
+  CHECK(find_basic(credentials, "j\xf6rg:\xe2\x82\xac") == NULL);
+  CHECK(find_basic(credentials, "j\xf6rg:\xac") == NULL);
+  CHECK(find_basic(credentials, "j\xf6rg:\x80") == NULL);
+  CHECK(find_basic(credentials, "\xc3:\xfc") != NULL);
+  CHECK(find_basic(credentials, ":") == NULL);
+  uk_credentials_free(credentials);
+}
+
+/* The longest text, and what is longer only in UTF-8. */
+static void takes_both_encodings_of_the_longest(void)
+{
+  struct uk_credentials *credentials = uk_credentials_new();
+  char longest[256] = "", latin1[130] = "", plain[400];
+  for (int i = 0; i < 127; i++)
+    strcat(longest, "\xc3\xa9");
+  strcat(longest, "x");
+  memset(latin1, 0xe9, 127);
+  latin1[127] = 'x';
+  CHECK_EQ_INT(uk_credentials_add(credentials, "u", longest, UK_PERMIT_FULL, "*"), UK_OK);
+  snprintf(plain, sizeof plain, "u:%s", longest);
+  CHECK(find_basic(credentials, plain) != NULL);
+  snprintf(plain, sizeof plain, "u:%s", latin1);
+  CHECK(find_basic(credentials, plain) != NULL);
+  latin1[127] = 'y';
+  snprintf(plain, sizeof plain, "u:%s", latin1);
+  CHECK(find_basic(credentials, plain) == NULL);
+  uk_credentials_free(credentials);
+}
+
 static void refuses_the_rest(void)
 {
   struct uk_credentials *credentials = two();
@@ -141,6 +184,8 @@ static void survives_every_failing_allocation(void)
 int main(void)
 {
   CHECK_RUN(finds_the_right_one);
+  CHECK_RUN(takes_both_encodings);
+  CHECK_RUN(takes_both_encodings_of_the_longest);
   CHECK_RUN(refuses_the_rest);
   CHECK_RUN(reads_the_header);
   CHECK_RUN(takes_parts_up_to_the_limit);

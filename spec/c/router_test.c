@@ -66,6 +66,13 @@ static void takes_one_slash_at_the_end(void)
   CHECK_EQ_INT(find(UK_POST, "/fetch//"), UK_E_NOT_FOUND);
 }
 
+static void knows_the_root(void)
+{
+  CHECK_EQ_INT(find(UK_GET, "/"), UK_OK);
+  CHECK_EQ_INT(route.endpoint, UK_ENDPOINT_ROOT);
+  CHECK_EQ_INT(find(UK_POST, "/"), UK_E_METHOD_NOT_ALLOWED);
+}
+
 static void refuses_malformed_escapes(void)
 {
   CHECK_EQ_INT(find(UK_GET, "/produce/t/%zz"), UK_E_BAD_REQUEST);
@@ -76,7 +83,6 @@ static void refuses_malformed_escapes(void)
 static void knows_no_other_path(void)
 {
   static const char *const paths[] = {"",
-                                      "/",
                                       "nope",
                                       "/nope",
                                       "//",
@@ -92,8 +98,12 @@ static void knows_no_other_path(void)
 
 static void names_the_methods_of_a_path(void)
 {
-  CHECK_EQ_INT(find(UK_HEAD, "/topics"), UK_E_METHOD_NOT_ALLOWED);
-  CHECK_EQ_INT(route.methods, UK_GET);
+  CHECK_EQ_INT(find(UK_POST, "/topics"), UK_E_METHOD_NOT_ALLOWED);
+  CHECK_EQ_INT(route.methods, UK_GET | UK_HEAD);
+  CHECK_EQ_INT(find(UK_HEAD, "/fetch"), UK_E_METHOD_NOT_ALLOWED);
+  CHECK_EQ_INT(route.methods, UK_GET | UK_POST);
+  CHECK_EQ_INT(find(UK_OPTIONS, "/topics/a"), UK_E_METHOD_NOT_ALLOWED);
+  CHECK_EQ_INT(route.methods, UK_POST | UK_DELETE);
   CHECK_EQ_INT(find(UK_GET, "/topics/a"), UK_E_METHOD_NOT_ALLOWED);
   CHECK_EQ_INT(route.methods, UK_POST | UK_DELETE);
   CHECK_EQ_INT(find(UK_OTHER_METHOD, "/consume/g/i"), UK_E_METHOD_NOT_ALLOWED);
@@ -106,6 +116,7 @@ int main(void)
   CHECK_RUN(fills_parameters);
   CHECK_RUN(decodes_once_after_splitting);
   CHECK_RUN(takes_one_slash_at_the_end);
+  CHECK_RUN(knows_the_root);
   CHECK_RUN(refuses_malformed_escapes);
   CHECK_RUN(knows_no_other_path);
   CHECK_RUN(names_the_methods_of_a_path);

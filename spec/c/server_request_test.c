@@ -42,10 +42,11 @@ static void adds_the_headers_of_a_status(void)
   static const struct {
     enum uk_error error;
     const char *name, *value;
-  } cases[] = {{UK_E_UNAUTHORIZED, "WWW-Authenticate", "Basic realm=\"upstash-kafka\""},
-               {UK_E_TOO_MANY, "Retry-After", "1"},
-               {UK_E_UNAVAILABLE, "Retry-After", "1"},
-               {UK_E_NO_MEMORY, "Retry-After", "1"}};
+  } cases[] = {
+    {UK_E_UNAUTHORIZED, "WWW-Authenticate", "Basic realm=\"upstash-kafka\", charset=\"UTF-8\""},
+    {UK_E_TOO_MANY, "Retry-After", "1"},
+    {UK_E_UNAVAILABLE, "Retry-After", "1"},
+    {UK_E_NO_MEMORY, "Retry-After", "1"}};
   struct uk_request request = make("");
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     uk_request_error(&request, cases[i].error, NULL);
@@ -60,12 +61,34 @@ static void adds_the_headers_of_a_status(void)
   done(&request);
 }
 
+/* A page's script handles the 401; the browser is not to ask for credentials and remember them. */
+static void challenges_no_page(void)
+{
+  static const struct uk_browser pages[] = {{.has_fetch_mode = true}, {.origin = {"null", 4}}};
+  for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+    struct uk_request request = make("");
+    request.browser = pages[i];
+    uk_request_error(&request, UK_E_UNAUTHORIZED, NULL);
+    CHECK_EQ_INT(request.status, 401);
+    CHECK_EQ_INT(request.reply_header_count, 0);
+    uk_request_error(&request, UK_E_UNAVAILABLE, NULL);
+    CHECK_EQ_INT(request.reply_header_count, 1);
+    done(&request);
+  }
+}
+
+/* No header is dropped in silence. */
 static void keeps_to_its_number_of_headers(void)
 {
   struct uk_request request = make("");
-  for (int i = 0; i < UK_REPLY_HEADERS + 3; i++)
+  uk_buffer_append_text(&request.reply, "{}");
+  for (int i = 0; i < UK_REPLY_HEADERS; i++)
     uk_request_add_header(&request, "A", "b");
   CHECK_EQ_INT(request.reply_header_count, UK_REPLY_HEADERS);
+  CHECK_EQ_INT(request.reply.error, UK_OK);
+  uk_request_add_header(&request, "A", "b");
+  CHECK_EQ_INT(request.reply_header_count, UK_REPLY_HEADERS);
+  CHECK_EQ_INT(request.reply.error, UK_E_INTERNAL);
   done(&request);
 }
 
@@ -139,6 +162,7 @@ int main(void)
 {
   CHECK_RUN(writes_errors);
   CHECK_RUN(adds_the_headers_of_a_status);
+  CHECK_RUN(challenges_no_page);
   CHECK_RUN(keeps_to_its_number_of_headers);
   CHECK_RUN(finds_query_values);
   CHECK_RUN(refuses_malformed_query_values);

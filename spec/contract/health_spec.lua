@@ -26,7 +26,7 @@ describe("health:", function()
     ok(get("/health/", { auth = false }))
   end)
 
-  it("takes GET alone", function()
+  it("takes GET and HEAD alone", function()
     local response = service.post("/health", nil, { auth = false })
     refused(response, 405)
     assert.is_truthy(response.headers.allow:find "GET")

@@ -10,7 +10,7 @@ uk_handler uk_api_produce_one, uk_api_produce, uk_api_webhook;
 uk_handler uk_api_consume, uk_api_fetch;
 uk_handler uk_api_commit, uk_api_committed, uk_api_delete_consumer, uk_api_consumers;
 uk_handler uk_api_topics, uk_api_offsets, uk_api_create_topic, uk_api_delete_topic;
-uk_handler uk_api_health;
+uk_handler uk_api_health, uk_api_root;
 
 /* The engine behind the request. */
 struct uk_engine *uk_api_engine(const struct uk_request *request);

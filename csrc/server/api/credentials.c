@@ -10,8 +10,10 @@ struct padded {
   unsigned char bytes[UK_CREDENTIAL_PART_MAX + 1]; /* the last one is the length */
 };
 
+enum { AS_GIVEN, IN_LATIN1, ENCODINGS };
+
 struct uk_credential {
-  struct padded username, password;
+  struct padded username[ENCODINGS], password[ENCODINGS]; /* alike where there is no Latin-1 form */
   enum uk_permission permission;
   char pattern[UK_CREDENTIAL_PART_MAX + 1]; /* without the '*' */
   bool prefix;
@@ -59,6 +61,38 @@ static unsigned difference(const struct padded *a, const struct padded *b)
   return bits;
 }
 
+/* UTF-8 to Latin-1, in place. False where the text has a character beyond U+00FF or is no UTF-8. */
+static bool to_latin1(struct padded *padded)
+{
+  unsigned char *bytes = padded->bytes;
+  size_t length = bytes[UK_CREDENTIAL_PART_MAX], to = 0;
+  for (size_t from = 0; from < length; to++) {
+    unsigned char lead = bytes[from++];
+    if (lead >= 0x80) {
+      bool pair = (lead == 0xc2 || lead == 0xc3) && from < length && (bytes[from] & 0xc0) == 0x80;
+      if (!pair)
+        return false;
+      lead = (unsigned char)(lead << 6 | (bytes[from++] & 0x3f));
+    }
+    bytes[to] = lead;
+  }
+  memset(bytes + to, 0, length - to);
+  bytes[UK_CREDENTIAL_PART_MAX] = (unsigned char)to;
+  return true;
+}
+
+/* A client encodes both parts in one way. */
+static void add_latin1(struct uk_credential *credential)
+{
+  struct padded username = credential->username[AS_GIVEN];
+  struct padded password = credential->password[AS_GIVEN];
+  bool has_form = to_latin1(&username);
+  has_form = to_latin1(&password) && has_form;
+  credential->username[IN_LATIN1] = has_form ? username : credential->username[AS_GIVEN];
+  credential->password[IN_LATIN1] = has_form ? password : credential->password[AS_GIVEN];
+  explicit_bzero(&password, sizeof password);
+}
+
 static bool fill(struct uk_credential *credential, const char *username, const char *password,
                  const char *pattern)
 {
@@ -67,8 +101,11 @@ static bool fill(struct uk_credential *credential, const char *username, const c
     return false;
   credential->prefix = length > 0 && pattern[length - 1] == '*';
   memcpy(credential->pattern, pattern, length - credential->prefix);
-  return pad(&credential->username, uk_slice_text(username)) &&
-         pad(&credential->password, uk_slice_text(password));
+  if (!pad(&credential->username[AS_GIVEN], uk_slice_text(username)) ||
+      !pad(&credential->password[AS_GIVEN], uk_slice_text(password)))
+    return false;
+  add_latin1(credential);
+  return true;
 }
 
 enum uk_error uk_credentials_add(struct uk_credentials *credentials, const char *username,
@@ -96,9 +133,11 @@ const struct uk_credential *uk_credentials_find(const struct uk_credentials *cre
   fits = pad(&padded_password, password) && fits;
   const struct uk_credential *found = NULL;
   for (const struct uk_credential *each = credentials->first; each != NULL; each = each->next) {
-    unsigned wrong =
-      difference(&each->username, &padded_username) | difference(&each->password, &padded_password);
-    if (wrong == 0)
+    bool right = false;
+    for (int i = 0; i < ENCODINGS; i++)
+      right |= (difference(&each->username[i], &padded_username) |
+                difference(&each->password[i], &padded_password)) == 0;
+    if (right)
       found = each;
   }
   return fits ? found : NULL;

@@ -23,7 +23,8 @@ enum uk_error uk_credentials_add(struct uk_credentials *credentials, const char 
                                  const char *password, enum uk_permission permission,
                                  const char *pattern);
 
-/* The credential of this user and password, or NULL. Takes the same time for every wrong one,
+/* The credential of this user and password, or NULL: in UTF-8, or both in Latin-1, as some clients
+ * encode Basic, where the configured texts have that form. Takes the same time for every wrong one,
  * whatever is wrong about it. */
 const struct uk_credential *uk_credentials_find(const struct uk_credentials *credentials,
                                                 struct uk_slice username, struct uk_slice password);

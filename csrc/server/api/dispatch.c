@@ -3,10 +3,11 @@
 #include <stdio.h>
 
 #include "server/api/api.h"
+#include "server/api/cors.h"
 #include "server/api/router.h"
 #include "server/api/server_state.h"
 
-enum { QUERY_NAMES_MAX = 3 };
+enum { QUERY_NAMES_MAX = 3, ORIGIN_SHOWN = 64 };
 
 /* One row for each endpoint. Where `any_query` is set, senders add parameters of their own. */
 static const struct {
@@ -35,17 +36,22 @@ static const struct {
   [UK_ENDPOINT_CREATE_TOPIC] = {.handler = uk_api_create_topic},
   [UK_ENDPOINT_DELETE_TOPIC] = {.handler = uk_api_delete_topic},
   [UK_ENDPOINT_HEALTH] = {.handler = uk_api_health, .open = true},
+  [UK_ENDPOINT_ROOT] = {.handler = uk_api_root, .open = true},
 };
 
 static const struct {
   enum uk_method method;
   const char *name;
-} method_names[] = {{UK_GET, "GET"}, {UK_POST, "POST"}, {UK_DELETE, "DELETE"}};
+} method_names[] = {{UK_GET, "GET"},
+                    {UK_HEAD, "HEAD"},
+                    {UK_POST, "POST"},
+                    {UK_DELETE, "DELETE"},
+                    {UK_OPTIONS, "OPTIONS"}};
 
-/* "GET, POST" into the arena; NULL when memory is out. */
+/* "GET, POST, OPTIONS" into the arena; NULL when memory is out. */
 static char *allowed(struct uk_request *request, unsigned methods)
 {
-  char text[32] = "";
+  char text[64] = "";
   for (size_t i = 0; i < sizeof method_names / sizeof *method_names; i++) {
     if ((methods & (unsigned)method_names[i].method) != 0) {
       size_t length = strlen(text);
@@ -64,13 +70,16 @@ static bool find_route(struct uk_request *request)
   request->endpoint = route.endpoint;
   if (error == UK_OK)
     return true;
+  if (error == UK_E_METHOD_NOT_ALLOWED)
+    request->allow = allowed(request, route.methods | UK_OPTIONS);
+  if (request->allow != NULL && request->method == UK_OPTIONS)
+    return true;
   const char *text = error == UK_E_NOT_FOUND     ? "no such path"
                      : error == UK_E_BAD_REQUEST ? "path: malformed percent escape"
                                                  : NULL;
   uk_request_error(request, error, text != NULL ? "%s" : NULL, text);
-  char *methods = error == UK_E_METHOD_NOT_ALLOWED ? allowed(request, route.methods) : NULL;
-  if (methods != NULL)
-    uk_request_add_header(request, "Allow", methods);
+  if (request->allow != NULL)
+    uk_request_add_header(request, "Allow", request->allow);
   return false;
 }
 
@@ -84,14 +93,50 @@ static const struct uk_credential *query_credential(struct uk_request *request)
   return uk_credentials_find(request->server->credentials, username, password);
 }
 
+static bool has_query_login(struct uk_request *request)
+{
+  struct uk_slice text;
+  return routes[request->endpoint].query_login && uk_request_query(request, "user", &text) == 1 &&
+         uk_request_query(request, "pass", &text) == 1;
+}
+
+/* Refuses what a browser sends without the consent of an admitted page's script, unless it needs no
+ * credentials, or has them in its query and so none that the browser remembers. */
+static bool admit_page(struct uk_request *request)
+{
+  const struct uk_browser *browser = &request->browser;
+  bool unasked = uk_cors_is_unasked(request);
+  if (!unasked || routes[request->endpoint].open || has_query_login(request))
+    return true;
+  if (browser->foreign && browser->unscripted)
+    uk_request_error(request, UK_E_FORBIDDEN,
+                     "Sec-Fetch-Site: a page of another site asks without a script");
+  else
+    uk_request_error(
+      request, UK_E_FORBIDDEN, "Origin: \"%.*s\" is not admitted (--cors-origin)",
+      (int)(browser->origin.length < ORIGIN_SHOWN ? browser->origin.length : ORIGIN_SHOWN),
+      browser->origin.data);
+  return false;
+}
+
+/* The credentials of the header are not looked at in a request that nobody asked for: the browser
+ * may have remembered them. */
+static const struct uk_credential *find_credential(struct uk_request *request)
+{
+  const struct uk_credential *credential = NULL;
+  if (!uk_cors_is_unasked(request))
+    credential = uk_credentials_find_basic(request->server->credentials,
+                                           uk_request_header(request, "Authorization"));
+  if (credential == NULL && routes[request->endpoint].query_login)
+    credential = query_credential(request);
+  return credential;
+}
+
 static bool authorize(struct uk_request *request)
 {
-  if (routes[request->endpoint].open)
+  if (routes[request->endpoint].open || request->method == UK_OPTIONS)
     return true;
-  struct uk_slice header = uk_request_header(request, "Authorization");
-  request->credential = uk_credentials_find_basic(request->server->credentials, header);
-  if (request->credential == NULL && routes[request->endpoint].query_login)
-    request->credential = query_credential(request);
+  request->credential = find_credential(request);
   if (request->credential == NULL) {
     uk_request_error(request, UK_E_UNAUTHORIZED, NULL);
     return false;
@@ -107,12 +152,22 @@ static bool authorize(struct uk_request *request)
 
 bool uk_dispatch_accept(struct uk_request *request)
 {
-  return find_route(request) && authorize(request) &&
-         (routes[request->endpoint].any_query ||
+  return find_route(request) && admit_page(request) && authorize(request) &&
+         (routes[request->endpoint].any_query || request->method == UK_OPTIONS ||
           uk_request_query_known(request, routes[request->endpoint].query, QUERY_NAMES_MAX));
+}
+
+/* Says what the path takes; http adds the headers of CORS. */
+static bool describe_path(struct uk_request *request)
+{
+  request->status = 204;
+  uk_request_add_header(request, "Allow", request->allow);
+  return false;
 }
 
 bool uk_dispatch_run(struct uk_request *request)
 {
+  if (request->method == UK_OPTIONS)
+    return describe_path(request);
   return routes[request->endpoint].handler(request);
 }

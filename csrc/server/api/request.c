@@ -10,11 +10,13 @@ enum { ERROR_TEXT_SIZE = 1024, NAME_SHOWN = 64 };
 
 void uk_request_add_header(struct uk_request *request, const char *name, const char *value)
 {
-  if (request->reply_header_count < UK_REPLY_HEADERS) {
-    request->reply_headers[request->reply_header_count].name = name;
-    request->reply_headers[request->reply_header_count].value = value;
-    request->reply_header_count++;
+  if (request->reply_header_count == UK_REPLY_HEADERS) {
+    request->reply.error = UK_E_INTERNAL;
+    return;
   }
+  request->reply_headers[request->reply_header_count].name = name;
+  request->reply_headers[request->reply_header_count].value = value;
+  request->reply_header_count++;
 }
 
 void uk_request_write_error(struct uk_buffer *buffer, int status, struct uk_slice text)
@@ -31,7 +33,7 @@ static const struct {
   int status;
   const char *name, *value;
 } status_headers[] = {
-  {401, "WWW-Authenticate", "Basic realm=\"" UK_REALM "\""},
+  {401, "WWW-Authenticate", "Basic realm=\"" UK_REALM "\", charset=\"UTF-8\""},
   {429, "Retry-After", "1"},
   {503, "Retry-After", "1"},
 };
@@ -39,6 +41,9 @@ _Static_assert(UK_RETRY_AFTER == 1, "Retry-After is written above");
 
 static void add_status_headers(struct uk_request *request)
 {
+  if (request->status == 401 &&
+      (request->browser.has_fetch_mode || request->browser.origin.data != NULL))
+    return;
   for (size_t i = 0; i < sizeof status_headers / sizeof *status_headers; i++) {
     if (status_headers[i].status == request->status)
       uk_request_add_header(request, status_headers[i].name, status_headers[i].value);

@@ -12,7 +12,21 @@
 struct uk_server;
 struct uk_credential;
 
-enum { UK_PATH_PARAMETERS = 3, UK_REPLY_HEADERS = 6 };
+enum {
+  UK_PATH_PARAMETERS = 3,
+  UK_REPLY_HEADERS = 16,        /* the most that one reply has, beside those of the HTTP library */
+  UK_REPLY_HEAD_BYTES = 2 << 10 /* the most that the head of a reply takes, all headers together */
+};
+
+/* What a browser says of the page that a request comes from. Zero for every other client. */
+struct uk_browser {
+  struct uk_slice origin; /* Origin; data NULL when there is none. Only until the handler has run */
+  const char *allowed;    /* Access-Control-Allow-Origin for it; NULL when CORS does not admit it */
+  bool has_fetch_mode;    /* there is a Sec-Fetch-Mode */
+  bool foreign;           /* Sec-Fetch-Site: another site or another origin */
+  bool own;               /* Sec-Fetch-Site: a page of this server */
+  bool unscripted;        /* Sec-Fetch-Mode: navigate or no-cors, which need no script's consent */
+};
 
 struct uk_request {
   struct uk_server *server;
@@ -26,6 +40,9 @@ struct uk_request {
   size_t body_length;
   struct uk_slice parameters[UK_PATH_PARAMETERS]; /* of the route, percent-decoded */
   const struct uk_credential *credential;         /* NULL where the endpoint asks for none */
+  const char *allow;                              /* in the arena: the path's methods, where the
+                                                     request's is OPTIONS or none of them */
+  struct uk_browser browser;
 
   /* For whatever the handler needs until the reply is sent. */
   struct uk_arena arena;
@@ -69,15 +86,18 @@ bool uk_request_query_known(struct uk_request *request, const char *const *names
 /* Whether the client's connection still stands. From any thread. */
 bool uk_request_alive(const struct uk_request *request);
 
+/* Both texts are static or in the arena. A header past UK_REPLY_HEADERS, a fault of the program,
+ * turns the reply into a 500. */
 void uk_request_add_header(struct uk_request *request, const char *name, const char *value);
 
 /* Makes the reply `{"error": text, "status": N}` with the headers that the status asks for
- * (Retry-After, WWW-Authenticate). `format` NULL: the error's own text. Does not send it. */
+ * (Retry-After, WWW-Authenticate; the latter not for a browser's page, which would be taught to
+ * remember the credentials). `format` NULL: the error's own text. Does not send it. */
 void uk_request_error(struct uk_request *request, enum uk_error error, const char *format, ...)
   __attribute__((format(printf, 3, 4)));
 
-/* After uk_request_error: takes the closing brace back, for more fields. Whoever calls it writes them,
- * each behind a comma, and the brace. */
+/* After uk_request_error: takes the closing brace back, for more fields. Whoever calls it writes
+ * them, each behind a comma, and the brace. */
 void uk_request_open_error(struct uk_request *request);
 
 /* Appends `{"error": text, "status": N}`. */

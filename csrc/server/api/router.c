@@ -39,6 +39,8 @@ static bool matches(const char *pattern, const struct segments *segments,
 {
   size_t parameter_count = 0;
   size_t i = 0;
+  if (pattern[1] == '\0')
+    return segments->count == 0;
   for (; *pattern == '/'; i++) {
     size_t length = strcspn(++pattern, "/");
     if (i == segments->count)

@@ -5,11 +5,13 @@
 #include "server/api/credentials.h"
 #include "server/engine/engine.h"
 
+struct uk_cors;
 struct uk_http;
 
 struct uk_server {
   struct uk_engine *engine;
   struct uk_credentials *credentials;
+  struct uk_cors *cors;
   struct uk_http *http;
   size_t max_message_bytes;
   char *url;

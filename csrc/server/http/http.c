@@ -38,9 +38,9 @@ static size_t unescape_nothing(void *context, struct MHD_Connection *connection,
   return strlen(text);
 }
 
-/* strict 0: a space in the request line, and before version 1.0 of the library a missing Host, which
- * the server has no use for, are no reason to refuse. What would make two readers disagree on where
- * a body ends is refused by http_exchange. */
+/* strict 0: a space in the request line, and before version 1.0 of the library a missing Host,
+ * which the server has no use for, are no reason to refuse. What would make two readers disagree on
+ * where a body ends is refused by http_exchange. */
 static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_http_options *options)
 {
   const unsigned pool = options->threads > 1 ? options->threads : 0;
@@ -50,6 +50,7 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
     {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)options->tls_key},
     {MHD_OPTION_END, 0, NULL},
   };
+  const size_t memory = options->max_header_bytes + UK_HTTP_REPLY_ROOM;
   unsigned flags =
     MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG;
   flags |= http->listener.ipv6 ? MHD_USE_IPv6 : 0;
@@ -59,7 +60,7 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
                           MHD_OPTION_LISTEN_SOCKET, http->listener.socket,                   //
                           MHD_OPTION_THREAD_POOL_SIZE, pool,                                 //
                           MHD_OPTION_CONNECTION_LIMIT, connections,                          //
-                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->max_header_bytes,     //
+                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,                        //
                           MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,             //
                           MHD_OPTION_STRICT_FOR_CLIENT, 0,                                   //
                           MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,                              //
@@ -106,12 +107,14 @@ enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *
   http->max_connections = options->max_connections;
   http->tls = options->tls_cert != NULL;
   http->queue_response = uk_http_queue_function();
+  uk_http_register(http);
   enum uk_error error = uk_listen(&http->listener, options->listen, message, size);
   if (error == UK_OK && (http->queue_response == NULL || !run(http, options, message, size))) {
     close(http->listener.socket);
     error = UK_E_UNAVAILABLE;
   }
   if (error != UK_OK) {
+    uk_http_unregister(http);
     free(http);
     return error;
   }
@@ -139,5 +142,6 @@ void uk_http_stop(struct uk_http *http)
   wait_for_zero(&http->resuming, INT64_MAX);
   wait_for_zero(&http->unsent, uk_clock_monotonic() + SEND_MILLISECONDS);
   MHD_stop_daemon(http->daemon); /* closes the listening socket */
+  uk_http_unregister(http);
   free(http);
 }

@@ -6,19 +6,31 @@
 #include <stddef.h>
 
 #include "common/error.h"
+#include "server/api/request.h"
 
 struct uk_http;
 struct uk_server;
 
+/* The library keeps the request line, the headers, an entry for each of them and the reply's head
+ * in one piece of memory for each connection, of max_header_bytes and UK_HTTP_REPLY_ROOM, and has
+ * touched all of it after the first reply: this, ten thousand times, is most of what as many
+ * waiting consumes cost. Bodies are elsewhere.
+ *
+ * Until the reply is there that memory also holds what the client has sent behind the request: up
+ * to half of it where the headers take less, else UK_HTTP_READ_AHEAD. So the entries may take one
+ * UK_HTTP_ENTRY_SHARE of the limit, and the reply's head always has UK_REPLY_HEAD_BYTES. */
+enum {
+  UK_HTTP_ENTRY_SHARE = 2,
+  UK_HTTP_READ_AHEAD = 2 << 10, /* libmicrohttpd 0.9.75 and 1.0.1 read 1 KiB at a time */
+  UK_HTTP_REPLY_ROOM = UK_REPLY_HEAD_BYTES + UK_HTTP_READ_AHEAD
+};
+
 struct uk_http_options {
   struct uk_server *server; /* what every request carries */
   const char *listen;
-  unsigned threads;         /* >= 1 */
-  unsigned max_connections; /* requests on more are answered with 429 */
-  /* The library keeps the request line, the headers and the reply's headers of each connection in so
-   * many bytes, and has touched all of them after the first reply: this, ten thousand times, is most of
-   * what as many waiting consumes cost. Bodies are elsewhere. */
-  size_t max_header_bytes;
+  unsigned threads;               /* >= 1 */
+  unsigned max_connections;       /* requests on more are answered with 429 */
+  size_t max_header_bytes;        /* of the request line and the headers; see UK_HTTP_REPLY_ROOM */
   size_t max_body_bytes;          /* also of an unzipped body */
   const char *tls_cert, *tls_key; /* PEM texts, or both NULL */
 };

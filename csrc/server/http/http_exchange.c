@@ -3,13 +3,14 @@
 #include <stdlib.h>
 
 #include "common/gzip.h"
+#include "server/api/cors.h"
 #include "server/api/dispatch.h"
+#include "server/api/server_state.h"
 #include "server/http/http_refusal.h"
 
 enum {
   DRAIN_FACTOR = 4, /* a refused body is read and dropped up to so many times max_body_bytes: a
                        client that is cut off while it writes does not see the reply */
-  REPLY_HEAD_BYTES = 512
 };
 static const size_t ARENA_BYTES = (size_t)256 << 20; /* of one request */
 
@@ -79,7 +80,11 @@ static enum uk_method method_of(const char *name)
   static const struct {
     const char *name;
     enum uk_method method;
-  } methods[] = {{"GET", UK_GET}, {"POST", UK_POST}, {"DELETE", UK_DELETE}, {"HEAD", UK_HEAD}};
+  } methods[] = {{"GET", UK_GET},
+                 {"POST", UK_POST},
+                 {"DELETE", UK_DELETE},
+                 {"HEAD", UK_HEAD},
+                 {"OPTIONS", UK_OPTIONS}};
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
     if (strcmp(name, methods[i].name) == 0)
       return methods[i].method;
@@ -106,11 +111,14 @@ static bool refuse_surplus(struct uk_exchange *exchange)
   return false;
 }
 
-/* Whether the library's memory of the connection has room for the head of a reply. Without it the
- * library closes the connection, and the client does not hear of what was carried out. */
+/* Whether the headers are within the limit. Then the library's memory of the connection has room
+ * for the head of a reply (see http.h); without it the library closes the connection, and the
+ * client does not hear of what was carried out. */
 static bool has_room(const struct uk_exchange *exchange)
 {
-  return exchange->header_bytes + REPLY_HEAD_BYTES <= exchange->http->max_header_bytes;
+  size_t limit = exchange->http->max_header_bytes;
+  return exchange->header_bytes + exchange->entry_bytes <= limit &&
+         exchange->entry_bytes <= limit / UK_HTTP_ENTRY_SHARE;
 }
 
 /* Whether the headers let the body come. */
@@ -322,8 +330,10 @@ static bool has_last_words(struct uk_exchange *exchange, enum MHD_RequestTermina
 static void say_last_words(struct uk_exchange *exchange, enum MHD_RequestTerminationCode code)
 {
   if (!exchange->queued && !exchange->http->tls && has_last_words(exchange, code) &&
-      exchange->request.reply.error == UK_OK)
+      exchange->request.reply.error == UK_OK) {
+    uk_cors_add_headers(exchange->http->server->cors, &exchange->request);
     uk_http_last_words(exchange->socket, &exchange->request);
+  }
 }
 
 void uk_http_on_completed(void *context, struct MHD_Connection *connection, void **exchange_pointer,

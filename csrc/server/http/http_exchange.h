@@ -21,7 +21,8 @@ struct uk_exchange {
 
   /* Out of the headers. */
   uint64_t content_length; /* 0 when there is none */
-  size_t header_bytes;     /* of the library's memory of the connection */
+  size_t header_bytes;     /* request line and headers, as they came */
+  size_t entry_bytes;      /* what the library's memory holds of them beside their text */
   bool has_length, chunked, bad_framing, expects_continue, accepts_gzip, is_gzip, bad_encoding;
 
   /* How far it is. */

@@ -2,6 +2,8 @@
 #include <strings.h>
 
 #include "common/gzip.h"
+#include "server/api/cors.h"
+#include "server/api/server_state.h"
 #include "server/http/http_exchange.h"
 
 struct uk_slice uk_request_header(const struct uk_request *request, const char *name)
@@ -79,7 +81,36 @@ static void read_content_encoding(struct uk_exchange *exchange, struct uk_slice 
   exchange->bad_encoding = !exchange->is_gzip && value.length > 0 && !is(value, "identity");
 }
 
-enum { HEADER_COST = 64 }; /* what the library's memory has of each header beside its text */
+/* What the library's memory has of each header, and of each cookie, beside its text. */
+enum { ENTRY_BYTES = 64 };
+
+/* The library keeps another copy of the cookies, taken apart. */
+static void read_cookie(struct uk_exchange *exchange, struct uk_slice value)
+{
+  size_t count = 2;
+  for (size_t i = 0; i < value.length; i++)
+    count += value.data[i] == ';';
+  exchange->entry_bytes += value.length + count * ENTRY_BYTES;
+}
+
+static void read_origin(struct uk_exchange *exchange, struct uk_slice value)
+{
+  struct uk_request *request = &exchange->request;
+  request->browser.origin = value;
+  request->browser.allowed = uk_cors_admit(request->server->cors, value);
+}
+
+static void read_fetch_site(struct uk_exchange *exchange, struct uk_slice value)
+{
+  exchange->request.browser.foreign = is(value, "cross-site") || is(value, "same-site");
+  exchange->request.browser.own = is(value, "same-origin");
+}
+
+static void read_fetch_mode(struct uk_exchange *exchange, struct uk_slice value)
+{
+  exchange->request.browser.has_fetch_mode = true;
+  exchange->request.browser.unscripted = is(value, "navigate") || is(value, "no-cors");
+}
 
 /* A name with a blank in it ("Content-Length :") is another one to the next reader. */
 static void read_header(void *argument, struct uk_slice name, struct uk_slice value)
@@ -93,9 +124,13 @@ static void read_header(void *argument, struct uk_slice name, struct uk_slice va
     {"Expect", read_expect},
     {"Accept-Encoding", read_accept_encoding},
     {"Content-Encoding", read_content_encoding},
+    {"Cookie", read_cookie},
+    {"Origin", read_origin},
+    {"Sec-Fetch-Site", read_fetch_site},
+    {"Sec-Fetch-Mode", read_fetch_mode},
   };
   struct uk_exchange *exchange = argument;
-  exchange->header_bytes += HEADER_COST;
+  exchange->entry_bytes += ENTRY_BYTES;
   if (name.length == 0 || memchr(name.data, ' ', name.length) != NULL ||
       memchr(name.data, '\t', name.length) != NULL)
     exchange->bad_framing = true;

@@ -22,6 +22,9 @@ struct uk_http {
   size_t max_header_bytes;
   bool tls;
   uk_queue_response *queue_response; /* the library's own; see http_refusal.h */
+  char ours,
+    surplus; /* their addresses mark the connections, and of these the ones over the limit */
+  struct uk_http *next; /* that is registered; see http_refusal.h */
 
   atomic_uint connections; /* that are open */
   atomic_bool refusing;

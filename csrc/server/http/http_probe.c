@@ -36,13 +36,15 @@ static bool is_refused_in_json(int served, int client)
 {
   struct uk_http http = {.tls = true}; /* nothing is to be said when the connection closes */
   char answer[ANSWER_SIZE] = "";
+  uk_http_register(&http);
   struct MHD_Daemon *daemon = start_silent(&http);
-  if (daemon == NULL) {
+  if (daemon != NULL) {
+    serve(daemon, served, client);
+    MHD_stop_daemon(daemon);
+  } else {
     close(served);
-    return false;
   }
-  serve(daemon, served, client);
-  MHD_stop_daemon(daemon);
+  uk_http_unregister(&http);
   (void)!recv(client, answer, sizeof answer - 1, MSG_DONTWAIT);
   return strstr(answer, "Content-Type: application/json") != NULL;
 }

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "server/api/cors.h"
+#include "server/api/server_state.h"
+
 enum {
   WORDS_SIZE = 512,
   DROP_SIZE = 16 << 10,
@@ -46,38 +49,73 @@ uk_queue_response *uk_http_queue_function(void)
   return function;
 }
 
+/* Adds the headers of CORS where the library has read an Origin by now; `connection` NULL: it has
+ * forgotten what it read. */
+static void admit_origin(struct uk_request *refusal, const struct uk_cors *cors,
+                         struct MHD_Connection *connection)
+{
+  const char *origin = NULL;
+  if (connection != NULL && cors != NULL)
+    origin = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
+  if (origin == NULL)
+    return;
+  refusal->browser.origin = uk_slice_text(origin);
+  refusal->browser.allowed = uk_cors_admit(cors, refusal->browser.origin);
+  uk_cors_add_headers(cors, refusal);
+}
+
 /* A reply without a request: to be freed with uk_buffer_free(&refusal.reply). */
-static struct uk_request make_refusal(unsigned status)
+static struct uk_request make_refusal(const struct uk_http *http, struct MHD_Connection *connection,
+                                      unsigned status)
 {
   struct uk_request refusal = {.status = (int)status};
   uk_buffer_init(&refusal.reply, WORDS_SIZE);
   uk_request_write_error(&refusal.reply, (int)status, text_of(status));
+  admit_origin(&refusal, http->server != NULL ? http->server->cors : NULL, connection);
   return refusal;
 }
 
-static struct MHD_Response *json_response(unsigned status)
+static struct MHD_Response *json_response(const struct uk_http *http,
+                                          struct MHD_Connection *connection, unsigned status)
 {
-  struct uk_request refusal = make_refusal(status);
-  struct MHD_Response *response = NULL;
-  if (refusal.reply.error == UK_OK)
-    response = MHD_create_response_from_buffer(refusal.reply.length, refusal.reply.data,
-                                               MHD_RESPMEM_MUST_COPY);
-  if (response != NULL)
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+  struct uk_request refusal = make_refusal(http, connection, status);
+  struct MHD_Response *response =
+    refusal.reply.error == UK_OK ? uk_http_make_response(&refusal) : NULL;
   uk_buffer_free(&refusal.reply);
   return response;
 }
 
-static void say(int socket, unsigned status)
+static void say(int socket, const struct uk_http *http, struct MHD_Connection *connection,
+                unsigned status)
 {
-  struct uk_request refusal = make_refusal(status);
+  struct uk_request refusal = make_refusal(http, connection, status);
   if (refusal.reply.error == UK_OK)
     uk_http_last_words(socket, &refusal);
   uk_buffer_free(&refusal.reply);
 }
 
-/* Their addresses mark the connections of our servers, and of these the ones over the limit. */
-static const char ours, surplus;
+/* The servers of this process: what else uses the library here has connections too, and marks of
+ * its own on them. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct uk_http *registered;
+
+void uk_http_register(struct uk_http *http)
+{
+  pthread_mutex_lock(&lock);
+  http->next = registered;
+  registered = http;
+  pthread_mutex_unlock(&lock);
+}
+
+void uk_http_unregister(struct uk_http *http)
+{
+  pthread_mutex_lock(&lock);
+  struct uk_http **place = &registered;
+  while (*place != http)
+    place = &(*place)->next;
+  *place = http->next;
+  pthread_mutex_unlock(&lock);
+}
 
 static const void *mark_of(struct MHD_Connection *connection)
 {
@@ -86,16 +124,23 @@ static const void *mark_of(struct MHD_Connection *connection)
   return info != NULL ? info->socket_context : NULL;
 }
 
-static bool is_ours(struct MHD_Connection *connection)
+/* The server of a connection; NULL when it is none of ours. */
+static struct uk_http *server_of(struct MHD_Connection *connection)
 {
   const void *mark = mark_of(connection);
-  return mark == &ours || mark == &surplus;
+  pthread_mutex_lock(&lock);
+  struct uk_http *http = registered;
+  while (http != NULL && mark != &http->ours && mark != &http->surplus)
+    http = http->next;
+  pthread_mutex_unlock(&lock);
+  return http;
 }
 
 /* Others may have been closed meanwhile. */
 bool uk_http_is_surplus(const struct uk_http *http, struct MHD_Connection *connection)
 {
-  return mark_of(connection) == &surplus && atomic_load(&http->connections) > http->max_connections;
+  return mark_of(connection) == &http->surplus &&
+         atomic_load(&http->connections) > http->max_connections;
 }
 
 static int socket_of(struct MHD_Connection *connection)
@@ -123,12 +168,12 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
                    struct MHD_Response *response)
 {
   uk_queue_response *queue = uk_http_queue_function();
-  bool mine = is_ours(connection);
-  if (mine && has_bad_length(connection)) {
-    say(socket_of(connection), status);
+  const struct uk_http *http = server_of(connection);
+  if (http != NULL && has_bad_length(connection)) {
+    say(socket_of(connection), http, connection, status);
     return MHD_NO;
   }
-  struct MHD_Response *json = mine ? json_response(status) : NULL;
+  struct MHD_Response *json = http != NULL ? json_response(http, connection, status) : NULL;
   if (queue == NULL)
     return MHD_NO;
   if (json == NULL)
@@ -162,7 +207,8 @@ void uk_http_last_words(int socket, const struct uk_request *request)
     uk_buffer_append_text(&words, head);
   }
   uk_buffer_append_text(&words, "\r\n");
-  uk_buffer_append(&words, request->reply.data, request->reply.length);
+  if (request->method != UK_HEAD)
+    uk_buffer_append(&words, request->reply.data, request->reply.length);
   if (words.error == UK_OK)
     (void)!send(socket, words.data, words.length, MSG_NOSIGNAL | MSG_DONTWAIT);
   uk_buffer_free(&words);
@@ -191,9 +237,9 @@ static void drop_unread(int socket)
 static const void *enter(struct uk_http *http, struct MHD_Connection *connection)
 {
   if (atomic_fetch_add(&http->connections, 1) < http->max_connections)
-    return &ours;
+    return &http->ours;
   MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)SURPLUS_SECONDS);
-  return &surplus;
+  return &http->surplus;
 }
 
 void uk_http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
@@ -209,6 +255,6 @@ void uk_http_on_connection(void *context, struct MHD_Connection *connection, voi
   if (http->tls || socket < 0)
     return;
   if (is_unanswered(socket))
-    say(socket, 400);
+    say(socket, http, NULL, 400);
   drop_unread(socket);
 }

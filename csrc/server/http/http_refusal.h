@@ -17,11 +17,20 @@
 
 #include "server/http/http_private.h"
 
+/* From now on, and until uk_http_unregister, connections of this server are known as ours. No
+ * connection is open before or after. */
+void uk_http_register(struct uk_http *http);
+void uk_http_unregister(struct uk_http *http);
+
 /* The library's MHD_queue_response, NULL when it is not to be found. */
 uk_queue_response *uk_http_queue_function(void);
 
 /* Whether the other side has ended or broken the connection: nothing more is to be read from it. */
 bool uk_http_at_end(int socket);
+
+/* The reply of the request as the library takes it; its body is given away. NULL without memory. In
+ * http_reply. */
+struct MHD_Response *uk_http_make_response(struct uk_request *request);
 
 /* Writes the reply of the request to the socket as a whole HTTP response that closes, as far as it
  * can be written at once. Not for TLS. */

@@ -30,18 +30,20 @@ local OPTIONS = {
   { name = "threads", value = "N", kind = "integer", min = 0,
     about = "that serve HTTP; 0 = one for each processor, at most 8" },
   { name = "max-connections", value = "N", kind = "integer", min = 1, about = "open at once" },
-  size("max-header-bytes", "the largest request line and headers together; each connection keeps so many bytes"),
+  size("max-header-bytes", "the largest request line and headers together; each connection keeps 4096 more"),
   size("max-body-bytes", "the largest request body, also after decompression"),
   size("max-message-bytes", "the largest message: key, value and headers"),
   size("map-bytes", "the most that the messages may take on disk; not with --brokers"),
   { name = "no-sync", kind = "flag",
     about = "answer before messages are on disk: a power cut may lose some or damage the log; not with --brokers" },
+  { name = "cors-origin", value = "ORIGIN", kind = "name", many = true,
+    about = "whose pages a browser lets call the server, as https://app.example.com; may be repeated; none = nobody's" },
   { name = "tls-cert", value = "FILE", kind = "name", about = "PEM: serve https; needs --tls-key" },
   { name = "tls-key", value = "FILE", kind = "name", about = "PEM" },
 }
 
 local PASSED_ON = { "listen", "data", "prefetch_bytes", "prefetch_budget", "partitions", "threads", "max_connections",
-  "max_header_bytes", "max_body_bytes", "max_message_bytes", "map_bytes", "tls_cert", "tls_key" }
+  "max_header_bytes", "max_body_bytes", "max_message_bytes", "map_bytes", "cors_origin", "tls_cert", "tls_key" }
 
 local function environment(variable)
   local value = os.getenv(variable)

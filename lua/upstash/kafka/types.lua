@@ -140,6 +140,7 @@
 ---@field max_header_bytes integer?
 ---@field max_body_bytes integer?
 ---@field max_message_bytes integer?
+---@field cors_origin string|string[]? the pages that browsers may call from: "https://HOST[:PORT]", "*" or "none"
 ---@field tls_cert string? PEM file; both or neither
 ---@field tls_key string? PEM file
 

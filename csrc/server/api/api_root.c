@@ -1,0 +1,12 @@
+#include "common/json_writer.h"
+#include "common/version.h"
+#include "server/api/api.h"
+
+/* For a person who opens the server's URL: what answers here, and what to read about it. */
+bool uk_api_root(struct uk_request *request)
+{
+  uk_buffer_append_text(&request->reply, "{\"name\":\"upstash-kafka\",\"version\":\"" UK_VERSION
+                                         "\",\"documentation\":\"docs/rest-api.md\","
+                                         "\"health\":\"/health\"}");
+  return false;
+}
