@@ -249,6 +249,110 @@ describe("a producer in hard times", function()
     assert.equal(2, #stub:finish())
   end)
 
+  describe("D13: with message_timeout", function()
+    local STORED = '{"topic":"t","partition":0,"offset":0,"timestamp":1}'
+
+    -- What became of `count` messages: the failures, the counts and what the server saw.
+    local function give_up(steps, count, options)
+      local stub = canned.start(steps)
+      local client = kafka.new { url = stub.url, retry_delay = 1, retry_delay_max = 1, timeout = 60000 }
+      local all = { message_timeout = 300 }
+      for key, value in pairs(options or {}) do all[key] = value end
+      local producer = producer_of(client, all)
+      for number = 1, count do assert(producer:send("t", tostring(number))) end
+      assert(producer:flush(60000))
+      local failures, stats = producer:failures(), producer:stats()
+      producer:close()
+      client:close()
+      stub:finish()
+      assert.equal(stats.sent, stats.delivered + stats.failed)
+      return failures, stats
+    end
+
+    it("no Retry-After is waited for beyond it", function()
+      local failures, stats = give_up({ "accept", "read",
+        canned.answer(503, '{"error":"later","status":503}', { "Retry-After: 20" }), "nobody" }, 3)
+      assert.same({ 3, "unavailable", 503, "later" },
+        { #failures, failures[1].code, failures[1].status, failures[1].error })
+      assert.same({ 0, 1, 3 }, { stats.delivered, stats.requests, stats.failed })
+    end)
+
+    it("a server that says nothing is not waited for beyond it, neither by what is queued", function()
+      for _, in_flight in ipairs { 1, 2 } do
+        local failures, stats = give_up({ "accept", "read", "read" }, 10,
+          { in_flight = in_flight, batch_messages = 1, message_timeout = 1000 })
+        assert.equal(10, #failures)
+        for _, failure in ipairs(failures) do
+          assert.same({ "timeout", "the message was not delivered within message_timeout" },
+            { failure.code, failure.error })
+        end
+        assert.same({ 0, in_flight, 10 }, { stats.delivered, stats.requests, stats.failed })
+      end
+    end)
+
+    it("a message that lingers is sent before it expires", function()
+      local stub = canned.start { "accept", "read", canned.answer(200, "[" .. STORED .. "]"), "close" }
+      local client = kafka.new { url = stub.url }
+      local producer = producer_of(client, { linger = 60000, message_timeout = 3000 })
+      assert(producer:send("t", "v"))
+      shell.eventually(20, function()
+        local stats = producer:stats()
+        return stats.delivered + stats.failed > 0
+      end)
+      assert.equal(1, producer:stats().delivered)
+      producer:close()
+      client:close()
+      stub:finish()
+    end)
+
+    it("a request goes on for those of its messages that still have time", function()
+      local answered = place .. "/answered"
+      local stub = canned.start { "accept", "read", "await " .. answered,
+        canned.answer(200, "[" .. STORED .. "," .. STORED .. "]"), "close" }
+      local client = kafka.new { url = stub.url }
+      local producer = producer_of(client, { message_timeout = 4000, linger = 60000 })
+      local began = core.now()
+      assert(producer:send("t", "old"))
+      shell.eventually(10, function() return core.now() - began >= 1800 end)
+      assert(producer:send("t", "young"))
+      local mark = producer:hurry()
+      shell.eventually(20, function() return producer:stats().failed > 0 end)
+      assert.is_false(producer:settled(mark))
+      folder.write(answered, "")
+      assert(producer:flush(60000))
+      local failures, stats = producer:failures(), producer:stats()
+      producer:close()
+      client:close()
+      assert.equal(1, #stub:finish())
+      assert.same({ 1, "old", "timeout" }, { #failures, failures[1].message.value, failures[1].code })
+      assert.same({ 1, 1, 1, 0 }, { stats.delivered, stats.failed, stats.requests, stats.in_flight })
+    end)
+
+    it("a refusal of a request in which messages expired is not taken for the others' own", function()
+      local refused = place .. "/refused"
+      local stub = canned.start { "accept", "read", "await " .. refused,
+        canned.answer(400, '{"error":"[0].value: bad","status":400}'), "read",
+        canned.answer(200, "[" .. STORED .. "]"), "close" }
+      local client = kafka.new { url = stub.url }
+      local producer = producer_of(client, { message_timeout = 4000, linger = 60000 })
+      local began = core.now()
+      assert(producer:send("t", "old"))
+      shell.eventually(10, function() return core.now() - began >= 1800 end)
+      assert(producer:send("t", "young"))
+      producer:hurry()
+      shell.eventually(20, function() return producer:stats().failed > 0 end)
+      folder.write(refused, "")
+      assert(producer:flush(60000))
+      local failures, stats = producer:failures(), producer:stats()
+      producer:close()
+      client:close()
+      local requests = stub:finish()
+      assert.same({ 1, "old" }, { #failures, failures[1].message.value })
+      assert.same({ 1, 1, 2 }, { stats.delivered, stats.failed, stats.requests })
+      assert.is_nil(requests[2]:find("old", 1, true))
+    end)
+  end)
+
   it("lets nothing newer pass what is due again", function()
     local stored = canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]')
     local stub = canned.start { "accept", "read", canned.answer(503, '{"error":"later","status":503}'), "read",

@@ -64,16 +64,22 @@ bool uk_sender_batch_fill(struct uk_sender_batch *batch, struct uk_sender_run *r
   return batch->pending > 0;
 }
 
-/* The first record at or behind `at` that is not settled, NULL when there is none before `end`. */
-static struct uk_sender_record *unsettled(struct uk_sender_batch *batch, size_t at, size_t end)
+/* The first record at or behind `at` that has none of the flags, NULL when there is none before `end`. */
+static struct uk_sender_record *without(struct uk_sender_batch *batch, unsigned flags, size_t at,
+                                        size_t end)
 {
   while (at < end) {
     struct uk_sender_record *record = record_at(batch, at);
-    if ((record->flags & UK_RECORD_SETTLED) == 0)
+    if ((record->flags & flags) == 0)
       return record;
     at += record->size;
   }
   return NULL;
+}
+
+static struct uk_sender_record *unsettled(struct uk_sender_batch *batch, size_t at, size_t end)
+{
+  return without(batch, UK_RECORD_SETTLED, at, end);
 }
 
 struct uk_sender_record *uk_sender_batch_first(struct uk_sender_batch *batch)
@@ -159,6 +165,29 @@ enum uk_error uk_sender_batch_write(struct uk_sender_batch *batch, bool binary, 
   if (gzip)
     pack(batch);
   return uk_client_request_end(request);
+}
+
+struct uk_sender_record *uk_sender_batch_live(struct uk_sender_batch *batch,
+                                              const struct uk_sender_record *record)
+{
+  const size_t at = record != NULL ? place_of(batch, record) + record->size : batch->start;
+  return without(batch, UK_RECORD_SETTLED | UK_RECORD_EXPIRED, at, batch->records.length);
+}
+
+bool uk_sender_batch_awaited(struct uk_sender_batch *batch)
+{
+  return without(batch, UK_RECORD_SETTLED | UK_RECORD_EXPIRED, batch->start, batch->end) != NULL;
+}
+
+void uk_sender_batch_forget(struct uk_sender_batch *batch)
+{
+  for (size_t at = batch->start; at < batch->records.length; at += record_at(batch, at)->size) {
+    struct uk_sender_record *record = record_at(batch, at);
+    const unsigned flags = record->flags & (UK_RECORD_SETTLED | UK_RECORD_EXPIRED);
+    batch->pending -= flags == UK_RECORD_EXPIRED;
+    if (flags == UK_RECORD_EXPIRED)
+      record->flags |= UK_RECORD_SETTLED;
+  }
 }
 
 void uk_sender_batch_settle(struct uk_sender_batch *batch, struct uk_sender_record *record)

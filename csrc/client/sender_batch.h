@@ -40,6 +40,16 @@ struct uk_sender_record *uk_sender_batch_first(struct uk_sender_batch *batch);
 struct uk_sender_record *uk_sender_batch_next(struct uk_sender_batch *batch,
                                               struct uk_sender_record *record);
 
+/* The first record of the batch behind `record` (NULL: of all) that is neither settled nor expired; NULL
+ * when there is none. */
+struct uk_sender_record *uk_sender_batch_live(struct uk_sender_batch *batch,
+                                              const struct uk_sender_record *record);
+/* Whether the window has such a record. */
+bool uk_sender_batch_awaited(struct uk_sender_batch *batch);
+
+/* Settles what has expired. The window must then be written again. */
+void uk_sender_batch_forget(struct uk_sender_batch *batch);
+
 void uk_sender_batch_settle(struct uk_sender_batch *batch, struct uk_sender_record *record);
 
 /* The next window may be larger: the last one was taken. */

@@ -16,7 +16,7 @@ enum { UK_SENDER_STARVED = 100 /* milliseconds until memory that was out is aske
 enum uk_slot_state {
   UK_SLOT_FREE,
   UK_SLOT_READY,     /* to be sent when it is due */
-  UK_SLOT_UNWRITTEN, /* memory was out: to be written when it is due */
+  UK_SLOT_UNWRITTEN, /* to be written when it is due: memory was out, or messages have expired */
   UK_SLOT_SENDING
 };
 
@@ -28,6 +28,7 @@ struct uk_sender_slot {
   enum uk_slot_state state;
   int64_t due;      /* milliseconds of the monotonic clock */
   int64_t attempts; /* of the window, made so far */
+  int64_t expires;  /* when its oldest message does; INT64_MAX = never */
 };
 
 struct uk_sender {
@@ -69,6 +70,8 @@ struct uk_sender {
   int64_t idle_since;
   int64_t starved_until; /* no batch could be filled: memory was out */
   int64_t logged_at;
+  enum uk_error failure; /* of the last request, UK_OK when it did not fail or was refused */
+  int failure_status;    /* of HTTP, 0 = none */
   bool hastened;
   unsigned sending; /* slots in that state */
   unsigned slot_count;
@@ -86,6 +89,16 @@ void uk_sender_stop(struct uk_sender *sender, int64_t deadline);
 bool uk_sender_join(struct uk_sender *sender, int64_t deadline);
 /* In a child of the process that made it: frees what is safe to free. */
 void uk_sender_abandon(struct uk_sender *sender);
+
+/* sender_expire.c: messages that are older than message_timeout, by the thread. None holds the lock. */
+
+/* Gives up what has expired: in the queue, in slots that wait, and in those whose request is under way. A
+ * request goes on for the others in it, and is given up with the last. */
+void uk_sender_expire(struct uk_sender *sender, int64_t now);
+/* When the next message expires, INT64_MAX = none does. */
+int64_t uk_sender_next_expiry(struct uk_sender *sender);
+/* Puts the slot's `expires` right. */
+void uk_sender_set_expiry(const struct uk_sender *sender, struct uk_sender_slot *slot);
 
 /* sender_results.c: answers. */
 
@@ -113,9 +126,16 @@ void uk_sender_deliver_one(struct uk_sender *sender, struct uk_sender_slot *slot
 /* It failed: it is tried again later, in part or whole, or its messages are failures. */
 void uk_sender_fail(struct uk_sender *sender, struct uk_sender_slot *slot,
                     const struct uk_client_failure *failure);
-/* One message of it is a failure. */
+/* One message of it is a failure; `give_up` only counts and keeps it, and settles nothing. */
+void uk_sender_give_up(struct uk_sender *sender, const struct uk_sender_record *record,
+                       enum uk_error error, int status, struct uk_slice text);
 void uk_sender_discard_one(struct uk_sender *sender, struct uk_sender_slot *slot,
                            struct uk_sender_record *record, enum uk_error error, int status,
+                           struct uk_slice text);
+/* Makes known to those who wait what the slots still hold. */
+void uk_sender_publish(struct uk_sender *sender);
+/* Notes why the last request failed; UK_OK, without a text, when it did not. */
+void uk_sender_set_trouble(struct uk_sender *sender, enum uk_error error, int status,
                            struct uk_slice text);
 /* Everything left, in slots and queue, is lost. */
 void uk_sender_lose(struct uk_sender *sender);

@@ -10,6 +10,7 @@ enum {
   UK_RECORD_KEYED = 2,
   UK_RECORD_VALUED = 4,   /* else a tombstone */
   UK_RECORD_SETTLED = 8,  /* in a batch: delivered or given up */
+  UK_RECORD_EXPIRED = 16, /* in a batch: given up while its request is under way, and counted */
   UK_RECORD_ALIGNMENT = 8 /* of records, and of their sizes */
 };
 

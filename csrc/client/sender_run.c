@@ -11,6 +11,13 @@ enum { LOG_INTERVAL = 1000, WAIT_MAX = 60000 };
 
 /* ---- from the queue to slots ---- */
 
+/* A message that lingers has at least half of its time left to be delivered. */
+static int64_t linger_of(const struct uk_sender_options *options)
+{
+  const int64_t half = options->message_timeout / 2;
+  return half > 0 && half < options->linger ? half : options->linger;
+}
+
 /* Milliseconds until messages should leave the queue, INT64_MAX when there are none. Holds the lock. */
 static int64_t queue_due(struct uk_sender *sender, int64_t now)
 {
@@ -24,7 +31,7 @@ static int64_t queue_due(struct uk_sender *sender, int64_t now)
       sender->queue.messages >= (size_t)options->batch_messages ||
       sender->queue.used >= (size_t)options->batch_bytes)
     return 0;
-  const int64_t left = first->queued + options->linger - now;
+  const int64_t left = first->queued + linger_of(options) - now;
   return left > 0 ? left : 0;
 }
 
@@ -140,12 +147,20 @@ static void send_slot(struct uk_sender *sender, struct uk_sender_slot *slot, int
   sender->sending++;
 }
 
+/* It is the same attempt as before, with fewer messages. */
+static void write_slot(struct uk_sender *sender, struct uk_sender_slot *slot)
+{
+  const int64_t attempts = slot->attempts;
+  uk_sender_write(sender, slot);
+  slot->attempts = attempts;
+}
+
 static void send_slots(struct uk_sender *sender, int64_t now)
 {
   struct uk_sender_slot *slot;
   while ((slot = next_slot(sender, now)) != NULL && slot->due <= now) {
     if (slot->state == UK_SLOT_UNWRITTEN)
-      uk_sender_write(sender, slot);
+      write_slot(sender, slot);
     else
       send_slot(sender, slot, now);
   }
@@ -238,6 +253,8 @@ static int64_t next_wait(struct uk_sender *sender, int64_t now)
   const bool room = free_slot(sender) != NULL;
   const struct uk_sender_slot *next = next_slot(sender, now);
   int64_t wait = next != NULL ? earlier(WAIT_MAX, next->due - now) : WAIT_MAX;
+  const int64_t expiry = uk_sender_next_expiry(sender);
+  wait = earlier(wait, expiry == INT64_MAX ? WAIT_MAX : expiry - now);
   pthread_mutex_lock(&sender->lock);
   if (room)
     wait = earlier(wait, queue_due(sender, now));
@@ -292,6 +309,7 @@ static bool turn(struct uk_sender *sender, bool *retired)
   struct uk_transfer ended;
   int64_t now = uk_clock_monotonic();
   hasten(sender, now);
+  uk_sender_expire(sender, now);
   fill_slots(sender, now);
   send_slots(sender, now);
   log_discards(sender, now, false);

@@ -59,32 +59,39 @@ static int64_t take_index(struct uk_slice *text)
   return index;
 }
 
-void uk_sender_discard_one(struct uk_sender *sender, struct uk_sender_slot *slot,
-                           struct uk_sender_record *record, enum uk_error error, int status,
-                           struct uk_slice text)
+void uk_sender_give_up(struct uk_sender *sender, const struct uk_sender_record *record,
+                       enum uk_error error, int status, struct uk_slice text)
 {
   pthread_mutex_lock(&sender->lock);
   discard(sender, record, error, status, text);
   uk_sender_text_put(sender->discard, text.length > 0 ? text : uk_slice_text(uk_error_text(error)));
   pthread_mutex_unlock(&sender->lock);
-  uk_sender_batch_settle(&slot->batch, record);
   count(sender, &sender->counts.failed, 1);
 }
 
-/* Discards the messages of the window that were sent until then. Returns how many. */
-static uint64_t discard_window(struct uk_sender *sender, struct uk_sender_slot *slot, int64_t sent,
-                               const struct uk_client_failure *failure, struct uk_slice text)
+static bool is_expired(const struct uk_sender_record *record)
+{
+  return (record->flags & UK_RECORD_EXPIRED) != 0;
+}
+
+void uk_sender_discard_one(struct uk_sender *sender, struct uk_sender_slot *slot,
+                           struct uk_sender_record *record, enum uk_error error, int status,
+                           struct uk_slice text)
+{
+  if (!is_expired(record))
+    uk_sender_give_up(sender, record, error, status, text);
+  uk_sender_batch_settle(&slot->batch, record);
+}
+
+/* Discards the messages of the window. */
+static void discard_window(struct uk_sender *sender, struct uk_sender_slot *slot,
+                           const struct uk_client_failure *failure, struct uk_slice text)
 {
   struct uk_sender_record *record = uk_sender_batch_first(&slot->batch), *next;
-  uint64_t messages = 0;
   for (; record != NULL; record = next) {
     next = uk_sender_batch_next(&slot->batch, record);
-    if (record->queued > sent)
-      continue;
     uk_sender_discard_one(sender, slot, record, failure->error, failure->status, text);
-    messages++;
   }
-  return messages;
 }
 
 static struct uk_slice text_of(const struct uk_client_failure *failure)
@@ -109,6 +116,7 @@ static void write_window(struct uk_sender *sender, struct uk_sender_slot *slot)
   char key[KEY_SIZE];
   struct uk_sender_batch *batch = &slot->batch;
   slot->state = UK_SLOT_FREE;
+  uk_sender_batch_forget(batch);
   while (batch->pending > 0) {
     snprintf(key, sizeof key, "%016llx-%llu", (unsigned long long)sender->seed,
              (unsigned long long)sender->keys++);
@@ -126,22 +134,30 @@ static void write_window(struct uk_sender *sender, struct uk_sender_slot *slot)
     if (batch->window > 1)
       uk_sender_batch_narrow(batch, -1);
     else
-      discard_window(sender, slot, INT64_MAX, &failure,
+      discard_window(sender, slot, &failure,
                      uk_slice_text(uk_client_request_message(&batch->request)));
   }
 }
 
-void uk_sender_write(struct uk_sender *sender, struct uk_sender_slot *slot)
+void uk_sender_publish(struct uk_sender *sender)
 {
-  write_window(sender, slot);
   pthread_mutex_lock(&sender->lock);
   publish(sender);
   pthread_mutex_unlock(&sender->lock);
 }
 
-/* For those who ask how things stand. */
-static void set_trouble(struct uk_sender *sender, struct uk_slice text)
+void uk_sender_write(struct uk_sender *sender, struct uk_sender_slot *slot)
 {
+  write_window(sender, slot);
+  uk_sender_set_expiry(sender, slot);
+  uk_sender_publish(sender);
+}
+
+void uk_sender_set_trouble(struct uk_sender *sender, enum uk_error error, int status,
+                           struct uk_slice text)
+{
+  sender->failure = error;
+  sender->failure_status = status;
   pthread_mutex_lock(&sender->lock);
   uk_sender_text_put(sender->trouble, text);
   pthread_mutex_unlock(&sender->lock);
@@ -151,10 +167,12 @@ void uk_sender_deliver_one(struct uk_sender *sender, struct uk_sender_slot *slot
                            struct uk_sender_record *record)
 {
   const int64_t taken = uk_clock_monotonic() - record->queued;
+  uk_sender_batch_settle(&slot->batch, record);
+  if (is_expired(record))
+    return;
   pthread_mutex_lock(&sender->latency_lock);
   uk_sender_latency_add(&sender->latency, taken);
   pthread_mutex_unlock(&sender->latency_lock);
-  uk_sender_batch_settle(&slot->batch, record);
   count(sender, &sender->counts.delivered, 1);
 }
 
@@ -163,16 +181,19 @@ void uk_sender_deliver(struct uk_sender *sender, struct uk_sender_slot *slot)
   struct uk_sender_batch *batch = &slot->batch;
   struct uk_sender_record *record = uk_sender_batch_first(batch), *next;
   const int64_t now = uk_clock_monotonic();
-  const uint64_t messages = batch->window;
+  uint64_t messages = 0;
   pthread_mutex_lock(&sender->latency_lock);
   for (; record != NULL; record = next) {
     next = uk_sender_batch_next(batch, record);
-    uk_sender_latency_add(&sender->latency, now - record->queued);
     uk_sender_batch_settle(batch, record);
+    if (is_expired(record))
+      continue;
+    uk_sender_latency_add(&sender->latency, now - record->queued);
+    messages++;
   }
   pthread_mutex_unlock(&sender->latency_lock);
   uk_sender_batch_widen(batch);
-  set_trouble(sender, uk_slice_of(NULL, 0));
+  uk_sender_set_trouble(sender, UK_OK, 0, uk_slice_of(NULL, 0));
   count(sender, &sender->counts.delivered, messages);
   uk_sender_write(sender, slot);
 }
@@ -195,19 +216,17 @@ static void refuse(struct uk_sender *sender, struct uk_sender_slot *slot,
   if (divides(slot, failure->error))
     uk_sender_batch_narrow(&slot->batch, index);
   else
-    discard_window(sender, slot, INT64_MAX, failure, text);
+    discard_window(sender, slot, failure, text);
   uk_sender_write(sender, slot);
 }
 
-/* Gives up what has waited too long. Whether that was anything; the window is then another one. */
-static bool expire(struct uk_sender *sender, struct uk_sender_slot *slot, int64_t now,
-                   const struct uk_client_failure *failure)
+/* Whether some messages of the window have expired while it was sent. What a refusal says may be about them. */
+static bool has_expired(struct uk_sender_slot *slot)
 {
-  const int64_t timeout = sender->options.message_timeout;
-  if (timeout == 0 || discard_window(sender, slot, now - timeout, failure, text_of(failure)) == 0)
-    return false;
-  uk_sender_write(sender, slot);
-  return true;
+  struct uk_sender_record *record = uk_sender_batch_first(&slot->batch);
+  while (record != NULL && !is_expired(record))
+    record = uk_sender_batch_next(&slot->batch, record);
+  return record != NULL;
 }
 
 /* What failed below HTTP was not answered, and may come right: a certificate is renewed, a proxy comes
@@ -228,15 +247,17 @@ void uk_sender_fail(struct uk_sender *sender, struct uk_sender_slot *slot,
   const int64_t attempts = slot->attempts + 1, now = uk_clock_monotonic();
   const int64_t delay =
     uk_retry_delay(&policy, attempts, lenient(failure->error), failure->status, asked, uk_jitter());
-  set_trouble(sender, text_of(failure));
+  const bool expired = has_expired(slot), refused = delay == UK_RETRY_STOP;
+  uk_sender_set_trouble(sender, refused ? UK_OK : failure->error, failure->status,
+                        text_of(failure));
   if (slot->state == UK_SLOT_SENDING)
-    slot->state = UK_SLOT_READY;
-  if (delay == UK_RETRY_STOP) {
+    slot->state = expired ? UK_SLOT_UNWRITTEN : UK_SLOT_READY;
+  if (refused && !expired) {
     refuse(sender, slot, failure);
-  } else if (!expire(sender, slot, now, failure) || slot->state != UK_SLOT_FREE) {
-    slot->attempts = attempts;
-    slot->due = now + delay;
+    return;
   }
+  slot->attempts = attempts;
+  slot->due = refused ? now : now + delay;
 }
 
 /* ---- the end ---- */
@@ -263,11 +284,12 @@ void uk_sender_lose(struct uk_sender *sender)
   uint64_t lost = 0;
   for (unsigned i = 0; i < sender->slot_count; i++) {
     struct uk_sender_slot *slot = &sender->slots[i];
-    const uint64_t messages = slot->batch.pending;
     uk_transfers_cancel(sender->transfers, i);
+    uk_sender_batch_forget(&slot->batch);
     uk_sender_batch_whole(&slot->batch);
+    const uint64_t messages = slot->batch.pending;
     if (messages > 0)
-      discard_window(sender, slot, INT64_MAX, &failure, failure.message);
+      discard_window(sender, slot, &failure, failure.message);
     slot->state = UK_SLOT_FREE;
     lost += messages;
   }

@@ -274,8 +274,55 @@ static void measures_latency(void)
   CHECK(latency.max == INT64_MAX);
 }
 
+/* What expires while its request is under way stays in the window until the answer has come. */
+static void keeps_what_has_expired_in_its_place(void)
+{
+  struct uk_sender_batch batch;
+  REQUIRE(set_up(&batch));
+  CHECK(fill(&batch, 4, 1000, 10));
+  check_body(&batch, "[{\"timestamp\":5,\"value\":\"0\"},{\"timestamp\":5,\"value\":\"1\"},"
+                     "{\"timestamp\":5,\"value\":\"2\"},{\"timestamp\":5,\"value\":\"3\"}]");
+  struct uk_sender_record *first = uk_sender_batch_first(&batch);
+  struct uk_sender_record *second = uk_sender_batch_next(&batch, first);
+  uk_sender_batch_settle(&batch, first);
+  second->flags |= UK_RECORD_EXPIRED;
+  CHECK(uk_sender_batch_first(&batch) == second);
+  CHECK_EQ_INT(uk_sender_batch_live(&batch, NULL)->sequence, 2);
+  CHECK_EQ_INT(uk_sender_batch_live(&batch, second)->sequence, 2);
+  CHECK_EQ_INT(batch.pending, 3);
+  CHECK_EQ_INT(batch.window, 3);
+  CHECK(uk_sender_batch_awaited(&batch));
+  uk_sender_batch_forget(&batch);
+  uk_sender_batch_forget(&batch);
+  CHECK_EQ_INT(batch.pending, 2);
+  check_body(&batch, "[{\"timestamp\":5,\"value\":\"2\"},{\"timestamp\":5,\"value\":\"3\"}]");
+  tear_down(&batch);
+}
+
+static void awaits_only_what_is_in_the_window(void)
+{
+  struct uk_sender_batch batch;
+  REQUIRE(set_up(&batch));
+  CHECK(fill(&batch, 3, 1000, 10));
+  batch.most = 2;
+  check_body(&batch, "[{\"timestamp\":5,\"value\":\"0\"},{\"timestamp\":5,\"value\":\"1\"}]");
+  for (int left = 2; left > 0; left--) {
+    CHECK(uk_sender_batch_awaited(&batch));
+    uk_sender_batch_live(&batch, NULL)->flags |= UK_RECORD_EXPIRED;
+  }
+  CHECK(!uk_sender_batch_awaited(&batch));
+  CHECK_EQ_INT(uk_sender_batch_live(&batch, NULL)->sequence, 2);
+  uk_sender_batch_live(&batch, NULL)->flags |= UK_RECORD_EXPIRED;
+  CHECK(uk_sender_batch_live(&batch, NULL) == NULL);
+  uk_sender_batch_forget(&batch);
+  CHECK_EQ_INT(batch.pending, 0);
+  tear_down(&batch);
+}
+
 int main(void)
 {
+  CHECK_RUN(keeps_what_has_expired_in_its_place);
+  CHECK_RUN(awaits_only_what_is_in_the_window);
   CHECK_RUN(writes_what_produce_takes);
   CHECK_RUN(names_topics_where_they_differ);
   CHECK_RUN(stops_at_its_limits);

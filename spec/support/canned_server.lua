@@ -145,6 +145,16 @@ function steps.mark(state)
   return assert(io.open(state.script .. ".mark", "w")):close()
 end
 
+function steps.await(_, path)
+  local socket = require "socket"
+  local deadline = socket.gettime() + 30
+  repeat
+    local file = io.open(path)
+    if file then return file:close() end
+    socket.sleep(0.01)
+  until socket.gettime() > deadline
+end
+
 function steps.close(state)
   return state.connection:close()
 end

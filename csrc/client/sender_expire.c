@@ -1,0 +1,148 @@
+/* Messages that are older than message_timeout. */
+#include "client/response.h"
+#include "client/sender_private.h"
+
+enum {
+  AT_ONCE = 1000 /* messages of the queue that are given up without letting go of the lock */
+};
+
+/* Why they were not delivered, as far as is known. */
+struct reason {
+  enum uk_error error;
+  int status;
+  char text[UK_SENDER_TEXT_SIZE];
+};
+
+static const char no_answer[] = "the message was not delivered within message_timeout";
+
+/* That of the last request that failed, if it was not the last word. Holds the lock. */
+static struct reason reason_of(const struct uk_sender *sender)
+{
+  struct reason reason = {UK_E_TIMEOUT, 0, ""};
+  uk_sender_text_put(reason.text, uk_slice_text(no_answer));
+  if (sender->failure == UK_OK)
+    return reason;
+  reason.error = sender->failure;
+  reason.status = sender->failure_status;
+  memcpy(reason.text, sender->trouble, sizeof reason.text);
+  return reason;
+}
+
+static int64_t expiry_of(const struct uk_sender *sender, const struct uk_sender_record *record)
+{
+  return record->queued + sender->options.message_timeout;
+}
+
+void uk_sender_set_expiry(const struct uk_sender *sender, struct uk_sender_slot *slot)
+{
+  const struct uk_sender_record *record = NULL;
+  if (sender->options.message_timeout > 0 && slot->state != UK_SLOT_FREE)
+    record = uk_sender_batch_live(&slot->batch, NULL);
+  slot->expires = record != NULL ? expiry_of(sender, record) : INT64_MAX;
+}
+
+/* ---- slots ---- */
+
+/* Gives up the expired messages of a batch, and notes in them that they are. */
+static void expire_batch(struct uk_sender *sender, struct uk_sender_batch *batch, int64_t now)
+{
+  struct uk_sender_record *record = uk_sender_batch_live(batch, NULL);
+  pthread_mutex_lock(&sender->lock);
+  const struct reason reason = reason_of(sender);
+  pthread_mutex_unlock(&sender->lock);
+  while (record != NULL && expiry_of(sender, record) <= now) {
+    uk_sender_give_up(sender, record, reason.error, reason.status, uk_slice_text(reason.text));
+    record->flags |= UK_RECORD_EXPIRED;
+    record = uk_sender_batch_live(batch, record);
+  }
+  if (record != NULL)
+    batch->oldest = record->sequence;
+}
+
+/* Nobody waits for the answer any more. */
+static void cancel(struct uk_sender *sender, struct uk_sender_slot *slot)
+{
+  const struct uk_client_failure failure = {
+    .error = UK_E_TIMEOUT, .retry_after = -1, .message = uk_slice_text(no_answer)};
+  uk_transfers_cancel(sender->transfers, (unsigned)(slot - sender->slots));
+  sender->sending--;
+  pthread_mutex_lock(&sender->lock);
+  sender->counts.requests++;
+  pthread_mutex_unlock(&sender->lock);
+  uk_sender_fail(sender, slot, &failure);
+}
+
+static void expire_slot(struct uk_sender *sender, struct uk_sender_slot *slot, int64_t now)
+{
+  expire_batch(sender, &slot->batch, now);
+  if (slot->state == UK_SLOT_SENDING && !uk_sender_batch_awaited(&slot->batch))
+    cancel(sender, slot);
+  if (slot->state != UK_SLOT_SENDING)
+    slot->state = UK_SLOT_UNWRITTEN; /* the others are, when it is due */
+  if (uk_sender_batch_live(&slot->batch, NULL) == NULL)
+    uk_sender_write(sender, slot);
+  uk_sender_set_expiry(sender, slot);
+  uk_sender_publish(sender);
+}
+
+/* ---- the queue ---- */
+
+/* Holds the lock. */
+static bool drop_expired(struct uk_sender *sender, const struct reason *reason, int64_t now)
+{
+  const struct uk_sender_record *record = uk_sender_queue_first(&sender->queue);
+  if (record == NULL || expiry_of(sender, record) > now)
+    return false;
+  if (!uk_sender_failures_add(&sender->failures, record, reason->error, reason->status,
+                              uk_slice_text(reason->text)))
+    sender->counts.missed++;
+  uk_sender_text_put(sender->discard, uk_slice_text(reason->text));
+  uk_sender_queue_drop(&sender->queue);
+  sender->counts.failed++;
+  return true;
+}
+
+/* Gives up at most AT_ONCE messages. Whether there may be more. */
+static bool expire_queue(struct uk_sender *sender, int64_t now)
+{
+  int dropped = 0;
+  pthread_mutex_lock(&sender->lock);
+  const struct reason reason = reason_of(sender);
+  while (dropped < AT_ONCE && drop_expired(sender, &reason, now))
+    dropped++;
+  if (dropped > 0 && sender->waiters > 0)
+    pthread_cond_broadcast(&sender->changed);
+  pthread_mutex_unlock(&sender->lock);
+  return dropped == AT_ONCE;
+}
+
+/* ---- */
+
+void uk_sender_expire(struct uk_sender *sender, int64_t now)
+{
+  if (sender->options.message_timeout == 0)
+    return;
+  for (unsigned i = 0; i < sender->slot_count; i++)
+    if (sender->slots[i].state != UK_SLOT_FREE && sender->slots[i].expires <= now)
+      expire_slot(sender, &sender->slots[i], now);
+  while (expire_queue(sender, now))
+    continue;
+}
+
+int64_t uk_sender_next_expiry(struct uk_sender *sender)
+{
+  int64_t next = INT64_MAX;
+  if (sender->options.message_timeout == 0)
+    return next;
+  for (unsigned i = 0; i < sender->slot_count; i++) {
+    const struct uk_sender_slot *slot = &sender->slots[i];
+    if (slot->state != UK_SLOT_FREE && slot->expires < next)
+      next = slot->expires;
+  }
+  pthread_mutex_lock(&sender->lock);
+  const struct uk_sender_record *first = uk_sender_queue_first(&sender->queue);
+  if (first != NULL && expiry_of(sender, first) < next)
+    next = expiry_of(sender, first);
+  pthread_mutex_unlock(&sender->lock);
+  return next;
+}
