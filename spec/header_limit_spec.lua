@@ -1,0 +1,157 @@
+-- F6: the limit of the request line and headers, at the limit and one past it, and that the head of the answer has
+-- room beside them, so that the client of a produce hears what became of it.
+
+local cjson = require "cjson"
+local http = require "spec.support.http"
+local support = require "spec.support.server"
+
+local ENTRY = 64 -- what each header counts beside its bytes
+local ORIGIN = "https://app.example.com"
+local BODY = '{"value":"v"}'
+
+-- The head of a produce to `topic` with `more` headers before the last one, which makes it count `bytes` in all.
+local function head(client, topic, bytes, more)
+  local headers = { { "Origin", ORIGIN }, { "Accept-Encoding", "gzip" } }
+  for _, header in ipairs(more or {}) do table.insert(headers, header) end
+  table.insert(headers, { "X", "" })
+  local function build()
+    return client:build("POST", "/produce/" .. topic, { headers = headers, body = BODY }):sub(1, -1 - #BODY)
+  end
+  local own = 3 -- Host, Authorization, Content-Length
+  local left = bytes - #build() - ENTRY * (#headers + own)
+  assert.is_true(left >= 0, "the headers are too long for " .. bytes)
+  headers[#headers][2] = ("x"):rep(left)
+  return build()
+end
+
+-- The most short headers that there may be, with those that `head` adds.
+local function most(bytes)
+  local headers = {}
+  for index = 1, bytes / 2 / ENTRY - 6 do headers[index] = { ("A%d"):format(index), "" } end
+  return headers
+end
+
+describe("F6: max_header_bytes", function()
+  local server, client
+
+  local function start(bytes)
+    server = support.start { max_header_bytes = bytes, cors_origin = ORIGIN }
+    client = http.client(server.url, server.username, server.password)
+  end
+
+  after_each(function()
+    if server then server:stop() end
+    server = nil
+  end)
+
+  local function has_every_header(response)
+    assert.equal(200, response.status, response.body)
+    for name, value in pairs {
+      ["content-type"] = "application/json", ["access-control-allow-origin"] = ORIGIN, vary = "Origin",
+    } do
+      assert.equal(value, response.headers[name], name)
+    end
+    for _, name in ipairs { "date", "content-length", "access-control-expose-headers" } do
+      assert.is_truthy(response.headers[name], name)
+    end
+    assert.equal(0, cjson.decode(response.body)[1].offset)
+  end
+
+  local function stored(topic)
+    local response = client:request("POST", "/offsets/latest", { body = ('{"topic":%q,"partition":0}'):format(topic) })
+    return response.status == 404 and 0 or cjson.decode(response.body)[1].offset
+  end
+
+  -- Sends bytes on a connection that `connect` makes and returns the answer.
+  local function ask(connect, bytes)
+    local connection = connect()
+    connection:send(bytes)
+    local response = connection:receive "POST"
+    connection:close()
+    return response
+  end
+
+  local function fresh() return client:connect() end
+
+  local function used()
+    local connection = fresh()
+    for _ = 1, 2 do
+      connection:send(client:build("GET", "/topics"))
+      assert.equal(200, connection:receive("GET").status)
+    end
+    return connection
+  end
+
+  local function holds(bytes, connect, more)
+    local topic = support.name "full"
+    has_every_header(ask(connect, head(client, topic, bytes, more) .. BODY))
+    assert.equal(1, stored(topic))
+    local past = support.name "past"
+    local response = ask(connect, head(client, past, bytes + 1, more) .. BODY)
+    assert.equal(431, response.status)
+    assert.equal("application/json", response.headers["content-type"])
+    assert.equal(ORIGIN, response.headers["access-control-allow-origin"])
+    assert.equal(0, stored(past))
+  end
+
+  for _, bytes in ipairs { 2048, 4096, 8192, 65536, 1048576 } do
+    it(("of %d holds on a new connection and on one that was used"):format(bytes), function()
+      start(bytes)
+      holds(bytes, fresh)
+      holds(bytes, used)
+    end)
+
+  end
+
+  for _, bytes in ipairs { 2048, 4096, 8192, 65536 } do
+    it(("of %d holds with half of it in entries, and no more of them"):format(bytes), function()
+      start(bytes)
+      local headers, topic = most(bytes), support.name "many"
+      holds(bytes, fresh, headers)
+      table.insert(headers, { "One-More", "" })
+      local response = ask(fresh, head(client, topic, bytes, headers) .. BODY)
+      assert.equal(431, response.status)
+      assert.equal(0, stored(topic))
+    end)
+  end
+
+  -- What follows a request takes room in the memory that the head of its answer needs.
+  it("leaves room for the answer when other requests follow", function()
+    start(8192)
+    local follower = client:build("GET", "/topics")
+    for _, headers in ipairs { {}, most(8192) } do
+      for bytes = 2048, 8192, 512 do
+        local shortest = #client:build("POST", "/produce/x", {}) + 1000 + ENTRY * (#headers + 6)
+        local topic, connection = support.name "followed", fresh()
+        if bytes > shortest + 6 * #headers then
+          connection:send(head(client, topic, bytes, headers) .. BODY .. follower:rep(60))
+          has_every_header(connection:receive "POST")
+          for _ = 1, 60 do assert.equal(200, connection:receive("GET").status) end
+        end
+        connection:close()
+      end
+    end
+  end)
+
+  it("counts cookies twice, since they are kept twice", function()
+    start(8192)
+    local topic, cookies = support.name "cookies", {}
+    for index = 1, 25 do cookies[index] = ("c%d=1"):format(index) end
+    local cookie = { { "Cookie", table.concat(cookies, "; ") } }
+    local own = #cookie[1][2] + ENTRY * 26
+    has_every_header(ask(fresh, head(client, topic, 8192 - own, cookie) .. BODY))
+    assert.equal(431, ask(fresh, head(client, support.name "past", 8193 - own, cookie) .. BODY).status)
+  end)
+
+  it("holds for the request line too", function()
+    start(8192)
+    local function line(bytes)
+      local path = "/produce/line/"
+      local whole = client:build("GET", path)
+      return whole:gsub(path, path .. ("x"):rep(bytes - #whole - 2 * ENTRY), 1)
+    end
+    assert.equal(200, client:raw(line(8192)).status)
+    assert.equal(431, client:raw(line(8193)).status)
+    assert.equal(1, stored "line")
+  end)
+end)
