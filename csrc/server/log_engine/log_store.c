@@ -202,20 +202,14 @@ static enum uk_error open_data(struct uk_log_store *store, char *message, size_t
   return UK_OK;
 }
 
-/* Views are begun by many, and a writer that waits must come through. */
 static bool init_locks(struct uk_log_store *store)
 {
-  pthread_rwlockattr_t attributes;
-  if (pthread_rwlockattr_init(&attributes) != 0)
+  if (!uk_log_gate_init(&store->gate))
     return false;
-  pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-  bool done = pthread_rwlock_init(&store->gate, &attributes) == 0;
-  pthread_rwlockattr_destroy(&attributes);
-  if (done && pthread_mutex_init(&store->pool_mutex, NULL) != 0) {
-    pthread_rwlock_destroy(&store->gate);
-    done = false;
-  }
-  return done;
+  if (pthread_mutex_init(&store->pool_mutex, NULL) == 0)
+    return true;
+  uk_log_gate_free(&store->gate);
+  return false;
 }
 
 static struct uk_log_store *new_store(const char *directory, size_t map_bytes, bool no_sync)
@@ -280,7 +274,7 @@ void uk_log_store_close(struct uk_log_store *store)
     (void)flock(store->lock, LOCK_UN);
     close(store->lock);
   }
-  pthread_rwlock_destroy(&store->gate);
+  uk_log_gate_free(&store->gate);
   pthread_mutex_destroy(&store->pool_mutex);
   free(store->directory);
   free(store);
@@ -289,10 +283,10 @@ void uk_log_store_close(struct uk_log_store *store)
 enum uk_log_status uk_log_store_reopen(struct uk_log_store *store)
 {
   uint32_t format = UK_LOG_FORMAT;
-  pthread_rwlock_wrlock(&store->gate);
+  uk_log_gate_enter_alone(&store->gate);
   close_environment(store);
   int rc = open_environment(store, &format);
-  pthread_rwlock_unlock(&store->gate);
+  uk_log_gate_leave(&store->gate);
   if (rc == 0 && format != UK_LOG_FORMAT)
     rc = MDB_INVALID;
   return uk_log_store_result(store, rc);
@@ -300,9 +294,9 @@ enum uk_log_status uk_log_store_reopen(struct uk_log_store *store)
 
 static enum uk_log_status set_map(struct uk_log_store *store, size_t bytes)
 {
-  pthread_rwlock_wrlock(&store->gate);
+  uk_log_gate_enter_alone(&store->gate);
   int rc = mdb_env_set_mapsize(store->env, bytes);
-  pthread_rwlock_unlock(&store->gate);
+  uk_log_gate_leave(&store->gate);
   return uk_log_store_result(store, rc);
 }
 

@@ -7,6 +7,7 @@
 
 #include "server/log_engine/log_batch.h"
 #include "server/log_engine/log_bytes.h"
+#include "server/log_engine/log_gate.h"
 #include "server/log_engine/log_store.h"
 
 enum uk_log_table {
@@ -44,8 +45,8 @@ struct uk_log_store {
   int lock;    /* the locked file's descriptor */
   int ballast; /* log_ballast.h */
 
-  /* Readers hold it for reading from begin to end of a view; who replaces the environment or its map, for writing. */
-  pthread_rwlock_t gate;
+  /* A view is inside it from its begin to its end; what replaces the environment or its map is alone in it. */
+  struct uk_log_gate gate;
   MDB_env *env; /* NULL after a failed reopen */
   MDB_dbi tables[UK_LOG_TABLES];
 

@@ -50,13 +50,13 @@ static int start_view(struct uk_log_store *store, struct uk_log_view **view)
 struct uk_log_view *uk_log_view_begin(struct uk_log_store *store, enum uk_log_status *status)
 {
   struct uk_log_view *view = NULL;
-  pthread_rwlock_rdlock(&store->gate);
+  uk_log_gate_enter(&store->gate);
   *status = store->env == NULL ? UK_LOG_FAILED : uk_log_store_status(start_view(store, &view));
   if (*status == UK_LOG_OK)
     return view;
   if (view != NULL)
     free_view(view);
-  pthread_rwlock_unlock(&store->gate);
+  uk_log_gate_leave(&store->gate);
   return NULL;
 }
 
@@ -69,7 +69,7 @@ void uk_log_view_end(struct uk_log_view *view)
   view->next = store->pool;
   store->pool = view;
   pthread_mutex_unlock(&store->pool_mutex);
-  pthread_rwlock_unlock(&store->gate);
+  uk_log_gate_leave(&store->gate);
 }
 
 struct uk_log_cursor *uk_log_view_cursor(struct uk_log_view *view)

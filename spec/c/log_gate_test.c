@@ -1,0 +1,149 @@
+/* The lock of the log's environment: who passes it beside whom, and who goes first. */
+#include "server/log_engine/log_gate.h"
+
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+
+enum { READERS = 3, WRITERS = 2, ROUNDS = 2000 };
+
+static struct uk_log_gate gate;
+
+/* Somebody who passes the gate once, and keeps the number of its passage. */
+struct visitor {
+  pthread_t thread;
+  bool alone;
+  atomic_int task; /* the thread's number when it is about to enter */
+  atomic_int place;
+};
+
+static atomic_int places;
+
+static void *visit(void *argument)
+{
+  struct visitor *visitor = argument;
+  atomic_store(&visitor->task, (int)syscall(SYS_gettid));
+  if (visitor->alone)
+    uk_log_gate_enter_alone(&gate);
+  else
+    uk_log_gate_enter(&gate);
+  atomic_store(&visitor->place, atomic_fetch_add(&places, 1) + 1);
+  uk_log_gate_leave(&gate);
+  return NULL;
+}
+
+static void start(struct visitor *visitor, bool alone)
+{
+  *visitor = (struct visitor){.alone = alone};
+  CHECK_EQ_INT(pthread_create(&visitor->thread, NULL, visit, visitor), 0);
+}
+
+/* The kernel's letter for what the thread does: S when it waits. */
+static char state_of(int task)
+{
+  char path[64], text[256] = "";
+  snprintf(path, sizeof path, "/proc/self/task/%d/stat", task);
+  FILE *file = fopen(path, "r");
+  if (file == NULL)
+    return '?';
+  size_t length = fread(text, 1, sizeof text - 1, file);
+  fclose(file);
+  const char *end = length > 0 ? strrchr(text, ')') : NULL;
+  return end != NULL && end[1] != '\0' ? end[2] : '?';
+}
+
+static bool is_waiting(struct visitor *visitor)
+{
+  int task = atomic_load(&visitor->task);
+  return task != 0 && atomic_load(&visitor->place) == 0 && state_of(task) == 'S';
+}
+
+/* A thread may sleep for another reason for a moment: it is waiting when it is seen so several times. */
+static bool settles_down(struct visitor *visitor)
+{
+  int waited = 0, seen = 0;
+  while (seen < 5 && atomic_load(&visitor->place) == 0 && check_pause(&waited))
+    seen = is_waiting(visitor) ? seen + 1 : 0;
+  return seen == 5;
+}
+
+static void readers_pass_side_by_side(void)
+{
+  struct visitor reader;
+  REQUIRE(uk_log_gate_init(&gate));
+  uk_log_gate_enter(&gate);
+  start(&reader, false);
+  pthread_join(reader.thread, NULL);
+  CHECK(atomic_load(&reader.place) > 0);
+  uk_log_gate_leave(&gate);
+  uk_log_gate_free(&gate);
+}
+
+static void a_waiting_writer_goes_before_readers_that_come_after_it(void)
+{
+  struct visitor writer, reader;
+  REQUIRE(uk_log_gate_init(&gate));
+  uk_log_gate_enter(&gate);
+  start(&writer, true);
+  CHECK(settles_down(&writer));
+  start(&reader, false);
+  CHECK(settles_down(&reader));
+  uk_log_gate_leave(&gate);
+  pthread_join(writer.thread, NULL);
+  pthread_join(reader.thread, NULL);
+  CHECK(atomic_load(&writer.place) < atomic_load(&reader.place));
+  uk_log_gate_free(&gate);
+}
+
+/* Many at once: a writer is alone, and everybody comes through. */
+
+static atomic_int readers, writers;
+
+static void *read_often(void *argument)
+{
+  (void)argument;
+  for (int i = 0; i < ROUNDS; i++) {
+    uk_log_gate_enter(&gate);
+    atomic_fetch_add(&readers, 1);
+    CHECK_EQ_INT(atomic_load(&writers), 0);
+    atomic_fetch_sub(&readers, 1);
+    uk_log_gate_leave(&gate);
+  }
+  return NULL;
+}
+
+static void *write_often(void *argument)
+{
+  (void)argument;
+  for (int i = 0; i < ROUNDS; i++) {
+    uk_log_gate_enter_alone(&gate);
+    CHECK_EQ_INT(atomic_fetch_add(&writers, 1), 0);
+    CHECK_EQ_INT(atomic_load(&readers), 0);
+    atomic_fetch_sub(&writers, 1);
+    uk_log_gate_leave(&gate);
+  }
+  return NULL;
+}
+
+static void a_writer_is_alone(void)
+{
+  pthread_t threads[READERS + WRITERS];
+  REQUIRE(uk_log_gate_init(&gate));
+  for (int i = 0; i < READERS + WRITERS; i++)
+    pthread_create(&threads[i], NULL, i < READERS ? read_often : write_often, NULL);
+  for (int i = 0; i < READERS + WRITERS; i++)
+    pthread_join(threads[i], NULL);
+  CHECK_EQ_INT(atomic_load(&gate.writers), 0);
+  uk_log_gate_free(&gate);
+}
+
+int main(void)
+{
+  CHECK_RUN(readers_pass_side_by_side);
+  CHECK_RUN(a_waiting_writer_goes_before_readers_that_come_after_it);
+  CHECK_RUN(a_writer_is_alone);
+  return check_end();
+}
