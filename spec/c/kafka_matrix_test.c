@@ -297,6 +297,17 @@ static bool is_meant(const struct row *row)
   return only == NULL || strstr(name_of(row), only) != NULL;
 }
 
+/* A broker that refuses a topic names none of its partitions; the mock names them, and these librdkafkas follow a null
+ * pointer when they have not known the topic before. */
+static const char *reason_to_skip(const struct row *row)
+{
+  bool crashes = rd_kafka_version() >= 0x02030000 && rd_kafka_version() < 0x020a0000;
+  bool asks_of_topic = row->endpoint != &kafka_topics;
+  return crashes && row->api == METADATA && asks_of_topic && row->error != E(UNKNOWN_TOPIC_OR_PART)
+           ? "the mock of librdkafka 2.3 to 2.9 crashes when it refuses a topic"
+           : NULL;
+}
+
 static void run_row(struct kafka_rig *rig, size_t index)
 {
   const struct row *row = &rows[index];
@@ -325,7 +336,7 @@ static void *run_rows(void *argument)
   (void)argument;
   if (kafka_rig_open(&rig)) {
     for (size_t i; (i = atomic_fetch_add(&next_row, 1)) < ROWS;) {
-      if (is_meant(&rows[i]))
+      if (is_meant(&rows[i]) && reason_to_skip(&rows[i]) == NULL)
         run_row(&rig, i);
     }
   }
@@ -439,7 +450,7 @@ int main(int argc, char **argv)
     if (getenv("KAFKA_MATRIX_SHOW") != NULL)
       fprintf(stderr, "%6lld ms %d  %s\n       %s\n", results[judged].met.took,
               results[judged].met.status, name_of(&rows[judged]), results[judged].met.text);
-    check_run(name_of(&rows[judged]), row_holds);
+    check_run_unless(reason_to_skip(&rows[judged]), name_of(&rows[judged]), row_holds);
   }
   CHECK_RUN(the_page_says_what_is_so);
   return check_end();
