@@ -9,6 +9,7 @@
 #   make c-tests    builds the C tests into build/spec; each runs by itself
 #   make sanitize   the tests under ASan+UBSan, TSan and valgrind; sanitize-c only those in C; sanitize-nginx 50 reloads
 #   make bench      builds and measures
+#   make test-browser pages in Debian's chromium call a server
 #   make test-kafka the contract suite and the specs in spec/kafka on a real Kafka (KAFKA_VERSION: .ci/kafka)
 #   make test-rocks installs both rocks into a scratch tree and tests them without the checkout
 #   make kafka      installs what is missing and starts Apache Kafka on 127.0.0.1 (KAFKA_VERSION, KAFKA_BROKERS: .ci/kafka)
@@ -73,7 +74,7 @@ LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua))
 SERVER_LUA_FILES := $(sort $(wildcard lua/upstash/kafka/launcher.lua lua/upstash/kafka/command*.lua))
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
-.PHONY: build build-client build-server run test env deps deps-run lint sanitize sanitize-c sanitize-nginx bench test-rocks test-kafka clean help
+.PHONY: build build-client build-server run test env deps deps-run lint sanitize sanitize-c sanitize-nginx bench test-rocks test-kafka test-browser clean help
 .PHONY: kafka kafka-stop install install-client install-server c-tests bench-modules bench-programs FORCE
 
 build: build-client build-server
@@ -217,6 +218,11 @@ test-kafka: deps
 	@.ci/deps kafka
 	@$(AGAIN) -s LUA=lua5.4 build
 	@.ci/test-kafka
+
+test-browser:
+	@.ci/deps browser $(firstword $(TEST_LUAS))
+	@$(AGAIN) -s LUA=$(firstword $(TEST_LUAS)) build
+	@TEST_SPECS=spec/browser .ci/test --lua $(firstword $(TEST_LUAS))
 
 test-rocks:
 	@.ci/deps rocks lua5.4 lua5.1 luajit
