@@ -58,16 +58,9 @@ end
 --- Runs the body of a function in the page, with `arguments[0]`…, and returns what it returns. A promise is waited for;
 -- one that is rejected raises.
 function Browser:call(script, ...)
-  local given = select("#", ...) > 0 and { ... } or cjson.decode "[]"
-  if select("#", ...) == 0 then
-    return self:command("POST", self.session .. "/execute/sync", '{"args":[],"script":' .. cjson.encode(script) .. "}")
-  end
-  return self:command("POST", self.session .. "/execute/sync", cjson.encode { script = script, args = given })
-end
-
---- The URL of the page that is open.
-function Browser:url()
-  return self:command("GET", self.session .. "/url")
+  local given = select("#", ...) > 0 and cjson.encode { ... } or "[]"
+  local body = ('{"script":%s,"args":%s}'):format(cjson.encode(script), given)
+  return self:command("POST", self.session .. "/execute/sync", body)
 end
 
 --- Calls `attempt` until it returns something true, and returns that.
@@ -87,11 +80,7 @@ function Browser:stop()
   folder.remove(self.profile)
 end
 
---- Whether there is a browser to start.
-function webdriver.is_there()
-  return shell.run "command -v chromium && command -v chromedriver" == 0
-end
-
+--- Starts a browser and waits until it can open pages.
 function webdriver.start()
   local browser = setmetatable({ profile = folder.make() }, Browser)
   browser.process = shell.start "chromedriver --port=0"
