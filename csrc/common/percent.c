@@ -50,3 +50,10 @@ bool uk_percent_decode(char *data, size_t *length)
   *length = out;
   return true;
 }
+
+bool uk_percent_decode_query(char *data, size_t *length)
+{
+  for (size_t i = 0; i < *length; i++)
+    data[i] = (char)(data[i] == '+' ? ' ' : data[i]);
+  return uk_percent_decode(data, length);
+}

@@ -85,6 +85,8 @@ extern const struct uk_endpoint_info uk_endpoints[UK_ENDPOINT_COUNT];
   "X-Request-Id"
 #define UK_PREFLIGHT_SECONDS "600" /* how long a browser may keep the answer to OPTIONS */
 
+#define UK_PRODUCED_TIMESTAMP_MAX (INT64_C(1) << 53) /* ms; Lua and JavaScript read it exactly */
+
 enum uk_offset_reset { UK_RESET_LATEST = 0, UK_RESET_EARLIEST, UK_RESET_NONE };
 
 /* Defaults and limits of the contract. Times in milliseconds, sizes in bytes. */

@@ -8,10 +8,14 @@ struct inner {
   struct uk_json_integer size;
 };
 
+struct pair {
+  struct uk_json_text key, value;
+};
+
 struct outer {
-  struct uk_json_text text, nullable;
-  struct uk_json_integer number;
-  struct uk_json_list words, inners;
+  struct uk_json_text text, nullable, value;
+  struct uk_json_integer number, partition;
+  struct uk_json_list words, inners, pairs;
 };
 
 static const struct uk_json_field inner_fields[] = {
@@ -23,6 +27,14 @@ static const struct uk_json_field inner_fields[] = {
    .most = 5},
 };
 static const struct uk_json_shape inner_shape = {inner_fields, 2, sizeof(struct inner)};
+static const struct uk_json_field pair_fields[] = {
+  {.name = "key", .type = UK_FIELD_TEXT, .required = true, .offset = offsetof(struct pair, key)},
+  {.name = "value",
+   .type = UK_FIELD_TEXT_OR_NULL,
+   .required = true,
+   .offset = offsetof(struct pair, value)},
+};
+static const struct uk_json_shape pair_shape = {pair_fields, 2, sizeof(struct pair)};
 static const struct uk_json_field outer_fields[] = {
   {.name = "text", .type = UK_FIELD_TEXT, .offset = offsetof(struct outer, text)},
   {.name = "nullable", .type = UK_FIELD_TEXT_OR_NULL, .offset = offsetof(struct outer, nullable)},
@@ -36,8 +48,19 @@ static const struct uk_json_field outer_fields[] = {
    .offset = offsetof(struct outer, inners),
    .most = 100,
    .shape = &inner_shape},
+  {.name = "value", .type = UK_FIELD_VALUE, .offset = offsetof(struct outer, value)},
+  {.name = "partition",
+   .type = UK_FIELD_INTEGER,
+   .offset = offsetof(struct outer, partition),
+   .most = INT32_MAX},
+  {.name = "pairs",
+   .type = UK_FIELD_PAIRS,
+   .offset = offsetof(struct outer, pairs),
+   .most = 3,
+   .shape = &pair_shape},
 };
-static const struct uk_json_shape outer_shape = {outer_fields, 5, sizeof(struct outer)};
+static const struct uk_json_shape outer_shape = {
+  outer_fields, sizeof outer_fields / sizeof *outer_fields, sizeof(struct outer)};
 
 static struct uk_request request;
 static char *body;
@@ -131,6 +154,163 @@ static void reads_many_items(void)
   uk_buffer_free(&text);
 }
 
+/* Reads the text as an outer object, and keeps it until `done`. */
+static struct outer take(const char *text)
+{
+  struct outer outer;
+  give(text, strlen(text));
+  if (!CHECK(uk_json_read_object(&request, &outer_shape, &outer)))
+    fprintf(stderr, "  %s: %.*s\n", text, (int)request.reply.length, request.reply.data);
+  return outer;
+}
+
+static void an_integer_may_be_text_or_a_number_with_an_integral_value(void)
+{
+  static const struct {
+    const char *text;
+    int64_t value;
+  } cases[] = {
+    {"\"42\"", 42},
+    {"\"0\"", 0},
+    {"\"\\u0034\\u0032\"", 42},
+    {"1764000000000.0", 1764000000000},
+    {"\"1764000000000.0\"", 1764000000000},
+    {"1e3", 1000},
+    {"\"1E+3\"", 1000},
+    {"1.5e1", 15},
+    {"1200e-2", 12},
+    {"-0", 0},
+    {"-0.0", 0},
+    {"0e99999999999999999999", 0},
+    {"9007199254740993.0", 9007199254740993},
+    {"9223372036854775807.0", INT64_MAX},
+    {"\"9223372036854775807\"", INT64_MAX},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char text[100];
+    snprintf(text, sizeof text, "{\"number\":%s}", cases[i].text);
+    struct outer outer = take(text);
+    CHECK(outer.number.given);
+    CHECK_EQ_INT(outer.number.value, cases[i].value);
+    done();
+  }
+}
+
+static void an_integer_ends_at_its_limits_however_it_is_written(void)
+{
+  static const char *const forms[] = {"%s", "\"%s\"", "%s.0", "%s.00e0"};
+  static const struct {
+    const char *number;
+    bool good;
+  } cases[] = {{"2147483647", true}, {"2147483648", false}, {"0", true}, {"-1", false}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases * 4; i++) {
+    char number[40], text[80];
+    struct outer outer;
+    snprintf(number, sizeof number, forms[i % 4], cases[i / 4].number);
+    snprintf(text, sizeof text, "{\"partition\":%s}", number);
+    give(text, strlen(text));
+    CHECK_EQ_INT(uk_json_read_object(&request, &outer_shape, &outer), cases[i / 4].good);
+    CHECK_EQ_INT(request.status, cases[i / 4].good ? 200 : 400);
+    if (!cases[i / 4].good)
+      CHECK(strstr(request.reply.data, "partition: an integer of 0 to 2147483647") != NULL);
+    done();
+  }
+}
+
+static void a_number_or_boolean_where_a_text_belongs_is_its_text(void)
+{
+  static const char *const texts[] = {"42",    "4.20", "-0",    "1E+3",
+                                      "1e999", "true", "false", "123456789012345678901234567890"};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    char text[400];
+    snprintf(text, sizeof text,
+             "{\"text\":%s,\"nullable\": %s ,\"value\":%s,\"words\":[%s],\"pairs\":{\"k\":%s}}",
+             texts[i], texts[i], texts[i], texts[i], texts[i]);
+    struct outer outer = take(text);
+    CHECK_EQ_SLICE(outer.text.bytes, texts[i]);
+    CHECK_EQ_SLICE(outer.nullable.bytes, texts[i]);
+    CHECK_EQ_SLICE(outer.value.bytes, texts[i]);
+    CHECK_EQ_SLICE(((struct uk_json_text *)outer.words.items)[0].bytes, texts[i]);
+    CHECK_EQ_SLICE(((struct pair *)outer.pairs.items)[0].value.bytes, texts[i]);
+    CHECK(outer.text.given && outer.text.unquoted && outer.value.unquoted);
+    done();
+  }
+  CHECK(!take("{\"text\":\"42\"}").text.unquoted);
+  done();
+}
+
+static void an_object_or_array_as_value_is_its_bytes(void)
+{
+  static const char *const values[] = {
+    "{}", "[]", "[ 1 ,\t2.50 ]", "{\"a\":\"\\u0041\\n\xe2\x82\xac\",\"a\":{\"b\":[null,1e999]}}"};
+  for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+    char text[200];
+    snprintf(text, sizeof text, "{\"value\": %s , \"text\":\"\\n\",}", values[i]);
+    struct outer outer = take(text);
+    CHECK_EQ_SLICE(outer.value.bytes, values[i]);
+    CHECK(outer.value.given && outer.value.unquoted && !outer.value.null);
+    CHECK_EQ_SLICE(outer.text.bytes, "\n");
+    done();
+  }
+}
+
+static void null_is_absent_where_nothing_is_required(void)
+{
+  struct outer outer = take("{\"text\":null,\"number\":null,\"words\":null,\"inners\":null,"
+                            "\"pairs\":null,\"partition\":null}");
+  CHECK(!outer.text.given && !outer.number.given && !outer.words.given);
+  CHECK(!outer.inners.given && !outer.pairs.given && !outer.partition.given);
+  done();
+  outer = take("{\"nullable\":null,\"value\":null}");
+  CHECK(outer.nullable.given && outer.nullable.null && outer.nullable.bytes.length == 0);
+  CHECK(outer.value.given && outer.value.null);
+  done();
+  outer = take("{\"inners\":[{\"name\":\"a\",\"size\":null}]}");
+  CHECK(!((struct inner *)outer.inners.items)[0].size.given);
+  done();
+}
+
+static void one_text_is_a_list_of_it(void)
+{
+  struct outer outer = take("{\"words\":\"a\"}");
+  REQUIRE(outer.words.count == 1 && outer.words.given && !outer.words.array);
+  CHECK_EQ_SLICE(((struct uk_json_text *)outer.words.items)[0].bytes, "a");
+  done();
+}
+
+static void pairs_may_be_an_object(void)
+{
+  static const char *const texts[] = {
+    "{\"pairs\":{\"a\":\"1\",\"\":null,\"\\u0061\":2,}}",
+    "{\"pairs\":[{\"key\":\"a\",\"value\":\"1\"},{\"value\":null,\"key\":\"\"},"
+    "{\"key\":\"a\",\"value\":\"2\"}]}",
+  };
+  static const char *const keys[] = {"a", "", "a"}, *const values[] = {"1", "", "2"};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    struct outer outer = take(texts[i]);
+    const struct pair *pairs = outer.pairs.items;
+    REQUIRE(outer.pairs.count == 3);
+    for (size_t j = 0; j < 3; j++) {
+      CHECK_EQ_SLICE(pairs[j].key.bytes, keys[j]);
+      CHECK_EQ_SLICE(pairs[j].value.bytes, values[j]);
+    }
+    done();
+  }
+  CHECK_EQ_INT(take("{\"pairs\":{}}").pairs.count, 0);
+  done();
+}
+
+static void a_byte_order_mark_is_passed_over(void)
+{
+  struct uk_json_list list;
+  CHECK_EQ_SLICE(take("\xef\xbb\xbf{\"text\":\"a\"}").text.bytes, "a");
+  done();
+  give("\xef\xbb\xbf", 3);
+  CHECK(uk_json_read_objects(&request, &outer_shape, 10, &list));
+  CHECK(!list.given);
+  done();
+}
+
 static void names_what_is_wrong(void)
 {
   static const struct {
@@ -138,25 +318,46 @@ static void names_what_is_wrong(void)
   } cases[] = {
     {"[1]", "[0]: object expected, got number"},
     {"5", "body: object or array of objects expected, got number"},
-    {"[{\"text\":5}]", "[0].text: string expected, got number"},
-    {"{\"text\":null}", "text: string expected, got null"},
-    {"{\"nullable\":true}", "nullable: string or null expected, got boolean"},
-    {"[{},{\"number\":\"1\"}]", "[1].number: integer expected, got string"},
-    {"{\"number\":5.0}", "number: integer expected, got 5.0"},
-    {"{\"number\":1e3}", "number: integer expected, got 1e3"},
-    {"{\"number\":9223372036854775808}", "number: integer expected, got 9223372036854775808"},
-    {"{\"number\":-1}", "number: 0 to 9223372036854775807 expected, got -1"},
-    {"{\"words\":\"a\"}", "words: array of strings expected, got string"},
+    {"[null]", "[0]: object expected, got null"},
+    {"[{\"text\":{}}]", "[0].text: string expected, got object"},
+    {"{\"nullable\":[]}", "nullable: string or null expected, got array"},
+    {"{\"inners\":[{\"name\":null}]}", "inners[0].name: string expected, got null"},
+    {"[{},{\"partition\":\"one\"}]",
+     "[1].partition: an integer of 0 to 2147483647 expected, got \\\"one\\\""},
+    {"{\"partition\":\"\"}", "partition: an integer of 0 to 2147483647 expected, got \\\"\\\""},
+    {"{\"partition\":\" 1\"}", "partition: an integer of 0 to 2147483647 expected, got \\\" 1\\\""},
+    {"{\"partition\":5.5}", "partition: an integer of 0 to 2147483647 expected, got 5.5"},
+    {"{\"partition\":1e-1}", "partition: an integer of 0 to 2147483647 expected, got 1e-1"},
+    {"{\"partition\":true}", "partition: an integer of 0 to 2147483647 expected, got boolean"},
+    {"{\"partition\":[1]}", "partition: an integer of 0 to 2147483647 expected, got array"},
+    {"{\"number\":9223372036854775808}",
+     "number: an integer of 0 to 9223372036854775807 expected, got 9223372036854775808"},
+    {"{\"number\":-1}", "number: an integer of 0 to 9223372036854775807 expected, got -1"},
+    {"{\"words\":{}}", "words: string or array of strings expected, got object"},
     {"{\"words\":[\"a\",{}]}", "words[1]: string expected, got object"},
+    {"{\"words\":[null]}", "words[0]: string expected, got null"},
     {"{\"words\":[\"a\",\"b\",\"c\",\"d\"]}", "words: at most 3 items expected"},
     {"{\"inners\":{}}", "inners: array of objects expected, got object"},
     {"{\"inners\":[{\"name\":\"a\"},{\"size\":1}]}", "inners[1].name: missing"},
-    {"{\"inners\":[{\"name\":\"a\",\"size\":6}]}", "inners[0].size: -5 to 5 expected, got 6"},
-    {"{\"inners\":[{\"name\":\"a\",\"x\":6}]}", "inners[0]: unknown field \\\"x\\\""},
+    {"{\"inners\":[{\"name\":\"a\",\"size\":6}]}",
+     "inners[0].size: an integer of -5 to 5 expected, got 6"},
+    {"{\"inners\":[{\"name\":\"a\",\"sice\":6}]}",
+     "inners[0]: unknown field \\\"sice\\\"; did you mean \\\"size\\\"?"},
+    {"{\"pairs\":\"a\"}", "pairs: object or array of objects expected, got string"},
+    {"{\"pairs\":{\"a\":{}}}", "pairs.a: string or null expected, got object"},
+    {"{\"pairs\":[{\"key\":\"a\"}]}", "pairs[0].value: missing"},
+    {"{\"pairs\":[{\"key\":null,\"value\":\"\"}]}", "pairs[0].key: string expected, got null"},
+    {"{\"pairs\":{\"a\":1,\"b\":2,\"c\":3,\"d\":4}}", "pairs: at most 3 items expected"},
     {"{\"text\":\"a\",\"text\":\"b\"}", "text: given twice"},
-    {"{\"foo\":1}", "body: unknown field \\\"foo\\\""},
+    {"{\"text\":null,\"text\":\"b\"}", "text: given twice"},
+    {"{\"value\":{},\"value\":[]}", "value: given twice"},
+    {"{\"Numbr\":1}", "body: unknown field \\\"Numbr\\\"; did you mean \\\"number\\\"?"},
     {"{\"text\":\"a\"} x", "malformed JSON at byte 13: something follows the value"},
+    {"\xef\xbb\xbf{\"text\":\"a\"} x", "malformed JSON at byte 16: something follows the value"},
     {"{\"text\":\"a\"", "malformed JSON at byte 11: the text ends too early"},
+    {"{\"value\":[1,]}", "malformed JSON at byte 11: a comma before the closing bracket"},
+    {"{\"value\":{\"a\":[{\"b\":1,}]}}",
+     "malformed JSON at byte 21: a comma before the closing bracket"},
     {" ", "malformed JSON at byte 1: the text is empty"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -170,26 +371,66 @@ static void names_what_is_wrong(void)
   }
 }
 
+static const char whole[] =
+  "[{\"text\":\"a\\n\",\"number\":12,\"inners\":[{\"name\":\"n\",\"size\":-5}],\"words\":\"w\","
+  "\"value\":{ \"a\" : [1.50, \"\\u0041\xe2\x82\xac\", null] },\"partition\":\"7\","
+  "\"pairs\":{\"k\":null,\"l\":true}},{\"pairs\":[{\"key\":7,\"value\":1e3}],\"value\":null}]";
+
 static void refuses_every_prefix(void)
 {
-  const char *text =
-    "[{\"text\":\"a\\n\",\"number\":12,\"inners\":[{\"name\":\"n\",\"size\":-5}]}]";
-  for (size_t length = 1; length < strlen(text); length++) {
-    struct uk_json_list list;
-    give(text, length);
+  struct uk_json_list list;
+  for (size_t length = 1; length < strlen(whole); length++) {
+    give(whole, length);
     CHECK(!uk_json_read_objects(&request, &outer_shape, 10, &list));
     CHECK_EQ_INT(request.status, 400);
+    done();
+  }
+  give(whole, strlen(whole));
+  CHECK(uk_json_read_objects(&request, &outer_shape, 10, &list));
+  done();
+}
+
+/* Every byte of a body replaced by others: whatever is made of it, it is read or refused. */
+static void survives_every_changed_byte(void)
+{
+  static const char bytes[] = "\"\\{}[]:,0-e.n \x80\xef";
+  for (size_t at = 0; at < strlen(whole); at++) {
+    for (size_t i = 0; i < sizeof bytes; i++) {
+      struct uk_json_list list;
+      give(whole, strlen(whole));
+      body[at] = bytes[i];
+      bool good = uk_json_read_objects(&request, &outer_shape, 10, &list);
+      CHECK_EQ_INT(request.status, good ? 200 : 400);
+      CHECK((request.reply.length == 0) == good);
+      done();
+    }
+  }
+}
+
+static void a_value_may_be_nested_as_deep_as_json_may(void)
+{
+  enum { DEEPEST = 63 }; /* in an object */
+  for (int depth = DEEPEST; depth <= DEEPEST + 1; depth++) {
+    char text[200];
+    struct outer outer;
+    snprintf(text, sizeof text, "{\"value\":%.*s%.*s}", depth,
+             "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", depth,
+             "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
+    give(text, strlen(text));
+    CHECK_EQ_INT(uk_json_read_object(&request, &outer_shape, &outer), depth == DEEPEST);
+    if (depth > DEEPEST)
+      CHECK_EQ_SLICE(uk_buffer_slice(&request.reply),
+                     "{\"error\":\"malformed JSON at byte 72: nested too deep\",\"status\":400}");
     done();
   }
 }
 
 static void survives_every_failing_allocation(void)
 {
-  const char *text = "[{\"words\":[\"a\"],\"inners\":[{\"name\":\"n\"}]}]";
   long hit = 1;
   for (long n = 1; hit != 0; n++) {
     struct uk_json_list list;
-    give(text, strlen(text));
+    give(whole, strlen(whole));
     fault_at(n);
     bool good = uk_json_read_objects(&request, &outer_shape, 10, &list);
     hit = fault_hit();
@@ -205,8 +446,18 @@ int main(void)
   CHECK_RUN(reads_an_object);
   CHECK_RUN(reads_one_object_or_many);
   CHECK_RUN(reads_many_items);
+  CHECK_RUN(an_integer_may_be_text_or_a_number_with_an_integral_value);
+  CHECK_RUN(an_integer_ends_at_its_limits_however_it_is_written);
+  CHECK_RUN(a_number_or_boolean_where_a_text_belongs_is_its_text);
+  CHECK_RUN(an_object_or_array_as_value_is_its_bytes);
+  CHECK_RUN(null_is_absent_where_nothing_is_required);
+  CHECK_RUN(one_text_is_a_list_of_it);
+  CHECK_RUN(pairs_may_be_an_object);
+  CHECK_RUN(a_byte_order_mark_is_passed_over);
   CHECK_RUN(names_what_is_wrong);
   CHECK_RUN(refuses_every_prefix);
+  CHECK_RUN(survives_every_changed_byte);
+  CHECK_RUN(a_value_may_be_nested_as_deep_as_json_may);
   CHECK_RUN(survives_every_failing_allocation);
   return check_end();
 }

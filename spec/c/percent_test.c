@@ -109,6 +109,17 @@ static void escapes_are_undone_once(void)
   check_decode("%2E%2e", "..", 2);
 }
 
+static void a_plus_in_a_query_is_a_blank(void)
+{
+  char text[] = "+a+%2B%20+";
+  size_t length = sizeof text - 1;
+  CHECK(uk_percent_decode_query(text, &length));
+  CHECK_EQ_MEM(text, length, " a +  ", 6);
+  char bad[] = "a+%2";
+  length = sizeof bad - 1;
+  CHECK(!uk_percent_decode_query(bad, &length));
+}
+
 static void bad_escapes_are_refused(void)
 {
   static const char *const texts[] = {"%",   "a%",   "%a",   "%2",  "a%2", "%zz",   "%g0",
@@ -142,6 +153,7 @@ int main(void)
   CHECK_RUN(encoding_appends_and_keeps_the_limit);
   CHECK_RUN(every_allocation_may_fail);
   CHECK_RUN(escapes_are_undone_once);
+  CHECK_RUN(a_plus_in_a_query_is_a_blank);
   CHECK_RUN(bad_escapes_are_refused);
   CHECK_RUN(every_byte_goes_there_and_back);
   return check_end();

@@ -73,6 +73,19 @@ static void knows_the_root(void)
   CHECK_EQ_INT(find(UK_POST, "/"), UK_E_METHOD_NOT_ALLOWED);
 }
 
+static void takes_any_number_of_slashes_in_front(void)
+{
+  CHECK_EQ_INT(find(UK_GET, "//produce/t/v"), UK_OK);
+  CHECK_EQ_INT(route.endpoint, UK_ENDPOINT_PRODUCE_ONE);
+  CHECK_EQ_SLICE(route.parameters[1], "v");
+  CHECK_EQ_INT(find(UK_POST, "/////fetch/"), UK_OK);
+  CHECK_EQ_INT(route.endpoint, UK_ENDPOINT_FETCH);
+  CHECK_EQ_INT(find(UK_GET, "//"), UK_OK);
+  CHECK_EQ_INT(route.endpoint, UK_ENDPOINT_ROOT);
+  CHECK_EQ_INT(find(UK_POST, "//fetch//"), UK_E_NOT_FOUND);
+  CHECK_EQ_INT(find(UK_GET, "/%2Fproduce/t/v"), UK_E_NOT_FOUND);
+}
+
 static void refuses_malformed_escapes(void)
 {
   CHECK_EQ_INT(find(UK_GET, "/produce/t/%zz"), UK_E_BAD_REQUEST);
@@ -85,8 +98,8 @@ static void knows_no_other_path(void)
   static const char *const paths[] = {"",
                                       "nope",
                                       "/nope",
-                                      "//",
-                                      "//produce",
+                                      "//produce//t",
+                                      "/produce///t",
                                       "/produce//t",
                                       "/produce/t/m/x",
                                       "/consume/g",
@@ -117,6 +130,7 @@ int main(void)
   CHECK_RUN(decodes_once_after_splitting);
   CHECK_RUN(takes_one_slash_at_the_end);
   CHECK_RUN(knows_the_root);
+  CHECK_RUN(takes_any_number_of_slashes_in_front);
   CHECK_RUN(refuses_malformed_escapes);
   CHECK_RUN(knows_no_other_path);
   CHECK_RUN(names_the_methods_of_a_path);

@@ -99,7 +99,7 @@ static void finds_query_values(void)
   CHECK_EQ_INT(uk_request_query(&request, "a", &value), 1);
   CHECK_EQ_SLICE(value, "1");
   CHECK_EQ_INT(uk_request_query(&request, "b", &value), 1);
-  CHECK_EQ_SLICE(value, "x y+z");
+  CHECK_EQ_SLICE(value, "x y z");
   CHECK_EQ_INT(uk_request_query(&request, "c", &value), 1);
   CHECK_EQ_SLICE(value, "");
   CHECK_EQ_INT(uk_request_query(&request, "d", &value), 1);
@@ -133,11 +133,46 @@ static void refuses_unknown_and_repeated_parameters(void)
   done(&request);
   request = make("timeout=2&x=3");
   CHECK(!uk_request_query_known(&request, names, 3));
-  CHECK_REPLY(&request, "{\"error\":\"query: unknown parameter \\\"x\\\"\",\"status\":400}");
+  CHECK_REPLY(&request, "{\"error\":\"query: unknown parameter \\\"x\\\"; did you mean "
+                        "\\\"timeout\\\"?\",\"status\":400}");
   done(&request);
   request = make("");
   CHECK(uk_request_query_known(&request, NULL, 0));
   done(&request);
+  request = make("x=1");
+  CHECK(!uk_request_query_known(&request, NULL, 0));
+  CHECK_REPLY(&request, "{\"error\":\"query: unknown parameter \\\"x\\\"\",\"status\":400}");
+  done(&request);
+  request = make("max_byte=1");
+  CHECK(!uk_request_query_known(&request, names, 3));
+  CHECK_REPLY(&request, "{\"error\":\"query: unknown parameter \\\"max_byte\\\"; did you mean "
+                        "\\\"max_bytes\\\"?\",\"status\":400}");
+  done(&request);
+}
+
+static void ignores_parameters_that_start_with_an_underscore(void)
+{
+  static const char *const names[] = {"timeout", NULL};
+  struct uk_request request = make("_=123&_&timeout=2&%5Ft=%zz&_=4");
+  CHECK(uk_request_query_known(&request, names, 2));
+  done(&request);
+}
+
+static void reads_a_value_from_any_form(void)
+{
+  static const char *const values[] = {"a b c+", "a+b c+", "a+b%20c%2B"};
+  for (int form = UK_QUERY_FORM; form <= UK_QUERY_AS_SENT; form++) {
+    struct uk_request request = make("%zz=1&us%65r=a+b%20c%2B&bad=%");
+    struct uk_slice value;
+    CHECK(uk_request_query_as(&request, "user", (enum uk_query_form)form, &value));
+    CHECK_EQ_SLICE(value, values[form]);
+    CHECK(!uk_request_query_as(&request, "nobody", (enum uk_query_form)form, &value));
+    CHECK_EQ_INT(uk_request_query_as(&request, "bad", (enum uk_query_form)form, &value),
+                 form == UK_QUERY_AS_SENT);
+    CHECK_EQ_INT(request.status, 200);
+    CHECK_EQ_INT(request.reply.length, 0);
+    done(&request);
+  }
 }
 
 static void survives_every_failing_allocation(void)
@@ -167,6 +202,8 @@ int main(void)
   CHECK_RUN(finds_query_values);
   CHECK_RUN(refuses_malformed_query_values);
   CHECK_RUN(refuses_unknown_and_repeated_parameters);
+  CHECK_RUN(ignores_parameters_that_start_with_an_underscore);
+  CHECK_RUN(reads_a_value_from_any_form);
   CHECK_RUN(survives_every_failing_allocation);
   return check_end();
 }

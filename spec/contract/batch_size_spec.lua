@@ -110,9 +110,9 @@ describe("batch size:", function()
     end
 
     it(field .. " of another type in a body is a 400", function()
-      local position = { topic = service.topic(1), partition = 0, offset = 0, [field] = "5" }
+      local position = { topic = service.topic(1), partition = 0, offset = 0, [field] = "five" }
       refused(post("/fetch", position), 400, field)
-      local body = { topic = position.topic, [field] = "5" }
+      local body = { topic = position.topic, [field] = "five" }
       refused(post(("/consume/%s/one"):format(service.name "group"), body), 400, field)
     end)
   end

@@ -228,7 +228,7 @@ describe("produce:", function()
 
   it("appends nothing of a request of which one message is malformed", function()
     local topic = service.topic(1)
-    refused(post("/produce/" .. topic, '[{"value":"good"},{"value":5}]'), 400)
+    refused(post("/produce/" .. topic, '[{"value":"good"},{"value":"bad","partition":0.5}]'), 400)
     assert.equal(0, service.end_offset(topic))
   end)
 

@@ -1,8 +1,10 @@
 #include "server/api/api.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 #include "common/clock.h"
+#include "common/integral.h"
 #include "common/json_writer.h"
 #include "common/utf8.h"
 #include "server/api/server_state.h"
@@ -45,10 +47,15 @@ bool uk_api_failed(struct uk_request *request)
   return true;
 }
 
+void uk_api_write_success(struct uk_request *request)
+{
+  uk_buffer_append_text(&request->reply, "{\"result\":\"Success\",\"status\":200}");
+}
+
 void uk_api_finish_success(struct uk_request *request)
 {
   if (!uk_api_failed(request))
-    uk_buffer_append_text(&request->reply, "{\"result\":\"Success\",\"status\":200}");
+    uk_api_write_success(request);
 }
 
 static bool refuse(struct uk_request *request, const char *what, const char *expected,
@@ -90,6 +97,31 @@ bool uk_api_check_item_topic(struct uk_request *request, struct uk_slice topic,
   return uk_api_check_topic(request, topic, place);
 }
 
+static int topic_shown(struct uk_slice topic)
+{
+  return (int)(topic.length < UK_TOPIC_NAME_MAX ? topic.length : UK_TOPIC_NAME_MAX);
+}
+
+bool uk_api_check_same_topic_at(struct uk_request *request, struct uk_slice in_path,
+                                struct uk_slice in_body, const char *place)
+{
+  if (uk_slice_equal(in_path, in_body))
+    return true;
+  uk_request_error(request, UK_E_BAD_REQUEST, "%s: \"%.*s\" in the body, \"%.*s\" in the path",
+                   place, topic_shown(in_body), in_body.data, topic_shown(in_path), in_path.data);
+  return false;
+}
+
+bool uk_api_check_same_topic(struct uk_request *request, struct uk_slice in_path,
+                             struct uk_slice in_body, const struct uk_json_list *list, size_t index)
+{
+  char place[UK_PLACE_SIZE];
+  if (uk_slice_equal(in_path, in_body))
+    return true;
+  uk_json_field_place(place, sizeof place, list, index, "topic");
+  return uk_api_check_same_topic_at(request, in_path, in_body, place);
+}
+
 bool uk_api_check_group(struct uk_request *request)
 {
   static const char *const names[] = {"group", "instance"};
@@ -106,7 +138,7 @@ static bool parse_integer(struct uk_request *request, const char *name, struct u
 {
   char expected[64];
   int64_t parsed;
-  if (uk_parse_int64(text, &parsed) && parsed >= least && parsed <= most) {
+  if (uk_parse_integral(text, &parsed) && parsed >= least && parsed <= most) {
     *value = parsed;
     return true;
   }
@@ -133,7 +165,8 @@ bool uk_api_header_integer(struct uk_request *request, const char *name, int64_t
 bool uk_api_encoding(struct uk_request *request, bool *base64)
 {
   struct uk_slice text = uk_request_header(request, UK_HEADER_ENCODING);
-  *base64 = uk_slice_is(text, UK_ENCODING_BASE64);
+  *base64 = text.length == strlen(UK_ENCODING_BASE64) &&
+            strncasecmp(text.data, UK_ENCODING_BASE64, text.length) == 0;
   return text.data == NULL || *base64 ||
          refuse(request, UK_HEADER_ENCODING, UK_ENCODING_BASE64, text);
 }
@@ -159,10 +192,11 @@ bool uk_api_read_partitions(struct uk_request *request, struct uk_json_list *lis
 {
   if (!uk_json_read_objects(request, &uk_api_partition_shape, UK_POSITIONS_MAX, list))
     return false;
-  if (list->count == 0)
+  if (list->given && list->count == 0)
+    uk_buffer_append_text(&request->reply, "[]");
+  else if (list->count == 0)
     uk_request_error(request, UK_E_BAD_REQUEST,
-                     "body: {topic, partition} or an array of them expected, got %s",
-                     list->given ? "an empty array" : "nothing");
+                     "body: {topic, partition} or an array of them expected, got nothing");
   return list->count > 0;
 }
 

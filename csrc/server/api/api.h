@@ -24,7 +24,10 @@ void *uk_api_operation(struct uk_request *request, size_t size, int64_t timeout,
 /* For `finish`: whether the operation failed; then the reply is its error. */
 bool uk_api_failed(struct uk_request *request);
 
-/* {"result":"Success","status":200} unless the operation failed. */
+/* {"result":"Success","status":200} */
+void uk_api_write_success(struct uk_request *request);
+
+/* The same unless the operation failed. */
 void uk_api_finish_success(struct uk_request *request);
 
 /* The checks below return false with the reply made. `what` names the thing in the text. */
@@ -35,6 +38,15 @@ bool uk_api_check_topic(struct uk_request *request, struct uk_slice topic, const
 /* Likewise of the item `index` of the body, which is told as "[2].topic". */
 bool uk_api_check_item_topic(struct uk_request *request, struct uk_slice topic,
                              const struct uk_json_list *list, size_t index);
+
+/* A topic of the item `index` of the body where the path names one too: the same (400). */
+bool uk_api_check_same_topic(struct uk_request *request, struct uk_slice in_path,
+                             struct uk_slice in_body, const struct uk_json_list *list,
+                             size_t index);
+
+/* Likewise of the field at `place`. */
+bool uk_api_check_same_topic_at(struct uk_request *request, struct uk_slice in_path,
+                                struct uk_slice in_body, const char *place);
 
 /* The parameters {group} and {instance}: 1 to UK_GROUP_NAME_MAX bytes of UTF-8. */
 bool uk_api_check_group(struct uk_request *request);
@@ -47,7 +59,7 @@ bool uk_api_query_integer(struct uk_request *request, const char *name, int64_t 
 bool uk_api_header_integer(struct uk_request *request, const char *name, int64_t least,
                            int64_t most, int64_t *value);
 
-/* Whether Kafka-Encoding asks for base64. */
+/* Whether Kafka-Encoding asks for base64, in any case. */
 bool uk_api_encoding(struct uk_request *request, bool *base64);
 
 /* {topic, partition, offset} and {topic, partition} of a body. */
@@ -63,7 +75,8 @@ enum { UK_POSITIONS_MAX = 100000 }; /* of one request */
 struct uk_topic_partition_offset *uk_api_positions(struct uk_request *request,
                                                    const struct uk_json_list *list);
 
-/* A body of one or more {topic, partition}. */
+/* A body of one or more {topic, partition}. The reply to an empty array is one, and it is made:
+ * false. */
 bool uk_api_read_partitions(struct uk_request *request, struct uk_json_list *list);
 
 /* [{topic, partition, offset}, …] */

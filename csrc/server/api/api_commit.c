@@ -1,12 +1,17 @@
 /* commit, committed, delete-consumer: what a group remembers. */
 #include "server/api/api.h"
 
+/* An empty array commits nothing; an empty body commits all that was consumed. */
 bool uk_api_commit(struct uk_request *request)
 {
   struct uk_json_list list;
   if (!uk_api_check_group(request) ||
       !uk_json_read_objects(request, &uk_api_position_shape, UK_POSITIONS_MAX, &list))
     return false;
+  if (list.given && list.count == 0) {
+    uk_api_write_success(request);
+    return false;
+  }
   struct uk_commit *commit =
     uk_api_operation(request, sizeof *commit, UK_OFFSETS_TIMEOUT, uk_api_finish_success);
   if (commit == NULL)

@@ -37,47 +37,54 @@ static void add_topic(struct uk_consume *consume, struct uk_slice *topics, struc
   topics[consume->topic_count++] = topic;
 }
 
+/* One topic of the body, named by `place`; that of the path, if there is one, is the same. */
+static bool take_topic(struct uk_request *request, struct uk_consume *consume,
+                       struct uk_slice *topics, struct uk_slice topic, const char *place)
+{
+  struct uk_slice in_path = request->parameters[2];
+  if (!uk_api_check_topic(request, topic, place) ||
+      (in_path.length > 0 && !uk_api_check_same_topic_at(request, in_path, topic, place)))
+    return false;
+  add_topic(consume, topics, topic);
+  return true;
+}
+
 static bool read_topics(struct uk_request *request, struct uk_consume *consume,
                         const struct uk_read_body *body)
 {
   const struct uk_json_text *given = body->topics.items;
   struct uk_slice *topics =
-    uk_arena_allocate(&request->arena, body->topics.count + 1, sizeof *topics);
-  char place[UK_PLACE_SIZE];
+    uk_arena_allocate(&request->arena, body->topics.count + 2, sizeof *topics);
+  char place[UK_PLACE_SIZE] = "topics";
   if (topics == NULL) {
     uk_request_error(request, UK_E_NO_MEMORY, NULL);
     return false;
   }
   consume->topics = topics;
-  if (body->topic.given) {
-    add_topic(consume, topics, body->topic.bytes);
-    if (!uk_api_check_topic(request, body->topic.bytes, "topic"))
-      return false;
-  }
+  if (request->parameters[2].length > 0 &&
+      !take_topic(request, consume, topics, request->parameters[2], "topic"))
+    return false;
+  if (body->topic.given && !take_topic(request, consume, topics, body->topic.bytes, "topic"))
+    return false;
   for (size_t i = 0; i < body->topics.count; i++) {
-    snprintf(place, sizeof place, "topics[%zu]", i);
-    if (!uk_api_check_topic(request, given[i].bytes, place))
+    if (body->topics.array)
+      snprintf(place, sizeof place, "topics[%zu]", i);
+    if (!take_topic(request, consume, topics, given[i].bytes, place))
       return false;
-    add_topic(consume, topics, given[i].bytes);
   }
   if (consume->topic_count == 0)
     uk_request_error(request, UK_E_BAD_REQUEST, "topic, topics: at least one topic expected");
   return consume->topic_count > 0;
 }
 
-/* GET /consume/{group}/{instance}/{topic}, which takes no body, and /consume/{group}/{instance} */
+/* GET /consume/{group}/{instance}/{topic} and /consume/{group}/{instance} */
 bool uk_api_consume(struct uk_request *request)
 {
   struct uk_read_body body;
-  bool in_path = request->endpoint == UK_ENDPOINT_CONSUME_TOPIC;
-  if (in_path)
-    request->body_length = 0;
   struct uk_read_call *call =
     uk_api_read_start(request, &consume_shape, &body, UK_CONSUME_TIMEOUT, finish_consume);
   if (call == NULL || !uk_api_check_group(request))
     return false;
-  if (in_path)
-    body.topic = (struct uk_json_text){.bytes = request->parameters[2], .given = true};
   call->consume.group = request->parameters[0];
   call->consume.instance = request->parameters[1];
   call->consume.create = uk_credential_holds(request->credential, UK_PERMIT_PRODUCE);

@@ -116,22 +116,23 @@ struct header {
 
 static const struct uk_json_field header_fields[] = {
   FIELD(header, key, UK_FIELD_TEXT, .required = true),
-  FIELD(header, value, UK_FIELD_TEXT, .required = true),
+  FIELD(header, value, UK_FIELD_TEXT_OR_NULL, .required = true),
 };
 static const struct uk_json_shape header_shape = {header_fields, 2, sizeof(struct header)};
 
 static const struct uk_json_field message_fields[] = {
   FIELD(message, topic, UK_FIELD_TEXT, .required = true),
-  FIELD(message, value, UK_FIELD_TEXT_OR_NULL, .required = true),
+  FIELD(message, value, UK_FIELD_VALUE, .required = true),
   FIELD(message, key, UK_FIELD_TEXT, .required = false),
   FIELD(message, partition, UK_FIELD_INTEGER, .most = INT32_MAX),
-  FIELD(message, timestamp, UK_FIELD_INTEGER, .most = INT64_MAX),
-  FIELD(message, headers, UK_FIELD_OBJECTS, .most = UK_HEADERS_PER_MESSAGE_MAX,
+  FIELD(message, timestamp, UK_FIELD_INTEGER, .least = 1, .most = UK_PRODUCED_TIMESTAMP_MAX),
+  FIELD(message, headers, UK_FIELD_PAIRS, .most = UK_HEADERS_PER_MESSAGE_MAX,
         .shape = &header_shape),
+  FIELD(message, topic, UK_FIELD_TEXT, .required = false),
 };
 static const struct uk_json_shape message_shape = {message_fields, 6, sizeof(struct message)};
-/* Where the path names the topic. */
-static const struct uk_json_shape topicless_shape = {message_fields + 1, 5, sizeof(struct message)};
+/* Where the path names the topic: the body need not. */
+static const struct uk_json_shape topicless_shape = {message_fields + 1, 6, sizeof(struct message)};
 
 /* The list that is being turned into records. */
 struct conversion {
@@ -141,19 +142,20 @@ struct conversion {
   struct uk_slice topic; /* of the path; empty when the messages name theirs */
 };
 
-/* The text, out of base64 when that was agreed; `name` is what stands behind the message's place.
- */
+/* The text, out of base64 when that was agreed, which only a string holds; `name` is what stands
+ * behind the message's place. */
 static bool take(const struct conversion *conversion, size_t index, const char *name,
                  const struct uk_json_text *text, struct uk_slice *out)
 {
   char place[UK_PLACE_SIZE];
   *out = text->bytes;
   if (!conversion->base64 || text->bytes.length == 0 ||
-      uk_base64_decode((char *)(uintptr_t)text->bytes.data, &out->length, text->bytes.data,
-                       text->bytes.length))
+      (!text->unquoted && uk_base64_decode((char *)(uintptr_t)text->bytes.data, &out->length,
+                                           text->bytes.data, text->bytes.length)))
     return true;
   uk_json_field_place(place, sizeof place, conversion->list, index, name);
-  uk_request_error(conversion->request, UK_E_BAD_REQUEST, "%s: base64 expected", place);
+  uk_request_error(conversion->request, UK_E_BAD_REQUEST, "%s: %s expected", place,
+                   text->unquoted ? "a string of base64" : "base64");
   return false;
 }
 
@@ -178,25 +180,44 @@ static bool take_headers(const struct conversion *conversion, size_t index,
   return true;
 }
 
+static bool check_topic(const struct conversion *conversion, size_t index,
+                        const struct message *message)
+{
+  struct uk_request *request = conversion->request;
+  if (conversion->topic.length == 0)
+    return uk_api_check_item_topic(request, message->topic.bytes, conversion->list, index);
+  return uk_api_check_topic(request, conversion->topic, "topic") &&
+         (!message->topic.given ||
+          uk_api_check_same_topic(request, conversion->topic, message->topic.bytes,
+                                  conversion->list, index));
+}
+
 static bool take_message(const struct conversion *conversion, size_t index,
                          struct uk_record *record)
 {
   const struct message *message = (const struct message *)conversion->list->items + index;
-  struct uk_request *request = conversion->request;
-  record->topic = message->topic.given ? message->topic.bytes : conversion->topic;
+  record->topic = conversion->topic.length > 0 ? conversion->topic : message->topic.bytes;
   record->partition = message->partition.given ? (int32_t)message->partition.value : -1;
   record->timestamp = message->timestamp.given ? message->timestamp.value : -1;
   record->has_key = message->key.given;
   record->has_value = !message->value.null;
-  if (!take(conversion, index, "key", &message->key, &record->key) ||
-      !take(conversion, index, "value", &message->value, &record->value) ||
-      (message->headers.count > 0 && !take_headers(conversion, index, message, record)))
-    return false;
-  if (message->topic.given
-        ? !uk_api_check_item_topic(request, record->topic, conversion->list, index)
-        : !uk_api_check_topic(request, record->topic, "topic"))
-    return false;
-  return uk_api_check_size(request, record, conversion->list->array ? (int64_t)index : -1);
+  return take(conversion, index, "key", &message->key, &record->key) &&
+         take(conversion, index, "value", &message->value, &record->value) &&
+         (message->headers.count == 0 || take_headers(conversion, index, message, record)) &&
+         check_topic(conversion, index, message) &&
+         uk_api_check_size(conversion->request, record,
+                           conversion->list->array ? (int64_t)index : -1);
+}
+
+/* No message at all: nothing to store where that was said by an empty array. */
+static void reply_to_none(const struct conversion *conversion)
+{
+  struct uk_request *request = conversion->request;
+  if (!conversion->list->given)
+    uk_request_error(request, UK_E_BAD_REQUEST,
+                     "body: a message or an array of messages expected, got nothing");
+  else if (conversion->topic.length == 0 || uk_api_check_topic(request, conversion->topic, "topic"))
+    uk_buffer_append_text(&request->reply, "[]");
 }
 
 /* POST /produce and /produce/{topic} */
@@ -211,9 +232,7 @@ bool uk_api_produce(struct uk_request *request)
       !uk_json_read_objects(request, shape, UK_PRODUCE_MESSAGES_MAX, &list))
     return false;
   if (list.count == 0) {
-    uk_request_error(request, UK_E_BAD_REQUEST,
-                     "body: a message or an array of messages expected, got %s",
-                     list.given ? "an empty array" : "nothing");
+    reply_to_none(&conversion);
     return false;
   }
   struct uk_produce *produce = uk_api_produce_operation(request, list.count, false);
@@ -237,6 +256,17 @@ static bool take_text(struct uk_request *request, const char *name, struct uk_sl
   return good;
 }
 
+/* The key in the query; 1, 0, -1 as uk_request_query. A '+' that was sent as itself was a blank
+ * until here, and base64 holds none. */
+static int read_key(struct uk_request *request, bool base64, struct uk_slice *key)
+{
+  int found = uk_request_query(request, "key", key);
+  char *bytes = (char *)(uintptr_t)key->data;
+  for (size_t i = 0; found == 1 && base64 && i < key->length; i++)
+    bytes[i] = (char)(bytes[i] == ' ' ? '+' : bytes[i]);
+  return found == 1 && !take_text(request, "key", key, base64) ? -1 : found;
+}
+
 /* GET /produce/{topic}/{message}?key= */
 bool uk_api_produce_one(struct uk_request *request)
 {
@@ -248,10 +278,9 @@ bool uk_api_produce_one(struct uk_request *request)
   record->topic = request->parameters[0];
   record->has_value = true;
   record->value = request->parameters[1];
-  int keyed = uk_request_query(request, "key", &record->key);
+  int keyed = read_key(request, base64, &record->key);
   record->has_key = keyed == 1;
   return keyed >= 0 && take_text(request, "message", &record->value, base64) &&
-         (keyed == 0 || take_text(request, "key", &record->key, base64)) &&
          uk_api_check_topic(request, record->topic, "topic") &&
          uk_api_check_size(request, record, -1) && uk_api_submit_produce(request);
 }

@@ -3,6 +3,7 @@
 #include "server/api/api.h"
 
 struct body {
+  struct uk_json_text topic;
   struct uk_json_integer partitions, retention_ms, retention_bytes;
 };
 
@@ -16,8 +17,9 @@ static const struct uk_json_field fields[] = {
   FIELD(partitions, 1, UK_PARTITIONS_MAX),
   FIELD(retention_ms, -1, INT64_MAX),
   FIELD(retention_bytes, -1, INT64_MAX),
+  {.name = "topic", .type = UK_FIELD_TEXT, .offset = offsetof(struct body, topic)},
 };
-static const struct uk_json_shape shape = {fields, 3, sizeof(struct body)};
+static const struct uk_json_shape shape = {fields, 4, sizeof(struct body)};
 
 static void finish_create(struct uk_request *request)
 {
@@ -36,7 +38,9 @@ bool uk_api_create_topic(struct uk_request *request)
 {
   struct body body;
   if (!uk_api_check_topic(request, request->parameters[0], "topic") ||
-      !uk_json_read_object(request, &shape, &body))
+      !uk_json_read_object(request, &shape, &body) ||
+      (body.topic.given &&
+       !uk_api_check_same_topic_at(request, request->parameters[0], body.topic.bytes, "topic")))
     return false;
   struct uk_create_topic *create =
     uk_api_operation(request, sizeof *create, UK_OFFSETS_TIMEOUT, finish_create);

@@ -83,14 +83,36 @@ static bool find_route(struct uk_request *request)
   return false;
 }
 
-/* The credential of ?user=&pass=; NULL when there is none, or a malformed one. */
+struct login {
+  struct uk_slice username, password;
+};
+
+static bool read_login(struct uk_request *request, enum uk_query_form form, struct login *login)
+{
+  return uk_request_query_as(request, "user", form, &login->username) &&
+         uk_request_query_as(request, "pass", form, &login->password);
+}
+
+static bool is_same_login(const struct login *a, const struct login *b)
+{
+  return uk_slice_equal(a->username, b->username) && uk_slice_equal(a->password, b->password);
+}
+
+/* The credential of ?user=&pass=, or NULL. Senders differ in how they encode them, if at all: each
+ * form that says something else is tried. */
 static const struct uk_credential *query_credential(struct uk_request *request)
 {
-  struct uk_slice username, password = {0};
-  if (uk_request_query(request, "user", &username) != 1 ||
-      uk_request_query(request, "pass", &password) != 1)
-    return NULL;
-  return uk_credentials_find(request->server->credentials, username, password);
+  static const enum uk_query_form forms[] = {UK_QUERY_FORM, UK_QUERY_PERCENT, UK_QUERY_AS_SENT};
+  const struct uk_credential *found = NULL;
+  struct login tried = {0};
+  for (size_t i = 0; found == NULL && i < sizeof forms / sizeof *forms; i++) {
+    struct login login;
+    if (!read_login(request, forms[i], &login) || is_same_login(&login, &tried))
+      continue;
+    found = uk_credentials_find(request->server->credentials, login.username, login.password);
+    tried = login;
+  }
+  return found;
 }
 
 static bool has_query_login(struct uk_request *request)

@@ -3,30 +3,39 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/integral.h"
 #include "common/json_reader.h"
+#include "common/nearest.h"
 
-enum { TEXT_SIZE = 512, FIRST_ITEMS = 4, NAME_SHOWN = 64 };
+enum { TEXT_SIZE = 512, FIRST_ITEMS = 4, NAME_SHOWN = 64, FIELDS_MAX = 32 };
 
 /* Where the reader is: a chain on the stack, from a value to what holds it. */
 struct place {
   const struct place *parent; /* NULL for the body itself */
-  const char *name;           /* of a field; NULL for an item */
+  struct uk_slice name;       /* of a field; `data` is NULL for an item */
   size_t index;
 };
 
 struct reading {
   struct uk_request *request;
   struct uk_json_reader json;
+  size_t skipped; /* bytes of the body in front of what `json` reads */
 };
+
+static int shown(struct uk_slice text)
+{
+  return (int)(text.length < NAME_SHOWN ? text.length : NAME_SHOWN);
+}
 
 static size_t write_place(char *out, size_t size, const struct place *place)
 {
   if (place->parent == NULL)
     return 0;
   size_t length = write_place(out, size, place->parent);
-  int added = place->name == NULL
+  int added = place->name.data == NULL
                 ? snprintf(out + length, size - length, "[%zu]", place->index)
-                : snprintf(out + length, size - length, "%s%s", length > 0 ? "." : "", place->name);
+                : snprintf(out + length, size - length, "%s%.*s", length > 0 ? "." : "",
+                           shown(place->name), place->name.data);
   length += added > 0 ? (size_t)added : 0;
   return length < size ? length : size - 1;
 }
@@ -68,42 +77,78 @@ static bool fail_event(struct reading *reading, const struct place *place, const
   if (event != UK_JSON_ERROR)
     return fail(reading, place, "%s expected, got %s", expected, kind_of(event));
   uk_request_error(reading->request, UK_E_BAD_REQUEST, "malformed JSON at byte %zu: %s",
-                   reading->json.position, uk_json_error_text(reading->json.error));
+                   reading->json.position + reading->skipped,
+                   uk_json_error_text(reading->json.error));
   return false;
 }
 
 static bool read_value(struct reading *reading, const struct place *place,
                        const struct uk_json_field *field, enum uk_json_event event, void *target);
 
+static bool is_scalar(enum uk_json_event event)
+{
+  return event >= UK_JSON_STRING && event <= UK_JSON_FALSE;
+}
+
+/* A text that is no string. */
+static bool read_unquoted(struct reading *reading, const struct place *place,
+                          const struct uk_json_field *field, enum uk_json_event event,
+                          struct uk_json_text *text)
+{
+  bool nullable = field->type != UK_FIELD_TEXT;
+  bool nested =
+    field->type == UK_FIELD_VALUE && (event == UK_JSON_OBJECT || event == UK_JSON_ARRAY);
+  text->null = event == UK_JSON_NULL && nullable;
+  if (text->null)
+    return true;
+  if (!is_scalar(event) && !nested)
+    return fail_event(reading, place, nullable ? "string or null" : "string", event);
+  text->unquoted = true;
+  return uk_json_raw(&reading->json, event, &text->bytes) != UK_JSON_ERROR ||
+         fail_event(reading, place, "string", UK_JSON_ERROR);
+}
+
 static bool read_text(struct reading *reading, const struct place *place,
                       const struct uk_json_field *field, enum uk_json_event event, void *target)
 {
   struct uk_json_text *text = target;
-  bool nullable = field->type == UK_FIELD_TEXT_OR_NULL;
   text->given = true;
-  text->null = event == UK_JSON_NULL && nullable;
-  if (event == UK_JSON_STRING)
-    text->bytes = reading->json.string;
-  else if (!text->null)
-    return fail_event(reading, place, nullable ? "string or null" : "string", event);
+  if (event != UK_JSON_STRING)
+    return read_unquoted(reading, place, field, event, text);
+  text->bytes = reading->json.string;
   return true;
+}
+
+/* Another number or text than an integer in range, or another event. */
+static bool fail_integer(struct reading *reading, const struct place *place,
+                         const struct uk_json_field *field, enum uk_json_event event)
+{
+  char expected[80], got[24];
+  struct uk_slice text = reading->json.string;
+  snprintf(expected, sizeof expected, "an integer of %lld to %lld", (long long)field->least,
+           (long long)field->most);
+  if (event == UK_JSON_INTEGER) {
+    snprintf(got, sizeof got, "%lld", (long long)reading->json.integer);
+    text = uk_slice_text(got);
+  } else if (event != UK_JSON_NUMBER && event != UK_JSON_STRING) {
+    return fail_event(reading, place, expected, event);
+  }
+  const char *quote = event == UK_JSON_STRING ? "\"" : "";
+  return fail(reading, place, "%s expected, got %s%.*s%s", expected, quote, shown(text), text.data,
+              quote);
 }
 
 static bool read_integer(struct reading *reading, const struct place *place,
                          const struct uk_json_field *field, enum uk_json_event event, void *target)
 {
   struct uk_json_integer *integer = target;
-  if (event == UK_JSON_NUMBER) {
-    struct uk_slice text = reading->json.string;
-    return fail(reading, place, "integer expected, got %.*s",
-                (int)(text.length < NAME_SHOWN ? text.length : NAME_SHOWN), text.data);
-  }
-  if (event != UK_JSON_INTEGER)
-    return fail_event(reading, place, "integer", event);
-  if (reading->json.integer < field->least || reading->json.integer > field->most)
-    return fail(reading, place, "%lld to %lld expected, got %lld", (long long)field->least,
-                (long long)field->most, (long long)reading->json.integer);
-  *integer = (struct uk_json_integer){reading->json.integer, true};
+  int64_t value = reading->json.integer;
+  bool good = event == UK_JSON_INTEGER;
+  if (event == UK_JSON_NUMBER || event == UK_JSON_STRING)
+    good = uk_parse_integral(reading->json.string, &value);
+  if (!good || value < field->least || value > field->most)
+    return fail_integer(reading, place, field, event);
+  *integer = (struct uk_json_integer){value, true};
   return true;
 }
 
@@ -139,29 +184,81 @@ static bool read_item(struct reading *reading, const struct place *place,
   return read_object(reading, place, field->shape, target);
 }
 
-static bool read_list(struct reading *reading, const struct place *place,
-                      const struct uk_json_field *field, enum uk_json_event event, void *target)
+static size_t item_size(const struct uk_json_field *field)
 {
-  struct uk_json_list *list = target;
+  return field->type == UK_FIELD_TEXTS ? sizeof(struct uk_json_text) : field->shape->size;
+}
+
+/* Room for one item more of the list at `place`; NULL with the reply made. */
+static void *next_item(struct reading *reading, const struct place *place,
+                       const struct uk_json_field *field, struct uk_json_list *list,
+                       size_t *capacity)
+{
+  if ((int64_t)list->count >= field->most) {
+    fail(reading, place, "at most %lld items expected", (long long)field->most);
+    return NULL;
+  }
+  void *item = add_item(reading, list, capacity, item_size(field));
+  if (item == NULL)
+    fail_memory(reading);
+  return item;
+}
+
+static bool read_items(struct reading *reading, const struct place *place,
+                       const struct uk_json_field *field, struct uk_json_list *list)
+{
+  enum uk_json_event event;
   size_t capacity = 0;
-  size_t size = field->type == UK_FIELD_TEXTS ? sizeof(struct uk_json_text) : field->shape->size;
-  if (event != UK_JSON_ARRAY)
-    return fail_event(reading, place,
-                      field->type == UK_FIELD_TEXTS ? "array of strings" : "array of objects",
-                      event);
-  list->given = true;
   list->array = true;
   while ((event = uk_json_next(&reading->json)) != UK_JSON_ARRAY_END) {
-    struct place item = {.parent = place, .index = list->count};
-    if ((int64_t)list->count >= field->most)
-      return fail(reading, place, "at most %lld items expected", (long long)field->most);
-    void *room = add_item(reading, list, &capacity, size);
-    if (room == NULL)
-      return fail_memory(reading);
-    if (!read_item(reading, &item, field, event, room))
+    struct place here = {.parent = place, .index = list->count};
+    void *item = next_item(reading, place, field, list, &capacity);
+    if (item == NULL || !read_item(reading, &here, field, event, item))
       return false;
   }
   return true;
+}
+
+/* {"name": text, …}, as if it were [{FIRST: "name", SECOND: text}, …]. */
+static bool read_pairs(struct reading *reading, const struct place *place,
+                       const struct uk_json_field *field, struct uk_json_list *list)
+{
+  const struct uk_json_field *fields = field->shape->fields;
+  enum uk_json_event event;
+  size_t capacity = 0;
+  while ((event = uk_json_next(&reading->json)) == UK_JSON_KEY) {
+    struct place here = {.parent = place, .name = reading->json.string};
+    char *item = next_item(reading, place, field, list, &capacity);
+    if (item == NULL)
+      return false;
+    struct uk_json_text *name = (void *)(item + fields[0].offset);
+    *name = (struct uk_json_text){.bytes = here.name, .given = true};
+    event = uk_json_next(&reading->json);
+    if (!read_value(reading, &here, &fields[1], event, item + fields[1].offset))
+      return false;
+  }
+  return event == UK_JSON_OBJECT_END || fail_event(reading, place, "field", event);
+}
+
+static bool read_list(struct reading *reading, const struct place *place,
+                      const struct uk_json_field *field, enum uk_json_event event, void *target)
+{
+  static const char *const expected[] = {
+    [UK_FIELD_TEXTS] = "string or array of strings",
+    [UK_FIELD_OBJECTS] = "array of objects",
+    [UK_FIELD_PAIRS] = "object or array of objects",
+  };
+  struct uk_json_list *list = target;
+  size_t capacity = 0;
+  list->given = true;
+  if (event == UK_JSON_ARRAY)
+    return read_items(reading, place, field, list);
+  if (event == UK_JSON_OBJECT && field->type == UK_FIELD_PAIRS)
+    return read_pairs(reading, place, field, list);
+  if (!is_scalar(event) || field->type != UK_FIELD_TEXTS)
+    return fail_event(reading, place, expected[field->type], event);
+  void *item = next_item(reading, place, field, list, &capacity);
+  return item != NULL && read_item(reading, place, field, event, item);
 }
 
 static bool read_value(struct reading *reading, const struct place *place,
@@ -169,9 +266,10 @@ static bool read_value(struct reading *reading, const struct place *place,
 {
   static bool (*const readers[])(struct reading *, const struct place *,
                                  const struct uk_json_field *, enum uk_json_event, void *) = {
-    [UK_FIELD_TEXT] = read_text,       [UK_FIELD_TEXT_OR_NULL] = read_text,
-    [UK_FIELD_INTEGER] = read_integer, [UK_FIELD_TEXTS] = read_list,
-    [UK_FIELD_OBJECTS] = read_list,
+    [UK_FIELD_TEXT] = read_text,  [UK_FIELD_TEXT_OR_NULL] = read_text,
+    [UK_FIELD_VALUE] = read_text, [UK_FIELD_INTEGER] = read_integer,
+    [UK_FIELD_TEXTS] = read_list, [UK_FIELD_OBJECTS] = read_list,
+    [UK_FIELD_PAIRS] = read_list,
   };
   return readers[field->type](reading, place, field, event, target);
 }
@@ -185,30 +283,48 @@ static size_t find_field(const struct uk_json_shape *shape, struct uk_slice name
   return i;
 }
 
+static bool fail_unknown(struct reading *reading, const struct place *place,
+                         const struct uk_json_shape *shape, struct uk_slice name)
+{
+  const char *names[FIELDS_MAX];
+  for (size_t i = 0; i < shape->field_count; i++)
+    names[i] = shape->fields[i].name;
+  return fail(reading, place, "unknown field \"%.*s\"; did you mean \"%s\"?", shown(name),
+              name.data, uk_nearest(name, names, shape->field_count));
+}
+
+/* Whether null leaves the field out. */
+static bool is_absent(const struct uk_json_field *field, enum uk_json_event event)
+{
+  return event == UK_JSON_NULL && !field->required && field->type != UK_FIELD_TEXT_OR_NULL &&
+         field->type != UK_FIELD_VALUE;
+}
+
 static bool read_field(struct reading *reading, const struct place *place,
                        const struct uk_json_shape *shape, void *object, uint32_t *seen)
 {
   struct uk_slice name = reading->json.string;
   size_t i = find_field(shape, name);
   if (i == shape->field_count)
-    return fail(reading, place, "unknown field \"%.*s\"",
-                (int)(name.length < NAME_SHOWN ? name.length : NAME_SHOWN), name.data);
+    return fail_unknown(reading, place, shape, name);
   const struct uk_json_field *field = &shape->fields[i];
-  struct place here = {.parent = place, .name = field->name};
+  struct place here = {.parent = place, .name = name};
   if ((*seen >> i & 1) != 0)
     return fail(reading, &here, "given twice");
   *seen |= UINT32_C(1) << i;
-  return read_value(reading, &here, field, uk_json_next(&reading->json),
-                    (char *)object + field->offset);
+  enum uk_json_event event = uk_json_next(&reading->json);
+  return is_absent(field, event) ||
+         read_value(reading, &here, field, event, (char *)object + field->offset);
 }
 
 static bool has_required(struct reading *reading, const struct place *place,
                          const struct uk_json_shape *shape, uint32_t seen)
 {
   for (size_t i = 0; i < shape->field_count; i++) {
-    struct place missing = {.parent = place, .name = shape->fields[i].name};
-    if (shape->fields[i].required && (seen >> i & 1) == 0)
-      return fail(reading, &missing, "missing");
+    if (!shape->fields[i].required || (seen >> i & 1) != 0)
+      continue;
+    struct place missing = {.parent = place, .name = uk_slice_text(shape->fields[i].name)};
+    return fail(reading, &missing, "missing");
   }
   return true;
 }
@@ -227,11 +343,19 @@ static bool read_object(struct reading *reading, const struct place *place,
   return has_required(reading, place, shape, seen);
 }
 
-static void start(struct reading *reading, struct uk_request *request)
+/* False when there is nothing to read. */
+static bool start(struct reading *reading, struct uk_request *request)
 {
-  reading->request = request;
-  uk_json_reader_init(&reading->json, request->body, request->body_length,
+  static const char mark[] = {'\xef', '\xbb', '\xbf'};
+  bool marked =
+    request->body_length >= sizeof mark && memcmp(request->body, mark, sizeof mark) == 0;
+  *reading = (struct reading){.request = request, .skipped = marked ? sizeof mark : 0};
+  size_t length = request->body_length - reading->skipped;
+  if (length == 0)
+    return false;
+  uk_json_reader_init(&reading->json, request->body + reading->skipped, length,
                       UK_JSON_TRAILING_COMMA | UK_JSON_STRICT_SURROGATE);
+  return true;
 }
 
 static bool end(struct reading *reading, const struct place *body)
@@ -248,9 +372,8 @@ bool uk_json_read_objects(struct uk_request *request, const struct uk_json_shape
   struct reading reading;
   size_t capacity = 0;
   *out = (struct uk_json_list){0};
-  if (request->body_length == 0)
+  if (!start(&reading, request))
     return true;
-  start(&reading, request);
   enum uk_json_event event = uk_json_next(&reading.json);
   if (event == UK_JSON_ARRAY)
     return read_list(&reading, &body, &items, event, out) && end(&reading, &body);
@@ -269,10 +392,10 @@ bool uk_json_read_object(struct uk_request *request, const struct uk_json_shape 
   struct reading reading = {.request = request};
   const struct place body = {0};
   memset(out, 0, shape->size);
-  if (request->body_length == 0)
-    return has_required(&reading, &body, shape, 0);
   if (!uk_json_read_objects(request, shape, 1, &list))
     return false;
+  if (!list.given)
+    return has_required(&reading, &body, shape, 0);
   if (list.count == 0)
     return fail(&reading, &body, "object expected, got an empty array");
   memcpy(out, list.items, shape->size);
@@ -284,6 +407,6 @@ void uk_json_field_place(char *out, size_t size, const struct uk_json_list *list
 {
   const struct place body = {0};
   const struct place item = {.parent = &body, .index = index};
-  const struct place field = {.parent = list->array ? &item : &body, .name = name};
+  const struct place field = {.parent = list->array ? &item : &body, .name = uk_slice_text(name)};
   write_place(out, size, &field);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/json_writer.h"
+#include "common/nearest.h"
 #include "common/percent.h"
 
 enum { ERROR_TEXT_SIZE = 1024, NAME_SHOWN = 64 };
@@ -76,6 +77,11 @@ void uk_request_open_error(struct uk_request *request)
   request->reply.length -= request->reply.error == UK_OK;
 }
 
+static int shown(struct uk_slice text)
+{
+  return (int)(text.length < NAME_SHOWN ? text.length : NAME_SHOWN);
+}
+
 /* The next `name=value` of a raw query, and where to go on; an empty one is passed over. */
 static bool next_parameter(const char **at, struct uk_slice *name, struct uk_slice *value)
 {
@@ -89,21 +95,30 @@ static bool next_parameter(const char **at, struct uk_slice *name, struct uk_sli
   return length > 0;
 }
 
-/* Decodes into the arena. False with an error reply when it is malformed. */
-static bool decode(struct uk_request *request, struct uk_slice raw, struct uk_slice *decoded)
+/* Decodes into the arena. BAD_REQUEST when it is malformed, NO_MEMORY. */
+static enum uk_error decode_as(struct uk_request *request, struct uk_slice raw,
+                               enum uk_query_form form, struct uk_slice *decoded)
 {
   char *copy = uk_arena_copy(&request->arena, raw.data, raw.length);
-  if (copy == NULL) {
-    uk_request_error(request, UK_E_NO_MEMORY, NULL);
-    return false;
-  }
+  if (copy == NULL)
+    return UK_E_NO_MEMORY;
   *decoded = uk_slice_of(copy, raw.length);
-  if (!uk_percent_decode(copy, &decoded->length)) {
-    uk_request_error(request, UK_E_BAD_REQUEST, "query: malformed percent escape in %.*s",
-                     (int)(raw.length < NAME_SHOWN ? raw.length : NAME_SHOWN), raw.data);
-    return false;
-  }
-  return true;
+  bool good = form == UK_QUERY_FORM      ? uk_percent_decode_query(copy, &decoded->length)
+              : form == UK_QUERY_PERCENT ? uk_percent_decode(copy, &decoded->length)
+                                         : true;
+  return good ? UK_OK : UK_E_BAD_REQUEST;
+}
+
+/* False with an error reply when it is malformed. */
+static bool decode(struct uk_request *request, struct uk_slice raw, struct uk_slice *decoded)
+{
+  enum uk_error error = decode_as(request, raw, UK_QUERY_FORM, decoded);
+  if (error == UK_E_NO_MEMORY)
+    uk_request_error(request, error, NULL);
+  else if (error != UK_OK)
+    uk_request_error(request, error, "query: malformed percent escape in %.*s", shown(raw),
+                     raw.data);
+  return error == UK_OK;
 }
 
 int uk_request_query(struct uk_request *request, const char *name, struct uk_slice *value)
@@ -119,6 +134,19 @@ int uk_request_query(struct uk_request *request, const char *name, struct uk_sli
   return 0;
 }
 
+bool uk_request_query_as(struct uk_request *request, const char *name, enum uk_query_form form,
+                         struct uk_slice *value)
+{
+  const char *at = request->query;
+  struct uk_slice raw_name, raw_value, decoded;
+  while (next_parameter(&at, &raw_name, &raw_value)) {
+    if (decode_as(request, raw_name, UK_QUERY_FORM, &decoded) == UK_OK &&
+        uk_slice_is(decoded, name))
+      return decode_as(request, raw_value, form, value) == UK_OK;
+  }
+  return false;
+}
+
 /* The place of the name among the names, or `count`. */
 static size_t find_name(struct uk_slice name, const char *const *names, size_t count)
 {
@@ -126,6 +154,16 @@ static size_t find_name(struct uk_slice name, const char *const *names, size_t c
   while (i < count && names[i] != NULL && !uk_slice_is(name, names[i]))
     i++;
   return i < count && names[i] != NULL ? i : count;
+}
+
+static bool refuse_parameter(struct uk_request *request, struct uk_slice name, const char *wrong,
+                             const char *nearest)
+{
+  const char *ask = nearest != NULL ? "; did you mean \"" : "";
+  uk_request_error(request, UK_E_BAD_REQUEST, "query: %s parameter \"%.*s\"%s%s%s", wrong,
+                   shown(name), name.data, ask, nearest != NULL ? nearest : "",
+                   nearest != NULL ? "\"?" : "");
+  return false;
 }
 
 bool uk_request_query_known(struct uk_request *request, const char *const *names, size_t count)
@@ -136,14 +174,13 @@ bool uk_request_query_known(struct uk_request *request, const char *const *names
   while (next_parameter(&at, &raw_name, &raw_value)) {
     if (!decode(request, raw_name, &name))
       return false;
+    if (name.length > 0 && name.data[0] == '_')
+      continue;
     size_t found = find_name(name, names, count);
-    bool twice = found < count && (seen >> found & 1) != 0;
-    if (found == count || twice) {
-      uk_request_error(request, UK_E_BAD_REQUEST, "query: %s parameter \"%.*s\"",
-                       twice ? "repeated" : "unknown",
-                       (int)(name.length < NAME_SHOWN ? name.length : NAME_SHOWN), name.data);
-      return false;
-    }
+    if (found == count)
+      return refuse_parameter(request, name, "unknown", uk_nearest(name, names, count));
+    if ((seen >> found & 1) != 0)
+      return refuse_parameter(request, name, "repeated", NULL);
     seen |= 1u << found;
   }
   return true;

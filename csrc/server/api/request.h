@@ -75,12 +75,23 @@ void uk_request_each_header(const struct uk_request *request,
                                          struct uk_slice value),
                             void *argument);
 
-/* A query value, percent-decoded into the arena. 1: found, 0: absent, -1: malformed or memory is
- * out, and the reply is an error already. */
+/* How a query value is written. */
+enum uk_query_form {
+  UK_QUERY_FORM,    /* percent-encoded, '+' for a blank */
+  UK_QUERY_PERCENT, /* percent-encoded, '+' for itself */
+  UK_QUERY_AS_SENT  /* not encoded */
+};
+
+/* A query value, decoded from UK_QUERY_FORM into the arena. 1: found, 0: absent, -1: malformed or
+ * memory is out, and the reply is an error already. */
 int uk_request_query(struct uk_request *request, const char *name, struct uk_slice *value);
 
+/* The same from any form. False when it is absent or malformed, or memory is out; makes no reply. */
+bool uk_request_query_as(struct uk_request *request, const char *name, enum uk_query_form form,
+                         struct uk_slice *value);
+
 /* Refuses (false, the reply is an error already) a query parameter that is not among the `count`
- * names. */
+ * names and does not start with '_', and one that is repeated. */
 bool uk_request_query_known(struct uk_request *request, const char *const *names, size_t count);
 
 /* Whether the client's connection still stands. From any thread. */

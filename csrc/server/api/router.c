@@ -9,10 +9,12 @@ struct segments {
   size_t count;
 };
 
-/* False when there are more than any path has, or an empty one that is not the last. */
+/* False when there are more than any path has, or an empty one between two others. */
 static bool split(struct segments *segments, char *path)
 {
   segments->count = 0;
+  while (path[0] == '/' && path[1] == '/')
+    path++;
   for (char *at = path; *at == '/' && at[1] != '\0';) {
     size_t length = strcspn(++at, "/");
     if (length == 0 || segments->count == SEGMENTS_MAX)

@@ -13,8 +13,8 @@ struct uk_route {
 };
 
 /* Splits the path, then decodes each segment once, in place (an escaped '/' belongs to its
- * segment). One slash at the end is passed over. NOT_FOUND, METHOD_NOT_ALLOWED, or BAD_REQUEST for
- * a malformed escape. */
+ * segment). Repeated slashes in front of the first segment and one at the end are passed over.
+ * NOT_FOUND, METHOD_NOT_ALLOWED, or BAD_REQUEST for a malformed escape. */
 enum uk_error uk_route_find(struct uk_route *route, enum uk_method method, char *path);
 
 #endif

@@ -1,0 +1,69 @@
+/* nearest: the known name that an unknown one resembles most. */
+#include "common/nearest.h"
+
+#include "check.h"
+#include "guard.h"
+
+static const char *nearest(const char *name, const char *const *names, size_t count)
+{
+  size_t length = strlen(name);
+  char *copy = guard_copy(name, length);
+  const char *found = uk_nearest(uk_slice_of(copy, length), names, count);
+  guard_free(copy, length);
+  return found;
+}
+
+static void names_the_one_with_the_fewest_changes(void)
+{
+  static const char *const names[] = {"topic", "partition", "offset", "timeout", "max_bytes"};
+  static const struct {
+    const char *name, *nearest;
+  } cases[] = {
+    {"ofset", "offset"},
+    {"offsett", "offset"},
+    {"offzet", "offset"},
+    {"OFFSET", "offset"},
+    {"Topic", "topic"},
+    {"topics", "topic"},
+    {"partitions", "partition"},
+    {"maxBytes", "max_bytes"},
+    {"timout", "timeout"},
+    {"tpoic", "topic"},
+    {"", "topic"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    CHECK_EQ_STR(nearest(cases[i].name, names, 5), cases[i].nearest);
+}
+
+static void names_end_at_their_count_or_at_null(void)
+{
+  static const char *const names[] = {"a", NULL, "b"};
+  CHECK_EQ_STR(nearest("b", names, 3), "a");
+  CHECK_EQ_STR(nearest("a", names, 1), "a");
+  CHECK_EQ_STR(nearest("b", names, 0), NULL);
+  CHECK_EQ_STR(nearest("b", NULL, 0), NULL);
+}
+
+/* Names of 64 bytes and more, on both sides. */
+static void long_names_count_as_far_as_their_first_64_bytes(void)
+{
+  char long_name[200], other[200];
+  memset(long_name, 'x', sizeof long_name - 1);
+  memset(other, 'x', sizeof other - 1);
+  long_name[sizeof long_name - 1] = other[sizeof other - 1] = '\0';
+  memset(other + 64, 'y', 100);
+  const char *const names[] = {"xx", other};
+  for (size_t length = 62; length < 70; length++) {
+    long_name[length] = '\0';
+    CHECK_EQ_STR(nearest(long_name, names, 2), other);
+    long_name[length] = 'x';
+  }
+}
+
+int main(void)
+{
+  CHECK_RUN(names_the_one_with_the_fewest_changes);
+  CHECK_RUN(names_end_at_their_count_or_at_null);
+  CHECK_RUN(long_names_count_as_far_as_their_first_64_bytes);
+  return check_end();
+}
