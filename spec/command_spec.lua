@@ -1,3 +1,4 @@
+local canned = require "spec.support.canned_server"
 local command_line = require "upstash.kafka.command_line"
 local folder = require "spec.support.folder"
 local kafka = require "upstash.kafka"
@@ -131,6 +132,19 @@ describe("upstash-kafka", function()
       assert.equal(2, status)
       assert.equal("upstash-kafka: which server? Give --url or set UPSTASH_KAFKA_REST_URL\n", err)
     end)
+  end)
+
+  it("D9: --url gets no credentials of the environment's server", function()
+    local stub = canned.start { "accept", "read", canned.answer(401, '{"error":"who are you?","status":401}'), "close" }
+    local status, _, err = run { "topics", "--url", stub.url }
+    local request = stub:finish()[1]
+    assert.equal(1, status)
+    assert.is_truthy(request:find("^GET /topics "), request)
+    assert.is_nil(request:lower():find("authorization", 1, true))
+    assert.is_truthy(err:find("who are you? (no credentials were sent", 1, true), err)
+    status, _, err = run { "topics", "--url", stub.url, "--username", "u" }
+    assert.equal(2, status)
+    assert.is_truthy(err:find("password: missing; UPSTASH_KAFKA_REST_PASSWORD goes only with", 1, true), err)
   end)
 
   describe("that fails", function()

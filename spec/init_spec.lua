@@ -58,6 +58,46 @@ describe("upstash.kafka", function()
       assert.equal("nil\n401\nconnect_failed\n", out)
     end)
 
+    it("D9: sends the credentials of the environment nowhere but to its own URL", function()
+      local port = server.url:match ":(%d+)$"
+      local status, out, err = script(([[
+        local kafka = require "upstash.kafka"
+        local function sends(options) return kafka.new(options):prepare("topics").headers.Authorization ~= nil end
+        print(sends(), sends {}, sends { url = "http://127.0.0.1:PORT" }, sends { url = "http://127.0.0.1:PORT//" })
+        for _, url in ipairs { "http://elsewhere", "https://127.0.0.1:PORT", "http://127.0.0.1",
+          "http://127.0.0.1:PORT/x", "http://127.0.0.1:PORT0", "http://127.0.0.2:PORT", "http://localhost:PORT", "http://unix:/run/socket" } do
+          if sends { url = url } then print("to " .. url) end
+          assert(sends { url = url, username = "u", password = "p" })
+        end]]):gsub("PORT", port), environment())
+      assert.equal(0, status, err)
+      assert.equal("true\ttrue\ttrue\ttrue\n", out)
+    end)
+
+    it("D9: sends them nowhere when the environment has no URL", function()
+      local status, out, err = script([[
+        print(require("upstash.kafka").new { url = "http://elsewhere" }:prepare("topics").headers.Authorization)
+      ]], { UPSTASH_KAFKA_REST_USERNAME = "user", UPSTASH_KAFKA_REST_PASSWORD = "secret" })
+      assert.equal(0, status, err)
+      assert.equal("nil\n", out)
+    end)
+
+    it("D9: says which one is missing, and why", function()
+      for given, said in pairs {
+        ["password = 'p'"] = "username: missing; UPSTASH_KAFKA_REST_USERNAME goes only with UPSTASH_KAFKA_REST_URL",
+        ["username = 'u'"] = "password: missing; UPSTASH_KAFKA_REST_PASSWORD goes only with UPSTASH_KAFKA_REST_URL",
+      } do
+        local text = "\nlocal client = require('upstash.kafka').new { url = 'http://elsewhere', %s }"
+        local status, _, err = script(text:format(given), environment())
+        assert.equal(1, status)
+        assert.is_truthy(err:find("stdin:2: bad argument #1 to 'new' (" .. said .. ")", 1, true), err)
+      end
+      local _, message, details = kafka.new({ url = server.url }):topics()
+      assert.equal("unauthorized", details.code)
+      assert.equal(message, details.error)
+      assert.is_truthy(message:find("no credentials were sent: username and password are missing", 1, true), message)
+      assert.is_nil((select(2, kafka.new({ url = server.url, username = "u", password = "p" }):topics()):find("missing")))
+    end)
+
     it("does not change the table that it is given", function()
       local options = { url = server.url }
       kafka.new(options)

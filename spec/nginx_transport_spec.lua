@@ -72,6 +72,15 @@ describe("in nginx, a call", function()
     return unpack(results, 2)
   end
 
+  it("D9: carries the credentials of the environment to no other URL", function()
+    local own, other = run [[
+      local kafka = require "upstash.kafka"
+      local function sends(options) return kafka.new(options):prepare("topics").headers.Authorization ~= nil end
+      return sends(), sends { url = os.getenv "UPSTASH_KAFKA_REST_URL" .. "/x" }
+    ]]
+    assert.same({ true, false }, { own, other })
+  end)
+
   for _, way in ipairs { "TCP", "a unix socket" } do
     it("of each kind is answered over " .. way, function()
       local url = way ~= "TCP" and nginx.unix_url .. ":/api/" or server.url

@@ -58,14 +58,32 @@ static bool produces(const struct uk_call_row *row)
   return row->decode == uk_decode_metadata_list || row->decode == uk_decode_metadata_one;
 }
 
+/* Credentials that the environment has may be what the caller counted on. */
+static int push_anonymous_failure(const struct call *call, struct uk_failure *failure)
+{
+  lua_State *L = call->L;
+  luaL_checkstack(L, 3, NULL);
+  lua_pushlstring(L, failure->message.data, failure->message.length);
+  lua_pushliteral(L, " (no credentials were sent: username and password are missing; those in the "
+                     "environment go only with UPSTASH_KAFKA_REST_URL)");
+  lua_concat(L, 2);
+  failure->message.data = lua_tolstring(L, -1, &failure->message.length);
+  return finish_call(call, uk_push_failure(L, failure));
+}
+
 /* `messages` as of uk_response_results. */
 static int push_call_failure(const struct call *call, const struct uk_client_failure *failure,
                              size_t messages)
 {
   if (failure->has_results && produces(call->row))
     return finish_call(call, uk_push_results_failure(call->L, failure, messages));
-  const struct uk_failure result = {failure->error, failure->status, failure->retry_after,
-                                    failure->message};
+  struct uk_failure result = {failure->error, failure->status, failure->retry_after,
+                              failure->message};
+  if (failure->error == UK_E_UNAUTHORIZED && call->client->settings.authorization == NULL) {
+    if (result.message.data == NULL)
+      result.message = uk_slice_text(uk_error_text(result.error));
+    return push_anonymous_failure(call, &result);
+  }
   return finish_call(call, uk_push_failure(call->L, &result));
 }
 

@@ -5,10 +5,11 @@
 --   local log = server:finish()   -- the requests that it read, and "late: STEP" for a step that timed out
 --
 -- Steps: accept (a new connection, which the next steps are about), read (one whole request), send BYTES, close,
--- gone (says nothing until the client has closed the connection), drip (sends a byte at a time until then), hold (neither
--- reads nor says anything until finish is called), mark (await returns), sleep SECONDS, nobody (no connection comes for a
--- while), deaf (no connection can come any more). A step that waits gives up after LIMIT seconds, and the process ends:
--- a client that waits for ever meets a connection that is closed, and the log says which step was late.
+-- gone (says nothing until the client has closed the connection), drip (sends a byte at a time until then), hold
+-- (neither reads nor says anything until finish is called), mark (await returns), await PATH (until there is such a
+-- file), sleep SECONDS, nobody (no connection comes for a while), deaf (no connection can come any more). A step that
+-- waits gives up after LIMIT seconds, and the process ends: a client that waits for ever meets a connection that is
+-- closed, and the log says which step was late.
 
 local LIMIT = 20
 local WHILE = 0.3

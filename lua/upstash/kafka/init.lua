@@ -25,8 +25,8 @@ local HIDDEN = nginx.inside and ", which takes an env directive of nginx" or ""
 
 ---@class upstash.kafka.Options
 ---@field url string? http://HOST:PORT or https://…, default $UPSTASH_KAFKA_REST_URL
----@field username string? default $UPSTASH_KAFKA_REST_USERNAME
----@field password string? default $UPSTASH_KAFKA_REST_PASSWORD
+---@field username string? default $UPSTASH_KAFKA_REST_USERNAME, where the URL is that of the environment
+---@field password string? default $UPSTASH_KAFKA_REST_PASSWORD, likewise
 ---@field timeout integer? milliseconds for a call, beyond what the server is asked to wait, default 30000
 ---@field connect_timeout integer? milliseconds, default 5000
 ---@field retries integer? attempts after the first, default 3
@@ -39,14 +39,36 @@ local HIDDEN = nginx.inside and ", which takes an env directive of nginx" or ""
 ---@field max_response_bytes integer? default 128 MiB
 ---@field encode nil|fun(value: table): string in place of lua-cjson
 
+local OTHER = { username = "password", password = "username" }
+
+local function variable(field)
+  local value = os.getenv(ENVIRONMENT[field])
+  return value ~= "" and value or nil
+end
+
+local function same_url(one, other)
+  return type(one) == "string" and other ~= nil and one:gsub("/+$", "") == other:gsub("/+$", "")
+end
+
+-- The options with what the environment adds. Its credentials go nowhere but to its own URL.
 local function with_environment(options)
   local all = { encode = json.encode }
-  for field, variable in pairs(ENVIRONMENT) do
-    local value = os.getenv(variable)
-    if value ~= "" then all[field] = value end
+  for field, value in pairs(options) do all[field] = value end
+  local own = all.url == nil or same_url(all.url, variable "url")
+  if all.url == nil then all.url = variable "url" end
+  for field in pairs(OTHER) do
+    if own and all[field] == nil then all[field] = variable(field) end
   end
-  for field, value in pairs(options or {}) do all[field] = value end
   return all
+end
+
+-- What is missing because the environment's credentials belong to another URL, or nil.
+local function missing(all)
+  for field, other in pairs(OTHER) do
+    if all[field] == nil and all[other] ~= nil and variable(field) then
+      return ("%s: missing; %s goes only with %s"):format(field, ENVIRONMENT[field], ENVIRONMENT.url)
+    end
+  end
 end
 
 --- A new client. Nothing is connected until the first call.
@@ -56,7 +78,9 @@ function kafka.new(options)
   if options ~= nil and type(options) ~= "table" then
     error(("bad argument #1 to 'new' (table expected, got %s)"):format(type(options)), 2)
   end
-  local all = with_environment(options)
+  local all = with_environment(options or {})
+  local problem = missing(all)
+  if problem then error(("bad argument #1 to 'new' (%s)"):format(problem), 2) end
   if all.url == nil then
     error(("bad argument #1 to 'new' (url: string expected, and %s is not set%s)"):format(ENVIRONMENT.url, HIDDEN), 2)
   end
