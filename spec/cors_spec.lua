@@ -114,6 +114,22 @@ describe("B5: cors_origin", function()
     assert.equal(403, ask("http://evil-" .. client.host .. ":" .. client.port).status)
   end)
 
+  it("is said to a connection over the limit too", function()
+    running = support.start { cors_origin = APP, max_connections = 1 }
+    client = http.client(running.url, running.username, running.password)
+    local first, second = client:connect(), client:connect()
+    local request = client:build("GET", "/topics", { headers = { Origin = APP } })
+    first:send(request)
+    assert.equal(200, first:receive("GET").status)
+    second:send(request)
+    local response = second:receive "GET"
+    assert.equal(429, response.status)
+    assert.equal(APP, response.headers["access-control-allow-origin"])
+    assert.is_truthy(response.headers["access-control-expose-headers"]:find("Retry-After", 1, true))
+    first:close()
+    second:close()
+  end)
+
   it("is said in what the HTTP library refuses, by the server that refuses it", function()
     local other = support.start { cors_origin = "none" }
     local elsewhere = http.client(other.url, other.username, other.password)

@@ -77,6 +77,11 @@ static const char *const requests[] = {
   "DELETE /topics/u HTTP/1.1\r\n" HEAD(0),
   "POST /nowhere HTTP/1.1\r\n" HEAD(0),
   "GARBAGE\r\n\r\n",
+  "OPTIONS /fetch HTTP/1.1\r\nOrigin: https://a\r\n" HEAD(0),
+  "HEAD /topics HTTP/1.1\r\nOrigin: https://a\r\n" HEAD(0),
+  "GET / HTTP/1.1\r\nOrigin: https://a\r\nSec-Fetch-Mode: cors\r\n" HEAD(0),
+  "POST /topics HTTP/1.1\r\nOrigin: https://a\r\n" HEAD(0),
+  "POST /fetch HTTP/1.1\r\nOrigin: https://a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
   "GET /health HTTP/1.1\r\n" HEAD(0),
 };
 

@@ -112,22 +112,27 @@ static void read_fetch_mode(struct uk_exchange *exchange, struct uk_slice value)
   exchange->request.browser.unscripted = is(value, "navigate") || is(value, "no-cors");
 }
 
+#define NAMED(text)                                                                                \
+  {                                                                                                \
+    text, sizeof text - 1                                                                          \
+  }
+
 /* A name with a blank in it ("Content-Length :") is another one to the next reader. */
 static void read_header(void *argument, struct uk_slice name, struct uk_slice value)
 {
   static const struct {
-    const char *name;
+    struct uk_slice name;
     void (*read)(struct uk_exchange *exchange, struct uk_slice value);
   } readers[] = {
-    {"Content-Length", read_length},
-    {"Transfer-Encoding", read_transfer_encoding},
-    {"Expect", read_expect},
-    {"Accept-Encoding", read_accept_encoding},
-    {"Content-Encoding", read_content_encoding},
-    {"Cookie", read_cookie},
-    {"Origin", read_origin},
-    {"Sec-Fetch-Site", read_fetch_site},
-    {"Sec-Fetch-Mode", read_fetch_mode},
+    {NAMED("Content-Length"), read_length},
+    {NAMED("Transfer-Encoding"), read_transfer_encoding},
+    {NAMED("Expect"), read_expect},
+    {NAMED("Accept-Encoding"), read_accept_encoding},
+    {NAMED("Content-Encoding"), read_content_encoding},
+    {NAMED("Cookie"), read_cookie},
+    {NAMED("Origin"), read_origin},
+    {NAMED("Sec-Fetch-Site"), read_fetch_site},
+    {NAMED("Sec-Fetch-Mode"), read_fetch_mode},
   };
   struct uk_exchange *exchange = argument;
   exchange->entry_bytes += ENTRY_BYTES;
@@ -135,7 +140,8 @@ static void read_header(void *argument, struct uk_slice name, struct uk_slice va
       memchr(name.data, '\t', name.length) != NULL)
     exchange->bad_framing = true;
   for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
-    if (is(name, readers[i].name))
+    if (name.length == readers[i].name.length &&
+        strncasecmp(name.data, readers[i].name.data, name.length) == 0)
       readers[i].read(exchange, value);
   }
 }

@@ -173,11 +173,13 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
     say(socket_of(connection), http, connection, status);
     return MHD_NO;
   }
-  struct MHD_Response *json = http != NULL ? json_response(http, connection, status) : NULL;
   if (queue == NULL)
     return MHD_NO;
-  if (json == NULL)
+  if (http == NULL)
     return queue(connection, status, response);
+  struct MHD_Response *json = json_response(http, connection, status);
+  if (json == NULL) /* no memory: the connection closes */
+    return MHD_NO;
   enum MHD_Result result = queue(connection, status, json);
   MHD_destroy_response(json);
   return result;
