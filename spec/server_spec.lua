@@ -134,10 +134,10 @@ describe("upstash.kafka.server", function()
     local function consume(running)
       local client = running:client { retries = 0 }
       local result, message, details = client:consume("group", "one", "fresh", { timeout = 1 })
-      local topics = client:topics()
+      local known = client:topics()
       client:close()
       running:stop()
-      return result, message, details, topics.fresh
+      return result, message, details, known.fresh
     end
 
     it("creates it with as many partitions as the option says", function()

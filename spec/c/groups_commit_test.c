@@ -45,8 +45,8 @@ static void reset_none_says_so(void)
   call.consume.settings.offset_reset = UK_RESET_NONE;
   uk_groups_consume(groups, &call.consume, fake_now);
   OUTCOME(&call, "bad_request");
-  MESSAGE(&call, "group \"g\" has no committed offset for topic \"t\" partition 0 and auto offset "
-                 "reset is none");
+  MESSAGE(&call,
+          "no committed offset for topic \"t\" partition 0, and the auto offset reset is none");
   CHECK_EQ_STR(owners(), ""); /* no instance was made */
   consume(&call, "g", "b", "t", 0);
   commit_one(&call, "g", "b", "t", 0, 0);
@@ -339,9 +339,8 @@ static void what_retention_dropped_is_reset(void)
     consume(&call, "g", "a", "t", 0);
     OUTCOME(&call, cases[i].outcome);
     if (cases[i].reset == UK_RESET_NONE)
-      MESSAGE(&call,
-              "group \"g\" is at offset 1 of topic \"t\" partition 0, which has offsets 3 to "
-              "6, and auto offset reset is none");
+      MESSAGE(&call, "the position 1 of topic \"t\" partition 0 is out of range 3 to 6, and the "
+                     "auto offset reset is none");
     stop_groups();
   }
 }

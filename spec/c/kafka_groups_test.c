@@ -13,6 +13,7 @@
 /* Milliseconds. REBALANCE: what a played group without members waits for some. */
 enum { PATIENCE = 20000, REBALANCE = 3000, LATE = 700, VERY_LATE = 12000, FETCH_WAIT = 3000 };
 enum { RECORDS = 3, INSTANCES = 4 };
+enum { LARGE_RECORDS = 12, LARGE = 600000 /* bytes of one */ };
 
 /* For LeakSanitizer, which sees no further than librdkafka: what .ci/valgrind.supp says. */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
@@ -34,6 +35,7 @@ static struct uk_kafka_groups *make_groups_of(struct uk_kafka_settings *settings
                                               .loop = kafka_parts.loop,
                                               .topics = kafka_parts.topics,
                                               .reaper = kafka_parts.reaper,
+                                              .calls = kafka_parts.calls,
                                               .prefetch_bytes = 1 << 20,
                                               .prefetch_budget = 1 << 30,
                                               .committed = rig.committed};
@@ -117,6 +119,8 @@ static bool take(struct uk_operation *operation, const struct uk_record *record)
   return true;
 }
 
+static enum uk_offset_reset reset = UK_RESET_EARLIEST; /* of the next instance */
+
 static void start_consume(struct request *request, struct uk_kafka_groups *groups,
                           const char *group, const char *topic, bool auto_commit, int64_t timeout)
 {
@@ -128,7 +132,7 @@ static void start_consume(struct request *request, struct uk_kafka_groups *group
   request->as.consume.topic_count = 1;
   request->as.consume.settings = (struct uk_consumer_settings){.auto_commit = auto_commit,
                                                                .auto_commit_interval = 600000,
-                                                               .offset_reset = UK_RESET_EARLIEST,
+                                                               .offset_reset = reset,
                                                                .session_timeout = 120000};
   request->as.consume.sink = (struct uk_sink){.record = take};
   uk_kafka_groups_consume(groups, &request->as.consume);
@@ -294,6 +298,68 @@ static void a_server_that_stops_waits_for_all_commits_at_once(void)
   answer_late(0);
 }
 
+/* Reset none. */
+
+static void start_without_reset(struct request *request, const char *group, const char *topic)
+{
+  start_consume(request, rig.groups, group, topic, false, PATIENCE);
+  kafka_probe_await(&request->probe);
+}
+
+/* By nobody who is a member: a played group keeps one that left until its session is over. */
+static void commit_from_outside(const char *group, const char *topic, int64_t offset)
+{
+  char text[512];
+  rd_kafka_conf_t *conf = rd_kafka_conf_new();
+  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(list, topic, 0)->offset = offset;
+  rd_kafka_conf_set(conf, "bootstrap.servers",
+                    rd_kafka_mock_cluster_bootstraps(kafka_parts.cluster), text, sizeof text);
+  rd_kafka_conf_set(conf, "group.id", group, text, sizeof text);
+  rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+  if (CHECK(handle != NULL)) {
+    CHECK_EQ_INT(rd_kafka_commit(handle, list, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_destroy(handle);
+  }
+  rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void fill(const char *topic, int records)
+{
+  static char value[LARGE];
+  const rd_kafka_vu_t fields[] = {
+    {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic},
+    {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0},
+    {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+    {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {value, sizeof value}},
+  };
+  for (int i = 0; i < records; i++)
+    CHECK(rd_kafka_produceva(rig.producer, fields, sizeof fields / sizeof *fields) == NULL);
+  CHECK_EQ_INT(rd_kafka_flush(rig.producer, PATIENCE), 0);
+}
+
+/* B12: a played partition keeps five megabytes. */
+static void a_live_instance_names_the_range_that_its_position_is_out_of(void)
+{
+  const char *topic = make_topic(RECORDS);
+  struct request request;
+  commit_from_outside("outrun", topic, 1);
+  reset = UK_RESET_NONE;
+  start_without_reset(&request, "outrun", topic);
+  CHECK_EQ_INT(request.as.operation.error, UK_OK);
+  CHECK_EQ_INT(request.count, RECORDS - 1);
+  fill(topic, LARGE_RECORDS);
+  for (int i = 0; i < LARGE_RECORDS && request.as.operation.error == UK_OK; i++)
+    start_without_reset(&request, "outrun", topic);
+  reset = UK_RESET_EARLIEST;
+  CHECK_EQ_INT(request.as.operation.error, UK_E_BAD_REQUEST);
+  const char *message = request.as.operation.message;
+  if (!CHECK(strncmp(message, "the position ", 13) == 0 &&
+             strstr(message, " is out of range ") != NULL &&
+             strstr(message, " to 15, and the auto offset reset is none") != NULL))
+    fprintf(stderr, "  %s\n", message);
+}
+
 /* Memory. */
 
 static void count_row(struct uk_operation *operation, struct uk_slice group,
@@ -382,6 +448,7 @@ int main(void)
   CHECK_RUN(a_commit_outlasts_a_fetch_that_waits);
   CHECK_RUN(a_commit_is_answered_when_its_instance_ends);
   CHECK_RUN(a_server_that_stops_waits_for_all_commits_at_once);
+  CHECK_RUN(a_live_instance_names_the_range_that_its_position_is_out_of);
   CHECK_RUN(an_instance_lives_without_memory);
   CHECK_RUN(an_instance_is_made_or_not);
   CHECK_RUN(groups_are_made_or_not);

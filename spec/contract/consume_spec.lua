@@ -229,7 +229,24 @@ describe("consume:", function()
         return response.status ~= 200
       end)
       local said = refused(response, 400)
-      assert.is_truthy(said:find "none" and said:find "offset", said)
+      local text = "no committed offset for topic %q partition 0, and the auto offset reset is none"
+      assert.equal(text:format(topic), said)
+    end)
+
+    it("B12: none, with a committed offset that is out of range, is a 400 that names both", function()
+      local topic, group = service.topic(1), service.name "group"
+      service.fill(topic, 3)
+      service.join(group, "one", topic, MANUAL)
+      ok(post(("/commit/%s/one"):format(group), { topic = topic, partition = 0, offset = 50 }))
+      ok(post(("/delete-consumer/%s/one"):format(group)))
+      local headers, response = { ["Kafka-Auto-Offset-Reset"] = "none" }, nil
+      service.eventually(15, function()
+        response = post(url(group, "two"), { topic = topic, timeout = 500 }, { headers = headers })
+        return response.status ~= 200
+      end)
+      local text = "the committed offset 50 of topic %q partition 0 is out of range 0 to 3, " ..
+        "and the auto offset reset is none"
+      assert.equal(text:format(topic), refused(response, 400))
     end)
 
     it("none begins at the committed offset", function()
@@ -462,7 +479,8 @@ describe("consume:", function()
     end
 
     for what, headers in pairs {
-      ["latest"] = {}, ["earliest"] = EARLIEST, ["latest without auto-commit"] = { ["Kafka-Enable-Auto-Commit"] = "false" },
+      ["latest"] = {}, ["earliest"] = EARLIEST,
+      ["latest without auto-commit"] = { ["Kafka-Enable-Auto-Commit"] = "false" },
     } do
       it("is created, and its first message is waited for, with " .. what, function()
         local topic, group = service.name "fresh", service.name "group"

@@ -126,7 +126,9 @@ describe("topics:", function()
     it("do not exist among others", function()
       local topic, group = service.topic(1), service.name "group"
       local hidden = internal[1]
-      local positions = { { topic = topic, partition = 0, offset = 0 }, { topic = hidden, partition = 0, offset = 0 } }
+      local positions = {
+        { topic = topic, partition = 0, offset = 0 }, { topic = hidden, partition = 0, offset = 0 },
+      }
       local messages = { { topic = topic, value = "v" }, { topic = hidden, value = "v" } }
       refused(post("/produce", messages), 404, hidden)
       refused(post("/fetch", { topicPartitionOffsets = positions, timeout = 10 }), 404, hidden)

@@ -113,6 +113,14 @@ struct uk_consumer_settings {
   int32_t session_timeout; /* milliseconds without a request after which the instance is closed */
 };
 
+/* What a consume says where the reset is `none`. Of a topic (length, bytes), its partition (int), and
+ * offsets (long long); the first %s is "committed offset", or "position" for an instance that was
+ * reading already. */
+#define UK_RESET_IS_NONE ", and the auto offset reset is none"
+#define UK_RESET_NO_OFFSET "no committed offset for topic \"%.*s\" partition %d" UK_RESET_IS_NONE
+#define UK_RESET_OUT_OF_RANGE                                                                      \
+  "the %s %lld of topic \"%.*s\" partition %d is out of range %lld to %lld" UK_RESET_IS_NONE
+
 /* Consumes for an instance of a group; creates the instance when it is not alive (settings count
  * only then); changes its subscription when the topics differ. No records by the deadline is UK_OK
  * with none. NOT_FOUND for an unknown topic, TOO_MANY past the limit of instances, BAD_REQUEST for

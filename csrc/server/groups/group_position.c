@@ -15,23 +15,31 @@ static void say(struct uk_operation *operation, enum uk_error error, const char 
   if (operation == NULL)
     return;
   struct uk_slice group = slot->share->group->node.name, topic = slot->share->topic->node.name;
-  uk_operation_fail(operation, error, "group \"%.*s\" %s topic \"%.*s\" partition %d%s",
+  uk_operation_fail(operation, error, "group \"%.*s\" %s topic \"%.*s\" partition %d",
                     UK_GROUP_TEXT(group), what, UK_GROUP_TEXT(topic),
-                    (int)uk_group_slot_partition(slot),
-                    error == UK_E_BAD_REQUEST ? " and auto offset reset is none" : "");
+                    (int)uk_group_slot_partition(slot));
 }
 
-static void say_range(struct uk_operation *operation, const struct uk_group_slot *slot,
-                      int64_t offset, int64_t first, int64_t end)
+/* An offset that cannot be used, and what it is; UK_GROUP_UNKNOWN: there is none. */
+struct unusable {
+  int64_t offset;
+  const char *what;
+};
+
+static void say_reset_is_none(struct uk_operation *operation, const struct uk_group_slot *slot,
+                              struct unusable from, int64_t first, int64_t end)
 {
+  struct uk_slice topic = slot->share->topic->node.name;
+  int partition = (int)uk_group_slot_partition(slot);
   if (operation == NULL)
     return;
-  struct uk_slice group = slot->share->group->node.name, topic = slot->share->topic->node.name;
-  uk_operation_fail(operation, UK_E_BAD_REQUEST,
-                    "group \"%.*s\" is at offset %lld of topic \"%.*s\" partition %d, which has "
-                    "offsets %lld to %lld, and auto offset reset is none",
-                    UK_GROUP_TEXT(group), (long long)offset, UK_GROUP_TEXT(topic),
-                    (int)uk_group_slot_partition(slot), (long long)first, (long long)end);
+  if (from.offset == UK_GROUP_UNKNOWN)
+    uk_operation_fail(operation, UK_E_BAD_REQUEST, UK_RESET_NO_OFFSET, UK_GROUP_TEXT(topic),
+                      partition);
+  else
+    uk_operation_fail(operation, UK_E_BAD_REQUEST, UK_RESET_OUT_OF_RANGE, from.what,
+                      (long long)from.offset, UK_GROUP_TEXT(topic), partition, (long long)first,
+                      (long long)end);
 }
 
 static void put(struct uk_group_slot *slot, int64_t position)
@@ -49,9 +57,8 @@ static void put_latest(struct uk_group_slot *slot, int64_t position)
   slot->owner->dirty = true;
 }
 
-/* `offset`: the one that cannot be used, or UK_GROUP_UNKNOWN. */
 static enum uk_error apply_policy(struct uk_group_slot *slot, struct uk_operation *operation,
-                                  int64_t offset, int64_t first, int64_t end)
+                                  struct unusable from, int64_t first, int64_t end)
 {
   enum uk_offset_reset reset = slot->owner->settings.offset_reset;
   if (reset == UK_RESET_EARLIEST) {
@@ -63,10 +70,7 @@ static enum uk_error apply_policy(struct uk_group_slot *slot, struct uk_operatio
     put_latest(slot, slot->latest >= first && slot->latest <= end ? slot->latest : end);
     return UK_OK;
   }
-  if (offset == UK_GROUP_UNKNOWN)
-    say(operation, UK_E_BAD_REQUEST, "has no committed offset for", slot);
-  else
-    say_range(operation, slot, offset, first, end);
+  say_reset_is_none(operation, slot, from, first, end);
   return UK_E_BAD_REQUEST;
 }
 
@@ -87,7 +91,9 @@ static enum uk_error look_up(struct uk_groups *groups, struct uk_group_slot *slo
     return error;
   }
   if (offset < 0 || offset < first || offset > end)
-    return apply_policy(slot, operation, offset < 0 ? UK_GROUP_UNKNOWN : offset, first, end);
+    return apply_policy(
+      slot, operation,
+      (struct unusable){offset < 0 ? UK_GROUP_UNKNOWN : offset, "committed offset"}, first, end);
   put(slot, offset);
   slot->saved = offset;
   return UK_OK;
@@ -123,5 +129,5 @@ enum uk_error uk_group_slot_locate(struct uk_groups *groups, struct uk_group_slo
   if (slot->position >= first && slot->position <= *end)
     return UK_OK;
   slot->latest = *end;
-  return apply_policy(slot, operation, slot->position, first, *end);
+  return apply_policy(slot, operation, (struct unusable){slot->position, "position"}, first, *end);
 }

@@ -281,6 +281,7 @@ static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_option
     .loop = engine->loop,
     .topics = engine->topics,
     .reaper = engine->reaper,
+    .calls = engine->calls,
     .prefetch_bytes = options->prefetch_bytes,
     .prefetch_budget = options->prefetch_budget,
     .committed = engine->committed,

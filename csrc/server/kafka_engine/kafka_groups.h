@@ -5,6 +5,7 @@
 #ifndef UK_KAFKA_GROUPS_H
 #define UK_KAFKA_GROUPS_H
 
+#include "server/kafka_engine/kafka_calls.h"
 #include "server/kafka_engine/kafka_check.h"
 #include "server/kafka_engine/kafka_committed.h"
 #include "server/kafka_engine/kafka_loop.h"
@@ -19,6 +20,7 @@ struct uk_kafka_groups_parts {
   struct uk_kafka_loop *loop;
   struct uk_kafka_topics *topics;
   struct uk_kafka_reaper *reaper;
+  struct uk_kafka_calls *calls;
   int64_t prefetch_bytes, prefetch_budget;
   struct uk_kafka_committed *committed;
   /* As in uk_kafka_check: for a consume that may create its topics. NULL: none is created. */

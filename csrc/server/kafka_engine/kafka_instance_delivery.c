@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "server/kafka_engine/kafka_instance_leave.h"
+#include "server/kafka_engine/kafka_instance_reset.h"
 #include "server/kafka_engine/kafka_instance_slots.h"
 #include "server/kafka_engine/kafka_instance_turns.h"
 
@@ -29,14 +30,17 @@ bool uk_kafka_instance_trouble(struct uk_kafka_instance *instance, rd_kafka_resp
     return true;
   if (instance->leaves_until != 0)
     return true; /* who waits while it leaves waits for the next one */
+  if (no_offset) {
+    uk_kafka_instance_fail_reset(instance, place);
+    uk_kafka_instance_leave(instance, uk_clock_monotonic());
+    return false;
+  }
   name_place(what, sizeof what, instance, place);
-  snprintf(words, sizeof words,
-           no_offset ? "%s: no committed offset, and the reset is none (%s)" : "%s: %s", what,
-           uk_kafka_reason(code, text));
+  snprintf(words, sizeof words, "%s: %s", what, uk_kafka_reason(code, text));
   for (size_t i = 0; error == UK_E_NOT_FOUND && i < instance->topic_count; i++)
     uk_kafka_topics_forget(instance->groups->parts.topics, uk_slice_text(instance->topics[i].text));
   uk_kafka_turns_fail(&instance->turns, error, words);
-  if (no_offset || instance->fresh) {
+  if (instance->fresh) {
     uk_kafka_instance_leave(instance, uk_clock_monotonic());
     return false;
   }
