@@ -252,12 +252,15 @@ static void a_failed_sync_is_not_tried_again(void)
 /* A commit that failed but is on disk: its record is there, and the next goes behind it, not over it. */
 static void a_failed_commit_may_have_come_through(void)
 {
+  char message[UK_MESSAGE_SIZE];
   struct uk_record record = rig_record("t", 0, "through");
   struct uk_log *log = open_log(RIG_MAP_BYTES);
   REQUIRE(log != NULL);
   REQUIRE(rig_put(log, "t", 0, "v", -1) == 0);
   atomic_store(&meta_failures, 2);
-  CHECK_EQ_INT(rig_produce(log, &record, 1, NULL), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(rig_produce(log, &record, 1, message), UK_E_GATEWAY_TIMEOUT);
+  CHECK_EQ_STR(message,
+               "the log failed: Input/output error; the request may have been carried out");
   CHECK_EQ_INT(atomic_load(&meta_failures), 0);
   CHECK_EQ_INT(rig_put(log, "t", 0, "behind", -1), 2);
   CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);

@@ -112,6 +112,41 @@ static void answers_with_every_allocation_failing(void)
   uk_server_stop(server);
 }
 
+static long end_of_topic(void)
+{
+  const char *said =
+    ask("POST /offsets/latest HTTP/1.1\r\n" HEAD(27) "{\"topic\":\"t\",\"partition\":0}");
+  const char *offset = strstr(said, "\"offset\":");
+  return CHECK(offset != NULL) ? atol(offset + 9) : -1;
+}
+
+/* A 503 promises that nothing was stored. What is stored and cannot be answered is a 504. */
+static void a_503_is_of_nothing_that_was_stored(void)
+{
+  static const char *const produces[] = {
+    "POST /produce/t HTTP/1.1\r\n" HEAD(13) "{\"value\":\"v\"}",
+    "GET /produce/t/text?key=k HTTP/1.1\r\n" HEAD(0),
+    "POST /webhook?topic=t HTTP/1.1\r\nX-One: 1\r\n" HEAD(3) "raw",
+  };
+  char message[400];
+  REQUIRE(start(message, sizeof message) == UK_OK);
+  ask("POST /topics/t HTTP/1.1\r\n" HEAD(0));
+  for (size_t i = 0; i < sizeof produces / sizeof *produces; i++) {
+    bool hit = true;
+    for (long n = 1; hit && n < FAILURES_MAX; n++) {
+      long before = end_of_topic();
+      fault_at(n);
+      ask(produces[i]);
+      hit = fault_hit();
+      fault_off();
+      bool refused = strncmp(answer, "HTTP/1.1 503", 12) == 0;
+      if (!CHECK(!refused || end_of_topic() == before))
+        fprintf(stderr, "  to %s, allocation %ld\n  came %s\n", produces[i], n, answer);
+    }
+  }
+  uk_server_stop(server);
+}
+
 static void starts_or_says_why_not(void)
 {
   bool hit = true;
@@ -131,6 +166,7 @@ static void starts_or_says_why_not(void)
 int main(void)
 {
   CHECK_RUN(answers_with_every_allocation_failing);
+  CHECK_RUN(a_503_is_of_nothing_that_was_stored);
   CHECK_RUN(starts_or_says_why_not);
   rig_remove();
   return check_end();

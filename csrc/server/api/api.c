@@ -16,9 +16,20 @@ struct uk_engine *uk_api_engine(const struct uk_request *request)
   return request->server->engine;
 }
 
+/* What changes something. */
+static const bool changes[UK_ENDPOINT_COUNT] = {
+  [UK_ENDPOINT_PRODUCE_ONE] = true,  [UK_ENDPOINT_PRODUCE_TOPIC] = true,
+  [UK_ENDPOINT_PRODUCE] = true,      [UK_ENDPOINT_WEBHOOK] = true,
+  [UK_ENDPOINT_COMMIT] = true,       [UK_ENDPOINT_DELETE_CONSUMER] = true,
+  [UK_ENDPOINT_CREATE_TOPIC] = true, [UK_ENDPOINT_DELETE_TOPIC] = true,
+};
+
 static void reply(struct uk_operation *operation)
 {
-  uk_request_reply(operation->context);
+  struct uk_request *request = operation->context;
+  request->carried_out = changes[request->endpoint] &&
+                         (operation->error == UK_OK || operation->error == UK_E_GATEWAY_TIMEOUT);
+  uk_request_reply(request);
 }
 
 void *uk_api_operation(struct uk_request *request, size_t size, int64_t timeout,

@@ -27,6 +27,7 @@ static void write_result(struct uk_buffer *reply, const struct uk_record *record
 /* ,"results":[…]} behind the error: what became of each message. */
 static void add_results(struct uk_request *request, const struct uk_produce *produce)
 {
+  request->carried_out = true; /* of some it may be so, whatever the error of the whole */
   uk_request_open_error(request);
   uk_buffer_append_text(&request->reply, ",\"results\":");
   for (size_t i = 0; i < produce->count; i++) {

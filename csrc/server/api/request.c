@@ -6,6 +6,7 @@
 #include "common/json_writer.h"
 #include "common/nearest.h"
 #include "common/percent.h"
+#include "server/engine/engine.h"
 
 enum { ERROR_TEXT_SIZE = 1024, NAME_SHOWN = 64 };
 
@@ -70,6 +71,17 @@ void uk_request_error(struct uk_request *request, enum uk_error error, const cha
   add_status_headers(request);
   uk_buffer_clear(&request->reply);
   uk_request_write_error(&request->reply, request->status, uk_slice_text(text));
+}
+
+void uk_request_replace_reply(struct uk_request *request)
+{
+  enum uk_error error = request->reply.error == UK_E_NO_MEMORY ? UK_E_NO_MEMORY : UK_E_INTERNAL;
+  uk_buffer_free(&request->reply);
+  if (request->carried_out)
+    uk_request_error(request, UK_E_GATEWAY_TIMEOUT,
+                     "no memory for the answer: the request " UK_MAY_BE_DONE);
+  else
+    uk_request_error(request, error, NULL);
 }
 
 void uk_request_open_error(struct uk_request *request)

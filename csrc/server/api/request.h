@@ -46,7 +46,8 @@ struct uk_request {
 
   /* For whatever the handler needs until the reply is sent. */
   struct uk_arena arena;
-  void *operation; /* the handler's running engine operation, in the arena */
+  void *operation;  /* the handler's running engine operation, in the arena */
+  bool carried_out; /* it changed something, or may have: no answer may deny that */
 
   /* The reply. */
   int status;
@@ -106,6 +107,10 @@ void uk_request_add_header(struct uk_request *request, const char *name, const c
  * remember the credentials). `format` NULL: the error's own text. Does not send it. */
 void uk_request_error(struct uk_request *request, enum uk_error error, const char *format, ...)
   __attribute__((format(printf, 3, 4)));
+
+/* Puts an error in the place of a reply that failed (reply.error): there was no memory for it, or it
+ * is too large. */
+void uk_request_replace_reply(struct uk_request *request);
 
 /* After uk_request_error: takes the closing brace back, for more fields. Whoever calls it writes
  * them, each behind a comma, and the brace. */

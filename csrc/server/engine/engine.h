@@ -21,11 +21,15 @@
 #include "common/protocol.h"
 #include "common/slice.h"
 
-enum { UK_MESSAGE_SIZE = 400 }; /* room for a text that names a topic of 249 characters */
+enum { UK_MESSAGE_SIZE = 512 }; /* room for a text that names a topic of 249 characters */
 
 /* What every operation says of a topic that does not exist, for its length and bytes. Handlers keep
  * internal topics (uk_topic_name_internal) from the engine with the same text. */
 #define UK_NO_TOPIC "topic \"%.*s\" does not exist"
+
+/* UNAVAILABLE and NO_MEMORY promise that nothing was done: the request may be sent again. What may
+ * have been done all the same is GATEWAY_TIMEOUT, and its text says so, mostly in these words. */
+#define UK_MAY_BE_DONE "may have been carried out"
 
 struct uk_operation {
   /* The caller's. */

@@ -107,6 +107,7 @@ bool uk_group_commit_arrived(struct uk_groups *groups, struct uk_group_instance 
     return false;
   fill(commit, instance, uk_group_slot_dirty);
   commit->operation = operation;
+  commit->closes = operation != NULL;
   if (operation == NULL) {
     commit->instance = instance;
     instance->committing++;
@@ -227,6 +228,21 @@ static void tell_instance(struct uk_groups *groups, struct uk_group_instance *in
   uk_group_instance_arm(groups, instance);
 }
 
+/* A deletion has closed its instance, whatever became of the last commit. */
+static void finish(struct uk_groups *groups, const struct uk_group_commit *commit,
+                   enum uk_error error, const char *message)
+{
+  struct uk_operation *operation = commit->operation;
+  bool closed = commit->closes && uk_error_retriable(error);
+  if (closed)
+    uk_operation_fail(operation, UK_E_GATEWAY_TIMEOUT,
+                      "the consumer instance is closed, but what it was to commit last failed: %s",
+                      message[0] != '\0' ? message : uk_error_text(error));
+  else
+    snprintf(operation->message, sizeof(operation->message), "%s", error != UK_OK ? message : "");
+  uk_group_finish(groups, operation, closed ? UK_E_GATEWAY_TIMEOUT : error);
+}
+
 static void done(void *argument, enum uk_error error, const char *message)
 {
   struct uk_group_commit *commit = argument;
@@ -237,11 +253,8 @@ static void done(void *argument, enum uk_error error, const char *message)
   if (error != UK_OK)
     unsave(groups, commit);
   tell_instance(groups, commit->instance, error != UK_OK);
-  if (commit->operation != NULL) {
-    snprintf(commit->operation->message, sizeof(commit->operation->message), "%s",
-             error != UK_OK && message != NULL ? message : "");
-    uk_group_finish(groups, commit->operation, error);
-  }
+  if (commit->operation != NULL)
+    finish(groups, commit, error, message != NULL ? message : "");
   if (group->blocked)
     unblock(groups, group);
   uk_group_free_unused(groups, group);

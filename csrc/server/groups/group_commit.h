@@ -10,6 +10,7 @@ struct uk_group_commit {
   struct uk_group_instance
     *instance; /* of an auto-commit; NULL when it is gone, or for another commit */
   struct uk_operation *operation;          /* that ends with the commit, or NULL */
+  bool closes;                             /* the operation is the instance's deletion */
   struct uk_group_commit *next, *previous; /* the group's, until it is done */
   struct uk_group_commit *outbox_next;     /* until it is handed to the log */
   uint64_t sequence;

@@ -28,11 +28,8 @@ void uk_exchange_settle(struct uk_exchange *exchange)
   struct uk_request *request = &exchange->request;
   if (request->finish != NULL && !exchange->refused)
     request->finish(request);
-  if (request->reply.error != UK_OK) {
-    enum uk_error error = request->reply.error == UK_E_NO_MEMORY ? UK_E_NO_MEMORY : UK_E_INTERNAL;
-    uk_buffer_free(&request->reply);
-    uk_request_error(request, error, NULL);
-  }
+  if (request->reply.error != UK_OK)
+    uk_request_replace_reply(request);
   if (exchange->accepts_gzip && request->reply.length >= UK_GZIP_LEAST)
     pack(request);
 }

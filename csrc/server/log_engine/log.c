@@ -31,9 +31,12 @@ void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log
     snprintf(text, sizeof text, "the disk that holds the log is full");
   else
     snprintf(text, sizeof text, "the log failed: %s", uk_log_store_failure(log->store));
-  if (status != UK_LOG_FAILED)
+  if (status != UK_LOG_FAILED && status != UK_LOG_UNCERTAIN)
     uk_log_set_trouble(log, uk_clock_monotonic() + UK_LOG_TROUBLE_MS, text);
-  uk_operation_fail(operation, UK_E_UNAVAILABLE, "%s", text);
+  if (status == UK_LOG_UNCERTAIN)
+    uk_operation_fail(operation, UK_E_GATEWAY_TIMEOUT, "%s; the request " UK_MAY_BE_DONE, text);
+  else
+    uk_operation_fail(operation, UK_E_UNAVAILABLE, "%s", text);
 }
 
 enum uk_error uk_log_health(struct uk_log *log, char *detail, size_t size)

@@ -45,6 +45,7 @@ static enum uk_error error_of(enum uk_log_status status)
     [UK_LOG_DISK_FULL] = UK_E_UNAVAILABLE,
     [UK_LOG_NO_MEMORY] = UK_E_NO_MEMORY,
     [UK_LOG_FAILED] = UK_E_UNAVAILABLE,
+    [UK_LOG_UNCERTAIN] = UK_E_UNAVAILABLE, /* of a commit alone */
   };
   return errors[status];
 }

@@ -35,8 +35,13 @@ enum uk_log_status uk_log_store_result(struct uk_log_store *store, int rc)
 {
   enum uk_log_status status = uk_log_store_status(rc);
   if (status == UK_LOG_FAILED)
-    snprintf(store->failure, sizeof store->failure, "%s", mdb_strerror(rc));
+    uk_log_store_note_failure(store, rc);
   return status;
+}
+
+void uk_log_store_note_failure(struct uk_log_store *store, int rc)
+{
+  snprintf(store->failure, sizeof store->failure, "%s", mdb_strerror(rc));
 }
 
 const char *uk_log_store_failure(const struct uk_log_store *store)

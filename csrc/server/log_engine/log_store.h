@@ -30,7 +30,8 @@ enum uk_log_status {
   UK_LOG_FULL,      /* the map has no room */
   UK_LOG_DISK_FULL, /* the file system has none */
   UK_LOG_NO_MEMORY,
-  UK_LOG_FAILED /* input/output: after a commit, the environment may not be used any more */
+  UK_LOG_FAILED,   /* input/output: after a commit, the environment may not be used any more */
+  UK_LOG_UNCERTAIN /* the same, of a commit: only a reopen shows whether it came through */
 };
 
 struct uk_log_store;
@@ -55,7 +56,7 @@ enum uk_log_status uk_log_store_reopen(struct uk_log_store *store);
 enum uk_log_status uk_log_store_open_reserve(struct uk_log_store *store, enum uk_log_status status);
 enum uk_log_status uk_log_store_close_reserve(struct uk_log_store *store);
 
-/* What the last call that returned UK_LOG_FAILED met, for messages. The writer's. */
+/* What the last call that returned UK_LOG_FAILED or UK_LOG_UNCERTAIN met, for messages. The writer's. */
 const char *uk_log_store_failure(const struct uk_log_store *store);
 
 /* The one write transaction. After any status but UK_LOG_OK and UK_LOG_NOTHING it must be aborted; a commit

@@ -62,6 +62,9 @@ enum uk_log_status uk_log_store_status(int rc);
 /* The same, and remembers what failed. For the writer. */
 enum uk_log_status uk_log_store_result(struct uk_log_store *store, int rc);
 
+/* What uk_log_store_failure says from now on. */
+void uk_log_store_note_failure(struct uk_log_store *store, int rc);
+
 /* Frees every idle view. Nobody may be inside. */
 void uk_log_store_drop_views(struct uk_log_store *store);
 

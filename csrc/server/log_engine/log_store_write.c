@@ -7,11 +7,26 @@ enum uk_log_status uk_log_store_begin(struct uk_log_store *store)
   return uk_log_store_result(store, mdb_txn_begin(store->env, NULL, 0, &store->txn));
 }
 
+/* LMDB writes the pages, syncs them, and last writes the meta page, which makes the commit count. When that last write
+ * fails it may be on disk all the same, and LMDB begins no more transactions. */
+static bool is_uncertain(struct uk_log_store *store)
+{
+  MDB_txn *probe;
+  int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &probe);
+  if (rc == 0)
+    mdb_txn_abort(probe);
+  return rc != 0;
+}
+
 enum uk_log_status uk_log_store_commit(struct uk_log_store *store)
 {
   MDB_txn *txn = store->txn;
   store->txn = NULL;
-  return uk_log_store_result(store, mdb_txn_commit(txn));
+  int rc = mdb_txn_commit(txn);
+  if (rc == 0 || !is_uncertain(store))
+    return uk_log_store_result(store, rc);
+  uk_log_store_note_failure(store, rc);
+  return UK_LOG_UNCERTAIN;
 }
 
 void uk_log_store_abort(struct uk_log_store *store)

@@ -52,6 +52,12 @@ static struct uk_operation *take(struct uk_log *log, bool *open)
 
 /* Trouble. */
 
+/* After these the environment must be opened anew. */
+static bool breaks(enum uk_log_status status)
+{
+  return status == UK_LOG_FAILED || status == UK_LOG_UNCERTAIN;
+}
+
 static void set_broken(struct uk_log *log)
 {
   char text[sizeof log->trouble];
@@ -146,7 +152,7 @@ static void fail_all(struct uk_log *log, struct uk_operation *commands, enum uk_
 static void run_alone(struct uk_log *log, struct uk_operation *command)
 {
   enum uk_log_status status = transact_in_reserve(log, command);
-  if (status == UK_LOG_FAILED)
+  if (breaks(status))
     set_broken(log);
   if (status != UK_LOG_OK)
     uk_log_fail(log, command, status);
@@ -180,7 +186,7 @@ static void run(struct uk_log *log, struct uk_operation *commands)
   enum uk_log_status status = uk_log_transact(log, commands);
   if (status == UK_LOG_OK) {
     answer(commands);
-  } else if (status == UK_LOG_FAILED) {
+  } else if (breaks(status)) {
     set_broken(log);
     fail_all(log, commands, status);
   } else {
@@ -217,7 +223,7 @@ static void maintain(struct uk_log *log)
   bool more = false;
   int64_t now = uk_clock_monotonic();
   if (now >= log->next_maintenance) {
-    if ((!log->broken || revive(log)) && maintain_step(log, &more) == UK_LOG_FAILED)
+    if ((!log->broken || revive(log)) && breaks(maintain_step(log, &more)))
       set_broken(log);
     log->next_maintenance = more ? now : now + UK_LOG_MAINTENANCE_MS;
   }
