@@ -59,16 +59,60 @@ describe("a client", function()
       local line = debug.getinfo(1, "l").currentline + 1
       local fine, err = pcall(function() local _ = client:produce("t", { f = print }) end)
       assert.is_false(fine)
-      assert.is_truthy(err:find(("client_spec.lua:%d: value: Cannot serialise function"):format(line), 1, true), err)
+      local text = "client_spec.lua:%d: bad argument #2 to 'produce' (value.f: a function is not JSON)"
+      assert.is_truthy(err:find(text:format(line), 1, true), err)
     end)
 
-    it("leave the program's settings of lua-cjson alone", function()
+    it("keep the program's settings of lua-cjson, and do not depend on those of its numbers", function()
       local cjson = require "cjson"
       back { 1 }:json()
       assert.is_true(cjson.decode_invalid_numbers())
       cjson.encode_number_precision(3)
       assert.equal(0.12345678, back { n = 0.12345678 }:json().n)
       cjson.encode_number_precision(14)
+    end)
+
+    it("A2: keep every digit of a number, by every way to the server", function()
+      local value = { id = 123456789012345, lat = 52.520006599999, third = 1 / 3, small = 5e-324 }
+      local topic, producer = server:topic(1, 0), client:producer {}
+      assert(client:produce(topic, value))
+      assert(client:produce_many(topic, { { value = value } }))
+      assert(client:produce_many { { topic = topic, value = value } })
+      assert(producer:send(topic, value))
+      assert(producer:close(20000))
+      local messages = assert(client:fetch(topic, 0, 0))
+      assert.equal(4, #messages)
+      for _, message in ipairs(messages) do
+        assert.truthy(message.value:find('"id":123456789012345[,}]'), message.value)
+        assert.truthy(message.value:find('"lat":52.520006599999[,}]'), message.value)
+        assert.same(value, message:json())
+      end
+    end)
+
+    it("A2: name the integer that does not fit", function()
+      local text = math.type and "9223372036854775808" or "9007199254740993" -- luacheck: compat
+      local value, err, details = back(('{"id":%s}'):format(text)):json()
+      assert.is_nil(value)
+      assert.truthy(err:find("^the value: " .. text .. " does not fit this Lua's numbers"), err)
+      assert.same({ error = err, code = "integer_range", retriable = false }, details)
+    end)
+
+    it("B2: take null for options that may be absent", function()
+      local message = back("v", { key = kafka.null, headers = { a = kafka.null }, partition = kafka.null,
+        timestamp = kafka.null })
+      assert.same({ "", { { key = "a", value = "" } } }, { message.key, message.headers })
+      local producer = client:producer { name = kafka.null, linger = kafka.null }
+      local topic = server:topic(1, 0)
+      assert(producer:send(topic, "v", { key = kafka.null, headers = { { key = "a", value = kafka.null } },
+        partition = kafka.null, timestamp = kafka.null }))
+      assert(producer:close(20000))
+      for sent in client:records { topic = topic, partition = 0, from = kafka.null, idle = 0, limit = kafka.null } do
+        assert.same({ "", { { key = "a", value = "" } } }, { sent.key, sent.headers })
+      end
+      for sent in client:messages { group = "nulls", instance = "one", topic = topic, topics = kafka.null,
+        from = "earliest", limit = 1, timeout = kafka.null } do
+        assert.equal("v", sent.value)
+      end
     end)
 
     it("take another encoder", function()

@@ -75,6 +75,12 @@ describe("the module", function()
     end
     assert.is_nil(names.__gc)
   end)
+
+  it("B2: takes null for a client's options that may be absent", function()
+    local given = { url = "https://host", ca_file = core.null, timeout = core.null, binary = core.null,
+      encode = core.null, retries = core.null }
+    assert.same(new({ url = "https://host" }):settings(), new(given):settings())
+  end)
 end)
 
 describe("settings", function()
@@ -203,6 +209,27 @@ local requests = {
     '{"partitions":3,"retention_ms":-1,"retention_bytes":1000}' },
   { "delete_topic", { "delete_topic", "t" }, "DELETE", "/topics/t", bare, nil },
   { "health", { "health" }, "GET", "/health", {}, nil },
+  { "B2: null for what may be absent", { "produce", "t", "v", { key = core.null, headers = core.null,
+    partition = core.null, timestamp = core.null } }, "POST", "/produce/t", json, '{"value":"v"}' },
+  { "B2: null for all options", { "produce", "t", "v", core.null }, "POST", "/produce/t", json, '{"value":"v"}' },
+  { "B2: null in a message of many, where a value of null is a tombstone", { "produce_many", "t", {
+    { value = core.null, key = core.null, partition = core.null, timestamp = core.null, headers = core.null },
+    { value = "v", headers = { { key = "a", value = core.null } } } } }, "POST", "/produce/t", json,
+    '[{"value":null},{"value":"v","headers":[{"key":"a","value":""}]}]', 0, 2 },
+  { "B2: a header of null, which is the empty text", { "produce", "t", "v", { headers = { a = core.null, b = "" } } },
+    "POST", "/produce/t", json, '{"value":"v","headers":[{"key":"a","value":""},{"key":"b","value":""}]}' },
+  { "B2: a webhook with null", { "webhook", "t", "b", { headers = { ["X-A"] = core.null } } }, "POST",
+    "/webhook?topic=t", with(bare, { ["Content-Type"] = "application/octet-stream", ["X-A"] = "" }), "b" },
+  { "B2: a consume with null", { "consume", "g", "i", "t", { timeout = core.null, auto_commit = core.null,
+    auto_offset_reset = core.null, auto_commit_interval = core.null, session_timeout = core.null,
+    max_messages = core.null, max_bytes = core.null } }, "POST", "/consume/g/i", json, '{"topic":"t"}', 1000 },
+  { "B2: a fetch with null", { "fetch", "t", 0, 5, { timeout = core.null, max_messages = core.null,
+    max_bytes = core.null } }, "POST", "/fetch", json, '{"topic":"t","partition":0,"offset":5}', 1000 },
+  { "A2: floats with the digits that they need", { "produce", "t", 52.520006599999, { key = 0.1,
+    headers = { x = 123456789012345.5 } } }, "POST", "/produce/t", json,
+    '{"key":"0.1","value":"52.520006599999","headers":[{"key":"x","value":"123456789012345.5"}]}' },
+  { "A2: floats with an integral value as integers", { "produce", "t", 5.0, { key = -0.5 * 4 } }, "POST", "/produce/t",
+    json, '{"key":"-2","value":"5"}' },
 }
 
 describe("prepare", function()
@@ -376,6 +403,16 @@ local misuses = {
     "bad argument #3 to 'produce' (partition: integer from 0 to 2147483647 expected, got -1)" },
   { function() client:produce("t", "v", { partition = 2 ^ 31 }) end,
     "bad argument #3 to 'produce' (partition: integer from 0 to 2147483647 expected, got 2147483648)" },
+  { function() client:produce("t", 0 / 0) end, "bad argument #2 to 'produce' (value: NaN is not JSON)" },
+  { function() client:produce("t", "v", { key = math.huge }) end,
+    "bad argument #3 to 'produce' (key: inf is not JSON)" },
+  { function() client:produce("t", "v", { headers = { a = -math.huge } }) end,
+    "bad argument #3 to 'produce' (headers: -inf is not JSON)" },
+  { function() client:produce("t", "v", { headers = { { key = core.null, value = "v" } } }) end,
+    "bad argument #3 to 'produce' (headers[1].key: string expected, got userdata)" },
+  { function() client:produce_many { { topic = core.null, value = "v" } } end,
+    "bad argument #1 to 'produce_many' (messages[1].topic: string expected, got userdata)" },
+  { function() core.json(5) end, "bad argument #1 to 'json' (cjson: table expected, got number)" },
   { function() client:produce("t", "v", { timestamp = 1.5 }) end,
     "bad argument #3 to 'produce' (timestamp: integer expected, got 1.5)" },
   { function() client:produce("t", "v", { timestamp = 1 / 0 }) end,
@@ -497,6 +534,15 @@ describe("misuse", function()
     local encoding = new { encode = function() return 5 end }
     assert.has_error(function() encoding:prepare("produce", "t", {}) end,
       "bad argument #2 to 'produce' (value: the JSON encoder returned a number instead of a string)")
+  end)
+
+  it("names what an encode function refuses", function()
+    local encoding = new { encode = function(value) return nil, "no " .. value.kind, value.path end }
+    assert.has_error(function() encoding:prepare("produce", "t", { kind = "cats" }) end,
+      "bad argument #2 to 'produce' (value: no cats)")
+    assert.has_error(function()
+      encoding:prepare("produce_many", "t", { { value = "v" }, { value = { kind = "dogs", path = ".a[3]" } } })
+    end, "bad argument #2 to 'produce_many' (messages[2].value.a[3]: no dogs)")
   end)
 
   it("leaves the client as it was", function()

@@ -1,7 +1,6 @@
 #include "binding/arguments.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include "binding/number_lua.h"
 
 struct place {
   struct uk_slice topic;
@@ -45,33 +44,30 @@ bool uk_argument_absent(const struct uk_arguments *arguments, int number)
   return lua_isnoneornil(arguments->L, uk_argument(arguments, number));
 }
 
-#if LUA_VERSION_NUM < 503
-/* Puts the digits of an integer into its slot: Lua's own text has 14 of them, which an identifier
- * or a time may pass. Other numbers stay. */
-static void set_integer_text(lua_State *L, int index)
-{
-  int64_t value;
-  char text[24];
-  if (uk_lua_read_integer(L, index, &value) != UK_INTEGER_OK)
-    return;
-  lua_pushlstring(L, text, (size_t)snprintf(text, sizeof text, "%" PRId64, value));
-  lua_replace(L, index);
-}
-#endif
-
 struct uk_slice uk_slot_text(lua_State *L, int index, const struct uk_blame *blame,
                              const char *field)
 {
+  char number[UK_DECIMAL_SIZE];
   int type = lua_type(L, index);
   if (type != LUA_TSTRING && type != LUA_TNUMBER)
     uk_misuse_type(L, blame, field, "string", index);
-#if LUA_VERSION_NUM < 503
-  if (type == LUA_TNUMBER)
-    set_integer_text(L, index);
-#endif
+  if (type == LUA_TNUMBER) {
+    const size_t length = uk_lua_number_text(L, index, number);
+    if (length == 0)
+      uk_misuse(L, blame, field, "%s is not JSON", number);
+    index = uk_lua_absindex(L, index);
+    lua_pushlstring(L, number, length);
+    lua_replace(L, index);
+  }
   struct uk_slice text;
   text.data = lua_tolstring(L, index, &text.length);
   return text;
+}
+
+struct uk_slice uk_slot_header(lua_State *L, int index, const struct uk_blame *blame,
+                               const char *field)
+{
+  return uk_lua_isnull(L, index) ? uk_slice_of("", 0) : uk_slot_text(L, index, blame, field);
 }
 
 static void add_partition(const struct uk_arguments *arguments, int index,

@@ -34,6 +34,10 @@ bool uk_argument_absent(const struct uk_arguments *arguments, int number); /* ni
 struct uk_slice uk_slot_text(lua_State *L, int index, const struct uk_blame *blame,
                              const char *field);
 
+/* The same of a header's value, where null is the empty text. */
+struct uk_slice uk_slot_header(lua_State *L, int index, const struct uk_blame *blame,
+                               const char *field);
+
 /* Adds the topic-partitions of argument `number`, one table or a list of them, to the body: an
  * object for one, a list for a list. With `offsets` each must have an offset. `list` names the
  * list in errors. An empty one is misuse: a commit of none would be read as one of all. */

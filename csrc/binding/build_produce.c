@@ -64,7 +64,7 @@ static bool add_webhook_headers(const struct uk_arguments *arguments, int index,
   for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING)
       uk_misuse(L, blame, "headers", "names are strings, got a %s", luaL_typename(L, -2));
-    struct uk_slice name, value = uk_slot_text(L, lua_gettop(L), blame, "headers");
+    struct uk_slice name, value = uk_slot_header(L, lua_gettop(L), blame, "headers");
     name.data = lua_tolstring(L, -2, &name.length);
     check_header(arguments, name, value, blame);
     typed = typed || strcasecmp(name.data, "Content-Type") == 0;

@@ -2,6 +2,7 @@
 #include "binding/client.h"
 #include "binding/clock_lua.h"
 #include "binding/decode.h"
+#include "binding/json_codec.h"
 #include "binding/producer.h"
 #include "binding/result.h"
 #include "binding/retry_lua.h"
@@ -9,6 +10,7 @@
 #include "common/version.h"
 
 static const luaL_Reg functions[] = {{"new", uk_client_new},
+                                     {"json", uk_json_codec},
                                      {"retry_delay", uk_retry_delay_lua},
                                      {"close_producers", uk_close_producers},
                                      {NULL, NULL}};

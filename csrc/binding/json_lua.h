@@ -1,13 +1,24 @@
-/* json_lua: any JSON value as a Lua value, for answers without a fixed shape. */
+/* json_lua: any JSON value as a Lua value: answers without a fixed shape, and values of messages. */
 #ifndef UK_JSON_LUA_H
 #define UK_JSON_LUA_H
 
 #include "binding/compat.h"
 #include "client/response.h"
 
-/* Pushes the value that `event` opened. null is nil: an absent field, a hole in a list. False, with
- * the reader's error set and something on the stack, when the JSON is malformed or an integer
- * does not fit. */
+/* How JSON becomes Lua. */
+struct uk_json_target {
+  lua_State *L;
+  struct uk_json_reader *json;
+  bool nulls;   /* null is the light userdata NULL; else nil: an absent field, a hole in a list */
+  int array_mt; /* stack index of the metatable that arrays get; 0 = none */
+  char misfit[48]; /* the number at which it ended because it does not fit; "" = another reason */
+};
+
+/* Pushes the value that `event` opened. False, with something on the stack, when the JSON is
+ * malformed or a number does not fit this Lua's. */
+bool uk_json_push(struct uk_json_target *target, enum uk_json_event event);
+
+/* The same for a response: null is nil. False with the reader's error set. */
 bool uk_push_json(lua_State *L, struct uk_response_reader *reader, enum uk_json_event event);
 
 /* Pushes the integer; false with INTEGER_RANGE set, naming it, when this Lua cannot hold it. */

@@ -19,17 +19,25 @@ enum { HEADERS_ON_STACK = 16 };
 static const struct uk_option option_rows[] = {OPTION_ROWS, {.name = NULL}};
 
 static const struct uk_option message_rows[] = {
-  {"value", UK_OPTION_VALUE, false, UK_SLOT_VALUE, 0, 0, NULL}, OPTION_ROWS, {.name = NULL}};
+  {"value", UK_OPTION_NULLABLE, false, UK_SLOT_VALUE, 0, 0, NULL}, OPTION_ROWS, {.name = NULL}};
 
 static const struct uk_option topic_message_rows[] = {
   {"topic", UK_OPTION_VALUE, true, UK_SLOT_TOPIC, 0, 0, NULL},
-  {"value", UK_OPTION_VALUE, false, UK_SLOT_VALUE, 0, 0, NULL},
+  {"value", UK_OPTION_NULLABLE, false, UK_SLOT_VALUE, 0, 0, NULL},
   OPTION_ROWS,
   {.name = NULL}};
 
 static const struct uk_option header_rows[] = {{"key", UK_OPTION_VALUE, true, 0, 0, 0, NULL},
                                                {"value", UK_OPTION_VALUE, true, 1, 0, 0, NULL},
                                                {.name = NULL}};
+
+/* Raises, for an encoder that returned no text: reason and path are the two values on top. */
+static void refuse_value(lua_State *L, const struct uk_blame *blame)
+{
+  const char *reason = lua_tostring(L, -2), *path = lua_tostring(L, -1);
+  lua_pushfstring(L, "value%s", path != NULL ? path : "");
+  uk_misuse(L, blame, lua_tostring(L, -1), "%s", reason);
+}
 
 /* Replaces the table in the value slot by its JSON. Runs the user's code. */
 static void encode_value(const struct uk_arguments *arguments, int slot,
@@ -40,10 +48,13 @@ static void encode_value(const struct uk_arguments *arguments, int slot,
   if (lua_type(L, -1) != LUA_TFUNCTION)
     uk_misuse(L, blame, NULL, "value is a table and no JSON encoder is set");
   lua_pushvalue(L, slot);
-  lua_call(L, 1, 1);
-  if (lua_type(L, -1) != LUA_TSTRING)
+  lua_call(L, 1, 3);
+  if (lua_isnil(L, -3) && lua_type(L, -2) == LUA_TSTRING)
+    refuse_value(L, blame);
+  if (lua_type(L, -3) != LUA_TSTRING)
     uk_misuse(L, blame, "value", "the JSON encoder returned a %s instead of a string",
-              luaL_typename(L, -1));
+              luaL_typename(L, -3));
+  lua_pop(L, 2);
   lua_replace(L, slot);
 }
 
@@ -57,7 +68,7 @@ static struct uk_slice read_value(const struct uk_arguments *arguments, int slot
   case LUA_TNUMBER: break;
   case LUA_TTABLE: encode_value(arguments, slot, blame); break;
   case LUA_TLIGHTUSERDATA:
-    if (lua_touserdata(L, slot) == NULL)
+    if (uk_lua_isnull(L, slot))
       return uk_slice_of(NULL, 0);
     /* fall through */
   default: uk_misuse_type(L, blame, "value", "string, number, table or null", slot);
@@ -79,7 +90,7 @@ static void add_header_list(const struct uk_arguments *arguments, int slots, uk_
     uk_options_read(L, -1, false, header_rows, NULL, slots + UK_SLOT_HEADER_KEY, blame);
     lua_pop(L, 1);
     struct uk_slice key = uk_slot_text(L, slots + UK_SLOT_HEADER_KEY, blame, "key");
-    struct uk_slice value = uk_slot_text(L, slots + UK_SLOT_HEADER_VALUE, blame, "value");
+    struct uk_slice value = uk_slot_header(L, slots + UK_SLOT_HEADER_VALUE, blame, "value");
     take(arguments->request, key, value);
   }
   blame->sublist = NULL;
@@ -128,10 +139,11 @@ static void add_header_map(const struct uk_arguments *arguments, int slots, uk_h
     lua_pushlstring(L, names[i].data, names[i].length);
     lua_rawget(L, headers);
     lua_replace(L, slots + UK_SLOT_HEADER_VALUE);
-    if (!lua_isstring(L, slots + UK_SLOT_HEADER_VALUE))
+    const int slot = slots + UK_SLOT_HEADER_VALUE;
+    if (!lua_isstring(L, slot) && !uk_lua_isnull(L, slot))
       uk_misuse(L, blame, "headers", "%s: string expected, got %s", names[i].data,
-                luaL_typename(L, slots + UK_SLOT_HEADER_VALUE));
-    struct uk_slice value = uk_slot_text(L, slots + UK_SLOT_HEADER_VALUE, blame, "headers");
+                luaL_typename(L, slot));
+    struct uk_slice value = uk_slot_header(L, slot, blame, "headers");
     take(arguments->request, names[i], value);
   }
   lua_settop(L, top);

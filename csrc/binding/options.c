@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "binding/number_lua.h"
+
 enum { MESSAGE_SIZE = 512, NAME_SHOWN_MAX = 64 };
 
 static void append(char *text, size_t *length, const char *format, ...)
@@ -89,11 +91,13 @@ static void read_integer(lua_State *L, int index, const struct uk_option *row, v
                          const struct uk_blame *blame)
 {
   int64_t value = 0;
+  char text[UK_DECIMAL_SIZE];
   switch (uk_lua_read_integer(L, index, &value)) {
   case UK_INTEGER_OK: break;
   case UK_INTEGER_NOT_A_NUMBER: uk_misuse_type(L, blame, row->name, "integer", index); break;
   case UK_INTEGER_FRACTION:
-    uk_misuse(L, blame, row->name, "integer expected, got %.14g", (double)lua_tonumber(L, index));
+    uk_lua_number_text(L, index, text);
+    uk_misuse(L, blame, row->name, "integer expected, got %s", text);
     break;
   case UK_INTEGER_INEXACT:
     uk_misuse(L, blame, row->name, "a float past 2^53 is no exact integer: %.17g",
@@ -152,6 +156,7 @@ void uk_option_read_value(lua_State *L, int index, const struct uk_option *row, 
       uk_misuse_type(L, blame, row->name, "function", index);
     /* fall through */
   case UK_OPTION_VALUE:
+  case UK_OPTION_NULLABLE:
     lua_pushvalue(L, index);
     lua_replace(L, slots + (int)row->offset);
     break;
@@ -191,10 +196,12 @@ uint64_t uk_options_read(lua_State *L, int index, bool optional, const struct uk
     luaL_checkstack(L, 4, NULL);
     for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
       const struct uk_option *row = find_row(L, -2, rows, blame);
+      if (!row->required && row->type != UK_OPTION_NULLABLE && uk_lua_isnull(L, -1))
+        continue;
       uk_option_read_value(L, -1, row, out, slots, blame);
       seen |= UINT64_C(1) << (row - rows);
     }
-  } else if (!optional || !lua_isnoneornil(L, index)) {
+  } else if (!optional || !(lua_isnoneornil(L, index) || uk_lua_isnull(L, index))) {
     uk_misuse_type(L, blame, NULL, "table", index);
   }
   check_required(L, rows, seen, blame);

@@ -28,7 +28,8 @@ enum uk_option_type {
   UK_OPTION_INTEGER,  /* int64_t, from `min` to `max` when these differ */
   UK_OPTION_CHOICE,   /* int: position in `choices` */
   UK_OPTION_FUNCTION, /* left in the stack slot `slots + offset` */
-  UK_OPTION_VALUE     /* any value; the same */
+  UK_OPTION_VALUE,    /* any value; the same */
+  UK_OPTION_NULLABLE  /* the same, and null is a value */
 };
 
 struct uk_option {
@@ -40,8 +41,15 @@ struct uk_option {
   const char *const *choices; /* NULL-terminated */
 };
 
+/* A light userdata NULL: cjson.null, ngx.null and core.null. */
+static inline bool uk_lua_isnull(lua_State *L, int index)
+{
+  return lua_type(L, index) == LUA_TLIGHTUSERDATA && lua_touserdata(L, index) == NULL;
+}
+
 /* Reads the table at `index` into `out`; absent fields leave `out` and the slots as they were.
- * Returns a bit for each row that was there. nil and none read as an empty table when
+ * null in a field that is not required is an absent one, unless the row is NULLABLE.
+ * Returns a bit for each row that was there. nil, none and null read as an empty table when
  * `optional`. Runs no Lua code: access is raw. */
 uint64_t uk_options_read(lua_State *L, int index, bool optional, const struct uk_option *rows,
                          void *out, int slots, const struct uk_blame *blame);

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBER_SIZE = 32, NAME_SHOWN_MAX = 64, FIELD_SIZE = NAME_SHOWN_MAX + 32 };
+#include "binding/number_lua.h"
+
+enum { NUMBER_SIZE = UK_DECIMAL_SIZE, NAME_SHOWN_MAX = 64, FIELD_SIZE = NAME_SHOWN_MAX + 32 };
 
 /* The list, and room for the text of each value that is a number, so that filling it allocates
  * nothing: no collector runs in between, and what the entries point to stays. */
@@ -43,13 +45,10 @@ static const char *write_number(lua_State *L, const struct uk_blame *blame, cons
                                 const char *property, char *text)
 {
   int64_t value;
-  switch (uk_lua_read_integer(L, -1, &value)) {
-  case UK_INTEGER_OK: snprintf(text, NUMBER_SIZE, "%lld", (long long)value); break;
-  case UK_INTEGER_INEXACT:
+  if (uk_lua_read_integer(L, -1, &value) == UK_INTEGER_INEXACT)
     misuse(L, blame, map, property, "a float past 2^53 is no exact integer");
-    break;
-  default: snprintf(text, NUMBER_SIZE, "%.14g", (double)lua_tonumber(L, -1)); break;
-  }
+  if (uk_lua_number_text(L, -1, text) == 0)
+    misuse(L, blame, map, property, "a finite number expected");
   return text;
 }
 

@@ -1,6 +1,5 @@
 /* json_number: integers by hand, the other numbers to the nearest double. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/decimal.h"
@@ -109,6 +108,16 @@ static bool short_number(const struct decimal *decimal, double *number)
   return uk_decimal_value(digits, decimal->exponent, number);
 }
 
+/* At most four digits, ended by a NUL. */
+static void put_exponent(char *out, int exponent)
+{
+  *out++ = 'e';
+  *out++ = exponent < 0 ? '-' : '+';
+  for (int unit = 1000, rest = abs(exponent); unit > 0; rest %= unit, unit /= 10)
+    *out++ = (char)('0' + rest / unit);
+  *out = '\0';
+}
+
 static double long_number(struct decimal *decimal)
 {
   const int64_t most = 9999; /* with at most 801 digits: past every double, either way */
@@ -120,7 +129,7 @@ static double long_number(struct decimal *decimal)
   int64_t exponent = decimal->exponent > most    ? most
                      : decimal->exponent < -most ? -most
                                                  : decimal->exponent;
-  snprintf(behind, sizeof "e-99999", "e%d", (int)exponent);
+  put_exponent(behind, (int)exponent);
   int saved = errno;
   double number = strtod(decimal->digits, NULL);
   errno = saved;

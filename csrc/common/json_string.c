@@ -106,6 +106,17 @@ static inline void copy(struct cursor *cursor, size_t length)
   cursor->out += length;
 }
 
+/* Up to what is not plain. Escapes are mostly close together. */
+static inline void copy_plain(struct cursor *cursor)
+{
+  for (int i = 0; i < 16; i++) {
+    if (cursor->at == cursor->end || !uk_scan_is_plain(*cursor->at))
+      return;
+    *cursor->out++ = *cursor->at++;
+  }
+  copy(cursor, (size_t)(uk_scan_plain(cursor->at, cursor->end) - cursor->at));
+}
+
 static enum uk_json_error read_multibyte(struct cursor *cursor, unsigned flags)
 {
   size_t length = uk_utf8_multibyte_prefix(cursor->at, (size_t)(cursor->end - cursor->at));
@@ -142,7 +153,7 @@ char *uk_json_read_string(struct uk_json_reader *reader, char *start, char *at)
   while (cursor.at != cursor.end && *cursor.at != '"' && error == UK_JSON_E_NONE) {
     error = read_special(&cursor, reader->flags);
     if (error == UK_JSON_E_NONE)
-      copy(&cursor, (size_t)(uk_scan_plain(cursor.at, cursor.end) - cursor.at));
+      copy_plain(&cursor);
   }
   if (cursor.at == cursor.end || error == UK_JSON_E_CUT_OFF)
     return uk_json_fail(reader, cursor.end, UK_JSON_E_CUT_OFF);

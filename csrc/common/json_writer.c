@@ -10,14 +10,21 @@ static const char short_escapes[128] = {
   ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't',
 };
 
-static void append_escape(struct uk_buffer *buffer, unsigned char byte)
+static size_t put_escape(char *out, unsigned char byte)
 {
   static const char digits[] = "0123456789abcdef";
   char letter = short_escapes[byte];
   char escape[6] = {'\\', letter, '0', '0', digits[byte >> 4], digits[byte & 15]};
   if (letter == '\0')
     escape[1] = 'u';
-  uk_buffer_append(buffer, escape, letter == '\0' ? 6 : 2);
+  memcpy(out, escape, sizeof escape);
+  return letter == '\0' ? 6 : 2;
+}
+
+static void append_escape(struct uk_buffer *buffer, unsigned char byte)
+{
+  char escape[6];
+  uk_buffer_append(buffer, escape, put_escape(escape, byte));
 }
 
 /* The end of what can be copied as it is: plain bytes and well-formed characters. */
@@ -60,24 +67,29 @@ void uk_json_write_string(struct uk_buffer *buffer, struct uk_slice text)
     buffer->length = start;
 }
 
-/* The same of the bytes, whatever they are. */
+/* The same of the bytes, whatever they are; escapes are mostly close together. */
 static void append_bytes(struct uk_buffer *buffer, const char *at, const char *end)
 {
+  enum { STEP = 64 };
+  char out[6 * STEP];
   while (at != end && buffer->error == UK_OK) {
-    const char *run = at;
-    while (at != end && (uk_scan_is_plain(*at) || (signed char)*at < 0))
-      at++;
-    uk_buffer_append(buffer, run, (size_t)(at - run));
-    if (at != end)
-      append_escape(buffer, (unsigned char)*at++);
+    const char *stop = end - at > STEP ? at + STEP : end;
+    size_t length = 0;
+    for (; at != stop; at++) {
+      if (uk_scan_is_plain(*at) || (signed char)*at < 0)
+        out[length++] = *at;
+      else
+        length += put_escape(out + length, (unsigned char)*at);
+    }
+    uk_buffer_append(buffer, out, length);
   }
 }
 
 void uk_json_write_bytes(struct uk_buffer *buffer, struct uk_slice bytes)
 {
-  size_t start = buffer->length;
+  const size_t start = buffer->length;
   const char *end = bytes.length > 0 ? bytes.data + bytes.length : bytes.data;
-  size_t plain = (size_t)(uk_scan_plain(bytes.data, end) - bytes.data);
+  const size_t plain = (size_t)(uk_scan_plain(bytes.data, end) - bytes.data);
   char *room = uk_buffer_reserve(buffer, plain + 2);
   if (room == NULL)
     return;
@@ -85,7 +97,10 @@ void uk_json_write_bytes(struct uk_buffer *buffer, struct uk_slice bytes)
   if (plain > 0)
     memcpy(room + 1, bytes.data, plain);
   room[plain + 1] = '"';
-  uk_buffer_commit(buffer, plain + 1);
+  uk_buffer_commit(buffer, plain + 2);
+  if (plain == bytes.length)
+    return;
+  buffer->length--;
   append_bytes(buffer, bytes.data + plain, end);
   uk_buffer_append_byte(buffer, '"');
   if (buffer->error != UK_OK)

@@ -75,6 +75,27 @@ static const char producer_program[] =
   "local failures = producer:failures()\n"
   "assert(#failures == 3 and #failures[2].message.headers == 20)\n";
 
+/* Both ways, and what is refused on the way. */
+static const char json_program[] =
+  "local calls = 0\n"
+  "local like = { array_mt = {}, decode_array_with_array_mt = function() return true end,\n"
+  "  encode_sparse_array = function() calls = calls + 1 return true, 2, 3 end }\n"
+  "local encode, decode = core.json(like)\n"
+  "local deep = {}\n"
+  "for i = 1, 100 do deep = { deep, a = { i / 7, [2.5] = ('x\\n'):rep(i) } } end\n"
+  "local text = assert(encode(deep))\n"
+  "assert(encode(decode(text)) and calls == 2)\n"
+  "assert(encode { [1] = 1, [100] = core.null } :find '\"100\":null')\n"
+  "local none, reason, path = encode { list = { 1, { f = print } } }\n"
+  "assert(none == nil and reason == 'a function is not JSON' and path == '.list[2].f')\n"
+  "assert(getmetatable(decode '[1e999') == nil and getmetatable(decode '[]') == like.array_mt)\n"
+  "assert(select(3, decode '[1e999]') == 'integer_range')\n"
+  "assert(select(3, decode '[1,') == 'bad_response')\n"
+  "local client = core.new { url = 'http://h', encode = encode }\n"
+  "assert(client:prepare('produce_many', 't', { { value = { 0.1 }, key = 2 ^ 60 } }))\n"
+  "assert(not pcall(client.prepare, client, 'produce', 't', { 0 / 0 }))\n"
+  "client:close()\n";
+
 static const char *program;
 
 static int run_program(lua_State *L)
@@ -167,6 +188,16 @@ static void clients_live_without_heap(void)
   the_heap_may_run_out(client_program);
 }
 
+static void json_lives_without_lua_memory(void)
+{
+  lua_memory_may_run_out(json_program);
+}
+
+static void json_lives_without_heap(void)
+{
+  the_heap_may_run_out(json_program);
+}
+
 static void producers_live_without_lua_memory(void)
 {
   lua_memory_may_run_out(producer_program);
@@ -181,6 +212,8 @@ int main(void)
 {
   CHECK_RUN(clients_live_without_lua_memory);
   CHECK_RUN(clients_live_without_heap);
+  CHECK_RUN(json_lives_without_lua_memory);
+  CHECK_RUN(json_lives_without_heap);
   CHECK_RUN(producers_live_without_lua_memory);
   CHECK_RUN(producers_live_without_heap);
   return check_end();

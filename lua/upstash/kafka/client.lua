@@ -47,20 +47,20 @@ methods.batches = consumer.batches
 ---@return upstash.kafka.Records closing
 methods.records = records.records
 
-local function not_json(text)
-  return nil, text, { error = text, code = "bad_response", retriable = false }
+local function not_json(text, code)
+  return nil, text, { error = text, code = code, retriable = false }
 end
 
 --- The value, decoded from JSON: `message:json()`.
 ---@param message upstash.kafka.Message
 ---@return any? value kafka.null for null
----@return string? text when the value is no JSON
+---@return string? text when the value is not JSON, or holds a number that does not fit this Lua's
 ---@return upstash.kafka.Details? details
 function core.message_methods.json(message)
-  if message.value == nil then return not_json "the message has no value, it is a tombstone" end
-  local value, text = json.decode(message.value)
-  if text then return not_json("the value is not JSON: " .. text) end
-  return value
+  if message.value == nil then return not_json("the message has no value, it is a tombstone", "bad_response") end
+  local value, text, code = json.decode(message.value)
+  if value ~= nil then return value end
+  return not_json((code == "integer_range" and "the value: " or "the value is not JSON: ") .. text, code)
 end
 
 return core

@@ -273,7 +273,7 @@ end
 
 local function open(method, client, given)
   options.check_client(method, client, 3)
-  options.check(method, given, SCHEMA, 3)
+  given = options.check(method, given, SCHEMA, 3)
   if (given.topic == nil) == (given.topics == nil) then
     options.refuse(method, "topic or topics: one of them expected", 3)
   end

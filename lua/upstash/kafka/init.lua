@@ -37,7 +37,7 @@ local HIDDEN = nginx.inside and ", which takes an env directive of nginx" or ""
 ---@field verify boolean? check TLS certificates, default true
 ---@field ca_file string? PEM file of certificates to trust
 ---@field max_response_bytes integer? default 128 MiB
----@field encode nil|fun(value: table): string in place of lua-cjson
+---@field encode nil|fun(value: table): string?, string? in place of ours: the text, or nil and why there is none
 
 local OTHER = { username = "password", password = "username" }
 
@@ -53,7 +53,9 @@ end
 -- The options with what the environment adds. Its credentials go nowhere but to its own URL.
 local function with_environment(options)
   local all = { encode = json.encode }
-  for field, value in pairs(options) do all[field] = value end
+  for field, value in pairs(options) do
+    if value ~= core.null then all[field] = value end
+  end
   local own = all.url == nil or same_url(all.url, variable "url")
   if all.url == nil then all.url = variable "url" end
   for field in pairs(OTHER) do

@@ -1,45 +1,39 @@
---- JSON values through lua-cjson, which is loaded when the first one is met.
---
--- The instance is our own, so that a program's settings of lua-cjson and ours leave each other alone.
+--- JSON values, by core's own encoder and decoder, which know numbers better than lua-cjson does. They follow its
+-- conventions, and so it is loaded when the first value is met.
+
+local core = require "upstash.kafka.core"
 
 local json = {}
 
 local MISSING = "JSON values need lua-cjson: luarocks install lua-cjson"
 
-local instance
+local encode, decode
 
--- lua-cjson's own instance, or nil where it is not installed.
+-- Whether lua-cjson is installed.
 local function load()
-  if instance then return instance end
   local found, cjson = pcall(require, "cjson")
-  if not found then return nil end
-  instance = cjson.new()
-  instance.decode_invalid_numbers(false)
-  return instance
+  if found then encode, decode = core.json(cjson) end
+  return found
 end
 
---- Encodes a value; what cannot be JSON is misuse. core calls it for the caller of a method, who is to
--- blame: two calls up.
+--- Encodes a value. core calls it for the caller of a method, who is to blame where lua-cjson is missing: two calls up.
 ---@param value any
----@return string text
+---@return string? text
+---@return string? reason why the value cannot be JSON
+---@return string? path to what is not JSON, as Lua writes it behind the name of the value
 function json.encode(value)
-  local codec = load()
-  if not codec then error(MISSING, 3) end
-  local fine, text = pcall(codec.encode, value)
-  if not fine then error("value: " .. text, 3) end
-  return text
+  if not encode and not load() then error(MISSING, 3) end
+  return encode(value)
 end
 
 --- Decodes a text.
 ---@param text string
 ---@return any? value `kafka.null` for null
----@return string? message where and why it is not JSON
+---@return string? message where and why it is not JSON, or which number does not fit
+---@return string? code of the error
 function json.decode(text)
-  local codec = load()
-  if not codec then error(MISSING, 3) end
-  local fine, value = pcall(codec.decode, text)
-  if not fine then return nil, value end
-  return value
+  if not decode and not load() then error(MISSING, 3) end
+  return decode(text)
 end
 
 return json

@@ -55,8 +55,9 @@ function nginx_producer.install(client_methods, methods)
     end
     local fine, producer = pcall(make, client, given)
     if not fine then error(producer, 2) end
+    local flush_timeout = type(given) == "table" and given.flush_timeout or core.null
     timeouts[producer] = {
-      flush = client:settings().timeout, close = given and given.flush_timeout or FLUSH_TIMEOUT,
+      flush = client:settings().timeout, close = flush_timeout == core.null and FLUSH_TIMEOUT or flush_timeout,
     }
     return producer
   end

@@ -1,5 +1,7 @@
 --- Checks of option tables: what a call takes, which field is wrong, and whose line is to blame.
 
+local null = require("upstash.kafka.core").null
+
 local options = {}
 
 local function is_integer(value)
@@ -73,14 +75,27 @@ local function fault(given, schema)
   end
 end
 
+-- null is an option that is absent.
+local function without_nulls(given)
+  if type(given) ~= "table" then return given end
+  local kept = {}
+  for key, value in pairs(given) do
+    if value ~= null then kept[key] = value end
+  end
+  return kept
+end
+
 --- Raises when `given` is not what the schema allows: { field = { kind =, required =, … } }.
 ---@param method string the name of the method, for the text
 ---@param given any
 ---@param schema table<string, table>
 ---@param level integer whose line to blame, as `error` takes it, seen from the caller
+---@return table options a copy of those that are there: null is an absent one
 function options.check(method, given, schema, level)
-  local text = fault(given, schema)
+  local kept = without_nulls(given)
+  local text = fault(kept, schema)
   if text then error(("bad argument #1 to '%s' (%s)"):format(method, text), level + 1) end
+  return kept
 end
 
 --- Raises for the first argument of a method whatever `options.check` would say of its fields.

@@ -100,7 +100,7 @@ local records = {}
 --- The method that core's client gets; client.lua describes it.
 function records.records(client, given)
   options.check_client("records", client, 2)
-  options.check("records", given, SCHEMA, 2)
+  given = options.check("records", given, SCHEMA, 2)
   local state = setmetatable({
     client = client,
     topic = given.topic,

@@ -1,0 +1,328 @@
+#include "binding/json_encode.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "binding/number_lua.h"
+#include "common/json_writer.h"
+
+/* The stack is checked for so many levels at a time; each has a key and a value on it. */
+enum { NAME_SHOWN_MAX = 64, LEVELS_CHECKED = 16, SLOTS_CHECKED = 2 * LEVELS_CHECKED + 8 };
+
+struct encoder {
+  lua_State *L;
+  const struct uk_json_style *style;
+  struct uk_buffer *buffer;
+  struct uk_json_fault *fault;
+  int bottom; /* stack index of the outermost value */
+  int depth;
+};
+
+/* ---- what is wrong, and where ---- */
+
+static bool refuse(struct encoder *encoder, const char *format, ...)
+  __attribute__((format(printf, 2, 3)));
+
+/* Returns false. */
+static bool refuse(struct encoder *encoder, const char *format, ...)
+{
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(encoder->fault->reason, UK_JSON_REASON_SIZE, format, arguments);
+  va_end(arguments);
+  return false;
+}
+
+/* Puts a step before the path to the fault, of which the inner end is cut where it is too long.
+ * Returns false. */
+static bool refuse_in(struct encoder *encoder, const char *step)
+{
+  static const char cut[] = "...";
+  char *path = encoder->fault->path;
+  const size_t length = strlen(step), inner = strlen(path);
+  const size_t room = UK_JSON_PATH_SIZE - sizeof cut - length;
+  const size_t kept = inner < room ? inner : room;
+  memmove(path + length, path, kept);
+  memcpy(path, step, length);
+  strcpy(path + length + kept, kept < inner ? cut : "");
+  return false;
+}
+
+static bool is_name(const char *text, size_t length)
+{
+  static const char characters[] =
+    "0123456789_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  return length > 0 && length <= NAME_SHOWN_MAX && strchr("0123456789", text[0]) == NULL &&
+         strspn(text, characters) == length;
+}
+
+/* The key is below the top of the stack. */
+static bool refuse_in_field(struct encoder *encoder)
+{
+  lua_State *L = encoder->L;
+  char step[NAME_SHOWN_MAX + 8], number[UK_DECIMAL_SIZE];
+  size_t length;
+  if (lua_type(L, -2) == LUA_TNUMBER) {
+    uk_lua_number_text(L, -2, number);
+    snprintf(step, sizeof step, "[%s]", number);
+    return refuse_in(encoder, step);
+  }
+  const char *name = lua_tolstring(L, -2, &length);
+  snprintf(step, sizeof step, is_name(name, length) ? ".%.*s" : "[\"%.*s\"]", NAME_SHOWN_MAX, name);
+  return refuse_in(encoder, step);
+}
+
+static bool refuse_in_element(struct encoder *encoder, int64_t index)
+{
+  char step[32];
+  snprintf(step, sizeof step, "[%lld]", (long long)index);
+  return refuse_in(encoder, step);
+}
+
+/* The table on top of the stack is one level too deep. */
+static bool refuse_depth(struct encoder *encoder)
+{
+  lua_State *L = encoder->L;
+  for (int i = encoder->bottom; i < lua_gettop(L); i++)
+    if (lua_rawequal(L, i, -1))
+      return refuse(encoder, "the table holds itself");
+  return refuse(encoder, "nested deeper than %d levels", UK_JSON_DEEP_MAX);
+}
+
+/* ---- scalars: the value is on top of the stack, and stays there ---- */
+
+static bool put_text(struct encoder *encoder, const char *text)
+{
+  uk_buffer_append_text(encoder->buffer, text);
+  return true;
+}
+
+static bool put_string(struct encoder *encoder, int index)
+{
+  struct uk_slice text;
+  text.data = lua_tolstring(encoder->L, index, &text.length);
+  uk_json_write_bytes(encoder->buffer, text);
+  return true;
+}
+
+static bool put_number(struct encoder *encoder)
+{
+  lua_State *L = encoder->L;
+#if LUA_VERSION_NUM >= 503
+  if (lua_isinteger(L, -1)) {
+    uk_json_write_integer(encoder->buffer, (int64_t)lua_tointeger(L, -1));
+    return true;
+  }
+#endif
+  char text[UK_DECIMAL_SIZE];
+  const size_t length = uk_lua_number_text(L, -1, text);
+  if (length == 0)
+    return refuse(encoder, "%s is not JSON", text);
+  uk_buffer_append(encoder->buffer, text, length);
+  return true;
+}
+
+static bool put_light_userdata(struct encoder *encoder)
+{
+  const void *pointer = lua_touserdata(encoder->L, -1);
+  if (pointer == NULL)
+    return put_text(encoder, "null");
+  if (pointer == encoder->style->empty_array)
+    return put_text(encoder, "[]");
+  return refuse(encoder, "a userdata is not JSON");
+}
+
+/* ---- tables: as scalars ---- */
+
+static bool put_value(struct encoder *encoder);
+
+/* Of a table's keys, as far as they are integers from 1 on. */
+struct indices {
+  int64_t largest, count;
+  bool others; /* there are other keys */
+};
+
+/* The key below the top as an index of an array; 0 when it is none. */
+static int64_t index_at(lua_State *L)
+{
+  if (lua_type(L, -2) != LUA_TNUMBER)
+    return 0;
+#if LUA_VERSION_NUM >= 503
+  const int64_t index = lua_isinteger(L, -2) ? (int64_t)lua_tointeger(L, -2) : 0;
+  return index > 0 ? index : 0;
+#else
+  const double index = (double)lua_tonumber(L, -2);
+  return index >= 1 && index <= (double)UK_EXACT_MAX && floor(index) == index ? (int64_t)index : 0;
+#endif
+}
+
+static struct indices read_indices(lua_State *L)
+{
+  struct indices indices = {0, 0, false};
+  for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+    const int64_t index = index_at(L);
+    if (index == 0) {
+      lua_pop(L, 2);
+      indices.others = true;
+      break;
+    }
+    indices.count++;
+    if (index > indices.largest)
+      indices.largest = index;
+  }
+  return indices;
+}
+
+static bool is_sparse(const struct uk_json_style *style, const struct indices *indices)
+{
+  if (indices->largest > INT32_MAX)
+    return true;
+  return style->ratio > 0 && indices->largest > style->safe &&
+         indices->largest > indices->count * style->ratio;
+}
+
+static bool put_array(struct encoder *encoder, int64_t length)
+{
+  lua_State *L = encoder->L;
+  uk_buffer_append_byte(encoder->buffer, '[');
+  for (int64_t i = 1; i <= length && encoder->buffer->error == UK_OK; i++) {
+    if (i > 1)
+      uk_buffer_append_byte(encoder->buffer, ',');
+    lua_rawgeti(L, -1, (int)i);
+    if (!put_value(encoder))
+      return refuse_in_element(encoder, i);
+    lua_pop(L, 1);
+  }
+  uk_buffer_append_byte(encoder->buffer, ']');
+  return true;
+}
+
+/* The key below the top. */
+static bool put_key(struct encoder *encoder)
+{
+  lua_State *L = encoder->L;
+  char text[UK_DECIMAL_SIZE + 2] = "\"";
+  if (lua_type(L, -2) == LUA_TSTRING)
+    return put_string(encoder, -2);
+  if (lua_type(L, -2) != LUA_TNUMBER)
+    return refuse(encoder, "a %s is not a key in JSON", luaL_typename(L, -2));
+  const size_t length = uk_lua_number_text(L, -2, text + 1);
+  if (length == 0)
+    return refuse(encoder, "%s is not a key in JSON", text + 1);
+  text[length + 1] = '"';
+  uk_buffer_append(encoder->buffer, text, length + 2);
+  return true;
+}
+
+/* The table's first field is on top, key and value. */
+static bool put_fields(struct encoder *encoder)
+{
+  lua_State *L = encoder->L;
+  struct uk_buffer *buffer = encoder->buffer;
+  char before = '{';
+  do {
+    uk_buffer_append_byte(buffer, before);
+    before = ',';
+    if (!put_key(encoder))
+      return false;
+    uk_buffer_append_byte(buffer, ':');
+    if (!put_value(encoder))
+      return refuse_in_field(encoder);
+    lua_pop(L, 1);
+  } while (lua_next(L, -2) != 0);
+  uk_buffer_append_byte(buffer, '}');
+  return true;
+}
+
+/* NULL for none, and where none has a meaning. */
+static const void *metatable_of(const struct encoder *encoder)
+{
+  lua_State *L = encoder->L;
+  const struct uk_json_style *style = encoder->style;
+  if ((style->array_mt == NULL && style->empty_array_mt == NULL) || !lua_getmetatable(L, -1))
+    return NULL;
+  const void *metatable = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  return metatable;
+}
+
+static bool put_empty(struct encoder *encoder, const void *metatable)
+{
+  const struct uk_json_style *style = encoder->style;
+  const bool marked = metatable != NULL && metatable == style->empty_array_mt;
+  return put_text(encoder, style->empty_is_array || marked ? "[]" : "{}");
+}
+
+/* The table has a key that is not a string. */
+static bool put_indexed(struct encoder *encoder)
+{
+  lua_State *L = encoder->L;
+  const struct indices indices = read_indices(L);
+  const bool sparse = !indices.others && is_sparse(encoder->style, &indices);
+  if (!sparse && !indices.others)
+    return put_array(encoder, indices.largest);
+  if (sparse && !encoder->style->convert)
+    return refuse(encoder, "excessively sparse array");
+  lua_pushnil(L);
+  lua_next(L, -2);
+  return put_fields(encoder);
+}
+
+/* The table on top is no deeper than it may be. */
+static bool put_level(struct encoder *encoder)
+{
+  lua_State *L = encoder->L;
+  const void *metatable = metatable_of(encoder);
+  if (metatable != NULL && metatable == encoder->style->array_mt)
+    return put_array(encoder, (int64_t)uk_lua_rawlen(L, -1));
+  lua_pushnil(L);
+  if (lua_next(L, -2) == 0)
+    return put_empty(encoder, metatable);
+  if (lua_type(L, -2) == LUA_TSTRING)
+    return put_fields(encoder);
+  lua_pop(L, 2);
+  return put_indexed(encoder);
+}
+
+/* The stack is afterwards as it was, also after a fault inside. */
+static bool put_table(struct encoder *encoder)
+{
+  const int top = lua_gettop(encoder->L);
+  const bool check = encoder->depth % LEVELS_CHECKED == 0;
+  if (encoder->depth == UK_JSON_DEEP_MAX || (check && !lua_checkstack(encoder->L, SLOTS_CHECKED)))
+    return refuse_depth(encoder);
+  encoder->depth++;
+  const bool fine = put_level(encoder);
+  encoder->depth--;
+  if (!fine)
+    lua_settop(encoder->L, top);
+  return fine;
+}
+
+static bool put_value(struct encoder *encoder)
+{
+  lua_State *L = encoder->L;
+  switch (lua_type(L, -1)) {
+  case LUA_TSTRING: return put_string(encoder, -1);
+  case LUA_TNUMBER: return put_number(encoder);
+  case LUA_TTABLE: return put_table(encoder);
+  case LUA_TBOOLEAN: return put_text(encoder, lua_toboolean(L, -1) ? "true" : "false");
+  case LUA_TNIL: return put_text(encoder, "null");
+  case LUA_TLIGHTUSERDATA: return put_light_userdata(encoder);
+  default: return refuse(encoder, "a %s is not JSON", luaL_typename(L, -1));
+  }
+}
+
+bool uk_json_encode(lua_State *L, int index, const struct uk_json_style *style,
+                    struct uk_buffer *buffer, struct uk_json_fault *fault)
+{
+  const int top = lua_gettop(L);
+  struct encoder encoder = {L, style, buffer, fault, top + 1, 0};
+  fault->path[0] = fault->reason[0] = '\0';
+  luaL_checkstack(L, 4, NULL);
+  lua_pushvalue(L, index);
+  const bool fine = put_value(&encoder);
+  lua_settop(L, top);
+  return fine;
+}
