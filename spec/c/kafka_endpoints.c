@@ -37,7 +37,7 @@ const struct kafka_endpoint kafka_health = {UK_GET, "/health", "", false, false}
 
 bool kafka_place_make(struct kafka_place *place, struct kafka_rig *rig, size_t number)
 {
-  snprintf(place->topic, sizeof place->topic, "topic-of-row-%zu", number);
+  snprintf(place->topic, sizeof place->topic, "t%zu", number);
   snprintf(place->group, sizeof place->group, "g%zu", number);
   return rd_kafka_mock_topic_create(rig->cluster, place->topic, 1, 1) ==
            RD_KAFKA_RESP_ERR_NO_ERROR &&

@@ -61,7 +61,7 @@ static const char *new_name(void)
   static char names[100][24];
   static size_t count;
   char *name = names[count % 100];
-  snprintf(name, sizeof names[0], "topic-of-test-%zu", count++);
+  snprintf(name, sizeof names[0], "topic-%zu", count++);
   return name;
 }
 
