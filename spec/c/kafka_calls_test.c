@@ -8,7 +8,7 @@
 #include "common/clock.h"
 #include "fault.h"
 
-enum { MANY = 40, HELD = -1, PATIENCE = 20000 /* milliseconds */ };
+enum { MANY = 40, HELD = -1, PATIENCE = 60000 /* milliseconds */ };
 
 struct probe {
   struct uk_kafka_call call;
@@ -80,8 +80,7 @@ static void runs_each_call_once(void)
   REQUIRE(calls != NULL);
   for (int i = 0; i < MANY; i++)
     submit(calls, &probes[i], i % 3, INT64_MAX);
-  for (int i = 0; i < 500 && count_runs() < MANY; i++)
-    usleep(10000);
+  CHECK_EVENTUALLY(count_runs() == MANY);
   uk_kafka_calls_free(calls);
   for (int i = 0; i < MANY; i++) {
     CHECK_EQ_INT(probes[i].runs, 1);
@@ -112,8 +111,7 @@ static void a_deadline_that_passed_is_no_matter_where_nobody_is_before(void)
   REQUIRE(calls != NULL);
   for (int i = 0; i < MANY; i++) {
     submit(calls, &probes[0], 0, uk_clock_monotonic() - 1);
-    for (int wait = 0; wait < 5000 && probes[0].runs + probes[0].misses == 0; wait++)
-      usleep(1000);
+    CHECK_EVENTUALLY(probes[0].runs + probes[0].misses > 0);
     CHECK_EQ_INT(probes[0].runs, 1);
   }
   uk_kafka_calls_free(calls);
@@ -129,12 +127,12 @@ static void one_that_waits_too_long_hears_of_it_in_time(void)
   CHECK(reaches(&running, UK_KAFKA_CALL_THREADS));
   int64_t now = uk_clock_monotonic();
   struct probe *late = &probes[UK_KAFKA_CALL_THREADS], *later = late + 1, *patient = late + 2;
-  submit(calls, later, 0, now + 1000);
-  submit(calls, late, 0, now + 100);
   submit(calls, patient, 0, now + 600000);
+  submit(calls, late, 0, now + 100);
   CHECK(reaches(&late->misses, 1));
+  CHECK(late->ended >= now + 100);
+  submit(calls, later, 0, now + 1000);
   CHECK(reaches(&later->misses, 1));
-  CHECK(late->ended >= now + 100 && late->ended <= later->ended);
   CHECK(later->ended >= now + 1000);
   CHECK_EQ_INT(patient->runs + patient->misses, 0);
   atomic_store(&gate, true);
@@ -174,8 +172,8 @@ static void the_time_left_is_never_nothing(void)
   CHECK_EQ_INT(uk_kafka_time_left(0), 1);
   CHECK_EQ_INT(uk_kafka_time_left(INT64_MIN / 2), 1);
   CHECK_EQ_INT(uk_kafka_time_left(INT64_MAX), INT32_MAX);
-  int left = uk_kafka_time_left(uk_clock_monotonic() + 1000);
-  CHECK(left > 900 && left <= 1000);
+  int left = uk_kafka_time_left(uk_clock_monotonic() + 1000000);
+  CHECK(left > 900000 && left <= 1000000);
 }
 
 static void starts_with_or_without_memory(void)

@@ -12,7 +12,7 @@
 
 /* Milliseconds. REBALANCE: what a played group without members waits for some. */
 enum { PATIENCE = 20000, REBALANCE = 3000, LATE = 700, VERY_LATE = 12000, FETCH_WAIT = 3000 };
-enum { RECORDS = 3, INSTANCES = 4 };
+enum { RECORDS = 3, INSTANCES = 8 };
 enum { LARGE_RECORDS = 12, LARGE = 600000 /* bytes of one */ };
 
 /* For LeakSanitizer, which sees no further than librdkafka: what .ci/valgrind.supp says. */
@@ -195,11 +195,11 @@ static void an_instance_that_is_joining_leaves_when_it_has_joined(void)
   const char *topic = make_topic(0);
   struct request joining, request;
   start_consume(&joining, rig.groups, "joining", topic, false, PATIENCE);
-  usleep(500000);
+  usleep(500000); /* it joins; where it is not so far yet, the deletion waits as well */
   start_delete(&request, "joining");
   await(&request, UK_OK);
   await(&joining, UK_OK);
-  CHECK(request.probe.took >= REBALANCE - 1000);
+  CHECK(request.probe.begun + request.probe.took >= joining.probe.begun + REBALANCE - 100);
 }
 
 /* Commits that the group does not answer. */
@@ -242,11 +242,16 @@ static void a_commit_outlasts_a_fetch_that_waits(void)
   if (CHECK(groups != NULL)) {
     start_consume(&request, groups, "patient", topic, false, PATIENCE);
     await(&request, UK_OK);
-    usleep(FETCH_WAIT / 10 * 1000); /* the fetch at the end is under way */
-    rd_kafka_mock_push_request_errors(kafka_parts.cluster, KAFKA_OFFSET_COMMIT, 1,
-                                      RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
-    start_commit(&request, groups, "patient", topic, PATIENCE);
-    await(&request, UK_OK);
+    bool soon = false;
+    for (int round = 0; round < 5 && !soon; round++) { /* a slow machine is quick now and then */
+      usleep(FETCH_WAIT / 10 * 1000);                  /* the fetch at the end is under way */
+      rd_kafka_mock_push_request_errors(kafka_parts.cluster, KAFKA_OFFSET_COMMIT, 1,
+                                        RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+      start_commit(&request, groups, "patient", topic, PATIENCE);
+      await(&request, UK_OK);
+      soon = request.probe.took < FETCH_WAIT / 10 * 17; /* not for two fetches */
+    }
+    CHECK(soon);
     free_groups(groups);
   }
   uk_kafka_settings_free(settings);
@@ -294,7 +299,7 @@ static void a_server_that_stops_waits_for_all_commits_at_once(void)
   int64_t begun = uk_clock_monotonic();
   free_groups(groups);
   int64_t took = uk_clock_monotonic() - begun;
-  CHECK(took >= 2000 && took < 2 * 2000 * (INSTANCES - 1));
+  CHECK(took >= 2000 && took < 2000 * (INSTANCES - 1));
   answer_late(0);
 }
 

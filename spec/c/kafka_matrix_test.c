@@ -31,13 +31,13 @@ enum api {
 enum {
   ALWAYS = 400, /* times: more than anybody tries */
   RIGS = 8,
-  LONG = 20000,   /* milliseconds that a caller gives where the answer is to come at once */
-  SHORT = 1500,   /* and where it can only come at the end */
-  MEDIUM = 10000, /* and where a group would have settled by then */
-  AT_ONCE = 7000, /* on a loaded machine */
+  LONG = 90000,    /* milliseconds that a caller gives where the answer is to come at once */
+  SHORT = 1500,    /* and where it can only come at the end */
+  MEDIUM = 10000,  /* and where a group would have settled by then */
+  AT_ONCE = 45000, /* on a loaded machine */
   JOINED =
-    15000, /* the same for what joins a group of this cluster, which takes 3 s, and tries again */
-  SLACK = 4000
+    60000, /* the same for what joins a group of this cluster, which takes 3 s, and tries again */
+  SLACK = 30000
 };
 
 /* When the answer comes. */

@@ -13,8 +13,8 @@ enum {
   THREADS = 12,
   TIMEOUT = 1500,      /* milliseconds that a caller gives */
   OWN_TIMEOUT = 10000, /* that the server takes where a caller cannot say */
-  SLACK = 4000,        /* by which an answer may be late, on a loaded machine */
-  NOTICE = 20000,      /* in which the server knows what the matter is */
+  SLACK = 30000,       /* by which an answer may be late, on a loaded machine */
+  NOTICE = 60000,      /* in which the server knows what the matter is */
   FOREVER = 600000
 };
 

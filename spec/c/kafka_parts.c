@@ -35,7 +35,7 @@ bool kafka_parts_open(int brokers)
   if (uk_kafka_settings_new(&kafka_parts.settings, &options, message, sizeof message) != UK_OK)
     return false;
   kafka_parts.control = kafka_parts_control();
-  kafka_parts.reaper = uk_kafka_reaper_new();
+  kafka_parts.reaper = uk_kafka_reaper_new(UK_KAFKA_REAP_TIMEOUT);
   kafka_parts.loop = uk_kafka_loop_new(4);
   kafka_parts.calls = uk_kafka_calls_new();
   kafka_parts.topics = uk_kafka_topics_new(kafka_parts.control);

@@ -44,6 +44,9 @@ struct kafka_probe {
   int64_t begun, took; /* milliseconds */
 };
 
+/* For what is to end long before its time: the time, and less than that, which no slow machine takes. */
+enum { KAFKA_PATIENCE = 120000, KAFKA_PROMPT = 60000 };
+
 /* Makes the operation one of the probe's, its deadline in `timeout` milliseconds. */
 void kafka_probe_begin(struct kafka_probe *probe, struct uk_operation *operation, int64_t timeout);
 /* Waits until `done` was called; checks that it was but once. */

@@ -221,7 +221,7 @@ static void times_out(void)
   for (int i = 0; i < 5; i++) {
     CHECK_EQ_INT(fetch_end(&fetches[order[i]]), UK_OK);
     int64_t took = uk_clock_monotonic() - start;
-    CHECK(took >= timeouts[order[i]] && took < timeouts[order[i]] + 2000);
+    CHECK(took >= timeouts[order[i]] && took < CHECK_PATIENCE);
     CHECK_EQ_INT(fetches[order[i]].count, 0);
     CHECK_EQ_INT(fetches[order[i]].asked, 0);
   }
@@ -315,18 +315,15 @@ static void a_crowd_is_answered_at_once(void)
     crowd[i].at[0] = at("t", 0, 0);
     fetch_begin(&crowd[i], 1, 60000 + i % 100);
   }
-  int64_t start = uk_clock_monotonic();
   long long work = check_work();
   produce("t", 0, "v");
   for (int i = 0; i < CROWD; i++) {
     CHECK_EQ_INT(fetch_end(&crowd[i]), UK_OK);
     CHECK_EQ_INT(crowd[i].count, 1);
   }
-  int64_t took = uk_clock_monotonic() - start;
   work = check_work() - work;
-  /* Within a second on a machine that does nothing else. */
-  if (!CHECK(work < 1000 && took < 5000))
-    fprintf(stderr, "  took %d ms, %lld of them work\n", (int)took, work);
+  if (!CHECK(work < 1000))
+    fprintf(stderr, "  took %lld ms of work\n", work);
   free(crowd);
   close_engine();
 }
@@ -445,8 +442,7 @@ static void consumes_and_commits(void)
   int64_t start = uk_clock_monotonic();
   consume_begin(&empty, &topic, 200);
   rig_call_wait(&empty.call, &empty.operation.operation);
-  int64_t took = uk_clock_monotonic() - start;
-  CHECK(took >= 200 && took < 2000);
+  CHECK(uk_clock_monotonic() - start >= 200);
   CHECK_EQ_INT(empty.operation.operation.error, UK_OK);
   CHECK_EQ_INT(empty.count, 0);
   close_engine();

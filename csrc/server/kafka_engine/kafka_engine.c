@@ -254,7 +254,7 @@ static bool try_consumer(struct kafka_engine *engine, char *message, size_t size
 static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_options *options,
                        char *message, size_t size)
 {
-  engine->reaper = uk_kafka_reaper_new();
+  engine->reaper = uk_kafka_reaper_new(UK_KAFKA_REAP_TIMEOUT);
   engine->loop = uk_kafka_loop_new(LOOP_THREADS);
   engine->calls = uk_kafka_calls_new();
   if (engine->reaper == NULL || engine->loop == NULL || engine->calls == NULL ||

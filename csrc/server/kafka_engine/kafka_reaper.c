@@ -18,6 +18,7 @@ struct job {
 };
 
 struct uk_kafka_reaper {
+  int64_t timeout; /* milliseconds */
   pthread_mutex_t mutex;
   pthread_cond_t work; /* for the manager */
   pthread_t manager;
@@ -92,7 +93,7 @@ static void begin(struct uk_kafka_reaper *reaper)
   reaper->waiting = job->next;
   if (reaper->waiting == NULL)
     reaper->waiting_end = &reaper->waiting;
-  job->deadline = uk_clock_monotonic() + UK_KAFKA_REAP_TIMEOUT;
+  job->deadline = uk_clock_monotonic() + reaper->timeout;
   job->next = reaper->ending;
   reaper->ending = job;
   reaper->ending_count++;
@@ -146,11 +147,12 @@ static void *manage(void *argument)
 
 /* From outside. */
 
-struct uk_kafka_reaper *uk_kafka_reaper_new(void)
+struct uk_kafka_reaper *uk_kafka_reaper_new(int64_t timeout)
 {
   struct uk_kafka_reaper *reaper = calloc(1, sizeof *reaper);
   if (reaper == NULL)
     return NULL;
+  reaper->timeout = timeout;
   reaper->waiting_end = &reaper->waiting;
   uk_condition_init(&reaper->work);
   pthread_mutex_init(&reaper->mutex, NULL);

@@ -11,7 +11,8 @@ enum { UK_KAFKA_REAPERS = 8, UK_KAFKA_REAP_TIMEOUT = 10000 }; /* milliseconds */
 
 struct uk_kafka_reaper;
 
-struct uk_kafka_reaper *uk_kafka_reaper_new(void); /* NULL when memory or threads are out */
+/* Gives up after `timeout` milliseconds. NULL when memory or threads are out. */
+struct uk_kafka_reaper *uk_kafka_reaper_new(int64_t timeout);
 
 /* Destroys the handle, which must not leave its group any more (no consumer close is done). Queues and topics of it are
  * destroyed already. Then, or when it was given up, calls `then` (may be NULL) from a thread of the reaper, once. Never
