@@ -98,10 +98,10 @@ static bool put_text(struct encoder *encoder, const char *text)
   return true;
 }
 
-static bool put_string(struct encoder *encoder, int index)
+static bool put_string(struct encoder *encoder)
 {
   struct uk_slice text;
-  text.data = lua_tolstring(encoder->L, index, &text.length);
+  text.data = lua_tolstring(encoder->L, -1, &text.length);
   uk_json_write_bytes(encoder->buffer, text);
   return true;
 }
@@ -198,20 +198,20 @@ static bool put_array(struct encoder *encoder, int64_t length)
   return true;
 }
 
-/* The key below the top. */
-static bool put_key(struct encoder *encoder)
+/* The key below the top, behind the byte that comes before it. */
+static bool put_name(struct encoder *encoder, char before)
 {
   lua_State *L = encoder->L;
-  char text[UK_DECIMAL_SIZE + 2] = "\"";
-  if (lua_type(L, -2) == LUA_TSTRING)
-    return put_string(encoder, -2);
-  if (lua_type(L, -2) != LUA_TNUMBER)
-    return refuse(encoder, "a %s is not a key in JSON", luaL_typename(L, -2));
-  const size_t length = uk_lua_number_text(L, -2, text + 1);
-  if (length == 0)
-    return refuse(encoder, "%s is not a key in JSON", text + 1);
-  text[length + 1] = '"';
-  uk_buffer_append(encoder->buffer, text, length + 2);
+  char text[UK_DECIMAL_SIZE];
+  struct uk_slice name = {text, 0};
+  const int type = lua_type(L, -2);
+  if (type == LUA_TSTRING)
+    name.data = lua_tolstring(L, -2, &name.length);
+  else if (type != LUA_TNUMBER)
+    return refuse(encoder, "a %s is not a key in JSON", lua_typename(L, type));
+  else if ((name.length = uk_lua_number_text(L, -2, text)) == 0)
+    return refuse(encoder, "%s is not a key in JSON", text);
+  uk_json_write_name(encoder->buffer, before, name);
   return true;
 }
 
@@ -219,19 +219,16 @@ static bool put_key(struct encoder *encoder)
 static bool put_fields(struct encoder *encoder)
 {
   lua_State *L = encoder->L;
-  struct uk_buffer *buffer = encoder->buffer;
   char before = '{';
   do {
-    uk_buffer_append_byte(buffer, before);
-    before = ',';
-    if (!put_key(encoder))
+    if (!put_name(encoder, before))
       return false;
-    uk_buffer_append_byte(buffer, ':');
+    before = ',';
     if (!put_value(encoder))
       return refuse_in_field(encoder);
     lua_pop(L, 1);
   } while (lua_next(L, -2) != 0);
-  uk_buffer_append_byte(buffer, '}');
+  uk_buffer_append_byte(encoder->buffer, '}');
   return true;
 }
 
@@ -304,7 +301,7 @@ static bool put_value(struct encoder *encoder)
 {
   lua_State *L = encoder->L;
   switch (lua_type(L, -1)) {
-  case LUA_TSTRING: return put_string(encoder, -1);
+  case LUA_TSTRING: return put_string(encoder);
   case LUA_TNUMBER: return put_number(encoder);
   case LUA_TTABLE: return put_table(encoder);
   case LUA_TBOOLEAN: return put_text(encoder, lua_toboolean(L, -1) ? "true" : "false");

@@ -107,6 +107,28 @@ void uk_json_write_bytes(struct uk_buffer *buffer, struct uk_slice bytes)
     buffer->length = start;
 }
 
+void uk_json_write_name(struct uk_buffer *buffer, char before, struct uk_slice name)
+{
+  const size_t start = buffer->length;
+  const char *end = name.length > 0 ? name.data + name.length : name.data;
+  const bool plain = uk_scan_plain(name.data, end) == end;
+  char *room = plain ? uk_buffer_reserve(buffer, name.length + 4) : NULL;
+  if (room != NULL) {
+    room[0] = before;
+    room[1] = '"';
+    if (name.length > 0)
+      memcpy(room + 2, name.data, name.length);
+    memcpy(room + 2 + name.length, "\":", 2);
+    uk_buffer_commit(buffer, name.length + 4);
+    return;
+  }
+  uk_buffer_append_byte(buffer, before);
+  uk_json_write_bytes(buffer, name);
+  uk_buffer_append_byte(buffer, ':');
+  if (buffer->error != UK_OK)
+    buffer->length = start;
+}
+
 void uk_json_write_base64(struct uk_buffer *buffer, struct uk_slice bytes)
 {
   size_t size = uk_base64_encoded_size(bytes.length);

@@ -15,6 +15,9 @@ void uk_json_write_string(struct uk_buffer *buffer, struct uk_slice text);
  * checked as a whole later. */
 void uk_json_write_bytes(struct uk_buffer *buffer, struct uk_slice bytes);
 
+/* The name of a member in the same way, between the byte before it, '{' or ',', and a colon. */
+void uk_json_write_name(struct uk_buffer *buffer, char before, struct uk_slice name);
+
 /* A quoted string that holds the base64 of the bytes. */
 void uk_json_write_base64(struct uk_buffer *buffer, struct uk_slice bytes);
 

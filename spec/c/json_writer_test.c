@@ -161,6 +161,24 @@ static void bytes_stay_as_they_are(void)
   }
 }
 
+static void names_stand_between_their_marks(void)
+{
+  static const struct {
+    const char *name, *want;
+  } rows[] = {{"", "{\"\":"}, {"abc", "{\"abc\":"}, {"a\n\xff", "{\"a\\n\xff\":"}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    const size_t length = strlen(rows[i].want);
+    for (size_t limit = 0; limit <= length; limit++) {
+      struct uk_buffer buffer;
+      uk_buffer_init(&buffer, limit);
+      uk_json_write_name(&buffer, '{', uk_slice_text(rows[i].name));
+      CHECK_EQ_INT(buffer.error, limit == length ? UK_OK : UK_E_TOO_LARGE);
+      CHECK_EQ_MEM(buffer.data, buffer.length, rows[i].want, limit == length ? length : 0);
+      uk_buffer_free(&buffer);
+    }
+  }
+}
+
 static void numbers_are_written_as_decimals(void)
 {
   struct uk_buffer buffer;
@@ -274,6 +292,7 @@ int main(void)
   CHECK_RUN(the_limit_is_taken_and_one_byte_less_is_not);
   CHECK_RUN(base64_is_quoted_and_keeps_the_limit);
   CHECK_RUN(bytes_stay_as_they_are);
+  CHECK_RUN(names_stand_between_their_marks);
   CHECK_RUN(numbers_are_written_as_decimals);
   CHECK_RUN(integers_are_written_in_full);
   CHECK_RUN(integers_keep_the_limit);
