@@ -145,6 +145,11 @@ local function log_phase_ratios()
   server.stop()
 end
 
+local function table_value_ratios(lua)
+  print("(j) a value that is a table, processor time against lua-cjson, " .. lua .. "  wanted <= 1.00")
+  os.execute(string.format("%s %d", lua_command(lua, "table_values.lua"), rounds))
+end
+
 print(string.format("medians of %d rounds (smallest to largest)", rounds))
 for _, lua in ipairs(luas) do produce_ratio(lua) end
 for _, lua in ipairs(luas) do consume_ratio(lua) end
@@ -153,6 +158,7 @@ start_figures()
 waiting_figures()
 for _, lua in ipairs(luas) do enqueue_figures(lua) end
 for _, lua in ipairs(luas) do sender_ratios(lua) end
+for _, lua in ipairs(luas) do table_value_ratios(lua) end
 if table.concat(luas, " "):find "luajit" then
   probe_figures()
   log_phase_ratios()
