@@ -5,7 +5,8 @@
 #   make test       installs what is missing, builds and tests on Lua 5.4 and LuaJIT, or on LUA when it is given
 #   make env        prints exports that put this checkout first: eval "$(make -s env)"
 #   make deps       installs what running and testing need; make deps-run only what running needs
-#   make lint       include directions, warnings of two compilers, luacheck, exports, docs, format
+#   make lint       directions and circles, warnings of two compilers, luacheck, exports, docs, format
+#   make map        prints the rooms, their sizes, the arrows between them and between files, and circles
 #   make c-tests    builds the C tests into build/spec; each runs by itself
 #   make sanitize   the tests under ASan+UBSan, TSan and valgrind; sanitize-c only those in C; sanitize-nginx 50 reloads
 #   make bench      builds and measures
@@ -74,7 +75,7 @@ LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua))
 SERVER_LUA_FILES := $(sort $(wildcard lua/upstash/kafka/launcher.lua lua/upstash/kafka/command*.lua))
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
-.PHONY: build build-client build-server run test env deps deps-run lint sanitize sanitize-c sanitize-nginx bench test-rocks test-kafka test-browser clean help
+.PHONY: build build-client build-server run test env deps deps-run lint map sanitize sanitize-c sanitize-nginx bench test-rocks test-kafka test-browser clean help
 .PHONY: kafka kafka-stop install install-client install-server c-tests bench-modules bench-programs FORCE
 
 build: build-client build-server
@@ -284,6 +285,9 @@ lint:
 	done
 	@for lua in lua5.4 luajit; do $(AGAIN) -s LUA=$$lua build || exit 1; done
 	@.ci/lint
+
+map:
+	@lua5.4 .ci/map.lua
 
 # The command runs on the Lua that it was installed for.
 

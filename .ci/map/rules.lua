@@ -1,0 +1,103 @@
+--- The rooms: which may know which, where each library enters, and what is not yet as it should be.
+--
+-- `make lint` refuses what stands on no list here, and an entry of a list that no longer holds.
+
+-- Headers of libc, of the kernel, and of the compiler.
+local libc = { "^arpa/", "^linux/", "^net/", "^netinet/", "^sys/", "^%a+intrin%.h$", "^arm_neon%.h$" }
+for name in ([[
+  assert ctype dirent dlfcn endian errno fcntl float inttypes limits locale math netdb poll pthread sched signal stdalign
+  stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings time unistd
+]]):gmatch "%a+" do libc[#libc + 1] = "^" .. name .. "%.h$" end
+
+return {
+  c = {
+    folder = "csrc",
+
+    -- A room is a folder; what it may know besides itself.
+    directions = {
+      common = {},
+      client = { "common" },
+      ["server/engine"] = { "common" },
+      ["server/groups"] = { "common", "server/engine" },
+      ["server/log_engine"] = { "common", "server/engine", "server/groups" },
+      ["server/kafka_engine"] = { "common", "server/engine" },
+      ["server/api"] = { "common", "server/engine" },
+      ["server/http"] = { "common", "server/api" },
+      server = { "common", "server/api", "server/http", "server/kafka_engine", "server/log_engine" },
+      binding = { "common", "client", "server" },
+    },
+
+    -- A header of a library, as a pattern, and the files that may include it.
+    doors = {
+      { header = "^curl/", files = { "^client/transport[%w_]*%.[ch]$" } },
+      { header = "^microhttpd%.h$", files = { "^server/http/http[%w_]*%.[ch]$" } },
+      { header = "^lmdb%.h$", files = { "^server/log_engine/log_[%w_]+%.[ch]$" } },
+      { header = "^zlib%.h$", files = { "^common/gzip%.c$" } },
+      { header = "^librdkafka/rdkafka%.h$", files = { "^server/kafka_engine/kafka_rd%.h$" } },
+      { header = "^lua%.h$", files = { "^binding/" } },
+      { header = "^lauxlib%.h$", files = { "^binding/" } },
+      { header = "^lualib%.h$", files = { "^binding/" } },
+    },
+    libc = libc,
+
+    -- Arrows that point upwards: from a file to a room.
+    upward = {
+      {
+        from = "server/api/request.h",
+        to = "server/http",
+        reason = "http alone can read a request's headers and send its reply, and handlers call it by name",
+      },
+    },
+
+    -- Circles of calls inside a room, by noun.
+    circles = {
+      {
+        folder = "binding/",
+        nouns = "client perform producer",
+        reason = "the client makes producers, and both perform calls on a client",
+      },
+      {
+        folder = "client/",
+        nouns = "sender sender_registry",
+        reason = "the registry creates and stops senders, and a sender leaves the registry when it ends",
+      },
+      {
+        folder = "common/",
+        nouns = "json_parts json_reader",
+        reason = "the reader calls its parts, which note an error in the reader",
+      },
+      {
+        folder = "server/groups/",
+        nouns = "group_commit group_instance group_read group_share group_topic group_turn group_work",
+        reason = "the lists of an instance, the ring of a topic and the deferred work have no files of their own",
+      },
+      {
+        folder = "server/http/",
+        nouns = "http_exchange http_refusal",
+        reason = "an exchange closes through refusal, and a refusal makes its response as an exchange does",
+      },
+      {
+        folder = "server/kafka_engine/",
+        nouns = "kafka_groups kafka_instance kafka_instance_commits kafka_instance_delivery kafka_instance_empty "
+          .. "kafka_instance_lease kafka_instance_leave kafka_instance_reset kafka_instance_slots kafka_instance_turns",
+        reason = "the parts of an instance call one another, and hand requests back to the table of groups",
+      },
+    },
+  },
+
+  -- A room is a folder, or what the name of a file starts with, or the rest.
+  lua = {
+    folder = "lua/upstash/kafka",
+    prefixes = { { pattern = "^nginx_", room = "nginx" }, { pattern = "^command[_.]", room = "command" } },
+    directions = {
+      rest = {},
+      nginx = { "rest" },
+      command = { "rest" },
+    },
+    upward = {
+      { from = "client.lua", to = "nginx", reason = "inside nginx the client's methods are replaced" },
+      { from = "loop.lua", to = "nginx", reason = "inside nginx a loop's calls end with the worker" },
+    },
+    circles = {},
+  },
+}
