@@ -155,6 +155,8 @@ static void does_not_wait_for_ever(void)
   kafka_probe_await(&going.probe);
   CHECK_EQ_INT(coming.operation.error, UK_E_GATEWAY_TIMEOUT);
   CHECK_EQ_INT(going.operation.error, UK_E_GATEWAY_TIMEOUT);
+  CHECK(strstr(coming.operation.message, UK_MAY_BE_DONE) != NULL);
+  CHECK(strstr(going.operation.message, UK_MAY_BE_DONE) != NULL);
   CHECK(coming.probe.took < KAFKA_PROMPT && going.probe.took < KAFKA_PROMPT);
 }
 

@@ -265,9 +265,23 @@ static void a_commit_is_answered_when_its_instance_ends(void)
   answer_late(VERY_LATE);
   start_commit(&commit, rig.groups, "ending", topic, 10 * PATIENCE);
   start_delete(&deletion, "ending");
-  await(&deletion, UK_E_UNAVAILABLE);
-  await(&commit, UK_E_UNAVAILABLE);
+  await(&deletion, UK_E_GATEWAY_TIMEOUT);
+  await(&commit, UK_E_GATEWAY_TIMEOUT);
+  CHECK(strstr(deletion.as.operation.message, UK_MAY_BE_DONE) != NULL);
+  CHECK(strstr(commit.as.operation.message, UK_MAY_BE_DONE) != NULL);
   CHECK(commit.probe.took < VERY_LATE);
+  answer_late(0);
+}
+
+/* It was not sent: a 504 would say that it may have been. */
+static void a_commit_of_a_topic_that_is_not_known_in_time_is_unavailable(void)
+{
+  const char *topic = kafka_parts_topic(1);
+  struct request request;
+  answer_late(VERY_LATE);
+  start_commit(&request, rig.groups, "unknown", topic, LATE);
+  await(&request, UK_E_UNAVAILABLE);
+  CHECK(strstr(request.as.operation.message, "may have been") == NULL);
   answer_late(0);
 }
 
@@ -452,6 +466,7 @@ int main(void)
   CHECK_RUN(a_commit_is_answered_in_its_time);
   CHECK_RUN(a_commit_outlasts_a_fetch_that_waits);
   CHECK_RUN(a_commit_is_answered_when_its_instance_ends);
+  CHECK_RUN(a_commit_of_a_topic_that_is_not_known_in_time_is_unavailable);
   CHECK_RUN(a_server_that_stops_waits_for_all_commits_at_once);
   CHECK_RUN(a_live_instance_names_the_range_that_its_position_is_out_of);
   CHECK_RUN(an_instance_lives_without_memory);

@@ -66,7 +66,7 @@ static const struct row rows[] = {
   {&kafka_produce, PRODUCE, E(NOT_ENOUGH_REPLICAS_AFTER_APPEND), 3, 200, SOON},
   {&kafka_produce, PRODUCE, E(REQUEST_TIMED_OUT), 2, 200, SOON},
   {&kafka_produce, PRODUCE, E(KAFKA_STORAGE_ERROR), 2, 200, SOON},
-  {&kafka_produce, PRODUCE, E(NETWORK_EXCEPTION), 1, 503, SOON},
+  {&kafka_produce, PRODUCE, E(NETWORK_EXCEPTION), 1, 504, SOON},
   {&kafka_produce, PRODUCE, E(_TRANSPORT), 1, 200, SOON},
   {&kafka_produce, INIT_PRODUCER_ID, E(COORDINATOR_LOAD_IN_PROGRESS), 2, 200, SOON},
   {&kafka_batch, PRODUCE, E(NOT_LEADER_FOR_PARTITION), 2, 200, SOON},
@@ -346,6 +346,18 @@ static void *run_rows(void *argument)
 
 /* The judgement. */
 
+/* What changes something says of a 504 that it may have done so. */
+static bool changes(const struct kafka_endpoint *endpoint)
+{
+  static const struct kafka_endpoint *const all[] = {
+    &kafka_produce, &kafka_produce_one, &kafka_batch, &kafka_webhook, &kafka_commit, &kafka_leave};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    if (all[i] == endpoint)
+      return true;
+  }
+  return false;
+}
+
 static void judge(const struct row *row, const struct result *result)
 {
   const struct kafka_answer *met = &result->met;
@@ -358,6 +370,9 @@ static void judge(const struct row *row, const struct result *result)
   if (!CHECK_EQ_INT(met->status, row->status))
     fprintf(stderr, "  %s\n", met->text);
   CHECK((met->retry_after > 0) == (met->status == 503 || met->status == 429));
+  if (!CHECK((met->status == 504 && changes(row->endpoint)) ==
+             (strstr(met->text, "may have been") != NULL)))
+    fprintf(stderr, "  %s\n", met->text);
   CHECK(met->status != 200 || row->status != 200 || kafka_is_good(row->endpoint, met));
   if (!CHECK(met->took < limit))
     fprintf(stderr, "  after %lld ms\n", met->took);

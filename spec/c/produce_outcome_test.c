@@ -67,6 +67,14 @@ static void a_part_that_is_stored_is_never_unavailable(void)
   CHECK_EQ_INT(records[0].error, UK_E_UNAVAILABLE);
 }
 
+static void what_may_be_stored_says_so(void)
+{
+  conclude(UK_E_GATEWAY_TIMEOUT, UK_OK, UK_OK);
+  produce.count = 1;
+  uk_produce_conclude(&produce);
+  check_ended(UK_E_GATEWAY_TIMEOUT, false, "topic \"t\" partition 0: no; it may have been stored");
+}
+
 static void different_reasons_are_told_apart(void)
 {
   conclude(UK_E_UNAVAILABLE, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE);
@@ -81,6 +89,7 @@ int main(void)
   CHECK_RUN(what_failed_alike_is_one_error);
   CHECK_RUN(what_stays_comes_before_what_passes);
   CHECK_RUN(a_part_that_is_stored_is_never_unavailable);
+  CHECK_RUN(what_may_be_stored_says_so);
   CHECK_RUN(different_reasons_are_told_apart);
   return check_end();
 }

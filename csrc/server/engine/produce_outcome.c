@@ -7,8 +7,9 @@ void uk_produce_reason(const struct uk_record *record, char *text, size_t size)
   char partition[24] = "";
   if (record->partition >= 0)
     snprintf(partition, sizeof partition, " partition %d", (int)record->partition);
-  snprintf(text, size, "topic \"%.*s\"%s: %s", (int)record->topic.length, record->topic.data,
-           partition, record->reason != NULL ? record->reason : uk_error_text(record->error));
+  snprintf(text, size, "topic \"%.*s\"%s: %s%s", (int)record->topic.length, record->topic.data,
+           partition, record->reason != NULL ? record->reason : uk_error_text(record->error),
+           record->error == UK_E_GATEWAY_TIMEOUT ? "; it may have been stored" : "");
 }
 
 /* What comes before what as the error of the whole. */

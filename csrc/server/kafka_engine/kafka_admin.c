@@ -44,9 +44,8 @@ void uk_kafka_admin_fail(struct uk_kafka_admin_call *call, rd_kafka_resp_err_t c
                          const char *text)
 {
   char place[UK_KAFKA_PLACE_SIZE];
-  uk_operation_fail(call->operation, uk_kafka_error(code), "%s: %s",
-                    uk_kafka_place(place, sizeof place, uk_slice_text(call->topic.text), -1),
-                    uk_kafka_reason(code, text));
+  uk_kafka_fail_change(call->operation, code, text,
+                       uk_kafka_place(place, sizeof place, uk_slice_text(call->topic.text), -1));
 }
 
 /* Whether the topic is there, or gone. */

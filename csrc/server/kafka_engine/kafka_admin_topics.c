@@ -119,7 +119,8 @@ static void described(struct uk_kafka_admin_call *call, rd_kafka_event_t *event)
     text = "the cluster does not say how long it keeps records";
   }
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    uk_kafka_admin_fail(call, code, text);
+    uk_operation_fail(call->operation, uk_kafka_error(code), "topic \"%s\": %s", call->topic.text,
+                      text != NULL ? text : rd_kafka_err2str(code));
   call->described = true;
   call->finish(call);
 }
@@ -164,9 +165,14 @@ void uk_kafka_admin_create_topic(struct uk_kafka_admin *admin, struct uk_create_
   submit_create(call, create);
 }
 
+/* Whether the topic was created or not, what it was to be created for has not begun. */
 static void missing_finish(struct uk_kafka_admin_call *call)
 {
   struct uk_kafka_check *check = call->check;
+  char place[UK_KAFKA_PLACE_SIZE];
+  if (call->operation->error == UK_E_GATEWAY_TIMEOUT)
+    uk_operation_fail(call->operation, UK_E_UNAVAILABLE, "%s could not be created in time",
+                      uk_kafka_place(place, sizeof place, uk_slice_text(call->topic.text), -1));
   free(call);
   uk_kafka_check_created(check);
 }

@@ -80,6 +80,8 @@ static void finish(struct uk_kafka_check *check)
   if (check->operation->error == UK_OK &&
       uk_kafka_topics_health(check->topics, detail, sizeof detail) != UK_OK)
     uk_operation_fail(check->operation, UK_E_UNAVAILABLE, "%s", detail);
+  if (check->changes && check->operation->error == UK_E_GATEWAY_TIMEOUT)
+    check->operation->error = UK_E_UNAVAILABLE;
   check->then(check);
 }
 

@@ -13,6 +13,8 @@ struct uk_kafka_check {
                int32_t *partition); /* -1: any partition */
   void (*then)(struct uk_kafka_check *check);
   bool index_shown; /* an error says "[INDEX]: " in front */
+  bool changes; /* the operation changes something, which it has not done when the check fails: what
+                   was not known in time is UNAVAILABLE */
   /* NULL, or how a topic that is not there is created: uk_kafka_check_created is called when that is done. */
   void (*create)(void *context, struct uk_kafka_check *check, struct uk_slice topic);
   void *create_context;

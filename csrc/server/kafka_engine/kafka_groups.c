@@ -243,6 +243,7 @@ static void start(struct uk_kafka_groups *groups, enum uk_kafka_turn_kind kind,
                                         .count = count,
                                         .item = item,
                                         .then = checked,
+                                        .changes = kind == UK_KAFKA_COMMIT,
                                         .create = may_create(turn) ? create_topic : NULL,
                                         .create_context = groups};
   uk_kafka_topics_check(groups->parts.topics, &turn->check);

@@ -335,6 +335,8 @@ static void serve_deletes(struct uk_kafka_instance *instance, int64_t now)
 
 static void serve_leaving(struct uk_kafka_instance *instance, int64_t now)
 {
+  for (struct uk_kafka_turn *turn = instance->deletes.first; turn != NULL; turn = turn->next)
+    turn->sent = true;
   bool left = instance->committing.first == NULL && uk_kafka_instance_has_left(instance);
   if (!left && now < instance->leaves_until) {
     uk_kafka_instance_expire(instance, now);

@@ -1,5 +1,6 @@
 #include "server/kafka_engine/kafka_instance_commits.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "server/kafka_engine/kafka_instance_handover.h"
@@ -49,6 +50,7 @@ static void send_commit(struct uk_kafka_instance *instance, rd_kafka_topic_parti
   if (turn == NULL) {
     instance->auto_commits += sent;
   } else if (sent) {
+    turn->sent = true;
     uk_kafka_turns_add(&instance->committing, turn);
   } else {
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -187,12 +189,11 @@ static void answer(struct uk_kafka_instance *instance, struct uk_kafka_turn *tur
     return;
   }
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR && failed != NULL)
-    uk_kafka_fail(
-      turn->operation, code,
-      uk_kafka_place(what, sizeof what, uk_slice_text(failed->topic), failed->partition));
-  else if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    uk_operation_fail(turn->operation, uk_kafka_error(code), "group \"%s\": %s",
-                      instance->group.data, rd_kafka_err2str(code));
+    (void)uk_kafka_place(what, sizeof what, uk_slice_text(failed->topic), failed->partition);
+  else
+    snprintf(what, sizeof what, "group \"%s\"", instance->group.data);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    uk_kafka_fail_change(turn->operation, code, NULL, what);
   uk_kafka_turn_done(turn);
 }
 
@@ -227,9 +228,7 @@ void uk_kafka_instance_abandon_commits(struct uk_kafka_instance *instance)
       uk_kafka_turns_add(&instance->commits, turn);
       continue;
     }
-    uk_operation_fail(turn->operation, UK_E_UNAVAILABLE,
-                      "commit: the instance was closed before group \"%s\" answered",
-                      instance->group.data);
-    uk_kafka_turn_done(turn);
+    uk_kafka_turn_fail(turn, UK_E_UNAVAILABLE,
+                       "commit: the instance was closed before its group answered");
   }
 }

@@ -61,11 +61,22 @@ void uk_kafka_turns_done(struct uk_kafka_turns *turns)
     uk_kafka_turn_done(turn);
 }
 
+void uk_kafka_turn_fail(struct uk_kafka_turn *turn, enum uk_error error, const char *text)
+{
+  bool late =
+    turn->kind != UK_KAFKA_CONSUME && (error == UK_E_UNAVAILABLE || error == UK_E_GATEWAY_TIMEOUT);
+  if (late)
+    error = turn->sent ? UK_E_GATEWAY_TIMEOUT : UK_E_UNAVAILABLE;
+  uk_operation_fail(turn->operation, error, "%s%s", text,
+                    late && turn->sent ? "; it " UK_MAY_BE_DONE : "");
+  uk_kafka_turn_done(turn);
+}
+
 void uk_kafka_turns_fail(struct uk_kafka_turns *turns, enum uk_error error, const char *text)
 {
-  for (struct uk_kafka_turn *turn = turns->first; turn != NULL; turn = turn->next)
-    uk_operation_fail(turn->operation, error, "%s", text);
-  uk_kafka_turns_done(turns);
+  struct uk_kafka_turn *turn;
+  while ((turn = uk_kafka_turns_take(turns)) != NULL)
+    uk_kafka_turn_fail(turn, error, text);
 }
 
 /* Subscribing. */
@@ -313,7 +324,7 @@ void uk_kafka_instance_expire(struct uk_kafka_instance *instance, int64_t now)
       continue;
     turn->operation = NULL;
     uk_operation_fail(operation, UK_E_GATEWAY_TIMEOUT,
-                      "commit: the group's coordinator did not answer in time");
+                      "commit: the group's coordinator did not answer in time; it " UK_MAY_BE_DONE);
     operation->done(operation);
   }
 }
@@ -348,8 +359,9 @@ static void pass_on(struct uk_kafka_instance *instance, struct uk_kafka_turn *tu
     return;
   }
   if (turn->kind != UK_KAFKA_CONSUME)
-    uk_operation_fail(turn->operation, UK_E_UNAVAILABLE, "the instance moved to another server");
-  uk_kafka_turn_done(turn);
+    uk_kafka_turn_fail(turn, UK_E_UNAVAILABLE, "the instance moved to another server");
+  else
+    uk_kafka_turn_done(turn);
 }
 
 void uk_kafka_instance_pass_on(struct uk_kafka_instance *instance, int64_t now)

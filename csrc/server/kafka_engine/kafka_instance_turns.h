@@ -13,7 +13,9 @@ void uk_kafka_turns_remove(struct uk_kafka_turns *turns, struct uk_kafka_turn *t
 /* Ends the turn with the outcome that its operation has. */
 void uk_kafka_turn_done(struct uk_kafka_turn *turn);
 void uk_kafka_turns_done(struct uk_kafka_turns *turns);
-/* Ends all of them so; the text may be "". */
+/* Ends it so; the text may be "". Of a commit or deletion UNAVAILABLE and GATEWAY_TIMEOUT are told apart by whether the
+ * group may have heard of it. */
+void uk_kafka_turn_fail(struct uk_kafka_turn *turn, enum uk_error error, const char *text);
 void uk_kafka_turns_fail(struct uk_kafka_turns *turns, enum uk_error error, const char *text);
 
 /* Takes what came: what an earlier request returned has arrived. */

@@ -70,10 +70,16 @@ static bool was_refused(rd_kafka_resp_err_t code)
          code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
 }
 
+/* The broker itself does not know. */
+static bool is_open(rd_kafka_resp_err_t code)
+{
+  return code > 0 && uk_kafka_error(code) == UK_E_GATEWAY_TIMEOUT;
+}
+
 /* Whether a record that failed may be stored all the same decides between "try again" and "nobody knows". */
 static void fail(struct uk_record *record, rd_kafka_resp_err_t code, bool maybe_stored)
 {
-  maybe_stored = maybe_stored && !was_refused(code);
+  maybe_stored = (maybe_stored || is_open(code)) && !was_refused(code);
   record->reason = rd_kafka_err2str(code);
   record->error = uk_kafka_error(code);
   if (record->error == UK_E_UNAVAILABLE && maybe_stored)
@@ -276,6 +282,7 @@ void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_pro
                                            .item = item,
                                            .then = checked,
                                            .index_shown = count > 1,
+                                           .changes = true,
                                            .create = producer->parts.create,
                                            .create_context = producer->parts.create_context};
   uk_kafka_topics_check(producer->parts.topics, &produce->check);

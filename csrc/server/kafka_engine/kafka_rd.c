@@ -47,6 +47,8 @@ static const struct {
   {RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, UK_E_GATEWAY_TIMEOUT},
   {RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE, UK_E_GATEWAY_TIMEOUT},
   {RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, UK_E_GATEWAY_TIMEOUT},
+  {RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION, UK_E_GATEWAY_TIMEOUT},
+  {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND, UK_E_GATEWAY_TIMEOUT},
 
   {RD_KAFKA_RESP_ERR__TRANSPORT, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, UK_E_UNAVAILABLE},
@@ -71,13 +73,11 @@ static const struct {
   {RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE, UK_E_UNAVAILABLE},
-  {RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_INVALID_MSG, UK_E_UNAVAILABLE}, /* damaged on its way */
   {RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_NOT_COORDINATOR, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, UK_E_UNAVAILABLE},
-  {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_NOT_CONTROLLER, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, UK_E_UNAVAILABLE},
@@ -103,6 +103,26 @@ enum uk_error uk_kafka_error(rd_kafka_resp_err_t code)
       return rows[i].error;
   }
   return UK_E_INTERNAL;
+}
+
+/* Of librdkafka's own codes, those that end a request which a broker may have had. */
+static bool is_loss(rd_kafka_resp_err_t code)
+{
+  return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__DESTROY ||
+         code == RD_KAFKA_RESP_ERR__TIMED_OUT;
+}
+
+enum uk_error uk_kafka_error_of_change(rd_kafka_resp_err_t code)
+{
+  return is_loss(code) ? UK_E_GATEWAY_TIMEOUT : uk_kafka_error(code);
+}
+
+void uk_kafka_fail_change(struct uk_operation *operation, rd_kafka_resp_err_t code,
+                          const char *text, const char *what)
+{
+  enum uk_error error = uk_kafka_error_of_change(code);
+  uk_operation_fail(operation, error, "%s: %s%s", what, uk_kafka_reason(code, text),
+                    error == UK_E_GATEWAY_TIMEOUT ? "; it " UK_MAY_BE_DONE : "");
 }
 
 const char *uk_kafka_reason(rd_kafka_resp_err_t code, const char *text)

@@ -17,6 +17,12 @@ const char *uk_kafka_reason(rd_kafka_resp_err_t code, const char *text);
  * the reason. */
 void uk_kafka_fail(struct uk_operation *operation, rd_kafka_resp_err_t code, const char *what);
 
+/* The same for a request that changes something and was sent: where nobody knows whether a broker carried it out, that is
+ * GATEWAY_TIMEOUT, and the message says so. */
+enum uk_error uk_kafka_error_of_change(rd_kafka_resp_err_t code);
+void uk_kafka_fail_change(struct uk_operation *operation, rd_kafka_resp_err_t code,
+                          const char *text, const char *what);
+
 /* "topic "NAME" partition N" into `text`; of the topic alone when the partition is negative. Returns `text`. */
 const char *uk_kafka_place(char *text, size_t size, struct uk_slice topic, int32_t partition);
 enum { UK_KAFKA_PLACE_SIZE = UK_TOPIC_NAME_MAX + 40 };
