@@ -100,6 +100,30 @@ static void refuses_the_rest(void)
   uk_credentials_free(credentials);
 }
 
+/* Of the right length, and right but for one byte, wherever that is; also where the other part is right. */
+static void compares_every_byte(void)
+{
+  struct uk_credentials *credentials = uk_credentials_new();
+  char longest[UK_CREDENTIAL_PART_MAX + 1] = "";
+  memset(longest, 'x', UK_CREDENTIAL_PART_MAX);
+  const char *const parts[] = {"p", "secret", longest};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+    char other[UK_CREDENTIAL_PART_MAX + 1];
+    size_t length = strlen(parts[i]);
+    CHECK_EQ_INT(uk_credentials_add(credentials, parts[i], parts[i], UK_PERMIT_FULL, "*"), UK_OK);
+    CHECK(find(credentials, parts[i], parts[i]) != NULL);
+    for (size_t at = 0; at < length; at++) {
+      memcpy(other, parts[i], length + 1);
+      other[at] = (char)(other[at] ^ 1);
+      CHECK(find(credentials, parts[i], other) == NULL);
+      CHECK(find(credentials, other, parts[i]) == NULL);
+      CHECK(find(credentials, other, other) == NULL);
+    }
+  }
+  CHECK(find(credentials, "p", "secret") == NULL); /* another's */
+  uk_credentials_free(credentials);
+}
+
 static void reads_the_header(void)
 {
   struct uk_credentials *credentials = two();
@@ -187,6 +211,7 @@ int main(void)
   CHECK_RUN(takes_both_encodings);
   CHECK_RUN(takes_both_encodings_of_the_longest);
   CHECK_RUN(refuses_the_rest);
+  CHECK_RUN(compares_every_byte);
   CHECK_RUN(reads_the_header);
   CHECK_RUN(takes_parts_up_to_the_limit);
   CHECK_RUN(admits_what_the_pattern_says);

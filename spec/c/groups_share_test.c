@@ -237,6 +237,61 @@ static void remake_topic(void)
   change_topic("t", 1);
 }
 
+/* Its partitions went to others, were never there to be had, or went with the topic. */
+static void an_instance_without_partitions_expires(void)
+{
+  struct call a, b;
+  start_groups();
+  fake_topic("t", 2);
+  fake_produce("t", 1, 1);
+  consume(&a, "g", "a", "t", 0); /* has t:1:0 in hand, so that b gets nothing */
+  consume(&b, "g", "b", "t", 0);
+  CHECK_EQ_STR(owners(), "g/a t=0,1 g/b -");
+  pass_time(9999);
+  CHECK_EQ_STR(owners(), "g/a t=0,1 g/b -");
+  pass_time(1);
+  CHECK_EQ_STR(owners(), "");
+  consume(&a, "g", "a", "t", 0);
+  change_topic("t", 0);
+  CHECK_EQ_STR(owners(), "g/a -");
+  pass_time(9999);
+  CHECK_EQ_STR(owners(), "g/a -");
+  pass_time(1);
+  CHECK_EQ_STR(owners(), "");
+  fake_topic("v", 1);
+  consume(&b, "g", "b", "v", 0); /* a place is free for another */
+  OUTCOME(&b, "");
+  CHECK_EQ_STR(owners(), "g/b v=0");
+  stop_groups();
+}
+
+/* Members that differ in name alone are in one order, whoever came first, and the first have one more. */
+static void equal_members_share_in_the_order_of_their_names(void)
+{
+  static const char *const orders[][3] = {{"a", "b", "c"}, {"c", "b", "a"}, {"b", "c", "a"}};
+  for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+    struct call call;
+    start_groups();
+    fake_topic("t", 8);
+    for (size_t m = 0; m < 3; m++)
+      consume(&call, "g", orders[i][m], "t", 0);
+    CHECK_EQ_STR(owners(), "g/a t=0,1,2 g/b t=3,4,5 g/c t=6,7");
+    stop_groups();
+  }
+}
+
+static void names_are_ordered_by_their_bytes(void)
+{
+  static const char *const names[] = {"aa", "a", "B", "\xc3\xa4"};
+  struct call call;
+  start_groups();
+  fake_topic("t", 4);
+  for (size_t m = 0; m < 4; m++)
+    consume(&call, "g", names[m], "t", 0);
+  CHECK_EQ_STR(owners(), "g/B t=0 g/a t=1 g/aa t=2 g/\xc3\xa4 t=3");
+  stop_groups();
+}
+
 static void a_topic_replaced_during_a_read(void)
 {
   struct call call;
@@ -286,6 +341,9 @@ int main(void)
   CHECK_RUN(a_deleted_topic_is_not_found);
   CHECK_RUN(a_topic_replaced_in_silence_is_noticed);
   CHECK_RUN(new_partitions_are_assigned);
+  CHECK_RUN(an_instance_without_partitions_expires);
+  CHECK_RUN(equal_members_share_in_the_order_of_their_names);
+  CHECK_RUN(names_are_ordered_by_their_bytes);
   CHECK_RUN(a_topic_replaced_during_a_read);
   CHECK_RUN(a_partition_that_is_read_is_not_taken_away);
   return check_end();

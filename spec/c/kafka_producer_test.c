@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "fault.h"
 #include "kafka_parts.h"
+#include "server/engine/murmur2.h"
 
 enum { BROKERS = 2, RECORDS_MOST = 500, RECORDS_MANY = 10, PATIENCE = 20000 };
 
@@ -95,6 +96,88 @@ static void keeps_the_order_of_a_large_batch(void)
     int32_t partition = i < 250 ? (int32_t)i % 3 : 1;
     CHECK_EQ_INT(records[i].partition, partition);
     CHECK_EQ_INT(records[i].offset, next[partition]++);
+  }
+}
+
+/* Kafka's own partitioner decides for a key, from the first request for a topic that nobody asked for before; one record
+ * or many, with and without a time or headers. */
+static void a_key_chooses_the_partition_from_the_first_request_on(void)
+{
+  enum { TOPICS = 12, PARTITIONS = 7, KEYS = 20 };
+  static const struct uk_record_header header = {{"h", 1}, {"v", 1}};
+  static char keys[KEYS][16];
+  for (size_t t = 0; t < TOPICS; t++) {
+    struct uk_slice topic = uk_slice_text(kafka_parts_topic(PARTITIONS));
+    size_t count = t % 2 == 0 ? 1 : KEYS;
+    for (size_t i = 0; i < count; i++) {
+      snprintf(keys[i], sizeof keys[i], "%zu-%zu", t, i);
+      keys[KEYS - 1][0] = '\0'; /* an empty key is a key */
+      records[i] = (struct uk_record){.topic = topic,
+                                      .partition = -1,
+                                      .timestamp = i % 3 == 1 ? 5 : -1,
+                                      .has_key = true,
+                                      .has_value = true,
+                                      .key = uk_slice_text(keys[i]),
+                                      .value = uk_slice_text("value"),
+                                      .headers = &header,
+                                      .header_count = i % 3 == 2};
+    }
+    produce_records(count);
+    check_ended(UK_OK, false, "");
+    for (size_t i = 0; i < count; i++)
+      CHECK_EQ_INT(records[i].partition, uk_murmur2_partition(records[i].key, PARTITIONS));
+  }
+}
+
+/* Requests without a key or partition go round the partitions, and each request stays in one. */
+static void what_has_no_key_is_spread(void)
+{
+  enum { PARTITIONS = 3, ROUNDS = 9, EACH = 4 };
+  struct uk_slice topic = uk_slice_text(kafka_parts_topic(PARTITIONS));
+  int counts[PARTITIONS] = {0};
+  for (int round = 0; round < ROUNDS; round++) {
+    for (size_t i = 0; i < EACH; i++)
+      records[i] = (struct uk_record){.topic = topic,
+                                      .partition = -1,
+                                      .timestamp = -1,
+                                      .has_value = true,
+                                      .value = uk_slice_text("value")};
+    produce_records(EACH);
+    check_ended(UK_OK, false, "");
+    for (size_t i = 0; i < EACH; i++) {
+      REQUIRE(records[i].partition >= 0 && records[i].partition < PARTITIONS);
+      CHECK_EQ_INT(records[i].partition, records[0].partition);
+      CHECK_EQ_INT(records[i].offset, records[0].offset + (int64_t)i);
+    }
+    counts[records[0].partition]++;
+  }
+  for (int i = 0; i < PARTITIONS; i++)
+    CHECK_EQ_INT(counts[i], ROUNDS / PARTITIONS);
+}
+
+/* What the server takes by max_message_bytes (key, value and headers), librdkafka takes too. */
+static void a_record_of_the_limit_is_sent(void)
+{
+  enum { LIMIT = 1 << 20, PART = 1000 };
+  static char bytes[LIMIT];
+  memset(bytes, 'x', sizeof bytes);
+  const struct uk_record_header header = {{bytes, PART}, {bytes, PART}};
+  struct uk_slice topic = uk_slice_text(kafka_parts_topic(1));
+  for (int way = 0; way < 3; way++) {
+    records[0] = (struct uk_record){.topic = topic,
+                                    .partition = 0,
+                                    .timestamp = -1,
+                                    .has_value = true,
+                                    .has_key = way > 0,
+                                    .headers = &header,
+                                    .header_count = way > 1};
+    if (way > 0)
+      records[0].key = uk_slice_of(bytes, PART);
+    records[0].value =
+      uk_slice_of(bytes, LIMIT - records[0].key.length - 2 * PART * records[0].header_count);
+    produce_records(1);
+    check_ended(UK_OK, false, "");
+    CHECK_EQ_INT(records[0].offset, way);
   }
 }
 
@@ -255,6 +338,9 @@ int main(void)
     return 1;
   CHECK_RUN(says_where_records_are);
   CHECK_RUN(keeps_the_order_of_a_large_batch);
+  CHECK_RUN(a_key_chooses_the_partition_from_the_first_request_on);
+  CHECK_RUN(what_has_no_key_is_spread);
+  CHECK_RUN(a_record_of_the_limit_is_sent);
   CHECK_RUN(a_record_that_is_too_large_leaves_the_others);
   CHECK_RUN(refuses_what_is_not_there_before_it_sends);
   CHECK_RUN(says_which_records_failed);

@@ -95,11 +95,98 @@ static void the_last_value_of_a_property_counts(void)
   uk_kafka_settings_free(settings);
 }
 
+/* The promises of the API rest on these: no property of a user's changes them. */
+static void what_the_contract_rests_on_is_not_the_users(void)
+{
+  static const char *const names[] = {"bootstrap.servers",
+                                      "metadata.broker.list",
+                                      "message.max.bytes",
+                                      "queued.max.messages.kbytes",
+                                      "group.id",
+                                      "group.protocol",
+                                      "group.instance.id",
+                                      "session.timeout.ms",
+                                      "heartbeat.interval.ms",
+                                      "max.poll.interval.ms",
+                                      "enable.auto.commit",
+                                      "auto.commit.enable",
+                                      "auto.offset.reset",
+                                      "enable.auto.offset.store",
+                                      "enable.partition.eof",
+                                      "partition.assignment.strategy",
+                                      "allow.auto.create.topics",
+                                      "acks",
+                                      "request.required.acks",
+                                      "delivery.report.only.error",
+                                      "transactional.id",
+                                      "partitioner",
+                                      "queue.buffering.max.messages",
+                                      "queue.buffering.max.kbytes"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const struct uk_kafka_property property = {names[i], "1", false};
+    const struct uk_kafka_options options = {.brokers = "127.0.0.1:1",
+                                             .properties = &property,
+                                             .property_count = 1,
+                                             .prefetch_bytes = 1 << 20,
+                                             .max_message_bytes = 1 << 20};
+    struct uk_kafka_settings *settings = NULL;
+    char message[256] = "", wanted[100];
+    snprintf(wanted, sizeof wanted, "properties: %s is set by the server", names[i]);
+    CHECK_EQ_INT(uk_kafka_settings_new(&settings, &options, message, sizeof message),
+                 UK_E_BAD_REQUEST);
+    message[strlen(wanted)] = '\0';
+    CHECK_EQ_STR(message, wanted);
+  }
+}
+
+static void check_value(const rd_kafka_conf_t *conf, const char *name, const char *wanted)
+{
+  char text[64] = "";
+  size_t size = sizeof text;
+  CHECK_EQ_INT(rd_kafka_conf_get(conf, name, text, &size), RD_KAFKA_CONF_OK);
+  if (!CHECK_EQ_STR(text, wanted))
+    fprintf(stderr, "  of %s\n", name);
+}
+
+static void each_handle_has_what_the_contract_rests_on(void)
+{
+  static const struct {
+    enum uk_kafka_role role;
+    const char *name, *value;
+  } rows[] = {
+    {UK_KAFKA_PRODUCER, "acks", "-1"},
+    {UK_KAFKA_PRODUCER, "enable.idempotence", "true"},
+    {UK_KAFKA_PRODUCER, "delivery.report.only.error", "false"},
+    {UK_KAFKA_PRODUCER, "linger.ms", "0"},
+    {UK_KAFKA_FETCH, "auto.commit.enable", "false"},
+    {UK_KAFKA_FETCH, "enable.partition.eof", "true"},
+    {UK_KAFKA_FETCH, "allow.auto.create.topics", "false"},
+    {UK_KAFKA_GROUP, "enable.auto.commit", "false"},
+    {UK_KAFKA_GROUP, "enable.auto.offset.store", "false"},
+    {UK_KAFKA_GROUP, "enable.partition.eof", "true"},
+    {UK_KAFKA_GROUP, "partition.assignment.strategy", "range"},
+    {UK_KAFKA_GROUP, "allow.auto.create.topics", "false"},
+    {UK_KAFKA_COMMITTED, "enable.auto.commit", "false"},
+    {UK_KAFKA_COMMITTED, "allow.auto.create.topics", "false"},
+  };
+  struct uk_kafka_settings *settings = make(1 << 20, NULL, 0);
+  REQUIRE(settings != NULL);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    rd_kafka_conf_t *conf = uk_kafka_conf(settings, rows[i].role);
+    REQUIRE(conf != NULL);
+    check_value(conf, rows[i].name, rows[i].value);
+    rd_kafka_conf_destroy(conf);
+  }
+  uk_kafka_settings_free(settings);
+}
+
 int main(void)
 {
   CHECK_RUN(what_is_read_ahead_stays_within_its_bound);
   CHECK_RUN(librdkafka_takes_the_least_and_the_largest_bound);
   CHECK_RUN(the_user_may_choose_the_size_of_an_answer);
   CHECK_RUN(the_last_value_of_a_property_counts);
+  CHECK_RUN(what_the_contract_rests_on_is_not_the_users);
+  CHECK_RUN(each_handle_has_what_the_contract_rests_on);
   return check_end();
 }

@@ -1,0 +1,103 @@
+--- The limits of a producer, each at the limit and one past it.
+
+local canned = require "spec.support.canned_server"
+local kafka = require "upstash.kafka"
+local support = require "spec.support.server"
+
+local STORED = '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]'
+
+describe("a producer's limits:", function()
+  -- What becomes of one message whose answer is that, under a client's options.
+  local function answered(answer, options)
+    local stub = canned.start { "accept", "read", answer, "close" }
+    local all = { url = stub.url, retries = 0 }
+    for name, value in pairs(options) do all[name] = value end
+    local client = kafka.new(all)
+    local producer = client:producer { name = support.name "limits", log = false, linger = 0,
+      message_timeout = 30000 }
+    assert(producer:send("t", "v"))
+    producer:flush(60000)
+    local stats, failures = producer:stats(), producer:failures()
+    producer:close(0)
+    client:close()
+    stub:finish()
+    return stats, failures
+  end
+
+  it("an answer of max_response_bytes is taken, one byte more is too large", function()
+    local stats = answered(canned.answer(200, STORED), { max_response_bytes = #STORED })
+    assert.same({ 1, 0 }, { stats.delivered, stats.failed })
+    local failures
+    stats, failures = answered(canned.answer(200, STORED .. " "), { max_response_bytes = #STORED })
+    assert.same({ 0, 1 }, { stats.delivered, stats.failed })
+    assert.equal("response_too_large", failures[1].code)
+  end)
+
+  it("an answer in chunks is cut off at max_response_bytes too", function()
+    local head = "send HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    local function chunk(text) return ("%x\r\n%s\r\n"):format(#text, text) end
+    local stats = answered(head .. chunk(STORED) .. "0\r\n\r\n", { max_response_bytes = #STORED })
+    assert.equal(1, stats.delivered)
+    local failures
+    stats, failures = answered(head .. chunk(STORED) .. chunk " " .. "0\r\n\r\n", { max_response_bytes = #STORED })
+    assert.equal(0, stats.delivered)
+    assert.equal("response_too_large", failures[1].code)
+  end)
+
+  it("each option is taken at its limits and refused past them", function()
+    local client = kafka.new { url = "http://127.0.0.1:1" }
+    local function make(name, value)
+      local options = { log = false, flush_timeout = 0 }
+      options[name] = value
+      local producer = client:producer(options)
+      producer:close(0)
+    end
+    for name, range in pairs {
+      queue_bytes = { 4096, 2 ^ 30 }, batch_bytes = { 1, 16 * 2 ^ 20 }, batch_messages = { 1, 100000 },
+      linger = { 0, 60000 }, in_flight = { 1, 64 }, message_timeout = { 0, 86400000 }, block_timeout = { 0, 86400000 },
+      flush_timeout = { 0, 2000 },
+    } do
+      local text = ("%s: integer from %d to %d expected"):format(name, range[1], range[2])
+      if name ~= "queue_bytes" then make(name, range[2]) end -- a GiB
+      make(name, range[1])
+      for _, past in ipairs { range[1] - 1, range[2] + 1 } do
+        local fine, problem = pcall(make, name, past)
+        assert.is_false(fine)
+        assert.truthy(problem:find(text, 1, true), problem)
+      end
+    end
+    make("name", ("n"):rep(64))
+    assert.has_error(function() make("name", ("n"):rep(65)) end,
+      "bad argument #1 to 'producer' (name: at most 64 bytes expected)")
+    client:close()
+  end)
+
+  it("a request has batch_messages at most, and what is left goes in the next", function()
+    local server = support.start()
+    local client = server:client()
+    local topic = server:topic(1, 0)
+    local producer = client:producer { name = support.name "limits", batch_messages = 3, linger = 60000 }
+    for number = 1, 7 do assert(producer:send(topic, tostring(number))) end
+    assert.is_true(producer:flush(60000))
+    local stats = producer:stats()
+    assert.same({ 7, 3 }, { stats.delivered, stats.requests })
+    producer:close()
+    client:close()
+    server:stop()
+  end)
+
+  it("1000 failures are kept, the others are counted", function()
+    local stub = canned.start { "accept", "read", canned.answer(403, '{"error":"no","status":403}'), "close" }
+    local client = kafka.new { url = stub.url, retries = 0 }
+    local producer = client:producer { name = support.name "limits", log = false, linger = 60000, message_timeout = 1000,
+      batch_messages = 2000 }
+    for _ = 1, 1001 do assert(producer:send("t", "v")) end
+    producer:flush(60000)
+    assert.equal(1001, producer:stats().failed)
+    local failures, missed = producer:failures()
+    assert.same({ 1000, 1 }, { #failures, missed })
+    producer:close(0)
+    client:close()
+    stub:finish()
+  end)
+end)
