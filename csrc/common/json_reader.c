@@ -250,7 +250,7 @@ enum uk_json_event uk_json_raw(struct uk_json_reader *reader, enum uk_json_event
 {
   const char *start = reader->data + reader->position;
   unsigned flags = reader->flags;
-  reader->flags = UK_JSON_AS_SENT;
+  reader->flags = UK_JSON_AS_SENT | (flags & UK_JSON_DEEP);
   event = uk_json_skip(reader, event);
   reader->flags = flags;
   *raw = uk_slice_of(start, (size_t)(reader->at - start));

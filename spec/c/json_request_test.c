@@ -303,7 +303,8 @@ static void pairs_may_be_an_object(void)
 static void a_byte_order_mark_is_passed_over(void)
 {
   struct uk_json_list list;
-  CHECK_EQ_SLICE(take("\xef\xbb\xbf{\"text\":\"a\"}").text.bytes, "a");
+  struct outer outer = take("\xef\xbb\xbf{\"text\":\"a\"}");
+  CHECK_EQ_SLICE(outer.text.bytes, "a");
   done();
   give("\xef\xbb\xbf", 3);
   CHECK(uk_json_read_objects(&request, &outer_shape, 10, &list));
@@ -407,6 +408,64 @@ static void survives_every_changed_byte(void)
   }
 }
 
+static uint64_t seed = 88172645463325252;
+
+static size_t chance(size_t below)
+{
+  seed ^= seed << 13;
+  seed ^= seed >> 7;
+  seed ^= seed << 17;
+  return (size_t)(seed >> 33) % below;
+}
+
+/* Bodies of pieces in any order, most of them behind what reads. */
+static void survives_any_soup_of_pieces(void)
+{
+  static const char *const pieces[] = {
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    " ",
+    "\"text\":",
+    "\"a\"",
+    "\"value\":",
+    "\"pairs\":",
+    "\"words\":",
+    "\"inners\":",
+    "\"key\":",
+    "\"name\":",
+    "null",
+    "true",
+    "1e3",
+    "-0",
+    "\"42\"",
+    "4.20",
+    "\"\\n\"",
+    "\"\\u0\"",
+    "\"number\":",
+    "\"partition\":",
+    "{}",
+    "[1,]",
+    "\xef\xbb\xbf",
+  };
+  for (int i = 0; i < 20000; i++) {
+    struct uk_json_list list;
+    char text[400] = "";
+    if (chance(2) == 0)
+      strcat(text, "[{");
+    for (size_t count = 1 + chance(12); count > 0; count--)
+      strcat(text, pieces[chance(sizeof pieces / sizeof *pieces)]);
+    give(text, strlen(text));
+    bool good = uk_json_read_objects(&request, &outer_shape, 10, &list);
+    CHECK_EQ_INT(request.status, good ? 200 : 400);
+    CHECK((request.reply.length == 0) == good);
+    done();
+  }
+}
+
 static void a_value_may_be_nested_as_deep_as_json_may(void)
 {
   enum { DEEPEST = 63 }; /* in an object */
@@ -457,6 +516,7 @@ int main(void)
   CHECK_RUN(names_what_is_wrong);
   CHECK_RUN(refuses_every_prefix);
   CHECK_RUN(survives_every_changed_byte);
+  CHECK_RUN(survives_any_soup_of_pieces);
   CHECK_RUN(a_value_may_be_nested_as_deep_as_json_may);
   CHECK_RUN(survives_every_failing_allocation);
   return check_end();

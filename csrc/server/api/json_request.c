@@ -274,13 +274,17 @@ static bool read_value(struct reading *reading, const struct place *place,
   return readers[field->type](reading, place, field, event, target);
 }
 
-/* The number of the field, or `field_count`. */
-static size_t find_field(const struct uk_json_shape *shape, struct uk_slice name)
+/* The field of that name, or NULL. An empty name is followed by its quote. */
+static const struct uk_json_field *find_field(const struct uk_json_shape *shape,
+                                              struct uk_slice name)
 {
-  size_t i = 0;
-  while (i < shape->field_count && !uk_slice_is(name, shape->fields[i].name))
-    i++;
-  return i;
+  const struct uk_json_field *end = shape->fields + shape->field_count;
+  char first = name.data[0];
+  for (const struct uk_json_field *field = shape->fields; field != end; field++) {
+    if (field->name[0] == first && uk_slice_is(name, field->name))
+      return field;
+  }
+  return NULL;
 }
 
 static bool fail_unknown(struct reading *reading, const struct place *place,
@@ -304,14 +308,14 @@ static bool read_field(struct reading *reading, const struct place *place,
                        const struct uk_json_shape *shape, void *object, uint32_t *seen)
 {
   struct uk_slice name = reading->json.string;
-  size_t i = find_field(shape, name);
-  if (i == shape->field_count)
+  const struct uk_json_field *field = find_field(shape, name);
+  if (field == NULL)
     return fail_unknown(reading, place, shape, name);
-  const struct uk_json_field *field = &shape->fields[i];
   struct place here = {.parent = place, .name = name};
-  if ((*seen >> i & 1) != 0)
+  uint32_t bit = UINT32_C(1) << (field - shape->fields);
+  if ((*seen & bit) != 0)
     return fail(reading, &here, "given twice");
-  *seen |= UINT32_C(1) << i;
+  *seen |= bit;
   enum uk_json_event event = uk_json_next(&reading->json);
   return is_absent(field, event) ||
          read_value(reading, &here, field, event, (char *)object + field->offset);
