@@ -259,9 +259,18 @@ static void an_instance_without_partitions_expires(void)
   pass_time(1);
   CHECK_EQ_STR(owners(), "");
   fake_topic("v", 1);
-  consume(&b, "g", "b", "v", 0); /* a place is free for another */
+  fake_topic("w", 1);
+  consume(&a, "g", "a", "v w", 0);
+  consume(&b, "g", "b", "w", 0);
+  pass_time(6000);
+  consume(&a, "g", "a", "v w", 0); /* lives on, and keeps both */
+  CHECK_EQ_STR(owners(), "g/a v=0 w=0 g/b -");
+  pass_time(3999);
+  CHECK_EQ_STR(owners(), "g/a v=0 w=0 g/b -");
+  pass_time(1);
+  CHECK_EQ_STR(owners(), "g/a v=0 w=0");
+  consume(&b, "g", "c", "w", 0); /* a place is free for another */
   OUTCOME(&b, "");
-  CHECK_EQ_STR(owners(), "g/b v=0");
   stop_groups();
 }
 
