@@ -1,6 +1,6 @@
 -- produce: the shortest program. The server comes from UPSTASH_KAFKA_REST_URL, _USERNAME and _PASSWORD.
 --
---   lua examples/produce.lua TOPIC TEXT
+--   lua5.4 examples/produce.lua TOPIC TEXT
 
 local kafka = require "upstash.kafka"
 

@@ -1,7 +1,7 @@
 -- producer: sends each line of standard input in the background, and tells at the end what became of them. The server
 -- comes from UPSTASH_KAFKA_REST_URL, _USERNAME and _PASSWORD.
 --
---   tail -f access.log | lua examples/producer.lua TOPIC
+--   tail -f access.log | lua5.4 examples/producer.lua TOPIC
 
 local kafka = require "upstash.kafka"
 

@@ -1,6 +1,6 @@
 -- quickstart: creates a topic, produces the lines of a file, consumes them in a for loop and compares.
 --
---   lua examples/quickstart.lua [FILE]
+--   lua5.4 examples/quickstart.lua [FILE]
 --
 -- The server is the one that UPSTASH_KAFKA_REST_URL, _USERNAME and _PASSWORD name: `make run` starts one.
 

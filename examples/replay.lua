@@ -1,6 +1,6 @@
 -- replay: what came to a partition in the last hour, without a group and without moving one.
 --
---   lua examples/replay.lua TOPIC PARTITION
+--   lua5.4 examples/replay.lua TOPIC PARTITION
 
 local kafka = require "upstash.kafka"
 

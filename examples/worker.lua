@@ -1,7 +1,7 @@
 -- worker: handles each message of a topic at least once. Start several with different names: they share the
 -- partitions. One that is stopped, or dies, is followed by another where its last commit was.
 --
---   lua examples/worker.lua TOPIC NAME
+--   lua5.4 examples/worker.lua TOPIC NAME
 
 local kafka = require "upstash.kafka"
 

@@ -1,0 +1,148 @@
+local folder = require "spec.support.folder"
+local shell = require "spec.support.shell"
+
+-- Types what the README says to type: each console block in a checkout, in order, after the Lua blocks were saved under
+-- the names that the README gives them. What a command prints is compared with what the README shows.
+
+-- Commands that this spec leaves out, as beginnings, and what runs them instead.
+local elsewhere = {
+  ["make run"] = ".ci/run-quickstart and quickstart_spec",
+  ["make test"] = "this is one of its tests",
+  ["make kafka"] = ".ci/kafka, for make test-kafka",
+  ["bin/upstash-kafka serve --brokers"] = "make test-kafka",
+  ["apt install"] = ".ci/deps",
+  ["luarocks"] = "make test-rocks",
+}
+
+local function run_elsewhere(command)
+  for beginning in pairs(elsewhere) do
+    if command:sub(1, #beginning) == beginning then return true end
+  end
+  return false
+end
+
+-- The blocks of a page: {kind, text, before = the paragraph above}.
+local function blocks_of(page)
+  local blocks, done = {}, 1
+  for from, kind, text, after in page:gmatch "()```(%l*)\n(.-)```\n()" do
+    blocks[#blocks + 1] = { kind = kind, text = text, before = page:sub(done, from - 1) }
+    done = after
+  end
+  return blocks
+end
+
+-- The commands of a console block: {line, expected = the lines that it prints}.
+local function commands_of(text)
+  local commands = {}
+  for line in text:gsub("\\\n%s*", ""):gmatch "[^\n]+" do
+    local command = line:match "^%$ (.*)"
+    if command then
+      commands[#commands + 1] = { line = command, expected = {} }
+    else
+      table.insert(commands[#commands].expected, line)
+    end
+  end
+  return commands
+end
+
+-- A pattern for the lines; … stands for anything, and the README's port for any.
+local function pattern_of(lines)
+  local text = table.concat(lines, "\n"):gsub("[%^%$%(%)%%%.%[%]%*%+%-%?]", "%%%0")
+  return "^" .. text:gsub("…", ".-"):gsub(":8080", ":%%d+") .. "\n?$"
+end
+
+describe("README", function()
+  if _VERSION ~= "Lua 5.4" then
+    pending "its commands name lua5.4: they run with the tests on that Lua"
+    return
+  elseif os.getenv "UPSTASH_KAFKA_BIN" or os.getenv "LD_PRELOAD" then
+    pending "its commands are for a plain checkout, neither an installed nor a sanitized one"
+    return
+  end
+
+  local page = folder.read "README.md"
+  local place, servers, prelude
+
+  -- A checkout that may be written to: links to what is in this one. make keeps the variables that it was given, and
+  -- nothing else that the make around it has set.
+  setup(function()
+    place, servers = folder.make(), {}
+    os.execute(("ln -s '%s'/* '%s/.ci' '%s'"):format(shell.here, shell.here, place))
+    prelude = ([[
+case $MAKEFLAGS in *'-- '*) MAKEFLAGS="-- ${MAKEFLAGS##*-- }" ;; *) unset MAKEFLAGS ;; esac
+unset MFLAGS MAKELEVEL LUA LUA_PATH LUA_CPATH XDG_DATA_HOME
+export HOME='%s'
+cd '%s'
+]]):format(place, place)
+    for _, block in ipairs(blocks_of(page)) do
+      local name = block.before:match ".*`([%w_]+%.lua)`"
+      if block.kind == "lua" then folder.write(place .. "/" .. name, block.text) end
+    end
+  end)
+  teardown(function()
+    for _, server in ipairs(servers) do server:remove() end
+    folder.remove(place)
+  end)
+
+  -- On a port of its own; the exports that it prints are pasted, those of the first server.
+  local function serve(command)
+    local line = command.line:gsub("127%.0%.0%.1:%d+", "127.0.0.1:0")
+    if line == command.line then line = line .. " --listen 127.0.0.1:0" end
+    folder.write(place .. "/serve", prelude .. "exec " .. line)
+    local server = shell.start("sh " .. place .. "/serve")
+    servers[#servers + 1] = server
+    server:expect("export UPSTASH_KAFKA_REST_PASSWORD=[^\n]+\n")
+    if #servers == 1 then
+      for export in server:output():gmatch "export [^\n]+\n" do prelude = prelude .. export end
+    end
+    return server:output()
+  end
+
+  local function run(command)
+    local status, out, err = shell.run(prelude .. command.line, { seconds = 300 })
+    assert.equal(0, status, command.line .. "\n" .. err)
+    if command.line:find "^eval " then prelude = prelude .. command.line .. "\n" end
+    return out
+  end
+
+  local function try(command)
+    local is_server = command.line:find "^bin/upstash%-kafka serve"
+    local out = (is_server and serve or run)(command)
+    if #command.expected > 0 then
+      assert(out:find(pattern_of(command.expected)), command.line .. "\nprinted " .. out)
+    end
+  end
+
+  for _, block in ipairs(blocks_of(page)) do
+    local commands = block.kind == "console" and commands_of(block.text) or {}
+    local here = {}
+    for _, command in ipairs(commands) do
+      if not run_elsewhere(command.line) then here[#here + 1] = command end
+    end
+    if #here > 0 then
+      it("can be typed: " .. here[1].line, function()
+        for _, command in ipairs(here) do try(command) end
+      end)
+    end
+  end
+
+  it("runs each of its Lua blocks", function()
+    local commands = {}
+    for _, block in ipairs(blocks_of(page)) do
+      if block.kind == "console" then commands[#commands + 1] = block.text end
+    end
+    local text, count = table.concat(commands), 0
+    for _, block in ipairs(blocks_of(page)) do
+      if block.kind == "lua" then
+        local name = block.before:match ".*`([%w_]+%.lua)`"
+        assert(text:find("$ lua5.4 " .. name .. "\n", 1, true), tostring(name) .. " is not run")
+        count = count + 1
+      end
+    end
+    assert(count > 0)
+  end)
+
+  it("tells no number of tests, which would be out of date", function()
+    assert.is_nil(page:find "%d+ passed")
+  end)
+end)
