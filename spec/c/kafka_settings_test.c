@@ -180,6 +180,28 @@ static void each_handle_has_what_the_contract_rests_on(void)
   uk_kafka_settings_free(settings);
 }
 
+static int64_t refresh_of(const struct uk_kafka_property *properties, size_t count,
+                          enum uk_kafka_role role)
+{
+  struct uk_kafka_settings *settings = make(1 << 20, properties, count);
+  rd_kafka_conf_t *conf = settings != NULL ? uk_kafka_conf(settings, role) : NULL;
+  int64_t interval = conf != NULL ? number_of(conf, "topic.metadata.refresh.interval.ms") : 0;
+  if (conf != NULL)
+    rd_kafka_conf_destroy(conf);
+  uk_kafka_settings_free(settings);
+  return interval;
+}
+
+/* B13 */
+static void instances_look_for_new_partitions_every_five_seconds(void)
+{
+  static const struct uk_kafka_property properties[] = {
+    {"topic.metadata.refresh.interval.ms", "70000", false}};
+  CHECK_EQ_INT(refresh_of(NULL, 0, UK_KAFKA_GROUP), 5000);
+  CHECK_EQ_INT(refresh_of(properties, 1, UK_KAFKA_GROUP), 70000);
+  CHECK_EQ_INT(refresh_of(NULL, 0, UK_KAFKA_FETCH), 300000); /* librdkafka's own */
+}
+
 int main(void)
 {
   CHECK_RUN(what_is_read_ahead_stays_within_its_bound);
@@ -188,5 +210,6 @@ int main(void)
   CHECK_RUN(the_last_value_of_a_property_counts);
   CHECK_RUN(what_the_contract_rests_on_is_not_the_users);
   CHECK_RUN(each_handle_has_what_the_contract_rests_on);
+  CHECK_RUN(instances_look_for_new_partitions_every_five_seconds);
   return check_end();
 }

@@ -65,15 +65,21 @@ bool uk_kafka_lane_failed(const struct uk_kafka_lane *lane, struct uk_kafka_topi
          uk_kafka_topics_health(topics, text, sizeof text) != UK_OK;
 }
 
-/* A handle asks about a topic that is new to it within a second, unless it is told to do so at once. The answer is not
- * waited for: it only has to come. */
-static void ask_about(struct uk_kafka_lane *lane, struct uk_slice name, rd_kafka_topic_t *topic)
+static void ask(rd_kafka_t *handle, rd_kafka_topic_t *topic)
 {
   const rd_kafka_metadata_t *said = NULL;
-  if (!uk_name_set_add(&lane->asked, name))
-    return;
-  if (rd_kafka_metadata(lane->handle, 0, topic, &said, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
+  if (rd_kafka_metadata(handle, 0, topic, &said, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
     rd_kafka_metadata_destroy(said);
+}
+
+void uk_kafka_lane_ask(rd_kafka_t *handle, struct uk_slice name)
+{
+  struct uk_kafka_name text = uk_kafka_name(name);
+  rd_kafka_topic_t *topic = rd_kafka_topic_new(handle, text.text, NULL);
+  if (topic == NULL)
+    return;
+  ask(handle, topic);
+  rd_kafka_topic_destroy(topic);
 }
 
 void uk_kafka_lane_send(struct uk_kafka_lane *lane, const struct uk_record *records,
@@ -90,7 +96,9 @@ void uk_kafka_lane_send(struct uk_kafka_lane *lane, const struct uk_record *reco
     lane->refused(lane->handle, &tickets[i], code);
   if (topic == NULL)
     return;
-  ask_about(lane, records[0].topic, topic);
+  /* A handle asks about a topic that is new to it within a second, unless it is told to do so at once. */
+  if (uk_name_set_add(&lane->asked, records[0].topic))
+    ask(lane->handle, topic);
   uk_kafka_send(lane->handle, topic, records, tickets, count, lane->refused);
   rd_kafka_topic_destroy(topic);
 }

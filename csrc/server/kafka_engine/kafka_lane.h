@@ -34,6 +34,9 @@ void uk_kafka_lane_retire(rd_kafka_t *handle, struct uk_kafka_reaper *reaper);
 /* Whether the handle brings no more answers: for good, or for as long as the cluster is away and records wait for it. */
 bool uk_kafka_lane_failed(const struct uk_kafka_lane *lane, struct uk_kafka_topics *topics);
 
+/* Has the handle ask about the topic at once, and does not wait for the answer. */
+void uk_kafka_lane_ask(rd_kafka_t *handle, struct uk_slice topic);
+
 /* As uk_kafka_send. Without a handle, no record is taken. */
 void uk_kafka_lane_send(struct uk_kafka_lane *lane, const struct uk_record *records,
                         struct uk_kafka_ticket *tickets, size_t count);

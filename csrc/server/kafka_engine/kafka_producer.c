@@ -88,6 +88,21 @@ static void fail(struct uk_record *record, rd_kafka_resp_err_t code, bool maybe_
     record->error = UK_E_UNAVAILABLE;
 }
 
+/* The topic had the partition when the request was checked, and the handle has not heard of it yet: it was added just
+ * now. Or the topic was made again with fewer; then the next request finds that out. */
+static bool is_unheard(rd_kafka_resp_err_t code)
+{
+  return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
+static void hear_of(struct uk_kafka_producer *producer, rd_kafka_t *handle,
+                    struct uk_record *record)
+{
+  record->error = UK_E_UNAVAILABLE;
+  uk_kafka_topics_forget(producer->parts.topics, record->topic);
+  uk_kafka_lane_ask(handle, record->topic);
+}
+
 static void renew(struct uk_kafka_producer *producer, struct uk_kafka_lane *lane);
 
 /* What is too large is the batch in which librdkafka put the record, with others, perhaps of other requests: where it
@@ -120,8 +135,11 @@ static struct uk_record *record_of(const struct uk_kafka_ticket *ticket)
 
 static void on_refused(rd_kafka_t *handle, struct uk_kafka_ticket *ticket, rd_kafka_resp_err_t code)
 {
+  struct produce *produce = ticket->owner;
   fail(record_of(ticket), handle != NULL ? cause_of(handle, code) : code, false);
-  release(ticket->owner);
+  if (is_unheard(code))
+    hear_of(produce->producer, handle, record_of(ticket));
+  release(produce);
 }
 
 static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
@@ -138,6 +156,8 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, voi
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     fail(record, cause_of(handle, message->err),
          rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED);
+    if (is_unheard(message->err))
+      hear_of(produce->producer, handle, record);
   } else {
     record->offset = message->offset;
     record->timestamp = rd_kafka_message_timestamp(message, &type);

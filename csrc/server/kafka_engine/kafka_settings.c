@@ -76,6 +76,13 @@ static const struct pair producer_defaults[] = {
 static const struct pair reader_defaults[] = {
   {"fetch.error.backoff.ms", "50"}, {"queued.min.messages", "1000000"}, /* the bound is in bytes */
 };
+static const struct pair group_defaults[] = {
+  {"fetch.error.backoff.ms", "50"},
+  {"queued.min.messages", "1000000"},
+  /* An instance sees within this time that its topics have more partitions. It asks about its own topics alone
+   * (topic.metadata.refresh.sparse): a small request of each instance. */
+  {"topic.metadata.refresh.interval.ms", "5000"},
+};
 
 /* After it: what the contract rests on, and what must not grow without a bound. */
 static const struct pair producer_forced[] = {
@@ -112,7 +119,7 @@ static const struct {
   [UK_KAFKA_PRODUCER] = {producer_defaults, producer_forced, COUNT(producer_defaults),
                          COUNT(producer_forced)},
   [UK_KAFKA_FETCH] = {reader_defaults, fetch_forced, COUNT(reader_defaults), COUNT(fetch_forced)},
-  [UK_KAFKA_GROUP] = {reader_defaults, group_forced, COUNT(reader_defaults), COUNT(group_forced)},
+  [UK_KAFKA_GROUP] = {group_defaults, group_forced, COUNT(group_defaults), COUNT(group_forced)},
   [UK_KAFKA_COMMITTED] = {reader_defaults, group_forced, COUNT(reader_defaults),
                           COUNT(group_forced)},
 };

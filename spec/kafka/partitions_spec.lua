@@ -1,0 +1,61 @@
+-- Partitions that are added to a topic while it is consumed.
+
+local kafka_cluster = require "spec.support.kafka_cluster"
+local shell = require "spec.support.shell"
+
+local PATIENCE = 60 -- seconds; they are seen within five, and a group takes its time
+
+local cluster, server, client
+
+setup(function()
+  cluster = kafka_cluster.shared()
+  server = cluster:serve()
+  client = server:client()
+end)
+
+teardown(function()
+  if client then client:close() end
+  if server then server:stop() end
+end)
+
+describe("B13: partitions that are added to a topic", function()
+  local function consume(group, topic)
+    return assert(client:consume(group, "one", topic, { auto_offset_reset = "earliest", timeout = 500 }))
+  end
+
+  it("are read by the instance that consumes it", function()
+    local topic, group = kafka_cluster.name "topic", kafka_cluster.name "group"
+    cluster:topics { "--create", "--topic", topic, "--partitions", "1" }
+    assert(client:produce(topic, "0", { partition = 0 }))
+    shell.eventually(PATIENCE, function() return #consume(group, topic) > 0 end)
+    cluster:topics { "--alter", "--topic", topic, "--partitions", "3" }
+    for partition = 1, 2 do
+      shell.eventually(PATIENCE, function()
+        return client:produce(topic, tostring(partition), { partition = partition })
+      end)
+    end
+    local seen, count = {}, 0
+    shell.eventually(PATIENCE, function()
+      for _, message in ipairs(consume(group, topic)) do
+        seen[message.partition], count = message.value, count + 1
+      end
+      return seen[1] and seen[2]
+    end)
+    assert.same({ "1", "2" }, seen)
+    assert.equal(2, count)
+  end)
+
+  it("are produced to, or refused with what may be sent again", function()
+    local topic, direct = kafka_cluster.name "topic", server:client { retries = 0 }
+    cluster:topics { "--create", "--topic", topic, "--partitions", "1" }
+    assert(direct:produce(topic, "0", { partition = 0 }))
+    cluster:topics { "--alter", "--topic", topic, "--partitions", "2" }
+    shell.eventually(PATIENCE, function()
+      local stored, message, details = direct:produce(topic, "1", { partition = 1 })
+      if stored then return true end
+      -- The brokers themselves may not all have heard of it.
+      assert.is_true(details.status == 503 or message:find("no partition", 1, true) ~= nil, message)
+    end)
+    direct:close()
+  end)
+end)
