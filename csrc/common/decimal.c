@@ -7,10 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/decimal_power.h"
+
 enum {
-  DIGITS_ALWAYS = 17, /* so many name every double apart */
-  POINT_MIN = -3,     /* 0.0001 is written plainly, 0.00001 as 1e-05 */
-  FIVES_MAX = 27,     /* 5^27 fits 63 bits */
+  DIGITS_ALWAYS = 17,  /* so many name every double apart */
+  POINT_MIN = -3,      /* 0.0001 is written plainly, 0.00001 as 1e-05 */
+  EXPONENT_MIN = -342, /* of 19 digits before it: 5e-324 */
+  EXPONENT_MAX = 308,
   TENS_EXACT_MAX = 22 /* 10^22 is the last power of ten that a double holds */
 };
 
@@ -19,24 +22,6 @@ struct decimal {
   uint64_t digits;
   int exponent;
 };
-
-/* number = mantissa * 2^exponent, the mantissa of 53 bits unless it is subnormal. */
-struct binary {
-  uint64_t mantissa;
-  int exponent;
-};
-
-static struct binary split(double number)
-{
-  enum { MANTISSA_BITS = 52, BIAS = 1075 };
-  uint64_t bits;
-  memcpy(&bits, &number, sizeof bits);
-  uint64_t fraction = bits & ((UINT64_C(1) << MANTISSA_BITS) - 1);
-  int biased = (int)(bits >> MANTISSA_BITS & 0x7ff);
-  if (biased == 0)
-    return (struct binary){fraction, 1 - BIAS};
-  return (struct binary){fraction | UINT64_C(1) << MANTISSA_BITS, biased - BIAS};
-}
 
 /* These return the end of what they wrote. */
 
@@ -72,57 +57,103 @@ static double read_by_library(struct decimal decimal)
   return number;
 }
 
-static struct decimal without_zeros(struct decimal decimal)
+/* So many digits of the number as the library finds them. What stands between them depends on the
+ * locale, and is passed over. */
+static struct decimal digits_by_library(double number, int count)
 {
+  char text[64];
+  struct decimal decimal = {0, 0};
+  snprintf(text, sizeof text, "%.*e", count - 1, number);
+  const char *at = text;
+  for (; *at != 'e'; at++)
+    if (*at >= '0' && *at <= '9')
+      decimal.digits = decimal.digits * 10 + (uint64_t)(*at - '0');
+  decimal.exponent = (int)strtol(at + 1, NULL, 10) - (count - 1);
+  return decimal;
+}
+
+/* The fewest digits that are read as the number, found by trying: all doubles keep 15, those that
+ * are subnormal perhaps none. */
+static struct decimal shorten_by_library(double number)
+{
+  int count = number < DBL_MIN ? 1 : DBL_DIG;
+  struct decimal decimal = digits_by_library(number, count);
+  while (count < DIGITS_ALWAYS && read_by_library(decimal) != number)
+    decimal = digits_by_library(number, ++count);
   for (; decimal.digits % 10 == 0; decimal.digits /= 10)
     decimal.exponent++;
   return decimal;
 }
 
-/* The 17 digits that the library finds, rounded to 15 when these read back as well. What stands
- * between the digits depends on the locale, and is passed over. */
-static struct decimal shorten_by_library(double number)
-{
-  char text[64];
-  struct decimal whole = {0, 0};
-  snprintf(text, sizeof text, "%.*e", DIGITS_ALWAYS - 1, number);
-  const char *at = text;
-  for (; *at != 'e'; at++)
-    if (*at >= '0' && *at <= '9')
-      whole.digits = whole.digits * 10 + (uint64_t)(*at - '0');
-  whole.exponent = (int)strtol(at + 1, NULL, 10) - (DIGITS_ALWAYS - 1);
-  const struct decimal fewer = {(whole.digits + 50) / 100, whole.exponent + 2};
-  return without_zeros(read_by_library(fewer) == number ? fewer : whole);
-}
-
 #ifdef __SIZEOF_INT128__
 
-__extension__ typedef unsigned __int128 wide;
+/* number = mantissa * 2^exponent, the mantissa of 53 bits unless it is subnormal. */
+struct binary {
+  uint64_t mantissa;
+  int exponent;
+};
+
+static struct binary split(double number)
+{
+  enum { MANTISSA_BITS = 52, BIAS = 1075 };
+  uint64_t bits;
+  memcpy(&bits, &number, sizeof bits);
+  uint64_t fraction = bits & ((UINT64_C(1) << MANTISSA_BITS) - 1);
+  int biased = (int)(bits >> MANTISSA_BITS & 0x7ff);
+  if (biased == 0)
+    return (struct binary){fraction, 1 - BIAS};
+  return (struct binary){fraction | UINT64_C(1) << MANTISSA_BITS, biased - BIAS};
+}
 
 /* A power and the three behind it. */
-#define FOUR(power, base)                                                                          \
-  (power), (power) * (base), (power) * ((base) * (base)), (power) * ((base) * (base) * (base))
+#define FOUR(power) (power), (power)*10, (power)*100, (power)*1000
 
-static const uint64_t fives[FIVES_MAX + 1] = {FOUR(UINT64_C(1), 5),
-                                              FOUR(UINT64_C(625), 5),
-                                              FOUR(UINT64_C(390625), 5),
-                                              FOUR(UINT64_C(244140625), 5),
-                                              FOUR(UINT64_C(152587890625), 5),
-                                              FOUR(UINT64_C(95367431640625), 5),
-                                              FOUR(UINT64_C(59604644775390625), 5)};
+static const uint64_t tens[] = {FOUR(UINT64_C(1)), FOUR(UINT64_C(10000)), FOUR(UINT64_C(100000000)),
+                                FOUR(UINT64_C(1000000000000)), FOUR(UINT64_C(10000000000000000))};
 
-static const uint64_t tens[] = {FOUR(UINT64_C(1), 10), FOUR(UINT64_C(10000), 10),
-                                FOUR(UINT64_C(100000000), 10), FOUR(UINT64_C(1000000000000), 10),
-                                FOUR(UINT64_C(10000000000000000), 10)};
+/* What is read as a number, scaled so that it has 17 or 18 digits before the point: the integers
+ * from `least` to `most`; `twice` is about two times the number itself. */
+struct range {
+  uint64_t least, most, twice;
+};
 
 /* quarters / 4 * 2^exponent * 10^scale, rounded down; `less`: to the next integer below where it is
  * one. */
 static uint64_t scaled(uint64_t quarters, bool less, int exponent, int scale)
 {
   const int by = exponent + scale - 2;
-  wide product = (wide)quarters * fives[scale < 0 ? 0 : scale];
+  uk_wide product = (uk_wide)quarters * uk_fives[scale < 0 ? 0 : scale];
   product = (by > 0 ? product << by : product) - less;
-  return (uint64_t)(scale < 0 ? product / fives[-scale] : product >> (by < 0 ? -by : 0));
+  return (uint64_t)(scale < 0 ? product / uk_fives[-scale] : product >> (by < 0 ? -by : 0));
+}
+
+/* In quarters of the mantissa's last bit: below a power of two the neighbour is half as far. */
+static unsigned below(struct binary binary)
+{
+  return binary.mantissa == UINT64_C(1) << 52 ? 1 : 2;
+}
+
+/* With powers of ten that are exact. The middles to the neighbours are read as the even one. */
+static struct range exact_range(struct binary binary, int scale)
+{
+  const uint64_t middle = binary.mantissa * 4;
+  const bool even = binary.mantissa % 2 == 0;
+  return (struct range){scaled(middle - below(binary), even, binary.exponent, scale) + 1,
+                        scaled(middle + 2, !even, binary.exponent, scale),
+                        scaled(middle * 2, false, binary.exponent, scale)};
+}
+
+/* With powers rounded to 128 bits; the range may be a little narrower than it could be. */
+static struct range rounded_range(struct binary binary, int scale)
+{
+  enum { SLACK = 4 }; /* by so many at most is a product too small */
+  const uint64_t middle = binary.mantissa * 4;
+  const struct uk_power power = uk_power_of_ten(scale);
+  const int by = -(power.exponent + 64 + binary.exponent - 2); /* about 60 */
+  const uk_wide low = uk_power_times(middle - below(binary), power.mantissa) + SLACK;
+  const uk_wide high = uk_power_times(middle + 2, power.mantissa) - 1;
+  const uk_wide twice = uk_power_times(middle * 2, power.mantissa);
+  return (struct range){(uint64_t)(low >> by) + 1, (uint64_t)(high >> by), (uint64_t)(twice >> by)};
 }
 
 /* How many digits at the end of `most` can become zeros without passing below `least`, both
@@ -137,61 +168,74 @@ static int spare_digits(uint64_t least, uint64_t most)
   return spare;
 }
 
-/* Of all decimals that are read as the number the shortest, and of these the nearest. Scaled by
- * 10^scale the number has 17 or 18 digits before the point. False when that takes more than 128
- * bits: it is very large or very small. */
+/* Of all decimals that are read as the number the shortest, and of these the nearest. False when
+ * 128 bits do not tell. */
 static bool shorten(double number, struct decimal *decimal)
 {
-  struct binary binary = split(number);
-  const int exponent = binary.exponent;
-  /* Less the logarithm of the number's leading bit, rounded down; 1233 / 4096 is that of 2. */
-  int scale = DIGITS_ALWAYS - 1 - (((exponent + 52) * 1233) >> 12);
-  if (scale < -FIVES_MAX || scale > FIVES_MAX)
+  const struct binary binary = split(number);
+  if (binary.mantissa >> 52 == 0)
     return false;
-  /* In quarters of the mantissa's last bit: below a power of two the neighbour is half as far. */
-  uint64_t middle = binary.mantissa * 4;
-  unsigned below = binary.mantissa == UINT64_C(1) << 52 ? 1 : 2;
-  bool even = binary.mantissa % 2 == 0; /* the middles are read as the even one */
-  uint64_t least = scaled(middle - below, even, exponent, scale) + 1;
-  uint64_t most = scaled(middle + 2, !even, exponent, scale);
-  uint64_t twice = scaled(middle * 2, false, exponent, scale);
-  int spare = spare_digits(least, most);
-  uint64_t ten = tens[spare], digits = twice / (2 * ten);
-  bool up = twice - digits * (2 * ten) >= ten;
-  if (digits * ten < least || (up && (digits + 1) * ten <= most))
+  /* Less the logarithm of the number's leading bit, rounded down; 78913 / 2^18 is that of 2. */
+  const int scale = DIGITS_ALWAYS - 1 - (((binary.exponent + 52) * 78913) >> 18);
+  const bool exact = scale >= -UK_FIVES_MAX && scale <= UK_FIVES_MAX;
+  const struct range range = exact ? exact_range(binary, scale) : rounded_range(binary, scale);
+  const int spare = spare_digits(range.least, range.most);
+  const uint64_t ten = tens[spare];
+  uint64_t digits = range.twice / (2 * ten);
+  const bool up = range.twice - digits * (2 * ten) >= ten;
+  if (digits * ten < range.least || (up && (digits + 1) * ten <= range.most))
     digits++;
   *decimal = (struct decimal){digits, spare - scale};
-  return true;
+  return digits * ten >= range.least && digits * ten <= range.most;
 }
 
 /* The double nearest to value * 2^exponent; `more`: the value is a little larger than it says. */
-static double rounded(wide value, bool more, int exponent)
+static double rounded(uk_wide value, bool more, int exponent)
 {
-  uint64_t high = (uint64_t)(value >> 64), low = (uint64_t)value;
-  int bits = high != 0 ? 128 - __builtin_clzll(high) : 64 - __builtin_clzll(low);
-  int drop = bits - DBL_MANT_DIG;
+  const int drop = uk_wide_bits(value) - DBL_MANT_DIG;
   if (drop <= 0)
-    return ldexp((double)low, exponent);
+    return ldexp((double)(uint64_t)value, exponent);
   uint64_t kept = (uint64_t)(value >> drop);
-  wide rest = value - ((wide)kept << drop), half = (wide)1 << (drop - 1);
+  const uk_wide rest = value - ((uk_wide)kept << drop), half = (uk_wide)1 << (drop - 1);
   if (rest > half || (rest == half && (more || (kept & 1) != 0)))
     kept++;
   return ldexp((double)kept, exponent + drop);
 }
 
+static double exact_value(uint64_t digits, int exponent)
+{
+  if (exponent >= 0)
+    return rounded((uk_wide)digits * uk_fives[exponent], false, exponent);
+  const int by = 64 + __builtin_clzll(digits);
+  const uk_wide numerator = (uk_wide)digits << by;
+  const uint64_t divisor = uk_fives[-exponent];
+  const uk_wide quotient = numerator / divisor;
+  return rounded(quotient, quotient * divisor != numerator, exponent - by);
+}
+
+/* With powers rounded to 128 bits: the value may be up to four more than the product, and is no
+ * tie, because it has 5^28 as a factor or a divisor. False where the four matter, and where the
+ * double is subnormal or past all. */
+static bool rounded_value(uint64_t digits, int exponent, double *number)
+{
+  const int zeros = __builtin_clzll(digits);
+  const struct uk_power power = uk_power_of_ten(exponent);
+  const uk_wide product = uk_power_times(digits << zeros, power.mantissa);
+  const int by = power.exponent + 64 - zeros;
+  const double value = rounded(product, true, by);
+  if (value != rounded(product + 4, true, by) || value <= DBL_MIN || value > DBL_MAX)
+    return false;
+  *number = value;
+  return true;
+}
+
 static bool value_by_width(uint64_t digits, int exponent, double *number)
 {
-  if (digits == 0 || exponent < -FIVES_MAX || exponent > FIVES_MAX)
+  if (digits == 0)
     return false;
-  if (exponent >= 0) {
-    *number = rounded((wide)digits * fives[exponent], false, exponent);
-    return true;
-  }
-  int by = 64 + __builtin_clzll(digits);
-  wide numerator = (wide)digits << by;
-  uint64_t divisor = fives[-exponent];
-  wide quotient = numerator / divisor;
-  *number = rounded(quotient, quotient * divisor != numerator, exponent - by);
+  if (exponent < -UK_FIVES_MAX || exponent > UK_FIVES_MAX)
+    return rounded_value(digits, exponent, number);
+  *number = exact_value(digits, exponent);
   return true;
 }
 
@@ -230,7 +274,7 @@ static bool value_by_double(uint64_t digits, int exponent, double *number)
 
 bool uk_decimal_value(uint64_t digits, int64_t exponent, double *number)
 {
-  if (exponent < -FIVES_MAX || exponent > FIVES_MAX)
+  if (exponent < EXPONENT_MIN || exponent > EXPONENT_MAX)
     return false;
   return value_by_double(digits, (int)exponent, number) ||
          value_by_width(digits, (int)exponent, number);
