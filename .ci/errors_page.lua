@@ -29,4 +29,9 @@ for 502, `unavailable`.
 The client retries by itself what is retriable. Calls that must not be carried out twice (`produce`, `produce_many`, `webhook`, `consume`, `delete_consumer`, `delete_topic`)
 are retried only after `connect_failed`, `resolve_failed`, `too_many` and a 503: after any other failure a produce may be stored or not, and sending it again may store it twice.
 A produce of which a part is stored is not retried, whatever its code: `details.results` says what became of each.
-`health` is never retried.]]
+`health` is never retried.
+
+A `consume` that may have been carried out although it failed (its answer was lost, or cannot be read) has `details.again`: the server
+counts its messages as delivered with the instance's next request, and the text says how to get them again
+([kafka.md](kafka.md#an-answer-that-you-did-not-get)). `details.position` names the message that cannot be read: its topic, partition and
+offset. The loops do this for you.]]

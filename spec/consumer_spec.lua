@@ -254,6 +254,152 @@ describe("client:messages and client:batches", function()
     end)
   end)
 
+  describe("A3: an answer that cannot be read", function()
+    local big = ("x"):rep(3000)
+
+    -- A topic of one partition with these values.
+    local function topic_of(list)
+      local topic, messages = server:topic(1, 0), {}
+      for index, value in ipairs(list) do messages[index] = { value = value } end
+      assert(client:produce_many(topic, messages))
+      return topic
+    end
+
+    -- What a loop hands out, and what it raises then.
+    local function until_failure(from, given)
+      local seen = {}
+      local fine, failure = pcall(function()
+        for message in from:messages(given) do seen[#seen + 1] = message end
+      end)
+      return values(seen), not fine and failure or nil
+    end
+
+    local function limited(bytes)
+      return server:client { retries = 0, retry_delay = 1, max_response_bytes = bytes }
+    end
+
+    -- As the documentation says.
+    local function go_on_behind(from, position)
+      from:consume(group, "one", position.topic, { auto_commit = false, timeout = 0, max_messages = 1 })
+      assert(from:commit(group, "one",
+        { topic = position.topic, partition = position.partition, offset = position.offset + 1 }))
+      assert(from:delete_consumer(group, "one"))
+    end
+
+    it("comes again in smaller batches, without a message lost or repeated", function()
+      local list = {}
+      for number = 1, 60 do list[number] = tostring(number) end
+      local topic, narrow = topic_of(list), limited(1000)
+      assert.equal(numbers(1, 60), values(collect(narrow, options(topic))))
+      assert.equal(60, server:committed(group, topic))
+      narrow:close()
+    end)
+
+    it("in batches too", function()
+      local list, seen = {}, {}
+      for number = 1, 30 do list[number] = tostring(number) end
+      local topic, narrow = topic_of(list), limited(1000)
+      for batch in narrow:batches(options(topic, { max_messages = 25 })) do
+        for _, message in ipairs(batch) do seen[#seen + 1] = message end
+      end
+      assert.equal(numbers(1, 30), values(seen))
+      narrow:close()
+    end)
+
+    for _, at in ipairs { 1, 2, 5, 9 } do
+      it(("because of message %d is named, once those before it are handed out and committed"):format(at), function()
+        local list = { "1", "2", "3", "4", "5", "6", "7", "8", "9" }
+        list[at] = big
+        local topic, narrow = topic_of(list), limited(2000)
+        for _ = 1, 2 do -- a second loop ends at the same place, and repeats nothing
+          local seen, failure = until_failure(narrow, options(topic))
+          assert.equal(_ == 1 and numbers(1, at - 1) or "", seen)
+          assert.same({ "response_too_large", false }, { failure.code, failure.retriable })
+          assert.same({ topic = topic, partition = 0, offset = at - 1 }, failure.position)
+          assert.equal(('the response is over max_response_bytes (at topic "%s", partition 0, offset %d): this message '
+            .. "cannot be read; raise max_response_bytes, or go on behind it"):format(topic, at - 1), tostring(failure))
+          assert.is_nil(failure.again)
+          assert.equal(at > 1 and at - 1 or -1, server:committed(group, topic))
+          assert.same({}, server:instances(group))
+        end
+        go_on_behind(narrow, { topic = topic, partition = 0, offset = at - 1 })
+        assert.equal(numbers(at + 1, 9), values(collect(narrow, options(topic))))
+        narrow:close()
+      end)
+    end
+
+    it("because of malformed JSON in a message is named too", function()
+      local topic = topic_of { "1", "2", "3", "poison", "5" }
+      local seen, failure = until_failure(through "spoil /consume/ 0", options(topic))
+      assert.equal("1 2 3", seen)
+      assert.equal("bad_response", failure.code)
+      assert.same({ topic = topic, partition = 0, offset = 3 }, failure.position)
+      assert.equal(3, server:committed(group, topic))
+    end)
+
+    it("once only goes on as if nothing had been", function()
+      local topic = topic_of { "1", "2", "poison", "4" }
+      assert.equal("1 2 poison 4", values(collect(through("spoil /consume/ 1", "spoil /consume/ 2"), options(topic))))
+      assert.equal(4, server:committed(group, topic))
+    end)
+
+    it("with from = 'latest' loses nothing either", function()
+      local topic = topic_of { "old" }
+      local narrow = limited(3000)
+      local given = options(topic, { from = "latest" })
+      assert.equal("", values(collect(narrow, given)))
+      server:fill(topic, 1, 40, 1)
+      assert.equal(numbers(1, 40), values(collect(narrow, given)))
+      narrow:close()
+    end)
+
+    it("is none for timestamps beyond this Lua's integers: they are text", function()
+      local topic = topic_of { "1", "2", "3" }
+      local list = collect(through "nano /consume/ 0", options(topic))
+      assert.equal("1 2 3", values(list))
+      for _, message in ipairs(list) do
+        assert.equal(_VERSION == "Lua 5.1" and "string" or "number", type(message.timestamp))
+        assert.is_truthy(tostring(message.timestamp):find "^%d+000000$")
+      end
+      assert.equal(3, server:committed(group, topic))
+    end)
+
+    it("by hand is not acknowledged: details say where it begins and how to get it again", function()
+      local topic, narrow = topic_of { "1", "2", big, "4" }, limited(2000)
+      local manual = { auto_commit = false, auto_offset_reset = "earliest" }
+      local messages, message, details = narrow:consume(group, "one", topic, manual)
+      assert.is_nil(messages)
+      assert.same({ topic = topic, partition = 0, offset = 0 }, details.position)
+      assert.is_truthy(message:find(('at topic "%s", partition 0, offset 0'):format(topic), 1, true))
+      assert.is_truthy(details.again:find("delete_consumer", 1, true))
+      assert(narrow:delete_consumer(group, "one"))
+      manual.max_messages = 2
+      assert.equal("1 2", values(assert(narrow:consume(group, "one", topic, manual))))
+      assert.equal(2, select(3, narrow:consume(group, "one", topic, manual)).position.offset)
+      assert(narrow:commit(group, "one", { topic = topic, partition = 0, offset = 2 }))
+      assert(narrow:delete_consumer(group, "one"))
+      assert.equal(big .. " 4", values(assert(client:consume(group, "one", topic, manual))))
+      narrow:close()
+    end)
+
+    it("by hand with auto-commit comes again after the session", function()
+      local topic, narrow = topic_of { big, "2" }, limited(2000)
+      local given = { auto_offset_reset = "earliest", session_timeout = 1000, auto_commit_interval = 1 }
+      local _, _, details = narrow:consume(group, "one", topic, given)
+      assert.is_truthy(details.again:find("session_timeout", 1, true))
+      shell.eventually(20, function() return #server:instances(group) == 0 end)
+      assert.equal(big .. " 2", values(assert(client:consume(group, "one", topic, given))))
+      narrow:close()
+    end)
+
+    it("by hand says nothing of it when nothing was carried out", function()
+      local _, _, details = client:consume(group, "one", "no such topic")
+      assert.is_nil(details.again)
+      local gone = kafka.new { url = "http://127.0.0.1:1", retries = 0 }
+      assert.is_nil(select(3, gone:consume(group, "one", "t")).again)
+    end)
+  end)
+
   describe("a body that takes longer than the session", function()
     local core = require "upstash.kafka.core"
 

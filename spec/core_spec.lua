@@ -70,7 +70,7 @@ describe("the module", function()
     for name in pairs(core.methods) do names[name] = true end
     for _, name in ipairs { "produce", "produce_many", "webhook", "consume", "commit", "committed", "delete_consumer",
       "consumers", "fetch", "offsets", "topics", "create_topic", "delete_topic", "health", "prepare", "finish",
-      "settings", "close" } do
+      "fail", "settings", "close" } do
       assert.is_true(names[name], name)
     end
     assert.is_nil(names.__gc)
@@ -503,6 +503,14 @@ local misuses = {
   { function() client:prepare("produce", "t") end,
     "bad argument #2 to 'produce' (value: string, number, table or null expected, got nil)" },
   { function() client:finish(5, 200) end, "bad argument #1 to 'finish' (request: table expected, got number)" },
+  { function() client:fail({ name = "topics" }, 7) end,
+    "bad argument #2 to 'fail' (code: string expected, got number)" },
+  { function() client:fail({ name = "topics" }, "late") end, "bad argument #2 to 'fail' (code: no such code: 'late')" },
+  { function() client:fail({ name = "topics" }, "timeout", 7) end,
+    "bad argument #3 to 'fail' (text: string expected, got number)" },
+  { function() client:fail({ name = "topics" }, "timeout", "x", 7) end,
+    "bad argument #4 to 'fail' (body: string expected, got number)" },
+  { function() client:fail(5, "timeout") end, "bad argument #1 to 'fail' (request: table expected, got number)" },
   { function() client:finish({}, 200) end, "bad argument #1 to 'finish' (request.name: string expected, got nil)" },
   { function() client:finish({ name = "produce_many", messages = "2" }, 200) end,
     "bad argument #1 to 'finish' (request.messages: integer expected, got string)" },
@@ -618,7 +626,7 @@ describe("finish", function()
     assert.is_nil(messages[2].value)
     assert.equal("", messages[3].value)
     local _, text, details = binary:finish({ name = "consume" }, 200, nil, "[" .. message_of() .. "]")
-    assert.equal("element 1 of the response: value: base64 expected", text)
+    assert.equal('element 1 of the response: value: base64 expected (at topic "t", partition 0, offset 5)', text)
     assert.equal("bad_response", details.code)
   end)
 
@@ -671,8 +679,10 @@ describe("integers", function()
         assert.equal(text, ("%d"):format(value))
       else
         assert.is_nil(value)
-        assert.equal(text .. " in the response does not fit this Lua's numbers (exact to 2^53)", message)
+        assert.equal(text .. " in the response does not fit this Lua's numbers (exact to 2^53)",
+          (message:gsub(" %(at topic .*$", "")))
         assert.equal("integer_range", details.code)
+        assert.same({ topic = "t", partition = 0, offset = text }, details.position)
         assert.is_nil((answer("topics", '{"t":' .. text .. "}")))
         assert.is_nil((answer("consumers", "[" .. text .. "]")))
       end
@@ -786,10 +796,57 @@ describe("a 2xx that is not what the API answers", function()
     it("is bad_response: " .. row[1] .. " " .. row[2]:sub(1, 40), function()
       local result, text, details = answer(row[1], row[2])
       assert.is_nil(result)
-      assert.equal(row[3], text)
+      assert.equal(row[3], (text:gsub(" %(at topic .*$", "")))
+      assert.equal(row[1] == "consume", details.again ~= nil)
+      local position = details.position
+      details.again, details.position = nil, nil
       assert.same({ error = text, code = "bad_response", retriable = false }, details)
+      if position then
+        assert.same({ topic = "t", partition = 0, offset = 5 }, position)
+        assert.is_truthy(text:find(' (at topic "t", partition 0, offset 5)', 1, true), text)
+      end
+      -- Known where an element with all three is at fault.
+      assert.equal(row[1] == "consume" and row[3]:find "^element" ~= nil, position ~= nil)
     end)
   end
+
+  it("A3: names the message at fault, of consume and fetch", function()
+    local bad = message_of { topic = '"u"', partition = "3", offset = "17", value = "5" }
+    local early = '{"offset":9,"value":5,"topic":"t","partition":0}' -- it is not known where it stands
+    for _, method in ipairs { "consume", "fetch" } do
+      local _, text, details = answer(method, "[" .. message_of() .. "," .. bad .. "," .. message_of() .. "]")
+      assert.same({ topic = "u", partition = 3, offset = 17 }, details.position)
+      assert.equal('element 2 of the response: value: a string expected, got an integer '
+        .. '(at topic "u", partition 3, offset 17)', text)
+      assert.equal(text, details.error)
+      assert.equal(method == "consume", details.again ~= nil)
+      assert.is_nil(select(3, answer(method, "[" .. early .. "]")).position)
+    end
+  end)
+
+  it("A3: tells of an answer that is too large where it begins", function()
+    local body = "[" .. message_of { topic = '"u"', partition = "3", offset = "17" } .. "," .. message_of() .. "]"
+    for limit = 1, #body - 1 do
+      local _, _, details = new({ max_response_bytes = limit }):finish({ name = "consume" }, 200, nil, body)
+      assert.equal("response_too_large", details.code)
+      assert.is_string(details.again)
+      if limit > 40 then assert.same({ topic = "u", partition = 3, offset = 17 }, details.position) end
+      if limit < 20 then assert.is_nil(details.position) end
+    end
+  end)
+
+  it("A3: is none for a timestamp beyond this Lua's integers, which is handed out as text", function()
+    for text, number in pairs { ["1764000000000000000"] = 1764000000000000000, ["9007199254740993"] = 0,
+      ["9007199254740992"] = 9007199254740992, ["-1"] = -1, ["9223372036854775807"] = 0 } do
+      local fits = exact or #text < 16 or text == "9007199254740992"
+      local message = answer("consume", "[" .. message_of { timestamp = text } .. "]")[1]
+      assert.equal(fits and "number" or "string", type(message.timestamp))
+      assert.equal(text, fits and ("%d"):format(message.timestamp) or message.timestamp)
+      if fits and number ~= 0 then assert.equal(number, message.timestamp) end
+      local metadata = answer("produce", ('[{"topic":"t","partition":1,"offset":2,"timestamp":%s}]'):format(text))
+      assert.same(message.timestamp, metadata.timestamp)
+    end
+  end)
 
   it("is metadata of more or fewer messages than were sent", function()
     local metadata = '{"topic":"t","partition":1,"offset":2,"timestamp":3}'
@@ -830,6 +887,32 @@ describe("a 2xx that is not what the API answers", function()
     assert.same({ abc = 12 }, small:finish({ name = "topics" }, 200, nil, '{"abc":12}'))
     local _, _, details = small:finish({ name = "topics" }, 200, nil, '{"abc":123}')
     assert.equal("response_too_large", details.code)
+  end)
+end)
+
+describe("fail", function()
+  it("returns what a method does whose transfer failed", function()
+    local request = client:prepare("topics")
+    local result, text, details = client:fail(request, "timeout")
+    assert.is_nil(result)
+    assert.equal("no answer in time", text)
+    assert.same({ error = text, code = "timeout", retriable = true }, details)
+    result, text, details = client:fail(request, "connection_lost", "it broke")
+    assert.same({ error = "it broke", code = "connection_lost", retriable = true }, details)
+    assert.same({ nil, "it broke" }, { result, text })
+  end)
+
+  it("A3: says how to get the messages of a consume again, and where they begin", function()
+    local request = client:prepare("consume", "g", "i", "t")
+    assert.is_string(select(3, client:fail(request, "timeout")).again)
+    assert.is_nil(select(3, client:fail(request, "connect_failed")).again)
+    local _, text, details = client:fail(request, "response_too_large", nil,
+      '[{"topic":"t","partition":1,"offset":2,"timestamp":3,"key":"')
+    assert.same({ topic = "t", partition = 1, offset = 2 }, details.position)
+    assert.equal('the response is over max_response_bytes (at topic "t", partition 1, offset 2)', text)
+    for _, beginning in ipairs { "", "[", '[{"topic":"t","partition":1,"off', "<html>", "\0\255", "[[[[" } do
+      assert.is_nil(select(3, client:fail(request, "response_too_large", nil, beginning)).position)
+    end
   end)
 end)
 

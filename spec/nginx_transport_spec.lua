@@ -72,6 +72,29 @@ describe("in nginx, a call", function()
     return unpack(results, 2)
   end
 
+  it("A3: an answer that cannot be read comes again in smaller batches, down to the message at fault", function()
+    local topic, own = server_support.name "unreadable", server:client()
+    local list = {}
+    for number = 1, 30 do list[number] = { value = number == 25 and ("x"):rep(5000) or tostring(number), partition = 0 } end
+    assert(own:produce_many(topic, list))
+    local seen, failure = run(([[
+      local seen, failure = {}, nil
+      local client = require("upstash.kafka").new { max_response_bytes = 3000 }
+      local fine, problem = pcall(function()
+        for message in client:messages { group = "unreadable", instance = "i", topic = %q, from = "earliest", idle = 0 } do
+          seen[#seen + 1] = message.value
+        end
+      end)
+      return seen, { fine = fine, code = problem.code, position = problem.position }
+    ]]):format(topic))
+    assert.equal(24, #seen)
+    for number = 1, 24 do assert.equal(tostring(number), seen[number]) end
+    assert.same({ fine = false, code = "response_too_large", position = { topic = topic, partition = 0, offset = 24 } },
+      failure)
+    assert.equal(24, server:committed("unreadable", topic))
+    own:close()
+  end)
+
   it("D9: carries the credentials of the environment to no other URL", function()
     local own, other = run [[
       local kafka = require "upstash.kafka"

@@ -101,6 +101,55 @@ describe("client:records", function()
     assert.equal(numbers(1, 20), values(list))
   end)
 
+  describe("A3: an answer that cannot be read", function()
+    local function until_failure(from, given)
+      local seen = {}
+      local fine, failure = pcall(function()
+        for message in from:records(given) do seen[#seen + 1] = message end
+      end)
+      return values(seen), not fine and failure or nil
+    end
+
+    it("comes again in smaller batches", function()
+      local narrow = server:client { max_response_bytes = 1000 }
+      local seen, failure = until_failure(narrow, { topic = topic, partition = 0, to = "latest" })
+      assert.equal(numbers(1, 20), seen)
+      assert.is_nil(failure)
+      assert.equal("3 4 5 6", (until_failure(narrow, { topic = topic, partition = 0, from = 2, to = 6,
+        max_messages = 3, limit = 4 })))
+      narrow:close()
+    end)
+
+    it("names the message at fault, behind which the loop can go on", function()
+      local own = server:topic(1, 3)
+      assert(client:produce(own, ("x"):rep(3000)))
+      server:fill(own, 5, 7, 1)
+      local narrow = server:client { max_response_bytes = 2000 }
+      local seen, failure = until_failure(narrow, { topic = own, partition = 0, to = "latest" })
+      assert.equal("1 2 3", seen)
+      assert.equal("response_too_large", failure.code)
+      assert.same({ topic = own, partition = 0, offset = 3 }, failure.position)
+      assert.is_truthy(tostring(failure):find(('topic "%s", partition 0, offset 3'):format(own), 1, true))
+      seen, failure = until_failure(narrow,
+        { topic = own, partition = 0, from = failure.position.offset + 1, to = "latest" })
+      assert.equal("5 6 7", seen)
+      assert.is_nil(failure)
+      narrow:close()
+    end)
+
+    it("names a message of malformed JSON", function()
+      local own = server:topic(1, 2)
+      assert(client:produce(own, "poison"))
+      local proxy = faulty_proxy.start(server.url, "spoil /fetch 0")
+      local spoilt = kafka.new(server:access { url = proxy.url, retries = 0 })
+      local seen, failure = until_failure(spoilt, { topic = own, partition = 0 })
+      assert.equal("1 2", seen)
+      assert.same({ "bad_response", 2 }, { failure.code, failure.position.offset })
+      spoilt:close()
+      proxy.stop()
+    end)
+  end)
+
   it("closes", function()
     local next_record, loop = client:records { topic = topic, partition = 0 }
     assert.equal("1", next_record(loop).value)

@@ -151,9 +151,13 @@ static int client_text(lua_State *L)
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"prepare", uk_prepare},       {"finish", uk_finish},
-                                   {"settings", client_settings}, {"producer", uk_producer_new},
-                                   {"close", close_client},       {NULL, NULL}};
+static const luaL_Reg methods[] = {{"prepare", uk_prepare},
+                                   {"finish", uk_finish},
+                                   {"fail", uk_fail},
+                                   {"settings", client_settings},
+                                   {"producer", uk_producer_new},
+                                   {"close", close_client},
+                                   {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {
   {"__gc", close_client}, {"__close", close_client}, {"__tostring", client_text}, {NULL, NULL}};

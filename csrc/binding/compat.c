@@ -1,6 +1,8 @@
 #include "binding/compat.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 void uk_lua_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues)
@@ -101,4 +103,13 @@ bool uk_lua_push_integer(lua_State *L, int64_t value)
     return false;
   lua_pushnumber(L, (lua_Number)value);
   return true;
+}
+
+void uk_lua_push_exact(lua_State *L, int64_t value)
+{
+  char digits[24];
+  if (uk_lua_push_integer(L, value))
+    return;
+  snprintf(digits, sizeof digits, "%" PRId64, value);
+  lua_pushstring(L, digits);
 }

@@ -45,4 +45,7 @@ enum uk_integer_read uk_lua_read_integer(lua_State *L, int index, int64_t *value
 /* False, with nothing pushed, when this Lua's numbers cannot hold the value exactly. */
 bool uk_lua_push_integer(lua_State *L, int64_t value);
 
+/* The value, as a string of digits where this Lua's numbers cannot hold it exactly. */
+void uk_lua_push_exact(lua_State *L, int64_t value);
+
 #endif

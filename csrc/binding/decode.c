@@ -81,6 +81,10 @@ static bool push_field(struct decoder *decoder, const struct uk_response_object 
     push_topic(decoder);
     return true;
   }
+  if (field == UK_FIELD_TIMESTAMP) {
+    uk_lua_push_exact(L, reader->integer); /* of a cluster; nothing is done with it here */
+    return true;
+  }
   switch (object->shape->fields[field].type) {
   case UK_FIELD_INTEGER: return uk_push_response_integer(L, reader, reader->integer);
   case UK_FIELD_HEADERS: return push_headers(decoder);
@@ -114,6 +118,50 @@ static bool push_object(struct decoder *decoder, struct uk_response_object *obje
   return decoder->reader->error == UK_OK;
 }
 
+/* Reads the integer of an unfinished object; false when it is not there. */
+static bool read_place(struct decoder *decoder, int object, int field, int64_t *value)
+{
+  lua_State *L = decoder->L;
+  lua_pushvalue(L, decoder->keys + field);
+  lua_rawget(L, object);
+  const bool read = uk_lua_read_integer(L, -1, value) == UK_INTEGER_OK;
+  lua_pop(L, 1);
+  return read;
+}
+
+/* Notes where the message stands whose table at `object` could not be finished. */
+static void note_fault(struct decoder *decoder, int object)
+{
+  lua_State *L = decoder->L;
+  struct uk_response_reader *reader = decoder->reader;
+  struct uk_response_position *fault = &reader->fault;
+  lua_settop(L, object);
+  if (!read_place(decoder, object, UK_FIELD_PARTITION, &fault->partition))
+    return;
+  if (!read_place(decoder, object, UK_FIELD_OFFSET, &fault->offset)) {
+    if (reader->error != UK_E_INTEGER_RANGE)
+      return;
+    fault->offset = reader->integer; /* it is what does not fit */
+  }
+  lua_pushvalue(L, decoder->keys + UK_FIELD_TOPIC);
+  lua_rawget(L, object);
+  struct uk_slice topic = {NULL, 0};
+  if (lua_type(L, -1) == LUA_TSTRING)
+    topic.data = lua_tolstring(L, -1, &topic.length);
+  uk_response_set_topic(fault, topic);
+  fault->known = topic.length > 0;
+}
+
+static bool push_element(struct decoder *decoder, struct uk_response_object *object)
+{
+  const int table = lua_gettop(decoder->L) + 1;
+  if (push_object(decoder, object))
+    return true;
+  if (object->shape == &uk_shape_message)
+    note_fault(decoder, table);
+  return false;
+}
+
 /* How many elements the list has, if they are all about as long as the first, which has been
  * read. */
 static int estimate(const struct uk_response_reader *reader)
@@ -133,13 +181,13 @@ static bool push_list(struct decoder *decoder, const struct uk_shape *shape)
     lua_createtable(L, 0, 0);
     return reader->error == UK_OK;
   }
-  if (!push_object(decoder, &object))
+  if (!push_element(decoder, &object))
     return false;
   lua_createtable(L, estimate(reader), 0);
   lua_insert(L, -2);
   lua_rawseti(L, -2, 1);
   for (int i = 2; uk_response_element(reader, &object, shape); i++) {
-    if (!push_object(decoder, &object))
+    if (!push_element(decoder, &object))
       return false;
     lua_rawseti(L, -2, i);
   }

@@ -71,20 +71,52 @@ static int push_anonymous_failure(const struct call *call, struct uk_failure *fa
   return finish_call(call, uk_push_failure(L, failure));
 }
 
+static const char again[] =
+  "the instance's next consume, commit or delete_consumer takes the messages of this answer for "
+  "delivered. "
+  "With auto_commit = false commit what you have handled, call delete_consumer, then consume "
+  "again, with a smaller "
+  "max_messages; with auto-commit let session_timeout pass without a request first";
+
+static const char *again_of(const struct uk_call_row *row, enum uk_error error, int status)
+{
+  const bool consumes = strcmp(row->name, "consume") == 0;
+  return consumes && uk_retry_carried_out(error, status) ? again : NULL;
+}
+
+static bool returns_messages(const struct uk_call_row *row)
+{
+  return row->decode == uk_decode_messages;
+}
+
+/* An answer that did not arrive or could not be read. What arrived of one that is too large says where it begins. */
+static int push_lost(const struct call *call, struct uk_failure *failure, struct uk_buffer *body)
+{
+  struct uk_response_position first = {.known = false};
+  failure->again = again_of(call->row, failure->error, failure->status);
+  if (failure->error == UK_E_RESPONSE_TOO_LARGE && returns_messages(call->row)) {
+    uk_response_first(body->data, body->length, &first);
+    failure->position = &first;
+  }
+  return finish_call(call, uk_push_failure(call->L, failure));
+}
+
 /* `messages` as of uk_response_results. */
 static int push_call_failure(const struct call *call, const struct uk_client_failure *failure,
                              size_t messages)
 {
   if (failure->has_results && produces(call->row))
     return finish_call(call, uk_push_results_failure(call->L, failure, messages));
-  struct uk_failure result = {failure->error, failure->status, failure->retry_after,
-                              failure->message};
+  struct uk_failure result = {.error = failure->error,
+                              .status = failure->status,
+                              .retry_after = failure->retry_after,
+                              .message = failure->message};
   if (failure->error == UK_E_UNAUTHORIZED && call->client->settings.authorization == NULL) {
     if (result.message.data == NULL)
       result.message = uk_slice_text(uk_error_text(result.error));
     return push_anonymous_failure(call, &result);
   }
-  return finish_call(call, uk_push_failure(call->L, &result));
+  return push_lost(call, &result, &call->exchange->response);
 }
 
 static int push_request_failure(const struct call *call)
@@ -102,7 +134,12 @@ static int push_result(const struct call *call, size_t messages)
   reader.messages = messages;
   if (call->row->decode(call->L, &reader) && uk_response_close(&reader) == UK_OK)
     return finish_call(call, 1);
-  return finish_call(call, uk_push_error(call->L, reader.error, reader.message));
+  struct uk_failure failure = {.error = reader.error,
+                               .retry_after = -1,
+                               .message = uk_slice_text(reader.message),
+                               .position = &reader.fault,
+                               .again = again_of(call->row, reader.error, 0)};
+  return finish_call(call, uk_push_failure(call->L, &failure));
 }
 
 int uk_perform(lua_State *L)
@@ -218,10 +255,10 @@ int uk_prepare(lua_State *L)
 static const struct uk_option messages_row = {
   "request.messages", UK_OPTION_INTEGER, false, 0, 0, INT32_MAX, NULL};
 
-/* Argument 1 of finish: a table that prepare made. `messages` is 0 where it says none. */
-static const struct uk_call_row *check_request(lua_State *L, size_t *messages)
+/* Argument 1 of finish and fail: a table that prepare made. `messages` is 0 where it says none. */
+static const struct uk_call_row *check_request(lua_State *L, const char *function, size_t *messages)
 {
-  const struct uk_blame blame = {.function = "finish", .argument = 1};
+  const struct uk_blame blame = {.function = function, .argument = 1};
   int64_t count = 0;
   if (lua_type(L, 2) != LUA_TTABLE)
     uk_misuse_type(L, &blame, "request", "table", 2);
@@ -280,18 +317,20 @@ static int64_t read_retry_after(lua_State *L)
   return seconds;
 }
 
-/* Argument 4 of finish: nil or a string. Copies it into the exchange, to be read in place. */
-static enum uk_error take_body(lua_State *L, struct uk_buffer *response)
+/* Argument 4 of finish and fail: nil or a string. Copies it into the exchange, to be read in place. */
+static enum uk_error take_body(lua_State *L, const char *function, struct uk_buffer *response)
 {
-  const struct uk_blame blame = {.function = "finish", .argument = 4};
-  struct uk_slice body = {NULL, 0};
+  const struct uk_blame blame = {.function = function, .argument = 4};
+  struct uk_slice body = {"", 0};
   uk_buffer_clear(response);
   if (!lua_isnil(L, 5)) {
     if (lua_type(L, 5) != LUA_TSTRING)
       uk_misuse_type(L, &blame, "body", "string", 5);
     body.data = lua_tolstring(L, 5, &body.length);
   }
-  enum uk_error error = uk_buffer_append(response, body.data, body.length);
+  const size_t fits = body.length < response->limit ? body.length : response->limit;
+  uk_buffer_append(response, body.data, fits);
+  enum uk_error error = uk_buffer_append(response, body.data + fits, body.length - fits);
   return error == UK_E_TOO_LARGE ? UK_E_RESPONSE_TOO_LARGE : error;
 }
 
@@ -303,20 +342,61 @@ int uk_finish(lua_State *L)
   int64_t status = 0;
   lua_settop(L, 5);
   size_t messages;
-  const struct uk_call_row *row = check_request(L, &messages);
+  const struct uk_call_row *row = check_request(L, "finish", &messages);
   uk_option_read_value(L, 3, &status_row, &status, 0, &blame);
   check_headers(L);
   int64_t retry_after = read_retry_after(L);
   struct call call = take_exchange(L, client, row);
   uk_check_client(L);
   struct uk_buffer *body = &call.exchange->response;
-  enum uk_error error = take_body(L, body);
-  if (error != UK_OK)
-    return finish_call(&call, uk_push_error(L, error, NULL));
+  struct uk_failure lost = {.error = take_body(L, "finish", body), .retry_after = -1};
+  if (lost.error != UK_OK)
+    return push_lost(&call, &lost, body);
   struct uk_client_failure failure;
   if (uk_response_failed(&failure, (int)status, retry_after, body->data, body->length))
     return push_call_failure(&call, &failure, messages);
-  if (is_lost(L, (int)status, body))
-    return finish_call(&call, uk_push_error(L, UK_E_CONNECTION_LOST, NULL));
+  if (is_lost(L, (int)status, body)) {
+    lost.error = UK_E_CONNECTION_LOST;
+    return push_lost(&call, &lost, body);
+  }
   return push_result(&call, messages);
+}
+
+/* Argument 2 of fail. */
+static enum uk_error check_code(lua_State *L)
+{
+  const struct uk_blame blame = {.function = "fail", .argument = 2};
+  if (lua_type(L, 3) != LUA_TSTRING)
+    uk_misuse_type(L, &blame, "code", "string", 3);
+  const enum uk_error error = uk_error_from_word(lua_tostring(L, 3));
+  if (error == UK_OK)
+    uk_misuse(L, &blame, "code", "no such code: '%.64s'", lua_tostring(L, 3));
+  return error;
+}
+
+/* Argument 3 of fail: nil or a string. */
+static struct uk_slice check_text(lua_State *L)
+{
+  const struct uk_blame blame = {.function = "fail", .argument = 3};
+  struct uk_slice text = {NULL, 0};
+  if (lua_isnil(L, 4))
+    return text;
+  if (lua_type(L, 4) != LUA_TSTRING)
+    uk_misuse_type(L, &blame, "text", "string", 4);
+  text.data = lua_tolstring(L, 4, &text.length);
+  return text;
+}
+
+int uk_fail(lua_State *L)
+{
+  struct uk_client *client = uk_check_client(L);
+  size_t messages;
+  lua_settop(L, 5);
+  const struct uk_call_row *row = check_request(L, "fail", &messages);
+  struct uk_failure failure = {.error = check_code(L), .retry_after = -1};
+  failure.message = check_text(L);
+  struct call call = take_exchange(L, client, row);
+  uk_check_client(L);
+  take_body(L, "fail", &call.exchange->response);
+  return push_lost(&call, &failure, &call.exchange->response);
 }

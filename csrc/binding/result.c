@@ -1,5 +1,30 @@
 #include "binding/result.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
+static bool has_position(const struct uk_failure *failure)
+{
+  return failure->position != NULL && failure->position->known;
+}
+
+/* An integer, or its text where this Lua has none of that size. */
+static void set_integer(lua_State *L, const char *name, int64_t value)
+{
+  uk_lua_push_exact(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_position(lua_State *L, const struct uk_response_position *position)
+{
+  lua_createtable(L, 0, 3);
+  lua_pushstring(L, position->topic);
+  lua_setfield(L, -2, "topic");
+  set_integer(L, "partition", position->partition);
+  set_integer(L, "offset", position->offset);
+  lua_setfield(L, -2, "position");
+}
+
 void uk_push_details(lua_State *L, const struct uk_failure *failure, int message)
 {
   lua_createtable(L, 0, 5);
@@ -15,6 +40,22 @@ void uk_push_details(lua_State *L, const struct uk_failure *failure, int message
   }
   if (failure->retry_after >= 0 && uk_lua_push_integer(L, failure->retry_after))
     lua_setfield(L, -2, "retry_after");
+  if (has_position(failure))
+    set_position(L, failure->position);
+  if (failure->again == NULL)
+    return;
+  lua_pushstring(L, failure->again);
+  lua_setfield(L, -2, "again");
+}
+
+/* Puts " (at topic …, partition …, offset …)" behind the string on top of the stack. */
+static void name_position(lua_State *L, const struct uk_response_position *position)
+{
+  char text[UK_TOPIC_NAME_MAX + 80];
+  snprintf(text, sizeof text, " (at topic \"%s\", partition %" PRId64 ", offset %" PRId64 ")",
+           position->topic, position->partition, position->offset);
+  lua_pushstring(L, text);
+  lua_concat(L, 2);
 }
 
 int uk_push_failure(lua_State *L, const struct uk_failure *failure)
@@ -25,13 +66,15 @@ int uk_push_failure(lua_State *L, const struct uk_failure *failure)
     lua_pushlstring(L, failure->message.data, failure->message.length);
   else
     lua_pushstring(L, uk_error_text(failure->error));
+  if (has_position(failure))
+    name_position(L, failure->position);
   uk_push_details(L, failure, lua_gettop(L));
   return 3;
 }
 
 int uk_push_error(lua_State *L, enum uk_error error, const char *text)
 {
-  struct uk_failure failure = {error, 0, -1, {NULL, 0}};
+  struct uk_failure failure = {.error = error, .retry_after = -1};
   if (text != NULL)
     failure.message = uk_slice_text(text);
   return uk_push_failure(L, &failure);

@@ -4,6 +4,7 @@
 #define UK_RESULT_H
 
 #include "binding/compat.h"
+#include "client/response.h"
 #include "common/error.h"
 #include "common/slice.h"
 
@@ -12,12 +13,16 @@ struct uk_failure {
   int status;              /* HTTP status, 0 = the failure came before one */
   int64_t retry_after;     /* seconds, -1 = not said */
   struct uk_slice message; /* data NULL: the error's own text */
+  const struct uk_response_position
+    *position;       /* of the message at fault; NULL or not known: none */
+  const char *again; /* how to get again what the answer held; NULL = it held nothing */
 };
 
-/* Pushes {error=, status=, code=, retriable=, retry_after=}, with the value at the index `message` as error. */
+/* Pushes {error=, status=, code=, retriable=, retry_after=, position=, again=}, with the value at the index `message`
+ * as error. */
 void uk_push_details(lua_State *L, const struct uk_failure *failure, int message);
 
-/* Pushes nil, message and {error=, status=, code=, retriable=, retry_after=}; returns 3. The
+/* Pushes nil, message and details; returns 3. The message names the position. The
  * bytes of the message are read before anything else happens in Lua that could free them. */
 int uk_push_failure(lua_State *L, const struct uk_failure *failure);
 

@@ -18,14 +18,18 @@ static bool push_metadata(lua_State *L, struct uk_response_reader *reader,
   lua_createtable(L, 0, 4);
   lua_pushlstring(L, result->topic.data, result->topic.length);
   lua_setfield(L, -2, "topic");
+  uk_lua_push_exact(L, result->timestamp);
+  lua_setfield(L, -2, "timestamp");
   return set_integer(L, reader, "partition", result->partition) &&
-         set_integer(L, reader, "offset", result->offset) &&
-         set_integer(L, reader, "timestamp", result->timestamp);
+         set_integer(L, reader, "offset", result->offset);
 }
 
 static void push_failed(lua_State *L, const struct uk_produce_result *result)
 {
-  const struct uk_failure failure = {result->error, result->status, -1, result->message};
+  const struct uk_failure failure = {.error = result->error,
+                                     .status = result->status,
+                                     .retry_after = -1,
+                                     .message = result->message};
   lua_pushlstring(L, result->message.data, result->message.length);
   uk_push_details(L, &failure, lua_gettop(L));
   lua_remove(L, -2);
@@ -48,8 +52,10 @@ static void push_list(lua_State *L, struct uk_response_reader *reader)
 int uk_push_results_failure(lua_State *L, const struct uk_client_failure *failure, size_t messages)
 {
   struct uk_response_reader reader;
-  struct uk_failure result = {failure->error, failure->status, failure->retry_after,
-                              failure->message};
+  struct uk_failure result = {.error = failure->error,
+                              .status = failure->status,
+                              .retry_after = failure->retry_after,
+                              .message = failure->message};
   luaL_checkstack(L, 12, NULL);
   int list = lua_gettop(L) + 1;
   if (uk_response_results(&reader, failure, messages))

@@ -50,15 +50,9 @@ static struct uk_retry_policy read_policy(lua_State *L)
 /* The error that details.code names; UK_OK for a word that is none. */
 static enum uk_error read_code(lua_State *L)
 {
-  struct uk_slice code = {NULL, 0};
   lua_pushliteral(L, "code");
   lua_rawget(L, 2);
-  if (lua_type(L, -1) == LUA_TSTRING)
-    code.data = lua_tolstring(L, -1, &code.length);
-  for (int error = UK_OK + 1; error < UK_ERROR_COUNT; error++)
-    if (uk_slice_is(code, uk_error_word((enum uk_error)error)))
-      return (enum uk_error)error;
-  return UK_OK;
+  return lua_type(L, -1) == LUA_TSTRING ? uk_error_from_word(lua_tostring(L, -1)) : UK_OK;
 }
 
 /* An integer field of the details, `otherwise` when they hold none. */

@@ -56,6 +56,7 @@ void uk_response_open(struct uk_response_reader *reader, char *body, size_t leng
   reader->binary = binary;
   reader->error = UK_OK;
   reader->message[0] = '\0';
+  reader->fault.known = false;
 }
 
 void uk_response_fail(struct uk_response_reader *reader, enum uk_error error, const char *format,
@@ -267,6 +268,37 @@ enum uk_error uk_response_close(struct uk_response_reader *reader)
   if (reader->error == UK_OK && uk_json_next(&reader->json) != UK_JSON_END)
     uk_response_fail_json(reader);
   return reader->error;
+}
+
+/* ---- positions ---- */
+
+void uk_response_set_topic(struct uk_response_position *position, struct uk_slice topic)
+{
+  const size_t length = topic.length < UK_TOPIC_NAME_MAX ? topic.length : UK_TOPIC_NAME_MAX;
+  if (length > 0)
+    memcpy(position->topic, topic.data, length);
+  position->topic[length] = '\0';
+}
+
+void uk_response_first(char *body, size_t length, struct uk_response_position *position)
+{
+  const unsigned all = 1U << UK_FIELD_TOPIC | 1U << UK_FIELD_PARTITION | 1U << UK_FIELD_OFFSET;
+  struct uk_response_reader reader;
+  struct uk_response_object object = {.seen = 0};
+  int field = -1;
+  uk_response_open(&reader, body, length, false);
+  position->known = false;
+  if (!uk_response_list(&reader) || !uk_response_element(&reader, &object, &uk_shape_message))
+    return;
+  while (!position->known && (field = uk_response_field(&reader, &object)) >= 0) {
+    if (field == UK_FIELD_TOPIC)
+      uk_response_set_topic(position, reader.value);
+    else if (field == UK_FIELD_PARTITION)
+      position->partition = reader.integer;
+    else if (field == UK_FIELD_OFFSET)
+      position->offset = reader.integer;
+    position->known = (object.seen & all) == all;
+  }
 }
 
 /* ---- failures ---- */

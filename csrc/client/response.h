@@ -19,6 +19,7 @@
 
 #include "common/error.h"
 #include "common/json_reader.h"
+#include "common/protocol.h"
 
 enum { UK_RESPONSE_MESSAGE_SIZE = 160, UK_FAILURE_TEXT_SIZE = 256, UK_SHAPE_FIELDS_MAX = 8 };
 
@@ -64,6 +65,13 @@ extern const struct uk_shape uk_shape_header;   /* key, value */
 extern const struct uk_shape uk_shape_topic;    /* topic, partitions */
 extern const struct uk_shape uk_shape_result;   /* result */
 
+/* Where a message stands. */
+struct uk_response_position {
+  bool known;
+  char topic[UK_TOPIC_NAME_MAX + 1];
+  int64_t partition, offset;
+};
+
 struct uk_response_reader {
   struct uk_json_reader json;
   struct uk_slice value; /* of a text or bytes field */
@@ -74,6 +82,7 @@ struct uk_response_reader {
   bool binary;
   enum uk_error error;
   char message[UK_RESPONSE_MESSAGE_SIZE]; /* "" for the error's own text */
+  struct uk_response_position fault;      /* the message at fault, as its reader found it */
 };
 
 /* An object that is being read. */
@@ -105,6 +114,12 @@ bool uk_response_counted(struct uk_response_reader *reader);
 
 /* Nothing may follow. UK_OK when the whole response was right. */
 enum uk_error uk_response_close(struct uk_response_reader *reader);
+
+/* The first message of a body that is cut off, as far as its fields are there. Changes the body. */
+void uk_response_first(char *body, size_t length, struct uk_response_position *position);
+
+/* Notes a topic, cut to what a topic's name may have. */
+void uk_response_set_topic(struct uk_response_position *position, struct uk_slice topic);
 
 /* Sets the error, unless there is one. */
 void uk_response_fail(struct uk_response_reader *reader, enum uk_error error, const char *format,

@@ -1,7 +1,5 @@
 #include "client/retry.h"
 
-#include <stdbool.h>
-
 /* Whether the request cannot have been carried out. A 502 is UNAVAILABLE, but it comes from a
  * gateway that may have passed the request on before it lost the answer. */
 static bool surely_unsent(enum uk_error error, int status)
@@ -9,6 +7,13 @@ static bool surely_unsent(enum uk_error error, int status)
   if (error == UK_E_UNAVAILABLE)
     return status != 502;
   return error == UK_E_CONNECT_FAILED || error == UK_E_RESOLVE_FAILED || error == UK_E_TOO_MANY;
+}
+
+bool uk_retry_carried_out(enum uk_error error, int status)
+{
+  if (error == UK_E_CONNECT_FAILED || error == UK_E_RESOLVE_FAILED || error == UK_E_TLS_FAILED)
+    return false;
+  return status != 503 && (status < 400 || status > 499);
 }
 
 static bool may_retry(enum uk_retry_class class, enum uk_error error, int status)

@@ -2,6 +2,7 @@
 #ifndef UK_RETRY_H
 #define UK_RETRY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -21,6 +22,10 @@ struct uk_retry_policy {
   int64_t delay;     /* milliseconds before the first */
   int64_t delay_max; /* milliseconds */
 };
+
+/* Whether the request may have been carried out though it failed so: its answer is lost, or cannot be
+ * read. `status` is 0 without one. */
+bool uk_retry_carried_out(enum uk_error error, int status);
 
 /* Milliseconds to wait before the next attempt, or UK_RETRY_STOP. `attempt` counts those made so
  * far, from 1; `status` is 0 without one; `retry_after` in seconds, -1 when not said: the wait

@@ -134,7 +134,11 @@ const char *uk_transport_message(const struct uk_transport *transport)
 static size_t take_body(char *data, size_t size, size_t count, void *context)
 {
   struct uk_transport *transport = context;
-  return uk_buffer_append(transport->body, data, size * count) == UK_OK ? size * count : 0;
+  struct uk_buffer *body = transport->body;
+  const size_t bytes = size * count, room = body->limit - body->length;
+  const size_t fits = bytes < room ? bytes : room; /* the beginning says which messages they are */
+  uk_buffer_append(body, data, fits);
+  return uk_buffer_append(body, data + fits, bytes - fits) == UK_OK ? bytes : 0;
 }
 
 static size_t take_header(char *data, size_t size, size_t count, void *context)

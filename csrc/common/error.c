@@ -1,6 +1,7 @@
 #include "common/error.h"
 
 #include <stddef.h>
+#include <string.h>
 
 struct error_row {
   const char *word;
@@ -53,4 +54,12 @@ enum uk_error uk_error_from_status(int status)
   if (status == 502)
     return UK_E_UNAVAILABLE;
   return status < 500 ? UK_E_BAD_REQUEST : UK_E_INTERNAL;
+}
+
+enum uk_error uk_error_from_word(const char *word)
+{
+  for (size_t i = UK_OK + 1; i < UK_ERROR_COUNT; i++)
+    if (strcmp(rows[i].word, word) == 0)
+      return (enum uk_error)i;
+  return UK_OK;
 }

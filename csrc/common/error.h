@@ -61,4 +61,7 @@ const char *uk_error_text(enum uk_error error);
  * is INTERNAL but for 502, which is UNAVAILABLE; anything else is BAD_RESPONSE. */
 enum uk_error uk_error_from_status(int status);
 
+/* The error of that word; UK_OK for a word that is none. */
+enum uk_error uk_error_from_word(const char *word);
+
 #endif

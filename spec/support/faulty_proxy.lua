@@ -5,8 +5,9 @@
 --
 -- A rule is WHAT PREFIX N: what happens to the answer to the Nth request whose path begins with PREFIX. `lose`: the
 -- server has done its work, the connection is closed without an answer. `cut`: it is closed amid the answer's body.
--- `cut@BYTES`: behind the first BYTES of the answer. `garble`: the answer is no JSON. `refuse`: the request never
--- reaches the server.
+-- `cut@BYTES`: behind the first BYTES of the answer. `garble`: the answer is no JSON. `spoil`: it is none where a
+-- message has the value "poison". `nano`: its timestamps are nanoseconds. `refuse`: the request never reaches the
+-- server. N = 0: each such request.
 
 local faulty_proxy = {}
 
@@ -38,8 +39,8 @@ local function fault_for(rules, path)
   local fault
   for _, rule in ipairs(rules) do
     if path:sub(1, #rule.prefix) == rule.prefix then
-      rule.left = rule.left - 1
-      if rule.left == 0 then fault = rule.what end
+      if rule.left <= 1 then fault = rule.left >= 0 and rule.what or fault end
+      if rule.left > 0 then rule.left = rule.left > 1 and rule.left - 1 or -1 end
     end
   end
   return fault
@@ -76,6 +77,22 @@ function faults.garble(client, head, body)
   client:send(head .. ("{"):rep(#body))
 end
 
+-- These change the answer, and the connection goes on.
+local changes = {}
+
+function changes.spoil(body)
+  return (body:gsub('"value":"poison"', '"value":poison'))
+end
+
+function changes.nano(body)
+  return (body:gsub('("timestamp":%d+)', "%1000000"))
+end
+
+local function change(head, body, fault)
+  body = changes[fault](body)
+  return head:gsub("([Cc]ontent%-[Ll]ength: )%d+", "%1" .. #body), body
+end
+
 -- Serves one connection, request after request. False when it has ended.
 local function serve_one(client, server, rules)
   local first, head, body = read_message(client)
@@ -87,7 +104,9 @@ local function serve_one(client, server, rules)
   server:send(head .. body)
   local _, answer_head, answer_body = read_message(server)
   if not answer_head then return false end
-  if fault then
+  if changes[fault] then
+    answer_head, answer_body = change(answer_head, answer_body, fault)
+  elseif fault then
     local name, bytes = fault:match "^(%a+@?)(%d*)$"
     faults[name](client, answer_head, answer_body, tonumber(bytes))
     return false

@@ -334,6 +334,38 @@ local function cases(describe, it, new, features)
       assert.is_false(details.retriable)
     end)
 
+    it("A3: of a response that is too large says where it begins, and how to get it again", function()
+      local body = '[{"topic":"t.x","partition":3,"offset":17,"timestamp":1,"key":"","value":"' .. ("x"):rep(5000)
+        .. '","headers":[]}]'
+      local function consume(client) return client:consume("g", "i", "t.x") end
+      local function fetch(client) return client:fetch("t.x", 3, 17) end
+      for _, head in ipairs { "Content-Length: " .. #body .. "\r\n\r\n", "Connection: close\r\n\r\n",
+        ("Transfer-Encoding: chunked\r\n\r\n%x\r\n"):format(#body) } do
+        for _, call in ipairs { consume, fetch } do
+          local details = fails({ "accept", "read", "send HTTP/1.1 200 OK\r\n" .. head .. body, "close" },
+            { max_response_bytes = 1000 }, call)
+          assert.equal("response_too_large", details.code)
+          assert.same({ topic = "t.x", partition = 3, offset = 17 }, details.position)
+          assert.equal('the response is over max_response_bytes (at topic "t.x", partition 3, offset 17)', details.error)
+          assert.equal(call == consume, details.again ~= nil)
+        end
+      end
+      local details = fails({ "accept", "read", canned.answer(200, body), "close" }, { max_response_bytes = 10 }, consume)
+      assert.same({ "response_too_large" }, { details.code, details.position })
+    end)
+
+    it("A3: of a consume that may have been carried out says how to get its messages again", function()
+      local function consume(client) return client:consume("g", "i", "t") end
+      for _, steps in ipairs { { "accept", "read", "close" }, { "accept", "read", canned.answer(502, "{}") },
+        { "accept", "read", canned.answer(200, "<html>") }, { "accept", "read", canned.answer(504, "{}") } } do
+        assert.is_string(fails(steps, nil, consume).again)
+        assert.is_nil(fails(steps).again)
+      end
+      for _, status in ipairs { 400, 404, 429, 503 } do
+        assert.is_nil(fails({ "accept", "read", canned.answer(status, "{}") }, nil, consume).again)
+      end
+    end)
+
     if features.gzip then
       it("counts a zipped response by what it unpacks to", function()
         local pipe = assert(io.popen "head -c 4000 /dev/zero | tr '\\0' ' ' | gzip -n")

@@ -21,6 +21,11 @@ local function json_headers(headers)
   return "[" .. table.concat(parts, ",") .. "]"
 end
 
+--- The digits of an integer. One beyond this Lua's integers is text already.
+function command_format.digits(integer)
+  return type(integer) == "string" and integer or ("%d"):format(integer)
+end
+
 local formats = {}
 
 --- The value and a line end; a tombstone is an empty line.
@@ -32,7 +37,8 @@ end
 function formats.json(message)
   return table.concat {
     '{"topic":', json_text(message.topic),
-    (',"partition":%d,"offset":%d,"timestamp":%d'):format(message.partition, message.offset, message.timestamp),
+    (',"partition":%d,"offset":%d,"timestamp":%s'):format(message.partition, message.offset,
+      command_format.digits(message.timestamp)),
     ',"key":', json_text(message.key),
     ',"value":', json_text(message.value),
     ',"headers":', json_headers(message.headers), "}\n",

@@ -22,8 +22,8 @@ end
 
 local function produce_one(client, given)
   local metadata = client_of.need(client:produce(given[1], given[2], message_options(given)))
-  client_of.write(("topic=%s partition=%d offset=%d timestamp=%d\n"):format(metadata.topic, metadata.partition,
-    metadata.offset, metadata.timestamp))
+  client_of.write(("topic=%s partition=%d offset=%d timestamp=%s\n"):format(metadata.topic, metadata.partition,
+    metadata.offset, format.digits(metadata.timestamp)))
 end
 
 -- The next lines of standard input as messages; an empty list at its end.

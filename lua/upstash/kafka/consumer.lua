@@ -7,6 +7,8 @@
 -- * The loop begins by deleting the instance, so that no position of an earlier run is in force, only
 --   commits. It does the same after a consume whose answer was lost, since the server's position may be
 --   behind the messages of that answer.
+-- * An answer that cannot be read is asked for again in the same way, in smaller batches, down to the one message
+--   at fault. Those before it are handed out; it is named.
 -- * Where a group starts at the end (`from = "latest"`), the start is made a commit (anchor.lua).
 -- * A body may take longer than the session: finished messages of a batch are committed while the batch
 --   lasts, and after an expiry through a new instance, so that such a loop moves on.
@@ -61,6 +63,7 @@ end
 ---@field touched boolean whether it ever was
 ---@field contact number core.now of the last request that keeps the instance alive
 ---@field lost integer lost answers in a row
+---@field narrow integer? how many messages to ask for, while answers could not be read
 ---@field failures integer failures of consume in a row
 local Consumer = loop.class()
 
@@ -160,10 +163,16 @@ local function start(consumer, deadline)
   consumer.started, consumer.touched = true, true
 end
 
-local function failed(consumer, message, details, deadline)
+-- `asked`: for how many messages.
+local function failed(consumer, message, details, deadline, asked)
   consumer.failures = consumer.failures + 1
   if may_be_lost(details) then
     consumer.started = false
+    if loop.unreadable(details) then
+      if asked == 1 then loop.raise_unreadable(message, details) end
+      consumer.narrow = loop.narrow(asked)
+      return
+    end
     consumer.lost = consumer.lost + 1
     if not details.retriable and consumer.lost < LOST_IN_A_ROW then return end
   end
@@ -173,11 +182,12 @@ end
 -- One consume. Returns its messages, or nil when it has to be done again.
 local function poll(consumer, timeout, deadline)
   if not consumer.started then start(consumer, deadline) end
-  local most = consumer.max_messages
+  local most = consumer.narrow or consumer.max_messages
   if consumer.left < (most or BATCH_MESSAGES) then most = consumer.left end
   local messages, message, details = loop.call(consumer.client, "consume", consumer.group,
     consumer.instance, consumer.topics, consume_options(consumer, timeout, most))
-  if not messages then return failed(consumer, message, details, deadline) end
+  if not messages then return failed(consumer, message, details, deadline, most or BATCH_MESSAGES) end
+  if #messages > 0 then consumer.narrow = loop.widen(consumer.narrow, consumer.max_messages or BATCH_MESSAGES) end
   consumer.lost, consumer.failures, consumer.contact = 0, 0, core.now()
   if consumer.anchor and not consumer.anchor:hold(consumer, messages, deadline) then
     consumer.started = false

@@ -16,6 +16,7 @@ local loop = {}
 ---@field code string a stable word
 ---@field retriable boolean whether the same may succeed later
 ---@field retry_after integer? seconds
+---@field position upstash.kafka.Position? of the message that cannot be read
 local Failure = {}
 Failure.__index = Failure
 Failure.__tostring = function(failure) return failure.error end
@@ -26,7 +27,7 @@ Failure.__tostring = function(failure) return failure.error end
 function loop.raise(message, details)
   local failure = { error = message }
   for key, value in pairs(details) do failure[key] = value end
-  failure.error = message
+  failure.error, failure.again = message, nil -- the loop itself has seen to what comes again
   error(setmetatable(failure, Failure), 0)
 end
 
@@ -74,14 +75,34 @@ function loop.back_off(attempt, message, details, deadline)
   loop.stop_in_time()
 end
 
+-- Answers that arrived and cannot be read, on account of one of their messages.
+local UNREADABLE = { response_too_large = true, integer_range = true, bad_response = true }
+
+--- Whether the answer may be read when it has fewer messages. What is no list of messages is not.
+---@return boolean
+function loop.unreadable(details)
+  return UNREADABLE[details.code] ~= nil and (details.code ~= "bad_response" or details.position ~= nil)
+end
+
+--- Raises for an answer of one message that cannot be read.
+function loop.raise_unreadable(message, details)
+  local text = message .. ": this message cannot be read"
+  if details.code == "response_too_large" then text = text .. "; raise max_response_bytes" end
+  loop.raise(text .. ", or go on behind it", details)
+end
+
+--- The number of messages to ask for after an answer of up to `asked` that could not be read, or that was.
+function loop.narrow(asked) return math.max(1, math.floor(asked / 2)) end
+function loop.widen(asked, most) return asked and asked * 2 < most and asked * 2 or nil end
+
 --- Calls a method until it succeeds or fails in a way that does not pass. `accept` is a code that is
--- returned (as nil, message, details) instead of raised, or nil.
+-- returned (as nil, message, details) instead of raised, or a function that says whether the details are; or nil.
 function loop.insist(client, deadline, accept, method, ...)
   local attempt = 0
   while true do
     local result, message, details = loop.call(client, method, ...)
     if result ~= nil then return result end
-    if details.code == accept then return nil, message, details end
+    if type(accept) == "function" and accept(details) or details.code == accept then return nil, message, details end
     attempt = attempt + 1
     loop.back_off(attempt, message, details, deadline)
   end

@@ -2,12 +2,13 @@
 -- costs no more memory than the limits say.
 --
 --     local reader = answer.reader(function() return bytes | nil, code, text end) -- connection_lost: the end
---     local status, headers, body, whole = answer.read(reader, limit)
---     if not status then local code, text = headers, body … end
+--     local status, headers, body, reusable = answer.read(reader, limit)
+--     if not status then local code, text, beginning = headers, body, reusable … end
 
 local HEAD_BYTES = 65536 -- of the status line and headers of an answer, the interim ones before it included
 local LINE_BYTES = 4096  -- of a line between chunks
 local PIECES = 512       -- after so many, the pieces of a body are put together
+local BEGINNING = 1024   -- bytes of a body that is too large, enough to say which message comes first
 
 local answer = {}
 
@@ -66,8 +67,15 @@ local function new_body(limit)
 end
 
 function Body:add(piece)
+  if self.length + #piece > self.limit then
+    self:keep(piece:sub(1, self.limit - self.length))
+    fail "response_too_large"
+  end
+  self:keep(piece)
+end
+
+function Body:keep(piece)
   self.length = self.length + #piece
-  if self.length > self.limit then fail "response_too_large" end
   self.count = self.count + 1
   self.pieces[self.count] = piece
   if self.count < PIECES then return end
@@ -75,17 +83,38 @@ function Body:add(piece)
   self.count = 0
 end
 
+function Body:beginning()
+  local first = self.blocks[1] or table.concat(self.pieces, "", 1, self.count)
+  return first:sub(1, BEGINNING)
+end
+
 function Body:text()
   return table.concat(self.blocks) .. table.concat(self.pieces, "", 1, self.count)
 end
 
--- Moves `count` bytes from the reader to the body; what would pass the limit is not waited for.
+-- The next bytes, at most `most`; waits for some.
+local function take_piece(reader, most)
+  if reader.at > #reader.bytes then reader:fill() end
+  local piece = reader.bytes:sub(reader.at, reader.at + most - 1)
+  reader.at = reader.at + #piece
+  return piece
+end
+
+-- Of what would pass the limit only the beginning is waited for.
+local function refuse(reader, body)
+  while body.length < math.min(BEGINNING, body.limit) do
+    local fine, piece = pcall(take_piece, reader, math.min(BEGINNING, body.limit) - body.length)
+    if not fine then break end
+    body:keep(piece)
+  end
+  fail "response_too_large"
+end
+
+-- Moves `count` bytes from the reader to the body.
 local function take(reader, body, count)
-  if body.length + count > body.limit then fail "response_too_large" end
+  if body.length + count > body.limit then refuse(reader, body) end
   while count > 0 do
-    if reader.at > #reader.bytes then reader:fill() end
-    local piece = reader.bytes:sub(reader.at, reader.at + count - 1)
-    reader.at = reader.at + #piece
+    local piece = take_piece(reader, count)
     count = count - #piece
     body:add(piece)
   end
@@ -187,8 +216,8 @@ local function stays_open(head)
   return connection:find("close", 1, true) == nil
 end
 
-local function read(reader, limit)
-  local head, body = final_head(reader), new_body(limit)
+local function read(reader, body)
+  local head = final_head(reader)
   local ended = read_body(reader, head, body)
   local reusable = ended and stays_open(head) and reader.at > #reader.bytes
   return { head.status, head.headers, body:text(), reusable }
@@ -200,12 +229,15 @@ end
 ---@return integer? status nil when there is no whole answer
 ---@return table<string, string>|string headers names in lower case; or the code of the failure
 ---@return string? body or the text of the failure, nil for the code's own
----@return boolean? reusable whether the connection may carry another request
+---@return boolean|string|nil reusable whether the connection may carry another request; or the beginning of a body that
+--- is too large
 function answer.read(reader, limit)
-  local fine, result = pcall(read, reader, limit)
+  local body = new_body(limit)
+  local fine, result = pcall(read, reader, body)
   if fine then return result[1], result[2], result[3], result[4] end
   if type(result) ~= "table" or not result.code then error(result, 0) end
-  return nil, result.code, result.text
+  local beginning = result.code == "response_too_large" and body:beginning() or nil
+  return nil, result.code, result.text, beginning
 end
 
 return answer

@@ -6,7 +6,8 @@ local nginx = require "upstash.kafka.nginx"
 local options = require "upstash.kafka.options"
 local transport = require "upstash.kafka.nginx_transport"
 
-local prepare, finish, settings = core.methods.prepare, core.methods.finish, core.methods.settings
+local prepare, finish, fail = core.methods.prepare, core.methods.finish, core.methods.fail
+local settings = core.methods.settings
 
 local errors = {}
 for _, row in ipairs(core.errors) do errors[row.code] = row end
@@ -44,18 +45,18 @@ local function target_of(client)
   return target
 end
 
--- Another light thread may have closed the client meanwhile.
-local function decode(client, request, status, headers, body)
-  local fine, result, message, details = pcall(finish, client, request, status, headers, body)
+-- What `read`, finish or fail, makes of it. Another light thread may have closed the client meanwhile.
+local function decode(read, client, request, ...)
+  local fine, result, message, details = pcall(read, client, request, ...)
   if not fine then return failure("cancelled", result) end
   return result, message, details
 end
 
 local function attempt(client, target, request, wait)
   local resend = core.retry_delay(1, { code = "connection_lost" }, policy_of(target, request.name)) ~= nil
-  local status, headers, body = transport.exchange(target, request, wait, resend)
-  if not status then return failure(headers, body) end
-  return decode(client, request, status, headers, body)
+  local status, headers, body, beginning = transport.exchange(target, request, wait, resend)
+  if not status then return decode(fail, client, request, headers, body, beginning) end
+  return decode(finish, client, request, status, headers, body)
 end
 
 local function pause(milliseconds, until_exit)

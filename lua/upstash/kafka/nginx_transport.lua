@@ -179,8 +179,8 @@ local function receive(socket, wait)
   return nil, "timeout"
 end
 
--- One attempt: what answer.read returns. After a failure the last value says that a connection from the pool had died
--- before any byte of the answer came.
+-- One attempt: what answer.read returns. After a failure the last value but one is the beginning of an answer that is too
+-- large, and the last says that a connection from the pool had died before any byte of the answer came.
 local function attempt(target, request, wait)
   local socket, reused, text = open(target, wait)
   if not socket then return nil, reused, text end
@@ -198,7 +198,7 @@ local function attempt(target, request, wait)
     socket:close()
   end
   if status then return status, headers, body end
-  return nil, headers, body, reused and headers == "connection_lost" and not reader.begun
+  return nil, headers, body, reusable, reused and headers == "connection_lost" and not reader.begun
 end
 
 --- Sends a request and reads the answer. `resend`: whether the request may be sent again when a connection from the
@@ -210,13 +210,14 @@ end
 ---@return integer? status
 ---@return table<string, string>|string headers or the code of the failure
 ---@return string? body or the text of the failure, nil for the code's own
+---@return string? beginning of a body that is too large
 function transport.exchange(target, request, wait, resend)
-  local status, headers, body, dead
+  local status, headers, body, beginning, dead
   for _ = 1, RESENDS do
-    status, headers, body, dead = attempt(target, request, wait)
+    status, headers, body, beginning, dead = attempt(target, request, wait)
     if status or not (dead and resend) then break end
   end
-  return status, headers, body
+  return status, headers, body, beginning
 end
 
 return transport

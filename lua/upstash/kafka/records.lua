@@ -33,6 +33,7 @@ local SCHEMA = {
 ---@field batch upstash.kafka.Message[] the messages of the last fetch
 ---@field handed integer how many of the batch the body was given
 ---@field left number how many messages the limit still allows
+---@field narrow integer? how many messages to ask for, while answers could not be read
 local Records = loop.class()
 
 --- Ends the loop. There is nothing to give back; afterwards the iterator returns nil.
@@ -59,11 +60,26 @@ local function locate(records, deadline)
   records.position = resolve(records, records.from, deadline)
 end
 
+-- How many messages to ask for; nil: as many as the server sends.
+local function wanted(records)
+  local most = records.narrow or records.max_messages
+  local left = math.min(records.left, records.last - records.position)
+  return left < (most or BATCH_MESSAGES) and left or most
+end
+
+-- A batch, in smaller ones while it cannot be read.
 local function fetch(records, timeout, deadline)
-  local most = math.min(records.left, records.last - records.position)
-  if most >= (records.max_messages or BATCH_MESSAGES) then most = records.max_messages end
-  return loop.insist(records.client, deadline, nil, "fetch", records.topic, records.partition,
-    records.position, { timeout = timeout, max_messages = most, max_bytes = records.max_bytes })
+  while true do
+    local most = wanted(records)
+    local messages, message, details = loop.insist(records.client, deadline, loop.unreadable, "fetch", records.topic,
+      records.partition, records.position, { timeout = timeout, max_messages = most, max_bytes = records.max_bytes })
+    if messages then
+      if #messages > 0 then records.narrow = loop.widen(records.narrow, records.max_messages or BATCH_MESSAGES) end
+      return messages
+    end
+    if most == 1 then loop.raise_unreadable(message, details) end
+    records.narrow = loop.narrow(most or BATCH_MESSAGES)
+  end
 end
 
 -- Fetches the next batch; leaves it empty when the loop has come to its end.

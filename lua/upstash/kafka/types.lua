@@ -13,12 +13,14 @@
 ---@field retry_after integer? seconds that the server asks to wait
 ---@field results (upstash.kafka.Metadata|upstash.kafka.Details)[]? of a produce of which a part is stored: what became
 --- of each message; those that failed have an `error`
+---@field position upstash.kafka.Position? the message that cannot be read; the first one of an answer that is too large
+---@field again string? of a consume that may have been carried out: how to get its messages again
 
 ---@class upstash.kafka.Metadata
 ---@field topic string
 ---@field partition integer
 ---@field offset integer
----@field timestamp integer milliseconds since 1970
+---@field timestamp integer|string milliseconds since 1970; digits where this Lua has no such integer
 
 ---@class upstash.kafka.Header
 ---@field key string
@@ -28,7 +30,7 @@
 ---@field topic string
 ---@field partition integer
 ---@field offset integer
----@field timestamp integer milliseconds since 1970
+---@field timestamp integer|string milliseconds since 1970; digits where this Lua has no such integer
 ---@field key string "" when the message has none
 ---@field value string? nil for a tombstone
 ---@field headers upstash.kafka.Header[]
@@ -290,6 +292,16 @@ function Client:prepare(method, ...) end
 ---@return string? message
 ---@return upstash.kafka.Details? details
 function Client:finish(request, status, headers, body) end
+
+--- What the method would return when the transfer of a prepared request failed.
+---@param request table from prepare
+---@param code string of the failure, as core.errors lists them
+---@param text string? the code's own when absent
+---@param body string? what arrived of an answer that is too large
+---@return nil
+---@return string message
+---@return upstash.kafka.Details details
+function Client:fail(request, code, text, body) end
 
 --- What the client goes by, defaults included, without the credentials.
 ---@return {url: string, socket: string?, timeout: integer, connect_timeout: integer, retries: integer}
