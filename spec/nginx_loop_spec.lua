@@ -9,7 +9,7 @@ if not support.runs_here then return pending(support.NEEDS) end
 
 local ENVIRONMENT = "env UPSTASH_KAFKA_REST_URL; env UPSTASH_KAFKA_REST_USERNAME; env UPSTASH_KAFKA_REST_PASSWORD;"
 
-local SOON = 8000 -- milliseconds for the end of a worker: less than any poll, call or patience here would take
+local SOON = 15000 -- milliseconds for the end of a worker: less than any poll, call or patience here would take
 
 -- A consumer in a timer that writes each message to the error log; `values` fill it.
 local HTTP = [[

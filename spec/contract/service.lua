@@ -186,8 +186,12 @@ function service.refuses_bytes(bytes, statuses)
   connection:close()
 end
 
---- Calls `attempt` until it returns something true, and returns that; raises after `seconds`.
+-- Seconds that a wait lasts at least before it raises: a bound for what hangs, not for what is slow.
+local PATIENCE = 60
+
+--- Calls `attempt` until it returns something true, and returns that; raises after `seconds`, or a minute.
 function service.eventually(seconds, attempt)
+  seconds = math.max(seconds, PATIENCE)
   local deadline = service.now() + seconds
   while true do
     local result, said = attempt()

@@ -50,9 +50,13 @@ function shell.upstash_kafka(words, options)
   return shell.run(shell.command .. " " .. shell.words(words), options)
 end
 
---- Calls `attempt` until it returns something true and returns that; raises after `seconds`.
+-- Seconds that a wait lasts at least before it raises: a bound for what hangs, not for what is slow.
+local PATIENCE = 60
+
+--- Calls `attempt` until it returns something true and returns that; raises after `seconds`, or a minute.
 function shell.eventually(seconds, attempt)
   local core = require "upstash.kafka.core"
+  seconds = math.max(seconds, PATIENCE)
   local deadline = core.now() + seconds * 1000
   while true do
     local result = attempt()
