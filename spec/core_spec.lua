@@ -1116,7 +1116,12 @@ describe("under a collector that never rests", function()
     local body = "[" .. table.concat(list, ",") .. "]"
     local function decode(close)
       for _ = 1, 50 do litter(function() finalise(close) end) end
-      local messages = used:finish({ name = "consume" }, 200, nil, body)
+      local fine, messages = pcall(used.finish, used, { name = "consume" }, 200, nil, body)
+      if not fine and close then -- it was closed before the decoding began
+        assert.is_truthy(messages:find("client is closed", 1, true), messages)
+        return
+      end
+      assert.is_true(fine, messages)
       for i = 1, 2000 do
         assert.equal("k" .. i, messages[i].key)
         assert.equal(("x"):rep(i % 90) .. i, messages[i].value)

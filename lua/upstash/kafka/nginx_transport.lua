@@ -179,8 +179,8 @@ local function receive(socket, wait)
   return nil, "timeout"
 end
 
--- One attempt: what answer.read returns. After a failure the last value but one is the beginning of an answer that is too
--- large, and the last says that a connection from the pool had died before any byte of the answer came.
+-- One attempt: what answer.read returns. After a failure the last value says that a connection from the pool had died
+-- before any byte of the answer came.
 local function attempt(target, request, wait)
   local socket, reused, text = open(target, wait)
   if not socket then return nil, reused, text end
