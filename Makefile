@@ -7,8 +7,10 @@
 #   make deps       installs what running and testing need; make deps-run only what running needs
 #   make lint       directions and circles, warnings of two compilers, luacheck, exports, docs, format
 #   make map        prints the rooms, their sizes, the arrows between them and between files, and circles
-#   make c-tests    builds the C tests into build/spec; each runs by itself
-#   make sanitize   the tests under ASan+UBSan, TSan and valgrind; sanitize-c only those in C; sanitize-nginx 50 reloads
+#   make build-all  builds the modules for every Lua, the C tests and the benchmarks
+#   make c-tests    builds the C tests into build/spec; each can be run alone
+#   make sanitize-c the C tests under ASan+UBSan, TSan and valgrind; sanitize-nginx 50 reloads under ASan
+#   make soak       what is long and rare: everything under sanitizers and valgrind, all specs on the rocks, Kafka 3.9.1
 #   make bench      builds and measures
 #   make test-browser pages in Debian's chromium call a server
 #   make test-kafka the contract suite and the specs in spec/kafka on a real Kafka (KAFKA_VERSION: .ci/kafka)
@@ -46,6 +48,12 @@ INST_BINDIR ?= $(PREFIX)/bin
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 # A caller's variables. LuaRocks passes CFLAGS, LIBFLAG, LUA_INCDIR and <LIBRARY>_INCDIR, <LIBRARY>_LIBDIR.
+# UK_STRICT, not empty, is for .ci/run: what it tests is what both compilers found nothing to warn of.
+UK_STRICT ?=
+STRICT_CFLAGS := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -Werror
+ifdef UK_STRICT
+CFLAGS := $(STRICT_CFLAGS)
+endif
 CFLAGS ?= -O2 -g
 LIBFLAG ?= -shared
 INSTALL ?= install
@@ -61,7 +69,8 @@ UK_LIBRARY_CFLAGS := $(sort $(foreach library,CURL MICROHTTPD LMDB ZLIB RDKAFKA,
 UK_CLIENT_LIBS := $(call library_of,CURL,-lcurl) $(call library_of,ZLIB,-lz) -pthread -lm
 UK_SERVER_LIBS := $(call library_of,MICROHTTPD,-lmicrohttpd) $(call library_of,LMDB,-llmdb) \
   $(call library_of,ZLIB,-lz) $(call library_of,RDKAFKA,-lrdkafka) -pthread -lm
-compile = $(CC) $(UK_CFLAGS) $(UK_LIBRARY_CFLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP
+flags = $(UK_CFLAGS) $(UK_LIBRARY_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+compile = $(CC) $(flags) -MMD -MP
 
 objects_of = $(patsubst csrc/%.c,$(2)/%.o,$(sort $(wildcard csrc/$(1)/*.c)))
 SERVER_ROOMS := server $(patsubst csrc/%/,%,$(sort $(wildcard csrc/server/*/)))
@@ -75,7 +84,7 @@ LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua))
 SERVER_LUA_FILES := $(sort $(wildcard lua/upstash/kafka/launcher.lua lua/upstash/kafka/command*.lua))
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
-.PHONY: build build-client build-server run test env deps deps-run lint map sanitize sanitize-c sanitize-nginx bench test-rocks test-kafka test-browser clean help
+.PHONY: build build-client build-server run test env deps deps-run build-all lint map look look-lua sanitize-c sanitize-nginx soak bench test-rocks test-kafka test-browser clean help
 .PHONY: kafka kafka-stop install install-client install-server c-tests bench-modules bench-programs FORCE
 
 build: build-client build-server
@@ -122,13 +131,16 @@ $(BUILD)/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(compile) -c $< -o $@
 
-# The flags of the last build; what was compiled with others is compiled again.
+# The flags of the last build; what was compiled with others is compiled again. .ci/progress, which only counts, does not
+# look at them.
 
-$(BUILD)/flags: FORCE
+FLAGS_CHECK ?= FORCE
+
+$(BUILD)/flags: $(FLAGS_CHECK)
 	@mkdir -p $(@D)
 	@echo '$(compile)' | cmp -s - $@ || echo '$(compile)' > $@
 
-$(BUILD)/$(LUA_NAME)/flags: FORCE
+$(BUILD)/$(LUA_NAME)/flags: $(FLAGS_CHECK)
 	@mkdir -p $(@D)
 	@test -n '$(UK_LUA_CFLAGS)' || { echo "no headers of $(LUA_NAME): make deps LUA=$(LUA)" >&2; exit 1; }
 	@echo '$(compile) $(UK_LUA_CFLAGS)' | cmp -s - $@ || echo '$(compile) $(UK_LUA_CFLAGS)' > $@
@@ -154,7 +166,7 @@ $(C_TESTS_WITH_LUA:=.o): UK_TEST_CFLAGS += $(UK_LUA_CFLAGS)
 $(C_TESTS_WITH_LUA:=.o): $(BUILD)/spec/lua
 
 # The Lua that the last of these tests were built for.
-$(BUILD)/spec/lua: FORCE
+$(BUILD)/spec/lua: $(FLAGS_CHECK)
 	@mkdir -p $(@D)
 	@echo '$(LUA_NAME)' | cmp -s - $@ || echo '$(LUA_NAME)' > $@
 
@@ -171,11 +183,11 @@ $(BUILD)/spec/%_test: $(BUILD)/spec/%_test.o $(C_TEST_HELPERS) $(SERVER) $(CLIEN
 # What people ask for. The packages come first, in a make of their own: only then can the rest be looked for.
 
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
-AGAIN = $(MAKE) --no-print-directory $(PARALLEL)
+AGAIN = .ci/progress $(MAKE) --no-print-directory $(PARALLEL) -s
 TEST_LUAS := $(if $(LUA_GIVEN),$(LUA),lua5.4 luajit)
 
 run: deps-run
-	@$(AGAIN) -s build
+	@$(AGAIN) build
 	@.ci/run-quickstart $(LUA)
 
 deps-run:
@@ -185,12 +197,12 @@ deps:
 	@.ci/deps test $(TEST_LUAS)
 
 test: deps
-	@for lua in $(TEST_LUAS); do $(AGAIN) -s LUA=$$lua build || exit 1; done
-	@$(AGAIN) -s LUA=$(firstword $(TEST_LUAS)) c-tests
+	@$(AGAIN) LUA=$(firstword $(TEST_LUAS)) build c-tests
+	@for lua in $(wordlist 2,9,$(TEST_LUAS)); do $(AGAIN) LUA=$$lua build || exit 1; done
 	@.ci/test $(C_TEST_PROGRAMS) $(TEST_LUAS:%=--lua %)
 
 env:
-	@$(AGAIN) -s build >&2
+	@$(AGAIN) build >&2
 	@.ci/env $(LUA)
 
 # Benchmarks: programs, and two modules for each Lua.
@@ -211,18 +223,18 @@ $(BUILD)/bench/%: bench/%.c bench/bench.c bench/bench.h $(COMMON) $(BUILD)/flags
 
 bench:
 	@.ci/deps bench $(TEST_LUAS)
-	@for lua in $(TEST_LUAS); do $(AGAIN) -s LUA=$$lua build bench-modules bench-programs || exit 1; done
+	@for lua in $(TEST_LUAS); do $(AGAIN) LUA=$$lua build bench-modules bench-programs || exit 1; done
 	@lua5.4 bench/run.lua $(TEST_LUAS)
 	@.ci/deps kafka && .ci/bench-kafka $(firstword $(TEST_LUAS))
 
 test-kafka: deps
 	@.ci/deps kafka
-	@$(AGAIN) -s LUA=lua5.4 build
+	@$(AGAIN) LUA=lua5.4 build
 	@.ci/test-kafka
 
 test-browser:
 	@.ci/deps browser $(firstword $(TEST_LUAS))
-	@$(AGAIN) -s LUA=$(firstword $(TEST_LUAS)) build
+	@$(AGAIN) LUA=$(firstword $(TEST_LUAS)) build
 	@TEST_SPECS=spec/browser .ci/test --lua $(firstword $(TEST_LUAS))
 
 test-rocks:
@@ -238,53 +250,68 @@ kafka:
 kafka-stop:
 	@.ci/kafka stop-all
 
-# The tests under ASan and UBSan (C and Lua), the threads under TSan, the C programs under valgrind. Each in a folder of
-# its own.
+# The tests once more, with something watching (.ci/sanitize), in build folders of their own. Under TSan only programs
+# that have threads are built.
 
-ASAN := BUILD=build/asan UK_SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
-TSAN := BUILD=build/tsan UK_SANITIZE='-fsanitize=thread'
-UK_VALGRIND_LUA := $(firstword $(filter-out %luajit,$(TEST_LUAS)))
+ASAN := BUILD=build/asan CFLAGS='-O1 -g' UK_SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
+TSAN := BUILD=build/tsan CFLAGS='-O1 -g' UK_SANITIZE='-fsanitize=thread'
+SANITIZE_LUA := $(firstword $(TEST_LUAS))
+VALGRIND_LUA := $(firstword $(filter-out %luajit,$(TEST_LUAS)))
 C_TEST_NAMES := $(patsubst spec/c/%.c,%,$(C_TESTS))
 
-sanitize:
-	@.ci/deps sanitize $(TEST_LUAS)
-	@for lua in $(TEST_LUAS); do $(AGAIN) -s $(ASAN) LUA=$$lua build || exit 1; done
-	@$(AGAIN) -s $(ASAN) LUA=$(firstword $(TEST_LUAS)) c-tests
-	@$(AGAIN) -s $(TSAN) LUA=$(firstword $(TEST_LUAS)) c-tests
-	@$(AGAIN) -s LUA=$(firstword $(TEST_LUAS)) build c-tests
-	@.ci/sanitize c $(C_TEST_NAMES)
-	@.ci/sanitize lua $(TEST_LUAS)
-	$(if $(UK_VALGRIND_LUA),@.ci/sanitize producer $(UK_VALGRIND_LUA))
-
 sanitize-c:
-	@.ci/deps sanitize $(firstword $(TEST_LUAS))
-	@$(AGAIN) -s $(ASAN) LUA=$(firstword $(TEST_LUAS)) c-tests
-	@$(AGAIN) -s $(TSAN) LUA=$(firstword $(TEST_LUAS)) c-tests
-	@$(AGAIN) -s LUA=$(firstword $(TEST_LUAS)) c-tests
+	@.ci/deps sanitize $(SANITIZE_LUA)
+	@$(AGAIN) LUA=$(SANITIZE_LUA) c-tests
+	@$(AGAIN) $(ASAN) LUA=$(SANITIZE_LUA) c-tests
+	@$(AGAIN) $(TSAN) LUA=$(SANITIZE_LUA) $$(.ci/sanitize threaded $(C_TEST_NAMES))
 	@.ci/sanitize c $(C_TEST_NAMES)
 
 sanitize-nginx:
 	@.ci/deps sanitize luajit
-	@$(AGAIN) -s $(ASAN) LUA=luajit build
+	@$(AGAIN) $(ASAN) LUA=luajit build
 	@.ci/sanitize nginx
+
+# What is long and rare, and needs no run for each change.
+
+soak: test
+	@.ci/deps sanitize,rocks,kafka lua5.4 lua5.1 $(TEST_LUAS)
+	@$(AGAIN) $(ASAN) LUA=$(SANITIZE_LUA) c-tests
+	@for lua in $(TEST_LUAS); do $(AGAIN) $(ASAN) LUA=$$lua build || exit 1; done
+	@$(AGAIN) $(TSAN) LUA=$(SANITIZE_LUA) $$(.ci/sanitize threaded $(C_TEST_NAMES))
+	@.ci/soak "$(C_TEST_NAMES)" "$(TEST_LUAS)" "$(VALGRIND_LUA)"
 
 docs/errors.md: csrc/common/error.h .ci/errors_page.lua
 	lua5.4 .ci/errors_page.lua > $@
 
-# Both compilers over everything, for every Lua, in folders of their own, where a warning is an error.
+# Both compilers over everything, for every Lua, where a warning is an error. clang only looks: its warnings need no code.
+# gcc builds in a folder of its own; under UK_STRICT, where everything else is built: one build serves all steps of .ci/run.
 
 LINT_LUAS := lua5.4 lua5.3 lua5.1 luajit
-LINT_CFLAGS := -O2 -D_FORTIFY_SOURCE=2 -Werror
-LINT = $(AGAIN) -s BUILD=build/lint/$$compiler CC=$$compiler CFLAGS='$(LINT_CFLAGS)'
+LINT_BUILD := $(if $(UK_STRICT),$(BUILD),build/lint)
+LINT_CFLAGS := $(if $(UK_STRICT),$(CFLAGS),$(STRICT_CFLAGS))
+SOURCES = $(wildcard csrc/*/*.c csrc/*/*/*.c spec/c/*.c bench/*.c)
+LUA_SOURCES = $(shell grep -ls '<lua\.h>\|"lua\.h"\|binding/' /dev/null $(SOURCES))
+LOOK = xargs -P $(JOBS) -n 12 clang $(flags) -Werror -fsyntax-only -Ispec/c
+
+build-all:
+	@.ci/deps test $(LINT_LUAS)
+	@$(AGAIN) LUA=lua5.4 build c-tests bench-modules bench-programs
+	@for lua in $(filter-out lua5.4,$(LINT_LUAS)); do $(AGAIN) LUA=$$lua build bench-modules || exit 1; done
 
 lint:
 	@.ci/deps lint $(LINT_LUAS)
-	@for compiler in gcc clang; do \
-	  for lua in $(LINT_LUAS); do $(LINT) LUA=$$lua build bench-modules || exit 1; done; \
-	  $(LINT) LUA=lua5.4 c-tests bench-programs || exit 1; \
-	done
-	@for lua in lua5.4 luajit; do $(AGAIN) -s LUA=$$lua build || exit 1; done
-	@.ci/lint
+	@$(MAKE) --no-print-directory -s BUILD=$(LINT_BUILD) CC=gcc CFLAGS='$(LINT_CFLAGS)' build-all
+	@$(MAKE) --no-print-directory -s CFLAGS='$(LINT_CFLAGS)' look
+	@for lua in $(LINT_LUAS); do $(MAKE) --no-print-directory -s CFLAGS='$(LINT_CFLAGS)' LUA=$$lua look-lua || exit 1; done
+	@BUILD=$(LINT_BUILD) .ci/lint
+
+# Sources that include no header of Lua are the same for every Lua.
+
+look:
+	@printf '%s\n' $(filter-out $(LUA_SOURCES),$(SOURCES)) | $(LOOK)
+
+look-lua:
+	@printf '%s\n' $(LUA_SOURCES) | $(LOOK) $(UK_LUA_CFLAGS)
 
 map:
 	@lua5.4 .ci/map.lua

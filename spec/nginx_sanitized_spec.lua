@@ -1,5 +1,5 @@
 -- 50 reloads of a real nginx whose workers send, produce and consume, with the module under AddressSanitizer and
--- LeakSanitizer: `make sanitize-nginx`, a part of `make sanitize`. Elsewhere it is skipped.
+-- LeakSanitizer: `make sanitize-nginx`, a step of `.ci/run`. Elsewhere it is skipped.
 
 local folder = require "spec.support.folder"
 local http = require "spec.support.http"
