@@ -1,88 +1,11 @@
 #include "server/api/json_request.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "common/integral.h"
 #include "common/json_reader.h"
-#include "common/nearest.h"
 
-enum { TEXT_SIZE = 512, FIRST_ITEMS = 4, NAME_SHOWN = 64, FIELDS_MAX = 32 };
+enum { FIRST_ITEMS = 4 };
 
-/* Where the reader is: a chain on the stack, from a value to what holds it. */
-struct place {
-  const struct place *parent; /* NULL for the body itself */
-  struct uk_slice name;       /* of a field; `data` is NULL for an item */
-  size_t index;
-};
-
-struct reading {
-  struct uk_request *request;
-  struct uk_json_reader json;
-  size_t skipped; /* bytes of the body in front of what `json` reads */
-};
-
-static int shown(struct uk_slice text)
-{
-  return (int)(text.length < NAME_SHOWN ? text.length : NAME_SHOWN);
-}
-
-static size_t write_place(char *out, size_t size, const struct place *place)
-{
-  if (place->parent == NULL)
-    return 0;
-  size_t length = write_place(out, size, place->parent);
-  int added = place->name.data == NULL
-                ? snprintf(out + length, size - length, "[%zu]", place->index)
-                : snprintf(out + length, size - length, "%s%.*s", length > 0 ? "." : "",
-                           shown(place->name), place->name.data);
-  length += added > 0 ? (size_t)added : 0;
-  return length < size ? length : size - 1;
-}
-
-__attribute__((format(printf, 3, 4))) static bool
-fail(struct reading *reading, const struct place *place, const char *format, ...)
-{
-  char where[UK_PLACE_SIZE], text[TEXT_SIZE];
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  bool somewhere = write_place(where, sizeof where, place) > 0;
-  uk_request_error(reading->request, UK_E_BAD_REQUEST, "%s: %s", somewhere ? where : "body", text);
-  return false;
-}
-
-static bool fail_memory(struct reading *reading)
-{
-  uk_request_error(reading->request, UK_E_NO_MEMORY, NULL);
-  return false;
-}
-
-static const char *kind_of(enum uk_json_event event)
-{
-  static const char *const kinds[] = {
-    [UK_JSON_OBJECT] = "object",  [UK_JSON_ARRAY] = "array",   [UK_JSON_STRING] = "string",
-    [UK_JSON_INTEGER] = "number", [UK_JSON_NUMBER] = "number", [UK_JSON_TRUE] = "boolean",
-    [UK_JSON_FALSE] = "boolean",  [UK_JSON_NULL] = "null",
-  };
-  return (size_t)event < sizeof kinds / sizeof *kinds && kinds[event] != NULL ? kinds[event]
-                                                                              : "nothing";
-}
-
-/* Another event came than the one that was wanted. */
-static bool fail_event(struct reading *reading, const struct place *place, const char *expected,
-                       enum uk_json_event event)
-{
-  if (event != UK_JSON_ERROR)
-    return fail(reading, place, "%s expected, got %s", expected, kind_of(event));
-  uk_request_error(reading->request, UK_E_BAD_REQUEST, "malformed JSON at byte %zu: %s",
-                   reading->json.position + reading->skipped,
-                   uk_json_error_text(reading->json.error));
-  return false;
-}
-
-static bool read_value(struct reading *reading, const struct place *place,
+static bool read_value(struct uk_json_reading *reading, const struct uk_json_place *place,
                        const struct uk_json_field *field, enum uk_json_event event, void *target);
 
 static bool is_scalar(enum uk_json_event event)
@@ -91,7 +14,7 @@ static bool is_scalar(enum uk_json_event event)
 }
 
 /* A text that is no string. */
-static bool read_unquoted(struct reading *reading, const struct place *place,
+static bool read_unquoted(struct uk_json_reading *reading, const struct uk_json_place *place,
                           const struct uk_json_field *field, enum uk_json_event event,
                           struct uk_json_text *text)
 {
@@ -102,13 +25,13 @@ static bool read_unquoted(struct reading *reading, const struct place *place,
   if (text->null)
     return true;
   if (!is_scalar(event) && !nested)
-    return fail_event(reading, place, nullable ? "string or null" : "string", event);
+    return uk_json_refuse_event(reading, place, nullable ? "string or null" : "string", event);
   text->unquoted = true;
   return uk_json_raw(&reading->json, event, &text->bytes) != UK_JSON_ERROR ||
-         fail_event(reading, place, "string", UK_JSON_ERROR);
+         uk_json_refuse_event(reading, place, "string", UK_JSON_ERROR);
 }
 
-static bool read_text(struct reading *reading, const struct place *place,
+static bool read_text(struct uk_json_reading *reading, const struct uk_json_place *place,
                       const struct uk_json_field *field, enum uk_json_event event, void *target)
 {
   struct uk_json_text *text = target;
@@ -119,26 +42,7 @@ static bool read_text(struct reading *reading, const struct place *place,
   return true;
 }
 
-/* Another number or text than an integer in range, or another event. */
-static bool fail_integer(struct reading *reading, const struct place *place,
-                         const struct uk_json_field *field, enum uk_json_event event)
-{
-  char expected[80], got[24];
-  struct uk_slice text = reading->json.string;
-  snprintf(expected, sizeof expected, "an integer of %lld to %lld", (long long)field->least,
-           (long long)field->most);
-  if (event == UK_JSON_INTEGER) {
-    snprintf(got, sizeof got, "%lld", (long long)reading->json.integer);
-    text = uk_slice_text(got);
-  } else if (event != UK_JSON_NUMBER && event != UK_JSON_STRING) {
-    return fail_event(reading, place, expected, event);
-  }
-  const char *quote = event == UK_JSON_STRING ? "\"" : "";
-  return fail(reading, place, "%s expected, got %s%.*s%s", expected, quote, shown(text), text.data,
-              quote);
-}
-
-static bool read_integer(struct reading *reading, const struct place *place,
+static bool read_integer(struct uk_json_reading *reading, const struct uk_json_place *place,
                          const struct uk_json_field *field, enum uk_json_event event, void *target)
 {
   struct uk_json_integer *integer = target;
@@ -147,14 +51,14 @@ static bool read_integer(struct reading *reading, const struct place *place,
   if (event == UK_JSON_NUMBER || event == UK_JSON_STRING)
     good = uk_parse_integral(reading->json.string, &value);
   if (!good || value < field->least || value > field->most)
-    return fail_integer(reading, place, field, event);
+    return uk_json_refuse_integer(reading, place, field, event);
   *integer = (struct uk_json_integer){value, true};
   return true;
 }
 
 /* Room for one item more; NULL when memory is out. What was outgrown stays in the arena: half of it
  * at most. */
-static void *add_item(struct reading *reading, struct uk_json_list *list, size_t *capacity,
+static void *add_item(struct uk_json_reading *reading, struct uk_json_list *list, size_t *capacity,
                       size_t size)
 {
   if (list->count == *capacity) {
@@ -170,17 +74,17 @@ static void *add_item(struct reading *reading, struct uk_json_list *list, size_t
   return (char *)list->items + list->count++ * size;
 }
 
-static bool read_object(struct reading *reading, const struct place *place,
+static bool read_object(struct uk_json_reading *reading, const struct uk_json_place *place,
                         const struct uk_json_shape *shape, void *object);
 
-static bool read_item(struct reading *reading, const struct place *place,
+static bool read_item(struct uk_json_reading *reading, const struct uk_json_place *place,
                       const struct uk_json_field *field, enum uk_json_event event, void *target)
 {
   static const struct uk_json_field text = {.type = UK_FIELD_TEXT};
   if (field->type == UK_FIELD_TEXTS)
     return read_text(reading, place, &text, event, target);
   if (event != UK_JSON_OBJECT)
-    return fail_event(reading, place, "object", event);
+    return uk_json_refuse_event(reading, place, "object", event);
   return read_object(reading, place, field->shape, target);
 }
 
@@ -190,28 +94,28 @@ static size_t item_size(const struct uk_json_field *field)
 }
 
 /* Room for one item more of the list at `place`; NULL with the reply made. */
-static void *next_item(struct reading *reading, const struct place *place,
+static void *next_item(struct uk_json_reading *reading, const struct uk_json_place *place,
                        const struct uk_json_field *field, struct uk_json_list *list,
                        size_t *capacity)
 {
   if ((int64_t)list->count >= field->most) {
-    fail(reading, place, "at most %lld items expected", (long long)field->most);
+    uk_json_refuse(reading, place, "at most %lld items expected", (long long)field->most);
     return NULL;
   }
   void *item = add_item(reading, list, capacity, item_size(field));
   if (item == NULL)
-    fail_memory(reading);
+    uk_json_refuse_memory(reading);
   return item;
 }
 
-static bool read_items(struct reading *reading, const struct place *place,
+static bool read_items(struct uk_json_reading *reading, const struct uk_json_place *place,
                        const struct uk_json_field *field, struct uk_json_list *list)
 {
   enum uk_json_event event;
   size_t capacity = 0;
   list->array = true;
   while ((event = uk_json_next(&reading->json)) != UK_JSON_ARRAY_END) {
-    struct place here = {.parent = place, .index = list->count};
+    struct uk_json_place here = {.parent = place, .index = list->count};
     void *item = next_item(reading, place, field, list, &capacity);
     if (item == NULL || !read_item(reading, &here, field, event, item))
       return false;
@@ -220,14 +124,14 @@ static bool read_items(struct reading *reading, const struct place *place,
 }
 
 /* {"name": text, …}, as if it were [{FIRST: "name", SECOND: text}, …]. */
-static bool read_pairs(struct reading *reading, const struct place *place,
+static bool read_pairs(struct uk_json_reading *reading, const struct uk_json_place *place,
                        const struct uk_json_field *field, struct uk_json_list *list)
 {
   const struct uk_json_field *fields = field->shape->fields;
   enum uk_json_event event;
   size_t capacity = 0;
   while ((event = uk_json_next(&reading->json)) == UK_JSON_KEY) {
-    struct place here = {.parent = place, .name = reading->json.string};
+    struct uk_json_place here = {.parent = place, .name = reading->json.string};
     char *item = next_item(reading, place, field, list, &capacity);
     if (item == NULL)
       return false;
@@ -237,10 +141,10 @@ static bool read_pairs(struct reading *reading, const struct place *place,
     if (!read_value(reading, &here, &fields[1], event, item + fields[1].offset))
       return false;
   }
-  return event == UK_JSON_OBJECT_END || fail_event(reading, place, "field", event);
+  return event == UK_JSON_OBJECT_END || uk_json_refuse_event(reading, place, "field", event);
 }
 
-static bool read_list(struct reading *reading, const struct place *place,
+static bool read_list(struct uk_json_reading *reading, const struct uk_json_place *place,
                       const struct uk_json_field *field, enum uk_json_event event, void *target)
 {
   static const char *const expected[] = {
@@ -256,15 +160,15 @@ static bool read_list(struct reading *reading, const struct place *place,
   if (event == UK_JSON_OBJECT && field->type == UK_FIELD_PAIRS)
     return read_pairs(reading, place, field, list);
   if (!is_scalar(event) || field->type != UK_FIELD_TEXTS)
-    return fail_event(reading, place, expected[field->type], event);
+    return uk_json_refuse_event(reading, place, expected[field->type], event);
   void *item = next_item(reading, place, field, list, &capacity);
   return item != NULL && read_item(reading, place, field, event, item);
 }
 
-static bool read_value(struct reading *reading, const struct place *place,
+static bool read_value(struct uk_json_reading *reading, const struct uk_json_place *place,
                        const struct uk_json_field *field, enum uk_json_event event, void *target)
 {
-  static bool (*const readers[])(struct reading *, const struct place *,
+  static bool (*const readers[])(struct uk_json_reading *, const struct uk_json_place *,
                                  const struct uk_json_field *, enum uk_json_event, void *) = {
     [UK_FIELD_TEXT] = read_text,  [UK_FIELD_TEXT_OR_NULL] = read_text,
     [UK_FIELD_VALUE] = read_text, [UK_FIELD_INTEGER] = read_integer,
@@ -287,16 +191,6 @@ static const struct uk_json_field *find_field(const struct uk_json_shape *shape,
   return NULL;
 }
 
-static bool fail_unknown(struct reading *reading, const struct place *place,
-                         const struct uk_json_shape *shape, struct uk_slice name)
-{
-  const char *names[FIELDS_MAX];
-  for (size_t i = 0; i < shape->field_count; i++)
-    names[i] = shape->fields[i].name;
-  return fail(reading, place, "unknown field \"%.*s\"; did you mean \"%s\"?", shown(name),
-              name.data, uk_nearest(name, names, shape->field_count));
-}
-
 /* Whether null leaves the field out. */
 static bool is_absent(const struct uk_json_field *field, enum uk_json_event event)
 {
@@ -304,36 +198,36 @@ static bool is_absent(const struct uk_json_field *field, enum uk_json_event even
          field->type != UK_FIELD_VALUE;
 }
 
-static bool read_field(struct reading *reading, const struct place *place,
+static bool read_field(struct uk_json_reading *reading, const struct uk_json_place *place,
                        const struct uk_json_shape *shape, void *object, uint32_t *seen)
 {
   struct uk_slice name = reading->json.string;
   const struct uk_json_field *field = find_field(shape, name);
   if (field == NULL)
-    return fail_unknown(reading, place, shape, name);
-  struct place here = {.parent = place, .name = name};
+    return uk_json_refuse_name(reading, place, shape, name);
+  struct uk_json_place here = {.parent = place, .name = name};
   uint32_t bit = UINT32_C(1) << (field - shape->fields);
   if ((*seen & bit) != 0)
-    return fail(reading, &here, "given twice");
+    return uk_json_refuse(reading, &here, "given twice");
   *seen |= bit;
   enum uk_json_event event = uk_json_next(&reading->json);
   return is_absent(field, event) ||
          read_value(reading, &here, field, event, (char *)object + field->offset);
 }
 
-static bool has_required(struct reading *reading, const struct place *place,
+static bool has_required(struct uk_json_reading *reading, const struct uk_json_place *place,
                          const struct uk_json_shape *shape, uint32_t seen)
 {
   for (size_t i = 0; i < shape->field_count; i++) {
     if (!shape->fields[i].required || (seen >> i & 1) != 0)
       continue;
-    struct place missing = {.parent = place, .name = uk_slice_text(shape->fields[i].name)};
-    return fail(reading, &missing, "missing");
+    struct uk_json_place missing = {.parent = place, .name = uk_slice_text(shape->fields[i].name)};
+    return uk_json_refuse(reading, &missing, "missing");
   }
   return true;
 }
 
-static bool read_object(struct reading *reading, const struct place *place,
+static bool read_object(struct uk_json_reading *reading, const struct uk_json_place *place,
                         const struct uk_json_shape *shape, void *object)
 {
   enum uk_json_event event;
@@ -343,17 +237,17 @@ static bool read_object(struct reading *reading, const struct place *place,
       return false;
   }
   if (event != UK_JSON_OBJECT_END)
-    return fail_event(reading, place, "field", event);
+    return uk_json_refuse_event(reading, place, "field", event);
   return has_required(reading, place, shape, seen);
 }
 
 /* False when there is nothing to read. */
-static bool start(struct reading *reading, struct uk_request *request)
+static bool start(struct uk_json_reading *reading, struct uk_request *request)
 {
   static const char mark[] = {'\xef', '\xbb', '\xbf'};
   bool marked =
     request->body_length >= sizeof mark && memcmp(request->body, mark, sizeof mark) == 0;
-  *reading = (struct reading){.request = request, .skipped = marked ? sizeof mark : 0};
+  *reading = (struct uk_json_reading){.request = request, .skipped = marked ? sizeof mark : 0};
   size_t length = request->body_length - reading->skipped;
   if (length == 0)
     return false;
@@ -362,18 +256,18 @@ static bool start(struct reading *reading, struct uk_request *request)
   return true;
 }
 
-static bool end(struct reading *reading, const struct place *body)
+static bool end(struct uk_json_reading *reading, const struct uk_json_place *body)
 {
   enum uk_json_event event = uk_json_next(&reading->json);
-  return event == UK_JSON_END || fail_event(reading, body, "nothing more", event);
+  return event == UK_JSON_END || uk_json_refuse_event(reading, body, "nothing more", event);
 }
 
 bool uk_json_read_objects(struct uk_request *request, const struct uk_json_shape *shape,
                           int64_t most, struct uk_json_list *out)
 {
-  const struct place body = {0};
+  const struct uk_json_place body = {0};
   const struct uk_json_field items = {.type = UK_FIELD_OBJECTS, .most = most, .shape = shape};
-  struct reading reading;
+  struct uk_json_reading reading;
   size_t capacity = 0;
   *out = (struct uk_json_list){0};
   if (!start(&reading, request))
@@ -382,26 +276,26 @@ bool uk_json_read_objects(struct uk_request *request, const struct uk_json_shape
   if (event == UK_JSON_ARRAY)
     return read_list(&reading, &body, &items, event, out) && end(&reading, &body);
   if (event != UK_JSON_OBJECT)
-    return fail_event(&reading, &body, "object or array of objects", event);
+    return uk_json_refuse_event(&reading, &body, "object or array of objects", event);
   void *object = add_item(&reading, out, &capacity, shape->size);
   out->given = true;
   if (object == NULL)
-    return fail_memory(&reading);
+    return uk_json_refuse_memory(&reading);
   return read_object(&reading, &body, shape, object) && end(&reading, &body);
 }
 
 bool uk_json_read_object(struct uk_request *request, const struct uk_json_shape *shape, void *out)
 {
   struct uk_json_list list;
-  struct reading reading = {.request = request};
-  const struct place body = {0};
+  struct uk_json_reading reading = {.request = request};
+  const struct uk_json_place body = {0};
   memset(out, 0, shape->size);
   if (!uk_json_read_objects(request, shape, 1, &list))
     return false;
   if (!list.given)
     return has_required(&reading, &body, shape, 0);
   if (list.count == 0)
-    return fail(&reading, &body, "object expected, got an empty array");
+    return uk_json_refuse(&reading, &body, "object expected, got an empty array");
   memcpy(out, list.items, shape->size);
   return true;
 }
@@ -409,8 +303,9 @@ bool uk_json_read_object(struct uk_request *request, const struct uk_json_shape 
 void uk_json_field_place(char *out, size_t size, const struct uk_json_list *list, size_t index,
                          const char *name)
 {
-  const struct place body = {0};
-  const struct place item = {.parent = &body, .index = index};
-  const struct place field = {.parent = list->array ? &item : &body, .name = uk_slice_text(name)};
-  write_place(out, size, &field);
+  const struct uk_json_place body = {0};
+  const struct uk_json_place item = {.parent = &body, .index = index};
+  const struct uk_json_place field = {.parent = list->array ? &item : &body,
+                                      .name = uk_slice_text(name)};
+  uk_json_write_place(out, size, &field);
 }
