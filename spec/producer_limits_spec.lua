@@ -86,6 +86,40 @@ describe("a producer's limits:", function()
     server:stop()
   end)
 
+  it("a message that is too large is given up alone, and what was with it is delivered", function()
+    local server = support.start { max_message_bytes = 1000 }
+    local client = server:client()
+    local topic = server:topic(1, 0)
+    local producer = client:producer { name = support.name "limits", log = false, linger = 60000 }
+    for number, length in ipairs { 10, 1000, 1001, 20 } do
+      assert(producer:send(topic, tostring(number) .. ("x"):rep(length - 1)))
+    end
+    assert.is_true(producer:flush(60000))
+    local failures, stats = producer:failures(), producer:stats()
+    assert.same({ 3, 1 }, { stats.delivered, stats.failed })
+    assert.same({ "too_large", 413, 1001 }, { failures[1].code, failures[1].status, #failures[1].message.value })
+    local lengths = {}
+    for index, message in ipairs(assert(client:fetch(topic, 0, 0))) do lengths[index] = #message.value end
+    assert.same({ 10, 1000, 20 }, lengths)
+    producer:close()
+    client:close()
+    server:stop()
+  end)
+
+  it("a request that is too large is sent in parts", function()
+    local server = support.start { max_body_bytes = 3000 }
+    local client = server:client()
+    local topic = server:topic(1, 0)
+    local producer = client:producer { name = support.name "limits", log = false, linger = 60000 }
+    for _ = 1, 10 do assert(producer:send(topic, ("x"):rep(1000))) end
+    assert.is_true(producer:flush(60000))
+    assert.same({ 10, 0 }, { producer:stats().delivered, producer:stats().failed })
+    assert.equal(10, #assert(client:fetch(topic, 0, 0)))
+    producer:close()
+    client:close()
+    server:stop()
+  end)
+
   it("1000 failures are kept, the others are counted", function()
     local stub = canned.start { "accept", "read", canned.answer(403, '{"error":"no","status":403}'), "close" }
     local client = kafka.new { url = stub.url, retries = 0 }

@@ -18,6 +18,31 @@ static void latest_is_fixed_at_the_first_request(void)
   stop_groups();
 }
 
+/* Where the look-up of the committed offset has to wait, `latest` is still the end of the first request: what comes
+ * meanwhile is not lost. */
+static void latest_is_fixed_also_where_the_look_up_waits(void)
+{
+  struct call commit, first, call;
+  start_groups();
+  fake_topic("t", 1);
+  fake_topic("u", 1);
+  fake_produce("t", 0, 5);
+  consume(&first, "g", "a", "u", 0);
+  fake_hold_commits(true);
+  commit_one(&commit, "g", "a", "u", 0, 1);
+  delete_consumer(&first, "g", "a");
+  call_consume(&call, "g", "b", "t", fake_now + 1000);
+  call.consume.settings.offset_reset = UK_RESET_LATEST;
+  uk_groups_consume(groups, &call.consume, fake_now);
+  OUTCOME(&call, "waits");
+  produce("t", 0, 2);
+  OUTCOME(&call, "waits");
+  fake_finish(10, UK_OK, "");
+  OUTCOME(&call, "t:0:5 t:0:6");
+  fake_hold_commits(false);
+  stop_groups();
+}
+
 /* Else an instance that dies with its first batch in hand would lose it. */
 static void latest_is_kept_when_nothing_arrived(void)
 {
@@ -350,6 +375,7 @@ static void what_retention_dropped_is_reset(void)
 int main(void)
 {
   CHECK_RUN(latest_is_fixed_at_the_first_request);
+  CHECK_RUN(latest_is_fixed_also_where_the_look_up_waits);
   CHECK_RUN(latest_is_kept_when_nothing_arrived);
   CHECK_RUN(reset_none_says_so);
   CHECK_RUN(starts_at_the_committed_offset);

@@ -101,6 +101,25 @@ static void drops_the_oldest_beyond_its_size(void)
   uk_kafka_tail_clear(&tail);
 }
 
+static void keeps_what_its_size_just_holds(void)
+{
+  struct uk_kafka_tail tail;
+  uk_kafka_tail_init(&tail, 10);
+  uk_kafka_tail_add(&tail, record(10), PLENTY);
+  size_t one = tail.bytes;
+  uk_kafka_tail_add(&tail, record(11), 2 * one);
+  CHECK_EQ_INT(tail.from, 10);
+  CHECK_EQ_INT(tail.bytes, 2 * one);
+  uk_kafka_tail_add(&tail, record(12), 3 * one - 1);
+  CHECK_EQ_INT(tail.from, 11);
+  uk_kafka_tail_add(&tail, record(13), one); /* as large as all may be */
+  CHECK_EQ_INT(tail.from, 13);
+  CHECK(uk_kafka_tail_has(&tail, 13));
+  uk_kafka_tail_add(&tail, record(14), one - 1);
+  CHECK_EQ_INT(tail.from, 15);
+  uk_kafka_tail_clear(&tail);
+}
+
 static void one_that_is_too_large_leaves_nothing(void)
 {
   struct uk_kafka_tail tail;
@@ -136,6 +155,7 @@ int main(void)
 {
   CHECK_RUN(gives_what_was_added_from_an_offset_on);
   CHECK_RUN(drops_the_oldest_beyond_its_size);
+  CHECK_RUN(keeps_what_its_size_just_holds);
   CHECK_RUN(one_that_is_too_large_leaves_nothing);
   CHECK_RUN(without_memory_it_is_as_if_too_large);
   return check_end();

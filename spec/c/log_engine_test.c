@@ -6,6 +6,7 @@
 #include "check.h"
 #include "common/clock.h"
 #include "log_rig.h"
+#include "server/log_engine/log_fetch.h"
 
 static struct uk_engine *engine;
 
@@ -272,6 +273,32 @@ static void drained_nothing_waits(void)
   fetch_begin(&there, 1, 60000);
   CHECK_EQ_INT(fetch_end(&there), UK_OK);
   CHECK_EQ_STR(there.text, "t/0/0 ");
+  close_engine();
+}
+
+/* One of large records as well: a turn ends with the record that fills it. */
+static void large_records_end_a_turn(void)
+{
+  static char half[UK_LOG_TURN_BYTES / 2];
+  static struct uk_record records[6];
+  REQUIRE(open_engine());
+  for (int i = 0; i < 6; i++) {
+    records[i] = rig_record("t", i == 5, "v");
+    if (i < 5)
+      records[i].value = uk_slice_of(half, sizeof half);
+  }
+  struct uk_produce operation = {.records = records, .count = 6};
+  rig_call_init(&call, &operation.operation);
+  engine->methods->produce(engine, &operation);
+  rig_call_wait(&call, &operation.operation);
+  struct fetch both = {.at = {at("t", 0, 0), at("t", 1, 0)}};
+  fetch_begin(&both, 2, 0);
+  CHECK_EQ_INT(fetch_end(&both), UK_OK);
+  CHECK_EQ_STR(both.text, "t/0/0 t/0/1 t/1/0 t/0/2 t/0/3 t/0/4 ");
+  struct fetch alone = {.at = {at("t", 0, 0)}};
+  fetch_begin(&alone, 1, 0);
+  CHECK_EQ_INT(fetch_end(&alone), UK_OK);
+  CHECK_EQ_INT(alone.count, 5);
   close_engine();
 }
 
@@ -591,6 +618,7 @@ int main(void)
   CHECK_RUN(deleting_ends_waiting);
   CHECK_RUN(drained_nothing_waits);
   CHECK_RUN(positions_take_turns);
+  CHECK_RUN(large_records_end_a_turn);
   CHECK_RUN(a_crowd_is_answered_at_once);
   CHECK_RUN(answers_offsets);
   CHECK_RUN(consumes_and_commits);

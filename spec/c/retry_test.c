@@ -19,6 +19,10 @@ static void delays_double_up_to_the_longest(void)
     CHECK_EQ_INT(uk_retry_delay(&policy, i + 1, UK_E_TIMEOUT, 0, -1, UINT32_MAX), most[i] - 1);
   }
   CHECK_EQ_INT(delay_of(&policy, 100, UK_E_TIMEOUT), 999);
+  const struct uk_retry_policy odd = {UK_RETRY_SAFE, 100, 3, 7}; /* 3, 6, 7 */
+  CHECK_EQ_INT(delay_of(&odd, 1, UK_E_TIMEOUT), 2);
+  CHECK_EQ_INT(delay_of(&odd, 2, UK_E_TIMEOUT), 5);
+  CHECK_EQ_INT(delay_of(&odd, 3, UK_E_TIMEOUT), 6);
 }
 
 static void extremes_do_not_overflow(void)

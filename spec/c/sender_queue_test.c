@@ -93,6 +93,30 @@ static void takes_what_fits(void)
   uk_sender_queue_free(&queue);
 }
 
+/* Behind the end of the memory, in front of what is still there: a record that just fits, and one that does not. */
+static void takes_what_fits_in_front(void)
+{
+  static char bytes[4096];
+  struct uk_message quarter = message_of(bytes, 0), more;
+  const size_t head = uk_sender_record_size(&quarter, 0);
+  quarter.value.length = sizeof bytes / 4 - head;
+  CHECK_EQ_INT(uk_sender_record_size(&quarter, 0), sizeof bytes / 4);
+  for (size_t extra = 0; extra < 2; extra++) {
+    struct uk_sender_queue queue;
+    REQUIRE(uk_sender_queue_init(&queue, sizeof bytes));
+    for (int i = 0; i < 3; i++)
+      CHECK(put(&queue, &quarter, uk_slice_of(NULL, 0)));
+    uk_sender_queue_drop(
+      &queue); /* a quarter at the front and one at the end are free, two in the middle not */
+    uk_sender_queue_drop(&queue);
+    more = quarter;
+    more.value.length = sizeof bytes / 2 - head + extra * UK_RECORD_ALIGNMENT;
+    CHECK_EQ_INT(put(&queue, &more, uk_slice_of(NULL, 0)), extra == 0);
+    CHECK_EQ_INT(queue.used, extra == 0 ? sizeof bytes : sizeof bytes / 4);
+    uk_sender_queue_free(&queue);
+  }
+}
+
 static void refuses_what_no_record_holds(void)
 {
   struct uk_message message = message_of("", UK_RECORD_MAX);
@@ -187,6 +211,7 @@ int main(void)
   CHECK_RUN(keeps_every_part);
   CHECK_RUN(tells_absent_from_empty);
   CHECK_RUN(takes_what_fits);
+  CHECK_RUN(takes_what_fits_in_front);
   CHECK_RUN(refuses_what_no_record_holds);
   CHECK_RUN(is_a_queue);
   return check_end();
