@@ -14,7 +14,16 @@ Server.__index = Server
 local support = {}
 
 local count = 0
-local run = ("%x%03x"):format(os.time(), math.floor(require("upstash.kafka.core").now()) % 4096)
+
+-- Random, since several processes of a run start at once and may share a cluster.
+local function random_hex(bytes)
+  local file = assert(io.open("/dev/urandom", "rb"))
+  local text = file:read(bytes):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
+  file:close()
+  return text
+end
+
+local run = random_hex(6)
 
 local function launch_here(options)
   return require("upstash.kafka.server").start(options)
