@@ -191,6 +191,99 @@ static void nothing_is_trusted(void)
   uk_log_builder_free(&builder);
 }
 
+/* What becomes of a batch of `count` records that consists of these bytes behind its header. */
+static enum uk_log_cursor_result read_crafted(const char *bytes, size_t length, uint32_t count)
+{
+  static char batch[UK_LOG_BATCH_HEADER + 20000];
+  struct uk_record got;
+  enum uk_log_cursor_result result;
+  memset(batch, 0, UK_LOG_BATCH_HEADER);
+  batch[0] = UK_LOG_BATCH_VERSION;
+  uk_store_u32((uint8_t *)batch + 8, count);
+  if (length > 0)
+    memcpy(batch + UK_LOG_BATCH_HEADER, bytes, length);
+  length += UK_LOG_BATCH_HEADER;
+  reseal(batch, length);
+  char *copy = guard_copy(batch, length);
+  if (!CHECK(uk_log_cursor_open(&cursor, uk_slice_of(copy, length))))
+    return UK_LOG_CURSOR_DAMAGED;
+  do
+    result = uk_log_cursor_next(&cursor, &got);
+  while (result == UK_LOG_CURSOR_RECORD);
+  guard_free(copy, length);
+  return result;
+}
+
+/* A checksum that is right does not make a record right: what the format does not allow is damage, to the byte. */
+static void what_the_format_does_not_allow_is_damage(void)
+{
+#define CASE(count, bytes)                                                                         \
+  {                                                                                                \
+    count, bytes, sizeof(bytes) - 1                                                                \
+  }
+  static const struct {
+    uint32_t count;
+    const char *bytes;
+    size_t length;
+  } good[] =
+    {
+      CASE(0, ""),
+      CASE(1, "\2\0\0"),    /* a null value */
+      CASE(1, "\4\2\0\1v"), /* "v" */
+      CASE(2, "\2\0\0\2\0\0"),
+      CASE(1, "\5\4\0\1\0\0"),                                /* a header, of empty key and value */
+      CASE(1, "\13\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\1"), /* all of 64 bits */
+    },
+    bad[] = {
+      CASE(1, ""),                                                /* no record */
+      CASE(1, "\0"),                                              /* one without flags */
+      CASE(1, "\1\0"),                                            /* without a time */
+      CASE(2, "\2\0\0"),                                          /* fewer than it says */
+      CASE(0, "\2\0\0"),                                          /* more */
+      CASE(1, "\2\0\0\0"),                                        /* a byte behind the last */
+      CASE(1, "\3\0\0\0"),                                        /* a byte behind its parts */
+      CASE(1, "\5\2\0\1vw"),                                      /* the same */
+      CASE(1, "\2\10\0"),                                         /* a flag that there is not */
+      CASE(1, "\4\2\0\2v"),                                       /* a value past the record */
+      CASE(1, "\5\2\0\1v"),                                       /* a record past the batch */
+      CASE(1, "\3\4\0\0"),                                        /* no header at all */
+      CASE(1, "\4\4\0\1\0"),                                      /* one without its value */
+      CASE(1, "\7\4\0\1\0\0\0\0"),                                /* one more than it says */
+      CASE(1, "\13\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\2"),     /* past 64 bits */
+      CASE(1, "\14\0\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\0"), /* of eleven bytes */
+      CASE(1, "\13\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\x81"),   /* without an end */
+    };
+#undef CASE
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+    if (!CHECK_EQ_INT(read_crafted(good[i].bytes, good[i].length, good[i].count),
+                      UK_LOG_CURSOR_END))
+      fprintf(stderr, "  good[%zu]\n", i);
+  }
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    if (!CHECK_EQ_INT(read_crafted(bad[i].bytes, bad[i].length, bad[i].count),
+                      UK_LOG_CURSOR_DAMAGED))
+      fprintf(stderr, "  bad[%zu]\n", i);
+  }
+}
+
+/* As many headers as a message may have are read, one more are damage. */
+static void headers_are_counted(void)
+{
+  static char bytes[8 + 2 * (UK_HEADERS_PER_MESSAGE_MAX + 1)];
+  for (size_t count = UK_HEADERS_PER_MESSAGE_MAX; count <= UK_HEADERS_PER_MESSAGE_MAX + 1;
+       count++) {
+    size_t body = 4 + 2 * count;
+    memset(bytes, 0, sizeof bytes);
+    bytes[0] = (char)(body | 0x80);
+    bytes[1] = (char)(body >> 7);
+    bytes[2] = 4;
+    bytes[4] = (char)(count | 0x80);
+    bytes[5] = (char)(count >> 7);
+    CHECK_EQ_INT(read_crafted(bytes, 2 + body, 1),
+                 count == UK_HEADERS_PER_MESSAGE_MAX ? UK_LOG_CURSOR_END : UK_LOG_CURSOR_DAMAGED);
+  }
+}
+
 static void refuses_other_versions(void)
 {
   struct uk_log_builder builder;
@@ -297,6 +390,8 @@ int main(void)
   CHECK_RUN(every_prefix_is_refused);
   CHECK_RUN(every_flipped_bit_is_found);
   CHECK_RUN(nothing_is_trusted);
+  CHECK_RUN(what_the_format_does_not_allow_is_damage);
+  CHECK_RUN(headers_are_counted);
   CHECK_RUN(refuses_other_versions);
   CHECK_RUN(fills_up_to_the_limit);
   CHECK_RUN(a_large_record_is_a_batch_of_its_own);

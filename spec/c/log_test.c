@@ -207,6 +207,7 @@ static void creates_and_deletes(struct uk_log *log)
   CHECK_EQ_INT(rig_create(log, "u", 0, -1, -1), UK_E_BAD_REQUEST);
   CHECK_EQ_INT(rig_create(log, "u", UK_PARTITIONS_MAX + 1, -1, -1), UK_E_BAD_REQUEST);
   CHECK_EQ_INT(rig_create(log, "u", 1, -2, -1), UK_E_BAD_REQUEST);
+  CHECK_EQ_INT(rig_create(log, "u", 1, -1, -2), UK_E_BAD_REQUEST);
   CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("t"), &id), 3);
   for (int i = 0; i < 3; i++)
     rig_put(log, "t", 1, "old", -1);
