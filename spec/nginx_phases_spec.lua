@@ -58,6 +58,20 @@ local LOCATIONS = [[
     body_filter_by_lua_block { try "body_filter" }
     log_by_lua_block { try "log" }
   }
+  location = /table {
+    content_by_lua_block {
+      local producer = client:producer { flush_timeout = ngx.null }
+      local value = { id = 123456789012345, lat = 52.520006599999, none = ngx.null }
+      assert(client:produce("tables", value, { key = ngx.null, headers = { a = ngx.null } }))
+      assert(producer:send("tables", value, { partition = ngx.null }))
+      assert(producer:close())
+      for _, message in ipairs(assert(client:fetch("tables", 0, 0))) do
+        local back = message:json()
+        assert(back.id == value.id and back.lat == value.lat and back.none == ngx.null)
+        ngx.say(message.value:match '"id":%d+', " ", message.value:match '"lat":[%d.]+')
+      end
+    }
+  }
   location = /balanced { proxy_pass http://balanced/alive; }
 ]]
 
@@ -96,6 +110,12 @@ describe("in nginx, a call that waits", function()
       assert.equal(1, count)
     end)
   end
+
+  it("A2, B2: keeps every digit of a table's numbers, and takes null as absent", function()
+    local response = nginx:get "/table"
+    assert.equal(200, response.status)
+    assert.equal(('"id":123456789012345 "lat":52.520006599999\n'):rep(2), response.body)
+  end)
 
   for _, phase in ipairs { "init_worker", "set", "header_filter", "body_filter", "log", "balancer" } do
     it("says in " .. phase .. " that it cannot, and what can", function()

@@ -1,3 +1,4 @@
+local null = require("upstash.kafka.core").null
 local options = require "upstash.kafka.options"
 
 describe("upstash.kafka.options", function()
@@ -26,7 +27,14 @@ describe("upstash.kafka.options", function()
     end
   end)
 
+  it("B2: takes null as absent, and returns what is there", function()
+    local given = { name = "n", names = null, count = null, word = null, place = null }
+    assert.same({ name = "n" }, options.check("method", given, SCHEMA, 1))
+    assert.equal(null, given.word)
+  end)
+
   for text, given in pairs {
+    ["unknown option 'more'"] = { name = "n", more = null },
     ["table expected, got nil"] = false,
     ["unknown option 'nam'"] = { nam = "n" },
     ["unknown option '1'"] = { "n", name = "n" },

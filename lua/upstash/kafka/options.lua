@@ -67,6 +67,7 @@ local function fault(given, schema)
   end
   for _, key in ipairs(sorted_keys(schema)) do
     local rule, value = schema[key], given[key]
+    if value == null then value = nil end
     local kind = kinds[rule.kind]
     if value == nil and rule.required or value ~= nil and not kind.fits(value, rule) then
       local got = type(value) == "string" and ("'%s'"):format(value) or name_of(value)
@@ -77,7 +78,6 @@ end
 
 -- null is an option that is absent.
 local function without_nulls(given)
-  if type(given) ~= "table" then return given end
   local kept = {}
   for key, value in pairs(given) do
     if value ~= null then kept[key] = value end
@@ -92,10 +92,9 @@ end
 ---@param level integer whose line to blame, as `error` takes it, seen from the caller
 ---@return table options a copy of those that are there: null is an absent one
 function options.check(method, given, schema, level)
-  local kept = without_nulls(given)
-  local text = fault(kept, schema)
+  local text = fault(given, schema)
   if text then error(("bad argument #1 to '%s' (%s)"):format(method, text), level + 1) end
-  return kept
+  return without_nulls(given)
 end
 
 --- Raises for the first argument of a method whatever `options.check` would say of its fields.
