@@ -6,7 +6,8 @@
 local kafka = require "upstash.kafka"
 
 local topic = assert(arg[1], "which topic?")
-local producer = kafka.producer { topic = topic, overflow = "block" }
+local client = kafka.new { binary = true } -- lines may be any bytes, and need not be UTF-8
+local producer = client:producer { topic = topic, overflow = "block" }
 
 for line in io.lines() do
   local queued, err = producer:send(nil, line)

@@ -21,8 +21,8 @@ describe("examples/nginx/", function()
     server:stop()
   end)
 
-  local function run(name)
-    nginx = support.start { example = "examples/nginx/" .. name, environment = server:environment() }
+  local function run(name, replace)
+    nginx = support.start { example = "examples/nginx/" .. name, environment = server:environment(), replace = replace }
   end
 
   local function all(topic)
@@ -55,6 +55,59 @@ describe("examples/nginx/", function()
     assert.is_number(cjson.decode(stats.body).delivered)
     assert.equal(0, (nginx:finish "QUIT"))
     assert.is_nil(nginx:log():find("[error]", 1, true), nginx:log())
+  end)
+
+  it("F4: access-log.conf ships a request whose path is not UTF-8, with any bytes escaped", function()
+    run "access-log.conf"
+    local paths = { "/caf\233", "/caf\195\169", "/a%20b?q=%ff", '/quote"\\', "/\128\255" }
+    local function get(path)
+      local connection = assert(require("socket").connect("127.0.0.1", nginx.port))
+      connection:settimeout(10)
+      assert(connection:send("GET " .. path .. " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+      local status = connection:receive("*a"):match "^HTTP/1.1 (%d+) "
+      connection:close()
+      return status
+    end
+    for _, path in ipairs(paths) do assert.equal("200", get(path)) end
+    assert.equal("400", get "/\0") -- nginx logs what it refuses, too
+    local messages = shell.eventually(10, function()
+      local list = all "access-log"
+      return #list > #paths and list
+    end)
+    local seen = {}
+    for _, message in ipairs(messages) do seen[assert(message:json()).uri] = true end
+    for _, uri in ipairs { "/caf%E9", "/caf%C3%A9", "/a%20b?q=%ff", '/quote"\\', "/%80%FF" } do
+      assert.is_true(seen[uri], uri)
+    end
+    assert.equal(0, (nginx:finish "QUIT"))
+    assert.is_nil(nginx:log():find("[error]", 1, true), nginx:log())
+  end)
+
+  it("F4: produce.conf stores a body that nginx has put into a file", function()
+    run("produce.conf", { ["client_body_buffer_size 1m;"] = "client_body_buffer_size 1k;" })
+    for _, size in ipairs { 0, 1, 1024, 1025, 500000 } do
+      local value = ("b"):rep(size)
+      local response = nginx:post("/events", value)
+      assert.equal(200, response.status, response.body)
+      local metadata = cjson.decode(response.body)
+      local message = assert(client:fetch("events", metadata.partition, metadata.offset))[1]
+      assert.equal(value, message.value)
+    end
+    assert.is_truthy(nginx:log():find("is buffered to a temporary file", 1, true))
+  end)
+
+  it("F4: produce.conf decodes the key", function()
+    run "produce.conf"
+    for query, key in pairs { ["?key=a%20b"] = "a b", ["?key=a+b"] = "a b", ["?key=%C3%A9%26%3D"] = "\195\169&=",
+      ["?other=1"] = "", ["?key"] = "", ["?key="] = "", ["?key=first&key=second"] = "first" } do
+      local response = nginx:post("/events" .. query, "v")
+      assert.equal(200, response.status, response.body)
+      local metadata = cjson.decode(response.body)
+      assert.equal(key, assert(client:fetch("events", metadata.partition, metadata.offset))[1].key, query)
+    end
+    local response = nginx:post("/events?key=%FF", "v")
+    assert.equal(400, response.status)
+    assert.is_truthy(cjson.decode(response.body).error:find("key is not valid UTF-8", 1, true), response.body)
   end)
 
   it("produce.conf answers when the message is stored, and with 503 when it cannot be", function()

@@ -77,8 +77,9 @@ local function expand(text, values)
 end
 
 -- A configuration as it stands, but for what belongs to the machine: HEAD stands before it, HTTP_HEAD at the start of
--- its http block; modules come from the folder of nginx's; port 8080 is the test's, and 8081 another free one.
-local function adapt(path, values)
+-- its http block; modules come from the folder of nginx's; port 8080 is the test's, and 8081 another free one. What
+-- else the test has replaced is a map of plain strings.
+local function adapt(path, values, replaced)
   local text = expand(HEAD, values) .. folder.read(path)
   local substitutes = {
     { "load_module modules/", "load_module " .. MODULES .. "/" },
@@ -86,6 +87,7 @@ local function adapt(path, values)
     { "listen 127.0.0.1:8081;", ("listen 127.0.0.1:%d;"):format(values.second_port) },
     { "\nhttp {\n", "\nhttp {\n" .. expand(HTTP_HEAD, values) },
   }
+  for from, to in pairs(replaced or {}) do substitutes[#substitutes + 1] = { from, to } end
   for _, pair in ipairs(substitutes) do
     local from = pair[1]:gsub("%p", "%%%0")
     text = text:gsub(from, (pair[2]:gsub("%%", "%%%%")))
@@ -118,7 +120,7 @@ end
 --- Starts one and waits until it answers. Options: `locations`, for the server; `http`, for the http block; `main`, for
 -- the top; `workers`; `environment`, variables. In all of them $place stands for the folder, $port for the port,
 -- $here for the checkout, $modules for nginx's, and each of `values` for itself. Or `example`, the path of a whole
--- configuration: see `adapt`.
+-- configuration, and `replace`: see `adapt`.
 function support.start(options)
   local self = setmetatable({ place = folder.make(), port = support.free_port(), environment = options.environment,
     least = options.workers or 1 }, Nginx)
@@ -135,7 +137,7 @@ function support.start(options)
   self.url = "http://127.0.0.1:" .. self.port
   self.unix_url = "http://unix:" .. self.place .. "/socket"
   self.client = http.client(self.url, "nobody", "nothing")
-  local config = options.example and adapt(options.example, values) or expand(TEMPLATE, values)
+  local config = options.example and adapt(options.example, values, options.replace) or expand(TEMPLATE, values)
   folder.write(self.place .. "/nginx.conf", config)
   local fine, problem = pcall(start_process, self)
   if not fine then

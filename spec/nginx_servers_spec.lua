@@ -1,0 +1,123 @@
+-- examples/nginx-servers/nginx.conf: what nginx repeats to another server. The rest of it is in
+-- spec/kafka/several_servers_spec.lua.
+
+local canned = require "spec.support.canned_server"
+local cjson = require "cjson"
+local folder = require "spec.support.folder"
+local http = require "spec.support.http"
+local plain_nginx = require "spec.support.plain_nginx"
+
+local STORED = canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]')
+local UNAVAILABLE = canned.answer(503, '{"error":"not now","status":503}', { "Retry-After: 1" })
+
+-- What appends, each in each of its forms.
+local APPENDS = {
+  { "GET", "/produce/t/message" }, { "GET", "/produce/t/message?key=k" },
+  { "GET", "/produce/t", '{"value":"v"}' }, { "POST", "/produce/t", '{"value":"v"}' },
+  { "POST", "/produce", '{"topic":"t","value":"v"}' }, { "POST", "/produce/", '{"topic":"t","value":"v"}' },
+  { "GET", "/webhook?topic=t&user=u&pass=p" }, { "POST", "/webhook?topic=t", "v" },
+}
+
+describe("examples/nginx-servers/nginx.conf", function()
+  local front
+
+  after_each(function()
+    if front then front:stop() end
+    front = nil
+  end)
+
+  -- One worker, which asks the first server first, and the others as soon as it may.
+  local function start(first, second, more)
+    local replacements = { ["worker_processes auto;"] = "worker_processes 1;" }
+    for number, url in ipairs { first, second, second } do
+      replacements[("server 127.0.0.1:808%d "):format(number)] = ("server %s "):format(url:match "//(.*)")
+    end
+    for from, to in pairs(more or {}) do replacements[from] = to end
+    front = plain_nginx.start(folder.read "examples/nginx-servers/nginx.conf", replacements)
+  end
+
+  local function request(url, row)
+    local client = http.client(url, "user", "secret")
+    local response = client:request(row[1], row[2], { body = row[3], timeout = 30 })
+    client:close()
+    return response
+  end
+
+  -- A request to a first server that goes through `steps` once it has read it, and a second that would store it.
+  local function through(row, steps, more)
+    local all = { "accept", "read" }
+    for _, step in ipairs(steps) do all[#all + 1] = step end
+    local first, second = canned.start(all), canned.start { "accept", "read", STORED }
+    start(first.url, second.url, more)
+    local response = request(front.url, row)
+    if response.status ~= 200 then assert.equal(200, request(second.url, { "GET", "/mine" }).status) end
+    return response, first:finish(), second:finish()
+  end
+
+  for _, row in ipairs(APPENDS) do
+    local name = row[1] .. " " .. row[2]
+
+    it("F7: does not repeat what a server may have stored: " .. name, function()
+      for what, steps in pairs { ["no answer"] = { "close" },
+        ["a cut answer"] = { "send HTTP/1.1 200 OK\r\nCont", "close" } } do
+        local response, first, second = through(row, steps)
+        assert.same({ what, 502 }, { what, response.status })
+        assert.equal(502, cjson.decode(response.body).status)
+        assert.same({ 1, 1 }, { #first, #second })
+        assert.is_truthy(second[1]:find("^GET /mine "))
+        front:stop()
+        front = nil
+      end
+    end)
+
+    it("F7: does not repeat what a server does not answer: " .. name, function()
+      local response, first, second = through(row, { "gone" },
+        { ["proxy_read_timeout 630s;"] = "proxy_read_timeout 1s;" })
+      assert.equal(504, response.status)
+      assert.equal(504, cjson.decode(response.body).status)
+      assert.equal(1, #first)
+      assert.is_truthy(second[1]:find("^GET /mine "))
+    end)
+
+    it("F7: repeats what a server answers with 503: " .. name, function()
+      local response, first, second = through(row, { UNAVAILABLE, "close" })
+      assert.equal(200, response.status, response.body)
+      assert.same({ 1, 1 }, { #first, #second })
+      local line = row[1] .. " " .. row[2] .. " "
+      assert.equal(line, second[1]:sub(1, #line))
+    end)
+  end
+
+  it("F7: passes a 503 on when every server answers with it, and other failures at once", function()
+    local first = canned.start { "accept", "read", UNAVAILABLE, "close" }
+    local second = canned.start { "accept", "read", UNAVAILABLE, "close", "accept", "read", UNAVAILABLE, "close" }
+    start(first.url, second.url)
+    local response = request(front.url, APPENDS[1])
+    assert.same({ 503, "1" }, { response.status, response.headers["retry-after"] })
+    first:finish()
+    second:finish()
+    front:stop()
+    for _, status in ipairs { 400, 429, 500, 504 } do
+      local answer = canned.answer(status, ('{"error":"no","status":%d}'):format(status))
+      local _, seen, other = through(APPENDS[4], { answer, "close" })
+      assert.equal(1, #seen)
+      assert.is_truthy(other[1]:find("^GET /mine "))
+      front:stop()
+    end
+    front = nil
+  end)
+
+  it("F7: sends the next produce elsewhere when a server cannot be connected to", function()
+    local second = canned.start { "accept", "read", STORED }
+    start("http://127.0.0.1:" .. plain_nginx.free_port(), second.url)
+    assert.equal(502, request(front.url, APPENDS[1]).status)
+    assert.equal(200, request(front.url, APPENDS[1]).status)
+    second:finish()
+  end)
+
+  it("repeats what only reads", function()
+    local response, first, second = through({ "GET", "/topics" }, { "close" })
+    assert.equal(200, response.status)
+    assert.same({ 1, 1 }, { #first, #second })
+  end)
+end)
