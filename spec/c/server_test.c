@@ -247,10 +247,12 @@ static void answers_where_http_is_broken(void)
      400, true},
     {"POST /topics HTTP/1.1\r\n" AUTHORIZATION "Content-Length: 2\r\n\r\n{}", 405, true},
     {"POST /offsets/5 HTTP/1.1\r\n" AUTHORIZATION
-     "Transfer-Encoding: chunked\r\n\r\n1\r\n[\r\n1\r\n]\r\n0\r\n\r\n",
+     "Transfer-Encoding: chunked\r\n\r\n2\r\n[5\r\n1\r\n]\r\n0\r\n\r\n",
      400, true},
     {"POST /commit/g/i HTTP/1.1\r\n" AUTHORIZATION
-     "Transfer-Encoding: chunked\r\n\r\n1\r\n[\r\n1\r\n]\r\n0\r\n\r\n",
+     "Transfer-Encoding: chunked\r\n\r\n1\r\n \r\n1\r\n \r\n0\r\n\r\n",
+     400, true},
+    {"POST /commit/g/i HTTP/1.1\r\n" AUTHORIZATION "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
      404, true},
     {"GET /topics HTTP/1.1\r\n" AUTHORIZATION "\r\n", 200, true},
   };
