@@ -49,21 +49,12 @@ static const struct pair defaults[] = {
   {"topic.metadata.refresh.fast.interval.ms", "100"},
   {"topic.metadata.propagation.max.ms", "5000"},
 };
-/* A handle that consumes nothing is in no rack; librdkafka 2.3 gives itself more room to read what topics there are when it
- * has one, and otherwise takes an answer with many topics of one partition, one replica and short names for malformed. */
-#define NO_RACK                                                                                    \
-  {                                                                                                \
-    "client.rack", "none"                                                                          \
-  }
-
 static const struct pair control_defaults[] = {
-  NO_RACK,
   {"socket.timeout.ms", "2000"}, /* of a question; whoever asks has said how long it may take */
   /* A broker that hangs up is the only sign of a wrong security.protocol: /health tells of it. */
   {"log.connection.close", "true"},
 };
 static const struct pair producer_defaults[] = {
-  NO_RACK,
   {"enable.idempotence", "true"},
   {"linger.ms", "0"},
   /* What waits for one of two meanwhile becomes a batch, without a linger; a broker takes them one by one anyway. */
