@@ -94,6 +94,7 @@ static void refuses_the_rest(void)
   CHECK(find(credentials, "bob", "se:cret") == NULL);
   CHECK(find(credentials, longer, "se:cret") == NULL);
   CHECK(find(credentials, "alice", longer) == NULL);
+  CHECK(find(credentials, "bob", longer) == NULL); /* whose password is empty */
   CHECK(uk_credentials_find(credentials, uk_slice_of("bob", 3), uk_slice_of("\0", 1)) == NULL);
   CHECK(find_basic(credentials, "alice") == NULL);
   CHECK(find_basic(credentials, longer) == NULL);
