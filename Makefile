@@ -288,6 +288,7 @@ docs/errors.md: csrc/common/error.h .ci/errors_page.lua
 
 LINT_LUAS := lua5.4 lua5.3 lua5.1 luajit
 LINT_BUILD := $(if $(UK_STRICT),$(BUILD),build/lint)
+LINT_GCC = $(if $(UK_STRICT),,BUILD=$(LINT_BUILD) CC=gcc CFLAGS='$(STRICT_CFLAGS)')
 LINT_CFLAGS := $(if $(UK_STRICT),$(CFLAGS),$(STRICT_CFLAGS))
 SOURCES = $(wildcard csrc/*/*.c csrc/*/*/*.c spec/c/*.c bench/*.c)
 LUA_SOURCES = $(shell grep -ls '<lua\.h>\|"lua\.h"\|binding/' /dev/null $(SOURCES))
@@ -300,7 +301,7 @@ build-all:
 
 lint:
 	@.ci/deps lint $(LINT_LUAS)
-	@$(MAKE) --no-print-directory -s BUILD=$(LINT_BUILD) CC=gcc CFLAGS='$(LINT_CFLAGS)' build-all
+	@$(MAKE) --no-print-directory -s $(LINT_GCC) build-all
 	@$(MAKE) --no-print-directory -s CFLAGS='$(LINT_CFLAGS)' look
 	@for lua in $(LINT_LUAS); do $(MAKE) --no-print-directory -s CFLAGS='$(LINT_CFLAGS)' LUA=$$lua look-lua || exit 1; done
 	@BUILD=$(LINT_BUILD) .ci/lint
