@@ -352,6 +352,22 @@ describe("client:messages and client:batches", function()
       narrow:close()
     end)
 
+    it("behind a body that outlasts the session keeps no commit back", function()
+      local topic, narrow = topic_of { "1", big }, limited(2000)
+      local seen = {}
+      local fine, failure = pcall(function()
+        for message in narrow:messages(options(topic, { session_timeout = 1000, max_messages = 1 })) do
+          seen[#seen + 1] = message
+          shell.eventually(20, function() return #server:instances(group) == 0 end)
+        end
+      end)
+      assert.is_false(fine)
+      assert.equal("1", values(seen))
+      assert.equal(1, failure.position.offset)
+      assert.equal(1, server:committed(group, topic))
+      narrow:close()
+    end)
+
     it("is none for timestamps beyond this Lua's integers: they are text", function()
       local topic = topic_of { "1", "2", "3" }
       local list = collect(through "nano /consume/ 0", options(topic))

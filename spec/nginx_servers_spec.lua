@@ -6,6 +6,9 @@ local cjson = require "cjson"
 local folder = require "spec.support.folder"
 local http = require "spec.support.http"
 local plain_nginx = require "spec.support.plain_nginx"
+local shell = require "spec.support.shell"
+
+if shell.run [[PATH="$PATH:/usr/sbin" sh -c 'command -v nginx']] ~= 0 then return pending "nginx is not installed" end
 
 local STORED = canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]')
 local UNAVAILABLE = canned.answer(503, '{"error":"not now","status":503}', { "Retry-After: 1" })

@@ -175,6 +175,40 @@ static void stop_in_time(void)
   close(listener);
 }
 
+static void give_up_what_expires(void)
+{
+  int port = 0;
+  const int listener = listen_in_silence(&port);
+  struct uk_settings silent = rig_settings(port);
+  struct uk_sender_options options = rig_options_named("expiring");
+  struct uk_sender_stats stats;
+  enum uk_error error;
+  uint64_t missed;
+  int count = 0;
+  options.in_flight = 2;
+  options.batch_messages = 3;
+  options.message_timeout = 200;
+  struct uk_sender *sender = uk_registry_acquire(&silent, &options, &error);
+  REQUIRE(listener >= 0 && sender != NULL);
+  for (int i = 0; i < 20; i++)
+    CHECK_EQ_INT(rig_send(sender, "t", "v"), UK_OK);
+  CHECK(rig_flush(sender));
+  uk_sender_stats(sender, &stats);
+  CHECK_EQ_INT(stats.failed, 20);
+  CHECK_EQ_INT(stats.requests, 2);
+  CHECK_EQ_INT(stats.queued + stats.in_flight, 0);
+  struct uk_sender_failure *failure = uk_sender_failures(sender, &missed), *next;
+  for (; failure != NULL; failure = next, count++) {
+    next = failure->next;
+    CHECK_EQ_INT(failure->error, UK_E_TIMEOUT);
+    free(failure);
+  }
+  CHECK_EQ_INT(count, 20);
+  CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
+  uk_settings_free(&silent);
+  close(listener);
+}
+
 /* ---- memory ---- */
 
 /* Whatever was taken in is delivered, when one allocation fails. */
@@ -227,6 +261,7 @@ int main(void)
   CHECK_RUN(are_few);
   CHECK_RUN(end_by_themselves);
   CHECK_RUN(stop_in_time);
+  CHECK_RUN(give_up_what_expires);
   CHECK_RUN(lose_nothing_with_any_allocation_failing);
   CHECK_RUN(go_on_when_memory_is_back);
   rig_serve_end();

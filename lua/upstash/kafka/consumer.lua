@@ -139,7 +139,9 @@ local function commit_anew(consumer, offsets, deadline)
   local beyond = unknown_to_group(consumer, offsets, deadline)
   if #beyond == 0 then return end
   local client, group, instance = consumer.client, consumer.group, consumer.instance
-  if loop.call(client, "consume", group, instance, consumer.topics, consume_options(consumer, 0, 1)) then
+  local messages, _, details = loop.call(client, "consume", group, instance, consumer.topics,
+    consume_options(consumer, 0, 1))
+  if messages or loop.unreadable(details) then
     for _, entry in ipairs(beyond) do loop.call(client, "commit", group, instance, entry) end
   end
 end
