@@ -34,7 +34,7 @@ function Group:note(instance, messages)
 end
 
 function Group:consume(instance, timeout)
-  self:note(instance, service.consume(self.name, instance, self.topic, self.headers, timeout or 30))
+  self:note(instance, service.poll(self.name, instance, self.topic, self.headers, timeout or 30))
 end
 
 -- Which partition is whose, or nil and a reason when one is nobody's or two instances' or when the

@@ -38,9 +38,13 @@ function roles.produce()
   end
 end
 
--- A loop makes an error of a failure when it has got nothing for so long (milliseconds). A busy machine has pauses of a
--- second, and one of them may end with a server that is killed.
+-- A loop makes an error of a failure when it has got nothing for so long (milliseconds). On a busy machine a server
+-- that is killed may cost as much: what may be tried again is tried again, and not noted.
 local IDLE = 5000
+
+local function passes(problem)
+  return type(problem) == "table" and problem.retriable
+end
 
 local function consume_some(client, from)
   for message in client:messages { group = group, instance = name, topic = topic, from = from, timeout = 500,
@@ -53,7 +57,7 @@ local function consume(from)
   local client = kafka.new { timeout = 10000 }
   while not stopped() do
     local fine, problem = pcall(consume_some, client, from)
-    if not fine then note("raised", tostring(problem)) end
+    if not fine and not passes(problem) then note("raised", tostring(problem)) end
   end
 end
 

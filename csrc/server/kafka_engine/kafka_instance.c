@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "server/kafka_engine/kafka_instance_commits.h"
 #include "server/kafka_engine/kafka_instance_delivery.h"
 #include "server/kafka_engine/kafka_instance_empty.h"
@@ -289,6 +290,15 @@ static void take_errand_error(struct uk_kafka_instance *instance, enum uk_error 
     uk_kafka_turns_fail(&instance->deletes, error, text);
 }
 
+/* Its only topic is gone. librdkafka stops being a member then, and would not hear that the instance is taken over or
+ * deleted elsewhere. */
+static void leave_if_pointless(struct uk_kafka_instance *instance, rd_kafka_resp_err_t code)
+{
+  if (uk_kafka_error(code) == UK_E_NOT_FOUND && instance->topic_count == 1 &&
+      !instance->awaits_created)
+    uk_kafka_instance_leave(instance, uk_clock_monotonic());
+}
+
 static void take_error(struct uk_kafka_instance *instance, rd_kafka_event_t *event)
 {
   rd_kafka_resp_err_t code = rd_kafka_event_error(event);
@@ -297,6 +307,7 @@ static void take_error(struct uk_kafka_instance *instance, rd_kafka_event_t *eve
     instance->lost = true;
   } else if (!instance->errand) {
     uk_kafka_instance_trouble(instance, code, text, NULL);
+    leave_if_pointless(instance, code);
   } else if (!uk_kafka_code_passes(code)) {
     take_errand_error(instance, uk_kafka_error(code), text);
   }

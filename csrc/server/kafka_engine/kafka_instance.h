@@ -97,6 +97,7 @@ struct uk_kafka_instance {
   size_t auto_commits;              /* under way */
   struct uk_name_set created; /* topics that its consumes created, until it is assigned partitions:
                                  `latest` starts at their first offset */
+  bool awaits_created;        /* there are some */
   int64_t next_commit;
   bool note_due; /* how far the client is, to be committed for who takes over */
   int notes;     /* that were made */

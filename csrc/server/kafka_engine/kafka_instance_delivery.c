@@ -19,6 +19,12 @@ static void name_place(char *text, size_t size, const struct uk_kafka_instance *
     snprintf(text, size, "group \"%s\"", instance->group.data);
 }
 
+/* A topic that was created for this instance is not known to every broker yet. */
+static bool is_early(const struct uk_kafka_instance *instance, enum uk_error error)
+{
+  return error == UK_E_NOT_FOUND && instance->awaits_created;
+}
+
 bool uk_kafka_instance_trouble(struct uk_kafka_instance *instance, rd_kafka_resp_err_t code,
                                const char *text, const rd_kafka_topic_partition_t *place)
 {
@@ -26,7 +32,8 @@ bool uk_kafka_instance_trouble(struct uk_kafka_instance *instance, rd_kafka_resp
   char words[UK_MESSAGE_SIZE], what[UK_KAFKA_PLACE_SIZE];
   bool no_offset =
     code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR__NO_OFFSET;
-  if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF || uk_kafka_code_passes(code))
+  if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF || uk_kafka_code_passes(code) ||
+      is_early(instance, error))
     return true;
   if (instance->leaves_until != 0)
     return true; /* who waits while it leaves waits for the next one */

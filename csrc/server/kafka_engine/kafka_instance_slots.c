@@ -92,6 +92,7 @@ static bool assign(struct uk_kafka_instance *instance, rd_kafka_topic_partition_
     forward(instance, at);
   }
   uk_name_set_clear(&instance->created);
+  instance->awaits_created = false;
   free(instance->slots);
   instance->slots = slots;
   instance->slot_count = (size_t)list->cnt;

@@ -182,9 +182,11 @@ static void note_created(struct uk_kafka_instance *instance, const struct uk_kaf
 {
   const struct uk_consume *consume = (const struct uk_consume *)turn->operation;
   for (size_t i = 0; i < UK_TOPICS_PER_CONSUME_MAX / 64; i++) {
-    for (uint64_t bits = turn->created[i]; bits != 0; bits &= bits - 1)
+    for (uint64_t bits = turn->created[i]; bits != 0; bits &= bits - 1) {
       (void)uk_name_set_add(&instance->created,
                             consume->topics[i * 64 + (size_t)__builtin_ctzll(bits)]);
+      instance->awaits_created = true;
+    }
   }
 }
 
