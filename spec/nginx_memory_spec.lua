@@ -137,15 +137,18 @@ describe("in nginx, the memory of a worker", function()
       assert.equal(0, counts.delivered)
       local late = server_support.start { listen = "127.0.0.1:" .. port, username = "tester", password = "secret",
         partitions = 1 }
-      run(name, 1000)
-      counts = settled(name)
-      assert.is_true(counts.delivered >= 1000)
+      shell.eventually(60, function() -- those that expire in a few milliseconds are not all delivered
+        run(name, 1000)
+        counts = settled(name)
+        return counts.delivered >= 1000
+      end)
       assert.equal(counts.sent, counts.delivered + counts.dropped + counts.failed)
       assert.equal(name == "drops", counts.dropped > 0)
       assert.equal(name == "expires", counts.failed > 0)
       assert.equal(name ~= "drops", counts.refused > 0)
       local client = late:client()
-      assert.equal(counts.delivered, client:offsets("latest", { topic = name, partition = 0 })[1].offset)
+      local stored = client:offsets("latest", { topic = name, partition = 0 })[1].offset
+      assert.is_true(stored == counts.delivered or name == "expires" and stored > counts.delivered) -- while on its way
       client:close()
       late:stop()
     end)

@@ -130,7 +130,7 @@ describe("a producer in hard times", function()
     local server = support.start()
     local proxy = faulty_proxy.start(server.url, "lose /produce/ 2", "cut /produce/ 4", "refuse /produce/ 6")
     local client = kafka.new(server:access { url = proxy.url, retry_delay = 1 })
-    local topic, producer = server:topic(1, 0), producer_of(client, { batch_messages = 100 })
+    local topic, producer = server:topic(1, 0), producer_of(client, { batch_messages = 100, linger = 60000 })
     for number = 1, 1000 do assert(producer:send(topic, tostring(number))) end
     assert(producer:flush(60000))
     producer:close()
@@ -256,7 +256,7 @@ describe("a producer in hard times", function()
     local function give_up(steps, count, options)
       local stub = canned.start(steps)
       local client = kafka.new { url = stub.url, retry_delay = 1, retry_delay_max = 1, timeout = 60000 }
-      local all = { message_timeout = 300 }
+      local all = { message_timeout = 300, linger = 150, batch_messages = count } -- one batch on a busy machine too
       for key, value in pairs(options or {}) do all[key] = value end
       local producer = producer_of(client, all)
       for number = 1, count do assert(producer:send("t", tostring(number))) end
