@@ -340,6 +340,15 @@ describe("core.json", function()
     assert.has_error(function() read(5) end, "bad argument #1 to 'decode' (string expected, got number)")
   end)
 
+  it("makes up to 256 MiB of JSON", function()
+    if rawget(_G, "jit") then return end -- whose memory may not reach so far
+    local encode = core.json()
+    assert.equal(2 ^ 28, #encode(("x"):rep(2 ^ 28 - 2)))
+    assert.same({ nil, "more than 256 MiB of JSON", "" }, { encode(("x"):rep(2 ^ 28 - 1)) })
+    assert.equal("[1]", encode { 1 })
+    collectgarbage()
+  end)
+
   -- What OpenResty's lua-cjson has and Debian's has not.
   it("knows empty arrays, and metatables of arrays", function()
     local settings = { object = true, marked = false }

@@ -25,6 +25,12 @@ void uk_lua_get_companion(lua_State *L, int index);
 size_t uk_lua_rawlen(lua_State *L, int index);
 int uk_lua_absindex(lua_State *L, int index);
 
+/* A light userdata NULL: cjson.null, ngx.null and core.null. */
+static inline bool uk_lua_isnull(lua_State *L, int index)
+{
+  return lua_type(L, index) == LUA_TLIGHTUSERDATA && lua_touserdata(L, index) == NULL;
+}
+
 /* The userdata of that type at `index`, or NULL. */
 void *uk_lua_testudata(lua_State *L, int index, const char *type);
 

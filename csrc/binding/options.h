@@ -41,12 +41,6 @@ struct uk_option {
   const char *const *choices; /* NULL-terminated */
 };
 
-/* A light userdata NULL: cjson.null, ngx.null and core.null. */
-static inline bool uk_lua_isnull(lua_State *L, int index)
-{
-  return lua_type(L, index) == LUA_TLIGHTUSERDATA && lua_touserdata(L, index) == NULL;
-}
-
 /* Reads the table at `index` into `out`; absent fields leave `out` and the slots as they were.
  * null in a field that is not required is an absent one, unless the row is NULLABLE.
  * Returns a bit for each row that was there. nil, none and null read as an empty table when
