@@ -1,4 +1,4 @@
--- Partitions that are added to a topic while it is consumed.
+-- How many partitions a topic has: one that a consume creates, and one that gets more while it is consumed.
 
 local kafka_cluster = require "spec.support.kafka_cluster"
 local shell = require "spec.support.shell"
@@ -57,5 +57,32 @@ describe("B13: partitions that are added to a topic", function()
       assert.is_true(details.status == 503 or message:find("no partition", 1, true) ~= nil, message)
     end)
     direct:close()
+  end)
+end)
+
+describe("B7: a consume of a topic that does not exist", function()
+  local function consume(options)
+    local own = cluster:serve(options)
+    local direct, topic = own:client { retries = 0 }, kafka_cluster.name "fresh"
+    finally(function()
+      direct:close()
+      own:stop()
+    end)
+    local messages, message, details = direct:consume(kafka_cluster.name "group", "one", topic, { timeout = 1 })
+    return messages, message, details, topic
+  end
+
+  it("creates it with as many partitions as the server is told", function()
+    local messages, message, _, topic = consume { partitions = 3 }
+    assert.same({}, messages, message)
+    shell.eventually(PATIENCE, function() return assert(client:topics())[topic] == 3 end)
+  end)
+
+  it("does not create it where topics are not created", function()
+    local messages, message, details, topic = consume { auto_create_topics = false }
+    assert.is_nil(messages)
+    assert.equal(("topic %q does not exist"):format(topic), message)
+    assert.equal("not_found", details.code)
+    assert.is_nil(assert(client:topics())[topic])
   end)
 end)
