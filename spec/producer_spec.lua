@@ -280,7 +280,7 @@ describe("a producer", function()
 
     it("what waited too long", function()
       local gone = kafka.new { url = "http://127.0.0.1:1", retry_delay = 10 }
-      local producer = producer_of(gone, { message_timeout = 50 })
+      local producer = producer_of(gone, { message_timeout = 1000 })
       assert(producer:send("t", "v", { headers = { a = "b" } }))
       assert.is_true(producer:flush(10000))
       local failure = producer:failures()[1]
