@@ -72,11 +72,11 @@ static int push_anonymous_failure(const struct call *call, struct uk_failure *fa
 }
 
 static const char again[] =
-  "the instance's next consume, commit or delete_consumer takes the messages of this answer for "
-  "delivered. "
-  "With auto_commit = false commit what you have handled, call delete_consumer, then consume "
-  "again, with a smaller "
-  "max_messages; with auto-commit let session_timeout pass without a request first";
+  "the instance's next consume, commit or delete_consumer acknowledges the messages of this "
+  "answer. "
+  "To get them again with auto_commit = false: commit what you have handled, call delete_consumer, "
+  "consume with a smaller max_messages. With auto-commit: send no request of this instance for "
+  "session_timeout, then consume";
 
 static const char *again_of(const struct uk_call_row *row, enum uk_error error, int status)
 {
@@ -89,7 +89,8 @@ static bool returns_messages(const struct uk_call_row *row)
   return row->decode == uk_decode_messages;
 }
 
-/* An answer that did not arrive or could not be read. What arrived of one that is too large says where it begins. */
+/* An answer that did not arrive or could not be read. What arrived of one that is too large says
+ * where it begins. */
 static int push_lost(const struct call *call, struct uk_failure *failure, struct uk_buffer *body)
 {
   struct uk_response_position first = {.known = false};
@@ -317,7 +318,8 @@ static int64_t read_retry_after(lua_State *L)
   return seconds;
 }
 
-/* Argument 4 of finish and fail: nil or a string. Copies it into the exchange, to be read in place. */
+/* Argument 4 of finish and fail: nil or a string. Copies it into the exchange, to be read in
+ * place. */
 static enum uk_error take_body(lua_State *L, const char *function, struct uk_buffer *response)
 {
   const struct uk_blame blame = {.function = function, .argument = 4};

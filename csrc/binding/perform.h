@@ -15,8 +15,8 @@ int uk_prepare(lua_State *L);
  * I/O. */
 int uk_finish(lua_State *L);
 
-/* client:fail(request, code [, text [, body]]): what the method returns when the transfer failed so. `body`: what arrived
- * of an answer that is too large. */
+/* client:fail(request, code [, text [, body]]): what the method returns when the transfer failed so.
+ * `body`: what arrived of an answer that is too large. */
 int uk_fail(lua_State *L);
 
 #endif

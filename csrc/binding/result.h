@@ -18,8 +18,8 @@ struct uk_failure {
   const char *again; /* how to get again what the answer held; NULL = it held nothing */
 };
 
-/* Pushes {error=, status=, code=, retriable=, retry_after=, position=, again=}, with the value at the index `message`
- * as error. */
+/* Pushes {error=, status=, code=, retriable=, retry_after=, position=, again=}, with the value at
+ * the index `message` as error. */
 void uk_push_details(lua_State *L, const struct uk_failure *failure, int message);
 
 /* Pushes nil, message and details; returns 3. The message names the position. The

@@ -2,8 +2,8 @@
 
 enum { SECONDS_OF_DAY = 86400, YEARS_AHEAD = 50 };
 
-/* As of strptime, %e a day padded with a blank, %A a whole name. The second is the obsolete form of RFC 850, the
- * third that of asctime. */
+/* As strptime takes them; %e is a day padded with a blank, %A a whole name. The second is the
+ * obsolete form of RFC 850, the third that of asctime. */
 static const char *const formats[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
                                       "%a %b %e %H:%M:%S %Y"};
 

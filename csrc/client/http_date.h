@@ -7,8 +7,9 @@
 
 #include "common/slice.h"
 
-/* Seconds since 1970 of a date such as "Sun, 06 Nov 1994 08:49:37 GMT". `now`, of the same kind, places a
- * year of two digits: at most 50 years ahead. False, with `seconds` as it was, for any other text. */
+/* Seconds since 1970 of a date such as "Sun, 06 Nov 1994 08:49:37 GMT". `now`, also in seconds since
+ * 1970, places a year of two digits: at most 50 years ahead. False, with `seconds` as it was, for
+ * any other text. */
 bool uk_http_date(struct uk_slice text, int64_t now, int64_t *seconds);
 
 #endif

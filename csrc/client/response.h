@@ -166,8 +166,8 @@ bool uk_response_results(struct uk_response_reader *reader, const struct uk_clie
 /* The next one; false at the end of the list, and for an error. */
 bool uk_response_result(struct uk_response_reader *reader, struct uk_produce_result *result);
 
-/* The seconds of a Retry-After: a number of them, or a date seen from `now` (seconds since 1970), 0 when it
- * has passed. At most a day; -1 for anything else. */
+/* The seconds of a Retry-After: a number of them, or a date seen from `now` (seconds since 1970), 0
+ * when it has passed. At most a day; -1 for anything else. */
 int64_t uk_parse_retry_after(struct uk_slice text, int64_t now);
 
 #endif

@@ -23,8 +23,8 @@ struct uk_retry_policy {
   int64_t delay_max; /* milliseconds */
 };
 
-/* Whether the request may have been carried out though it failed so: its answer is lost, or cannot be
- * read. `status` is 0 without one. */
+/* Whether the request may have been carried out although it failed so: its answer is lost, or cannot
+ * be read. `status` is 0 without one. */
 bool uk_retry_carried_out(enum uk_error error, int status);
 
 /* Milliseconds to wait before the next attempt, or UK_RETRY_STOP. `attempt` counts those made so

@@ -40,8 +40,8 @@ struct uk_sender_record *uk_sender_batch_first(struct uk_sender_batch *batch);
 struct uk_sender_record *uk_sender_batch_next(struct uk_sender_batch *batch,
                                               struct uk_sender_record *record);
 
-/* The first record of the batch behind `record` (NULL: of all) that is neither settled nor expired; NULL
- * when there is none. */
+/* The first record of the batch behind `record` (NULL: of all) that is neither settled nor expired;
+ * NULL when there is none. */
 struct uk_sender_record *uk_sender_batch_live(struct uk_sender_batch *batch,
                                               const struct uk_sender_record *record);
 /* Whether the window has such a record. */

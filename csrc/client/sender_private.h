@@ -90,10 +90,11 @@ bool uk_sender_join(struct uk_sender *sender, int64_t deadline);
 /* In a child of the process that made it: frees what is safe to free. */
 void uk_sender_abandon(struct uk_sender *sender);
 
-/* sender_expire.c: messages that are older than message_timeout, by the thread. None holds the lock. */
+/* sender_expire.c: messages that are older than message_timeout. Called by the thread, without the
+ * lock. */
 
-/* Gives up what has expired: in the queue, in slots that wait, and in those whose request is under way. A
- * request goes on for the others in it, and is given up with the last. */
+/* Gives up what has expired: in the queue, in slots that wait, and in those whose request is under
+ * way. A request goes on for the others in it, and is given up with the last. */
 void uk_sender_expire(struct uk_sender *sender, int64_t now);
 /* When the next message expires, INT64_MAX = none does. */
 int64_t uk_sender_next_expiry(struct uk_sender *sender);

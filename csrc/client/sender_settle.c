@@ -220,7 +220,7 @@ static void refuse(struct uk_sender *sender, struct uk_sender_slot *slot,
   uk_sender_write(sender, slot);
 }
 
-/* Whether some messages of the window have expired while it was sent. What a refusal says may be about them. */
+/* Whether some messages of the window have expired while it was sent. A refusal may be about them. */
 static bool has_expired(struct uk_sender_slot *slot)
 {
   struct uk_sender_record *record = uk_sender_batch_first(&slot->batch);
