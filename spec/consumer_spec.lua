@@ -294,6 +294,18 @@ describe("client:messages and client:batches", function()
       narrow:close()
     end)
 
+    it("in batches that grow again when they can be read", function()
+      local list, sizes = { ("x"):rep(2500) }, {}
+      for number = 2, 80 do list[number] = "v" end
+      local topic, narrow = topic_of(list), limited(4000)
+      for batch in narrow:batches(options(topic, { max_messages = 16 })) do sizes[#sizes + 1] = #batch end
+      narrow:close()
+      assert.equal(80, server:committed(group, topic))
+      assert.equal(8, sizes[1]) -- 16 are too large with the first one
+      assert.equal(8, sizes[8])
+      assert.equal(16, sizes[9])
+    end)
+
     it("in batches too", function()
       local list, seen = {}, {}
       for number = 1, 30 do list[number] = tostring(number) end

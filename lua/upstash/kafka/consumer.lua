@@ -63,7 +63,7 @@ end
 ---@field touched boolean whether it ever was
 ---@field contact number core.now of the last request that keeps the instance alive
 ---@field lost integer lost answers in a row
----@field narrow integer? how many messages to ask for, while answers could not be read
+---@field narrow integer? how many messages to ask for, while larger answers could not be read
 ---@field failures integer failures of consume in a row
 local Consumer = loop.class()
 
@@ -172,7 +172,7 @@ local function failed(consumer, message, details, deadline, asked)
     consumer.started = false
     if loop.unreadable(details) then
       if asked == 1 then loop.raise_unreadable(message, details) end
-      consumer.narrow = loop.narrow(asked)
+      loop.narrow(consumer, asked)
       return
     end
     consumer.lost = consumer.lost + 1
@@ -189,7 +189,7 @@ local function poll(consumer, timeout, deadline)
   local messages, message, details = loop.call(consumer.client, "consume", consumer.group,
     consumer.instance, consumer.topics, consume_options(consumer, timeout, most))
   if not messages then return failed(consumer, message, details, deadline, most or BATCH_MESSAGES) end
-  if #messages > 0 then consumer.narrow = loop.widen(consumer.narrow, consumer.max_messages or BATCH_MESSAGES) end
+  if #messages > 0 then loop.widen(consumer, consumer.max_messages or BATCH_MESSAGES) end
   consumer.lost, consumer.failures, consumer.contact = 0, 0, core.now()
   if consumer.anchor and not consumer.anchor:hold(consumer, messages, deadline) then
     consumer.started = false

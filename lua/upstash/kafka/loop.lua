@@ -91,9 +91,20 @@ function loop.raise_unreadable(message, details)
   loop.raise(text .. ", or go on behind it", details)
 end
 
---- The number of messages to ask for after an answer of up to `asked` that could not be read, or that was.
-function loop.narrow(asked) return math.max(1, math.floor(asked / 2)) end
-function loop.widen(asked, most) return asked and asked * 2 < most and asked * 2 or nil end
+local READ_IN_A_ROW = 8 -- answers, before larger ones are asked for again
+
+--- After an answer of up to `asked` messages that could not be read: sets `state.narrow`, how many to ask for next.
+function loop.narrow(state, asked)
+  state.narrow, state.read = math.max(1, math.floor(asked / 2)), 0
+end
+
+--- After an answer that could be read; `most` is what is asked for when all is well.
+function loop.widen(state, most)
+  if not state.narrow then return end
+  state.read = state.read + 1
+  if state.read < READ_IN_A_ROW then return end
+  state.narrow, state.read = state.narrow * 2 < most and state.narrow * 2 or nil, 0
+end
 
 --- Calls a method until it succeeds or fails in a way that does not pass. `accept` is a code that is
 -- returned (as nil, message, details) instead of raised, or a function that says whether the details are; or nil.

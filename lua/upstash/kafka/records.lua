@@ -33,7 +33,7 @@ local SCHEMA = {
 ---@field batch upstash.kafka.Message[] the messages of the last fetch
 ---@field handed integer how many of the batch the body was given
 ---@field left number how many messages the limit still allows
----@field narrow integer? how many messages to ask for, while answers could not be read
+---@field narrow integer? how many messages to ask for, while larger answers could not be read
 local Records = loop.class()
 
 --- Ends the loop. There is nothing to give back; afterwards the iterator returns nil.
@@ -74,11 +74,11 @@ local function fetch(records, timeout, deadline)
     local messages, message, details = loop.insist(records.client, deadline, loop.unreadable, "fetch", records.topic,
       records.partition, records.position, { timeout = timeout, max_messages = most, max_bytes = records.max_bytes })
     if messages then
-      if #messages > 0 then records.narrow = loop.widen(records.narrow, records.max_messages or BATCH_MESSAGES) end
+      if #messages > 0 then loop.widen(records, records.max_messages or BATCH_MESSAGES) end
       return messages
     end
     if most == 1 then loop.raise_unreadable(message, details) end
-    records.narrow = loop.narrow(most or BATCH_MESSAGES)
+    loop.narrow(records, most or BATCH_MESSAGES)
   end
 end
 
