@@ -245,6 +245,9 @@ describe("A2: a value that is a table", function()
     refused({ co = coroutine.create(function() end) }, "value.co: a thread is not JSON")
     refused({ a = { [true] = 1 } }, "value.a: a boolean is not a key in JSON")
     refused({ a = { [math.huge] = 1 } }, "value.a: inf is not a key in JSON")
+    local name = ("n"):rep(64)
+    refused({ [name] = print }, "value." .. name .. ": a function is not JSON")
+    refused({ [name .. "m"] = print }, 'value["' .. name .. '"]: a function is not JSON')
     refused({ [cjson.null] = 1 }, "value: a userdata is not a key in JSON")
   end)
 
@@ -283,6 +286,11 @@ describe("A2: a value that is a table", function()
     assert.equal("[1,null,3]", text_of(sparse))
     refused(very_sparse, "value: excessively sparse array")
     refused({ over }, "value[1]: excessively sparse array")
+    local six, five = { [12] = 0 }, { [12] = 0 }
+    for index = 1, 5 do six[index] = 0 end
+    for index = 1, 4 do five[index] = 0 end
+    assert.equal(cjson.encode(six), text_of(six))
+    refused(five, "value: excessively sparse array")
     local convert, ratio, safe = cjson.encode_sparse_array()
     finally(function() cjson.encode_sparse_array(convert, ratio, safe) end)
     cjson.encode_sparse_array(true)
@@ -340,11 +348,27 @@ describe("core.json", function()
     assert.has_error(function() read(5) end, "bad argument #1 to 'decode' (string expected, got number)")
   end)
 
+  it("goes by the defaults where a setting is none", function()
+    for _, wrong in ipairs { { false, -1, "x" }, { nil, 2.5, 2 ^ 31 }, {} } do
+      local encode = core.json {
+        encode_sparse_array = function() return wrong[1], wrong[2], wrong[3] end, array_mt = 5,
+      }
+      assert.equal("[null,1]", encode { [2] = 1 })
+      assert.same({ nil, "excessively sparse array", "" }, { encode { [11] = 1 } })
+    end
+    local encode = core.json { encode_sparse_array = function() return false, 0, 0 end }
+    assert.equal(11, select(2, encode({ [11] = 1 }):gsub("%w+", "")))
+  end)
+
   it("makes up to 256 MiB of JSON", function()
     if rawget(_G, "jit") then return end -- whose memory may not reach so far
     local encode = core.json()
-    assert.equal(2 ^ 28, #encode(("x"):rep(2 ^ 28 - 2)))
-    assert.same({ nil, "more than 256 MiB of JSON", "" }, { encode(("x"):rep(2 ^ 28 - 1)) })
+    local letters, list = ("x"):rep(2 ^ 20 - 4), {}
+    for index = 1, 256 do list[index] = letters end
+    list[1] = letters .. ("x"):rep(255)
+    assert.equal(2 ^ 28, #encode(list))
+    list[1] = list[1] .. "x"
+    assert.same({ nil, "more than 256 MiB of JSON", "" }, { encode(list) })
     assert.equal("[1]", encode { 1 })
     collectgarbage()
   end)
