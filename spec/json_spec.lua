@@ -363,12 +363,12 @@ describe("core.json", function()
   it("makes up to 256 MiB of JSON", function()
     if rawget(_G, "jit") then return end -- whose memory may not reach so far
     local encode = core.json()
-    local letters, list = ("x"):rep(2 ^ 20 - 4), {}
-    for index = 1, 256 do list[index] = letters end
-    list[1] = letters .. ("x"):rep(255)
-    assert.equal(2 ^ 28, #encode(list))
-    list[1] = list[1] .. "x"
-    assert.same({ nil, "more than 256 MiB of JSON", "" }, { encode(list) })
+    local letters, texts = ("x"):rep(2 ^ 20 - 4), {}
+    for index = 1, 256 do texts[index] = letters end
+    texts[1] = letters .. ("x"):rep(255)
+    assert.equal(2 ^ 28, #encode(texts))
+    texts[1] = texts[1] .. "x"
+    assert.same({ nil, "more than 256 MiB of JSON", "" }, { encode(texts) })
     assert.equal("[1]", encode { 1 })
     collectgarbage()
   end)
