@@ -152,9 +152,10 @@ static inline int check_end(void)
 /* Waits until the condition holds. A test that waits names the state that it waits for, never a time. */
 #define CHECK_EVENTUALLY(condition)                                                                \
   do {                                                                                             \
-    for (int check_waited = 0; !(condition) && check_pause(&check_waited);)                        \
+    bool check_held;                                                                               \
+    for (int check_waited = 0; !(check_held = (condition)) && check_pause(&check_waited);)         \
       continue;                                                                                    \
-    CHECK(condition);                                                                              \
+    check_report(check_held, __FILE__, __LINE__, "eventually " #condition);                        \
   } while (0)
 
 /* Leaves the function when the check fails. */

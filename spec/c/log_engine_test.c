@@ -173,7 +173,7 @@ static void a_removed_offset_names_the_range(void)
   for (int i = 0; i < 10; i++)
     produce("t", 0, value);
   struct fetch fetch;
-  for (int i = 0; i < 60; i++) {
+  for (int i = 0; i < CHECK_PATIENCE / 50; i++) {
     fetch = (struct fetch){.at = {at("t", 0, 3)}};
     fetch_begin(&fetch, 1, 0);
     if (fetch_end(&fetch) != UK_OK)

@@ -148,12 +148,7 @@ static void a_full_map_refuses_writes_only(void)
   for (int i = 0; i < 50; i++)
     CHECK_EQ_INT(rig_commit(log, "g", "t", 0, i), UK_OK);
   CHECK_EQ_INT(rig_delete(log, "t"), UK_OK);
-  enum uk_error error = UK_E_UNAVAILABLE;
-  for (int i = 0; i < 50 && error != UK_OK; i++) {
-    error = put_large(log, "u", NULL);
-    rig_sleep(20);
-  }
-  CHECK_EQ_INT(error, UK_OK);
+  CHECK_EVENTUALLY(put_large(log, "u", NULL) == UK_OK);
   uk_log_close(log);
   log = open_log(SMALL_MAP);
   REQUIRE(log != NULL);
@@ -171,13 +166,8 @@ static void filling_and_deleting(void)
   struct uk_log *log = open_log(SMALL_MAP);
   REQUIRE(log != NULL);
   for (int round = 0; round < 8; round++) {
-    int count = 0;
-    for (int i = 0; i < 50 && count < 4; i++) {
-      count += put_large(log, "t", NULL) == UK_OK;
-      if (count < 4)
-        rig_sleep(10);
-    }
-    CHECK_EQ_INT(count, 4);
+    for (int count = 0; count < 4; count++)
+      CHECK_EVENTUALLY(put_large(log, "t", NULL) == UK_OK);
     fill(log, "t");
     CHECK_EQ_INT(rig_delete(log, "t"), UK_OK);
   }
@@ -280,8 +270,7 @@ static void it_recovers_by_itself(void)
   atomic_store(&sync_failures, 3);
   CHECK_EQ_INT(rig_produce(log, &record, 1, NULL), UK_E_UNAVAILABLE);
   CHECK_EQ_INT(rig_produce(log, &record, 1, NULL), UK_E_UNAVAILABLE);
-  for (int i = 0; i < 100 && uk_log_health(log, detail, sizeof detail) != UK_OK; i++)
-    rig_sleep(50);
+  CHECK_EVENTUALLY(uk_log_health(log, detail, sizeof detail) == UK_OK);
   check_health(log, UK_OK, "");
   CHECK_EQ_INT(atomic_load(&sync_failures), 0);
   CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 1);
@@ -362,12 +351,7 @@ static void deleting_makes_room_on_a_full_disk(void)
     CHECK_EQ_STR(message, "the disk that holds the log is full");
     CHECK_EQ_INT(rig_commit(log, "g", "t", 0, round), UK_OK);
     CHECK_EQ_INT(rig_delete(log, "t"), UK_OK);
-    enum uk_error error = UK_E_UNAVAILABLE;
-    for (int i = 0; i < 100 && error != UK_OK; i++) {
-      error = put_large(log, "t", NULL);
-      rig_sleep(20);
-    }
-    CHECK_EQ_INT(error, UK_OK);
+    CHECK_EVENTUALLY(put_large(log, "t", NULL) == UK_OK);
     CHECK(size_of("reserve") > 0);
   }
   CHECK_EQ_INT(rig_read(log, &got, "kept", 0, 0), UK_OK);
