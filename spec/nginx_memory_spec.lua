@@ -128,7 +128,7 @@ describe("in nginx, the memory of a worker", function()
       local before = resident()
       local warm = run(name, WARM, true)
       local tried, most, counts = WARM + HOUR, run(name, HOUR, true), nil
-      shell.eventually(60, function() -- of some more messages, so that there is something to try again
+      shell.eventually(240, function() -- of some more messages, so that there is something to try again
         most, tried, counts = math.max(most, run(name, 100, true)), tried + 100, stats(name)
         return counts.retried >= RETRIES
       end)
