@@ -1,0 +1,17 @@
+--- The password that a data folder keeps: of 16 bytes at least.
+
+local folder = require "spec.support.folder"
+local launcher = require "upstash.kafka.launcher"
+
+describe("a kept password", function()
+  it("has 16 bytes at least", function()
+    local place = folder.make()
+    folder.write(place .. "/password", ("p"):rep(15) .. "\n")
+    local password, message = launcher.kept_password(place)
+    assert.is_nil(password)
+    assert.truthy(message:find("holds no password", 1, true), message)
+    folder.write(place .. "/password", ("p"):rep(16) .. "\n")
+    assert.equal(("p"):rep(16), (launcher.kept_password(place)))
+    folder.remove(place)
+  end)
+end)
