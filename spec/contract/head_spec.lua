@@ -15,12 +15,21 @@ local function comparable(headers)
   return all
 end
 
+-- What GET and HEAD answer at one moment: on a shared cluster other suites create topics meanwhile.
+local function both(path)
+  for _ = 1, 50 do
+    local whole, head = get(path), request("HEAD", path)
+    if get(path).body == whole.body then return whole, head end
+  end
+  error("the answer to GET " .. path .. " differs each time")
+end
+
 describe("HEAD:", function()
   service.attach()
 
   for _, path in ipairs(PATHS) do
     it("B6: HEAD " .. path .. " answers as GET does, without the body", function()
-      local whole, head = get(path), request("HEAD", path)
+      local whole, head = both(path)
       assert.equal(200, head.status)
       assert.same(comparable(whole.headers), comparable(head.headers))
       assert.equal(tostring(#whole.body), head.headers["content-length"])
