@@ -207,6 +207,8 @@ local requests = {
   { "create_topic with everything", { "create_topic", "t", { partitions = 3, retention_ms = -1,
     retention_bytes = 1000 } }, "POST", "/topics/t", json,
     '{"partitions":3,"retention_ms":-1,"retention_bytes":1000}' },
+  { "create_topic that keeps everything", { "create_topic", "t", { retention_ms = -1, retention_bytes = -1 } }, "POST",
+    "/topics/t", json, '{"retention_ms":-1,"retention_bytes":-1}' },
   { "delete_topic", { "delete_topic", "t" }, "DELETE", "/topics/t", bare, nil },
   { "health", { "health" }, "GET", "/health", {}, nil },
   { "B2: null for what may be absent", { "produce", "t", "v", { key = core.null, headers = core.null,

@@ -120,6 +120,7 @@ describe("in nginx, a producer", function()
         kafka = require "upstash.kafka"
         producer = kafka.new():producer { topic = "$topic", linger = 60000 }
         hung = kafka.new { url = "$silent", timeout = 30000 }:producer { topic = "$topic", queue_bytes = 4096 }
+        brief = kafka.new { url = "$silent", timeout = 31 }:producer { topic = "$topic", flush_timeout = 32 }
         function say(...)
           local list = { ... }
           for index = 1, select("#", ...) do list[index] = tostring((select(index, ...))) end
@@ -138,6 +139,9 @@ describe("in nginx, a producer", function()
           say(details.code, accepted)
         } }
         location = /close { content_by_lua_block { say(hung:close(1500)) say(" ", hung:close()) } }
+        location = /brief { content_by_lua_block {
+          brief:send(nil, "v") say(brief:flush()) say(",", brief:close())
+        } }
         location = /logging {
           return 200 "x";
           log_by_lua_block { said = { select(2, pcall(producer.flush, producer)), select(2, pcall(producer.close,
@@ -172,6 +176,9 @@ describe("in nginx, a producer", function()
       assert.is_true(answered >= 10, answered) -- a worker that is blocked answers one, or two
       assert.truthy(waiting[1].response.body:find(text), waiting[1].response.body)
     end
+    local undelivered = "nil 1 messages were not delivered within %d ms table: "
+    local brief = nginx:get("/brief").body:gsub("0x%x+", "")
+    assert.equal(undelivered:format(31) .. ", " .. undelivered:format(32), brief)
     nginx:get "/logging"
     assert.equal("producer:flush cannot wait in log_by_lua: what was sent goes out by itself; call it in ngx.timer.at "
       .. "producer:close cannot wait in log_by_lua: what was sent goes out by itself; call it in ngx.timer.at",

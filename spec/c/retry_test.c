@@ -79,6 +79,27 @@ static void retry_after_is_waited_for(void)
   CHECK_EQ_INT(uk_retry_delay(&unsent, 1, UK_E_TOO_MANY, 429, INT64_MAX, 0), UK_RETRY_STOP);
 }
 
+/* What a server refuses, or never saw, it has not carried out; nothing else is sure. */
+static void what_may_have_been_carried_out_is_told_apart(void)
+{
+  static const struct {
+    enum uk_error error;
+    int status;
+    bool maybe;
+  } rows[] = {
+    {UK_E_CONNECT_FAILED, 0, false},   {UK_E_RESOLVE_FAILED, 0, false},
+    {UK_E_TLS_FAILED, 0, false},       {UK_E_CONNECTION_LOST, 0, true},
+    {UK_E_TIMEOUT, 0, true},           {UK_E_BAD_RESPONSE, 200, true},
+    {UK_E_BAD_RESPONSE, 399, true},    {UK_E_BAD_REQUEST, 400, false},
+    {UK_E_BAD_REQUEST, 499, false},    {UK_E_INTERNAL, 500, true},
+    {UK_E_UNAVAILABLE, 502, true},     {UK_E_UNAVAILABLE, 503, false},
+    {UK_E_GATEWAY_TIMEOUT, 504, true},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (!CHECK(uk_retry_carried_out(rows[i].error, rows[i].status) == rows[i].maybe))
+      fprintf(stderr, "  %s with status %d\n", uk_error_word(rows[i].error), rows[i].status);
+}
+
 int main(void)
 {
   CHECK_RUN(delays_double_up_to_the_longest);
@@ -87,5 +108,6 @@ int main(void)
   CHECK_RUN(classes_choose_the_errors);
   CHECK_RUN(a_gateway_may_have_passed_it_on);
   CHECK_RUN(retry_after_is_waited_for);
+  CHECK_RUN(what_may_have_been_carried_out_is_told_apart);
   return check_end();
 }

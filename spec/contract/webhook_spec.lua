@@ -100,6 +100,18 @@ describe("webhook:", function()
     assert.same({ "x-github-event=push" }, lowered(stored(topic).headers))
   end)
 
+  it("keeps headers whose names only begin, or end, like a standard one", function()
+    local topic, given, wanted = service.topic(1), {}, {}
+    for name in pairs(STANDARD) do
+      given[name .. "s"], given["x" .. name] = "1", "1"
+      if not name:find "^Content%-" and not name:find "^Accept%-" then wanted[#wanted + 1] = name:lower() .. "s=1" end
+      wanted[#wanted + 1] = "x" .. name:lower() .. "=1"
+    end
+    table.sort(wanted)
+    hook(topic, "data", given)
+    assert.same(wanted, lowered(stored(topic).headers))
+  end)
+
   it("keeps a header that comes twice", function()
     local topic = service.topic(1)
     hook(topic, "data", { { "X-Tag", "one" }, { "X-Tag", "two" } })
