@@ -123,8 +123,8 @@ describe("a producer's limits:", function()
   it("1000 failures are kept, the others are counted", function()
     local stub = canned.start { "accept", "read", canned.answer(403, '{"error":"no","status":403}'), "close" }
     local client = kafka.new { url = stub.url, retries = 0 }
-    local producer = client:producer { name = support.name "limits", log = false, linger = 60000, message_timeout = 1000,
-      batch_messages = 2000 }
+    local producer = client:producer { name = support.name "limits", log = false, linger = 60000,
+      message_timeout = 1000, batch_messages = 2000 }
     for _ = 1, 1001 do assert(producer:send("t", "v")) end
     producer:flush(60000)
     assert.equal(1001, producer:stats().failed)

@@ -1,4 +1,4 @@
---- The loop over a partition where offsets have gaps, as Kafka's have, and where a server sends more than it was asked for.
+-- The loop over a partition whose offsets have gaps, as Kafka's have, and over answers with more than was asked for.
 
 local canned = require "spec.support.canned_server"
 local kafka = require "upstash.kafka"
@@ -6,7 +6,8 @@ local kafka = require "upstash.kafka"
 local function messages(...)
   local list = {}
   for index, offset in ipairs { ... } do
-    list[index] = ('{"topic":"t","partition":0,"offset":%d,"timestamp":1,"key":"","value":"v","headers":[]}'):format(offset)
+    list[index] = ('{"topic":"t","partition":0,"offset":%d,"timestamp":1,"key":"","value":"v","headers":[]}')
+      :format(offset)
   end
   return canned.answer(200, "[" .. table.concat(list, ",") .. "]")
 end

@@ -135,7 +135,8 @@ describe("limits:", function()
   end
   local function consume_body(name)
     return function(topic, text)
-      return post(("/consume/%s/one"):format(service.name "group"), ('{"topic":"%s","%s":%s}'):format(topic, name, text),
+      local body = ('{"topic":"%s","%s":%s}'):format(topic, name, text)
+      return post(("/consume/%s/one"):format(service.name "group"), body,
         { headers = service.EARLIEST })
     end
   end
@@ -163,8 +164,8 @@ describe("limits:", function()
 
   -- { what is refused by its name, least, most, where it is given }
   for _, row in ipairs {
-    { "timeout", 0, 600000, { consume_with "timeout", consume_body "timeout", fetch_with "timeout", fetch_body "timeout",
-      position_at "/offsets/latest", position_at "/committed/group/one" } },
+    { "timeout", 0, 600000, { consume_with "timeout", consume_body "timeout", fetch_with "timeout",
+      fetch_body "timeout", position_at "/offsets/latest", position_at "/committed/group/one" } },
     { "max_messages", 1, 100000, { consume_with "max_messages", consume_body "max_messages", fetch_with "max_messages",
       fetch_body "max_messages" } },
     { "max_bytes", 1, 67108864, { consume_with "max_bytes", consume_body "max_bytes", fetch_with "max_bytes",
@@ -210,7 +211,8 @@ describe("limits:", function()
     local topic = service.topic(1)
     service.produce(topic, { { value = x(100) }, { value = x(200) } })
     local function fetch(max_bytes)
-      local response = post("/fetch", { topic = topic, partition = 0, offset = 0, max_bytes = max_bytes, timeout = 10000 })
+      local response = post("/fetch",
+        { topic = topic, partition = 0, offset = 0, max_bytes = max_bytes, timeout = 10000 })
       return #ok(response), #response.body
     end
     service.fetch_all(topic, 0, 2)

@@ -91,7 +91,8 @@ end
 rows["curl"] = function()
   stores("hello", "POST", "/produce/TOPIC", {
     body = '[{"value": "hello"},]',
-    headers = { ["User-Agent"] = "curl/7.88.1", Accept = "*/*", ["Content-Type"] = "application/x-www-form-urlencoded" },
+    headers = { ["User-Agent"] = "curl/7.88.1", Accept = "*/*",
+      ["Content-Type"] = "application/x-www-form-urlencoded" },
   })
 end
 

@@ -26,7 +26,8 @@ local OPTIONS = {
   size("prefetch-bytes", "of messages read ahead from the cluster for each consumer instance"),
   size("prefetch-budget", "of messages read ahead for all instances; one more than fit in is refused with 429"),
   { name = "partitions", value = "N", kind = "integer", min = 1, about = "of a topic created without a number" },
-  { name = "no-auto-create-topics", kind = "flag", about = "a produce or consume of a topic that does not exist fails" },
+  { name = "no-auto-create-topics", kind = "flag",
+    about = "a produce or consume of a topic that does not exist fails" },
   { name = "threads", value = "N", kind = "integer", min = 0,
     about = "that serve HTTP; 0 = one for each processor, at most 8" },
   { name = "max-connections", value = "N", kind = "integer", min = 1, about = "open at once" },
@@ -37,7 +38,7 @@ local OPTIONS = {
   { name = "no-sync", kind = "flag",
     about = "answer before messages are on disk: a power cut may lose some or damage the log; not with --brokers" },
   { name = "cors-origin", value = "ORIGIN", kind = "name", many = true,
-    about = "whose pages a browser lets call the server, as https://app.example.com; may be repeated; none = nobody's" },
+    about = "whose pages a browser lets call the server: https://app.example.com; may be repeated; none = nobody's" },
   { name = "tls-cert", value = "FILE", kind = "name", about = "PEM: serve https; needs --tls-key" },
   { name = "tls-key", value = "FILE", kind = "name", about = "PEM" },
 }
