@@ -540,6 +540,36 @@ describe("misuse", function()
     end)
   end
 
+  local place, wait = { topic = "t", partition = 0 }, { timeout = { 0, 600000 } }
+  local batch = { timeout = wait.timeout, max_messages = { 1, 100000 }, max_bytes = { 1, 67108864 } }
+  for _, row in ipairs {
+    { 4, batch, "consume", "g", "i", "t" },
+    { 4, { session_timeout = { 1000, 1800000 }, auto_commit_interval = { 1, 86400000 } }, "consume", "g", "i", "t" },
+    { 4, wait, "committed", "g", "i", place },
+    { 4, batch, "fetch", "t", 0, 0 },
+    { 2, batch, "fetch", { topic = "t", partition = 0, offset = 0 } },
+    { 3, wait, "offsets", "latest", place },
+    { 2, { partitions = { 1, 2147483647 } }, "create_topic", "t" },
+  } do
+    local argument, method = row[1], row[3]
+    local function prepare(options)
+      local arguments = { select(3, unpack(row)) }
+      arguments[argument + 1] = options
+      return client:prepare(unpack(arguments, 1, argument + 1))
+    end
+    for option, range in pairs(row[2]) do
+      it(("takes %s of %s at its limits, and raises past them"):format(option, method), function()
+        assert(prepare { [option] = range[1] })
+        assert(prepare { [option] = range[2] })
+        for _, past in ipairs { range[1] - 1, range[2] + 1 } do
+          assert.has_error(function() prepare { [option] = past } end,
+            ("bad argument #%d to '%s' (%s: integer from %d to %d expected, got %d)"):format(argument, method, option,
+              range[1], range[2], past))
+        end
+      end)
+    end
+  end
+
   it("raises for the encode function that returns something else", function()
     local encoding = new { encode = function() return 5 end }
     assert.has_error(function() encoding:prepare("produce", "t", {}) end,

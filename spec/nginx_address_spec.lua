@@ -58,6 +58,24 @@ describe("a hosts file", function()
     }, "\n")))
   end)
 
+  it("is looked into for names in any case", function()
+    local NAME, path, open = "upstash.kafka.nginx_address", os.tmpname(), io.open
+    local file = assert(open(path, "w"))
+    file:write "10.0.0.7 Kafka.example\n"
+    file:close()
+    finally(function()
+      rawset(io, "open", open)
+      package.loaded[NAME] = address
+      os.remove(path)
+    end)
+    rawset(io, "open", function(name, mode) return open(name == "/etc/hosts" and path or name, mode) end)
+    package.loaded[NAME] = nil
+    local fresh = require(NAME)
+    for _, host in ipairs { "kafka.example", "KAFKA.Example" } do
+      assert.same({ "10.0.0.7" }, assert(fresh.of { url = "http://" .. host }).addresses)
+    end
+  end)
+
   it("may be empty", function()
     assert.same({}, address.read_hosts "")
   end)

@@ -1,6 +1,7 @@
 --- The limits of a producer, each at the limit and one past it.
 
 local canned = require "spec.support.canned_server"
+local core = require "upstash.kafka.core"
 local kafka = require "upstash.kafka"
 local support = require "spec.support.server"
 
@@ -81,6 +82,21 @@ describe("a producer's limits:", function()
     assert.is_true(producer:flush(60000))
     local stats = producer:stats()
     assert.same({ 7, 3 }, { stats.delivered, stats.requests })
+    producer:close()
+    client:close()
+    server:stop()
+  end)
+
+  it("a batch does not wait for more than half of the queue", function()
+    local server = support.start()
+    local client = server:client()
+    local topic = server:topic(1, 0)
+    local producer = client:producer { name = support.name "limits", queue_bytes = 4096, batch_bytes = 4096,
+      linger = 60000 }
+    for number = 1, 5 do assert(producer:send(topic, tostring(number) .. ("x"):rep(500))) end
+    local deadline = core.now() + 30000
+    while producer:stats().delivered == 0 and core.now() < deadline do core.sleep(5) end
+    assert.is_true(producer:stats().delivered > 0)
     producer:close()
     client:close()
     server:stop()

@@ -282,8 +282,12 @@ describe("a producer", function()
       local gone = kafka.new { url = "http://127.0.0.1:1", retry_delay = 10 }
       local producer = producer_of(gone, { message_timeout = 1000 })
       assert(producer:send("t", "v", { headers = { a = "b" } }))
+      assert(producer:send("t", "w", { partition = 0, timestamp = 1 }))
       assert.is_true(producer:flush(10000))
-      local failure = producer:failures()[1]
+      local failures = producer:failures()
+      assert.same({ topic = "t", value = "w", partition = 0, timestamp = 1 }, failures[2].message)
+      local failure = failures[1]
+      assert.is_nil(failure.message.partition)
       assert.same({ "v", "connect_failed" }, { failure.message.value, failure.code })
       assert.same({ { key = "a", value = "b" } }, failure.message.headers)
       producer:close()
