@@ -59,6 +59,15 @@ describe("upstash.kafka.options", function()
     end)
   end
 
+  it("takes a list of names only when each is a non-empty string", function()
+    for _, list in ipairs { {}, { "" }, { "x", "" }, { "", "x" }, { "x", false } } do
+      local fine, err = pcall(method, { name = "n", names = list })
+      assert.is_false(fine)
+      assert.truthy(err:find("names: list of non-empty strings expected, got table", 1, true), err)
+    end
+    assert.is_true(method { name = "n", names = { "x" } })
+  end)
+
   it("tells the same mistakes in the same words", function()
     for _ = 1, 20 do
       local _, err = pcall(method, { count = 0, word = "x", place = "x" })

@@ -311,10 +311,10 @@ describe("a producer in hard times", function()
       local stub = canned.start { "accept", "read", "await " .. answered,
         canned.answer(200, "[" .. STORED .. "," .. STORED .. "]"), "close" }
       local client = kafka.new { url = stub.url }
-      local producer = producer_of(client, { message_timeout = 4000, linger = 60000 })
+      local producer = producer_of(client, { message_timeout = 10000, linger = 60000 })
       local began = core.now()
       assert(producer:send("t", "old"))
-      shell.eventually(10, function() return core.now() - began >= 1800 end)
+      shell.eventually(10, function() return core.now() - began >= 4000 end) -- it lingers for half of its time
       assert(producer:send("t", "young"))
       local mark = producer:hurry()
       shell.eventually(20, function() return producer:stats().failed > 0 end)
@@ -335,10 +335,10 @@ describe("a producer in hard times", function()
         canned.answer(400, '{"error":"[0].value: bad","status":400}'), "read",
         canned.answer(200, "[" .. STORED .. "]"), "close" }
       local client = kafka.new { url = stub.url }
-      local producer = producer_of(client, { message_timeout = 4000, linger = 60000 })
+      local producer = producer_of(client, { message_timeout = 10000, linger = 60000 })
       local began = core.now()
       assert(producer:send("t", "old"))
-      shell.eventually(10, function() return core.now() - began >= 1800 end)
+      shell.eventually(10, function() return core.now() - began >= 4000 end) -- it lingers for half of its time
       assert(producer:send("t", "young"))
       producer:hurry()
       shell.eventually(20, function() return producer:stats().failed > 0 end)

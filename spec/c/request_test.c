@@ -141,6 +141,9 @@ static void header_names_and_values(void)
   CHECK(!uk_header_name_valid(uk_slice_of("a\0", 2)));
   CHECK(uk_header_value_valid(text("a\tb \xc3\xa9")));
   CHECK(uk_header_value_valid(text("")));
+  CHECK(uk_header_value_valid(text(" ~\x80\xff")));
+  CHECK(!uk_header_value_valid(text("\x1f")));
+  CHECK(!uk_header_value_valid(text("\x7f")));
   CHECK(!uk_header_value_valid(text("a\r\nX: y")));
   CHECK(!uk_header_value_valid(uk_slice_of("a\0b", 3)));
 }

@@ -106,6 +106,38 @@ static void are_few(void)
   }
 }
 
+/* A single option that differs keeps apart. */
+static void share_when_all_options_are_equal(void)
+{
+  enum { KINDS = 13 };
+  struct uk_sender_options options[KINDS];
+  struct uk_sender *senders[KINDS];
+  for (int i = 0; i < KINDS; i++)
+    options[i] = rig_options_named("alike");
+  options[1].queue_bytes *= 2;
+  options[2].batch_bytes--;
+  options[3].batch_messages--;
+  options[4].linger++;
+  options[5].in_flight++;
+  options[6].message_timeout++;
+  options[7].block_timeout++;
+  options[8].flush_timeout--;
+  options[9].overflow = UK_OVERFLOW_BLOCK;
+  options[10].gzip = !options[10].gzip;
+  options[11].log = !options[11].log;
+  options[12].name[0] = 'A';
+  for (int i = 0; i < KINDS; i++) {
+    senders[i] = rig_acquire(&options[i]);
+    CHECK(senders[i] != NULL);
+    for (int j = 0; j < i; j++)
+      if (!CHECK(senders[i] != senders[j]))
+        fprintf(stderr, "  %d and %d\n", j, i);
+  }
+  CHECK_EQ_INT(uk_registry_close_all(RIG_PATIENCE), 0);
+  for (int i = 0; i < KINDS; i++)
+    uk_registry_release(senders[i]);
+}
+
 /* Without references a sender delivers what it has, and its thread goes. */
 static void end_by_themselves(void)
 {
@@ -259,6 +291,7 @@ int main(void)
   CHECK_RUN(serves_many_threads);
   CHECK_RUN(drops_while_others_send);
   CHECK_RUN(are_few);
+  CHECK_RUN(share_when_all_options_are_equal);
   CHECK_RUN(end_by_themselves);
   CHECK_RUN(stop_in_time);
   CHECK_RUN(give_up_what_expires);
