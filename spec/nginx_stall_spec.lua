@@ -69,7 +69,11 @@ describe("in nginx, while the server", function()
   end)
 
   it("refuses, the calls wait alone", function()
-    assert.same({ connect_failed = true }, probe("http://127.0.0.1:" .. support.free_port(), 3000))
+    local held = assert(socket.tcp()) -- bound, but not listening: nobody else gets the port, and connections are refused
+    assert(held:bind("127.0.0.1", 0))
+    local _, port = held:getsockname()
+    assert.same({ connect_failed = true }, probe("http://127.0.0.1:" .. port, 3000))
+    held:close()
   end)
 
   it("takes 5 s for an answer, the calls wait alone", function()

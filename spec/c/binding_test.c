@@ -61,7 +61,8 @@ static const char client_program[] =
 /* Nobody listens there, so every message ends as a failure. */
 static const char producer_program[] =
   "local client = core.new { url = 'http://127.0.0.1:1', encode = function() return '{}' end }\n"
-  "local producer = client:producer { topic = 't', linger = 60000, log = false }\n"
+  "local options = { topic = 't', linger = 60000, message_timeout = 1, log = false }\n"
+  "local producer = client:producer(options)\n"
   "local headers = {}\n"
   "for i = 1, 20 do headers['h' .. i] = i end\n"
   "assert(producer:send(nil, 'text'))\n"
@@ -69,11 +70,15 @@ static const char producer_program[] =
   "assert(producer:send(nil, core.null, { headers = { { key = 'a', value = 'b' } } }))\n"
   "assert(not producer:send(nil, '\\255'))\n"
   "assert(producer:stats().sent == 3)\n"
+  "assert(producer:flush(60000) and producer:close(60000))\n"
+  "local failures = producer:failures()\n"
+  "assert(#failures == 3 and #failures[2].message.headers == 20)\n"
+  "options.message_timeout = nil\n"
+  "producer = client:producer(options)\n"
+  "assert(producer:send(nil, 'late'))\n"
   "assert(not producer:settled(producer:hurry()))\n"
   "assert(not producer:flush(0))\n"
-  "assert(not producer:close(0))\n"
-  "local failures = producer:failures()\n"
-  "assert(#failures == 3 and #failures[2].message.headers == 20)\n";
+  "assert(not producer:close(0))\n";
 
 /* Both ways, and what is refused on the way. */
 static const char json_program[] =
