@@ -87,7 +87,7 @@ static const char json_program[] =
   "  encode_sparse_array = function() calls = calls + 1 return true, 2, 3 end }\n"
   "local encode, decode = core.json(like)\n"
   "local deep = {}\n"
-  "for i = 1, 100 do deep = { deep, a = { i / 7, [2.5] = ('x\\n'):rep(i) } } end\n"
+  "for i = 1, 12 do deep = { deep, a = { i / 7, [2.5] = ('x\\n'):rep(40 * i) } } end\n"
   "local text = assert(encode(deep))\n"
   "assert(encode(decode(text)) and calls == 2)\n"
   "assert(encode { [1] = 1, [100] = core.null } :find '\"100\":null')\n"
