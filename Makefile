@@ -277,7 +277,7 @@ soak: test
 	@.ci/deps sanitize,rocks,kafka lua5.4 lua5.1 $(TEST_LUAS)
 	@$(AGAIN) $(ASAN) LUA=$(SANITIZE_LUA) c-tests
 	@for lua in $(TEST_LUAS); do $(AGAIN) $(ASAN) LUA=$$lua build || exit 1; done
-	@$(AGAIN) $(TSAN) LUA=$(SANITIZE_LUA) $$(.ci/sanitize threaded $(C_TEST_NAMES))
+	@$(AGAIN) $(TSAN) LUA=$(SANITIZE_LUA) $$(SANITIZE_ALL=1 .ci/sanitize threaded $(C_TEST_NAMES))
 	@.ci/soak "$(C_TEST_NAMES)" "$(TEST_LUAS)" "$(VALGRIND_LUA)"
 
 docs/errors.md: csrc/common/error.h .ci/errors_page.lua
