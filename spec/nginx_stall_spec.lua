@@ -69,7 +69,7 @@ describe("in nginx, while the server", function()
   end)
 
   it("refuses, the calls wait alone", function()
-    local held = assert(socket.tcp()) -- bound, but not listening: nobody else gets the port, and connections are refused
+    local held = assert(socket.tcp()) -- bound, not listening: connections are refused, and nobody else gets the port
     assert(held:bind("127.0.0.1", 0))
     local _, port = held:getsockname()
     assert.same({ connect_failed = true }, probe("http://127.0.0.1:" .. port, 3000))
