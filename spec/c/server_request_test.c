@@ -150,6 +150,19 @@ static void refuses_unknown_and_repeated_parameters(void)
   done(&request);
 }
 
+/* A name that cannot be decoded is none of ours. */
+static void refuses_a_repeated_name_among_others(void)
+{
+  static const char *const names[] = {"topic", "user", "pass"};
+  struct uk_request request = make("x=1&topic=a&x=2&%zz&_&user=u&pass=%");
+  CHECK(uk_request_query_unique(&request, names, 3));
+  done(&request);
+  request = make("%zz&topic=a&x=1&topi%63=a");
+  CHECK(!uk_request_query_unique(&request, names, 3));
+  CHECK_REPLY(&request, "{\"error\":\"query: repeated parameter \\\"topic\\\"\",\"status\":400}");
+  done(&request);
+}
+
 static void ignores_parameters_that_start_with_an_underscore(void)
 {
   static const char *const names[] = {"timeout", NULL};
@@ -202,6 +215,7 @@ int main(void)
   CHECK_RUN(finds_query_values);
   CHECK_RUN(refuses_malformed_query_values);
   CHECK_RUN(refuses_unknown_and_repeated_parameters);
+  CHECK_RUN(refuses_a_repeated_name_among_others);
   CHECK_RUN(ignores_parameters_that_start_with_an_underscore);
   CHECK_RUN(reads_a_value_from_any_form);
   CHECK_RUN(survives_every_failing_allocation);

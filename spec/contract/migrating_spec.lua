@@ -107,10 +107,11 @@ rows["an unknown field in a body"] = function()
   refuses(400, '{"valeu": "x"}', "valeu", '"value"')
 end
 
-rows["an unknown query parameter, unless its name starts with `_`"] = function()
+rows["an unknown query parameter, unless its name starts with `_`, except on `/webhook`"] = function()
   service.refused(service.get(("/produce/%s/x?keey=k"):format(topic)), 400, "keey", '"key"')
   assert.equal(0, service.end_offset(topic))
   service.ok(service.get(("/produce/%s/x?_=1"):format(topic)))
+  service.ok(service.post(("/webhook?topic=%s&keey=k"):format(topic), "x"))
 end
 
 rows["a topic name outside `A-Z a-z 0-9 . _ -`, or longer than 249 characters"] = function()

@@ -145,6 +145,39 @@ describe("webhook:", function()
     end)
   end)
 
+  describe("a query", function()
+    local function repeats(parameter, query)
+      local topic, other = service.topic(1), service.topic(1)
+      local login = ("user=%s&pass=%s"):format(escaped(service.username), escaped(service.password))
+      local path = "/webhook?" .. query:gsub("{(%w+)}", {
+        topic = topic, other = other, login = login,
+        user = escaped(service.username), pass = escaped(service.password),
+      })
+      local auth -- Basic, unless the query logs in
+      if query:find("{login}", 1, true) then auth = false end
+      refused(service.post(path, "data", { auth = auth }), 400, ('repeated parameter "%s"'):format(parameter))
+      assert.equal(0, service.end_offset(topic))
+      assert.equal(0, service.end_offset(other))
+    end
+
+    it("that repeats topic is refused", function()
+      repeats("topic", "topic={topic}&topic={other}")
+      repeats("topic", "topic={topic}&x=1&topi%63={topic}")
+    end)
+
+    it("that repeats user or pass is refused", function()
+      repeats("user", "topic={topic}&{login}&user={user}")
+      repeats("pass", "topic={topic}&{login}&pass={pass}")
+      repeats("user", "topic={topic}&user=a&user=a")
+    end)
+
+    it("may have and repeat parameters of the sender's own", function()
+      local topic = service.topic(1)
+      ok(service.post(("/webhook?x=1&topic=%s&x=2&topics=a&_=1"):format(topic), "data"))
+      assert.equal("data", stored(topic).value)
+    end)
+  end)
+
   it("wants a topic", function()
     refused(service.post("/webhook", "data"), 400, "topic")
     refused(service.post("/webhook?topic=", "data"), 400, "topic")

@@ -20,7 +20,10 @@ static const struct {
   [UK_ENDPOINT_PRODUCE_ONE] = {.handler = uk_api_produce_one, .query = {"key"}},
   [UK_ENDPOINT_PRODUCE_TOPIC] = {.handler = uk_api_produce},
   [UK_ENDPOINT_PRODUCE] = {.handler = uk_api_produce},
-  [UK_ENDPOINT_WEBHOOK] = {.handler = uk_api_webhook, .any_query = true, .query_login = true},
+  [UK_ENDPOINT_WEBHOOK] = {.handler = uk_api_webhook,
+                           .query = {"topic", "user", "pass"},
+                           .any_query = true,
+                           .query_login = true},
   [UK_ENDPOINT_CONSUME_TOPIC] = {.handler = uk_api_consume,
                                  .query = {"timeout", "max_messages", "max_bytes"}},
   [UK_ENDPOINT_CONSUME] = {.handler = uk_api_consume,
@@ -172,11 +175,19 @@ static bool authorize(struct uk_request *request)
   return true;
 }
 
+static bool accept_query(struct uk_request *request)
+{
+  const char *const *names = routes[request->endpoint].query;
+  if (request->method == UK_OPTIONS)
+    return true;
+  return routes[request->endpoint].any_query
+           ? uk_request_query_unique(request, names, QUERY_NAMES_MAX)
+           : uk_request_query_known(request, names, QUERY_NAMES_MAX);
+}
+
 bool uk_dispatch_accept(struct uk_request *request)
 {
-  return find_route(request) && admit_page(request) && authorize(request) &&
-         (routes[request->endpoint].any_query || request->method == UK_OPTIONS ||
-          uk_request_query_known(request, routes[request->endpoint].query, QUERY_NAMES_MAX));
+  return find_route(request) && admit_page(request) && authorize(request) && accept_query(request);
 }
 
 /* Says what the path takes; http adds the headers of CORS. */

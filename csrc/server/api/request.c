@@ -178,6 +178,27 @@ static bool refuse_parameter(struct uk_request *request, struct uk_slice name, c
   return false;
 }
 
+bool uk_request_query_unique(struct uk_request *request, const char *const *names, size_t count)
+{
+  const char *at = request->query;
+  struct uk_slice raw_name, raw_value, name;
+  unsigned seen = 0;
+  while (next_parameter(&at, &raw_name, &raw_value)) {
+    enum uk_error error = decode_as(request, raw_name, UK_QUERY_FORM, &name);
+    if (error == UK_E_NO_MEMORY) {
+      uk_request_error(request, error, NULL);
+      return false;
+    }
+    size_t found = error == UK_OK ? find_name(name, names, count) : count;
+    if (found == count)
+      continue;
+    if ((seen >> found & 1) != 0)
+      return refuse_parameter(request, name, "repeated", NULL);
+    seen |= 1u << found;
+  }
+  return true;
+}
+
 bool uk_request_query_known(struct uk_request *request, const char *const *names, size_t count)
 {
   const char *at = request->query;

@@ -95,6 +95,10 @@ bool uk_request_query_as(struct uk_request *request, const char *name, enum uk_q
  * names and does not start with '_', and one that is repeated. */
 bool uk_request_query_known(struct uk_request *request, const char *const *names, size_t count);
 
+/* Refuses (false, the reply is an error already) one of the `count` names that is repeated; others
+ * pass, whatever they are. */
+bool uk_request_query_unique(struct uk_request *request, const char *const *names, size_t count);
+
 /* Whether the client's connection still stands. From any thread. */
 bool uk_request_alive(const struct uk_request *request);
 
