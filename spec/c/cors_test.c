@@ -42,12 +42,12 @@ static void admits_every_origin(void)
 static void admits_the_listed_ones(void)
 {
   static const char *const list[] = {"https://App.Example.com", "http://localhost:3000",
-                                     "capacitor://localhost", "http://[::1]:80"};
+                                     "capacitor://localhost", "http://[::1]:8080"};
   struct uk_cors *cors = make(list, 4);
   CHECK_EQ_STR(admitted(cors, "https://app.example.com"), "https://app.example.com");
   CHECK_EQ_STR(admitted(cors, "http://localhost:3000"), "http://localhost:3000");
   CHECK_EQ_STR(admitted(cors, "capacitor://localhost"), "capacitor://localhost");
-  CHECK_EQ_STR(admitted(cors, "http://[::1]:80"), "http://[::1]:80");
+  CHECK_EQ_STR(admitted(cors, "http://[::1]:8080"), "http://[::1]:8080");
   static const char *const others[] = {"http://app.example.com",
                                        "https://app.example.com:443",
                                        "https://app.example.com.evil.example",
@@ -59,6 +59,31 @@ static void admits_the_listed_ones(void)
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)
     CHECK(admitted(cors, others[i]) == NULL);
   uk_cors_free(cors);
+}
+
+static void takes_the_default_port_as_no_port(void)
+{
+  static const struct {
+    const char *listed, *sent;
+  } cases[] = {
+    {"https://A.Example:443", "https://a.example"},
+    {"http://a.example:80", "http://a.example"},
+    {"http://[::1]:80", "http://[::1]"},
+    {"https://[::1]:443", "https://[::1]"},
+    {"https://a:80", "https://a:80"},
+    {"http://a:443", "http://a:443"},
+    {"https://a:8443", "https://a:8443"},
+    {"http://a:8080", "http://a:8080"},
+    {"https://a:4430", "https://a:4430"},
+    {"app://a:443", "app://a:443"},
+    {"http://a:180", "http://a:180"},
+    {"http://[::80]", "http://[::80]"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct uk_cors *cors = make(&cases[i].listed, 1);
+    CHECK_EQ_STR(admitted(cors, cases[i].sent), cases[i].sent);
+    uk_cors_free(cors);
+  }
 }
 
 static void admits_nobody(void)
@@ -76,6 +101,8 @@ static void says_what_is_no_origin(void)
                                       "app.example.com",
                                       "https://",
                                       "://host",
+                                      "https://:443",
+                                      "http://:80",
                                       "https://host/",
                                       "https://host/path",
                                       "https://user@host",
@@ -256,6 +283,7 @@ int main(void)
 {
   CHECK_RUN(admits_every_origin);
   CHECK_RUN(admits_the_listed_ones);
+  CHECK_RUN(takes_the_default_port_as_no_port);
   CHECK_RUN(admits_nobody);
   CHECK_RUN(says_what_is_no_origin);
   CHECK_RUN(keeps_to_its_limits);

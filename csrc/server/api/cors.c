@@ -43,6 +43,22 @@ static bool is_origin(const char *text)
   return at > host && *at == '\0';
 }
 
+/* A browser leaves the default port of a scheme out. */
+static void drop_default_port(char *origin, size_t length)
+{
+  static const struct {
+    struct uk_slice scheme, port;
+  } defaults[] = {{{"https://", 8}, {":443", 4}}, {{"http://", 7}, {":80", 3}}};
+  for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) {
+    const struct uk_slice scheme = defaults[i].scheme, port = defaults[i].port;
+    if (length < scheme.length + port.length || strncmp(origin, scheme.data, scheme.length) != 0)
+      continue;
+    char *end = origin + length - port.length;
+    if (strcmp(end, port.data) == 0)
+      *end = '\0';
+  }
+}
+
 static bool take_origin(struct uk_cors *cors, const char *text)
 {
   size_t length = strlen(text);
@@ -51,6 +67,7 @@ static bool take_origin(struct uk_cors *cors, const char *text)
     return false;
   for (size_t i = 0; i <= length; i++)
     origin[i] = to_lower(text[i]);
+  drop_default_port(origin, length);
   cors->count++;
   return is_origin(origin);
 }
