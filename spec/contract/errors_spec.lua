@@ -367,6 +367,12 @@ describe("errors:", function()
         { hook_head "Content-Length : 5" .. "hello", bad },
       ["a blank before the colon of Transfer-Encoding"] =
         { hook_head "Transfer-Encoding : chunked" .. "5\r\nhello\r\n0\r\n\r\n", bad },
+      ["a blank behind the value of Content-Length"] =
+        { hook_head "Content-Length: 5 " .. "hello", bad },
+      ["a blank behind the value of Transfer-Encoding"] =
+        { hook_head "Transfer-Encoding: chunked " .. "5\r\nhello\r\n0\r\n\r\n", bad },
+      ["a tab behind the value of Transfer-Encoding"] =
+        { hook_head "Transfer-Encoding: chunked\t" .. "5\r\nhello\r\n0\r\n\r\n", bad },
       ["both Content-Length and chunks"] =
         { hook_head("Content-Length: 5", "Transfer-Encoding: chunked") .. "0\r\n\r\n", bad },
       ["a transfer coding that nobody knows"] =

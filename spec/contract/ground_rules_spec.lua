@@ -1,6 +1,7 @@
 -- Section 1 of the contract: what holds for every endpoint.
 
 local endpoints = require "spec.contract.endpoints"
+local gzip = require "spec.contract.gzip"
 local http = require "spec.support.http"
 local service = require "spec.contract.service"
 
@@ -289,6 +290,49 @@ describe("ground rules:", function()
       ["a comma after the end"] = '{"value":"v"},',
     } do
       it(what .. " is not", function() refused(post("/produce/" .. service.topic(1), body), 400) end)
+    end
+  end)
+
+  describe("white space behind a header's value does not count in", function()
+    local BLANKS = { [" "] = "a blank", ["\t"] = "a tab", [" \t "] = "both" }
+
+    local function value_of(topic)
+      return service.fetch_all(topic, 0, 1)[1].value
+    end
+
+    for blank, what in pairs(BLANKS) do
+      it("Kafka-Encoding: " .. what, function()
+        local topic = service.topic(1)
+        ok(post("/produce/" .. topic, '{"value":"YWJj"}', { headers = { ["Kafka-Encoding"] = "base64" .. blank } }))
+        assert.equal("abc", value_of(topic))
+      end)
+
+      it("Content-Encoding: " .. what, function()
+        local topic, zipped = service.topic(1), gzip.zip '{"value":"abc"}'
+        ok(post("/produce/" .. topic, zipped, { headers = { ["Content-Encoding"] = "gzip" .. blank } }))
+        assert.equal("abc", value_of(topic))
+      end)
+
+      it("Authorization: " .. what, function()
+        ok(get("/topics", { auth = service.client.authorization .. blank }))
+      end)
+
+      it("Sec-Fetch-Site and Sec-Fetch-Mode: " .. what, function()
+        local topic = service.topic(1)
+        for _, headers in ipairs {
+          { ["Sec-Fetch-Site"] = "cross-site" .. blank, ["Sec-Fetch-Mode"] = "no-cors" },
+          { ["Sec-Fetch-Site"] = "cross-site", ["Sec-Fetch-Mode"] = "no-cors" .. blank },
+        } do
+          refused(get("/produce/" .. topic .. "/x", { headers = headers }), 403)
+        end
+        assert.equal(0, service.end_offset(topic))
+      end)
+
+      it("a header that a webhook stores: " .. what, function()
+        local topic = service.topic(1)
+        ok(post("/webhook?topic=" .. topic, "abc", { headers = { ["X-Tag"] = "a b" .. blank } }))
+        assert.equal("a b", service.fetch_all(topic, 0, 1)[1].headers[1].value)
+      end)
     end
   end)
 end)

@@ -7,10 +7,9 @@
 
 struct uk_cors;
 
-/* `origins` are "SCHEME://HOST[:PORT]" each, in any letter case, with or without the
- * default port of http and https; or "*" alone, which admits
- * every origin, or "none" alone. None at all reads as "*". Copies the texts. BAD_REQUEST with a
- * `message` that begins with "cors_origin"; NO_MEMORY. */
+/* `origins` are "SCHEME://HOST[:PORT]" each, in any letter case, with or without the default port
+ * of http and https; or "*" alone, which admits every origin, or "none" alone. None at all reads as
+ * "*". Copies the texts. BAD_REQUEST with a `message` that begins with "cors_origin"; NO_MEMORY. */
 enum uk_error uk_cors_new(struct uk_cors **cors, const char *const *origins, size_t count,
                           char *message, size_t size);
 void uk_cors_free(struct uk_cors *cors);

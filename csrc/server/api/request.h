@@ -66,8 +66,8 @@ struct uk_request {
   void (*sent)(struct uk_request *request, bool whole);
 };
 
-/* A request header, by name without case; an empty slice with data NULL when it is absent. Only
- * while the handler runs, as the next. */
+/* A request header, by name without case and without the white space around its value; an empty
+ * slice with data NULL when it is absent. Only while the handler runs, as the next. */
 struct uk_slice uk_request_header(const struct uk_request *request, const char *name);
 
 /* Calls `each` for every request header, in order. */

@@ -54,12 +54,12 @@ uk_queue_response *uk_http_queue_function(void)
 static void admit_origin(struct uk_request *refusal, const struct uk_cors *cors,
                          struct MHD_Connection *connection)
 {
-  const char *origin = NULL;
+  struct uk_slice origin = {0};
   if (connection != NULL && cors != NULL)
-    origin = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN);
-  if (origin == NULL)
+    origin = uk_http_header(connection, MHD_HTTP_HEADER_ORIGIN);
+  if (origin.data == NULL)
     return;
-  refusal->browser.origin = uk_slice_text(origin);
+  refusal->browser.origin = origin;
   refusal->browser.allowed = uk_cors_admit(cors, refusal->browser.origin);
   uk_cors_add_headers(cors, refusal);
 }
