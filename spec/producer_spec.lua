@@ -294,6 +294,17 @@ describe("a producer", function()
       gone:close()
     end)
 
+    it("what is late: after the client's timeout for flush, flush_timeout for close, or as long as is said", function()
+      local gone = kafka.new { url = "http://127.0.0.1:1", timeout = 31 }
+      local producer = producer_of(gone, { flush_timeout = 32 })
+      assert(producer:send("t", "v"))
+      local text = "1 messages were not delivered within %d ms"
+      assert.equal(text:format(33), select(2, producer:flush(33)))
+      assert.equal(text:format(31), select(2, producer:flush()))
+      assert.equal(text:format(32), select(2, producer:close()))
+      gone:close()
+    end)
+
     it("what was not delivered when it was closed", function()
       local gone = kafka.new { url = "http://127.0.0.1:1" }
       local producer = producer_of(gone)
