@@ -20,6 +20,8 @@ void uk_json_reader_init(struct uk_json_reader *reader, char *data, size_t lengt
                                     .at = data,
                                     .end = length > 0 ? data + length : data,
                                     .flags = flags,
+                                    .depth_max = (flags & UK_JSON_DEEP) != 0 ? UK_JSON_DEEP_MAX
+                                                                             : UK_JSON_DEPTH_MAX,
                                     .expect = EXPECT_VALUE};
 }
 
@@ -62,9 +64,8 @@ static inline enum uk_json_event behind_value(struct uk_json_reader *reader, cha
 
 static enum uk_json_event open_level(struct uk_json_reader *reader, char *at, bool object)
 {
-  const bool deep = (reader->flags & UK_JSON_DEEP) != 0;
   const unsigned level = reader->depth;
-  if (level == (deep ? UK_JSON_DEEP_MAX : UK_JSON_DEPTH_MAX))
+  if (level == reader->depth_max)
     return fail(reader, at, UK_JSON_E_DEPTH);
   if (level % UK_JSON_DEPTH_MAX == 0 && level > 0)
     reader->outer[level / UK_JSON_DEPTH_MAX - 1] = reader->objects;
@@ -249,10 +250,12 @@ enum uk_json_event uk_json_raw(struct uk_json_reader *reader, enum uk_json_event
                                struct uk_slice *raw)
 {
   const char *start = reader->data + reader->position;
-  unsigned flags = reader->flags;
-  reader->flags = UK_JSON_AS_SENT | (flags & UK_JSON_DEEP);
+  unsigned flags = reader->flags, depth_max = reader->depth_max;
+  reader->flags = UK_JSON_AS_SENT;
+  reader->depth_max = reader->depth + UK_JSON_DEEP_MAX - 1; /* its own first level is open */
   event = uk_json_skip(reader, event);
   reader->flags = flags;
+  reader->depth_max = depth_max;
   *raw = uk_slice_of(start, (size_t)(reader->at - start));
   return event;
 }

@@ -6,7 +6,9 @@
  *
  * It takes everything that RFC 8259 takes and refuses the rest: invalid UTF-8, control characters
  * in strings, leading zeros, NaN, a byte order mark, anything behind the value. Nesting is bounded
- * by UK_JSON_DEPTH_MAX, or UK_JSON_DEEP_MAX with UK_JSON_DEEP. It never reads a byte at or past data + length. */
+ * by UK_JSON_DEPTH_MAX, or UK_JSON_DEEP_MAX with UK_JSON_DEEP; a value that is taken as it was sent
+ * (uk_json_raw) has UK_JSON_DEEP_MAX levels of its own. It never reads a byte at or past data +
+ * length. */
 #ifndef UK_JSON_READER_H
 #define UK_JSON_READER_H
 
@@ -83,9 +85,10 @@ struct uk_json_reader {
   /* The reader's own. */
   char *data, *at, *end;
   unsigned flags;
-  unsigned depth;
+  unsigned depth, depth_max;
   uint64_t objects; /* bit d: the level d of the 64 innermost that share a word is an object */
-  uint64_t outer[UK_JSON_DEEP_MAX / UK_JSON_DEPTH_MAX]; /* the words of the levels around them */
+  /* The words of the levels around them; a raw value's are on top of a deep text's. */
+  uint64_t outer[2 * UK_JSON_DEEP_MAX / UK_JSON_DEPTH_MAX];
   unsigned char expect;
 };
 
@@ -106,7 +109,8 @@ enum uk_json_event uk_json_skip(struct uk_json_reader *reader, enum uk_json_even
 /* After an OBJECT, ARRAY, number or literal event `event`: passes over the rest of that value and
  * sets `raw` to its text as it was sent, white space and escapes included. The text is plain
  * RFC 8259: a trailing comma in it is an error, whatever the flags; half of a surrogate pair is
- * not, since it stays an escape. Returns the event that closed the value, or UK_JSON_ERROR. */
+ * not, since it stays an escape. The value may have UK_JSON_DEEP_MAX levels, wherever it stands.
+ * Returns the event that closed the value, or UK_JSON_ERROR. */
 enum uk_json_event uk_json_raw(struct uk_json_reader *reader, enum uk_json_event event,
                                struct uk_slice *raw);
 

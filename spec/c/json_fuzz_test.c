@@ -130,7 +130,7 @@ static bool judge_member(struct judge *j)
 
 static bool judge_list(struct judge *j, char close, bool (*judge_item)(struct judge *))
 {
-  if (++j->depth > UK_JSON_DEPTH_MAX)
+  if (++j->depth > ((j->flags & UK_JSON_DEEP) != 0 ? UK_JSON_DEEP_MAX : UK_JSON_DEPTH_MAX))
     return false;
   judge_space(j);
   bool closed = took(j, close);
@@ -424,9 +424,9 @@ static bool check_raw(const struct text *text, unsigned flags)
   event = uk_json_raw(&reader, event, &raw);
   bool accepts = event != UK_JSON_ERROR && uk_json_next(&reader) == UK_JSON_END;
   return CHECK(reader.flags == flags) &&
-         CHECK(accepts == judge_accepts(text->data, text->length, 0)) &&
+         CHECK(accepts == judge_accepts(text->data, text->length, UK_JSON_DEEP)) &&
          CHECK(!accepts || raw.data == data + start) &&
-         CHECK(!accepts || judge_accepts(raw.data, raw.length, 0)) &&
+         CHECK(!accepts || judge_accepts(raw.data, raw.length, UK_JSON_DEEP)) &&
          CHECK(memcmp(data, text->data, text->length) == 0);
 }
 

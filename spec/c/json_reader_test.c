@@ -586,20 +586,86 @@ static void behind_a_raw_value_escapes_and_commas_are_as_before(void)
   CHECK_EQ_INT(uk_json_next(&reader), UK_JSON_END);
 }
 
+/* Takes a raw value of so many levels, arrays and objects by turns, at the end of a page and behind
+ * `outside` arrays; returns the error. */
+static enum uk_json_error take_levels(size_t outside, size_t levels, unsigned flags)
+{
+  static char text[10 * UK_JSON_DEEP_MAX];
+  struct uk_json_reader reader;
+  struct uk_slice raw;
+  memset(text, '[', outside);
+  char *at = text + outside, *start = at;
+  for (size_t i = 0; i < levels; i++)
+    at = stpcpy(at, i % 3 != 0 ? "[" : i + 1 < levels ? "{\"a\":" : "{");
+  for (size_t i = levels; i-- > 0; at++)
+    *at = i % 3 != 0 ? ']' : '}';
+  const size_t value = (size_t)(at - start), length = outside + value;
+  char *body = guard_copy(text, length);
+  uk_json_reader_init(&reader, body, length, flags);
+  for (size_t i = 0; i < outside; i++)
+    CHECK_EQ_INT(uk_json_next(&reader), UK_JSON_ARRAY);
+  enum uk_json_event event = uk_json_raw(&reader, uk_json_next(&reader), &raw);
+  CHECK_EQ_INT(event == UK_JSON_ERROR, reader.error != UK_JSON_E_NONE);
+  if (event != UK_JSON_ERROR) {
+    CHECK(raw.data == body + outside && raw.length == value);
+    CHECK_EQ_INT(reader.depth, outside);
+    CHECK_EQ_INT(uk_json_next(&reader), outside > 0 ? UK_JSON_ERROR : UK_JSON_END);
+    CHECK_EQ_INT(reader.error, outside > 0 ? UK_JSON_E_CUT_OFF : UK_JSON_E_NONE);
+  }
+  enum uk_json_error error = event == UK_JSON_ERROR ? reader.error : UK_JSON_E_NONE;
+  guard_free(body, length);
+  return error;
+}
+
+/* Its levels are its own: those around it do not count. */
 static void a_raw_value_may_be_nested_to_the_limit(void)
 {
-  for (unsigned depth = UK_JSON_DEPTH_MAX - 1; depth <= UK_JSON_DEPTH_MAX; depth++) {
+  static const size_t outsides[] = {0, 1, 2, UK_JSON_DEPTH_MAX - 1};
+  for (size_t i = 0; i < sizeof outsides / sizeof *outsides; i++) {
+    for (size_t levels = 60; levels < 70; levels++)
+      CHECK_EQ_INT(take_levels(outsides[i], levels, 0), UK_JSON_E_NONE);
+    CHECK_EQ_INT(take_levels(outsides[i], UK_JSON_DEEP_MAX, 0), UK_JSON_E_NONE);
+    CHECK_EQ_INT(take_levels(outsides[i], UK_JSON_DEEP_MAX + 1, 0), UK_JSON_E_DEPTH);
+  }
+  const size_t deep = UK_JSON_DEEP_MAX - 1;
+  CHECK_EQ_INT(take_levels(deep, UK_JSON_DEEP_MAX, UK_JSON_DEEP), UK_JSON_E_NONE);
+  CHECK_EQ_INT(take_levels(deep, UK_JSON_DEEP_MAX + 1, UK_JSON_DEEP), UK_JSON_E_DEPTH);
+}
+
+/* The deepest text, cut off anywhere, is read to its last byte and not past it. */
+static void a_deep_raw_value_may_end_anywhere(void)
+{
+  static char text[2 * UK_JSON_DEEP_MAX];
+  memset(text, '[', UK_JSON_DEEP_MAX);
+  memset(text + UK_JSON_DEEP_MAX, ']', UK_JSON_DEEP_MAX);
+  for (size_t length = 1; length < sizeof text; length += 1 + length % 7) {
     struct uk_json_reader reader;
     struct uk_slice raw;
-    char value[2 * UK_JSON_DEPTH_MAX + 1] = "";
-    char *body;
-    memset(value, '[', depth);
-    memset(value + depth, ']', depth);
-    enum uk_json_event event = take_raw(value, 0, &body, &reader, &raw);
-    CHECK_EQ_INT(event, depth < UK_JSON_DEPTH_MAX ? UK_JSON_ARRAY_END : UK_JSON_ERROR);
-    CHECK_EQ_INT(reader.error, depth < UK_JSON_DEPTH_MAX ? UK_JSON_E_NONE : UK_JSON_E_DEPTH);
-    guard_free(body, strlen(value) + 5);
+    char *body = guard_copy(text, length);
+    uk_json_reader_init(&reader, body, length, 0);
+    CHECK_EQ_INT(uk_json_raw(&reader, uk_json_next(&reader), &raw), UK_JSON_ERROR);
+    CHECK_EQ_INT(reader.error, UK_JSON_E_CUT_OFF);
+    CHECK_EQ_INT(reader.position, length);
+    guard_free(body, length);
   }
+}
+
+/* Behind the value the limit is the text's again. */
+static void behind_a_raw_value_the_depth_is_as_before(void)
+{
+  char text[2 * UK_JSON_DEPTH_MAX] = "[[],";
+  struct uk_json_reader reader;
+  struct uk_slice raw;
+  enum uk_json_event event;
+  memset(text + 4, '[', UK_JSON_DEPTH_MAX);
+  uk_json_reader_init(&reader, text, 4 + UK_JSON_DEPTH_MAX, 0);
+  uk_json_next(&reader);
+  CHECK_EQ_INT(uk_json_raw(&reader, uk_json_next(&reader), &raw), UK_JSON_ARRAY_END);
+  while ((event = uk_json_next(&reader)) == UK_JSON_ARRAY)
+    continue;
+  CHECK_EQ_INT(event, UK_JSON_ERROR);
+  CHECK_EQ_INT(reader.error, UK_JSON_E_DEPTH);
+  CHECK_EQ_INT(reader.depth, UK_JSON_DEPTH_MAX);
 }
 
 /* The guesses, one before each event; "-" is none. A guess that is right stands for the key's
@@ -709,6 +775,8 @@ int main(void)
   CHECK_RUN(a_raw_value_is_plain_json);
   CHECK_RUN(behind_a_raw_value_escapes_and_commas_are_as_before);
   CHECK_RUN(a_raw_value_may_be_nested_to_the_limit);
+  CHECK_RUN(a_deep_raw_value_may_end_anywhere);
+  CHECK_RUN(behind_a_raw_value_the_depth_is_as_before);
   CHECK_RUN(a_key_may_be_guessed);
   CHECK_RUN(a_text_that_ends_behind_a_guess_is_cut_off);
   CHECK_RUN(a_wrong_guess_changes_nothing);

@@ -69,7 +69,18 @@ describe("lenient produce:", function()
       } do
         refuses(body, place)
       end
-      refuses(('{"value":%s%s}'):format(("["):rep(100), ("]"):rep(100)), "nested")
+    end)
+
+    it("nested 1000 levels deep, and no deeper", function()
+      local function nested(levels) return ("["):rep(levels) .. ("]"):rep(levels) end
+      for _, levels in ipairs { 63, 64, 65, 1000 } do
+        assert.equal(nested(levels), stored(('{"value":%s}'):format(nested(levels))).value)
+        assert.equal(nested(levels), stored(('[{"value":%s}]'):format(nested(levels))).value)
+      end
+      refuses(('{"value":%s}'):format(nested(1001)), "value: at most 1000 levels expected")
+      local objects = ('{"a":'):rep(1000) .. "1" .. ("}"):rep(1000)
+      assert.equal(objects, stored(('{"value":%s}'):format(objects)).value)
+      refuses(('{"value":{"a":%s}}'):format(objects), "value: at most 1000 levels expected")
     end)
 
     it("but a string where it is base64", function()

@@ -27,8 +27,11 @@ static bool read_unquoted(struct uk_json_reading *reading, const struct uk_json_
   if (!is_scalar(event) && !nested)
     return uk_json_refuse_event(reading, place, nullable ? "string or null" : "string", event);
   text->unquoted = true;
-  return uk_json_raw(&reading->json, event, &text->bytes) != UK_JSON_ERROR ||
-         uk_json_refuse_event(reading, place, "string", UK_JSON_ERROR);
+  if (uk_json_raw(&reading->json, event, &text->bytes) != UK_JSON_ERROR)
+    return true;
+  if (reading->json.error == UK_JSON_E_DEPTH)
+    return uk_json_refuse(reading, place, "at most %d levels expected", UK_JSON_DEEP_MAX);
+  return uk_json_refuse_event(reading, place, "string", UK_JSON_ERROR);
 }
 
 static bool read_text(struct uk_json_reading *reading, const struct uk_json_place *place,
