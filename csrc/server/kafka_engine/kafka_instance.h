@@ -31,7 +31,7 @@ struct uk_kafka_turn {
   bool asked;   /* sink.wanted was asked */
   bool moved;   /* an instance here had it, and was lost to another server */
   bool settled; /* since it came, the instance was surely this server's */
-  bool sent;    /* of a commit or deletion: the group may have heard of it */
+  bool sent;    /* of a commit or deletion: some of it may be done, whatever becomes of the rest */
   uint64_t created[UK_TOPICS_PER_CONSUME_MAX / 64]; /* a bit for each topic that it created */
 };
 

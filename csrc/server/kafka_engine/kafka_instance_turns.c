@@ -166,16 +166,18 @@ void uk_kafka_instance_subscribe_kept(struct uk_kafka_instance *instance)
 
 /* Taking. */
 
-static void acknowledge(struct uk_kafka_instance *instance, int64_t now)
+/* True: the last response counts as delivered only since this request. */
+static bool acknowledge(struct uk_kafka_instance *instance, int64_t now)
 {
   if (instance->turns.first == NULL && now > instance->last_request + BREAK)
     instance->asked_since = now;
   instance->last_request = now;
   if (instance->acknowledged == instance->delivery)
-    return;
+    return false;
   instance->acknowledged = instance->delivery;
   for (size_t i = 0; i < instance->slot_count; i++)
     instance->slots[i].arrived = instance->slots[i].position;
+  return true;
 }
 
 static void note_created(struct uk_kafka_instance *instance, const struct uk_kafka_turn *turn)
@@ -216,7 +218,9 @@ static void take(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn,
   turn->came = now;
   turn->settled = !leaves && now < instance->sure_until;
   if (!leaves) {
-    acknowledge(instance, now);
+    bool acknowledged = acknowledge(instance, now);
+    /* Auto-commit commits what a deletion acknowledged also when the deletion fails. */
+    turn->sent = acknowledged && turn->kind == UK_KAFKA_DELETE && instance->settings.auto_commit;
     uk_kafka_instance_auto_commit(instance, now);
   }
   if (turn->kind == UK_KAFKA_CONSUME)
