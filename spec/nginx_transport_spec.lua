@@ -248,7 +248,7 @@ describe("in nginx, a call", function()
     assert.equal(413, details.status)
   end)
 
-  it("keeps to its time while the server takes the body slowly", function()
+  it("F2: keeps to its time while the server takes the body slowly", function()
     local slow = canned.start { "accept", "hold" }
     local _, _, details = remote.new(nginx, { url = slow.url, timeout = 300 }):produce("t", ("x"):rep(12 * 1024 * 1024))
     assert.equal("timeout", details.code)

@@ -25,7 +25,7 @@ describe("a producer's limits:", function()
     return stats, failures
   end
 
-  it("an answer of max_response_bytes is taken, one byte more is too large", function()
+  it("F8: an answer of max_response_bytes is taken, one byte more is too large", function()
     local stats = answered(canned.answer(200, STORED), { max_response_bytes = #STORED })
     assert.same({ 1, 0 }, { stats.delivered, stats.failed })
     local failures
@@ -34,7 +34,7 @@ describe("a producer's limits:", function()
     assert.equal("response_too_large", failures[1].code)
   end)
 
-  it("an answer in chunks is cut off at max_response_bytes too", function()
+  it("F8: an answer in chunks is cut off at max_response_bytes too", function()
     local head = "send HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     local function chunk(text) return ("%x\r\n%s\r\n"):format(#text, text) end
     local stats = answered(head .. chunk(STORED) .. "0\r\n\r\n", { max_response_bytes = #STORED })

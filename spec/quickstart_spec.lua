@@ -1,7 +1,7 @@
 local shell = require "spec.support.shell"
 local support = require "spec.support.server"
 
-describe("examples", function()
+describe("F5: examples", function()
   local server, environment
 
   setup(function()

@@ -51,7 +51,7 @@ local function pattern_of(lines)
   return "^" .. text:gsub("…", ".-"):gsub(":8080", ":%%d+") .. "\n?$"
 end
 
-describe("README", function()
+describe("F5: README", function()
   if _VERSION ~= "Lua 5.4" then
     pending "its commands name lua5.4: they run with the tests on that Lua"
     return

@@ -102,7 +102,7 @@ static void refuses_the_rest(void)
 }
 
 /* Of the right length, and right but for one byte, wherever that is; also where the other part is right. */
-static void compares_every_byte(void)
+static void f8_compares_every_byte(void)
 {
   struct uk_credentials *credentials = uk_credentials_new();
   char longest[UK_CREDENTIAL_PART_MAX + 1] = "";
@@ -212,7 +212,7 @@ int main(void)
   CHECK_RUN(takes_both_encodings);
   CHECK_RUN(takes_both_encodings_of_the_longest);
   CHECK_RUN(refuses_the_rest);
-  CHECK_RUN(compares_every_byte);
+  CHECK_RUN(f8_compares_every_byte);
   CHECK_RUN(reads_the_header);
   CHECK_RUN(takes_parts_up_to_the_limit);
   CHECK_RUN(admits_what_the_pattern_says);

@@ -238,7 +238,7 @@ static void remake_topic(void)
 }
 
 /* Its partitions went to others, were never there to be had, or went with the topic. */
-static void an_instance_without_partitions_expires(void)
+static void f8_an_instance_without_partitions_expires(void)
 {
   struct call a, b;
   start_groups();
@@ -353,7 +353,7 @@ int main(void)
   CHECK_RUN(a_deleted_topic_is_not_found);
   CHECK_RUN(a_topic_replaced_in_silence_is_noticed);
   CHECK_RUN(new_partitions_are_assigned);
-  CHECK_RUN(an_instance_without_partitions_expires);
+  CHECK_RUN(f8_an_instance_without_partitions_expires);
   CHECK_RUN(equal_members_share_in_the_order_of_their_names);
   CHECK_RUN(names_are_ordered_by_their_bytes);
   CHECK_RUN(a_topic_replaced_during_a_read);

@@ -101,7 +101,7 @@ static void keeps_the_order_of_a_large_batch(void)
 
 /* Kafka's own partitioner decides for a key, from the first request for a topic that nobody asked for before; one record
  * or many, with and without a time or headers. */
-static void a_key_chooses_the_partition_from_the_first_request_on(void)
+static void f8_a_key_chooses_the_partition_from_the_first_request_on(void)
 {
   enum { TOPICS = 12, PARTITIONS = 7, KEYS = 20 };
   static const struct uk_record_header header = {{"h", 1}, {"v", 1}};
@@ -156,7 +156,7 @@ static void what_has_no_key_is_spread(void)
 }
 
 /* What the server takes by max_message_bytes (key, value and headers), librdkafka takes too. */
-static void a_record_of_the_limit_is_sent(void)
+static void f8_a_record_of_the_limit_is_sent(void)
 {
   enum { LIMIT = 1 << 20, PART = 1000 };
   static char bytes[LIMIT];
@@ -338,9 +338,9 @@ int main(void)
     return 1;
   CHECK_RUN(says_where_records_are);
   CHECK_RUN(keeps_the_order_of_a_large_batch);
-  CHECK_RUN(a_key_chooses_the_partition_from_the_first_request_on);
+  CHECK_RUN(f8_a_key_chooses_the_partition_from_the_first_request_on);
   CHECK_RUN(what_has_no_key_is_spread);
-  CHECK_RUN(a_record_of_the_limit_is_sent);
+  CHECK_RUN(f8_a_record_of_the_limit_is_sent);
   CHECK_RUN(a_record_that_is_too_large_leaves_the_others);
   CHECK_RUN(refuses_what_is_not_there_before_it_sends);
   CHECK_RUN(says_which_records_failed);

@@ -96,7 +96,7 @@ static void the_last_value_of_a_property_counts(void)
 }
 
 /* The promises of the API rest on these: no property of a user's changes them. */
-static void what_the_contract_rests_on_is_not_the_users(void)
+static void f8_what_the_contract_rests_on_is_not_the_users(void)
 {
   static const char *const names[] = {"bootstrap.servers",
                                       "metadata.broker.list",
@@ -208,7 +208,7 @@ int main(void)
   CHECK_RUN(librdkafka_takes_the_least_and_the_largest_bound);
   CHECK_RUN(the_user_may_choose_the_size_of_an_answer);
   CHECK_RUN(the_last_value_of_a_property_counts);
-  CHECK_RUN(what_the_contract_rests_on_is_not_the_users);
+  CHECK_RUN(f8_what_the_contract_rests_on_is_not_the_users);
   CHECK_RUN(each_handle_has_what_the_contract_rests_on);
   CHECK_RUN(instances_look_for_new_partitions_every_five_seconds);
   return check_end();

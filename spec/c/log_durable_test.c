@@ -146,7 +146,7 @@ static enum uk_error create(struct uk_log *log)
 
 static enum uk_error delete (struct uk_log *log) { return rig_delete(log, "u"); }
 
-static void what_is_acknowledged_is_on_the_disk(void)
+static void f8_what_is_acknowledged_is_on_the_disk(void)
 {
   static enum uk_error (*const operations[])(struct uk_log *) = {put,    put_large, put,   commit,
                                                                  create, delete,    commit};
@@ -164,7 +164,7 @@ static void what_is_acknowledged_is_on_the_disk(void)
 }
 
 /* A file whose name is not on the disk is lost with the power, whatever was synced in it. */
-static void the_names_of_the_files_are_on_the_disk(void)
+static void a18_the_names_of_the_files_are_on_the_disk(void)
 {
   struct uk_log_options options = rig_options();
   rig_directory();
@@ -177,7 +177,7 @@ static void the_names_of_the_files_are_on_the_disk(void)
 }
 
 /* Seen from the other side: a log that is asked not to sync does not, so the tests above can fail. */
-static void no_sync_is_seen(void)
+static void f8_no_sync_is_seen(void)
 {
   struct uk_log_options options = rig_options();
   options.no_sync = true;
@@ -192,8 +192,8 @@ static void no_sync_is_seen(void)
 
 int main(void)
 {
-  CHECK_RUN(no_sync_is_seen);
-  CHECK_RUN(what_is_acknowledged_is_on_the_disk);
-  CHECK_RUN(the_names_of_the_files_are_on_the_disk);
+  CHECK_RUN(f8_no_sync_is_seen);
+  CHECK_RUN(f8_what_is_acknowledged_is_on_the_disk);
+  CHECK_RUN(a18_the_names_of_the_files_are_on_the_disk);
   return check_end();
 }

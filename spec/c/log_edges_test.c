@@ -52,7 +52,7 @@ static void check_time(struct uk_log *log, int64_t timestamp, int64_t want)
 }
 
 /* The earliest offset counts, in a batch and in several, before and after opening the log again. */
-static void equal_timestamps_give_the_first_offset(void)
+static void f8_equal_timestamps_give_the_first_offset(void)
 {
   struct uk_log *log = open_log();
   REQUIRE(log != NULL);
@@ -89,7 +89,7 @@ static int64_t first_offset(struct uk_log *log)
 }
 
 /* A batch goes by its greatest timestamp, wherever in the batch that stands. */
-static void a_batch_is_as_old_as_its_latest_record(void)
+static void f8_a_batch_is_as_old_as_its_latest_record(void)
 {
   enum { HOUR = 3600000 };
   struct uk_log *log = open_log();
@@ -250,8 +250,8 @@ static void ids_are_not_used_again(void)
 
 int main(void)
 {
-  CHECK_RUN(equal_timestamps_give_the_first_offset);
-  CHECK_RUN(a_batch_is_as_old_as_its_latest_record);
+  CHECK_RUN(f8_equal_timestamps_give_the_first_offset);
+  CHECK_RUN(f8_a_batch_is_as_old_as_its_latest_record);
   CHECK_RUN(retention_at_its_limits);
   CHECK_RUN(headers_at_the_limit);
   CHECK_RUN(a_group_name_at_the_limit);

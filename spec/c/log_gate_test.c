@@ -70,7 +70,7 @@ static bool settles_down(struct visitor *visitor)
   return seen == 5;
 }
 
-static void readers_pass_side_by_side(void)
+static void f3_readers_pass_side_by_side(void)
 {
   struct visitor reader;
   REQUIRE(uk_log_gate_init(&gate));
@@ -82,7 +82,7 @@ static void readers_pass_side_by_side(void)
   uk_log_gate_free(&gate);
 }
 
-static void a_waiting_writer_goes_before_readers_that_come_after_it(void)
+static void f3_a_waiting_writer_goes_before_readers_that_come_after_it(void)
 {
   struct visitor writer, reader;
   REQUIRE(uk_log_gate_init(&gate));
@@ -128,7 +128,7 @@ static void *write_often(void *argument)
   return NULL;
 }
 
-static void a_writer_is_alone(void)
+static void f3_a_writer_is_alone(void)
 {
   pthread_t threads[READERS + WRITERS];
   REQUIRE(uk_log_gate_init(&gate));
@@ -142,8 +142,8 @@ static void a_writer_is_alone(void)
 
 int main(void)
 {
-  CHECK_RUN(readers_pass_side_by_side);
-  CHECK_RUN(a_waiting_writer_goes_before_readers_that_come_after_it);
-  CHECK_RUN(a_writer_is_alone);
+  CHECK_RUN(f3_readers_pass_side_by_side);
+  CHECK_RUN(f3_a_waiting_writer_goes_before_readers_that_come_after_it);
+  CHECK_RUN(f3_a_writer_is_alone);
   return check_end();
 }

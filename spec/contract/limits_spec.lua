@@ -58,7 +58,7 @@ describe("limits:", function()
 
   describe("a message", function()
     for what, send in pairs(forms) do
-      it(("of 1 MiB %s is taken, of a byte more it is not"):format(what), function()
+      it(("F8: of 1 MiB %s is taken, of a byte more it is not"):format(what), function()
         local topic = service.topic(1)
         refused(send(topic, MESSAGE + 1), 413, "1048576", "1048577")
         assert.equal(0, service.end_offset(topic), "a part of it was stored")

@@ -522,7 +522,7 @@ local function cases(describe, it, new, features)
       assert.equal(2, #server:finish())
     end)
 
-    it("is not needed after an answer that ends its connection: the next request takes another one", function()
+    it("F8: is not needed after an answer that ends its connection: the next request takes another one", function()
       for _, line in ipairs { "Connection: close", "connection: Close" } do
         local server = canned.start { "accept", "read", canned.answer(200, METADATA, { line }), "accept", "read",
           canned.answer(200, METADATA) }
@@ -534,7 +534,7 @@ local function cases(describe, it, new, features)
       end
     end)
 
-    it("is not needed after an answer of HTTP/1.0, which ends its connection too", function()
+    it("F8: is not needed after an answer of HTTP/1.0, which ends its connection too", function()
       local server = canned.start { "accept", "read",
         ("send HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#METADATA, METADATA), "accept", "read",
         canned.answer(200, METADATA) }
