@@ -3,6 +3,7 @@
 package.path = "./?.lua;" .. package.path
 
 local folder = require "spec.support.folder"
+local free_port = require "spec.support.free_port"
 local shell = require "spec.support.shell"
 local socket = require "socket"
 local support = require "spec.support.nginx"
@@ -65,7 +66,7 @@ local hung = assert(socket.bind("127.0.0.1", 0, 1000))
 local slow = support.start { locations = SLOW }
 for _, path in ipairs { "/produce", "/consume", "/send" } do
   measure("hangs", "http://127.0.0.1:" .. select(2, hung:getsockname()), path)
-  measure("refuses", "http://127.0.0.1:" .. support.free_port(), path)
+  measure("refuses", "http://127.0.0.1:" .. free_port(), path)
   measure("takes 5 s", slow.url, path)
 end
 slow:stop()

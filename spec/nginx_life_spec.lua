@@ -2,6 +2,7 @@
 -- phase at once, with a full queue, in a worker that is killed.
 
 local folder = require "spec.support.folder"
+local free_port = require "spec.support.free_port"
 local http = require "spec.support.http"
 local server_support = require "spec.support.server"
 local shell = require "spec.support.shell"
@@ -392,7 +393,7 @@ describe("in nginx, a producer", function()
 
     -- Sends 1,000 messages to a server that is not there, and then is. Returns what became of them and what is stored.
     local function fill(overflow)
-      local port = support.free_port()
+      local port = free_port()
       nginx = support.start {
         http = [[
           init_worker_by_lua_block {

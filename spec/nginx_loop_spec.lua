@@ -1,6 +1,7 @@
 -- Loops over messages in timers of a real nginx: they hold up neither a reload nor the end.
 
 local canned = require "spec.support.canned_server"
+local free_port = require "spec.support.free_port"
 local server_support = require "spec.support.server"
 local shell = require "spec.support.shell"
 local support = require "spec.support.nginx"
@@ -147,7 +148,7 @@ describe("in nginx, a loop in a timer", function()
 
   -- { what the server does, the URL of one that does it }
   local troubles = {
-    ["is not there"] = function() return "http://127.0.0.1:" .. support.free_port() end,
+    ["is not there"] = function() return "http://127.0.0.1:" .. free_port() end,
     ["hangs"] = function()
       local steps = {}
       for _ = 1, 4 do

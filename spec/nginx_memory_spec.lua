@@ -1,6 +1,7 @@
 -- The memory of a worker that sends: flat over millions of messages, delivered or not, and every message is counted.
 
 local folder = require "spec.support.folder"
+local free_port = require "spec.support.free_port"
 local http = require "spec.support.http"
 local server_support = require "spec.support.server"
 local shell = require "spec.support.shell"
@@ -123,7 +124,7 @@ describe("in nginx, the memory of a worker", function()
   -- A server that is not there for an hour, as far as the worker can tell by its messages; then it is.
   for name, how in pairs { refuses = "refuses", drops = "drops the oldest of", expires = "gives up after a while" } do
     it("is flat over an hour's messages that it " .. how .. ", and all are counted", function()
-      local port = support.free_port()
+      local port = free_port()
       start("http://127.0.0.1:" .. port, { username = "tester", password = "secret" })
       local before = resident()
       local warm = run(name, WARM, true)

@@ -3,9 +3,12 @@
 
 local canned = require "spec.support.canned_server"
 local cjson = require "cjson"
+local faulty_proxy = require "spec.support.faulty_proxy"
 local folder = require "spec.support.folder"
+local free_port = require "spec.support.free_port"
 local http = require "spec.support.http"
 local plain_nginx = require "spec.support.plain_nginx"
+local server_support = require "spec.support.server"
 local shell = require "spec.support.shell"
 
 if shell.run [[PATH="$PATH:/usr/sbin" sh -c 'command -v nginx']] ~= 0 then return pending "nginx is not installed" end
@@ -21,13 +24,27 @@ local APPENDS = {
   { "GET", "/webhook?topic=t&user=u&pass=p" }, { "POST", "/webhook?topic=t", "v" },
 }
 
+-- What appends, to the topic t, and what: nginx takes each path for another one when it chooses a location.
+local DOTTED = {
+  ["..%2F..%2Fx"] = "../../x",
+  ["%2e%2e%2f%2e%2e%2ffoo"] = "../../foo",
+  ["a%2F..%2F..%2F..%2Fb"] = "a/../../../b",
+  ["..%2F..%2Fconsume%2Fg%2Fi"] = "../../consume/g/i",
+  ["%2E.%2f.%2E%2fconsumers?key=k"] = "../../consumers",
+  ["x%2F..%2F..%2F.."] = "x/../../..",
+  ["..%2F..#"] = "../..#",
+}
+
 describe("examples/nginx-servers/nginx.conf", function()
   local front
 
-  after_each(function()
-    if front then front:stop() end
+  local function stop()
+    local last = front
     front = nil
-  end)
+    if last then last:stop() end
+  end
+
+  after_each(stop)
 
   -- One worker, which asks the first server first, and the others as soon as it may.
   local function start(first, second, more)
@@ -35,13 +52,14 @@ describe("examples/nginx-servers/nginx.conf", function()
     for number, url in ipairs { first, second, second } do
       replacements[("server 127.0.0.1:808%d "):format(number)] = ("server %s "):format(url:match "//(.*)")
     end
+    replacements["fail_timeout=5s"] = "fail_timeout=600s" -- however long the next request takes
     for from, to in pairs(more or {}) do replacements[from] = to end
     front = plain_nginx.start(folder.read "examples/nginx-servers/nginx.conf", replacements)
   end
 
   local function request(url, row)
     local client = http.client(url, "user", "secret")
-    local response = client:request(row[1], row[2], { body = row[3], timeout = 30 })
+    local response = client:request(row[1], row[2], { body = row[3], timeout = 60 })
     client:close()
     return response
   end
@@ -68,8 +86,7 @@ describe("examples/nginx-servers/nginx.conf", function()
         assert.equal(502, cjson.decode(response.body).status)
         assert.same({ 1, 1 }, { #first, #second })
         assert.is_truthy(second[1]:find("^GET /mine "))
-        front:stop()
-        front = nil
+        stop()
       end
     end)
 
@@ -91,6 +108,47 @@ describe("examples/nginx-servers/nginx.conf", function()
     end)
   end
 
+  for path, value in pairs(DOTTED) do
+    it("F7: does not repeat a produce of dot segments: " .. path, function()
+      local server = server_support.start()
+      local losing = faulty_proxy.start(server.url, "lose /produce/ 0")
+      start(losing.url, server.url)
+      local client = http.client(front.url, server.username, server.password)
+      local response = client:request("GET", "/produce/t/" .. path, {})
+      client:close()
+      assert.equal(502, response.status)
+      assert.equal('{"error":"no server answered","status":502}', response.body)
+      local own, values = server:client(), {}
+      for message in own:records { topic = "t", partition = 0, to = "latest" } do
+        values[#values + 1] = message.value
+      end
+      own:close()
+      assert.same({ value }, values)
+      stop()
+      losing.stop()
+      server:stop()
+    end)
+  end
+
+  it("F7: repeats a produce of dot segments that a server answers with 503, with its body", function()
+    local row = { "POST", "/produce/..%2f", '{"value":"v"}' }
+    local response, first, second = through(row, { UNAVAILABLE, "close" })
+    assert.equal(200, response.status, response.body)
+    for _, seen in ipairs { first, second } do
+      assert.equal(1, #seen)
+      assert.is_truthy(seen[1]:find("^POST /produce/%.%.%%2f HTTP/1.1\n"))
+      assert.equal(row[3], seen[1]:sub(-#row[3]))
+    end
+  end)
+
+  it("passes the port of its address on, which tells its own pages from foreign ones", function()
+    for _, row in ipairs { APPENDS[1], { "GET", "/topics" }, { "GET", "/x/../topics" } } do
+      local _, first = through(row, { canned.answer(400, "{}") })
+      assert.equal(front.url:match "//(.*)", first[1]:match "\n[Hh]ost: ([^\r\n]*)")
+      stop()
+    end
+  end)
+
   it("F7: passes a 503 on when every server answers with it, and other failures at once", function()
     local first = canned.start { "accept", "read", UNAVAILABLE, "close" }
     local second = canned.start { "accept", "read", UNAVAILABLE, "close", "accept", "read", UNAVAILABLE, "close" }
@@ -99,20 +157,19 @@ describe("examples/nginx-servers/nginx.conf", function()
     assert.same({ 503, "1" }, { response.status, response.headers["retry-after"] })
     first:finish()
     second:finish()
-    front:stop()
+    stop()
     for _, status in ipairs { 400, 429, 500, 504 } do
       local answer = canned.answer(status, ('{"error":"no","status":%d}'):format(status))
       local _, seen, other = through(APPENDS[4], { answer, "close" })
       assert.equal(1, #seen)
       assert.is_truthy(other[1]:find("^GET /mine "))
-      front:stop()
+      stop()
     end
-    front = nil
   end)
 
   it("F7: sends the next produce elsewhere when a server cannot be connected to", function()
     local second = canned.start { "accept", "read", STORED }
-    start("http://127.0.0.1:" .. plain_nginx.free_port(), second.url)
+    start("http://127.0.0.1:" .. free_port(), second.url)
     assert.equal(502, request(front.url, APPENDS[1]).status)
     assert.equal(200, request(front.url, APPENDS[1]).status)
     second:finish()

@@ -2,6 +2,7 @@
 
 local cjson = require "cjson"
 local core = require "upstash.kafka.core"
+local free_port = require "spec.support.free_port"
 local http = require "spec.support.http"
 local folder = require "spec.support.folder"
 local kafka_cluster = require "spec.support.kafka_cluster"
@@ -27,7 +28,7 @@ local FLOW_PATIENCE = 120 -- seconds in which they do, on a machine that is busy
 local cluster, servers
 
 local function start_server()
-  return cluster:serve { listen = "127.0.0.1:" .. plain_nginx.free_port(), password = "secret" }
+  return cluster:serve { listen = "127.0.0.1:" .. free_port(), password = "secret" }
 end
 
 -- One request, to one server, with no second attempt.
@@ -535,7 +536,7 @@ describe("several servers on one Kafka cluster:", function()
 
     it("says in JSON that no server is there", function()
       front:stop()
-      local free = plain_nginx.free_port
+      local free = free_port
       front = start { "127.0.0.1:" .. free(), "127.0.0.1:" .. free(), "127.0.0.1:" .. free() }
       for _, path in ipairs { "/topics", "/consume/g/i/t", "/produce/t/m" } do
         local response = request("GET", path)

@@ -7,9 +7,9 @@
 -- It loads this checkout's modules as the test does, so the Lua that runs the test must be a LuaJIT.
 
 local folder = require "spec.support.folder"
+local free_port = require "spec.support.free_port"
 local http = require "spec.support.http"
 local shell = require "spec.support.shell"
-local socket = require "socket"
 
 local support = {}
 
@@ -64,14 +64,6 @@ http {
 }
 ]]
 
--- A port where nobody listens now.
-function support.free_port()
-  local listener = assert(socket.bind("127.0.0.1", 0))
-  local _, port = listener:getsockname()
-  listener:close()
-  return tonumber(port)
-end
-
 local function expand(text, values)
   return (text:gsub("%$([%l_]+)", function(name) return values[name] end))
 end
@@ -122,14 +114,14 @@ end
 -- $here for the checkout, $modules for nginx's, and each of `values` for itself. Or `example`, the path of a whole
 -- configuration, and `replace`: see `adapt`.
 function support.start(options)
-  local self = setmetatable({ place = folder.make(), port = support.free_port(), environment = options.environment,
+  local self = setmetatable({ place = folder.make(), port = free_port(), environment = options.environment,
     least = options.workers or 1 }, Nginx)
   local values = {
     place = self.place, port = self.port, here = shell.here, modules = MODULES, workers = options.workers or 1,
     path = shell.here .. "/?.lua;" .. package.path, cpath = package.cpath,
     user = shell.run("test $(id -u) = 0") == 0 and "user root;" or "",
   }
-  self.second_port = support.free_port()
+  self.second_port = free_port()
   values.second_port = self.second_port
   for name, value in pairs(options.values or {}) do values[name] = value end
   for _, name in ipairs { "main", "http", "locations" } do values[name] = expand(options[name] or "", values) end

@@ -12,7 +12,7 @@ local request = ("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\
 
 local function ask()
   local connection = socket.tcp()
-  connection:settimeout(10)
+  connection:settimeout(60)
   if not connection:connect("127.0.0.1", port) then return false end
   local sent = connection:send(request)
   local answer = sent and connection:receive "*a"

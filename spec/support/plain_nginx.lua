@@ -8,9 +8,9 @@
 -- 127.0.0.1:8080, which becomes a free port.
 
 local folder = require "spec.support.folder"
+local free_port = require "spec.support.free_port"
 local http = require "spec.support.http"
 local shell = require "spec.support.shell"
-local socket = require "socket"
 
 local plain_nginx = {}
 
@@ -27,14 +27,6 @@ http {
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
 ]]
-
---- A port where nobody listens now.
-function plain_nginx.free_port()
-  local listener = assert(socket.bind("127.0.0.1", 0))
-  local _, port = listener:getsockname()
-  listener:close()
-  return tonumber(port)
-end
 
 local function replace(text, from, to)
   return (text:gsub(from:gsub("%p", "%%%0"), (to:gsub("%%", "%%%%"))))
@@ -60,7 +52,7 @@ end
 
 --- Starts one and waits until it listens.
 function plain_nginx.start(text, replacements)
-  local front = setmetatable({ place = folder.make(), port = plain_nginx.free_port() }, Front)
+  local front = setmetatable({ place = folder.make(), port = free_port() }, Front)
   front.url = "http://127.0.0.1:" .. front.port
   for from, to in pairs(replacements or {}) do text = replace(text, from, to) end
   text = replace(text, "listen 127.0.0.1:8080;", ("listen 127.0.0.1:%d;"):format(front.port))
