@@ -154,4 +154,47 @@ describe("F6: max_header_bytes", function()
     assert.equal(431, client:raw(line(8193)).status)
     assert.equal(1, stored "line")
   end)
+
+  -- The library reads on behind a line that is over the limit while its memory lasts, and refuses what is more.
+  describe("refuses a request line that is over it alone with 414", function()
+    local refusals_are_json = require "upstash.kafka.server".refusals_are_json
+
+    -- A request with a line of so many bytes, its end included, and so many bytes of headers.
+    local function lined(bytes, headers)
+      local line = ("GET /produce/line/%s HTTP/1.1\r\n"):format(("x"):rep(bytes - #"GET /produce/line/ HTTP/1.1\r\n"))
+      local authorization = "Authorization: " .. client.authorization .. "\r\n"
+      return line .. authorization .. "X: " .. ("x"):rep(headers - #authorization - #"X: \r\n\r\n") .. "\r\n\r\n"
+    end
+
+    local function check(status, bytes, headers, in_library)
+      local response = ask(fresh, lined(bytes, headers))
+      assert.equal(status, response.status, ("%d bytes, and %d of headers"):format(bytes, headers))
+      if in_library and not refusals_are_json then return end
+      local said = { [414] = "the request line is over the limit", [431] = "headers are over the limit" }
+      assert.is_truthy(cjson.decode(response.body).error:find(said[status], 1, true), response.body)
+    end
+
+    for _, limit in ipairs { 2048, 8192, 65536 } do
+      it(("of %d"):format(limit), function()
+        start(limit)
+        for _, headers in ipairs { 100, 1000 } do
+          check(431, limit, headers)
+          check(414, limit + 1, headers)
+          check(414, limit + 10, headers)
+          check(414, limit + 2900, headers)
+        end
+        check(414, limit + 20000, 100, true)
+        check(431, limit - 100, 20000, true)
+        assert.equal(0, stored "line")
+      end)
+    end
+
+    if refusals_are_json then
+      it("also when the headers behind it are more than the library reads", function()
+        start(8192)
+        for bytes = 8193 + 10, 8192 + 4096 + 60, 50 do check(414, bytes, 20000, true) end
+        for bytes = 8192 + 3900, 8192 + 4096 + 60 do check(414, bytes, 100, true) end
+      end)
+    end
+  end)
 end)

@@ -85,6 +85,13 @@ describe("TLS", function()
     client:close()
   end)
 
+  it("keeps a connection after a request line over the limit, and takes the next request for itself", function()
+    local answers = "-s -o /dev/null --cacert " .. cert .. " -w '%{http_code} %{num_connects}\\n'"
+    local status, out = shell.run(("curl %s %s/%s --next %s -H 'X: %s' %s/topics"):format(answers, server.url,
+      ("x"):rep(8300), answers, ("x"):rep(20000), server.url))
+    assert.same({ 0, "414 1\n431 0\n" }, { status, out })
+  end)
+
   it("does not answer plain HTTP", function()
     local plain = kafka.new { url = server.url:gsub("^https", "http"), username = server.username,
       password = server.password, retries = 0, timeout = 5000 }

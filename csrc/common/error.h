@@ -22,10 +22,11 @@
   X(REQUEST_TIMEOUT, "request_timeout", 408, true, "the request did not arrive in time")           \
   X(CONFLICT, "conflict", 409, false, "it exists already, with other settings")                    \
   X(TOO_LARGE, "too_large", 413, false, "the body or a message is over the limit")                 \
+  X(URI_TOO_LONG, "uri_too_long", 414, false, "the request line is over the limit")                \
   X(UNPROCESSABLE, "unprocessable", 422, false, "the idempotency key belongs to another body")     \
   X(TOO_MANY, "too_many", 429, true, "over a limit on instances or requests")                      \
   X(HEADERS_TOO_LARGE, "headers_too_large", 431, false,                                            \
-    "the request line or headers are over the limit")                                              \
+    "the request line and headers are over the limit")                                             \
   X(INTERNAL, "internal", 500, false, "the server failed")                                         \
   X(UNAVAILABLE, "unavailable", 503, true, "the server cannot serve this now")                     \
   X(GATEWAY_TIMEOUT, "gateway_timeout", 504, true, "the engine did not answer in time")            \

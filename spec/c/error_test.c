@@ -46,6 +46,9 @@ static void a_status_finds_its_first_row(void)
     CHECK((int)found <= i);
   }
   CHECK_EQ_INT(uk_error_from_status(503), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(uk_error_from_status(414), UK_E_URI_TOO_LONG);
+  CHECK_EQ_STR(uk_error_word(UK_E_URI_TOO_LONG), "uri_too_long");
+  CHECK(!uk_error_retriable(UK_E_URI_TOO_LONG));
 }
 
 static void an_unlisted_status_finds_its_class(void)

@@ -11,7 +11,6 @@
 
 enum {
   SURPLUS_CONNECTIONS = 64, /* accepted over the limit, to be told so; more wait to be accepted */
-  IDLE_SECONDS = 75,        /* a connection without a request in hand is closed after */
   SEND_MILLISECONDS = 5000  /* the longest that uk_http_stop waits for clients that do not read */
 };
 
@@ -61,7 +60,7 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
                           MHD_OPTION_THREAD_POOL_SIZE, pool,                                 //
                           MHD_OPTION_CONNECTION_LIMIT, connections,                          //
                           MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,                        //
-                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,             //
+                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)UK_HTTP_IDLE_SECONDS,     //
                           MHD_OPTION_STRICT_FOR_CLIENT, 0,                                   //
                           MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1,                              //
                           MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, NULL,              //

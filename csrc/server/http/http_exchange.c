@@ -41,6 +41,11 @@ static void hide_query(const char *uri)
     query[1] = '\0';
 }
 
+static bool has_long_line(const struct uk_exchange *exchange)
+{
+  return exchange->line_bytes > exchange->http->max_header_bytes;
+}
+
 void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
 {
   struct uk_http *http = context;
@@ -53,6 +58,8 @@ void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *conn
     return NULL;
   exchange->http = http;
   exchange->connection = connection;
+  exchange->line_bytes = (uri != NULL ? strlen(uri) : 0) + strlen("  HTTP/1.1\r\n");
+  uk_http_note_line(connection, has_long_line(exchange));
   exchange->socket = info != NULL ? info->connect_fd : -1;
   atomic_init(&exchange->state, UK_RUNNING);
   memcpy(exchange->uri, target, length);
@@ -121,6 +128,12 @@ static bool has_room(const struct uk_exchange *exchange)
          exchange->entry_bytes <= limit / UK_HTTP_ENTRY_SHARE;
 }
 
+static bool refuse_size(struct uk_exchange *exchange)
+{
+  enum uk_error error = has_long_line(exchange) ? UK_E_URI_TOO_LONG : UK_E_HEADERS_TOO_LARGE;
+  return refuse(exchange, error, uk_error_text(error));
+}
+
 /* Whether the headers let the body come. */
 static bool admit(struct uk_exchange *exchange)
 {
@@ -129,7 +142,7 @@ static bool admit(struct uk_exchange *exchange)
       exchange, UK_E_BAD_REQUEST,
       "headers: Content-Length and Transfer-Encoding leave the end of the body in doubt");
   if (!has_room(exchange))
-    return refuse(exchange, UK_E_HEADERS_TOO_LARGE, uk_error_text(UK_E_HEADERS_TOO_LARGE));
+    return refuse_size(exchange);
   if (uk_http_is_surplus(exchange->http, exchange->connection))
     return refuse_surplus(exchange);
   if (!uk_dispatch_accept(&exchange->request))
@@ -171,6 +184,7 @@ static void refuse_cut_off(struct uk_exchange *exchange)
 static enum MHD_Result begin(struct uk_exchange *exchange, const char *method)
 {
   exchange->begun = true;
+  exchange->line_bytes += strlen(method);
   exchange->request.method = method_of(method);
   uk_exchange_read_headers(exchange);
   exchange->refused = !admit(exchange);

@@ -21,6 +21,7 @@ struct uk_exchange {
 
   /* Out of the headers. */
   uint64_t content_length; /* 0 when there is none */
+  size_t line_bytes;       /* request line with its end; until `begun` without the method */
   size_t header_bytes;     /* request line and headers, as they came */
   size_t entry_bytes;      /* what the library's memory holds of them beside their text */
   bool has_length, chunked, bad_framing, expects_continue, accepts_gzip, is_gzip, bad_encoding;

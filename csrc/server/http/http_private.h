@@ -13,6 +13,8 @@
 typedef enum MHD_Result uk_queue_response(struct MHD_Connection *connection, unsigned int status,
                                           struct MHD_Response *response);
 
+enum { UK_HTTP_IDLE_SECONDS = 75 }; /* a connection without a pending request is closed after */
+
 struct uk_http {
   struct uk_server *server;
   struct MHD_Daemon *daemon;

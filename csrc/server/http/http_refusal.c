@@ -16,6 +16,7 @@ enum {
   WORDS_SIZE = 512,
   DROP_SIZE = 16 << 10,
   DROPS_MAX = 16,
+  LONG_LINE_SECONDS = 4, /* for the headers behind a line that is refused; no other timeout */
   SURPLUS_SECONDS = 5 /* a connection over the limit has for its request: others wait to be told */
 };
 
@@ -143,6 +144,22 @@ bool uk_http_is_surplus(const struct uk_http *http, struct MHD_Connection *conne
          atomic_load(&http->connections) > http->max_connections;
 }
 
+/* The library keeps one thing for us that belongs to a connection and may change: its timeout. */
+static bool is_marked_long(struct MHD_Connection *connection)
+{
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_TIMEOUT);
+  return info != NULL && info->connection_timeout == LONG_LINE_SECONDS;
+}
+
+void uk_http_note_line(struct MHD_Connection *connection, bool is_long)
+{
+  if (is_long != is_marked_long(connection))
+    MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
+                              is_long ? (unsigned)LONG_LINE_SECONDS
+                                      : (unsigned)UK_HTTP_IDLE_SECONDS);
+}
+
 static int socket_of(struct MHD_Connection *connection)
 {
   const union MHD_ConnectionInfo *info =
@@ -169,6 +186,8 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
 {
   uk_queue_response *queue = uk_http_queue_function();
   const struct uk_http *http = server_of(connection);
+  if (http != NULL && status == 431 && is_marked_long(connection))
+    status = 414;
   if (http != NULL && has_bad_length(connection)) {
     say(socket_of(connection), http, connection, status);
     return MHD_NO;

@@ -39,6 +39,10 @@ void uk_http_last_words(int socket, const struct uk_request *request);
 /* Whether the connection is one over the limit. */
 bool uk_http_is_surplus(const struct uk_http *http, struct MHD_Connection *connection);
 
+/* Call it for each request, when its line is read: `is_long` says that the line alone is over
+ * max_header_bytes. Where headers follow that the library refuses, its 431 becomes a 414. */
+void uk_http_note_line(struct MHD_Connection *connection, bool is_long);
+
 /* MHD_NotifyConnectionCallback; `context` is a struct uk_http. */
 void uk_http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                            enum MHD_ConnectionNotificationCode code);
