@@ -1,6 +1,8 @@
 -- Each configuration of examples/nginx, as it stands, in a real nginx.
 
+local canned = require "spec.support.canned_server"
 local cjson = require "cjson"
+local free_port = require "spec.support.free_port"
 local http = require "spec.support.http"
 local server_support = require "spec.support.server"
 local shell = require "spec.support.shell"
@@ -108,6 +110,60 @@ describe("examples/nginx/", function()
     local response = nginx:post("/events?key=%FF", "v")
     assert.equal(400, response.status)
     assert.is_truthy(cjson.decode(response.body).error:find("key is not valid UTF-8", 1, true), response.body)
+  end)
+
+  it("F4: produce.conf takes the key behind any number of arguments", function()
+    run "produce.conf"
+    for _, count in ipairs { 99, 100, 101, 1000 } do
+      local response = nginx:post("/events?" .. ("a=&"):rep(count) .. "key=k", "v")
+      assert.equal(200, response.status, response.body)
+      local metadata = cjson.decode(response.body)
+      assert.equal("k", assert(client:fetch("events", metadata.partition, metadata.offset))[1].key)
+    end
+  end)
+
+  -- What produce.conf answers when the server goes through these steps, or is at that URL.
+  local function failing(steps, timeout)
+    local answering = type(steps) == "table" and canned.start(steps)
+    nginx = support.start { example = "examples/nginx/produce.conf",
+      environment = server:environment { UPSTASH_KAFKA_REST_URL = answering and answering.url or steps },
+      replace = { ["timeout = 5000"] = ("timeout = %d, retries = 0"):format(timeout or 60000) } }
+    local response = nginx:post("/events", "v")
+    nginx:stop()
+    if answering then answering:finish() end
+    local body = cjson.decode(response.body)
+    assert.equal(response.status, body.status)
+    return response.status, body.error, response.headers["retry-after"]
+  end
+
+  -- The server's status, and produce.conf's.
+  for from, to in pairs { [400] = 400, [404] = 404, [405] = 405, [409] = 409, [413] = 413, [422] = 422, [431] = 431,
+    [418] = 418, [408] = 503, [429] = 503, [503] = 503, [401] = 502, [403] = 502, [500] = 504, [502] = 504, [504] = 504,
+    [599] = 504 } do
+    it(("F4: produce.conf answers %d of the server with %d"):format(from, to), function()
+      local answer = canned.answer(from, ('{"error":"so it is","status":%d}'):format(from), { "Retry-After: 7" })
+      local status, text, retry_after = failing { "accept", "read", answer, "close" }
+      assert.equal(to, status)
+      assert.equal(to == 504 and "the message may have been stored: so it is" or "so it is", text)
+      assert.equal(to == 503 and "7" or nil, retry_after)
+    end)
+  end
+
+  it("F4: produce.conf says when a message may have been stored, and when it is not", function()
+    local MAY_BE = "^the message may have been stored: "
+    local rows = {
+      { 504, { "accept", "read", "close" } },
+      { 504, { "accept", "read", "gone" }, 300 },
+      { 504, { "accept", "read", canned.answer(200, "no JSON"), "close" } },
+      { 503, "http://127.0.0.1:" .. free_port() },
+      { 503, "http://nowhere.invalid" },
+    }
+    for _, row in ipairs(rows) do
+      local status, text, retry_after = failing(row[2], row[3])
+      assert.equal(row[1], status, text)
+      assert.equal(status == 504, text:find(MAY_BE) ~= nil, text)
+      assert.equal(status == 503 and "1" or nil, retry_after)
+    end
   end)
 
   it("produce.conf answers when the message is stored, and with 503 when it cannot be", function()
