@@ -244,10 +244,10 @@ describe("client:messages and client:batches", function()
 
     it("in a row and beyond reading, the loop raises what it was", function()
       local topic = server:topic(1, 3)
-      local fine, err = pcall(collect, through("garble /consume/ 1", "garble /consume/ 2", "garble /consume/ 3"),
-        options(topic, { idle = 5000 }))
+      local fine, err = pcall(collect, through "garble /consume/ 0", options(topic, { idle = 60000 }))
       assert.is_false(fine)
       assert.equal("bad_response", err.code)
+      assert.is_truthy(err.error:find(": not even a response of one message can be read", 1, true), err.error)
       assert.equal(err.error, tostring(err))
       assert.equal(-1, server:committed(group, topic))
     end)
@@ -346,6 +346,52 @@ describe("client:messages and client:batches", function()
       assert.equal("bad_response", failure.code)
       assert.same({ topic = topic, partition = 0, offset = 3 }, failure.position)
       assert.equal(3, server:committed(group, topic))
+    end)
+
+    for fault, text in pairs { misplace = "element 1 of the response: offset: an integer expected, got a string",
+      unnamed = "element 1 of the response: topic expected in the message, got none" } do
+      it("because of a message that does not say where it is comes after those before it: " .. fault, function()
+        local topic = topic_of { "1", "2", "3", "poison", "5" }
+        for round = 1, 2 do
+          local seen, failure = until_failure(through(fault .. " /consume/ 0"), options(topic))
+          assert.equal(round == 1 and "1 2 3" or "", seen)
+          local after = round == 1 and { topic = topic, partition = 0, offset = 2 } or nil
+          assert.same({ "bad_response", false, after }, { failure.code, failure.retriable, failure.after })
+          assert.is_nil(failure.position)
+          assert.equal(text .. (after and (' (after topic "%s", partition 0, offset 2)'):format(topic) or "")
+            .. ": this message cannot be read", tostring(failure))
+          assert.equal(3, server:committed(group, topic))
+          assert.same({}, server:instances(group))
+          proxy.stop()
+          proxy = nil
+        end
+      end)
+    end
+
+    it("because of a message that does not say where it is: batches before it are handed out", function()
+      local topic, seen = topic_of { "1", "2", "3", "4", "5", "poison" }, {}
+      local fine, failure = pcall(function()
+        for batch in through("misplace /consume/ 0"):batches(options(topic)) do
+          for _, message in ipairs(batch) do seen[#seen + 1] = message end
+        end
+      end)
+      assert.is_false(fine)
+      assert.equal("1 2 3 4 5", values(seen))
+      assert.equal(4, failure.after.offset)
+      assert.equal(5, server:committed(group, topic))
+    end)
+
+    it("ends after the halving when no answer can be read", function()
+      local topic = topic_of { "1", "2" }
+      for most, asked in pairs { [1] = 3, [16] = 7 } do
+        local fine, failure = pcall(collect, through "garble /consume/ 0", options(topic,
+          { max_messages = most, idle = 60000 }))
+        assert.is_false(fine)
+        assert.equal("bad_response", failure.code)
+        assert.equal(asked, select(2, proxy.log():gsub("/consume/%S*%s+garble", "")))
+        proxy.stop()
+        proxy = nil
+      end
     end)
 
     it("once only goes on as if nothing had been", function()

@@ -137,6 +137,40 @@ describe("client:records", function()
       narrow:close()
     end)
 
+    for fault, text in pairs { misplace = "element 1 of the response: offset: an integer expected, got a string",
+      unnamed = "element 1 of the response: topic expected in the message, got none" } do
+      it("names the message before one that does not say where it is: " .. fault, function()
+        local own = server:topic(1, 3)
+        assert(client:produce(own, "poison"))
+        local proxy = faulty_proxy.start(server.url, fault .. " /fetch 0")
+        local spoilt = kafka.new(server:access { url = proxy.url, retries = 0 })
+        local seen, failure = until_failure(spoilt, { topic = own, partition = 0 })
+        assert.equal("1 2 3", seen)
+        assert.same({ "bad_response", { topic = own, partition = 0, offset = 2 } }, { failure.code, failure.after })
+        assert.equal(('%s (after topic "%s", partition 0, offset 2): this message cannot be read'):format(text, own),
+          tostring(failure))
+        seen, failure = until_failure(spoilt, { topic = own, partition = 0, from = 3 })
+        assert.equal("", seen)
+        assert.is_nil(failure.after)
+        spoilt:close()
+        proxy.stop()
+      end)
+    end
+
+    it("ends after the halving when no answer can be read", function()
+      local own = server:topic(1, 3)
+      for most, asked in pairs { [1] = 1, [16] = 5 } do
+        local proxy = faulty_proxy.start(server.url, "garble /fetch 0")
+        local spoilt = kafka.new(server:access { url = proxy.url, retries = 0 })
+        local seen, failure = until_failure(spoilt, { topic = own, partition = 0, max_messages = most })
+        assert.equal("", seen)
+        assert.equal("bad_response", failure.code)
+        assert.equal(asked, select(2, proxy.log():gsub("/fetch%s+garble", "")))
+        spoilt:close()
+        proxy.stop()
+      end
+    end)
+
     it("names a message of malformed JSON", function()
       local own = server:topic(1, 2)
       assert(client:produce(own, "poison"))

@@ -6,7 +6,8 @@
 -- A rule is WHAT PREFIX N: what happens to the answer to the Nth request whose path begins with PREFIX. `lose`: the
 -- server has done its work, the connection is closed without an answer. `cut`: it is closed amid the answer's body.
 -- `cut@BYTES`: behind the first BYTES of the answer. `garble`: the answer is no JSON. `spoil`: it is none where a
--- message has the value "poison". `nano`: its timestamps are nanoseconds. `refuse`: the request never reaches the
+-- message has the value "poison". `misplace`: the offset of such a message is no integer. `unnamed`: its topic is
+-- missing. `nano`: its timestamps are nanoseconds. `refuse`: the request never reaches the
 -- server. N = 0: each such request.
 
 local faulty_proxy = {}
@@ -82,6 +83,16 @@ local changes = {}
 
 function changes.spoil(body)
   return (body:gsub('"value":"poison"', '"value":poison'))
+end
+
+local POISON = '"timestamp":%d+,"key":"[^"]*","value":"poison")'
+
+function changes.misplace(body)
+  return (body:gsub('"offset":%d+,(' .. POISON, '"offset":"none",%1'))
+end
+
+function changes.unnamed(body)
+  return (body:gsub('"topic":"[^"]*",("partition":%d+,"offset":%d+,' .. POISON, "%1"))
 end
 
 function changes.nano(body)

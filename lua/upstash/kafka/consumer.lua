@@ -64,6 +64,7 @@ end
 ---@field contact number core.now of the last request that keeps the instance alive
 ---@field lost integer lost answers in a row
 ---@field narrow integer? how many messages to ask for, while larger answers could not be read
+---@field last_read upstash.kafka.Position? of the last message of the last batch that was not empty
 ---@field failures integer failures of consume in a row
 local Consumer = loop.class()
 
@@ -170,12 +171,11 @@ local function failed(consumer, message, details, deadline, asked)
   consumer.failures = consumer.failures + 1
   if may_be_lost(details) then
     consumer.started = false
-    if loop.unreadable(details) then
-      if asked == 1 then loop.raise_unreadable(message, details) end
-      loop.narrow(consumer, asked)
-      return
-    end
+    if loop.unreadable(details) and asked > 1 then return loop.narrow(consumer, asked) end
     consumer.lost = consumer.lost + 1
+    if loop.unreadable(details) and (loop.blames_message(message, details) or consumer.lost >= LOST_IN_A_ROW) then
+      loop.raise_unreadable(consumer, message, details)
+    end
     if not details.retriable and consumer.lost < LOST_IN_A_ROW then return end
   end
   loop.back_off(consumer.failures, message, details, deadline)
@@ -190,6 +190,7 @@ local function poll(consumer, timeout, deadline)
     consumer.instance, consumer.topics, consume_options(consumer, timeout, most))
   if not messages then return failed(consumer, message, details, deadline, most or BATCH_MESSAGES) end
   if #messages > 0 then loop.widen(consumer, consumer.max_messages or BATCH_MESSAGES) end
+  loop.note_read(consumer, messages)
   consumer.lost, consumer.failures, consumer.contact = 0, 0, core.now()
   if consumer.anchor and not consumer.anchor:hold(consumer, messages, deadline) then
     consumer.started = false

@@ -17,6 +17,7 @@ local loop = {}
 ---@field retriable boolean whether the same may succeed later
 ---@field retry_after integer? seconds
 ---@field position upstash.kafka.Position? of the message that cannot be read
+---@field after upstash.kafka.Position? of the last message read, when that one does not say where it is
 local Failure = {}
 Failure.__index = Failure
 Failure.__tostring = function(failure) return failure.error end
@@ -75,20 +76,40 @@ function loop.back_off(attempt, message, details, deadline)
   loop.stop_in_time()
 end
 
--- Answers that arrived and cannot be read, on account of one of their messages.
+-- Answers that arrived and cannot be read: perhaps on account of one of their messages.
 local UNREADABLE = { response_too_large = true, integer_range = true, bad_response = true }
 
---- Whether the answer may be read when it has fewer messages. What is no list of messages is not.
+--- Whether the answer may be read when it has fewer messages.
 ---@return boolean
 function loop.unreadable(details)
-  return UNREADABLE[details.code] ~= nil and (details.code ~= "bad_response" or details.position ~= nil)
+  return UNREADABLE[details.code] ~= nil
+end
+
+--- Whether it is known that a message is at fault, and not the response as a whole.
+---@return boolean
+function loop.blames_message(message, details)
+  return details.code ~= "bad_response" or details.position ~= nil or message:find "^element %d" ~= nil
+end
+
+--- Notes the last message of a batch that could be read in `state.last_read`.
+function loop.note_read(state, messages)
+  local message = messages[#messages]
+  if not message then return end
+  state.last_read = { topic = message.topic, partition = message.partition, offset = message.offset }
 end
 
 --- Raises for an answer of one message that cannot be read.
-function loop.raise_unreadable(message, details)
-  local text = message .. ": this message cannot be read"
+function loop.raise_unreadable(state, message, details)
+  local text, last = message, state.last_read
+  if last and not details.position then
+    details.after = last
+    text = ('%s (after topic "%s", partition %d, offset %d)'):format(text, last.topic, last.partition, last.offset)
+  end
+  local whole = not loop.blames_message(message, details)
+  text = text .. (whole and ": not even a response of one message can be read" or ": this message cannot be read")
   if details.code == "response_too_large" then text = text .. "; raise max_response_bytes" end
-  loop.raise(text .. ", or go on behind it", details)
+  if details.position then text = text .. ", or go on behind it" end
+  loop.raise(text, details)
 end
 
 local READ_IN_A_ROW = 8 -- answers, before larger ones are asked for again

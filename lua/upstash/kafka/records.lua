@@ -34,6 +34,7 @@ local SCHEMA = {
 ---@field handed integer how many of the batch the body was given
 ---@field left number how many messages the limit still allows
 ---@field narrow integer? how many messages to ask for, while larger answers could not be read
+---@field last_read upstash.kafka.Position? of the last message of the last batch that was not empty
 local Records = loop.class()
 
 --- Ends the loop. There is nothing to give back; afterwards the iterator returns nil.
@@ -75,9 +76,10 @@ local function fetch(records, timeout, deadline)
       records.partition, records.position, { timeout = timeout, max_messages = most, max_bytes = records.max_bytes })
     if messages then
       if #messages > 0 then loop.widen(records, records.max_messages or BATCH_MESSAGES) end
+      loop.note_read(records, messages)
       return messages
     end
-    if most == 1 then loop.raise_unreadable(message, details) end
+    if most == 1 then loop.raise_unreadable(records, message, details) end
     loop.narrow(records, most or BATCH_MESSAGES)
   end
 end
