@@ -255,6 +255,19 @@ describe("upstash-kafka", function()
         end)
       end
 
+      it("in a checkout that was never built names the command that builds it", function()
+        local place = folder.make()
+        local status, _, err = shell.run(([[
+          mkdir -p '%s/bin'
+          cp Makefile '%s/'
+          cp bin/upstash-kafka '%s/bin/'
+          unset LUA
+          '%s/bin/upstash-kafka' --version]]):gsub("%%s", place), { environment = environment })
+        folder.remove(place)
+        assert.equal("upstash-kafka: this checkout is not built yet: make run\n", err)
+        assert.equal(1, status)
+      end)
+
       it("says how to build where it has not been", function()
         local place = folder.make()
         local status, _, err = shell.run(([[

@@ -75,7 +75,7 @@ local function adapt(path, values, replaced)
   local text = expand(HEAD, values) .. folder.read(path)
   local substitutes = {
     { "load_module modules/", "load_module " .. MODULES .. "/" },
-    { "listen 8080;", ("listen 127.0.0.1:%d;"):format(values.port) },
+    { "listen 8088;", ("listen 127.0.0.1:%d;"):format(values.port) },
     { "listen 127.0.0.1:8081;", ("listen 127.0.0.1:%d;"):format(values.second_port) },
     { "\nhttp {\n", "\nhttp {\n" .. expand(HTTP_HEAD, values) },
   }
