@@ -31,6 +31,12 @@ describe("compression:", function()
       assert.equal(messages[1000].value, fetched[1000].value)
     end)
 
+    it("is undone by its other name, x-gzip", function()
+      local topic = service.topic(1)
+      ok(send(topic, gzip.zip '{"value":"zipped"}', "x-gzip"))
+      assert.same({ "zipped" }, service.values(service.fetch_all(topic, 0, 1)))
+    end)
+
     it("is undone for a webhook", function()
       local topic = service.topic(1)
       local options = { headers = { ["Content-Encoding"] = "gzip" } }

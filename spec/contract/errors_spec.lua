@@ -183,7 +183,7 @@ describe("errors:", function()
       end
     end
 
-    for _, timestamp in ipairs { "yesterday", "Earliest", "1.5", "99999999999999999999", "1e3" } do
+    for _, timestamp in ipairs { "yesterday", "Earliest", "1.5", "99999999999999999999", "1e3", "-1", "-2" } do
       it("a bad timestamp: /offsets/" .. timestamp, function()
         local body = { topic = service.topic(1), partition = 0 }
         refused(post("/offsets/" .. timestamp, body), 400)
@@ -376,6 +376,8 @@ describe("errors:", function()
         { hook_head "Transfer-Encoding: chunked " .. "5\r\nhello\r\n0\r\n\r\n", bad },
       ["a tab behind the value of Transfer-Encoding"] =
         { hook_head "Transfer-Encoding: chunked\t" .. "5\r\nhello\r\n0\r\n\r\n", bad },
+      ["Transfer-Encoding twice"] =
+        { hook_head("Transfer-Encoding: chunked", "Transfer-Encoding: chunked") .. "5\r\nhello\r\n0\r\n\r\n", bad },
       ["both Content-Length and chunks"] =
         { hook_head("Content-Length: 5", "Transfer-Encoding: chunked") .. "0\r\n\r\n", bad },
       ["a transfer coding that nobody knows"] =
