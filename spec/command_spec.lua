@@ -332,11 +332,19 @@ describe("upstash-kafka", function()
     end)
 
     it("takes many lines, in batches bounded by bytes too", function()
-      local topic, lines = server:topic(1, 0), {}
+      local small = support.start { max_body_bytes = 2 * 2 ^ 20 }
+      local topic, lines, values = small:topic(1, 0), {}, {}
       for number = 1, 30 do lines[number] = number .. ("x"):rep(200000) end
-      local status, _, err = run({ "produce", topic }, { input = table.concat(lines, "\n") .. "\n" })
+      local status, _, err = shell.upstash_kafka({ "produce", topic },
+        { input = table.concat(lines, "\n") .. "\n", environment = small:environment() })
+      local reader = small:client()
+      for message in reader:records { topic = topic, partition = 0, to = "latest" } do
+        values[#values + 1] = message.value
+      end
+      reader:close()
+      small:stop()
       assert.equal(0, status, err)
-      assert.same(lines, all_values(topic))
+      assert.same(lines, values)
     end)
 
     it("says which lines failed and how many did not", function()
@@ -448,6 +456,15 @@ describe("upstash-kafka", function()
     it("waits a second at the end", function()
       assert.equal("", fetch "latest")
       assert.equal("", fetch "10")
+    end)
+
+    it("prints what comes while it waits", function()
+      local at_end = canned.answer(200, '[{"topic":"t","partition":0,"offset":10}]')
+      local stub = canned.start { "accept", "read", at_end, "read", at_end, "read", canned.answer(200,
+        '[{"topic":"t","partition":0,"offset":10,"timestamp":1,"key":"","value":"new","headers":[]}]'), "close" }
+      local out = out_of { "fetch", "t", "--partition", "0", "--offset", "latest", "--count", "1", "--url", stub.url }
+      stub:finish()
+      assert.equal("new\n", out)
     end)
 
     it("prints JSON", function()
