@@ -256,6 +256,34 @@ static void keeps_failures_within_bounds(void)
   tear_down(&batch);
 }
 
+static void keeps_failures_within_bytes(void)
+{
+  enum { LENGTH = 300000, FIT = UK_SENDER_FAILURE_BYTES_MAX / LENGTH };
+  static char value[LENGTH + 1];
+  struct uk_sender_failures failures = {.first = NULL};
+  struct uk_sender_batch batch;
+  uint64_t missed;
+  int count = 0;
+  REQUIRE(set_up(&batch));
+  memset(value, 'v', LENGTH);
+  put("t", NULL, value, uk_slice_of(NULL, 0));
+  CHECK(fill(&batch, 0, 1 << 20, 1));
+  CHECK_EQ_INT(uk_sender_batch_write(&batch, false, false, "key"), UK_OK);
+  const struct uk_sender_record *record = uk_sender_batch_first(&batch);
+  REQUIRE(record != NULL);
+  for (int i = 0; i < FIT + 2; i++)
+    CHECK(uk_sender_failures_add(&failures, record, UK_E_TIMEOUT, 0, uk_slice_text("why")) ==
+          (i < FIT));
+  struct uk_sender_failure *failure = uk_sender_failures_take(&failures, &missed), *next;
+  CHECK(missed == 2);
+  for (; failure != NULL; failure = next, count++) {
+    next = failure->next;
+    free(failure);
+  }
+  CHECK_EQ_INT(count, FIT);
+  tear_down(&batch);
+}
+
 /* A percentile is never below the true one, and at most an eighth above. */
 static void measures_latency(void)
 {
@@ -332,6 +360,7 @@ int main(void)
   CHECK_RUN(compresses);
   CHECK_RUN(survives_without_memory);
   CHECK_RUN(keeps_failures_within_bounds);
+  CHECK_RUN(keeps_failures_within_bytes);
   CHECK_RUN(measures_latency);
   return check_end();
 }
