@@ -1,6 +1,7 @@
 /* Groups: who gets which partition, and when. */
 #include "check.h"
 #include "fake_clients.h"
+#include "server/groups/group_state.h"
 
 static void shares_partitions_by_range(void)
 {
@@ -129,6 +130,25 @@ static void instances_are_limited_to_partitions(void)
   pass_time(10000);
   consume(&call, "g", "d", "t", 0);
   OUTCOME(&call, "");
+  stop_groups();
+}
+
+/* So many instances take too long to make: all but one are only counted. */
+static void instances_are_limited_in_all_groups(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  groups->instance_count = UK_GROUP_INSTANCES_MAX - 1;
+  consume(&call, "last", "a", "t", 0);
+  OUTCOME(&call, "");
+  consume(&call, "over", "a", "t", 0);
+  OUTCOME(&call, "too_many");
+  MESSAGE(&call, "no room for an instance of group \"over\": the limit is 100000 in all groups");
+  delete_consumer(&call, "last", "a");
+  consume(&call, "over", "a", "t", 0);
+  OUTCOME(&call, "");
+  groups->instance_count = 1;
   stop_groups();
 }
 
@@ -348,6 +368,7 @@ int main(void)
   CHECK_RUN(whoever_was_to_get_it_is_gone);
   CHECK_RUN(commit_and_expiry_let_go_too);
   CHECK_RUN(instances_are_limited_to_partitions);
+  CHECK_RUN(instances_are_limited_in_all_groups);
   CHECK_RUN(a_subscription_changes_and_keeps_positions);
   CHECK_RUN(an_unknown_topic_makes_no_instance);
   CHECK_RUN(a_deleted_topic_is_not_found);
