@@ -1,7 +1,9 @@
 #include "server/log_engine/log_engine.h"
 
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "common/clock.h"
@@ -154,6 +156,47 @@ static void fetch_errors(void)
     CHECK_EQ_STR(fetch.operation.operation.message, cases[i].message);
     CHECK_EQ_INT(fetch.count, 0);
   }
+  close_engine();
+}
+
+/* Changes the text in the file of the log, as a bad disk would. */
+static bool damage(const char *text)
+{
+  static char bytes[1 << 20];
+  char path[400];
+  snprintf(path, sizeof path, "%s/data.mdb", rig_directory());
+  int file = open(path, O_RDWR);
+  ssize_t length = file >= 0 ? pread(file, bytes, sizeof bytes, 0) : -1;
+  char *at = length > 0 ? memmem(bytes, (size_t)length, text, strlen(text)) : NULL;
+  bool done = at != NULL && pwrite(file, "lost", 4, at - bytes) == 4;
+  if (file >= 0)
+    close(file);
+  return done;
+}
+
+/* The partition that cannot be read fails a fetch only where nothing was read before it. */
+static void a_damaged_partition_leaves_what_was_read(void)
+{
+  static char value[3001];
+  const struct uk_log_options options = rig_options();
+  memset(value, 'v', sizeof value - 1);
+  memcpy(value, "find me ", 8);
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL);
+  CHECK(rig_put(log, "t", 0, "good", -1) == 0);
+  CHECK(rig_put(log, "t", 1, value, -1) == 0);
+  uk_log_close(log);
+  REQUIRE(damage("find me "));
+  REQUIRE(open_engine());
+  struct fetch good_first = {.at = {at("t", 0, 0), at("t", 1, 0)}};
+  fetch_begin(&good_first, 2, 0);
+  CHECK_EQ_INT(fetch_end(&good_first), UK_OK);
+  CHECK_EQ_STR(good_first.operation.operation.message, "");
+  CHECK_EQ_STR(good_first.text, "t/0/0 ");
+  struct fetch bad_first = {.at = {at("t", 1, 0), at("t", 0, 0)}};
+  fetch_begin(&bad_first, 2, 0);
+  CHECK_EQ_INT(fetch_end(&bad_first), UK_E_INTERNAL);
+  CHECK_EQ_INT(bad_first.count, 0);
   close_engine();
 }
 
@@ -611,6 +654,7 @@ int main(void)
   CHECK_RUN(everything_at_once);
   CHECK_RUN(fetches_at_once);
   CHECK_RUN(fetch_errors);
+  CHECK_RUN(a_damaged_partition_leaves_what_was_read);
   CHECK_RUN(a_removed_offset_names_the_range);
   CHECK_RUN(waits_for_records);
   CHECK_RUN(times_out);
