@@ -2,6 +2,7 @@
 #include "server/kafka_engine/kafka_settings.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -93,6 +94,28 @@ static void the_last_value_of_a_property_counts(void)
   CHECK_EQ_STR(uk_kafka_settings_value(settings, "client.id"), "me");
   CHECK(uk_kafka_settings_value(settings, "sasl.password") == NULL);
   uk_kafka_settings_free(settings);
+}
+
+/* An editor puts one newline at the end of a file; a second one is the value's. */
+static void a_value_from_a_file_lacks_its_last_newline(void)
+{
+  static const char *const cases[][2] = {
+    {"secret", "secret"}, {"secret\n", "secret"}, {"two\n\n", "two\n"}, {"\n", ""}};
+  char path[] = "/tmp/kafka_settings_test.XXXXXX";
+  const int file = mkstemp(path);
+  REQUIRE(file >= 0);
+  const struct uk_kafka_property property = {"sasl.password", path, true};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const size_t length = strlen(cases[i][0]);
+    CHECK(ftruncate(file, 0) == 0);
+    CHECK(pwrite(file, cases[i][0], length, 0) == (ssize_t)length);
+    struct uk_kafka_settings *settings = make(1 << 20, &property, 1);
+    REQUIRE(settings != NULL);
+    CHECK_EQ_STR(uk_kafka_settings_value(settings, "sasl.password"), cases[i][1]);
+    uk_kafka_settings_free(settings);
+  }
+  close(file);
+  unlink(path);
 }
 
 /* The promises of the API rest on these: no property of a user's changes them. */
@@ -208,6 +231,7 @@ int main(void)
   CHECK_RUN(librdkafka_takes_the_least_and_the_largest_bound);
   CHECK_RUN(the_user_may_choose_the_size_of_an_answer);
   CHECK_RUN(the_last_value_of_a_property_counts);
+  CHECK_RUN(a_value_from_a_file_lacks_its_last_newline);
   CHECK_RUN(f8_what_the_contract_rests_on_is_not_the_users);
   CHECK_RUN(each_handle_has_what_the_contract_rests_on);
   CHECK_RUN(instances_look_for_new_partitions_every_five_seconds);
