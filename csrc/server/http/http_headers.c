@@ -1,4 +1,6 @@
 /* The headers of a request: for handlers, and those that http itself reads. */
+#include "server/http/http_headers.h"
+
 #include <strings.h>
 
 #include "common/gzip.h"

@@ -40,10 +40,6 @@ struct uk_http {
   size_t log_size;
 };
 
-/* http_headers: the first value of a request header, without the white space around it. `data` is
- * NULL when there is none. */
-struct uk_slice uk_http_header(struct MHD_Connection *connection, const char *name);
-
 /* The callbacks of http_exchange; `context` of the first and third is a struct uk_http. */
 void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection);
 enum MHD_Result uk_http_on_request(void *context, struct MHD_Connection *connection,

@@ -11,6 +11,7 @@
 
 #include "server/api/cors.h"
 #include "server/api/server_state.h"
+#include "server/http/http_headers.h"
 
 enum {
   WORDS_SIZE = 512,
