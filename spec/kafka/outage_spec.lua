@@ -6,7 +6,7 @@ local kafka_cluster = require "spec.support.kafka_cluster"
 local shell = require "spec.support.shell"
 
 -- Seconds, generous, since they are there to find what hangs. NOTICED: in which an outage is known. KNOWN: in which a
--- request is answered then, shorter than WAIT. BEYOND: a request may take so much longer than its caller asked it to wait.
+-- request is answered then, shorter than WAIT. BEYOND: a request may take so much longer than its caller asked for.
 local NOTICED, KNOWN, BEYOND, BACK = 60, 6, 20, 60
 
 local WAIT = 8000 -- milliseconds that the callers allow: long enough for an outage to be noticed
