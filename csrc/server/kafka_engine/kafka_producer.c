@@ -263,29 +263,9 @@ static int64_t size_of(const struct uk_produce *operation)
   return (int64_t)size;
 }
 
-/* librdkafka takes 0 for no timestamp, and would store the present time. */
-static bool check_timestamps(struct uk_produce *operation)
-{
-  char where[24] = "";
-  for (size_t i = 0; i < operation->count; i++) {
-    if (operation->records[i].timestamp != 0)
-      continue;
-    if (operation->count > 1)
-      snprintf(where, sizeof where, "[%zu].", i);
-    uk_operation_fail(&operation->operation, UK_E_BAD_REQUEST,
-                      "%stimestamp: 1 or more expected with a Kafka cluster, got 0", where);
-    return false;
-  }
-  return true;
-}
-
 void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_produce *operation)
 {
   size_t count = operation->count;
-  if (!check_timestamps(operation)) {
-    operation->operation.done(&operation->operation);
-    return;
-  }
   struct produce *produce = calloc(1, sizeof *produce + count * sizeof produce->tickets[0]);
   if (produce == NULL) {
     uk_operation_fail(&operation->operation, UK_E_NO_MEMORY, "%s", "");
