@@ -235,7 +235,7 @@ test-kafka: deps
 test-browser:
 	@.ci/deps browser $(firstword $(TEST_LUAS))
 	@$(AGAIN) LUA=$(firstword $(TEST_LUAS)) build
-	@TEST_SPECS=spec/browser .ci/test --lua $(firstword $(TEST_LUAS))
+	@TEST_SPECS=spec/browser TEST_OUT=build/test/browser .ci/test --lua $(firstword $(TEST_LUAS))
 
 test-rocks:
 	@.ci/deps rocks lua5.4 lua5.1 luajit
