@@ -211,8 +211,9 @@ static void an_integer_ends_at_its_limits_however_it_is_written(void)
     give(text, strlen(text));
     CHECK_EQ_INT(uk_json_read_object(&request, &outer_shape, &outer), cases[i / 4].good);
     CHECK_EQ_INT(request.status, cases[i / 4].good ? 200 : 400);
+    static const char expected[] = "partition: an integer of 0 to 2147483647";
     if (!cases[i / 4].good)
-      CHECK(strstr(request.reply.data, "partition: an integer of 0 to 2147483647") != NULL);
+      CHECK(memmem(request.reply.data, request.reply.length, expected, strlen(expected)) != NULL);
     done();
   }
 }
