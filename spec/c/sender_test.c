@@ -230,7 +230,8 @@ static void give_up_what_expires(void)
   CHECK(rig_flush(sender));
   uk_sender_stats(sender, &stats);
   CHECK_EQ_INT(stats.failed, 20);
-  CHECK_EQ_INT(stats.requests, 2);
+  /* Two at first. On a slow machine some messages are younger than those and meet the server too; never all of them. */
+  CHECK(stats.requests >= 2 && stats.requests < 7);
   CHECK_EQ_INT(stats.queued + stats.in_flight, 0);
   struct uk_sender_failure *failure = uk_sender_failures(sender, &missed), *next;
   for (; failure != NULL; failure = next, count++) {
