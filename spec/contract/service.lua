@@ -120,14 +120,14 @@ local function is_read(path)
   return false
 end
 
---- Sends a request and returns the response. A read that the engine could not answer now or in time (503, 504: a busy
--- Kafka broker) is sent again for a while, as a client would, unless it leaves the engine no time at all.
+--- Sends a request and returns the response. While a busy Kafka broker cannot answer, a request is sent again, as a client
+-- may: after a 503, since nothing of it was carried out; after a 504 a read, unless it leaves the engine no time at all.
 function service.request(method, path, options)
   local deadline = service.now() + PATIENCE
   while true do
     local response = service.client:request(method, path, options)
-    local unanswered = response.status == 503 or response.status == 504
-    if not (unanswered and is_read(path)) or service.now() > deadline then return response end
+    local again = response.status == 503 or response.status == 504 and is_read(path)
+    if not again or service.now() > deadline then return response end
     service.sleep(0.1)
   end
 end
