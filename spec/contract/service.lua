@@ -120,8 +120,9 @@ local function is_read(path)
   return false
 end
 
---- Sends a request and returns the response. While a busy Kafka broker cannot answer, a request is sent again, as a client
--- may: after a 503, since nothing of it was carried out; after a 504 a read, unless it leaves the engine no time at all.
+--- Sends a request and returns the response. While a busy Kafka broker cannot answer, the request is sent again, as a
+-- client may: after a 503, since nothing of it was carried out, and a read after a 504, unless it leaves the engine no
+-- time at all.
 function service.request(method, path, options)
   local deadline = service.now() + PATIENCE
   while true do
