@@ -1,7 +1,6 @@
 #include "common/json_writer.h"
 
 #include "common/base64.h"
-#include "common/decimal.h"
 #include "common/scan.h"
 #include "common/utf8.h"
 
@@ -159,10 +158,4 @@ void uk_json_write_integer(struct uk_buffer *buffer, int64_t value)
   if (value < 0)
     *--at = '-';
   uk_buffer_append(buffer, at, (size_t)(text + sizeof text - at));
-}
-
-void uk_json_write_number(struct uk_buffer *buffer, double number)
-{
-  char text[UK_DECIMAL_SIZE];
-  uk_buffer_append(buffer, text, uk_decimal_text(text, number));
 }

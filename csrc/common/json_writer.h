@@ -23,7 +23,4 @@ void uk_json_write_base64(struct uk_buffer *buffer, struct uk_slice bytes);
 
 void uk_json_write_integer(struct uk_buffer *buffer, int64_t value);
 
-/* A finite number, as uk_decimal_text says. */
-void uk_json_write_number(struct uk_buffer *buffer, double number);
-
 #endif
