@@ -13,8 +13,8 @@ void uk_kafka_turns_remove(struct uk_kafka_turns *turns, struct uk_kafka_turn *t
 /* Ends the turn with the outcome that its operation has. */
 void uk_kafka_turn_done(struct uk_kafka_turn *turn);
 void uk_kafka_turns_done(struct uk_kafka_turns *turns);
-/* Ends it so; the text may be "". Of a commit or deletion UNAVAILABLE and GATEWAY_TIMEOUT are told apart by whether the
- * group may have heard of it. */
+/* Ends the request with the error; the text may be "". A commit or deletion of which something may be done (`sent`) ends
+ * with GATEWAY_TIMEOUT in place of UNAVAILABLE, any other one with UNAVAILABLE in place of GATEWAY_TIMEOUT. */
 void uk_kafka_turn_fail(struct uk_kafka_turn *turn, enum uk_error error, const char *text);
 void uk_kafka_turns_fail(struct uk_kafka_turns *turns, enum uk_error error, const char *text);
 
