@@ -4,7 +4,8 @@
 --
 -- Every row of UK_ENDPOINTS stands in docs/rest-api.md, its methods and path on one line (with {name} or $NAME);
 -- docs/errors.md is what errors_page.lua makes of the error list; every function that the modules register stands in
--- some page of docs/, as module.name or :name. Prints what is missing; status 1 when something is.
+-- some page of docs/, as module.name or :name; every link of a page leads to a file and, in a page, to a heading.
+-- Prints what is missing; status 1 when something is.
 
 local root = ... or "."
 local faults = 0
@@ -123,7 +124,47 @@ local function check_modules()
   if count < 20 then fault("only %d functions found in the modules", count) end
 end
 
+local pages = {} -- {path = {the anchors of its headings}}, as far as they were looked up
+
+-- The anchors as GitHub makes them: lower case, without punctuation, numbered where a heading repeats.
+local function anchors_of(path)
+  if pages[path] then return pages[path] end
+  local anchors, count, text = {}, {}, "\n" .. read(path):gsub("\n```.-\n```", "")
+  for heading in text:gmatch "\n#+ ([^\n]+)" do
+    local name = heading:lower():gsub("[^%w _%-]", ""):gsub(" ", "-")
+    count[name] = (count[name] or -1) + 1
+    anchors[count[name] == 0 and name or name .. "-" .. count[name]] = true
+  end
+  pages[path] = anchors
+  return anchors
+end
+
+local function exists(path)
+  local file = io.open(root .. "/" .. path)
+  return file and file:close()
+end
+
+local function check_link(page, link)
+  local path, anchor = link:match "^([^#]*)#?(.*)$"
+  local target = path == "" and page or (page:match "^.*/" or "") .. path
+  while target:find "[^/]+/%.%./" do target = target:gsub("[^/]+/%.%./", "", 1) end
+  if not exists(target) then
+    fault("%s: %s leads to no file", page, link)
+  elseif anchor ~= "" and not anchors_of(target)[anchor] then
+    fault("%s: %s leads to no heading", page, link)
+  end
+end
+
+local function check_links()
+  for page in io.popen("cd '" .. root .. "' && ls *.md docs/*.md"):lines() do
+    for link in read(page):gsub("\n```.-\n```", ""):gmatch "%]%((%S-)%)" do
+      if not link:find "^%a+://" then check_link(page, link) end
+    end
+  end
+end
+
 check_routes()
 check_errors()
 check_modules()
+check_links()
 os.exit(faults == 0)

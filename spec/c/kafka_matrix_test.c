@@ -1,6 +1,6 @@
 /* What the server answers when a Kafka cluster fails: each error against each endpoint that can meet it.
  *
- * The statuses are those that docs/server.md promises. Rows run side by side, each on a topic and a group of its own,
+ * The statuses are those that docs/kafka.md promises. Rows run side by side, each on a topic and a group of its own,
  * in a cluster that no other row uses meanwhile; all of them are judged at the end.
  *
  *   kafka_matrix_test [WORD]     only the rows whose name has the word; KAFKA_MATRIX_SHOW=1 shows each answer */
@@ -416,7 +416,7 @@ static const char *name_in_kafka(const char *name)
   return name;
 }
 
-/* The status of the row of docs/server.md that has the name; 500 where none has. */
+/* The status of the row of docs/kafka.md that has the name; 500 where none has. */
 static int status_on_page(const char *page, const char *name)
 {
   char quoted[100];
@@ -436,7 +436,7 @@ static void the_page_says_what_is_so(void)
   static char page[100000];
   const struct rd_kafka_err_desc *all;
   size_t count;
-  FILE *file = fopen("docs/server.md", "r");
+  FILE *file = fopen("docs/kafka.md", "r");
   REQUIRE(file != NULL);
   size_t length = fread(page, 1, sizeof page - 1, file);
   fclose(file);
