@@ -72,16 +72,17 @@ UK_SERVER_LIBS := $(call library_of,MICROHTTPD,-lmicrohttpd) $(call library_of,L
 flags = $(UK_CFLAGS) $(UK_LIBRARY_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 compile = $(CC) $(flags) -MMD -MP
 
-objects_of = $(patsubst csrc/%.c,$(2)/%.o,$(sort $(wildcard csrc/$(1)/*.c)))
-SERVER_ROOMS := server $(patsubst csrc/%/,%,$(sort $(wildcard csrc/server/*/)))
+# A library is a folder of csrc with the folders in it, and what it is built into.
+rooms_of = $(shell find csrc/$(1) -type d | LC_ALL=C sort)
+objects_of = $(patsubst csrc/%.c,$(2)/%.o,$(foreach room,$(call rooms_of,$(1)),$(sort $(wildcard $(room)/*.c))))
 COMMON := $(BUILD)/libcommon.a
 CLIENT := $(BUILD)/libclient.a
 SERVER := $(BUILD)/libserver.a
 BINDING := $(BUILD)/$(LUA_NAME)/libbinding.a
 MODULES := $(BUILD)/$(LUA_NAME)/upstash/kafka
 
-LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua))
-SERVER_LUA_FILES := $(sort $(wildcard lua/upstash/kafka/launcher.lua lua/upstash/kafka/command*.lua))
+LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua lua/upstash/kafka/*/*.lua))
+SERVER_LUA_FILES := $(filter lua/upstash/kafka/launcher.lua lua/upstash/kafka/command%,$(LUA_FILES))
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
 .PHONY: build build-client build-server run test env deps deps-run build-all lint map look look-lua sanitize-c sanitize-nginx soak bench test-rocks test-kafka test-browser clean help
@@ -95,10 +96,10 @@ build-server: $(MODULES)/server.so
 
 # They depend on their folders too: a file that goes leaves its archive.
 
-$(COMMON): $(call objects_of,common,$(BUILD)) csrc/common
-$(CLIENT): $(call objects_of,client,$(BUILD)) csrc/client
-$(SERVER): $(foreach room,$(SERVER_ROOMS),$(call objects_of,$(room),$(BUILD)) csrc/$(room))
-$(BINDING): $(call objects_of,binding,$(BUILD)/$(LUA_NAME)) csrc/binding
+$(COMMON): $(call objects_of,common,$(BUILD)) $(call rooms_of,common)
+$(CLIENT): $(call objects_of,client,$(BUILD)) $(call rooms_of,client)
+$(SERVER): $(call objects_of,server,$(BUILD)) $(call rooms_of,server)
+$(BINDING): $(call objects_of,binding,$(BUILD)/$(LUA_NAME)) $(call rooms_of,binding)
 
 # Made beside their place and moved into it, so that whoever uses the last ones goes on undisturbed.
 
@@ -145,20 +146,25 @@ $(BUILD)/$(LUA_NAME)/flags: $(FLAGS_CHECK)
 	@test -n '$(UK_LUA_CFLAGS)' || { echo "no headers of $(LUA_NAME): make deps LUA=$(LUA)" >&2; exit 1; }
 	@echo '$(compile) $(UK_LUA_CFLAGS)' | cmp -s - $@ || echo '$(compile) $(UK_LUA_CFLAGS)' > $@
 
-# C tests: one program per spec/c/<noun>_test.c; it may use what the other files of spec/c define. One that includes
+# C tests: one program per <noun>_test.c below spec/c; it may use what the files there that are no tests define. One that includes
 # fault.h gets a failing allocator, one that includes lua.h gets Lua and the binding.
 
-C_TESTS := $(sort $(wildcard spec/c/*_test.c))
-C_TEST_PROGRAMS := $(patsubst spec/c/%.c,$(BUILD)/spec/%,$(C_TESTS))
+C_TEST_ROOMS := $(shell find spec/c -type d | LC_ALL=C sort)
+C_TEST_SOURCES := $(foreach room,$(C_TEST_ROOMS),$(sort $(wildcard $(room)/*.c)))
+C_TESTS := $(filter %_test.c,$(C_TEST_SOURCES))
+programs_of = $(patsubst %.c,$(BUILD)/spec/%,$(notdir $(1)))
+C_TEST_PROGRAMS := $(call programs_of,$(C_TESTS))
 C_TEST_HELPERS := $(BUILD)/spec/libhelpers.a
-names_of = $(patsubst spec/c/%.c,$(BUILD)/spec/%,$(shell grep -ls $(1) /dev/null $(C_TESTS)))
+C_TEST_INCLUDES := $(C_TEST_ROOMS:%=-I%)
+names_of = $(call programs_of,$(shell grep -ls $(1) /dev/null $(C_TESTS)))
+vpath %.c $(C_TEST_ROOMS)
 C_TESTS_WITH_FAULT := $(call names_of,'"fault\.h"')
 C_TESTS_WITH_LUA := $(call names_of,'<lua\.h>')
 UK_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=strndup
 
 c-tests: $(C_TEST_PROGRAMS)
 
-$(C_TEST_HELPERS): $(patsubst spec/c/%.c,$(BUILD)/spec/%.o,$(filter-out $(C_TESTS),$(wildcard spec/c/*.c))) spec/c
+$(C_TEST_HELPERS): $(addsuffix .o,$(call programs_of,$(filter-out $(C_TESTS),$(C_TEST_SOURCES)))) $(C_TEST_ROOMS)
 $(C_TESTS_WITH_FAULT): UK_TEST_LDFLAGS += $(UK_WRAP)
 $(C_TESTS_WITH_LUA): $(BINDING)
 $(C_TESTS_WITH_LUA): UK_TEST_LIBS += $(shell pkg-config --libs $(LUA_NAME))
@@ -170,9 +176,9 @@ $(BUILD)/spec/lua: $(FLAGS_CHECK)
 	@mkdir -p $(@D)
 	@echo '$(LUA_NAME)' | cmp -s - $@ || echo '$(LUA_NAME)' > $@
 
-$(BUILD)/spec/%.o: spec/c/%.c $(BUILD)/flags
+$(BUILD)/spec/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(compile) -Ispec/c $(UK_TEST_CFLAGS) -c $< -o $@
+	$(compile) $(C_TEST_INCLUDES) $(UK_TEST_CFLAGS) -c $< -o $@
 
 $(BUILD)/spec/%_test: $(BUILD)/spec/%_test.o $(C_TEST_HELPERS) $(SERVER) $(CLIENT) $(COMMON)
 	$(CC) $(UK_SANITIZE) -o $@ $(UK_TEST_LDFLAGS) -Wl,--start-group $^ -Wl,--end-group $(LDFLAGS) \
@@ -257,7 +263,7 @@ ASAN := BUILD=build/asan CFLAGS='-O1 -g' UK_SANITIZE='-fsanitize=address,undefin
 TSAN := BUILD=build/tsan CFLAGS='-O1 -g' UK_SANITIZE='-fsanitize=thread'
 SANITIZE_LUA := $(firstword $(TEST_LUAS))
 VALGRIND_LUA := $(firstword $(filter-out %luajit,$(TEST_LUAS)))
-C_TEST_NAMES := $(patsubst spec/c/%.c,%,$(C_TESTS))
+C_TEST_NAMES := $(patsubst %.c,%,$(notdir $(C_TESTS)))
 
 sanitize-c:
 	@.ci/deps sanitize $(SANITIZE_LUA)
@@ -290,9 +296,9 @@ LINT_LUAS := lua5.4 lua5.3 lua5.1 luajit
 LINT_BUILD := $(if $(UK_STRICT),$(BUILD),build/lint)
 LINT_GCC = $(if $(UK_STRICT),,BUILD=$(LINT_BUILD) CC=gcc CFLAGS='$(STRICT_CFLAGS)')
 LINT_CFLAGS := $(if $(UK_STRICT),$(CFLAGS),$(STRICT_CFLAGS))
-SOURCES = $(wildcard csrc/*/*.c csrc/*/*/*.c spec/c/*.c bench/*.c)
+SOURCES = $(shell find csrc spec/c bench -name '*.c' | LC_ALL=C sort)
 LUA_SOURCES = $(shell grep -ls '<lua\.h>\|"lua\.h"\|binding/' /dev/null $(SOURCES))
-LOOK = xargs -P $(JOBS) -n 12 clang $(flags) -Werror -fsyntax-only -Ispec/c
+LOOK = xargs -P $(JOBS) -n 12 clang $(flags) -Werror -fsyntax-only $(C_TEST_INCLUDES)
 
 build-all:
 	@.ci/deps test $(LINT_LUAS)
@@ -321,15 +327,22 @@ map:
 
 install: install-client install-server
 
+define install_lua
+$(INSTALL) -d $(sort $(patsubst lua/%/,$(DESTDIR)$(INST_LUADIR)/%,$(dir $(1))))
+@for file in $(patsubst lua/%,%,$(1)); do \
+  $(INSTALL) -m 644 lua/$$file $(DESTDIR)$(INST_LUADIR)/$$file || exit 1; \
+done
+endef
+
 install-client: build-client
-	$(INSTALL) -d $(DESTDIR)$(INST_LIBDIR)/upstash/kafka $(DESTDIR)$(INST_LUADIR)/upstash/kafka
+	$(INSTALL) -d $(DESTDIR)$(INST_LIBDIR)/upstash/kafka
 	$(INSTALL) -m 755 $(MODULES)/core.so $(DESTDIR)$(INST_LIBDIR)/upstash/kafka/
-	$(INSTALL) -m 644 $(CLIENT_LUA_FILES) $(DESTDIR)$(INST_LUADIR)/upstash/kafka/
+	$(call install_lua,$(CLIENT_LUA_FILES))
 
 install-server: build-server
-	$(INSTALL) -d $(DESTDIR)$(INST_LIBDIR)/upstash/kafka $(DESTDIR)$(INST_LUADIR)/upstash/kafka $(DESTDIR)$(INST_BINDIR)
+	$(INSTALL) -d $(DESTDIR)$(INST_LIBDIR)/upstash/kafka $(DESTDIR)$(INST_BINDIR)
 	$(INSTALL) -m 755 $(MODULES)/server.so $(DESTDIR)$(INST_LIBDIR)/upstash/kafka/
-	$(INSTALL) -m 644 $(SERVER_LUA_FILES) $(DESTDIR)$(INST_LUADIR)/upstash/kafka/
+	$(call install_lua,$(SERVER_LUA_FILES))
 	sed '1s|.*|#!$(if $(findstring /,$(LUA)),$(LUA),/usr/bin/env $(LUA))|' bin/upstash-kafka > $(BUILD)/upstash-kafka
 	$(INSTALL) -m 755 $(BUILD)/upstash-kafka $(DESTDIR)$(INST_BINDIR)/
 
@@ -342,4 +355,4 @@ help:
 	@echo "upstash-kafka $(VERSION)"
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
--include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
+-include $(shell find $(addprefix $(BUILD)/,bench client common server spec $(LUA_NAME)) -name '*.d' 2>/dev/null)
