@@ -163,6 +163,33 @@ describe("make map", function()
     assert_refused('csrc/server/log/log.h:1: includes "server/start.h", upwards: server/log may not know server\n', log)
   end)
 
+  it("refuses an upward include between the rooms of the Kafka engine", function()
+    local root, faults = folder.make(), {}
+    folder.write(root .. "/rules.lua", 'local rules = dofile ".ci/map/rules.lua"\n'
+      .. "rules.c.upward, rules.c.circles, rules.lua = {}, {}, nil\nreturn rules\n")
+    for _, from in ipairs { "cluster", "fetch", "group", "produce", "rd" } do
+      local path, includes = root .. "/csrc/server/kafka_engine/" .. from, {}
+      for _, to in ipairs { "cluster", "fetch", "group", "produce", "rd" } do
+        includes[#includes + 1] = ('#include "server/kafka_engine/%s/it.h"\n'):format(to)
+      end
+      os.execute("mkdir -p '" .. path .. "'")
+      folder.write(path .. "/it.h", table.concat(includes))
+    end
+    local status, out = shell.run(("lua5.4 .ci/map.lua check '%s' '%s/rules.lua'"):format(root, root))
+    folder.remove(root)
+    for from, to in out:gmatch 'kafka_engine/(%w+)/it.h:%d+: includes "server/kafka_engine/(%w+)/it.h", upwards' do
+      faults[from] = (faults[from] and faults[from] .. " " or "") .. to
+    end
+    assert.equal(1, status)
+    assert.same({
+      cluster = "fetch group produce",
+      fetch = "group produce",
+      group = "fetch produce",
+      produce = "fetch group",
+      rd = "cluster fetch group produce",
+    }, faults)
+  end)
+
   it("refuses includes that lead nowhere, and libraries that enter through another door", function()
     assert_refused([[
 csrc/common/list.h:1: include "text.h" is not relative to csrc

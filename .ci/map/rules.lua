@@ -20,7 +20,21 @@ return {
       ["server/engine"] = { "common" },
       ["server/groups"] = { "common", "server/engine" },
       ["server/log_engine"] = { "common", "server/engine", "server/groups" },
-      ["server/kafka_engine"] = { "common", "server/engine" },
+      ["server/kafka_engine"] = {
+        "common", "server/engine", "server/kafka_engine/rd", "server/kafka_engine/cluster",
+        "server/kafka_engine/produce", "server/kafka_engine/fetch", "server/kafka_engine/group",
+      },
+      ["server/kafka_engine/rd"] = { "common", "server/engine" },
+      ["server/kafka_engine/cluster"] = { "common", "server/engine", "server/kafka_engine/rd" },
+      ["server/kafka_engine/produce"] = {
+        "common", "server/engine", "server/kafka_engine/rd", "server/kafka_engine/cluster",
+      },
+      ["server/kafka_engine/fetch"] = {
+        "common", "server/engine", "server/kafka_engine/rd", "server/kafka_engine/cluster",
+      },
+      ["server/kafka_engine/group"] = {
+        "common", "server/engine", "server/kafka_engine/rd", "server/kafka_engine/cluster",
+      },
       ["server/api"] = { "common", "server/engine" },
       ["server/http"] = { "common", "server/api" },
       server = { "common", "server/api", "server/http", "server/kafka_engine", "server/log_engine" },
@@ -33,7 +47,7 @@ return {
       { header = "^microhttpd%.h$", files = { "^server/http/http[%w_]*%.[ch]$" } },
       { header = "^lmdb%.h$", files = { "^server/log_engine/log_[%w_]+%.[ch]$" } },
       { header = "^zlib%.h$", files = { "^common/gzip%.c$" } },
-      { header = "^librdkafka/rdkafka%.h$", files = { "^server/kafka_engine/kafka_rd%.h$" } },
+      { header = "^librdkafka/rdkafka%.h$", files = { "^server/kafka_engine/rd/kafka_rd%.h$" } },
       { header = "^lua%.h$", files = { "^binding/" } },
       { header = "^lauxlib%.h$", files = { "^binding/" } },
       { header = "^lualib%.h$", files = { "^binding/" } },
@@ -46,6 +60,11 @@ return {
         from = "server/api/request.h",
         to = "server/http",
         reason = "http alone can read a request's headers and send its reply, and handlers call it by name",
+      },
+      {
+        from = "server/kafka_engine/group/kafka_instance_reset.c",
+        to = "server/kafka_engine/fetch",
+        reason = "the first and the end offset of a partition are asked for as a fetch does",
       },
     },
 
@@ -77,7 +96,7 @@ return {
         reason = "an exchange closes through refusal, and a refusal makes its response as an exchange does",
       },
       {
-        folder = "server/kafka_engine/",
+        folder = "server/kafka_engine/group/",
         nouns = "kafka_groups kafka_instance kafka_instance_commits kafka_instance_delivery kafka_instance_empty "
           .. "kafka_instance_lease kafka_instance_leave kafka_instance_reset kafka_instance_slots kafka_instance_turns",
         reason = "the parts of an instance call one another, and hand requests back to the table of groups",

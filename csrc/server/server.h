@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
-#include "server/kafka_engine/kafka_options.h"
+#include "server/kafka_engine/kafka_engine.h"
 
 /* Every field has a default (uk_server_options_default) but username and password. Strings are copied. */
 struct uk_server_options {

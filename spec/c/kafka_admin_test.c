@@ -1,5 +1,5 @@
 /* Topics made and deleted, as far as the cluster that librdkafka plays goes: it takes no such request, but it shows topics. */
-#include "server/kafka_engine/kafka_admin_private.h"
+#include "server/kafka_engine/cluster/kafka_admin_private.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

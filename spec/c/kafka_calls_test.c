@@ -1,4 +1,4 @@
-#include "server/kafka_engine/kafka_calls.h"
+#include "server/kafka_engine/rd/kafka_calls.h"
 
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /* What an instance that moves between servers commits for the next one, on a cluster that librdkafka plays inside of this
  * process. */
-#include "server/kafka_engine/kafka_instance_commits.h"
+#include "server/kafka_engine/group/kafka_instance_commits.h"
 
 #include <stdlib.h>
 
 #include "check.h"
 #include "kafka_parts.h"
-#include "server/kafka_engine/kafka_instance_handover.h"
+#include "server/kafka_engine/group/kafka_instance_handover.h"
 
 enum { PATIENCE = 20000, PARTITIONS = 4 };
 

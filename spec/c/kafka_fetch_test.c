@@ -1,13 +1,13 @@
 /* Fetches from a cluster that librdkafka plays inside of this process. */
-#include "server/kafka_engine/kafka_fetch.h"
+#include "server/kafka_engine/fetch/kafka_fetch.h"
 
 #include <stdlib.h>
 
 #include "check.h"
 #include "fault.h"
 #include "kafka_parts.h"
-#include "server/kafka_engine/kafka_ends_private.h"
-#include "server/kafka_engine/kafka_fetch_private.h"
+#include "server/kafka_engine/fetch/kafka_ends_private.h"
+#include "server/kafka_engine/fetch/kafka_fetch_private.h"
 
 enum { BROKERS = 2, RECORDS_MOST = 4000 };
 

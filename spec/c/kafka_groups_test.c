@@ -1,6 +1,6 @@
 /* Instances of groups, on a cluster that librdkafka plays inside of this process. Its brokers answer as late as told, and
  * cannot say who is a member of a group. */
-#include "server/kafka_engine/kafka_groups.h"
+#include "server/kafka_engine/group/kafka_groups.h"
 
 #include <stdlib.h>
 #include <unistd.h>

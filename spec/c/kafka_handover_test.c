@@ -1,5 +1,5 @@
 /* What one server notes for the next one that has an instance. */
-#include "server/kafka_engine/kafka_instance_handover.h"
+#include "server/kafka_engine/group/kafka_instance_handover.h"
 
 #include <stdlib.h>
 

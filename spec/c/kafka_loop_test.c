@@ -1,5 +1,5 @@
 /* The loop: no wake is lost, no time passes unheard, and a task is on one thread at a time. */
-#include "server/kafka_engine/kafka_loop.h"
+#include "server/kafka_engine/rd/kafka_loop.h"
 
 #include <pthread.h>
 #include <sched.h>

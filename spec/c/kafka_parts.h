@@ -2,11 +2,11 @@
 #ifndef KAFKA_PARTS_H
 #define KAFKA_PARTS_H
 
-#include "server/kafka_engine/kafka_calls.h"
-#include "server/kafka_engine/kafka_loop.h"
-#include "server/kafka_engine/kafka_reaper.h"
-#include "server/kafka_engine/kafka_settings.h"
-#include "server/kafka_engine/kafka_topics.h"
+#include "server/kafka_engine/rd/kafka_calls.h"
+#include "server/kafka_engine/rd/kafka_loop.h"
+#include "server/kafka_engine/rd/kafka_reaper.h"
+#include "server/kafka_engine/rd/kafka_settings.h"
+#include "server/kafka_engine/cluster/kafka_topics.h"
 
 #include <librdkafka/rdkafka_mock.h> /* behind librdkafka's own header */
 

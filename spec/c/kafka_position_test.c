@@ -1,4 +1,4 @@
-#include "server/kafka_engine/kafka_position.h"
+#include "server/kafka_engine/fetch/kafka_position.h"
 
 #include <stdlib.h>
 

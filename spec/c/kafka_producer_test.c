@@ -1,5 +1,5 @@
 /* Produces to a cluster that librdkafka plays inside of this process. */
-#include "server/kafka_engine/kafka_producer.h"
+#include "server/kafka_engine/produce/kafka_producer.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* The reaper, with handles whose ends take as long as the test says: this program's rd_kafka_destroy_flags goes before
  * that of librdkafka. */
-#include "server/kafka_engine/kafka_reaper.h"
+#include "server/kafka_engine/rd/kafka_reaper.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -4,7 +4,7 @@
 #ifndef KAFKA_RIG_H
 #define KAFKA_RIG_H
 
-#include "server/kafka_engine/kafka_rd.h"
+#include "server/kafka_engine/rd/kafka_rd.h"
 /* needs the header before it */
 #include <librdkafka/rdkafka_mock.h>
 

@@ -1,5 +1,5 @@
 /* How connections to a cluster are configured. */
-#include "server/kafka_engine/kafka_settings.h"
+#include "server/kafka_engine/rd/kafka_settings.h"
 
 #include <stdlib.h>
 #include <unistd.h>

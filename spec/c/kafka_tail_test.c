@@ -1,4 +1,4 @@
-#include "server/kafka_engine/kafka_tail.h"
+#include "server/kafka_engine/fetch/kafka_tail.h"
 
 #include <stdlib.h>
 

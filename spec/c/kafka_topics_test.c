@@ -1,5 +1,5 @@
 /* What a cluster says of its topics; the cluster is played by librdkafka inside of this process. */
-#include "server/kafka_engine/kafka_topics.h"
+#include "server/kafka_engine/cluster/kafka_topics.h"
 
 #include <stdlib.h>
 #include <unistd.h>

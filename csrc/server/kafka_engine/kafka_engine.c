@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/kafka_engine/kafka_admin.h"
-#include "server/kafka_engine/kafka_committed.h"
-#include "server/kafka_engine/kafka_fetch.h"
-#include "server/kafka_engine/kafka_groups.h"
-#include "server/kafka_engine/kafka_producer.h"
+#include "server/kafka_engine/cluster/kafka_admin.h"
+#include "server/kafka_engine/cluster/kafka_committed.h"
+#include "server/kafka_engine/fetch/kafka_fetch.h"
+#include "server/kafka_engine/group/kafka_groups.h"
+#include "server/kafka_engine/produce/kafka_producer.h"
 
 enum { LOOP_THREADS = 4 };
 

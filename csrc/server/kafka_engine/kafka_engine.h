@@ -3,7 +3,7 @@
 #define UK_KAFKA_ENGINE_H
 
 #include "server/engine/engine.h"
-#include "server/kafka_engine/kafka_options.h"
+#include "server/kafka_engine/rd/kafka_options.h"
 
 /* UK_OK and *engine, also when the cluster does not answer yet; or an error and a text in `message`. */
 enum uk_error uk_kafka_engine_open(struct uk_engine **engine,

@@ -1,0 +1,196 @@
+#include "server/kafka_engine/cluster/kafka_admin.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "server/kafka_engine/cluster/kafka_admin_private.h"
+#include "server/kafka_engine/rd/kafka_calls.h"
+
+enum {
+  PAUSE = 50
+}; /* milliseconds before the cluster is asked again whether a topic is there, or gone */
+
+/* While the cluster is away there is nothing to wait for. */
+static bool is_away(struct uk_kafka_admin *admin, struct uk_operation *operation)
+{
+  char detail[UK_MESSAGE_SIZE];
+  if (uk_kafka_topics_health(admin->parts.topics, detail, sizeof detail) == UK_OK)
+    return false;
+  uk_operation_fail(operation, UK_E_UNAVAILABLE, "%s", detail);
+  return true;
+}
+
+struct uk_kafka_admin_call *uk_kafka_admin_call_new(struct uk_kafka_admin *admin,
+                                                    struct uk_operation *operation,
+                                                    struct uk_slice topic)
+{
+  struct uk_kafka_admin_call *call = calloc(1, sizeof *call);
+  if (call == NULL) {
+    uk_operation_fail(operation, UK_E_NO_MEMORY, "%s", "");
+    return NULL;
+  }
+  if (is_away(admin, operation)) {
+    free(call);
+    return NULL;
+  }
+  call->admin = admin;
+  call->operation = operation;
+  call->deadline = operation->deadline;
+  call->topic = uk_kafka_name(topic);
+  return call;
+}
+
+void uk_kafka_admin_fail(struct uk_kafka_admin_call *call, rd_kafka_resp_err_t code,
+                         const char *text)
+{
+  char place[UK_KAFKA_PLACE_SIZE];
+  uk_kafka_fail_change(call->operation, code, text,
+                       uk_kafka_place(place, sizeof place, uk_slice_text(call->topic.text), -1));
+}
+
+/* Whether the topic is there, or gone. */
+
+static void looked(struct uk_kafka_lookup *lookup);
+
+void uk_kafka_admin_await(struct uk_kafka_admin_call *call)
+{
+  call->lookup = (struct uk_kafka_lookup){.topic = uk_slice_text(call->topic.text),
+                                          .deadline = call->deadline,
+                                          .then = looked,
+                                          .context = call};
+  uk_kafka_topics_look(call->admin->parts.topics, &call->lookup);
+}
+
+/* Only the task sets its timer. */
+static void ask_later(struct uk_kafka_admin_call *call)
+{
+  struct uk_kafka_admin *admin = call->admin;
+  call->again = uk_clock_monotonic() + PAUSE;
+  pthread_mutex_lock(&admin->mutex);
+  call->next = admin->again;
+  admin->again = call;
+  pthread_mutex_unlock(&admin->mutex);
+  uk_kafka_task_wake(&admin->task);
+}
+
+static void looked(struct uk_kafka_lookup *lookup)
+{
+  struct uk_kafka_admin_call *call = lookup->context;
+  bool settled = call->gone ? lookup->error == UK_E_NOT_FOUND : lookup->error == UK_OK;
+  if (!settled && uk_clock_monotonic() + PAUSE < call->deadline) {
+    ask_later(call);
+    return;
+  }
+  if (!settled)
+    uk_kafka_admin_fail(call, RD_KAFKA_RESP_ERR__TIMED_OUT,
+                        call->gone ? "the cluster did not show in time that it is gone"
+                                   : "the cluster did not show it in time");
+  call->partitions = settled && !call->gone ? lookup->partitions : call->partitions;
+  call->finish(call);
+}
+
+/* The task: answers, and what is asked again. */
+
+static void take_answers(struct uk_kafka_admin *admin)
+{
+  rd_kafka_event_t *event;
+  while ((event = rd_kafka_queue_poll(admin->queue, 0)) != NULL) {
+    struct uk_kafka_admin_call *call = rd_kafka_event_opaque(event);
+    if (call != NULL)
+      call->answered(call, event);
+    rd_kafka_event_destroy(event);
+  }
+}
+
+/* Takes out those whose time has come; when that of the next one does. */
+static struct uk_kafka_admin_call *take_due(struct uk_kafka_admin *admin, int64_t now,
+                                            int64_t *next)
+{
+  struct uk_kafka_admin_call *due = NULL, **link = &admin->again;
+  *next = UK_TIMER_NEVER;
+  while (*link != NULL) {
+    struct uk_kafka_admin_call *call = *link;
+    if (call->again <= now) {
+      *link = call->next;
+      call->next = due;
+      due = call;
+    } else {
+      *next = call->again < *next ? call->again : *next;
+      link = &call->next;
+    }
+  }
+  return due;
+}
+
+static void run(struct uk_kafka_task *task, int64_t now)
+{
+  struct uk_kafka_admin *admin = (struct uk_kafka_admin *)task;
+  int64_t next;
+  take_answers(admin);
+  pthread_mutex_lock(&admin->mutex);
+  struct uk_kafka_admin_call *due = take_due(admin, now, &next);
+  bool ending = admin->ending;
+  pthread_mutex_unlock(&admin->mutex);
+  uk_kafka_task_at(task, next);
+  while (due != NULL) {
+    struct uk_kafka_admin_call *call = due;
+    due = call->next;
+    uk_kafka_admin_await(call);
+  }
+  if (ending)
+    uk_kafka_task_end(task);
+}
+
+static void ended(struct uk_kafka_task *task)
+{
+  struct uk_kafka_admin *admin = (struct uk_kafka_admin *)task;
+  pthread_mutex_lock(&admin->mutex);
+  admin->ending = false;
+  pthread_cond_signal(&admin->ended);
+  pthread_mutex_unlock(&admin->mutex);
+}
+
+rd_kafka_AdminOptions_t *uk_kafka_admin_options(struct uk_kafka_admin_call *call,
+                                                rd_kafka_admin_op_t kind)
+{
+  char text[64];
+  int left = uk_kafka_time_left(call->deadline);
+  rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(call->admin->parts.control, kind);
+  rd_kafka_AdminOptions_set_request_timeout(options, left, text, sizeof text);
+  rd_kafka_AdminOptions_set_operation_timeout(options, left, text, sizeof text);
+  rd_kafka_AdminOptions_set_opaque(options, call);
+  return options;
+}
+
+/* Life. */
+
+struct uk_kafka_admin *uk_kafka_admin_new(const struct uk_kafka_admin_parts *parts)
+{
+  struct uk_kafka_admin *admin = calloc(1, sizeof *admin);
+  if (admin == NULL)
+    return NULL;
+  admin->parts = *parts;
+  pthread_mutex_init(&admin->mutex, NULL);
+  pthread_cond_init(&admin->ended, NULL);
+  admin->queue = rd_kafka_queue_new(parts->control);
+  uk_kafka_task_init(&admin->task, parts->loop, run, ended);
+  uk_kafka_queue_watch(admin->queue, &admin->task);
+  return admin;
+}
+
+void uk_kafka_admin_free(struct uk_kafka_admin *admin)
+{
+  uk_kafka_queue_unwatch(admin->queue);
+  pthread_mutex_lock(&admin->mutex);
+  admin->ending = true;
+  pthread_mutex_unlock(&admin->mutex);
+  uk_kafka_task_wake(&admin->task);
+  pthread_mutex_lock(&admin->mutex);
+  while (admin->ending)
+    pthread_cond_wait(&admin->ended, &admin->mutex);
+  pthread_mutex_unlock(&admin->mutex);
+  rd_kafka_queue_destroy(admin->queue);
+  pthread_cond_destroy(&admin->ended);
+  pthread_mutex_destroy(&admin->mutex);
+  free(admin);
+}

@@ -1,0 +1,29 @@
+/* kafka_admin: makes and deletes topics. The cluster's answers come as events, to a task; nobody waits. */
+#ifndef UK_KAFKA_ADMIN_H
+#define UK_KAFKA_ADMIN_H
+
+#include "server/kafka_engine/cluster/kafka_check.h"
+#include "server/kafka_engine/rd/kafka_loop.h"
+
+struct uk_kafka_admin;
+
+struct uk_kafka_admin_parts {
+  rd_kafka_t *control;
+  struct uk_kafka_loop *loop;
+  struct uk_kafka_topics *topics;
+  int32_t partitions; /* of a topic made without a number */
+  /* A topic was deleted, or is another one now: what was kept of it is old. */
+  void (*forget)(void *context, struct uk_slice topic);
+  void *context;
+};
+
+struct uk_kafka_admin *uk_kafka_admin_new(const struct uk_kafka_admin_parts *parts);
+void uk_kafka_admin_create_topic(struct uk_kafka_admin *admin, struct uk_create_topic *operation);
+void uk_kafka_admin_delete_topic(struct uk_kafka_admin *admin, struct uk_delete_topic *operation);
+/* For uk_kafka_check.create; the context is the admin. */
+void uk_kafka_admin_create_missing(void *admin, struct uk_kafka_check *check,
+                                   struct uk_slice topic);
+/* With no operation in its hands, the loop's threads running. */
+void uk_kafka_admin_free(struct uk_kafka_admin *admin);
+
+#endif

@@ -1,0 +1,165 @@
+#include "server/kafka_engine/cluster/kafka_catalog.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+
+static const char OFFSETS_TOPIC[] = "__consumer_offsets";
+
+void uk_kafka_catalog_init(struct uk_kafka_catalog *catalog)
+{
+  *catalog = (struct uk_kafka_catalog){.looks = 0};
+  uk_name_table_init(&catalog->table, uk_name_table_seed());
+}
+
+static void forget(struct uk_kafka_catalog *catalog, struct uk_kafka_topic *topic)
+{
+  uk_name_table_remove(&catalog->table, &topic->node);
+  free(topic->leaderless);
+  free(topic);
+}
+
+void uk_kafka_catalog_free(struct uk_kafka_catalog *catalog)
+{
+  struct uk_name_node *node;
+  while ((node = uk_name_table_next(&catalog->table, NULL)) != NULL)
+    forget(catalog, (struct uk_kafka_topic *)node);
+  uk_name_table_free(&catalog->table);
+}
+
+struct uk_kafka_topic *uk_kafka_catalog_find(const struct uk_kafka_catalog *catalog,
+                                             struct uk_slice name)
+{
+  return (struct uk_kafka_topic *)uk_name_table_find(&catalog->table, name);
+}
+
+struct uk_kafka_topic *uk_kafka_catalog_keep(struct uk_kafka_catalog *catalog, struct uk_slice name,
+                                             int32_t partitions)
+{
+  struct uk_kafka_topic *topic = uk_kafka_catalog_find(catalog, name);
+  if (topic == NULL) {
+    topic = calloc(1, sizeof *topic + name.length);
+    if (topic == NULL)
+      return NULL;
+    memcpy(topic->name, name.data, name.length);
+    topic->node.name = uk_slice_of(topic->name, name.length);
+    if (!uk_name_table_add(&catalog->table, &topic->node)) {
+      free(topic);
+      return NULL;
+    }
+  }
+  topic->partitions = partitions;
+  topic->seen = catalog->looks;
+  return topic;
+}
+
+void uk_kafka_catalog_forget(struct uk_kafka_catalog *catalog, struct uk_slice name)
+{
+  struct uk_kafka_topic *topic = uk_kafka_catalog_find(catalog, name);
+  if (topic != NULL)
+    forget(catalog, topic);
+}
+
+/* Learning. */
+
+static void keep_leaderless(struct uk_kafka_topic *topic, const rd_kafka_metadata_topic_t *said)
+{
+  topic->said_at = uk_clock_monotonic();
+  topic->leaderless_count = 0;
+  free(topic->leaderless);
+  topic->leaderless = NULL;
+  for (int i = 0; i < said->partition_cnt; i++) {
+    if (said->partitions[i].leader >= 0)
+      continue;
+    if (topic->leaderless == NULL)
+      topic->leaderless = calloc((size_t)said->partition_cnt, sizeof *topic->leaderless);
+    if (topic->leaderless != NULL)
+      topic->leaderless[topic->leaderless_count++] = said->partitions[i].id;
+  }
+}
+
+static void forget_unseen(struct uk_kafka_catalog *catalog)
+{
+  struct uk_name_node *node = uk_name_table_next(&catalog->table, NULL);
+  while (node != NULL) {
+    struct uk_kafka_topic *topic = (struct uk_kafka_topic *)node;
+    node = uk_name_table_next(&catalog->table, node);
+    if (topic->seen != catalog->looks)
+      forget(catalog, topic);
+  }
+}
+
+enum uk_error uk_kafka_catalog_learn(struct uk_kafka_catalog *catalog,
+                                     const rd_kafka_metadata_topic_t *said, int32_t *partitions)
+{
+  struct uk_slice name = uk_slice_text(said->topic);
+  enum uk_error error = uk_kafka_error(said->err);
+  *partitions = said->partition_cnt;
+  if (uk_topic_name_internal(name) || error == UK_E_BAD_REQUEST)
+    error = UK_E_NOT_FOUND;
+  if (said->partition_cnt > 0 && (error == UK_OK || error == UK_E_UNAVAILABLE)) {
+    struct uk_kafka_topic *kept = uk_kafka_catalog_keep(catalog, name, said->partition_cnt);
+    if (kept != NULL)
+      keep_leaderless(kept, said);
+    return UK_OK; /* a leader that moves is not the topic's end */
+  }
+  if (error == UK_E_NOT_FOUND)
+    uk_kafka_catalog_forget(catalog, name);
+  return error == UK_OK ? UK_E_UNAVAILABLE : error;
+}
+
+void uk_kafka_catalog_learn_all(struct uk_kafka_catalog *catalog, const rd_kafka_metadata_t *said)
+{
+  int32_t partitions;
+  catalog->looks++;
+  catalog->groupless = true;
+  for (int i = 0; i < said->topic_cnt; i++) {
+    uk_kafka_catalog_learn(catalog, &said->topics[i], &partitions);
+    if (strcmp(said->topics[i].topic, OFFSETS_TOPIC) == 0)
+      catalog->groupless = false;
+  }
+  forget_unseen(catalog);
+}
+
+void uk_kafka_catalog_learn_brokers(struct uk_kafka_catalog *catalog,
+                                    const rd_kafka_metadata_t *said)
+{
+  int count = said->broker_cnt < UK_KAFKA_BROKERS_MAX ? said->broker_cnt : UK_KAFKA_BROKERS_MAX;
+  for (int i = 0; i < count; i++)
+    catalog->brokers[i] = said->brokers[i].id;
+  catalog->broker_count = (size_t)count;
+}
+
+/* Telling. */
+
+bool uk_kafka_topic_leaderless(const struct uk_kafka_topic *topic, int32_t partition)
+{
+  for (int i = 0; i < topic->leaderless_count; i++) {
+    if (topic->leaderless[i] == partition)
+      return true;
+  }
+  return false;
+}
+
+static int by_name(const void *a, const void *b)
+{
+  return uk_name_order((*(struct uk_kafka_topic *const *)a)->node.name,
+                       (*(struct uk_kafka_topic *const *)b)->node.name);
+}
+
+bool uk_kafka_catalog_each(struct uk_kafka_catalog *catalog,
+                           void (*each)(void *argument, struct uk_slice topic, int32_t partitions),
+                           void *argument)
+{
+  size_t count = 0;
+  struct uk_kafka_topic **sorted = calloc(catalog->table.count + 1, sizeof *sorted);
+  struct uk_name_node *node = uk_name_table_next(&catalog->table, NULL);
+  for (; sorted != NULL && node != NULL; node = uk_name_table_next(&catalog->table, node))
+    sorted[count++] = (struct uk_kafka_topic *)node;
+  if (count > 0)
+    qsort(sorted, count, sizeof *sorted, by_name);
+  for (size_t i = 0; i < count; i++)
+    each(argument, sorted[i]->node.name, sorted[i]->partitions);
+  free(sorted);
+  return sorted != NULL;
+}

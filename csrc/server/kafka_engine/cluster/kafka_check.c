@@ -1,0 +1,118 @@
+#include "server/kafka_engine/cluster/kafka_check.h"
+
+#include <stdio.h>
+
+#include "common/clock.h"
+
+enum { GRACE = 1000 }; /* milliseconds */
+
+static void say_missing(struct uk_kafka_check *check, struct uk_slice topic, enum uk_error error)
+{
+  struct uk_operation *operation = check->operation;
+  char text[UK_KAFKA_PLACE_SIZE], where[24] = "", detail[UK_MESSAGE_SIZE] = "";
+  if (check->index_shown)
+    snprintf(where, sizeof where, "[%zu]: ", check->index);
+  uk_kafka_place(text, sizeof text, topic, -1);
+  if (error == UK_E_NOT_FOUND)
+    uk_operation_fail(operation, error, UK_NO_TOPIC, (int)topic.length, topic.data);
+  else if (error == UK_E_FORBIDDEN)
+    uk_operation_fail(operation, error, "%sthe Kafka cluster does not permit %s", where, text);
+  else if (uk_kafka_topics_health(check->topics, detail, sizeof detail) != UK_OK)
+    uk_operation_fail(operation, UK_E_UNAVAILABLE, "%s", detail);
+  else
+    uk_operation_fail(operation, error, "%s%s: the Kafka cluster did not say in time what it is",
+                      where, text);
+}
+
+static void say_no_partition(struct uk_kafka_check *check, struct uk_slice topic, int32_t partition,
+                             int32_t partitions)
+{
+  char where[24] = "";
+  if (check->index_shown)
+    snprintf(where, sizeof where, "[%zu]: ", check->index);
+  uk_operation_fail(check->operation, UK_E_BAD_REQUEST,
+                    "%stopic \"%.*s\" has no partition %d; it has %d", where, (int)topic.length,
+                    topic.data, (int)partition, (int)partitions);
+}
+
+struct topic {
+  struct uk_slice name;
+  int32_t partitions;
+};
+
+/* Most items are of the topic of the one before. */
+static bool is_known(struct uk_kafka_check *check, struct topic *topic)
+{
+  struct uk_slice name;
+  int32_t partition;
+  check->item(check->operation, check->index, &name, &partition);
+  if (!uk_slice_equal(name, topic->name))
+    *topic = (struct topic){name, uk_kafka_topics_partitions(check->topics, name)};
+  return topic->partitions > 0 && partition < topic->partitions;
+}
+
+static void go_on(struct uk_kafka_check *check);
+
+/* The cluster has answered for the item at `index`. */
+static void looked(struct uk_kafka_lookup *lookup)
+{
+  struct uk_kafka_check *check = lookup->context;
+  struct uk_slice topic;
+  int32_t partition;
+  check->item(check->operation, check->index, &topic, &partition);
+  if (lookup->error == UK_E_NOT_FOUND && check->create != NULL) {
+    check->create(check->create_context, check, topic);
+    return;
+  }
+  if (lookup->error != UK_OK)
+    say_missing(check, topic, lookup->error);
+  else if (partition >= lookup->partitions)
+    say_no_partition(check, topic, partition, lookup->partitions);
+  else
+    check->index++;
+  go_on(check);
+}
+
+/* What is in memory of the topics is of no use while the cluster is away. */
+static void finish(struct uk_kafka_check *check)
+{
+  char detail[UK_MESSAGE_SIZE];
+  if (check->operation->error == UK_OK &&
+      uk_kafka_topics_health(check->topics, detail, sizeof detail) != UK_OK)
+    uk_operation_fail(check->operation, UK_E_UNAVAILABLE, "%s", detail);
+  if (check->changes && check->operation->error == UK_E_GATEWAY_TIMEOUT)
+    check->operation->error = UK_E_UNAVAILABLE;
+  check->then(check);
+}
+
+static void go_on(struct uk_kafka_check *check)
+{
+  struct topic topic = {0};
+  while (check->operation->error == UK_OK && check->index < check->count && is_known(check, &topic))
+    check->index++;
+  if (check->operation->error != UK_OK || check->index == check->count) {
+    finish(check);
+    return;
+  }
+  int64_t soonest = uk_clock_monotonic() + GRACE;
+  int64_t deadline = check->operation->deadline;
+  check->lookup = (struct uk_kafka_lookup){.topic = topic.name,
+                                           .deadline = deadline > soonest ? deadline : soonest,
+                                           .then = looked,
+                                           .context = check};
+  uk_kafka_topics_look(check->topics, &check->lookup);
+}
+
+void uk_kafka_topics_check(struct uk_kafka_topics *topics, struct uk_kafka_check *check)
+{
+  check->topics = topics;
+  check->index = 0;
+  check->operation->error = UK_OK;
+  check->operation->message[0] = '\0';
+  go_on(check);
+}
+
+void uk_kafka_check_created(struct uk_kafka_check *check)
+{
+  go_on(check);
+}

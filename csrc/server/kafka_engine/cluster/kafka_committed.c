@@ -1,0 +1,331 @@
+#include "server/kafka_engine/cluster/kafka_committed.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "server/kafka_engine/cluster/kafka_check.h"
+#include "server/kafka_engine/rd/kafka_consumer.h"
+
+enum {
+  KEPT = 8,          /* consumers that nobody uses, for the next question about their group */
+  KEPT_TIME = 60000, /* milliseconds */
+  PAUSE = 50,        /* milliseconds before a question is asked again */
+  FIRST_SLICE = 250, /* milliseconds of the first question; each further one lasts twice as long */
+};
+
+/* A consumer that has the name of a group. */
+struct asker {
+  rd_kafka_t *handle;
+  int64_t used_at;
+  struct asker *next;
+  char group[UK_GROUP_NAME_MAX + 1];
+};
+
+struct uk_kafka_committed {
+  struct uk_kafka_committed_parts parts;
+  pthread_mutex_t mutex;
+  struct asker *kept; /* the latest used first */
+};
+
+struct question {
+  struct uk_kafka_call call;
+  struct uk_kafka_check check;
+  struct uk_committed *operation;
+  struct uk_kafka_committed *committed;
+};
+
+/* Askers. */
+
+static void end_asker(struct uk_kafka_committed *committed, struct asker *asker)
+{
+  uk_kafka_reap(committed->parts.reaper, asker->handle, NULL, NULL);
+  free(asker);
+}
+
+static rd_kafka_t *open_handle(struct uk_kafka_committed *committed, const char *group)
+{
+  char text[UK_MESSAGE_SIZE];
+  rd_kafka_conf_t *conf = uk_kafka_conf(committed->parts.settings, UK_KAFKA_COMMITTED);
+  if (conf == NULL)
+    return NULL;
+  rd_kafka_t *handle = NULL;
+  if (uk_kafka_conf_set(conf, "group.id", group))
+    handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+  if (handle == NULL) {
+    rd_kafka_conf_destroy(conf);
+    return NULL;
+  }
+  rd_kafka_poll_set_consumer(handle);
+  return handle;
+}
+
+static struct asker *make_asker(struct uk_kafka_committed *committed, const char *group)
+{
+  struct asker *asker = calloc(1, sizeof *asker);
+  if (asker == NULL)
+    return NULL;
+  memcpy(asker->group, group, strlen(group));
+  asker->handle = open_handle(committed, group);
+  if (asker->handle != NULL)
+    return asker;
+  free(asker);
+  return NULL;
+}
+
+/* One that nobody else uses, or NULL when memory is out. */
+static struct asker *borrow(struct uk_kafka_committed *committed, const char *group)
+{
+  pthread_mutex_lock(&committed->mutex);
+  struct asker **link = &committed->kept;
+  while (*link != NULL && strcmp((*link)->group, group) != 0)
+    link = &(*link)->next;
+  struct asker *asker = *link;
+  if (asker != NULL)
+    *link = asker->next;
+  pthread_mutex_unlock(&committed->mutex);
+  return asker != NULL ? asker : make_asker(committed, group);
+}
+
+static void give_back(struct uk_kafka_committed *committed, struct asker *asker)
+{
+  size_t count = 1;
+  pthread_mutex_lock(&committed->mutex);
+  asker->used_at = uk_clock_monotonic();
+  asker->next = committed->kept;
+  committed->kept = asker;
+  struct asker **link = &asker->next;
+  while (*link != NULL && count < KEPT && (*link)->used_at + KEPT_TIME > asker->used_at) {
+    link = &(*link)->next;
+    count++;
+  }
+  struct asker *over = *link;
+  *link = NULL;
+  pthread_mutex_unlock(&committed->mutex);
+  while (over != NULL) {
+    struct asker *next = over->next;
+    end_asker(committed, over);
+    over = next;
+  }
+}
+
+/* Asking. */
+
+/* Memory is out. */
+static const rd_kafka_resp_err_t NO_ASKER = RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
+
+static rd_kafka_topic_partition_list_t *make_list(const struct uk_committed *operation)
+{
+  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)operation->count);
+  for (size_t i = 0; i < operation->count; i++) {
+    struct uk_kafka_name name = uk_kafka_name(operation->offsets[i].topic);
+    int32_t partition = operation->offsets[i].partition;
+    if (rd_kafka_topic_partition_list_find(list, name.text, partition) == NULL)
+      rd_kafka_topic_partition_list_add(list, name.text, partition);
+  }
+  return list;
+}
+
+/* What librdkafka has to say of the group itself, such as that it is forbidden: not in the answer to a question. */
+static rd_kafka_resp_err_t said_of_group(rd_kafka_t *handle)
+{
+  rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+  rd_kafka_message_t *message;
+  while ((message = rd_kafka_consumer_poll(handle, 0)) != NULL) {
+    if (!uk_kafka_code_passes(message->err))
+      code = message->err;
+    rd_kafka_message_destroy(message);
+  }
+  return code;
+}
+
+static rd_kafka_resp_err_t ask_once(rd_kafka_t *handle, rd_kafka_topic_partition_list_t *list,
+                                    int timeout)
+{
+  rd_kafka_resp_err_t code = rd_kafka_committed(handle, list, timeout);
+  for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
+    code = list->elems[i].err;
+  if (!uk_kafka_code_passes(code))
+    return code;
+  rd_kafka_resp_err_t said = said_of_group(handle);
+  return said != RD_KAFKA_RESP_ERR_NO_ERROR ? said : code;
+}
+
+/* A coordinator that moves is asked again, where it went. */
+static rd_kafka_resp_err_t ask(rd_kafka_t *handle, rd_kafka_topic_partition_list_t *list,
+                               int64_t deadline)
+{
+  rd_kafka_resp_err_t last = RD_KAFKA_RESP_ERR__TIMED_OUT;
+  for (int slice = FIRST_SLICE;; slice *= 2) {
+    int left = uk_kafka_time_left(deadline);
+    rd_kafka_resp_err_t code = ask_once(handle, list, left < slice ? left : slice);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || !uk_kafka_code_passes(code))
+      return code;
+    if (code != RD_KAFKA_RESP_ERR__TIMED_OUT)
+      last = code;
+    if (deadline - uk_clock_monotonic() <= PAUSE)
+      return last;
+    const struct timespec pause = {0, PAUSE * 1000000};
+    nanosleep(&pause, NULL);
+  }
+}
+
+static rd_kafka_resp_err_t read_list(struct uk_kafka_committed *committed, const char *group,
+                                     rd_kafka_topic_partition_list_t *list, int64_t deadline)
+{
+  struct asker *asker = borrow(committed, group);
+  if (asker == NULL)
+    return NO_ASKER;
+  rd_kafka_resp_err_t code = ask(asker->handle, list, deadline);
+  /* librdkafka tells what is wrong with a group once: the next question makes another consumer. */
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    give_back(committed, asker);
+  else
+    end_asker(committed, asker);
+  return code;
+}
+
+static void fill(struct uk_committed *operation, const rd_kafka_topic_partition_list_t *list)
+{
+  for (size_t i = 0; i < operation->count; i++) {
+    struct uk_topic_partition_offset *at = &operation->offsets[i];
+    struct uk_kafka_name name = uk_kafka_name(at->topic);
+    const rd_kafka_topic_partition_t *found = rd_kafka_topic_partition_list_find(
+      (rd_kafka_topic_partition_list_t *)(uintptr_t)list, name.text, at->partition);
+    at->offset = found != NULL && found->offset >= 0 ? found->offset : -1;
+  }
+}
+
+static void finish(struct question *question)
+{
+  struct uk_operation *operation = &question->operation->operation;
+  free(question);
+  operation->done(operation);
+}
+
+static void fail(struct question *question, rd_kafka_resp_err_t code)
+{
+  struct uk_committed *operation = question->operation;
+  char detail[UK_MESSAGE_SIZE];
+  if (uk_kafka_topics_health(question->committed->parts.topics, detail, sizeof detail) != UK_OK)
+    uk_operation_fail(&operation->operation, UK_E_UNAVAILABLE, "%s", detail);
+  else
+    uk_operation_fail(&operation->operation, uk_kafka_error(code), "group \"%.*s\": %s",
+                      (int)operation->group.length, operation->group.data,
+                      code == RD_KAFKA_RESP_ERR__TIMED_OUT
+                        ? "its coordinator did not answer in time"
+                        : rd_kafka_err2str(code));
+}
+
+static void run(struct uk_kafka_call *call)
+{
+  struct question *question = (struct question *)call;
+  struct uk_committed *operation = question->operation;
+  char group[UK_GROUP_NAME_MAX + 1] = "";
+  memcpy(group, operation->group.data, operation->group.length);
+  rd_kafka_topic_partition_list_t *list = make_list(operation);
+  rd_kafka_resp_err_t code = read_list(question->committed, group, list, call->deadline);
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    fill(operation, list);
+  else if (code == NO_ASKER)
+    operation->operation.error = UK_E_NO_MEMORY;
+  else
+    fail(question, code);
+  rd_kafka_topic_partition_list_destroy(list);
+  finish(question);
+}
+
+static void missed(struct uk_kafka_call *call)
+{
+  struct question *question = (struct question *)call;
+  fail(question, RD_KAFKA_RESP_ERR__TIMED_OUT);
+  finish(question);
+}
+
+static void item(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
+                 int32_t *partition)
+{
+  const struct uk_committed *committed = (const struct uk_committed *)operation;
+  *topic = committed->offsets[index].topic;
+  *partition = committed->offsets[index].partition;
+}
+
+static void checked(struct uk_kafka_check *check)
+{
+  struct question *question = (struct question *)((char *)check - offsetof(struct question, check));
+  if (check->operation->error == UK_OK)
+    uk_kafka_calls_submit(question->committed->parts.calls, &question->call);
+  else
+    finish(question);
+}
+
+void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_committed *operation)
+{
+  struct question *question = calloc(1, sizeof *question);
+  bool has_nul = memchr(operation->group.data, '\0', operation->group.length) != NULL;
+  if (question == NULL || has_nul) {
+    uk_operation_fail(&operation->operation, has_nul ? UK_E_BAD_REQUEST : UK_E_NO_MEMORY, "%s",
+                      has_nul ? "group: a name without NUL expected" : "");
+    free(question);
+    operation->operation.done(&operation->operation);
+    return;
+  }
+  *question = (struct question){
+    .call = {.run = run, .missed = missed, .deadline = operation->operation.deadline},
+    .check = {.operation = &operation->operation,
+              .count = operation->count,
+              .item = item,
+              .then = checked},
+    .operation = operation,
+    .committed = committed,
+  };
+  uk_kafka_topics_check(committed->parts.topics, &question->check);
+}
+
+/* For an instance. */
+
+static void read_for(struct uk_kafka_call *call)
+{
+  struct uk_kafka_reading *reading = (struct uk_kafka_reading *)call;
+  reading->code = read_list(reading->committed, reading->group, reading->list, call->deadline);
+  reading->then(reading);
+}
+
+static void read_missed(struct uk_kafka_call *call)
+{
+  struct uk_kafka_reading *reading = (struct uk_kafka_reading *)call;
+  reading->code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+  reading->then(reading);
+}
+
+void uk_kafka_committed_read(struct uk_kafka_committed *committed, struct uk_kafka_reading *reading)
+{
+  reading->committed = committed;
+  reading->call.run = read_for;
+  reading->call.missed = read_missed;
+  uk_kafka_calls_submit(committed->parts.calls, &reading->call);
+}
+
+/* Life. */
+
+struct uk_kafka_committed *uk_kafka_committed_new(const struct uk_kafka_committed_parts *parts)
+{
+  struct uk_kafka_committed *committed = calloc(1, sizeof *committed);
+  if (committed == NULL)
+    return NULL;
+  committed->parts = *parts;
+  pthread_mutex_init(&committed->mutex, NULL);
+  return committed;
+}
+
+void uk_kafka_committed_free(struct uk_kafka_committed *committed)
+{
+  while (committed->kept != NULL) {
+    struct asker *asker = committed->kept;
+    committed->kept = asker->next;
+    end_asker(committed, asker);
+  }
+  pthread_mutex_destroy(&committed->mutex);
+  free(committed);
+}

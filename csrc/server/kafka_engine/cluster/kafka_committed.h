@@ -1,0 +1,41 @@
+/* kafka_committed: asks the cluster what a group has committed.
+ *
+ * Through consumers that have the group's name and join nothing. librdkafka's own request for any group's offsets
+ * (ListConsumerGroupOffsets, at least in 2.0.2) ends the process when the coordinator moves or is not there yet. */
+#ifndef UK_KAFKA_COMMITTED_H
+#define UK_KAFKA_COMMITTED_H
+
+#include "server/kafka_engine/rd/kafka_calls.h"
+#include "server/kafka_engine/rd/kafka_reaper.h"
+#include "server/kafka_engine/rd/kafka_settings.h"
+#include "server/kafka_engine/cluster/kafka_topics.h"
+
+struct uk_kafka_committed;
+
+struct uk_kafka_committed_parts {
+  const struct uk_kafka_settings *settings;
+  struct uk_kafka_topics *topics;
+  struct uk_kafka_calls *calls;
+  struct uk_kafka_reaper *reaper;
+};
+
+struct uk_kafka_committed *uk_kafka_committed_new(const struct uk_kafka_committed_parts *parts);
+void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_committed *operation);
+/* What a group has committed for each partition of a list, with the metadata. */
+struct uk_kafka_reading {
+  /* The caller's, until `then` is called: once, from any thread. */
+  struct uk_kafka_call call; /* with its deadline alone */
+  char group[UK_GROUP_NAME_MAX + 1];
+  rd_kafka_topic_partition_list_t *list; /* each partition once */
+  void (*then)(struct uk_kafka_reading *reading);
+  /* The outcome; the list is filled where there is no error. */
+  rd_kafka_resp_err_t code;
+  struct uk_kafka_committed *committed; /* its own */
+};
+void uk_kafka_committed_read(struct uk_kafka_committed *committed,
+                             struct uk_kafka_reading *reading);
+
+/* With no operation in its hands. */
+void uk_kafka_committed_free(struct uk_kafka_committed *committed);
+
+#endif

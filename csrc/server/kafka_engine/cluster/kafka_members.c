@@ -1,0 +1,294 @@
+#include "server/kafka_engine/cluster/kafka_members.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/kafka_engine/rd/kafka_calls.h"
+#include "server/kafka_engine/rd/kafka_consumer.h"
+
+enum { HINTS = 256, CALL_TIMEOUT = 2000 }; /* milliseconds for one broker, which may be gone */
+
+/* A question to one broker: what librdkafka hands back with the answer. */
+struct call {
+  struct uk_kafka_question *question; /* NULL: answered by another broker */
+  int32_t broker;
+  struct call *next;
+};
+
+struct uk_kafka_members {
+  struct uk_kafka_task task;
+  rd_kafka_t *control;
+  struct uk_kafka_topics *topics;
+  rd_kafka_queue_t *queue;
+  pthread_mutex_t mutex; /* of all below */
+  pthread_cond_t ended;
+  struct call *calls;
+  int32_t hints[HINTS]; /* by the group's hash, which broker coordinates it; -1 = not known */
+  bool ending;
+};
+
+static int32_t *hint_of(struct uk_kafka_members *members, const char *group)
+{
+  return &members->hints[uk_kafka_hash(uk_slice_text(group), 0) % HINTS];
+}
+
+/* Asking. */
+
+static bool add_call(struct uk_kafka_members *members, struct uk_kafka_question *question,
+                     int32_t broker)
+{
+  struct call *call = malloc(sizeof *call);
+  char text[64];
+  if (call == NULL)
+    return false;
+  *call = (struct call){.question = question, .broker = broker, .next = members->calls};
+  members->calls = call;
+  question->asked++;
+  rd_kafka_AdminOptions_t *options =
+    rd_kafka_AdminOptions_new(members->control, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
+  int left = uk_kafka_time_left(question->deadline);
+  rd_kafka_AdminOptions_set_request_timeout(options, left < CALL_TIMEOUT ? left : CALL_TIMEOUT,
+                                            text, sizeof text);
+  rd_kafka_AdminOptions_set_broker(options, broker, text, sizeof text);
+  rd_kafka_AdminOptions_set_opaque(options, call);
+  rd_kafka_DescribeConsumerGroups(members->control, (const char **)&question->group, 1, options,
+                                  members->queue);
+  rd_kafka_AdminOptions_destroy(options);
+  return true;
+}
+
+/* The mutex is held. False: nobody was asked. */
+static bool ask_all(struct uk_kafka_members *members, struct uk_kafka_question *question)
+{
+  int32_t brokers[UK_KAFKA_BROKERS_MAX];
+  size_t count = uk_kafka_topics_brokers(members->topics, brokers);
+  for (size_t i = 0; i < count; i++)
+    (void)add_call(members, question, brokers[i]);
+  return question->asked > 0;
+}
+
+void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_question *question)
+{
+  question->members = members;
+  question->asked = 0;
+  question->live = false;
+  question->holds = question->group_holds = NULL;
+  question->code = RD_KAFKA_RESP_ERR__WAIT_COORD;
+  pthread_mutex_lock(&members->mutex);
+  int32_t broker = *hint_of(members, question->group);
+  bool asked = !members->ending &&
+               ((broker >= 0 && add_call(members, question, broker)) || ask_all(members, question));
+  pthread_mutex_unlock(&members->mutex);
+  if (!asked)
+    question->then(question);
+}
+
+/* Answers. */
+
+/* NULL: nothing is said of it. */
+static const rd_kafka_topic_partition_list_t *held_by(const rd_kafka_MemberDescription_t *member)
+{
+  const rd_kafka_MemberAssignment_t *assignment = rd_kafka_MemberDescription_assignment(member);
+  return assignment != NULL ? rd_kafka_MemberAssignment_partitions(assignment) : NULL;
+}
+
+static void fill_whole(struct uk_kafka_question *question,
+                       const rd_kafka_ConsumerGroupDescription_t *said)
+{
+  size_t count = rd_kafka_ConsumerGroupDescription_member_count(said);
+  if (rd_kafka_ConsumerGroupDescription_state(said) != RD_KAFKA_CONSUMER_GROUP_STATE_STABLE)
+    return;
+  question->group_holds = rd_kafka_topic_partition_list_new(0);
+  for (size_t i = 0; i < count; i++) {
+    const rd_kafka_topic_partition_list_t *holds =
+      held_by(rd_kafka_ConsumerGroupDescription_member(said, i));
+    for (int j = 0; holds != NULL && j < holds->cnt; j++)
+      rd_kafka_topic_partition_list_add(question->group_holds, holds->elems[j].topic,
+                                        holds->elems[j].partition);
+  }
+}
+
+static void fill(struct uk_kafka_question *question,
+                 const rd_kafka_ConsumerGroupDescription_t *said)
+{
+  size_t count = rd_kafka_ConsumerGroupDescription_member_count(said);
+  question->code = RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (question->whole)
+    fill_whole(question, said);
+  for (size_t i = 0; i < count; i++) {
+    const rd_kafka_MemberDescription_t *member = rd_kafka_ConsumerGroupDescription_member(said, i);
+    const char *instance = rd_kafka_MemberDescription_group_instance_id(member);
+    if (instance == NULL || strcmp(instance, question->instance) != 0)
+      continue;
+    const rd_kafka_topic_partition_list_t *holds = held_by(member);
+    question->live = true;
+    question->holds = holds != NULL ? rd_kafka_topic_partition_list_copy(holds) : NULL;
+    snprintf(question->member, sizeof question->member, "%s",
+             rd_kafka_MemberDescription_consumer_id(member));
+  }
+}
+
+static const rd_kafka_ConsumerGroupDescription_t *said_by(rd_kafka_event_t *event,
+                                                          rd_kafka_resp_err_t *code)
+{
+  size_t count = 0;
+  *code = rd_kafka_event_error(event);
+  const rd_kafka_DescribeConsumerGroups_result_t *result =
+    rd_kafka_event_DescribeConsumerGroups_result(event);
+  if (*code != RD_KAFKA_RESP_ERR_NO_ERROR || result == NULL)
+    return NULL;
+  const rd_kafka_ConsumerGroupDescription_t **groups =
+    rd_kafka_DescribeConsumerGroups_result_groups(result, &count);
+  const rd_kafka_error_t *error =
+    count == 1 ? rd_kafka_ConsumerGroupDescription_error(groups[0]) : NULL;
+  if (error != NULL)
+    *code = rd_kafka_error_code(error);
+  return count == 1 && error == NULL ? groups[0] : NULL;
+}
+
+/* A broker that is not the coordinator says less than one that does not answer. */
+static void note_failure(struct uk_kafka_question *question, rd_kafka_resp_err_t code)
+{
+  if (question->code == RD_KAFKA_RESP_ERR__WAIT_COORD || code == RD_KAFKA_RESP_ERR__TIMED_OUT)
+    question->code = code;
+}
+
+/* The mutex is held. Others that are asked the same need not be waited for. */
+static void drop_others(struct uk_kafka_members *members, const struct uk_kafka_question *question)
+{
+  for (struct call *call = members->calls; call != NULL; call = call->next) {
+    if (call->question == question)
+      call->question = NULL;
+  }
+}
+
+static void unlink_call(struct uk_kafka_members *members, const struct call *call)
+{
+  struct call **link = &members->calls;
+  while (*link != call)
+    link = &(*link)->next;
+  *link = call->next;
+}
+
+static bool is_of_coordinators(rd_kafka_resp_err_t code)
+{
+  return code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
+         code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
+}
+
+/* The mutex is held. Returns the question when it is answered. */
+static struct uk_kafka_question *take_answer(struct uk_kafka_members *members, struct call *call,
+                                             rd_kafka_event_t *event)
+{
+  struct uk_kafka_question *question = call->question;
+  rd_kafka_resp_err_t code;
+  const rd_kafka_ConsumerGroupDescription_t *said = said_by(event, &code);
+  unlink_call(members, call);
+  if (question == NULL)
+    return NULL;
+  int32_t *hint = hint_of(members, question->group);
+  question->asked--;
+  if (said != NULL) {
+    *hint = call->broker;
+    drop_others(members, question);
+    fill(question, said);
+    return question;
+  }
+  note_failure(question, code);
+  bool was_hint = *hint == call->broker;
+  if (was_hint)
+    *hint = -1;
+  if (question->asked > 0 || (was_hint && ask_all(members, question)))
+    return NULL;
+  if (is_of_coordinators(question->code) && uk_kafka_topics_groupless(members->topics))
+    question->code = RD_KAFKA_RESP_ERR_NO_ERROR; /* who is in no group is no member */
+  return question;
+}
+
+static void run(struct uk_kafka_task *task, int64_t now)
+{
+  struct uk_kafka_members *members = (struct uk_kafka_members *)task;
+  rd_kafka_event_t *event;
+  (void)now;
+  while ((event = rd_kafka_queue_poll(members->queue, 0)) != NULL) {
+    struct call *call = rd_kafka_event_opaque(event);
+    struct uk_kafka_question *answered = NULL;
+    if (call != NULL) {
+      pthread_mutex_lock(&members->mutex);
+      answered = take_answer(members, call, event);
+      pthread_mutex_unlock(&members->mutex);
+      free(call);
+    }
+    rd_kafka_event_destroy(event);
+    if (answered != NULL)
+      answered->then(answered);
+  }
+  pthread_mutex_lock(&members->mutex);
+  bool ending = members->ending;
+  pthread_mutex_unlock(&members->mutex);
+  if (ending)
+    uk_kafka_task_end(task);
+}
+
+/* Life. */
+
+static void ended(struct uk_kafka_task *task)
+{
+  struct uk_kafka_members *members = (struct uk_kafka_members *)task;
+  pthread_mutex_lock(&members->mutex);
+  members->ending = false;
+  pthread_cond_signal(&members->ended);
+  pthread_mutex_unlock(&members->mutex);
+}
+
+struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control, struct uk_kafka_loop *loop,
+                                              struct uk_kafka_topics *topics)
+{
+  struct uk_kafka_members *members = calloc(1, sizeof *members);
+  if (members == NULL)
+    return NULL;
+  members->control = control;
+  members->topics = topics;
+  for (size_t i = 0; i < HINTS; i++)
+    members->hints[i] = -1;
+  pthread_mutex_init(&members->mutex, NULL);
+  pthread_cond_init(&members->ended, NULL);
+  members->queue = rd_kafka_queue_new(control);
+  uk_kafka_task_init(&members->task, loop, run, ended);
+  uk_kafka_queue_watch(members->queue, &members->task);
+  return members;
+}
+
+static void give_up(struct uk_kafka_members *members)
+{
+  while (members->calls != NULL) {
+    struct call *call = members->calls;
+    struct uk_kafka_question *question = call->question;
+    members->calls = call->next;
+    free(call);
+    if (question != NULL) {
+      drop_others(members, question);
+      question->code = RD_KAFKA_RESP_ERR__DESTROY;
+      question->then(question);
+    }
+  }
+}
+
+void uk_kafka_members_free(struct uk_kafka_members *members)
+{
+  uk_kafka_queue_unwatch(members->queue);
+  pthread_mutex_lock(&members->mutex);
+  members->ending = true;
+  pthread_mutex_unlock(&members->mutex);
+  uk_kafka_task_wake(&members->task);
+  pthread_mutex_lock(&members->mutex);
+  while (members->ending)
+    pthread_cond_wait(&members->ended, &members->mutex);
+  pthread_mutex_unlock(&members->mutex);
+  give_up(members);
+  rd_kafka_queue_destroy(members->queue);
+  pthread_cond_destroy(&members->ended);
+  pthread_mutex_destroy(&members->mutex);
+  free(members);
+}

@@ -1,0 +1,46 @@
+/* kafka_members: whether an instance is a member of its group, as the group's coordinator says at that moment.
+ *
+ * Another server may have taken an instance over, and nothing tells the one that had it but the next heartbeat.
+ *
+ * The coordinator is asked by its number: librdkafka's own search for it ends the process (at least in 2.0.2) where there
+ * is none yet. As long as nobody knows which broker it is, all are asked. */
+#ifndef UK_KAFKA_MEMBERS_H
+#define UK_KAFKA_MEMBERS_H
+
+#include "server/kafka_engine/rd/kafka_loop.h"
+#include "server/kafka_engine/cluster/kafka_topics.h"
+
+enum {
+  UK_KAFKA_MEMBER_SIZE = UK_GROUP_NAME_MAX + 64
+}; /* the coordinator adds an UUID to the instance's name */
+
+struct uk_kafka_members;
+
+struct uk_kafka_question {
+  /* The caller's, until `then` is called: once, from any thread. */
+  const char *group, *instance;
+  bool whole;       /* what the whole group holds is asked as well */
+  int64_t deadline; /* monotonic milliseconds */
+  void (*then)(struct uk_kafka_question *question);
+  /* The outcome. `code`: UNSUPPORTED_FEATURE where brokers cannot tell. */
+  rd_kafka_resp_err_t code;
+  bool live;
+  char member[UK_KAFKA_MEMBER_SIZE]; /* its name in the group when it is live */
+  rd_kafka_topic_partition_list_t
+    *holds; /* when it is live: the caller's to destroy; may be NULL */
+  rd_kafka_topic_partition_list_t *group_holds; /* the same, of all members; NULL while they are
+                                                   given their shares */
+  /* Its own. */
+  size_t asked; /* brokers that have not answered yet */
+  struct uk_kafka_members *members;
+  struct uk_kafka_question *next;
+};
+
+/* `control` and the topics must outlive it. NULL when memory is out. */
+struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control, struct uk_kafka_loop *loop,
+                                              struct uk_kafka_topics *topics);
+void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_question *question);
+/* What is asked is answered with DESTROY. The loop's threads run. */
+void uk_kafka_members_free(struct uk_kafka_members *members);
+
+#endif

@@ -1,0 +1,432 @@
+#include "server/kafka_engine/cluster/kafka_topics.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/thread.h"
+#include "server/kafka_engine/rd/kafka_calls.h"
+#include "server/kafka_engine/cluster/kafka_catalog.h"
+
+enum {
+  QUERY_TIMEOUT = 2000,  /* milliseconds of one question; less where a deadline comes first */
+  DOUBT_TIMEOUT = 300,   /* milliseconds of the first one after a connection was lost */
+  FULL_INTERVAL = 30000, /* between two looks at all topics that nobody asked for */
+  SILENCES =
+    3, /* questions in a row that a broker leaves open until the cluster is taken for away */
+  REASON_SIZE = 360
+};
+
+struct uk_kafka_topics {
+  rd_kafka_t *control;
+  rd_kafka_queue_t *errors; /* of the handle */
+  pthread_t thread;
+  bool running; /* the thread is there */
+
+  pthread_mutex_t mutex; /* of all below */
+  pthread_cond_t work;
+  struct uk_kafka_catalog catalog;
+  struct uk_kafka_lookup *first, *last; /* to be asked, in the order in which they came */
+  int64_t next_full, next_pulse;        /* monotonic milliseconds */
+  bool heard;                           /* the cluster has answered before */
+  bool told;                            /* there may be errors to listen to */
+  bool doubted;                         /* a connection was lost, and nothing was asked since */
+  bool cut_off;      /* no broker was reached when it was last asked for one, if but for a moment */
+  bool down;         /* the cluster does not answer */
+  unsigned silences; /* questions in a row that a broker left open */
+  bool stopping;
+  char reason[REASON_SIZE]; /* why it is down, or what went wrong since it last answered */
+};
+
+/* What an answer means. The mutex is held. */
+
+static void learn_all(struct uk_kafka_topics *topics, const rd_kafka_metadata_t *said)
+{
+  uk_kafka_catalog_learn_all(&topics->catalog, said);
+  topics->next_full = uk_clock_monotonic() + FULL_INTERVAL;
+}
+
+/* That no broker can be reached is said at once. One that is reached and does not answer may be the only one that is
+ * paused: it is left, and another one asked. */
+static void note(struct uk_kafka_topics *topics, rd_kafka_resp_err_t code)
+{
+  topics->next_pulse = uk_clock_monotonic() + UK_KAFKA_PULSE;
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    topics->heard = true;
+    topics->cut_off = topics->down = false;
+    topics->silences = 0;
+    topics->reason[0] = '\0';
+    return;
+  }
+  if (code == RD_KAFKA_RESP_ERR__TIMED_OUT && ++topics->silences < SILENCES && !topics->down) {
+    topics->next_pulse = uk_clock_monotonic();
+    return;
+  }
+  topics->down = true;
+}
+
+/* Asking. Without the mutex while librdkafka waits. */
+
+/* What librdkafka says is wrong with its connections. How many brokers are down says less than why the last one is. */
+static void listen_to_errors(struct uk_kafka_topics *topics)
+{
+  rd_kafka_event_t *event;
+  pthread_mutex_lock(&topics->mutex);
+  topics->told = false;
+  pthread_mutex_unlock(&topics->mutex);
+  while ((event = rd_kafka_queue_poll(topics->errors, 0)) != NULL) {
+    if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR &&
+        rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+      pthread_mutex_lock(&topics->mutex);
+      snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_event_error_string(event));
+      topics->doubted = true;
+      pthread_mutex_unlock(&topics->mutex);
+    }
+    rd_kafka_event_destroy(event);
+  }
+}
+
+static rd_kafka_resp_err_t ask(struct uk_kafka_topics *topics, struct uk_slice name, bool all,
+                               int timeout, const rd_kafka_metadata_t **said)
+{
+  struct uk_kafka_name text = uk_kafka_name(name);
+  rd_kafka_topic_t *topic = NULL;
+  if (name.length > 0 && (topic = rd_kafka_topic_new(topics->control, text.text, NULL)) == NULL)
+    return rd_kafka_last_error();
+  rd_kafka_resp_err_t code = rd_kafka_metadata(topics->control, all, topic, said, timeout);
+  if (topic != NULL)
+    rd_kafka_topic_destroy(topic);
+  listen_to_errors(topics);
+  pthread_mutex_lock(&topics->mutex);
+  if (code == RD_KAFKA_RESP_ERR__TRANSPORT)
+    topics->cut_off = true;
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR && topics->reason[0] == '\0')
+    snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_err2str(code));
+  /* What failed and was cut short says little of the cluster: the pulse is felt next. */
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR || timeout == QUERY_TIMEOUT)
+    note(topics, code);
+  else
+    topics->next_pulse = uk_clock_monotonic();
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    uk_kafka_catalog_learn_brokers(&topics->catalog, *said);
+  pthread_mutex_unlock(&topics->mutex);
+  return code;
+}
+
+/* Asks again what a broker left open, while there is time. */
+static rd_kafka_resp_err_t insist(struct uk_kafka_topics *topics, struct uk_slice name,
+                                  int64_t deadline, const rd_kafka_metadata_t **said)
+{
+  rd_kafka_resp_err_t code;
+  int left = uk_kafka_time_left(deadline);
+  for (int attempts = 1;; attempts++) {
+    code = ask(topics, name, name.length == 0, left < QUERY_TIMEOUT ? left : QUERY_TIMEOUT, said);
+    left = uk_kafka_time_left(deadline);
+    if (code != RD_KAFKA_RESP_ERR__TIMED_OUT || left <= 1 || attempts == SILENCES)
+      return code;
+  }
+}
+
+/* Takes out what asks for the same as the first, in their order, and finds the earliest of their deadlines. */
+static struct uk_kafka_lookup *take_alike(struct uk_kafka_topics *topics, int64_t *deadline)
+{
+  struct uk_kafka_lookup *taken = NULL, **end = &taken, **link = &topics->first;
+  struct uk_slice name = topics->first->topic;
+  topics->last = NULL;
+  *deadline = INT64_MAX;
+  while (*link != NULL) {
+    struct uk_kafka_lookup *lookup = *link;
+    if (uk_slice_equal(lookup->topic, name)) {
+      *deadline = lookup->deadline < *deadline ? lookup->deadline : *deadline;
+      *link = lookup->next;
+      lookup->next = NULL;
+      *end = lookup;
+      end = &lookup->next;
+    } else {
+      topics->last = lookup;
+      link = &lookup->next;
+    }
+  }
+  return taken;
+}
+
+static void answer(struct uk_kafka_lookup *lookup, enum uk_error error, int32_t partitions)
+{
+  while (lookup != NULL) {
+    struct uk_kafka_lookup *next = lookup->next;
+    lookup->error = error;
+    lookup->partitions = partitions;
+    lookup->then(lookup);
+    lookup = next;
+  }
+}
+
+/* The mutex is held before and after. */
+static void look(struct uk_kafka_topics *topics)
+{
+  int64_t deadline;
+  struct uk_kafka_lookup *alike = take_alike(topics, &deadline);
+  struct uk_slice name = alike->topic;
+  const rd_kafka_metadata_t *said = NULL;
+  enum uk_error error = UK_E_UNAVAILABLE;
+  int32_t partitions = 0;
+  pthread_mutex_unlock(&topics->mutex);
+  rd_kafka_resp_err_t code = insist(topics, name, deadline, &said);
+  pthread_mutex_lock(&topics->mutex);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    error = uk_kafka_error(code);
+  } else if (name.length == 0) {
+    learn_all(topics, said);
+    error = UK_OK;
+  } else if (said->topic_cnt == 1) {
+    error = uk_kafka_catalog_learn(&topics->catalog, &said->topics[0], &partitions);
+  }
+  pthread_mutex_unlock(&topics->mutex);
+  if (said != NULL)
+    rd_kafka_metadata_destroy(said);
+  answer(alike, error, partitions);
+  pthread_mutex_lock(&topics->mutex);
+}
+
+/* Whether a connection was lost of a cluster that is taken for well. Once it is cut off, each broker's complaint would put
+ * off the question that decides. */
+static bool is_in_doubt(const struct uk_kafka_topics *topics)
+{
+  return topics->doubted && !topics->cut_off && !topics->down;
+}
+
+/* What nobody asked for: whether the cluster is there, and at times what topics it has. */
+static void feel_pulse(struct uk_kafka_topics *topics)
+{
+  bool hasty = is_in_doubt(topics);
+  bool full = !topics->down && !hasty && uk_clock_monotonic() >= topics->next_full;
+  const rd_kafka_metadata_t *said = NULL;
+  topics->doubted = false;
+  pthread_mutex_unlock(&topics->mutex);
+  rd_kafka_resp_err_t code =
+    ask(topics, (struct uk_slice){0}, full, hasty ? DOUBT_TIMEOUT : QUERY_TIMEOUT, &said);
+  pthread_mutex_lock(&topics->mutex);
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR && full)
+    learn_all(topics, said);
+  if (said != NULL)
+    rd_kafka_metadata_destroy(said);
+}
+
+static void hear(struct uk_kafka_topics *topics)
+{
+  pthread_mutex_unlock(&topics->mutex);
+  listen_to_errors(topics);
+  pthread_mutex_lock(&topics->mutex);
+}
+
+static void *run(void *argument)
+{
+  struct uk_kafka_topics *topics = argument;
+  pthread_mutex_lock(&topics->mutex);
+  while (!topics->stopping) {
+    int64_t until = topics->next_pulse;
+    if (topics->first != NULL) {
+      look(topics);
+    } else if (topics->told) {
+      hear(topics);
+    } else if (is_in_doubt(topics) || uk_clock_monotonic() >= until) {
+      feel_pulse(topics);
+    } else {
+      uk_condition_wait(&topics->work, &topics->mutex, until);
+    }
+  }
+  pthread_mutex_unlock(&topics->mutex);
+  return NULL;
+}
+
+static void on_error(rd_kafka_t *handle, void *opaque)
+{
+  struct uk_kafka_topics *topics = opaque;
+  (void)handle;
+  pthread_mutex_lock(&topics->mutex);
+  topics->told = true;
+  pthread_cond_signal(&topics->work);
+  pthread_mutex_unlock(&topics->mutex);
+}
+
+void uk_kafka_topics_look(struct uk_kafka_topics *topics, struct uk_kafka_lookup *lookup)
+{
+  lookup->next = NULL;
+  pthread_mutex_lock(&topics->mutex);
+  bool refused = topics->down || topics->stopping;
+  if (!refused) {
+    if (topics->last != NULL)
+      topics->last->next = lookup;
+    else
+      topics->first = lookup;
+    topics->last = lookup;
+    pthread_cond_signal(&topics->work);
+  }
+  pthread_mutex_unlock(&topics->mutex);
+  if (refused)
+    answer(lookup, UK_E_UNAVAILABLE, 0);
+}
+
+/* What is in memory. */
+
+void uk_kafka_topics_remember(struct uk_kafka_topics *topics, struct uk_slice name,
+                              int32_t partitions)
+{
+  pthread_mutex_lock(&topics->mutex);
+  uk_kafka_catalog_keep(&topics->catalog, name, partitions);
+  pthread_mutex_unlock(&topics->mutex);
+}
+
+int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_slice name)
+{
+  pthread_mutex_lock(&topics->mutex);
+  const struct uk_kafka_topic *topic = uk_kafka_catalog_find(&topics->catalog, name);
+  int32_t partitions = topic != NULL ? topic->partitions : 0;
+  pthread_mutex_unlock(&topics->mutex);
+  return partitions;
+}
+
+bool uk_kafka_topics_leaderless(struct uk_kafka_topics *topics, struct uk_slice name,
+                                int32_t partition)
+{
+  pthread_mutex_lock(&topics->mutex);
+  const struct uk_kafka_topic *topic = uk_kafka_catalog_find(&topics->catalog, name);
+  bool leaderless = topic != NULL && uk_kafka_topic_leaderless(topic, partition);
+  pthread_mutex_unlock(&topics->mutex);
+  return leaderless;
+}
+
+/* A question whose answer is only for memory. */
+struct refresh {
+  struct uk_kafka_lookup lookup;
+  struct uk_kafka_name name;
+};
+
+static void refreshed(struct uk_kafka_lookup *lookup)
+{
+  free(lookup);
+}
+
+void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice name)
+{
+  int64_t now = uk_clock_monotonic();
+  pthread_mutex_lock(&topics->mutex);
+  const struct uk_kafka_topic *topic = uk_kafka_catalog_find(&topics->catalog, name);
+  bool fresh = topic == NULL || topic->said_at + UK_KAFKA_REFRESH > now;
+  pthread_mutex_unlock(&topics->mutex);
+  struct refresh *refresh = fresh ? NULL : calloc(1, sizeof *refresh);
+  if (refresh == NULL)
+    return;
+  refresh->name = uk_kafka_name(name);
+  refresh->lookup = (struct uk_kafka_lookup){
+    .topic = uk_slice_text(refresh->name.text), .deadline = now + QUERY_TIMEOUT, .then = refreshed};
+  uk_kafka_topics_look(topics, &refresh->lookup);
+}
+
+void uk_kafka_topics_forget(struct uk_kafka_topics *topics, struct uk_slice name)
+{
+  pthread_mutex_lock(&topics->mutex);
+  uk_kafka_catalog_forget(&topics->catalog, name);
+  pthread_mutex_unlock(&topics->mutex);
+}
+
+bool uk_kafka_topics_each(struct uk_kafka_topics *topics,
+                          void (*each)(void *argument, struct uk_slice topic, int32_t partitions),
+                          void *argument)
+{
+  pthread_mutex_lock(&topics->mutex);
+  bool done = uk_kafka_catalog_each(&topics->catalog, each, argument);
+  pthread_mutex_unlock(&topics->mutex);
+  return done;
+}
+
+size_t uk_kafka_topics_brokers(struct uk_kafka_topics *topics, int32_t *brokers)
+{
+  pthread_mutex_lock(&topics->mutex);
+  size_t count = topics->catalog.broker_count;
+  memcpy(brokers, topics->catalog.brokers, count * sizeof *brokers);
+  pthread_mutex_unlock(&topics->mutex);
+  return count;
+}
+
+bool uk_kafka_topics_groupless(struct uk_kafka_topics *topics)
+{
+  pthread_mutex_lock(&topics->mutex);
+  bool groupless = topics->catalog.groupless;
+  pthread_mutex_unlock(&topics->mutex);
+  return groupless;
+}
+
+static enum uk_error tell(struct uk_kafka_topics *topics, bool or_cut_off, char *detail,
+                          size_t size)
+{
+  pthread_mutex_lock(&topics->mutex);
+  bool away = topics->down || (or_cut_off && topics->cut_off);
+  if (away)
+    snprintf(detail, size, "the Kafka cluster does not answer: %s", topics->reason);
+  pthread_mutex_unlock(&topics->mutex);
+  return away ? UK_E_UNAVAILABLE : UK_OK;
+}
+
+enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size)
+{
+  return tell(topics, false, detail, size);
+}
+
+enum uk_error uk_kafka_topics_contact(struct uk_kafka_topics *topics, char *detail, size_t size)
+{
+  return tell(topics, true, detail, size);
+}
+
+bool uk_kafka_topics_heard(struct uk_kafka_topics *topics)
+{
+  pthread_mutex_lock(&topics->mutex);
+  bool heard = topics->heard;
+  pthread_mutex_unlock(&topics->mutex);
+  return heard;
+}
+
+/* Life. */
+
+struct uk_kafka_topics *uk_kafka_topics_new(rd_kafka_t *control)
+{
+  struct uk_kafka_topics *topics = calloc(1, sizeof *topics);
+  if (topics == NULL)
+    return NULL;
+  topics->control = control;
+  topics->errors = rd_kafka_queue_get_main(control);
+  uk_kafka_catalog_init(&topics->catalog);
+  uk_condition_init(&topics->work);
+  pthread_mutex_init(&topics->mutex, NULL);
+  rd_kafka_queue_cb_event_enable(topics->errors, on_error, topics);
+  topics->running = uk_thread_start(&topics->thread, run, topics);
+  if (topics->running)
+    return topics;
+  uk_kafka_topics_free(topics);
+  return NULL;
+}
+
+void uk_kafka_topics_stop(struct uk_kafka_topics *topics)
+{
+  pthread_mutex_lock(&topics->mutex);
+  topics->stopping = true;
+  pthread_cond_signal(&topics->work);
+  pthread_mutex_unlock(&topics->mutex);
+  if (topics->running)
+    pthread_join(topics->thread, NULL);
+  topics->running = false;
+  answer(topics->first, UK_E_UNAVAILABLE, 0);
+  topics->first = topics->last = NULL;
+}
+
+void uk_kafka_topics_free(struct uk_kafka_topics *topics)
+{
+  uk_kafka_topics_stop(topics);
+  uk_kafka_catalog_free(&topics->catalog);
+  rd_kafka_queue_cb_event_enable(topics->errors, NULL, NULL);
+  rd_kafka_queue_destroy(topics->errors);
+  pthread_cond_destroy(&topics->work);
+  pthread_mutex_destroy(&topics->mutex);
+  free(topics);
+}

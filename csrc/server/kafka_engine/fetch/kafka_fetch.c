@@ -1,0 +1,163 @@
+#include "server/kafka_engine/fetch/kafka_fetch_private.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "server/kafka_engine/cluster/kafka_offsets.h"
+
+enum {
+  GRACE = 500
+}; /* milliseconds after the deadline in which an answer may come that needs no wait */
+
+/* The check. */
+
+static void item(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
+                 int32_t *partition)
+{
+  const struct uk_topic_partition_offset *at =
+    &((const struct uk_fetch *)operation)->positions[index];
+  *topic = at->topic;
+  *partition = at->partition;
+}
+
+/* Under the mutex, which the fetch must have before it goes: it may run at once for another reason. */
+static void answered(struct uk_kafka_fetch *fetch)
+{
+  struct uk_kafka_fetches *fetches = fetch->fetches;
+  pthread_mutex_lock(&fetches->mutex);
+  __atomic_store_n(&fetch->answered, true, __ATOMIC_RELEASE);
+  uk_kafka_task_wake(&fetch->task);
+  pthread_mutex_unlock(&fetches->mutex);
+}
+
+static void checked(struct uk_kafka_check *check)
+{
+  answered((struct uk_kafka_fetch *)((char *)check - offsetof(struct uk_kafka_fetch, check)));
+}
+
+void uk_kafka_fetch_check(struct uk_kafka_fetch *fetch)
+{
+  fetch->check = (struct uk_kafka_check){.operation = &fetch->operation->operation,
+                                         .count = fetch->operation->count,
+                                         .item = item,
+                                         .then = checked};
+  uk_kafka_topics_check(fetch->fetches->parts.topics, &fetch->check);
+}
+
+static void ranged(struct uk_kafka_range *range)
+{
+  answered((struct uk_kafka_fetch *)((char *)range - offsetof(struct uk_kafka_fetch, range)));
+}
+
+/* In hand. */
+
+static void free_fetch(struct uk_kafka_task *task)
+{
+  struct uk_kafka_fetch *fetch = (struct uk_kafka_fetch *)task;
+  uk_kafka_record_free(&fetch->record);
+  free(fetch);
+}
+
+static void take_in_hand(struct uk_kafka_fetches *fetches, struct uk_kafka_fetch *fetch)
+{
+  pthread_mutex_lock(&fetches->mutex);
+  fetch->link = &fetches->first;
+  fetch->next = fetches->first;
+  if (fetch->next != NULL)
+    fetch->next->link = &fetch->next;
+  fetches->first = fetch;
+  pthread_mutex_unlock(&fetches->mutex);
+}
+
+void uk_kafka_fetch_let_go(struct uk_kafka_fetch *fetch)
+{
+  pthread_mutex_lock(&fetch->fetches->mutex);
+  *fetch->link = fetch->next;
+  if (fetch->next != NULL)
+    fetch->next->link = fetch->link;
+  pthread_mutex_unlock(&fetch->fetches->mutex);
+}
+
+static struct uk_kafka_fetch *new_fetch(struct uk_kafka_fetches *fetches,
+                                        struct uk_fetch *operation)
+{
+  struct uk_kafka_fetch *fetch =
+    calloc(1, sizeof *fetch + operation->count * sizeof fetch->positions[0]);
+  if (fetch == NULL)
+    return NULL;
+  uk_kafka_task_init(&fetch->task, fetches->parts.loop, uk_kafka_fetch_run, free_fetch);
+  fetch->fetches = fetches;
+  fetch->operation = operation;
+  fetch->turn.task = &fetch->task;
+  fetch->limit = operation->operation.deadline + GRACE;
+  fetch->count = uk_kafka_positions_fill(fetch->positions, operation);
+  fetch->range = (struct uk_kafka_range){.control = fetches->parts.control,
+                                         .positions = fetch->positions,
+                                         .count = fetch->count,
+                                         .then = ranged};
+  return fetch;
+}
+
+void uk_kafka_fetches_fetch(struct uk_kafka_fetches *fetches, struct uk_fetch *operation)
+{
+  struct uk_kafka_fetch *fetch = new_fetch(fetches, operation);
+  operation->operation.error = UK_OK;
+  operation->operation.message[0] = '\0';
+  if (fetch == NULL) {
+    uk_operation_fail(&operation->operation, UK_E_NO_MEMORY, "%s", "");
+    operation->operation.done(&operation->operation);
+    return;
+  }
+  take_in_hand(fetches, fetch);
+  uk_kafka_fetch_check(fetch);
+}
+
+void uk_kafka_fetches_offsets(struct uk_kafka_fetches *fetches, struct uk_offsets *operation)
+{
+  const struct uk_kafka_fetch_parts *parts = &fetches->parts;
+  operation->operation.error = UK_OK;
+  operation->operation.message[0] = '\0';
+  uk_kafka_offsets_run(operation, parts->control, parts->topics, parts->calls);
+}
+
+void uk_kafka_fetches_forget(struct uk_kafka_fetches *fetches, struct uk_slice topic)
+{
+  uk_kafka_readers_forget(fetches->readers, topic);
+  uk_kafka_ends_forget(fetches->ends, topic);
+}
+
+void uk_kafka_fetches_drain(struct uk_kafka_fetches *fetches)
+{
+  __atomic_store_n(&fetches->draining, true, __ATOMIC_RELEASE);
+  pthread_mutex_lock(&fetches->mutex);
+  for (struct uk_kafka_fetch *fetch = fetches->first; fetch != NULL; fetch = fetch->next)
+    uk_kafka_task_wake(&fetch->task);
+  pthread_mutex_unlock(&fetches->mutex);
+}
+
+/* Life. */
+
+struct uk_kafka_fetches *uk_kafka_fetches_new(const struct uk_kafka_fetch_parts *parts)
+{
+  struct uk_kafka_fetches *fetches = calloc(1, sizeof *fetches);
+  if (fetches == NULL)
+    return NULL;
+  fetches->parts = *parts;
+  pthread_mutex_init(&fetches->mutex, NULL);
+  fetches->readers = uk_kafka_readers_new(parts->settings, parts->loop, parts->reaper);
+  fetches->ends = uk_kafka_ends_new(parts->settings, parts->loop, parts->reaper);
+  if (fetches->readers != NULL && fetches->ends != NULL)
+    return fetches;
+  uk_kafka_fetches_free(fetches);
+  return NULL;
+}
+
+void uk_kafka_fetches_free(struct uk_kafka_fetches *fetches)
+{
+  if (fetches->ends != NULL)
+    uk_kafka_ends_free(fetches->ends);
+  if (fetches->readers != NULL)
+    uk_kafka_readers_free(fetches->readers);
+  pthread_mutex_destroy(&fetches->mutex);
+  free(fetches);
+}

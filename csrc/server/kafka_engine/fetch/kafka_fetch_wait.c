@@ -1,0 +1,145 @@
+#include "server/kafka_engine/fetch/kafka_fetch_private.h"
+
+#include <inttypes.h>
+
+enum {
+  END_MOVED = 10
+}; /* milliseconds until a start where an end was found to be another than was just read */
+
+/* At the ends. */
+
+void uk_kafka_fetch_leave_all(struct uk_kafka_fetch *fetch)
+{
+  for (size_t i = 0; i < fetch->count; i++)
+    uk_kafka_ends_leave(fetch->fetches->ends, &fetch->positions[i].wait);
+}
+
+/* What was known of its end is not so any more. */
+static void doubt(struct uk_kafka_position *position)
+{
+  position->past = false;
+  position->unsure = uk_kafka_position_is_odd(position->offset);
+}
+
+enum uk_kafka_at uk_kafka_fetch_join_all(struct uk_kafka_fetch *fetch, bool seen)
+{
+  for (size_t i = 0; i < fetch->count; i++) {
+    struct uk_kafka_position *at = &fetch->positions[i];
+    /* Between the offset and the end that was seen there is nothing. */
+    int64_t offset = seen && at->end > at->offset ? at->end : at->offset;
+    enum uk_kafka_at found =
+      uk_kafka_ends_join(fetch->fetches->ends, &at->wait, at->topic, at->partition, offset,
+                         seen || at->past ? at->end : -1, &fetch->task);
+    if (found == UK_KAFKA_AT_PAST || found == UK_KAFKA_AT_NOWHERE) {
+      doubt(at);
+      uk_kafka_fetch_leave_all(fetch);
+      return found;
+    }
+  }
+  return UK_KAFKA_AT_END;
+}
+
+bool uk_kafka_fetch_join(struct uk_kafka_fetch *fetch, int64_t now)
+{
+  enum uk_kafka_at found = uk_kafka_fetch_join_all(fetch, true);
+  if (found == UK_KAFKA_AT_NOWHERE)
+    return uk_kafka_fetch_fail_memory(fetch);
+  if (found == UK_KAFKA_AT_END)
+    return uk_kafka_fetch_go(fetch, UK_FETCH_WAITING);
+  fetch->not_before = now + END_MOVED;
+  return uk_kafka_fetch_go(fetch, UK_FETCH_STARTING);
+}
+
+static bool lost(struct uk_kafka_fetch *fetch, size_t index, int64_t now)
+{
+  rd_kafka_resp_err_t code = fetch->positions[index].wait.code;
+  uk_kafka_fetch_leave_all(fetch);
+  for (size_t i = 0; i < fetch->count; i++)
+    doubt(&fetch->positions[i]);
+  if (uk_kafka_error(code) == UK_E_NOT_FOUND)
+    return uk_kafka_fetch_check_again(fetch, index, now);
+  if (code != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+    return uk_kafka_fetch_fail_at(fetch, index, code);
+  fetch->not_before = now + UK_FETCH_AGAIN_AFTER;
+  return uk_kafka_fetch_go(fetch, UK_FETCH_STARTING);
+}
+
+static void give_all(struct uk_kafka_fetch *fetch)
+{
+  size_t first = uk_kafka_fetch_rotation(fetch);
+  for (size_t i = 0; !fetch->full && i < fetch->count; i++)
+    uk_kafka_ends_each(fetch->fetches->ends, &fetch->positions[(first + i) % fetch->count].wait,
+                       uk_kafka_fetch_give, fetch);
+  if (fetch->full)
+    uk_kafka_fetch_rotate(fetch);
+}
+
+bool uk_kafka_fetch_wait_there(struct uk_kafka_fetch *fetch, int64_t now)
+{
+  bool records = false;
+  for (size_t i = 0; i < fetch->count; i++) {
+    enum uk_kafka_at at = uk_kafka_ends_look(fetch->fetches->ends, &fetch->positions[i].wait);
+    if (at == UK_KAFKA_AT_LOST)
+      return lost(fetch, i, now);
+    if (at == UK_KAFKA_AT_PAST) {
+      doubt(&fetch->positions[i]);
+      uk_kafka_fetch_leave_all(fetch);
+      return uk_kafka_fetch_go(fetch, UK_FETCH_STARTING);
+    }
+    records = records || at == UK_KAFKA_AT_RECORDS;
+  }
+  if (records)
+    give_all(fetch);
+  if (fetch->any || fetch->full || uk_kafka_fetch_is_draining(fetch))
+    return uk_kafka_fetch_end(fetch);
+  if (now >= uk_kafka_fetch_operation_of(fetch)->deadline)
+    return uk_kafka_fetch_end_empty(fetch);
+  uk_kafka_fetch_refresh(fetch);
+  uk_kafka_task_at(&fetch->task, uk_kafka_fetch_operation_of(fetch)->deadline);
+  return false;
+}
+
+/* The range. */
+
+bool uk_kafka_fetch_ask_range(struct uk_kafka_fetch *fetch)
+{
+  fetch->state = UK_FETCH_ASKING;
+  fetch->range.call.deadline = fetch->limit;
+  uk_kafka_range_ask(&fetch->range, fetch->fetches->parts.calls);
+  return false; /* the positions are the range's until it answers */
+}
+
+/* The operation's offset against the range that was asked for. False when it is out of it. */
+static bool place(struct uk_kafka_fetch *fetch, struct uk_kafka_position *at)
+{
+  at->unsure = false;
+  at->past = at->offset >= at->end;
+  if (at->offset >= at->first)
+    return true;
+  uk_operation_fail(
+    uk_kafka_fetch_operation_of(fetch), UK_E_BAD_REQUEST,
+    "offset %" PRId64 " of topic \"%.*s\" partition %d is %s (range %" PRId64 " to %" PRId64 ")",
+    at->offset, (int)at->topic.length, at->topic.data, (int)at->partition,
+    at->offset < 0 ? "negative" : "below the first kept offset", at->first, at->end);
+  return false;
+}
+
+bool uk_kafka_fetch_use_range(struct uk_kafka_fetch *fetch, int64_t now)
+{
+  if (!uk_kafka_fetch_take_answer(fetch))
+    return false;
+  rd_kafka_resp_err_t code = fetch->range.code;
+  if (uk_kafka_fetch_is_draining(fetch))
+    return uk_kafka_fetch_end(fetch);
+  if (uk_kafka_error(code) == UK_E_NOT_FOUND)
+    return uk_kafka_fetch_check_again(fetch, fetch->range.failed, now);
+  if (uk_kafka_error(code) == UK_E_GATEWAY_TIMEOUT)
+    return uk_kafka_fetch_fail_late(fetch, fetch->range.failed, "did not answer in time");
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return uk_kafka_fetch_fail_at(fetch, fetch->range.failed, code);
+  for (size_t i = 0; i < fetch->count; i++) {
+    if (fetch->positions[i].unsure && !place(fetch, &fetch->positions[i]))
+      return uk_kafka_fetch_end(fetch);
+  }
+  return uk_kafka_fetch_go(fetch, UK_FETCH_STARTING);
+}

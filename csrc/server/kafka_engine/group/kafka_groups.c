@@ -1,0 +1,392 @@
+#include "server/kafka_engine/group/kafka_groups.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "server/kafka_engine/group/kafka_instance_turns.h"
+
+enum { KEY_SIZE = 2 * UK_GROUP_NAME_MAX + 2 };
+
+/* "GROUP" NUL "INSTANCE". */
+static struct uk_slice key_of(char *bytes, struct uk_slice group, struct uk_slice name)
+{
+  memcpy(bytes, group.data, group.length);
+  bytes[group.length] = '\0';
+  memcpy(bytes + group.length + 1, name.data, name.length);
+  return uk_slice_of(bytes, group.length + 1 + name.length);
+}
+
+static struct uk_kafka_instance *find(struct uk_kafka_groups *groups, struct uk_slice group,
+                                      struct uk_slice name)
+{
+  char bytes[KEY_SIZE];
+  return (struct uk_kafka_instance *)uk_name_table_find(&groups->table, key_of(bytes, group, name));
+}
+
+/* Making. The mutex is held. */
+
+static bool is_named(const struct uk_consume *consume, const char *topic)
+{
+  for (size_t i = 0; i < consume->topic_count; i++) {
+    if (uk_slice_is(consume->topics[i], topic))
+      return true;
+  }
+  return false;
+}
+
+static enum uk_error check_limits(struct uk_kafka_groups *groups, struct uk_consume *consume)
+{
+  int64_t partitions = 0, live = 0;
+  struct uk_kafka_topics *topics = groups->parts.topics;
+  for (size_t i = 0; i < consume->topic_count; i++)
+    partitions += uk_kafka_topics_partitions(topics, consume->topics[i]);
+  for (struct uk_name_node *node = uk_name_table_next(&groups->table, NULL); node != NULL;
+       node = uk_name_table_next(&groups->table, node)) {
+    const struct uk_kafka_instance *other = (struct uk_kafka_instance *)node;
+    if (other->errand || !uk_slice_equal(other->group, consume->group))
+      continue;
+    live++;
+    for (size_t i = 0; i < other->topic_count; i++) {
+      if (!is_named(consume, other->topics[i].text))
+        partitions += uk_kafka_topics_partitions(topics, uk_slice_text(other->topics[i].text));
+    }
+  }
+  if (partitions == 0) /* forgotten since they were checked */
+    uk_operation_fail(&consume->operation, UK_E_UNAVAILABLE,
+                      "group \"%.*s\": its topics are being looked for", (int)consume->group.length,
+                      consume->group.data);
+  else if (live >= partitions)
+    uk_operation_fail(&consume->operation, UK_E_TOO_MANY,
+                      "group \"%.*s\" has %lld consumer instances already: the limit is %lld, the "
+                      "partitions of its topics",
+                      (int)consume->group.length, consume->group.data, (long long)live,
+                      (long long)partitions);
+  else if ((int64_t)(groups->count + 1) * groups->parts.prefetch_bytes >
+           groups->parts.prefetch_budget)
+    uk_operation_fail(
+      &consume->operation, UK_E_TOO_MANY,
+      "no room for an instance of group \"%.*s\": %zu read ahead for %lld bytes each, "
+      "and prefetch_budget is %lld",
+      (int)consume->group.length, consume->group.data, groups->count,
+      (long long)groups->parts.prefetch_bytes, (long long)groups->parts.prefetch_budget);
+  return consume->operation.error;
+}
+
+static struct uk_kafka_instance *make(struct uk_kafka_groups *groups, struct uk_slice group,
+                                      struct uk_slice name,
+                                      const struct uk_consumer_settings *settings)
+{
+  struct uk_kafka_instance *instance =
+    calloc(1, sizeof *instance + group.length + 1 + name.length + 1);
+  if (instance == NULL)
+    return NULL;
+  instance->node.name = key_of(instance->bytes, group, name);
+  instance->group = uk_slice_of(instance->bytes, group.length);
+  instance->name = uk_slice_of(instance->bytes + group.length + 1, name.length);
+  instance->groups = groups;
+  instance->settings = *settings;
+  instance->fresh = true;
+  instance->last_request = uk_clock_monotonic();
+  instance->asked_since = instance->last_request;
+  instance->next_commit = instance->last_request + settings->auto_commit_interval;
+  uk_kafka_task_init(&instance->task, groups->parts.loop, uk_kafka_instance_run,
+                     uk_kafka_instance_free);
+  uk_name_set_init(&instance->created);
+  if (!uk_name_table_add(&groups->table, &instance->node)) {
+    uk_name_set_free(&instance->created);
+    free(instance);
+    return NULL;
+  }
+  groups->count++;
+  return instance;
+}
+
+static struct uk_kafka_instance *make_consumer(struct uk_kafka_groups *groups,
+                                               struct uk_consume *consume)
+{
+  if (check_limits(groups, consume) != UK_OK)
+    return NULL;
+  return make(groups, consume->group, consume->instance, &consume->settings);
+}
+
+/* Nothing is read ahead for it that counts. */
+static struct uk_kafka_instance *make_errand(struct uk_kafka_groups *groups, struct uk_slice group,
+                                             struct uk_slice name)
+{
+  static const struct uk_consumer_settings settings = {
+    .auto_commit = false, .offset_reset = UK_RESET_LATEST, .session_timeout = UK_SESSION_TIMEOUT};
+  struct uk_kafka_instance *instance = make(groups, group, name, &settings);
+  if (instance != NULL)
+    instance->errand = true;
+  return instance;
+}
+
+/* Requests. */
+
+static struct uk_kafka_instance *instance_for(struct uk_kafka_turn *turn, struct uk_slice group,
+                                              struct uk_slice name)
+{
+  struct uk_kafka_instance *instance = find(turn->groups, group, name);
+  if (instance != NULL)
+    return instance;
+  if (turn->kind == UK_KAFKA_CONSUME)
+    instance = make_consumer(turn->groups, (struct uk_consume *)turn->operation);
+  else
+    instance = make_errand(turn->groups, group, name);
+  if (instance == NULL && turn->operation->error == UK_OK)
+    turn->operation->error = UK_E_NO_MEMORY;
+  return instance;
+}
+
+/* group and instance stand first, and in this order, in every operation that names them. */
+static void names_of(const struct uk_kafka_turn *turn, struct uk_slice *group,
+                     struct uk_slice *name)
+{
+  const struct uk_delete_consumer *operation = (const struct uk_delete_consumer *)turn->operation;
+  *group = operation->group;
+  *name = operation->instance;
+}
+_Static_assert(offsetof(struct uk_consume, group) == offsetof(struct uk_delete_consumer, group) &&
+                 offsetof(struct uk_commit, group) == offsetof(struct uk_delete_consumer, group) &&
+                 offsetof(struct uk_consume, instance) ==
+                   offsetof(struct uk_delete_consumer, instance) &&
+                 offsetof(struct uk_commit, instance) ==
+                   offsetof(struct uk_delete_consumer, instance),
+               "names_of reads them alike");
+
+void uk_kafka_groups_post(struct uk_kafka_turn *turn)
+{
+  struct uk_kafka_groups *groups = turn->groups;
+  struct uk_slice group, name;
+  names_of(turn, &group, &name);
+  pthread_mutex_lock(&groups->mutex);
+  struct uk_kafka_instance *instance = instance_for(turn, group, name);
+  if (instance != NULL) {
+    uk_kafka_turns_add(&instance->inbox, turn);
+    uk_kafka_task_wake(&instance->task);
+  }
+  pthread_mutex_unlock(&groups->mutex);
+  if (instance == NULL)
+    uk_kafka_turn_done(turn);
+}
+
+static void checked(struct uk_kafka_check *check)
+{
+  struct uk_kafka_turn *turn = (struct uk_kafka_turn *)check;
+  if (turn->operation->error == UK_OK)
+    uk_kafka_groups_post(turn);
+  else
+    uk_kafka_turn_done(turn);
+}
+
+static void consume_item(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
+                         int32_t *partition)
+{
+  *topic = ((const struct uk_consume *)operation)->topics[index];
+  *partition = -1;
+}
+
+static void commit_item(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
+                        int32_t *partition)
+{
+  const struct uk_commit *commit = (const struct uk_commit *)operation;
+  *topic = commit->offsets[index].topic;
+  *partition = commit->offsets[index].partition;
+}
+
+static void create_topic(void *context, struct uk_kafka_check *check, struct uk_slice topic)
+{
+  const struct uk_kafka_groups *groups = context;
+  struct uk_kafka_turn *turn = (struct uk_kafka_turn *)check;
+  turn->created[check->index / 64] |= UINT64_C(1) << check->index % 64;
+  groups->parts.create(groups->parts.create_context, check, topic);
+}
+
+static bool may_create(const struct uk_kafka_turn *turn)
+{
+  return turn->kind == UK_KAFKA_CONSUME && turn->groups->parts.create != NULL &&
+         ((const struct uk_consume *)turn->operation)->create;
+}
+
+static bool is_plain(struct uk_slice name)
+{
+  return name.length >= 1 && name.length <= UK_GROUP_NAME_MAX &&
+         memchr(name.data, '\0', name.length) == NULL;
+}
+
+static void start(struct uk_kafka_groups *groups, enum uk_kafka_turn_kind kind,
+                  struct uk_operation *operation, size_t count,
+                  void (*item)(const struct uk_operation *operation, size_t index,
+                               struct uk_slice *topic, int32_t *partition))
+{
+  struct uk_kafka_turn *turn = calloc(1, sizeof *turn);
+  struct uk_slice group, name;
+  operation->error = UK_OK;
+  operation->message[0] = '\0';
+  if (turn == NULL) {
+    operation->error = UK_E_NO_MEMORY;
+    operation->done(operation);
+    return;
+  }
+  turn->groups = groups;
+  turn->kind = kind;
+  turn->operation = operation;
+  names_of(turn, &group, &name);
+  if (!is_plain(group) || !is_plain(name)) {
+    uk_operation_fail(operation, UK_E_BAD_REQUEST,
+                      "group, instance: names of 1 to %d bytes without NUL expected",
+                      (int)UK_GROUP_NAME_MAX);
+    uk_kafka_turn_done(turn);
+    return;
+  }
+  turn->check = (struct uk_kafka_check){.operation = operation,
+                                        .count = count,
+                                        .item = item,
+                                        .then = checked,
+                                        .changes = kind == UK_KAFKA_COMMIT,
+                                        .create = may_create(turn) ? create_topic : NULL,
+                                        .create_context = groups};
+  uk_kafka_topics_check(groups->parts.topics, &turn->check);
+}
+
+void uk_kafka_groups_consume(struct uk_kafka_groups *groups, struct uk_consume *operation)
+{
+  operation->delivery = 0;
+  start(groups, UK_KAFKA_CONSUME, &operation->operation, operation->topic_count, consume_item);
+}
+
+void uk_kafka_groups_commit(struct uk_kafka_groups *groups, struct uk_commit *operation)
+{
+  start(groups, UK_KAFKA_COMMIT, &operation->operation, operation->count, commit_item);
+}
+
+void uk_kafka_groups_delete(struct uk_kafka_groups *groups, struct uk_delete_consumer *operation)
+{
+  start(groups, UK_KAFKA_DELETE, &operation->operation, 0, NULL);
+}
+
+void uk_kafka_groups_sent(struct uk_kafka_groups *groups, struct uk_slice group,
+                          struct uk_slice name, uint64_t delivery, bool whole)
+{
+  pthread_mutex_lock(&groups->mutex);
+  struct uk_kafka_instance *instance = find(groups, group, name);
+  if (instance != NULL && !whole)
+    instance->undelivered = delivery;
+  else if (instance != NULL && instance->roams)
+    instance->sent = delivery;
+  else
+    instance = NULL;
+  if (instance != NULL)
+    uk_kafka_task_wake(&instance->task);
+  pthread_mutex_unlock(&groups->mutex);
+}
+
+/* Listing. The mutex is held. */
+
+static int by_name(const void *a, const void *b)
+{
+  const struct uk_kafka_instance *one = *(struct uk_kafka_instance *const *)a;
+  const struct uk_kafka_instance *other = *(struct uk_kafka_instance *const *)b;
+  int order = uk_name_order(one->group, other->group);
+  return order != 0 ? order : uk_name_order(one->name, other->name);
+}
+
+static void list_one(const struct uk_kafka_instance *instance, struct uk_consumers *operation,
+                     int32_t *partitions)
+{
+  size_t i = 0;
+  while (i < instance->listed_count) {
+    const struct uk_kafka_slot *first = &instance->listed[i];
+    size_t count = 0;
+    for (; i < instance->listed_count &&
+           strcmp(instance->listed[i].topic.text, first->topic.text) == 0;
+         i++)
+      partitions[count++] = instance->listed[i].partition;
+    operation->owned(&operation->operation, instance->group, instance->name,
+                     uk_slice_text(first->topic.text), partitions, count);
+  }
+  if (instance->listed_count == 0)
+    operation->owned(&operation->operation, instance->group, instance->name, (struct uk_slice){0},
+                     NULL, 0);
+}
+
+static enum uk_error list_all(struct uk_kafka_groups *groups, struct uk_consumers *operation)
+{
+  size_t count = 0, most = 0;
+  struct uk_kafka_instance **sorted = calloc(groups->table.count + 1, sizeof *sorted);
+  struct uk_name_node *node = uk_name_table_next(&groups->table, NULL);
+  for (; sorted != NULL && node != NULL; node = uk_name_table_next(&groups->table, node)) {
+    sorted[count] = (struct uk_kafka_instance *)node;
+    if (sorted[count]->errand)
+      continue;
+    most = sorted[count]->listed_count > most ? sorted[count]->listed_count : most;
+    count++;
+  }
+  int32_t *partitions = calloc(most + 1, sizeof *partitions);
+  if (count > 0)
+    qsort(sorted, count, sizeof(struct uk_kafka_instance *), by_name);
+  for (size_t i = 0; partitions != NULL && i < count; i++)
+    list_one(sorted[i], operation, partitions);
+  enum uk_error error = sorted != NULL && partitions != NULL ? UK_OK : UK_E_NO_MEMORY;
+  free(partitions);
+  free(sorted);
+  return error;
+}
+
+void uk_kafka_groups_list(struct uk_kafka_groups *groups, struct uk_consumers *operation)
+{
+  operation->operation.message[0] = '\0';
+  pthread_mutex_lock(&groups->mutex);
+  operation->operation.error = list_all(groups, operation);
+  pthread_mutex_unlock(&groups->mutex);
+  operation->operation.done(&operation->operation);
+}
+
+/* Life. */
+
+struct uk_kafka_groups *uk_kafka_groups_new(const struct uk_kafka_groups_parts *parts)
+{
+  struct uk_kafka_groups *groups = calloc(1, sizeof *groups);
+  if (groups == NULL)
+    return NULL;
+  groups->parts = *parts;
+  pthread_mutex_init(&groups->mutex, NULL);
+  pthread_cond_init(&groups->empty, NULL);
+  uk_name_table_init(&groups->table, uk_name_table_seed());
+  groups->members = uk_kafka_members_new(parts->control, parts->loop, parts->topics);
+  if (groups->members != NULL)
+    return groups;
+  uk_kafka_groups_free(groups);
+  return NULL;
+}
+
+static void wake_all(struct uk_kafka_groups *groups)
+{
+  for (struct uk_name_node *node = uk_name_table_next(&groups->table, NULL); node != NULL;
+       node = uk_name_table_next(&groups->table, node))
+    uk_kafka_task_wake(&((struct uk_kafka_instance *)node)->task);
+}
+
+void uk_kafka_groups_drain(struct uk_kafka_groups *groups)
+{
+  pthread_mutex_lock(&groups->mutex);
+  groups->draining = true;
+  wake_all(groups);
+  pthread_mutex_unlock(&groups->mutex);
+}
+
+void uk_kafka_groups_free(struct uk_kafka_groups *groups)
+{
+  pthread_mutex_lock(&groups->mutex);
+  groups->closing = true;
+  wake_all(groups);
+  while (groups->count > 0 || groups->handovers > 0)
+    pthread_cond_wait(&groups->empty, &groups->mutex);
+  pthread_mutex_unlock(&groups->mutex);
+  if (groups->members != NULL)
+    uk_kafka_members_free(groups->members);
+  uk_name_table_free(&groups->table);
+  pthread_cond_destroy(&groups->empty);
+  pthread_mutex_destroy(&groups->mutex);
+  free(groups);
+}

@@ -1,0 +1,43 @@
+/* kafka_groups: consumer instances of groups: a consumer handle of librdkafka for each, with its group.instance.id.
+ *
+ * Each instance is a task, which owns the handle and all that is known of its partitions. Requests come to it through an
+ * inbox; one that waits holds no thread. */
+#ifndef UK_KAFKA_GROUPS_H
+#define UK_KAFKA_GROUPS_H
+
+#include "server/kafka_engine/rd/kafka_calls.h"
+#include "server/kafka_engine/cluster/kafka_check.h"
+#include "server/kafka_engine/cluster/kafka_committed.h"
+#include "server/kafka_engine/rd/kafka_loop.h"
+#include "server/kafka_engine/rd/kafka_reaper.h"
+#include "server/kafka_engine/rd/kafka_settings.h"
+
+struct uk_kafka_groups;
+
+struct uk_kafka_groups_parts {
+  const struct uk_kafka_settings *settings;
+  rd_kafka_t *control;
+  struct uk_kafka_loop *loop;
+  struct uk_kafka_topics *topics;
+  struct uk_kafka_reaper *reaper;
+  struct uk_kafka_calls *calls;
+  int64_t prefetch_bytes, prefetch_budget;
+  struct uk_kafka_committed *committed;
+  /* As in uk_kafka_check: for a consume that may create its topics. NULL: none is created. */
+  void (*create)(void *context, struct uk_kafka_check *check, struct uk_slice topic);
+  void *create_context;
+};
+
+struct uk_kafka_groups *uk_kafka_groups_new(const struct uk_kafka_groups_parts *parts);
+void uk_kafka_groups_consume(struct uk_kafka_groups *groups, struct uk_consume *operation);
+void uk_kafka_groups_commit(struct uk_kafka_groups *groups, struct uk_commit *operation);
+void uk_kafka_groups_delete(struct uk_kafka_groups *groups, struct uk_delete_consumer *operation);
+void uk_kafka_groups_list(struct uk_kafka_groups *groups, struct uk_consumers *operation);
+void uk_kafka_groups_sent(struct uk_kafka_groups *groups, struct uk_slice group,
+                          struct uk_slice instance, uint64_t delivery, bool whole);
+void uk_kafka_groups_drain(struct uk_kafka_groups *groups);
+/* With no operation in its hands. The instances stay members: another server, or this one when it is back, takes them
+ * over. */
+void uk_kafka_groups_free(struct uk_kafka_groups *groups);
+
+#endif

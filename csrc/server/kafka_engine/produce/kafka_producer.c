@@ -1,0 +1,361 @@
+#include "server/kafka_engine/produce/kafka_producer.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "common/thread.h"
+#include "server/engine/murmur2.h"
+#include "server/engine/produce_outcome.h"
+#include "server/kafka_engine/produce/kafka_lane.h"
+
+enum {
+  POLL = 100,  /* milliseconds in which the thread looks for more than answers */
+  POLL_TWO = 5 /* and where it has two handles to listen to */
+};
+static const int64_t BYTES_MAX = INT64_C(256) << 20; /* under way, in all requests */
+
+struct uk_kafka_producer {
+  struct uk_kafka_producer_parts parts;
+  pthread_rwlock_t lock; /* of the handles: shared by those who send, the thread's to replace one */
+  struct uk_kafka_lane lane;
+  struct uk_kafka_lane
+    alone; /* for records of narrow topics; without a handle until there are some */
+  struct uk_name_set narrow; /* topics that a batch was too large for */
+  atomic_bool any_narrow;
+  pthread_t thread;
+  bool running;
+  atomic_bool stopping;
+  _Atomic int64_t bytes; /* of the records under way */
+  atomic_uint spread;    /* where records without a key go next */
+};
+
+struct produce {
+  struct uk_kafka_check check;
+  struct uk_kafka_producer *producer;
+  struct uk_produce *operation;
+  int64_t bytes;
+  atomic_size_t left; /* records without an outcome, and one for the thread that sends */
+  struct uk_kafka_ticket tickets[]; /* one for each record */
+};
+
+/* The answer. */
+
+static void finish(struct produce *produce)
+{
+  struct uk_produce *operation = produce->operation;
+  for (size_t i = 0; i < operation->count; i++) {
+    if (operation->records[i].error == UK_E_NOT_FOUND)
+      uk_kafka_topics_forget(produce->producer->parts.topics, operation->records[i].topic);
+  }
+  uk_produce_conclude(operation);
+  atomic_fetch_sub(&produce->producer->bytes, produce->bytes);
+  free(produce);
+  operation->operation.done(&operation->operation);
+}
+
+static void release(struct produce *produce)
+{
+  if (atomic_fetch_sub(&produce->left, 1) == 1)
+    finish(produce);
+}
+
+/* The broker did not take this batch, whatever librdkafka fears for those before it. */
+static bool was_refused(rd_kafka_resp_err_t code)
+{
+  return code == RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER ||
+         code == RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID ||
+         code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+}
+
+/* The broker itself does not know. */
+static bool is_open(rd_kafka_resp_err_t code)
+{
+  return code > 0 && uk_kafka_error(code) == UK_E_GATEWAY_TIMEOUT;
+}
+
+/* Whether a record that failed may be stored all the same decides between "try again" and "nobody knows". */
+static void fail(struct uk_record *record, rd_kafka_resp_err_t code, bool maybe_stored)
+{
+  maybe_stored = (maybe_stored || is_open(code)) && !was_refused(code);
+  record->reason = rd_kafka_err2str(code);
+  record->error = uk_kafka_error(code);
+  if (record->error == UK_E_UNAVAILABLE && maybe_stored)
+    record->error = UK_E_GATEWAY_TIMEOUT;
+  if (record->error == UK_E_GATEWAY_TIMEOUT && !maybe_stored)
+    record->error = UK_E_UNAVAILABLE;
+}
+
+/* The topic had the partition when the request was checked, and the handle has not heard of it yet: it was added just
+ * now. Or the topic was made again with fewer; then the next request finds that out. */
+static bool is_unheard(rd_kafka_resp_err_t code)
+{
+  return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
+static void hear_of(struct uk_kafka_producer *producer, rd_kafka_t *handle,
+                    struct uk_record *record)
+{
+  record->error = UK_E_UNAVAILABLE;
+  uk_kafka_topics_forget(producer->parts.topics, record->topic);
+  uk_kafka_lane_ask(handle, record->topic);
+}
+
+static void renew(struct uk_kafka_producer *producer, struct uk_kafka_lane *lane);
+
+/* What is too large is the batch in which librdkafka put the record, with others, perhaps of other requests: where it
+ * goes alone, the cluster's answer is about this record. From now on all of its topic go alone, so that they keep
+ * their order. */
+static void send_alone(struct uk_kafka_producer *producer, const struct uk_record *record,
+                       struct uk_kafka_ticket *ticket)
+{
+  if (producer->alone.handle == NULL)
+    renew(producer, &producer->alone);
+  if (uk_name_set_add(&producer->narrow, record->topic))
+    atomic_store(&producer->any_narrow, true);
+  uk_kafka_lane_send(&producer->alone, record, ticket, 1);
+}
+
+/* What is left of a handle that is of no use any more failed for the reason of that. */
+static rd_kafka_resp_err_t cause_of(rd_kafka_t *handle, rd_kafka_resp_err_t code)
+{
+  if (code != RD_KAFKA_RESP_ERR__PURGE_QUEUE && code != RD_KAFKA_RESP_ERR__FATAL)
+    return code;
+  rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(handle, NULL, 0);
+  return fatal != RD_KAFKA_RESP_ERR_NO_ERROR ? fatal : code;
+}
+
+static struct uk_record *record_of(const struct uk_kafka_ticket *ticket)
+{
+  const struct produce *produce = ticket->owner;
+  return &produce->operation->records[ticket - produce->tickets];
+}
+
+static void on_refused(rd_kafka_t *handle, struct uk_kafka_ticket *ticket, rd_kafka_resp_err_t code)
+{
+  struct produce *produce = ticket->owner;
+  fail(record_of(ticket), handle != NULL ? cause_of(handle, code) : code, false);
+  if (is_unheard(code))
+    hear_of(produce->producer, handle, record_of(ticket));
+  release(produce);
+}
+
+static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
+{
+  struct uk_kafka_ticket *ticket = message->_private;
+  struct produce *produce = ticket->owner;
+  struct uk_record *record = record_of(ticket);
+  const struct uk_kafka_lane *lane = opaque;
+  rd_kafka_timestamp_type_t type;
+  if (uk_kafka_error(message->err) == UK_E_TOO_LARGE && !lane->alone) {
+    send_alone(produce->producer, record, ticket);
+    return;
+  }
+  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    fail(record, cause_of(handle, message->err),
+         rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED);
+    if (is_unheard(message->err))
+      hear_of(produce->producer, handle, record);
+  } else {
+    record->offset = message->offset;
+    record->timestamp = rd_kafka_message_timestamp(message, &type);
+  }
+  release(produce);
+}
+
+/* Sending. */
+
+/* The records of one request without a key stay together, in order. */
+static void choose_partition(struct uk_record *record, int32_t partitions, unsigned spread)
+{
+  if (record->partition >= 0 || partitions <= 0)
+    return;
+  record->partition = record->has_key ? uk_murmur2_partition(record->key, partitions)
+                                      : (int32_t)(spread % (unsigned)partitions);
+}
+
+static struct uk_kafka_lane *lane_for(struct uk_kafka_producer *producer, struct uk_slice topic)
+{
+  bool alone = atomic_load(&producer->any_narrow) && producer->alone.handle != NULL &&
+               uk_name_set_has(&producer->narrow, topic);
+  return alone ? &producer->alone : &producer->lane;
+}
+
+/* Sends `count` records of one topic. */
+static void send_topic(struct produce *produce, size_t first, size_t count, unsigned spread)
+{
+  struct uk_record *records = &produce->operation->records[first];
+  struct uk_kafka_ticket *tickets = &produce->tickets[first];
+  int32_t partitions =
+    uk_kafka_topics_partitions(produce->producer->parts.topics, records[0].topic);
+  for (size_t i = 0; i < count; i++) {
+    tickets[i].owner = produce;
+    records[i].error = UK_OK;
+    choose_partition(&records[i], partitions, spread);
+  }
+  uk_kafka_lane_send(lane_for(produce->producer, records[0].topic), records, tickets, count);
+}
+
+/* How many records, from the first on, are of one topic. */
+static size_t count_alike(const struct uk_record *records, size_t count)
+{
+  size_t alike = 1;
+  while (alike < count && uk_slice_equal(records[alike].topic, records[0].topic))
+    alike++;
+  return alike;
+}
+
+static void send_all(struct produce *produce)
+{
+  struct uk_kafka_producer *producer = produce->producer;
+  const struct uk_produce *operation = produce->operation;
+  unsigned spread = atomic_fetch_add(&producer->spread, 1);
+  pthread_rwlock_rdlock(&producer->lock);
+  for (size_t i = 0, alike; i < operation->count; i += alike) {
+    alike = count_alike(&operation->records[i], operation->count - i);
+    send_topic(produce, i, alike, spread);
+  }
+  pthread_rwlock_unlock(&producer->lock);
+  release(produce);
+}
+
+static void end(struct produce *produce)
+{
+  struct uk_operation *operation = &produce->operation->operation;
+  atomic_fetch_sub(&produce->producer->bytes, produce->bytes);
+  free(produce);
+  operation->done(operation);
+}
+
+static void checked(struct uk_kafka_check *check)
+{
+  struct produce *produce = (struct produce *)check;
+  struct uk_operation *operation = check->operation;
+  if (operation->error == UK_OK && atomic_load(&produce->producer->bytes) > BYTES_MAX)
+    uk_operation_fail(operation, UK_E_UNAVAILABLE,
+                      "%lld bytes of messages wait for the Kafka cluster, the most that may",
+                      (long long)BYTES_MAX);
+  if (operation->error == UK_OK)
+    send_all(produce);
+  else
+    end(produce);
+}
+
+static void item(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
+                 int32_t *partition)
+{
+  const struct uk_record *record = &((const struct uk_produce *)operation)->records[index];
+  *topic = record->topic;
+  *partition = record->partition;
+}
+
+static int64_t size_of(const struct uk_produce *operation)
+{
+  size_t size = 0;
+  for (size_t i = 0; i < operation->count; i++) {
+    const struct uk_record *record = &operation->records[i];
+    size += sizeof *record + record->key.length + record->value.length;
+    for (size_t j = 0; j < record->header_count; j++)
+      size += record->headers[j].key.length + record->headers[j].value.length;
+  }
+  return (int64_t)size;
+}
+
+void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_produce *operation)
+{
+  size_t count = operation->count;
+  struct produce *produce = calloc(1, sizeof *produce + count * sizeof produce->tickets[0]);
+  if (produce == NULL) {
+    uk_operation_fail(&operation->operation, UK_E_NO_MEMORY, "%s", "");
+    operation->operation.done(&operation->operation);
+    return;
+  }
+  produce->producer = producer;
+  produce->operation = operation;
+  produce->bytes = size_of(operation);
+  atomic_init(&produce->left, count + 1);
+  atomic_fetch_add(&producer->bytes, produce->bytes);
+  produce->check = (struct uk_kafka_check){.operation = &operation->operation,
+                                           .count = count,
+                                           .item = item,
+                                           .then = checked,
+                                           .index_shown = count > 1,
+                                           .changes = true,
+                                           .create = producer->parts.create,
+                                           .create_context = producer->parts.create_context};
+  uk_kafka_topics_check(producer->parts.topics, &produce->check);
+}
+
+/* The thread: brings the answers, and replaces a handle that will bring none. */
+
+static void renew(struct uk_kafka_producer *producer, struct uk_kafka_lane *lane)
+{
+  char text[UK_MESSAGE_SIZE];
+  pthread_rwlock_wrlock(&producer->lock);
+  rd_kafka_t *old = uk_kafka_lane_renew(lane, producer->parts.settings, text, sizeof text);
+  pthread_rwlock_unlock(&producer->lock);
+  uk_kafka_lane_retire(old, producer->parts.reaper);
+}
+
+/* How long the other lane may be listened to meanwhile. */
+static int tend_alone(struct uk_kafka_producer *producer)
+{
+  struct uk_kafka_lane *alone = &producer->alone;
+  if (alone->handle == NULL)
+    return POLL;
+  rd_kafka_poll(alone->handle, 0);
+  if (uk_kafka_lane_failed(alone, producer->parts.topics))
+    renew(producer, alone);
+  return alone->handle != NULL && rd_kafka_outq_len(alone->handle) > 0 ? POLL_TWO : POLL;
+}
+
+static void *run(void *argument)
+{
+  struct uk_kafka_producer *producer = argument;
+  while (!atomic_load(&producer->stopping)) {
+    const struct timespec pause = {0, POLL * 1000000};
+    int timeout = tend_alone(producer);
+    if (producer->lane.handle != NULL)
+      rd_kafka_poll(producer->lane.handle, timeout);
+    else
+      nanosleep(&pause, NULL);
+    if (uk_kafka_lane_failed(&producer->lane, producer->parts.topics))
+      renew(producer, &producer->lane);
+  }
+  return NULL;
+}
+
+struct uk_kafka_producer *uk_kafka_producer_new(const struct uk_kafka_producer_parts *parts,
+                                                char *text, size_t size)
+{
+  struct uk_kafka_producer *producer = calloc(1, sizeof *producer);
+  snprintf(text, size, "%s", uk_error_text(UK_E_NO_MEMORY));
+  if (producer == NULL)
+    return NULL;
+  producer->parts = *parts;
+  pthread_rwlock_init(&producer->lock, NULL);
+  uk_kafka_lane_init(&producer->lane, false, on_report, on_refused);
+  uk_kafka_lane_init(&producer->alone, true, on_report, on_refused);
+  uk_name_set_init(&producer->narrow);
+  (void)uk_kafka_lane_renew(&producer->lane, parts->settings, text, size); /* had none */
+  producer->running =
+    producer->lane.handle != NULL && uk_thread_start(&producer->thread, run, producer);
+  if (producer->running)
+    return producer;
+  uk_kafka_producer_free(producer);
+  return NULL;
+}
+
+void uk_kafka_producer_free(struct uk_kafka_producer *producer)
+{
+  atomic_store(&producer->stopping, true);
+  if (producer->running)
+    pthread_join(producer->thread, NULL);
+  uk_kafka_lane_free(&producer->lane, producer->parts.reaper);
+  uk_kafka_lane_free(&producer->alone, producer->parts.reaper);
+  uk_name_set_free(&producer->narrow);
+  pthread_rwlock_destroy(&producer->lock);
+  free(producer);
+}

@@ -1,0 +1,35 @@
+/* kafka_consumer: consumer handles without a group, which read any partition from any offset. */
+#ifndef UK_KAFKA_CONSUMER_H
+#define UK_KAFKA_CONSUMER_H
+
+#include "server/kafka_engine/rd/kafka_settings.h"
+
+/* NULL with a text when there is none to be had. `wait` is how many milliseconds a broker that has nothing new may
+ * think about it; nothing is heard from it before. */
+rd_kafka_t *uk_kafka_consumer_new(const struct uk_kafka_settings *settings, int wait, char *text,
+                                  size_t size);
+
+/* Sees to it that more is read ahead. librdkafka's threads for brokers sleep for up to a second when enough was read
+ * ahead, and nothing tells them that it was taken since. To be given credentials wakes them all, and those that they have
+ * already change nothing. (A request to each leader would do as well; it costs the broker 50 us.) */
+void uk_kafka_nudge(rd_kafka_t *handle, const struct uk_kafka_settings *settings);
+
+/* What came from the queue of a consumer. */
+struct uk_kafka_event {
+  rd_kafka_event_t *event;           /* NULL: nothing */
+  const rd_kafka_message_t *message; /* NULL: it is a code, of the place below */
+  rd_kafka_resp_err_t code;
+  rd_kafka_topic_partition_t *place; /* NULL: of no partition; its offset is that of an end */
+};
+
+/* False when the queue is empty. */
+bool uk_kafka_event_next(rd_kafka_queue_t *queue, struct uk_kafka_event *event);
+void uk_kafka_event_free(struct uk_kafka_event *event);
+
+/* It passes by itself, and librdkafka goes on trying. */
+bool uk_kafka_code_passes(rd_kafka_resp_err_t code);
+
+/* Of a topic and partition, for tables of them. */
+uint64_t uk_kafka_hash(struct uk_slice topic, int32_t partition);
+
+#endif
