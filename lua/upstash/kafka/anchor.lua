@@ -62,7 +62,8 @@ local function holdings(consumer, deadline)
   return partitions
 end
 
--- The partitions, of the instance and of the messages, that are not known to have a commit.
+-- The partitions, of the instance and of the messages, that are not known to have a commit, and whether the server has
+-- said which ones the instance holds.
 local function loose(self, consumer, messages, deadline)
   local partitions, seen = {}, {}
   local function see(entries)
@@ -74,12 +75,10 @@ local function loose(self, consumer, messages, deadline)
     end
   end
   see(messages)
-  if not self.settled then
-    local holds = holdings(consumer, deadline)
-    self.settled = #holds > 0
-    see(holds)
-  end
-  return partitions
+  if self.settled then return partitions, true end
+  local holds = holdings(consumer, deadline)
+  see(holds)
+  return partitions, #holds > 0
 end
 
 -- Where the partitions without a commit began. One that is younger than the note began at its first offset.
@@ -120,13 +119,13 @@ end
 --- Makes sure that each partition that the instance holds, or that the messages come from, has a commit. False when
 -- the instance has to be started again; then the messages must not be handed out.
 function Anchor:hold(consumer, messages, deadline)
-  local partitions = loose(self, consumer, messages, deadline)
-  if #partitions == 0 then return true end
-  local offsets = beginnings(self, consumer, partitions, deadline)
+  local partitions, settled = loose(self, consumer, messages, deadline)
+  local offsets = #partitions > 0 and beginnings(self, consumer, partitions, deadline) or {}
   if #offsets > 0 and not loop.insist(consumer.client, deadline, "not_found", "commit",
     consumer.group, consumer.instance, offsets) then
     return false
   end
+  self.settled = settled
   for _, entry in ipairs(partitions) do positions.put(self.held, entry, true) end
   return #offsets == 0 or not may_have_skipped(consumer, offsets, messages, deadline)
 end

@@ -1,0 +1,646 @@
+-- What the loops ask of a server, call by call, and when. A script of answers replaces the server, and a clock that
+-- only sleeps move replaces the real one.
+
+local core = require "upstash.kafka.core"
+local kafka = require "upstash.kafka"
+
+local METHODS = { "consume", "commit", "committed", "delete_consumer", "consumers", "fetch", "offsets", "topics" }
+
+local saved, clock, trace, answers
+
+-- A value in one line, fields in order; what is not said is not shown.
+local function show(value)
+  if type(value) ~= "table" then return tostring(value) end
+  local parts, keys = {}, {}
+  for index, item in ipairs(value) do parts[index] = show(item) end
+  for key in pairs(value) do
+    if type(key) == "string" then keys[#keys + 1] = key end
+  end
+  table.sort(keys)
+  for _, key in ipairs(keys) do parts[#parts + 1] = key .. "=" .. show(value[key]) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+local function note(text)
+  trace[#trace + 1] = text
+end
+
+-- A call as a line of the trace, and the next answer of the script.
+local function answer_to(name)
+  return function(_, ...)
+    local words = { name }
+    for index = 1, select("#", ...) do words[index + 1] = show((select(index, ...))) end
+    note(table.concat(words, " "))
+    local answer = table.remove(answers, 1)
+    if answer == nil then error("the script has no answer for: " .. trace[#trace], 0) end
+    if type(answer) == "function" then return answer() end
+    return answer
+  end
+end
+
+local function fails(code, status, more)
+  return function()
+    local details = { error = code, code = code, status = status, retriable = true }
+    for key, value in pairs(more or {}) do details[key] = value end
+    return nil, code, details
+  end
+end
+
+local GONE = fails("not_found", 404, { retriable = false })
+local AWAY = fails("unavailable", 503)
+local LOST = fails("connection_lost", nil, { retriable = false })
+local BROKEN = fails("bad_response", 200, { retriable = false })
+local LARGE = fails("response_too_large", 200, { retriable = false })
+
+local function later(milliseconds, answer)
+  return function()
+    clock = clock + milliseconds
+    if type(answer) == "function" then return answer() end
+    return answer
+  end
+end
+
+-- Messages of a partition at these offsets.
+local function of(partition, ...)
+  local list = {}
+  for index, offset in ipairs { ... } do list[index] = { topic = "t", partition = partition, offset = offset } end
+  return list
+end
+
+local function at(...) return of(0, ...) end
+
+local function join(...)
+  local all = {}
+  for _, list in ipairs { ... } do
+    for _, message in ipairs(list) do all[#all + 1] = message end
+  end
+  return all
+end
+
+local function place(message)
+  return ("%s/%d/%d"):format(message.topic, message.partition, message.offset)
+end
+
+-- Runs a loop on a script: { line, answer }, the lines that are expected of the trace and the answers to those that
+-- are calls; "> …" is what the loop hands out, and a number behind it the milliseconds that its body takes. `most` is
+-- after how many the loop is closed.
+local function runs(method, options, script, most)
+  local expected, bodies = {}, {}
+  for _, entry in ipairs(script) do
+    local line, answer = entry[1], entry[2]
+    expected[#expected + 1] = line
+    if line:find "^> " then
+      bodies[#bodies + 1] = answer or 0
+    elseif answer ~= nil then
+      answers[#answers + 1] = answer
+    end
+  end
+  local client = kafka.new { url = "http://127.0.0.1:1" }
+  local step, state = client[method](client, options)
+  local fine, problem = pcall(function()
+    local number = 0
+    for item in step, state do
+      number = number + 1
+      if item[1] then
+        local places = {}
+        for index, message in ipairs(item) do places[index] = place(message) end
+        note("> " .. table.concat(places, " "))
+      else
+        note("> " .. place(item))
+      end
+      clock = clock + (bodies[number] or 0)
+      if number == most then break end
+    end
+  end)
+  if not fine then note("raises " .. tostring(problem)) end
+  if fine and most then
+    local done, message = state:close()
+    note("closed " .. tostring(done) .. (message and " " .. message or ""))
+  end
+  client:close()
+  assert.same(expected, trace)
+  assert.same({}, answers)
+  return problem
+end
+
+local DELETE, CONSUME = "delete_consumer g i", "consume g i {t} "
+local EARLIEST = "auto_commit=false,auto_offset_reset=earliest"
+
+local function asks(timeout, most, more)
+  return CONSUME .. "{" .. EARLIEST .. (more or "") .. (most and ",max_messages=" .. most or "") .. ",timeout="
+    .. timeout .. "}"
+end
+
+local function position(offset, partition)
+  return ("{offset=%d,partition=%d,topic=t}"):format(offset, partition or 0)
+end
+
+local function commits(...) return "commit g i {" .. table.concat({ ... }, ",") .. "}" end
+
+local function loop(more)
+  local options = { group = "g", instance = "i", topic = "t", from = "earliest" }
+  for key, value in pairs(more or {}) do options[key] = value end
+  return options
+end
+
+describe("a loop, call by call,", function()
+  before_each(function()
+    saved = { now = core.now, sleep = core.sleep, delay = core.retry_delay }
+    clock, trace, answers = 0, {}, {}
+    for _, name in ipairs(METHODS) do
+      saved[name] = core.methods[name]
+      core.methods[name] = answer_to(name)
+    end
+    function core.now() return clock end
+    function core.sleep(milliseconds)
+      note("sleep " .. milliseconds)
+      clock = clock + milliseconds
+    end
+    function core.retry_delay(attempt) return attempt * 100 end
+  end)
+  after_each(function()
+    for _, name in ipairs(METHODS) do core.methods[name] = saved[name] end
+    core.now, core.sleep, core.retry_delay = saved.now, saved.sleep, saved.delay
+  end)
+
+  it("begins with a deletion, commits what it moved past before each poll, and ends with a deletion", function()
+    runs("messages", loop { limit = 3 }, {
+      { DELETE, GONE }, { asks(1000, 3), at(4, 6) }, { "> t/0/4" }, { "> t/0/6" },
+      { commits(position(7)), true }, { asks(1000, 1), at(7) }, { "> t/0/7" },
+      { commits(position(8)), true }, { DELETE, true },
+    })
+  end)
+
+  it("passes its options on", function()
+    runs("batches", loop { limit = 1, session_timeout = 6000, max_bytes = 5, timeout = 70, max_messages = 4 }, {
+      { DELETE, true }, { asks(70, 1, ",max_bytes=5"):gsub(",timeout", ",session_timeout=6000,timeout"), at(0) },
+      { "> t/0/0" }, { commits(position(1)), true }, { DELETE, true },
+    })
+  end)
+
+  -- limit, max_messages, what the first poll asks for
+  for _, row in ipairs { { 999, nil, 999 }, { 1000, nil, nil }, { 1001, nil, nil }, { 4, 5, 4 }, { 5, 5, 5 },
+    { 6, 5, 5 }, { nil, 5, 5 }, { nil, nil, nil }, { nil, 2000, 2000 }, { 1500, 2000, 1500 } } do
+    it(("asks for %s with limit %s and max_messages %s"):format(tostring(row[3]), tostring(row[1]), tostring(row[2])),
+      function()
+        runs("messages", loop { limit = row[1], max_messages = row[2] }, {
+          { DELETE, true }, { asks(1000, row[3]), at(0) }, { "> t/0/0" }, { DELETE, true }, { "closed true" },
+        }, 1)
+      end)
+  end
+
+  it("hands out no more than its limit, and commits no more", function()
+    for _, method in ipairs { "messages", "batches" } do
+      trace = {}
+      local handed = method == "messages" and { { "> t/0/0" }, { "> t/0/1" } } or { { "> t/0/0 t/0/1" } }
+      runs(method, loop { limit = 2 }, join({ { DELETE, true }, { asks(1000, 2), at(0, 1, 2, 3) } }, handed,
+        { { commits(position(2)), true }, { DELETE, true } }))
+    end
+  end)
+
+  it("commits the last offset of each partition that it moved past", function()
+    local mixed = join(of(0, 1), of(1, 5), of(0, 2), of(2, 9), of(1, 6))
+    runs("messages", loop(), {
+      { DELETE, true }, { asks(1000), mixed }, { "> t/0/1" }, { "> t/1/5" }, { "> t/0/2" }, { "> t/2/9" },
+      { "> t/1/6" }, { commits(position(7, 1), position(10, 2), position(3, 0)), true }, { asks(1000), at(3) },
+      { "> t/0/3" }, { DELETE, true }, { "closed true" },
+    }, 6)
+  end)
+
+  it("commits amid a batch after a third of the session, not before, and each message once", function()
+    runs("messages", loop { session_timeout = 3000 }, {
+      { DELETE, true }, { asks(1000):gsub(",timeout", ",session_timeout=3000,timeout"), at(0, 1, 2, 3, 4) },
+      { "> t/0/0", 999 }, { "> t/0/1", 1 }, { commits(position(2)), true }, { "> t/0/2", 999 }, { "> t/0/3", 2 },
+      { commits(position(4)), true }, { "> t/0/4" }, { DELETE, true }, { "closed true" },
+    }, 5)
+  end)
+
+  it("takes a session of two minutes where none is said", function()
+    runs("messages", loop(), {
+      { DELETE, true }, { asks(1000), at(0, 1, 2) }, { "> t/0/0", 39999 }, { "> t/0/1", 1 },
+      { commits(position(2)), true }, { "> t/0/2" }, { DELETE, true }, { "closed true" },
+    }, 3)
+  end)
+
+  it("asks for the rest of its idle time at most, and once more than that never", function()
+    runs("messages", loop { idle = 2500 }, {
+      { DELETE, true }, { asks(1000), later(1000, {}) }, { asks(1000), later(1000, {}) }, { asks(500), later(500, {}) },
+      { DELETE, true },
+    })
+    trace = {}
+    runs("messages", loop { idle = 1000 }, { { DELETE, true }, { asks(1000), {} }, { DELETE, true } })
+    trace = {}
+    runs("messages", loop { idle = 1001 }, { { DELETE, true }, { asks(1000), later(1000, {}) }, { asks(1), {} },
+      { DELETE, true } })
+    trace = {}
+    runs("messages", loop { idle = 0 }, { { DELETE, true }, { asks(0), {} }, { DELETE, true } })
+    trace = {}
+    runs("messages", loop { idle = 1500 }, { { DELETE, true }, { asks(1000), later(1700, {}) }, { asks(0), {} },
+      { DELETE, true } })
+  end)
+
+  it("counts its idle time from each message on", function()
+    runs("messages", loop { idle = 1200 }, {
+      { DELETE, true }, { asks(1000), later(900, at(0)) }, { "> t/0/0", 600 }, { commits(position(1)), true },
+      { asks(1000), later(1000, {}) }, { asks(200), {} }, { DELETE, true },
+    })
+  end)
+
+  describe("after a commit of an instance that is gone", function()
+    local BEFORE = { { DELETE, true }, { asks(1000), join(of(0, 0), of(1, 5), of(2, 8)) }, { "> t/0/0" }, { "> t/1/5" },
+      { "> t/2/8" }, { commits(position(9, 2), position(6, 1), position(1, 0)), GONE },
+      { "committed g i {{partition=2,topic=t},{partition=1,topic=t},{partition=0,topic=t}}" } }
+    local AFTER = { { DELETE, true }, { asks(1000), at(1) }, { "> t/0/1" }, { DELETE, true }, { "closed true" } }
+
+    -- BEFORE, with that answer to committed.
+    local function before(answer)
+      local script = join(BEFORE)
+      script[#script] = { script[#script][1], answer }
+      return script
+    end
+
+    local KNOWN = join(of(2, 8), of(1, 6), of(0, -1))
+
+    it("commits one by one, through a new instance, what the group does not know yet", function()
+      runs("messages", loop(), join(before(KNOWN), { { asks(0, 1), at(0) }, { "commit g i " .. position(9, 2), AWAY },
+        { "commit g i " .. position(1, 0), true } }, AFTER), 4)
+    end)
+
+    it("commits too where what the new instance was sent cannot be read", function()
+      for _, unreadable in ipairs { BROKEN, LARGE, fails("integer_range", 200) } do
+        trace = {}
+        runs("messages", loop(), join(before(KNOWN), { { asks(0, 1), unreadable },
+          { "commit g i " .. position(9, 2), true }, { "commit g i " .. position(1, 0), true } }, AFTER), 4)
+      end
+    end)
+
+    it("commits nothing where there is no new instance", function()
+      for _, failure in ipairs { AWAY, LOST } do
+        trace = {}
+        runs("messages", loop(), join(before(KNOWN), { { asks(0, 1), failure } }, AFTER), 4)
+      end
+    end)
+
+    it("makes no instance where the group knows all, or is unknown", function()
+      for _, answer in ipairs { join(of(2, 9), of(1, 7), of(0, 1)), GONE } do
+        trace = {}
+        runs("messages", loop(), join(before(answer), AFTER), 4)
+      end
+    end)
+
+    it("amid a batch forgets the rest of it: it comes again", function()
+      runs("messages", loop { session_timeout = 3000 }, {
+        { DELETE, true }, { asks(1000):gsub(",timeout", ",session_timeout=3000,timeout"), at(0, 1) },
+        { "> t/0/0", 3000 }, { commits(position(1)), GONE }, { "committed g i {{partition=0,topic=t}}", at(1) },
+        { DELETE, true }, { asks(1000):gsub(",timeout", ",session_timeout=3000,timeout"), at(1) }, { "> t/0/1" },
+        { DELETE, true }, { "closed true" },
+      }, 2)
+    end)
+  end)
+
+  -- What a failed consume may have done: where its messages may be under way, the instance is deleted.
+  local MAY_HAVE_READ = {
+    { "a lost connection", fails("connection_lost"), true }, { "a timeout", fails("timeout"), true },
+    { "a 500", fails("internal", 500), true }, { "a 502", fails("unavailable", 502), true },
+    { "a 504", fails("gateway_timeout", 504), true }, { "a 599", fails("internal", 599), true },
+    { "a 503", AWAY, false }, { "a 429", fails("too_many", 429), false }, { "a 400", fails("x", 400), false },
+    { "a 499", fails("x", 499), false }, { "no connection", fails "connect_failed", false },
+    { "no name", fails "resolve_failed", false }, { "no TLS", fails "tls_failed", false },
+  }
+  for _, row in ipairs(MAY_HAVE_READ) do
+    it(("%s the instance after %s"):format(row[3] and "deletes" or "keeps", row[1]), function()
+      local script = { { DELETE, true }, { asks(1000), row[2] }, { "sleep 100" } }
+      if row[3] then script[#script + 1] = { DELETE, true } end
+      runs("messages", loop(), join(script, { { asks(1000), at(0) }, { "> t/0/0" }, { DELETE, true },
+        { "closed true" } }), 1)
+    end)
+  end
+
+  it("waits longer after each failure in a row, and anew after a success", function()
+    runs("messages", loop(), {
+      { DELETE, AWAY }, { "sleep 100" }, { DELETE, AWAY }, { "sleep 200" }, { DELETE, GONE },
+      { asks(1000), AWAY }, { "sleep 100" }, { asks(1000), AWAY }, { "sleep 200" }, { asks(1000), at(0) },
+      { "> t/0/0" }, { commits(position(1)), AWAY }, { "sleep 100" }, { commits(position(1)), true },
+      { asks(1000), AWAY }, { "sleep 100" }, { asks(1000), at(1) }, { "> t/0/1" }, { DELETE, true }, { "closed true" },
+    }, 2)
+  end)
+
+  it("waits no longer than idle, and raises what the trouble was", function()
+    local problem = runs("messages", loop { idle = 250 }, {
+      { DELETE, true }, { asks(250), AWAY }, { "sleep 100" }, { asks(150), AWAY }, { "sleep 150" }, { asks(0), AWAY },
+      { DELETE, true }, { "raises unavailable" },
+    })
+    assert.same({ "unavailable", 503, true }, { problem.code, problem.status, problem.retriable })
+  end)
+
+  it("raises at once what does not pass, without what the loop has seen to", function()
+    local problem = runs("messages", loop(), {
+      { DELETE, true }, { asks(1000), fails("unauthorized", 401, { retriable = false, again = "how" }) },
+      { DELETE, true }, { "raises unauthorized" },
+    })
+    assert.same({ "unauthorized", 401, false }, { problem.code, problem.status, problem.retriable })
+    assert.is_nil(problem.again)
+  end)
+
+  it("asks at once again for lost answers that no wait mends, and raises the third in a row", function()
+    runs("messages", loop(), {
+      { DELETE, true }, { asks(1000), LOST }, { DELETE, true }, { asks(1000), LOST }, { DELETE, true },
+      { asks(1000), LOST }, { DELETE, true }, { "raises connection_lost" },
+    })
+    trace = {}
+    runs("messages", loop(), {
+      { DELETE, true }, { asks(1000), LOST }, { DELETE, true }, { asks(1000), LOST }, { DELETE, true },
+      { asks(1000), {} }, { asks(1000), LOST }, { DELETE, true }, { asks(1000), LOST }, { DELETE, true },
+      { asks(1000), at(0) }, { "> t/0/0" }, { DELETE, true }, { "closed true" },
+    }, 1)
+  end)
+
+  it("halves a batch that cannot be read, and doubles it after eight that can", function()
+    local script = { { DELETE, true }, { asks(1000, 7), LARGE }, { DELETE, true }, { asks(1000, 3), LARGE },
+      { DELETE, true } }
+    for offset = 0, 7 do
+      script[#script + 1] = { asks(1000, 1), at(offset) }
+      script[#script + 1] = { "> t/0/" .. offset }
+      script[#script + 1] = { commits(position(offset + 1)), true }
+    end
+    script[#script + 1] = { asks(1000, 2), {} } -- an empty one says nothing
+    for offset = 8, 15 do
+      script[#script + 1] = { asks(1000, 2), at(offset) }
+      script[#script + 1] = { "> t/0/" .. offset }
+      script[#script + 1] = { commits(position(offset + 1)), true }
+    end
+    for offset = 16, 23 do
+      script[#script + 1] = { asks(1000, 4), at(offset) }
+      script[#script + 1] = { "> t/0/" .. offset }
+      script[#script + 1] = { commits(position(offset + 1)), true }
+    end
+    runs("messages", loop { max_messages = 7 }, join(script, { { asks(1000, 7), at(24) }, { "> t/0/24" },
+      { DELETE, true }, { "closed true" } }), 25)
+  end)
+
+  it("goes back to all that a server sends", function()
+    local script, size, offset = { { DELETE, true }, { asks(1000), BROKEN }, { DELETE, true } }, 500, 0
+    for _ = 1, 8 do
+      script[#script + 1] = { asks(1000, size), at(offset) }
+      script[#script + 1] = { "> t/0/" .. offset }
+      offset = offset + 1
+      script[#script + 1] = { commits(position(offset)), true }
+    end
+    runs("messages", loop(), join(script, { { asks(1000), at(8) }, { "> t/0/8" }, { DELETE, true },
+      { "closed true" } }), 9)
+  end)
+
+  it("names a message that cannot be read as soon as it is the only one", function()
+    local where = { topic = "t", partition = 0, offset = 0 }
+    runs("messages", loop { max_messages = 2 }, {
+      { DELETE, true }, { asks(1000, 2), LARGE }, { DELETE, true }, { asks(1000, 1), LARGE }, { DELETE, true },
+      { "raises response_too_large: this message cannot be read; raise max_response_bytes" },
+    })
+    trace = {}
+    runs("messages", loop { max_messages = 1 }, {
+      { DELETE, true }, { asks(1000, 1), fails("integer_range", 200, { retriable = false, position = where }) },
+      { DELETE, true }, { "raises integer_range: this message cannot be read, or go on behind it" },
+    })
+  end)
+
+  it("commits when it is closed, and says when that fails", function()
+    local script = { { DELETE, true }, { asks(1000), at(0, 1, 2) }, { "> t/0/0" }, { "> t/0/1" },
+      { commits(position(1)), AWAY }, { DELETE, true }, { "closed nil unavailable" } }
+    runs("messages", loop(), script, 2)
+  end)
+
+  it("raises when its last commit fails for good", function()
+    runs("messages", loop { limit = 1 }, {
+      { DELETE, true }, { asks(1000, 1), at(0) }, { "> t/0/0" },
+      { commits(position(1)), fails("forbidden", 403, { retriable = false }) },
+      { commits(position(1)), fails("forbidden", 403, { retriable = false }) }, { DELETE, true },
+      { "raises forbidden" },
+    })
+  end)
+
+  it("that never began deletes nothing", function()
+    runs("messages", loop { limit = 0 }, {})
+  end)
+
+  describe("with from = 'latest'", function()
+    local function latest(more)
+      local options = loop(more)
+      options.from = nil
+      return options
+    end
+
+    local function polls(timeout)
+      return asks(timeout):gsub("earliest", "latest")
+    end
+
+    local TOPICS, ENDS = { "topics", { t = 2 } },
+      { "offsets latest {{partition=0,topic=t},{partition=1,topic=t}}", join(of(0, 10), of(1, 20)) }
+    local BOTH = "committed g i {{partition=0,topic=t},{partition=1,topic=t}}"
+
+    local function held(...)
+      return { { name = "other", instances = { { name = "i", topics = { { topic = "t", partitions = { 7 } } } } } },
+        { name = "g", instances = { { name = "j", topics = { { topic = "t", partitions = { 8 } } } },
+          { name = "i", topics = { { topic = "t", partitions = { ... } } } } } } }
+    end
+
+    it("commits the ends that it noted, once, for partitions without a commit", function()
+      runs("messages", latest { idle = 3000 }, {
+        TOPICS, ENDS, { DELETE, true }, { polls(1000), later(1000, {}) }, { "consumers", held(0, 1) },
+        { BOTH, join(of(0, -1), of(1, 15)) }, { commits(position(10, 0)), true },
+        { "offsets latest {{partition=0,topic=t}}", of(0, 10) }, { polls(1000), later(1000, {}) },
+        { polls(1000), {} }, { DELETE, true },
+      })
+    end)
+
+    it("starts the instance again when messages came in between, and notes no other end", function()
+      runs("messages", latest(), {
+        TOPICS, ENDS, { DELETE, true }, { polls(1000), {} }, { "consumers", held(0, 1) },
+        { BOTH, join(of(0, -1), of(1, -1)) }, { commits(position(10, 0), position(20, 1)), true },
+        { "offsets latest {{partition=0,topic=t},{partition=1,topic=t}}", join(of(0, 10), of(1, 21)) },
+        { DELETE, true }, { polls(1000), of(1, 20) }, { "> t/1/20" }, { DELETE, true }, { "closed true" },
+      }, 1)
+    end)
+
+    it("takes a batch that begins where it noted, and none that begins behind that", function()
+      for offset, again in pairs { [20] = false, [21] = true } do
+        trace = {}
+        local script = { TOPICS, ENDS, { DELETE, true }, { polls(1000), of(1, offset, offset + 1) },
+          { "consumers", held(0, 1) }, { "committed g i {{partition=1,topic=t},{partition=0,topic=t}}",
+            join(of(1, -1), of(0, 0)) }, { commits(position(20, 1)), true } }
+        if again then script = join(script, { { DELETE, true }, { polls(1000), of(1, 20, 21) } }) end
+        runs("messages", latest(), join(script, { { "> t/1/20" }, { DELETE, true }, { "closed true" } }), 1)
+      end
+    end)
+
+    it("takes a partition that is younger than the note from its first message on", function()
+      runs("messages", latest(), {
+        TOPICS, ENDS, { DELETE, true }, { polls(1000), of(2, 3) }, { "consumers", held(2) },
+        { "committed g i {{partition=2,topic=t}}", of(2, -1) },
+        { "offsets earliest {{partition=2,topic=t}}", of(2, 3) },
+        { commits(position(3, 2)), true }, { "> t/2/3" }, { DELETE, true }, { "closed true" },
+      }, 1)
+    end)
+
+    it("asks up to three times what the instance holds, and with the next poll again", function()
+      runs("messages", latest { idle = 1500 }, {
+        TOPICS, ENDS, { DELETE, true }, { polls(1000), later(1000, {}) }, { "consumers", {} }, { "consumers", held() },
+        { "consumers", {} }, { polls(500), {} }, { "consumers", {} }, { "consumers", held(0) },
+        { "committed g i {{partition=0,topic=t}}", of(0, 0) }, { DELETE, true },
+      })
+    end)
+
+    it("starts again where the instance is gone before its first commit", function()
+      runs("messages", latest(), {
+        TOPICS, ENDS, { DELETE, true }, { polls(1000), {} }, { "consumers", held(0) },
+        { "committed g i {{partition=0,topic=t}}", of(0, -1) }, { commits(position(10, 0)), GONE }, { DELETE, true },
+        { polls(1000), {} }, { "consumers", held(0) }, { "committed g i {{partition=0,topic=t}}", of(0, -1) },
+        { commits(position(10, 0)), true }, { "offsets latest {{partition=0,topic=t}}", of(0, 10) },
+        { polls(1000), of(0, 10) }, { "> t/0/10" }, { DELETE, true }, { "closed true" },
+      }, 1)
+    end)
+
+    it("asks for the ends of no topic that is not there", function()
+      runs("messages", latest(), {
+        { "topics", { u = 1 } }, { DELETE, true }, { polls(1000), of(0, 0) }, { "consumers", held(0) },
+        { "committed g i {{partition=0,topic=t}}", of(0, -1) },
+        { "offsets earliest {{partition=0,topic=t}}", of(0, 0) },
+        { commits(position(0, 0)), true }, { "> t/0/0" }, { DELETE, true }, { "closed true" },
+      }, 1)
+    end)
+  end)
+
+  describe("over a partition", function()
+    local function fetches(from, timeout, most, more)
+      return ("fetch t 0 %d {%s%stimeout=%d}"):format(from, more or "", most and "max_messages=" .. most .. "," or "",
+        timeout)
+    end
+
+    local function records(more)
+      local options = { topic = "t", partition = 0 }
+      for key, value in pairs(more or {}) do options[key] = value end
+      return options
+    end
+
+    it("begins with what is earliest, and goes on behind the last one", function()
+      runs("records", records { max_bytes = 9, timeout = 5 }, {
+        { "offsets earliest {partition=0,topic=t}", at(3) }, { fetches(3, 5, nil, "max_bytes=9,"), at(3, 7) },
+        { "> t/0/3" }, { "> t/0/7" }, { fetches(8, 5, nil, "max_bytes=9,"), at(9) }, { "> t/0/9" }, { "closed true" },
+      }, 3)
+    end)
+
+    it("asks for `to` first, and for times by their milliseconds", function()
+      runs("records", records { from = { timestamp = 7 }, to = "latest" }, {
+        { "offsets latest {partition=0,topic=t}", at(5) }, { "offsets 7 {partition=0,topic=t}", at(4) },
+        { fetches(4, 1000, 1), at(4) }, { "> t/0/4" },
+      })
+    end)
+
+    -- from, to, limit, max_messages, what is asked for
+    for _, row in ipairs { { 0, 999, nil, nil, 999 }, { 0, 1000, nil, nil, nil }, { 0, 1001, nil, nil, nil },
+      { 5, 9, nil, 4, 4 }, { 5, 9, nil, 3, 3 }, { 5, 8, nil, 4, 3 }, { 5, 9, 2, 3, 2 }, { 5, 9, 4, 3, 3 },
+      { 5, nil, 999, nil, 999 }, { 5, nil, 1000, nil, nil } } do
+      it(("asks for %s from %d, to %s, limit %s, max_messages %s"):format(tostring(row[5]), row[1], tostring(row[2]),
+        tostring(row[3]), tostring(row[4])), function()
+        runs("records", records { from = row[1], to = row[2], limit = row[3], max_messages = row[4] }, {
+          { fetches(row[1], 1000, row[5]), at(row[1]) }, { "> t/0/" .. row[1] }, { "closed true" },
+        }, 1)
+      end)
+    end
+
+    it("ends after its idle time", function()
+      runs("records", records { from = 0, idle = 1500 }, {
+        { fetches(0, 1000), later(1000, {}) }, { fetches(0, 500), later(500, at(0)) }, { "> t/0/0", 5000 },
+        { fetches(1, 1000), later(1000, {}) }, { fetches(1, 500), {} },
+      })
+    end)
+
+    it("asks again while the trouble passes", function()
+      runs("records", records { from = 0, limit = 1 }, {
+        { fetches(0, 1000, 1), AWAY }, { "sleep 100" }, { fetches(0, 1000, 1), fails "connection_lost" },
+        { "sleep 200" }, { fetches(0, 1000, 1), at(0) }, { "> t/0/0" },
+      })
+      trace = {}
+      runs("records", records { from = 0, idle = 50 }, {
+        { fetches(0, 50), AWAY }, { "sleep 50" }, { fetches(0, 50), AWAY }, { "raises unavailable" },
+      })
+    end)
+
+    it("halves what cannot be read, down to the message at fault, and grows again", function()
+      local script = { { fetches(0, 1000, 4), LARGE }, { fetches(0, 1000, 2), LARGE } }
+      for offset = 0, 7 do
+        script[#script + 1] = { fetches(offset, 1000, 1), at(offset) }
+        script[#script + 1] = { "> t/0/" .. offset }
+      end
+      for offset = 8, 15 do
+        script[#script + 1] = { fetches(offset, 1000, 2), at(offset) }
+        script[#script + 1] = { "> t/0/" .. offset }
+      end
+      runs("records", records { from = 0, max_messages = 4 }, join(script, { { fetches(16, 1000, 4), at(16) },
+        { "> t/0/16" }, { fetches(17, 1000, 4), LARGE }, { fetches(17, 1000, 2), LARGE },
+        { fetches(17, 1000, 1), LARGE },
+        { 'raises response_too_large (after topic "t", partition 0, offset 16): this message cannot be read; raise '
+          .. "max_response_bytes" } }))
+    end)
+  end)
+end)
+
+describe("the options of a loop", function()
+  local client
+
+  setup(function() client = kafka.new { url = "http://127.0.0.1:1" } end)
+  teardown(function() client:close() end)
+
+  local LOOP = { group = "g", instance = "i", topic = "t" }
+  local MINIMUM = { timeout = 0, max_messages = 1, max_bytes = 1, session_timeout = 1000, limit = 0, idle = 0 }
+
+  local function takes(method, base, field, value)
+    local given = {}
+    for key, kept in pairs(base) do given[key] = kept end
+    given[field] = value
+    local fine, problem = pcall(client[method], client, given)
+    return fine, fine or tostring(problem)
+  end
+
+  for method, base in pairs { messages = LOOP, batches = LOOP, records = { topic = "t", partition = 0 } } do
+    it("have a least value each, and are taken at it: " .. method, function()
+      for field, least in pairs(MINIMUM) do
+        if method ~= "records" or field ~= "session_timeout" then
+          assert.is_true(takes(method, base, field, least), field)
+          local fine, problem = takes(method, base, field, least - 1)
+          assert.is_false(fine, field)
+          assert.truthy(problem:find(("(%s: integer >= %d expected, got %d)"):format(field, least, least - 1), 1, true),
+            problem)
+        end
+      end
+    end)
+  end
+
+  it("are required where a loop cannot do without", function()
+    for field in pairs { group = 1, instance = 1 } do
+      local given = { group = "g", instance = "i", topic = "t" }
+      given[field] = nil
+      local fine, problem = pcall(client.messages, client, given)
+      assert.is_false(fine)
+      assert.truthy(problem:find(field .. ": non-empty string expected, got nil", 1, true), problem)
+    end
+    local _, problem = pcall(client.records, client, { topic = "t" })
+    assert.truthy(problem:find("partition: integer >= 0 expected, got nil", 1, true), problem)
+    _, problem = pcall(client.records, client, { partition = 0 })
+    assert.truthy(problem:find("topic: non-empty string expected, got nil", 1, true), problem)
+  end)
+
+  it("of a partition name offsets and times from 0 on", function()
+    for _, field in ipairs { "from", "to" } do
+      assert.is_true(takes("records", { topic = "t", partition = 0 }, field, 0))
+      assert.is_true(takes("records", { topic = "t", partition = 0 }, field, { timestamp = 0 }))
+      for _, wrong in ipairs { -1, 0.5, "soon", { timestamp = -1 }, { timestamp = 0.5 }, {} } do
+        assert.is_false(takes("records", { topic = "t", partition = 0 }, field, wrong), tostring(wrong))
+      end
+    end
+    assert.is_false(takes("records", { topic = "t", partition = 0 }, "partition", -1))
+  end)
+
+  it("name where a group starts", function()
+    for _, from in ipairs { "earliest", "latest", "none" } do assert.is_true(takes("messages", LOOP, "from", from)) end
+  end)
+end)
