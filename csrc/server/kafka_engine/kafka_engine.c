@@ -9,14 +9,14 @@
 #include "server/kafka_engine/group/kafka_groups.h"
 #include "server/kafka_engine/produce/kafka_producer.h"
 
-enum { LOOP_THREADS = 4 };
+enum { EXECUTOR_THREADS = 4 };
 
 struct kafka_engine {
   struct uk_engine engine;
   struct uk_kafka_settings *settings;
   struct uk_kafka_reaper *reaper;
-  struct uk_kafka_loop *loop;
-  struct uk_kafka_calls *calls;
+  struct uk_kafka_executor *executor;
+  struct uk_kafka_blocking *blocking;
   rd_kafka_t *control;
   struct uk_kafka_topics *topics;
   struct uk_kafka_admin *admin;
@@ -167,12 +167,12 @@ static void close_engine(struct uk_engine *engine)
     uk_kafka_fetches_free(closing->fetches);
   if (closing->admin != NULL)
     uk_kafka_admin_free(closing->admin);
-  if (closing->calls != NULL)
-    uk_kafka_calls_free(closing->calls);
+  if (closing->blocking != NULL)
+    uk_kafka_blocking_free(closing->blocking);
   if (closing->committed != NULL)
     uk_kafka_committed_free(closing->committed);
-  if (closing->loop != NULL)
-    uk_kafka_loop_free(closing->loop);
+  if (closing->executor != NULL)
+    uk_kafka_executor_free(closing->executor);
   if (closing->topics != NULL)
     uk_kafka_topics_free(closing->topics);
   if (closing->control != NULL)
@@ -255,18 +255,19 @@ static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_option
                        char *message, size_t size)
 {
   engine->reaper = uk_kafka_reaper_new(UK_KAFKA_REAP_TIMEOUT);
-  engine->loop = uk_kafka_loop_new(LOOP_THREADS);
-  engine->calls = uk_kafka_calls_new();
-  if (engine->reaper == NULL || engine->loop == NULL || engine->calls == NULL ||
+  engine->executor = uk_kafka_executor_new(EXECUTOR_THREADS);
+  engine->blocking = uk_kafka_blocking_new();
+  if (engine->reaper == NULL || engine->executor == NULL || engine->blocking == NULL ||
       !open_control(engine, message, size) || !try_consumer(engine, message, size) ||
       (engine->topics = uk_kafka_topics_new(engine->control)) == NULL)
     return false;
-  const struct uk_kafka_fetch_parts fetch_parts = {
-    engine->settings, engine->loop, engine->topics, engine->calls, engine->reaper, engine->control};
+  const struct uk_kafka_fetch_parts fetch_parts = {engine->settings, engine->executor,
+                                                   engine->topics,   engine->blocking,
+                                                   engine->reaper,   engine->control};
   const struct uk_kafka_admin_parts admin_parts = {
-    engine->control, engine->loop, engine->topics, options->partitions, forget, engine};
+    engine->control, engine->executor, engine->topics, options->partitions, forget, engine};
   const struct uk_kafka_committed_parts committed_parts = {engine->settings, engine->topics,
-                                                           engine->calls, engine->reaper};
+                                                           engine->blocking, engine->reaper};
   engine->fetches = uk_kafka_fetches_new(&fetch_parts);
   engine->admin = uk_kafka_admin_new(&admin_parts);
   engine->committed = uk_kafka_committed_new(&committed_parts);
@@ -278,10 +279,10 @@ static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_option
   const struct uk_kafka_groups_parts groups_parts = {
     .settings = engine->settings,
     .control = engine->control,
-    .loop = engine->loop,
+    .executor = engine->executor,
     .topics = engine->topics,
     .reaper = engine->reaper,
-    .calls = engine->calls,
+    .blocking = engine->blocking,
     .prefetch_bytes = options->prefetch_bytes,
     .prefetch_budget = options->prefetch_budget,
     .committed = engine->committed,

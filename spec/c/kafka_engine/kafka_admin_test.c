@@ -28,7 +28,7 @@ static void forget(void *context, struct uk_slice topic)
 static struct uk_kafka_admin *open_admin(void)
 {
   const struct uk_kafka_admin_parts parts = {.control = kafka_parts.control,
-                                             .loop = kafka_parts.loop,
+                                             .executor = kafka_parts.executor,
                                              .topics = kafka_parts.topics,
                                              .partitions = 1,
                                              .forget = forget};

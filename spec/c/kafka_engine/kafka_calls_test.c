@@ -1,4 +1,4 @@
-#include "server/kafka_engine/rd/kafka_calls.h"
+#include "server/kafka_engine/rd/kafka_blocking.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 enum { MANY = 40, HELD = -1, PATIENCE = 60000 /* milliseconds */ };
 
 struct probe {
-  struct uk_kafka_call call;
+  struct uk_kafka_work work;
   int blocks; /* milliseconds; HELD: until the gate is open */
   atomic_int runs, misses;
   atomic_llong ended;
@@ -36,7 +36,7 @@ static void begin(void)
   atomic_store(&missing, 0);
 }
 
-static void run(struct uk_kafka_call *call)
+static void run(struct uk_kafka_work *call)
 {
   struct probe *probe = (struct probe *)call;
   int now_running = atomic_fetch_add(&running, 1) + 1, most = atomic_load(&most_running);
@@ -51,7 +51,7 @@ static void run(struct uk_kafka_call *call)
   atomic_fetch_add(&probe->runs, 1);
 }
 
-static void missed(struct uk_kafka_call *call)
+static void missed(struct uk_kafka_work *call)
 {
   struct probe *probe = (struct probe *)call;
   atomic_store(&probe->ended, uk_clock_monotonic());
@@ -59,11 +59,12 @@ static void missed(struct uk_kafka_call *call)
   atomic_fetch_add(&missing, 1);
 }
 
-static void submit(struct uk_kafka_calls *calls, struct probe *probe, int blocks, int64_t deadline)
+static void submit(struct uk_kafka_blocking *blocking, struct probe *probe, int blocks,
+                   int64_t deadline)
 {
   *probe =
     (struct probe){.call = {.run = run, .missed = missed, .deadline = deadline}, .blocks = blocks};
-  uk_kafka_calls_submit(calls, &probe->call);
+  uk_kafka_blocking_submit(blocking, &probe->call);
 }
 
 static int count_runs(void)
@@ -76,12 +77,12 @@ static int count_runs(void)
 
 static void runs_each_call_once(void)
 {
-  struct uk_kafka_calls *calls = uk_kafka_calls_new();
-  REQUIRE(calls != NULL);
+  struct uk_kafka_blocking *blocking = uk_kafka_blocking_new();
+  REQUIRE(blocking != NULL);
   for (int i = 0; i < MANY; i++)
-    submit(calls, &probes[i], i % 3, INT64_MAX);
+    submit(blocking, &probes[i], i % 3, INT64_MAX);
   CHECK_EVENTUALLY(count_runs() == MANY);
-  uk_kafka_calls_free(calls);
+  uk_kafka_blocking_free(blocking);
   for (int i = 0; i < MANY; i++) {
     CHECK_EQ_INT(probes[i].runs, 1);
     CHECK_EQ_INT(probes[i].misses, 0);
@@ -90,79 +91,79 @@ static void runs_each_call_once(void)
 
 static void runs_as_many_at_once_as_there_are_threads(void)
 {
-  struct uk_kafka_calls *calls = uk_kafka_calls_new();
-  REQUIRE(calls != NULL);
+  struct uk_kafka_blocking *blocking = uk_kafka_blocking_new();
+  REQUIRE(blocking != NULL);
   begin();
   for (int i = 0; i < MANY; i++)
-    submit(calls, &probes[i], HELD, INT64_MAX);
-  CHECK(reaches(&running, UK_KAFKA_CALL_THREADS));
+    submit(blocking, &probes[i], HELD, INT64_MAX);
+  CHECK(reaches(&running, UK_KAFKA_BLOCKING_THREADS));
   usleep(50000);
   atomic_store(&gate, true);
   for (int i = 0; i < PATIENCE && count_runs() < MANY; i++)
     usleep(1000);
-  uk_kafka_calls_free(calls);
-  CHECK_EQ_INT(most_running, UK_KAFKA_CALL_THREADS);
+  uk_kafka_blocking_free(blocking);
+  CHECK_EQ_INT(most_running, UK_KAFKA_BLOCKING_THREADS);
   CHECK_EQ_INT(count_runs(), MANY);
 }
 
 static void a_deadline_that_passed_is_no_matter_where_nobody_is_before(void)
 {
-  struct uk_kafka_calls *calls = uk_kafka_calls_new();
-  REQUIRE(calls != NULL);
+  struct uk_kafka_blocking *blocking = uk_kafka_blocking_new();
+  REQUIRE(blocking != NULL);
   for (int i = 0; i < MANY; i++) {
-    submit(calls, &probes[0], 0, uk_clock_monotonic() - 1);
+    submit(blocking, &probes[0], 0, uk_clock_monotonic() - 1);
     CHECK_EVENTUALLY(probes[0].runs + probes[0].misses > 0);
     CHECK_EQ_INT(probes[0].runs, 1);
   }
-  uk_kafka_calls_free(calls);
+  uk_kafka_blocking_free(blocking);
 }
 
 static void one_that_waits_too_long_hears_of_it_in_time(void)
 {
-  struct uk_kafka_calls *calls = uk_kafka_calls_new();
-  REQUIRE(calls != NULL);
+  struct uk_kafka_blocking *blocking = uk_kafka_blocking_new();
+  REQUIRE(blocking != NULL);
   begin();
-  for (int i = 0; i < UK_KAFKA_CALL_THREADS; i++)
-    submit(calls, &probes[i], HELD, INT64_MAX);
-  CHECK(reaches(&running, UK_KAFKA_CALL_THREADS));
+  for (int i = 0; i < UK_KAFKA_BLOCKING_THREADS; i++)
+    submit(blocking, &probes[i], HELD, INT64_MAX);
+  CHECK(reaches(&running, UK_KAFKA_BLOCKING_THREADS));
   int64_t now = uk_clock_monotonic();
-  struct probe *late = &probes[UK_KAFKA_CALL_THREADS], *later = late + 1, *patient = late + 2;
-  submit(calls, patient, 0, now + 600000);
-  submit(calls, late, 0, now + 100);
+  struct probe *late = &probes[UK_KAFKA_BLOCKING_THREADS], *later = late + 1, *patient = late + 2;
+  submit(blocking, patient, 0, now + 600000);
+  submit(blocking, late, 0, now + 100);
   CHECK(reaches(&late->misses, 1));
   CHECK(late->ended >= now + 100);
-  submit(calls, later, 0, now + 1000);
+  submit(blocking, later, 0, now + 1000);
   CHECK(reaches(&later->misses, 1));
   CHECK(later->ended >= now + 1000);
   CHECK_EQ_INT(patient->runs + patient->misses, 0);
   atomic_store(&gate, true);
   CHECK(reaches(&patient->runs, 1));
   CHECK_EQ_INT(late->runs + later->runs, 0);
-  uk_kafka_calls_free(calls);
+  uk_kafka_blocking_free(blocking);
 }
 
 /* Once all others are missed, those under way go on. */
 static void *open_gate(void *unused)
 {
   (void)unused;
-  reaches(&missing, MANY - UK_KAFKA_CALL_THREADS);
+  reaches(&missing, MANY - UK_KAFKA_BLOCKING_THREADS);
   atomic_store(&gate, true);
   return NULL;
 }
 
 static void the_end_waits_for_those_under_way_and_misses_the_others(void)
 {
-  struct uk_kafka_calls *calls = uk_kafka_calls_new();
+  struct uk_kafka_blocking *blocking = uk_kafka_blocking_new();
   pthread_t opener;
-  REQUIRE(calls != NULL);
+  REQUIRE(blocking != NULL);
   begin();
   for (int i = 0; i < MANY; i++)
-    submit(calls, &probes[i], HELD, INT64_MAX);
-  CHECK(reaches(&running, UK_KAFKA_CALL_THREADS));
+    submit(blocking, &probes[i], HELD, INT64_MAX);
+  CHECK(reaches(&running, UK_KAFKA_BLOCKING_THREADS));
   REQUIRE(pthread_create(&opener, NULL, open_gate, NULL) == 0);
-  uk_kafka_calls_free(calls);
+  uk_kafka_blocking_free(blocking);
   pthread_join(opener, NULL);
-  CHECK_EQ_INT(count_runs(), UK_KAFKA_CALL_THREADS);
+  CHECK_EQ_INT(count_runs(), UK_KAFKA_BLOCKING_THREADS);
   for (int i = 0; i < MANY; i++)
     CHECK_EQ_INT(probes[i].runs + probes[i].misses, 1);
 }
@@ -181,12 +182,12 @@ static void starts_with_or_without_memory(void)
   long live = fault_live();
   for (long n = 1, hit = 1; hit; n++) {
     fault_at(n);
-    struct uk_kafka_calls *calls = uk_kafka_calls_new();
+    struct uk_kafka_blocking *blocking = uk_kafka_blocking_new();
     hit = fault_hit();
     fault_off();
-    CHECK((calls == NULL) == hit);
-    if (calls != NULL)
-      uk_kafka_calls_free(calls);
+    CHECK((blocking == NULL) == hit);
+    if (blocking != NULL)
+      uk_kafka_blocking_free(blocking);
   }
   CHECK_EQ_INT(fault_live(), live);
 }

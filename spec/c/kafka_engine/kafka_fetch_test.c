@@ -23,8 +23,8 @@ static bool rig_open(void)
     return false;
   rig.producer = kafka_parts_control();
   rig.parts =
-    (struct uk_kafka_fetch_parts){kafka_parts.settings, kafka_parts.loop,   kafka_parts.topics,
-                                  kafka_parts.calls,    kafka_parts.reaper, kafka_parts.control};
+    (struct uk_kafka_fetch_parts){kafka_parts.settings, kafka_parts.executor, kafka_parts.topics,
+                                  kafka_parts.blocking, kafka_parts.reaper,   kafka_parts.control};
   rig.fetches = uk_kafka_fetches_new(&rig.parts);
   return rig.producer != NULL && rig.fetches != NULL;
 }

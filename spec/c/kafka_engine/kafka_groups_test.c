@@ -32,10 +32,10 @@ static struct uk_kafka_groups *make_groups_of(struct uk_kafka_settings *settings
 {
   const struct uk_kafka_groups_parts parts = {.settings = settings,
                                               .control = kafka_parts.control,
-                                              .loop = kafka_parts.loop,
+                                              .executor = kafka_parts.executor,
                                               .topics = kafka_parts.topics,
                                               .reaper = kafka_parts.reaper,
-                                              .calls = kafka_parts.calls,
+                                              .blocking = kafka_parts.blocking,
                                               .prefetch_bytes = 1 << 20,
                                               .prefetch_budget = 1 << 30,
                                               .committed = rig.committed};
@@ -58,7 +58,7 @@ static bool rig_open(void)
   if (!kafka_parts_open(1))
     return false;
   const struct uk_kafka_committed_parts parts = {kafka_parts.settings, kafka_parts.topics,
-                                                 kafka_parts.calls, kafka_parts.reaper};
+                                                 kafka_parts.blocking, kafka_parts.reaper};
   rig.producer = kafka_parts_control();
   rig.committed = uk_kafka_committed_new(&parts);
   rig.groups = make_groups();

@@ -1,5 +1,5 @@
-/* The loop: no wake is lost, no time passes unheard, and a task is on one thread at a time. */
-#include "server/kafka_engine/rd/kafka_loop.h"
+/* The executor: no wake is lost, no time passes unheard, and a task is on one thread at a time. */
+#include "server/kafka_engine/rd/kafka_executor.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -20,7 +20,7 @@ struct job {
 };
 
 static struct job jobs[TASKS];
-static unsigned threads; /* of the loop */
+static unsigned threads; /* of the executor */
 static bool far;         /* who has nothing to do has a time that never comes */
 
 static void run(struct uk_kafka_task *task, int64_t now)
@@ -58,14 +58,14 @@ static void *wake_them(void *argument)
   return NULL;
 }
 
-static struct uk_kafka_loop *start(int times)
+static struct uk_kafka_executor *start(int times)
 {
-  struct uk_kafka_loop *loop = uk_kafka_loop_new(threads);
-  for (int i = 0; i < TASKS && loop != NULL; i++) {
+  struct uk_kafka_executor *executor = uk_kafka_executor_new(threads);
+  for (int i = 0; i < TASKS && executor != NULL; i++) {
     jobs[i] = (struct job){.times = times};
-    uk_kafka_task_init(&jobs[i].task, loop, run, freed);
+    uk_kafka_task_init(&jobs[i].task, executor, run, freed);
   }
-  return loop;
+  return executor;
 }
 
 static bool is_done(const struct job *job)
@@ -84,7 +84,7 @@ static void wait_until_done(void)
   }
 }
 
-static void stop(struct uk_kafka_loop *loop)
+static void stop(struct uk_kafka_executor *executor)
 {
   int64_t deadline = uk_clock_monotonic() + PATIENCE;
   for (int i = 0; i < TASKS; i++) {
@@ -96,41 +96,41 @@ static void stop(struct uk_kafka_loop *loop)
       sched_yield();
     CHECK_EQ_INT(jobs[i].freed, 1);
   }
-  uk_kafka_loop_free(loop);
+  uk_kafka_executor_free(executor);
 }
 
 static void each_task_runs_after_the_last_wake(void)
 {
-  struct uk_kafka_loop *loop = start(0);
+  struct uk_kafka_executor *executor = start(0);
   pthread_t wakers[WAKERS];
-  REQUIRE(loop != NULL);
+  REQUIRE(executor != NULL);
   for (uintptr_t i = 0; i < WAKERS; i++)
     CHECK_EQ_INT(pthread_create(&wakers[i], NULL, wake_them, (void *)(i + 1)), 0);
   for (int i = 0; i < WAKERS; i++)
     pthread_join(wakers[i], NULL);
   wait_until_done();
-  stop(loop);
+  stop(executor);
 }
 
 /* One wake at a time: the first finds all asleep, the second a task that still runs. */
 static void a_single_wake_is_heard(void)
 {
-  struct uk_kafka_loop *loop = start(0);
-  REQUIRE(loop != NULL);
+  struct uk_kafka_executor *executor = start(0);
+  REQUIRE(executor != NULL);
   for (int i = 0; i < 2000; i++) {
     struct job *job = &jobs[i / 2 % TASKS];
     atomic_fetch_add(&job->wanted, 1);
     uk_kafka_task_wake(&job->task);
     wait_until_done();
   }
-  stop(loop);
+  stop(executor);
 }
 
 /* Also by a thread that sleeps until a later one. */
 static void each_time_is_heard(void)
 {
-  struct uk_kafka_loop *loop = start(0);
-  REQUIRE(loop != NULL);
+  struct uk_kafka_executor *executor = start(0);
+  REQUIRE(executor != NULL);
   for (int times = 0; times <= TIMES; times += TIMES) {
     for (int i = 0; i < TASKS; i++) {
       atomic_store(&jobs[i].times, times);
@@ -139,18 +139,18 @@ static void each_time_is_heard(void)
     }
     wait_until_done();
   }
-  stop(loop);
+  stop(executor);
 }
 
 static void times_are_heard_while_others_are_woken(void)
 {
-  struct uk_kafka_loop *loop = start(TIMES);
+  struct uk_kafka_executor *executor = start(TIMES);
   pthread_t waker;
-  REQUIRE(loop != NULL);
+  REQUIRE(executor != NULL);
   CHECK_EQ_INT(pthread_create(&waker, NULL, wake_them, (void *)(uintptr_t)7), 0);
   pthread_join(waker, NULL);
   wait_until_done();
-  stop(loop);
+  stop(executor);
 }
 
 int main(void)

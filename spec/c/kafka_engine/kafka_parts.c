@@ -36,18 +36,18 @@ bool kafka_parts_open(int brokers)
     return false;
   kafka_parts.control = kafka_parts_control();
   kafka_parts.reaper = uk_kafka_reaper_new(UK_KAFKA_REAP_TIMEOUT);
-  kafka_parts.loop = uk_kafka_loop_new(4);
-  kafka_parts.calls = uk_kafka_calls_new();
+  kafka_parts.executor = uk_kafka_executor_new(4);
+  kafka_parts.blocking = uk_kafka_blocking_new();
   kafka_parts.topics = uk_kafka_topics_new(kafka_parts.control);
-  return kafka_parts.reaper != NULL && kafka_parts.loop != NULL && kafka_parts.calls != NULL &&
-         kafka_parts.topics != NULL;
+  return kafka_parts.reaper != NULL && kafka_parts.executor != NULL &&
+         kafka_parts.blocking != NULL && kafka_parts.topics != NULL;
 }
 
 void kafka_parts_close(void)
 {
   uk_kafka_topics_stop(kafka_parts.topics);
-  uk_kafka_calls_free(kafka_parts.calls);
-  uk_kafka_loop_free(kafka_parts.loop);
+  uk_kafka_blocking_free(kafka_parts.blocking);
+  uk_kafka_executor_free(kafka_parts.executor);
   uk_kafka_topics_free(kafka_parts.topics);
   uk_kafka_reaper_free(kafka_parts.reaper);
   rd_kafka_destroy(kafka_parts.control);

@@ -2,8 +2,8 @@
 #ifndef KAFKA_PARTS_H
 #define KAFKA_PARTS_H
 
-#include "server/kafka_engine/rd/kafka_calls.h"
-#include "server/kafka_engine/rd/kafka_loop.h"
+#include "server/kafka_engine/rd/kafka_blocking.h"
+#include "server/kafka_engine/rd/kafka_executor.h"
 #include "server/kafka_engine/rd/kafka_reaper.h"
 #include "server/kafka_engine/rd/kafka_settings.h"
 #include "server/kafka_engine/cluster/kafka_topics.h"
@@ -18,8 +18,8 @@ struct kafka_parts {
   rd_kafka_mock_cluster_t *cluster;
   struct uk_kafka_settings *settings;
   struct uk_kafka_reaper *reaper;
-  struct uk_kafka_loop *loop;
-  struct uk_kafka_calls *calls;
+  struct uk_kafka_executor *executor;
+  struct uk_kafka_blocking *blocking;
   struct uk_kafka_topics *topics;
 };
 

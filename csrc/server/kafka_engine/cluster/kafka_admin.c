@@ -4,7 +4,7 @@
 
 #include "common/clock.h"
 #include "server/kafka_engine/cluster/kafka_admin_private.h"
-#include "server/kafka_engine/rd/kafka_calls.h"
+#include "server/kafka_engine/rd/kafka_blocking.h"
 
 enum {
   PAUSE = 50
@@ -173,7 +173,7 @@ struct uk_kafka_admin *uk_kafka_admin_new(const struct uk_kafka_admin_parts *par
   pthread_mutex_init(&admin->mutex, NULL);
   pthread_cond_init(&admin->ended, NULL);
   admin->queue = rd_kafka_queue_new(parts->control);
-  uk_kafka_task_init(&admin->task, parts->loop, run, ended);
+  uk_kafka_task_init(&admin->task, parts->executor, run, ended);
   uk_kafka_queue_watch(admin->queue, &admin->task);
   return admin;
 }

@@ -3,13 +3,13 @@
 #define UK_KAFKA_ADMIN_H
 
 #include "server/kafka_engine/cluster/kafka_check.h"
-#include "server/kafka_engine/rd/kafka_loop.h"
+#include "server/kafka_engine/rd/kafka_executor.h"
 
 struct uk_kafka_admin;
 
 struct uk_kafka_admin_parts {
   rd_kafka_t *control;
-  struct uk_kafka_loop *loop;
+  struct uk_kafka_executor *executor;
   struct uk_kafka_topics *topics;
   int32_t partitions; /* of a topic made without a number */
   /* A topic was deleted, or is another one now: what was kept of it is old. */
@@ -23,7 +23,7 @@ void uk_kafka_admin_delete_topic(struct uk_kafka_admin *admin, struct uk_delete_
 /* For uk_kafka_check.create; the context is the admin. */
 void uk_kafka_admin_create_missing(void *admin, struct uk_kafka_check *check,
                                    struct uk_slice topic);
-/* With no operation in its hands, the loop's threads running. */
+/* With no operation in its hands, the executor's threads running. */
 void uk_kafka_admin_free(struct uk_kafka_admin *admin);
 
 #endif

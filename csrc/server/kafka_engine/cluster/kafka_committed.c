@@ -6,7 +6,7 @@
 
 #include "common/clock.h"
 #include "server/kafka_engine/cluster/kafka_check.h"
-#include "server/kafka_engine/rd/kafka_consumer.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 
 enum {
   KEPT = 8,          /* consumers that nobody uses, for the next question about their group */
@@ -30,7 +30,7 @@ struct uk_kafka_committed {
 };
 
 struct question {
-  struct uk_kafka_call call;
+  struct uk_kafka_work work;
   struct uk_kafka_check check;
   struct uk_committed *operation;
   struct uk_kafka_committed *committed;
@@ -218,14 +218,14 @@ static void fail(struct question *question, rd_kafka_resp_err_t code)
                         : rd_kafka_err2str(code));
 }
 
-static void run(struct uk_kafka_call *call)
+static void run(struct uk_kafka_work *work)
 {
   struct question *question = (struct question *)call;
   struct uk_committed *operation = question->operation;
   char group[UK_GROUP_NAME_MAX + 1] = "";
   memcpy(group, operation->group.data, operation->group.length);
   rd_kafka_topic_partition_list_t *list = make_list(operation);
-  rd_kafka_resp_err_t code = read_list(question->committed, group, list, call->deadline);
+  rd_kafka_resp_err_t code = read_list(question->committed, group, list, work->deadline);
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
     fill(operation, list);
   else if (code == NO_ASKER)
@@ -236,7 +236,7 @@ static void run(struct uk_kafka_call *call)
   finish(question);
 }
 
-static void missed(struct uk_kafka_call *call)
+static void timed_out(struct uk_kafka_work *work)
 {
   struct question *question = (struct question *)call;
   fail(question, RD_KAFKA_RESP_ERR__TIMED_OUT);
@@ -255,7 +255,7 @@ static void checked(struct uk_kafka_check *check)
 {
   struct question *question = (struct question *)((char *)check - offsetof(struct question, check));
   if (check->operation->error == UK_OK)
-    uk_kafka_calls_submit(question->committed->parts.calls, &question->call);
+    uk_kafka_blocking_submit(question->committed->parts.blocking, &question->work);
   else
     finish(question);
 }
@@ -272,7 +272,7 @@ void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_comm
     return;
   }
   *question = (struct question){
-    .call = {.run = run, .missed = missed, .deadline = operation->operation.deadline},
+    .work = {.run = run, .timed_out = timed_out, .deadline = operation->operation.deadline},
     .check = {.operation = &operation->operation,
               .count = operation->count,
               .item = item,
@@ -285,14 +285,14 @@ void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_comm
 
 /* For an instance. */
 
-static void read_for(struct uk_kafka_call *call)
+static void read_for(struct uk_kafka_work *work)
 {
   struct uk_kafka_reading *reading = (struct uk_kafka_reading *)call;
-  reading->code = read_list(reading->committed, reading->group, reading->list, call->deadline);
+  reading->code = read_list(reading->committed, reading->group, reading->list, work->deadline);
   reading->then(reading);
 }
 
-static void read_missed(struct uk_kafka_call *call)
+static void read_timed_out(struct uk_kafka_work *work)
 {
   struct uk_kafka_reading *reading = (struct uk_kafka_reading *)call;
   reading->code = RD_KAFKA_RESP_ERR__TIMED_OUT;
@@ -302,9 +302,9 @@ static void read_missed(struct uk_kafka_call *call)
 void uk_kafka_committed_read(struct uk_kafka_committed *committed, struct uk_kafka_reading *reading)
 {
   reading->committed = committed;
-  reading->call.run = read_for;
-  reading->call.missed = read_missed;
-  uk_kafka_calls_submit(committed->parts.calls, &reading->call);
+  reading->work.run = read_for;
+  reading->work.timed_out = read_timed_out;
+  uk_kafka_blocking_submit(committed->parts.blocking, &reading->work);
 }
 
 /* Life. */

@@ -5,7 +5,7 @@
 #ifndef UK_KAFKA_COMMITTED_H
 #define UK_KAFKA_COMMITTED_H
 
-#include "server/kafka_engine/rd/kafka_calls.h"
+#include "server/kafka_engine/rd/kafka_blocking.h"
 #include "server/kafka_engine/rd/kafka_reaper.h"
 #include "server/kafka_engine/rd/kafka_settings.h"
 #include "server/kafka_engine/cluster/kafka_topics.h"
@@ -15,7 +15,7 @@ struct uk_kafka_committed;
 struct uk_kafka_committed_parts {
   const struct uk_kafka_settings *settings;
   struct uk_kafka_topics *topics;
-  struct uk_kafka_calls *calls;
+  struct uk_kafka_blocking *blocking;
   struct uk_kafka_reaper *reaper;
 };
 
@@ -24,7 +24,7 @@ void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_comm
 /* What a group has committed for each partition of a list, with the metadata. */
 struct uk_kafka_reading {
   /* The caller's, until `then` is called: once, from any thread. */
-  struct uk_kafka_call call; /* with its deadline alone */
+  struct uk_kafka_work work; /* with its deadline alone */
   char group[UK_GROUP_NAME_MAX + 1];
   rd_kafka_topic_partition_list_t *list; /* each partition once */
   void (*then)(struct uk_kafka_reading *reading);

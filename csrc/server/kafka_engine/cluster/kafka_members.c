@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/kafka_engine/rd/kafka_calls.h"
-#include "server/kafka_engine/rd/kafka_consumer.h"
+#include "server/kafka_engine/rd/kafka_blocking.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 
 enum { HINTS = 256, CALL_TIMEOUT = 2000 }; /* milliseconds for one broker, which may be gone */
 
@@ -242,7 +242,8 @@ static void ended(struct uk_kafka_task *task)
   pthread_mutex_unlock(&members->mutex);
 }
 
-struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control, struct uk_kafka_loop *loop,
+struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control,
+                                              struct uk_kafka_executor *executor,
                                               struct uk_kafka_topics *topics)
 {
   struct uk_kafka_members *members = calloc(1, sizeof *members);
@@ -255,7 +256,7 @@ struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control, struct uk_kaf
   pthread_mutex_init(&members->mutex, NULL);
   pthread_cond_init(&members->ended, NULL);
   members->queue = rd_kafka_queue_new(control);
-  uk_kafka_task_init(&members->task, loop, run, ended);
+  uk_kafka_task_init(&members->task, executor, run, ended);
   uk_kafka_queue_watch(members->queue, &members->task);
   return members;
 }

@@ -7,7 +7,7 @@
 #ifndef UK_KAFKA_MEMBERS_H
 #define UK_KAFKA_MEMBERS_H
 
-#include "server/kafka_engine/rd/kafka_loop.h"
+#include "server/kafka_engine/rd/kafka_executor.h"
 #include "server/kafka_engine/cluster/kafka_topics.h"
 
 enum {
@@ -37,10 +37,11 @@ struct uk_kafka_question {
 };
 
 /* `control` and the topics must outlive it. NULL when memory is out. */
-struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control, struct uk_kafka_loop *loop,
+struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control,
+                                              struct uk_kafka_executor *executor,
                                               struct uk_kafka_topics *topics);
 void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_question *question);
-/* What is asked is answered with DESTROY. The loop's threads run. */
+/* What is asked is answered with DESTROY. The executor's threads run. */
 void uk_kafka_members_free(struct uk_kafka_members *members);
 
 #endif

@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "common/clock.h"
-#include "server/kafka_engine/rd/kafka_consumer.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 
 enum {
   BATCH = 500, /* librdkafka compares each partition of a question with each */
@@ -90,12 +90,12 @@ rd_kafka_resp_err_t uk_kafka_offsets_ask(rd_kafka_t *control, int64_t timestamp,
 /* The operation. */
 
 struct offsets {
-  struct uk_kafka_call call;
+  struct uk_kafka_work work;
   struct uk_kafka_check check;
   struct uk_offsets *operation;
   rd_kafka_t *control;
   struct uk_kafka_topics *topics;
-  struct uk_kafka_calls *calls;
+  struct uk_kafka_blocking *blocking;
 };
 
 static void finish(struct offsets *offsets)
@@ -130,21 +130,21 @@ static rd_kafka_resp_err_t fill_ends(struct offsets *offsets, size_t *failed)
       continue;
     }
     code = uk_kafka_offsets_ask(offsets->control, UK_TIMESTAMP_LATEST, operation->offsets + i,
-                                end - i, offsets->call.deadline, failed);
+                                end - i, offsets->work.deadline, failed);
     *failed += i;
     i = end;
   }
   return code;
 }
 
-static void run(struct uk_kafka_call *call)
+static void run(struct uk_kafka_work *work)
 {
   struct offsets *offsets = (struct offsets *)call;
   struct uk_offsets *operation = offsets->operation;
   size_t failed;
   rd_kafka_resp_err_t code =
     uk_kafka_offsets_ask(offsets->control, operation->timestamp, operation->offsets,
-                         operation->count, call->deadline, &failed);
+                         operation->count, work->deadline, &failed);
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
     code = fill_ends(offsets, &failed);
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -152,7 +152,7 @@ static void run(struct uk_kafka_call *call)
   finish(offsets);
 }
 
-static void missed(struct uk_kafka_call *call)
+static void timed_out(struct uk_kafka_work *work)
 {
   struct offsets *offsets = (struct offsets *)call;
   fail(offsets, RD_KAFKA_RESP_ERR__TIMED_OUT, 0);
@@ -172,13 +172,13 @@ static void checked(struct uk_kafka_check *check)
 {
   struct offsets *offsets = (struct offsets *)((char *)check - offsetof(struct offsets, check));
   if (check->operation->error == UK_OK)
-    uk_kafka_calls_submit(offsets->calls, &offsets->call);
+    uk_kafka_blocking_submit(offsets->blocking, &offsets->work);
   else
     finish(offsets);
 }
 
 void uk_kafka_offsets_run(struct uk_offsets *operation, rd_kafka_t *control,
-                          struct uk_kafka_topics *topics, struct uk_kafka_calls *calls)
+                          struct uk_kafka_topics *topics, struct uk_kafka_blocking *blocking)
 {
   struct offsets *offsets = calloc(1, sizeof *offsets);
   if (offsets == NULL) {
@@ -187,7 +187,7 @@ void uk_kafka_offsets_run(struct uk_offsets *operation, rd_kafka_t *control,
     return;
   }
   *offsets = (struct offsets){
-    .call = {.run = run, .missed = missed, .deadline = operation->operation.deadline},
+    .work = {.run = run, .timed_out = timed_out, .deadline = operation->operation.deadline},
     .check = {.operation = &operation->operation,
               .count = operation->count,
               .item = item,
@@ -195,7 +195,7 @@ void uk_kafka_offsets_run(struct uk_offsets *operation, rd_kafka_t *control,
     .operation = operation,
     .control = control,
     .topics = topics,
-    .calls = calls,
+    .blocking = blocking,
   };
   uk_kafka_topics_check(topics, &offsets->check);
 }

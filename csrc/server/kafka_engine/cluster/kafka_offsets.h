@@ -2,7 +2,7 @@
 #ifndef UK_KAFKA_OFFSETS_H
 #define UK_KAFKA_OFFSETS_H
 
-#include "server/kafka_engine/rd/kafka_calls.h"
+#include "server/kafka_engine/rd/kafka_blocking.h"
 #include "server/kafka_engine/cluster/kafka_check.h"
 
 enum { UK_KAFKA_NO_OFFSET = -1 }; /* the partition has no record that late */
@@ -15,6 +15,6 @@ rd_kafka_resp_err_t uk_kafka_offsets_ask(rd_kafka_t *control, int64_t timestamp,
 
 /* The operation from its start to `done`. */
 void uk_kafka_offsets_run(struct uk_offsets *operation, rd_kafka_t *control,
-                          struct uk_kafka_topics *topics, struct uk_kafka_calls *calls);
+                          struct uk_kafka_topics *topics, struct uk_kafka_blocking *blocking);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "server/kafka_engine/rd/kafka_consumer.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 
 static struct uk_slice name_of(const struct uk_kafka_end *end)
 {
@@ -183,7 +183,7 @@ void uk_kafka_ends_forget(struct uk_kafka_ends *ends, struct uk_slice topic)
 
 /* Life. */
 
-/* From the loop, after the task's last run: nothing may be touched once the mutex is let go. */
+/* From the executor, after the task's last run: nothing may be touched once the mutex is let go. */
 static void gone(struct uk_kafka_task *task)
 {
   struct uk_kafka_ends *ends = (struct uk_kafka_ends *)task;
@@ -194,7 +194,8 @@ static void gone(struct uk_kafka_task *task)
 }
 
 struct uk_kafka_ends *uk_kafka_ends_new(const struct uk_kafka_settings *settings,
-                                        struct uk_kafka_loop *loop, struct uk_kafka_reaper *reaper)
+                                        struct uk_kafka_executor *executor,
+                                        struct uk_kafka_reaper *reaper)
 {
   struct uk_kafka_ends *ends = calloc(1, sizeof *ends);
   if (ends == NULL)
@@ -208,7 +209,7 @@ struct uk_kafka_ends *uk_kafka_ends_new(const struct uk_kafka_settings *settings
   ends->reaper = reaper;
   pthread_mutex_init(&ends->mutex, NULL);
   pthread_cond_init(&ends->gone, NULL);
-  uk_kafka_task_init(&ends->task, loop, uk_kafka_ends_run, gone);
+  uk_kafka_task_init(&ends->task, executor, uk_kafka_ends_run, gone);
   return ends;
 }
 

@@ -6,7 +6,7 @@
 #ifndef UK_KAFKA_ENDS_H
 #define UK_KAFKA_ENDS_H
 
-#include "server/kafka_engine/rd/kafka_loop.h"
+#include "server/kafka_engine/rd/kafka_executor.h"
 #include "server/kafka_engine/rd/kafka_reaper.h"
 #include "server/kafka_engine/rd/kafka_settings.h"
 
@@ -40,8 +40,9 @@ enum uk_kafka_at {
 
 /* NULL when memory is out. */
 struct uk_kafka_ends *uk_kafka_ends_new(const struct uk_kafka_settings *settings,
-                                        struct uk_kafka_loop *loop, struct uk_kafka_reaper *reaper);
-/* Nobody waits any more, and the loop still runs. The handle goes to the reaper. */
+                                        struct uk_kafka_executor *executor,
+                                        struct uk_kafka_reaper *reaper);
+/* Nobody waits any more, and the executor still runs. The handle goes to the reaper. */
 void uk_kafka_ends_free(struct uk_kafka_ends *ends);
 
 /* Joins, with PAST and NOWHERE not. `end` is where the partition was just seen to end, and is followed from there; -1:

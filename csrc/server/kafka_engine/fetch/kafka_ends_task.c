@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "server/kafka_engine/rd/kafka_consumer.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 
 enum {
   EVENTS_PER_RUN = 2000,
@@ -28,7 +28,7 @@ static bool have_handle(struct uk_kafka_ends *ends)
   char text[UK_MESSAGE_SIZE];
   if (ends->handle != NULL)
     return true;
-  ends->handle = uk_kafka_consumer_new(ends->settings, BROKER_WAIT, text, sizeof text);
+  ends->handle = uk_kafka_handle_new(ends->settings, BROKER_WAIT, text, sizeof text);
   if (ends->handle == NULL)
     return false;
   ends->queue = rd_kafka_queue_new(ends->handle);

@@ -85,7 +85,7 @@ static struct uk_kafka_fetch *new_fetch(struct uk_kafka_fetches *fetches,
     calloc(1, sizeof *fetch + operation->count * sizeof fetch->positions[0]);
   if (fetch == NULL)
     return NULL;
-  uk_kafka_task_init(&fetch->task, fetches->parts.loop, uk_kafka_fetch_run, free_fetch);
+  uk_kafka_task_init(&fetch->task, fetches->parts.executor, uk_kafka_fetch_run, free_fetch);
   fetch->fetches = fetches;
   fetch->operation = operation;
   fetch->turn.task = &fetch->task;
@@ -117,7 +117,7 @@ void uk_kafka_fetches_offsets(struct uk_kafka_fetches *fetches, struct uk_offset
   const struct uk_kafka_fetch_parts *parts = &fetches->parts;
   operation->operation.error = UK_OK;
   operation->operation.message[0] = '\0';
-  uk_kafka_offsets_run(operation, parts->control, parts->topics, parts->calls);
+  uk_kafka_offsets_run(operation, parts->control, parts->topics, parts->blocking);
 }
 
 void uk_kafka_fetches_forget(struct uk_kafka_fetches *fetches, struct uk_slice topic)
@@ -144,8 +144,8 @@ struct uk_kafka_fetches *uk_kafka_fetches_new(const struct uk_kafka_fetch_parts 
     return NULL;
   fetches->parts = *parts;
   pthread_mutex_init(&fetches->mutex, NULL);
-  fetches->readers = uk_kafka_readers_new(parts->settings, parts->loop, parts->reaper);
-  fetches->ends = uk_kafka_ends_new(parts->settings, parts->loop, parts->reaper);
+  fetches->readers = uk_kafka_readers_new(parts->settings, parts->executor, parts->reaper);
+  fetches->ends = uk_kafka_ends_new(parts->settings, parts->executor, parts->reaper);
   if (fetches->readers != NULL && fetches->ends != NULL)
     return fetches;
   uk_kafka_fetches_free(fetches);

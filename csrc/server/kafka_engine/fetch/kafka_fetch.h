@@ -6,9 +6,9 @@
 #ifndef UK_KAFKA_FETCH_H
 #define UK_KAFKA_FETCH_H
 
-#include "server/kafka_engine/rd/kafka_calls.h"
+#include "server/kafka_engine/rd/kafka_blocking.h"
 #include "server/kafka_engine/cluster/kafka_check.h"
-#include "server/kafka_engine/rd/kafka_loop.h"
+#include "server/kafka_engine/rd/kafka_executor.h"
 #include "server/kafka_engine/rd/kafka_reaper.h"
 #include "server/kafka_engine/rd/kafka_settings.h"
 
@@ -16,9 +16,9 @@ struct uk_kafka_fetches;
 
 struct uk_kafka_fetch_parts {
   const struct uk_kafka_settings *settings;
-  struct uk_kafka_loop *loop;
+  struct uk_kafka_executor *executor;
   struct uk_kafka_topics *topics;
-  struct uk_kafka_calls *calls;
+  struct uk_kafka_blocking *blocking;
   struct uk_kafka_reaper *reaper;
   rd_kafka_t *control; /* for offsets */
 };
@@ -30,7 +30,7 @@ void uk_kafka_fetches_offsets(struct uk_kafka_fetches *fetches, struct uk_offset
 void uk_kafka_fetches_forget(struct uk_kafka_fetches *fetches, struct uk_slice topic);
 /* Ends all that waits; nothing waits from now on. */
 void uk_kafka_fetches_drain(struct uk_kafka_fetches *fetches);
-/* With no operation in its hands, and with the loop still running. The handles go to the reaper. */
+/* With no operation in its hands, and with the executor still running. The handles go to the reaper. */
 void uk_kafka_fetches_free(struct uk_kafka_fetches *fetches);
 
 #endif

@@ -104,8 +104,8 @@ bool uk_kafka_fetch_wait_there(struct uk_kafka_fetch *fetch, int64_t now)
 bool uk_kafka_fetch_ask_range(struct uk_kafka_fetch *fetch)
 {
   fetch->state = UK_FETCH_ASKING;
-  fetch->range.call.deadline = fetch->limit;
-  uk_kafka_range_ask(&fetch->range, fetch->fetches->parts.calls);
+  fetch->range.work.deadline = fetch->limit;
+  uk_kafka_range_ask(&fetch->range, fetch->fetches->parts.blocking);
   return false; /* the positions are the range's until it answers */
 }
 

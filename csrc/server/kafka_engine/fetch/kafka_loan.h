@@ -2,7 +2,7 @@
 #ifndef UK_KAFKA_LOAN_H
 #define UK_KAFKA_LOAN_H
 
-#include "server/kafka_engine/rd/kafka_consumer.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 #include "server/kafka_engine/fetch/kafka_position.h"
 
 struct uk_kafka_loan;

@@ -55,10 +55,10 @@ static void ask(struct uk_kafka_range *range)
   list_unsure(range, firsts);
   list_unsure(range, ends);
   range->code = uk_kafka_offsets_ask(range->control, UK_TIMESTAMP_EARLIEST, firsts, count,
-                                     range->call.deadline, &failed);
+                                     range->work.deadline, &failed);
   if (range->code == RD_KAFKA_RESP_ERR_NO_ERROR)
     range->code = uk_kafka_offsets_ask(range->control, UK_TIMESTAMP_LATEST, ends, count,
-                                       range->call.deadline, &failed);
+                                       range->work.deadline, &failed);
   if (range->code == RD_KAFKA_RESP_ERR_NO_ERROR)
     set_ranges(range, firsts, ends);
   else
@@ -66,14 +66,14 @@ static void ask(struct uk_kafka_range *range)
   free(firsts);
 }
 
-static void run(struct uk_kafka_call *call)
+static void run(struct uk_kafka_work *work)
 {
   struct uk_kafka_range *range = (struct uk_kafka_range *)call;
   ask(range);
   range->then(range);
 }
 
-static void missed(struct uk_kafka_call *call)
+static void timed_out(struct uk_kafka_work *work)
 {
   struct uk_kafka_range *range = (struct uk_kafka_range *)call;
   range->code = RD_KAFKA_RESP_ERR__TIMED_OUT;
@@ -81,9 +81,9 @@ static void missed(struct uk_kafka_call *call)
   range->then(range);
 }
 
-void uk_kafka_range_ask(struct uk_kafka_range *range, struct uk_kafka_calls *calls)
+void uk_kafka_range_ask(struct uk_kafka_range *range, struct uk_kafka_blocking *blocking)
 {
-  range->call.run = run;
-  range->call.missed = missed;
-  uk_kafka_calls_submit(calls, &range->call);
+  range->work.run = run;
+  range->work.timed_out = timed_out;
+  uk_kafka_blocking_submit(blocking, &range->work);
 }

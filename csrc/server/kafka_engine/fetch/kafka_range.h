@@ -2,11 +2,11 @@
 #ifndef UK_KAFKA_RANGE_H
 #define UK_KAFKA_RANGE_H
 
-#include "server/kafka_engine/rd/kafka_calls.h"
+#include "server/kafka_engine/rd/kafka_blocking.h"
 #include "server/kafka_engine/fetch/kafka_position.h"
 
 struct uk_kafka_range {
-  struct uk_kafka_call call;
+  struct uk_kafka_work work;
   rd_kafka_t *control;
   struct uk_kafka_position *positions; /* the range's until `then` */
   size_t count;
@@ -17,6 +17,6 @@ struct uk_kafka_range {
 };
 
 /* All but the outcome is set, `call` but for its deadline excepted. */
-void uk_kafka_range_ask(struct uk_kafka_range *range, struct uk_kafka_calls *calls);
+void uk_kafka_range_ask(struct uk_kafka_range *range, struct uk_kafka_blocking *blocking);
 
 #endif

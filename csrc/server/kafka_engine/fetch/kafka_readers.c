@@ -163,7 +163,7 @@ static struct uk_kafka_reader *make_reader(struct uk_kafka_readers *readers, cha
 {
   readers->making = true;
   pthread_mutex_unlock(&readers->mutex);
-  rd_kafka_t *handle = uk_kafka_consumer_new(readers->settings, BROKER_WAIT, text, size);
+  rd_kafka_t *handle = uk_kafka_handle_new(readers->settings, BROKER_WAIT, text, size);
   pthread_mutex_lock(&readers->mutex);
   readers->making = false;
   wake_line(readers, SIZE_MAX);
@@ -298,7 +298,7 @@ void uk_kafka_readers_forget(struct uk_kafka_readers *readers, struct uk_slice t
 
 /* Life. */
 
-/* From the loop, after the task's last run: nothing may be touched once the mutex is let go. */
+/* From the executor, after the task's last run: nothing may be touched once the mutex is let go. */
 static void gone(struct uk_kafka_task *task)
 {
   struct uk_kafka_readers *readers = (struct uk_kafka_readers *)task;
@@ -309,7 +309,7 @@ static void gone(struct uk_kafka_task *task)
 }
 
 struct uk_kafka_readers *uk_kafka_readers_new(const struct uk_kafka_settings *settings,
-                                              struct uk_kafka_loop *loop,
+                                              struct uk_kafka_executor *executor,
                                               struct uk_kafka_reaper *reaper)
 {
   struct uk_kafka_readers *readers = calloc(1, sizeof *readers);
@@ -326,7 +326,7 @@ struct uk_kafka_readers *uk_kafka_readers_new(const struct uk_kafka_settings *se
   readers->line_end = &readers->line;
   pthread_mutex_init(&readers->mutex, NULL);
   pthread_cond_init(&readers->gone, NULL);
-  uk_kafka_task_init(&readers->task, loop, uk_kafka_readers_run, gone);
+  uk_kafka_task_init(&readers->task, executor, uk_kafka_readers_run, gone);
   return readers;
 }
 

@@ -6,7 +6,7 @@
 #define UK_KAFKA_READERS_H
 
 #include "server/kafka_engine/fetch/kafka_loan.h"
-#include "server/kafka_engine/rd/kafka_loop.h"
+#include "server/kafka_engine/rd/kafka_executor.h"
 #include "server/kafka_engine/rd/kafka_reaper.h"
 
 enum {
@@ -23,9 +23,9 @@ struct uk_kafka_readers;
 
 /* NULL when memory is out. */
 struct uk_kafka_readers *uk_kafka_readers_new(const struct uk_kafka_settings *settings,
-                                              struct uk_kafka_loop *loop,
+                                              struct uk_kafka_executor *executor,
                                               struct uk_kafka_reaper *reaper);
-/* Nothing is lent, and the loop still runs. The handles go to the reaper. */
+/* Nothing is lent, and the executor still runs. The handles go to the reaper. */
 void uk_kafka_readers_free(struct uk_kafka_readers *readers);
 
 /* A task that waits for a loan. */

@@ -89,7 +89,7 @@ static struct uk_kafka_instance *make(struct uk_kafka_groups *groups, struct uk_
   instance->last_request = uk_clock_monotonic();
   instance->asked_since = instance->last_request;
   instance->next_commit = instance->last_request + settings->auto_commit_interval;
-  uk_kafka_task_init(&instance->task, groups->parts.loop, uk_kafka_instance_run,
+  uk_kafka_task_init(&instance->task, groups->parts.executor, uk_kafka_instance_run,
                      uk_kafka_instance_free);
   uk_name_set_init(&instance->created);
   if (!uk_name_table_add(&groups->table, &instance->node)) {
@@ -353,7 +353,7 @@ struct uk_kafka_groups *uk_kafka_groups_new(const struct uk_kafka_groups_parts *
   pthread_mutex_init(&groups->mutex, NULL);
   pthread_cond_init(&groups->empty, NULL);
   uk_name_table_init(&groups->table, uk_name_table_seed());
-  groups->members = uk_kafka_members_new(parts->control, parts->loop, parts->topics);
+  groups->members = uk_kafka_members_new(parts->control, parts->executor, parts->topics);
   if (groups->members != NULL)
     return groups;
   uk_kafka_groups_free(groups);

@@ -5,10 +5,10 @@
 #ifndef UK_KAFKA_GROUPS_H
 #define UK_KAFKA_GROUPS_H
 
-#include "server/kafka_engine/rd/kafka_calls.h"
+#include "server/kafka_engine/rd/kafka_blocking.h"
 #include "server/kafka_engine/cluster/kafka_check.h"
 #include "server/kafka_engine/cluster/kafka_committed.h"
-#include "server/kafka_engine/rd/kafka_loop.h"
+#include "server/kafka_engine/rd/kafka_executor.h"
 #include "server/kafka_engine/rd/kafka_reaper.h"
 #include "server/kafka_engine/rd/kafka_settings.h"
 
@@ -17,10 +17,10 @@ struct uk_kafka_groups;
 struct uk_kafka_groups_parts {
   const struct uk_kafka_settings *settings;
   rd_kafka_t *control;
-  struct uk_kafka_loop *loop;
+  struct uk_kafka_executor *executor;
   struct uk_kafka_topics *topics;
   struct uk_kafka_reaper *reaper;
-  struct uk_kafka_calls *calls;
+  struct uk_kafka_blocking *blocking;
   int64_t prefetch_bytes, prefetch_budget;
   struct uk_kafka_committed *committed;
   /* As in uk_kafka_check: for a consume that may create its topics. NULL: none is created. */

@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 
 #include "server/engine/name_set.h"
-#include "server/kafka_engine/rd/kafka_consumer.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 #include "server/kafka_engine/group/kafka_groups.h"
 #include "server/kafka_engine/cluster/kafka_members.h"
 #include "server/kafka_engine/rd/kafka_record.h"

@@ -82,7 +82,7 @@ bool uk_kafka_handover_ask(struct uk_kafka_instance *instance,
   handover->groups = groups;
   handover->instance = instance;
   handover->reading =
-    (struct uk_kafka_reading){.call.deadline = uk_clock_monotonic() + READ_TIMEOUT,
+    (struct uk_kafka_reading){.work.deadline = uk_clock_monotonic() + READ_TIMEOUT,
                               .list = rd_kafka_topic_partition_list_copy(list),
                               .then = answered};
   memcpy(handover->reading.group, instance->group.data, instance->group.length);

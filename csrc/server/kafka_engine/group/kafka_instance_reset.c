@@ -60,12 +60,12 @@ static bool ask_range(struct uk_kafka_instance *instance, const rd_kafka_topic_p
   question->turns = instance->turns;
   instance->turns = (struct uk_kafka_turns){NULL, NULL};
   question->range =
-    (struct uk_kafka_range){.call = {.deadline = uk_clock_monotonic() + RANGE_TIMEOUT},
+    (struct uk_kafka_range){.work = {.deadline = uk_clock_monotonic() + RANGE_TIMEOUT},
                             .control = instance->groups->parts.control,
                             .positions = &question->position,
                             .count = 1,
                             .then = answered};
-  uk_kafka_range_ask(&question->range, instance->groups->parts.calls);
+  uk_kafka_range_ask(&question->range, instance->groups->parts.blocking);
   return true;
 }
 

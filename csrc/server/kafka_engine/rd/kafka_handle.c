@@ -1,9 +1,9 @@
-#include "server/kafka_engine/rd/kafka_consumer.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 
 #include <stdio.h>
 
-rd_kafka_t *uk_kafka_consumer_new(const struct uk_kafka_settings *settings, int wait, char *text,
-                                  size_t size)
+rd_kafka_t *uk_kafka_handle_new(const struct uk_kafka_settings *settings, int wait, char *text,
+                                size_t size)
 {
   rd_kafka_conf_t *conf = uk_kafka_conf(settings, UK_KAFKA_FETCH);
   char wait_text[24];

@@ -1,9 +1,9 @@
-/* kafka_loop: the threads that run what has something to do: a task for each consumer instance, fetch, and so on.
+/* kafka_executor: the threads that run what has something to do: a task for each consumer instance, fetch, and so on.
  *
  * A task runs on one thread at a time, so that what it owns needs no lock. Anybody may wake it, from any thread, also
  * from librdkafka's callbacks; it runs once more after the last wake. A task that waits holds no thread. */
-#ifndef UK_KAFKA_LOOP_H
-#define UK_KAFKA_LOOP_H
+#ifndef UK_KAFKA_EXECUTOR_H
+#define UK_KAFKA_EXECUTOR_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,13 +11,13 @@
 #include "server/engine/timer.h"
 #include "server/kafka_engine/rd/kafka_rd.h"
 
-struct uk_kafka_loop;
+struct uk_kafka_executor;
 
 struct uk_kafka_task {
-  struct uk_kafka_loop *loop;
+  struct uk_kafka_executor *executor;
   void (*run)(struct uk_kafka_task *task, int64_t now); /* now: uk_clock_monotonic */
   void (*free)(struct uk_kafka_task *task);             /* after uk_kafka_task_end; NULL: nothing */
-  /* The loop's, under its lock. */
+  /* The executor's, under its lock. */
   struct uk_timer timer;
   struct uk_kafka_task *next; /* in the line */
   enum {
@@ -30,11 +30,11 @@ struct uk_kafka_task {
 };
 
 /* NULL when memory or threads are out. */
-struct uk_kafka_loop *uk_kafka_loop_new(unsigned threads);
+struct uk_kafka_executor *uk_kafka_executor_new(unsigned threads);
 /* Joins the threads. Every task must have ended, or never run again. */
-void uk_kafka_loop_free(struct uk_kafka_loop *loop);
+void uk_kafka_executor_free(struct uk_kafka_executor *executor);
 
-void uk_kafka_task_init(struct uk_kafka_task *task, struct uk_kafka_loop *loop,
+void uk_kafka_task_init(struct uk_kafka_task *task, struct uk_kafka_executor *executor,
                         void (*run)(struct uk_kafka_task *task, int64_t now),
                         void (*free)(struct uk_kafka_task *task));
 
