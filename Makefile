@@ -355,4 +355,8 @@ help:
 	@echo "upstash-kafka $(VERSION)"
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
+# A source that has moved is still named by the dependencies of its old object.
+
+csrc/%.c spec/c/%.c: ;
+
 -include $(shell find $(addprefix $(BUILD)/,bench client common server spec $(LUA_NAME)) -name '*.d' 2>/dev/null)
