@@ -106,6 +106,7 @@ static enum uk_error read_pem(char **text, const char *option, const char *path,
   *text = NULL;
   if (path == NULL)
     return UK_OK;
+  errno = 0; /* an empty file sets none */
   FILE *file = fopen(path, "re");
   char *bytes = file != NULL ? malloc(PEM_BYTES + 1) : NULL;
   size_t length = bytes != NULL ? fread(bytes, 1, PEM_BYTES + 1, file) : 0;

@@ -1,0 +1,134 @@
+/* listen: which addresses are understood, and what the socket is like. */
+#include "server/http/listen.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static char message[400];
+
+static int count_descriptors(void)
+{
+  int count = 0;
+  DIR *folder = opendir("/proc/self/fd");
+  while (readdir(folder) != NULL)
+    count++;
+  closedir(folder);
+  return count;
+}
+
+static void refuses_what_is_no_address(void)
+{
+  static const char *const wrong[] = {
+    "",          "8080",   ":8080",       "localhost",     "localhost:", "a:b:80",
+    "::1:80",    "[::1]",  "[]:80",       "[::1:80",       "::1]:80",    "127.0.0.1:-1",
+    "a:65536",   "a:80x",  "a: 80",       "a:0x50",        "a:000080",   "a:99999999999",
+    "http://a:", "[::1]:", "[::1]:65536", "127.0.0.1:80 ",
+  };
+  int before = count_descriptors();
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    char expected[200];
+    struct uk_listener listener = {0};
+    CHECK_EQ_INT(uk_listen(&listener, wrong[i], message, sizeof message), UK_E_BAD_REQUEST);
+    snprintf(expected, sizeof expected, "listen: HOST:PORT or [IPv6]:PORT expected, got \"%s\"",
+             wrong[i]);
+    CHECK_EQ_STR(message, expected);
+  }
+  CHECK_EQ_INT(count_descriptors(), before);
+}
+
+/* A name is 255 bytes at most; one that fits is looked up. */
+static void takes_names_up_to_the_limit(void)
+{
+  char text[300];
+  struct uk_listener listener = {0};
+  for (size_t length = 255; length <= 256; length++) {
+    memset(text, '!', length); /* in no name, so that no server is asked */
+    strcpy(text + length, ":80");
+    CHECK_EQ_INT(uk_listen(&listener, text, message, sizeof message), UK_E_BAD_REQUEST);
+    CHECK_EQ_INT(strstr(message, "expected, got") != NULL, length == 256);
+  }
+}
+
+static void opens_what_can_be_opened(void)
+{
+  static const struct {
+    const char *text, *host;
+    bool ipv6;
+  } cases[] = {{"127.0.0.1:0", "127.0.0.1:", false},
+               {"127.0.0.1:00000", "127.0.0.1:", false},
+               {"0.0.0.0:0", "0.0.0.0:", false},
+               {"[::1]:0", "[::1]:", true}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct uk_listener listener = {0};
+    enum uk_error error = uk_listen(&listener, cases[i].text, message, sizeof message);
+    if (error == UK_E_UNAVAILABLE && cases[i].ipv6)
+      continue; /* a system without IPv6 */
+    if (!CHECK_EQ_INT(error, UK_OK))
+      continue;
+    size_t length = strlen(cases[i].host);
+    CHECK(strncmp(listener.address, cases[i].host, length) == 0);
+    CHECK(atoi(listener.address + length) > 0);
+    CHECK_EQ_INT(listener.ipv6, cases[i].ipv6);
+    CHECK((fcntl(listener.socket, F_GETFD) & FD_CLOEXEC) != 0);
+    CHECK((fcntl(listener.socket, F_GETFL) & O_NONBLOCK) != 0);
+    close(listener.socket);
+  }
+}
+
+static int connect_to(const char *address)
+{
+  struct sockaddr_in to = {.sin_family = AF_INET,
+                           .sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1)),
+                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+  return fd;
+}
+
+static void leaves_no_descriptor_where_the_port_is_taken(void)
+{
+  struct uk_listener first = {0}, second = {0};
+  char expected[200];
+  REQUIRE(uk_listen(&first, "127.0.0.1:0", message, sizeof message) == UK_OK);
+  int before = count_descriptors();
+  CHECK_EQ_INT(uk_listen(&second, first.address, message, sizeof message), UK_E_UNAVAILABLE);
+  snprintf(expected, sizeof expected, "listen: %s: Address already in use", first.address);
+  CHECK_EQ_STR(message, expected);
+  CHECK_EQ_INT(count_descriptors(), before);
+  close(first.socket);
+}
+
+/* A restart takes its port again while connections of the run before still linger. */
+static void takes_a_port_with_lingering_connections(void)
+{
+  struct uk_listener first = {0}, second = {0};
+  char byte;
+  REQUIRE(uk_listen(&first, "127.0.0.1:0", message, sizeof message) == UK_OK);
+  int client = connect_to(first.address);
+  int served = accept(first.socket, NULL, NULL);
+  shutdown(served, SHUT_WR); /* who closes first lingers */
+  CHECK_EQ_INT(recv(client, &byte, 1, 0), 0);
+  close(client);
+  CHECK_EQ_INT(recv(served, &byte, 1, 0), 0);
+  close(served);
+  close(first.socket);
+  if (!CHECK_EQ_INT(uk_listen(&second, first.address, message, sizeof message), UK_OK))
+    fprintf(stderr, "  %s\n", message);
+  close(second.socket);
+}
+
+int main(void)
+{
+  CHECK_RUN(refuses_what_is_no_address);
+  CHECK_RUN(takes_names_up_to_the_limit);
+  CHECK_RUN(opens_what_can_be_opened);
+  CHECK_RUN(leaves_no_descriptor_where_the_port_is_taken);
+  CHECK_RUN(takes_a_port_with_lingering_connections);
+  return check_end();
+}
