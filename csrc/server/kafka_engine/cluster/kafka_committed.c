@@ -220,7 +220,7 @@ static void fail(struct question *question, rd_kafka_resp_err_t code)
 
 static void run(struct uk_kafka_work *work)
 {
-  struct question *question = (struct question *)call;
+  struct question *question = (struct question *)work;
   struct uk_committed *operation = question->operation;
   char group[UK_GROUP_NAME_MAX + 1] = "";
   memcpy(group, operation->group.data, operation->group.length);
@@ -238,7 +238,7 @@ static void run(struct uk_kafka_work *work)
 
 static void timed_out(struct uk_kafka_work *work)
 {
-  struct question *question = (struct question *)call;
+  struct question *question = (struct question *)work;
   fail(question, RD_KAFKA_RESP_ERR__TIMED_OUT);
   finish(question);
 }
@@ -287,14 +287,14 @@ void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_comm
 
 static void read_for(struct uk_kafka_work *work)
 {
-  struct uk_kafka_reading *reading = (struct uk_kafka_reading *)call;
+  struct uk_kafka_reading *reading = (struct uk_kafka_reading *)work;
   reading->code = read_list(reading->committed, reading->group, reading->list, work->deadline);
   reading->then(reading);
 }
 
 static void read_timed_out(struct uk_kafka_work *work)
 {
-  struct uk_kafka_reading *reading = (struct uk_kafka_reading *)call;
+  struct uk_kafka_reading *reading = (struct uk_kafka_reading *)work;
   reading->code = RD_KAFKA_RESP_ERR__TIMED_OUT;
   reading->then(reading);
 }

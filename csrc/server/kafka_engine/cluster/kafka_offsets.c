@@ -139,7 +139,7 @@ static rd_kafka_resp_err_t fill_ends(struct offsets *offsets, size_t *failed)
 
 static void run(struct uk_kafka_work *work)
 {
-  struct offsets *offsets = (struct offsets *)call;
+  struct offsets *offsets = (struct offsets *)work;
   struct uk_offsets *operation = offsets->operation;
   size_t failed;
   rd_kafka_resp_err_t code =
@@ -154,7 +154,7 @@ static void run(struct uk_kafka_work *work)
 
 static void timed_out(struct uk_kafka_work *work)
 {
-  struct offsets *offsets = (struct offsets *)call;
+  struct offsets *offsets = (struct offsets *)work;
   fail(offsets, RD_KAFKA_RESP_ERR__TIMED_OUT, 0);
   finish(offsets);
 }

@@ -68,14 +68,14 @@ static void ask(struct uk_kafka_range *range)
 
 static void run(struct uk_kafka_work *work)
 {
-  struct uk_kafka_range *range = (struct uk_kafka_range *)call;
+  struct uk_kafka_range *range = (struct uk_kafka_range *)work;
   ask(range);
   range->then(range);
 }
 
 static void timed_out(struct uk_kafka_work *work)
 {
-  struct uk_kafka_range *range = (struct uk_kafka_range *)call;
+  struct uk_kafka_range *range = (struct uk_kafka_range *)work;
   range->code = RD_KAFKA_RESP_ERR__TIMED_OUT;
   range->failed = nth_unsure(range, 0);
   range->then(range);
