@@ -1,0 +1,790 @@
+/* fake_kafka_group: all that an instance of a group stands on, played by the test: librdkafka's consumer, the coordinator,
+ * the executor, the topics and the clock. One thread, no cluster; time passes only when the test says so.
+ *
+ * It defines the functions that it plays, so one file of a test program includes it, and the program links neither
+ * librdkafka's nor the engine's. What the instance does is written to fake.log, one word for each call:
+ *
+ *   ask              the coordinator is asked who has the instance: fake_answer
+ *   read(t/0)        what is committed, for an instance that is taken over: fake_read
+ *   subscribe(t,u)   unsubscribe   close   reap
+ *   assign(t/0@5)    from offset 5; "?" where the committed offset counts, "first" from the beginning; unassign
+ *   commit(t/0=3)    "t/0=3+10" with a note that the client is at 10: fake_committed
+ *   seek(t/0@3)   nudge   forget(t)   range(t/0@3)   probe */
+#ifndef FAKE_KAFKA_GROUP_H
+#define FAKE_KAFKA_GROUP_H
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "common/clock.h"
+#include "server/kafka_engine/kafka_instance.h"
+#include "server/kafka_engine/kafka_range.h"
+
+enum { FAKE_LOG_SIZE = 4096, FAKE_PARTITIONS = 4, FAKE_PREFETCH = 1600 };
+
+/* What a queue of librdkafka gives. */
+struct fake_event {
+  rd_kafka_event_type_t type;
+  rd_kafka_resp_err_t code;
+  bool fatal;
+  rd_kafka_topic_partition_list_t *list;
+  rd_kafka_topic_partition_t *place;
+  const rd_kafka_message_t *message;
+  void *opaque;
+  struct fake_event *next;
+};
+
+struct fake_queue {
+  struct fake_event *first;
+};
+
+struct fake_handle {
+  struct fake_queue control, records;
+  rd_kafka_conf_t *conf;
+  char member[64];
+  rd_kafka_resp_err_t fatal, refuses; /* refuses: a subscription or commit, at once */
+  bool assignment_lost, closed, close_fails;
+};
+
+static struct {
+  int64_t now;
+  char log[FAKE_LOG_SIZE];
+  struct uk_kafka_groups *groups;
+  struct uk_kafka_settings *settings;
+  struct uk_kafka_task *tasks;
+  struct fake_handle *handle;         /* the last that was made */
+  struct uk_kafka_question *question; /* the first of those that are not answered */
+  struct uk_kafka_reading *reading;
+  struct uk_kafka_range *range;
+  struct uk_committed *probe;
+  void *commits[8]; /* the opaque of each commit that is under way, and its list */
+  rd_kafka_topic_partition_list_t *commit_lists[8];
+  size_t commit_count;
+  int refreshes;
+  int32_t leaderless;   /* -1: no partition is */
+  int32_t partitions;   /* of every topic; 0: not known */
+  bool cut_off;         /* from the cluster */
+  bool refuses_handles; /* rd_kafka_new fails */
+} fake;
+
+__attribute__((format(printf, 1, 2))) static void fake_note(const char *format, ...)
+{
+  size_t length = strlen(fake.log);
+  va_list arguments;
+  if (length > 0 && length + 1 < sizeof fake.log)
+    fake.log[length++] = ' ';
+  va_start(arguments, format);
+  vsnprintf(fake.log + length, sizeof fake.log - length, format, arguments);
+  va_end(arguments);
+}
+
+static void fake_note_list(const char *word, const rd_kafka_topic_partition_list_t *list,
+                           const char *sign)
+{
+  char text[1024] = "";
+  size_t length = 0;
+  for (int i = 0; i < list->cnt; i++) {
+    const rd_kafka_topic_partition_t *at = &list->elems[i];
+    const char *space = i > 0 ? " " : "";
+    length += (size_t)snprintf(text + length, sizeof text - length, "%s%s/%d", space, at->topic,
+                               (int)at->partition);
+    if (sign != NULL && at->offset == RD_KAFKA_OFFSET_INVALID)
+      length += (size_t)snprintf(text + length, sizeof text - length, "%s?", sign);
+    else if (sign != NULL && at->offset == RD_KAFKA_OFFSET_BEGINNING)
+      length += (size_t)snprintf(text + length, sizeof text - length, "%sfirst", sign);
+    else if (sign != NULL)
+      length +=
+        (size_t)snprintf(text + length, sizeof text - length, "%s%" PRId64, sign, at->offset);
+    if (sign != NULL && *sign == '=' && at->metadata_size > 0)
+      length += (size_t)snprintf(text + length, sizeof text - length, "+%s",
+                                 strrchr((const char *)at->metadata, ' ') + 1);
+  }
+  fake_note("%s(%s)", word, text);
+}
+
+/* Checks what was done since the last look, and forgets it. */
+#define FAKE_DID(wanted)                                                                           \
+  do {                                                                                             \
+    CHECK_EQ_STR(fake.log, (wanted));                                                              \
+    fake.log[0] = '\0';                                                                            \
+  } while (0)
+
+/* The clock and the executor. */
+
+int64_t uk_clock_monotonic(void)
+{
+  return fake.now;
+}
+
+int64_t uk_clock_epoch(void)
+{
+  return fake.now;
+}
+
+void uk_kafka_task_init(struct uk_kafka_task *task, struct uk_kafka_loop *loop,
+                        void (*run)(struct uk_kafka_task *task, int64_t now),
+                        void (*free_)(struct uk_kafka_task *task))
+{
+  *task = (struct uk_kafka_task){.loop = loop, .run = run, .free = free_, .next = fake.tasks};
+  task->timer.time = UK_TIMER_NEVER;
+  fake.tasks = task;
+}
+
+void uk_kafka_task_wake(struct uk_kafka_task *task)
+{
+  task->state = task->state == UK_TASK_RUNNING || task->state == UK_TASK_RUNNING_WOKEN
+                  ? UK_TASK_RUNNING_WOKEN
+                  : UK_TASK_IN_LINE;
+}
+
+void uk_kafka_task_at(struct uk_kafka_task *task, int64_t time)
+{
+  task->timer.time = time;
+}
+
+void uk_kafka_task_end(struct uk_kafka_task *task)
+{
+  task->state = UK_TASK_ENDED;
+}
+
+static void fake_run(struct uk_kafka_task *task)
+{
+  task->state = UK_TASK_RUNNING;
+  task->run(task, fake.now);
+  if (task->state == UK_TASK_RUNNING_WOKEN) {
+    task->state = UK_TASK_IN_LINE;
+  } else if (task->state == UK_TASK_RUNNING) {
+    task->state = UK_TASK_IDLE;
+  } else {
+    struct uk_kafka_task **link = &fake.tasks;
+    while (*link != task)
+      link = &(*link)->next;
+    *link = task->next;
+    task->free(task);
+  }
+}
+
+/* Runs whatever is woken until nothing is. A task that wakes itself without end fails. */
+static void fake_settle(void)
+{
+  for (int rounds = 0;; rounds++) {
+    struct uk_kafka_task *task = fake.tasks;
+    while (task != NULL && task->state != UK_TASK_IN_LINE && task->timer.time > fake.now)
+      task = task->next;
+    if (task == NULL || !CHECK(rounds < 1000))
+      return;
+    if (task->timer.time <= fake.now)
+      task->timer.time = UK_TIMER_NEVER;
+    fake_run(task);
+  }
+}
+
+/* Lets time pass: each timer runs when its time comes. */
+static void fake_pass(int64_t milliseconds)
+{
+  int64_t until = fake.now + milliseconds;
+  fake_settle();
+  while (fake.now < until) {
+    int64_t next = until;
+    for (struct uk_kafka_task *task = fake.tasks; task != NULL; task = task->next)
+      next = task->timer.time < next ? task->timer.time : next;
+    fake.now = next > fake.now ? next : fake.now + 1;
+    fake_settle();
+  }
+}
+
+void uk_kafka_queue_watch(rd_kafka_queue_t *queue, struct uk_kafka_task *task)
+{
+  (void)queue;
+  (void)task;
+}
+
+void uk_kafka_queue_unwatch(rd_kafka_queue_t *queue)
+{
+  (void)queue;
+}
+
+/* The coordinator. */
+
+struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control, struct uk_kafka_loop *loop,
+                                              struct uk_kafka_topics *topics)
+{
+  (void)control;
+  (void)loop;
+  return (struct uk_kafka_members *)topics;
+}
+
+void uk_kafka_members_free(struct uk_kafka_members *members)
+{
+  (void)members;
+}
+
+void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_question *question)
+{
+  struct uk_kafka_question **link = &fake.question;
+  (void)members;
+  while (*link != NULL)
+    link = &(*link)->next;
+  *link = question;
+  question->next = NULL;
+  question->live = false;
+  question->holds = question->group_holds = NULL;
+  fake_note(question->whole ? "ask" : "ask-again");
+}
+
+/* "t/0 t/1" as a list; NULL as NULL. */
+static rd_kafka_topic_partition_list_t *fake_list(const char *text)
+{
+  char name[16];
+  int partition, length;
+  if (text == NULL)
+    return NULL;
+  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
+  for (; sscanf(text, " %15[^/]/%d%n", name, &partition, &length) == 2; text += length)
+    rd_kafka_topic_partition_list_add(list, name, partition);
+  return list;
+}
+
+/* Answers the first question: the member that has the instance, NULL when none has; what it holds, and what the
+ * group holds, as lists. */
+static void fake_answer_with(rd_kafka_resp_err_t code, const char *member, const char *holds,
+                             const char *group_holds)
+{
+  struct uk_kafka_question *question = fake.question;
+  REQUIRE(question != NULL);
+  fake.question = question->next;
+  question->code = code;
+  question->live = member != NULL;
+  snprintf(question->member, sizeof question->member, "%s", member != NULL ? member : "");
+  question->holds = fake_list(holds);
+  question->group_holds = fake_list(group_holds);
+  question->then(question);
+  fake_settle();
+}
+
+static void fake_answer(const char *member)
+{
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, member, NULL, NULL);
+}
+
+/* The cluster's topics and offsets. */
+
+void uk_kafka_topics_check(struct uk_kafka_topics *topics, struct uk_kafka_check *check)
+{
+  (void)topics;
+  check->operation->error = UK_OK;
+  check->then(check);
+}
+
+int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_slice topic)
+{
+  (void)topics;
+  (void)topic;
+  return fake.partitions;
+}
+
+bool uk_kafka_topics_leaderless(struct uk_kafka_topics *topics, struct uk_slice topic,
+                                int32_t partition)
+{
+  (void)topics;
+  (void)topic;
+  return partition == fake.leaderless;
+}
+
+void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice topic)
+{
+  (void)topics;
+  (void)topic;
+  fake.refreshes++;
+}
+
+void uk_kafka_topics_forget(struct uk_kafka_topics *topics, struct uk_slice topic)
+{
+  (void)topics;
+  fake_note("forget(%.*s)", (int)topic.length, topic.data);
+}
+
+bool uk_kafka_topics_each(struct uk_kafka_topics *topics,
+                          void (*each)(void *argument, struct uk_slice topic, int32_t partitions),
+                          void *argument)
+{
+  (void)topics;
+  each(argument, uk_slice_text("any"), fake.partitions);
+  return true;
+}
+
+enum uk_error uk_kafka_topics_contact(struct uk_kafka_topics *topics, char *detail, size_t size)
+{
+  (void)topics;
+  if (fake.cut_off && size > 0)
+    snprintf(detail, size, "the Kafka cluster does not answer: test");
+  return fake.cut_off ? UK_E_UNAVAILABLE : UK_OK;
+}
+
+void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_committed *operation)
+{
+  (void)committed;
+  fake.probe = operation;
+  fake_note("probe");
+}
+
+void uk_kafka_committed_read(struct uk_kafka_committed *committed, struct uk_kafka_reading *reading)
+{
+  (void)committed;
+  CHECK(fake.reading == NULL);
+  fake.reading = reading;
+  fake_note_list("read", reading->list, NULL);
+}
+
+void uk_kafka_range_ask(struct uk_kafka_range *range, struct uk_kafka_calls *calls)
+{
+  const struct uk_kafka_position *at = &range->positions[0];
+  (void)calls;
+  fake.range = range;
+  fake_note("range(%.*s/%d@%" PRId64 ")", (int)at->topic.length, at->topic.data, (int)at->partition,
+            at->offset);
+}
+
+/* What was committed for a partition that is read; `note` NULL: nothing is noted. */
+static void fake_committed_is(int32_t partition, int64_t offset, const char *note)
+{
+  for (int i = 0; i < fake.reading->list->cnt; i++) {
+    rd_kafka_topic_partition_t *at = &fake.reading->list->elems[i];
+    if (at->partition != partition)
+      continue;
+    at->offset = offset;
+    at->metadata = note != NULL ? strdup(note) : NULL;
+    at->metadata_size = note != NULL ? strlen(note) : 0;
+  }
+}
+
+static void fake_read(rd_kafka_resp_err_t code)
+{
+  struct uk_kafka_reading *reading = fake.reading;
+  REQUIRE(reading != NULL);
+  fake.reading = NULL;
+  reading->code = code;
+  reading->then(reading);
+  fake_settle();
+}
+
+/* Handles. */
+
+static struct fake_handle *fake_of(const rd_kafka_t *handle)
+{
+  return (struct fake_handle *)(uintptr_t)handle;
+}
+
+rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text, size_t size)
+{
+  struct fake_handle *handle = fake.refuses_handles ? NULL : calloc(1, sizeof *handle);
+  CHECK_EQ_INT(type, RD_KAFKA_CONSUMER);
+  snprintf(text, size, "no handle");
+  if (handle == NULL)
+    return NULL;
+  handle->conf = conf;
+  fake.handle = handle;
+  return (rd_kafka_t *)handle;
+}
+
+static void fake_empty(struct fake_queue *queue);
+
+void uk_kafka_reap(struct uk_kafka_reaper *reaper, rd_kafka_t *handle, void (*then)(void *argument),
+                   void *argument)
+{
+  struct fake_handle *reaped = fake_of(handle);
+  (void)reaper;
+  (void)argument;
+  CHECK(then == NULL);
+  fake_note("reap");
+  fake_empty(&reaped->control);
+  fake_empty(&reaped->records);
+  rd_kafka_conf_destroy(reaped->conf);
+  if (fake.handle == reaped)
+    fake.handle = NULL;
+  free(reaped);
+}
+
+const rd_kafka_conf_t *rd_kafka_conf(rd_kafka_t *handle)
+{
+  return fake_of(handle)->conf;
+}
+
+rd_kafka_resp_err_t rd_kafka_poll_set_consumer(rd_kafka_t *handle)
+{
+  (void)handle;
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+char *rd_kafka_memberid(const rd_kafka_t *handle)
+{
+  return fake_of(handle)->member[0] != '\0' ? strdup(fake_of(handle)->member) : NULL;
+}
+
+void rd_kafka_mem_free(rd_kafka_t *handle, void *bytes)
+{
+  (void)handle;
+  free(bytes);
+}
+
+int rd_kafka_assignment_lost(rd_kafka_t *handle)
+{
+  return fake_of(handle)->assignment_lost;
+}
+
+rd_kafka_resp_err_t rd_kafka_fatal_error(rd_kafka_t *handle, char *text, size_t size)
+{
+  snprintf(text, size, "fatal");
+  return fake_of(handle)->fatal;
+}
+
+rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *handle,
+                                       const rd_kafka_topic_partition_list_t *list)
+{
+  char text[512] = "";
+  for (int i = 0; i < list->cnt; i++)
+    snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i > 0 ? "," : "",
+             list->elems[i].topic);
+  fake_note("subscribe(%s)", text);
+  return fake_of(handle)->refuses;
+}
+
+rd_kafka_resp_err_t rd_kafka_unsubscribe(rd_kafka_t *handle)
+{
+  (void)handle;
+  fake_note("unsubscribe");
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+rd_kafka_resp_err_t rd_kafka_assign(rd_kafka_t *handle, const rd_kafka_topic_partition_list_t *list)
+{
+  (void)handle;
+  if (list == NULL)
+    fake_note("unassign");
+  else
+    fake_note_list("assign", list, "@");
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+rd_kafka_error_t *rd_kafka_seek_partitions(rd_kafka_t *handle,
+                                           rd_kafka_topic_partition_list_t *list, int timeout)
+{
+  (void)handle;
+  CHECK_EQ_INT(timeout, 0);
+  fake_note_list("seek", list, "@");
+  return NULL;
+}
+
+rd_kafka_resp_err_t
+rd_kafka_commit_queue(rd_kafka_t *handle, const rd_kafka_topic_partition_list_t *list,
+                      rd_kafka_queue_t *queue,
+                      void (*callback)(rd_kafka_t *handle, rd_kafka_resp_err_t code,
+                                       rd_kafka_topic_partition_list_t *list, void *opaque),
+                      void *opaque)
+{
+  (void)queue;
+  CHECK(callback == NULL);
+  fake_note_list("commit", list, "=");
+  if (fake_of(handle)->refuses != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return fake_of(handle)->refuses;
+  fake.commit_lists[fake.commit_count] = rd_kafka_topic_partition_list_copy(list);
+  fake.commits[fake.commit_count++] = opaque;
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+rd_kafka_error_t *rd_kafka_consumer_close_queue(rd_kafka_t *handle, rd_kafka_queue_t *queue)
+{
+  CHECK(queue == (rd_kafka_queue_t *)&fake_of(handle)->records);
+  fake_note("close");
+  return NULL;
+}
+
+int rd_kafka_consumer_closed(rd_kafka_t *handle)
+{
+  return fake_of(handle)->closed;
+}
+
+rd_kafka_error_t *rd_kafka_sasl_set_credentials(rd_kafka_t *handle, const char *username,
+                                                const char *password)
+{
+  (void)handle;
+  (void)username;
+  (void)password;
+  fake_note("nudge");
+  return NULL;
+}
+
+/* Queues. */
+
+rd_kafka_queue_t *rd_kafka_queue_get_consumer(rd_kafka_t *handle)
+{
+  return (rd_kafka_queue_t *)&fake_of(handle)->control;
+}
+
+rd_kafka_queue_t *rd_kafka_queue_new(rd_kafka_t *handle)
+{
+  return (rd_kafka_queue_t *)&fake_of(handle)->records;
+}
+
+rd_kafka_queue_t *rd_kafka_queue_get_partition(rd_kafka_t *handle, const char *topic,
+                                               int32_t partition)
+{
+  (void)topic;
+  (void)partition;
+  return (rd_kafka_queue_t *)&fake_of(handle)->records;
+}
+
+void rd_kafka_queue_forward(rd_kafka_queue_t *from, rd_kafka_queue_t *to)
+{
+  (void)from;
+  (void)to;
+}
+
+void rd_kafka_queue_destroy(rd_kafka_queue_t *queue)
+{
+  (void)queue;
+}
+
+size_t rd_kafka_queue_length(rd_kafka_queue_t *queue)
+{
+  size_t count = 0;
+  for (struct fake_event *event = ((struct fake_queue *)queue)->first; event != NULL;
+       event = event->next)
+    count++;
+  return count;
+}
+
+rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout)
+{
+  struct fake_event *event = ((struct fake_queue *)queue)->first;
+  CHECK_EQ_INT(timeout, 0);
+  if (event != NULL)
+    ((struct fake_queue *)queue)->first = event->next;
+  return (rd_kafka_event_t *)event;
+}
+
+/* Events. */
+
+static const struct fake_event *fake_event_of(const rd_kafka_event_t *event)
+{
+  return (const struct fake_event *)event;
+}
+
+void rd_kafka_event_destroy(rd_kafka_event_t *event)
+{
+  struct fake_event *destroyed = (struct fake_event *)event;
+  if (destroyed == NULL)
+    return;
+  if (destroyed->list != NULL)
+    rd_kafka_topic_partition_list_destroy(destroyed->list);
+  free((void *)(uintptr_t)destroyed->message);
+  free(destroyed);
+}
+
+rd_kafka_event_type_t rd_kafka_event_type(const rd_kafka_event_t *event)
+{
+  return fake_event_of(event)->type;
+}
+
+rd_kafka_resp_err_t rd_kafka_event_error(rd_kafka_event_t *event)
+{
+  return fake_event_of(event)->code;
+}
+
+const char *rd_kafka_event_error_string(rd_kafka_event_t *event)
+{
+  return rd_kafka_err2str(fake_event_of(event)->code);
+}
+
+int rd_kafka_event_error_is_fatal(rd_kafka_event_t *event)
+{
+  return fake_event_of(event)->fatal;
+}
+
+rd_kafka_topic_partition_list_t *rd_kafka_event_topic_partition_list(rd_kafka_event_t *event)
+{
+  return fake_event_of(event)->list;
+}
+
+/* The caller's to destroy, once. */
+rd_kafka_topic_partition_t *rd_kafka_event_topic_partition(rd_kafka_event_t *event)
+{
+  rd_kafka_topic_partition_t *place = fake_event_of(event)->place;
+  ((struct fake_event *)event)->place = NULL;
+  return place;
+}
+
+void rd_kafka_topic_partition_destroy(rd_kafka_topic_partition_t *place)
+{
+  free(place->topic);
+  free(place);
+}
+
+void *rd_kafka_event_opaque(rd_kafka_event_t *event)
+{
+  return fake_event_of(event)->opaque;
+}
+
+const rd_kafka_message_t *rd_kafka_event_message_next(rd_kafka_event_t *event)
+{
+  return fake_event_of(event)->message;
+}
+
+const char *rd_kafka_topic_name(const rd_kafka_topic_t *topic)
+{
+  return (const char *)topic;
+}
+
+rd_kafka_resp_err_t rd_kafka_message_headers(const rd_kafka_message_t *message,
+                                             rd_kafka_headers_t **headers)
+{
+  (void)message;
+  (void)headers;
+  return RD_KAFKA_RESP_ERR__NOENT;
+}
+
+int64_t rd_kafka_message_timestamp(const rd_kafka_message_t *message,
+                                   rd_kafka_timestamp_type_t *type)
+{
+  (void)message;
+  *type = RD_KAFKA_TIMESTAMP_CREATE_TIME;
+  return 1;
+}
+
+static void fake_empty(struct fake_queue *queue)
+{
+  struct fake_event *event;
+  while ((event = queue->first) != NULL) {
+    queue->first = event->next;
+    if (event->place != NULL)
+      rd_kafka_topic_partition_destroy(event->place);
+    rd_kafka_event_destroy((rd_kafka_event_t *)event);
+  }
+}
+
+static struct fake_event *fake_put(struct fake_queue *queue, rd_kafka_event_type_t type,
+                                   rd_kafka_resp_err_t code)
+{
+  struct fake_event *event = calloc(1, sizeof *event), **link = &queue->first;
+  while (*link != NULL)
+    link = &(*link)->next;
+  *event = (struct fake_event){.type = type, .code = code};
+  *link = event;
+  for (struct uk_kafka_task *task = fake.tasks; task != NULL; task = task->next)
+    uk_kafka_task_wake(task); /* as the queue that is watched does */
+  return event;
+}
+
+/* What librdkafka says. Each runs what it wakes. */
+
+/* The group gives the instance these partitions, as the member of that name. */
+static void fake_assigned(const char *member, const char *partitions)
+{
+  struct fake_handle *handle = fake.handle;
+  snprintf(handle->member, sizeof handle->member, "%s", member);
+  struct fake_event *event =
+    fake_put(&handle->control, RD_KAFKA_EVENT_REBALANCE, RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS);
+  event->list = fake_list(partitions);
+  for (int i = 0; i < event->list->cnt; i++)
+    event->list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
+  fake_settle();
+}
+
+static void fake_revoked(bool lost)
+{
+  fake.handle->assignment_lost = lost;
+  fake_put(&fake.handle->control, RD_KAFKA_EVENT_REBALANCE, RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS);
+  fake_settle();
+}
+
+static void fake_error(rd_kafka_resp_err_t code, bool fatal)
+{
+  fake_put(&fake.handle->control, RD_KAFKA_EVENT_ERROR, code)->fatal = fatal;
+  fake_settle();
+}
+
+/* What becomes of the first commit under way. */
+static void fake_committed(rd_kafka_resp_err_t code)
+{
+  REQUIRE(fake.commit_count > 0);
+  struct fake_event *event = fake_put(&fake.handle->control, RD_KAFKA_EVENT_OFFSET_COMMIT, code);
+  event->opaque = fake.commits[0];
+  event->list = fake.commit_lists[0];
+  fake.commit_count--;
+  memmove(fake.commits, fake.commits + 1, fake.commit_count * sizeof fake.commits[0]);
+  memmove(fake.commit_lists, fake.commit_lists + 1,
+          fake.commit_count * sizeof fake.commit_lists[0]);
+  fake_settle();
+}
+
+/* A record of topic "t"; it waits in the queue. */
+static void fake_record(int32_t partition, int64_t offset)
+{
+  struct fake_event *event =
+    fake_put(&fake.handle->records, RD_KAFKA_EVENT_FETCH, RD_KAFKA_RESP_ERR_NO_ERROR);
+  rd_kafka_message_t *message = calloc(1, sizeof *message);
+  *message = (rd_kafka_message_t){.rkt = (rd_kafka_topic_t *)(uintptr_t) "t",
+                                  .partition = partition,
+                                  .offset = offset,
+                                  .payload = (void *)(uintptr_t) "value",
+                                  .len = 5};
+  event->message = message;
+}
+
+/* An end, or what is wrong with a partition of "t". */
+static void fake_said(rd_kafka_resp_err_t code, int32_t partition, int64_t offset)
+{
+  struct fake_event *event = fake_put(&fake.handle->records, RD_KAFKA_EVENT_ERROR, code);
+  event->place = calloc(1, sizeof *event->place);
+  event->place->topic = strdup("t");
+  event->place->partition = partition;
+  event->place->offset = offset;
+}
+
+/* Life. */
+
+static bool fake_open(void)
+{
+  char message[UK_MESSAGE_SIZE];
+  const struct uk_kafka_options options = {
+    .brokers = "127.0.0.1:1", .prefetch_bytes = FAKE_PREFETCH, .max_message_bytes = 1 << 20};
+  memset(&fake, 0, sizeof fake);
+  fake.now = 1000000;
+  fake.leaderless = -1;
+  fake.partitions = FAKE_PARTITIONS;
+  if (uk_kafka_settings_new(&fake.settings, &options, message, sizeof message) != UK_OK)
+    return false;
+  const struct uk_kafka_groups_parts parts = {
+    .settings = fake.settings,
+    .topics = (struct uk_kafka_topics *)&fake,
+    .prefetch_bytes = FAKE_PREFETCH,
+    .prefetch_budget = (int64_t)FAKE_PREFETCH * 3,
+  };
+  fake.groups = uk_kafka_groups_new(&parts);
+  return fake.groups != NULL;
+}
+
+/* Every instance ends; what is asked of the cluster is answered first. */
+static void fake_close(void)
+{
+  while (fake.question != NULL)
+    fake_answer_with(RD_KAFKA_RESP_ERR__DESTROY, NULL, NULL, NULL);
+  if (fake.reading != NULL)
+    fake_read(RD_KAFKA_RESP_ERR__TIMED_OUT);
+  fake.groups->closing = true;
+  uk_kafka_groups_drain(fake.groups);
+  fake_pass(20000);
+  while (fake.question != NULL)
+    fake_answer_with(RD_KAFKA_RESP_ERR__DESTROY, NULL, NULL, NULL);
+  fake_pass(20000);
+  CHECK_EQ_INT(fake.groups->count, 0);
+  if (fake.groups->count == 0)
+    uk_kafka_groups_free(fake.groups);
+  for (size_t i = 0; i < fake.commit_count; i++)
+    rd_kafka_topic_partition_list_destroy(fake.commit_lists[i]);
+  uk_kafka_settings_free(fake.settings);
+}
+
+#endif

@@ -1,0 +1,1515 @@
+/* An instance of a group from its first request to its end, in every order of events, on a clock of the test's own. */
+#include "fake_kafka_group.h"
+
+enum { SESSION = 30000, INTERVAL = 5000, LEASE = 100, TIMEOUT = 10000, WANTED = 100 };
+
+/* Requests. */
+
+struct request {
+  union {
+    struct uk_operation operation;
+    struct uk_consume consume;
+    struct uk_commit commit;
+    struct uk_delete_consumer deletion;
+    struct uk_consumers listing;
+  } as;
+  struct uk_slice topics[2];
+  struct uk_topic_partition_offset offsets[3];
+  int dones;
+  size_t room;      /* for records */
+  int64_t got[16];  /* their offsets */
+  size_t count;     /* of them */
+  bool unwanted;    /* the client has gone */
+  char listed[256]; /* "g/one:t=0,1" */
+};
+
+static enum uk_offset_reset reset;
+static bool auto_commit;
+static int32_t session;
+
+static void done(struct uk_operation *operation)
+{
+  ((struct request *)operation)->dones++;
+}
+
+static bool take(struct uk_operation *operation, const struct uk_record *record)
+{
+  struct request *request = (struct request *)operation;
+  if (request->count == request->room)
+    return false;
+  request->got[request->count++] = record->offset;
+  return true;
+}
+
+static bool is_wanted(struct uk_operation *operation)
+{
+  return !((struct request *)operation)->unwanted;
+}
+
+static void begin(struct request *request, int64_t timeout)
+{
+  *request = (struct request){.room = 16};
+  request->as.operation.done = done;
+  request->as.operation.deadline = fake.now + timeout;
+  request->as.consume.group = uk_slice_text("g");
+  request->as.consume.instance = uk_slice_text("one");
+}
+
+/* Of "t", or of "t" and "u". */
+static void consume_topics(struct request *request, size_t topics, int64_t timeout)
+{
+  begin(request, timeout);
+  request->topics[0] = uk_slice_text("t");
+  request->topics[1] = uk_slice_text("u");
+  request->as.consume.topics = request->topics;
+  request->as.consume.topic_count = topics;
+  request->as.consume.settings = (struct uk_consumer_settings){.auto_commit = auto_commit,
+                                                               .auto_commit_interval = INTERVAL,
+                                                               .offset_reset = reset,
+                                                               .session_timeout = session};
+  request->as.consume.sink = (struct uk_sink){take, is_wanted};
+  uk_kafka_groups_consume(fake.groups, &request->as.consume);
+  fake_settle();
+}
+
+static void consume(struct request *request, int64_t timeout)
+{
+  consume_topics(request, 1, timeout);
+}
+
+/* Offset `offset` of t/0; negative: what was consumed. */
+static void commit(struct request *request, int64_t offset, int64_t timeout)
+{
+  begin(request, timeout);
+  request->offsets[0] = (struct uk_topic_partition_offset){uk_slice_text("t"), 0, offset};
+  request->as.commit.offsets = request->offsets;
+  request->as.commit.count = offset >= 0;
+  uk_kafka_groups_commit(fake.groups, &request->as.commit);
+  fake_settle();
+}
+
+static void delete (struct request *request, int64_t timeout)
+{
+  begin(request, timeout);
+  uk_kafka_groups_delete(fake.groups, &request->as.deletion);
+  fake_settle();
+}
+
+static void sent(uint64_t delivery, bool whole)
+{
+  uk_kafka_groups_sent(fake.groups, uk_slice_text("g"), uk_slice_text("one"), delivery, whole);
+  fake_settle();
+}
+
+static void check_waits(const struct request *request)
+{
+  CHECK_EQ_INT(request->dones, 0);
+}
+
+/* Ended so, with as many records; the message has that part. */
+static void check_end_with(const struct request *request, enum uk_error error, size_t count,
+                           const char *part)
+{
+  CHECK_EQ_INT(request->dones, 1);
+  CHECK_EQ_INT(request->as.operation.error, error);
+  CHECK_EQ_INT(request->count, count);
+  if (!CHECK(strstr(request->as.operation.message, part) != NULL))
+    fprintf(stderr, "  \"%s\" is not in \"%s\"\n", part, request->as.operation.message);
+}
+
+static void check_empty(const struct request *request)
+{
+  check_end_with(request, UK_OK, 0, "");
+  CHECK_EQ_STR(request->as.operation.message, "");
+}
+
+static void check_may_be_done(const struct request *request, bool may)
+{
+  CHECK_EQ_INT(strstr(request->as.operation.message, UK_MAY_BE_DONE) != NULL, may);
+}
+
+/* On the way. */
+
+/* A consume for an instance that nobody has. It has joined, has both partitions, and the coordinator's word for it. */
+static void serve(struct request *request)
+{
+  consume(request, TIMEOUT);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0 t/1");
+  fake_answer("me");
+  FAKE_DID("ask subscribe(t) assign(t/0@? t/1@?) ask-again");
+}
+
+/* And it has delivered the first `count` records of t/0, each answer was sent. */
+static void deliver(struct request *request, int64_t count)
+{
+  serve(request);
+  for (int64_t i = 0; i < count; i++)
+    fake_record(0, i);
+  fake_settle();
+  check_end_with(request, UK_OK, (size_t)count, "");
+  FAKE_DID("");
+}
+
+/* An instance that another server has; what is committed is not known yet. */
+static void take_over(struct request *request)
+{
+  consume(request, TIMEOUT);
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "other", "t/0 t/1", "t/0 t/1");
+  FAKE_DID("ask subscribe(t)");
+}
+
+/* Leaving, from the moment that it may: with the last commit answered, if there is one. */
+static void leave(const char *first)
+{
+  FAKE_DID(first);
+  fake.handle->member[0] = '\0';
+  fake_pass(10);
+  FAKE_DID("close");
+  fake.handle->closed = true;
+  fake_pass(10);
+  FAKE_DID("reap");
+  CHECK_EQ_INT(fake.groups->count, 0);
+}
+
+static void check_conf(const char *name, const char *wanted)
+{
+  char text[64] = "";
+  size_t size = sizeof text;
+  CHECK_EQ_INT(rd_kafka_conf_get(fake.handle->conf, name, text, &size), RD_KAFKA_CONF_OK);
+  if (!CHECK_EQ_STR(text, wanted))
+    fprintf(stderr, "  of %s\n", name);
+}
+
+/* Joining. */
+
+static void an_instance_that_nobody_has_joins_and_delivers(void)
+{
+  static struct request request;
+  consume(&request, TIMEOUT);
+  FAKE_DID("ask");
+  fake_answer(NULL);
+  FAKE_DID("subscribe(t)");
+  check_conf("group.id", "g");
+  check_conf("group.instance.id", "one");
+  fake_assigned("me", "t/0 t/1");
+  FAKE_DID("assign(t/0@? t/1@?) ask-again");
+  fake_record(0, 7);
+  fake_record(0, 8);
+  fake_record(2, 1); /* not its partition */
+  fake_settle();
+  check_waits(&request); /* until the coordinator has said that the instance is this server's */
+  fake_answer("me");
+  check_end_with(&request, UK_OK, 2, "");
+  CHECK_EQ_INT(request.got[0], 7);
+  CHECK_EQ_INT(request.got[1], 8);
+  CHECK(request.as.consume.delivery > 0);
+}
+
+static void a_session_is_as_long_as_brokers_take(void)
+{
+  static const struct {
+    int32_t session;
+    enum uk_offset_reset reset;
+    const char *timeout, *heartbeat, *start;
+  } rows[] = {{1000, UK_RESET_LATEST, "6000", "2000", "largest"},
+              {5999, UK_RESET_EARLIEST, "6000", "2000", "smallest"},
+              {6000, UK_RESET_NONE, "6000", "2000", "error"},
+              {8999, UK_RESET_LATEST, "8999", "2999", "largest"},
+              {9000, UK_RESET_LATEST, "9000", "3000", "largest"},
+              {30000, UK_RESET_LATEST, "30000", "3000", "largest"}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    session = rows[i].session;
+    reset = rows[i].reset;
+    consume(&request, TIMEOUT);
+    fake_answer(NULL);
+    check_conf("session.timeout.ms", rows[i].timeout);
+    check_conf("heartbeat.interval.ms", rows[i].heartbeat);
+    check_conf("auto.offset.reset", rows[i].start);
+  }
+}
+
+/* Lease. */
+
+static void what_the_coordinator_said_holds_for_the_time_of_a_lease(void)
+{
+  static struct request request;
+  serve(&request);
+  fake.now += LEASE - 1; /* since it was asked */
+  fake_record(0, 0);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+  FAKE_DID("ask-again"); /* ahead of the end */
+  fake.now += 1;
+  consume(&request, TIMEOUT);
+  fake_record(0, 1);
+  fake_settle();
+  check_waits(&request);
+  fake_answer("me");
+  check_end_with(&request, UK_OK, 1, "");
+}
+
+/* So that one who reads all the time does not wait. */
+static void the_coordinator_is_asked_ahead_of_the_end_of_a_lease(void)
+{
+  static struct request request;
+  auto_commit = false;
+  for (int64_t at = LEASE - 41; at <= LEASE - 40; at++) {
+    serve(&request);
+    fake.now += at;
+    fake_record(0, 0);
+    fake_settle();
+    FAKE_DID(at == LEASE - 40 ? "ask-again" : "");
+    check_end_with(&request, UK_OK, 1, "");
+    fake_close();
+    REQUIRE(fake_open());
+  }
+}
+
+/* It counts from the question on. */
+static void an_answer_that_comes_late_is_worth_less(void)
+{
+  static const struct {
+    int64_t takes;
+    bool delivers;
+  } rows[] = {{LEASE - 1, true}, {LEASE, false}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    consume(&request, TIMEOUT);
+    fake_answer(NULL);
+    fake_assigned("me", "t/0");
+    fake_record(0, 0);
+    fake_settle();
+    fake.now += rows[i].takes;
+    fake_answer("me");
+    CHECK_EQ_INT(request.dones, rows[i].delivers);
+  }
+}
+
+static void records_wait_a_second_longer_for_the_coordinator(void)
+{
+  static struct request request;
+  consume(&request, 500);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  fake_record(0, 0);
+  fake_pass(500 + 999);
+  check_waits(&request);
+  fake_pass(1);
+  check_end_with(&request, UK_E_UNAVAILABLE, 0, "the group's coordinator did not answer in time");
+}
+
+static void a_cluster_that_cannot_tell_is_not_asked_again(void)
+{
+  static struct request request;
+  consume(&request, TIMEOUT);
+  fake_answer_with(RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, NULL, NULL, NULL);
+  fake_assigned("me", "t/0");
+  fake_record(0, 0);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+  FAKE_DID("ask subscribe(t) assign(t/0@?)");
+}
+
+/* What is asked while nobody waits for records is of no use. */
+static void nobody_asks_while_nobody_waits(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  fake_pass(SESSION - 1);
+  FAKE_DID("");
+}
+
+/* Another server. */
+
+static void an_instance_that_another_server_has_is_lost(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  fake_pass(2 * LEASE);
+  consume(&request, TIMEOUT);
+  FAKE_DID("ask-again");
+  fake_answer("other"); /* the request goes on with a new instance, which asks first */
+  check_waits(&request);
+  FAKE_DID("reap ask");
+  CHECK_EQ_INT(fake.groups->count, 1);
+}
+
+static void an_instance_that_its_group_does_not_know_is_lost(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  fake_pass(2 * LEASE);
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  FAKE_DID("ask-again reap ask");
+}
+
+/* Its client has asked elsewhere since. */
+static void a_consume_that_was_this_servers_ends_when_the_instance_is_lost(void)
+{
+  static struct request request;
+  serve(&request);
+  fake_error(RD_KAFKA_RESP_ERR__FATAL, true);
+  check_empty(&request);
+  FAKE_DID("reap");
+}
+
+/* The answer is about a member that is no more. */
+static void an_answer_about_an_earlier_member_says_nothing(void)
+{
+  static struct request request;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  snprintf(fake.handle->member, sizeof fake.handle->member, "me-again");
+  fake_answer("me-again");
+  check_waits(&request);
+  FAKE_DID("ask subscribe(t) assign(t/0@?) ask-again ask-again");
+}
+
+static void one_that_takes_over_waits_for_the_time_of_a_lease(void)
+{
+  static struct request request;
+  auto_commit = false;
+  take_over(&request);
+  fake_assigned("me", "t/0 t/1");
+  fake_record(0, 5);
+  fake_pass(LEASE - 1);
+  fake_answer("me");
+  check_waits(&request);
+  FAKE_DID("assign(t/0@? t/1@?) ask-again ask-again");
+  fake_pass(1);
+  check_waits(&request);
+  fake_answer("me");
+  check_end_with(&request, UK_OK, 1, "");
+}
+
+/* Whoever does not know may have taken it over. */
+static void one_that_is_not_told_waits_as_well(void)
+{
+  static struct request request;
+  consume(&request, TIMEOUT);
+  fake_answer_with(RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, NULL, NULL);
+  fake_assigned("me", "t/0");
+  fake_record(0, 5);
+  fake_pass(LEASE - 41);
+  fake_answer("me");
+  check_waits(&request);
+}
+
+/* Handover. */
+
+static void one_that_is_taken_over_goes_on_where_its_client_is(void)
+{
+  static struct request request;
+  take_over(&request);
+  fake_assigned("me", "t/0 t/1");
+  FAKE_DID("read(t/0 t/1)");
+  fake_committed_is(0, 3, "upstash-kafka: delivered up to 10");
+  fake_committed_is(1, 4, NULL);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("assign(t/0@10 t/1@?) ask-again");
+  fake_pass(INTERVAL);
+  FAKE_DID("commit(t/0=10)"); /* the request says that it arrived */
+}
+
+static void a_note_that_cannot_be_read_is_none(void)
+{
+  static struct request request;
+  take_over(&request);
+  fake_assigned("me", "t/0");
+  fake_committed_is(0, 3, "upstash-kafka: delivered up to 10");
+  fake_read(RD_KAFKA_RESP_ERR__TIMED_OUT);
+  FAKE_DID("read(t/0) assign(t/0@?) ask-again");
+}
+
+/* With what was delivered before, until the client says that it arrived. */
+static void a_delivery_of_one_that_was_taken_over_is_noted(void)
+{
+  static struct request request;
+  take_over(&request);
+  fake_assigned("me", "t/0");
+  fake_committed_is(0, 3, "upstash-kafka: delivered up to 10");
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_pass(LEASE);
+  fake_record(0, 10);
+  fake_answer("me");
+  fake.log[0] = '\0';
+  fake_settle();
+  if (fake.question != NULL)
+    fake_answer("me");
+  check_end_with(&request, UK_OK, 1, "");
+  sent(request.as.consume.delivery, true);
+  CHECK(strstr(fake.log, "commit(t/0=10+11)") != NULL);
+}
+
+static void a_delivery_of_one_that_stays_is_not_noted(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  sent(request.as.consume.delivery, true);
+  FAKE_DID("");
+}
+
+/* Arrived. */
+
+static void the_next_request_says_that_the_last_answer_arrived(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  fake_pass(INTERVAL - 1);
+  FAKE_DID("");
+  fake_pass(1);
+  FAKE_DID("commit(t/0=0)"); /* where it begins */
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  consume(&request, 0);
+  fake_answer("me");
+  FAKE_DID("ask-again"); /* it arrived, and it is not yet time */
+  fake_pass(INTERVAL - 1);
+  FAKE_DID("");
+  fake_pass(1);
+  FAKE_DID("commit(t/0=3)");
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_pass(2 * INTERVAL);
+  FAKE_DID(""); /* once */
+}
+
+static void a_commit_that_fails_is_made_again(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  fake_pass(INTERVAL);
+  FAKE_DID("commit(t/0=0)");
+  fake_pass(2 * INTERVAL);
+  FAKE_DID(""); /* one at a time */
+  fake_committed(RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS);
+  FAKE_DID("commit(t/0=0)");
+  fake_committed(RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS);
+  fake_pass(INTERVAL - 1);
+  FAKE_DID("");
+  fake_pass(1);
+  FAKE_DID("commit(t/0=0)");
+}
+
+static void without_auto_commit_nothing_is_committed(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 3);
+  consume(&request, 0);
+  fake_pass(3 * INTERVAL);
+  FAKE_DID("");
+  commit(&request, -1, TIMEOUT);
+  FAKE_DID("commit(t/0=3)");
+  check_waits(&request);
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  check_empty(&request);
+}
+
+static void an_answer_that_was_not_sent_is_delivered_again(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  sent(request.as.consume.delivery, false);
+  FAKE_DID("seek(t/0@0)");
+  consume(&request, TIMEOUT);
+  fake_record(0, 0);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+}
+
+/* Something newer was asked. */
+static void an_answer_that_arrived_is_not_delivered_again(void)
+{
+  static struct request first, next;
+  deliver(&first, 3);
+  consume(&next, 0);
+  sent(first.as.consume.delivery, false);
+  FAKE_DID("");
+}
+
+static void a_record_that_has_no_room_is_the_first_of_the_next_answer(void)
+{
+  static struct request request;
+  consume(&request, TIMEOUT);
+  request.room = 2;
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  for (int i = 0; i < 3; i++)
+    fake_record(0, i);
+  fake_answer("me");
+  check_end_with(&request, UK_OK, 2, "");
+  consume(&request, TIMEOUT);
+  check_end_with(&request, UK_OK, 1, "");
+  CHECK_EQ_INT(request.got[0], 2);
+}
+
+static void a_client_that_has_gone_takes_nothing(void)
+{
+  static struct request request;
+  consume(&request, TIMEOUT);
+  request.unwanted = true;
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  fake_record(0, 0);
+  fake_answer("me");
+  check_end_with(&request, UK_E_CANCELLED, 0, "");
+  consume(&request, TIMEOUT);
+  check_end_with(&request, UK_OK, 1, "");
+  CHECK_EQ_INT(request.got[0], 0);
+}
+
+/* Where it begins is committed, so that another server begins there too. */
+static void an_instance_at_the_end_commits_where_it_begins(void)
+{
+  static struct request request;
+  serve(&request);
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 12);
+  fake_settle();
+  FAKE_DID("commit(t/0=12)");
+  check_waits(&request);
+}
+
+/* Rebalances. */
+
+static void a_partition_that_comes_back_goes_on(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 3);
+  fake_revoked(false);
+  FAKE_DID("unassign");
+  fake_assigned("me", "t/0");
+  FAKE_DID("assign(t/0@3)");
+}
+
+static void what_arrived_is_committed_before_others_have_the_partition(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  consume(&request, 0);
+  fake_revoked(false);
+  FAKE_DID("commit(t/0=3) unassign");
+}
+
+static void a_partition_that_was_lost_begins_where_it_was_committed(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  consume(&request, 0);
+  fake_revoked(true);
+  FAKE_DID("unassign");
+  fake.handle->assignment_lost = false;
+  fake_assigned("me", "t/0");
+  FAKE_DID("assign(t/0@?)");
+}
+
+static void a_partition_whose_offset_the_client_set_begins_there(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  commit(&request, 1, TIMEOUT);
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_revoked(false);
+  fake_assigned("me", "t/0");
+  FAKE_DID("commit(t/0=1) unassign assign(t/0@?)");
+}
+
+/* Once it was answered, librdkafka would join again, and what was deleted would be back. */
+static void a_member_that_its_group_forgot_is_lost(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  fake.handle->member[0] = '\0';
+  fake_revoked(true);
+  FAKE_DID("reap");
+  CHECK_EQ_INT(fake.groups->count, 0);
+}
+
+/* A group gives one that is taken over what it had before, whatever it names now. */
+static void an_assignment_of_other_topics_is_declined(void)
+{
+  static struct request request;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  fake_assigned("me", "u/0");
+  FAKE_DID("ask subscribe(t) assign() unsubscribe");
+  check_waits(&request);
+}
+
+static void an_assignment_without_a_topic_that_has_more_is_declined(void)
+{
+  static const struct {
+    const char *held, *given, *does;
+  } rows[] = {
+    {"u/0 u/1 u/2 u/3", "u/0", "assign() unsubscribe"},
+    {"t/0 t/1 t/2 u/0", "u/0", "assign() unsubscribe"}, /* one of four is nobody's */
+    {"t/0 t/1 t/2 t/3 u/0", "u/0", "assign(u/0@?) ask-again"},
+    {"u/0", "t/0 u/0", "assign(t/0@? u/0@?) ask-again"},
+    {NULL, "u/0", "assign(u/0@?) ask-again"}, /* it is being shared out */
+  };
+  auto_commit = false;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    consume_topics(&request, 2, TIMEOUT);
+    fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "other", "u/0", rows[i].held);
+    FAKE_DID("ask subscribe(t,u)");
+    fake_assigned("me", rows[i].given);
+    FAKE_DID(rows[i].does);
+  }
+}
+
+static void other_topics_are_subscribed_to_once(void)
+{
+  static struct request request;
+  deliver(&request, 1);
+  consume_topics(&request, 2, 0);
+  FAKE_DID("subscribe(t,u)");
+  consume_topics(&request, 2, 0);
+  FAKE_DID("");
+  consume(&request, 0);
+  FAKE_DID("subscribe(t)");
+}
+
+/* Commits. */
+
+static void commits_go_one_after_the_other(void)
+{
+  static struct request first, next;
+  auto_commit = false;
+  deliver(&first, 3);
+  commit(&first, 1, TIMEOUT);
+  commit(&next, 2, TIMEOUT);
+  FAKE_DID("commit(t/0=1)");
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  check_empty(&first);
+  check_waits(&next);
+  FAKE_DID("commit(t/0=2)");
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  check_empty(&next);
+}
+
+static void a_commit_of_nothing_is_answered_at_once(void)
+{
+  static struct request request;
+  auto_commit = false;
+  serve(&request);
+  static struct request empty;
+  commit(&empty, -1, TIMEOUT);
+  check_empty(&empty);
+  FAKE_DID("");
+}
+
+static void a_commit_ends_as_the_group_says(void)
+{
+  static const struct {
+    rd_kafka_resp_err_t code;
+    enum uk_error error;
+    bool may_be_done;
+  } rows[] = {
+    {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, UK_E_FORBIDDEN, false},
+    {RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, UK_E_UNAVAILABLE, false},
+    {RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, UK_E_GATEWAY_TIMEOUT, true},
+    {RD_KAFKA_RESP_ERR__TRANSPORT, UK_E_GATEWAY_TIMEOUT, true},
+    {RD_KAFKA_RESP_ERR__DESTROY, UK_E_GATEWAY_TIMEOUT, true},
+  };
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 3);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    commit(&request, 1, TIMEOUT);
+    fake_committed(rows[i].code);
+    check_end_with(&request, rows[i].error, 0, "group \"g\": ");
+    check_may_be_done(&request, rows[i].may_be_done);
+  }
+}
+
+static void a_commit_names_the_partition_that_failed(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 3);
+  commit(&request, 1, TIMEOUT);
+  fake.commit_lists[0]->elems[0].err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  check_end_with(&request, UK_E_NOT_FOUND, 0, "topic \"t\" partition 0: ");
+}
+
+static void a_commit_without_an_answer_ends_at_its_deadline(void)
+{
+  static struct request late, next;
+  auto_commit = false;
+  deliver(&late, 3);
+  commit(&late, 1, 2000);
+  commit(&next, 2, 2001);
+  fake_pass(1999);
+  check_waits(&late);
+  fake_pass(1);
+  check_end_with(&late, UK_E_GATEWAY_TIMEOUT, 0, "commit: the group's coordinator did not answer");
+  check_may_be_done(&late, true);
+  check_waits(&next);
+  fake_pass(1);
+  check_end_with(&next, UK_E_UNAVAILABLE, 0, "the group's coordinator did not answer in time");
+  check_may_be_done(&next, false);
+  FAKE_DID("commit(t/0=1)");
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK_EQ_INT(late.dones, 1);
+  commit(&next, 3, TIMEOUT);
+  FAKE_DID("commit(t/0=3)");
+}
+
+/* The other server's instance, which is what a new one is, makes it. */
+static void a_commit_that_is_fenced_is_made_by_a_new_instance(void)
+{
+  static const rd_kafka_resp_err_t codes[] = {RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
+                                              RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID};
+  auto_commit = false;
+  for (size_t i = 0; i < 2; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    deliver(&request, 3);
+    commit(&request, 1, TIMEOUT);
+    fake_committed(codes[i]);
+    check_waits(&request);
+    FAKE_DID("commit(t/0=1) reap ask");
+  }
+}
+
+/* What librdkafka refuses at once was not sent. */
+static void a_commit_that_is_refused_ends_at_once(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 3);
+  fake.handle->refuses = RD_KAFKA_RESP_ERR__STATE;
+  commit(&request, 1, TIMEOUT);
+  check_end_with(&request, UK_E_UNAVAILABLE, 0, "commit: ");
+}
+
+/* Takeovers for a commit or a deletion alone. */
+
+static void an_unknown_instance_is_not_found(void)
+{
+  static struct request committed, deleted;
+  commit(&committed, 1, TIMEOUT);
+  delete (&deleted, TIMEOUT);
+  FAKE_DID("ask");
+  fake_answer(NULL);
+  check_end_with(&committed, UK_E_NOT_FOUND, 0, "group \"g\" has no consumer instance \"one\"");
+  check_end_with(&deleted, UK_E_NOT_FOUND, 0, "group \"g\" has no consumer instance \"one\"");
+  CHECK_EQ_INT(fake.groups->count, 0);
+}
+
+static void a_coordinator_that_says_nothing_makes_a_takeover_fail(void)
+{
+  static const struct {
+    rd_kafka_resp_err_t code;
+    enum uk_error error;
+  } rows[] = {{RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, UK_E_FORBIDDEN},
+              {RD_KAFKA_RESP_ERR__TIMED_OUT, UK_E_UNAVAILABLE},
+              {RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, UK_E_UNAVAILABLE}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct request committed, deleted;
+    commit(&committed, 1, TIMEOUT);
+    delete (&deleted, TIMEOUT);
+    fake_answer_with(rows[i].code, NULL, NULL, NULL);
+    check_end_with(&committed, rows[i].error, 0, "group \"g\": ");
+    check_end_with(&deleted, rows[i].error, 0, "group \"g\": ");
+    check_may_be_done(&committed, false);
+    CHECK_EQ_INT(fake.groups->count, 0);
+  }
+}
+
+static void a_commit_takes_over_what_another_server_has(void)
+{
+  static struct request request;
+  commit(&request, 1, TIMEOUT);
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "other", "t/0 t/1 u/0", "t/0 t/1 u/0");
+  FAKE_DID("ask subscribe(t,u)");
+  fake_assigned("me", "t/0 t/1 u/0");
+  FAKE_DID("assign() commit(t/0=1)");
+  check_waits(&request);
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  check_empty(&request);
+  FAKE_DID("reap"); /* it stays a member: whose it is, the next request decides */
+  CHECK_EQ_INT(fake.groups->count, 0);
+}
+
+static void a_takeover_that_knows_no_topic_names_its_own(void)
+{
+  static struct request request;
+  commit(&request, 1, TIMEOUT);
+  fake_answer("other");
+  FAKE_DID("ask subscribe(t)");
+  fake_close();
+  REQUIRE(fake_open());
+  delete (&request, TIMEOUT);
+  fake_answer("other");
+  FAKE_DID("ask subscribe(any)");
+}
+
+/* What was consumed, only the other server knows. */
+static void a_takeover_does_not_commit_what_it_does_not_know(void)
+{
+  static struct request request;
+  commit(&request, -1, TIMEOUT);
+  fake_answer("other");
+  check_end_with(&request, UK_E_UNAVAILABLE, 0, "another server has the consumer instance");
+  check_may_be_done(&request, false);
+  FAKE_DID("ask");
+  CHECK_EQ_INT(fake.groups->count, 0);
+}
+
+static void a_deletion_takes_over_and_leaves(void)
+{
+  static struct request request;
+  delete (&request, TIMEOUT);
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "other", "t/0", NULL);
+  fake_assigned("me", "t/0");
+  FAKE_DID("ask subscribe(t) assign()");
+  fake_pass(LEASE - 1); /* in which the other server may still deliver */
+  FAKE_DID("");
+  fake_pass(1);
+  check_waits(&request);
+  leave("unsubscribe");
+  check_empty(&request);
+}
+
+static void a_takeover_commits_before_it_leaves(void)
+{
+  static struct request committed, deleted;
+  commit(&committed, 1, TIMEOUT);
+  delete (&deleted, TIMEOUT);
+  fake_answer("other");
+  fake_assigned("me", "t/0");
+  FAKE_DID("ask subscribe(t) assign() commit(t/0=1)");
+  fake_pass(2 * LEASE);
+  FAKE_DID("");
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  check_empty(&committed);
+  leave("unsubscribe");
+  check_empty(&deleted);
+}
+
+/* That a topic is gone says nothing of the instance. */
+static void a_deletion_leaves_by_another_topic(void)
+{
+  static struct request committed, deleted;
+  commit(&committed, 1, TIMEOUT);
+  delete (&deleted, TIMEOUT);
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "other", "t/0", NULL);
+  FAKE_DID("ask subscribe(t)");
+  fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
+  check_end_with(&committed, UK_E_NOT_FOUND, 0, "");
+  check_waits(&deleted);
+  FAKE_DID("forget(t) subscribe(any)");
+  fake_error(RD_KAFKA_RESP_ERR__TRANSPORT, false); /* passes */
+  check_waits(&deleted);
+  fake_error(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, false);
+  check_end_with(&deleted, UK_E_FORBIDDEN, 0, "");
+}
+
+/* A consume that comes meanwhile makes an instance when the takeover is done. */
+static void a_consume_waits_for_a_takeover(void)
+{
+  static struct request committed, consumed;
+  commit(&committed, 1, TIMEOUT);
+  fake_answer("other");
+  fake_assigned("me", "t/0");
+  fake.log[0] = '\0';
+  consume(&consumed, TIMEOUT);
+  FAKE_DID("");
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  check_waits(&consumed);
+  FAKE_DID("reap ask");
+}
+
+/* Deletions. */
+
+static void a_deletion_waits_for_the_coordinators_word(void)
+{
+  static struct request consumed, deleted;
+  deliver(&consumed, 3);
+  consume(&consumed, TIMEOUT);
+  fake_pass(1); /* what it said before does not count */
+  delete (&deleted, TIMEOUT);
+  FAKE_DID("ask-again");
+  check_waits(&consumed);
+  fake_answer("me");
+  check_empty(&consumed);
+  check_waits(&deleted);
+  leave("commit(t/0=3) unsubscribe");
+  check_empty(&deleted);
+}
+
+static void a_deletion_of_what_another_server_has_is_its_to_take_over(void)
+{
+  static struct request consumed, deleted;
+  deliver(&consumed, 3);
+  fake_pass(1);
+  delete (&deleted, TIMEOUT);
+  fake_answer("other");
+  check_waits(&deleted);
+  FAKE_DID("ask-again reap ask");
+}
+
+static void a_group_that_does_not_say_that_it_has_left_may_have_let_it_go(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 3);
+  fake_pass(1);
+  delete (&request, 60000);
+  fake_answer("me");
+  FAKE_DID("ask-again unsubscribe");
+  fake_pass(4999);
+  check_waits(&request);
+  fake_pass(10);
+  check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0, "the group did not answer in time");
+  check_may_be_done(&request, true);
+  CHECK_EQ_INT(fake.groups->count, 0);
+}
+
+static void a_deletion_that_nobody_confirms_was_not_made(void)
+{
+  static const struct {
+    bool commits;
+    enum uk_error error;
+  } rows[] = {{false, UK_E_UNAVAILABLE}, {true, UK_E_GATEWAY_TIMEOUT}};
+  for (size_t i = 0; i < 2; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    auto_commit = rows[i].commits; /* the deletion says that the last answer arrived */
+    deliver(&request, 3);
+    fake_pass(1);
+    delete (&request, 700);
+    fake_pass(699);
+    check_waits(&request);
+    fake_pass(1);
+    check_end_with(&request, rows[i].error, 0, "the group's coordinator did not answer in time");
+    check_may_be_done(&request, rows[i].commits);
+  }
+}
+
+/* A static member leaves by the name that it joined under. */
+static void one_that_joins_leaves_when_it_has_joined(void)
+{
+  static struct request consumed;
+  consume(&consumed, TIMEOUT);
+  fake_answer(NULL);
+  FAKE_DID("ask subscribe(t)");
+  fake_error(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, false);
+  check_end_with(&consumed, UK_E_FORBIDDEN, 0, "group \"g\": ");
+  fake_pass(1000);
+  FAKE_DID("");
+  snprintf(fake.handle->member, sizeof fake.handle->member, "me");
+  fake_pass(10);
+  leave("unsubscribe");
+}
+
+static void what_comes_while_it_leaves_is_the_next_ones(void)
+{
+  static struct request request, next;
+  auto_commit = false;
+  deliver(&request, 3);
+  fake_pass(1);
+  delete (&request, TIMEOUT);
+  fake_answer("me");
+  consume(&next, TIMEOUT);
+  FAKE_DID("ask-again unsubscribe");
+  fake.handle->member[0] = '\0';
+  fake_pass(10);
+  fake.handle->closed = true;
+  fake_pass(10);
+  check_empty(&request);
+  check_waits(&next);
+  FAKE_DID("close reap ask");
+}
+
+/* Ends. */
+
+static void an_instance_that_falls_silent_leaves(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 3);
+  fake_pass(SESSION - 1);
+  FAKE_DID("");
+  fake_pass(1);
+  leave("unsubscribe");
+}
+
+/* Waiting counts as asking. */
+static void an_instance_is_not_silent_while_somebody_waits(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  consume(&request, 2 * SESSION);
+  while (fake.now < request.as.operation.deadline) {
+    if (fake.question != NULL)
+      fake_answer("me");
+    fake_pass(1000);
+  }
+  CHECK_EQ_INT(request.dones, 1);
+  CHECK_EQ_INT(fake.groups->count, 1);
+  fake.log[0] = '\0';
+  fake_pass(SESSION - 1);
+  CHECK(strstr(fake.log, "unsubscribe") == NULL);
+  fake_pass(2);
+  CHECK(strstr(fake.log, "unsubscribe") != NULL);
+}
+
+static void a_drain_ends_all_that_waits(void)
+{
+  static struct request consumed, deleted;
+  deliver(&consumed, 3);
+  consume(&consumed, TIMEOUT);
+  fake_pass(1);
+  delete (&deleted, TIMEOUT);
+  uk_kafka_groups_drain(fake.groups);
+  fake_settle();
+  check_empty(&consumed);
+  check_waits(&deleted); /* two seconds */
+  fake_pass(1999);
+  check_waits(&deleted);
+  fake_pass(1);
+  check_end_with(&deleted, UK_E_UNAVAILABLE, 0, "the group's coordinator did not answer in time");
+}
+
+/* It stays a member: another server, or this one when it is back, takes it over. */
+static void a_server_that_stops_commits_what_arrived(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  consume(&request, 0);
+  fake.groups->closing = true;
+  uk_kafka_groups_drain(fake.groups);
+  fake_settle();
+  FAKE_DID("commit(t/0=3)");
+  fake_pass(1000);
+  FAKE_DID("");
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("reap");
+}
+
+static void a_server_that_stops_waits_two_seconds_for_its_commits(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  consume(&request, 0);
+  fake.groups->closing = true;
+  uk_kafka_groups_drain(fake.groups);
+  fake_pass(1999);
+  FAKE_DID("commit(t/0=3)");
+  fake_pass(1);
+  FAKE_DID("reap");
+}
+
+/* Nothing came. */
+
+static void a_consume_without_records_ends_at_its_deadline(void)
+{
+  static struct request request;
+  auto_commit = false;
+  serve(&request);
+  for (int i = 0; i < 2; i++)
+    fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, i, 0);
+  fake_pass(TIMEOUT - 1);
+  check_waits(&request);
+  CHECK_EQ_INT(fake.refreshes, TIMEOUT / 1000);
+  fake_pass(1);
+  check_empty(&request);
+}
+
+static void nothing_is_said_of_what_may_be_out_of_order(void)
+{
+  static const struct {
+    bool cut_off;
+    int32_t leaderless;
+    int ended;       /* partitions that have said that they end */
+    int64_t timeout; /* the fetch of librdkafka takes up to half a second */
+    enum uk_error error;
+    const char *part;
+  } rows[] = {
+    {true, -1, 2, 100, UK_E_UNAVAILABLE, "the Kafka cluster does not answer"},
+    {false, 1, 2, 100, UK_E_UNAVAILABLE, "topic \"t\" partition 1 has no leader"},
+    {false, -1, 2, TIMEOUT, UK_OK, ""},
+    {false, -1, 1, 2999, UK_OK, ""},
+    {false, -1, 1, 3000, UK_E_GATEWAY_TIMEOUT, "topic \"t\" partition 1 did not answer in time"},
+    {false, -1, 0, 3000, UK_E_GATEWAY_TIMEOUT, "topic \"t\" partition 0 did not answer in time"},
+  };
+  auto_commit = false;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    consume(&request, rows[i].timeout);
+    fake_answer(NULL);
+    fake_assigned("me", "t/0 t/1");
+    fake_answer("me");
+    for (int j = 0; j < rows[i].ended; j++)
+      fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, j, 0);
+    fake_settle();
+    fake.cut_off = rows[i].cut_off;
+    fake.leaderless = rows[i].leaderless;
+    fake_pass(rows[i].timeout);
+    check_end_with(&request, rows[i].error, 0, rows[i].part);
+  }
+}
+
+/* A group that does not let an instance in for five seconds may have no coordinator. */
+static void a_group_that_lets_nobody_in_is_asked(void)
+{
+  static const struct {
+    int64_t timeout;
+    enum uk_error said, error;
+  } rows[] = {{4999, UK_OK, UK_OK},
+              {5000, UK_OK, UK_OK},
+              {5000, UK_E_GATEWAY_TIMEOUT, UK_E_UNAVAILABLE},
+              {5000, UK_E_FORBIDDEN, UK_E_FORBIDDEN}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    consume(&request, rows[i].timeout);
+    fake_answer(NULL);
+    fake_pass(rows[i].timeout);
+    CHECK_EQ_INT(strstr(fake.log, "probe") != NULL, rows[i].timeout >= 5000);
+    if (fake.probe != NULL) {
+      check_waits(&request);
+      CHECK_EQ_INT(fake.probe->operation.deadline, fake.now + 500);
+      fake.probe->operation.error = rows[i].said;
+      fake.probe->operation.done(&fake.probe->operation);
+    }
+    check_end_with(&request, rows[i].error, 0, "");
+  }
+}
+
+/* Trouble. */
+
+static void what_is_wrong_with_a_topic_ends_a_new_instance(void)
+{
+  static struct request request;
+  serve(&request);
+  fake_said(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 1, -1);
+  fake_settle();
+  check_end_with(&request, UK_E_FORBIDDEN, 0, "topic \"t\" partition 1: ");
+  FAKE_DID("unsubscribe");
+}
+
+static void what_is_wrong_with_a_topic_leaves_one_that_has_served(void)
+{
+  static struct request request;
+  deliver(&request, 1);
+  consume(&request, TIMEOUT);
+  fake_said(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 1, -1);
+  fake_settle();
+  check_end_with(&request, UK_E_FORBIDDEN, 0, "topic \"t\" partition 1: ");
+  FAKE_DID("");
+  consume(&request, TIMEOUT);
+  fake_said(RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, 1, -1); /* passes */
+  fake_settle();
+  check_waits(&request);
+}
+
+static void an_instance_whose_only_topic_is_gone_leaves(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  consume(&request, TIMEOUT);
+  fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
+  check_end_with(&request, UK_E_NOT_FOUND, 0, "group \"g\": ");
+  FAKE_DID("forget(t) unsubscribe");
+}
+
+static void an_instance_stays_for_its_other_topic(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  consume_topics(&request, 2, TIMEOUT);
+  fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
+  check_end_with(&request, UK_E_NOT_FOUND, 0, "group \"g\": ");
+  FAKE_DID("subscribe(t,u) forget(t) forget(u)");
+}
+
+static void reset_none_says_what_cannot_be_used(void)
+{
+  static const struct {
+    rd_kafka_resp_err_t code;
+    int64_t offset;
+    const char *message;
+  } rows[] = {
+    {RD_KAFKA_RESP_ERR__NO_OFFSET, -1001, "no committed offset for topic \"t\" partition 1, and"},
+    {RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, -1001,
+     "no committed offset for topic \"t\" partition 1, and the auto offset reset is none"},
+    {RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, 40,
+     "the committed offset 40 of topic \"t\" partition 1 is out of range 50 to 60, and the auto "
+     "offset reset is none"},
+  };
+  auto_commit = false;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    serve(&request);
+    fake_said(rows[i].code, 1, rows[i].offset);
+    fake_settle();
+    if (rows[i].offset >= 0) {
+      FAKE_DID("range(t/1@40) unsubscribe");
+      fake.range->positions[0].first = 50;
+      fake.range->positions[0].end = 60;
+      fake.range->then(fake.range);
+    } else {
+      FAKE_DID("unsubscribe");
+    }
+    check_end_with(&request, UK_E_BAD_REQUEST, 0, rows[i].message);
+  }
+}
+
+/* Limits. */
+
+static void consume_as(struct request *request, const char *instance)
+{
+  begin(request, TIMEOUT);
+  request->topics[0] = uk_slice_text("t");
+  request->as.consume.instance = uk_slice_text(instance);
+  request->as.consume.topics = request->topics;
+  request->as.consume.topic_count = 1;
+  request->as.consume.settings.session_timeout = SESSION;
+  request->as.consume.sink = (struct uk_sink){take, NULL};
+  uk_kafka_groups_consume(fake.groups, &request->as.consume);
+}
+
+static void a_group_has_as_many_instances_as_partitions(void)
+{
+  static const char *const names[] = {"a", "b", "c"};
+  static struct request requests[3];
+  fake.partitions = 2;
+  for (int i = 0; i < 3; i++)
+    consume_as(&requests[i], names[i]);
+  check_waits(&requests[0]);
+  check_waits(&requests[1]);
+  check_end_with(&requests[2], UK_E_TOO_MANY, 0,
+                 "group \"g\" has 2 consumer instances already: the limit is 2");
+  fake.partitions = 0;
+  consume_as(&requests[2], "c");
+  check_end_with(&requests[2], UK_E_UNAVAILABLE, 0, "its topics are being looked for");
+}
+
+static void instances_have_room_to_read_ahead(void)
+{
+  static const char *const names[] = {"a", "b", "c", "d"};
+  static struct request requests[4];
+  for (int i = 0; i < 4; i++)
+    consume_as(&requests[i], names[i]);
+  check_waits(&requests[2]);
+  check_end_with(&requests[3], UK_E_TOO_MANY, 0, "prefetch_budget is 4800");
+}
+
+static void names_are_plain(void)
+{
+  static char name[UK_GROUP_NAME_MAX + 2];
+  const struct {
+    size_t length;
+    char last;
+    bool good;
+  } rows[] = {{0, 'x', false},
+              {1, 'x', true},
+              {1, '\0', false},
+              {UK_GROUP_NAME_MAX, 'x', true},
+              {UK_GROUP_NAME_MAX + 1, 'x', false}};
+  for (int which = 0; which < 2; which++) {
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+      static struct request request;
+      memset(name, 'x', sizeof name);
+      if (rows[i].length > 0)
+        name[rows[i].length - 1] = rows[i].last;
+      begin(&request, TIMEOUT);
+      *(which == 0 ? &request.as.commit.group : &request.as.commit.instance) =
+        uk_slice_of(name, rows[i].length);
+      uk_kafka_groups_commit(fake.groups, &request.as.commit);
+      fake_settle();
+      if (rows[i].good) {
+        check_waits(&request);
+        fake_answer(NULL);
+      } else {
+        check_end_with(&request, UK_E_BAD_REQUEST, 0, "group, instance: names of 1 to ");
+      }
+    }
+  }
+}
+
+/* Listing. */
+
+static void list_row(struct uk_operation *operation, struct uk_slice group,
+                     struct uk_slice instance, struct uk_slice topic, const int32_t *partitions,
+                     size_t count)
+{
+  char *text = ((struct request *)operation)->listed;
+  size_t size = sizeof((struct request *)operation)->listed, length = strlen(text);
+  length +=
+    (size_t)snprintf(text + length, size - length, "%.*s/%.*s:%.*s=", (int)group.length, group.data,
+                     (int)instance.length, instance.data, (int)topic.length, topic.data);
+  for (size_t i = 0; i < count; i++)
+    length += (size_t)snprintf(text + length, size - length, "%d,", (int)partitions[i]);
+  snprintf(text + length, size - length, ";");
+}
+
+static void check_list(const char *wanted)
+{
+  static struct request request;
+  begin(&request, TIMEOUT);
+  request.as.listing.owned = list_row;
+  uk_kafka_groups_list(fake.groups, &request.as.listing);
+  CHECK_EQ_STR(request.listed, wanted);
+}
+
+static void the_list_has_what_each_instance_holds(void)
+{
+  static struct request request, other, committed;
+  check_list("");
+  consume_topics(&request, 2, TIMEOUT);
+  check_list("g/one:=;");
+  fake_answer(NULL);
+  fake_assigned("me", "t/0 t/1 u/3");
+  check_list("g/one:t=0,1,;g/one:u=3,;");
+  fake_answer("me");
+  consume_as(&other, "a");
+  begin(&committed, TIMEOUT);
+  committed.as.commit.instance = uk_slice_text("taken over");
+  uk_kafka_groups_commit(fake.groups, &committed.as.commit);
+  check_list("g/a:=;g/one:t=0,1,;g/one:u=3,;");
+}
+
+static void a_takeover_is_in_no_list(void)
+{
+  static struct request request;
+  commit(&request, 1, TIMEOUT);
+  static struct request other;
+  fake.partitions = 1; /* the limit of instances */
+  consume_as(&other, "a");
+  check_waits(&other);
+  check_list("g/a:=;");
+}
+
+static void run(const char *name, void (*test)(void))
+{
+  auto_commit = true;
+  reset = UK_RESET_LATEST;
+  session = SESSION;
+  if (!CHECK(fake_open()))
+    return;
+  check_run(name, test);
+  fake_close();
+}
+
+#define RUN(test) run(#test, test)
+
+int main(void)
+{
+  RUN(an_instance_that_nobody_has_joins_and_delivers);
+  RUN(a_session_is_as_long_as_brokers_take);
+  RUN(what_the_coordinator_said_holds_for_the_time_of_a_lease);
+  RUN(the_coordinator_is_asked_ahead_of_the_end_of_a_lease);
+  RUN(an_answer_that_comes_late_is_worth_less);
+  RUN(records_wait_a_second_longer_for_the_coordinator);
+  RUN(a_cluster_that_cannot_tell_is_not_asked_again);
+  RUN(nobody_asks_while_nobody_waits);
+  RUN(an_instance_that_another_server_has_is_lost);
+  RUN(an_instance_that_its_group_does_not_know_is_lost);
+  RUN(a_consume_that_was_this_servers_ends_when_the_instance_is_lost);
+  RUN(an_answer_about_an_earlier_member_says_nothing);
+  RUN(one_that_takes_over_waits_for_the_time_of_a_lease);
+  RUN(one_that_is_not_told_waits_as_well);
+  RUN(one_that_is_taken_over_goes_on_where_its_client_is);
+  RUN(a_note_that_cannot_be_read_is_none);
+  RUN(a_delivery_of_one_that_was_taken_over_is_noted);
+  RUN(a_delivery_of_one_that_stays_is_not_noted);
+  RUN(the_next_request_says_that_the_last_answer_arrived);
+  RUN(a_commit_that_fails_is_made_again);
+  RUN(without_auto_commit_nothing_is_committed);
+  RUN(an_answer_that_was_not_sent_is_delivered_again);
+  RUN(an_answer_that_arrived_is_not_delivered_again);
+  RUN(a_record_that_has_no_room_is_the_first_of_the_next_answer);
+  RUN(a_client_that_has_gone_takes_nothing);
+  RUN(an_instance_at_the_end_commits_where_it_begins);
+  RUN(a_partition_that_comes_back_goes_on);
+  RUN(what_arrived_is_committed_before_others_have_the_partition);
+  RUN(a_partition_that_was_lost_begins_where_it_was_committed);
+  RUN(a_partition_whose_offset_the_client_set_begins_there);
+  RUN(a_member_that_its_group_forgot_is_lost);
+  RUN(an_assignment_of_other_topics_is_declined);
+  RUN(an_assignment_without_a_topic_that_has_more_is_declined);
+  RUN(other_topics_are_subscribed_to_once);
+  RUN(commits_go_one_after_the_other);
+  RUN(a_commit_of_nothing_is_answered_at_once);
+  RUN(a_commit_ends_as_the_group_says);
+  RUN(a_commit_names_the_partition_that_failed);
+  RUN(a_commit_without_an_answer_ends_at_its_deadline);
+  RUN(a_commit_that_is_fenced_is_made_by_a_new_instance);
+  RUN(a_commit_that_is_refused_ends_at_once);
+  RUN(an_unknown_instance_is_not_found);
+  RUN(a_coordinator_that_says_nothing_makes_a_takeover_fail);
+  RUN(a_commit_takes_over_what_another_server_has);
+  RUN(a_takeover_that_knows_no_topic_names_its_own);
+  RUN(a_takeover_does_not_commit_what_it_does_not_know);
+  RUN(a_deletion_takes_over_and_leaves);
+  RUN(a_takeover_commits_before_it_leaves);
+  RUN(a_deletion_leaves_by_another_topic);
+  RUN(a_consume_waits_for_a_takeover);
+  RUN(a_takeover_is_in_no_list);
+  RUN(a_deletion_waits_for_the_coordinators_word);
+  RUN(a_deletion_of_what_another_server_has_is_its_to_take_over);
+  RUN(a_group_that_does_not_say_that_it_has_left_may_have_let_it_go);
+  RUN(a_deletion_that_nobody_confirms_was_not_made);
+  RUN(one_that_joins_leaves_when_it_has_joined);
+  RUN(what_comes_while_it_leaves_is_the_next_ones);
+  RUN(an_instance_that_falls_silent_leaves);
+  RUN(an_instance_is_not_silent_while_somebody_waits);
+  RUN(a_drain_ends_all_that_waits);
+  RUN(a_server_that_stops_commits_what_arrived);
+  RUN(a_server_that_stops_waits_two_seconds_for_its_commits);
+  RUN(a_consume_without_records_ends_at_its_deadline);
+  RUN(nothing_is_said_of_what_may_be_out_of_order);
+  RUN(a_group_that_lets_nobody_in_is_asked);
+  RUN(what_is_wrong_with_a_topic_ends_a_new_instance);
+  RUN(what_is_wrong_with_a_topic_leaves_one_that_has_served);
+  RUN(an_instance_whose_only_topic_is_gone_leaves);
+  RUN(an_instance_stays_for_its_other_topic);
+  RUN(reset_none_says_what_cannot_be_used);
+  RUN(a_group_has_as_many_instances_as_partitions);
+  RUN(instances_have_room_to_read_ahead);
+  RUN(names_are_plain);
+  RUN(the_list_has_what_each_instance_holds);
+  return check_end();
+}
