@@ -33,5 +33,5 @@ A produce of which a part is stored is not retried, whatever its code: `details.
 
 A `consume` that may have been carried out although it failed (its answer was lost, or cannot be read) has `details.again`: the server
 counts its messages as delivered with the instance's next request, and the text says how to get them again
-([client.md](client.md#an-answer-that-you-did-not-get)). `details.position` names the message that cannot be read: its topic, partition and
+([client.md](client.md#when-a-response-is-lost)). `details.position` names the message that cannot be read: its topic, partition and
 offset. The loops do this for you.]]

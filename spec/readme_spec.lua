@@ -1,4 +1,5 @@
 local folder = require "spec.support.folder"
+local page = require "spec.support.page"
 local shell = require "spec.support.shell"
 
 -- Types what the README says to type: each console block in a checkout, in order, after the Lua blocks were saved under
@@ -21,36 +22,6 @@ local function run_elsewhere(command)
   return false
 end
 
--- The blocks of a page: {kind, text, before = the paragraph above}.
-local function blocks_of(page)
-  local blocks, done = {}, 1
-  for from, kind, text, after in page:gmatch "()```(%l*)\n(.-)```\n()" do
-    blocks[#blocks + 1] = { kind = kind, text = text, before = page:sub(done, from - 1) }
-    done = after
-  end
-  return blocks
-end
-
--- The commands of a console block: {line, expected = the lines that it prints}.
-local function commands_of(text)
-  local commands = {}
-  for line in text:gsub("\\\n%s*", ""):gmatch "[^\n]+" do
-    local command = line:match "^%$ (.*)"
-    if command then
-      commands[#commands + 1] = { line = command, expected = {} }
-    else
-      table.insert(commands[#commands].expected, line)
-    end
-  end
-  return commands
-end
-
--- A pattern for the lines; … stands for anything, and the README's port for any.
-local function pattern_of(lines)
-  local text = table.concat(lines, "\n"):gsub("[%^%$%(%)%%%.%[%]%*%+%-%?]", "%%%0")
-  return "^" .. text:gsub("…", ".-"):gsub(":8080", ":%%d+") .. "\n?$"
-end
-
 describe("F5: README", function()
   if _VERSION ~= "Lua 5.4" then
     pending "its commands name lua5.4: they run with the tests on that Lua"
@@ -60,7 +31,7 @@ describe("F5: README", function()
     return
   end
 
-  local page = folder.read "README.md"
+  local readme = folder.read "README.md"
   local place, servers, prelude
 
   -- A checkout that may be written to: links to what is in this one. make keeps the variables that it was given, and
@@ -74,7 +45,7 @@ unset MFLAGS MAKELEVEL LUA LUA_PATH LUA_CPATH XDG_DATA_HOME
 export HOME='%s'
 cd '%s'
 ]]):format(place, place)
-    for _, block in ipairs(blocks_of(page)) do
+    for _, block in ipairs(page.blocks(readme)) do
       local name = block.before:match ".*`([%w_]+%.lua)`"
       if block.kind == "lua" then folder.write(place .. "/" .. name, block.text) end
     end
@@ -109,12 +80,12 @@ cd '%s'
     local is_server = command.line:find "^bin/upstash%-kafka serve"
     local out = (is_server and serve or run)(command)
     if #command.expected > 0 then
-      assert(out:find(pattern_of(command.expected)), command.line .. "\nprinted " .. out)
+      assert(out:find(page.pattern(table.concat(command.expected, "\n"))), command.line .. "\nprinted " .. out)
     end
   end
 
-  for _, block in ipairs(blocks_of(page)) do
-    local commands = block.kind == "console" and commands_of(block.text) or {}
+  for _, block in ipairs(page.blocks(readme)) do
+    local commands = block.kind == "console" and page.commands(block.text) or {}
     local here = {}
     for _, command in ipairs(commands) do
       if not run_elsewhere(command.line) then here[#here + 1] = command end
@@ -128,11 +99,11 @@ cd '%s'
 
   it("runs each of its Lua blocks", function()
     local commands = {}
-    for _, block in ipairs(blocks_of(page)) do
+    for _, block in ipairs(page.blocks(readme)) do
       if block.kind == "console" then commands[#commands + 1] = block.text end
     end
     local text, count = table.concat(commands), 0
-    for _, block in ipairs(blocks_of(page)) do
+    for _, block in ipairs(page.blocks(readme)) do
       if block.kind == "lua" then
         local name = block.before:match ".*`([%w_]+%.lua)`"
         assert(text:find("$ lua5.4 " .. name .. "\n", 1, true), tostring(name) .. " is not run")
@@ -143,6 +114,6 @@ cd '%s'
   end)
 
   it("tells no number of tests, which would be out of date", function()
-    assert.is_nil(page:find "%d+ passed")
+    assert.is_nil(readme:find "%d+ passed")
   end)
 end)

@@ -1,0 +1,53 @@
+--- Pages of documentation: their blocks of code, and what the commands in them print.
+
+local page = {}
+
+--- The fenced blocks of a page: a list of {kind, text, before = the text between it and the block above}.
+function page.blocks(text)
+  local blocks, done = {}, 1
+  for from, kind, body, after in text:gmatch "()```(%l*)\n(.-)```\n()" do
+    blocks[#blocks + 1] = { kind = kind, text = body, before = text:sub(done, from - 1) }
+    done = after
+  end
+  return blocks
+end
+
+--- The commands of a console block: a list of {line, expected = the lines that it prints}.
+function page.commands(text)
+  local commands = {}
+  for line in text:gsub("\\\n%s*", ""):gmatch "[^\n]+" do
+    local command = line:match "^%$ (.*)"
+    if command then
+      commands[#commands + 1] = { line = command, expected = {} }
+    else
+      table.insert(commands[#commands].expected, line)
+    end
+  end
+  return commands
+end
+
+--- The Lua blocks of a page, with the output that the next block shows: a list of {text, expected}. A block that is
+-- followed by something else has no `expected`.
+function page.examples(text)
+  local examples, last = {}, nil
+  for _, block in ipairs(page.blocks(text)) do
+    if block.kind == "lua" then
+      last = { text = block.text }
+      examples[#examples + 1] = last
+    elseif block.kind == "" and last and block.before:find "^%s*$" then
+      last.expected, last = block.text, nil
+    else
+      last = nil
+    end
+  end
+  return examples
+end
+
+--- A pattern for a text that a page shows. In it … stands for anything; port 8080 and a timestamp for any.
+function page.pattern(text)
+  text = text:gsub("\n$", ""):gsub("[%^%$%(%)%%%.%[%]%*%+%-%?]", "%%%0")
+  text = text:gsub("…", ".-"):gsub(":8080", ":%%d+"):gsub("(timestamp\"?[=:])%d+", "%1%%d+")
+  return "^" .. text .. "\n?$"
+end
+
+return page
