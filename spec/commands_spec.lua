@@ -1,0 +1,641 @@
+-- Each command in this process: what it asks of the client or the server, what it writes, how it ends. The functions
+-- that speak to the network are replaced. The command as a program: command_spec.lua.
+
+local command = require "upstash.kafka.command"
+local command_line = require "upstash.kafka.command_line"
+local core = require "upstash.kafka.core"
+local format = require "upstash.kafka.command_format"
+
+local unpack = table.unpack or unpack -- luacheck: compat
+
+local URL = "http://127.0.0.1:1"
+
+-- A value in one line, keys in order.
+local function show(value)
+  if type(value) ~= "table" then return tostring(value) end
+  local parts, keys = {}, {}
+  for index, item in ipairs(value) do parts[index] = show(item) end
+  for key in pairs(value) do
+    if type(key) == "string" then keys[#keys + 1] = key end
+  end
+  table.sort(keys)
+  for _, key in ipairs(keys) do parts[#parts + 1] = key .. "=" .. show(value[key]) end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+-- A file that keeps what is written to it. `broken`: after so many writes or flushes it takes no more.
+local function sink(broken)
+  local file = { text = "", left = broken or math.huge, flushes = 0 }
+  function file:write(...)
+    if self.left <= 0 then return nil, "broken" end
+    self.left = self.left - 1
+    self.text = self.text .. table.concat { ... }
+    return self
+  end
+  function file:flush()
+    if self.left <= 0 then return nil, "broken" end
+    self.flushes = self.flushes + 1
+    return self
+  end
+  return file
+end
+
+-- Runs the words. Options: `answers`, { method = list of answers, each a value or a function of the arguments };
+-- `environment`; `lines` of standard input; `broken`, as above, of standard output. Returns what it did.
+local function run(words, options)
+  options = options or {}
+  local did = { calls = {}, out = sink(options.broken), err = sink() }
+  local environment = options.environment or { UPSTASH_KAFKA_REST_URL = URL }
+  local saved = { stdout = io.stdout, stderr = io.stderr, read = io.read, getenv = os.getenv }
+  local methods, at = {}, 0
+  for name, list in pairs(options.answers or {}) do
+    local number = 0
+    methods[name] = core.methods[name]
+    core.methods[name] = function(_, ...)
+      local line = { name }
+      for index = 1, select("#", ...) do line[index + 1] = show((select(index, ...))) end
+      did.calls[#did.calls + 1] = table.concat(line, " ")
+      number = number + 1
+      local answer = list[number]
+      if type(answer) == "function" then return answer(...) end
+      return answer
+    end
+  end
+  rawset(io, "stdout", did.out)
+  rawset(io, "stderr", did.err)
+  rawset(io, "read", function()
+    at = at + 1
+    return options.lines and options.lines[at]
+  end)
+  rawset(os, "getenv", function(name) return environment[name] end)
+  local fine, status = pcall(command.main, words)
+  for name in pairs(options.answers or {}) do core.methods[name] = methods[name] end
+  rawset(io, "stdout", saved.stdout)
+  rawset(io, "stderr", saved.stderr)
+  rawset(io, "read", saved.read)
+  rawset(os, "getenv", saved.getenv)
+  assert.is_true(fine, status)
+  did.status, did.out_text, did.err_text = status, did.out.text, did.err.text
+  return did
+end
+
+local function fails(message)
+  return function() return nil, message, { error = message, code = "bad_request", retriable = false } end
+end
+
+local METADATA = { topic = "t", partition = 2, offset = 7, timestamp = 1700000000123 }
+
+local function message(offset, more)
+  local all = { topic = "t", partition = 0, offset = offset, timestamp = 1, key = "", value = "v" .. offset,
+    headers = {} }
+  for key, value in pairs(more or {}) do all[key] = value end
+  return all
+end
+
+describe("the command", function()
+  it("prints its usage for each way to ask", function()
+    for _, word in ipairs { "--help", "-h", "help" } do
+      local did = run { word }
+      assert.same({ 0, "" }, { did.status, did.err_text })
+      assert.truthy(did.out_text:find("usage: upstash-kafka COMMAND", 1, true))
+      assert.equal(1, did.out.flushes)
+    end
+  end)
+
+  it("prints the help of a command, and runs nothing", function()
+    for _, words in ipairs { { "topics", "--help" }, { "topics", "-h" }, { "topics", "create", "--help" },
+      { "consume", "--group", "g", "-h" } } do
+      local did = run(words)
+      assert.equal(0, did.status)
+      assert.equal("usage: upstash-kafka " .. table.concat(words, " "):match "^[a-z ]*[a-z]" .. " ",
+        did.out_text:match "^usage: upstash%-kafka [a-z ]* ")
+      assert.same({}, did.calls)
+    end
+  end)
+
+  it("fails where standard output does, also at the end", function()
+    local did = run({ "--help" }, { broken = 0 })
+    assert.same({ 1, "upstash-kafka: standard output: broken\n" }, { did.status, did.err_text })
+    did = run({ "--help" }, { broken = 1 })
+    assert.same({ 1, "upstash-kafka: standard output: broken\n" }, { did.status, did.err_text })
+  end)
+
+  it("takes the client's options in each client command", function()
+    for _, words in ipairs { { "topics" }, { "groups" } } do
+      for _, word in ipairs { "--url", "http://127.0.0.1:2", "--username=u", "--password", "p", "--ca-file", "none" } do
+        words[#words + 1] = word
+      end
+      local given
+      local kafka = require "upstash.kafka"
+      local new = kafka.new
+      function kafka.new(options)
+        given = options
+        return new { url = URL }
+      end
+      local did = run(words, { answers = { topics = { {} }, consumers = { {} } }, environment = {} })
+      kafka.new = new
+      assert.equal(0, did.status, did.err_text)
+      assert.same({ url = "http://127.0.0.1:2", username = "u", password = "p", ca_file = "none" }, given)
+    end
+  end)
+
+  it("asks which server where neither the words nor the environment name one", function()
+    for _, environment in ipairs { {}, { UPSTASH_KAFKA_REST_URL = "" } } do
+      local did = run({ "topics" }, { environment = environment })
+      assert.same({ 2, "" }, { did.status, did.out_text })
+      assert.truthy(did.err_text:find("--url", 1, true), did.err_text)
+    end
+  end)
+end)
+
+describe("produce", function()
+  it("passes on what it is given, and nothing that it is not", function()
+    local did = run({ "produce", "t", "text", "--key", "", "--header=a=1", "--header", "b==", "--partition", "0" },
+      { answers = { produce = { METADATA } } })
+    assert.same({ "produce t text {headers={{key=a,value=1},{key=b,value==}},key=,partition=0}" }, did.calls)
+    assert.equal("topic=t partition=2 offset=7 timestamp=1700000000123\n", did.out_text)
+    did = run({ "produce", "t", "--", "-x" }, { answers = { produce = { METADATA } } })
+    assert.same({ "produce t -x {}" }, did.calls)
+  end)
+
+  it("says why a message was not produced", function()
+    local did = run({ "produce", "t", "x" }, { answers = { produce = { fails "no such topic" } } })
+    assert.same({ 1, "", "upstash-kafka: no such topic\n" }, { did.status, did.out_text, did.err_text })
+  end)
+
+  -- Sizes of the batches that lines make.
+  local function sizes(lines, ...)
+    local list = {}
+    local answers = {}
+    for number = 1, 50 do
+      answers[number] = function(_, messages)
+        list[#list + 1] = #messages
+        return {}
+      end
+    end
+    local did = run({ "produce", "t", ... }, { lines = lines, answers = { produce_many = answers } })
+    assert.equal(0, did.status, did.err_text)
+    return list, did
+  end
+
+  local function lines_of(count, bytes)
+    local lines = {}
+    for number = 1, count do lines[number] = ("x"):rep(bytes) end
+    return lines
+  end
+
+  it("sends lines in batches, of 1000 where nothing is said", function()
+    assert.same({ 2, 2, 1 }, (sizes({ "1", "2", "3", "4", "5" }, "--batch", "2")))
+    assert.same({ 2 }, (sizes({ "1", "2" }, "--batch", "2")))
+    assert.same({ 1000, 1 }, (sizes(lines_of(1001, 1))))
+    assert.same({ 10000 }, (sizes(lines_of(10000, 1), "--batch", "10000")))
+  end)
+
+  it("sends lines in batches of a MiB, passed by one line at most", function()
+    assert.same({ 1, 1 }, (sizes { ("x"):rep(1048576), "y" }))
+    assert.same({ 2, 1 }, (sizes { ("x"):rep(1048575), ("y"):rep(5), "z" }))
+    assert.same({ 4, 2 }, (sizes(lines_of(6, 262144))))
+  end)
+
+  it("gives each line the key, the headers and the partition", function()
+    local did = run({ "produce", "t", "--key", "k", "--header", "a=1", "--partition", "3" }, { lines = { "x", "" },
+      answers = { produce_many = { {} } } })
+    local one = "{headers={{key=a,value=1}},key=k,partition=3,value=%s}"
+    assert.same({ "produce_many t {" .. one:format "x" .. "," .. one:format "" .. "}" }, did.calls)
+  end)
+
+  it("says how many there were", function()
+    for count, text in pairs { [0] = "0 messages", "1 message", "2 messages", [1234] = "1,234 messages" } do
+      local _, did = sizes(lines_of(count, 1))
+      assert.equal(("upstash-kafka: produced %s to t\n"):format(text), did.err_text)
+      assert.equal("", did.out_text)
+    end
+  end)
+
+  it("says which lines were not produced", function()
+    local did = run({ "produce", "t", "--batch", "2" }, { lines = lines_of(5, 1),
+      answers = { produce_many = { {}, {}, fails "too large" } } })
+    assert.equal(1, did.status)
+    assert.truthy(did.err_text:find("^upstash%-kafka: lines 5 to 5: too large; the 4 "), did.err_text)
+    assert.equal(3, #did.calls)
+  end)
+end)
+
+describe("consume", function()
+  local DELETE = "delete_consumer g i"
+
+  -- Runs it with an instance "i" on answers to consume.
+  local function consume(words, batches, options)
+    local all = { "consume", "t", "--group", "g", "--instance", "i" }
+    for _, word in ipairs(words) do all[#all + 1] = word end
+    options = options or {}
+    options.answers = { topics = { {} }, delete_consumer = { true, true, true }, consume = batches,
+      commit = { true, true, true } }
+    return run(all, options)
+  end
+
+  it("is a loop over batches that ends after --count", function()
+    local did = consume({ "--from", "earliest", "--count", "3" }, { { message(0), message(1) }, { message(2) } })
+    assert.equal(0, did.status, did.err_text)
+    local ask = "consume g i {t} {auto_commit=false,auto_offset_reset=earliest,max_messages=%d,session_timeout=10000,"
+      .. "timeout=1000}"
+    assert.same({ "topics", DELETE, ask:format(3), "commit g i {{offset=2,partition=0,topic=t}}", ask:format(1),
+      "commit g i {{offset=3,partition=0,topic=t}}", DELETE }, did.calls)
+    assert.equal("v0\nv1\nv2\n", did.out_text)
+    assert.equal(3, did.out.flushes) -- of each batch, before it is committed, and at the end
+  end)
+
+  it("takes all its topics, and an instance of its own", function()
+    local instances = {}
+    for _ = 1, 2 do
+      local did = run({ "consume", "t", "u", "--group", "g", "--count", "1", "--from", "earliest" }, { answers = {
+        topics = { {} }, delete_consumer = { true, true }, consume = { { message(0) } }, commit = { true } } })
+      assert.equal(0, did.status, did.err_text)
+      local instance, topics = did.calls[3]:match "^consume g (%S+) (%S+) "
+      assert.equal("{t,u}", topics)
+      assert.truthy(instance:find "^cli%-%x%x%x%x%x%x%x%x%x%x%x%x$", instance)
+      instances[instance] = true
+    end
+    assert.truthy(next(instances, (next(instances)))) -- two of them
+  end)
+
+  it("starts at the end where nothing is said", function()
+    local did = run({ "consume", "t", "--group", "g", "--count", "1" }, { answers = { topics = { {}, fails "stop" } } })
+    assert.same({ "topics", "topics" }, did.calls) -- the second one is the loop's, for the ends
+    assert.same({ 1, "upstash-kafka: stop\n" }, { did.status, did.err_text })
+  end)
+
+  it("fails where the server cannot be reached at first", function()
+    local did = run({ "consume", "t", "--group", "g" }, { answers = { topics = { fails "nobody there" } } })
+    assert.same({ 1, "upstash-kafka: nobody there\n" }, { did.status, did.err_text })
+  end)
+
+  it("commits nothing that could not be written, and closes its instance", function()
+    for _, broken in ipairs { 0, 1, 2 } do -- two messages and the flush
+      local did = consume({ "--from", "earliest", "--count", "2" }, { { message(0), message(1) } }, { broken = broken })
+      assert.same({ 1, "upstash-kafka: standard output: broken\n" }, { did.status, did.err_text })
+      assert.same(DELETE, did.calls[#did.calls])
+      assert.equal(4, #did.calls)
+    end
+  end)
+end)
+
+describe("fetch", function()
+  local function fetch(offset, more, answers)
+    local words = { "fetch", "t", "--partition", "4", "--offset", offset }
+    for _, word in ipairs(more) do words[#words + 1] = word end
+    return run(words, { answers = answers })
+  end
+
+  local function at(offset) return { { topic = "t", partition = 4, offset = offset } } end
+
+  it("reads up to where the partition ended at first", function()
+    local did = fetch("5", {}, { offsets = { at(7) }, fetch = { { message(5), message(6) } } })
+    assert.equal(0, did.status, did.err_text)
+    assert.same({ "offsets latest {partition=4,topic=t}", "fetch t 4 5 {max_messages=2,timeout=1000}" }, did.calls)
+    assert.equal("v5\nv6\n", did.out_text)
+  end)
+
+  it("reads from the first one that is kept", function()
+    local did = fetch("earliest", { "--count", "1" }, { offsets = { at(3), at(7) }, fetch = { { message(3) } } })
+    assert.same({ "offsets earliest {partition=4,topic=t}", "offsets latest {partition=4,topic=t}",
+      "fetch t 4 3 {max_messages=1,timeout=1000}" }, did.calls)
+  end)
+
+  it("waits a second where there is nothing yet", function()
+    for _, offset in ipairs { "7", "8" } do
+      local did = fetch(offset, { "--count", "1" }, { offsets = { at(7) }, fetch = { { message(8) } } })
+      assert.same({ "offsets latest {partition=4,topic=t}",
+        ("fetch t 4 %s {max_messages=1,timeout=1000}"):format(offset) }, did.calls)
+      assert.equal("v8\n", did.out_text)
+    end
+  end)
+
+  it("says why it cannot", function()
+    for _, answers in ipairs { { offsets = { fails "no such partition" } },
+      { offsets = { at(7) }, fetch = { fails "no such partition" } } } do
+      local did = fetch("0", {}, answers)
+      assert.same({ 1, "", "upstash-kafka: no such partition\n" }, { did.status, did.out_text, did.err_text })
+    end
+  end)
+end)
+
+describe("topics, groups and offsets", function()
+  it("are tables with columns as wide as they need, names in order", function()
+    local did = run({ "topics" }, { answers = { topics = { { bb = 10, a = 2, ccccccc = 1 } } } })
+    assert.equal("TOPIC    PARTITIONS\na        2\nbb       10\nccccccc  1\n", did.out_text)
+    did = run({ "groups" }, { answers = { consumers = { {
+      { name = "g", instances = { { name = "idle", topics = {} },
+        { name = "i", topics = { { topic = "t", partitions = { 0, 2 } }, { topic = "u", partitions = { 10 } } } } } },
+      { name = "none", instances = {} },
+    } } } })
+    assert.equal("GROUP  INSTANCE  TOPIC  PARTITIONS\ng      idle      -      -\ng      i         t      0,2\n"
+      .. "g      i         u      10\n", did.out_text)
+  end)
+
+  it("show both ends of each partition", function()
+    local function ends(...)
+      local list = {}
+      for index, offset in ipairs { ... } do list[index] = { topic = "t", partition = index - 1, offset = offset } end
+      return list
+    end
+    local did = run({ "offsets", "t" }, { answers = { topics = { { t = 2 } }, offsets = { ends(1, 2), ends(30, 4) } } })
+    assert.equal("PARTITION  EARLIEST  LATEST\n0          1         30\n1          2         4\n", did.out_text)
+    local both = "{{partition=0,topic=t},{partition=1,topic=t}}"
+    assert.same({ "topics", "offsets earliest " .. both, "offsets latest " .. both }, did.calls)
+    did = run({ "offsets", "u" }, { answers = { topics = { { t = 2 } } } })
+    assert.equal(1, did.status)
+    assert.truthy(did.err_text:find("'u'", 1, true))
+  end)
+
+  it("are created with what is said, and deleted", function()
+    local made = { topic = "made", partitions = 6 }
+    local did = run({ "topics", "create", "t", "--partitions", "1", "--retention-ms=1", "--retention-bytes", "1" },
+      { answers = { create_topic = { made } } })
+    assert.same({ "create_topic t {partitions=1,retention_bytes=1,retention_ms=1}" }, did.calls)
+    assert.equal("created made, partitions: 6\n", did.out_text)
+    did = run({ "topics", "create", "t" }, { answers = { create_topic = { made } } })
+    assert.same({ "create_topic t {}" }, did.calls)
+    did = run({ "topics", "delete", "t" }, { answers = { delete_topic = { true } } })
+    assert.same({ "delete_topic t" }, did.calls)
+    assert.equal("deleted t\n", did.out_text)
+    for _, words in ipairs { { "topics" }, { "topics", "create", "t" }, { "topics", "delete", "t" }, { "groups" },
+      { "offsets", "t" } } do
+      did = run(words, { answers = { topics = { fails "no" }, create_topic = { fails "no" },
+        delete_topic = { fails "no" }, consumers = { fails "no" } } })
+      assert.same({ 1, "", "upstash-kafka: no\n" }, { did.status, did.out_text, did.err_text })
+    end
+  end)
+end)
+
+describe("serve", function()
+  local NAMES = { "upstash.kafka.server", "upstash.kafka.launcher" }
+
+  -- Runs it with a server that is none. Returns what it did, with the options of the launcher and the order of calls.
+  local function serve(words, environment, allowed, problem)
+    local saved, steps, did, given = {}, {}, nil, nil
+    for _, name in ipairs(NAMES) do saved[name] = package.loaded[name] end
+    package.loaded["upstash.kafka.server"] = {
+      _VERSION = "x", defaults = { max_connections = 1000, listen = "here" },
+      block_signals = function() steps[#steps + 1] = "block" end,
+      allow_files = function(count)
+        steps[#steps + 1] = "files " .. count
+        return allowed or count
+      end,
+      wait_for_signal = function() steps[#steps + 1] = "wait" end,
+    }
+    package.loaded["upstash.kafka.launcher"] = {
+      default_data = function() return "/data" end,
+      start = function(options)
+        steps[#steps + 1] = "start"
+        given = options
+        if problem then return nil, problem end
+        return { url = "http://h:1", username = options.username or "kafka", password = options.password or "m'ade",
+          handle = { stop = function() steps[#steps + 1] = "stop" end } }
+      end,
+    }
+    local all = { "serve" }
+    for _, word in ipairs(words) do all[#all + 1] = word end
+    local fine, raised = pcall(function() did = run(all, { environment = environment or {} }) end)
+    for _, name in ipairs(NAMES) do package.loaded[name] = saved[name] end
+    assert.is_true(fine, raised)
+    return did, given, table.concat(steps, ", ")
+  end
+
+  it("starts with its signals blocked, and stops after one", function()
+    local did, given, steps = serve {}
+    assert.same({ 0, "" }, { did.status, did.err_text })
+    assert.same({}, given)
+    assert.equal("block, start, files 1128, wait, stop", steps)
+    assert.equal("listening on http://h:1\nexport UPSTASH_KAFKA_REST_URL='http://h:1'\n"
+      .. "export UPSTASH_KAFKA_REST_USERNAME='kafka'\nexport UPSTASH_KAFKA_REST_PASSWORD='m'\\''ade'\n", did.out_text)
+    assert.is_true(did.out.flushes > 1) -- before it waits, too
+  end)
+
+  it("passes on every option, each as it is given", function()
+    local _, given = serve { "--listen", "a:1", "--data", "d", "--username", "u", "--password", "p", "--partitions",
+      "1", "--no-auto-create-topics", "--threads", "0", "--max-connections", "1", "--max-header-bytes", "1",
+      "--max-body-bytes", "2", "--max-message-bytes", "3", "--map-bytes", "4", "--no-sync", "--cors-origin", "x",
+      "--cors-origin=y", "--tls-cert", "c", "--tls-key", "k" }
+    assert.same({ listen = "a:1", data = "d", username = "u", password = "p", partitions = 1,
+      auto_create_topics = false, threads = 0, max_connections = 1, max_header_bytes = 1, max_body_bytes = 2,
+      max_message_bytes = 3, map_bytes = 4, no_sync = true, cors_origin = { "x", "y" }, tls_cert = "c", tls_key = "k" },
+      given)
+    _, given = serve { "--brokers", "b:1", "--set", "x=1", "--set", "y=", "--set-file=z=f", "--prefetch-bytes", "1",
+      "--prefetch-budget", "2" }
+    assert.same({ brokers = "b:1", properties = { x = "1", y = "" }, property_files = { z = "f" }, prefetch_bytes = 1,
+      prefetch_budget = 2 }, given)
+  end)
+
+  it("takes from the environment what it is not given", function()
+    local environment = { UPSTASH_KAFKA_SERVER_USERNAME = "eu", UPSTASH_KAFKA_SERVER_PASSWORD = "ep",
+      UPSTASH_KAFKA_SERVER_BROKERS = "eb:1" }
+    local did, given = serve({}, environment)
+    assert.same({ username = "eu", password = "ep", brokers = "eb:1" }, given)
+    assert.truthy(did.out_text:find('PASSWORD="$UPSTASH_KAFKA_SERVER_PASSWORD"\n', 1, true))
+    did, given = serve({ "--username", "u", "--password", "p", "--brokers", "b:1" }, environment)
+    assert.same({ username = "u", password = "p", brokers = "b:1" }, given)
+    assert.truthy(did.out_text:find("PASSWORD='p'\n", 1, true))
+    given = select(2, serve({}, { UPSTASH_KAFKA_SERVER_USERNAME = "", UPSTASH_KAFKA_SERVER_PASSWORD = "",
+      UPSTASH_KAFKA_SERVER_BROKERS = "" }))
+    assert.same({}, given)
+  end)
+
+  it("says when the system allows fewer connections than were asked for by name", function()
+    for asked, row in pairs { [""] = { 1128, 500, "" }, ["872"] = { 1000, 1000, "" }, ["873"] = { 1001, 1000,
+      "upstash-kafka: serve: --max-connections 873: " } } do
+      local did, _, steps = serve(asked == "" and {} or { "--max-connections", asked }, {}, row[2])
+      assert.truthy(steps:find("files " .. row[1], 1, true), steps)
+      assert.equal(row[3], did.err_text:sub(1, math.max(#row[3], #did.err_text > 0 and 1 or 0)))
+      assert.equal(row[3] ~= "", did.err_text:find("1000 files", 1, true) ~= nil)
+      assert.equal(0, did.status)
+    end
+  end)
+
+  it("refuses what does not go together before anything is started", function()
+    for _, words in ipairs { { "--tls-key", "k" }, { "--tls-cert", "c" }, { "--set", "x=1" }, { "--set-file", "x=1" },
+      { "--prefetch-bytes", "1" }, { "--prefetch-budget", "1" }, { "--brokers", "b", "--map-bytes", "1" },
+      { "--brokers", "b", "--no-sync" }, { "--brokers", "b", "--set", "x=1", "--set-file", "x=1" },
+      { "--brokers", "b", "--set", "x=1", "--set", "x=2" }, { "--map-bytes", "0" }, { "--max-connections", "0" },
+      { "--partitions", "0" }, { "--max-body-bytes", "0" } } do
+      local did, given, steps = serve(words)
+      assert.same({ 2, "", "" }, { did.status, did.out_text, steps })
+      assert.is_nil(given)
+    end
+  end)
+
+  it("fails when the server does not start", function()
+    local did, _, steps = serve({}, {}, nil, "no room")
+    assert.same({ 1, "", "upstash-kafka: serve: no room\n" }, { did.status, did.out_text, did.err_text })
+    assert.equal("block, start", steps)
+  end)
+
+  it("has the defaults of the server in its help", function()
+    local did = serve { "--help" }
+    assert.truthy(did.out_text:find "%-%-listen [^\n]*%(default here%)\n")
+    assert.truthy(did.out_text:find "%-%-data [^\n]*%(default /data%)\n")
+    assert.truthy(did.out_text:find "%-%-max%-connections [^\n]*%(default 1000%)\n")
+    assert.is_nil(did.out_text:find "%-%-no%-sync [^\n]*default")
+  end)
+end)
+
+describe("upstash.kafka.command_line", function()
+  local COMMAND = {
+    name = "do", words = "A [B]", least = 1, most = 2, about = "Does it.",
+    options = {
+      { name = "text", value = "T", kind = "text", about = "any" },
+      { name = "a-name", value = "N", kind = "name", about = "not empty" },
+      { name = "count", value = "N", kind = "integer", about = "from 0", default = 5 },
+      { name = "least", value = "N", kind = "integer", min = 3, about = "from 3" },
+      { name = "pick", value = "x|y", kind = "choice", choices = { "x", "y" }, about = "of two" },
+      { name = "place", value = "P", kind = "position", about = "an offset" },
+      { name = "pair", value = "K=V", kind = "pair", many = true, about = "any…" },
+      { name = "full", value = "K=V", kind = "pair", filled = true, secret = true, about = "a value" },
+      { name = "flag", kind = "flag", about = "yes" },
+    },
+  }
+
+  -- What the words are read as, or the status and text of the refusal.
+  local function read(...)
+    local fine, result = pcall(command_line.read, COMMAND, { "skipped", ... }, 2)
+    if fine then return result end
+    return { command_line.outcome(result) }
+  end
+
+  for _, row in ipairs {
+    { { "a" }, { "a", count = 5 } },
+    { { "a", "b" }, { "a", "b", count = 5 } },
+    { { "--text", "", "a" }, { "a", text = "", count = 5 } },
+    { { "--text=", "a" }, { "a", text = "", count = 5 } },
+    { { "--text", "--flag", "a" }, { "a", text = "--flag", count = 5 } },
+    { { "a", "--text=a=b" }, { "a", text = "a=b", count = 5 } },
+    { { "a", "--a-name", "n" }, { "a", a_name = "n", count = 5 } },
+    { { "a", "--count", "0" }, { "a", count = 0 } },
+    { { "a", "--count", "007" }, { "a", count = 7 } },
+    { { "a", "--count", "999999999999999" }, { "a", count = 999999999999999 } },
+    { { "a", "--least", "3" }, { "a", count = 5, least = 3 } },
+    { { "a", "--pick=y" }, { "a", count = 5, pick = "y" } },
+    { { "a", "--place", "0" }, { "a", count = 5, place = 0 } },
+    { { "a", "--place", "earliest" }, { "a", count = 5, place = "earliest" } },
+    { { "a", "--place", "latest" }, { "a", count = 5, place = "latest" } },
+    { { "a", "--pair", "k=", "--pair=l=v=w" }, { "a", count = 5, pair = { { key = "k", value = "" },
+      { key = "l", value = "v=w" } } } },
+    { { "a", "--flag", "--flag" }, { "a", count = 5, flag = true } },
+    { { "-", "" }, { "-", "", count = 5 } },
+    { { "--", "--flag", "--" }, { "--flag", "--", count = 5 } },
+    { { "a", "--help", "--nonsense" }, { help = true } },
+    { { "-h" }, { help = true } },
+    { { "a", "--", "-h" }, { "a", "-h", count = 5 } },
+    { {}, { 2, "do: too few arguments; usage: upstash-kafka do A [B]" } },
+    { { "a", "b", "c" }, { 2, "do: too many arguments; usage: upstash-kafka do A [B]" } },
+    { { "a", "--a-name=" }, { 2, "do: --a-name: a text that is not empty expected, got ''" } },
+    { { "a", "--count", "-1" }, { 2, "do: --count: an integer of 0 or more expected, got '-1'" } },
+    { { "a", "--count", "1.0" }, { 2, "do: --count: an integer of 0 or more expected, got '1.0'" } },
+    { { "a", "--count", "0x1" }, { 2, "do: --count: an integer of 0 or more expected, got '0x1'" } },
+    { { "a", "--count", "1000000000000000" },
+      { 2, "do: --count: an integer of 0 or more expected, got '1000000000000000'" } },
+    { { "a", "--least", "2" }, { 2, "do: --least: an integer of 3 or more expected, got '2'" } },
+    { { "a", "--pick", "z" }, { 2, "do: --pick: x or y expected, got 'z'" } },
+    { { "a", "--place", "middle" }, { 2, "do: --place: an offset, earliest or latest expected, got 'middle'" } },
+    { { "a", "--pair", "=v" }, { 2, "do: --pair: K=V expected, got '=v'" } },
+    { { "a", "--full", "k=" }, { 2, "do: --full: K=V expected" } },
+    { { "a", "--count", "1", "--count", "1" }, { 2, "do: --count is given twice" } },
+    { { "a", "--flag=1" }, { 2, "do: --flag takes no value" } },
+    { { "a", "--count" }, { 2, "do: --count needs N" } },
+    { { "a", "--fl" }, { 2, "do: unknown option --fl (see upstash-kafka do --help)" } },
+    { { "a", "-flag" }, { 2, "do: unknown option -flag (see upstash-kafka do --help)" } },
+    { { "a", "--secret=hush" }, { 2, "do: unknown option --secret (see upstash-kafka do --help)" } },
+  } do
+    it("reads '" .. table.concat(row[1], " ") .. "'", function() assert.same(row[2], read(unpack(row[1]))) end)
+  end
+
+  it("says what is missing", function()
+    local fine, raised = pcall(command_line.read, { name = "x", words = "", least = 0, most = 0,
+      options = { { name = "must", kind = "text", value = "T", required = true } } }, {}, 1)
+    assert.is_false(fine)
+    assert.same({ 2, "x: --must is missing" }, { command_line.outcome(raised) })
+  end)
+
+  it("writes its help in two columns, counted in letters", function()
+    assert.equal(table.concat({
+      "usage: upstash-kafka do A [B]", "", "Does it.", "",
+      "  --text T    any", "  --a-name N  not empty (default 9)", "  --count N   from 0 (default 5)",
+      "  --least N   from 3", "  --pick x|y  of two", "  --place P   an offset", "  --pair K=V  any…",
+      "  --full K=V  a value", "  --flag      yes", "" }, "\n"),
+      command_line.help(COMMAND, { a_name = 9, count = 8, flag = true }))
+    local wide = command_line.help { name = "w", words = "", about = "", options = {
+      { name = "a", value = "X…", kind = "text", about = "1" },
+      { name = "bb", value = "YY", kind = "text", about = "2" },
+    } }
+    assert.truthy(wide:find("\n  --a X…   1\n  --bb YY  2\n", 1, true), wide)
+  end)
+
+  it("ends with 1 for a failure of a call, and with 2 for what it was given", function()
+    local failure = setmetatable({ code = "x" }, { __tostring = function() return "it failed\nin two lines" end })
+    assert.same({ 1, "it failed" }, { command_line.outcome(failure) })
+    assert.same({ 2, "given: wrongly" }, { command_line.outcome "a/b.lua:12: given: wrongly" })
+    for status, raise in pairs { command_line.fail, command_line.misuse } do
+      local _, raised = pcall(raise, "%s and %d", "text", 5)
+      assert.same({ status, "text and 5" }, { command_line.outcome(raised) })
+    end
+  end)
+end)
+
+describe("upstash.kafka.command_format", function()
+  it("writes a message as JSON that is one line", function()
+    local text = format.formats.json(message(5, { key = 'a"\\', value = "\0\31\127\n\r\té", timestamp = "123",
+      headers = { { key = "h", value = "" }, { key = "i", value = "2" } } }))
+    assert.equal([[{"topic":"t","partition":0,"offset":5,"timestamp":123,"key":"a\"\\",]]
+      .. [["value":"\u0000\u001f\u007f\n\r\té","headers":[{"key":"h","value":""},{"key":"i","value":"2"}]}]]
+      .. "\n", text)
+    local tombstone = message(5)
+    tombstone.value = nil
+    assert.truthy(format.formats.json(tombstone):find('"value":null', 1, true))
+    assert.equal("\n", format.formats.text(tombstone))
+  end)
+
+  it("writes an integer's digits, which may be text already", function()
+    assert.equal("9223372036854775807", format.digits "9223372036854775807")
+    assert.equal("1700000000123", format.digits(1700000000123))
+  end)
+
+  -- Shows progress at these seconds; `terminal` is whether standard error is watched. Returns what was written, and the
+  -- questions to the shell.
+  local function shown(prints, terminal, seconds)
+    local time, execute, stderr, now, asked = os.time, os.execute, io.stderr, 100, {}
+    local err = sink()
+    rawset(os, "time", function() return now end)
+    rawset(os, "execute", function(line)
+      asked[#asked + 1] = line
+      return terminal
+    end)
+    rawset(io, "stderr", err)
+    local progress = format.progress("done", prints)
+    for index, second in ipairs(seconds) do
+      now = 100 + second
+      progress:show(index * 1000)
+    end
+    progress:done()
+    rawset(os, "time", time)
+    rawset(os, "execute", execute)
+    rawset(io, "stderr", stderr)
+    return err.text, asked
+  end
+
+  it("shows progress once a second, from the second second on, and ends the line", function()
+    for _, yes in ipairs { true, 0 } do -- what os.execute returns, by Lua's version
+      local text, asked = shown(false, yes, { 0, 1, 2, 2, 3 })
+      assert.equal("\rdone 3,000 messages\rdone 5,000 messages\n", text)
+      assert.same({ "test -t 2" }, asked)
+    end
+  end)
+
+  it("shows nothing to nobody, and asks once", function()
+    for _, no in ipairs { 256, false } do
+      local text, asked = shown(true, no, { 2, 3, 4 })
+      assert.equal("", text)
+      assert.same({ "test -t 2 && ! test -t 1" }, asked)
+    end
+    assert.same({ "", {} }, { shown(true, true, { 0, 1 }) })
+  end)
+end)
