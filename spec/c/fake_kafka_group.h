@@ -19,8 +19,8 @@
 
 #include "check.h"
 #include "common/clock.h"
-#include "server/kafka_engine/kafka_instance.h"
-#include "server/kafka_engine/kafka_range.h"
+#include "server/kafka_engine/group/kafka_instance.h"
+#include "server/kafka_engine/fetch/kafka_range.h"
 
 enum { FAKE_LOG_SIZE = 4096, FAKE_PARTITIONS = 4, FAKE_PREFETCH = 1600 };
 
@@ -123,11 +123,12 @@ int64_t uk_clock_epoch(void)
   return fake.now;
 }
 
-void uk_kafka_task_init(struct uk_kafka_task *task, struct uk_kafka_loop *loop,
+void uk_kafka_task_init(struct uk_kafka_task *task, struct uk_kafka_executor *executor,
                         void (*run)(struct uk_kafka_task *task, int64_t now),
                         void (*free_)(struct uk_kafka_task *task))
 {
-  *task = (struct uk_kafka_task){.loop = loop, .run = run, .free = free_, .next = fake.tasks};
+  *task =
+    (struct uk_kafka_task){.executor = executor, .run = run, .free = free_, .next = fake.tasks};
   task->timer.time = UK_TIMER_NEVER;
   fake.tasks = task;
 }
@@ -208,11 +209,12 @@ void uk_kafka_queue_unwatch(rd_kafka_queue_t *queue)
 
 /* The coordinator. */
 
-struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control, struct uk_kafka_loop *loop,
+struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control,
+                                              struct uk_kafka_executor *executor,
                                               struct uk_kafka_topics *topics)
 {
   (void)control;
-  (void)loop;
+  (void)executor;
   return (struct uk_kafka_members *)topics;
 }
 
@@ -338,7 +340,7 @@ void uk_kafka_committed_read(struct uk_kafka_committed *committed, struct uk_kaf
   fake_note_list("read", reading->list, NULL);
 }
 
-void uk_kafka_range_ask(struct uk_kafka_range *range, struct uk_kafka_calls *calls)
+void uk_kafka_range_ask(struct uk_kafka_range *range, struct uk_kafka_blocking *calls)
 {
   const struct uk_kafka_position *at = &range->positions[0];
   (void)calls;
