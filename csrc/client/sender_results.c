@@ -54,9 +54,12 @@ static bool note_all(struct uk_sender_batch *batch, const struct uk_client_failu
   struct uk_sender_record *record = uk_sender_batch_first(batch);
   if (!uk_response_results(&reader, failure, batch->window))
     return false;
-  for (; uk_response_result(&reader, &result) && record != NULL;
-       record = uk_sender_batch_next(batch, record))
+  while (uk_response_result(&reader, &result)) {
+    if (record == NULL)
+      return false; /* more results than messages */
     note(record, &result, body);
+    record = uk_sender_batch_next(batch, record);
+  }
   return reader.error == UK_OK && record == NULL;
 }
 

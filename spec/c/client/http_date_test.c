@@ -1,6 +1,7 @@
 /* for: http_date.c */
 #include "check.h"
 #include "client/http_date.h"
+#include "guard.h"
 
 enum { NONE = -7 };
 
@@ -19,6 +20,8 @@ static void the_three_forms_are_read(void)
   CHECK_EQ_INT(date_of("Sunday, 06-Nov-94 08:49:37 GMT", y2026), 784111777);
   CHECK_EQ_INT(date_of("Sun Nov  6 08:49:37 1994", y2026), 784111777);
   CHECK_EQ_INT(date_of("Wed Nov 16 08:49:37 1994", y2026), 784975777);
+  CHECK_EQ_INT(date_of("Thu Jan  1 00:00:00 1970", y2026), 0);
+  CHECK_EQ_INT(date_of("Thu Jan 01 00:00:00 1970", y2026), 0);
 }
 
 static void days_are_counted(void)
@@ -31,12 +34,50 @@ static void days_are_counted(void)
   CHECK_EQ_INT(date_of("Sat, 31 Dec 2016 23:59:60 GMT", 0), 1483228800);
 }
 
+/* The first and the last day of each month of a common year and of a leap year, and the day behind it. */
+static void months_have_their_lengths(void)
+{
+  static const char *const names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+  int64_t day = 1704067200 / 86400; /* of 2024-01-01 */
+  char text[40];
+  for (int i = 0; i < 24; i++) {
+    const int length = lengths[i % 12] + (i == 1); /* 2024 is a leap year */
+    snprintf(text, sizeof text, "Mon, 01 %s %d 01:02:03 GMT", names[i % 12], 2024 + i / 12);
+    CHECK_EQ_INT(date_of(text, y2026), day * 86400 + 3723);
+    snprintf(text, sizeof text, "Mon, %d %s %d 23:59:59 GMT", length, names[i % 12], 2024 + i / 12);
+    day += length;
+    CHECK_EQ_INT(date_of(text, y2026), day * 86400 - 1);
+    snprintf(text, sizeof text, "Mon, %d %s %d 00:00:00 GMT", length + 1, names[i % 12],
+             2024 + i / 12);
+    CHECK_EQ_INT(date_of(text, y2026), NONE);
+  }
+}
+
+/* Each day of the week, by its short and by its whole name. */
+static void days_have_their_names(void)
+{
+  static const char *const names[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                      "Thursday", "Friday", "Saturday"};
+  char text[40];
+  for (int i = 0; i < 7; i++) {
+    snprintf(text, sizeof text, "%.3s, 02 Jan 1970 00:00:00 GMT", names[i]);
+    CHECK_EQ_INT(date_of(text, 0), 86400);
+    snprintf(text, sizeof text, "%s, 02-Jan-70 00:00:00 GMT", names[i]);
+    CHECK_EQ_INT(date_of(text, 0), 86400);
+    snprintf(text, sizeof text, "%.3s Jan  2 00:00:00 1970", names[i]);
+    CHECK_EQ_INT(date_of(text, 0), 86400);
+  }
+}
+
 /* RFC 9110: more than 50 years ahead is the last such year in the past. */
 static void a_short_year_is_near(void)
 {
   CHECK_EQ_INT(date_of("Wednesday, 01-Jan-76 00:00:00 GMT", y2026), INT64_C(3345062400));
   CHECK_EQ_INT(date_of("Saturday, 01-Jan-77 00:00:00 GMT", y2026), 220924800);
   CHECK_EQ_INT(date_of("Thursday, 01-Jan-26 00:00:00 GMT", y2026), y2026);
+  CHECK_EQ_INT(date_of("Saturday, 01-Jan-00 00:00:00 GMT", y2026), 946684800);
 }
 
 static void all_else_is_none(void)
@@ -65,12 +106,25 @@ static void all_else_is_none(void)
     CHECK_EQ_INT(date_of(texts[i], y2026), NONE);
 }
 
-static void no_prefix_is_a_date(void)
+/* Of each form: no prefix, which ends where memory ends, and no text with another byte in place of a digit. */
+static void a_date_is_whole(void)
 {
-  const struct uk_slice text = uk_slice_text("Sunday, 06-Nov-94 08:49:37 GMT");
+  static const char *const texts[] = {"Sun, 06 Nov 1994 08:49:37 GMT",
+                                      "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"};
+  char changed[40];
   int64_t seconds;
-  for (size_t length = 0; length < text.length; length++)
-    CHECK(!uk_http_date(uk_slice_of(text.data, length), y2026, &seconds));
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    for (size_t at = 0; at < strlen(texts[i]); at++) {
+      char *prefix = guard_copy(texts[i], at);
+      CHECK(!uk_http_date(uk_slice_of(prefix, at), y2026, &seconds));
+      guard_free(prefix, at);
+      snprintf(changed, sizeof changed, "%s", texts[i]);
+      for (const char *other = "/:"; *other != '\0' && texts[i][at] >= '0' && texts[i][at] <= '9';
+           other++) {
+        changed[at] = *other;
+        CHECK_EQ_INT(date_of(changed, y2026), NONE);
+      }
+    }
 }
 
 int main(void)
@@ -79,6 +133,8 @@ int main(void)
   CHECK_RUN(days_are_counted);
   CHECK_RUN(a_short_year_is_near);
   CHECK_RUN(all_else_is_none);
-  CHECK_RUN(no_prefix_is_a_date);
+  CHECK_RUN(months_have_their_lengths);
+  CHECK_RUN(days_have_their_names);
+  CHECK_RUN(a_date_is_whole);
   return check_end();
 }

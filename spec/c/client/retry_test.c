@@ -23,6 +23,10 @@ static void delays_double_up_to_the_longest(void)
   CHECK_EQ_INT(delay_of(&odd, 1, UK_E_TIMEOUT), 2);
   CHECK_EQ_INT(delay_of(&odd, 2, UK_E_TIMEOUT), 5);
   CHECK_EQ_INT(delay_of(&odd, 3, UK_E_TIMEOUT), 6);
+  const struct uk_retry_policy one = {UK_RETRY_SAFE, 100, 1, 1000}; /* 1, 2, 4 */
+  CHECK_EQ_INT(delay_of(&one, 1, UK_E_TIMEOUT), 1);
+  CHECK_EQ_INT(delay_of(&one, 2, UK_E_TIMEOUT), 1);
+  CHECK_EQ_INT(delay_of(&one, 3, UK_E_TIMEOUT), 3);
 }
 
 static void extremes_do_not_overflow(void)
@@ -73,6 +77,7 @@ static void retry_after_is_waited_for(void)
 {
   CHECK_EQ_INT(uk_retry_delay(&unsent, 1, UK_E_TOO_MANY, 429, 5, 0), 5000);
   CHECK_EQ_INT(uk_retry_delay(&unsent, 1, UK_E_TOO_MANY, 429, 0, 0), 50);
+  CHECK_EQ_INT(uk_retry_delay(&unsent, 1, UK_E_TOO_MANY, 429, 1, 0), 1000);
   CHECK_EQ_INT(uk_retry_delay(&unsent, 1, UK_E_TOO_MANY, 429, UK_RETRY_AFTER_MAX, 0), 60000);
   CHECK_EQ_INT(uk_retry_delay(&unsent, 1, UK_E_TOO_MANY, 429, UK_RETRY_AFTER_MAX + 1, 0),
                UK_RETRY_STOP);

@@ -1,5 +1,6 @@
 #include "common/gzip.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "check.h"
@@ -81,6 +82,57 @@ static void refuses_what_is_damaged(void)
   free(text);
 }
 
+static void takes_nothing_behind_the_last_member(void)
+{
+  static const char bytes[] = {'x', '\0', '\x1f'};
+  for (size_t i = 0; i < sizeof bytes; i++) {
+    struct uk_buffer packed, plain;
+    uk_buffer_init(&packed, TEXT);
+    uk_buffer_init(&plain, TEXT);
+    uk_gzip(&packed, uk_slice_text("text"));
+    uk_buffer_append_byte(&packed, bytes[i]);
+    CHECK_EQ_INT(uk_gunzip(&plain, uk_buffer_slice(&packed)), UK_E_BAD_REQUEST);
+    uk_buffer_free(&packed);
+    uk_buffer_free(&plain);
+  }
+}
+
+static size_t allocated(void)
+{
+  const struct mallinfo2 all = mallinfo2();
+  return all.uordblks + all.hblkhd;
+}
+
+/* Zlib's own memory, which the failing allocator does not see: on every way out. */
+static void gives_all_memory_back(void)
+{
+  char *text = make_text();
+  struct uk_buffer packed, plain, narrow, good;
+  size_t before = 0;
+  uk_buffer_init(&packed, TEXT * 2);
+  uk_buffer_init(&plain, TEXT);
+  uk_buffer_init(&narrow, 10);
+  uk_buffer_init(&good, TEXT * 2);
+  uk_gzip(&good, uk_slice_of(text, TEXT));
+  for (int i = 0; i < 20; i++) {
+    if (i == 1)
+      before = allocated();
+    CHECK_EQ_INT(uk_gzip(&packed, uk_slice_of(text, TEXT)), UK_OK);
+    CHECK(uk_gzip(&narrow, uk_slice_of(text, TEXT)) != UK_OK);
+    CHECK_EQ_INT(uk_gunzip(&plain, uk_buffer_slice(&good)), UK_OK);
+    CHECK_EQ_INT(uk_gunzip(&plain, uk_slice_of(good.data, 20)), UK_E_BAD_REQUEST);
+    uk_buffer_clear(&packed);
+    uk_buffer_clear(&plain);
+    uk_buffer_clear(&narrow);
+  }
+  CHECK(allocated() < before + 4096);
+  uk_buffer_free(&packed);
+  uk_buffer_free(&plain);
+  uk_buffer_free(&narrow);
+  uk_buffer_free(&good);
+  free(text);
+}
+
 static void takes_several_members(void)
 {
   struct uk_buffer packed, plain;
@@ -138,6 +190,8 @@ int main(void)
   CHECK_RUN(stops_one_past_the_limit);
   CHECK_RUN(refuses_every_prefix);
   CHECK_RUN(refuses_what_is_damaged);
+  CHECK_RUN(takes_nothing_behind_the_last_member);
+  CHECK_RUN(gives_all_memory_back);
   CHECK_RUN(takes_several_members);
   CHECK_RUN(reads_accept_encoding);
   CHECK_RUN(survives_every_failing_allocation);

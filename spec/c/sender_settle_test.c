@@ -1,0 +1,556 @@
+/* for: sender_settle.c, sender_results.c. What becomes of the messages of a request, by what came of it: counts, the next
+ * request and its time, and who is woken. */
+#include <stdlib.h>
+#include <time.h>
+
+#include "check.h"
+#include "common/clock.h"
+#include "sender_still.h"
+
+enum { SECONDS = 60 /* after which a thread that waits is lost */ };
+
+static struct uk_sender *sender;
+static struct uk_sender_slot *slot;
+
+static bool set_up(void)
+{
+  sender = still_open(2);
+  if (sender != NULL)
+    slot = sender->slots;
+  return sender != NULL;
+}
+
+static void tear_down(void)
+{
+  uk_sender_destroy(sender);
+}
+
+/* A request of so many messages, "0" and up, is under way. */
+static void send(int count)
+{
+  char value[12];
+  for (int i = 0; i < count; i++) {
+    snprintf(value, sizeof value, "%d", i);
+    still_put(sender, value, 0);
+  }
+  still_fill(sender, slot);
+  still_start(sender, slot);
+}
+
+static bool set_up_sending(int count)
+{
+  const bool fine = set_up();
+  if (fine)
+    send(count);
+  return fine;
+}
+
+static void fail(enum uk_error error, int status, const char *text)
+{
+  still_fail(sender, slot, error, status, text, -1);
+}
+
+static void check_body(const char *body)
+{
+  CHECK_EQ_SLICE(slot->batch.request.body, body);
+}
+
+/* ---- a failure of the whole request ---- */
+
+/* A program would want to know of a certificate that is wrong; the messages of a sender can wait. */
+static bool can_wait(enum uk_error error)
+{
+  return uk_error_retriable(error) || error == UK_E_TLS_FAILED || error == UK_E_TRANSPORT_FAILED;
+}
+
+static void check_retried(enum uk_error error)
+{
+  CHECK_EQ_INT(slot->state, UK_SLOT_READY);
+  CHECK_EQ_INT(slot->attempts, 1);
+  CHECK_EQ_INT(sender->batched, 0);
+  CHECK_EQ_INT(sender->failure, error);
+  CHECK_EQ_INT(sender->failure_status, 599);
+  still_check_counts(sender, 0, 0, 1);
+}
+
+static void check_given_up(enum uk_error error)
+{
+  CHECK_EQ_INT(slot->state, UK_SLOT_FREE);
+  CHECK(sender->batched == UINT64_MAX);
+  CHECK_EQ_INT(sender->failure, UK_OK);
+  still_check_counts(sender, 0, 1, 0);
+  CHECK_EQ_STR(sender->discard, uk_error_text(error));
+  still_check_failure(sender, "0", error, 599, uk_error_text(error));
+}
+
+static void each_error_is_retried_or_given_up(void)
+{
+  for (int i = UK_OK + 1; i < UK_ERROR_COUNT; i++) {
+    const enum uk_error error = (enum uk_error)i;
+    REQUIRE(set_up_sending(1));
+    fail(error, 599, NULL);
+    CHECK_EQ_STR(sender->trouble, uk_error_text(error));
+    if (can_wait(error))
+      check_retried(error);
+    else
+      check_given_up(error);
+    CHECK_EQ_INT(sender->sending, 0);
+    tear_down();
+  }
+}
+
+/* How long until the next attempt: the server's wish, of a minute at most, or a delay that doubles. */
+static void the_next_attempt_has_its_time(void)
+{
+  static const struct {
+    int64_t attempts, asked, least, most;
+  } rows[] = {
+    {0, -1, 50, 100},         {0, 0, 50, 100},       {1, -1, 100, 200},     {2, -1, 200, 400},
+    {1000, -1, 500, 1000},    {0, 1, 1000, 1000},    {0, 60, 60000, 60000}, {0, 61, 60000, 60000},
+    {0, 86400, 60000, 60000}, {1000, 1, 1000, 1000},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    REQUIRE(set_up_sending(1));
+    sender->settings.options.retry_delay = 100;
+    sender->settings.options.retry_delay_max = 1000;
+    slot->attempts = rows[i].attempts;
+    const int64_t before = uk_clock_monotonic();
+    still_fail(sender, slot, UK_E_UNAVAILABLE, 503, NULL, rows[i].asked);
+    const int64_t after = uk_clock_monotonic();
+    if (!CHECK(slot->due >= before + rows[i].least && slot->due <= after + rows[i].most))
+      fprintf(stderr, "  row %zu: %lld\n", i, (long long)(slot->due - before));
+    CHECK_EQ_INT(slot->attempts, rows[i].attempts + 1);
+    tear_down();
+  }
+}
+
+static void a_message_is_told_without_its_index(void)
+{
+  static const struct {
+    const char *text, *told;
+  } rows[] = {
+    {"[0].value: too long", "value: too long"},
+    {"[0]: too long", "too long"},
+    {"[12]:. x", "x"},
+    {"too long", "too long"},
+    {"[x]: too long", "[x]: too long"},
+    {"[]: too long", "[]: too long"},
+    {"[-1]: too long", "[-1]: too long"},
+    {"[0", "[0"},
+    {"a[0]: too long", "a[0]: too long"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    REQUIRE(set_up_sending(1));
+    fail(UK_E_BAD_REQUEST, 400, rows[i].text);
+    still_check_failure(sender, "0", UK_E_BAD_REQUEST, 400, rows[i].told);
+    CHECK_EQ_STR(sender->discard, rows[i].told);
+    CHECK_EQ_STR(sender->trouble, rows[i].text);
+    tear_down();
+  }
+}
+
+/* ---- a refusal that may be about some messages only ---- */
+
+/* Ten messages, of one topic or of two; what the next request has, 0 = all are given up. */
+static void a_refusal_is_narrowed_down(void)
+{
+  static const struct {
+    enum uk_error error;
+    const char *text;
+    bool mixed;
+    size_t window;
+  } rows[] = {
+    {UK_E_BAD_REQUEST, "[3].value: no", false, 3},
+    {UK_E_BAD_REQUEST, "[0]: no", false, 1},
+    {UK_E_BAD_REQUEST, "[1]: no", false, 1},
+    {UK_E_BAD_REQUEST, "[9]: no", false, 9},
+    {UK_E_BAD_REQUEST, "[10]: no", false, 5},
+    {UK_E_BAD_REQUEST, "[-1]: no", false, 5},
+    {UK_E_BAD_REQUEST, "no", false, 5},
+    {UK_E_BAD_REQUEST, NULL, false, 5},
+    {UK_E_BAD_REQUEST, "[3]: no", true, 3},
+    {UK_E_TOO_LARGE, "no", false, 5},
+    {UK_E_TOO_LARGE, "[4]: no", true, 4},
+    {UK_E_FORBIDDEN, "no", false, 0},
+    {UK_E_FORBIDDEN, "no", true, 5},
+    {UK_E_NOT_FOUND, "no", false, 0},
+    {UK_E_NOT_FOUND, "[2]: no", true, 2},
+    {UK_E_UNAUTHORIZED, "no", true, 0},
+    {UK_E_CONFLICT, "no", true, 0},
+    {UK_E_UNPROCESSABLE, "no", true, 0},
+    {UK_E_METHOD_NOT_ALLOWED, "no", true, 0},
+    {UK_E_BAD_RESPONSE, "no", true, 0},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    REQUIRE(set_up());
+    if (rows[i].mixed)
+      still_put_to(sender, "u", "other", 0);
+    send(rows[i].mixed ? 9 : 10);
+    fail(rows[i].error, 400, rows[i].text);
+    if (!CHECK_EQ_INT(slot->batch.window, rows[i].window))
+      fprintf(stderr, "  row %zu\n", i);
+    CHECK_EQ_INT(slot->state, rows[i].window > 0 ? UK_SLOT_READY : UK_SLOT_FREE);
+    CHECK_EQ_INT(slot->attempts, 0);
+    CHECK_EQ_INT(slot->due, 0);
+    still_check_counts(sender, 0, rows[i].window > 0 ? 0 : 10, rows[i].window > 0 ? 10 : 0);
+    tear_down();
+  }
+}
+
+/* The first of ten is refused alone; behind it the requests grow again, by four times each. */
+static void behind_the_one_at_fault_requests_grow(void)
+{
+  REQUIRE(set_up_sending(10));
+  fail(UK_E_BAD_REQUEST, 400, "[0]: no");
+  const char *keys = slot->batch.request.headers.data;
+  CHECK(strstr(keys, "Idempotency-Key: 0000000000000000-1") !=
+        NULL); /* the second of a seed of 0 */
+  still_start(sender, slot);
+  fail(UK_E_BAD_REQUEST, 400, "[0]: no");
+  still_check_counts(sender, 0, 1, 9);
+  CHECK_EQ_INT(sender->batched, 1);
+  static const size_t windows[] = {1, 4, 4};
+  uint64_t delivered = 0;
+  for (size_t i = 0; i < 3; i++) {
+    CHECK_EQ_INT(slot->batch.window, windows[i]);
+    still_start(sender, slot);
+    sender->sending--;
+    uk_sender_deliver(sender, slot);
+    delivered += windows[i];
+    still_check_counts(sender, delivered, 1, 9 - delivered);
+  }
+  CHECK_EQ_INT(slot->state, UK_SLOT_FREE);
+  CHECK(sender->batched == UINT64_MAX);
+  tear_down();
+}
+
+/* What cannot be written is refused without a request: only what is wrong with it. */
+static void what_cannot_be_written_is_given_up_alone(void)
+{
+  static const char text[] = "message 1: value is not valid UTF-8 (binary = true sends any bytes)";
+  REQUIRE(set_up());
+  still_put(sender, "a", 0);
+  still_put(sender, "\xff", 0);
+  still_put(sender, "c", 0);
+  still_fill(sender, slot);
+  while (slot->state == UK_SLOT_READY) {
+    still_start(sender, slot);
+    sender->sending--;
+    uk_sender_deliver(sender, slot);
+  }
+  still_check_counts(sender, 2, 1, 0);
+  still_check_failure(sender, "\xff", UK_E_BAD_REQUEST, 0, text);
+  CHECK_EQ_STR(sender->discard, text);
+  tear_down();
+}
+
+/* ---- delivery ---- */
+
+static void what_is_delivered_is_counted_and_measured(void)
+{
+  REQUIRE(set_up_sending(3));
+  uk_sender_set_trouble(sender, UK_E_TIMEOUT, 7, uk_slice_text("before"));
+  sender->sending--;
+  uk_sender_deliver(sender, slot);
+  still_check_counts(sender, 3, 0, 0);
+  CHECK_EQ_INT(sender->latency.count, 3);
+  CHECK(sender->latency.sum > 0); /* since the clock began */
+  CHECK_EQ_STR(sender->trouble, "");
+  CHECK_EQ_INT(sender->failure, UK_OK);
+  CHECK_EQ_INT(sender->failure_status, 0);
+  CHECK_EQ_INT(slot->state, UK_SLOT_FREE);
+  CHECK_EQ_INT(slot->batch.pending, 0);
+  CHECK(sender->failures.first == NULL);
+  tear_down();
+}
+
+/* A 2xx counts when it has metadata of each message and of nothing else. */
+static void only_a_right_answer_confirms(void)
+{
+#define STORED "{\"topic\":\"t\",\"partition\":0,\"offset\":1,\"timestamp\":2}"
+  static const struct {
+    const char *body, *message; /* NULL: confirmed */
+  } rows[] = {
+    {"[" STORED "," STORED "]", NULL},
+    {" [" STORED "," STORED "] ", NULL},
+    {"[" STORED "]", "the response: metadata of 2 messages expected, got 1"},
+    {"[" STORED "," STORED "," STORED "]", "the response: metadata of 2 messages expected, got 3"},
+    {"[]", "the response: metadata of 2 messages expected, got 0"},
+    {STORED, "the response: the top: a list expected, got an object"},
+    {"[" STORED "," STORED "]x",
+     "malformed JSON at byte 107 of the response: something follows the value"},
+    {"[" STORED ",{\"error\":\"no\",\"status\":503}]",
+     "the response: a failure among the metadata"},
+    {"", "malformed JSON at byte 0 of the response: the text is empty"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct uk_buffer body;
+    struct uk_client_failure failure;
+    struct uk_response response = {.status = 201, .retry_after = 9, .body = &body};
+    REQUIRE(set_up_sending(2));
+    uk_buffer_init(&body, 1000);
+    uk_buffer_append_text(&body, rows[i].body);
+    CHECK_EQ_INT(uk_sender_confirmed(sender, slot, &response, &failure), rows[i].message == NULL);
+    if (rows[i].message != NULL) {
+      CHECK_EQ_INT(failure.error, UK_E_BAD_RESPONSE);
+      CHECK_EQ_INT(failure.status, 201);
+      CHECK_EQ_INT(failure.retry_after, -1);
+      CHECK_EQ_SLICE(failure.message, rows[i].message);
+    }
+    still_check_counts(sender, 0, 0, 2);
+    uk_buffer_free(&body);
+    tear_down();
+  }
+}
+
+/* ---- an answer that tells of each message ---- */
+
+#define LATER "{\"error\":\"later\",\"status\":503}"
+#define NO "{\"error\":\"n\\\"o\",\"status\":413}"
+#define SILENT "{\"error\":\"\",\"status\":422}"
+
+/* The answer to a request of four messages; whether it was taken. */
+static bool answer(const char *results, int64_t retry_after)
+{
+  struct uk_buffer body;
+  struct uk_client_failure failure;
+  uk_buffer_init(&body, 4000);
+  uk_buffer_append_text(&body, "{\"error\":\"some\",\"status\":503,\"results\":");
+  uk_buffer_append_text(&body, results);
+  uk_buffer_append_text(&body, "}");
+  CHECK(uk_response_failed(&failure, 503, retry_after, body.data, body.length));
+  sender->sending--;
+  const bool taken = uk_sender_take_results(sender, slot, &failure, &body);
+  uk_buffer_free(&body);
+  return taken;
+}
+
+static void some_are_stored_some_refused_and_the_rest_is_sent_again(void)
+{
+  REQUIRE(set_up_sending(4));
+  const int64_t before = uk_clock_monotonic();
+  CHECK(answer("[" STORED "," NO "," STORED "," LATER "]", 7));
+  still_check_counts(sender, 2, 1, 1);
+  CHECK_EQ_INT(sender->latency.count, 2);
+  still_check_failure(sender, "1", UK_E_TOO_LARGE, 413, "n\"o");
+  CHECK_EQ_STR(sender->discard, "n\"o");
+  CHECK_EQ_INT(slot->state, UK_SLOT_READY);
+  CHECK_EQ_INT(slot->attempts, 1);
+  CHECK(slot->due >= before + 7000);
+  CHECK_EQ_INT(sender->failure, UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(sender->failure_status, 503);
+  CHECK_EQ_STR(sender->trouble, "the server cannot serve this now");
+  CHECK_EQ_INT(sender->batched, 3);
+  check_body("[{\"timestamp\":5,\"value\":\"3\"}]");
+  CHECK(strstr(slot->batch.request.headers.data, "Idempotency-Key: 0000000000000000-1") != NULL);
+  tear_down();
+}
+
+static void results_count_the_attempts_of_what_is_left(void)
+{
+  REQUIRE(set_up_sending(4));
+  slot->attempts = 5;
+  CHECK(answer("[" LATER "," LATER "," STORED "," LATER "]", -1));
+  CHECK_EQ_INT(slot->attempts, 6);
+  still_check_counts(sender, 1, 0, 3);
+  check_body("[{\"timestamp\":5,\"value\":\"0\"},{\"timestamp\":5,\"value\":\"1\"},"
+             "{\"timestamp\":5,\"value\":\"3\"}]");
+  tear_down();
+}
+
+static void results_may_leave_nothing(void)
+{
+  REQUIRE(set_up_sending(4));
+  CHECK(answer("[" NO "," STORED "," SILENT "," STORED "]", -1));
+  still_check_counts(sender, 2, 2, 0);
+  still_check_failure(sender, "0", UK_E_TOO_LARGE, 413, "n\"o");
+  still_check_failure(sender, "2", UK_E_UNPROCESSABLE, 422, "");
+  CHECK_EQ_STR(sender->discard, uk_error_text(UK_E_UNPROCESSABLE));
+  CHECK_EQ_INT(slot->state, UK_SLOT_FREE);
+  CHECK(sender->batched == UINT64_MAX);
+  tear_down();
+}
+
+static void wrong_results_are_none(void)
+{
+  static const char *const rows[] = {
+    "{}",
+    "[]",
+    "[" STORED "," STORED "," STORED "]",
+    "[" STORED "," STORED "," STORED "," STORED "," LATER "]",
+    "[" STORED "," STORED "," STORED ",{\"error\":\"no\"}]",
+    "[" STORED "," STORED "," STORED ",5]",
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    REQUIRE(set_up_sending(4));
+    if (!CHECK(!answer(rows[i], -1)))
+      fprintf(stderr, "  %s\n", rows[i]);
+    still_check_counts(sender, 0, 0, 4);
+    CHECK_EQ_INT(slot->batch.window, 4);
+    tear_down();
+  }
+}
+
+/* ---- the end ---- */
+
+static void what_is_left_is_lost(void)
+{
+  static const char text[] = "the producer was closed before the message was delivered";
+  REQUIRE(set_up());
+  sender->options.message_timeout = 1000;
+  still_put(sender, "expired", 0);
+  still_put(sender, "sent", 500);
+  still_fill(sender, slot);
+  still_start(sender, slot);
+  uk_sender_expire(sender, 1000);
+  still_check_counts(sender, 0, 1, 1);
+  still_put(sender, "ready", 500);
+  still_fill(sender, &sender->slots[1]);
+  still_put(sender, "queued", 500);
+  uk_sender_lose(sender);
+  still_check_counts(sender, 0, 4, 0);
+  CHECK_EQ_INT(sender->counts.lost, 3);
+  CHECK_EQ_INT(sender->queue.messages, 0);
+  CHECK(sender->batched == UINT64_MAX);
+  CHECK_EQ_STR(sender->discard, text);
+  still_check_failure(sender, "expired", UK_E_TIMEOUT, 0,
+                      "the message was not delivered within message_timeout");
+  still_check_failure(sender, "sent", UK_E_CANCELLED, 0, text);
+  still_check_failure(sender, "ready", UK_E_CANCELLED, 0, text);
+  still_check_failure(sender, "queued", UK_E_CANCELLED, 0, text);
+  CHECK(sender->failures.first == NULL);
+  tear_down();
+}
+
+/* A window that was narrowed is not all of its batch. */
+static void what_was_narrowed_is_lost_too(void)
+{
+  REQUIRE(set_up_sending(10));
+  fail(UK_E_BAD_REQUEST, 400, "[2]: no");
+  CHECK_EQ_INT(slot->batch.window, 2);
+  uk_sender_lose(sender);
+  still_check_counts(sender, 0, 10, 0);
+  CHECK_EQ_INT(sender->counts.lost, 10);
+  tear_down();
+}
+
+static void failures_without_room_are_missed(void)
+{
+  uint64_t missed;
+  REQUIRE(set_up_sending(1));
+  sender->options.message_timeout = 1000;
+  sender->failures.count = UK_SENDER_FAILURES_MAX;
+  fail(UK_E_FORBIDDEN, 403, NULL);
+  CHECK_EQ_INT(sender->counts.missed, 1);
+  still_put(sender, "expires", 0);
+  uk_sender_expire(sender, 1000);
+  CHECK_EQ_INT(sender->counts.missed, 2);
+  still_put(sender, "lost", 0);
+  uk_sender_lose(sender);
+  CHECK_EQ_INT(sender->counts.missed, 3);
+  still_check_counts(sender, 0, 3, 0);
+  CHECK(uk_sender_failures(sender, &missed) == NULL);
+  CHECK_EQ_INT(missed, 3);
+  CHECK(uk_sender_failures(sender, &missed) == NULL);
+  CHECK_EQ_INT(missed, 0);
+  CHECK_EQ_INT(sender->counts.missed, 3);
+  tear_down();
+}
+
+/* ---- who waits is woken ---- */
+
+static void *wait_for_all(void *mark)
+{
+  CHECK(uk_sender_wait(sender, *(uint64_t *)mark, INT64_MAX));
+  return NULL;
+}
+
+static bool waits(void)
+{
+  pthread_mutex_lock(&sender->lock);
+  const bool waiting = sender->waiters == 1;
+  pthread_mutex_unlock(&sender->lock);
+  return waiting;
+}
+
+static void settle_by_delivery(void)
+{
+  uk_sender_deliver(sender, slot);
+}
+
+static void settle_by_refusal(void)
+{
+  fail(UK_E_UNAUTHORIZED, 401, "no");
+}
+
+static void settle_by_results(void)
+{
+  CHECK(answer("[" STORED "," NO "," STORED "," NO "]", -1));
+}
+
+static void settle_by_expiry(void)
+{
+  uk_sender_expire(sender, 1000);
+}
+
+static void settle_by_loss(void)
+{
+  uk_sender_lose(sender);
+}
+
+/* Of four messages under way, or in the queue. */
+static void check_woken(void (*settle)(void), bool queued)
+{
+  struct timespec until;
+  pthread_t thread;
+  REQUIRE(set_up());
+  sender->options.message_timeout = 1000;
+  send(4);
+  if (queued) {
+    uk_sender_deliver(sender, slot);
+    still_put(sender, "queued", 0);
+  }
+  uint64_t mark = sender->queue.sequence;
+  CHECK(!uk_sender_settled(sender, mark));
+  REQUIRE(pthread_create(&thread, NULL, wait_for_all, &mark) == 0);
+  CHECK_EVENTUALLY(waits());
+  settle();
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += SECONDS;
+  if (!CHECK(pthread_timedjoin_np(thread, NULL, &until) == 0))
+    exit(1); /* the thread holds the sender */
+  CHECK_EQ_INT(sender->waiters, 0);
+  tear_down();
+}
+
+static void who_waits_is_woken(void)
+{
+  check_woken(settle_by_delivery, false);
+  check_woken(settle_by_refusal, false);
+  check_woken(settle_by_results, false);
+  check_woken(settle_by_expiry, false);
+  check_woken(settle_by_expiry, true);
+  check_woken(settle_by_loss, false);
+  check_woken(settle_by_loss, true);
+}
+
+int main(void)
+{
+  CHECK_RUN(each_error_is_retried_or_given_up);
+  CHECK_RUN(the_next_attempt_has_its_time);
+  CHECK_RUN(a_message_is_told_without_its_index);
+  CHECK_RUN(a_refusal_is_narrowed_down);
+  CHECK_RUN(behind_the_one_at_fault_requests_grow);
+  CHECK_RUN(what_cannot_be_written_is_given_up_alone);
+  CHECK_RUN(what_is_delivered_is_counted_and_measured);
+  CHECK_RUN(only_a_right_answer_confirms);
+  CHECK_RUN(some_are_stored_some_refused_and_the_rest_is_sent_again);
+  CHECK_RUN(results_count_the_attempts_of_what_is_left);
+  CHECK_RUN(results_may_leave_nothing);
+  CHECK_RUN(wrong_results_are_none);
+  CHECK_RUN(what_is_left_is_lost);
+  CHECK_RUN(what_was_narrowed_is_lost_too);
+  CHECK_RUN(failures_without_room_are_missed);
+  CHECK_RUN(who_waits_is_woken);
+  return check_end();
+}

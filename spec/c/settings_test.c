@@ -1,0 +1,262 @@
+/* for: settings.c. What a client is made from: defaults, limits, copies, and which settings are the same. */
+#include <stdlib.h>
+
+#include "check.h"
+#include "client/settings.h"
+#include "fault.h"
+
+static char message[128];
+
+static struct uk_settings_options options_of(const char *url)
+{
+  struct uk_settings_options options;
+  uk_settings_options_default(&options);
+  options.url = uk_slice_text(url);
+  return options;
+}
+
+/* `size` bytes: the text, and as many 'x' behind it as there is room for. */
+static struct uk_slice padded(const char *text, size_t size)
+{
+  static char bytes[3][UK_SETTINGS_URL_MAX + 2];
+  static int next;
+  char *at = bytes[next++ % 3];
+  memset(at, 'x', size);
+  memcpy(at, text, strlen(text));
+  return uk_slice_of(at, size);
+}
+
+static bool accepts(const struct uk_settings_options *options)
+{
+  struct uk_settings settings;
+  message[0] = '\0';
+  const bool fine = uk_settings_init(&settings, options, message, sizeof message);
+  if (fine)
+    uk_settings_free(&settings);
+  return fine;
+}
+
+/* The table of docs/kafka.md. */
+static void defaults_are_those_of_the_documentation(void)
+{
+  const struct uk_settings_options options = options_of("http://h");
+  CHECK_EQ_INT(options.timeout, 30000);
+  CHECK_EQ_INT(options.connect_timeout, 5000);
+  CHECK_EQ_INT(options.retries, 3);
+  CHECK_EQ_INT(options.retry_delay, 100);
+  CHECK_EQ_INT(options.retry_delay_max, 10000);
+  CHECK_EQ_INT(options.max_response_bytes, 134217728);
+  CHECK(options.verify && !options.binary && !options.compress);
+  CHECK(options.username.data == NULL && options.password.data == NULL && options.ca_file == NULL);
+}
+
+static void sizes_have_limits(void)
+{
+  struct uk_settings_options options = options_of("http://h");
+  options.url = padded("http://h/", UK_SETTINGS_URL_MAX);
+  CHECK(accepts(&options));
+  options.url = padded("http://h/", UK_SETTINGS_URL_MAX + 1);
+  CHECK(!accepts(&options));
+  CHECK_EQ_STR(message, "url: too long");
+  options.url = padded("http://unix:/", strlen("http://unix:") + UK_SETTINGS_SOCKET_MAX);
+  CHECK(accepts(&options));
+  options.url = padded("http://unix:/", strlen("http://unix:") + UK_SETTINGS_SOCKET_MAX + 1);
+  CHECK(!accepts(&options));
+  CHECK_EQ_STR(message, "url: the unix socket's path is too long");
+  options = options_of("http://h");
+  options.username = padded("", UK_SETTINGS_CREDENTIAL_MAX);
+  options.password = padded("", UK_SETTINGS_CREDENTIAL_MAX);
+  CHECK(accepts(&options));
+  options.username = padded("", UK_SETTINGS_CREDENTIAL_MAX + 1);
+  CHECK(!accepts(&options));
+  CHECK_EQ_STR(message, "username: too long");
+  options.username = uk_slice_text("u");
+  options.password = padded("", UK_SETTINGS_CREDENTIAL_MAX + 1);
+  CHECK(!accepts(&options));
+  CHECK_EQ_STR(message, "password: too long");
+}
+
+static void credentials_come_together(void)
+{
+  static const struct {
+    const char *username, *password, *message;
+  } rows[] = {
+    {NULL, NULL, ""},
+    {"u", "p", ""},
+    {"u", "", ""},
+    {"u", "p:w", ""},
+    {NULL, "p", "username: absent, but there is a password"},
+    {"", "p", "username: absent, but there is a password"},
+    {"u", NULL, "password: absent, but there is a username"},
+    {"u:v", "p", "username: a ':' in it"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct uk_settings_options options = options_of("http://h");
+    if (rows[i].username != NULL)
+      options.username = uk_slice_text(rows[i].username);
+    if (rows[i].password != NULL)
+      options.password = uk_slice_text(rows[i].password);
+    CHECK_EQ_INT(accepts(&options), rows[i].message[0] == '\0');
+    CHECK_EQ_STR(message, rows[i].message);
+  }
+}
+
+static void urls_are_taken_apart(void)
+{
+  static const struct {
+    const char *url, *whole, *prefix, *socket;
+  } rows[] = {
+    {"http://h", "http://h", "", NULL},
+    {"HTTPS://h:1/", "HTTPS://h:1", "", NULL},
+    {"https://[::1]:80/a/b//", "https://[::1]:80/a/b", "/a/b", NULL},
+    {"http://unix:/s", "http://localhost", "", "/s"},
+    {"http://unix:/d/s:", "http://localhost", "", "/d/s"},
+    {"http://unix:/s:/", "http://localhost", "", "/s"},
+    {"http://unix:/s:/p/q/", "http://localhost/p/q", "/p/q", "/s"},
+    {"http://unix:1/p", "http://unix:1/p", "/p", NULL},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct uk_settings settings;
+    const struct uk_settings_options options = options_of(rows[i].url);
+    REQUIRE(uk_settings_init(&settings, &options, message, sizeof message));
+    CHECK_EQ_STR(settings.url.data, rows[i].whole);
+    CHECK_EQ_INT(settings.url.length, strlen(rows[i].whole));
+    CHECK_EQ_SLICE(settings.prefix, rows[i].prefix);
+    CHECK_EQ_STR(settings.socket, rows[i].socket);
+    CHECK(settings.authorization == NULL);
+    uk_settings_free(&settings);
+  }
+}
+
+static void urls_that_lead_nowhere_are_named(void)
+{
+  static const struct {
+    const char *url, *message;
+  } rows[] = {
+    {"", "url: http:// or https:// and a host expected"},
+    {"http://", "url: http:// or https:// and a host expected"},
+    {"https:///x", "url: a host expected behind the scheme"},
+    {"http://h h", "url: a space or control character in it"},
+    {"http://h\x7f", "url: a space or control character in it"},
+    {"http://h?x", "url: no query and no fragment expected"},
+    {"http://h/#", "url: no query and no fragment expected"},
+    {"http://u@h", "url: credentials in it; give them as username and password"},
+    {"https://unix:/s", "url: https does not go over a unix socket"},
+    {"http://unix:", "url: the path of a unix socket expected behind unix:"},
+    {"http://unix:/s:p", "url: a path expected behind the unix socket and its ':'"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    const struct uk_settings_options options = options_of(rows[i].url);
+    CHECK(!accepts(&options));
+    CHECK_EQ_STR(message, rows[i].message);
+  }
+  const struct uk_settings_options at = options_of("http://h/a@b");
+  CHECK(accepts(&at)); /* an '@' in the path is none of a credential's */
+}
+
+/* ---- copies ---- */
+
+enum { KINDS = 14 };
+
+/* The first, and others that each differ from it in one option. */
+static void make_kinds(struct uk_settings kinds[KINDS])
+{
+  struct uk_settings_options all[KINDS];
+  for (int i = 0; i < KINDS; i++) {
+    all[i] = options_of("http://host/p");
+    all[i].username = uk_slice_text("u");
+    all[i].password = uk_slice_text("p");
+    all[i].ca_file = "/a";
+  }
+  all[1].url = uk_slice_text("http://host/q");
+  all[2].username = uk_slice_text("v");
+  all[3].password = uk_slice_text("q");
+  all[4].ca_file = "/b";
+  all[5].timeout++;
+  all[6].connect_timeout++;
+  all[7].retries++;
+  all[8].retry_delay++;
+  all[9].retry_delay_max++;
+  all[10].max_response_bytes++;
+  all[11].binary = true;
+  all[12].verify = false;
+  all[13].compress = true;
+  for (int i = 0; i < KINDS; i++)
+    CHECK(uk_settings_init(&kinds[i], &all[i], message, sizeof message));
+}
+
+static void are_equal_when_every_option_is(void)
+{
+  struct uk_settings kinds[KINDS], copy;
+  make_kinds(kinds);
+  for (int i = 0; i < KINDS; i++) {
+    for (int j = 0; j < KINDS; j++)
+      if (!CHECK(uk_settings_equal(&kinds[i], &kinds[j]) == (i == j)))
+        fprintf(stderr, "  %d and %d\n", i, j);
+    REQUIRE(uk_settings_copy(&copy, &kinds[i]));
+    CHECK(uk_settings_equal(&copy, &kinds[i]));
+    uk_settings_free(&copy);
+  }
+  for (int i = 0; i < KINDS; i++)
+    uk_settings_free(&kinds[i]);
+}
+
+static void what_is_absent_differs_from_what_is_there(void)
+{
+  struct uk_settings plain, file, login, socket, other;
+  struct uk_settings_options options = options_of("http://localhost");
+  CHECK(uk_settings_init(&plain, &options, message, sizeof message));
+  options.ca_file = "";
+  CHECK(uk_settings_init(&file, &options, message, sizeof message));
+  options.ca_file = NULL;
+  options.username = options.password = uk_slice_text("u");
+  CHECK(uk_settings_init(&login, &options, message, sizeof message));
+  options = options_of("http://unix:/s");
+  CHECK(uk_settings_init(&socket, &options, message, sizeof message));
+  options = options_of("http://unix:/t");
+  CHECK(uk_settings_init(&other, &options, message, sizeof message));
+  struct uk_settings *const all[] = {&plain, &file, &login, &socket, &other};
+  for (int i = 0; i < 5; i++)
+    for (int j = 0; j < 5; j++)
+      CHECK(uk_settings_equal(all[i], all[j]) == (i == j));
+  for (int i = 0; i < 5; i++)
+    uk_settings_free(all[i]);
+}
+
+/* A copy holds nothing of what it was copied from. */
+static void a_copy_stands_alone(void)
+{
+  struct uk_settings settings, copy;
+  struct uk_settings_options options = options_of("http://unix:/s:/p");
+  const long live = fault_live();
+  options.username = uk_slice_text("u");
+  options.password = uk_slice_text("p");
+  options.ca_file = "/ca.pem";
+  REQUIRE(uk_settings_init(&settings, &options, message, sizeof message));
+  fault_at(1);
+  CHECK(!uk_settings_copy(&copy, &settings));
+  fault_off();
+  REQUIRE(uk_settings_copy(&copy, &settings));
+  memset(settings.memory, '!', settings.size - 1);
+  uk_settings_free(&settings);
+  CHECK_EQ_STR(copy.url.data, "http://localhost/p");
+  CHECK_EQ_SLICE(copy.prefix, "/p");
+  CHECK_EQ_STR(copy.socket, "/s");
+  CHECK_EQ_STR(copy.authorization, "Basic dTpw");
+  CHECK_EQ_STR(copy.options.ca_file, "/ca.pem");
+  uk_settings_free(&copy);
+  CHECK_EQ_INT(fault_live(), live);
+}
+
+int main(void)
+{
+  CHECK_RUN(defaults_are_those_of_the_documentation);
+  CHECK_RUN(sizes_have_limits);
+  CHECK_RUN(credentials_come_together);
+  CHECK_RUN(urls_are_taken_apart);
+  CHECK_RUN(urls_that_lead_nowhere_are_named);
+  CHECK_RUN(are_equal_when_every_option_is);
+  CHECK_RUN(what_is_absent_differs_from_what_is_there);
+  CHECK_RUN(a_copy_stands_alone);
+  return check_end();
+}
