@@ -43,10 +43,11 @@ function page.examples(text)
   return examples
 end
 
---- A pattern for a text that a page shows. In it … stands for anything; port 8080 and a timestamp for any.
+--- A pattern for a text that a page shows. In it … stands for anything; port 8080, a
+-- timestamp and "after 0 ms" stand for any.
 function page.pattern(text)
   text = text:gsub("\n$", ""):gsub("[%^%$%(%)%%%.%[%]%*%+%-%?]", "%%%0")
-  text = text:gsub("…", ".-"):gsub(":8080", ":%%d+"):gsub("(timestamp\"?[=:])%d+", "%1%%d+")
+  text = text:gsub("…", ".-"):gsub(":8080", ":%%d+"):gsub("(timestamp\"?[=:])%d+", "%1%%d+"):gsub("after 0 ms", "after %%d+ ms")
   return "^" .. text .. "\n?$"
 end
 
