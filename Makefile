@@ -153,34 +153,35 @@ C_TEST_ROOMS := $(shell find spec/c -type d | LC_ALL=C sort)
 C_TEST_SOURCES := $(foreach room,$(C_TEST_ROOMS),$(sort $(wildcard $(room)/*.c)))
 C_TESTS := $(filter %_test.c,$(C_TEST_SOURCES))
 programs_of = $(patsubst %.c,$(BUILD)/spec/%,$(notdir $(1)))
+test_objects_of = $(patsubst %.c,$(BUILD)/%.o,$(1))
+tests_with = $(shell grep -ls $(1) /dev/null $(C_TESTS))
 C_TEST_PROGRAMS := $(call programs_of,$(C_TESTS))
 C_TEST_HELPERS := $(BUILD)/spec/libhelpers.a
 C_TEST_INCLUDES := $(C_TEST_ROOMS:%=-I%)
-names_of = $(call programs_of,$(shell grep -ls $(1) /dev/null $(C_TESTS)))
-vpath %.c $(C_TEST_ROOMS)
-C_TESTS_WITH_FAULT := $(call names_of,'"fault\.h"')
-C_TESTS_WITH_LUA := $(call names_of,'<lua\.h>')
+C_TESTS_WITH_FAULT := $(call programs_of,$(call tests_with,'"fault\.h"'))
+C_TESTS_WITH_LUA := $(call tests_with,'<lua\.h>')
 UK_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=strndup
 
 c-tests: $(C_TEST_PROGRAMS)
 
-$(C_TEST_HELPERS): $(addsuffix .o,$(call programs_of,$(filter-out $(C_TESTS),$(C_TEST_SOURCES)))) $(C_TEST_ROOMS)
+$(C_TEST_HELPERS): $(call test_objects_of,$(filter-out $(C_TESTS),$(C_TEST_SOURCES))) $(C_TEST_ROOMS)
+$(foreach test,$(C_TESTS),$(eval $(call programs_of,$(test)): $(call test_objects_of,$(test))))
 $(C_TESTS_WITH_FAULT): UK_TEST_LDFLAGS += $(UK_WRAP)
-$(C_TESTS_WITH_LUA): $(BINDING)
-$(C_TESTS_WITH_LUA): UK_TEST_LIBS += $(shell pkg-config --libs $(LUA_NAME))
-$(C_TESTS_WITH_LUA:=.o): UK_TEST_CFLAGS += $(UK_LUA_CFLAGS)
-$(C_TESTS_WITH_LUA:=.o): $(BUILD)/spec/lua
+$(call programs_of,$(C_TESTS_WITH_LUA)): $(BINDING)
+$(call programs_of,$(C_TESTS_WITH_LUA)): UK_TEST_LIBS += $(shell pkg-config --libs $(LUA_NAME))
+$(call test_objects_of,$(C_TESTS_WITH_LUA)): UK_TEST_CFLAGS += $(UK_LUA_CFLAGS)
+$(call test_objects_of,$(C_TESTS_WITH_LUA)): $(BUILD)/spec/lua
 
 # The Lua that the last of these tests were built for.
 $(BUILD)/spec/lua: $(FLAGS_CHECK)
 	@mkdir -p $(@D)
 	@echo '$(LUA_NAME)' | cmp -s - $@ || echo '$(LUA_NAME)' > $@
 
-$(BUILD)/spec/%.o: %.c $(BUILD)/flags
+$(BUILD)/spec/c/%.o: spec/c/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(compile) $(C_TEST_INCLUDES) $(UK_TEST_CFLAGS) -c $< -o $@
 
-$(BUILD)/spec/%_test: $(BUILD)/spec/%_test.o $(C_TEST_HELPERS) $(SERVER) $(CLIENT) $(COMMON)
+$(BUILD)/spec/%_test: $(C_TEST_HELPERS) $(SERVER) $(CLIENT) $(COMMON)
 	$(CC) $(UK_SANITIZE) -o $@ $(UK_TEST_LDFLAGS) -Wl,--start-group $^ -Wl,--end-group $(LDFLAGS) \
 	  -Wl,--as-needed $(UK_SERVER_LIBS) $(UK_CLIENT_LIBS) $(UK_TEST_LIBS)
 
@@ -354,9 +355,5 @@ clean:
 help:
 	@echo "upstash-kafka $(VERSION)"
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
-
-# A source that has moved is still named by the dependencies of its old object.
-
-csrc/%.c spec/c/%.c: ;
 
 -include $(shell find $(addprefix $(BUILD)/,bench client common server spec $(LUA_NAME)) -name '*.d' 2>/dev/null)
