@@ -156,7 +156,10 @@ describe("a loop, call by call,", function()
       note("sleep " .. milliseconds)
       clock = clock + milliseconds
     end
-    function core.retry_delay(attempt) return attempt * 100 end
+    function core.retry_delay(attempt, _, policy)
+      assert.equal(1000, policy.retries) -- a loop does not give up after the client's own retries
+      return attempt * 100
+    end
   end)
   after_each(function()
     for _, name in ipairs(METHODS) do core.methods[name] = saved[name] end
@@ -328,6 +331,11 @@ describe("a loop, call by call,", function()
   it("waits no longer than idle, and raises what the trouble was", function()
     local problem = runs("messages", loop { idle = 250 }, {
       { DELETE, true }, { asks(250), AWAY }, { "sleep 100" }, { asks(150), AWAY }, { "sleep 150" }, { asks(0), AWAY },
+      { DELETE, true }, { "raises unavailable" },
+    })
+    trace = {}
+    runs("messages", loop { idle = 101 }, {
+      { DELETE, true }, { asks(101), AWAY }, { "sleep 100" }, { asks(1), AWAY }, { "sleep 1" }, { asks(0), AWAY },
       { DELETE, true }, { "raises unavailable" },
     })
     assert.same({ "unavailable", 503, true }, { problem.code, problem.status, problem.retriable })
