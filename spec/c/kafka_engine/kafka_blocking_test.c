@@ -62,9 +62,9 @@ static void missed(struct uk_kafka_work *call)
 static void submit(struct uk_kafka_blocking *blocking, struct probe *probe, int blocks,
                    int64_t deadline)
 {
-  *probe =
-    (struct probe){.call = {.run = run, .missed = missed, .deadline = deadline}, .blocks = blocks};
-  uk_kafka_blocking_submit(blocking, &probe->call);
+  *probe = (struct probe){.work = {.run = run, .timed_out = missed, .deadline = deadline},
+                          .blocks = blocks};
+  uk_kafka_blocking_submit(blocking, &probe->work);
 }
 
 static int count_runs(void)
