@@ -99,6 +99,22 @@ describe("upstash.kafka", function()
       assert.is_nil(other:find "missing")
     end)
 
+    it("takes null for what it is not given", function()
+      local status, out, err = script([[
+        local kafka = require "upstash.kafka"
+        local all = {}
+        for _, field in ipairs { "url", "username", "password", "timeout", "connect_timeout", "retries", "retry_delay",
+          "retry_delay_max", "binary", "compress", "verify", "ca_file", "max_response_bytes", "encode" } do
+          all[field] = kafka.null
+        end
+        local client = kafka.new(all)
+        print(next(assert(client:topics())), client:settings().timeout, client:settings().verify)
+        print(client:prepare("produce", "t", { 1 }).body)
+      ]], environment())
+      assert.equal(0, status, err)
+      assert.equal('nil\t30000\ttrue\n{"value":"[1]"}\n', out)
+    end)
+
     it("does not change the table that it is given", function()
       local options = { url = server.url }
       kafka.new(options)
@@ -142,6 +158,31 @@ describe("upstash.kafka", function()
       ]], environment())
       assert.equal(0, status, err)
       assert.equal("0\nhello\nhello\nhello\nnot_found\n1\n", out)
+    end)
+
+    it("share one client until it is closed", function()
+      local status, out, err = script([[
+        local core = require "upstash.kafka.core"
+        local new, topics, made, seen = core.new, core.methods.topics, {}, {}
+        core.new = function(...)
+          made[#made + 1] = new(...)
+          return made[#made]
+        end
+        core.methods.topics = function(client)
+          seen[#seen + 1] = client
+          return {}
+        end
+        local kafka = require "upstash.kafka"
+        kafka.topics()
+        kafka.topics()
+        kafka.close()
+        kafka.close()
+        kafka.topics()
+        print(#made, seen[1] == made[1], seen[2] == made[1], seen[3] == made[2])
+        print(pcall(topics, made[1]))
+      ]], environment())
+      assert.equal(0, status, err)
+      assert.is_truthy(out:find "^2\ttrue\ttrue\ttrue\nfalse\t[^\n]*client is closed\n$", out)
     end)
 
     it("return as many values as the methods do", function()

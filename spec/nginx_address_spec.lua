@@ -12,6 +12,9 @@ describe("the address of a URL", function()
     { "http://10.1.2.3/prefix", false, "10.1.2.3", 80, "10.1.2.3", { "10.1.2.3" } },
     { "HTTPS://10.1.2.3", true, "10.1.2.3", 443, "10.1.2.3", { "10.1.2.3" } },
     { "https://10.1.2.3:80", true, "10.1.2.3", 80, "10.1.2.3:80", { "10.1.2.3" } },
+    { "http://10.1.2.3:1", false, "10.1.2.3", 1, "10.1.2.3:1", { "10.1.2.3" } },
+    { "http://10.1.2.3:65535", false, "10.1.2.3", 65535, "10.1.2.3:65535", { "10.1.2.3" } },
+    { "http://10.1.2.3:443", false, "10.1.2.3", 443, "10.1.2.3:443", { "10.1.2.3" } },
     { "http://[::1]:8080/x", false, "[::1]", 8080, "[::1]:8080", { "[::1]" } },
     { "http://[fe80::1]", false, "[fe80::1]", 80, "[fe80::1]", { "[fe80::1]" } },
     { "http://localhost:81", false, "localhost", 81, "localhost:81", { "127.0.0.1", "[::1]" } },
@@ -26,6 +29,7 @@ describe("the address of a URL", function()
       local found = assert(of(row[1]))
       assert.same({ row[2], row[3], row[4], row[5], row[6] },
         { found.tls, found.host, found.port, found.authority, found.addresses })
+      assert.equal(row[3] .. ":" .. row[4], found.where)
     end)
   end
 
@@ -40,6 +44,7 @@ describe("the address of a URL", function()
 
   it("is that of a unix socket where there is one", function()
     local found = of("http://localhost/api", "/run/kafka.sock")
+    assert.is_false(found.tls)
     assert.same({ "unix:/run/kafka.sock" }, found.addresses)
     assert.is_nil(found.port)
     assert.equal("localhost", found.authority)
@@ -68,12 +73,28 @@ describe("a hosts file", function()
       package.loaded[NAME] = address
       os.remove(path)
     end)
-    rawset(io, "open", function(name, mode) return open(name == "/etc/hosts" and path or name, mode) end)
+    local read = 0
+    rawset(io, "open", function(name, mode)
+      if name == "/etc/hosts" then read = read + 1 end
+      return open(name == "/etc/hosts" and path or name, mode)
+    end)
     package.loaded[NAME] = nil
     local fresh = require(NAME)
     for _, host in ipairs { "kafka.example", "KAFKA.Example" } do
       assert.same({ "10.0.0.7" }, assert(fresh.of { url = "http://" .. host }).addresses)
     end
+    assert.equal(1, read) -- once for all calls
+  end)
+
+  it("may be missing", function()
+    local NAME, open = "upstash.kafka.nginx_address", io.open
+    finally(function()
+      rawset(io, "open", open)
+      package.loaded[NAME] = address
+    end)
+    rawset(io, "open", function(name, mode) return name ~= "/etc/hosts" and open(name, mode) or nil end)
+    package.loaded[NAME] = nil
+    assert.same({ "kafka.example" }, assert(require(NAME).of { url = "http://kafka.example" }).addresses)
   end)
 
   it("may be empty", function()

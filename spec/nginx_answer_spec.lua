@@ -140,6 +140,48 @@ describe("an answer", function()
     assert.is_true(endless < 4000)
   end)
 
+  it("says whether any byte of it has come", function()
+    local _, reader = read { "H" }
+    assert.is_true(reader.begun)
+    _, reader = read {}
+    assert.is_false(reader.begun)
+  end)
+
+  it("may have lines of 4 KiB between its chunks, and none longer is waited for", function()
+    for extra, code in pairs { [0] = 200, [1] = "bad_response" } do
+      local line = "1;" .. ("x"):rep(4096 - 2 + extra)
+      for _, pieces in ipairs { { CHUNKED, line .. "\na\r\n0\r\n\r\n" },
+        { CHUNKED, line, "\na\r\n0\r\n\r\n" } } do
+        local got = read(pieces)
+        assert.equal(code, got[1] or got[2])
+      end
+    end
+    for extra, code in pairs { [0] = "timeout", [1] = "bad_response" } do
+      assert.equal(code, read({ CHUNKED .. "1;" .. ("x"):rep(4096 - 2 + extra) }, LIMIT, "timeout")[2])
+    end
+  end)
+
+  it("may have trailers of 64 KiB", function()
+    for extra, code in pairs { [0] = 200, [1] = "bad_response" } do
+      local line = "X: " .. ("x"):rep(32765)
+      local got = read { CHUNKED .. "0\n", line .. "\n", line .. ("x"):rep(extra) .. "\n\n" }
+      assert.equal(code, got[1] or got[2])
+    end
+  end)
+
+  it("begins with what says which message comes first, up to a KiB, when it is too large", function()
+    for size, most in pairs { [1025] = 1024, [1024] = 1024, [500] = 500 } do
+      local body = "[" .. ("x"):rep(size)
+      for _, text in ipairs { OK .. "Content-Length: " .. #body .. "\r\n\r\n" .. body, OK .. "\r\n" .. body,
+        OK .. ("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n"):format(#body, body) } do
+        for _, piece in ipairs { 1, 300, 100000 } do
+          local got = read(in_pieces(text, piece), size)
+          assert.same({ "response_too_large", body:sub(1, most) }, { got[2], got[4] })
+        end
+      end
+    end
+  end)
+
   it("is not waited for when its length is past the limit", function()
     local got = read({ OK .. "Content-Length: 1001\r\n\r\n" }, LIMIT, "timeout")
     assert.equal("response_too_large", got[2])

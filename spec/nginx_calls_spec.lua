@@ -148,6 +148,14 @@ describe("in a nginx, step by step,", function()
     assert.is_nil(head:lower():find("content-length", 1, true))
   end)
 
+  it("a unix socket is connected to by its path alone, without TLS", function()
+    sockets = { { answers = { OK } } }
+    assert.same({ t = 1 }, client({ url = "http://unix:/run/kafka:/api" }):topics())
+    assert.same({ "connect unix:/run/kafka - upstash-kafka /run/kafka plain verified 5000", "send 30000",
+      "receive 30000", "keep" }, trace)
+    assert.truthy(sent[1]:find("^GET /api/topics HTTP/1.1\r\nHost: localhost\r\n"), sent[1])
+  end)
+
   it("a POST says its length, also without a body", function()
     sockets = { { answers = { 'HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n{"result":"Success","status":200}' } },
       { answers = { EMPTY } } }
@@ -245,6 +253,10 @@ describe("in a nginx, step by step,", function()
     sockets = { { refused = "connection refused" }, { refused = "no route" } }
     local _, message, details = client({ url = "http://localhost:81" }):topics()
     assert.same({ "connect_failed", "could not connect to localhost:81: no route" }, { details.code, message })
+    sockets = { { refused = 'no resolver defined to resolve "x.example"' } }
+    _, message, details = client({ url = "http://x.example" }):topics()
+    assert.same({ "resolve_failed", 'no resolver defined to resolve "x.example": set nginx\'s resolver directive, or '
+      .. "put the name into /etc/hosts" }, { details.code, message })
     sockets = { { refused = "x could not be resolved (3: Host not found)" } }
     _, message, details = client({ url = "http://x.example" }):topics()
     assert.same({ "resolve_failed", "x could not be resolved (3: Host not found)" }, { details.code, message })

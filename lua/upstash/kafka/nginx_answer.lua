@@ -75,6 +75,7 @@ function Body:add(piece)
 end
 
 function Body:keep(piece)
+  if piece == "" then return end
   self.length = self.length + #piece
   self.count = self.count + 1
   self.pieces[self.count] = piece
@@ -84,7 +85,8 @@ function Body:keep(piece)
 end
 
 function Body:beginning()
-  local first = self.blocks[1] or table.concat(self.pieces, "", 1, self.count)
+  local first = table.concat(self.blocks, "", 1, math.min(2, #self.blocks)) -- PIECES of a byte or more in each
+  if #self.blocks < 2 then first = first .. table.concat(self.pieces, "", 1, self.count) end
   return first:sub(1, BEGINNING)
 end
 
