@@ -62,7 +62,7 @@ return {
         reason = "http alone can read a request's headers and send its reply, and handlers call it by name",
       },
       {
-        from = "server/kafka_engine/group/kafka_instance_reset.c",
+        from = "server/kafka_engine/group/kafka_reset.c",
         to = "server/kafka_engine/fetch",
         reason = "the first and the end offset of a partition are asked for as a fetch does",
       },
@@ -97,8 +97,8 @@ return {
       },
       {
         folder = "server/kafka_engine/group/",
-        nouns = "kafka_groups kafka_instance kafka_instance_commits kafka_instance_delivery kafka_instance_empty "
-          .. "kafka_instance_lease kafka_instance_leave kafka_instance_reset kafka_instance_slots kafka_instance_turns",
+        nouns = "kafka_groups kafka_instance kafka_commits kafka_delivery kafka_lease kafka_leave "
+          .. "kafka_poll_diagnosis kafka_rebalance kafka_request_queue kafka_reset",
         reason = "the parts of an instance call one another, and hand requests back to the table of groups",
       },
     },

@@ -36,9 +36,9 @@ static void begin(void)
   atomic_store(&missing, 0);
 }
 
-static void run(struct uk_kafka_work *call)
+static void run(struct uk_kafka_work *work)
 {
-  struct probe *probe = (struct probe *)call;
+  struct probe *probe = (struct probe *)work;
   int now_running = atomic_fetch_add(&running, 1) + 1, most = atomic_load(&most_running);
   while (now_running > most && !atomic_compare_exchange_weak(&most_running, &most, now_running))
     continue;
@@ -51,9 +51,9 @@ static void run(struct uk_kafka_work *call)
   atomic_fetch_add(&probe->runs, 1);
 }
 
-static void missed(struct uk_kafka_work *call)
+static void timed_out(struct uk_kafka_work *work)
 {
-  struct probe *probe = (struct probe *)call;
+  struct probe *probe = (struct probe *)work;
   atomic_store(&probe->ended, uk_clock_monotonic());
   atomic_fetch_add(&probe->misses, 1);
   atomic_fetch_add(&missing, 1);
@@ -62,7 +62,7 @@ static void missed(struct uk_kafka_work *call)
 static void submit(struct uk_kafka_blocking *blocking, struct probe *probe, int blocks,
                    int64_t deadline)
 {
-  *probe = (struct probe){.work = {.run = run, .timed_out = missed, .deadline = deadline},
+  *probe = (struct probe){.work = {.run = run, .timed_out = timed_out, .deadline = deadline},
                           .blocks = blocks};
   uk_kafka_blocking_submit(blocking, &probe->work);
 }
@@ -142,7 +142,7 @@ static void one_that_waits_too_long_hears_of_it_in_time(void)
   uk_kafka_blocking_free(blocking);
 }
 
-/* Once all others are missed, those under way go on. */
+/* Once all others are timed_out, those under way go on. */
 static void *open_gate(void *unused)
 {
   (void)unused;

@@ -1,31 +1,32 @@
 /* What an instance that moves between servers commits for the next one, on a cluster that librdkafka plays inside of this
  * process. */
-#include "server/kafka_engine/group/kafka_instance_commits.h"
+#include "server/kafka_engine/group/kafka_commits.h"
 
 #include <stdlib.h>
 
 #include "check.h"
 #include "kafka_parts.h"
-#include "server/kafka_engine/group/kafka_instance_handover.h"
+#include "server/kafka_engine/group/kafka_handover.h"
 
 enum { PATIENCE = 20000, PARTITIONS = 4 };
 
 static struct {
   struct uk_kafka_groups groups;
   struct uk_kafka_instance *instance;
-  struct uk_kafka_slot slots[PARTITIONS];
+  struct uk_kafka_assigned_partition partitions[PARTITIONS];
   const char *topic;
 } rig;
 
-/* Its client has what lies before `arrived`, and was sent what lies before `position`. */
-static void set_slot(int partition, int64_t arrived, int64_t position)
+/* Its client has what lies before `delivered`, and was sent what lies before `position`. */
+static void set_partition(int partition, int64_t delivered, int64_t position)
 {
-  rig.slots[partition] = (struct uk_kafka_slot){.topic = uk_kafka_name(uk_slice_text(rig.topic)),
-                                                .partition = partition,
-                                                .assigned = true,
-                                                .position = position,
-                                                .arrived = arrived,
-                                                .saved = -1};
+  rig.partitions[partition] =
+    (struct uk_kafka_assigned_partition){.topic = uk_kafka_name(uk_slice_text(rig.topic)),
+                                         .number = partition,
+                                         .assigned = true,
+                                         .position = position,
+                                         .delivered = delivered,
+                                         .committed = -1};
 }
 
 static bool rig_open(void)
@@ -40,10 +41,10 @@ static bool rig_open(void)
   pthread_mutex_init(&rig.groups.mutex, NULL);
   rig.instance = calloc(1, sizeof *rig.instance);
   rig.instance->groups = &rig.groups;
-  rig.instance->slots = rig.slots;
-  rig.instance->slot_count = PARTITIONS;
+  rig.instance->partitions = rig.partitions;
+  rig.instance->partition_count = PARTITIONS;
   rig.instance->settings.auto_commit = true;
-  rig.instance->roams = true;
+  rig.instance->migrates = true;
   rig.instance->handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
   if (rig.instance->handle == NULL)
     return false;
@@ -86,18 +87,18 @@ static void check_commit(rd_kafka_event_t *event, int partition, int64_t offset,
   if (!CHECK(at != NULL))
     return;
   CHECK_EQ_INT(at->offset, offset);
-  CHECK_EQ_INT(uk_kafka_handover_position(at), position);
+  CHECK_EQ_INT(uk_kafka_handover_read_metadata(at), position);
 }
 
-static void a_note_says_how_far_the_client_is(void)
+static void metadata_says_how_far_the_client_is(void)
 {
-  set_slot(0, 3, 10);
-  set_slot(1, 0, 2);
-  set_slot(2, 5, 5);   /* nothing was sent since */
-  set_slot(3, -1, -1); /* nothing is known */
-  rig.instance->note_due = true;
-  uk_kafka_instance_commit_note(rig.instance);
-  CHECK(!rig.instance->note_due);
+  set_partition(0, 3, 10);
+  set_partition(1, 0, 2);
+  set_partition(2, 5, 5);   /* nothing was sent since */
+  set_partition(3, -1, -1); /* nothing is known */
+  rig.instance->metadata_due = true;
+  uk_kafka_instance_commit_metadata(rig.instance);
+  CHECK(!rig.instance->metadata_due);
   rd_kafka_event_t *event = await_commit();
   REQUIRE(event != NULL);
   CHECK_EQ_INT(rd_kafka_event_topic_partition_list(event)->cnt, 2);
@@ -107,15 +108,15 @@ static void a_note_says_how_far_the_client_is(void)
 }
 
 /* A client that said where to go on is not there yet where the last response ended. */
-static void a_note_is_silent_where_the_client_said_where_to_go_on(void)
+static void metadata_is_silent_where_the_client_said_where_to_go_on(void)
 {
-  set_slot(0, 3, 10);
-  set_slot(1, 0, 2);
-  set_slot(2, -1, -1);
-  set_slot(3, -1, -1);
-  rig.slots[0].overridden = true;
-  rig.instance->note_due = true;
-  uk_kafka_instance_commit_note(rig.instance);
+  set_partition(0, 3, 10);
+  set_partition(1, 0, 2);
+  set_partition(2, -1, -1);
+  set_partition(3, -1, -1);
+  rig.partitions[0].overridden = true;
+  rig.instance->metadata_due = true;
+  uk_kafka_instance_commit_metadata(rig.instance);
   rd_kafka_event_t *event = await_commit();
   REQUIRE(event != NULL);
   CHECK_EQ_INT(rd_kafka_event_topic_partition_list(event)->cnt, 1);
@@ -124,20 +125,20 @@ static void a_note_is_silent_where_the_client_said_where_to_go_on(void)
 }
 
 /* It would speak of a later time than the one that is under way, which may be sent again after it. */
-static void a_note_waits_for_a_commit_that_is_under_way(void)
+static void metadata_waits_for_a_commit_that_is_under_way(void)
 {
   for (int i = 0; i < PARTITIONS; i++)
-    set_slot(i, 3, 10);
-  uk_kafka_instance_commit_arrived(rig.instance);
-  rig.instance->note_due = true;
-  uk_kafka_instance_commit_note(rig.instance);
-  CHECK(rig.instance->note_due);
+    set_partition(i, 3, 10);
+  uk_kafka_instance_commit_delivered(rig.instance);
+  rig.instance->metadata_due = true;
+  uk_kafka_instance_commit_metadata(rig.instance);
+  CHECK(rig.instance->metadata_due);
   rd_kafka_event_t *event = await_commit();
   REQUIRE(event != NULL);
   CHECK_EQ_INT(rd_kafka_event_topic_partition_list(event)->cnt, PARTITIONS);
   check_commit(event, 0, 3, -1);
   end_commit(event);
-  uk_kafka_instance_commit_note(rig.instance);
+  uk_kafka_instance_commit_metadata(rig.instance);
   event = await_commit();
   REQUIRE(event != NULL);
   check_commit(event, 0, 3, 10);
@@ -147,16 +148,16 @@ static void a_note_waits_for_a_commit_that_is_under_way(void)
 /* Requests that keep coming to one server are no round robin. */
 static void notes_end_with_an_instance_that_stays(void)
 {
-  int notes = rig.instance->notes;
-  for (; rig.instance->roams && notes <= UK_KAFKA_NOTES; notes++) {
-    set_slot(0, notes, notes + 10);
-    rig.instance->note_due = true;
-    uk_kafka_instance_commit_note(rig.instance);
+  int notes = rig.instance->metadata_commits;
+  for (; rig.instance->migrates && notes <= UK_KAFKA_METADATA_COMMITS; notes++) {
+    set_partition(0, notes, notes + 10);
+    rig.instance->metadata_due = true;
+    uk_kafka_instance_commit_metadata(rig.instance);
     rd_kafka_event_t *event = await_commit();
     REQUIRE(event != NULL);
     end_commit(event);
   }
-  CHECK_EQ_INT(notes, UK_KAFKA_NOTES);
+  CHECK_EQ_INT(notes, UK_KAFKA_METADATA_COMMITS);
 }
 
 int main(void)
@@ -165,9 +166,9 @@ int main(void)
     fputs("the rig could not be made\n", stderr);
     return 1;
   }
-  CHECK_RUN(a_note_says_how_far_the_client_is);
-  CHECK_RUN(a_note_is_silent_where_the_client_said_where_to_go_on);
-  CHECK_RUN(a_note_waits_for_a_commit_that_is_under_way);
+  CHECK_RUN(metadata_says_how_far_the_client_is);
+  CHECK_RUN(metadata_is_silent_where_the_client_said_where_to_go_on);
+  CHECK_RUN(metadata_waits_for_a_commit_that_is_under_way);
   CHECK_RUN(notes_end_with_an_instance_that_stays);
   rig_close();
   return check_end();

@@ -1,5 +1,5 @@
 /* What one server notes for the next one that has an instance. */
-#include "server/kafka_engine/group/kafka_instance_handover.h"
+#include "server/kafka_engine/group/kafka_handover.h"
 
 #include <stdlib.h>
 
@@ -10,7 +10,7 @@ static int64_t read_back(int64_t offset, const char *metadata)
   rd_kafka_topic_partition_t at = {.offset = offset};
   at.metadata = metadata != NULL ? (void *)(uintptr_t)metadata : NULL;
   at.metadata_size = metadata != NULL ? strlen(metadata) : 0;
-  return uk_kafka_handover_position(&at);
+  return uk_kafka_handover_read_metadata(&at);
 }
 
 static void a_note_is_read_back(void)
@@ -20,8 +20,8 @@ static void a_note_is_read_back(void)
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_add(list, "t", 0);
     at->offset = positions[i] / 2;
-    uk_kafka_handover_note(at, positions[i]);
-    CHECK_EQ_INT(uk_kafka_handover_position(at), positions[i]);
+    uk_kafka_handover_write_metadata(at, positions[i]);
+    CHECK_EQ_INT(uk_kafka_handover_read_metadata(at), positions[i]);
     rd_kafka_topic_partition_list_destroy(list);
   }
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "server/kafka_engine/group/kafka_instance_turns.h"
+#include "server/kafka_engine/group/kafka_request_queue.h"
 
 enum { KEY_SIZE = 2 * UK_GROUP_NAME_MAX + 2 };
 
@@ -43,7 +43,7 @@ static enum uk_error check_limits(struct uk_kafka_groups *groups, struct uk_cons
   for (struct uk_name_node *node = uk_name_table_next(&groups->table, NULL); node != NULL;
        node = uk_name_table_next(&groups->table, node)) {
     const struct uk_kafka_instance *other = (struct uk_kafka_instance *)node;
-    if (other->errand || !uk_slice_equal(other->group, consume->group))
+    if (other->takeover || !uk_slice_equal(other->group, consume->group))
       continue;
     live++;
     for (size_t i = 0; i < other->topic_count; i++) {
@@ -110,39 +110,40 @@ static struct uk_kafka_instance *make_consumer(struct uk_kafka_groups *groups,
 }
 
 /* Nothing is read ahead for it that counts. */
-static struct uk_kafka_instance *make_errand(struct uk_kafka_groups *groups, struct uk_slice group,
-                                             struct uk_slice name)
+static struct uk_kafka_instance *make_takeover(struct uk_kafka_groups *groups,
+                                               struct uk_slice group, struct uk_slice name)
 {
   static const struct uk_consumer_settings settings = {
     .auto_commit = false, .offset_reset = UK_RESET_LATEST, .session_timeout = UK_SESSION_TIMEOUT};
   struct uk_kafka_instance *instance = make(groups, group, name, &settings);
   if (instance != NULL)
-    instance->errand = true;
+    instance->takeover = true;
   return instance;
 }
 
 /* Requests. */
 
-static struct uk_kafka_instance *instance_for(struct uk_kafka_turn *turn, struct uk_slice group,
-                                              struct uk_slice name)
+static struct uk_kafka_instance *instance_for(struct uk_kafka_request *request,
+                                              struct uk_slice group, struct uk_slice name)
 {
-  struct uk_kafka_instance *instance = find(turn->groups, group, name);
+  struct uk_kafka_instance *instance = find(request->groups, group, name);
   if (instance != NULL)
     return instance;
-  if (turn->kind == UK_KAFKA_CONSUME)
-    instance = make_consumer(turn->groups, (struct uk_consume *)turn->operation);
+  if (request->kind == UK_KAFKA_CONSUME)
+    instance = make_consumer(request->groups, (struct uk_consume *)request->operation);
   else
-    instance = make_errand(turn->groups, group, name);
-  if (instance == NULL && turn->operation->error == UK_OK)
-    turn->operation->error = UK_E_NO_MEMORY;
+    instance = make_takeover(request->groups, group, name);
+  if (instance == NULL && request->operation->error == UK_OK)
+    request->operation->error = UK_E_NO_MEMORY;
   return instance;
 }
 
 /* group and instance stand first, and in this order, in every operation that names them. */
-static void names_of(const struct uk_kafka_turn *turn, struct uk_slice *group,
+static void names_of(const struct uk_kafka_request *request, struct uk_slice *group,
                      struct uk_slice *name)
 {
-  const struct uk_delete_consumer *operation = (const struct uk_delete_consumer *)turn->operation;
+  const struct uk_delete_consumer *operation =
+    (const struct uk_delete_consumer *)request->operation;
   *group = operation->group;
   *name = operation->instance;
 }
@@ -154,29 +155,29 @@ _Static_assert(offsetof(struct uk_consume, group) == offsetof(struct uk_delete_c
                    offsetof(struct uk_delete_consumer, instance),
                "names_of reads them alike");
 
-void uk_kafka_groups_post(struct uk_kafka_turn *turn)
+void uk_kafka_groups_post(struct uk_kafka_request *request)
 {
-  struct uk_kafka_groups *groups = turn->groups;
+  struct uk_kafka_groups *groups = request->groups;
   struct uk_slice group, name;
-  names_of(turn, &group, &name);
+  names_of(request, &group, &name);
   pthread_mutex_lock(&groups->mutex);
-  struct uk_kafka_instance *instance = instance_for(turn, group, name);
+  struct uk_kafka_instance *instance = instance_for(request, group, name);
   if (instance != NULL) {
-    uk_kafka_turns_add(&instance->inbox, turn);
+    uk_kafka_requests_add(&instance->inbox, request);
     uk_kafka_task_wake(&instance->task);
   }
   pthread_mutex_unlock(&groups->mutex);
   if (instance == NULL)
-    uk_kafka_turn_done(turn);
+    uk_kafka_request_done(request);
 }
 
 static void checked(struct uk_kafka_check *check)
 {
-  struct uk_kafka_turn *turn = (struct uk_kafka_turn *)check;
-  if (turn->operation->error == UK_OK)
-    uk_kafka_groups_post(turn);
+  struct uk_kafka_request *request = (struct uk_kafka_request *)check;
+  if (request->operation->error == UK_OK)
+    uk_kafka_groups_post(request);
   else
-    uk_kafka_turn_done(turn);
+    uk_kafka_request_done(request);
 }
 
 static void consume_item(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
@@ -197,15 +198,15 @@ static void commit_item(const struct uk_operation *operation, size_t index, stru
 static void create_topic(void *context, struct uk_kafka_check *check, struct uk_slice topic)
 {
   const struct uk_kafka_groups *groups = context;
-  struct uk_kafka_turn *turn = (struct uk_kafka_turn *)check;
-  turn->created[check->index / 64] |= UINT64_C(1) << check->index % 64;
+  struct uk_kafka_request *request = (struct uk_kafka_request *)check;
+  request->created[check->index / 64] |= UINT64_C(1) << check->index % 64;
   groups->parts.create(groups->parts.create_context, check, topic);
 }
 
-static bool may_create(const struct uk_kafka_turn *turn)
+static bool may_create(const struct uk_kafka_request *request)
 {
-  return turn->kind == UK_KAFKA_CONSUME && turn->groups->parts.create != NULL &&
-         ((const struct uk_consume *)turn->operation)->create;
+  return request->kind == UK_KAFKA_CONSUME && request->groups->parts.create != NULL &&
+         ((const struct uk_consume *)request->operation)->create;
 }
 
 static bool is_plain(struct uk_slice name)
@@ -214,39 +215,39 @@ static bool is_plain(struct uk_slice name)
          memchr(name.data, '\0', name.length) == NULL;
 }
 
-static void start(struct uk_kafka_groups *groups, enum uk_kafka_turn_kind kind,
+static void start(struct uk_kafka_groups *groups, enum uk_kafka_request_kind kind,
                   struct uk_operation *operation, size_t count,
                   void (*item)(const struct uk_operation *operation, size_t index,
                                struct uk_slice *topic, int32_t *partition))
 {
-  struct uk_kafka_turn *turn = calloc(1, sizeof *turn);
+  struct uk_kafka_request *request = calloc(1, sizeof *request);
   struct uk_slice group, name;
   operation->error = UK_OK;
   operation->message[0] = '\0';
-  if (turn == NULL) {
+  if (request == NULL) {
     operation->error = UK_E_NO_MEMORY;
     operation->done(operation);
     return;
   }
-  turn->groups = groups;
-  turn->kind = kind;
-  turn->operation = operation;
-  names_of(turn, &group, &name);
+  request->groups = groups;
+  request->kind = kind;
+  request->operation = operation;
+  names_of(request, &group, &name);
   if (!is_plain(group) || !is_plain(name)) {
     uk_operation_fail(operation, UK_E_BAD_REQUEST,
                       "group, instance: names of 1 to %d bytes without NUL expected",
                       (int)UK_GROUP_NAME_MAX);
-    uk_kafka_turn_done(turn);
+    uk_kafka_request_done(request);
     return;
   }
-  turn->check = (struct uk_kafka_check){.operation = operation,
-                                        .count = count,
-                                        .item = item,
-                                        .then = checked,
-                                        .changes = kind == UK_KAFKA_COMMIT,
-                                        .create = may_create(turn) ? create_topic : NULL,
-                                        .create_context = groups};
-  uk_kafka_topics_check(groups->parts.topics, &turn->check);
+  request->check = (struct uk_kafka_check){.operation = operation,
+                                           .count = count,
+                                           .item = item,
+                                           .then = checked,
+                                           .changes = kind == UK_KAFKA_COMMIT,
+                                           .create = may_create(request) ? create_topic : NULL,
+                                           .create_context = groups};
+  uk_kafka_topics_check(groups->parts.topics, &request->check);
 }
 
 void uk_kafka_groups_consume(struct uk_kafka_groups *groups, struct uk_consume *operation)
@@ -272,7 +273,7 @@ void uk_kafka_groups_sent(struct uk_kafka_groups *groups, struct uk_slice group,
   struct uk_kafka_instance *instance = find(groups, group, name);
   if (instance != NULL && !whole)
     instance->undelivered = delivery;
-  else if (instance != NULL && instance->roams)
+  else if (instance != NULL && instance->migrates)
     instance->sent = delivery;
   else
     instance = NULL;
@@ -296,12 +297,12 @@ static void list_one(const struct uk_kafka_instance *instance, struct uk_consume
 {
   size_t i = 0;
   while (i < instance->listed_count) {
-    const struct uk_kafka_slot *first = &instance->listed[i];
+    const struct uk_kafka_assigned_partition *first = &instance->listed[i];
     size_t count = 0;
     for (; i < instance->listed_count &&
            strcmp(instance->listed[i].topic.text, first->topic.text) == 0;
          i++)
-      partitions[count++] = instance->listed[i].partition;
+      partitions[count++] = instance->listed[i].number;
     operation->owned(&operation->operation, instance->group, instance->name,
                      uk_slice_text(first->topic.text), partitions, count);
   }
@@ -317,7 +318,7 @@ static enum uk_error list_all(struct uk_kafka_groups *groups, struct uk_consumer
   struct uk_name_node *node = uk_name_table_next(&groups->table, NULL);
   for (; sorted != NULL && node != NULL; node = uk_name_table_next(&groups->table, node)) {
     sorted[count] = (struct uk_kafka_instance *)node;
-    if (sorted[count]->errand)
+    if (sorted[count]->takeover)
       continue;
     most = sorted[count]->listed_count > most ? sorted[count]->listed_count : most;
     count++;

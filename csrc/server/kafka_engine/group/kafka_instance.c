@@ -4,14 +4,14 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "server/kafka_engine/group/kafka_instance_commits.h"
-#include "server/kafka_engine/group/kafka_instance_delivery.h"
-#include "server/kafka_engine/group/kafka_instance_empty.h"
-#include "server/kafka_engine/group/kafka_instance_handover.h"
-#include "server/kafka_engine/group/kafka_instance_lease.h"
-#include "server/kafka_engine/group/kafka_instance_leave.h"
-#include "server/kafka_engine/group/kafka_instance_slots.h"
-#include "server/kafka_engine/group/kafka_instance_turns.h"
+#include "server/kafka_engine/group/kafka_commits.h"
+#include "server/kafka_engine/group/kafka_delivery.h"
+#include "server/kafka_engine/group/kafka_poll_diagnosis.h"
+#include "server/kafka_engine/group/kafka_handover.h"
+#include "server/kafka_engine/group/kafka_lease.h"
+#include "server/kafka_engine/group/kafka_leave.h"
+#include "server/kafka_engine/group/kafka_rebalance.h"
+#include "server/kafka_engine/group/kafka_request_queue.h"
 
 enum {
   SESSION_LEAST = 6000, /* milliseconds; a broker takes no shorter session by default */
@@ -100,9 +100,9 @@ static void end_with(struct uk_kafka_instance *instance, int64_t now, enum uk_er
 {
   uk_kafka_instance_take_out(instance);
   uk_kafka_instance_take_inbox(instance, now);
-  uk_kafka_turns_fail(&instance->turns, error, text);
-  uk_kafka_turns_fail(&instance->commits, error, text);
-  uk_kafka_turns_fail(&instance->deletes, error, text);
+  uk_kafka_requests_fail(&instance->consumes, error, text);
+  uk_kafka_requests_fail(&instance->commits, error, text);
+  uk_kafka_requests_fail(&instance->deletes, error, text);
   end(instance, now);
 }
 
@@ -122,7 +122,7 @@ void uk_kafka_instance_free(struct uk_kafka_task *task)
     rd_kafka_topic_partition_list_destroy(instance->group_holds);
   uk_kafka_record_free(&instance->record);
   uk_name_set_free(&instance->created);
-  free(instance->slots);
+  free(instance->partitions);
   free(instance->listed);
   free(instance->topics);
   free(instance);
@@ -132,7 +132,7 @@ void uk_kafka_instance_free(struct uk_kafka_task *task)
   pthread_mutex_unlock(&groups->mutex);
 }
 
-/* Errands. */
+/* Takeovers. */
 
 static void keep_first(void *argument, struct uk_slice topic, int32_t partitions)
 {
@@ -145,7 +145,7 @@ static void keep_first(void *argument, struct uk_slice topic, int32_t partitions
  * until the instance itself is back. Nobody joins without a topic that exists; who only leaves may name any. */
 static struct uk_kafka_name choose_topic(const struct uk_kafka_instance *instance)
 {
-  const struct uk_kafka_turn *commit = instance->commits.first;
+  const struct uk_kafka_request *commit = instance->commits.first;
   struct uk_kafka_name topic = {.text = ""};
   if (commit != NULL)
     return uk_kafka_name(((const struct uk_commit *)commit->operation)->offsets[0].topic);
@@ -154,8 +154,8 @@ static struct uk_kafka_name choose_topic(const struct uk_kafka_instance *instanc
 }
 
 /* Joining with other topics would be a rebalance for all. */
-static bool subscribe_errand(struct uk_kafka_instance *instance,
-                             const rd_kafka_topic_partition_list_t *holds)
+static bool subscribe_takeover(struct uk_kafka_instance *instance,
+                               const rd_kafka_topic_partition_list_t *holds)
 {
   struct uk_slice *topics = calloc((holds != NULL ? (size_t)holds->cnt : 0) + 1, sizeof *topics);
   struct uk_kafka_name chosen;
@@ -178,19 +178,21 @@ static bool subscribe_errand(struct uk_kafka_instance *instance,
 /* What was consumed, only the server that has the instance knows. */
 static void refuse_empty_commits(struct uk_kafka_instance *instance)
 {
-  struct uk_kafka_turns commits = instance->commits, empty = {NULL, NULL};
-  struct uk_kafka_turn *turn;
-  instance->commits = (struct uk_kafka_turns){NULL, NULL};
-  while ((turn = uk_kafka_turns_take(&commits)) != NULL)
-    uk_kafka_turns_add(
-      ((const struct uk_commit *)turn->operation)->count == 0 ? &empty : &instance->commits, turn);
-  uk_kafka_turns_fail(&empty, UK_E_UNAVAILABLE,
-                      "another server has the consumer instance, and knows what it consumed: try "
-                      "again, or name the offsets");
+  struct uk_kafka_requests commits = instance->commits, empty = {NULL, NULL};
+  struct uk_kafka_request *request;
+  instance->commits = (struct uk_kafka_requests){NULL, NULL};
+  while ((request = uk_kafka_requests_take(&commits)) != NULL)
+    uk_kafka_requests_add(
+      ((const struct uk_commit *)request->operation)->count == 0 ? &empty : &instance->commits,
+      request);
+  uk_kafka_requests_fail(
+    &empty, UK_E_UNAVAILABLE,
+    "another server has the consumer instance, and knows what it consumed: try "
+    "again, or name the offsets");
 }
 
 /* True: it is done, or had nothing to do. */
-static bool serve_errand(struct uk_kafka_instance *instance, int64_t now)
+static bool serve_takeover(struct uk_kafka_instance *instance, int64_t now)
 {
   refuse_empty_commits(instance);
   if (instance->joined)
@@ -207,25 +209,26 @@ static bool serve_errand(struct uk_kafka_instance *instance, int64_t now)
 /* Beginning. */
 
 /* Where brokers cannot tell who has an instance, one that was here may be elsewhere. */
-static void refuse_unknown(const struct uk_kafka_instance *instance, struct uk_kafka_turns *turns,
-                           bool told)
+static void refuse_unknown(const struct uk_kafka_instance *instance,
+                           struct uk_kafka_requests *requests, bool told)
 {
-  struct uk_kafka_turn *turn;
-  while ((turn = uk_kafka_turns_take(turns)) != NULL) {
-    if (turn->moved && !told)
-      uk_operation_fail(turn->operation, UK_E_UNAVAILABLE,
+  struct uk_kafka_request *request;
+  while ((request = uk_kafka_requests_take(requests)) != NULL) {
+    if (request->moved && !told)
+      uk_operation_fail(request->operation, UK_E_UNAVAILABLE,
                         "consumer instance \"%s\" of group \"%s\" moved to another server",
                         instance->name.data, instance->group.data);
     else
-      uk_operation_fail(turn->operation, UK_E_NOT_FOUND,
+      uk_operation_fail(request->operation, UK_E_NOT_FOUND,
                         "group \"%s\" has no consumer instance \"%s\"", instance->group.data,
                         instance->name.data);
-    uk_kafka_turn_done(turn);
+    uk_kafka_request_done(request);
   }
 }
 
-static void begin_errand(struct uk_kafka_instance *instance, int64_t now, enum uk_kafka_first first,
-                         const rd_kafka_topic_partition_list_t *holds, rd_kafka_resp_err_t code)
+static void begin_takeover(struct uk_kafka_instance *instance, int64_t now,
+                           enum uk_kafka_first first, const rd_kafka_topic_partition_list_t *holds,
+                           rd_kafka_resp_err_t code)
 {
   char text[UK_MESSAGE_SIZE];
   if (first == UK_KAFKA_FIRST_FREE) {
@@ -237,15 +240,15 @@ static void begin_errand(struct uk_kafka_instance *instance, int64_t now, enum u
   }
   if (first == UK_KAFKA_FIRST_FAILED) {
     snprintf(text, sizeof text, "group \"%s\": %s", instance->group.data, rd_kafka_err2str(code));
-    uk_kafka_turns_fail(&instance->commits, uk_kafka_error(code), text);
-    uk_kafka_turns_fail(&instance->deletes, uk_kafka_error(code), text);
+    uk_kafka_requests_fail(&instance->commits, uk_kafka_error(code), text);
+    uk_kafka_requests_fail(&instance->deletes, uk_kafka_error(code), text);
     end(instance, now);
     return;
   }
   refuse_empty_commits(instance);
   if (instance->commits.first == NULL && instance->deletes.first == NULL)
     end(instance, now);
-  else if (!open_handle(instance, text, sizeof text) || !subscribe_errand(instance, holds))
+  else if (!open_handle(instance, text, sizeof text) || !subscribe_takeover(instance, holds))
     end_with(instance, now, UK_E_UNAVAILABLE, NOT_TAKEN_OVER);
 }
 
@@ -257,8 +260,8 @@ static void begin(struct uk_kafka_instance *instance, int64_t now)
   enum uk_kafka_first first = uk_kafka_lease_first(instance, now, &holds, &code);
   if (first == UK_KAFKA_FIRST_WAITS)
     return;
-  if (instance->errand)
-    begin_errand(instance, now, first, holds, code);
+  if (instance->takeover)
+    begin_takeover(instance, now, first, holds, code);
   else if (!open_handle(instance, text, sizeof text))
     end_with(instance, now, UK_E_UNAVAILABLE, text);
   else
@@ -276,18 +279,18 @@ static void leave_otherwise(struct uk_kafka_instance *instance)
     return;
   for (size_t i = 0; i < instance->topic_count; i++)
     uk_kafka_topics_forget(instance->groups->parts.topics, uk_slice_text(instance->topics[i].text));
-  if (!subscribe_errand(instance, NULL))
-    uk_kafka_turns_fail(&instance->deletes, UK_E_UNAVAILABLE, NOT_TAKEN_OVER);
+  if (!subscribe_takeover(instance, NULL))
+    uk_kafka_requests_fail(&instance->deletes, UK_E_UNAVAILABLE, NOT_TAKEN_OVER);
 }
 
-static void take_errand_error(struct uk_kafka_instance *instance, enum uk_error error,
-                              const char *text)
+static void take_takeover_error(struct uk_kafka_instance *instance, enum uk_error error,
+                                const char *text)
 {
-  uk_kafka_turns_fail(&instance->commits, error, text);
+  uk_kafka_requests_fail(&instance->commits, error, text);
   if (error == UK_E_NOT_FOUND)
     leave_otherwise(instance);
   else
-    uk_kafka_turns_fail(&instance->deletes, error, text);
+    uk_kafka_requests_fail(&instance->deletes, error, text);
 }
 
 /* Its only topic is gone. librdkafka stops being a member then, and would not hear that the instance is taken over or
@@ -305,11 +308,11 @@ static void take_error(struct uk_kafka_instance *instance, rd_kafka_event_t *eve
   const char *text = rd_kafka_event_error_string(event);
   if (rd_kafka_event_error_is_fatal(event)) {
     instance->lost = true;
-  } else if (!instance->errand) {
+  } else if (!instance->takeover) {
     uk_kafka_instance_trouble(instance, code, text, NULL);
     leave_if_pointless(instance, code);
   } else if (!uk_kafka_code_passes(code)) {
-    take_errand_error(instance, uk_kafka_error(code), text);
+    take_takeover_error(instance, uk_kafka_error(code), text);
   }
 }
 
@@ -336,18 +339,19 @@ static bool serve_control(struct uk_kafka_instance *instance)
 
 static void serve_deletes(struct uk_kafka_instance *instance, int64_t now)
 {
-  const struct uk_kafka_turn *last = instance->deletes.last;
+  const struct uk_kafka_request *last = instance->deletes.last;
   if (last == NULL || !instance->joined || instance->sure_from < last->came ||
       now < instance->quiet_until || instance->commits.first != NULL)
     return;
-  uk_kafka_turns_done(&instance->turns);
+  uk_kafka_requests_done(&instance->consumes);
   uk_kafka_instance_leave(instance, now);
 }
 
 static void serve_leaving(struct uk_kafka_instance *instance, int64_t now)
 {
-  for (struct uk_kafka_turn *turn = instance->deletes.first; turn != NULL; turn = turn->next)
-    turn->sent = true;
+  for (struct uk_kafka_request *request = instance->deletes.first; request != NULL;
+       request = request->next)
+    request->sent = true;
   bool left = instance->committing.first == NULL && uk_kafka_instance_has_left(instance);
   if (!left && now < instance->leaves_until) {
     uk_kafka_instance_expire(instance, now);
@@ -356,10 +360,10 @@ static void serve_leaving(struct uk_kafka_instance *instance, int64_t now)
   }
   uk_kafka_instance_take_out(instance);
   if (left)
-    uk_kafka_turns_done(&instance->deletes);
+    uk_kafka_requests_done(&instance->deletes);
   else
-    uk_kafka_turns_fail(&instance->deletes, UK_E_UNAVAILABLE,
-                        "the group did not answer in time that the instance has left");
+    uk_kafka_requests_fail(&instance->deletes, UK_E_UNAVAILABLE,
+                           "the group did not answer in time that the instance has left");
   end(instance, now);
 }
 
@@ -374,7 +378,7 @@ static bool serve_stopping(struct uk_kafka_instance *instance, int64_t now)
     instance->said_last = true;
     instance->stops_until = now + STOP_TIMEOUT;
     if (instance->settings.auto_commit)
-      uk_kafka_instance_commit_arrived(instance);
+      uk_kafka_instance_commit_delivered(instance);
   }
   bool quiet = instance->auto_commits == 0 && instance->committing.first == NULL;
   if (!quiet && now < instance->stops_until)
@@ -386,7 +390,7 @@ static bool serve_stopping(struct uk_kafka_instance *instance, int64_t now)
 static int64_t next_time(const struct uk_kafka_instance *instance, int64_t now)
 {
   int64_t time = instance->last_request + instance->settings.session_timeout;
-  if (instance->turns.first != NULL || instance->commits.first != NULL ||
+  if (instance->consumes.first != NULL || instance->commits.first != NULL ||
       instance->deletes.first != NULL)
     time = now + LOOK_PAUSE;
   if (instance->quiet_until > now && instance->quiet_until < time)
@@ -407,24 +411,25 @@ static void run_joined(struct uk_kafka_instance *instance, int64_t now)
     return;
   if (instance->joined)
     uk_kafka_instance_commit_next(instance);
-  uk_kafka_instance_commit_note(instance);
+  uk_kafka_instance_commit_metadata(instance);
   serve_deletes(instance, now);
-  while (instance->leaves_until == 0 && instance->turns.first != NULL &&
+  while (instance->leaves_until == 0 && instance->consumes.first != NULL &&
          uk_kafka_lease_holds(instance, now) && uk_kafka_instance_deliver(instance))
     continue;
 }
 
 static void run_staying(struct uk_kafka_instance *instance, int64_t now)
 {
-  if (!instance->errand)
+  if (!instance->takeover)
     run_joined(instance, now);
-  else if (serve_errand(instance, now))
+  else if (serve_takeover(instance, now))
     instance->lost = true; /* whose it is now, the next request decides */
   if (instance->leaves_until != 0)
     return;
   if (instance->lost)
     end(instance, now);
-  else if (instance->turns.first == NULL && instance->deletes.first == NULL && !instance->errand &&
+  else if (instance->consumes.first == NULL && instance->deletes.first == NULL &&
+           !instance->takeover &&
            now >= instance->last_request + instance->settings.session_timeout)
     uk_kafka_instance_leave(instance, now);
 }

@@ -4,7 +4,7 @@
  * An instance is a task with a handle of librdkafka. It asks the coordinator whether another server holds it, joins,
  * delivers, and ends: by a deletion, by silence, because another server took it over, or with this server.
  *
- * An errand is an instance that takes over another server's for a commit or a deletion alone. It delivers nothing, and
+ * A takeover is an instance that takes over another server's for a commit or a deletion alone. It delivers nothing, and
  * when it is done the instance belongs to whoever is asked next. */
 #ifndef UK_KAFKA_INSTANCE_H
 #define UK_KAFKA_INSTANCE_H
@@ -18,15 +18,15 @@
 #include "server/kafka_engine/cluster/kafka_members.h"
 #include "server/kafka_engine/rd/kafka_record.h"
 
-enum uk_kafka_turn_kind { UK_KAFKA_CONSUME, UK_KAFKA_COMMIT, UK_KAFKA_DELETE };
+enum uk_kafka_request_kind { UK_KAFKA_CONSUME, UK_KAFKA_COMMIT, UK_KAFKA_DELETE };
 
 /* A request in hand. */
-struct uk_kafka_turn {
+struct uk_kafka_request {
   struct uk_kafka_check check;
-  enum uk_kafka_turn_kind kind;
+  enum uk_kafka_request_kind kind;
   struct uk_operation *operation; /* NULL: answered, but librdkafka still has it */
   struct uk_kafka_groups *groups;
-  struct uk_kafka_turn *next;
+  struct uk_kafka_request *next;
   int64_t came;
   bool asked;   /* sink.wanted was asked */
   bool moved;   /* an instance here had it, and was lost to another server */
@@ -35,22 +35,22 @@ struct uk_kafka_turn {
   uint64_t created[UK_TOPICS_PER_CONSUME_MAX / 64]; /* a bit for each topic that it created */
 };
 
-struct uk_kafka_turns {
-  struct uk_kafka_turn *first, *last;
+struct uk_kafka_requests {
+  struct uk_kafka_request *first, *last;
 };
 
-/* A partition that is, or was until the last rebalance, the instance's. arrived <= position: what lies between is in the
+/* A partition that is, or was until the last rebalance, the instance's. delivered <= position: what lies between is in the
  * hands of its client. */
-struct uk_kafka_slot {
+struct uk_kafka_assigned_partition {
   struct uk_kafka_name topic;
-  int32_t partition;
+  int32_t number;
   bool assigned, overridden; /* overridden: an explicit commit says where to go on */
   bool ended; /* there was nothing behind `position` when the cluster last said something */
-  int64_t position, arrived; /* -1: not known yet */
-  int64_t saved;             /* the last that was committed for it, -1 = none */
+  int64_t position, delivered; /* -1: not known yet */
+  int64_t committed;           /* the last that was committed for it, -1 = none */
 };
 
-struct uk_kafka_inquiry;
+struct uk_kafka_lease_query;
 struct uk_kafka_handover;
 
 struct uk_kafka_instance {
@@ -58,27 +58,27 @@ struct uk_kafka_instance {
   struct uk_kafka_task task;
   struct uk_kafka_groups *groups;
   struct uk_slice group, name;
-  struct uk_consumer_settings settings; /* of an errand: the defaults */
-  bool errand;
+  struct uk_consumer_settings settings; /* of a takeover: the defaults */
+  bool takeover;
   /* Under the mutex of the groups. */
-  struct uk_kafka_turns inbox;
-  uint64_t undelivered;         /* a delivery to be made again, 0 = none */
-  uint64_t sent;                /* a delivery that was sent as a whole, where that is of use */
-  bool roams;                   /* its client speaks now to this server and now to another */
-  struct uk_kafka_slot *listed; /* what /consumers says */
+  struct uk_kafka_requests inbox;
+  uint64_t undelivered; /* a delivery to be made again, 0 = none */
+  uint64_t sent;        /* a delivery that was sent as a whole, where that is of use */
+  bool migrates;        /* its client speaks now to this server and now to another */
+  struct uk_kafka_assigned_partition *listed; /* what /consumers says */
   size_t listed_count;
   struct uk_kafka_name *topics; /* the subscription */
   size_t topic_count;
   bool gone; /* no longer in the table */
-  struct uk_kafka_inquiry *inquiry;
+  struct uk_kafka_lease_query *lease_query;
   struct uk_kafka_handover *handover;
   /* The task's from here on. */
   rd_kafka_t *handle; /* NULL: not opened yet */
   rd_kafka_queue_t *control, *records;
-  struct uk_kafka_turns turns; /* consumes that wait */
-  struct uk_kafka_turns
+  struct uk_kafka_requests consumes; /* that wait */
+  struct uk_kafka_requests
     commits; /* that wait until the instance is this server's, and for the one before */
-  struct uk_kafka_turns deletes;
+  struct uk_kafka_requests deletes;
   bool subscribed, joined;
   bool fresh; /* has not served a consume yet */
   int64_t last_request;
@@ -91,16 +91,16 @@ struct uk_kafka_instance {
   int64_t taken_count; /* records, since then */
   uint64_t delivery, acknowledged;
   /* Partitions and commits. */
-  struct uk_kafka_slot *slots;
-  size_t slot_count;
-  struct uk_kafka_turns committing; /* explicit commits under way */
-  size_t auto_commits;              /* under way */
+  struct uk_kafka_assigned_partition *partitions;
+  size_t partition_count;
+  struct uk_kafka_requests committing; /* explicit commits under way */
+  size_t auto_commits;                 /* under way */
   struct uk_name_set created; /* topics that its consumes created, until it is assigned partitions:
                                  `latest` starts at their first offset */
   bool awaits_created;        /* there are some */
   int64_t next_commit;
-  bool note_due; /* how far the client is, to be committed for who takes over */
-  int notes;     /* that were made */
+  bool metadata_due;    /* how far the client is, to be committed for who takes over */
+  int metadata_commits; /* that were made */
   /* Membership. */
   int64_t sure_from,
     sure_until;        /* when the coordinator was asked that last said so; when that gets old */
@@ -114,7 +114,7 @@ struct uk_kafka_instance {
   enum { UK_KAFKA_STAYS, UK_KAFKA_UNSUBSCRIBED, UK_KAFKA_CLOSES } leaving; /* how far it is */
   int64_t
     stops_until;  /* the server stops: when it waits no longer for commits; 0 = it does not stop */
-  bool said_last; /* it stops, and has committed what arrived */
+  bool said_last; /* it stops, and has committed what was delivered */
   bool ended;
   char bytes[];
 };
@@ -138,6 +138,6 @@ void uk_kafka_instance_free(struct uk_kafka_task *task);
 void uk_kafka_instance_take_out(struct uk_kafka_instance *instance);
 
 /* Gives a request to the instance that it names, which is made where need be. In kafka_groups.c. */
-void uk_kafka_groups_post(struct uk_kafka_turn *turn);
+void uk_kafka_groups_post(struct uk_kafka_request *request);
 
 #endif

@@ -1,8 +1,8 @@
-#include "server/kafka_engine/group/kafka_instance_leave.h"
+#include "server/kafka_engine/group/kafka_leave.h"
 
 #include <stdio.h>
 
-#include "server/kafka_engine/group/kafka_instance_commits.h"
+#include "server/kafka_engine/group/kafka_commits.h"
 
 enum { LEAVE_TIMEOUT = 5000 }; /* milliseconds in which the group hears of it */
 
@@ -21,7 +21,7 @@ void uk_kafka_instance_leave(struct uk_kafka_instance *instance, int64_t now)
   if (instance->leaves_until != 0)
     return;
   if (instance->settings.auto_commit)
-    uk_kafka_instance_commit_arrived(instance);
+    uk_kafka_instance_commit_delivered(instance);
   instance->leaves_until = now + LEAVE_TIMEOUT;
 }
 

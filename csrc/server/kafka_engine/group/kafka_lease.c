@@ -1,10 +1,10 @@
-#include "server/kafka_engine/group/kafka_instance_lease.h"
+#include "server/kafka_engine/group/kafka_lease.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "server/kafka_engine/group/kafka_instance_leave.h"
+#include "server/kafka_engine/group/kafka_leave.h"
 
 enum {
   ASK_TIMEOUT = 5000, /* milliseconds */
@@ -12,8 +12,8 @@ enum {
 };
 
 /* A question under way. Whoever comes last, the answer or the end of the instance, frees it. */
-struct uk_kafka_inquiry {
-  struct uk_kafka_question question;
+struct uk_kafka_lease_query {
+  struct uk_kafka_question base;
   struct uk_kafka_groups *groups;
   struct uk_kafka_instance *instance; /* NULL: it has ended */
   bool answered;
@@ -22,100 +22,100 @@ struct uk_kafka_inquiry {
   char names[];
 };
 
-static void free_inquiry(struct uk_kafka_inquiry *inquiry)
+static void free_query(struct uk_kafka_lease_query *query)
 {
-  if (inquiry->question.holds != NULL)
-    rd_kafka_topic_partition_list_destroy(inquiry->question.holds);
-  if (inquiry->question.group_holds != NULL)
-    rd_kafka_topic_partition_list_destroy(inquiry->question.group_holds);
-  free(inquiry);
+  if (query->base.holds != NULL)
+    rd_kafka_topic_partition_list_destroy(query->base.holds);
+  if (query->base.group_holds != NULL)
+    rd_kafka_topic_partition_list_destroy(query->base.group_holds);
+  free(query);
 }
 
-static void answered(struct uk_kafka_question *question)
+static void answered(struct uk_kafka_question *base)
 {
-  struct uk_kafka_inquiry *inquiry = (struct uk_kafka_inquiry *)question;
-  struct uk_kafka_groups *groups = inquiry->groups;
+  struct uk_kafka_lease_query *query = (struct uk_kafka_lease_query *)base;
+  struct uk_kafka_groups *groups = query->groups;
   pthread_mutex_lock(&groups->mutex);
-  bool ended = inquiry->instance == NULL;
-  inquiry->answered = true;
+  bool ended = query->instance == NULL;
+  query->answered = true;
   if (!ended)
-    uk_kafka_task_wake(&inquiry->instance->task);
+    uk_kafka_task_wake(&query->instance->task);
   pthread_mutex_unlock(&groups->mutex);
   if (ended)
-    free_inquiry(inquiry);
+    free_query(query);
 }
 
 void uk_kafka_lease_ask(struct uk_kafka_instance *instance, int64_t now)
 {
-  if (instance->inquiry != NULL || now < instance->ask_at)
+  if (instance->lease_query != NULL || now < instance->ask_at)
     return;
-  struct uk_kafka_inquiry *inquiry =
-    calloc(1, sizeof *inquiry + instance->group.length + instance->name.length + 2);
+  struct uk_kafka_lease_query *query =
+    calloc(1, sizeof *query + instance->group.length + instance->name.length + 2);
   instance->ask_at = now + UK_KAFKA_LEASE;
-  if (inquiry == NULL)
+  if (query == NULL)
     return;
-  char *name = inquiry->names + instance->group.length + 1;
-  memcpy(inquiry->names, instance->group.data, instance->group.length);
+  char *name = query->names + instance->group.length + 1;
+  memcpy(query->names, instance->group.data, instance->group.length);
   memcpy(name, instance->name.data, instance->name.length);
-  inquiry->question = (struct uk_kafka_question){.group = inquiry->names,
-                                                 .instance = name,
-                                                 .whole = instance->handle == NULL,
-                                                 .deadline = now + ASK_TIMEOUT,
-                                                 .then = answered};
-  inquiry->groups = instance->groups;
-  inquiry->instance = instance;
-  inquiry->asked_at = now;
+  query->base = (struct uk_kafka_question){.group = query->names,
+                                           .instance = name,
+                                           .whole = instance->handle == NULL,
+                                           .deadline = now + ASK_TIMEOUT,
+                                           .then = answered};
+  query->groups = instance->groups;
+  query->instance = instance;
+  query->asked_at = now;
   if (instance->handle != NULL)
-    uk_kafka_instance_member(instance, inquiry->member);
-  instance->inquiry = inquiry;
-  uk_kafka_members_ask(instance->groups->members, &inquiry->question);
+    uk_kafka_instance_member(instance, query->member);
+  instance->lease_query = query;
+  uk_kafka_members_ask(instance->groups->members, &query->base);
 }
 
-static struct uk_kafka_inquiry *take_answer(struct uk_kafka_instance *instance)
+static struct uk_kafka_lease_query *take_answer(struct uk_kafka_instance *instance)
 {
   pthread_mutex_lock(&instance->groups->mutex);
-  struct uk_kafka_inquiry *inquiry = instance->inquiry;
-  if (inquiry != NULL && !inquiry->answered)
-    inquiry = NULL;
-  if (inquiry != NULL)
-    instance->inquiry = NULL;
+  struct uk_kafka_lease_query *query = instance->lease_query;
+  if (query != NULL && !query->answered)
+    query = NULL;
+  if (query != NULL)
+    instance->lease_query = NULL;
   pthread_mutex_unlock(&instance->groups->mutex);
-  return inquiry;
+  return query;
 }
 
 void uk_kafka_lease_drop(struct uk_kafka_instance *instance)
 {
   pthread_mutex_lock(&instance->groups->mutex);
-  struct uk_kafka_inquiry *inquiry = instance->inquiry;
-  bool over = inquiry != NULL && inquiry->answered;
-  if (inquiry != NULL)
-    inquiry->instance = NULL;
-  instance->inquiry = NULL;
+  struct uk_kafka_lease_query *query = instance->lease_query;
+  bool over = query != NULL && query->answered;
+  if (query != NULL)
+    query->instance = NULL;
+  instance->lease_query = NULL;
   pthread_mutex_unlock(&instance->groups->mutex);
   if (over)
-    free_inquiry(inquiry);
+    free_query(query);
 }
 
 enum uk_kafka_first uk_kafka_lease_first(struct uk_kafka_instance *instance, int64_t now,
                                          rd_kafka_topic_partition_list_t **holds,
                                          rd_kafka_resp_err_t *code)
 {
-  struct uk_kafka_inquiry *inquiry = take_answer(instance);
+  struct uk_kafka_lease_query *query = take_answer(instance);
   enum uk_kafka_first first = UK_KAFKA_FIRST_FREE;
   *holds = NULL;
-  if (inquiry == NULL) {
+  if (query == NULL) {
     uk_kafka_lease_ask(instance, now);
     return UK_KAFKA_FIRST_WAITS;
   }
-  *code = inquiry->question.code;
-  if (inquiry->question.live) {
-    *holds = inquiry->question.holds;
-    inquiry->question.holds = NULL;
-    instance->group_holds = inquiry->question.group_holds;
-    inquiry->question.group_holds = NULL;
+  *code = query->base.code;
+  if (query->base.live) {
+    *holds = query->base.holds;
+    query->base.holds = NULL;
+    instance->group_holds = query->base.group_holds;
+    query->base.group_holds = NULL;
     first = UK_KAFKA_FIRST_HELD;
     pthread_mutex_lock(&instance->groups->mutex);
-    instance->roams = true;
+    instance->migrates = true;
     pthread_mutex_unlock(&instance->groups->mutex);
   } else if (*code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
     instance->sure_from = instance->sure_until = INT64_MAX;
@@ -124,7 +124,7 @@ enum uk_kafka_first uk_kafka_lease_first(struct uk_kafka_instance *instance, int
   }
   /* Who does not know may have taken it over. */
   instance->taken_over = first == UK_KAFKA_FIRST_HELD || first == UK_KAFKA_FIRST_FAILED;
-  free_inquiry(inquiry);
+  free_query(query);
   return first;
 }
 
@@ -157,45 +157,46 @@ bool uk_kafka_lease_is_awaited(const struct uk_kafka_instance *instance, int64_t
 
 static bool waits_for_answer(const struct uk_kafka_instance *instance, int64_t now)
 {
-  if (!instance->joined || instance->errand || instance->leaves_until != 0)
+  if (!instance->joined || instance->takeover || instance->leaves_until != 0)
     return false;
   if (instance->deletes.first != NULL)
     return instance->sure_from < instance->deletes.last->came;
-  return instance->turns.first != NULL && now >= instance->sure_until - ASK_AHEAD &&
-         (has_records(instance) || !instance->turns.last->settled);
+  return instance->consumes.first != NULL && now >= instance->sure_until - ASK_AHEAD &&
+         (has_records(instance) || !instance->consumes.last->settled);
 }
 
 static void settle(struct uk_kafka_instance *instance, int64_t asked_at)
 {
-  for (struct uk_kafka_turn *turn = instance->turns.first; turn != NULL; turn = turn->next)
-    turn->settled = turn->settled || turn->came <= asked_at;
+  for (struct uk_kafka_request *request = instance->consumes.first; request != NULL;
+       request = request->next)
+    request->settled = request->settled || request->came <= asked_at;
 }
 
-static void learn(struct uk_kafka_instance *instance, const struct uk_kafka_inquiry *inquiry)
+static void learn(struct uk_kafka_instance *instance, const struct uk_kafka_lease_query *query)
 {
   char member[UK_KAFKA_MEMBER_SIZE];
-  const struct uk_kafka_question *said = &inquiry->question;
+  const struct uk_kafka_question *said = &query->base;
   if (said->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
     instance->sure_from = instance->sure_until = INT64_MAX;
-  if (said->code != RD_KAFKA_RESP_ERR_NO_ERROR || inquiry->member[0] == '\0' ||
+  if (said->code != RD_KAFKA_RESP_ERR_NO_ERROR || query->member[0] == '\0' ||
       instance->leaves_until != 0)
     return;
   instance->ask_at = 0;
-  if (said->live && strcmp(said->member, inquiry->member) == 0) {
-    instance->sure_from = inquiry->asked_at;
-    instance->sure_until = inquiry->asked_at + UK_KAFKA_LEASE;
-    settle(instance, inquiry->asked_at);
-  } else if (strcmp(uk_kafka_instance_member(instance, member), inquiry->member) == 0) {
+  if (said->live && strcmp(said->member, query->member) == 0) {
+    instance->sure_from = query->asked_at;
+    instance->sure_until = query->asked_at + UK_KAFKA_LEASE;
+    settle(instance, query->asked_at);
+  } else if (strcmp(uk_kafka_instance_member(instance, member), query->member) == 0) {
     instance->lost = true;
   } /* else: it has joined anew since */
 }
 
 void uk_kafka_lease_serve(struct uk_kafka_instance *instance, int64_t now)
 {
-  struct uk_kafka_inquiry *inquiry = take_answer(instance);
-  if (inquiry != NULL) {
-    learn(instance, inquiry);
-    free_inquiry(inquiry);
+  struct uk_kafka_lease_query *query = take_answer(instance);
+  if (query != NULL) {
+    learn(instance, query);
+    free_query(query);
   }
   if (!instance->lost && waits_for_answer(instance, now))
     uk_kafka_lease_ask(instance, now);

@@ -1,6 +1,6 @@
-/* kafka_instance_delivery: an instance's records, on their way into answers. */
-#ifndef UK_KAFKA_INSTANCE_DELIVERY_H
-#define UK_KAFKA_INSTANCE_DELIVERY_H
+/* kafka_delivery: an instance's records, on their way into answers. */
+#ifndef UK_KAFKA_DELIVERY_H
+#define UK_KAFKA_DELIVERY_H
 
 #include "server/kafka_engine/group/kafka_instance.h"
 

@@ -1,11 +1,11 @@
-/* kafka_instance_lease: whether an instance is still this server's.
+/* kafka_lease: whether an instance is still this server's.
  *
  * Any server may take an instance over at any time, and the next request may come back to this one: it must not go on
  * from a position that is not the instance's any more. So records are delivered only by a server that was told less than
  * UK_KAFKA_LEASE ago that it has the instance. One that takes it over lets as much time pass before it delivers, or says
  * that the instance is deleted. */
-#ifndef UK_KAFKA_INSTANCE_LEASE_H
-#define UK_KAFKA_INSTANCE_LEASE_H
+#ifndef UK_KAFKA_LEASE_H
+#define UK_KAFKA_LEASE_H
 
 #include "server/kafka_engine/group/kafka_instance.h"
 

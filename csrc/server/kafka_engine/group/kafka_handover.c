@@ -1,4 +1,4 @@
-#include "server/kafka_engine/group/kafka_instance_handover.h"
+#include "server/kafka_engine/group/kafka_handover.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 enum { READ_TIMEOUT = 2000 }; /* milliseconds; what is not known by then is delivered again */
 
-static const char NOTE[] = "upstash-kafka: delivered up to ";
+static const char METADATA_PREFIX[] = "upstash-kafka: delivered up to ";
 
 /* A question under way. Whoever comes last, the answer or the end of the instance, frees it. */
 struct uk_kafka_handover {
@@ -20,25 +20,26 @@ struct uk_kafka_handover {
 
 /* Notes. */
 
-void uk_kafka_handover_note(rd_kafka_topic_partition_t *at, int64_t position)
+void uk_kafka_handover_write_metadata(rd_kafka_topic_partition_t *at, int64_t position)
 {
   char *text = NULL; /* librdkafka frees it with its list */
-  int length = asprintf(&text, "%s%" PRId64, NOTE, position);
+  int length = asprintf(&text, "%s%" PRId64, METADATA_PREFIX, position);
   if (length < 0)
     return;
   at->metadata = text;
   at->metadata_size = (size_t)length;
 }
 
-int64_t uk_kafka_handover_position(const rd_kafka_topic_partition_t *at)
+int64_t uk_kafka_handover_read_metadata(const rd_kafka_topic_partition_t *at)
 {
-  char text[sizeof NOTE + 20], *end;
-  if (at->offset < 0 || at->metadata == NULL || at->metadata_size < sizeof NOTE ||
-      at->metadata_size >= sizeof text || memcmp(at->metadata, NOTE, sizeof NOTE - 1) != 0)
+  char text[sizeof METADATA_PREFIX + 20], *end;
+  if (at->offset < 0 || at->metadata == NULL || at->metadata_size < sizeof METADATA_PREFIX ||
+      at->metadata_size >= sizeof text ||
+      memcmp(at->metadata, METADATA_PREFIX, sizeof METADATA_PREFIX - 1) != 0)
     return -1;
   memcpy(text, at->metadata, at->metadata_size);
   text[at->metadata_size] = '\0';
-  const char *digits = text + sizeof NOTE - 1;
+  const char *digits = text + sizeof METADATA_PREFIX - 1;
   int64_t position = strtoll(digits, &end, 10);
   bool good = *digits >= '0' && *digits <= '9' && *end == '\0';
   return good && position >= at->offset && position < INT64_MAX ? position : -1;
@@ -74,7 +75,7 @@ bool uk_kafka_handover_ask(struct uk_kafka_instance *instance,
 {
   struct uk_kafka_groups *groups = instance->groups;
   uk_kafka_handover_drop(instance);
-  if (!instance->roams || instance->joined || !instance->settings.auto_commit || list->cnt == 0)
+  if (!instance->migrates || instance->joined || !instance->settings.auto_commit || list->cnt == 0)
     return false;
   struct uk_kafka_handover *handover = calloc(1, sizeof *handover);
   if (handover == NULL)

@@ -1,20 +1,20 @@
-#include "server/kafka_engine/group/kafka_instance_slots.h"
+#include "server/kafka_engine/group/kafka_rebalance.h"
 
 #include <stdlib.h>
 
 #include "common/clock.h"
-#include "server/kafka_engine/group/kafka_instance_commits.h"
-#include "server/kafka_engine/group/kafka_instance_handover.h"
-#include "server/kafka_engine/group/kafka_instance_lease.h"
-#include "server/kafka_engine/group/kafka_instance_leave.h"
+#include "server/kafka_engine/group/kafka_commits.h"
+#include "server/kafka_engine/group/kafka_handover.h"
+#include "server/kafka_engine/group/kafka_lease.h"
+#include "server/kafka_engine/group/kafka_leave.h"
 
-struct uk_kafka_slot *uk_kafka_instance_slot(struct uk_kafka_instance *instance, const char *topic,
-                                             int32_t partition)
+struct uk_kafka_assigned_partition *uk_kafka_instance_partition(struct uk_kafka_instance *instance,
+                                                                const char *topic, int32_t number)
 {
-  for (size_t i = 0; i < instance->slot_count; i++) {
-    struct uk_kafka_slot *slot = &instance->slots[i];
-    if (slot->partition == partition && strcmp(slot->topic.text, topic) == 0)
-      return slot;
+  for (size_t i = 0; i < instance->partition_count; i++) {
+    struct uk_kafka_assigned_partition *partition = &instance->partitions[i];
+    if (partition->number == number && strcmp(partition->topic.text, topic) == 0)
+      return partition;
   }
   return NULL;
 }
@@ -22,11 +22,12 @@ struct uk_kafka_slot *uk_kafka_instance_slot(struct uk_kafka_instance *instance,
 /* Without memory /consumers shows the instance without partitions. */
 static void publish(struct uk_kafka_instance *instance)
 {
-  struct uk_kafka_slot *listed = calloc(instance->slot_count + 1, sizeof *listed);
+  struct uk_kafka_assigned_partition *listed =
+    calloc(instance->partition_count + 1, sizeof *listed);
   size_t count = 0;
-  for (size_t i = 0; listed != NULL && i < instance->slot_count; i++) {
-    if (instance->slots[i].assigned)
-      listed[count++] = instance->slots[i];
+  for (size_t i = 0; listed != NULL && i < instance->partition_count; i++) {
+    if (instance->partitions[i].assigned)
+      listed[count++] = instance->partitions[i];
   }
   pthread_mutex_lock(&instance->groups->mutex);
   free(instance->listed);
@@ -45,12 +46,13 @@ static void forward(struct uk_kafka_instance *instance, const rd_kafka_topic_par
   rd_kafka_queue_destroy(queue);
 }
 
-static void take_note(struct uk_kafka_slot *slot, rd_kafka_topic_partition_t *at)
+static void take_metadata(struct uk_kafka_assigned_partition *partition,
+                          rd_kafka_topic_partition_t *at)
 {
-  int64_t position = uk_kafka_handover_position(at);
+  int64_t position = uk_kafka_handover_read_metadata(at);
   if (position >= 0) {
-    slot->position = slot->arrived = position;
-    slot->saved = at->offset;
+    partition->position = partition->delivered = position;
+    partition->committed = at->offset;
   }
   at->offset = position >= 0 ? position : RD_KAFKA_OFFSET_INVALID;
 }
@@ -69,33 +71,36 @@ static bool begins_at_first(struct uk_kafka_instance *instance,
  * taken over goes on where its client was. False, with nothing done, when memory is out. */
 static bool assign(struct uk_kafka_instance *instance, rd_kafka_topic_partition_list_t *list)
 {
-  struct uk_kafka_slot *slots = calloc((size_t)list->cnt + 1, sizeof *slots);
-  if (slots == NULL)
+  struct uk_kafka_assigned_partition *partitions =
+    calloc((size_t)list->cnt + 1, sizeof *partitions);
+  if (partitions == NULL)
     return false;
   for (int i = 0; i < list->cnt; i++) {
     rd_kafka_topic_partition_t *at = &list->elems[i];
-    const struct uk_kafka_slot *old = uk_kafka_instance_slot(instance, at->topic, at->partition);
-    struct uk_kafka_slot *slot = &slots[i];
-    *slot = (struct uk_kafka_slot){.position = -1, .arrived = -1, .saved = -1};
+    const struct uk_kafka_assigned_partition *old =
+      uk_kafka_instance_partition(instance, at->topic, at->partition);
+    struct uk_kafka_assigned_partition *partition = &partitions[i];
+    *partition =
+      (struct uk_kafka_assigned_partition){.position = -1, .delivered = -1, .committed = -1};
     if (old != NULL && old->position >= 0 && !old->overridden) {
-      *slot = *old;
-      at->offset = slot->position;
+      *partition = *old;
+      at->offset = partition->position;
     } else {
-      take_note(slot, at);
+      take_metadata(partition, at);
       if (begins_at_first(instance, at))
         at->offset = RD_KAFKA_OFFSET_BEGINNING;
     }
-    slot->topic = uk_kafka_name(uk_slice_text(at->topic));
-    slot->partition = at->partition;
-    slot->assigned = true;
-    slot->ended = false;
+    partition->topic = uk_kafka_name(uk_slice_text(at->topic));
+    partition->number = at->partition;
+    partition->assigned = true;
+    partition->ended = false;
     forward(instance, at);
   }
   uk_name_set_clear(&instance->created);
   instance->awaits_created = false;
-  free(instance->slots);
-  instance->slots = slots;
-  instance->slot_count = (size_t)list->cnt;
+  free(instance->partitions);
+  instance->partitions = partitions;
+  instance->partition_count = (size_t)list->cnt;
   instance->asked_since = uk_clock_monotonic();
   rd_kafka_assign(instance->handle, list);
   uk_kafka_lease_joined(instance);
@@ -106,14 +111,14 @@ static void revoke(struct uk_kafka_instance *instance)
 {
   bool lost = rd_kafka_assignment_lost(instance->handle);
   if (instance->settings.auto_commit && !lost)
-    uk_kafka_instance_commit_arrived(instance);
+    uk_kafka_instance_commit_delivered(instance);
   uk_kafka_handover_drop(instance);
   uk_kafka_event_free(&instance->held);
   instance->held = (struct uk_kafka_event){0};
-  for (size_t i = 0; i < instance->slot_count; i++)
-    instance->slots[i].assigned = false;
+  for (size_t i = 0; i < instance->partition_count; i++)
+    instance->partitions[i].assigned = false;
   if (lost)
-    instance->slot_count = 0;
+    instance->partition_count = 0;
   rd_kafka_assign(instance->handle, NULL);
 }
 
@@ -162,8 +167,8 @@ static void assign_nothing(struct uk_kafka_instance *instance)
   rd_kafka_topic_partition_list_destroy(nothing);
 }
 
-/* An errand reads nothing, whatever it is given. */
-static void join_for_errand(struct uk_kafka_instance *instance)
+/* A takeover reads nothing, whatever it is given. */
+static void join_for_takeover(struct uk_kafka_instance *instance)
 {
   assign_nothing(instance);
   uk_kafka_lease_joined(instance);
@@ -179,8 +184,8 @@ static void decline(struct uk_kafka_instance *instance)
 static void take(struct uk_kafka_instance *instance, rd_kafka_topic_partition_list_t *list)
 {
   const bool joins = instance->subscribed && instance->leaves_until == 0;
-  if (instance->errand)
-    join_for_errand(instance);
+  if (instance->takeover)
+    join_for_takeover(instance);
   else if (joins && (is_stale(instance, list) || is_short(instance, list)))
     decline(instance);
   else if (!(joins && uk_kafka_handover_ask(instance, list)) && !assign(instance, list))

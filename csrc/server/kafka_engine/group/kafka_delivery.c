@@ -1,12 +1,12 @@
-#include "server/kafka_engine/group/kafka_instance_delivery.h"
+#include "server/kafka_engine/group/kafka_delivery.h"
 
 #include <stdio.h>
 
 #include "common/clock.h"
-#include "server/kafka_engine/group/kafka_instance_leave.h"
-#include "server/kafka_engine/group/kafka_instance_reset.h"
-#include "server/kafka_engine/group/kafka_instance_slots.h"
-#include "server/kafka_engine/group/kafka_instance_turns.h"
+#include "server/kafka_engine/group/kafka_leave.h"
+#include "server/kafka_engine/group/kafka_reset.h"
+#include "server/kafka_engine/group/kafka_rebalance.h"
+#include "server/kafka_engine/group/kafka_request_queue.h"
 
 /* Trouble. */
 
@@ -46,7 +46,7 @@ bool uk_kafka_instance_trouble(struct uk_kafka_instance *instance, rd_kafka_resp
   snprintf(words, sizeof words, "%s: %s", what, uk_kafka_reason(code, text));
   for (size_t i = 0; error == UK_E_NOT_FOUND && i < instance->topic_count; i++)
     uk_kafka_topics_forget(instance->groups->parts.topics, uk_slice_text(instance->topics[i].text));
-  uk_kafka_turns_fail(&instance->turns, error, words);
+  uk_kafka_requests_fail(&instance->consumes, error, words);
   if (instance->fresh) {
     uk_kafka_instance_leave(instance, uk_clock_monotonic());
     return false;
@@ -60,25 +60,25 @@ static void finish_first(struct uk_kafka_instance *instance)
 {
   instance->fresh = false;
   instance->last_request = uk_clock_monotonic(); /* waiting counts as asking */
-  uk_kafka_turn_done(uk_kafka_turns_take(&instance->turns));
+  uk_kafka_request_done(uk_kafka_requests_take(&instance->consumes));
 }
 
 /* False: the batch is full. */
 static bool take_record(struct uk_kafka_instance *instance, struct uk_consume *consume,
                         const rd_kafka_message_t *message, bool *taken)
 {
-  struct uk_kafka_slot *slot =
-    uk_kafka_instance_slot(instance, rd_kafka_topic_name(message->rkt), message->partition);
+  struct uk_kafka_assigned_partition *partition =
+    uk_kafka_instance_partition(instance, rd_kafka_topic_name(message->rkt), message->partition);
   *taken = false;
-  if (slot == NULL || !slot->assigned || message->offset < slot->position)
+  if (partition == NULL || !partition->assigned || message->offset < partition->position)
     return true;
   if (!uk_kafka_record_fill(&instance->record, message) ||
       !consume->sink.record(&consume->operation, &instance->record.record))
     return false;
-  if (slot->arrived < 0)
-    slot->arrived = message->offset;
-  slot->position = message->offset + 1;
-  slot->ended = false;
+  if (partition->delivered < 0)
+    partition->delivered = message->offset;
+  partition->position = message->offset + 1;
+  partition->ended = false;
   *taken = true;
   return true;
 }
@@ -92,13 +92,13 @@ static bool next_event(struct uk_kafka_instance *instance, struct uk_kafka_event
   return true;
 }
 
-static bool is_wanted(struct uk_kafka_turn *turn)
+static bool is_wanted(struct uk_kafka_request *request)
 {
-  struct uk_consume *consume = (struct uk_consume *)turn->operation;
-  if (turn->asked || consume->sink.wanted == NULL)
+  struct uk_consume *consume = (struct uk_consume *)request->operation;
+  if (request->asked || consume->sink.wanted == NULL)
     return true;
-  turn->asked = true;
-  return consume->sink.wanted(turn->operation);
+  request->asked = true;
+  return consume->sink.wanted(request->operation);
 }
 
 /* librdkafka's threads sleep while the half of prefetch_bytes waits here. They are woken once less than three eighths
@@ -129,20 +129,20 @@ static void note_end(struct uk_kafka_instance *instance, const struct uk_kafka_e
 {
   if (event->code != RD_KAFKA_RESP_ERR__PARTITION_EOF || event->place == NULL)
     return;
-  struct uk_kafka_slot *slot =
-    uk_kafka_instance_slot(instance, event->place->topic, event->place->partition);
-  if (slot == NULL)
+  struct uk_kafka_assigned_partition *partition =
+    uk_kafka_instance_partition(instance, event->place->topic, event->place->partition);
+  if (partition == NULL)
     return;
-  slot->ended = true;
+  partition->ended = true;
   /* Where it begins is committed at once: whoever takes it over must not begin at a later end. */
-  if (slot->position < 0) {
-    slot->position = slot->arrived = event->place->offset;
+  if (partition->position < 0) {
+    partition->position = partition->delivered = event->place->offset;
     instance->next_commit = 0;
   }
 }
 
-/* True: no more for this turn; `count` records are in it. */
-static bool take_event(struct uk_kafka_instance *instance, struct uk_kafka_turn *turn,
+/* True: no more for this request; `count` records are in it. */
+static bool take_event(struct uk_kafka_instance *instance, struct uk_kafka_request *request,
                        struct uk_kafka_event *event, size_t *count)
 {
   bool taken = false;
@@ -150,13 +150,13 @@ static bool take_event(struct uk_kafka_instance *instance, struct uk_kafka_turn 
     note_end(instance, event);
     bool go_on = *count > 0 || uk_kafka_instance_trouble(instance, event->code, NULL, event->place);
     uk_kafka_event_free(event);
-    return !go_on || instance->turns.first != turn;
+    return !go_on || instance->consumes.first != request;
   }
-  bool wanted = is_wanted(turn);
+  bool wanted = is_wanted(request);
   if (!wanted ||
-      !take_record(instance, (struct uk_consume *)turn->operation, event->message, &taken)) {
+      !take_record(instance, (struct uk_consume *)request->operation, event->message, &taken)) {
     instance->held = *event;
-    turn->operation->error = !wanted ? UK_E_CANCELLED : *count == 0 ? UK_E_NO_MEMORY : UK_OK;
+    request->operation->error = !wanted ? UK_E_CANCELLED : *count == 0 ? UK_E_NO_MEMORY : UK_OK;
     return true;
   }
   *count += taken;
@@ -167,21 +167,21 @@ static bool take_event(struct uk_kafka_instance *instance, struct uk_kafka_turn 
 
 bool uk_kafka_instance_deliver(struct uk_kafka_instance *instance)
 {
-  struct uk_kafka_turn *turn = instance->turns.first;
-  struct uk_consume *consume = (struct uk_consume *)turn->operation;
+  struct uk_kafka_request *request = instance->consumes.first;
+  struct uk_consume *consume = (struct uk_consume *)request->operation;
   struct uk_kafka_event event;
   size_t count = 0;
   bool full = false;
   while (!full && next_event(instance, &event))
-    full = take_event(instance, turn, &event, &count);
+    full = take_event(instance, request, &event, &count);
   nudge(instance);
-  if (instance->turns.first != turn)
+  if (instance->consumes.first != request)
     return true;
-  if (count == 0 && turn->operation->error == UK_OK)
+  if (count == 0 && request->operation->error == UK_OK)
     return false;
   if (count > 0) {
     consume->delivery = instance->delivery = atomic_fetch_add(&instance->groups->deliveries, 1) + 1;
-    instance->note_due = false; /* this one is not sent yet */
+    instance->metadata_due = false; /* this one is not sent yet */
   }
   finish_first(instance);
   instance->asked_since = instance->last_request;

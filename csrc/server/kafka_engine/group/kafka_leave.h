@@ -1,6 +1,6 @@
-/* kafka_instance_leave: how an instance leaves its group, so that others have its partitions at once. */
-#ifndef UK_KAFKA_INSTANCE_LEAVE_H
-#define UK_KAFKA_INSTANCE_LEAVE_H
+/* kafka_leave: how an instance leaves its group, so that others have its partitions at once. */
+#ifndef UK_KAFKA_LEAVE_H
+#define UK_KAFKA_LEAVE_H
 
 #include "server/kafka_engine/group/kafka_instance.h"
 

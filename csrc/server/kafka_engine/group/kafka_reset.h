@@ -1,7 +1,7 @@
-/* kafka_instance_reset: what consumes are answered where an instance has no place to start from and its reset is
+/* kafka_reset: what consumes are answered where an instance has no place to start from and its reset is
  * `none`: that nothing was committed, or what was, and the range of offsets that it is out of. */
-#ifndef UK_KAFKA_INSTANCE_RESET_H
-#define UK_KAFKA_INSTANCE_RESET_H
+#ifndef UK_KAFKA_RESET_H
+#define UK_KAFKA_RESET_H
 
 #include "server/kafka_engine/group/kafka_instance.h"
 
