@@ -85,7 +85,7 @@ LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua lua/upstash/kafka/*/*.lua
 SERVER_LUA_FILES := $(filter lua/upstash/kafka/launcher.lua lua/upstash/kafka/command%,$(LUA_FILES))
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
-.PHONY: build build-client build-server run test env deps deps-run build-all lint map look look-lua sanitize-c sanitize-nginx soak bench test-rocks test-kafka test-browser clean help
+.PHONY: build build-client build-server run test env deps deps-run build-all lint map figures look look-lua sanitize-c sanitize-nginx soak bench test-rocks test-kafka test-browser clean help
 .PHONY: kafka kafka-stop install install-client install-server c-tests bench-modules bench-programs FORCE
 
 build: build-client build-server
@@ -286,6 +286,9 @@ soak: test
 	@for lua in $(TEST_LUAS); do $(AGAIN) $(ASAN) LUA=$$lua build || exit 1; done
 	@$(AGAIN) $(TSAN) LUA=$(SANITIZE_LUA) $$(SANITIZE_ALL=1 .ci/sanitize threaded $(C_TEST_NAMES))
 	@.ci/soak "$(C_TEST_NAMES)" "$(TEST_LUAS)" "$(VALGRIND_LUA)"
+
+figures:
+	@.ci/figures render
 
 docs/errors.md: csrc/common/error.h .ci/errors_page.lua
 	lua5.4 .ci/errors_page.lua > $@

@@ -5,23 +5,6 @@ local shell = require "spec.support.shell"
 -- Types what the README says to type: each console block in a checkout, in order, after the Lua blocks were saved under
 -- the names that the README gives them. What a command prints is compared with what the README shows.
 
--- Commands that this spec leaves out, as beginnings, and what runs them instead.
-local elsewhere = {
-  ["make run"] = ".ci/run-quickstart and quickstart_spec",
-  ["make test"] = "this is one of its tests",
-  ["make kafka"] = ".ci/kafka, for make test-kafka",
-  ["bin/upstash-kafka serve --brokers"] = "make test-kafka",
-  ["apt install"] = ".ci/deps",
-  ["luarocks"] = "make test-rocks",
-}
-
-local function run_elsewhere(command)
-  for beginning in pairs(elsewhere) do
-    if command:sub(1, #beginning) == beginning then return true end
-  end
-  return false
-end
-
 describe("F5: README", function()
   if _VERSION ~= "Lua 5.4" then
     pending "its commands name lua5.4: they run with the tests on that Lua"
@@ -84,17 +67,10 @@ cd '%s'
     end
   end
 
-  for _, block in ipairs(page.blocks(readme)) do
-    local commands = block.kind == "console" and page.commands(block.text) or {}
-    local here = {}
-    for _, command in ipairs(commands) do
-      if not run_elsewhere(command.line) then here[#here + 1] = command end
-    end
-    if #here > 0 then
-      it("can be typed: " .. here[1].line, function()
-        for _, command in ipairs(here) do try(command) end
-      end)
-    end
+  for _, commands in ipairs(page.console(readme)) do
+    it("can be typed: " .. commands[1].line, function()
+      for _, command in ipairs(commands) do try(command) end
+    end)
   end
 
   it("runs each of its Lua blocks", function()
@@ -111,6 +87,10 @@ cd '%s'
       end
     end
     assert(count > 0)
+  end)
+
+  it("can be read in a few minutes", function()
+    assert(select(2, readme:gsub("\n", "")) < 180)
   end)
 
   it("tells no number of tests, which would be out of date", function()

@@ -47,8 +47,35 @@ end
 -- timestamp and "after 0 ms" stand for any.
 function page.pattern(text)
   text = text:gsub("\n$", ""):gsub("[%^%$%(%)%%%.%[%]%*%+%-%?]", "%%%0")
-  text = text:gsub("…", ".-"):gsub(":8080", ":%%d+"):gsub("(timestamp\"?[=:])%d+", "%1%%d+"):gsub("after 0 ms", "after %%d+ ms")
+  text = text:gsub("…", ".-"):gsub(":8080", ":%%d+"):gsub("(timestamp\"?[=:])%d+", "%1%%d+")
+  text = text:gsub("after 0 ms", "after %%d+ ms")
   return "^" .. text .. "\n?$"
+end
+
+-- Commands that the specs of pages leave out, as patterns, and what runs them instead.
+local elsewhere = {
+  ["^make run"] = ".ci/run-quickstart and quickstart_spec",
+  ["^make test"] = "the tests themselves",
+  ["^bin/upstash%-kafka serve %-%-brokers"] = "make test-kafka",
+  ["^upstash%-kafka serve"] = "readme_spec, as bin/upstash-kafka",
+  ["/produce/small "] = "make test-kafka: only a cluster stores a part",
+  ["^apt install"] = ".ci/deps",
+  ["^luarocks"] = "make test-rocks",
+}
+
+--- The commands of a page that a spec runs: a list for each console block, in order.
+function page.console(text)
+  local lists = {}
+  for _, block in ipairs(page.blocks(text)) do
+    local list = {}
+    for _, command in ipairs(block.kind == "console" and page.commands(block.text) or {}) do
+      local other = false
+      for pattern in pairs(elsewhere) do other = other or command.line:find(pattern) end
+      if not other then list[#list + 1] = command end
+    end
+    if #list > 0 then lists[#lists + 1] = list end
+  end
+  return lists
 end
 
 return page
