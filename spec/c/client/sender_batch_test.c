@@ -284,6 +284,34 @@ static void keeps_failures_within_bytes(void)
   tear_down(&batch);
 }
 
+/* Four quarters of the room fit exactly, and then nothing does. */
+static void keeps_failures_up_to_the_last_byte(void)
+{
+  enum { QUARTER = UK_SENDER_FAILURE_BYTES_MAX / 4 };
+  static char bytes[QUARTER];
+  const struct uk_message message = {.topic = {"t", 1}, .value = {bytes, QUARTER - 100}};
+  struct uk_sender_failures failures = {.first = NULL};
+  struct uk_sender_record *record = (struct uk_sender_record *)(void *)malloc(QUARTER);
+  uint64_t missed;
+  int count = 0;
+  REQUIRE(record != NULL);
+  uk_sender_record_write(record, QUARTER, &message, uk_slice_of(NULL, 0));
+  for (int i = 0; i < 5; i++)
+    CHECK_EQ_INT(uk_sender_failures_add(&failures, record, UK_E_TIMEOUT, 0, uk_slice_of(NULL, 0)),
+                 i < 4);
+  record->size = UK_RECORD_ALIGNMENT;
+  CHECK(!uk_sender_failures_add(&failures, record, UK_E_TIMEOUT, 0, uk_slice_of(NULL, 0)));
+  struct uk_sender_failure *failure = uk_sender_failures_take(&failures, &missed), *next;
+  for (; failure != NULL; failure = next, count++) {
+    next = failure->next;
+    CHECK_EQ_STR(failure->text, "");
+    free(failure);
+  }
+  CHECK_EQ_INT(count, 4);
+  CHECK_EQ_INT(missed, 2);
+  free(record);
+}
+
 /* A percentile is never below the true one, and at most an eighth above. */
 static void measures_latency(void)
 {
@@ -361,6 +389,7 @@ int main(void)
   CHECK_RUN(survives_without_memory);
   CHECK_RUN(keeps_failures_within_bounds);
   CHECK_RUN(keeps_failures_within_bytes);
+  CHECK_RUN(keeps_failures_up_to_the_last_byte);
   CHECK_RUN(measures_latency);
   return check_end();
 }

@@ -206,6 +206,30 @@ static void is_a_queue(void)
   uk_sender_queue_free(&queue);
 }
 
+/* Pages that the process has mapped. */
+static long mapped(void)
+{
+  long pages = -1;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (file == NULL || fscanf(file, "%ld", &pages) != 1)
+    pages = -1;
+  if (file != NULL)
+    fclose(file);
+  return pages;
+}
+
+static void gives_its_memory_back(void)
+{
+  struct uk_sender_queue queue;
+  const long before = mapped();
+  REQUIRE(uk_sender_queue_init(&queue, 1 << 30));
+  CHECK(mapped() >= before + (1 << 30) / 65536); /* pages are that large at most */
+  uk_sender_queue_free(&queue);
+  CHECK(queue.memory == NULL);
+  uk_sender_queue_free(&queue);
+  CHECK(mapped() <= before + 64);
+}
+
 int main(void)
 {
   CHECK_RUN(keeps_every_part);
@@ -214,5 +238,6 @@ int main(void)
   CHECK_RUN(takes_what_fits_in_front);
   CHECK_RUN(refuses_what_no_record_holds);
   CHECK_RUN(is_a_queue);
+  CHECK_RUN(gives_its_memory_back);
   return check_end();
 }

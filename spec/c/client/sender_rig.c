@@ -140,7 +140,9 @@ enum uk_error rig_send(struct uk_sender *sender, const char *topic, const char *
 
 bool rig_flush(struct uk_sender *sender)
 {
-  return uk_sender_wait(sender, uk_sender_hurry(sender), uk_clock_monotonic() + RIG_PATIENCE);
+  const int64_t deadline = uk_clock_monotonic() + RIG_PATIENCE;
+  return uk_sender_wait(sender, uk_sender_hurry(sender), deadline) &&
+         uk_clock_monotonic() < deadline;
 }
 
 uint64_t rig_close(struct uk_sender *sender, int64_t timeout)

@@ -23,6 +23,7 @@ struct uk_sender_options rig_options_named(const char *name);
 
 struct uk_sender *rig_acquire(const struct uk_sender_options *options);
 enum uk_error rig_send(struct uk_sender *sender, const char *topic, const char *text);
+/* False also when nobody woke it before its deadline. */
 bool rig_flush(struct uk_sender *sender);
 /* Closes and releases. */
 uint64_t rig_close(struct uk_sender *sender, int64_t timeout);

@@ -457,6 +457,26 @@ static void failures_without_room_are_missed(void)
   tear_down();
 }
 
+/* A text has 255 bytes at most, and no half of a character. */
+static void texts_are_cut_between_characters(void)
+{
+  char text[UK_SENDER_TEXT_SIZE + 100], kept[UK_SENDER_TEXT_SIZE];
+  const size_t most = UK_SENDER_TEXT_SIZE - 1;
+  memset(text, 'x', sizeof text);
+  for (size_t length = most - 1; length <= most + 1; length++) {
+    uk_sender_text_put(kept, uk_slice_of(text, length));
+    CHECK_EQ_INT(strlen(kept), length < most ? length : most);
+  }
+  uk_sender_text_put(kept, uk_slice_of(NULL, 0));
+  CHECK_EQ_STR(kept, "");
+  for (size_t at = most - 3; at <= most; at++) {
+    memset(text, 'x', sizeof text);
+    memcpy(text + at, "\xe2\x82\xac", 3);
+    uk_sender_text_put(kept, uk_slice_of(text, sizeof text));
+    CHECK_EQ_INT(strlen(kept), at + 3 <= most ? at + 3 : at);
+  }
+}
+
 /* ---- who waits is woken ---- */
 
 static void *wait_for_all(void *mark)
@@ -551,6 +571,7 @@ int main(void)
   CHECK_RUN(what_is_left_is_lost);
   CHECK_RUN(what_was_narrowed_is_lost_too);
   CHECK_RUN(failures_without_room_are_missed);
+  CHECK_RUN(texts_are_cut_between_characters);
   CHECK_RUN(who_waits_is_woken);
   return check_end();
 }

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "fault.h"
 #include "log_rig.h"
+#include "client/sender_private.h"
 #include "sender_rig.h"
 
 static const struct uk_settings *settings;
@@ -79,17 +80,90 @@ static void drops_while_others_send(void)
   CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
 }
 
-/* Equal settings and options share; a name keeps apart; there is an end to how many. */
-static void are_few(void)
+/* The table of docs/producer.md. */
+static void defaults_are_those_of_the_documentation(void)
+{
+  struct uk_sender_options options;
+  uk_sender_options_default(&options);
+  CHECK_EQ_INT(options.queue_bytes, 16777216);
+  CHECK_EQ_INT(options.batch_bytes, 524288);
+  CHECK_EQ_INT(options.batch_messages, 10000);
+  CHECK_EQ_INT(options.linger, 5);
+  CHECK_EQ_INT(options.in_flight, 1);
+  CHECK_EQ_INT(options.message_timeout, 0);
+  CHECK_EQ_INT(options.block_timeout, 1000);
+  CHECK_EQ_INT(options.flush_timeout, 2000);
+  CHECK_EQ_INT(options.overflow, UK_OVERFLOW_ERROR);
+  CHECK(options.log && !options.gzip);
+  CHECK_EQ_STR(options.name, "");
+}
+
+static uint64_t delivered(struct uk_sender *sender)
+{
+  struct uk_sender_stats stats;
+  uk_sender_stats(sender, &stats);
+  return stats.delivered;
+}
+
+static size_t record_size(const char *topic, size_t value)
+{
+  const struct uk_message message = {.topic = uk_slice_text(topic), .value = {"", value}};
+  return uk_sender_record_size(&message, 0);
+}
+
+/* A batch that is full does not linger: by messages, and by bytes that are reached exactly. */
+static void full_batches_leave_at_once(void)
+{
+  for (int by_bytes = 0; by_bytes <= 1; by_bytes++) {
+    struct uk_sender_options options = rig_options_named("full");
+    options.linger = 10 * RIG_PATIENCE;
+    if (by_bytes)
+      options.batch_bytes = (int64_t)(3 * record_size("full", strlen("a value")));
+    else
+      options.batch_messages = 3;
+    struct uk_sender *sender = rig_acquire(&options);
+    REQUIRE(sender != NULL);
+    for (uint64_t round = 1; round <= 3; round++) {
+      for (int i = 0; i < 3; i++)
+        CHECK_EQ_INT(rig_send(sender, "full", "a value"), UK_OK);
+      CHECK_EVENTUALLY(delivered(sender) == 3 * round);
+    }
+    CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
+  }
+}
+
+/* A message may take the whole queue, and not a byte more. */
+static void a_message_may_fill_the_queue(void)
+{
+  static char text[UK_SENDER_QUEUE_BYTES_MIN];
+  struct uk_sender_options options = rig_options_named("whole");
+  struct uk_sender_stats stats;
+  options.queue_bytes = UK_SENDER_QUEUE_BYTES_MIN;
+  struct uk_sender *sender = rig_acquire(&options);
+  REQUIRE(sender != NULL);
+  size_t most = 0;
+  while (record_size("whole", most + 1) <= UK_SENDER_QUEUE_BYTES_MIN)
+    most++;
+  CHECK_EQ_INT(record_size("whole", most), UK_SENDER_QUEUE_BYTES_MIN);
+  memset(text, 'x', most + 1);
+  CHECK_EQ_INT(rig_send(sender, "whole", text), UK_E_TOO_LARGE);
+  text[most] = '\0';
+  CHECK_EQ_INT(rig_send(sender, "whole", text), UK_OK);
+  CHECK(rig_flush(sender));
+  uk_sender_stats(sender, &stats);
+  CHECK_EQ_INT(stats.sent, 1);
+  CHECK_EQ_INT(stats.delivered, 1);
+  CHECK_EQ_INT(stats.refused, 0);
+  CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
+}
+
+/* Of a registry that is empty: and no more than that. */
+static void acquire_as_many_as_there_may_be(void)
 {
   struct uk_sender *senders[UK_REGISTRY_SENDERS_MAX] = {NULL};
-  struct uk_sender_options options = rig_options_named("same");
+  struct uk_sender_options options = rig_options_named("");
+  struct uk_sender_stats stats;
   enum uk_error error = UK_OK;
-  struct uk_sender *one = rig_acquire(&options), *two = rig_acquire(&options);
-  CHECK(one != NULL && one == two);
-  uk_registry_release(one);
-  CHECK_EQ_INT(rig_close(two, 0), 0);
-  uk_registry_close_all(RIG_PATIENCE);
   int count = 0;
   for (; count < UK_REGISTRY_SENDERS_MAX; count++) {
     snprintf(options.name, sizeof options.name, "%d", count);
@@ -102,8 +176,22 @@ static void are_few(void)
   CHECK_EQ_INT(uk_registry_close_all(RIG_PATIENCE), 0);
   for (int i = 0; i < count; i++) {
     CHECK_EQ_INT(rig_send(senders[i], "few", "too late"), UK_E_CANCELLED);
+    uk_sender_stats(senders[i], &stats);
+    CHECK_EQ_INT(stats.refused, 0);
     uk_registry_release(senders[i]);
   }
+}
+
+/* Equal settings and options share; a name keeps apart; there is an end to how many. */
+static void are_few(void)
+{
+  struct uk_sender_options options = rig_options_named("same");
+  struct uk_sender *one = rig_acquire(&options), *two = rig_acquire(&options);
+  CHECK(one != NULL && one == two);
+  uk_registry_release(one);
+  CHECK_EQ_INT(rig_close(two, 0), 0);
+  uk_registry_close_all(RIG_PATIENCE);
+  acquire_as_many_as_there_may_be();
 }
 
 /* A single option that differs keeps apart. */
@@ -143,17 +231,33 @@ static void end_by_themselves(void)
 {
   struct uk_sender_options options = rig_options_named("left");
   options.linger = 500;
+  uk_registry_close_all(RIG_PATIENCE);
   const int before = threads();
   struct uk_sender *sender = rig_acquire(&options);
   REQUIRE(sender != NULL);
   CHECK_EQ_INT(threads(), before + 1);
   CHECK_EQ_INT(rig_send(sender, "left", "alone"), UK_OK);
   uk_registry_release(sender);
-  const int64_t deadline = uk_clock_monotonic() + RIG_PATIENCE;
+  /* Long before a thread wakes that nothing wakes. */
+  const int64_t deadline = uk_clock_monotonic() + RIG_PATIENCE / 2;
   while (threads() > before && uk_clock_monotonic() < deadline)
     rig_sleep(20);
   CHECK_EQ_INT(threads(), before);
   CHECK_EQ_INT(rig_stored("left"), 1);
+  acquire_as_many_as_there_may_be();
+}
+
+/* Whatever its end, a sender that has ended makes room for another. */
+static void leave_room_when_they_end(void)
+{
+  uk_registry_close_all(RIG_PATIENCE);
+  for (int i = 0; i <= UK_REGISTRY_SENDERS_MAX; i++) {
+    const struct uk_sender_options options = rig_options_named("one of many");
+    struct uk_sender *sender = rig_acquire(&options);
+    REQUIRE(sender != NULL);
+    CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
+  }
+  acquire_as_many_as_there_may_be();
 }
 
 /* ---- ends ---- */
@@ -205,6 +309,109 @@ static void stop_in_time(void)
     CHECK_EQ_INT(failure->error, UK_E_CANCELLED);
     free(failure);
   }
+  uk_registry_release(sender);
+  uk_settings_free(&silent);
+  close(listener);
+}
+
+/* A sender whose server never answers, in the first of whose requests stands one message. */
+static struct uk_sender *acquire_silent(struct uk_settings *silent, int listener, int port,
+                                        struct uk_sender_options *options)
+{
+  enum uk_error error;
+  *silent = rig_settings(port);
+  options->batch_messages = 1;
+  struct uk_sender *sender = uk_registry_acquire(silent, options, &error);
+  CHECK(listener >= 0 && sender != NULL);
+  return sender;
+}
+
+/* With in_flight requests one more batch is filled; all others wait in the queue. */
+static void fill_one_batch_ahead(void)
+{
+  int port = 0;
+  const int listener = listen_in_silence(&port);
+  struct uk_settings silent;
+  struct uk_sender_options options = rig_options_named("ahead");
+  struct uk_sender_stats stats;
+  options.in_flight = 3;
+  struct uk_sender *sender = acquire_silent(&silent, listener, port, &options);
+  REQUIRE(sender != NULL);
+  for (int i = 0; i < 20; i++)
+    CHECK_EQ_INT(rig_send(sender, "t", "v"), UK_OK);
+  CHECK_EVENTUALLY((uk_sender_stats(sender, &stats), stats.in_flight == 4));
+  CHECK_EQ_INT(stats.queued, 16);
+  CHECK_EQ_INT(stats.bytes, 16 * record_size("t", 1));
+  CHECK_EQ_INT(rig_close(sender, 0), 20);
+  uk_settings_free(&silent);
+  close(listener);
+}
+
+/* Another holds it: it goes on, and only tells what is left. */
+static void go_on_for_others_when_closed(void)
+{
+  int port = 0;
+  const int listener = listen_in_silence(&port);
+  struct uk_settings silent;
+  struct uk_sender_options options = rig_options_named("two");
+  enum uk_error error;
+  bool stopped = true;
+  struct uk_sender *one = acquire_silent(&silent, listener, port, &options);
+  struct uk_sender *two = uk_registry_acquire(&silent, &options, &error);
+  REQUIRE(one != NULL && one == two);
+  for (int i = 0; i < 20; i++)
+    CHECK_EQ_INT(rig_send(one, "t", "v"), UK_OK);
+  CHECK_EQ_INT(uk_registry_close(one, 20, &stopped), 20);
+  CHECK(!stopped);
+  uk_registry_release(one);
+  CHECK_EQ_INT(rig_send(two, "t", "v"), UK_OK);
+  CHECK_EQ_INT(uk_registry_close(two, 0, &stopped), 21);
+  CHECK(stopped);
+  CHECK_EQ_INT(rig_send(two, "t", "v"), UK_E_CANCELLED);
+  uk_registry_release(two);
+  uk_settings_free(&silent);
+  close(listener);
+}
+
+static void *send_until_it_fails(void *sender)
+{
+  enum uk_error error = UK_OK;
+  while (error == UK_OK)
+    error = rig_send(sender, "t", "some text that takes its room in the queue");
+  return error == UK_E_CANCELLED ? sender : NULL;
+}
+
+static bool has_waiter(struct uk_sender *sender)
+{
+  pthread_mutex_lock(&sender->lock);
+  const bool waiting = sender->waiters > 0;
+  pthread_mutex_unlock(&sender->lock);
+  return waiting;
+}
+
+/* Who waits for room, for as long as that takes, is told that the sender ends. */
+static void refuse_who_waits_for_room_when_they_end(void)
+{
+  int port = 0;
+  const int listener = listen_in_silence(&port);
+  struct uk_settings silent;
+  struct uk_sender_options options = rig_options_named("blocking");
+  struct uk_sender_stats stats;
+  pthread_t thread;
+  void *cancelled = NULL;
+  options.overflow = UK_OVERFLOW_BLOCK;
+  options.block_timeout = 10 * RIG_PATIENCE;
+  options.queue_bytes = UK_SENDER_QUEUE_BYTES_MIN;
+  struct uk_sender *sender = acquire_silent(&silent, listener, port, &options);
+  REQUIRE(sender != NULL);
+  REQUIRE(pthread_create(&thread, NULL, send_until_it_fails, sender) == 0);
+  CHECK_EVENTUALLY(has_waiter(sender));
+  uk_registry_close_all(0);
+  pthread_join(thread, &cancelled);
+  CHECK(cancelled != NULL);
+  uk_sender_stats(sender, &stats);
+  CHECK_EQ_INT(stats.refused, 0);
+  CHECK_EQ_INT(stats.lost, stats.sent);
   uk_registry_release(sender);
   uk_settings_free(&silent);
   close(listener);
@@ -285,8 +492,18 @@ static void go_on_when_memory_is_back(void)
   CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
 }
 
+static long live; /* before anything else */
+
+static void leave_no_memory_behind(void)
+{
+  uk_registry_close_all(RIG_PATIENCE);
+  rig_serve_end();
+  CHECK_EQ_INT(fault_live(), live);
+}
+
 int main(void)
 {
+  live = fault_live();
   settings = rig_serve();
   if (settings == NULL) {
     fprintf(stderr, "the server did not start\n");
@@ -294,13 +511,20 @@ int main(void)
   }
   CHECK_RUN(serves_many_threads);
   CHECK_RUN(drops_while_others_send);
+  CHECK_RUN(defaults_are_those_of_the_documentation);
+  CHECK_RUN(full_batches_leave_at_once);
+  CHECK_RUN(a_message_may_fill_the_queue);
   CHECK_RUN(are_few);
   CHECK_RUN(share_when_all_options_are_equal);
   CHECK_RUN(end_by_themselves);
+  CHECK_RUN(leave_room_when_they_end);
+  CHECK_RUN(fill_one_batch_ahead);
+  CHECK_RUN(go_on_for_others_when_closed);
+  CHECK_RUN(refuse_who_waits_for_room_when_they_end);
   CHECK_RUN(stop_in_time);
   CHECK_RUN(give_up_what_expires);
   CHECK_RUN(lose_nothing_with_any_allocation_failing);
   CHECK_RUN(go_on_when_memory_is_back);
-  rig_serve_end();
+  CHECK_RUN(leave_no_memory_behind);
   return check_end();
 }

@@ -1,6 +1,7 @@
 /* What of the transport is not seen from Lua: forks, and memory that runs out between transfers.
  * The rest is in core_network_spec.lua. */
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "client/transport.h"
+#include "client/transport_private.h"
 #include "fault.h"
 
 enum { SERVER_SECONDS = 30, TIMEOUT = 5000 };
@@ -173,11 +174,132 @@ static void memory_may_run_out_anywhere(void)
   tear_down(&fixture);
 }
 
+/* ---- errors ---- */
+
+/* What each of curl's ends means, before and after the request was sent. What is not here is transport_failed. */
+static const struct {
+  CURLcode code;
+  enum uk_error unsent, sent;
+} ends[] = {
+  {CURLE_OUT_OF_MEMORY, UK_E_NO_MEMORY, UK_E_NO_MEMORY},
+  {CURLE_COULDNT_RESOLVE_HOST, UK_E_RESOLVE_FAILED, UK_E_CONNECTION_LOST},
+  {CURLE_COULDNT_RESOLVE_PROXY, UK_E_RESOLVE_FAILED, UK_E_CONNECTION_LOST},
+  {CURLE_COULDNT_CONNECT, UK_E_CONNECT_FAILED, UK_E_CONNECTION_LOST},
+  {CURLE_OPERATION_TIMEDOUT, UK_E_CONNECT_FAILED, UK_E_TIMEOUT},
+  {CURLE_SSL_CONNECT_ERROR, UK_E_TLS_FAILED, UK_E_CONNECTION_LOST},
+  {CURLE_PEER_FAILED_VERIFICATION, UK_E_TLS_FAILED, UK_E_CONNECTION_LOST},
+  {CURLE_SSL_CACERT_BADFILE, UK_E_TLS_FAILED, UK_E_CONNECTION_LOST},
+  {CURLE_SSL_CERTPROBLEM, UK_E_TLS_FAILED, UK_E_CONNECTION_LOST},
+  {CURLE_SSL_CIPHER, UK_E_TLS_FAILED, UK_E_CONNECTION_LOST},
+  {CURLE_SSL_ISSUER_ERROR, UK_E_TLS_FAILED, UK_E_CONNECTION_LOST},
+  {CURLE_SSL_INVALIDCERTSTATUS, UK_E_TLS_FAILED, UK_E_CONNECTION_LOST},
+  {CURLE_GOT_NOTHING, UK_E_CONNECTION_LOST, UK_E_CONNECTION_LOST},
+  {CURLE_PARTIAL_FILE, UK_E_CONNECTION_LOST, UK_E_CONNECTION_LOST},
+  {CURLE_SEND_ERROR, UK_E_CONNECTION_LOST, UK_E_CONNECTION_LOST},
+  {CURLE_RECV_ERROR, UK_E_CONNECTION_LOST, UK_E_CONNECTION_LOST},
+  {CURLE_ABORTED_BY_CALLBACK, UK_E_CONNECTION_LOST, UK_E_CONNECTION_LOST},
+  {CURLE_BAD_CONTENT_ENCODING, UK_E_BAD_RESPONSE, UK_E_BAD_RESPONSE},
+  {CURLE_WEIRD_SERVER_REPLY, UK_E_BAD_RESPONSE, UK_E_BAD_RESPONSE},
+  {CURLE_UNSUPPORTED_PROTOCOL, UK_E_BAD_RESPONSE, UK_E_BAD_RESPONSE},
+  {CURLE_HTTP2, UK_E_BAD_RESPONSE, UK_E_BAD_RESPONSE},
+};
+
+static enum uk_error expected_end(CURLcode code, bool sent)
+{
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+    if (ends[i].code == code)
+      return sent ? ends[i].sent : ends[i].unsent;
+  return UK_E_TRANSPORT_FAILED;
+}
+
+static void every_end_has_its_error(void)
+{
+  struct fixture fixture;
+  REQUIRE(set_up(&fixture));
+  struct uk_response response = {.body = &fixture.body};
+  for (int i = 1; i < CURL_LAST; i++) {
+    const CURLcode code = (CURLcode)i;
+    CHECK_EQ_INT(uk_transport_begin(fixture.transport, &fixture.request, TIMEOUT, true, &response),
+                 UK_OK);
+    if (!CHECK_EQ_INT(uk_transport_end(fixture.transport, code, &response),
+                      expected_end(code, false)))
+      fprintf(stderr, "  %s, unsent\n", curl_easy_strerror(code));
+    CHECK((uk_transport_message(fixture.transport)[0] != '\0') ==
+          (expected_end(code, false) == UK_E_TRANSPORT_FAILED));
+    CHECK_EQ_INT(perform(&fixture), UK_OK);
+    if (!CHECK_EQ_INT(uk_transport_end(fixture.transport, code, &response),
+                      expected_end(code, true)))
+      fprintf(stderr, "  %s, sent\n", curl_easy_strerror(code));
+  }
+  tear_down(&fixture);
+}
+
+static void a_body_without_room_has_its_error(void)
+{
+  static const struct {
+    enum uk_error body, error;
+  } rows[] = {{UK_E_TOO_LARGE, UK_E_RESPONSE_TOO_LARGE}, {UK_E_NO_MEMORY, UK_E_NO_MEMORY}};
+  struct fixture fixture;
+  REQUIRE(set_up(&fixture));
+  struct uk_response response = {.body = &fixture.body};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    CHECK_EQ_INT(perform(&fixture), UK_OK);
+    fixture.body.error = rows[i].body;
+    CHECK_EQ_INT(uk_transport_end(fixture.transport, CURLE_WRITE_ERROR, &response), rows[i].error);
+    CHECK_EQ_STR(uk_transport_message(fixture.transport), "");
+  }
+  uk_buffer_free(&fixture.body);
+  uk_buffer_init(&fixture.body, 5);
+  CHECK_EQ_INT(perform(&fixture), UK_E_RESPONSE_TOO_LARGE);
+  CHECK_EQ_SLICE(fixture.body, "{\"con"); /* its beginning says which messages they are */
+  tear_down(&fixture);
+}
+
+/* ---- the connection ---- */
+
+static bool is_connected_to(int descriptor, int port)
+{
+  struct sockaddr_in peer;
+  socklen_t size = sizeof peer;
+  return getpeername(descriptor, (struct sockaddr *)&peer, &size) == 0 &&
+         peer.sin_family == AF_INET && ntohs(peer.sin_port) == port;
+}
+
+static int option_of(int descriptor, int level, int name)
+{
+  int value = -1;
+  socklen_t size = sizeof value;
+  getsockopt(descriptor, level, name, &value, &size);
+  return value;
+}
+
+/* Small requests leave at once, and a connection that died is noticed. */
+static void its_socket_has_no_delay_and_is_kept_alive(void)
+{
+  struct fixture fixture;
+  int found = 0, port = 0;
+  REQUIRE(set_up(&fixture));
+  CHECK_EQ_INT(connection_of(&fixture), 1);
+  sscanf(fixture.settings.url.data, "http://127.0.0.1:%d", &port);
+  for (int i = 3; i < 1024; i++) {
+    if (!is_connected_to(i, port))
+      continue;
+    found++;
+    CHECK_EQ_INT(option_of(i, IPPROTO_TCP, TCP_NODELAY), 1);
+    CHECK_EQ_INT(option_of(i, SOL_SOCKET, SO_KEEPALIVE), 1);
+  }
+  CHECK_EQ_INT(found, 1);
+  tear_down(&fixture);
+}
+
 int main(void)
 {
   CHECK_RUN(one_connection_is_kept);
   CHECK_RUN(a_fork_shares_no_connection);
   CHECK_RUN(the_child_may_only_close);
   CHECK_RUN(memory_may_run_out_anywhere);
+  CHECK_RUN(every_end_has_its_error);
+  CHECK_RUN(a_body_without_room_has_its_error);
+  CHECK_RUN(its_socket_has_no_delay_and_is_kept_alive);
   return check_end();
 }

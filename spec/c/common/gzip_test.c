@@ -1,7 +1,9 @@
 #include "common/gzip.h"
 
 #include <malloc.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <zlib.h>
 
 #include "check.h"
 #include "fault.h"
@@ -95,6 +97,30 @@ static void takes_nothing_behind_the_last_member(void)
     uk_buffer_free(&packed);
     uk_buffer_free(&plain);
   }
+}
+
+/* As others pack: with a copy of bytes that are as far back as gzip allows. */
+static void unpacks_the_largest_window(void)
+{
+  enum { BACK = 32768 - 262, LENGTH = 3 * BACK }; /* how far back deflate looks */
+  static unsigned char text[LENGTH], packed[2 * LENGTH];
+  struct uk_buffer plain;
+  z_stream stream = {0};
+  uint32_t number = 1;
+  for (size_t i = 0; i < LENGTH; i++, number = number * 1664525 + 1013904223)
+    text[i] = i < BACK ? (unsigned char)(number >> 24) : text[i - BACK];
+  CHECK_EQ_INT(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
+  stream.next_in = text;
+  stream.avail_in = LENGTH;
+  stream.next_out = packed;
+  stream.avail_out = sizeof packed;
+  CHECK_EQ_INT(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  CHECK(stream.total_out < 2 * BACK); /* the copies were found */
+  uk_buffer_init(&plain, LENGTH);
+  CHECK_EQ_INT(uk_gunzip(&plain, uk_slice_of((const char *)packed, stream.total_out)), UK_OK);
+  CHECK_EQ_MEM(plain.data, plain.length, (const char *)text, LENGTH);
+  deflateEnd(&stream);
+  uk_buffer_free(&plain);
 }
 
 static size_t allocated(void)
@@ -191,6 +217,7 @@ int main(void)
   CHECK_RUN(refuses_every_prefix);
   CHECK_RUN(refuses_what_is_damaged);
   CHECK_RUN(takes_nothing_behind_the_last_member);
+  CHECK_RUN(unpacks_the_largest_window);
   CHECK_RUN(gives_all_memory_back);
   CHECK_RUN(takes_several_members);
   CHECK_RUN(reads_accept_encoding);
