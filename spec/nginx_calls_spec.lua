@@ -15,8 +15,9 @@ local function note(...)
   trace[#trace + 1] = table.concat({ ... }, " ")
 end
 
--- The next connection of the script: { refused = problem, reused = number, tls = session or nil, problem = text,
--- send = problem, answers = { bytes or { problem, milliseconds } } }.
+-- The next connection of the script: { refused = problem, reused = number, tls = session, problem = of the handshake,
+-- send_problem =, takes = the piece that fails with it, slow = milliseconds for each piece, answers = list }. An answer
+-- is bytes, or { problem, milliseconds, exit = whether the worker is told to end meanwhile }.
 local Socket = {}
 Socket.__index = Socket
 
@@ -50,7 +51,8 @@ function Socket:send(data)
   if type(data) == "table" then data = table.concat(data) end
   note("send", self.time)
   sent[#sent + 1] = data
-  if self.send_problem then return nil, self.send_problem end
+  clock = clock + (self.slow or 0)
+  if self.send_problem and #sent >= (self.takes or 1) then return nil, self.send_problem end
   return #data
 end
 
@@ -130,7 +132,7 @@ describe("in a nginx, step by step,", function()
   local POOL = "upstash-kafka 10.0.0.1:8080 plain verified"
 
   local function client(more)
-    local options = { url = URL, retries = 0 }
+    local options = { url = URL, retries = 0, username = "u", password = "p" }
     for key, value in pairs(more or {}) do options[key] = value end
     return kafka.new(options)
   end
@@ -142,6 +144,9 @@ describe("in a nginx, step by step,", function()
     assert.same({ t = 1 }, client():topics())
     assert.same({ connect(), "send 30000", "receive 30000", "keep" }, trace)
     local head = sent[1]
+    for name, value in pairs(client():prepare("topics").headers) do
+      assert.truthy(head:find("\r\n" .. name .. ": " .. value .. "\r\n", 1, true), head)
+    end
     assert.equal(("GET /topics HTTP/1.1\r\nHost: 10.0.0.1:8080\r\nUser-Agent: upstash-kafka/%s\r\n"):format(VERSION),
       head:match "^[^\n]*\n[^\n]*\n[^\n]*\n")
     assert.equal("\r\n\r\n", head:sub(-4))
@@ -194,6 +199,20 @@ describe("in a nginx, step by step,", function()
     sockets = { { answers = { EMPTY } } }
     assert.same({}, client({ timeout = 300 }):consume("g", "i", "t", { timeout = 1000 }))
     assert.same({ connect(1300), "send 1300", "receive 1300", "keep" }, trace)
+  end)
+
+  it("the pieces of a body share the time of the call, and none follows one that failed", function()
+    local body = ("x"):rep(262144 * 2 + 1)
+    sockets = { { slow = 100, answers = { EMPTY } } }
+    client({ timeout = 1000 }):webhook("t", body)
+    assert.same({ connect(1000), "send 1000", "send 900", "send 800", "send 700", "receive 600", "keep" }, trace)
+    for problem, last in pairs { closed = "receive 1000", timeout = "send 1000" } do
+      begin()
+      sockets = { { send_problem = problem, takes = 2 } }
+      client({ timeout = 1000 }):webhook("t", body)
+      assert.same({ last, "close" }, { trace[#trace - 1], trace[#trace] })
+      assert.equal(2, #sent)
+    end
   end)
 
   it("a connection whose answer ends it, or is not whole, is closed", function()
