@@ -23,10 +23,15 @@ local function show(value)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
--- A file that keeps what is written to it. `broken`: after so many writes or flushes it takes no more.
+-- A file that keeps what is written to it. `broken`: after so many writes or flushes it takes no more; "once": it fails
+-- at the first write alone.
 local function sink(broken)
-  local file = { text = "", left = broken or math.huge, flushes = 0 }
+  local file = { text = "", left = tonumber(broken) or math.huge, flushes = 0 }
   function file:write(...)
+    if broken == "once" then
+      broken = nil
+      return nil, "broken"
+    end
     if self.left <= 0 then return nil, "broken" end
     self.left = self.left - 1
     self.text = self.text .. table.concat { ... }
@@ -136,6 +141,31 @@ describe("the command", function()
       kafka.new = new
       assert.equal(0, did.status, did.err_text)
       assert.same({ url = "http://127.0.0.1:2", username = "u", password = "p", ca_file = "none" }, given)
+    end
+  end)
+
+  it("fails after a write that failed, whatever the next ones do", function()
+    for words, answers in pairs { [{ "topics" }] = { topics = { { t = 1 } } },
+      [{ "topics", "delete", "t" }] = { delete_topic = { true } }, [{ "produce", "t", "x" }] = { produce = { METADATA } },
+      [{ "fetch", "t", "--partition", "0", "--offset", "0" }] = { offsets = { { { offset = 1 } } },
+        fetch = { { message(0) } } } } do
+      local did = run(words, { answers = answers, broken = "once" })
+      assert.same({ 1, "upstash-kafka: standard output: broken\n" }, { did.status, did.err_text })
+    end
+  end)
+
+  it("says what to install where the client or the server is missing", function()
+    for words, module in pairs { [{ "topics" }] = "upstash.kafka", [{ "serve" }] = "upstash.kafka.server" } do
+      local loaded = package.loaded[module]
+      package.loaded[module] = nil
+      package.preload[module] = function() error("none here", 0) end
+      local did = run(words)
+      package.preload[module] = nil
+      package.loaded[module] = loaded
+      assert.equal(1, did.status)
+      assert.truthy(did.err_text:find("luarocks install " .. (words[1] == "serve" and "upstash-kafka-server): "
+        or "upstash-kafka): "), 1, true), did.err_text)
+      assert.truthy(did.err_text:find("none here", 1, true), did.err_text)
     end
   end)
 

@@ -181,6 +181,15 @@ describe("a loop, call by call,", function()
     })
   end)
 
+  it("takes its topics, and its own one", function()
+    local options = loop { limit = 1, topics = { "u", "v" } }
+    options.topic = nil
+    runs("messages", options, {
+      { DELETE, true }, { asks(1000, 1):gsub("{t}", "{u,v}"), at(0) }, { "> t/0/0" },
+      { commits(position(1)), true }, { DELETE, true },
+    })
+  end)
+
   -- limit, max_messages, what the first poll asks for
   for _, row in ipairs { { 999, nil, 999 }, { 1000, nil, nil }, { 1001, nil, nil }, { 4, 5, 4 }, { 5, 5, 5 },
     { 6, 5, 5 }, { nil, 5, 5 }, { nil, nil, nil }, { nil, 2000, 2000 }, { 1500, 2000, 1500 } } do

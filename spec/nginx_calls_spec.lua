@@ -416,15 +416,15 @@ describe("in a nginx, step by step,", function()
       one:close()
       return OK
     end
-    local _, _, details = one:topics()
+    local _, message, details = one:topics()
     Socket.receiveany = receive
-    assert.equal("cancelled", details.code)
+    assert.same({ "cancelled", message }, { details.code, details.error })
   end)
 
   it("a URL that is none is told once the call is made", function()
     local _, message, details = client({ url = "http://[::1" }):topics()
-    assert.same({ "transport_failed", "the URL is malformed: http://[::1" }, { details.code, message })
-    assert.is_false(details.retriable)
+    assert.equal("the URL is malformed: http://[::1", message)
+    assert.same({ error = message, code = "transport_failed", retriable = false }, details)
   end)
 
   describe("a call for a loop", function()
