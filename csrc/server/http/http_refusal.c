@@ -242,7 +242,7 @@ static bool is_unanswered(int socket)
   struct tcp_info info;
   socklen_t length = sizeof info;
   return getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
-         info.tcpi_bytes_received > 0 && info.tcpi_data_segs_out == 0;
+         info.tcpi_data_segs_in > 0 && info.tcpi_data_segs_out == 0;
 }
 
 /* A socket that is closed with bytes unread resets the connection, and a client that sends may then

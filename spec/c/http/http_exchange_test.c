@@ -1,0 +1,465 @@
+/* for: http.c, http_exchange.c, http_refusal.c, http_reply.c
+ *
+ * Requests on the wire, on an engine that the test plays: it knows one operation, topics, and may
+ * keep that until the test lets it end. */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "api_rig.h"
+#include "check.h"
+#include "common/gzip.h"
+#include "server/http/http_private.h"
+
+#define HEAD "Host: x\r\nAuthorization: Basic ZnVsbDpw\r\n" /* full:p */
+#define REFUSED_AS(text, status) "{\"error\":\"" text "\",\"status\":" #status "}"
+#define STOPPING REFUSED_AS("the server is stopping", 503)
+
+enum {
+  ANSWER_SIZE = 64 << 10,
+  PATIENCE_SECONDS = 20,
+  BODY_MAX = 1 << 20, /* of api_rig */
+  DRAINED = 4 * BODY_MAX
+};
+
+static struct api_rig rig;
+static char answer[ANSWER_SIZE];
+
+/* The engine. */
+
+static struct uk_topics *_Atomic kept;
+static atomic_bool keeps;
+static char topic_name[2 * UK_GZIP_LEAST];
+static size_t topic_count;
+
+static void end_topics(struct uk_topics *operation)
+{
+  for (size_t i = 0; i < topic_count; i++)
+    operation->topic(&operation->operation, uk_slice_text(topic_name), 1);
+  operation->operation.done(&operation->operation);
+}
+
+static void topics(struct uk_engine *engine, struct uk_topics *operation)
+{
+  (void)engine;
+  if (atomic_load(&keeps))
+    atomic_store(&kept, operation);
+  else
+    end_topics(operation);
+}
+
+static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)
+{
+  (void)engine;
+  (void)detail;
+  (void)size;
+  return UK_OK;
+}
+
+static const struct uk_engine_methods methods = {
+  .name = "played", .topics = topics, .health = health};
+
+static void open_rig(void)
+{
+  topic_count = 0;
+  atomic_store(&keeps, false);
+  atomic_store(&kept, NULL);
+  CHECK(api_rig_open(&rig, &methods));
+}
+
+/* The client. */
+
+static int connect_to_rig(void)
+{
+  const char *port = strrchr(uk_http_address(rig.server.http), ':') + 1;
+  struct sockaddr_in address = {.sin_family = AF_INET,
+                                .sin_port = htons((uint16_t)atoi(port)),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+  return fd;
+}
+
+static void send_text(int fd, const char *text)
+{
+  CHECK_EQ_INT(send(fd, text, strlen(text), MSG_NOSIGNAL), (long long)strlen(text));
+}
+
+static size_t length_of_body(const char *head)
+{
+  const char *length = strstr(head, "\r\nContent-Length: ");
+  return length != NULL ? (size_t)atol(length + strlen("\r\nContent-Length: ")) : 0;
+}
+
+/* One answer into `answer`, and its body; "" when none came. */
+static const char *receive(int fd, bool has_body)
+{
+  size_t length = 0;
+  const char *body = NULL;
+  for (;;) {
+    answer[length] = '\0';
+    body = body != NULL ? body : strstr(answer, "\r\n\r\n");
+    size_t wanted = body != NULL && has_body ? length_of_body(answer) : 0;
+    if (body != NULL && length >= (size_t)(body + 4 - answer) + wanted)
+      return body + 4;
+    ssize_t got = recv(fd, answer + length, ANSWER_SIZE - 1 - length, 0);
+    if (got <= 0)
+      return "";
+    length += (size_t)got;
+  }
+}
+
+static bool has_status(int status)
+{
+  char start[32];
+  snprintf(start, sizeof start, "HTTP/1.1 %d ", status);
+  bool good = strncmp(answer, start, strlen(start)) == 0;
+  if (!good)
+    fprintf(stderr, "  %s\n", answer);
+  return good;
+}
+
+static bool is_at_end(int fd)
+{
+  char byte;
+  return recv(fd, &byte, 1, 0) == 0;
+}
+
+static const char *ask(int fd, const char *request)
+{
+  send_text(fd, request);
+  return receive(fd, true);
+}
+
+static const char *ask_once(const char *request)
+{
+  int fd = connect_to_rig();
+  const char *said = ask(fd, request);
+  close(fd);
+  return said;
+}
+
+#define GET_TOPICS "GET /topics HTTP/1.1\r\n" HEAD "\r\n"
+#define GET_HEALTH "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+
+/* The cases. */
+
+static bool blocks_signals(const char *task)
+{
+  char path[300], line[300];
+  unsigned long long blocked = 0;
+  snprintf(path, sizeof path, "/proc/self/task/%s/status", task);
+  FILE *file = fopen(path, "r");
+  if (file == NULL)
+    return true; /* it has ended */
+  while (fgets(line, sizeof line, file) != NULL)
+    sscanf(line, "SigBlk: %llx", &blocked);
+  fclose(file);
+  static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD, SIGUSR1, SIGPIPE};
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+    if ((blocked >> (signals[i] - 1) & 1) == 0)
+      return false;
+  }
+  return true;
+}
+
+/* The program's signals come to its own threads, which are left as they were. */
+static void its_threads_take_no_signal(void)
+{
+  sigset_t before, after;
+  char own[32];
+  int count = 0;
+  pthread_sigmask(SIG_SETMASK, NULL, &before);
+  open_rig();
+  pthread_sigmask(SIG_SETMASK, NULL, &after);
+  for (int i = 1; i < 32; i++)
+    CHECK_EQ_INT(sigismember(&after, i), sigismember(&before, i));
+  snprintf(own, sizeof own, "%d", (int)getpid());
+  DIR *tasks = opendir("/proc/self/task");
+  for (struct dirent *task; (task = readdir(tasks)) != NULL;) {
+    if (task->d_name[0] == '.' || strcmp(task->d_name, own) == 0)
+      continue;
+    CHECK(blocks_signals(task->d_name));
+    count++;
+  }
+  closedir(tasks);
+  CHECK(count >= 1);
+  api_rig_close(&rig);
+}
+
+static void takes_targets_in_every_form(void)
+{
+  static const struct {
+    const char *target;
+    int status;
+  } cases[] = {
+    {"/topics", 200},
+    {"/topics?", 200},
+    {"/topics?_=http://a/b", 200},
+    {"http://x/topics", 200},
+    {"http://x:80/topics?_=1", 200},
+    {"http://x", 404},
+    {"http://x?_=/topics", 404},
+    {"/topics/http://x/topics", 404},
+    {"topics", 404},
+    {"*", 404},
+  };
+  open_rig();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char request[300];
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\n" HEAD "\r\n", cases[i].target);
+    ask_once(request);
+    if (!CHECK(has_status(cases[i].status)))
+      fprintf(stderr, "  to %s\n", cases[i].target);
+  }
+  api_rig_close(&rig);
+}
+
+/* Stopping waits for these counts. */
+static void counts_what_is_under_way(void)
+{
+  struct uk_http *http;
+  open_rig();
+  http = rig.server.http;
+  static const char *const requests[] = {
+    GET_TOPICS, GET_HEALTH, "GET /nowhere HTTP/1.1\r\n" HEAD "\r\n",
+    "POST /fetch HTTP/1.1\r\n" HEAD "Content-Length: 1\r\n\r\n{"};
+  for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+    ask_once(requests[i]);
+    CHECK_EVENTUALLY(atomic_load(&http->unsent) == 0 && atomic_load(&http->unanswered) == 0);
+  }
+  atomic_store(&keeps, true);
+  int fd = connect_to_rig();
+  send_text(fd, GET_TOPICS);
+  CHECK_EVENTUALLY(atomic_load(&kept) != NULL);
+  CHECK_EQ_INT(atomic_load(&http->unsent), 1);
+  CHECK_EQ_INT(atomic_load(&http->unanswered), 1);
+  close(fd);
+  end_topics(atomic_load(&kept));
+  CHECK_EVENTUALLY(atomic_load(&http->unsent) == 0 && atomic_load(&http->unanswered) == 0);
+  CHECK_EVENTUALLY(atomic_load(&http->connections) == 0);
+  api_rig_close(&rig);
+}
+
+static void answers_503_while_it_stops(void)
+{
+  open_rig();
+  atomic_store(&keeps, true);
+  int waiting = connect_to_rig(), other = connect_to_rig();
+  CHECK_EQ_STR(ask(other, GET_HEALTH), "{\"status\":\"ok\",\"engine\":\"played\"}");
+  send_text(waiting, GET_TOPICS);
+  CHECK_EVENTUALLY(atomic_load(&kept) != NULL);
+  uk_http_refuse(rig.server.http);
+  CHECK_EQ_STR(ask(other, GET_TOPICS), STOPPING);
+  CHECK(has_status(503));
+  CHECK(strstr(answer, "\r\nConnection: close\r\n") != NULL);
+  CHECK(strstr(answer, "\r\nRetry-After: 1\r\n") != NULL);
+  CHECK(is_at_end(other));
+  CHECK_EQ_INT(atomic_load(&rig.server.http->unanswered), 1);
+  end_topics(atomic_load(&kept));
+  CHECK_EQ_STR(receive(waiting, true), "{}");
+  CHECK(has_status(200));
+  close(waiting);
+  close(other);
+  api_rig_close(&rig);
+}
+
+static void *stop(void *unused)
+{
+  (void)unused;
+  uk_http_refuse(rig.server.http);
+  uk_http_stop(rig.server.http);
+  return NULL;
+}
+
+/* An answer that is on its way when the server stops arrives whole. */
+static void writes_an_answer_to_its_end_when_it_stops(void)
+{
+  enum { NAMES = 150000 };
+  pthread_t stopper;
+  const struct timespec moment = {.tv_nsec = 50000000};
+  open_rig();
+  memset(topic_name, 'n', 200);
+  topic_name[200] = '\0';
+  topic_count = NAMES;
+  int fd = connect_to_rig();
+  send_text(fd, GET_TOPICS);
+  CHECK(recv(fd, answer, ANSWER_SIZE - 1, MSG_PEEK) > 0);
+  REQUIRE(pthread_create(&stopper, NULL, stop, NULL) == 0);
+  nanosleep(&moment, NULL);
+  size_t total = 0, expected = 0;
+  for (ssize_t got = 1; got > 0; total += got > 0 ? (size_t)got : 0) {
+    got = recv(fd, answer, ANSWER_SIZE - 1, 0);
+    if (total == 0 && got > 0) {
+      answer[got] = '\0';
+      expected = length_of_body(answer) + (size_t)(strstr(answer, "\r\n\r\n") + 4 - answer);
+    }
+  }
+  CHECK(expected > (size_t)NAMES * 200);
+  CHECK_EQ_INT(total, (long long)expected);
+  pthread_join(stopper, NULL);
+  close(fd);
+  rig.server.http = NULL;
+  api_rig_close(&rig);
+}
+
+/* The server's socket of a connection: it is in this process. */
+static int served_end(int fd)
+{
+  struct sockaddr_in own, peer;
+  socklen_t length = sizeof own;
+  getsockname(fd, (struct sockaddr *)&own, &length);
+  for (int other = 0; other < 1024; other++) {
+    length = sizeof peer;
+    if (getpeername(other, (struct sockaddr *)&peer, &length) == 0 && peer.sin_port == own.sin_port)
+      return other;
+  }
+  return -1;
+}
+
+/* Whether the server has read all that was sent. */
+static bool has_read(int fd)
+{
+  int unread = 1, served = served_end(fd);
+  return served >= 0 && ioctl(served, FIONREAD, &unread) == 0 && unread == 0;
+}
+
+/* Who asked nothing hears nothing, and who was answered nothing more. */
+static void says_last_words_to_the_unanswered_alone(void)
+{
+  open_rig();
+  int fd = connect_to_rig();
+  CHECK_EVENTUALLY(atomic_load(&rig.server.http->connections) == 1);
+  shutdown(fd, SHUT_WR);
+  CHECK(is_at_end(fd));
+  close(fd);
+  fd = connect_to_rig();
+  ask(fd, GET_HEALTH);
+  CHECK(has_status(200));
+  shutdown(fd, SHUT_WR);
+  CHECK(is_at_end(fd));
+  close(fd);
+  static const char *const cut[] = {"G", "GET /hea", "GET /health HTTP/1.1\r\nHo"};
+  for (size_t i = 0; i < sizeof cut / sizeof *cut; i++) {
+    fd = connect_to_rig();
+    send_text(fd, cut[i]);
+    CHECK_EVENTUALLY(has_read(fd));
+    shutdown(fd, SHUT_WR);
+    const char *said = receive(fd, true);
+    CHECK(has_status(400));
+    CHECK(strstr(said, "cut off") != NULL && strstr(said, ",\"status\":400}") != NULL);
+    CHECK(strstr(answer, "\r\nConnection: close\r\n") != NULL);
+    CHECK(is_at_end(fd));
+    close(fd);
+  }
+  api_rig_close(&rig);
+}
+
+/* Sends so many bytes of a body; false when the server takes no more. */
+static bool send_bytes(int fd, size_t length)
+{
+  static char bytes[64 << 10];
+  while (length > 0) {
+    size_t part = length < sizeof bytes ? length : sizeof bytes;
+    ssize_t sent = send(fd, bytes, part, MSG_NOSIGNAL);
+    if (sent <= 0)
+      return false;
+    length -= (size_t)sent;
+  }
+  return true;
+}
+
+/* A refused body is read and dropped up to four times the limit: the client hears of it, and the
+ * connection stays. Past that it closes. */
+static void drops_a_refused_body(void)
+{
+  static const struct {
+    size_t length;
+    bool chunked, stays;
+  } cases[] = {
+    {BODY_MAX + 1, false, true}, {DRAINED, false, true},     {DRAINED + 1, false, false},
+    {BODY_MAX + 1, true, true},  {DRAINED - 10, true, true}, {DRAINED + 1, true, false},
+  };
+  open_rig();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char head[400], size[64];
+    int fd = connect_to_rig();
+    snprintf(size, sizeof size,
+             cases[i].chunked ? "Transfer-Encoding: chunked\r\n\r\n%zx\r\n"
+                              : "Content-Length: %zu\r\n\r\n",
+             cases[i].length);
+    snprintf(head, sizeof head, "POST /produce/t HTTP/1.1\r\n" HEAD "%s", size);
+    send_text(fd, head);
+    if (cases[i].stays || cases[i].chunked)
+      CHECK_EQ_INT(send_bytes(fd, cases[i].length), true);
+    if (cases[i].stays && cases[i].chunked)
+      send_text(fd, "\r\n0\r\n\r\n");
+    receive(fd, true);
+    if (!CHECK(has_status(413)))
+      fprintf(stderr, "  to case %zu\n", i);
+    if (cases[i].stays) {
+      ask(fd, GET_HEALTH);
+      CHECK(has_status(200));
+    } else {
+      char byte;
+      CHECK(recv(fd, &byte, 1, 0) <= 0);
+    }
+    close(fd);
+  }
+  api_rig_close(&rig);
+}
+
+/* An answer to HEAD has no body, also where the library would have closed without one. */
+static void answers_head_without_a_body(void)
+{
+  static char request[12000];
+  open_rig();
+  snprintf(request, sizeof request, "HEAD /topics HTTP/1.1\r\n" HEAD "X: %09000d\r\n\r\n", 0);
+  int fd = connect_to_rig();
+  send_text(fd, request);
+  receive(fd, false);
+  CHECK(has_status(431));
+  CHECK(length_of_body(answer) > 0);
+  CHECK(is_at_end(fd));
+  close(fd);
+  api_rig_close(&rig);
+}
+
+/* What is shorter than UK_GZIP_LEAST is not worth it. */
+static void zips_from_its_least_length_on(void)
+{
+  open_rig();
+  for (size_t length = UK_GZIP_LEAST - 1; length <= UK_GZIP_LEAST; length++) {
+    topic_count = 1;
+    memset(topic_name, 'n', sizeof topic_name);
+    topic_name[length - strlen("{\"\":1}")] = '\0';
+    ask_once("GET /topics HTTP/1.1\r\nAccept-Encoding: gzip\r\n" HEAD "\r\n");
+    bool zipped = strstr(answer, "\r\nContent-Encoding: gzip\r\n") != NULL;
+    CHECK_EQ_INT(zipped, length == UK_GZIP_LEAST);
+    CHECK(zipped || length_of_body(answer) == length);
+  }
+  api_rig_close(&rig);
+}
+
+int main(void)
+{
+  CHECK_RUN(its_threads_take_no_signal);
+  CHECK_RUN(takes_targets_in_every_form);
+  CHECK_RUN(counts_what_is_under_way);
+  CHECK_RUN(answers_503_while_it_stops);
+  CHECK_RUN(writes_an_answer_to_its_end_when_it_stops);
+  CHECK_RUN(says_last_words_to_the_unanswered_alone);
+  CHECK_RUN(drops_a_refused_body);
+  CHECK_RUN(answers_head_without_a_body);
+  CHECK_RUN(zips_from_its_least_length_on);
+  return check_end();
+}
