@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -70,26 +71,39 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
                           http->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 }
 
+/* The library may have closed the socket when it fails to start, as version 0.9.75 does for TLS; then
+ * its number may be another's by now. */
+static void close_if_open(int socket, const struct stat *opened)
+{
+  struct stat now;
+  if (fstat(socket, &now) == 0 && now.st_dev == opened->st_dev && now.st_ino == opened->st_ino)
+    close(socket);
+}
+
 /* The threads of the library inherit a mask with every signal blocked: signals are the program's
  * business. */
 static bool run(struct uk_http *http, const struct uk_http_options *options, char *message,
                 size_t size)
 {
   char complaint[256] = "";
+  struct stat opened = {0};
   sigset_t every, previous;
   http->starter = pthread_self();
   http->log = complaint;
   http->log_size = sizeof complaint;
+  fstat(http->listener.socket, &opened);
   sigfillset(&every);
   pthread_sigmask(SIG_SETMASK, &every, &previous);
   http->daemon = start_daemon(http, options);
   pthread_sigmask(SIG_SETMASK, &previous, NULL);
   http->log = NULL;
   complaint[strcspn(complaint, "\n")] = '\0';
-  if (http->daemon == NULL)
-    snprintf(message, size, "%s: %s", http->tls ? "tls_cert, tls_key" : "threads",
-             complaint[0] != '\0' ? complaint : "the HTTP server could not be started");
-  return http->daemon != NULL;
+  if (http->daemon != NULL)
+    return true;
+  close_if_open(http->listener.socket, &opened);
+  snprintf(message, size, "%s: %s", http->tls ? "tls_cert, tls_key" : "threads",
+           complaint[0] != '\0' ? complaint : "the HTTP server could not be started");
+  return false;
 }
 
 enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *options,
@@ -107,11 +121,11 @@ enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *
   http->tls = options->tls_cert != NULL;
   http->queue_response = uk_http_queue_function();
   uk_http_register(http);
-  enum uk_error error = uk_listen(&http->listener, options->listen, message, size);
-  if (error == UK_OK && (http->queue_response == NULL || !run(http, options, message, size))) {
-    close(http->listener.socket);
+  enum uk_error error = http->queue_response == NULL
+                          ? UK_E_UNAVAILABLE
+                          : uk_listen(&http->listener, options->listen, message, size);
+  if (error == UK_OK && !run(http, options, message, size))
     error = UK_E_UNAVAILABLE;
-  }
   if (error != UK_OK) {
     uk_http_unregister(http);
     free(http);

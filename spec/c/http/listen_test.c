@@ -42,6 +42,16 @@ static void refuses_what_is_no_address(void)
   CHECK_EQ_INT(count_descriptors(), before);
 }
 
+/* The last port is one; whether it is free is another question. */
+static void takes_the_last_port(void)
+{
+  struct uk_listener listener = {0};
+  enum uk_error error = uk_listen(&listener, "127.0.0.1:65535", message, sizeof message);
+  CHECK(error == UK_OK || error == UK_E_UNAVAILABLE);
+  if (error == UK_OK)
+    close(listener.socket);
+}
+
 /* A name is 255 bytes at most; one that fits is looked up. */
 static void takes_names_up_to_the_limit(void)
 {
@@ -126,6 +136,7 @@ static void takes_a_port_with_lingering_connections(void)
 int main(void)
 {
   CHECK_RUN(refuses_what_is_no_address);
+  CHECK_RUN(takes_the_last_port);
   CHECK_RUN(takes_names_up_to_the_limit);
   CHECK_RUN(opens_what_can_be_opened);
   CHECK_RUN(leaves_no_descriptor_where_the_port_is_taken);
