@@ -6,7 +6,7 @@
 #include "check.h"
 #include "fault.h"
 #include "kafka_parts.h"
-#include "server/kafka_engine/fetch/kafka_ends_private.h"
+#include "server/kafka_engine/fetch/kafka_end_watch_private.h"
 #include "server/kafka_engine/fetch/kafka_fetch_private.h"
 
 enum { BROKERS = 2, RECORDS_MOST = 4000 };
@@ -139,11 +139,12 @@ static struct probe *fetch(const char *topic, int32_t partition, int64_t offset,
 /* Fetches that wait at the end of a partition. */
 static size_t waiting_at(const char *topic, int32_t partition)
 {
-  struct uk_kafka_ends *ends = rig.fetches->ends;
-  pthread_mutex_lock(&ends->mutex);
-  struct uk_kafka_end *end = *uk_kafka_ends_find(ends, uk_slice_text(topic), partition);
+  struct uk_kafka_end_watch *watch = rig.fetches->watch;
+  pthread_mutex_lock(&watch->mutex);
+  struct uk_kafka_watched_end *end =
+    *uk_kafka_end_watch_find(watch, uk_slice_text(topic), partition);
   size_t count = end != NULL ? end->joined : 0;
-  pthread_mutex_unlock(&ends->mutex);
+  pthread_mutex_unlock(&watch->mutex);
   return count;
 }
 

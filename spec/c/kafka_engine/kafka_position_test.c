@@ -23,7 +23,7 @@ static void keeps_what_is_named_once(void)
     const struct uk_kafka_position *got = &positions[i];
     const struct uk_topic_partition_offset *want = &at[got->offset - 7];
     CHECK(uk_slice_equal(got->topic, want->topic) && got->partition == want->partition);
-    CHECK(!got->unsure && !got->past && got->wait.end == NULL);
+    CHECK(!got->unsure && !got->past && got->waiter.end == NULL);
     CHECK(i == 0 || positions[i - 1].hash <= got->hash);
   }
 }

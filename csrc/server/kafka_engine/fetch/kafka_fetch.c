@@ -88,7 +88,7 @@ static struct uk_kafka_fetch *new_fetch(struct uk_kafka_fetches *fetches,
   uk_kafka_task_init(&fetch->task, fetches->parts.executor, uk_kafka_fetch_run, free_fetch);
   fetch->fetches = fetches;
   fetch->operation = operation;
-  fetch->turn.task = &fetch->task;
+  fetch->waiter.task = &fetch->task;
   fetch->limit = operation->operation.deadline + GRACE;
   fetch->count = uk_kafka_positions_fill(fetch->positions, operation);
   fetch->range = (struct uk_kafka_range){.control = fetches->parts.control,
@@ -122,8 +122,8 @@ void uk_kafka_fetches_offsets(struct uk_kafka_fetches *fetches, struct uk_offset
 
 void uk_kafka_fetches_forget(struct uk_kafka_fetches *fetches, struct uk_slice topic)
 {
-  uk_kafka_readers_forget(fetches->readers, topic);
-  uk_kafka_ends_forget(fetches->ends, topic);
+  uk_kafka_consumer_pool_forget(fetches->pool, topic);
+  uk_kafka_end_watch_forget(fetches->watch, topic);
 }
 
 void uk_kafka_fetches_drain(struct uk_kafka_fetches *fetches)
@@ -144,9 +144,9 @@ struct uk_kafka_fetches *uk_kafka_fetches_new(const struct uk_kafka_fetch_parts 
     return NULL;
   fetches->parts = *parts;
   pthread_mutex_init(&fetches->mutex, NULL);
-  fetches->readers = uk_kafka_readers_new(parts->settings, parts->executor, parts->reaper);
-  fetches->ends = uk_kafka_ends_new(parts->settings, parts->executor, parts->reaper);
-  if (fetches->readers != NULL && fetches->ends != NULL)
+  fetches->pool = uk_kafka_consumer_pool_new(parts->settings, parts->executor, parts->reaper);
+  fetches->watch = uk_kafka_end_watch_new(parts->settings, parts->executor, parts->reaper);
+  if (fetches->pool != NULL && fetches->watch != NULL)
     return fetches;
   uk_kafka_fetches_free(fetches);
   return NULL;
@@ -154,10 +154,10 @@ struct uk_kafka_fetches *uk_kafka_fetches_new(const struct uk_kafka_fetch_parts 
 
 void uk_kafka_fetches_free(struct uk_kafka_fetches *fetches)
 {
-  if (fetches->ends != NULL)
-    uk_kafka_ends_free(fetches->ends);
-  if (fetches->readers != NULL)
-    uk_kafka_readers_free(fetches->readers);
+  if (fetches->watch != NULL)
+    uk_kafka_end_watch_free(fetches->watch);
+  if (fetches->pool != NULL)
+    uk_kafka_consumer_pool_free(fetches->pool);
   pthread_mutex_destroy(&fetches->mutex);
   free(fetches);
 }

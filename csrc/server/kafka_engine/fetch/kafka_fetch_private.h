@@ -7,7 +7,7 @@
 
 #include "server/kafka_engine/fetch/kafka_fetch.h"
 #include "server/kafka_engine/fetch/kafka_range.h"
-#include "server/kafka_engine/fetch/kafka_readers.h"
+#include "server/kafka_engine/fetch/kafka_consumer_pool.h"
 #include "server/kafka_engine/rd/kafka_record.h"
 
 enum { UK_FETCH_AGAIN_AFTER = 100 }; /* milliseconds until a start after one that failed */
@@ -16,8 +16,8 @@ struct uk_kafka_fetch;
 
 struct uk_kafka_fetches {
   struct uk_kafka_fetch_parts parts;
-  struct uk_kafka_readers *readers;
-  struct uk_kafka_ends *ends;
+  struct uk_kafka_consumer_pool *pool;
+  struct uk_kafka_end_watch *watch;
   size_t rotation; /* atomic: which partition is read first */
   bool draining;   /* atomic */
   pthread_mutex_t mutex;
@@ -28,8 +28,8 @@ enum uk_kafka_fetch_state {
   UK_FETCH_CHECKING,   /* whether the partitions exist; until `answered` */
   UK_FETCH_RECHECKING, /* asks that once more */
   UK_FETCH_STARTING,   /* looks at the ends that are followed, then for a reader */
-  UK_FETCH_READING,    /* has a loan */
-  UK_FETCH_STOPPING,   /* gives the loan back, and goes on in `after` */
+  UK_FETCH_READING,    /* has a session */
+  UK_FETCH_STOPPING,   /* gives the session back, and goes on in `after` */
   UK_FETCH_ASKING,     /* for the range of positions that are unsure; until `answered` */
   UK_FETCH_JOINING,    /* all partitions have ended: those who wait at their ends */
   UK_FETCH_WAITING,    /* there */
@@ -45,8 +45,8 @@ struct uk_kafka_fetch {
   bool answered; /* atomic: the check or range that was asked for is there */
   struct uk_kafka_check check;
   struct uk_kafka_range range;
-  struct uk_kafka_turn turn;
-  struct uk_kafka_loan *loan;
+  struct uk_kafka_pool_waiter waiter;
+  struct uk_kafka_session *session;
   struct uk_kafka_record record;
   int64_t limit;      /* when a partition that was not heard of is given up; after the deadline */
   int64_t not_before; /* the next start */
@@ -72,7 +72,7 @@ void uk_kafka_fetch_let_go(struct uk_kafka_fetch *fetch);
 /* Steps of the task. Each says whether the fetch has a step to do at once: the one that its state names. */
 
 bool uk_kafka_fetch_go(struct uk_kafka_fetch *fetch, enum uk_kafka_fetch_state state);
-/* By way of giving back the loan. */
+/* By way of giving back the session. */
 bool uk_kafka_fetch_stop_and_go(struct uk_kafka_fetch *fetch, enum uk_kafka_fetch_state state);
 bool uk_kafka_fetch_end(struct uk_kafka_fetch *fetch);
 bool uk_kafka_fetch_fail_at(struct uk_kafka_fetch *fetch, size_t index, rd_kafka_resp_err_t code);

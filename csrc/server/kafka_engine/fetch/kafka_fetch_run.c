@@ -21,7 +21,7 @@ static bool finish(struct uk_kafka_fetch *fetch)
 {
   struct uk_operation *operation = uk_kafka_fetch_operation_of(fetch);
   uk_kafka_fetch_leave_all(fetch);
-  uk_kafka_readers_leave(fetch->fetches->readers, &fetch->turn);
+  uk_kafka_consumer_pool_leave(fetch->fetches->pool, &fetch->waiter);
   uk_kafka_fetch_let_go(fetch);
   if (fetch->any) {
     operation->error = UK_OK;

@@ -11,7 +11,7 @@ enum {
 void uk_kafka_fetch_leave_all(struct uk_kafka_fetch *fetch)
 {
   for (size_t i = 0; i < fetch->count; i++)
-    uk_kafka_ends_leave(fetch->fetches->ends, &fetch->positions[i].wait);
+    uk_kafka_end_watch_leave(fetch->fetches->watch, &fetch->positions[i].waiter);
 }
 
 /* What was known of its end is not so any more. */
@@ -28,8 +28,8 @@ enum uk_kafka_at uk_kafka_fetch_join_all(struct uk_kafka_fetch *fetch, bool seen
     /* Between the offset and the end that was seen there is nothing. */
     int64_t offset = seen && at->end > at->offset ? at->end : at->offset;
     enum uk_kafka_at found =
-      uk_kafka_ends_join(fetch->fetches->ends, &at->wait, at->topic, at->partition, offset,
-                         seen || at->past ? at->end : -1, &fetch->task);
+      uk_kafka_end_watch_join(fetch->fetches->watch, &at->waiter, at->topic, at->partition, offset,
+                              seen || at->past ? at->end : -1, &fetch->task);
     if (found == UK_KAFKA_AT_PAST || found == UK_KAFKA_AT_NOWHERE) {
       doubt(at);
       uk_kafka_fetch_leave_all(fetch);
@@ -52,7 +52,7 @@ bool uk_kafka_fetch_join(struct uk_kafka_fetch *fetch, int64_t now)
 
 static bool lost(struct uk_kafka_fetch *fetch, size_t index, int64_t now)
 {
-  rd_kafka_resp_err_t code = fetch->positions[index].wait.code;
+  rd_kafka_resp_err_t code = fetch->positions[index].waiter.code;
   uk_kafka_fetch_leave_all(fetch);
   for (size_t i = 0; i < fetch->count; i++)
     doubt(&fetch->positions[i]);
@@ -68,8 +68,9 @@ static void give_all(struct uk_kafka_fetch *fetch)
 {
   size_t first = uk_kafka_fetch_rotation(fetch);
   for (size_t i = 0; !fetch->full && i < fetch->count; i++)
-    uk_kafka_ends_each(fetch->fetches->ends, &fetch->positions[(first + i) % fetch->count].wait,
-                       uk_kafka_fetch_give, fetch);
+    uk_kafka_end_watch_each(fetch->fetches->watch,
+                            &fetch->positions[(first + i) % fetch->count].waiter,
+                            uk_kafka_fetch_give, fetch);
   if (fetch->full)
     uk_kafka_fetch_rotate(fetch);
 }
@@ -78,7 +79,8 @@ bool uk_kafka_fetch_wait_there(struct uk_kafka_fetch *fetch, int64_t now)
 {
   bool records = false;
   for (size_t i = 0; i < fetch->count; i++) {
-    enum uk_kafka_at at = uk_kafka_ends_look(fetch->fetches->ends, &fetch->positions[i].wait);
+    enum uk_kafka_at at =
+      uk_kafka_end_watch_look(fetch->fetches->watch, &fetch->positions[i].waiter);
     if (at == UK_KAFKA_AT_LOST)
       return lost(fetch, i, now);
     if (at == UK_KAFKA_AT_PAST) {

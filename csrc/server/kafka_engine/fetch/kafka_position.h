@@ -2,7 +2,7 @@
 #ifndef UK_KAFKA_POSITION_H
 #define UK_KAFKA_POSITION_H
 
-#include "server/kafka_engine/fetch/kafka_ends.h"
+#include "server/kafka_engine/fetch/kafka_end_watch.h"
 
 struct uk_kafka_position {
   uint64_t hash;
@@ -13,7 +13,7 @@ struct uk_kafka_position {
   int64_t end;   /* where the partition was seen to end, at or after `offset` unless it is past */
   bool unsure;   /* its range must be asked for: the offset may be out of it */
   bool past;     /* the offset is past the end, where there is nothing to read */
-  struct uk_kafka_wait wait;
+  struct uk_kafka_end_waiter waiter;
 };
 
 /* Nothing is read there: negative offsets mean other things to librdkafka, the last of all is past every end. */

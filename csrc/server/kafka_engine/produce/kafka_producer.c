@@ -9,7 +9,7 @@
 #include "common/thread.h"
 #include "server/engine/murmur2.h"
 #include "server/engine/produce_outcome.h"
-#include "server/kafka_engine/produce/kafka_lane.h"
+#include "server/kafka_engine/produce/kafka_producer_handle.h"
 
 enum {
   POLL = 100,  /* milliseconds in which the thread looks for more than answers */
@@ -20,8 +20,8 @@ static const int64_t BYTES_MAX = INT64_C(256) << 20; /* under way, in all reques
 struct uk_kafka_producer {
   struct uk_kafka_producer_parts parts;
   pthread_rwlock_t lock; /* of the handles: shared by those who send, the thread's to replace one */
-  struct uk_kafka_lane lane;
-  struct uk_kafka_lane
+  struct uk_kafka_producer_handle shared;
+  struct uk_kafka_producer_handle
     alone; /* for records of narrow topics; without a handle until there are some */
   struct uk_name_set narrow; /* topics that a batch was too large for */
   atomic_bool any_narrow;
@@ -38,7 +38,7 @@ struct produce {
   struct uk_produce *operation;
   int64_t bytes;
   atomic_size_t left; /* records without an outcome, and one for the thread that sends */
-  struct uk_kafka_ticket tickets[]; /* one for each record */
+  struct uk_kafka_delivery_tag tags[]; /* one for each record */
 };
 
 /* The answer. */
@@ -90,32 +90,32 @@ static void fail(struct uk_record *record, rd_kafka_resp_err_t code, bool maybe_
 
 /* The topic had the partition when the request was checked, and the handle has not heard of it yet: it was added just
  * now. Or the topic was made again with fewer; then the next request finds that out. */
-static bool is_unheard(rd_kafka_resp_err_t code)
+static bool is_new_partition(rd_kafka_resp_err_t code)
 {
   return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
 }
 
-static void hear_of(struct uk_kafka_producer *producer, rd_kafka_t *handle,
-                    struct uk_record *record)
+static void refresh_topic(struct uk_kafka_producer *producer, rd_kafka_t *handle,
+                          struct uk_record *record)
 {
   record->error = UK_E_UNAVAILABLE;
   uk_kafka_topics_forget(producer->parts.topics, record->topic);
-  uk_kafka_lane_ask(handle, record->topic);
+  uk_kafka_producer_handle_ask(handle, record->topic);
 }
 
-static void renew(struct uk_kafka_producer *producer, struct uk_kafka_lane *lane);
+static void renew(struct uk_kafka_producer *producer, struct uk_kafka_producer_handle *renewed);
 
 /* What is too large is the batch in which librdkafka put the record, with others, perhaps of other requests: where it
  * goes alone, the cluster's answer is about this record. From now on all of its topic go alone, so that they keep
  * their order. */
 static void send_alone(struct uk_kafka_producer *producer, const struct uk_record *record,
-                       struct uk_kafka_ticket *ticket)
+                       struct uk_kafka_delivery_tag *tag)
 {
   if (producer->alone.handle == NULL)
     renew(producer, &producer->alone);
   if (uk_name_set_add(&producer->narrow, record->topic))
     atomic_store(&producer->any_narrow, true);
-  uk_kafka_lane_send(&producer->alone, record, ticket, 1);
+  uk_kafka_producer_handle_send(&producer->alone, record, tag, 1);
 }
 
 /* What is left of a handle that is of no use any more failed for the reason of that. */
@@ -127,37 +127,38 @@ static rd_kafka_resp_err_t cause_of(rd_kafka_t *handle, rd_kafka_resp_err_t code
   return fatal != RD_KAFKA_RESP_ERR_NO_ERROR ? fatal : code;
 }
 
-static struct uk_record *record_of(const struct uk_kafka_ticket *ticket)
+static struct uk_record *record_of(const struct uk_kafka_delivery_tag *tag)
 {
-  const struct produce *produce = ticket->owner;
-  return &produce->operation->records[ticket - produce->tickets];
+  const struct produce *produce = tag->owner;
+  return &produce->operation->records[tag - produce->tags];
 }
 
-static void on_refused(rd_kafka_t *handle, struct uk_kafka_ticket *ticket, rd_kafka_resp_err_t code)
+static void on_refused(rd_kafka_t *handle, struct uk_kafka_delivery_tag *tag,
+                       rd_kafka_resp_err_t code)
 {
-  struct produce *produce = ticket->owner;
-  fail(record_of(ticket), handle != NULL ? cause_of(handle, code) : code, false);
-  if (is_unheard(code))
-    hear_of(produce->producer, handle, record_of(ticket));
+  struct produce *produce = tag->owner;
+  fail(record_of(tag), handle != NULL ? cause_of(handle, code) : code, false);
+  if (is_new_partition(code))
+    refresh_topic(produce->producer, handle, record_of(tag));
   release(produce);
 }
 
 static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque)
 {
-  struct uk_kafka_ticket *ticket = message->_private;
-  struct produce *produce = ticket->owner;
-  struct uk_record *record = record_of(ticket);
-  const struct uk_kafka_lane *lane = opaque;
+  struct uk_kafka_delivery_tag *tag = message->_private;
+  struct produce *produce = tag->owner;
+  struct uk_record *record = record_of(tag);
+  const struct uk_kafka_producer_handle *from = opaque;
   rd_kafka_timestamp_type_t type;
-  if (uk_kafka_error(message->err) == UK_E_TOO_LARGE && !lane->alone) {
-    send_alone(produce->producer, record, ticket);
+  if (uk_kafka_error(message->err) == UK_E_TOO_LARGE && !from->alone) {
+    send_alone(produce->producer, record, tag);
     return;
   }
   if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     fail(record, cause_of(handle, message->err),
          rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED);
-    if (is_unheard(message->err))
-      hear_of(produce->producer, handle, record);
+    if (is_new_partition(message->err))
+      refresh_topic(produce->producer, handle, record);
   } else {
     record->offset = message->offset;
     record->timestamp = rd_kafka_message_timestamp(message, &type);
@@ -176,26 +177,28 @@ static void choose_partition(struct uk_record *record, int32_t partitions, unsig
                                       : (int32_t)(spread % (unsigned)partitions);
 }
 
-static struct uk_kafka_lane *lane_for(struct uk_kafka_producer *producer, struct uk_slice topic)
+static struct uk_kafka_producer_handle *handle_for(struct uk_kafka_producer *producer,
+                                                   struct uk_slice topic)
 {
   bool alone = atomic_load(&producer->any_narrow) && producer->alone.handle != NULL &&
                uk_name_set_has(&producer->narrow, topic);
-  return alone ? &producer->alone : &producer->lane;
+  return alone ? &producer->alone : &producer->shared;
 }
 
 /* Sends `count` records of one topic. */
 static void send_topic(struct produce *produce, size_t first, size_t count, unsigned spread)
 {
   struct uk_record *records = &produce->operation->records[first];
-  struct uk_kafka_ticket *tickets = &produce->tickets[first];
+  struct uk_kafka_delivery_tag *tags = &produce->tags[first];
   int32_t partitions =
     uk_kafka_topics_partitions(produce->producer->parts.topics, records[0].topic);
   for (size_t i = 0; i < count; i++) {
-    tickets[i].owner = produce;
+    tags[i].owner = produce;
     records[i].error = UK_OK;
     choose_partition(&records[i], partitions, spread);
   }
-  uk_kafka_lane_send(lane_for(produce->producer, records[0].topic), records, tickets, count);
+  uk_kafka_producer_handle_send(handle_for(produce->producer, records[0].topic), records, tags,
+                                count);
 }
 
 /* How many records, from the first on, are of one topic. */
@@ -266,7 +269,7 @@ static int64_t size_of(const struct uk_produce *operation)
 void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_produce *operation)
 {
   size_t count = operation->count;
-  struct produce *produce = calloc(1, sizeof *produce + count * sizeof produce->tickets[0]);
+  struct produce *produce = calloc(1, sizeof *produce + count * sizeof produce->tags[0]);
   if (produce == NULL) {
     uk_operation_fail(&operation->operation, UK_E_NO_MEMORY, "%s", "");
     operation->operation.done(&operation->operation);
@@ -290,23 +293,24 @@ void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_pro
 
 /* The thread: brings the answers, and replaces a handle that will bring none. */
 
-static void renew(struct uk_kafka_producer *producer, struct uk_kafka_lane *lane)
+static void renew(struct uk_kafka_producer *producer, struct uk_kafka_producer_handle *renewed)
 {
   char text[UK_MESSAGE_SIZE];
   pthread_rwlock_wrlock(&producer->lock);
-  rd_kafka_t *old = uk_kafka_lane_renew(lane, producer->parts.settings, text, sizeof text);
+  rd_kafka_t *old =
+    uk_kafka_producer_handle_renew(renewed, producer->parts.settings, text, sizeof text);
   pthread_rwlock_unlock(&producer->lock);
-  uk_kafka_lane_retire(old, producer->parts.reaper);
+  uk_kafka_producer_handle_retire(old, producer->parts.reaper);
 }
 
-/* How long the other lane may be listened to meanwhile. */
+/* How long the other handle may be listened to meanwhile. */
 static int tend_alone(struct uk_kafka_producer *producer)
 {
-  struct uk_kafka_lane *alone = &producer->alone;
+  struct uk_kafka_producer_handle *alone = &producer->alone;
   if (alone->handle == NULL)
     return POLL;
   rd_kafka_poll(alone->handle, 0);
-  if (uk_kafka_lane_failed(alone, producer->parts.topics))
+  if (uk_kafka_producer_handle_failed(alone, producer->parts.topics))
     renew(producer, alone);
   return alone->handle != NULL && rd_kafka_outq_len(alone->handle) > 0 ? POLL_TWO : POLL;
 }
@@ -317,12 +321,12 @@ static void *run(void *argument)
   while (!atomic_load(&producer->stopping)) {
     const struct timespec pause = {0, POLL * 1000000};
     int timeout = tend_alone(producer);
-    if (producer->lane.handle != NULL)
-      rd_kafka_poll(producer->lane.handle, timeout);
+    if (producer->shared.handle != NULL)
+      rd_kafka_poll(producer->shared.handle, timeout);
     else
       nanosleep(&pause, NULL);
-    if (uk_kafka_lane_failed(&producer->lane, producer->parts.topics))
-      renew(producer, &producer->lane);
+    if (uk_kafka_producer_handle_failed(&producer->shared, producer->parts.topics))
+      renew(producer, &producer->shared);
   }
   return NULL;
 }
@@ -336,12 +340,13 @@ struct uk_kafka_producer *uk_kafka_producer_new(const struct uk_kafka_producer_p
     return NULL;
   producer->parts = *parts;
   pthread_rwlock_init(&producer->lock, NULL);
-  uk_kafka_lane_init(&producer->lane, false, on_report, on_refused);
-  uk_kafka_lane_init(&producer->alone, true, on_report, on_refused);
+  uk_kafka_producer_handle_init(&producer->shared, false, on_report, on_refused);
+  uk_kafka_producer_handle_init(&producer->alone, true, on_report, on_refused);
   uk_name_set_init(&producer->narrow);
-  (void)uk_kafka_lane_renew(&producer->lane, parts->settings, text, size); /* had none */
+  (void)uk_kafka_producer_handle_renew(&producer->shared, parts->settings, text,
+                                       size); /* had none */
   producer->running =
-    producer->lane.handle != NULL && uk_thread_start(&producer->thread, run, producer);
+    producer->shared.handle != NULL && uk_thread_start(&producer->thread, run, producer);
   if (producer->running)
     return producer;
   uk_kafka_producer_free(producer);
@@ -353,8 +358,8 @@ void uk_kafka_producer_free(struct uk_kafka_producer *producer)
   atomic_store(&producer->stopping, true);
   if (producer->running)
     pthread_join(producer->thread, NULL);
-  uk_kafka_lane_free(&producer->lane, producer->parts.reaper);
-  uk_kafka_lane_free(&producer->alone, producer->parts.reaper);
+  uk_kafka_producer_handle_free(&producer->shared, producer->parts.reaper);
+  uk_kafka_producer_handle_free(&producer->alone, producer->parts.reaper);
   uk_name_set_free(&producer->narrow);
   pthread_rwlock_destroy(&producer->lock);
   free(producer);

@@ -27,7 +27,7 @@ static void *bytes_of(struct uk_slice slice, bool there)
 }
 
 static void send_one(const struct target *target, const struct uk_record *record,
-                     struct uk_kafka_ticket *ticket)
+                     struct uk_kafka_delivery_tag *tag)
 {
   rd_kafka_headers_t *headers = record->header_count > 0 ? make_headers(record) : NULL;
   const rd_kafka_vu_t fields[] = {
@@ -38,7 +38,7 @@ static void send_one(const struct target *target, const struct uk_record *record
     {.vtype = RD_KAFKA_VTYPE_KEY,
      .u.mem = {bytes_of(record->key, record->has_key), record->key.length}},
     {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = record->timestamp >= 0 ? record->timestamp : 0},
-    {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = ticket},
+    {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = tag},
     {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
   };
   size_t count = sizeof fields / sizeof *fields - (headers == NULL);
@@ -47,7 +47,7 @@ static void send_one(const struct target *target, const struct uk_record *record
     return;
   if (headers != NULL)
     rd_kafka_headers_destroy(headers);
-  target->refused(target->handle, ticket, rd_kafka_error_code(error));
+  target->refused(target->handle, tag, rd_kafka_error_code(error));
   rd_kafka_error_destroy(error);
 }
 
@@ -62,19 +62,20 @@ static size_t plain_length(const struct uk_record *records, size_t count)
   return length;
 }
 
-static rd_kafka_message_t message_of(const struct uk_record *record, struct uk_kafka_ticket *ticket)
+static rd_kafka_message_t message_of(const struct uk_record *record,
+                                     struct uk_kafka_delivery_tag *tag)
 {
   return (rd_kafka_message_t){.payload = bytes_of(record->value, record->has_value),
                               .len = record->value.length,
                               .key = bytes_of(record->key, record->has_key),
                               .key_len = record->key.length,
-                              ._private = ticket};
+                              ._private = tag};
 }
 
 /* Those that are left of one partition, in their order. A call for several partitions would lose count of what it does not
  * take, in 2.0.2. Returns what is left then: a bit for each record. */
 static uint64_t send_partition(const struct target *target, const struct uk_record *records,
-                               struct uk_kafka_ticket *tickets, uint64_t left)
+                               struct uk_kafka_delivery_tag *tags, uint64_t left)
 {
   rd_kafka_message_t messages[PLAIN_MAX];
   int32_t partition = records[__builtin_ctzll(left)].partition;
@@ -83,7 +84,7 @@ static uint64_t send_partition(const struct target *target, const struct uk_reco
     int i = __builtin_ctzll(rest);
     if (records[i].partition != partition)
       continue;
-    messages[count++] = message_of(&records[i], &tickets[i]);
+    messages[count++] = message_of(&records[i], &tags[i]);
     left &= ~(UINT64_C(1) << i);
   }
   int taken = rd_kafka_produce_batch(target->topic, partition, 0, messages, count);
@@ -95,22 +96,22 @@ static uint64_t send_partition(const struct target *target, const struct uk_reco
 }
 
 static void send_plain(const struct target *target, const struct uk_record *records,
-                       struct uk_kafka_ticket *tickets, size_t count)
+                       struct uk_kafka_delivery_tag *tags, size_t count)
 {
   uint64_t left = ~UINT64_C(0) >> (PLAIN_MAX - count);
   while (left != 0)
-    left = send_partition(target, records, tickets, left);
+    left = send_partition(target, records, tags, left);
 }
 
 void uk_kafka_send(rd_kafka_t *handle, rd_kafka_topic_t *topic, const struct uk_record *records,
-                   struct uk_kafka_ticket *tickets, size_t count, uk_kafka_refused *refused)
+                   struct uk_kafka_delivery_tag *tags, size_t count, uk_kafka_refused *refused)
 {
   const struct target target = {handle, topic, refused};
   for (size_t i = 0, length; i<count; i += length> 1 ? length : 1) {
     length = plain_length(records + i, count - i);
     if (length > 1)
-      send_plain(&target, records + i, tickets + i, length);
+      send_plain(&target, records + i, tags + i, length);
     else
-      send_one(&target, &records[i], &tickets[i]);
+      send_one(&target, &records[i], &tags[i]);
   }
 }

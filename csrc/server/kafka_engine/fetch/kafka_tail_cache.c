@@ -1,22 +1,22 @@
-#include "server/kafka_engine/fetch/kafka_tail.h"
+#include "server/kafka_engine/fetch/kafka_tail_cache.h"
 
 #include <stdlib.h>
 
-struct uk_kafka_tail_record {
-  struct uk_kafka_tail_record *next;
+struct uk_kafka_cached_record {
+  struct uk_kafka_cached_record *next;
   size_t size;
   struct uk_record record;
   struct uk_record_header headers[]; /* and then the bytes */
 };
 
-void uk_kafka_tail_init(struct uk_kafka_tail *tail, int64_t end)
+void uk_kafka_tail_cache_init(struct uk_kafka_tail_cache_cache *tail, int64_t end)
 {
-  *tail = (struct uk_kafka_tail){.from = end, .end = end};
+  *tail = (struct uk_kafka_tail_cache_cache){.from = end, .end = end};
 }
 
-static void drop_first(struct uk_kafka_tail *tail)
+static void drop_first(struct uk_kafka_tail_cache_cache *tail)
 {
-  struct uk_kafka_tail_record *dropped = tail->first;
+  struct uk_kafka_cached_record *dropped = tail->first;
   tail->first = dropped->next;
   if (tail->first == NULL)
     tail->last = NULL;
@@ -25,7 +25,7 @@ static void drop_first(struct uk_kafka_tail *tail)
   free(dropped);
 }
 
-void uk_kafka_tail_clear(struct uk_kafka_tail *tail)
+void uk_kafka_tail_cache_clear(struct uk_kafka_tail_cache_cache *tail)
 {
   while (tail->first != NULL)
     drop_first(tail);
@@ -34,7 +34,7 @@ void uk_kafka_tail_clear(struct uk_kafka_tail *tail)
 
 static size_t size_of(const struct uk_record *record)
 {
-  size_t size = sizeof(struct uk_kafka_tail_record) + record->topic.length + record->key.length +
+  size_t size = sizeof(struct uk_kafka_cached_record) + record->topic.length + record->key.length +
                 record->value.length;
   for (size_t i = 0; i < record->header_count; i++)
     size +=
@@ -51,13 +51,13 @@ static struct uk_slice copy(char **at, struct uk_slice bytes)
   return copied;
 }
 
-static struct uk_kafka_tail_record *copy_record(const struct uk_record *record, size_t size)
+static struct uk_kafka_cached_record *copy_record(const struct uk_record *record, size_t size)
 {
-  struct uk_kafka_tail_record *made = malloc(size);
+  struct uk_kafka_cached_record *made = malloc(size);
   if (made == NULL)
     return NULL;
   char *at = (char *)(made->headers + record->header_count);
-  *made = (struct uk_kafka_tail_record){.size = size, .record = *record};
+  *made = (struct uk_kafka_cached_record){.size = size, .record = *record};
   made->record.headers = made->headers;
   made->record.topic = copy(&at, record->topic);
   made->record.key = copy(&at, record->key);
@@ -69,13 +69,14 @@ static struct uk_kafka_tail_record *copy_record(const struct uk_record *record, 
   return made;
 }
 
-void uk_kafka_tail_add(struct uk_kafka_tail *tail, const struct uk_record *record, size_t most)
+void uk_kafka_tail_cache_add(struct uk_kafka_tail_cache_cache *tail, const struct uk_record *record,
+                             size_t most)
 {
   size_t size = size_of(record);
-  struct uk_kafka_tail_record *made = size <= most ? copy_record(record, size) : NULL;
+  struct uk_kafka_cached_record *made = size <= most ? copy_record(record, size) : NULL;
   tail->end = record->offset + 1;
   if (made == NULL) {
-    uk_kafka_tail_clear(tail);
+    uk_kafka_tail_cache_clear(tail);
     return;
   }
   if (tail->last != NULL)
@@ -88,16 +89,16 @@ void uk_kafka_tail_add(struct uk_kafka_tail *tail, const struct uk_record *recor
     drop_first(tail);
 }
 
-bool uk_kafka_tail_has(const struct uk_kafka_tail *tail, int64_t offset)
+bool uk_kafka_tail_cache_has(const struct uk_kafka_tail_cache_cache *tail, int64_t offset)
 {
   return tail->last != NULL && tail->last->record.offset >= offset;
 }
 
-void uk_kafka_tail_each(const struct uk_kafka_tail *tail, int64_t offset,
-                        bool (*give)(void *argument, const struct uk_record *record),
-                        void *argument)
+void uk_kafka_tail_cache_each(const struct uk_kafka_tail_cache_cache *tail, int64_t offset,
+                              bool (*give)(void *argument, const struct uk_record *record),
+                              void *argument)
 {
-  const struct uk_kafka_tail_record *each = tail->first;
+  const struct uk_kafka_cached_record *each = tail->first;
   while (each != NULL && (each->record.offset < offset || give(argument, &each->record)))
     each = each->next;
 }

@@ -1,4 +1,4 @@
-#include "server/kafka_engine/fetch/kafka_tail.h"
+#include "server/kafka_engine/fetch/kafka_tail_cache.h"
 
 #include <stdlib.h>
 
@@ -57,40 +57,40 @@ static bool see(void *argument, const struct uk_record *got)
   return true;
 }
 
-static struct seen look(const struct uk_kafka_tail *tail, int64_t offset, size_t most)
+static struct seen look(const struct uk_kafka_tail_cache_cache *tail, int64_t offset, size_t most)
 {
   struct seen seen = {.most = most, .first = -1, .last = -1};
-  uk_kafka_tail_each(tail, offset, see, &seen);
+  uk_kafka_tail_cache_each(tail, offset, see, &seen);
   return seen;
 }
 
 static void gives_what_was_added_from_an_offset_on(void)
 {
-  struct uk_kafka_tail tail;
-  uk_kafka_tail_init(&tail, 10);
-  CHECK(!uk_kafka_tail_has(&tail, 0));
+  struct uk_kafka_tail_cache_cache tail;
+  uk_kafka_tail_cache_init(&tail, 10);
+  CHECK(!uk_kafka_tail_cache_has(&tail, 0));
   for (int64_t offset = 10; offset < 20; offset += offset == 14 ? 3 : 1)
-    uk_kafka_tail_add(&tail, record(offset), PLENTY);
+    uk_kafka_tail_cache_add(&tail, record(offset), PLENTY);
   CHECK_EQ_INT(tail.from, 10);
   CHECK_EQ_INT(tail.end, 20);
-  CHECK(uk_kafka_tail_has(&tail, 19) && !uk_kafka_tail_has(&tail, 20));
+  CHECK(uk_kafka_tail_cache_has(&tail, 19) && !uk_kafka_tail_cache_has(&tail, 20));
   struct seen all = look(&tail, 10, SIZE_MAX), rest = look(&tail, 15, SIZE_MAX);
   CHECK_EQ_INT(all.count, 8);
   CHECK_EQ_INT(rest.first, 17);
   CHECK_EQ_INT(rest.last, 19);
   CHECK_EQ_INT(look(&tail, 20, SIZE_MAX).count, 0);
   CHECK_EQ_INT(look(&tail, 10, 3).count, 3);
-  uk_kafka_tail_clear(&tail);
+  uk_kafka_tail_cache_clear(&tail);
   CHECK_EQ_INT(tail.bytes, 0);
   CHECK_EQ_INT(tail.from, 20);
 }
 
 static void drops_the_oldest_beyond_its_size(void)
 {
-  struct uk_kafka_tail tail;
-  uk_kafka_tail_init(&tail, 100);
+  struct uk_kafka_tail_cache_cache tail;
+  uk_kafka_tail_cache_init(&tail, 100);
   for (int64_t offset = 100; offset < 200; offset++) {
-    uk_kafka_tail_add(&tail, record(offset), 2000);
+    uk_kafka_tail_cache_add(&tail, record(offset), 2000);
     CHECK(tail.bytes <= 2000);
     CHECK_EQ_INT(tail.end, offset + 1);
     struct seen seen = look(&tail, 0, SIZE_MAX);
@@ -98,51 +98,51 @@ static void drops_the_oldest_beyond_its_size(void)
     CHECK_EQ_INT(seen.last, offset);
   }
   CHECK(tail.from > 190 && tail.from < 199);
-  uk_kafka_tail_clear(&tail);
+  uk_kafka_tail_cache_clear(&tail);
 }
 
 static void keeps_what_its_size_just_holds(void)
 {
-  struct uk_kafka_tail tail;
-  uk_kafka_tail_init(&tail, 10);
-  uk_kafka_tail_add(&tail, record(10), PLENTY);
+  struct uk_kafka_tail_cache_cache tail;
+  uk_kafka_tail_cache_init(&tail, 10);
+  uk_kafka_tail_cache_add(&tail, record(10), PLENTY);
   size_t one = tail.bytes;
-  uk_kafka_tail_add(&tail, record(11), 2 * one);
+  uk_kafka_tail_cache_add(&tail, record(11), 2 * one);
   CHECK_EQ_INT(tail.from, 10);
   CHECK_EQ_INT(tail.bytes, 2 * one);
-  uk_kafka_tail_add(&tail, record(12), 3 * one - 1);
+  uk_kafka_tail_cache_add(&tail, record(12), 3 * one - 1);
   CHECK_EQ_INT(tail.from, 11);
-  uk_kafka_tail_add(&tail, record(13), one); /* as large as all may be */
+  uk_kafka_tail_cache_add(&tail, record(13), one); /* as large as all may be */
   CHECK_EQ_INT(tail.from, 13);
-  CHECK(uk_kafka_tail_has(&tail, 13));
-  uk_kafka_tail_add(&tail, record(14), one - 1);
+  CHECK(uk_kafka_tail_cache_has(&tail, 13));
+  uk_kafka_tail_cache_add(&tail, record(14), one - 1);
   CHECK_EQ_INT(tail.from, 15);
-  uk_kafka_tail_clear(&tail);
+  uk_kafka_tail_cache_clear(&tail);
 }
 
 static void one_that_is_too_large_leaves_nothing(void)
 {
-  struct uk_kafka_tail tail;
-  uk_kafka_tail_init(&tail, 5);
-  uk_kafka_tail_add(&tail, record(5), PLENTY);
-  uk_kafka_tail_add(&tail, record(6), 10);
+  struct uk_kafka_tail_cache_cache tail;
+  uk_kafka_tail_cache_init(&tail, 5);
+  uk_kafka_tail_cache_add(&tail, record(5), PLENTY);
+  uk_kafka_tail_cache_add(&tail, record(6), 10);
   CHECK_EQ_INT(tail.bytes, 0);
   CHECK_EQ_INT(tail.from, 7);
   CHECK_EQ_INT(tail.end, 7);
-  CHECK(!uk_kafka_tail_has(&tail, 5));
-  uk_kafka_tail_add(&tail, record(7), PLENTY);
+  CHECK(!uk_kafka_tail_cache_has(&tail, 5));
+  uk_kafka_tail_cache_add(&tail, record(7), PLENTY);
   CHECK_EQ_INT(look(&tail, 0, SIZE_MAX).count, 1);
-  uk_kafka_tail_clear(&tail);
+  uk_kafka_tail_cache_clear(&tail);
 }
 
 static void without_memory_it_is_as_if_too_large(void)
 {
-  struct uk_kafka_tail tail;
+  struct uk_kafka_tail_cache_cache tail;
   long live = fault_live();
-  uk_kafka_tail_init(&tail, 0);
-  uk_kafka_tail_add(&tail, record(0), PLENTY);
+  uk_kafka_tail_cache_init(&tail, 0);
+  uk_kafka_tail_cache_add(&tail, record(0), PLENTY);
   fault_at(1);
-  uk_kafka_tail_add(&tail, record(1), PLENTY);
+  uk_kafka_tail_cache_add(&tail, record(1), PLENTY);
   CHECK(fault_hit());
   fault_off();
   CHECK_EQ_INT(tail.from, 2);

@@ -1,0 +1,354 @@
+#include "server/kafka_engine/fetch/kafka_consumer_pool_private.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+
+enum {
+  BROKER_WAIT = 5,  /* milliseconds until a broker says that there is nothing new */
+  LOANS_BEFORE = 4, /* of one handle, before another one is made */
+  WOKEN = 4         /* of the line, when something was given back */
+};
+
+/* With the mutex held. */
+
+static void wake_line(struct uk_kafka_consumer_pool *pool, size_t count)
+{
+  for (; pool->line != NULL && count > 0; count--) {
+    struct uk_kafka_pool_waiter *waiter = pool->line;
+    pool->line = waiter->next;
+    if (pool->line != NULL)
+      pool->line->link = &pool->line;
+    else
+      pool->line_end = &pool->line;
+    waiter->link = NULL;
+    uk_kafka_task_wake(waiter->task);
+  }
+}
+
+static void line_up(struct uk_kafka_consumer_pool *pool, struct uk_kafka_pool_waiter *waiter)
+{
+  waiter->next = NULL;
+  waiter->link = pool->line_end;
+  *pool->line_end = waiter;
+  pool->line_end = &waiter->next;
+}
+
+static void leave_line(struct uk_kafka_consumer_pool *pool, struct uk_kafka_pool_waiter *waiter)
+{
+  if (waiter->link == NULL)
+    return;
+  *waiter->link = waiter->next;
+  if (waiter->next != NULL)
+    waiter->next->link = waiter->link;
+  else
+    pool->line_end = waiter->link;
+  waiter->link = NULL;
+}
+
+void uk_kafka_consumer_pool_take_parked(struct uk_kafka_consumer_pool *pool,
+                                        struct uk_kafka_session **link)
+{
+  struct uk_kafka_session *session = *link;
+  *link = session->next;
+  if (*link == NULL)
+    pool->parked_end = link;
+  session->next = NULL;
+  session->parked = false;
+  pool->parked_count--;
+}
+
+static struct uk_kafka_session *take_fitting(struct uk_kafka_consumer_pool *pool,
+                                             const struct uk_kafka_position *positions,
+                                             size_t count)
+{
+  struct uk_kafka_session **link = &pool->parked;
+  while (*link != NULL && ((*link)->consumer->retired || (*link)->expires == 0 ||
+                           !uk_kafka_session_fits(*link, positions, count)))
+    link = &(*link)->next;
+  struct uk_kafka_session *session = *link;
+  if (session != NULL)
+    uk_kafka_consumer_pool_take_parked(pool, link);
+  return session;
+}
+
+/* A session of the consumer that has one of the partitions; one of a hash that is the same by chance counts as well. */
+static struct uk_kafka_session *who_has(const struct uk_kafka_consumer_pool *pool,
+                                        const struct uk_kafka_pooled_consumer *consumer,
+                                        const struct uk_kafka_session *session)
+{
+  for (size_t i = 0; i < session->count; i++) {
+    uint64_t hash = session->parts[i].hash;
+    struct uk_kafka_part *part = pool->buckets[hash % UK_KAFKA_PART_BUCKETS];
+    for (; part != NULL; part = part->next) {
+      if (part->hash == hash && part->session->consumer == consumer)
+        return part->session;
+    }
+  }
+  return NULL;
+}
+
+static bool may_share(const struct uk_kafka_pooled_consumer *consumer)
+{
+  return consumer->handle != NULL && !consumer->retired;
+}
+
+/* The consumer with the fewest sessions that has none of the partitions, or NULL. `in_the_way` is the oldest parked session that
+ * could make room. */
+static struct uk_kafka_pooled_consumer *choose(struct uk_kafka_consumer_pool *pool,
+                                               const struct uk_kafka_session *session,
+                                               const struct uk_kafka_session **in_the_way)
+{
+  struct uk_kafka_pooled_consumer *best = NULL;
+  *in_the_way = NULL;
+  for (size_t i = 0; i < UK_KAFKA_POOL_SIZE; i++) {
+    struct uk_kafka_pooled_consumer *consumer = &pool->consumers[i];
+    if (!may_share(consumer) || consumer->sessions >= UK_KAFKA_SESSIONS_EACH)
+      continue;
+    const struct uk_kafka_session *other = who_has(pool, consumer, session);
+    if (other == NULL && (best == NULL || consumer->sessions < best->sessions))
+      best = consumer;
+    if (other != NULL && other->parked &&
+        (*in_the_way == NULL || other->expires < (*in_the_way)->expires))
+      *in_the_way = other;
+  }
+  return best;
+}
+
+static struct uk_kafka_pooled_consumer *free_place(struct uk_kafka_consumer_pool *pool)
+{
+  for (size_t i = 0; i < UK_KAFKA_POOL_SIZE; i++) {
+    if (pool->consumers[i].handle == NULL)
+      return &pool->consumers[i];
+  }
+  return NULL;
+}
+
+static void attach(struct uk_kafka_consumer_pool *pool, struct uk_kafka_pooled_consumer *consumer,
+                   struct uk_kafka_session *session, struct uk_kafka_task *task)
+{
+  session->consumer = consumer;
+  session->handle = consumer->handle;
+  session->settings = pool->settings;
+  consumer->sessions++;
+  for (size_t i = 0; i < session->count; i++) {
+    struct uk_kafka_part *part = &session->parts[i];
+    part->link = &pool->buckets[part->hash % UK_KAFKA_PART_BUCKETS];
+    part->next = *part->link;
+    if (part->next != NULL)
+      part->next->link = &part->next;
+    *part->link = part;
+  }
+  session->queue = rd_kafka_queue_new(session->handle);
+  uk_kafka_queue_watch(session->queue, task);
+}
+
+static void detach(struct uk_kafka_consumer_pool *pool, struct uk_kafka_session *session)
+{
+  for (size_t i = 0; i < session->count; i++) {
+    struct uk_kafka_part *part = &session->parts[i];
+    *part->link = part->next;
+    if (part->next != NULL)
+      part->next->link = part->link;
+  }
+  session->consumer->sessions--;
+  session->consumer->idle_since = uk_clock_monotonic();
+  if (session->consumer->sessions == 0)
+    uk_kafka_task_wake(&pool->task);
+  wake_line(pool, WOKEN);
+}
+
+/* Makes a handle while the mutex is let go. NULL with a text when there is none to be had. */
+static struct uk_kafka_pooled_consumer *make_consumer(struct uk_kafka_consumer_pool *pool,
+                                                      char *text, size_t size)
+{
+  pool->making = true;
+  pthread_mutex_unlock(&pool->mutex);
+  rd_kafka_t *handle = uk_kafka_handle_new(pool->settings, BROKER_WAIT, text, size);
+  pthread_mutex_lock(&pool->mutex);
+  pool->making = false;
+  wake_line(pool, SIZE_MAX);
+  if (handle == NULL)
+    return NULL;
+  struct uk_kafka_pooled_consumer *consumer =
+    free_place(pool); /* no other could take it meanwhile */
+  *consumer = (struct uk_kafka_pooled_consumer){.handle = handle};
+  return consumer;
+}
+
+/* The mutex is let go while the parked session stops. */
+static void stop_parked(struct uk_kafka_consumer_pool *pool,
+                        const struct uk_kafka_session *in_the_way)
+{
+  struct uk_kafka_session **link = &pool->parked;
+  while (*link != in_the_way)
+    link = &(*link)->next;
+  struct uk_kafka_session *session = *link;
+  uk_kafka_consumer_pool_take_parked(pool, link);
+  pthread_mutex_unlock(&pool->mutex);
+  uk_kafka_session_stop(session, SIZE_MAX);
+  uk_kafka_consumer_pool_release(pool, session);
+  pthread_mutex_lock(&pool->mutex);
+}
+
+static enum uk_kafka_acquired find_consumer(struct uk_kafka_consumer_pool *pool,
+                                            struct uk_kafka_session *session,
+                                            struct uk_kafka_pool_waiter *waiter, char *text,
+                                            size_t size)
+{
+  for (;;) {
+    const struct uk_kafka_session *in_the_way;
+    struct uk_kafka_pooled_consumer *consumer = choose(pool, session, &in_the_way);
+    bool may_make = !pool->making && free_place(pool) != NULL;
+    if (may_make && (consumer == NULL || consumer->sessions >= LOANS_BEFORE)) {
+      consumer = make_consumer(pool, text, size);
+      if (consumer == NULL)
+        return UK_KAFKA_ACQUIRE_UNCONNECTED;
+    }
+    if (consumer != NULL) {
+      attach(pool, consumer, session, waiter->task);
+      return UK_KAFKA_ACQUIRED;
+    }
+    if (in_the_way == NULL || pool->making) {
+      line_up(pool, waiter);
+      return UK_KAFKA_ACQUIRE_BUSY;
+    }
+    stop_parked(pool, in_the_way);
+  }
+}
+
+/* For fetches. */
+
+enum uk_kafka_acquired uk_kafka_consumer_pool_acquire(
+  struct uk_kafka_consumer_pool *pool, const struct uk_kafka_position *positions, size_t count,
+  struct uk_kafka_pool_waiter *waiter, struct uk_kafka_session **session, char *text, size_t size)
+{
+  struct uk_kafka_session *made = uk_kafka_session_new(positions, count);
+  enum uk_kafka_acquired acquired = UK_KAFKA_ACQUIRE_NO_MEMORY;
+  if (made == NULL)
+    return acquired;
+  pthread_mutex_lock(&pool->mutex);
+  leave_line(pool, waiter);
+  *session = take_fitting(pool, positions, count);
+  if (*session != NULL) {
+    uk_kafka_queue_watch((*session)->queue, waiter->task);
+    acquired = UK_KAFKA_ACQUIRED;
+  } else {
+    acquired = find_consumer(pool, made, waiter, text, size);
+    if (acquired == UK_KAFKA_ACQUIRED)
+      *session = made;
+  }
+  pthread_mutex_unlock(&pool->mutex);
+  if (*session != made)
+    free(made);
+  return acquired;
+}
+
+void uk_kafka_consumer_pool_leave(struct uk_kafka_consumer_pool *pool,
+                                  struct uk_kafka_pool_waiter *waiter)
+{
+  pthread_mutex_lock(&pool->mutex);
+  leave_line(pool, waiter);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+void uk_kafka_consumer_pool_release(struct uk_kafka_consumer_pool *pool,
+                                    struct uk_kafka_session *session)
+{
+  pthread_mutex_lock(&pool->mutex);
+  detach(pool, session);
+  pthread_mutex_unlock(&pool->mutex);
+  free(session);
+}
+
+void uk_kafka_consumer_pool_park(struct uk_kafka_consumer_pool *pool,
+                                 struct uk_kafka_session *session)
+{
+  uk_kafka_queue_unwatch(session->queue);
+  pthread_mutex_lock(&pool->mutex);
+  session->expires = uk_clock_monotonic() + UK_KAFKA_PARK_TIME;
+  session->parked = true;
+  *pool->parked_end = session;
+  pool->parked_end = &session->next;
+  pool->parked_count++;
+  uk_kafka_task_wake(&pool->task);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+void uk_kafka_consumer_pool_retire(struct uk_kafka_consumer_pool *pool,
+                                   struct uk_kafka_session *session)
+{
+  pthread_mutex_lock(&pool->mutex);
+  session->consumer->retired = true;
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+static bool reads(const struct uk_kafka_session *session, struct uk_slice topic)
+{
+  for (size_t i = 0; i < session->count; i++) {
+    const rd_kafka_topic_t *its = session->parts[i].topic;
+    if (its != NULL && uk_slice_is(topic, rd_kafka_topic_name(its)))
+      return true;
+  }
+  return false;
+}
+
+void uk_kafka_consumer_pool_forget(struct uk_kafka_consumer_pool *pool, struct uk_slice topic)
+{
+  pthread_mutex_lock(&pool->mutex);
+  for (struct uk_kafka_session *session = pool->parked; session != NULL; session = session->next) {
+    if (reads(session, topic))
+      session->expires = 0;
+  }
+  uk_kafka_task_wake(&pool->task);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+/* Life. */
+
+/* From the executor, after the task's last run: nothing may be touched once the mutex is let go. */
+static void gone(struct uk_kafka_task *task)
+{
+  struct uk_kafka_consumer_pool *pool = (struct uk_kafka_consumer_pool *)task;
+  pthread_mutex_lock(&pool->mutex);
+  pool->ended = true;
+  pthread_cond_signal(&pool->gone);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+struct uk_kafka_consumer_pool *uk_kafka_consumer_pool_new(const struct uk_kafka_settings *settings,
+                                                          struct uk_kafka_executor *executor,
+                                                          struct uk_kafka_reaper *reaper)
+{
+  struct uk_kafka_consumer_pool *pool = calloc(1, sizeof *pool);
+  if (pool == NULL)
+    return NULL;
+  pool->buckets = calloc(UK_KAFKA_PART_BUCKETS, sizeof(struct uk_kafka_part *));
+  if (pool->buckets == NULL) {
+    free(pool);
+    return NULL;
+  }
+  pool->settings = settings;
+  pool->reaper = reaper;
+  pool->parked_end = &pool->parked;
+  pool->line_end = &pool->line;
+  pthread_mutex_init(&pool->mutex, NULL);
+  pthread_cond_init(&pool->gone, NULL);
+  uk_kafka_task_init(&pool->task, executor, uk_kafka_consumer_pool_run, gone);
+  return pool;
+}
+
+void uk_kafka_consumer_pool_free(struct uk_kafka_consumer_pool *pool)
+{
+  pthread_mutex_lock(&pool->mutex);
+  pool->closing = true;
+  uk_kafka_task_wake(&pool->task);
+  while (!pool->ended)
+    pthread_cond_wait(&pool->gone, &pool->mutex);
+  pthread_mutex_unlock(&pool->mutex);
+  pthread_cond_destroy(&pool->gone);
+  pthread_mutex_destroy(&pool->mutex);
+  free(pool->buckets);
+  free(pool);
+}

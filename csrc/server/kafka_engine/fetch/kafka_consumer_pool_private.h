@@ -1,0 +1,41 @@
+/* kafka_consumer_pool_private: what kafka_consumer_pool.c, which acquires, and kafka_consumer_pool_task.c, which tidies up, share. */
+#ifndef UK_KAFKA_CONSUMER_POOL_PRIVATE_H
+#define UK_KAFKA_CONSUMER_POOL_PRIVATE_H
+
+#include <pthread.h>
+
+#include "server/kafka_engine/fetch/kafka_consumer_pool.h"
+
+enum { UK_KAFKA_PART_BUCKETS = 4096 };
+
+struct uk_kafka_pooled_consumer {
+  rd_kafka_t *handle; /* NULL: the place is free */
+  size_t sessions;    /* parked ones too */
+  int64_t idle_since; /* without sessions */
+  bool retired;       /* not shared any more */
+};
+
+struct uk_kafka_consumer_pool {
+  struct uk_kafka_task task;
+  const struct uk_kafka_settings *settings;
+  struct uk_kafka_reaper *reaper;
+
+  pthread_mutex_t mutex; /* of all below, and of what the pool has in parts and sessions */
+  pthread_cond_t gone;   /* `ended` was set */
+  struct uk_kafka_pooled_consumer consumers[UK_KAFKA_POOL_SIZE];
+  bool making; /* somebody makes a handle, outside of the mutex */
+  struct uk_kafka_part **buckets;
+  struct uk_kafka_session *parked, **parked_end; /* the oldest first */
+  size_t parked_count;
+  struct uk_kafka_pool_waiter *line, **line_end;
+  bool closing, ended;
+};
+
+/* With the mutex held. */
+void uk_kafka_consumer_pool_take_parked(struct uk_kafka_consumer_pool *pool,
+                                        struct uk_kafka_session **link);
+
+/* What the task runs. */
+void uk_kafka_consumer_pool_run(struct uk_kafka_task *task, int64_t now);
+
+#endif

@@ -1,0 +1,67 @@
+#include "server/kafka_engine/fetch/kafka_consumer_pool_private.h"
+
+#include <stdint.h>
+
+static bool is_over(const struct uk_kafka_consumer_pool *pool,
+                    const struct uk_kafka_session *session, int64_t now)
+{
+  return session->expires <= now || pool->closing || session->consumer->retired ||
+         pool->parked_count > UK_KAFKA_PARKED;
+}
+
+/* A parked session whose time is over, NULL when there is none. The mutex is held. */
+static struct uk_kafka_session *take_over(struct uk_kafka_consumer_pool *pool, int64_t now)
+{
+  struct uk_kafka_session **link = &pool->parked;
+  while (*link != NULL && !is_over(pool, *link, now))
+    link = &(*link)->next;
+  struct uk_kafka_session *session = *link;
+  if (session != NULL)
+    uk_kafka_consumer_pool_take_parked(pool, link);
+  return session;
+}
+
+/* The handle of a consumer that nobody needs, NULL when there is none; when the next might be one. The mutex is held. */
+static rd_kafka_t *take_idle(struct uk_kafka_consumer_pool *pool, int64_t now, int64_t *next)
+{
+  for (size_t i = 0; i < UK_KAFKA_POOL_SIZE; i++) {
+    struct uk_kafka_pooled_consumer *consumer = &pool->consumers[i];
+    int64_t end = consumer->idle_since + UK_KAFKA_CONSUMER_IDLE;
+    if (consumer->handle == NULL || consumer->sessions > 0)
+      continue;
+    if (end <= now || consumer->retired || pool->closing) {
+      rd_kafka_t *handle = consumer->handle;
+      *consumer = (struct uk_kafka_pooled_consumer){.handle = NULL};
+      return handle;
+    }
+    *next = end < *next ? end : *next;
+  }
+  return NULL;
+}
+
+void uk_kafka_consumer_pool_run(struct uk_kafka_task *task, int64_t now)
+{
+  struct uk_kafka_consumer_pool *pool = (struct uk_kafka_consumer_pool *)task;
+  struct uk_kafka_session *session;
+  rd_kafka_t *handle;
+  int64_t next = UK_TIMER_NEVER;
+  pthread_mutex_lock(&pool->mutex);
+  while ((session = take_over(pool, now)) != NULL) {
+    pthread_mutex_unlock(&pool->mutex);
+    uk_kafka_session_stop(session, SIZE_MAX);
+    uk_kafka_consumer_pool_release(pool, session);
+    pthread_mutex_lock(&pool->mutex);
+  }
+  while ((handle = take_idle(pool, now, &next)) != NULL) {
+    pthread_mutex_unlock(&pool->mutex);
+    uk_kafka_reap(pool->reaper, handle, NULL, NULL);
+    pthread_mutex_lock(&pool->mutex);
+  }
+  for (session = pool->parked; session != NULL; session = session->next)
+    next = session->expires < next ? session->expires : next;
+  bool closing = pool->closing;
+  pthread_mutex_unlock(&pool->mutex);
+  uk_kafka_task_at(task, next);
+  if (closing)
+    uk_kafka_task_end(task);
+}

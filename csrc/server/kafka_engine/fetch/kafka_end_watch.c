@@ -1,0 +1,235 @@
+#include "server/kafka_engine/fetch/kafka_end_watch_private.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
+
+static struct uk_slice name_of(const struct uk_kafka_watched_end *end)
+{
+  return uk_slice_of(end->name, end->length);
+}
+
+/* With the mutex held. */
+
+struct uk_kafka_watched_end **uk_kafka_end_watch_find(struct uk_kafka_end_watch *watch,
+                                                      struct uk_slice topic, int32_t partition)
+{
+  uint64_t hash = uk_kafka_hash(topic, partition);
+  struct uk_kafka_watched_end **link = &watch->buckets[hash % UK_KAFKA_END_BUCKETS];
+  while (*link != NULL && ((*link)->hash != hash || (*link)->partition != partition ||
+                           !uk_slice_equal(name_of(*link), topic)))
+    link = &(*link)->next;
+  return link;
+}
+
+/* NULL when memory is out. */
+static struct uk_kafka_watched_end *add(struct uk_kafka_end_watch *watch,
+                                        struct uk_kafka_watched_end **link, struct uk_slice topic,
+                                        int32_t partition, int64_t at)
+{
+  struct uk_kafka_watched_end *end = calloc(1, sizeof *end + topic.length + 1);
+  if (end == NULL)
+    return NULL;
+  end->hash = uk_kafka_hash(topic, partition);
+  end->partition = partition;
+  end->length = topic.length;
+  if (topic.length > 0)
+    memcpy(end->name, topic.data, topic.length);
+  uk_kafka_tail_cache_init(&end->tail, at);
+  *link = end;
+  watch->count++;
+  end->fresh = true;
+  end->next_fresh = watch->fresh;
+  watch->fresh = end;
+  uk_kafka_task_wake(&watch->task);
+  return end;
+}
+
+static void clear_tail(struct uk_kafka_end_watch *watch, struct uk_kafka_watched_end *end)
+{
+  watch->bytes -= end->tail.bytes;
+  uk_kafka_tail_cache_clear(&end->tail);
+}
+
+void uk_kafka_end_watch_take_out(struct uk_kafka_end_watch *watch,
+                                 struct uk_kafka_watched_end **link)
+{
+  struct uk_kafka_watched_end *end = *link;
+  *link = end->next;
+  end->next = NULL;
+  watch->count--;
+  clear_tail(watch, end);
+}
+
+static void sleep_at(struct uk_kafka_watched_end *end, struct uk_kafka_end_waiter *waiter)
+{
+  waiter->next = end->sleepers;
+  waiter->link = &end->sleepers;
+  if (waiter->next != NULL)
+    waiter->next->link = &waiter->next;
+  end->sleepers = waiter;
+}
+
+static void rouse(struct uk_kafka_end_waiter *waiter)
+{
+  *waiter->link = waiter->next;
+  if (waiter->next != NULL)
+    waiter->next->link = waiter->link;
+  waiter->link = NULL;
+}
+
+void uk_kafka_end_watch_wake_below(struct uk_kafka_watched_end *end, int64_t offset)
+{
+  struct uk_kafka_end_waiter *waiter = end->sleepers;
+  while (waiter != NULL) {
+    struct uk_kafka_end_waiter *next = waiter->next;
+    if (waiter->offset < offset || offset == INT64_MAX) {
+      rouse(waiter);
+      uk_kafka_task_wake(waiter->task);
+    }
+    waiter = next;
+  }
+}
+
+static enum uk_kafka_at where(const struct uk_kafka_watched_end *end, int64_t offset)
+{
+  if (end->code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return UK_KAFKA_AT_LOST;
+  if (offset < end->tail.from)
+    return UK_KAFKA_AT_PAST;
+  return uk_kafka_tail_cache_has(&end->tail, offset) ? UK_KAFKA_AT_RECORDS : UK_KAFKA_AT_END;
+}
+
+static enum uk_kafka_at look(struct uk_kafka_end_waiter *waiter)
+{
+  enum uk_kafka_at at = where(waiter->end, waiter->offset);
+  waiter->code = waiter->end->code;
+  if (at == UK_KAFKA_AT_END && waiter->link == NULL)
+    sleep_at(waiter->end, waiter);
+  return at;
+}
+
+/* For those who wait. */
+
+enum uk_kafka_at uk_kafka_end_watch_join(struct uk_kafka_end_watch *watch,
+                                         struct uk_kafka_end_waiter *waiter, struct uk_slice topic,
+                                         int32_t partition, int64_t offset, int64_t at,
+                                         struct uk_kafka_task *task)
+{
+  enum uk_kafka_at found = UK_KAFKA_AT_PAST;
+  *waiter = (struct uk_kafka_end_waiter){.task = task, .offset = offset};
+  pthread_mutex_lock(&watch->mutex);
+  struct uk_kafka_watched_end **link = uk_kafka_end_watch_find(watch, topic, partition),
+                              *end = *link;
+  if (end == NULL && at >= 0 && (end = add(watch, link, topic, partition, at)) == NULL)
+    found = UK_KAFKA_AT_NOWHERE;
+  if (end != NULL && where(end, offset) != UK_KAFKA_AT_PAST) {
+    waiter->end = end;
+    end->joined++;
+    found = look(waiter);
+  }
+  pthread_mutex_unlock(&watch->mutex);
+  return found;
+}
+
+enum uk_kafka_at uk_kafka_end_watch_look(struct uk_kafka_end_watch *watch,
+                                         struct uk_kafka_end_waiter *waiter)
+{
+  pthread_mutex_lock(&watch->mutex);
+  enum uk_kafka_at at = look(waiter);
+  pthread_mutex_unlock(&watch->mutex);
+  return at;
+}
+
+void uk_kafka_end_watch_each(struct uk_kafka_end_watch *watch,
+                             const struct uk_kafka_end_waiter *waiter,
+                             bool (*give)(void *argument, const struct uk_record *record),
+                             void *argument)
+{
+  pthread_mutex_lock(&watch->mutex);
+  uk_kafka_tail_cache_each(&waiter->end->tail, waiter->offset, give, argument);
+  pthread_mutex_unlock(&watch->mutex);
+}
+
+void uk_kafka_end_watch_leave(struct uk_kafka_end_watch *watch, struct uk_kafka_end_waiter *waiter)
+{
+  struct uk_kafka_watched_end *end = waiter->end;
+  if (end == NULL)
+    return;
+  pthread_mutex_lock(&watch->mutex);
+  waiter->end = NULL;
+  if (waiter->link != NULL)
+    rouse(waiter);
+  bool last = --end->joined == 0;
+  bool lost = end->code != RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (last && !lost) {
+    end->left_at = uk_clock_monotonic();
+    uk_kafka_task_wake(&watch->task);
+  }
+  pthread_mutex_unlock(&watch->mutex);
+  if (last && lost)
+    free(end);
+}
+
+void uk_kafka_end_watch_forget(struct uk_kafka_end_watch *watch, struct uk_slice topic)
+{
+  pthread_mutex_lock(&watch->mutex);
+  for (size_t i = 0; i < UK_KAFKA_END_BUCKETS; i++) {
+    for (struct uk_kafka_watched_end *end = watch->buckets[i]; end != NULL; end = end->next) {
+      if (!end->fresh && uk_slice_equal(name_of(end), topic)) {
+        clear_tail(watch, end);
+        end->forgotten = watch->any_forgotten = true;
+      }
+    }
+  }
+  uk_kafka_task_wake(&watch->task);
+  pthread_mutex_unlock(&watch->mutex);
+}
+
+/* Life. */
+
+/* From the executor, after the task's last run: nothing may be touched once the mutex is let go. */
+static void gone(struct uk_kafka_task *task)
+{
+  struct uk_kafka_end_watch *watch = (struct uk_kafka_end_watch *)task;
+  pthread_mutex_lock(&watch->mutex);
+  watch->ended = true;
+  pthread_cond_signal(&watch->gone);
+  pthread_mutex_unlock(&watch->mutex);
+}
+
+struct uk_kafka_end_watch *uk_kafka_end_watch_new(const struct uk_kafka_settings *settings,
+                                                  struct uk_kafka_executor *executor,
+                                                  struct uk_kafka_reaper *reaper)
+{
+  struct uk_kafka_end_watch *watch = calloc(1, sizeof *watch);
+  if (watch == NULL)
+    return NULL;
+  watch->buckets = calloc(UK_KAFKA_END_BUCKETS, sizeof(struct uk_kafka_watched_end *));
+  if (watch->buckets == NULL) {
+    free(watch);
+    return NULL;
+  }
+  watch->settings = settings;
+  watch->reaper = reaper;
+  pthread_mutex_init(&watch->mutex, NULL);
+  pthread_cond_init(&watch->gone, NULL);
+  uk_kafka_task_init(&watch->task, executor, uk_kafka_end_watch_run, gone);
+  return watch;
+}
+
+void uk_kafka_end_watch_free(struct uk_kafka_end_watch *watch)
+{
+  pthread_mutex_lock(&watch->mutex);
+  watch->closing = true;
+  uk_kafka_task_wake(&watch->task);
+  while (!watch->ended)
+    pthread_cond_wait(&watch->gone, &watch->mutex);
+  pthread_mutex_unlock(&watch->mutex);
+  uk_kafka_record_free(&watch->record);
+  pthread_cond_destroy(&watch->gone);
+  pthread_mutex_destroy(&watch->mutex);
+  free(watch->buckets);
+  free(watch);
+}
