@@ -66,6 +66,7 @@ static struct {
   int32_t leaderless;   /* -1: no partition is */
   int32_t partitions;   /* of every topic; 0: not known */
   bool cut_off;         /* from the cluster */
+  bool missing;         /* no topic is there until it is created */
   bool refuses_handles; /* rd_kafka_new fails */
 } fake;
 
@@ -133,8 +134,19 @@ void uk_kafka_task_init(struct uk_kafka_task *task, struct uk_kafka_executor *ex
   fake.tasks = task;
 }
 
+static bool fake_is_live(const struct uk_kafka_task *task)
+{
+  const struct uk_kafka_task *each = fake.tasks;
+  while (each != NULL && each != task)
+    each = each->next;
+  return each != NULL;
+}
+
+/* Nobody may wake a task that has ended. */
 void uk_kafka_task_wake(struct uk_kafka_task *task)
 {
+  if (!CHECK(fake_is_live(task)))
+    return;
   task->state = task->state == UK_TASK_RUNNING || task->state == UK_TASK_RUNNING_WOKEN
                   ? UK_TASK_RUNNING_WOKEN
                   : UK_TASK_IN_LINE;
@@ -277,6 +289,17 @@ void uk_kafka_topics_check(struct uk_kafka_topics *topics, struct uk_kafka_check
 {
   (void)topics;
   check->operation->error = UK_OK;
+  check->index = 0;
+  if (fake.missing && check->create != NULL)
+    check->create(check->create_context, check, uk_slice_text("t"));
+  else
+    check->then(check);
+}
+
+static void fake_create(void *context, struct uk_kafka_check *check, struct uk_slice topic)
+{
+  (void)context;
+  fake_note("create(%.*s)", (int)topic.length, topic.data);
   check->then(check);
 }
 
@@ -763,6 +786,7 @@ static bool fake_open(void)
     .topics = (struct uk_kafka_topics *)&fake,
     .prefetch_bytes = FAKE_PREFETCH,
     .prefetch_budget = (int64_t)FAKE_PREFETCH * 3,
+    .create = fake_create,
   };
   fake.groups = uk_kafka_groups_new(&parts);
   return fake.groups != NULL;

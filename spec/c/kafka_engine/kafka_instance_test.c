@@ -363,6 +363,14 @@ static void a_consume_that_was_this_servers_ends_when_the_instance_is_lost(void)
   fake_error(RD_KAFKA_RESP_ERR__FATAL, true);
   check_empty(&request);
   FAKE_DID("reap");
+  fake_close();
+  REQUIRE(fake_open());
+  auto_commit = false;
+  deliver(&request, 1);
+  consume(&request, TIMEOUT); /* in the time of the lease */
+  fake_error(RD_KAFKA_RESP_ERR__FATAL, true);
+  check_empty(&request);
+  FAKE_DID("reap");
 }
 
 /* The answer is about a member that is no more. */
@@ -446,12 +454,13 @@ static void a_delivery_of_one_that_was_taken_over_is_noted(void)
   fake_record(0, 10);
   fake_answer("me");
   fake.log[0] = '\0';
-  fake_settle();
-  if (fake.question != NULL)
-    fake_answer("me");
+  fake_answer("me");
   check_end_with(&request, UK_OK, 1, "");
+  FAKE_DID("");
   sent(request.as.consume.delivery, true);
-  CHECK(strstr(fake.log, "commit(t/0=10+11)") != NULL);
+  FAKE_DID("commit(t/0=10+11)");
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID(""); /* once */
 }
 
 static void a_delivery_of_one_that_stays_is_not_noted(void)
@@ -935,7 +944,7 @@ static void a_consume_waits_for_a_takeover(void)
   fake_answer("other");
   fake_assigned("me", "t/0");
   fake.log[0] = '\0';
-  consume(&consumed, TIMEOUT);
+  consume_topics(&consumed, 2, TIMEOUT);
   FAKE_DID("");
   fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
   check_waits(&consumed);
@@ -1036,7 +1045,7 @@ static void what_comes_while_it_leaves_is_the_next_ones(void)
   fake_pass(1);
   delete (&request, TIMEOUT);
   fake_answer("me");
-  consume(&next, TIMEOUT);
+  consume_topics(&next, 2, TIMEOUT);
   FAKE_DID("ask-again unsubscribe");
   fake.handle->member[0] = '\0';
   fake_pass(10);
@@ -1296,6 +1305,346 @@ static void reset_none_says_what_cannot_be_used(void)
   }
 }
 
+static void a_handle_that_cannot_be_made_ends_all_requests(void)
+{
+  static struct request consumed, committed, deleted;
+  fake.refuses_handles = true;
+  consume(&consumed, TIMEOUT);
+  fake_answer(NULL);
+  check_end_with(&consumed, UK_E_UNAVAILABLE, 0, "no handle");
+  commit(&committed, 1, TIMEOUT);
+  delete (&deleted, TIMEOUT);
+  fake_answer("other");
+  check_end_with(&committed, UK_E_UNAVAILABLE, 0, "the instance could not be taken over");
+  check_end_with(&deleted, UK_E_UNAVAILABLE, 0, "the instance could not be taken over");
+  CHECK_EQ_INT(fake.groups->count, 0);
+}
+
+/* What is asked of the cluster may be answered when nobody wants to know any more. */
+static void an_answer_may_come_after_the_end(void)
+{
+  static struct request request;
+  take_over(&request);
+  fake_assigned("me", "t/0");
+  fake_error(RD_KAFKA_RESP_ERR__FATAL, true);
+  check_waits(&request);
+  FAKE_DID("read(t/0) reap ask");
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK_EQ_INT(fake.groups->handovers, 0);
+}
+
+/* Where brokers cannot tell who has an instance, one that was here may be elsewhere. */
+static void an_instance_that_moved_is_not_known_to_be_gone(void)
+{
+  static const struct {
+    rd_kafka_resp_err_t code;
+    enum uk_error error;
+    const char *part;
+  } rows[] = {{RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, UK_E_UNAVAILABLE,
+               "consumer instance \"one\" of group \"g\" moved to another server"},
+              {RD_KAFKA_RESP_ERR_NO_ERROR, UK_E_NOT_FOUND, "has no consumer instance"}};
+  auto_commit = false;
+  for (size_t i = 0; i < 2; i++) {
+    static struct request request, committed, deleted;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    deliver(&request, 1);
+    commit(&committed, 1, TIMEOUT);
+    fake_pass(1);
+    delete (&deleted, TIMEOUT);
+    fake_committed(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID);
+    fake_answer(NULL); /* to the one that is no more */
+    fake_answer_with(rows[i].code, NULL, NULL, NULL);
+    check_end_with(&committed, rows[i].error, 0, rows[i].part);
+    check_end_with(&deleted, rows[i].error, 0, rows[i].part);
+  }
+}
+
+static void one_that_was_never_here_is_not_found_where_nobody_can_tell(void)
+{
+  static struct request request;
+  commit(&request, 1, TIMEOUT);
+  fake_answer_with(RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, NULL, NULL, NULL);
+  check_end_with(&request, UK_E_NOT_FOUND, 0, "has no consumer instance");
+}
+
+static void a_takeover_that_has_joined_needs_no_other_topic(void)
+{
+  static struct request request;
+  delete (&request, TIMEOUT);
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "other", "t/0", NULL);
+  fake_assigned("me", "t/0");
+  fake.log[0] = '\0';
+  fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
+  FAKE_DID("");
+  check_waits(&request);
+}
+
+/* What is in it came after the consume that created it. */
+static void a_topic_that_was_created_is_read_from_its_first_offset(void)
+{
+  static const struct {
+    enum uk_offset_reset reset;
+    const char *assigned;
+  } rows[] = {{UK_RESET_LATEST, "assign(t/0@first) ask-again"},
+              {UK_RESET_EARLIEST, "assign(t/0@?) ask-again"}};
+  auto_commit = false;
+  for (size_t i = 0; i < 2; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    fake.missing = true;
+    reset = rows[i].reset;
+    begin(&request, TIMEOUT);
+    request.topics[0] = uk_slice_text("t");
+    request.as.consume.topics = request.topics;
+    request.as.consume.topic_count = 1;
+    request.as.consume.create = true;
+    request.as.consume.settings =
+      (struct uk_consumer_settings){.offset_reset = reset, .session_timeout = SESSION};
+    request.as.consume.sink = (struct uk_sink){take, NULL};
+    uk_kafka_groups_consume(fake.groups, &request.as.consume);
+    fake_settle();
+    fake_answer(NULL);
+    FAKE_DID("create(t) ask subscribe(t)");
+    fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false); /* not every broker knows it yet */
+    check_waits(&request);
+    FAKE_DID("");
+    fake_assigned("me", "t/0");
+    FAKE_DID(rows[i].assigned);
+    fake_answer("me");
+    fake_revoked(false);
+    fake_assigned("me", "t/0"); /* nothing was read; but others may have had it */
+    FAKE_DID("unassign assign(t/0@?)");
+    fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
+    check_end_with(&request, UK_E_NOT_FOUND, 0, "group \"g\": ");
+  }
+}
+
+static void one_that_takes_over_does_not_leave_before_the_other_knows(void)
+{
+  static struct request consumed, deleted;
+  auto_commit = false;
+  take_over(&consumed);
+  fake_assigned("me", "t/0 t/1");
+  fake_pass(1);
+  delete (&deleted, TIMEOUT);
+  fake_answer("me");
+  fake_pass(1);
+  fake_answer("me");
+  FAKE_DID("assign(t/0@? t/1@?) ask-again ask-again");
+  fake_pass(LEASE - 3);
+  FAKE_DID("");
+  fake_pass(1);
+  FAKE_DID("unsubscribe");
+}
+
+static void commits_come_before_a_deletion(void)
+{
+  static struct request first, next, deleted;
+  auto_commit = false;
+  deliver(&first, 3);
+  commit(&first, 1, TIMEOUT);
+  commit(&next, 2, 2000);
+  fake_pass(1);
+  delete (&deleted, TIMEOUT);
+  fake_answer("me");
+  FAKE_DID("commit(t/0=1) ask-again");
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  check_empty(&first);
+  FAKE_DID("commit(t/0=2)");
+  fake_pass(1000);
+  FAKE_DID(""); /* until the group has answered */
+  fake_pass(1000);
+  check_end_with(&next, UK_E_GATEWAY_TIMEOUT, 0, "commit: the group's coordinator did not answer");
+  check_waits(&deleted);
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK_EQ_INT(next.dones, 1);
+  fake_pass(10);
+  leave("unsubscribe");
+}
+
+static void the_last_commits_have_their_time_from_the_close_on(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  consume(&request, 0);
+  uk_kafka_groups_drain(fake.groups);
+  fake_pass(1500);
+  fake.groups->closing = true;
+  uk_kafka_groups_drain(fake.groups);
+  fake_pass(1999);
+  FAKE_DID("commit(t/0=3)");
+  fake_pass(1);
+  FAKE_DID("reap");
+}
+
+static void a_server_that_stops_waits_for_the_commits_of_clients(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 3);
+  commit(&request, 1, TIMEOUT);
+  fake.groups->closing = true;
+  uk_kafka_groups_drain(fake.groups);
+  fake_pass(1000);
+  check_waits(&request);
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  check_empty(&request);
+  FAKE_DID("commit(t/0=1) reap");
+}
+
+static void a_coordinator_that_does_not_know_is_asked_again_after_a_lease(void)
+{
+  static struct request request;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  fake_record(0, 0);
+  fake_pass(10);
+  fake_answer_with(RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, NULL, NULL);
+  FAKE_DID("ask subscribe(t) assign(t/0@?) ask-again");
+  fake_pass(LEASE - 11);
+  FAKE_DID("");
+  fake_pass(1);
+  FAKE_DID("ask-again");
+  check_waits(&request);
+}
+
+static void one_that_waits_for_its_deletion_is_not_silent(void)
+{
+  static struct request request;
+  auto_commit = false;
+  session = 1000;
+  deliver(&request, 1);
+  fake_pass(1);
+  delete (&request, 5000);
+  fake_pass(4999);
+  check_waits(&request);
+  FAKE_DID("ask-again");
+}
+
+static void a_handle_that_is_of_no_use_is_a_lost_instance(void)
+{
+  static struct request request;
+  deliver(&request, 1);
+  fake.handle->fatal = RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 1);
+  fake_settle();
+  FAKE_DID("reap");
+}
+
+static void topics_that_were_refused_are_subscribed_to_again(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  fake.handle->refuses = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+  consume_topics(&request, 2, TIMEOUT);
+  check_end_with(&request, UK_E_FORBIDDEN, 0, "subscribe: ");
+  fake.handle->refuses = RD_KAFKA_RESP_ERR_NO_ERROR;
+  consume_topics(&request, 2, TIMEOUT);
+  check_waits(&request);
+  FAKE_DID("subscribe(t,u) subscribe(t,u)");
+}
+
+/* A partition has three seconds to say something, counted from when requests began to wait without a break. */
+static void a_break_of_more_than_a_second_is_one(void)
+{
+  static const struct {
+    int64_t pause;
+    enum uk_error error;
+  } rows[] = {{1000, UK_E_GATEWAY_TIMEOUT}, {1001, UK_OK}};
+  auto_commit = false;
+  for (size_t i = 0; i < 2; i++) {
+    static struct request first, next;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    consume(&first, 1);
+    fake_answer(NULL);
+    fake_assigned("me", "t/0");
+    fake_answer("me");
+    fake_pass(1);
+    check_empty(&first);
+    fake_pass(rows[i].pause);
+    consume(&next, 3000 - rows[i].pause);
+    fake_pass(3000 - rows[i].pause);
+    check_end_with(&next, rows[i].error, 0, "");
+  }
+}
+
+static void another_request_is_no_break(void)
+{
+  static struct request first, next;
+  auto_commit = false;
+  serve(&first);
+  fake_pass(2000);
+  consume(&next, 1000);
+  fake_pass(1000);
+  check_end_with(&next, UK_E_GATEWAY_TIMEOUT, 0, "topic \"t\" partition 0 did not answer in time");
+}
+
+static void a_commit_is_a_sign_of_life(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  fake_pass(SESSION - 1);
+  commit(&request, 1, TIMEOUT);
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("commit(t/0=1)");
+  fake_pass(SESSION - 1);
+  FAKE_DID("");
+  fake_pass(1);
+  FAKE_DID("unsubscribe");
+}
+
+static void what_is_delivered_again_begins_with_the_first(void)
+{
+  static struct request request;
+  auto_commit = false;
+  consume(&request, TIMEOUT);
+  request.room = 2;
+  fake_answer(NULL);
+  fake_assigned("me", "t/0 t/1");
+  for (int i = 0; i < 3; i++)
+    fake_record(0, i);
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 3);
+  fake_answer("me");
+  check_end_with(&request, UK_OK, 2, "");
+  sent(request.as.consume.delivery, false);
+  fake_empty(&fake.handle->records); /* the seek does */
+  for (int i = 0; i < 3; i++)
+    fake_record(0, i);
+  consume(&request, TIMEOUT);
+  check_end_with(&request, UK_OK, 3, "");
+  for (int i = 0; i < 3; i++)
+    CHECK_EQ_INT(request.got[i], i);
+}
+
+/* Its end was before the seek. */
+static void a_partition_that_is_read_again_has_to_say_something(void)
+{
+  static struct request request;
+  auto_commit = false;
+  serve(&request);
+  fake_record(0, 0);
+  for (int i = 0; i < 2; i++)
+    fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, i, 1 - i);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+  sent(request.as.consume.delivery, false);
+  consume(&request, 3000);
+  fake_pass(3000);
+  check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0, "topic \"t\" partition 0 did not answer");
+}
+
 /* Limits. */
 
 static void consume_as(struct request *request, const char *instance)
@@ -1511,5 +1860,24 @@ int main(void)
   RUN(instances_have_room_to_read_ahead);
   RUN(names_are_plain);
   RUN(the_list_has_what_each_instance_holds);
+  RUN(a_handle_that_cannot_be_made_ends_all_requests);
+  RUN(an_answer_may_come_after_the_end);
+  RUN(an_instance_that_moved_is_not_known_to_be_gone);
+  RUN(one_that_was_never_here_is_not_found_where_nobody_can_tell);
+  RUN(a_takeover_that_has_joined_needs_no_other_topic);
+  RUN(a_topic_that_was_created_is_read_from_its_first_offset);
+  RUN(one_that_takes_over_does_not_leave_before_the_other_knows);
+  RUN(commits_come_before_a_deletion);
+  RUN(the_last_commits_have_their_time_from_the_close_on);
+  RUN(a_server_that_stops_waits_for_the_commits_of_clients);
+  RUN(a_coordinator_that_does_not_know_is_asked_again_after_a_lease);
+  RUN(one_that_waits_for_its_deletion_is_not_silent);
+  RUN(a_handle_that_is_of_no_use_is_a_lost_instance);
+  RUN(topics_that_were_refused_are_subscribed_to_again);
+  RUN(a_break_of_more_than_a_second_is_one);
+  RUN(another_request_is_no_break);
+  RUN(a_commit_is_a_sign_of_life);
+  RUN(what_is_delivered_again_begins_with_the_first);
+  RUN(a_partition_that_is_read_again_has_to_say_something);
   return check_end();
 }
