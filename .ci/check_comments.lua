@@ -2,7 +2,8 @@
 --
 --   lua5.4 .ci/check_comments.lua FILE...       files whose names end in .c, .h or .lua
 --
--- Prints each line with a longer one; status 1 when there is one. Annotations (---@), which cannot be wrapped, are exempt.
+-- Prints each line with a longer one; status 1 when there is one. Annotations (---@) are exempt, because
+-- they cannot be wrapped.
 
 local COLUMNS = 100
 
