@@ -1,4 +1,6 @@
 #include "check.h"
+#include "client/call.h"
+#include "client/jitter.h"
 #include "client/retry.h"
 
 static const struct uk_retry_policy safe = {UK_RETRY_SAFE, 3, 100, 1000};
@@ -105,6 +107,29 @@ static void what_may_have_been_carried_out_is_told_apart(void)
       fprintf(stderr, "  %s with status %d\n", uk_error_word(rows[i].error), rows[i].status);
 }
 
+static void a_client_has_its_settings_policy(void)
+{
+  const struct uk_settings settings = {
+    .options = {.timeout = 1, .retries = 2, .retry_delay = 3, .retry_delay_max = 4}};
+  for (int class = UK_RETRY_NEVER; class <= UK_RETRY_SAFE; class ++) {
+    const struct uk_retry_policy policy = uk_call_policy(&settings, (enum uk_retry_class) class);
+    CHECK_EQ_INT(policy.class, class);
+    CHECK_EQ_INT(policy.retries, 2);
+    CHECK_EQ_INT(policy.delay, 3);
+    CHECK_EQ_INT(policy.delay_max, 4);
+  }
+}
+
+/* Any value, not one: each quarter of the range comes. */
+static void jitter_spreads(void)
+{
+  int quarters[4] = {0};
+  for (int i = 0; i < 1000; i++)
+    quarters[uk_jitter() >> 30]++;
+  for (int i = 0; i < 4; i++)
+    CHECK(quarters[i] > 0);
+}
+
 int main(void)
 {
   CHECK_RUN(delays_double_up_to_the_longest);
@@ -114,5 +139,7 @@ int main(void)
   CHECK_RUN(a_gateway_may_have_passed_it_on);
   CHECK_RUN(retry_after_is_waited_for);
   CHECK_RUN(what_may_have_been_carried_out_is_told_apart);
+  CHECK_RUN(a_client_has_its_settings_policy);
+  CHECK_RUN(jitter_spreads);
   return check_end();
 }

@@ -554,6 +554,43 @@ static void who_waits_is_woken(void)
   check_woken(settle_by_loss, true);
 }
 
+/* ---- a queue that is read ---- */
+
+static const struct uk_message small = {
+  .topic = {"t", 1}, .value = {"v", 1}, .partition = -1, .timestamp = 1};
+
+static void *send_small(void *argument)
+{
+  CHECK_EQ_INT(uk_sender_send(sender, &small, uk_slice_of(NULL, 0)), UK_OK);
+  return argument;
+}
+
+/* While a batch is copied, without the lock, nothing of the queue is dropped. */
+static void nothing_is_dropped_while_a_batch_is_copied(void)
+{
+  struct uk_sender_run run;
+  pthread_t thread;
+  REQUIRE(set_up());
+  sender->options.overflow = UK_OVERFLOW_DROP_OLDEST;
+  sender->options.block_timeout = 10 * SECONDS * 1000;
+  while (sender->counts.dropped == 0)
+    send_small(NULL);
+  uk_sender_run_open(&run, &sender->queue);
+  CHECK(sender->queue.open);
+  REQUIRE(pthread_create(&thread, NULL, send_small, NULL) == 0);
+  CHECK_EVENTUALLY(waits());
+  pthread_mutex_lock(&sender->lock);
+  CHECK_EQ_INT(sender->counts.dropped, 1);
+  uk_sender_run_pass(&run, uk_sender_run_next(&run));
+  uk_sender_run_close(&run, &sender->queue);
+  CHECK(!sender->queue.open);
+  pthread_mutex_unlock(&sender->lock);
+  uk_sender_publish(sender);
+  pthread_join(thread, NULL);
+  CHECK_EQ_INT(sender->counts.dropped, 1);
+  tear_down();
+}
+
 int main(void)
 {
   CHECK_RUN(each_error_is_retried_or_given_up);
@@ -573,5 +610,6 @@ int main(void)
   CHECK_RUN(failures_without_room_are_missed);
   CHECK_RUN(texts_are_cut_between_characters);
   CHECK_RUN(who_waits_is_woken);
+  CHECK_RUN(nothing_is_dropped_while_a_batch_is_copied);
   return check_end();
 }

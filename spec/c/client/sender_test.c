@@ -347,6 +347,19 @@ static void fill_one_batch_ahead(void)
   close(listener);
 }
 
+/* Else the requests of one could be taken for those of the other. */
+static void have_keys_of_their_own(void)
+{
+  struct uk_sender_options options = rig_options_named("one");
+  struct uk_sender *one = rig_acquire(&options);
+  options.name[0] = 'O';
+  struct uk_sender *two = rig_acquire(&options);
+  REQUIRE(one != NULL && two != NULL);
+  CHECK(one->seed != 0 && one->seed != two->seed);
+  rig_close(one, 0);
+  rig_close(two, 0);
+}
+
 /* Another holds it: it goes on, and only tells what is left. */
 static void go_on_for_others_when_closed(void)
 {
@@ -520,6 +533,7 @@ int main(void)
   CHECK_RUN(leave_room_when_they_end);
   CHECK_RUN(fill_one_batch_ahead);
   CHECK_RUN(go_on_for_others_when_closed);
+  CHECK_RUN(have_keys_of_their_own);
   CHECK_RUN(refuse_who_waits_for_room_when_they_end);
   CHECK_RUN(stop_in_time);
   CHECK_RUN(give_up_what_expires);

@@ -10,6 +10,7 @@
 
 #include "check.h"
 #include "client/transport_private.h"
+#include "common/clock.h"
 #include "fault.h"
 
 enum { SERVER_SECONDS = 30, TIMEOUT = 5000 };
@@ -292,6 +293,50 @@ static void its_socket_has_no_delay_and_is_kept_alive(void)
   tear_down(&fixture);
 }
 
+/* A port that takes no connection and refuses none: its line is full. */
+static int start_full_port(int *port)
+{
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  socklen_t size = sizeof address;
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (bind(listener, (struct sockaddr *)&address, size) != 0 || listen(listener, 0) != 0 ||
+      getsockname(listener, (struct sockaddr *)&address, &size) != 0)
+    return -1;
+  *port = ntohs(address.sin_port);
+  for (int i = 0; i < 4; i++) /* left open until the program ends */
+    (void)connect(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), (struct sockaddr *)&address,
+                  size);
+  return listener;
+}
+
+static void a_connection_has_a_time_of_its_own(void)
+{
+  struct fixture fixture;
+  char url[64];
+  int port = 0;
+  REQUIRE(set_up(&fixture));
+  const int listener = start_full_port(&port);
+  REQUIRE(listener >= 0);
+  snprintf(url, sizeof url, "http://127.0.0.1:%d", port);
+  struct uk_settings_options options;
+  struct uk_settings settings;
+  uk_settings_options_default(&options);
+  options.url = uk_slice_text(url);
+  options.connect_timeout = 50;
+  REQUIRE(uk_settings_init(&settings, &options, url, sizeof url));
+  struct uk_transport *transport = uk_transport_open(&settings);
+  struct uk_response response = {.body = &fixture.body};
+  const int64_t started = uk_clock_monotonic();
+  CHECK_EQ_INT(uk_transport_perform(transport, &fixture.request, 60000, true, &response),
+               UK_E_CONNECT_FAILED);
+  CHECK(uk_clock_monotonic() - started < 30000); /* not the time of the transfer */
+  uk_transport_close(transport);
+  uk_settings_free(&settings);
+  close(listener);
+  tear_down(&fixture);
+}
+
 int main(void)
 {
   CHECK_RUN(one_connection_is_kept);
@@ -301,5 +346,6 @@ int main(void)
   CHECK_RUN(every_end_has_its_error);
   CHECK_RUN(a_body_without_room_has_its_error);
   CHECK_RUN(its_socket_has_no_delay_and_is_kept_alive);
+  CHECK_RUN(a_connection_has_a_time_of_its_own);
   return check_end();
 }
