@@ -146,7 +146,8 @@ describe("the command", function()
 
   it("fails after a write that failed, whatever the next ones do", function()
     for words, answers in pairs { [{ "topics" }] = { topics = { { t = 1 } } },
-      [{ "topics", "delete", "t" }] = { delete_topic = { true } }, [{ "produce", "t", "x" }] = { produce = { METADATA } },
+      [{ "topics", "delete", "t" }] = { delete_topic = { true } },
+      [{ "produce", "t", "x" }] = { produce = { METADATA } },
       [{ "fetch", "t", "--partition", "0", "--offset", "0" }] = { offsets = { { { offset = 1 } } },
         fetch = { { message(0) } } } } do
       local did = run(words, { answers = answers, broken = "once" })

@@ -144,6 +144,117 @@ describe("upstash.kafka.launcher", function()
     end)
   end)
 
+  describe("step by step, with a server that is none,", function()
+    local NAME, SERVER = "upstash.kafka.launcher", "upstash.kafka.server"
+    local steps, given, secrets, made, getenv
+
+    before_each(function()
+      steps, given, secrets, made, getenv = {}, nil, {}, true, os.getenv
+    end)
+
+    -- Runs a function with a launcher whose server writes down what is asked of it.
+    local function with(body)
+      local saved = { [NAME] = package.loaded[NAME], [SERVER] = package.loaded[SERVER] }
+      package.loaded[NAME] = nil
+      package.loaded[SERVER] = {
+        random_bytes = function(count)
+          steps[#steps + 1] = "random " .. count
+          return "\0\25\26\51\52\61\62\63\64\255" .. ("\0"):rep(count - 10)
+        end,
+        write_secret = function(path, text)
+          steps[#steps + 1] = "secret " .. path
+          secrets[path] = text
+          if made ~= true then return nil, made end
+          folder.write(path, text)
+          return true
+        end,
+        make_directory = function(path)
+          steps[#steps + 1] = "folder " .. path
+          if path == "/refused" then return nil, "no such place" end
+          return true
+        end,
+        start = function(options)
+          steps[#steps + 1] = "start"
+          given = options
+          if options.listen == "nowhere" then return nil, "no address", { code = "bad_request" } end
+          return { url = function() return "http://here" end }
+        end,
+      }
+      local fine, problem = pcall(function() body(require(NAME)) end)
+      rawset(os, "getenv", getenv)
+      for name, module in pairs(saved) do package.loaded[name] = module end
+      assert.is_true(fine, problem)
+    end
+
+    it("makes the folder, then the password, then the server", function()
+      assert(os.execute("mkdir '" .. data .. "'"))
+      with(function(own)
+        local result = assert(own.start { data = data, threads = 5 })
+        local password = "AZaz09-_A_" .. ("A"):rep(22)
+        assert.same({ "folder " .. data, "random 32", "secret " .. data .. "/password", "start" }, steps)
+        assert.equal(password .. "\n", secrets[data .. "/password"])
+        assert.same({ data = data, threads = 5, username = "kafka", password = password }, given)
+        assert.same({ "http://here", "kafka", password, data },
+          { result.url, result.username, result.password, result.data })
+      end)
+    end)
+
+    it("takes a password of another process that was faster, and says what else went wrong", function()
+      assert(os.execute("mkdir '" .. data .. "'"))
+      made = "it is there"
+      with(function(own)
+        assert.same({ nil, "it is there" }, { own.kept_password(data) })
+      end)
+      with(function(own)
+        local random = package.loaded[SERVER].random_bytes
+        package.loaded[SERVER].random_bytes = function(count)
+          folder.write(data .. "/password", "of-another-process\n")
+          return random(count)
+        end
+        assert.equal("of-another-process", own.kept_password(data))
+      end)
+    end)
+
+    it("takes a kept password of 16 bytes, and none shorter", function()
+      assert(os.execute("mkdir '" .. data .. "'"))
+      for length, fine in pairs { [15] = false, [16] = true, [0] = false } do
+        folder.write(data .. "/password", ("p"):rep(length) .. "\nmore\n")
+        with(function(own)
+          local password, problem = own.kept_password(data)
+          assert.equal(fine and ("p"):rep(length) or nil, password)
+          assert.equal(not fine, problem ~= nil and problem:find("holds no password", 1, true) ~= nil)
+        end)
+      end
+    end)
+
+    it("makes no folder that it does not need, and stops where it cannot make one", function()
+      with(function(own)
+        assert(own.start { brokers = "b", password = "p" })
+        assert.same({ "start" }, steps)
+        assert.same({ brokers = "b", password = "p", username = "kafka" }, given)
+        assert.same({ nil, "no such place" }, { own.start { data = "/refused" } })
+        assert.same({ nil, "no such place" }, { own.start { data = "/refused", brokers = "b" } })
+        assert.same({ nil, "no such place" }, { own.start { data = "/refused", password = "p" } })
+        assert.same({ nil, "no address", { code = "bad_request" } },
+          { own.start { data = "/fine", password = "p", username = "u", listen = "nowhere" } })
+        assert.equal("u", given.username)
+      end)
+    end)
+
+    it("names the folder by the environment", function()
+      for _, row in ipairs { { "/x", "/h", "/x/upstash-kafka" }, { "x", "/h", "/h/.local/share/upstash-kafka" },
+        { "", "/h", "/h/.local/share/upstash-kafka" }, { nil, "/h", "/h/.local/share/upstash-kafka" }, { nil, "" },
+        { "x", nil } } do
+        with(function(own)
+          rawset(os, "getenv", function(name) return ({ XDG_DATA_HOME = row[1], HOME = row[2] })[name] end)
+          local found, problem = own.default_data()
+          assert.equal(row[3], found)
+          assert.equal(row[3] == nil and "no folder for the messages: HOME is not set" or nil, problem)
+        end)
+      end
+    end)
+  end)
+
   it("blames the caller's line for misuse", function()
     local fine, message = pcall(function() launcher.start { data = data, nonsense = 1 } end)
     assert.is_false(fine)

@@ -46,6 +46,33 @@ describe("F5: examples", function()
     assert.is_truthy(out:find "^0\t%d%d:%d%d:%d%d\thello\n$", out)
   end)
 
+  it("replay prints the last hour of its partition alone", function()
+    local topic, client = server:topic(2, 0), server:client()
+    local now = os.time() * 1000
+    for partition, values in pairs { [0] = { other = 0 }, { old = 3660, young = 3540, new = 0 } } do
+      for value, age in pairs(values) do
+        assert(client:produce(topic, value, { partition = partition, timestamp = now - age * 1000 }))
+      end
+    end
+    client:close()
+    local status, out, err = example("replay.lua " .. topic .. " 1")
+    assert.equal(0, status, err)
+    assert.truthy(out:find("\tyoung\n", 1, true), out)
+    assert.truthy(out:find("\tnew\n", 1, true), out)
+    assert.is_nil(out:find("other", 1, true), out)
+  end)
+
+  it("producer says what was not delivered", function()
+    local strict = support.start { max_message_bytes = 100 }
+    local line = ("x"):rep(101)
+    local status, out, err = shell.run(shell.lua .. " examples/producer.lua lines", {
+      environment = strict:environment(), input = "one\n" .. line .. "\n" })
+    strict:stop()
+    assert.equal(1, status)
+    assert.truthy(out:find("2 sent, 1 delivered", 1, true), out)
+    assert.truthy(err:find('not delivered: "' .. line .. '": ', 1, true), err)
+  end)
+
   it("produce says what failed", function()
     local status, _, err = example "produce.lua not/a/topic hello"
     assert.equal(1, status)
