@@ -80,6 +80,20 @@ describe("compression:", function()
     refused(send(service.topic(1), '{"value":"v"}', "br"), { 400, 415 })
   end)
 
+  it("any other Content-Encoding is refused in chunks and without a body too", function()
+    local other = { ["Content-Encoding"] = "br" }
+    refused(post("/produce/" .. service.topic(1), nil, { chunks = { "x" }, headers = other }), { 400, 415 })
+    refused(service.get("/topics", { headers = other }), { 400, 415 })
+  end)
+
+  it("Content-Encoding: gzip without a body is a request without a body", function()
+    ok(service.get("/topics", { headers = { ["Content-Encoding"] = "gzip" } }))
+  end)
+
+  it("malformed gzip is called so", function()
+    refused(send(service.topic(1), '{"value":"plain"}'), 400, "body: malformed gzip")
+  end)
+
   it("Content-Encoding: identity is none", function()
     ok(send(service.topic(1), '{"value":"v"}', "identity"))
   end)
