@@ -46,12 +46,14 @@ local function sink(broken)
 end
 
 -- Runs the words. Options: `answers`, { method = list of answers, each a value or a function of the arguments };
--- `environment`; `lines` of standard input; `broken`, as above, of standard output. Returns what it did.
+-- `environment`; `lines` of standard input; `broken`, as above, of standard output; `watched`: somebody looks at
+-- standard error, and each look at the clock finds it two seconds later. Returns what it did.
 local function run(words, options)
   options = options or {}
   local did = { calls = {}, out = sink(options.broken), err = sink() }
   local environment = options.environment or { UPSTASH_KAFKA_REST_URL = URL }
-  local saved = { stdout = io.stdout, stderr = io.stderr, read = io.read, getenv = os.getenv }
+  local saved = { stdout = io.stdout, stderr = io.stderr, read = io.read, getenv = os.getenv, time = os.time,
+    execute = os.execute }
   local methods, at = {}, 0
   for name, list in pairs(options.answers or {}) do
     local number = 0
@@ -73,7 +75,20 @@ local function run(words, options)
     return options.lines and options.lines[at]
   end)
   rawset(os, "getenv", function(name) return environment[name] end)
+  if options.watched then
+    local now = 0
+    rawset(os, "time", function()
+      now = now + 2
+      return now
+    end)
+    rawset(os, "execute", function(line)
+      did.asked = line
+      return true
+    end)
+  end
   local fine, status = pcall(command.main, words)
+  rawset(os, "time", saved.time)
+  rawset(os, "execute", saved.execute)
   for name in pairs(options.answers or {}) do core.methods[name] = methods[name] end
   rawset(io, "stdout", saved.stdout)
   rawset(io, "stderr", saved.stderr)
@@ -169,6 +184,46 @@ describe("the command", function()
       assert.truthy(did.err_text:find("none here", 1, true), did.err_text)
     end
   end)
+
+  it("refuses a word too many, one too few, and what is below the least", function()
+    for text, list in pairs {
+      ["too many arguments"] = { { "topics", "x" }, { "topics", "list", "x" }, { "topics", "create", "t", "x" },
+        { "topics", "delete", "t", "x" }, { "groups", "x" }, { "offsets", "t", "x" }, { "produce", "t", "x", "y" },
+        { "fetch", "t", "u", "--partition", "0", "--offset", "0" }, { "serve", "x" } },
+      ["too few arguments"] = { { "topics", "create" }, { "topics", "delete" }, { "offsets" }, { "produce" },
+        { "fetch", "--partition", "0", "--offset", "0" }, { "consume", "--group", "g" } },
+      ["of 1 or more expected, got '0'"] = { { "topics", "create", "t", "--partitions", "0" },
+        { "topics", "create", "t", "--retention-ms", "0" }, { "topics", "create", "t", "--retention-bytes", "0" },
+        { "produce", "t", "--batch", "0" }, { "consume", "t", "--group", "g", "--count", "0" },
+        { "fetch", "t", "--partition", "0", "--offset", "0", "--count", "0" } },
+      ["at most 10000 expected, got 10001"] = { { "produce", "t", "--batch", "10001" } },
+      ["--partition is missing"] = { { "fetch", "t", "--offset", "0" } },
+      ["--offset is missing"] = { { "fetch", "t", "--partition", "0" } },
+      ["--group is missing"] = { { "consume", "t" } },
+    } do
+      for _, words in ipairs(list) do
+        local did = run(words)
+        assert.same({ 2, "" }, { did.status, did.out_text })
+        assert.truthy(did.err_text:find(text, 1, true), table.concat(words, " ") .. ": " .. did.err_text)
+      end
+    end
+  end)
+
+  it("shows progress to somebody who watches: of lines that are produced, and of messages that are not on a terminal",
+    function()
+      local did = run({ "produce", "t", "--batch", "2" }, { lines = { "1", "2", "3" }, watched = true,
+        answers = { produce_many = { {}, {} } } })
+      assert.same({ "\rproduced 2 messages\rproduced 3 messages\nupstash-kafka: produced 3 messages to t\n",
+        "test -t 2" }, { did.err_text, did.asked })
+      did = run({ "fetch", "t", "--partition", "0", "--offset", "0" }, { watched = true, answers = {
+        offsets = { { { offset = 2 } } }, fetch = { { message(0), message(1) } } } })
+      assert.same({ "\rprinted 1 messages\rprinted 2 messages\n", "test -t 2 && ! test -t 1" },
+        { did.err_text, did.asked })
+      did = run({ "consume", "t", "--group", "g", "--from", "earliest", "--count", "2" }, { watched = true, answers = {
+        topics = { {} }, delete_consumer = { true, true }, consume = { { message(0), message(1) } },
+        commit = { true } } })
+      assert.same({ "\rprinted 2 messages\n", "test -t 2 && ! test -t 1" }, { did.err_text, did.asked })
+    end)
 
   it("asks which server where neither the words nor the environment name one", function()
     for _, environment in ipairs { {}, { UPSTASH_KAFKA_REST_URL = "" } } do

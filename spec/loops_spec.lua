@@ -117,6 +117,8 @@ local function runs(method, options, script, most)
     local done, message = state:close()
     note("closed " .. tostring(done) .. (message and " " .. message or ""))
   end
+  assert.is_nil(step(state)) -- the end stays the end, and asks nothing
+  assert.is_true(state:close())
   client:close()
   assert.same(expected, trace)
   assert.same({}, answers)
@@ -417,6 +419,24 @@ describe("a loop, call by call,", function()
     runs("messages", loop { max_messages = 1 }, {
       { DELETE, true }, { asks(1000, 1), fails("integer_range", 200, { retriable = false, position = where }) },
       { DELETE, true }, { "raises integer_range: this message cannot be read, or go on behind it" },
+    })
+  end)
+
+  it("raises what is broken as a whole the third time", function()
+    runs("messages", loop { max_messages = 1 }, {
+      { DELETE, true }, { asks(1000, 1), BROKEN }, { DELETE, true }, { asks(1000, 1), BROKEN }, { DELETE, true },
+      { asks(1000, 1), BROKEN }, { DELETE, true },
+      { "raises bad_response: not even a response of one message can be read" },
+    })
+  end)
+
+  it("names the last message that it read, before one that does not say where it is", function()
+    runs("batches", loop { max_messages = 1 }, {
+      { DELETE, true }, { asks(1000, 1), at(5) }, { "> t/0/5" }, { commits(position(6)), true },
+      { asks(1000, 1), function() return nil, "element 1 of the response: no", { code = "bad_response", status = 200,
+        retriable = false } end },
+      { DELETE, true },
+      { 'raises element 1 of the response: no (after topic "t", partition 0, offset 5): this message cannot be read' },
     })
   end)
 

@@ -421,6 +421,22 @@ describe("in a nginx, step by step,", function()
     assert.same({ "cancelled", message }, { details.code, details.error })
   end)
 
+  it("misuse blames the caller's line, and asks nothing", function()
+    local one, secure = client(), client { url = "https://kafka.example", ca_file = "/none" }
+    for text, call in pairs {
+      ["calling 'topics' on nil: write client:topics{…}"] = function() local _ = one.topics() end,
+      ["bad argument #1 to 'produce' (topic: string expected, got nil)"] = function() local _ = one:produce() end,
+      ["client:topics: nginx's sockets know no ca_file: leave it out and set lua_ssl_trusted_certificate"]
+        = function() local _ = secure:topics() end,
+    } do
+      local fine, problem = pcall(call)
+      assert.is_false(fine)
+      assert.equal(("nginx_calls_spec.lua:%d: %s"):format(debug.getinfo(call, "S").linedefined, text),
+        (problem:gsub("^.*/nginx_calls", "nginx_calls")))
+    end
+    assert.same({}, trace)
+  end)
+
   it("a URL that is none is told once the call is made", function()
     local _, message, details = client({ url = "http://[::1" }):topics()
     assert.equal("the URL is malformed: http://[::1", message)
@@ -463,6 +479,30 @@ describe("in a nginx, step by step,", function()
       assert.is_nil(step(state))
       assert.equal(connect(500), trace[#trace])
       assert.equal(0, #sockets) -- no deletion after a commit that failed
+    end)
+
+    local MESSAGES = '[{"topic":"t","partition":0,"offset":4,"timestamp":1,"key":"","value":"v","headers":[]},'
+      .. '{"topic":"t","partition":0,"offset":5,"timestamp":1,"key":"","value":"v","headers":[]}]'
+
+    it("hands out no more of a batch when the worker ends, and commits what was finished", function()
+      sockets = { { answers = { DELETED } },
+        { answers = { ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#MESSAGES, MESSAGES) } },
+        { answers = { DELETED } }, { answers = { DELETED } } }
+      local step, state = loop()
+      assert.equal(4, step(state).offset)
+      exiting = true
+      assert.is_nil(step(state))
+      local paths = {}
+      for index, text in ipairs(sent) do paths[index] = text:match "^POST /([%a-]+)" end
+      assert.same({ "delete-consumer", "consume", "commit", "delete-consumer" }, paths)
+      assert.truthy(sent[3]:find('"offset":5', 1, true), sent[3])
+    end)
+
+    it("polls no more once the worker ends", function()
+      sockets = { { answers = { DELETED } }, { answers = { { EMPTY, 0, exit = true } } }, { answers = { DELETED } } }
+      local step, state = loop()
+      assert.is_nil(step(state))
+      assert.same({ 3, 0 }, { #sent, #sockets })
     end)
 
     it("waits in slices while the server is away, and ends with the worker", function()
@@ -611,6 +651,8 @@ describe("in a nginx, step by step, a producer", function()
   it("says how many messages were not delivered in time", function()
     local one, methods = producer()
     due = 5000
+    methods.flush(one, 10)
+    assert.same({ "hurry", "sleep 1", "sleep 2", "sleep 4", "sleep 3" }, trace)
     assert.same({ nil, "5 messages were not delivered within 10 ms", { code = "timeout", retriable = true,
       error = "5 messages were not delivered within 10 ms" } }, { methods.flush(one, 10) })
     assert.same({ nil, "12 messages were not delivered within 10 ms", { code = "timeout", retriable = true,
