@@ -334,6 +334,32 @@ static bool has_read(int fd)
   return served >= 0 && ioctl(served, FIONREAD, &unread) == 0 && unread == 0;
 }
 
+/* A connection over the limit is served when, at its request, it is one of as many as there may be. */
+static void serves_as_many_connections_as_there_may_be(void)
+{
+  enum { MOST = 2 };
+  int fds[MOST + 2];
+  open_rig();
+  struct uk_http *http = rig.server.http;
+  http->max_connections = MOST;
+  for (int i = 0; i <= MOST; i++) {
+    fds[i] = connect_to_rig();
+    CHECK_EVENTUALLY(atomic_load(&http->connections) == (unsigned)i + 1);
+  }
+  close(fds[0]);
+  CHECK_EVENTUALLY(atomic_load(&http->connections) == MOST);
+  ask(fds[MOST], GET_HEALTH);
+  CHECK(has_status(200));
+  fds[0] = connect_to_rig();
+  CHECK_EQ_STR(ask(fds[0], GET_HEALTH),
+               REFUSED_AS("the limit of 2 open connections is reached", 429));
+  CHECK(has_status(429));
+  CHECK(is_at_end(fds[0]));
+  for (int i = 0; i <= MOST; i++)
+    close(fds[i]);
+  api_rig_close(&rig);
+}
+
 /* Who asked nothing hears nothing, and who was answered nothing more. */
 static void says_last_words_to_the_unanswered_alone(void)
 {
@@ -478,6 +504,7 @@ int main(void)
   CHECK_RUN(counts_what_is_under_way);
   CHECK_RUN(answers_503_while_it_stops);
   CHECK_RUN(writes_an_answer_to_its_end_when_it_stops);
+  CHECK_RUN(serves_as_many_connections_as_there_may_be);
   CHECK_RUN(says_last_words_to_the_unanswered_alone);
   CHECK_RUN(drops_a_refused_body);
   CHECK_RUN(answers_head_without_a_body);
