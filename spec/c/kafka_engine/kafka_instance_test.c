@@ -1645,6 +1645,239 @@ static void a_partition_that_is_read_again_has_to_say_something(void)
   check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0, "topic \"t\" partition 0 did not answer");
 }
 
+static void without_auto_commit_no_delivery_is_noted(void)
+{
+  static struct request request;
+  auto_commit = false;
+  take_over(&request);
+  fake_assigned("me", "t/0");
+  fake_pass(LEASE);
+  fake_record(0, 10);
+  fake_answer("me");
+  fake_answer("me");
+  check_end_with(&request, UK_OK, 1, "");
+  fake.log[0] = '\0';
+  sent(request.as.consume.delivery, true);
+  FAKE_DID("");
+}
+
+static void one_that_has_answered_without_records_stays(void)
+{
+  static struct request request;
+  auto_commit = false;
+  serve(&request);
+  fake_pass(TIMEOUT);
+  CHECK_EQ_INT(request.dones, 1);
+  consume(&request, TIMEOUT);
+  fake_answer("me");
+  fake.log[0] = '\0';
+  fake_said(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 1, -1);
+  fake_settle();
+  check_end_with(&request, UK_E_FORBIDDEN, 0, "");
+  FAKE_DID("");
+}
+
+/* As if its time had come, without a second for the coordinator. */
+static void a_drain_does_not_wait_for_the_coordinator(void)
+{
+  static struct request request;
+  auto_commit = false;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  fake_record(0, 0);
+  fake_pass(1);
+  uk_kafka_groups_drain(fake.groups);
+  fake_settle();
+  check_empty(&request);
+}
+
+/* Once it is on its way, what becomes of it counts. */
+static void a_deletion_under_way_outlives_its_deadline(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  fake_pass(1);
+  delete (&request, 1000);
+  fake_answer("me");
+  fake_pass(4999);
+  check_waits(&request);
+  fake.handle->member[0] = '\0';
+  fake.handle->closed = true;
+  fake_pass(10);
+  check_empty(&request);
+}
+
+static void a_commit_that_a_stop_does_not_wait_for_may_be_done(void)
+{
+  static struct request sent_one, waiting;
+  auto_commit = false;
+  deliver(&sent_one, 1);
+  commit(&sent_one, 1, TIMEOUT);
+  commit(&waiting, 2, TIMEOUT);
+  uk_kafka_groups_drain(fake.groups);
+  fake_pass(1999);
+  check_waits(&sent_one);
+  check_waits(&waiting);
+  fake_pass(1);
+  check_end_with(&sent_one, UK_E_GATEWAY_TIMEOUT, 0, "commit: ");
+  check_may_be_done(&sent_one, true);
+  check_end_with(&waiting, UK_E_UNAVAILABLE, 0, "the group's coordinator did not answer in time");
+  check_may_be_done(&waiting, false);
+}
+
+static void a_commit_alone_ends_at_its_deadline(void)
+{
+  static const int64_t timeouts[] = {1, 37, 1234};
+  auto_commit = false;
+  for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    deliver(&request, 1);
+    commit(&request, 1, timeouts[i]);
+    fake_pass(timeouts[i] - 1);
+    check_waits(&request);
+    fake_pass(1);
+    check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0, "commit: ");
+  }
+}
+
+/* Also where nothing else happens. */
+static void each_request_ends_at_its_deadline(void)
+{
+  static const int64_t timeouts[] = {1, 37, 1234};
+  auto_commit = false;
+  for (size_t i = 0; i < sizeof timeouts / sizeof *timeouts; i++) {
+    static struct request consumed, committed, deleted;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    commit(&committed, 1, timeouts[i]);
+    fake_pass(timeouts[i] - 1);
+    check_waits(&committed);
+    fake_pass(1);
+    check_end_with(&committed, UK_E_UNAVAILABLE, 0, "the group's coordinator did not answer");
+    delete (&deleted, timeouts[i]);
+    fake_pass(timeouts[i] - 1);
+    check_waits(&deleted);
+    fake_pass(1);
+    check_end_with(&deleted, UK_E_UNAVAILABLE, 0, "the group's coordinator did not answer");
+    fake_answer(NULL);
+    consume(&consumed, timeouts[i]);
+    fake_pass(timeouts[i] - 1);
+    check_waits(&consumed);
+    fake_pass(1);
+    check_empty(&consumed);
+  }
+}
+
+/* It is not given to a new instance any more. */
+static void what_is_over_when_the_instance_is_lost_ends(void)
+{
+  static struct request consumed, under_way, waiting;
+  auto_commit = false;
+  deliver(&consumed, 1);
+  fake_pass(2 * LEASE);
+  consume(&consumed, 500);
+  commit(&under_way, 1, 500);
+  commit(&waiting, 2, 500);
+  fake.now += 500;
+  fake_error(RD_KAFKA_RESP_ERR__FATAL, true);
+  check_empty(&consumed);
+  check_end_with(&under_way, UK_E_GATEWAY_TIMEOUT, 0, "the instance moved to another server");
+  check_may_be_done(&under_way, true);
+  check_end_with(&waiting, UK_E_UNAVAILABLE, 0, "the instance moved to another server");
+  check_may_be_done(&waiting, false);
+  CHECK_EQ_INT(fake.groups->count, 0);
+}
+
+static void a_partition_has_three_seconds_from_each_assignment_on(void)
+{
+  static struct request request;
+  auto_commit = false;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  fake_pass(TIMEOUT - 2999);
+  fake_assigned("me", "t/0");
+  fake_answer("me");
+  fake_pass(2999);
+  check_empty(&request);
+  consume(&request, 1000);
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 0);
+  fake_settle();
+  fake_answer("me");
+  fake_revoked(false);
+  fake_assigned("me", "t/0");
+  fake_pass(1000);
+  CHECK_EQ_INT(request.dones, 1);
+  consume(&request, 2000);
+  fake_pass(2000);
+  check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0, "topic \"t\" partition 0 did not answer");
+}
+
+static void what_is_known_late_of_a_partition_that_is_gone_is_not_used(void)
+{
+  static struct request request;
+  take_over(&request);
+  fake_assigned("me", "t/0");
+  fake_revoked(false);
+  FAKE_DID("read(t/0) unassign");
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("");
+  check_waits(&request);
+}
+
+static void nothing_is_delivered_of_a_partition_that_is_gone(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  fake_revoked(false);
+  consume(&request, 0);
+  fake_record(0, 1);
+  consume(&request, TIMEOUT);
+  check_waits(&request);
+  fake_assigned("me", "t/0");
+  fake_record(0, 1);
+  fake_record(0, 1); /* twice, as after a seek */
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+}
+
+static void a_revocation_that_is_not_a_loss_ends_nothing(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  fake.handle->member[0] = '\0';
+  fake_revoked(false);
+  FAKE_DID("unassign");
+  CHECK_EQ_INT(fake.groups->count, 1);
+}
+
+static void one_that_leaves_cannot_be_lost(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  fake_pass(1);
+  commit(&request, 1, TIMEOUT);
+  static struct request deleted;
+  delete (&deleted, TIMEOUT);
+  fake_answer("me");
+  fake.handle->member[0] = '\0';
+  fake_revoked(true);
+  FAKE_DID("commit(t/0=1) ask-again unassign");
+  fake_committed(RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
+  check_end_with(&request, UK_E_UNAVAILABLE, 0, "group \"g\": ");
+  check_waits(&deleted);
+}
+
 /* Limits. */
 
 static void consume_as(struct request *request, const char *instance)
@@ -1753,11 +1986,22 @@ static void the_list_has_what_each_instance_holds(void)
   fake_assigned("me", "t/0 t/1 u/3");
   check_list("g/one:t=0,1,;g/one:u=3,;");
   fake_answer("me");
+  struct fake_handle *handle = fake.handle;
   consume_as(&other, "a");
   begin(&committed, TIMEOUT);
   committed.as.commit.instance = uk_slice_text("taken over");
   uk_kafka_groups_commit(fake.groups, &committed.as.commit);
   check_list("g/a:=;g/one:t=0,1,;g/one:u=3,;");
+  fake.handle = handle;
+  fake_revoked(false);
+  check_list("g/a:=;g/one:=;");
+  fake_close();
+  REQUIRE(fake_open());
+  take_over(&request);
+  fake_assigned("me", "t/1");
+  check_list("g/one:=;");
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  check_list("g/one:t=1,;");
 }
 
 static void a_takeover_is_in_no_list(void)
@@ -1879,5 +2123,18 @@ int main(void)
   RUN(a_commit_is_a_sign_of_life);
   RUN(what_is_delivered_again_begins_with_the_first);
   RUN(a_partition_that_is_read_again_has_to_say_something);
+  RUN(without_auto_commit_no_delivery_is_noted);
+  RUN(one_that_has_answered_without_records_stays);
+  RUN(a_drain_does_not_wait_for_the_coordinator);
+  RUN(a_deletion_under_way_outlives_its_deadline);
+  RUN(a_commit_that_a_stop_does_not_wait_for_may_be_done);
+  RUN(a_commit_alone_ends_at_its_deadline);
+  RUN(each_request_ends_at_its_deadline);
+  RUN(what_is_over_when_the_instance_is_lost_ends);
+  RUN(a_partition_has_three_seconds_from_each_assignment_on);
+  RUN(what_is_known_late_of_a_partition_that_is_gone_is_not_used);
+  RUN(nothing_is_delivered_of_a_partition_that_is_gone);
+  RUN(a_revocation_that_is_not_a_loss_ends_nothing);
+  RUN(one_that_leaves_cannot_be_lost);
   return check_end();
 }
