@@ -862,8 +862,9 @@ describe("a 2xx that is not what the API answers", function()
       local _, _, details = new({ max_response_bytes = limit }):finish({ name = "consume" }, 200, nil, body)
       assert.equal("response_too_large", details.code)
       assert.is_string(details.again)
-      if limit > 40 then assert.same({ topic = "u", partition = 3, offset = 17 }, details.position) end
-      if limit < 20 then assert.is_nil(details.position) end
+      -- A number whose end was not seen may have more digits.
+      local whole = limit > select(2, body:find('"offset":17', 1, true))
+      assert.same(whole and { topic = "u", partition = 3, offset = 17 } or nil, details.position)
     end
   end)
 

@@ -297,7 +297,8 @@ void uk_response_first(char *body, size_t length, struct uk_response_position *p
       position->partition = reader.integer;
     else if (field == UK_FIELD_OFFSET)
       position->offset = reader.integer;
-    position->known = (object.seen & all) == all;
+    /* A number at the end of a body that is cut off may lack digits. */
+    position->known = (object.seen & all) == all && reader.json.at != reader.json.end;
   }
 }
 

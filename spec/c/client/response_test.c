@@ -296,6 +296,38 @@ static void retry_after_may_be_a_date(void)
   CHECK_EQ_INT(retry_after("Mon, 32 Nov 1994 08:49:37 GMT"), -1);
 }
 
+/* A topic that is longer than one may be is cut, not refused: it is for a message. */
+static void a_position_has_room_for_a_topic(void)
+{
+  struct uk_response_position position;
+  char topic[UK_TOPIC_NAME_MAX + 2];
+  memset(topic, 't', sizeof topic);
+  for (size_t length = 0; length <= sizeof topic; length++) {
+    uk_response_set_topic(&position, uk_slice_of(topic, length));
+    CHECK_EQ_INT(strlen(position.topic), length < UK_TOPIC_NAME_MAX ? length : UK_TOPIC_NAME_MAX);
+  }
+}
+
+/* The first message of a body that is cut anywhere. */
+static void the_first_message_is_found(void)
+{
+  static const char body[] =
+    "[{\"offset\":17,\"more\":[],\"topic\":\"u\",\"partition\":37,\"value\":\"v\"},";
+  const size_t enough = (size_t)(strstr(body, ",\"value") - body) + 1; /* the number is whole */
+  for (size_t length = 0; length < sizeof body; length++) {
+    struct uk_response_position position = {.known = true};
+    char *copy = guard_copy(body, length);
+    uk_response_first(copy, length, &position);
+    CHECK_EQ_INT(position.known, length >= enough);
+    if (position.known) {
+      CHECK_EQ_STR(position.topic, "u");
+      CHECK_EQ_INT(position.partition, 37);
+      CHECK_EQ_INT(position.offset, 17);
+    }
+    guard_free(copy, length);
+  }
+}
+
 int main(void)
 {
   CHECK_RUN(messages_are_read_field_by_field);
@@ -311,5 +343,7 @@ int main(void)
   CHECK_RUN(the_same_calls_read_what_is_all_stored);
   CHECK_RUN(retry_after_is_seconds);
   CHECK_RUN(retry_after_may_be_a_date);
+  CHECK_RUN(a_position_has_room_for_a_topic);
+  CHECK_RUN(the_first_message_is_found);
   return check_end();
 }

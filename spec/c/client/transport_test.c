@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "client/transport_multi.h"
 #include "client/transport_private.h"
 #include "common/clock.h"
 #include "fault.h"
@@ -337,6 +338,93 @@ static void a_connection_has_a_time_of_its_own(void)
   tear_down(&fixture);
 }
 
+/* ---- several transfers ---- */
+
+/* With nothing under way it sleeps; how long. */
+static int64_t idle_time(struct uk_transfers *transfers, int64_t wait)
+{
+  const int64_t started = uk_clock_monotonic();
+  uk_transfers_run(transfers, wait);
+  return uk_clock_monotonic() - started;
+}
+
+/* Waits for the next one that ends. */
+static bool next_end(struct uk_transfers *transfers, struct uk_transfer *ended)
+{
+  const int64_t deadline = uk_clock_monotonic() + 60000;
+  while (uk_clock_monotonic() < deadline) {
+    if (uk_transfers_next(transfers, ended))
+      return true;
+    uk_transfers_run(transfers, 1000);
+  }
+  return false;
+}
+
+static void transfers_end_in_their_places(void)
+{
+  struct fixture fixture;
+  struct uk_transfer ended;
+  unsigned places = 0;
+  REQUIRE(set_up(&fixture));
+  struct uk_transfers *transfers = uk_transfers_open(&fixture.settings, 3);
+  REQUIRE(transfers != NULL);
+  CHECK(!uk_transfers_next(transfers, &ended));
+  for (unsigned place = 0; place < 3; place++)
+    CHECK_EQ_INT(uk_transfers_start(transfers, place, &fixture.request, TIMEOUT), UK_OK);
+  for (int i = 0; i < 3; i++) {
+    REQUIRE(next_end(transfers, &ended));
+    CHECK_EQ_INT(ended.error, UK_OK);
+    CHECK_EQ_INT(ended.response.status, 200);
+    CHECK_EQ_INT(ended.response.body->length, strlen("{\"connection\":1}"));
+    places |= 1U << ended.place;
+  }
+  CHECK_EQ_INT(places, 7);
+  CHECK(!uk_transfers_next(transfers, &ended));
+  CHECK(idle_time(transfers, 100) >= 100); /* none counts as ended that is not */
+  CHECK_EQ_INT(uk_transfers_start(transfers, 1, &fixture.request, TIMEOUT), UK_OK);
+  REQUIRE(next_end(transfers, &ended));
+  CHECK_EQ_INT(ended.place, 1);
+  uk_transfers_close(transfers);
+  tear_down(&fixture);
+}
+
+static void a_transfer_may_be_given_up(void)
+{
+  struct fixture fixture;
+  struct uk_transfer ended;
+  const long before = fault_live();
+  REQUIRE(set_up(&fixture));
+  kill(fixture.server, SIGSTOP); /* it answers nobody new */
+  struct uk_transfers *transfers = uk_transfers_open(&fixture.settings, 2);
+  REQUIRE(transfers != NULL);
+  uk_transfers_cancel(transfers, 0); /* there is none */
+  for (int i = 0; i < 2; i++) {
+    CHECK_EQ_INT(uk_transfers_start(transfers, 0, &fixture.request, TIMEOUT), UK_OK);
+    uk_transfers_run(transfers, 10);
+    uk_transfers_cancel(transfers, 0);
+    CHECK(!uk_transfers_next(transfers, &ended));
+    CHECK(idle_time(transfers, 100) >= 100);
+  }
+  CHECK_EQ_INT(uk_transfers_start(transfers, 1, &fixture.request, TIMEOUT), UK_OK);
+  uk_transfers_close(transfers);
+  kill(fixture.server, SIGCONT);
+  tear_down(&fixture);
+  CHECK_EQ_INT(fault_live(), before);
+}
+
+static void a_wait_can_be_ended(void)
+{
+  struct fixture fixture;
+  REQUIRE(set_up(&fixture));
+  struct uk_transfers *transfers = uk_transfers_open(&fixture.settings, 1);
+  REQUIRE(transfers != NULL);
+  uk_transfers_wake(transfers);
+  CHECK(idle_time(transfers, 60000) < 30000);
+  CHECK(idle_time(transfers, 50) >= 50); /* it ends one wait */
+  uk_transfers_close(transfers);
+  tear_down(&fixture);
+}
+
 int main(void)
 {
   CHECK_RUN(one_connection_is_kept);
@@ -347,5 +435,8 @@ int main(void)
   CHECK_RUN(a_body_without_room_has_its_error);
   CHECK_RUN(its_socket_has_no_delay_and_is_kept_alive);
   CHECK_RUN(a_connection_has_a_time_of_its_own);
+  CHECK_RUN(transfers_end_in_their_places);
+  CHECK_RUN(a_transfer_may_be_given_up);
+  CHECK_RUN(a_wait_can_be_ended);
   return check_end();
 }

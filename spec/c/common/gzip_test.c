@@ -175,17 +175,29 @@ static void takes_several_members(void)
   uk_buffer_free(&plain);
 }
 
+static bool is_accepted(const char *text)
+{
+  const size_t length = strlen(text);
+  char *copy = guard_copy(text, length);
+  const bool accepted = uk_gzip_accepted(uk_slice_of(copy, length));
+  guard_free(copy, length);
+  return accepted;
+}
+
 static void reads_accept_encoding(void)
 {
   static const char *const yes[] = {
-    "gzip",         "GZIP",          "deflate, gzip", "gzip;q=0.5", "*", "br;q=1.0, gzip;q=0.001",
-    " gzip ; q=1 ", "identity;q=0,*"};
-  static const char *const no[] = {"",        "deflate", "gzip;q=0", "gzip; q=0.000",
-                                   "gzipped", "x-gzip",  ",,;",      "*;q=0"};
+    "gzip",         "GZIP",           "deflate, gzip", "gzip;q=0.5", "*", "br;q=1.0, gzip;q=0.001",
+    " gzip ; q=1 ", "identity;q=0,*",
+
+    "\tgzip",       "*;q=0.1",        "a,gzip"};
+  static const char *const no[] = {"",       "deflate", "gzip;q=0",  "gzip; q=0.000", "gzipped",
+                                   "x-gzip", "gzix",    "gzip;q=0.", "gzi",           " ",
+                                   "q",      ",,;",     "*;q=0"};
   for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
-    CHECK(uk_gzip_accepted(uk_slice_text(yes[i])));
+    CHECK(is_accepted(yes[i]));
   for (size_t i = 0; i < sizeof no / sizeof *no; i++)
-    CHECK(!uk_gzip_accepted(uk_slice_text(no[i])));
+    CHECK(!is_accepted(no[i]));
   CHECK(!uk_gzip_accepted((struct uk_slice){0}));
 }
 
