@@ -88,7 +88,7 @@ static void delete_topic(struct uk_engine *engine, struct uk_delete_topic *opera
 /* Topics are listed as the cluster says at this moment. */
 
 struct listing {
-  struct uk_kafka_lookup lookup;
+  struct uk_kafka_topic_query query;
   struct uk_topics *operation;
   struct uk_kafka_topics *topics;
 };
@@ -99,15 +99,15 @@ static void each_topic(void *argument, struct uk_slice topic, int32_t partitions
   operation->topic(&operation->operation, topic, partitions);
 }
 
-static void listed(struct uk_kafka_lookup *lookup)
+static void listed(struct uk_kafka_topic_query *query)
 {
-  struct listing *listing = lookup->context;
+  struct listing *listing = query->context;
   struct uk_topics *operation = listing->operation;
   char detail[UK_MESSAGE_SIZE] = "";
-  operation->operation.error = lookup->error;
-  if (lookup->error == UK_OK && !uk_kafka_topics_each(listing->topics, each_topic, operation))
+  operation->operation.error = query->error;
+  if (query->error == UK_OK && !uk_kafka_topics_each(listing->topics, each_topic, operation))
     operation->operation.error = UK_E_NO_MEMORY;
-  else if (lookup->error != UK_OK &&
+  else if (query->error != UK_OK &&
            uk_kafka_topics_health(listing->topics, detail, sizeof detail) != UK_OK)
     uk_operation_fail(&operation->operation, UK_E_UNAVAILABLE, "%s", detail);
   free(listing);
@@ -125,9 +125,9 @@ static void topics(struct uk_engine *engine, struct uk_topics *operation)
   }
   listing->operation = operation;
   listing->topics = of(engine)->topics;
-  listing->lookup = (struct uk_kafka_lookup){
+  listing->query = (struct uk_kafka_topic_query){
     .deadline = operation->operation.deadline, .then = listed, .context = listing};
-  uk_kafka_topics_look(listing->topics, &listing->lookup);
+  uk_kafka_topics_ask(listing->topics, &listing->query);
 }
 
 static void sent(struct uk_engine *engine, struct uk_slice group, struct uk_slice instance,
@@ -140,7 +140,7 @@ static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)
 {
   struct uk_kafka_topics *known = of(engine)->topics;
   enum uk_error error = uk_kafka_topics_health(known, detail, size);
-  if (error != UK_OK || uk_kafka_topics_heard(known))
+  if (error != UK_OK || uk_kafka_topics_has_answered(known))
     return error;
   snprintf(detail, size, "the Kafka cluster has not answered yet");
   return UK_E_UNAVAILABLE;

@@ -54,9 +54,9 @@ static struct {
   struct uk_kafka_groups *groups;
   struct uk_kafka_settings *settings;
   struct uk_kafka_task *tasks;
-  struct fake_handle *handle;         /* the last that was made */
-  struct uk_kafka_question *question; /* the first of those that are not answered */
-  struct uk_kafka_reading *reading;
+  struct fake_handle *handle;                 /* the last that was made */
+  struct uk_kafka_member_query *member_query; /* the first of those that are not answered */
+  struct uk_kafka_committed_query *committed_query;
   struct uk_kafka_range *range;
   struct uk_committed *probe;
   void *commits[8]; /* the opaque of each commit that is under way, and its list */
@@ -235,17 +235,17 @@ void uk_kafka_members_free(struct uk_kafka_members *members)
   (void)members;
 }
 
-void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_question *question)
+void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_member_query *query)
 {
-  struct uk_kafka_question **link = &fake.question;
+  struct uk_kafka_member_query **link = &fake.member_query;
   (void)members;
   while (*link != NULL)
     link = &(*link)->next;
-  *link = question;
-  question->next = NULL;
-  question->live = false;
-  question->holds = question->group_holds = NULL;
-  fake_note(question->whole ? "ask" : "ask-again");
+  *link = query;
+  query->next = NULL;
+  query->live = false;
+  query->holds = query->group_holds = NULL;
+  fake_note(query->whole ? "ask" : "ask-again");
 }
 
 /* "t/0 t/1" as a list; NULL as NULL. */
@@ -266,15 +266,15 @@ static rd_kafka_topic_partition_list_t *fake_list(const char *text)
 static void fake_answer_with(rd_kafka_resp_err_t code, const char *member, const char *holds,
                              const char *group_holds)
 {
-  struct uk_kafka_question *question = fake.question;
-  REQUIRE(question != NULL);
-  fake.question = question->next;
-  question->code = code;
-  question->live = member != NULL;
-  snprintf(question->member, sizeof question->member, "%s", member != NULL ? member : "");
-  question->holds = fake_list(holds);
-  question->group_holds = fake_list(group_holds);
-  question->then(question);
+  struct uk_kafka_member_query *query = fake.member_query;
+  REQUIRE(query != NULL);
+  fake.member_query = query->next;
+  query->code = code;
+  query->live = member != NULL;
+  snprintf(query->member, sizeof query->member, "%s", member != NULL ? member : "");
+  query->holds = fake_list(holds);
+  query->group_holds = fake_list(group_holds);
+  query->then(query);
   fake_settle();
 }
 
@@ -355,12 +355,13 @@ void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_comm
   fake_note("probe");
 }
 
-void uk_kafka_committed_read(struct uk_kafka_committed *committed, struct uk_kafka_reading *reading)
+void uk_kafka_committed_read(struct uk_kafka_committed *committed,
+                             struct uk_kafka_committed_query *query)
 {
   (void)committed;
-  CHECK(fake.reading == NULL);
-  fake.reading = reading;
-  fake_note_list("read", reading->list, NULL);
+  CHECK(fake.committed_query == NULL);
+  fake.committed_query = query;
+  fake_note_list("read", query->list, NULL);
 }
 
 void uk_kafka_range_ask(struct uk_kafka_range *range, struct uk_kafka_blocking *calls)
@@ -375,8 +376,8 @@ void uk_kafka_range_ask(struct uk_kafka_range *range, struct uk_kafka_blocking *
 /* What was committed for a partition that is read; `note` NULL: nothing is noted. */
 static void fake_committed_is(int32_t partition, int64_t offset, const char *note)
 {
-  for (int i = 0; i < fake.reading->list->cnt; i++) {
-    rd_kafka_topic_partition_t *at = &fake.reading->list->elems[i];
+  for (int i = 0; i < fake.committed_query->list->cnt; i++) {
+    rd_kafka_topic_partition_t *at = &fake.committed_query->list->elems[i];
     if (at->partition != partition)
       continue;
     at->offset = offset;
@@ -387,11 +388,11 @@ static void fake_committed_is(int32_t partition, int64_t offset, const char *not
 
 static void fake_read(rd_kafka_resp_err_t code)
 {
-  struct uk_kafka_reading *reading = fake.reading;
-  REQUIRE(reading != NULL);
-  fake.reading = NULL;
-  reading->code = code;
-  reading->then(reading);
+  struct uk_kafka_committed_query *query = fake.committed_query;
+  REQUIRE(query != NULL);
+  fake.committed_query = NULL;
+  query->code = code;
+  query->then(query);
   fake_settle();
 }
 
@@ -795,14 +796,14 @@ static bool fake_open(void)
 /* Every instance ends; what is asked of the cluster is answered first. */
 static void fake_close(void)
 {
-  while (fake.question != NULL)
+  while (fake.member_query != NULL)
     fake_answer_with(RD_KAFKA_RESP_ERR__DESTROY, NULL, NULL, NULL);
-  if (fake.reading != NULL)
+  if (fake.committed_query != NULL)
     fake_read(RD_KAFKA_RESP_ERR__TIMED_OUT);
   fake.groups->closing = true;
   uk_kafka_groups_drain(fake.groups);
   fake_pass(20000);
-  while (fake.question != NULL)
+  while (fake.member_query != NULL)
     fake_answer_with(RD_KAFKA_RESP_ERR__DESTROY, NULL, NULL, NULL);
   fake_pass(20000);
   CHECK_EQ_INT(fake.groups->count, 0);

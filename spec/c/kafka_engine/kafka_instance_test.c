@@ -1077,7 +1077,7 @@ static void an_instance_is_not_silent_while_somebody_waits(void)
   deliver(&request, 1);
   consume(&request, 2 * SESSION);
   while (fake.now < request.as.operation.deadline) {
-    if (fake.question != NULL)
+    if (fake.member_query != NULL)
       fake_answer("me");
     fake_pass(1000);
   }

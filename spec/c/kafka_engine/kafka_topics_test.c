@@ -13,11 +13,11 @@
 enum { BROKERS = 2, MANY_BROKERS = 30, PATIENCE = 20000 };
 
 struct question {
-  struct uk_kafka_lookup lookup;
+  struct uk_kafka_topic_query lookup;
   struct kafka_probe probe;
 };
 
-static void answered(struct uk_kafka_lookup *lookup)
+static void answered(struct uk_kafka_topic_query *lookup)
 {
   kafka_probe_done(&((struct question *)lookup)->probe);
 }
@@ -29,7 +29,7 @@ static void ask(struct question *question, const char *topic, int64_t timeout)
                .deadline = uk_clock_monotonic() + timeout,
                .then = answered},
     .probe = {.begun = uk_clock_monotonic()}};
-  uk_kafka_topics_look(kafka_parts.topics, &question->lookup);
+  uk_kafka_topics_ask(kafka_parts.topics, &question->lookup);
 }
 
 static enum uk_error look(const char *topic, int32_t *partitions)
@@ -49,9 +49,9 @@ static int32_t known(const char *topic)
 static bool await_heard(struct uk_kafka_topics *topics)
 {
   int64_t end = uk_clock_monotonic() + PATIENCE;
-  while (!uk_kafka_topics_heard(topics) && uk_clock_monotonic() < end)
+  while (!uk_kafka_topics_has_answered(topics) && uk_clock_monotonic() < end)
     usleep(20000);
-  return uk_kafka_topics_heard(topics);
+  return uk_kafka_topics_has_answered(topics);
 }
 
 /* The topic is made when the look at all topics, with which it begins, is over. */
@@ -206,10 +206,10 @@ static void nothing_is_heard_where_nobody_is(void)
   rd_kafka_t *control = control_of("127.0.0.1:1");
   struct uk_kafka_topics *topics = uk_kafka_topics_new(control);
   REQUIRE(topics != NULL);
-  CHECK(!uk_kafka_topics_heard(topics));
+  CHECK(!uk_kafka_topics_has_answered(topics));
   await_despair(topics, detail, sizeof detail);
   CHECK(strstr(detail, "the Kafka cluster does not answer: ") == detail);
-  CHECK(!uk_kafka_topics_heard(topics));
+  CHECK(!uk_kafka_topics_has_answered(topics));
   uk_kafka_topics_free(topics);
   rd_kafka_destroy(control);
 }

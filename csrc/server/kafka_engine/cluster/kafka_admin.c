@@ -50,15 +50,15 @@ void uk_kafka_admin_fail(struct uk_kafka_admin_call *call, rd_kafka_resp_err_t c
 
 /* Whether the topic is there, or gone. */
 
-static void looked(struct uk_kafka_lookup *lookup);
+static void answered(struct uk_kafka_topic_query *query);
 
 void uk_kafka_admin_await(struct uk_kafka_admin_call *call)
 {
-  call->lookup = (struct uk_kafka_lookup){.topic = uk_slice_text(call->topic.text),
-                                          .deadline = call->deadline,
-                                          .then = looked,
-                                          .context = call};
-  uk_kafka_topics_look(call->admin->parts.topics, &call->lookup);
+  call->query = (struct uk_kafka_topic_query){.topic = uk_slice_text(call->topic.text),
+                                              .deadline = call->deadline,
+                                              .then = answered,
+                                              .context = call};
+  uk_kafka_topics_ask(call->admin->parts.topics, &call->query);
 }
 
 /* Only the task sets its timer. */
@@ -73,10 +73,10 @@ static void ask_later(struct uk_kafka_admin_call *call)
   uk_kafka_task_wake(&admin->task);
 }
 
-static void looked(struct uk_kafka_lookup *lookup)
+static void answered(struct uk_kafka_topic_query *query)
 {
-  struct uk_kafka_admin_call *call = lookup->context;
-  bool settled = call->gone ? lookup->error == UK_E_NOT_FOUND : lookup->error == UK_OK;
+  struct uk_kafka_admin_call *call = query->context;
+  bool settled = call->gone ? query->error == UK_E_NOT_FOUND : query->error == UK_OK;
   if (!settled && uk_clock_monotonic() + PAUSE < call->deadline) {
     ask_later(call);
     return;
@@ -85,7 +85,7 @@ static void looked(struct uk_kafka_lookup *lookup)
     uk_kafka_admin_fail(call, RD_KAFKA_RESP_ERR__TIMED_OUT,
                         call->gone ? "the cluster did not show in time that it is gone"
                                    : "the cluster did not show it in time");
-  call->partitions = settled && !call->gone ? lookup->partitions : call->partitions;
+  call->partitions = settled && !call->gone ? query->partitions : call->partitions;
   call->finish(call);
 }
 

@@ -9,7 +9,7 @@
 #include "server/kafka_engine/cluster/kafka_admin.h"
 
 struct uk_kafka_admin_call {
-  struct uk_kafka_lookup lookup;
+  struct uk_kafka_topic_query query;
   struct uk_kafka_admin *admin;
   struct uk_operation *operation;
   int64_t deadline;

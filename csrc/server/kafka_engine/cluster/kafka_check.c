@@ -6,7 +6,7 @@
 
 enum { GRACE = 1000 }; /* milliseconds */
 
-static void say_missing(struct uk_kafka_check *check, struct uk_slice topic, enum uk_error error)
+static void report_missing(struct uk_kafka_check *check, struct uk_slice topic, enum uk_error error)
 {
   struct uk_operation *operation = check->operation;
   char text[UK_KAFKA_PLACE_SIZE], where[24] = "", detail[UK_MESSAGE_SIZE] = "";
@@ -24,8 +24,8 @@ static void say_missing(struct uk_kafka_check *check, struct uk_slice topic, enu
                       where, text);
 }
 
-static void say_no_partition(struct uk_kafka_check *check, struct uk_slice topic, int32_t partition,
-                             int32_t partitions)
+static void report_no_partition(struct uk_kafka_check *check, struct uk_slice topic,
+                                int32_t partition, int32_t partitions)
 {
   char where[24] = "";
   if (check->index_shown)
@@ -54,20 +54,20 @@ static bool is_known(struct uk_kafka_check *check, struct topic *topic)
 static void go_on(struct uk_kafka_check *check);
 
 /* The cluster has answered for the item at `index`. */
-static void looked(struct uk_kafka_lookup *lookup)
+static void answered(struct uk_kafka_topic_query *query)
 {
-  struct uk_kafka_check *check = lookup->context;
+  struct uk_kafka_check *check = query->context;
   struct uk_slice topic;
   int32_t partition;
   check->item(check->operation, check->index, &topic, &partition);
-  if (lookup->error == UK_E_NOT_FOUND && check->create != NULL) {
+  if (query->error == UK_E_NOT_FOUND && check->create != NULL) {
     check->create(check->create_context, check, topic);
     return;
   }
-  if (lookup->error != UK_OK)
-    say_missing(check, topic, lookup->error);
-  else if (partition >= lookup->partitions)
-    say_no_partition(check, topic, partition, lookup->partitions);
+  if (query->error != UK_OK)
+    report_missing(check, topic, query->error);
+  else if (partition >= query->partitions)
+    report_no_partition(check, topic, partition, query->partitions);
   else
     check->index++;
   go_on(check);
@@ -96,11 +96,11 @@ static void go_on(struct uk_kafka_check *check)
   }
   int64_t soonest = uk_clock_monotonic() + GRACE;
   int64_t deadline = check->operation->deadline;
-  check->lookup = (struct uk_kafka_lookup){.topic = topic.name,
-                                           .deadline = deadline > soonest ? deadline : soonest,
-                                           .then = looked,
-                                           .context = check};
-  uk_kafka_topics_look(check->topics, &check->lookup);
+  check->query = (struct uk_kafka_topic_query){.topic = topic.name,
+                                               .deadline = deadline > soonest ? deadline : soonest,
+                                               .then = answered,
+                                               .context = check};
+  uk_kafka_topics_ask(check->topics, &check->query);
 }
 
 void uk_kafka_topics_check(struct uk_kafka_topics *topics, struct uk_kafka_check *check)

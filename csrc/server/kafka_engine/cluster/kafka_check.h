@@ -20,7 +20,7 @@ struct uk_kafka_check {
   void *create_context;
   /* Its own. */
   struct uk_kafka_topics *topics;
-  struct uk_kafka_lookup lookup;
+  struct uk_kafka_topic_query query;
   size_t index;
 };
 

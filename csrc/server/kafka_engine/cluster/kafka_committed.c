@@ -9,27 +9,27 @@
 #include "server/kafka_engine/rd/kafka_handle.h"
 
 enum {
-  KEPT = 8,          /* consumers that nobody uses, for the next question about their group */
-  KEPT_TIME = 60000, /* milliseconds */
-  PAUSE = 50,        /* milliseconds before a question is asked again */
-  FIRST_SLICE = 250, /* milliseconds of the first question; each further one lasts twice as long */
+  IDLE_MOST = 8,     /* consumers that nobody uses, for the next query about their group */
+  IDLE_TIME = 60000, /* milliseconds */
+  PAUSE = 50,        /* milliseconds before a query is asked again */
+  FIRST_SLICE = 250, /* milliseconds of the first query; each further one lasts twice as long */
 };
 
 /* A consumer that has the name of a group. */
-struct asker {
+struct group_handle {
   rd_kafka_t *handle;
   int64_t used_at;
-  struct asker *next;
+  struct group_handle *next;
   char group[UK_GROUP_NAME_MAX + 1];
 };
 
 struct uk_kafka_committed {
   struct uk_kafka_committed_parts parts;
   pthread_mutex_t mutex;
-  struct asker *kept; /* the latest used first */
+  struct group_handle *idle; /* the latest used first */
 };
 
-struct question {
+struct query {
   struct uk_kafka_work work;
   struct uk_kafka_check check;
   struct uk_committed *operation;
@@ -38,10 +38,10 @@ struct question {
 
 /* Askers. */
 
-static void end_asker(struct uk_kafka_committed *committed, struct asker *asker)
+static void end_handle(struct uk_kafka_committed *committed, struct group_handle *group_handle)
 {
-  uk_kafka_reap(committed->parts.reaper, asker->handle, NULL, NULL);
-  free(asker);
+  uk_kafka_reap(committed->parts.reaper, group_handle->handle, NULL, NULL);
+  free(group_handle);
 }
 
 static rd_kafka_t *open_handle(struct uk_kafka_committed *committed, const char *group)
@@ -61,51 +61,52 @@ static rd_kafka_t *open_handle(struct uk_kafka_committed *committed, const char 
   return handle;
 }
 
-static struct asker *make_asker(struct uk_kafka_committed *committed, const char *group)
+static struct group_handle *make_handle(struct uk_kafka_committed *committed, const char *group)
 {
-  struct asker *asker = calloc(1, sizeof *asker);
-  if (asker == NULL)
+  struct group_handle *group_handle = calloc(1, sizeof *group_handle);
+  if (group_handle == NULL)
     return NULL;
-  memcpy(asker->group, group, strlen(group));
-  asker->handle = open_handle(committed, group);
-  if (asker->handle != NULL)
-    return asker;
-  free(asker);
+  memcpy(group_handle->group, group, strlen(group));
+  group_handle->handle = open_handle(committed, group);
+  if (group_handle->handle != NULL)
+    return group_handle;
+  free(group_handle);
   return NULL;
 }
 
 /* One that nobody else uses, or NULL when memory is out. */
-static struct asker *borrow(struct uk_kafka_committed *committed, const char *group)
+static struct group_handle *acquire(struct uk_kafka_committed *committed, const char *group)
 {
   pthread_mutex_lock(&committed->mutex);
-  struct asker **link = &committed->kept;
+  struct group_handle **link = &committed->idle;
   while (*link != NULL && strcmp((*link)->group, group) != 0)
     link = &(*link)->next;
-  struct asker *asker = *link;
-  if (asker != NULL)
-    *link = asker->next;
+  struct group_handle *group_handle = *link;
+  if (group_handle != NULL)
+    *link = group_handle->next;
   pthread_mutex_unlock(&committed->mutex);
-  return asker != NULL ? asker : make_asker(committed, group);
+  return group_handle != NULL ? group_handle : make_handle(committed, group);
 }
 
-static void give_back(struct uk_kafka_committed *committed, struct asker *asker)
+static void release(struct uk_kafka_committed *committed, struct group_handle *group_handle)
 {
   size_t count = 1;
   pthread_mutex_lock(&committed->mutex);
-  asker->used_at = uk_clock_monotonic();
-  asker->next = committed->kept;
-  committed->kept = asker;
-  struct asker **link = &asker->next;
-  while (*link != NULL && count < KEPT && (*link)->used_at + KEPT_TIME > asker->used_at) {
+  group_handle->used_at = uk_clock_monotonic();
+  group_handle->next = committed->idle;
+  committed->idle = group_handle;
+  struct group_handle **link = &group_handle->next;
+  while (*link != NULL && count < IDLE_MOST &&
+         (*link)->used_at + IDLE_TIME > group_handle->used_at) {
     link = &(*link)->next;
     count++;
   }
-  struct asker *over = *link;
+  struct group_handle *over = *link;
   *link = NULL;
   pthread_mutex_unlock(&committed->mutex);
   while (over != NULL) {
-    struct asker *next = over->next;
-    end_asker(committed, over);
+    struct group_handle *next = over->next;
+    end_handle(committed, over);
     over = next;
   }
 }
@@ -113,7 +114,7 @@ static void give_back(struct uk_kafka_committed *committed, struct asker *asker)
 /* Asking. */
 
 /* Memory is out. */
-static const rd_kafka_resp_err_t NO_ASKER = RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
+static const rd_kafka_resp_err_t NO_MEMORY = RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
 
 static rd_kafka_topic_partition_list_t *make_list(const struct uk_committed *operation)
 {
@@ -127,7 +128,7 @@ static rd_kafka_topic_partition_list_t *make_list(const struct uk_committed *ope
   return list;
 }
 
-/* What librdkafka has to say of the group itself, such as that it is forbidden: not in the answer to a question. */
+/* What librdkafka has to say of the group itself, such as that it is forbidden: not in the answer to a query. */
 static rd_kafka_resp_err_t said_of_group(rd_kafka_t *handle)
 {
   rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -174,15 +175,15 @@ static rd_kafka_resp_err_t ask(rd_kafka_t *handle, rd_kafka_topic_partition_list
 static rd_kafka_resp_err_t read_list(struct uk_kafka_committed *committed, const char *group,
                                      rd_kafka_topic_partition_list_t *list, int64_t deadline)
 {
-  struct asker *asker = borrow(committed, group);
-  if (asker == NULL)
-    return NO_ASKER;
-  rd_kafka_resp_err_t code = ask(asker->handle, list, deadline);
-  /* librdkafka tells what is wrong with a group once: the next question makes another consumer. */
+  struct group_handle *group_handle = acquire(committed, group);
+  if (group_handle == NULL)
+    return NO_MEMORY;
+  rd_kafka_resp_err_t code = ask(group_handle->handle, list, deadline);
+  /* librdkafka tells what is wrong with a group once: the next query makes another consumer. */
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-    give_back(committed, asker);
+    release(committed, group_handle);
   else
-    end_asker(committed, asker);
+    end_handle(committed, group_handle);
   return code;
 }
 
@@ -197,18 +198,18 @@ static void fill(struct uk_committed *operation, const rd_kafka_topic_partition_
   }
 }
 
-static void finish(struct question *question)
+static void finish(struct query *query)
 {
-  struct uk_operation *operation = &question->operation->operation;
-  free(question);
+  struct uk_operation *operation = &query->operation->operation;
+  free(query);
   operation->done(operation);
 }
 
-static void fail(struct question *question, rd_kafka_resp_err_t code)
+static void fail(struct query *query, rd_kafka_resp_err_t code)
 {
-  struct uk_committed *operation = question->operation;
+  struct uk_committed *operation = query->operation;
   char detail[UK_MESSAGE_SIZE];
-  if (uk_kafka_topics_health(question->committed->parts.topics, detail, sizeof detail) != UK_OK)
+  if (uk_kafka_topics_health(query->committed->parts.topics, detail, sizeof detail) != UK_OK)
     uk_operation_fail(&operation->operation, UK_E_UNAVAILABLE, "%s", detail);
   else
     uk_operation_fail(&operation->operation, uk_kafka_error(code), "group \"%.*s\": %s",
@@ -220,27 +221,27 @@ static void fail(struct question *question, rd_kafka_resp_err_t code)
 
 static void run(struct uk_kafka_work *work)
 {
-  struct question *question = (struct question *)work;
-  struct uk_committed *operation = question->operation;
+  struct query *query = (struct query *)work;
+  struct uk_committed *operation = query->operation;
   char group[UK_GROUP_NAME_MAX + 1] = "";
   memcpy(group, operation->group.data, operation->group.length);
   rd_kafka_topic_partition_list_t *list = make_list(operation);
-  rd_kafka_resp_err_t code = read_list(question->committed, group, list, work->deadline);
+  rd_kafka_resp_err_t code = read_list(query->committed, group, list, work->deadline);
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
     fill(operation, list);
-  else if (code == NO_ASKER)
+  else if (code == NO_MEMORY)
     operation->operation.error = UK_E_NO_MEMORY;
   else
-    fail(question, code);
+    fail(query, code);
   rd_kafka_topic_partition_list_destroy(list);
-  finish(question);
+  finish(query);
 }
 
 static void timed_out(struct uk_kafka_work *work)
 {
-  struct question *question = (struct question *)work;
-  fail(question, RD_KAFKA_RESP_ERR__TIMED_OUT);
-  finish(question);
+  struct query *query = (struct query *)work;
+  fail(query, RD_KAFKA_RESP_ERR__TIMED_OUT);
+  finish(query);
 }
 
 static void item(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
@@ -253,25 +254,25 @@ static void item(const struct uk_operation *operation, size_t index, struct uk_s
 
 static void checked(struct uk_kafka_check *check)
 {
-  struct question *question = (struct question *)((char *)check - offsetof(struct question, check));
+  struct query *query = (struct query *)((char *)check - offsetof(struct query, check));
   if (check->operation->error == UK_OK)
-    uk_kafka_blocking_submit(question->committed->parts.blocking, &question->work);
+    uk_kafka_blocking_submit(query->committed->parts.blocking, &query->work);
   else
-    finish(question);
+    finish(query);
 }
 
 void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_committed *operation)
 {
-  struct question *question = calloc(1, sizeof *question);
+  struct query *query = calloc(1, sizeof *query);
   bool has_nul = memchr(operation->group.data, '\0', operation->group.length) != NULL;
-  if (question == NULL || has_nul) {
+  if (query == NULL || has_nul) {
     uk_operation_fail(&operation->operation, has_nul ? UK_E_BAD_REQUEST : UK_E_NO_MEMORY, "%s",
                       has_nul ? "group: a name without NUL expected" : "");
-    free(question);
+    free(query);
     operation->operation.done(&operation->operation);
     return;
   }
-  *question = (struct question){
+  *query = (struct query){
     .work = {.run = run, .timed_out = timed_out, .deadline = operation->operation.deadline},
     .check = {.operation = &operation->operation,
               .count = operation->count,
@@ -280,31 +281,32 @@ void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_comm
     .operation = operation,
     .committed = committed,
   };
-  uk_kafka_topics_check(committed->parts.topics, &question->check);
+  uk_kafka_topics_check(committed->parts.topics, &query->check);
 }
 
 /* For an instance. */
 
 static void read_for(struct uk_kafka_work *work)
 {
-  struct uk_kafka_reading *reading = (struct uk_kafka_reading *)work;
-  reading->code = read_list(reading->committed, reading->group, reading->list, work->deadline);
-  reading->then(reading);
+  struct uk_kafka_committed_query *query = (struct uk_kafka_committed_query *)work;
+  query->code = read_list(query->committed, query->group, query->list, work->deadline);
+  query->then(query);
 }
 
 static void read_timed_out(struct uk_kafka_work *work)
 {
-  struct uk_kafka_reading *reading = (struct uk_kafka_reading *)work;
-  reading->code = RD_KAFKA_RESP_ERR__TIMED_OUT;
-  reading->then(reading);
+  struct uk_kafka_committed_query *query = (struct uk_kafka_committed_query *)work;
+  query->code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+  query->then(query);
 }
 
-void uk_kafka_committed_read(struct uk_kafka_committed *committed, struct uk_kafka_reading *reading)
+void uk_kafka_committed_read(struct uk_kafka_committed *committed,
+                             struct uk_kafka_committed_query *query)
 {
-  reading->committed = committed;
-  reading->work.run = read_for;
-  reading->work.timed_out = read_timed_out;
-  uk_kafka_blocking_submit(committed->parts.blocking, &reading->work);
+  query->committed = committed;
+  query->work.run = read_for;
+  query->work.timed_out = read_timed_out;
+  uk_kafka_blocking_submit(committed->parts.blocking, &query->work);
 }
 
 /* Life. */
@@ -321,10 +323,10 @@ struct uk_kafka_committed *uk_kafka_committed_new(const struct uk_kafka_committe
 
 void uk_kafka_committed_free(struct uk_kafka_committed *committed)
 {
-  while (committed->kept != NULL) {
-    struct asker *asker = committed->kept;
-    committed->kept = asker->next;
-    end_asker(committed, asker);
+  while (committed->idle != NULL) {
+    struct group_handle *group_handle = committed->idle;
+    committed->idle = group_handle->next;
+    end_handle(committed, group_handle);
   }
   pthread_mutex_destroy(&committed->mutex);
   free(committed);

@@ -7,13 +7,13 @@
 #include "server/kafka_engine/rd/kafka_blocking.h"
 #include "server/kafka_engine/rd/kafka_handle.h"
 
-enum { HINTS = 256, CALL_TIMEOUT = 2000 }; /* milliseconds for one broker, which may be gone */
+enum { HINTS = 256, QUERY_TIMEOUT = 2000 }; /* milliseconds for one broker, which may be gone */
 
-/* A question to one broker: what librdkafka hands back with the answer. */
-struct call {
-  struct uk_kafka_question *question; /* NULL: answered by another broker */
+/* A query to one broker: what librdkafka hands back with the answer. */
+struct broker_query {
+  struct uk_kafka_member_query *query; /* NULL: answered by another broker */
   int32_t broker;
-  struct call *next;
+  struct broker_query *next;
 };
 
 struct uk_kafka_members {
@@ -23,7 +23,7 @@ struct uk_kafka_members {
   rd_kafka_queue_t *queue;
   pthread_mutex_t mutex; /* of all below */
   pthread_cond_t ended;
-  struct call *calls;
+  struct broker_query *queries;
   int32_t hints[HINTS]; /* by the group's hash, which broker coordinates it; -1 = not known */
   bool ending;
 };
@@ -35,53 +35,53 @@ static int32_t *hint_of(struct uk_kafka_members *members, const char *group)
 
 /* Asking. */
 
-static bool add_call(struct uk_kafka_members *members, struct uk_kafka_question *question,
-                     int32_t broker)
+static bool ask_broker(struct uk_kafka_members *members, struct uk_kafka_member_query *query,
+                       int32_t broker)
 {
-  struct call *call = malloc(sizeof *call);
+  struct broker_query *sent = malloc(sizeof *sent);
   char text[64];
-  if (call == NULL)
+  if (sent == NULL)
     return false;
-  *call = (struct call){.question = question, .broker = broker, .next = members->calls};
-  members->calls = call;
-  question->asked++;
+  *sent = (struct broker_query){.query = query, .broker = broker, .next = members->queries};
+  members->queries = sent;
+  query->asked++;
   rd_kafka_AdminOptions_t *options =
     rd_kafka_AdminOptions_new(members->control, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-  int left = uk_kafka_time_left(question->deadline);
-  rd_kafka_AdminOptions_set_request_timeout(options, left < CALL_TIMEOUT ? left : CALL_TIMEOUT,
+  int left = uk_kafka_time_left(query->deadline);
+  rd_kafka_AdminOptions_set_request_timeout(options, left < QUERY_TIMEOUT ? left : QUERY_TIMEOUT,
                                             text, sizeof text);
   rd_kafka_AdminOptions_set_broker(options, broker, text, sizeof text);
-  rd_kafka_AdminOptions_set_opaque(options, call);
-  rd_kafka_DescribeConsumerGroups(members->control, (const char **)&question->group, 1, options,
+  rd_kafka_AdminOptions_set_opaque(options, sent);
+  rd_kafka_DescribeConsumerGroups(members->control, (const char **)&query->group, 1, options,
                                   members->queue);
   rd_kafka_AdminOptions_destroy(options);
   return true;
 }
 
 /* The mutex is held. False: nobody was asked. */
-static bool ask_all(struct uk_kafka_members *members, struct uk_kafka_question *question)
+static bool ask_all(struct uk_kafka_members *members, struct uk_kafka_member_query *query)
 {
   int32_t brokers[UK_KAFKA_BROKERS_MAX];
   size_t count = uk_kafka_topics_brokers(members->topics, brokers);
   for (size_t i = 0; i < count; i++)
-    (void)add_call(members, question, brokers[i]);
-  return question->asked > 0;
+    (void)ask_broker(members, query, brokers[i]);
+  return query->asked > 0;
 }
 
-void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_question *question)
+void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_member_query *query)
 {
-  question->members = members;
-  question->asked = 0;
-  question->live = false;
-  question->holds = question->group_holds = NULL;
-  question->code = RD_KAFKA_RESP_ERR__WAIT_COORD;
+  query->members = members;
+  query->asked = 0;
+  query->live = false;
+  query->holds = query->group_holds = NULL;
+  query->code = RD_KAFKA_RESP_ERR__WAIT_COORD;
   pthread_mutex_lock(&members->mutex);
-  int32_t broker = *hint_of(members, question->group);
+  int32_t broker = *hint_of(members, query->group);
   bool asked = !members->ending &&
-               ((broker >= 0 && add_call(members, question, broker)) || ask_all(members, question));
+               ((broker >= 0 && ask_broker(members, query, broker)) || ask_all(members, query));
   pthread_mutex_unlock(&members->mutex);
   if (!asked)
-    question->then(question);
+    query->then(query);
 }
 
 /* Answers. */
@@ -93,38 +93,38 @@ static const rd_kafka_topic_partition_list_t *held_by(const rd_kafka_MemberDescr
   return assignment != NULL ? rd_kafka_MemberAssignment_partitions(assignment) : NULL;
 }
 
-static void fill_whole(struct uk_kafka_question *question,
+static void fill_whole(struct uk_kafka_member_query *query,
                        const rd_kafka_ConsumerGroupDescription_t *said)
 {
   size_t count = rd_kafka_ConsumerGroupDescription_member_count(said);
   if (rd_kafka_ConsumerGroupDescription_state(said) != RD_KAFKA_CONSUMER_GROUP_STATE_STABLE)
     return;
-  question->group_holds = rd_kafka_topic_partition_list_new(0);
+  query->group_holds = rd_kafka_topic_partition_list_new(0);
   for (size_t i = 0; i < count; i++) {
     const rd_kafka_topic_partition_list_t *holds =
       held_by(rd_kafka_ConsumerGroupDescription_member(said, i));
     for (int j = 0; holds != NULL && j < holds->cnt; j++)
-      rd_kafka_topic_partition_list_add(question->group_holds, holds->elems[j].topic,
+      rd_kafka_topic_partition_list_add(query->group_holds, holds->elems[j].topic,
                                         holds->elems[j].partition);
   }
 }
 
-static void fill(struct uk_kafka_question *question,
+static void fill(struct uk_kafka_member_query *query,
                  const rd_kafka_ConsumerGroupDescription_t *said)
 {
   size_t count = rd_kafka_ConsumerGroupDescription_member_count(said);
-  question->code = RD_KAFKA_RESP_ERR_NO_ERROR;
-  if (question->whole)
-    fill_whole(question, said);
+  query->code = RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (query->whole)
+    fill_whole(query, said);
   for (size_t i = 0; i < count; i++) {
     const rd_kafka_MemberDescription_t *member = rd_kafka_ConsumerGroupDescription_member(said, i);
     const char *instance = rd_kafka_MemberDescription_group_instance_id(member);
-    if (instance == NULL || strcmp(instance, question->instance) != 0)
+    if (instance == NULL || strcmp(instance, query->instance) != 0)
       continue;
     const rd_kafka_topic_partition_list_t *holds = held_by(member);
-    question->live = true;
-    question->holds = holds != NULL ? rd_kafka_topic_partition_list_copy(holds) : NULL;
-    snprintf(question->member, sizeof question->member, "%s",
+    query->live = true;
+    query->holds = holds != NULL ? rd_kafka_topic_partition_list_copy(holds) : NULL;
+    snprintf(query->member, sizeof query->member, "%s",
              rd_kafka_MemberDescription_consumer_id(member));
   }
 }
@@ -148,27 +148,27 @@ static const rd_kafka_ConsumerGroupDescription_t *said_by(rd_kafka_event_t *even
 }
 
 /* A broker that is not the coordinator says less than one that does not answer. */
-static void note_failure(struct uk_kafka_question *question, rd_kafka_resp_err_t code)
+static void note_failure(struct uk_kafka_member_query *query, rd_kafka_resp_err_t code)
 {
-  if (question->code == RD_KAFKA_RESP_ERR__WAIT_COORD || code == RD_KAFKA_RESP_ERR__TIMED_OUT)
-    question->code = code;
+  if (query->code == RD_KAFKA_RESP_ERR__WAIT_COORD || code == RD_KAFKA_RESP_ERR__TIMED_OUT)
+    query->code = code;
 }
 
 /* The mutex is held. Others that are asked the same need not be waited for. */
-static void drop_others(struct uk_kafka_members *members, const struct uk_kafka_question *question)
+static void drop_others(struct uk_kafka_members *members, const struct uk_kafka_member_query *query)
 {
-  for (struct call *call = members->calls; call != NULL; call = call->next) {
-    if (call->question == question)
-      call->question = NULL;
+  for (struct broker_query *sent = members->queries; sent != NULL; sent = sent->next) {
+    if (sent->query == query)
+      sent->query = NULL;
   }
 }
 
-static void unlink_call(struct uk_kafka_members *members, const struct call *call)
+static void unlink_query(struct uk_kafka_members *members, const struct broker_query *sent)
 {
-  struct call **link = &members->calls;
-  while (*link != call)
+  struct broker_query **link = &members->queries;
+  while (*link != sent)
     link = &(*link)->next;
-  *link = call->next;
+  *link = sent->next;
 }
 
 static bool is_of_coordinators(rd_kafka_resp_err_t code)
@@ -177,33 +177,33 @@ static bool is_of_coordinators(rd_kafka_resp_err_t code)
          code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
 }
 
-/* The mutex is held. Returns the question when it is answered. */
-static struct uk_kafka_question *take_answer(struct uk_kafka_members *members, struct call *call,
-                                             rd_kafka_event_t *event)
+/* The mutex is held. Returns the query when it is answered. */
+static struct uk_kafka_member_query *take_answer(struct uk_kafka_members *members,
+                                                 struct broker_query *sent, rd_kafka_event_t *event)
 {
-  struct uk_kafka_question *question = call->question;
+  struct uk_kafka_member_query *query = sent->query;
   rd_kafka_resp_err_t code;
   const rd_kafka_ConsumerGroupDescription_t *said = said_by(event, &code);
-  unlink_call(members, call);
-  if (question == NULL)
+  unlink_query(members, sent);
+  if (query == NULL)
     return NULL;
-  int32_t *hint = hint_of(members, question->group);
-  question->asked--;
+  int32_t *hint = hint_of(members, query->group);
+  query->asked--;
   if (said != NULL) {
-    *hint = call->broker;
-    drop_others(members, question);
-    fill(question, said);
-    return question;
+    *hint = sent->broker;
+    drop_others(members, query);
+    fill(query, said);
+    return query;
   }
-  note_failure(question, code);
-  bool was_hint = *hint == call->broker;
+  note_failure(query, code);
+  bool was_hint = *hint == sent->broker;
   if (was_hint)
     *hint = -1;
-  if (question->asked > 0 || (was_hint && ask_all(members, question)))
+  if (query->asked > 0 || (was_hint && ask_all(members, query)))
     return NULL;
-  if (is_of_coordinators(question->code) && uk_kafka_topics_groupless(members->topics))
-    question->code = RD_KAFKA_RESP_ERR_NO_ERROR; /* who is in no group is no member */
-  return question;
+  if (is_of_coordinators(query->code) && uk_kafka_topics_groupless(members->topics))
+    query->code = RD_KAFKA_RESP_ERR_NO_ERROR; /* who is in no group is no member */
+  return query;
 }
 
 static void run(struct uk_kafka_task *task, int64_t now)
@@ -212,13 +212,13 @@ static void run(struct uk_kafka_task *task, int64_t now)
   rd_kafka_event_t *event;
   (void)now;
   while ((event = rd_kafka_queue_poll(members->queue, 0)) != NULL) {
-    struct call *call = rd_kafka_event_opaque(event);
-    struct uk_kafka_question *answered = NULL;
-    if (call != NULL) {
+    struct broker_query *sent = rd_kafka_event_opaque(event);
+    struct uk_kafka_member_query *answered = NULL;
+    if (sent != NULL) {
       pthread_mutex_lock(&members->mutex);
-      answered = take_answer(members, call, event);
+      answered = take_answer(members, sent, event);
       pthread_mutex_unlock(&members->mutex);
-      free(call);
+      free(sent);
     }
     rd_kafka_event_destroy(event);
     if (answered != NULL)
@@ -263,15 +263,15 @@ struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control,
 
 static void give_up(struct uk_kafka_members *members)
 {
-  while (members->calls != NULL) {
-    struct call *call = members->calls;
-    struct uk_kafka_question *question = call->question;
-    members->calls = call->next;
-    free(call);
-    if (question != NULL) {
-      drop_others(members, question);
-      question->code = RD_KAFKA_RESP_ERR__DESTROY;
-      question->then(question);
+  while (members->queries != NULL) {
+    struct broker_query *sent = members->queries;
+    struct uk_kafka_member_query *query = sent->query;
+    members->queries = sent->next;
+    free(sent);
+    if (query != NULL) {
+      drop_others(members, query);
+      query->code = RD_KAFKA_RESP_ERR__DESTROY;
+      query->then(query);
     }
   }
 }

@@ -16,12 +16,12 @@ enum {
 
 struct uk_kafka_members;
 
-struct uk_kafka_question {
+struct uk_kafka_member_query {
   /* The caller's, until `then` is called: once, from any thread. */
   const char *group, *instance;
   bool whole;       /* what the whole group holds is asked as well */
   int64_t deadline; /* monotonic milliseconds */
-  void (*then)(struct uk_kafka_question *question);
+  void (*then)(struct uk_kafka_member_query *query);
   /* The outcome. `code`: UNSUPPORTED_FEATURE where brokers cannot tell. */
   rd_kafka_resp_err_t code;
   bool live;
@@ -33,14 +33,14 @@ struct uk_kafka_question {
   /* Its own. */
   size_t asked; /* brokers that have not answered yet */
   struct uk_kafka_members *members;
-  struct uk_kafka_question *next;
+  struct uk_kafka_member_query *next;
 };
 
 /* `control` and the topics must outlive it. NULL when memory is out. */
 struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control,
                                               struct uk_kafka_executor *executor,
                                               struct uk_kafka_topics *topics);
-void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_question *question);
+void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_member_query *query);
 /* What is asked is answered with DESTROY. The executor's threads run. */
 void uk_kafka_members_free(struct uk_kafka_members *members);
 

@@ -27,11 +27,11 @@ struct uk_kafka_topics {
   pthread_mutex_t mutex; /* of all below */
   pthread_cond_t work;
   struct uk_kafka_catalog catalog;
-  struct uk_kafka_lookup *first, *last; /* to be asked, in the order in which they came */
-  int64_t next_full, next_pulse;        /* monotonic milliseconds */
-  bool heard;                           /* the cluster has answered before */
-  bool told;                            /* there may be errors to listen to */
-  bool doubted;                         /* a connection was lost, and nothing was asked since */
+  struct uk_kafka_topic_query *first, *last; /* to be asked, in the order in which they came */
+  int64_t next_full, next_check;             /* monotonic milliseconds */
+  bool has_answered;                         /* the cluster has answered before */
+  bool has_errors;                           /* there may be errors to listen to */
+  bool connection_lost; /* a connection was lost, and nothing was asked since */
   bool cut_off;      /* no broker was reached when it was last asked for one, if but for a moment */
   bool down;         /* the cluster does not answer */
   unsigned silences; /* questions in a row that a broker left open */
@@ -41,26 +41,26 @@ struct uk_kafka_topics {
 
 /* What an answer means. The mutex is held. */
 
-static void learn_all(struct uk_kafka_topics *topics, const rd_kafka_metadata_t *said)
+static void learn_all(struct uk_kafka_topics *topics, const rd_kafka_metadata_t *metadata)
 {
-  uk_kafka_catalog_learn_all(&topics->catalog, said);
+  uk_kafka_catalog_learn_all(&topics->catalog, metadata);
   topics->next_full = uk_clock_monotonic() + FULL_INTERVAL;
 }
 
 /* That no broker can be reached is said at once. One that is reached and does not answer may be the only one that is
  * paused: it is left, and another one asked. */
-static void note(struct uk_kafka_topics *topics, rd_kafka_resp_err_t code)
+static void record_outcome(struct uk_kafka_topics *topics, rd_kafka_resp_err_t code)
 {
-  topics->next_pulse = uk_clock_monotonic() + UK_KAFKA_PULSE;
+  topics->next_check = uk_clock_monotonic() + UK_KAFKA_CHECK_INTERVAL;
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    topics->heard = true;
+    topics->has_answered = true;
     topics->cut_off = topics->down = false;
     topics->silences = 0;
     topics->reason[0] = '\0';
     return;
   }
   if (code == RD_KAFKA_RESP_ERR__TIMED_OUT && ++topics->silences < SILENCES && !topics->down) {
-    topics->next_pulse = uk_clock_monotonic();
+    topics->next_check = uk_clock_monotonic();
     return;
   }
   topics->down = true;
@@ -69,18 +69,18 @@ static void note(struct uk_kafka_topics *topics, rd_kafka_resp_err_t code)
 /* Asking. Without the mutex while librdkafka waits. */
 
 /* What librdkafka says is wrong with its connections. How many brokers are down says less than why the last one is. */
-static void listen_to_errors(struct uk_kafka_topics *topics)
+static void take_errors(struct uk_kafka_topics *topics)
 {
   rd_kafka_event_t *event;
   pthread_mutex_lock(&topics->mutex);
-  topics->told = false;
+  topics->has_errors = false;
   pthread_mutex_unlock(&topics->mutex);
   while ((event = rd_kafka_queue_poll(topics->errors, 0)) != NULL) {
     if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR &&
         rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
       pthread_mutex_lock(&topics->mutex);
       snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_event_error_string(event));
-      topics->doubted = true;
+      topics->connection_lost = true;
       pthread_mutex_unlock(&topics->mutex);
     }
     rd_kafka_event_destroy(event);
@@ -88,16 +88,16 @@ static void listen_to_errors(struct uk_kafka_topics *topics)
 }
 
 static rd_kafka_resp_err_t ask(struct uk_kafka_topics *topics, struct uk_slice name, bool all,
-                               int timeout, const rd_kafka_metadata_t **said)
+                               int timeout, const rd_kafka_metadata_t **metadata)
 {
   struct uk_kafka_name text = uk_kafka_name(name);
   rd_kafka_topic_t *topic = NULL;
   if (name.length > 0 && (topic = rd_kafka_topic_new(topics->control, text.text, NULL)) == NULL)
     return rd_kafka_last_error();
-  rd_kafka_resp_err_t code = rd_kafka_metadata(topics->control, all, topic, said, timeout);
+  rd_kafka_resp_err_t code = rd_kafka_metadata(topics->control, all, topic, metadata, timeout);
   if (topic != NULL)
     rd_kafka_topic_destroy(topic);
-  listen_to_errors(topics);
+  take_errors(topics);
   pthread_mutex_lock(&topics->mutex);
   if (code == RD_KAFKA_RESP_ERR__TRANSPORT)
     topics->cut_off = true;
@@ -105,23 +105,24 @@ static rd_kafka_resp_err_t ask(struct uk_kafka_topics *topics, struct uk_slice n
     snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_err2str(code));
   /* What failed and was cut short says little of the cluster: the pulse is felt next. */
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR || timeout == QUERY_TIMEOUT)
-    note(topics, code);
+    record_outcome(topics, code);
   else
-    topics->next_pulse = uk_clock_monotonic();
+    topics->next_check = uk_clock_monotonic();
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-    uk_kafka_catalog_learn_brokers(&topics->catalog, *said);
+    uk_kafka_catalog_learn_brokers(&topics->catalog, *metadata);
   pthread_mutex_unlock(&topics->mutex);
   return code;
 }
 
 /* Asks again what a broker left open, while there is time. */
-static rd_kafka_resp_err_t insist(struct uk_kafka_topics *topics, struct uk_slice name,
-                                  int64_t deadline, const rd_kafka_metadata_t **said)
+static rd_kafka_resp_err_t retry_until(struct uk_kafka_topics *topics, struct uk_slice name,
+                                       int64_t deadline, const rd_kafka_metadata_t **metadata)
 {
   rd_kafka_resp_err_t code;
   int left = uk_kafka_time_left(deadline);
   for (int attempts = 1;; attempts++) {
-    code = ask(topics, name, name.length == 0, left < QUERY_TIMEOUT ? left : QUERY_TIMEOUT, said);
+    code =
+      ask(topics, name, name.length == 0, left < QUERY_TIMEOUT ? left : QUERY_TIMEOUT, metadata);
     left = uk_kafka_time_left(deadline);
     if (code != RD_KAFKA_RESP_ERR__TIMED_OUT || left <= 1 || attempts == SILENCES)
       return code;
@@ -129,94 +130,94 @@ static rd_kafka_resp_err_t insist(struct uk_kafka_topics *topics, struct uk_slic
 }
 
 /* Takes out what asks for the same as the first, in their order, and finds the earliest of their deadlines. */
-static struct uk_kafka_lookup *take_alike(struct uk_kafka_topics *topics, int64_t *deadline)
+static struct uk_kafka_topic_query *take_alike(struct uk_kafka_topics *topics, int64_t *deadline)
 {
-  struct uk_kafka_lookup *taken = NULL, **end = &taken, **link = &topics->first;
+  struct uk_kafka_topic_query *taken = NULL, **end = &taken, **link = &topics->first;
   struct uk_slice name = topics->first->topic;
   topics->last = NULL;
   *deadline = INT64_MAX;
   while (*link != NULL) {
-    struct uk_kafka_lookup *lookup = *link;
-    if (uk_slice_equal(lookup->topic, name)) {
-      *deadline = lookup->deadline < *deadline ? lookup->deadline : *deadline;
-      *link = lookup->next;
-      lookup->next = NULL;
-      *end = lookup;
-      end = &lookup->next;
+    struct uk_kafka_topic_query *query = *link;
+    if (uk_slice_equal(query->topic, name)) {
+      *deadline = query->deadline < *deadline ? query->deadline : *deadline;
+      *link = query->next;
+      query->next = NULL;
+      *end = query;
+      end = &query->next;
     } else {
-      topics->last = lookup;
-      link = &lookup->next;
+      topics->last = query;
+      link = &query->next;
     }
   }
   return taken;
 }
 
-static void answer(struct uk_kafka_lookup *lookup, enum uk_error error, int32_t partitions)
+static void answer(struct uk_kafka_topic_query *query, enum uk_error error, int32_t partitions)
 {
-  while (lookup != NULL) {
-    struct uk_kafka_lookup *next = lookup->next;
-    lookup->error = error;
-    lookup->partitions = partitions;
-    lookup->then(lookup);
-    lookup = next;
+  while (query != NULL) {
+    struct uk_kafka_topic_query *next = query->next;
+    query->error = error;
+    query->partitions = partitions;
+    query->then(query);
+    query = next;
   }
 }
 
 /* The mutex is held before and after. */
-static void look(struct uk_kafka_topics *topics)
+static void answer_queries(struct uk_kafka_topics *topics)
 {
   int64_t deadline;
-  struct uk_kafka_lookup *alike = take_alike(topics, &deadline);
+  struct uk_kafka_topic_query *alike = take_alike(topics, &deadline);
   struct uk_slice name = alike->topic;
-  const rd_kafka_metadata_t *said = NULL;
+  const rd_kafka_metadata_t *metadata = NULL;
   enum uk_error error = UK_E_UNAVAILABLE;
   int32_t partitions = 0;
   pthread_mutex_unlock(&topics->mutex);
-  rd_kafka_resp_err_t code = insist(topics, name, deadline, &said);
+  rd_kafka_resp_err_t code = retry_until(topics, name, deadline, &metadata);
   pthread_mutex_lock(&topics->mutex);
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
     error = uk_kafka_error(code);
   } else if (name.length == 0) {
-    learn_all(topics, said);
+    learn_all(topics, metadata);
     error = UK_OK;
-  } else if (said->topic_cnt == 1) {
-    error = uk_kafka_catalog_learn(&topics->catalog, &said->topics[0], &partitions);
+  } else if (metadata->topic_cnt == 1) {
+    error = uk_kafka_catalog_learn(&topics->catalog, &metadata->topics[0], &partitions);
   }
   pthread_mutex_unlock(&topics->mutex);
-  if (said != NULL)
-    rd_kafka_metadata_destroy(said);
+  if (metadata != NULL)
+    rd_kafka_metadata_destroy(metadata);
   answer(alike, error, partitions);
   pthread_mutex_lock(&topics->mutex);
 }
 
 /* Whether a connection was lost of a cluster that is taken for well. Once it is cut off, each broker's complaint would put
  * off the question that decides. */
-static bool is_in_doubt(const struct uk_kafka_topics *topics)
+static bool must_check_now(const struct uk_kafka_topics *topics)
 {
-  return topics->doubted && !topics->cut_off && !topics->down;
+  return topics->connection_lost && !topics->cut_off && !topics->down;
 }
 
 /* What nobody asked for: whether the cluster is there, and at times what topics it has. */
-static void feel_pulse(struct uk_kafka_topics *topics)
+static void check_connection(struct uk_kafka_topics *topics)
 {
-  bool hasty = is_in_doubt(topics);
+  bool hasty = must_check_now(topics);
   bool full = !topics->down && !hasty && uk_clock_monotonic() >= topics->next_full;
-  const rd_kafka_metadata_t *said = NULL;
-  topics->doubted = false;
+  const rd_kafka_metadata_t *metadata = NULL;
+  topics->connection_lost = false;
   pthread_mutex_unlock(&topics->mutex);
   rd_kafka_resp_err_t code =
-    ask(topics, (struct uk_slice){0}, full, hasty ? DOUBT_TIMEOUT : QUERY_TIMEOUT, &said);
+    ask(topics, (struct uk_slice){0}, full, hasty ? DOUBT_TIMEOUT : QUERY_TIMEOUT, &metadata);
   pthread_mutex_lock(&topics->mutex);
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR && full)
-    learn_all(topics, said);
-  if (said != NULL)
-    rd_kafka_metadata_destroy(said);
+    learn_all(topics, metadata);
+  if (metadata != NULL)
+    rd_kafka_metadata_destroy(metadata);
 }
 
-static void hear(struct uk_kafka_topics *topics)
+static void drain_errors(struct uk_kafka_topics *topics)
 {
   pthread_mutex_unlock(&topics->mutex);
-  listen_to_errors(topics);
+  take_errors(topics);
   pthread_mutex_lock(&topics->mutex);
 }
 
@@ -225,13 +226,13 @@ static void *run(void *argument)
   struct uk_kafka_topics *topics = argument;
   pthread_mutex_lock(&topics->mutex);
   while (!topics->stopping) {
-    int64_t until = topics->next_pulse;
+    int64_t until = topics->next_check;
     if (topics->first != NULL) {
-      look(topics);
-    } else if (topics->told) {
-      hear(topics);
-    } else if (is_in_doubt(topics) || uk_clock_monotonic() >= until) {
-      feel_pulse(topics);
+      answer_queries(topics);
+    } else if (topics->has_errors) {
+      drain_errors(topics);
+    } else if (must_check_now(topics) || uk_clock_monotonic() >= until) {
+      check_connection(topics);
     } else {
       uk_condition_wait(&topics->work, &topics->mutex, until);
     }
@@ -245,27 +246,27 @@ static void on_error(rd_kafka_t *handle, void *opaque)
   struct uk_kafka_topics *topics = opaque;
   (void)handle;
   pthread_mutex_lock(&topics->mutex);
-  topics->told = true;
+  topics->has_errors = true;
   pthread_cond_signal(&topics->work);
   pthread_mutex_unlock(&topics->mutex);
 }
 
-void uk_kafka_topics_look(struct uk_kafka_topics *topics, struct uk_kafka_lookup *lookup)
+void uk_kafka_topics_ask(struct uk_kafka_topics *topics, struct uk_kafka_topic_query *query)
 {
-  lookup->next = NULL;
+  query->next = NULL;
   pthread_mutex_lock(&topics->mutex);
   bool refused = topics->down || topics->stopping;
   if (!refused) {
     if (topics->last != NULL)
-      topics->last->next = lookup;
+      topics->last->next = query;
     else
-      topics->first = lookup;
-    topics->last = lookup;
+      topics->first = query;
+    topics->last = query;
     pthread_cond_signal(&topics->work);
   }
   pthread_mutex_unlock(&topics->mutex);
   if (refused)
-    answer(lookup, UK_E_UNAVAILABLE, 0);
+    answer(query, UK_E_UNAVAILABLE, 0);
 }
 
 /* What is in memory. */
@@ -299,13 +300,13 @@ bool uk_kafka_topics_leaderless(struct uk_kafka_topics *topics, struct uk_slice 
 
 /* A question whose answer is only for memory. */
 struct refresh {
-  struct uk_kafka_lookup lookup;
+  struct uk_kafka_topic_query query;
   struct uk_kafka_name name;
 };
 
-static void refreshed(struct uk_kafka_lookup *lookup)
+static void refreshed(struct uk_kafka_topic_query *query)
 {
-  free(lookup);
+  free(query);
 }
 
 void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice name)
@@ -319,9 +320,9 @@ void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice nam
   if (refresh == NULL)
     return;
   refresh->name = uk_kafka_name(name);
-  refresh->lookup = (struct uk_kafka_lookup){
+  refresh->query = (struct uk_kafka_topic_query){
     .topic = uk_slice_text(refresh->name.text), .deadline = now + QUERY_TIMEOUT, .then = refreshed};
-  uk_kafka_topics_look(topics, &refresh->lookup);
+  uk_kafka_topics_ask(topics, &refresh->query);
 }
 
 void uk_kafka_topics_forget(struct uk_kafka_topics *topics, struct uk_slice name)
@@ -358,8 +359,8 @@ bool uk_kafka_topics_groupless(struct uk_kafka_topics *topics)
   return groupless;
 }
 
-static enum uk_error tell(struct uk_kafka_topics *topics, bool or_cut_off, char *detail,
-                          size_t size)
+static enum uk_error report(struct uk_kafka_topics *topics, bool or_cut_off, char *detail,
+                            size_t size)
 {
   pthread_mutex_lock(&topics->mutex);
   bool away = topics->down || (or_cut_off && topics->cut_off);
@@ -371,20 +372,20 @@ static enum uk_error tell(struct uk_kafka_topics *topics, bool or_cut_off, char 
 
 enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size)
 {
-  return tell(topics, false, detail, size);
+  return report(topics, false, detail, size);
 }
 
 enum uk_error uk_kafka_topics_contact(struct uk_kafka_topics *topics, char *detail, size_t size)
 {
-  return tell(topics, true, detail, size);
+  return report(topics, true, detail, size);
 }
 
-bool uk_kafka_topics_heard(struct uk_kafka_topics *topics)
+bool uk_kafka_topics_has_answered(struct uk_kafka_topics *topics)
 {
   pthread_mutex_lock(&topics->mutex);
-  bool heard = topics->heard;
+  bool has_answered = topics->has_answered;
   pthread_mutex_unlock(&topics->mutex);
-  return heard;
+  return has_answered;
 }
 
 /* Life. */

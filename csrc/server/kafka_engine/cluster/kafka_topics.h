@@ -1,14 +1,14 @@
 /* kafka_topics: which topics there are, as the cluster last said, and whether the cluster answers at all.
  *
  * One thread asks the cluster, for all who want to know at once; whoever asks is called back. It also looks, every
- * UK_KAFKA_PULSE and when a connection is lost, whether the cluster is there, which is what /health tells and what lets a
+ * UK_KAFKA_CHECK_INTERVAL and when a connection is lost, whether the cluster is there, which is what /health tells and what lets a
  * request fail at once while it is not. */
 #ifndef UK_KAFKA_TOPICS_H
 #define UK_KAFKA_TOPICS_H
 
 #include "server/kafka_engine/rd/kafka_rd.h"
 
-enum { UK_KAFKA_PULSE = 2000, UK_KAFKA_REFRESH = 5000 }; /* milliseconds */
+enum { UK_KAFKA_CHECK_INTERVAL = 2000, UK_KAFKA_REFRESH = 5000 }; /* milliseconds */
 enum { UK_KAFKA_BROKERS_MAX = 100 };
 
 struct uk_kafka_topics;
@@ -38,19 +38,19 @@ void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice top
 void uk_kafka_topics_forget(struct uk_kafka_topics *topics, struct uk_slice topic);
 
 /* A question for the cluster. The caller's, until `then` is called: once, from any thread. */
-struct uk_kafka_lookup {
+struct uk_kafka_topic_query {
   struct uk_slice topic; /* data NULL: all topics */
   int64_t deadline;      /* monotonic milliseconds */
-  void (*then)(struct uk_kafka_lookup *lookup);
+  void (*then)(struct uk_kafka_topic_query *query);
   void *context;
   /* The outcome: UK_OK, NOT_FOUND, FORBIDDEN, UNAVAILABLE (no cluster), GATEWAY_TIMEOUT. */
   enum uk_error error;
   int32_t partitions; /* of the topic */
-  struct uk_kafka_lookup *next;
+  struct uk_kafka_topic_query *next;
 };
 
 /* Asks the cluster, also where memory has an answer. With UK_OK of all topics, memory holds exactly them. */
-void uk_kafka_topics_look(struct uk_kafka_topics *topics, struct uk_kafka_lookup *lookup);
+void uk_kafka_topics_ask(struct uk_kafka_topics *topics, struct uk_kafka_topic_query *query);
 
 /* Each topic in memory, sorted by name; not Kafka's internal ones. `each` may not call back into topics. False, with
  * nothing called: memory is out. */
@@ -74,6 +74,6 @@ enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detai
 enum uk_error uk_kafka_topics_contact(struct uk_kafka_topics *topics, char *detail, size_t size);
 
 /* Whether the cluster has ever answered. Until then nobody knows whether it is there, and requests wait for it. */
-bool uk_kafka_topics_heard(struct uk_kafka_topics *topics);
+bool uk_kafka_topics_has_answered(struct uk_kafka_topics *topics);
 
 #endif

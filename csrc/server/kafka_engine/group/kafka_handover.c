@@ -12,7 +12,7 @@ static const char METADATA_PREFIX[] = "upstash-kafka: delivered up to ";
 
 /* A question under way. Whoever comes last, the answer or the end of the instance, frees it. */
 struct uk_kafka_handover {
-  struct uk_kafka_reading reading;
+  struct uk_kafka_committed_query query;
   struct uk_kafka_groups *groups;
   struct uk_kafka_instance *instance; /* NULL: nobody wants to know any more */
   bool answered;
@@ -49,14 +49,14 @@ int64_t uk_kafka_handover_read_metadata(const rd_kafka_topic_partition_t *at)
 
 static void free_handover(struct uk_kafka_handover *handover)
 {
-  if (handover->reading.list != NULL)
-    rd_kafka_topic_partition_list_destroy(handover->reading.list);
+  if (handover->query.list != NULL)
+    rd_kafka_topic_partition_list_destroy(handover->query.list);
   free(handover);
 }
 
-static void answered(struct uk_kafka_reading *reading)
+static void answered(struct uk_kafka_committed_query *query)
 {
-  struct uk_kafka_handover *handover = (struct uk_kafka_handover *)reading;
+  struct uk_kafka_handover *handover = (struct uk_kafka_handover *)query;
   struct uk_kafka_groups *groups = handover->groups;
   pthread_mutex_lock(&groups->mutex);
   bool unwanted = handover->instance == NULL;
@@ -82,16 +82,16 @@ bool uk_kafka_handover_ask(struct uk_kafka_instance *instance,
     return false;
   handover->groups = groups;
   handover->instance = instance;
-  handover->reading =
-    (struct uk_kafka_reading){.work.deadline = uk_clock_monotonic() + READ_TIMEOUT,
-                              .list = rd_kafka_topic_partition_list_copy(list),
-                              .then = answered};
-  memcpy(handover->reading.group, instance->group.data, instance->group.length);
+  handover->query =
+    (struct uk_kafka_committed_query){.work.deadline = uk_clock_monotonic() + READ_TIMEOUT,
+                                      .list = rd_kafka_topic_partition_list_copy(list),
+                                      .then = answered};
+  memcpy(handover->query.group, instance->group.data, instance->group.length);
   pthread_mutex_lock(&groups->mutex);
   groups->handovers++;
   instance->handover = handover;
   pthread_mutex_unlock(&groups->mutex);
-  uk_kafka_committed_read(groups->parts.committed, &handover->reading);
+  uk_kafka_committed_read(groups->parts.committed, &handover->query);
   return true;
 }
 
@@ -106,10 +106,10 @@ rd_kafka_topic_partition_list_t *uk_kafka_handover_take(struct uk_kafka_instance
   pthread_mutex_unlock(&instance->groups->mutex);
   if (handover == NULL)
     return NULL;
-  rd_kafka_topic_partition_list_t *list = handover->reading.list;
-  for (int i = 0; handover->reading.code != RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
+  rd_kafka_topic_partition_list_t *list = handover->query.list;
+  for (int i = 0; handover->query.code != RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
     list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
-  handover->reading.list = NULL;
+  handover->query.list = NULL;
   free_handover(handover);
   return list;
 }

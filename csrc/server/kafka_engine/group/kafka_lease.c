@@ -13,7 +13,7 @@ enum {
 
 /* A question under way. Whoever comes last, the answer or the end of the instance, frees it. */
 struct uk_kafka_lease_query {
-  struct uk_kafka_question base;
+  struct uk_kafka_member_query base;
   struct uk_kafka_groups *groups;
   struct uk_kafka_instance *instance; /* NULL: it has ended */
   bool answered;
@@ -31,7 +31,7 @@ static void free_query(struct uk_kafka_lease_query *query)
   free(query);
 }
 
-static void answered(struct uk_kafka_question *base)
+static void answered(struct uk_kafka_member_query *base)
 {
   struct uk_kafka_lease_query *query = (struct uk_kafka_lease_query *)base;
   struct uk_kafka_groups *groups = query->groups;
@@ -57,11 +57,11 @@ void uk_kafka_lease_ask(struct uk_kafka_instance *instance, int64_t now)
   char *name = query->names + instance->group.length + 1;
   memcpy(query->names, instance->group.data, instance->group.length);
   memcpy(name, instance->name.data, instance->name.length);
-  query->base = (struct uk_kafka_question){.group = query->names,
-                                           .instance = name,
-                                           .whole = instance->handle == NULL,
-                                           .deadline = now + ASK_TIMEOUT,
-                                           .then = answered};
+  query->base = (struct uk_kafka_member_query){.group = query->names,
+                                               .instance = name,
+                                               .whole = instance->handle == NULL,
+                                               .deadline = now + ASK_TIMEOUT,
+                                               .then = answered};
   query->groups = instance->groups;
   query->instance = instance;
   query->asked_at = now;
@@ -175,7 +175,7 @@ static void settle(struct uk_kafka_instance *instance, int64_t asked_at)
 static void learn(struct uk_kafka_instance *instance, const struct uk_kafka_lease_query *query)
 {
   char member[UK_KAFKA_MEMBER_SIZE];
-  const struct uk_kafka_question *said = &query->base;
+  const struct uk_kafka_member_query *said = &query->base;
   if (said->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
     instance->sure_from = instance->sure_until = INT64_MAX;
   if (said->code != RD_KAFKA_RESP_ERR_NO_ERROR || query->member[0] == '\0' ||
