@@ -371,6 +371,24 @@ static void results_may_leave_nothing(void)
   tear_down();
 }
 
+/* Results of all of a request that was a part of its batch: the rest is a request of its own, and was not tried yet. */
+static void results_go_on_with_the_rest_of_the_batch(void)
+{
+  REQUIRE(set_up_sending(6));
+  fail(UK_E_BAD_REQUEST, 400, "[4]: no");
+  CHECK_EQ_INT(slot->batch.window, 4);
+  slot->attempts = 3;
+  still_start(sender, slot);
+  CHECK(answer("[" NO "," STORED "," STORED "," STORED "]", 60));
+  still_check_counts(sender, 3, 1, 2);
+  CHECK_EQ_INT(slot->state, UK_SLOT_READY);
+  CHECK_EQ_INT(slot->attempts, 0);
+  CHECK_EQ_INT(slot->due, 0);
+  CHECK_EQ_INT(sender->batched, 4);
+  check_body("[{\"timestamp\":5,\"value\":\"4\"},{\"timestamp\":5,\"value\":\"5\"}]");
+  tear_down();
+}
+
 static void wrong_results_are_none(void)
 {
   static const char *const rows[] = {
@@ -380,6 +398,8 @@ static void wrong_results_are_none(void)
     "[" STORED "," STORED "," STORED "," STORED "," LATER "]",
     "[" STORED "," STORED "," STORED ",{\"error\":\"no\"}]",
     "[" STORED "," STORED "," STORED ",5]",
+    "[" STORED "," STORED "," STORED "," STORED ",5]",
+    "[" STORED "," STORED "," STORED "," STORED ";",
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     REQUIRE(set_up_sending(4));
@@ -604,6 +624,7 @@ int main(void)
   CHECK_RUN(some_are_stored_some_refused_and_the_rest_is_sent_again);
   CHECK_RUN(results_count_the_attempts_of_what_is_left);
   CHECK_RUN(results_may_leave_nothing);
+  CHECK_RUN(results_go_on_with_the_rest_of_the_batch);
   CHECK_RUN(wrong_results_are_none);
   CHECK_RUN(what_is_left_is_lost);
   CHECK_RUN(what_was_narrowed_is_lost_too);
