@@ -550,6 +550,15 @@ describe("serve", function()
     end
   end)
 
+  it("shows no value of a property", function()
+    for _, words in ipairs { { "--set", "hush" }, { "--set", "=hush" }, { "--set-file", "hush" },
+      { "--set-file", "=hush" }, { "--set-file", "hush=" }, { "--set", "x=hush", "--set", "x=hush" } } do
+      local did = serve { "--brokers", "b", unpack(words) }
+      assert.same({ 2, "" }, { did.status, did.out_text })
+      assert.is_nil(did.err_text:find("hush", 1, true), did.err_text)
+    end
+  end)
+
   it("fails when the server does not start", function()
     local did, _, steps = serve({}, {}, nil, "no room")
     assert.same({ 1, "", "upstash-kafka: serve: no room\n" }, { did.status, did.out_text, did.err_text })

@@ -600,6 +600,7 @@ describe("in a nginx, step by step, a producer", function()
     due, counts, open = 0, { queued = 2, in_flight = 3, lost = 7 }, true
     kafka = load {
       methods = { producer = function(_, given)
+        if given and given.overflow == "refused" then error("refused", 0) end
         note("producer", given and tostring(given.flush_timeout))
         return PRODUCER
       end },
@@ -713,6 +714,24 @@ describe("in a nginx, step by step, a producer", function()
     assert.is_true(methods.close(one))
     assert.same({ "close 0" }, trace)
     assert.is_false(pcall(methods.flush, one))
+  end)
+
+  it("misuse blames the caller's line", function()
+    local maker = kafka.new { url = "http://10.0.0.1" }
+    local one, methods = producer()
+    phase = "log"
+    for text, call in pairs {
+      ["calling 'producer' on nil: write client:producer{…}"] = function() local _ = maker.producer() end,
+      ["bad argument #1 to 'producer' (overflow: 'block' would block nginx, 'error' or 'drop_oldest' expected)"]
+        = function() local _ = maker:producer { overflow = "block" } end,
+      ["refused"] = function() local _ = maker:producer { overflow = "refused" } end,
+      ["producer:close cannot wait in log_by_lua: "] = function() local _ = methods.close(one) end,
+    } do
+      local fine, problem = pcall(call)
+      assert.is_false(fine)
+      local whole = ("nginx_calls_spec.lua:%d: %s"):format(debug.getinfo(call, "S").linedefined, text)
+      assert.truthy(problem:find(whole, 1, true), problem)
+    end
   end)
 
   it("does not block where its queue is full", function()
