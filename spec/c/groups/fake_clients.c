@@ -38,8 +38,10 @@ static void done(struct uk_operation *operation)
 static bool record(struct uk_operation *operation, const struct uk_record *what)
 {
   struct call *call = (struct call *)operation;
-  if (call->count == call->limit)
+  if (call->count == call->limit) {
+    call->refused++;
     return false;
+  }
   call->records[call->count].partition = what->partition;
   call->records[call->count].offset = what->offset;
   snprintf(call->records[call->count].topic, sizeof(call->records[0].topic), "%.*s",
@@ -149,6 +151,8 @@ const char *outcome(const struct call *call)
   const struct uk_operation *operation = &call->consume.operation;
   if (call->ended != 1)
     return call->ended == 0 ? "waits" : "ended twice";
+  if (call->refused > 1)
+    return "offered more after a refusal";
   if (operation->error != UK_OK)
     return uk_error_word(operation->error);
   size_t length = 0;

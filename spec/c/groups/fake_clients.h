@@ -4,7 +4,7 @@
 
 #include "fake_log.h"
 
-enum { CALL_RECORDS = 64, CALL_TOPICS = 8 };
+enum { CALL_RECORDS = 160, CALL_TOPICS = 8 };
 
 /* One operation. It stays where it is until `ended`. */
 struct call {
@@ -18,8 +18,9 @@ struct call {
   struct uk_topic_partition_offset given;
   size_t limit; /* records that the sink takes */
   bool unwanted;
-  int asked; /* times that `wanted` was asked */
-  int ended; /* times that `done` was called */
+  int asked;   /* times that `wanted` was asked */
+  int refused; /* records that the sink refused: the first ends the reading */
+  int ended;   /* times that `done` was called */
   struct {
     int32_t partition;
     int64_t offset;

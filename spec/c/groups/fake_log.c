@@ -38,7 +38,11 @@ static struct {
   size_t held_first, held_count;
   bool hold;
   int commits;
+  char last_commit[256];
   enum uk_error fail_committed, fail_read;
+  int fail_committed_times;
+  const char *fail_read_message;
+  bool read_nothing;
   void (*during_read)(void);
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -50,7 +54,9 @@ void fake_log_reset(void)
   fake.held_first = fake.held_count = 0;
   fake.hold = false;
   fake.commits = 0;
+  fake.last_commit[0] = '\0';
   fake.fail_committed = fake.fail_read = UK_OK;
+  fake.read_nothing = false;
   fake.during_read = NULL;
   pthread_mutex_unlock(&fake.lock);
 }
@@ -169,7 +175,8 @@ static enum uk_error committed(void *context, struct uk_slice group, struct uk_s
   (void)context;
   pthread_mutex_lock(&fake.lock);
   enum uk_error error = fake.fail_committed;
-  fake.fail_committed = UK_OK;
+  if (--fake.fail_committed_times <= 0)
+    fake.fail_committed = UK_OK;
   *offset = entry(group, topic, partition)->offset - 1;
   pthread_mutex_unlock(&fake.lock);
   return error;
@@ -196,6 +203,17 @@ static void fill(struct held *held, struct uk_slice group,
   }
 }
 
+static void note_commit(const struct uk_topic_partition_offset *offsets, size_t count)
+{
+  size_t length = 0;
+  fake.last_commit[0] = '\0';
+  for (size_t i = 0; i < count && length < sizeof(fake.last_commit); i++)
+    length += (size_t)snprintf(fake.last_commit + length, sizeof(fake.last_commit) - length,
+                               "%s%.*s:%d=%lld", i == 0 ? "" : " ", (int)offsets[i].topic.length,
+                               offsets[i].topic.data, (int)offsets[i].partition,
+                               (long long)offsets[i].offset);
+}
+
 static void commit(void *context, struct uk_slice group,
                    const struct uk_topic_partition_offset *offsets, size_t count,
                    void (*then)(void *argument, enum uk_error error, const char *message),
@@ -204,6 +222,7 @@ static void commit(void *context, struct uk_slice group,
   (void)context;
   pthread_mutex_lock(&fake.lock);
   fake.commits++;
+  note_commit(offsets, count);
   bool hold = fake.hold;
   if (hold) {
     struct held *held = &fake.held[(fake.held_first + fake.held_count++) % HELD];
@@ -256,6 +275,11 @@ int fake_commits(void)
   return commits;
 }
 
+const char *fake_last_commit(void)
+{
+  return fake.last_commit;
+}
+
 int64_t fake_committed(const char *group, const char *topic, int32_t partition)
 {
   pthread_mutex_lock(&fake.lock);
@@ -264,14 +288,21 @@ int64_t fake_committed(const char *group, const char *topic, int32_t partition)
   return offset;
 }
 
-void fake_fail_committed(enum uk_error error)
+void fake_fail_committed(enum uk_error error, int times)
 {
   fake.fail_committed = error;
+  fake.fail_committed_times = times;
 }
 
-void fake_fail_read(enum uk_error error)
+void fake_fail_read(enum uk_error error, const char *message)
 {
   fake.fail_read = error;
+  fake.fail_read_message = message;
+}
+
+void fake_read_nothing(void)
+{
+  fake.read_nothing = true;
 }
 
 void fake_during_read(void (*call)(void))
@@ -279,11 +310,15 @@ void fake_during_read(void (*call)(void))
   fake.during_read = call;
 }
 
-static enum uk_error take_failure(void)
+static enum uk_error take_failure(struct uk_operation *operation, bool *nothing)
 {
   pthread_mutex_lock(&fake.lock);
   enum uk_error error = fake.fail_read;
   fake.fail_read = UK_OK;
+  *nothing = fake.read_nothing;
+  fake.read_nothing = false;
+  if (error != UK_OK && fake.fail_read_message != NULL)
+    uk_operation_fail(operation, error, "%s", fake.fail_read_message);
   pthread_mutex_unlock(&fake.lock);
   return error;
 }
@@ -302,12 +337,17 @@ static enum uk_error read_records(void *context, struct uk_slice name, int32_t p
                                   int64_t offset, struct uk_operation *operation,
                                   const struct uk_sink *sink, int64_t *next, bool *full)
 {
-  enum uk_error error = take_failure();
+  bool nothing;
+  enum uk_error error = take_failure(operation, &nothing);
   int64_t first, end;
   *next = offset;
   *full = false;
-  if (error != UK_OK || !bounds(context, name, partition, &first, &end))
-    return error != UK_OK ? error : UK_E_NOT_FOUND;
+  if (error != UK_OK || nothing) {
+    disturb();
+    return error;
+  }
+  if (!bounds(context, name, partition, &first, &end))
+    return UK_E_NOT_FOUND;
   for (int64_t at = offset < first ? first : offset; at < end && !*full; at++) {
     struct uk_record record = {.topic = name, .partition = partition, .offset = at};
     if (sink->record(operation, &record))

@@ -121,10 +121,89 @@ static void survives_no_memory_at_all(void)
   fault_off();
 }
 
+/* One call with the n-th allocation failing: either it says no_memory and has changed nothing, or it is carried out. */
+
+static struct call tried;
+
+static const char *try_commit_one(void)
+{
+  commit_one(&tried, "g", "a", "t", 0, 1);
+  return outcome(&tried);
+}
+
+static const char *try_commit_all(void)
+{
+  commit_all(&tried, "g", "a");
+  return outcome(&tried);
+}
+
+static const char *try_delete(void)
+{
+  delete_consumer(&tried, "g", "a");
+  return outcome(&tried);
+}
+
+static const char *try_another_topic(void)
+{
+  consume(&tried, "g", "a", "t u", 0);
+  return outcome(&tried);
+}
+
+static const char *try_another_group(void)
+{
+  consume(&tried, "h", "a", "u", 0);
+  return outcome(&tried);
+}
+
+static const struct {
+  const char *(*call)(void);
+  const char *outcome, *owners;
+  int64_t committed;
+} tries[] = {{try_commit_one, "", "g/a t=0", 1},
+             {try_commit_all, "", "g/a t=0", 2},
+             {try_delete, "", "", 2},
+             {try_another_topic, "u:0:0", "g/a t=0 u=0", -1},
+             {try_another_group, "u:0:0", "g/a t=0 h/a u=0", -1},
+             {owners, "g/a t=0", "g/a t=0", -1}};
+
+static bool try_once(size_t i, long n)
+{
+  struct call call;
+  start();
+  fake_topic("t", 1);
+  fake_topic("u", 1);
+  fake_produce("t", 0, 2);
+  fake_produce("u", 0, 1);
+  consume(&call, "g", "a", "t", 0);
+  fault_at(n);
+  const char *outcome = tries[i].call();
+  bool hit = fault_hit();
+  fault_off();
+  bool refused = strcmp(outcome, "no_memory") == 0;
+  CHECK(hit || !refused);
+  if (!refused)
+    CHECK_EQ_STR(outcome, tries[i].outcome);
+  CHECK_EQ_INT(fake_committed("g", "t", 0), refused ? -1 : tries[i].committed);
+  CHECK_EQ_STR(owners(), refused ? "g/a t=0" : tries[i].owners);
+  stop();
+  return hit;
+}
+
+static void a_call_without_memory_is_refused_or_carried_out(void)
+{
+  for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+    long n = 1;
+    while (try_once(i, n))
+      n++;
+    CHECK(n > 1);
+  }
+}
+
 int main(void)
 {
   CHECK_RUN(an_idle_group_leaves_nothing);
   CHECK_RUN(survives_want_of_memory);
   CHECK_RUN(survives_no_memory_at_all);
+  CHECK_RUN(a_call_without_memory_is_refused_or_carried_out);
   return check_end();
 }

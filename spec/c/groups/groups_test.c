@@ -223,12 +223,12 @@ static void failures_of_the_log_are_passed_on(void)
   start_groups();
   fake_topic("t", 1);
   fake_produce("t", 0, 1);
-  fake_fail_read(UK_E_UNAVAILABLE);
+  fake_fail_read(UK_E_UNAVAILABLE, NULL);
   consume(&call, "g", "a", "t", 0);
   OUTCOME(&call, "unavailable");
   MESSAGE(&call, "cannot read topic \"t\" partition 0: the server cannot serve this now");
   CHECK_EQ_STR(owners(), "");
-  fake_fail_committed(UK_E_UNAVAILABLE); /* hits when the partition is assigned, and heals */
+  fake_fail_committed(UK_E_UNAVAILABLE, 1); /* hits when the partition is assigned, and heals */
   consume(&call, "g", "a", "t", 0);
   OUTCOME(&call, "t:0:0");
   stop_groups();

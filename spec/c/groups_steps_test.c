@@ -1,0 +1,530 @@
+/* Groups: what is promised, as scenarios: each line is a step, and behind "->" what must come of it. After each scenario
+ * everything is freed.
+ *
+ *   topic t 2                     makes or changes it (0 deletes it); with "quietly" nobody is told
+ *   produce t 0 3                 three records; also "quietly"
+ *   retain t 0 2                  the first kept offset is 2
+ *   consume g/a t,u OPTION...     -> the records, "waits", or the word of the error. Options: wait=MS, manual, latest, none,
+ *                                 limit=N, session=MS, interval=MS, gone (its client hung up), as=NAME (else the instance)
+ *   outcome a -> ..., message a -> ...       of the last call of that name
+ *   commit g/a [t 0 2] [as=NAME], delete g/a [as=NAME], undelivered g/a 1, pass MS, drain
+ *   hold, finish N [UNAVAILABLE TEXT]        commits wait from now on; N of them are done or refused
+ *   fail committed N, fail read [TEXT], read nothing
+ *   during CONSUME|DELETE STEP    this step comes while the next read is under way
+ *   owners, committed g t 0, commits, last, tick (ms to the next tick, or "never"), asked a -> ... */
+#include "check.h"
+#include "fake_clients.h"
+#include "fault.h"
+
+#include <stdlib.h>
+
+enum { CALLS = 16, WORDS = 12, LINE = 400 };
+
+static struct {
+  char name[16];
+  struct call call;
+} calls[CALLS];
+
+static char during[4][LINE];
+static int during_count;
+
+static struct call *call_of(const char *name)
+{
+  int i = 0;
+  while (i < CALLS - 1 && calls[i].name[0] != '\0' && strcmp(calls[i].name, name) != 0)
+    i++;
+  snprintf(calls[i].name, sizeof calls[i].name, "%s", name);
+  return &calls[i].call;
+}
+
+static int split(char *line, char *words[static WORDS])
+{
+  int count = 0;
+  for (char *word = strtok(line, " "); word != NULL && count < WORDS; word = strtok(NULL, " "))
+    words[count++] = word;
+  for (int i = count; i < WORDS; i++)
+    words[i] = "";
+  return count;
+}
+
+/* "g/a" is cut in two: the instance is returned. */
+static char *cut(char *both)
+{
+  char *slash = strchr(both, '/');
+  *slash = '\0';
+  return slash + 1;
+}
+
+static const char *given(char **words, const char *name)
+{
+  size_t length = strlen(name);
+  for (int i = 0; i < WORDS; i++) {
+    if (strncmp(words[i], name, length) == 0)
+      return words[i] + length;
+  }
+  return NULL;
+}
+
+static const char *step_consume(char **words)
+{
+  char *instance = cut(words[1]);
+  const char *as = given(words, "as="), *wait = given(words, "wait="), *value;
+  struct call *call = call_of(as != NULL ? as : instance);
+  for (char *at = words[2]; (at = strchr(at, ',')) != NULL;)
+    *at = ' ';
+  call_consume(call, words[1], instance, words[2], fake_now + (wait != NULL ? atoi(wait) : 0));
+  struct uk_consumer_settings *settings = &call->consume.settings;
+  settings->auto_commit = given(words, "manual") == NULL;
+  if (given(words, "latest") != NULL)
+    settings->offset_reset = UK_RESET_LATEST;
+  if (given(words, "none") != NULL)
+    settings->offset_reset = UK_RESET_NONE;
+  if ((value = given(words, "session=")) != NULL)
+    settings->session_timeout = atoi(value);
+  if ((value = given(words, "interval=")) != NULL)
+    settings->auto_commit_interval = atoi(value);
+  if ((value = given(words, "limit=")) != NULL)
+    call->limit = (size_t)atoi(value);
+  call->unwanted = given(words, "gone") != NULL;
+  uk_groups_consume(groups, &call->consume, fake_now);
+  return outcome(call);
+}
+
+static const char *step_commit(char **words)
+{
+  char *instance = cut(words[1]);
+  const char *as = given(words, "as=");
+  struct call *call = call_of(as != NULL ? as : "commit");
+  if (words[4][0] != '\0')
+    commit_one(call, words[1], instance, words[2], atoi(words[3]), atoi(words[4]));
+  else
+    commit_all(call, words[1], instance);
+  return outcome(call);
+}
+
+static const char *step_delete(char **words)
+{
+  char *instance = cut(words[1]);
+  const char *as = given(words, "as=");
+  struct call *call = call_of(as != NULL ? as : "delete");
+  delete_consumer(call, words[1], instance);
+  return outcome(call);
+}
+
+static const char *step_topic(char **words)
+{
+  if (given(words, "quietly") != NULL)
+    fake_topic(words[1], atoi(words[2]));
+  else
+    change_topic(words[1], atoi(words[2]));
+  return "";
+}
+
+static const char *step_produce(char **words)
+{
+  if (given(words, "quietly") != NULL)
+    fake_produce(words[1], atoi(words[2]), atoi(words[3]));
+  else
+    produce(words[1], atoi(words[2]), atoi(words[3]));
+  return "";
+}
+
+static const char *number(int64_t value)
+{
+  static char text[32];
+  snprintf(text, sizeof text, "%lld", (long long)value);
+  return text;
+}
+
+static const char *step_fail(char **words)
+{
+  static char text[64];
+  snprintf(text, sizeof text, "%s", words[2]);
+  if (strcmp(words[1], "committed") == 0)
+    fake_fail_committed(UK_E_UNAVAILABLE, atoi(words[2]));
+  else
+    fake_fail_read(UK_E_UNAVAILABLE, text[0] != '\0' ? text : NULL);
+  return "";
+}
+
+static const char *step_finish(char **words)
+{
+  bool refused = given(words, "UNAVAILABLE") != NULL;
+  return number(
+    fake_finish(atoi(words[1]), refused ? UK_E_UNAVAILABLE : UK_OK, refused ? words[3] : NULL));
+}
+
+static const char *step_undelivered(char **words)
+{
+  char *instance = cut(words[1]);
+  undelivered(words[1], instance, (uint64_t)atoi(words[2]));
+  return "";
+}
+
+static const char *step_tick(char **words)
+{
+  (void)words;
+  int64_t next = uk_groups_next_tick(groups);
+  return next == INT64_MAX ? "never" : number(next - fake_now);
+}
+
+static void run_during(void);
+
+static const char *step_small(char **words)
+{
+  const char *what = words[0];
+  if (strcmp(what, "pass") == 0)
+    pass_time(atoi(words[1]));
+  else if (strcmp(what, "drain") == 0)
+    uk_groups_drain(groups, fake_now);
+  else if (strcmp(what, "hold") == 0)
+    fake_hold_commits(true);
+  else if (strcmp(what, "retain") == 0)
+    fake_retain(words[1], atoi(words[2]), atoi(words[3]));
+  else if (strcmp(what, "read") == 0)
+    fake_read_nothing();
+  else
+    CHECK(!"a step of this name");
+  return "";
+}
+
+static const char *step_ask(char **words)
+{
+  const char *what = words[0];
+  if (strcmp(what, "outcome") == 0)
+    return outcome(call_of(words[1]));
+  if (strcmp(what, "message") == 0)
+    return call_of(words[1])->consume.operation.message;
+  if (strcmp(what, "asked") == 0)
+    return number(call_of(words[1])->asked);
+  if (strcmp(what, "delivery") == 0)
+    return number((int64_t)call_of(words[1])->consume.delivery);
+  if (strcmp(what, "owners") == 0)
+    return owners();
+  if (strcmp(what, "committed") == 0)
+    return number(fake_committed(words[1], words[2], atoi(words[3])));
+  if (strcmp(what, "commits") == 0)
+    return number(fake_commits());
+  if (strcmp(what, "last") == 0)
+    return fake_last_commit();
+  return step_small(words);
+}
+
+static const struct {
+  const char *name;
+  const char *(*run)(char **words);
+} steps[] = {
+  {"consume", step_consume}, {"commit", step_commit},   {"delete", step_delete},
+  {"topic", step_topic},     {"produce", step_produce}, {"fail", step_fail},
+  {"finish", step_finish},   {"tick", step_tick},       {"undelivered", step_undelivered}};
+
+static const char *run_words(char **words)
+{
+  for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+    if (strcmp(words[0], steps[i].name) == 0)
+      return steps[i].run(words);
+  }
+  return step_ask(words);
+}
+
+/* Got and expected with the step before each, so that a failure shows which one it is. */
+static void run_step(const char *line)
+{
+  char text[LINE], got[LINE + 4096], expected[LINE + 4096], *words[WORDS];
+  const char *arrow = strstr(line, " -> ");
+  size_t length = arrow != NULL ? (size_t)(arrow - line) : strlen(line);
+  snprintf(text, sizeof text, "%.*s", (int)length, line);
+  if (strncmp(text, "during ", 7) == 0) {
+    snprintf(during[during_count++], LINE, "%s", line + 7);
+    fake_during_read(run_during);
+    return;
+  }
+  split(text, words);
+  const char *result = run_words(words);
+  snprintf(got, sizeof got, "%.*s -> %s", (int)length, line, result);
+  snprintf(expected, sizeof expected, "%s", line);
+  if (arrow != NULL)
+    CHECK_EQ_STR(got, expected);
+}
+
+static void run_during(void)
+{
+  for (int i = 0; i < during_count; i++)
+    run_step(during[i]);
+  during_count = 0;
+}
+
+static void run_scenario(const char *name, const char *const *lines)
+{
+  long live = fault_live();
+  bool ok = true;
+  memset(calls, 0, sizeof calls);
+  start_groups();
+  for (; *lines != NULL; lines++)
+    run_step(*lines);
+  stop_groups();
+  for (int i = 0; i < CALLS && calls[i].name[0] != '\0'; i++)
+    ok = ok && calls[i].call.ended == 1;
+  if (!ok || fault_live() != live)
+    printf("  in the scenario \"%s\"\n", name);
+  CHECK(ok); /* each call has ended, once */
+  CHECK_EQ_INT(fault_live(), live);
+}
+
+static const struct {
+  const char *name;
+  const char *lines[24];
+} scenarios[] = {
+  /* What is committed, and when. */
+  {"without auto-commit nothing is committed unasked",
+   {"topic t 1", "produce t 0 2", "consume g/a t manual -> t:0:0 t:0:1", "consume g/a t manual -> ",
+    "tick -> 10000", "pass 5000", "commits -> 0", "delete g/a -> ", "commits -> 0",
+    "consume g/b t manual -> t:0:0 t:0:1", "consume g/b t manual -> ", "pass 10000", "owners -> ",
+    "commits -> 0", "consume g/c t manual -> t:0:0 t:0:1", "consume g/c t manual -> ", "drain",
+    "commits -> 0"}},
+  {"an auto-commit names only what changed",
+   {"topic t 2", "produce t 0 1", "consume g/a t -> t:0:0", "consume g/a t session=100000 -> ",
+    "pass 5000", "last -> t:0=1", "produce t 1 2", "consume g/a t -> t:1:0 t:1:1",
+    "consume g/a t -> ", "pass 5000", "last -> t:1=2", "commits -> 2"}},
+  {"after an auto-commit only the session's end is waited for",
+   {"topic t 1", "produce t 0 1", "consume g/a t -> t:0:0", "consume g/a t -> ", "tick -> 5000",
+    "pass 5000", "commits -> 1", "tick -> 5000", "pass 4999", "owners -> g/a t=0", "pass 1",
+    "owners -> ", "commits -> 1"}},
+  {"a refused auto-commit is tried again a second later, not before",
+   {"topic t 1", "hold", "produce t 0 1", "consume g/a t session=100000 -> t:0:0",
+    "consume g/a t -> ", "pass 5000", "commits -> 1", "pass 5000", "finish 1 UNAVAILABLE full -> 1",
+    "commits -> 1", "tick -> 1000", "pass 999", "commits -> 1", "pass 1", "commits -> 2",
+    "last -> t:0=1"}},
+  {"an auto-commit comes while a request waits, which does not expire",
+   {"topic t 1", "produce t 0 1", "consume g/a t interval=15000 -> t:0:0",
+    "consume g/a t wait=30000 -> waits", "pass 14999", "commits -> 0", "pass 1", "commits -> 1",
+    "outcome a -> waits", "owners -> g/a t=0", "pass 15000", "outcome a -> "}},
+  {"a topic that went is left out of the commit of an expired instance",
+   {"topic t 1", "topic u 1", "produce t 0 2", "produce u 0 3", "consume g/a t,u interval=60000",
+    "consume g/a t,u wait=0 -> ", "topic t 0 quietly", "pass 10000", "owners -> ",
+    "last -> u:0=3"}},
+  {"a topic that went is left out of an explicit commit",
+   {"topic t 1", "topic u 1", "produce t 0 2", "produce u 0 1", "consume g/a t,u",
+    "topic t 0 quietly", "commit g/a -> ", "last -> u:0=1"}},
+  {"a commit without offsets names what this instance consumed alone",
+   {"topic t 2", "produce t 1 3", "consume g/a t manual -> t:1:0 t:1:1 t:1:2",
+    "commit g/a t 1 2 -> ", "consume g/b t limit=0 -> ", "owners -> g/a t=0 g/b t=1",
+    "commits -> 1", "commit g/b -> ", "commits -> 1"}},
+  {"what was taken back is not committed again",
+   {"topic t 1", "produce t 0 3", "consume g/a t -> t:0:0 t:0:1 t:0:2", "commit g/a t 0 2 -> ",
+    "delete g/a -> ", "commits -> 1", "consume g/b t -> t:0:2", "undelivered g/b 1",
+    "delete g/b -> ", "commits -> 1", "committed g t 0 -> 2"}},
+  {"a commit is a sign of life",
+   {"topic t 1", "consume g/a t -> ", "pass 6000", "commit g/a -> ", "pass 9999",
+    "owners -> g/a t=0", "pass 1", "owners -> "}},
+  {"a failed last commit without a text has that of its error",
+   {"topic t 1", "produce t 0 1", "consume g/a t -> t:0:0", "hold", "delete g/a -> waits",
+    "finish 1 UNAVAILABLE -> 1", "outcome delete -> gateway_timeout",
+    "message delete -> the consumer instance is closed, but what it was to commit last failed: the "
+    "server cannot serve this now"}},
+
+  /* Where an owner starts. */
+  {"latest is committed although nothing was read",
+   {"topic t 1", "produce t 0 5", "consume g/a t latest -> ", "delete g/a -> ",
+    "committed g t 0 -> 5", "produce t 0 2", "consume g/b t latest -> t:0:5 t:0:6"}},
+  {"latest is committed after the interval",
+   {"topic t 1", "produce t 0 5", "consume g/a t latest -> ", "tick -> 5000", "pass 5000",
+    "committed g t 0 -> 5", "commits -> 1"}},
+  {"latest is committed after the interval also where its look-up waited",
+   {"topic t 1", "topic u 1", "produce t 0 5", "consume g/a u -> ", "hold",
+    "commit g/a u 0 1 -> waits", "delete g/a -> ", "consume g/b t latest -> ", "commits -> 1",
+    "finish 1 -> 1", "tick -> 5000", "pass 5000", "commits -> 2", "last -> t:0=5"}},
+  {"latest is committed also by an idle instance that got the partition",
+   {"topic t 2", "produce t 1 5", "consume g/a t latest manual -> ",
+    "consume g/b t latest wait=100 -> waits", "delete g/a -> ", "pass 100", "outcome b -> ",
+    "tick -> 4900", "pass 4900", "committed g t 0 -> 0", "committed g t 1 -> 5"}},
+  {"a position that fell behind goes to the latest of that moment",
+   {"topic t 1", "produce t 0 8", "consume g/a t limit=2 -> t:0:0 t:0:1", "commit g/a -> ",
+    "delete g/a -> ", "consume g/b t latest limit=1 -> t:0:2", "produce t 0 2", "retain t 0 6",
+    "consume g/b t -> ", "produce t 0 1", "consume g/b t -> t:0:10"}},
+  {"a committed offset behind the end is named",
+   {"topic t 1", "produce t 0 5", "consume g/a t -> t:0:0 t:0:1 t:0:2 t:0:3 t:0:4",
+    "commit g/a t 0 6 -> ", "delete g/a -> ", "consume g/b t none -> bad_request",
+    "message b -> the committed offset 6 of topic \"t\" partition 0 is out of range 0 to 5, and "
+    "the "
+    "auto offset reset is none",
+    "commit g/b -> not_found", "consume g/b t -> t:0:0 t:0:1 t:0:2 t:0:3 t:0:4"}},
+  {"a committed offset at the end is one to go on from",
+   {"topic t 1", "produce t 0 5", "consume g/a t limit=1 -> t:0:0", "commit g/a t 0 5 -> ",
+    "delete g/a -> ", "consume g/b t none -> ", "produce t 0 1", "consume g/b t -> t:0:5"}},
+  {"a committed offset below the first kept one is named",
+   {"topic t 1", "produce t 0 5", "consume g/a t -> t:0:0 t:0:1 t:0:2 t:0:3 t:0:4",
+    "commit g/a t 0 2 -> ", "delete g/a -> ", "retain t 0 3", "consume g/b t none -> bad_request",
+    "message b -> the committed offset 2 of topic \"t\" partition 0 is out of range 3 to 5, and "
+    "the "
+    "auto offset reset is none",
+    "consume g/b t -> t:0:3 t:0:4"}},
+  {"a look-up that fails is named, and tried again",
+   {"topic t 1", "produce t 0 1", "fail committed 2", "consume g/a t -> unavailable",
+    "message a -> group \"g\" cannot look up its committed offset for topic \"t\" partition 0",
+    "owners -> ", "consume g/a t -> t:0:0"}},
+  {"a look-up waits for the commits before it, not for later ones",
+   {"topic t 2", "produce t 1 4", "consume g/a t manual -> t:1:0 t:1:1 t:1:2 t:1:3",
+    "consume g/b t manual -> ", "hold", "commit g/a t 1 3 -> waits", "owners -> g/a t=0 g/b t=1",
+    "consume g/b t wait=500 -> waits", "commit g/a t 0 0 as=other -> waits", "finish 1 -> 1",
+    "outcome b -> t:1:3"}},
+  {"a commit while the look-up waits says where to start",
+   {"topic t 2", "produce t 1 4", "consume g/a t manual -> t:1:0 t:1:1 t:1:2 t:1:3",
+    "consume g/b t manual -> ", "hold", "commit g/a t 1 3 -> waits",
+    "commit g/b t 1 2 as=other -> waits", "consume g/b t wait=500 -> waits", "finish 1 -> 1",
+    "outcome b -> waits", "finish 1 -> 1", "outcome b -> t:1:2 t:1:3"}},
+  {"a commit of exactly what arrived is no override: the position is handed on at once",
+   {"topic t 2", "produce t 1 3", "consume g/a t -> t:1:0 t:1:1 t:1:2",
+    "consume g/b t wait=500 -> waits", "hold", "commit g/a t 1 3 -> waits",
+    "owners -> g/a t=0 g/b t=1", "produce t 1 1", "outcome b -> t:1:3"}},
+  {"a commit past what arrived is an override",
+   {"topic t 2", "produce t 1 6", "consume g/a t limit=3 -> t:1:0 t:1:1 t:1:2",
+    "consume g/b t wait=500 -> waits", "commit g/a t 1 5 -> ", "owners -> g/a t=0 g/b t=1",
+    "outcome b -> t:1:5"}},
+  {"an override ends with the next commit of what arrived",
+   {"topic t 2", "produce t 1 3", "consume g/a t session=100000 -> t:1:0 t:1:1 t:1:2",
+    "commit g/a t 1 1 -> ", "produce t 1 1", "consume g/a t -> t:1:3", "consume g/a t -> ", "hold",
+    "pass 5000", "last -> t:1=4", "consume g/b t -> ", "owners -> g/a t=0 g/b t=1", "produce t 1 1",
+    "consume g/b t -> t:1:4"}},
+  {"without auto-commit what arrived is not handed on",
+   {"topic t 2", "produce t 1 3", "consume g/a t manual limit=2 -> t:1:0 t:1:1",
+    "consume g/b t -> ", "consume g/a t -> ", "owners -> g/a t=0 g/b t=1",
+    "consume g/b t -> t:1:0 t:1:1 t:1:2"}},
+
+  /* What counts as delivered. */
+  {"a lost answer that was followed by another request is not repeated",
+   {"topic t 1", "produce t 0 1", "consume g/a t -> t:0:0", "produce t 0 1",
+    "consume g/a t -> t:0:1", "undelivered g/a 1", "consume g/a t -> ", "delete g/a -> ",
+    "committed g t 0 -> 2"}},
+  {"a lost answer of a delivery to come is none",
+   {"topic t 1", "produce t 0 1", "consume g/a t -> t:0:0", "undelivered g/a 2",
+    "undelivered g/a 0", "consume g/a t -> ", "delete g/a -> ", "committed g t 0 -> 1"}},
+  {"a lost answer is repeated to the request that waits",
+   {"topic t 1", "consume g/a t wait=500 -> waits", "consume g/a t wait=500 as=second -> waits",
+    "produce t 0 1", "outcome a -> t:0:0", "undelivered g/a 1", "outcome second -> t:0:0",
+    "delivery second -> 2"}},
+  {"a read that finds nothing leaves the request waiting, and its client is asked once",
+   {"topic t 1", "produce t 0 1", "read nothing", "consume g/a t wait=500 -> waits", "asked a -> 1",
+    "produce t 0 1", "outcome a -> t:0:0 t:0:1", "asked a -> 1", "delivery a -> 1"}},
+  {"a failed read says what the log says",
+   {"topic t 1", "produce t 0 1", "consume g/a t -> t:0:0", "produce t 0 1", "fail read damaged",
+    "consume g/a t -> unavailable", "message a -> damaged", "owners -> g/a t=0",
+    "consume g/a t -> t:0:1"}},
+  {"a client that hung up leaves its new instance alive",
+   {"topic t 1", "produce t 0 1", "consume g/a t gone -> cancelled", "owners -> g/a t=0",
+    "consume g/a t -> t:0:0", "delivery a -> 1"}},
+  {"an instance that has waited once lives on after an error",
+   {"topic t 1", "consume g/a t wait=500 -> waits", "tick -> 500", "topic t 0",
+    "outcome a -> not_found", "owners -> g/a -"}},
+  {"a waiting request has no other time than its deadline",
+   {"topic t 1", "consume g/a t wait=20000 -> waits", "tick -> 20000", "pass 20000",
+    "outcome a -> ", "tick -> 10000"}},
+
+  /* Who has which partition. */
+  {"a subscription that nobody has counts no more, though its records are on their way",
+   {"topic t 1", "topic u 1", "consume g/a t wait=500 -> waits",
+    "consume g/a u wait=500 as=second -> waits", "produce t 0 1", "outcome a -> t:0:0",
+    "owners -> g/a t=0 u=0", "consume g/b u -> too_many",
+    "message b -> group \"g\" has 1 consumer instances already: the limit is 1, the partitions of "
+    "its "
+    "topics",
+    "consume g/b t -> ", "owners -> g/a t=0 u=0 g/b -", "delete g/a -> ", "outcome second -> ",
+    "owners -> g/b t=0"}},
+  {"a partition of a subscription that ended goes with the next request",
+   {"topic t 1", "topic u 1", "consume g/a t wait=500 -> waits",
+    "consume g/a u wait=500 as=second -> waits", "produce t 0 1", "outcome a -> t:0:0",
+    "owners -> g/a t=0 u=0", "consume g/a u as=third -> ", "owners -> g/a u=0", "pass 500",
+    "outcome second -> ", "outcome third -> "}},
+  {"a topic replaced by one of the same size starts anew",
+   {"topic t 1", "produce t 0 2", "consume g/a t -> t:0:0 t:0:1", "topic t 0 quietly",
+    "topic t 1 quietly", "produce t 0 3 quietly", "consume g/a t -> t:0:0 t:0:1 t:0:2"}},
+  {"records of a partition that nobody knew show that it is there",
+   {"topic t 2", "consume g/a t wait=500 -> waits", "topic t 3 quietly", "produce t 2 1",
+    "outcome a -> t:2:0", "owners -> g/a t=0,1,2"}},
+  {"a partition that the topic has not is no partition of the group",
+   {"topic t 2", "consume g/a t -> ", "commit g/a t 2 0", "commit g/a t -1 0",
+    "owners -> g/a t=0,1"}},
+  {"the list is sorted by group, then by instance",
+   {"topic t 1", "consume h/a t -> ", "consume g/b t -> ", "consume g2/a t -> ",
+    "owners -> g/b t=0 g2/a t=0 h/a t=0"}},
+
+  /* What comes while a thread reads. */
+  {"a request that came during a failed first read is served",
+   {"topic t 1", "produce t 0 1", "fail read", "during consume g/a nowhere wait=500 as=second",
+    "during consume g/a t wait=500 as=third", "consume g/a t -> unavailable",
+    "outcome second -> not_found", "outcome third -> t:0:0", "owners -> g/a t=0"}},
+  {"a delete during a read that finds nothing is carried out",
+   {"topic t 1", "produce t 0 1", "read nothing", "during delete g/a", "consume g/a t wait=500 -> ",
+    "outcome delete -> ", "owners -> "}},
+  {"two deletes during a read both end",
+   {"topic t 1", "produce t 0 1", "during delete g/a as=first", "during delete g/a as=other",
+    "consume g/a t wait=500 -> t:0:0", "outcome first -> ", "outcome other -> ", "owners -> "}},
+  {"a request behind a delete ends with the instance",
+   {"topic t 1", "produce t 0 1", "during delete g/a", "during consume g/a t wait=500 as=second",
+    "consume g/a t -> t:0:0", "outcome delete -> ", "outcome second -> ", "owners -> "}},
+  {"a partition that was read for is let go when nothing was found",
+   {"topic t 2", "produce t 1 1", "read nothing", "during consume g/b t wait=500",
+    "consume g/a t wait=500 -> waits", "owners -> g/a t=0 g/b t=1", "outcome b -> t:1:0",
+    "pass 500"}},
+};
+
+static void scenarios_hold(void)
+{
+  for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
+    run_scenario(scenarios[i].name, scenarios[i].lines);
+}
+
+/* One answer has so many partitions at most; those behind them come first in the next. */
+static void an_answer_has_partitions_up_to_a_limit(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 130);
+  for (int32_t i = 0; i < 130; i++)
+    fake_produce("t", i, 1);
+  consume(&call, "g", "a", "t", 0);
+  CHECK_EQ_INT(call.count, 128);
+  CHECK_EQ_INT(call.records[127].partition, 127);
+  consume(&call, "g", "a", "t", 0);
+  OUTCOME(&call, "t:128:0 t:129:0");
+  stop_groups();
+}
+
+/* Threads bring the time out of order: it does not go back. */
+static void time_does_not_go_back(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  consume(&call, "g", "a", "t", 0);
+  pass_time(8000);
+  fake_now -= 8000;
+  consume(&call, "g", "a", "t", 0);
+  CHECK_EQ_INT(uk_groups_next_tick(groups), fake_now + 8000 + 10000);
+  stop_groups();
+}
+
+/* What the caller left in the out fields is no answer. */
+static void out_fields_are_set(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  call_consume(&call, "g", "a", "t", fake_now);
+  call.consume.delivery = 77;
+  strcpy(call.consume.operation.message, "left over");
+  uk_groups_consume(groups, &call.consume, fake_now);
+  OUTCOME(&call, "");
+  MESSAGE(&call, "");
+  CHECK_EQ_INT(call.consume.delivery, 0);
+  stop_groups();
+}
+
+int main(void)
+{
+  CHECK_RUN(scenarios_hold);
+  CHECK_RUN(an_answer_has_partitions_up_to_a_limit);
+  CHECK_RUN(time_does_not_go_back);
+  CHECK_RUN(out_fields_are_set);
+  return check_end();
+}
