@@ -1,17 +1,18 @@
-/* Groups: what is promised, as scenarios: each line is a step, and behind "->" what must come of it. After each scenario
- * everything is freed.
+/* Groups: what is promised, as scenarios: each line is a step, and behind "->" what must come of it.
+ * After each scenario everything is freed.
  *
- *   topic t 2                     makes or changes it (0 deletes it); with "quietly" nobody is told
- *   produce t 0 3                 three records; also "quietly"
- *   retain t 0 2                  the first kept offset is 2
- *   consume g/a t,u OPTION...     -> the records, "waits", or the word of the error. Options: wait=MS, manual, latest, none,
- *                                 limit=N, session=MS, interval=MS, gone (its client hung up), as=NAME (else the instance)
- *   outcome a -> ..., message a -> ...       of the last call of that name
- *   commit g/a [t 0 2] [as=NAME], delete g/a [as=NAME], undelivered g/a 1, pass MS, drain
- *   hold, finish N [UNAVAILABLE TEXT]        commits wait from now on; N of them are done or refused
+ *   topic t 2                  makes or changes it (0 deletes it); with "quietly" nobody is told
+ *   produce t 0 3              three records; also "quietly"
+ *   retain t 0 2               the first kept offset is 2
+ *   consume g/a t,u OPTION...  -> the records, "waits", or the word of the error. Options: wait=MS,
+ *                              manual, latest, none, limit=N, session=MS, interval=MS, gone (its
+ *                              client hung up), as=NAME (else the instance's)
+ *   outcome NAME, message NAME, asked NAME, delivery NAME      of the last call of that name
+ *   commit g/a [t 0 2], delete g/a, undelivered g/a 1, pass MS, drain
+ *   hold, finish N [UNAVAILABLE TEXT]     commits wait from now on; N of them are done or refused
  *   fail committed N, fail read [TEXT], read nothing
- *   during CONSUME|DELETE STEP    this step comes while the next read is under way
- *   owners, committed g t 0, commits, last, tick (ms to the next tick, or "never"), asked a -> ... */
+ *   during STEP                this step comes while the next read is under way
+ *   owners, committed g t 0, commits, last, tick (milliseconds to the next tick, or "never") */
 #include "check.h"
 #include "fake_clients.h"
 #include "fault.h"
