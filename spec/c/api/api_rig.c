@@ -83,6 +83,9 @@ void api_rig_ask(struct api_rig *rig, const char *user, enum uk_method method, c
   uk_buffer_append_text(&request.path, path);
   uk_buffer_append_text(&request.body, body);
   request.method = method;
+  if (rig->header != NULL)
+    uk_client_request_header(&request, uk_slice_text(rig->header),
+                             uk_slice_text(rig->header_value));
   struct uk_transport *transport = uk_transport_open(&settings);
   if (CHECK(transport != NULL))
     perform(transport, &request, answer);

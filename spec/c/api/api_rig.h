@@ -10,6 +10,7 @@ enum { API_RIG_BODY = 4096 }; /* bytes of an answer that are kept */
 struct api_rig {
   struct uk_server server;
   struct uk_engine engine;
+  const char *header, *header_value; /* that every request has besides, or NULL */
 };
 
 struct api_answer {

@@ -1,0 +1,384 @@
+/* for: api_read.c, api_consume.c, api_fetch.c, api_commit.c, api_metadata.c, api_consumers.c,
+ * api_topics.c, api_produce.c, api_webhook.c, api_health.c, consumer_settings.c
+ *
+ * What an engine is asked, and what is made of its answers. */
+#include "api_rig.h"
+#include "check.h"
+#include "common/clock.h"
+#include "server/api/request.h"
+
+static struct api_rig rig;
+static struct api_answer answer;
+
+/* What the engine was asked last, and how it answers. */
+static int calls;
+static int64_t deadline;
+static enum uk_error outcome;
+static const char *reason;
+static bool breaks_reply; /* as if there were no memory for it */
+static struct uk_consumer_settings settings;
+static uint64_t delivery;
+
+static void end(struct uk_operation *operation)
+{
+  calls++;
+  deadline = operation->deadline;
+  operation->error = outcome;
+  if (reason != NULL)
+    uk_operation_fail(operation, outcome, "%s", reason);
+  if (breaks_reply) {
+    struct uk_request *request = operation->context;
+    request->reply.error = UK_E_NO_MEMORY;
+  }
+  operation->done(operation);
+}
+
+#define PLAYED(name, type)                                                                         \
+  static void name(struct uk_engine *engine, struct type *operation)                               \
+  {                                                                                                \
+    (void)engine;                                                                                  \
+    end(&operation->operation);                                                                    \
+  }
+PLAYED(produce, uk_produce)
+PLAYED(fetch, uk_fetch)
+PLAYED(commit, uk_commit)
+PLAYED(committed, uk_committed)
+PLAYED(delete_consumer, uk_delete_consumer)
+PLAYED(offsets, uk_offsets)
+PLAYED(create_topic, uk_create_topic)
+PLAYED(delete_topic, uk_delete_topic)
+
+static void consume(struct uk_engine *engine, struct uk_consume *operation)
+{
+  (void)engine;
+  settings = operation->settings;
+  operation->delivery = delivery;
+  end(&operation->operation);
+}
+
+static void topics(struct uk_engine *engine, struct uk_topics *operation)
+{
+  static const char *const names[] = {"__consumer_offsets", "__upstash_kafka_keys", "orders",
+                                      "orders-eu", "secret"};
+  (void)engine;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    operation->topic(&operation->operation, uk_slice_text(names[i]), (int32_t)i + 1);
+  end(&operation->operation);
+}
+
+static void consumers(struct uk_engine *engine, struct uk_consumers *operation)
+{
+  static const struct {
+    const char *group, *instance, *topic;
+    int32_t partitions[3];
+    size_t count;
+  } rows[] = {
+    {"a", "one", "orders", {0, 2, 7}, 3}, {"a", "one", "secret", {1}, 1},
+    {"a", "one", "orders-eu", {5}, 1},    {"a", "two", "", {0}, 0},
+    {"b", "two", "secret", {0}, 1},       {"b", "twofold", "orders", {3}, 1},
+    {"bb", "twofold", "orders", {4}, 1},
+  };
+  (void)engine;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    operation->owned(&operation->operation, uk_slice_text(rows[i].group),
+                     uk_slice_text(rows[i].instance), uk_slice_text(rows[i].topic),
+                     rows[i].partitions, rows[i].count);
+  end(&operation->operation);
+}
+
+static atomic_int told; /* how often the engine heard what became of a delivery */
+static bool told_whole;
+static uint64_t told_delivery;
+
+static void sent(struct uk_engine *engine, struct uk_slice group, struct uk_slice instance,
+                 uint64_t number, bool whole)
+{
+  (void)engine;
+  CHECK_EQ_SLICE(group, "g");
+  CHECK_EQ_SLICE(instance, "i");
+  told_delivery = number;
+  told_whole = whole;
+  atomic_fetch_add(&told, 1);
+}
+
+static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)
+{
+  (void)engine;
+  snprintf(detail, size, "%s", reason != NULL ? reason : "");
+  return outcome;
+}
+
+static const struct uk_engine_methods methods = {
+  .name = "played",
+  .produce = produce,
+  .fetch = fetch,
+  .consume = consume,
+  .commit = commit,
+  .committed = committed,
+  .delete_consumer = delete_consumer,
+  .consumers = consumers,
+  .offsets = offsets,
+  .topics = topics,
+  .create_topic = create_topic,
+  .delete_topic = delete_topic,
+  .sent = sent,
+  .health = health,
+};
+
+static void begin(void)
+{
+  calls = 0;
+  atomic_store(&told, 0);
+  outcome = UK_OK;
+  reason = NULL;
+  breaks_reply = false;
+  delivery = 0;
+  CHECK(api_rig_open(&rig, &methods));
+}
+
+#define POSITION "{\"topic\":\"t\",\"partition\":0}"
+#define TRIPLE "{\"topic\":\"t\",\"partition\":0,\"offset\":0}"
+
+/* Every request that reaches the engine, and for how long it may wait. */
+static const struct row {
+  enum uk_method method;
+  const char *path, *body;
+  int64_t timeout;
+} rows[] = {
+  {UK_GET, "/consume/g/i/t", "", 1000},
+  {UK_GET, "/consume/g/i/t?timeout=0", "", 0},
+  {UK_POST, "/consume/g/i", "{\"topic\":\"t\"}", 1000},
+  {UK_POST, "/consume/g/i?timeout=7000", "{\"topic\":\"t\"}", 7000},
+  {UK_POST, "/consume/g/i?timeout=7000", "{\"topic\":\"t\",\"timeout\":600000}", 600000},
+  {UK_POST, "/fetch", TRIPLE, 1000},
+  {UK_POST, "/fetch?timeout=7000", TRIPLE, 7000},
+  {UK_POST, "/fetch?timeout=7000", "{\"topic\":\"t\",\"partition\":0,\"offset\":0,\"timeout\":0}",
+   0},
+  {UK_POST, "/commit/g/i", TRIPLE, 10000},
+  {UK_POST, "/commit/g/i", "", 10000},
+  {UK_POST, "/committed/g/i", POSITION, 10000},
+  {UK_POST, "/committed/g/i?timeout=7000", POSITION, 7000},
+  {UK_POST, "/delete-consumer/g/i", "", 10000},
+  {UK_GET, "/consumers", "", 10000},
+  {UK_GET, "/topics", "", 10000},
+  {UK_POST, "/offsets/latest", POSITION, 10000},
+  {UK_POST, "/offsets/5?timeout=7000", POSITION, 7000},
+  {UK_POST, "/topics/t", "", 10000},
+  {UK_DELETE, "/topics/t", "", 10000},
+  {UK_POST, "/produce", "{\"topic\":\"t\",\"value\":\"v\"}", 30000},
+  {UK_POST, "/produce/t", "{\"value\":\"v\"}", 30000},
+  {UK_GET, "/produce/t/v", "", 30000},
+  {UK_POST, "/webhook?topic=t", "v", 30000},
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static void ask(const struct row *row)
+{
+  api_rig_ask(&rig, "full", row->method, row->path, row->body, &answer);
+}
+
+static void waits_as_long_as_the_contract_says(void)
+{
+  begin();
+  for (size_t i = 0; i < ROWS; i++) {
+    int64_t before = uk_clock_monotonic();
+    ask(&rows[i]);
+    int64_t after = uk_clock_monotonic();
+    CHECK_EQ_INT(calls, (long long)i + 1);
+    if (!CHECK(deadline >= before + rows[i].timeout && deadline <= after + rows[i].timeout))
+      fprintf(stderr, "  %s: %lld ms\n", rows[i].path, (long long)(deadline - before));
+  }
+  api_rig_close(&rig);
+}
+
+/* Whatever an engine says, each endpoint answers with its status and its text. */
+static void answers_with_the_error_of_the_engine(void)
+{
+  static const struct {
+    enum uk_error error;
+    int status, retry_after;
+    const char *text; /* the error's own */
+  } errors[] = {
+    {UK_E_BAD_REQUEST, 400, -1, "the request is malformed"},
+    {UK_E_NOT_FOUND, 404, -1, "no such path, topic or consumer instance"},
+    {UK_E_CONFLICT, 409, -1, NULL},
+    {UK_E_TOO_MANY, 429, 1, NULL},
+    {UK_E_INTERNAL, 500, -1, NULL},
+    {UK_E_UNAVAILABLE, 503, 1, "the server cannot serve this now"},
+    {UK_E_GATEWAY_TIMEOUT, 504, -1, NULL},
+    {UK_E_CANCELLED, 503, 1, NULL},
+  };
+  begin();
+  for (size_t i = 0; i < ROWS; i++) {
+    for (size_t j = 0; j < sizeof errors / sizeof *errors; j++) {
+      char expected[300];
+      outcome = errors[j].error;
+      reason = j % 2 == 0 ? "the \"reason\"" : NULL;
+      ask(&rows[i]);
+      CHECK_EQ_INT(answer.status, errors[j].status);
+      CHECK_EQ_INT(answer.retry_after, errors[j].retry_after);
+      snprintf(expected, sizeof expected, "{\"error\":\"%s\",\"status\":%d}",
+               reason != NULL ? "the \\\"reason\\\"" : uk_error_text(outcome), errors[j].status);
+      if (!CHECK_EQ_STR(answer.text, expected))
+        fprintf(stderr, "  %s\n", rows[i].path);
+      reason = NULL;
+      ask(&rows[i]);
+      if (errors[j].text != NULL)
+        CHECK(strstr(answer.text, errors[j].text) != NULL);
+    }
+  }
+  api_rig_close(&rig);
+}
+
+/* Listings show what the credentials' pattern admits. */
+static void lists_what_is_admitted(void)
+{
+  begin();
+  CHECK_EQ_INT(
+    uk_credentials_add(rig.server.credentials, "clerk", "p", UK_PERMIT_CONSUME, "orders*"), UK_OK);
+  api_rig_ask(&rig, "full", UK_GET, "/topics", "", &answer);
+  CHECK_EQ_STR(answer.text, "{\"orders\":3,\"orders-eu\":4,\"secret\":5}");
+  api_rig_ask(&rig, "clerk", UK_GET, "/topics", "", &answer);
+  CHECK_EQ_STR(answer.text, "{\"orders\":3,\"orders-eu\":4}");
+  api_rig_ask(&rig, "full", UK_GET, "/consumers", "", &answer);
+  CHECK_EQ_STR(
+    answer.text,
+    "[{\"name\":\"a\",\"instances\":[{\"name\":\"one\",\"topics\":["
+    "{\"topic\":\"orders\",\"partitions\":[0,2,7]},{\"topic\":\"secret\",\"partitions\":[1]},"
+    "{\"topic\":\"orders-eu\",\"partitions\":[5]}]},{\"name\":\"two\",\"topics\":[]}]},"
+    "{\"name\":\"b\",\"instances\":[{\"name\":\"two\",\"topics\":["
+    "{\"topic\":\"secret\",\"partitions\":[0]}]},{\"name\":\"twofold\",\"topics\":["
+    "{\"topic\":\"orders\",\"partitions\":[3]}]}]},"
+    "{\"name\":\"bb\",\"instances\":[{\"name\":\"twofold\",\"topics\":["
+    "{\"topic\":\"orders\",\"partitions\":[4]}]}]}]");
+  api_rig_ask(&rig, "clerk", UK_GET, "/consumers", "", &answer);
+  CHECK(strstr(answer.text, "secret") == NULL);
+  CHECK(strstr(answer.text, "[0,2,7]},{\"topic\":\"orders-eu\"") != NULL);
+  api_rig_close(&rig);
+}
+
+/* What the credentials do not admit is a 403 that reaches no engine, wherever a topic is named. */
+static void refuses_what_is_not_admitted(void)
+{
+  static const struct row others[] = {
+    {UK_GET, "/consume/g/i/secret", "", 0},
+    {UK_POST, "/consume/g/i", "{\"topic\":\"secret\"}", 0},
+    {UK_POST, "/consume/g/i", "{\"topics\":[\"orders\",\"secret\"]}", 0},
+    {UK_POST, "/fetch", "{\"topic\":\"secret\",\"partition\":0,\"offset\":0}", 0},
+    {UK_POST, "/fetch",
+     "{\"topicPartitionOffsets\":[{\"topic\":\"secret\",\"partition\":0,\"offset\":0}]}", 0},
+    {UK_POST, "/commit/g/i", "{\"topic\":\"secret\",\"partition\":0,\"offset\":0}", 0},
+    {UK_POST, "/committed/g/i", "{\"topic\":\"secret\",\"partition\":0}", 0},
+    {UK_POST, "/offsets/latest", "{\"topic\":\"secret\",\"partition\":0}", 0},
+    {UK_POST, "/topics/secret", "", 0},
+    {UK_DELETE, "/topics/secret", "", 0},
+    {UK_POST, "/produce", "{\"topic\":\"secret\",\"value\":\"v\"}", 0},
+    {UK_POST, "/produce/secret", "{\"value\":\"v\"}", 0},
+    {UK_POST, "/produce/secret", "[]", 0},
+    {UK_GET, "/produce/secret/v", "", 0},
+    {UK_POST, "/webhook?topic=secret", "v", 0},
+  };
+  begin();
+  CHECK_EQ_INT(uk_credentials_add(rig.server.credentials, "clerk", "p", UK_PERMIT_FULL, "orders*"),
+               UK_OK);
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    api_rig_ask(&rig, "clerk", others[i].method, others[i].path, others[i].body, &answer);
+    if (!CHECK_EQ_INT(answer.status, 403))
+      fprintf(stderr, "  %s\n", others[i].path);
+    CHECK(strstr(answer.text, "the credentials do not permit topic \\\"secret\\\"") != NULL);
+  }
+  CHECK_EQ_INT(calls, 0);
+  api_rig_close(&rig);
+}
+
+static void health_is_the_engines(void)
+{
+  begin();
+  api_rig_ask(&rig, "full", UK_GET, "/health", "", &answer);
+  CHECK_EQ_INT(answer.status, 200);
+  CHECK_EQ_STR(answer.text, "{\"status\":\"ok\",\"engine\":\"played\"}");
+  outcome = UK_E_UNAVAILABLE;
+  api_rig_ask(&rig, "full", UK_GET, "/health", "", &answer);
+  CHECK_EQ_INT(answer.status, 503);
+  CHECK_EQ_INT(answer.retry_after, 1);
+  CHECK_EQ_STR(
+    answer.text,
+    "{\"error\":\"the server cannot serve this now\",\"status\":503,\"engine\":\"played\"}");
+  reason = "the disk is full";
+  api_rig_ask(&rig, "full", UK_GET, "/health", "", &answer);
+  CHECK_EQ_STR(answer.text,
+               "{\"error\":\"the disk is full\",\"status\":503,\"engine\":\"played\"}");
+  api_rig_close(&rig);
+}
+
+static void consume_with(const char *header, const char *value)
+{
+  static const struct row row = {UK_GET, "/consume/g/i/t", "", 0};
+  rig.header = header;
+  rig.header_value = value;
+  ask(&row);
+  rig.header = NULL;
+}
+
+static void reads_the_settings_of_an_instance(void)
+{
+  begin();
+  consume_with(NULL, NULL);
+  CHECK_EQ_INT(settings.auto_commit, true);
+  CHECK_EQ_INT(settings.auto_commit_interval, 5000);
+  CHECK_EQ_INT(settings.offset_reset, UK_RESET_LATEST);
+  CHECK_EQ_INT(settings.session_timeout, 120000);
+  consume_with("kafka-enable-auto-commit", "FALSE");
+  CHECK_EQ_INT(settings.auto_commit, false);
+  consume_with("Kafka-Enable-Auto-Commit", "True");
+  CHECK_EQ_INT(settings.auto_commit, true);
+  consume_with("Kafka-Auto-Commit-Interval", "1");
+  CHECK_EQ_INT(settings.auto_commit_interval, 1);
+  consume_with("Kafka-Auto-Commit-Interval", "86400000");
+  CHECK_EQ_INT(settings.auto_commit_interval, 86400000);
+  CHECK_EQ_INT(settings.session_timeout, 120000);
+  consume_with("Kafka-Session-Timeout-Ms", "1800000");
+  CHECK_EQ_INT(settings.session_timeout, 1800000);
+  CHECK_EQ_INT(settings.auto_commit_interval, 5000);
+  consume_with("Kafka-Auto-Offset-Reset", "Earliest");
+  CHECK_EQ_INT(settings.offset_reset, UK_RESET_EARLIEST);
+  consume_with("Kafka-Auto-Offset-Reset", "none");
+  CHECK_EQ_INT(settings.offset_reset, UK_RESET_NONE);
+  api_rig_close(&rig);
+}
+
+/* The engine hears once what became of a response with records, and nothing of one without. */
+static void reports_what_became_of_a_delivery(void)
+{
+  begin();
+  consume_with(NULL, NULL);
+  CHECK_EQ_INT(answer.status, 200);
+  delivery = 7;
+  outcome = UK_E_UNAVAILABLE;
+  consume_with(NULL, NULL);
+  CHECK_EQ_INT(answer.status, 503);
+  outcome = UK_OK;
+  consume_with(NULL, NULL);
+  CHECK_EQ_INT(answer.status, 200);
+  delivery = 8;
+  breaks_reply = true;
+  CHECK_EVENTUALLY(atomic_load(&told) == 1);
+  CHECK(told_whole && told_delivery == 7);
+  consume_with(NULL, NULL);
+  CHECK_EQ_INT(answer.status, 503);
+  CHECK_EVENTUALLY(atomic_load(&told) == 2);
+  CHECK(!told_whole && told_delivery == 8);
+  api_rig_close(&rig);
+}
+
+int main(void)
+{
+  CHECK_RUN(waits_as_long_as_the_contract_says);
+  CHECK_RUN(answers_with_the_error_of_the_engine);
+  CHECK_RUN(lists_what_is_admitted);
+  CHECK_RUN(refuses_what_is_not_admitted);
+  CHECK_RUN(health_is_the_engines);
+  CHECK_RUN(reads_the_settings_of_an_instance);
+  CHECK_RUN(reports_what_became_of_a_delivery);
+  return check_end();
+}
