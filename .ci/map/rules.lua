@@ -17,6 +17,7 @@ return {
     directions = {
       common = {},
       client = { "common" },
+      ["client/sender"] = { "common", "client" },
       ["server/engine"] = { "common" },
       ["server/groups"] = { "common", "server/engine" },
       ["server/log_engine"] = { "common", "server/engine", "server/groups" },
@@ -38,7 +39,7 @@ return {
       ["server/api"] = { "common", "server/engine" },
       ["server/http"] = { "common", "server/api" },
       server = { "common", "server/api", "server/http", "server/kafka_engine", "server/log_engine" },
-      binding = { "common", "client", "server" },
+      binding = { "common", "client", "client/sender", "server" },
     },
 
     -- A header of a library, as a pattern, and the files that may include it.
@@ -76,7 +77,7 @@ return {
         reason = "the client makes producers, and both perform calls on a client",
       },
       {
-        folder = "client/",
+        folder = "client/sender/",
         nouns = "sender sender_registry",
         reason = "the registry creates and stops senders, and a sender leaves the registry when it ends",
       },

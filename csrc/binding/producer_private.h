@@ -3,7 +3,7 @@
 #define UK_PRODUCER_PRIVATE_H
 
 #include "binding/compat.h"
-#include "client/sender_registry.h"
+#include "client/sender/sender_registry.h"
 #include "common/protocol.h"
 
 struct uk_producer {

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "binding/producer_private.h"
-#include "client/sender_record.h"
+#include "client/sender/sender_record.h"
 
 #define FAILURES_TYPE "upstash.kafka.failures"
 

@@ -4,7 +4,7 @@
 #include "binding/message.h"
 #include "binding/producer_private.h"
 #include "binding/result.h"
-#include "client/sender_record.h"
+#include "client/sender/sender_record.h"
 #include "common/utf8.h"
 
 enum { SELF = 1, TOPIC, VALUE, OPTIONS };

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "check.h"
-#include "client/sender_registry.h"
+#include "client/sender/sender_registry.h"
 #include "fault.h"
 
 int luaopen_upstash_kafka_core(lua_State *L);

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 
 #include "check.h"
-#include "client/sender_batch.h"
-#include "client/sender_failures.h"
-#include "client/sender_latency.h"
+#include "client/sender/sender_batch.h"
+#include "client/sender/sender_failures.h"
+#include "client/sender/sender_latency.h"
 #include "fault.h"
 
 static struct uk_sender_queue queue;

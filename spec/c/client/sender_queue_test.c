@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "check.h"
-#include "client/sender_queue.h"
+#include "client/sender/sender_queue.h"
 
 static struct uk_message message_of(const char *value, size_t length)
 {

@@ -2,7 +2,7 @@
 #ifndef SENDER_RIG_H
 #define SENDER_RIG_H
 
-#include "client/sender_registry.h"
+#include "client/sender/sender_registry.h"
 
 enum { RIG_PATIENCE = 60000 };
 

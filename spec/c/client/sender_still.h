@@ -3,7 +3,7 @@
 #define SENDER_STILL_H
 
 #include "client/response.h"
-#include "client/sender_private.h"
+#include "client/sender/sender_private.h"
 
 /* With so many slots; its server does not exist. NULL when memory is out. uk_sender_destroy ends it. */
 struct uk_sender *still_open(unsigned slots);

@@ -10,7 +10,7 @@
 #include "common/clock.h"
 #include "fault.h"
 #include "log_rig.h"
-#include "client/sender_private.h"
+#include "client/sender/sender_private.h"
 #include "sender_rig.h"
 
 static const struct uk_settings *settings;

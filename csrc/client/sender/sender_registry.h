@@ -11,7 +11,7 @@
 #ifndef UK_SENDER_REGISTRY_H
 #define UK_SENDER_REGISTRY_H
 
-#include "client/sender.h"
+#include "client/sender/sender.h"
 
 enum { UK_REGISTRY_SENDERS_MAX = 64, UK_REGISTRY_KEEP = 5000 /* milliseconds */ };
 

@@ -3,8 +3,8 @@
 #ifndef UK_SENDER_FAILURES_H
 #define UK_SENDER_FAILURES_H
 
-#include "client/sender.h"
-#include "client/sender_record.h"
+#include "client/sender/sender.h"
+#include "client/sender/sender_record.h"
 
 struct uk_sender_failures {
   struct uk_sender_failure *first, **last; /* `last` NULL = empty */

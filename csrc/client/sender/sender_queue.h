@@ -6,7 +6,7 @@
 #ifndef UK_SENDER_QUEUE_H
 #define UK_SENDER_QUEUE_H
 
-#include "client/sender_record.h"
+#include "client/sender/sender_record.h"
 
 struct uk_sender_queue {
   char *memory;

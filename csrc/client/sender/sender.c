@@ -2,7 +2,7 @@
 #include <sys/random.h>
 
 #include "client/jitter.h"
-#include "client/sender_private.h"
+#include "client/sender/sender_private.h"
 #include "common/clock.h"
 #include "common/thread.h"
 

@@ -1,4 +1,4 @@
-#include "client/sender_queue.h"
+#include "client/sender/sender_queue.h"
 
 #include <sys/mman.h>
 

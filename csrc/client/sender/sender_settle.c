@@ -3,7 +3,7 @@
 #include "client/call.h"
 #include "client/jitter.h"
 #include "client/response.h"
-#include "client/sender_private.h"
+#include "client/sender/sender_private.h"
 #include "common/clock.h"
 
 enum { KEY_SIZE = 64 };

@@ -1,4 +1,4 @@
-#include "client/sender_failures.h"
+#include "client/sender/sender_failures.h"
 
 #include <stdlib.h>
 

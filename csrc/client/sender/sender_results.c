@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "client/response.h"
-#include "client/sender_private.h"
+#include "client/sender/sender_private.h"
 
 /* ---- all stored ---- */
 

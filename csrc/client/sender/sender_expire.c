@@ -1,6 +1,6 @@
 /* Messages that are older than message_timeout. */
 #include "client/response.h"
-#include "client/sender_private.h"
+#include "client/sender/sender_private.h"
 
 enum {
   AT_ONCE = 1000 /* messages of the queue that are given up without letting go of the lock */

@@ -1,9 +1,9 @@
-#include "client/sender_registry.h"
+#include "client/sender/sender_registry.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/sender_private.h"
+#include "client/sender/sender_private.h"
 #include "common/clock.h"
 #include "common/thread.h"
 

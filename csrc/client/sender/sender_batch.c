@@ -1,4 +1,4 @@
-#include "client/sender_batch.h"
+#include "client/sender/sender_batch.h"
 
 #include "common/gzip.h"
 

@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include "client/response.h"
-#include "client/sender_private.h"
-#include "client/sender_registry.h"
+#include "client/sender/sender_private.h"
+#include "client/sender/sender_registry.h"
 #include "common/clock.h"
 
 enum { LOG_INTERVAL = 1000, WAIT_MAX = 60000 };

@@ -1,4 +1,4 @@
-#include "client/sender_record.h"
+#include "client/sender/sender_record.h"
 
 /* In front of each packed header. */
 struct lengths {

@@ -1,4 +1,4 @@
-#include "client/sender_latency.h"
+#include "client/sender/sender_latency.h"
 
 static unsigned bucket_of(uint64_t value)
 {

@@ -8,7 +8,7 @@
 #define UK_SENDER_BATCH_H
 
 #include "client/request.h"
-#include "client/sender_queue.h"
+#include "client/sender/sender_queue.h"
 
 struct uk_sender_batch {
   struct uk_buffer records;

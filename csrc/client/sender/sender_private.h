@@ -5,10 +5,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "client/sender.h"
-#include "client/sender_batch.h"
-#include "client/sender_failures.h"
-#include "client/sender_latency.h"
+#include "client/sender/sender.h"
+#include "client/sender/sender_batch.h"
+#include "client/sender/sender_failures.h"
+#include "client/sender/sender_latency.h"
 #include "client/transport_multi.h"
 
 enum { UK_SENDER_STARVED = 100 /* milliseconds until memory that was out is asked for again */ };
