@@ -1,0 +1,170 @@
+/* An answer that may come after its asker has ended: woken once, freed once, in every order of events. */
+#include "server/kafka_engine/rd/kafka_late_answer.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "common/clock.h"
+
+enum { RACES = 2000, PATIENCE = 60000 };
+
+struct question {
+  struct uk_kafka_late_answer late; /* first */
+  int value;
+};
+
+static struct {
+  struct uk_kafka_executor *executor;
+  struct uk_kafka_task task;
+  struct uk_kafka_late_answer *slot; /* the task's */
+  atomic_int runs, freed;
+} rig;
+
+static void run(struct uk_kafka_task *task, int64_t now)
+{
+  (void)task;
+  (void)now;
+  atomic_fetch_add(&rig.runs, 1);
+}
+
+static void run_last(struct uk_kafka_task *task, int64_t now)
+{
+  (void)now;
+  uk_kafka_task_end(task);
+}
+
+static void ended(struct uk_kafka_task *task)
+{
+  (void)task;
+  atomic_fetch_add(&rig.runs, 1);
+}
+
+static void free_question(struct uk_kafka_late_answer *answer)
+{
+  free(answer);
+  atomic_fetch_add(&rig.freed, 1);
+}
+
+static struct question *ask(void)
+{
+  struct question *question = calloc(1, sizeof *question);
+  uk_kafka_late_answer_init(&question->late, &rig.task, free_question);
+  rig.slot = &question->late;
+  return question;
+}
+
+static void wait_for_runs(int runs)
+{
+  int64_t deadline = uk_clock_monotonic() + PATIENCE;
+  while (atomic_load(&rig.runs) < runs && uk_clock_monotonic() < deadline)
+    sched_yield();
+  CHECK_EQ_INT(atomic_load(&rig.runs), runs);
+}
+
+static bool open_rig(void)
+{
+  rig.slot = NULL;
+  atomic_store(&rig.runs, 0);
+  atomic_store(&rig.freed, 0);
+  rig.executor = uk_kafka_executor_new(1);
+  uk_kafka_task_init(&rig.task, rig.executor, run, ended);
+  return rig.executor != NULL;
+}
+
+/* The task ends, so that a wake after this would be one of a task that is gone. */
+static void close_rig(int runs)
+{
+  wait_for_runs(runs);
+  rig.task.run = run_last;
+  uk_kafka_task_wake(&rig.task);
+  wait_for_runs(runs + 1);
+  uk_kafka_executor_free(rig.executor);
+}
+
+static void the_asker_takes_what_has_arrived(void)
+{
+  struct question *question = ask();
+  CHECK(uk_kafka_late_answer_take(&rig.slot) == NULL);
+  CHECK(rig.slot == &question->late);
+  question->value = 7;
+  uk_kafka_late_answer_arrive(&question->late);
+  wait_for_runs(1);
+  CHECK_EQ_INT(atomic_load(&rig.freed), 0);
+  struct question *taken = (struct question *)uk_kafka_late_answer_take(&rig.slot);
+  CHECK(taken == question && rig.slot == NULL);
+  CHECK_EQ_INT(taken->value, 7);
+  CHECK_EQ_INT(atomic_load(&rig.freed), 0);
+  uk_kafka_late_answer_release(&taken->late);
+  CHECK_EQ_INT(atomic_load(&rig.freed), 1);
+}
+
+static void an_answer_that_nobody_waits_for_wakes_nobody(void)
+{
+  struct question *question = ask();
+  uk_kafka_late_answer_drop(&rig.slot);
+  CHECK(rig.slot == NULL);
+  CHECK_EQ_INT(atomic_load(&rig.freed), 0);
+  uk_kafka_late_answer_arrive(&question->late);
+  CHECK_EQ_INT(atomic_load(&rig.freed), 1);
+}
+
+static void an_answer_that_has_arrived_may_be_dropped(void)
+{
+  struct question *question = ask();
+  uk_kafka_late_answer_arrive(&question->late);
+  CHECK_EQ_INT(atomic_load(&rig.freed), 0);
+  uk_kafka_late_answer_drop(&rig.slot);
+  CHECK(rig.slot == NULL);
+  CHECK_EQ_INT(atomic_load(&rig.freed), 1);
+}
+
+static void one_that_waits_for_nothing_takes_and_drops_nothing(void)
+{
+  CHECK(uk_kafka_late_answer_take(&rig.slot) == NULL);
+  uk_kafka_late_answer_drop(&rig.slot);
+  CHECK_EQ_INT(atomic_load(&rig.freed), 0);
+}
+
+static void *arrive(void *argument)
+{
+  uk_kafka_late_answer_arrive(argument);
+  return NULL;
+}
+
+/* Half of them are taken when they are there, the others dropped at once. */
+static void an_arrival_may_meet_a_drop_or_a_take(void)
+{
+  for (int i = 0; i < RACES; i++) {
+    pthread_t thread;
+    struct question *question = ask();
+    struct uk_kafka_late_answer *taken = NULL;
+    REQUIRE(pthread_create(&thread, NULL, arrive, &question->late) == 0);
+    while (i % 2 == 0 && (taken = uk_kafka_late_answer_take(&rig.slot)) == NULL)
+      sched_yield();
+    if (taken != NULL)
+      uk_kafka_late_answer_release(taken);
+    else
+      uk_kafka_late_answer_drop(&rig.slot);
+    pthread_join(thread, NULL);
+    CHECK_EQ_INT(atomic_load(&rig.freed), i + 1);
+  }
+}
+
+#define RUN(name, runs)                                                                            \
+  do {                                                                                             \
+    if (!CHECK(open_rig()))                                                                        \
+      return check_end();                                                                          \
+    CHECK_RUN(name);                                                                               \
+    close_rig(runs);                                                                               \
+  } while (0)
+
+int main(void)
+{
+  RUN(the_asker_takes_what_has_arrived, 1);
+  RUN(an_answer_that_nobody_waits_for_wakes_nobody, 0);
+  RUN(an_answer_that_has_arrived_may_be_dropped, 1);
+  RUN(one_that_waits_for_nothing_takes_and_drops_nothing, 0);
+  RUN(an_arrival_may_meet_a_drop_or_a_take, atomic_load(&rig.runs));
+  return check_end();
+}
