@@ -1,5 +1,5 @@
 local canned = require "spec.support.canned_server"
-local command_line = require "upstash.kafka.command_line"
+local command_line = require "upstash.kafka.command.line"
 local folder = require "spec.support.folder"
 local kafka = require "upstash.kafka"
 local shell = require "spec.support.shell"
@@ -271,8 +271,8 @@ describe("upstash-kafka", function()
       it("says how to build where it has not been", function()
         local place = folder.make()
         local status, _, err = shell.run(([[
-          mkdir -p '%s/lua/upstash/kafka' '%s/bin'
-          touch '%s/lua/upstash/kafka/command.lua'
+          mkdir -p '%s/lua/upstash/kafka/command' '%s/bin'
+          touch '%s/lua/upstash/kafka/command/init.lua'
           cp bin/upstash-kafka '%s/bin/'
           '%s/bin/upstash-kafka' --version]]):gsub("%%s", place), { environment = environment })
         folder.remove(place)
@@ -645,7 +645,7 @@ describe("upstash-kafka", function()
   end)
 end)
 
-describe("upstash.kafka.command_line", function()
+describe("upstash.kafka.command.line", function()
   it("treats an error of a library as misuse, without its position and in one line", function()
     local status, text = command_line.outcome "some/file.lua:12: bad argument #1 to 'new' (url)\nmore"
     assert.equal(2, status)
@@ -659,7 +659,7 @@ describe("upstash.kafka.command_line", function()
   end)
 
   it("writes numbers for people", function()
-    local number = require("upstash.kafka.command_format").number
+    local number = require("upstash.kafka.command.format").number
     local texts = { [0] = "0", [999] = "999", [1000] = "1,000", [1234567] = "1,234,567", [123456] = "123,456" }
     for value, text in pairs(texts) do
       assert.equal(text, number(value))

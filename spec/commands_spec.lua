@@ -2,9 +2,9 @@
 -- that speak to the network are replaced. The command as a program: command_spec.lua.
 
 local command = require "upstash.kafka.command"
-local command_line = require "upstash.kafka.command_line"
+local command_line = require "upstash.kafka.command.line"
 local core = require "upstash.kafka.core"
-local format = require "upstash.kafka.command_format"
+local format = require "upstash.kafka.command.format"
 
 local unpack = table.unpack or unpack -- luacheck: compat
 
@@ -47,13 +47,13 @@ end
 
 -- Runs the words. Options: `answers`, { method = list of answers, each a value or a function of the arguments };
 -- `environment`; `lines` of standard input; `broken`, as above, of standard output; `watched`: somebody looks at
--- standard error, and each look at the clock finds it two seconds later. Returns what it did.
+-- standard error, and each look at the wall clock finds it two seconds later. Returns what it did.
 local function run(words, options)
   options = options or {}
   local did = { calls = {}, out = sink(options.broken), err = sink() }
   local environment = options.environment or { UPSTASH_KAFKA_REST_URL = URL }
   local saved = { stdout = io.stdout, stderr = io.stderr, read = io.read, getenv = os.getenv, time = os.time,
-    execute = os.execute }
+    execute = os.execute, now = core.now }
   local methods, at = {}, 0
   for name, list in pairs(options.answers or {}) do
     local number = 0
@@ -75,6 +75,7 @@ local function run(words, options)
     return options.lines and options.lines[at]
   end)
   rawset(os, "getenv", function(name) return environment[name] end)
+  function core.now() return 0 end
   if options.watched then
     local now = 0
     rawset(os, "time", function()
@@ -87,6 +88,7 @@ local function run(words, options)
     end)
   end
   local fine, status = pcall(command.main, words)
+  core.now = saved.now
   rawset(os, "time", saved.time)
   rawset(os, "execute", saved.execute)
   for name in pairs(options.answers or {}) do core.methods[name] = methods[name] end
@@ -574,7 +576,7 @@ describe("serve", function()
   end)
 end)
 
-describe("upstash.kafka.command_line", function()
+describe("upstash.kafka.command.line", function()
   local COMMAND = {
     name = "do", words = "A [B]", least = 1, most = 2, about = "Does it.",
     options = {
@@ -676,7 +678,7 @@ describe("upstash.kafka.command_line", function()
   end)
 end)
 
-describe("upstash.kafka.command_format", function()
+describe("upstash.kafka.command.format", function()
   it("writes a message as JSON that is one line", function()
     local text = format.formats.json(message(5, { key = 'a"\\', value = "\0\31\127\n\r\té", timestamp = "123",
       headers = { { key = "h", value = "" }, { key = "i", value = "2" } } }))

@@ -1,6 +1,6 @@
 -- Where the nginx transport connects to. Without nginx.
 
-local address = require "upstash.kafka.nginx_address"
+local address = require "upstash.kafka.nginx.address"
 
 local function of(url, socket)
   return address.of { url = url, socket = socket }
@@ -64,7 +64,7 @@ describe("a hosts file", function()
   end)
 
   it("is looked into for names in any case", function()
-    local NAME, path, open = "upstash.kafka.nginx_address", os.tmpname(), io.open
+    local NAME, path, open = "upstash.kafka.nginx.address", os.tmpname(), io.open
     local file = assert(open(path, "w"))
     file:write "10.0.0.7 Kafka.example\n"
     file:close()
@@ -87,7 +87,7 @@ describe("a hosts file", function()
   end)
 
   it("may be missing", function()
-    local NAME, open = "upstash.kafka.nginx_address", io.open
+    local NAME, open = "upstash.kafka.nginx.address", io.open
     finally(function()
       rawset(io, "open", open)
       package.loaded[NAME] = address

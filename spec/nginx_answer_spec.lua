@@ -1,6 +1,6 @@
 -- Answers as the nginx transport reads them, from any server, in any pieces. Without nginx.
 
-local answer = require "upstash.kafka.nginx_answer"
+local answer = require "upstash.kafka.nginx.answer"
 
 local LIMIT = 1000
 

@@ -105,10 +105,10 @@ return {
     },
   },
 
-  -- A room is a folder, or what the name of a file starts with, or the rest.
+  -- A room is a folder, or a file whose name a prefix matches, or the rest.
   lua = {
     folder = "lua/upstash/kafka",
-    prefixes = { { pattern = "^nginx_", room = "nginx" }, { pattern = "^command[_.]", room = "command" } },
+    prefixes = {},
     directions = {
       rest = {},
       nginx = { "rest" },

@@ -13,8 +13,8 @@ local records = require "upstash.kafka.records"
 local methods = core.methods
 
 if nginx.inside then
-  require("upstash.kafka.nginx_client").install(methods)
-  require("upstash.kafka.nginx_producer").install(methods, core.producer_methods)
+  require("upstash.kafka.nginx.calls").install(methods)
+  require("upstash.kafka.nginx.producer").install(methods, core.producer_methods)
 end
 
 --- A loop over the messages of a group, at least once. A message counts as finished when the loop asks for the

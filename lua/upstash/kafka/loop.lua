@@ -33,7 +33,7 @@ function loop.raise(message, details)
 end
 
 -- In nginx the calls of a loop end with the worker.
-local call_until_exit = nginx.inside and require("upstash.kafka.nginx_client").call_until_exit
+local call_until_exit = nginx.inside and require("upstash.kafka.nginx.calls").call_until_exit
 
 --- Calls a method of the client; misuse is raised without a position.
 ---@return any result, string? message, table? details

@@ -1,8 +1,8 @@
 --- `upstash-kafka produce`, `consume` and `fetch`.
 
-local client_of = require "upstash.kafka.command_client"
-local command_line = require "upstash.kafka.command_line"
-local format = require "upstash.kafka.command_format"
+local client_of = require "upstash.kafka.command.client"
+local command_line = require "upstash.kafka.command.line"
+local format = require "upstash.kafka.command.format"
 
 local BATCH_LINES = 1000
 local BATCH_LINES_MAX = 10000

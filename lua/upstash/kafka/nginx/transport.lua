@@ -4,8 +4,8 @@
 -- light threads may use a target at once.
 
 local core = require "upstash.kafka.core"
-local address = require "upstash.kafka.nginx_address"
-local answer = require "upstash.kafka.nginx_answer"
+local address = require "upstash.kafka.nginx.address"
+local answer = require "upstash.kafka.nginx.answer"
 local nginx = require "upstash.kafka.nginx"
 
 local ngx = rawget(_G, "ngx")

@@ -1,7 +1,7 @@
 --- `upstash-kafka topics`, `groups` and `offsets`.
 
-local client_of = require "upstash.kafka.command_client"
-local command_line = require "upstash.kafka.command_line"
+local client_of = require "upstash.kafka.command.client"
+local command_line = require "upstash.kafka.command.line"
 
 local function sorted_names(map)
   local names = {}

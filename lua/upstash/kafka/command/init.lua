@@ -3,18 +3,18 @@
 -- Status 0: done; 1: it failed; 2: it was called wrongly. What went wrong is one line on standard error. A command's
 -- module is loaded when it runs, so that `serve` loads the server alone and the others the client alone.
 
-local command_line = require "upstash.kafka.command_line"
+local command_line = require "upstash.kafka.command.line"
 
 local command = {}
 
 local MODULES = {
-  serve = "upstash.kafka.command_serve",
-  produce = "upstash.kafka.command_messages",
-  consume = "upstash.kafka.command_messages",
-  fetch = "upstash.kafka.command_messages",
-  topics = "upstash.kafka.command_topics",
-  groups = "upstash.kafka.command_topics",
-  offsets = "upstash.kafka.command_topics",
+  serve = "upstash.kafka.command.serve",
+  produce = "upstash.kafka.command.messages",
+  consume = "upstash.kafka.command.messages",
+  fetch = "upstash.kafka.command.messages",
+  topics = "upstash.kafka.command.topics",
+  groups = "upstash.kafka.command.topics",
+  offsets = "upstash.kafka.command.topics",
 }
 
 local USAGE = [[

@@ -4,7 +4,7 @@
 local core = require "upstash.kafka.core"
 local nginx = require "upstash.kafka.nginx"
 local options = require "upstash.kafka.options"
-local transport = require "upstash.kafka.nginx_transport"
+local transport = require "upstash.kafka.nginx.transport"
 
 local prepare, finish, fail = core.methods.prepare, core.methods.finish, core.methods.fail
 local settings = core.methods.settings

@@ -1,6 +1,6 @@
 --- `upstash-kafka serve`: the server, until SIGTERM or SIGINT.
 
-local command_line = require "upstash.kafka.command_line"
+local command_line = require "upstash.kafka.command.line"
 
 local USERNAME_VARIABLE = "UPSTASH_KAFKA_SERVER_USERNAME"
 local PASSWORD_VARIABLE = "UPSTASH_KAFKA_SERVER_PASSWORD"

@@ -1,6 +1,6 @@
 --- What the client commands share: options that reach a server, the client, results that must be there, tables.
 
-local command_line = require "upstash.kafka.command_line"
+local command_line = require "upstash.kafka.command.line"
 
 local command_client = {}
 
