@@ -1,27 +1,28 @@
-# upstash-kafka. The targets that people use stand first; how they work stands below.
+# upstash-kafka. First the targets that you call; below, how they work.
 #
 #   make            builds the libraries and the Lua modules for one Lua (LUA=lua5.4)
-#   make run        installs what is missing, builds, starts a server and runs the quickstart against it
-#   make test       installs what is missing, builds and tests on Lua 5.4 and LuaJIT, or on LUA when it is given
-#   make env        prints exports that put this checkout first: eval "$(make -s env)"
-#   make deps       installs what running and testing need; make deps-run only what running needs
+#   make run        installs what is missing, builds, starts a server, runs the quickstart against it
+#   make test       installs what is missing, builds, tests on Lua 5.4 and LuaJIT, or on LUA if you set it
+#   make env        prints exports that put this checkout first on Lua's paths: eval "$(make -s env)"
+#   make deps       installs what run and test need; make deps-run only what run needs
 #   make lint       directions and circles, warnings of two compilers, luacheck, exports, docs, format
 #   make map        prints the rooms, their sizes, the arrows between them and between files, and circles
+#   make figures    renders the figures of docs/figures from their text files (needs Graphviz)
 #   make build-all  builds the modules for every Lua, the C tests and the benchmarks
 #   make c-tests    builds the C tests into build/spec; each can be run alone
 #   make sanitize-c the C tests under ASan+UBSan, TSan and valgrind; sanitize-nginx 50 reloads under ASan
-#   make soak       what is long and rare: everything under sanitizers and valgrind, all specs on the rocks, Kafka 3.9.1
+#   make soak       the long tests: everything under sanitizers and valgrind, all specs on the rocks, Kafka 3.9.1
 #   make bench      builds and measures
 #   make test-browser pages in Debian's chromium call a server
 #   make test-kafka the contract suite and the specs in spec/kafka on a real Kafka (KAFKA_VERSION: .ci/kafka)
 #   make test-rocks installs both rocks into a scratch tree and tests them without the checkout
 #   make kafka      installs what is missing and starts Apache Kafka on 127.0.0.1 (KAFKA_VERSION, KAFKA_BROKERS: .ci/kafka)
-#   make kafka-stop stops every Kafka started so
+#   make kafka-stop stops every Kafka that make kafka started
 #   make install    into DESTDIR and PREFIX, or the INST_* folders that LuaRocks passes
 #   make clean      removes build/
 #   make help       prints this
 #
-# LUA is lua5.4, lua5.3, lua5.1, luajit, or any name or path of an interpreter of these.
+# LUA is lua5.4, lua5.3, lua5.1, luajit, or another name or path of one of these interpreters.
 
 .DEFAULT_GOAL := build
 .DELETE_ON_ERROR:
@@ -47,8 +48,8 @@ INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
 INST_BINDIR ?= $(PREFIX)/bin
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-# A caller's variables. LuaRocks passes CFLAGS, LIBFLAG, LUA_INCDIR and <LIBRARY>_INCDIR, <LIBRARY>_LIBDIR.
-# UK_STRICT, not empty, is for .ci/run: what it tests is what both compilers found nothing to warn of.
+# Variables that a caller may set. LuaRocks passes CFLAGS, LIBFLAG, LUA_INCDIR, <LIBRARY>_INCDIR and <LIBRARY>_LIBDIR.
+# .ci/run sets UK_STRICT, so that it tests exactly the build that both compilers accept without a warning.
 UK_STRICT ?=
 STRICT_CFLAGS := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -Werror
 ifdef UK_STRICT
@@ -58,7 +59,7 @@ CFLAGS ?= -O2 -g
 LIBFLAG ?= -shared
 INSTALL ?= install
 
-# Ours, under names of our own, so that a caller's CFLAGS erases none of them.
+# Our flags have their own names, so that a caller's CFLAGS does not replace them.
 UK_WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion
 UK_SANITIZE ?=
 UK_CFLAGS := -std=c11 -D_GNU_SOURCE -Icsrc -fPIC -fvisibility=hidden -pthread $(UK_WARNINGS) $(UK_SANITIZE)
@@ -72,7 +73,7 @@ UK_SERVER_LIBS := $(call library_of,MICROHTTPD,-lmicrohttpd) $(call library_of,L
 flags = $(UK_CFLAGS) $(UK_LIBRARY_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 compile = $(CC) $(flags) -MMD -MP
 
-# A library is a folder of csrc with the folders in it, and what it is built into.
+# Each library is built from one folder of csrc and its subfolders.
 rooms_of = $(shell find csrc/$(1) -type d | LC_ALL=C sort)
 objects_of = $(patsubst csrc/%.c,$(2)/%.o,$(foreach room,$(call rooms_of,$(1)),$(sort $(wildcard $(room)/*.c))))
 COMMON := $(BUILD)/libcommon.a
@@ -92,16 +93,16 @@ build: build-client build-server
 build-client: $(MODULES)/core.so
 build-server: $(MODULES)/server.so
 
-# The static libraries know no Lua and are built once; the binding once per Lua.
+# The static libraries do not depend on Lua and are built once; the binding is built once per Lua.
 
-# They depend on their folders too: a file that goes leaves its archive.
+# They depend on their folders too, so that a deleted source leaves its archive.
 
 $(COMMON): $(call objects_of,common,$(BUILD)) $(call rooms_of,common)
 $(CLIENT): $(call objects_of,client,$(BUILD)) $(call rooms_of,client)
 $(SERVER): $(call objects_of,server,$(BUILD)) $(call rooms_of,server)
 $(BINDING): $(call objects_of,binding,$(BUILD)/$(LUA_NAME)) $(call rooms_of,binding)
 
-# Made beside their place and moved into it, so that whoever uses the last ones goes on undisturbed.
+# Built next to their place and then moved into it, so that a running process keeps the old module.
 
 %.a:
 	@mkdir -p $(@D)
@@ -109,8 +110,8 @@ $(BINDING): $(call objects_of,binding,$(BUILD)/$(LUA_NAME)) $(call rooms_of,bind
 	$(AR) rcs $@.new $(filter %.o,$^)
 	@mv $@.new $@
 
-# A module takes from the archives what its luaopen_ function needs, so that core.so holds nothing of the server.
-# Both stay in memory once they are loaded: their threads may outlive the Lua state.
+# The linker takes from the archives only what luaopen_ needs, so core.so contains no part of the server.
+# Both modules stay in memory once loaded, because their threads may outlive the Lua state.
 
 $(MODULES)/core.so: $(BINDING) $(CLIENT) $(COMMON)
 	@mkdir -p $(@D)
@@ -132,8 +133,8 @@ $(BUILD)/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(compile) -c $< -o $@
 
-# The flags of the last build; what was compiled with others is compiled again. .ci/progress, which only counts, does not
-# look at them.
+# The flags of the last build; an object that was compiled with other flags is compiled again. .ci/progress only
+# counts objects, and ignores the flags.
 
 FLAGS_CHECK ?= FORCE
 
@@ -187,7 +188,7 @@ $(BUILD)/spec/%_test: $(C_TEST_HELPERS) $(SERVER) $(CLIENT) $(COMMON)
 
 .SECONDARY:
 
-# What people ask for. The packages come first, in a make of their own: only then can the rest be looked for.
+# The targets that you call. Packages come first, in a separate make, because only then can the rest be found.
 
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 AGAIN = .ci/progress $(MAKE) --no-print-directory $(PARALLEL) -s
@@ -248,7 +249,7 @@ test-rocks:
 	@.ci/deps rocks lua5.4 lua5.1 luajit
 	@.ci/test-rocks
 
-# Kafka to test against and to measure. A variable on the command line of make reaches the script by the environment.
+# Kafka for tests and measurements. make passes variables on its command line to the script in the environment.
 
 kafka:
 	@.ci/deps kafka
@@ -257,8 +258,8 @@ kafka:
 kafka-stop:
 	@.ci/kafka stop-all
 
-# The tests once more, with something watching (.ci/sanitize), in build folders of their own. Under TSan only programs
-# that have threads are built.
+# The tests again under sanitizers and valgrind (.ci/sanitize), each in its own build folder. Only programs with
+# threads are built for TSan.
 
 ASAN := BUILD=build/asan CFLAGS='-O1 -g' UK_SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
 TSAN := BUILD=build/tsan CFLAGS='-O1 -g' UK_SANITIZE='-fsanitize=thread'
@@ -278,7 +279,7 @@ sanitize-nginx:
 	@$(AGAIN) $(ASAN) LUA=luajit build
 	@.ci/sanitize nginx
 
-# What is long and rare, and needs no run for each change.
+# The long tests, which need not run for every change.
 
 soak: test
 	@.ci/deps sanitize,rocks,kafka lua5.4 lua5.1 $(TEST_LUAS)
@@ -293,8 +294,8 @@ figures:
 docs/errors.md: csrc/common/error.h .ci/errors_page.lua
 	lua5.4 .ci/errors_page.lua > $@
 
-# Both compilers over everything, for every Lua, where a warning is an error. clang only looks: its warnings need no code.
-# gcc builds in a folder of its own; under UK_STRICT, where everything else is built: one build serves all steps of .ci/run.
+# Both compilers check everything, for every Lua; a warning is an error. clang generates no code. gcc builds in its own
+# folder, except under UK_STRICT, where one build serves all steps of .ci/run.
 
 LINT_LUAS := lua5.4 lua5.3 lua5.1 luajit
 LINT_BUILD := $(if $(UK_STRICT),$(BUILD),build/lint)
@@ -316,7 +317,7 @@ lint:
 	@for lua in $(LINT_LUAS); do $(MAKE) --no-print-directory -s CFLAGS='$(LINT_CFLAGS)' LUA=$$lua look-lua || exit 1; done
 	@BUILD=$(LINT_BUILD) .ci/lint
 
-# Sources that include no header of Lua are the same for every Lua.
+# Sources without a Lua header are compiled once for all Luas.
 
 look:
 	@printf '%s\n' $(filter-out $(LUA_SOURCES),$(SOURCES)) | $(LOOK)
@@ -350,7 +351,7 @@ install-server: build-server
 	sed '1s|.*|#!$(if $(findstring /,$(LUA)),$(LUA),/usr/bin/env $(LUA))|' bin/upstash-kafka > $(BUILD)/upstash-kafka
 	$(INSTALL) -m 755 $(BUILD)/upstash-kafka $(DESTDIR)$(INST_BINDIR)/
 
-# A broker whose folder goes would run on without it.
+# Otherwise a broker would keep running without its folder.
 clean:
 	@[ ! -d build/kafka ] || .ci/kafka stop-all
 	rm -rf build
