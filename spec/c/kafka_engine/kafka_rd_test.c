@@ -1,0 +1,99 @@
+/* What librdkafka's own codes are for a client, and how a place is named. The broker's codes: kafka_matrix_test. */
+#include "server/kafka_engine/rd/kafka_rd.h"
+
+#include "check.h"
+
+/* A request that changes something and was lost on its way may have been carried out. */
+static void each_of_librdkafkas_codes_is_an_error(void)
+{
+  static const struct {
+    rd_kafka_resp_err_t code;
+    enum uk_error error, of_change;
+  } rows[] = {
+    {RD_KAFKA_RESP_ERR_NO_ERROR, UK_OK, UK_OK},
+    {RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, UK_E_NOT_FOUND, UK_E_NOT_FOUND},
+    {RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, UK_E_NOT_FOUND, UK_E_NOT_FOUND},
+    {RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, UK_E_BAD_REQUEST, UK_E_BAD_REQUEST},
+    {RD_KAFKA_RESP_ERR__NO_OFFSET, UK_E_BAD_REQUEST, UK_E_BAD_REQUEST},
+    {RD_KAFKA_RESP_ERR__TIMED_OUT, UK_E_GATEWAY_TIMEOUT, UK_E_GATEWAY_TIMEOUT},
+    {RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, UK_E_GATEWAY_TIMEOUT, UK_E_GATEWAY_TIMEOUT},
+    {RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE, UK_E_GATEWAY_TIMEOUT, UK_E_GATEWAY_TIMEOUT},
+    {RD_KAFKA_RESP_ERR__PURGE_INFLIGHT, UK_E_GATEWAY_TIMEOUT, UK_E_GATEWAY_TIMEOUT},
+    {RD_KAFKA_RESP_ERR__PURGE_QUEUE, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__TRANSPORT, UK_E_UNAVAILABLE, UK_E_GATEWAY_TIMEOUT},
+    {RD_KAFKA_RESP_ERR__DESTROY, UK_E_UNAVAILABLE, UK_E_GATEWAY_TIMEOUT},
+    {RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__RESOLVE, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__AUTHENTICATION, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__SSL, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__FATAL, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__FENCED, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__QUEUE_FULL, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__WAIT_COORD, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__STATE, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__NODE_UPDATE, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__NOENT, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+    {RD_KAFKA_RESP_ERR__BAD_MSG, UK_E_INTERNAL, UK_E_INTERNAL},
+    {RD_KAFKA_RESP_ERR__FAIL, UK_E_INTERNAL, UK_E_INTERNAL},
+    {RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, UK_E_GATEWAY_TIMEOUT, UK_E_GATEWAY_TIMEOUT},
+    {RD_KAFKA_RESP_ERR_NOT_COORDINATOR, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct uk_operation operation = {.error = UK_OK};
+    if (!CHECK_EQ_INT(uk_kafka_error(rows[i].code), rows[i].error) ||
+        !CHECK_EQ_INT(uk_kafka_error_of_change(rows[i].code), rows[i].of_change))
+      fprintf(stderr, "  of %s\n", rd_kafka_err2name(rows[i].code));
+    uk_kafka_fail_change(&operation, rows[i].code, "why", "what");
+    CHECK_EQ_INT(operation.error, rows[i].of_change);
+    CHECK_EQ_STR(operation.message, rows[i].of_change == UK_E_GATEWAY_TIMEOUT
+                                      ? "what: why; it " UK_MAY_BE_DONE
+                                      : "what: why");
+  }
+}
+
+static void a_failure_says_what_and_why(void)
+{
+  struct uk_operation operation = {.error = UK_OK};
+  uk_kafka_fail(&operation, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "topic \"t\"");
+  CHECK_EQ_INT(operation.error, UK_E_NOT_FOUND);
+  CHECK_EQ_STR(operation.message, "topic \"t\": Broker: Unknown topic or partition");
+  CHECK_EQ_STR(uk_kafka_reason(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "said"), "said");
+  /* What the user set is named, whatever librdkafka says. */
+  CHECK(strncmp(uk_kafka_reason(RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT, "said"),
+                UK_HEADER_SESSION_TIMEOUT, strlen(UK_HEADER_SESSION_TIMEOUT)) == 0);
+}
+
+static void a_place_is_named(void)
+{
+  char text[UK_KAFKA_PLACE_SIZE], name[UK_TOPIC_NAME_MAX + 2];
+  CHECK_EQ_STR(uk_kafka_place(text, sizeof text, uk_slice_text("t"), 0), "topic \"t\" partition 0");
+  CHECK_EQ_STR(uk_kafka_place(text, sizeof text, uk_slice_text("t"), -1), "topic \"t\"");
+  memset(name, 'x', sizeof name);
+  const char *longest =
+    uk_kafka_place(text, sizeof text, uk_slice_of(name, UK_TOPIC_NAME_MAX), INT32_MAX);
+  CHECK_EQ_STR(longest + strlen(longest) - strlen("x\" partition 2147483647"),
+               "x\" partition 2147483647");
+}
+
+static void a_name_has_room(void)
+{
+  char name[UK_TOPIC_NAME_MAX + 2];
+  memset(name, 'x', sizeof name);
+  static const size_t lengths[] = {0, 1, UK_TOPIC_NAME_MAX - 1, UK_TOPIC_NAME_MAX};
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+    CHECK_EQ_INT(strlen(uk_kafka_name(uk_slice_of(name, lengths[i])).text), lengths[i]);
+  CHECK_EQ_INT(strlen(uk_kafka_name(uk_slice_of(name, UK_TOPIC_NAME_MAX + 1)).text),
+               UK_TOPIC_NAME_MAX);
+}
+
+int main(void)
+{
+  CHECK_RUN(each_of_librdkafkas_codes_is_an_error);
+  CHECK_RUN(a_failure_says_what_and_why);
+  CHECK_RUN(a_place_is_named);
+  CHECK_RUN(a_name_has_room);
+  return check_end();
+}
