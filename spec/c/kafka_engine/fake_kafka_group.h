@@ -63,11 +63,12 @@ static struct {
   rd_kafka_topic_partition_list_t *commit_lists[8];
   size_t commit_count;
   int refreshes;
-  int32_t leaderless;   /* -1: no partition is */
-  int32_t partitions;   /* of every topic; 0: not known */
-  bool cut_off;         /* from the cluster */
-  bool missing;         /* no topic is there until it is created */
-  bool refuses_handles; /* rd_kafka_new fails */
+  int32_t leaderless;    /* -1: no partition is */
+  int32_t partitions;    /* of every topic; 0: not known */
+  bool cut_off;          /* from the cluster */
+  bool missing;          /* no topic is there until it is created */
+  bool refuses_handles;  /* rd_kafka_new fails */
+  size_t key_size, size; /* of records, in bytes */
 } fake;
 
 __attribute__((format(printf, 1, 2))) static void fake_note(const char *format, ...)
@@ -381,8 +382,8 @@ static void fake_committed_is(int32_t partition, int64_t offset, const char *not
     if (at->partition != partition)
       continue;
     at->offset = offset;
-    at->metadata = note != NULL ? strdup(note) : NULL;
-    at->metadata_size = note != NULL ? strlen(note) : 0;
+    if (note != NULL)
+      at->metadata_size = (size_t)asprintf((char **)&at->metadata, "%s", note);
   }
 }
 
@@ -524,7 +525,12 @@ rd_kafka_error_t *rd_kafka_consumer_close_queue(rd_kafka_t *handle, rd_kafka_que
 {
   CHECK(queue == (rd_kafka_queue_t *)&fake_of(handle)->records);
   fake_note("close");
-  return NULL;
+  return fake_of(handle)->close_fails ? (rd_kafka_error_t *)handle : NULL;
+}
+
+void rd_kafka_error_destroy(rd_kafka_error_t *error)
+{
+  (void)error;
 }
 
 int rd_kafka_consumer_closed(rd_kafka_t *handle)
@@ -755,7 +761,8 @@ static void fake_record(int32_t partition, int64_t offset)
                                   .partition = partition,
                                   .offset = offset,
                                   .payload = (void *)(uintptr_t) "value",
-                                  .len = 5};
+                                  .len = fake.size,
+                                  .key_len = fake.key_size};
   event->message = message;
 }
 
@@ -779,6 +786,7 @@ static bool fake_open(void)
   memset(&fake, 0, sizeof fake);
   fake.now = 1000000;
   fake.leaderless = -1;
+  fake.size = 5;
   fake.partitions = FAKE_PARTITIONS;
   if (uk_kafka_settings_new(&fake.settings, &options, message, sizeof message) != UK_OK)
     return false;

@@ -1,5 +1,6 @@
 /* An instance of a group from its first request to its end, in every order of events, on a clock of the test's own. */
 #include "fake_kafka_group.h"
+#include "fault.h"
 
 enum { SESSION = 30000, INTERVAL = 5000, LEASE = 100, TIMEOUT = 10000, WANTED = 100 };
 
@@ -20,6 +21,7 @@ struct request {
   int64_t got[16];  /* their offsets */
   size_t count;     /* of them */
   bool unwanted;    /* the client has gone */
+  int asked;        /* how often that was asked */
   char listed[256]; /* "g/one:t=0,1" */
 };
 
@@ -43,6 +45,7 @@ static bool take(struct uk_operation *operation, const struct uk_record *record)
 
 static bool is_wanted(struct uk_operation *operation)
 {
+  ((struct request *)operation)->asked++;
   return !((struct request *)operation)->unwanted;
 }
 
@@ -1878,6 +1881,479 @@ static void one_that_leaves_cannot_be_lost(void)
   check_waits(&deleted);
 }
 
+static void the_coordinator_has_five_seconds(void)
+{
+  static struct request request;
+  consume(&request, TIMEOUT);
+  CHECK_EQ_INT(fake.question->deadline, fake.now + 5000);
+}
+
+static void one_that_joins_again_does_not_wait_again(void)
+{
+  static struct request request;
+  auto_commit = false;
+  take_over(&request);
+  fake_assigned("me", "t/0");
+  fake_pass(LEASE);
+  fake_answer("me");
+  fake_revoked(false);
+  fake_assigned("me", "t/0");
+  fake_record(0, 0);
+  fake_settle();
+  fake_answer("me");
+  check_end_with(&request, UK_OK, 1, "");
+}
+
+/* There is nothing to wait for longer than the client does. */
+static void records_that_may_not_be_delivered_yet_make_nobody_wait(void)
+{
+  static struct request request;
+  auto_commit = false;
+  consume(&request, LEASE / 2);
+  fake_answer("other");
+  fake_assigned("me", "t/0");
+  fake_record(0, 0);
+  fake_pass(LEASE / 2);
+  check_empty(&request);
+  fake_pass(LEASE);
+  fake.cut_off = true;
+  consume(&request, 500);
+  fake_pass(500);
+  check_end_with(&request, UK_E_UNAVAILABLE, 0, "the Kafka cluster does not answer");
+}
+
+static void each_deletion_waits_for_a_word_of_its_own(void)
+{
+  static struct request first, next;
+  auto_commit = false;
+  deliver(&first, 1);
+  fake_pass(1);
+  delete (&first, TIMEOUT);
+  fake_pass(1);
+  delete (&next, TIMEOUT);
+  fake_answer("me");
+  FAKE_DID("ask-again ask-again");
+  fake_answer("me");
+  leave("unsubscribe");
+  check_empty(&first);
+  check_empty(&next);
+}
+
+/* Whether it came before the question or after it. */
+static void a_word_is_for_the_requests_that_came_before_the_question(void)
+{
+  static struct request first, next;
+  auto_commit = false;
+  deliver(&first, 1);
+  fake_pass(2 * LEASE);
+  consume(&first, TIMEOUT); /* it is asked for this one */
+  FAKE_DID("ask-again");
+  fake_pass(1);
+  consume(&next, TIMEOUT);
+  fake_answer("me");
+  fake_error(RD_KAFKA_RESP_ERR__FATAL, true);
+  check_empty(&first);
+  check_waits(&next); /* a new instance has it */
+  FAKE_DID("reap ask");
+}
+
+/* It is being let in: what is said of another one is no loss. */
+static void one_that_has_no_name_yet_cannot_be_lost(void)
+{
+  static struct request request;
+  auto_commit = false;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  fake_assigned("", "t/0");
+  fake_answer("other");
+  check_waits(&request);
+  CHECK_EQ_INT(fake.groups->count, 1);
+  CHECK(fake.handle != NULL);
+}
+
+/* The second reason to leave does not put off the end. */
+static void one_that_leaves_has_five_seconds_from_the_first_reason_on(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  fake_pass(1);
+  delete (&request, 60000);
+  fake_answer("me");
+  fake_pass(3000);
+  fake_assigned("me", "u/0"); /* not its topic */
+  fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
+  fake_pass(2000);
+  check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0, "the group did not answer in time");
+}
+
+/* What is wrong with one that leaves is not the matter of those who wait for the next one. */
+static void what_is_wrong_with_one_that_leaves_is_not_said(void)
+{
+  static struct request request, next;
+  auto_commit = false;
+  deliver(&request, 1);
+  fake_pass(1);
+  delete (&request, TIMEOUT);
+  fake_answer("me");
+  consume(&next, TIMEOUT);
+  fake_error(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, false);
+  check_waits(&next);
+  check_waits(&request);
+}
+
+/* A fenced member has nothing left to leave. */
+static void one_that_cannot_close_has_left(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  fake_pass(1);
+  delete (&request, TIMEOUT);
+  fake_answer("me");
+  fake.handle->close_fails = true;
+  fake.handle->member[0] = '\0';
+  fake_pass(10);
+  check_empty(&request);
+  FAKE_DID("ask-again unsubscribe close reap");
+}
+
+static void an_instance_that_delivers_is_not_silent(void)
+{
+  static struct request request;
+  auto_commit = false;
+  session = 15000;
+  consume(&request, 30000);
+  fake_answer_with(RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, NULL, NULL, NULL);
+  fake_assigned("me", "t/0");
+  fake_pass(20000);
+  fake_record(0, 0);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+  fake.log[0] = '\0';
+  fake_pass(14999);
+  FAKE_DID("");
+  fake_pass(1);
+  FAKE_DID("unsubscribe");
+}
+
+static void a_partition_with_a_record_has_not_ended(void)
+{
+  static struct request request;
+  auto_commit = false;
+  serve(&request);
+  for (int i = 0; i < 2; i++)
+    fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, i, 0);
+  fake_settle();
+  fake_record(0, 0);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+  consume(&request, 3000);
+  fake_pass(3000);
+  check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0, "topic \"t\" partition 0 did not answer");
+}
+
+static void silence_is_counted_from_the_last_delivery_on(void)
+{
+  static struct request request;
+  auto_commit = false;
+  consume(&request, TIMEOUT);
+  fake_answer_with(RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, NULL, NULL, NULL);
+  fake_assigned("me", "t/0");
+  fake_pass(2000);
+  fake_record(0, 0);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+  consume(&request, 2999);
+  fake_pass(2999);
+  check_empty(&request);
+}
+
+static void a_client_is_asked_for_once(void)
+{
+  static struct request request;
+  serve(&request);
+  for (int i = 0; i < 5; i++)
+    fake_record(0, i);
+  fake_settle();
+  check_end_with(&request, UK_OK, 5, "");
+  CHECK_EQ_INT(request.asked, 1);
+}
+
+/* librdkafka's threads sleep when enough is read ahead; they are woken when little is left, and not for each record. */
+static void librdkafka_is_woken_when_little_is_left(void)
+{
+  static const struct {
+    int records;
+    size_t size, key_size;
+    const char *does;
+  } rows[] = {
+    {5, 100, 0, ""},       {6, 100, 0, "nudge"},  {6, 50, 50, "nudge"},
+    {12, 100, 0, "nudge"}, {16, 100, 0, "nudge"}, {6, 99, 0, ""},
+  };
+  auto_commit = false;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    serve(&request);
+    fake.size = rows[i].size;
+    fake.key_size = rows[i].key_size;
+    for (int j = 0; j < rows[i].records; j++)
+      fake_record(0, j);
+    fake_settle();
+    check_end_with(&request, UK_OK, (size_t)rows[i].records, "");
+    FAKE_DID(rows[i].does);
+  }
+}
+
+/* What was delivered has not arrived because the partition ends there. */
+static void an_end_behind_records_commits_nothing(void)
+{
+  static struct request request;
+  serve(&request);
+  fake_record(0, 0);
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 1);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+  fake_pass(INTERVAL);
+  FAKE_DID("commit(t/0=0)");
+}
+
+static void what_is_wrong_behind_records_leaves_them(void)
+{
+  static struct request request;
+  auto_commit = false;
+  serve(&request);
+  fake_record(0, 0);
+  fake_said(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 1, -1);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+  FAKE_DID("");
+}
+
+static void records_behind_what_is_wrong_are_the_next_answers(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  consume(&request, TIMEOUT);
+  fake_said(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 1, -1);
+  fake_record(0, 1);
+  fake_settle();
+  check_end_with(&request, UK_E_FORBIDDEN, 0, "topic \"t\" partition 1: ");
+  consume(&request, TIMEOUT);
+  check_end_with(&request, UK_OK, 1, "");
+}
+
+/* A sink takes at least the first. */
+static void a_first_record_that_is_not_taken_is_out_of_memory(void)
+{
+  static struct request request;
+  auto_commit = false;
+  serve(&request);
+  request.room = 0;
+  fake_record(0, 0);
+  fake_settle();
+  check_end_with(&request, UK_E_NO_MEMORY, 0, "");
+  CHECK_EQ_INT(request.as.consume.delivery, 0);
+  consume(&request, TIMEOUT);
+  check_end_with(&request, UK_OK, 1, "");
+}
+
+/* It would speak of an answer that is not sent yet. */
+static void a_note_that_is_late_is_not_made(void)
+{
+  static struct request request;
+  take_over(&request);
+  fake_assigned("me", "t/0");
+  fake_committed_is(0, 3, "upstash-kafka: delivered up to 10");
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_pass(INTERVAL); /* a commit is under way from here on */
+  fake_record(0, 10);
+  fake_settle();
+  fake_answer("me");
+  fake_answer("me");
+  check_end_with(&request, UK_OK, 1, "");
+  fake.log[0] = '\0';
+  sent(request.as.consume.delivery, true); /* must wait for it */
+  fake_record(0, 11);
+  consume(&request, TIMEOUT);
+  check_end_with(&request, UK_OK, 1, "");
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("");
+}
+
+static void what_fails_of_a_partition_that_is_gone_is_not_made_again(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  consume(&request, 0);
+  fake_revoked(false);
+  FAKE_DID("commit(t/0=3) unassign");
+  fake_committed(RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS);
+  fake_pass(2 * INTERVAL);
+  FAKE_DID("");
+}
+
+static void a_commit_waits_for_the_servers_own(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  fake_pass(INTERVAL);
+  FAKE_DID("commit(t/0=0)");
+  commit(&request, 2, TIMEOUT);
+  FAKE_DID("");
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("commit(t/0=2)");
+}
+
+/* A commit of nothing is none that others wait for. */
+static void what_has_nothing_to_commit_keeps_nobody_waiting(void)
+{
+  static struct request request;
+  serve(&request);
+  fake_revoked(false);
+  fake_assigned("me", "t/0");
+  FAKE_DID("unassign assign(t/0@?)");
+  static struct request committed;
+  commit(&committed, 2, TIMEOUT);
+  FAKE_DID("commit(t/0=2)");
+}
+
+/* The last word counts. */
+static void a_partition_that_is_committed_twice_is_committed_once(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 3);
+  begin(&request, TIMEOUT);
+  for (int i = 0; i < 3; i++)
+    request.offsets[i] = (struct uk_topic_partition_offset){uk_slice_text("t"), i % 2, 10 + i};
+  request.as.commit.offsets = request.offsets;
+  request.as.commit.count = 3;
+  uk_kafka_groups_commit(fake.groups, &request.as.commit);
+  fake_settle();
+  FAKE_DID("commit(t/0=12 t/1=11)");
+}
+
+/* Committing what arrived says nothing of where to go on; what arrives later takes the word back. */
+static void an_offset_that_the_client_set_counts_until_more_arrives(void)
+{
+  static struct request request;
+  deliver(&request, 3);
+  consume(&request, 0);
+  commit(&request, 3, TIMEOUT);
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_revoked(false);
+  fake_assigned("me", "t/0");
+  FAKE_DID("commit(t/0=3) unassign assign(t/0@3)");
+  commit(&request, 1, TIMEOUT);
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_record(0, 3);
+  consume(&request, TIMEOUT);
+  check_end_with(&request, UK_OK, 1, "");
+  consume(&request, 0); /* it arrived */
+  fake.log[0] = '\0';
+  fake_pass(INTERVAL);
+  FAKE_DID("commit(t/0=4)");
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_revoked(false);
+  fake_assigned("me", "t/0");
+  FAKE_DID("unassign assign(t/0@4)");
+}
+
+static void what_arrived_of_a_partition_that_is_gone_is_not_committed(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 3);
+  fake_revoked(false);
+  commit(&request, -1, TIMEOUT);
+  check_empty(&request);
+  FAKE_DID("unassign");
+}
+
+static void a_live_instance_is_out_of_range_at_its_position(void)
+{
+  static const struct {
+    rd_kafka_resp_err_t code;
+    const char *message;
+  } rows[] = {
+    {RD_KAFKA_RESP_ERR_NO_ERROR,
+     "the position 3 of topic \"t\" partition 0 is out of range 50 to 60, and the auto offset "
+     "reset is none"},
+    {RD_KAFKA_RESP_ERR__TIMED_OUT,
+     "the position 3 of topic \"t\" partition 0 is out of range, and the auto offset reset is "
+     "none"},
+  };
+  auto_commit = false;
+  for (size_t i = 0; i < 2; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    deliver(&request, 3);
+    consume(&request, TIMEOUT);
+    fake_said(RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, 0, 3);
+    fake_settle();
+    check_waits(&request);
+    FAKE_DID("range(t/0@3) unsubscribe");
+    CHECK_EQ_INT(fake.range->work.deadline, fake.now + 2000);
+    fake.range->positions[0].first = 50;
+    fake.range->positions[0].end = 60;
+    fake.range->code = rows[i].code;
+    fake.range->then(fake.range);
+    check_end_with(&request, UK_E_BAD_REQUEST, 0, "");
+    CHECK_EQ_STR(request.as.operation.message, rows[i].message);
+  }
+}
+
+static void a_partition_that_is_gone_needs_no_leader(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  fake_revoked(false);
+  fake.leaderless = 0;
+  consume(&request, 4000);
+  fake_pass(4000);
+  check_empty(&request);
+}
+
+static void topics_are_looked_at_while_somebody_waits(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  int before = fake.refreshes;
+  fake_pass(5000);
+  CHECK_EQ_INT(fake.refreshes, before);
+  consume_topics(&request, 2, 2500);
+  fake_pass(2500);
+  CHECK_EQ_INT(fake.refreshes, before + 2 * 3); /* two topics at once, and each second */
+}
+
+/* Who waits while it leaves waits for the next one, and may have to ask whether there is a coordinator. */
+static void one_that_leaves_is_not_outside(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  fake_pass(6000);
+  static struct request deleted, waiting;
+  delete (&deleted, TIMEOUT);
+  fake_answer("me");
+  consume(&waiting, 1000);
+  fake.handle->member[0] = '\0';
+  fake_pass(1000);
+  check_empty(&waiting);
+  CHECK(strstr(fake.log, "probe") == NULL);
+}
+
 /* Limits. */
 
 static void consume_as(struct request *request, const char *instance)
@@ -2015,15 +2491,25 @@ static void a_takeover_is_in_no_list(void)
   check_list("g/a:=;");
 }
 
-static void run(const char *name, void (*test)(void))
+static void (*current)(void);
+
+/* All that was allocated is free when the last instance has ended. */
+static void run_current(void)
 {
+  long live = fault_live();
   auto_commit = true;
   reset = UK_RESET_LATEST;
   session = SESSION;
-  if (!CHECK(fake_open()))
-    return;
-  check_run(name, test);
+  REQUIRE(fake_open());
+  current();
   fake_close();
+  CHECK_EQ_INT(fault_live(), live);
+}
+
+static void run(const char *name, void (*test)(void))
+{
+  current = test;
+  check_run(name, run_current);
 }
 
 #define RUN(test) run(#test, test)
@@ -2136,5 +2622,34 @@ int main(void)
   RUN(nothing_is_delivered_of_a_partition_that_is_gone);
   RUN(a_revocation_that_is_not_a_loss_ends_nothing);
   RUN(one_that_leaves_cannot_be_lost);
+  RUN(the_coordinator_has_five_seconds);
+  RUN(one_that_joins_again_does_not_wait_again);
+  RUN(records_that_may_not_be_delivered_yet_make_nobody_wait);
+  RUN(each_deletion_waits_for_a_word_of_its_own);
+  RUN(a_word_is_for_the_requests_that_came_before_the_question);
+  RUN(one_that_has_no_name_yet_cannot_be_lost);
+  RUN(one_that_leaves_has_five_seconds_from_the_first_reason_on);
+  RUN(what_is_wrong_with_one_that_leaves_is_not_said);
+  RUN(one_that_cannot_close_has_left);
+  RUN(an_instance_that_delivers_is_not_silent);
+  RUN(a_partition_with_a_record_has_not_ended);
+  RUN(silence_is_counted_from_the_last_delivery_on);
+  RUN(a_client_is_asked_for_once);
+  RUN(librdkafka_is_woken_when_little_is_left);
+  RUN(an_end_behind_records_commits_nothing);
+  RUN(what_is_wrong_behind_records_leaves_them);
+  RUN(records_behind_what_is_wrong_are_the_next_answers);
+  RUN(a_first_record_that_is_not_taken_is_out_of_memory);
+  RUN(a_note_that_is_late_is_not_made);
+  RUN(what_fails_of_a_partition_that_is_gone_is_not_made_again);
+  RUN(a_commit_waits_for_the_servers_own);
+  RUN(what_has_nothing_to_commit_keeps_nobody_waiting);
+  RUN(a_partition_that_is_committed_twice_is_committed_once);
+  RUN(an_offset_that_the_client_set_counts_until_more_arrives);
+  RUN(what_arrived_of_a_partition_that_is_gone_is_not_committed);
+  RUN(a_live_instance_is_out_of_range_at_its_position);
+  RUN(a_partition_that_is_gone_needs_no_leader);
+  RUN(topics_are_looked_at_while_somebody_waits);
+  RUN(one_that_leaves_is_not_outside);
   return check_end();
 }
