@@ -1885,7 +1885,7 @@ static void the_coordinator_has_five_seconds(void)
 {
   static struct request request;
   consume(&request, TIMEOUT);
-  CHECK_EQ_INT(fake.question->deadline, fake.now + 5000);
+  CHECK_EQ_INT(fake.member_query->deadline, fake.now + 5000);
 }
 
 static void one_that_joins_again_does_not_wait_again(void)
