@@ -94,9 +94,11 @@ describe("compression:", function()
     refused(send(service.topic(1), '{"value":"plain"}'), 400, "body: malformed gzip")
   end)
 
-  it("Content-Encoding: identity is none", function()
-    ok(send(service.topic(1), '{"value":"v"}', "identity"))
-  end)
+  for _, none in ipairs { "identity", "Identity", "" } do
+    it(("Content-Encoding: %s is none"):format(none), function()
+      ok(send(service.topic(1), '{"value":"v"}', none))
+    end)
+  end
 
   describe("Accept-Encoding: gzip", function()
     local topic

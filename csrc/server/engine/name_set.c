@@ -16,8 +16,10 @@ void uk_name_set_init(struct uk_name_set *set)
 /* The mutex is held. */
 static void clear(struct uk_name_set *set)
 {
-  struct uk_name_node *node;
-  while ((node = uk_name_table_next(&set->table, NULL)) != NULL) {
+  struct uk_name_node *next;
+  for (struct uk_name_node *node = uk_name_table_next(&set->table, NULL); node != NULL;
+       node = next) {
+    next = uk_name_table_next(&set->table, node);
     uk_name_table_remove(&set->table, node);
     free(node);
   }

@@ -1,0 +1,194 @@
+/* for: name_table.c, name_set.c */
+#include "server/engine/name_table.h"
+
+#include <stdlib.h>
+
+#include "check.h"
+#include "fault.h"
+#include "server/engine/name_set.h"
+
+enum { MANY = 1000 };
+
+struct thing {
+  struct uk_name_node node;
+  char bytes[16];
+  bool met;
+};
+
+static struct thing things[MANY];
+
+static struct uk_slice name_of(int i)
+{
+  return things[i].node.name;
+}
+
+static void fill(struct uk_name_table *table)
+{
+  uk_name_table_init(table, 42);
+  for (int i = 0; i < MANY; i++) {
+    snprintf(things[i].bytes, sizeof things[i].bytes, "name-%d", i);
+    things[i].node = (struct uk_name_node){.name = uk_slice_text(things[i].bytes)};
+    things[i].met = false;
+    CHECK(uk_name_table_find(table, name_of(i)) == NULL);
+    CHECK(uk_name_table_add(table, &things[i].node));
+    CHECK_EQ_INT(table->count, i + 1);
+  }
+}
+
+/* Names are told apart by every byte and by their length; none by another's hash. */
+static void finds_each_by_its_name(void)
+{
+  struct uk_name_table table;
+  fill(&table);
+  for (int i = 0; i < MANY; i++)
+    CHECK(uk_name_table_find(&table, name_of(i)) == &things[i].node);
+  static const char *const others[] = {"", "name-", "name-1000", "name-00", "Name-1", "name-1 "};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    CHECK(uk_name_table_find(&table, uk_slice_text(others[i])) == NULL);
+  uk_name_table_free(&table);
+  CHECK_EQ_INT(table.count, 0);
+  CHECK(uk_name_table_find(&table, name_of(0)) == NULL);
+}
+
+/* Two names of one hash are two names. */
+static void a_hash_is_no_name(void)
+{
+  struct uk_name_table table;
+  fill(&table);
+  uint64_t hash = things[0].node.hash;
+  things[0].node.name = uk_slice_text("another");
+  CHECK(uk_name_table_find(&table, uk_slice_text("name-0")) == NULL);
+  CHECK_EQ_INT(things[0].node.hash == hash, true);
+  uk_name_table_free(&table);
+}
+
+static void meets_each_once(void)
+{
+  struct uk_name_table table;
+  int met = 0;
+  uk_name_table_init(&table, 1);
+  CHECK(uk_name_table_next(&table, NULL) == NULL);
+  fill(&table);
+  struct uk_name_node *next;
+  for (struct uk_name_node *node = uk_name_table_next(&table, NULL); node != NULL; node = next) {
+    next = uk_name_table_next(&table, node);
+    CHECK(!((struct thing *)node)->met);
+    ((struct thing *)node)->met = true;
+    met++;
+    if (met % 2 == 0) /* what was passed may be removed */
+      uk_name_table_remove(&table, node);
+  }
+  CHECK_EQ_INT(met, MANY);
+  CHECK_EQ_INT(table.count, MANY / 2);
+  uk_name_table_free(&table);
+}
+
+static void forgets_what_is_removed(void)
+{
+  struct uk_name_table table;
+  fill(&table);
+  for (int i = 0; i < MANY; i += 3)
+    uk_name_table_remove(&table, &things[i].node);
+  for (int i = 0; i < MANY; i++)
+    CHECK((uk_name_table_find(&table, name_of(i)) == NULL) == (i % 3 == 0));
+  for (int i = 0; i < MANY; i += 3)
+    CHECK(uk_name_table_add(&table, &things[i].node));
+  for (int i = 0; i < MANY; i++)
+    CHECK(uk_name_table_find(&table, name_of(i)) == &things[i].node);
+  CHECK_EQ_INT(table.count, MANY);
+  uk_name_table_free(&table);
+}
+
+/* Without memory the first node is refused; later ones crowd into the buckets that there are. */
+static void works_on_without_memory(void)
+{
+  struct uk_name_table table;
+  long before = fault_live();
+  uk_name_table_init(&table, 7);
+  for (int i = 0; i < MANY; i++) {
+    snprintf(things[i].bytes, sizeof things[i].bytes, "n%d", i);
+    things[i].node = (struct uk_name_node){.name = uk_slice_text(things[i].bytes)};
+    fault_at(1);
+    bool added = uk_name_table_add(&table, &things[i].node);
+    fault_off();
+    CHECK_EQ_INT(added, i > 0);
+    if (i == 0)
+      CHECK(uk_name_table_add(&table, &things[i].node));
+  }
+  for (int i = 0; i < MANY; i++)
+    CHECK(uk_name_table_find(&table, name_of(i)) == &things[i].node);
+  uk_name_table_free(&table);
+  CHECK_EQ_INT(fault_live(), before);
+}
+
+static void seeds_differ(void)
+{
+  CHECK(uk_name_table_seed() != uk_name_table_seed());
+}
+
+static void orders_names_by_their_bytes(void)
+{
+  static const char *const sorted[] = {"", "A", "a", "a-", "a.", "aa", "ab", "b", "\xc3\xa9"};
+  enum { COUNT = sizeof sorted / sizeof *sorted };
+  for (int i = 0; i < COUNT; i++) {
+    for (int j = 0; j < COUNT; j++) {
+      int order = uk_name_order(uk_slice_text(sorted[i]), uk_slice_text(sorted[j]));
+      CHECK_EQ_INT((order > 0) - (order < 0), (i > j) - (i < j));
+    }
+  }
+}
+
+static void a_set_knows_what_was_added(void)
+{
+  struct uk_name_set set;
+  long before = fault_live();
+  uk_name_set_init(&set);
+  CHECK(!uk_name_set_has(&set, uk_slice_text("a")));
+  CHECK(uk_name_set_add(&set, uk_slice_text("a")));
+  CHECK(!uk_name_set_add(&set, uk_slice_text("a")));
+  CHECK(uk_name_set_add(&set, uk_slice_text("ab")));
+  CHECK(uk_name_set_has(&set, uk_slice_text("a")) && uk_name_set_has(&set, uk_slice_text("ab")));
+  uk_name_set_clear(&set);
+  CHECK(!uk_name_set_has(&set, uk_slice_text("a")));
+  CHECK(uk_name_set_add(&set, uk_slice_text("a")));
+  fault_at(1); /* not kept: new again the next time */
+  CHECK(uk_name_set_add(&set, uk_slice_text("b")));
+  fault_off();
+  CHECK(!uk_name_set_has(&set, uk_slice_text("b")));
+  uk_name_set_free(&set);
+  CHECK_EQ_INT(fault_live(), before);
+}
+
+/* One name more than the limit, and the others are forgotten. */
+static void a_set_is_bounded(void)
+{
+  struct uk_name_set set;
+  char name[32];
+  uk_name_set_init(&set);
+  for (int i = 0; i < UK_NAME_SET_MAX; i++) {
+    snprintf(name, sizeof name, "%d", i);
+    uk_name_set_add(&set, uk_slice_text(name));
+  }
+  CHECK(uk_name_set_has(&set, uk_slice_text("0")));
+  CHECK(!uk_name_set_add(&set, uk_slice_text("0")));
+  CHECK_EQ_INT(set.table.count, UK_NAME_SET_MAX);
+  CHECK(uk_name_set_add(&set, uk_slice_text("more")));
+  CHECK(!uk_name_set_has(&set, uk_slice_text("0")));
+  CHECK(uk_name_set_has(&set, uk_slice_text("more")));
+  CHECK_EQ_INT(set.table.count, 1);
+  uk_name_set_free(&set);
+}
+
+int main(void)
+{
+  CHECK_RUN(finds_each_by_its_name);
+  CHECK_RUN(a_hash_is_no_name);
+  CHECK_RUN(meets_each_once);
+  CHECK_RUN(forgets_what_is_removed);
+  CHECK_RUN(works_on_without_memory);
+  CHECK_RUN(seeds_differ);
+  CHECK_RUN(orders_names_by_their_bytes);
+  CHECK_RUN(a_set_knows_what_was_added);
+  CHECK_RUN(a_set_is_bounded);
+  return check_end();
+}
