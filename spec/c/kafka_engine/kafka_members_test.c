@@ -1,0 +1,585 @@
+/* Who has an instance: which brokers are asked, and what their answers mean. librdkafka's admin requests, which its own
+ * cluster does not know, are played here; so are the executor and the list of brokers. */
+#include "server/kafka_engine/cluster/kafka_members.h"
+
+#include <stdlib.h>
+
+#include "check.h"
+#include "common/clock.h"
+#include "fault.h"
+
+enum { QUERIES = 16, BROKER_TIMEOUT = 2000 };
+
+struct member {
+  const char *instance, *name;
+  const char *holds; /* "t/0 t/1"; NULL: nothing is said of it */
+  rd_kafka_topic_partition_list_t *list;
+};
+
+/* What a broker says to a query. */
+struct reply {
+  struct reply *next;
+  void *opaque;
+  rd_kafka_resp_err_t code, group_code;
+  rd_kafka_consumer_group_state_t state;
+  size_t groups, count;
+  struct member members[3];
+};
+
+struct sent {
+  int32_t broker;
+  int timeout;
+  void *opaque;
+};
+
+static struct {
+  struct uk_kafka_members *members;
+  struct uk_kafka_task *task;
+  bool ended, groupless;
+  size_t broker_count;
+  struct sent options, sent[QUERIES]; /* that are not answered */
+  size_t sent_count;
+  char log[200]; /* the brokers that were asked, in order */
+  struct reply *replies;
+} fake;
+
+struct query {
+  struct uk_kafka_member_query query;
+  int dones;
+};
+
+/* What is played. */
+
+void uk_kafka_task_init(struct uk_kafka_task *task, struct uk_kafka_executor *executor,
+                        void (*run)(struct uk_kafka_task *task, int64_t now),
+                        void (*free_)(struct uk_kafka_task *task))
+{
+  *task = (struct uk_kafka_task){.executor = executor, .run = run, .free = free_};
+  fake.task = task;
+}
+
+void uk_kafka_task_wake(struct uk_kafka_task *task)
+{
+  task->run(task, 0);
+  if (fake.ended)
+    task->free(task);
+}
+
+void uk_kafka_task_end(struct uk_kafka_task *task)
+{
+  (void)task;
+  fake.ended = true;
+}
+
+void uk_kafka_queue_watch(rd_kafka_queue_t *queue, struct uk_kafka_task *task)
+{
+  (void)queue;
+  (void)task;
+}
+
+void uk_kafka_queue_unwatch(rd_kafka_queue_t *queue)
+{
+  (void)queue;
+}
+
+size_t uk_kafka_topics_brokers(struct uk_kafka_topics *topics, int32_t *brokers)
+{
+  (void)topics;
+  for (size_t i = 0; i < fake.broker_count; i++)
+    brokers[i] = (int32_t)i + 1;
+  return fake.broker_count;
+}
+
+bool uk_kafka_topics_groupless(struct uk_kafka_topics *topics)
+{
+  (void)topics;
+  return fake.groupless;
+}
+
+rd_kafka_AdminOptions_t *rd_kafka_AdminOptions_new(rd_kafka_t *handle, rd_kafka_admin_op_t kind)
+{
+  (void)handle;
+  CHECK_EQ_INT(kind, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
+  fake.options = (struct sent){.broker = -1};
+  return (rd_kafka_AdminOptions_t *)&fake.options;
+}
+
+rd_kafka_resp_err_t rd_kafka_AdminOptions_set_request_timeout(rd_kafka_AdminOptions_t *options,
+                                                              int timeout, char *text, size_t size)
+{
+  (void)text;
+  (void)size;
+  ((struct sent *)options)->timeout = timeout;
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+rd_kafka_resp_err_t rd_kafka_AdminOptions_set_broker(rd_kafka_AdminOptions_t *options,
+                                                     int32_t broker, char *text, size_t size)
+{
+  (void)text;
+  (void)size;
+  ((struct sent *)options)->broker = broker;
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+void rd_kafka_AdminOptions_set_opaque(rd_kafka_AdminOptions_t *options, void *opaque)
+{
+  ((struct sent *)options)->opaque = opaque;
+}
+
+void rd_kafka_AdminOptions_destroy(rd_kafka_AdminOptions_t *options)
+{
+  (void)options;
+}
+
+void rd_kafka_DescribeConsumerGroups(rd_kafka_t *handle, const char **groups, size_t count,
+                                     const rd_kafka_AdminOptions_t *options,
+                                     rd_kafka_queue_t *queue)
+{
+  (void)handle;
+  (void)queue;
+  CHECK(count == 1 && groups[0][0] == 'g');
+  fake.sent[fake.sent_count++] = *(const struct sent *)options;
+  snprintf(fake.log + strlen(fake.log), sizeof fake.log - strlen(fake.log), "%d ",
+           (int)fake.options.broker);
+}
+
+rd_kafka_queue_t *rd_kafka_queue_new(rd_kafka_t *handle)
+{
+  return (rd_kafka_queue_t *)handle;
+}
+
+void rd_kafka_queue_destroy(rd_kafka_queue_t *queue)
+{
+  (void)queue;
+}
+
+rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout)
+{
+  struct reply *reply = fake.replies;
+  (void)queue;
+  CHECK_EQ_INT(timeout, 0);
+  if (reply != NULL)
+    fake.replies = reply->next;
+  return (rd_kafka_event_t *)reply;
+}
+
+void *rd_kafka_event_opaque(rd_kafka_event_t *event)
+{
+  return ((struct reply *)event)->opaque;
+}
+
+rd_kafka_resp_err_t rd_kafka_event_error(rd_kafka_event_t *event)
+{
+  return ((struct reply *)event)->code;
+}
+
+void rd_kafka_event_destroy(rd_kafka_event_t *event)
+{
+  struct reply *reply = (struct reply *)event;
+  for (size_t i = 0; i < reply->count; i++) {
+    if (reply->members[i].list != NULL)
+      rd_kafka_topic_partition_list_destroy(reply->members[i].list);
+  }
+}
+
+const rd_kafka_DescribeConsumerGroups_result_t *
+rd_kafka_event_DescribeConsumerGroups_result(rd_kafka_event_t *event)
+{
+  return (const rd_kafka_DescribeConsumerGroups_result_t *)event;
+}
+
+const rd_kafka_ConsumerGroupDescription_t **rd_kafka_DescribeConsumerGroups_result_groups(
+  const rd_kafka_DescribeConsumerGroups_result_t *result, size_t *count)
+{
+  static const rd_kafka_ConsumerGroupDescription_t *groups[1];
+  groups[0] = (const rd_kafka_ConsumerGroupDescription_t *)result;
+  *count = ((const struct reply *)result)->groups;
+  return groups;
+}
+
+const rd_kafka_error_t *
+rd_kafka_ConsumerGroupDescription_error(const rd_kafka_ConsumerGroupDescription_t *group)
+{
+  return ((const struct reply *)group)->group_code != RD_KAFKA_RESP_ERR_NO_ERROR
+           ? (const rd_kafka_error_t *)group
+           : NULL;
+}
+
+rd_kafka_resp_err_t rd_kafka_error_code(const rd_kafka_error_t *error)
+{
+  return ((const struct reply *)error)->group_code;
+}
+
+rd_kafka_consumer_group_state_t
+rd_kafka_ConsumerGroupDescription_state(const rd_kafka_ConsumerGroupDescription_t *group)
+{
+  return ((const struct reply *)group)->state;
+}
+
+size_t
+rd_kafka_ConsumerGroupDescription_member_count(const rd_kafka_ConsumerGroupDescription_t *group)
+{
+  return ((const struct reply *)group)->count;
+}
+
+const rd_kafka_MemberDescription_t *
+rd_kafka_ConsumerGroupDescription_member(const rd_kafka_ConsumerGroupDescription_t *group,
+                                         size_t index)
+{
+  return (const rd_kafka_MemberDescription_t *)&((const struct reply *)group)->members[index];
+}
+
+const char *rd_kafka_MemberDescription_group_instance_id(const rd_kafka_MemberDescription_t *member)
+{
+  return ((const struct member *)member)->instance;
+}
+
+const char *rd_kafka_MemberDescription_consumer_id(const rd_kafka_MemberDescription_t *member)
+{
+  return ((const struct member *)member)->name;
+}
+
+const rd_kafka_MemberAssignment_t *
+rd_kafka_MemberDescription_assignment(const rd_kafka_MemberDescription_t *member)
+{
+  return ((const struct member *)member)->list != NULL ? (const rd_kafka_MemberAssignment_t *)member
+                                                       : NULL;
+}
+
+const rd_kafka_topic_partition_list_t *
+rd_kafka_MemberAssignment_partitions(const rd_kafka_MemberAssignment_t *assignment)
+{
+  return ((const struct member *)assignment)->list;
+}
+
+/* Steps of a test. */
+
+static void done(struct uk_kafka_member_query *query)
+{
+  ((struct query *)query)->dones++;
+}
+
+static void ask(struct query *query, bool whole)
+{
+  *query = (struct query){.query = {.group = "g",
+                                    .instance = "one",
+                                    .whole = whole,
+                                    .deadline = uk_clock_monotonic() + 60000,
+                                    .then = done}};
+  uk_kafka_members_ask(fake.members, &query->query);
+}
+
+static rd_kafka_topic_partition_list_t *list_of(const char *text)
+{
+  char name[16];
+  int partition, length;
+  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(4);
+  for (; sscanf(text, " %15[^/]/%d%n", name, &partition, &length) == 2; text += length)
+    rd_kafka_topic_partition_list_add(list, name, partition);
+  return list;
+}
+
+/* The broker answers the first query that it has not answered. */
+static void answer(int32_t broker, struct reply reply)
+{
+  size_t i = 0;
+  while (i < fake.sent_count && fake.sent[i].broker != broker)
+    i++;
+  REQUIRE(i < fake.sent_count);
+  reply.opaque = fake.sent[i].opaque;
+  fake.sent_count--;
+  memmove(&fake.sent[i], &fake.sent[i + 1], (fake.sent_count - i) * sizeof fake.sent[0]);
+  for (size_t j = 0; j < reply.count; j++) {
+    if (reply.members[j].holds != NULL)
+      reply.members[j].list = list_of(reply.members[j].holds);
+  }
+  fake.replies = &reply;
+  uk_kafka_task_wake(fake.task);
+}
+
+static void refuse(int32_t broker, rd_kafka_resp_err_t code)
+{
+  answer(broker, (struct reply){.groups = 1, .group_code = code});
+}
+
+/* The group has these members, "one" among them where it is live. */
+static struct reply group_with(const char *instance)
+{
+  return (struct reply){
+    .groups = 1,
+    .state = RD_KAFKA_CONSUMER_GROUP_STATE_STABLE,
+    .count = 3,
+    .members = {{NULL, "nobody", "t/0"}, {instance, "one-42", "t/1 u/2"}, {"two", "two-43", NULL}}};
+}
+
+#define CHECK_ASKED(wanted)                                                                        \
+  do {                                                                                             \
+    CHECK_EQ_STR(fake.log, (wanted));                                                              \
+    fake.log[0] = '\0';                                                                            \
+  } while (0)
+
+static void check_list(const rd_kafka_topic_partition_list_t *list, const char *wanted)
+{
+  char text[100] = "";
+  for (int i = 0; list != NULL && i < list->cnt; i++)
+    snprintf(text + strlen(text), sizeof text - strlen(text), "%s/%d ", list->elems[i].topic,
+             (int)list->elems[i].partition);
+  CHECK_EQ_STR(list != NULL ? text : "none", wanted);
+}
+
+static void check_answered(const struct query *query, rd_kafka_resp_err_t code, bool live)
+{
+  CHECK_EQ_INT(query->dones, 1);
+  CHECK_EQ_INT(query->query.code, code);
+  CHECK_EQ_INT(query->query.live, live);
+  CHECK_EQ_STR(live ? query->query.member : "", live ? "one-42" : "");
+}
+
+static void free_lists(struct query *query)
+{
+  if (query->query.holds != NULL)
+    rd_kafka_topic_partition_list_destroy(query->query.holds);
+  if (query->query.group_holds != NULL)
+    rd_kafka_topic_partition_list_destroy(query->query.group_holds);
+  query->query.holds = query->query.group_holds = NULL;
+}
+
+/* Cases. */
+
+static void all_are_asked_until_one_is_the_coordinator(void)
+{
+  static struct query query;
+  ask(&query, false);
+  CHECK_ASKED("1 2 3 ");
+  refuse(2, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+  CHECK_EQ_INT(query.dones, 0);
+  answer(3, group_with("one"));
+  check_answered(&query, RD_KAFKA_RESP_ERR_NO_ERROR, true);
+  check_list(query.query.holds, "t/1 u/2 ");
+  check_list(query.query.group_holds, "none");
+  free_lists(&query);
+  refuse(1, RD_KAFKA_RESP_ERR_NOT_COORDINATOR); /* nobody waits for it */
+  CHECK_EQ_INT(query.dones, 1);
+  ask(&query, false);
+  CHECK_ASKED("3 ");
+  answer(3, group_with("another"));
+  check_answered(&query, RD_KAFKA_RESP_ERR_NO_ERROR, false);
+  check_list(query.query.holds, "none");
+}
+
+static void a_coordinator_that_moved_is_looked_for(void)
+{
+  static const rd_kafka_resp_err_t codes[] = {
+    RD_KAFKA_RESP_ERR_NOT_COORDINATOR, RD_KAFKA_RESP_ERR__TIMED_OUT, RD_KAFKA_RESP_ERR__TRANSPORT};
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    static struct query query;
+    ask(&query, false);
+    fake.log[0] = '\0';
+    for (int32_t broker = 1; broker <= 3 && fake.sent_count > 1; broker++) {
+      if (broker != 2)
+        refuse(broker, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+    }
+    answer(2, group_with("one"));
+    free_lists(&query);
+    ask(&query, false);
+    CHECK_ASKED("2 ");
+    answer(2, (struct reply){.code = codes[i]});
+    CHECK_EQ_INT(query.dones, 0);
+    CHECK_ASKED("1 2 3 ");
+    refuse(1, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+    refuse(2, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+    answer(3, group_with("one"));
+    check_answered(&query, RD_KAFKA_RESP_ERR_NO_ERROR, true);
+    free_lists(&query);
+    ask(&query, false);
+    CHECK_ASKED("3 ");
+    refuse(3, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+    for (int32_t broker = 1; broker <= 3; broker++)
+      refuse(broker, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+    check_answered(&query, RD_KAFKA_RESP_ERR_NOT_COORDINATOR, false);
+    fake.log[0] = '\0';
+  }
+}
+
+/* One that does not answer may be the coordinator. */
+static void a_timeout_says_more_than_a_refusal(void)
+{
+  static const struct {
+    rd_kafka_resp_err_t codes[3], wanted;
+  } rows[] = {
+    {{RD_KAFKA_RESP_ERR_NOT_COORDINATOR, RD_KAFKA_RESP_ERR__TIMED_OUT,
+      RD_KAFKA_RESP_ERR_NOT_COORDINATOR},
+     RD_KAFKA_RESP_ERR__TIMED_OUT},
+    {{RD_KAFKA_RESP_ERR__TIMED_OUT, RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+      RD_KAFKA_RESP_ERR_NOT_COORDINATOR},
+     RD_KAFKA_RESP_ERR__TIMED_OUT},
+    {{RD_KAFKA_RESP_ERR_NOT_COORDINATOR, RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+      RD_KAFKA_RESP_ERR__TRANSPORT},
+     RD_KAFKA_RESP_ERR_NOT_COORDINATOR},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct query query;
+    ask(&query, false);
+    for (int32_t broker = 1; broker <= 3; broker++)
+      refuse(broker, rows[i].codes[broker - 1]);
+    check_answered(&query, rows[i].wanted, false);
+  }
+}
+
+/* A cluster that never had a group has no coordinator, and nobody is a member. */
+static void where_there_is_no_group_nobody_is_a_member(void)
+{
+  static const struct {
+    bool groupless;
+    rd_kafka_resp_err_t said, wanted;
+  } rows[] = {
+    {true, RD_KAFKA_RESP_ERR_NOT_COORDINATOR, RD_KAFKA_RESP_ERR_NO_ERROR},
+    {true, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_NO_ERROR},
+    {true, RD_KAFKA_RESP_ERR__TIMED_OUT, RD_KAFKA_RESP_ERR__TIMED_OUT},
+    {true, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+     RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED},
+    {false, RD_KAFKA_RESP_ERR_NOT_COORDINATOR, RD_KAFKA_RESP_ERR_NOT_COORDINATOR},
+    {false, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+     RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct query query;
+    fake.groupless = rows[i].groupless;
+    ask(&query, true);
+    for (int32_t broker = 1; broker <= 3; broker++)
+      refuse(broker, rows[i].said);
+    check_answered(&query, rows[i].wanted, false);
+  }
+}
+
+static void what_the_group_holds_is_known_when_it_is_stable(void)
+{
+  static const struct {
+    bool whole;
+    rd_kafka_consumer_group_state_t state;
+    const char *holds;
+  } rows[] = {
+    {true, RD_KAFKA_CONSUMER_GROUP_STATE_STABLE, "t/0 t/1 u/2 "},
+    {false, RD_KAFKA_CONSUMER_GROUP_STATE_STABLE, "none"},
+    {true, RD_KAFKA_CONSUMER_GROUP_STATE_PREPARING_REBALANCE, "none"},
+    {true, RD_KAFKA_CONSUMER_GROUP_STATE_COMPLETING_REBALANCE, "none"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct query query;
+    struct reply reply = group_with("one");
+    ask(&query, rows[i].whole);
+    for (int32_t broker = 1; i == 0 && broker <= 2; broker++)
+      refuse(broker, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+    reply.state = rows[i].state;
+    answer(3, reply);
+    check_answered(&query, RD_KAFKA_RESP_ERR_NO_ERROR, true);
+    check_list(query.query.holds, "t/1 u/2 ");
+    check_list(query.query.group_holds, rows[i].holds);
+    free_lists(&query);
+  }
+}
+
+static void a_broker_has_two_seconds_or_what_is_left(void)
+{
+  static struct query query;
+  ask(&query, false);
+  CHECK_EQ_INT(fake.sent[0].timeout, BROKER_TIMEOUT);
+  query = (struct query){
+    .query = {
+      .group = "g", .instance = "one", .deadline = uk_clock_monotonic() + 1000, .then = done}};
+  static struct query next;
+  next = query;
+  uk_kafka_members_ask(fake.members, &next.query);
+  CHECK(fake.sent[3].timeout > 0 && fake.sent[3].timeout <= 1000);
+}
+
+static void where_no_broker_is_known_nobody_can_tell(void)
+{
+  static struct query query;
+  fake.broker_count = 0;
+  ask(&query, false);
+  check_answered(&query, RD_KAFKA_RESP_ERR__WAIT_COORD, false);
+}
+
+/* What is not said is no member: a failure as a whole, or a result of no group. */
+static void an_answer_without_the_group_is_a_failure(void)
+{
+  static struct query query;
+  ask(&query, false);
+  answer(1, (struct reply){.code = RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE});
+  answer(2, (struct reply){.code = RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE});
+  answer(3, (struct reply){.code = RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE});
+  check_answered(&query, RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, false);
+}
+
+static void what_is_asked_is_answered_at_the_end(void)
+{
+  static struct query first, next;
+  ask(&first, false);
+  ask(&next, false);
+  uk_kafka_members_free(fake.members);
+  fake.members = NULL;
+  check_answered(&first, RD_KAFKA_RESP_ERR__DESTROY, false);
+  check_answered(&next, RD_KAFKA_RESP_ERR__DESTROY, false);
+}
+
+static void without_memory_fewer_are_asked_or_none(void)
+{
+  for (long n = 1; n <= 4; n++) {
+    static struct query query;
+    fault_at(n);
+    ask(&query, false);
+    fault_off();
+    for (int32_t broker = 1; broker <= 3; broker++) {
+      if (broker != n)
+        refuse(broker, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+    }
+    CHECK_EQ_INT(query.dones, 1);
+    CHECK_EQ_INT(fake.sent_count, 0);
+  }
+  static struct query query;
+  fault_from(1);
+  ask(&query, false);
+  fault_off();
+  check_answered(&query, RD_KAFKA_RESP_ERR__WAIT_COORD, false);
+}
+
+/* Each case has members of its own, and leaves nothing allocated. */
+static void (*current)(void);
+
+static void run_current(void)
+{
+  long live = fault_live();
+  memset(&fake, 0, sizeof fake);
+  fake.broker_count = 3;
+  fake.members = uk_kafka_members_new(NULL, NULL, NULL);
+  REQUIRE(fake.members != NULL);
+  current();
+  if (fake.members != NULL)
+    uk_kafka_members_free(fake.members);
+  CHECK_EQ_INT(fault_live(), live);
+}
+
+static void run(const char *name, void (*test)(void))
+{
+  current = test;
+  check_run(name, run_current);
+}
+
+#define RUN(test) run(#test, test)
+
+int main(void)
+{
+  RUN(all_are_asked_until_one_is_the_coordinator);
+  RUN(a_coordinator_that_moved_is_looked_for);
+  RUN(a_timeout_says_more_than_a_refusal);
+  RUN(where_there_is_no_group_nobody_is_a_member);
+  RUN(what_the_group_holds_is_known_when_it_is_stable);
+  RUN(a_broker_has_two_seconds_or_what_is_left);
+  RUN(where_no_broker_is_known_nobody_can_tell);
+  RUN(an_answer_without_the_group_is_a_failure);
+  RUN(what_is_asked_is_answered_at_the_end);
+  RUN(without_memory_fewer_are_asked_or_none);
+  return check_end();
+}
