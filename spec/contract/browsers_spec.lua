@@ -162,6 +162,12 @@ describe("browsers:", function()
       assert.same({ GET = true, POST = true, OPTIONS = true }, words(response.headers.allow))
     end)
 
+    it("whatever the query says", function()
+      for _, query in ipairs { "?colour=red", "?timeout=soon", "?timeout=1&timeout=2", "?%zz" } do
+        assert.equal(204, preflight("/fetch" .. query, "GET").status, query)
+      end
+    end)
+
     it("with a body, and then the connection serves on", function()
       local connection = service.client:connect()
       connection:send(service.client:build("OPTIONS", "/fetch", { body = "hello", auth = false }))

@@ -221,10 +221,10 @@ describe("ground rules:", function()
 
     for _, bad in ipairs { "%", "%4", "%zz", "a%2" } do
       it("refuses the segment " .. bad, function()
-        refused(get(("/produce/%s/%s"):format(service.topic(1), bad)), 400)
+        refused(get(("/produce/%s/%s"):format(service.topic(1), bad)), 400, "percent escape")
       end)
       it("refuses the query value " .. bad, function()
-        refused(get(("/produce/%s/v?key=%s"):format(service.topic(1), bad)), 400)
+        refused(get(("/produce/%s/v?key=%s"):format(service.topic(1), bad)), 400, "percent escape", bad)
       end)
     end
   end)
