@@ -11,8 +11,23 @@ local STANDARD = {
   ["Content-Language"] = "en", ["Content-Type"] = "text/plain", ["Cookie"] = "a=b",
   ["Date"] = "Tue, 15 Nov 1994 08:12:31 GMT", ["From"] = "a@example.org", ["Origin"] = "http://a",
   ["Pragma"] = "no-cache", ["Referer"] = "http://a/", ["User-Agent"] = "hook/1",
-  ["Via"] = "1.1 proxy",
+  ["Via"] = "1.1 proxy", ["Access-Control-Request-Method"] = "POST", ["DNT"] = "1", ["Early-Data"] = "1",
+  ["Forwarded"] = "for=192.0.2.60", ["HTTP2-Settings"] = "AAMAAABkAAQ", ["Idempotency-Key"] = "key-1",
+  ["If-Modified-Since"] = "Tue, 15 Nov 1994 08:12:31 GMT", ["Kafka-Other"] = "1", ["Keep-Alive"] = "timeout=5",
+  ["Max-Forwards"] = "10", ["Prefer"] = "respond-async", ["Priority"] = "u=1", ["Proxy-Authorization"] = "Basic eDp5",
+  ["Range"] = "bytes=0-", ["Sec-CH-UA"] = '"Hook"', ["TE"] = "trailers", ["Trailer"] = "Digest", ["Upgrade"] = "h2c",
+  ["Upgrade-Insecure-Requests"] = "1", ["Warning"] = '199 - "old"',
 }
+
+-- These begin every name of a family.
+local FAMILIES = { "^Accept%-", "^Access%-Control%-", "^Content%-", "^If%-", "^Kafka%-", "^Proxy%-", "^Sec%-" }
+
+local function is_of_a_family(name)
+  for _, family in ipairs(FAMILIES) do
+    if name:find(family) then return true end
+  end
+  return false
+end
 
 local function hook(topic, body, headers, method)
   local options = { body = body, headers = headers }
@@ -101,15 +116,13 @@ describe("webhook:", function()
   end)
 
   it("keeps headers whose names only begin, or end, like a standard one", function()
-    local topic, given, wanted = service.topic(1), {}, {}
     for name in pairs(STANDARD) do
-      given[name .. "s"], given["x" .. name] = "1", "1"
-      if not name:find "^Content%-" and not name:find "^Accept%-" then wanted[#wanted + 1] = name:lower() .. "s=1" end
-      wanted[#wanted + 1] = "x" .. name:lower() .. "=1"
+      local topic, wanted = service.topic(1), { "x" .. name:lower() .. "=1" }
+      if not is_of_a_family(name) then table.insert(wanted, 1, name:lower() .. "s=1") end
+      table.sort(wanted)
+      hook(topic, "data", { [name .. "s"] = "1", ["x" .. name] = "1" })
+      assert.same(wanted, lowered(stored(topic).headers))
     end
-    table.sort(wanted)
-    hook(topic, "data", given)
-    assert.same(wanted, lowered(stored(topic).headers))
   end)
 
   it("keeps a header that comes twice", function()
