@@ -342,6 +342,59 @@ static void a_large_record_is_a_batch_of_its_own(void)
   free(value);
 }
 
+/* Key, value and headers with their names; what a record has not is not counted, whatever its length says. */
+static void bytes_of_a_record(void)
+{
+  struct uk_record_header named[2] = {{uk_slice_text("abc"), uk_slice_text("de")},
+                                      {uk_slice_text("f"), uk_slice_text("")}};
+  struct uk_record record = {.key = uk_slice_text("key"), .value = uk_slice_text("value")};
+  CHECK_EQ_INT(uk_log_record_bytes(&record), 0);
+  record.has_key = true;
+  CHECK_EQ_INT(uk_log_record_bytes(&record), 3);
+  record.has_value = true;
+  CHECK_EQ_INT(uk_log_record_bytes(&record), 8);
+  record.headers = named;
+  record.header_count = 1;
+  CHECK_EQ_INT(uk_log_record_bytes(&record), 13);
+  record.header_count = 2;
+  CHECK_EQ_INT(uk_log_record_bytes(&record), 14);
+}
+
+static void the_greatest_timestamp_may_be_negative(void)
+{
+  struct uk_log_builder builder;
+  struct uk_log_batch batch;
+  struct uk_record one = sample(1);
+  uk_log_builder_init(&builder);
+  REQUIRE(uk_log_builder_add(&builder, &one, -9) == UK_OK);
+  REQUIRE(uk_log_builder_add(&builder, &one, -5) == UK_OK);
+  REQUIRE(uk_log_builder_add(&builder, &one, -7) == UK_OK);
+  REQUIRE(uk_log_batch_read(&batch, uk_log_builder_seal(&builder, 0)));
+  CHECK_EQ_INT(batch.base_timestamp, -9);
+  CHECK_EQ_INT(batch.max_timestamp, -5);
+  uk_log_builder_free(&builder);
+}
+
+/* The memory of a large batch is given back, that of others is kept. */
+static void memory_is_kept_up_to_a_limit(void)
+{
+  struct uk_log_builder builder;
+  struct uk_record one = sample(1);
+  size_t length = 4 * UK_LOG_BATCH_BYTES;
+  char *value = calloc(1, length);
+  uk_log_builder_init(&builder);
+  REQUIRE(uk_log_builder_add(&builder, &one, 1) == UK_OK);
+  size_t kept = builder.bytes.capacity;
+  uk_log_builder_clear(&builder);
+  CHECK_EQ_INT(builder.bytes.capacity, kept);
+  one.value = uk_slice_of(value, length);
+  REQUIRE(uk_log_builder_add(&builder, &one, 1) == UK_OK);
+  uk_log_builder_clear(&builder);
+  CHECK_EQ_INT(builder.bytes.capacity, 0);
+  uk_log_builder_free(&builder);
+  free(value);
+}
+
 static void survives_a_failing_allocator(void)
 {
   struct uk_record one = sample(1);
@@ -395,6 +448,9 @@ int main(void)
   CHECK_RUN(refuses_other_versions);
   CHECK_RUN(fills_up_to_the_limit);
   CHECK_RUN(a_large_record_is_a_batch_of_its_own);
+  CHECK_RUN(bytes_of_a_record);
+  CHECK_RUN(the_greatest_timestamp_may_be_negative);
+  CHECK_RUN(memory_is_kept_up_to_a_limit);
   CHECK_RUN(survives_a_failing_allocator);
   CHECK_RUN(checksums);
   return check_end();

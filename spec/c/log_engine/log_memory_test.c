@@ -34,6 +34,16 @@ static void check_batches(struct uk_log *log, int64_t count)
     CHECK_EQ_INT(got.count, count);
 }
 
+/* What a transaction that failed left half done goes into no later one. */
+static void check_next(struct uk_log *log)
+{
+  struct uk_record record = rig_record("next", 0, "alone");
+  if (!fine(rig_produce(log, &record, 1, NULL)) || !fine(rig_read(log, &got, "next", 0, 0)))
+    return;
+  CHECK_EQ_INT(record.offset, 0);
+  CHECK_EQ_STR(got.text, "alone\n");
+}
+
 /* One life of a log. Returns how many records it acknowledged. */
 static int64_t live(struct uk_log *log, int64_t *committed, int64_t *batched)
 {
@@ -45,6 +55,7 @@ static int64_t live(struct uk_log *log, int64_t *committed, int64_t *batched)
     *committed = count;
   *batched = put_batches(log);
   check_batches(log, *batched);
+  check_next(log);
   fine(rig_create(log, "u", 3, -1, -1));
   rig_delete(log, "u");
   if (count > 0 && fine(rig_read(log, &got, "t", 0, 0)))

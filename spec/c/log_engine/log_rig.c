@@ -35,10 +35,57 @@ void rig_remove(void)
   directory[0] = '\0';
 }
 
+/* The writer stands still in `changed` while it is held. */
+static struct {
+  pthread_mutex_t mutex;
+  pthread_cond_t moved;
+  bool hold, held;
+  struct uk_record record;
+  struct uk_produce produce;
+  struct rig_call call;
+} gate = {.mutex = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER};
+
+static void changed(void *context, struct uk_slice topic, int32_t partition)
+{
+  (void)context, (void)topic, (void)partition;
+  pthread_mutex_lock(&gate.mutex);
+  gate.held = gate.hold;
+  pthread_cond_broadcast(&gate.moved);
+  while (gate.hold)
+    pthread_cond_wait(&gate.moved, &gate.mutex);
+  pthread_mutex_unlock(&gate.mutex);
+}
+
+void rig_hold_writer(struct uk_log *log)
+{
+  gate.record = rig_record("hold", 0, "v");
+  gate.produce = (struct uk_produce){.records = &gate.record, .count = 1};
+  gate.hold = true;
+  gate.held = false;
+  rig_call_init(&gate.call, &gate.produce.operation);
+  uk_log_submit(log, UK_LOG_PRODUCE, &gate.produce.operation);
+  pthread_mutex_lock(&gate.mutex);
+  while (!gate.held)
+    pthread_cond_wait(&gate.moved, &gate.mutex);
+  pthread_mutex_unlock(&gate.mutex);
+}
+
+void rig_release_writer(void)
+{
+  pthread_mutex_lock(&gate.mutex);
+  gate.hold = false;
+  pthread_cond_broadcast(&gate.moved);
+  pthread_mutex_unlock(&gate.mutex);
+  rig_call_wait(&gate.call, &gate.produce.operation);
+}
+
 struct uk_log_options rig_options(void)
 {
-  return (struct uk_log_options){
-    .directory = rig_directory(), .map_bytes = RIG_MAP_BYTES, .partitions = 2, .auto_create = true};
+  return (struct uk_log_options){.directory = rig_directory(),
+                                 .map_bytes = RIG_MAP_BYTES,
+                                 .partitions = 2,
+                                 .auto_create = true,
+                                 .changed = changed};
 }
 
 struct uk_log *rig_open(const struct uk_log_options *options)

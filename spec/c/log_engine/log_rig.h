@@ -27,6 +27,10 @@ struct rig_call {
 void rig_call_init(struct rig_call *call, struct uk_operation *operation);
 void rig_call_wait(struct rig_call *call, struct uk_operation *operation);
 
+/* What is submitted while the writer is held goes into one transaction. Holding makes a topic "hold". */
+void rig_hold_writer(struct uk_log *log);
+void rig_release_writer(void);
+
 /* Each waits for the writer and returns how the operation ended; `message` (may be NULL) has room for UK_MESSAGE_SIZE. */
 enum uk_error rig_submit(struct uk_log *log, enum uk_log_command_kind kind,
                          struct uk_operation *operation, char *message);

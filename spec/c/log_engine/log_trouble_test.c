@@ -259,6 +259,47 @@ static void a_failed_commit_may_have_come_through(void)
   rig_remove();
 }
 
+/* Nor is one that several commands shared: each is told the same, and the log is opened anew before the next. */
+static void a_failed_commit_of_several(void)
+{
+  static const struct {
+    const char *name;
+    atomic_int *failures;
+    int count;
+    enum uk_error error;
+    int64_t next;
+  } cases[] = {{"refused", &sync_failures, 1, UK_E_UNAVAILABLE, 1},
+               {"perhaps through", &meta_failures, 2, UK_E_GATEWAY_TIMEOUT, 4}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct uk_record records[3];
+    struct uk_produce produces[3];
+    struct rig_call calls[3];
+    char detail[200];
+    struct uk_log *log = open_log(RIG_MAP_BYTES);
+    REQUIRE(log != NULL);
+    REQUIRE(rig_put(log, "t", 0, "v", -1) == 0);
+    rig_hold_writer(log);
+    for (int j = 0; j < 3; j++) {
+      records[j] = rig_record("t", 0, "shared");
+      produces[j] = (struct uk_produce){.records = &records[j], .count = 1};
+      rig_call_init(&calls[j], &produces[j].operation);
+      uk_log_submit(log, UK_LOG_PRODUCE, &produces[j].operation);
+    }
+    atomic_store(cases[i].failures, cases[i].count);
+    rig_release_writer();
+    for (int j = 0; j < 3; j++) {
+      rig_call_wait(&calls[j], &produces[j].operation);
+      CHECK_EQ_INT(produces[j].operation.error, cases[i].error);
+      CHECK(strstr(produces[j].operation.message, "the log failed: Input/output error") != NULL);
+    }
+    CHECK_EQ_INT(atomic_load(cases[i].failures), 0);
+    CHECK_EQ_INT(rig_put(log, "t", 0, "behind", -1), cases[i].next);
+    CHECK_EQ_INT(uk_log_health(log, detail, sizeof detail), UK_OK);
+    uk_log_close(log);
+    rig_remove();
+  }
+}
+
 /* Nobody writes, so nobody but time finds out that the disk is well again. */
 static void it_recovers_by_itself(void)
 {
@@ -367,6 +408,7 @@ int main(void)
   CHECK_RUN(a_small_command_passes_a_large_one);
   CHECK_RUN(a_failed_sync_is_not_tried_again);
   CHECK_RUN(a_failed_commit_may_have_come_through);
+  CHECK_RUN(a_failed_commit_of_several);
   CHECK_RUN(it_recovers_by_itself);
   CHECK_RUN(readers_during_recovery);
   CHECK_RUN(a_full_disk_refuses_writes_only);
