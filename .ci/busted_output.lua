@@ -1,8 +1,10 @@
--- busted_output: an output handler of busted that shows failures as they happen and, at the end, writes
--- "PASSED FAILED SKIPPED" to the file that TEST_COUNTS names. busted's exit status is the number of failures modulo
--- 256, so only that file tells a run with 256 failures, or one that died half way, from a clean one.
+-- busted_output: an output handler of busted that shows failures as they happen and, at the end,
+-- writes "PASSED FAILED SKIPPED" to the file that TEST_COUNTS names. busted's exit status is the
+-- number of failures modulo 256, so only that file tells a run with 256 failures, or one that died
+-- half way, from a clean one.
 --
--- A spec file in which no test ran and none was skipped fails: one that cannot run here says so with pending(reason).
+-- A spec file in which no test ran and none was skipped fails: one that cannot run here says so
+-- with pending(reason).
 
 return function()
   local busted = require "busted"

@@ -2,12 +2,13 @@
 --
 --   lua5.4 .ci/check_comments.lua FILE...       files whose names end in .c, .h or .lua
 --
--- Prints each line with a longer one; status 1 when there is one. Annotations (---@) are exempt, because
--- they cannot be wrapped.
+-- Prints each line with a longer one; status 1 when there is one. Annotations (---@) are exempt,
+-- because they cannot be wrapped.
 
 local COLUMNS = 100
 
--- What begins a comment, a string or a character, as a pattern at a place: the pattern that matches it whole.
+-- What begins a comment, a string or a character, as a pattern at a place: the pattern that matches
+-- it whole.
 local TOKENS = {
   c = {
     { '"', '"[^"\\\n]*', '"' }, { "'", "'[^'\\\n]*", "'" },

@@ -2,10 +2,11 @@
 --
 --   lua5.4 .ci/check_docs.lua [ROOT]      with the built modules on LUA_PATH and LUA_CPATH
 --
--- Every row of UK_ENDPOINTS stands in docs/rest-api.md, its methods and path on one line (with {name} or $NAME);
--- docs/errors.md is what errors_page.lua makes of the error list; every function that the modules register stands in
--- some page of docs/, as module.name or :name; every link of a page leads to a file and, in a page, to a heading.
--- Prints what is missing; status 1 when something is.
+-- Every row of UK_ENDPOINTS stands in docs/rest-api.md, its methods and path on one line (with
+-- {name} or $NAME); docs/errors.md is what errors_page.lua makes of the error list; every function
+-- that the modules register stands in some page of docs/, as module.name or :name; every link of a
+-- page leads to a file and, in a page, to a heading. Prints what is missing; status 1 when
+-- something is.
 
 local root = ... or "."
 local faults = 0
@@ -126,7 +127,8 @@ end
 
 local pages = {} -- {path = {the anchors of its headings}}, as far as they were looked up
 
--- The anchors as GitHub makes them: lower case, without punctuation, numbered where a heading repeats.
+-- The anchors as GitHub makes them: lower case, without punctuation, numbered where a heading
+-- repeats.
 local function anchors_of(path)
   if pages[path] then return pages[path] end
   local anchors, count, text = {}, {}, "\n" .. read(path):gsub("\n```.-\n```", "")

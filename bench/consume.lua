@@ -1,5 +1,5 @@
--- consume.lua client|hand URL USERNAME PASSWORD TOPIC GROUP BATCHES: batches of 1,000 messages, with the
--- client or with libcurl and lua-cjson by hand. Prints the batches a second, and the
+-- consume.lua client|hand URL USERNAME PASSWORD TOPIC GROUP BATCHES: batches of 1,000 messages,
+-- with the client or with libcurl and lua-cjson by hand. Prints the batches a second, and the
 -- processor seconds of this process for 1,000 batches.
 local time = require "bench_time"
 

@@ -1,8 +1,9 @@
--- kafka.lua LUA: the server before a Kafka cluster against kcat and bare librdkafka, on one broker in one run, and what
--- consumer instances cost in memory.
+-- kafka.lua LUA: the server before a Kafka cluster against kcat and bare librdkafka, on one broker
+-- in one run, and what consumer instances cost in memory.
 --
--- Run by `make bench` where a Kafka can be started. Each comparison runs its two sides in turn, round by round. Both
--- sides of a produce wait for acks=all; kcat has its own linger of 5 ms, the server has none.
+-- Run by `make bench` where a Kafka can be started. Each comparison runs its two sides in turn,
+-- round by round. Both sides of a produce wait for acks=all; kcat has its own linger of 5 ms, the
+-- server has none.
 
 package.path = "bench/?.lua;" .. package.path
 local measure = require "measure"
@@ -50,7 +51,8 @@ local function produce_ratio(server, bytes, count)
   os.remove(file)
 end
 
--- Messages a second of kcat. How it starts does not count, as the join of a group does not on our side.
+-- Messages a second of kcat. How it starts does not count, as the join of a group does not on our
+-- side.
 local function kcat_reads(count, name)
   local command = "kcat -C -q -e -b %s -t %s -o beginning -c %d"
   local whole = seconds(command, broker, name, count)
@@ -83,7 +85,8 @@ local function consume_ratios(server, bytes, count)
   return name
 end
 
--- kcat reads 64 MiB ahead, and an instance 1 MiB: with less than that, the answers of the broker are small.
+-- kcat reads 64 MiB ahead, and an instance 1 MiB: with less than that, the answers of the broker
+-- are small.
 local function read_further_ahead(name, bytes, count)
   local option = "--prefetch-bytes 4194304"
   local server = measure.serve(lua, "--brokers " .. broker .. " " .. option)

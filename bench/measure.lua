@@ -1,4 +1,5 @@
--- measure: what the scripts of this folder share: a server to measure, programs that print figures, medians of rounds.
+-- measure: what the scripts of this folder share: a server to measure, programs that print figures,
+-- medians of rounds.
 
 local programs = "build/bench/"
 local rounds = tonumber(os.getenv "BENCH_ROUNDS") or 9
@@ -32,7 +33,8 @@ local function temporary()
   return assert(io.popen("mktemp -d"):read "l")
 end
 
--- A server on a free port with a data directory of its own; `stop` removes both. `prefix` stands before its command.
+-- A server on a free port with a data directory of its own; `stop` removes both. `prefix` stands
+-- before its command.
 local function serve(lua, options, prefix)
   local directory = temporary()
   local log = directory .. "/serve.out"

@@ -1,5 +1,6 @@
--- How soon nginx answers a location that has nothing to do with Kafka, in a single worker, while others there wait for
--- a server that hangs, refuses, or takes 5 s: 20 calls at once, or a log phase that sends. Prints a line for each.
+-- How soon nginx answers a location that has nothing to do with Kafka, in a single worker, while
+-- others there wait for a server that hangs, refuses, or takes 5 s: 20 calls at once, or a log
+-- phase that sends. Prints a line for each.
 package.path = "./?.lua;" .. package.path
 
 local folder = require "spec.support.folder"

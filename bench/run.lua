@@ -1,4 +1,5 @@
--- run.lua LUA...: every benchmark of this folder, in one run, as ratios of medians over several rounds.
+-- run.lua LUA...: every benchmark of this folder, in one run, as ratios of medians over several
+-- rounds.
 --
 -- Run by `make bench`, which builds the programs into build/bench. Each comparison runs its two
 -- sides in turn, round by round, so that a machine that slows down slows both.

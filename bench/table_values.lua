@@ -1,6 +1,6 @@
--- table_values.lua ROUNDS: what a value that is a table costs, as ratios of processor time to lua-cjson's in the same
--- process: below 1 is less. The sides take turns, round by round. Prints a line for each shape of value: name, median
--- ratio of encoding, median ratio of decoding.
+-- table_values.lua ROUNDS: what a value that is a table costs, as ratios of processor time to
+-- lua-cjson's in the same process: below 1 is less. The sides take turns, round by round. Prints a
+-- line for each shape of value: name, median ratio of encoding, median ratio of decoding.
 local core = require "upstash.kafka.core"
 local cjson = require "cjson"
 

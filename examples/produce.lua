@@ -1,4 +1,5 @@
--- produce: the shortest program. The server comes from UPSTASH_KAFKA_REST_URL, _USERNAME and _PASSWORD.
+-- produce: the shortest program. The server comes from UPSTASH_KAFKA_REST_URL, _USERNAME and
+-- _PASSWORD.
 --
 --   lua5.4 examples/produce.lua TOPIC TEXT
 

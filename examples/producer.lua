@@ -1,5 +1,5 @@
--- producer: sends each line of standard input in the background, and tells at the end what became of them. The server
--- comes from UPSTASH_KAFKA_REST_URL, _USERNAME and _PASSWORD.
+-- producer: sends each line of standard input in the background, and tells at the end what became
+-- of them. The server comes from UPSTASH_KAFKA_REST_URL, _USERNAME and _PASSWORD.
 --
 --   tail -f access.log | lua5.4 examples/producer.lua TOPIC
 

@@ -1,5 +1,6 @@
--- worker: handles each message of a topic at least once. Start several with different names: they share the
--- partitions. One that is stopped, or dies, is followed by another where its last commit was.
+-- worker: handles each message of a topic at least once. Start several with different names: they
+-- share the partitions. One that is stopped, or dies, is followed by another where its last commit
+-- was.
 --
 --   lua5.4 examples/worker.lua TOPIC NAME
 

@@ -3,8 +3,8 @@ local page = require "spec.support.page"
 local shell = require "spec.support.shell"
 local support = require "spec.support.server"
 
--- Runs the examples of docs/ as a reader does, from the top of a page to its end, against a server that was just
--- started, and compares what they print with what the page shows.
+-- Runs the examples of docs/ as a reader does, from the top of a page to its end, against a server
+-- that was just started, and compares what they print with what the page shows.
 
 describe("F5: docs", function()
   if _VERSION ~= "Lua 5.4" then
@@ -25,7 +25,8 @@ describe("F5: docs", function()
   -- Loops and producers are pages about a client that the reader has.
   local CLIENT = 'local kafka = require "upstash.kafka"\nlocal client = kafka.new()\n'
 
-  -- The client that the page makes reaches the test's server; its folder of messages is the test's too.
+  -- The client that the page makes reaches the test's server; its folder of messages is the test's
+  -- too.
   local function script_of(text, examples)
     local parts = { text:find('require "upstash.kafka', 1, true) and "" or CLIENT }
     for _, example in ipairs(examples) do parts[#parts + 1] = 'io.write "\\1\\n"\n' .. example.text end

@@ -1,7 +1,8 @@
 local folder = require "spec.support.folder"
 local shell = require "spec.support.shell"
 
--- The checks of .ci/lint that are scripts of the project: each passes over a good tree and refuses one fault at a time.
+-- The checks of .ci/lint that are scripts of the project: each passes over a good tree and refuses
+-- one fault at a time.
 
 describe("lint: comments", function()
   local place

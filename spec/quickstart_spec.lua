@@ -88,7 +88,8 @@ describe("F5: examples", function()
     local client = server:client()
     assert.equal("three", assert(client:fetch("lines", 0, 0))[3].value)
     client:close()
-    status, out, err = shell.run(words, { environment = environment, input = "four\n\255\n" }) -- any bytes
+    -- any bytes
+    status, out, err = shell.run(words, { environment = environment, input = "four\n\255\n" })
     assert.equal(0, status, err)
     assert.is_truthy(out:find("2 sent, 2 delivered", 1, true), out)
     client = server:client { binary = true }

@@ -2,8 +2,9 @@ local folder = require "spec.support.folder"
 local page = require "spec.support.page"
 local shell = require "spec.support.shell"
 
--- Types what the README says to type: each console block in a checkout, in order, after the Lua blocks were saved under
--- the names that the README gives them. What a command prints is compared with what the README shows.
+-- Types what the README says to type: each console block in a checkout, in order, after the Lua
+-- blocks were saved under the names that the README gives them. What a command prints is compared
+-- with what the README shows.
 
 describe("F5: README", function()
   if _VERSION ~= "Lua 5.4" then
@@ -17,8 +18,8 @@ describe("F5: README", function()
   local readme = folder.read "README.md"
   local place, servers, prelude
 
-  -- A checkout that may be written to: links to what is in this one. make keeps the variables that it was given, and
-  -- nothing else that the make around it has set.
+  -- A checkout that may be written to: links to what is in this one. make keeps the variables that
+  -- it was given, and nothing else that the make around it has set.
   setup(function()
     place, servers = folder.make(), {}
     os.execute(("ln -s '%s'/* '%s/.ci' '%s'"):format(shell.here, shell.here, place))

@@ -1,5 +1,5 @@
---- What lint refuses in a tree: arrows against the directions, circles, libraries that enter through another door, and
--- entries of the lists of exceptions that no longer hold.
+--- What lint refuses in a tree: arrows against the directions, circles, libraries that enter
+-- through another door, and entries of the lists of exceptions that no longer hold.
 
 local graph = require "map.graph"
 
@@ -118,7 +118,8 @@ function Checker:check_arrows()
   end
 end
 
---- The arrows between rooms, {from = {to = count}}; with rules, without those on the list of exceptions.
+--- The arrows between rooms, {from = {to = count}}; with rules, without those on the list of
+-- exceptions.
 function check.room_arrows(tree, rules)
   local arrows = {}
   for _, arrow in ipairs(tree.arrows) do
@@ -136,7 +137,8 @@ end
 
 -- Circles inside a room.
 
---- The circles of calls (for Lua: of requires), each a sorted list of nouns, and the arrows, {from = {to = count}}.
+--- The circles of calls (for Lua: of requires), each a sorted list of nouns, and the arrows, {from
+-- = {to = count}}.
 function check.noun_circles(tree)
   local arrows = {}
   for _, arrow in ipairs(tree.arrows) do

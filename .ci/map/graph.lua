@@ -62,7 +62,8 @@ end
 
 local ORDER_MOST = 14 -- nodes: the work doubles with each
 
---- The order of the nodes, from the top, against which the arrows weigh least; nil for too many nodes.
+--- The order of the nodes, from the top, against which the arrows weigh least; nil for too many
+-- nodes.
 function graph.best_order(arrows, nodes)
   if #nodes > ORDER_MOST then return nil end
   local least, last = { [0] = 0 }, {}

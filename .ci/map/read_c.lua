@@ -94,7 +94,8 @@ local function read_declarations(scope)
   return declares
 end
 
--- The functions that are written out, with the lines that they take from the first of the head to the closing brace.
+-- The functions that are written out, with the lines that they take from the first of the head to
+-- the closing brace.
 local function read_functions(code)
   local functions, head, first, line = {}, "", 1, 0
   local open
@@ -145,7 +146,8 @@ end
 
 local TAGS = { struct = true, enum = true, union = true }
 
--- {name = the line of its first mention}; the tag of a type is no mention of a function of that name.
+-- {name = the line of its first mention}; the tag of a type is no mention of a function of that
+-- name.
 local function read_mentions(raw)
   local mentions, line, before = {}, 0, nil
   for text in raw:gmatch "([^\n]*)\n" do

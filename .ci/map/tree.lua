@@ -1,7 +1,8 @@
 --- The files of a tree with their rooms, nouns and arrows.
 --
--- A room is a folder. A noun is a .c file with the header of its name. A .c file without a header of its own belongs to
--- the noun whose header declares most of what it defines, and NAME_private.h to NAME.
+-- A room is a folder. A noun is a .c file with the header of its name. A .c file without a header
+-- of its own belongs to the noun whose header declares most of what it defines, and NAME_private.h
+-- to NAME.
 --
 -- An arrow is { kind, from, to, line, name }, from file to file:
 --   include      a file includes a header

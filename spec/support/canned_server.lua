@@ -1,15 +1,24 @@
---- A TCP server that does what a list of steps says, in a process of its own.
+--- A TCP server that follows a list of steps, in its own process.
 --
 --   local server = canned.start { "accept", "read", "send HTTP/1.1 200 OK\r\n...", "close" }
 --   ... requests to server.url ...
---   local log = server:finish()   -- the requests that it read, and "late: STEP" for a step that timed out
+--   local log = server:finish() -- the requests it read, and "late: STEP" for steps that timed out
 --
--- Steps: accept (a new connection, which the next steps are about), read (one whole request), send BYTES, close,
--- gone (says nothing until the client has closed the connection), drip (sends a byte at a time until then), hold
--- (neither reads nor says anything until finish is called), mark (await returns), await PATH (until there is such a
--- file), sleep SECONDS, nobody (no connection comes for a while), deaf (no connection can come any more). A step that
--- waits gives up after LIMIT seconds, and the process ends: a client that waits for ever meets a connection that is
--- closed, and the log says which step was late.
+-- Steps:
+--   accept        takes a new connection, which the next steps use
+--   read          reads one whole request
+--   send BYTES
+--   close
+--   gone          sends nothing until the client has closed the connection
+--   drip          sends a byte at a time until then
+--   hold          neither reads nor sends until finish is called
+--   mark          lets await return
+--   await PATH    waits for that file
+--   sleep SECONDS
+--   nobody        expects that no connection arrives for a while
+--   deaf          stops listening
+-- A step that waits gives up after LIMIT seconds and the process ends, so a client that waits for
+-- ever meets a closed connection, and the log says which step was late.
 
 local LIMIT = 60
 local WHILE = 0.3
@@ -27,7 +36,7 @@ end
 local Server = {}
 Server.__index = Server
 
---- Waits until the server has ended, which ends a hold; returns what it saw.
+--- Ends a hold and waits until the server has ended; returns what it saw.
 function Server:finish()
   os.remove(self.script)
   local log = {}
@@ -41,7 +50,7 @@ function Server:finish()
   return log
 end
 
---- Waits until the server has come to its step "mark".
+--- Waits until the server has reached its step "mark".
 function Server:await()
   local socket = require "socket"
   local deadline = socket.gettime() + LIMIT
@@ -89,8 +98,8 @@ function steps.accept(state)
   return true
 end
 
--- The first line of a request. Until one has come, a connection that closes without a byte is skipped: it is another
--- test's, which polls a port until its own server listens there.
+-- The first line of a request. Before the first request, a connection that closes without a byte is
+-- skipped: another test polls the port until its own server listens there.
 local function first_line(state)
   local line, problem, partial = state.connection:receive "*l"
   while problem == "closed" and partial == "" and #state.log == 0 do
@@ -124,7 +133,7 @@ function steps.sleep(_, seconds)
   return true
 end
 
--- Reads until the client has closed, and does `meanwhile` whenever nothing has come for a while.
+-- Reads until the client has closed; calls `meanwhile` whenever nothing has arrived for a while.
 local function until_gone(state, pause, meanwhile)
   local socket = require "socket"
   local deadline = socket.gettime() + LIMIT
@@ -200,7 +209,7 @@ local function serve(script)
   for _, entry in ipairs(state.log) do io.write(#entry, "\n", entry, "\n") end
 end
 
--- Run as a program it has the script's name; required as a module, the module's.
+-- As a program it gets the script's name; as a required module, the module's.
 if arg and arg[0] and arg[0]:find "canned_server%.lua$" then serve(arg[1]) end
 
 return canned

@@ -1,7 +1,8 @@
---- Certificates for tests, made by openssl; they are good for two days.
+--- Certificates for tests, made by openssl and valid for two days.
 --
 --     local cert, key = certificates.self_signed(place, "here", "IP:127.0.0.1")
---     local cert, key = certificates.issue(place, "ours", "client", { password = "secret" }) -- "ours" is self-signed
+--     -- "ours" is self-signed
+--     local cert, key = certificates.issue(place, "ours", "client", { password = "secret" })
 
 local shell = require "spec.support.shell"
 
@@ -16,8 +17,8 @@ local function paths(place, name)
   return ("%s/%s.pem"):format(place, name), ("%s/%s.key"):format(place, name)
 end
 
---- Makes a certificate of its own signing; `host` is absent, or what it is for, such as "DNS:example.com". Returns the
--- paths of certificate and key.
+--- Makes a self-signed certificate. `host` is optional: the host that it is for, such as
+-- "DNS:example.com". Returns the paths of certificate and key.
 function certificates.self_signed(place, name, host)
   local cert, key = paths(place, name)
   local words = { "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", 2, "-subj", "/CN=" .. name,
@@ -27,8 +28,8 @@ function certificates.self_signed(place, name, host)
   return cert, key
 end
 
---- Makes a certificate that the self-signed one named `authority` in that folder vouches for. Options: `host`, as
--- above; `password`, with which its key is encrypted. Returns the paths of certificate and key.
+--- Makes a certificate signed by the self-signed one named `authority` in that folder. Options:
+-- `host`, as above; `password` encrypts its key. Returns the paths of certificate and key.
 function certificates.issue(place, authority, name, options)
   local cert, key = paths(place, name)
   local authority_cert, authority_key = paths(place, authority)

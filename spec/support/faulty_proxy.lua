@@ -1,18 +1,24 @@
---- A proxy between a client and a server that loses answers. A process of its own, so that a client which blocks
--- can be tested; also the function that starts it.
+--- A proxy between a client and a server that loses answers, and the function that starts it. It is
+-- a separate process, so that tests can use a client that blocks.
 --
---     local proxy = require("spec.support.faulty_proxy").start(server.url, "lose /consume/ 2", "cut /commit/ 1")
+--     local faulty_proxy = require "spec.support.faulty_proxy"
+--     local proxy = faulty_proxy.start(server.url, "lose /consume/ 2", "cut /commit/ 1")
 --
--- A rule is WHAT PREFIX N: what happens to the answer to the Nth request whose path begins with PREFIX. `lose`: the
--- server has done its work, the connection is closed without an answer. `cut`: it is closed amid the answer's body.
--- `cut@BYTES`: behind the first BYTES of the answer. `garble`: the answer is no JSON. `spoil`: it is none where a
--- message has the value "poison". `misplace`: the offset of such a message is no integer. `unnamed`: its topic is
--- missing. `nano`: its timestamps are nanoseconds. `refuse`: the request never reaches the
--- server. N = 0: each such request.
+-- A rule is WHAT PREFIX N: what happens to the answer to the Nth request whose path begins with
+-- PREFIX; N = 0 means every such request. WHAT is one of
+--   lose        the server executes the request; the connection closes without an answer
+--   cut         the connection closes in the middle of the answer's body
+--   cut@BYTES   the connection closes after the first BYTES of the answer
+--   garble      the answer is not JSON
+--   spoil       the answer is not JSON if a message has the value "poison"
+--   misplace    the offset of such a message is not an integer
+--   unnamed     the topic of such a message is missing
+--   nano        the timestamps are in nanoseconds
+--   refuse      the request never reaches the server
 
 local faulty_proxy = {}
 
---- Starts one in front of a server. Returns { url =, stop = function }.
+--- Starts a proxy in front of a server. Returns { url =, stop = function }.
 function faulty_proxy.start(url, ...)
   local shell = require "spec.support.shell"
   local rules = {}
@@ -35,7 +41,7 @@ local function read_rules(words)
   return rules
 end
 
--- What is to happen to the answer for this path, or nil.
+-- The fault to apply to the answer for this path, or nil.
 local function fault_for(rules, path)
   local fault
   for _, rule in ipairs(rules) do
@@ -78,7 +84,7 @@ function faults.garble(client, head, body)
   client:send(head .. ("{"):rep(#body))
 end
 
--- These change the answer, and the connection goes on.
+-- These change the answer and keep the connection open.
 local changes = {}
 
 function changes.spoil(body)
@@ -104,7 +110,7 @@ local function change(head, body, fault)
   return head:gsub("([Cc]ontent%-[Ll]ength: )%d+", "%1" .. #body), body
 end
 
--- Serves one connection, request after request. False when it has ended.
+-- Serves one request of a connection. False when the connection has ended.
 local function serve_one(client, server, rules)
   local first, head, body = read_message(client)
   if not first then return false end
@@ -132,7 +138,7 @@ local function main(words)
   local rules, listener = read_rules(words), assert(socket.bind("127.0.0.1", 0))
   io.stdout:setvbuf "line"
   print("http://127.0.0.1:" .. select(2, listener:getsockname()))
-  listener:settimeout(60) -- whoever started it may have died
+  listener:settimeout(60) -- the process that started it may have died
   while true do
     local client = listener:accept()
     if not client then return end

@@ -2,7 +2,7 @@
 
 local folder = {}
 
---- A new name for a folder, which is not there yet.
+--- A new name for a folder that does not exist yet.
 function folder.name()
   local path = os.tmpname()
   os.remove(path)
@@ -16,7 +16,7 @@ function folder.make()
   return path
 end
 
---- Removes a folder that `name` or `make` named, with all that is in it.
+--- Removes a folder named by `name` or `make`, with its contents.
 function folder.remove(path)
   assert(path:find("-upstash-kafka", 1, true), "not one of ours: " .. path)
   os.execute("rm -rf '" .. path .. "'")

@@ -1,15 +1,15 @@
---- A port of 127.0.0.1 where nobody listens now.
+--- A port of 127.0.0.1 that is not in use now.
 --
 --     local port = require("spec.support.free_port")()
 --
--- It is below those that the system hands out, so that nobody gets it who binds port 0 or connects: a test may find it
--- closed for as long as it likes, and clients that try it over and over reach no server of another test.
+-- It is below the ports that the system assigns for port 0 and for connections. So it stays closed
+-- as long as the test wants, and a client that retries it never reaches another test's server.
 
 local socket = require "socket"
 
 local LOWEST, COUNT = 12000, 20000
 
--- Random, since several processes of a run look for one at once.
+-- Random, because several processes of a run search concurrently.
 local function candidate()
   local file = assert(io.open("/dev/urandom", "rb"))
   local high, low = file:read(2):byte(1, 2)

@@ -1,15 +1,16 @@
---- What producers and consumers of other processes saw, and whether it agrees with what the server keeps.
+--- What producers and consumers in other processes saw, and whether it agrees with the server.
 --
--- history_worker.lua writes one file for each process, a line for each event, its fields parted by tabs:
+-- history_worker.lua writes one file per process and one line per event, with fields separated by
+-- tabs:
 --
 --   try TOPIC VALUE TOPIC VALUE …                 one request is about to be sent
 --   ok PARTITION OFFSET PARTITION OFFSET …        it was acknowledged
---   failed CODE                                   it was not: stored or not
---   part PARTITION OFFSET - CODE …                some messages were acknowledged, the others failed
---   got TOPIC PARTITION OFFSET VALUE              a message was handed to the body of a loop
---   done TOPIC PARTITION OFFSET                   the body was through with it
+--   failed CODE                                   it was not acknowledged: stored or not
+--   part PARTITION OFFSET - CODE …                some messages were acknowledged, others failed
+--   got TOPIC PARTITION OFFSET VALUE              a loop returned a message to its body
+--   done TOPIC PARTITION OFFSET                   the body has finished it
 --
--- A process that was killed leaves its last request without an outcome.
+-- A killed process leaves its last request without an outcome.
 
 local history = {}
 
@@ -63,7 +64,7 @@ function events.done(seen, fields)
   seen.done[table.concat(fields, " ", 2)] = true
 end
 
---- What one process saw so far: its attempts, and what it got and was done with.
+--- What one process saw so far: its attempts, and the messages that it got and finished.
 function history.read(path)
   local seen = { attempts = {}, got = {}, done = {} }
   local file = io.open(path)
@@ -76,14 +77,15 @@ function history.read(path)
   return seen
 end
 
---- The same of several.
+--- The same for several processes.
 function history.read_all(paths)
   local all = {}
   for index, path in ipairs(paths) do all[index] = history.read(path) end
   return all
 end
 
---- What the server keeps: the messages of each topic and partition, by offset. `topics` maps names to partitions.
+--- What the server stores: the messages of each topic and partition, by offset. `topics` maps names
+-- to partitions.
 function history.kept(client, topics)
   local kept = {}
   for topic, partitions in pairs(topics) do
@@ -126,7 +128,7 @@ local function check_order(message, place, last, problems)
   last[where] = place.offset
 end
 
--- One attempt: what was acknowledged is where it was said to be, and all of it is kept or none.
+-- One attempt: acknowledged messages are stored where the server said, and all are stored or none.
 local function check_attempt(attempt, places, last, problems)
   local stored = 0
   for _, message in ipairs(attempt) do
@@ -144,14 +146,14 @@ local function check_attempt(attempt, places, last, problems)
   if stored > 0 and stored < #attempt then
     problems[#problems + 1] = ("%d of %d messages kept: %s"):format(stored, #attempt, attempt[1].value)
   end
-  -- These say that it was not carried out.
+  -- These say that it was not executed.
   if stored > 0 and (attempt.state == "connect_failed" or attempt.state == "unavailable") then
     problems[#problems + 1] = ("kept after %s: %s"):format(attempt.state, attempt[1].value)
   end
 end
 
---- Compares what producers saw with what is kept. Returns a list of problems, and counts: `acknowledged` messages, and
--- `unknown` attempts, of which `unknown_stored` are kept.
+--- Compares what producers saw with what is stored. Returns a list of problems, and counts:
+-- `acknowledged` messages, and `unknown` attempts, of which `unknown_stored` are stored.
 function history.check_producers(kept, producers)
   local problems, sent = {}, {}
   local counts = { acknowledged = 0, unknown = 0, unknown_stored = 0 }
@@ -175,13 +177,13 @@ function history.check_producers(kept, producers)
   return problems, counts
 end
 
--- Producers that try again ------------------------------------------------------------------------------------------
+-- Producers that retry ----------------------------------------------------------------------------
 
--- After these a message is surely not stored.
+-- After these a message is certainly not stored.
 local REFUSED = { connect_failed = true, resolve_failed = true, too_many = true, unavailable = true }
 
--- What became of each value in all its attempts: `place` where it was acknowledged, and how many attempts left open
--- whether it is stored.
+-- The outcome of each value over all its attempts: the `place` where it was acknowledged, and how
+-- many attempts left open whether it is stored.
 local function outcomes_of(producers)
   local outcomes = {}
   for _, producer in ipairs(producers) do
@@ -212,7 +214,7 @@ local function check_copies(name, outcome, copies, problems)
   end
 end
 
--- Values are KEY:NUMBER, and of each key the numbers rise. Where a number comes again nothing new is said.
+-- Values are KEY:NUMBER, and the numbers of each key rise. A repeated number is ignored.
 local function check_keys(kept, problems)
   local last = {}
   each_kept(kept, function(topic, partition, offset, value)
@@ -229,9 +231,10 @@ local function check_keys(kept, problems)
   end)
 end
 
---- Compares what producers saw that send a message again until it is acknowledged, and after it the next one of its
--- key, with what is kept. Returns a list of problems, and counts: `acknowledged` values, attempts that `failed` for a
--- message, and of them `open`: nobody could say whether it was stored; `duplicates`: copies beyond the first.
+--- Compares what producers saw with what is stored, for producers that repeat a message until it is
+-- acknowledged and only then send the next one of its key. Returns a list of problems, and counts:
+-- `acknowledged` values; attempts that `failed`, and how many of these are `open`, because the
+-- message may be stored; `duplicates`, copies beyond the first.
 function history.check_retrying(kept, producers)
   local problems, copies = {}, {}
   local counts = { acknowledged = 0, failed = 0, open = 0, duplicates = 0 }
@@ -254,8 +257,8 @@ function history.check_retrying(kept, producers)
   return problems, counts
 end
 
---- Compares what the consumers of one group saw with what is kept: each message at least once, and nothing else.
--- Returns a list of problems and how many messages came again.
+--- Compares what the consumers of one group saw with what is stored: each message at least once,
+-- and nothing else. Returns a list of problems and how many messages were repeated.
 function history.check_consumers(kept, consumers)
   local problems, seen, again = {}, {}, 0
   for _, consumer in ipairs(consumers) do

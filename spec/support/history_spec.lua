@@ -1,4 +1,4 @@
--- That history.lua finds what is wrong, for producers that try again.
+-- history.lua finds the faults of producers that retry.
 
 local folder = require "spec.support.folder"
 local history = require "spec.support.history"
@@ -9,7 +9,7 @@ describe("history.check_retrying", function()
   before_each(function() place = folder.make() end)
   after_each(function() folder.remove(place) end)
 
-  -- One partition that keeps these values, and one producer that saw these events.
+  -- One partition with these values, and one producer that saw these events.
   local function check(values, events)
     local kept, lines = { count = #values }, {}
     for index, value in ipairs(values) do kept[index - 1] = value end

@@ -1,14 +1,15 @@
---- A process that produces or consumes, and writes down what it saw for history.lua. The server is that of the
--- environment.
+--- A process that produces or consumes, and records what it saw for history.lua. The environment
+-- names the server.
 --
 --   history_worker.lua produce NAME FILE STOP
 --   history_worker.lua consume NAME FILE STOP
---   history_worker.lua die NAME FILE COUNT        consumes, and kills itself with the COUNTth message in hand
---   history_worker.lua insist NAME FILE STOP      produces to "keyed", each message again until it is acknowledged
+--   history_worker.lua die NAME FILE COUNT        consumes, and kills itself at the COUNTth message
+--   history_worker.lua insist NAME FILE STOP      produces to "keyed", repeating each message until
+--                                                 it is acknowledged
 --   history_worker.lua follow NAME FILE STOP      consumes "keyed", and stays in the group
 --
--- It ends when the file STOP is there; a consumer not before it has found nothing more for a while, and one that
--- insists not before all that it sent is acknowledged.
+-- It ends when the file STOP exists; a consumer first waits until it finds no more messages for a
+-- while, and `insist` until everything that it sent is acknowledged.
 
 local kafka = require "upstash.kafka"
 local core = require "upstash.kafka.core"
@@ -27,7 +28,7 @@ local function stopped()
   return stop ~= nil
 end
 
--- One to seven messages over both topics, some large, each value once.
+-- One to seven messages for both topics, some large, each value once.
 local function messages_of(number)
   local messages, event = {}, {}
   for index = 1, number % 7 + 1 do
@@ -64,7 +65,8 @@ function roles.produce()
   end
 end
 
--- One loop; it leaves the group after a while. Returns how many messages came, nil when it failed.
+-- One loop, which leaves the group after a while. Returns how many messages it got; nil if it
+-- failed.
 local function consume_some(client, most, body)
   local count = 0
   local fine = pcall(function()
@@ -94,7 +96,7 @@ function roles.die()
   end
 end
 
--- Sends the messages, and again those that failed, in their order.
+-- Sends the messages, and repeats those that failed, in their order.
 local function insist_on(client, messages)
   while #messages > 0 do
     local event, outcome, left = {}, {}, {}
@@ -140,9 +142,9 @@ local function follow_on(client)
   return count
 end
 
--- A group may stand still for its session while its coordinator moves. So only a loop that began after the stop, and
--- waited for longer than that, has seen the end. One that stands still for even longer is a loop that raises: it says
--- that something did not come in time, and anything else is at fault.
+-- A group may stall for its session timeout while its coordinator moves. So only a loop that began
+-- after the stop, and waited longer than that, has seen the end. If a loop stalls even longer it
+-- raises an error about a timeout; any other error is a fault.
 function roles.follow()
   local client, ended = kafka.new { timeout = 15000 }, false
   while not ended do

@@ -1,9 +1,9 @@
 --- A raw HTTP/1.1 client for tests.
 --
--- It sends whatever bytes a test asks for, well-formed or not, and takes only answers that keep
--- HTTP/1.1: a wrong status line, a malformed header, a body without a length raise an error that
--- says so. A request that was sent and not yet answered is a `pending` table, so that a test can
--- hold many of them at once. Times are in seconds, as LuaSocket's.
+-- It sends any bytes that a test gives it, well-formed or not, and accepts only valid HTTP/1.1: a
+-- wrong status line, a malformed header, or a body without a length raises an error that says so. A
+-- request without an answer yet is a `pending` table, so that a test can have many at once. Times
+-- are in seconds, as in LuaSocket.
 
 local mime = require "mime"
 local socket = require "socket"
@@ -65,7 +65,7 @@ local function parse_body(response, buffer, position, closed)
     if coding:lower() ~= "chunked" then error("transfer coding of a response: " .. coding) end
     return parse_chunks(buffer, position)
   end
-  if not length then -- such a body ends with the connection
+  if not length then -- such a body ends when the connection closes
     response.until_close = true
     return closed and buffer:sub(position) or nil, #buffer + 1
   end
@@ -109,8 +109,8 @@ function http.connect(host, port)
   return setmetatable({ socket = tcp, buffer = "", closed = false }, Connection)
 end
 
---- Sends all bytes, and returns true; or false and a reason when the peer closed, or answered
--- before it had read them all: what it says is still there to be received.
+--- Sends all bytes and returns true; or false and a reason if the peer closed, or answered before
+-- it had read them all. Its answer can still be received.
 function Connection:send(bytes)
   local deadline, sent = http.now() + TIMEOUT, 0
   while sent < #bytes do
@@ -126,7 +126,7 @@ function Connection:send(bytes)
   return true
 end
 
---- Tells the peer that nothing more will be sent; its answer can still be received.
+--- Shuts down the sending side; the answer can still be received.
 function Connection:half_close()
   self.socket:shutdown "send"
 end
@@ -136,7 +136,7 @@ function Connection:close()
   self.closed = true
 end
 
--- Moves what has arrived into the buffer without waiting. False when nothing had.
+-- Moves what has arrived into the buffer without waiting. False if nothing had arrived.
 function Connection:take()
   local data, problem, partial = self.socket:receive(PIECE)
   data = data or partial or ""
@@ -255,8 +255,8 @@ function Client:build(method, path, options)
   return table.concat(lines, "\r\n") .. "\r\n\r\n" .. body
 end
 
---- Sends a request on a connection of its own and returns at once. `pending.response` is filled by
--- http.collect.
+--- Sends a request on its own connection and returns at once. http.collect fills
+-- `pending.response`.
 function Client:start(method, path, options)
   local connection = self:connect()
   connection:send(self:build(method, path, options))
@@ -272,8 +272,8 @@ local function settle(pending)
   return true
 end
 
---- Waits for the answers of all (or of the first `count`) of a list of pending requests. Returns how
--- many have been answered; raises when it is fewer at the deadline.
+--- Waits for the answers to all (or to `count`) of a list of pending requests. Returns how many
+-- were answered; raises an error if there are fewer at the deadline.
 function http.collect(pendings, timeout, count)
   local deadline, answered = http.now() + (timeout or TIMEOUT), 0
   local sockets, by_socket = {}, {}
@@ -307,8 +307,8 @@ local function nothing_follows(connection)
   error("bytes follow the response: " .. connection.buffer:sub(1, 200), 3)
 end
 
---- Sends bytes on a new connection and returns the answer: for requests that are no proper HTTP.
--- With `half_close` nothing more follows them.
+--- Sends bytes on a new connection and returns the answer: for requests that are not valid HTTP.
+-- With `half_close` it then shuts down the sending side.
 function Client:raw(bytes, half_close, timeout)
   local connection = self:connect()
   connection:send(bytes)
@@ -327,7 +327,7 @@ function Client:take_connection()
   return self:connect()
 end
 
---- Sends a request and returns its response, with `seconds`, the time it took.
+--- Sends a request and returns its response; `seconds` in it is the time it took.
 function Client:request(method, path, options)
   local connection, sent_at = self:take_connection(), http.now()
   local whole = connection:send(self:build(method, path, options))

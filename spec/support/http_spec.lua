@@ -1,4 +1,4 @@
--- The tests' own HTTP client: it must notice what a server gets wrong.
+-- The tests' own HTTP client must notice a server's faults.
 
 local http = require "spec.support.http"
 

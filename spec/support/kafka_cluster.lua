@@ -1,21 +1,22 @@
---- Kafka for the specs in spec/kafka: clusters that .ci/kafka runs, and processes of `upstash-kafka serve` before them.
+--- Kafka for the specs in spec/kafka: clusters that .ci/kafka runs, and processes of
+-- `upstash-kafka serve` in front of them.
 --
 --     local kafka_cluster = require "spec.support.kafka_cluster"
 --
 --     local cluster = kafka_cluster.shared()            -- one broker, for every spec of a run
---     local server = cluster:serve { partitions = 4 }   -- a process; its methods are those of server.lua
+--     local server = cluster:serve { partitions = 4 }   -- a process with server.lua's methods
 --     assert(server:client():produce(kafka_cluster.name "topic", "hello"))
---     server.handle:kill()                              -- what else a process can do: see Process below
---     server:restart()                                  -- at the same port after a kill, if `listen` names one
+--     server.handle:kill()                              -- for more methods see Process below
+--     server:restart()                                  -- at the port in `listen`, if any
 --     server:stop()
 --
---     local three = kafka_cluster.start { brokers = 3 } -- one of its own
+--     local three = kafka_cluster.start { brokers = 3 } -- a cluster for this caller only
 --     local killed = three:leader(topic, 0)
 --     three:kill(killed)
 --     three:restart(killed)
 --     three:remove()
 --
--- KAFKA_VERSION and KAFKA_PORTS are .ci/kafka's. What fails here raises.
+-- KAFKA_VERSION and KAFKA_PORTS are those of .ci/kafka. Failures raise an error.
 
 local shell = require "spec.support.shell"
 local support = require "spec.support.server"
@@ -27,12 +28,13 @@ local kafka_cluster = {
   name = support.name,
 }
 
-local FIRST_START = 400 -- seconds: Kafka may have to be fetched, and another start may hold the lock
+-- seconds: Kafka may have to be downloaded, and another start may hold the lock
+local FIRST_START = 400
 
 local Cluster = {}
 Cluster.__index = Cluster
 
--- The cluster in a folder under build/kafka, started if it does not run.
+-- The cluster in a folder under build/kafka, started if it is not running.
 local function open(folder, environment)
   environment.KAFKA_RUN = ("%s/build/kafka/run-%s-%s"):format(shell.here, environment.KAFKA_VERSION, folder)
   local cluster = setmetatable({ environment = environment, run = environment.KAFKA_RUN }, Cluster)
@@ -40,14 +42,15 @@ local function open(folder, environment)
   return cluster
 end
 
---- The cluster of one broker that all specs of a run share, and the next run too. It is there for topics and groups
--- whose names come from `name`; nobody stops or kills it, or changes what it grants to others.
+--- The one-broker cluster that all specs of this run and later runs share. Use it only with topics
+-- and groups whose names come from `name`; do not stop or kill it, or change its permissions.
 function kafka_cluster.shared()
   return open("1", { KAFKA_VERSION = kafka_cluster.version, KAFKA_BROKERS = 1, KAFKA_ACL = 0 })
 end
 
---- A cluster for the caller alone, who removes it. Options: `brokers`, 1 (the default) or 3; `acl`, true: clients log
--- in as admin:admin-secret or limited:limited-secret; `properties`, a table of a broker's properties; `version`.
+--- A cluster for this caller only, which must remove it. Options: `brokers`, 1 (the default) or 3;
+-- `acl = true`: clients log in as admin:admin-secret or limited:limited-secret; `properties`, a
+-- table of broker properties; `version`.
 function kafka_cluster.start(options)
   options = options or {}
   local lines = {}
@@ -60,8 +63,8 @@ function kafka_cluster.start(options)
   })
 end
 
---- Runs .ci/kafka with words; returns its output, its status and its standard error. Options are those of shell.run,
--- and `fails`: true to return also when the status is not 0.
+--- Runs .ci/kafka with words; returns its output, status and standard error. Options are those of
+-- shell.run, and `fails = true` to return even if the status is not 0.
 function Cluster:call(words, options)
   local all = { environment = self.environment, seconds = 120 }
   for name, value in pairs(options or {}) do all[name] = value end
@@ -72,23 +75,24 @@ function Cluster:call(words, options)
   return out, status, err
 end
 
---- The bootstrap address, or that of broker N.
+--- The bootstrap address, or the address of broker N.
 function Cluster:address(number)
   return self:call({ "address", number }):match "%S+"
 end
 
---- The number of the broker that leads a partition, or nil while none does.
+--- The number of the broker that leads a partition, or nil if it has no leader.
 function Cluster:leader(topic, partition)
   return tonumber((self:call({ "leader", topic, partition }, { fails = true })))
 end
 
--- cluster:kill(N), …: of broker N. `kill` and `term` return when it has ended, `restart` when it answers.
+-- cluster:kill(N), …: acts on broker N. `kill` and `term` return when it has ended, `restart` when
+-- it answers.
 for _, name in ipairs { "kill", "term", "pause", "resume", "restart" } do
   Cluster[name] = function(self, number) self:call { name, number } end
 end
 
--- cluster:groups { "--describe", "--group", group }, …: Kafka's own command, with all rights; returns its output. Java
--- takes a second or two to start.
+-- cluster:groups { "--describe", "--group", group }, …: runs Kafka's own command with all
+-- permissions, and returns its output. Java takes a second or two to start.
 for _, name in ipairs { "topics", "groups", "acls", "configs", "offsets", "java" } do
   Cluster[name] = function(self, words, options)
     return (self:call({ name, (table.unpack or unpack)(words) }, options))
@@ -102,22 +106,22 @@ function Cluster:kcat(words, options)
   return out
 end
 
---- Ends all brokers, and removes what they kept.
+--- Ends all brokers and removes their data.
 function Cluster:remove()
   self:call { "remove" }
 end
 
--- Servers ----------------------------------------------------------------------------------------------------------
+-- Servers -----------------------------------------------------------------------------------------
 
 local Process = {}
 Process.__index = Process
 
---- Where it listens.
+--- The URL where it listens.
 function Process:url()
   return self.address
 end
 
---- SIGTERM; waits for the end, and forgets what it printed.
+--- Sends SIGTERM, waits for the end, and discards the output.
 function Process:stop()
   if self.stopped then return end
   self.stopped = true
@@ -127,7 +131,7 @@ function Process:stop()
   self.process:remove()
 end
 
---- SIGKILL; waits for the end. `stop` may follow.
+--- Sends SIGKILL and waits for the end. You may call `stop` afterwards.
 function Process:kill()
   self:signal "KILL"
   self.process:wait(10)
@@ -138,17 +142,17 @@ function Process:signal(name)
   if not self.process:ended() then self.process:signal(name) end
 end
 
---- Its status, or nil while it runs.
+--- The exit status, or nil while it runs.
 function Process:ended()
   return self.process:ended()
 end
 
---- What it wrote to standard error so far.
+--- The standard error so far.
 function Process:errors()
   return self.process:errors()
 end
 
---- What it wrote to standard output so far.
+--- The standard output so far.
 function Process:output()
   return self.process:output()
 end
@@ -162,7 +166,7 @@ end
 local flags = { auto_create_topics = { [false] = "--no-auto-create-topics" }, no_sync = { [true] = "--no-sync" } }
 local apart = { data = true, password = true, properties = true, property_files = true }
 
--- The options of server.start as the command line takes them. The password is in the environment.
+-- The options of server.start as command-line options. The password is in the environment.
 local function words_of(options)
   local words = { "serve" }
   for name, value in pairs(options) do
@@ -188,8 +192,8 @@ local function launch(options)
   return setmetatable({ process = process, address = address, pid = process.pid }, Process)
 end
 
---- Starts a process of `upstash-kafka serve` before the cluster: a server of server.lua whose handle is a Process.
--- `options` are those of server.start.
+--- Starts a process of `upstash-kafka serve` in front of the cluster: a server of server.lua whose
+-- handle is a Process. `options` are those of server.start.
 function Cluster:serve(options)
   local all = { brokers = self.brokers }
   for name, value in pairs(options or {}) do all[name] = value end

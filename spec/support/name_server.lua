@@ -1,7 +1,7 @@
---- A name server that knows one name, in a process of its own, for nginx's resolver.
+--- A name server for nginx's resolver that knows one name, in its own process.
 --
---     local dns = require("spec.support.name_server").start("kafka.test", "127.0.0.1")   -- without an address: silent
---     … resolver 127.0.0.1:PORT …, PORT being dns.port
+--     local dns = require("spec.support.name_server").start("kafka.test", "127.0.0.1")
+--     … resolver 127.0.0.1:PORT …, where PORT is dns.port
 --     dns:stop()
 
 local name_server = {}
@@ -28,7 +28,8 @@ end
 
 local TYPE_A = "\0\1"
 
--- An answer with that address, or that there is no such name; other types than A have no records.
+-- An answer with that address, or one that says that the name does not exist; only type A has
+-- records.
 local function answer(query, name, address)
   local asked, finish = read_question(query)
   local known, wants_address = asked == name, query:sub(finish - 3, finish - 2) == TYPE_A
@@ -47,7 +48,7 @@ local function serve(name, address)
   local socket = require "socket"
   local udp = assert(socket.udp())
   assert(udp:setsockname("127.0.0.1", 0))
-  udp:settimeout(60) -- whoever started it may have died
+  udp:settimeout(60) -- the process that started it may have died
   local _, port = udp:getsockname()
   io.write("port ", port, "\n")
   io.flush()
@@ -58,7 +59,7 @@ local function serve(name, address)
   end
 end
 
--- Run as a program it has the script's name; required as a module, the module's.
+-- As a program it gets the script's name; as a required module, the module's.
 if arg and arg[0] and arg[0]:find "name_server%.lua$" then serve(arg[1], arg[2]) end
 
 return name_server

@@ -1,9 +1,10 @@
---- What a client does on the wire and when the network or the server fails, as cases for any transport:
+--- A client's behaviour on the wire and after failures of network or server, as cases for any
+-- transport:
 --
---     require("spec.support.network_cases")(describe, it, new, features) -- new(options) makes a client
+--     require("spec.support.network_cases")(describe, it, new, features) -- new(options): a client
 --
--- Features of the transport: `gzip`, whether it can undo it; `reconnects`, whether it connects again before it knows
--- that it may not send again.
+-- Features of the transport: `gzip`, whether it decompresses; `reconnects`, whether it opens a new
+-- connection before it finds out that it must not send the request again.
 
 local canned = require "spec.support.canned_server"
 local core = require "upstash.kafka.core"
@@ -18,7 +19,7 @@ local function header(request, name)
   return ("\n" .. request):lower():match("\n" .. name:lower():gsub("%-", "%%-") .. ": ([^\n]*)")
 end
 
--- A port where nobody listens.
+-- A port that is not in use.
 local function closed_port()
   local listener = assert(socket.bind("127.0.0.1", 0))
   local _, port = listener:getsockname()
@@ -183,7 +184,7 @@ local function cases(describe, it, new, features)
       assert.equal("timeout", details.code)
       assert.is_true(details.retriable)
       assert.is_nil(details.status)
-      assert.equal(1, #log) -- it was the client that went
+      assert.equal(1, #log) -- the client closed the connection
     end)
 
     it("waits as long as the server was asked to, and then the client's own timeout", function()
@@ -202,8 +203,8 @@ local function cases(describe, it, new, features)
       assert.equal("connection_lost", fails({ "accept", "read", "close" }).code)
     end)
 
-    -- One connection for each first so many bytes of the answer, and one for all of it. What follows the bytes
-    -- `needed` (default: all) may be cut without harm.
+    -- One connection for every prefix of the answer, and one for all of it. What follows the first
+    -- `needed` bytes (default: all) may be cut without harm.
     local function cut_everywhere(answer, options, needed)
       local steps = {}
       for length = 0, #answer do
@@ -305,7 +306,7 @@ local function cases(describe, it, new, features)
       local function told(value)
         return fails({ "accept", "read", canned.answer(429, "{}", { "Retry-After: " .. value }) }).retry_after
       end
-      -- A day at most; none of these comes nearer for as long as this test matters.
+      -- A day at most; all of these dates are far in the future.
       for _, date in ipairs { "Fri, 31 Dec 9999 23:59:59 GMT", "Fri Dec 31 23:59:59 9999",
         os.date("!%A, %d-%b-%y %H:%M:%S GMT", os.time() + 30 * 86400) } do
         assert.equal(86400, told(date))
@@ -459,7 +460,7 @@ local function cases(describe, it, new, features)
       local result, log, _, details = again({ canned.answer(503, "{}", { "Retry-After: 2" }), "close", "deaf" },
         produce, { timeout = 1900 })
       assert.is_nil(result)
-      assert.equal("unavailable", details.code) -- not that of a second attempt
+      assert.equal("unavailable", details.code) -- not the code of a second attempt
       assert.equal(2, details.retry_after)
       assert.equal(1, #log)
     end)
@@ -482,7 +483,7 @@ local function cases(describe, it, new, features)
     end)
 
     it("never sends a produce again by itself when a kept connection dies with the request on it", function()
-      -- libcurl makes another connection before it is asked whether it may send.
+      -- libcurl opens another connection before it is asked whether it may send.
       local steps = { canned.answer(200, '{"t":1}'), "read", "close", features.reconnects and "accept" or "nobody" }
       if features.reconnects then steps[#steps + 1] = "read" end
       for _, call in ipairs { produce, consume } do

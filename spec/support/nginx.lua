@@ -1,10 +1,10 @@
---- A real nginx with its Lua module, in a folder of its own, for tests.
+--- A real nginx with its Lua module for tests, in its own folder.
 --
---     local nginx = require("spec.support.nginx").start { locations = "location /x { content_by_lua_block {…} }" }
+--     local nginx = support.start { locations = "location /x { content_by_lua_block {…} }" }
 --     local response = nginx:get "/x"
 --     nginx:stop()
 --
--- It loads this checkout's modules as the test does, so the Lua that runs the test must be a LuaJIT.
+-- It loads this checkout's modules as the test does, so the test must run on LuaJIT.
 
 local folder = require "spec.support.folder"
 local free_port = require "spec.support.free_port"
@@ -14,19 +14,19 @@ local shell = require "spec.support.shell"
 local support = {}
 
 local MODULES = "/usr/lib/nginx/modules"
--- Before 1.19.5 there is no -e; then what goes wrong before the configuration is read goes elsewhere.
+-- nginx before 1.19.5 has no -e; errors before it reads the configuration then go elsewhere.
 local COMMAND = [[
   PATH="$PATH:/usr/sbin"
   nginx -h 2>&1 | grep -q "^ *-e " && set -- -e %s/error.log
   exec nginx "$@" -p %s -c %s/nginx.conf
 ]]
 
---- Whether nginx specs can run under this Lua: others cannot load what nginx loads.
+--- Whether nginx specs can run on this Lua: others cannot load nginx's modules.
 support.runs_here = rawget(_G, "jit") ~= nil
---- What a spec file passes to pending() where they cannot.
+--- What a spec file passes to pending() if they cannot.
 support.NEEDS = "needs LuaJIT: nginx loads the modules of the Lua that runs the test"
 
--- What every configuration needs to run in a folder of its own, with the modules of the test.
+-- What every configuration needs to run in its own folder, with the test's modules.
 local HEAD = [[
 $user
 daemon off;
@@ -68,9 +68,9 @@ local function expand(text, values)
   return (text:gsub("%$([%l_]+)", function(name) return values[name] end))
 end
 
--- A configuration as it stands, but for what belongs to the machine: HEAD stands before it, HTTP_HEAD at the start of
--- its http block; modules come from the folder of nginx's; port 8080 is the test's, and 8081 another free one. What
--- else the test has replaced is a map of plain strings.
+-- Adapts a configuration to this machine: puts HEAD before it and HTTP_HEAD at the start of its
+-- http block, takes modules from nginx's folder, and replaces port 8080 by the test's, 8081 by
+-- another free one, and what else the test gives in a map of plain strings.
 local function adapt(path, values, replaced)
   local text = expand(HEAD, values) .. folder.read(path)
   local substitutes = {
@@ -90,9 +90,9 @@ end
 local Nginx = {}
 Nginx.__index = Nginx
 
-local running = {} -- those that are not stopped, as a set
+local running = {} -- the set of those that are not stopped
 
---- Stops all that a test which failed has left: for a teardown.
+--- Stops all that a failed test left running: for a teardown.
 function support.stop_all()
   for nginx in pairs(running) do nginx:stop() end
 end
@@ -109,10 +109,11 @@ local function start_process(self)
   end)
 end
 
---- Starts one and waits until it answers. Options: `locations`, for the server; `http`, for the http block; `main`, for
--- the top; `workers`; `environment`, variables. In all of them $place stands for the folder, $port for the port,
--- $here for the checkout, $modules for nginx's, and each of `values` for itself. Or `example`, the path of a whole
--- configuration, and `replace`: see `adapt`.
+--- Starts one and waits until it answers. Options: `locations`, for the server; `http`, for the
+-- http block; `main`, for the top; `workers`; `environment`, variables. In all of them $place is
+-- the folder, $port the port, $here the checkout, $modules nginx's modules, and $NAME the value
+-- NAME of `values`. Or `example`, the path of a complete configuration, with `replace`: see
+-- `adapt`.
 function support.start(options)
   local self = setmetatable({ place = folder.make(), port = free_port(), environment = options.environment,
     least = options.workers or 1 }, Nginx)
@@ -148,22 +149,22 @@ function Nginx:post(path, body, timeout)
   return self.client:request("POST", path, { body = body, timeout = timeout })
 end
 
---- A GET whose answer is awaited later, with http.collect.
+--- Sends a GET; http.collect waits for the answer.
 function Nginx:begin(path)
   return self.client:start("GET", path)
 end
 
---- All that it has written to its error log.
+--- The whole error log.
 function Nginx:log()
   return folder.read(self.place .. "/error.log") or ""
 end
 
---- Waits until the error log holds a pattern, from `after` bytes on; returns what the pattern captures.
+--- Waits until the error log matches a pattern, from `after` bytes on; returns the captures.
 function Nginx:expect(pattern, seconds, after)
   return shell.eventually(seconds or 10, function() return self:log():match(pattern, after) end)
 end
 
---- The process numbers of the workers that are alive, those on their way out included.
+--- The process numbers of the live workers, including those that are shutting down.
 function Nginx:workers()
   local out = folder.read(("/proc/%d/task/%d/children"):format(self.master, self.master)) or ""
   local list = {}
@@ -176,7 +177,7 @@ function Nginx:signal(name)
   self.process:signal(name)
 end
 
---- Sends HUP and waits until none of the workers of before is left. Returns the milliseconds that took.
+--- Sends HUP and waits until the old workers are gone. Returns how many milliseconds that took.
 function Nginx:reload(seconds)
   local core = require "upstash.kafka.core"
   local began, old = core.now(), {}
@@ -193,7 +194,7 @@ function Nginx:reload(seconds)
   return core.now() - began
 end
 
---- Sends a signal and waits for the end. Returns its status and the milliseconds that took.
+--- Sends a signal and waits for the end. Returns the status and how many milliseconds that took.
 function Nginx:finish(name, seconds)
   local core = require "upstash.kafka.core"
   local began = core.now()
@@ -209,7 +210,7 @@ function Nginx:start_again()
   start_process(self)
 end
 
---- How the workers have ended so far: a list of the statuses and signals that the log tells.
+--- How the workers have ended so far: a list of the statuses and signals in the log.
 function Nginx:ends()
   local list = {}
   for how in self:log():gmatch "worker process %d+ exited (with code %d+)" do list[#list + 1] = how end
@@ -217,7 +218,7 @@ function Nginx:ends()
   return list
 end
 
---- Ends it, however, and removes its folder.
+--- Ends it by any means and removes its folder.
 function Nginx:stop()
   if not running[self] then return end
   running[self] = nil

@@ -1,9 +1,10 @@
---- Requests to nginx, one after another on connections of their own, until a file appears. A process of its own:
+--- Sends requests to nginx, one after another, each on its own connection, until a file appears.
+-- Runs as a separate process:
 --
 --     luajit spec/support/nginx_load.lua PORT PATH STOP_FILE [PAUSE]
 --
--- Prints "DONE FAILED" when it ends: requests that were answered with 200, and those that were not. PAUSE, in seconds,
--- comes after each.
+-- Prints "DONE FAILED" at the end: how many requests got a 200, and how many did not. PAUSE is the
+-- pause after each, in seconds.
 
 local socket = require "socket"
 

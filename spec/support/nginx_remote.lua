@@ -1,5 +1,5 @@
---- A client that runs in nginx, with the methods of one that runs here: each call is carried out by a location of
--- nginx, and what it returns or raises comes back.
+--- A client that runs in nginx and has the methods of a local one: a location of nginx executes
+-- each call, and its results or error come back.
 --
 --     nginx = support.start { locations = remote.LOCATION }
 --     local client = remote.new(nginx, { url = … })
@@ -13,7 +13,7 @@ remote.LOCATION = [[
 location = /call { content_by_lua_block { require("spec.support.nginx_remote").serve() } }
 ]]
 
--- Arguments and results may hold nils and any bytes; tables of them may not.
+-- Arguments and results may be nil and hold any bytes; tables in them may not contain either.
 local function pack(...)
   return { n = select("#", ...), ... }
 end
@@ -31,10 +31,10 @@ local function decode(text)
   return list
 end
 
--- One for each set of options, as a program would have it.
+-- One client for each set of options, as in a program.
 local clients = {}
 
---- Inside nginx: carries out the call in the body of the request.
+--- Inside nginx: executes the call in the body of the request.
 function remote.serve()
   local ngx = rawget(_G, "ngx")
   ngx.req.read_body()
@@ -59,7 +59,7 @@ function Client.__index(_, method)
   end
 end
 
---- The client of a nginx that has LOCATION.
+--- The client in an nginx that has LOCATION.
 function remote.new(nginx, options)
   return setmetatable({ nginx = nginx, options = options }, Client)
 end

@@ -2,7 +2,8 @@
 
 local page = {}
 
---- The fenced blocks of a page: a list of {kind, text, before = the text between it and the block above}.
+--- The fenced blocks of a page: a list of {kind, text, before = the text between it and the block
+-- above}.
 function page.blocks(text)
   local blocks, done = {}, 1
   for from, kind, body, after in text:gmatch "()```(%l*)\n(.-)```\n()" do
@@ -26,8 +27,8 @@ function page.commands(text)
   return commands
 end
 
---- The Lua blocks of a page, with the output that the next block shows: a list of {text, expected}. A block that is
--- followed by something else has no `expected`.
+--- The Lua blocks of a page, with the output that the next block shows: a list of {text, expected}.
+-- A block that is followed by something else has no `expected`.
 function page.examples(text)
   local examples, last = {}, nil
   for _, block in ipairs(page.blocks(text)) do

@@ -1,11 +1,11 @@
---- An nginx without modules, in a folder of its own, with a configuration that is given in whole.
+--- An nginx without modules, in its own folder, with a complete configuration.
 --
 --     local front = plain_nginx.start(text, { ["127.0.0.1:8080"] = "127.0.0.1:" .. port })
 --     front:read "access.log"
 --     front:stop()
 --
--- In the text, plain strings are replaced. Its pid and other files are in the folder. It must listen at
--- 127.0.0.1:8080, which becomes a free port.
+-- Plain strings in the text are replaced. Its pid and other files are in the folder. The
+-- configuration must listen at 127.0.0.1:8080, which becomes a free port.
 
 local folder = require "spec.support.folder"
 local free_port = require "spec.support.free_port"
@@ -35,12 +35,12 @@ end
 local Front = {}
 Front.__index = Front
 
---- A file in its folder, "" where there is none.
+--- The contents of a file in its folder, "" if there is none.
 function Front:read(name)
   return folder.read(self.place .. "/" .. name) or ""
 end
 
---- Ends it, and removes its folder.
+--- Ends it and removes its folder.
 function Front:stop()
   if self.process then
     self.process:signal "TERM"

@@ -1,6 +1,6 @@
--- The life of a producer in plain Lua, short enough for valgrind (.ci/sanitize): messages that are delivered, refused,
--- given up, dropped, lost; producers that are closed, closed twice, left to the collector, left to the end of the
--- process. What they count must add up.
+-- A producer's life in plain Lua, short enough for valgrind (.ci/sanitize): messages that are
+-- delivered, refused, expired, dropped, lost; producers that are closed, closed twice,
+-- garbage-collected, left to the end of the process. Their counts must add up.
 package.path = "./?.lua;" .. package.path
 
 local kafka = require "upstash.kafka"
@@ -12,7 +12,7 @@ local function check(producer)
   return counts
 end
 
--- Under valgrind there is no room for a map of the usual size.
+-- valgrind has no room for a map of the default size.
 local server = server_support.start { partitions = 1, map_bytes = 64 * 1024 * 1024 }
 local client = server:client()
 
@@ -36,7 +36,7 @@ assert(check(producer).delivered == 500)
 assert(producer:close())
 assert(producer:close())
 
--- Nobody takes them: given up, dropped, refused, and lost at the end.
+-- No server: expired, dropped, refused, and lost at the end.
 local gone = kafka.new { url = "http://127.0.0.1:1", retry_delay = 1, retry_delay_max = 2 }
 for overflow, count in pairs { error = "refused", drop_oldest = "dropped" } do
   for _, timeout in ipairs { 0, 20 } do
@@ -50,12 +50,14 @@ for overflow, count in pairs { error = "refused", drop_oldest = "dropped" } do
 end
 gone:close()
 
--- Nobody closes them: the first is collected, and delivers; the second is there at the end of the process, when the
--- server is gone.
+-- Not closed: the first is garbage-collected and delivers; the second exists until the end of the
+-- process, when the server is gone.
 send(client:producer { name = "collected" }, 100)
 collectgarbage()
 require("spec.support.shell").eventually(60, function() return stored() == 600 end)
-left = client:producer { name = "left", linger = 60000, flush_timeout = 100, log = false } -- luacheck: ignore
+left = client:producer { -- luacheck: ignore
+  name = "left", linger = 60000, flush_timeout = 100, log = false,
+}
 send(left, 10) -- luacheck: ignore
 server:stop()
 print "1 passed, 0 failed"

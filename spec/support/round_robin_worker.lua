@@ -1,13 +1,14 @@
---- A process that produces to a topic, or consumes it, and writes down what it saw: a line "WORD VALUE" for each
--- message. The server is that of the environment.
+--- A process that produces to a topic or consumes it, and records what it saw: a line "WORD VALUE"
+-- for each message. The environment names the server.
 --
 --   round_robin_worker.lua produce TOPIC FILE STOP              words: stored, unsure
---   round_robin_worker.lua consume TOPIC FILE STOP GROUP NAME   with client:messages; words: got, raised (the error
---                                                               instead of a value)
---   round_robin_worker.lua latest TOPIC FILE STOP GROUP NAME    the same, of what comes from now on
---   round_robin_worker.lua auto TOPIC FILE STOP GROUP NAME      with client:consume and auto-commit; word: got
+--   round_robin_worker.lua consume TOPIC FILE STOP GROUP NAME   with client:messages; words: got,
+--                                                               raised (the error, not a value)
+--   round_robin_worker.lua latest TOPIC FILE STOP GROUP NAME    the same, from the end of the topic
+--   round_robin_worker.lua auto TOPIC FILE STOP GROUP NAME      with client:consume, auto-commit;
+--                                                               word: got
 --
--- It ends when the file STOP is there.
+-- It ends when the file STOP exists.
 
 local kafka = require "upstash.kafka"
 local core = require "upstash.kafka.core"
@@ -38,8 +39,8 @@ function roles.produce()
   end
 end
 
--- A loop makes an error of a failure when it has got nothing for so long (milliseconds). On a busy machine a server
--- that is killed may cost as much: what may be tried again is tried again, and not noted.
+-- After this long without a message (milliseconds) a loop turns a failure into an error. On a busy
+-- machine a killed server may cost as much, so retriable failures are retried and not recorded.
 local IDLE = 5000
 
 local function passes(problem)

@@ -4,7 +4,7 @@
 --     local client = server:client { retries = 0 }
 --     server:stop()
 --
--- With a `launch` of its own the server may be elsewhere: kafka_cluster.lua starts processes of the command line.
+-- With another `launch` the server may be elsewhere: kafka_cluster.lua starts processes.
 
 local folder = require "spec.support.folder"
 
@@ -15,7 +15,7 @@ local support = {}
 
 local count = 0
 
--- Random, since several processes of a run start at once and may share a cluster.
+-- Random, because several processes of a run start together and may share a cluster.
 local function random_hex(bytes)
   local file = assert(io.open("/dev/urandom", "rb"))
   local text = file:read(bytes):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
@@ -29,9 +29,9 @@ local function launch_here(options)
   return require("upstash.kafka.server").start(options)
 end
 
---- Starts a server. `options` are those of server.start; what is absent suits a test. `launch` takes them all and
--- returns what has `url` and `stop` as a handle of server.start has, or nil and a message; without it the server is one
--- in this process.
+--- Starts a server. `options` are those of server.start; the defaults suit a test. `launch` takes
+-- all options and returns a handle with `url` and `stop`, as server.start does, or nil and a
+-- message. Without `launch` the server runs in this process.
 function support.start(options, launch)
   local all = { listen = "127.0.0.1:0", username = "tester", password = "p:ss wörd", data = folder.name() }
   for key, value in pairs(options or {}) do all[key] = value end
@@ -43,14 +43,14 @@ function support.start(options, launch)
   }, Server)
 end
 
---- Options for kafka.new that reach the server; `more` are added, or take their place.
+--- Options for kafka.new that reach the server; `more` adds to them or replaces them.
 function Server:access(more)
   local all = { url = self.url, username = self.username, password = self.password }
   for key, value in pairs(more or {}) do all[key] = value end
   return all
 end
 
---- The environment variables that reach the server; `more` are added, or take their place.
+--- Environment variables that reach the server; `more` adds to them or replaces them.
 function Server:environment(more)
   local all = {
     UPSTASH_KAFKA_REST_URL = self.url,
@@ -66,13 +66,13 @@ function Server:client(more)
   return require("upstash.kafka").new(self:access(more))
 end
 
---- A name that no other test uses, nor another run on the same cluster.
+--- A name that neither another test nor another run on the same cluster uses.
 function support.name(stem)
   count = count + 1
   return ("%s-%s-%d"):format(stem or "name", run, count)
 end
 
---- Creates a topic and fills it with the values "1", "2", … in turn over its partitions. Returns its name.
+--- Creates a topic with the values "1", "2", …, spread over its partitions. Returns its name.
 function Server:topic(partitions, messages)
   local client, topic = self:client(), support.name "topic"
   assert(client:create_topic(topic, { partitions = partitions }))
@@ -81,7 +81,7 @@ function Server:topic(partitions, messages)
   return topic
 end
 
---- Produces the values first, …, last, one partition after another.
+--- Produces the values first, …, last, spread over the partitions.
 function Server:fill(topic, first, last, partitions)
   if last < first then return end
   local client, messages = self:client(), {}
@@ -92,7 +92,7 @@ function Server:fill(topic, first, last, partitions)
   client:close()
 end
 
---- The committed offset of a group in a partition, -1 when there is none.
+--- The group's committed offset in a partition, -1 if there is none.
 function Server:committed(group, topic, partition)
   local client = self:client()
   local offsets = assert(client:committed(group, "nobody", { topic = topic, partition = partition or 0 }))
@@ -113,7 +113,7 @@ function Server:instances(group)
   return names
 end
 
---- Stops the server and starts it again on the same data, at another address if one is given.
+--- Restarts the server on the same data, at another address if `listen` is given.
 function Server:restart(listen)
   self.handle:stop()
   self.options.listen = listen or self.options.listen

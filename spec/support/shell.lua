@@ -1,4 +1,4 @@
---- Commands through a shell: their status, what they print, processes in the background.
+--- Shell commands: their status and output, and background processes.
 
 local folder = require "spec.support.folder"
 
@@ -7,10 +7,10 @@ local shell = {}
 --- The Lua that runs the tests, as a command.
 shell.lua = os.getenv "TEST_LUA" or (rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match "%d+%.%d+")
 
---- The command line of upstash-kafka: UPSTASH_KAFKA_BIN, or the checkout's under the Lua that runs the tests.
+--- The command upstash-kafka: UPSTASH_KAFKA_BIN, or the checkout's on the Lua that runs the tests.
 shell.command = os.getenv "UPSTASH_KAFKA_BIN" or shell.lua .. " bin/upstash-kafka"
 
---- One word of a shell.
+--- Quotes a text as one word for a shell.
 function shell.quote(text)
   return "'" .. tostring(text):gsub("'", [['\'']]) .. "'"
 end
@@ -23,8 +23,8 @@ local function exports(environment)
   return table.concat(lines)
 end
 
---- Runs a command line. Returns its status, its standard output and its standard error. Options: `input`, the
--- standard input; `environment`, variables to set; `seconds`, after which it is stopped, a minute without.
+--- Runs a command line. Returns its status, standard output and standard error. Options: `input`,
+-- the standard input; `environment`, variables to set; `seconds`, a limit, one minute by default.
 function shell.run(line, options)
   options = options or {}
   local place = folder.make()
@@ -38,22 +38,24 @@ function shell.run(line, options)
   return status, out, err
 end
 
---- Words as a shell takes them apart again, whatever stands in them.
+--- Quotes words so that a shell separates them again.
 function shell.words(words)
   local quoted = {}
   for index, word in ipairs(words) do quoted[index] = shell.quote(word) end
   return table.concat(quoted, " ")
 end
 
---- Runs upstash-kafka with words that are quoted here.
+--- Runs upstash-kafka with words, which it quotes.
 function shell.upstash_kafka(words, options)
   return shell.run(shell.command .. " " .. shell.words(words), options)
 end
 
--- Seconds that a wait lasts at least before it raises: a bound for what hangs, not for what is slow.
+-- Every wait lasts at least this many seconds before it raises: a bound for hangs, not for
+-- slowness.
 local PATIENCE = 60
 
---- Calls `attempt` until it returns something true and returns that; raises after `seconds`, or a minute.
+--- Calls `attempt` until it returns a true value, and returns that; raises after `seconds`, but not
+-- before a minute.
 function shell.eventually(seconds, attempt)
   local core = require "upstash.kafka.core"
   seconds = math.max(seconds, PATIENCE)
@@ -86,7 +88,7 @@ function shell.start(line, options)
   return process
 end
 
---- What it has printed so far.
+--- The output so far.
 function Process:output()
   return folder.read(self.place .. "/out") or ""
 end
@@ -95,7 +97,7 @@ function Process:errors()
   return folder.read(self.place .. "/err") or ""
 end
 
---- Waits until its output holds the pattern; returns what the pattern captures.
+--- Waits until the output matches the pattern; returns the captures.
 function Process:expect(pattern, seconds)
   return shell.eventually(seconds or 10, function()
     local captured = self:output():match(pattern)
@@ -104,22 +106,22 @@ function Process:expect(pattern, seconds)
   end)
 end
 
---- Its status, or nil while it runs.
+--- The exit status, or nil while it runs.
 function Process:ended()
   return tonumber(folder.read(self.place .. "/status") or "")
 end
 
---- Sends a signal, "TERM" if nothing else is said.
+--- Sends a signal, "TERM" by default.
 function Process:signal(name)
   os.execute(("kill -%s %d 2>/dev/null"):format(name or "TERM", self.pid))
 end
 
---- Waits for its end and returns the status.
+--- Waits for the end and returns the status.
 function Process:wait(seconds)
   return shell.eventually(seconds or 10, function() return self:ended() end)
 end
 
---- Ends it, however, and forgets what it printed.
+--- Ends it by any means and discards the output.
 function Process:remove()
   if not self:ended() then
     self:signal "KILL"

@@ -5,7 +5,7 @@
 --     browser:call("return document.title")
 --     browser:stop()
 --
--- Each has a profile of its own, which goes with it.
+-- Each browser has its own profile, which is removed with it.
 
 local cjson = require "cjson"
 local folder = require "spec.support.folder"
@@ -14,7 +14,7 @@ local shell = require "spec.support.shell"
 
 local webdriver = {}
 
-local PATIENCE = 30 -- seconds for one command, of which the first starts the browser
+local PATIENCE = 30 -- seconds for one command; the first one starts the browser
 
 local ARGUMENTS = {
   "--headless", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
@@ -24,7 +24,7 @@ local ARGUMENTS = {
 local Browser = {}
 Browser.__index = Browser
 
---- The value of an answer; raises what the driver says of an error.
+--- The value of an answer; raises the driver's error.
 local function value_of(response)
   local decoded = cjson.decode(response.body).value
   if response.status ~= 200 then error(("%s: %s"):format(decoded.error, decoded.message), 0) end
@@ -55,15 +55,15 @@ function Browser:open(url)
   self:command("POST", self.session .. "/url", cjson.encode { url = url })
 end
 
---- Runs the body of a function in the page, with `arguments[0]`…, and returns what it returns. A promise is waited for;
--- one that is rejected raises.
+--- Runs a function body in the page, with `arguments[0]`…, and returns its result. Waits for a
+-- promise; raises if it is rejected.
 function Browser:call(script, ...)
   local given = select("#", ...) > 0 and cjson.encode { ... } or "[]"
   local body = ('{"script":%s,"args":%s}'):format(cjson.encode(script), given)
   return self:command("POST", self.session .. "/execute/sync", body)
 end
 
---- Calls `attempt` until it returns something true, and returns that.
+--- Calls `attempt` until it returns a true value, and returns that.
 function Browser:wait(attempt)
   return shell.eventually(PATIENCE, function()
     return attempt(self)
