@@ -31,6 +31,7 @@ The client retries `retriable` failures. Calls that must not be executed twice (
 produce may or may not be stored, and sending it again may store it twice. A partly stored produce is never retried; `details.results` says
 what happened to each message. `health` is never retried.
 
-A failed `consume` that the server may have executed (its response was lost, or cannot be read) has `details.again`: the instance's next
-request acknowledges its messages, and the text says how to get them again ([client.md](client.md#when-a-response-is-lost)).
-`details.position` is the topic, partition and offset of the message that cannot be read. The loops handle both for you.]]
+A failed `consume` that the server may have executed (its response was lost, or cannot be read) has `details.again`: the
+instance's next request acknowledges its messages, and the text says how to get them again
+([client.md](client.md#when-a-response-is-lost)). `details.position` is the topic, partition and offset of the message
+that cannot be read. The loops handle both for you.]]

@@ -1,4 +1,5 @@
-/* bare_rdkafka: one message after another through librdkafka alone, acks=all, idempotent, without a linger.
+/* bare_rdkafka: one message after another through librdkafka alone, acks=all, idempotent, without a
+ * linger.
  *
  *   bare_rdkafka BROKERS TOPIC MESSAGES
  *

@@ -21,7 +21,8 @@ char *bench_request(const char *method, const char *path, const char *credential
 char *bench_request_with(const char *method, const char *path, const char *credentials,
                          const char *headers, const char *body, size_t *length);
 
-/* The body that produces so many messages of so many bytes each, to be freed; one message is an object, more are a list. */
+/* The body that produces so many messages of so many bytes each, to be freed; one message is an
+ * object, more are a list. */
 char *bench_messages(long messages, size_t bytes);
 
 /* What single produces send, and how often before they are timed. */

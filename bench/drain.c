@@ -1,10 +1,10 @@
-/* drain: the consumer instances of one group, each on a connection of its own, that read a topic from its beginning, as
- * fast as they are answered.
+/* drain: the consumer instances of one group, each on a connection of its own, that read a topic
+ * from its beginning, as fast as they are answered.
  *
  *   drain PORT CREDENTIALS GROUP TOPIC MESSAGES [INSTANCES]
  *
- * Prints the messages a second once each instance, one by default, has joined and got its first message. Anything but
- * status 200, and an answer without messages, ends it with 1. */
+ * Prints the messages a second once each instance, one by default, has joined and got its first
+ * message. Anything but status 200, and an answer without messages, ends it with 1. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +31,8 @@ struct drain {
   struct instance instances[INSTANCES_MAX];
 };
 
-/* The messages of a bench hold no brace and have no headers, so that each opens one. What counts them has to be quick: it
- * takes its time from the server's processors. */
+/* The messages of a bench hold no brace and have no headers, so that each opens one. What counts
+ * them has to be quick: it takes its time from the server's processors. */
 static long count_messages(const char *data, size_t length)
 {
   const char *end = data + length;
@@ -107,7 +107,8 @@ static void join(struct drain *drain)
   }
 }
 
-/* Reads what came to one of them, and asks for more. Returns the messages of an answer that became whole. */
+/* Reads what came to one of them, and asks for more. Returns the messages of an answer that became
+ * whole. */
 static long go_on(struct instance *instance)
 {
   if (!receive(instance))

@@ -1,9 +1,11 @@
-/* instances: what consumer instances cost the server in memory, each of a group of its own on one topic.
+/* instances: what consumer instances cost the server in memory, each of a group of its own on one
+ * topic.
  *
  *   instances PORT CREDENTIALS COUNT TOPIC PID
  *
- * The topic is empty. Prints the server's resident kilobytes when all instances have joined and nothing is there to
- * read, and again when it holds 2 MiB, of which each has read ahead what it may. */
+ * The topic is empty. Prints the server's resident kilobytes when all instances have joined and
+ * nothing is there to read, and again when it holds 2 MiB, of which each has read ahead what it
+ * may. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

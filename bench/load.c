@@ -2,8 +2,8 @@
  *
  *   load PORT CREDENTIALS CONNECTIONS REQUESTS PATH MESSAGES [BYTES]
  *
- * Posts an array of MESSAGES messages of BYTES bytes, 100 by default, each time (one object where MESSAGES is 1). Prints
- * the requests a second; anything but status 200 ends it with 1. */
+ * Posts an array of MESSAGES messages of BYTES bytes, 100 by default, each time (one object where
+ * MESSAGES is 1). Prints the requests a second; anything but status 200 ends it with 1. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
