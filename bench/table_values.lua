@@ -19,6 +19,12 @@ local function nested(levels)
   return value
 end
 
+local function enclosed(levels)
+  local value = {}
+  for _ = 1, levels do value = { value } end
+  return value
+end
+
 local function named(count, value)
   local values = {}
   for index = 1, count do values["name" .. index] = value end
@@ -40,6 +46,7 @@ local shapes = {
   { "50 texts", named(50, ("some text "):rep(5)) },
   { "text full of escapes", { text = ('"quoted"\n'):rep(50) } },
   { "100 levels", nested(100) },
+  { "100 lists in each other", enclosed(100) },
 }
 
 -- As table values went through lua-cjson before, and as they go now.

@@ -28,10 +28,17 @@ static bool push_number(struct uk_json_target *target, enum uk_json_event event)
   return false;
 }
 
+/* For a container, its key and a scalar. */
+static void check_stack(lua_State *L)
+{
+  luaL_checkstack(L, 4, "JSON is nested too deep");
+}
+
 static bool push_array(struct uk_json_target *target)
 {
   lua_State *L = target->L;
   enum uk_json_event event;
+  check_stack(L);
   lua_newtable(L);
   for (int i = 1; (event = uk_json_next(target->json)) != UK_JSON_ARRAY_END; i++) {
     if (!uk_json_push(target, event))
@@ -48,6 +55,7 @@ static bool push_array(struct uk_json_target *target)
 static bool push_object(struct uk_json_target *target)
 {
   lua_State *L = target->L;
+  check_stack(L);
   lua_newtable(L);
   while (uk_json_next(target->json) == UK_JSON_KEY) {
     struct uk_slice key = target->json->string;
@@ -71,7 +79,6 @@ bool uk_json_push(struct uk_json_target *target, enum uk_json_event event)
 {
   lua_State *L = target->L;
   const struct uk_json_reader *json = target->json;
-  luaL_checkstack(L, 4, "JSON is nested too deep");
   switch (event) {
   case UK_JSON_OBJECT: return push_object(target);
   case UK_JSON_ARRAY: return push_array(target);
