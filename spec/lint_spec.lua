@@ -5,6 +5,14 @@ local shell = require "spec.support.shell"
 -- one fault at a time.
 
 describe("lint: comments", function()
+  if _VERSION ~= "Lua 5.4" then
+    pending "once is enough: the script runs on Lua 5.4 anyway"
+    return
+  elseif os.getenv "UPSTASH_KAFKA_BIN" then
+    pending "it is about a checkout, not an installation"
+    return
+  end
+
   local place
   before_each(function() place = folder.make() end)
   after_each(function() folder.remove(place) end)
@@ -60,6 +68,9 @@ end)
 describe("lint: docs", function()
   if _VERSION ~= "Lua 5.4" then
     pending "its scripts load the modules for Lua 5.4"
+    return
+  elseif os.getenv "UPSTASH_KAFKA_BIN" then
+    pending "it is about a checkout, not an installation"
     return
   end
 
