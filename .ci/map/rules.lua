@@ -105,19 +105,17 @@ return {
     },
   },
 
-  -- A room is a folder, or a file whose name a prefix matches, or the rest.
+  -- A room is a folder, or the files whose names a pattern matches, or the rest.
   lua = {
     folder = "lua/upstash/kafka",
-    prefixes = {},
+    prefixes = { { pattern = "^init%.lua$", room = "module" }, { pattern = "^client%.lua$", room = "module" } },
     directions = {
       rest = {},
       nginx = { "rest" },
-      command = { "rest" },
+      module = { "rest", "nginx" }, -- puts a client together
+      command = { "rest", "module" },
     },
-    upward = {
-      { from = "client.lua", to = "nginx", reason = "inside nginx the client's methods are replaced" },
-      { from = "loop.lua", to = "nginx", reason = "inside nginx a loop's calls end with the worker" },
-    },
+    upward = {},
     circles = {},
   },
 }

@@ -5,14 +5,14 @@
 
 local core = require "upstash.kafka.core"
 local consumer = require "upstash.kafka.consumer"
+local host = require "upstash.kafka.host"
 local json = require "upstash.kafka.json"
-local nginx = require "upstash.kafka.nginx"
 local records = require "upstash.kafka.records"
 
 ---@type upstash.kafka.Client
 local methods = core.methods
 
-if nginx.inside then
+if host.inside then
   require("upstash.kafka.nginx.calls").install(methods)
   require("upstash.kafka.nginx.producer").install(methods, core.producer_methods)
 end

@@ -7,8 +7,8 @@
 -- when it is first needed: kafka.produce("greetings", "hello").
 
 local core = require "upstash.kafka.client"
+local host = require "upstash.kafka.host"
 local json = require "upstash.kafka.json"
-local nginx = require "upstash.kafka.nginx"
 
 ---@class upstash.kafka
 ---@field null lightuserdata null in JSON and the value of a tombstone; the same as cjson.null
@@ -20,8 +20,6 @@ local ENVIRONMENT = {
   username = "UPSTASH_KAFKA_REST_USERNAME",
   password = "UPSTASH_KAFKA_REST_PASSWORD",
 }
-
-local HIDDEN = nginx.inside and ", which takes an env directive of nginx" or ""
 
 ---@class upstash.kafka.Options
 ---@field url string? http://HOST:PORT or https://…, default $UPSTASH_KAFKA_REST_URL
@@ -84,7 +82,8 @@ function kafka.new(options)
   local problem = missing(all)
   if problem then error(("bad argument #1 to 'new' (%s)"):format(problem), 2) end
   if all.url == nil then
-    error(("bad argument #1 to 'new' (url: string expected, and %s is not set%s)"):format(ENVIRONMENT.url, HIDDEN), 2)
+    error(("bad argument #1 to 'new' (url: string expected, and %s is not set%s)"):format(ENVIRONMENT.url,
+      host.environment_note), 2)
   end
   local fine, client = pcall(core.new, all)
   if not fine then error(client, 2) end
@@ -97,7 +96,8 @@ local default
 local function client_of_environment(name)
   if default then return default end
   if (os.getenv(ENVIRONMENT.url) or "") == "" then
-    error(("kafka.%s needs %s%s; or make a client with kafka.new"):format(name, ENVIRONMENT.url, HIDDEN), 3)
+    error(("kafka.%s needs %s%s; or make a client with kafka.new"):format(name, ENVIRONMENT.url,
+      host.environment_note), 3)
   end
   default = kafka.new()
   return default

@@ -2,11 +2,11 @@
 -- for that of the worker of nginx, from 0, and %% for %.
 
 local core = require "upstash.kafka.core"
-local nginx = require "upstash.kafka.nginx"
+local host = require "upstash.kafka.host"
 
 local instance = {}
 
-local STANDS_FOR = { p = core.process_id, w = nginx.worker, ["%"] = function() return "%" end }
+local STANDS_FOR = { p = core.process_id, w = host.worker, ["%"] = function() return "%" end }
 
 --- The name with its signs replaced, or nil and a text where there is nothing that one stands for.
 ---@param name string

@@ -5,7 +5,7 @@
 -- both into an error of the line that asked for the next message, after the loop is closed.
 
 local core = require "upstash.kafka.core"
-local nginx = require "upstash.kafka.nginx"
+local host = require "upstash.kafka.host"
 
 local loop = {}
 
@@ -32,24 +32,16 @@ function loop.raise(message, details)
   error(setmetatable(failure, Failure), 0)
 end
 
--- In nginx the calls of a loop end with the worker.
-local call_until_exit = nginx.inside and require("upstash.kafka.nginx.calls").call_until_exit
-
 --- Calls a method of the client; misuse is raised without a position.
 ---@return any result, string? message, table? details
 function loop.call(client, method, ...)
-  local fine, result, message, details
-  if call_until_exit then
-    fine, result, message, details = pcall(call_until_exit, client, method, ...)
-  else
-    fine, result, message, details = pcall(client[method], client, ...)
-  end
+  local fine, result, message, details = pcall(host.until_exit[method] or client[method], client, ...)
   if not fine then error(result, 0) end
   return result, message, details
 end
 
 --- Whether the loop has to end because its worker of nginx does.
-loop.stopping = nginx.exiting
+loop.stopping = host.exiting
 
 local STOP = {} -- raised to leave a loop without a failure
 
@@ -72,7 +64,7 @@ function loop.back_off(attempt, message, details, deadline)
     if left <= 0 then loop.raise(message, details) end
     delay = math.min(delay, left)
   end
-  nginx.sleep_until_exit(delay)
+  host.sleep_until_exit(delay)
   loop.stop_in_time()
 end
 
@@ -145,11 +137,9 @@ function loop.deadline(idle)
   return idle and core.now() + idle
 end
 
-local POLL_IN_NGINX = 1000 -- milliseconds: a worker that ends waits for the poll under way
-
 --- How long the next poll may wait, and whether it is the last one.
 function loop.poll_time(timeout, deadline)
-  if nginx.inside then timeout = math.min(timeout, POLL_IN_NGINX) end
+  timeout = math.min(timeout, host.poll_max)
   if not deadline then return timeout, false end
   local left = math.max(0, deadline - core.now())
   return math.min(timeout, left), left <= timeout

@@ -2,8 +2,9 @@
 -- wait without holding anybody up. What the calls take, return and raise is the same as elsewhere.
 
 local core = require "upstash.kafka.core"
-local nginx = require "upstash.kafka.nginx"
+local host = require "upstash.kafka.host"
 local options = require "upstash.kafka.options"
+local phase = require "upstash.kafka.nginx.phase"
 local transport = require "upstash.kafka.nginx.transport"
 
 local prepare, finish, fail = core.methods.prepare, core.methods.finish, core.methods.fail
@@ -60,8 +61,8 @@ local function attempt(client, target, request, wait)
 end
 
 local function pause(milliseconds, until_exit)
-  if until_exit then return nginx.sleep_until_exit(milliseconds) end
-  nginx.sleep(milliseconds)
+  if until_exit then return host.sleep_until_exit(milliseconds) end
+  host.sleep(milliseconds)
   return true
 end
 
@@ -88,7 +89,7 @@ end
 -- `level` as for `error`, seen from the caller.
 local function call(client, method, until_exit, level, ...)
   options.check_client(method, client, level + 1)
-  nginx.check_phase(method, level + 1)
+  phase.check(method, level + 1)
   local fine, request, message, details = pcall(prepare, client, method, ...)
   if not fine then error(request, level + 1) end
   if not request then return nil, message, details end
@@ -98,15 +99,14 @@ local function call(client, method, until_exit, level, ...)
   return perform(client, target, request, until_exit)
 end
 
-local nginx_client = {}
+local calls = {}
 
---- Calls a method for a loop: once the worker is ending, what is under way is given up soon (`cancelled`).
----@return any? result
----@return string? message
----@return upstash.kafka.Details? details
-function nginx_client.call_until_exit(client, method, ...)
-  local result, message, details = call(client, method, true, 2, ...)
-  return result, message, details
+-- The method of a client. A tail call would have no line to blame.
+local function method_of(name, until_exit)
+  return function(client, ...)
+    local result, message, details = call(client, name, until_exit, 2, ...)
+    return result, message, details
+  end
 end
 
 -- Of the methods of a client, core.retry_delay knows those that are calls to the server.
@@ -116,17 +116,15 @@ end
 
 --- Puts calls through nginx's sockets in the place of those in `methods` that block.
 ---@param methods table<string, function>
-function nginx_client.install(methods)
+function calls.install(methods)
   local names = {}
   for name in pairs(methods) do
     if is_call(name) then names[#names + 1] = name end
   end
   for _, name in ipairs(names) do
-    methods[name] = function(client, ...)
-      local result, message, details = call(client, name, false, 2, ...) -- a tail call would have no line to blame
-      return result, message, details
-    end
+    methods[name] = method_of(name, false)
+    host.until_exit[name] = method_of(name, true)
   end
 end
 
-return nginx_client
+return calls

@@ -2,8 +2,9 @@
 -- Lua may wait, and block where nothing else goes on: in init, init_worker and exit_worker.
 
 local core = require "upstash.kafka.core"
-local nginx = require "upstash.kafka.nginx"
+local host = require "upstash.kafka.host"
 local options = require "upstash.kafka.options"
+local phase = require "upstash.kafka.nginx.phase"
 
 local FLUSH_TIMEOUT = 2000 -- milliseconds, as core's
 local LONGEST = 86400000
@@ -28,7 +29,7 @@ local function await(settled, producer, mark, timeout)
   while not settled(producer, mark) do
     local left = deadline - core.now()
     if left <= 0 then return false end
-    nginx.sleep(math.max(1, math.min(pause, left)))
+    host.sleep(math.max(1, math.min(pause, left)))
     pause = math.min(pause * 2, PAUSE_MAX)
   end
   return true
@@ -39,16 +40,19 @@ local function undelivered(count, timeout)
   return nil, text, { error = text, code = "timeout", retriable = true }
 end
 
-local nginx_producer = {}
+-- Whether the method is to block in this phase. Raises if it may neither block nor wait.
+local function blocks(method, timeout, level)
+  check_timeout(method, timeout, level + 1)
+  local current = phase.without_waiting()
+  if not current or MAY_BLOCK[current] then return current ~= nil end
+  error(("producer:%s cannot wait in %s_by_lua: what was sent goes out by itself; call it in ngx.timer.at"):format(
+    method, current), level + 1)
+end
 
---- Puts what suits nginx in the place of the methods that block.
----@param client_methods table<string, function>
----@param methods table<string, function> of producers
-function nginx_producer.install(client_methods, methods)
-  local make, flush, close = client_methods.producer, methods.flush, methods.close
-  local hurry, settled, stats = methods.hurry, methods.settled, methods.stats
+-- Each of these returns the method that replaces one of core's.
 
-  function client_methods.producer(client, given)
+local function producer_method(make)
+  return function(client, given)
     options.check_client("producer", client, 2)
     if type(given) == "table" and given.overflow == "block" then
       options.refuse("producer", "overflow: 'block' would block nginx, 'error' or 'drop_oldest' expected", 2)
@@ -61,17 +65,10 @@ function nginx_producer.install(client_methods, methods)
     }
     return producer
   end
+end
 
-  -- Whether the method is to block here; raises where it may neither block nor wait.
-  local function blocks(method, timeout, level)
-    check_timeout(method, timeout, level + 1)
-    local phase = nginx.phase_without_waiting()
-    if not phase or MAY_BLOCK[phase] then return phase ~= nil end
-    error(("producer:%s cannot wait in %s_by_lua: what was sent goes out by itself; call it in ngx.timer.at"):format(
-      method, phase), level + 1)
-  end
-
-  function methods.flush(producer, timeout)
+local function flush_method(flush, hurry, settled, stats)
+  return function(producer, timeout)
     if blocks("flush", timeout, 2) then return flush(producer, timeout) end
     local fine, mark = pcall(hurry, producer)
     if not fine then error(mark, 2) end
@@ -80,17 +77,31 @@ function nginx_producer.install(client_methods, methods)
     local counts = stats(producer)
     return undelivered(counts.queued + counts.in_flight, timeout)
   end
+end
 
-  function methods.close(producer, timeout)
+local function close_method(close, hurry, settled, stats)
+  return function(producer, timeout)
     if blocks("close", timeout, 2) then return close(producer, timeout) end
     local open, mark = pcall(hurry, producer)
     if not open then return close(producer, 0) end
     timeout = timeout or timeouts[producer].close
     await(settled, producer, mark, timeout)
-    if close(producer, 0) then return true end -- takes a moment at most: there is nothing to wait for
+    if close(producer, 0) then return true end -- returns at once: there is nothing to wait for
     local counts = stats(producer)
     return undelivered(counts.lost + counts.queued + counts.in_flight, timeout)
   end
 end
 
-return nginx_producer
+local producer = {}
+
+--- Replaces the methods that block.
+---@param client_methods table<string, function>
+---@param methods table<string, function> of producers
+function producer.install(client_methods, methods)
+  local hurry, settled, stats = methods.hurry, methods.settled, methods.stats
+  client_methods.producer = producer_method(client_methods.producer)
+  methods.flush = flush_method(methods.flush, hurry, settled, stats)
+  methods.close = close_method(methods.close, hurry, settled, stats)
+end
+
+return producer

@@ -6,7 +6,7 @@
 local core = require "upstash.kafka.core"
 local address = require "upstash.kafka.nginx.address"
 local answer = require "upstash.kafka.nginx.answer"
-local nginx = require "upstash.kafka.nginx"
+local host = require "upstash.kafka.host"
 
 local ngx = rawget(_G, "ngx")
 
@@ -53,7 +53,7 @@ end
 local function connect_time(target, wait)
   local time = math.min(left(wait), target.settings.connect_timeout)
   if not wait.until_exit then return time end
-  return math.min(time, nginx.exiting() and SLICE or CONNECT_SLICE)
+  return math.min(time, host.exiting() and SLICE or CONNECT_SLICE)
 end
 
 local function resolve_failure(problem)
@@ -173,7 +173,7 @@ local function receive(socket, wait)
     local bytes, problem = socket:receiveany(READ_BYTES)
     if bytes then return bytes end
     if problem ~= "timeout" then return nil, "connection_lost", problem ~= "closed" and problem or nil end
-    if wait.until_exit and nginx.exiting() then return nil, "cancelled", "the worker is ending" end
+    if wait.until_exit and host.exiting() then return nil, "cancelled", "the worker is ending" end
     slice = SLICE
   end
   return nil, "timeout"
