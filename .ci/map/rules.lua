@@ -110,6 +110,7 @@ return {
     folder = "lua/upstash/kafka",
     prefixes = { { pattern = "^init%.lua$", room = "module" }, { pattern = "^client%.lua$", room = "module" } },
     directions = {
+      types = {}, -- for the language server alone
       rest = {},
       nginx = { "rest" },
       module = { "rest", "nginx" }, -- puts a client together

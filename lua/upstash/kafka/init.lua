@@ -10,7 +10,7 @@ local core = require "upstash.kafka.client"
 local host = require "upstash.kafka.host"
 local json = require "upstash.kafka.json"
 
----@class upstash.kafka
+---@class upstash.kafka: upstash.kafka.Functions
 ---@field null lightuserdata null in JSON and the value of a tombstone; the same as cjson.null
 ---@field _VERSION string
 local kafka = { null = core.null, _VERSION = core._VERSION }

@@ -9,15 +9,7 @@ local host = require "upstash.kafka.host"
 
 local loop = {}
 
---- What a loop raises when a call fails for good.
----@class upstash.kafka.Failure
----@field error string the text, also what tostring gives
----@field status integer? the HTTP status
----@field code string a stable word
----@field retriable boolean whether the same may succeed later
----@field retry_after integer? seconds
----@field position upstash.kafka.Position? of the message that cannot be read
----@field after upstash.kafka.Position? of the last message read, when that one does not say where it is
+-- What a loop raises when a call fails for good: upstash.kafka.LoopFailure.
 local Failure = {}
 Failure.__index = Failure
 Failure.__tostring = function(failure) return failure.error end

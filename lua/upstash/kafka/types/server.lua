@@ -1,0 +1,84 @@
+---@meta upstash.kafka.server
+-- luacheck: ignore 212 241
+
+--- Options of server.start and of launcher.start. server.start requires a username and a password.
+---@class upstash.kafka.ServerOptions
+---@field username string?
+---@field password string?
+---@field listen string? "HOST:PORT" or "[IPv6]:PORT"; port 0 picks a free port
+---@field data string? the folder for the messages
+---@field brokers string? "HOST:PORT,…": a Kafka cluster stores the messages instead of the folder
+---@field properties table<string, string|number|boolean>? of librdkafka; only with brokers
+---@field property_files table<string, string>? files that hold the values of properties; only with brokers
+---@field prefetch_bytes integer? of messages read ahead from the cluster for each consumer instance
+---@field prefetch_budget integer? of messages read ahead for all instances
+---@field map_bytes integer? the largest size of the messages on disk
+---@field partitions integer? of a topic that is created without a number
+---@field auto_create_topics boolean? default true
+---@field no_sync boolean? answers before messages are on disk, default false
+---@field threads integer? that serve HTTP; 0: one for each processor, at most 8
+---@field max_connections integer?
+---@field max_header_bytes integer?
+---@field max_body_bytes integer?
+---@field max_message_bytes integer?
+---@field cors_origin string|string[]|nil pages that browsers may call from: "https://HOST[:PORT]", "*" or "none"
+---@field tls_cert string? PEM file; requires tls_key
+---@field tls_key string? PEM file; requires tls_cert
+
+--- A running server. It stops when the handle is collected.
+---@class upstash.kafka.ServerHandle
+local Handle = {}
+
+--- Returns http://HOST:PORT or https://HOST:PORT with the actual port. Raises after a stop.
+---@return string
+function Handle:url() end
+
+--- Stops the server. Does nothing if it is stopped already.
+function Handle:stop() end
+
+--- The module written in C that is the server. No program loads this file.
+---@class upstash.kafka.Server
+---@field _VERSION string
+---@field defaults upstash.kafka.ServerOptions
+---@field refusals_are_json boolean whether malformed requests are answered in JSON, which some builds of libmicrohttpd prevent
+local server = {}
+
+--- Starts a server, which is already accepting requests when this returns. Raises if an option is
+--- wrong.
+---@param options upstash.kafka.ServerOptions
+---@return upstash.kafka.ServerHandle? handle
+---@return string? message
+---@return upstash.kafka.Details? details
+function server.start(options) end
+
+--- Blocks SIGTERM, SIGINT and SIGPIPE in this thread and in every thread that it starts later.
+function server.block_signals() end
+
+--- Waits for SIGTERM or SIGINT. Call block_signals first.
+---@return "SIGTERM"|"SIGINT"
+function server.wait_for_signal() end
+
+--- Creates a folder and its parents, for the owner alone. Succeeds if it exists.
+---@param path string
+---@return true? made
+---@return string? message
+function server.make_directory(path) end
+
+--- Writes a new file that only the owner can read. Never replaces a file.
+---@param path string
+---@param text string
+---@return true? written
+---@return string? message
+function server.write_secret(path, text) end
+
+--- Returns bytes from the system's random generator.
+---@param count integer
+---@return string
+function server.random_bytes(count) end
+
+--- Raises the limit of open files, as far as the system allows.
+---@param count integer
+---@return integer allowed
+function server.allow_files(count) end
+
+return server
