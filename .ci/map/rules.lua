@@ -77,11 +77,6 @@ return {
         reason = "the client makes producers, and both perform calls on a client",
       },
       {
-        folder = "client/sender/",
-        nouns = "sender sender_registry",
-        reason = "the registry creates and stops senders, and a sender leaves the registry when it ends",
-      },
-      {
         folder = "common/",
         nouns = "json_parts json_reader",
         reason = "the reader calls its parts, which note an error in the reader",

@@ -140,7 +140,7 @@ static int flush(lua_State *L)
   const int64_t timeout = read_milliseconds(L, "flush", 2, producer->settings.options.timeout);
   const int64_t deadline = uk_clock_monotonic() + timeout;
   struct uk_sender *sender = uk_producer_sender(producer);
-  if (sender != NULL && !uk_sender_wait(sender, uk_sender_hurry(sender), deadline)) {
+  if (sender != NULL && !uk_sender_wait(sender, uk_sender_flush_start(sender), deadline)) {
     uk_sender_stats(sender, &stats);
     return push_undelivered(L, stats.queued + stats.in_flight, timeout);
   }
@@ -152,7 +152,7 @@ static int flush(lua_State *L)
 static int hurry(lua_State *L)
 {
   struct uk_sender *sender = uk_producer_sender(check_open(L));
-  uk_lua_push_integer(L, sender != NULL ? (int64_t)uk_sender_hurry(sender) : 0);
+  uk_lua_push_integer(L, sender != NULL ? (int64_t)uk_sender_flush_start(sender) : 0);
   return 1;
 }
 
@@ -164,7 +164,7 @@ static int settled(lua_State *L)
   int64_t mark = 0;
   struct uk_sender *sender = uk_producer_sender(uk_to_producer(L));
   uk_option_read_value(L, 2, &row, &mark, 0, &blame);
-  lua_pushboolean(L, sender == NULL || uk_sender_settled(sender, (uint64_t)mark));
+  lua_pushboolean(L, sender == NULL || uk_sender_is_flushed(sender, (uint64_t)mark));
   return 1;
 }
 

@@ -58,24 +58,24 @@ int uk_producer_stats(lua_State *L)
 
 /* ---- failures ---- */
 
-/* What was taken from the sender and is not yet in a table; its own userdata, since making tables may
- * raise. */
-struct holder {
-  struct uk_sender_failure *first;
-};
+/* The failures that are not yet in a table belong to a userdata, since making tables may raise. */
 
-static void free_first(struct holder *holder)
+static struct uk_sender_failure *first_failure(const struct uk_list *failures)
 {
-  struct uk_sender_failure *first = holder->first;
-  holder->first = first->next;
-  free(first);
+  return UK_LIST_FIRST(failures, struct uk_sender_failure, link);
+}
+
+static void free_failure(struct uk_sender_failure *failure)
+{
+  uk_list_remove(&failure->link);
+  free(failure);
 }
 
 static int collect(lua_State *L)
 {
-  struct holder *holder = luaL_checkudata(L, 1, FAILURES_TYPE);
-  while (holder->first != NULL)
-    free_first(holder);
+  struct uk_list *failures = luaL_checkudata(L, 1, FAILURES_TYPE);
+  for (struct uk_sender_failure *failure; (failure = first_failure(failures)) != NULL;)
+    free_failure(failure);
   return 0;
 }
 
@@ -144,23 +144,24 @@ static void push_failure(lua_State *L, const struct uk_sender_failure *failure)
 
 int uk_producer_failures(lua_State *L)
 {
-  uint64_t missed = 0;
+  uint64_t dropped = 0;
   struct uk_producer *producer = uk_to_producer(L);
   lua_newtable(L);
-  struct holder *holder = lua_newuserdata(L, sizeof *holder);
-  holder->first = NULL;
+  struct uk_list *failures = lua_newuserdata(L, sizeof *failures);
+  *failures = (struct uk_list){.head = {NULL, NULL}};
   luaL_getmetatable(L, FAILURES_TYPE);
   lua_setmetatable(L, -2);
   struct uk_sender *sender = uk_producer_sender(producer);
   if (sender != NULL)
-    holder->first = uk_sender_failures(sender, &missed);
-  for (int i = 1; holder->first != NULL; i++) {
-    push_failure(L, holder->first);
+    dropped = uk_sender_take_failures(sender, failures);
+  struct uk_sender_failure *failure;
+  for (int i = 1; (failure = first_failure(failures)) != NULL; i++) {
+    push_failure(L, failure);
     lua_rawseti(L, -3, i);
-    free_first(holder);
+    free_failure(failure);
   }
   lua_pop(L, 1);
-  if (!uk_lua_push_integer(L, (int64_t)missed))
-    lua_pushnumber(L, (lua_Number)missed);
+  if (!uk_lua_push_integer(L, (int64_t)dropped))
+    lua_pushnumber(L, (lua_Number)dropped);
   return 2;
 }

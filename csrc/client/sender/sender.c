@@ -6,7 +6,7 @@
 #include "common/clock.h"
 #include "common/thread.h"
 
-enum { JOIN_GRACE = 200 /* milliseconds for a thread that was told to end */ };
+enum { JOIN_GRACE = 200 /* milliseconds that a thread may take to end after its deadline */ };
 
 void uk_sender_options_default(struct uk_sender_options *options)
 {
@@ -31,7 +31,7 @@ static void init_locks(struct uk_sender *sender)
   pthread_mutex_init(&sender->latency_lock, NULL);
 }
 
-/* Not to be met again by another process or sender: two requests under one key would be taken for one. */
+/* Unique across processes and senders: the server takes two requests with one key for one request. */
 static uint64_t make_seed(void)
 {
   uint64_t seed;
@@ -41,19 +41,22 @@ static uint64_t make_seed(void)
 }
 
 static struct uk_sender *allocate(const struct uk_settings *settings,
-                                  const struct uk_sender_options *options)
+                                  const struct uk_sender_options *options,
+                                  const struct uk_sender_owner *owner)
 {
-  const unsigned slots = (unsigned)options->in_flight + 1; /* one is filled while others are sent */
-  struct uk_sender *sender = calloc(1, sizeof *sender + slots * sizeof sender->slots[0]);
+  const unsigned batches =
+    (unsigned)options->in_flight + 1; /* one fills while the others are sent */
+  struct uk_sender *sender = calloc(1, sizeof *sender + batches * sizeof sender->batches[0]);
   if (sender == NULL)
     return NULL;
   sender->options = *options;
-  sender->batched = UINT64_MAX;
+  sender->owner = owner;
+  sender->oldest_batched = UINT64_MAX;
   sender->wake_messages = sender->wake_bytes = SIZE_MAX;
   sender->seed = make_seed();
-  sender->slot_count = slots;
-  for (unsigned i = 0; i < slots; i++)
-    uk_sender_batch_init(&sender->slots[i].batch);
+  sender->batch_count = batches;
+  for (unsigned i = 0; i < batches; i++)
+    uk_sender_batch_init(&sender->batches[i]);
   init_locks(sender);
   if (!uk_settings_copy(&sender->settings, settings) ||
       !uk_sender_queue_init(&sender->queue, (size_t)options->queue_bytes)) {
@@ -64,13 +67,14 @@ static struct uk_sender *allocate(const struct uk_settings *settings,
 }
 
 struct uk_sender *uk_sender_create(const struct uk_settings *settings,
-                                   const struct uk_sender_options *options, enum uk_error *error)
+                                   const struct uk_sender_options *options,
+                                   const struct uk_sender_owner *owner, enum uk_error *error)
 {
-  struct uk_sender *sender = allocate(settings, options);
+  struct uk_sender *sender = allocate(settings, options, owner);
   *error = UK_E_NO_MEMORY;
   if (sender == NULL)
     return NULL;
-  sender->transfers = uk_transfers_open(&sender->settings, sender->slot_count);
+  sender->transfers = uk_transfers_open(&sender->settings, sender->batch_count);
   if (sender->transfers != NULL && uk_thread_start(&sender->thread, uk_sender_run_thread, sender))
     return sender;
   uk_sender_destroy(sender);
@@ -79,15 +83,12 @@ struct uk_sender *uk_sender_create(const struct uk_settings *settings,
 
 void uk_sender_destroy(struct uk_sender *sender)
 {
-  uint64_t missed;
-  struct uk_sender_failure *failure = uk_sender_failures_take(&sender->failures, &missed), *next;
-  for (; failure != NULL; failure = next) {
-    next = failure->next;
+  struct uk_list *failures = &sender->failures.list;
+  for (void *failure; (failure = UK_LIST_TAKE(failures, struct uk_sender_failure, link)) != NULL;)
     free(failure);
-  }
   uk_transfers_close(sender->transfers);
-  for (unsigned i = 0; i < sender->slot_count; i++)
-    uk_sender_batch_free(&sender->slots[i].batch);
+  for (unsigned i = 0; i < sender->batch_count; i++)
+    uk_sender_batch_free(&sender->batches[i]);
   uk_sender_queue_free(&sender->queue);
   uk_settings_free(&sender->settings);
   pthread_mutex_destroy(&sender->lock);
@@ -103,7 +104,7 @@ void uk_sender_abandon(struct uk_sender *sender)
 
 /* ---- waiting ---- */
 
-/* False when the time has come. Holds the lock. */
+/* Precondition: the caller holds the lock, which is released while it waits. False at the deadline. */
 static bool wait_until(struct uk_sender *sender, int64_t deadline)
 {
   sender->waiters++;
@@ -128,33 +129,33 @@ bool uk_sender_join(struct uk_sender *sender, int64_t deadline)
   while (!sender->ended && wait_until(sender, deadline + JOIN_GRACE))
     continue;
   const bool ended = sender->ended;
-  sender->left = !ended;
+  sender->detached = !ended;
   pthread_mutex_unlock(&sender->lock);
   if (ended)
     pthread_join(sender->thread, NULL);
   return ended;
 }
 
-uint64_t uk_sender_hurry(struct uk_sender *sender)
+uint64_t uk_sender_flush_start(struct uk_sender *sender)
 {
   pthread_mutex_lock(&sender->lock);
   const uint64_t mark = sender->queue.sequence;
-  const bool waiting = sender->queue.messages > 0 && sender->hurried < mark;
+  const bool waiting = sender->queue.messages > 0 && sender->flush_mark < mark;
   if (waiting)
-    sender->hurried = mark;
+    sender->flush_mark = mark;
   pthread_mutex_unlock(&sender->lock);
   if (waiting)
     uk_transfers_wake(sender->transfers);
   return mark;
 }
 
-/* Holds the lock. */
-static bool is_settled(const struct uk_sender *sender, uint64_t mark)
+/* Precondition: the caller holds the lock. */
+static bool is_flushed(const struct uk_sender *sender, uint64_t mark)
 {
-  return uk_sender_queue_oldest(&sender->queue) >= mark && sender->batched >= mark;
+  return uk_sender_queue_oldest(&sender->queue) >= mark && sender->oldest_batched >= mark;
 }
 
-bool uk_sender_settled(struct uk_sender *sender, uint64_t mark)
+bool uk_sender_is_flushed(struct uk_sender *sender, uint64_t mark)
 {
   return uk_sender_wait(sender, mark, 0);
 }
@@ -162,30 +163,30 @@ bool uk_sender_settled(struct uk_sender *sender, uint64_t mark)
 bool uk_sender_wait(struct uk_sender *sender, uint64_t mark, int64_t deadline)
 {
   pthread_mutex_lock(&sender->lock);
-  while (!is_settled(sender, mark) && deadline > 0 && wait_until(sender, deadline))
+  while (!is_flushed(sender, mark) && deadline > 0 && wait_until(sender, deadline))
     continue;
-  const bool settled = is_settled(sender, mark);
+  const bool flushed = is_flushed(sender, mark);
   pthread_mutex_unlock(&sender->lock);
-  return settled;
+  return flushed;
 }
 
 /* ---- sending ---- */
 
 static enum uk_error drop_oldest(struct uk_sender *sender)
 {
-  if (sender->queue.open) { /* for as long as a batch is copied */
+  if (sender->queue.open) { /* a batch is being copied out of it */
     wait_until(sender, uk_clock_monotonic() + sender->options.block_timeout);
     return UK_OK;
   }
-  if (uk_sender_untold(sender) == 0)
-    sender->wake_messages = 0; /* the thread is to tell of it, whatever it waits for */
+  if (uk_sender_unlogged(sender) == 0)
+    sender->wake_messages = 0; /* wakes the thread, which logs the drop */
   uk_sender_queue_drop(&sender->queue);
   sender->counts.dropped++;
   uk_sender_text_put(sender->discard, uk_slice_text(uk_error_text(UK_E_QUEUE_FULL)));
   return UK_OK;
 }
 
-/* One step towards room in a full queue. */
+/* Takes one step towards room in a full queue. Precondition: the caller holds the lock. */
 static enum uk_error make_room(struct uk_sender *sender, int64_t now)
 {
   switch ((enum uk_overflow)sender->options.overflow) {
@@ -199,7 +200,7 @@ static enum uk_error make_room(struct uk_sender *sender, int64_t now)
   return UK_E_QUEUE_FULL;
 }
 
-/* Room for a record; the lock is held, and let go of while waiting. */
+/* Room for a record. Precondition: the caller holds the lock, which is released while it waits. */
 static enum uk_error reserve(struct uk_sender *sender, size_t size, int64_t now,
                              struct uk_sender_record **record)
 {
@@ -214,8 +215,8 @@ static enum uk_error reserve(struct uk_sender *sender, size_t size, int64_t now,
   return error;
 }
 
-/* Whether the thread is to be woken for what waits now; once. */
-static bool takes_waking(struct uk_sender *sender)
+/* True, once, when the queue has reached a level at which the thread is to be woken. */
+static bool is_wake_due(struct uk_sender *sender)
 {
   if (sender->queue.messages < sender->wake_messages && sender->queue.used < sender->wake_bytes)
     return false;
@@ -242,7 +243,7 @@ enum uk_error uk_sender_send(struct uk_sender *sender, const struct uk_message *
     record->queued = now;
     uk_sender_queue_commit(&sender->queue, record);
     sender->counts.sent++;
-    wake = takes_waking(sender);
+    wake = is_wake_due(sender);
   } else {
     sender->counts.refused += error == UK_E_QUEUE_FULL;
   }
@@ -270,10 +271,15 @@ void uk_sender_stats(struct uk_sender *sender, struct uk_sender_stats *stats)
   pthread_mutex_unlock(&sender->latency_lock);
 }
 
-struct uk_sender_failure *uk_sender_failures(struct uk_sender *sender, uint64_t *missed)
+uint64_t uk_sender_unlogged(const struct uk_sender *sender)
+{
+  return sender->options.log ? sender->counts.failed + sender->counts.dropped - sender->logged : 0;
+}
+
+uint64_t uk_sender_take_failures(struct uk_sender *sender, struct uk_list *failures)
 {
   pthread_mutex_lock(&sender->lock);
-  struct uk_sender_failure *first = uk_sender_failures_take(&sender->failures, missed);
+  const uint64_t dropped = uk_sender_failures_take(&sender->failures, failures);
   pthread_mutex_unlock(&sender->lock);
-  return first;
+  return dropped;
 }

@@ -3,7 +3,7 @@
 #include "common/gzip.h"
 
 enum { WIDER = 4 };
-enum { RECORDS_KEPT = 4 << 20, BODY_KEPT = 8 << 20 }; /* bytes, from one batch to the next */
+enum { RECORDS_KEPT = 4 << 20, BODY_KEPT = 8 << 20 }; /* bytes kept for the next batch */
 
 void uk_sender_batch_init(struct uk_sender_batch *batch)
 {
@@ -30,7 +30,7 @@ static size_t place_of(const struct uk_sender_batch *batch, const struct uk_send
   return (size_t)((const char *)record - batch->records.data);
 }
 
-/* Without the memory of an unusually large batch before it. */
+/* Empties the batch, and frees the memory of an unusually large one. */
 static void empty(struct uk_sender_batch *batch)
 {
   if (batch->records.capacity > RECORDS_KEPT)
@@ -43,17 +43,17 @@ static void empty(struct uk_sender_batch *batch)
   batch->start = batch->end = batch->pending = batch->window = 0;
 }
 
-bool uk_sender_batch_fill(struct uk_sender_batch *batch, struct uk_sender_run *run, size_t bytes,
-                          size_t messages)
+bool uk_sender_batch_fill(struct uk_sender_batch *batch, struct uk_queue_reader *reader,
+                          size_t bytes, size_t messages)
 {
   const struct uk_sender_record *record;
   empty(batch);
-  while (batch->pending < messages && (record = uk_sender_run_next(run)) != NULL) {
+  while (batch->pending < messages && (record = uk_queue_reader_next(reader)) != NULL) {
     if (batch->pending > 0 && record->size > bytes - batch->records.length)
       break;
     if (uk_buffer_append(&batch->records, record, record->size) != UK_OK)
       break;
-    uk_sender_run_pass(run, record);
+    uk_queue_reader_pass(reader, record);
     batch->pending++;
     if (batch->records.length >= bytes)
       break;
@@ -64,8 +64,7 @@ bool uk_sender_batch_fill(struct uk_sender_batch *batch, struct uk_sender_run *r
   return batch->pending > 0;
 }
 
-/* The first record at or behind `at` that has none of the flags; NULL when none stands before
- * `end`. */
+/* The first record from `at` on that has none of the flags; NULL when there is none before `end`. */
 static struct uk_sender_record *without(struct uk_sender_batch *batch, unsigned flags, size_t at,
                                         size_t end)
 {
@@ -78,20 +77,20 @@ static struct uk_sender_record *without(struct uk_sender_batch *batch, unsigned 
   return NULL;
 }
 
-static struct uk_sender_record *unsettled(struct uk_sender_batch *batch, size_t at, size_t end)
+static struct uk_sender_record *unresolved(struct uk_sender_batch *batch, size_t at, size_t end)
 {
-  return without(batch, UK_RECORD_SETTLED, at, end);
+  return without(batch, UK_RECORD_RESOLVED, at, end);
 }
 
 struct uk_sender_record *uk_sender_batch_first(struct uk_sender_batch *batch)
 {
-  return unsettled(batch, batch->start, batch->end);
+  return unresolved(batch, batch->start, batch->end);
 }
 
 struct uk_sender_record *uk_sender_batch_next(struct uk_sender_batch *batch,
                                               struct uk_sender_record *record)
 {
-  return unsettled(batch, place_of(batch, record) + record->size, batch->end);
+  return unresolved(batch, place_of(batch, record) + record->size, batch->end);
 }
 
 static struct uk_slice topic_of(const struct uk_sender_record *record)
@@ -99,10 +98,10 @@ static struct uk_slice topic_of(const struct uk_sender_record *record)
   return uk_slice_of((const char *)(record + 1), record->topic_length);
 }
 
-/* Opens a window of at most `most` messages at the first that is not settled. */
+/* Opens a window of at most `most` messages at the first pending one. */
 static void open_window(struct uk_sender_batch *batch, size_t most)
 {
-  struct uk_sender_record *record = unsettled(batch, batch->start, batch->records.length);
+  struct uk_sender_record *record = unresolved(batch, batch->start, batch->records.length);
   const struct uk_slice topic = topic_of(record);
   batch->start = place_of(batch, record);
   batch->oldest = record->sequence;
@@ -112,7 +111,7 @@ static void open_window(struct uk_sender_batch *batch, size_t most)
     batch->mixed = batch->mixed || !uk_slice_equal(topic, topic_of(record));
     batch->end = place_of(batch, record) + record->size;
     batch->window++;
-    record = unsettled(batch, batch->end, batch->records.length);
+    record = unresolved(batch, batch->end, batch->records.length);
   }
 }
 
@@ -128,7 +127,7 @@ static void write_message(struct uk_sender_batch *batch, const struct uk_sender_
   uk_client_request_message_end(&batch->request);
 }
 
-/* Compresses the body where that is worth it; out of memory it stays as it is. */
+/* Compresses the body if that makes it smaller. Without memory the body stays as it is. */
 static void pack(struct uk_sender_batch *batch)
 {
   struct uk_client_request *request = &batch->request;
@@ -172,28 +171,28 @@ struct uk_sender_record *uk_sender_batch_live(struct uk_sender_batch *batch,
                                               const struct uk_sender_record *record)
 {
   const size_t at = record != NULL ? place_of(batch, record) + record->size : batch->start;
-  return without(batch, UK_RECORD_SETTLED | UK_RECORD_EXPIRED, at, batch->records.length);
+  return without(batch, UK_RECORD_RESOLVED | UK_RECORD_EXPIRED, at, batch->records.length);
 }
 
-bool uk_sender_batch_awaited(struct uk_sender_batch *batch)
+bool uk_sender_batch_is_awaited(struct uk_sender_batch *batch)
 {
-  return without(batch, UK_RECORD_SETTLED | UK_RECORD_EXPIRED, batch->start, batch->end) != NULL;
+  return without(batch, UK_RECORD_RESOLVED | UK_RECORD_EXPIRED, batch->start, batch->end) != NULL;
 }
 
-void uk_sender_batch_forget(struct uk_sender_batch *batch)
+void uk_sender_batch_resolve_expired(struct uk_sender_batch *batch)
 {
   for (size_t at = batch->start; at < batch->records.length; at += record_at(batch, at)->size) {
     struct uk_sender_record *record = record_at(batch, at);
-    const unsigned flags = record->flags & (UK_RECORD_SETTLED | UK_RECORD_EXPIRED);
+    const unsigned flags = record->flags & (UK_RECORD_RESOLVED | UK_RECORD_EXPIRED);
     batch->pending -= flags == UK_RECORD_EXPIRED;
     if (flags == UK_RECORD_EXPIRED)
-      record->flags |= UK_RECORD_SETTLED;
+      record->flags |= UK_RECORD_RESOLVED;
   }
 }
 
-void uk_sender_batch_settle(struct uk_sender_batch *batch, struct uk_sender_record *record)
+void uk_sender_batch_resolve(struct uk_sender_batch *batch, struct uk_sender_record *record)
 {
-  record->flags |= UK_RECORD_SETTLED;
+  record->flags |= UK_RECORD_RESOLVED;
   batch->pending--;
   batch->window--;
 }
@@ -212,7 +211,7 @@ void uk_sender_batch_narrow(struct uk_sender_batch *batch, int64_t index)
     batch->most = index == 0 ? 1 : batch->window / 2;
 }
 
-void uk_sender_batch_whole(struct uk_sender_batch *batch)
+void uk_sender_batch_select_all(struct uk_sender_batch *batch)
 {
   if (batch->pending > 0)
     open_window(batch, SIZE_MAX);

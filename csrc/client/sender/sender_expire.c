@@ -3,10 +3,10 @@
 #include "client/sender/sender_private.h"
 
 enum {
-  AT_ONCE = 1000 /* messages of the queue that are given up without letting go of the lock */
+  AT_ONCE = 1000 /* messages of the queue that are given up before the lock is released */
 };
 
-/* Why they were not delivered, as far as is known. */
+/* Why a message was not delivered. */
 struct reason {
   enum uk_error error;
   int status;
@@ -15,7 +15,8 @@ struct reason {
 
 static const char no_answer[] = "the message was not delivered within message_timeout";
 
-/* That of the last request that failed, if it was not the last word. Holds the lock. */
+/* Why the last request failed, if it is to be retried; otherwise that no answer came in time.
+ * Precondition: the caller holds the lock. */
 static struct reason reason_of(const struct uk_sender *sender)
 {
   struct reason reason = {UK_E_TIMEOUT, 0, ""};
@@ -33,18 +34,18 @@ static int64_t expiry_of(const struct uk_sender *sender, const struct uk_sender_
   return record->queued + sender->options.message_timeout;
 }
 
-void uk_sender_set_expiry(const struct uk_sender *sender, struct uk_sender_slot *slot)
+void uk_sender_set_expiry(const struct uk_sender *sender, struct uk_sender_batch *batch)
 {
   const struct uk_sender_record *record = NULL;
-  if (sender->options.message_timeout > 0 && slot->state != UK_SLOT_FREE)
-    record = uk_sender_batch_live(&slot->batch, NULL);
-  slot->expires = record != NULL ? expiry_of(sender, record) : INT64_MAX;
+  if (sender->options.message_timeout > 0 && batch->state != UK_BATCH_FREE)
+    record = uk_sender_batch_live(batch, NULL);
+  batch->expires = record != NULL ? expiry_of(sender, record) : INT64_MAX;
 }
 
-/* ---- slots ---- */
+/* ---- batches ---- */
 
-/* Gives up the expired messages of a batch, and notes in them that they are. */
-static void expire_batch(struct uk_sender *sender, struct uk_sender_batch *batch, int64_t now)
+/* Gives up the expired messages of a batch, and marks them: they stay in the request under way. */
+static void mark_expired(struct uk_sender *sender, struct uk_sender_batch *batch, int64_t now)
 {
   struct uk_sender_record *record = uk_sender_batch_live(batch, NULL);
   pthread_mutex_lock(&sender->lock);
@@ -59,35 +60,35 @@ static void expire_batch(struct uk_sender *sender, struct uk_sender_batch *batch
     batch->oldest = record->sequence;
 }
 
-/* Nobody waits for the answer any more. */
-static void cancel(struct uk_sender *sender, struct uk_sender_slot *slot)
+/* Cancels a request whose messages have all expired. */
+static void cancel(struct uk_sender *sender, struct uk_sender_batch *batch)
 {
   const struct uk_client_failure failure = {
     .error = UK_E_TIMEOUT, .retry_after = -1, .message = uk_slice_text(no_answer)};
-  uk_transfers_cancel(sender->transfers, (unsigned)(slot - sender->slots));
+  uk_transfers_cancel(sender->transfers, (unsigned)(batch - sender->batches));
   sender->sending--;
   pthread_mutex_lock(&sender->lock);
   sender->counts.requests++;
   pthread_mutex_unlock(&sender->lock);
-  uk_sender_fail(sender, slot, &failure);
+  uk_sender_fail(sender, batch, &failure);
 }
 
-static void expire_slot(struct uk_sender *sender, struct uk_sender_slot *slot, int64_t now)
+static void expire_batch(struct uk_sender *sender, struct uk_sender_batch *batch, int64_t now)
 {
-  expire_batch(sender, &slot->batch, now);
-  if (slot->state == UK_SLOT_SENDING && !uk_sender_batch_awaited(&slot->batch))
-    cancel(sender, slot);
-  if (slot->state != UK_SLOT_SENDING)
-    slot->state = UK_SLOT_UNWRITTEN; /* the others are, when it is due */
-  if (uk_sender_batch_live(&slot->batch, NULL) == NULL)
-    uk_sender_write(sender, slot);
-  uk_sender_set_expiry(sender, slot);
-  uk_sender_publish(sender);
+  mark_expired(sender, batch, now);
+  if (batch->state == UK_BATCH_SENDING && !uk_sender_batch_is_awaited(batch))
+    cancel(sender, batch);
+  if (batch->state != UK_BATCH_SENDING)
+    batch->state = UK_BATCH_UNWRITTEN; /* the other messages are written when the batch is due */
+  if (uk_sender_batch_live(batch, NULL) == NULL)
+    uk_sender_write(sender, batch);
+  uk_sender_set_expiry(sender, batch);
+  uk_sender_update_waiters(sender);
 }
 
 /* ---- the queue ---- */
 
-/* Holds the lock. */
+/* Gives up the oldest message if it has expired. Precondition: the caller holds the lock. */
 static bool drop_expired(struct uk_sender *sender, const struct reason *reason, int64_t now)
 {
   const struct uk_sender_record *record = uk_sender_queue_first(&sender->queue);
@@ -95,14 +96,14 @@ static bool drop_expired(struct uk_sender *sender, const struct reason *reason, 
     return false;
   if (!uk_sender_failures_add(&sender->failures, record, reason->error, reason->status,
                               uk_slice_text(reason->text)))
-    sender->counts.missed++;
+    sender->counts.dropped_failures++;
   uk_sender_text_put(sender->discard, uk_slice_text(reason->text));
   uk_sender_queue_drop(&sender->queue);
   sender->counts.failed++;
   return true;
 }
 
-/* Gives up at most AT_ONCE messages. Whether there may be more. */
+/* Gives up at most AT_ONCE messages. True when there may be more. */
 static bool expire_queue(struct uk_sender *sender, int64_t now)
 {
   int dropped = 0;
@@ -122,9 +123,9 @@ void uk_sender_expire(struct uk_sender *sender, int64_t now)
 {
   if (sender->options.message_timeout == 0)
     return;
-  for (unsigned i = 0; i < sender->slot_count; i++)
-    if (sender->slots[i].state != UK_SLOT_FREE && sender->slots[i].expires <= now)
-      expire_slot(sender, &sender->slots[i], now);
+  for (unsigned i = 0; i < sender->batch_count; i++)
+    if (sender->batches[i].state != UK_BATCH_FREE && sender->batches[i].expires <= now)
+      expire_batch(sender, &sender->batches[i], now);
   while (expire_queue(sender, now))
     continue;
 }
@@ -134,10 +135,10 @@ int64_t uk_sender_next_expiry(struct uk_sender *sender)
   int64_t next = INT64_MAX;
   if (sender->options.message_timeout == 0)
     return next;
-  for (unsigned i = 0; i < sender->slot_count; i++) {
-    const struct uk_sender_slot *slot = &sender->slots[i];
-    if (slot->state != UK_SLOT_FREE && slot->expires < next)
-      next = slot->expires;
+  for (unsigned i = 0; i < sender->batch_count; i++) {
+    const struct uk_sender_batch *batch = &sender->batches[i];
+    if (batch->state != UK_BATCH_FREE && batch->expires < next)
+      next = batch->expires;
   }
   pthread_mutex_lock(&sender->lock);
   const struct uk_sender_record *first = uk_sender_queue_first(&sender->queue);

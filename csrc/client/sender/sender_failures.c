@@ -4,7 +4,7 @@
 
 #include "common/utf8.h"
 
-/* The record stands behind the failure. */
+/* The record follows the failure in memory. */
 enum {
   HEAD_SIZE = (sizeof(struct uk_sender_failure) + UK_RECORD_ALIGNMENT - 1) / UK_RECORD_ALIGNMENT *
               UK_RECORD_ALIGNMENT
@@ -34,28 +34,23 @@ bool uk_sender_failures_add(struct uk_sender_failures *failures,
       record->size <= UK_SENDER_FAILURE_BYTES_MAX - failures->bytes)
     failure = malloc(HEAD_SIZE + record->size);
   if (failure == NULL) {
-    failures->missed++;
+    failures->dropped++;
     return false;
   }
-  failure->next = NULL;
-  failure->error = error;
-  failure->status = status;
+  *failure = (struct uk_sender_failure){.error = error, .status = status};
   uk_sender_text_put(failure->text, text);
   memcpy((char *)failure + HEAD_SIZE, record, record->size);
-  if (failures->last == NULL)
-    failures->last = &failures->first;
-  *failures->last = failure;
-  failures->last = &failure->next;
+  uk_list_add(&failures->list, &failure->link);
   failures->count++;
   failures->bytes += record->size;
   return true;
 }
 
-struct uk_sender_failure *uk_sender_failures_take(struct uk_sender_failures *failures,
-                                                  uint64_t *missed)
+uint64_t uk_sender_failures_take(struct uk_sender_failures *failures, struct uk_list *taken)
 {
-  struct uk_sender_failure *first = failures->first;
-  *missed = failures->missed;
-  *failures = (struct uk_sender_failures){.first = NULL};
-  return first;
+  const uint64_t dropped = failures->dropped;
+  uk_list_move(taken, &failures->list);
+  failures->count = failures->bytes = 0;
+  failures->dropped = 0;
+  return dropped;
 }

@@ -10,7 +10,7 @@ static unsigned bucket_of(uint64_t value)
   return bucket < UK_LATENCY_BUCKETS ? bucket : UK_LATENCY_BUCKETS - 1;
 }
 
-/* The largest value of the bucket. */
+/* The largest value that the bucket counts. */
 static uint64_t end_of(unsigned bucket)
 {
   if (bucket < UK_LATENCY_EXACT)

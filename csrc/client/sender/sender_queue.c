@@ -78,40 +78,40 @@ void uk_sender_queue_drop(struct uk_sender_queue *queue)
   queue->messages--;
 }
 
-void uk_sender_run_open(struct uk_sender_run *run, struct uk_sender_queue *queue)
+void uk_queue_reader_open(struct uk_queue_reader *reader, struct uk_sender_queue *queue)
 {
-  *run = (struct uk_sender_run){queue, queue->tail, queue->used, 0, 0};
+  *reader = (struct uk_queue_reader){queue, queue->tail, queue->used, 0, 0};
   queue->open = true;
 }
 
-static void advance(struct uk_sender_run *run, size_t bytes)
+static void advance(struct uk_queue_reader *reader, size_t bytes)
 {
-  run->bytes += bytes;
-  run->left -= bytes;
-  run->at += bytes;
-  if (run->at == run->queue->capacity)
-    run->at = 0;
+  reader->bytes += bytes;
+  reader->left -= bytes;
+  reader->at += bytes;
+  if (reader->at == reader->queue->capacity)
+    reader->at = 0;
 }
 
-const struct uk_sender_record *uk_sender_run_next(struct uk_sender_run *run)
+const struct uk_sender_record *uk_queue_reader_next(struct uk_queue_reader *reader)
 {
-  if (run->left == 0)
+  if (reader->left == 0)
     return NULL;
-  const struct uk_sender_record *record = record_at(run->queue, run->at);
+  const struct uk_sender_record *record = record_at(reader->queue, reader->at);
   if (record->flags & UK_RECORD_PADDING)
-    advance(run, record->size);
-  return run->left > 0 ? record_at(run->queue, run->at) : NULL;
+    advance(reader, record->size);
+  return reader->left > 0 ? record_at(reader->queue, reader->at) : NULL;
 }
 
-void uk_sender_run_pass(struct uk_sender_run *run, const struct uk_sender_record *record)
+void uk_queue_reader_pass(struct uk_queue_reader *reader, const struct uk_sender_record *record)
 {
-  run->messages++;
-  advance(run, record->size);
+  reader->messages++;
+  advance(reader, record->size);
 }
 
-void uk_sender_run_close(struct uk_sender_run *run, struct uk_sender_queue *queue)
+void uk_queue_reader_close(struct uk_queue_reader *reader, struct uk_sender_queue *queue)
 {
-  take(queue, run->bytes);
-  queue->messages -= run->messages;
+  take(queue, reader->bytes);
+  queue->messages -= reader->messages;
   queue->open = false;
 }

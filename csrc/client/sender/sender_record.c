@@ -1,6 +1,6 @@
 #include "client/sender/sender_record.h"
 
-/* In front of each packed header. */
+/* Precedes each packed header. */
 struct lengths {
   uint32_t key, value;
 };

@@ -7,13 +7,13 @@
 #include "common/clock.h"
 #include "common/thread.h"
 
-/* Of the process. `lock` is taken before any sender's. */
+/* One per process. Lock order: `lock` before that of a sender. */
 static struct {
   pthread_mutex_t lock;
-  pthread_cond_t retired; /* from the first sender on */
-  struct uk_sender *first;
+  pthread_cond_t retired; /* initialized before the first sender is */
+  struct uk_list senders;
   unsigned count;
-  unsigned retiring; /* threads that destroy their senders */
+  unsigned retiring; /* threads that free their senders */
   bool exiting;
 } registry = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -23,6 +23,16 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 unsigned uk_registry_generation(void)
 {
   return atomic_load_explicit(&generation, memory_order_relaxed);
+}
+
+static struct uk_sender *first_sender(const struct uk_list *senders)
+{
+  return UK_LIST_FIRST(senders, struct uk_sender, link);
+}
+
+static struct uk_sender *next_sender(const struct uk_list *senders, const struct uk_sender *sender)
+{
+  return UK_LIST_NEXT(senders, sender, struct uk_sender, link);
 }
 
 /* ---- the process forks, the process ends ---- */
@@ -37,12 +47,13 @@ static void after_fork(void)
   pthread_mutex_unlock(&registry.lock);
 }
 
-/* The senders' threads are the parent's, and their locks may be held for ever. */
+/* The threads of the senders run in the parent only, and their locks may be held for ever. */
 static void begin_child(void)
 {
-  for (struct uk_sender *sender = registry.first; sender != NULL; sender = sender->next)
+  for (struct uk_sender *sender = first_sender(&registry.senders); sender != NULL;
+       sender = next_sender(&registry.senders, sender))
     uk_sender_abandon(sender);
-  registry.first = NULL;
+  registry.senders = (struct uk_list){.head = {NULL, NULL}};
   registry.count = registry.retiring = 0;
   uk_condition_init(&registry.retired);
   pthread_mutex_init(&registry.lock, NULL);
@@ -54,7 +65,8 @@ static int64_t exit_timeout(void)
   int64_t longest = 0;
   pthread_mutex_lock(&registry.lock);
   registry.exiting = true;
-  for (const struct uk_sender *sender = registry.first; sender != NULL; sender = sender->next)
+  for (const struct uk_sender *sender = first_sender(&registry.senders); sender != NULL;
+       sender = next_sender(&registry.senders, sender))
     if (sender->options.flush_timeout > longest)
       longest = sender->options.flush_timeout;
   pthread_mutex_unlock(&registry.lock);
@@ -66,7 +78,8 @@ static void end_process(void)
   uk_registry_close_all(exit_timeout());
 }
 
-/* libcurl comes first, so that what its libraries do at the exit is done after end_process. */
+/* Sets libcurl up before it registers end_process: exit handlers run in reverse order, so the libraries
+ * of libcurl clean up after end_process. */
 static void begin_process(void)
 {
   uk_condition_init(&registry.retired);
@@ -77,13 +90,13 @@ static void begin_process(void)
 
 /* ---- references ---- */
 
-/* A batch does not wait for more than half of the queue. */
-static struct uk_sender_options settle(const struct uk_sender_options *options)
+/* Limits batch_bytes to half of the queue: one half fills while a batch of the other half is sent. */
+static struct uk_sender_options effective_options(const struct uk_sender_options *options)
 {
-  struct uk_sender_options settled = *options;
-  if (settled.batch_bytes > settled.queue_bytes / 2)
-    settled.batch_bytes = settled.queue_bytes / 2;
-  return settled;
+  struct uk_sender_options effective = *options;
+  if (effective.batch_bytes > effective.queue_bytes / 2)
+    effective.batch_bytes = effective.queue_bytes / 2;
+  return effective;
 }
 
 static bool same_options(const struct uk_sender_options *a, const struct uk_sender_options *b)
@@ -96,52 +109,55 @@ static bool same_options(const struct uk_sender_options *a, const struct uk_send
          strcmp(a->name, b->name) == 0;
 }
 
+/* Precondition of the next four: the caller holds the lock. */
+
 static struct uk_sender *find(const struct uk_settings *settings,
                               const struct uk_sender_options *options)
 {
-  struct uk_sender *sender = registry.first;
+  struct uk_sender *sender = first_sender(&registry.senders);
   while (sender != NULL && (!uk_settings_equal(&sender->settings, settings) ||
                             !same_options(&sender->options, options)))
-    sender = sender->next;
+    sender = next_sender(&registry.senders, sender);
   return sender;
 }
 
-/* Holds the lock. */
+static void list(struct uk_sender *sender)
+{
+  uk_list_add_first(&registry.senders, &sender->link);
+  sender->listed = true;
+  registry.count++;
+}
+
+static void unlist(struct uk_sender *sender)
+{
+  uk_list_remove(&sender->link);
+  sender->listed = false;
+  registry.count--;
+}
+
+static const struct uk_sender_owner owner;
+
 static struct uk_sender *start(const struct uk_settings *settings,
                                const struct uk_sender_options *options, enum uk_error *error)
 {
   *error = registry.exiting ? UK_E_CANCELLED : UK_E_TOO_MANY;
   if (registry.exiting || registry.count == UK_REGISTRY_SENDERS_MAX)
     return NULL;
-  struct uk_sender *sender = uk_sender_create(settings, options, error);
-  if (sender == NULL)
-    return NULL;
-  sender->next = registry.first;
-  sender->listed = true;
-  registry.first = sender;
-  registry.count++;
+  struct uk_sender *sender = uk_sender_create(settings, options, &owner, error);
+  if (sender != NULL)
+    list(sender);
   return sender;
-}
-
-static void unlist(struct uk_sender *sender)
-{
-  struct uk_sender **link = &registry.first;
-  while (*link != sender)
-    link = &(*link)->next;
-  *link = sender->next;
-  sender->listed = false;
-  registry.count--;
 }
 
 struct uk_sender *uk_registry_acquire(const struct uk_settings *settings,
                                       const struct uk_sender_options *options, enum uk_error *error)
 {
-  const struct uk_sender_options settled = settle(options);
+  const struct uk_sender_options effective = effective_options(options);
   pthread_once(&once, begin_process);
   pthread_mutex_lock(&registry.lock);
-  struct uk_sender *sender = find(settings, &settled);
+  struct uk_sender *sender = find(settings, &effective);
   if (sender == NULL)
-    sender = start(settings, &settled, error);
+    sender = start(settings, &effective, error);
   if (sender != NULL) {
     sender->references++;
     atomic_store(&sender->orphaned, false);
@@ -163,9 +179,9 @@ void uk_registry_release(struct uk_sender *sender)
     uk_sender_destroy(sender);
 }
 
-/* ---- ends ---- */
+/* ---- the owner of the senders: called by their threads ---- */
 
-bool uk_registry_retire(struct uk_sender *sender)
+static bool retire(struct uk_sender *sender)
 {
   pthread_mutex_lock(&registry.lock);
   const bool unused = sender->listed && sender->references == 0;
@@ -177,23 +193,40 @@ bool uk_registry_retire(struct uk_sender *sender)
   return unused;
 }
 
-void uk_registry_retired(void)
+static bool is_retired(const struct uk_sender *sender)
 {
+  pthread_mutex_lock(&registry.lock);
+  const bool retired = sender->references == 0;
+  pthread_mutex_unlock(&registry.lock);
+  return retired;
+}
+
+static void ended(struct uk_sender *sender)
+{
+  if (!is_retired(sender)) {
+    uk_registry_release(sender);
+    return;
+  }
+  uk_sender_destroy(sender);
   pthread_mutex_lock(&registry.lock);
   registry.retiring--;
   pthread_cond_broadcast(&registry.retired);
   pthread_mutex_unlock(&registry.lock);
 }
 
-static uint64_t unsettled(struct uk_sender *sender)
+static const struct uk_sender_owner owner = {retire, ended};
+
+/* ---- closing ---- */
+
+static uint64_t unresolved(struct uk_sender *sender)
 {
   struct uk_sender_stats stats;
   uk_sender_stats(sender, &stats);
   return stats.queued + stats.in_flight;
 }
 
-/* Waits for the end of a sender that was told to stop and is not listed. A thread that does not end keeps its
- * sender for as long. */
+/* Waits for the end of a sender that is stopping and not listed. A thread that does not end in time
+ * keeps the reference taken here, and with it the sender. */
 static uint64_t finish(struct uk_sender *sender, int64_t deadline)
 {
   struct uk_sender_stats stats;
@@ -220,22 +253,21 @@ uint64_t uk_registry_close(struct uk_sender *sender, int64_t timeout, bool *stop
     uk_sender_stop(sender, deadline);
     return finish(sender, deadline);
   }
-  return uk_sender_wait(sender, uk_sender_hurry(sender), deadline) ? 0 : unsettled(sender);
+  return uk_sender_wait(sender, uk_sender_flush_start(sender), deadline) ? 0 : unresolved(sender);
 }
 
-/* Every sender, not listed any more, each with a reference for the caller. */
-static struct uk_sender *take_all(void)
+/* Moves every sender to `senders`, each with a reference for the caller. */
+static void take_all(struct uk_list *senders)
 {
   pthread_mutex_lock(&registry.lock);
-  struct uk_sender *first = registry.first;
-  for (struct uk_sender *sender = first; sender != NULL; sender = sender->next) {
+  uk_list_move(senders, &registry.senders);
+  for (struct uk_sender *sender = first_sender(senders); sender != NULL;
+       sender = next_sender(senders, sender)) {
     sender->listed = false;
     sender->references++;
   }
-  registry.first = NULL;
   registry.count = 0;
   pthread_mutex_unlock(&registry.lock);
-  return first;
 }
 
 static void await_retiring(int64_t deadline)
@@ -249,12 +281,13 @@ static void await_retiring(int64_t deadline)
 uint64_t uk_registry_close_all(int64_t timeout)
 {
   const int64_t deadline = uk_clock_monotonic() + timeout;
-  struct uk_sender *first = take_all(), *next;
+  struct uk_list senders = {.head = {NULL, NULL}};
+  struct uk_sender *sender;
   uint64_t lost = 0;
-  for (struct uk_sender *sender = first; sender != NULL; sender = sender->next)
+  take_all(&senders);
+  for (sender = first_sender(&senders); sender != NULL; sender = next_sender(&senders, sender))
     uk_sender_stop(sender, deadline);
-  for (struct uk_sender *sender = first; sender != NULL; sender = next) {
-    next = sender->next;
+  while ((sender = UK_LIST_TAKE(&senders, struct uk_sender, link)) != NULL) {
     lost += finish(sender, deadline);
     uk_registry_release(sender);
   }

@@ -1,4 +1,4 @@
-/* The answer to a window: what it says of each message. */
+/* The answer to a request: what it says about each message. */
 #include <stdio.h>
 
 #include "client/response.h"
@@ -6,14 +6,14 @@
 
 /* ---- all stored ---- */
 
-bool uk_sender_confirmed(struct uk_sender *sender, struct uk_sender_slot *slot,
+bool uk_sender_confirmed(struct uk_sender *sender, struct uk_sender_batch *batch,
                          const struct uk_response *response, struct uk_client_failure *failure)
 {
   struct uk_response_reader reader;
   struct uk_produce_result result;
   uk_response_open(&reader, response->body->data, response->body->length,
                    sender->settings.options.binary);
-  reader.messages = slot->batch.window;
+  reader.messages = batch->window;
   if (uk_response_list(&reader))
     while (uk_response_result(&reader, &result))
       if (result.error != UK_OK)
@@ -29,10 +29,10 @@ bool uk_sender_confirmed(struct uk_sender *sender, struct uk_sender_slot *slot,
 
 /* ---- some stored ---- */
 
-/* Notes in the record what became of it: an error, and where in the body its text stands, NUL-terminated
- * over the quote that closed it. */
-static void note(struct uk_sender_record *record, const struct uk_produce_result *result,
-                 const struct uk_buffer *body)
+/* Stores the result in the record: the error, and the offset of its text in the body. The text is
+ * NUL-terminated in place of the quote that closes it. */
+static void store_result(struct uk_sender_record *record, const struct uk_produce_result *result,
+                         const struct uk_buffer *body)
 {
   record->outcome = (uint16_t)result->error;
   record->status = (uint16_t)result->status;
@@ -45,9 +45,9 @@ static void note(struct uk_sender_record *record, const struct uk_produce_result
     record->text = (uint32_t)at;
 }
 
-/* False when the answer is not as it should be; no note can then be relied on. */
-static bool note_all(struct uk_sender_batch *batch, const struct uk_client_failure *failure,
-                     const struct uk_buffer *body)
+/* Stores the result of each message. False when the answer is malformed: no result can be relied on. */
+static bool store_results(struct uk_sender_batch *batch, const struct uk_client_failure *failure,
+                          const struct uk_buffer *body)
 {
   struct uk_response_reader reader;
   struct uk_produce_result result;
@@ -57,52 +57,52 @@ static bool note_all(struct uk_sender_batch *batch, const struct uk_client_failu
   while (uk_response_result(&reader, &result)) {
     if (record == NULL)
       return false; /* more results than messages */
-    note(record, &result, body);
+    store_result(record, &result, body);
     record = uk_sender_batch_next(batch, record);
   }
   return reader.error == UK_OK && record == NULL;
 }
 
-/* What was noted, of a message that failed for good. */
-static struct uk_slice noted_text(const struct uk_sender_record *record,
-                                  const struct uk_buffer *body)
+/* The stored text of a message that failed for good. */
+static struct uk_slice stored_text(const struct uk_sender_record *record,
+                                   const struct uk_buffer *body)
 {
   return uk_slice_text(record->text != UINT32_MAX ? body->data + record->text : "");
 }
 
-/* What is left of the window is another request: with some to be tried again, after a while. */
-static void go_on(struct uk_sender *sender, struct uk_sender_slot *slot,
-                  const struct uk_client_failure *again)
+/* Sends what is left of the window as another request, after a delay. */
+static void send_rest(struct uk_sender *sender, struct uk_sender_batch *batch,
+                      const struct uk_client_failure *again)
 {
-  const int64_t attempts = slot->attempts;
-  const bool left = slot->batch.window > 0;
-  uk_sender_write(sender, slot);
-  if (!left || slot->state == UK_SLOT_FREE)
+  const int64_t attempts = batch->attempts;
+  const bool left = batch->window > 0;
+  uk_sender_write(sender, batch);
+  if (!left || batch->state == UK_BATCH_FREE)
     return;
-  slot->attempts = attempts;
-  uk_sender_fail(sender, slot, again);
+  batch->attempts = attempts;
+  uk_sender_fail(sender, batch, again);
 }
 
-bool uk_sender_take_results(struct uk_sender *sender, struct uk_sender_slot *slot,
+bool uk_sender_take_results(struct uk_sender *sender, struct uk_sender_batch *batch,
                             const struct uk_client_failure *failure, const struct uk_buffer *body)
 {
-  struct uk_sender_batch *batch = &slot->batch;
   struct uk_client_failure again = {.retry_after = failure->retry_after};
   struct uk_sender_record *record, *next;
-  if (!failure->has_results || !note_all(batch, failure, body))
+  if (!failure->has_results || !store_results(batch, failure, body))
     return false;
   for (record = uk_sender_batch_first(batch); record != NULL; record = next) {
     const enum uk_error error = (enum uk_error)record->outcome;
     next = uk_sender_batch_next(batch, record);
     if (error == UK_OK) {
-      uk_sender_deliver_one(sender, slot, record);
+      uk_sender_deliver_one(sender, batch, record);
     } else if (!uk_error_retriable(error)) {
-      uk_sender_discard_one(sender, slot, record, error, record->status, noted_text(record, body));
+      uk_sender_discard_one(sender, batch, record, error, record->status,
+                            stored_text(record, body));
     } else {
       again.error = error;
       again.status = record->status;
     }
   }
-  go_on(sender, slot, &again);
+  send_rest(sender, batch, &again);
   return true;
 }

@@ -29,15 +29,15 @@ static void put(const char *topic, const char *key, const char *value, struct uk
 /* Messages "0", "1", …, into a batch. */
 static bool fill(struct uk_sender_batch *batch, int count, size_t bytes, size_t messages)
 {
-  struct uk_sender_run run;
+  struct uk_queue_reader reader;
   char value[16];
   for (int i = 0; i < count; i++) {
     snprintf(value, sizeof value, "%d", i);
     put("t", NULL, value, uk_slice_of(NULL, 0));
   }
-  uk_sender_run_open(&run, &queue);
-  const bool filled = uk_sender_batch_fill(batch, &run, bytes, messages);
-  uk_sender_run_close(&run, &queue);
+  uk_queue_reader_open(&reader, &queue);
+  const bool filled = uk_sender_batch_fill(batch, &reader, bytes, messages);
+  uk_queue_reader_close(&reader, &queue);
   return filled;
 }
 
@@ -132,7 +132,7 @@ static int play(struct uk_sender_batch *batch, int count, const bool *bad, bool 
          record = behind) {
       behind = uk_sender_batch_next(batch, record);
       CHECK(record->sequence == (uint64_t)next++);
-      uk_sender_batch_settle(batch, record);
+      uk_sender_batch_resolve(batch, record);
     }
     if (index < 0)
       uk_sender_batch_widen(batch);
@@ -170,18 +170,18 @@ static void comes_to_an_end_when_all_are_bad(void)
   tear_down(&batch);
 }
 
-/* Of a window some may be settled; the next one has the others. */
-static void leaves_out_what_is_settled(void)
+/* When some messages of a window are resolved, the next window has the others. */
+static void leaves_out_what_is_resolved(void)
 {
   struct uk_sender_batch batch;
   REQUIRE(set_up(&batch));
   CHECK(fill(&batch, 4, 1000, 10));
   CHECK_EQ_INT(uk_sender_batch_write(&batch, false, false, "key"), UK_OK);
   struct uk_sender_record *first = uk_sender_batch_first(&batch);
-  uk_sender_batch_settle(&batch, uk_sender_batch_next(&batch, first));
+  uk_sender_batch_resolve(&batch, uk_sender_batch_next(&batch, first));
   check_body(&batch, "[{\"timestamp\":5,\"value\":\"0\"},{\"timestamp\":5,\"value\":\"2\"},"
                      "{\"timestamp\":5,\"value\":\"3\"}]");
-  uk_sender_batch_settle(&batch, uk_sender_batch_first(&batch));
+  uk_sender_batch_resolve(&batch, uk_sender_batch_first(&batch));
   check_body(&batch, "[{\"timestamp\":5,\"value\":\"2\"},{\"timestamp\":5,\"value\":\"3\"}]");
   CHECK(batch.oldest == 2);
   tear_down(&batch);
@@ -231,9 +231,10 @@ static void survives_without_memory(void)
 
 static void keeps_failures_within_bounds(void)
 {
-  struct uk_sender_failures failures = {.first = NULL};
+  struct uk_sender_failures failures = {.count = 0};
+  struct uk_list taken = {.head = {NULL, NULL}};
+  struct uk_sender_failure *failure;
   struct uk_sender_batch batch;
-  uint64_t missed;
   int count = 0;
   REQUIRE(set_up(&batch));
   CHECK(fill(&batch, UK_SENDER_FAILURES_MAX + 3, 1 << 20, 10000));
@@ -242,17 +243,16 @@ static void keeps_failures_within_bounds(void)
        record = uk_sender_batch_next(&batch, record))
     CHECK(uk_sender_failures_add(&failures, record, UK_E_TIMEOUT, 0, uk_slice_text("why")) ==
           (count++ < UK_SENDER_FAILURES_MAX));
-  struct uk_sender_failure *failure = uk_sender_failures_take(&failures, &missed), *next;
-  CHECK(missed == 3);
-  for (count = 0; failure != NULL; failure = next, count++) {
-    next = failure->next;
+  CHECK_EQ_INT(uk_sender_failures_take(&failures, &taken), 3);
+  for (count = 0; (failure = UK_LIST_TAKE(&taken, struct uk_sender_failure, link)) != NULL;
+       count++) {
     CHECK_EQ_STR(failure->text, "why");
     CHECK(uk_sender_failure_record(failure)->sequence == (uint64_t)count);
     free(failure);
   }
   CHECK_EQ_INT(count, UK_SENDER_FAILURES_MAX);
-  CHECK(uk_sender_failures_take(&failures, &missed) == NULL);
-  CHECK(missed == 0);
+  CHECK_EQ_INT(uk_sender_failures_take(&failures, &taken), 0);
+  CHECK(uk_list_is_empty(&taken));
   tear_down(&batch);
 }
 
@@ -260,9 +260,10 @@ static void keeps_failures_within_bytes(void)
 {
   enum { LENGTH = 300000, FIT = UK_SENDER_FAILURE_BYTES_MAX / LENGTH };
   static char value[LENGTH + 1];
-  struct uk_sender_failures failures = {.first = NULL};
+  struct uk_sender_failures failures = {.count = 0};
+  struct uk_list taken = {.head = {NULL, NULL}};
+  struct uk_sender_failure *failure;
   struct uk_sender_batch batch;
-  uint64_t missed;
   int count = 0;
   REQUIRE(set_up(&batch));
   memset(value, 'v', LENGTH);
@@ -274,12 +275,9 @@ static void keeps_failures_within_bytes(void)
   for (int i = 0; i < FIT + 2; i++)
     CHECK(uk_sender_failures_add(&failures, record, UK_E_TIMEOUT, 0, uk_slice_text("why")) ==
           (i < FIT));
-  struct uk_sender_failure *failure = uk_sender_failures_take(&failures, &missed), *next;
-  CHECK(missed == 2);
-  for (; failure != NULL; failure = next, count++) {
-    next = failure->next;
+  CHECK_EQ_INT(uk_sender_failures_take(&failures, &taken), 2);
+  for (; (failure = UK_LIST_TAKE(&taken, struct uk_sender_failure, link)) != NULL; count++)
     free(failure);
-  }
   CHECK_EQ_INT(count, FIT);
   tear_down(&batch);
 }
@@ -290,9 +288,10 @@ static void keeps_failures_up_to_the_last_byte(void)
   enum { QUARTER = UK_SENDER_FAILURE_BYTES_MAX / 4 };
   static char bytes[QUARTER];
   const struct uk_message message = {.topic = {"t", 1}, .value = {bytes, QUARTER - 100}};
-  struct uk_sender_failures failures = {.first = NULL};
+  struct uk_sender_failures failures = {.count = 0};
+  struct uk_list taken = {.head = {NULL, NULL}};
+  struct uk_sender_failure *failure;
   struct uk_sender_record *record = (struct uk_sender_record *)(void *)malloc(QUARTER);
-  uint64_t missed;
   int count = 0;
   REQUIRE(record != NULL);
   uk_sender_record_write(record, QUARTER, &message, uk_slice_of(NULL, 0));
@@ -301,14 +300,12 @@ static void keeps_failures_up_to_the_last_byte(void)
                  i < 4);
   record->size = UK_RECORD_ALIGNMENT;
   CHECK(!uk_sender_failures_add(&failures, record, UK_E_TIMEOUT, 0, uk_slice_of(NULL, 0)));
-  struct uk_sender_failure *failure = uk_sender_failures_take(&failures, &missed), *next;
-  for (; failure != NULL; failure = next, count++) {
-    next = failure->next;
+  CHECK_EQ_INT(uk_sender_failures_take(&failures, &taken), 2);
+  for (; (failure = UK_LIST_TAKE(&taken, struct uk_sender_failure, link)) != NULL; count++) {
     CHECK_EQ_STR(failure->text, "");
     free(failure);
   }
   CHECK_EQ_INT(count, 4);
-  CHECK_EQ_INT(missed, 2);
   free(record);
 }
 
@@ -340,16 +337,16 @@ static void keeps_what_has_expired_in_its_place(void)
                      "{\"timestamp\":5,\"value\":\"2\"},{\"timestamp\":5,\"value\":\"3\"}]");
   struct uk_sender_record *first = uk_sender_batch_first(&batch);
   struct uk_sender_record *second = uk_sender_batch_next(&batch, first);
-  uk_sender_batch_settle(&batch, first);
+  uk_sender_batch_resolve(&batch, first);
   second->flags |= UK_RECORD_EXPIRED;
   CHECK(uk_sender_batch_first(&batch) == second);
   CHECK_EQ_INT(uk_sender_batch_live(&batch, NULL)->sequence, 2);
   CHECK_EQ_INT(uk_sender_batch_live(&batch, second)->sequence, 2);
   CHECK_EQ_INT(batch.pending, 3);
   CHECK_EQ_INT(batch.window, 3);
-  CHECK(uk_sender_batch_awaited(&batch));
-  uk_sender_batch_forget(&batch);
-  uk_sender_batch_forget(&batch);
+  CHECK(uk_sender_batch_is_awaited(&batch));
+  uk_sender_batch_resolve_expired(&batch);
+  uk_sender_batch_resolve_expired(&batch);
   CHECK_EQ_INT(batch.pending, 2);
   check_body(&batch, "[{\"timestamp\":5,\"value\":\"2\"},{\"timestamp\":5,\"value\":\"3\"}]");
   tear_down(&batch);
@@ -363,14 +360,14 @@ static void awaits_only_what_is_in_the_window(void)
   batch.most = 2;
   check_body(&batch, "[{\"timestamp\":5,\"value\":\"0\"},{\"timestamp\":5,\"value\":\"1\"}]");
   for (int left = 2; left > 0; left--) {
-    CHECK(uk_sender_batch_awaited(&batch));
+    CHECK(uk_sender_batch_is_awaited(&batch));
     uk_sender_batch_live(&batch, NULL)->flags |= UK_RECORD_EXPIRED;
   }
-  CHECK(!uk_sender_batch_awaited(&batch));
+  CHECK(!uk_sender_batch_is_awaited(&batch));
   CHECK_EQ_INT(uk_sender_batch_live(&batch, NULL)->sequence, 2);
   uk_sender_batch_live(&batch, NULL)->flags |= UK_RECORD_EXPIRED;
   CHECK(uk_sender_batch_live(&batch, NULL) == NULL);
-  uk_sender_batch_forget(&batch);
+  uk_sender_batch_resolve_expired(&batch);
   CHECK_EQ_INT(batch.pending, 0);
   tear_down(&batch);
 }
@@ -384,7 +381,7 @@ int main(void)
   CHECK_RUN(stops_at_its_limits);
   CHECK_RUN(finds_the_one_at_fault);
   CHECK_RUN(comes_to_an_end_when_all_are_bad);
-  CHECK_RUN(leaves_out_what_is_settled);
+  CHECK_RUN(leaves_out_what_is_resolved);
   CHECK_RUN(compresses);
   CHECK_RUN(survives_without_memory);
   CHECK_RUN(keeps_failures_within_bounds);

@@ -11,7 +11,7 @@ enum {
 };
 
 static struct uk_sender *sender;
-static struct uk_sender_slot *slot; /* its only one */
+static struct uk_sender_batch *batch; /* its only one */
 
 static bool set_up(void)
 {
@@ -19,7 +19,7 @@ static bool set_up(void)
   if (sender == NULL)
     return false;
   sender->options.message_timeout = TIMEOUT;
-  slot = sender->slots;
+  batch = sender->batches;
   return true;
 }
 
@@ -33,8 +33,8 @@ static void send_two(void)
 {
   still_put(sender, "old", OLD);
   still_put(sender, "young", YOUNG);
-  still_fill(sender, slot);
-  still_start(sender, slot);
+  still_fill(sender, batch);
+  still_start(sender, batch);
 }
 
 static void check_counts(uint64_t delivered, uint64_t failed, uint64_t in_flight)
@@ -65,33 +65,33 @@ static void d13_what_is_queued_expires(void)
 }
 
 /* A batch that waits, however long: the thread is to wake when its oldest message expires. */
-static void check_waiting(enum uk_slot_state state)
+static void check_waiting(enum uk_batch_state state)
 {
-  slot->state = state;
+  batch->state = state;
   CHECK_EQ_INT(uk_sender_next_expiry(sender), OLD + TIMEOUT);
   uk_sender_expire(sender, OLD + TIMEOUT - 1);
   check_counts(0, 0, 2);
-  CHECK_EQ_INT(slot->state, state);
+  CHECK_EQ_INT(batch->state, state);
   uk_sender_expire(sender, OLD + TIMEOUT);
   check_counts(0, 1, 1);
   still_check_failure(sender, "old", UK_E_UNAVAILABLE, 503, "later");
-  CHECK_EQ_INT(slot->state, UK_SLOT_UNWRITTEN);
-  CHECK_EQ_INT(slot->due, NEVER); /* the young one still waits for as long as the server asked */
+  CHECK_EQ_INT(batch->state, UK_BATCH_UNWRITTEN);
+  CHECK_EQ_INT(batch->due, NEVER); /* the young one still waits for as long as the server asked */
   CHECK_EQ_INT(uk_sender_next_expiry(sender), YOUNG + TIMEOUT);
   uk_sender_expire(sender, YOUNG + TIMEOUT);
   check_counts(0, 2, 0);
-  CHECK_EQ_INT(slot->state, UK_SLOT_FREE);
+  CHECK_EQ_INT(batch->state, UK_BATCH_FREE);
   CHECK(uk_sender_next_expiry(sender) == INT64_MAX);
 }
 
 static void d13_no_retry_after_is_waited_for_beyond_it(void)
 {
-  for (enum uk_slot_state state = UK_SLOT_READY; state <= UK_SLOT_UNWRITTEN; state++) {
+  for (enum uk_batch_state state = UK_BATCH_READY; state <= UK_BATCH_UNWRITTEN; state++) {
     REQUIRE(set_up());
     send_two();
-    still_fail(sender, slot, UK_E_UNAVAILABLE, 503, "later", 100000);
-    CHECK_EQ_INT(slot->state, UK_SLOT_READY);
-    slot->due = NEVER;
+    still_fail(sender, batch, UK_E_UNAVAILABLE, 503, "later", 100000);
+    CHECK_EQ_INT(batch->state, UK_BATCH_READY);
+    batch->due = NEVER;
     check_waiting(state);
     tear_down();
   }
@@ -105,14 +105,14 @@ static void d13_a_request_goes_on_for_those_that_have_time(void)
   uk_sender_expire(sender, OLD + TIMEOUT);
   check_counts(0, 1, 1);
   still_check_failure(sender, "old", UK_E_TIMEOUT, 0, no_answer);
-  CHECK_EQ_INT(slot->state, UK_SLOT_SENDING);
-  CHECK_EQ_INT(sender->batched, 1); /* a flush waits for the young one only */
+  CHECK_EQ_INT(batch->state, UK_BATCH_SENDING);
+  CHECK_EQ_INT(sender->oldest_batched, 1); /* a flush waits for the young one only */
   CHECK_EQ_INT(uk_sender_next_expiry(sender), YOUNG + TIMEOUT);
   sender->sending--;
-  uk_sender_deliver(sender, slot);
+  uk_sender_deliver(sender, batch);
   check_counts(1, 1, 0);
-  CHECK_EQ_INT(slot->state, UK_SLOT_FREE);
-  CHECK(sender->batched == UINT64_MAX);
+  CHECK_EQ_INT(batch->state, UK_BATCH_FREE);
+  CHECK(sender->oldest_batched == UINT64_MAX);
   tear_down();
 }
 
@@ -121,11 +121,11 @@ static void d13_a_request_is_given_up_with_its_last_message(void)
   REQUIRE(set_up());
   send_two();
   uk_sender_expire(sender, YOUNG + TIMEOUT - 1);
-  CHECK_EQ_INT(slot->state, UK_SLOT_SENDING);
+  CHECK_EQ_INT(batch->state, UK_BATCH_SENDING);
   CHECK_EQ_INT(sender->sending, 1);
   uk_sender_expire(sender, YOUNG + TIMEOUT);
   check_counts(0, 2, 0);
-  CHECK_EQ_INT(slot->state, UK_SLOT_FREE);
+  CHECK_EQ_INT(batch->state, UK_BATCH_FREE);
   CHECK_EQ_INT(sender->sending, 0);
   CHECK_EQ_INT(sender->counts.requests, 1);
   CHECK(uk_sender_next_expiry(sender) == INT64_MAX);
@@ -138,13 +138,13 @@ static void d13_a_refusal_is_not_taken_for_the_others_own(void)
   REQUIRE(set_up());
   send_two();
   uk_sender_expire(sender, OLD + TIMEOUT);
-  still_fail(sender, slot, UK_E_BAD_REQUEST, 400, "[0].value: bad", -1);
+  still_fail(sender, batch, UK_E_BAD_REQUEST, 400, "[0].value: bad", -1);
   check_counts(0, 1, 1);
-  CHECK_EQ_INT(slot->state, UK_SLOT_UNWRITTEN);
-  uk_sender_write(sender, slot);
-  CHECK_EQ_INT(slot->state, UK_SLOT_READY);
-  CHECK_EQ_SLICE(slot->batch.request.body, "[{\"timestamp\":5,\"value\":\"young\"}]");
-  uk_sender_deliver(sender, slot);
+  CHECK_EQ_INT(batch->state, UK_BATCH_UNWRITTEN);
+  uk_sender_write(sender, batch);
+  CHECK_EQ_INT(batch->state, UK_BATCH_READY);
+  CHECK_EQ_SLICE(batch->request.body, "[{\"timestamp\":5,\"value\":\"young\"}]");
+  uk_sender_deliver(sender, batch);
   check_counts(1, 1, 0);
   tear_down();
 }
@@ -158,7 +158,7 @@ static void d13_nothing_expires_without_message_timeout(void)
   CHECK(uk_sender_next_expiry(sender) == INT64_MAX);
   uk_sender_expire(sender, INT64_MAX);
   check_counts(0, 0, 2);
-  CHECK_EQ_INT(slot->state, UK_SLOT_SENDING);
+  CHECK_EQ_INT(batch->state, UK_BATCH_SENDING);
   tear_down();
 }
 

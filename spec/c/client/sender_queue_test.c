@@ -166,18 +166,18 @@ static void check_record(const struct uk_sender_record *record, uint64_t sequenc
 /* Reads some of what is there; meanwhile more is put. */
 static void read_run(struct uk_sender_queue *queue)
 {
-  struct uk_sender_run run;
+  struct uk_queue_reader reader;
   const struct uk_sender_record *record;
   uint64_t sequence = uk_sender_queue_oldest(queue);
-  uk_sender_run_open(&run, queue);
-  for (uint32_t left = chance() % 8; left > 0 && (record = uk_sender_run_next(&run)) != NULL;
+  uk_queue_reader_open(&reader, queue);
+  for (uint32_t left = chance() % 8; left > 0 && (record = uk_queue_reader_next(&reader)) != NULL;
        left--) {
     check_record(record, sequence++);
-    uk_sender_run_pass(&run, record);
+    uk_queue_reader_pass(&reader, record);
     if (chance() % 2 == 0)
       put_next(queue);
   }
-  uk_sender_run_close(&run, queue);
+  uk_queue_reader_close(&reader, queue);
   CHECK(uk_sender_queue_oldest(queue) == sequence);
 }
 

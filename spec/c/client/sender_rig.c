@@ -141,7 +141,7 @@ enum uk_error rig_send(struct uk_sender *sender, const char *topic, const char *
 bool rig_flush(struct uk_sender *sender)
 {
   const int64_t deadline = uk_clock_monotonic() + RIG_PATIENCE;
-  return uk_sender_wait(sender, uk_sender_hurry(sender), deadline) &&
+  return uk_sender_wait(sender, uk_sender_flush_start(sender), deadline) &&
          uk_clock_monotonic() < deadline;
 }
 

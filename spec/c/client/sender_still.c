@@ -5,7 +5,7 @@
 #include "check.h"
 #include "common/thread.h"
 
-static bool set_up(struct uk_sender *sender, unsigned slots)
+static bool set_up(struct uk_sender *sender, unsigned batches)
 {
   char message[200];
   struct uk_settings_options options;
@@ -13,22 +13,22 @@ static bool set_up(struct uk_sender *sender, unsigned slots)
   options.url = uk_slice_text("http://127.0.0.1:1");
   uk_sender_options_default(&sender->options);
   sender->options.log = false;
-  sender->batched = UINT64_MAX;
-  sender->slot_count = slots;
-  for (unsigned i = 0; i < slots; i++)
-    uk_sender_batch_init(&sender->slots[i].batch);
+  sender->oldest_batched = UINT64_MAX;
+  sender->batch_count = batches;
+  for (unsigned i = 0; i < batches; i++)
+    uk_sender_batch_init(&sender->batches[i]);
   uk_condition_init(&sender->changed);
   pthread_mutex_init(&sender->lock, NULL);
   pthread_mutex_init(&sender->latency_lock, NULL);
   return uk_settings_init(&sender->settings, &options, message, sizeof message) &&
          uk_sender_queue_init(&sender->queue, 1 << 18) &&
-         (sender->transfers = uk_transfers_open(&sender->settings, slots)) != NULL;
+         (sender->transfers = uk_transfers_open(&sender->settings, batches)) != NULL;
 }
 
-struct uk_sender *still_open(unsigned slots)
+struct uk_sender *still_open(unsigned batches)
 {
-  struct uk_sender *sender = calloc(1, sizeof *sender + slots * sizeof sender->slots[0]);
-  if (sender == NULL || set_up(sender, slots))
+  struct uk_sender *sender = calloc(1, sizeof *sender + batches * sizeof sender->batches[0]);
+  if (sender == NULL || set_up(sender, batches))
     return sender;
   uk_sender_destroy(sender);
   return NULL;
@@ -51,31 +51,31 @@ void still_put(struct uk_sender *sender, const char *value, int64_t time)
   still_put_to(sender, "t", value, time);
 }
 
-void still_fill(struct uk_sender *sender, struct uk_sender_slot *slot)
+void still_fill(struct uk_sender *sender, struct uk_sender_batch *batch)
 {
-  struct uk_sender_run run;
-  uk_sender_run_open(&run, &sender->queue);
-  CHECK(uk_sender_batch_fill(&slot->batch, &run, 1 << 18, 10000));
-  uk_sender_run_close(&run, &sender->queue);
-  sender->counts.in_flight += run.messages;
-  uk_sender_write(sender, slot);
+  struct uk_queue_reader reader;
+  uk_queue_reader_open(&reader, &sender->queue);
+  CHECK(uk_sender_batch_fill(batch, &reader, 1 << 18, 10000));
+  uk_queue_reader_close(&reader, &sender->queue);
+  sender->counts.in_flight += reader.messages;
+  uk_sender_write(sender, batch);
 }
 
-void still_start(struct uk_sender *sender, struct uk_sender_slot *slot)
+void still_start(struct uk_sender *sender, struct uk_sender_batch *batch)
 {
-  CHECK_EQ_INT(slot->state, UK_SLOT_READY);
-  slot->state = UK_SLOT_SENDING;
+  CHECK_EQ_INT(batch->state, UK_BATCH_READY);
+  batch->state = UK_BATCH_SENDING;
   sender->sending++;
 }
 
-void still_fail(struct uk_sender *sender, struct uk_sender_slot *slot, enum uk_error error,
+void still_fail(struct uk_sender *sender, struct uk_sender_batch *batch, enum uk_error error,
                 int status, const char *text, int64_t retry_after)
 {
   struct uk_client_failure failure = {.error = error, .status = status, .retry_after = retry_after};
   if (text != NULL)
     failure.message = uk_slice_text(text);
   sender->sending--;
-  uk_sender_fail(sender, slot, &failure);
+  uk_sender_fail(sender, batch, &failure);
 }
 
 void still_check_counts(const struct uk_sender *sender, uint64_t delivered, uint64_t failed,
@@ -91,7 +91,7 @@ void still_check_failure(struct uk_sender *sender, const char *value, enum uk_er
 {
   struct uk_sender_failures *kept = &sender->failures;
   struct uk_message message;
-  struct uk_sender_failure *failure = kept->first;
+  struct uk_sender_failure *failure = UK_LIST_FIRST(&kept->list, struct uk_sender_failure, link);
   REQUIRE(failure != NULL);
   const struct uk_sender_record *record = uk_sender_failure_record(failure);
   uk_sender_record_read(record, &message);
@@ -99,9 +99,7 @@ void still_check_failure(struct uk_sender *sender, const char *value, enum uk_er
   CHECK_EQ_INT(failure->error, error);
   CHECK_EQ_INT(failure->status, status);
   CHECK_EQ_STR(failure->text, text);
-  kept->first = failure->next;
-  if (kept->first == NULL)
-    kept->last = NULL;
+  uk_list_remove(&failure->link);
   kept->count--;
   kept->bytes -= record->size;
   free(failure);

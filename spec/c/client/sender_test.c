@@ -44,7 +44,7 @@ static void *call(void *argument)
     CHECK_EQ_INT(rig_send(sender, argument, "from one of many"), UK_OK);
     if (i % 1000 == 0) {
       uk_sender_stats(sender, &stats);
-      uk_sender_hurry(sender);
+      uk_sender_flush_start(sender);
     }
   }
   CHECK(rig_flush(sender));
@@ -284,7 +284,8 @@ static void stop_in_time(void)
   struct uk_sender_options options = rig_options_named("silent");
   struct uk_sender_stats stats;
   enum uk_error error;
-  uint64_t missed;
+  struct uk_list failures = {.head = {NULL, NULL}};
+  struct uk_sender_failure *failure;
   options.in_flight = 2;
   options.batch_messages = 3;
   struct uk_sender *sender = uk_registry_acquire(&silent, &options, &error);
@@ -303,9 +304,8 @@ static void stop_in_time(void)
   CHECK_EQ_INT(stats.lost, 20);
   CHECK_EQ_INT(stats.failed, 20);
   CHECK_EQ_INT(stats.queued + stats.in_flight, 0);
-  struct uk_sender_failure *failure = uk_sender_failures(sender, &missed), *next;
-  for (; failure != NULL; failure = next) {
-    next = failure->next;
+  CHECK_EQ_INT(uk_sender_take_failures(sender, &failures), 0);
+  while ((failure = UK_LIST_TAKE(&failures, struct uk_sender_failure, link)) != NULL) {
     CHECK_EQ_INT(failure->error, UK_E_CANCELLED);
     free(failure);
   }
@@ -438,7 +438,8 @@ static void give_up_what_expires(void)
   struct uk_sender_options options = rig_options_named("expiring");
   struct uk_sender_stats stats;
   enum uk_error error;
-  uint64_t missed;
+  struct uk_list failures = {.head = {NULL, NULL}};
+  struct uk_sender_failure *failure;
   int count = 0;
   options.in_flight = 2;
   options.batch_messages = 3;
@@ -453,9 +454,8 @@ static void give_up_what_expires(void)
   /* Two at first. On a slow machine some messages are younger than those and meet the server too; never all of them. */
   CHECK(stats.requests >= 2 && stats.requests < 7);
   CHECK_EQ_INT(stats.queued + stats.in_flight, 0);
-  struct uk_sender_failure *failure = uk_sender_failures(sender, &missed), *next;
-  for (; failure != NULL; failure = next, count++) {
-    next = failure->next;
+  CHECK_EQ_INT(uk_sender_take_failures(sender, &failures), 0);
+  for (; (failure = UK_LIST_TAKE(&failures, struct uk_sender_failure, link)) != NULL; count++) {
     CHECK_EQ_INT(failure->error, UK_E_TIMEOUT);
     free(failure);
   }
@@ -498,7 +498,7 @@ static void go_on_when_memory_is_back(void)
   fault_from(1);
   for (int i = 0; i < 100; i++)
     CHECK_EQ_INT(rig_send(sender, "famine", "a value"), UK_OK);
-  CHECK(!uk_sender_wait(sender, uk_sender_hurry(sender), uk_clock_monotonic() + 300));
+  CHECK(!uk_sender_wait(sender, uk_sender_flush_start(sender), uk_clock_monotonic() + 300));
   fault_off();
   CHECK(rig_flush(sender));
   CHECK_EQ_INT(rig_stored("famine"), 100);

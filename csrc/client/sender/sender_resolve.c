@@ -1,3 +1,4 @@
+/* What becomes of the messages of a request: delivered, sent again, or given up. */
 #include <stdio.h>
 
 #include "client/call.h"
@@ -8,21 +9,21 @@
 
 enum { KEY_SIZE = 64 };
 
-/* Puts the mark right that waiters look at, and wakes them. Holds the lock. */
-static void publish(struct uk_sender *sender)
+/* Precondition: the caller holds the lock. */
+static void update_waiters(struct uk_sender *sender)
 {
   uint64_t oldest = UINT64_MAX;
-  for (unsigned i = 0; i < sender->slot_count; i++) {
-    const struct uk_sender_batch *batch = &sender->slots[i].batch;
+  for (unsigned i = 0; i < sender->batch_count; i++) {
+    const struct uk_sender_batch *batch = &sender->batches[i];
     if (batch->pending > 0 && batch->oldest < oldest)
       oldest = batch->oldest;
   }
-  sender->batched = oldest;
+  sender->oldest_batched = oldest;
   if (sender->waiters > 0)
     pthread_cond_broadcast(&sender->changed);
 }
 
-/* Counts what was settled. */
+/* Counts messages that are no longer in flight. */
 static void count(struct uk_sender *sender, uint64_t *counter, uint64_t messages)
 {
   pthread_mutex_lock(&sender->lock);
@@ -33,16 +34,16 @@ static void count(struct uk_sender *sender, uint64_t *counter, uint64_t messages
 
 /* ---- failures ---- */
 
-/* Keeps the message among the failures. Holds the lock. */
+/* Keeps the message among the failures. Precondition: the caller holds the lock. */
 static void discard(struct uk_sender *sender, const struct uk_sender_record *record,
                     enum uk_error error, int status, struct uk_slice text)
 {
   if (!uk_sender_failures_add(&sender->failures, record, error, status, text))
-    sender->counts.missed++;
+    sender->counts.dropped_failures++;
 }
 
-/* The index in "[INDEX].field: what is wrong" or "[INDEX]: …", -1 without one; the text is then what
- * stands behind it. */
+/* Takes the index off a text such as "[INDEX].field: what is wrong" or "[INDEX]: what is wrong". -1,
+ * with the text unchanged, when it has none. */
 static int64_t take_index(struct uk_slice *text)
 {
   int64_t index;
@@ -74,23 +75,23 @@ static bool is_expired(const struct uk_sender_record *record)
   return (record->flags & UK_RECORD_EXPIRED) != 0;
 }
 
-void uk_sender_discard_one(struct uk_sender *sender, struct uk_sender_slot *slot,
+void uk_sender_discard_one(struct uk_sender *sender, struct uk_sender_batch *batch,
                            struct uk_sender_record *record, enum uk_error error, int status,
                            struct uk_slice text)
 {
   if (!is_expired(record))
     uk_sender_give_up(sender, record, error, status, text);
-  uk_sender_batch_settle(&slot->batch, record);
+  uk_sender_batch_resolve(batch, record);
 }
 
-/* Discards the messages of the window. */
-static void discard_window(struct uk_sender *sender, struct uk_sender_slot *slot,
+/* Gives up every message of the window. */
+static void discard_window(struct uk_sender *sender, struct uk_sender_batch *batch,
                            const struct uk_client_failure *failure, struct uk_slice text)
 {
-  struct uk_sender_record *record = uk_sender_batch_first(&slot->batch), *next;
+  struct uk_sender_record *record = uk_sender_batch_first(batch), *next;
   for (; record != NULL; record = next) {
-    next = uk_sender_batch_next(&slot->batch, record);
-    uk_sender_discard_one(sender, slot, record, failure->error, failure->status, text);
+    next = uk_sender_batch_next(batch, record);
+    uk_sender_discard_one(sender, batch, record, failure->error, failure->status, text);
   }
 }
 
@@ -102,21 +103,20 @@ static struct uk_slice text_of(const struct uk_client_failure *failure)
 
 /* ---- the next window ---- */
 
-/* What a batch looks like to its slot, afresh: nothing was tried yet. */
-static void ready_slot(struct uk_sender_slot *slot, enum uk_slot_state state, int64_t due)
+/* Starts the attempts of a new window. */
+static void begin_window(struct uk_sender_batch *batch, enum uk_batch_state state, int64_t due)
 {
-  slot->state = state;
-  slot->due = due;
-  slot->attempts = 0;
+  batch->state = state;
+  batch->due = due;
+  batch->attempts = 0;
 }
 
-/* Writes the window; what cannot be written is a failure at once. */
-static void write_window(struct uk_sender *sender, struct uk_sender_slot *slot)
+/* Writes the next window. A message that cannot be written is given up. */
+static void write_window(struct uk_sender *sender, struct uk_sender_batch *batch)
 {
   char key[KEY_SIZE];
-  struct uk_sender_batch *batch = &slot->batch;
-  slot->state = UK_SLOT_FREE;
-  uk_sender_batch_forget(batch);
+  batch->state = UK_BATCH_FREE;
+  uk_sender_batch_resolve_expired(batch);
   while (batch->pending > 0) {
     snprintf(key, sizeof key, "%016llx-%llu", (unsigned long long)sender->seed,
              (unsigned long long)sender->keys++);
@@ -124,33 +124,33 @@ static void write_window(struct uk_sender *sender, struct uk_sender_slot *slot)
     failure.error =
       uk_sender_batch_write(batch, sender->settings.options.binary, sender->options.gzip, key);
     if (failure.error == UK_OK) {
-      ready_slot(slot, UK_SLOT_READY, 0);
+      begin_window(batch, UK_BATCH_READY, 0);
       return;
     }
     if (failure.error == UK_E_NO_MEMORY) {
-      ready_slot(slot, UK_SLOT_UNWRITTEN, uk_clock_monotonic() + UK_SENDER_STARVED);
+      begin_window(batch, UK_BATCH_UNWRITTEN, uk_clock_monotonic() + UK_SENDER_MEMORY_DELAY);
       return;
     }
     if (batch->window > 1)
       uk_sender_batch_narrow(batch, -1);
     else
-      discard_window(sender, slot, &failure,
+      discard_window(sender, batch, &failure,
                      uk_slice_text(uk_client_request_message(&batch->request)));
   }
 }
 
-void uk_sender_publish(struct uk_sender *sender)
+void uk_sender_update_waiters(struct uk_sender *sender)
 {
   pthread_mutex_lock(&sender->lock);
-  publish(sender);
+  update_waiters(sender);
   pthread_mutex_unlock(&sender->lock);
 }
 
-void uk_sender_write(struct uk_sender *sender, struct uk_sender_slot *slot)
+void uk_sender_write(struct uk_sender *sender, struct uk_sender_batch *batch)
 {
-  write_window(sender, slot);
-  uk_sender_set_expiry(sender, slot);
-  uk_sender_publish(sender);
+  write_window(sender, batch);
+  uk_sender_set_expiry(sender, batch);
+  uk_sender_update_waiters(sender);
 }
 
 void uk_sender_set_trouble(struct uk_sender *sender, enum uk_error error, int status,
@@ -163,11 +163,11 @@ void uk_sender_set_trouble(struct uk_sender *sender, enum uk_error error, int st
   pthread_mutex_unlock(&sender->lock);
 }
 
-void uk_sender_deliver_one(struct uk_sender *sender, struct uk_sender_slot *slot,
+void uk_sender_deliver_one(struct uk_sender *sender, struct uk_sender_batch *batch,
                            struct uk_sender_record *record)
 {
   const int64_t taken = uk_clock_monotonic() - record->queued;
-  uk_sender_batch_settle(&slot->batch, record);
+  uk_sender_batch_resolve(batch, record);
   if (is_expired(record))
     return;
   pthread_mutex_lock(&sender->latency_lock);
@@ -176,16 +176,15 @@ void uk_sender_deliver_one(struct uk_sender *sender, struct uk_sender_slot *slot
   count(sender, &sender->counts.delivered, 1);
 }
 
-void uk_sender_deliver(struct uk_sender *sender, struct uk_sender_slot *slot)
+void uk_sender_deliver(struct uk_sender *sender, struct uk_sender_batch *batch)
 {
-  struct uk_sender_batch *batch = &slot->batch;
   struct uk_sender_record *record = uk_sender_batch_first(batch), *next;
   const int64_t now = uk_clock_monotonic();
   uint64_t messages = 0;
   pthread_mutex_lock(&sender->latency_lock);
   for (; record != NULL; record = next) {
     next = uk_sender_batch_next(batch, record);
-    uk_sender_batch_settle(batch, record);
+    uk_sender_batch_resolve(batch, record);
     if (is_expired(record))
       continue;
     uk_sender_latency_add(&sender->latency, now - record->queued);
@@ -195,48 +194,48 @@ void uk_sender_deliver(struct uk_sender *sender, struct uk_sender_slot *slot)
   uk_sender_batch_widen(batch);
   uk_sender_set_trouble(sender, UK_OK, 0, uk_slice_of(NULL, 0));
   count(sender, &sender->counts.delivered, messages);
-  uk_sender_write(sender, slot);
+  uk_sender_write(sender, batch);
 }
 
-/* Whether the refusal may be about some messages of the window only. */
-static bool divides(const struct uk_sender_slot *slot, enum uk_error error)
+/* True when the refusal may concern only some messages of the window. */
+static bool is_divisible(const struct uk_sender_batch *batch, enum uk_error error)
 {
-  if (slot->batch.window < 2)
+  if (batch->window < 2)
     return false;
   if (error == UK_E_BAD_REQUEST || error == UK_E_TOO_LARGE)
     return true;
-  return slot->batch.mixed && (error == UK_E_FORBIDDEN || error == UK_E_NOT_FOUND);
+  return batch->mixed && (error == UK_E_FORBIDDEN || error == UK_E_NOT_FOUND);
 }
 
-static void refuse(struct uk_sender *sender, struct uk_sender_slot *slot,
+static void refuse(struct uk_sender *sender, struct uk_sender_batch *batch,
                    const struct uk_client_failure *failure)
 {
   struct uk_slice text = text_of(failure);
   const int64_t index = take_index(&text);
-  if (divides(slot, failure->error))
-    uk_sender_batch_narrow(&slot->batch, index);
+  if (is_divisible(batch, failure->error))
+    uk_sender_batch_narrow(batch, index);
   else
-    discard_window(sender, slot, failure, text);
-  uk_sender_write(sender, slot);
+    discard_window(sender, batch, failure, text);
+  uk_sender_write(sender, batch);
 }
 
-/* Whether some messages of the window have expired while it was sent. A refusal may be about them. */
-static bool has_expired(struct uk_sender_slot *slot)
+/* True when messages of the window expired while it was sent: a refusal may concern only those. */
+static bool has_expired(struct uk_sender_batch *batch)
 {
-  struct uk_sender_record *record = uk_sender_batch_first(&slot->batch);
+  struct uk_sender_record *record = uk_sender_batch_first(batch);
   while (record != NULL && !is_expired(record))
-    record = uk_sender_batch_next(&slot->batch, record);
+    record = uk_sender_batch_next(batch, record);
   return record != NULL;
 }
 
-/* What failed below HTTP was not answered, and may come right: a certificate is renewed, a proxy comes
- * back. A caller would want to know; here the messages can wait. */
+/* Retries failures below HTTP too: certificates are renewed, and proxies come back. A blocking call
+ * reports them to its caller at once; queued messages can wait. */
 static enum uk_error lenient(enum uk_error error)
 {
   return error == UK_E_TLS_FAILED || error == UK_E_TRANSPORT_FAILED ? UK_E_CONNECT_FAILED : error;
 }
 
-void uk_sender_fail(struct uk_sender *sender, struct uk_sender_slot *slot,
+void uk_sender_fail(struct uk_sender *sender, struct uk_sender_batch *batch,
                     const struct uk_client_failure *failure)
 {
   const struct uk_settings_options *options = &sender->settings.options;
@@ -244,25 +243,25 @@ void uk_sender_fail(struct uk_sender *sender, struct uk_sender_slot *slot,
                                          options->retry_delay_max};
   const int64_t asked =
     failure->retry_after < UK_RETRY_AFTER_MAX ? failure->retry_after : (int64_t)UK_RETRY_AFTER_MAX;
-  const int64_t attempts = slot->attempts + 1, now = uk_clock_monotonic();
+  const int64_t attempts = batch->attempts + 1, now = uk_clock_monotonic();
   const int64_t delay =
     uk_retry_delay(&policy, attempts, lenient(failure->error), failure->status, asked, uk_jitter());
-  const bool expired = has_expired(slot), refused = delay == UK_RETRY_STOP;
+  const bool expired = has_expired(batch), refused = delay == UK_RETRY_STOP;
   uk_sender_set_trouble(sender, refused ? UK_OK : failure->error, failure->status,
                         text_of(failure));
-  if (slot->state == UK_SLOT_SENDING)
-    slot->state = expired ? UK_SLOT_UNWRITTEN : UK_SLOT_READY;
+  if (batch->state == UK_BATCH_SENDING)
+    batch->state = expired ? UK_BATCH_UNWRITTEN : UK_BATCH_READY;
   if (refused && !expired) {
-    refuse(sender, slot, failure);
+    refuse(sender, batch, failure);
     return;
   }
-  slot->attempts = attempts;
-  slot->due = refused ? now : now + delay;
+  batch->attempts = attempts;
+  batch->due = refused ? now : now + delay;
 }
 
 /* ---- the end ---- */
 
-/* Holds the lock. */
+/* Precondition: the caller holds the lock. */
 static void lose_queue(struct uk_sender *sender, const struct uk_client_failure *failure)
 {
   const struct uk_sender_record *record;
@@ -282,20 +281,20 @@ void uk_sender_lose(struct uk_sender *sender)
     .error = UK_E_CANCELLED,
     .message = uk_slice_text("the producer was closed before the message was delivered")};
   uint64_t lost = 0;
-  for (unsigned i = 0; i < sender->slot_count; i++) {
-    struct uk_sender_slot *slot = &sender->slots[i];
+  for (unsigned i = 0; i < sender->batch_count; i++) {
+    struct uk_sender_batch *batch = &sender->batches[i];
     uk_transfers_cancel(sender->transfers, i);
-    uk_sender_batch_forget(&slot->batch);
-    uk_sender_batch_whole(&slot->batch);
-    const uint64_t messages = slot->batch.pending;
+    uk_sender_batch_resolve_expired(batch);
+    uk_sender_batch_select_all(batch);
+    const uint64_t messages = batch->pending;
     if (messages > 0)
-      discard_window(sender, slot, &failure, failure.message);
-    slot->state = UK_SLOT_FREE;
+      discard_window(sender, batch, &failure, failure.message);
+    batch->state = UK_BATCH_FREE;
     lost += messages;
   }
   pthread_mutex_lock(&sender->lock);
   sender->counts.lost += lost;
   lose_queue(sender, &failure);
-  publish(sender);
+  update_waiters(sender);
   pthread_mutex_unlock(&sender->lock);
 }
