@@ -12,12 +12,12 @@ static const struct uk_json_shape consume_shape = {
   consume_fields, sizeof consume_fields / sizeof *consume_fields, sizeof(struct uk_read_body)};
 
 /* The batch that a client did not get is its instance's to get again. */
-static void sent(struct uk_request *request, bool whole)
+static void response_finished(struct uk_request *request, bool complete)
 {
   const struct uk_read_call *call = request->operation;
   struct uk_engine *engine = uk_api_engine(request);
-  engine->methods->sent(engine, call->consume.group, call->consume.instance, call->consume.delivery,
-                        whole && request->status == 200);
+  engine->methods->response_finished(engine, call->consume.group, call->consume.instance,
+                                     call->consume.delivery, complete && request->status == 200);
 }
 
 static void finish_consume(struct uk_request *request)
@@ -25,7 +25,7 @@ static void finish_consume(struct uk_request *request)
   const struct uk_read_call *call = request->operation;
   uk_api_read_finish(request);
   if (call->operation.error == UK_OK && call->consume.delivery > 0)
-    request->sent = sent;
+    request->response_finished = response_finished;
 }
 
 static void add_topic(struct uk_consume *consume, struct uk_slice *topics, struct uk_slice topic)

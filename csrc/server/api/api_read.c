@@ -24,12 +24,12 @@ static bool take(struct uk_operation *operation, const struct uk_record *record)
   return reply->error == UK_OK;
 }
 
-static bool wanted(struct uk_operation *operation)
+static bool is_client_alive(struct uk_operation *operation)
 {
   return uk_request_alive(operation->context);
 }
 
-const struct uk_sink uk_api_read_sink = {.record = take, .wanted = wanted};
+const struct uk_sink uk_api_read_sink = {.record = take, .is_client_alive = is_client_alive};
 
 void uk_api_read_finish(struct uk_request *request)
 {

@@ -63,7 +63,7 @@ struct uk_request {
   void (*finish)(struct uk_request *request);
   /* Called once, on any thread, after the reply was written whole (true) or could not be (false).
    * May be NULL. */
-  void (*sent)(struct uk_request *request, bool whole);
+  void (*response_finished)(struct uk_request *request, bool complete);
 };
 
 /* A request header, by name without case and without the white space around its value; an empty

@@ -98,7 +98,7 @@ struct uk_sink {
   bool (*record)(struct uk_operation *operation, const struct uk_record *record);
   /* Asked once, before the first record: false when the client has gone, and then the operation ends with
    * CANCELLED, no record is taken and no position moves. NULL: not asked. */
-  bool (*wanted)(struct uk_operation *operation);
+  bool (*is_client_alive)(struct uk_operation *operation);
 };
 
 /* Reads from each position on; waits for the first record when all positions are at their ends.
@@ -228,10 +228,10 @@ struct uk_engine_methods {
   void (*create_topic)(struct uk_engine *engine, struct uk_create_topic *operation);
   void (*delete_topic)(struct uk_engine *engine, struct uk_delete_topic *operation);
 
-  /* What became of the response that carried this delivery. When it could not be written as a `whole`, and nothing
+  /* What became of the response that carried this delivery. When it could not be written as a whole, and nothing
    * newer was asked of the instance since, its records are delivered again. Returns at once. */
-  void (*sent)(struct uk_engine *engine, struct uk_slice group, struct uk_slice instance,
-               uint64_t delivery, bool whole);
+  void (*response_finished)(struct uk_engine *engine, struct uk_slice group,
+                            struct uk_slice instance, uint64_t delivery, bool complete);
 
   /* UK_OK or UNAVAILABLE, with a text (NUL-terminated, "" when well) in `detail`. */
   enum uk_error (*health)(struct uk_engine *engine, char *detail, size_t size);

@@ -66,7 +66,7 @@ static void carry_out(const struct uk_groups_log *log, struct uk_group_turn *tur
   const struct uk_sink *sink = &turn->operation->sink;
   if (!turn->asked) {
     turn->asked = true;
-    if (sink->wanted != NULL && !sink->wanted(operation))
+    if (sink->is_client_alive != NULL && !sink->is_client_alive(operation))
       plan->error = UK_E_CANCELLED;
   }
   bool full = false;

@@ -76,7 +76,7 @@ struct uk_group_turn {
   struct uk_group_instance *instance;
   struct uk_consume *operation;
   struct uk_group_turn *next, *previous; /* the instance's queue */
-  bool asked;                            /* sink.wanted was asked */
+  bool asked;                            /* sink.is_client_alive was asked */
 };
 
 enum uk_group_activity {

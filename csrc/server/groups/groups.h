@@ -4,7 +4,7 @@
  * (`now`, monotonic milliseconds) with every call, calls uk_groups_tick when uk_groups_next_tick says so, and
  * uk_groups_wake when a partition has grown. All calls may come from any thread.
  *
- * One lock guards the bookkeeping. `read`, `commit`, `wanted`, `record` and `done` are called without it, by whichever thread's
+ * One lock guards the bookkeeping. `read`, `commit`, `is_client_alive`, `record` and `done` are called without it, by whichever thread's
  * call made them due, before that call returns: a wake reads and answers for all whom it wakes. `owned` of a
  * uk_consumers is called under it and may not call back into groups. */
 #ifndef UK_GROUPS_H

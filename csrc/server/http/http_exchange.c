@@ -361,9 +361,9 @@ void uk_http_on_completed(void *context, struct MHD_Connection *connection, void
   *exchange_pointer = NULL;
   say_last_words(exchange, code);
   bool was_running = exchange->running;
-  if (exchange->request.sent != NULL)
-    exchange->request.sent(&exchange->request,
-                           exchange->queued && code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+  if (exchange->request.response_finished != NULL)
+    exchange->request.response_finished(
+      &exchange->request, exchange->queued && code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
   exchange_free(exchange);
   if (was_running)
     atomic_fetch_sub(&http->unsent, 1);

@@ -130,10 +130,10 @@ static void topics(struct uk_engine *engine, struct uk_topics *operation)
   uk_kafka_topics_ask(listing->topics, &listing->query);
 }
 
-static void sent(struct uk_engine *engine, struct uk_slice group, struct uk_slice instance,
-                 uint64_t delivery, bool whole)
+static void response_finished(struct uk_engine *engine, struct uk_slice group,
+                              struct uk_slice instance, uint64_t delivery, bool complete)
 {
-  uk_kafka_groups_sent(of(engine)->groups, group, instance, delivery, whole);
+  uk_kafka_groups_response_finished(of(engine)->groups, group, instance, delivery, complete);
 }
 
 static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)
@@ -196,7 +196,7 @@ static const struct uk_engine_methods methods = {
   .topics = topics,
   .create_topic = create_topic,
   .delete_topic = delete_topic,
-  .sent = sent,
+  .response_finished = response_finished,
   .health = health,
   .drain = drain,
   .close = close_engine,

@@ -73,7 +73,7 @@ enum uk_error uk_log_offset_for_time(struct uk_log *log, struct uk_slice topic, 
                                      int64_t timestamp, int64_t *offset);
 enum uk_error uk_log_committed(struct uk_log *log, struct uk_slice group, struct uk_slice topic,
                                int32_t partition, int64_t *offset);
-/* As uk_groups_log.read; `wanted` of the sink is not asked. An `offset` below the first kept one starts at the first
+/* As uk_groups_log.read; `is_client_alive` of the sink is not asked. An `offset` below the first kept one starts at the first
  * kept one. The sink may not read from the log. An error (its text in the operation) comes only when no record was
  * handed on: a damaged batch ends a reading before it, and fails the next. */
 enum uk_error uk_log_read(struct uk_log *log, struct uk_slice topic, int32_t partition,

@@ -145,10 +145,10 @@ static void consumers(struct uk_engine *engine, struct uk_consumers *operation)
   uk_groups_consumers(of(engine)->groups, operation, uk_clock_monotonic());
 }
 
-static void sent(struct uk_engine *engine, struct uk_slice group, struct uk_slice instance,
-                 uint64_t delivery, bool whole)
+static void response_finished(struct uk_engine *engine, struct uk_slice group,
+                              struct uk_slice instance, uint64_t delivery, bool complete)
 {
-  if (whole)
+  if (complete)
     return;
   uk_groups_undelivered(of(engine)->groups, group, instance, delivery, uk_clock_monotonic());
   uk_log_service_settle(&of(engine)->service);
@@ -275,7 +275,7 @@ static const struct uk_engine_methods methods = {
   .topics = topics,
   .create_topic = create_topic,
   .delete_topic = delete_topic,
-  .sent = sent,
+  .response_finished = response_finished,
   .health = health,
   .drain = drain,
   .close = close_engine,

@@ -105,7 +105,7 @@ bool uk_log_fetch_read(struct uk_log *log, struct uk_log_waiter *waiter, size_t 
   struct uk_fetch *fetch = waiter->fetch;
   struct turn turn = {.sink = &fetch->sink};
   bool more = true;
-  if (fetch->sink.wanted != NULL && !fetch->sink.wanted(&fetch->operation)) {
+  if (fetch->sink.is_client_alive != NULL && !fetch->sink.is_client_alive(&fetch->operation)) {
     uk_operation_fail(&fetch->operation, UK_E_CANCELLED, "the client has gone");
     return false;
   }

@@ -90,14 +90,14 @@ static atomic_int told; /* how often the engine heard what became of a delivery 
 static bool told_whole;
 static uint64_t told_delivery;
 
-static void sent(struct uk_engine *engine, struct uk_slice group, struct uk_slice instance,
-                 uint64_t number, bool whole)
+static void response_finished(struct uk_engine *engine, struct uk_slice group,
+                              struct uk_slice instance, uint64_t number, bool complete)
 {
   (void)engine;
   CHECK_EQ_SLICE(group, "g");
   CHECK_EQ_SLICE(instance, "i");
   told_delivery = number;
-  told_whole = whole;
+  told_whole = complete;
   atomic_fetch_add(&told, 1);
 }
 
@@ -121,7 +121,7 @@ static const struct uk_engine_methods methods = {
   .topics = topics,
   .create_topic = create_topic,
   .delete_topic = delete_topic,
-  .sent = sent,
+  .response_finished = response_finished,
   .health = health,
 };
 

@@ -50,7 +50,7 @@ static bool record(struct uk_operation *operation, const struct uk_record *what)
   return true;
 }
 
-static bool wanted(struct uk_operation *operation)
+static bool is_client_alive(struct uk_operation *operation)
 {
   struct call *call = (struct call *)operation;
   call->asked++;
@@ -80,7 +80,7 @@ void call_consume(struct call *call, const char *group, const char *instance, co
   call->consume.instance = uk_slice_text(instance);
   call->consume.settings = fake_settings();
   call->consume.sink.record = record;
-  call->consume.sink.wanted = wanted;
+  call->consume.sink.is_client_alive = is_client_alive;
   split_topics(call, topics);
 }
 

@@ -18,7 +18,7 @@ struct call {
   struct uk_topic_partition_offset given;
   size_t limit; /* records that the sink takes */
   bool unwanted;
-  int asked;   /* times that `wanted` was asked */
+  int asked;   /* times that `is_client_alive` was asked */
   int refused; /* records that the sink refused: the first ends the reading */
   int ended;   /* times that `done` was called */
   struct {

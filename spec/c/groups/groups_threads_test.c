@@ -53,7 +53,7 @@ static bool record(struct uk_operation *operation, const struct uk_record *what)
   return true;
 }
 
-static bool wanted(struct uk_operation *operation)
+static bool is_client_alive(struct uk_operation *operation)
 {
   (void)operation;
   return true;
@@ -103,7 +103,7 @@ static void consume_once(struct client *client)
   request.consume.instance = uk_slice_text(name);
   request.consume.topics = topics;
   request.consume.topic_count = 1;
-  request.consume.sink = (struct uk_sink){record, wanted};
+  request.consume.sink = (struct uk_sink){record, is_client_alive};
   request.consume.settings = (struct uk_consumer_settings){.auto_commit = true,
                                                            .auto_commit_interval = 2,
                                                            .offset_reset = UK_RESET_EARLIEST,
@@ -300,7 +300,7 @@ static long long join(struct waiting *all, int groups_in_all, const char *topic,
                                        .topics = one->topics,
                                        .topic_count = 1,
                                        .settings = {true, 5000, UK_RESET_LATEST, 10000},
-                                       .sink = {waiting_record, wanted}};
+                                       .sink = {waiting_record, is_client_alive}};
     uk_groups_consume(groups, &one->consume, 0);
   }
   return check_work() - before;

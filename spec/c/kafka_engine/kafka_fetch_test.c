@@ -100,7 +100,7 @@ static bool take(struct uk_operation *operation, const struct uk_record *record)
   return true;
 }
 
-static bool wanted(struct uk_operation *operation)
+static bool is_client_alive(struct uk_operation *operation)
 {
   return !((struct probe *)operation->context)->unwanted;
 }
@@ -111,7 +111,7 @@ static void start(struct probe *probe, int64_t timeout)
   probe->most = probe->most == 0 ? RECORDS_MOST : probe->most;
   kafka_probe_begin(&probe->wait, &probe->fetch.operation, timeout);
   probe->fetch.positions = probe->at;
-  probe->fetch.sink = (struct uk_sink){take, wanted};
+  probe->fetch.sink = (struct uk_sink){take, is_client_alive};
   uk_kafka_fetches_fetch(rig.fetches, &probe->fetch);
 }
 

@@ -43,7 +43,7 @@ static bool take(struct uk_operation *operation, const struct uk_record *record)
   return true;
 }
 
-static bool is_wanted(struct uk_operation *operation)
+static bool is_client_alive(struct uk_operation *operation)
 {
   ((struct request *)operation)->asked++;
   return !((struct request *)operation)->unwanted;
@@ -70,7 +70,7 @@ static void consume_topics(struct request *request, size_t topics, int64_t timeo
                                                                .auto_commit_interval = INTERVAL,
                                                                .offset_reset = reset,
                                                                .session_timeout = session};
-  request->as.consume.sink = (struct uk_sink){take, is_wanted};
+  request->as.consume.sink = (struct uk_sink){take, is_client_alive};
   uk_kafka_groups_consume(fake.groups, &request->as.consume);
   fake_settle();
 }
@@ -98,9 +98,10 @@ static void delete (struct request *request, int64_t timeout)
   fake_settle();
 }
 
-static void sent(uint64_t delivery, bool whole)
+static void sent(uint64_t delivery, bool complete)
 {
-  uk_kafka_groups_sent(fake.groups, uk_slice_text("g"), uk_slice_text("one"), delivery, whole);
+  uk_kafka_groups_response_finished(fake.groups, uk_slice_text("g"), uk_slice_text("one"), delivery,
+                                    complete);
   fake_settle();
 }
 

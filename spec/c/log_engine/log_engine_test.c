@@ -82,7 +82,7 @@ static bool take(struct uk_operation *operation, const struct uk_record *record)
   return true;
 }
 
-static bool wanted(struct uk_operation *operation)
+static bool is_client_alive(struct uk_operation *operation)
 {
   fetch_of(operation)->asked++;
   return !fetch_of(operation)->unwanted;
@@ -92,7 +92,7 @@ static void fetch_begin(struct fetch *fetch, size_t count, int timeout)
 {
   fetch->operation.positions = fetch->at;
   fetch->operation.count = count;
-  fetch->operation.sink = (struct uk_sink){take, wanted};
+  fetch->operation.sink = (struct uk_sink){take, is_client_alive};
   fetch->operation.operation.deadline = uk_clock_monotonic() + timeout;
   rig_call_init(&fetch->call, &fetch->operation.operation);
   engine->methods->fetch(engine, &fetch->operation);

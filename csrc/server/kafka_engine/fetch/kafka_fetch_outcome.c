@@ -113,7 +113,7 @@ bool uk_kafka_fetch_give(void *argument, const struct uk_record *record)
   struct uk_kafka_fetch *fetch = argument;
   struct uk_operation *operation = uk_kafka_fetch_operation_of(fetch);
   const struct uk_sink *sink = &fetch->operation->sink;
-  if (!fetch->asked && sink->wanted != NULL && !sink->wanted(operation)) {
+  if (!fetch->asked && sink->is_client_alive != NULL && !sink->is_client_alive(operation)) {
     uk_operation_fail(operation, UK_E_CANCELLED, "the client has gone");
     fetch->full = true;
     return false;

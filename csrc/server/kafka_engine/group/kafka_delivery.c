@@ -92,13 +92,13 @@ static bool next_event(struct uk_kafka_instance *instance, struct uk_kafka_event
   return true;
 }
 
-static bool is_wanted(struct uk_kafka_request *request)
+static bool is_client_alive(struct uk_kafka_request *request)
 {
   struct uk_consume *consume = (struct uk_consume *)request->operation;
-  if (request->asked || consume->sink.wanted == NULL)
+  if (request->asked || consume->sink.is_client_alive == NULL)
     return true;
   request->asked = true;
-  return consume->sink.wanted(request->operation);
+  return consume->sink.is_client_alive(request->operation);
 }
 
 /* librdkafka's threads sleep while the half of prefetch_bytes waits here. They are woken once less than three eighths
@@ -152,11 +152,11 @@ static bool take_event(struct uk_kafka_instance *instance, struct uk_kafka_reque
     uk_kafka_event_free(event);
     return !go_on || instance->consumes.first != request;
   }
-  bool wanted = is_wanted(request);
-  if (!wanted ||
+  bool alive = is_client_alive(request);
+  if (!alive ||
       !take_record(instance, (struct uk_consume *)request->operation, event->message, &taken)) {
     instance->held = *event;
-    request->operation->error = !wanted ? UK_E_CANCELLED : *count == 0 ? UK_E_NO_MEMORY : UK_OK;
+    request->operation->error = !alive ? UK_E_CANCELLED : *count == 0 ? UK_E_NO_MEMORY : UK_OK;
     return true;
   }
   *count += taken;

@@ -266,12 +266,12 @@ void uk_kafka_groups_delete(struct uk_kafka_groups *groups, struct uk_delete_con
   start(groups, UK_KAFKA_DELETE, &operation->operation, 0, NULL);
 }
 
-void uk_kafka_groups_sent(struct uk_kafka_groups *groups, struct uk_slice group,
-                          struct uk_slice name, uint64_t delivery, bool whole)
+void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk_slice group,
+                                       struct uk_slice name, uint64_t delivery, bool complete)
 {
   pthread_mutex_lock(&groups->mutex);
   struct uk_kafka_instance *instance = find(groups, group, name);
-  if (instance != NULL && !whole)
+  if (instance != NULL && !complete)
     instance->undelivered = delivery;
   else if (instance != NULL && instance->migrates)
     instance->sent = delivery;

@@ -33,8 +33,8 @@ void uk_kafka_groups_consume(struct uk_kafka_groups *groups, struct uk_consume *
 void uk_kafka_groups_commit(struct uk_kafka_groups *groups, struct uk_commit *operation);
 void uk_kafka_groups_delete(struct uk_kafka_groups *groups, struct uk_delete_consumer *operation);
 void uk_kafka_groups_list(struct uk_kafka_groups *groups, struct uk_consumers *operation);
-void uk_kafka_groups_sent(struct uk_kafka_groups *groups, struct uk_slice group,
-                          struct uk_slice instance, uint64_t delivery, bool whole);
+void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk_slice group,
+                                       struct uk_slice instance, uint64_t delivery, bool complete);
 void uk_kafka_groups_drain(struct uk_kafka_groups *groups);
 /* With no operation in its hands. The instances stay members: another server, or this one when it is back, takes them
  * over. */

@@ -28,7 +28,7 @@ struct uk_kafka_request {
   struct uk_kafka_groups *groups;
   struct uk_kafka_request *next;
   int64_t came;
-  bool asked;   /* sink.wanted was asked */
+  bool asked;   /* sink.is_client_alive was asked */
   bool moved;   /* an instance here had it, and was lost to another server */
   bool settled; /* since it came, the instance was surely this server's */
   bool sent;    /* of a commit or deletion: some of it may be done, whatever becomes of the rest */
