@@ -77,11 +77,6 @@ return {
         reason = "the client makes producers, and both perform calls on a client",
       },
       {
-        folder = "common/",
-        nouns = "json_parts json_reader",
-        reason = "the reader calls its parts, which note an error in the reader",
-      },
-      {
         folder = "server/groups/",
         nouns = "group_commit group_instance group_read group_share group_topic group_turn group_work",
         reason = "the lists of an instance, the ring of a topic and the deferred work have no files of their own",

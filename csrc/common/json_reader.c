@@ -3,17 +3,6 @@
 #include "common/json_parts.h"
 #include "common/scan.h"
 
-/* What may stand at `at`, white space aside. */
-enum {
-  EXPECT_VALUE,
-  EXPECT_FIRST_VALUE, /* or the array's end */
-  EXPECT_FIRST_KEY,   /* or the object's end */
-  EXPECT_COLON,
-  EXPECT_COMMA,  /* or the end of what is open */
-  EXPECT_END,    /* of the text */
-  EXPECT_NOTHING /* after an error */
-};
-
 void uk_json_reader_init(struct uk_json_reader *reader, char *data, size_t length, unsigned flags)
 {
   *reader = (struct uk_json_reader){.data = data,
@@ -22,15 +11,7 @@ void uk_json_reader_init(struct uk_json_reader *reader, char *data, size_t lengt
                                     .flags = flags,
                                     .depth_max = (flags & UK_JSON_DEEP) != 0 ? UK_JSON_DEEP_MAX
                                                                              : UK_JSON_DEPTH_MAX,
-                                    .expect = EXPECT_VALUE};
-}
-
-char *uk_json_fail(struct uk_json_reader *reader, const char *at, enum uk_json_error error)
-{
-  reader->error = error;
-  reader->position = (size_t)(at - reader->data);
-  reader->expect = EXPECT_NOTHING;
-  return NULL;
+                                    .expect = UK_JSON_EXPECT_VALUE};
 }
 
 static enum uk_json_event fail(struct uk_json_reader *reader, const char *at,
@@ -58,7 +39,7 @@ static inline enum uk_json_event behind_value(struct uk_json_reader *reader, cha
                                               enum uk_json_event event)
 {
   reader->at = at;
-  reader->expect = reader->depth > 0 ? EXPECT_COMMA : EXPECT_END;
+  reader->expect = reader->depth > 0 ? UK_JSON_EXPECT_COMMA : UK_JSON_EXPECT_END;
   return event;
 }
 
@@ -73,7 +54,7 @@ static enum uk_json_event open_level(struct uk_json_reader *reader, char *at, bo
   reader->depth++;
   reader->objects = object ? reader->objects | bit : reader->objects & ~bit;
   reader->at = at + 1;
-  reader->expect = object ? EXPECT_FIRST_KEY : EXPECT_FIRST_VALUE;
+  reader->expect = object ? UK_JSON_EXPECT_FIRST_KEY : UK_JSON_EXPECT_FIRST_VALUE;
   return object ? UK_JSON_OBJECT : UK_JSON_ARRAY;
 }
 
@@ -146,16 +127,16 @@ static enum uk_json_event read_key(struct uk_json_reader *reader, char *at)
   if (behind == NULL)
     return UK_JSON_ERROR;
   reader->at = behind;
-  reader->expect = EXPECT_COLON;
+  reader->expect = UK_JSON_EXPECT_COLON;
   return UK_JSON_KEY;
 }
 
 /* The text ended at a place where something had to follow, unless it did not have to. */
 static enum uk_json_event read_end(struct uk_json_reader *reader, char *at)
 {
-  bool nothing_yet = reader->expect == EXPECT_VALUE && reader->depth == 0;
+  bool nothing_yet = reader->expect == UK_JSON_EXPECT_VALUE && reader->depth == 0;
   reader->position = (size_t)(at - reader->data);
-  if (reader->expect == EXPECT_END)
+  if (reader->expect == UK_JSON_EXPECT_END)
     return UK_JSON_END;
   return fail(reader, at, nothing_yet ? UK_JSON_E_EMPTY : UK_JSON_E_CUT_OFF);
 }
@@ -203,18 +184,19 @@ static enum uk_json_event read_colon(struct uk_json_reader *reader, char *at)
 
 enum uk_json_event uk_json_next(struct uk_json_reader *reader)
 {
-  if (reader->expect == EXPECT_NOTHING)
+  if (reader->expect == UK_JSON_EXPECT_NOTHING)
     return UK_JSON_ERROR;
   char *at = skip_space(reader->at, reader->end);
   if (at == reader->end)
     return read_end(reader, at);
   reader->position = (size_t)(at - reader->data);
   switch (reader->expect) {
-  case EXPECT_COMMA: return read_comma(reader, at);
-  case EXPECT_COLON: return read_colon(reader, at);
-  case EXPECT_FIRST_KEY: return *at == '}' ? close_level(reader, at) : read_key(reader, at);
-  case EXPECT_FIRST_VALUE: return *at == ']' ? close_level(reader, at) : read_value(reader, at);
-  case EXPECT_VALUE: return read_value(reader, at);
+  case UK_JSON_EXPECT_COMMA: return read_comma(reader, at);
+  case UK_JSON_EXPECT_COLON: return read_colon(reader, at);
+  case UK_JSON_EXPECT_FIRST_KEY: return *at == '}' ? close_level(reader, at) : read_key(reader, at);
+  case UK_JSON_EXPECT_FIRST_VALUE:
+    return *at == ']' ? close_level(reader, at) : read_value(reader, at);
+  case UK_JSON_EXPECT_VALUE: return read_value(reader, at);
   default: return fail(reader, at, UK_JSON_E_TRAILING);
   }
 }
@@ -223,14 +205,14 @@ bool uk_json_take_key(struct uk_json_reader *reader, struct uk_slice quoted)
 {
   char *at = reader->at;
   bool comma =
-    reader->expect == EXPECT_COMMA && in_object(reader) && at != reader->end && *at == ',';
-  if (!comma && reader->expect != EXPECT_FIRST_KEY)
+    reader->expect == UK_JSON_EXPECT_COMMA && in_object(reader) && at != reader->end && *at == ',';
+  if (!comma && reader->expect != UK_JSON_EXPECT_FIRST_KEY)
     return false;
   at += comma;
   if ((size_t)(reader->end - at) < quoted.length || memcmp(at, quoted.data, quoted.length) != 0)
     return false;
   reader->at = at + quoted.length;
-  reader->expect = EXPECT_VALUE;
+  reader->expect = UK_JSON_EXPECT_VALUE;
   return true;
 }
 
