@@ -1,12 +1,12 @@
--- producer: sends each line of standard input in the background, and tells at the end what became
--- of them. The server comes from UPSTASH_KAFKA_REST_URL, _USERNAME and _PASSWORD.
+-- producer: sends each line of standard input in the background, and reports the outcome at the
+-- end. The server comes from UPSTASH_KAFKA_REST_URL, _USERNAME and _PASSWORD.
 --
 --   tail -f access.log | lua5.4 examples/producer.lua TOPIC
 
 local kafka = require "upstash.kafka"
 
 local topic = assert(arg[1], "which topic?")
-local client = kafka.new { binary = true } -- lines may be any bytes, and need not be UTF-8
+local client = kafka.new { binary = true } -- lines may hold any bytes
 local producer = client:producer { topic = topic, overflow = "block" }
 
 for line in io.lines() do

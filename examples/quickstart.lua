@@ -1,10 +1,9 @@
--- quickstart: creates a topic, produces the lines of a file, consumes them in a for loop and
+-- quickstart: creates a topic, produces the lines of a file, consumes them in a for loop, and
 -- compares.
 --
 --   lua5.4 examples/quickstart.lua [FILE]
 --
--- The server is the one that UPSTASH_KAFKA_REST_URL, _USERNAME and _PASSWORD name: `make run`
--- starts one.
+-- UPSTASH_KAFKA_REST_URL, _USERNAME and _PASSWORD name the server; `make run` starts one.
 
 local kafka = require "upstash.kafka"
 
@@ -13,11 +12,10 @@ local topic = ("quickstart-%d-%d"):format(os.time(), math.random(99999))
 local partitions = 3
 local client = kafka.new()
 
--- Calls return nil, a text and details when something fails; assert turns the text into an error.
+-- A failed call returns nil, a text and details; assert turns the text into an error.
 assert(client:create_topic(topic, { partitions = partitions }))
 
--- One message for each line. The key decides the partition, and within a partition the order is
--- kept.
+-- One message per line. The key selects the partition; messages of a partition keep their order.
 local messages, expected = {}, {}
 for partition = 0, partitions - 1 do expected[partition] = {} end
 for line in io.lines(path) do
@@ -29,8 +27,8 @@ for index, placed in ipairs(metadata) do
 end
 print(("produced the %d lines of %s to %s"):format(#messages, path, topic))
 
--- The loop commits what it has moved past. This one ends after as many messages as there are, or
--- after five seconds without any; without `limit` and `idle` it goes on for ever.
+-- The loop commits a message when it asks for the next one. It ends after `limit` messages or after
+-- five seconds without any; without `limit` and `idle` it would never end.
 local received, total, shown = {}, 0, 0
 for partition = 0, partitions - 1 do received[partition] = {} end
 for message in client:messages {

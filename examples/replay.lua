@@ -1,4 +1,4 @@
--- replay: what came to a partition in the last hour, without a group and without moving one.
+-- replay: prints what arrived in a partition in the last hour, without a group.
 --
 --   lua5.4 examples/replay.lua TOPIC PARTITION
 

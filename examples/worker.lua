@@ -1,6 +1,5 @@
--- worker: handles each message of a topic at least once. Start several with different names: they
--- share the partitions. One that is stopped, or dies, is followed by another where its last commit
--- was.
+-- worker: handles each message of a topic at least once. Start several with different names to
+-- share the partitions. If one stops or dies, another continues at its last commit.
 --
 --   lua5.4 examples/worker.lua TOPIC NAME
 
