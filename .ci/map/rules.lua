@@ -62,11 +62,6 @@ return {
         to = "server/http",
         reason = "http alone can read a request's headers and send its reply, and handlers call it by name",
       },
-      {
-        from = "server/kafka_engine/group/kafka_reset.c",
-        to = "server/kafka_engine/fetch",
-        reason = "the first and the end offset of a partition are asked for as a fetch does",
-      },
     },
 
     -- Circles of calls inside a room, by noun.

@@ -99,15 +99,16 @@ static void each_topic(void *argument, struct uk_slice topic, int32_t partitions
   operation->topic(&operation->operation, topic, partitions);
 }
 
-static void listed(struct uk_kafka_topic_query *query)
+static void listed(struct uk_kafka_query *query)
 {
-  struct listing *listing = query->context;
+  struct listing *listing = (struct listing *)query;
   struct uk_topics *operation = listing->operation;
   char detail[UK_MESSAGE_SIZE] = "";
-  operation->operation.error = query->error;
-  if (query->error == UK_OK && !uk_kafka_topics_each(listing->topics, each_topic, operation))
+  operation->operation.error = uk_kafka_error(query->code);
+  if (operation->operation.error == UK_OK &&
+      !uk_kafka_topics_each(listing->topics, each_topic, operation))
     operation->operation.error = UK_E_NO_MEMORY;
-  else if (query->error != UK_OK &&
+  else if (query->code != RD_KAFKA_RESP_ERR_NO_ERROR &&
            uk_kafka_topics_health(listing->topics, detail, sizeof detail) != UK_OK)
     uk_operation_fail(&operation->operation, UK_E_UNAVAILABLE, "%s", detail);
   free(listing);
@@ -125,8 +126,8 @@ static void topics(struct uk_engine *engine, struct uk_topics *operation)
   }
   listing->operation = operation;
   listing->topics = of(engine)->topics;
-  listing->query = (struct uk_kafka_topic_query){
-    .deadline = operation->operation.deadline, .then = listed, .context = listing};
+  listing->query.query.deadline = operation->operation.deadline;
+  listing->query.query.then = listed;
   uk_kafka_topics_ask(listing->topics, &listing->query);
 }
 
@@ -256,9 +257,10 @@ static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_option
 {
   engine->reaper = uk_kafka_reaper_new(UK_KAFKA_REAP_TIMEOUT);
   engine->executor = uk_kafka_executor_new(EXECUTOR_THREADS);
-  engine->blocking = uk_kafka_blocking_new();
-  if (engine->reaper == NULL || engine->executor == NULL || engine->blocking == NULL ||
-      !open_control(engine, message, size) || !try_consumer(engine, message, size) ||
+  if (engine->executor != NULL)
+    engine->blocking = uk_kafka_blocking_new(engine->executor);
+  if (engine->reaper == NULL || engine->blocking == NULL || !open_control(engine, message, size) ||
+      !try_consumer(engine, message, size) ||
       (engine->topics = uk_kafka_topics_new(engine->control)) == NULL)
     return false;
   const struct uk_kafka_fetch_parts fetch_parts = {engine->settings, engine->executor,

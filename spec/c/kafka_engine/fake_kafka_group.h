@@ -9,7 +9,7 @@
  *   subscribe(t,u)   unsubscribe   close   reap
  *   assign(t/0@5)    from offset 5; "?" where the committed offset counts, "first" from the beginning; unassign
  *   commit(t/0=3)    "t/0=3+10" with a note that the client is at 10: fake_committed
- *   seek(t/0@3)   nudge   forget(t)   range(t/0@3)   probe */
+ *   seek(t/0@3)   nudge   forget(t)   watermarks(t/0)   probe */
 #ifndef FAKE_KAFKA_GROUP_H
 #define FAKE_KAFKA_GROUP_H
 
@@ -20,7 +20,7 @@
 #include "check.h"
 #include "common/clock.h"
 #include "server/kafka_engine/group/kafka_instance.h"
-#include "server/kafka_engine/fetch/kafka_range.h"
+#include "server/kafka_engine/cluster/kafka_watermarks.h"
 
 enum { FAKE_LOG_SIZE = 4096, FAKE_PARTITIONS = 4, FAKE_PREFETCH = 1600 };
 
@@ -53,11 +53,11 @@ static struct {
   char log[FAKE_LOG_SIZE];
   struct uk_kafka_groups *groups;
   struct uk_kafka_settings *settings;
-  struct uk_kafka_task *tasks;
-  struct fake_handle *handle;                 /* the last that was made */
-  struct uk_kafka_member_query *member_query; /* the first of those that are not answered */
+  struct uk_list tasks;
+  struct fake_handle *handle;    /* the last that was made */
+  struct uk_list member_queries; /* that are not answered */
   struct uk_kafka_committed_query *committed_query;
-  struct uk_kafka_range *range;
+  struct uk_kafka_watermarks *watermarks;
   struct uk_committed *probe;
   void *commits[8]; /* the opaque of each commit that is under way, and its list */
   rd_kafka_topic_partition_list_t *commit_lists[8];
@@ -129,17 +129,26 @@ void uk_kafka_task_init(struct uk_kafka_task *task, struct uk_kafka_executor *ex
                         void (*run)(struct uk_kafka_task *task, int64_t now),
                         void (*free_)(struct uk_kafka_task *task))
 {
-  *task =
-    (struct uk_kafka_task){.executor = executor, .run = run, .free = free_, .next = fake.tasks};
+  *task = (struct uk_kafka_task){.executor = executor, .run = run, .free = free_};
   task->timer.time = UK_TIMER_NEVER;
-  fake.tasks = task;
+  uk_list_add_first(&fake.tasks, &task->link);
+}
+
+static struct uk_kafka_task *fake_first_task(void)
+{
+  return UK_LIST_FIRST(&fake.tasks, struct uk_kafka_task, link);
+}
+
+static struct uk_kafka_task *fake_next_task(struct uk_kafka_task *task)
+{
+  return UK_LIST_NEXT(&fake.tasks, task, struct uk_kafka_task, link);
 }
 
 static bool fake_is_live(const struct uk_kafka_task *task)
 {
-  const struct uk_kafka_task *each = fake.tasks;
+  struct uk_kafka_task *each = fake_first_task();
   while (each != NULL && each != task)
-    each = each->next;
+    each = fake_next_task(each);
   return each != NULL;
 }
 
@@ -150,7 +159,7 @@ void uk_kafka_task_wake(struct uk_kafka_task *task)
     return;
   task->state = task->state == UK_TASK_RUNNING || task->state == UK_TASK_RUNNING_WOKEN
                   ? UK_TASK_RUNNING_WOKEN
-                  : UK_TASK_IN_LINE;
+                  : UK_TASK_READY;
 }
 
 void uk_kafka_task_at(struct uk_kafka_task *task, int64_t time)
@@ -168,14 +177,11 @@ static void fake_run(struct uk_kafka_task *task)
   task->state = UK_TASK_RUNNING;
   task->run(task, fake.now);
   if (task->state == UK_TASK_RUNNING_WOKEN) {
-    task->state = UK_TASK_IN_LINE;
+    task->state = UK_TASK_READY;
   } else if (task->state == UK_TASK_RUNNING) {
     task->state = UK_TASK_IDLE;
   } else {
-    struct uk_kafka_task **link = &fake.tasks;
-    while (*link != task)
-      link = &(*link)->next;
-    *link = task->next;
+    uk_list_remove(&task->link);
     task->free(task);
   }
 }
@@ -184,9 +190,9 @@ static void fake_run(struct uk_kafka_task *task)
 static void fake_settle(void)
 {
   for (int rounds = 0;; rounds++) {
-    struct uk_kafka_task *task = fake.tasks;
-    while (task != NULL && task->state != UK_TASK_IN_LINE && task->timer.time > fake.now)
-      task = task->next;
+    struct uk_kafka_task *task = fake_first_task();
+    while (task != NULL && task->state != UK_TASK_READY && task->timer.time > fake.now)
+      task = fake_next_task(task);
     if (task == NULL || !CHECK(rounds < 1000))
       return;
     if (task->timer.time <= fake.now)
@@ -202,7 +208,7 @@ static void fake_pass(int64_t milliseconds)
   fake_settle();
   while (fake.now < until) {
     int64_t next = until;
-    for (struct uk_kafka_task *task = fake.tasks; task != NULL; task = task->next)
+    for (struct uk_kafka_task *task = fake_first_task(); task != NULL; task = fake_next_task(task))
       next = task->timer.time < next ? task->timer.time : next;
     fake.now = next > fake.now ? next : fake.now + 1;
     fake_settle();
@@ -238,12 +244,8 @@ void uk_kafka_members_free(struct uk_kafka_members *members)
 
 void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_member_query *query)
 {
-  struct uk_kafka_member_query **link = &fake.member_query;
   (void)members;
-  while (*link != NULL)
-    link = &(*link)->next;
-  *link = query;
-  query->next = NULL;
+  uk_list_add(&fake.member_queries, &query->query.link);
   query->live = false;
   query->holds = query->group_holds = NULL;
   fake_note(query->whole ? "ask" : "ask-again");
@@ -267,15 +269,16 @@ static rd_kafka_topic_partition_list_t *fake_list(const char *text)
 static void fake_answer_with(rd_kafka_resp_err_t code, const char *member, const char *holds,
                              const char *group_holds)
 {
-  struct uk_kafka_member_query *query = fake.member_query;
-  REQUIRE(query != NULL);
-  fake.member_query = query->next;
-  query->code = code;
+  struct uk_link *link = uk_list_take(&fake.member_queries);
+  REQUIRE(link != NULL);
+  struct uk_kafka_member_query *query =
+    (struct uk_kafka_member_query *)UK_LIST_ENTRY(link, struct uk_kafka_query, link);
+  query->query.code = code;
   query->live = member != NULL;
   snprintf(query->member, sizeof query->member, "%s", member != NULL ? member : "");
   query->holds = fake_list(holds);
   query->group_holds = fake_list(group_holds);
-  query->then(query);
+  query->query.then(&query->query);
   fake_settle();
 }
 
@@ -365,13 +368,13 @@ void uk_kafka_committed_read(struct uk_kafka_committed *committed,
   fake_note_list("read", query->list, NULL);
 }
 
-void uk_kafka_range_ask(struct uk_kafka_range *range, struct uk_kafka_blocking *calls)
+void uk_kafka_watermarks_ask(struct uk_kafka_watermarks *watermarks,
+                             struct uk_kafka_blocking *blocking)
 {
-  const struct uk_kafka_position *at = &range->positions[0];
-  (void)calls;
-  fake.range = range;
-  fake_note("range(%.*s/%d@%" PRId64 ")", (int)at->topic.length, at->topic.data, (int)at->partition,
-            at->offset);
+  (void)blocking;
+  fake.watermarks = watermarks;
+  fake_note("watermarks(%.*s/%d)", (int)watermarks->first->topic.length,
+            watermarks->first->topic.data, (int)watermarks->first->partition);
 }
 
 /* What was committed for a partition that is read; `note` NULL: nothing is noted. */
@@ -392,8 +395,8 @@ static void fake_read(rd_kafka_resp_err_t code)
   struct uk_kafka_committed_query *query = fake.committed_query;
   REQUIRE(query != NULL);
   fake.committed_query = NULL;
-  query->code = code;
-  query->then(query);
+  query->work.query.code = code;
+  query->work.query.then(&query->work.query);
   fake_settle();
 }
 
@@ -704,7 +707,7 @@ static struct fake_event *fake_put(struct fake_queue *queue, rd_kafka_event_type
     link = &(*link)->next;
   *event = (struct fake_event){.type = type, .code = code};
   *link = event;
-  for (struct uk_kafka_task *task = fake.tasks; task != NULL; task = task->next)
+  for (struct uk_kafka_task *task = fake_first_task(); task != NULL; task = fake_next_task(task))
     uk_kafka_task_wake(task); /* as the queue that is watched does */
   return event;
 }
@@ -804,14 +807,14 @@ static bool fake_open(void)
 /* Every instance ends; what is asked of the cluster is answered first. */
 static void fake_close(void)
 {
-  while (fake.member_query != NULL)
+  while (!uk_list_is_empty(&fake.member_queries))
     fake_answer_with(RD_KAFKA_RESP_ERR__DESTROY, NULL, NULL, NULL);
   if (fake.committed_query != NULL)
     fake_read(RD_KAFKA_RESP_ERR__TIMED_OUT);
   fake.groups->closing = true;
   uk_kafka_groups_drain(fake.groups);
   fake_pass(20000);
-  while (fake.member_query != NULL)
+  while (!uk_list_is_empty(&fake.member_queries))
     fake_answer_with(RD_KAFKA_RESP_ERR__DESTROY, NULL, NULL, NULL);
   fake_pass(20000);
   CHECK_EQ_INT(fake.groups->count, 0);

@@ -1,171 +1,208 @@
+/* Work that blocks: on as many threads as there may be, and timed out on a clock that the test owns. */
 #include "server/kafka_engine/rd/kafka_blocking.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "check.h"
 #include "common/clock.h"
 #include "fault.h"
 
-enum { MANY = 40, HELD = -1, PATIENCE = 60000 /* milliseconds */ };
+enum { MANY = 40, NOW = 1000000, PATIENCE = 60000 /* milliseconds */ };
 
 struct probe {
-  struct uk_kafka_work work;
-  int blocks; /* milliseconds; HELD: until the gate is open */
-  atomic_int runs, misses;
-  atomic_llong ended;
+  struct uk_kafka_work work; /* first */
+  bool held;                 /* until the gate is open */
+  atomic_int runs, answers, timeouts;
 };
 
-static struct probe probes[MANY];
-static atomic_int running, most_running, missing;
-static atomic_bool gate;
+static struct {
+  struct uk_kafka_executor *executor; /* without threads */
+  struct uk_kafka_blocking *blocking;
+  struct probe probes[MANY];
+  atomic_int running, most_running, timeouts;
+  atomic_bool gate;
+} rig;
 
 /* Whether the counter gets there. */
 static bool reaches(const atomic_int *counter, int wanted)
 {
-  for (int i = 0; i < PATIENCE && atomic_load(counter) < wanted; i++)
-    usleep(1000);
+  int64_t deadline = uk_clock_monotonic() + PATIENCE;
+  while (atomic_load(counter) < wanted && uk_clock_monotonic() < deadline)
+    sched_yield();
   return atomic_load(counter) == wanted;
 }
 
-static void begin(void)
+static bool open_rig(void)
 {
-  atomic_store(&gate, false);
-  atomic_store(&most_running, 0);
-  atomic_store(&missing, 0);
+  memset(&rig, 0, sizeof rig);
+  rig.executor = uk_kafka_executor_new(0);
+  if (rig.executor != NULL)
+    rig.blocking = uk_kafka_blocking_new(rig.executor);
+  uk_kafka_executor_run(rig.executor, NOW);
+  return rig.blocking != NULL;
+}
+
+static void close_rig(void)
+{
+  atomic_store(&rig.gate, true);
+  uk_kafka_blocking_free(rig.blocking);
+  uk_kafka_executor_free(rig.executor);
 }
 
 static void run(struct uk_kafka_work *work)
 {
   struct probe *probe = (struct probe *)work;
-  int now_running = atomic_fetch_add(&running, 1) + 1, most = atomic_load(&most_running);
-  while (now_running > most && !atomic_compare_exchange_weak(&most_running, &most, now_running))
+  int now_running = atomic_fetch_add(&rig.running, 1) + 1, most = atomic_load(&rig.most_running);
+  while (now_running > most && !atomic_compare_exchange_weak(&rig.most_running, &most, now_running))
     continue;
-  if (probe->blocks != HELD)
-    usleep((unsigned)probe->blocks * 1000);
-  while (probe->blocks == HELD && !atomic_load(&gate))
-    usleep(1000);
-  atomic_store(&probe->ended, uk_clock_monotonic());
-  atomic_fetch_sub(&running, 1);
+  while (probe->held && !atomic_load(&rig.gate))
+    sched_yield();
+  atomic_fetch_sub(&rig.running, 1);
+  work->query.code = RD_KAFKA_RESP_ERR_NO_ERROR;
   atomic_fetch_add(&probe->runs, 1);
 }
 
-static void timed_out(struct uk_kafka_work *work)
+static void answered(struct uk_kafka_query *query)
 {
-  struct probe *probe = (struct probe *)work;
-  atomic_store(&probe->ended, uk_clock_monotonic());
-  atomic_fetch_add(&probe->misses, 1);
-  atomic_fetch_add(&missing, 1);
+  struct probe *probe = (struct probe *)query;
+  if (query->code == RD_KAFKA_RESP_ERR__TIMED_OUT) {
+    atomic_fetch_add(&probe->timeouts, 1);
+    atomic_fetch_add(&rig.timeouts, 1);
+  }
+  atomic_fetch_add(&probe->answers, 1);
 }
 
-static void submit(struct uk_kafka_blocking *blocking, struct probe *probe, int blocks,
-                   int64_t deadline)
+static struct probe *submit(int index, bool held, int64_t deadline)
 {
-  *probe = (struct probe){.work = {.run = run, .timed_out = timed_out, .deadline = deadline},
-                          .blocks = blocks};
-  uk_kafka_blocking_submit(blocking, &probe->work);
+  struct probe *probe = &rig.probes[index];
+  *probe = (struct probe){.work = {.query = {.deadline = deadline, .then = answered}, .run = run},
+                          .held = held};
+  uk_kafka_blocking_submit(rig.blocking, &probe->work);
+  return probe;
 }
 
-static int count_runs(void)
+/* All threads are held. */
+static void hold_threads(void)
+{
+  for (int i = 0; i < UK_KAFKA_BLOCKING_THREADS; i++)
+    submit(i, true, INT64_MAX);
+  CHECK(reaches(&rig.running, UK_KAFKA_BLOCKING_THREADS));
+}
+
+static int count_answers(void)
 {
   int count = 0;
   for (int i = 0; i < MANY; i++)
-    count += atomic_load(&probes[i].runs);
+    count += atomic_load(&rig.probes[i].answers);
   return count;
 }
 
-static void runs_each_call_once(void)
+static void runs_each_work_once(void)
 {
-  struct uk_kafka_blocking *blocking = uk_kafka_blocking_new();
-  REQUIRE(blocking != NULL);
   for (int i = 0; i < MANY; i++)
-    submit(blocking, &probes[i], i % 3, INT64_MAX);
-  CHECK_EVENTUALLY(count_runs() == MANY);
-  uk_kafka_blocking_free(blocking);
+    submit(i, false, INT64_MAX);
+  CHECK_EVENTUALLY(count_answers() == MANY);
   for (int i = 0; i < MANY; i++) {
-    CHECK_EQ_INT(probes[i].runs, 1);
-    CHECK_EQ_INT(probes[i].misses, 0);
+    CHECK_EQ_INT(rig.probes[i].runs, 1);
+    CHECK_EQ_INT(rig.probes[i].answers, 1);
+    CHECK_EQ_INT(rig.probes[i].timeouts, 0);
   }
 }
 
-static void runs_as_many_at_once_as_there_are_threads(void)
+static void runs_as_much_at_once_as_there_are_threads(void)
 {
-  struct uk_kafka_blocking *blocking = uk_kafka_blocking_new();
-  REQUIRE(blocking != NULL);
-  begin();
   for (int i = 0; i < MANY; i++)
-    submit(blocking, &probes[i], HELD, INT64_MAX);
-  CHECK(reaches(&running, UK_KAFKA_BLOCKING_THREADS));
-  usleep(50000);
-  atomic_store(&gate, true);
-  for (int i = 0; i < PATIENCE && count_runs() < MANY; i++)
-    usleep(1000);
-  uk_kafka_blocking_free(blocking);
-  CHECK_EQ_INT(most_running, UK_KAFKA_BLOCKING_THREADS);
-  CHECK_EQ_INT(count_runs(), MANY);
+    submit(i, true, INT64_MAX);
+  CHECK(reaches(&rig.running, UK_KAFKA_BLOCKING_THREADS));
+  atomic_store(&rig.gate, true);
+  CHECK_EVENTUALLY(count_answers() == MANY);
+  CHECK_EQ_INT(rig.most_running, UK_KAFKA_BLOCKING_THREADS);
 }
 
-static void a_deadline_that_passed_is_no_matter_where_nobody_is_before(void)
+/* A deadline counts while work waits for a thread, and a thread is on its way to this one. */
+static void work_that_has_a_thread_is_run_whatever_its_deadline(void)
 {
-  struct uk_kafka_blocking *blocking = uk_kafka_blocking_new();
-  REQUIRE(blocking != NULL);
-  for (int i = 0; i < MANY; i++) {
-    submit(blocking, &probes[0], 0, uk_clock_monotonic() - 1);
-    CHECK_EVENTUALLY(probes[0].runs + probes[0].misses > 0);
-    CHECK_EQ_INT(probes[0].runs, 1);
+  for (int i = 0; i < UK_KAFKA_BLOCKING_THREADS; i++) {
+    struct probe *probe = submit(i, false, NOW - 1);
+    uk_kafka_executor_run(rig.executor, NOW);
+    CHECK(reaches(&probe->answers, 1));
+    CHECK_EQ_INT(probe->runs, 1);
+    CHECK_EQ_INT(probe->timeouts, 0);
   }
-  uk_kafka_blocking_free(blocking);
 }
 
-static void one_that_waits_too_long_hears_of_it_in_time(void)
+static void work_that_waits_for_a_thread_times_out_at_its_deadline(void)
 {
-  struct uk_kafka_blocking *blocking = uk_kafka_blocking_new();
-  REQUIRE(blocking != NULL);
-  begin();
-  for (int i = 0; i < UK_KAFKA_BLOCKING_THREADS; i++)
-    submit(blocking, &probes[i], HELD, INT64_MAX);
-  CHECK(reaches(&running, UK_KAFKA_BLOCKING_THREADS));
-  int64_t now = uk_clock_monotonic();
-  struct probe *late = &probes[UK_KAFKA_BLOCKING_THREADS], *later = late + 1, *patient = late + 2;
-  submit(blocking, patient, 0, now + 600000);
-  submit(blocking, late, 0, now + 100);
-  CHECK(reaches(&late->misses, 1));
-  CHECK(late->ended >= now + 100);
-  submit(blocking, later, 0, now + 1000);
-  CHECK(reaches(&later->misses, 1));
-  CHECK(later->ended >= now + 1000);
-  CHECK_EQ_INT(patient->runs + patient->misses, 0);
-  atomic_store(&gate, true);
-  CHECK(reaches(&patient->runs, 1));
-  CHECK_EQ_INT(late->runs + later->runs, 0);
-  uk_kafka_blocking_free(blocking);
+  hold_threads();
+  struct probe *patient = submit(UK_KAFKA_BLOCKING_THREADS, false, NOW + 600000);
+  struct probe *late = submit(UK_KAFKA_BLOCKING_THREADS + 1, false, NOW + 100);
+  struct probe *later = submit(UK_KAFKA_BLOCKING_THREADS + 2, false, NOW + 1000);
+  const struct {
+    int64_t now;
+    int late, later, patient; /* how often each has timed out */
+  } rows[] = {
+    {NOW, 0, 0, 0},        {NOW + 99, 0, 0, 0},     {NOW + 100, 1, 0, 0},    {NOW + 999, 1, 0, 0},
+    {NOW + 1000, 1, 1, 0}, {NOW + 599999, 1, 1, 0}, {NOW + 600000, 1, 1, 1},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    uk_kafka_executor_run(rig.executor, rows[i].now);
+    CHECK_EQ_INT(late->timeouts, rows[i].late);
+    CHECK_EQ_INT(later->timeouts, rows[i].later);
+    CHECK_EQ_INT(patient->timeouts, rows[i].patient);
+  }
+  CHECK_EQ_INT(late->runs + later->runs + patient->runs, 0);
 }
 
-/* Once all others are timed_out, those under way go on. */
+static void work_whose_deadline_has_passed_times_out_at_once_where_all_threads_are_busy(void)
+{
+  hold_threads();
+  struct probe *late = submit(UK_KAFKA_BLOCKING_THREADS, false, NOW);
+  CHECK_EQ_INT(late->answers, 0);
+  uk_kafka_executor_run(rig.executor, NOW);
+  CHECK_EQ_INT(late->timeouts, 1);
+  CHECK_EQ_INT(late->runs, 0);
+}
+
+static void what_waits_is_run_when_a_thread_is_free(void)
+{
+  hold_threads();
+  struct probe *waits = submit(UK_KAFKA_BLOCKING_THREADS, false, NOW + 100);
+  uk_kafka_executor_run(rig.executor, NOW + 99);
+  atomic_store(&rig.gate, true);
+  CHECK(reaches(&waits->answers, 1));
+  CHECK_EQ_INT(waits->runs, 1);
+  uk_kafka_executor_run(rig.executor, NOW + 100);
+  CHECK_EQ_INT(waits->answers, 1);
+}
+
+/* Once everything else has timed out, what is running goes on. */
 static void *open_gate(void *unused)
 {
   (void)unused;
-  reaches(&missing, MANY - UK_KAFKA_BLOCKING_THREADS);
-  atomic_store(&gate, true);
+  reaches(&rig.timeouts, MANY - UK_KAFKA_BLOCKING_THREADS);
+  atomic_store(&rig.gate, true);
   return NULL;
 }
 
-static void the_end_waits_for_those_under_way_and_misses_the_others(void)
+static void the_end_waits_for_what_runs_and_times_out_the_rest(void)
 {
-  struct uk_kafka_blocking *blocking = uk_kafka_blocking_new();
   pthread_t opener;
-  REQUIRE(blocking != NULL);
-  begin();
   for (int i = 0; i < MANY; i++)
-    submit(blocking, &probes[i], HELD, INT64_MAX);
-  CHECK(reaches(&running, UK_KAFKA_BLOCKING_THREADS));
+    submit(i, true, INT64_MAX);
+  CHECK(reaches(&rig.running, UK_KAFKA_BLOCKING_THREADS));
   REQUIRE(pthread_create(&opener, NULL, open_gate, NULL) == 0);
-  uk_kafka_blocking_free(blocking);
+  uk_kafka_blocking_free(rig.blocking);
   pthread_join(opener, NULL);
-  CHECK_EQ_INT(count_runs(), UK_KAFKA_BLOCKING_THREADS);
-  for (int i = 0; i < MANY; i++)
-    CHECK_EQ_INT(probes[i].runs + probes[i].misses, 1);
+  int runs = 0;
+  for (int i = 0; i < MANY; i++) {
+    runs += rig.probes[i].runs;
+    CHECK_EQ_INT(rig.probes[i].answers, 1);
+    CHECK_EQ_INT(rig.probes[i].runs + rig.probes[i].timeouts, 1);
+  }
+  CHECK_EQ_INT(runs, UK_KAFKA_BLOCKING_THREADS);
+  rig.blocking = uk_kafka_blocking_new(rig.executor);
 }
 
 static void the_time_left_is_never_nothing(void)
@@ -182,7 +219,7 @@ static void starts_with_or_without_memory(void)
   long live = fault_live();
   for (long n = 1, hit = 1; hit; n++) {
     fault_at(n);
-    struct uk_kafka_blocking *blocking = uk_kafka_blocking_new();
+    struct uk_kafka_blocking *blocking = uk_kafka_blocking_new(rig.executor);
     hit = fault_hit();
     fault_off();
     CHECK((blocking == NULL) == hit);
@@ -192,14 +229,24 @@ static void starts_with_or_without_memory(void)
   CHECK_EQ_INT(fault_live(), live);
 }
 
+#define RUN(name)                                                                                  \
+  do {                                                                                             \
+    if (!CHECK(open_rig()))                                                                        \
+      return check_end();                                                                          \
+    CHECK_RUN(name);                                                                               \
+    close_rig();                                                                                   \
+  } while (0)
+
 int main(void)
 {
-  CHECK_RUN(runs_each_call_once);
-  CHECK_RUN(runs_as_many_at_once_as_there_are_threads);
-  CHECK_RUN(a_deadline_that_passed_is_no_matter_where_nobody_is_before);
-  CHECK_RUN(one_that_waits_too_long_hears_of_it_in_time);
-  CHECK_RUN(the_end_waits_for_those_under_way_and_misses_the_others);
-  CHECK_RUN(the_time_left_is_never_nothing);
-  CHECK_RUN(starts_with_or_without_memory);
+  RUN(runs_each_work_once);
+  RUN(runs_as_much_at_once_as_there_are_threads);
+  RUN(work_that_has_a_thread_is_run_whatever_its_deadline);
+  RUN(work_that_waits_for_a_thread_times_out_at_its_deadline);
+  RUN(work_whose_deadline_has_passed_times_out_at_once_where_all_threads_are_busy);
+  RUN(what_waits_is_run_when_a_thread_is_free);
+  RUN(the_end_waits_for_what_runs_and_times_out_the_rest);
+  RUN(the_time_left_is_never_nothing);
+  RUN(starts_with_or_without_memory);
   return check_end();
 }

@@ -37,7 +37,7 @@ bool kafka_parts_open(int brokers)
   kafka_parts.control = kafka_parts_control();
   kafka_parts.reaper = uk_kafka_reaper_new(UK_KAFKA_REAP_TIMEOUT);
   kafka_parts.executor = uk_kafka_executor_new(4);
-  kafka_parts.blocking = uk_kafka_blocking_new();
+  kafka_parts.blocking = uk_kafka_blocking_new(kafka_parts.executor);
   kafka_parts.topics = uk_kafka_topics_new(kafka_parts.control);
   return kafka_parts.reaper != NULL && kafka_parts.executor != NULL &&
          kafka_parts.blocking != NULL && kafka_parts.topics != NULL;

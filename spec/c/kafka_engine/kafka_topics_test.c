@@ -13,23 +13,22 @@
 enum { BROKERS = 2, MANY_BROKERS = 30, PATIENCE = 20000 };
 
 struct question {
-  struct uk_kafka_topic_query lookup;
+  struct uk_kafka_topic_query query;
   struct kafka_probe probe;
 };
 
-static void answered(struct uk_kafka_topic_query *lookup)
+static void answered(struct uk_kafka_query *query)
 {
-  kafka_probe_done(&((struct question *)lookup)->probe);
+  kafka_probe_done(&((struct question *)query)->probe);
 }
 
 static void ask(struct question *question, const char *topic, int64_t timeout)
 {
   *question = (struct question){
-    .lookup = {.topic = topic != NULL ? uk_slice_text(topic) : uk_slice_of(NULL, 0),
-               .deadline = uk_clock_monotonic() + timeout,
-               .then = answered},
+    .query = {.query = {.deadline = uk_clock_monotonic() + timeout, .then = answered},
+              .topic = topic != NULL ? uk_slice_text(topic) : uk_slice_of(NULL, 0)},
     .probe = {.begun = uk_clock_monotonic()}};
-  uk_kafka_topics_ask(kafka_parts.topics, &question->lookup);
+  uk_kafka_topics_ask(kafka_parts.topics, &question->query);
 }
 
 static enum uk_error look(const char *topic, int32_t *partitions)
@@ -37,8 +36,8 @@ static enum uk_error look(const char *topic, int32_t *partitions)
   struct question question;
   ask(&question, topic, PATIENCE);
   kafka_probe_await(&question.probe);
-  *partitions = question.lookup.partitions;
-  return question.lookup.error;
+  *partitions = question.query.partitions;
+  return uk_kafka_error(question.query.query.code);
 }
 
 static int32_t known(const char *topic)
@@ -114,8 +113,8 @@ static void many_ask_at_once(void)
     ask(&questions[i], topics[i % 2], PATIENCE);
   for (int i = 0; i < MANY; i++) {
     kafka_probe_await(&questions[i].probe);
-    CHECK_EQ_INT(questions[i].lookup.error, UK_OK);
-    CHECK_EQ_INT(questions[i].lookup.partitions, 1 + i % 2);
+    CHECK_EQ_INT(uk_kafka_error(questions[i].query.query.code), UK_OK);
+    CHECK_EQ_INT(questions[i].query.partitions, 1 + i % 2);
   }
   free(questions);
 }
@@ -261,7 +260,7 @@ static void a_stop_answers_those_who_wait(void)
   uk_kafka_topics_stop(kafka_parts.topics);
   ask(&question, kafka_parts_topic(1), PATIENCE);
   kafka_probe_await(&question.probe);
-  CHECK_EQ_INT(question.lookup.error, UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(uk_kafka_error(question.query.query.code), UK_E_UNAVAILABLE);
 }
 
 int main(void)

@@ -50,14 +50,13 @@ void uk_kafka_admin_fail(struct uk_kafka_admin_call *call, rd_kafka_resp_err_t c
 
 /* Whether the topic is there, or gone. */
 
-static void answered(struct uk_kafka_topic_query *query);
+static void answered(struct uk_kafka_query *query);
 
 void uk_kafka_admin_await(struct uk_kafka_admin_call *call)
 {
-  call->query = (struct uk_kafka_topic_query){.topic = uk_slice_text(call->topic.text),
-                                              .deadline = call->deadline,
-                                              .then = answered,
-                                              .context = call};
+  call->query =
+    (struct uk_kafka_topic_query){.query = {.deadline = call->deadline, .then = answered},
+                                  .topic = uk_slice_text(call->topic.text)};
   uk_kafka_topics_ask(call->admin->parts.topics, &call->query);
 }
 
@@ -73,10 +72,11 @@ static void ask_later(struct uk_kafka_admin_call *call)
   uk_kafka_task_wake(&admin->task);
 }
 
-static void answered(struct uk_kafka_topic_query *query)
+static void answered(struct uk_kafka_query *query)
 {
-  struct uk_kafka_admin_call *call = query->context;
-  bool settled = call->gone ? query->error == UK_E_NOT_FOUND : query->error == UK_OK;
+  struct uk_kafka_admin_call *call = (struct uk_kafka_admin_call *)query;
+  enum uk_error error = uk_kafka_error(query->code);
+  bool settled = call->gone ? error == UK_E_NOT_FOUND : error == UK_OK;
   if (!settled && uk_clock_monotonic() + PAUSE < call->deadline) {
     ask_later(call);
     return;
@@ -85,7 +85,7 @@ static void answered(struct uk_kafka_topic_query *query)
     uk_kafka_admin_fail(call, RD_KAFKA_RESP_ERR__TIMED_OUT,
                         call->gone ? "the cluster did not show in time that it is gone"
                                    : "the cluster did not show it in time");
-  call->partitions = settled && !call->gone ? query->partitions : call->partitions;
+  call->partitions = settled && !call->gone ? call->query.partitions : call->partitions;
   call->finish(call);
 }
 

@@ -89,8 +89,9 @@ static void forget_unseen(struct uk_kafka_catalog *catalog)
   }
 }
 
-enum uk_error uk_kafka_catalog_learn(struct uk_kafka_catalog *catalog,
-                                     const rd_kafka_metadata_topic_t *said, int32_t *partitions)
+rd_kafka_resp_err_t uk_kafka_catalog_learn(struct uk_kafka_catalog *catalog,
+                                           const rd_kafka_metadata_topic_t *said,
+                                           int32_t *partitions)
 {
   struct uk_slice name = uk_slice_text(said->topic);
   enum uk_error error = uk_kafka_error(said->err);
@@ -101,11 +102,13 @@ enum uk_error uk_kafka_catalog_learn(struct uk_kafka_catalog *catalog,
     struct uk_kafka_topic *kept = uk_kafka_catalog_keep(catalog, name, said->partition_cnt);
     if (kept != NULL)
       keep_leaderless(kept, said);
-    return UK_OK; /* a leader that moves is not the topic's end */
+    return RD_KAFKA_RESP_ERR_NO_ERROR; /* a leader that moves is not the topic's end */
   }
-  if (error == UK_E_NOT_FOUND)
+  if (error == UK_E_NOT_FOUND) {
     uk_kafka_catalog_forget(catalog, name);
-  return error == UK_OK ? UK_E_UNAVAILABLE : error;
+    return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+  }
+  return error == UK_OK ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : said->err;
 }
 
 void uk_kafka_catalog_learn_all(struct uk_kafka_catalog *catalog, const rd_kafka_metadata_t *said)

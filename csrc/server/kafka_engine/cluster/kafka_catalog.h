@@ -39,10 +39,11 @@ struct uk_kafka_topic *uk_kafka_catalog_keep(struct uk_kafka_catalog *catalog, s
 
 void uk_kafka_catalog_forget(struct uk_kafka_catalog *catalog, struct uk_slice name);
 
-/* Takes what the cluster said of one topic. UK_OK with its partitions, NOT_FOUND for one that is not there or Kafka's own,
- * or what is wrong. */
-enum uk_error uk_kafka_catalog_learn(struct uk_kafka_catalog *catalog,
-                                     const rd_kafka_metadata_topic_t *said, int32_t *partitions);
+/* Takes what the cluster said of one topic. NO_ERROR with its partitions, UNKNOWN_TOPIC_OR_PART for one that is not there or
+ * is Kafka's own, or what is wrong. */
+rd_kafka_resp_err_t uk_kafka_catalog_learn(struct uk_kafka_catalog *catalog,
+                                           const rd_kafka_metadata_topic_t *said,
+                                           int32_t *partitions);
 
 /* Takes what it said of all topics; those that it left out are forgotten. */
 void uk_kafka_catalog_learn_all(struct uk_kafka_catalog *catalog, const rd_kafka_metadata_t *said);

@@ -54,20 +54,22 @@ static bool is_known(struct uk_kafka_check *check, struct topic *topic)
 static void go_on(struct uk_kafka_check *check);
 
 /* The cluster has answered for the item at `index`. */
-static void answered(struct uk_kafka_topic_query *query)
+static void answered(struct uk_kafka_query *query)
 {
-  struct uk_kafka_check *check = query->context;
+  struct uk_kafka_check *check =
+    (struct uk_kafka_check *)((char *)query - offsetof(struct uk_kafka_check, query));
+  enum uk_error error = uk_kafka_error(query->code);
   struct uk_slice topic;
   int32_t partition;
   check->item(check->operation, check->index, &topic, &partition);
-  if (query->error == UK_E_NOT_FOUND && check->create != NULL) {
+  if (error == UK_E_NOT_FOUND && check->create != NULL) {
     check->create(check->create_context, check, topic);
     return;
   }
-  if (query->error != UK_OK)
-    report_missing(check, topic, query->error);
-  else if (partition >= query->partitions)
-    report_no_partition(check, topic, partition, query->partitions);
+  if (error != UK_OK)
+    report_missing(check, topic, error);
+  else if (partition >= check->query.partitions)
+    report_no_partition(check, topic, partition, check->query.partitions);
   else
     check->index++;
   go_on(check);
@@ -96,10 +98,9 @@ static void go_on(struct uk_kafka_check *check)
   }
   int64_t soonest = uk_clock_monotonic() + GRACE;
   int64_t deadline = check->operation->deadline;
-  check->query = (struct uk_kafka_topic_query){.topic = topic.name,
-                                               .deadline = deadline > soonest ? deadline : soonest,
-                                               .then = answered,
-                                               .context = check};
+  check->query = (struct uk_kafka_topic_query){
+    .query = {.deadline = deadline > soonest ? deadline : soonest, .then = answered},
+    .topic = topic.name};
   uk_kafka_topics_ask(check->topics, &check->query);
 }
 

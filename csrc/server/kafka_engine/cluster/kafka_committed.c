@@ -226,21 +226,19 @@ static void run(struct uk_kafka_work *work)
   char group[UK_GROUP_NAME_MAX + 1] = "";
   memcpy(group, operation->group.data, operation->group.length);
   rd_kafka_topic_partition_list_t *list = make_list(operation);
-  rd_kafka_resp_err_t code = read_list(query->committed, group, list, work->deadline);
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+  work->query.code = read_list(query->committed, group, list, work->query.deadline);
+  if (work->query.code == RD_KAFKA_RESP_ERR_NO_ERROR)
     fill(operation, list);
-  else if (code == NO_MEMORY)
-    operation->operation.error = UK_E_NO_MEMORY;
-  else
-    fail(query, code);
   rd_kafka_topic_partition_list_destroy(list);
-  finish(query);
 }
 
-static void timed_out(struct uk_kafka_work *work)
+static void answered(struct uk_kafka_query *base)
 {
-  struct query *query = (struct query *)work;
-  fail(query, RD_KAFKA_RESP_ERR__TIMED_OUT);
+  struct query *query = (struct query *)base;
+  if (base->code == NO_MEMORY)
+    query->operation->operation.error = UK_E_NO_MEMORY;
+  else if (base->code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    fail(query, base->code);
   finish(query);
 }
 
@@ -273,7 +271,7 @@ void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_comm
     return;
   }
   *query = (struct query){
-    .work = {.run = run, .timed_out = timed_out, .deadline = operation->operation.deadline},
+    .work = {.query = {.deadline = operation->operation.deadline, .then = answered}, .run = run},
     .check = {.operation = &operation->operation,
               .count = operation->count,
               .item = item,
@@ -289,15 +287,7 @@ void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_comm
 static void read_for(struct uk_kafka_work *work)
 {
   struct uk_kafka_committed_query *query = (struct uk_kafka_committed_query *)work;
-  query->code = read_list(query->committed, query->group, query->list, work->deadline);
-  query->then(query);
-}
-
-static void read_timed_out(struct uk_kafka_work *work)
-{
-  struct uk_kafka_committed_query *query = (struct uk_kafka_committed_query *)work;
-  query->code = RD_KAFKA_RESP_ERR__TIMED_OUT;
-  query->then(query);
+  work->query.code = read_list(query->committed, query->group, query->list, work->query.deadline);
 }
 
 void uk_kafka_committed_read(struct uk_kafka_committed *committed,
@@ -305,7 +295,6 @@ void uk_kafka_committed_read(struct uk_kafka_committed *committed,
 {
   query->committed = committed;
   query->work.run = read_for;
-  query->work.timed_out = read_timed_out;
   uk_kafka_blocking_submit(committed->parts.blocking, &query->work);
 }
 

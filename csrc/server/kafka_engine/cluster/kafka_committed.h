@@ -21,16 +21,13 @@ struct uk_kafka_committed_parts {
 
 struct uk_kafka_committed *uk_kafka_committed_new(const struct uk_kafka_committed_parts *parts);
 void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_committed *operation);
+
 /* What a group has committed for each partition of a list, with the metadata. */
 struct uk_kafka_committed_query {
-  /* The caller's, until `then` is called: once, from any thread. */
-  struct uk_kafka_work work; /* with its deadline alone */
+  struct uk_kafka_work work; /* the caller sets its deadline and `then` */
   char group[UK_GROUP_NAME_MAX + 1];
-  rd_kafka_topic_partition_list_t *list; /* each partition once */
-  void (*then)(struct uk_kafka_committed_query *query);
-  /* The outcome; the list is filled where there is no error. */
-  rd_kafka_resp_err_t code;
-  struct uk_kafka_committed *committed; /* its own */
+  rd_kafka_topic_partition_list_t *list; /* each partition once; with no error it is filled */
+  struct uk_kafka_committed *committed;  /* its own */
 };
 void uk_kafka_committed_read(struct uk_kafka_committed *committed,
                              struct uk_kafka_committed_query *query);

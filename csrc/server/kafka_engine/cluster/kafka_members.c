@@ -47,7 +47,7 @@ static bool ask_broker(struct uk_kafka_members *members, struct uk_kafka_member_
   query->asked++;
   rd_kafka_AdminOptions_t *options =
     rd_kafka_AdminOptions_new(members->control, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-  int left = uk_kafka_time_left(query->deadline);
+  int left = uk_kafka_time_left(query->query.deadline);
   rd_kafka_AdminOptions_set_request_timeout(options, left < QUERY_TIMEOUT ? left : QUERY_TIMEOUT,
                                             text, sizeof text);
   rd_kafka_AdminOptions_set_broker(options, broker, text, sizeof text);
@@ -74,14 +74,14 @@ void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_memb
   query->asked = 0;
   query->live = false;
   query->holds = query->group_holds = NULL;
-  query->code = RD_KAFKA_RESP_ERR__WAIT_COORD;
+  query->query.code = RD_KAFKA_RESP_ERR__WAIT_COORD;
   pthread_mutex_lock(&members->mutex);
   int32_t broker = *hint_of(members, query->group);
   bool asked = !members->ending &&
                ((broker >= 0 && ask_broker(members, query, broker)) || ask_all(members, query));
   pthread_mutex_unlock(&members->mutex);
   if (!asked)
-    query->then(query);
+    query->query.then(&query->query);
 }
 
 /* Answers. */
@@ -113,7 +113,7 @@ static void fill(struct uk_kafka_member_query *query,
                  const rd_kafka_ConsumerGroupDescription_t *said)
 {
   size_t count = rd_kafka_ConsumerGroupDescription_member_count(said);
-  query->code = RD_KAFKA_RESP_ERR_NO_ERROR;
+  query->query.code = RD_KAFKA_RESP_ERR_NO_ERROR;
   if (query->whole)
     fill_whole(query, said);
   for (size_t i = 0; i < count; i++) {
@@ -150,8 +150,8 @@ static const rd_kafka_ConsumerGroupDescription_t *said_by(rd_kafka_event_t *even
 /* A broker that is not the coordinator says less than one that does not answer. */
 static void note_failure(struct uk_kafka_member_query *query, rd_kafka_resp_err_t code)
 {
-  if (query->code == RD_KAFKA_RESP_ERR__WAIT_COORD || code == RD_KAFKA_RESP_ERR__TIMED_OUT)
-    query->code = code;
+  if (query->query.code == RD_KAFKA_RESP_ERR__WAIT_COORD || code == RD_KAFKA_RESP_ERR__TIMED_OUT)
+    query->query.code = code;
 }
 
 /* The mutex is held. Others that are asked the same need not be waited for. */
@@ -201,8 +201,8 @@ static struct uk_kafka_member_query *take_answer(struct uk_kafka_members *member
     *hint = -1;
   if (query->asked > 0 || (was_hint && ask_all(members, query)))
     return NULL;
-  if (is_of_coordinators(query->code) && uk_kafka_topics_groupless(members->topics))
-    query->code = RD_KAFKA_RESP_ERR_NO_ERROR; /* who is in no group is no member */
+  if (is_of_coordinators(query->query.code) && uk_kafka_topics_groupless(members->topics))
+    query->query.code = RD_KAFKA_RESP_ERR_NO_ERROR; /* who is in no group is no member */
   return query;
 }
 
@@ -222,7 +222,7 @@ static void run(struct uk_kafka_task *task, int64_t now)
     }
     rd_kafka_event_destroy(event);
     if (answered != NULL)
-      answered->then(answered);
+      answered->query.then(&answered->query);
   }
   pthread_mutex_lock(&members->mutex);
   bool ending = members->ending;
@@ -270,8 +270,8 @@ static void give_up(struct uk_kafka_members *members)
     free(sent);
     if (query != NULL) {
       drop_others(members, query);
-      query->code = RD_KAFKA_RESP_ERR__DESTROY;
-      query->then(query);
+      query->query.code = RD_KAFKA_RESP_ERR__DESTROY;
+      query->query.then(&query->query);
     }
   }
 }

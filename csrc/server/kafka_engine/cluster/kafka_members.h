@@ -8,6 +8,7 @@
 #define UK_KAFKA_MEMBERS_H
 
 #include "server/kafka_engine/rd/kafka_executor.h"
+#include "server/kafka_engine/rd/kafka_query.h"
 #include "server/kafka_engine/cluster/kafka_topics.h"
 
 enum {
@@ -17,23 +18,20 @@ enum {
 struct uk_kafka_members;
 
 struct uk_kafka_member_query {
-  /* The caller's, until `then` is called: once, from any thread. */
+  /* The caller sets its deadline and `then`. Code: UNSUPPORTED_FEATURE where brokers cannot tell. */
+  struct uk_kafka_query query;
   const char *group, *instance;
-  bool whole;       /* what the whole group holds is asked as well */
-  int64_t deadline; /* monotonic milliseconds */
-  void (*then)(struct uk_kafka_member_query *query);
-  /* The outcome. `code`: UNSUPPORTED_FEATURE where brokers cannot tell. */
-  rd_kafka_resp_err_t code;
+  bool whole; /* what the whole group holds is asked as well */
+  /* The answer. */
   bool live;
   char member[UK_KAFKA_MEMBER_SIZE]; /* its name in the group when it is live */
+  /* Lists, the caller's to destroy. */
+  rd_kafka_topic_partition_list_t *holds; /* what a live one holds; may be NULL */
   rd_kafka_topic_partition_list_t
-    *holds; /* when it is live: the caller's to destroy; may be NULL */
-  rd_kafka_topic_partition_list_t *group_holds; /* the same, of all members; NULL while they are
-                                                   given their shares */
+    *group_holds; /* the same, of all members; NULL while the group rebalances */
   /* Its own. */
   size_t asked; /* brokers that have not answered yet */
   struct uk_kafka_members *members;
-  struct uk_kafka_member_query *next;
 };
 
 /* `control` and the topics must outlive it. NULL when memory is out. */

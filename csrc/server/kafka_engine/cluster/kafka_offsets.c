@@ -96,6 +96,7 @@ struct offsets {
   rd_kafka_t *control;
   struct uk_kafka_topics *topics;
   struct uk_kafka_blocking *blocking;
+  size_t failed; /* of an error: the index of the partition that it is about */
 };
 
 static void finish(struct offsets *offsets)
@@ -130,7 +131,7 @@ static rd_kafka_resp_err_t fill_ends(struct offsets *offsets, size_t *failed)
       continue;
     }
     code = uk_kafka_offsets_ask(offsets->control, UK_TIMESTAMP_LATEST, operation->offsets + i,
-                                end - i, offsets->work.deadline, failed);
+                                end - i, offsets->work.query.deadline, failed);
     *failed += i;
     i = end;
   }
@@ -141,21 +142,19 @@ static void run(struct uk_kafka_work *work)
 {
   struct offsets *offsets = (struct offsets *)work;
   struct uk_offsets *operation = offsets->operation;
-  size_t failed;
   rd_kafka_resp_err_t code =
     uk_kafka_offsets_ask(offsets->control, operation->timestamp, operation->offsets,
-                         operation->count, work->deadline, &failed);
+                         operation->count, work->query.deadline, &offsets->failed);
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-    code = fill_ends(offsets, &failed);
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    fail(offsets, code, failed);
-  finish(offsets);
+    code = fill_ends(offsets, &offsets->failed);
+  work->query.code = code;
 }
 
-static void timed_out(struct uk_kafka_work *work)
+static void answered(struct uk_kafka_query *query)
 {
-  struct offsets *offsets = (struct offsets *)work;
-  fail(offsets, RD_KAFKA_RESP_ERR__TIMED_OUT, 0);
+  struct offsets *offsets = (struct offsets *)query;
+  if (query->code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    fail(offsets, query->code, offsets->failed);
   finish(offsets);
 }
 
@@ -187,7 +186,7 @@ void uk_kafka_offsets_run(struct uk_offsets *operation, rd_kafka_t *control,
     return;
   }
   *offsets = (struct offsets){
-    .work = {.run = run, .timed_out = timed_out, .deadline = operation->operation.deadline},
+    .work = {.query = {.deadline = operation->operation.deadline, .then = answered}, .run = run},
     .check = {.operation = &operation->operation,
               .count = operation->count,
               .item = item,

@@ -27,11 +27,11 @@ struct uk_kafka_topics {
   pthread_mutex_t mutex; /* of all below */
   pthread_cond_t work;
   struct uk_kafka_catalog catalog;
-  struct uk_kafka_topic_query *first, *last; /* to be asked, in the order in which they came */
-  int64_t next_full, next_check;             /* monotonic milliseconds */
-  bool has_answered;                         /* the cluster has answered before */
-  bool has_errors;                           /* there may be errors to listen to */
-  bool connection_lost; /* a connection was lost, and nothing was asked since */
+  struct uk_list queries;        /* to be asked, in the order in which they came */
+  int64_t next_full, next_check; /* monotonic milliseconds */
+  bool has_answered;             /* the cluster has answered before */
+  bool has_errors;               /* there may be errors to listen to */
+  bool connection_lost;          /* a connection was lost, and nothing was asked since */
   bool cut_off;      /* no broker was reached when it was last asked for one, if but for a moment */
   bool down;         /* the cluster does not answer */
   unsigned silences; /* questions in a row that a broker left open */
@@ -129,64 +129,64 @@ static rd_kafka_resp_err_t retry_until(struct uk_kafka_topics *topics, struct uk
   }
 }
 
-/* Takes out what asks for the same as the first, in their order, and finds the earliest of their deadlines. */
-static struct uk_kafka_topic_query *take_alike(struct uk_kafka_topics *topics, int64_t *deadline)
+static struct uk_kafka_topic_query *query_of(struct uk_link *link)
 {
-  struct uk_kafka_topic_query *taken = NULL, **end = &taken, **link = &topics->first;
-  struct uk_slice name = topics->first->topic;
-  topics->last = NULL;
-  *deadline = INT64_MAX;
-  while (*link != NULL) {
-    struct uk_kafka_topic_query *query = *link;
-    if (uk_slice_equal(query->topic, name)) {
-      *deadline = query->deadline < *deadline ? query->deadline : *deadline;
-      *link = query->next;
-      query->next = NULL;
-      *end = query;
-      end = &query->next;
-    } else {
-      topics->last = query;
-      link = &query->next;
-    }
-  }
-  return taken;
+  return (struct uk_kafka_topic_query *)UK_LIST_ENTRY(link, struct uk_kafka_query, link);
 }
 
-static void answer(struct uk_kafka_topic_query *query, enum uk_error error, int32_t partitions)
+/* Moves to `alike` what asks for the same as the first, in their order. Returns the earliest of their deadlines. */
+static int64_t take_alike(struct uk_kafka_topics *topics, struct uk_list *alike)
 {
-  while (query != NULL) {
-    struct uk_kafka_topic_query *next = query->next;
-    query->error = error;
-    query->partitions = partitions;
-    query->then(query);
-    query = next;
+  struct uk_link *link = uk_list_first(&topics->queries), *next;
+  struct uk_slice name = query_of(link)->topic;
+  int64_t deadline = INT64_MAX;
+  for (; link != NULL; link = next) {
+    const struct uk_kafka_topic_query *query = query_of(link);
+    next = uk_list_next(&topics->queries, link);
+    if (!uk_slice_equal(query->topic, name))
+      continue;
+    deadline = query->query.deadline < deadline ? query->query.deadline : deadline;
+    uk_list_remove(link);
+    uk_list_add(alike, link);
   }
+  return deadline;
+}
+
+static void answer(struct uk_kafka_topic_query *query, rd_kafka_resp_err_t code, int32_t partitions)
+{
+  query->query.code = code;
+  query->partitions = partitions;
+  query->query.then(&query->query);
+}
+
+static void answer_all(struct uk_list *queries, rd_kafka_resp_err_t code, int32_t partitions)
+{
+  struct uk_link *link;
+  while ((link = uk_list_take(queries)) != NULL)
+    answer(query_of(link), code, partitions);
 }
 
 /* The mutex is held before and after. */
-static void answer_queries(struct uk_kafka_topics *topics)
+static void ask_first(struct uk_kafka_topics *topics)
 {
-  int64_t deadline;
-  struct uk_kafka_topic_query *alike = take_alike(topics, &deadline);
-  struct uk_slice name = alike->topic;
+  struct uk_list alike = {0};
+  int64_t deadline = take_alike(topics, &alike);
+  struct uk_slice name = query_of(uk_list_first(&alike))->topic;
   const rd_kafka_metadata_t *metadata = NULL;
-  enum uk_error error = UK_E_UNAVAILABLE;
   int32_t partitions = 0;
   pthread_mutex_unlock(&topics->mutex);
   rd_kafka_resp_err_t code = retry_until(topics, name, deadline, &metadata);
   pthread_mutex_lock(&topics->mutex);
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    error = uk_kafka_error(code);
-  } else if (name.length == 0) {
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR && name.length == 0)
     learn_all(topics, metadata);
-    error = UK_OK;
-  } else if (metadata->topic_cnt == 1) {
-    error = uk_kafka_catalog_learn(&topics->catalog, &metadata->topics[0], &partitions);
-  }
+  else if (code == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1)
+    code = uk_kafka_catalog_learn(&topics->catalog, &metadata->topics[0], &partitions);
+  else if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
   pthread_mutex_unlock(&topics->mutex);
   if (metadata != NULL)
     rd_kafka_metadata_destroy(metadata);
-  answer(alike, error, partitions);
+  answer_all(&alike, code, partitions);
   pthread_mutex_lock(&topics->mutex);
 }
 
@@ -227,8 +227,8 @@ static void *run(void *argument)
   pthread_mutex_lock(&topics->mutex);
   while (!topics->stopping) {
     int64_t until = topics->next_check;
-    if (topics->first != NULL) {
-      answer_queries(topics);
+    if (!uk_list_is_empty(&topics->queries)) {
+      ask_first(topics);
     } else if (topics->has_errors) {
       drain_errors(topics);
     } else if (must_check_now(topics) || uk_clock_monotonic() >= until) {
@@ -253,20 +253,15 @@ static void on_error(rd_kafka_t *handle, void *opaque)
 
 void uk_kafka_topics_ask(struct uk_kafka_topics *topics, struct uk_kafka_topic_query *query)
 {
-  query->next = NULL;
   pthread_mutex_lock(&topics->mutex);
   bool refused = topics->down || topics->stopping;
   if (!refused) {
-    if (topics->last != NULL)
-      topics->last->next = query;
-    else
-      topics->first = query;
-    topics->last = query;
+    uk_list_add(&topics->queries, &query->query.link);
     pthread_cond_signal(&topics->work);
   }
   pthread_mutex_unlock(&topics->mutex);
   if (refused)
-    answer(query, UK_E_UNAVAILABLE, 0);
+    answer(query, RD_KAFKA_RESP_ERR__TRANSPORT, 0);
 }
 
 /* What is in memory. */
@@ -304,7 +299,7 @@ struct refresh {
   struct uk_kafka_name name;
 };
 
-static void refreshed(struct uk_kafka_topic_query *query)
+static void refreshed(struct uk_kafka_query *query)
 {
   free(query);
 }
@@ -320,8 +315,9 @@ void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice nam
   if (refresh == NULL)
     return;
   refresh->name = uk_kafka_name(name);
-  refresh->query = (struct uk_kafka_topic_query){
-    .topic = uk_slice_text(refresh->name.text), .deadline = now + QUERY_TIMEOUT, .then = refreshed};
+  refresh->query =
+    (struct uk_kafka_topic_query){.query = {.deadline = now + QUERY_TIMEOUT, .then = refreshed},
+                                  .topic = uk_slice_text(refresh->name.text)};
   uk_kafka_topics_ask(topics, &refresh->query);
 }
 
@@ -417,8 +413,7 @@ void uk_kafka_topics_stop(struct uk_kafka_topics *topics)
   if (topics->running)
     pthread_join(topics->thread, NULL);
   topics->running = false;
-  answer(topics->first, UK_E_UNAVAILABLE, 0);
-  topics->first = topics->last = NULL;
+  answer_all(&topics->queries, RD_KAFKA_RESP_ERR__TRANSPORT, 0);
 }
 
 void uk_kafka_topics_free(struct uk_kafka_topics *topics)

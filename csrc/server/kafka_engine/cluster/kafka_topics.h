@@ -6,7 +6,7 @@
 #ifndef UK_KAFKA_TOPICS_H
 #define UK_KAFKA_TOPICS_H
 
-#include "server/kafka_engine/rd/kafka_rd.h"
+#include "server/kafka_engine/rd/kafka_query.h"
 
 enum { UK_KAFKA_CHECK_INTERVAL = 2000, UK_KAFKA_REFRESH = 5000 }; /* milliseconds */
 enum { UK_KAFKA_BROKERS_MAX = 100 };
@@ -37,16 +37,11 @@ void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice top
 /* What was said of the topic is forgotten: the cluster showed that it is otherwise. */
 void uk_kafka_topics_forget(struct uk_kafka_topics *topics, struct uk_slice topic);
 
-/* A question for the cluster. The caller's, until `then` is called: once, from any thread. */
+/* Codes for whatever uk_kafka_error calls NOT_FOUND, FORBIDDEN, UNAVAILABLE (no cluster) and GATEWAY_TIMEOUT. */
 struct uk_kafka_topic_query {
-  struct uk_slice topic; /* data NULL: all topics */
-  int64_t deadline;      /* monotonic milliseconds */
-  void (*then)(struct uk_kafka_topic_query *query);
-  void *context;
-  /* The outcome: UK_OK, NOT_FOUND, FORBIDDEN, UNAVAILABLE (no cluster), GATEWAY_TIMEOUT. */
-  enum uk_error error;
-  int32_t partitions; /* of the topic */
-  struct uk_kafka_topic_query *next;
+  struct uk_kafka_query query; /* the caller sets its deadline and `then` */
+  struct uk_slice topic;       /* data NULL: all topics */
+  int32_t partitions;          /* the answer for one topic */
 };
 
 /* Asks the cluster, also where memory has an answer. With UK_OK of all topics, memory holds exactly them. */

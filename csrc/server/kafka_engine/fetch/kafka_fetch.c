@@ -44,9 +44,9 @@ void uk_kafka_fetch_check(struct uk_kafka_fetch *fetch)
   uk_kafka_topics_check(fetch->fetches->parts.topics, &fetch->check);
 }
 
-static void ranged(struct uk_kafka_range *range)
+static void watermarks_answered(struct uk_kafka_query *query)
 {
-  answered((struct uk_kafka_fetch *)((char *)range - offsetof(struct uk_kafka_fetch, range)));
+  answered((struct uk_kafka_fetch *)((char *)query - offsetof(struct uk_kafka_fetch, watermarks)));
 }
 
 /* In hand. */
@@ -91,10 +91,8 @@ static struct uk_kafka_fetch *new_fetch(struct uk_kafka_fetches *fetches,
   fetch->waiter.task = &fetch->task;
   fetch->limit = operation->operation.deadline + GRACE;
   fetch->count = uk_kafka_positions_fill(fetch->positions, operation);
-  fetch->range = (struct uk_kafka_range){.control = fetches->parts.control,
-                                         .positions = fetch->positions,
-                                         .count = fetch->count,
-                                         .then = ranged};
+  fetch->watermarks = (struct uk_kafka_watermarks){.work.query.then = watermarks_answered,
+                                                   .control = fetches->parts.control};
   return fetch;
 }
 

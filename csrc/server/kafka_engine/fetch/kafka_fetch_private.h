@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 #include "server/kafka_engine/fetch/kafka_fetch.h"
-#include "server/kafka_engine/fetch/kafka_range.h"
+#include "server/kafka_engine/cluster/kafka_watermarks.h"
 #include "server/kafka_engine/fetch/kafka_consumer_pool.h"
 #include "server/kafka_engine/rd/kafka_record.h"
 
@@ -30,7 +30,7 @@ enum uk_kafka_fetch_state {
   UK_FETCH_STARTING,   /* looks at the ends that are followed, then for a reader */
   UK_FETCH_READING,    /* has a session */
   UK_FETCH_STOPPING,   /* gives the session back, and goes on in `after` */
-  UK_FETCH_ASKING,     /* for the range of positions that are unsure; until `answered` */
+  UK_FETCH_ASKING,     /* for the watermarks of positions that are unsure; until `answered` */
   UK_FETCH_JOINING,    /* all partitions have ended: those who wait at their ends */
   UK_FETCH_WAITING,    /* there */
   UK_FETCH_ENDING
@@ -42,9 +42,9 @@ struct uk_kafka_fetch {
   struct uk_fetch *operation;
   struct uk_kafka_fetch *next, **link; /* among those in hand */
   enum uk_kafka_fetch_state state, after;
-  bool answered; /* atomic: the check or range that was asked for is there */
+  bool answered; /* atomic: the check or the watermarks that were asked for is there */
   struct uk_kafka_check check;
-  struct uk_kafka_range range;
+  struct uk_kafka_watermarks watermarks;
   struct uk_kafka_pool_waiter waiter;
   struct uk_kafka_session *session;
   struct uk_kafka_record record;
@@ -91,8 +91,8 @@ bool uk_kafka_fetch_check_again(struct uk_kafka_fetch *fetch, size_t index, int6
 bool uk_kafka_fetch_start(struct uk_kafka_fetch *fetch, int64_t now);
 bool uk_kafka_fetch_read(struct uk_kafka_fetch *fetch, int64_t now);
 bool uk_kafka_fetch_stop(struct uk_kafka_fetch *fetch);
-bool uk_kafka_fetch_ask_range(struct uk_kafka_fetch *fetch);
-bool uk_kafka_fetch_use_range(struct uk_kafka_fetch *fetch, int64_t now);
+bool uk_kafka_fetch_ask_watermarks(struct uk_kafka_fetch *fetch);
+bool uk_kafka_fetch_use_watermarks(struct uk_kafka_fetch *fetch, int64_t now);
 bool uk_kafka_fetch_join(struct uk_kafka_fetch *fetch, int64_t now);
 bool uk_kafka_fetch_wait_there(struct uk_kafka_fetch *fetch, int64_t now);
 

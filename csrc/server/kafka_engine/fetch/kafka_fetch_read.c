@@ -53,7 +53,7 @@ bool uk_kafka_fetch_start(struct uk_kafka_fetch *fetch, int64_t now)
   if (now < fetch->not_before && now < fetch->limit)
     return sleep_until(fetch, fetch->not_before);
   if (any_unsure(fetch))
-    return uk_kafka_fetch_ask_range(fetch);
+    return uk_kafka_fetch_ask_watermarks(fetch);
   switch (uk_kafka_fetch_join_all(fetch, false)) {
   case UK_KAFKA_AT_PAST: break;
   case UK_KAFKA_AT_NOWHERE: return uk_kafka_fetch_fail_memory(fetch);

@@ -40,7 +40,7 @@ static bool step(struct uk_kafka_fetch *fetch, int64_t now)
   case UK_FETCH_STARTING: return uk_kafka_fetch_start(fetch, now);
   case UK_FETCH_READING: return uk_kafka_fetch_read(fetch, now);
   case UK_FETCH_STOPPING: return uk_kafka_fetch_stop(fetch);
-  case UK_FETCH_ASKING: return uk_kafka_fetch_use_range(fetch, now);
+  case UK_FETCH_ASKING: return uk_kafka_fetch_use_watermarks(fetch, now);
   case UK_FETCH_JOINING: return uk_kafka_fetch_join(fetch, now);
   case UK_FETCH_WAITING: return uk_kafka_fetch_wait_there(fetch, now);
   case UK_FETCH_ENDING: break;

@@ -1,6 +1,7 @@
 #include "server/kafka_engine/fetch/kafka_fetch_private.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 enum {
   END_MOVED = 10
@@ -101,47 +102,98 @@ bool uk_kafka_fetch_wait_there(struct uk_kafka_fetch *fetch, int64_t now)
   return false;
 }
 
-/* The range. */
+/* The watermarks. */
 
-bool uk_kafka_fetch_ask_range(struct uk_kafka_fetch *fetch)
+/* The index of the unsure position that so many others precede. */
+static size_t nth_unsure(const struct uk_kafka_fetch *fetch, size_t n)
 {
-  fetch->state = UK_FETCH_ASKING;
-  fetch->range.work.deadline = fetch->limit;
-  uk_kafka_range_ask(&fetch->range, fetch->fetches->parts.blocking);
-  return false; /* the positions are the range's until it answers */
+  for (size_t i = 0; i < fetch->count; i++) {
+    if (fetch->positions[i].unsure && n-- == 0)
+      return i;
+  }
+  return 0;
 }
 
-/* The operation's offset against the range that was asked for. False when it is out of it. */
-static bool place(struct uk_kafka_fetch *fetch, struct uk_kafka_position *at)
+static void list_unsure(const struct uk_kafka_fetch *fetch, struct uk_topic_partition_offset *at)
 {
-  at->unsure = false;
-  at->past = at->offset >= at->end;
-  if (at->offset >= at->first)
-    return true;
-  uk_operation_fail(
-    uk_kafka_fetch_operation_of(fetch), UK_E_BAD_REQUEST,
-    "offset %" PRId64 " of topic \"%.*s\" partition %d is %s (range %" PRId64 " to %" PRId64 ")",
-    at->offset, (int)at->topic.length, at->topic.data, (int)at->partition,
-    at->offset < 0 ? "negative" : "below the first kept offset", at->first, at->end);
+  for (size_t i = 0; i < fetch->count; i++) {
+    const struct uk_kafka_position *position = &fetch->positions[i];
+    if (position->unsure)
+      *at++ = (struct uk_topic_partition_offset){.topic = position->topic,
+                                                 .partition = position->partition};
+  }
+}
+
+bool uk_kafka_fetch_ask_watermarks(struct uk_kafka_fetch *fetch)
+{
+  size_t count = 0;
+  for (size_t i = 0; i < fetch->count; i++)
+    count += fetch->positions[i].unsure;
+  struct uk_topic_partition_offset *first = calloc(2 * count, sizeof *first);
+  if (first == NULL)
+    return uk_kafka_fetch_fail_memory(fetch);
+  list_unsure(fetch, first);
+  list_unsure(fetch, first + count);
+  fetch->watermarks.first = first;
+  fetch->watermarks.end = first + count;
+  fetch->watermarks.count = count;
+  fetch->watermarks.work.query.deadline = fetch->limit;
+  fetch->state = UK_FETCH_ASKING;
+  uk_kafka_watermarks_ask(&fetch->watermarks, fetch->fetches->parts.blocking);
   return false;
 }
 
-bool uk_kafka_fetch_use_range(struct uk_kafka_fetch *fetch, int64_t now)
+/* False when the operation's offset is before the first one. */
+static bool place(struct uk_kafka_fetch *fetch, struct uk_kafka_position *at, int64_t first,
+                  int64_t end)
+{
+  at->unsure = false;
+  at->end = end;
+  at->past = at->offset >= end;
+  if (at->offset >= first)
+    return true;
+  uk_operation_fail(uk_kafka_fetch_operation_of(fetch), UK_E_BAD_REQUEST,
+                    "offset %" PRId64 " of topic \"%.*s\" partition %d is %s (range %" PRId64
+                    " to %" PRId64 ")",
+                    at->offset, (int)at->topic.length, at->topic.data, (int)at->partition,
+                    at->offset < 0 ? "negative" : "below the first kept offset", first, end);
+  return false;
+}
+
+static bool place_all(struct uk_kafka_fetch *fetch)
+{
+  size_t n = 0;
+  for (size_t i = 0; i < fetch->count; i++) {
+    if (!fetch->positions[i].unsure)
+      continue;
+    if (!place(fetch, &fetch->positions[i], fetch->watermarks.first[n].offset,
+               fetch->watermarks.end[n].offset))
+      return uk_kafka_fetch_end(fetch);
+    n++;
+  }
+  return uk_kafka_fetch_go(fetch, UK_FETCH_STARTING);
+}
+
+static bool use_watermarks(struct uk_kafka_fetch *fetch, int64_t now)
+{
+  rd_kafka_resp_err_t code = fetch->watermarks.work.query.code;
+  size_t failed = nth_unsure(fetch, fetch->watermarks.failed);
+  if (uk_kafka_fetch_is_draining(fetch))
+    return uk_kafka_fetch_end(fetch);
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    return place_all(fetch);
+  if (uk_kafka_error(code) == UK_E_NOT_FOUND)
+    return uk_kafka_fetch_check_again(fetch, failed, now);
+  if (uk_kafka_error(code) == UK_E_GATEWAY_TIMEOUT)
+    return uk_kafka_fetch_fail_late(fetch, failed, "did not answer in time");
+  return uk_kafka_fetch_fail_at(fetch, failed, code);
+}
+
+bool uk_kafka_fetch_use_watermarks(struct uk_kafka_fetch *fetch, int64_t now)
 {
   if (!uk_kafka_fetch_take_answer(fetch))
     return false;
-  rd_kafka_resp_err_t code = fetch->range.code;
-  if (uk_kafka_fetch_is_draining(fetch))
-    return uk_kafka_fetch_end(fetch);
-  if (uk_kafka_error(code) == UK_E_NOT_FOUND)
-    return uk_kafka_fetch_check_again(fetch, fetch->range.failed, now);
-  if (uk_kafka_error(code) == UK_E_GATEWAY_TIMEOUT)
-    return uk_kafka_fetch_fail_late(fetch, fetch->range.failed, "did not answer in time");
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return uk_kafka_fetch_fail_at(fetch, fetch->range.failed, code);
-  for (size_t i = 0; i < fetch->count; i++) {
-    if (fetch->positions[i].unsure && !place(fetch, &fetch->positions[i]))
-      return uk_kafka_fetch_end(fetch);
-  }
-  return uk_kafka_fetch_go(fetch, UK_FETCH_STARTING);
+  bool more = use_watermarks(fetch, now);
+  free(fetch->watermarks.first);
+  return more;
 }

@@ -9,10 +9,9 @@ struct uk_kafka_position {
   struct uk_slice topic; /* the operation's */
   int32_t partition;
   int64_t offset;
-  int64_t first; /* of the partition, once it was asked for */
-  int64_t end;   /* where the partition was seen to end, at or after `offset` unless it is past */
-  bool unsure;   /* its range must be asked for: the offset may be out of it */
-  bool past;     /* the offset is past the end, where there is nothing to read */
+  int64_t end; /* where the partition was seen to end, at or after `offset` unless it is past */
+  bool unsure; /* its watermarks must be asked for: the offset may be outside of them */
+  bool past;   /* the offset is past the end, where there is nothing to read */
   struct uk_kafka_end_waiter waiter;
 };
 

@@ -381,7 +381,7 @@ void uk_kafka_groups_free(struct uk_kafka_groups *groups)
   pthread_mutex_lock(&groups->mutex);
   groups->closing = true;
   wake_all(groups);
-  while (groups->count > 0 || groups->handovers > 0)
+  while (groups->count > 0)
     pthread_cond_wait(&groups->empty, &groups->mutex);
   pthread_mutex_unlock(&groups->mutex);
   if (groups->members != NULL)

@@ -10,12 +10,10 @@ enum { READ_TIMEOUT = 2000 }; /* milliseconds; what is not known by then is deli
 
 static const char METADATA_PREFIX[] = "upstash-kafka: delivered up to ";
 
-/* A question under way. Whoever comes last, the answer or the end of the instance, frees it. */
-struct uk_kafka_handover {
-  struct uk_kafka_committed_query query;
-  struct uk_kafka_groups *groups;
-  struct uk_kafka_instance *instance; /* NULL: nobody wants to know any more */
-  bool answered;
+/* A query under way, which may outlive the instance. */
+struct handover_query {
+  struct uk_kafka_committed_query committed;
+  struct uk_kafka_late_answer late;
 };
 
 /* Notes. */
@@ -47,82 +45,58 @@ int64_t uk_kafka_handover_read_metadata(const rd_kafka_topic_partition_t *at)
 
 /* Reading them. */
 
-static void free_handover(struct uk_kafka_handover *handover)
+static struct handover_query *query_of(struct uk_kafka_late_answer *late)
 {
-  if (handover->query.list != NULL)
-    rd_kafka_topic_partition_list_destroy(handover->query.list);
-  free(handover);
+  return (struct handover_query *)((char *)late - offsetof(struct handover_query, late));
 }
 
-static void answered(struct uk_kafka_committed_query *query)
+static void free_query(struct uk_kafka_late_answer *late)
 {
-  struct uk_kafka_handover *handover = (struct uk_kafka_handover *)query;
-  struct uk_kafka_groups *groups = handover->groups;
-  pthread_mutex_lock(&groups->mutex);
-  bool unwanted = handover->instance == NULL;
-  handover->answered = true;
-  if (!unwanted)
-    uk_kafka_task_wake(&handover->instance->task);
-  else
-    free_handover(handover);
-  groups->handovers--;
-  pthread_cond_broadcast(&groups->empty);
-  pthread_mutex_unlock(&groups->mutex);
+  struct handover_query *query = query_of(late);
+  if (query->committed.list != NULL)
+    rd_kafka_topic_partition_list_destroy(query->committed.list);
+  free(query);
+}
+
+static void answered(struct uk_kafka_query *query)
+{
+  uk_kafka_late_answer_arrive(&((struct handover_query *)query)->late);
 }
 
 bool uk_kafka_handover_ask(struct uk_kafka_instance *instance,
                            const rd_kafka_topic_partition_list_t *list)
 {
-  struct uk_kafka_groups *groups = instance->groups;
   uk_kafka_handover_drop(instance);
   if (!instance->migrates || instance->joined || !instance->settings.auto_commit || list->cnt == 0)
     return false;
-  struct uk_kafka_handover *handover = calloc(1, sizeof *handover);
-  if (handover == NULL)
+  struct handover_query *query = calloc(1, sizeof *query);
+  if (query == NULL)
     return false;
-  handover->groups = groups;
-  handover->instance = instance;
-  handover->query =
-    (struct uk_kafka_committed_query){.work.deadline = uk_clock_monotonic() + READ_TIMEOUT,
-                                      .list = rd_kafka_topic_partition_list_copy(list),
-                                      .then = answered};
-  memcpy(handover->query.group, instance->group.data, instance->group.length);
-  pthread_mutex_lock(&groups->mutex);
-  groups->handovers++;
-  instance->handover = handover;
-  pthread_mutex_unlock(&groups->mutex);
-  uk_kafka_committed_read(groups->parts.committed, &handover->query);
+  query->committed = (struct uk_kafka_committed_query){
+    .work.query = {.deadline = uk_clock_monotonic() + READ_TIMEOUT, .then = answered},
+    .list = rd_kafka_topic_partition_list_copy(list)};
+  memcpy(query->committed.group, instance->group.data, instance->group.length);
+  uk_kafka_late_answer_init(&query->late, &instance->task, free_query);
+  instance->handover_answer = &query->late;
+  uk_kafka_committed_read(instance->groups->parts.committed, &query->committed);
   return true;
 }
 
 rd_kafka_topic_partition_list_t *uk_kafka_handover_take(struct uk_kafka_instance *instance)
 {
-  pthread_mutex_lock(&instance->groups->mutex);
-  struct uk_kafka_handover *handover = instance->handover;
-  if (handover != NULL && !handover->answered)
-    handover = NULL;
-  if (handover != NULL)
-    instance->handover = NULL;
-  pthread_mutex_unlock(&instance->groups->mutex);
-  if (handover == NULL)
+  struct uk_kafka_late_answer *late = uk_kafka_late_answer_take(&instance->handover_answer);
+  if (late == NULL)
     return NULL;
-  rd_kafka_topic_partition_list_t *list = handover->query.list;
-  for (int i = 0; handover->query.code != RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
+  struct uk_kafka_committed_query *said = &query_of(late)->committed;
+  rd_kafka_topic_partition_list_t *list = said->list;
+  for (int i = 0; said->work.query.code != RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
     list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
-  handover->query.list = NULL;
-  free_handover(handover);
+  said->list = NULL;
+  uk_kafka_late_answer_release(late);
   return list;
 }
 
 void uk_kafka_handover_drop(struct uk_kafka_instance *instance)
 {
-  pthread_mutex_lock(&instance->groups->mutex);
-  struct uk_kafka_handover *handover = instance->handover;
-  bool over = handover != NULL && handover->answered;
-  if (handover != NULL)
-    handover->instance = NULL;
-  instance->handover = NULL;
-  pthread_mutex_unlock(&instance->groups->mutex);
-  if (over)
-    free_handover(handover);
+  uk_kafka_late_answer_drop(&instance->handover_answer);
 }

@@ -16,6 +16,7 @@
 #include "server/kafka_engine/rd/kafka_handle.h"
 #include "server/kafka_engine/group/kafka_groups.h"
 #include "server/kafka_engine/cluster/kafka_members.h"
+#include "server/kafka_engine/rd/kafka_late_answer.h"
 #include "server/kafka_engine/rd/kafka_record.h"
 
 enum uk_kafka_request_kind { UK_KAFKA_CONSUME, UK_KAFKA_COMMIT, UK_KAFKA_DELETE };
@@ -50,9 +51,6 @@ struct uk_kafka_assigned_partition {
   int64_t committed;           /* the last that was committed for it, -1 = none */
 };
 
-struct uk_kafka_lease_query;
-struct uk_kafka_handover;
-
 struct uk_kafka_instance {
   struct uk_name_node node; /* "GROUP" NUL "INSTANCE" */
   struct uk_kafka_task task;
@@ -70,10 +68,9 @@ struct uk_kafka_instance {
   struct uk_kafka_name *topics; /* the subscription */
   size_t topic_count;
   bool gone; /* no longer in the table */
-  struct uk_kafka_lease_query *lease_query;
-  struct uk_kafka_handover *handover;
   /* The task's from here on. */
-  rd_kafka_t *handle; /* NULL: not opened yet */
+  struct uk_kafka_late_answer *lease_answer, *handover_answer; /* that it waits for */
+  rd_kafka_t *handle;                                          /* NULL: not opened yet */
   rd_kafka_queue_t *control, *records;
   struct uk_kafka_requests consumes; /* that wait */
   struct uk_kafka_requests
@@ -126,7 +123,6 @@ struct uk_kafka_groups {
   pthread_cond_t empty;
   struct uk_name_table table;
   size_t count;                    /* instances, those that are ending too */
-  size_t handovers;                /* that are being asked for */
   atomic_uint_fast64_t deliveries; /* numbers them, of all instances */
   bool draining, closing;
 };

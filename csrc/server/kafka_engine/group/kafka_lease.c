@@ -11,45 +11,40 @@ enum {
   ASK_AHEAD = 40      /* of the end, so that one who reads all the time does not wait for it */
 };
 
-/* A question under way. Whoever comes last, the answer or the end of the instance, frees it. */
-struct uk_kafka_lease_query {
-  struct uk_kafka_member_query base;
-  struct uk_kafka_groups *groups;
-  struct uk_kafka_instance *instance; /* NULL: it has ended */
-  bool answered;
+/* A query under way, which may outlive the instance. */
+struct lease_query {
+  struct uk_kafka_member_query membership;
+  struct uk_kafka_late_answer late;
   int64_t asked_at;
   char member[UK_KAFKA_MEMBER_SIZE]; /* this server's when it asked */
   char names[];
 };
 
-static void free_query(struct uk_kafka_lease_query *query)
+static struct lease_query *query_of(struct uk_kafka_late_answer *late)
 {
-  if (query->base.holds != NULL)
-    rd_kafka_topic_partition_list_destroy(query->base.holds);
-  if (query->base.group_holds != NULL)
-    rd_kafka_topic_partition_list_destroy(query->base.group_holds);
+  return (struct lease_query *)((char *)late - offsetof(struct lease_query, late));
+}
+
+static void free_query(struct uk_kafka_late_answer *late)
+{
+  struct lease_query *query = query_of(late);
+  if (query->membership.holds != NULL)
+    rd_kafka_topic_partition_list_destroy(query->membership.holds);
+  if (query->membership.group_holds != NULL)
+    rd_kafka_topic_partition_list_destroy(query->membership.group_holds);
   free(query);
 }
 
-static void answered(struct uk_kafka_member_query *base)
+static void answered(struct uk_kafka_query *query)
 {
-  struct uk_kafka_lease_query *query = (struct uk_kafka_lease_query *)base;
-  struct uk_kafka_groups *groups = query->groups;
-  pthread_mutex_lock(&groups->mutex);
-  bool ended = query->instance == NULL;
-  query->answered = true;
-  if (!ended)
-    uk_kafka_task_wake(&query->instance->task);
-  pthread_mutex_unlock(&groups->mutex);
-  if (ended)
-    free_query(query);
+  uk_kafka_late_answer_arrive(&((struct lease_query *)query)->late);
 }
 
 void uk_kafka_lease_ask(struct uk_kafka_instance *instance, int64_t now)
 {
-  if (instance->lease_query != NULL || now < instance->ask_at)
+  if (instance->lease_answer != NULL || now < instance->ask_at)
     return;
-  struct uk_kafka_lease_query *query =
+  struct lease_query *query =
     calloc(1, sizeof *query + instance->group.length + instance->name.length + 2);
   instance->ask_at = now + UK_KAFKA_LEASE;
   if (query == NULL)
@@ -57,62 +52,47 @@ void uk_kafka_lease_ask(struct uk_kafka_instance *instance, int64_t now)
   char *name = query->names + instance->group.length + 1;
   memcpy(query->names, instance->group.data, instance->group.length);
   memcpy(name, instance->name.data, instance->name.length);
-  query->base = (struct uk_kafka_member_query){.group = query->names,
-                                               .instance = name,
-                                               .whole = instance->handle == NULL,
-                                               .deadline = now + ASK_TIMEOUT,
-                                               .then = answered};
-  query->groups = instance->groups;
-  query->instance = instance;
+  query->membership =
+    (struct uk_kafka_member_query){.query = {.deadline = now + ASK_TIMEOUT, .then = answered},
+                                   .group = query->names,
+                                   .instance = name,
+                                   .whole = instance->handle == NULL};
   query->asked_at = now;
   if (instance->handle != NULL)
     uk_kafka_instance_member(instance, query->member);
-  instance->lease_query = query;
-  uk_kafka_members_ask(instance->groups->members, &query->base);
+  uk_kafka_late_answer_init(&query->late, &instance->task, free_query);
+  instance->lease_answer = &query->late;
+  uk_kafka_members_ask(instance->groups->members, &query->membership);
 }
 
-static struct uk_kafka_lease_query *take_answer(struct uk_kafka_instance *instance)
+static struct lease_query *take_answer(struct uk_kafka_instance *instance)
 {
-  pthread_mutex_lock(&instance->groups->mutex);
-  struct uk_kafka_lease_query *query = instance->lease_query;
-  if (query != NULL && !query->answered)
-    query = NULL;
-  if (query != NULL)
-    instance->lease_query = NULL;
-  pthread_mutex_unlock(&instance->groups->mutex);
-  return query;
+  struct uk_kafka_late_answer *late = uk_kafka_late_answer_take(&instance->lease_answer);
+  return late != NULL ? query_of(late) : NULL;
 }
 
 void uk_kafka_lease_drop(struct uk_kafka_instance *instance)
 {
-  pthread_mutex_lock(&instance->groups->mutex);
-  struct uk_kafka_lease_query *query = instance->lease_query;
-  bool over = query != NULL && query->answered;
-  if (query != NULL)
-    query->instance = NULL;
-  instance->lease_query = NULL;
-  pthread_mutex_unlock(&instance->groups->mutex);
-  if (over)
-    free_query(query);
+  uk_kafka_late_answer_drop(&instance->lease_answer);
 }
 
 enum uk_kafka_first uk_kafka_lease_first(struct uk_kafka_instance *instance, int64_t now,
                                          rd_kafka_topic_partition_list_t **holds,
                                          rd_kafka_resp_err_t *code)
 {
-  struct uk_kafka_lease_query *query = take_answer(instance);
+  struct lease_query *query = take_answer(instance);
   enum uk_kafka_first first = UK_KAFKA_FIRST_FREE;
   *holds = NULL;
   if (query == NULL) {
     uk_kafka_lease_ask(instance, now);
     return UK_KAFKA_FIRST_WAITS;
   }
-  *code = query->base.code;
-  if (query->base.live) {
-    *holds = query->base.holds;
-    query->base.holds = NULL;
-    instance->group_holds = query->base.group_holds;
-    query->base.group_holds = NULL;
+  *code = query->membership.query.code;
+  if (query->membership.live) {
+    *holds = query->membership.holds;
+    query->membership.holds = NULL;
+    instance->group_holds = query->membership.group_holds;
+    query->membership.group_holds = NULL;
     first = UK_KAFKA_FIRST_HELD;
     pthread_mutex_lock(&instance->groups->mutex);
     instance->migrates = true;
@@ -124,7 +104,7 @@ enum uk_kafka_first uk_kafka_lease_first(struct uk_kafka_instance *instance, int
   }
   /* Who does not know may have taken it over. */
   instance->taken_over = first == UK_KAFKA_FIRST_HELD || first == UK_KAFKA_FIRST_FAILED;
-  free_query(query);
+  uk_kafka_late_answer_release(&query->late);
   return first;
 }
 
@@ -172,13 +152,13 @@ static void settle(struct uk_kafka_instance *instance, int64_t asked_at)
     request->settled = request->settled || request->came <= asked_at;
 }
 
-static void learn(struct uk_kafka_instance *instance, const struct uk_kafka_lease_query *query)
+static void learn(struct uk_kafka_instance *instance, const struct lease_query *query)
 {
   char member[UK_KAFKA_MEMBER_SIZE];
-  const struct uk_kafka_member_query *said = &query->base;
-  if (said->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
+  const struct uk_kafka_member_query *said = &query->membership;
+  if (said->query.code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
     instance->sure_from = instance->sure_until = INT64_MAX;
-  if (said->code != RD_KAFKA_RESP_ERR_NO_ERROR || query->member[0] == '\0' ||
+  if (said->query.code != RD_KAFKA_RESP_ERR_NO_ERROR || query->member[0] == '\0' ||
       instance->leaves_until != 0)
     return;
   instance->ask_at = 0;
@@ -193,10 +173,10 @@ static void learn(struct uk_kafka_instance *instance, const struct uk_kafka_leas
 
 void uk_kafka_lease_serve(struct uk_kafka_instance *instance, int64_t now)
 {
-  struct uk_kafka_lease_query *query = take_answer(instance);
+  struct lease_query *query = take_answer(instance);
   if (query != NULL) {
     learn(instance, query);
-    free_query(query);
+    uk_kafka_late_answer_release(&query->late);
   }
   if (!instance->lost && waits_for_answer(instance, now))
     uk_kafka_lease_ask(instance, now);

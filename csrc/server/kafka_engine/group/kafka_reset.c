@@ -6,14 +6,15 @@
 #include "common/clock.h"
 #include "server/kafka_engine/group/kafka_rebalance.h"
 #include "server/kafka_engine/group/kafka_request_queue.h"
-#include "server/kafka_engine/fetch/kafka_range.h"
+#include "server/kafka_engine/cluster/kafka_watermarks.h"
 
-enum { RANGE_TIMEOUT = 2000 }; /* milliseconds; without the range the answer does without it */
+enum { WATERMARKS_TIMEOUT = 2000 }; /* milliseconds; the answer does without them then */
 
 /* A query under way, with the requests that wait for its answer. It outlives the instance. */
 struct reset_query {
-  struct uk_kafka_range range;
-  struct uk_kafka_position position;
+  struct uk_kafka_watermarks watermarks;
+  struct uk_topic_partition_offset first, end;
+  int64_t offset;
   struct uk_kafka_requests requests;
   struct uk_kafka_name topic;
   const char *what;
@@ -28,23 +29,24 @@ static void write_out_of_range(char text[static UK_MESSAGE_SIZE], const char *wh
            (long long)offset, (int)topic.length, topic.data, (int)partition);
 }
 
-static void answered(struct uk_kafka_range *range)
+static void answered(struct uk_kafka_query *answered)
 {
-  struct reset_query *query = (struct reset_query *)range;
-  const struct uk_kafka_position *at = &query->position;
+  struct reset_query *query = (struct reset_query *)answered;
+  struct uk_slice topic = uk_slice_text(query->topic.text);
   char text[UK_MESSAGE_SIZE];
-  if (range->code == RD_KAFKA_RESP_ERR_NO_ERROR)
-    snprintf(text, sizeof text, UK_RESET_OUT_OF_RANGE, query->what, (long long)at->offset,
-             (int)at->topic.length, at->topic.data, (int)at->partition, (long long)at->first,
-             (long long)at->end);
+  if (answered->code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    snprintf(text, sizeof text, UK_RESET_OUT_OF_RANGE, query->what, (long long)query->offset,
+             (int)topic.length, topic.data, (int)query->first.partition,
+             (long long)query->first.offset, (long long)query->end.offset);
   else
-    write_out_of_range(text, query->what, at->offset, at->topic, at->partition);
+    write_out_of_range(text, query->what, query->offset, topic, query->first.partition);
   uk_kafka_requests_fail(&query->requests, UK_E_BAD_REQUEST, text);
   free(query);
 }
 
 /* False when memory is out. */
-static bool ask_range(struct uk_kafka_instance *instance, const rd_kafka_topic_partition_t *place)
+static bool ask_watermarks(struct uk_kafka_instance *instance,
+                           const rd_kafka_topic_partition_t *place)
 {
   const struct uk_kafka_assigned_partition *partition =
     uk_kafka_instance_partition(instance, place->topic, place->partition);
@@ -53,18 +55,18 @@ static bool ask_range(struct uk_kafka_instance *instance, const rd_kafka_topic_p
     return false;
   query->topic = uk_kafka_name(uk_slice_text(place->topic));
   query->what = partition != NULL && partition->position >= 0 ? "position" : "committed offset";
-  query->position = (struct uk_kafka_position){.topic = uk_slice_text(query->topic.text),
-                                               .partition = place->partition,
-                                               .offset = place->offset,
-                                               .unsure = true};
+  query->offset = place->offset;
+  query->first = query->end = (struct uk_topic_partition_offset){
+    .topic = uk_slice_text(query->topic.text), .partition = place->partition};
   query->requests = instance->consumes;
   instance->consumes = (struct uk_kafka_requests){NULL, NULL};
-  query->range = (struct uk_kafka_range){.work = {.deadline = uk_clock_monotonic() + RANGE_TIMEOUT},
-                                         .control = instance->groups->parts.control,
-                                         .positions = &query->position,
-                                         .count = 1,
-                                         .then = answered};
-  uk_kafka_range_ask(&query->range, instance->groups->parts.blocking);
+  query->watermarks = (struct uk_kafka_watermarks){
+    .work.query = {.deadline = uk_clock_monotonic() + WATERMARKS_TIMEOUT, .then = answered},
+    .control = instance->groups->parts.control,
+    .first = &query->first,
+    .end = &query->end,
+    .count = 1};
+  uk_kafka_watermarks_ask(&query->watermarks, instance->groups->parts.blocking);
   return true;
 }
 
@@ -73,7 +75,7 @@ void uk_kafka_instance_fail_reset(struct uk_kafka_instance *instance,
 {
   char text[UK_MESSAGE_SIZE] = "no committed offset" UK_RESET_IS_NONE;
   struct uk_slice topic = uk_slice_text(place != NULL ? place->topic : "");
-  if (place != NULL && place->offset >= 0 && ask_range(instance, place))
+  if (place != NULL && place->offset >= 0 && ask_watermarks(instance, place))
     return;
   if (place != NULL && place->offset >= 0)
     write_out_of_range(text, "committed offset", place->offset, topic, place->partition);

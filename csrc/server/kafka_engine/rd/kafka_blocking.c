@@ -8,18 +8,15 @@
 #include "common/thread.h"
 
 struct uk_kafka_blocking {
+  struct uk_kafka_task task; /* times out work that waits too long */
   pthread_mutex_t mutex;
-  pthread_cond_t added; /* for threads without a call */
-  pthread_cond_t watch; /* for the one that watches deadlines */
-  struct uk_kafka_work *first, *last;
-  size_t waiting;      /* calls in the line */
-  size_t free_threads; /* without a call */
-  size_t
-    coming; /* of those, on their way to the line: as many calls at its head are as good as taken */
-  int64_t watch_until; /* what the watcher sleeps until */
+  pthread_cond_t added; /* for threads without work */
+  struct uk_list waiting;
+  size_t waiting_count;
+  size_t free_threads; /* without work */
+  size_t coming; /* of these, how many were signalled: as much work at the head is spoken for */
+  int64_t next_timeout; /* of the work that is not spoken for; what the task's timer is set to */
   bool stopping;
-  bool watched;
-  pthread_t watcher;
   unsigned thread_count;
   pthread_t threads[UK_KAFKA_BLOCKING_THREADS];
 };
@@ -30,71 +27,62 @@ int uk_kafka_time_left(int64_t deadline)
   return left < 1 ? 1 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
-/* The line. The mutex is held. */
+/* Timing out. */
 
-static struct uk_kafka_work *take_first(struct uk_kafka_blocking *blocking)
+static struct uk_kafka_work *work_of(struct uk_link *link)
 {
-  struct uk_kafka_work *work = blocking->first;
-  blocking->first = work->next;
-  if (blocking->first == NULL)
-    blocking->last = NULL;
-  blocking->waiting--;
-  return work;
+  return (struct uk_kafka_work *)UK_LIST_ENTRY(link, struct uk_kafka_query, link);
 }
 
-static void line_up(struct uk_kafka_blocking *blocking, struct uk_kafka_work *work)
+/* Moves the work whose deadline has passed, unless a thread is on its way to it, to `late`. The mutex is held. */
+static void take_late(struct uk_kafka_blocking *blocking, int64_t now, struct uk_list *late)
 {
-  work->next = NULL;
-  if (blocking->last != NULL)
-    blocking->last->next = work;
-  else
-    blocking->first = work;
-  blocking->last = work;
-  blocking->waiting++;
-}
-
-/* Takes out those whose deadline passed and to whom no thread is on its way. */
-static struct uk_kafka_work *take_timed_out(struct uk_kafka_blocking *blocking, int64_t now)
-{
-  struct uk_kafka_work *timed_out = NULL, **end = &timed_out, **link = &blocking->first;
-  size_t safe = blocking->coming;
-  blocking->last = NULL;
-  blocking->watch_until = INT64_MAX;
-  while (*link != NULL) {
-    struct uk_kafka_work *work = *link;
-    if (safe == 0 && work->deadline <= now) {
-      *link = work->next;
-      work->next = NULL;
-      *end = work;
-      end = &work->next;
-      blocking->waiting--;
-      continue;
+  struct uk_link *link = uk_list_first(&blocking->waiting), *next;
+  size_t spoken_for = blocking->coming;
+  blocking->next_timeout = UK_TIMER_NEVER;
+  for (; link != NULL; link = next) {
+    int64_t deadline = work_of(link)->query.deadline;
+    next = uk_list_next(&blocking->waiting, link);
+    if (spoken_for > 0) {
+      spoken_for--;
+    } else if (deadline <= now) {
+      uk_list_remove(link);
+      uk_list_add(late, link);
+      blocking->waiting_count--;
+    } else if (deadline < blocking->next_timeout) {
+      blocking->next_timeout = deadline;
     }
-    if (safe > 0)
-      safe--;
-    else if (work->deadline < blocking->watch_until)
-      blocking->watch_until = work->deadline;
-    blocking->last = work;
-    link = &work->next;
   }
-  return timed_out;
 }
 
-static void time_out_all(struct uk_kafka_work *timed_out)
+static void time_out(struct uk_list *late)
 {
-  while (timed_out != NULL) {
-    struct uk_kafka_work *next = timed_out->next;
-    timed_out->timed_out(timed_out);
-    timed_out = next;
+  struct uk_link *link;
+  while ((link = uk_list_take(late)) != NULL) {
+    struct uk_kafka_query *query = &work_of(link)->query;
+    query->code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    query->then(query);
   }
+}
+
+/* Without the task, work whose deadline passes while every thread is busy would hear of it only from a free thread. */
+static void run_task(struct uk_kafka_task *task, int64_t now)
+{
+  struct uk_kafka_blocking *blocking = (struct uk_kafka_blocking *)task;
+  struct uk_list late = {0};
+  pthread_mutex_lock(&blocking->mutex);
+  take_late(blocking, now, &late);
+  uk_kafka_task_at(task, blocking->next_timeout);
+  pthread_mutex_unlock(&blocking->mutex);
+  time_out(&late);
 }
 
 /* The threads. */
 
-/* A thread that has just finished a call goes straight to one that no other is on its way to. */
+/* A thread that has just finished work goes straight to work that no other thread is on its way to. */
 static struct uk_kafka_work *next_work(struct uk_kafka_blocking *blocking, bool finished)
 {
-  if (!finished || blocking->waiting <= blocking->coming) {
+  if (!finished || blocking->waiting_count <= blocking->coming) {
     blocking->free_threads += finished;
     while (blocking->coming == 0 && !blocking->stopping)
       pthread_cond_wait(&blocking->added, &blocking->mutex);
@@ -103,7 +91,10 @@ static struct uk_kafka_work *next_work(struct uk_kafka_blocking *blocking, bool 
     blocking->free_threads--;
     blocking->coming--;
   }
-  return blocking->stopping ? NULL : take_first(blocking);
+  if (blocking->stopping)
+    return NULL;
+  blocking->waiting_count--;
+  return work_of(uk_list_take(&blocking->waiting));
 }
 
 static void *run(void *argument)
@@ -115,6 +106,7 @@ static void *run(void *argument)
   while ((work = next_work(blocking, finished)) != NULL) {
     pthread_mutex_unlock(&blocking->mutex);
     work->run(work);
+    work->query.then(&work->query);
     pthread_mutex_lock(&blocking->mutex);
     finished = true;
   }
@@ -122,27 +114,7 @@ static void *run(void *argument)
   return NULL;
 }
 
-/* Sees to it that a call whose time comes while all threads are busy hears of it then, and not when one is free. */
-static void *watch(void *argument)
-{
-  struct uk_kafka_blocking *blocking = argument;
-  pthread_mutex_lock(&blocking->mutex);
-  while (!blocking->stopping) {
-    struct uk_kafka_work *timed_out = take_timed_out(blocking, uk_clock_monotonic());
-    int64_t next = blocking->watch_until;
-    if (timed_out != NULL) {
-      pthread_mutex_unlock(&blocking->mutex);
-      time_out_all(timed_out);
-      pthread_mutex_lock(&blocking->mutex);
-    } else {
-      uk_condition_wait(&blocking->watch, &blocking->mutex, next);
-    }
-  }
-  pthread_mutex_unlock(&blocking->mutex);
-  return NULL;
-}
-
-/* Sends a thread to the line, a new one where none is free. False when all are busy. The mutex is held. */
+/* Signals a thread, a new one where none is free. False when all are busy. The mutex is held. */
 static bool send_thread(struct uk_kafka_blocking *blocking)
 {
   if (blocking->free_threads == blocking->coming) {
@@ -159,51 +131,47 @@ static bool send_thread(struct uk_kafka_blocking *blocking)
 
 void uk_kafka_blocking_submit(struct uk_kafka_blocking *blocking, struct uk_kafka_work *work)
 {
+  struct uk_list refused = {0};
   pthread_mutex_lock(&blocking->mutex);
-  bool taken = !blocking->stopping;
-  if (taken) {
-    line_up(blocking, work);
-    if (!send_thread(blocking) && work->deadline < blocking->watch_until)
-      pthread_cond_signal(&blocking->watch);
+  if (blocking->stopping) {
+    uk_list_add(&refused, &work->query.link);
+  } else {
+    uk_list_add(&blocking->waiting, &work->query.link);
+    blocking->waiting_count++;
+    if (!send_thread(blocking) && work->query.deadline < blocking->next_timeout)
+      uk_kafka_task_wake(&blocking->task);
   }
   pthread_mutex_unlock(&blocking->mutex);
-  if (!taken)
-    work->timed_out(work);
+  time_out(&refused);
 }
 
 /* Life. */
 
-struct uk_kafka_blocking *uk_kafka_blocking_new(void)
+struct uk_kafka_blocking *uk_kafka_blocking_new(struct uk_kafka_executor *executor)
 {
   struct uk_kafka_blocking *blocking = calloc(1, sizeof *blocking);
   if (blocking == NULL)
     return NULL;
-  uk_condition_init(&blocking->watch);
   pthread_cond_init(&blocking->added, NULL);
   pthread_mutex_init(&blocking->mutex, NULL);
-  blocking->watched = uk_thread_start(&blocking->watcher, watch, blocking);
-  if (blocking->watched)
-    return blocking;
-  uk_kafka_blocking_free(blocking);
-  return NULL;
+  blocking->next_timeout = UK_TIMER_NEVER;
+  uk_kafka_task_init(&blocking->task, executor, run_task, NULL);
+  return blocking;
 }
 
 void uk_kafka_blocking_free(struct uk_kafka_blocking *blocking)
 {
+  struct uk_list left = {0};
   pthread_mutex_lock(&blocking->mutex);
   blocking->stopping = true;
-  struct uk_kafka_work *timed_out = blocking->first;
-  blocking->first = blocking->last = NULL;
+  uk_list_move(&left, &blocking->waiting);
   pthread_cond_broadcast(&blocking->added);
-  pthread_cond_signal(&blocking->watch);
   pthread_mutex_unlock(&blocking->mutex);
-  time_out_all(timed_out);
-  if (blocking->watched)
-    pthread_join(blocking->watcher, NULL);
+  time_out(&left);
+  uk_kafka_task_join(&blocking->task);
   for (unsigned i = 0; i < blocking->thread_count; i++)
     pthread_join(blocking->threads[i], NULL);
   pthread_cond_destroy(&blocking->added);
-  pthread_cond_destroy(&blocking->watch);
   pthread_mutex_destroy(&blocking->mutex);
   free(blocking);
 }

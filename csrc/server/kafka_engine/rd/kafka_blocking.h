@@ -1,30 +1,30 @@
-/* kafka_blocking: calls of librdkafka that block, on a few threads of their own, so that nobody else waits for them. */
+/* kafka_blocking: runs work that blocks in librdkafka on threads of its own, so that nothing else waits for it. */
 #ifndef UK_KAFKA_BLOCKING_H
 #define UK_KAFKA_BLOCKING_H
 
-#include "server/kafka_engine/rd/kafka_rd.h"
+#include "server/kafka_engine/rd/kafka_executor.h"
+#include "server/kafka_engine/rd/kafka_query.h"
 
-enum { UK_KAFKA_BLOCKING_THREADS = 8 }; /* at most; made when they are needed */
+enum { UK_KAFKA_BLOCKING_THREADS = 8 }; /* at most; started when they are needed */
 
 struct uk_kafka_blocking;
 
 struct uk_kafka_work {
-  void (*run)(struct uk_kafka_work *work); /* blocks no longer than until `deadline` */
-  /* Not run: its deadline passed while others were under way, or the calls are stopping. */
-  void (*timed_out)(struct uk_kafka_work *work);
-  int64_t deadline; /* monotonic milliseconds */
-  struct uk_kafka_work *next;
+  /* Its code is __TIMED_OUT when the work was not run: its deadline passed while every thread was busy, or the threads
+   * are stopping. */
+  struct uk_kafka_query query;
+  void (*run)(struct uk_kafka_work *work); /* sets the answer; blocks until the deadline at most */
 };
 
-struct uk_kafka_blocking *uk_kafka_blocking_new(void); /* NULL when memory or threads are out */
+/* Deadlines are timers of the executor, which must outlive this. NULL when memory runs out. */
+struct uk_kafka_blocking *uk_kafka_blocking_new(struct uk_kafka_executor *executor);
 
-/* The call is the caller's again when `run` or `timed_out` begins. */
 void uk_kafka_blocking_submit(struct uk_kafka_blocking *blocking, struct uk_kafka_work *work);
 
-/* Waits for the calls under way; those that wait are timed_out. */
+/* Waits for the work that is running; work that has not started times out. */
 void uk_kafka_blocking_free(struct uk_kafka_blocking *blocking);
 
-/* Milliseconds until the deadline for a call of librdkafka: at least 1. */
+/* The milliseconds until the deadline as a timeout for librdkafka: at least 1. */
 int uk_kafka_time_left(int64_t deadline);
 
 #endif

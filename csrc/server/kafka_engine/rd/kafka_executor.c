@@ -8,33 +8,30 @@
 
 struct uk_kafka_executor {
   pthread_mutex_t mutex;
-  pthread_cond_t work;                /* of the threads that wait for the line alone */
-  pthread_cond_t watch;               /* of the one that watches the timers as well */
-  unsigned idle;                      /* threads that wait for the line alone */
-  unsigned called;                    /* as many of them were called to it */
-  struct uk_kafka_task *first, *last; /* the line */
+  pthread_cond_t work;  /* for threads that wait for a ready task */
+  pthread_cond_t watch; /* for the thread that watches the timers too */
+  pthread_cond_t ended; /* a task has ended that uk_kafka_task_join waits for */
+  unsigned idle;        /* threads that wait for `work` */
+  unsigned called;      /* of these, how many were signalled */
+  struct uk_list ready;
   struct uk_timers timers;
-  int64_t sleeps_until; /* what the one thread that watches the timers sleeps until */
+  int64_t sleeps_until; /* what the thread that watches the timers sleeps until */
   bool watched;         /* a thread watches the timers */
   bool stopping;
+  int64_t now; /* of the last uk_kafka_executor_run */
   unsigned thread_count;
   pthread_t threads[];
 };
 
-/* The line. The mutex is held. */
+/* The queue of ready tasks. The mutex is held. */
 
-static void line_up(struct uk_kafka_executor *executor, struct uk_kafka_task *task)
+static void make_ready(struct uk_kafka_executor *executor, struct uk_kafka_task *task)
 {
-  task->state = UK_TASK_IN_LINE;
-  task->next = NULL;
-  if (executor->last != NULL)
-    executor->last->next = task;
-  else
-    executor->first = task;
-  executor->last = task;
+  task->state = UK_TASK_READY;
+  uk_list_add(&executor->ready, &task->link);
 }
 
-/* Has one more thread look at the line. The one that watches the timers stays at that while others are idle. */
+/* Wakes one more thread. The one that watches the timers goes on watching while others are idle. */
 static void call_thread(struct uk_kafka_executor *executor)
 {
   if (executor->called < executor->idle) {
@@ -51,7 +48,7 @@ static void wake(struct uk_kafka_executor *executor, struct uk_kafka_task *task)
     task->state = UK_TASK_RUNNING_WOKEN;
   if (task->state != UK_TASK_IDLE)
     return;
-  line_up(executor, task);
+  make_ready(executor, task);
   call_thread(executor);
 }
 
@@ -69,7 +66,7 @@ static void due(void *owner, struct uk_timer *timer)
   wake(owner, (struct uk_kafka_task *)((char *)timer - offsetof(struct uk_kafka_task, timer)));
 }
 
-/* The threads. One of those that have nothing to do watches the timers, the others only the line. */
+/* The threads. Of those that have nothing to do, one watches the timers. */
 
 static void wait_for_work(struct uk_kafka_executor *executor)
 {
@@ -88,21 +85,26 @@ static void wait_for_work(struct uk_kafka_executor *executor)
   executor->sleeps_until = UK_TIMER_NEVER;
 }
 
+/* The next ready task, now running; NULL when there is none. */
 static struct uk_kafka_task *take(struct uk_kafka_executor *executor)
 {
-  while (executor->first == NULL && !executor->stopping) {
+  struct uk_kafka_task *task = UK_LIST_TAKE(&executor->ready, struct uk_kafka_task, link);
+  if (task == NULL)
+    return NULL;
+  task->state = UK_TASK_RUNNING;
+  task->last = task->joining;
+  return task;
+}
+
+static struct uk_kafka_task *wait_for_task(struct uk_kafka_executor *executor)
+{
+  while (uk_list_is_empty(&executor->ready) && !executor->stopping) {
     wait_for_work(executor);
     wake_due(executor, uk_clock_monotonic());
   }
-  struct uk_kafka_task *task = executor->first;
-  if (task == NULL)
-    return NULL;
-  executor->first = task->next;
-  if (executor->first == NULL)
-    executor->last = NULL;
-  task->state = UK_TASK_RUNNING;
-  /* Whoever goes to work leaves the watch to another. */
-  if (!executor->watched && executor->timers.first != NULL)
+  struct uk_kafka_task *task = take(executor);
+  /* A thread that goes to work leaves the timers to another. */
+  if (task != NULL && !executor->watched && executor->timers.first != NULL)
     call_thread(executor);
   return task;
 }
@@ -110,17 +112,29 @@ static struct uk_kafka_task *take(struct uk_kafka_executor *executor)
 /* The mutex is held before and after, but not while `free` runs. */
 static void put_back(struct uk_kafka_executor *executor, struct uk_kafka_task *task)
 {
-  if (task->state == UK_TASK_ENDED) {
+  if (task->last || task->state == UK_TASK_ENDED) {
+    task->state = UK_TASK_ENDED;
     uk_timer_set(&executor->timers, &task->timer, UK_TIMER_NEVER);
+    pthread_cond_broadcast(&executor->ended);
+    if (task->free == NULL)
+      return;
     pthread_mutex_unlock(&executor->mutex);
-    if (task->free != NULL)
-      task->free(task);
+    task->free(task);
     pthread_mutex_lock(&executor->mutex);
   } else if (task->state == UK_TASK_RUNNING_WOKEN) {
-    line_up(executor, task); /* this thread takes the next in the line by itself */
+    make_ready(executor, task); /* this thread takes the next ready task anyway */
   } else {
     task->state = UK_TASK_IDLE;
   }
+}
+
+/* The mutex is held before and after. */
+static void run_task(struct uk_kafka_executor *executor, struct uk_kafka_task *task, int64_t now)
+{
+  pthread_mutex_unlock(&executor->mutex);
+  task->run(task, now);
+  pthread_mutex_lock(&executor->mutex);
+  put_back(executor, task);
 }
 
 static void *run(void *argument)
@@ -128,16 +142,28 @@ static void *run(void *argument)
   struct uk_kafka_executor *executor = argument;
   struct uk_kafka_task *task;
   pthread_mutex_lock(&executor->mutex);
-  while ((task = take(executor)) != NULL) {
-    pthread_mutex_unlock(&executor->mutex);
-    task->run(task, uk_clock_monotonic());
-    pthread_mutex_lock(&executor->mutex);
-    put_back(executor, task);
+  while ((task = wait_for_task(executor)) != NULL) {
+    run_task(executor, task, uk_clock_monotonic());
     wake_due(executor, uk_clock_monotonic());
   }
   pthread_mutex_unlock(&executor->mutex);
   return NULL;
 }
+
+void uk_kafka_executor_run(struct uk_kafka_executor *executor, int64_t now)
+{
+  struct uk_kafka_task *task;
+  pthread_mutex_lock(&executor->mutex);
+  executor->now = now;
+  wake_due(executor, now);
+  while ((task = take(executor)) != NULL) {
+    run_task(executor, task, now);
+    wake_due(executor, now);
+  }
+  pthread_mutex_unlock(&executor->mutex);
+}
+
+/* Life. */
 
 struct uk_kafka_executor *uk_kafka_executor_new(unsigned threads)
 {
@@ -147,6 +173,7 @@ struct uk_kafka_executor *uk_kafka_executor_new(unsigned threads)
     return NULL;
   uk_condition_init(&executor->work);
   uk_condition_init(&executor->watch);
+  pthread_cond_init(&executor->ended, NULL);
   pthread_mutex_init(&executor->mutex, NULL);
   executor->sleeps_until = UK_TIMER_NEVER;
   while (executor->thread_count < threads &&
@@ -169,6 +196,7 @@ void uk_kafka_executor_free(struct uk_kafka_executor *executor)
     pthread_join(executor->threads[i], NULL);
   pthread_cond_destroy(&executor->work);
   pthread_cond_destroy(&executor->watch);
+  pthread_cond_destroy(&executor->ended);
   pthread_mutex_destroy(&executor->mutex);
   free(executor);
 }
@@ -197,7 +225,7 @@ void uk_kafka_task_at(struct uk_kafka_task *task, int64_t time)
   struct uk_kafka_executor *executor = task->executor;
   pthread_mutex_lock(&executor->mutex);
   uk_timer_set(&executor->timers, &task->timer, time);
-  /* Where nobody is at the watch, this thread looks at the timers when it has run the task. */
+  /* Where no thread watches the timers, this one looks at them after it has run the task. */
   if (time < executor->sleeps_until)
     pthread_cond_signal(&executor->watch);
   pthread_mutex_unlock(&executor->mutex);
@@ -209,6 +237,27 @@ void uk_kafka_task_end(struct uk_kafka_task *task)
   pthread_mutex_lock(&executor->mutex);
   task->state = UK_TASK_ENDED;
   pthread_mutex_unlock(&executor->mutex);
+}
+
+void uk_kafka_task_join(struct uk_kafka_task *task)
+{
+  struct uk_kafka_executor *executor = task->executor;
+  pthread_mutex_lock(&executor->mutex);
+  task->joining = true;
+  wake(executor, task);
+  int64_t now = executor->now;
+  pthread_mutex_unlock(&executor->mutex);
+  if (executor->thread_count == 0)
+    uk_kafka_executor_run(executor, now);
+  pthread_mutex_lock(&executor->mutex);
+  while (task->state != UK_TASK_ENDED)
+    pthread_cond_wait(&executor->ended, &executor->mutex);
+  pthread_mutex_unlock(&executor->mutex);
+}
+
+bool uk_kafka_task_is_last(const struct uk_kafka_task *task)
+{
+  return task->last;
 }
 
 static void wake_watcher(rd_kafka_t *handle, void *opaque)

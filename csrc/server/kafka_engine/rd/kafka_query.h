@@ -1,0 +1,18 @@
+/* kafka_query: what every question to the cluster begins with. A kind of query puts one first in its struct, and adds
+ * what is asked and what is answered. */
+#ifndef UK_KAFKA_QUERY_H
+#define UK_KAFKA_QUERY_H
+
+#include "common/list.h"
+#include "server/kafka_engine/rd/kafka_rd.h"
+
+struct uk_kafka_query {
+  int64_t deadline; /* monotonic milliseconds */
+  /* The answer has arrived. Called once, from any thread; the query is the asker's again. Until then the query stays
+   * where it is. */
+  void (*then)(struct uk_kafka_query *query);
+  rd_kafka_resp_err_t code; /* the answer: without an error, what the kind adds is set */
+  struct uk_link link;      /* the answering side's */
+};
+
+#endif
