@@ -178,7 +178,7 @@ static enum uk_error drop_oldest(struct uk_sender *sender)
     wait_until(sender, uk_clock_monotonic() + sender->options.block_timeout);
     return UK_OK;
   }
-  if (uk_sender_unlogged(sender) == 0)
+  if (sender->options.log && uk_sender_unlogged(sender) == 0)
     sender->wake_messages = 0; /* wakes the thread, which logs the drop */
   uk_sender_queue_drop(&sender->queue);
   sender->counts.dropped++;

@@ -1,0 +1,405 @@
+/* for: sender_schedule.c, sender.c. When messages leave the queue, which batch is sent next, how long the thread sleeps
+ * and what wakes it. The test owns the clock. */
+#include <stdlib.h>
+
+#include "check.h"
+#include "common/clock.h"
+#include "fault.h"
+#include "sender_still.h"
+
+enum { NOW = 100000, LONG = 60000 /* that the thread sleeps when there is nothing to do */ };
+
+static struct uk_sender *sender;
+static struct uk_sender_batch *first, *second;
+
+static bool set_up(void)
+{
+  sender = still_open(2);
+  if (sender == NULL)
+    return false;
+  first = &sender->batches[0];
+  second = &sender->batches[1];
+  sender->options.linger = 50;
+  return true;
+}
+
+static void tear_down(void)
+{
+  uk_sender_destroy(sender);
+}
+
+static int64_t wait_at(int64_t now)
+{
+  return uk_sender_next_wait(sender, now);
+}
+
+/* ---- from the queue to batches ---- */
+
+/* A message that was sent at NOW leaves the queue that much later. */
+static void check_lingers(int64_t linger, int64_t message_timeout, int64_t expected)
+{
+  REQUIRE(set_up());
+  sender->options.linger = linger;
+  sender->options.message_timeout = message_timeout;
+  still_put(sender, "v", NOW);
+  CHECK_EQ_INT(wait_at(NOW), expected);
+  if (expected > 0)
+    CHECK(!uk_sender_fill(sender, first, NOW + expected - 1));
+  CHECK(uk_sender_fill(sender, first, NOW + expected));
+  tear_down();
+}
+
+static void a_message_lingers(void)
+{
+  check_lingers(50, 0, 50);
+  check_lingers(0, 0, 0);
+  check_lingers(50, 200, 50);
+  check_lingers(50, 98, 49);
+  check_lingers(50, 2, 1);
+  check_lingers(1, 3, 1);
+}
+
+static void an_empty_queue_is_never_due(void)
+{
+  REQUIRE(set_up());
+  sender->stopping = true;
+  sender->stop_at = NOW + 9;
+  CHECK(!uk_sender_fill(sender, first, NOW));
+  CHECK_EQ_INT(wait_at(NOW), 9);
+  tear_down();
+}
+
+static void a_full_batch_does_not_linger(void)
+{
+  for (int by_bytes = 0; by_bytes <= 1; by_bytes++) {
+    REQUIRE(set_up());
+    still_put(sender, "1", NOW);
+    if (by_bytes)
+      sender->options.batch_bytes = (int64_t)sender->queue.used * 3;
+    else
+      sender->options.batch_messages = 3;
+    still_put(sender, "2", NOW);
+    CHECK(!uk_sender_fill(sender, first, NOW));
+    still_put(sender, "3", NOW);
+    CHECK_EQ_INT(wait_at(NOW), 0);
+    still_put(sender, "4", NOW);
+    CHECK(uk_sender_fill(sender, first, NOW));
+    CHECK_EQ_INT(first->pending, 3);
+    CHECK_EQ_INT(sender->queue.messages, 1);
+    CHECK_EQ_INT(sender->counts.in_flight, 3);
+    CHECK(!uk_sender_fill(sender, second, NOW));
+    tear_down();
+  }
+}
+
+static void a_flush_is_for_what_was_sent_before_it(void)
+{
+  REQUIRE(set_up());
+  CHECK_EQ_INT(uk_sender_flush_start(sender), 0);
+  still_put(sender, "before", NOW);
+  CHECK(!uk_sender_fill(sender, first, NOW));
+  CHECK_EQ_INT(uk_sender_flush_start(sender), 1);
+  CHECK_EQ_INT(wait_at(NOW), 0);
+  CHECK(uk_sender_fill(sender, first, NOW));
+  still_put(sender, "after", NOW);
+  CHECK(!uk_sender_fill(sender, second, NOW));
+  CHECK(!uk_sender_is_flushed(sender, 1));
+  CHECK(uk_sender_is_flushed(sender, 0));
+  tear_down();
+}
+
+static void what_is_stopped_does_not_linger(void)
+{
+  REQUIRE(set_up());
+  still_put(sender, "v", NOW);
+  uk_sender_stop(sender, NOW + 1000);
+  CHECK(uk_sender_fill(sender, first, NOW));
+  tear_down();
+}
+
+/* Nothing is taken when memory is out, and for a while nothing is tried. */
+static void memory_is_waited_for(void)
+{
+  REQUIRE(set_up());
+  still_put(sender, "v", NOW - 1000);
+  fault_at(1);
+  CHECK(!uk_sender_fill(sender, first, NOW));
+  fault_off();
+  CHECK_EQ_INT(sender->queue.messages, 1);
+  CHECK_EQ_INT(sender->counts.in_flight, 0);
+  CHECK(!sender->queue.open);
+  CHECK(sender->oldest_batched == UINT64_MAX);
+  CHECK_EQ_INT(wait_at(NOW), UK_SENDER_MEMORY_DELAY);
+  CHECK(!uk_sender_fill(sender, first, NOW + UK_SENDER_MEMORY_DELAY - 1));
+  CHECK(uk_sender_fill(sender, first, NOW + UK_SENDER_MEMORY_DELAY));
+  tear_down();
+}
+
+static void the_oldest_message_of_all_batches_is_known(void)
+{
+  REQUIRE(set_up());
+  still_put(sender, "0", NOW - 1000);
+  CHECK(uk_sender_fill(sender, second, NOW));
+  CHECK_EQ_INT(sender->oldest_batched, 0);
+  still_put(sender, "1", NOW - 1000);
+  CHECK(uk_sender_fill(sender, first, NOW));
+  CHECK_EQ_INT(sender->oldest_batched, 0);
+  CHECK(!uk_sender_is_flushed(sender, 1));
+  tear_down();
+}
+
+static void a_free_batch_is_found(void)
+{
+  REQUIRE(set_up());
+  CHECK(uk_sender_free_batch(sender) == first);
+  for (enum uk_batch_state state = UK_BATCH_READY; state <= UK_BATCH_SENDING; state++) {
+    first->state = state;
+    CHECK(uk_sender_free_batch(sender) == second);
+  }
+  second->state = UK_BATCH_READY;
+  CHECK(uk_sender_free_batch(sender) == NULL);
+  tear_down();
+}
+
+/* ---- from batches to the server ---- */
+
+static void make(struct uk_sender_batch *batch, enum uk_batch_state state, uint64_t oldest,
+                 int64_t due)
+{
+  batch->state = state;
+  batch->oldest = oldest;
+  batch->due = due;
+  batch->expires = INT64_MAX;
+}
+
+/* Of a batch with older messages, which is due at one time, and another: which is sent first at NOW. */
+static void the_next_batch_is_chosen(void)
+{
+  static const struct {
+    int64_t in_flight, older_due, newer_due;
+    bool older;
+  } rows[] = {
+    {1, 0, 0, true},
+    {1, NOW + 500, 0, true}, /* the order is kept, whatever it costs */
+    {1, NOW - 1, NOW - 2, true},
+    {2, 0, 0, true},
+    {2, NOW - 1, NOW - 2, true}, /* both are due */
+    {2, NOW, NOW - 2, true},
+    {2, NOW + 1, NOW - 2, false},
+    {2, NOW + 1, NOW, false},
+    {2, NOW + 2, NOW + 1, false},
+    {2, NOW + 1, NOW + 1, true},
+    {2, NOW + 1, NOW + 2, true},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    for (int swap = 0; swap <= 1; swap++) {
+      REQUIRE(set_up());
+      struct uk_sender_batch *older = swap ? second : first, *newer = swap ? first : second;
+      sender->options.in_flight = rows[i].in_flight;
+      make(older, UK_BATCH_READY, 3, rows[i].older_due);
+      make(newer, UK_BATCH_UNWRITTEN, 4, rows[i].newer_due);
+      if (!CHECK(uk_sender_next_batch(sender, NOW) == (rows[i].older ? older : newer)))
+        fprintf(stderr, "  row %zu\n", i);
+      tear_down();
+    }
+}
+
+static void only_what_waits_is_sent(void)
+{
+  REQUIRE(set_up());
+  sender->options.in_flight = 2;
+  CHECK(uk_sender_next_batch(sender, NOW) == NULL);
+  make(first, UK_BATCH_SENDING, 0, 0);
+  sender->sending = 1;
+  CHECK(uk_sender_next_batch(sender, NOW) == NULL);
+  make(second, UK_BATCH_READY, 1, 0);
+  CHECK(uk_sender_next_batch(sender, NOW) == second);
+  sender->options.in_flight = 1;
+  CHECK(uk_sender_next_batch(sender, NOW) == NULL);
+  sender->sending = 0;
+  tear_down();
+}
+
+/* Once: what fails again afterwards waits as before. */
+static void a_stop_skips_the_delays(void)
+{
+  REQUIRE(set_up());
+  make(first, UK_BATCH_READY, 0, NOW + 5000);
+  make(second, UK_BATCH_READY, 1, NOW - 5);
+  uk_sender_skip_delays(sender, NOW);
+  CHECK_EQ_INT(first->due, NOW + 5000);
+  uk_sender_stop(sender, NOW + 9000);
+  uk_sender_skip_delays(sender, NOW);
+  CHECK_EQ_INT(first->due, NOW);
+  CHECK_EQ_INT(second->due, NOW - 5);
+  first->due = NOW + 7000;
+  uk_sender_skip_delays(sender, NOW + 1);
+  CHECK_EQ_INT(first->due, NOW + 7000);
+  tear_down();
+}
+
+/* ---- sleep ---- */
+
+static void the_thread_sleeps_until_the_next_event(void)
+{
+  REQUIRE(set_up());
+  CHECK_EQ_INT(wait_at(NOW), LONG);
+  make(first, UK_BATCH_READY, 0, NOW + 70);
+  CHECK_EQ_INT(wait_at(NOW), 70);
+  CHECK_EQ_INT(wait_at(NOW + 70), 0);
+  CHECK_EQ_INT(wait_at(NOW + 71), 0);
+  sender->options.message_timeout = 1000;
+  first->expires = NOW + 60;
+  CHECK_EQ_INT(wait_at(NOW), 60);
+  sender->options.message_timeout = 0;
+  still_put(sender, "v", NOW); /* it lingers for 50 */
+  CHECK_EQ_INT(wait_at(NOW), 50);
+  make(second, UK_BATCH_SENDING, 1, 0);
+  CHECK_EQ_INT(wait_at(NOW), 70); /* no batch has room for it */
+  sender->stopping = true;
+  sender->stop_at = NOW + 40;
+  CHECK_EQ_INT(wait_at(NOW), 40);
+  CHECK_EQ_INT(wait_at(NOW + 41), 0);
+  tear_down();
+}
+
+static void the_thread_sleeps_until_the_next_line_of_the_log(void)
+{
+  REQUIRE(set_up());
+  sender->counts.failed = 3;
+  sender->counts.dropped = 2;
+  sender->logged = 4;
+  sender->logged_at = NOW - 900;
+  CHECK_EQ_INT(uk_sender_unlogged(sender), 0); /* it does not log */
+  CHECK_EQ_INT(wait_at(NOW), LONG);
+  sender->options.log = true;
+  CHECK_EQ_INT(uk_sender_unlogged(sender), 1);
+  CHECK_EQ_INT(wait_at(NOW), 100);
+  sender->logged = 5;
+  CHECK_EQ_INT(wait_at(NOW), LONG);
+  tear_down();
+}
+
+static void an_unused_sender_stays_for_a_while(void)
+{
+  REQUIRE(set_up());
+  sender->idle_since = NOW - 4000;
+  CHECK_EQ_INT(wait_at(NOW), LONG);
+  atomic_store(&sender->orphaned, true);
+  CHECK_EQ_INT(wait_at(NOW), UK_SENDER_IDLE - 4000);
+  CHECK_EQ_INT(wait_at(NOW + 9000), 0);
+  tear_down();
+}
+
+static void it_is_empty_without_batches_and_queue(void)
+{
+  REQUIRE(set_up());
+  CHECK(uk_sender_is_empty(sender));
+  second->state = UK_BATCH_UNWRITTEN;
+  CHECK(!uk_sender_is_empty(sender));
+  second->state = UK_BATCH_FREE;
+  still_put(sender, "v", NOW);
+  CHECK(!uk_sender_is_empty(sender));
+  tear_down();
+}
+
+/* ---- what wakes the thread ---- */
+
+/* Whether the thread, had it gone to sleep, would wake at once. */
+static bool is_awake(void)
+{
+  const int64_t started = uk_clock_monotonic();
+  uk_transfers_run(sender->transfers, 40);
+  return uk_clock_monotonic() - started < 40;
+}
+
+static void send(const char *value)
+{
+  const struct uk_message message = {
+    .topic = {"t", 1}, .value = uk_slice_text(value), .partition = -1, .timestamp = 1};
+  CHECK_EQ_INT(uk_sender_send(sender, &message, uk_slice_of(NULL, 0)), UK_OK);
+}
+
+static void levels_of_the_queue_wake_the_thread(void)
+{
+  REQUIRE(set_up());
+  sender->options.batch_messages = 3;
+  sender->options.batch_bytes = 1 << 17;
+  wait_at(NOW);
+  CHECK_EQ_INT(sender->wake_messages, 1); /* the first message has a time to leave at */
+  CHECK_EQ_INT(sender->wake_bytes, 1 << 17);
+  send("1");
+  CHECK(is_awake());
+  wait_at(NOW);
+  CHECK_EQ_INT(sender->wake_messages, 3);
+  send("2");
+  CHECK(!is_awake());
+  send("3");
+  CHECK(is_awake());
+  send("4");
+  CHECK(!is_awake()); /* once is enough */
+  make(first, UK_BATCH_READY, 0, NOW + 9000);
+  make(second, UK_BATCH_READY, 0, NOW + 9000);
+  wait_at(NOW);
+  CHECK(sender->wake_messages == SIZE_MAX && sender->wake_bytes == SIZE_MAX);
+  tear_down();
+}
+
+static void a_flush_and_a_stop_wake_the_thread(void)
+{
+  REQUIRE(set_up());
+  uk_sender_flush_start(sender);
+  CHECK(!is_awake()); /* there is nothing to flush */
+  send("1");
+  uk_sender_flush_start(sender);
+  CHECK(is_awake());
+  uk_sender_flush_start(sender);
+  CHECK(!is_awake()); /* it is being flushed */
+  send("2");
+  uk_sender_flush_start(sender);
+  CHECK(is_awake());
+  uk_sender_stop(sender, NOW);
+  CHECK(is_awake());
+  tear_down();
+}
+
+/* A sender that drops and logs wakes its thread for the first message that is to be logged. */
+static void a_drop_wakes_the_thread_that_logs(void)
+{
+  for (int log = 0; log <= 1; log++) {
+    REQUIRE(set_up());
+    sender->options.log = log;
+    sender->options.overflow = UK_OVERFLOW_DROP_OLDEST;
+    while (sender->counts.dropped == 0)
+      send("v");
+    CHECK(is_awake() == log);
+    CHECK_EQ_STR(sender->discard, uk_error_text(UK_E_QUEUE_FULL));
+    send("v");
+    CHECK_EQ_INT(sender->counts.dropped, 2);
+    CHECK(!is_awake());
+    tear_down();
+  }
+}
+
+int main(void)
+{
+  CHECK_RUN(a_message_lingers);
+  CHECK_RUN(an_empty_queue_is_never_due);
+  CHECK_RUN(a_full_batch_does_not_linger);
+  CHECK_RUN(a_flush_is_for_what_was_sent_before_it);
+  CHECK_RUN(what_is_stopped_does_not_linger);
+  CHECK_RUN(memory_is_waited_for);
+  CHECK_RUN(the_oldest_message_of_all_batches_is_known);
+  CHECK_RUN(a_free_batch_is_found);
+  CHECK_RUN(the_next_batch_is_chosen);
+  CHECK_RUN(only_what_waits_is_sent);
+  CHECK_RUN(a_stop_skips_the_delays);
+  CHECK_RUN(the_thread_sleeps_until_the_next_event);
+  CHECK_RUN(the_thread_sleeps_until_the_next_line_of_the_log);
+  CHECK_RUN(an_unused_sender_stays_for_a_while);
+  CHECK_RUN(it_is_empty_without_batches_and_queue);
+  CHECK_RUN(levels_of_the_queue_wake_the_thread);
+  CHECK_RUN(a_flush_and_a_stop_wake_the_thread);
+  CHECK_RUN(a_drop_wakes_the_thread_that_logs);
+  return check_end();
+}
