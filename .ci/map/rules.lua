@@ -73,7 +73,7 @@ return {
       },
       {
         folder = "server/groups/",
-        nouns = "group_commit group_instance group_read group_share group_topic group_turn group_work",
+        nouns = "group_commit group_instance group_read group_assignment group_topic group_request group_deferred",
         reason = "the lists of an instance, the ring of a topic and the deferred work have no files of their own",
       },
       {

@@ -5,15 +5,15 @@
 
 #include "server/groups/group_instance.h"
 #include "server/groups/group_position.h"
-#include "server/groups/group_share.h"
-#include "server/groups/group_work.h"
+#include "server/groups/group_assignment.h"
+#include "server/groups/group_deferred.h"
 
-/* Which slots of an instance go into a commit. */
-typedef bool (*choice)(const struct uk_group_slot *slot);
+/* Which partitions of an instance go into a commit. */
+typedef bool (*choice)(const struct uk_group_partition *partition);
 
-static bool was_read(const struct uk_group_slot *slot)
+static bool was_read(const struct uk_group_partition *partition)
 {
-  return slot->moved && slot->arrived != UK_GROUP_UNKNOWN;
+  return partition->committable && partition->delivered != UK_GROUP_UNKNOWN;
 }
 
 /* The names are copied behind the offsets: a topic may be forgotten before the log gets to it. */
@@ -25,15 +25,15 @@ struct measure {
 static struct measure measure(const struct uk_group_instance *instance, choice chosen)
 {
   struct measure all = {0, 0};
-  const struct uk_group_share *last = NULL;
-  const struct uk_group_slot *slot = instance->cursor;
-  for (size_t left = instance->owned; left > 0; left--, slot = slot->next) {
-    if (!chosen(slot))
+  const struct uk_group_assignment *last = NULL;
+  const struct uk_group_partition *partition = instance->cursor;
+  for (size_t left = instance->owned; left > 0; left--, partition = partition->next) {
+    if (!chosen(partition))
       continue;
     all.offsets++;
-    if (slot->share != last)
-      all.bytes += slot->share->topic->node.name.length;
-    last = slot->share;
+    if (partition->assignment != last)
+      all.bytes += partition->assignment->topic->node.name.length;
+    last = partition->assignment;
   }
   return all;
 }
@@ -42,24 +42,26 @@ static void fill(struct uk_group_commit *commit, const struct uk_group_instance 
                  choice chosen)
 {
   char *names = (char *)&commit->own[commit->count];
-  const struct uk_group_share *last = NULL;
+  const struct uk_group_assignment *last = NULL;
   struct uk_slice name = {NULL, 0};
   struct uk_topic_partition_offset *offset = commit->own;
-  struct uk_group_slot *slot = instance->cursor;
-  for (size_t left = instance->owned; left > 0; left--, slot = slot->next) {
-    if (!chosen(slot))
+  struct uk_group_partition *partition = instance->cursor;
+  for (size_t left = instance->owned; left > 0; left--, partition = partition->next) {
+    if (!chosen(partition))
       continue;
-    if (slot->share != last) {
-      name = slot->share->topic->node.name;
+    if (partition->assignment != last) {
+      name = partition->assignment->topic->node.name;
       memcpy(names, name.data, name.length);
       name.data = names;
       names += name.length;
-      last = slot->share;
+      last = partition->assignment;
     }
-    *offset++ = (struct uk_topic_partition_offset){
-      .topic = name, .partition = uk_group_slot_partition(slot), .offset = slot->arrived};
-    slot->saved = slot->arrived;
-    slot->overridden = false;
+    *offset++ =
+      (struct uk_topic_partition_offset){.topic = name,
+                                         .partition = uk_group_partition_number(partition),
+                                         .offset = partition->delivered};
+    partition->committed = partition->delivered;
+    partition->overridden = false;
   }
 }
 
@@ -76,7 +78,7 @@ static void enqueue(struct uk_groups *groups, struct uk_group *group,
   else
     group->commits = commit;
   group->last_commit = commit;
-  uk_group_list_commit(groups, commit);
+  uk_group_queue_commit(groups, commit);
 }
 
 static struct uk_group_commit *make(size_t offsets, size_t bytes)
@@ -90,12 +92,12 @@ static struct uk_group_commit *make(size_t offsets, size_t bytes)
   return commit;
 }
 
-bool uk_group_commit_arrived(struct uk_groups *groups, struct uk_group_instance *instance,
-                             struct uk_operation *operation)
+bool uk_group_commit_delivered(struct uk_groups *groups, struct uk_group_instance *instance,
+                               struct uk_operation *operation)
 {
   struct measure all = {0, 0};
   if (instance->settings.auto_commit)
-    all = measure(instance, uk_group_slot_dirty);
+    all = measure(instance, uk_group_partition_dirty);
   if (all.offsets == 0) {
     instance->dirty = false;
     if (operation != NULL)
@@ -105,7 +107,7 @@ bool uk_group_commit_arrived(struct uk_groups *groups, struct uk_group_instance 
   struct uk_group_commit *commit = make(all.offsets, all.bytes);
   if (commit == NULL)
     return false;
-  fill(commit, instance, uk_group_slot_dirty);
+  fill(commit, instance, uk_group_partition_dirty);
   commit->operation = operation;
   commit->closes = operation != NULL;
   if (operation == NULL) {
@@ -122,15 +124,16 @@ bool uk_group_commit_arrived(struct uk_groups *groups, struct uk_group_instance 
 static void override(struct uk_groups *groups, struct uk_group *group,
                      const struct uk_topic_partition_offset *offset)
 {
-  struct uk_group_slot *slot = uk_group_slot_find(groups, group, offset->topic, offset->partition);
-  if (slot == NULL)
+  struct uk_group_partition *partition =
+    uk_group_partition_find(groups, group, offset->topic, offset->partition);
+  if (partition == NULL)
     return;
-  if (slot->position == UK_GROUP_UNKNOWN || slot->owner == NULL) {
-    slot->position = slot->arrived = UK_GROUP_UNKNOWN;
-    slot->barrier = group->sequence;
+  if (partition->position == UK_GROUP_UNKNOWN || partition->owner == NULL) {
+    partition->position = partition->delivered = UK_GROUP_UNKNOWN;
+    partition->barrier = group->sequence;
   }
-  slot->saved = slot->arrived;
-  slot->overridden = offset->offset != slot->arrived;
+  partition->committed = partition->delivered;
+  partition->overridden = offset->offset != partition->delivered;
 }
 
 static void commit_given(struct uk_groups *groups, struct uk_group *group,
@@ -171,35 +174,36 @@ void uk_group_commit_explicit(struct uk_groups *groups, struct uk_group_instance
   enqueue(groups, instance->group, commit);
 }
 
-/* What was refused is not saved: the next auto-commit tries again. */
-static void unsave(struct uk_groups *groups, const struct uk_group_commit *commit)
+/* What was refused is not committed: the next auto-commit tries again. */
+static void uncommit(struct uk_groups *groups, const struct uk_group_commit *commit)
 {
   for (size_t i = 0; i < commit->count; i++) {
-    struct uk_group_slot *slot = uk_group_slot_find(groups, commit->group, commit->offsets[i].topic,
-                                                    commit->offsets[i].partition);
-    if (slot == NULL)
+    struct uk_group_partition *partition = uk_group_partition_find(
+      groups, commit->group, commit->offsets[i].topic, commit->offsets[i].partition);
+    if (partition == NULL)
       continue;
-    slot->saved = UK_GROUP_UNKNOWN;
-    slot->overridden = false;
-    if (slot->owner != NULL)
-      slot->owner->dirty = true;
+    partition->committed = UK_GROUP_UNKNOWN;
+    partition->overridden = false;
+    if (partition->owner != NULL)
+      partition->owner->dirty = true;
   }
 }
 
-/* Slots that waited for commits may be looked up now; owners that wait for records do so at once. */
+/* Partitions that waited for commits may be looked up now; owners that wait for records do so at once. */
 static void unblock(struct uk_groups *groups, struct uk_group *group)
 {
   group->blocked = false;
-  for (struct uk_group_share *share = group->shares; share != NULL; share = share->group_next) {
-    for (int32_t i = 0; i < share->count; i++) {
-      struct uk_group_slot *slot = &share->slots[i];
-      if (slot->owner == NULL || slot->position != UK_GROUP_UNKNOWN)
+  for (struct uk_group_assignment *assignment = group->assignments; assignment != NULL;
+       assignment = assignment->group_next) {
+    for (int32_t i = 0; i < assignment->count; i++) {
+      struct uk_group_partition *partition = &assignment->partitions[i];
+      if (partition->owner == NULL || partition->position != UK_GROUP_UNKNOWN)
         continue;
       int64_t end;
-      uk_group_slot_locate(groups, slot, NULL, &end);
-      uk_group_instance_arm(groups, slot->owner);
-      if (slot->owner->activity == UK_GROUP_PARKED)
-        uk_group_list_reading(groups, slot->owner);
+      uk_group_position_locate(groups, partition, NULL, &end);
+      uk_group_instance_arm(groups, partition->owner);
+      if (partition->owner->activity == UK_GROUP_PARKED)
+        uk_group_queue_read(groups, partition->owner);
     }
   }
 }
@@ -251,7 +255,7 @@ static void done(void *argument, enum uk_error error, const char *message)
   uk_group_enter(groups, INT64_MIN);
   unlink_commit(commit);
   if (error != UK_OK)
-    unsave(groups, commit);
+    uncommit(groups, commit);
   tell_instance(groups, commit->instance, error != UK_OK);
   if (commit->operation != NULL)
     finish(groups, commit, error, message != NULL ? message : "");

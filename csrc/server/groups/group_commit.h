@@ -19,11 +19,11 @@ struct uk_group_commit {
   struct uk_topic_partition_offset own[];
 };
 
-/* Commits what is known to have arrived at the client and differs from what was committed. With an operation (that
+/* Commits what is known to have delivered at the client and differs from what was committed. With an operation (that
  * closes the instance) the operation ends with the commit, or now if there is nothing to commit; without one it counts
  * as the instance's auto-commit. False when memory is out: nothing happened, and an operation is not ended. */
-bool uk_group_commit_arrived(struct uk_groups *groups, struct uk_group_instance *instance,
-                             struct uk_operation *operation);
+bool uk_group_commit_delivered(struct uk_groups *groups, struct uk_group_instance *instance,
+                               struct uk_operation *operation);
 
 /* Commits for the operation: its offsets, or with none all that the instance's client got. Ends it, now or later. */
 void uk_group_commit_explicit(struct uk_groups *groups, struct uk_group_instance *instance,

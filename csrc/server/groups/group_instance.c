@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "server/groups/group_commit.h"
-#include "server/groups/group_share.h"
+#include "server/groups/group_assignment.h"
 #include "server/groups/group_topic.h"
 
 static struct uk_group *find_group(struct uk_groups *groups, struct uk_slice name)
@@ -41,7 +41,7 @@ static struct uk_group *get_group(struct uk_groups *groups, struct uk_slice name
 
 void uk_group_free_unused(struct uk_groups *groups, struct uk_group *group)
 {
-  if (group->instances.count > 0 || group->shares != NULL || group->commits != NULL)
+  if (group->instances.count > 0 || group->assignments != NULL || group->commits != NULL)
     return;
   uk_name_table_remove(&groups->groups, &group->node);
   uk_name_table_free(&group->instances);
@@ -65,13 +65,13 @@ static enum uk_error check_limits(struct uk_groups *groups, struct uk_consume *o
 {
   struct uk_group *group = find_group(groups, operation->group);
   int64_t partitions = 0;
-  for (struct uk_group_share *share = group != NULL ? group->shares : NULL; share != NULL;
-       share = share->group_next)
-    partitions += share->member_count > 0 ? share->topic->partitions : 0;
+  for (struct uk_group_assignment *assignment = group != NULL ? group->assignments : NULL;
+       assignment != NULL; assignment = assignment->group_next)
+    partitions += assignment->member_count > 0 ? assignment->topic->partitions : 0;
   for (size_t i = 0; i < operation->topic_count; i++) {
-    struct uk_group_share *share =
-      group != NULL ? uk_group_share_find(groups, group, operation->topics[i]) : NULL;
-    if (share == NULL || share->member_count == 0)
+    struct uk_group_assignment *assignment =
+      group != NULL ? uk_group_assignment_find(groups, group, operation->topics[i]) : NULL;
+    if (assignment == NULL || assignment->member_count == 0)
       partitions += uk_group_topic_partitions(groups, operation->topics[i]);
   }
   if (group != NULL && (int64_t)group->instances.count >= partitions) {
@@ -145,11 +145,11 @@ enum uk_error uk_group_instance_open(struct uk_groups *groups, struct uk_consume
   return *instance != NULL ? UK_OK : UK_E_NO_MEMORY;
 }
 
-static bool has_share(struct uk_group_share *const *shares, size_t count,
-                      const struct uk_group_share *share)
+static bool has_assignment(struct uk_group_assignment *const *assignments, size_t count,
+                           const struct uk_group_assignment *assignment)
 {
   for (size_t i = 0; i < count; i++) {
-    if (shares[i] == share)
+    if (assignments[i] == assignment)
       return true;
   }
   return false;
@@ -159,29 +159,29 @@ static bool has_share(struct uk_group_share *const *shares, size_t count,
 static bool same_topics(const struct uk_group_instance *instance,
                         const struct uk_consume *operation)
 {
-  if (instance->share_count != operation->topic_count)
+  if (instance->assignment_count != operation->topic_count)
     return false;
   for (size_t i = 0; i < operation->topic_count; i++) {
-    if (!uk_slice_equal(instance->shares[i]->topic->node.name, operation->topics[i]))
+    if (!uk_slice_equal(instance->assignments[i]->topic->node.name, operation->topics[i]))
       return false;
   }
   return true;
 }
 
-static void replace_shares(struct uk_groups *groups, struct uk_group_instance *instance,
-                           struct uk_group_share **shares, size_t count)
+static void replace_assignments(struct uk_groups *groups, struct uk_group_instance *instance,
+                                struct uk_group_assignment **assignments, size_t count)
 {
   for (size_t i = 0; i < count; i++) {
-    if (!has_share(instance->shares, instance->share_count, shares[i]))
-      uk_group_share_join(groups, shares[i], instance);
+    if (!has_assignment(instance->assignments, instance->assignment_count, assignments[i]))
+      uk_group_assignment_join(groups, assignments[i], instance);
   }
-  for (size_t i = 0; i < instance->share_count; i++) {
-    if (!has_share(shares, count, instance->shares[i]))
-      uk_group_share_part(groups, instance->shares[i], instance);
+  for (size_t i = 0; i < instance->assignment_count; i++) {
+    if (!has_assignment(assignments, count, instance->assignments[i]))
+      uk_group_assignment_leave(groups, instance->assignments[i], instance);
   }
-  free(instance->shares);
-  instance->shares = shares;
-  instance->share_count = count;
+  free(instance->assignments);
+  instance->assignments = assignments;
+  instance->assignment_count = count;
 }
 
 enum uk_error uk_group_subscribe(struct uk_groups *groups, struct uk_group_instance *instance,
@@ -190,17 +190,18 @@ enum uk_error uk_group_subscribe(struct uk_groups *groups, struct uk_group_insta
   enum uk_error error = check_topics(groups, operation);
   if (error != UK_OK || same_topics(instance, operation))
     return error;
-  struct uk_group_share **shares = calloc(operation->topic_count, sizeof(struct uk_group_share *));
-  if (shares == NULL)
+  struct uk_group_assignment **assignments =
+    calloc(operation->topic_count, sizeof(struct uk_group_assignment *));
+  if (assignments == NULL)
     return UK_E_NO_MEMORY;
   for (size_t i = 0; i < operation->topic_count; i++) {
-    shares[i] = uk_group_share_get(groups, instance->group, operation->topics[i]);
-    if (shares[i] == NULL) {
-      free(shares);
+    assignments[i] = uk_group_assignment_get(groups, instance->group, operation->topics[i]);
+    if (assignments[i] == NULL) {
+      free(assignments);
       return UK_E_NO_MEMORY;
     }
   }
-  replace_shares(groups, instance, shares, operation->topic_count);
+  replace_assignments(groups, instance, assignments, operation->topic_count);
   return UK_OK;
 }
 
@@ -208,9 +209,9 @@ void uk_group_acknowledge(struct uk_groups *groups, struct uk_group_instance *in
 {
   instance->last_request = groups->now;
   if (instance->acknowledged != instance->delivery) {
-    struct uk_group_slot *slot = instance->cursor;
-    for (size_t left = instance->owned; left > 0; left--, slot = slot->next)
-      slot->arrived = slot->position;
+    struct uk_group_partition *partition = instance->cursor;
+    for (size_t left = instance->owned; left > 0; left--, partition = partition->next)
+      partition->delivered = partition->position;
     instance->acknowledged = instance->delivery;
     instance->dirty = true;
   }
@@ -219,8 +220,8 @@ void uk_group_acknowledge(struct uk_groups *groups, struct uk_group_instance *in
 
 void uk_group_refresh_topics(struct uk_groups *groups, struct uk_group_instance *instance)
 {
-  for (size_t i = 0; i < instance->share_count; i++)
-    uk_group_topic_refresh(groups, instance->shares[i]->topic->node.name);
+  for (size_t i = 0; i < instance->assignment_count; i++)
+    uk_group_topic_refresh(groups, instance->assignments[i]->topic->node.name);
 }
 
 void uk_group_instance_auto_commit(struct uk_groups *groups, struct uk_group_instance *instance)
@@ -228,7 +229,7 @@ void uk_group_instance_auto_commit(struct uk_groups *groups, struct uk_group_ins
   if (!instance->settings.auto_commit || !instance->dirty || instance->committing > 0 ||
       groups->now < instance->next_commit)
     return;
-  if (!uk_group_commit_arrived(groups, instance, NULL))
+  if (!uk_group_commit_delivered(groups, instance, NULL))
     instance->next_commit = groups->now + UK_GROUP_RETRY;
 }
 
@@ -251,7 +252,7 @@ static void due(void *owner, struct uk_timer *timer)
   int64_t expiry = instance->last_request + instance->settings.session_timeout;
   if (instance->activity == UK_GROUP_IDLE && groups->now >= expiry) {
     uk_group_refresh_topics(groups, instance);
-    if (uk_group_commit_arrived(groups, instance, NULL)) {
+    if (uk_group_commit_delivered(groups, instance, NULL)) {
       uk_group_instance_close(groups, instance);
       return;
     }
@@ -266,13 +267,13 @@ void uk_group_instance_close(struct uk_groups *groups, struct uk_group_instance 
 {
   struct uk_group *group = instance->group;
   uk_group_commit_orphan(instance);
-  for (size_t i = 0; i < instance->share_count; i++)
-    uk_group_share_part(groups, instance->shares[i], instance);
+  for (size_t i = 0; i < instance->assignment_count; i++)
+    uk_group_assignment_leave(groups, instance->assignments[i], instance);
   uk_group_release_all(groups, instance);
   uk_timer_set(&groups->timers, &instance->timer, UK_TIMER_NEVER);
   uk_name_table_remove(&group->instances, &instance->node);
   groups->instance_count--;
-  free(instance->shares);
+  free(instance->assignments);
   free(instance);
   uk_group_free_unused(groups, group);
 }

@@ -17,7 +17,7 @@ enum uk_error uk_group_instance_open(struct uk_groups *groups, struct uk_consume
 enum uk_error uk_group_subscribe(struct uk_groups *groups, struct uk_group_instance *instance,
                                  struct uk_consume *operation);
 
-/* A request of the instance has come: what was delivered before has arrived. */
+/* A request of the instance has come: what was delivered before has delivered. */
 void uk_group_acknowledge(struct uk_groups *groups, struct uk_group_instance *instance);
 
 /* Drops what belonged to topics that are gone, so that a commit of the rest is not refused for their sake. */
@@ -26,10 +26,10 @@ void uk_group_refresh_topics(struct uk_groups *groups, struct uk_group_instance 
 /* Commits by itself if it is time. */
 void uk_group_instance_auto_commit(struct uk_groups *groups, struct uk_group_instance *instance);
 
-/* Sets the timer. To be called when the last turn ends, a request comes, or an auto-commit may have become due. */
+/* Sets the timer. To be called when the last request ends, a request comes, or an auto-commit may have become due. */
 void uk_group_instance_arm(struct uk_groups *groups, struct uk_group_instance *instance);
 
-/* Frees it. No turn is left; commits are on their way already. */
+/* Frees it. No request is left; commits are on their way already. */
 void uk_group_instance_close(struct uk_groups *groups, struct uk_group_instance *instance);
 
 /* Frees the group when nothing is left in it. */

@@ -2,22 +2,24 @@
 
 #include "server/groups/group_commit.h"
 
-void uk_group_slot_reset(struct uk_group_slot *slot)
+void uk_group_position_forget(struct uk_group_partition *partition)
 {
-  slot->position = slot->arrived = slot->saved = slot->latest = UK_GROUP_UNKNOWN;
-  slot->moved = slot->overridden = false;
-  slot->barrier = slot->share->group->sequence;
+  partition->position = partition->delivered = partition->committed = partition->latest =
+    UK_GROUP_UNKNOWN;
+  partition->committable = partition->overridden = false;
+  partition->barrier = partition->assignment->group->sequence;
 }
 
 static void say(struct uk_operation *operation, enum uk_error error, const char *what,
-                const struct uk_group_slot *slot)
+                const struct uk_group_partition *partition)
 {
   if (operation == NULL)
     return;
-  struct uk_slice group = slot->share->group->node.name, topic = slot->share->topic->node.name;
+  struct uk_slice group = partition->assignment->group->node.name,
+                  topic = partition->assignment->topic->node.name;
   uk_operation_fail(operation, error, "group \"%.*s\" %s topic \"%.*s\" partition %d",
                     UK_GROUP_TEXT(group), what, UK_GROUP_TEXT(topic),
-                    (int)uk_group_slot_partition(slot));
+                    (int)uk_group_partition_number(partition));
 }
 
 /* An offset that cannot be used, and what it is; UK_GROUP_UNKNOWN: there is none. */
@@ -26,108 +28,113 @@ struct unusable {
   const char *what;
 };
 
-static void say_reset_is_none(struct uk_operation *operation, const struct uk_group_slot *slot,
-                              struct unusable from, int64_t first, int64_t end)
+static void say_reset_is_none(struct uk_operation *operation,
+                              const struct uk_group_partition *partition, struct unusable from,
+                              int64_t first, int64_t end)
 {
-  struct uk_slice topic = slot->share->topic->node.name;
-  int partition = (int)uk_group_slot_partition(slot);
+  struct uk_slice topic = partition->assignment->topic->node.name;
+  int number = (int)uk_group_partition_number(partition);
   if (operation == NULL)
     return;
   if (from.offset == UK_GROUP_UNKNOWN)
     uk_operation_fail(operation, UK_E_BAD_REQUEST, UK_RESET_NO_OFFSET, UK_GROUP_TEXT(topic),
-                      partition);
+                      number);
   else
     uk_operation_fail(operation, UK_E_BAD_REQUEST, UK_RESET_OUT_OF_RANGE, from.what,
-                      (long long)from.offset, UK_GROUP_TEXT(topic), partition, (long long)first,
+                      (long long)from.offset, UK_GROUP_TEXT(topic), number, (long long)first,
                       (long long)end);
 }
 
-static void put(struct uk_group_slot *slot, int64_t position)
+static void put(struct uk_group_partition *partition, int64_t position)
 {
-  slot->position = slot->arrived = position;
+  partition->position = partition->delivered = position;
 }
 
 /* A position that `latest` picked is committed like one that was read up to: looked up again it would be another, and
  * records would be lost. One that `earliest` picked is found again. */
-static void put_latest(struct uk_group_slot *slot, int64_t position)
+static void put_latest(struct uk_group_partition *partition, int64_t position)
 {
-  put(slot, position);
-  slot->saved = UK_GROUP_UNKNOWN;
-  slot->moved = true;
-  slot->owner->dirty = true;
+  put(partition, position);
+  partition->committed = UK_GROUP_UNKNOWN;
+  partition->committable = true;
+  partition->owner->dirty = true;
 }
 
-static enum uk_error apply_policy(struct uk_group_slot *slot, struct uk_operation *operation,
-                                  struct unusable from, int64_t first, int64_t end)
+static enum uk_error apply_policy(struct uk_group_partition *partition,
+                                  struct uk_operation *operation, struct unusable from,
+                                  int64_t first, int64_t end)
 {
-  enum uk_offset_reset reset = slot->owner->settings.offset_reset;
+  enum uk_offset_reset reset = partition->owner->settings.offset_reset;
   if (reset == UK_RESET_EARLIEST) {
-    put(slot, first);
-    slot->saved = first;
+    put(partition, first);
+    partition->committed = first;
     return UK_OK;
   }
   if (reset == UK_RESET_LATEST) {
-    put_latest(slot, slot->latest >= first && slot->latest <= end ? slot->latest : end);
+    put_latest(partition,
+               partition->latest >= first && partition->latest <= end ? partition->latest : end);
     return UK_OK;
   }
-  say_reset_is_none(operation, slot, from, first, end);
+  say_reset_is_none(operation, partition, from, first, end);
   return UK_E_BAD_REQUEST;
 }
 
-static enum uk_error look_up(struct uk_groups *groups, struct uk_group_slot *slot,
+static enum uk_error look_up(struct uk_groups *groups, struct uk_group_partition *partition,
                              struct uk_operation *operation, int64_t first, int64_t end)
 {
-  struct uk_group *group = slot->share->group;
-  if (group->commits != NULL && group->commits->sequence <= slot->barrier) {
+  struct uk_group *group = partition->assignment->group;
+  if (group->commits != NULL && group->commits->sequence <= partition->barrier) {
     group->blocked = true;
     return UK_OK;
   }
   int64_t offset = UK_GROUP_UNKNOWN;
-  enum uk_error error =
-    groups->log.committed(groups->log.context, group->node.name, slot->share->topic->node.name,
-                          uk_group_slot_partition(slot), &offset);
+  enum uk_error error = groups->log.committed(groups->log.context, group->node.name,
+                                              partition->assignment->topic->node.name,
+                                              uk_group_partition_number(partition), &offset);
   if (error != UK_OK) {
-    say(operation, error, "cannot look up its committed offset for", slot);
+    say(operation, error, "cannot look up its committed offset for", partition);
     return error;
   }
   if (offset < 0 || offset < first || offset > end)
     return apply_policy(
-      slot, operation,
+      partition, operation,
       (struct unusable){offset < 0 ? UK_GROUP_UNKNOWN : offset, "committed offset"}, first, end);
-  put(slot, offset);
-  slot->saved = offset;
+  put(partition, offset);
+  partition->committed = offset;
   return UK_OK;
 }
 
-static bool bounds(struct uk_groups *groups, struct uk_group_slot *slot, int64_t *first,
+static bool bounds(struct uk_groups *groups, struct uk_group_partition *partition, int64_t *first,
                    int64_t *end)
 {
-  return groups->log.bounds(groups->log.context, slot->share->topic->node.name,
-                            uk_group_slot_partition(slot), first, end);
+  return groups->log.bounds(groups->log.context, partition->assignment->topic->node.name,
+                            uk_group_partition_number(partition), first, end);
 }
 
-void uk_group_slot_start(struct uk_groups *groups, struct uk_group_slot *slot)
+void uk_group_position_start(struct uk_groups *groups, struct uk_group_partition *partition)
 {
   int64_t first = 0, end = 0;
-  if (slot->position != UK_GROUP_UNKNOWN || !bounds(groups, slot, &first, &end))
+  if (partition->position != UK_GROUP_UNKNOWN || !bounds(groups, partition, &first, &end))
     return;
-  slot->latest = end;
-  look_up(groups, slot, NULL, first,
+  partition->latest = end;
+  look_up(groups, partition, NULL, first,
           end); /* what fails now is tried again, and told, when the owner asks */
 }
 
-enum uk_error uk_group_slot_locate(struct uk_groups *groups, struct uk_group_slot *slot,
-                                   struct uk_operation *operation, int64_t *end)
+enum uk_error uk_group_position_locate(struct uk_groups *groups,
+                                       struct uk_group_partition *partition,
+                                       struct uk_operation *operation, int64_t *end)
 {
   int64_t first = 0;
-  if (!bounds(groups, slot, &first, end)) {
-    say(operation, UK_E_NOT_FOUND, "reads what is no longer there:", slot);
+  if (!bounds(groups, partition, &first, end)) {
+    say(operation, UK_E_NOT_FOUND, "reads what is no longer there:", partition);
     return UK_E_NOT_FOUND;
   }
-  if (slot->position == UK_GROUP_UNKNOWN)
-    return look_up(groups, slot, operation, first, *end);
-  if (slot->position >= first && slot->position <= *end)
+  if (partition->position == UK_GROUP_UNKNOWN)
+    return look_up(groups, partition, operation, first, *end);
+  if (partition->position >= first && partition->position <= *end)
     return UK_OK;
-  slot->latest = *end;
-  return apply_policy(slot, operation, (struct unusable){slot->position, "position"}, first, *end);
+  partition->latest = *end;
+  return apply_policy(partition, operation, (struct unusable){partition->position, "position"},
+                      first, *end);
 }

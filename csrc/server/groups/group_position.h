@@ -5,14 +5,15 @@
 #include "server/groups/group_state.h"
 
 /* Nothing is known; what is committed counts once the commits of now are done. */
-void uk_group_slot_reset(struct uk_group_slot *slot);
+void uk_group_position_forget(struct uk_group_partition *partition);
 
-/* The slot has a new owner: notes where `latest` is, and looks the position up if that can be done now. */
-void uk_group_slot_start(struct uk_groups *groups, struct uk_group_slot *slot);
+/* The partition has a new owner: notes where `latest` is, and looks the position up if that can be done now. */
+void uk_group_position_start(struct uk_groups *groups, struct uk_group_partition *partition);
 
 /* Makes the position one that can be read from, with the end that it was compared with. Stays unknown, with UK_OK,
  * while commits are under way. On an error `operation` (may be NULL) has the message. */
-enum uk_error uk_group_slot_locate(struct uk_groups *groups, struct uk_group_slot *slot,
-                                   struct uk_operation *operation, int64_t *end);
+enum uk_error uk_group_position_locate(struct uk_groups *groups,
+                                       struct uk_group_partition *partition,
+                                       struct uk_operation *operation, int64_t *end);
 
 #endif

@@ -1,14 +1,14 @@
 #include "server/groups/group_read.h"
 
 #include "server/groups/group_position.h"
-#include "server/groups/group_turn.h"
+#include "server/groups/group_request.h"
 
 enum { STEPS_MAX = 128 }; /* partitions in one delivery; others come first in the next */
 
 struct step {
-  struct uk_group_share *share; /* stays, like its topic, while a member is READING */
+  struct uk_group_assignment *assignment; /* stays, like its topic, while a member is READING */
   uint64_t topic_id;
-  int32_t partition;
+  int32_t number;
   int64_t offset;
   int64_t next; /* out */
 };
@@ -22,8 +22,8 @@ struct plan {
 
 static enum uk_error check_topics(struct uk_group_instance *instance)
 {
-  for (size_t i = 0; i < instance->share_count; i++) {
-    const struct uk_group_topic *topic = instance->shares[i]->topic;
+  for (size_t i = 0; i < instance->assignment_count; i++) {
+    const struct uk_group_topic *topic = instance->assignments[i]->topic;
     if (topic->partitions > 0)
       continue;
     uk_operation_fail(&instance->first->operation->operation, UK_E_NOT_FOUND,
@@ -40,39 +40,40 @@ static enum uk_error make_plan(struct uk_groups *groups, struct uk_group_instanc
   plan->count = plan->done = 0;
   plan->error = UK_OK;
   enum uk_error error = check_topics(instance);
-  struct uk_group_slot *slot = instance->cursor;
+  struct uk_group_partition *partition = instance->cursor;
   for (size_t left = instance->owned; left > 0 && error == UK_OK && plan->count < STEPS_MAX;
-       left--, slot = slot->next) {
-    if (uk_group_slot_leaving(slot))
+       left--, partition = partition->next) {
+    if (uk_group_partition_leaving(partition))
       continue;
     int64_t end = 0;
-    error = uk_group_slot_locate(groups, slot, &instance->first->operation->operation, &end);
-    if (error != UK_OK || slot->position == UK_GROUP_UNKNOWN || slot->position >= end)
+    error =
+      uk_group_position_locate(groups, partition, &instance->first->operation->operation, &end);
+    if (error != UK_OK || partition->position == UK_GROUP_UNKNOWN || partition->position >= end)
       continue;
-    plan->steps[plan->count++] = (struct step){.share = slot->share,
-                                               .topic_id = slot->share->topic->id,
-                                               .partition = uk_group_slot_partition(slot),
-                                               .offset = slot->position,
-                                               .next = slot->position};
+    plan->steps[plan->count++] = (struct step){.assignment = partition->assignment,
+                                               .topic_id = partition->assignment->topic->id,
+                                               .number = uk_group_partition_number(partition),
+                                               .offset = partition->position,
+                                               .next = partition->position};
   }
   return error;
 }
 
 /* Without the lock. */
-static void carry_out(const struct uk_groups_log *log, struct uk_group_turn *turn,
+static void carry_out(const struct uk_groups_log *log, struct uk_group_request *request,
                       struct plan *plan)
 {
-  struct uk_operation *operation = &turn->operation->operation;
-  const struct uk_sink *sink = &turn->operation->sink;
-  if (!turn->asked) {
-    turn->asked = true;
+  struct uk_operation *operation = &request->operation->operation;
+  const struct uk_sink *sink = &request->operation->sink;
+  if (!request->asked) {
+    request->asked = true;
     if (sink->is_client_alive != NULL && !sink->is_client_alive(operation))
       plan->error = UK_E_CANCELLED;
   }
   bool full = false;
   while (plan->done < plan->count && !full && plan->error == UK_OK) {
     struct step *step = &plan->steps[plan->done];
-    plan->error = log->read(log->context, step->share->topic->node.name, step->partition,
+    plan->error = log->read(log->context, step->assignment->topic->node.name, step->number,
                             step->offset, operation, sink, &step->next, &full);
     if (plan->error == UK_OK)
       plan->done++;
@@ -81,18 +82,18 @@ static void carry_out(const struct uk_groups_log *log, struct uk_group_turn *tur
   }
 }
 
-/* A position that moved meanwhile (the delivery before was taken back, the topic deleted) stays where it is. */
+/* A position that committable meanwhile (the delivery before was taken back, the topic deleted) stays where it is. */
 static void advance(struct uk_group_instance *instance, const struct step *step)
 {
-  struct uk_group_share *share = step->share;
-  if (share->topic->id != step->topic_id || step->partition >= share->count)
+  struct uk_group_assignment *assignment = step->assignment;
+  if (assignment->topic->id != step->topic_id || step->number >= assignment->count)
     return;
-  struct uk_group_slot *slot = &share->slots[step->partition];
-  if (slot->owner != instance || slot->position != step->offset)
+  struct uk_group_partition *partition = &assignment->partitions[step->number];
+  if (partition->owner != instance || partition->position != step->offset)
     return;
-  slot->position = step->next;
-  slot->moved = true;
-  instance->cursor = slot->next;
+  partition->position = step->next;
+  partition->committable = true;
+  instance->cursor = partition->next;
 }
 
 static bool apply(struct uk_group_instance *instance, const struct plan *plan)
@@ -114,34 +115,34 @@ static void say_unread(struct uk_operation *operation, const struct plan *plan)
   const struct step *step = &plan->steps[plan->done];
   if (operation->message[0] == '\0' && plan->error != UK_E_CANCELLED)
     uk_operation_fail(operation, plan->error, "cannot read topic \"%.*s\" partition %d: %s",
-                      UK_GROUP_TEXT(step->share->topic->node.name), (int)step->partition,
+                      UK_GROUP_TEXT(step->assignment->topic->node.name), (int)step->number,
                       uk_error_text(plan->error));
 }
 
 void uk_group_read(struct uk_groups *groups, struct uk_group_instance *instance)
 {
-  struct uk_group_turn *turn = instance->first;
-  struct uk_operation *operation = &turn->operation->operation;
+  struct uk_group_request *request = instance->first;
+  struct uk_operation *operation = &request->operation->operation;
   struct plan plan;
   enum uk_error error = instance->deletes != NULL ? UK_OK : make_plan(groups, instance, &plan);
   if (error != UK_OK) {
-    uk_group_turn_end(groups, instance, error);
+    uk_group_request_end(groups, instance, error);
     return;
   }
   if (instance->deletes != NULL || plan.count == 0) {
-    uk_group_turn_park(groups, instance);
+    uk_group_request_park(groups, instance);
     return;
   }
   pthread_mutex_unlock(&groups->lock);
-  carry_out(&groups->log, turn, &plan);
+  carry_out(&groups->log, request, &plan);
   pthread_mutex_lock(&groups->lock);
   if (apply(instance, &plan)) {
     operation->message[0] = '\0';
-    uk_group_turn_end(groups, instance, UK_OK);
+    uk_group_request_end(groups, instance, UK_OK);
   } else if (plan.error != UK_OK) {
     say_unread(operation, &plan);
-    uk_group_turn_end(groups, instance, plan.error);
+    uk_group_request_end(groups, instance, plan.error);
   } else {
-    uk_group_turn_park(groups, instance);
+    uk_group_request_park(groups, instance);
   }
 }

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "server/groups/group_share.h"
-#include "server/groups/group_work.h"
+#include "server/groups/group_assignment.h"
+#include "server/groups/group_deferred.h"
 
 static struct uk_group_topic *find(struct uk_groups *groups, struct uk_slice name)
 {
@@ -11,11 +11,11 @@ static struct uk_group_topic *find(struct uk_groups *groups, struct uk_slice nam
 }
 
 /* Those who wait see that it is gone. */
-static void wake_members(struct uk_groups *groups, struct uk_group_share *share)
+static void wake_members(struct uk_groups *groups, struct uk_group_assignment *assignment)
 {
-  for (size_t i = 0; i < share->member_count; i++) {
-    if (share->members[i]->activity == UK_GROUP_PARKED)
-      uk_group_list_reading(groups, share->members[i]);
+  for (size_t i = 0; i < assignment->member_count; i++) {
+    if (assignment->members[i]->activity == UK_GROUP_PARKED)
+      uk_group_queue_read(groups, assignment->members[i]);
   }
 }
 
@@ -25,12 +25,13 @@ static void changed(struct uk_groups *groups, struct uk_group_topic *topic, int3
   bool other = id != topic->id || partitions < topic->partitions;
   topic->partitions = partitions;
   topic->id = id;
-  for (struct uk_group_share *share = topic->shares; share != NULL; share = share->topic_next) {
+  for (struct uk_group_assignment *assignment = topic->assignments; assignment != NULL;
+       assignment = assignment->topic_next) {
     if (other)
-      uk_group_share_forget(share);
-    uk_group_share_mark(groups, share);
+      uk_group_assignment_forget(assignment);
+    uk_group_assignment_mark(groups, assignment);
     if (partitions == 0)
-      wake_members(groups, share);
+      wake_members(groups, assignment);
   }
 }
 
@@ -75,7 +76,7 @@ struct uk_group_topic *uk_group_topic_get(struct uk_groups *groups, struct uk_sl
 
 void uk_group_topic_free_unused(struct uk_groups *groups, struct uk_group_topic *topic)
 {
-  if (topic->shares != NULL)
+  if (topic->assignments != NULL)
     return;
   uk_name_table_remove(&groups->topics, &topic->node);
   free(topic);

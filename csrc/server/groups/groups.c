@@ -4,11 +4,11 @@
 
 #include "server/groups/group_commit.h"
 #include "server/groups/group_instance.h"
-#include "server/groups/group_list.h"
-#include "server/groups/group_share.h"
+#include "server/groups/group_consumers.h"
+#include "server/groups/group_assignment.h"
 #include "server/groups/group_topic.h"
-#include "server/groups/group_turn.h"
-#include "server/groups/group_work.h"
+#include "server/groups/group_request.h"
+#include "server/groups/group_deferred.h"
 
 struct uk_groups *uk_groups_open(const struct uk_groups_log *log)
 {
@@ -38,7 +38,7 @@ void uk_groups_close(struct uk_groups *groups)
       uk_group_instance_close(groups, (struct uk_group_instance *)instance);
     group = after;
   }
-  uk_group_settle(groups);
+  uk_group_rebalance(groups);
   uk_name_table_free(&groups->groups);
   uk_name_table_free(&groups->topics);
   pthread_mutex_destroy(&groups->lock);
@@ -63,13 +63,13 @@ static void consume(struct uk_groups *groups, struct uk_consume *operation)
     hear_from(groups, instance);
   else
     error = uk_group_instance_open(groups, operation, &instance);
-  if (error == UK_OK && !uk_group_turn_add(groups, instance, operation)) {
+  if (error == UK_OK && !uk_group_request_add(groups, instance, operation)) {
     error = UK_E_NO_MEMORY;
     if (instance->fresh && instance->first == NULL)
       uk_group_instance_close(groups, instance);
   }
   if (error == UK_OK)
-    uk_group_turns_go(groups, instance);
+    uk_group_requests_start(groups, instance);
   else
     uk_group_finish(groups, &operation->operation, error);
 }
@@ -121,7 +121,7 @@ void uk_groups_delete_consumer(struct uk_groups *groups, struct uk_delete_consum
   if (instance != NULL) {
     uk_group_acknowledge(groups, instance);
     uk_group_refresh_topics(groups, instance);
-    uk_group_turns_delete(groups, instance, &operation->operation);
+    uk_group_instance_delete(groups, instance, &operation->operation);
   }
   uk_group_leave(groups);
 }
@@ -130,8 +130,8 @@ void uk_groups_consumers(struct uk_groups *groups, struct uk_consumers *operatio
 {
   operation->operation.message[0] = '\0';
   uk_group_enter(groups, now);
-  uk_group_settle(groups);
-  bool listed = uk_group_list(groups, operation);
+  uk_group_rebalance(groups);
+  bool listed = uk_group_list_consumers(groups, operation);
   uk_group_finish(groups, &operation->operation, listed ? UK_OK : UK_E_NO_MEMORY);
   uk_group_leave(groups);
 }
@@ -142,39 +142,40 @@ void uk_groups_undelivered(struct uk_groups *groups, struct uk_slice group, stru
   uk_group_enter(groups, now);
   struct uk_group_instance *instance = uk_group_instance_find(groups, group, name);
   if (instance != NULL && delivery > instance->acknowledged && delivery <= instance->delivery) {
-    struct uk_group_slot *slot = instance->cursor;
-    for (size_t left = instance->owned; left > 0; left--, slot = slot->next)
-      slot->position = slot->arrived;
+    struct uk_group_partition *partition = instance->cursor;
+    for (size_t left = instance->owned; left > 0; left--, partition = partition->next)
+      partition->position = partition->delivered;
     instance->acknowledged = instance->delivery;
     uk_group_release_leaving(groups, instance);
     if (instance->activity == UK_GROUP_PARKED)
-      uk_group_list_reading(groups, instance);
+      uk_group_queue_read(groups, instance);
   }
   uk_group_leave(groups);
 }
 
 static void wake_owners(struct uk_groups *groups, const struct uk_group_topic *topic,
-                        int32_t partition)
+                        int32_t number)
 {
-  for (struct uk_group_share *share = topic->shares; share != NULL; share = share->topic_next) {
+  for (struct uk_group_assignment *assignment = topic->assignments; assignment != NULL;
+       assignment = assignment->topic_next) {
     struct uk_group_instance *owner =
-      partition < share->count ? share->slots[partition].owner : NULL;
+      number < assignment->count ? assignment->partitions[number].owner : NULL;
     if (owner == NULL || owner->activity != UK_GROUP_PARKED ||
-        uk_group_slot_leaving(&share->slots[partition]))
+        uk_group_partition_leaving(&assignment->partitions[number]))
       continue;
-    owner->cursor = &share->slots[partition];
-    uk_group_list_reading(groups, owner);
+    owner->cursor = &assignment->partitions[number];
+    uk_group_queue_read(groups, owner);
   }
 }
 
-void uk_groups_wake(struct uk_groups *groups, struct uk_slice name, int32_t partition, int64_t now)
+void uk_groups_wake(struct uk_groups *groups, struct uk_slice name, int32_t number, int64_t now)
 {
   uk_group_enter(groups, now);
   struct uk_group_topic *topic = (struct uk_group_topic *)uk_name_table_find(&groups->topics, name);
-  if (topic != NULL && (partition < 0 || partition >= topic->partitions))
+  if (topic != NULL && (number < 0 || number >= topic->partitions))
     uk_group_topic_refresh(groups, name);
   else if (topic != NULL)
-    wake_owners(groups, topic, partition);
+    wake_owners(groups, topic, number);
   uk_group_leave(groups);
 }
 
@@ -194,9 +195,9 @@ void uk_groups_tick(struct uk_groups *groups, int64_t now)
 
 static void drain_instance(struct uk_groups *groups, struct uk_group_instance *instance)
 {
-  uk_group_turns_end(groups, instance);
-  /* The owner stops: what arrived is not to be delivered again after its next start. Without memory it is. */
-  uk_group_commit_arrived(groups, instance, NULL);
+  uk_group_requests_end(groups, instance);
+  /* The owner stops: what delivered is not to be delivered again after its next start. Without memory it is. */
+  uk_group_commit_delivered(groups, instance, NULL);
 }
 
 void uk_groups_drain(struct uk_groups *groups, int64_t now)

@@ -1,13 +1,13 @@
-#include "server/groups/group_list.h"
+#include "server/groups/group_consumers.h"
 
 #include <stdlib.h>
 
 /* Room for the largest of each, so that nothing can fail once the first was called. */
 struct list {
   struct uk_group_instance **instances;
-  struct uk_group_slot **slots;
-  int32_t *partitions;
-  size_t count, most_slots;
+  struct uk_group_partition **partitions;
+  int32_t *numbers;
+  size_t count, most_partitions;
 };
 
 static void measure(struct uk_groups *groups, struct list *list)
@@ -21,8 +21,8 @@ static void measure(struct uk_groups *groups, struct list *list)
       if (list->instances != NULL)
         list->instances[list->count] = instance;
       list->count++;
-      if (instance->owned > list->most_slots)
-        list->most_slots = instance->owned;
+      if (instance->owned > list->most_partitions)
+        list->most_partitions = instance->owned;
     }
   }
 }
@@ -35,12 +35,12 @@ static int compare_instances(const void *left, const void *right)
   return order != 0 ? order : uk_name_order(a->node.name, b->node.name);
 }
 
-static int compare_slots(const void *left, const void *right)
+static int compare_partitions(const void *left, const void *right)
 {
-  const struct uk_group_slot *a = *(struct uk_group_slot *const *)left;
-  const struct uk_group_slot *b = *(struct uk_group_slot *const *)right;
-  if (a->share != b->share)
-    return uk_name_order(a->share->topic->node.name, b->share->topic->node.name);
+  const struct uk_group_partition *a = *(struct uk_group_partition *const *)left;
+  const struct uk_group_partition *b = *(struct uk_group_partition *const *)right;
+  if (a->assignment != b->assignment)
+    return uk_name_order(a->assignment->topic->node.name, b->assignment->topic->node.name);
   return (a > b) - (a < b);
 }
 
@@ -49,32 +49,32 @@ static void tell(struct uk_consumers *operation, const struct uk_group_instance 
 {
   struct uk_slice group = instance->group->node.name, name = instance->node.name;
   size_t count = 0;
-  struct uk_group_slot *slot = instance->cursor;
-  for (; count < instance->owned; slot = slot->next)
-    list->slots[count++] = slot;
+  struct uk_group_partition *partition = instance->cursor;
+  for (; count < instance->owned; partition = partition->next)
+    list->partitions[count++] = partition;
   if (count == 0) {
     operation->owned(&operation->operation, group, name, uk_slice_of(NULL, 0), NULL, 0);
     return;
   }
-  qsort(list->slots, count, sizeof(*list->slots), compare_slots);
+  qsort(list->partitions, count, sizeof(*list->partitions), compare_partitions);
   for (size_t i = 0; i < count;) {
-    struct uk_group_share *share = list->slots[i]->share;
-    size_t partitions = 0;
-    for (; i < count && list->slots[i]->share == share; i++)
-      list->partitions[partitions++] = uk_group_slot_partition(list->slots[i]);
-    operation->owned(&operation->operation, group, name, share->topic->node.name, list->partitions,
-                     partitions);
+    struct uk_group_assignment *assignment = list->partitions[i]->assignment;
+    size_t held = 0;
+    for (; i < count && list->partitions[i]->assignment == assignment; i++)
+      list->numbers[held++] = uk_group_partition_number(list->partitions[i]);
+    operation->owned(&operation->operation, group, name, assignment->topic->node.name,
+                     list->numbers, held);
   }
 }
 
-bool uk_group_list(struct uk_groups *groups, struct uk_consumers *operation)
+bool uk_group_list_consumers(struct uk_groups *groups, struct uk_consumers *operation)
 {
   struct list list = {0};
   measure(groups, &list);
   list.instances = calloc(list.count + 1, sizeof(*list.instances));
-  list.slots = calloc(list.most_slots + 1, sizeof(*list.slots));
-  list.partitions = calloc(list.most_slots + 1, sizeof(*list.partitions));
-  bool room = list.instances != NULL && list.slots != NULL && list.partitions != NULL;
+  list.partitions = calloc(list.most_partitions + 1, sizeof(*list.partitions));
+  list.numbers = calloc(list.most_partitions + 1, sizeof(*list.numbers));
+  bool room = list.instances != NULL && list.partitions != NULL && list.numbers != NULL;
   if (room) {
     list.count = 0;
     measure(groups, &list);
@@ -83,7 +83,7 @@ bool uk_group_list(struct uk_groups *groups, struct uk_consumers *operation)
       tell(operation, list.instances[i], &list);
   }
   free(list.instances);
-  free(list.slots);
   free(list.partitions);
+  free(list.numbers);
   return room;
 }

@@ -1,8 +1,8 @@
-#include "server/groups/group_work.h"
+#include "server/groups/group_deferred.h"
 
 #include "server/groups/group_commit.h"
 #include "server/groups/group_read.h"
-#include "server/groups/group_share.h"
+#include "server/groups/group_assignment.h"
 
 /* What one thread took out of the lock with it. */
 struct work {
@@ -34,7 +34,7 @@ void uk_group_finish(struct uk_groups *groups, struct uk_operation *operation, e
   groups->last_finished = operation;
 }
 
-void uk_group_list_reading(struct uk_groups *groups, struct uk_group_instance *instance)
+void uk_group_queue_read(struct uk_groups *groups, struct uk_group_instance *instance)
 {
   uk_timer_set(&groups->timers, &instance->first->timer, UK_TIMER_NEVER);
   instance->activity = UK_GROUP_READING;
@@ -46,7 +46,7 @@ void uk_group_list_reading(struct uk_groups *groups, struct uk_group_instance *i
   groups->last_reading = instance;
 }
 
-void uk_group_list_commit(struct uk_groups *groups, struct uk_group_commit *commit)
+void uk_group_queue_commit(struct uk_groups *groups, struct uk_group_commit *commit)
 {
   commit->outbox_next = NULL;
   if (groups->last_outbox != NULL)
@@ -59,7 +59,7 @@ void uk_group_list_commit(struct uk_groups *groups, struct uk_group_commit *comm
 /* Moves what was listed into `work` and releases the lock. */
 static void release(struct uk_groups *groups, struct work *work)
 {
-  uk_group_settle(groups);
+  uk_group_rebalance(groups);
   if (groups->reading != NULL) {
     if (work->reading != NULL)
       work->last_reading->reading_next = groups->reading;

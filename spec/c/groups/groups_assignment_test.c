@@ -3,7 +3,7 @@
 #include "fake_clients.h"
 #include "server/groups/group_state.h"
 
-static void shares_partitions_by_range(void)
+static void assigns_partitions_by_range(void)
 {
   struct call a, b, c;
   start_groups();
@@ -295,7 +295,7 @@ static void f8_an_instance_without_partitions_expires(void)
 }
 
 /* Members that differ in name alone are in one order, whoever came first, and the first have one more. */
-static void equal_members_share_in_the_order_of_their_names(void)
+static void equal_members_divide_in_the_order_of_their_names(void)
 {
   static const char *const orders[][3] = {{"a", "b", "c"}, {"c", "b", "a"}, {"b", "c", "a"}};
   for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
@@ -362,7 +362,7 @@ static void a_partition_that_is_read_is_not_taken_away(void)
 
 int main(void)
 {
-  CHECK_RUN(shares_partitions_by_range);
+  CHECK_RUN(assigns_partitions_by_range);
   CHECK_RUN(what_is_in_hand_stays);
   CHECK_RUN(what_is_to_leave_is_not_read);
   CHECK_RUN(whoever_was_to_get_it_is_gone);
@@ -375,7 +375,7 @@ int main(void)
   CHECK_RUN(a_topic_replaced_in_silence_is_noticed);
   CHECK_RUN(new_partitions_are_assigned);
   CHECK_RUN(f8_an_instance_without_partitions_expires);
-  CHECK_RUN(equal_members_share_in_the_order_of_their_names);
+  CHECK_RUN(equal_members_divide_in_the_order_of_their_names);
   CHECK_RUN(names_are_ordered_by_their_bytes);
   CHECK_RUN(a_topic_replaced_during_a_read);
   CHECK_RUN(a_partition_that_is_read_is_not_taken_away);

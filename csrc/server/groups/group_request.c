@@ -1,0 +1,167 @@
+#include "server/groups/group_request.h"
+
+#include <stdlib.h>
+
+#include "server/groups/group_commit.h"
+#include "server/groups/group_instance.h"
+#include "server/groups/group_assignment.h"
+#include "server/groups/group_deferred.h"
+
+static void take_out(struct uk_groups *groups, struct uk_group_request *request)
+{
+  struct uk_group_instance *instance = request->instance;
+  if (request->previous != NULL)
+    request->previous->next = request->next;
+  else
+    instance->first = request->next;
+  if (request->next != NULL)
+    request->next->previous = request->previous;
+  else
+    instance->last = request->previous;
+  uk_timer_set(&groups->timers, &request->timer, UK_TIMER_NEVER);
+  free(request);
+}
+
+static void due(void *owner, struct uk_timer *timer)
+{
+  struct uk_groups *groups = owner;
+  struct uk_group_request *request =
+    (struct uk_group_request *)((char *)timer - offsetof(struct uk_group_request, timer));
+  if (request == request->instance->first) {
+    uk_group_request_end(groups, request->instance, UK_OK);
+    return;
+  }
+  uk_group_finish(groups, &request->operation->operation, UK_OK);
+  take_out(groups, request);
+}
+
+bool uk_group_request_add(struct uk_groups *groups, struct uk_group_instance *instance,
+                          struct uk_consume *operation)
+{
+  struct uk_group_request *request = calloc(1, sizeof(*request));
+  if (request == NULL)
+    return false;
+  request->instance = instance;
+  request->operation = operation;
+  uk_timer_init(&request->timer, due);
+  request->previous = instance->last;
+  if (instance->last != NULL)
+    instance->last->next = request;
+  else
+    instance->first = request;
+  instance->last = request;
+  if (instance->first != request)
+    uk_timer_set(&groups->timers, &request->timer,
+                 groups->draining ? groups->now : operation->operation.deadline);
+  return true;
+}
+
+void uk_group_requests_start(struct uk_groups *groups, struct uk_group_instance *instance)
+{
+  while (instance->first != NULL && instance->activity == UK_GROUP_IDLE) {
+    struct uk_group_request *request = instance->first;
+    enum uk_error error = uk_group_subscribe(groups, instance, request->operation);
+    if (error == UK_OK) {
+      uk_group_queue_read(groups, instance);
+    } else {
+      uk_group_finish(groups, &request->operation->operation, error);
+      take_out(groups, request);
+      if (instance->fresh && instance->first == NULL) {
+        uk_group_instance_close(groups, instance);
+        return;
+      }
+    }
+  }
+  uk_group_instance_arm(groups, instance);
+}
+
+void uk_group_request_park(struct uk_groups *groups, struct uk_group_instance *instance)
+{
+  struct uk_group_request *request = instance->first;
+  int64_t deadline = request->operation->operation.deadline;
+  if (groups->draining || deadline <= groups->now || instance->deletes != NULL) {
+    uk_group_request_end(groups, instance, UK_OK);
+    return;
+  }
+  instance->activity = UK_GROUP_PARKED;
+  instance->fresh = false;
+  uk_timer_set(&groups->timers, &request->timer, deadline);
+  uk_group_release_leaving(groups, instance);
+  uk_group_instance_arm(groups, instance);
+}
+
+/* Carries out the deletes. False when memory is out for the commit: the instance lives on. */
+static bool close_for(struct uk_groups *groups, struct uk_group_instance *instance,
+                      struct uk_operation *deletes)
+{
+  struct uk_operation *others = deletes->next;
+  bool closed = uk_group_commit_delivered(groups, instance, deletes);
+  if (!closed)
+    uk_group_finish(groups, deletes, UK_E_NO_MEMORY);
+  while (others != NULL) {
+    struct uk_operation *next = others->next;
+    uk_group_finish(groups, others, closed ? UK_OK : UK_E_NO_MEMORY);
+    others = next;
+  }
+  if (closed)
+    uk_group_instance_close(groups, instance);
+  return closed;
+}
+
+void uk_group_request_end(struct uk_groups *groups, struct uk_group_instance *instance,
+                          enum uk_error error)
+{
+  struct uk_group_request *request = instance->first;
+  struct uk_operation *deletes = instance->deletes;
+  uk_group_finish(groups, &request->operation->operation, error);
+  take_out(groups, request);
+  instance->activity = UK_GROUP_IDLE;
+  instance->deletes = NULL;
+  instance->last_request = groups->now; /* waiting counts as asking */
+  if (deletes != NULL) {
+    uk_group_requests_end(groups, instance);
+    if (close_for(groups, instance, deletes))
+      return;
+  }
+  if (instance->fresh && error != UK_OK && error != UK_E_CANCELLED && instance->first == NULL) {
+    uk_group_instance_close(groups, instance);
+    return;
+  }
+  instance->fresh = false;
+  uk_group_release_leaving(groups, instance);
+  uk_group_requests_start(groups, instance);
+}
+
+void uk_group_requests_end(struct uk_groups *groups, struct uk_group_instance *instance)
+{
+  struct uk_group_request *request = instance->first;
+  bool reading = instance->activity == UK_GROUP_READING;
+  if (request == NULL)
+    return;
+  if (reading)
+    request = request->next;
+  while (request != NULL) {
+    struct uk_group_request *next = request->next;
+    uk_group_finish(groups, &request->operation->operation, UK_OK);
+    take_out(groups, request);
+    request = next;
+  }
+  if (!reading) {
+    instance->activity = UK_GROUP_IDLE;
+    instance->last_request = groups->now;
+    uk_group_instance_arm(groups, instance);
+  }
+}
+
+void uk_group_instance_delete(struct uk_groups *groups, struct uk_group_instance *instance,
+                              struct uk_operation *operation)
+{
+  uk_group_requests_end(groups, instance);
+  if (instance->activity == UK_GROUP_READING) {
+    operation->next = instance->deletes;
+    instance->deletes = operation;
+    return;
+  }
+  operation->next = NULL;
+  close_for(groups, instance, operation);
+}
