@@ -2,11 +2,14 @@
 --
 --   lua5.4 .ci/check_docs.lua [ROOT]      with the built modules on LUA_PATH and LUA_CPATH
 --
--- Every row of UK_ENDPOINTS stands in docs/rest-api.md, its methods and path on one line (with
--- {name} or $NAME); docs/errors.md is what errors_page.lua makes of the error list; every function
--- that the modules register stands in some page of docs/, as module.name or :name; every link of a
--- page leads to a file and, in a page, to a heading. Prints what is missing; status 1 when
--- something is.
+-- Checks that
+--   each row of UK_ENDPOINTS is in docs/rest-api.md, its methods and path on one line (with {name} or
+--   $NAME);
+--   docs/errors.md is what errors_page.lua makes of the error list;
+--   each function that the modules register is in a page of docs/, as module.name or :name;
+--   each link of a page leads to a file and, in a page, to a heading;
+--   the table of rooms in CONTRIBUTING.md agrees with .ci/map/rules.lua.
+-- Prints the faults; status 1 if there are any.
 
 local root = ... or "."
 local faults = 0
@@ -165,8 +168,33 @@ local function check_links()
   end
 end
 
+-- The names as the table lists them: the last part of each room's, sorted.
+local function list_of(rooms)
+  local names = {}
+  for _, room in ipairs(rooms) do names[#names + 1] = room:match "[^/]+$" end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+local function check_rooms()
+  local directions, shown = dofile(root .. "/.ci/map/rules.lua").c.directions, {}
+  for room, listed in read("CONTRIBUTING.md"):gmatch "\n| `csrc/([^`]+)/` | ([^|;]+)" do
+    local rooms = {}
+    for name in listed:gmatch "[%w_]+" do rooms[#rooms + 1] = name ~= "libc" and name or nil end
+    shown[room] = list_of(rooms)
+    if not directions[room] then fault("CONTRIBUTING.md: csrc/%s is no room", room) end
+  end
+  for room, rooms in pairs(directions) do
+    local expected = list_of(rooms)
+    if shown[room] ~= expected then
+      fault("CONTRIBUTING.md: csrc/%s may include: %s", room, expected == "" and "libc" or expected)
+    end
+  end
+end
+
 check_routes()
 check_errors()
 check_modules()
 check_links()
+check_rooms()
 os.exit(faults == 0)

@@ -112,6 +112,16 @@ describe("lint: docs", function()
       "docs/*.md: nothing about process_id of upstash.kafka.core" },
   }
 
+  it("refuses a table of rooms that is not what the rules say", function()
+    change("CONTRIBUTING.md", "| `csrc/server/api/` | common, ", "| `csrc/server/api/` | ")
+    assert_check("lua5.4 .ci/check_docs.lua '%s'", "CONTRIBUTING.md: csrc/server/api may include: common, engine\n")
+  end)
+
+  it("refuses a room in the table that is none", function()
+    change("CONTRIBUTING.md", "| `csrc/server/api/` |", "| `csrc/server/web/` | common |\n| `csrc/server/api/` |")
+    assert_check("lua5.4 .ci/check_docs.lua '%s'", "CONTRIBUTING.md: csrc/server/web is no room\n")
+  end)
+
   it("passes over the project's pages", function()
     assert_check("lua5.4 .ci/check_docs.lua '%s'", "")
   end)
