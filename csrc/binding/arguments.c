@@ -13,48 +13,49 @@ struct place {
     "partition", UK_OPTION_INTEGER, true, offsetof(struct place, partition), 0, INT32_MAX, NULL    \
   }
 
-static const struct uk_option partition_rows[] = {PLACE_ROWS, {.name = NULL}};
+static const struct uk_lua_option partition_rows[] = {PLACE_ROWS, {.name = NULL}};
 
-static const struct uk_option offset_rows[] = {
+static const struct uk_lua_option offset_rows[] = {
   PLACE_ROWS,
   {"offset", UK_OPTION_INTEGER, true, offsetof(struct place, offset), 0, INT64_MAX, NULL},
   {.name = NULL}};
 
-struct uk_blame uk_argument_blame(const struct uk_arguments *arguments, int number)
+struct uk_lua_blame uk_lua_argument_blame(const struct uk_lua_arguments *arguments, int number)
 {
-  return (struct uk_blame){.function = arguments->function, .argument = number};
+  return (struct uk_lua_blame){.function = arguments->function, .argument = number};
 }
 
-struct uk_slice uk_argument_name(const struct uk_arguments *arguments, int number, const char *name)
+struct uk_slice uk_lua_argument_name(const struct uk_lua_arguments *arguments, int number,
+                                     const char *name)
 {
   lua_State *L = arguments->L;
-  struct uk_blame blame = uk_argument_blame(arguments, number);
-  int index = uk_argument(arguments, number);
+  struct uk_lua_blame blame = uk_lua_argument_blame(arguments, number);
+  int index = uk_lua_argument_index(arguments, number);
   if (lua_type(L, index) != LUA_TSTRING)
-    uk_misuse_type(L, &blame, name, "string", index);
+    uk_lua_misuse_type(L, &blame, name, "string", index);
   struct uk_slice text;
   text.data = lua_tolstring(L, index, &text.length);
   if (text.length == 0)
-    uk_misuse(L, &blame, name, "non-empty string expected");
+    uk_lua_misuse(L, &blame, name, "non-empty string expected");
   return text;
 }
 
-bool uk_argument_absent(const struct uk_arguments *arguments, int number)
+bool uk_lua_argument_absent(const struct uk_lua_arguments *arguments, int number)
 {
-  return lua_isnoneornil(arguments->L, uk_argument(arguments, number));
+  return lua_isnoneornil(arguments->L, uk_lua_argument_index(arguments, number));
 }
 
-struct uk_slice uk_slot_text(lua_State *L, int index, const struct uk_blame *blame,
-                             const char *field)
+struct uk_slice uk_lua_stack_text(lua_State *L, int index, const struct uk_lua_blame *blame,
+                                  const char *field)
 {
   char number[UK_DECIMAL_SIZE];
   int type = lua_type(L, index);
   if (type != LUA_TSTRING && type != LUA_TNUMBER)
-    uk_misuse_type(L, blame, field, "string", index);
+    uk_lua_misuse_type(L, blame, field, "string", index);
   if (type == LUA_TNUMBER) {
     const size_t length = uk_lua_number_text(L, index, number);
     if (length == 0)
-      uk_misuse(L, blame, field, "%s is not JSON", number);
+      uk_lua_misuse(L, blame, field, "%s is not JSON", number);
     index = uk_lua_absindex(L, index);
     lua_pushlstring(L, number, length);
     lua_replace(L, index);
@@ -64,17 +65,17 @@ struct uk_slice uk_slot_text(lua_State *L, int index, const struct uk_blame *bla
   return text;
 }
 
-struct uk_slice uk_slot_header(lua_State *L, int index, const struct uk_blame *blame,
-                               const char *field)
+struct uk_slice uk_lua_stack_header(lua_State *L, int index, const struct uk_lua_blame *blame,
+                                    const char *field)
 {
-  return uk_lua_isnull(L, index) ? uk_slice_of("", 0) : uk_slot_text(L, index, blame, field);
+  return uk_lua_isnull(L, index) ? uk_slice_of("", 0) : uk_lua_stack_text(L, index, blame, field);
 }
 
-static void add_partition(const struct uk_arguments *arguments, int index,
-                          const struct uk_option *rows, const struct uk_blame *blame)
+static void add_partition(const struct uk_lua_arguments *arguments, int index,
+                          const struct uk_lua_option *rows, const struct uk_lua_blame *blame)
 {
   struct place place = {.offset = -1};
-  uk_options_read(arguments->L, index, false, rows, &place, 0, blame);
+  uk_lua_read_options(arguments->L, index, false, rows, &place, 0, blame);
   uk_client_request_partition(arguments->request, place.topic, place.partition, place.offset);
 }
 
@@ -90,15 +91,15 @@ static bool is_single(lua_State *L, int index)
   return lua_next(L, index) != 0;
 }
 
-void uk_add_partitions(const struct uk_arguments *arguments, int number, const char *list,
-                       bool offsets)
+void uk_lua_add_partitions(const struct uk_lua_arguments *arguments, int number, const char *list,
+                           bool offsets)
 {
   lua_State *L = arguments->L;
-  const struct uk_option *rows = offsets ? offset_rows : partition_rows;
-  struct uk_blame blame = uk_argument_blame(arguments, number);
-  int index = uk_argument(arguments, number);
+  const struct uk_lua_option *rows = offsets ? offset_rows : partition_rows;
+  struct uk_lua_blame blame = uk_lua_argument_blame(arguments, number);
+  int index = uk_lua_argument_index(arguments, number);
   if (lua_type(L, index) != LUA_TTABLE)
-    uk_misuse_type(L, &blame, list, "table", index);
+    uk_lua_misuse_type(L, &blame, list, "table", index);
   int top = lua_gettop(L);
   if (is_single(L, index)) {
     add_partition(arguments, index, rows, &blame);
@@ -106,7 +107,7 @@ void uk_add_partitions(const struct uk_arguments *arguments, int number, const c
     uk_client_request_list(arguments->request);
     size_t count = uk_lua_rawlen(L, index);
     if (count == 0)
-      uk_misuse(L, &blame, list, "at least one expected");
+      uk_lua_misuse(L, &blame, list, "at least one expected");
     blame.list = list;
     for (blame.index = 1; blame.index <= count; blame.index++) {
       lua_rawgeti(L, index, (int)blame.index);

@@ -6,7 +6,7 @@
 #include "binding/options.h"
 #include "client/request.h"
 
-struct uk_arguments {
+struct uk_lua_arguments {
   lua_State *L;
   const char *function;
   int first;     /* stack index of the first argument, self not counted */
@@ -16,32 +16,32 @@ struct uk_arguments {
 };
 
 /* The stack index of argument `number`, from 1. */
-static inline int uk_argument(const struct uk_arguments *arguments, int number)
+static inline int uk_lua_argument_index(const struct uk_lua_arguments *arguments, int number)
 {
   return arguments->first + number - 1;
 }
 
-struct uk_blame uk_argument_blame(const struct uk_arguments *arguments, int number);
+struct uk_lua_blame uk_lua_argument_blame(const struct uk_lua_arguments *arguments, int number);
 
 /* A string that is not empty: it becomes a segment of a path. */
-struct uk_slice uk_argument_name(const struct uk_arguments *arguments, int number,
-                                 const char *name);
+struct uk_slice uk_lua_argument_name(const struct uk_lua_arguments *arguments, int number,
+                                     const char *name);
 
-bool uk_argument_absent(const struct uk_arguments *arguments, int number); /* nil or none */
+bool uk_lua_argument_absent(const struct uk_lua_arguments *arguments, int number); /* nil or none */
 
 /* Bytes of the string, or of the number's text, in the slot at `index`, which the slot keeps
  * alive. */
-struct uk_slice uk_slot_text(lua_State *L, int index, const struct uk_blame *blame,
-                             const char *field);
+struct uk_slice uk_lua_stack_text(lua_State *L, int index, const struct uk_lua_blame *blame,
+                                  const char *field);
 
 /* The same of a header's value, where null is the empty text. */
-struct uk_slice uk_slot_header(lua_State *L, int index, const struct uk_blame *blame,
-                               const char *field);
+struct uk_slice uk_lua_stack_header(lua_State *L, int index, const struct uk_lua_blame *blame,
+                                    const char *field);
 
 /* Adds the topic-partitions of argument `number`, one table or a list of them, to the body: an
  * object for one, a list for a list. With `offsets` each must have an offset. `list` names the
  * list in errors. An empty one is misuse: a commit of none would be read as one of all. */
-void uk_add_partitions(const struct uk_arguments *arguments, int number, const char *list,
-                       bool offsets);
+void uk_lua_add_partitions(const struct uk_lua_arguments *arguments, int number, const char *list,
+                           bool offsets);
 
 #endif

@@ -4,65 +4,69 @@
 
 #include "binding/arguments.h"
 
-typedef void uk_builder(const struct uk_arguments *arguments);
+typedef void uk_lua_builder(const struct uk_lua_arguments *arguments);
 
 /* build_produce.c */
-uk_builder uk_build_produce, uk_build_produce_many, uk_build_webhook;
+uk_lua_builder uk_lua_build_produce, uk_lua_build_produce_many, uk_lua_build_webhook;
 
 /* build_consume.c */
-uk_builder uk_build_consume, uk_build_commit, uk_build_committed, uk_build_delete_consumer,
-  uk_build_consumers;
+uk_lua_builder uk_lua_build_consume, uk_lua_build_commit, uk_lua_build_committed,
+  uk_lua_build_delete_consumer, uk_lua_build_consumers;
 
 /* build_read.c */
-uk_builder uk_build_fetch, uk_build_offsets;
+uk_lua_builder uk_lua_build_fetch, uk_lua_build_offsets;
 
 /* build_topic.c */
-uk_builder uk_build_topics, uk_build_create_topic, uk_build_delete_topic, uk_build_health;
+uk_lua_builder uk_lua_build_topics, uk_lua_build_create_topic, uk_lua_build_delete_topic,
+  uk_lua_build_health;
 
 /* What they share (build.c). Options: times in milliseconds, -1 = absent. */
-struct uk_batch_options {
+struct uk_lua_batch_options {
   int64_t timeout, max_messages, max_bytes;
 };
 
-/* Rows for a struct whose first member is a struct uk_batch_options. */
+/* Rows for a struct whose first member is a struct uk_lua_batch_options. */
 #define UK_INTEGER_ROW(name, type, member, min, max)                                               \
   {                                                                                                \
     name, UK_OPTION_INTEGER, false, offsetof(type, member), min, max, NULL                         \
   }
 #define UK_TIMEOUT_ROW                                                                             \
-  UK_INTEGER_ROW("timeout", struct uk_batch_options, timeout, 0, UK_TIMEOUT_MAX)
+  UK_INTEGER_ROW("timeout", struct uk_lua_batch_options, timeout, 0, UK_TIMEOUT_MAX)
 #define UK_BATCH_ROWS                                                                              \
   UK_TIMEOUT_ROW,                                                                                  \
-    UK_INTEGER_ROW("max_messages", struct uk_batch_options, max_messages, 1,                       \
+    UK_INTEGER_ROW("max_messages", struct uk_lua_batch_options, max_messages, 1,                   \
                    UK_BATCH_MESSAGES_MAX),                                                         \
-    UK_INTEGER_ROW("max_bytes", struct uk_batch_options, max_bytes, 1, UK_BATCH_BYTES_MAX)
+    UK_INTEGER_ROW("max_bytes", struct uk_lua_batch_options, max_bytes, 1, UK_BATCH_BYTES_MAX)
 
 /* Begins the request: without parameters in the path, with group and instance from the first two
  * arguments, with a topic from the first. */
-void uk_begin(const struct uk_arguments *arguments, enum uk_endpoint endpoint);
-void uk_begin_group(const struct uk_arguments *arguments, enum uk_endpoint endpoint);
-void uk_begin_topic(const struct uk_arguments *arguments, enum uk_endpoint endpoint);
+void uk_lua_begin(const struct uk_lua_arguments *arguments, enum uk_endpoint endpoint);
+void uk_lua_begin_group(const struct uk_lua_arguments *arguments, enum uk_endpoint endpoint);
+void uk_lua_begin_topic(const struct uk_lua_arguments *arguments, enum uk_endpoint endpoint);
 
 /* Reads argument `number`, which may be absent, as options. Returns a bit for each row that was
  * there. */
-uint64_t uk_read_options(const struct uk_arguments *arguments, int number,
-                         const struct uk_option *rows, void *options);
+uint64_t uk_lua_argument_options(const struct uk_lua_arguments *arguments, int number,
+                                 const struct uk_lua_option *rows, void *options);
 
 /* An integer argument from 0 to `max`. */
-int64_t uk_read_integer_argument(const struct uk_arguments *arguments, int number, const char *name,
-                                 int64_t max);
+int64_t uk_lua_argument_integer(const struct uk_lua_arguments *arguments, int number,
+                                const char *name, int64_t max);
 
 /* Adds a field to the body, a header, when the value is not negative. */
-void uk_add_integer(const struct uk_arguments *arguments, const char *name, int64_t value);
-void uk_add_header_integer(const struct uk_arguments *arguments, const char *name, int64_t value);
-void uk_add_header(const struct uk_arguments *arguments, const char *name, const char *value);
-void uk_add_batch(const struct uk_arguments *arguments, const struct uk_batch_options *options);
+void uk_lua_add_integer(const struct uk_lua_arguments *arguments, const char *name, int64_t value);
+void uk_lua_add_header_integer(const struct uk_lua_arguments *arguments, const char *name,
+                               int64_t value);
+void uk_lua_add_header(const struct uk_lua_arguments *arguments, const char *name,
+                       const char *value);
+void uk_lua_add_batch(const struct uk_lua_arguments *arguments,
+                      const struct uk_lua_batch_options *options);
 
 /* How long the server may take beyond the client's own timeout: `timeout`, or `otherwise` when
  * it is negative. */
-void uk_set_wait(const struct uk_arguments *arguments, int64_t timeout, int64_t otherwise);
+void uk_lua_set_wait(const struct uk_lua_arguments *arguments, int64_t timeout, int64_t otherwise);
 
 /* Adds the timeout of committed and offsets to the query, and sets the wait. */
-void uk_add_query_timeout(const struct uk_arguments *arguments, int64_t timeout);
+void uk_lua_add_query_timeout(const struct uk_lua_arguments *arguments, int64_t timeout);
 
 #endif

@@ -1,7 +1,7 @@
 #include "binding/build.h"
 
 struct consume_options {
-  struct uk_batch_options batch;
+  struct uk_lua_batch_options batch;
   int64_t auto_commit_interval, session_timeout;
   bool auto_commit;
   int offset_reset;
@@ -11,7 +11,7 @@ static const char *const offset_resets[] = {"latest", "earliest", "none", NULL};
 
 /* What was there is seen by the rows' positions. */
 enum { SEEN_AUTO_COMMIT = 1, SEEN_OFFSET_RESET = 2 };
-static const struct uk_option consume_rows[] = {
+static const struct uk_lua_option consume_rows[] = {
   {"auto_commit", UK_OPTION_BOOLEAN, false, offsetof(struct consume_options, auto_commit), 0, 0,
    NULL},
   {"auto_offset_reset", UK_OPTION_CHOICE, false, offsetof(struct consume_options, offset_reset), 0,
@@ -23,74 +23,76 @@ static const struct uk_option consume_rows[] = {
   UK_BATCH_ROWS,
   {.name = NULL}};
 
-static const struct uk_option timeout_rows[] = {UK_TIMEOUT_ROW, {.name = NULL}};
+static const struct uk_lua_option timeout_rows[] = {UK_TIMEOUT_ROW, {.name = NULL}};
 
 /* Argument 3: a topic or a list of them. */
-static void add_topics(const struct uk_arguments *arguments)
+static void add_topics(const struct uk_lua_arguments *arguments)
 {
   lua_State *L = arguments->L;
-  const int index = uk_argument(arguments, 3);
-  struct uk_blame blame = uk_argument_blame(arguments, 3);
+  const int index = uk_lua_argument_index(arguments, 3);
+  struct uk_lua_blame blame = uk_lua_argument_blame(arguments, 3);
   if (lua_type(L, index) != LUA_TTABLE) {
-    uk_client_request_text(arguments->request, "topic", uk_argument_name(arguments, 3, "topic"));
+    uk_client_request_text(arguments->request, "topic",
+                           uk_lua_argument_name(arguments, 3, "topic"));
     return;
   }
   const size_t count = uk_lua_rawlen(L, index);
   if (count == 0)
-    uk_misuse(L, &blame, "topics", "at least one topic expected");
+    uk_lua_misuse(L, &blame, "topics", "at least one topic expected");
   blame.list = "topics";
   uk_client_request_field_list(arguments->request, "topics");
   for (blame.index = 1; blame.index <= count; blame.index++) {
     lua_rawgeti(L, index, (int)blame.index);
     if (lua_type(L, -1) != LUA_TSTRING)
-      uk_misuse_type(L, &blame, NULL, "string", -1);
-    struct uk_slice topic = uk_slot_text(L, -1, &blame, NULL);
+      uk_lua_misuse_type(L, &blame, NULL, "string", -1);
+    struct uk_slice topic = uk_lua_stack_text(L, -1, &blame, NULL);
     uk_client_request_element(arguments->request, "topic", topic);
     lua_pop(L, 1);
   }
   uk_client_request_list_end(arguments->request);
 }
 
-void uk_build_consume(const struct uk_arguments *arguments)
+void uk_lua_build_consume(const struct uk_lua_arguments *arguments)
 {
   struct consume_options options = {{-1, -1, -1}, -1, -1, false, 0};
-  uint64_t seen = uk_read_options(arguments, 4, consume_rows, &options);
-  uk_begin_group(arguments, UK_ENDPOINT_CONSUME);
-  uk_set_wait(arguments, options.batch.timeout, UK_CONSUME_TIMEOUT);
+  uint64_t seen = uk_lua_argument_options(arguments, 4, consume_rows, &options);
+  uk_lua_begin_group(arguments, UK_ENDPOINT_CONSUME);
+  uk_lua_set_wait(arguments, options.batch.timeout, UK_CONSUME_TIMEOUT);
   if (seen & SEEN_AUTO_COMMIT)
-    uk_add_header(arguments, UK_HEADER_AUTO_COMMIT, options.auto_commit ? "true" : "false");
-  uk_add_header_integer(arguments, UK_HEADER_AUTO_COMMIT_INTERVAL, options.auto_commit_interval);
+    uk_lua_add_header(arguments, UK_HEADER_AUTO_COMMIT, options.auto_commit ? "true" : "false");
+  uk_lua_add_header_integer(arguments, UK_HEADER_AUTO_COMMIT_INTERVAL,
+                            options.auto_commit_interval);
   if (seen & SEEN_OFFSET_RESET)
-    uk_add_header(arguments, UK_HEADER_OFFSET_RESET, offset_resets[options.offset_reset]);
-  uk_add_header_integer(arguments, UK_HEADER_SESSION_TIMEOUT, options.session_timeout);
+    uk_lua_add_header(arguments, UK_HEADER_OFFSET_RESET, offset_resets[options.offset_reset]);
+  uk_lua_add_header_integer(arguments, UK_HEADER_SESSION_TIMEOUT, options.session_timeout);
   uk_client_request_object(arguments->request);
   add_topics(arguments);
-  uk_add_batch(arguments, &options.batch);
+  uk_lua_add_batch(arguments, &options.batch);
   uk_client_request_object_end(arguments->request);
 }
 
-void uk_build_commit(const struct uk_arguments *arguments)
+void uk_lua_build_commit(const struct uk_lua_arguments *arguments)
 {
-  uk_begin_group(arguments, UK_ENDPOINT_COMMIT);
-  if (!uk_argument_absent(arguments, 3))
-    uk_add_partitions(arguments, 3, "offsets", true);
+  uk_lua_begin_group(arguments, UK_ENDPOINT_COMMIT);
+  if (!uk_lua_argument_absent(arguments, 3))
+    uk_lua_add_partitions(arguments, 3, "offsets", true);
 }
 
-void uk_build_committed(const struct uk_arguments *arguments)
+void uk_lua_build_committed(const struct uk_lua_arguments *arguments)
 {
-  struct uk_batch_options options = {-1, -1, -1};
-  uk_read_options(arguments, 4, timeout_rows, &options);
-  uk_begin_group(arguments, UK_ENDPOINT_COMMITTED);
-  uk_add_query_timeout(arguments, options.timeout);
-  uk_add_partitions(arguments, 3, "partitions", false);
+  struct uk_lua_batch_options options = {-1, -1, -1};
+  uk_lua_argument_options(arguments, 4, timeout_rows, &options);
+  uk_lua_begin_group(arguments, UK_ENDPOINT_COMMITTED);
+  uk_lua_add_query_timeout(arguments, options.timeout);
+  uk_lua_add_partitions(arguments, 3, "partitions", false);
 }
 
-void uk_build_delete_consumer(const struct uk_arguments *arguments)
+void uk_lua_build_delete_consumer(const struct uk_lua_arguments *arguments)
 {
-  uk_begin_group(arguments, UK_ENDPOINT_DELETE_CONSUMER);
+  uk_lua_begin_group(arguments, UK_ENDPOINT_DELETE_CONSUMER);
 }
 
-void uk_build_consumers(const struct uk_arguments *arguments)
+void uk_lua_build_consumers(const struct uk_lua_arguments *arguments)
 {
-  uk_begin(arguments, UK_ENDPOINT_CONSUMERS);
+  uk_lua_begin(arguments, UK_ENDPOINT_CONSUMERS);
 }

@@ -4,26 +4,27 @@
 
 #include "binding/message.h"
 
-void uk_build_produce(const struct uk_arguments *arguments)
+void uk_lua_build_produce(const struct uk_lua_arguments *arguments)
 {
-  uk_begin_topic(arguments, UK_ENDPOINT_PRODUCE_TOPIC);
-  uk_add_message(arguments);
+  uk_lua_begin_topic(arguments, UK_ENDPOINT_PRODUCE_TOPIC);
+  uk_lua_add_message(arguments);
 }
 
-void uk_build_produce_many(const struct uk_arguments *arguments)
+void uk_lua_build_produce_many(const struct uk_lua_arguments *arguments)
 {
   lua_State *L = arguments->L;
-  if (lua_type(L, uk_argument(arguments, 1)) == LUA_TTABLE && uk_argument_absent(arguments, 2)) {
-    uk_begin(arguments, UK_ENDPOINT_PRODUCE);
-    uk_add_messages(arguments, 1, true);
+  if (lua_type(L, uk_lua_argument_index(arguments, 1)) == LUA_TTABLE &&
+      uk_lua_argument_absent(arguments, 2)) {
+    uk_lua_begin(arguments, UK_ENDPOINT_PRODUCE);
+    uk_lua_add_messages(arguments, 1, true);
     return;
   }
-  uk_begin_topic(arguments, UK_ENDPOINT_PRODUCE_TOPIC);
-  uk_add_messages(arguments, 2, false);
+  uk_lua_begin_topic(arguments, UK_ENDPOINT_PRODUCE_TOPIC);
+  uk_lua_add_messages(arguments, 2, false);
 }
 
-static const struct uk_option webhook_rows[] = {{"headers", UK_OPTION_VALUE, false, 0, 0, 0, NULL},
-                                                {.name = NULL}};
+static const struct uk_lua_option webhook_rows[] = {
+  {"headers", UK_OPTION_VALUE, false, 0, 0, 0, NULL}, {.name = NULL}};
 
 /* What belongs to the transport and the credentials. */
 static const char *const reserved_headers[] = {"Authorization",
@@ -40,31 +41,31 @@ static const char *const reserved_headers[] = {"Authorization",
                                                "Upgrade",
                                                NULL};
 
-static void check_header(const struct uk_arguments *arguments, struct uk_slice name,
-                         struct uk_slice value, const struct uk_blame *blame)
+static void check_header(const struct uk_lua_arguments *arguments, struct uk_slice name,
+                         struct uk_slice value, const struct uk_lua_blame *blame)
 {
   lua_State *L = arguments->L;
   if (!uk_header_name_valid(name))
-    uk_misuse(L, blame, "headers", "'%.64s' is no name of an HTTP header", name.data);
+    uk_lua_misuse(L, blame, "headers", "'%.64s' is no name of an HTTP header", name.data);
   if (!uk_header_value_valid(value))
-    uk_misuse(L, blame, "headers", "%s: a control character in the value", name.data);
+    uk_lua_misuse(L, blame, "headers", "%s: a control character in the value", name.data);
   for (const char *const *reserved = reserved_headers; *reserved != NULL; reserved++)
     if (strcasecmp(name.data, *reserved) == 0)
-      uk_misuse(L, blame, "headers", "%s: not for the caller to set", name.data);
+      uk_lua_misuse(L, blame, "headers", "%s: not for the caller to set", name.data);
 }
 
 /* The map at `index`. Returns whether it names a Content-Type. */
-static bool add_webhook_headers(const struct uk_arguments *arguments, int index,
-                                const struct uk_blame *blame)
+static bool add_webhook_headers(const struct uk_lua_arguments *arguments, int index,
+                                const struct uk_lua_blame *blame)
 {
   lua_State *L = arguments->L;
   bool typed = false;
   if (lua_type(L, index) != LUA_TTABLE)
-    uk_misuse_type(L, blame, "headers", "table", index);
+    uk_lua_misuse_type(L, blame, "headers", "table", index);
   for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING)
-      uk_misuse(L, blame, "headers", "names are strings, got a %s", luaL_typename(L, -2));
-    struct uk_slice name, value = uk_slot_header(L, lua_gettop(L), blame, "headers");
+      uk_lua_misuse(L, blame, "headers", "names are strings, got a %s", luaL_typename(L, -2));
+    struct uk_slice name, value = uk_lua_stack_header(L, lua_gettop(L), blame, "headers");
     name.data = lua_tolstring(L, -2, &name.length);
     check_header(arguments, name, value, blame);
     typed = typed || strcasecmp(name.data, "Content-Type") == 0;
@@ -73,20 +74,21 @@ static bool add_webhook_headers(const struct uk_arguments *arguments, int index,
   return typed;
 }
 
-void uk_build_webhook(const struct uk_arguments *arguments)
+void uk_lua_build_webhook(const struct uk_lua_arguments *arguments)
 {
   lua_State *L = arguments->L;
-  struct uk_slice topic = uk_argument_name(arguments, 1, "topic");
-  struct uk_blame blame = uk_argument_blame(arguments, 2);
-  struct uk_slice body = uk_slot_text(L, uk_argument(arguments, 2), &blame, "body");
-  uk_begin(arguments, UK_ENDPOINT_WEBHOOK);
+  struct uk_slice topic = uk_lua_argument_name(arguments, 1, "topic");
+  struct uk_lua_blame blame = uk_lua_argument_blame(arguments, 2);
+  struct uk_slice body = uk_lua_stack_text(L, uk_lua_argument_index(arguments, 2), &blame, "body");
+  uk_lua_begin(arguments, UK_ENDPOINT_WEBHOOK);
   uk_client_request_query(arguments->request, "topic", topic);
   uk_client_request_raw(arguments->request, body);
   blame.argument = 3;
   lua_pushnil(L);
   int headers = lua_gettop(L);
-  uk_options_read(L, uk_argument(arguments, 3), true, webhook_rows, NULL, headers, &blame);
+  uk_lua_read_options(L, uk_lua_argument_index(arguments, 3), true, webhook_rows, NULL, headers,
+                      &blame);
   bool typed = !lua_isnil(L, headers) && add_webhook_headers(arguments, headers, &blame);
   if (!typed && body.length > 0)
-    uk_add_header(arguments, "Content-Type", "application/octet-stream");
+    uk_lua_add_header(arguments, "Content-Type", "application/octet-stream");
 }

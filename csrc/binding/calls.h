@@ -7,18 +7,18 @@
 #include "binding/decode.h"
 #include "client/retry.h"
 
-struct uk_call_row {
+struct uk_lua_call_row {
   const char *name;
   int arguments; /* how many it takes, self not counted */
-  uk_builder *build;
-  uk_decoder *decode;
+  uk_lua_builder *build;
+  uk_lua_decoder *decode;
   enum uk_retry_class retry;
 };
 
 /* Ended by a row whose name is NULL. */
-extern const struct uk_call_row uk_calls[];
+extern const struct uk_lua_call_row uk_lua_calls[];
 
 /* NULL when there is none. */
-const struct uk_call_row *uk_find_call(const char *name);
+const struct uk_lua_call_row *uk_lua_find_call(const char *name);
 
 #endif

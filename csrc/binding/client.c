@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "binding/calls.h"
-#include "binding/exchange.h"
+#include "binding/call_memory.h"
 #include "binding/perform.h"
 #include "binding/producer.h"
 #include "binding/retry_lua.h"
@@ -12,14 +12,14 @@
 
 enum { URL_SHOWN_SIZE = 256 };
 
-static struct uk_client *test_client(lua_State *L)
+static struct uk_lua_client *test_client(lua_State *L)
 {
   return luaL_checkudata(L, 1, CLIENT_TYPE);
 }
 
-struct uk_client *uk_check_client(lua_State *L)
+struct uk_lua_client *uk_lua_check_client(lua_State *L)
 {
-  struct uk_client *client = test_client(L);
+  struct uk_lua_client *client = test_client(L);
   if (client->transport == NULL)
     luaL_error(L, "client is closed");
   return client;
@@ -32,7 +32,7 @@ struct uk_client *uk_check_client(lua_State *L)
 #define MILLISECONDS(name, member, min)                                                            \
   SETTING(name, UK_OPTION_INTEGER, member, min, UK_MILLISECONDS_MAX)
 
-static const struct uk_option new_rows[] = {
+static const struct uk_lua_option new_rows[] = {
   {"url", UK_OPTION_STRING, true, offsetof(struct uk_settings_options, url), 0, 0, NULL},
   SETTING("username", UK_OPTION_STRING, username, 0, 0),
   SETTING("password", UK_OPTION_STRING, password, 0, 0),
@@ -49,23 +49,23 @@ static const struct uk_option new_rows[] = {
   {"encode", UK_OPTION_FUNCTION, false, 0, 0, 0, NULL},
   {.name = NULL}};
 
-int uk_client_new(lua_State *L)
+int uk_lua_client_new(lua_State *L)
 {
-  const struct uk_blame blame = {.function = "new", .argument = 1};
+  const struct uk_lua_blame blame = {.function = "new", .argument = 1};
   char message[128];
   struct uk_settings_options options;
   uk_settings_options_default(&options);
   lua_settop(L, 1);
   lua_pushnil(L); /* encode */
-  struct uk_client *client = lua_newuserdata(L, sizeof *client);
-  *client = (struct uk_client){.transport = NULL};
+  struct uk_lua_client *client = lua_newuserdata(L, sizeof *client);
+  *client = (struct uk_lua_client){.transport = NULL};
   luaL_getmetatable(L, CLIENT_TYPE);
   lua_setmetatable(L, -2);
   lua_createtable(L, UK_COMPANION_ENCODE, 0);
   /* From here to the copy nothing is made in Lua: a finaliser could change the table. */
-  uk_options_read(L, 1, false, new_rows, &options, 2, &blame);
+  uk_lua_read_options(L, 1, false, new_rows, &options, 2, &blame);
   if (!uk_settings_init(&client->settings, &options, message, sizeof message))
-    return uk_misuse(L, &blame, NULL, "%s", message);
+    return uk_lua_misuse(L, &blame, NULL, "%s", message);
   lua_pushvalue(L, 2);
   lua_rawseti(L, -2, UK_COMPANION_ENCODE);
   uk_lua_set_companion(L, -2);
@@ -78,8 +78,8 @@ int uk_client_new(lua_State *L)
 /* close, __gc and __close in one. */
 static int close_client(lua_State *L)
 {
-  struct uk_client *client = test_client(L), closed = *client;
-  *client = (struct uk_client){.transport = NULL};
+  struct uk_lua_client *client = test_client(L), closed = *client;
+  *client = (struct uk_lua_client){.transport = NULL};
   uk_transport_close(closed.transport);
   uk_settings_free(&closed.settings);
   return 0;
@@ -107,7 +107,7 @@ static void set_text(lua_State *L, const char *name, const char *text)
 /* client:settings(): what core.new was told, and its defaults. Copied first, as in client_text. */
 static int client_settings(lua_State *L)
 {
-  const struct uk_settings *settings = &uk_check_client(L)->settings;
+  const struct uk_settings *settings = &uk_lua_check_client(L)->settings;
   const struct uk_settings_options options = settings->options;
   char url[UK_SETTINGS_URL_MAX + 1], socket[UK_SETTINGS_SOCKET_MAX + 1] = "", ca_file[4096] = "";
   snprintf(url, sizeof url, "%s", settings->url.data);
@@ -135,7 +135,7 @@ static int client_settings(lua_State *L)
 /* The URL is copied first: making the string may run a finaliser that closes the client. */
 static int client_text(lua_State *L)
 {
-  const struct uk_client *client = test_client(L);
+  const struct uk_lua_client *client = test_client(L);
   const struct uk_settings *settings = &client->settings;
   char url[URL_SHOWN_SIZE];
   if (client->transport == NULL) {
@@ -151,25 +151,25 @@ static int client_text(lua_State *L)
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"prepare", uk_prepare},
-                                   {"finish", uk_finish},
-                                   {"fail", uk_fail},
+static const luaL_Reg methods[] = {{"prepare", uk_lua_prepare},
+                                   {"finish", uk_lua_finish},
+                                   {"fail", uk_lua_fail},
                                    {"settings", client_settings},
-                                   {"producer", uk_producer_new},
+                                   {"producer", uk_lua_producer_new},
                                    {"close", close_client},
                                    {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {
   {"__gc", close_client}, {"__close", close_client}, {"__tostring", client_text}, {NULL, NULL}};
 
-void uk_client_register(lua_State *L)
+void uk_lua_client_register(lua_State *L)
 {
-  uk_exchange_register(L);
+  uk_call_memory_register(L);
   lua_newtable(L);
   uk_lua_setfuncs(L, methods, 0);
-  for (const struct uk_call_row *row = uk_calls; row->name != NULL; row++) {
+  for (const struct uk_lua_call_row *row = uk_lua_calls; row->name != NULL; row++) {
     lua_pushlightuserdata(L, (void *)(uintptr_t)row);
-    lua_pushcclosure(L, uk_perform, 1);
+    lua_pushcclosure(L, uk_lua_perform, 1);
     lua_setfield(L, -2, row->name);
   }
   lua_pushvalue(L, -1);

@@ -7,18 +7,18 @@
 #include "client/settings.h"
 #include "client/transport.h"
 
-struct uk_client {
+struct uk_lua_client {
   struct uk_transport *transport; /* NULL = closed, and the settings are empty */
   struct uk_settings settings;
 };
 
 /* Makes the type, once for each state, and pushes its table of methods. */
-void uk_client_register(lua_State *L);
+void uk_lua_client_register(lua_State *L);
 
 /* core.new(options) */
-int uk_client_new(lua_State *L);
+int uk_lua_client_new(lua_State *L);
 
 /* The client at stack index 1; raises when it is none or closed. */
-struct uk_client *uk_check_client(lua_State *L);
+struct uk_lua_client *uk_lua_check_client(lua_State *L);
 
 #endif

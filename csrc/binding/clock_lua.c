@@ -29,5 +29,5 @@ static int process_id(lua_State *L)
   return 1;
 }
 
-const luaL_Reg uk_clock_functions[] = {
+const luaL_Reg uk_lua_clock_functions[] = {
   {"now", now}, {"sleep", sleep_for}, {"process_id", process_id}, {NULL, NULL}};

@@ -6,6 +6,6 @@
 
 /* now() -> milliseconds of a clock that only goes forward, a float; sleep(milliseconds) -> nothing;
  * process_id() -> integer. A signal ends a sleep early, so that an interrupt is not held up. */
-extern const luaL_Reg uk_clock_functions[];
+extern const luaL_Reg uk_lua_clock_functions[];
 
 #endif

@@ -72,7 +72,7 @@ void uk_lua_newtype(lua_State *L, const char *type, const luaL_Reg *metamethods)
   lua_setfield(L, -2, "__index");
 }
 
-enum uk_integer_read uk_lua_read_integer(lua_State *L, int index, int64_t *value)
+enum uk_lua_integer_read uk_lua_read_integer(lua_State *L, int index, int64_t *value)
 {
   if (lua_type(L, index) != LUA_TNUMBER)
     return UK_INTEGER_NOT_A_NUMBER;

@@ -38,7 +38,7 @@ void *uk_lua_testudata(lua_State *L, int index, const char *type);
  * __metatable = "protected", and the given metamethods. To be called once for each state. */
 void uk_lua_newtype(lua_State *L, const char *type, const luaL_Reg *metamethods);
 
-enum uk_integer_read {
+enum uk_lua_integer_read {
   UK_INTEGER_OK,
   UK_INTEGER_NOT_A_NUMBER, /* another type; numeric strings too */
   UK_INTEGER_FRACTION,     /* 1.5, NaN, infinity */
@@ -46,7 +46,7 @@ enum uk_integer_read {
 };
 
 /* Integral floats (5.0) pass. */
-enum uk_integer_read uk_lua_read_integer(lua_State *L, int index, int64_t *value);
+enum uk_lua_integer_read uk_lua_read_integer(lua_State *L, int index, int64_t *value);
 
 /* False, with nothing pushed, when this Lua's numbers cannot hold the value exactly. */
 bool uk_lua_push_integer(lua_State *L, int64_t value);

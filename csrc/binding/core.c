@@ -4,15 +4,15 @@
 #include "binding/decode.h"
 #include "binding/json_codec.h"
 #include "binding/producer.h"
-#include "binding/result.h"
+#include "binding/failure.h"
 #include "binding/retry_lua.h"
 #include "common/protocol.h"
 #include "common/version.h"
 
-static const luaL_Reg functions[] = {{"new", uk_client_new},
-                                     {"json", uk_json_codec},
-                                     {"retry_delay", uk_retry_delay_lua},
-                                     {"close_producers", uk_close_producers},
+static const luaL_Reg functions[] = {{"new", uk_lua_client_new},
+                                     {"json", uk_lua_json_codec},
+                                     {"retry_delay", uk_lua_retry_delay},
+                                     {"close_producers", uk_lua_close_producers},
                                      {NULL, NULL}};
 
 static const luaL_Reg no_metamethods[] = {{NULL, NULL}};
@@ -61,14 +61,14 @@ int luaopen_upstash_kafka_core(lua_State *L)
 {
   lua_newtable(L);
   uk_lua_setfuncs(L, functions, 0);
-  uk_lua_setfuncs(L, uk_clock_functions, 0);
-  uk_client_register(L);
+  uk_lua_setfuncs(L, uk_lua_clock_functions, 0);
+  uk_lua_client_register(L);
   lua_setfield(L, -2, "methods");
-  uk_producer_register(L);
+  uk_lua_producer_register(L);
   lua_setfield(L, -2, "producer_methods");
   push_message_methods(L);
   lua_setfield(L, -2, "message_methods");
-  uk_push_error_list(L);
+  uk_lua_push_error_list(L);
   lua_setfield(L, -2, "errors");
   push_endpoints(L);
   lua_setfield(L, -2, "endpoints");

@@ -86,7 +86,7 @@ static bool push_field(struct decoder *decoder, const struct uk_response_object 
     return true;
   }
   switch (object->shape->fields[field].type) {
-  case UK_FIELD_INTEGER: return uk_push_response_integer(L, reader, reader->integer);
+  case UK_FIELD_INTEGER: return uk_lua_push_response_integer(L, reader, reader->integer);
   case UK_FIELD_HEADERS: return push_headers(decoder);
   case UK_FIELD_NULLABLE_BYTES:
     if (reader->value.data == NULL) {
@@ -194,14 +194,14 @@ static bool push_list(struct decoder *decoder, const struct uk_shape *shape)
   return reader->error == UK_OK;
 }
 
-bool uk_decode_metadata(lua_State *L, struct uk_response_reader *reader)
+bool uk_lua_decode_metadata(lua_State *L, struct uk_response_reader *reader)
 {
   struct decoder decoder = begin(L, reader, 4);
   struct uk_response_object object;
   return uk_response_object(reader, &object, &uk_shape_metadata) && push_object(&decoder, &object);
 }
 
-bool uk_decode_metadata_one(lua_State *L, struct uk_response_reader *reader)
+bool uk_lua_decode_metadata_one(lua_State *L, struct uk_response_reader *reader)
 {
   struct decoder decoder = begin(L, reader, 4);
   struct uk_response_object object;
@@ -219,7 +219,7 @@ bool uk_decode_metadata_one(lua_State *L, struct uk_response_reader *reader)
   return reader->error == UK_OK;
 }
 
-bool uk_decode_metadata_list(lua_State *L, struct uk_response_reader *reader)
+bool uk_lua_decode_metadata_list(lua_State *L, struct uk_response_reader *reader)
 {
   struct decoder decoder = begin(L, reader, 4);
   if (!push_list(&decoder, &uk_shape_metadata))
@@ -227,13 +227,13 @@ bool uk_decode_metadata_list(lua_State *L, struct uk_response_reader *reader)
   return uk_response_counted(reader);
 }
 
-bool uk_decode_offsets(lua_State *L, struct uk_response_reader *reader)
+bool uk_lua_decode_offsets(lua_State *L, struct uk_response_reader *reader)
 {
   struct decoder decoder = begin(L, reader, 3);
   return push_list(&decoder, &uk_shape_offset);
 }
 
-bool uk_decode_messages(lua_State *L, struct uk_response_reader *reader)
+bool uk_lua_decode_messages(lua_State *L, struct uk_response_reader *reader)
 {
   struct decoder decoder = begin(L, reader, 7);
   decoder.header_keys = push_keys(L, header_keys, 2);
@@ -242,7 +242,7 @@ bool uk_decode_messages(lua_State *L, struct uk_response_reader *reader)
   return push_list(&decoder, &uk_shape_message);
 }
 
-bool uk_decode_topic(lua_State *L, struct uk_response_reader *reader)
+bool uk_lua_decode_topic(lua_State *L, struct uk_response_reader *reader)
 {
   struct decoder decoder = begin(L, reader, 0);
   decoder.keys = push_keys(L, topic_keys, 2);
@@ -263,7 +263,7 @@ static bool expect_event(struct uk_response_reader *reader, enum uk_json_event e
   return false;
 }
 
-bool uk_decode_topics(lua_State *L, struct uk_response_reader *reader)
+bool uk_lua_decode_topics(lua_State *L, struct uk_response_reader *reader)
 {
   enum uk_json_event event = uk_json_next(&reader->json);
   if (!expect_event(reader, event, UK_JSON_OBJECT, "an object"))
@@ -274,14 +274,14 @@ bool uk_decode_topics(lua_State *L, struct uk_response_reader *reader)
     lua_pushlstring(L, reader->json.string.data, reader->json.string.length);
     event = uk_json_next(&reader->json);
     if (!expect_event(reader, event, UK_JSON_INTEGER, "a number of partitions for each topic") ||
-        !uk_push_response_integer(L, reader, reader->json.integer))
+        !uk_lua_push_response_integer(L, reader, reader->json.integer))
       return false;
     lua_rawset(L, -3);
   }
   return expect_event(reader, event, UK_JSON_OBJECT_END, "an object");
 }
 
-bool uk_decode_success(lua_State *L, struct uk_response_reader *reader)
+bool uk_lua_decode_success(lua_State *L, struct uk_response_reader *reader)
 {
   struct uk_response_object object;
   if (!uk_response_object(reader, &object, &uk_shape_result))
@@ -296,15 +296,16 @@ static bool push_any(lua_State *L, struct uk_response_reader *reader, enum uk_js
                      const char *expected)
 {
   enum uk_json_event event = uk_json_next(&reader->json);
-  return expect_event(reader, event, wanted, expected) && uk_push_json(L, reader, event);
+  return expect_event(reader, event, wanted, expected) &&
+         uk_lua_push_response_json(L, reader, event);
 }
 
-bool uk_decode_list(lua_State *L, struct uk_response_reader *reader)
+bool uk_lua_decode_list(lua_State *L, struct uk_response_reader *reader)
 {
   return push_any(L, reader, UK_JSON_ARRAY, "a list");
 }
 
-bool uk_decode_object(lua_State *L, struct uk_response_reader *reader)
+bool uk_lua_decode_object(lua_State *L, struct uk_response_reader *reader)
 {
   return push_any(L, reader, UK_JSON_OBJECT, "an object");
 }

@@ -9,17 +9,17 @@
 
 /* Pushes the value of the whole body. False, with the reader's error set and something on the
  * stack, when the body is not what the endpoint answers. Errors of Lua (memory) jump. */
-typedef bool uk_decoder(lua_State *L, struct uk_response_reader *reader);
+typedef bool uk_lua_decoder(lua_State *L, struct uk_response_reader *reader);
 
-uk_decoder uk_decode_metadata;      /* one object */
-uk_decoder uk_decode_metadata_one;  /* a list of exactly one: pushes that one */
-uk_decoder uk_decode_metadata_list; /* as long as the reader's `messages` says */
-uk_decoder uk_decode_messages;      /* each with the metatable UK_MESSAGE_TYPE */
-uk_decoder uk_decode_offsets;
-uk_decoder uk_decode_topic;
-uk_decoder uk_decode_topics;
-uk_decoder uk_decode_success; /* true */
-uk_decoder uk_decode_list;    /* any JSON array */
-uk_decoder uk_decode_object;  /* any JSON object */
+uk_lua_decoder uk_lua_decode_metadata;      /* one object */
+uk_lua_decoder uk_lua_decode_metadata_one;  /* a list of exactly one: pushes that one */
+uk_lua_decoder uk_lua_decode_metadata_list; /* as long as the reader's `messages` says */
+uk_lua_decoder uk_lua_decode_messages;      /* each with the metatable UK_MESSAGE_TYPE */
+uk_lua_decoder uk_lua_decode_offsets;
+uk_lua_decoder uk_lua_decode_topic;
+uk_lua_decoder uk_lua_decode_topics;
+uk_lua_decoder uk_lua_decode_success; /* true */
+uk_lua_decoder uk_lua_decode_list;    /* any JSON array */
+uk_lua_decoder uk_lua_decode_object;  /* any JSON object */
 
 #endif

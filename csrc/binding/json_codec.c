@@ -1,6 +1,6 @@
 #include "binding/json_codec.h"
 
-#include "binding/exchange.h"
+#include "binding/call_memory.h"
 #include "binding/json_encode.h"
 #include "binding/json_lua.h"
 #include "binding/number_lua.h"
@@ -8,16 +8,16 @@
 
 enum { JSON_BYTES_MAX = UK_REQUEST_BODY_MAX, SAFE_DEFAULT = 10, RATIO_DEFAULT = 2 };
 
-/* Upvalues of both functions. The first is a companion table of exchanges, whose response buffer
+/* Upvalues of both functions. The first is a companion table of memories, whose response buffer
  * holds the text; `cjson` keeps alive what the style points to. */
 enum { TEXTS = 1, CJSON, STYLE, SPARSE, EMPTY, ENCODE_UPVALUES = EMPTY };
 enum { ARRAY_MT = STYLE, MARKED = SPARSE, DECODE_UPVALUES = MARKED };
 
-static struct uk_exchange *take_text(lua_State *L)
+static struct uk_call_memory *take_text(lua_State *L)
 {
-  struct uk_exchange *exchange = uk_exchange_take(L, lua_upvalueindex(TEXTS), JSON_BYTES_MAX);
-  uk_buffer_clear(&exchange->response);
-  return exchange;
+  struct uk_call_memory *memory = uk_call_memory_take(L, lua_upvalueindex(TEXTS), JSON_BYTES_MAX);
+  uk_buffer_clear(&memory->response);
+  return memory;
 }
 
 static void check_memory(lua_State *L, const struct uk_buffer *text)
@@ -45,9 +45,10 @@ static int64_t setting_at(lua_State *L, int index, int64_t otherwise)
   return fine && value >= 0 && value <= INT32_MAX ? value : otherwise;
 }
 
-static struct uk_json_style read_style(lua_State *L)
+static struct uk_lua_json_style read_style(lua_State *L)
 {
-  struct uk_json_style style = *(struct uk_json_style *)lua_touserdata(L, lua_upvalueindex(STYLE));
+  struct uk_lua_json_style style =
+    *(struct uk_lua_json_style *)lua_touserdata(L, lua_upvalueindex(STYLE));
   if (push_setting(L, SPARSE, 3)) {
     style.convert = lua_toboolean(L, -3);
     style.ratio = setting_at(L, -2, style.ratio);
@@ -71,12 +72,12 @@ static int refuse(lua_State *L, const char *reason, const char *path)
 
 static int encode(lua_State *L)
 {
-  struct uk_json_fault fault;
+  struct uk_lua_json_fault fault;
   lua_settop(L, 1);
-  const struct uk_json_style style = read_style(L);
-  struct uk_exchange *exchange = take_text(L);
-  struct uk_buffer *text = &exchange->response;
-  const bool fine = uk_json_encode(L, 1, &style, text, &fault);
+  const struct uk_lua_json_style style = read_style(L);
+  struct uk_call_memory *memory = take_text(L);
+  struct uk_buffer *text = &memory->response;
+  const bool fine = uk_lua_json_encode(L, 1, &style, text, &fault);
   check_memory(L, text);
   int results = 1;
   if (!fine)
@@ -85,13 +86,13 @@ static int encode(lua_State *L)
     results = refuse(L, "more than 256 MiB of JSON", "");
   else
     lua_pushlstring(L, text->data, text->length);
-  uk_exchange_give(L, lua_upvalueindex(TEXTS), 2);
+  uk_call_memory_give(L, lua_upvalueindex(TEXTS), 2);
   return results;
 }
 
 /* ---- decode ---- */
 
-static int fail(lua_State *L, const struct uk_json_target *target)
+static int fail(lua_State *L, const struct uk_lua_json_target *target)
 {
   lua_pushnil(L);
   if (target->misfit[0] != '\0') {
@@ -120,27 +121,27 @@ static int push_array_mt(lua_State *L)
 
 static int decode(lua_State *L)
 {
-  const struct uk_blame blame = {.function = "decode", .argument = 1};
+  const struct uk_lua_blame blame = {.function = "decode", .argument = 1};
   size_t length;
   lua_settop(L, 1);
   if (lua_type(L, 1) != LUA_TSTRING)
-    return uk_misuse_type(L, &blame, NULL, "string", 1);
+    return uk_lua_misuse_type(L, &blame, NULL, "string", 1);
   const char *given = lua_tolstring(L, 1, &length);
-  struct uk_exchange *exchange = take_text(L);
-  struct uk_buffer *text = &exchange->response;
+  struct uk_call_memory *memory = take_text(L);
+  struct uk_buffer *text = &memory->response;
   uk_buffer_append(text, given, length);
   check_memory(L, text);
   if (text->error != UK_OK)
     return refuse(L, "more than 256 MiB of JSON", uk_error_word(UK_E_BAD_RESPONSE));
   struct uk_json_reader json;
-  struct uk_json_target target = {.L = L, .json = &json, .nulls = true};
+  struct uk_lua_json_target target = {.L = L, .json = &json, .nulls = true};
   target.array_mt = push_array_mt(L);
   uk_json_reader_init(&json, text->data, text->length,
                       UK_JSON_STRICT_SURROGATE | UK_JSON_ANY_BYTES | UK_JSON_DEEP);
   const bool fine =
-    uk_json_push(&target, uk_json_next(&json)) && uk_json_next(&json) == UK_JSON_END;
+    uk_lua_json_push(&target, uk_json_next(&json)) && uk_json_next(&json) == UK_JSON_END;
   const int results = fine ? 1 : fail(L, &target);
-  uk_exchange_give(L, lua_upvalueindex(TEXTS), 2);
+  uk_call_memory_give(L, lua_upvalueindex(TEXTS), 2);
   return results;
 }
 
@@ -169,23 +170,23 @@ static const void *pointer_of(lua_State *L, const char *name, int type)
 
 static void push_style(lua_State *L)
 {
-  struct uk_json_style *style = lua_newuserdata(L, sizeof *style);
-  *style = (struct uk_json_style){.ratio = RATIO_DEFAULT, .safe = SAFE_DEFAULT};
+  struct uk_lua_json_style *style = lua_newuserdata(L, sizeof *style);
+  *style = (struct uk_lua_json_style){.ratio = RATIO_DEFAULT, .safe = SAFE_DEFAULT};
   style->empty_array = pointer_of(L, "empty_array", LUA_TLIGHTUSERDATA);
   style->empty_array_mt = pointer_of(L, "empty_array_mt", LUA_TTABLE);
   style->array_mt = pointer_of(L, "array_mt", LUA_TTABLE);
 }
 
-int uk_json_codec(lua_State *L)
+int uk_lua_json_codec(lua_State *L)
 {
-  const struct uk_blame blame = {.function = "json", .argument = 1};
+  const struct uk_lua_blame blame = {.function = "json", .argument = 1};
   lua_settop(L, 1);
   if (lua_isnil(L, 1)) {
     lua_newtable(L);
     lua_replace(L, 1);
   }
   if (lua_type(L, 1) != LUA_TTABLE)
-    return uk_misuse_type(L, &blame, "cjson", "table", 1);
+    return uk_lua_misuse_type(L, &blame, "cjson", "table", 1);
   lua_newtable(L);
   lua_pushvalue(L, 1);
   push_style(L);

@@ -12,6 +12,6 @@
  *
  * Sentinels and metatables are read from `cjson` once, its settings at each use: for sparse arrays,
  * and where it has them for empty tables and for metatables of arrays. */
-int uk_json_codec(lua_State *L);
+int uk_lua_json_codec(lua_State *L);
 
 #endif

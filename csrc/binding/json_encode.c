@@ -11,9 +11,9 @@ enum { NAME_SHOWN_MAX = 64, LEVELS_CHECKED = 16, SLOTS_CHECKED = 2 * LEVELS_CHEC
 
 struct encoder {
   lua_State *L;
-  const struct uk_json_style *style;
+  const struct uk_lua_json_style *style;
   struct uk_buffer *buffer;
-  struct uk_json_fault *fault;
+  struct uk_lua_json_fault *fault;
   int bottom; /* stack index of the outermost value */
   int depth;
 };
@@ -178,7 +178,7 @@ static bool read_indices(lua_State *L, struct indices *indices)
   return true;
 }
 
-static bool is_sparse(const struct uk_json_style *style, const struct indices *indices)
+static bool is_sparse(const struct uk_lua_json_style *style, const struct indices *indices)
 {
   if (indices->largest > INT32_MAX)
     return true;
@@ -242,7 +242,7 @@ static bool put_fields(struct encoder *encoder)
 static const void *metatable_of(const struct encoder *encoder)
 {
   lua_State *L = encoder->L;
-  const struct uk_json_style *style = encoder->style;
+  const struct uk_lua_json_style *style = encoder->style;
   if ((style->array_mt == NULL && style->empty_array_mt == NULL) || !lua_getmetatable(L, -1))
     return NULL;
   const void *metatable = lua_topointer(L, -1);
@@ -273,7 +273,7 @@ static enum layout read_indexed_layout(struct encoder *encoder, int64_t *length)
 static enum layout read_layout(struct encoder *encoder, int64_t *length)
 {
   lua_State *L = encoder->L;
-  const struct uk_json_style *style = encoder->style;
+  const struct uk_lua_json_style *style = encoder->style;
   const void *metatable = metatable_of(encoder);
   if (metatable != NULL && metatable == style->array_mt) {
     *length = (int64_t)uk_lua_rawlen(L, -1);
@@ -335,8 +335,8 @@ static bool put_value(struct encoder *encoder)
   }
 }
 
-bool uk_json_encode(lua_State *L, int index, const struct uk_json_style *style,
-                    struct uk_buffer *buffer, struct uk_json_fault *fault)
+bool uk_lua_json_encode(lua_State *L, int index, const struct uk_lua_json_style *style,
+                        struct uk_buffer *buffer, struct uk_lua_json_fault *fault)
 {
   const int top = lua_gettop(L);
   struct encoder encoder = {L, style, buffer, fault, top + 1, 0};

@@ -12,7 +12,7 @@
 /* What a program may choose. An array whose largest index is over `safe`, and over `ratio` times its
  * elements, is sparse: an object when `convert`, else refused. `ratio` 0: none is. The pointers are
  * those of Lua values which outlive the call, NULL where there are none. */
-struct uk_json_style {
+struct uk_lua_json_style {
   bool convert;
   int64_t ratio, safe;
   bool empty_is_array;        /* {} is [] */
@@ -23,14 +23,14 @@ struct uk_json_style {
 
 enum { UK_JSON_PATH_SIZE = 256, UK_JSON_REASON_SIZE = 96 };
 
-struct uk_json_fault {
+struct uk_lua_json_fault {
   char path[UK_JSON_PATH_SIZE]; /* as Lua writes it behind a name: ".position.lat", "[3]", "" */
   char reason[UK_JSON_REASON_SIZE];
 };
 
 /* Appends the value at `index`. False, with `fault` set and the stack as it was, when it holds what
  * is not JSON. The buffer's error is for the caller to look at. */
-bool uk_json_encode(lua_State *L, int index, const struct uk_json_style *style,
-                    struct uk_buffer *buffer, struct uk_json_fault *fault);
+bool uk_lua_json_encode(lua_State *L, int index, const struct uk_lua_json_style *style,
+                        struct uk_buffer *buffer, struct uk_lua_json_fault *fault);
 
 #endif

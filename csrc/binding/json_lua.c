@@ -5,7 +5,7 @@
 
 #include "binding/number_lua.h"
 
-bool uk_push_response_integer(lua_State *L, struct uk_response_reader *reader, int64_t value)
+bool uk_lua_push_response_integer(lua_State *L, struct uk_response_reader *reader, int64_t value)
 {
   if (uk_lua_push_integer(L, value))
     return true;
@@ -15,7 +15,7 @@ bool uk_push_response_integer(lua_State *L, struct uk_response_reader *reader, i
   return false;
 }
 
-static bool push_number(struct uk_json_target *target, enum uk_json_event event)
+static bool push_number(struct uk_lua_json_target *target, enum uk_json_event event)
 {
   const struct uk_json_reader *json = target->json;
   if (uk_lua_push_json_number(target->L, json, event))
@@ -34,14 +34,14 @@ static void check_stack(lua_State *L)
   luaL_checkstack(L, 4, "JSON is nested too deep");
 }
 
-static bool push_array(struct uk_json_target *target)
+static bool push_array(struct uk_lua_json_target *target)
 {
   lua_State *L = target->L;
   enum uk_json_event event;
   check_stack(L);
   lua_newtable(L);
   for (int i = 1; (event = uk_json_next(target->json)) != UK_JSON_ARRAY_END; i++) {
-    if (!uk_json_push(target, event))
+    if (!uk_lua_json_push(target, event))
       return false;
     lua_rawseti(L, -2, i);
   }
@@ -52,7 +52,7 @@ static bool push_array(struct uk_json_target *target)
   return true;
 }
 
-static bool push_object(struct uk_json_target *target)
+static bool push_object(struct uk_lua_json_target *target)
 {
   lua_State *L = target->L;
   check_stack(L);
@@ -60,14 +60,14 @@ static bool push_object(struct uk_json_target *target)
   while (uk_json_next(target->json) == UK_JSON_KEY) {
     struct uk_slice key = target->json->string;
     lua_pushlstring(L, key.data, key.length);
-    if (!uk_json_push(target, uk_json_next(target->json)))
+    if (!uk_lua_json_push(target, uk_json_next(target->json)))
       return false;
     lua_rawset(L, -3);
   }
   return target->json->error == UK_JSON_E_NONE;
 }
 
-static void push_null(const struct uk_json_target *target)
+static void push_null(const struct uk_lua_json_target *target)
 {
   if (target->nulls)
     lua_pushlightuserdata(target->L, NULL);
@@ -75,7 +75,7 @@ static void push_null(const struct uk_json_target *target)
     lua_pushnil(target->L);
 }
 
-bool uk_json_push(struct uk_json_target *target, enum uk_json_event event)
+bool uk_lua_json_push(struct uk_lua_json_target *target, enum uk_json_event event)
 {
   lua_State *L = target->L;
   const struct uk_json_reader *json = target->json;
@@ -93,10 +93,11 @@ bool uk_json_push(struct uk_json_target *target, enum uk_json_event event)
   return true;
 }
 
-bool uk_push_json(lua_State *L, struct uk_response_reader *reader, enum uk_json_event event)
+bool uk_lua_push_response_json(lua_State *L, struct uk_response_reader *reader,
+                               enum uk_json_event event)
 {
-  struct uk_json_target target = {.L = L, .json = &reader->json};
-  if (uk_json_push(&target, event))
+  struct uk_lua_json_target target = {.L = L, .json = &reader->json};
+  if (uk_lua_json_push(&target, event))
     return true;
   if (target.misfit[0] != '\0')
     uk_response_fail(reader, UK_E_INTEGER_RANGE,

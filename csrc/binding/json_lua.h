@@ -6,7 +6,7 @@
 #include "client/response.h"
 
 /* How JSON becomes Lua. */
-struct uk_json_target {
+struct uk_lua_json_target {
   lua_State *L;
   struct uk_json_reader *json;
   bool nulls;   /* null is the light userdata NULL; else nil: an absent field, a hole in a list */
@@ -16,12 +16,13 @@ struct uk_json_target {
 
 /* Pushes the value that `event` opened. False, with something on the stack, when the JSON is
  * malformed or a number does not fit this Lua's. */
-bool uk_json_push(struct uk_json_target *target, enum uk_json_event event);
+bool uk_lua_json_push(struct uk_lua_json_target *target, enum uk_json_event event);
 
 /* The same for a response: null is nil. False with the reader's error set. */
-bool uk_push_json(lua_State *L, struct uk_response_reader *reader, enum uk_json_event event);
+bool uk_lua_push_response_json(lua_State *L, struct uk_response_reader *reader,
+                               enum uk_json_event event);
 
 /* Pushes the integer; false with INTEGER_RANGE set, naming it, when this Lua cannot hold it. */
-bool uk_push_response_integer(lua_State *L, struct uk_response_reader *reader, int64_t value);
+bool uk_lua_push_response_integer(lua_State *L, struct uk_response_reader *reader, int64_t value);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "binding/exchange.h"
+#include "binding/call_memory.h"
 
 enum { HEADERS_ON_STACK = 16 };
 
@@ -16,51 +16,51 @@ enum { HEADERS_ON_STACK = 16 };
       NULL                                                                                         \
   }
 
-static const struct uk_option option_rows[] = {OPTION_ROWS, {.name = NULL}};
+static const struct uk_lua_option option_rows[] = {OPTION_ROWS, {.name = NULL}};
 
-static const struct uk_option message_rows[] = {
+static const struct uk_lua_option message_rows[] = {
   {"value", UK_OPTION_NULLABLE, false, UK_SLOT_VALUE, 0, 0, NULL}, OPTION_ROWS, {.name = NULL}};
 
-static const struct uk_option topic_message_rows[] = {
+static const struct uk_lua_option topic_message_rows[] = {
   {"topic", UK_OPTION_VALUE, true, UK_SLOT_TOPIC, 0, 0, NULL},
   {"value", UK_OPTION_NULLABLE, false, UK_SLOT_VALUE, 0, 0, NULL},
   OPTION_ROWS,
   {.name = NULL}};
 
-static const struct uk_option header_rows[] = {{"key", UK_OPTION_VALUE, true, 0, 0, 0, NULL},
-                                               {"value", UK_OPTION_VALUE, true, 1, 0, 0, NULL},
-                                               {.name = NULL}};
+static const struct uk_lua_option header_rows[] = {{"key", UK_OPTION_VALUE, true, 0, 0, 0, NULL},
+                                                   {"value", UK_OPTION_VALUE, true, 1, 0, 0, NULL},
+                                                   {.name = NULL}};
 
 /* Raises, for an encoder that returned no text: reason and path are the two values on top. */
-static void refuse_value(lua_State *L, const struct uk_blame *blame)
+static void refuse_value(lua_State *L, const struct uk_lua_blame *blame)
 {
   const char *reason = lua_tostring(L, -2), *path = lua_tostring(L, -1);
   lua_pushfstring(L, "value%s", path != NULL ? path : "");
-  uk_misuse(L, blame, lua_tostring(L, -1), "%s", reason);
+  uk_lua_misuse(L, blame, lua_tostring(L, -1), "%s", reason);
 }
 
 /* Replaces the table in the value slot by its JSON. Runs the user's code. */
-static void encode_value(const struct uk_arguments *arguments, int slot,
-                         const struct uk_blame *blame)
+static void encode_value(const struct uk_lua_arguments *arguments, int slot,
+                         const struct uk_lua_blame *blame)
 {
   lua_State *L = arguments->L;
   lua_rawgeti(L, arguments->companion, UK_COMPANION_ENCODE);
   if (lua_type(L, -1) != LUA_TFUNCTION)
-    uk_misuse(L, blame, NULL, "value is a table and no JSON encoder is set");
+    uk_lua_misuse(L, blame, NULL, "value is a table and no JSON encoder is set");
   lua_pushvalue(L, slot);
   lua_call(L, 1, 3);
   if (lua_isnil(L, -3) && lua_type(L, -2) == LUA_TSTRING)
     refuse_value(L, blame);
   if (lua_type(L, -3) != LUA_TSTRING)
-    uk_misuse(L, blame, "value", "the JSON encoder returned a %s instead of a string",
-              luaL_typename(L, -3));
+    uk_lua_misuse(L, blame, "value", "the JSON encoder returned a %s instead of a string",
+                  luaL_typename(L, -3));
   lua_pop(L, 2);
   lua_replace(L, slot);
 }
 
 /* data NULL for a tombstone. */
-static struct uk_slice read_value(const struct uk_arguments *arguments, int slot,
-                                  const struct uk_blame *blame)
+static struct uk_slice read_value(const struct uk_lua_arguments *arguments, int slot,
+                                  const struct uk_lua_blame *blame)
 {
   lua_State *L = arguments->L;
   switch (lua_type(L, slot)) {
@@ -71,15 +71,15 @@ static struct uk_slice read_value(const struct uk_arguments *arguments, int slot
     if (uk_lua_isnull(L, slot))
       return uk_slice_of(NULL, 0);
     /* fall through */
-  default: uk_misuse_type(L, blame, "value", "string, number, table or null", slot);
+  default: uk_lua_misuse_type(L, blame, "value", "string, number, table or null", slot);
   }
-  return uk_slot_text(L, slot, blame, "value");
+  return uk_lua_stack_text(L, slot, blame, "value");
 }
 
 /* ---- headers ---- */
 
-static void add_header_list(const struct uk_arguments *arguments, int slots, uk_header_taker *take,
-                            struct uk_blame *blame)
+static void add_header_list(const struct uk_lua_arguments *arguments, int slots,
+                            uk_lua_header_taker *take, struct uk_lua_blame *blame)
 {
   lua_State *L = arguments->L;
   const int headers = slots + UK_SLOT_HEADERS;
@@ -87,10 +87,10 @@ static void add_header_list(const struct uk_arguments *arguments, int slots, uk_
   blame->sublist = "headers";
   for (blame->subindex = 1; blame->subindex <= count; blame->subindex++) {
     lua_rawgeti(L, headers, (int)blame->subindex);
-    uk_options_read(L, -1, false, header_rows, NULL, slots + UK_SLOT_HEADER_KEY, blame);
+    uk_lua_read_options(L, -1, false, header_rows, NULL, slots + UK_SLOT_HEADER_KEY, blame);
     lua_pop(L, 1);
-    struct uk_slice key = uk_slot_text(L, slots + UK_SLOT_HEADER_KEY, blame, "key");
-    struct uk_slice value = uk_slot_header(L, slots + UK_SLOT_HEADER_VALUE, blame, "value");
+    struct uk_slice key = uk_lua_stack_text(L, slots + UK_SLOT_HEADER_KEY, blame, "key");
+    struct uk_slice value = uk_lua_stack_header(L, slots + UK_SLOT_HEADER_VALUE, blame, "value");
     take(arguments->request, key, value);
   }
   blame->sublist = NULL;
@@ -106,13 +106,13 @@ static int compare_names(const void *left, const void *right)
 
 /* Pushes the names in the map at `index` and returns how many they are. The stack keeps them: a
  * finaliser may change the map while it is read. */
-static size_t push_names(lua_State *L, int index, const struct uk_blame *blame)
+static size_t push_names(lua_State *L, int index, const struct uk_lua_blame *blame)
 {
   size_t count = 0;
   for (lua_pushnil(L); lua_next(L, index) != 0; count++) {
     lua_pop(L, 1);
     if (lua_type(L, -1) != LUA_TSTRING)
-      uk_misuse(L, blame, "headers", "names are strings, got a %s", luaL_typename(L, -1));
+      uk_lua_misuse(L, blame, "headers", "names are strings, got a %s", luaL_typename(L, -1));
     luaL_checkstack(L, 4, "too many headers");
     lua_pushvalue(L, -1);
   }
@@ -120,8 +120,8 @@ static size_t push_names(lua_State *L, int index, const struct uk_blame *blame)
 }
 
 /* Sorted by name, so that the same call makes the same request. */
-static void add_header_map(const struct uk_arguments *arguments, int slots, uk_header_taker *take,
-                           const struct uk_blame *blame)
+static void add_header_map(const struct uk_lua_arguments *arguments, int slots,
+                           uk_lua_header_taker *take, const struct uk_lua_blame *blame)
 {
   lua_State *L = arguments->L;
   const int headers = slots + UK_SLOT_HEADERS;
@@ -141,23 +141,23 @@ static void add_header_map(const struct uk_arguments *arguments, int slots, uk_h
     lua_replace(L, slots + UK_SLOT_HEADER_VALUE);
     const int slot = slots + UK_SLOT_HEADER_VALUE;
     if (!lua_isstring(L, slot) && !uk_lua_isnull(L, slot))
-      uk_misuse(L, blame, "headers", "%s: string expected, got %s", names[i].data,
-                luaL_typename(L, slot));
-    struct uk_slice value = uk_slot_header(L, slot, blame, "headers");
+      uk_lua_misuse(L, blame, "headers", "%s: string expected, got %s", names[i].data,
+                    luaL_typename(L, slot));
+    struct uk_slice value = uk_lua_stack_header(L, slot, blame, "headers");
     take(arguments->request, names[i], value);
   }
   lua_settop(L, top);
 }
 
-static void add_headers(const struct uk_arguments *arguments, int slots, uk_header_taker *take,
-                        struct uk_blame *blame)
+static void add_headers(const struct uk_lua_arguments *arguments, int slots,
+                        uk_lua_header_taker *take, struct uk_lua_blame *blame)
 {
   lua_State *L = arguments->L;
   const int headers = slots + UK_SLOT_HEADERS;
   if (lua_isnil(L, headers))
     return;
   if (lua_type(L, headers) != LUA_TTABLE)
-    uk_misuse_type(L, blame, "headers", "table", headers);
+    uk_lua_misuse_type(L, blame, "headers", "table", headers);
   if (uk_lua_rawlen(L, headers) > 0)
     add_header_list(arguments, slots, take, blame);
   else
@@ -184,67 +184,69 @@ static void clear_slots(lua_State *L, int slots)
 
 /* Key and topic, from the slots. */
 static void read_texts(lua_State *L, int slots, struct uk_message *message,
-                       const struct uk_blame *blame)
+                       const struct uk_lua_blame *blame)
 {
   if (!lua_isnil(L, slots + UK_SLOT_KEY))
-    message->key = uk_slot_text(L, slots + UK_SLOT_KEY, blame, "key");
+    message->key = uk_lua_stack_text(L, slots + UK_SLOT_KEY, blame, "key");
   if (lua_isnil(L, slots + UK_SLOT_TOPIC))
     return;
   if (lua_type(L, slots + UK_SLOT_TOPIC) != LUA_TSTRING)
-    uk_misuse_type(L, blame, "topic", "string", slots + UK_SLOT_TOPIC);
-  message->topic = uk_slot_text(L, slots + UK_SLOT_TOPIC, blame, "topic");
+    uk_lua_misuse_type(L, blame, "topic", "string", slots + UK_SLOT_TOPIC);
+  message->topic = uk_lua_stack_text(L, slots + UK_SLOT_TOPIC, blame, "topic");
 }
 
 /* Adds a message, its headers from the slots. */
-static void add_message(const struct uk_arguments *arguments, int slots,
-                        const struct uk_message *message, struct uk_blame *blame)
+static void add_message(const struct uk_lua_arguments *arguments, int slots,
+                        const struct uk_message *message, struct uk_lua_blame *blame)
 {
   uk_client_request_message_begin(arguments->request, message);
   add_headers(arguments, slots, uk_client_request_message_header, blame);
   uk_client_request_message_end(arguments->request);
 }
 
-int uk_read_message(const struct uk_arguments *arguments, struct uk_message *message)
+int uk_lua_read_message(const struct uk_lua_arguments *arguments, struct uk_message *message)
 {
   lua_State *L = arguments->L;
-  struct uk_blame blame = uk_argument_blame(arguments, 2);
+  struct uk_lua_blame blame = uk_lua_argument_blame(arguments, 2);
   int slots = push_slots(L);
-  lua_pushvalue(L, uk_argument(arguments, 2));
+  lua_pushvalue(L, uk_lua_argument_index(arguments, 2));
   lua_replace(L, slots + UK_SLOT_VALUE);
   *message = (struct uk_message){.partition = -1, .timestamp = -1};
   message->value = read_value(arguments, slots + UK_SLOT_VALUE, &blame);
   blame.argument = 3;
-  uk_options_read(L, uk_argument(arguments, 3), true, option_rows, message, slots, &blame);
+  uk_lua_read_options(L, uk_lua_argument_index(arguments, 3), true, option_rows, message, slots,
+                      &blame);
   read_texts(L, slots, message, &blame);
   return slots;
 }
 
-void uk_read_headers(const struct uk_arguments *arguments, int slots, uk_header_taker *take)
+void uk_lua_read_headers(const struct uk_lua_arguments *arguments, int slots,
+                         uk_lua_header_taker *take)
 {
-  struct uk_blame blame = uk_argument_blame(arguments, 3);
+  struct uk_lua_blame blame = uk_lua_argument_blame(arguments, 3);
   add_headers(arguments, slots, take, &blame);
 }
 
-void uk_add_message(const struct uk_arguments *arguments)
+void uk_lua_add_message(const struct uk_lua_arguments *arguments)
 {
   struct uk_message message;
-  struct uk_blame blame = uk_argument_blame(arguments, 3);
-  int slots = uk_read_message(arguments, &message);
+  struct uk_lua_blame blame = uk_lua_argument_blame(arguments, 3);
+  int slots = uk_lua_read_message(arguments, &message);
   add_message(arguments, slots, &message, &blame);
   lua_settop(arguments->L, slots - 1);
 }
 
-void uk_add_messages(const struct uk_arguments *arguments, int number, bool topics)
+void uk_lua_add_messages(const struct uk_lua_arguments *arguments, int number, bool topics)
 {
   lua_State *L = arguments->L;
-  const struct uk_option *rows = topics ? topic_message_rows : message_rows;
-  const int list = uk_argument(arguments, number);
-  struct uk_blame blame = uk_argument_blame(arguments, number);
+  const struct uk_lua_option *rows = topics ? topic_message_rows : message_rows;
+  const int list = uk_lua_argument_index(arguments, number);
+  struct uk_lua_blame blame = uk_lua_argument_blame(arguments, number);
   if (lua_type(L, list) != LUA_TTABLE)
-    uk_misuse_type(L, &blame, "messages", "list", list);
+    uk_lua_misuse_type(L, &blame, "messages", "list", list);
   const size_t count = uk_lua_rawlen(L, list);
   if (count == 0)
-    uk_misuse(L, &blame, "messages", "at least one message expected");
+    uk_lua_misuse(L, &blame, "messages", "at least one message expected");
   const int slots = push_slots(L);
   blame.list = "messages";
   uk_client_request_list(arguments->request);
@@ -252,7 +254,7 @@ void uk_add_messages(const struct uk_arguments *arguments, int number, bool topi
     struct uk_message message = {.partition = -1, .timestamp = -1};
     clear_slots(L, slots);
     lua_rawgeti(L, list, (int)blame.index);
-    uk_options_read(L, -1, false, rows, &message, slots, &blame);
+    uk_lua_read_options(L, -1, false, rows, &message, slots, &blame);
     lua_pop(L, 1);
     message.value = read_value(arguments, slots + UK_SLOT_VALUE, &blame);
     read_texts(L, slots, &message, &blame);

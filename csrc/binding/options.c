@@ -29,7 +29,7 @@ static void append(char *text, size_t *length, const char *format, ...)
   va_end(arguments);
 }
 
-static void append_place(char *text, size_t *length, const struct uk_blame *blame,
+static void append_place(char *text, size_t *length, const struct uk_lua_blame *blame,
                          const char *field)
 {
   const char *dot = "";
@@ -47,8 +47,8 @@ static void append_place(char *text, size_t *length, const struct uk_blame *blam
     append(text, length, ": ");
 }
 
-int uk_misuse(lua_State *L, const struct uk_blame *blame, const char *field, const char *format,
-              ...)
+int uk_lua_misuse(lua_State *L, const struct uk_lua_blame *blame, const char *field,
+                  const char *format, ...)
 {
   char text[MESSAGE_SIZE];
   size_t length = 0;
@@ -60,22 +60,22 @@ int uk_misuse(lua_State *L, const struct uk_blame *blame, const char *field, con
   return luaL_error(L, "bad argument #%d to '%s' (%s)", blame->argument, blame->function, text);
 }
 
-int uk_misuse_type(lua_State *L, const struct uk_blame *blame, const char *field,
-                   const char *expected, int index)
+int uk_lua_misuse_type(lua_State *L, const struct uk_lua_blame *blame, const char *field,
+                       const char *expected, int index)
 {
-  return uk_misuse(L, blame, field, "%s expected, got %s", expected, luaL_typename(L, index));
+  return uk_lua_misuse(L, blame, field, "%s expected, got %s", expected, luaL_typename(L, index));
 }
 
-static void *at_offset(void *out, const struct uk_option *row)
+static void *at_offset(void *out, const struct uk_lua_option *row)
 {
   return (char *)out + row->offset;
 }
 
-static void read_string(lua_State *L, int index, const struct uk_option *row, void *out,
-                        const struct uk_blame *blame)
+static void read_string(lua_State *L, int index, const struct uk_lua_option *row, void *out,
+                        const struct uk_lua_blame *blame)
 {
   if (lua_type(L, index) != LUA_TSTRING)
-    uk_misuse_type(L, blame, row->name, "string", index);
+    uk_lua_misuse_type(L, blame, row->name, "string", index);
   size_t length;
   const char *data = lua_tolstring(L, index, &length);
   if (row->type == UK_OPTION_STRING) {
@@ -83,30 +83,30 @@ static void read_string(lua_State *L, int index, const struct uk_option *row, vo
     return;
   }
   if (memchr(data, '\0', length) != NULL)
-    uk_misuse(L, blame, row->name, "string without NUL bytes expected");
+    uk_lua_misuse(L, blame, row->name, "string without NUL bytes expected");
   *(const char **)at_offset(out, row) = data;
 }
 
-static void read_integer(lua_State *L, int index, const struct uk_option *row, void *out,
-                         const struct uk_blame *blame)
+static void read_integer(lua_State *L, int index, const struct uk_lua_option *row, void *out,
+                         const struct uk_lua_blame *blame)
 {
   int64_t value = 0;
   char text[UK_DECIMAL_SIZE];
   switch (uk_lua_read_integer(L, index, &value)) {
   case UK_INTEGER_OK: break;
-  case UK_INTEGER_NOT_A_NUMBER: uk_misuse_type(L, blame, row->name, "integer", index); break;
+  case UK_INTEGER_NOT_A_NUMBER: uk_lua_misuse_type(L, blame, row->name, "integer", index); break;
   case UK_INTEGER_FRACTION:
     uk_lua_number_text(L, index, text);
-    uk_misuse(L, blame, row->name, "integer expected, got %s", text);
+    uk_lua_misuse(L, blame, row->name, "integer expected, got %s", text);
     break;
   case UK_INTEGER_INEXACT:
-    uk_misuse(L, blame, row->name, "a float past 2^53 is no exact integer: %.17g",
-              (double)lua_tonumber(L, index));
+    uk_lua_misuse(L, blame, row->name, "a float past 2^53 is no exact integer: %.17g",
+                  (double)lua_tonumber(L, index));
     break;
   }
   if (row->min != row->max && (value < row->min || value > row->max))
-    uk_misuse(L, blame, row->name, "integer from %lld to %lld expected, got %lld",
-              (long long)row->min, (long long)row->max, (long long)value);
+    uk_lua_misuse(L, blame, row->name, "integer from %lld to %lld expected, got %lld",
+                  (long long)row->min, (long long)row->max, (long long)value);
   *(int64_t *)at_offset(out, row) = value;
 }
 
@@ -120,8 +120,8 @@ static void append_choices(char *text, size_t *length, const char *const *choice
            *choice);
 }
 
-static void read_choice(lua_State *L, int index, const struct uk_option *row, void *out,
-                        const struct uk_blame *blame)
+static void read_choice(lua_State *L, int index, const struct uk_lua_option *row, void *out,
+                        const struct uk_lua_blame *blame)
 {
   char expected[MESSAGE_SIZE];
   size_t length = 0;
@@ -133,12 +133,12 @@ static void read_choice(lua_State *L, int index, const struct uk_option *row, vo
     }
   append_choices(expected, &length, row->choices);
   if (text == NULL)
-    uk_misuse_type(L, blame, row->name, expected, index);
-  uk_misuse(L, blame, row->name, "%s expected, got \"%.*s\"", expected, NAME_SHOWN_MAX, text);
+    uk_lua_misuse_type(L, blame, row->name, expected, index);
+  uk_lua_misuse(L, blame, row->name, "%s expected, got \"%.*s\"", expected, NAME_SHOWN_MAX, text);
 }
 
-void uk_option_read_value(lua_State *L, int index, const struct uk_option *row, void *out,
-                          int slots, const struct uk_blame *blame)
+void uk_lua_read_option(lua_State *L, int index, const struct uk_lua_option *row, void *out,
+                        int slots, const struct uk_lua_blame *blame)
 {
   index = uk_lua_absindex(L, index);
   switch (row->type) {
@@ -148,12 +148,12 @@ void uk_option_read_value(lua_State *L, int index, const struct uk_option *row, 
   case UK_OPTION_CHOICE: read_choice(L, index, row, out, blame); break;
   case UK_OPTION_BOOLEAN:
     if (lua_type(L, index) != LUA_TBOOLEAN)
-      uk_misuse_type(L, blame, row->name, "boolean", index);
+      uk_lua_misuse_type(L, blame, row->name, "boolean", index);
     *(bool *)at_offset(out, row) = lua_toboolean(L, index);
     break;
   case UK_OPTION_FUNCTION:
     if (lua_type(L, index) != LUA_TFUNCTION)
-      uk_misuse_type(L, blame, row->name, "function", index);
+      uk_lua_misuse_type(L, blame, row->name, "function", index);
     /* fall through */
   case UK_OPTION_VALUE:
   case UK_OPTION_NULLABLE:
@@ -164,45 +164,47 @@ void uk_option_read_value(lua_State *L, int index, const struct uk_option *row, 
 }
 
 /* The row that the key at `index` names; raises when there is none. */
-static const struct uk_option *find_row(lua_State *L, int index, const struct uk_option *rows,
-                                        const struct uk_blame *blame)
+static const struct uk_lua_option *find_row(lua_State *L, int index,
+                                            const struct uk_lua_option *rows,
+                                            const struct uk_lua_blame *blame)
 {
   const char *noun = blame->list != NULL ? "field" : "option";
   if (lua_type(L, index) != LUA_TSTRING)
-    uk_misuse(L, blame, NULL, "%s names are strings, got a %s", noun, luaL_typename(L, index));
+    uk_lua_misuse(L, blame, NULL, "%s names are strings, got a %s", noun, luaL_typename(L, index));
   size_t length;
   const char *name = lua_tolstring(L, index, &length);
   for (; rows->name != NULL; rows++)
     if (name[0] == rows->name[0] && strlen(name) == length && strcmp(name, rows->name) == 0)
       return rows;
-  uk_misuse(L, blame, NULL, "unknown %s '%.*s'", noun, NAME_SHOWN_MAX, name);
+  uk_lua_misuse(L, blame, NULL, "unknown %s '%.*s'", noun, NAME_SHOWN_MAX, name);
   return NULL;
 }
 
-static void check_required(lua_State *L, const struct uk_option *rows, uint64_t seen,
-                           const struct uk_blame *blame)
+static void check_required(lua_State *L, const struct uk_lua_option *rows, uint64_t seen,
+                           const struct uk_lua_blame *blame)
 {
   for (unsigned i = 0; rows[i].name != NULL; i++)
     if (rows[i].required && (seen >> i & 1) == 0)
-      uk_misuse(L, blame, rows[i].name, "required, but absent");
+      uk_lua_misuse(L, blame, rows[i].name, "required, but absent");
 }
 
-uint64_t uk_options_read(lua_State *L, int index, bool optional, const struct uk_option *rows,
-                         void *out, int slots, const struct uk_blame *blame)
+uint64_t uk_lua_read_options(lua_State *L, int index, bool optional,
+                             const struct uk_lua_option *rows, void *out, int slots,
+                             const struct uk_lua_blame *blame)
 {
   uint64_t seen = 0;
   index = uk_lua_absindex(L, index);
   if (lua_type(L, index) == LUA_TTABLE) {
     luaL_checkstack(L, 4, NULL);
     for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
-      const struct uk_option *row = find_row(L, -2, rows, blame);
+      const struct uk_lua_option *row = find_row(L, -2, rows, blame);
       if (!row->required && row->type != UK_OPTION_NULLABLE && uk_lua_isnull(L, -1))
         continue;
-      uk_option_read_value(L, -1, row, out, slots, blame);
+      uk_lua_read_option(L, -1, row, out, slots, blame);
       seen |= UINT64_C(1) << (row - rows);
     }
   } else if (!optional || !(lua_isnoneornil(L, index) || uk_lua_isnull(L, index))) {
-    uk_misuse_type(L, blame, NULL, "table", index);
+    uk_lua_misuse_type(L, blame, NULL, "table", index);
   }
   check_required(L, rows, seen, blame);
   return seen;

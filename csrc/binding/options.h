@@ -12,7 +12,7 @@
 #include "common/slice.h"
 
 /* Where in the arguments the reader is. */
-struct uk_blame {
+struct uk_lua_blame {
   const char *function; /* as the user called it */
   int argument;         /* of it, from 1, without self */
   const char *list;     /* NULL, or the name of the list that is being read */
@@ -21,7 +21,7 @@ struct uk_blame {
   size_t subindex;
 };
 
-enum uk_option_type {
+enum uk_lua_option_type {
   UK_OPTION_STRING,   /* struct uk_slice: bytes of the string that the table holds */
   UK_OPTION_TEXT,     /* const char *: the same, refused when it holds a NUL */
   UK_OPTION_BOOLEAN,  /* bool */
@@ -32,9 +32,9 @@ enum uk_option_type {
   UK_OPTION_NULLABLE  /* the same, and null is a value */
 };
 
-struct uk_option {
+struct uk_lua_option {
   const char *name; /* NULL ends the table */
-  enum uk_option_type type;
+  enum uk_lua_option_type type;
   bool required;
   size_t offset; /* in the struct, or the slot's distance from `slots` */
   int64_t min, max;
@@ -45,19 +45,20 @@ struct uk_option {
  * null in a field that is not required is an absent one, unless the row is NULLABLE.
  * Returns a bit for each row that was there. nil, none and null read as an empty table when
  * `optional`. Runs no Lua code: access is raw. */
-uint64_t uk_options_read(lua_State *L, int index, bool optional, const struct uk_option *rows,
-                         void *out, int slots, const struct uk_blame *blame);
+uint64_t uk_lua_read_options(lua_State *L, int index, bool optional,
+                             const struct uk_lua_option *rows, void *out, int slots,
+                             const struct uk_lua_blame *blame);
 
 /* One value as a field of the given type would be read. `row->name` names it in errors. */
-void uk_option_read_value(lua_State *L, int index, const struct uk_option *row, void *out,
-                          int slots, const struct uk_blame *blame);
+void uk_lua_read_option(lua_State *L, int index, const struct uk_lua_option *row, void *out,
+                        int slots, const struct uk_lua_blame *blame);
 
 /* Raises. `field` may be NULL: the element or the argument itself is at fault. */
-int uk_misuse(lua_State *L, const struct uk_blame *blame, const char *field, const char *format,
-              ...) __attribute__((format(printf, 4, 5)));
+int uk_lua_misuse(lua_State *L, const struct uk_lua_blame *blame, const char *field,
+                  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* Raises "FIELD: EXPECTED expected, got TYPE". */
-int uk_misuse_type(lua_State *L, const struct uk_blame *blame, const char *field,
-                   const char *expected, int index);
+int uk_lua_misuse_type(lua_State *L, const struct uk_lua_blame *blame, const char *field,
+                       const char *expected, int index);
 
 #endif

@@ -2,30 +2,30 @@
 
 #include "binding/calls.h"
 #include "binding/client.h"
-#include "binding/exchange.h"
-#include "binding/result.h"
-#include "binding/results.h"
+#include "binding/call_memory.h"
+#include "binding/failure.h"
+#include "binding/partial_produce.h"
 #include "client/call.h"
 #include "client/framing.h"
 #include "common/clock.h"
 
-/* What one call stands on: its exchange and its request, built. */
+/* What one call stands on: its memory and its request, built. */
 struct call {
   lua_State *L;
-  struct uk_client *client;
-  const struct uk_call_row *row;
-  int companion, place; /* stack indices, the second of the exchange */
-  struct uk_exchange *exchange;
+  struct uk_lua_client *client;
+  const struct uk_lua_call_row *row;
+  int companion, place; /* stack indices, the second of the memory */
+  struct uk_call_memory *memory;
 };
 
-static struct call take_exchange(lua_State *L, struct uk_client *client,
-                                 const struct uk_call_row *row)
+static struct call take_memory(lua_State *L, struct uk_lua_client *client,
+                               const struct uk_lua_call_row *row)
 {
   struct call call = {.L = L, .client = client, .row = row};
   uk_lua_get_companion(L, 1);
   call.companion = lua_gettop(L);
-  call.exchange =
-    uk_exchange_take(L, call.companion, (size_t)client->settings.options.max_response_bytes);
+  call.memory =
+    uk_call_memory_take(L, call.companion, (size_t)client->settings.options.max_response_bytes);
   call.place = lua_gettop(L);
   return call;
 }
@@ -34,32 +34,32 @@ static struct call take_exchange(lua_State *L, struct uk_client *client,
  * closed. */
 static enum uk_error build(struct call *call, int first)
 {
-  struct uk_client_request *request = &call->exchange->request;
-  const struct uk_arguments arguments = {.L = call->L,
-                                         .function = call->row->name,
-                                         .first = first,
-                                         .companion = call->companion,
-                                         .request = request,
-                                         .binary = call->client->settings.options.binary};
+  struct uk_client_request *request = &call->memory->request;
+  const struct uk_lua_arguments arguments = {.L = call->L,
+                                             .function = call->row->name,
+                                             .first = first,
+                                             .companion = call->companion,
+                                             .request = request,
+                                             .binary = call->client->settings.options.binary};
   call->row->build(&arguments);
-  uk_check_client(call->L);
+  uk_lua_check_client(call->L);
   return uk_client_request_end(request);
 }
 
-/* Gives the exchange back; `results` values lie on top of the stack. */
+/* Gives the memory back; `results` values lie on top of the stack. */
 static int finish_call(const struct call *call, int results)
 {
-  uk_exchange_give(call->L, call->companion, call->place);
+  uk_call_memory_give(call->L, call->companion, call->place);
   return results;
 }
 
-static bool produces(const struct uk_call_row *row)
+static bool produces(const struct uk_lua_call_row *row)
 {
-  return row->decode == uk_decode_metadata_list || row->decode == uk_decode_metadata_one;
+  return row->decode == uk_lua_decode_metadata_list || row->decode == uk_lua_decode_metadata_one;
 }
 
 /* Credentials that the environment has may be what the caller counted on. */
-static int push_anonymous_failure(const struct call *call, struct uk_failure *failure)
+static int push_anonymous_failure(const struct call *call, struct uk_lua_failure *failure)
 {
   lua_State *L = call->L;
   luaL_checkstack(L, 3, NULL);
@@ -68,7 +68,7 @@ static int push_anonymous_failure(const struct call *call, struct uk_failure *fa
                      "environment go only with UPSTASH_KAFKA_REST_URL)");
   lua_concat(L, 2);
   failure->message.data = lua_tolstring(L, -1, &failure->message.length);
-  return finish_call(call, uk_push_failure(L, failure));
+  return finish_call(call, uk_lua_push_failure(L, failure));
 }
 
 static const char again[] =
@@ -78,20 +78,21 @@ static const char again[] =
   "consume with a smaller max_messages. With auto-commit: send no request of this instance for "
   "session_timeout, then consume";
 
-static const char *again_of(const struct uk_call_row *row, enum uk_error error, int status)
+static const char *again_of(const struct uk_lua_call_row *row, enum uk_error error, int status)
 {
   const bool consumes = strcmp(row->name, "consume") == 0;
   return consumes && uk_retry_carried_out(error, status) ? again : NULL;
 }
 
-static bool returns_messages(const struct uk_call_row *row)
+static bool returns_messages(const struct uk_lua_call_row *row)
 {
-  return row->decode == uk_decode_messages;
+  return row->decode == uk_lua_decode_messages;
 }
 
 /* An answer that did not arrive or could not be read. What arrived of one that is too large says
  * where it begins. */
-static int push_lost(const struct call *call, struct uk_failure *failure, struct uk_buffer *body)
+static int push_lost(const struct call *call, struct uk_lua_failure *failure,
+                     struct uk_buffer *body)
 {
   struct uk_response_position first = {.known = false};
   failure->again = again_of(call->row, failure->error, failure->status);
@@ -99,7 +100,7 @@ static int push_lost(const struct call *call, struct uk_failure *failure, struct
     uk_response_first(body->data, body->length, &first);
     failure->position = &first;
   }
-  return finish_call(call, uk_push_failure(call->L, failure));
+  return finish_call(call, uk_lua_push_failure(call->L, failure));
 }
 
 /* `messages` as of uk_response_results. */
@@ -107,55 +108,55 @@ static int push_call_failure(const struct call *call, const struct uk_client_fai
                              size_t messages)
 {
   if (failure->has_results && produces(call->row))
-    return finish_call(call, uk_push_results_failure(call->L, failure, messages));
-  struct uk_failure result = {.error = failure->error,
-                              .status = failure->status,
-                              .retry_after = failure->retry_after,
-                              .message = failure->message};
+    return finish_call(call, uk_lua_push_partial_produce(call->L, failure, messages));
+  struct uk_lua_failure result = {.error = failure->error,
+                                  .status = failure->status,
+                                  .retry_after = failure->retry_after,
+                                  .message = failure->message};
   if (failure->error == UK_E_UNAUTHORIZED && call->client->settings.authorization == NULL) {
     if (result.message.data == NULL)
       result.message = uk_slice_text(uk_error_text(result.error));
     return push_anonymous_failure(call, &result);
   }
-  return push_lost(call, &result, &call->exchange->response);
+  return push_lost(call, &result, &call->memory->response);
 }
 
 static int push_request_failure(const struct call *call)
 {
-  const char *text = uk_client_request_message(&call->exchange->request);
-  return finish_call(call, uk_push_error(call->L, call->exchange->request.error, text));
+  const char *text = uk_client_request_message(&call->memory->request);
+  return finish_call(call, uk_lua_push_error(call->L, call->memory->request.error, text));
 }
 
-/* The body of a 2xx, in the exchange. `messages` as in the reader. */
+/* The body of a 2xx, in the memory. `messages` as in the reader. */
 static int push_result(const struct call *call, size_t messages)
 {
-  struct uk_buffer *body = &call->exchange->response;
+  struct uk_buffer *body = &call->memory->response;
   struct uk_response_reader reader;
   uk_response_open(&reader, body->data, body->length, call->client->settings.options.binary);
   reader.messages = messages;
   if (call->row->decode(call->L, &reader) && uk_response_close(&reader) == UK_OK)
     return finish_call(call, 1);
-  struct uk_failure failure = {.error = reader.error,
-                               .retry_after = -1,
-                               .message = uk_slice_text(reader.message),
-                               .position = &reader.fault,
-                               .again = again_of(call->row, reader.error, 0)};
-  return finish_call(call, uk_push_failure(call->L, &failure));
+  struct uk_lua_failure failure = {.error = reader.error,
+                                   .retry_after = -1,
+                                   .message = uk_slice_text(reader.message),
+                                   .position = &reader.fault,
+                                   .again = again_of(call->row, reader.error, 0)};
+  return finish_call(call, uk_lua_push_failure(call->L, &failure));
 }
 
-int uk_perform(lua_State *L)
+int uk_lua_perform(lua_State *L)
 {
-  const struct uk_call_row *row = lua_touserdata(L, lua_upvalueindex(1));
-  struct uk_client *client = uk_check_client(L);
+  const struct uk_lua_call_row *row = lua_touserdata(L, lua_upvalueindex(1));
+  struct uk_lua_client *client = uk_lua_check_client(L);
   lua_settop(L, 1 + row->arguments);
-  struct call call = take_exchange(L, client, row);
+  struct call call = take_memory(L, client, row);
   if (build(&call, 2) != UK_OK)
     return push_request_failure(&call);
   struct uk_client_failure failure;
-  if (!uk_call_perform(client->transport, &client->settings, &call.exchange->request, row->retry,
-                       &call.exchange->response, &failure))
-    return push_call_failure(&call, &failure, call.exchange->request.messages);
-  return push_result(&call, call.exchange->request.messages);
+  if (!uk_call_perform(client->transport, &client->settings, &call.memory->request, row->retry,
+                       &call.memory->response, &failure))
+    return push_call_failure(&call, &failure, call.memory->request.messages);
+  return push_result(&call, call.memory->request.messages);
 }
 
 /* ---- prepare and finish ---- */
@@ -182,13 +183,13 @@ static const char *method_text(enum uk_method method)
   return method == UK_POST ? "POST" : method == UK_DELETE ? "DELETE" : "GET";
 }
 
-/* What a request takes from the client's settings, copied to the exchange: a finaliser that runs
+/* What a request takes from the client's settings, copied to the memory: a finaliser that runs
  * while the table is made may close the client. */
 static enum uk_error copy_settings(const struct call *call)
 {
   const struct uk_settings *settings = &call->client->settings;
-  struct uk_client_request *request = &call->exchange->request;
-  struct uk_buffer *url = &call->exchange->url;
+  struct uk_client_request *request = &call->memory->request;
+  struct uk_buffer *url = &call->memory->url;
   uk_buffer_clear(url);
   uk_buffer_append(url, settings->url.data, settings->url.length);
   uk_buffer_append(url, request->path.data, request->path.length);
@@ -201,8 +202,8 @@ static enum uk_error copy_settings(const struct call *call)
 static void push_request(const struct call *call, size_t path_at, int64_t timeout)
 {
   lua_State *L = call->L;
-  const struct uk_client_request *request = &call->exchange->request;
-  const struct uk_buffer *url = &call->exchange->url;
+  const struct uk_client_request *request = &call->memory->request;
+  const struct uk_buffer *url = &call->memory->url;
   lua_createtable(L, 0, 8);
   lua_pushstring(L, call->row->name);
   lua_setfield(L, -2, "name");
@@ -216,60 +217,61 @@ static void push_request(const struct call *call, size_t path_at, int64_t timeou
     set_string(L, "body", request->body.data, request->body.length);
   uk_lua_push_integer(L, timeout);
   lua_setfield(L, -2, "timeout");
-  if (call->row->decode != uk_decode_metadata_list)
+  if (call->row->decode != uk_lua_decode_metadata_list)
     return;
   uk_lua_push_integer(L, (int64_t)request->messages);
   lua_setfield(L, -2, "messages");
 }
 
 /* The row that the string at `index` names; raises when it names none. */
-static const struct uk_call_row *check_row(lua_State *L, int index, const struct uk_blame *blame,
-                                           const char *field)
+static const struct uk_lua_call_row *check_row(lua_State *L, int index,
+                                               const struct uk_lua_blame *blame, const char *field)
 {
   if (lua_type(L, index) != LUA_TSTRING)
-    uk_misuse_type(L, blame, field, "string", index);
-  const struct uk_call_row *row = uk_find_call(lua_tostring(L, index));
+    uk_lua_misuse_type(L, blame, field, "string", index);
+  const struct uk_lua_call_row *row = uk_lua_find_call(lua_tostring(L, index));
   if (row == NULL)
-    uk_misuse(L, blame, field, "no such method: '%.64s'", lua_tostring(L, index));
+    uk_lua_misuse(L, blame, field, "no such method: '%.64s'", lua_tostring(L, index));
   return row;
 }
 
-int uk_prepare(lua_State *L)
+int uk_lua_prepare(lua_State *L)
 {
-  const struct uk_blame blame = {.function = "prepare", .argument = 1};
-  struct uk_client *client = uk_check_client(L);
-  const struct uk_call_row *row = check_row(L, 2, &blame, "method");
+  const struct uk_lua_blame blame = {.function = "prepare", .argument = 1};
+  struct uk_lua_client *client = uk_lua_check_client(L);
+  const struct uk_lua_call_row *row = check_row(L, 2, &blame, "method");
   lua_settop(L, 2 + row->arguments);
-  struct call call = take_exchange(L, client, row);
+  struct call call = take_memory(L, client, row);
   if (build(&call, 3) != UK_OK)
     return push_request_failure(&call);
   const struct uk_settings *settings = &client->settings;
   size_t path_at = settings->url.length - settings->prefix.length;
-  int64_t timeout = settings->options.timeout + call.exchange->request.wait;
+  int64_t timeout = settings->options.timeout + call.memory->request.wait;
   enum uk_error error = copy_settings(&call);
   if (error != UK_OK)
-    return finish_call(&call, uk_push_error(L, error, NULL));
+    return finish_call(&call, uk_lua_push_error(L, error, NULL));
   push_request(&call, path_at, timeout);
   return finish_call(&call, 1);
 }
 
-static const struct uk_option messages_row = {
+static const struct uk_lua_option messages_row = {
   "request.messages", UK_OPTION_INTEGER, false, 0, 0, INT32_MAX, NULL};
 
 /* Argument 1 of finish and fail: a table that prepare made. `messages` is 0 where it says none. */
-static const struct uk_call_row *check_request(lua_State *L, const char *function, size_t *messages)
+static const struct uk_lua_call_row *check_request(lua_State *L, const char *function,
+                                                   size_t *messages)
 {
-  const struct uk_blame blame = {.function = function, .argument = 1};
+  const struct uk_lua_blame blame = {.function = function, .argument = 1};
   int64_t count = 0;
   if (lua_type(L, 2) != LUA_TTABLE)
-    uk_misuse_type(L, &blame, "request", "table", 2);
+    uk_lua_misuse_type(L, &blame, "request", "table", 2);
   lua_pushliteral(L, "name");
   lua_rawget(L, 2);
-  const struct uk_call_row *row = check_row(L, -1, &blame, "request.name");
+  const struct uk_lua_call_row *row = check_row(L, -1, &blame, "request.name");
   lua_pushliteral(L, "messages");
   lua_rawget(L, 2);
   if (!lua_isnil(L, -1))
-    uk_option_read_value(L, -1, &messages_row, &count, 0, &blame);
+    uk_lua_read_option(L, -1, &messages_row, &count, 0, &blame);
   *messages = (size_t)count;
   lua_pop(L, 2);
   return row;
@@ -278,9 +280,9 @@ static const struct uk_call_row *check_request(lua_State *L, const char *functio
 /* Argument 3 of finish: nil or a table with lower-case names. */
 static void check_headers(lua_State *L)
 {
-  const struct uk_blame blame = {.function = "finish", .argument = 3};
+  const struct uk_lua_blame blame = {.function = "finish", .argument = 3};
   if (!lua_isnil(L, 4) && lua_type(L, 4) != LUA_TTABLE)
-    uk_misuse_type(L, &blame, "headers", "table", 4);
+    uk_lua_misuse_type(L, &blame, "headers", "table", 4);
 }
 
 static bool has_header(lua_State *L, const char *name)
@@ -318,16 +320,16 @@ static int64_t read_retry_after(lua_State *L)
   return seconds;
 }
 
-/* Argument 4 of finish and fail: nil or a string. Copies it into the exchange, to be read in
+/* Argument 4 of finish and fail: nil or a string. Copies it into the memory, to be read in
  * place. */
 static enum uk_error take_body(lua_State *L, const char *function, struct uk_buffer *response)
 {
-  const struct uk_blame blame = {.function = function, .argument = 4};
+  const struct uk_lua_blame blame = {.function = function, .argument = 4};
   struct uk_slice body = {"", 0};
   uk_buffer_clear(response);
   if (!lua_isnil(L, 5)) {
     if (lua_type(L, 5) != LUA_TSTRING)
-      uk_misuse_type(L, &blame, "body", "string", 5);
+      uk_lua_misuse_type(L, &blame, "body", "string", 5);
     body.data = lua_tolstring(L, 5, &body.length);
   }
   const size_t fits = body.length < response->limit ? body.length : response->limit;
@@ -336,22 +338,22 @@ static enum uk_error take_body(lua_State *L, const char *function, struct uk_buf
   return error == UK_E_TOO_LARGE ? UK_E_RESPONSE_TOO_LARGE : error;
 }
 
-int uk_finish(lua_State *L)
+int uk_lua_finish(lua_State *L)
 {
-  struct uk_client *client = uk_check_client(L);
-  const struct uk_option status_row = {"status", UK_OPTION_INTEGER, true, 0, 0, 999, NULL};
-  const struct uk_blame blame = {.function = "finish", .argument = 2};
+  struct uk_lua_client *client = uk_lua_check_client(L);
+  const struct uk_lua_option status_row = {"status", UK_OPTION_INTEGER, true, 0, 0, 999, NULL};
+  const struct uk_lua_blame blame = {.function = "finish", .argument = 2};
   int64_t status = 0;
   lua_settop(L, 5);
   size_t messages;
-  const struct uk_call_row *row = check_request(L, "finish", &messages);
-  uk_option_read_value(L, 3, &status_row, &status, 0, &blame);
+  const struct uk_lua_call_row *row = check_request(L, "finish", &messages);
+  uk_lua_read_option(L, 3, &status_row, &status, 0, &blame);
   check_headers(L);
   int64_t retry_after = read_retry_after(L);
-  struct call call = take_exchange(L, client, row);
-  uk_check_client(L);
-  struct uk_buffer *body = &call.exchange->response;
-  struct uk_failure lost = {.error = take_body(L, "finish", body), .retry_after = -1};
+  struct call call = take_memory(L, client, row);
+  uk_lua_check_client(L);
+  struct uk_buffer *body = &call.memory->response;
+  struct uk_lua_failure lost = {.error = take_body(L, "finish", body), .retry_after = -1};
   if (lost.error != UK_OK)
     return push_lost(&call, &lost, body);
   struct uk_client_failure failure;
@@ -367,38 +369,38 @@ int uk_finish(lua_State *L)
 /* Argument 2 of fail. */
 static enum uk_error check_code(lua_State *L)
 {
-  const struct uk_blame blame = {.function = "fail", .argument = 2};
+  const struct uk_lua_blame blame = {.function = "fail", .argument = 2};
   if (lua_type(L, 3) != LUA_TSTRING)
-    uk_misuse_type(L, &blame, "code", "string", 3);
+    uk_lua_misuse_type(L, &blame, "code", "string", 3);
   const enum uk_error error = uk_error_from_word(lua_tostring(L, 3));
   if (error == UK_OK)
-    uk_misuse(L, &blame, "code", "no such code: '%.64s'", lua_tostring(L, 3));
+    uk_lua_misuse(L, &blame, "code", "no such code: '%.64s'", lua_tostring(L, 3));
   return error;
 }
 
 /* Argument 3 of fail: nil or a string. */
 static struct uk_slice check_text(lua_State *L)
 {
-  const struct uk_blame blame = {.function = "fail", .argument = 3};
+  const struct uk_lua_blame blame = {.function = "fail", .argument = 3};
   struct uk_slice text = {NULL, 0};
   if (lua_isnil(L, 4))
     return text;
   if (lua_type(L, 4) != LUA_TSTRING)
-    uk_misuse_type(L, &blame, "text", "string", 4);
+    uk_lua_misuse_type(L, &blame, "text", "string", 4);
   text.data = lua_tolstring(L, 4, &text.length);
   return text;
 }
 
-int uk_fail(lua_State *L)
+int uk_lua_fail(lua_State *L)
 {
-  struct uk_client *client = uk_check_client(L);
+  struct uk_lua_client *client = uk_lua_check_client(L);
   size_t messages;
   lua_settop(L, 5);
-  const struct uk_call_row *row = check_request(L, "fail", &messages);
-  struct uk_failure failure = {.error = check_code(L), .retry_after = -1};
+  const struct uk_lua_call_row *row = check_request(L, "fail", &messages);
+  struct uk_lua_failure failure = {.error = check_code(L), .retry_after = -1};
   failure.message = check_text(L);
-  struct call call = take_exchange(L, client, row);
-  uk_check_client(L);
-  take_body(L, "fail", &call.exchange->response);
-  return push_lost(&call, &failure, &call.exchange->response);
+  struct call call = take_memory(L, client, row);
+  uk_lua_check_client(L);
+  take_body(L, "fail", &call.memory->response);
+  return push_lost(&call, &failure, &call.memory->response);
 }

@@ -3,10 +3,10 @@
 #include <stdio.h>
 
 #include "binding/client.h"
-#include "binding/exchange.h"
+#include "binding/call_memory.h"
 #include "binding/options.h"
 #include "binding/producer_private.h"
-#include "binding/result.h"
+#include "binding/failure.h"
 #include "common/clock.h"
 
 #define PRODUCER_TYPE "upstash.kafka.producer"
@@ -18,12 +18,12 @@ enum {
   LINGER_MAX = 60000
 };
 
-struct uk_producer *uk_to_producer(lua_State *L)
+struct uk_lua_producer *uk_lua_to_producer(lua_State *L)
 {
   return luaL_checkudata(L, 1, PRODUCER_TYPE);
 }
 
-struct uk_sender *uk_producer_sender(struct uk_producer *producer)
+struct uk_sender *uk_lua_producer_sender(struct uk_lua_producer *producer)
 {
   if (producer->generation != uk_registry_generation())
     producer->sender = NULL; /* the parent's */
@@ -45,7 +45,7 @@ static const char *const overflows[] = {"error", "block", "drop_oldest", NULL};
   }
 #define INTEGER(name, min, max) ROW(#name, UK_OPTION_INTEGER, sender.name, min, max, NULL)
 
-static const struct uk_option rows[] = {
+static const struct uk_lua_option rows[] = {
   ROW("topic", UK_OPTION_STRING, topic, 0, 0, NULL),
   ROW("name", UK_OPTION_STRING, name, 0, 0, NULL),
   INTEGER(queue_bytes, UK_SENDER_QUEUE_BYTES_MIN, QUEUE_BYTES_MAX),
@@ -61,16 +61,16 @@ static const struct uk_option rows[] = {
   ROW("log", UK_OPTION_BOOLEAN, sender.log, 0, 0, NULL),
   {.name = NULL}};
 
-static void read_options(lua_State *L, int index, struct uk_producer *producer)
+static void read_options(lua_State *L, int index, struct uk_lua_producer *producer)
 {
-  const struct uk_blame blame = {.function = "producer", .argument = 1};
+  const struct uk_lua_blame blame = {.function = "producer", .argument = 1};
   struct options options = {.topic = {NULL, 0}};
   uk_sender_options_default(&options.sender);
-  uk_options_read(L, index, true, rows, &options, 0, &blame);
+  uk_lua_read_options(L, index, true, rows, &options, 0, &blame);
   if (options.topic.data != NULL && !uk_topic_name_valid(options.topic))
-    uk_misuse(L, &blame, "topic", "a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected");
+    uk_lua_misuse(L, &blame, "topic", "a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected");
   if (options.name.length > UK_SENDER_NAME_MAX)
-    uk_misuse(L, &blame, "name", "at most %d bytes expected", UK_SENDER_NAME_MAX);
+    uk_lua_misuse(L, &blame, "name", "at most %d bytes expected", UK_SENDER_NAME_MAX);
   producer->options = options.sender;
   if (options.topic.length > 0)
     memcpy(producer->topic, options.topic.data, options.topic.length);
@@ -78,7 +78,7 @@ static void read_options(lua_State *L, int index, struct uk_producer *producer)
     memcpy(producer->options.name, options.name.data, options.name.length);
 }
 
-/* The companion of a producer holds an exchange for headers, and the client's encode function. */
+/* The companion of a producer holds a call memory for headers, and the client's encode function. */
 static void set_companion(lua_State *L, int client, int producer)
 {
   lua_createtable(L, UK_COMPANION_ENCODE, 0);
@@ -89,17 +89,17 @@ static void set_companion(lua_State *L, int client, int producer)
   uk_lua_set_companion(L, producer);
 }
 
-int uk_producer_new(lua_State *L)
+int uk_lua_producer_new(lua_State *L)
 {
-  uk_check_client(L);
+  uk_lua_check_client(L);
   lua_settop(L, 2);
-  struct uk_producer *producer = lua_newuserdata(L, sizeof *producer);
-  *producer = (struct uk_producer){.sender = NULL};
+  struct uk_lua_producer *producer = lua_newuserdata(L, sizeof *producer);
+  *producer = (struct uk_lua_producer){.sender = NULL};
   luaL_getmetatable(L, PRODUCER_TYPE);
   lua_setmetatable(L, -2);
   set_companion(L, 1, 3);
   read_options(L, 2, producer);
-  if (!uk_settings_copy(&producer->settings, &uk_check_client(L)->settings))
+  if (!uk_settings_copy(&producer->settings, &uk_lua_check_client(L)->settings))
     return luaL_error(L, "%s", uk_error_text(UK_E_NO_MEMORY));
   return 1;
 }
@@ -108,18 +108,18 @@ int uk_producer_new(lua_State *L)
 
 static int64_t read_milliseconds(lua_State *L, const char *function, int index, int64_t otherwise)
 {
-  static const struct uk_option row = {"timeout", UK_OPTION_INTEGER, true, 0,
-                                       0,         MILLISECONDS_MAX,  NULL};
-  const struct uk_blame blame = {.function = function, .argument = 1};
+  static const struct uk_lua_option row = {"timeout", UK_OPTION_INTEGER, true, 0,
+                                           0,         MILLISECONDS_MAX,  NULL};
+  const struct uk_lua_blame blame = {.function = function, .argument = 1};
   int64_t timeout = otherwise;
   if (!lua_isnoneornil(L, index))
-    uk_option_read_value(L, index, &row, &timeout, 0, &blame);
+    uk_lua_read_option(L, index, &row, &timeout, 0, &blame);
   return timeout;
 }
 
-static struct uk_producer *check_open(lua_State *L)
+static struct uk_lua_producer *check_open(lua_State *L)
 {
-  struct uk_producer *producer = uk_to_producer(L);
+  struct uk_lua_producer *producer = uk_lua_to_producer(L);
   if (producer->closed)
     luaL_error(L, "producer is closed");
   return producer;
@@ -130,16 +130,16 @@ static int push_undelivered(lua_State *L, uint64_t messages, int64_t timeout)
   char text[128];
   snprintf(text, sizeof text, "%llu messages were not delivered within %lld ms",
            (unsigned long long)messages, (long long)timeout);
-  return uk_push_error(L, UK_E_TIMEOUT, text);
+  return uk_lua_push_error(L, UK_E_TIMEOUT, text);
 }
 
 static int flush(lua_State *L)
 {
-  struct uk_producer *producer = check_open(L);
+  struct uk_lua_producer *producer = check_open(L);
   struct uk_sender_stats stats;
   const int64_t timeout = read_milliseconds(L, "flush", 2, producer->settings.options.timeout);
   const int64_t deadline = uk_clock_monotonic() + timeout;
-  struct uk_sender *sender = uk_producer_sender(producer);
+  struct uk_sender *sender = uk_lua_producer_sender(producer);
   if (sender != NULL && !uk_sender_wait(sender, uk_sender_flush_start(sender), deadline)) {
     uk_sender_stats(sender, &stats);
     return push_undelivered(L, stats.queued + stats.in_flight, timeout);
@@ -151,7 +151,7 @@ static int flush(lua_State *L)
 /* producer:hurry() -> mark */
 static int hurry(lua_State *L)
 {
-  struct uk_sender *sender = uk_producer_sender(check_open(L));
+  struct uk_sender *sender = uk_lua_producer_sender(check_open(L));
   uk_lua_push_integer(L, sender != NULL ? (int64_t)uk_sender_flush_start(sender) : 0);
   return 1;
 }
@@ -159,20 +159,20 @@ static int hurry(lua_State *L)
 /* producer:settled(mark) */
 static int settled(lua_State *L)
 {
-  static const struct uk_option row = {"mark", UK_OPTION_INTEGER, true, 0, 0, INT64_MAX, NULL};
-  const struct uk_blame blame = {.function = "settled", .argument = 1};
+  static const struct uk_lua_option row = {"mark", UK_OPTION_INTEGER, true, 0, 0, INT64_MAX, NULL};
+  const struct uk_lua_blame blame = {.function = "settled", .argument = 1};
   int64_t mark = 0;
-  struct uk_sender *sender = uk_producer_sender(uk_to_producer(L));
-  uk_option_read_value(L, 2, &row, &mark, 0, &blame);
+  struct uk_sender *sender = uk_lua_producer_sender(uk_lua_to_producer(L));
+  uk_lua_read_option(L, 2, &row, &mark, 0, &blame);
   lua_pushboolean(L, sender == NULL || uk_sender_is_flushed(sender, (uint64_t)mark));
   return 1;
 }
 
 /* ---- the end ---- */
 
-static void release(struct uk_producer *producer)
+static void release(struct uk_lua_producer *producer)
 {
-  struct uk_sender *sender = uk_producer_sender(producer);
+  struct uk_sender *sender = uk_lua_producer_sender(producer);
   producer->sender = NULL;
   if (sender != NULL)
     uk_registry_release(sender);
@@ -181,9 +181,9 @@ static void release(struct uk_producer *producer)
 /* A sender that was stopped is kept for its counts and failures. */
 static int close_producer(lua_State *L)
 {
-  struct uk_producer *producer = uk_to_producer(L);
+  struct uk_lua_producer *producer = uk_lua_to_producer(L);
   const int64_t timeout = read_milliseconds(L, "close", 2, producer->options.flush_timeout);
-  struct uk_sender *sender = uk_producer_sender(producer);
+  struct uk_sender *sender = uk_lua_producer_sender(producer);
   const bool first = !producer->closed;
   uint64_t lost = 0;
   producer->closed = true;
@@ -208,14 +208,14 @@ static int close_scope(lua_State *L)
 
 static int collect(lua_State *L)
 {
-  struct uk_producer *producer = uk_to_producer(L);
+  struct uk_lua_producer *producer = uk_lua_to_producer(L);
   producer->closed = true;
   release(producer);
   uk_settings_free(&producer->settings);
   return 0;
 }
 
-int uk_close_producers(lua_State *L)
+int uk_lua_close_producers(lua_State *L)
 {
   const int64_t timeout = read_milliseconds(L, "close_producers", 1, UK_SENDER_FLUSH_MAX);
   const uint64_t lost = uk_registry_close_all(timeout);
@@ -227,23 +227,23 @@ int uk_close_producers(lua_State *L)
 
 static int producer_text(lua_State *L)
 {
-  lua_pushstring(L, uk_to_producer(L)->closed ? PRODUCER_TYPE " (closed)" : PRODUCER_TYPE);
+  lua_pushstring(L, uk_lua_to_producer(L)->closed ? PRODUCER_TYPE " (closed)" : PRODUCER_TYPE);
   return 1;
 }
 
-void uk_producer_register(lua_State *L)
+void uk_lua_producer_register(lua_State *L)
 {
-  static const luaL_Reg methods[] = {{"send", uk_producer_send},
+  static const luaL_Reg methods[] = {{"send", uk_lua_producer_send},
                                      {"flush", flush},
                                      {"hurry", hurry},
                                      {"settled", settled},
-                                     {"stats", uk_producer_stats},
-                                     {"failures", uk_producer_failures},
+                                     {"stats", uk_lua_producer_stats},
+                                     {"failures", uk_lua_producer_failures},
                                      {"close", close_producer},
                                      {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
     {"__gc", collect}, {"__close", close_scope}, {"__tostring", producer_text}, {NULL, NULL}};
-  uk_producer_report_register(L);
+  uk_lua_producer_report_register(L);
   lua_newtable(L);
   uk_lua_setfuncs(L, methods, 0);
   lua_pushvalue(L, -1);

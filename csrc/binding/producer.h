@@ -6,12 +6,12 @@
 #include "binding/compat.h"
 
 /* Makes the type, once for each state, and pushes its table of methods. */
-void uk_producer_register(lua_State *L);
+void uk_lua_producer_register(lua_State *L);
 
 /* client:producer(options) */
-int uk_producer_new(lua_State *L);
+int uk_lua_producer_new(lua_State *L);
 
 /* core.close_producers(timeout) */
-int uk_close_producers(lua_State *L);
+int uk_lua_close_producers(lua_State *L);
 
 #endif

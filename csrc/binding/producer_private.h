@@ -6,7 +6,7 @@
 #include "client/sender/sender_registry.h"
 #include "common/protocol.h"
 
-struct uk_producer {
+struct uk_lua_producer {
   struct uk_sender *sender; /* NULL before the first send, and after a fork until the next */
   unsigned generation;      /* of the processes, when `sender` was acquired */
   bool closed;
@@ -16,17 +16,17 @@ struct uk_producer {
 };
 
 /* The producer at index 1. */
-struct uk_producer *uk_to_producer(lua_State *L);
+struct uk_lua_producer *uk_lua_to_producer(lua_State *L);
 
 /* The sender as far as it is this process's, or NULL. */
-struct uk_sender *uk_producer_sender(struct uk_producer *producer);
+struct uk_sender *uk_lua_producer_sender(struct uk_lua_producer *producer);
 
 /* producer_send.c: producer:send(topic, value, options) */
-int uk_producer_send(lua_State *L);
+int uk_lua_producer_send(lua_State *L);
 
 /* producer_report.c: producer:stats() and producer:failures() */
-void uk_producer_report_register(lua_State *L);
-int uk_producer_stats(lua_State *L);
-int uk_producer_failures(lua_State *L);
+void uk_lua_producer_report_register(lua_State *L);
+int uk_lua_producer_stats(lua_State *L);
+int uk_lua_producer_failures(lua_State *L);
 
 #endif

@@ -36,10 +36,10 @@ static void push_counts(lua_State *L, const struct uk_sender_stats *stats)
     set_count(L, rows[i].name, rows[i].count);
 }
 
-int uk_producer_stats(lua_State *L)
+int uk_lua_producer_stats(lua_State *L)
 {
   struct uk_sender_stats stats = {.sent = 0};
-  struct uk_sender *sender = uk_producer_sender(uk_to_producer(L));
+  struct uk_sender *sender = uk_lua_producer_sender(uk_lua_to_producer(L));
   if (sender != NULL)
     uk_sender_stats(sender, &stats);
   push_counts(L, &stats);
@@ -79,7 +79,7 @@ static int collect(lua_State *L)
   return 0;
 }
 
-void uk_producer_report_register(lua_State *L)
+void uk_lua_producer_report_register(lua_State *L)
 {
   static const luaL_Reg metamethods[] = {{"__gc", collect}, {NULL, NULL}};
   lua_newtable(L);
@@ -142,16 +142,16 @@ static void push_failure(lua_State *L, const struct uk_sender_failure *failure)
     set_count(L, "status", (uint64_t)failure->status);
 }
 
-int uk_producer_failures(lua_State *L)
+int uk_lua_producer_failures(lua_State *L)
 {
   uint64_t dropped = 0;
-  struct uk_producer *producer = uk_to_producer(L);
+  struct uk_lua_producer *producer = uk_lua_to_producer(L);
   lua_newtable(L);
   struct uk_list *failures = lua_newuserdata(L, sizeof *failures);
   *failures = (struct uk_list){.head = {NULL, NULL}};
   luaL_getmetatable(L, FAILURES_TYPE);
   lua_setmetatable(L, -2);
-  struct uk_sender *sender = uk_producer_sender(producer);
+  struct uk_sender *sender = uk_lua_producer_sender(producer);
   if (sender != NULL)
     dropped = uk_sender_take_failures(sender, failures);
   struct uk_sender_failure *failure;

@@ -1,18 +1,18 @@
 #include <stdio.h>
 
-#include "binding/exchange.h"
+#include "binding/call_memory.h"
 #include "binding/message.h"
 #include "binding/producer_private.h"
-#include "binding/result.h"
+#include "binding/failure.h"
 #include "client/sender/sender_record.h"
 #include "common/utf8.h"
 
 enum { SELF = 1, TOPIC, VALUE, OPTIONS };
 
 /* The producer's sender, started if need be. */
-static struct uk_sender *take_sender(struct uk_producer *producer, enum uk_error *error)
+static struct uk_sender *take_sender(struct uk_lua_producer *producer, enum uk_error *error)
 {
-  struct uk_sender *sender = uk_producer_sender(producer);
+  struct uk_sender *sender = uk_lua_producer_sender(producer);
   if (sender != NULL)
     return sender;
   producer->generation = uk_registry_generation();
@@ -24,7 +24,7 @@ static int fail_text(lua_State *L, const char *field)
 {
   char text[128];
   snprintf(text, sizeof text, "%s is not valid UTF-8 (binary = true sends any bytes)", field);
-  return uk_push_error(L, UK_E_BAD_REQUEST, text);
+  return uk_lua_push_error(L, UK_E_BAD_REQUEST, text);
 }
 
 /* What in the packed headers is no UTF-8, NULL when all is. */
@@ -41,7 +41,7 @@ static const char *bad_header(struct uk_slice headers, bool binary)
 }
 
 /* Puts the message into the queue; `headers` are packed. Returns what `send` does. */
-static int enqueue(lua_State *L, struct uk_producer *producer, const struct uk_message *message,
+static int enqueue(lua_State *L, struct uk_lua_producer *producer, const struct uk_message *message,
                    struct uk_slice headers)
 {
   enum uk_error error;
@@ -54,19 +54,19 @@ static int enqueue(lua_State *L, struct uk_producer *producer, const struct uk_m
   if (bad != NULL)
     return fail_text(L, bad);
   if (!uk_topic_name_valid(message->topic))
-    return uk_push_error(L, UK_E_BAD_REQUEST,
-                         "topic: a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected");
+    return uk_lua_push_error(L, UK_E_BAD_REQUEST,
+                             "topic: a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected");
   struct uk_sender *sender = take_sender(producer, &error);
   if (sender == NULL)
-    return uk_push_error(L, error, NULL);
+    return uk_lua_push_error(L, error, NULL);
   error = uk_sender_send(sender, message, headers);
   if (error != UK_OK)
-    return uk_push_error(L, error, NULL);
+    return uk_lua_push_error(L, error, NULL);
   lua_pushboolean(L, 1);
   return 1;
 }
 
-static struct uk_producer *check_open(lua_State *L, struct uk_producer *producer)
+static struct uk_lua_producer *check_open(lua_State *L, struct uk_lua_producer *producer)
 {
   if (producer->closed)
     luaL_error(L, "producer is closed");
@@ -80,36 +80,37 @@ static void pack_header(struct uk_client_request *request, struct uk_slice key,
 }
 
 /* A message with headers: they are packed into memory that Lua owns. */
-static int enqueue_with_headers(struct uk_arguments *arguments, struct uk_producer *producer,
-                                int slots, const struct uk_message *message)
+static int enqueue_with_headers(struct uk_lua_arguments *arguments,
+                                struct uk_lua_producer *producer, int slots,
+                                const struct uk_message *message)
 {
   lua_State *L = arguments->L;
-  struct uk_exchange *exchange = uk_exchange_take(L, arguments->companion, 0);
+  struct uk_call_memory *memory = uk_call_memory_take(L, arguments->companion, 0);
   const int place = lua_gettop(L);
-  arguments->request = &exchange->request;
-  uk_buffer_clear(&exchange->request.body);
-  uk_read_headers(arguments, slots, pack_header);
+  arguments->request = &memory->request;
+  uk_buffer_clear(&memory->request.body);
+  uk_lua_read_headers(arguments, slots, pack_header);
   check_open(L, producer);
-  const struct uk_buffer *headers = &exchange->request.body;
+  const struct uk_buffer *headers = &memory->request.body;
   const int results = headers->error != UK_OK
-                        ? uk_push_error(L, headers->error, NULL)
+                        ? uk_lua_push_error(L, headers->error, NULL)
                         : enqueue(L, producer, message, uk_buffer_slice(headers));
-  uk_exchange_give(L, arguments->companion, place);
+  uk_call_memory_give(L, arguments->companion, place);
   return results;
 }
 
 /* Anything but a string without options. An encode function or a finaliser may run, and close the
  * producer. */
-static int send_any(lua_State *L, struct uk_producer *producer, struct uk_slice topic)
+static int send_any(lua_State *L, struct uk_lua_producer *producer, struct uk_slice topic)
 {
   uk_lua_get_companion(L, SELF);
-  struct uk_arguments arguments = {.L = L,
-                                   .function = "send",
-                                   .first = TOPIC,
-                                   .companion = lua_gettop(L),
-                                   .binary = producer->settings.options.binary};
+  struct uk_lua_arguments arguments = {.L = L,
+                                       .function = "send",
+                                       .first = TOPIC,
+                                       .companion = lua_gettop(L),
+                                       .binary = producer->settings.options.binary};
   struct uk_message message;
-  const int slots = uk_read_message(&arguments, &message);
+  const int slots = uk_lua_read_message(&arguments, &message);
   message.topic = topic;
   check_open(L, producer);
   if (!lua_isnil(L, slots + UK_SLOT_HEADERS))
@@ -117,24 +118,24 @@ static int send_any(lua_State *L, struct uk_producer *producer, struct uk_slice 
   return enqueue(L, producer, &message, uk_slice_of(NULL, 0));
 }
 
-static struct uk_slice read_topic(lua_State *L, const struct uk_producer *producer)
+static struct uk_slice read_topic(lua_State *L, const struct uk_lua_producer *producer)
 {
-  const struct uk_blame blame = {.function = "send", .argument = 1};
+  const struct uk_lua_blame blame = {.function = "send", .argument = 1};
   struct uk_slice topic;
   if (lua_type(L, TOPIC) == LUA_TSTRING) {
     topic.data = lua_tolstring(L, TOPIC, &topic.length);
     return topic;
   }
   if (!lua_isnil(L, TOPIC))
-    uk_misuse_type(L, &blame, "topic", "string", TOPIC);
+    uk_lua_misuse_type(L, &blame, "topic", "string", TOPIC);
   if (producer->topic[0] == '\0')
-    uk_misuse(L, &blame, "topic", "string expected: the producer has none of its own");
+    uk_lua_misuse(L, &blame, "topic", "string expected: the producer has none of its own");
   return uk_slice_text(producer->topic);
 }
 
-int uk_producer_send(lua_State *L)
+int uk_lua_producer_send(lua_State *L)
 {
-  struct uk_producer *producer = check_open(L, uk_to_producer(L));
+  struct uk_lua_producer *producer = check_open(L, uk_lua_to_producer(L));
   lua_settop(L, OPTIONS);
   const struct uk_slice topic = read_topic(L, producer);
   if (lua_type(L, VALUE) != LUA_TSTRING || !lua_isnil(L, OPTIONS))

@@ -9,7 +9,7 @@ struct retry_options {
   int64_t retries, delay, delay_max;
 };
 
-static const struct uk_option retry_rows[] = {
+static const struct uk_lua_option retry_rows[] = {
   {"method", UK_OPTION_TEXT, false, offsetof(struct retry_options, method), 0, 0, NULL},
   {"retries", UK_OPTION_INTEGER, false, offsetof(struct retry_options, retries), 0, UK_RETRIES_MAX,
    NULL},
@@ -21,28 +21,29 @@ static const struct uk_option retry_rows[] = {
 
 static int64_t read_attempt(lua_State *L)
 {
-  static const struct uk_option row = {"attempt", UK_OPTION_INTEGER, true, 0, 1, INT32_MAX, NULL};
-  const struct uk_blame blame = {.function = "retry_delay", .argument = 1};
+  static const struct uk_lua_option row = {"attempt", UK_OPTION_INTEGER, true, 0,
+                                           1,         INT32_MAX,         NULL};
+  const struct uk_lua_blame blame = {.function = "retry_delay", .argument = 1};
   int64_t attempt = 1;
-  uk_option_read_value(L, 1, &row, &attempt, 0, &blame);
+  uk_lua_read_option(L, 1, &row, &attempt, 0, &blame);
   return attempt;
 }
 
 static struct uk_retry_policy read_policy(lua_State *L)
 {
-  const struct uk_blame blame = {.function = "retry_delay", .argument = 3};
+  const struct uk_lua_blame blame = {.function = "retry_delay", .argument = 3};
   struct uk_settings_options defaults;
   uk_settings_options_default(&defaults);
   struct retry_options options = {NULL, defaults.retries, defaults.retry_delay,
                                   defaults.retry_delay_max};
-  uk_options_read(L, 3, true, retry_rows, &options, 0, &blame);
+  uk_lua_read_options(L, 3, true, retry_rows, &options, 0, &blame);
   struct uk_retry_policy policy = {UK_RETRY_SAFE, options.retries, options.delay,
                                    options.delay_max};
   if (options.method == NULL)
     return policy;
-  const struct uk_call_row *row = uk_find_call(options.method);
+  const struct uk_lua_call_row *row = uk_lua_find_call(options.method);
   if (row == NULL)
-    uk_misuse(L, &blame, "method", "no such method: '%.64s'", options.method);
+    uk_lua_misuse(L, &blame, "method", "no such method: '%.64s'", options.method);
   policy.class = row->retry;
   return policy;
 }
@@ -74,13 +75,13 @@ static bool have_results(lua_State *L)
   return some;
 }
 
-int uk_retry_delay_lua(lua_State *L)
+int uk_lua_retry_delay(lua_State *L)
 {
-  const struct uk_blame blame = {.function = "retry_delay", .argument = 2};
+  const struct uk_lua_blame blame = {.function = "retry_delay", .argument = 2};
   lua_settop(L, 3);
   int64_t attempt = read_attempt(L);
   if (lua_type(L, 2) != LUA_TTABLE)
-    return uk_misuse_type(L, &blame, "details", "table", 2);
+    return uk_lua_misuse_type(L, &blame, "details", "table", 2);
   const struct uk_retry_policy policy = read_policy(L);
   int64_t delay = uk_retry_delay(&policy, attempt, read_code(L), (int)read_detail(L, "status", 0),
                                  read_detail(L, "retry_after", -1), uk_jitter());

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "binding/options.h"
-#include "binding/result.h"
+#include "binding/failure.h"
 #include "binding/server_origins.h"
 #include "binding/server_properties.h"
 
@@ -35,41 +35,41 @@ enum {
   }
 
 /* Ranges are the server's to check: what is out of range is a failure, not misuse. */
-static const struct uk_option rows[] = {ROW(listen, UK_OPTION_TEXT, false),
-                                        ROW(username, UK_OPTION_TEXT, true),
-                                        ROW(password, UK_OPTION_TEXT, true),
-                                        ROW(data, UK_OPTION_TEXT, false),
-                                        ROW(brokers, UK_OPTION_TEXT, false),
-                                        SLOT(properties, PROPERTIES),
-                                        SLOT(property_files, PROPERTY_FILES),
-                                        ROW(prefetch_bytes, UK_OPTION_INTEGER, false),
-                                        ROW(prefetch_budget, UK_OPTION_INTEGER, false),
-                                        ROW(map_bytes, UK_OPTION_INTEGER, false),
-                                        ROW(partitions, UK_OPTION_INTEGER, false),
-                                        ROW(auto_create_topics, UK_OPTION_BOOLEAN, false),
-                                        ROW(no_sync, UK_OPTION_BOOLEAN, false),
-                                        ROW(threads, UK_OPTION_INTEGER, false),
-                                        ROW(max_connections, UK_OPTION_INTEGER, false),
-                                        ROW(max_header_bytes, UK_OPTION_INTEGER, false),
-                                        ROW(max_body_bytes, UK_OPTION_INTEGER, false),
-                                        ROW(max_message_bytes, UK_OPTION_INTEGER, false),
-                                        SLOT(cors_origin, CORS_ORIGIN),
-                                        ROW(tls_cert, UK_OPTION_TEXT, false),
-                                        ROW(tls_key, UK_OPTION_TEXT, false),
-                                        {.name = NULL}};
+static const struct uk_lua_option rows[] = {ROW(listen, UK_OPTION_TEXT, false),
+                                            ROW(username, UK_OPTION_TEXT, true),
+                                            ROW(password, UK_OPTION_TEXT, true),
+                                            ROW(data, UK_OPTION_TEXT, false),
+                                            ROW(brokers, UK_OPTION_TEXT, false),
+                                            SLOT(properties, PROPERTIES),
+                                            SLOT(property_files, PROPERTY_FILES),
+                                            ROW(prefetch_bytes, UK_OPTION_INTEGER, false),
+                                            ROW(prefetch_budget, UK_OPTION_INTEGER, false),
+                                            ROW(map_bytes, UK_OPTION_INTEGER, false),
+                                            ROW(partitions, UK_OPTION_INTEGER, false),
+                                            ROW(auto_create_topics, UK_OPTION_BOOLEAN, false),
+                                            ROW(no_sync, UK_OPTION_BOOLEAN, false),
+                                            ROW(threads, UK_OPTION_INTEGER, false),
+                                            ROW(max_connections, UK_OPTION_INTEGER, false),
+                                            ROW(max_header_bytes, UK_OPTION_INTEGER, false),
+                                            ROW(max_body_bytes, UK_OPTION_INTEGER, false),
+                                            ROW(max_message_bytes, UK_OPTION_INTEGER, false),
+                                            SLOT(cors_origin, CORS_ORIGIN),
+                                            ROW(tls_cert, UK_OPTION_TEXT, false),
+                                            ROW(tls_key, UK_OPTION_TEXT, false),
+                                            {.name = NULL}};
 
-int uk_server_start_lua(lua_State *L)
+int uk_lua_server_start(lua_State *L)
 {
-  const struct uk_blame blame = {.function = "start", .argument = 1};
+  const struct uk_lua_blame blame = {.function = "start", .argument = 1};
   char message[512] = "";
   struct uk_server_options options;
   uk_server_options_default(&options);
   lua_settop(L, ARGUMENT); /* no more arguments, but nil in each slot */
   lua_settop(L, LAST_SLOT);
-  uk_options_read(L, ARGUMENT, false, rows, &options, SLOTS, &blame);
-  uk_server_read_properties(L, (struct uk_property_slots){PROPERTIES, PROPERTY_FILES}, &options,
-                            &blame);
-  uk_server_read_origins(L, CORS_ORIGIN, &options, &blame);
+  uk_lua_read_options(L, ARGUMENT, false, rows, &options, SLOTS, &blame);
+  uk_lua_server_read_properties(L, (struct uk_lua_property_slots){PROPERTIES, PROPERTY_FILES},
+                                &options, &blame);
+  uk_lua_server_read_origins(L, CORS_ORIGIN, &options, &blame);
   struct handle *handle = lua_newuserdata(L, sizeof *handle);
   *handle = (struct handle){.process = getpid()};
   luaL_getmetatable(L, HANDLE_TYPE);
@@ -78,15 +78,15 @@ int uk_server_start_lua(lua_State *L)
   if (error == UK_OK)
     return 1;
   handle->server = NULL;
-  return uk_push_error(L, error, message[0] != '\0' ? message : NULL);
+  return uk_lua_push_error(L, error, message[0] != '\0' ? message : NULL);
 }
 
-void uk_server_push_defaults(lua_State *L)
+void uk_lua_server_push_defaults(lua_State *L)
 {
   struct uk_server_options options;
   uk_server_options_default(&options);
   lua_newtable(L);
-  for (const struct uk_option *row = rows; row->name != NULL; row++) {
+  for (const struct uk_lua_option *row = rows; row->name != NULL; row++) {
     if (row->type == UK_OPTION_VALUE)
       continue; /* none by default */
     const void *field = (const char *)&options + row->offset;
@@ -137,7 +137,7 @@ static int text(lua_State *L)
   return 1;
 }
 
-void uk_server_register_handle(lua_State *L)
+void uk_lua_server_register_handle(lua_State *L)
 {
   static const luaL_Reg methods[] = {{"url", url}, {"stop", stop}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {

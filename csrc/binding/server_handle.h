@@ -5,12 +5,12 @@
 #include "binding/compat.h"
 
 /* server.start(options) -> handle | nil, message, details. */
-int uk_server_start_lua(lua_State *L);
+int uk_lua_server_start(lua_State *L);
 
 /* Pushes the table of every option's default. */
-void uk_server_push_defaults(lua_State *L);
+void uk_lua_server_push_defaults(lua_State *L);
 
 /* Makes the type. Once or more often for each state. */
-void uk_server_register_handle(lua_State *L);
+void uk_lua_server_register_handle(lua_State *L);
 
 #endif

@@ -4,7 +4,7 @@
 #include "common/version.h"
 #include "server/server.h"
 
-static const luaL_Reg functions[] = {{"start", uk_server_start_lua}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"start", uk_lua_server_start}, {NULL, NULL}};
 
 UK_EXPORT int luaopen_upstash_kafka_server(lua_State *L);
 
@@ -12,9 +12,9 @@ int luaopen_upstash_kafka_server(lua_State *L)
 {
   lua_newtable(L);
   uk_lua_setfuncs(L, functions, 0);
-  uk_lua_setfuncs(L, uk_server_system_functions, 0);
-  uk_server_register_handle(L);
-  uk_server_push_defaults(L);
+  uk_lua_setfuncs(L, uk_lua_server_system_functions, 0);
+  uk_lua_server_register_handle(L);
+  uk_lua_server_push_defaults(L);
   lua_setfield(L, -2, "defaults");
   lua_pushboolean(L, uk_server_refusals_are_json());
   lua_setfield(L, -2, "refusals_are_json");

@@ -9,7 +9,7 @@
 /* Pushes the userdata that holds the array, which `options` refers to from then on. The value at
  * `index` is nil, a string or a list, and keeps the texts. Raises for anything else, naming the
  * place. What an origin is, and how many there may be, is the server's to check. */
-void uk_server_read_origins(lua_State *L, int index, struct uk_server_options *options,
-                            const struct uk_blame *blame);
+void uk_lua_server_read_origins(lua_State *L, int index, struct uk_server_options *options,
+                                const struct uk_lua_blame *blame);
 
 #endif

@@ -23,15 +23,15 @@ struct map {
   bool files;
 };
 
-static int misuse(lua_State *L, const struct uk_blame *blame, const struct map *map,
+static int misuse(lua_State *L, const struct uk_lua_blame *blame, const struct map *map,
                   const char *property, const char *what)
 {
   char field[FIELD_SIZE];
   snprintf(field, sizeof field, "%s.%.*s", map->name, NAME_SHOWN_MAX, property);
-  return uk_misuse(L, blame, field, "%s", what);
+  return uk_lua_misuse(L, blame, field, "%s", what);
 }
 
-static const char *read_text(lua_State *L, const struct uk_blame *blame, const struct map *map,
+static const char *read_text(lua_State *L, const struct uk_lua_blame *blame, const struct map *map,
                              const char *property)
 {
   size_t length;
@@ -41,8 +41,8 @@ static const char *read_text(lua_State *L, const struct uk_blame *blame, const s
   return text;
 }
 
-static const char *write_number(lua_State *L, const struct uk_blame *blame, const struct map *map,
-                                const char *property, char *text)
+static const char *write_number(lua_State *L, const struct uk_lua_blame *blame,
+                                const struct map *map, const char *property, char *text)
 {
   int64_t value;
   if (uk_lua_read_integer(L, -1, &value) == UK_INTEGER_INEXACT)
@@ -53,7 +53,7 @@ static const char *write_number(lua_State *L, const struct uk_blame *blame, cons
 }
 
 /* The value on top of the stack. */
-static const char *read_value(lua_State *L, const struct uk_blame *blame, const struct map *map,
+static const char *read_value(lua_State *L, const struct uk_lua_blame *blame, const struct map *map,
                               const char *property, char *number)
 {
   char what[FIELD_SIZE];
@@ -70,25 +70,25 @@ static const char *read_value(lua_State *L, const struct uk_blame *blame, const 
   return NULL;
 }
 
-static const char *read_name(lua_State *L, const struct uk_blame *blame, const struct map *map)
+static const char *read_name(lua_State *L, const struct uk_lua_blame *blame, const struct map *map)
 {
   size_t length;
   if (lua_type(L, -2) != LUA_TSTRING)
-    uk_misuse(L, blame, map->name, "names of properties are strings, got a %s",
-              luaL_typename(L, -2));
+    uk_lua_misuse(L, blame, map->name, "names of properties are strings, got a %s",
+                  luaL_typename(L, -2));
   const char *name = lua_tolstring(L, -2, &length);
   if (memchr(name, '\0', length) != NULL)
     misuse(L, blame, map, name, "name without NUL bytes expected");
   return name;
 }
 
-static size_t count_entries(lua_State *L, const struct map *map, const struct uk_blame *blame)
+static size_t count_entries(lua_State *L, const struct map *map, const struct uk_lua_blame *blame)
 {
   size_t count = 0;
   if (lua_isnil(L, map->index))
     return 0;
   if (lua_type(L, map->index) != LUA_TTABLE)
-    uk_misuse_type(L, blame, map->name, "table", map->index);
+    uk_lua_misuse_type(L, blame, map->name, "table", map->index);
   for (lua_pushnil(L); lua_next(L, map->index) != 0; lua_pop(L, 1))
     count++;
   return count;
@@ -96,7 +96,7 @@ static size_t count_entries(lua_State *L, const struct map *map, const struct uk
 
 /* Never beyond the room that was counted, also should a finalizer have changed the map since. */
 static void append(lua_State *L, struct list *list, const struct map *map,
-                   const struct uk_blame *blame)
+                   const struct uk_lua_blame *blame)
 {
   if (lua_isnil(L, map->index))
     return;
@@ -118,8 +118,9 @@ static int compare(const void *one, const void *other)
   return strcmp(left->name, right->name);
 }
 
-void uk_server_read_properties(lua_State *L, struct uk_property_slots slots,
-                               struct uk_server_options *options, const struct uk_blame *blame)
+void uk_lua_server_read_properties(lua_State *L, struct uk_lua_property_slots slots,
+                                   struct uk_server_options *options,
+                                   const struct uk_lua_blame *blame)
 {
   const struct map values = {"properties", slots.values, false};
   const struct map files = {"property_files", slots.files, true};

@@ -7,7 +7,7 @@
 #include "server/server.h"
 
 /* Where the maps are on the stack; each is a table, or nil for none. */
-struct uk_property_slots {
+struct uk_lua_property_slots {
   int values, files;
 };
 
@@ -15,7 +15,8 @@ struct uk_property_slots {
  * the same maps give the same list. Names and values stay the maps' own. Raises for what is no
  * text, naming the property and never showing a value, and for a property that is in both maps.
  * Which names there are, and how many may be given, is the server's to check. */
-void uk_server_read_properties(lua_State *L, struct uk_property_slots slots,
-                               struct uk_server_options *options, const struct uk_blame *blame);
+void uk_lua_server_read_properties(lua_State *L, struct uk_lua_property_slots slots,
+                                   struct uk_server_options *options,
+                                   const struct uk_lua_blame *blame);
 
 #endif

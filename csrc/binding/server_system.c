@@ -206,10 +206,10 @@ static int random_bytes(lua_State *L)
   return 1;
 }
 
-const luaL_Reg uk_server_system_functions[] = {{"block_signals", block_signals},
-                                               {"wait_for_signal", wait_for_signal},
-                                               {"make_directory", make_directory},
-                                               {"write_secret", write_secret},
-                                               {"random_bytes", random_bytes},
-                                               {"allow_files", allow_files},
-                                               {NULL, NULL}};
+const luaL_Reg uk_lua_server_system_functions[] = {{"block_signals", block_signals},
+                                                   {"wait_for_signal", wait_for_signal},
+                                                   {"make_directory", make_directory},
+                                                   {"write_secret", write_secret},
+                                                   {"random_bytes", random_bytes},
+                                                   {"allow_files", allow_files},
+                                                   {NULL, NULL}};

@@ -5,6 +5,6 @@
 #include "binding/compat.h"
 
 /* block_signals, wait_for_signal, make_directory, write_secret, random_bytes, allow_files. */
-extern const luaL_Reg uk_server_system_functions[];
+extern const luaL_Reg uk_lua_server_system_functions[];
 
 #endif

@@ -54,7 +54,7 @@ IN_FRONT int unlink(const char *path)
 
 static lua_CFunction function_of(const char *name)
 {
-  const luaL_Reg *each = uk_server_system_functions;
+  const luaL_Reg *each = uk_lua_server_system_functions;
   while (each->name != NULL && strcmp(each->name, name) != 0)
     each++;
   return each->func;

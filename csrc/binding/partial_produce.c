@@ -1,12 +1,12 @@
-#include "binding/results.h"
+#include "binding/partial_produce.h"
 
 #include "binding/json_lua.h"
-#include "binding/result.h"
+#include "binding/failure.h"
 
 static bool set_integer(lua_State *L, struct uk_response_reader *reader, const char *name,
                         int64_t value)
 {
-  if (!uk_push_response_integer(L, reader, value))
+  if (!uk_lua_push_response_integer(L, reader, value))
     return false;
   lua_setfield(L, -2, name);
   return true;
@@ -26,12 +26,12 @@ static bool push_metadata(lua_State *L, struct uk_response_reader *reader,
 
 static void push_failed(lua_State *L, const struct uk_produce_result *result)
 {
-  const struct uk_failure failure = {.error = result->error,
-                                     .status = result->status,
-                                     .retry_after = -1,
-                                     .message = result->message};
+  const struct uk_lua_failure failure = {.error = result->error,
+                                         .status = result->status,
+                                         .retry_after = -1,
+                                         .message = result->message};
   lua_pushlstring(L, result->message.data, result->message.length);
-  uk_push_details(L, &failure, lua_gettop(L));
+  uk_lua_push_details(L, &failure, lua_gettop(L));
   lua_remove(L, -2);
 }
 
@@ -49,13 +49,14 @@ static void push_list(lua_State *L, struct uk_response_reader *reader)
   }
 }
 
-int uk_push_results_failure(lua_State *L, const struct uk_client_failure *failure, size_t messages)
+int uk_lua_push_partial_produce(lua_State *L, const struct uk_client_failure *failure,
+                                size_t messages)
 {
   struct uk_response_reader reader;
-  struct uk_failure result = {.error = failure->error,
-                              .status = failure->status,
-                              .retry_after = failure->retry_after,
-                              .message = failure->message};
+  struct uk_lua_failure result = {.error = failure->error,
+                                  .status = failure->status,
+                                  .retry_after = failure->retry_after,
+                                  .message = failure->message};
   luaL_checkstack(L, 12, NULL);
   int list = lua_gettop(L) + 1;
   if (uk_response_results(&reader, failure, messages))
@@ -64,9 +65,9 @@ int uk_push_results_failure(lua_State *L, const struct uk_client_failure *failur
     lua_settop(L, list - 1);
     result.error = reader.error;
     result.message = uk_slice_text(reader.message);
-    return uk_push_failure(L, &result);
+    return uk_lua_push_failure(L, &result);
   }
-  uk_push_failure(L, &result);
+  uk_lua_push_failure(L, &result);
   lua_pushboolean(L, 0);
   lua_setfield(L, -2, "retriable");
   lua_pushvalue(L, list);

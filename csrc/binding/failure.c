@@ -1,9 +1,9 @@
-#include "binding/result.h"
+#include "binding/failure.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-static bool has_position(const struct uk_failure *failure)
+static bool has_position(const struct uk_lua_failure *failure)
 {
   return failure->position != NULL && failure->position->known;
 }
@@ -25,7 +25,7 @@ static void set_position(lua_State *L, const struct uk_response_position *positi
   lua_setfield(L, -2, "position");
 }
 
-void uk_push_details(lua_State *L, const struct uk_failure *failure, int message)
+void uk_lua_push_details(lua_State *L, const struct uk_lua_failure *failure, int message)
 {
   lua_createtable(L, 0, 5);
   lua_pushvalue(L, message);
@@ -58,7 +58,7 @@ static void name_position(lua_State *L, const struct uk_response_position *posit
   lua_concat(L, 2);
 }
 
-int uk_push_failure(lua_State *L, const struct uk_failure *failure)
+int uk_lua_push_failure(lua_State *L, const struct uk_lua_failure *failure)
 {
   luaL_checkstack(L, 6, NULL);
   lua_pushnil(L);
@@ -68,19 +68,19 @@ int uk_push_failure(lua_State *L, const struct uk_failure *failure)
     lua_pushstring(L, uk_error_text(failure->error));
   if (has_position(failure))
     name_position(L, failure->position);
-  uk_push_details(L, failure, lua_gettop(L));
+  uk_lua_push_details(L, failure, lua_gettop(L));
   return 3;
 }
 
-int uk_push_error(lua_State *L, enum uk_error error, const char *text)
+int uk_lua_push_error(lua_State *L, enum uk_error error, const char *text)
 {
-  struct uk_failure failure = {.error = error, .retry_after = -1};
+  struct uk_lua_failure failure = {.error = error, .retry_after = -1};
   if (text != NULL)
     failure.message = uk_slice_text(text);
-  return uk_push_failure(L, &failure);
+  return uk_lua_push_failure(L, &failure);
 }
 
-void uk_push_error_list(lua_State *L)
+void uk_lua_push_error_list(lua_State *L)
 {
   lua_createtable(L, UK_ERROR_COUNT - 1, 0);
   for (int error = UK_OK + 1; error < UK_ERROR_COUNT; error++) {
