@@ -191,6 +191,75 @@ static void waits_as_long_as_the_contract_says(void)
   api_rig_close(&rig);
 }
 
+/* What each endpoint takes in its query, each alone; everything else is named and refused. */
+static void takes_its_own_parameters_alone(void)
+{
+  static const char *const all[] = {"timeout=1", "max_messages=1", "max_bytes=1", "key=1",
+                                    "topic=1",   "user=1",         "pass=1",      "colour=1"};
+  enum { TIMEOUT = 1, BATCH = 7, KEY = 8 };
+  static const struct {
+    enum uk_method method;
+    const char *path, *body;
+    unsigned takes; /* bits of `all` */
+  } endpoints[] = {
+    {UK_GET, "/consume/g/i/t", "", BATCH},
+    {UK_POST, "/consume/g/i", "{\"topic\":\"t\"}", BATCH},
+    {UK_POST, "/fetch", TRIPLE, BATCH},
+    {UK_POST, "/commit/g/i", "", 0},
+    {UK_POST, "/committed/g/i", POSITION, TIMEOUT},
+    {UK_POST, "/offsets/latest", POSITION, TIMEOUT},
+    {UK_POST, "/delete-consumer/g/i", "", 0},
+    {UK_GET, "/consumers", "", 0},
+    {UK_GET, "/topics", "", 0},
+    {UK_POST, "/topics/t", "", 0},
+    {UK_DELETE, "/topics/t", "", 0},
+    {UK_POST, "/produce", "{\"topic\":\"t\",\"value\":\"v\"}", 0},
+    {UK_POST, "/produce/t", "{\"value\":\"v\"}", 0},
+    {UK_GET, "/produce/t/v", "", KEY},
+    {UK_GET, "/health", "", 0},
+    {UK_GET, "/", "", 0},
+  };
+  begin();
+  for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++) {
+    for (size_t j = 0; j < sizeof all / sizeof *all; j++) {
+      char path[100], name[100];
+      bool taken = (endpoints[i].takes >> j & 1) != 0;
+      snprintf(path, sizeof path, "%s?%s", endpoints[i].path, all[j]);
+      snprintf(name, sizeof name, "query: unknown parameter \\\"%.*s\\\"",
+               (int)strcspn(all[j], "="), all[j]);
+      api_rig_ask(&rig, "full", endpoints[i].method, path, endpoints[i].body, &answer);
+      if (!CHECK(answer.status < 300 ? taken : !taken && strstr(answer.text, name) != NULL))
+        fprintf(stderr, "  %s: %d %s\n", path, answer.status, answer.text);
+    }
+  }
+  api_rig_close(&rig);
+}
+
+/* A group's and an instance's name that is too long, or no UTF-8, is called by its own name. */
+static void says_which_name_is_wrong(void)
+{
+  char longest[257], path[600], expected[100];
+  const char *const wrong[] = {longest, "%ff"};
+  static const char *const endpoints[] = {"consume", "commit", "committed", "delete-consumer"};
+  memset(longest, 'x', 256);
+  longest[256] = '\0';
+  begin();
+  for (int i = 0; i < 4 * 2 * 2; i++) {
+    bool of_group = i % 2 == 0;
+    const char *name = wrong[i / 2 % 2];
+    snprintf(path, sizeof path, "/%s/%s/%s", endpoints[i / 4], of_group ? name : "g",
+             of_group ? "i" : name);
+    api_rig_ask(&rig, "full", UK_POST, path, "", &answer);
+    CHECK_EQ_INT(answer.status, 400);
+    snprintf(expected, sizeof expected, "{\"error\":\"%s: 1 to 255 bytes of UTF-8 expected, got ",
+             of_group ? "group" : "instance");
+    if (!CHECK(strncmp(answer.text, expected, strlen(expected)) == 0))
+      fprintf(stderr, "  %s\n", answer.text);
+  }
+  CHECK_EQ_INT(calls, 0);
+  api_rig_close(&rig);
+}
+
 /* Whatever an engine says, each endpoint answers with its status and its text. */
 static void answers_with_the_error_of_the_engine(void)
 {
@@ -374,6 +443,8 @@ static void reports_what_became_of_a_delivery(void)
 int main(void)
 {
   CHECK_RUN(waits_as_long_as_the_contract_says);
+  CHECK_RUN(takes_its_own_parameters_alone);
+  CHECK_RUN(says_which_name_is_wrong);
   CHECK_RUN(answers_with_the_error_of_the_engine);
   CHECK_RUN(lists_what_is_admitted);
   CHECK_RUN(refuses_what_is_not_admitted);

@@ -113,6 +113,7 @@ static void says_what_is_no_origin(void)
                                       "https://h\xc3\xb6st",
                                       "null",
                                       "None"};
+  long before = fault_live();
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     struct uk_cors *cors = NULL;
     CHECK_EQ_INT(uk_cors_new(&cors, &wrong[i], 1, message, sizeof message), UK_E_BAD_REQUEST);
@@ -126,6 +127,7 @@ static void says_what_is_no_origin(void)
     CHECK_EQ_INT(uk_cors_new(&cors, mixed[i], 2, message, sizeof message), UK_E_BAD_REQUEST);
     CHECK(strstr(message, "stands alone") != NULL);
   }
+  CHECK_EQ_INT(fault_live(), before);
 }
 
 static void keeps_to_its_limits(void)
@@ -269,6 +271,8 @@ static void knows_what_no_script_asked_for(void)
     {{.origin = {"http://ba", 9}}, "a", true},
     {{.origin = {"http://a", 8}}, "http://a", true},
     {{.origin = {"http://a", 8}}, "", true},
+    {{.origin = {"http://", 7}}, "", true},
+    {{.origin = {"://a", 4}}, "a", true},
     {{.origin = {"http://a", 8}, .own = true}, NULL, false},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

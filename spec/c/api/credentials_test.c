@@ -46,6 +46,10 @@ static void takes_both_encodings(void)
                      "*");
   uk_credentials_add(credentials, "j\xc3\xb6rg", "\xe2\x82\xac", UK_PERMIT_FULL, "*");
   uk_credentials_add(credentials, "\xc3", "\xfc", UK_PERMIT_FULL, "*");
+  uk_credentials_add(credentials, "no-utf8",
+                     "\xc3"
+                     "A",
+                     UK_PERMIT_FULL, "*");
   CHECK(find_basic(credentials, "j\xc3\xbcrgen:p\xc3\xa4ss\xc2\xa0\xc3\xbf") != NULL);
   CHECK(find_basic(credentials, "j\xfcrgen:p\xe4ss\xa0\xff") != NULL);
   CHECK(find_basic(credentials, "j\xc3\xbcrgen:p\xe4ss\xa0\xff") == NULL);
@@ -56,6 +60,9 @@ static void takes_both_encodings(void)
   CHECK(find_basic(credentials, "j\xf6rg:\xac") == NULL);
   CHECK(find_basic(credentials, "j\xf6rg:\x80") == NULL);
   CHECK(find_basic(credentials, "\xc3:\xfc") != NULL);
+  CHECK(find_basic(credentials, "no-utf8:\xc3"
+                                "A") != NULL);
+  CHECK(find_basic(credentials, "no-utf8:\xc1") == NULL);
   CHECK(find_basic(credentials, ":") == NULL);
   uk_credentials_free(credentials);
 }
@@ -146,6 +153,9 @@ static void takes_parts_up_to_the_limit(void)
   memset(part, 'x', UK_CREDENTIAL_PART_MAX);
   CHECK_EQ_INT(uk_credentials_add(credentials, part, part, UK_PERMIT_FULL, part), UK_OK);
   CHECK(find(credentials, part, part) != NULL);
+  char both[2 * UK_CREDENTIAL_PART_MAX + 2];
+  snprintf(both, sizeof both, "%s:%s", part, part);
+  CHECK(find_basic(credentials, both) != NULL);
   part[UK_CREDENTIAL_PART_MAX] = 'x';
   CHECK_EQ_INT(uk_credentials_add(credentials, part, "p", UK_PERMIT_FULL, "*"), UK_E_BAD_REQUEST);
   CHECK_EQ_INT(uk_credentials_add(credentials, "u", part, UK_PERMIT_FULL, "*"), UK_E_BAD_REQUEST);

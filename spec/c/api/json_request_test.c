@@ -378,6 +378,66 @@ static const char whole[] =
   "\"value\":{ \"a\" : [1.50, \"\\u0041\xe2\x82\xac\", null] },\"partition\":\"7\","
   "\"pairs\":{\"k\":null,\"l\":true}},{\"pairs\":[{\"key\":7,\"value\":1e3}],\"value\":null}]";
 
+/* An empty body is an object without fields: what it must have is missing there too. */
+static void an_empty_body_lacks_what_is_required(void)
+{
+  struct inner inner;
+  static const char *const empty[] = {"", "\xef\xbb\xbf"};
+  for (size_t i = 0; i < 2; i++) {
+    give(empty[i], strlen(empty[i]));
+    CHECK(!uk_json_read_object(&request, &inner_shape, &inner));
+    CHECK_EQ_SLICE(uk_buffer_slice(&request.reply), "{\"error\":\"name: missing\",\"status\":400}");
+    done();
+  }
+}
+
+/* A long name or number is shown by its first 64 bytes. */
+static void shows_the_beginning_of_what_is_long(void)
+{
+  static const struct {
+    const char *before, *after, *expected;
+  } cases[] = {
+    {"{\"", "\":1}", "unknown field \\\""},
+    {"{\"number\":", "}", "number: an integer of 0 to 9223372036854775807 expected, got "},
+    {"{\"number\":\"", "\"}", "number: an integer of 0 to 9223372036854775807 expected, got \\\""},
+    {"{\"pairs\":{\"", "\":[]}}", "pairs."},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t length = 64; length <= 65; length++) {
+      char text[300], digits[100], shown[300], more[300];
+      struct outer outer;
+      memset(digits, '7', sizeof digits);
+      digits[length] = '\0';
+      snprintf(text, sizeof text, "%s%s%s", cases[i].before, digits, cases[i].after);
+      give(text, strlen(text));
+      CHECK(!uk_json_read_object(&request, &outer_shape, &outer));
+      snprintf(shown, sizeof shown, "%s%.64s", cases[i].expected, digits);
+      snprintf(more, sizeof more, "%.64s7", digits);
+      uk_buffer_append_byte(&request.reply, '\0');
+      CHECK(strstr(request.reply.data, shown) != NULL);
+      CHECK(strstr(request.reply.data, more) == NULL);
+      done();
+    }
+  }
+}
+
+/* Where there is no room for it the place is cut off. */
+static void a_place_is_cut_to_its_room(void)
+{
+  static const char place[] = "[12].name.key";
+  const struct uk_json_place root = {0};
+  const struct uk_json_place item = {.parent = &root, .index = 12};
+  const struct uk_json_place name = {.parent = &item, .name = {"name", 4}};
+  const struct uk_json_place key = {.parent = &name, .name = {"key", 3}};
+  for (size_t size = 1; size <= sizeof place + 1; size++) {
+    char out[sizeof place + 1] = "";
+    size_t length = uk_json_write_place(out, size, &key);
+    CHECK_EQ_INT(length, size < sizeof place ? size - 1 : sizeof place - 1);
+    CHECK_EQ_INT(strlen(out), length);
+    CHECK(strncmp(out, place, length) == 0);
+  }
+}
+
 static void refuses_every_prefix(void)
 {
   struct uk_json_list list;
@@ -519,6 +579,9 @@ int main(void)
   CHECK_RUN(pairs_may_be_an_object);
   CHECK_RUN(a_byte_order_mark_is_passed_over);
   CHECK_RUN(names_what_is_wrong);
+  CHECK_RUN(an_empty_body_lacks_what_is_required);
+  CHECK_RUN(shows_the_beginning_of_what_is_long);
+  CHECK_RUN(a_place_is_cut_to_its_room);
   CHECK_RUN(refuses_every_prefix);
   CHECK_RUN(survives_every_changed_byte);
   CHECK_RUN(survives_any_soup_of_pieces);

@@ -37,6 +37,35 @@ static void writes_errors(void)
   done(&request);
 }
 
+/* A text is cut at 1023 bytes. */
+static void writes_long_errors(void)
+{
+  for (size_t length = 1023; length <= 1024; length++) {
+    struct uk_request request = make("");
+    char text[1025];
+    memset(text, 'x', length);
+    text[length] = '\0';
+    uk_request_error(&request, UK_E_BAD_REQUEST, "%s", text);
+    CHECK_EQ_INT(request.reply.length, strlen("{\"error\":\"\",\"status\":400}") + 1023);
+    done(&request);
+  }
+}
+
+/* More fields may follow; where there was no memory for the error there is no brace to take back. */
+static void opens_an_error(void)
+{
+  struct uk_request request = make("");
+  uk_request_error(&request, UK_E_UNAVAILABLE, "no");
+  uk_request_open_error(&request);
+  CHECK_REPLY(&request, "{\"error\":\"no\",\"status\":503");
+  done(&request);
+  request = make("");
+  request.reply.error = UK_E_NO_MEMORY;
+  uk_request_open_error(&request);
+  CHECK_EQ_INT(request.reply.length, 0);
+  done(&request);
+}
+
 static void adds_the_headers_of_a_status(void)
 {
   static const struct {
@@ -209,6 +238,8 @@ static void survives_every_failing_allocation(void)
 int main(void)
 {
   CHECK_RUN(writes_errors);
+  CHECK_RUN(writes_long_errors);
+  CHECK_RUN(opens_an_error);
   CHECK_RUN(adds_the_headers_of_a_status);
   CHECK_RUN(challenges_no_page);
   CHECK_RUN(keeps_to_its_number_of_headers);
