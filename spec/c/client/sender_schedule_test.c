@@ -370,6 +370,7 @@ static void a_drop_wakes_the_thread_that_logs(void)
     REQUIRE(set_up());
     sender->options.log = log;
     sender->options.overflow = UK_OVERFLOW_DROP_OLDEST;
+    sender->wake_messages = sender->wake_bytes = SIZE_MAX;
     while (sender->counts.dropped == 0)
       send("v");
     CHECK(is_awake() == log);

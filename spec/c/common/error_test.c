@@ -1,15 +1,52 @@
 #include "check.h"
 #include "common/error.h"
 
-static void rows_say_what_the_list_says(void)
+/* Each row of docs/errors.md. */
+static void rows_are_those_of_the_documentation(void)
 {
-  CHECK_EQ_STR(uk_error_word(UK_E_TOO_MANY), "too_many");
-  CHECK_EQ_INT(uk_error_status(UK_E_TOO_MANY), 429);
-  CHECK(uk_error_retriable(UK_E_TOO_MANY));
+  static const struct {
+    enum uk_error error;
+    const char *word;
+    int status;
+    bool retriable;
+  } rows[] = {
+    {UK_E_BAD_REQUEST, "bad_request", 400, false},
+    {UK_E_UNAUTHORIZED, "unauthorized", 401, false},
+    {UK_E_FORBIDDEN, "forbidden", 403, false},
+    {UK_E_NOT_FOUND, "not_found", 404, false},
+    {UK_E_METHOD_NOT_ALLOWED, "method_not_allowed", 405, false},
+    {UK_E_REQUEST_TIMEOUT, "request_timeout", 408, true},
+    {UK_E_CONFLICT, "conflict", 409, false},
+    {UK_E_TOO_LARGE, "too_large", 413, false},
+    {UK_E_URI_TOO_LONG, "uri_too_long", 414, false},
+    {UK_E_UNPROCESSABLE, "unprocessable", 422, false},
+    {UK_E_TOO_MANY, "too_many", 429, true},
+    {UK_E_HEADERS_TOO_LARGE, "headers_too_large", 431, false},
+    {UK_E_INTERNAL, "internal", 500, false},
+    {UK_E_UNAVAILABLE, "unavailable", 503, true},
+    {UK_E_GATEWAY_TIMEOUT, "gateway_timeout", 504, true},
+    {UK_E_NO_MEMORY, "no_memory", 503, true},
+    {UK_E_RESOLVE_FAILED, "resolve_failed", 0, true},
+    {UK_E_CONNECT_FAILED, "connect_failed", 0, true},
+    {UK_E_TLS_FAILED, "tls_failed", 0, false},
+    {UK_E_TIMEOUT, "timeout", 0, true},
+    {UK_E_CONNECTION_LOST, "connection_lost", 0, true},
+    {UK_E_RESPONSE_TOO_LARGE, "response_too_large", 0, false},
+    {UK_E_BAD_RESPONSE, "bad_response", 0, false},
+    {UK_E_INTEGER_RANGE, "integer_range", 0, false},
+    {UK_E_TRANSPORT_FAILED, "transport_failed", 0, false},
+    {UK_E_CANCELLED, "cancelled", 0, true},
+    {UK_E_QUEUE_FULL, "queue_full", 0, true},
+  };
+  CHECK_EQ_INT(sizeof rows / sizeof *rows, UK_ERROR_COUNT - 1);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    CHECK_EQ_INT(rows[i].error, i + 1);
+    CHECK_EQ_STR(uk_error_word(rows[i].error), rows[i].word);
+    CHECK_EQ_INT(uk_error_status(rows[i].error), rows[i].status);
+    CHECK_EQ_INT(uk_error_retriable(rows[i].error), rows[i].retriable);
+    CHECK(uk_error_text(rows[i].error)[0] != '\0');
+  }
   CHECK_EQ_STR(uk_error_text(UK_E_TOO_MANY), "over a limit on instances or requests");
-  CHECK_EQ_STR(uk_error_word(UK_E_CANCELLED), "cancelled");
-  CHECK_EQ_INT(uk_error_status(UK_E_CANCELLED), 0);
-  CHECK(!uk_error_retriable(UK_E_UNAUTHORIZED));
 }
 
 static void ok_and_unknown_values_read_as_ok(void)
@@ -69,7 +106,7 @@ static void what_is_no_error_status_is_a_bad_response(void)
 
 int main(void)
 {
-  CHECK_RUN(rows_say_what_the_list_says);
+  CHECK_RUN(rows_are_those_of_the_documentation);
   CHECK_RUN(ok_and_unknown_values_read_as_ok);
   CHECK_RUN(words_are_unique);
   CHECK_RUN(a_status_finds_its_first_row);

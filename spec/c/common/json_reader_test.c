@@ -673,9 +673,9 @@ static void behind_a_raw_value_the_depth_is_as_before(void)
 static void check_guesses(const char *text, const char *const *guesses, const char *events)
 {
   struct uk_json_reader reader;
-  char copy[100], taken[100] = "";
+  char taken[100] = "";
   size_t length = strlen(text);
-  memcpy(copy, text, length);
+  char *copy = guard_copy(text, length);
   uk_json_reader_init(&reader, copy, length, 0);
   for (; *guesses != NULL; guesses++) {
     bool right = uk_json_take_key(&reader, uk_slice_text(*guesses));
@@ -684,6 +684,7 @@ static void check_guesses(const char *text, const char *const *guesses, const ch
   }
   if (!CHECK_EQ_STR(taken, events))
     fprintf(stderr, "  of %s\n", text);
+  guard_free(copy, length);
 }
 
 static void a_key_may_be_guessed(void)
@@ -700,6 +701,8 @@ static void a_key_may_be_guessed(void)
   check_guesses("{\"a\":1\"b\":2}", a_and_b, "-k-!-!");
   check_guesses("[1,\"a\":2]", no_comma, "---");
   check_guesses("[\"a\":2]", second, "---!");
+  check_guesses("[\"a\",\"a\":2]", (const char *const[]){"", "\"a\":", "\"a\":", NULL}, "---");
+  check_guesses("[{},\"a\":2]", (const char *const[]){"", "", "\"z\":", "\"a\":", NULL}, "----");
   check_guesses("{\"a\":", second, "-k!-!");
   check_guesses("{\"a\"", second, "---!");
   check_guesses("{\"a\":1", second, "-k-!");

@@ -31,17 +31,76 @@ static void braces_of_a_path_are_whole_segments(void)
   }
 }
 
+/* Each row of docs/rest-api.md. */
 static void endpoints_are_the_contract_s(void)
 {
-  const struct uk_endpoint_info *produce = &uk_endpoints[UK_ENDPOINT_PRODUCE];
-  CHECK_EQ_STR(produce->name, "produce");
-  CHECK_EQ_STR(produce->path, "/produce");
-  CHECK_EQ_INT(produce->methods, UK_GET | UK_POST);
-  CHECK_EQ_INT(produce->permission, UK_PERMIT_PRODUCE);
-  CHECK_EQ_INT(uk_endpoints[UK_ENDPOINT_DELETE_TOPIC].methods, UK_DELETE);
-  CHECK_EQ_INT(uk_endpoints[UK_ENDPOINT_CREATE_TOPIC].permission, UK_PERMIT_FULL);
-  CHECK_EQ_STR(uk_endpoints[UK_ENDPOINT_COMMITTED].path, "/committed/{group}/{instance}");
+  enum { GET_POST = UK_GET | UK_POST, GET_HEAD = UK_GET | UK_HEAD };
+  static const struct uk_endpoint_info rows[UK_ENDPOINT_COUNT] = {
+    {"produce_one", UK_GET, "/produce/{topic}/{message}", UK_PERMIT_PRODUCE},
+    {"produce_topic", GET_POST, "/produce/{topic}", UK_PERMIT_PRODUCE},
+    {"produce", GET_POST, "/produce", UK_PERMIT_PRODUCE},
+    {"webhook", GET_POST, "/webhook", UK_PERMIT_PRODUCE},
+    {"consume_topic", UK_GET, "/consume/{group}/{instance}/{topic}", UK_PERMIT_CONSUME},
+    {"consume", GET_POST, "/consume/{group}/{instance}", UK_PERMIT_CONSUME},
+    {"commit", GET_POST, "/commit/{group}/{instance}", UK_PERMIT_CONSUME},
+    {"delete_consumer", UK_POST | UK_DELETE, "/delete-consumer/{group}/{instance}",
+     UK_PERMIT_CONSUME},
+    {"committed", GET_POST, "/committed/{group}/{instance}", UK_PERMIT_CONSUME},
+    {"consumers", GET_HEAD, "/consumers", UK_PERMIT_CONSUME},
+    {"fetch", GET_POST, "/fetch", UK_PERMIT_CONSUME},
+    {"topics", GET_HEAD, "/topics", UK_PERMIT_NOTHING},
+    {"offsets", GET_POST, "/offsets/{timestamp}", UK_PERMIT_CONSUME},
+    {"create_topic", UK_POST, "/topics/{topic}", UK_PERMIT_FULL},
+    {"delete_topic", UK_DELETE, "/topics/{topic}", UK_PERMIT_FULL},
+    {"health", GET_HEAD, "/health", UK_PERMIT_NOTHING},
+    {"root", GET_HEAD, "/", UK_PERMIT_NOTHING},
+  };
+  for (int i = 0; i < UK_ENDPOINT_COUNT; i++) {
+    REQUIRE(rows[i].name != NULL);
+    CHECK_EQ_STR(uk_endpoints[i].name, rows[i].name);
+    CHECK_EQ_INT(uk_endpoints[i].methods, rows[i].methods);
+    CHECK_EQ_STR(uk_endpoints[i].path, rows[i].path);
+    CHECK_EQ_INT(uk_endpoints[i].permission, rows[i].permission);
+  }
   CHECK_EQ_INT(UK_PERMIT_PRODUCE | UK_PERMIT_CONSUME, UK_PERMIT_FULL);
+}
+
+/* Each default and limit of docs/rest-api.md and docs/server.md. */
+static void limits_are_the_contract_s(void)
+{
+  static const struct {
+    long long limit, contract;
+  } rows[] = {
+    {UK_CONSUME_TIMEOUT, 1000},
+    {UK_FETCH_TIMEOUT, 1000},
+    {UK_OFFSETS_TIMEOUT, 10000},
+    {UK_TIMEOUT_MAX, 600000},
+    {UK_AUTO_COMMIT_INTERVAL, 5000},
+    {UK_SESSION_TIMEOUT, 120000},
+    {UK_SESSION_TIMEOUT_MIN, 1000},
+    {UK_SESSION_TIMEOUT_MAX, 1800000},
+    {UK_TOPIC_NAME_MAX, 249},
+    {UK_GROUP_NAME_MAX, 255},
+    {UK_BATCH_MESSAGES, 1000},
+    {UK_BATCH_MESSAGES_MAX, 100000},
+    {UK_BATCH_BYTES, 4194304},
+    {UK_BATCH_BYTES_MAX, 67108864},
+    {UK_MESSAGE_BYTES, 1048576},
+    {UK_HEADER_BYTES, 8192},
+    {UK_BODY_BYTES, 16777216},
+    {UK_HEADERS_PER_MESSAGE_MAX, 1000},
+    {UK_PARTITIONS_MAX, 1000},
+    {UK_TOPICS_PER_CONSUME_MAX, 256},
+    {UK_PRODUCED_TIMESTAMP_MAX, 9007199254740992},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    CHECK_EQ_INT(rows[i].limit, rows[i].contract);
+  CHECK_EQ_STR(UK_HEADER_AUTO_COMMIT, "Kafka-Enable-Auto-Commit");
+  CHECK_EQ_STR(UK_HEADER_AUTO_COMMIT_INTERVAL, "Kafka-Auto-Commit-Interval");
+  CHECK_EQ_STR(UK_HEADER_OFFSET_RESET, "Kafka-Auto-Offset-Reset");
+  CHECK_EQ_STR(UK_HEADER_SESSION_TIMEOUT, "Kafka-Session-Timeout-Ms");
+  CHECK_EQ_STR(UK_HEADER_ENCODING, "Kafka-Encoding");
+  CHECK_EQ_STR(UK_HEADER_IDEMPOTENCY_KEY, "Idempotency-Key");
 }
 
 static void topic_names(void)
@@ -66,10 +125,11 @@ static void topic_names(void)
 static void every_byte_of_a_topic_name(void)
 {
   for (int byte = 0; byte < 256; byte++) {
-    char name[2] = {'a', (char)byte};
+    char name[2] = {'a', (char)byte}, swapped[2] = {(char)byte, 'a'};
     bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
     bool valid = letter || (byte >= '0' && byte <= '9') || strchr("._-", byte) != NULL;
     CHECK_EQ_INT(uk_topic_name_valid(uk_slice_of(name, 2)), valid && byte != 0);
+    CHECK_EQ_INT(uk_topic_name_valid(uk_slice_of(swapped, 2)), valid && byte != 0);
   }
 }
 
@@ -212,6 +272,7 @@ int main(void)
   CHECK_RUN(endpoints_are_whole_and_unique);
   CHECK_RUN(braces_of_a_path_are_whole_segments);
   CHECK_RUN(endpoints_are_the_contract_s);
+  CHECK_RUN(limits_are_the_contract_s);
   CHECK_RUN(topic_names);
   CHECK_RUN(every_byte_of_a_topic_name);
   CHECK_RUN(internal_topics);
