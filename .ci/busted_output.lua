@@ -1,10 +1,10 @@
--- busted_output: an output handler of busted that shows failures as they happen and, at the end,
--- writes "PASSED FAILED SKIPPED" to the file that TEST_COUNTS names. busted's exit status is the
--- number of failures modulo 256, so only that file tells a run with 256 failures, or one that died
--- half way, from a clean one.
+-- busted_output: a busted output handler that shows failures as they happen and at the end writes
+-- "PASSED FAILED SKIPPED" to the file that TEST_COUNTS names. busted's exit status is the number of
+-- failures modulo 256, so only that file distinguishes a clean run from one with 256 failures or
+-- one that died half-way.
 --
--- A spec file in which no test ran and none was skipped fails: one that cannot run here says so
--- with pending(reason).
+-- A spec file in which no test ran and none was skipped fails; if it cannot run here, it must call
+-- pending(reason).
 
 return function()
   local busted = require "busted"
@@ -23,7 +23,7 @@ return function()
     return nil, true
   end
 
-  -- The base handler keeps a failed assertion of a test apart from everything else that fails.
+  -- The base handler distinguishes a test's failed assertion from all other failures.
   busted.subscribe({ "failure" }, function(element)
     local list = element.descriptor == "it" and handler.failures or handler.errors
     return show(list[#list])
@@ -33,7 +33,7 @@ return function()
     return show(handler.errors[#handler.errors])
   end)
 
-  -- The file that runs, and its events: tests, skipped ones included, and errors.
+  -- The running file and its events: tests, including skipped ones, and errors.
   local name, events = nil, 0
   local function count()
     events = events + 1

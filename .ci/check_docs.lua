@@ -3,8 +3,8 @@
 --   lua5.4 .ci/check_docs.lua [ROOT]      with the built modules on LUA_PATH and LUA_CPATH
 --
 -- Checks that
---   each row of UK_ENDPOINTS is in docs/rest-api.md, its methods and path on one line (with {name} or
---   $NAME);
+--   each row of UK_ENDPOINTS is in docs/rest-api.md, its methods and path on one line (with {name}
+--   or $NAME);
 --   docs/errors.md is what errors_page.lua makes of the error list;
 --   each function that the modules register is in a page of docs/, as module.name or :name;
 --   each link of a page leads to a file and, in a page, to a heading;

@@ -2,13 +2,13 @@
 -- the circles.
 --
 --   lua5.4 .ci/map.lua [ROOT [RULES]]          prints the map
---   lua5.4 .ci/map.lua check [ROOT [RULES]]    prints what is at fault; status 1 when something is
+--   lua5.4 .ci/map.lua check [ROOT [RULES]]    prints the faults; status 1 if there are any
 --
--- RULES is a file such as .ci/map/rules.lua, where the directions and the lists of exceptions
--- stand. What counts as an arrow stands in .ci/map/tree.lua. `inside` and `leaving` are pairs of
--- nouns with an arrow between them, within a room and to another one. A circle between rooms is one
--- of includes and of definitions; a circle inside a room is one of calls, so that its files may
--- share a header of types.
+-- RULES is a file such as .ci/map/rules.lua with the directions and the lists of exceptions.
+-- .ci/map/tree.lua says what an arrow is. `inside` and `leaving` count pairs of nouns with an
+-- arrow, within a room and to another one. A circle between rooms consists of includes and
+-- definitions; a circle inside a room consists of calls, so that its files may share a header of
+-- types.
 
 local here = arg[0]:match "^(.*/)" or "./"
 package.path = here .. "?.lua;" .. package.path

@@ -1,5 +1,5 @@
-/* bare_lmdb: what LMDB alone does with the same durability: records of 100 bytes under rising
- * 8-byte keys, a transaction and its sync for each RECORDS of them.
+/* bare_lmdb: LMDB alone with the same durability: records of 100 bytes under rising 8-byte keys,
+ * one synced transaction for every RECORDS of them.
  *
  *   bare_lmdb DIRECTORY RECORDS COMMITS
  *

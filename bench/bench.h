@@ -1,4 +1,4 @@
-/* bench: what the programs of this folder share. Each prints one figure per line: `name value`. */
+/* bench: shared by the programs of this folder. Each prints one figure per line: `name value`. */
 #ifndef UK_BENCH_H
 #define UK_BENCH_H
 
@@ -21,11 +21,11 @@ char *bench_request(const char *method, const char *path, const char *credential
 char *bench_request_with(const char *method, const char *path, const char *credentials,
                          const char *headers, const char *body, size_t *length);
 
-/* The body that produces so many messages of so many bytes each, to be freed; one message is an
- * object, more are a list. */
+/* The body that produces `count` messages of `bytes` bytes, to be freed: an object for one message,
+ * a list for more. */
 char *bench_messages(long messages, size_t bytes);
 
-/* What single produces send, and how often before they are timed. */
+/* The message of single produces, and how many warm up before the timing. */
 #define BENCH_VALUE                                                                                \
   "one hundred bytes and so on, one hundred bytes and so on, one hundred bytes and so on, one "    \
   "hundred byte"
@@ -35,7 +35,7 @@ enum { BENCH_WARM_UP = 100 };
 /* "MEDIAN P99" of nanoseconds, in microseconds. Sorts them. */
 void bench_print_percentiles(int64_t *took, size_t count);
 
-/* What is known of a response that is arriving. Zeroed at the start of each. */
+/* The state of a response that is arriving. Zeroed at the start of each. */
 struct bench_response {
   char head[2048];
   size_t head_length; /* bytes of the head so far, with what followed it in the same read */

@@ -1,5 +1,5 @@
-/* by_hand: libcurl for Lua with nothing around it, as somebody would write it in an afternoon: the
- * other half of the comparison "libcurl + lua-cjson".
+/* by_hand: a minimal libcurl binding for Lua, as written in an afternoon, for the comparison with
+ * "libcurl + lua-cjson".
  *
  *   by_hand.post(url, "username:password", {header line...}, body) -> body of the response */
 #include <curl/curl.h>

@@ -1,10 +1,10 @@
-/* drain: the consumer instances of one group, each on a connection of its own, that read a topic
- * from its beginning, as fast as they are answered.
+/* drain: consumer instances of one group, each on its own connection, read a topic from its
+ * beginning as fast as the server answers.
  *
  *   drain PORT CREDENTIALS GROUP TOPIC MESSAGES [INSTANCES]
  *
- * Prints the messages a second once each instance, one by default, has joined and got its first
- * message. Anything but status 200, and an answer without messages, ends it with 1. */
+ * Prints the messages per second after each instance, one by default, has joined and got its first
+ * message. A status other than 200, or an answer without messages, ends it with 1. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +31,8 @@ struct drain {
   struct instance instances[INSTANCES_MAX];
 };
 
-/* The messages of a bench hold no brace and have no headers, so that each opens one. What counts
- * them has to be quick: it takes its time from the server's processors. */
+/* Benchmark messages contain no brace and have no headers, so there is one opening brace per
+ * message. Counting must be fast, because it uses the server's processors. */
 static long count_messages(const char *data, size_t length)
 {
   const char *end = data + length;
@@ -52,7 +52,7 @@ static void send_request(struct instance *instance, const char *request, size_t 
     bench_die("write");
 }
 
-/* True: the answer is whole. */
+/* True when the answer is complete. */
 static bool receive(struct instance *instance)
 {
   static char data[1 << 18];
@@ -85,7 +85,7 @@ static char *make_request(const struct drain *drain, long index, long most, size
                             "Kafka-Auto-Offset-Reset: earliest\r\n", NULL, length);
 }
 
-/* All ask for one message at once; the group shares the partitions out until each has it. */
+/* All ask for one message at once, until the group has given each a partition. */
 static void join(struct drain *drain)
 {
   for (long i = 0; i < drain->count; i++) {
@@ -107,8 +107,8 @@ static void join(struct drain *drain)
   }
 }
 
-/* Reads what came to one of them, and asks for more. Returns the messages of an answer that became
- * whole. */
+/* Reads from one connection and asks for more. Returns the messages of an answer that is now
+ * complete. */
 static long go_on(struct instance *instance)
 {
   if (!receive(instance))
@@ -137,7 +137,7 @@ static double messages_a_second(struct drain *drain, long wanted)
   return (double)got / ((double)(bench_now_ns() - start) / 1e9);
 }
 
-/* What is left waiting would cost the server something in the next round. */
+/* A request that still waits would cost the server time in the next round. */
 static void leave(struct drain *drain)
 {
   for (long i = 0; i < drain->count; i++) {

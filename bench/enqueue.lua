@@ -1,5 +1,5 @@
 -- enqueue.lua URL USERNAME PASSWORD TOPIC BYTES MESSAGES: what producer:send costs its caller.
--- Prints the nanoseconds of one send. The queue holds all messages, so that none waits for room.
+-- Prints the nanoseconds of one send. The queue has room for all messages, so none waits.
 local kafka = require "upstash.kafka"
 local time = require "bench_time"
 
@@ -10,7 +10,7 @@ local producer = client:producer { queue_bytes = math.min(2 ^ 30, messages * (by
   batch_bytes = 2 ^ 24, batch_messages = 100000 }
 local value = ("x"):rep(bytes)
 
--- The first round finds the queue's memory; the thread starts with it.
+-- The first round allocates the queue's memory and starts the thread.
 local function round()
   local start = time.seconds()
   for _ = 1, messages do producer:send(topic, value) end

@@ -1,11 +1,9 @@
-/* instances: what consumer instances cost the server in memory, each of a group of its own on one
- * topic.
+/* instances: the server's memory for consumer instances, each in its own group on one topic.
  *
  *   instances PORT CREDENTIALS COUNT TOPIC PID
  *
- * The topic is empty. Prints the server's resident kilobytes when all instances have joined and
- * nothing is there to read, and again when it holds 2 MiB, of which each has read ahead what it
- * may. */
+ * Prints the server's resident kilobytes when all instances have joined and the topic is empty, and
+ * again when the topic holds 2 MiB and each instance has read ahead as much as it may. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +14,7 @@
 
 #include "bench.h"
 
-enum { STABLE = 5, TOLERANCE = 200, MESSAGES = 2048 }; /* looks that find the same; kilobytes */
+enum { STABLE = 5, TOLERANCE = 200, MESSAGES = 2048 }; /* equal readings in a row; kilobytes */
 
 static void pause_ms(long ms)
 {
@@ -43,7 +41,7 @@ static void send_request(int fd, const char *method, const char *path, const cha
   free(request);
 }
 
-/* True: the answer is 200 and has the text, if any is wanted, in its first two kilobytes. */
+/* True if the answer is 200 and contains the text, if any, in its first two kilobytes. */
 static bool receive(int fd, const char *wanted)
 {
   char data[1 << 16];
@@ -57,7 +55,7 @@ static bool receive(int fd, const char *wanted)
   return response.status == 200 && (wanted == NULL || strstr(response.head, wanted) != NULL);
 }
 
-/* Each instance asks once, and then again as long as it has not joined. */
+/* Each instance asks once, and again until it has joined. */
 static void join_all(int *connections, long count, char **argv)
 {
   char path[400];

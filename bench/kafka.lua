@@ -1,9 +1,9 @@
--- kafka.lua LUA: the server before a Kafka cluster against kcat and bare librdkafka, on one broker
--- in one run, and what consumer instances cost in memory.
+-- kafka.lua LUA: the server in front of a Kafka cluster against kcat and bare librdkafka, on the
+-- same broker in the same run, and the memory of consumer instances.
 --
--- Run by `make bench` where a Kafka can be started. Each comparison runs its two sides in turn,
--- round by round. Both sides of a produce wait for acks=all; kcat has its own linger of 5 ms, the
--- server has none.
+-- `make bench` runs it if a Kafka can be started. Each comparison alternates between its two sides,
+-- round by round. Both sides of a produce wait for acks=all; kcat lingers for 5 ms, the server not
+-- at all.
 
 package.path = "bench/?.lua;" .. package.path
 local measure = require "measure"
@@ -51,8 +51,7 @@ local function produce_ratio(server, bytes, count)
   os.remove(file)
 end
 
--- Messages a second of kcat. How it starts does not count, as the join of a group does not on our
--- side.
+-- kcat's messages per second. Its start does not count, just as our join of the group does not.
 local function kcat_reads(count, name)
   local command = "kcat -C -q -e -b %s -t %s -o beginning -c %d"
   local whole = seconds(command, broker, name, count)

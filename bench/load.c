@@ -1,9 +1,9 @@
-/* load: the same HTTP request over many kept-alive connections at once, as often as asked.
+/* load: the same HTTP request over many concurrent kept-alive connections.
  *
  *   load PORT CREDENTIALS CONNECTIONS REQUESTS PATH MESSAGES [BYTES]
  *
  * Posts an array of MESSAGES messages of BYTES bytes, 100 by default, each time (one object where
- * MESSAGES is 1). Prints the requests a second; anything but status 200 ends it with 1. */
+ * MESSAGES is 1). Prints the requests per second; a status other than 200 ends it with 1. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
--- measure: what the scripts of this folder share: a server to measure, programs that print figures,
+-- measure: shared by the scripts of this folder: a server to measure, programs that print figures,
 -- medians of rounds.
 
 local programs = "build/bench/"
@@ -33,8 +33,8 @@ local function temporary()
   return assert(io.popen("mktemp -d"):read "l")
 end
 
--- A server on a free port with a data directory of its own; `stop` removes both. `prefix` stands
--- before its command.
+-- A server on a free port with its own data directory; `stop` removes both. `prefix` goes before
+-- its command.
 local function serve(lua, options, prefix)
   local directory = temporary()
   local log = directory .. "/serve.out"
@@ -59,7 +59,7 @@ local function serve(lua, options, prefix)
   }
 end
 
--- Runs both sides in turn, `rounds` times; prints each side and the ratio of each round.
+-- Alternates between both sides, `rounds` times; prints each side and the ratio of each round.
 local function compare(title, unit, ours, theirs, wanted)
   local a, b, ratios = {}, {}, {}
   for round = 1, rounds do

@@ -1,6 +1,6 @@
--- The log phase as somebody would write it without this library: a Lua table as the buffer, one
--- timer for each flush, a socket of nginx's kept alive, lua-cjson. It does not try again, and what
--- the worker holds at its end is lost.
+-- A log phase written without this library: a Lua table as the buffer, a timer for each flush, an
+-- nginx socket kept alive, lua-cjson. It does not retry, and loses what the worker holds when it
+-- ends.
 local json = require "cjson"
 
 local ngx = rawget(_G, "ngx")

@@ -1,16 +1,14 @@
--- nginx_load.lua URL USERNAME PASSWORD ROUNDS: requests a second that one worker of nginx answers
--- when its log phase sends a message of 200 bytes for each, as a ratio to the same location
--- without, to one whose log phase does nothing, and to a buffer written by hand; wrk is the load,
--- at 32 connections. Prints medians, and what became of the messages.
+-- nginx_load.lua URL USERNAME PASSWORD ROUNDS: requests per second of one nginx worker whose log
+-- phase sends a message of 200 bytes for each, as ratios to the same location without a log phase,
+-- to one with an empty log phase, and to a hand-written buffer. wrk is the load, with 32
+-- connections. Prints medians and the messages' outcomes.
 --
--- nginx with the producer's thread, and wrk, share the first processor. The server, which is
--- elsewhere in earnest, should be kept off it (taskset -c 1): where all three share two processors,
--- each microsecond of the server stands between nginx and wrk, who wait for each other, and costs
--- both. wrk runs as a batch job: otherwise it breaks into nginx's work with each answer that wakes
--- it, three times as often where a third thread is about, whatever that does.
+-- nginx, with the producer's thread, and wrk share the first processor. Keep the server, which in
+-- production runs elsewhere, off it (taskset -c 1): nginx and wrk wait for each other, so each
+-- microsecond of the server on their processor delays both. wrk runs as a batch job: otherwise it
+-- preempts nginx with each answer, three times as often if there is a third thread.
 --
--- Debian's lua-nginx-kafka (lua-resty-kafka) is not compared: it speaks Kafka's own protocol, to a
--- broker.
+-- Debian's lua-nginx-kafka (lua-resty-kafka) is not compared: it speaks Kafka's own protocol.
 package.path = "./?.lua;./bench/?.lua;" .. package.path
 
 local folder = require "spec.support.folder"
@@ -57,9 +55,8 @@ local nginx = support.start {
   values = { server = url, host = host, server_port = port, username = username, password = password },
 }
 
--- By path, a figure for each round: microseconds of the processor for a request, of nginx's own
--- thread and of the process with the producer's thread; milliseconds that 99 of 100 answers do not
--- pass.
+-- By path, one figure for each round: CPU microseconds per request, of nginx's own thread and of
+-- the whole process; the 99th percentile of answer times in milliseconds.
 local loop, process, slow = {}, {}, {}
 local UNITS = { us = 0.001, ms = 1, s = 1000 }
 
@@ -113,8 +110,8 @@ local function three(title, list)
     median(list["/ours"]), median(list["/hand"])))
 end
 
--- What one worker could do that had a processor for itself: by its event loop alone, and with the
--- producer's thread.
+-- The rate of a worker with its own processor, by the CPU time of its event loop alone, and with
+-- the producer's thread.
 local by_loop, by_worker = {}, {}
 for round = 1, #to_plain do
   by_loop[round] = loop["/plain"][round] / loop["/ours"][round]

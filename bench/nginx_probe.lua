@@ -1,6 +1,6 @@
--- How soon nginx answers a location that has nothing to do with Kafka, in a single worker, while
--- others there wait for a server that hangs, refuses, or takes 5 s: 20 calls at once, or a log
--- phase that sends. Prints a line for each.
+-- How fast a single nginx worker answers a location without Kafka while others wait for a server
+-- that hangs, refuses, or takes 5 s: 20 concurrent calls, or a log phase that sends. Prints a line
+-- for each.
 package.path = "./?.lua;" .. package.path
 
 local folder = require "spec.support.folder"
@@ -33,7 +33,7 @@ local LOCATIONS = [[
 
 local SLOW = [[ location / { content_by_lua_block { ngx.sleep(5) ngx.print "[]" } } ]]
 
--- Calls that wait, or requests whose log phase sends; returns what ends them.
+-- Starts calls that wait, or requests whose log phase sends; returns a function that ends them.
 local function occupy(nginx, path)
   if path ~= "/send" then
     for _ = 1, CALLS do nginx:begin(path) end

@@ -1,8 +1,8 @@
--- run.lua LUA...: every benchmark of this folder, in one run, as ratios of medians over several
+-- run.lua LUA...: runs every benchmark of this folder; prints ratios of medians over several
 -- rounds.
 --
--- Run by `make bench`, which builds the programs into build/bench. Each comparison runs its two
--- sides in turn, round by round, so that a machine that slows down slows both.
+-- `make bench` runs it, and builds the programs into build/bench. Each comparison alternates
+-- between its two sides, round by round, so that a slower machine slows both.
 
 package.path = "bench/?.lua;" .. package.path
 local measure = require "measure"
@@ -20,7 +20,7 @@ local function lua_command(lua, script)
 end
 
 local function produce_ratio(lua)
-  local server = serve "--no-sync --threads 1" -- one thread for one connection: less to chance
+  local server = serve "--no-sync --threads 1" -- one thread for one connection: less variance
   local value = ("x"):rep(100)
   local requests = 5000
   compare("(a) produce, one message at a time over keep-alive, " .. lua .. " against bare libcurl in C", "requests/s",

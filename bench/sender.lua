@@ -1,7 +1,6 @@
 -- sender.lua HOW URL USERNAME PASSWORD TOPIC MESSAGES: messages of 100 bytes from one Lua thread,
--- acknowledged. HOW is `producer`, or `hand`: batches of 1,000 with lua-cjson and libcurl, as
--- somebody would write them. Prints the messages a second, from the first send until all are
--- acknowledged.
+-- acknowledged. HOW is `producer`, or `hand`: hand-written batches of 1,000 with lua-cjson and
+-- libcurl. Prints the messages per second, from the first send until all are acknowledged.
 local time = require "bench_time"
 
 local how, url, username, password, topic, messages = ...

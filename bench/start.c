@@ -1,8 +1,8 @@
-/* start: how long a server takes from exec to its first answered /health, and what it then holds.
+/* start: the time from a server's exec to its first answer to /health, and its memory.
  *
  *   start PORT COMMAND [ARGUMENT...]
  *
- * Prints the milliseconds and the resident kilobytes after it was idle for a second. */
+ * Prints the milliseconds, and the resident kilobytes after a second of idling. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>

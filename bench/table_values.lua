@@ -1,6 +1,6 @@
--- table_values.lua ROUNDS: what a value that is a table costs, as ratios of processor time to
--- lua-cjson's in the same process: below 1 is less. The sides take turns, round by round. Prints a
--- line for each shape of value: name, median ratio of encoding, median ratio of decoding.
+-- table_values.lua ROUNDS: the cost of table values, as ratios of CPU time to lua-cjson's in the
+-- same process: below 1 is faster. The sides alternate, round by round. Prints a line for each
+-- shape of value: name, median ratio of encoding, median ratio of decoding.
 local core = require "upstash.kafka.core"
 local cjson = require "cjson"
 
@@ -49,7 +49,7 @@ local shapes = {
   { "100 lists in each other", enclosed(100) },
 }
 
--- As table values went through lua-cjson before, and as they go now.
+-- The conversion through lua-cjson, and the client's own.
 local function guarded(method)
   return function(value)
     local fine, result = pcall(method, value)

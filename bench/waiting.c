@@ -1,4 +1,4 @@
-/* waiting: many consumes that wait at once, each a group of its own, then one message for all.
+/* waiting: many concurrent waiting consumes, each in its own group, then one message for all.
  *
  *   waiting PORT CREDENTIALS CONSUMES TOPIC PID
  *

@@ -23,7 +23,7 @@ function Checker:place(file, line)
   return ("%s/%s:%d"):format(self.tree.folder, file.path, line)
 end
 
--- Includes that are no arrows.
+-- Includes that are not arrows.
 
 function Checker:check_own(file, include)
   local room = include.header:match "^(.+)/"
@@ -82,7 +82,7 @@ local SAYS = {
   definition = function(arrow) return ("declares %s, which %s defines"):format(arrow.name, arrow.to.path) end,
 }
 
---- Whether an arrow leads from a room to another that it may not know.
+--- Whether an arrow leads from a room to another that it may not include.
 function check.is_upward(rules, arrow)
   if arrow.kind == "call" or arrow.from.room == arrow.to.room then return false end
   for _, known in ipairs(rules.directions[arrow.from.room] or {}) do
@@ -91,7 +91,7 @@ function check.is_upward(rules, arrow)
   return true
 end
 
---- The entry of the list of exceptions that an upward arrow stands on.
+--- The entry for an upward arrow in the list of exceptions.
 function check.exception(rules, arrow)
   for _, each in ipairs(rules.upward) do
     if each.from == arrow.from.path and each.to == arrow.to.room then return each end

@@ -17,7 +17,7 @@ function graph.add(arrows, from, to, weight)
   arrows[from][to] = (arrows[from][to] or 0) + (weight or 1)
 end
 
---- The strongly connected components of two nodes and more, each a sorted list.
+--- The strongly connected components with two or more nodes, each a sorted list.
 function graph.circles(arrows)
   local number, lowest, stack, stacked, count, circles = {}, {}, {}, {}, 0, {}
   local function pop_until(node)
@@ -60,9 +60,9 @@ local function weight_into(arrows, nodes, from, set)
   return weight
 end
 
-local ORDER_MOST = 14 -- nodes: the work doubles with each
+local ORDER_MOST = 14 -- nodes: each doubles the work
 
---- The order of the nodes, from the top, against which the arrows weigh least; nil for too many
+--- The order of the nodes, from the top, with the least weight of upward arrows; nil for too many
 -- nodes.
 function graph.best_order(arrows, nodes)
   if #nodes > ORDER_MOST then return nil end

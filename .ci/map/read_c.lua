@@ -1,4 +1,5 @@
---- Reads a C file that clang-format has laid out: what it includes, declares, defines and mentions.
+--- Reads a C file that clang-format has formatted: what it includes, declares, defines and
+-- mentions.
 
 local read_c = {}
 
@@ -17,7 +18,7 @@ local function literal_end(text, quote, from)
   end
 end
 
--- The text with comments and literals blank, each character where it was.
+-- The text with comments and literals blanked, and every other character in its place.
 local function without_comments(text)
   local out, at = {}, 1
   while true do
@@ -39,7 +40,7 @@ local function without_comments(text)
   return table.concat(out)
 end
 
--- The same without the lines of the preprocessor.
+-- The same without preprocessor lines.
 local function without_directives(code)
   local out, continues = {}, false
   for line in code:gmatch "[^\n]*" do
@@ -50,7 +51,7 @@ local function without_directives(code)
   return table.concat(out, "\n")
 end
 
--- The file scope: what stands in braces is blank, and an opening brace ends a statement.
+-- The file scope: text in braces is blanked, and an opening brace ends a statement.
 local function outermost(code)
   return (code:gsub("%b{}", function(block) return ";" .. blanks(block):sub(2) end))
 end
@@ -94,8 +95,8 @@ local function read_declarations(scope)
   return declares
 end
 
--- The functions that are written out, with the lines that they take from the first of the head to
--- the closing brace.
+-- The function definitions, with their numbers of lines, from the first line of the head to the
+-- closing brace.
 local function read_functions(code)
   local functions, head, first, line = {}, "", 1, 0
   local open
@@ -146,7 +147,7 @@ end
 
 local TAGS = { struct = true, enum = true, union = true }
 
--- {name = the line of its first mention}; the tag of a type is no mention of a function of that
+-- {name = the line of its first mention}; a type's tag is not a mention of a function with that
 -- name.
 local function read_mentions(raw)
   local mentions, line, before = {}, 0, nil

@@ -5,7 +5,7 @@ local read_lua = {}
 local OPENS = { ["function"] = true, ["if"] = true, ["do"] = true, ["repeat"] = true }
 local CLOSES = { ["end"] = true, ["until"] = true }
 
--- Calls use(kind, text, at) for each comment ("--"), string ("s") and other word ("w").
+-- Calls use(kind, text, at) for each comment ("--"), string ("s") and word ("w").
 local function scan(text, use)
   local at = 1
   while at <= #text do

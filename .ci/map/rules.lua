@@ -1,6 +1,6 @@
---- The rooms: which may know which, where each library enters, and what is not yet as it should be.
+--- The rooms: what each may include, which files may include a library, and the exceptions.
 --
--- `make lint` refuses what stands on no list here, and an entry of a list that no longer holds.
+-- `make lint` refuses what no list here allows, and entries of a list that no longer apply.
 
 -- Headers of libc, of the kernel, and of the compiler.
 local libc = { "^arpa/", "^linux/", "^net/", "^netinet/", "^sys/", "^%a+intrin%.h$", "^arm_neon%.h$" }
@@ -13,7 +13,7 @@ return {
   c = {
     folder = "csrc",
 
-    -- A room is a folder; what it may know besides itself.
+    -- A room is a folder; what it may include besides itself.
     directions = {
       common = {},
       client = { "common" },

@@ -1,13 +1,13 @@
 --- The files of a tree with their rooms, nouns and arrows.
 --
--- A room is a folder. A noun is a .c file with the header of its name. A .c file without a header
--- of its own belongs to the noun whose header declares most of what it defines, and NAME_private.h
--- to NAME.
+-- A room is a folder. A noun is a .c file with the header of the same name. A .c file without its
+-- own header belongs to the noun whose header declares most of what it defines; NAME_private.h
+-- belongs to NAME.
 --
 -- An arrow is { kind, from, to, line, name }, from file to file:
 --   include      a file includes a header
---   require      a file of Lua names a module of this tree
---   definition   a header declares what a file of another room defines
+--   require      a Lua file names a module of this tree
+--   definition   a header declares what a file in another room defines
 --   call         a file mentions a function or a variable that another noun defines
 
 local graph = require "map.graph"
@@ -42,7 +42,7 @@ local function add_arrow(self, kind, from, to, line, name)
   self.arrows[#self.arrows + 1] = { kind = kind, from = from, to = to, line = line, name = name }
 end
 
--- {name = file}, of the names that some header declares.
+-- {name = file}, for the names that a header declares.
 local function find_symbols(self)
   local declared, defined = {}, {}
   for _, file in ipairs(self.files) do
@@ -61,7 +61,7 @@ local function join_private_headers(self)
   end
 end
 
--- The noun in the room of the file whose headers declare most of what it defines.
+-- The noun in the file's room whose headers declare most of what the file defines.
 local function declaring_noun(file, declared)
   local counts, best = {}, nil
   for name in pairs(file.defines) do
