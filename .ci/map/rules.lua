@@ -36,8 +36,9 @@ return {
       ["server/kafka_engine/group"] = {
         "common", "server/engine", "server/kafka_engine/rd", "server/kafka_engine/cluster",
       },
-      ["server/api"] = { "common", "server/engine" },
-      ["server/http"] = { "common", "server/api" },
+      ["server/request"] = { "common", "server/engine" },
+      ["server/api"] = { "common", "server/engine", "server/request" },
+      ["server/http"] = { "common", "server/api", "server/request" },
       server = { "common", "server/api", "server/http", "server/kafka_engine", "server/log_engine" },
       binding = { "common", "client", "client/sender", "server" },
     },
@@ -58,7 +59,7 @@ return {
     -- Arrows that point upwards: from a file to a room.
     upward = {
       {
-        from = "server/api/request.h",
+        from = "server/request/request.h",
         to = "server/http",
         reason = "http alone can read a request's headers and send its reply, and handlers call it by name",
       },

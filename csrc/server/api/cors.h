@@ -3,7 +3,7 @@
 #ifndef UK_CORS_H
 #define UK_CORS_H
 
-#include "server/api/request.h"
+#include "server/request/request.h"
 
 struct uk_cors;
 

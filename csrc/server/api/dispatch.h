@@ -2,7 +2,7 @@
 #ifndef UK_DISPATCH_H
 #define UK_DISPATCH_H
 
-#include "server/api/request.h"
+#include "server/request/request.h"
 
 /* A handler leaves the reply in the request and returns false, or hands an operation to the engine
  * and returns true; then uk_request_reply is called once, possibly before the handler returns. */

@@ -4,7 +4,7 @@
 
 #include "common/json_reader.h"
 #include "server/api/json_shape.h"
-#include "server/api/request.h"
+#include "server/request/request.h"
 
 enum { UK_PLACE_SIZE = 256 };
 

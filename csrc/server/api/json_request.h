@@ -15,7 +15,7 @@
 
 #include "server/api/json_failure.h"
 #include "server/api/json_shape.h"
-#include "server/api/request.h"
+#include "server/request/request.h"
 
 /* A body of one object, or of an array of one; an empty body is an object without fields. */
 bool uk_json_read_object(struct uk_request *request, const struct uk_json_shape *shape, void *out);

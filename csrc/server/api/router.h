@@ -4,7 +4,7 @@
 
 #include "common/error.h"
 #include "common/protocol.h"
-#include "server/api/request.h"
+#include "server/request/request.h"
 
 struct uk_route {
   enum uk_endpoint endpoint;

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "common/error.h"
-#include "server/api/request.h"
+#include "server/request/request.h"
 
 struct uk_http;
 struct uk_server;

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "server/api/request.h"
+#include "server/request/request.h"
 #include "server/http/http.h"
 #include "server/http/listen.h"
 

@@ -5,7 +5,7 @@
 #include "api_rig.h"
 #include "check.h"
 #include "common/clock.h"
-#include "server/api/request.h"
+#include "server/request/request.h"
 
 static struct api_rig rig;
 static struct api_answer answer;

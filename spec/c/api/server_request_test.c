@@ -1,4 +1,4 @@
-#include "server/api/request.h"
+#include "server/request/request.h"
 
 #include "check.h"
 #include "fault.h"

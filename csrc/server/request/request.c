@@ -1,4 +1,4 @@
-#include "server/api/request.h"
+#include "server/request/request.h"
 
 #include <stdarg.h>
 #include <stdio.h>
