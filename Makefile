@@ -48,8 +48,9 @@ INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
 INST_BINDIR ?= $(PREFIX)/bin
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-# Variables that a caller may set. LuaRocks passes CFLAGS, LIBFLAG, LUA_INCDIR, <LIBRARY>_INCDIR and <LIBRARY>_LIBDIR.
-# .ci/run sets UK_STRICT, so that it tests exactly the build that both compilers accept without a warning.
+# Variables that a caller may set. LuaRocks passes CFLAGS, LIBFLAG, LUA_INCDIR, <LIBRARY>_INCDIR and
+# <LIBRARY>_LIBDIR. .ci/run sets UK_STRICT, so that it tests exactly the build that both compilers
+# accept without a warning.
 UK_STRICT ?=
 STRICT_CFLAGS := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -Werror
 ifdef UK_STRICT
@@ -110,8 +111,8 @@ $(BINDING): $(call objects_of,binding,$(BUILD)/$(LUA_NAME)) $(call rooms_of,bind
 	$(AR) rcs $@.new $(filter %.o,$^)
 	@mv $@.new $@
 
-# The linker takes from the archives only what luaopen_ needs, so core.so contains no part of the server.
-# Both modules stay in memory once loaded, because their threads may outlive the Lua state.
+# The linker takes from the archives only what luaopen_ needs, so core.so contains no part of the
+# server. Both modules stay in memory once loaded, because their threads may outlive the Lua state.
 
 $(MODULES)/core.so: $(BINDING) $(CLIENT) $(COMMON)
 	@mkdir -p $(@D)
@@ -133,8 +134,8 @@ $(BUILD)/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(compile) -c $< -o $@
 
-# The flags of the last build; an object that was compiled with other flags is compiled again. .ci/progress only
-# counts objects, and ignores the flags.
+# The flags of the last build; an object that was compiled with other flags is compiled again.
+# .ci/progress only counts objects, and ignores the flags.
 
 FLAGS_CHECK ?= FORCE
 
@@ -147,8 +148,9 @@ $(BUILD)/$(LUA_NAME)/flags: $(FLAGS_CHECK)
 	@test -n '$(UK_LUA_CFLAGS)' || { echo "no headers of $(LUA_NAME): make deps LUA=$(LUA)" >&2; exit 1; }
 	@echo '$(compile) $(UK_LUA_CFLAGS)' | cmp -s - $@ || echo '$(compile) $(UK_LUA_CFLAGS)' > $@
 
-# C tests: one program per <noun>_test.c below spec/c; it may use what the files there that are no tests define. One that includes
-# fault.h gets a failing allocator, one that includes lua.h gets Lua and the binding.
+# C tests: one program per <noun>_test.c below spec/c, linked with the files there that are not
+# tests. A test that includes fault.h gets a failing allocator; one that includes lua.h gets Lua and
+# the binding.
 
 C_TEST_ROOMS := $(shell find spec/c -type d | LC_ALL=C sort)
 C_TEST_SOURCES := $(foreach room,$(C_TEST_ROOMS),$(sort $(wildcard $(room)/*.c)))
@@ -188,7 +190,8 @@ $(BUILD)/spec/%_test: $(C_TEST_HELPERS) $(SERVER) $(CLIENT) $(COMMON)
 
 .SECONDARY:
 
-# The targets that you call. Packages come first, in a separate make, because only then can the rest be found.
+# The targets that you call. Packages come first, in a separate make, because only then can the rest
+# be found.
 
 PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 AGAIN = .ci/progress $(MAKE) --no-print-directory $(PARALLEL) -s
@@ -249,7 +252,8 @@ test-rocks:
 	@.ci/deps rocks lua5.4 lua5.1 luajit
 	@.ci/test-rocks
 
-# Kafka for tests and measurements. make passes variables on its command line to the script in the environment.
+# Kafka for tests and measurements. make passes variables on its command line to the script in the
+# environment.
 
 kafka:
 	@.ci/deps kafka
@@ -258,8 +262,8 @@ kafka:
 kafka-stop:
 	@.ci/kafka stop-all
 
-# The tests again under sanitizers and valgrind (.ci/sanitize), each in its own build folder. Only programs with
-# threads are built for TSan.
+# The tests again under sanitizers and valgrind (.ci/sanitize), each in its own build folder. Only
+# programs with threads are built for TSan.
 
 ASAN := BUILD=build/asan CFLAGS='-O1 -g' UK_SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined'
 TSAN := BUILD=build/tsan CFLAGS='-O1 -g' UK_SANITIZE='-fsanitize=thread'
@@ -294,8 +298,8 @@ figures:
 docs/errors.md: csrc/common/error.h .ci/errors_page.lua
 	lua5.4 .ci/errors_page.lua > $@
 
-# Both compilers check everything, for every Lua; a warning is an error. clang generates no code. gcc builds in its own
-# folder, except under UK_STRICT, where one build serves all steps of .ci/run.
+# Both compilers check everything, for every Lua; a warning is an error. clang generates no code.
+# gcc builds in its own folder, except under UK_STRICT, where one build serves all steps of .ci/run.
 
 LINT_LUAS := lua5.4 lua5.3 lua5.1 luajit
 LINT_BUILD := $(if $(UK_STRICT),$(BUILD),build/lint)
