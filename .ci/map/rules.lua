@@ -57,13 +57,7 @@ return {
     libc = libc,
 
     -- Arrows that point upwards: from a file to a room.
-    upward = {
-      {
-        from = "server/request/request.h",
-        to = "server/http",
-        reason = "http alone can read a request's headers and send its reply, and handlers call it by name",
-      },
-    },
+    upward = {},
 
     -- Circles of calls inside a room, by noun.
     circles = {
@@ -76,11 +70,6 @@ return {
         folder = "server/groups/",
         nouns = "group_commit group_instance group_read group_assignment group_topic group_request group_deferred",
         reason = "the lists of an instance, the ring of a topic and the deferred work have no files of their own",
-      },
-      {
-        folder = "server/http/",
-        nouns = "http_exchange http_refusal",
-        reason = "an exchange closes through refusal, and a refusal makes its response as an exchange does",
       },
       {
         folder = "server/kafka_engine/group/",

@@ -26,7 +26,7 @@ static bool take(struct uk_operation *operation, const struct uk_record *record)
 
 static bool is_client_alive(struct uk_operation *operation)
 {
-  return uk_request_alive(operation->context);
+  return uk_request_is_client_alive(operation->context);
 }
 
 const struct uk_sink uk_api_read_sink = {.record = take, .is_client_alive = is_client_alive};

@@ -1,12 +1,15 @@
 #include "server/http/http_exchange.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "common/gzip.h"
 #include "server/api/cors.h"
 #include "server/api/dispatch.h"
 #include "server/api/server_state.h"
 #include "server/http/http_refusal.h"
+#include "server/http/http_response.h"
 
 enum {
   DRAIN_FACTOR = 4, /* a refused body is read and dropped up to so many times max_body_bytes: a
@@ -46,6 +49,26 @@ static bool has_long_line(const struct uk_exchange *exchange)
   return exchange->line_bytes > exchange->http->max_header_bytes;
 }
 
+/* Whether the other side has ended or broken the connection: nothing more is to be read from it. */
+static bool is_at_end(int socket)
+{
+  char byte;
+  ssize_t got = recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+static bool is_client_alive(const struct uk_request *request)
+{
+  return !is_at_end(uk_exchange_of(request)->socket);
+}
+
+static const struct uk_request_methods methods = {
+  .header = uk_exchange_header,
+  .each_header = uk_exchange_each_header,
+  .is_client_alive = is_client_alive,
+  .reply = uk_exchange_reply,
+};
+
 void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
 {
   struct uk_http *http = context;
@@ -67,6 +90,7 @@ void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *conn
   size_t path_length = strcspn(exchange->uri, "?");
   exchange->uri[path_length] = '\0';
   struct uk_request *request = &exchange->request;
+  request->methods = &methods;
   request->server = http->server;
   request->path = exchange->uri;
   request->query = exchange->uri + path_length + (path_length < length ? 1 : 0);
@@ -77,24 +101,19 @@ void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *conn
   return exchange;
 }
 
-bool uk_request_alive(const struct uk_request *request)
-{
-  return !uk_http_at_end(uk_exchange_of(request)->socket);
-}
-
 static enum uk_method method_of(const char *name)
 {
   static const struct {
     const char *name;
     enum uk_method method;
-  } methods[] = {{"GET", UK_GET},
-                 {"POST", UK_POST},
-                 {"DELETE", UK_DELETE},
-                 {"HEAD", UK_HEAD},
-                 {"OPTIONS", UK_OPTIONS}};
-  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-    if (strcmp(name, methods[i].name) == 0)
-      return methods[i].method;
+  } names[] = {{"GET", UK_GET},
+               {"POST", UK_POST},
+               {"DELETE", UK_DELETE},
+               {"HEAD", UK_HEAD},
+               {"OPTIONS", UK_OPTIONS}};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    if (strcmp(name, names[i].name) == 0)
+      return names[i].method;
   }
   return UK_OTHER_METHOD;
 }
@@ -164,7 +183,7 @@ static bool admit(struct uk_exchange *exchange)
 static bool may_go_on(struct uk_exchange *exchange)
 {
   bool seen_all = !exchange->chunked && exchange->received > 0;
-  if (exchange->http->tls || exchange->at_end || !uk_http_at_end(exchange->socket))
+  if (exchange->http->tls || exchange->at_end || !is_at_end(exchange->socket))
     return true;
   exchange->at_end = true;
   if (!seen_all)

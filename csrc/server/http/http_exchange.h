@@ -44,6 +44,12 @@ static inline struct uk_exchange *uk_exchange_of(const struct uk_request *reques
   return (struct uk_exchange *)(uintptr_t)request;
 }
 
+/* http_headers, http_reply: the request's methods. */
+struct uk_slice uk_exchange_header(const struct uk_request *request, const char *name);
+void uk_exchange_each_header(const struct uk_request *request, uk_header_visitor *each,
+                             void *argument);
+void uk_exchange_reply(struct uk_request *request);
+
 /* http_headers: fills what stands under "out of the headers". */
 void uk_exchange_read_headers(struct uk_exchange *exchange);
 

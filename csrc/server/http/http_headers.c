@@ -28,14 +28,14 @@ struct uk_slice uk_http_header(struct MHD_Connection *connection, const char *na
   return trim_end(uk_slice_of(value, length));
 }
 
-struct uk_slice uk_request_header(const struct uk_request *request, const char *name)
+struct uk_slice uk_exchange_header(const struct uk_request *request, const char *name)
 {
   return uk_http_header(uk_exchange_of(request)->connection, name);
 }
 
 struct header_visit {
   bool as_sent; /* values keep the white space behind them */
-  void (*each)(void *argument, struct uk_slice name, struct uk_slice value);
+  uk_header_visitor *each;
   void *argument;
 };
 
@@ -50,10 +50,8 @@ static enum MHD_Result visit_header(void *context, enum MHD_ValueKind kind, cons
   return MHD_YES;
 }
 
-void uk_request_each_header(const struct uk_request *request,
-                            void (*each)(void *argument, struct uk_slice name,
-                                         struct uk_slice value),
-                            void *argument)
+void uk_exchange_each_header(const struct uk_request *request, uk_header_visitor *each,
+                             void *argument)
 {
   struct header_visit visit = {false, each, argument};
   MHD_get_connection_values_n(uk_exchange_of(request)->connection, MHD_HEADER_KIND, visit_header,

@@ -1,7 +1,6 @@
 #include "server/http/http_refusal.h"
 
 #include <dlfcn.h>
-#include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdint.h>
@@ -12,6 +11,7 @@
 #include "server/api/cors.h"
 #include "server/api/server_state.h"
 #include "server/http/http_headers.h"
+#include "server/http/http_response.h"
 
 enum {
   WORDS_SIZE = 512,
@@ -203,37 +203,6 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
   enum MHD_Result result = queue(connection, status, json);
   MHD_destroy_response(json);
   return result;
-}
-
-bool uk_http_at_end(int socket)
-{
-  char byte;
-  ssize_t got = recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
-}
-
-void uk_http_last_words(int socket, const struct uk_request *request)
-{
-  struct uk_buffer words;
-  char head[WORDS_SIZE];
-  uk_buffer_init(&words, (size_t)(UK_REPLY_HEADERS + 1) * WORDS_SIZE + request->reply.length);
-  snprintf(head, sizeof head,
-           "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: "
-           "close\r\n",
-           request->status, MHD_get_reason_phrase_for((unsigned)request->status),
-           request->reply.length);
-  uk_buffer_append_text(&words, head);
-  for (unsigned i = 0; i < request->reply_header_count; i++) {
-    snprintf(head, sizeof head, "%s: %s\r\n", request->reply_headers[i].name,
-             request->reply_headers[i].value);
-    uk_buffer_append_text(&words, head);
-  }
-  uk_buffer_append_text(&words, "\r\n");
-  if (request->method != UK_HEAD)
-    uk_buffer_append(&words, request->reply.data, request->reply.length);
-  if (words.error == UK_OK)
-    (void)!send(socket, words.data, words.length, MSG_NOSIGNAL | MSG_DONTWAIT);
-  uk_buffer_free(&words);
 }
 
 /* Whether something was received on the connection and nothing ever sent. */

@@ -25,17 +25,6 @@ void uk_http_unregister(struct uk_http *http);
 /* The library's MHD_queue_response, NULL when it is not to be found. */
 uk_queue_response *uk_http_queue_function(void);
 
-/* Whether the other side has ended or broken the connection: nothing more is to be read from it. */
-bool uk_http_at_end(int socket);
-
-/* The reply of the request as the library takes it; its body is given away. NULL without memory. In
- * http_reply. */
-struct MHD_Response *uk_http_make_response(struct uk_request *request);
-
-/* Writes the reply of the request to the socket as a whole HTTP response that closes, as far as it
- * can be written at once. Not for TLS. */
-void uk_http_last_words(int socket, const struct uk_request *request);
-
 /* Whether the connection is one over the limit. */
 bool uk_http_is_surplus(const struct uk_http *http, struct MHD_Connection *connection);
 

@@ -1,11 +1,9 @@
-/* The reply of a request, on its way out. */
-#include <stdlib.h>
-
+/* The reply of an exchange, on its way out. */
 #include "common/gzip.h"
 #include "server/api/cors.h"
 #include "server/api/server_state.h"
 #include "server/http/http_exchange.h"
-#include "server/http/http_refusal.h"
+#include "server/http/http_response.h"
 
 const size_t uk_exchange_reply_bytes =
   (size_t)1 << 30; /* the largest batch and one record escaped at worst fit */
@@ -34,37 +32,6 @@ void uk_exchange_settle(struct uk_exchange *exchange)
     pack(request);
 }
 
-/* A reply that is not 204 has a body, and none only where there was no memory for it. */
-static struct MHD_Response *take_body(struct uk_request *request)
-{
-  size_t length = 0;
-  if (request->status == MHD_HTTP_NO_CONTENT)
-    return MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
-  char *text = uk_buffer_take(&request->reply, &length);
-  struct MHD_Response *response =
-    text != NULL ? MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE) : NULL;
-  if (response == NULL)
-    free(text);
-  return response;
-}
-
-struct MHD_Response *uk_http_make_response(struct uk_request *request)
-{
-  struct MHD_Response *response = take_body(request);
-  if (response == NULL)
-    return NULL;
-  enum MHD_Result added = MHD_YES;
-  if (request->status != MHD_HTTP_NO_CONTENT)
-    added = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-  for (unsigned i = 0; i < request->reply_header_count && added == MHD_YES; i++)
-    added = MHD_add_response_header(response, request->reply_headers[i].name,
-                                    request->reply_headers[i].value);
-  if (added == MHD_YES)
-    return response;
-  MHD_destroy_response(response);
-  return NULL;
-}
-
 enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange)
 {
   uk_exchange_settle(exchange);
@@ -79,7 +46,7 @@ enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange)
   return result;
 }
 
-void uk_request_reply(struct uk_request *request)
+void uk_exchange_reply(struct uk_request *request)
 {
   struct uk_exchange *exchange = uk_exchange_of(request);
   struct uk_http *http = exchange->http;

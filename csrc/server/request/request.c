@@ -10,6 +10,27 @@
 
 enum { ERROR_TEXT_SIZE = 1024, NAME_SHOWN = 64 };
 
+struct uk_slice uk_request_header(const struct uk_request *request, const char *name)
+{
+  return request->methods->header(request, name);
+}
+
+void uk_request_each_header(const struct uk_request *request, uk_header_visitor *each,
+                            void *argument)
+{
+  request->methods->each_header(request, each, argument);
+}
+
+bool uk_request_is_client_alive(const struct uk_request *request)
+{
+  return request->methods->is_client_alive(request);
+}
+
+void uk_request_reply(struct uk_request *request)
+{
+  request->methods->reply(request);
+}
+
 void uk_request_add_header(struct uk_request *request, const char *name, const char *value)
 {
   if (request->reply_header_count == UK_REPLY_HEADERS) {

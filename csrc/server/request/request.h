@@ -1,6 +1,6 @@
 /* request: one HTTP request and its reply, as handlers see them. http fills the first half, a
- * handler the second, and uk_request_reply sends it. Nothing here knows which HTTP library is
- * below. */
+ * handler the second, and uk_request_reply sends the reply. What only http can do goes through a
+ * table of methods, so that handlers and their tests need no HTTP. */
 #ifndef UK_SERVER_REQUEST_H
 #define UK_SERVER_REQUEST_H
 
@@ -28,7 +28,20 @@ struct uk_browser {
   bool unscripted;        /* Sec-Fetch-Mode: navigate or no-cors, which need no script's consent */
 };
 
+struct uk_request;
+
+typedef void uk_header_visitor(void *argument, struct uk_slice name, struct uk_slice value);
+
+/* What http does for a request; the functions of the same names below say how. */
+struct uk_request_methods {
+  struct uk_slice (*header)(const struct uk_request *request, const char *name);
+  void (*each_header)(const struct uk_request *request, uk_header_visitor *each, void *argument);
+  bool (*is_client_alive)(const struct uk_request *request);
+  void (*reply)(struct uk_request *request);
+};
+
 struct uk_request {
+  const struct uk_request_methods *methods; /* NULL for a reply without a request */
   struct uk_server *server;
 
   /* What was asked. The bytes live as long as the request and are the handler's to change. */
@@ -71,9 +84,7 @@ struct uk_request {
 struct uk_slice uk_request_header(const struct uk_request *request, const char *name);
 
 /* Calls `each` for every request header, in order. */
-void uk_request_each_header(const struct uk_request *request,
-                            void (*each)(void *argument, struct uk_slice name,
-                                         struct uk_slice value),
+void uk_request_each_header(const struct uk_request *request, uk_header_visitor *each,
                             void *argument);
 
 /* How a query value is written. */
@@ -100,7 +111,7 @@ bool uk_request_query_known(struct uk_request *request, const char *const *names
 bool uk_request_query_unique(struct uk_request *request, const char *const *names, size_t count);
 
 /* Whether the client's connection still stands. From any thread. */
-bool uk_request_alive(const struct uk_request *request);
+bool uk_request_is_client_alive(const struct uk_request *request);
 
 /* Both texts are static or in the arena. A header past UK_REPLY_HEADERS, a fault of the program,
  * turns the reply into a 500. */
