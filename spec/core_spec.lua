@@ -135,6 +135,16 @@ for i = 100, 140 do
   many_headers_json[#many_headers_json + 1] = '{"key":"h' .. i .. '","value":"' .. i .. '"}'
 end
 
+-- Both forms of headers; 16 names fit into memory of their own.
+local function numbered_headers(count)
+  local map, texts = {}, {}
+  for index = 101, 100 + count do
+    map["h" .. index] = index
+    texts[#texts + 1] = ('{"key":"h%d","value":"%d"}'):format(index, index)
+  end
+  return map, "[" .. table.concat(texts, ",") .. "]"
+end
+
 local requests = {
   { "a produce", { "produce", "t", "hello" }, "POST", "/produce/t", json, '{"value":"hello"}' },
   { "a produce with everything", { "produce", "t", "v", { key = "k", partition = 2, timestamp = 1700000000000,
@@ -198,6 +208,20 @@ local requests = {
   { "a fetch of a list", { "fetch", { { topic = "t", partition = 1, offset = 2 } }, { timeout = 3, max_messages = 4,
     max_bytes = 5 } }, "POST", "/fetch", json, '{"topicPartitionOffsets":[{"topic":"t","partition":1,"offset":2}],' ..
     '"timeout":3,"max_messages":4,"max_bytes":5}', 3 },
+  { "names of headers by their bytes, a beginning before what it begins", { "produce", "t", "v", { headers = {
+    ab = 2, a = 1, abc = 3, b = 4, B = 5, ["\195\169"] = 6, ["a\0"] = 7 } } }, "POST", "/produce/t", json,
+    '{"value":"v","headers":[{"key":"B","value":"5"},{"key":"a","value":"1"},{"key":"a\\u0000","value":"7"},' ..
+    '{"key":"ab","value":"2"},{"key":"abc","value":"3"},{"key":"b","value":"4"},{"key":"\195\169","value":"6"}]}' },
+  { "committed that does not wait", { "committed", "g", "i", { topic = "t", partition = 0 }, { timeout = 0 } }, "POST",
+    "/committed/g/i?timeout=0", json, '{"topic":"t","partition":0}', 0 },
+  { "offsets that do not wait, of time 0", { "offsets", 0, { topic = "t", partition = 0 }, { timeout = 0 } }, "POST",
+    "/offsets/0?timeout=0", json, '{"topic":"t","partition":0}', 0 },
+  { "a consume that fails without a committed offset", { "consume", "g", "i", "t", { auto_offset_reset = "none" } }, "POST",
+    "/consume/g/i", with(json, { ["Kafka-Auto-Offset-Reset"] = "none" }), '{"topic":"t"}', 1000 },
+  { "a consume from the end", { "consume", "g", "i", "t", { auto_offset_reset = "latest" } }, "POST",
+    "/consume/g/i", with(json, { ["Kafka-Auto-Offset-Reset"] = "latest" }), '{"topic":"t"}', 1000 },
+  { "create_topic with a retention of 0", { "create_topic", "t", { retention_ms = 0, retention_bytes = 0 } }, "POST",
+    "/topics/t", json, '{"retention_ms":0,"retention_bytes":0}' },
   { "offsets at a time", { "offsets", 1700000000000, { topic = "t", partition = 0 }, { timeout = 9 } }, "POST",
     "/offsets/1700000000000?timeout=9", json, '{"topic":"t","partition":0}', 9 },
   { "offsets of the end", { "offsets", "latest", { { topic = "t", partition = 0 } } }, "POST", "/offsets/latest", json,
@@ -248,6 +272,25 @@ describe("prepare", function()
     local request = client:prepare("produce", "t", number, { key = -number, headers = { h = number } })
     assert.equal('{"key":"-9007199254740992","value":"9007199254740992",' ..
       '"headers":[{"key":"h","value":"9007199254740992"}]}', request.body)
+  end)
+
+  it("takes any number of headers", function()
+    for count = 14, 19 do
+      local map, text = numbered_headers(count)
+      assert.equal('{"value":"v","headers":' .. text .. "}",
+        client:prepare("produce", "t", "v", { headers = map }).body)
+    end
+  end)
+
+  it("refuses a webhook's headers that belong to the connection or the credentials, in any case", function()
+    for _, name in ipairs { "Authorization", "Connection", "Content-Encoding", "Content-Length", "Expect", "Host",
+      "Keep-Alive", "Proxy-Authorization", "TE", "Trailer", "Transfer-Encoding", "Upgrade" } do
+      for _, spelt in ipairs { name, name:lower(), name:upper() } do
+        local fine, text = pcall(client.prepare, client, "webhook", "t", "b", { headers = { [spelt] = "x" } })
+        assert.is_false(fine, spelt)
+        assert.truthy(text:find("(headers: " .. spelt .. ": ", 1, true), text)
+      end
+    end
   end)
 
   it("puts the path of the URL before its own", function()
@@ -354,6 +397,14 @@ local misuses = {
   { function() core.new { url = 5 } end, "bad argument #1 to 'new' (url: string expected, got number)" },
   { function() new { colour = "red" } end, "bad argument #1 to 'new' (unknown option 'colour')" },
   { function() new { [1] = "red" } end, "bad argument #1 to 'new' (option names are strings, got a number)" },
+  { function() new { ["timeout\0x"] = 5 } end, "bad argument #1 to 'new' (unknown option 'timeout')" },
+  { function() new { [("x"):rep(64)] = 5 } end,
+    "bad argument #1 to 'new' (unknown option '" .. ("x"):rep(64) .. "')" },
+  { function() new { [("x"):rep(65)] = 5 } end,
+    "bad argument #1 to 'new' (unknown option '" .. ("x"):rep(64) .. "')" },
+  { function() client:consume("g", "i", "t", { auto_offset_reset = ("y"):rep(65) }) end,
+    "bad argument #4 to 'consume' (auto_offset_reset: \"latest\", \"earliest\" or \"none\" expected, got \"" ..
+      ("y"):rep(64) .. "\")" },
   { function() new { timeout = "5" } end, "bad argument #1 to 'new' (timeout: integer expected, got string)" },
   { function() new { timeout = 0 } end,
     "bad argument #1 to 'new' (timeout: integer from 1 to 86400000 expected, got 0)" },
@@ -421,6 +472,10 @@ local misuses = {
     "bad argument #3 to 'produce' (timestamp: integer expected, got inf)" },
   { function() client:produce("t", "v", { timestamp = 2 ^ 53 + 2 }) end,
     "bad argument #3 to 'produce' (timestamp: a float past 2^53 is no exact integer: 9007199254740994)" },
+  { function() client:produce("t", "v", { timestamp = -2 ^ 53 - 2 }) end,
+    "bad argument #3 to 'produce' (timestamp: a float past 2^53 is no exact integer: -9007199254740994)" },
+  { function() client:produce("t", "v", { timestamp = -1 }) end,
+    "bad argument #3 to 'produce' (timestamp: integer from 0 to 9223372036854775807 expected, got -1)" },
   { function() client:produce("t", "v", { headers = "h" }) end,
     "bad argument #3 to 'produce' (headers: table expected, got string)" },
   { function() client:produce("t", "v", { headers = { h = {} } }) end,
@@ -455,6 +510,9 @@ local misuses = {
   { function() client:produce_many("t", { { value = "v", headers = { { key = "a", value = "b", x = 1 } } } }) end,
     "bad argument #2 to 'produce_many' (messages[1].headers[1]: unknown field 'x')" },
 
+  { function()
+    client:produce_many("t", { { value = "v", headers = { { key = "a", value = "b" } } }, { value = true } })
+  end, "bad argument #2 to 'produce_many' (messages[2].value: string, number, table or null expected, got boolean)" },
   { function() client:webhook("t") end, "bad argument #2 to 'webhook' (body: string expected, got nil)" },
   { function() client:webhook("t", "b", { headers = { ["a b"] = "x" } }) end,
     "bad argument #3 to 'webhook' (headers: 'a b' is no name of an HTTP header)" },
@@ -500,6 +558,12 @@ local misuses = {
   { function() client:create_topic("t", { partitions = 0 }) end,
     "bad argument #2 to 'create_topic' (partitions: integer from 1 to 2147483647 expected, got 0)" },
 
+  { function() client:create_topic("t", { retention_ms = -2 }) end,
+    "bad argument #2 to 'create_topic' (retention_ms: integer from -1 to 9223372036854775807 expected, got -2)" },
+  { function() client:create_topic("t", { retention_bytes = -2 }) end,
+    "bad argument #2 to 'create_topic' (retention_bytes: integer from -1 to 9223372036854775807 expected, got -2)" },
+  { function() client:offsets(-1, {}) end,
+    "bad argument #1 to 'offsets' (timestamp: integer from 0 to 9223372036854775807 expected, got -1)" },
   { function() client:prepare() end, "bad argument #1 to 'prepare' (method: string expected, got no value)" },
   { function() client:prepare "close" end, "bad argument #1 to 'prepare' (method: no such method: 'close')" },
   { function() client:prepare("produce", "t") end,
@@ -568,6 +632,49 @@ describe("misuse", function()
         end
       end)
     end
+  end
+
+  -- { function, argument, the name in the message, least, most, a call with that integer }
+  local metadata_request = { name = "produce_many" }
+  local function client_option(name)
+    return function(value) new({ [name] = value }):close() end
+  end
+  local function retry_option(name)
+    return function(value) core.retry_delay(1, {}, { [name] = value }) end
+  end
+  for _, row in ipairs {
+    { "new", 1, "timeout", 1, 86400000, client_option "timeout" },
+    { "new", 1, "connect_timeout", 1, 86400000, client_option "connect_timeout" },
+    { "new", 1, "retries", 0, 1000, client_option "retries" },
+    { "new", 1, "retry_delay", 0, 86400000, client_option "retry_delay" },
+    { "new", 1, "retry_delay_max", 0, 86400000, client_option "retry_delay_max" },
+    { "new", 1, "max_response_bytes", 1, 2 ^ 40, client_option "max_response_bytes" },
+    { "retry_delay", 1, "attempt", 1, 2147483647, function(value) core.retry_delay(value, {}) end },
+    { "retry_delay", 3, "retries", 0, 1000, retry_option "retries" },
+    { "retry_delay", 3, "retry_delay", 0, 86400000, retry_option "retry_delay" },
+    { "retry_delay", 3, "retry_delay_max", 0, 86400000, retry_option "retry_delay_max" },
+    { "finish", 2, "status", 0, 999, function(value) client:finish(metadata_request, value) end },
+    { "finish", 1, "request.messages", 0, 2147483647, function(value)
+      client:finish({ name = "produce_many", messages = value }, 200)
+    end },
+    { "produce", 3, "partition", 0, 2147483647, function(value)
+      client:prepare("produce", "t", "v", { partition = value })
+    end },
+    { "fetch", 2, "partition", 0, 2147483647, function(value) client:prepare("fetch", "t", value, 0) end },
+    { "commit", 3, "partition", 0, 2147483647, function(value)
+      client:prepare("commit", "g", "i", { topic = "t", partition = value, offset = 0 })
+    end },
+  } do
+    local name, argument, field, least, most, call = unpack(row)
+    it(("takes %s of %s from %.0f to %.0f"):format(field, name, least, most), function()
+      call(least)
+      call(most)
+      for _, past in ipairs { least - 1, most + 1 } do
+        assert.has_error(function() call(past) end,
+          ("bad argument #%d to '%s' (%s: integer from %.0f to %.0f expected, got %.0f)"):format(argument, name, field,
+            least, most, past))
+      end
+    end)
   end
 
   it("raises for the encode function that returns something else", function()
@@ -920,6 +1027,24 @@ describe("a 2xx that is not what the API answers", function()
     assert.same({ abc = 12 }, small:finish({ name = "topics" }, 200, nil, '{"abc":12}'))
     local _, _, details = small:finish({ name = "topics" }, 200, nil, '{"abc":123}')
     assert.equal("response_too_large", details.code)
+  end)
+end)
+
+describe("an answer that ends too early", function()
+  it("is lost where only the end of the connection ended it", function()
+    local _, _, details = answer("topics", '{"t":1', 200, {})
+    assert.equal("connection_lost", details.code)
+    _, _, details = answer("topics", "", 200, {})
+    assert.equal("connection_lost", details.code)
+    assert.same({ t = 1 }, answer("topics", '{"t":1}', 200, {}))
+  end)
+
+  it("is a bad one where its headers say where it ends", function()
+    for _, name in ipairs { "content-length", "transfer-encoding" } do
+      local _, _, details = answer("topics", '{"t":1', 200, { [name] = "x" })
+      assert.equal("bad_response", details.code, name)
+    end
+    assert.equal("bad_response", select(3, answer("topics", '{"t":1')).code)
   end)
 end)
 

@@ -249,6 +249,12 @@ describe("A2: a value that is a table", function()
     refused({ [name] = print }, "value." .. name .. ": a function is not JSON")
     refused({ [name .. "m"] = print }, 'value["' .. name .. '"]: a function is not JSON')
     refused({ [cjson.null] = 1 }, "value: a userdata is not a key in JSON")
+    refused({ ["1a"] = print }, 'value["1a"]: a function is not JSON')
+    refused({ a1 = { [""] = print } }, 'value.a1[""]: a function is not JSON')
+    refused({ ["a-b"] = print }, 'value["a-b"]: a function is not JSON')
+    refused({ [-5] = print }, "value[-5]: a function is not JSON")
+    local pointer = debug.upvalueid and debug.upvalueid(refused, 1)
+    if pointer then refused({ pointer }, "value[1]: a userdata is not JSON") end
   end)
 
   it("names 64-bit integers of LuaJIT's, which no number of its own holds", function()
@@ -297,6 +303,7 @@ describe("A2: a value that is a table", function()
     assert.same({ ["1"] = 1, ["1000"] = 2 }, value_of(text_of(very_sparse)))
     cjson.encode_sparse_array(false, 0)
     assert.equal(1000, select(2, text_of(very_sparse):gsub("%w+", "")))
+    refused({ [2 ^ 31] = 1 }, "value: excessively sparse array") -- no array has so many elements
     cjson.encode_sparse_array(false, 2, 2)
     refused({ [1] = 1, [5] = 1 }, "value: excessively sparse array")
     assert.equal("[1,null,null,1]", text_of { [1] = 1, [4] = 1 })
@@ -392,7 +399,20 @@ describe("core.json", function()
     assert.equal("[]", encode {})
     assert.equal(like.array_mt, getmetatable((read "[]")))
     assert.equal('{"a":[]}', encode((read '{"a":[]}')))
+    local inner = read '{"a":[[5],{"b":[]}]}'
+    assert.equal(like.array_mt, getmetatable(inner.a))
+    assert.equal(like.array_mt, getmetatable(inner.a[1]))
+    assert.is_nil(getmetatable(inner.a[2]))
+    assert.equal(like.array_mt, getmetatable(inner.a[2].b))
     assert.is_nil(getmetatable((read "{}")))
+  end)
+
+  it("knows the value that stands for an empty array", function()
+    local pointer = debug.upvalueid and debug.upvalueid(random, 1)
+    if not pointer then return end -- Lua 5.1 has no light userdata to spare
+    local encode = core.json { empty_array = pointer }
+    assert.equal('{"a":[]}', encode { a = pointer })
+    assert.same({ nil, "a userdata is not JSON", ".a" }, { core.json()({ a = pointer }) })
   end)
 
   it("may be called again from a finaliser", function()
