@@ -81,7 +81,7 @@ static const char again[] =
 static const char *again_of(const struct uk_lua_call_row *row, enum uk_error error, int status)
 {
   const bool consumes = strcmp(row->name, "consume") == 0;
-  return consumes && uk_retry_carried_out(error, status) ? again : NULL;
+  return consumes && uk_retry_maybe_executed(error, status) ? again : NULL;
 }
 
 static bool returns_messages(const struct uk_lua_call_row *row)

@@ -55,7 +55,7 @@ bool uk_call_perform(struct uk_transport *transport, const struct uk_settings *s
     if (attempt(transport, request, left, class == UK_RETRY_SAFE, body, failure))
       return true;
     if (failure->has_results)
-      return false; /* a part was carried out: the same request again would do it twice */
+      return false; /* a part is stored: a retry would store it twice */
     int64_t delay = uk_retry_delay(&policy, attempts, failure->error, failure->status,
                                    failure->retry_after, uk_jitter());
     left = deadline - uk_clock_monotonic() - delay;

@@ -1,4 +1,4 @@
-/* call: a request made, with its retries, until it is answered, fails for good or runs out of
+/* call: performs a request, with retries, until it is answered, fails for good or runs out of
  * time. */
 #ifndef UK_CALL_H
 #define UK_CALL_H
@@ -7,15 +7,15 @@
 #include "client/retry.h"
 #include "client/transport.h"
 
-/* Blocks for at most the settings' timeout plus the request's wait, sleeps included. True when
- * the answer is a 2xx: its body is in `body`. False with `failure` filled; what it points to is in
- * `body` or itself. A produce that was carried out in part (the failure has results) is not made
- * again. */
+/* Blocks for at most the settings' timeout plus the request's wait, including the delays between
+ * attempts. Returns true for a 2xx, with its body in `body`. Otherwise fills `failure`, whose
+ * slices point into `body` or into itself. A produce that was stored in part (the failure has
+ * results) is not retried. */
 bool uk_call_perform(struct uk_transport *transport, const struct uk_settings *settings,
                      const struct uk_client_request *request, enum uk_retry_class class,
                      struct uk_buffer *body, struct uk_client_failure *failure);
 
-/* The settings' policy for a class of calls. */
+/* The retry policy of the settings for a class of calls. */
 struct uk_retry_policy uk_call_policy(const struct uk_settings *settings,
                                       enum uk_retry_class class);
 

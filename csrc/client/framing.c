@@ -55,7 +55,7 @@ bool uk_framing_whole(const struct uk_framing *framing, int status, struct uk_sl
   return framing->bounded || !has_json(status) || !uk_framing_cut(body);
 }
 
-/* The first byte that is no white space. */
+/* The first byte that is not white space. */
 static size_t first_byte(struct uk_slice json)
 {
   size_t at = 0;
@@ -64,7 +64,7 @@ static size_t first_byte(struct uk_slice json)
   return at;
 }
 
-/* Behind the string that begins at `at`; the length when it does not end. */
+/* The position after the string that begins at `at`; the length when the string does not end. */
 static size_t pass_string(struct uk_slice json, size_t at)
 {
   for (at++; at < json.length && json.data[at] != '"'; at++)

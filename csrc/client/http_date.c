@@ -2,8 +2,8 @@
 
 enum { SECONDS_OF_DAY = 86400, YEARS_AHEAD = 50 };
 
-/* As strptime takes them; %e is a day padded with a blank, %A a whole name. The second is the
- * obsolete form of RFC 850, the third that of asctime. */
+/* In the notation of strptime: %e is a day padded with a blank, %A a full name. The second is the
+ * obsolete format of RFC 850, the third that of asctime. */
 static const char *const formats[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
                                       "%a %b %e %H:%M:%S %Y"};
 
@@ -26,7 +26,7 @@ static bool take_text(struct uk_slice *rest, const char *text, size_t length)
   return true;
 }
 
-/* The index of the name that comes next, by its first `letters` (0 = all); -1 when none does. */
+/* Reads one of the names, of which the first `letters` count (0 = all). Returns its index or -1. */
 static int take_name(struct uk_slice *rest, const char *const *names, int count, size_t letters)
 {
   for (int i = 0; i < count; i++)
@@ -35,7 +35,7 @@ static int take_name(struct uk_slice *rest, const char *const *names, int count,
   return -1;
 }
 
-/* Exactly so many digits; -1 when others come. */
+/* Reads exactly `digits` digits. Returns the number or -1. */
 static int take_digits(struct uk_slice *rest, size_t digits)
 {
   int number = 0;
@@ -57,7 +57,7 @@ static bool take_year(struct uk_slice *rest, struct date *date, size_t digits)
   return date->year >= 0;
 }
 
-/* One part of a date. */
+/* Reads one part of a date. */
 static bool take_part(struct uk_slice *rest, char part, struct date *date)
 {
   switch (part) {

@@ -3,7 +3,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The finaliser of splitmix64: every bit of the input moves about half of the output's. */
+/* The finalizer of splitmix64: each bit of the input flips about half of the bits of the output. */
 static uint64_t mix(uint64_t value)
 {
   value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);

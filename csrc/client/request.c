@@ -24,7 +24,7 @@ void uk_client_request_free(struct uk_client_request *request)
   uk_buffer_free(&request->body);
 }
 
-/* The first failure counts; UK_OK is none. */
+/* Keeps the first failure; UK_OK is no failure. */
 static void fail(struct uk_client_request *request, enum uk_error error, const char *text)
 {
   if (error == UK_OK || request->error != UK_OK)
@@ -33,9 +33,9 @@ static void fail(struct uk_client_request *request, enum uk_error error, const c
   snprintf(request->message, sizeof request->message, "%s", text);
 }
 
-/* ---- line ---- */
+/* ---- request line ---- */
 
-/* Copies the path's template with each {parameter} replaced. */
+/* Appends the template of a path with each {parameter} replaced. */
 static void fill_path(struct uk_buffer *path, const char *template,
                       const struct uk_slice *parameters)
 {
@@ -75,7 +75,7 @@ static bool carries_bytes(enum uk_endpoint endpoint)
          endpoint == UK_ENDPOINT_CONSUME || endpoint == UK_ENDPOINT_FETCH;
 }
 
-/* What describes the body. The webhook's is whatever its caller says. */
+/* The headers that describe the body. Those of a webhook come from its caller. */
 static void add_body_headers(struct uk_client_request *request)
 {
   if (request->body.length > 0 && request->endpoint != UK_ENDPOINT_WEBHOOK)
@@ -189,7 +189,7 @@ static void close_bracket(struct uk_client_request *request, char bracket)
   request->filled = true;
 }
 
-/* `"name":` with the comma before it. `name` needs no escaping. */
+/* Appends `"name":`, with a comma before it if needed. `name` needs no escaping. */
 static void write_name(struct uk_client_request *request, const char *name)
 {
   uk_buffer_append(&request->body, request->filled ? ",\"" : "\"", request->filled ? 2 : 1);
@@ -208,8 +208,8 @@ static void write_text(struct uk_client_request *request, const char *name, stru
   uk_json_write_string(&request->body, text);
 }
 
-/* What a message carries: any bytes as base64, or text. The writer would replace bytes that are
- * no UTF-8, and what arrives must be what was given, so they are refused. */
+/* The payload of a message: any bytes as base64, or text. Text that is not UTF-8 is refused, since
+ * the JSON writer would replace the invalid bytes. */
 static void write_bytes(struct uk_client_request *request, const char *name, struct uk_slice bytes)
 {
   char problem[sizeof request->message];

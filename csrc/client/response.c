@@ -88,7 +88,7 @@ static const char *event_name(enum uk_json_event event)
   return name != NULL ? name : "something else";
 }
 
-/* BAD_RESPONSE, with the place in front of the text. */
+/* Fails with BAD_RESPONSE; the text names the element. */
 static void fail_here(struct uk_response_reader *reader, const char *format, ...)
   __attribute__((format(printf, 2, 3)));
 
@@ -106,8 +106,8 @@ static void fail_here(struct uk_response_reader *reader, const char *format, ...
     uk_response_fail(reader, UK_E_BAD_RESPONSE, "the response: %s", text);
 }
 
-/* Whether the event is the wanted one; the error says `what` of the current element should be
- * `expected`. */
+/* True when the event is the wanted one. Otherwise fails: "WHAT: EXPECTED expected, got …". `what`
+ * is NULL for the body itself. */
 static bool want(struct uk_response_reader *reader, enum uk_json_event event,
                  enum uk_json_event wanted, const char *what, const char *expected)
 {
@@ -116,13 +116,14 @@ static bool want(struct uk_response_reader *reader, enum uk_json_event event,
   if (event == UK_JSON_ERROR)
     uk_response_fail_json(reader);
   else
-    fail_here(reader, "%s: %s expected, got %s", what, expected, event_name(event));
+    fail_here(reader, "%s%s%s expected, got %s", what != NULL ? what : "", what != NULL ? ": " : "",
+              expected, event_name(event));
   return false;
 }
 
 bool uk_response_list(struct uk_response_reader *reader)
 {
-  return want(reader, uk_json_next(&reader->json), UK_JSON_ARRAY, "the top", "a list");
+  return want(reader, uk_json_next(&reader->json), UK_JSON_ARRAY, NULL, "a list");
 }
 
 static bool open_object(struct uk_response_object *object, const struct uk_shape *shape)
@@ -150,11 +151,11 @@ bool uk_response_element(struct uk_response_reader *reader, struct uk_response_o
 bool uk_response_object(struct uk_response_reader *reader, struct uk_response_object *object,
                         const struct uk_shape *shape)
 {
-  return want(reader, uk_json_next(&reader->json), UK_JSON_OBJECT, "the top", "an object") &&
+  return want(reader, uk_json_next(&reader->json), UK_JSON_OBJECT, NULL, "an object") &&
          open_object(object, shape);
 }
 
-/* The position of the field in the shape, -1 when the shape has none of this name. */
+/* The position of the field of that name in the shape, or -1. */
 static int find_field(const struct uk_shape *shape, struct uk_slice key)
 {
   for (unsigned i = 0; i < shape->count; i++)
@@ -221,7 +222,7 @@ static int end_object(struct uk_response_reader *reader, const struct uk_respons
   return -1;
 }
 
-/* Of the next field that the shape knows; -1 at the end of the object. */
+/* The position of the next known field; -1 at the end of the object. */
 static int next_field(struct uk_response_reader *reader, struct uk_response_object *object)
 {
   const struct uk_shape *shape = object->shape;
@@ -297,14 +298,14 @@ void uk_response_first(char *body, size_t length, struct uk_response_position *p
       position->partition = reader.integer;
     else if (field == UK_FIELD_OFFSET)
       position->offset = reader.integer;
-    /* A number at the end of a body that is cut off may lack digits. */
+    /* A number at the end of a truncated body may lack digits. */
     position->known = (object.seen & all) == all && reader.json.at != reader.json.end;
   }
 }
 
 /* ---- failures ---- */
 
-/* Takes the field whose key was read. False when nothing behind it is to be looked at. */
+/* Reads the field whose key was just read. False when the rest of the body is not read. */
 static bool take_failure_field(struct uk_client_failure *failure, struct uk_json_reader *json)
 {
   bool text = uk_slice_is(json->string, "error"), list = uk_slice_is(json->string, "results");
@@ -318,11 +319,11 @@ static bool take_failure_field(struct uk_client_failure *failure, struct uk_json
     failure->message = json->string;
   failure->has_results = list && event == UK_JSON_ARRAY;
   if (failure->has_results)
-    return false; /* what is in the list is read later, and may be read but once */
+    return false; /* the list is read later, and reading changes the body */
   return uk_json_skip(json, event) != UK_JSON_ERROR;
 }
 
-/* The fields `error` and `results` of the body, as far as it has them. */
+/* Reads the fields `error` and `results` of the body, which may lack them or be malformed. */
 static void read_failure(struct uk_client_failure *failure, char *body, size_t length)
 {
   struct uk_json_reader json;

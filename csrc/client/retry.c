@@ -1,15 +1,15 @@
 #include "client/retry.h"
 
-/* Whether the request cannot have been carried out. A 502 is UNAVAILABLE, but it comes from a
- * gateway that may have passed the request on before it lost the answer. */
-static bool surely_unsent(enum uk_error error, int status)
+/* True when the request certainly was not executed. A 502 is UNAVAILABLE too, but comes from a
+ * gateway that may have forwarded the request before it lost the answer. */
+static bool is_unexecuted(enum uk_error error, int status)
 {
   if (error == UK_E_UNAVAILABLE)
     return status != 502;
   return error == UK_E_CONNECT_FAILED || error == UK_E_RESOLVE_FAILED || error == UK_E_TOO_MANY;
 }
 
-bool uk_retry_carried_out(enum uk_error error, int status)
+bool uk_retry_maybe_executed(enum uk_error error, int status)
 {
   if (error == UK_E_CONNECT_FAILED || error == UK_E_RESOLVE_FAILED || error == UK_E_TLS_FAILED)
     return false;
@@ -20,7 +20,7 @@ static bool may_retry(enum uk_retry_class class, enum uk_error error, int status
 {
   switch (class) {
   case UK_RETRY_NEVER: return false;
-  case UK_RETRY_UNSENT: return surely_unsent(error, status);
+  case UK_RETRY_UNSENT: return is_unexecuted(error, status);
   case UK_RETRY_SAFE: return uk_error_retriable(error);
   }
   return false;
@@ -43,8 +43,7 @@ int64_t uk_retry_delay(const struct uk_retry_policy *policy, int64_t attempt, en
   if (retry_after > UK_RETRY_AFTER_MAX)
     return UK_RETRY_STOP;
   int64_t delay = backoff(policy, attempt);
-  int64_t half =
-    delay / 2; /* the rest is jitter: clients that failed together do not come back together */
+  int64_t half = delay / 2; /* is jitter: clients that failed together come back one by one */
   delay = delay - half + (int64_t)((uint64_t)half * random >> 32);
   int64_t asked = retry_after > 0 ? retry_after * 1000 : 0;
   return delay > asked ? delay : asked;

@@ -1,4 +1,4 @@
-/* retry: whether a call that failed is made again, and after how long. Pure. */
+/* retry: whether a failed call is retried, and after how long. Pure. */
 #ifndef UK_RETRY_H
 #define UK_RETRY_H
 
@@ -9,28 +9,28 @@
 
 enum { UK_RETRY_STOP = -1, UK_RETRY_AFTER_MAX = 60 /* seconds */ };
 
-/* What a second arrival of the same request would do. */
+/* What may be retried. */
 enum uk_retry_class {
-  UK_RETRY_NEVER,  /* the caller wants to know how things stand now */
-  UK_RETRY_UNSENT, /* harm: only what surely was not carried out is tried again */
-  UK_RETRY_SAFE    /* nothing */
+  UK_RETRY_NEVER,  /* nothing: the caller asks for the state of this moment */
+  UK_RETRY_UNSENT, /* not idempotent: only what certainly was not executed */
+  UK_RETRY_SAFE    /* idempotent: every failure that may be temporary */
 };
 
 struct uk_retry_policy {
   enum uk_retry_class class;
   int64_t retries;   /* 0 = none */
-  int64_t delay;     /* milliseconds before the first */
+  int64_t delay;     /* milliseconds before the first retry */
   int64_t delay_max; /* milliseconds */
 };
 
-/* Whether the request may have been carried out although it failed so: its answer is lost, or cannot
- * be read. `status` is 0 without one. */
-bool uk_retry_carried_out(enum uk_error error, int status);
+/* True when the request may have been executed although it failed: its answer is lost or
+ * unreadable. `status` is 0 without an answer. */
+bool uk_retry_maybe_executed(enum uk_error error, int status);
 
-/* Milliseconds to wait before the next attempt, or UK_RETRY_STOP. `attempt` counts those made so
- * far, from 1; `status` is 0 without one; `retry_after` in seconds, -1 when not said: the wait
- * is at least as long, and a server that wants more than UK_RETRY_AFTER_MAX is not asked again.
- * `random` is any 32 bits. */
+/* Milliseconds until the next attempt, or UK_RETRY_STOP. `attempt` counts the attempts made so far,
+ * from 1. `status` is 0 without an answer. `retry_after` is the server's Retry-After in seconds, -1
+ * = none: the delay is at least that long, and above UK_RETRY_AFTER_MAX there is no retry. `random`
+ * is any 32 bits. */
 int64_t uk_retry_delay(const struct uk_retry_policy *policy, int64_t attempt, enum uk_error error,
                        int status, int64_t retry_after, uint32_t random);
 

@@ -28,8 +28,8 @@ static bool has_scheme(struct uk_slice url, const char *scheme)
   return url.length > length && strncasecmp(url.data, scheme, length) == 0;
 }
 
-/* What is wrong with the URL, NULL when nothing is. `*host` is where the host starts, `*path`
- * where it and the port end. */
+/* Returns what is wrong with the URL, or NULL. `*host` is the position of the host, `*path` the one
+ * after host and port. */
 static const char *check_url(struct uk_slice url, size_t *host, size_t *path)
 {
   *host = has_scheme(url, "http://") ? 7 : has_scheme(url, "https://") ? 8 : 0;
@@ -39,27 +39,27 @@ static const char *check_url(struct uk_slice url, size_t *host, size_t *path)
     return "url: too long";
   for (size_t i = 0; i < url.length; i++) {
     if ((unsigned char)url.data[i] <= ' ' || url.data[i] == 0x7f)
-      return "url: a space or control character in it";
+      return "url: contains a space or a control character";
     if (url.data[i] == '?' || url.data[i] == '#')
-      return "url: no query and no fragment expected";
+      return "url: must not have a query or a fragment";
   }
   const char *slash = memchr(url.data + *host, '/', url.length - *host);
   *path = slash != NULL ? (size_t)(slash - url.data) : url.length;
   if (*path == *host)
-    return "url: a host expected behind the scheme";
+    return "url: a host expected after the scheme";
   if (memchr(url.data + *host, '@', *path - *host) != NULL)
-    return "url: credentials in it; give them as username and password";
+    return "url: must not contain credentials; pass username and password";
   return NULL;
 }
 
 #define UNIX_HOST "unix:"
 #define UNIX_URL "http://localhost"
 
-/* The options' URL in parts. */
-struct place {
-  struct uk_slice base;   /* scheme, host and port; of a unix socket UNIX_URL */
-  struct uk_slice prefix; /* the path, without slashes at its end */
-  struct uk_slice socket; /* data NULL: none */
+/* The parts of a URL. */
+struct url_parts {
+  struct uk_slice base;   /* scheme, host and port; UNIX_URL for a unix socket */
+  struct uk_slice prefix; /* the path, without trailing slashes */
+  struct uk_slice socket; /* data NULL = none */
 };
 
 static struct uk_slice without_slashes(const char *data, const char *end)
@@ -69,36 +69,37 @@ static struct uk_slice without_slashes(const char *data, const char *end)
   return uk_slice_of(data, (size_t)(end - data));
 }
 
-/* "http://unix:/SOCKET" or "http://unix:/SOCKET:/PATH", as nginx writes it. `path` is where SOCKET
- * starts. */
-static const char *read_socket(struct uk_slice url, size_t path, struct place *place)
+/* Reads "http://unix:/SOCKET" or "http://unix:/SOCKET:/PATH", as in nginx. `path` is the position
+ * of SOCKET. */
+static const char *read_socket(struct uk_slice url, size_t path, struct url_parts *parts)
 {
   const char *start = url.data + path, *end = url.data + url.length;
   if (has_scheme(url, "https://"))
-    return "url: https does not go over a unix socket";
+    return "url: https over a unix socket is not supported";
   if (start == end)
-    return "url: the path of a unix socket expected behind unix:";
+    return "url: the path of a unix socket expected after unix:";
   const char *colon = memchr(start, ':', (size_t)(end - start));
   const char *rest = colon != NULL ? colon + 1 : end;
-  place->base = uk_slice_text(UNIX_URL);
-  place->socket = uk_slice_of(start, (size_t)((colon != NULL ? colon : end) - start));
-  place->prefix = without_slashes(rest, end);
+  parts->base = uk_slice_text(UNIX_URL);
+  parts->socket = uk_slice_of(start, (size_t)((colon != NULL ? colon : end) - start));
+  parts->prefix = without_slashes(rest, end);
   if (rest < end && *rest != '/')
-    return "url: a path expected behind the unix socket and its ':'";
-  return place->socket.length > UK_SETTINGS_SOCKET_MAX ? "url: the unix socket's path is too long"
-                                                       : NULL;
+    return "url: a path expected after the unix socket and its ':'";
+  return parts->socket.length > UK_SETTINGS_SOCKET_MAX
+           ? "url: the path of the unix socket is too long"
+           : NULL;
 }
 
-static const char *read_place(struct uk_slice url, struct place *place)
+static const char *read_url(struct uk_slice url, struct url_parts *parts)
 {
   size_t host = 0, path = 0;
   const char *problem = check_url(url, &host, &path);
   if (problem != NULL)
     return problem;
   if (uk_slice_is(uk_slice_of(url.data + host, path - host), UNIX_HOST))
-    return read_socket(url, path, place);
-  place->base = uk_slice_of(url.data, path);
-  place->prefix = without_slashes(url.data + path, url.data + url.length);
+    return read_socket(url, path, parts);
+  parts->base = uk_slice_of(url.data, path);
+  parts->prefix = without_slashes(url.data + path, url.data + url.length);
   return NULL;
 }
 
@@ -108,11 +109,11 @@ static const char *check_credentials(const struct uk_settings_options *options)
   if (username.data == NULL && password.data == NULL)
     return NULL;
   if (username.data == NULL || username.length == 0)
-    return "username: absent, but there is a password";
+    return "username: missing, but there is a password";
   if (password.data == NULL)
-    return "password: absent, but there is a username";
+    return "password: missing, but there is a username";
   if (memchr(username.data, ':', username.length) != NULL)
-    return "username: a ':' in it";
+    return "username: must not contain ':'";
   if (username.length > UK_SETTINGS_CREDENTIAL_MAX)
     return "username: too long";
   if (password.length > UK_SETTINGS_CREDENTIAL_MAX)
@@ -137,7 +138,7 @@ static void write_authorization(char *out, const struct uk_settings_options *opt
   explicit_bzero(plain, sizeof plain);
 }
 
-/* Copies the slice and a NUL to `*at`, and moves it past them. */
+/* Copies the slice and a NUL to `*at`, and advances `*at` past them. */
 static const char *keep(char **at, struct uk_slice slice)
 {
   char *copy = *at;
@@ -148,15 +149,15 @@ static const char *keep(char **at, struct uk_slice slice)
   return copy;
 }
 
-/* One block holds all that the settings point to, the secret first. */
+/* One block of memory holds everything that the settings point to, the secret first. */
 static bool copy_all(struct uk_settings *settings, const struct uk_settings_options *options,
-                     const struct place *place)
+                     const struct url_parts *parts)
 {
   const char *ca_file = options->ca_file != NULL ? options->ca_file : "";
-  size_t url = place->base.length + place->prefix.length;
+  size_t url = parts->base.length + parts->prefix.length;
   size_t secret = strlen(UK_BASIC) + 1 +
                   uk_base64_encoded_size(options->username.length + 1 + options->password.length);
-  size_t size = secret + url + 1 + strlen(ca_file) + 1 + place->socket.length + 1;
+  size_t size = secret + url + 1 + strlen(ca_file) + 1 + parts->socket.length + 1;
   char *memory = calloc(1, size);
   if (memory == NULL)
     return false;
@@ -165,12 +166,12 @@ static bool copy_all(struct uk_settings *settings, const struct uk_settings_opti
   settings->options.url = settings->options.username = settings->options.password =
     uk_slice_of(NULL, 0);
   settings->url = uk_slice_of(at, url);
-  settings->prefix = uk_slice_of(at + place->base.length, place->prefix.length);
-  keep(&at, place->base);
+  settings->prefix = uk_slice_of(at + parts->base.length, parts->prefix.length);
+  keep(&at, parts->base);
   at--;
-  keep(&at, place->prefix);
+  keep(&at, parts->prefix);
   settings->options.ca_file = options->ca_file != NULL ? keep(&at, uk_slice_text(ca_file)) : NULL;
-  settings->socket = place->socket.data != NULL ? keep(&at, place->socket) : NULL;
+  settings->socket = parts->socket.data != NULL ? keep(&at, parts->socket) : NULL;
   if (options->username.data != NULL) {
     write_authorization(memory, options);
     settings->authorization = memory;
@@ -181,11 +182,11 @@ static bool copy_all(struct uk_settings *settings, const struct uk_settings_opti
 bool uk_settings_init(struct uk_settings *settings, const struct uk_settings_options *options,
                       char *message, size_t size)
 {
-  struct place place = {.socket = {NULL, 0}};
-  const char *problem = read_place(options->url, &place);
+  struct url_parts parts = {.socket = {NULL, 0}};
+  const char *problem = read_url(options->url, &parts);
   if (problem == NULL)
     problem = check_credentials(options);
-  if (problem == NULL && !copy_all(settings, options, &place))
+  if (problem == NULL && !copy_all(settings, options, &parts))
     problem = "out of memory";
   if (problem != NULL)
     snprintf(message, size, "%s", problem);

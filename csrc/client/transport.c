@@ -83,8 +83,8 @@ struct uk_transport *uk_transport_open(const struct uk_settings *settings)
 }
 
 /* After a fork the connection belongs to the parent too: what a clean-up may send (the end of a TLS
- * session) must not reach it, so the socket is replaced first. Without a descriptor to do that with,
- * the handle is left alone. */
+ * session) must not reach it, so the socket is replaced first. Without a descriptor to do that
+ * with, the handle is left alone. */
 static void clean_up_inherited(CURL *curl)
 {
   curl_socket_t socket = CURL_SOCKET_BAD;

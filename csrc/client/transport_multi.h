@@ -26,8 +26,8 @@ void uk_transfers_close(
   struct uk_transfers *transfers); /* gives up what is under way; NULL is fine */
 
 /* Begins one of at most `timeout` milliseconds; the request lives until it has ended. The request
- * may be sent twice when a kept connection turns out to be dead. After an error nothing is under way
- * in the place. */
+ * may be sent twice when a kept connection turns out to be dead. After an error nothing is under
+ * way in the place. */
 enum uk_error uk_transfers_start(struct uk_transfers *transfers, unsigned place,
                                  const struct uk_client_request *request, int64_t timeout);
 

@@ -8,11 +8,11 @@
  *     run(job);
  *
  * Nothing is allocated, and every call except uk_list_count takes constant time. A zeroed list is
- * empty, and a zeroed link is in no list. A struct needs one link for each list that it can be in at
- * the same time.
+ * empty, and a zeroed link is in no list. A struct needs one link for each list that it can be in
+ * at the same time.
  *
- * A list that was used once stays at its address; uk_list_move passes its links on to another.
- * A list knows no locks: the caller holds one when threads share it. */
+ * A list that was used once stays at its address; uk_list_move passes its links on to another. A
+ * list knows no locks: the caller holds one when threads share it. */
 #ifndef UK_LIST_H
 #define UK_LIST_H
 

@@ -1,4 +1,5 @@
-/* thread: threads that leave signals to the program, and conditions that wait until a time of uk_clock_monotonic. */
+/* thread: threads that leave signals to the program, and conditions that wait until a time of
+ * uk_clock_monotonic. */
 #ifndef UK_THREAD_H
 #define UK_THREAD_H
 

@@ -31,7 +31,8 @@ static void init_locks(struct uk_sender *sender)
   pthread_mutex_init(&sender->latency_lock, NULL);
 }
 
-/* Unique across processes and senders: the server takes two requests with one key for one request. */
+/* Unique across processes and senders: the server takes two requests with one key for one
+ * request. */
 static uint64_t make_seed(void)
 {
   uint64_t seed;
@@ -104,7 +105,8 @@ void uk_sender_abandon(struct uk_sender *sender)
 
 /* ---- waiting ---- */
 
-/* Precondition: the caller holds the lock, which is released while it waits. False at the deadline. */
+/* Precondition: the caller holds the lock, which is released while it waits. False at the
+ * deadline. */
 static bool wait_until(struct uk_sender *sender, int64_t deadline)
 {
   sender->waiters++;

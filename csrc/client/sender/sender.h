@@ -1,6 +1,6 @@
-/* sender: delivers messages in the background. A caller adds a message to a bounded queue, which costs a
- * copy. The sender's thread makes batches of the messages, sends them, retries what may succeed later,
- * and keeps the messages that it gave up, with the reason.
+/* sender: delivers messages in the background. A caller adds a message to a bounded queue, which
+ * costs a copy. The sender's thread makes batches of the messages, sends them, retries what may
+ * succeed later, and keeps the messages that it gave up, with the reason.
  *
  * Delivery is at least once: a request that may have been stored is sent again under the same
  * Idempotency-Key. With one request in flight the order of the messages is kept.
@@ -71,8 +71,8 @@ struct uk_sender_stats {
 void uk_sender_stats(struct uk_sender *sender, struct uk_sender_stats *stats);
 
 /* Adds a copy of the message to the queue. Returns UK_OK, or, with nothing changed, QUEUE_FULL,
- * TOO_LARGE (larger than the queue) or CANCELLED (the sender was stopped). An absent timestamp becomes
- * the current time. `headers` are packed (sender_record.h). UTF-8 is not checked. */
+ * TOO_LARGE (larger than the queue) or CANCELLED (the sender was stopped). An absent timestamp
+ * becomes the current time. `headers` are packed (sender_record.h). UTF-8 is not checked. */
 enum uk_error uk_sender_send(struct uk_sender *sender, const struct uk_message *message,
                              struct uk_slice headers);
 
@@ -94,8 +94,8 @@ struct uk_sender_failure {
 
 const struct uk_sender_record *uk_sender_failure_record(const struct uk_sender_failure *failure);
 
-/* Moves the failures, the oldest first, to the end of `failures`; free each with free(). Returns how
- * many failures were not kept since the last call. */
+/* Moves the failures, the oldest first, to the end of `failures`; free each with free(). Returns
+ * how many failures were not kept since the last call. */
 uint64_t uk_sender_take_failures(struct uk_sender *sender, struct uk_list *failures);
 
 #endif

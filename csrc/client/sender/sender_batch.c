@@ -64,7 +64,8 @@ bool uk_sender_batch_fill(struct uk_sender_batch *batch, struct uk_queue_reader 
   return batch->pending > 0;
 }
 
-/* The first record from `at` on that has none of the flags; NULL when there is none before `end`. */
+/* The first record from `at` on that has none of the flags; NULL when there is none before
+ * `end`. */
 static struct uk_sender_record *without(struct uk_sender_batch *batch, unsigned flags, size_t at,
                                         size_t end)
 {

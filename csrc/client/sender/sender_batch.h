@@ -1,9 +1,9 @@
 /* sender_batch: the messages of one request, from the queue to their end. No locks, no I/O.
  *
- * A batch holds its records and writes a window of them as a request: all pending ones, or fewer after
- * the server refused a larger window. The window halves until the bad message is alone in it, and grows
- * again behind that message. So one bad message costs a few small requests, and the order is kept. A
- * window that is sent again is the same bytes under the same Idempotency-Key.
+ * A batch holds its records and writes a window of them as a request: all pending ones, or fewer
+ * after the server refused a larger window. The window halves until the bad message is alone in it,
+ * and grows again behind that message. So one bad message costs a few small requests, and the order
+ * is kept. A window that is sent again is the same bytes under the same Idempotency-Key.
  *
  * A message of a batch is pending until it is resolved: delivered, or given up. */
 #ifndef UK_SENDER_BATCH_H
@@ -15,7 +15,7 @@
 enum uk_batch_state {
   UK_BATCH_FREE,
   UK_BATCH_READY,     /* the request is written, and is sent when it is due */
-  UK_BATCH_UNWRITTEN, /* the request is written when it is due: memory was out, or messages expired */
+  UK_BATCH_UNWRITTEN, /* the request is written when due: memory was out, or messages expired */
   UK_BATCH_SENDING
 };
 
@@ -45,8 +45,8 @@ void uk_sender_batch_free(struct uk_sender_batch *batch);
 bool uk_sender_batch_fill(struct uk_sender_batch *batch, struct uk_queue_reader *reader,
                           size_t bytes, size_t messages);
 
-/* Writes the next window as a request under `key`. Precondition: a message is pending. Returns UK_OK,
- * NO_MEMORY, or what is wrong with a message of the window. */
+/* Writes the next window as a request under `key`. Precondition: a message is pending. Returns
+ * UK_OK, NO_MEMORY, or what is wrong with a message of the window. */
 enum uk_error uk_sender_batch_write(struct uk_sender_batch *batch, bool binary, bool gzip,
                                     const char *key);
 
@@ -71,8 +71,8 @@ void uk_sender_batch_resolve(struct uk_sender_batch *batch, struct uk_sender_rec
 void uk_sender_batch_widen(struct uk_sender_batch *batch);
 
 /* After a window of more than one message was refused: makes the next one smaller. `index` is the
- * position of the bad message in the window: the next window ends in front of it, or is that message
- * alone. -1 = unknown: the next window is half as large. */
+ * position of the bad message in the window: the next window ends in front of it, or is that
+ * message alone. -1 = unknown: the next window is half as large. */
 void uk_sender_batch_narrow(struct uk_sender_batch *batch, int64_t index);
 
 /* Makes all pending messages the window, to resolve them together. */

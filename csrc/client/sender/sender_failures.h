@@ -16,7 +16,8 @@ struct uk_sender_failures {
 /* Copies as much of the text as fits, cut between characters and NUL-terminated. */
 void uk_sender_text_put(char text[UK_SENDER_TEXT_SIZE], struct uk_slice from);
 
-/* Copies the record and the text. False, with the failure counted as dropped, when there is no room. */
+/* Copies the record and the text. False, with the failure counted as dropped, when there is no
+ * room. */
 bool uk_sender_failures_add(struct uk_sender_failures *failures,
                             const struct uk_sender_record *record, enum uk_error error, int status,
                             struct uk_slice text);

@@ -88,8 +88,8 @@ struct uk_sender *uk_sender_create(const struct uk_settings *settings,
 void uk_sender_destroy(struct uk_sender *sender);
 /* Asks the thread to end, at the latest at `deadline` on the monotonic clock. */
 void uk_sender_stop(struct uk_sender *sender, int64_t deadline);
-/* Waits for the end of the thread until a moment after `deadline`. False when it has not ended: it is
- * then detached, and uses a reference of the caller's until it ends. */
+/* Waits for the end of the thread until a moment after `deadline`. False when it has not ended: it
+ * is then detached, and uses a reference of the caller's until it ends. */
 bool uk_sender_join(struct uk_sender *sender, int64_t deadline);
 /* In the child of a fork: frees what is safe to free there. */
 void uk_sender_abandon(struct uk_sender *sender);
@@ -120,8 +120,8 @@ bool uk_sender_is_empty(struct uk_sender *sender);
 
 /* sender_expire.c: messages that are older than message_timeout. */
 
-/* Gives up the expired messages of the queue, of the batches that wait, and of those whose request is
- * under way. A request goes on while it holds an unexpired message. */
+/* Gives up the expired messages of the queue, of the batches that wait, and of those whose request
+ * is under way. A request goes on while it holds an unexpired message. */
 void uk_sender_expire(struct uk_sender *sender, int64_t now);
 /* When the next message expires; INT64_MAX = none does. */
 int64_t uk_sender_next_expiry(struct uk_sender *sender);
@@ -133,8 +133,8 @@ void uk_sender_set_expiry(const struct uk_sender *sender, struct uk_sender_batch
 /* True when a 2xx confirms every message of the window; otherwise `failure` says what is wrong. */
 bool uk_sender_confirmed(struct uk_sender *sender, struct uk_sender_batch *batch,
                          const struct uk_response *response, struct uk_client_failure *failure);
-/* Takes a failure that has a result per message: some are stored, some failed, the rest is sent again.
- * False, with nothing changed, when it has none. */
+/* Takes a failure that has a result per message: some are stored, some failed, the rest is sent
+ * again. False, with nothing changed, when it has none. */
 bool uk_sender_take_results(struct uk_sender *sender, struct uk_sender_batch *batch,
                             const struct uk_client_failure *failure, const struct uk_buffer *body);
 
@@ -146,7 +146,8 @@ void uk_sender_write(struct uk_sender *sender, struct uk_sender_batch *batch);
 void uk_sender_deliver(struct uk_sender *sender, struct uk_sender_batch *batch);
 void uk_sender_deliver_one(struct uk_sender *sender, struct uk_sender_batch *batch,
                            struct uk_sender_record *record);
-/* The request failed: all or a part of the window is sent again later, or its messages are given up. */
+/* The request failed: all or a part of the window is sent again later, or its messages are given
+ * up. */
 void uk_sender_fail(struct uk_sender *sender, struct uk_sender_batch *batch,
                     const struct uk_client_failure *failure);
 /* Counts and keeps a message that is given up, but leaves it pending. */

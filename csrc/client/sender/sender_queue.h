@@ -1,9 +1,9 @@
-/* sender_queue: a ring of records in one piece of memory, allocated once. Not thread-safe: the threads
- * that share a queue share a lock.
+/* sender_queue: a ring of records in one piece of memory, allocated once. Not thread-safe: the
+ * threads that share a queue share a lock.
  *
  * A reader copies records out without holding the lock: it is opened and closed under the lock, and
- * what it passed leaves the queue when it is closed. While it is open, messages may be added, and none
- * may be dropped. */
+ * what it passed leaves the queue when it is closed. While it is open, messages may be added, and
+ * none may be dropped. */
 #ifndef UK_SENDER_QUEUE_H
 #define UK_SENDER_QUEUE_H
 

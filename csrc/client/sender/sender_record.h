@@ -1,5 +1,5 @@
-/* sender_record: a message as a sender keeps it: a header, and behind it the bytes of topic, key, value
- * and headers. One piece of memory, which is copied from the queue to a batch unchanged. */
+/* sender_record: a message as a sender keeps it: a header, and behind it the bytes of topic, key,
+ * value and headers. One piece of memory, which is copied from the queue to a batch unchanged. */
 #ifndef UK_SENDER_RECORD_H
 #define UK_SENDER_RECORD_H
 
@@ -40,7 +40,8 @@ void uk_sender_record_write(struct uk_sender_record *record, size_t size,
 struct uk_slice uk_sender_record_read(const struct uk_sender_record *record,
                                       struct uk_message *message);
 
-/* Packed headers: `pack` adds one at the end, `next` takes the first off; false when none is left. */
+/* Packed headers: `pack` adds one at the end, `next` takes the first off; false when none is
+ * left. */
 void uk_sender_header_pack(struct uk_buffer *headers, struct uk_slice key, struct uk_slice value);
 bool uk_sender_header_next(struct uk_slice *headers, struct uk_slice *key, struct uk_slice *value);
 

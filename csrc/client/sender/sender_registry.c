@@ -78,8 +78,8 @@ static void end_process(void)
   uk_registry_close_all(exit_timeout());
 }
 
-/* Sets libcurl up before it registers end_process: exit handlers run in reverse order, so the libraries
- * of libcurl clean up after end_process. */
+/* Sets libcurl up before it registers end_process: exit handlers run in reverse order, so the
+ * libraries of libcurl clean up after end_process. */
 static void begin_process(void)
 {
   uk_condition_init(&registry.retired);
@@ -90,7 +90,8 @@ static void begin_process(void)
 
 /* ---- references ---- */
 
-/* Limits batch_bytes to half of the queue: one half fills while a batch of the other half is sent. */
+/* Limits batch_bytes to half of the queue: one half fills while a batch of the other half is
+ * sent. */
 static struct uk_sender_options effective_options(const struct uk_sender_options *options)
 {
   struct uk_sender_options effective = *options;

@@ -42,8 +42,8 @@ static void discard(struct uk_sender *sender, const struct uk_sender_record *rec
     sender->counts.dropped_failures++;
 }
 
-/* Takes the index off a text such as "[INDEX].field: what is wrong" or "[INDEX]: what is wrong". -1,
- * with the text unchanged, when it has none. */
+/* Takes the index off a text such as "[INDEX].field: what is wrong" or "[INDEX]: what is wrong".
+ * -1, with the text unchanged, when it has none. */
 static int64_t take_index(struct uk_slice *text)
 {
   int64_t index;

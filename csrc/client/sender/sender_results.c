@@ -45,7 +45,8 @@ static void store_result(struct uk_sender_record *record, const struct uk_produc
     record->text = (uint32_t)at;
 }
 
-/* Stores the result of each message. False when the answer is malformed: no result can be relied on. */
+/* Stores the result of each message. False when the answer is malformed: no result can be relied
+ * on. */
 static bool store_results(struct uk_sender_batch *batch, const struct uk_client_failure *failure,
                           const struct uk_buffer *body)
 {

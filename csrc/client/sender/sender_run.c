@@ -108,7 +108,8 @@ static void write_line(const char *line, size_t length)
     return;
 }
 
-/* Logs discarded messages, at most one line per UK_SENDER_LOG_INTERVAL, and a `last` one at any time. */
+/* Logs discarded messages, at most one line per UK_SENDER_LOG_INTERVAL, and a `last` one at any
+ * time. */
 static void log_discards(struct uk_sender *sender, int64_t now, bool last)
 {
   char line[UK_SENDER_TEXT_SIZE + 128];

@@ -15,7 +15,8 @@ static int64_t later(int64_t a, int64_t b)
 
 /* ---- from the queue to batches ---- */
 
-/* A message lingers for at most half of its message_timeout: the other half is left for delivery. */
+/* A message lingers for at most half of its message_timeout: the other half is left for
+ * delivery. */
 static int64_t linger_of(const struct uk_sender_options *options)
 {
   const int64_t half = options->message_timeout / 2;
@@ -86,8 +87,9 @@ static bool waits(const struct uk_sender_batch *batch)
   return batch->state == UK_BATCH_READY || batch->state == UK_BATCH_UNWRITTEN;
 }
 
-/* True when `a` is sent before `b`: of two that are due, the one with older messages. With one request
- * in flight always the one with older messages, even when it is not due yet: that keeps the order. */
+/* True when `a` is sent before `b`: of two that are due, the one with older messages. With one
+ * request in flight always the one with older messages, even when it is not due yet: that keeps the
+ * order. */
 static bool precedes(const struct uk_sender *sender, const struct uk_sender_batch *a,
                      const struct uk_sender_batch *b, int64_t now)
 {

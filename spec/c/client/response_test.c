@@ -108,7 +108,7 @@ static void what_is_wrong_is_named(void)
   static const struct {
     const char *body, *message;
   } rows[] = {
-    {"5", "the response: the top: a list expected, got an integer"},
+    {"5", "the response: a list expected, got an integer"},
     {"[[]]", "element 1 of the response: message: an object expected, got a list"},
     {"[{}]", "element 1 of the response: topic expected in the message, got none"},
     {"[" MESSAGE ",{\"topic\":null}]",

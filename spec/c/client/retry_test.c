@@ -103,7 +103,7 @@ static void what_may_have_been_carried_out_is_told_apart(void)
     {UK_E_GATEWAY_TIMEOUT, 504, true},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-    if (!CHECK(uk_retry_carried_out(rows[i].error, rows[i].status) == rows[i].maybe))
+    if (!CHECK(uk_retry_maybe_executed(rows[i].error, rows[i].status) == rows[i].maybe))
       fprintf(stderr, "  %s with status %d\n", uk_error_word(rows[i].error), rows[i].status);
 }
 

@@ -276,7 +276,7 @@ static void only_a_right_answer_confirms(void)
     {"[" STORED "]", "the response: metadata of 2 messages expected, got 1"},
     {"[" STORED "," STORED "," STORED "]", "the response: metadata of 2 messages expected, got 3"},
     {"[]", "the response: metadata of 2 messages expected, got 0"},
-    {STORED, "the response: the top: a list expected, got an object"},
+    {STORED, "the response: a list expected, got an object"},
     {"[" STORED "," STORED "]x",
      "malformed JSON at byte 107 of the response: something follows the value"},
     {"[" STORED ",{\"error\":\"no\",\"status\":503}]",

@@ -62,7 +62,7 @@ static void sizes_have_limits(void)
   CHECK(accepts(&options));
   options.url = padded("http://unix:/", strlen("http://unix:") + UK_SETTINGS_SOCKET_MAX + 1);
   CHECK(!accepts(&options));
-  CHECK_EQ_STR(message, "url: the unix socket's path is too long");
+  CHECK_EQ_STR(message, "url: the path of the unix socket is too long");
   options = options_of("http://h");
   options.username = padded("", UK_SETTINGS_CREDENTIAL_MAX);
   options.password = padded("", UK_SETTINGS_CREDENTIAL_MAX);
@@ -85,10 +85,10 @@ static void credentials_come_together(void)
     {"u", "p", ""},
     {"u", "", ""},
     {"u", "p:w", ""},
-    {NULL, "p", "username: absent, but there is a password"},
-    {"", "p", "username: absent, but there is a password"},
-    {"u", NULL, "password: absent, but there is a username"},
-    {"u:v", "p", "username: a ':' in it"},
+    {NULL, "p", "username: missing, but there is a password"},
+    {"", "p", "username: missing, but there is a password"},
+    {"u", NULL, "password: missing, but there is a username"},
+    {"u:v", "p", "username: must not contain ':'"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     struct uk_settings_options options = options_of("http://h");
@@ -135,15 +135,15 @@ static void urls_that_lead_nowhere_are_named(void)
   } rows[] = {
     {"", "url: http:// or https:// and a host expected"},
     {"http://", "url: http:// or https:// and a host expected"},
-    {"https:///x", "url: a host expected behind the scheme"},
-    {"http://h h", "url: a space or control character in it"},
-    {"http://h\x7f", "url: a space or control character in it"},
-    {"http://h?x", "url: no query and no fragment expected"},
-    {"http://h/#", "url: no query and no fragment expected"},
-    {"http://u@h", "url: credentials in it; give them as username and password"},
-    {"https://unix:/s", "url: https does not go over a unix socket"},
-    {"http://unix:", "url: the path of a unix socket expected behind unix:"},
-    {"http://unix:/s:p", "url: a path expected behind the unix socket and its ':'"},
+    {"https:///x", "url: a host expected after the scheme"},
+    {"http://h h", "url: contains a space or a control character"},
+    {"http://h\x7f", "url: contains a space or a control character"},
+    {"http://h?x", "url: must not have a query or a fragment"},
+    {"http://h/#", "url: must not have a query or a fragment"},
+    {"http://u@h", "url: must not contain credentials; pass username and password"},
+    {"https://unix:/s", "url: https over a unix socket is not supported"},
+    {"http://unix:", "url: the path of a unix socket expected after unix:"},
+    {"http://unix:/s:p", "url: a path expected after the unix socket and its ':'"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     const struct uk_settings_options options = options_of(rows[i].url);
