@@ -67,11 +67,6 @@ return {
         reason = "the client makes producers, and both perform calls on a client",
       },
       {
-        folder = "server/groups/",
-        nouns = "group_commit group_instance group_read group_assignment group_topic group_request group_deferred",
-        reason = "the lists of an instance, the ring of a topic and the deferred work have no files of their own",
-      },
-      {
         folder = "server/kafka_engine/group/",
         nouns = "kafka_groups kafka_instance kafka_commits kafka_delivery kafka_lease kafka_leave "
           .. "kafka_poll_diagnosis kafka_rebalance kafka_request_queue kafka_reset",

@@ -3,48 +3,37 @@
 #include <stdlib.h>
 
 #include "server/groups/group_commit.h"
-#include "server/groups/group_instance.h"
+#include "server/groups/group_lists.h"
+#include "server/groups/group_partition.h"
 #include "server/groups/group_position.h"
 #include "server/groups/group_topic.h"
-#include "server/groups/group_deferred.h"
 
-struct uk_group_assignment *uk_group_assignment_find(struct uk_groups *groups,
-                                                     struct uk_group *group, struct uk_slice topic)
+/* Making and freeing. */
+
+/* The partition has moved in memory: its ring follows. */
+static void relink(struct uk_group_partition *partition, const struct uk_group_partition *old)
 {
-  struct uk_name_node *node = uk_name_table_find(&groups->topics, topic);
-  struct uk_group_assignment *assignment = node != NULL ? group->assignments : NULL;
-  while (assignment != NULL && &assignment->topic->node != node)
-    assignment = assignment->group_next;
-  return assignment;
+  if (partition->owner == NULL)
+    return;
+  if (partition->next == old)
+    partition->next = partition->previous = partition;
+  partition->next->previous = partition->previous->next = partition;
+  if (partition->owner->cursor == old)
+    partition->owner->cursor = partition;
 }
 
-struct uk_group_partition *uk_group_partition_find(struct uk_groups *groups, struct uk_group *group,
-                                                   struct uk_slice topic, int32_t number)
-{
-  struct uk_group_assignment *assignment = uk_group_assignment_find(groups, group, topic);
-  bool there = assignment != NULL && number >= 0 && number < assignment->count;
-  return there ? &assignment->partitions[number] : NULL;
-}
-
-/* The partitions move in memory; rings go along. */
+/* Makes room for all partitions that the topic has now. False when memory is out. */
 static bool resize(struct uk_group_assignment *assignment)
 {
   int32_t count = assignment->topic->partitions;
   if (assignment->count >= count)
     return true;
-  struct uk_group_partition *partitions = calloc((size_t)count, sizeof(*partitions));
+  struct uk_group_partition *partitions = calloc((size_t)count, sizeof *partitions);
   if (partitions == NULL)
     return false;
   for (int32_t i = 0; i < assignment->count; i++) {
-    struct uk_group_partition *old = &assignment->partitions[i], *partition = &partitions[i];
-    *partition = *old;
-    if (partition->owner == NULL)
-      continue;
-    if (partition->next == old)
-      partition->next = partition->previous = partition;
-    partition->next->previous = partition->previous->next = partition;
-    if (partition->owner->cursor == old)
-      partition->owner->cursor = partition;
+    partitions[i] = assignment->partitions[i];
+    relink(&partitions[i], &assignment->partitions[i]);
   }
   for (int32_t i = assignment->count; i < count; i++) {
     partitions[i].assignment = assignment;
@@ -61,7 +50,7 @@ static bool make_room(struct uk_group_assignment *assignment)
   if (assignment->member_count < assignment->member_room)
     return true;
   size_t room = assignment->member_room == 0 ? 2 : assignment->member_room * 2;
-  struct uk_group_instance **members = realloc(assignment->members, room * sizeof(*members));
+  struct uk_group_instance **members = realloc(assignment->members, room * sizeof *members);
   if (members == NULL)
     return false;
   assignment->members = members;
@@ -69,38 +58,10 @@ static bool make_room(struct uk_group_assignment *assignment)
   return true;
 }
 
-static void unlink_assignment(struct uk_group_assignment *assignment)
-{
-  if (assignment->topic_previous != NULL)
-    assignment->topic_previous->topic_next = assignment->topic_next;
-  else
-    assignment->topic->assignments = assignment->topic_next;
-  if (assignment->topic_next != NULL)
-    assignment->topic_next->topic_previous = assignment->topic_previous;
-  if (assignment->group_previous != NULL)
-    assignment->group_previous->group_next = assignment->group_next;
-  else
-    assignment->group->assignments = assignment->group_next;
-  if (assignment->group_next != NULL)
-    assignment->group_next->group_previous = assignment->group_previous;
-}
-
-static void link_assignment(struct uk_group_assignment *assignment)
-{
-  assignment->topic_next = assignment->topic->assignments;
-  if (assignment->topic_next != NULL)
-    assignment->topic_next->topic_previous = assignment;
-  assignment->topic->assignments = assignment;
-  assignment->group_next = assignment->group->assignments;
-  if (assignment->group_next != NULL)
-    assignment->group_next->group_previous = assignment;
-  assignment->group->assignments = assignment;
-}
-
 static struct uk_group_assignment *make_assignment(struct uk_group *group,
                                                    struct uk_group_topic *topic)
 {
-  struct uk_group_assignment *assignment = calloc(1, sizeof(*assignment));
+  struct uk_group_assignment *assignment = calloc(1, sizeof *assignment);
   if (assignment == NULL)
     return NULL;
   assignment->group = group;
@@ -109,14 +70,16 @@ static struct uk_group_assignment *make_assignment(struct uk_group *group,
     free(assignment);
     return NULL;
   }
-  link_assignment(assignment);
+  uk_list_add_first(&topic->assignments, &assignment->in_topic);
+  uk_list_add_first(&group->assignments, &assignment->in_group);
   return assignment;
 }
 
 static void free_assignment(struct uk_groups *groups, struct uk_group_assignment *assignment)
 {
   struct uk_group *group = assignment->group;
-  unlink_assignment(assignment);
+  uk_list_remove(&assignment->in_topic);
+  uk_list_remove(&assignment->in_group);
   uk_group_topic_free_unused(groups, assignment->topic);
   free(assignment->members);
   free(assignment->partitions);
@@ -137,13 +100,15 @@ struct uk_group_assignment *uk_group_assignment_get(struct uk_groups *groups,
       uk_group_topic_free_unused(groups, topic);
       return NULL;
     }
-    uk_group_assignment_mark(groups, assignment);
+    uk_group_list_rebalance(groups, assignment);
   }
   return make_room(assignment) ? assignment : NULL;
 }
 
-/* Where the instance stands, or would stand, among the members. */
-static size_t place_of(const struct uk_group_assignment *assignment,
+/* Members. */
+
+/* The index of the instance among the members, or the one where it belongs. */
+static size_t index_of(const struct uk_group_assignment *assignment,
                        const struct uk_group_instance *instance)
 {
   size_t low = 0, high = assignment->member_count;
@@ -160,32 +125,25 @@ static size_t place_of(const struct uk_group_assignment *assignment,
 void uk_group_assignment_join(struct uk_groups *groups, struct uk_group_assignment *assignment,
                               struct uk_group_instance *instance)
 {
-  size_t at = place_of(assignment, instance);
+  size_t at = index_of(assignment, instance);
   memmove(&assignment->members[at + 1], &assignment->members[at],
-          (assignment->member_count - at) * sizeof(*assignment->members));
+          (assignment->member_count - at) * sizeof *assignment->members);
   assignment->members[at] = instance;
   assignment->member_count++;
-  uk_group_assignment_mark(groups, assignment);
+  uk_group_list_rebalance(groups, assignment);
 }
 
 void uk_group_assignment_leave(struct uk_groups *groups, struct uk_group_assignment *assignment,
                                struct uk_group_instance *instance)
 {
-  size_t at = place_of(assignment, instance);
+  size_t at = index_of(assignment, instance);
   assignment->member_count--;
   memmove(&assignment->members[at], &assignment->members[at + 1],
-          (assignment->member_count - at) * sizeof(*assignment->members));
-  uk_group_assignment_mark(groups, assignment);
+          (assignment->member_count - at) * sizeof *assignment->members);
+  uk_group_list_rebalance(groups, assignment);
 }
 
-void uk_group_assignment_mark(struct uk_groups *groups, struct uk_group_assignment *assignment)
-{
-  if (assignment->dirty)
-    return;
-  assignment->dirty = true;
-  assignment->dirty_next = groups->dirty;
-  groups->dirty = assignment;
-}
+/* Rebalancing. */
 
 static void set_target(struct uk_group_partition *partition, struct uk_group_instance *target)
 {
@@ -198,7 +156,7 @@ static void set_target(struct uk_group_partition *partition, struct uk_group_ins
     partition->owner->leaving++;
 }
 
-/* Who is to have what, by range. */
+/* Sets the targets, by range. */
 static void retarget(struct uk_group_assignment *assignment)
 {
   size_t members = assignment->member_count, count = (size_t)assignment->count, at = 0;
@@ -211,43 +169,15 @@ static void retarget(struct uk_group_assignment *assignment)
     set_target(&assignment->partitions[at++], NULL);
 }
 
-static void add_to_ring(struct uk_group_partition *partition, struct uk_group_instance *owner)
-{
-  if (owner->cursor == NULL) {
-    owner->cursor = partition->next = partition->previous = partition;
-  } else {
-    partition->next = owner->cursor;
-    partition->previous = owner->cursor->previous;
-    partition->next->previous = partition->previous->next = partition;
-  }
-  partition->owner = owner;
-  owner->owned++;
-  partition->assignment->owned++;
-}
-
-static void take_from_ring(struct uk_group_partition *partition)
-{
-  struct uk_group_instance *owner = partition->owner;
-  if (uk_group_partition_leaving(partition))
-    owner->leaving--;
-  if (owner->cursor == partition)
-    owner->cursor = partition->next == partition ? NULL : partition->next;
-  partition->next->previous = partition->previous;
-  partition->previous->next = partition->next;
-  partition->owner = NULL;
-  owner->owned--;
-  partition->assignment->owned--;
-}
-
-/* Where the next owner starts: an owner that commits by itself hands its position on, since its commit may still be
- * under way; for one that commits explicitly the group's committed offset counts, as soon as the commits of now are done. */
+/* An owner with auto-commit hands its position to the next one, since its commit may still be under
+ * way. Otherwise the group's committed offset counts, once the commits that are under way are done. */
 static void release(struct uk_group_partition *partition)
 {
-  bool keep = partition->owner->settings.auto_commit && partition->delivered != UK_GROUP_UNKNOWN &&
-              (!partition->overridden || uk_group_partition_dirty(partition));
-  take_from_ring(partition);
-  if (keep)
-    partition->position = partition->delivered;
+  bool continues =
+    partition->owner->settings.auto_commit && uk_progress_continues(&partition->progress);
+  uk_group_partition_disown(partition);
+  if (continues)
+    uk_progress_take_back(&partition->progress);
   else
     uk_group_position_forget(partition);
 }
@@ -255,23 +185,24 @@ static void release(struct uk_group_partition *partition)
 static void assign(struct uk_groups *groups, struct uk_group_partition *partition)
 {
   struct uk_group_instance *owner = partition->target;
-  add_to_ring(partition, owner);
+  uk_group_partition_own(partition, owner);
   uk_group_position_start(groups, partition);
-  owner->dirty |= uk_group_partition_dirty(partition);
+  owner->dirty |= uk_progress_is_dirty(&partition->progress);
   if (owner->activity == UK_GROUP_PARKED)
-    uk_group_queue_read(groups, owner);
+    uk_group_list_read(groups, owner);
   uk_group_instance_arm(groups, owner);
 }
 
 static void move(struct uk_groups *groups, struct uk_group_partition *partition)
 {
-  if (partition->owner == partition->target)
+  struct uk_group_instance *owner = partition->owner;
+  if (owner == partition->target)
     return;
-  if (partition->owner != NULL) {
-    if (uk_group_partition_in_flight(partition) || partition->owner->activity == UK_GROUP_READING)
+  if (owner != NULL) {
+    if (uk_progress_in_flight(&partition->progress) || owner->activity == UK_GROUP_READING)
       return;
-    if (uk_group_partition_dirty(partition) && partition->owner->settings.auto_commit)
-      uk_group_commit_delivered(groups, partition->owner, NULL);
+    if (uk_progress_is_dirty(&partition->progress) && owner->settings.auto_commit)
+      uk_group_commit_delivered(groups, owner, NULL);
     release(partition);
   }
   if (partition->target != NULL)
@@ -280,29 +211,17 @@ static void move(struct uk_groups *groups, struct uk_group_partition *partition)
 
 void uk_group_rebalance(struct uk_groups *groups)
 {
-  while (groups->dirty != NULL) {
-    struct uk_group_assignment *assignment = groups->dirty;
-    groups->dirty = assignment->dirty_next;
-    assignment->dirty = false;
-    resize(
-      assignment); /* without memory the partitions there were are shared; a later change or request tries again */
+  struct uk_group_assignment *assignment;
+  while ((assignment = UK_LIST_TAKE(&groups->to_rebalance, struct uk_group_assignment,
+                                    to_rebalance)) != NULL) {
+    /* Without memory the partitions that are known are assigned; the next rebalance tries again. */
+    resize(assignment);
     retarget(assignment);
     for (int32_t i = 0; i < assignment->count; i++)
       move(groups, &assignment->partitions[i]);
     if (assignment->member_count == 0 && assignment->owned == 0)
       free_assignment(groups, assignment);
   }
-}
-
-void uk_group_assignment_forget(struct uk_group_assignment *assignment)
-{
-  for (int32_t i = 0; i < assignment->count; i++) {
-    if (assignment->partitions[i].owner != NULL)
-      take_from_ring(&assignment->partitions[i]);
-  }
-  free(assignment->partitions);
-  assignment->partitions = NULL;
-  assignment->count = 0;
 }
 
 void uk_group_release_leaving(struct uk_groups *groups, struct uk_group_instance *instance)
@@ -313,9 +232,9 @@ void uk_group_release_leaving(struct uk_groups *groups, struct uk_group_instance
   struct uk_group_partition *partition = instance->cursor;
   for (size_t left = instance->owned; left > 0; left--) {
     struct uk_group_partition *next = partition->next;
-    if (uk_group_partition_leaving(partition) && !uk_group_partition_in_flight(partition)) {
+    if (uk_group_partition_leaving(partition) && !uk_progress_in_flight(&partition->progress)) {
       if (partition->assignment->member_count == 0)
-        uk_group_assignment_mark(groups, partition->assignment);
+        uk_group_list_rebalance(groups, partition->assignment);
       move(groups, partition);
     }
     partition = next;
@@ -325,7 +244,7 @@ void uk_group_release_leaving(struct uk_groups *groups, struct uk_group_instance
 void uk_group_release_all(struct uk_groups *groups, struct uk_group_instance *instance)
 {
   while (instance->cursor != NULL) {
-    uk_group_assignment_mark(groups, instance->cursor->assignment);
+    uk_group_list_rebalance(groups, instance->cursor->assignment);
     release(instance->cursor);
   }
 }

@@ -2,7 +2,9 @@
 
 #include <stdlib.h>
 
-/* Room for the largest of each, so that nothing can fail once the first was called. */
+#include "server/groups/group_partition.h"
+
+/* Has room for everything before the first call of `owned`: nothing can fail after it. */
 struct list {
   struct uk_group_instance **instances;
   struct uk_group_partition **partitions;
@@ -44,8 +46,8 @@ static int compare_partitions(const void *left, const void *right)
   return (a > b) - (a < b);
 }
 
-static void tell(struct uk_consumers *operation, const struct uk_group_instance *instance,
-                 const struct list *list)
+static void list_instance(struct uk_consumers *operation, const struct uk_group_instance *instance,
+                          const struct list *list)
 {
   struct uk_slice group = instance->group->node.name, name = instance->node.name;
   size_t count = 0;
@@ -56,7 +58,7 @@ static void tell(struct uk_consumers *operation, const struct uk_group_instance 
     operation->owned(&operation->operation, group, name, uk_slice_of(NULL, 0), NULL, 0);
     return;
   }
-  qsort(list->partitions, count, sizeof(*list->partitions), compare_partitions);
+  qsort(list->partitions, count, sizeof *list->partitions, compare_partitions);
   for (size_t i = 0; i < count;) {
     struct uk_group_assignment *assignment = list->partitions[i]->assignment;
     size_t held = 0;
@@ -71,16 +73,16 @@ bool uk_group_list_consumers(struct uk_groups *groups, struct uk_consumers *oper
 {
   struct list list = {0};
   measure(groups, &list);
-  list.instances = calloc(list.count + 1, sizeof(*list.instances));
-  list.partitions = calloc(list.most_partitions + 1, sizeof(*list.partitions));
-  list.numbers = calloc(list.most_partitions + 1, sizeof(*list.numbers));
+  list.instances = calloc(list.count + 1, sizeof *list.instances);
+  list.partitions = calloc(list.most_partitions + 1, sizeof *list.partitions);
+  list.numbers = calloc(list.most_partitions + 1, sizeof *list.numbers);
   bool room = list.instances != NULL && list.partitions != NULL && list.numbers != NULL;
   if (room) {
     list.count = 0;
     measure(groups, &list);
-    qsort(list.instances, list.count, sizeof(*list.instances), compare_instances);
+    qsort(list.instances, list.count, sizeof *list.instances, compare_instances);
     for (size_t i = 0; i < list.count; i++)
-      tell(operation, list.instances[i], &list);
+      list_instance(operation, list.instances[i], &list);
   }
   free(list.instances);
   free(list.partitions);

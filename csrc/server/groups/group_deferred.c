@@ -1,12 +1,12 @@
 #include "server/groups/group_deferred.h"
 
+#include "server/groups/group_assignment.h"
 #include "server/groups/group_commit.h"
 #include "server/groups/group_read.h"
-#include "server/groups/group_assignment.h"
 
-/* What one thread took out of the lock with it. */
+/* What one thread has taken off the lists. */
 struct work {
-  struct uk_group_instance *reading, *last_reading;
+  struct uk_list to_read;
   struct uk_operation *finished, *last_finished;
   bool submit;
 };
@@ -23,60 +23,25 @@ void uk_group_enter(struct uk_groups *groups, int64_t now)
   }
 }
 
-void uk_group_finish(struct uk_groups *groups, struct uk_operation *operation, enum uk_error error)
+static void take_finished(struct uk_groups *groups, struct work *work)
 {
-  operation->error = error;
-  operation->next = NULL;
-  if (groups->last_finished != NULL)
-    groups->last_finished->next = operation;
+  if (groups->finished == NULL)
+    return;
+  if (work->finished != NULL)
+    work->last_finished->next = groups->finished;
   else
-    groups->finished = operation;
-  groups->last_finished = operation;
+    work->finished = groups->finished;
+  work->last_finished = groups->last_finished;
+  groups->finished = groups->last_finished = NULL;
 }
 
-void uk_group_queue_read(struct uk_groups *groups, struct uk_group_instance *instance)
-{
-  uk_timer_set(&groups->timers, &instance->first->timer, UK_TIMER_NEVER);
-  instance->activity = UK_GROUP_READING;
-  instance->reading_next = NULL;
-  if (groups->last_reading != NULL)
-    groups->last_reading->reading_next = instance;
-  else
-    groups->reading = instance;
-  groups->last_reading = instance;
-}
-
-void uk_group_queue_commit(struct uk_groups *groups, struct uk_group_commit *commit)
-{
-  commit->outbox_next = NULL;
-  if (groups->last_outbox != NULL)
-    groups->last_outbox->outbox_next = commit;
-  else
-    groups->outbox = commit;
-  groups->last_outbox = commit;
-}
-
-/* Moves what was listed into `work` and releases the lock. */
+/* Rebalances, takes what is listed, and releases the lock. */
 static void release(struct uk_groups *groups, struct work *work)
 {
   uk_group_rebalance(groups);
-  if (groups->reading != NULL) {
-    if (work->reading != NULL)
-      work->last_reading->reading_next = groups->reading;
-    else
-      work->reading = groups->reading;
-    work->last_reading = groups->last_reading;
-    groups->reading = groups->last_reading = NULL;
-  }
-  if (groups->finished != NULL) {
-    if (work->finished != NULL)
-      work->last_finished->next = groups->finished;
-    else
-      work->finished = groups->finished;
-    work->last_finished = groups->last_finished;
-    groups->finished = groups->last_finished = NULL;
-  }
-  if (groups->outbox != NULL && !groups->submitting)
+  uk_list_move(&work->to_read, &groups->to_read);
+  take_finished(groups, work);
+  if (!uk_list_is_empty(&groups->to_submit) && !groups->submitting)
     work->submit = groups->submitting = true;
   pthread_mutex_unlock(&groups->lock);
 }
@@ -90,26 +55,37 @@ static void call_done(struct work *work)
   }
 }
 
+/* The log is done with a commit, on any thread. */
+static void committed(void *argument, enum uk_error error, const char *message)
+{
+  struct uk_group_commit *commit = argument;
+  struct uk_groups *groups = commit->groups;
+  uk_group_enter(groups, INT64_MIN);
+  uk_group_commit_end(commit, error, message);
+  uk_group_leave(groups);
+}
+
 static void submit(struct uk_groups *groups, struct work *work)
 {
+  const struct uk_groups_log *log = &groups->log;
   work->submit = false;
   for (;;) {
     pthread_mutex_lock(&groups->lock);
-    struct uk_group_commit *commit = groups->outbox;
+    struct uk_group_commit *commit =
+      UK_LIST_TAKE(&groups->to_submit, struct uk_group_commit, to_submit);
     groups->submitting = commit != NULL;
-    if (commit != NULL && (groups->outbox = commit->outbox_next) == NULL)
-      groups->last_outbox = NULL;
     pthread_mutex_unlock(&groups->lock);
     if (commit == NULL)
       return;
-    uk_group_commit_submit(commit);
+    log->commit(log->context, commit->group->node.name, commit->offsets, commit->count, committed,
+                commit);
   }
 }
 
-static void read_one(struct uk_groups *groups, struct work *work)
+static void read_for_one(struct uk_groups *groups, struct work *work)
 {
-  struct uk_group_instance *instance = work->reading;
-  work->reading = instance->reading_next;
+  struct uk_group_instance *instance =
+    UK_LIST_TAKE(&work->to_read, struct uk_group_instance, to_read);
   pthread_mutex_lock(&groups->lock);
   uk_group_read(groups, instance);
   release(groups, work);
@@ -119,11 +95,11 @@ void uk_group_leave(struct uk_groups *groups)
 {
   struct work work = {0};
   release(groups, &work);
-  while (work.finished != NULL || work.submit || work.reading != NULL) {
+  while (work.finished != NULL || work.submit || !uk_list_is_empty(&work.to_read)) {
     call_done(&work);
     if (work.submit)
       submit(groups, &work);
-    if (work.reading != NULL)
-      read_one(groups, &work);
+    if (!uk_list_is_empty(&work.to_read))
+      read_for_one(groups, &work);
   }
 }

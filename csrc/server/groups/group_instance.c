@@ -2,8 +2,10 @@
 
 #include <stdlib.h>
 
-#include "server/groups/group_commit.h"
 #include "server/groups/group_assignment.h"
+#include "server/groups/group_commit.h"
+#include "server/groups/group_lists.h"
+#include "server/groups/group_partition.h"
 #include "server/groups/group_topic.h"
 
 static struct uk_group *find_group(struct uk_groups *groups, struct uk_slice name)
@@ -25,7 +27,7 @@ static struct uk_group *get_group(struct uk_groups *groups, struct uk_slice name
   struct uk_group *group = find_group(groups, name);
   if (group != NULL)
     return group;
-  group = calloc(1, sizeof(*group) + name.length);
+  group = calloc(1, sizeof *group + name.length);
   if (group == NULL)
     return NULL;
   if (name.length > 0)
@@ -37,15 +39,6 @@ static struct uk_group *get_group(struct uk_groups *groups, struct uk_slice name
     return NULL;
   }
   return group;
-}
-
-void uk_group_free_unused(struct uk_groups *groups, struct uk_group *group)
-{
-  if (group->instances.count > 0 || group->assignments != NULL || group->commits != NULL)
-    return;
-  uk_name_table_remove(&groups->groups, &group->node);
-  uk_name_table_free(&group->instances);
-  free(group);
 }
 
 static enum uk_error check_topics(struct uk_groups *groups, struct uk_consume *operation)
@@ -60,20 +53,27 @@ static enum uk_error check_topics(struct uk_groups *groups, struct uk_consume *o
   return UK_OK;
 }
 
-/* An instance more must have a partition to read, or it would wait for ever. */
-static enum uk_error check_limits(struct uk_groups *groups, struct uk_consume *operation)
+/* The partitions of all topics that the group would read with the operation. */
+static int64_t count_partitions(struct uk_groups *groups, struct uk_group *group,
+                                const struct uk_consume *operation)
 {
-  struct uk_group *group = find_group(groups, operation->group);
+  struct uk_group_assignment *assignment = NULL;
   int64_t partitions = 0;
-  for (struct uk_group_assignment *assignment = group != NULL ? group->assignments : NULL;
-       assignment != NULL; assignment = assignment->group_next)
+  while ((assignment = uk_group_next(group, assignment)) != NULL)
     partitions += assignment->member_count > 0 ? assignment->topic->partitions : 0;
   for (size_t i = 0; i < operation->topic_count; i++) {
-    struct uk_group_assignment *assignment =
-      group != NULL ? uk_group_assignment_find(groups, group, operation->topics[i]) : NULL;
+    assignment = uk_group_assignment_find(groups, group, operation->topics[i]);
     if (assignment == NULL || assignment->member_count == 0)
       partitions += uk_group_topic_partitions(groups, operation->topics[i]);
   }
+  return partitions;
+}
+
+/* Each instance must have a partition to read, or it would wait for ever. */
+static enum uk_error check_limits(struct uk_groups *groups, struct uk_consume *operation)
+{
+  struct uk_group *group = find_group(groups, operation->group);
+  int64_t partitions = group != NULL ? count_partitions(groups, group, operation) : 0;
   if (group != NULL && (int64_t)group->instances.count >= partitions) {
     uk_operation_fail(&operation->operation, UK_E_TOO_MANY,
                       "group \"%.*s\" has %zu consumer instances already: the limit is %lld, the "
@@ -109,7 +109,7 @@ static struct uk_group_instance *make(struct uk_groups *groups, const struct uk_
   if (group == NULL)
     return NULL;
   struct uk_slice name = operation->instance;
-  struct uk_group_instance *instance = calloc(1, sizeof(*instance) + name.length);
+  struct uk_group_instance *instance = calloc(1, sizeof *instance + name.length);
   if (instance != NULL) {
     memcpy(instance->name, name.data, name.length);
     instance->node.name = uk_slice_of(instance->name, name.length);
@@ -155,7 +155,7 @@ static bool has_assignment(struct uk_group_assignment *const *assignments, size_
   return false;
 }
 
-/* The usual case: the same topics in the same order as before. */
+/* The usual case: the request names the same topics in the same order. */
 static bool same_topics(const struct uk_group_instance *instance,
                         const struct uk_consume *operation)
 {
@@ -208,11 +208,11 @@ enum uk_error uk_group_subscribe(struct uk_groups *groups, struct uk_group_insta
 void uk_group_acknowledge(struct uk_groups *groups, struct uk_group_instance *instance)
 {
   instance->last_request = groups->now;
-  if (instance->acknowledged != instance->delivery) {
+  if (uk_deliveries_pending(&instance->deliveries)) {
     struct uk_group_partition *partition = instance->cursor;
     for (size_t left = instance->owned; left > 0; left--, partition = partition->next)
-      partition->delivered = partition->position;
-    instance->acknowledged = instance->delivery;
+      uk_progress_acknowledge(&partition->progress);
+    uk_deliveries_settle(&instance->deliveries);
     instance->dirty = true;
   }
   uk_group_instance_arm(groups, instance);
@@ -233,17 +233,6 @@ void uk_group_instance_auto_commit(struct uk_groups *groups, struct uk_group_ins
     instance->next_commit = groups->now + UK_GROUP_RETRY;
 }
 
-void uk_group_instance_arm(struct uk_groups *groups, struct uk_group_instance *instance)
-{
-  int64_t time = UK_TIMER_NEVER;
-  if (instance->activity == UK_GROUP_IDLE)
-    time = instance->last_request + instance->settings.session_timeout;
-  if (instance->settings.auto_commit && instance->dirty && instance->committing == 0 &&
-      instance->next_commit < time)
-    time = instance->next_commit;
-  uk_timer_set(&groups->timers, &instance->timer, time);
-}
-
 static void due(void *owner, struct uk_timer *timer)
 {
   struct uk_groups *groups = owner;
@@ -256,7 +245,7 @@ static void due(void *owner, struct uk_timer *timer)
       uk_group_instance_close(groups, instance);
       return;
     }
-    /* Without memory for the commit closing would lose a position: it lives a little longer. */
+    /* Closing without the commit would lose a position: the instance lives until memory is there. */
     instance->last_request += UK_GROUP_RETRY;
   }
   uk_group_instance_auto_commit(groups, instance);

@@ -1,16 +1,17 @@
 #include "server/groups/group_read.h"
 
+#include "server/groups/group_partition.h"
 #include "server/groups/group_position.h"
 #include "server/groups/group_request.h"
 
-enum { STEPS_MAX = 128 }; /* partitions in one delivery; others come first in the next */
+enum { STEPS_MAX = 128 }; /* partitions in one delivery; the others come first in the next one */
 
 struct step {
-  struct uk_group_assignment *assignment; /* stays, like its topic, while a member is READING */
+  struct uk_group_assignment *assignment; /* it and its topic stay while a member is READING */
   uint64_t topic_id;
   int32_t number;
   int64_t offset;
-  int64_t next; /* out */
+  int64_t next; /* out: where reading ended */
 };
 
 struct plan {
@@ -26,17 +27,18 @@ static enum uk_error check_topics(struct uk_group_instance *instance)
     const struct uk_group_topic *topic = instance->assignments[i]->topic;
     if (topic->partitions > 0)
       continue;
-    uk_operation_fail(&instance->first->operation->operation, UK_E_NOT_FOUND,
+    uk_operation_fail(&uk_group_first_request(instance)->operation->operation, UK_E_NOT_FOUND,
                       "topic \"%.*s\" was deleted", UK_GROUP_TEXT(topic->node.name));
     return UK_E_NOT_FOUND;
   }
   return UK_OK;
 }
 
-/* All partitions that have something, from the cursor on. */
+/* The partitions that have records, from the cursor on. */
 static enum uk_error make_plan(struct uk_groups *groups, struct uk_group_instance *instance,
                                struct plan *plan)
 {
+  struct uk_operation *operation = &uk_group_first_request(instance)->operation->operation;
   plan->count = plan->done = 0;
   plan->error = UK_OK;
   enum uk_error error = check_topics(instance);
@@ -46,20 +48,20 @@ static enum uk_error make_plan(struct uk_groups *groups, struct uk_group_instanc
     if (uk_group_partition_leaving(partition))
       continue;
     int64_t end = 0;
-    error =
-      uk_group_position_locate(groups, partition, &instance->first->operation->operation, &end);
-    if (error != UK_OK || partition->position == UK_GROUP_UNKNOWN || partition->position >= end)
+    error = uk_group_position_locate(groups, partition, operation, &end);
+    int64_t position = partition->progress.position;
+    if (error != UK_OK || position == UK_OFFSET_UNKNOWN || position >= end)
       continue;
     plan->steps[plan->count++] = (struct step){.assignment = partition->assignment,
                                                .topic_id = partition->assignment->topic->id,
                                                .number = uk_group_partition_number(partition),
-                                               .offset = partition->position,
-                                               .next = partition->position};
+                                               .offset = position,
+                                               .next = position};
   }
   return error;
 }
 
-/* Without the lock. */
+/* Called without the lock. */
 static void carry_out(const struct uk_groups_log *log, struct uk_group_request *request,
                       struct plan *plan)
 {
@@ -77,25 +79,24 @@ static void carry_out(const struct uk_groups_log *log, struct uk_group_request *
                             step->offset, operation, sink, &step->next, &full);
     if (plan->error == UK_OK)
       plan->done++;
-    else
-      step->next = step->offset;
   }
 }
 
-/* A position that committable meanwhile (the delivery before was taken back, the topic deleted) stays where it is. */
+/* Leaves a position alone that has changed meanwhile: the delivery before was taken back, or the
+ * topic was deleted. */
 static void advance(struct uk_group_instance *instance, const struct step *step)
 {
   struct uk_group_assignment *assignment = step->assignment;
   if (assignment->topic->id != step->topic_id || step->number >= assignment->count)
     return;
   struct uk_group_partition *partition = &assignment->partitions[step->number];
-  if (partition->owner != instance || partition->position != step->offset)
+  if (partition->owner != instance || partition->progress.position != step->offset)
     return;
-  partition->position = step->next;
-  partition->committable = true;
+  uk_progress_advance(&partition->progress, step->offset, step->next);
   instance->cursor = partition->next;
 }
 
+/* False when there was no record. */
 static bool apply(struct uk_group_instance *instance, const struct plan *plan)
 {
   bool any = false;
@@ -106,11 +107,12 @@ static bool apply(struct uk_group_instance *instance, const struct plan *plan)
     any = true;
   }
   if (any)
-    instance->first->operation->delivery = ++instance->delivery;
+    uk_group_first_request(instance)->operation->delivery = ++instance->deliveries.last;
   return any;
 }
 
-static void say_unread(struct uk_operation *operation, const struct plan *plan)
+/* Sets a message, unless the log has set one. */
+static void explain(struct uk_operation *operation, const struct plan *plan)
 {
   const struct step *step = &plan->steps[plan->done];
   if (operation->message[0] == '\0' && plan->error != UK_E_CANCELLED)
@@ -121,7 +123,7 @@ static void say_unread(struct uk_operation *operation, const struct plan *plan)
 
 void uk_group_read(struct uk_groups *groups, struct uk_group_instance *instance)
 {
-  struct uk_group_request *request = instance->first;
+  struct uk_group_request *request = uk_group_first_request(instance);
   struct uk_operation *operation = &request->operation->operation;
   struct plan plan;
   enum uk_error error = instance->deletes != NULL ? UK_OK : make_plan(groups, instance, &plan);
@@ -140,7 +142,7 @@ void uk_group_read(struct uk_groups *groups, struct uk_group_instance *instance)
     operation->message[0] = '\0';
     uk_group_request_end(groups, instance, UK_OK);
   } else if (plan.error != UK_OK) {
-    say_unread(operation, &plan);
+    explain(operation, &plan);
     uk_group_request_end(groups, instance, plan.error);
   } else {
     uk_group_request_park(groups, instance);

@@ -1,11 +1,13 @@
-/* group_read: the records of one request, from plan to delivery. */
+/* group_read: the records for one request: which partitions to read, reading, and what counts as
+ * read then. */
 #ifndef UK_GROUP_READ_H
 #define UK_GROUP_READ_H
 
 #include "server/groups/group_state.h"
 
-/* For an instance that is READING: delivers what is there, or lets the request wait. Called with the lock, which it gives
- * up while it reads and holds again when it returns; `instance` may be gone then. */
+/* Serves the first request of an instance that is READING: delivers the records that are there, or
+ * lets the request wait. Releases the lock while it reads, and holds it again when it returns; the
+ * instance may be freed then. */
 void uk_group_read(struct uk_groups *groups, struct uk_group_instance *instance);
 
 #endif

@@ -2,22 +2,16 @@
 
 #include <stdlib.h>
 
+#include "server/groups/group_assignment.h"
 #include "server/groups/group_commit.h"
 #include "server/groups/group_instance.h"
-#include "server/groups/group_assignment.h"
-#include "server/groups/group_deferred.h"
+#include "server/groups/group_lists.h"
 
-static void take_out(struct uk_groups *groups, struct uk_group_request *request)
+/* Ends the request with what its message says, and frees it. */
+static void end(struct uk_groups *groups, struct uk_group_request *request, enum uk_error error)
 {
-  struct uk_group_instance *instance = request->instance;
-  if (request->previous != NULL)
-    request->previous->next = request->next;
-  else
-    instance->first = request->next;
-  if (request->next != NULL)
-    request->next->previous = request->previous;
-  else
-    instance->last = request->previous;
+  uk_group_finish(groups, &request->operation->operation, error);
+  uk_list_remove(&request->link);
   uk_timer_set(&groups->timers, &request->timer, UK_TIMER_NEVER);
   free(request);
 }
@@ -27,30 +21,23 @@ static void due(void *owner, struct uk_timer *timer)
   struct uk_groups *groups = owner;
   struct uk_group_request *request =
     (struct uk_group_request *)((char *)timer - offsetof(struct uk_group_request, timer));
-  if (request == request->instance->first) {
+  if (request == uk_group_first_request(request->instance))
     uk_group_request_end(groups, request->instance, UK_OK);
-    return;
-  }
-  uk_group_finish(groups, &request->operation->operation, UK_OK);
-  take_out(groups, request);
+  else
+    end(groups, request, UK_OK);
 }
 
 bool uk_group_request_add(struct uk_groups *groups, struct uk_group_instance *instance,
                           struct uk_consume *operation)
 {
-  struct uk_group_request *request = calloc(1, sizeof(*request));
+  struct uk_group_request *request = calloc(1, sizeof *request);
   if (request == NULL)
     return false;
   request->instance = instance;
   request->operation = operation;
   uk_timer_init(&request->timer, due);
-  request->previous = instance->last;
-  if (instance->last != NULL)
-    instance->last->next = request;
-  else
-    instance->first = request;
-  instance->last = request;
-  if (instance->first != request)
+  uk_list_add(&instance->requests, &request->link);
+  if (uk_group_first_request(instance) != request)
     uk_timer_set(&groups->timers, &request->timer,
                  groups->draining ? groups->now : operation->operation.deadline);
   return true;
@@ -58,18 +45,18 @@ bool uk_group_request_add(struct uk_groups *groups, struct uk_group_instance *in
 
 void uk_group_requests_start(struct uk_groups *groups, struct uk_group_instance *instance)
 {
-  while (instance->first != NULL && instance->activity == UK_GROUP_IDLE) {
-    struct uk_group_request *request = instance->first;
+  struct uk_group_request *request;
+  while (instance->activity == UK_GROUP_IDLE &&
+         (request = uk_group_first_request(instance)) != NULL) {
     enum uk_error error = uk_group_subscribe(groups, instance, request->operation);
     if (error == UK_OK) {
-      uk_group_queue_read(groups, instance);
-    } else {
-      uk_group_finish(groups, &request->operation->operation, error);
-      take_out(groups, request);
-      if (instance->fresh && instance->first == NULL) {
-        uk_group_instance_close(groups, instance);
-        return;
-      }
+      uk_group_list_read(groups, instance);
+      break;
+    }
+    end(groups, request, error);
+    if (instance->fresh && uk_list_is_empty(&instance->requests)) {
+      uk_group_instance_close(groups, instance);
+      return;
     }
   }
   uk_group_instance_arm(groups, instance);
@@ -77,7 +64,7 @@ void uk_group_requests_start(struct uk_groups *groups, struct uk_group_instance 
 
 void uk_group_request_park(struct uk_groups *groups, struct uk_group_instance *instance)
 {
-  struct uk_group_request *request = instance->first;
+  struct uk_group_request *request = uk_group_first_request(instance);
   int64_t deadline = request->operation->operation.deadline;
   if (groups->draining || deadline <= groups->now || instance->deletes != NULL) {
     uk_group_request_end(groups, instance, UK_OK);
@@ -90,7 +77,7 @@ void uk_group_request_park(struct uk_groups *groups, struct uk_group_instance *i
   uk_group_instance_arm(groups, instance);
 }
 
-/* Carries out the deletes. False when memory is out for the commit: the instance lives on. */
+/* Carries out the deletions. False when memory is out for the commit: the instance lives on. */
 static bool close_for(struct uk_groups *groups, struct uk_group_instance *instance,
                       struct uk_operation *deletes)
 {
@@ -111,19 +98,18 @@ static bool close_for(struct uk_groups *groups, struct uk_group_instance *instan
 void uk_group_request_end(struct uk_groups *groups, struct uk_group_instance *instance,
                           enum uk_error error)
 {
-  struct uk_group_request *request = instance->first;
   struct uk_operation *deletes = instance->deletes;
-  uk_group_finish(groups, &request->operation->operation, error);
-  take_out(groups, request);
+  end(groups, uk_group_first_request(instance), error);
   instance->activity = UK_GROUP_IDLE;
   instance->deletes = NULL;
-  instance->last_request = groups->now; /* waiting counts as asking */
+  instance->last_request = groups->now; /* a client that waits is alive */
   if (deletes != NULL) {
     uk_group_requests_end(groups, instance);
     if (close_for(groups, instance, deletes))
       return;
   }
-  if (instance->fresh && error != UK_OK && error != UK_E_CANCELLED && instance->first == NULL) {
+  if (instance->fresh && error != UK_OK && error != UK_E_CANCELLED &&
+      uk_list_is_empty(&instance->requests)) {
     uk_group_instance_close(groups, instance);
     return;
   }
@@ -134,16 +120,15 @@ void uk_group_request_end(struct uk_groups *groups, struct uk_group_instance *in
 
 void uk_group_requests_end(struct uk_groups *groups, struct uk_group_instance *instance)
 {
-  struct uk_group_request *request = instance->first;
+  struct uk_group_request *request = uk_group_first_request(instance);
   bool reading = instance->activity == UK_GROUP_READING;
   if (request == NULL)
     return;
-  if (reading)
-    request = request->next;
   while (request != NULL) {
-    struct uk_group_request *next = request->next;
-    uk_group_finish(groups, &request->operation->operation, UK_OK);
-    take_out(groups, request);
+    struct uk_group_request *next =
+      UK_LIST_NEXT(&instance->requests, request, struct uk_group_request, link);
+    if (!reading || request != uk_group_first_request(instance))
+      end(groups, request, UK_OK);
     request = next;
   }
   if (!reading) {

@@ -1,25 +1,28 @@
-/* group_request: the consumes of one instance, one after another. */
+/* group_request: the pending requests of one instance, served one after another. */
 #ifndef UK_GROUP_REQUEST_H
 #define UK_GROUP_REQUEST_H
 
 #include "server/groups/group_state.h"
 
-/* Queues the operation. False when memory is out, and the operation is not ended. Its request comes with uk_group_requests_start. */
+/* Queues the operation; uk_group_requests_start starts it. False when memory is out: the operation
+ * is not ended. */
 bool uk_group_request_add(struct uk_groups *groups, struct uk_group_instance *instance,
                           struct uk_consume *operation);
 
-/* Begins the first request, if there is one and it has not begun. A new instance whose only request cannot begin is closed. */
+/* Starts the first request, unless it is being served already. A request that cannot start ends with
+ * an error; a new instance that has no other one is closed. */
 void uk_group_requests_start(struct uk_groups *groups, struct uk_group_instance *instance);
 
-/* Nothing to read: the first request, READING until now, waits, or ends when its time is over. */
+/* There is nothing to read: the first request, READING until now, waits, or ends at its deadline. */
 void uk_group_request_park(struct uk_groups *groups, struct uk_group_instance *instance);
 
-/* The first request, begun, ends; its message is set. The next one begins, a delete that came meanwhile is carried out, an
- * instance that was only just made closes again when this is an error: `instance` may be gone afterwards. */
+/* Completes the request being served; its message is already set. Starts the next one, and carries
+ * out the deletions that came meanwhile. May free the instance: after a deletion, and when the first
+ * request of a new instance ends with an error. */
 void uk_group_request_end(struct uk_groups *groups, struct uk_group_instance *instance,
                           enum uk_error error);
 
-/* Ends all requests that wait, as if their time were over; one that is READING stays. */
+/* Ends all waiting requests as if their deadlines had come; one that is READING stays. */
 void uk_group_requests_end(struct uk_groups *groups, struct uk_group_instance *instance);
 
 /* Closes the instance for the operation, once no thread reads for it. */

@@ -2,34 +2,34 @@
 
 #include <stdlib.h>
 
-#include "server/groups/group_assignment.h"
-#include "server/groups/group_deferred.h"
+#include "server/groups/group_lists.h"
+#include "server/groups/group_partition.h"
 
 static struct uk_group_topic *find(struct uk_groups *groups, struct uk_slice name)
 {
   return (struct uk_group_topic *)uk_name_table_find(&groups->topics, name);
 }
 
-/* Those who wait see that it is gone. */
+/* The topic is gone: waiting requests end with an error. */
 static void wake_members(struct uk_groups *groups, struct uk_group_assignment *assignment)
 {
   for (size_t i = 0; i < assignment->member_count; i++) {
     if (assignment->members[i]->activity == UK_GROUP_PARKED)
-      uk_group_queue_read(groups, assignment->members[i]);
+      uk_group_list_read(groups, assignment->members[i]);
   }
 }
 
-static void changed(struct uk_groups *groups, struct uk_group_topic *topic, int32_t partitions,
-                    uint64_t id)
+static void change(struct uk_groups *groups, struct uk_group_topic *topic, int32_t partitions,
+                   uint64_t id)
 {
-  bool other = id != topic->id || partitions < topic->partitions;
+  bool replaced = id != topic->id || partitions < topic->partitions;
+  struct uk_group_assignment *assignment = NULL;
   topic->partitions = partitions;
   topic->id = id;
-  for (struct uk_group_assignment *assignment = topic->assignments; assignment != NULL;
-       assignment = assignment->topic_next) {
-    if (other)
-      uk_group_assignment_forget(assignment);
-    uk_group_assignment_mark(groups, assignment);
+  while ((assignment = uk_group_topic_next(topic, assignment)) != NULL) {
+    if (replaced)
+      uk_group_partitions_free(assignment);
+    uk_group_list_rebalance(groups, assignment);
     if (partitions == 0)
       wake_members(groups, assignment);
   }
@@ -43,7 +43,7 @@ struct uk_group_topic *uk_group_topic_refresh(struct uk_groups *groups, struct u
   uint64_t id = topic->id;
   int32_t partitions = groups->log.partitions(groups->log.context, name, &id);
   if (partitions != topic->partitions || (partitions > 0 && id != topic->id))
-    changed(groups, topic, partitions, id);
+    change(groups, topic, partitions, id);
   return topic;
 }
 
@@ -61,7 +61,7 @@ struct uk_group_topic *uk_group_topic_get(struct uk_groups *groups, struct uk_sl
   struct uk_group_topic *topic = find(groups, name);
   if (topic != NULL)
     return topic;
-  topic = calloc(1, sizeof(*topic) + name.length);
+  topic = calloc(1, sizeof *topic + name.length);
   if (topic == NULL)
     return NULL;
   memcpy(topic->name, name.data, name.length);
@@ -76,7 +76,7 @@ struct uk_group_topic *uk_group_topic_get(struct uk_groups *groups, struct uk_sl
 
 void uk_group_topic_free_unused(struct uk_groups *groups, struct uk_group_topic *topic)
 {
-  if (topic->assignments != NULL)
+  if (!uk_list_is_empty(&topic->assignments))
     return;
   uk_name_table_remove(&groups->topics, &topic->node);
   free(topic);

@@ -4,13 +4,15 @@
 
 #include "server/groups/group_state.h"
 
-/* The topic with what the log says of it now (assignments are told of a change), or NULL when no group reads it. */
+/* Compares the topic with the log. When it changed, its assignments are listed for a rebalance.
+ * NULL when no group reads it. */
 struct uk_group_topic *uk_group_topic_refresh(struct uk_groups *groups, struct uk_slice name);
 
-/* Partitions of a topic, whether a group reads it or not; 0 when there is none of that name. */
+/* The number of partitions of a topic, whether or not a group reads it; 0 when it does not exist. */
 int32_t uk_group_topic_partitions(struct uk_groups *groups, struct uk_slice name);
 
-/* The topic, new or not. NULL when memory is out. One without assignments is the caller's to free. */
+/* The topic, which is made if need be. NULL when memory is out. The caller frees one that stays
+ * without assignments. */
 struct uk_group_topic *uk_group_topic_get(struct uk_groups *groups, struct uk_slice name);
 void uk_group_topic_free_unused(struct uk_groups *groups, struct uk_group_topic *topic);
 

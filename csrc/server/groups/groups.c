@@ -2,17 +2,19 @@
 
 #include <stdlib.h>
 
-#include "server/groups/group_commit.h"
-#include "server/groups/group_instance.h"
-#include "server/groups/group_consumers.h"
 #include "server/groups/group_assignment.h"
-#include "server/groups/group_topic.h"
-#include "server/groups/group_request.h"
+#include "server/groups/group_commit.h"
+#include "server/groups/group_consumers.h"
 #include "server/groups/group_deferred.h"
+#include "server/groups/group_instance.h"
+#include "server/groups/group_lists.h"
+#include "server/groups/group_partition.h"
+#include "server/groups/group_request.h"
+#include "server/groups/group_topic.h"
 
 struct uk_groups *uk_groups_open(const struct uk_groups_log *log)
 {
-  struct uk_groups *groups = calloc(1, sizeof(*groups));
+  struct uk_groups *groups = calloc(1, sizeof *groups);
   if (groups == NULL)
     return NULL;
   if (pthread_mutex_init(&groups->lock, NULL) != 0) {
@@ -45,8 +47,8 @@ void uk_groups_close(struct uk_groups *groups)
   free(groups);
 }
 
-/* What any request of a live instance does first. */
-static void hear_from(struct uk_groups *groups, struct uk_group_instance *instance)
+/* What a consume of a live instance does first. */
+static void begin_request(struct uk_groups *groups, struct uk_group_instance *instance)
 {
   uk_group_acknowledge(groups, instance);
   uk_group_instance_auto_commit(groups, instance);
@@ -60,12 +62,12 @@ static void consume(struct uk_groups *groups, struct uk_consume *operation)
     uk_group_instance_find(groups, operation->group, operation->instance);
   enum uk_error error = UK_OK;
   if (instance != NULL)
-    hear_from(groups, instance);
+    begin_request(groups, instance);
   else
     error = uk_group_instance_open(groups, operation, &instance);
   if (error == UK_OK && !uk_group_request_add(groups, instance, operation)) {
     error = UK_E_NO_MEMORY;
-    if (instance->fresh && instance->first == NULL)
+    if (instance->fresh && uk_list_is_empty(&instance->requests))
       uk_group_instance_close(groups, instance);
   }
   if (error == UK_OK)
@@ -83,7 +85,7 @@ void uk_groups_consume(struct uk_groups *groups, struct uk_consume *operation, i
   uk_group_leave(groups);
 }
 
-/* NULL, with the operation ended, when there is none. */
+/* NULL when there is none: the operation is then ended. */
 static struct uk_group_instance *find_live(struct uk_groups *groups, struct uk_slice group,
                                            struct uk_slice name, struct uk_operation *operation)
 {
@@ -106,7 +108,7 @@ void uk_groups_commit(struct uk_groups *groups, struct uk_commit *operation, int
     uk_group_acknowledge(groups, instance);
     uk_group_refresh_topics(groups, instance);
     uk_group_commit_explicit(groups, instance, operation);
-    /* Only now: whoever gets a partition from it is to start after this commit. */
+    /* Only after the commit, which the next owner of a partition is to start from. */
     uk_group_release_leaving(groups, instance);
   }
   uk_group_leave(groups);
@@ -136,35 +138,40 @@ void uk_groups_consumers(struct uk_groups *groups, struct uk_consumers *operatio
   uk_group_leave(groups);
 }
 
+static void take_back(struct uk_groups *groups, struct uk_group_instance *instance)
+{
+  struct uk_group_partition *partition = instance->cursor;
+  for (size_t left = instance->owned; left > 0; left--, partition = partition->next)
+    uk_progress_take_back(&partition->progress);
+  uk_deliveries_settle(&instance->deliveries);
+  uk_group_release_leaving(groups, instance);
+  if (instance->activity == UK_GROUP_PARKED)
+    uk_group_list_read(groups, instance);
+}
+
 void uk_groups_undelivered(struct uk_groups *groups, struct uk_slice group, struct uk_slice name,
                            uint64_t delivery, int64_t now)
 {
   uk_group_enter(groups, now);
   struct uk_group_instance *instance = uk_group_instance_find(groups, group, name);
-  if (instance != NULL && delivery > instance->acknowledged && delivery <= instance->delivery) {
-    struct uk_group_partition *partition = instance->cursor;
-    for (size_t left = instance->owned; left > 0; left--, partition = partition->next)
-      partition->position = partition->delivered;
-    instance->acknowledged = instance->delivery;
-    uk_group_release_leaving(groups, instance);
-    if (instance->activity == UK_GROUP_PARKED)
-      uk_group_queue_read(groups, instance);
-  }
+  if (instance != NULL && uk_deliveries_can_take_back(&instance->deliveries, delivery))
+    take_back(groups, instance);
   uk_group_leave(groups);
 }
 
 static void wake_owners(struct uk_groups *groups, const struct uk_group_topic *topic,
                         int32_t number)
 {
-  for (struct uk_group_assignment *assignment = topic->assignments; assignment != NULL;
-       assignment = assignment->topic_next) {
-    struct uk_group_instance *owner =
-      number < assignment->count ? assignment->partitions[number].owner : NULL;
+  struct uk_group_assignment *assignment = NULL;
+  while ((assignment = uk_group_topic_next(topic, assignment)) != NULL) {
+    struct uk_group_partition *partition =
+      number < assignment->count ? &assignment->partitions[number] : NULL;
+    struct uk_group_instance *owner = partition != NULL ? partition->owner : NULL;
     if (owner == NULL || owner->activity != UK_GROUP_PARKED ||
-        uk_group_partition_leaving(&assignment->partitions[number]))
+        uk_group_partition_leaving(partition))
       continue;
-    owner->cursor = &assignment->partitions[number];
-    uk_group_queue_read(groups, owner);
+    owner->cursor = partition;
+    uk_group_list_read(groups, owner);
   }
 }
 
@@ -196,7 +203,8 @@ void uk_groups_tick(struct uk_groups *groups, int64_t now)
 static void drain_instance(struct uk_groups *groups, struct uk_group_instance *instance)
 {
   uk_group_requests_end(groups, instance);
-  /* The owner stops: what delivered is not to be delivered again after its next start. Without memory it is. */
+  /* The server stops. What was delivered is not delivered again after its next start, unless memory
+   * is out. */
   uk_group_commit_delivered(groups, instance, NULL);
 }
 

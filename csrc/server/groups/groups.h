@@ -1,38 +1,43 @@
-/* groups: consumer groups for an engine that has none: live instances, their partitions, positions, commits.
+/* groups: consumer groups for an engine that has none: live instances, their partitions, positions
+ * and commits.
  *
- * Pure bookkeeping over a `uk_groups_log`: no thread, no clock and no I/O of its own. The owner brings the time
- * (`now`, monotonic milliseconds) with every call, calls uk_groups_tick when uk_groups_next_tick says so, and
- * uk_groups_wake when a partition has grown. All calls may come from any thread.
+ * Pure bookkeeping over a `uk_groups_log`: no thread, no clock, no I/O. The owner passes the time
+ * (`now`, in monotonic milliseconds) with every call, calls uk_groups_tick when uk_groups_next_tick
+ * says so, and calls uk_groups_wake when a partition has grown. Any thread may call.
  *
- * One lock guards the bookkeeping. `read`, `commit`, `is_client_alive`, `record` and `done` are called without it, by whichever thread's
- * call made them due, before that call returns: a wake reads and answers for all whom it wakes. `owned` of a
- * uk_consumers is called under it and may not call back into groups. */
+ * One lock guards the bookkeeping. `read`, `commit`, `is_client_alive`, `record` and `done` are called
+ * without it, by the thread whose call made them due, before that call returns: a wake reads and
+ * answers for every request that it wakes. `owned` of a uk_consumers is called under the lock, and
+ * may not call groups. */
 #ifndef UK_GROUPS_H
 #define UK_GROUPS_H
 
 #include "server/engine/engine.h"
 
-/* What groups needs of the log below. All but `commit` answer at once, from memory or page cache. `partitions`,
- * `bounds` and `committed` are called with the lock held, and must not call groups or wait for who does. */
+/* What groups needs from the log below. Every function except `commit` answers at once, from memory
+ * or the page cache. `partitions`, `bounds` and `committed` are called under the lock: they may not
+ * call groups, nor wait for a thread that does. */
 struct uk_groups_log {
   void *context;
-  /* Partitions of the topic, or 0 when there is no such topic. `topic_id` tells a topic from a later one of the same name. */
+  /* The number of partitions; 0 when the topic does not exist. `topic_id` distinguishes a topic from
+   * a later one of the same name. */
   int32_t (*partitions)(void *context, struct uk_slice topic, uint64_t *topic_id);
-  /* First kept offset and end offset (one past the last). False when the topic or partition is gone. */
+  /* The first kept offset, and the end (one past the last). False when the topic or the partition
+   * is gone. */
   bool (*bounds)(void *context, struct uk_slice topic, int32_t partition, int64_t *first,
                  int64_t *end);
-  /* The committed offset of the group, -1 when there is none. */
+  /* The group's committed offset; -1 when there is none. */
   enum uk_error (*committed)(void *context, struct uk_slice group, struct uk_slice topic,
                              int32_t partition, int64_t *offset);
-  /* Starts committing: copies what it needs before it returns, and calls back once, possibly before it
-   * returns, when the offsets are durable or refused. Called by one thread at a time; commits take effect in the
-   * order of the calls. `then` may be NULL. */
+  /* Starts committing. Copies what it needs before it returns, and calls `then` (may be NULL) once,
+   * possibly before it returns, when the offsets are durable or refused. One thread calls at a time;
+   * commits take effect in the order of the calls. */
   void (*commit)(void *context, struct uk_slice group,
                  const struct uk_topic_partition_offset *offsets, size_t count,
                  void (*then)(void *argument, enum uk_error error, const char *message),
                  void *argument);
-  /* Hands the records from `offset` on to the sink until it refuses one or the partition ends. `*next` is
-   * the offset to go on from; `*full` whether the sink refused. */
+  /* Passes the records from `offset` on to the sink, until it refuses one or the partition ends.
+   * `*next` is the offset to go on from, `*full` says whether the sink refused. */
   enum uk_error (*read)(void *context, struct uk_slice topic, int32_t partition, int64_t offset,
                         struct uk_operation *operation, const struct uk_sink *sink, int64_t *next,
                         bool *full);
@@ -42,7 +47,7 @@ struct uk_groups;
 
 /* NULL when memory is out. */
 struct uk_groups *uk_groups_open(const struct uk_groups_log *log);
-/* With no operation in its hands, and no commit in those of the log: the log finishes first. */
+/* Precondition: no operation is pending, and the log has finished every commit. */
 void uk_groups_close(struct uk_groups *groups);
 
 void uk_groups_consume(struct uk_groups *groups, struct uk_consume *operation, int64_t now);
@@ -53,12 +58,12 @@ void uk_groups_consumers(struct uk_groups *groups, struct uk_consumers *operatio
 void uk_groups_undelivered(struct uk_groups *groups, struct uk_slice group,
                            struct uk_slice instance, uint64_t delivery, int64_t now);
 
-/* A partition has grown, or the topic was created, changed or deleted (partition -1). */
+/* A partition has grown; with partition -1 the topic was created, changed or deleted. */
 void uk_groups_wake(struct uk_groups *groups, struct uk_slice topic, int32_t partition,
                     int64_t now);
 
-/* When uk_groups_tick is next needed (a deadline, an auto-commit, an expiry): a time, or INT64_MAX for never. A call
- * that may have made it earlier returns to an owner that asks again. */
+/* The time of the next uk_groups_tick (a deadline, an auto-commit, an expiry); INT64_MAX for never.
+ * Ask again after every other call: it may have made the time earlier. */
 int64_t uk_groups_next_tick(struct uk_groups *groups);
 void uk_groups_tick(struct uk_groups *groups, int64_t now);
 

@@ -186,7 +186,7 @@ static void delete_passes_on_what_the_log_says(void)
   delete_consumer(&call, "g", "a");
   fake_finish(1, UK_E_UNAVAILABLE, "the disk is full");
   OUTCOME(&call, "gateway_timeout");
-  MESSAGE(&call, "the consumer instance is closed, but what it was to commit last failed: the disk "
+  MESSAGE(&call, "the consumer instance is closed, but its last commit failed: the disk "
                  "is full");
   stop_groups();
 }

@@ -321,7 +321,7 @@ static const struct {
   {"a failed last commit without a text has that of its error",
    {"topic t 1", "produce t 0 1", "consume g/a t -> t:0:0", "hold", "delete g/a -> waits",
     "finish 1 UNAVAILABLE -> 1", "outcome delete -> gateway_timeout",
-    "message delete -> the consumer instance is closed, but what it was to commit last failed: the "
+    "message delete -> the consumer instance is closed, but its last commit failed: the "
     "server cannot serve this now"}},
 
   /* Where an owner starts. */
