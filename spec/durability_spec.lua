@@ -107,7 +107,7 @@ describe("durability", function()
     assert.same({}, (history.check_consumers(kept, history.read_all(paths.consume))))
   end)
 
-  it("answers what is in hand when it is terminated", function()
+  it("answers pending requests when it is terminated", function()
     open()
     start_load()
     for _ = 1, 3 do
@@ -139,7 +139,7 @@ describe("durability", function()
     end
   end)
 
-  it("serves the batch again that a killed consumer had in hand", function()
+  it("delivers the batch again that a killed consumer had not acknowledged", function()
     open()
     local messages = {}
     for number = 1, 100 do messages[number] = { value = "m" .. number } end

@@ -1,4 +1,4 @@
--- Section 1 of the contract: what browsers are told, and what they are kept from sending. The headers are those
+-- Section 1 of the contract: what browsers may read, and what they are kept from sending. The headers are those
 -- that a browser sends; spec/browser has the browser. The service under test admits every origin, its default.
 
 local endpoints = require "spec.contract.endpoints"
@@ -108,7 +108,7 @@ describe("browsers:", function()
       is_refused(service.client:raw(service.client:build("GET", "/topics", options) .. "hello"), 400)
     end)
 
-    it("what the HTTP library refuses by itself, where that is JSON", function()
+    it("what the HTTP library itself refuses, if that is JSON", function()
       local request = service.client:build("POST", "/produce/t", {
         headers = { { "Origin", ORIGIN }, { "Transfer-Encoding", "chunked" } },
       }):gsub("Content%-Length: 0\r\n", "") .. "zz\r\nhello\r\n"

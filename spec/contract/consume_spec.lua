@@ -299,12 +299,12 @@ describe("consume:", function()
       end
     end)
 
-    it("gives a batch again when its receiver died with it in hand", function()
+    it("delivers a batch again when its consumer died before it acknowledged it", function()
       local topic, group = service.topic(1), service.name "group"
       service.fill(topic, 3)
       service.join(group, "one", topic, quick())
       service.consume(group, "one", topic, quick(), 200)
-      service.produce(topic, "in hand")
+      service.produce(topic, "pending")
       assert.is_true(#service.consume(group, "one", topic, quick(), 5000) > 0)
       local values = {}
       service.eventually(10 + 2 * service.session_timeout / 1000, function()
@@ -312,7 +312,7 @@ describe("consume:", function()
           { headers = EARLIEST })
         if response.status == 429 then return false, "the first instance still lives" end
         for _, message in ipairs(ok(response)) do values[message.value] = true end
-        return values["in hand"], "not given again"
+        return values["pending"], "not delivered again"
       end)
     end)
 

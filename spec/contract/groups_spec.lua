@@ -101,7 +101,7 @@ describe("groups:", function()
     assert.same({ 2, 2 }, sizes(new_group(4):balance { "a", "b" }))
   end)
 
-  it("a third joins, and they are shared anew", function()
+  it("a third joins, and they are shared again", function()
     local group = new_group(6)
     assert.same({ 3, 3 }, sizes(group:balance { "a", "b" }))
     assert.same({ 2, 2, 2 }, sizes(group:balance { "a", "b", "c" }))
@@ -188,7 +188,7 @@ describe("groups:", function()
     assert.equal(240, group.distinct)
   end)
 
-  it("nothing is lost when an instance dies with a batch in hand", function()
+  it("nothing is lost when an instance dies before it acknowledges a batch", function()
     local group = new_group(2, BRIEF)
     group:balance { "a", "b" }
     group:fill(10)

@@ -3,7 +3,7 @@
 -- It is the server at CONTRACT_URL, with CONTRACT_USERNAME and CONTRACT_PASSWORD; without these our
 -- own, started in this process on a free port with an empty data folder. CONTRACT_SESSION_TIMEOUT is
 -- the shortest session timeout in milliseconds that the engine grants (a Kafka broker wants 6000).
--- What the HTTP library of our own server refuses by itself is held to what the server says of this
+-- What the HTTP library of our own server refuses is held to what the server says of this
 -- system, JSON or HTML; a server at CONTRACT_URL is held to JSON.
 -- Nothing here assumes an engine: what may take a while is waited for with a deadline
 -- (`eventually`), every test has topics and groups of its own, and a first consume may be empty.
@@ -184,7 +184,7 @@ function service.refused(response, statuses, ...)
   return value.error
 end
 
---- As service.refused, of what the HTTP library may have refused by itself: where its refusals are
+--- As service.refused, for requests that the HTTP library may have refused: where its refusals are
 -- HTML, the answer may be a page of it, which closes. Returns whether it is.
 function service.refused_early(response, statuses)
   if service.http_refusals == "JSON" or response.headers["content-type"] then

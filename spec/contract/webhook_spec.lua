@@ -138,7 +138,7 @@ describe("webhook:", function()
       return service.post(path, "data", { auth = auth or false }), topic
     end
 
-    it("are as good as Basic ones", function()
+    it("work like Basic ones", function()
       local response, topic = attempt(service.username, service.password)
       ok(response)
       local message = stored(topic)

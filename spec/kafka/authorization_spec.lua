@@ -1,4 +1,4 @@
--- The server as a client of a cluster that asks for a password and grants nothing by itself.
+-- The server as a client of a cluster that requires a password and grants nothing by default.
 
 local folder = require "spec.support.folder"
 local kafka_cluster = require "spec.support.kafka_cluster"

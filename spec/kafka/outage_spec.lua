@@ -119,7 +119,7 @@ describe("without its only broker", function()
   end)
 
   -- Nothing came because nothing could: an empty answer would hide that.
-  it("killed: who waits less than it takes /health to notice is told as well", function()
+  it("killed: a request with a shorter wait than /health needs to notice also gets the error", function()
     local topic, group = server:topic(1, 3), kafka_cluster.name "group"
     assert.same({ "1", "2", "3" }, consume(group, "i", topic))
     assert.same({}, client:consume(group, "i", topic, { timeout = 500 }))

@@ -72,7 +72,7 @@ describe("B7: a consume of a topic that does not exist", function()
     return messages, message, details, topic
   end
 
-  it("creates it with as many partitions as the server is told", function()
+  it("creates it with the server's number of partitions", function()
     local messages, message, _, topic = consume { partitions = 3 }
     assert.same({}, messages, message)
     shell.eventually(PATIENCE, function() return assert(client:topics())[topic] == 3 end)

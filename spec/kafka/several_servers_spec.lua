@@ -67,7 +67,7 @@ local function delete(number, group, instance)
   return post(number, ("/delete-consumer/%s/%s"):format(group, instance))
 end
 
--- How often the broker has begun to share out a group anew.
+-- How many rebalances of a group the broker has begun.
 local function rebalances(group)
   local words = "Preparing to rebalance group " .. group:gsub("%-", "%%-") .. " "
   return select(2, cluster:call({ "logs", 1 }):gsub(words, ""))
@@ -273,7 +273,7 @@ describe("several servers on one Kafka cluster:", function()
     ok(delete(1, group, "one"))
   end)
 
-  -- librdkafka leaves whoever asks a member for its name while it closes without an answer.
+  -- While librdkafka closes, it does not answer a request for a member's name.
   it("many instances that are deleted while it is asked whose they are all leave", function()
     local topic, pending = servers[1]:topic(1, 1), {}
     local client = http.client(servers[1].url, servers[1].username, servers[1].password)
@@ -292,7 +292,7 @@ describe("several servers on one Kafka cluster:", function()
     for _, each in ipairs(pending) do ok(each.response) end
     for number, group in ipairs(groups) do
       local consumed, deleted = pending[number * 2 - 1].response, pending[number * 2].response
-      -- One that came second after all, on a connection of its own, has made the instance anew.
+      -- A request that arrived second after all, on its own connection, has created the instance again.
       local again = consumed.at > deleted.at and delete(2, group, "one").status or 404
       assert.is_true(again == 200 or again == 404, again)
       assert.equal(404, delete(2, group, "one").status)
@@ -333,7 +333,7 @@ describe("several servers on one Kafka cluster:", function()
     ok(delete(3, group, "other"))
   end)
 
-  -- Kafka waits for it until its session is over before it shares out the group anew.
+  -- Kafka waits for it until its session expires before it rebalances the group.
   it("an instance whose server was killed is deleted while the group waits for it", function()
     local topic, group = servers[1]:topic(1, 1), kafka_cluster.name "group"
     assert.same({ "1" }, consume(1, group, "gone", topic))

@@ -171,7 +171,7 @@ describe("a broker that speaks TLS with those whose certificate it knows", funct
     check_calls(server)
   end)
 
-  -- What `serve` says when it ends by itself.
+  -- The error of a `serve` that ends at its start.
   local function start_fails(changes, password_file)
     local words = { "serve", "--listen", "127.0.0.1:0", "--username", "u", "--brokers", cluster.brokers }
     for name, value in pairs(changed(good, changes)) do
@@ -233,7 +233,7 @@ describe("a broker that asks for a password over TLS", function()
     assert.is_nil(all_that_shows(server):find("admin-secret", 1, true))
   end)
 
-  -- What is read ahead is asked for by a call that sets the credentials anew: they must be the same.
+  -- A call that requests the read-ahead sets the credentials again: they must be the same.
   it("knows those who log in again after they read much", function()
     local server = serve "admin-secret"
     local client, topic, group = server:client(), server:topic(1), kafka_cluster.name "group"
@@ -275,7 +275,7 @@ describe("a broker that asks for a password over TLS", function()
     assert.is_nil((said .. all_that_shows(server)):find(WRONG, 1, true))
   end)
 
-  it("is told no password where its certificate is not known", function()
+  it("gets no password if its certificate is not trusted", function()
     check_refused(serve("admin-secret", { ["ssl.ca.location"] = place .. "/strange.pem" }), "could not be verified")
   end)
 end)

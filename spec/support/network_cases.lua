@@ -95,7 +95,7 @@ local function cases(describe, it, new, features)
       assert.equal("POST /consume/%2E%2E/a%2Fb%20c HTTP/1.1", server:finish()[1]:match "^[^\n]*")
     end)
 
-    it("asks for gzip when told to, where it can be undone", function()
+    it("asks for gzip if `compress` is set and it can decompress", function()
       local server = canned.start { "accept", "read", canned.answer(200, '{"t":1}') }
       assert.same({ t = 1 }, client_of(server, { compress = true }):topics())
       assert.equal(features.gzip and "gzip" or nil, header(server:finish()[1], "Accept-Encoding"))
@@ -303,19 +303,19 @@ local function cases(describe, it, new, features)
     end)
 
     it("B11: carries a Retry-After that is a date, in each of the three forms", function()
-      local function told(value)
+      local function delay_of(value)
         return fails({ "accept", "read", canned.answer(429, "{}", { "Retry-After: " .. value }) }).retry_after
       end
       -- A day at most; all of these dates are far in the future.
       for _, date in ipairs { "Fri, 31 Dec 9999 23:59:59 GMT", "Fri Dec 31 23:59:59 9999",
         os.date("!%A, %d-%b-%y %H:%M:%S GMT", os.time() + 30 * 86400) } do
-        assert.equal(86400, told(date))
+        assert.equal(86400, delay_of(date))
       end
-      local near = told(os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + 3600))
+      local near = delay_of(os.date("!%a, %d %b %Y %H:%M:%S GMT", os.time() + 3600))
       assert.is_true(near > 1800 and near <= 3600, near)
-      assert.equal(0, told "Sun, 06 Nov 1994 08:49:37 GMT")
-      assert.is_nil(told "Sun, 06 Nov 1994 08:49:37")
-      assert.is_nil(told "soon")
+      assert.equal(0, delay_of "Sun, 06 Nov 1994 08:49:37 GMT")
+      assert.is_nil(delay_of "Sun, 06 Nov 1994 08:49:37")
+      assert.is_nil(delay_of "soon")
     end)
 
     it("with a body that is not JSON has the error's own text", function()
@@ -482,7 +482,7 @@ local function cases(describe, it, new, features)
       end
     end)
 
-    it("never sends a produce again by itself when a kept connection dies with the request on it", function()
+    it("never repeats a produce when a kept connection dies with the request on it", function()
       -- libcurl opens another connection before it is asked whether it may send.
       local steps = { canned.answer(200, '{"t":1}'), "read", "close", features.reconnects and "accept" or "nobody" }
       if features.reconnects then steps[#steps + 1] = "read" end
