@@ -24,10 +24,7 @@ static void pack(struct uk_request *request)
 void uk_exchange_settle(struct uk_exchange *exchange)
 {
   struct uk_request *request = &exchange->request;
-  if (request->finish != NULL && !exchange->refused)
-    request->finish(request);
-  if (request->reply.error != UK_OK)
-    uk_request_replace_reply(request);
+  uk_request_finish(request);
   if (exchange->accepts_gzip && request->reply.length >= UK_GZIP_LEAST)
     pack(request);
 }

@@ -94,7 +94,7 @@ void uk_request_error(struct uk_request *request, enum uk_error error, const cha
   uk_request_write_error(&request->reply, request->status, uk_slice_text(text));
 }
 
-void uk_request_replace_reply(struct uk_request *request)
+static void replace_reply(struct uk_request *request)
 {
   enum uk_error error = request->reply.error == UK_E_NO_MEMORY ? UK_E_NO_MEMORY : UK_E_INTERNAL;
   uk_buffer_free(&request->reply);
@@ -103,6 +103,14 @@ void uk_request_replace_reply(struct uk_request *request)
                      "no memory for the answer: the request " UK_MAY_BE_DONE);
   else
     uk_request_error(request, error, NULL);
+}
+
+void uk_request_finish(struct uk_request *request)
+{
+  if (request->finish != NULL)
+    request->finish(request);
+  if (request->reply.error != UK_OK)
+    replace_reply(request);
 }
 
 void uk_request_open_error(struct uk_request *request)

@@ -123,9 +123,9 @@ void uk_request_add_header(struct uk_request *request, const char *name, const c
 void uk_request_error(struct uk_request *request, enum uk_error error, const char *format, ...)
   __attribute__((format(printf, 3, 4)));
 
-/* Puts an error in the place of a reply that failed (reply.error): there was no memory for it, or it
- * is too large. */
-void uk_request_replace_reply(struct uk_request *request);
+/* For http, before it sends the reply: calls `finish`, and puts an error in the place of a reply that
+ * failed (reply.error), because there was no memory for it or because it is too large. */
+void uk_request_finish(struct uk_request *request);
 
 /* After uk_request_error: takes the closing brace back, for more fields. Whoever calls it writes
  * them, each behind a comma, and the brace. */

@@ -39,7 +39,6 @@ static void end(struct uk_operation *operation)
     (void)engine;                                                                                  \
     end(&operation->operation);                                                                    \
   }
-PLAYED(produce, uk_produce)
 PLAYED(fetch, uk_fetch)
 PLAYED(commit, uk_commit)
 PLAYED(committed, uk_committed)
@@ -48,9 +47,39 @@ PLAYED(offsets, uk_offsets)
 PLAYED(create_topic, uk_create_topic)
 PLAYED(delete_topic, uk_delete_topic)
 
+/* How each record ends, where not all end alike. */
+static const enum uk_error *ends;
+static size_t reply_bytes; /* the most that the reply may have; 0: as it is */
+
+static void produce(struct uk_engine *engine, struct uk_produce *operation)
+{
+  struct uk_request *request = operation->operation.context;
+  (void)engine;
+  operation->each = ends != NULL;
+  for (size_t i = 0; i < operation->count; i++) {
+    struct uk_record *record = &operation->records[i];
+    *record = (struct uk_record){.topic = record->topic, .partition = (int32_t)i};
+    record->offset = 100 + (int64_t)i;
+    record->timestamp = 1000;
+    record->error = ends != NULL ? ends[i] : UK_OK;
+    record->reason = record->error != UK_OK ? "no" : NULL;
+  }
+  if (reply_bytes > 0)
+    uk_buffer_init(&request->reply, reply_bytes);
+  end(&operation->operation);
+}
+
+static char topics_asked[200];
+
 static void consume(struct uk_engine *engine, struct uk_consume *operation)
 {
   (void)engine;
+  topics_asked[0] = '\0';
+  for (size_t i = 0; i < operation->topic_count; i++) {
+    size_t length = strlen(topics_asked);
+    snprintf(topics_asked + length, sizeof topics_asked - length, "%.*s ",
+             (int)operation->topics[i].length, operation->topics[i].data);
+  }
   settings = operation->settings;
   operation->delivery = delivery;
   end(&operation->operation);
@@ -86,7 +115,7 @@ static void consumers(struct uk_engine *engine, struct uk_consumers *operation)
   end(&operation->operation);
 }
 
-static atomic_int told; /* how often the engine heard what became of a delivery */
+static int told; /* how often the engine heard what became of a delivery */
 static bool told_whole;
 static uint64_t told_delivery;
 
@@ -98,7 +127,7 @@ static void response_finished(struct uk_engine *engine, struct uk_slice group,
   CHECK_EQ_SLICE(instance, "i");
   told_delivery = number;
   told_whole = complete;
-  atomic_fetch_add(&told, 1);
+  told++;
 }
 
 static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)
@@ -128,11 +157,13 @@ static const struct uk_engine_methods methods = {
 static void begin(void)
 {
   calls = 0;
-  atomic_store(&told, 0);
+  told = 0;
   outcome = UK_OK;
   reason = NULL;
   breaks_reply = false;
   delivery = 0;
+  ends = NULL;
+  reply_bytes = 0;
   CHECK(api_rig_open(&rig, &methods));
 }
 
@@ -299,6 +330,57 @@ static void answers_with_the_error_of_the_engine(void)
   api_rig_close(&rig);
 }
 
+/* Of a produce that was stored in part, each message's own outcome. */
+static void says_what_became_of_each_message(void)
+{
+  static const enum uk_error three[] = {UK_OK, UK_E_TOO_LARGE, UK_E_GATEWAY_TIMEOUT};
+  static const struct row row = {UK_POST, "/produce/t",
+                                 "[{\"value\":\"a\"},{\"value\":\"b\"},{\"value\":\"c\"}]", 0};
+  begin();
+  ask(&row);
+  CHECK_EQ_STR(answer.text, "[{\"topic\":\"t\",\"partition\":0,\"offset\":100,\"timestamp\":1000},"
+                            "{\"topic\":\"t\",\"partition\":1,\"offset\":101,\"timestamp\":1000},"
+                            "{\"topic\":\"t\",\"partition\":2,\"offset\":102,\"timestamp\":1000}]");
+  ends = three;
+  outcome = UK_E_TOO_LARGE;
+  reason = "two failed";
+  ask(&row);
+  CHECK_EQ_INT(answer.status, 413);
+  CHECK_EQ_STR(answer.text,
+               "{\"error\":\"two failed\",\"status\":413,\"results\":["
+               "{\"topic\":\"t\",\"partition\":0,\"offset\":100,\"timestamp\":1000},"
+               "{\"error\":\"topic \\\"t\\\" partition 1: no\",\"status\":413},"
+               "{\"error\":\"topic \\\"t\\\" partition 2: no; it may have been stored\","
+               "\"status\":504}]}");
+  outcome = UK_E_UNAVAILABLE; /* without room for the results: a part of it is stored */
+  reply_bytes = 150;
+  ask(&row);
+  CHECK_EQ_INT(answer.status, 504);
+  api_rig_close(&rig);
+}
+
+/* Each topic once, in the order in which they are named: path, topic, topics. */
+static void consumes_each_topic_once(void)
+{
+  static const struct {
+    const char *path, *body, *topics;
+  } cases[] = {
+    {"/consume/g/i/a", "", "a "},
+    {"/consume/g/i", "{\"topic\":\"a\"}", "a "},
+    {"/consume/g/i", "{\"topics\":[\"b\",\"a\",\"b\",\"a\"]}", "b a "},
+    {"/consume/g/i", "{\"topics\":[\"a\",\"b\"],\"topic\":\"b\"}", "b a "},
+    {"/consume/g/i", "{\"topic\":\"a\",\"topics\":\"c\"}", "a c "},
+  };
+  begin();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    api_rig_ask(&rig, "full", cases[i].body[0] == '\0' ? UK_GET : UK_POST, cases[i].path,
+                cases[i].body, &answer);
+    CHECK_EQ_INT(answer.status, 200);
+    CHECK_EQ_STR(topics_asked, cases[i].topics);
+  }
+  api_rig_close(&rig);
+}
+
 /* Listings show what the credentials' pattern admits. */
 static void lists_what_is_admitted(void)
 {
@@ -431,12 +513,18 @@ static void reports_what_became_of_a_delivery(void)
   CHECK_EQ_INT(answer.status, 200);
   delivery = 8;
   breaks_reply = true;
-  CHECK_EVENTUALLY(atomic_load(&told) == 1);
+  CHECK_EQ_INT(told, 1);
   CHECK(told_whole && told_delivery == 7);
   consume_with(NULL, NULL);
   CHECK_EQ_INT(answer.status, 503);
-  CHECK_EVENTUALLY(atomic_load(&told) == 2);
+  CHECK_EQ_INT(told, 2);
   CHECK(!told_whole && told_delivery == 8);
+  delivery = 9;
+  breaks_reply = false;
+  rig.is_cut_off = true;
+  consume_with(NULL, NULL);
+  CHECK_EQ_INT(told, 3);
+  CHECK(!told_whole && told_delivery == 9);
   api_rig_close(&rig);
 }
 
@@ -446,6 +534,8 @@ int main(void)
   CHECK_RUN(takes_its_own_parameters_alone);
   CHECK_RUN(says_which_name_is_wrong);
   CHECK_RUN(answers_with_the_error_of_the_engine);
+  CHECK_RUN(says_what_became_of_each_message);
+  CHECK_RUN(consumes_each_topic_once);
   CHECK_RUN(lists_what_is_admitted);
   CHECK_RUN(refuses_what_is_not_admitted);
   CHECK_RUN(health_is_the_engines);

@@ -1,95 +1,127 @@
 #include "api_rig.h"
 
+#include <stdlib.h>
+#include <strings.h>
+
 #include "check.h"
-#include "client/transport.h"
-#include "server/http/http.h"
+#include "common/base64.h"
+#include "server/api/dispatch.h"
 
-enum { PATIENCE = 60000, MAX_BYTES = 1 << 20 }; /* milliseconds; of a message, a body, an answer */
+enum { MAX_BYTES = 1 << 20, TEXT_SIZE = 1024 }; /* of a message, an arena, an answer; of a path */
 
-static bool add_users(struct uk_credentials *credentials)
+bool api_rig_open(struct api_rig *rig, const struct uk_engine_methods *methods)
 {
-  return uk_credentials_add(credentials, "full", "p", UK_PERMIT_FULL, "*") == UK_OK &&
+  *rig = (struct api_rig){.engine = {methods}};
+  struct uk_credentials *credentials = uk_credentials_new();
+  rig->server = (struct uk_server){
+    .engine = &rig->engine, .credentials = credentials, .max_message_bytes = MAX_BYTES};
+  return credentials != NULL &&
+         uk_credentials_add(credentials, "full", "p", UK_PERMIT_FULL, "*") == UK_OK &&
          uk_credentials_add(credentials, "produce", "p", UK_PERMIT_PRODUCE, "*") == UK_OK &&
          uk_credentials_add(credentials, "consume", "p", UK_PERMIT_CONSUME, "*") == UK_OK;
 }
 
-bool api_rig_open(struct api_rig *rig, const struct uk_engine_methods *methods)
-{
-  char message[512] = "";
-  *rig = (struct api_rig){.engine = {methods}};
-  rig->server = (struct uk_server){
-    .engine = &rig->engine, .credentials = uk_credentials_new(), .max_message_bytes = MAX_BYTES};
-  const struct uk_http_options options = {.server = &rig->server,
-                                          .listen = "127.0.0.1:0",
-                                          .threads = 1,
-                                          .max_connections = 100,
-                                          .max_header_bytes = UK_HEADER_BYTES,
-                                          .max_body_bytes = MAX_BYTES};
-  bool good = rig->server.credentials != NULL && add_users(rig->server.credentials) &&
-              uk_http_start(&rig->server.http, &options, message, sizeof message) == UK_OK;
-  if (!good)
-    fprintf(stderr, "no server: %s\n", message);
-  return good;
-}
-
 void api_rig_close(struct api_rig *rig)
 {
-  if (rig->server.http != NULL) {
-    uk_http_refuse(rig->server.http);
-    uk_http_stop(rig->server.http);
-  }
   uk_credentials_free(rig->server.credentials);
 }
 
-static bool open_settings(const struct api_rig *rig, const char *user, struct uk_settings *settings)
+/* A request, and what http would do for it. */
+struct call {
+  struct uk_request request; /* first: the two are one */
+  const struct api_rig *rig;
+  char authorization[100];
+  char path[TEXT_SIZE], query[TEXT_SIZE];
+  int replies;
+};
+
+static struct uk_slice header(const struct uk_request *request, const char *name)
 {
-  char message[512], url[256];
-  struct uk_settings_options options;
-  uk_settings_options_default(&options);
-  snprintf(url, sizeof url, "http://%s", uk_http_address(rig->server.http));
-  options.url = uk_slice_text(url);
-  options.username = uk_slice_text(user);
-  options.password = uk_slice_text("p");
-  return uk_settings_init(settings, &options, message, sizeof message);
+  const struct call *call = (const struct call *)request;
+  if (strcasecmp(name, "Authorization") == 0)
+    return uk_slice_text(call->authorization);
+  if (call->rig->header != NULL && strcasecmp(name, call->rig->header) == 0)
+    return uk_slice_text(call->rig->header_value);
+  return (struct uk_slice){0};
 }
 
-static void perform(struct uk_transport *transport, struct uk_client_request *request,
-                    struct api_answer *answer)
+static void each_header(const struct uk_request *request, uk_header_visitor *each, void *argument)
 {
-  struct uk_buffer body;
-  uk_buffer_init(&body, MAX_BYTES);
-  struct uk_response response = {.retry_after = -1, .body = &body};
-  enum uk_error error = uk_transport_perform(transport, request, PATIENCE, true, &response);
-  *answer = (struct api_answer){.status = error == UK_OK ? response.status : 0,
-                                .retry_after = error == UK_OK ? response.retry_after : -1};
-  snprintf(answer->text, sizeof answer->text, "%.*s", (int)body.length,
-           error != UK_OK    ? uk_transport_message(transport)
-           : body.length > 0 ? body.data
-                             : "");
-  uk_buffer_free(&body);
+  const struct call *call = (const struct call *)request;
+  each(argument, uk_slice_text("Authorization"), uk_slice_text(call->authorization));
+  if (call->rig->header != NULL)
+    each(argument, uk_slice_text(call->rig->header), uk_slice_text(call->rig->header_value));
+}
+
+static bool is_client_alive(const struct uk_request *request)
+{
+  return !((const struct call *)request)->rig->is_client_gone;
+}
+
+static void reply(struct uk_request *request)
+{
+  ((struct call *)request)->replies++;
+}
+
+static const struct uk_request_methods methods = {
+  .header = header, .each_header = each_header, .is_client_alive = is_client_alive, .reply = reply};
+
+static void fill(struct call *call, const char *user, const char *path, const char *body)
+{
+  char login[64] = "";
+  size_t length = strcspn(path, "?");
+  size_t login_length = (size_t)snprintf(login, sizeof login, "%s:p", user);
+  CHECK(strlen(path) < TEXT_SIZE);
+  strcpy(call->authorization, "Basic ");
+  uk_base64_encode(call->authorization + strlen("Basic "), login, login_length);
+  snprintf(call->path, sizeof call->path, "%.*s", (int)length, path);
+  snprintf(call->query, sizeof call->query, "%s", path[length] == '?' ? path + length + 1 : "");
+  struct uk_request *request = &call->request;
+  request->methods = &methods;
+  request->path = call->path;
+  request->query = call->query;
+  request->status = 200;
+  uk_arena_init(&request->arena, MAX_BYTES);
+  uk_buffer_init(&request->reply, MAX_BYTES);
+  request->body_length = strlen(body);
+  if (request->body_length > 0)
+    request->body = uk_arena_copy(&request->arena, body, request->body_length);
+}
+
+/* As http does: the handler, then what makes the reply. */
+static void run(struct call *call)
+{
+  struct uk_request *request = &call->request;
+  bool submitted = uk_dispatch_accept(request) && uk_dispatch_run(request);
+  CHECK_EQ_INT(call->replies, submitted);
+  if (!submitted)
+    request->finish = NULL;
+  uk_request_finish(request);
+}
+
+static long long retry_after(const struct uk_request *request)
+{
+  for (unsigned i = 0; i < request->reply_header_count; i++) {
+    if (strcmp(request->reply_headers[i].name, "Retry-After") == 0)
+      return atoll(request->reply_headers[i].value);
+  }
+  return -1;
 }
 
 void api_rig_ask(struct api_rig *rig, const char *user, enum uk_method method, const char *path,
                  const char *body, struct api_answer *answer)
 {
-  struct uk_settings settings;
-  struct uk_client_request request;
-  *answer = (struct api_answer){.status = 0};
-  if (!CHECK(open_settings(rig, user, &settings)))
-    return;
-  uk_client_request_init(&request);
-  uk_client_request_begin(&request, UK_ENDPOINT_PRODUCE, false, NULL);
-  uk_buffer_clear(&request.path);
-  uk_buffer_append_text(&request.path, path);
-  uk_buffer_append_text(&request.body, body);
-  request.method = method;
-  if (rig->header != NULL)
-    uk_client_request_header(&request, uk_slice_text(rig->header),
-                             uk_slice_text(rig->header_value));
-  struct uk_transport *transport = uk_transport_open(&settings);
-  if (CHECK(transport != NULL))
-    perform(transport, &request, answer);
-  uk_transport_close(transport);
-  uk_client_request_free(&request);
-  uk_settings_free(&settings);
+  struct call call = {.rig = rig};
+  struct uk_request *request = &call.request;
+  request->server = &rig->server;
+  request->method = method;
+  fill(&call, user, path, body);
+  run(&call);
+  *answer = (struct api_answer){.status = request->status, .retry_after = retry_after(request)};
+  snprintf(answer->text, sizeof answer->text, "%.*s", (int)request->reply.length,
+           request->reply.length > 0 ? request->reply.data : "");
+  if (request->response_finished != NULL)
+    request->response_finished(request, !rig->is_cut_off);
+  uk_arena_free(&request->arena);
+  uk_buffer_free(&request->reply);
 }

@@ -12,7 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "api_rig.h"
+#include "http_rig.h"
 #include "check.h"
 #include "common/gzip.h"
 #include "server/http/http_private.h"
@@ -21,14 +21,9 @@
 #define REFUSED_AS(text, status) "{\"error\":\"" text "\",\"status\":" #status "}"
 #define STOPPING REFUSED_AS("the server is stopping", 503)
 
-enum {
-  ANSWER_SIZE = 64 << 10,
-  PATIENCE_SECONDS = 20,
-  BODY_MAX = 1 << 20, /* of api_rig */
-  DRAINED = 4 * BODY_MAX
-};
+enum { ANSWER_SIZE = 64 << 10, PATIENCE_SECONDS = 20, DRAINED = 4 * HTTP_RIG_BODY_MAX };
 
-static struct api_rig rig;
+static struct http_rig rig;
 static char answer[ANSWER_SIZE];
 
 /* The engine. */
@@ -70,7 +65,7 @@ static void open_rig(void)
   topic_count = 0;
   atomic_store(&keeps, false);
   atomic_store(&kept, NULL);
-  CHECK(api_rig_open(&rig, &methods));
+  CHECK(http_rig_open(&rig, &methods));
 }
 
 /* The client. */
@@ -194,7 +189,7 @@ static void its_threads_take_no_signal(void)
   }
   closedir(tasks);
   CHECK(count >= 1);
-  api_rig_close(&rig);
+  http_rig_close(&rig);
 }
 
 static void takes_targets_in_every_form(void)
@@ -222,7 +217,7 @@ static void takes_targets_in_every_form(void)
     if (!CHECK(has_status(cases[i].status)))
       fprintf(stderr, "  to %s\n", cases[i].target);
   }
-  api_rig_close(&rig);
+  http_rig_close(&rig);
 }
 
 /* Stopping waits for these counts. */
@@ -248,7 +243,7 @@ static void counts_what_is_under_way(void)
   end_topics(atomic_load(&kept));
   CHECK_EVENTUALLY(atomic_load(&http->unsent) == 0 && atomic_load(&http->unanswered) == 0);
   CHECK_EVENTUALLY(atomic_load(&http->connections) == 0);
-  api_rig_close(&rig);
+  http_rig_close(&rig);
 }
 
 static void answers_503_while_it_stops(void)
@@ -271,7 +266,7 @@ static void answers_503_while_it_stops(void)
   CHECK(has_status(200));
   close(waiting);
   close(other);
-  api_rig_close(&rig);
+  http_rig_close(&rig);
 }
 
 static void *stop(void *unused)
@@ -310,7 +305,7 @@ static void writes_an_answer_to_its_end_when_it_stops(void)
   pthread_join(stopper, NULL);
   close(fd);
   rig.server.http = NULL;
-  api_rig_close(&rig);
+  http_rig_close(&rig);
 }
 
 /* The server's socket of a connection: it is in this process. */
@@ -357,7 +352,7 @@ static void serves_as_many_connections_as_there_may_be(void)
   CHECK(is_at_end(fds[0]));
   for (int i = 0; i <= MOST; i++)
     close(fds[i]);
-  api_rig_close(&rig);
+  http_rig_close(&rig);
 }
 
 /* Who asked nothing hears nothing, and who was answered nothing more. */
@@ -388,7 +383,7 @@ static void says_last_words_to_the_unanswered_alone(void)
     CHECK(is_at_end(fd));
     close(fd);
   }
-  api_rig_close(&rig);
+  http_rig_close(&rig);
 }
 
 /* Sends so many bytes of a body; false when the server takes no more. */
@@ -413,8 +408,8 @@ static void drops_a_refused_body(void)
     size_t length;
     bool chunked, stays;
   } cases[] = {
-    {BODY_MAX + 1, false, true}, {DRAINED, false, true},     {DRAINED + 1, false, false},
-    {BODY_MAX + 1, true, true},  {DRAINED - 10, true, true}, {DRAINED + 1, true, false},
+    {HTTP_RIG_BODY_MAX + 1, false, true}, {DRAINED, false, true},     {DRAINED + 1, false, false},
+    {HTTP_RIG_BODY_MAX + 1, true, true},  {DRAINED - 10, true, true}, {DRAINED + 1, true, false},
   };
   open_rig();
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -442,7 +437,7 @@ static void drops_a_refused_body(void)
     }
     close(fd);
   }
-  api_rig_close(&rig);
+  http_rig_close(&rig);
 }
 
 /* An answer to HEAD has no body, also where the library would have closed without one. */
@@ -458,7 +453,7 @@ static void answers_head_without_a_body(void)
   CHECK(length_of_body(answer) > 0);
   CHECK(is_at_end(fd));
   close(fd);
-  api_rig_close(&rig);
+  http_rig_close(&rig);
 }
 
 /* What was sent behind a request that is refused is read before the connection closes: unread, it
@@ -478,7 +473,7 @@ static void refuses_without_a_reset(void)
   CHECK(has_status(431));
   CHECK_EQ_INT(recv(fd, &byte, 1, 0), 0);
   close(fd);
-  api_rig_close(&rig);
+  http_rig_close(&rig);
 }
 
 /* What is shorter than UK_GZIP_LEAST is not worth it. */
@@ -494,7 +489,7 @@ static void zips_from_its_least_length_on(void)
     CHECK_EQ_INT(zipped, length == UK_GZIP_LEAST);
     CHECK(zipped || length_of_body(answer) == length);
   }
-  api_rig_close(&rig);
+  http_rig_close(&rig);
 }
 
 int main(void)
