@@ -45,9 +45,9 @@ describe("upstash-kafka", function()
 
   describe("called wrongly", function()
     local cases = {
-      { {}, "no command given; upstash-kafka --help lists them" },
-      { { "nonsense" }, "unknown command 'nonsense'; upstash-kafka --help lists them" },
-      { { "--nonsense" }, "unknown command '--nonsense'; upstash-kafka --help lists them" },
+      { {}, "no command given; see upstash-kafka --help" },
+      { { "nonsense" }, "unknown command 'nonsense'; see upstash-kafka --help" },
+      { { "--nonsense" }, "unknown command '--nonsense'; see upstash-kafka --help" },
       { { "topics", "-x" }, "topics: unknown option -x (see upstash-kafka topics --help)" },
       { { "topics", "--no=1" }, "topics: unknown option --no (see upstash-kafka topics --help)" },
       { { "topics", "--brokers", "x" }, "topics: unknown option --brokers (see upstash-kafka topics --help)" },
@@ -61,21 +61,21 @@ describe("upstash-kafka", function()
       { { "produce", "t", "x", "--key", "a", "--key=b" }, "produce: --key is given twice" },
       { { "produce", "t", "--batch", "10001" }, "produce: --batch: at most 10000 expected, got 10001" },
       { { "consume", "t" }, "consume: --group is missing" },
-      { { "consume", "t", "--group", "" }, "consume: --group: a text that is not empty expected, got ''" },
+      { { "consume", "t", "--group", "" }, "consume: --group: a non-empty text expected, got ''" },
       { { "consume", "t", "--group", "g", "--from", "none" },
         "consume: --from: earliest or latest expected, got 'none'" },
       { { "fetch", "t", "--offset", "0" }, "fetch: --partition is missing" },
       { { "fetch", "t", "--partition", "0", "--offset", "-1" },
         "fetch: --offset: an offset, earliest or latest expected, got '-1'" },
       { { "serve", "--no-sync=1" }, "serve: --no-sync takes no value" },
-      { { "serve", "--tls-cert", "x" }, "serve: --tls-cert and --tls-key go together" },
+      { { "serve", "--tls-cert", "x" }, "serve: --tls-cert and --tls-key require each other" },
       { { "serve", "--threads", "9999999999999999" },
         "serve: --threads: an integer of 0 or more expected, got '9999999999999999'" },
-      { { "serve", "--set", "linger.ms=5" }, "serve: --set needs --brokers" },
-      { { "serve", "--set-file", "sasl.password=file" }, "serve: --set-file needs --brokers" },
-      { { "serve", "--prefetch-bytes", "1000000" }, "serve: --prefetch-bytes needs --brokers" },
-      { { "serve", "--prefetch-budget", "1000000" }, "serve: --prefetch-budget needs --brokers" },
-      { { "serve", "--brokers", "" }, "serve: --brokers: a text that is not empty expected, got ''" },
+      { { "serve", "--set", "linger.ms=5" }, "serve: --set requires --brokers" },
+      { { "serve", "--set-file", "sasl.password=file" }, "serve: --set-file requires --brokers" },
+      { { "serve", "--prefetch-bytes", "1000000" }, "serve: --prefetch-bytes requires --brokers" },
+      { { "serve", "--prefetch-budget", "1000000" }, "serve: --prefetch-budget requires --brokers" },
+      { { "serve", "--brokers", "" }, "serve: --brokers: a non-empty text expected, got ''" },
       { { "serve", "--brokers", "a:1", "--map-bytes", "1048576" },
         "serve: --map-bytes is for the embedded log, not with --brokers" },
       { { "serve", "--no-sync", "--brokers", "a:1" }, "serve: --no-sync is for the embedded log, not with --brokers" },
@@ -85,7 +85,7 @@ describe("upstash-kafka", function()
       { { "serve", "--brokers", "a:1", "--set-file", "x=1", "--set-file", "x=2" },
         "serve: --set-file x is given twice" },
       { { "serve", "--brokers", "a:1", "--set-file", "sasl.password=1", "--set", "sasl.password=2" },
-        "serve: sasl.password is given by --set and by --set-file" },
+        "serve: sasl.password is given both by --set and by --set-file" },
       { { "serve", "--brokers", "a:1", "--set-file", "sasl.password=" }, "serve: --set-file: PROPERTY=FILE expected" },
       { { "serve", "--brokers", "a:1", "--set" }, "serve: --set needs PROPERTY=VALUE" },
       { { "topics", "--url", "ftp://x" }, "url" },
@@ -130,7 +130,7 @@ describe("upstash-kafka", function()
     it("without a server exits with 2 and says how to name one", function()
       local status, _, err = shell.upstash_kafka { "topics" }
       assert.equal(2, status)
-      assert.equal("upstash-kafka: which server? Give --url or set UPSTASH_KAFKA_REST_URL\n", err)
+      assert.equal("upstash-kafka: no server given: use --url or set UPSTASH_KAFKA_REST_URL\n", err)
     end)
   end)
 
@@ -152,7 +152,7 @@ describe("upstash-kafka", function()
       { { "topics", "--password", "wrong" }, "" },
       { { "topics", "--url", "http://127.0.0.1:1" }, "127.0.0.1" },
       { { "consume", "any", "--group", "g", "--url", "http://127.0.0.1:1" }, "127.0.0.1" },
-      { { "offsets", "no-such-topic" }, "topic 'no-such-topic' is not there" },
+      { { "offsets", "no-such-topic" }, "topic 'no-such-topic' does not exist" },
       { { "topics", "delete", "no-such-topic" }, "no-such-topic" },
       { { "topics", "create", "bad/name" }, "" },
       { { "fetch", "no-such-topic", "--partition", "0", "--offset", "0" }, "no-such-topic" },
@@ -351,7 +351,8 @@ describe("upstash-kafka", function()
       local topic = server:topic(1, 0)
       local status, _, err = run({ "produce", topic, "--batch", "2" }, { input = "1\n2\n3\n\255\n5\n" })
       assert.equal(1, status)
-      assert.is_truthy(err:find("^upstash%-kafka: lines 3 to 4: .*; the 2 before them are produced\n$"), err)
+      assert.is_truthy(err:find "^upstash%-kafka: lines 3 to 4 were not produced: .*; the 2 lines before them were\n$",
+        err)
       assert.same({ "1", "2" }, all_values(topic))
     end)
   end)

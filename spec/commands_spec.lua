@@ -304,7 +304,7 @@ describe("produce", function()
     local did = run({ "produce", "t", "--batch", "2" }, { lines = lines_of(5, 1),
       answers = { produce_many = { {}, {}, fails "too large" } } })
     assert.equal(1, did.status)
-    assert.truthy(did.err_text:find("^upstash%-kafka: lines 5 to 5: too large; the 4 "), did.err_text)
+    assert.truthy(did.err_text:find("^upstash%-kafka: lines 5 to 5 were not produced: too large; the 4 "), did.err_text)
     assert.equal(3, #did.calls)
   end)
 end)
@@ -535,7 +535,7 @@ describe("serve", function()
       local did, _, steps = serve(asked == "" and {} or { "--max-connections", asked }, {}, row[2])
       assert.truthy(steps:find("files " .. row[1], 1, true), steps)
       assert.equal(row[3], did.err_text:sub(1, math.max(#row[3], #did.err_text > 0 and 1 or 0)))
-      assert.equal(row[3] ~= "", did.err_text:find("1000 files", 1, true) ~= nil)
+      assert.equal(row[3] ~= "", did.err_text:find("only 1000 files", 1, true) ~= nil)
       assert.equal(0, did.status)
     end
   end)
@@ -625,7 +625,7 @@ describe("upstash.kafka.command.line", function()
     { { "a", "--", "-h" }, { "a", "-h", count = 5 } },
     { {}, { 2, "do: too few arguments; usage: upstash-kafka do A [B]" } },
     { { "a", "b", "c" }, { 2, "do: too many arguments; usage: upstash-kafka do A [B]" } },
-    { { "a", "--a-name=" }, { 2, "do: --a-name: a text that is not empty expected, got ''" } },
+    { { "a", "--a-name=" }, { 2, "do: --a-name: a non-empty text expected, got ''" } },
     { { "a", "--count", "-1" }, { 2, "do: --count: an integer of 0 or more expected, got '-1'" } },
     { { "a", "--count", "1.0" }, { 2, "do: --count: an integer of 0 or more expected, got '1.0'" } },
     { { "a", "--count", "0x1" }, { 2, "do: --count: an integer of 0 or more expected, got '0x1'" } },

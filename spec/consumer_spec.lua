@@ -328,7 +328,8 @@ describe("client:messages and client:batches", function()
           assert.same({ "response_too_large", false }, { failure.code, failure.retriable })
           assert.same({ topic = topic, partition = 0, offset = at - 1 }, failure.position)
           assert.equal(('the response is over max_response_bytes (at topic "%s", partition 0, offset %d): this message '
-            .. "cannot be read; raise max_response_bytes, or go on behind it"):format(topic, at - 1), tostring(failure))
+            .. "cannot be read; raise max_response_bytes, or continue after it"):format(topic, at - 1),
+            tostring(failure))
           assert.is_nil(failure.again)
           assert.equal(at > 1 and at - 1 or -1, server:committed(group, topic))
           assert.same({}, server:instances(group))
@@ -647,8 +648,8 @@ describe("client:messages and client:batches", function()
       { options("t", { group = 7 }), "group: non-empty string expected, got 7" },
       { { instance = "i", topic = "t" }, "group: non-empty string expected, got nil" },
       { options(""), "topic: non-empty string expected, got ''" },
-      { options(nil), "topic or topics: one of them expected" },
-      { options("t", { topics = { "u" } }), "topic or topics: one of them expected" },
+      { options(nil), "topic or topics: exactly one of them expected" },
+      { options("t", { topics = { "u" } }), "topic or topics: exactly one of them expected" },
       { options(nil, { topics = {} }), "topics: list of non-empty strings expected, got table" },
       { options("t", { from = "start" }), "from: 'earliest', 'latest' or 'none' expected, got 'start'" },
       { options("t", { limit = -1 }), "limit: integer >= 0 expected, got -1" },

@@ -8,8 +8,9 @@ describe("an instance's name", function()
   end)
 
   it("may hold no number of a worker outside nginx, and no other sign", function()
-    assert.same({ nil, "instance: %w is the number of a worker of nginx, and this is none" }, { expand "a%w" })
-    assert.same({ nil, "instance: '%d' is none of %p, %w and %%" }, { expand "%d" })
-    assert.same({ nil, "instance: '%' is none of %p, %w and %%" }, { expand "100%" })
+    assert.same({ nil, "instance: %w is the number of an nginx worker, and this is not an nginx worker" },
+      { expand "a%w" })
+    assert.same({ nil, "instance: %p, %w or %% expected, got '%d'" }, { expand "%d" })
+    assert.same({ nil, "instance: %p, %w or %% expected, got '%'" }, { expand "100%" })
   end)
 end)

@@ -418,7 +418,7 @@ describe("a loop, call by call,", function()
     trace = {}
     runs("messages", loop { max_messages = 1 }, {
       { DELETE, true }, { asks(1000, 1), fails("integer_range", 200, { retriable = false, position = where }) },
-      { DELETE, true }, { "raises integer_range: this message cannot be read, or go on behind it" },
+      { DELETE, true }, { "raises integer_range: this message cannot be read, or continue after it" },
     })
   end)
 

@@ -308,7 +308,8 @@ describe("in a nginx, step by step,", function()
       sockets = { { tls = "first", answers = { OK } }, { problem = "timeout" }, { tls = "second", answers = { OK } } }
       one:topics()
       local _, message, details = one:topics()
-      assert.same({ "connect_failed", "no TLS with kafka.example:443: timeout" }, { details.code, message })
+      assert.same({ "connect_failed", "TLS handshake with kafka.example:443 failed: timeout" },
+        { details.code, message })
       assert.equal("close", trace[#trace])
       one:topics()
       assert.truthy(table.concat(trace, "\n"):find("close\n" .. CONNECT:format "verified"
@@ -326,16 +327,16 @@ describe("in a nginx, step by step,", function()
     end)
 
     for problem, hint in pairs {
-      ["18: self signed certificate"] = ": name its issuer with nginx's lua_ssl_trusted_certificate",
-      ["18: self-signed certificate"] = ": name its issuer with nginx's lua_ssl_trusted_certificate",
-      ["20: unable to get local issuer certificate"] = ": name its issuer with nginx's lua_ssl_trusted_certificate",
+      ["18: self signed certificate"] = ": add its issuer to nginx's lua_ssl_trusted_certificate",
+      ["18: self-signed certificate"] = ": add its issuer to nginx's lua_ssl_trusted_certificate",
+      ["20: unable to get local issuer certificate"] = ": add its issuer to nginx's lua_ssl_trusted_certificate",
       ["certificate chain too long"] = ": raise nginx's lua_ssl_verify_depth",
       ["certificate host mismatch"] = "", ["handshake failed"] = "",
     } do
       it("says what to set after: " .. problem, function()
         sockets = { { problem = problem } }
         local _, message, details = secure():topics()
-        assert.same({ "tls_failed", "no TLS with kafka.example:443: " .. problem .. hint, false },
+        assert.same({ "tls_failed", "TLS handshake with kafka.example:443 failed: " .. problem .. hint, false },
           { details.code, message, details.retriable })
       end)
     end
@@ -344,8 +345,8 @@ describe("in a nginx, step by step,", function()
       for _, host in ipairs { "10.0.0.1", "[::1]" } do
         sockets = { { problem = "certificate host mismatch" } }
         local _, message = secure({ url = "https://" .. host }):topics()
-        assert.equal("no TLS with " .. host .. ":443: certificate host mismatch: nginx compares names, no addresses",
-          message)
+        assert.equal("TLS handshake with " .. host .. ":443 failed: certificate host mismatch: nginx verifies host "
+          .. "names, not addresses", message)
       end
     end)
 
@@ -426,7 +427,7 @@ describe("in a nginx, step by step,", function()
     for text, call in pairs {
       ["calling 'topics' on nil: write client:topics{…}"] = function() local _ = one.topics() end,
       ["bad argument #1 to 'produce' (topic: string expected, got nil)"] = function() local _ = one:produce() end,
-      ["client:topics: nginx's sockets know no ca_file: leave it out and set lua_ssl_trusted_certificate"]
+      ["client:topics: nginx's sockets do not support ca_file: remove it and set lua_ssl_trusted_certificate"]
         = function() local _ = secure:topics() end,
     } do
       local fine, problem = pcall(call)
@@ -585,7 +586,7 @@ describe("in a nginx, step by step,", function()
     local _, called = pcall(kafka.topics)
     rawset(os, "getenv", getenv)
     for _, text in ipairs { made, called } do
-      assert.truthy(text:find("env directive of nginx", 1, true), text)
+      assert.truthy(text:find("without an env directive", 1, true), text)
     end
   end)
 end)

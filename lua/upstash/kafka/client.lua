@@ -1,7 +1,6 @@
---- The client, as far as it is written in Lua: the loops, and JSON in messages.
---
--- A client is core's userdata. Its methods stand in core.methods, and those below are added there, once. All that
--- the methods return, take and raise is annotated here, the ones that core brings included.
+--- Puts the client together. A client is core's userdata, and its methods are in core.methods. This
+-- module adds the methods that are written in Lua: the loops, and JSON in messages. Inside nginx it
+-- replaces the methods that would block. types/client.lua describes them all.
 
 local core = require "upstash.kafka.core"
 local consumer = require "upstash.kafka.consumer"
@@ -17,12 +16,12 @@ if host.inside then
   require("upstash.kafka.nginx.producer").install(methods, core.producer_methods)
 end
 
---- A loop over the messages of a group, at least once. A message counts as finished when the loop asks for the
--- next one; finished messages are committed before the next consume and when the loop ends. On Lua 5.4 that
--- includes break, return and errors in the body; elsewhere call :close() on the second value after a
--- break. Failures that pass are waited out; others are raised, as an object whose tostring is the text and
--- which has the fields of Details. Speaks to /consume, /commit and /delete-consumer, and where a group starts at the
--- end also to /topics, /offsets, /committed and /consumers.
+--- A loop over the messages of a group, at least once. A message is finished when the loop asks for
+-- the next one; finished messages are committed before the next poll and when the loop ends. On Lua
+-- 5.4 leaving the loop by break, return or an error ends it; elsewhere call :close() on the second
+-- value. The loop waits while a failure may pass, and raises any other as a
+-- upstash.kafka.LoopFailure. Calls /consume, /commit and /delete-consumer; if the group starts at
+-- the end, also /topics, /offsets, /committed and /consumers.
 ---@param options upstash.kafka.LoopOptions
 ---@return fun(state: upstash.kafka.Consumer): upstash.kafka.Message?
 ---@return upstash.kafka.Consumer state
@@ -30,7 +29,7 @@ end
 ---@return upstash.kafka.Consumer closing
 methods.messages = consumer.messages
 
---- The same, with the messages of one consume at a time: a batch is finished as a whole.
+--- The same loop, over the messages of one poll at a time. A batch is finished as a whole.
 ---@param options upstash.kafka.LoopOptions
 ---@return fun(state: upstash.kafka.Consumer): upstash.kafka.Message[]?
 ---@return upstash.kafka.Consumer state
@@ -38,8 +37,9 @@ methods.messages = consumer.messages
 ---@return upstash.kafka.Consumer closing
 methods.batches = consumer.batches
 
---- A loop over the messages of one partition, from an offset or time on, without a group. An offset below the
--- first one kept raises. Speaks to /fetch, and to /offsets for what is no number.
+--- A loop over the messages of one partition, from an offset or a time on, without a group. Raises
+-- if the offset is below the first one that is kept. Calls /fetch, and /offsets unless every
+-- position is a number.
 ---@param options upstash.kafka.RecordsOptions
 ---@return fun(state: upstash.kafka.Records): upstash.kafka.Message?
 ---@return upstash.kafka.Records state
@@ -51,13 +51,13 @@ local function not_json(text, code)
   return nil, text, { error = text, code = code, retriable = false }
 end
 
---- The value, decoded from JSON: `message:json()`.
+--- Decodes the value from JSON: `message:json()`.
 ---@param message upstash.kafka.Message
 ---@return any? value kafka.null for null
----@return string? text when the value is not JSON, or holds a number that does not fit this Lua's
+---@return string? message when the value is not JSON, or holds a number that does not fit this Lua's numbers
 ---@return upstash.kafka.Details? details
 function core.message_methods.json(message)
-  if message.value == nil then return not_json("the message has no value, it is a tombstone", "bad_response") end
+  if message.value == nil then return not_json("the message has no value: it is a tombstone", "bad_response") end
   local value, text, code = json.decode(message.value)
   if value ~= nil then return value end
   return not_json((code == "integer_range" and "the value: " or "the value is not JSON: ") .. text, code)

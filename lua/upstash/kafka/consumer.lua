@@ -1,17 +1,19 @@
 --- Loops over messages of a consumer group, at least once.
 --
--- A message is finished when the loop asks for the one after it; what is finished is committed before
--- the next consume, and when the loop is left. Everything else can come again, and nothing is skipped:
+-- A message is finished when the loop asks for the next one. Finished messages are committed before
+-- the next poll and when the loop ends. Others may be delivered again, and none is skipped:
 --
--- * Auto-commit is off: the server never counts as finished what only was sent.
--- * The loop begins by deleting the instance, so that no position of an earlier run is in force, only
---   commits. It does the same after a consume whose answer was lost, since the server's position may be
---   behind the messages of that answer.
--- * An answer that cannot be read is asked for again in the same way, in smaller batches, down to the one message
---   at fault. Those before it are handed out; it is named.
--- * Where a group starts at the end (`from = "latest"`), the start is made a commit (anchor.lua).
--- * A body may take longer than the session: finished messages of a batch are committed while the batch
---   lasts, and after an expiry through a new instance, so that such a loop moves on.
+-- * Auto-commit is off, so the server never commits a message that it only sent.
+-- * The loop begins by deleting the instance, so it starts at the group's commits and not at the
+--   position of an earlier run. It does the same after a consume whose response was lost, because
+--   the server's position may be past the messages of that response.
+-- * If a response cannot be read, the loop asks for the same messages again in smaller batches,
+--   down to the one message at fault. It hands out those before it, then raises and names it.
+-- * If the group starts at the end (`from = "latest"`), the loop commits where it started, so that
+--   nothing is skipped from then on: anchor.lua.
+-- * A body may take longer than the session. The loop commits finished messages in the middle of a
+--   batch, and through a new instance after the old one has expired, so even such a loop makes
+--   progress.
 
 local core = require "upstash.kafka.core"
 local anchor = require "upstash.kafka.anchor"
@@ -21,9 +23,9 @@ local options = require "upstash.kafka.options"
 local positions = require "upstash.kafka.positions"
 
 local TIMEOUT = 1000         -- milliseconds of one poll
-local BATCH_MESSAGES = 1000  -- what a server sends at most when nothing is said
+local BATCH_MESSAGES = 1000  -- the most that a server sends by default
 local SESSION_TIMEOUT = 120000
-local LOST_IN_A_ROW = 3      -- lost answers of a kind that does not pass by itself
+local LOST_IN_A_ROW = 3      -- lost responses, of a kind that waiting does not mend
 
 local SCHEMA = {
   group = { kind = "name", required = true },
@@ -43,8 +45,9 @@ local SCHEMA = {
   idle = { kind = "integer", min = 0 },
 }
 
--- Failures after which the server has surely read nothing. After any other one of a consume, its answer may have
--- carried messages: a 502 comes from a gateway that had passed the request on, a 200 cannot be read.
+-- Failures after which the server certainly has not seen the request. After any other failure of a
+-- consume the lost response may have carried messages: a 502 comes from a gateway that had passed
+-- the request on, and a 200 could not be read.
 local UNSENT = { connect_failed = true, resolve_failed = true, tls_failed = true }
 
 local function may_be_lost(details)
@@ -52,19 +55,19 @@ local function may_be_lost(details)
   return not (UNSENT[details.code] or status >= 400 and status < 500 or status == 503)
 end
 
---- A loop over a group's messages, as it stands between two steps.
+--- The state of a loop over a group's messages.
 ---@class upstash.kafka.Consumer
----@field batch upstash.kafka.Message[] the messages of the last consume
----@field handed integer how many of the batch the body was given
----@field finished integer how many of the batch the loop has moved past
+---@field batch upstash.kafka.Message[] the messages of the last poll
+---@field handed integer how many messages of the batch were handed out
+---@field finished integer how many of the batch are finished
 ---@field committed integer how many of the batch are committed
 ---@field left number how many messages the limit still allows
----@field started boolean whether the instance on the server is of this loop
----@field touched boolean whether it ever was
----@field contact number core.now of the last request that keeps the instance alive
----@field lost integer lost answers in a row
----@field narrow integer? how many messages to ask for, while larger answers could not be read
----@field last_read upstash.kafka.Position? of the last message of the last batch that was not empty
+---@field started boolean whether the instance on the server belongs to this loop now
+---@field touched boolean whether it ever did
+---@field contact number core.now of the last request that kept the instance alive
+---@field lost integer lost responses in a row
+---@field narrow integer? how many messages to ask for after larger responses could not be read
+---@field last_read upstash.kafka.Position? the last message of the last batch that was not empty
 ---@field failures integer failures of consume in a row
 local Consumer = loop.class()
 
@@ -93,7 +96,7 @@ end
 
 -- Committing --------------------------------------------------------------------------------------
 
--- The position after the last finished message of each partition that is not committed yet.
+-- For each partition, the position after its last finished message, unless that is committed.
 local function finished_offsets(consumer)
   local offsets, seen = {}, {}
   for index = consumer.finished, consumer.committed + 1, -1 do
@@ -107,7 +110,7 @@ local function finished_offsets(consumer)
   return offsets
 end
 
--- Forgets the batch and the instance: the next consume starts at what is committed.
+-- Forgets the batch and the instance. The next consume starts at the group's commits.
 local function start_again(consumer)
   consumer.batch, consumer.handed, consumer.finished, consumer.committed = {}, 0, 0, 0
   consumer.started = false
@@ -119,9 +122,9 @@ local function consume_options(consumer, timeout, max_messages)
   return all
 end
 
--- The offsets that are beyond what the group has committed; none when the group or topic is unknown.
+-- The offsets that are past the group's commits; none if the group or topic is unknown.
 local function unknown_to_group(consumer, offsets, deadline)
-  local known = loop.insist(consumer.client, deadline, "not_found", "committed", consumer.group,
+  local known = loop.retry_until(consumer.client, deadline, "not_found", "committed", consumer.group,
     consumer.instance, positions.bare(offsets))
   local committed, beyond = positions.first(known or {}), {}
   for _, entry in ipairs(offsets) do
@@ -132,9 +135,9 @@ local function unknown_to_group(consumer, offsets, deadline)
   return beyond
 end
 
--- The instance is gone, or partitions of it went to another one. Commits through a new instance, one partition at a
--- time, what is not known yet; where that fails the messages come again. What the new instance consumes is
--- not looked at: it is deleted before the next consume.
+-- The instance is gone, or another one holds its partitions. Commits through a new instance, one
+-- partition at a time, what the group has not committed; if that fails, the messages are delivered
+-- again. The loop ignores what the new instance consumes and deletes it before the next poll.
 local function commit_anew(consumer, offsets, deadline)
   start_again(consumer)
   local beyond = unknown_to_group(consumer, offsets, deadline)
@@ -150,7 +153,7 @@ end
 local function commit_finished(consumer, deadline)
   local offsets = finished_offsets(consumer)
   if #offsets == 0 then return end
-  local done = loop.insist(consumer.client, deadline, "not_found", "commit", consumer.group,
+  local done = loop.retry_until(consumer.client, deadline, "not_found", "commit", consumer.group,
     consumer.instance, offsets)
   if not done then return commit_anew(consumer, offsets, deadline) end
   consumer.committed = consumer.finished
@@ -161,12 +164,12 @@ end
 
 local function start(consumer, deadline)
   if consumer.anchor then consumer.anchor:take(consumer, deadline) end
-  loop.insist(consumer.client, deadline, "not_found", "delete_consumer", consumer.group,
+  loop.retry_until(consumer.client, deadline, "not_found", "delete_consumer", consumer.group,
     consumer.instance)
   consumer.started, consumer.touched = true, true
 end
 
--- `asked`: for how many messages.
+-- `asked` is how many messages the consume asked for.
 local function failed(consumer, message, details, deadline, asked)
   consumer.failures = consumer.failures + 1
   if may_be_lost(details) then
@@ -181,7 +184,7 @@ local function failed(consumer, message, details, deadline, asked)
   loop.back_off(consumer.failures, message, details, deadline)
 end
 
--- One consume. Returns its messages, or nil when it has to be done again.
+-- Consumes once. Returns the messages, or nil if it must be done again.
 local function poll(consumer, timeout, deadline)
   if not consumer.started then start(consumer, deadline) end
   local most = consumer.narrow or consumer.max_messages
@@ -199,7 +202,7 @@ local function poll(consumer, timeout, deadline)
   return messages
 end
 
--- Fills consumer.batch; leaves it empty when the loop is idle.
+-- Fills consumer.batch. Leaves it empty if the loop has been idle for too long.
 local function take_batch(consumer, deadline)
   local messages, timeout, last
   repeat
@@ -213,7 +216,7 @@ end
 
 -- Leaving -----------------------------------------------------------------------------------------
 
--- Commits and deletes; a failed commit is what is returned.
+-- Commits what is finished and deletes the instance. Returns the outcome of the commit.
 local function leave(consumer)
   local offsets, touched = finished_offsets(consumer), consumer.touched
   start_again(consumer)
@@ -227,11 +230,11 @@ local function leave(consumer)
   return done, message, details
 end
 
---- Ends the loop: commits what it finished and deletes the instance. A loop that runs to its end or fails does so by
--- itself, and on Lua 5.4 one that is left by break, return or an error; elsewhere call it after a break:
--- `local next_message, loop = client:messages{…}`. Where it fails, finished messages may come again and the
--- instance lives until it expires; none is lost. Closing twice does nothing. Speaks to /commit and
--- /delete-consumer.
+--- Ends the loop: commits the finished messages and deletes the instance. A loop that ends or fails
+-- does this, and on Lua 5.4 a loop that you leave by break, return or an error. Elsewhere call it
+-- yourself after a break: `local next_message, loop = client:messages{…}`. If it fails, no message
+-- is lost, but finished messages may be delivered again, and the instance lives until it expires.
+-- Closing twice does nothing. Calls /commit and /delete-consumer.
 ---@return true? closed
 ---@return string? message
 ---@return upstash.kafka.Details? details
@@ -245,22 +248,24 @@ end
 
 -- Stepping ----------------------------------------------------------------------------------------
 
--- Whether the next message is in hand. What was handed out counts as finished from here on.
+-- Finishes what was handed out. Returns whether the next message of the batch can be handed out at
+-- once.
 local function ready(consumer)
   consumer.finished = consumer.handed
   return consumer.handed < #consumer.batch and core.now() - consumer.contact < consumer.heartbeat
     and not loop.stopping()
 end
 
--- Commits what is finished, and takes the next batch when this one is through. Without one the loop ends.
+-- Commits what is finished, and fetches the next batch if this one is used up. Ends the loop if
+-- there is none.
 local function advance(consumer)
   local deadline = loop.deadline(consumer.idle)
-  loop.stop_in_time() -- closing commits
+  loop.stop_in_time() -- closing the loop commits
   commit_finished(consumer, deadline)
   if consumer.handed < #consumer.batch then return end
   if consumer.left > 0 then take_batch(consumer, deadline) end
   if consumer.handed < #consumer.batch then return end
-  consumer:close() -- has nothing to commit, so that it cannot fail
+  consumer:close() -- cannot fail: nothing is left to commit
 end
 
 local function next_message(consumer)
@@ -287,7 +292,7 @@ local function open(method, client, given)
   options.check_client(method, client, 3)
   given = options.check(method, given, SCHEMA, 3)
   if (given.topic == nil) == (given.topics == nil) then
-    options.refuse(method, "topic or topics: one of them expected", 3)
+    options.refuse(method, "topic or topics: exactly one of them expected", 3)
   end
   local name, problem = instances.expand(given.instance)
   if not name then options.refuse(method, problem, 3) end
@@ -296,7 +301,7 @@ end
 
 local consumer = {}
 
---- The methods that core's client gets; client.lua describes them.
+--- The methods of a client; client.lua describes them.
 
 function consumer.messages(client, given)
   local state = open("messages", client, given)

@@ -1,5 +1,5 @@
---- Where the client runs: in a plain Lua, or inside nginx. The choice is made once, when this module
--- is loaded. Everything else asks the host and does not know which one it is.
+--- Where the client runs: in a plain Lua, or inside nginx. The choice is made once, when this
+-- module is loaded. Everything else uses the host and does not know which one it is.
 
 local core = require "upstash.kafka.core"
 
@@ -9,8 +9,8 @@ local ngx = rawget(_G, "ngx")
 ---@field inside boolean whether this is nginx (OpenResty, nginx's Lua or stream module, resty)
 ---@field poll_max number the longest poll of a loop, in milliseconds
 ---@field environment_note string what a message about a missing environment variable adds
----@field until_exit table<string, function> methods of a client for loops: like the client's own, but
---- they give a call up soon after the worker is told to end; a method that is absent is the client's
+---@field until_exit table<string, function> methods of a client for loops, which give a call up soon
+--- after the worker is told to end; for a method that is absent, loops use the client's
 ---@field exiting fun(): boolean whether the worker has been told to end, by QUIT or by a reload
 ---@field sleep fun(milliseconds: number)
 ---@field sleep_until_exit fun(milliseconds: number): boolean like sleep, but ends with the worker;
@@ -39,7 +39,7 @@ end
 local nginx = {
   inside = true,
   poll_max = 1000, -- a worker that is told to end waits for the poll under way
-  environment_note = ", which takes an env directive of nginx",
+  environment_note = " (nginx hides it without an env directive)",
   until_exit = {},
   exiting = function() return ngx.worker.exiting() end,
   sleep = function(milliseconds) ngx.sleep(milliseconds / 1000) end,

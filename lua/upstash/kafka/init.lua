@@ -1,17 +1,17 @@
 --- Kafka over HTTP.
 --
 --     local kafka = require "upstash.kafka"
---     local client = kafka.new { url = "http://127.0.0.1:8080", username = "user", password = "secret" }
+--     local client = kafka.new { url = "http://127.0.0.1:8080", username = "u", password = "p" }
 --
--- Every method of a client is also a function of this module, on one client that is made from the environment
--- when it is first needed: kafka.produce("greetings", "hello").
+-- Every method of a client is also a function of this module: kafka.produce("greetings", "hello").
+-- The first such call creates one client for all of them, from the environment.
 
 local core = require "upstash.kafka.client"
 local host = require "upstash.kafka.host"
 local json = require "upstash.kafka.json"
 
 ---@class upstash.kafka: upstash.kafka.Functions
----@field null lightuserdata null in JSON and the value of a tombstone; the same as cjson.null
+---@field null lightuserdata null in JSON, and the value of a tombstone; the same as cjson.null
 ---@field _VERSION string
 local kafka = { null = core.null, _VERSION = core._VERSION }
 
@@ -23,19 +23,19 @@ local ENVIRONMENT = {
 
 ---@class upstash.kafka.Options
 ---@field url string? http://HOST:PORT or https://…, default $UPSTASH_KAFKA_REST_URL
----@field username string? default $UPSTASH_KAFKA_REST_USERNAME, where the URL is that of the environment
+---@field username string? default $UPSTASH_KAFKA_REST_USERNAME, if the URL is the one in the environment
 ---@field password string? default $UPSTASH_KAFKA_REST_PASSWORD, likewise
 ---@field timeout integer? milliseconds for a call, beyond what the server is asked to wait, default 30000
 ---@field connect_timeout integer? milliseconds, default 5000
 ---@field retries integer? attempts after the first, default 3
 ---@field retry_delay integer? milliseconds before the first retry, default 100
 ---@field retry_delay_max integer? milliseconds, default 10000
----@field binary boolean? keys, values and headers travel as base64, so that they may be any bytes; default false
----@field compress boolean? ask for gzip; default false
----@field verify boolean? check TLS certificates, default true
+---@field binary boolean? sends keys, values and headers as base64, so that they may be any bytes; default false
+---@field compress boolean? asks for responses in gzip, default false
+---@field verify boolean? checks TLS certificates, default true
 ---@field ca_file string? PEM file of certificates to trust
 ---@field max_response_bytes integer? default 128 MiB
----@field encode nil|fun(value: table): string?, string? in place of ours: the text, or nil and why there is none
+---@field encode nil|fun(value: table): string?, string? turns a table into JSON; returns it, or nil and the reason
 
 local OTHER = { username = "password", password = "username" }
 
@@ -48,7 +48,8 @@ local function same_url(one, other)
   return type(one) == "string" and other ~= nil and one:gsub("/+$", "") == other:gsub("/+$", "")
 end
 
--- The options with what the environment adds. Its credentials go nowhere but to its own URL.
+-- The options, completed from the environment. The environment's credentials are sent to its own
+-- URL only.
 local function with_environment(options)
   local all = { encode = json.encode }
   for field, value in pairs(options) do
@@ -62,7 +63,8 @@ local function with_environment(options)
   return all
 end
 
--- What is missing because the environment's credentials belong to another URL, or nil.
+-- Says what is missing because the environment's credentials belong to another URL; nil if nothing
+-- is.
 local function missing(all)
   for field, other in pairs(OTHER) do
     if all[field] == nil and all[other] ~= nil and variable(field) then
@@ -71,7 +73,7 @@ local function missing(all)
   end
 end
 
---- A new client. Nothing is connected until the first call.
+--- Creates a client. It connects when you make the first call.
 ---@param options upstash.kafka.Options?
 ---@return upstash.kafka.Client client
 function kafka.new(options)
@@ -82,8 +84,8 @@ function kafka.new(options)
   local problem = missing(all)
   if problem then error(("bad argument #1 to 'new' (%s)"):format(problem), 2) end
   if all.url == nil then
-    error(("bad argument #1 to 'new' (url: string expected, and %s is not set%s)"):format(ENVIRONMENT.url,
-      host.environment_note), 2)
+    local text = "bad argument #1 to 'new' (url: string expected, %s is not set%s)"
+    error(text:format(ENVIRONMENT.url, host.environment_note), 2)
   end
   local fine, client = pcall(core.new, all)
   if not fine then error(client, 2) end
@@ -92,11 +94,11 @@ end
 
 local default
 
--- The client of the module functions.
+-- The client behind the module functions.
 local function client_of_environment(name)
   if default then return default end
   if (os.getenv(ENVIRONMENT.url) or "") == "" then
-    error(("kafka.%s needs %s%s; or make a client with kafka.new"):format(name, ENVIRONMENT.url,
+    error(("kafka.%s needs %s%s; or create a client with kafka.new"):format(name, ENVIRONMENT.url,
       host.environment_note), 3)
   end
   default = kafka.new()
@@ -109,7 +111,8 @@ local function pack(...)
   return { n = select("#", ...), ... }
 end
 
--- A raise inside a method blames the caller of the function, whose line it is. As many values as the method returns.
+-- An error in a method blames the line that called the function. The function returns as many
+-- values as the method.
 for name, method in pairs(core.methods) do
   if name:sub(1, 1) ~= "_" then
     kafka[name] = function(...)
@@ -121,7 +124,7 @@ for name, method in pairs(core.methods) do
   end
 end
 
---- Closes the client of the module functions; the next call makes a new one from the environment.
+--- Closes the client behind the module functions. The next call creates a new one.
 function kafka.close()
   if default then default:close() end
   default = nil

@@ -1,5 +1,5 @@
---- Names of instances of which each process or worker is to have its own: %p stands for the number of the process, %w
--- for that of the worker of nginx, from 0, and %% for %.
+--- Instance names that differ in each process or worker: %p stands for the process number, %w for
+-- the number of the nginx worker, from 0, and %% for %.
 
 local core = require "upstash.kafka.core"
 local host = require "upstash.kafka.host"
@@ -8,7 +8,7 @@ local instance = {}
 
 local STANDS_FOR = { p = core.process_id, w = host.worker, ["%"] = function() return "%" end }
 
---- The name with its signs replaced, or nil and a text where there is nothing that one stands for.
+--- Replaces the signs in a name. Returns nil and a message if a sign stands for nothing.
 ---@param name string
 ---@return string? expanded
 ---@return string? message
@@ -19,8 +19,10 @@ function instance.expand(name)
     if not value then missing = missing or "%" .. sign end
     return value
   end)
-  if missing == "%w" then return nil, "instance: %w is the number of a worker of nginx, and this is none" end
-  if missing then return nil, ("instance: '%s' is none of %%p, %%w and %%%%"):format(missing) end
+  if missing == "%w" then
+    return nil, "instance: %w is the number of an nginx worker, and this is not an nginx worker"
+  end
+  if missing then return nil, ("instance: %%p, %%w or %%%% expected, got '%s'"):format(missing) end
   return expanded
 end
 

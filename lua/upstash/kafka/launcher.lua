@@ -1,7 +1,6 @@
---- Starts a server as `upstash-kafka serve` does: a folder for the messages where no Kafka cluster keeps them,
--- and a password when none is given.
---
--- Loads server.so and nothing else.
+--- Starts a server as `upstash-kafka serve` does: with a folder for the messages unless a Kafka
+-- cluster stores them, and with a generated password unless you pass one. Loads server.so and
+-- nothing else.
 
 local server = require "upstash.kafka.server"
 
@@ -12,7 +11,7 @@ local PASSWORD_FILE = "password"
 local PASSWORD_LENGTH = 32 -- of 64 letters: 192 bits
 local LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
---- The folder for messages when none is named: in $XDG_DATA_HOME, else in ~/.local/share.
+--- Returns the default folder for messages: in $XDG_DATA_HOME, or else in ~/.local/share.
 ---@return string? folder
 ---@return string? message
 function launcher.default_data()
@@ -39,7 +38,8 @@ local function read_password(path)
   return password
 end
 
---- The password that belongs to a data folder; made and kept there, readable by its owner alone, when there is none.
+--- Returns the password of a data folder. If there is none, generates one and stores it in the
+-- folder, readable by the owner alone.
 ---@param data string the folder
 ---@return string? password
 ---@return string? message
@@ -48,19 +48,19 @@ function launcher.kept_password(data)
   local password = read_password(path)
   if not password then
     local made, message = server.write_secret(path, make_password() .. "\n")
-    password = read_password(path) -- also when another process was faster
+    password = read_password(path) -- even if another process wrote it first
     if not password then return nil, made and path .. ": cannot be read" or message end
   end
-  if #password < 16 then return nil, path .. " holds no password; delete it, and a new one is made" end
+  if #password < 16 then return nil, path .. " holds no password; delete it to get a new one" end
   return password
 end
 
--- Without brokers the folder keeps the messages; with them it is there for a password that was made, and nothing else.
+-- Without brokers the folder stores the messages. With brokers it stores only a generated password.
 local function needs_folder(options)
   return not (options.brokers and options.password)
 end
 
--- Names the folder in `all` and makes it.
+-- Chooses the folder if none is given, and creates it.
 local function make_folder(all)
   if not all.data then
     local data, message = launcher.default_data()
@@ -70,7 +70,7 @@ local function make_folder(all)
   return server.make_directory(all.data)
 end
 
--- The options with nothing missing, and the folder made.
+-- Completes the options and creates the folder.
 local function complete(options)
   local all = {}
   for key, value in pairs(options) do all[key] = value end
@@ -87,20 +87,21 @@ local function complete(options)
   return all
 end
 
---- A server that runs, and how to reach it.
+--- A running server and how to reach it.
 ---@class upstash.kafka.Launched
----@field handle table :url(), :stop()
+---@field handle upstash.kafka.ServerHandle
 ---@field url string
 ---@field username string
 ---@field password string
----@field data string? the folder; nil when none was named and none needed
+---@field data string? the folder; nil if none was given and none needed
 
---- Starts a server. Takes the options of server.start, but needs none of them: `data` is launcher.default_data(),
--- `username` "kafka" and `password` the one that the folder keeps. With `brokers` and a `password` no folder is made.
+--- Starts a server. Takes the options of server.start, all of them optional: `data` defaults to
+-- launcher.default_data(), `username` to "kafka" and `password` to the one stored in the folder.
+-- With `brokers` and a `password`, no folder is created.
 ---@param options upstash.kafka.ServerOptions?
 ---@return upstash.kafka.Launched? launched
 ---@return string? message
----@return upstash.kafka.Details? details of server.start
+---@return upstash.kafka.Details? details those of server.start
 function launcher.start(options)
   local all, problem = complete(options or {})
   if not all then return nil, problem end

@@ -1,8 +1,9 @@
---- What the loops over consume and over fetch share: calls that are tried again, the end by idleness, errors.
+--- What the loops over /consume and /fetch share: retried calls, idle time, failures.
 --
--- A loop is a table; its iterator is a Lua function, so that it can yield. Inside, failures are raised:
--- a failure object for what the network or the server caused, a text for misuse. `loop.guard` turns
--- both into an error of the line that asked for the next message, after the loop is closed.
+-- A loop is a table. Its iterator is a Lua function, because a C function cannot yield in nginx.
+-- The functions below raise failures: an object if the network or the server caused it, a string
+-- for misuse. `loop.guard` closes the loop, then raises either as an error of the line that asked
+-- for the message.
 
 local core = require "upstash.kafka.core"
 local host = require "upstash.kafka.host"
@@ -14,17 +15,17 @@ local Failure = {}
 Failure.__index = Failure
 Failure.__tostring = function(failure) return failure.error end
 
---- Raises what a call returned after nil.
+--- Raises a failure from what a call returned after nil.
 ---@param message string
 ---@param details table
 function loop.raise(message, details)
   local failure = { error = message }
   for key, value in pairs(details) do failure[key] = value end
-  failure.error, failure.again = message, nil -- the loop itself has seen to what comes again
+  failure.error, failure.again = message, nil -- the loop gets the messages again
   error(setmetatable(failure, Failure), 0)
 end
 
---- Calls a method of the client; misuse is raised without a position.
+--- Calls a method of the client. Raises misuse without the position in this file.
 ---@return any result, string? message, table? details
 function loop.call(client, method, ...)
   local fine, result, message, details = pcall(host.until_exit[method] or client[method], client, ...)
@@ -32,21 +33,21 @@ function loop.call(client, method, ...)
   return result, message, details
 end
 
---- Whether the loop has to end because its worker of nginx does.
+--- Whether the loop must end because its worker does.
 loop.stopping = host.exiting
 
 local STOP = {} -- raised to leave a loop without a failure
 
---- Leaves the loop, from any depth, when it has to end.
+--- Leaves the loop, from any depth, if it must end.
 function loop.stop_in_time()
   if loop.stopping() then error(STOP, 0) end
 end
 
--- The client's own limit of attempts has been used up when a call returns; a loop goes on.
+-- A call has used up the client's retries when it returns; a loop continues.
 local ENDLESS = { retries = 1000 }
 
---- Waits before the next attempt. Raises instead when the failure is not one that passes, or when the
--- deadline (milliseconds of core.now, nil = never) has come: an end for lack of messages would be a lie.
+--- Waits before the next attempt. Raises instead if the failure cannot pass, or at the deadline
+-- (milliseconds of core.now, nil = never): ending as if idle would hide the failure.
 function loop.back_off(attempt, message, details, deadline)
   loop.stop_in_time()
   local delay = details.retriable and core.retry_delay(math.min(attempt, 20), details, ENDLESS)
@@ -60,29 +61,29 @@ function loop.back_off(attempt, message, details, deadline)
   loop.stop_in_time()
 end
 
--- Answers that arrived and cannot be read: perhaps on account of one of their messages.
+-- Responses that arrived and cannot be read, perhaps because of one of their messages.
 local UNREADABLE = { response_too_large = true, integer_range = true, bad_response = true }
 
---- Whether the answer may be read when it has fewer messages.
+--- Whether a response with fewer messages might be read.
 ---@return boolean
 function loop.unreadable(details)
   return UNREADABLE[details.code] ~= nil
 end
 
---- Whether it is known that a message is at fault, and not the response as a whole.
+--- Whether one message is known to be at fault, and not the whole response.
 ---@return boolean
 function loop.blames_message(message, details)
   return details.code ~= "bad_response" or details.position ~= nil or message:find "^element %d" ~= nil
 end
 
---- Notes the last message of a batch that could be read in `state.last_read`.
+--- Stores the position of the last message of a batch in `state.last_read`.
 function loop.note_read(state, messages)
   local message = messages[#messages]
   if not message then return end
   state.last_read = { topic = message.topic, partition = message.partition, offset = message.offset }
 end
 
---- Raises for an answer of one message that cannot be read.
+--- Raises for a response of one message that cannot be read.
 function loop.raise_unreadable(state, message, details)
   local text, last = message, state.last_read
   if last and not details.position then
@@ -92,18 +93,19 @@ function loop.raise_unreadable(state, message, details)
   local whole = not loop.blames_message(message, details)
   text = text .. (whole and ": not even a response of one message can be read" or ": this message cannot be read")
   if details.code == "response_too_large" then text = text .. "; raise max_response_bytes" end
-  if details.position then text = text .. ", or go on behind it" end
+  if details.position then text = text .. ", or continue after it" end
   loop.raise(text, details)
 end
 
-local READ_IN_A_ROW = 8 -- answers, before larger ones are asked for again
+local READ_IN_A_ROW = 8 -- responses, before the loop asks for larger ones
 
---- After an answer of up to `asked` messages that could not be read: sets `state.narrow`, how many to ask for next.
+--- Call this after a response of up to `asked` messages could not be read. Halves that number and
+-- stores it in `state.narrow`.
 function loop.narrow(state, asked)
   state.narrow, state.read = math.max(1, math.floor(asked / 2)), 0
 end
 
---- After an answer that could be read; `most` is what is asked for when all is well.
+--- Call this after a response was read. `most` is how many messages the loop normally asks for.
 function loop.widen(state, most)
   if not state.narrow then return end
   state.read = state.read + 1
@@ -111,9 +113,9 @@ function loop.widen(state, most)
   state.narrow, state.read = state.narrow * 2 < most and state.narrow * 2 or nil, 0
 end
 
---- Calls a method until it succeeds or fails in a way that does not pass. `accept` is a code that is
--- returned (as nil, message, details) instead of raised, or a function that says whether the details are; or nil.
-function loop.insist(client, deadline, accept, method, ...)
+--- Calls a method until it succeeds, and raises if it fails for good. `accept` names failures that
+-- are returned as nil, message, details: an error code, a function of the details, or nil for none.
+function loop.retry_until(client, deadline, accept, method, ...)
   local attempt = 0
   while true do
     local result, message, details = loop.call(client, method, ...)
@@ -124,12 +126,13 @@ function loop.insist(client, deadline, accept, method, ...)
   end
 end
 
---- When a loop that has been waiting since now gives up: milliseconds of core.now, or nil.
+--- When a loop that starts to wait now is idle for too long: milliseconds of core.now, nil for
+-- never.
 function loop.deadline(idle)
   return idle and core.now() + idle
 end
 
---- How long the next poll may wait, and whether it is the last one.
+--- Returns how long the next poll may wait, and whether it is the last one.
 function loop.poll_time(timeout, deadline)
   timeout = math.min(timeout, host.poll_max)
   if not deadline then return timeout, false end
@@ -137,8 +140,8 @@ function loop.poll_time(timeout, deadline)
   return math.min(timeout, left), left <= timeout
 end
 
---- Runs one step of a loop. Returns what the step returns; closes the loop when it has to end. On a failure closes it
--- and raises, blaming the line that called the iterator, which is the caller of the caller.
+--- Runs one step of a loop and returns its result. If the loop must end, closes it. On a failure
+-- closes it and raises, blaming the line that called the iterator: the caller of the caller.
 function loop.guard(state, step)
   local fine, result = pcall(step, state)
   if fine then return result end
@@ -146,7 +149,7 @@ function loop.guard(state, step)
   if result ~= STOP then error(result, 3) end
 end
 
---- The class of a loop's state: `:close()` ends the loop, and so does leaving it on Lua 5.4.
+--- Makes a class for the state of a loop. `:close()` ends the loop; on Lua 5.4 leaving it does too.
 ---@return table
 function loop.class()
   local class = {}

@@ -1,4 +1,4 @@
---- Checks of option tables: what a call takes, which field is wrong, and whose line is to blame.
+--- Checks option tables: names the field that is wrong and blames the line of the caller.
 
 local null = require("upstash.kafka.core").null
 
@@ -28,7 +28,8 @@ local function is_position(value, words)
     and is_integer(value.timestamp) and value.timestamp >= 0
 end
 
--- Each: what it expects in words, and whether a value is that. `rule` is the row of the schema.
+-- For each kind, what it expects in words, and whether a value fits. `rule` is the row of the
+-- schema.
 local kinds = {
   name = {
     expects = function() return "non-empty string" end,
@@ -52,7 +53,7 @@ local kinds = {
   },
 }
 
--- So that the same mistake is always told in the same words.
+-- Sorted, so that the same mistake always gives the same message.
 local function sorted_keys(schema)
   local keys = {}
   for key in pairs(schema) do keys[#keys + 1] = key end
@@ -76,7 +77,7 @@ local function fault(given, schema)
   end
 end
 
--- null is an option that is absent.
+-- null counts as absent.
 local function without_nulls(given)
   local kept = {}
   for key, value in pairs(given) do
@@ -85,27 +86,27 @@ local function without_nulls(given)
   return kept
 end
 
---- Raises when `given` is not what the schema allows: { field = { kind =, required =, … } }.
----@param method string the name of the method, for the text
+--- Raises if `given` does not fit the schema: { field = { kind =, required =, … } }.
+---@param method string the name of the method, for the message
 ---@param given any
 ---@param schema table<string, table>
----@param level integer whose line to blame, as `error` takes it, seen from the caller
----@return table options a copy of those that are there: null is an absent one
+---@param level integer whose line to blame, as in `error`, seen from the caller
+---@return table options a copy without the options that are null
 function options.check(method, given, schema, level)
   local text = fault(given, schema)
   if text then error(("bad argument #1 to '%s' (%s)"):format(method, text), level + 1) end
   return without_nulls(given)
 end
 
---- Raises for the first argument of a method whatever `options.check` would say of its fields.
+--- Raises an error about the options of a method, in the form of `options.check`.
 ---@param method string
----@param text string what is wrong
+---@param text string what is wrong: "FIELD: X expected"
 ---@param level integer as in `options.check`
 function options.refuse(method, text, level)
   error(("bad argument #1 to '%s' (%s)"):format(method, text), level + 1)
 end
 
---- Raises unless `client` is a client: a method was called with a dot instead of a colon.
+--- Raises if `client` is not a client, because a method was called with a dot instead of a colon.
 ---@param method string
 ---@param client any
 ---@param level integer as in `options.check`

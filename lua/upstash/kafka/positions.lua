@@ -1,8 +1,8 @@
---- Offsets by topic and partition: a map of maps.
+--- Values by topic and partition: a map of maps.
 
 local positions = {}
 
---- Sets the value of a partition.
+--- Sets the value of the entry's partition.
 function positions.put(map, entry, value)
   local partitions = map[entry.topic]
   if not partitions then
@@ -12,13 +12,14 @@ function positions.put(map, entry, value)
   partitions[entry.partition] = value
 end
 
---- The value of a partition, nil where there is none.
+--- Returns the value of the entry's partition, or nil.
 function positions.get(map, entry)
   local partitions = map[entry.topic]
   return partitions and partitions[entry.partition]
 end
 
---- The offset of each partition in a list of {topic, partition, offset}: that of its first entry.
+--- Returns the offset of each partition in a list of {topic, partition, offset}; the first entry of
+-- a partition counts.
 function positions.first(entries)
   local map = {}
   for _, entry in ipairs(entries) do
@@ -27,7 +28,7 @@ function positions.first(entries)
   return map
 end
 
---- The list without what is not {topic, partition}.
+--- Copies a list of {topic, partition, offset} without the offsets.
 function positions.bare(entries)
   local list = {}
   for index, entry in ipairs(entries) do

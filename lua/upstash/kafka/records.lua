@@ -1,10 +1,10 @@
---- The loop over one partition's messages from an offset on: replays, without a group.
+--- The loop over the messages of one partition, from an offset on, without a group.
 
 local loop = require "upstash.kafka.loop"
 local options = require "upstash.kafka.options"
 
 local TIMEOUT = 1000        -- milliseconds of one fetch
-local BATCH_MESSAGES = 1000 -- what a server sends at most when nothing is said
+local BATCH_MESSAGES = 1000 -- the most that a server sends by default
 
 local SCHEMA = {
   topic = { kind = "name", required = true },
@@ -26,29 +26,29 @@ local SCHEMA = {
   idle = { kind = "integer", min = 0 },
 }
 
---- A loop over a partition, as it stands between two steps.
+--- The state of a loop over a partition.
 ---@class upstash.kafka.Records
----@field position integer? the offset to fetch from; nil before the first step
----@field last number? the offset that ends the loop
+---@field position integer? the offset to fetch from; nil before the first fetch
+---@field last number? the first offset that is not handed out
 ---@field batch upstash.kafka.Message[] the messages of the last fetch
----@field handed integer how many of the batch the body was given
+---@field handed integer how many messages of the batch were handed out
 ---@field left number how many messages the limit still allows
----@field narrow integer? how many messages to ask for, while larger answers could not be read
----@field last_read upstash.kafka.Position? of the last message of the last batch that was not empty
+---@field narrow integer? how many messages to ask for after larger responses could not be read
+---@field last_read upstash.kafka.Position? the last message of the last batch that was not empty
 local Records = loop.class()
 
---- Ends the loop. There is nothing to give back; afterwards the iterator returns nil.
+--- Ends the loop: the iterator returns nil from now on. The server holds nothing for this loop.
 ---@return true
 function Records:close()
   self.closed = true
   return true
 end
 
--- The offset that a position names now.
+-- Returns the offset that a position stands for now.
 local function resolve(records, position, deadline)
   if type(position) == "number" then return position end
   local when = type(position) == "table" and position.timestamp or position
-  local found = loop.insist(records.client, deadline, nil, "offsets", when,
+  local found = loop.retry_until(records.client, deadline, nil, "offsets", when,
     { topic = records.topic, partition = records.partition })
   if not found[1] then
     loop.raise("offsets: one offset expected, got an empty list", { code = "bad_response", retriable = false })
@@ -61,19 +61,20 @@ local function locate(records, deadline)
   records.position = resolve(records, records.from, deadline)
 end
 
--- How many messages to ask for; nil: as many as the server sends.
-local function wanted(records)
+-- How many messages to ask for; nil for the server's default.
+local function batch_size(records)
   local most = records.narrow or records.max_messages
   local left = math.min(records.left, records.last - records.position)
   return left < (most or BATCH_MESSAGES) and left or most
 end
 
--- A batch, in smaller ones while it cannot be read.
+-- Fetches a batch, a smaller one if it cannot be read.
 local function fetch(records, timeout, deadline)
   while true do
-    local most = wanted(records)
-    local messages, message, details = loop.insist(records.client, deadline, loop.unreadable, "fetch", records.topic,
-      records.partition, records.position, { timeout = timeout, max_messages = most, max_bytes = records.max_bytes })
+    local most = batch_size(records)
+    local messages, message, details = loop.retry_until(records.client, deadline, loop.unreadable, "fetch",
+      records.topic, records.partition, records.position,
+      { timeout = timeout, max_messages = most, max_bytes = records.max_bytes })
     if messages then
       if #messages > 0 then loop.widen(records, records.max_messages or BATCH_MESSAGES) end
       loop.note_read(records, messages)
@@ -84,7 +85,7 @@ local function fetch(records, timeout, deadline)
   end
 end
 
--- Fetches the next batch; leaves it empty when the loop has come to its end.
+-- Fetches the next batch. Leaves it empty and closes the loop if the loop ends here.
 local function advance(records)
   local deadline = loop.deadline(records.idle)
   if not records.position then locate(records, deadline) end
@@ -115,7 +116,7 @@ end
 
 local records = {}
 
---- The method that core's client gets; client.lua describes it.
+--- The method of a client; client.lua describes it.
 function records.records(client, given)
   options.check_client("records", client, 2)
   given = options.check("records", given, SCHEMA, 2)

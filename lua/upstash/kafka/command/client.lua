@@ -1,17 +1,18 @@
---- What the client commands share: options that reach a server, the client, results that must be there, tables.
+--- What the client commands share: connection options, the client, checked results, tables.
 
 local command_line = require "upstash.kafka.command.line"
 
 local command_client = {}
 
 local CONNECTION = {
-  { name = "url", value = "URL", kind = "name", about = "of the server; else $UPSTASH_KAFKA_REST_URL" },
-  { name = "username", value = "NAME", kind = "name", about = "else $UPSTASH_KAFKA_REST_USERNAME" },
-  { name = "password", value = "TEXT", kind = "name", about = "else $UPSTASH_KAFKA_REST_PASSWORD" },
-  { name = "ca-file", value = "FILE", kind = "name", about = "PEM: trust these certificates, not the system's" },
+  { name = "url", value = "URL", kind = "name", about = "the server; default $UPSTASH_KAFKA_REST_URL" },
+  { name = "username", value = "NAME", kind = "name", about = "default $UPSTASH_KAFKA_REST_USERNAME" },
+  { name = "password", value = "TEXT", kind = "name", about = "default $UPSTASH_KAFKA_REST_PASSWORD" },
+  { name = "ca-file", value = "FILE", kind = "name",
+    about = "trust the certificates in this PEM file instead of the system's" },
 }
 
---- The options of a command with those that every client command has behind them.
+--- Returns the options of a command, followed by those that every client command has.
 function command_client.options(own)
   local all = {}
   for _, option in ipairs(own) do all[#all + 1] = option end
@@ -23,33 +24,33 @@ local function has_url(given)
   return given.url or (os.getenv "UPSTASH_KAFKA_REST_URL" or "") ~= ""
 end
 
---- The client that the options and the environment describe.
+--- Creates the client that the options and the environment describe.
 function command_client.client(given)
   if not has_url(given) then
-    command_line.misuse "which server? Give --url or set UPSTASH_KAFKA_REST_URL"
+    command_line.misuse "no server given: use --url or set UPSTASH_KAFKA_REST_URL"
   end
   local found, kafka = pcall(require, "upstash.kafka")
   if not found then
-    command_line.fail("this command needs the client (luarocks install upstash-kafka): %s", kafka)
+    command_line.fail("this command requires the client (luarocks install upstash-kafka): %s", kafka)
   end
   return kafka.new {
     url = given.url, username = given.username, password = given.password, ca_file = given.ca_file,
   }
 end
 
---- What a call returned, or the end of the command.
+--- Returns the result of a call, or ends the command if the call failed.
 function command_client.need(result, message)
   if result == nil then command_line.fail("%s", message) end
   return result
 end
 
---- Writes to standard output.
+--- Writes to standard output. Ends the command if that fails.
 function command_client.write(...)
   local fine, message = io.stdout:write(...)
   if not fine then command_line.fail("standard output: %s", message) end
 end
 
---- Prints rows of texts in columns as wide as they need, the last one unpadded.
+--- Prints rows of strings in aligned columns.
 function command_client.print_table(rows)
   local widths = {}
   for _, row in ipairs(rows) do

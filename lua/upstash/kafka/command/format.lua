@@ -1,4 +1,4 @@
---- Messages as text and as JSON, one a line, and progress for people who wait.
+--- Writes messages as text or JSON, one per line, and progress for people who watch.
 
 local command_format = {}
 
@@ -21,19 +21,19 @@ local function json_headers(headers)
   return "[" .. table.concat(parts, ",") .. "]"
 end
 
---- The digits of an integer. One beyond this Lua's integers is text already.
+--- Returns the digits of an integer. One that does not fit this Lua's integers is a string already.
 function command_format.digits(integer)
   return type(integer) == "string" and integer or ("%d"):format(integer)
 end
 
 local formats = {}
 
---- The value and a line end; a tombstone is an empty line.
+--- Returns the value as a line. A tombstone is an empty line.
 function formats.text(message)
   return (message.value or "") .. "\n"
 end
 
---- The message as the REST API has it, in one line.
+--- Returns the message as a line of JSON, in the form of the REST API.
 function formats.json(message)
   return table.concat {
     '{"topic":', json_text(message.topic),
@@ -47,14 +47,14 @@ end
 
 command_format.formats = formats
 
---- 1234567 as "1,234,567".
+--- Returns 1234567 as "1,234,567".
 function command_format.number(number)
   local text = ("%d"):format(number):reverse():gsub("(%d%d%d)", "%1,"):reverse()
   return (text:gsub("^,", ""))
 end
 
--- Whether standard error is a terminal that the output does not go to as well. It takes a process to find out,
--- so it is asked only when the work has taken a while.
+-- Whether standard error is a terminal and, if the command prints, standard output is not. Finding
+-- out takes a process, so this is called only after the work has taken a while.
 local function is_watched(prints)
   local status = os.execute("test -t 2" .. (prints and " && ! test -t 1" or ""))
   return status == true or status == 0
@@ -63,14 +63,15 @@ end
 local Progress = {}
 Progress.__index = Progress
 
---- Progress on standard error, once a second from the second second on, where a person is watching.
+--- Creates progress, which is shown on standard error once a second, after the first second, if a
+-- person watches.
 ---@param verb string "produced", "printed"
----@param prints boolean whether the command's output is the work itself
+---@param prints boolean whether the command prints its results to standard output
 function command_format.progress(verb, prints)
   return setmetatable({ verb = verb, prints = prints, at = os.time() + 1 }, Progress)
 end
 
---- `count` is how many are done.
+--- Shows that `count` messages are done.
 function Progress:show(count)
   local now = os.time()
   if now <= self.at then return end
@@ -82,7 +83,7 @@ function Progress:show(count)
   io.stderr:flush()
 end
 
---- Ends the line.
+--- Ends the line of progress.
 function Progress:done()
   if self.shown then io.stderr:write "\n" end
 end

@@ -1,7 +1,7 @@
 --- The command line: `upstash-kafka COMMAND …`.
 --
--- Status 0: done; 1: it failed; 2: it was called wrongly. What went wrong is one line on standard error. A command's
--- module is loaded when it runs, so that `serve` loads the server alone and the others the client alone.
+-- Exit status: 0 done, 1 failed, 2 misuse. An error is one line on standard error. The module of a
+-- command is loaded when it runs, so `serve` loads only the server and the others only the client.
 
 local command_line = require "upstash.kafka.command.line"
 
@@ -20,15 +20,15 @@ local MODULES = {
 local USAGE = [[
 usage: upstash-kafka COMMAND …
 
-  serve                  the server: the REST API, on a folder or a Kafka cluster
-  produce TOPIC [TEXT]   produces a message, or each line of standard input
-  consume TOPIC…         prints messages as an instance of a consumer group
-  fetch TOPIC            prints messages of a partition, without a group
-  topics                 lists topics; topics create TOPIC, topics delete TOPIC
-  groups                 lists consumer groups, their instances and partitions
-  offsets TOPIC          shows the first and the end offset of each partition
+  serve                  run the server: the REST API on a folder or a Kafka cluster
+  produce TOPIC [TEXT]   produce a message, or each line of standard input
+  consume TOPIC…         print messages as an instance of a consumer group
+  fetch TOPIC            print the messages of a partition, without a group
+  topics                 list topics; topics create TOPIC, topics delete TOPIC
+  groups                 list consumer groups, their instances and partitions
+  offsets TOPIC          show the first offset and the end of each partition
 
-upstash-kafka COMMAND --help says more; --version prints the version.
+See upstash-kafka COMMAND --help for its options. --version prints the version.
 ]]
 
 local function version()
@@ -54,12 +54,12 @@ local PLAIN = {
   help = print_usage,
 }
 
--- The command of these words, and the index of the first word behind its name.
+-- Returns the command that the words name, and the index of the first word after its name.
 local function find(words)
   local name = words[1]
-  if not name then command_line.misuse "no command given; upstash-kafka --help lists them" end
+  if not name then command_line.misuse "no command given; see upstash-kafka --help" end
   if not MODULES[name] then
-    command_line.misuse("unknown command '%s'; upstash-kafka --help lists them", name)
+    command_line.misuse("unknown command '%s'; see upstash-kafka --help", name)
   end
   local commands = require(MODULES[name])
   local longer = words[2] and commands[name .. " " .. words[2]]
@@ -77,7 +77,7 @@ local function run(words)
   end
 end
 
--- What a command leaves in the buffer of standard output must arrive too.
+-- The last output of a command may be in a buffer: writing that must not fail unnoticed.
 local function run_and_flush(words)
   run(words)
   local fine, message = io.stdout:flush()

@@ -1,8 +1,9 @@
---- Command lines: what a command takes as a table, reading the words, the help made from the same table.
+--- Reads command lines, and writes their help, from a table that describes each command.
 --
--- A command is { name =, words = "TOPIC [MESSAGE]", least =, most =, about =, options = {option…}, run = }.
--- An option is { name =, value = "N", kind =, about =, default =, … }; `name` without the dashes. What is given for
--- one that is `secret` stands in no message.
+-- A command is { name =, words = "TOPIC [TEXT]", least =, most =, about =, options = {…}, run = };
+-- `least` and `most` bound the number of words. An option is { name =, value = "N", kind =, about
+-- =, default =, … }, with `name` without the dashes. No message shows the value of a `secret`
+-- option.
 
 local command_line = {}
 
@@ -13,18 +14,18 @@ local Stop = {}
 Stop.__index = Stop
 Stop.__tostring = function(stop) return stop.text end
 
---- Ends the command: something could not be done. Status 1.
+--- Ends the command with status 1: it failed.
 function command_line.fail(format, ...)
   error(setmetatable({ status_of_command = 1, text = format:format(...) }, Stop), 0)
 end
 
---- Ends the command: it was called wrongly. Status 2.
+--- Ends the command with status 2: misuse.
 function command_line.misuse(format, ...)
   error(setmetatable({ status_of_command = 2, text = format:format(...) }, Stop), 0)
 end
 
---- The status and the text, one line, that an error of a command ends with. What is raised as text comes from a
--- library that refuses what it was given. No text after an interrupt: whoever pressed the key knows.
+--- Returns the exit status and the message, one line, for an error of a command. A string comes
+-- from a library that refuses its arguments, so it is misuse. An interrupt has no message.
 function command_line.outcome(err)
   local status, text = 2, tostring(err)
   if type(err) == "table" then
@@ -36,7 +37,7 @@ function command_line.outcome(err)
   return status, (text:gsub("%s*\n.*$", ""))
 end
 
--- Kinds of values: each returns the value, or nil and what was expected. ------------------------------
+-- Kinds of values: each returns the value, or nil and what was expected --------------------------
 
 local kinds = {}
 
@@ -45,7 +46,7 @@ function kinds.text(word)
 end
 
 function kinds.name(word)
-  if word == "" then return nil, "a text that is not empty" end
+  if word == "" then return nil, "a non-empty text" end
   return word
 end
 
@@ -107,7 +108,7 @@ local function store(command, given, option, word)
   end
 end
 
--- Reads the option at words[index]; returns the index of its last word.
+-- Reads the option at words[index]. Returns the index of its last word.
 local function read_option(command, given, words, index)
   local name, value = words[index]:match "^%-%-([^=]+)=(.*)$"
   name = name or words[index]:match "^%-%-(.+)$" or words[index]
@@ -145,8 +146,8 @@ local function is_option(word)
   return #word > 1 and word:sub(1, 1) == "-"
 end
 
---- Reads the words from `first` on. Returns a table with the plain words as a list and a field for each
--- option (dashes as underlines), or with `help` = true.
+--- Reads the words from `first` on. Returns a table with the plain words as a list and a field for
+-- each option (with underscores for dashes), or with `help` = true.
 function command_line.read(command, words, first)
   local given, index, plain = {}, first, false
   while index <= #words do
@@ -172,12 +173,12 @@ local function usage_of(option)
   return "--" .. option.name .. (option.value and " " .. option.value or "")
 end
 
--- In letters, not bytes.
+-- In characters, not bytes.
 local function width_of(text)
   return #text:gsub("[\128-\191]", "")
 end
 
---- The help text of a command. `defaults` says the defaults of options that have none in the table.
+--- Returns the help of a command. `defaults` has the defaults of options without one in the table.
 function command_line.help(command, defaults)
   local lines = { ("usage: %s %s %s"):format(PROGRAM, command.name, command.words), "", command.about, "" }
   local width = 0

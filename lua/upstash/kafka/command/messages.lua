@@ -6,12 +6,12 @@ local format = require "upstash.kafka.command.format"
 
 local BATCH_LINES = 1000
 local BATCH_LINES_MAX = 10000
-local BATCH_BYTES = 1024 * 1024 -- of lines in one request, passed by one line at most
-local SESSION_TIMEOUT = 10000   -- milliseconds: how long a command that was killed keeps its partitions
+local BATCH_BYTES = 1024 * 1024 -- of lines in one request; the last line may exceed it
+local SESSION_TIMEOUT = 10000   -- milliseconds that a killed command keeps its partitions
 
 local FORMAT = {
   name = "format", value = "text|json", kind = "choice", choices = { "text", "json" }, default = "text",
-  about = "the value alone, or one JSON object a line",
+  about = "print the value, or a JSON object, on each line",
 }
 
 -- produce -----------------------------------------------------------------------------------------
@@ -26,7 +26,7 @@ local function produce_one(client, given)
     metadata.offset, format.digits(metadata.timestamp)))
 end
 
--- The next lines of standard input as messages; an empty list at its end.
+-- Reads the next lines of standard input as messages. Returns an empty list at the end.
 local function read_batch(given)
   local messages, bytes = {}, 0
   while #messages < given.batch and bytes < BATCH_BYTES do
@@ -43,8 +43,8 @@ end
 local function send_batch(client, given, messages, done)
   local sent, message = client:produce_many(given[1], messages)
   if sent then return end
-  command_line.fail("lines %d to %d: %s; the %s before them are produced", done + 1, done + #messages, message,
-    format.number(done))
+  command_line.fail("lines %d to %d were not produced: %s; the %s lines before them were", done + 1,
+    done + #messages, message, format.number(done))
 end
 
 local function produce_lines(client, given)
@@ -71,7 +71,7 @@ end
 
 -- consume and fetch -------------------------------------------------------------------------------
 
--- A name that no other run has, so that two of them share the partitions.
+-- Returns a name that no other run has, so that several runs share the partitions.
 local function make_instance()
   local file = io.open("/dev/urandom", "rb")
   local bytes = file and file:read(6) or tostring(os.time())
@@ -79,8 +79,8 @@ local function make_instance()
   return "cli-" .. bytes:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
 end
 
--- The loop commits a batch when it asks for the next one: by then the messages must have been written, not
--- merely be in a buffer.
+-- The loop commits a batch when it asks for the next one. By then the messages must be written, and
+-- not only be in a buffer.
 local function print_batches(next_batch, loop, to_line)
   local printed, progress = 0, format.progress("printed", true)
   for batch in next_batch, loop do
@@ -95,7 +95,7 @@ end
 
 local function consume(given)
   local client, topics = client_of.client(given), {}
-  client_of.need(client:topics()) -- the loop waits for a server that is away; one that never was ends the command
+  client_of.need(client:topics()) -- the loop would wait for the server; the command fails at once
   for index, topic in ipairs(given) do topics[index] = topic end
   local next_batch, loop = client:batches {
     group = given.group, instance = given.instance or make_instance(), topics = topics, from = given.from,
@@ -106,7 +106,8 @@ local function consume(given)
   if not fine then error(err, 0) end
 end
 
--- What there is when the command starts. Where there is nothing, the first messages that come in a second.
+-- The messages up to the end of the partition when the command starts. If there are none, those
+-- that arrive within a second.
 local function fetch_options(client, given)
   local options = { topic = given[1], partition = given.partition, from = given.offset, limit = given.count }
   local partition = { topic = options.topic, partition = options.partition }
@@ -132,31 +133,33 @@ return {
   produce = {
     name = "produce", words = "TOPIC [TEXT] [OPTION]…", least = 1, most = 2, run = produce,
     about = [[
-Produces TEXT and prints where it went; without TEXT each line of standard input is a message, and how many there
-were is said on standard error. Lines are sent when a batch is full or the input ends: use --batch 1 to have each
-line of a slow input sent at once. Write -- before a TEXT that begins with a dash.]],
+Produces TEXT and prints where it was stored. Without TEXT, produces each line of standard input and prints their
+number on standard error. Lines are sent when a batch is full or the input ends; use --batch 1 to send each line of a
+slow input at once. Write -- before a TEXT that begins with a dash.]],
     options = client_of.options {
-      { name = "key", value = "TEXT", kind = "text", about = "of each message" },
+      { name = "key", value = "TEXT", kind = "text", about = "the key of each message" },
       { name = "header", value = "KEY=VALUE", kind = "pair", many = true,
-        about = "of each message; may be given several times" },
-      { name = "partition", value = "N", kind = "integer", about = "else by the key, or spread" },
+        about = "a header of each message; may be repeated" },
+      { name = "partition", value = "N", kind = "integer", about = "default: chosen by the key, or spread" },
       { name = "batch", value = "N", kind = "integer", min = 1, default = BATCH_LINES,
-        about = ("lines in one request, at most %d, and about 1 MiB"):format(BATCH_LINES_MAX) },
+        about = ("lines in one request, at most %d and about 1 MiB"):format(BATCH_LINES_MAX) },
     },
   },
   consume = {
     name = "consume", words = "TOPIC… --group NAME [OPTION]…", least = 1, most = 256, run = consume,
     about = [[
-Prints messages as they come, as an instance of a consumer group. What has been written is committed, so that the next
-run goes on behind it; what was under way when the command was stopped is printed again by that run. In text
-each value is one line, an empty one for a tombstone; JSON objects have topic, partition, offset, timestamp, key,
-value and headers.]],
+Prints messages as they arrive, as an instance of a consumer group. Printed messages are committed, so the next run
+continues after them; it prints again what this run had not finished. As text, each value is a line, and a tombstone is
+an empty line. A JSON object has topic, partition, offset, timestamp, key, value and headers.]],
     options = client_of.options {
-      { name = "group", value = "NAME", kind = "name", required = true, about = "whose instances share the messages" },
-      { name = "instance", value = "NAME", kind = "name", about = "this consumer in the group; else one is made up" },
+      { name = "group", value = "NAME", kind = "name", required = true,
+        about = "the consumer group; its instances share the messages" },
+      { name = "instance", value = "NAME", kind = "name",
+        about = "the name of this instance; default: a random one" },
       { name = "from", value = "earliest|latest", kind = "choice", choices = { "earliest", "latest" },
-        default = "latest", about = "where a group without a commit starts" },
-      { name = "count", value = "N", kind = "integer", min = 1, about = "ends after so many; else it goes on" },
+        default = "latest", about = "where to start if the group has no commit" },
+      { name = "count", value = "N", kind = "integer", min = 1,
+        about = "end after this many messages; default: never" },
       FORMAT,
     },
   },
@@ -164,12 +167,12 @@ value and headers.]],
     name = "fetch", words = "TOPIC --partition N --offset N|earliest|latest [OPTION]…", least = 1, most = 1,
     run = fetch,
     about = [[
-Prints the messages of a partition, without a group, from an offset to where the partition ended when the command
-started; from the end itself, those that come within a second. The formats are those of consume.]],
+Prints the messages of a partition, without a group, from an offset up to the end of the partition when the command
+starts. From the end itself, prints the messages that arrive within a second. The formats are those of consume.]],
     options = client_of.options {
-      { name = "partition", value = "N", kind = "integer", required = true, about = "from 0" },
-      { name = "offset", value = "N|earliest|latest", kind = "position", required = true, about = "the first one" },
-      { name = "count", value = "N", kind = "integer", min = 1, about = "at most so many" },
+      { name = "partition", value = "N", kind = "integer", required = true, about = "the partition, from 0" },
+      { name = "offset", value = "N|earliest|latest", kind = "position", required = true, about = "where to start" },
+      { name = "count", value = "N", kind = "integer", min = 1, about = "end after this many messages" },
       FORMAT,
     },
   },

@@ -11,36 +11,40 @@ local function size(name, about)
 end
 
 local OPTIONS = {
-  { name = "listen", value = "HOST:PORT", kind = "name", about = "where to listen; port 0 picks a free one" },
+  { name = "listen", value = "HOST:PORT", kind = "name",
+    about = "the address to listen on; port 0 picks a free port" },
   { name = "data", value = "DIR", kind = "name",
-    about = "the folder of the messages, with --brokers of the password alone; in $XDG_DATA_HOME or ~/.local/share" },
-  { name = "username", value = "NAME", kind = "name", about = "the credential; also $" .. USERNAME_VARIABLE },
+    about = "the folder for messages; with --brokers, for the password only" },
+  { name = "username", value = "NAME", kind = "name",
+    about = "the user name for clients; also $" .. USERNAME_VARIABLE },
   { name = "password", value = "TEXT", kind = "name",
-    about = "its password; better $" .. PASSWORD_VARIABLE .. ", which no process list shows" },
+    about = "its password; process lists show it, so prefer $" .. PASSWORD_VARIABLE },
   { name = "brokers", value = "HOST:PORT,…", kind = "name",
-    about = "a Kafka cluster that keeps the messages instead; also $" .. BROKERS_VARIABLE },
+    about = "store messages in this Kafka cluster; also $" .. BROKERS_VARIABLE },
   { name = "set", value = "PROPERTY=VALUE", kind = "pair", many = true, secret = true,
-    about = "of librdkafka; may be repeated. Process lists show it: a secret better by --set-file" },
+    about = "a librdkafka property; may be repeated; for secrets use --set-file" },
   { name = "set-file", value = "PROPERTY=FILE", kind = "pair", many = true, secret = true, filled = true,
-    about = "the same, with the value in a file; may be repeated" },
-  size("prefetch-bytes", "of messages read ahead from the cluster for each consumer instance"),
-  size("prefetch-budget", "of messages read ahead for all instances; one more than fit in is refused with 429"),
-  { name = "partitions", value = "N", kind = "integer", min = 1, about = "of a topic created without a number" },
+    about = "the same, with the value read from a file; may be repeated" },
+  size("prefetch-bytes", "of messages to read ahead from the cluster for each consumer instance"),
+  size("prefetch-budget", "of messages to read ahead for all instances; more instances are refused with 429"),
+  { name = "partitions", value = "N", kind = "integer", min = 1,
+    about = "of a topic that is created without a number" },
   { name = "no-auto-create-topics", kind = "flag",
-    about = "a produce or consume of a topic that does not exist fails" },
+    about = "let a produce or consume fail if the topic does not exist" },
   { name = "threads", value = "N", kind = "integer", min = 0,
-    about = "that serve HTTP; 0 = one for each processor, at most 8" },
-  { name = "max-connections", value = "N", kind = "integer", min = 1, about = "open at once" },
-  size("max-header-bytes", "the largest request line and headers together; each connection keeps 4096 more"),
-  size("max-body-bytes", "the largest request body, also after decompression"),
+    about = "threads that serve HTTP; 0: one for each processor, at most 8" },
+  { name = "max-connections", value = "N", kind = "integer", min = 1, about = "connections open at once" },
+  size("max-header-bytes", "the largest request line and headers; each connection reserves 4096 more"),
+  size("max-body-bytes", "the largest request body, before and after decompression"),
   size("max-message-bytes", "the largest message: key, value and headers"),
-  size("map-bytes", "the most that the messages may take on disk; not with --brokers"),
+  size("map-bytes", "the largest size of the messages on disk; not with --brokers"),
   { name = "no-sync", kind = "flag",
-    about = "answer before messages are on disk: a power cut may lose some or damage the log; not with --brokers" },
+    about = "respond before messages are on disk: a power cut may damage the log; not with --brokers" },
   { name = "cors-origin", value = "ORIGIN", kind = "name", many = true,
-    about = "whose pages a browser lets call the server: https://app.example.com; may be repeated; none = nobody's" },
-  { name = "tls-cert", value = "FILE", kind = "name", about = "PEM: serve https; needs --tls-key" },
-  { name = "tls-key", value = "FILE", kind = "name", about = "PEM" },
+    about = "allow pages of this origin, such as https://app.example.com; may be repeated; none: no page" },
+  { name = "tls-cert", value = "FILE", kind = "name",
+    about = "serve HTTPS with this certificate (PEM); requires --tls-key" },
+  { name = "tls-key", value = "FILE", kind = "name", about = "the key of the certificate (PEM)" },
 }
 
 local PASSED_ON = { "listen", "data", "prefetch_bytes", "prefetch_budget", "partitions", "threads", "max_connections",
@@ -51,7 +55,7 @@ local function environment(variable)
   return value ~= "" and value or nil
 end
 
--- What goes with brokers alone, and what with the log alone.
+-- Options for a cluster only, and options for the log only.
 local OF_BROKERS = { "set", "set-file", "prefetch-bytes", "prefetch-budget" }
 local OF_LOG = { "map-bytes", "no-sync" }
 
@@ -66,10 +70,10 @@ local function check_engine(given)
   local stranger = first_given(given, brokers and OF_LOG or OF_BROKERS)
   if not stranger then return end
   if brokers then command_line.misuse("serve: --%s is for the embedded log, not with %s", stranger, brokers) end
-  command_line.misuse("serve: --%s needs --brokers", stranger)
+  command_line.misuse("serve: --%s requires --brokers", stranger)
 end
 
--- The pairs of an option as a map, or nil for none.
+-- Returns the pairs of an option as a map, or nil if there are none.
 local function map_of(pairs_given, name)
   if not pairs_given then return nil end
   local map = {}
@@ -82,7 +86,7 @@ end
 
 local function check_apart(properties, files)
   for name in pairs(properties or {}) do
-    if files and files[name] then command_line.misuse("serve: %s is given by --set and by --set-file", name) end
+    if files and files[name] then command_line.misuse("serve: %s is given both by --set and by --set-file", name) end
   end
 end
 
@@ -101,12 +105,12 @@ local function options_of(given)
   return options
 end
 
--- One word for a shell, whatever stands in it.
+-- Quotes a text as one word for a shell.
 local function quoted(text)
   return "'" .. text:gsub("'", [['\'']]) .. "'"
 end
 
--- A password from the environment is not written anywhere: the line refers to where it came from.
+-- Never prints a password from the environment: the line refers to the variable instead.
 local function password_word(launched, given)
   if given.password or not environment(PASSWORD_VARIABLE) then return quoted(launched.password) end
   return ('"$%s"'):format(PASSWORD_VARIABLE)
@@ -123,22 +127,23 @@ local function announce(launched, given)
   io.stdout:flush()
 end
 
--- Where standard output is closed, the next file that is opened gets its number: what is printed would go into
--- the log. Closed by the caller, after the server.
+-- If standard output is closed, the next file that is opened gets its number, and what the command
+-- prints would end up in the log. The caller closes these files after it has stopped the server.
 local function fill_standard_files()
   local files = {}
   for number = 1, 3 do files[number] = io.open("/dev/null", "r+") end
   return files
 end
 
-local OTHER_FILES = 128 -- what is open besides connections, and the connections that are told of the limit
+local OTHER_FILES = 128 -- open besides connections, and for connections over the limit
 
--- What the system allows less than was asked for by name is said; connections beyond it wait to be accepted.
+-- Warns if the system allows fewer connections than --max-connections; the others wait to be
+-- accepted.
 local function allow_connections(server, asked)
   local wanted = (asked or server.defaults.max_connections) + OTHER_FILES
   local allowed = server.allow_files(wanted)
   if asked and allowed < wanted then
-    io.stderr:write(("upstash-kafka: serve: --max-connections %d: the system lets it open %d files (ulimit -Hn)\n")
+    io.stderr:write(("upstash-kafka: serve: --max-connections %d: the system allows only %d files (ulimit -Hn)\n")
       :format(asked, allowed))
   end
 end
@@ -146,10 +151,10 @@ end
 local function serve(given)
   local found, server = pcall(require, "upstash.kafka.server")
   if not found then
-    command_line.fail("serve needs the server (luarocks install upstash-kafka-server): %s", server)
+    command_line.fail("serve requires the server (luarocks install upstash-kafka-server): %s", server)
   end
   if (given.tls_cert == nil) ~= (given.tls_key == nil) then
-    command_line.misuse "serve: --tls-cert and --tls-key go together"
+    command_line.misuse "serve: --tls-cert and --tls-key require each other"
   end
   check_engine(given)
   local options = options_of(given)
@@ -171,9 +176,9 @@ return {
     words = "[OPTION]…",
     least = 0, most = 0,
     about = [[
-Serves the REST API until SIGTERM or SIGINT, then answers what is in hand and ends. The first line that it prints
-says where it listens; three exports for the clients follow. Without a password it makes one, keeps it in the
-data folder, readable by its owner alone, and uses it again. A password from the environment is not printed.]],
+Serves the REST API until SIGTERM or SIGINT, then completes the pending requests and ends. Prints the address that it
+listens on, then three exports for clients. Without a password it generates one and stores it in the data folder,
+readable by the owner alone, for later runs. A password from the environment is never printed.]],
     options = OPTIONS,
     defaults = function()
       local found, server = pcall(require, "upstash.kafka.server")

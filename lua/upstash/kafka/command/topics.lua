@@ -52,7 +52,7 @@ end
 
 local function partitions_of(client, topic)
   local count = client_of.need(client:topics())[topic]
-  if not count then command_line.fail("topic '%s' is not there", topic) end
+  if not count then command_line.fail("topic '%s' does not exist", topic) end
   local partitions = {}
   for partition = 0, count - 1 do
     partitions[#partitions + 1] = { topic = topic, partition = partition }
@@ -75,7 +75,7 @@ end
 local LIST = {
   name = "topics", words = "[OPTION]… | topics create TOPIC [OPTION]… | topics delete TOPIC [OPTION]…",
   least = 0, most = 0, run = list_topics,
-  about = "Lists the topics and how many partitions each has; creates or deletes one.",
+  about = "Lists the topics and their numbers of partitions. Creates or deletes a topic.",
   options = client_of.options {},
 }
 
@@ -84,27 +84,27 @@ return {
   ["topics list"] = LIST,
   ["topics create"] = {
     name = "topics create", words = "TOPIC [OPTION]…", least = 1, most = 1, run = create_topic,
-    about = "Creates a topic. One that is there already with the same settings is as good.",
+    about = "Creates a topic. Succeeds if the topic exists with the same settings.",
     options = client_of.options {
-      { name = "partitions", value = "N", kind = "integer", min = 1, about = "else what the server gives by default" },
-      { name = "retention-ms", value = "MS", kind = "integer", min = 1, about = "drop messages older than this" },
+      { name = "partitions", value = "N", kind = "integer", min = 1, about = "default: the server's" },
+      { name = "retention-ms", value = "MS", kind = "integer", min = 1, about = "delete messages older than this" },
       { name = "retention-bytes", value = "BYTES", kind = "integer", min = 1,
-        about = "drop the oldest messages of a partition beyond this" },
+        about = "delete the oldest messages of a partition beyond this size" },
     },
   },
   ["topics delete"] = {
     name = "topics delete", words = "TOPIC [OPTION]…", least = 1, most = 1, run = delete_topic,
-    about = "Deletes a topic with its messages and the groups' offsets in it.",
+    about = "Deletes a topic, its messages, and the groups' offsets in it.",
     options = client_of.options {},
   },
   groups = {
     name = "groups", words = "[OPTION]…", least = 0, most = 0, run = list_groups,
-    about = "Lists the consumer groups that have live instances, and the partitions that each instance holds.",
+    about = "Lists the consumer groups with live instances, and the partitions of each instance.",
     options = client_of.options {},
   },
   offsets = {
     name = "offsets", words = "TOPIC [OPTION]…", least = 1, most = 1, run = show_offsets,
-    about = "Shows the first offset that is kept and the end offset of each partition.",
+    about = "Shows the first offset and the end offset of each partition.",
     options = client_of.options {},
   },
 }

@@ -1,14 +1,15 @@
 --- Where a client's requests go: the parts of its URL, and the addresses of its host.
 --
--- nginx resolves names with its own resolver, which reads neither /etc/hosts nor /etc/resolv.conf. So the names that
--- need no resolver are looked up here: localhost, and what stands in /etc/hosts.
+-- nginx's own resolver reads neither /etc/hosts nor /etc/resolv.conf. So this module resolves
+-- localhost and the names in /etc/hosts, and leaves the others to nginx.
 
 local HOSTS = "/etc/hosts"
-local HOSTS_BYTES = 262144 -- of the file, from its start
+local HOSTS_BYTES = 262144 -- the rest of the file is ignored
 
 local address = {}
 
---- The names in a hosts file: { name = { address, … } }, names in lower case, IPv6 in brackets.
+--- Reads the names in a hosts file: { name = { address, … } }, names in lower case, IPv6 in
+-- brackets.
 ---@param text string
 ---@return table<string, string[]>
 function address.read_hosts(text)
@@ -26,7 +27,7 @@ end
 
 local hosts
 
--- Read once: a reload reads it again.
+-- Reads the file once. A reload of nginx reads it again.
 local function known_hosts()
   if hosts then return hosts end
   local file = io.open(HOSTS, "rb")
@@ -35,7 +36,7 @@ local function known_hosts()
   return hosts
 end
 
--- The addresses to try in turn. A name that is left over goes to nginx's resolver.
+-- The addresses to try in turn. nginx resolves the name if it is not known here.
 local function addresses_of(host)
   if host:find "^%[" or host:find "^%d+%.%d+%.%d+%.%d+$" then return { host } end
   if host:lower() == "localhost" then return { "127.0.0.1", "[::1]" } end
@@ -56,11 +57,11 @@ end
 ---@field tls boolean
 ---@field host string as the URL has it
 ---@field port integer? nil for a unix socket
----@field authority string for the header Host
----@field addresses string[] to connect to, the first one that answers
----@field where string for messages
+---@field authority string for the Host header
+---@field addresses string[] to try in turn
+---@field where string for error messages
 
---- The address of a client's URL, or nil and a text where the URL is none.
+--- Returns the address of a client's URL, or nil and a message if the URL is malformed.
 ---@param settings {url: string, socket: string?} as client:settings() returns them
 ---@return upstash.kafka.Address? found
 ---@return string? message

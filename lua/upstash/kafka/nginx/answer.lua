@@ -1,38 +1,40 @@
---- Answers of an HTTP/1.1 server, read from a source of bytes. Knows no socket. A server that is broken or hostile
--- costs no more memory than the limits say.
+--- Reads the responses of an HTTP/1.1 server from any source of bytes; knows no socket. A broken or
+-- hostile server costs no more memory than the limits below.
 --
---     local reader = answer.reader(function() return bytes | nil, code, text end) -- connection_lost: the end
+--     local reader = answer.reader(more) -- more() returns bytes, or nil, code, text
 --     local status, headers, body, reusable = answer.read(reader, limit)
 --     if not status then local code, text, beginning = headers, body, reusable … end
+--
+-- The code connection_lost without a text means that the server has closed the connection.
 
-local HEAD_BYTES = 65536 -- of the status line and headers of an answer, the interim ones before it included
+local HEAD_BYTES = 65536 -- of status line and headers, those of interim responses included
 local LINE_BYTES = 4096  -- of a line between chunks
-local PIECES = 512       -- after so many, the pieces of a body are put together
-local BEGINNING = 1024   -- bytes of a body that is too large, enough to say which message comes first
+local PIECES = 512       -- of a body, before they are concatenated
+local BEGINNING = 1024   -- bytes kept of a body that is too large, to find its first message
 
 local answer = {}
 
--- Failures inside are raised as { code, text }, and returned by answer.read.
+-- Failures are raised as { code, text }, and answer.read returns them.
 local function fail(code, text)
   error({ code = code, text = text }, 0)
 end
 
 ---@class upstash.kafka.Reader
----@field more fun(): string?, string?, string? the next bytes, or nil, a code and a text
----@field bytes string the last ones
+---@field more fun(): string?, string?, string? returns the next bytes, or nil, a code and a text
+---@field bytes string the bytes received last
 ---@field at integer the first of them that is not read yet
----@field begun boolean whether any byte has come
+---@field begun boolean whether any byte has been received
 local Reader = {}
 Reader.__index = Reader
 
---- A reader of what `more` brings.
+--- Creates a reader of the bytes that `more` returns.
 ---@param more fun(): string?, string?, string?
 ---@return upstash.kafka.Reader
 function answer.reader(more)
   return setmetatable({ more = more, bytes = "", at = 1, begun = false }, Reader)
 end
 
--- Puts more bytes behind those that are not read yet; raises when none come.
+-- Appends more bytes to those that are not read yet. Raises if there are none.
 function Reader:fill()
   local more, code, text = self.more()
   if not more then fail(code, text) end
@@ -41,12 +43,12 @@ function Reader:fill()
   self.at = 1
 end
 
--- The next line without its end. Raises for one of more than `most` bytes.
+-- Reads a line, without its end. Raises if it has more than `most` bytes.
 function Reader:line(most)
   local from = self.at
   while true do
     local finish = self.bytes:find("\n", from, true)
-    if (finish or #self.bytes + 1) - self.at > most then fail("bad_response", "a line of the answer is too long") end
+    if (finish or #self.bytes + 1) - self.at > most then fail("bad_response", "a line of the response is too long") end
     if finish then
       local line = self.bytes:sub(self.at, finish - 1):gsub("\r$", "")
       self.at = finish + 1
@@ -58,7 +60,8 @@ function Reader:line(most)
   end
 end
 
--- A body as it grows: pieces, put together now and then, so that a million of one byte cost little more than theirs.
+-- A body while it is received: pieces, concatenated now and then, so that a million pieces of one
+-- byte cost little more memory than a million bytes.
 local Body = {}
 Body.__index = Body
 
@@ -85,7 +88,8 @@ function Body:keep(piece)
 end
 
 function Body:beginning()
-  local first = table.concat(self.blocks, "", 1, math.min(2, #self.blocks)) -- PIECES of a byte or more in each
+  -- A block has PIECES bytes or more.
+  local first = table.concat(self.blocks, "", 1, math.min(2, #self.blocks))
   if #self.blocks < 2 then first = first .. table.concat(self.pieces, "", 1, self.count) end
   return first:sub(1, BEGINNING)
 end
@@ -94,7 +98,7 @@ function Body:text()
   return table.concat(self.blocks) .. table.concat(self.pieces, "", 1, self.count)
 end
 
--- The next bytes, at most `most`; waits for some.
+-- Returns the next bytes, at most `most`. Waits until there are some.
 local function take_piece(reader, most)
   if reader.at > #reader.bytes then reader:fill() end
   local piece = reader.bytes:sub(reader.at, reader.at + most - 1)
@@ -102,7 +106,7 @@ local function take_piece(reader, most)
   return piece
 end
 
--- Of what would pass the limit only the beginning is waited for.
+-- The body is over the limit: receives its beginning and fails.
 local function refuse(reader, body)
   while body.length < math.min(BEGINNING, body.limit) do
     local fine, piece = pcall(take_piece, reader, math.min(BEGINNING, body.limit) - body.length)
@@ -124,12 +128,12 @@ end
 
 local function take_chunks(reader, body)
   while true do
-    local digits = reader:line(LINE_BYTES):match "^(%x+)[ \t]*%f[;%z]" or fail("bad_response", "a chunk without a size")
+    local digits = reader:line(LINE_BYTES):match "^(%x+)[ \t]*%f[;%z]" or fail("bad_response", "a chunk has no size")
     if #digits > 12 then fail "response_too_large" end
     local size = tonumber(digits, 16)
     if size == 0 then break end
     take(reader, body, size)
-    if reader:line(LINE_BYTES) ~= "" then fail("bad_response", "a chunk that does not end where it should") end
+    if reader:line(LINE_BYTES) ~= "" then fail("bad_response", "a chunk is longer than its size") end
   end
   local left = HEAD_BYTES
   repeat
@@ -144,7 +148,7 @@ local function take_all(reader, body)
     reader.bytes, reader.at = "", 1
     local more, code, text = reader.more()
     if not more then
-      if code == "connection_lost" and not text then return end -- the server has closed: that is the end
+      if code == "connection_lost" and not text then return end -- the end of the body
       fail(code, text)
     end
     reader.bytes = more
@@ -153,16 +157,16 @@ end
 
 local function add_header(headers, line)
   local name, value = line:match "^([^%s:]+):[ \t]*(.-)[ \t]*$"
-  if not name then fail("bad_response", "a malformed header in the answer") end
+  if not name then fail("bad_response", "the response has a malformed header") end
   name = name:lower()
   headers[name] = headers[name] and headers[name] .. ", " .. value or value
 end
 
--- One head: the minor version, status and headers. `left` bytes may it have.
+-- Reads one head, of at most `left` bytes.
 local function read_head(reader, left)
   local line = reader:line(left)
   local minor, status = line:match "^HTTP/1%.([01]) (%d%d%d)%f[^%d]"
-  if not minor then fail("bad_response", "the answer is not HTTP") end
+  if not minor then fail("bad_response", "the response is not HTTP") end
   local headers = {}
   left = left - #line
   line = reader:line(left)
@@ -174,7 +178,7 @@ local function read_head(reader, left)
   return { minor = minor, status = tonumber(status), headers = headers, left = left }
 end
 
--- The head of the answer itself: those like 100 Continue are passed over.
+-- Reads the head of the response itself, after any interim ones such as 100 Continue.
 local function final_head(reader)
   local head = { left = HEAD_BYTES }
   repeat
@@ -184,25 +188,25 @@ local function final_head(reader)
   return head
 end
 
--- The length that the header says, several times perhaps, but the same.
+-- The length in a Content-Length header, which may be repeated as long as the value is the same.
 local function length_of(text)
   local length = text:match "^(%d+)%f[,%z]"
   for other in text:gmatch "[^,]*" do
     if other ~= "" and other:match "^%s*(.-)%s*$" ~= length then length = nil end
   end
-  if not length then fail("bad_response", "a malformed Content-Length") end
+  if not length then fail("bad_response", "the response has a malformed Content-Length") end
   if #length > 15 then fail "response_too_large" end
   return tonumber(length)
 end
 
--- Reads the body. Returns whether the connection stands at the end of the answer.
+-- Reads the body. Returns whether the connection is at the end of the response now.
 local function read_body(reader, head, body)
   local coding, length = head.headers["transfer-encoding"], head.headers["content-length"]
   if head.status == 204 or head.status == 304 then return true end
   if coding then
-    if coding:lower() ~= "chunked" then fail("bad_response", "an unknown Transfer-Encoding") end
+    if coding:lower() ~= "chunked" then fail("bad_response", "the response has an unknown Transfer-Encoding") end
     take_chunks(reader, body)
-    return length == nil -- both at once: somebody in between may see another end
+    return length == nil -- with both headers, a proxy in between may see another end
   end
   if length then
     take(reader, body, length_of(length))
@@ -225,14 +229,13 @@ local function read(reader, body)
   return { head.status, head.headers, body:text(), reusable }
 end
 
---- Reads one answer. `limit` is the most bytes that its body may have.
+--- Reads one response, whose body may have `limit` bytes.
 ---@param reader upstash.kafka.Reader
 ---@param limit integer
----@return integer? status nil when there is no whole answer
+---@return integer? status nil if the response is not complete
 ---@return table<string, string>|string headers names in lower case; or the code of the failure
 ---@return string? body or the text of the failure, nil for the code's own
----@return boolean|string|nil reusable whether the connection may carry another request; or the beginning of a body that
---- is too large
+---@return boolean|string|nil reusable whether the connection is reusable; or the beginning of a body that is too large
 function answer.read(reader, limit)
   local body = new_body(limit)
   local fine, result = pcall(read, reader, body)

@@ -1,5 +1,6 @@
---- The client's calls inside nginx: core's two halves of a call with nginx's sockets between them, and retries that
--- wait without holding anybody up. What the calls take, return and raise is the same as elsewhere.
+--- The client's calls inside nginx: core prepares the request and finishes the response, and
+-- nginx's sockets send and receive in between. Calls and their retries yield; they never block the
+-- worker. They take, return and raise the same as elsewhere.
 
 local core = require "upstash.kafka.core"
 local host = require "upstash.kafka.host"
@@ -13,7 +14,7 @@ local settings = core.methods.settings
 local errors = {}
 for _, row in ipairs(core.errors) do errors[row.code] = row end
 
--- { client = target }, made with the first call.
+-- { client = target }, created by the first call.
 local targets = setmetatable({}, { __mode = "k" })
 
 local function failure(code, text)
@@ -21,7 +22,7 @@ local function failure(code, text)
   return nil, message, { error = message, code = code, retriable = errors[code].retriable }
 end
 
--- The policy of a method as core.retry_delay takes it.
+-- The policy of a method, as core.retry_delay takes it.
 local function policy_of(target, method)
   local policy = target.policies[method]
   if policy then return policy end
@@ -33,7 +34,7 @@ local function policy_of(target, method)
   return policy
 end
 
-local CA_FILE = "client:%s: nginx's sockets know no ca_file: leave it out and set lua_ssl_trusted_certificate"
+local CA_FILE = "client:%s: nginx's sockets do not support ca_file: remove it and set lua_ssl_trusted_certificate"
 
 local function target_of(client)
   local target = targets[client]
@@ -46,7 +47,7 @@ local function target_of(client)
   return target
 end
 
--- What `read`, finish or fail, makes of it. Another light thread may have closed the client meanwhile.
+-- Calls `read`, which is finish or fail. Another light thread may have closed the client meanwhile.
 local function decode(read, client, request, ...)
   local fine, result, message, details = pcall(read, client, request, ...)
   if not fine then return failure("cancelled", result) end
@@ -66,7 +67,7 @@ local function pause(milliseconds, until_exit)
   return true
 end
 
--- The request made, with its retries, until it is answered, fails for good or runs out of time.
+-- Sends a request, and again after failures that may pass, until its time is up.
 local function perform(client, target, request, until_exit)
   local wait = {
     deadline = core.now() + request.timeout,
@@ -86,7 +87,7 @@ local function perform(client, target, request, until_exit)
   end
 end
 
--- `level` as for `error`, seen from the caller.
+-- `level` is whose line to blame, as in `error`, seen from the caller.
 local function call(client, method, until_exit, level, ...)
   options.check_client(method, client, level + 1)
   phase.check(method, level + 1)
@@ -101,7 +102,7 @@ end
 
 local calls = {}
 
--- The method of a client. A tail call would have no line to blame.
+-- Returns a method of a client. It makes no tail call, which would leave no line to blame.
 local function method_of(name, until_exit)
   return function(client, ...)
     local result, message, details = call(client, name, until_exit, 2, ...)
@@ -109,12 +110,12 @@ local function method_of(name, until_exit)
   end
 end
 
--- Of the methods of a client, core.retry_delay knows those that are calls to the server.
+-- Whether a method calls the server: core.retry_delay knows those.
 local function is_call(name)
   return (pcall(core.retry_delay, 1, { code = "timeout" }, { method = name }))
 end
 
---- Puts calls through nginx's sockets in the place of those in `methods` that block.
+--- Replaces the methods that block by calls over nginx's sockets, and fills host.until_exit.
 ---@param methods table<string, function>
 function calls.install(methods)
   local names = {}

@@ -1,18 +1,22 @@
---- Producers inside nginx: `send` works in every phase as it is; `flush` and `close` wait through nginx's timers where
--- Lua may wait, and block where nothing else goes on: in init, init_worker and exit_worker.
+--- Producers inside nginx. `send` is core's and works in every phase. `flush` and `close` wait with
+-- nginx's timers if Lua may wait in the phase, and block in init, init_worker and exit_worker,
+-- where nothing else runs.
 
 local core = require "upstash.kafka.core"
 local host = require "upstash.kafka.host"
 local options = require "upstash.kafka.options"
 local phase = require "upstash.kafka.nginx.phase"
 
-local FLUSH_TIMEOUT = 2000 -- milliseconds, as core's
+local FLUSH_TIMEOUT = 2000 -- milliseconds, core's default
 local LONGEST = 86400000
-local PAUSE_MAX = 20 -- milliseconds between two looks at what is under way
+local PAUSE_MAX = 20 -- milliseconds between two checks
 
 local MAY_BLOCK = { init = true, init_worker = true, exit_worker = true }
 
--- { producer = { flush = , close = } }: the timeouts where none is given.
+local REFUSAL = "producer:%s cannot wait in %s_by_lua: sent messages are delivered in the background; "
+  .. "call it in ngx.timer.at"
+
+-- { producer = { flush =, close = } }: the default timeouts.
 local timeouts = setmetatable({}, { __mode = "k" })
 
 local function check_timeout(method, timeout, level)
@@ -23,7 +27,7 @@ local function check_timeout(method, timeout, level)
   options.refuse(method, text, level + 1)
 end
 
--- Whether all before the mark was settled in time.
+-- Waits until everything before the mark is delivered or dropped. Returns whether it was in time.
 local function await(settled, producer, mark, timeout)
   local deadline, pause = core.now() + timeout, 1
   while not settled(producer, mark) do
@@ -45,8 +49,7 @@ local function blocks(method, timeout, level)
   check_timeout(method, timeout, level + 1)
   local current = phase.without_waiting()
   if not current or MAY_BLOCK[current] then return current ~= nil end
-  error(("producer:%s cannot wait in %s_by_lua: what was sent goes out by itself; call it in ngx.timer.at"):format(
-    method, current), level + 1)
+  error(REFUSAL:format(method, current), level + 1)
 end
 
 -- Each of these returns the method that replaces one of core's.
@@ -86,7 +89,7 @@ local function close_method(close, hurry, settled, stats)
     if not open then return close(producer, 0) end
     timeout = timeout or timeouts[producer].close
     await(settled, producer, mark, timeout)
-    if close(producer, 0) then return true end -- returns at once: there is nothing to wait for
+    if close(producer, 0) then return true end -- does not wait: the time is up, or nothing is left
     local counts = stats(producer)
     return undelivered(counts.lost + counts.queued + counts.in_flight, timeout)
   end

@@ -1,7 +1,8 @@
---- Requests through nginx's sockets: kept-alive connections, TLS, unix sockets. Waits, but holds nobody up.
+--- Sends requests over nginx's sockets: keep-alive, TLS, unix sockets. Yields; never blocks the
+-- worker.
 --
--- No state but the pool of connections, which is nginx's, and the TLS session of the last handshake: any number of
--- light threads may use a target at once.
+-- The only state is nginx's pool of connections and the TLS session of the last handshake, so any
+-- number of light threads may use a target at once.
 
 local core = require "upstash.kafka.core"
 local address = require "upstash.kafka.nginx.address"
@@ -10,27 +11,27 @@ local host = require "upstash.kafka.host"
 
 local ngx = rawget(_G, "ngx")
 
-local READ_BYTES = 65536   -- taken from a socket at once
-local SEND_BYTES = 262144  -- given to a socket at once
-local RESENDS = 5          -- dead connections from the pool, one after another
-local SLICE = 500          -- milliseconds until a wait looks whether the worker ends
-local CONNECT_SLICE = 2000 -- a connection that is being made cannot be looked after
+local READ_BYTES = 65536   -- the most to receive at once
+local SEND_BYTES = 262144  -- the most to send at once
+local ATTEMPTS = 5         -- with connections from the pool that turn out to be dead
+local SLICE = 500          -- milliseconds between two checks whether the worker is told to end
+local CONNECT_SLICE = 2000 -- the same while connecting, which cannot be interrupted
 
 local transport = {}
 
---- Where and how a client's requests go.
+--- Where and how a client sends its requests.
 ---@class upstash.kafka.Target: upstash.kafka.Address
 ---@field settings table of the client
----@field pool table for connect: what may share a connection
----@field session any? of TLS, from the last handshake
+---@field pool table for connect: names who may share a connection
+---@field session any? the TLS session of the last handshake
 
---- How long the parts of an exchange may take.
+--- How long an exchange may take.
 ---@class upstash.kafka.Wait
 ---@field deadline number milliseconds of core.now
 ---@field asked integer milliseconds that the server was asked to wait
----@field until_exit boolean whether it is given up when the worker ends
+---@field until_exit boolean whether to give up when the worker is told to end
 
---- The target of a client, or nil and a text.
+--- Returns the target of a client, or nil and a message.
 ---@param settings table as client:settings() returns them
 ---@return upstash.kafka.Target? target
 ---@return string? message
@@ -38,7 +39,7 @@ function transport.target(settings)
   local target, message = address.of(settings)
   if not target then return nil, message end
   target.settings = settings
-  -- A name of our own: others' connections to the same place may be unverified, or be none of TLS.
+  -- Other users' connections to the same place may be unverified, or without TLS.
   target.pool = { pool = ("upstash-kafka %s %s %s"):format(target.where, target.tls and "tls" or "plain",
     settings.verify and "verified" or "unverified") }
   return target
@@ -68,7 +69,7 @@ local function connect_failure(target, problem)
   return "connect_failed", ("could not connect to %s: %s"):format(target.where, problem)
 end
 
--- A connection to the first address that takes one, and whether it comes from the pool.
+-- Connects to the first address that accepts. Returns whether the connection is from the pool.
 local function connect(target, wait)
   local problem
   for _, place in ipairs(target.addresses) do
@@ -86,22 +87,22 @@ local function connect(target, wait)
   return nil, connect_failure(target, problem)
 end
 
-local UNTRUSTED = "%d*:?%s*.*issuer" -- what OpenSSL says of a certificate that leads to none that it knows
+local UNTRUSTED = "%d*:?%s*.*issuer" -- what OpenSSL says when it does not know the issuer
 
 local function tls_failure(target, problem)
-  if problem == "timeout" then return "connect_failed", "no TLS with " .. target.where .. ": timeout" end
-  local text = ("no TLS with %s: %s"):format(target.where, problem)
+  local text = ("TLS handshake with %s failed: %s"):format(target.where, problem)
+  if problem == "timeout" then return "connect_failed", text end
   if problem:find(UNTRUSTED) or problem:find("self.signed") then
-    text = text .. ": name its issuer with nginx's lua_ssl_trusted_certificate"
+    text = text .. ": add its issuer to nginx's lua_ssl_trusted_certificate"
   elseif problem:find("chain too long", 1, true) then
     text = text .. ": raise nginx's lua_ssl_verify_depth"
   elseif problem:find("host mismatch", 1, true) and target.host:find "^[%[%d]" then
-    text = text .. ": nginx compares names, no addresses"
+    text = text .. ": nginx verifies host names, not addresses"
   end
   return "tls_failed", text
 end
 
--- True, or nil, a code and a text.
+-- Returns true, or nil, a code and a text.
 local function shake_hands(target, socket)
   local name = target.host:gsub("^%[(.*)%]$", "%1")
   local session, problem = socket:sslhandshake(target.session, name, target.settings.verify)
@@ -145,7 +146,7 @@ local function head_of(target, request)
   return table.concat(lines)
 end
 
--- True, or nil and nginx's word for what went wrong.
+-- Returns true, or nil and what nginx says went wrong.
 local function send(socket, target, request, wait)
   local head, body = head_of(target, request), request.body or ""
   local first = #body <= SEND_BYTES and { head, body } or head
@@ -164,7 +165,8 @@ end
 
 -- Receiving ---------------------------------------------------------------------------------------
 
--- The next bytes, or nil, a code and a text. No text where the server has closed the connection.
+-- Returns the next bytes, or nil, a code and a text; without a text the server has closed the
+-- connection.
 local function receive(socket, wait)
   local slice = wait.until_exit and wait.asked + SLICE or math.huge
   while core.now() < wait.deadline do
@@ -179,8 +181,8 @@ local function receive(socket, wait)
   return nil, "timeout"
 end
 
--- One attempt: what answer.read returns. After a failure the last value says that a connection from the pool had died
--- before any byte of the answer came.
+-- Makes one attempt. Returns what answer.read returns; after a failure, also whether the connection
+-- came from the pool and was dead before any byte of the response arrived.
 local function attempt(target, request, wait)
   local socket, reused, text = open(target, wait)
   if not socket then return nil, reused, text end
@@ -189,7 +191,7 @@ local function attempt(target, request, wait)
     socket:close()
     return nil, "timeout"
   end
-  -- A server that refuses a body may answer and close before it has read all of it.
+  -- A server that refuses a body may respond and close before it has read the whole body.
   local reader = answer.reader(function() return receive(socket, wait) end)
   local status, headers, body, reusable = answer.read(reader, target.settings.max_response_bytes)
   if status and reusable and sent then
@@ -201,8 +203,8 @@ local function attempt(target, request, wait)
   return nil, headers, body, reusable, reused and headers == "connection_lost" and not reader.begun
 end
 
---- Sends a request and reads the answer. `resend`: whether the request may be sent again when a connection from the
--- pool turns out to be dead.
+--- Sends a request and reads the response. `resend` says whether the request may be sent again if a
+-- connection from the pool turns out to be dead.
 ---@param target upstash.kafka.Target
 ---@param request table from client:prepare
 ---@param wait upstash.kafka.Wait
@@ -213,7 +215,7 @@ end
 ---@return string? beginning of a body that is too large
 function transport.exchange(target, request, wait, resend)
   local status, headers, body, beginning, dead
-  for _ = 1, RESENDS do
+  for _ = 1, ATTEMPTS do
     status, headers, body, beginning, dead = attempt(target, request, wait)
     if status or not (dead and resend) then break end
   end
