@@ -172,14 +172,14 @@ static void close_engine(struct uk_engine *engine)
     uk_kafka_blocking_free(closing->blocking);
   if (closing->committed != NULL)
     uk_kafka_committed_free(closing->committed);
-  if (closing->executor != NULL)
-    uk_kafka_executor_free(closing->executor);
   if (closing->topics != NULL)
     uk_kafka_topics_free(closing->topics);
   if (closing->control != NULL)
     uk_kafka_reap(closing->reaper, closing->control, NULL, NULL);
   if (closing->reaper != NULL)
     uk_kafka_reaper_free(closing->reaper);
+  if (closing->executor != NULL)
+    uk_kafka_executor_free(closing->executor);
   uk_kafka_settings_free(closing->settings);
   free(closing);
 }
@@ -255,10 +255,11 @@ static bool try_consumer(struct kafka_engine *engine, char *message, size_t size
 static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_options *options,
                        char *message, size_t size)
 {
-  engine->reaper = uk_kafka_reaper_new(UK_KAFKA_REAP_TIMEOUT);
   engine->executor = uk_kafka_executor_new(EXECUTOR_THREADS);
-  if (engine->executor != NULL)
-    engine->blocking = uk_kafka_blocking_new(engine->executor);
+  if (engine->executor == NULL)
+    return false;
+  engine->reaper = uk_kafka_reaper_new(engine->executor, UK_KAFKA_REAP_TIMEOUT);
+  engine->blocking = uk_kafka_blocking_new(engine->executor);
   if (engine->reaper == NULL || engine->blocking == NULL || !open_control(engine, message, size) ||
       !try_consumer(engine, message, size) ||
       (engine->topics = uk_kafka_topics_new(engine->control)) == NULL)

@@ -251,6 +251,13 @@ void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_memb
   fake_note(query->whole ? "ask" : "ask-again");
 }
 
+/* The first that is not answered. */
+static struct uk_kafka_member_query *fake_member_query(void)
+{
+  struct uk_link *link = uk_list_first(&fake.member_queries);
+  return (struct uk_kafka_member_query *)UK_LIST_ENTRY(link, struct uk_kafka_query, link);
+}
+
 /* "t/0 t/1" as a list; NULL as NULL. */
 static rd_kafka_topic_partition_list_t *fake_list(const char *text)
 {
@@ -269,10 +276,9 @@ static rd_kafka_topic_partition_list_t *fake_list(const char *text)
 static void fake_answer_with(rd_kafka_resp_err_t code, const char *member, const char *holds,
                              const char *group_holds)
 {
-  struct uk_link *link = uk_list_take(&fake.member_queries);
-  REQUIRE(link != NULL);
-  struct uk_kafka_member_query *query =
-    (struct uk_kafka_member_query *)UK_LIST_ENTRY(link, struct uk_kafka_query, link);
+  struct uk_kafka_member_query *query = fake_member_query();
+  REQUIRE(query != NULL);
+  uk_list_remove(&query->query.link);
   query->query.code = code;
   query->live = member != NULL;
   snprintf(query->member, sizeof query->member, "%s", member != NULL ? member : "");

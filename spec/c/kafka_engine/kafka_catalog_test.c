@@ -32,7 +32,7 @@ static int32_t known(const char *name)
 
 static enum uk_error learn(const rd_kafka_metadata_topic_t topic, int32_t *partitions)
 {
-  return uk_kafka_catalog_learn(&catalog, &topic, partitions);
+  return uk_kafka_error(uk_kafka_catalog_learn(&catalog, &topic, partitions));
 }
 
 /* Of a topic that was known with two partitions. */

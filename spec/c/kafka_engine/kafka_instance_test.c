@@ -1885,7 +1885,7 @@ static void the_coordinator_has_five_seconds(void)
 {
   static struct request request;
   consume(&request, TIMEOUT);
-  CHECK_EQ_INT(fake.member_query->deadline, fake.now + 5000);
+  CHECK_EQ_INT(fake_member_query()->query.deadline, fake.now + 5000);
 }
 
 static void one_that_joins_again_does_not_wait_again(void)
@@ -2301,12 +2301,12 @@ static void a_live_instance_is_out_of_range_at_its_position(void)
     fake_said(RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, 0, 3);
     fake_settle();
     check_waits(&request);
-    FAKE_DID("range(t/0@3) unsubscribe");
-    CHECK_EQ_INT(fake.range->work.deadline, fake.now + 2000);
-    fake.range->positions[0].first = 50;
-    fake.range->positions[0].end = 60;
-    fake.range->code = rows[i].code;
-    fake.range->then(fake.range);
+    FAKE_DID("watermarks(t/0) unsubscribe");
+    CHECK_EQ_INT(fake.watermarks->work.query.deadline, fake.now + 2000);
+    fake.watermarks->first->offset = 50;
+    fake.watermarks->end->offset = 60;
+    fake.watermarks->work.query.code = rows[i].code;
+    fake.watermarks->work.query.then(&fake.watermarks->work.query);
     check_end_with(&request, UK_E_BAD_REQUEST, 0, "");
     CHECK_EQ_STR(request.as.operation.message, rows[i].message);
   }

@@ -61,14 +61,11 @@ void uk_kafka_task_init(struct uk_kafka_task *task, struct uk_kafka_executor *ex
 void uk_kafka_task_wake(struct uk_kafka_task *task)
 {
   task->run(task, 0);
-  if (fake.ended)
-    task->free(task);
 }
 
-void uk_kafka_task_end(struct uk_kafka_task *task)
+void uk_kafka_task_join(struct uk_kafka_task *task)
 {
-  (void)task;
-  fake.ended = true;
+  task->run(task, 0);
 }
 
 void uk_kafka_queue_watch(rd_kafka_queue_t *queue, struct uk_kafka_task *task)
@@ -255,18 +252,18 @@ rd_kafka_MemberAssignment_partitions(const rd_kafka_MemberAssignment_t *assignme
 
 /* Steps of a test. */
 
-static void done(struct uk_kafka_member_query *query)
+static void done(struct uk_kafka_query *query)
 {
   ((struct query *)query)->dones++;
 }
 
 static void ask(struct query *query, bool whole)
 {
-  *query = (struct query){.query = {.group = "g",
-                                    .instance = "one",
-                                    .whole = whole,
-                                    .deadline = uk_clock_monotonic() + 60000,
-                                    .then = done}};
+  *query =
+    (struct query){.query = {.query = {.deadline = uk_clock_monotonic() + 60000, .then = done},
+                             .group = "g",
+                             .instance = "one",
+                             .whole = whole}};
   uk_kafka_members_ask(fake.members, &query->query);
 }
 
@@ -331,7 +328,7 @@ static void check_list(const rd_kafka_topic_partition_list_t *list, const char *
 static void check_answered(const struct query *query, rd_kafka_resp_err_t code, bool live)
 {
   CHECK_EQ_INT(query->dones, 1);
-  CHECK_EQ_INT(query->query.code, code);
+  CHECK_EQ_INT(query->query.query.code, code);
   CHECK_EQ_INT(query->query.live, live);
   CHECK_EQ_STR(live ? query->query.member : "", live ? "one-42" : "");
 }
@@ -485,9 +482,9 @@ static void a_broker_has_two_seconds_or_what_is_left(void)
   static struct query query;
   ask(&query, false);
   CHECK_EQ_INT(fake.sent[0].timeout, BROKER_TIMEOUT);
-  query = (struct query){
-    .query = {
-      .group = "g", .instance = "one", .deadline = uk_clock_monotonic() + 1000, .then = done}};
+  query = (struct query){.query = {.query = {.deadline = uk_clock_monotonic() + 1000, .then = done},
+                                   .group = "g",
+                                   .instance = "one"}};
   static struct query next;
   next = query;
   uk_kafka_members_ask(fake.members, &next.query);

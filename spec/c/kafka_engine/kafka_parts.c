@@ -35,21 +35,22 @@ bool kafka_parts_open(int brokers)
   if (uk_kafka_settings_new(&kafka_parts.settings, &options, message, sizeof message) != UK_OK)
     return false;
   kafka_parts.control = kafka_parts_control();
-  kafka_parts.reaper = uk_kafka_reaper_new(UK_KAFKA_REAP_TIMEOUT);
   kafka_parts.executor = uk_kafka_executor_new(4);
+  if (kafka_parts.executor == NULL)
+    return false;
+  kafka_parts.reaper = uk_kafka_reaper_new(kafka_parts.executor, UK_KAFKA_REAP_TIMEOUT);
   kafka_parts.blocking = uk_kafka_blocking_new(kafka_parts.executor);
   kafka_parts.topics = uk_kafka_topics_new(kafka_parts.control);
-  return kafka_parts.reaper != NULL && kafka_parts.executor != NULL &&
-         kafka_parts.blocking != NULL && kafka_parts.topics != NULL;
+  return kafka_parts.reaper != NULL && kafka_parts.blocking != NULL && kafka_parts.topics != NULL;
 }
 
 void kafka_parts_close(void)
 {
   uk_kafka_topics_stop(kafka_parts.topics);
   uk_kafka_blocking_free(kafka_parts.blocking);
-  uk_kafka_executor_free(kafka_parts.executor);
   uk_kafka_topics_free(kafka_parts.topics);
   uk_kafka_reaper_free(kafka_parts.reaper);
+  uk_kafka_executor_free(kafka_parts.executor);
   rd_kafka_destroy(kafka_parts.control);
   uk_kafka_settings_free(kafka_parts.settings);
   rd_kafka_mock_cluster_destroy(kafka_parts.cluster);

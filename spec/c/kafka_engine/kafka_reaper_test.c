@@ -1,124 +1,166 @@
-/* The reaper, with handles whose ends take as long as the test says: this program's rd_kafka_destroy_flags goes before
- * that of librdkafka. */
+/* The reaper, with handles whose ends take as long as the test says, on a clock that the test owns. This program's
+ * rd_kafka_destroy_flags takes the place of librdkafka's. */
 #include "server/kafka_engine/rd/kafka_reaper.h"
 
+#include <sched.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "check.h"
 #include "common/clock.h"
 #include "fault.h"
 
-enum { MANY = 30, TIMEOUT = 300, NEVER = 600000 /* milliseconds */ };
+enum { MANY = 30, NOW = 1000000, TIMEOUT = 300, PATIENCE = 60000 /* milliseconds */ };
 
 struct handle {
   bool hangs; /* until the gate is open */
   atomic_int destroyed, then;
 };
 
-static struct handle handles[MANY];
-static atomic_int ending, most_ending;
-static atomic_bool gate;
+static struct {
+  struct uk_kafka_executor *executor; /* without threads */
+  struct uk_kafka_reaper *reaper;
+  struct handle handles[MANY];
+  atomic_int ending, most_ending, ended;
+  atomic_bool gate;
+} rig;
 
 void rd_kafka_destroy_flags(rd_kafka_t *rk, int flags)
 {
   struct handle *handle = (struct handle *)rk;
-  int now = atomic_fetch_add(&ending, 1) + 1, most = atomic_load(&most_ending);
-  while (now > most && !atomic_compare_exchange_weak(&most_ending, &most, now))
+  int now = atomic_fetch_add(&rig.ending, 1) + 1, most = atomic_load(&rig.most_ending);
+  while (now > most && !atomic_compare_exchange_weak(&rig.most_ending, &most, now))
     continue;
   CHECK_EQ_INT(flags, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-  while (handle->hangs && !atomic_load(&gate))
-    usleep(1000);
-  atomic_fetch_sub(&ending, 1);
+  while (handle->hangs && !atomic_load(&rig.gate))
+    sched_yield();
+  atomic_fetch_sub(&rig.ending, 1);
   atomic_fetch_add(&handle->destroyed, 1);
 }
 
 static void then(void *argument)
 {
   atomic_fetch_add(&((struct handle *)argument)->then, 1);
+  atomic_fetch_add(&rig.ended, 1);
 }
 
-static void reap(struct uk_kafka_reaper *reaper, struct handle *handle, bool hangs)
+static bool open_rig(void)
 {
-  *handle = (struct handle){.hangs = hangs};
-  uk_kafka_reap(reaper, (rd_kafka_t *)handle, then, handle);
+  memset(&rig, 0, sizeof rig);
+  rig.executor = uk_kafka_executor_new(0);
+  if (rig.executor != NULL)
+    rig.reaper = uk_kafka_reaper_new(rig.executor, TIMEOUT);
+  return rig.reaper != NULL;
+}
+
+static void close_rig(void)
+{
+  uk_kafka_reaper_free(rig.reaper);
+  uk_kafka_executor_free(rig.executor);
+}
+
+static void reap(int index, bool hangs)
+{
+  rig.handles[index] = (struct handle){.hangs = hangs};
+  uk_kafka_reap(rig.reaper, (rd_kafka_t *)&rig.handles[index], then, &rig.handles[index]);
+}
+
+/* Runs the executor at the time until so many handles have ended, or were given up. */
+static void run_until_ended(int64_t now, int count)
+{
+  int64_t deadline = uk_clock_monotonic() + PATIENCE;
+  do {
+    uk_kafka_executor_run(rig.executor, now);
+    sched_yield();
+  } while (atomic_load(&rig.ended) < count && uk_clock_monotonic() < deadline);
+  CHECK_EQ_INT(rig.ended, count);
+}
+
+static void wait_until_ending(int count)
+{
+  int64_t deadline = uk_clock_monotonic() + PATIENCE;
+  while (atomic_load(&rig.ending) < count && uk_clock_monotonic() < deadline)
+    sched_yield();
+  CHECK_EQ_INT(rig.ending, count);
 }
 
 static void ends_each_handle_and_says_so(void)
 {
-  struct uk_kafka_reaper *reaper = uk_kafka_reaper_new(NEVER);
-  REQUIRE(reaper != NULL);
-  atomic_store(&gate, false);
-  atomic_store(&most_ending, 0);
   for (int i = 0; i < MANY; i++)
-    reap(reaper, &handles[i], true); /* which holds up nobody */
-  CHECK_EVENTUALLY(most_ending == UK_KAFKA_REAPERS);
-  atomic_store(&gate, true);
-  uk_kafka_reaper_free(reaper);
+    reap(i, true); /* which holds up nobody */
+  uk_kafka_executor_run(rig.executor, NOW);
+  wait_until_ending(UK_KAFKA_REAPERS);
+  atomic_store(&rig.gate, true);
+  run_until_ended(NOW, MANY);
   for (int i = 0; i < MANY; i++) {
-    CHECK_EQ_INT(handles[i].destroyed, 1);
-    CHECK_EQ_INT(handles[i].then, 1);
+    CHECK_EQ_INT(rig.handles[i].destroyed, 1);
+    CHECK_EQ_INT(rig.handles[i].then, 1);
   }
-  CHECK_EQ_INT(most_ending, UK_KAFKA_REAPERS);
+  CHECK_EQ_INT(rig.most_ending, UK_KAFKA_REAPERS);
 }
 
-static void nobody_need_be_told(void)
+/* Nobody need be told. */
+static void ends_a_handle_silently(void)
 {
-  struct uk_kafka_reaper *reaper = uk_kafka_reaper_new(NEVER);
-  REQUIRE(reaper != NULL);
-  handles[0] = (struct handle){.hangs = false};
-  uk_kafka_reap(reaper, (rd_kafka_t *)&handles[0], NULL, NULL);
-  uk_kafka_reaper_free(reaper);
-  CHECK_EQ_INT(handles[0].destroyed, 1);
+  struct handle *handle = &rig.handles[0];
+  uk_kafka_reap(rig.reaper, (rd_kafka_t *)handle, NULL, NULL);
+  uk_kafka_executor_run(rig.executor, NOW);
+  CHECK_EVENTUALLY(handle->destroyed == 1);
+  CHECK_EQ_INT(handle->then, 0);
 }
 
-/* What hangs is given up in its time, and those behind it get their turn. */
+/* The time counts from the beginning of the end, not from the request: those behind have theirs. */
 static void gives_up_what_hangs(void)
 {
-  struct uk_kafka_reaper *reaper = uk_kafka_reaper_new(TIMEOUT);
-  REQUIRE(reaper != NULL);
-  atomic_store(&gate, false);
-  int64_t begun = uk_clock_monotonic();
   for (int i = 0; i < UK_KAFKA_REAPERS; i++)
-    reap(reaper, &handles[i], true);
+    reap(i, true);
+  uk_kafka_executor_run(rig.executor, NOW);
   for (int i = UK_KAFKA_REAPERS; i < MANY; i++)
-    reap(reaper, &handles[i], false);
-  uk_kafka_reaper_free(reaper);
-  CHECK(uk_clock_monotonic() - begun >= TIMEOUT);
+    reap(i, false);
+  uk_kafka_executor_run(rig.executor, NOW + TIMEOUT - 1);
+  CHECK_EQ_INT(rig.ended, 0);
+  run_until_ended(NOW + TIMEOUT, MANY);
   for (int i = 0; i < MANY; i++) {
-    CHECK_EQ_INT(handles[i].destroyed, i >= UK_KAFKA_REAPERS);
-    CHECK_EQ_INT(handles[i].then, 1);
+    CHECK_EQ_INT(rig.handles[i].destroyed, i >= UK_KAFKA_REAPERS);
+    CHECK_EQ_INT(rig.handles[i].then, 1);
   }
-  atomic_store(&gate, true); /* they come back to a reaper that is closed, and free it */
+  uk_kafka_executor_run(rig.executor, NOW + TIMEOUT);
+  uk_kafka_reaper_free(rig.reaper);
+  atomic_store(&rig.gate, true); /* they come back to a reaper that is closed, and free it */
   for (int i = 0; i < UK_KAFKA_REAPERS; i++) {
-    CHECK_EVENTUALLY(handles[i].destroyed == 1);
-    CHECK_EQ_INT(handles[i].then, 1);
+    CHECK_EVENTUALLY(rig.handles[i].destroyed == 1);
+    CHECK_EQ_INT(rig.handles[i].then, 1);
   }
+  rig.reaper = uk_kafka_reaper_new(rig.executor, TIMEOUT);
 }
 
 static void works_without_memory(void)
 {
-  struct uk_kafka_reaper *reaper = uk_kafka_reaper_new(NEVER);
-  REQUIRE(reaper != NULL);
   fault_at(1);
-  reap(reaper, &handles[0], false);
+  reap(0, false);
   CHECK(fault_hit());
   fault_off();
-  CHECK_EQ_INT(handles[0].destroyed, 1);
-  CHECK_EQ_INT(handles[0].then, 1);
-  uk_kafka_reaper_free(reaper);
+  CHECK_EQ_INT(rig.handles[0].destroyed, 1);
+  CHECK_EQ_INT(rig.handles[0].then, 1);
   fault_at(1);
-  CHECK(uk_kafka_reaper_new(NEVER) == NULL);
+  CHECK(uk_kafka_reaper_new(rig.executor, TIMEOUT) == NULL);
   fault_off();
 }
+
+#define RUN(name)                                                                                  \
+  do {                                                                                             \
+    if (!CHECK(open_rig()))                                                                        \
+      return check_end();                                                                          \
+    CHECK_RUN(name);                                                                               \
+    close_rig();                                                                                   \
+  } while (0)
 
 int main(void)
 {
   long live = fault_live();
-  CHECK_RUN(ends_each_handle_and_says_so);
-  CHECK_RUN(nobody_need_be_told);
-  CHECK_RUN(works_without_memory);
-  CHECK_RUN(gives_up_what_hangs);
+  RUN(ends_each_handle_and_says_so);
+  RUN(ends_a_handle_silently);
+  RUN(works_without_memory);
+  RUN(gives_up_what_hangs);
   check_state.name = "all of it";
   CHECK_EVENTUALLY(fault_live() == live);
   return check_end();

@@ -4,7 +4,7 @@
 
 #include "common/clock.h"
 #include "server/kafka_engine/cluster/kafka_admin_private.h"
-#include "server/kafka_engine/rd/kafka_blocking.h"
+#include "server/kafka_engine/rd/kafka_query.h"
 
 enum {
   PAUSE = 50
@@ -129,7 +129,6 @@ static void run(struct uk_kafka_task *task, int64_t now)
   take_answers(admin);
   pthread_mutex_lock(&admin->mutex);
   struct uk_kafka_admin_call *due = take_due(admin, now, &next);
-  bool ending = admin->ending;
   pthread_mutex_unlock(&admin->mutex);
   uk_kafka_task_at(task, next);
   while (due != NULL) {
@@ -137,17 +136,6 @@ static void run(struct uk_kafka_task *task, int64_t now)
     due = call->next;
     uk_kafka_admin_await(call);
   }
-  if (ending)
-    uk_kafka_task_end(task);
-}
-
-static void ended(struct uk_kafka_task *task)
-{
-  struct uk_kafka_admin *admin = (struct uk_kafka_admin *)task;
-  pthread_mutex_lock(&admin->mutex);
-  admin->ending = false;
-  pthread_cond_signal(&admin->ended);
-  pthread_mutex_unlock(&admin->mutex);
 }
 
 rd_kafka_AdminOptions_t *uk_kafka_admin_options(struct uk_kafka_admin_call *call,
@@ -171,9 +159,8 @@ struct uk_kafka_admin *uk_kafka_admin_new(const struct uk_kafka_admin_parts *par
     return NULL;
   admin->parts = *parts;
   pthread_mutex_init(&admin->mutex, NULL);
-  pthread_cond_init(&admin->ended, NULL);
   admin->queue = rd_kafka_queue_new(parts->control);
-  uk_kafka_task_init(&admin->task, parts->executor, run, ended);
+  uk_kafka_task_init(&admin->task, parts->executor, run, NULL);
   uk_kafka_queue_watch(admin->queue, &admin->task);
   return admin;
 }
@@ -181,16 +168,8 @@ struct uk_kafka_admin *uk_kafka_admin_new(const struct uk_kafka_admin_parts *par
 void uk_kafka_admin_free(struct uk_kafka_admin *admin)
 {
   uk_kafka_queue_unwatch(admin->queue);
-  pthread_mutex_lock(&admin->mutex);
-  admin->ending = true;
-  pthread_mutex_unlock(&admin->mutex);
-  uk_kafka_task_wake(&admin->task);
-  pthread_mutex_lock(&admin->mutex);
-  while (admin->ending)
-    pthread_cond_wait(&admin->ended, &admin->mutex);
-  pthread_mutex_unlock(&admin->mutex);
+  uk_kafka_task_join(&admin->task);
   rd_kafka_queue_destroy(admin->queue);
-  pthread_cond_destroy(&admin->ended);
   pthread_mutex_destroy(&admin->mutex);
   free(admin);
 }

@@ -32,8 +32,6 @@ struct uk_kafka_admin {
   rd_kafka_queue_t *queue;
   pthread_mutex_t mutex;             /* of the rest */
   struct uk_kafka_admin_call *again; /* those that ask again later */
-  bool ending;
-  pthread_cond_t ended;
 };
 
 /* NULL, with the outcome set: memory is out, or the cluster is away and there is nothing to wait for. */

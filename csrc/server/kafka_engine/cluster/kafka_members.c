@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/kafka_engine/rd/kafka_blocking.h"
+#include "server/kafka_engine/rd/kafka_query.h"
 #include "server/kafka_engine/rd/kafka_handle.h"
 
 enum { HINTS = 256, QUERY_TIMEOUT = 2000 }; /* milliseconds for one broker, which may be gone */
@@ -22,7 +22,6 @@ struct uk_kafka_members {
   struct uk_kafka_topics *topics;
   rd_kafka_queue_t *queue;
   pthread_mutex_t mutex; /* of all below */
-  pthread_cond_t ended;
   struct broker_query *queries;
   int32_t hints[HINTS]; /* by the group's hash, which broker coordinates it; -1 = not known */
   bool ending;
@@ -224,23 +223,9 @@ static void run(struct uk_kafka_task *task, int64_t now)
     if (answered != NULL)
       answered->query.then(&answered->query);
   }
-  pthread_mutex_lock(&members->mutex);
-  bool ending = members->ending;
-  pthread_mutex_unlock(&members->mutex);
-  if (ending)
-    uk_kafka_task_end(task);
 }
 
 /* Life. */
-
-static void ended(struct uk_kafka_task *task)
-{
-  struct uk_kafka_members *members = (struct uk_kafka_members *)task;
-  pthread_mutex_lock(&members->mutex);
-  members->ending = false;
-  pthread_cond_signal(&members->ended);
-  pthread_mutex_unlock(&members->mutex);
-}
 
 struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control,
                                               struct uk_kafka_executor *executor,
@@ -254,9 +239,8 @@ struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control,
   for (size_t i = 0; i < HINTS; i++)
     members->hints[i] = -1;
   pthread_mutex_init(&members->mutex, NULL);
-  pthread_cond_init(&members->ended, NULL);
   members->queue = rd_kafka_queue_new(control);
-  uk_kafka_task_init(&members->task, executor, run, ended);
+  uk_kafka_task_init(&members->task, executor, run, NULL);
   uk_kafka_queue_watch(members->queue, &members->task);
   return members;
 }
@@ -282,14 +266,9 @@ void uk_kafka_members_free(struct uk_kafka_members *members)
   pthread_mutex_lock(&members->mutex);
   members->ending = true;
   pthread_mutex_unlock(&members->mutex);
-  uk_kafka_task_wake(&members->task);
-  pthread_mutex_lock(&members->mutex);
-  while (members->ending)
-    pthread_cond_wait(&members->ended, &members->mutex);
-  pthread_mutex_unlock(&members->mutex);
+  uk_kafka_task_join(&members->task);
   give_up(members);
   rd_kafka_queue_destroy(members->queue);
-  pthread_cond_destroy(&members->ended);
   pthread_mutex_destroy(&members->mutex);
   free(members);
 }

@@ -6,7 +6,7 @@
 
 #include "common/clock.h"
 #include "common/thread.h"
-#include "server/kafka_engine/rd/kafka_blocking.h"
+#include "server/kafka_engine/rd/kafka_query.h"
 #include "server/kafka_engine/cluster/kafka_catalog.h"
 
 enum {

@@ -307,16 +307,6 @@ void uk_kafka_consumer_pool_forget(struct uk_kafka_consumer_pool *pool, struct u
 
 /* Life. */
 
-/* From the executor, after the task's last run: nothing may be touched once the mutex is let go. */
-static void gone(struct uk_kafka_task *task)
-{
-  struct uk_kafka_consumer_pool *pool = (struct uk_kafka_consumer_pool *)task;
-  pthread_mutex_lock(&pool->mutex);
-  pool->ended = true;
-  pthread_cond_signal(&pool->gone);
-  pthread_mutex_unlock(&pool->mutex);
-}
-
 struct uk_kafka_consumer_pool *uk_kafka_consumer_pool_new(const struct uk_kafka_settings *settings,
                                                           struct uk_kafka_executor *executor,
                                                           struct uk_kafka_reaper *reaper)
@@ -334,20 +324,13 @@ struct uk_kafka_consumer_pool *uk_kafka_consumer_pool_new(const struct uk_kafka_
   pool->parked_end = &pool->parked;
   pool->line_end = &pool->line;
   pthread_mutex_init(&pool->mutex, NULL);
-  pthread_cond_init(&pool->gone, NULL);
-  uk_kafka_task_init(&pool->task, executor, uk_kafka_consumer_pool_run, gone);
+  uk_kafka_task_init(&pool->task, executor, uk_kafka_consumer_pool_run, NULL);
   return pool;
 }
 
 void uk_kafka_consumer_pool_free(struct uk_kafka_consumer_pool *pool)
 {
-  pthread_mutex_lock(&pool->mutex);
-  pool->closing = true;
-  uk_kafka_task_wake(&pool->task);
-  while (!pool->ended)
-    pthread_cond_wait(&pool->gone, &pool->mutex);
-  pthread_mutex_unlock(&pool->mutex);
-  pthread_cond_destroy(&pool->gone);
+  uk_kafka_task_join(&pool->task);
   pthread_mutex_destroy(&pool->mutex);
   free(pool->buckets);
   free(pool);

@@ -21,14 +21,12 @@ struct uk_kafka_consumer_pool {
   struct uk_kafka_reaper *reaper;
 
   pthread_mutex_t mutex; /* of all below, and of what the pool has in parts and sessions */
-  pthread_cond_t gone;   /* `ended` was set */
   struct uk_kafka_pooled_consumer consumers[UK_KAFKA_POOL_SIZE];
   bool making; /* somebody makes a handle, outside of the mutex */
   struct uk_kafka_part **buckets;
   struct uk_kafka_session *parked, **parked_end; /* the oldest first */
   size_t parked_count;
   struct uk_kafka_pool_waiter *line, **line_end;
-  bool closing, ended;
 };
 
 /* With the mutex held. */

@@ -5,8 +5,8 @@
 static bool is_over(const struct uk_kafka_consumer_pool *pool,
                     const struct uk_kafka_session *session, int64_t now)
 {
-  return session->expires <= now || pool->closing || session->consumer->retired ||
-         pool->parked_count > UK_KAFKA_PARKED;
+  return session->expires <= now || uk_kafka_task_is_last(&pool->task) ||
+         session->consumer->retired || pool->parked_count > UK_KAFKA_PARKED;
 }
 
 /* A parked session whose time is over, NULL when there is none. The mutex is held. */
@@ -29,7 +29,7 @@ static rd_kafka_t *take_idle(struct uk_kafka_consumer_pool *pool, int64_t now, i
     int64_t end = consumer->idle_since + UK_KAFKA_CONSUMER_IDLE;
     if (consumer->handle == NULL || consumer->sessions > 0)
       continue;
-    if (end <= now || consumer->retired || pool->closing) {
+    if (end <= now || consumer->retired || uk_kafka_task_is_last(&pool->task)) {
       rd_kafka_t *handle = consumer->handle;
       *consumer = (struct uk_kafka_pooled_consumer){.handle = NULL};
       return handle;
@@ -59,9 +59,6 @@ void uk_kafka_consumer_pool_run(struct uk_kafka_task *task, int64_t now)
   }
   for (session = pool->parked; session != NULL; session = session->next)
     next = session->expires < next ? session->expires : next;
-  bool closing = pool->closing;
   pthread_mutex_unlock(&pool->mutex);
   uk_kafka_task_at(task, next);
-  if (closing)
-    uk_kafka_task_end(task);
 }

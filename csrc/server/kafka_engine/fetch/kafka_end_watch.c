@@ -189,16 +189,6 @@ void uk_kafka_end_watch_forget(struct uk_kafka_end_watch *watch, struct uk_slice
 
 /* Life. */
 
-/* From the executor, after the task's last run: nothing may be touched once the mutex is let go. */
-static void gone(struct uk_kafka_task *task)
-{
-  struct uk_kafka_end_watch *watch = (struct uk_kafka_end_watch *)task;
-  pthread_mutex_lock(&watch->mutex);
-  watch->ended = true;
-  pthread_cond_signal(&watch->gone);
-  pthread_mutex_unlock(&watch->mutex);
-}
-
 struct uk_kafka_end_watch *uk_kafka_end_watch_new(const struct uk_kafka_settings *settings,
                                                   struct uk_kafka_executor *executor,
                                                   struct uk_kafka_reaper *reaper)
@@ -214,21 +204,14 @@ struct uk_kafka_end_watch *uk_kafka_end_watch_new(const struct uk_kafka_settings
   watch->settings = settings;
   watch->reaper = reaper;
   pthread_mutex_init(&watch->mutex, NULL);
-  pthread_cond_init(&watch->gone, NULL);
-  uk_kafka_task_init(&watch->task, executor, uk_kafka_end_watch_run, gone);
+  uk_kafka_task_init(&watch->task, executor, uk_kafka_end_watch_run, NULL);
   return watch;
 }
 
 void uk_kafka_end_watch_free(struct uk_kafka_end_watch *watch)
 {
-  pthread_mutex_lock(&watch->mutex);
-  watch->closing = true;
-  uk_kafka_task_wake(&watch->task);
-  while (!watch->ended)
-    pthread_cond_wait(&watch->gone, &watch->mutex);
-  pthread_mutex_unlock(&watch->mutex);
+  uk_kafka_task_join(&watch->task);
   uk_kafka_record_free(&watch->record);
-  pthread_cond_destroy(&watch->gone);
   pthread_mutex_destroy(&watch->mutex);
   free(watch->buckets);
   free(watch);

@@ -42,13 +42,11 @@ struct uk_kafka_end_watch {
   int64_t idle_since;
 
   pthread_mutex_t mutex; /* of all below, and of the ends but for `topic` */
-  pthread_cond_t gone;   /* `ended` was set */
   struct uk_kafka_watched_end **buckets;
   size_t count;
   size_t bytes;                       /* of all tails */
   struct uk_kafka_watched_end *fresh; /* to be followed */
   bool any_forgotten;
-  bool closing, ended;
 };
 
 /* With the mutex held. */

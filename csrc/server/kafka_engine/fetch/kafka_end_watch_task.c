@@ -263,13 +263,8 @@ static int64_t stop_idle(struct uk_kafka_end_watch *watch, int64_t now, bool clo
 void uk_kafka_end_watch_run(struct uk_kafka_task *task, int64_t now)
 {
   struct uk_kafka_end_watch *watch = (struct uk_kafka_end_watch *)task;
-  pthread_mutex_lock(&watch->mutex);
-  bool closing = watch->closing;
-  pthread_mutex_unlock(&watch->mutex);
   lose_forgotten(watch);
   follow_fresh(watch);
   take_events(watch);
-  uk_kafka_task_at(task, stop_idle(watch, now, closing));
-  if (closing)
-    uk_kafka_task_end(task);
+  uk_kafka_task_at(task, stop_idle(watch, now, uk_kafka_task_is_last(task)));
 }

@@ -1,10 +1,8 @@
 #include "server/kafka_engine/rd/kafka_blocking.h"
 
-#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "common/clock.h"
 #include "common/thread.h"
 
 struct uk_kafka_blocking {
@@ -20,12 +18,6 @@ struct uk_kafka_blocking {
   unsigned thread_count;
   pthread_t threads[UK_KAFKA_BLOCKING_THREADS];
 };
-
-int uk_kafka_time_left(int64_t deadline)
-{
-  int64_t left = deadline - uk_clock_monotonic();
-  return left < 1 ? 1 : left > INT_MAX ? INT_MAX : (int)left;
-}
 
 /* Timing out. */
 

@@ -24,7 +24,4 @@ void uk_kafka_blocking_submit(struct uk_kafka_blocking *blocking, struct uk_kafk
 /* Waits for the work that is running; work that has not started times out. */
 void uk_kafka_blocking_free(struct uk_kafka_blocking *blocking);
 
-/* The milliseconds until the deadline as a timeout for librdkafka: at least 1. */
-int uk_kafka_time_left(int64_t deadline);
-
 #endif

@@ -15,4 +15,7 @@ struct uk_kafka_query {
   struct uk_link link;      /* the answering side's */
 };
 
+/* The milliseconds until the deadline as a timeout for librdkafka: at least 1. */
+int uk_kafka_time_left(int64_t deadline);
+
 #endif

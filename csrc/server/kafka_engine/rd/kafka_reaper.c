@@ -3,31 +3,29 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "common/clock.h"
 #include "common/thread.h"
 
 /* A handle that waits for its end, and then the thread that ends it. */
 struct job {
+  struct uk_link link; /* among those that wait or end */
   struct uk_kafka_reaper *reaper;
   rd_kafka_t *handle;
   void (*then)(void *argument);
   void *argument;
-  int64_t deadline; /* once a thread has it */
+  int64_t deadline; /* once it has a thread */
   bool given_up;    /* `then` was called, and the job is in no list */
-  struct job *next;
 };
 
 struct uk_kafka_reaper {
-  int64_t timeout; /* milliseconds */
-  pthread_mutex_t mutex;
-  pthread_cond_t work; /* for the manager */
-  pthread_t manager;
-  struct job *waiting, **waiting_end;
-  struct job *ending; /* with a thread each */
-  size_t ending_count;
-  size_t hanging; /* threads that were given up */
-  bool closing;   /* the manager goes when all is done */
-  bool closed;    /* the last that hangs frees the reaper, should it come back */
+  struct uk_kafka_task task; /* starts the threads, and gives up what hangs */
+  int64_t timeout;           /* milliseconds */
+  pthread_mutex_t mutex;     /* of the rest */
+  pthread_cond_t idle;       /* nothing waits or ends */
+  struct uk_list waiting;
+  struct uk_list ending; /* with a thread each */
+  size_t ending_count;   /* and those whose `then` runs */
+  size_t hanging;        /* threads that were given up */
+  bool closed;           /* the last thread that hangs frees the reaper, should it come back */
 };
 
 static void destroy(rd_kafka_t *handle)
@@ -43,41 +41,41 @@ static void call_then(const struct job *job)
 
 static void free_reaper(struct uk_kafka_reaper *reaper)
 {
-  pthread_cond_destroy(&reaper->work);
+  pthread_cond_destroy(&reaper->idle);
   pthread_mutex_destroy(&reaper->mutex);
   free(reaper);
 }
 
-/* The mutex is held. */
-static void take_out(struct uk_kafka_reaper *reaper, struct job *job)
+/* A thread for one handle. The mutex is held before and after each of the first two. */
+
+static void finish(struct uk_kafka_reaper *reaper, struct job *job)
 {
-  struct job **link = &reaper->ending;
-  while (*link != job)
-    link = &(*link)->next;
-  *link = job->next;
+  uk_list_remove(&job->link);
+  pthread_mutex_unlock(&reaper->mutex);
+  call_then(job);
+  pthread_mutex_lock(&reaper->mutex);
   reaper->ending_count--;
+  uk_kafka_task_wake(&reaper->task);
 }
 
-/* A thread for one handle. */
+/* True when nothing else holds the reaper. */
+static bool come_back(struct uk_kafka_reaper *reaper)
+{
+  reaper->hanging--;
+  return reaper->closed && reaper->hanging == 0;
+}
+
 static void *end_handle(void *argument)
 {
   struct job *job = argument;
   struct uk_kafka_reaper *reaper = job->reaper;
+  bool last = false;
   destroy(job->handle);
   pthread_mutex_lock(&reaper->mutex);
-  bool given_up = job->given_up, last = false;
-  if (given_up) {
-    reaper->hanging--;
-    last = reaper->closed && reaper->hanging == 0;
-  } else {
-    take_out(reaper, job);
-    reaper->ending_count++; /* until `then` has returned */
-    pthread_mutex_unlock(&reaper->mutex);
-    call_then(job);
-    pthread_mutex_lock(&reaper->mutex);
-    reaper->ending_count--;
-    pthread_cond_signal(&reaper->work);
-  }
+  if (job->given_up)
+    last = come_back(reaper);
+  else
+    finish(reaper, job);
   pthread_mutex_unlock(&reaper->mutex);
   free(job);
   if (last)
@@ -85,17 +83,12 @@ static void *end_handle(void *argument)
   return NULL;
 }
 
-/* The manager. The mutex is held before and after each of these. */
+/* The task. The mutex is held before and after each of these. */
 
-static void begin(struct uk_kafka_reaper *reaper)
+static void begin(struct uk_kafka_reaper *reaper, struct job *job, int64_t now)
 {
-  struct job *job = reaper->waiting;
-  reaper->waiting = job->next;
-  if (reaper->waiting == NULL)
-    reaper->waiting_end = &reaper->waiting;
-  job->deadline = uk_clock_monotonic() + reaper->timeout;
-  job->next = reaper->ending;
-  reaper->ending = job;
+  job->deadline = now + reaper->timeout;
+  uk_list_add(&reaper->ending, &job->link);
   reaper->ending_count++;
   pthread_mutex_unlock(&reaper->mutex);
   if (!uk_thread_start_alone(end_handle, job))
@@ -103,63 +96,53 @@ static void begin(struct uk_kafka_reaper *reaper)
   pthread_mutex_lock(&reaper->mutex);
 }
 
-/* Gives up what hangs; when the next of the others would. */
-static int64_t give_up(struct uk_kafka_reaper *reaper, int64_t now)
+static void give_up(struct uk_kafka_reaper *reaper, struct job *job)
 {
-  int64_t next = INT64_MAX;
-  struct job *job = reaper->ending;
-  while (job != NULL) {
-    if (job->deadline > now) {
-      next = job->deadline < next ? job->deadline : next;
-      job = job->next;
-      continue;
-    }
-    struct job copy = *job; /* its thread may free it as soon as the mutex is let go */
-    take_out(reaper, job);
-    job->given_up = true;
-    reaper->hanging++;
-    pthread_mutex_unlock(&reaper->mutex);
-    call_then(&copy);
-    pthread_mutex_lock(&reaper->mutex);
-    job = reaper->ending; /* the list may have changed */
-    next = INT64_MAX;
-  }
-  return next;
+  struct job copy = *job; /* its thread may free it as soon as the mutex is released */
+  uk_list_remove(&job->link);
+  reaper->ending_count--;
+  job->given_up = true;
+  reaper->hanging++;
+  pthread_mutex_unlock(&reaper->mutex);
+  call_then(&copy);
+  pthread_mutex_lock(&reaper->mutex);
 }
 
-static void *manage(void *argument)
+/* Handles begin in order and have the same time: the first one is the first to hang. */
+static struct job *first_ending(struct uk_kafka_reaper *reaper)
 {
-  struct uk_kafka_reaper *reaper = argument;
+  return UK_LIST_FIRST(&reaper->ending, struct job, link);
+}
+
+static void run(struct uk_kafka_task *task, int64_t now)
+{
+  struct uk_kafka_reaper *reaper = (struct uk_kafka_reaper *)task;
+  struct job *job;
   pthread_mutex_lock(&reaper->mutex);
-  while (!reaper->closing || reaper->waiting != NULL || reaper->ending_count > 0) {
-    int64_t next = give_up(reaper, uk_clock_monotonic());
-    if (reaper->waiting != NULL && reaper->ending_count < UK_KAFKA_REAPERS) {
-      begin(reaper);
-    } else if (reaper->closing && reaper->waiting == NULL && reaper->ending_count == 0) {
-      break;
-    } else {
-      uk_condition_wait(&reaper->work, &reaper->mutex, next);
-    }
-  }
+  while ((job = first_ending(reaper)) != NULL && job->deadline <= now)
+    give_up(reaper, job);
+  while (reaper->ending_count < UK_KAFKA_REAPERS &&
+         (job = UK_LIST_TAKE(&reaper->waiting, struct job, link)) != NULL)
+    begin(reaper, job, now);
+  job = first_ending(reaper);
+  uk_kafka_task_at(task, job != NULL ? job->deadline : UK_TIMER_NEVER);
+  if (reaper->ending_count == 0 && uk_list_is_empty(&reaper->waiting))
+    pthread_cond_broadcast(&reaper->idle);
   pthread_mutex_unlock(&reaper->mutex);
-  return NULL;
 }
 
 /* From outside. */
 
-struct uk_kafka_reaper *uk_kafka_reaper_new(int64_t timeout)
+struct uk_kafka_reaper *uk_kafka_reaper_new(struct uk_kafka_executor *executor, int64_t timeout)
 {
   struct uk_kafka_reaper *reaper = calloc(1, sizeof *reaper);
   if (reaper == NULL)
     return NULL;
   reaper->timeout = timeout;
-  reaper->waiting_end = &reaper->waiting;
-  uk_condition_init(&reaper->work);
+  pthread_cond_init(&reaper->idle, NULL);
   pthread_mutex_init(&reaper->mutex, NULL);
-  if (uk_thread_start(&reaper->manager, manage, reaper))
-    return reaper;
-  free_reaper(reaper);
-  return NULL;
+  uk_kafka_task_init(&reaper->task, executor, run, NULL);
+  return reaper;
 }
 
 void uk_kafka_reap(struct uk_kafka_reaper *reaper, rd_kafka_t *handle, void (*then)(void *argument),
@@ -174,19 +157,18 @@ void uk_kafka_reap(struct uk_kafka_reaper *reaper, rd_kafka_t *handle, void (*th
   }
   *job = (struct job){.reaper = reaper, .handle = handle, .then = then, .argument = argument};
   pthread_mutex_lock(&reaper->mutex);
-  *reaper->waiting_end = job;
-  reaper->waiting_end = &job->next;
-  pthread_cond_signal(&reaper->work);
+  uk_list_add(&reaper->waiting, &job->link);
+  uk_kafka_task_wake(&reaper->task);
   pthread_mutex_unlock(&reaper->mutex);
 }
 
 void uk_kafka_reaper_free(struct uk_kafka_reaper *reaper)
 {
   pthread_mutex_lock(&reaper->mutex);
-  reaper->closing = true;
-  pthread_cond_signal(&reaper->work);
+  while (reaper->ending_count > 0 || !uk_list_is_empty(&reaper->waiting))
+    pthread_cond_wait(&reaper->idle, &reaper->mutex);
   pthread_mutex_unlock(&reaper->mutex);
-  pthread_join(reaper->manager, NULL);
+  uk_kafka_task_join(&reaper->task);
   pthread_mutex_lock(&reaper->mutex);
   reaper->closed = true;
   bool last = reaper->hanging == 0;
