@@ -38,8 +38,8 @@ void uk_progress_forget(struct uk_progress *progress);
  * one that `earliest` chose. There is nothing to commit. */
 void uk_progress_start(struct uk_progress *progress, int64_t offset);
 
-/* Starts at an offset that a later look-up would not find again, as `latest` chooses it. It is to be
- * committed although no record was read, or the records that come until then would be lost. */
+/* Starts at an offset that a later look-up would not find again, as `latest` chooses it. It is to
+ * be committed although no record was read, or the records that come until then would be lost. */
 void uk_progress_pin(struct uk_progress *progress, int64_t offset);
 
 /* Goes on where another server stopped: it had delivered up to `position`, and committed less. */

@@ -170,7 +170,8 @@ static void retarget(struct uk_group_assignment *assignment)
 }
 
 /* An owner with auto-commit hands its position to the next one, since its commit may still be under
- * way. Otherwise the group's committed offset counts, once the commits that are under way are done. */
+ * way. Otherwise the group's committed offset counts, once the commits that are under way are
+ * done. */
 static void release(struct uk_group_partition *partition)
 {
   bool continues =

@@ -1,9 +1,9 @@
 /* group_assignment: a topic as one group reads it: which instances subscribe, which one owns which
  * partition, and how partitions move from one owner to the next.
  *
- * Partitions are assigned by range: the subscribers are sorted by name, each gets a contiguous range,
- * and the first ones get one more. An owner lets go of a partition at once, unless records of it are
- * in flight to its client or a thread is reading for it. */
+ * Partitions are assigned by range: the subscribers are sorted by name, each gets a contiguous
+ * range, and the first ones get one more. An owner lets go of a partition at once, unless records
+ * of it are in flight to its client or a thread is reading for it. */
 #ifndef UK_GROUP_ASSIGNMENT_H
 #define UK_GROUP_ASSIGNMENT_H
 

@@ -6,9 +6,9 @@
 #include "server/groups/group_state.h"
 
 /* With auto-commit: commits what was delivered and differs from what was committed. An operation
- * (which deletes the instance) ends with the commit, or now when there is nothing to commit; without
- * one, it counts as the instance's auto-commit. False when memory is out: nothing happened, and the
- * operation is not ended. */
+ * (which deletes the instance) ends with the commit, or now when there is nothing to commit;
+ * without one, it counts as the instance's auto-commit. False when memory is out: nothing happened,
+ * and the operation is not ended. */
 bool uk_group_commit_delivered(struct uk_groups *groups, struct uk_group_instance *instance,
                                struct uk_operation *operation);
 

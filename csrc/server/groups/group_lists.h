@@ -1,6 +1,6 @@
 /* group_lists: what the holder of the lock leaves to be done after it: operations that ended,
- * instances to read for, commits for the log, assignments to rebalance. group_deferred does it. Also
- * the timer of an instance, and the end of a group. */
+ * instances to read for, commits for the log, assignments to rebalance. group_deferred does it.
+ * Also the timer of an instance, and the end of a group. */
 #ifndef UK_GROUP_LISTS_H
 #define UK_GROUP_LISTS_H
 

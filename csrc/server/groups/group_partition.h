@@ -1,4 +1,5 @@
-/* group_partition: the partitions of an assignment, and the ring of those that one instance owns. */
+/* group_partition: the partitions of an assignment, and the ring of those that one instance
+ * owns. */
 #ifndef UK_GROUP_PARTITION_H
 #define UK_GROUP_PARTITION_H
 

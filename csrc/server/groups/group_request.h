@@ -9,16 +9,17 @@
 bool uk_group_request_add(struct uk_groups *groups, struct uk_group_instance *instance,
                           struct uk_consume *operation);
 
-/* Starts the first request, unless it is being served already. A request that cannot start ends with
- * an error; a new instance that has no other one is closed. */
+/* Starts the first request, unless it is being served already. A request that cannot start ends
+ * with an error; a new instance that has no other one is closed. */
 void uk_group_requests_start(struct uk_groups *groups, struct uk_group_instance *instance);
 
-/* There is nothing to read: the first request, READING until now, waits, or ends at its deadline. */
+/* There is nothing to read: the first request, READING until now, waits, or ends at its
+ * deadline. */
 void uk_group_request_park(struct uk_groups *groups, struct uk_group_instance *instance);
 
 /* Completes the request being served; its message is already set. Starts the next one, and carries
- * out the deletions that came meanwhile. May free the instance: after a deletion, and when the first
- * request of a new instance ends with an error. */
+ * out the deletions that came meanwhile. May free the instance: after a deletion, and when the
+ * first request of a new instance ends with an error. */
 void uk_group_request_end(struct uk_groups *groups, struct uk_group_instance *instance,
                           enum uk_error error);
 

@@ -1,12 +1,12 @@
 /* group_state: what groups knows, in one place.
  *
- *   uk_groups ── uk_group ── uk_group_instance ──── uk_group_request    a consume that waits or is served
- *       │            └────── uk_group_assignment ── uk_group_partition  the group's state for one partition
+ *   uk_groups ── uk_group ── uk_group_instance ──── uk_group_request    a pending consume
+ *       │            └────── uk_group_assignment ── uk_group_partition  its state for one
  *       └─────── uk_group_topic ──┘  (one assignment for each group that reads the topic)
  *
- * One lock guards everything. It is held for bookkeeping alone: records are read, commits are handed
- * to the log, and `done` is called without it (group_deferred.h). Functions expect the caller to hold
- * the lock unless they say otherwise. */
+ * One lock guards everything. It is held for bookkeeping alone: records are read, commits are
+ * handed to the log, and `done` is called without it (group_deferred.h). Functions expect the
+ * caller to hold the lock unless they say otherwise. */
 #ifndef UK_GROUP_STATE_H
 #define UK_GROUP_STATE_H
 

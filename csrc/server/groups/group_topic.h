@@ -8,7 +8,8 @@
  * NULL when no group reads it. */
 struct uk_group_topic *uk_group_topic_refresh(struct uk_groups *groups, struct uk_slice name);
 
-/* The number of partitions of a topic, whether or not a group reads it; 0 when it does not exist. */
+/* The number of partitions of a topic, whether or not a group reads it; 0 when it does not
+ * exist. */
 int32_t uk_group_topic_partitions(struct uk_groups *groups, struct uk_slice name);
 
 /* The topic, which is made if need be. NULL when memory is out. The caller frees one that stays

@@ -5,10 +5,10 @@
  * (`now`, in monotonic milliseconds) with every call, calls uk_groups_tick when uk_groups_next_tick
  * says so, and calls uk_groups_wake when a partition has grown. Any thread may call.
  *
- * One lock guards the bookkeeping. `read`, `commit`, `is_client_alive`, `record` and `done` are called
- * without it, by the thread whose call made them due, before that call returns: a wake reads and
- * answers for every request that it wakes. `owned` of a uk_consumers is called under the lock, and
- * may not call groups. */
+ * One lock guards the bookkeeping. `read`, `commit`, `is_client_alive`, `record` and `done` are
+ * called without it, by the thread whose call made them due, before that call returns: a wake reads
+ * and answers for every request that it wakes. `owned` of a uk_consumers is called under the lock,
+ * and may not call groups. */
 #ifndef UK_GROUPS_H
 #define UK_GROUPS_H
 
@@ -19,8 +19,8 @@
  * call groups, nor wait for a thread that does. */
 struct uk_groups_log {
   void *context;
-  /* The number of partitions; 0 when the topic does not exist. `topic_id` distinguishes a topic from
-   * a later one of the same name. */
+  /* The number of partitions; 0 when the topic does not exist. `topic_id` distinguishes a topic
+   * from a later one of the same name. */
   int32_t (*partitions)(void *context, struct uk_slice topic, uint64_t *topic_id);
   /* The first kept offset, and the end (one past the last). False when the topic or the partition
    * is gone. */
@@ -30,8 +30,8 @@ struct uk_groups_log {
   enum uk_error (*committed)(void *context, struct uk_slice group, struct uk_slice topic,
                              int32_t partition, int64_t *offset);
   /* Starts committing. Copies what it needs before it returns, and calls `then` (may be NULL) once,
-   * possibly before it returns, when the offsets are durable or refused. One thread calls at a time;
-   * commits take effect in the order of the calls. */
+   * possibly before it returns, when the offsets are durable or refused. One thread calls at a
+   * time; commits take effect in the order of the calls. */
   void (*commit)(void *context, struct uk_slice group,
                  const struct uk_topic_partition_offset *offsets, size_t count,
                  void (*then)(void *argument, enum uk_error error, const char *message),
