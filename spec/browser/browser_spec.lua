@@ -1,8 +1,9 @@
--- What real pages can do and cannot: Debian's chromium opens pages of another origin, which call a server.
+-- What real pages can do and cannot: Debian's chromium opens pages of another origin, which call a
+-- server.
 --
--- "gate" is an nginx before the server that makes the browser remember credentials, as our own 401 never does; its log
--- says what the browser sent. A page at localhost is of another site than 127.0.0.1, one at another port only of
--- another origin.
+-- "gate" is an nginx before the server that makes the browser remember credentials, as our own 401
+-- never does; its log says what the browser sent. A page at localhost is of another site than
+-- 127.0.0.1, one at another port only of another origin.
 
 local http = require "spec.support.http"
 local folder = require "spec.support.folder"
@@ -96,11 +97,13 @@ describe("a browser:", function()
       .then(async (answer) => [answer.status, await answer.text(), answer.headers.get("Allow")]);
   ]]
 
-  -- What a script of the page gets from the server: status, text, and one of the headers that it may read.
+  -- What a script of the page gets from the server: status, text, and one of the headers that it
+  -- may read.
   local function call(method, path, headers, body)
     local all = { Authorization = REMEMBERED }
     for name, value in pairs(headers or {}) do all[name] = value end
-    return (table.unpack or unpack)(browser:call(CALL, server.url .. path, method, all, body)) -- luacheck: ignore
+    local unpack = table.unpack or unpack -- luacheck: ignore
+    return unpack(browser:call(CALL, server.url .. path, method, all, body))
   end
 
   for _, site in ipairs { "cross-site", "same-site" } do
@@ -172,7 +175,8 @@ describe("a browser:", function()
       end)
     end
 
-    -- What another site's page embeds, this chromium sends without the credentials; others need not.
+    -- What another site's page embeds, this chromium sends without the credentials; others need
+    -- not.
     local function was_refused(method, site, mode, path)
       local line, expected = seen(path), ("%s %s [%%s] %s %s 403"):format(method, path, site, mode)
       local without = site == "cross-site" and mode == "no-cors" and line == expected:format "-"

@@ -1,5 +1,6 @@
--- Section 1 of the contract: what browsers may read, and what they are kept from sending. The headers are those
--- that a browser sends; spec/browser has the browser. The service under test admits every origin, its default.
+-- Section 1 of the contract: what browsers may read, and what they are kept from sending. The
+-- headers are those that a browser sends; spec/browser has the browser. The service under test
+-- admits every origin, its default.
 
 local endpoints = require "spec.contract.endpoints"
 local http = require "spec.support.http"

@@ -1,7 +1,7 @@
---- Every endpoint of the contract as a table: what it is called, its methods, a path and a body that
--- it serves. {topic}, {group}, {instance} and {fresh} (a topic that is not there) stand for names made
--- by `endpoints.scene`; `live` says that the instance must be alive, `others` are methods of another
--- endpoint on the same path.
+--- Every endpoint of the contract as a table: what it is called, its methods, a path and a body
+-- that it serves. {topic}, {group}, {instance} and {fresh} (a topic that is not there) stand for
+-- names made by `endpoints.scene`; `live` says that the instance must be alive, `others` are
+-- methods of another endpoint on the same path.
 
 local service = require "spec.contract.service"
 

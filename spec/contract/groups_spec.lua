@@ -158,7 +158,8 @@ describe("groups:", function()
     service.produce(group.topic, "late")
     http.collect({ pending }, 60)
     local status = pending.response.status
-    local is_busy = status == 503 or status == 504 -- a broker that did not answer in time: ask again
+    -- a broker that did not answer in time: ask again
+    local is_busy = status == 503 or status == 504
     local messages = is_busy and service.consume_all(group.name, "a", group.topic, 1) or ok(pending.response)
     assert.same({ "late" }, service.values(messages))
   end)

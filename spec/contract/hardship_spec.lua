@@ -9,7 +9,8 @@ local function consume_path(topic, timeout)
   return ("/consume/%s/one/%s?timeout=%d"):format(service.name "group", topic, timeout)
 end
 
--- The server still serves. One that is held up answers when the others' time is over, which is longer than this waits.
+-- The server still serves. One that is held up answers when the others' time is over, which is
+-- longer than this waits.
 local function is_well()
   ok(get "/topics")
 end

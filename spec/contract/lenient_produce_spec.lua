@@ -103,7 +103,8 @@ describe("lenient produce:", function()
     refused(post("/produce", '{"topic":null,"value":"v"}'), 400, "topic")
   end)
 
-  -- Produces a message with that key in each of 24 requests; returns how many partitions of four got some.
+  -- Produces a message with that key in each of 24 requests; returns how many partitions of four
+  -- got some.
   local function partitions_used(key)
     local topic = service.topic(4)
     local used, count = {}, 0

@@ -1,5 +1,5 @@
--- Section 1 of the contract, "liberal in what is accepted": what holds for every endpoint. What a produce takes besides
--- has a file of its own.
+-- Section 1 of the contract, "liberal in what is accepted": what holds for every endpoint. What a
+-- produce takes besides has a file of its own.
 
 local endpoints = require "spec.contract.endpoints"
 local service = require "spec.contract.service"

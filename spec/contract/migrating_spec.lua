@@ -1,5 +1,5 @@
--- docs/migrating.md, line by line: each row of its tables is a test here, under the text of its first
--- cell. The clients' requests are what those programs send, byte for byte where it matters.
+-- docs/migrating.md, line by line: each row of its tables is a test here, under the text of its
+-- first cell. The clients' requests are what those programs send, byte for byte where it matters.
 
 local mime = require "mime"
 
@@ -22,7 +22,8 @@ local function values()
   return service.values(service.fetch_all(topic, 0, service.end_offset(topic)))
 end
 
--- Sends a request as it is, apart from the topic's name, and expects it to store one message of this value.
+-- Sends a request as it is, apart from the topic's name, and expects it to store one message of
+-- this value.
 local function stores(expected, method, path, options)
   local fill = function(text) return text and (text:gsub("TOPIC", topic)) end
   local response = service.request(method, fill(path), {

@@ -1,9 +1,9 @@
 --- The service under test, and the words in which the contract suite speaks with it.
 --
 -- It is the server at CONTRACT_URL, with CONTRACT_USERNAME and CONTRACT_PASSWORD; without these our
--- own, started in this process on a free port with an empty data folder. CONTRACT_SESSION_TIMEOUT is
--- the shortest session timeout in milliseconds that the engine grants (a Kafka broker wants 6000).
--- What the HTTP library of our own server refuses is held to what the server says of this
+-- own, started in this process on a free port with an empty data folder. CONTRACT_SESSION_TIMEOUT
+-- is the shortest session timeout in milliseconds that the engine grants (a Kafka broker wants
+-- 6000). What the HTTP library of our own server refuses is held to what the server says of this
 -- system, JSON or HTML; a server at CONTRACT_URL is held to JSON.
 -- Nothing here assumes an engine: what may take a while is waited for with a deadline
 -- (`eventually`), every test has topics and groups of its own, and a first consume may be empty.
@@ -13,7 +13,8 @@ local busted = require "busted"
 local cjson = require "cjson"
 local http = require "spec.support.http"
 
--- Seconds that a wait lasts at least before it gives up: a bound for what hangs, not for what is slow.
+-- Seconds that a wait lasts at least before it gives up: a bound for what hangs, not for what is
+-- slow.
 local PATIENCE = 60
 
 local service = {
@@ -120,9 +121,9 @@ local function is_read(path)
   return false
 end
 
---- Sends a request and returns the response. While a busy Kafka broker cannot answer, the request is sent again, as a
--- client may: after a 503, since nothing of it was carried out, and a read after a 504, unless it leaves the engine no
--- time at all.
+--- Sends a request and returns the response. While a busy Kafka broker cannot answer, the request
+-- is sent again, as a client may: after a 503, since nothing of it was carried out, and a read
+-- after a 504, unless it leaves the engine no time at all.
 function service.request(method, path, options)
   local deadline = service.now() + PATIENCE
   while true do
@@ -166,8 +167,8 @@ local function assert_status(response, statuses, level)
   error(("expected %s, got %d %s"):format(expected, response.status, response.body:sub(1, 300)), level + 1)
 end
 
---- Asserts an error answer: one of the statuses (a number or a list), the shape of the contract, and
--- that the text holds each of the words given. Returns the text.
+--- Asserts an error answer: one of the statuses (a number or a list), the shape of the contract,
+-- and that the text holds each of the words given. Returns the text.
 function service.refused(response, statuses, ...)
   assert_status(response, statuses, 2)
   local value = service.decode(response)
@@ -209,7 +210,8 @@ function service.refuses_bytes(bytes, statuses)
   connection:close()
 end
 
---- Calls `attempt` until it returns something true, and returns that; raises after `seconds`, or a minute.
+--- Calls `attempt` until it returns something true, and returns that; raises after `seconds`, or a
+-- minute.
 function service.eventually(seconds, attempt)
   seconds = math.max(seconds, PATIENCE)
   local deadline = service.now() + seconds
@@ -223,8 +225,8 @@ function service.eventually(seconds, attempt)
   end
 end
 
---- Calls `attempt`, which returns a response, until one took less than `seconds`: a server that waits as long each time
--- is never so quick, and a slow machine is now and then.
+--- Calls `attempt`, which returns a response, until one took less than `seconds`: a server that
+-- waits as long each time is never so quick, and a slow machine is now and then.
 function service.quickly(seconds, attempt)
   service.eventually(30, function()
     local response = attempt()
@@ -234,8 +236,9 @@ end
 
 -- The contract's verbs, for tests of something else ------------------------------------------
 
---- Creates a topic of its own for a test, and returns its name. A server that waited in vain for its engine (504) is
--- asked again, as it may be: the topic that is there already is the one that is asked for.
+--- Creates a topic of its own for a test, and returns its name. A server that waited in vain for
+-- its engine (504) is asked again, as it may be: the topic that is there already is the one that is
+-- asked for.
 function service.topic(partitions, stem)
   local topic = service.name(stem or "topic")
   local response

@@ -148,7 +148,8 @@ describe("authorization:", function()
     shell.eventually(10, function() return calls.committed(client) end)
     local _, message, details = calls.consume(client)
     forbidden("consume", message, details, topic)
-    -- An instance is there only after a consume that was answered, so one reads another topic first.
+    -- An instance is there only after a consume that was answered, so one reads another topic
+    -- first.
     local readable = admin:topic(1, 1)
     grant("--operation", "Read", "--topic", readable)
     shell.eventually(20, function() return calls_on(readable, group).consume(client) end)

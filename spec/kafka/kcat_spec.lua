@@ -1,4 +1,5 @@
--- What one side of the cluster writes, the other reads: kcat and Kafka's own commands beside the server.
+-- What one side of the cluster writes, the other reads: kcat and Kafka's own commands beside the
+-- server.
 
 local kafka = require "upstash.kafka"
 local kafka_cluster = require "spec.support.kafka_cluster"
@@ -274,7 +275,8 @@ describe("kcat and the server", function()
   end)
 
   describe("offsets:", function()
-    -- PARTITION = { committed, end, lag } by kafka-consumer-groups; a text where it shows a number is nil.
+    -- PARTITION = { committed, end, lag } by kafka-consumer-groups; a text where it shows a number
+    -- is nil.
     local function described(group)
       local rows = {}
       for line in cluster:groups({ "--describe", "--offsets", "--group", group }):gmatch "[^\n]+" do

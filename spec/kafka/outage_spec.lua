@@ -1,12 +1,14 @@
--- The only broker goes away, by a crash or in silence, and comes back: what is said meanwhile, and that all goes on.
+-- The only broker goes away, by a crash or in silence, and comes back: what is said meanwhile, and
+-- that all goes on.
 
 local cjson = require "cjson"
 local http = require "spec.support.http"
 local kafka_cluster = require "spec.support.kafka_cluster"
 local shell = require "spec.support.shell"
 
--- Seconds, generous, since they are there to find what hangs. NOTICED: in which an outage is known. KNOWN: in which a
--- request is answered then, shorter than WAIT. BEYOND: a request may take so much longer than its caller asked for.
+-- Seconds, generous, since they are there to find what hangs. NOTICED: in which an outage is known.
+-- KNOWN: in which a request is answered then, shorter than WAIT. BEYOND: a request may take so much
+-- longer than its caller asked for.
 local NOTICED, KNOWN, BEYOND, BACK = 60, 6, 20, 60
 
 local WAIT = 8000 -- milliseconds that the callers allow: long enough for an outage to be noticed
@@ -75,8 +77,8 @@ describe("without its only broker", function()
     return not fine and ("%d after %.1f s: %s"):format(response.status, seconds, response.body) or nil
   end
 
-  -- Each has an answer by the time that its caller allows, or so many seconds, and it says that the cluster is away.
-  -- Returns all that is not so, and the longest time.
+  -- Each has an answer by the time that its caller allows, or so many seconds, and it says that the
+  -- cluster is away. Returns all that is not so, and the longest time.
   local function complaints(started, within)
     local pendings, found, longest = {}, {}, 0
     for index, each in ipairs(started) do pendings[index] = each.pending end
@@ -140,7 +142,8 @@ describe("without its only broker", function()
     end
   end)
 
-  -- A 503 would say that nothing of it was carried out, but auto-commit commits what the deletion acknowledged.
+  -- A 503 would say that nothing of it was carried out, but auto-commit commits what the deletion
+  -- acknowledged.
   it("stopped without a word: a deletion that acknowledges the last response is a 504", function()
     local topic, group = server:topic(1, 3), kafka_cluster.name "group"
     assert.same({ "1", "2", "3" }, consume(group, "i", topic))

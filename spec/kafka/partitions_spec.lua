@@ -1,4 +1,5 @@
--- How many partitions a topic has: one that a consume creates, and one that gets more while it is consumed.
+-- How many partitions a topic has: one that a consume creates, and one that gets more while it is
+-- consumed.
 
 local kafka_cluster = require "spec.support.kafka_cluster"
 local shell = require "spec.support.shell"

@@ -3,8 +3,8 @@
 local core = require "upstash.kafka.core"
 local kafka_cluster = require "spec.support.kafka_cluster"
 
--- Milliseconds. It takes less than a thousand; where nobody asks for more when what was read ahead is taken, librdkafka
--- looks once a second, that is for each MiB.
+-- Milliseconds. It takes less than a thousand; where nobody asks for more when what was read ahead
+-- is taken, librdkafka looks once a second, that is for each MiB.
 local SOON = 10000
 local WAVES = 32 -- of a thousand messages of 1 KiB
 

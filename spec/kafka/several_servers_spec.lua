@@ -1,4 +1,5 @@
--- Several servers on one Kafka cluster: an instance is whose server it spoke to last, and nothing is lost.
+-- Several servers on one Kafka cluster: an instance is whose server it spoke to last, and nothing
+-- is lost.
 
 local cjson = require "cjson"
 local core = require "upstash.kafka.core"
@@ -73,7 +74,8 @@ local function rebalances(group)
   return select(2, cluster:call({ "logs", 1 }):gsub(words, ""))
 end
 
--- None of the servers has an instance of the group, be it from before another one deleted it; nor has Kafka a member.
+-- None of the servers has an instance of the group, be it from before another one deleted it; nor
+-- has Kafka a member.
 local function all_let_go(group)
   shell.eventually(30, function()
     return #servers[1]:instances(group) + #servers[2]:instances(group) + #servers[3]:instances(group) == 0
@@ -114,8 +116,8 @@ local function missing(seen)
   return total
 end
 
--- Waits until each list of readers has read FLOW messages that were stored since the call: what was stored before says
--- nothing of the servers that there are now.
+-- Waits until each list of readers has read FLOW messages that were stored since the call: what was
+-- stored before says nothing of the servers that there are now.
 local function await_flow(place, producer, readers)
   local before = read_all(place, { producer }).stored
   shell.eventually(FLOW_PATIENCE, function()
@@ -132,9 +134,9 @@ local function await_flow(place, producer, readers)
   end)
 end
 
--- Calls `read` until nothing is missing once the producer has ended; returns what it returned last, and whether that
--- was so. Slowness is no loss: it is given up when a minute has brought nothing new, in which every request, and
--- whatever the group waits for after a kill, is long over.
+-- Calls `read` until nothing is missing once the producer has ended; returns what it returned last,
+-- and whether that was so. Slowness is no loss: it is given up when a minute has brought nothing
+-- new, in which every request, and whatever the group waits for after a kill, is long over.
 local function read_until_all_came(read, producer)
   local got, deadline = -1, nil
   repeat
@@ -207,7 +209,8 @@ describe("several servers on one Kafka cluster:", function()
         got[#got + 1] = tonumber(message.value)
       end
     end
-    -- The first server does not know yet that the instance moves; from the second on each says how far it went.
+    -- The first server does not know yet that the instance moves; from the second on each says how
+    -- far it went.
     assert.same({ 1, 2, 3, 4, 5, 1, 2, 3, 4, 5 }, { table.unpack(got, 1, 10) })
     for index = 11, 45 do assert.equal(index - 5, got[index]) end
     -- What the last request acknowledged is committed at once, what it carried is not.
@@ -292,7 +295,8 @@ describe("several servers on one Kafka cluster:", function()
     for _, each in ipairs(pending) do ok(each.response) end
     for number, group in ipairs(groups) do
       local consumed, deleted = pending[number * 2 - 1].response, pending[number * 2].response
-      -- A request that arrived second after all, on its own connection, has created the instance again.
+      -- A request that arrived second after all, on its own connection, has created the instance
+      -- again.
       local again = consumed.at > deleted.at and delete(2, group, "one").status or 404
       assert.is_true(again == 200 or again == 404, again)
       assert.equal(404, delete(2, group, "one").status)
@@ -371,7 +375,7 @@ describe("several servers on one Kafka cluster:", function()
     assert.equal(before, rebalances(group))
   end)
 
-  -- Behind nginx -----------------------------------------------------------------------------------
+  -- Behind nginx ----------------------------------------------------------------------------------
 
   it("behind a plain round robin nothing is lost while one after another is killed", function()
     local lines = {}
@@ -426,7 +430,8 @@ describe("several servers on one Kafka cluster:", function()
     end
   end)
 
-  -- With requests that take turns, the server that is asked what the instance holds is never the one that has it.
+  -- With requests that take turns, the server that is asked what the instance holds is never the
+  -- one that has it.
   it("a loop that starts at the end keeps its start when two servers take turns", function()
     local front = plain_nginx.start(ROUND_ROBIN, {
       SERVERS = ("server %s; server %s;"):format(servers[1].url:match "//(.*)", servers[2].url:match "//(.*)"),

@@ -1,5 +1,6 @@
--- Three brokers, three replicas of which two must have a message. One broker at a time is killed or paused while other
--- processes produce and consume through two servers; then what they saw is compared with what the cluster keeps.
+-- Three brokers, three replicas of which two must have a message. One broker at a time is killed or
+-- paused while other processes produce and consume through two servers; then what they saw is
+-- compared with what the cluster keeps.
 
 local folder = require "spec.support.folder"
 local history = require "spec.support.history"

@@ -7,7 +7,8 @@ local shell = require "spec.support.shell"
 
 local KEY_PASSWORD, WRONG = "key-Pa55word", "wrong-Pa55word"
 
--- A folder of certificates: "ours" vouches for the broker and the client, "strange" for nobody that is known.
+-- A folder of certificates: "ours" vouches for the broker and the client, "strange" for nobody that
+-- is known.
 local function make_certificates()
   local place = folder.make()
   for _, name in ipairs { "ours", "strange" } do certificates.self_signed(place, name) end
@@ -65,7 +66,8 @@ local function check_calls(server)
   client:close()
 end
 
--- Health says the cause, and every call is a 503 that says it too and when to come back. Returns all that was said.
+-- Health says the cause, and every call is a 503 that says it too and when to come back. Returns
+-- all that was said.
 local function check_refused(server, cause)
   local client, said = server:client { retries = 0 }, {}
   local topic = kafka_cluster.name "topic"
@@ -309,7 +311,8 @@ describe("compression.type", function()
     return topic
   end
 
-  -- What Kafka's own tool reads of a partition's log: the codec of every batch, and how many records hold these values.
+  -- What Kafka's own tool reads of a partition's log: the codec of every batch, and how many
+  -- records hold these values.
   local function stored(topic)
     local codecs, count = {}, 0
     local dump = cluster:java {

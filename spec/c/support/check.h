@@ -112,13 +112,15 @@ static inline void check_run(const char *name, void (*run)(void))
   check_run_unless(NULL, name, run);
 }
 
-/* Milliseconds of work that the process has done so far: what something costs, whatever else the machine does meanwhile. */
+/* Milliseconds of work that the process has done so far: what something costs, whatever else the
+ * machine does meanwhile. */
 static inline long long check_work(void)
 {
   return clock() / (CLOCKS_PER_SEC / 1000);
 }
 
-/* A bound for what hangs, not for what is slow: milliseconds that CHECK_EVENTUALLY waits at most. */
+/* A bound for what hangs, not for what is slow: milliseconds that CHECK_EVENTUALLY waits at
+ * most. */
 enum { CHECK_PATIENCE = 60000, CHECK_PAUSE = 2 };
 
 static inline bool check_pause(int *waited)
@@ -149,7 +151,8 @@ static inline int check_end(void)
 /* Against a slice or anything else with `data` and `length`. Evaluates `slice` twice. */
 #define CHECK_EQ_SLICE(slice, text) CHECK_EQ_MEM((slice).data, (slice).length, (text), strlen(text))
 
-/* Waits until the condition holds. A test that waits names the state that it waits for, never a time. */
+/* Waits until the condition holds. A test that waits names the state that it waits for, never a
+ * time. */
 #define CHECK_EVENTUALLY(condition)                                                                \
   do {                                                                                             \
     bool check_held;                                                                               \
@@ -165,7 +168,8 @@ static inline int check_end(void)
       return;                                                                                      \
   } while (0)
 
-/* Leaves the case, which counts as skipped, or as failed when a check of it failed. Only in the thread of the case. */
+/* Leaves the case, which counts as skipped, or as failed when a check of it failed. Only in the
+ * thread of the case. */
 #define CHECK_SKIP(why)                                                                            \
   do {                                                                                             \
     check_state.reason = (why);                                                                    \
