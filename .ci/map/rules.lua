@@ -62,11 +62,6 @@ return {
     -- Circles of calls inside a room, by noun.
     circles = {
       {
-        folder = "binding/",
-        nouns = "client perform producer",
-        reason = "the client makes producers, and both perform calls on a client",
-      },
-      {
         folder = "server/kafka_engine/group/",
         nouns = "kafka_groups kafka_instance kafka_commits kafka_delivery kafka_lease kafka_leave "
           .. "kafka_poll_diagnosis kafka_rebalance kafka_request_queue kafka_reset",

@@ -2,10 +2,8 @@
 
 #include <stdio.h>
 
-#include "binding/calls.h"
 #include "binding/call_memory.h"
-#include "binding/perform.h"
-#include "binding/producer.h"
+#include "binding/options.h"
 #include "binding/retry_lua.h"
 
 #define CLIENT_TYPE "upstash.kafka.client"
@@ -151,27 +149,16 @@ static int client_text(lua_State *L)
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"prepare", uk_lua_prepare},
-                                   {"finish", uk_lua_finish},
-                                   {"fail", uk_lua_fail},
-                                   {"settings", client_settings},
-                                   {"producer", uk_lua_producer_new},
-                                   {"close", close_client},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+  {"settings", client_settings}, {"close", close_client}, {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {
   {"__gc", close_client}, {"__close", close_client}, {"__tostring", client_text}, {NULL, NULL}};
 
 void uk_lua_client_register(lua_State *L)
 {
-  uk_call_memory_register(L);
   lua_newtable(L);
   uk_lua_setfuncs(L, methods, 0);
-  for (const struct uk_lua_call_row *row = uk_lua_calls; row->name != NULL; row++) {
-    lua_pushlightuserdata(L, (void *)(uintptr_t)row);
-    lua_pushcclosure(L, uk_lua_perform, 1);
-    lua_setfield(L, -2, row->name);
-  }
   lua_pushvalue(L, -1);
   uk_lua_newtype(L, CLIENT_TYPE, metamethods);
   lua_pop(L, 1);

@@ -1,5 +1,5 @@
-/* client: the userdata that Lua programs hold: settings, a transport and the calls as its
- * methods. */
+/* client: the userdata that Lua programs hold: settings and a transport. Its calls are methods that
+ * perform.h adds, its producers one that producer.h has. */
 #ifndef UK_CLIENT_H
 #define UK_CLIENT_H
 
@@ -12,7 +12,7 @@ struct uk_lua_client {
   struct uk_settings settings;
 };
 
-/* Makes the type, once for each state, and pushes its table of methods. */
+/* Creates the type, once for each Lua state, and pushes its table of methods: settings and close. */
 void uk_lua_client_register(lua_State *L);
 
 /* core.new(options) */

@@ -49,17 +49,6 @@ int uk_lua_absindex(lua_State *L, int index)
   return index > 0 || index <= LUA_REGISTRYINDEX ? index : lua_gettop(L) + index + 1;
 }
 
-void *uk_lua_testudata(lua_State *L, int index, const char *type)
-{
-  void *object = lua_touserdata(L, index);
-  if (object == NULL || !lua_getmetatable(L, index))
-    return NULL;
-  luaL_getmetatable(L, type);
-  bool same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
-  return same ? object : NULL;
-}
-
 void uk_lua_newtype(lua_State *L, const char *type, const luaL_Reg *metamethods)
 {
   luaL_newmetatable(L, type);

@@ -31,9 +31,6 @@ static inline bool uk_lua_isnull(lua_State *L, int index)
   return lua_type(L, index) == LUA_TLIGHTUSERDATA && lua_touserdata(L, index) == NULL;
 }
 
-/* The userdata of that type at `index`, or NULL. */
-void *uk_lua_testudata(lua_State *L, int index, const char *type);
-
 /* Pops the table of methods and pushes the new metatable `type`: __name, __index = methods,
  * __metatable = "protected", and the given metamethods. To be called once for each state. */
 void uk_lua_newtype(lua_State *L, const char *type, const luaL_Reg *metamethods);

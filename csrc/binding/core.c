@@ -1,8 +1,10 @@
 /* core: the module upstash.kafka.core. */
+#include "binding/call_memory.h"
 #include "binding/client.h"
 #include "binding/clock_lua.h"
 #include "binding/decode.h"
 #include "binding/json_codec.h"
+#include "binding/perform.h"
 #include "binding/producer.h"
 #include "binding/failure.h"
 #include "binding/retry_lua.h"
@@ -62,7 +64,11 @@ int luaopen_upstash_kafka_core(lua_State *L)
   lua_newtable(L);
   uk_lua_setfuncs(L, functions, 0);
   uk_lua_setfuncs(L, uk_lua_clock_functions, 0);
+  uk_call_memory_register(L);
   uk_lua_client_register(L);
+  uk_lua_add_calls(L);
+  lua_pushcfunction(L, uk_lua_producer_new);
+  lua_setfield(L, -2, "producer");
   lua_setfield(L, -2, "methods");
   uk_lua_producer_register(L);
   lua_setfield(L, -2, "producer_methods");

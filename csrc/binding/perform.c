@@ -46,16 +46,17 @@ static enum uk_error build(struct call *call, int first)
   return uk_client_request_end(request);
 }
 
+/* Whether the call sends several messages, of which a part may be stored. */
+static bool produces_many(const struct uk_lua_call_row *row)
+{
+  return row->decode == uk_lua_decode_metadata_list;
+}
+
 /* Gives the memory back; `results` values lie on top of the stack. */
 static int finish_call(const struct call *call, int results)
 {
   uk_call_memory_give(call->L, call->companion, call->place);
   return results;
-}
-
-static bool produces(const struct uk_lua_call_row *row)
-{
-  return row->decode == uk_lua_decode_metadata_list || row->decode == uk_lua_decode_metadata_one;
 }
 
 /* Credentials that the environment has may be what the caller counted on. */
@@ -107,7 +108,7 @@ static int push_lost(const struct call *call, struct uk_lua_failure *failure,
 static int push_call_failure(const struct call *call, const struct uk_client_failure *failure,
                              size_t messages)
 {
-  if (failure->has_results && produces(call->row))
+  if (failure->has_results && produces_many(call->row))
     return finish_call(call, uk_lua_push_partial_produce(call->L, failure, messages));
   struct uk_lua_failure result = {.error = failure->error,
                                   .status = failure->status,
@@ -144,7 +145,8 @@ static int push_result(const struct call *call, size_t messages)
   return finish_call(call, uk_lua_push_failure(call->L, &failure));
 }
 
-int uk_lua_perform(lua_State *L)
+/* A client's method: upvalue 1 is the call's row, as light userdata. Blocks. */
+static int perform(lua_State *L)
 {
   const struct uk_lua_call_row *row = lua_touserdata(L, lua_upvalueindex(1));
   struct uk_lua_client *client = uk_lua_check_client(L);
@@ -217,7 +219,7 @@ static void push_request(const struct call *call, size_t path_at, int64_t timeou
     set_string(L, "body", request->body.data, request->body.length);
   uk_lua_push_integer(L, timeout);
   lua_setfield(L, -2, "timeout");
-  if (call->row->decode != uk_lua_decode_metadata_list)
+  if (!produces_many(call->row))
     return;
   uk_lua_push_integer(L, (int64_t)request->messages);
   lua_setfield(L, -2, "messages");
@@ -235,7 +237,8 @@ static const struct uk_lua_call_row *check_row(lua_State *L, int index,
   return row;
 }
 
-int uk_lua_prepare(lua_State *L)
+/* client:prepare(method, ...): the request as a table; no I/O. */
+static int prepare(lua_State *L)
 {
   const struct uk_lua_blame blame = {.function = "prepare", .argument = 1};
   struct uk_lua_client *client = uk_lua_check_client(L);
@@ -338,7 +341,8 @@ static enum uk_error take_body(lua_State *L, const char *function, struct uk_buf
   return error == UK_E_TOO_LARGE ? UK_E_RESPONSE_TOO_LARGE : error;
 }
 
-int uk_lua_finish(lua_State *L)
+/* client:finish(request, status, headers, body): what the method returns for that answer; no I/O. */
+static int finish(lua_State *L)
 {
   struct uk_lua_client *client = uk_lua_check_client(L);
   const struct uk_lua_option status_row = {"status", UK_OPTION_INTEGER, true, 0, 0, 999, NULL};
@@ -391,7 +395,9 @@ static struct uk_slice check_text(lua_State *L)
   return text;
 }
 
-int uk_lua_fail(lua_State *L)
+/* client:fail(request, code [, text [, body]]): what the method returns when the transfer fails with
+ * that code. `body`: what arrived of an answer that is too large. */
+static int fail(lua_State *L)
 {
   struct uk_lua_client *client = uk_lua_check_client(L);
   size_t messages;
@@ -403,4 +409,16 @@ int uk_lua_fail(lua_State *L)
   uk_lua_check_client(L);
   take_body(L, "fail", &call.memory->response);
   return push_lost(&call, &failure, &call.memory->response);
+}
+
+void uk_lua_add_calls(lua_State *L)
+{
+  static const luaL_Reg halves[] = {
+    {"prepare", prepare}, {"finish", finish}, {"fail", fail}, {NULL, NULL}};
+  uk_lua_setfuncs(L, halves, 0);
+  for (const struct uk_lua_call_row *row = uk_lua_calls; row->name != NULL; row++) {
+    lua_pushlightuserdata(L, (void *)(uintptr_t)row);
+    lua_pushcclosure(L, perform, 1);
+    lua_setfield(L, -2, row->name);
+  }
 }
