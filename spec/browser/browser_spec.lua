@@ -1,9 +1,9 @@
--- What real pages can do and cannot: Debian's chromium opens pages of another origin, which call a
+-- What real pages can and cannot do: Debian's chromium opens pages of another origin that call a
 -- server.
 --
--- "gate" is an nginx before the server that makes the browser remember credentials, as our own 401
--- never does; its log says what the browser sent. A page at localhost is of another site than
--- 127.0.0.1, one at another port only of another origin.
+-- "gate" is an nginx in front of the server that makes the browser remember credentials, as our own
+-- 401 never does; its log says what the browser sent. A page at localhost is from another site than
+-- 127.0.0.1; a page at another port is only from another origin.
 
 local http = require "spec.support.http"
 local folder = require "spec.support.folder"
@@ -97,7 +97,7 @@ describe("a browser:", function()
       .then(async (answer) => [answer.status, await answer.text(), answer.headers.get("Allow")]);
   ]]
 
-  -- What a script of the page gets from the server: status, text, and one of the headers that it
+  -- What a script in the page gets from the server: status, text, and one of the headers that it
   -- may read.
   local function call(method, path, headers, body)
     local all = { Authorization = REMEMBERED }
@@ -175,8 +175,8 @@ describe("a browser:", function()
       end)
     end
 
-    -- What another site's page embeds, this chromium sends without the credentials; others need
-    -- not.
+    -- This chromium requests what another site's page embeds without credentials; other browsers
+    -- may not.
     local function was_refused(method, site, mode, path)
       local line, expected = seen(path), ("%s %s [%%s] %s %s 403"):format(method, path, site, mode)
       local without = site == "cross-site" and mode == "no-cors" and line == expected:format "-"

@@ -20,7 +20,7 @@ local function with_query(bounds)
   return table.concat(pairs_of, "&")
 end
 
--- How to ask: four ways to send the bounds, each a function of topic, group, offset and bounds.
+-- Four ways to send the bounds, each a function of topic, group, offset and bounds.
 local ways = {
   ["fetch, in the body"] = function(topic, _, offset, bounds)
     local body = { topic = topic, partition = 0, offset = offset, timeout = 1000 }
@@ -42,7 +42,8 @@ local ways = {
   end,
 }
 
--- Asks until all messages have come; `check` sees each response and its messages.
+-- Repeats the request until all messages have arrived; calls `check` with each response and its
+-- messages.
 local function read_all(ask, bounds, check)
   local topic, group, seen = filled(), service.name "group", 0
   service.eventually(15, function()

@@ -1,4 +1,4 @@
--- Section 8 of the contract: Kafka-Encoding: base64, and what becomes of bytes that are no UTF-8.
+-- Section 8 of the contract: Kafka-Encoding: base64, and bytes that are not UTF-8.
 
 local http = require "spec.support.http"
 local service = require "spec.contract.service"

@@ -11,7 +11,7 @@ local function url(verb, group, instance)
   return ("/%s/%s/%s"):format(verb, group, instance or "one")
 end
 
--- A topic of two partitions and a group whose instance "one" holds both and commits by hand.
+-- A topic of two partitions, and a group whose instance "one" holds both, without auto-commit.
 local function joined()
   local topic, group = service.topic(2), service.name "group"
   service.join(group, "one", topic, MANUAL)

@@ -194,7 +194,7 @@ describe("consume:", function()
       service.produce(topic, "old")
       service.join(group, "one", topic)
       local values = {}
-      service.eventually(15, function() -- an engine may find the end a little after the join
+      service.eventually(15, function() -- an engine may find the end shortly after the join
         service.produce(topic, "new")
         for _, message in ipairs(service.consume(group, "one", topic, nil, 500)) do
           table.insert(values, message.value)
@@ -457,7 +457,7 @@ describe("consume:", function()
       for _, message in ipairs(service.consume(group, "one", topic, MANUAL, 200)) do
         table.insert(messages, message)
       end
-      if #messages == 0 then -- taken by the one that had gone: it is given again to a new instance
+      if #messages == 0 then -- the one that had gone took it: a new instance gets it again
         post(("/delete-consumer/%s/one"):format(group))
       end
       return #messages > 0
@@ -470,7 +470,7 @@ describe("consume:", function()
       return ok(get "/topics")[topic]
     end
 
-    -- A consume under way, once it has created its topic.
+    -- A pending consume that has created its topic.
     local function waiting(group, instance, topic, headers)
       local path = url(group, instance, topic) .. "?timeout=30000"
       local pending = service.client:start("GET", path, { headers = headers })

@@ -1,5 +1,5 @@
--- Every form of request that the hosted service documented, as curl and its JavaScript client sent
--- them: trailing commas, trailing slashes, bodies that call themselves forms, GET with a body.
+-- Every form of request in the hosted service's documentation, as curl and its JavaScript client
+-- sent it: trailing commas, trailing slashes, JSON labelled as a form, GET with a body.
 
 local gzip = require "spec.contract.gzip"
 local service = require "spec.contract.service"
@@ -9,7 +9,7 @@ local ok = service.ok
 local CURL = { ["User-Agent"] = "curl/7.88.1", Accept = "*/*" }
 local FORM = "application/x-www-form-urlencoded"
 
-local topics -- greetings, cities, words: the names of the documentation, made unique
+local topics -- greetings, cities, words: the documentation's names, made unique
 
 local function merged(one, two)
   local all = {}
@@ -18,7 +18,7 @@ local function merged(one, two)
   return all
 end
 
--- Replaces the topics' names of the documentation by the unique ones.
+-- Replaces the documentation's topic names by the unique ones.
 local function named(text)
   return text and (text:gsub("%a+", topics))
 end
@@ -31,7 +31,7 @@ local function curl(path, data, headers, method)
   return service.request(method or (data and "POST" or "GET"), named(path), options)
 end
 
--- What the JavaScript client sends; a body that is undefined is none.
+-- What the JavaScript client sends; an undefined body means none.
 local function javascript(method, path, body, headers)
   local all = merged({
     ["Content-Type"] = "application/json", Accept = "*/*", Connection = "keep-alive",
@@ -40,7 +40,7 @@ local function javascript(method, path, body, headers)
   return gzip.undo(service.request(method, named(path), { body = named(body), headers = all }))
 end
 
--- Where messages went: "topic/partition" of each.
+-- The "topic/partition" of each message.
 local function places(metadata)
   local list = {}
   for index, each in ipairs(metadata) do
@@ -49,7 +49,7 @@ local function places(metadata)
   return list
 end
 
--- Sends a consume until something has come; returns the values, sorted.
+-- Repeats a consume until something has arrived; returns the values, sorted.
 local function consumed(send, total)
   local values = {}
   service.eventually(15, function()
@@ -175,7 +175,7 @@ describe("documented forms:", function()
   describe("consume", function()
     local earliest = { ["Kafka-Auto-Offset-Reset"] = "earliest" }
 
-    -- One consume of the documentation, by a group of its own, from the earliest message on.
+    -- One consume from the documentation, with its own group, from the earliest message on.
     local function consume(rest, data, headers, method)
       local path = ("/consume/%s/myconsumer%s"):format(service.name "MG", rest)
       return function() return curl(path, data, merged(earliest, headers), method) end
@@ -272,7 +272,7 @@ describe("documented forms:", function()
       service.fill(topics.cities, 11, 1)
     end)
 
-    -- Fetches until `total` messages come in one answer.
+    -- Fetches until one answer has `total` messages.
     local function fetched(path, data, method, total)
       service.eventually(10, function()
         local count = #ok(curl(path, data, nil, method))

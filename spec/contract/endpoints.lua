@@ -1,7 +1,7 @@
---- Every endpoint of the contract as a table: what it is called, its methods, a path and a body
--- that it serves. {topic}, {group}, {instance} and {fresh} (a topic that is not there) stand for
--- names made by `endpoints.scene`; `live` says that the instance must be alive, `others` are
--- methods of another endpoint on the same path.
+--- Every endpoint of the contract as a table: its name, its methods, a path and a body that it
+-- serves. {topic}, {group}, {instance} and {fresh} (a topic that does not exist) stand for names
+-- made by `endpoints.scene`; `live` means that the instance must be alive; `others` are methods of
+-- another endpoint on the same path.
 
 local service = require "spec.contract.service"
 
@@ -38,8 +38,8 @@ local endpoints = {
 
 for _, endpoint in ipairs(endpoints) do endpoint.query = endpoint.query or "" end
 
---- A topic of its own, a group and an instance, which is alive when `live`. The scene fills the
--- braces of a text.
+--- A new topic, a group and an instance, which is alive if `live`. The scene fills the braces of a
+-- text.
 function endpoints.scene(live)
   local names = {
     topic = service.topic(1), group = service.name "group", instance = service.name "instance",
@@ -51,7 +51,7 @@ function endpoints.scene(live)
   end, names
 end
 
---- Sends a request that the endpoint serves; `changes` are its options and may replace its path.
+--- Sends a request that the endpoint serves; `changes` are options, and may replace the path.
 function endpoints.request(endpoint, method, changes)
   changes = changes or {}
   local fill = endpoints.scene(endpoint.live and not changes.dead)

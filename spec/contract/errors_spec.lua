@@ -5,7 +5,7 @@ local service = require "spec.contract.service"
 
 local get, post, refused = service.get, service.post, service.refused
 
--- Fields by the request that holds them: {path, body, the field that the error must name}.
+-- Requests with a faulty field: {path, body, the field that the error must name}.
 
 local PRODUCE, FETCH, CONSUME = "/produce/{topic}", "/fetch", "/consume/{group}/{instance}"
 local COMMIT, COMMITTED = "/commit/{group}/{instance}", "/committed/{group}/{instance}"

@@ -47,7 +47,7 @@ describe("fetch:", function()
     return one, two
   end
 
-  -- The offsets that come for positions, by topic and partition, until `total` have come.
+  -- The offsets that arrive for positions, by topic and partition, until there are `total`.
   local function collect(body, total)
     local found, count
     service.eventually(10, function()

@@ -16,7 +16,7 @@ local BRIEF = headers { ["Kafka-Session-Timeout-Ms"] = service.session_timeout }
 local Group = {}
 Group.__index = Group
 
--- A group on a topic of its own, and what its instances have consumed.
+-- A group on a new topic, and what its instances have consumed.
 local function new_group(partitions, with)
   return setmetatable({
     topic = service.topic(partitions), name = service.name "group", partitions = partitions,
@@ -37,8 +37,8 @@ function Group:consume(instance, timeout)
   self:note(instance, service.consume(self.name, instance, self.topic, self.headers, timeout or 30))
 end
 
--- Which partition is whose, or nil and a reason when one is nobody's or two instances' or when the
--- instances are not those listed.
+-- The owner of each partition; or nil and a reason if a partition has no owner or two, or if the
+-- instances differ from those listed.
 function Group:owners(instances)
   local owners, count, total = {}, 0, 0
   for instance, topics in pairs(service.assignment(self.name)) do
@@ -193,7 +193,7 @@ describe("groups:", function()
     local group = new_group(2, BRIEF)
     group:balance { "a", "b" }
     group:fill(10)
-    service.consume(group.name, "a", group.topic, group.headers, 2000) -- and never heard of again
+    service.consume(group.name, "a", group.topic, group.headers, 2000) -- and never again
     group:drain({ "b" }, 20)
   end)
 

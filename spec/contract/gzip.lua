@@ -1,4 +1,4 @@
---- gzip for tests, by the program of that name.
+--- gzip for tests, through the program gzip.
 
 local gzip = {}
 
@@ -14,12 +14,12 @@ local function filter(bytes, flags)
   return result
 end
 
---- The bytes zipped; `level` is 1 (quick) to 9.
+--- The compressed bytes; `level` is 1 (fast) to 9.
 function gzip.zip(bytes, level)
   return filter(bytes, "-" .. (level or 6))
 end
 
---- Unzips the body of a response that came zipped, and returns the response.
+--- Decompresses the body of a gzip response, and returns the response.
 function gzip.undo(response)
   if response.headers["content-encoding"] == "gzip" then
     response.body = filter(response.body, "-d")

@@ -1,4 +1,4 @@
--- Section 1 of the contract under hardship: clients that are slow, vanish, or ask for much at once.
+-- Section 1 of the contract under hardship: clients that are slow, vanish, or send many requests.
 
 local http = require "spec.support.http"
 local service = require "spec.contract.service"
@@ -9,8 +9,8 @@ local function consume_path(topic, timeout)
   return ("/consume/%s/one/%s?timeout=%d"):format(service.name "group", topic, timeout)
 end
 
--- The server still serves. One that is held up answers when the others' time is over, which is
--- longer than this waits.
+-- The server still serves. A blocked server would answer only when the others have timed out, which
+-- takes longer than this waits.
 local function is_well()
   ok(get "/topics")
 end

@@ -7,7 +7,7 @@ local get, request = service.get, service.request
 
 local PATHS = { "/", "/health", "/topics", "/consumers" }
 
--- What answers the same question at two moments may differ in these.
+-- Two answers to the same request may differ in these.
 local function comparable(headers)
   local all = {}
   for name, value in pairs(headers) do all[name] = value end
@@ -15,7 +15,7 @@ local function comparable(headers)
   return all
 end
 
--- What GET and HEAD answer at one moment: on a shared cluster other suites create topics meanwhile.
+-- GET's and HEAD's answers to the same state: on a shared cluster other suites create topics.
 local function both(path)
   for _ = 1, 50 do
     local whole, head = get(path), request("HEAD", path)

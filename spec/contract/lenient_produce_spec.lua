@@ -1,4 +1,4 @@
--- Section 1 of the contract, "liberal in what is accepted": what a produce takes.
+-- Section 1 of the contract, "liberal in what is accepted": what a produce accepts.
 
 local service = require "spec.contract.service"
 
@@ -7,7 +7,7 @@ local post, ok, refused = service.post, service.ok, service.refused
 local BASE64 = { ["Kafka-Encoding"] = "base64" }
 local LAST_TIMESTAMP = "9007199254740992" -- 2^53
 
--- The message that a body becomes, as it is fetched.
+-- The message that a body becomes, as fetched.
 local function stored(body, headers)
   local topic = service.topic(1)
   ok(post("/produce/" .. topic, body, { headers = headers }))
@@ -238,7 +238,7 @@ describe("lenient produce:", function()
       } do
         refuses(body:format(written), "timestamp", "1 to " .. LAST_TIMESTAMP)
       end
-      -- An engine may have a reason of its own to refuse a time so far away.
+      -- An engine may have its own reason to refuse such a distant time.
       for _, written in ipairs { LAST_TIMESTAMP, '"9007199254740992"', "9007199254740992.0" } do
         local response = post("/produce/" .. service.topic(1), body:format(written))
         assert.is_nil(response.body:find("1 to " .. LAST_TIMESTAMP, 1, true), response.body)

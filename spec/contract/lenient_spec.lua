@@ -1,5 +1,5 @@
--- Section 1 of the contract, "liberal in what is accepted": what holds for every endpoint. What a
--- produce takes besides has a file of its own.
+-- Section 1 of the contract, "liberal in what is accepted": what holds for every endpoint. The
+-- rules for produce are in their own file.
 
 local endpoints = require "spec.contract.endpoints"
 local service = require "spec.contract.service"
@@ -23,7 +23,7 @@ local function post_filled(path, body, options, live)
   return post(fill(path), fill(body), options), names
 end
 
--- The endpoint with other properties.
+-- The endpoint with changed properties.
 local function changed(endpoint, changes)
   return setmetatable(changes, { __index = endpoint })
 end

@@ -100,7 +100,7 @@ describe("limits:", function()
         "100000")
     end)
 
-    -- A body of spaces and an object: 16 MiB, and a byte more.
+    -- A body of spaces and an object: 16 MiB, and one byte more.
     local function body(bytes)
       local tail = '{"value":"v"}'
       return (" "):rep(bytes - #tail) .. tail
@@ -126,7 +126,7 @@ describe("limits:", function()
     end
   end)
 
-  -- Where a number is given: a function of the topic and the text, which is answered at once.
+  -- Ways to send a number: functions of the topic and the text, each answered at once.
   local function consume_with(name)
     return function(topic, text)
       return get(("/consume/%s/one/%s?%s=%s"):format(service.name "group", topic, name, text),
@@ -162,7 +162,7 @@ describe("limits:", function()
     end
   end
 
-  -- { what is refused by its name, least, most, where it is given }
+  -- { the name in the error, minimum, maximum, the way to send it }
   for _, row in ipairs {
     { "timeout", 0, 600000, { consume_with "timeout", consume_body "timeout", fetch_with "timeout",
       fetch_body "timeout", position_at "/offsets/latest", position_at "/committed/group/one" } },
@@ -203,7 +203,7 @@ describe("limits:", function()
     for index = 1, 256 do names[index] = "no-such-topic-" .. index end
     body.topics = names
     names[256] = "bad name"
-    refused(post("/consume/group/one", body), 400, "topics[255]") -- it was read so far
+    refused(post("/consume/group/one", body), 400, "topics[255]") -- it was read up to there
     names[256], names[257] = "good", "more"
     refused(post("/consume/group/one", body), 400, "topics", "256")
   end)
@@ -221,7 +221,7 @@ describe("limits:", function()
     assert.equal(2, count)
     assert.equal(2, (fetch(bytes)))
     assert.equal(1, (fetch(bytes - 1)))
-    assert.equal(1, (fetch(1))) -- the first is always there
+    assert.equal(1, (fetch(1))) -- the first is always returned
   end)
 
   it("an answer has 1000 messages unless more are asked for", function()

@@ -27,7 +27,7 @@ describe("metadata:", function()
   describe("offsets", function()
     local base = math.floor(service.now()) * 1000 - 60000
 
-    -- Six messages; the third was made before the second.
+    -- Six messages; the third has an earlier timestamp than the second.
     local function stamped()
       local topic, messages = service.topic(2), {}
       for index, after in ipairs { 0, 20, 10, 20, 30, 30 } do

@@ -22,7 +22,7 @@ local function values()
   return service.values(service.fetch_all(topic, 0, service.end_offset(topic)))
 end
 
--- Sends a request as it is, apart from the topic's name, and expects it to store one message of
+-- Sends a request unchanged except for the topic's name, and expects it to store one message with
 -- this value.
 local function stores(expected, method, path, options)
   local fill = function(text) return text and (text:gsub("TOPIC", topic)) end

@@ -1,20 +1,20 @@
---- The service under test, and the words in which the contract suite speaks with it.
+--- The service under test, and the functions by which the contract suite talks to it.
 --
 -- It is the server at CONTRACT_URL, with CONTRACT_USERNAME and CONTRACT_PASSWORD; without these our
 -- own, started in this process on a free port with an empty data folder. CONTRACT_SESSION_TIMEOUT
--- is the shortest session timeout in milliseconds that the engine grants (a Kafka broker wants
--- 6000). What the HTTP library of our own server refuses is held to what the server says of this
--- system, JSON or HTML; a server at CONTRACT_URL is held to JSON.
--- Nothing here assumes an engine: what may take a while is waited for with a deadline
--- (`eventually`), every test has topics and groups of its own, and a first consume may be empty.
+-- is the shortest session timeout in milliseconds that the engine allows (6000 on a Kafka broker).
+-- For refusals of the HTTP library, our own server must answer in JSON or HTML, as it says for this
+-- system; a server at CONTRACT_URL must answer in JSON.
+--
+-- The suite assumes no particular engine: `eventually` waits, with a deadline, for what may take a
+-- while; every test has its own topics and groups; a first consume may be empty.
 
 local assert = require "luassert"
 local busted = require "busted"
 local cjson = require "cjson"
 local http = require "spec.support.http"
 
--- Seconds that a wait lasts at least before it gives up: a bound for what hangs, not for what is
--- slow.
+-- Every wait lasts at least this many seconds: a bound for hangs, not for slowness.
 local PATIENCE = 60
 
 local service = {
@@ -40,7 +40,7 @@ local function start_own()
   return own.url
 end
 
---- Call it first in the outermost describe of a spec file: the service is there for its tests.
+--- Call it first in the outermost describe of a spec file, to provide the service for its tests.
 function service.attach()
   busted.lazy_setup(function()
     service.url = os.getenv "CONTRACT_URL" or start_own()
@@ -88,10 +88,10 @@ function encode(value)
   return (value[1] ~= nil and encode_list or encode_object)(value)
 end
 
---- JSON of a value, its integers as integers. A table with a first element is an array.
+--- A value as JSON, with integers as integers. A table with a first element is an array.
 service.json = encode
 
--- A number of a response that is no plain integer, or nil. The contract has integers only.
+-- A number in a response that is not a plain integer, or nil. The contract has only integers.
 local function odd_number(text)
   local bare = text:gsub("\\.", ""):gsub('"[^"]*"', '""')
   return bare:match "%-?%d+[.eE][%d+-]*" or bare:match "%-0%f[^%d]" or bare:match "%f[%d]0%d+"
@@ -110,7 +110,7 @@ end
 
 -- Requests ------------------------------------------------------------------------------------
 
--- Reads: sent again, they change nothing.
+-- Reads, which change nothing if they are repeated.
 local READS = { "^/+fetch", "^/+offsets/", "^/+committed/", "^/+topics/?$", "^/+consumers", "^/+consume/" }
 
 local function is_read(path)
@@ -121,9 +121,9 @@ local function is_read(path)
   return false
 end
 
---- Sends a request and returns the response. While a busy Kafka broker cannot answer, the request
--- is sent again, as a client may: after a 503, since nothing of it was carried out, and a read
--- after a 504, unless it leaves the engine no time at all.
+--- Sends a request and returns the response. While a busy Kafka broker cannot answer, repeats the
+-- request as a client may: after a 503, because nothing was executed, and a read after a 504,
+-- unless its timeout is 0.
 function service.request(method, path, options)
   local deadline = service.now() + PATIENCE
   while true do
@@ -186,7 +186,7 @@ function service.refused(response, statuses, ...)
 end
 
 --- As service.refused, for requests that the HTTP library may have refused: where its refusals are
--- HTML, the answer may be a page of it, which closes. Returns whether it is.
+-- HTML, the answer may be an HTML page on a connection that closes. Returns whether it is.
 function service.refused_early(response, statuses)
   if service.http_refusals == "JSON" or response.headers["content-type"] then
     service.refused(response, statuses)
@@ -200,7 +200,7 @@ function service.refused_early(response, statuses)
   return true
 end
 
---- Sends bytes that are no proper HTTP, and asserts an early refusal and the end of the connection.
+--- Sends bytes that are not valid HTTP; asserts an early refusal and the end of the connection.
 function service.refuses_bytes(bytes, statuses)
   local connection = service.client:connect()
   connection:send(bytes)
@@ -210,8 +210,8 @@ function service.refuses_bytes(bytes, statuses)
   connection:close()
 end
 
---- Calls `attempt` until it returns something true, and returns that; raises after `seconds`, or a
--- minute.
+--- Calls `attempt` until it returns a true value, and returns that; raises after `seconds`, but not
+-- before a minute.
 function service.eventually(seconds, attempt)
   seconds = math.max(seconds, PATIENCE)
   local deadline = service.now() + seconds
@@ -226,7 +226,7 @@ function service.eventually(seconds, attempt)
 end
 
 --- Calls `attempt`, which returns a response, until one took less than `seconds`: a server that
--- waits as long each time is never so quick, and a slow machine is now and then.
+-- always waits is never that fast, but even a slow machine sometimes is.
 function service.quickly(seconds, attempt)
   service.eventually(30, function()
     local response = attempt()
@@ -236,9 +236,8 @@ end
 
 -- The contract's verbs, for tests of something else ------------------------------------------
 
---- Creates a topic of its own for a test, and returns its name. A server that waited in vain for
--- its engine (504) is asked again, as it may be: the topic that is there already is the one that is
--- asked for.
+--- Creates a new topic for a test and returns its name. Repeats the request if the engine did not
+-- answer in time (504), which is safe: an existing topic with the same settings is a success.
 function service.topic(partitions, stem)
   local topic = service.name(stem or "topic")
   local response
@@ -266,14 +265,15 @@ function service.fill(topic, total, partition)
   return service.produce(topic, messages)
 end
 
---- Fetches from an offset of a partition on: what is there, or what comes within the timeout.
+--- Fetches from an offset of a partition on: available messages, or those that arrive within the
+-- timeout.
 function service.fetch(topic, partition, offset, timeout)
   return service.ok(service.post("/fetch", {
     topic = topic, partition = partition, offset = offset, timeout = timeout or 1000,
   }))
 end
 
---- Fetches until `total` messages of a partition have come.
+--- Fetches until `total` messages of a partition have arrived.
 function service.fetch_all(topic, partition, total)
   local messages = {}
   service.eventually(10, function()
@@ -297,7 +297,7 @@ function service.consume(group, instance, topics, headers, timeout)
   return service.ok(service.post(path, body, { headers = headers }))
 end
 
---- Consumes until `total` messages have come, and returns all that came.
+--- Consumes until `total` messages have arrived, and returns all of them.
 function service.consume_all(group, instance, topics, total, headers)
   local messages = {}
   service.eventually(15, function()
@@ -309,7 +309,7 @@ function service.consume_all(group, instance, topics, total, headers)
   return messages
 end
 
---- What GET /consumers says of one group: { instance = { topic = {partition, …} } }.
+--- One group in GET /consumers: { instance = { topic = {partition, …} } }.
 function service.assignment(group)
   local instances = {}
   for _, entry in ipairs(service.ok(service.get "/consumers")) do
@@ -334,7 +334,7 @@ function service.join(group, instance, topics, headers)
   return messages
 end
 
---- The committed offset of a group, or -1.
+--- The group's committed offset, or -1.
 function service.committed(group, topic, partition)
   local body = { topic = topic, partition = partition or 0 }
   local offsets = service.ok(service.post(("/committed/%s/nobody"):format(group), body))

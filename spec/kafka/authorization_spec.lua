@@ -41,7 +41,7 @@ describe("authorization:", function()
     cluster:acls { "--add", "--allow-principal", "User:limited", ... }
   end
 
-  -- Every call of the API on a topic that is there and a group, by name.
+  -- Every call of the API, by name, on an existing topic and a group.
   local function calls_on(topic, group)
     local at = { topic = topic, partition = 0 }
     return {
@@ -148,8 +148,7 @@ describe("authorization:", function()
     shell.eventually(10, function() return calls.committed(client) end)
     local _, message, details = calls.consume(client)
     forbidden("consume", message, details, topic)
-    -- An instance is there only after a consume that was answered, so one reads another topic
-    -- first.
+    -- An instance exists only after a successful consume, so it first reads another topic.
     local readable = admin:topic(1, 1)
     grant("--operation", "Read", "--topic", readable)
     shell.eventually(20, function() return calls_on(readable, group).consume(client) end)

@@ -1,5 +1,4 @@
--- What one side of the cluster writes, the other reads: kcat and Kafka's own commands beside the
--- server.
+-- kcat and Kafka's own commands read what the server writes, and the other way round.
 
 local kafka = require "upstash.kafka"
 local kafka_cluster = require "spec.support.kafka_cluster"
@@ -7,7 +6,7 @@ local shell = require "spec.support.shell"
 
 local BYTES = "\0\255\254\1\r\n\t\128 \195\40"
 
--- Lengths in front, so that keys and values may hold any bytes.
+-- With length prefixes, so that keys and values may hold any bytes.
 local FORMAT = "%p %o %T %K %S\\n%k%s\\x1f%h\\x1e"
 
 local function parse(output)
@@ -55,7 +54,7 @@ describe("kcat and the server", function()
     cluster:kcat(all, { input = input })
   end
 
-  -- What a group gets, until there are so many.
+  -- The messages that a group gets, until there are enough.
   local function consume(reader, topic, count, group)
     local messages = {}
     shell.eventually(30, function()

@@ -1,14 +1,13 @@
--- The only broker goes away, by a crash or in silence, and comes back: what is said meanwhile, and
--- that all goes on.
+-- The only broker crashes or falls silent, and comes back: the answers meanwhile, and the recovery.
 
 local cjson = require "cjson"
 local http = require "spec.support.http"
 local kafka_cluster = require "spec.support.kafka_cluster"
 local shell = require "spec.support.shell"
 
--- Seconds, generous, since they are there to find what hangs. NOTICED: in which an outage is known.
--- KNOWN: in which a request is answered then, shorter than WAIT. BEYOND: a request may take so much
--- longer than its caller asked for.
+-- Generous bounds in seconds, to find hangs. NOTICED: until an outage is known. KNOWN: until a
+-- request is answered then, shorter than WAIT. BEYOND: how much longer a request may take than its
+-- timeout.
 local NOTICED, KNOWN, BEYOND, BACK = 60, 6, 20, 60
 
 local WAIT = 8000 -- milliseconds that the callers allow: long enough for an outage to be noticed
@@ -77,8 +76,8 @@ describe("without its only broker", function()
     return not fine and ("%d after %.1f s: %s"):format(response.status, seconds, response.body) or nil
   end
 
-  -- Each has an answer by the time that its caller allows, or so many seconds, and it says that the
-  -- cluster is away. Returns all that is not so, and the longest time.
+  -- Each is answered within its caller's timeout, or that many seconds, and the answer says that
+  -- the cluster is away. Returns the exceptions, and the longest time.
   local function complaints(started, within)
     local pendings, found, longest = {}, {}, 0
     for index, each in ipairs(started) do pendings[index] = each.pending end
@@ -107,7 +106,7 @@ describe("without its only broker", function()
     return values_of(messages)
   end
 
-  -- It has no coordinator for anything until the first group comes. So it stands first here.
+  -- There is no coordinator until the first group exists, so this test comes first.
   it("and before: a cluster that never had a group serves the first one", function()
     local topic = server:topic(1, 3)
     local _, message, details = client:delete_consumer("first", "i")
@@ -120,7 +119,7 @@ describe("without its only broker", function()
     assert.same({ "1", "2", "3" }, values)
   end)
 
-  -- Nothing came because nothing could: an empty answer would hide that.
+  -- Nothing arrived because nothing could: an empty answer would hide that.
   it("killed: a request with a shorter wait than /health needs to notice also gets the error", function()
     local topic, group = server:topic(1, 3), kafka_cluster.name "group"
     assert.same({ "1", "2", "3" }, consume(group, "i", topic))
@@ -142,7 +141,7 @@ describe("without its only broker", function()
     end
   end)
 
-  -- A 503 would say that nothing of it was carried out, but auto-commit commits what the deletion
+  -- A 503 would say that nothing was executed, but auto-commit commits what the deletion
   -- acknowledged.
   it("stopped without a word: a deletion that acknowledges the last response is a 504", function()
     local topic, group = server:topic(1, 3), kafka_cluster.name "group"
@@ -188,7 +187,7 @@ describe("without its only broker", function()
       cluster[outage.back](cluster, 1)
       shell.eventually(BACK, function() return client:health() end)
       local stored = shell.eventually(BACK, function() return client:produce(topic, "after") end)
-      -- What was under way when the broker went may be stored.
+      -- Messages that were in flight when the broker stopped may be stored.
       local kept = {}
       for record in client:records { topic = topic, partition = 0, from = 3, to = "latest" } do
         kept[#kept + 1] = record.value

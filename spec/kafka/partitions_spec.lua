@@ -1,10 +1,10 @@
--- How many partitions a topic has: one that a consume creates, and one that gets more while it is
+-- The number of partitions of a topic that a consume creates, and of one that grows while it is
 -- consumed.
 
 local kafka_cluster = require "spec.support.kafka_cluster"
 local shell = require "spec.support.shell"
 
-local PATIENCE = 60 -- seconds; they are seen within five, and a group takes its time
+local PATIENCE = 60 -- seconds; new partitions are noticed within five, and a group takes its time
 
 local cluster, server, client
 
@@ -54,7 +54,7 @@ describe("B13: partitions that are added to a topic", function()
     shell.eventually(PATIENCE, function()
       local stored, message, details = direct:produce(topic, "1", { partition = 1 })
       if stored then return true end
-      -- The brokers themselves may not all have heard of it.
+      -- Not all brokers may know it yet.
       assert.is_true(details.status == 503 or message:find("no partition", 1, true) ~= nil, message)
     end)
     direct:close()

@@ -1,10 +1,10 @@
--- What is read ahead of a topic that holds many times as much as may be.
+-- Read-ahead from a topic that holds many times more than the limit.
 
 local core = require "upstash.kafka.core"
 local kafka_cluster = require "spec.support.kafka_cluster"
 
--- Milliseconds. It takes less than a thousand; where nobody asks for more when what was read ahead
--- is taken, librdkafka looks once a second, that is for each MiB.
+-- Milliseconds. It takes less than a thousand. If nobody requested more when the read-ahead is
+-- consumed, librdkafka would look only once a second, that is once per MiB.
 local SOON = 10000
 local WAVES = 32 -- of a thousand messages of 1 KiB
 
@@ -24,7 +24,7 @@ describe("a topic that holds more than is read ahead", function()
     server:stop()
   end)
 
-  -- Takes batches until all is read, each offset once and in order.
+  -- Takes batches until everything is read, each offset once and in order.
   local function read_all(next_batch)
     local began, at = core.now(), 0
     while at < WAVES * 1000 do

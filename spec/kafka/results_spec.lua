@@ -1,4 +1,4 @@
--- A batch of which a topic refuses a message for its size, by the client.
+-- The client with a batch in which the topic refuses a message because of its size.
 
 local kafka_cluster = require "spec.support.kafka_cluster"
 

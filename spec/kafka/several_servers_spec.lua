@@ -1,5 +1,5 @@
--- Several servers on one Kafka cluster: an instance is whose server it spoke to last, and nothing
--- is lost.
+-- Several servers on one Kafka cluster: an instance belongs to the server that it last called, and
+-- nothing is lost.
 
 local cjson = require "cjson"
 local core = require "upstash.kafka.core"
@@ -24,7 +24,7 @@ http {
 ]]
 
 local ROUNDS, FLOW = 4, 100 -- servers that are killed; messages that pass before and after each
-local FLOW_PATIENCE = 120 -- seconds in which they do, on a machine that is busy
+local FLOW_PATIENCE = 120 -- seconds that this may take on a busy machine
 
 local cluster, servers
 
@@ -32,7 +32,7 @@ local function start_server()
   return cluster:serve { listen = "127.0.0.1:" .. free_port(), password = "secret" }
 end
 
--- One request, to one server, with no second attempt.
+-- One request to one server, without retries.
 local function post(number, path, body, headers)
   local server = servers[number]
   local client = http.client(server.url, server.username, server.password)
@@ -48,7 +48,7 @@ local function ok(response)
   return cjson.decode(response.body)
 end
 
--- What an instance gets at a server, from the first message on where nothing is committed.
+-- What an instance gets from a server, from the first message on if nothing is committed.
 local function consume(number, group, instance, topic, timeout, max_messages)
   local headers = { ["Kafka-Auto-Offset-Reset"] = "earliest", ["Kafka-Enable-Auto-Commit"] = "false" }
   local body = { topic = topic, timeout = timeout or 20000, max_messages = max_messages }
@@ -74,8 +74,8 @@ local function rebalances(group)
   return select(2, cluster:call({ "logs", 1 }):gsub(words, ""))
 end
 
--- None of the servers has an instance of the group, be it from before another one deleted it; nor
--- has Kafka a member.
+-- No server has an instance of the group, not even from before another server deleted it; and Kafka
+-- has no member.
 local function all_let_go(group)
   shell.eventually(30, function()
     return #servers[1]:instances(group) + #servers[2]:instances(group) + #servers[3]:instances(group) == 0
@@ -84,7 +84,7 @@ local function all_let_go(group)
   assert.is_falsy(members:find("upstash-kafka", 1, true), members)
 end
 
--- What workers wrote: values by word, how many came more than once, and errors.
+-- What workers recorded: values by word, how many came more than once, and errors.
 local function read_all(place, names)
   local seen = { stored = {}, unsure = {}, got = {}, raised = {}, twice = 0 }
   for _, name in ipairs(names) do
@@ -116,8 +116,8 @@ local function missing(seen)
   return total
 end
 
--- Waits until each list of readers has read FLOW messages that were stored since the call: what was
--- stored before says nothing of the servers that there are now.
+-- Waits until each list of readers has read FLOW messages that were stored since the call. Earlier
+-- messages would prove nothing about the current servers.
 local function await_flow(place, producer, readers)
   local before = read_all(place, { producer }).stored
   shell.eventually(FLOW_PATIENCE, function()
@@ -134,9 +134,9 @@ local function await_flow(place, producer, readers)
   end)
 end
 
--- Calls `read` until nothing is missing once the producer has ended; returns what it returned last,
--- and whether that was so. Slowness is no loss: it is given up when a minute has brought nothing
--- new, in which every request, and whatever the group waits for after a kill, is long over.
+-- Calls `read` until nothing is missing after the producer has ended; returns its last result, and
+-- whether nothing is missing. Slowness is not a loss: gives up only when a minute has brought
+-- nothing new, long after every request and every wait of the group after a kill is over.
 local function read_until_all_came(read, producer)
   local got, deadline = -1, nil
   repeat
@@ -209,11 +209,11 @@ describe("several servers on one Kafka cluster:", function()
         got[#got + 1] = tonumber(message.value)
       end
     end
-    -- The first server does not know yet that the instance moves; from the second on each says how
-    -- far it went.
+    -- The first server does not know yet that the instance migrates; from the second on each stores
+    -- how far it got.
     assert.same({ 1, 2, 3, 4, 5, 1, 2, 3, 4, 5 }, { table.unpack(got, 1, 10) })
     for index = 11, 45 do assert.equal(index - 5, got[index]) end
-    -- What the last request acknowledged is committed at once, what it carried is not.
+    -- What the last request acknowledged is committed at once, but not what its answer carried.
     shell.eventually(5, function() return servers[1]:committed(group, topic) == 35 end)
     ok(delete(1, group, "one"))
   end)
@@ -229,7 +229,7 @@ describe("several servers on one Kafka cluster:", function()
     end
     for _ = 1, 16 do ok(post(1, "/produce", { topic = topic, value = ("x"):rep(1000000) })) end
     assert.equal(0, first(1, 1))
-    assert.equal(0, first(2, 1)) -- and notes it
+    assert.equal(0, first(2, 1)) -- and stores it
     local socket = assert(require("socket").connect(server.url:match "http://(.+):(%d+)"))
     local request = "GET %s?timeout=20000&max_bytes=16000000 HTTP/1.1\r\nHost: test\r\nAuthorization: %s\r\n\r\n"
     socket:settimeout(25)
@@ -240,7 +240,7 @@ describe("several servers on one Kafka cluster:", function()
       local line = socket:receive "*l"
       length = length or tonumber(line:match "^Content%-Length: (%d+)")
     until line == ""
-    assert.is_true(length > 12000000, length) -- more than sockets hold
+    assert.is_true(length > 12000000, length) -- more than the sockets buffer
     socket:close()
     assert.equal(1, first(1, 1))
     ok(delete(1, group, "one"))
@@ -268,7 +268,7 @@ describe("several servers on one Kafka cluster:", function()
 
   it("the one that lost an instance does not go on where it was", function()
     local topic, group = servers[1]:topic(1, 3), kafka_cluster.name "group"
-    assert.same({ "1" }, consume(1, group, "one", topic, nil, 1)) -- and has read ahead what follows
+    assert.same({ "1" }, consume(1, group, "one", topic, nil, 1)) -- and has read ahead the rest
     assert.same({ "1" }, consume(2, group, "one", topic, nil, 1))
     assert.same({ "1" }, consume(1, group, "one", topic, nil, 1))
     ok(delete(3, group, "one"))
@@ -430,8 +430,8 @@ describe("several servers on one Kafka cluster:", function()
     end
   end)
 
-  -- With requests that take turns, the server that is asked what the instance holds is never the
-  -- one that has it.
+  -- With round robin, the server that is asked what the instance holds is never the one that has
+  -- it.
   it("a loop that starts at the end keeps its start when two servers take turns", function()
     local front = plain_nginx.start(ROUND_ROBIN, {
       SERVERS = ("server %s; server %s;"):format(servers[1].url:match "//(.*)", servers[2].url:match "//(.*)"),

@@ -1,6 +1,6 @@
--- Three brokers, three replicas of which two must have a message. One broker at a time is killed or
--- paused while other processes produce and consume through two servers; then what they saw is
--- compared with what the cluster keeps.
+-- Three brokers and three replicas, two of which must have a message. One broker at a time is
+-- killed or paused while other processes produce and consume through two servers; then what they
+-- saw is compared with what the cluster stores.
 
 local folder = require "spec.support.folder"
 local history = require "spec.support.history"
@@ -26,7 +26,7 @@ describe("three brokers", function()
     folder.remove(place)
   end)
 
-  -- A process with a role of history_worker.lua, at one of the servers.
+  -- A process with a role of history_worker.lua, on one of the servers.
   local function work(role, index)
     local path = ("%s/%s-%d.log"):format(place, role, index)
     processes[#processes + 1] = shell.start(("%s spec/support/history_worker.lua %s %s-%d %s %s/stop-%s"):format(
@@ -39,7 +39,7 @@ describe("three brokers", function()
     return select(2, ("\n" .. (folder.read(path) or "")):gsub("\n" .. event, ""))
   end
 
-  -- Waits until each process of a role has seen so many more events.
+  -- Waits until each process of a role has seen that many more events.
   local function progress(role, event, count)
     for _, path in ipairs(paths[role]) do
       local before = count_of(path, event)
@@ -48,7 +48,7 @@ describe("three brokers", function()
     end
   end
 
-  -- Ends the processes of a role, which stand at these places.
+  -- Ends the processes of a role, which are at these places.
   local function finish(role, from, to)
     folder.write(("%s/stop-%s"):format(place, role), "")
     for index = from, to do
@@ -57,7 +57,7 @@ describe("three brokers", function()
     end
   end
 
-  -- The next broker may go only when this one has all that it missed.
+  -- The next broker may stop only when this one has caught up.
   local function await_replicas()
     shell.eventually(60, function()
       local listing = cluster:kcat { "-L", "-t", TOPIC, "-m", "5" }

@@ -1,4 +1,4 @@
--- The server as a client of brokers that speak TLS, and of one that gets compressed batches.
+-- The server as a client of brokers with TLS, and compressed batches.
 
 local certificates = require "spec.support.certificates"
 local folder = require "spec.support.folder"
@@ -7,8 +7,7 @@ local shell = require "spec.support.shell"
 
 local KEY_PASSWORD, WRONG = "key-Pa55word", "wrong-Pa55word"
 
--- A folder of certificates: "ours" vouches for the broker and the client, "strange" for nobody that
--- is known.
+-- A folder of certificates: "ours" is the CA of the broker and the client, "strange" an unknown CA.
 local function make_certificates()
   local place = folder.make()
   for _, name in ipairs { "ours", "strange" } do certificates.self_signed(place, name) end
@@ -20,7 +19,8 @@ local function make_certificates()
   return place
 end
 
--- What makes a broker speak this protocol with clients; `client_auth` is "required" or "none".
+-- Properties for a broker that speaks this protocol with clients; `client_auth` is "required" or
+-- "none".
 local function tls_broker(place, protocol, client_auth)
   return {
     ["listener.security.protocol.map"] = ("CLIENT:%s,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT"):format(protocol),
@@ -32,7 +32,7 @@ local function tls_broker(place, protocol, client_auth)
   }
 end
 
--- The first with what the second changes in it; false takes away.
+-- The first table with the changes of the second; false removes.
 local function changed(base, changes)
   local all = {}
   for name, value in pairs(base) do all[name] = value end
@@ -40,7 +40,7 @@ local function changed(base, changes)
   return all
 end
 
--- Everything that a server says and that others see of it.
+-- Everything that a server prints and that others see of it.
 local function all_that_shows(server)
   local command_line = folder.read(("/proc/%d/cmdline"):format(server.handle.pid))
   assert.is_true(#command_line > 0)
@@ -66,8 +66,8 @@ local function check_calls(server)
   client:close()
 end
 
--- Health says the cause, and every call is a 503 that says it too and when to come back. Returns
--- all that was said.
+-- Health gives the cause, and every call is a 503 with the cause and a Retry-After. Returns all
+-- texts.
 local function check_refused(server, cause)
   local client, said = server:client { retries = 0 }, {}
   local topic = kafka_cluster.name "topic"
@@ -290,7 +290,7 @@ describe("compression.type", function()
   local COUNT = 20
   local function value(number) return ("%d "):format(number) .. ("text "):rep(200) end
 
-  -- Produces and reads back through a server that compresses so. Returns the topic.
+  -- Produces and reads back through a server with this compression. Returns the topic.
   local function produce(codec)
     local server = cluster:serve { properties = { ["compression.type"] = codec } }
     local client, topic, messages = server:client(), server:topic(1), {}
@@ -311,7 +311,7 @@ describe("compression.type", function()
     return topic
   end
 
-  -- What Kafka's own tool reads of a partition's log: the codec of every batch, and how many
+  -- What Kafka's own tool reads from a partition's log: the codec of every batch, and how many
   -- records hold these values.
   local function stored(topic)
     local codecs, count = {}, 0
