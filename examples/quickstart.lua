@@ -44,11 +44,11 @@ for message in client:messages {
 end
 print(("  … consumed %d messages"):format(total))
 
-assert(total == #messages, "some lines did not come back")
+assert(total == #messages, "some lines were not consumed")
 for partition, lines in pairs(expected) do
   for index, line in ipairs(lines) do
     assert(received[partition][index] == line,
-      ("partition %d, message %d is not what was produced"):format(partition, index))
+      ("partition %d, message %d differs from what was produced"):format(partition, index))
   end
 end
 assert(client:delete_topic(topic))
@@ -56,8 +56,8 @@ print("every line came back as it was sent, in the order of its partition")
 
 print [[
 
-Go on:
-  bin/upstash-kafka serve           a server of your own; it prints three exports for its clients:
+Next:
+  bin/upstash-kafka serve           runs your own server; it prints three exports for clients:
     export UPSTASH_KAFKA_REST_URL=…
     export UPSTASH_KAFKA_REST_USERNAME=…
     export UPSTASH_KAFKA_REST_PASSWORD=…

@@ -14,7 +14,7 @@ describe("a client", function()
     server:stop()
   end)
 
-  -- The one message of a new topic.
+  -- Produces a value to a new topic and fetches it back.
   local function back(value, options)
     local topic = server:topic(1, 0)
     assert(client:produce(topic, value, options))

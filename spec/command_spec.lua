@@ -17,7 +17,7 @@ describe("upstash-kafka", function()
     server:stop()
   end)
 
-  -- Runs it against the server. Returns status, output, errors.
+  -- Runs the command against the server. Returns the status, output and errors.
   local function run(words, options)
     options = options or {}
     return shell.upstash_kafka(words, { input = options.input, environment = server:environment(options.environment) })
@@ -27,7 +27,7 @@ describe("upstash-kafka", function()
     return (name:gsub("%p", "%%%0"))
   end
 
-  -- The same, for what must succeed and say nothing else.
+  -- The same for a command that must succeed without errors. Returns its output.
   local function out_of(words, options)
     local status, out, err = run(words, options)
     assert.equal("", err)
@@ -424,7 +424,8 @@ describe("upstash-kafka", function()
     it("commits nothing that a broken pipe swallowed", function()
       local topic = server:topic(1, 10)
       local place = folder.make()
-      -- Nobody reads the pipe before the command starts: behind `| true` it may write before true has ended.
+      -- Breaks the pipe before starting the command. With `| true` the command might write before
+      -- true has ended.
       local status = shell.run(([[
         mkfifo '%s/pipe'
         exec 3<>'%s/pipe' 4>'%s/pipe' 3<&-
@@ -512,7 +513,7 @@ describe("upstash-kafka", function()
       return process:output()
     end
 
-    -- What the exports set in a shell that evaluates them.
+    -- Returns what the exports set in a shell.
     local function exported(text, environment)
       local _, out = shell.run("eval " .. shell.quote(text:gsub("^[^\n]*\n", "")) .. "\n" .. [[
         printf '%s\n' "$UPSTASH_KAFKA_REST_URL" "$UPSTASH_KAFKA_REST_USERNAME" "$UPSTASH_KAFKA_REST_PASSWORD"]],

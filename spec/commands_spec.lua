@@ -1,5 +1,6 @@
--- Each command in this process: what it asks of the client or the server, what it writes, how it ends. The functions
--- that speak to the network are replaced. The command as a program: command_spec.lua.
+-- Each command, run in this process: what it asks of the client or the server, what it writes, and
+-- its exit status. The functions that use the network are replaced. For the command as a program
+-- see command_spec.lua.
 
 local command = require "upstash.kafka.command"
 local command_line = require "upstash.kafka.command.line"
@@ -10,7 +11,7 @@ local unpack = table.unpack or unpack -- luacheck: compat
 
 local URL = "http://127.0.0.1:1"
 
--- A value in one line, keys in order.
+-- A value on one line, with its keys sorted.
 local function show(value)
   if type(value) ~= "table" then return tostring(value) end
   local parts, keys = {}, {}
@@ -23,8 +24,8 @@ local function show(value)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
--- A file that keeps what is written to it. `broken`: after so many writes or flushes it takes no more; "once": it fails
--- at the first write alone.
+-- A file that keeps what is written to it. `broken` is after how many writes and flushes they fail;
+-- "once" means that only the first write fails.
 local function sink(broken)
   local file = { text = "", left = tonumber(broken) or math.huge, flushes = 0 }
   function file:write(...)
@@ -45,9 +46,10 @@ local function sink(broken)
   return file
 end
 
--- Runs the words. Options: `answers`, { method = list of answers, each a value or a function of the arguments };
--- `environment`; `lines` of standard input; `broken`, as above, of standard output; `watched`: somebody looks at
--- standard error, and each look at the wall clock finds it two seconds later. Returns what it did.
+-- Runs a command line. Options: `answers`, { method = list of answers, each a value or a function
+-- of the arguments }; `environment`; `lines` of standard input; `broken`, as above, for standard
+-- output; `watched`: standard error is a terminal, and each look at the wall clock finds it two
+-- seconds later. Returns what the command did.
 local function run(words, options)
   options = options or {}
   local did = { calls = {}, out = sink(options.broken), err = sink() }
@@ -251,7 +253,7 @@ describe("produce", function()
     assert.same({ 1, "", "upstash-kafka: no such topic\n" }, { did.status, did.out_text, did.err_text })
   end)
 
-  -- Sizes of the batches that lines make.
+  -- Returns the sizes of the batches that the lines are sent in.
   local function sizes(lines, ...)
     local list = {}
     local answers = {}
@@ -312,7 +314,7 @@ end)
 describe("consume", function()
   local DELETE = "delete_consumer g i"
 
-  -- Runs it with an instance "i" on answers to consume.
+  -- Runs consume as instance "i", with these answers to the method.
   local function consume(words, batches, options)
     local all = { "consume", "t", "--group", "g", "--instance", "i" }
     for _, word in ipairs(words) do all[#all + 1] = word end
@@ -459,7 +461,8 @@ end)
 describe("serve", function()
   local NAMES = { "upstash.kafka.server", "upstash.kafka.launcher" }
 
-  -- Runs it with a server that is none. Returns what it did, with the options of the launcher and the order of calls.
+  -- Runs serve with a fake server. Returns what it did, the options of the launcher, and the calls
+  -- in order.
   local function serve(words, environment, allowed, problem)
     local saved, steps, did, given = {}, {}, nil, nil
     for _, name in ipairs(NAMES) do saved[name] = package.loaded[name] end
@@ -592,7 +595,7 @@ describe("upstash.kafka.command.line", function()
     },
   }
 
-  -- What the words are read as, or the status and text of the refusal.
+  -- Returns what the words are read as, or the status and message of the refusal.
   local function read(...)
     local fine, result = pcall(command_line.read, COMMAND, { "skipped", ... }, 2)
     if fine then return result end
@@ -696,8 +699,8 @@ describe("upstash.kafka.command.format", function()
     assert.equal("1700000000123", format.digits(1700000000123))
   end)
 
-  -- Shows progress at these seconds; `terminal` is whether standard error is watched. Returns what was written, and the
-  -- questions to the shell.
+  -- Shows progress at these seconds. `terminal` is what os.execute returns. Returns what was
+  -- written, and the commands for the shell.
   local function shown(prints, terminal, seconds)
     local time, execute, stderr, now, asked = os.time, os.execute, io.stderr, 100, {}
     local err = sink()

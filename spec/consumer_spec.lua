@@ -3,7 +3,7 @@ local kafka = require "upstash.kafka"
 local shell = require "spec.support.shell"
 local support = require "spec.support.server"
 
--- On 5.4 a loop that is left closes itself; elsewhere its state has to be closed.
+-- On Lua 5.4 leaving a loop closes it; elsewhere the test closes its state.
 local closes_itself = _VERSION == "Lua 5.4"
 
 local function values(list)
@@ -39,7 +39,7 @@ describe("client:messages and client:batches", function()
     return all
   end
 
-  -- Everything that a loop yields; `body` may end it by returning true.
+  -- Collects what a loop hands out. `body` ends the loop by returning true.
   local function collect(from, given, body)
     local list = {}
     for message in from:messages(given) do
@@ -256,7 +256,7 @@ describe("client:messages and client:batches", function()
   describe("A3: an answer that cannot be read", function()
     local big = ("x"):rep(3000)
 
-    -- A topic of one partition with these values.
+    -- Creates a topic of one partition with these values.
     local function topic_of(list)
       local topic, messages = server:topic(1, 0), {}
       for index, value in ipairs(list) do messages[index] = { value = value } end
@@ -264,7 +264,7 @@ describe("client:messages and client:batches", function()
       return topic
     end
 
-    -- What a loop hands out, and what it raises then.
+    -- Returns what a loop hands out, and what it raises after that.
     local function until_failure(from, given)
       local seen = {}
       local fine, failure = pcall(function()
@@ -277,7 +277,7 @@ describe("client:messages and client:batches", function()
       return server:client { retries = 0, retry_delay = 1, max_response_bytes = bytes }
     end
 
-    -- As the documentation says.
+    -- Continues after an unreadable message, as docs/loops.md describes.
     local function go_on_behind(from, position)
       from:consume(group, "one", position.topic, { auto_commit = false, timeout = 0, max_messages = 1 })
       assert(from:commit(group, "one",

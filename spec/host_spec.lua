@@ -1,11 +1,11 @@
--- Where the client runs. What it does inside nginx: nginx_calls_spec.lua.
+-- Where the client runs. For what it does inside nginx see nginx_calls_spec.lua.
 
 local core = require "upstash.kafka.core"
 local globals = require "_G" -- busted gives a spec file another _G
 
 local NAME = "upstash.kafka.host"
 
--- The host that a program finds whose global ngx is that.
+-- Loads the host in a program with this global ngx.
 local function host_of(ngx)
   local loaded, before = package.loaded[NAME], rawget(globals, "ngx")
   package.loaded[NAME] = nil

@@ -1,7 +1,7 @@
 local shell = require "spec.support.shell"
 local support = require "spec.support.server"
 
--- Runs a script in a Lua of its own. Returns its status, output and errors.
+-- Runs a script in its own Lua process. Returns its status, output and errors.
 local function script(text, environment)
   return shell.run(shell.lua .. " - ", { input = text, environment = environment })
 end

@@ -1,4 +1,4 @@
--- Names of instances of which each process is to have its own. What %w stands for in nginx: nginx_loop_spec.lua.
+-- Instance names that differ in each process. For %w in nginx see nginx_loop_spec.lua.
 
 describe("an instance's name", function()
   local expand = require("upstash.kafka.instance").expand

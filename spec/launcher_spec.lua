@@ -103,7 +103,8 @@ describe("upstash.kafka.launcher", function()
     assert.equal("nil\tno folder for the messages: HOME is not set\n", default "")
   end)
 
-  -- A server that cannot start, so that no broker is needed: what the launcher itself does comes before.
+  -- Starts a server with options that it refuses, after the launcher has done its own part. This
+  -- needs no broker.
   local function try(options)
     options.brokers, options.threads = "127.0.0.1:1", 1000
     local nothing, err = launcher.start(options)
@@ -152,7 +153,7 @@ describe("upstash.kafka.launcher", function()
       steps, given, secrets, made, getenv = {}, nil, {}, true, os.getenv
     end)
 
-    -- Runs a function with a launcher whose server writes down what is asked of it.
+    -- Calls `body` with a launcher whose server records the calls.
     local function with(body)
       local saved = { [NAME] = package.loaded[NAME], [SERVER] = package.loaded[SERVER] }
       package.loaded[NAME] = nil

@@ -1,5 +1,5 @@
--- What the loops ask of a server, call by call, and when. A script of answers replaces the server, and a clock that
--- only sleeps move replaces the real one.
+-- What the loops ask of a server, call by call, and when. A script of answers replaces the server,
+-- and a clock that only sleeps move replaces the real one.
 
 local core = require "upstash.kafka.core"
 local kafka = require "upstash.kafka"
@@ -8,7 +8,7 @@ local METHODS = { "consume", "commit", "committed", "delete_consumer", "consumer
 
 local saved, clock, trace, answers
 
--- A value in one line, fields in order; what is not said is not shown.
+-- A value on one line, with its fields sorted.
 local function show(value)
   if type(value) ~= "table" then return tostring(value) end
   local parts, keys = {}, {}
@@ -25,7 +25,7 @@ local function note(text)
   trace[#trace + 1] = text
 end
 
--- A call as a line of the trace, and the next answer of the script.
+-- Replaces a method: adds a line to the trace and returns the next answer of the script.
 local function answer_to(name)
   return function(_, ...)
     local words = { name }
@@ -60,7 +60,7 @@ local function later(milliseconds, answer)
   end
 end
 
--- Messages of a partition at these offsets.
+-- Messages of a partition, with these offsets.
 local function of(partition, ...)
   local list = {}
   for index, offset in ipairs { ... } do list[index] = { topic = "t", partition = partition, offset = offset } end
@@ -81,9 +81,9 @@ local function place(message)
   return ("%s/%d/%d"):format(message.topic, message.partition, message.offset)
 end
 
--- Runs a loop on a script: { line, answer }, the lines that are expected of the trace and the answers to those that
--- are calls; "> …" is what the loop hands out, and a number behind it the milliseconds that its body takes. `most` is
--- after how many the loop is closed.
+-- Runs a loop on a script of { line, answer }: the lines that the trace must have, and the answers
+-- to the calls among them. A line "> …" is what the loop hands out; its answer is how many
+-- milliseconds the body takes. The loop is closed after `most` of those lines.
 local function runs(method, options, script, most)
   local expected, bodies = {}, {}
   for _, entry in ipairs(script) do
@@ -266,7 +266,7 @@ describe("a loop, call by call,", function()
       { "committed g i {{partition=2,topic=t},{partition=1,topic=t},{partition=0,topic=t}}" } }
     local AFTER = { { DELETE, true }, { asks(1000), at(1) }, { "> t/0/1" }, { DELETE, true }, { "closed true" } }
 
-    -- BEFORE, with that answer to committed.
+    -- BEFORE, with this answer to committed.
     local function before(answer)
       local script = join(BEFORE)
       script[#script] = { script[#script][1], answer }
@@ -312,7 +312,7 @@ describe("a loop, call by call,", function()
     end)
   end)
 
-  -- What a failed consume may have done: where its messages may be under way, the instance is deleted.
+  -- A failed consume: the loop deletes the instance if the response may have carried messages.
   local MAY_HAVE_READ = {
     { "a lost connection", fails("connection_lost"), true }, { "a timeout", fails("timeout"), true },
     { "a 500", fails("internal", 500), true }, { "a 502", fails("unavailable", 502), true },

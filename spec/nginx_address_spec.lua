@@ -1,4 +1,4 @@
--- Where the nginx transport connects to. Without nginx.
+-- Where the nginx transport connects to. Runs without nginx.
 
 local address = require "upstash.kafka.nginx.address"
 

@@ -1,10 +1,11 @@
--- Answers as the nginx transport reads them, from any server, in any pieces. Without nginx.
+-- How the nginx transport reads responses, from any server and in any pieces. Runs without nginx.
 
 local answer = require "upstash.kafka.nginx.answer"
 
 local LIMIT = 1000
 
--- Reads from these pieces; what comes after them is the end of the connection, or what `last` says.
+-- Reads a response from these pieces. After them the connection ends, or fails with the code
+-- `last`.
 local function read(pieces, limit, last)
   local at = 0
   local reader = answer.reader(function()

@@ -1,6 +1,7 @@
--- What the client does with the sockets, timers and phases of nginx, step by step. A fake replaces nginx: its functions
--- write to a trace, its sockets follow a script, and only sleeps and waits move the clock. For a real nginx see
--- nginx_transport_spec.lua, nginx_loop_spec.lua, nginx_producer_spec.lua and nginx_phases_spec.lua.
+-- What the client does with the sockets, timers and phases of nginx, step by step. A fake replaces
+-- nginx: its functions write to a trace, its sockets follow a script, and only sleeps and waits
+-- move the clock. For a real nginx see nginx_transport_spec.lua, nginx_loop_spec.lua,
+-- nginx_producer_spec.lua and nginx_phases_spec.lua.
 
 local core = require "upstash.kafka.core"
 local globals = require "_G" -- busted gives a spec file another _G
@@ -15,9 +16,10 @@ local function note(...)
   trace[#trace + 1] = table.concat({ ... }, " ")
 end
 
--- The next connection of the script: { refused = problem, reused = number, tls = session, problem = of the handshake,
--- send_problem =, takes = the piece that fails with it, slow = milliseconds for each piece, answers = list }. An answer
--- is bytes, or { problem, milliseconds, exit = whether the worker is told to end meanwhile }.
+-- The next connection of the script: { refused = problem, reused = number, tls = session, problem =
+-- of the handshake, send_problem =, takes = the piece that fails with it, slow = milliseconds for
+-- each piece, answers = list }. An answer is bytes, or { problem, milliseconds, exit = whether the
+-- worker is told to end meanwhile }.
 local Socket = {}
 Socket.__index = Socket
 
@@ -85,7 +87,7 @@ local TABLES = { "methods", "message_methods", "producer_methods" }
 
 local saved = {}
 
--- The client as a nginx loads it. `replace`: methods of core that it finds.
+-- Loads the client as nginx would. `replace` holds methods that replace core's first.
 local function load(replace)
   saved = { now = core.now, ngx = rawget(globals, "ngx"), loaded = {} }
   for _, name in ipairs(TABLES) do

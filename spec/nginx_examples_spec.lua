@@ -1,4 +1,4 @@
--- Each configuration of examples/nginx, as it stands, in a real nginx.
+-- Runs each configuration in examples/nginx, unchanged, in a real nginx.
 
 local canned = require "spec.support.canned_server"
 local cjson = require "cjson"
@@ -122,7 +122,7 @@ describe("examples/nginx/", function()
     end
   end)
 
-  -- What produce.conf answers when the server goes through these steps, or is at that URL.
+  -- Returns what produce.conf answers if the server follows these steps, or is at that URL.
   local function failing(steps, timeout)
     local answering = type(steps) == "table" and canned.start(steps)
     nginx = support.start { example = "examples/nginx/produce.conf",
@@ -136,7 +136,7 @@ describe("examples/nginx/", function()
     return response.status, body.error, response.headers["retry-after"]
   end
 
-  -- The server's status, and produce.conf's.
+  -- The status of the server, and that of produce.conf.
   for from, to in pairs { [400] = 400, [404] = 404, [405] = 405, [409] = 409, [413] = 413, [422] = 422, [431] = 431,
     [418] = 418, [408] = 503, [429] = 503, [503] = 503, [401] = 502, [403] = 502, [500] = 504, [502] = 504, [504] = 504,
     [599] = 504 } do

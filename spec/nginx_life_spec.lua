@@ -1,5 +1,5 @@
--- The life of producers in a real nginx: made before the fork, for each request, closed twice or never, used from every
--- phase at once, with a full queue, in a worker that is killed.
+-- Producers in a real nginx: created before the fork or for each request, closed twice or never,
+-- used from every phase at once, with a full queue, in a worker that is killed.
 
 local folder = require "spec.support.folder"
 local free_port = require "spec.support.free_port"
@@ -12,8 +12,8 @@ if not support.runs_here then return pending(support.NEEDS) end
 
 local ENVIRONMENT = "env UPSTASH_KAFKA_REST_URL; env UPSTASH_KAFKA_REST_USERNAME; env UPSTASH_KAFKA_REST_PASSWORD;"
 
--- Sends one message for each request, and answers with its process. The worker is busy for so long that another one
--- takes the next request.
+-- Sends one message for each request and answers with the process number. The worker stays busy
+-- long enough for another one to take the next request.
 local SEND = [[
   location = /send { content_by_lua_block {
     require("upstash.kafka.core").sleep(20)
@@ -49,7 +49,7 @@ describe("in nginx, a producer", function()
     nginx = support.start(options)
   end
 
-  -- What is stored in the topic now, as { value = how often }.
+  -- Returns what the topic holds, as { value = count }.
   local function stored()
     local counts, offset = {}, 0
     repeat
@@ -76,7 +76,7 @@ describe("in nginx, a producer", function()
     return tonumber(out)
   end
 
-  -- Sends until every worker has answered; returns how many messages that took.
+  -- Sends until every worker has answered. Returns the number of messages.
   local function reach(workers)
     local sent, seen, count = 0, {}, 0
     shell.eventually(20, function()
@@ -102,7 +102,8 @@ describe("in nginx, a producer", function()
     for _, how in ipairs(nginx:ends()) do assert.equal("with code 0", how) end
   end
 
-  -- AddressSanitizer's allocator, unlike the system's, does not survive a fork while another thread allocates.
+  -- AddressSanitizer's allocator, unlike the system's, does not survive a fork while another thread
+  -- allocates.
   local REST = (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true) and "require('upstash.kafka.core').sleep(300)" or ""
   local INIT = [[
     init_by_lua_block {
@@ -132,7 +133,7 @@ describe("in nginx, a producer", function()
       ends_are_clean()
     end)
 
-    -- The process that has read the configuration ends then; its child becomes the master.
+    -- The process that read the configuration ends; its child becomes the master.
     it("sends once too when nginx becomes a daemon", function()
       start { workers = 2, http = INIT, locations = SEND }
       expect_stored(1)
@@ -167,7 +168,7 @@ describe("in nginx, a producer", function()
         ngx.print(tostring(first), " ", tostring(second), " ", select(2, pcall(producer.send, producer, nil, "x")))
       } }
     ]]
-    -- What is queued goes out with the end alone.
+    -- Queued messages are sent only at the end.
     local MADE = [[
       init_worker_by_lua_block {
         producer = require("upstash.kafka").new():producer { topic = "$topic", linger = 60000 }
@@ -209,7 +210,7 @@ describe("in nginx, a producer", function()
     end)
   end)
 
-  -- A Lua state for each request.
+  -- Every request gets its own Lua state.
   describe("with lua_code_cache off", function()
     local LOCATIONS = [[
       location = /send { content_by_lua_block {
@@ -391,7 +392,8 @@ describe("in nginx, a producer", function()
       } }
     ]]
 
-    -- Sends 1,000 messages to a server that is not there, and then is. Returns what became of them and what is stored.
+    -- Sends 1,000 messages to a server that starts later. Returns what became of them, and what is
+    -- stored.
     local function fill(overflow)
       local port = free_port()
       nginx = support.start {

@@ -1,4 +1,4 @@
--- Loops over messages in timers of a real nginx: they hold up neither a reload nor the end.
+-- Loops over messages in timers of a real nginx: they delay neither a reload nor the exit.
 
 local canned = require "spec.support.canned_server"
 local free_port = require "spec.support.free_port"
@@ -10,9 +10,10 @@ if not support.runs_here then return pending(support.NEEDS) end
 
 local ENVIRONMENT = "env UPSTASH_KAFKA_REST_URL; env UPSTASH_KAFKA_REST_USERNAME; env UPSTASH_KAFKA_REST_PASSWORD;"
 
-local SOON = 15000 -- milliseconds for the end of a worker: less than any poll, call or patience here would take
+-- Milliseconds for the end of a worker: less than any poll, call or wait below.
+local SOON = 15000
 
--- A consumer in a timer that writes each message to the error log; `values` fill it.
+-- A consumer in a timer that writes each message to the error log. `values` fill in the names.
 local HTTP = [[
   init_by_lua_block { kafka = require "upstash.kafka" }
   init_worker_by_lua_block {
@@ -146,7 +147,7 @@ describe("in nginx, a loop in a timer", function()
     nginx:stop()
   end)
 
-  -- { what the server does, the URL of one that does it }
+  -- { what the server does, a function that returns the URL of such a server }
   local troubles = {
     ["is not there"] = function() return "http://127.0.0.1:" .. free_port() end,
     ["hangs"] = function()

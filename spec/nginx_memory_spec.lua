@@ -1,4 +1,5 @@
--- The memory of a worker that sends: flat over millions of messages, delivered or not, and every message is counted.
+-- The memory of a worker that sends: flat over millions of messages, delivered or not, and every
+-- message is accounted for.
 
 local folder = require "spec.support.folder"
 local free_port = require "spec.support.free_port"
@@ -7,7 +8,7 @@ local server_support = require "spec.support.server"
 local shell = require "spec.support.shell"
 local support = require "spec.support.nginx"
 
--- AddressSanitizer keeps what is freed, and grows by that.
+-- AddressSanitizer keeps freed memory and grows.
 local sanitized = (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true)
 if not support.runs_here then return pending(support.NEEDS) end
 if sanitized then return pending "needs the module without AddressSanitizer, which keeps what is freed" end
@@ -20,8 +21,8 @@ local MILLIONS = 2000000
 local HOUR = 3600 * 500 -- messages of an hour, at 500 in a second
 local RETRIES = 360 -- of an hour, 10 s apart
 
--- What the worker may take more than before its first message: the queue, two batches as records and as JSON, and what
--- libcurl, LuaJIT's garbage and malloc take besides.
+-- What the worker may take more than before its first message: the queue, two batches as records
+-- and as JSON, and what libcurl, LuaJIT's garbage and malloc take besides.
 local ALLOWANCE = 8 * MIB
 local BOUND = QUEUE + 2 * 5 * BATCH + ALLOWANCE
 -- And once it is warm: less than three bytes for each message.
@@ -43,8 +44,8 @@ local HTTP = [[
   }
 ]]
 
--- /run sends `count` messages of 100 bytes through the producer `name`, a thousand in a turn of the event loop. What
--- finds no room it sends again, unless `once` is set.
+-- /run sends `count` messages of 100 bytes through the producer `name`, a thousand in a turn of the
+-- event loop. What finds no room it sends again, unless `once` is set.
 local LOCATIONS = [[
   location = /run { content_by_lua_block {
     local producer, value = producers[ngx.var.arg_name], ("x"):rep(100)
@@ -83,7 +84,7 @@ describe("in nginx, the memory of a worker", function()
     return require("cjson").decode(nginx:get("/stats?name=" .. name).body)
   end
 
-  -- Returns the most memory that the worker had meanwhile.
+  -- Returns the most memory that the worker used meanwhile.
   local function run(name, count, once)
     local pending = nginx:begin(("/run?name=%s&count=%d%s"):format(name, count, once and "&once=1" or ""))
     local most = 0
@@ -121,7 +122,8 @@ describe("in nginx, the memory of a worker", function()
     server:stop()
   end)
 
-  -- A server that is not there for an hour, as far as the worker can tell by its messages; then it is.
+  -- A server that is not there for an hour, as far as the worker can tell by its messages; then it
+  -- is.
   for name, how in pairs { refuses = "refuses", drops = "drops the oldest of", expires = "gives up after a while" } do
     it("is flat over an hour's messages that it " .. how .. ", and all are counted", function()
       local port = free_port()
@@ -129,7 +131,8 @@ describe("in nginx, the memory of a worker", function()
       local before = resident()
       local warm = run(name, WARM, true)
       local tried, most, counts = WARM + HOUR, run(name, HOUR, true), nil
-      shell.eventually(240, function() -- of some more messages, so that there is something to try again
+      -- More messages, so that there is something to retry.
+      shell.eventually(240, function()
         most, tried, counts = math.max(most, run(name, 100, true)), tried + 100, stats(name)
         return counts.retried >= RETRIES
       end)
@@ -138,7 +141,8 @@ describe("in nginx, the memory of a worker", function()
       assert.equal(0, counts.delivered)
       local late = server_support.start { listen = "127.0.0.1:" .. port, username = "tester", password = "secret",
         partitions = 1 }
-      shell.eventually(60, function() -- those that expire in a few milliseconds are not all delivered
+      -- Messages that expire within milliseconds are not all delivered.
+      shell.eventually(60, function()
         run(name, 1000)
         counts = settled(name)
         return counts.delivered >= 1000
@@ -149,7 +153,8 @@ describe("in nginx, the memory of a worker", function()
       assert.equal(name ~= "drops", counts.refused > 0)
       local client = late:client()
       local stored = client:offsets("latest", { topic = name, partition = 0 })[1].offset
-      assert.is_true(stored == counts.delivered or name == "expires" and stored > counts.delivered) -- while on its way
+      -- A message may expire while it is sent.
+      assert.is_true(stored == counts.delivered or name == "expires" and stored > counts.delivered)
       client:close()
       late:stop()
     end)

@@ -1,11 +1,12 @@
--- In which phases of nginx what can be called: a call that waits only where Lua may wait, and elsewhere it says so.
+-- What can be called in which phase of nginx. A call that waits is refused with an explanation
+-- where Lua may not wait.
 
 local server_support = require "spec.support.server"
 local support = require "spec.support.nginx"
 
 if not support.runs_here then return pending(support.NEEDS) end
 
--- phase, what is to be said of produce, of topics
+-- What produce and topics raise, given the phase.
 local PRODUCE = "client:produce cannot wait for an answer in %s_by_lua: send it with a client:producer, or make the "
   .. "call in ngx.timer.at"
 local TOPICS = "client:topics cannot wait for an answer in %s_by_lua: make the call in ngx.timer.at"
@@ -15,7 +16,7 @@ local HTTP = [[
     kafka = require "upstash.kafka"
     client = kafka.new()
     said = {}
-    -- Notes what the calls return or raise, under a name.
+    -- Records what the calls return or raise, under a name.
     function try(name)
       local _, produced = pcall(client.produce, client, "phases", name, { partition = 0 })
       local _, topics = pcall(client.topics, client)

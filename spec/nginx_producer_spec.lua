@@ -1,4 +1,5 @@
--- The background producer in a real nginx: it sends from every phase, and loses nothing at reload and at the end.
+-- The background producer in a real nginx: it sends from every phase, and loses nothing at reload
+-- and at the end.
 
 local cjson = require "cjson"
 local folder = require "spec.support.folder"
@@ -13,7 +14,7 @@ if not support.runs_here then return pending(support.NEEDS) end
 
 local ENVIRONMENT = "env UPSTASH_KAFKA_REST_URL; env UPSTASH_KAFKA_REST_USERNAME; env UPSTASH_KAFKA_REST_PASSWORD;"
 
--- How many messages a topic holds.
+-- Returns the number of messages in a topic.
 local function stored(client, topic)
   local partitions, total = {}, 0
   for partition = 0, (client:topics()[topic] or 0) - 1 do
@@ -24,7 +25,7 @@ local function stored(client, topic)
   return total
 end
 
--- How many different values a topic holds.
+-- Returns the number of distinct values in a topic.
 local function distinct(client, topic)
   local seen, total = {}, 0
   for partition = 0, client:topics()[topic] - 1 do
@@ -114,7 +115,8 @@ describe("in nginx, a producer", function()
   end)
 
   it("flushes and closes without holding anybody up, and says where it cannot", function()
-    local silent = assert(require("socket").bind("127.0.0.1", 0)) -- takes connections and says nothing
+    -- Accepts connections and says nothing.
+    local silent = assert(require("socket").bind("127.0.0.1", 0))
     local nginx = start {
       values = { topic = server_support.name "flush", silent = "http://127.0.0.1:" .. select(2, silent:getsockname()) },
       http = [[init_by_lua_block {
@@ -160,7 +162,8 @@ describe("in nginx, a producer", function()
     }
     assert.equal("true", nginx:get("/send").body)
     assert.equal("true1", nginx:get("/flush").body)
-    local sent = 1 -- by /hung; how many /full adds depends on when the sender takes some out of the queue
+    -- /hung sends one; how many /full adds depends on when the sender takes some out of the queue.
+    local sent = 1
     for _, row in ipairs {
       { "/hung", "^true +nil %d messages were not delivered within 1500 ms" },
       { "/close", "^nil %d messages were not delivered within 1500 ms.* true$" },
@@ -224,7 +227,7 @@ describe("in nginx, a producer", function()
   end)
 
   describe("at the end", function()
-    -- A producer whose messages wait until the end.
+    -- A producer that does not send before the end.
     local function queueing(exit_worker, url)
       return start {
         environment = server:environment { UPSTASH_KAFKA_REST_URL = url },
@@ -285,7 +288,7 @@ describe("in nginx, a producer under load", function()
 
   local place, nginx, client, process, port
 
-  -- The server is a process of its own: it is to be killed.
+  -- The server is its own process, because the test kills it.
   local function serve()
     process = shell.start(("%s serve --listen 127.0.0.1:%d --data %s/data"):format(shell.command, port, place),
       { environment = { UPSTASH_KAFKA_SERVER_PASSWORD = "secret" } })
@@ -335,7 +338,8 @@ describe("in nginx, a producer under load", function()
     folder.remove(place)
   end)
 
-  -- Requests in the background; the function that is returned ends them and tells how many were answered.
+  -- Sends requests in the background. Returns a function that stops and returns the number of
+  -- responses.
   local function load(pause)
     local stop = place .. "/stop"
     local worker = shell.start(("%s spec/support/nginx_load.lua %d /load %s %s"):format(shell.lua, nginx.port, stop,
@@ -388,7 +392,8 @@ describe("in nginx, a producer under load", function()
     local said = counts()
     assert.same({ sent = requests * 100, refused = 0 }, said)
     shell.eventually(60, function() return distinct(client, "load") == said.sent end)
-    -- What the server had stored and not acknowledged when it was killed is there twice: a batch of each worker.
+    -- What the server had stored and not acknowledged when it was killed is there twice: a batch of
+    -- each worker.
     local twice = stored(client, "load") - said.sent
     assert.is_true(twice >= 0 and twice <= 2 * 10000, twice)
     assert.is_true(during < 128 + 64, during)

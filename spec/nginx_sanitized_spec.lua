@@ -1,5 +1,6 @@
--- 50 reloads of a real nginx whose workers send, produce and consume, with the module under AddressSanitizer and
--- LeakSanitizer: `make sanitize-nginx`, a step of `.ci/run`. Elsewhere it is skipped.
+-- 50 reloads of a real nginx whose workers send, produce and consume, with the module under
+-- AddressSanitizer and LeakSanitizer: `make sanitize-nginx`, a step of `.ci/run`. Elsewhere it is
+-- skipped.
 
 local folder = require "spec.support.folder"
 local http = require "spec.support.http"
@@ -13,7 +14,7 @@ if not sanitized then return pending "needs the module under AddressSanitizer: m
 
 local ENVIRONMENT = "env UPSTASH_KAFKA_REST_URL; env UPSTASH_KAFKA_REST_USERNAME; env UPSTASH_KAFKA_REST_PASSWORD;"
 
--- `$more` is what else init_by_lua does. One of the producers is never closed.
+-- `$more` is more code for init_by_lua. One of the producers is never closed.
 local HTTP = [[
   lua_code_cache $cache;
   init_by_lua_block {
@@ -64,8 +65,9 @@ local LOCATIONS = [[
 local REQUESTS = 12 -- of each kind between two reloads
 local STORED = 3 * REQUESTS -- of their messages
 
--- The reports in a text about the module, and all those that are no leaks. What nginx and LuaJIT leave behind at their
--- end is not ours: a leak counts when core.so or its source, or libcurl, which it alone uses, stands in its stack.
+-- The reports in a text about the module, and all those that are no leaks. What nginx and LuaJIT
+-- leave behind at their end is not ours: a leak counts when core.so or its source, or libcurl,
+-- which it alone uses, stands in its stack.
 local function reports(text)
   local found = {}
   for block in (text .. "\n\n"):gmatch "(.-)\n\n+" do
@@ -101,7 +103,8 @@ describe("in nginx, under sanitizers,", function()
     for _, request in ipairs(pending) do assert.equal("x", request.response.body) end
   end
 
-  -- Returns the reports of each process, by its number. A leak on purpose shows that leaks are looked for.
+  -- Returns the reports of each process, by its number. A leak on purpose shows that leaks are
+  -- looked for.
   local function reload(times, more, cache)
     local options = ("%s:detect_leaks=1:log_path=%s/asan"):format(os.getenv "ASAN_OPTIONS" or "", place)
     nginx = support.start {
@@ -140,8 +143,9 @@ describe("in nginx, under sanitizers,", function()
     assert.equal(50 * STORED, stored())
   end)
 
-  -- A worker has a copy of what the master's thread was at, and none of the thread: only the master can be clean. The
-  -- thread is at rest by the fork, for ASan's allocator does not survive one amid an allocation.
+  -- A worker has a copy of what the master's thread was at, and none of the thread: only the master
+  -- can be clean. The thread is at rest by the fork, for ASan's allocator does not survive one amid
+  -- an allocation.
   it("reloads leave nothing behind in a master that sends", function()
     local found = reload(5, [[
       assert(producer:send(nil, "init"))

@@ -1,5 +1,5 @@
--- examples/nginx-servers/nginx.conf: what nginx repeats to another server. The rest of it is in
--- spec/kafka/several_servers_spec.lua.
+-- examples/nginx-servers/nginx.conf: which requests nginx repeats to another server. For the rest
+-- see spec/kafka/several_servers_spec.lua.
 
 local canned = require "spec.support.canned_server"
 local cjson = require "cjson"
@@ -16,7 +16,7 @@ if shell.run [[PATH="$PATH:/usr/sbin" sh -c 'command -v nginx']] ~= 0 then retur
 local STORED = canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]')
 local UNAVAILABLE = canned.answer(503, '{"error":"not now","status":503}', { "Retry-After: 1" })
 
--- What appends, each in each of its forms.
+-- Requests that append, in each of their forms.
 local APPENDS = {
   { "GET", "/produce/t/message" }, { "GET", "/produce/t/message?key=k" },
   { "GET", "/produce/t", '{"value":"v"}' }, { "POST", "/produce/t", '{"value":"v"}' },
@@ -24,7 +24,8 @@ local APPENDS = {
   { "GET", "/webhook?topic=t&user=u&pass=p" }, { "POST", "/webhook?topic=t", "v" },
 }
 
--- What appends, to the topic t, and what: nginx takes each path for another one when it chooses a location.
+-- What appends, to the topic t, and what: nginx takes each path for another one when it chooses a
+-- location.
 local DOTTED = {
   ["..%2F..%2Fx"] = "../../x",
   ["%2e%2e%2f%2e%2e%2ffoo"] = "../../foo",
@@ -46,7 +47,7 @@ describe("examples/nginx-servers/nginx.conf", function()
 
   after_each(stop)
 
-  -- One worker, which asks the first server first, and the others as soon as it may.
+  -- One worker, which tries the first server first, and the others as soon as it may.
   local function start(first, second, more)
     local replacements = { ["worker_processes auto;"] = "worker_processes 1;" }
     for number, url in ipairs { first, second, second } do
@@ -64,7 +65,8 @@ describe("examples/nginx-servers/nginx.conf", function()
     return response
   end
 
-  -- A request to a first server that goes through `steps` once it has read it, and a second that would store it.
+  -- Sends a request to a first server, which then follows `steps`, and a second that would store
+  -- it.
   local function through(row, steps, more)
     local all = { "accept", "read" }
     for _, step in ipairs(steps) do all[#all + 1] = step end

@@ -1,5 +1,6 @@
--- A server in trouble stalls nobody else: while calls wait for one that hangs, refuses or is slow, other requests to
--- the same single worker are answered before any of these calls ends. How soon exactly is measured by bench/.
+-- A server in trouble stalls no other request: while calls wait for a server that hangs, refuses or
+-- is slow, the same single worker answers other requests before any of these calls ends. bench/
+-- measures how soon.
 
 local http = require "spec.support.http"
 local socket = require "socket"
@@ -29,7 +30,7 @@ local LOCATIONS = [[
   }
 ]]
 
--- Takes 5 s for an answer, without holding up its own worker.
+-- Takes 5 s to answer, without blocking its own worker.
 local SLOW = [[
   location /produce { content_by_lua_block {
     ngx.sleep(5)
@@ -45,7 +46,7 @@ local SLOW = [[
 describe("in nginx, while the server", function()
   teardown(support.stop_all)
 
-  -- Makes calls of both kinds, and probes meanwhile. Returns what the calls came to, as a set.
+  -- Makes calls of both kinds and probes meanwhile. Returns the outcomes of the calls, as a set.
   local function probe(url, timeout)
     local nginx = support.start { locations = LOCATIONS, values = { server = url, timeout = timeout } }
     local pending = {}
@@ -69,7 +70,8 @@ describe("in nginx, while the server", function()
   end)
 
   it("refuses, the calls wait alone", function()
-    local held = assert(socket.tcp()) -- bound, not listening: connections are refused, and nobody else gets the port
+    -- Bound, but not listening: connections are refused, and no other process gets the port.
+    local held = assert(socket.tcp())
     assert(held:bind("127.0.0.1", 0))
     local _, port = held:getsockname()
     assert.same({ connect_failed = true }, probe("http://127.0.0.1:" .. port, 3000))

@@ -63,7 +63,7 @@ describe("in nginx, a call", function()
     server:stop()
   end)
 
-  -- Runs Lua in a content handler, with the client as its argument. Returns what it returns.
+  -- Runs Lua code in a content handler, with the client as its argument. Returns its results.
   local function run(text, timeout)
     local response = nginx:post("/run", text, timeout)
     assert.equal(200, response.status, response.body)

@@ -10,7 +10,7 @@ describe("upstash.kafka.options", function()
     place = { kind = "position", words = { here = true }, expects = "a place" },
   }
 
-  -- As a method would use it: its caller is to blame.
+  -- Uses options.check as a method does: the caller is to blame.
   local function method(given)
     options.check("method", given, SCHEMA, 2)
     return true

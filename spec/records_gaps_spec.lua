@@ -1,4 +1,5 @@
--- The loop over a partition whose offsets have gaps, as Kafka's have, and over answers with more than was asked for.
+-- The loop over a partition whose offsets have gaps, as in Kafka, and over responses with more
+-- messages than requested.
 
 local canned = require "spec.support.canned_server"
 local kafka = require "upstash.kafka"
@@ -23,7 +24,8 @@ describe("records", function()
     assert.same({ 0, 5, 6 }, offsets)
     local requests = stub:finish()
     assert.truthy(requests[1]:find('"offset":0', 1, true), requests[1])
-    assert.truthy(requests[1]:find('"max_messages":7', 1, true), requests[1]) -- no more than may be wanted
+    -- No more messages than the loop can hand out.
+    assert.truthy(requests[1]:find('"max_messages":7', 1, true), requests[1])
     assert.truthy(requests[2]:find('"offset":6', 1, true), requests[2])
     assert.truthy(requests[2]:find('"max_messages":1', 1, true), requests[2])
   end)

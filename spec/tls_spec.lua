@@ -1,4 +1,4 @@
--- TLS between the client and the server: certificates are verified unless the client says otherwise.
+-- TLS between client and server. Certificates are verified unless the client disables that.
 
 local certificates = require "spec.support.certificates"
 local folder = require "spec.support.folder"

@@ -1,11 +1,11 @@
--- Everything that a program can call is described for the language server, and nothing else is.
+-- The types for the language server describe everything that a program can call, and nothing else.
 
 local core = require "upstash.kafka.core"
 local folder = require "spec.support.folder"
 local kafka = require "upstash.kafka"
 local server = require "upstash.kafka.server"
 
--- The names that a pattern captures in a file of lua/upstash/kafka/types, sorted.
+-- Returns the names that a pattern captures in a file of lua/upstash/kafka/types, sorted.
 local function described(file, pattern)
   local names, text = {}, assert(folder.read("lua/upstash/kafka/types/" .. file .. ".lua"))
   for name in text:gmatch(pattern) do names[#names + 1] = name end
