@@ -47,7 +47,7 @@ return {
     doors = {
       { header = "^curl/", files = { "^client/transport[%w_]*%.[ch]$" } },
       { header = "^microhttpd%.h$", files = { "^server/http/http[%w_]*%.[ch]$" } },
-      { header = "^lmdb%.h$", files = { "^server/log_engine/log_[%w_]+%.[ch]$" } },
+      { header = "^lmdb%.h$", files = { "^server/log_engine/log_store_private%.h$" } },
       { header = "^zlib%.h$", files = { "^common/gzip%.c$" } },
       { header = "^librdkafka/rdkafka%.h$", files = { "^server/kafka_engine/rd/kafka_rd%.h$" } },
       { header = "^lua%.h$", files = { "^binding/" } },

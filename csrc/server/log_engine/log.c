@@ -10,17 +10,17 @@
 
 /* Failures. */
 
-void uk_log_set_trouble(struct uk_log *log, int64_t until, const char *text)
+void uk_log_set_problem(struct uk_log *log, int64_t until, const char *text)
 {
   pthread_mutex_lock(&log->mutex);
-  snprintf(log->trouble, sizeof log->trouble, "%s", text);
-  log->trouble_until = until;
+  snprintf(log->problem, sizeof log->problem, "%s", text);
+  log->problem_until = until;
   pthread_mutex_unlock(&log->mutex);
 }
 
 void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log_status status)
 {
-  char text[sizeof log->trouble];
+  char text[sizeof log->problem];
   if (status == UK_LOG_NO_MEMORY) {
     uk_operation_fail(operation, UK_E_NO_MEMORY, "%s", "");
     return;
@@ -32,7 +32,7 @@ void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log
   else
     snprintf(text, sizeof text, "the log failed: %s", uk_log_store_failure(log->store));
   if (status != UK_LOG_FAILED && status != UK_LOG_UNCERTAIN)
-    uk_log_set_trouble(log, uk_clock_monotonic() + UK_LOG_TROUBLE_MS, text);
+    uk_log_set_problem(log, uk_clock_monotonic() + UK_LOG_PROBLEM_MS, text);
   if (status == UK_LOG_UNCERTAIN)
     uk_operation_fail(operation, UK_E_GATEWAY_TIMEOUT, "%s; the request " UK_MAY_BE_DONE, text);
   else
@@ -42,15 +42,15 @@ void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log
 enum uk_error uk_log_health(struct uk_log *log, char *detail, size_t size)
 {
   pthread_mutex_lock(&log->mutex);
-  bool well = log->trouble[0] == '\0' || uk_clock_monotonic() >= log->trouble_until;
-  snprintf(detail, size, "%s", well ? "" : log->trouble);
+  bool well = log->problem[0] == '\0' || uk_clock_monotonic() >= log->problem_until;
+  snprintf(detail, size, "%s", well ? "" : log->problem);
   pthread_mutex_unlock(&log->mutex);
   return well ? UK_OK : UK_E_UNAVAILABLE;
 }
 
 /* Open and close. */
 
-bool uk_log_reserve_purge(struct uk_log *log)
+bool uk_log_make_purge_room(struct uk_log *log)
 {
   if (log->purge_count < log->purge_capacity)
     return true;
@@ -81,7 +81,7 @@ static enum uk_log_status load_purges(struct uk_log *log, struct uk_log_view *vi
   for (; (status = uk_log_view_next_id(view, &id)) == UK_LOG_OK; id++) {
     if (has_id(topics, id))
       continue;
-    if (!uk_log_reserve_purge(log))
+    if (!uk_log_make_purge_room(log))
       return UK_LOG_NO_MEMORY;
     log->purges[log->purge_count++] = id;
   }

@@ -6,13 +6,13 @@
 #include "common/clock.h"
 #include "server/log_engine/log_create.h"
 #include "server/log_engine/log_fetch.h"
-#include "server/log_engine/log_service.h"
+#include "server/log_engine/log_notifier.h"
 
 struct log_engine {
   struct uk_engine engine;
   struct uk_log *log;
   struct uk_groups *groups;
-  struct uk_log_service service;
+  struct uk_log_notifier notifier;
 };
 
 static struct log_engine *of(struct uk_engine *engine)
@@ -105,7 +105,7 @@ static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)
 
 static void fetch(struct uk_engine *engine, struct uk_fetch *operation)
 {
-  uk_log_service_fetch(&of(engine)->service, operation);
+  uk_log_notifier_fetch(&of(engine)->notifier, operation);
 }
 
 static void consume_existing(void *context, struct uk_consume *operation)
@@ -116,7 +116,7 @@ static void consume_existing(void *context, struct uk_consume *operation)
     return;
   }
   uk_groups_consume(engine->groups, operation, uk_clock_monotonic());
-  uk_log_service_settle(&engine->service);
+  uk_log_notifier_reschedule(&engine->notifier);
 }
 
 static void consume(struct uk_engine *engine, struct uk_consume *operation)
@@ -129,14 +129,14 @@ static void commit(struct uk_engine *engine, struct uk_commit *operation)
 {
   start(&operation->operation);
   uk_groups_commit(of(engine)->groups, operation, uk_clock_monotonic());
-  uk_log_service_settle(&of(engine)->service);
+  uk_log_notifier_reschedule(&of(engine)->notifier);
 }
 
 static void delete_consumer(struct uk_engine *engine, struct uk_delete_consumer *operation)
 {
   start(&operation->operation);
   uk_groups_delete_consumer(of(engine)->groups, operation, uk_clock_monotonic());
-  uk_log_service_settle(&of(engine)->service);
+  uk_log_notifier_reschedule(&of(engine)->notifier);
 }
 
 static void consumers(struct uk_engine *engine, struct uk_consumers *operation)
@@ -151,12 +151,12 @@ static void response_finished(struct uk_engine *engine, struct uk_slice group,
   if (complete)
     return;
   uk_groups_undelivered(of(engine)->groups, group, instance, delivery, uk_clock_monotonic());
-  uk_log_service_settle(&of(engine)->service);
+  uk_log_notifier_reschedule(&of(engine)->notifier);
 }
 
 static void drain(struct uk_engine *engine)
 {
-  uk_log_service_drain(&of(engine)->service);
+  uk_log_notifier_drain(&of(engine)->notifier);
 }
 
 /* What groups needs of the log. */
@@ -248,17 +248,17 @@ static void groups_commit(void *context, struct uk_slice group,
   uk_log_submit(((struct log_engine *)context)->log, UK_LOG_COMMIT, &made->command.operation);
 }
 
-/* Life. The log calls the service, which is therefore there before it and goes after it; groups must be there until the
+/* Life. The log calls the notifier, which is therefore there before it and goes after it; groups must be there until the
  * log has finished. */
 
 static void close_engine(struct uk_engine *engine)
 {
   struct log_engine *closing = of(engine);
-  uk_log_service_stop(&closing->service);
+  uk_log_notifier_stop(&closing->notifier);
   uk_log_finish(closing->log);
   uk_groups_close(closing->groups);
   uk_log_close(closing->log);
-  uk_log_service_free(&closing->service);
+  uk_log_notifier_free(&closing->notifier);
   free(closing);
 }
 
@@ -294,7 +294,7 @@ static struct log_engine *new_engine(void)
                                       .commit = groups_commit,
                                       .read = groups_read};
   made->groups = uk_groups_open(&below);
-  if (made->groups != NULL && uk_log_service_init(&made->service))
+  if (made->groups != NULL && uk_log_notifier_init(&made->notifier))
     return made;
   if (made->groups != NULL)
     uk_groups_close(made->groups);
@@ -322,10 +322,10 @@ enum uk_error uk_log_engine_open(struct uk_engine **engine,
                                      .partitions = options->partitions,
                                      .auto_create = options->auto_create,
                                      .no_sync = options->no_sync,
-                                     .changed = uk_log_service_changed,
-                                     .context = &made->service};
+                                     .changed = uk_log_notifier_changed,
+                                     .context = &made->notifier};
   enum uk_error error = uk_log_open(&made->log, &log, message, size);
-  if (error == UK_OK && !uk_log_service_start(&made->service, made->log, made->groups))
+  if (error == UK_OK && !uk_log_notifier_start(&made->notifier, made->log, made->groups))
     error = no_memory(options, message, size);
   if (error == UK_OK) {
     *engine = &made->engine;
@@ -333,7 +333,7 @@ enum uk_error uk_log_engine_open(struct uk_engine **engine,
   }
   uk_log_close(made->log);
   uk_groups_close(made->groups);
-  uk_log_service_free(&made->service);
+  uk_log_notifier_free(&made->notifier);
   free(made);
   return error;
 }

@@ -39,46 +39,46 @@ bool uk_log_fetch_ready(struct uk_log *log, struct uk_fetch *fetch)
   return ready;
 }
 
-/* A position's turn: the sink of the fetch, closed after a while. */
-struct turn {
+/* A position's quantum: the sink of the fetch, closed after a while. */
+struct quantum {
   const struct uk_sink *sink;
   size_t records, bytes; /* left */
   bool full;             /* the sink refused */
-  bool any;              /* it took something, in this turn or before */
+  bool any;              /* it took something, in this quantum or before */
 };
 
 static bool take_record(struct uk_operation *operation, const struct uk_record *record)
 {
-  struct turn *turn = operation->engine_data;
-  if (turn->records == 0 || turn->bytes == 0)
+  struct quantum *quantum = operation->engine_data;
+  if (quantum->records == 0 || quantum->bytes == 0)
     return false;
-  if (!turn->sink->record(operation, record)) {
-    turn->full = true;
+  if (!quantum->sink->record(operation, record)) {
+    quantum->full = true;
     return false;
   }
   size_t bytes = uk_log_record_bytes(record);
-  turn->records--;
-  turn->bytes -= bytes < turn->bytes ? bytes : turn->bytes;
-  turn->any = true;
+  quantum->records--;
+  quantum->bytes -= bytes < quantum->bytes ? bytes : quantum->bytes;
+  quantum->any = true;
   return true;
 }
 
 /* False when reading ends: the sink is full, or something failed. */
-static bool read_turn(struct uk_log *log, struct uk_log_wait *wait, struct turn *turn)
+static bool read_quantum(struct uk_log *log, struct uk_log_wait *wait, struct quantum *quantum)
 {
   static const struct uk_sink sink = {take_record, NULL};
   struct uk_operation *operation = &wait->waiter->fetch->operation;
   const struct uk_topic_partition_offset *at = wait->position;
   bool alone = wait->waiter->count == 1, closed;
-  turn->records = alone ? SIZE_MAX : UK_LOG_TURN_RECORDS;
-  turn->bytes = alone ? SIZE_MAX : UK_LOG_TURN_BYTES;
-  operation->engine_data = turn;
+  quantum->records = alone ? SIZE_MAX : UK_LOG_QUANTUM_RECORDS;
+  quantum->bytes = alone ? SIZE_MAX : UK_LOG_QUANTUM_BYTES;
+  operation->engine_data = quantum;
   enum uk_error error = uk_log_read(log, at->topic, at->partition, wait->next_offset, operation,
                                     &sink, &wait->next_offset, &closed);
   wait->ended = !closed;
   if (error == UK_OK)
-    return !turn->full;
-  if (turn->any) {
+    return !quantum->full;
+  if (quantum->any) {
     operation->error = UK_OK;
     operation->message[0] = '\0';
   }
@@ -86,14 +86,14 @@ static bool read_turn(struct uk_log *log, struct uk_log_wait *wait, struct turn 
 }
 
 static bool read_round(struct uk_log *log, struct uk_log_waiter *waiter, size_t start,
-                       struct turn *turn, bool *more)
+                       struct quantum *quantum, bool *more)
 {
   *more = false;
   for (size_t i = 0; i < waiter->count; i++) {
     struct uk_log_wait *wait = &waiter->waits[(start + i) % waiter->count];
     if (wait->ended)
       continue;
-    if (!read_turn(log, wait, turn))
+    if (!read_quantum(log, wait, quantum))
       return false;
     *more = *more || !wait->ended;
   }
@@ -103,7 +103,7 @@ static bool read_round(struct uk_log *log, struct uk_log_waiter *waiter, size_t 
 bool uk_log_fetch_read(struct uk_log *log, struct uk_log_waiter *waiter, size_t start)
 {
   struct uk_fetch *fetch = waiter->fetch;
-  struct turn turn = {.sink = &fetch->sink};
+  struct quantum quantum = {.sink = &fetch->sink};
   bool more = true;
   if (fetch->sink.is_client_alive != NULL && !fetch->sink.is_client_alive(&fetch->operation)) {
     uk_operation_fail(&fetch->operation, UK_E_CANCELLED, "the client has gone");
@@ -113,7 +113,7 @@ bool uk_log_fetch_read(struct uk_log *log, struct uk_log_waiter *waiter, size_t 
     waiter->waits[i].next_offset = waiter->waits[i].position->offset;
     waiter->waits[i].ended = false;
   }
-  while (more && read_round(log, waiter, start, &turn, &more))
+  while (more && read_round(log, waiter, start, &quantum, &more))
     continue;
-  return turn.full;
+  return quantum.full;
 }

@@ -8,8 +8,8 @@
 enum {
   /* With several positions each gives so much before the next one's turn, round and round, until the sink is full
    * or all are at their ends. */
-  UK_LOG_TURN_RECORDS = 100,
-  UK_LOG_TURN_BYTES = 256 << 10
+  UK_LOG_QUANTUM_RECORDS = 100,
+  UK_LOG_QUANTUM_BYTES = 256 << 10
 };
 
 /* False, and the operation failed, when the topic or partition is not there. */

@@ -12,7 +12,7 @@ enum {
   UK_LOG_TRANSACTION_COMMANDS = 10000,
   UK_LOG_MAINTENANCE_MS = 1000,
   UK_LOG_MAINTENANCE_ROWS = 1000, /* removed in one transaction */
-  UK_LOG_TROUBLE_MS = 10000       /* how long a refusal for want of room shows in the health */
+  UK_LOG_PROBLEM_MS = 10000       /* how long a refusal for want of room shows in the health */
 };
 
 struct uk_log {
@@ -27,8 +27,8 @@ struct uk_log {
   pthread_cond_t arrived;
   struct uk_operation *first, *last; /* the queue, through `next`; the kind lies in `engine_data` */
   bool closing;
-  char trouble[160];     /* "" when well */
-  int64_t trouble_until; /* monotonic milliseconds */
+  char problem[160];     /* "" when well */
+  int64_t problem_until; /* monotonic milliseconds */
 
   /* The writer's. */
   struct uk_log_stage stage;
@@ -49,13 +49,13 @@ static inline enum uk_log_command_kind uk_log_kind(const struct uk_operation *op
 /* What a status means to a user; fails the operation. */
 void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log_status status);
 
-void uk_log_set_trouble(struct uk_log *log, int64_t until, const char *text);
+void uk_log_set_problem(struct uk_log *log, int64_t until, const char *text);
 
 /* Fills the table and the list of purges from the store, in place of what they hold. */
 enum uk_log_status uk_log_load(struct uk_log *log);
 
 /* Room for one more purge. False when memory is out. */
-bool uk_log_reserve_purge(struct uk_log *log);
+bool uk_log_make_purge_room(struct uk_log *log);
 
 /* log_transaction: writes what is staged, and commits. */
 enum uk_log_status uk_log_transact(struct uk_log *log, struct uk_operation *commands);

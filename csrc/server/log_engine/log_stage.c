@@ -168,14 +168,14 @@ static struct uk_log_topic *find_topic(struct produce *produce, struct uk_slice 
   return topic;
 }
 
-static int32_t spread(struct uk_log_topic *topic)
+static int32_t pick_sticky(struct uk_log_topic *topic)
 {
-  if (topic->spread_left == 0) {
-    topic->spread = (topic->spread + 1) % topic->partition_count;
-    topic->spread_left = UK_LOG_SPREAD_RUN;
+  if (topic->sticky_left == 0) {
+    topic->sticky = (topic->sticky + 1) % topic->partition_count;
+    topic->sticky_left = UK_LOG_STICKY_RECORDS;
   }
-  topic->spread_left--;
-  return topic->spread;
+  topic->sticky_left--;
+  return topic->sticky;
 }
 
 static bool record_valid(struct produce *produce, const struct uk_record *record)
@@ -201,8 +201,8 @@ static struct uk_log_partition *find_partition(struct produce *produce,
   produce->topic = topic;
   int32_t partition = record->partition;
   if (partition == -1)
-    partition =
-      record->has_key ? uk_murmur2_partition(record->key, topic->partition_count) : spread(topic);
+    partition = record->has_key ? uk_murmur2_partition(record->key, topic->partition_count)
+                                : pick_sticky(topic);
   if (partition >= 0 && partition < topic->partition_count)
     return &topic->partitions[partition];
   uk_operation_fail(&produce->command->operation, UK_E_BAD_REQUEST,
@@ -291,7 +291,7 @@ void uk_log_stage_end(struct uk_log_stage *stage)
   for (struct uk_log_partition *partition = stage->touched; partition != NULL;
        partition = partition->next_touched) {
     partition->staged = partition->last_staged = NULL;
-    partition->topic->spread_left = 0;
+    partition->topic->sticky_left = 0;
   }
   stage->touched = NULL;
   stage->created = stage->deleted = NULL;

@@ -11,7 +11,7 @@
 enum {
   /* So many records without a key stay together before the next partition takes its turn, which it also takes
    * with each transaction. */
-  UK_LOG_SPREAD_RUN = 16,
+  UK_LOG_STICKY_RECORDS = 16,
   UK_LOG_STAGE_KEEP = 1 << 16 /* records, for which the memory is kept between transactions */
 };
 

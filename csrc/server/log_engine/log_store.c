@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "server/log_engine/log_ballast.h"
+#include "server/log_engine/log_reserve.h"
 #include "server/log_engine/log_store_private.h"
 
 static const struct {
@@ -226,7 +226,7 @@ static struct uk_log_store *new_store(const char *directory, size_t map_bytes, b
   store->directory = strdup(directory);
   store->map_bytes = (map_bytes + page - 1) / page * page;
   store->no_sync = no_sync;
-  store->lock = store->ballast = -1;
+  store->lock = store->reserve = -1;
   if (store->directory != NULL && init_locks(store))
     return store;
   free(store->directory);
@@ -251,7 +251,7 @@ enum uk_error uk_log_store_open(struct uk_log_store **store, const char *directo
   if (error == UK_OK)
     error = open_data(made, message, size);
   if (error == UK_OK)
-    made->ballast = uk_log_ballast_open(directory, UK_LOG_RESERVE_BYTES);
+    made->reserve = uk_log_reserve_open(directory, UK_LOG_RESERVE_BYTES);
   if (error == UK_OK)
     *store = made;
   else
@@ -272,8 +272,8 @@ void uk_log_store_close(struct uk_log_store *store)
   if (store == NULL)
     return;
   close_environment(store);
-  if (store->ballast >= 0)
-    close(store->ballast);
+  if (store->reserve >= 0)
+    close(store->reserve);
   if (store->lock >= 0) {
     /* A child between fork and exec may hold the descriptor too. */
     (void)flock(store->lock, LOCK_UN);
@@ -311,7 +311,7 @@ enum uk_log_status uk_log_store_open_reserve(struct uk_log_store *store, enum uk
     return UK_LOG_FAILED;
   if (status == UK_LOG_FULL)
     return set_map(store, store->map_bytes + UK_LOG_RESERVE_BYTES);
-  uk_log_ballast_give(store->ballast);
+  uk_log_reserve_release(store->reserve);
   return UK_LOG_OK;
 }
 
@@ -319,6 +319,6 @@ enum uk_log_status uk_log_store_close_reserve(struct uk_log_store *store)
 {
   if (store->env == NULL)
     return UK_LOG_FAILED;
-  uk_log_ballast_keep(store->ballast, UK_LOG_RESERVE_BYTES);
+  uk_log_reserve_fill(store->reserve, UK_LOG_RESERVE_BYTES);
   return set_map(store, store->map_bytes);
 }

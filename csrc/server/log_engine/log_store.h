@@ -51,7 +51,7 @@ void uk_log_store_close(struct uk_log_store *store);
 enum uk_log_status uk_log_store_reopen(struct uk_log_store *store);
 
 /* The reserve, for what must go on when there is no room. Where it lacks, `status` says: UK_LOG_FULL lets the log grow
- * past map_bytes, UK_LOG_DISK_FULL gives the disk back what was kept (log_ballast.h). Between transactions
+ * past map_bytes, UK_LOG_DISK_FULL gives the disk back what was kept (log_reserve.h). Between transactions
  * only. */
 enum uk_log_status uk_log_store_open_reserve(struct uk_log_store *store, enum uk_log_status status);
 enum uk_log_status uk_log_store_close_reserve(struct uk_log_store *store);

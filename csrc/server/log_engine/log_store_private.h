@@ -43,7 +43,7 @@ struct uk_log_store {
   size_t map_bytes; /* whole pages */
   bool no_sync;
   int lock;    /* the locked file's descriptor */
-  int ballast; /* log_ballast.h */
+  int reserve; /* log_reserve.h */
 
   /* A view is inside it from its begin to its end; what replaces the environment or its map is alone in it. */
   struct uk_log_gate gate;

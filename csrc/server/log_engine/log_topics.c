@@ -25,7 +25,7 @@ struct uk_log_topic *uk_log_topic_new(struct uk_slice name, int32_t partitions)
   memcpy(topic->name, name.data, name.length);
   topic->name_length = name.length;
   topic->retention_ms = topic->retention_bytes = UK_LOG_KEEP_FOR_EVER;
-  topic->spread = -1;
+  topic->sticky = -1;
   topic->partition_count = partitions;
   for (int32_t i = 0; i < partitions; i++) {
     struct uk_log_partition *partition = &topic->partitions[i];

@@ -43,8 +43,8 @@ struct uk_log_topic {
   int64_t created;                       /* milliseconds since the epoch */
 
   /* The writer's. */
-  int32_t spread;                    /* the partition of records without a key */
-  int32_t spread_left;               /* how many more of them it takes before the next one's turn */
+  int32_t sticky;                    /* the partition of records without a key */
+  int32_t sticky_left;               /* how many more of them it takes before the next one's turn */
   struct uk_log_topic *next_created; /* in the transaction under way */
 
   int32_t partition_count;

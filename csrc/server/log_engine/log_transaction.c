@@ -82,7 +82,7 @@ static bool stage_all(struct uk_log *log, struct uk_operation *commands)
   for (struct uk_operation *command = commands; command != NULL; command = command->next) {
     if (uk_log_kind(command) == UK_LOG_PRODUCE)
       records += ((struct uk_produce *)command)->count;
-    else if (uk_log_kind(command) == UK_LOG_DELETE_TOPIC && !uk_log_reserve_purge(log))
+    else if (uk_log_kind(command) == UK_LOG_DELETE_TOPIC && !uk_log_make_purge_room(log))
       return false;
   }
   if (!uk_log_stage_begin(&log->stage, records))
@@ -92,7 +92,7 @@ static bool stage_all(struct uk_log *log, struct uk_operation *commands)
   return true;
 }
 
-static void tell_changes(struct uk_log *log, const struct uk_operation *commands)
+static void report_changes(struct uk_log *log, const struct uk_operation *commands)
 {
   struct uk_log_stage *stage = &log->stage;
   if (log->changed == NULL)
@@ -123,7 +123,7 @@ enum uk_log_status uk_log_transact(struct uk_log *log, struct uk_operation *comm
   if (log->stage.deleted != NULL)
     log->purges[log->purge_count++] = log->stage.deleted->id;
   uk_log_stage_publish(&log->stage);
-  tell_changes(log, commands);
+  report_changes(log, commands);
   uk_log_stage_end(&log->stage);
   return UK_LOG_OK;
 }

@@ -60,10 +60,10 @@ static bool breaks(enum uk_log_status status)
 
 static void set_broken(struct uk_log *log)
 {
-  char text[sizeof log->trouble];
+  char text[sizeof log->problem];
   log->broken = true;
   snprintf(text, sizeof text, "the log failed: %s", uk_log_store_failure(log->store));
-  uk_log_set_trouble(log, INT64_MAX, text);
+  uk_log_set_problem(log, INT64_MAX, text);
 }
 
 /* A transaction that changes nothing. */
@@ -102,7 +102,7 @@ static enum uk_log_status probe_in_reserve(struct uk_log *log)
 /* A failed sync says nothing about what is on disk, and repeated it may succeed without having written: so the
  * environment is opened anew, what it holds is read again, and a commit must pass before the log is well. The failed
  * commit may have come through after all. */
-static bool revive(struct uk_log *log)
+static bool recover(struct uk_log *log)
 {
   if (uk_log_store_reopen(log->store) != UK_LOG_OK || uk_log_load(log) != UK_LOG_OK ||
       probe_in_reserve(log) != UK_LOG_OK) {
@@ -110,7 +110,7 @@ static bool revive(struct uk_log *log)
     return false;
   }
   log->broken = false;
-  uk_log_set_trouble(log, 0, "");
+  uk_log_set_problem(log, 0, "");
   return true;
 }
 
@@ -165,7 +165,7 @@ static void run_apart(struct uk_log *log, struct uk_operation *commands)
   while (commands != NULL) {
     struct uk_operation *next = commands->next;
     commands->next = NULL;
-    if (log->broken && !revive(log))
+    if (log->broken && !recover(log))
       fail_all(log, commands, UK_LOG_FAILED);
     else
       run_alone(log, commands);
@@ -175,7 +175,7 @@ static void run_apart(struct uk_log *log, struct uk_operation *commands)
 
 static void run(struct uk_log *log, struct uk_operation *commands)
 {
-  if (log->broken && !revive(log)) {
+  if (log->broken && !recover(log)) {
     fail_all(log, commands, UK_LOG_FAILED);
     return;
   }
@@ -204,7 +204,7 @@ static enum uk_log_status maintain_once(struct uk_log *log, bool *more)
   status = probe(log);
   log->freed = status != UK_LOG_OK;
   if (!log->freed)
-    uk_log_set_trouble(log, 0, "");
+    uk_log_set_problem(log, 0, "");
   return status;
 }
 
@@ -223,7 +223,7 @@ static void maintain(struct uk_log *log)
   bool more = false;
   int64_t now = uk_clock_monotonic();
   if (now >= log->next_maintenance) {
-    if ((!log->broken || revive(log)) && breaks(maintain_step(log, &more)))
+    if ((!log->broken || recover(log)) && breaks(maintain_step(log, &more)))
       set_broken(log);
     log->next_maintenance = more ? now : now + UK_LOG_MAINTENANCE_MS;
   }

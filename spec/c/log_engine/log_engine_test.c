@@ -322,7 +322,7 @@ static void drained_nothing_waits(void)
 /* One of large records as well: a turn ends with the record that fills it. */
 static void large_records_end_a_turn(void)
 {
-  static char half[UK_LOG_TURN_BYTES / 2];
+  static char half[UK_LOG_QUANTUM_BYTES / 2];
   static struct uk_record records[6];
   REQUIRE(open_engine());
   for (int i = 0; i < 6; i++) {

@@ -1,6 +1,6 @@
-/* log_service: the thread of the log engine that ends what waits: fetches and groups, by records or by time. */
-#ifndef UK_LOG_SERVICE_H
-#define UK_LOG_SERVICE_H
+/* log_notifier: the thread of the log engine that ends what waits: fetches and groups, by records or by time. */
+#ifndef UK_LOG_NOTIFIER_H
+#define UK_LOG_NOTIFIER_H
 
 #include <pthread.h>
 
@@ -17,7 +17,7 @@ struct uk_log_event {
   char topic[UK_TOPIC_NAME_MAX];
 };
 
-struct uk_log_service {
+struct uk_log_notifier {
   struct uk_log *log;
   struct uk_groups *groups;
   pthread_t thread;
@@ -30,27 +30,27 @@ struct uk_log_service {
   size_t event_first, event_count;
   struct uk_log_waiters waiters;
   int64_t sleeps_until; /* monotonic; INT64_MAX while the thread is awake */
-  bool kicked;          /* the thread is to look again at what it sleeps until */
+  bool woken;           /* the thread is to look again at what it sleeps until */
   bool draining, stopping;
 };
 
 /* False when memory or threads are out. The log and the groups come with start. */
-bool uk_log_service_init(struct uk_log_service *service);
-bool uk_log_service_start(struct uk_log_service *service, struct uk_log *log,
-                          struct uk_groups *groups);
-void uk_log_service_stop(struct uk_log_service *service); /* joins; later events are dropped */
-void uk_log_service_free(struct uk_log_service *service);
+bool uk_log_notifier_init(struct uk_log_notifier *notifier);
+bool uk_log_notifier_start(struct uk_log_notifier *notifier, struct uk_log *log,
+                           struct uk_groups *groups);
+void uk_log_notifier_stop(struct uk_log_notifier *notifier); /* joins; later events are dropped */
+void uk_log_notifier_free(struct uk_log_notifier *notifier);
 
-/* What uk_log_options.changed calls; `service` is the context. Waits while the ring is full. */
-void uk_log_service_changed(void *service, struct uk_slice topic, int32_t partition);
+/* What uk_log_options.changed calls; `notifier` is the context. Waits while the ring is full. */
+void uk_log_notifier_changed(void *notifier, struct uk_slice topic, int32_t partition);
 
 /* Ends the fetch, now or later. */
-void uk_log_service_fetch(struct uk_log_service *service, struct uk_fetch *fetch);
+void uk_log_notifier_fetch(struct uk_log_notifier *notifier, struct uk_fetch *fetch);
 
 /* A call of groups may have brought their next tick forward. */
-void uk_log_service_settle(struct uk_log_service *service);
+void uk_log_notifier_reschedule(struct uk_log_notifier *notifier);
 
 /* Ends all that wait; from now on nothing does. */
-void uk_log_service_drain(struct uk_log_service *service);
+void uk_log_notifier_drain(struct uk_log_notifier *notifier);
 
 #endif
