@@ -1,6 +1,6 @@
 --- `upstash-kafka produce`, `consume` and `fetch`.
 
-local client_of = require "upstash.kafka.command.client"
+local command_client = require "upstash.kafka.command.client"
 local command_line = require "upstash.kafka.command.line"
 local format = require "upstash.kafka.command.format"
 
@@ -21,8 +21,8 @@ local function message_options(given)
 end
 
 local function produce_one(client, given)
-  local metadata = client_of.need(client:produce(given[1], given[2], message_options(given)))
-  client_of.write(("topic=%s partition=%d offset=%d timestamp=%s\n"):format(metadata.topic, metadata.partition,
+  local metadata = command_client.need(client:produce(given[1], given[2], message_options(given)))
+  command_client.write(("topic=%s partition=%d offset=%d timestamp=%s\n"):format(metadata.topic, metadata.partition,
     metadata.offset, format.digits(metadata.timestamp)))
 end
 
@@ -65,7 +65,7 @@ local function produce(given)
   if given.batch > BATCH_LINES_MAX then
     command_line.misuse("produce: --batch: at most %d expected, got %d", BATCH_LINES_MAX, given.batch)
   end
-  local client = client_of.client(given)
+  local client = command_client.client(given)
   if given[2] then produce_one(client, given) else produce_lines(client, given) end
 end
 
@@ -84,7 +84,7 @@ end
 local function print_batches(next_batch, loop, to_line)
   local printed, progress = 0, format.progress("printed", true)
   for batch in next_batch, loop do
-    for _, message in ipairs(batch) do client_of.write(to_line(message)) end
+    for _, message in ipairs(batch) do command_client.write(to_line(message)) end
     local fine, message = io.stdout:flush()
     if not fine then command_line.fail("standard output: %s", message) end
     printed = printed + #batch
@@ -94,8 +94,8 @@ local function print_batches(next_batch, loop, to_line)
 end
 
 local function consume(given)
-  local client, topics = client_of.client(given), {}
-  client_of.need(client:topics()) -- the loop would wait for the server; the command fails at once
+  local client, topics = command_client.client(given), {}
+  command_client.need(client:topics()) -- the loop would wait for the server; the command fails at once
   for index, topic in ipairs(given) do topics[index] = topic end
   local next_batch, loop = client:batches {
     group = given.group, instance = given.instance or make_instance(), topics = topics, from = given.from,
@@ -111,7 +111,7 @@ end
 local function fetch_options(client, given)
   local options = { topic = given[1], partition = given.partition, from = given.offset, limit = given.count }
   local partition = { topic = options.topic, partition = options.partition }
-  local function at(name) return client_of.need(client:offsets(name, partition))[1].offset end
+  local function at(name) return command_client.need(client:offsets(name, partition))[1].offset end
   if type(options.from) == "string" then options.from = at(options.from) end
   local last = at "latest"
   if options.from < last then options.to = last else options.idle = 1000 end
@@ -119,10 +119,10 @@ local function fetch_options(client, given)
 end
 
 local function fetch(given)
-  local client, to_line = client_of.client(given), format.formats[given.format]
+  local client, to_line = command_client.client(given), format.formats[given.format]
   local printed, progress = 0, format.progress("printed", true)
   for message in client:records(fetch_options(client, given)) do
-    client_of.write(to_line(message))
+    command_client.write(to_line(message))
     printed = printed + 1
     progress:show(printed)
   end
@@ -136,7 +136,7 @@ return {
 Produces TEXT and prints where it was stored. Without TEXT, produces each line of standard input and prints their
 number on standard error. Lines are sent when a batch is full or the input ends; use --batch 1 to send each line of a
 slow input at once. Write -- before a TEXT that begins with a dash.]],
-    options = client_of.options {
+    options = command_client.options {
       { name = "key", value = "TEXT", kind = "text", about = "the key of each message" },
       { name = "header", value = "KEY=VALUE", kind = "pair", many = true,
         about = "a header of each message; may be repeated" },
@@ -151,7 +151,7 @@ slow input at once. Write -- before a TEXT that begins with a dash.]],
 Prints messages as they arrive, as an instance of a consumer group. Printed messages are committed, so the next run
 continues after them; it prints again what this run had not finished. As text, each value is a line, and a tombstone is
 an empty line. A JSON object has topic, partition, offset, timestamp, key, value and headers.]],
-    options = client_of.options {
+    options = command_client.options {
       { name = "group", value = "NAME", kind = "name", required = true,
         about = "the consumer group; its instances share the messages" },
       { name = "instance", value = "NAME", kind = "name",
@@ -169,7 +169,7 @@ an empty line. A JSON object has topic, partition, offset, timestamp, key, value
     about = [[
 Prints the messages of a partition, without a group, from an offset up to the end of the partition when the command
 starts. From the end itself, prints the messages that arrive within a second. The formats are those of consume.]],
-    options = client_of.options {
+    options = command_client.options {
       { name = "partition", value = "N", kind = "integer", required = true, about = "the partition, from 0" },
       { name = "offset", value = "N|earliest|latest", kind = "position", required = true, about = "where to start" },
       { name = "count", value = "N", kind = "integer", min = 1, about = "end after this many messages" },

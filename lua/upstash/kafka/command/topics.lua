@@ -1,6 +1,6 @@
 --- `upstash-kafka topics`, `groups` and `offsets`.
 
-local client_of = require "upstash.kafka.command.client"
+local command_client = require "upstash.kafka.command.client"
 local command_line = require "upstash.kafka.command.line"
 
 local function sorted_names(map)
@@ -15,29 +15,29 @@ local function integer(value)
 end
 
 local function list_topics(given)
-  local topics = client_of.need(client_of.client(given):topics())
+  local topics = command_client.need(command_client.client(given):topics())
   local rows = { { "TOPIC", "PARTITIONS" } }
   for _, name in ipairs(sorted_names(topics)) do rows[#rows + 1] = { name, integer(topics[name]) } end
-  client_of.print_table(rows)
+  command_client.print_table(rows)
 end
 
 local function create_topic(given)
-  local created = client_of.need(client_of.client(given):create_topic(given[1], {
+  local created = command_client.need(command_client.client(given):create_topic(given[1], {
     partitions = given.partitions,
     retention_ms = given.retention_ms,
     retention_bytes = given.retention_bytes,
   }))
-  client_of.write(("created %s, partitions: %d\n"):format(created.topic, created.partitions))
+  command_client.write(("created %s, partitions: %d\n"):format(created.topic, created.partitions))
 end
 
 local function delete_topic(given)
-  client_of.need(client_of.client(given):delete_topic(given[1]))
-  client_of.write(("deleted %s\n"):format(given[1]))
+  command_client.need(command_client.client(given):delete_topic(given[1]))
+  command_client.write(("deleted %s\n"):format(given[1]))
 end
 
 local function list_groups(given)
   local rows = { { "GROUP", "INSTANCE", "TOPIC", "PARTITIONS" } }
-  for _, group in ipairs(client_of.need(client_of.client(given):consumers())) do
+  for _, group in ipairs(command_client.need(command_client.client(given):consumers())) do
     for _, instance in ipairs(group.instances) do
       if #instance.topics == 0 then rows[#rows + 1] = { group.name, instance.name, "-", "-" } end
       for _, topic in ipairs(instance.topics) do
@@ -47,11 +47,11 @@ local function list_groups(given)
       end
     end
   end
-  client_of.print_table(rows)
+  command_client.print_table(rows)
 end
 
 local function partitions_of(client, topic)
-  local count = client_of.need(client:topics())[topic]
+  local count = command_client.need(client:topics())[topic]
   if not count then command_line.fail("topic '%s' does not exist", topic) end
   local partitions = {}
   for partition = 0, count - 1 do
@@ -61,22 +61,22 @@ local function partitions_of(client, topic)
 end
 
 local function show_offsets(given)
-  local client = client_of.client(given)
+  local client = command_client.client(given)
   local partitions = partitions_of(client, given[1])
-  local earliest = client_of.need(client:offsets("earliest", partitions))
-  local latest = client_of.need(client:offsets("latest", partitions))
+  local earliest = command_client.need(client:offsets("earliest", partitions))
+  local latest = command_client.need(client:offsets("latest", partitions))
   local rows = { { "PARTITION", "EARLIEST", "LATEST" } }
   for index, entry in ipairs(earliest) do
     rows[#rows + 1] = { integer(entry.partition), integer(entry.offset), integer(latest[index].offset) }
   end
-  client_of.print_table(rows)
+  command_client.print_table(rows)
 end
 
 local LIST = {
   name = "topics", words = "[OPTION]… | topics create TOPIC [OPTION]… | topics delete TOPIC [OPTION]…",
   least = 0, most = 0, run = list_topics,
   about = "Lists the topics and their numbers of partitions. Creates or deletes a topic.",
-  options = client_of.options {},
+  options = command_client.options {},
 }
 
 return {
@@ -85,7 +85,7 @@ return {
   ["topics create"] = {
     name = "topics create", words = "TOPIC [OPTION]…", least = 1, most = 1, run = create_topic,
     about = "Creates a topic. Succeeds if the topic exists with the same settings.",
-    options = client_of.options {
+    options = command_client.options {
       { name = "partitions", value = "N", kind = "integer", min = 1, about = "default: the server's" },
       { name = "retention-ms", value = "MS", kind = "integer", min = 1, about = "delete messages older than this" },
       { name = "retention-bytes", value = "BYTES", kind = "integer", min = 1,
@@ -95,16 +95,16 @@ return {
   ["topics delete"] = {
     name = "topics delete", words = "TOPIC [OPTION]…", least = 1, most = 1, run = delete_topic,
     about = "Deletes a topic, its messages, and the groups' offsets in it.",
-    options = client_of.options {},
+    options = command_client.options {},
   },
   groups = {
     name = "groups", words = "[OPTION]…", least = 0, most = 0, run = list_groups,
     about = "Lists the consumer groups with live instances, and the partitions of each instance.",
-    options = client_of.options {},
+    options = command_client.options {},
   },
   offsets = {
     name = "offsets", words = "TOPIC [OPTION]…", least = 1, most = 1, run = show_offsets,
     about = "Shows the first offset and the end offset of each partition.",
-    options = client_of.options {},
+    options = command_client.options {},
   },
 }
