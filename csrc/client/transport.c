@@ -13,29 +13,30 @@
 
 enum {
   URL_LIMIT = UK_REQUEST_PATH_MAX + 16384,
-  RECEIVE_BYTES = 128 << 10 /* a batch of a thousand messages arrives in a few reads */
+  RECEIVE_BYTES = 128 << 10 /* receives a batch of a thousand messages in a few reads */
 };
 
 struct uk_transport {
   const struct uk_settings *settings;
   CURL *curl;               /* NULL until the first transfer */
-  pid_t process;            /* that made `curl` */
-  struct curl_slist *lines; /* the headers as curl wants them, made from the three below */
-  struct uk_buffer headers; /* the request headers that `lines` was made from */
+  pid_t process;            /* the one that created `curl` */
+  struct curl_slist *lines; /* the headers for curl, made from the next three fields */
+  struct uk_buffer headers; /* the headers of the request */
   bool anonymous, bodyless;
-  CURLU *parsed;             /* the URL, so that curl does not take it apart for each transfer */
-  struct uk_buffer url;      /* the one that `parsed` holds */
-  enum uk_method method;     /* the one that curl is set to; 0 = none */
-  int64_t timeout;           /* likewise */
-  struct uk_buffer *body;    /* of the response under way */
-  struct uk_framing framing; /* likewise */
-  int64_t retry_after;       /* likewise; seconds, -1 = not said */
-  unsigned sends;            /* of the transfer under way */
+  CURLU *parsed;         /* the URL: curl need not parse it for each transfer */
+  struct uk_buffer url;  /* what `parsed` holds */
+  enum uk_method method; /* that curl is set to; 0 = none */
+  int64_t timeout;       /* that curl is set to; -1 = none */
+  /* Of the transfer under way. */
+  struct uk_buffer *body;
+  struct uk_framing framing;
+  int64_t retry_after; /* seconds, -1 = none */
+  unsigned sends;
   bool resend;
   char message[CURL_ERROR_SIZE];
 };
 
-/* X(curl's code, ours): what is not listed is TRANSPORT_FAILED. */
+/* The errors for the codes of curl; any other code is TRANSPORT_FAILED. */
 static const struct {
   CURLcode code;
   enum uk_error error;
@@ -82,9 +83,9 @@ struct uk_transport *uk_transport_open(const struct uk_settings *settings)
   return transport;
 }
 
-/* After a fork the connection belongs to the parent too: what a clean-up may send (the end of a TLS
- * session) must not reach it, so the socket is replaced first. Without a descriptor to do that
- * with, the handle is left alone. */
+/* After a fork the connection is shared with the parent. Cleaning up may send something (the end of
+ * a TLS session) that must not reach the server, so the socket is replaced first. When no
+ * descriptor is left to do that, the handle is leaked. */
 static void clean_up_inherited(CURL *curl)
 {
   curl_socket_t socket = CURL_SOCKET_BAD;
@@ -98,7 +99,7 @@ static void clean_up_inherited(CURL *curl)
   curl_easy_cleanup(curl);
 }
 
-/* As before the first transfer. */
+/* Resets the transport to the state before its first transfer. */
 static void forget_curl(struct uk_transport *transport)
 {
   if (transport->curl != NULL && transport->process != getpid())
@@ -136,7 +137,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
   struct uk_transport *transport = context;
   struct uk_buffer *body = transport->body;
   const size_t bytes = size * count, room = body->limit - body->length;
-  const size_t fits = bytes < room ? bytes : room; /* the beginning says which messages they are */
+  const size_t fits = bytes < room ? bytes : room; /* its beginning says which messages it holds */
   uk_buffer_append(body, data, fits);
   return uk_buffer_append(body, data + fits, bytes - fits) == UK_OK ? bytes : 0;
 }
@@ -153,8 +154,8 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
 }
 
 #if LIBCURL_VERSION_NUM >= 0x075000
-/* Runs before each sending of the request on a connection, also when curl sends it again because
- * a kept connection died: the first may have been carried out. */
+/* Called before each sending of the request on a connection. Curl sends a request again when a
+ * kept-alive connection dies; the server may have executed the first one. */
 static int before_send(void *context, char *ip, char *local_ip, int port, int local_port)
 {
   struct uk_transport *transport = context;
@@ -207,7 +208,7 @@ bool uk_transport_global(void)
   return global_result == CURLE_OK;
 }
 
-/* A handle that a fork brought along is not used. */
+/* Creates the handle of curl, unless this process has one: one from before a fork is not used. */
 static enum uk_error prepare_curl(struct uk_transport *transport)
 {
   pid_t process = getpid();
@@ -235,7 +236,7 @@ static bool add_line(struct curl_slist **lines, const char *line)
   return longer != NULL;
 }
 
-/* "Authorization: ...", the line built on the stack and wiped. */
+/* Builds the line "Authorization: ..." on the stack and wipes it. */
 static bool add_authorization(struct curl_slist **lines, const char *authorization)
 {
   char line[16384];
@@ -253,13 +254,13 @@ static bool add_lines(struct uk_transport *transport, const struct uk_client_req
   if (added && !transport->anonymous)
     added = add_authorization(lines, transport->settings->authorization);
   if (added && transport->bodyless)
-    added = add_line(lines, "Content-Type:"); /* else curl calls an empty body a form */
+    added = add_line(lines, "Content-Type:"); /* without this curl declares an empty body a form */
   for (size_t at = 0; added && at < headers->length; at += strlen(headers->data + at) + 1)
     added = add_line(lines, headers->data + at);
   return added;
 }
 
-/* Rebuilds curl's list of headers when it is not the one of the last transfer. */
+/* Rebuilds the headers for curl unless they are those of the last transfer. */
 static enum uk_error set_headers(struct uk_transport *transport,
                                  const struct uk_client_request *request)
 {
@@ -387,11 +388,11 @@ static enum uk_error error_of(struct uk_transport *transport, CURLcode code)
     transport->message[0] = '\0';
 #if LIBCURL_VERSION_NUM >= 0x075000
   if (code == CURLE_OPERATION_TIMEDOUT &&
-      transport->sends == 0) /* nothing was sent: it can be retried */
+      transport->sends == 0) /* the request was not sent: it can be retried */
     return UK_E_CONNECT_FAILED;
 #endif
   if (says_unsent(error) && transport->sends > 0) {
-    /* A kept connection died with the request on it, and curl could make no other one. */
+    /* A kept-alive connection died with the request on it, and curl could not connect again. */
     transport->message[0] = '\0';
     return UK_E_CONNECTION_LOST;
   }

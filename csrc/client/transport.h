@@ -1,7 +1,7 @@
-/* transport: requests to one server over one kept-alive connection, with libcurl. Blocks.
+/* transport: requests to one server over one kept-alive connection, with libcurl. Blocking.
  *
- * What curl needs is made with the first transfer, so that a transport which never sends costs a
- * few hundred bytes. A process that forks may go on using a transport on both sides. */
+ * The handle of curl is created by the first transfer: a transport that never sends costs a few
+ * hundred bytes. After a fork both processes may go on using a transport. */
 #ifndef UK_TRANSPORT_H
 #define UK_TRANSPORT_H
 
@@ -12,24 +12,24 @@ struct uk_transport;
 
 struct uk_response {
   int status;
-  int64_t retry_after;    /* seconds, -1 = not said */
-  struct uk_buffer *body; /* cleared, then filled; its limit is the largest response */
+  int64_t retry_after;    /* seconds, -1 = none */
+  struct uk_buffer *body; /* cleared, then filled; its limit is that of a response */
 };
 
-/* The settings are not copied: they outlive the transport. NULL when memory is out. */
+/* The settings are not copied and must outlive the transport. NULL when memory is out. */
 struct uk_transport *uk_transport_open(const struct uk_settings *settings);
-void uk_transport_close(struct uk_transport *transport); /* NULL is fine */
+void uk_transport_close(struct uk_transport *transport); /* accepts NULL */
 
-/* One transfer of at most `timeout` milliseconds; UK_OK for any HTTP status. After an error the
- * connection is closed and the next transfer makes a new one. `resend`: whether the request may
- * be sent again by itself when a kept connection turns out to be dead after the request was
- * written; without it that is CONNECTION_LOST. */
+/* Performs one transfer of at most `timeout` milliseconds. Returns UK_OK for any HTTP status. After
+ * an error the connection is closed, and the next transfer opens another. With `resend` the request
+ * is sent once more when a kept-alive connection dies after the request was written; without it
+ * that is CONNECTION_LOST. */
 enum uk_error uk_transport_perform(struct uk_transport *transport,
                                    const struct uk_client_request *request, int64_t timeout,
                                    bool resend, struct uk_response *response);
 
-/* What went wrong last, "" when nothing more is known than the error's own text. Shows no
- * credentials. */
+/* Details of the last error, without credentials; "" when there are none beyond the error's own
+ * text. */
 const char *uk_transport_message(const struct uk_transport *transport);
 
 #endif

@@ -14,7 +14,7 @@ struct place {
 
 struct uk_transfers {
   CURLM *multi;
-  int busy; /* places */
+  int busy; /* places with a transfer */
   unsigned count;
   struct place places[];
 };
@@ -79,7 +79,7 @@ enum uk_error uk_transfers_start(struct uk_transfers *transfers, unsigned number
   CURL *curl = uk_transport_curl(place->transport);
   curl_easy_setopt(curl, CURLOPT_PRIVATE, place);
 #if LIBCURL_VERSION_NUM >= 0x075700
-  curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); /* closing does not wait for a name server */
+  curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); /* closing does not wait for name resolution */
 #endif
   if (curl_multi_add_handle(transfers->multi, curl) != CURLM_OK)
     return UK_E_NO_MEMORY;
@@ -93,7 +93,7 @@ void uk_transfers_run(struct uk_transfers *transfers, int64_t wait)
   int running;
   curl_multi_perform(transfers->multi, &running);
   if (running < transfers->busy)
-    return; /* one has ended already */
+    return; /* a transfer has ended already */
   curl_multi_poll(transfers->multi, NULL, 0, wait > INT_MAX ? INT_MAX : (int)wait, NULL);
   curl_multi_perform(transfers->multi, &running);
 }
@@ -104,7 +104,7 @@ bool uk_transfers_next(struct uk_transfers *transfers, struct uk_transfer *ended
   const CURLMsg *message = curl_multi_info_read(transfers->multi, &left);
   if (message == NULL)
     return false;
-  const CURLcode code = message->data.result; /* the message goes with the handle */
+  const CURLcode code = message->data.result; /* removing the handle frees the message */
   struct place *place = NULL;
   curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&place);
   curl_multi_remove_handle(transfers->multi, message->easy_handle);

@@ -1,7 +1,7 @@
-/* transport_multi: several transfers at once over kept-alive connections, run by one thread.
+/* transport_multi: several transfers at a time over kept-alive connections, run by one thread.
  *
- * A transfer has a place, from 0 on, and one at a time. All functions but uk_transfers_wake belong
- * to the thread that runs the transfers. */
+ * Transfers run in places, numbered from 0; a place runs one transfer at a time. Only the thread
+ * that runs the transfers may call these functions, except uk_transfers_wake. */
 #ifndef UK_TRANSPORT_MULTI_H
 #define UK_TRANSPORT_MULTI_H
 
@@ -9,39 +9,39 @@
 
 struct uk_transfers;
 
-/* How a transfer ended. */
+/* The end of a transfer. */
 struct uk_transfer {
   unsigned place;
   enum uk_error error;         /* UK_OK for any HTTP status */
-  const char *message;         /* of the error, "" when nothing more is known; no credentials */
-  struct uk_response response; /* its body lives until the place's next transfer */
+  const char *message;         /* details of the error or "", without credentials */
+  struct uk_response response; /* its body is valid until the next transfer of the place */
 };
 
-/* Sets libcurl up, once in a process; opening does so too. False when it cannot be used. */
+/* Initializes libcurl, once per process; opening does so too. False when libcurl fails. */
 bool uk_transfers_prepare(void);
 
-/* The settings are not copied. NULL when memory is out or libcurl cannot be used. */
+/* The settings are not copied. NULL when memory is out or libcurl fails. */
 struct uk_transfers *uk_transfers_open(const struct uk_settings *settings, unsigned places);
-void uk_transfers_close(
-  struct uk_transfers *transfers); /* gives up what is under way; NULL is fine */
+/* Cancels all transfers. Accepts NULL. */
+void uk_transfers_close(struct uk_transfers *transfers);
 
-/* Begins one of at most `timeout` milliseconds; the request lives until it has ended. The request
- * may be sent twice when a kept connection turns out to be dead. After an error nothing is under
- * way in the place. */
+/* Starts a transfer of at most `timeout` milliseconds. The request must live until the transfer has
+ * ended; it is sent once more when a kept-alive connection dies. After an error the place is
+ * free. */
 enum uk_error uk_transfers_start(struct uk_transfers *transfers, unsigned place,
                                  const struct uk_client_request *request, int64_t timeout);
 
-/* Moves the transfers on. Waits for at most `wait` milliseconds until there is something to do or
- * somebody wakes it. */
+/* Advances the transfers. Waits for up to `wait` milliseconds until there is something to do, or
+ * uk_transfers_wake is called. */
 void uk_transfers_run(struct uk_transfers *transfers, int64_t wait);
 
 /* The next transfer that has ended; false when there is none. */
 bool uk_transfers_next(struct uk_transfers *transfers, struct uk_transfer *ended);
 
-/* Gives up the one in that place, if there is one. */
+/* Cancels the transfer in that place, if there is one. */
 void uk_transfers_cancel(struct uk_transfers *transfers, unsigned place);
 
-/* Ends the wait of uk_transfers_run, the one under way or the next. From any thread. */
+/* Ends the current wait of uk_transfers_run, or the next one. May be called from any thread. */
 void uk_transfers_wake(struct uk_transfers *transfers);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Blocks grow with the arena: a large request costs few of them, a small one little memory. */
+/* Blocks grow with the arena: a large request takes few blocks, a small one little memory. */
 enum { FIRST_BLOCK = 1024, LARGEST_BLOCK = 256 << 10 };
 
 struct uk_arena_block {
@@ -31,7 +31,7 @@ void uk_arena_free(struct uk_arena *arena)
   }
 }
 
-/* What the next block should take from the system for `needed` bytes; 0 when the limit is out. */
+/* The size of the next block for `needed` bytes; 0 when it would exceed the limit. */
 static size_t block_bytes(const struct uk_arena *arena, size_t needed)
 {
   size_t left = arena->limit - arena->used;
@@ -44,7 +44,8 @@ static size_t block_bytes(const struct uk_arena *arena, size_t needed)
   return bytes > least ? bytes : least;
 }
 
-/* The block with more room left comes first: a large allocation does not end the one before it. */
+/* Puts the block with more room first: a large allocation leaves the room of the block before it in
+ * use. */
 static struct uk_arena_block *add_block(struct uk_arena *arena, size_t needed)
 {
   size_t bytes = block_bytes(arena, needed);

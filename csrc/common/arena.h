@@ -1,4 +1,4 @@
-/* arena: many small allocations with one life, that of a request, and a size they may not pass. */
+/* arena: many small allocations that are freed together, within a limit. */
 #ifndef UK_ARENA_H
 #define UK_ARENA_H
 
@@ -7,19 +7,19 @@
 struct uk_arena_block;
 
 struct uk_arena {
-  struct uk_arena_block *blocks; /* the one with room first */
-  size_t used;                   /* bytes allocated from the system so far */
+  struct uk_arena_block *blocks; /* the one with the most room first */
+  size_t used;                   /* bytes allocated from the system */
   size_t limit;
 };
 
 void uk_arena_init(struct uk_arena *arena, size_t limit);
 void uk_arena_free(struct uk_arena *arena);
 
-/* Zeroed, aligned for any type, living until uk_arena_free. NULL when memory or the limit is
- * out, or when count * size overflows. */
+/* Memory for `count` items of `size` bytes: zeroed, aligned for any type, valid until
+ * uk_arena_free. NULL when memory is out, the limit is reached or the product overflows. */
 void *uk_arena_allocate(struct uk_arena *arena, size_t count, size_t size);
 
-/* Copies `length` bytes and puts a NUL behind them. */
+/* A NUL-terminated copy of `length` bytes. NULL like uk_arena_allocate. */
 char *uk_arena_copy(struct uk_arena *arena, const char *data, size_t length);
 
 #endif

@@ -4,7 +4,7 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-enum { NONE = 64 }; /* the value of a byte outside the alphabet: bit 6, which no value has */
+enum { NONE = 64 }; /* a byte outside the alphabet: bit 6 is set in no value */
 
 static const unsigned char values[256] = {
 #define ROW8(n) n, n, n, n, n, n, n, n
@@ -42,7 +42,7 @@ void uk_base64_encode(char *out, const char *data, size_t length)
   }
 }
 
-/* Four characters to 24 bits, or something above 24 bits when one is none of the alphabet. */
+/* Decodes four characters to 24 bits. Sets a bit above them when a character is invalid. */
 static uint32_t four_characters(const unsigned char *in)
 {
   unsigned char a = values[in[0]], b = values[in[1]], c = values[in[2]], d = values[in[3]];
@@ -50,8 +50,8 @@ static uint32_t four_characters(const unsigned char *in)
   return outside << 18 | (uint32_t)a << 18 | (uint32_t)b << 12 | (uint32_t)c << 6 | d;
 }
 
-/* The last four characters, the only ones that may hold padding. How many bytes they make, 0
- * when they are not canonical. */
+/* Decodes the last four characters, the only ones that may have padding. Returns the number of
+ * bytes, 0 when the characters are not canonical. */
 static size_t decode_last(char *out, const unsigned char *in)
 {
   size_t bytes = in[3] != '=' ? 3 : in[2] != '=' ? 2 : 1;

@@ -22,7 +22,7 @@ void uk_buffer_clear(struct uk_buffer *buffer)
   buffer->error = UK_OK;
 }
 
-/* Doubles, so that each byte is copied few times. `wanted` is within the limit. */
+/* Doubles the capacity: a byte is copied few times. Precondition: `wanted` is within the limit. */
 static size_t next_capacity(const struct uk_buffer *buffer, size_t wanted)
 {
   size_t capacity = buffer->capacity > buffer->limit / 2 ? buffer->limit : buffer->capacity * 2;

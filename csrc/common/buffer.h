@@ -1,7 +1,7 @@
-/* buffer: growing bytes with a size that they may not pass, given at birth.
+/* buffer: bytes that grow up to a limit.
  *
- * A failed append leaves the buffer as it was and sets `error`; from then on every append fails
- * with the same error, so that a writer appends freely and looks once, at the end. */
+ * A failed append leaves the content unchanged and sets `error`. From then on every append fails
+ * with the same error, so a writer can append freely and check once, at the end. */
 #ifndef UK_BUFFER_H
 #define UK_BUFFER_H
 
@@ -14,26 +14,26 @@ struct uk_buffer {
   char *data;          /* NULL until the first append; owned by the buffer */
   size_t length;       /* bytes in use */
   size_t capacity;     /* bytes allocated: length <= capacity <= limit */
-  size_t limit;        /* the size that it may not pass */
+  size_t limit;        /* of the length */
   enum uk_error error; /* UK_OK, UK_E_NO_MEMORY or UK_E_TOO_LARGE: the first failure */
 };
 
 /* Allocates nothing. */
 void uk_buffer_init(struct uk_buffer *buffer, size_t limit);
 
-/* Frees the bytes; the buffer is then as after uk_buffer_init with the same limit. */
+/* Frees the bytes. The buffer is then as after uk_buffer_init with the same limit. */
 void uk_buffer_free(struct uk_buffer *buffer);
 
-/* Forgets the content and the error, keeps the memory. */
+/* Drops the content and the error; keeps the memory. */
 void uk_buffer_clear(struct uk_buffer *buffer);
 
-/* The slow half of uk_buffer_reserve. */
+/* The slow path of uk_buffer_reserve. */
 char *uk_buffer_grow(struct uk_buffer *buffer, size_t extra);
 
-/* The appends are inline: a record is written in a dozen of them, most of a constant length. */
+/* The appends are inline: a record takes a dozen of them, most with a constant length. */
 
-/* Room for `extra` more bytes: a pointer to write at, or NULL with `error` set.
- * The bytes count only after uk_buffer_commit. */
+/* Reserves room for `extra` bytes. Returns where to write them, or NULL with `error` set. The bytes
+ * count only after uk_buffer_commit. */
 static inline char *uk_buffer_reserve(struct uk_buffer *buffer, size_t extra)
 {
   if (buffer->error == UK_OK && buffer->data != NULL && extra <= buffer->capacity - buffer->length)
@@ -67,11 +67,11 @@ static inline enum uk_error uk_buffer_append_byte(struct uk_buffer *buffer, char
   return uk_buffer_append(buffer, &byte, 1);
 }
 
-/* Puts a NUL behind the content without counting it. NULL (error set) when there is no room. */
+/* The content with a NUL after it, which does not count. NULL, with `error` set, without room. */
 const char *uk_buffer_text(struct uk_buffer *buffer);
 
-/* Hands the memory (to be freed with free()) to the caller and leaves the buffer empty.
- * NULL when nothing was ever appended. */
+/* Passes the memory to the caller, who frees it with free(), and leaves the buffer empty. NULL when
+ * nothing was ever appended. */
 char *uk_buffer_take(struct uk_buffer *buffer, size_t *length);
 
 static inline struct uk_slice uk_buffer_slice(const struct uk_buffer *buffer)

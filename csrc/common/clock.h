@@ -1,4 +1,4 @@
-/* clock: milliseconds. */
+/* clock: the time in milliseconds. */
 #ifndef UK_CLOCK_H
 #define UK_CLOCK_H
 

@@ -10,11 +10,11 @@
 #include "common/decimal_power.h"
 
 enum {
-  DIGITS_ALWAYS = 17,  /* so many name every double apart */
-  POINT_MIN = -3,      /* 0.0001 is written plainly, 0.00001 as 1e-05 */
-  EXPONENT_MIN = -342, /* of 19 digits before it: 5e-324 */
+  DIGITS_ALWAYS = 17,  /* enough to distinguish all doubles */
+  POINT_MIN = -3,      /* 0.0001 is written as it is, 0.00001 as 1e-05 */
+  EXPONENT_MIN = -342, /* with 19 digits: 5e-324 */
   EXPONENT_MAX = 308,
-  TENS_EXACT_MAX = 22 /* 10^22 is the last power of ten that a double holds */
+  TENS_EXACT_MAX = 22 /* 10^22 is the largest exact power of ten in a double */
 };
 
 /* number = digits * 10^exponent */
@@ -23,7 +23,7 @@ struct decimal {
   int exponent;
 };
 
-/* These return the end of what they wrote. */
+/* Both return the end of the text that they wrote. */
 
 static char *put_digits(char *out, uint64_t value)
 {
@@ -57,8 +57,8 @@ static double read_by_library(struct decimal decimal)
   return number;
 }
 
-/* So many digits of the number as the library finds them. What stands between them depends on the
- * locale, and is passed over. */
+/* The first `count` digits of the number, from the library. The decimal point depends on the
+ * locale, and is skipped. */
 static struct decimal digits_by_library(double number, int count)
 {
   char text[64];
@@ -72,8 +72,8 @@ static struct decimal digits_by_library(double number, int count)
   return decimal;
 }
 
-/* The fewest digits that are read as the number, found by trying: all doubles keep 15, those that
- * are subnormal perhaps none. */
+/* The fewest digits that read back as the number, found by trial. Every double keeps 15 digits,
+ * except subnormal ones, which may keep none. */
 static struct decimal shorten_by_library(double number)
 {
   int count = number < DBL_MIN ? 1 : DBL_DIG;
@@ -87,7 +87,7 @@ static struct decimal shorten_by_library(double number)
 
 #ifdef __SIZEOF_INT128__
 
-/* number = mantissa * 2^exponent, the mantissa of 53 bits unless it is subnormal. */
+/* number = mantissa * 2^exponent; the mantissa has 53 bits unless the number is subnormal. */
 struct binary {
   uint64_t mantissa;
   int exponent;
@@ -105,20 +105,20 @@ static struct binary split(double number)
   return (struct binary){fraction | UINT64_C(1) << MANTISSA_BITS, biased - BIAS};
 }
 
-/* A power and the three behind it. */
+/* A power and the three after it. */
 #define FOUR(power) (power), (power)*10, (power)*100, (power)*1000
 
 static const uint64_t tens[] = {FOUR(UINT64_C(1)), FOUR(UINT64_C(10000)), FOUR(UINT64_C(100000000)),
                                 FOUR(UINT64_C(1000000000000)), FOUR(UINT64_C(10000000000000000))};
 
-/* What is read as a number, scaled so that it has 17 or 18 digits before the point: the integers
- * from `least` to `most`; `twice` is about two times the number itself. */
+/* The decimals that read back as a number, scaled so that they have 17 or 18 digits before the
+ * point: the integers from `least` to `most`. `twice` is about two times the number itself. */
 struct range {
   uint64_t least, most, twice;
 };
 
-/* quarters / 4 * 2^exponent * 10^scale, rounded down; `less`: to the next integer below where it is
- * one. */
+/* quarters / 4 * 2^exponent * 10^scale, rounded down; with `less`, an integer is rounded down
+ * too. */
 static uint64_t scaled(uint64_t quarters, bool less, int exponent, int scale)
 {
   const int by = exponent + scale - 2;
@@ -127,13 +127,14 @@ static uint64_t scaled(uint64_t quarters, bool less, int exponent, int scale)
   return (uint64_t)(scale < 0 ? product / uk_fives[-scale] : product >> (by < 0 ? -by : 0));
 }
 
-/* In quarters of the mantissa's last bit: below a power of two the neighbour is half as far. */
+/* Half of the distance to the neighbour below, in quarters of the mantissa's last bit: below a
+ * power of two the neighbour is half as far. */
 static unsigned below(struct binary binary)
 {
   return binary.mantissa == UINT64_C(1) << 52 ? 1 : 2;
 }
 
-/* With powers of ten that are exact. The middles to the neighbours are read as the even one. */
+/* For exact powers of ten. The middle between two doubles reads back as the even one. */
 static struct range exact_range(struct binary binary, int scale)
 {
   const uint64_t middle = binary.mantissa * 4;
@@ -143,10 +144,10 @@ static struct range exact_range(struct binary binary, int scale)
                         scaled(middle * 2, false, binary.exponent, scale)};
 }
 
-/* With powers rounded to 128 bits; the range may be a little narrower than it could be. */
+/* For powers rounded to 128 bits. The range may be slightly too narrow. */
 static struct range rounded_range(struct binary binary, int scale)
 {
-  enum { SLACK = 4 }; /* by so many at most is a product too small */
+  enum { SLACK = 4 }; /* a product is too small by at most this */
   const uint64_t middle = binary.mantissa * 4;
   const struct uk_power power = uk_power_of_ten(scale);
   const int by = -(power.exponent + 64 + binary.exponent - 2); /* about 60 */
@@ -156,8 +157,7 @@ static struct range rounded_range(struct binary binary, int scale)
   return (struct range){(uint64_t)(low >> by) + 1, (uint64_t)(high >> by), (uint64_t)(twice >> by)};
 }
 
-/* How many digits at the end of `most` can become zeros without passing below `least`, both
- * included. */
+/* How many digits at the end of `most` can be zeroed without going below `least`. */
 static int spare_digits(uint64_t least, uint64_t most)
 {
   int spare = 0;
@@ -168,14 +168,14 @@ static int spare_digits(uint64_t least, uint64_t most)
   return spare;
 }
 
-/* Of all decimals that are read as the number the shortest, and of these the nearest. False when
- * 128 bits do not tell. */
+/* The shortest decimal that reads back as the number, and the nearest of these. False when 128 bits
+ * do not suffice. */
 static bool shorten(double number, struct decimal *decimal)
 {
   const struct binary binary = split(number);
   if (binary.mantissa >> 52 == 0)
     return false;
-  /* Less the logarithm of the number's leading bit, rounded down; 78913 / 2^18 is that of 2. */
+  /* Minus the logarithm of the leading bit, rounded down; 78913 / 2^18 is that of 2. */
   const int scale = DIGITS_ALWAYS - 1 - (((binary.exponent + 52) * 78913) >> 18);
   const bool exact = scale >= -UK_FIVES_MAX && scale <= UK_FIVES_MAX;
   const struct range range = exact ? exact_range(binary, scale) : rounded_range(binary, scale);
@@ -189,7 +189,7 @@ static bool shorten(double number, struct decimal *decimal)
   return digits * ten >= range.least && digits * ten <= range.most;
 }
 
-/* The double nearest to value * 2^exponent; `more`: the value is a little larger than it says. */
+/* The double nearest to value * 2^exponent; with `more`, to a slightly larger value. */
 static double rounded(uk_wide value, bool more, int exponent)
 {
   const int drop = uk_wide_bits(value) - DBL_MANT_DIG;
@@ -213,9 +213,9 @@ static double exact_value(uint64_t digits, int exponent)
   return rounded(quotient, quotient * divisor != numerator, exponent - by);
 }
 
-/* With powers rounded to 128 bits: the value may be up to four more than the product, and is no
- * tie, because it has 5^28 as a factor or a divisor. False where the four matter, and where the
- * double is subnormal or past all. */
+/* For powers rounded to 128 bits. The value exceeds the product by less than four, and is not a
+ * tie, because 5^28 is a factor or a divisor of it. False when the difference matters, and when the
+ * double is subnormal or infinite. */
 static bool rounded_value(uint64_t digits, int exponent, double *number)
 {
   const int zeros = __builtin_clzll(digits);
@@ -258,7 +258,7 @@ static bool value_by_width(uint64_t digits, int exponent, double *number)
 
 #endif
 
-/* Where both are doubles without loss, one operation rounds once. */
+/* When both operands are exact doubles, the result is rounded once. */
 static bool value_by_double(uint64_t digits, int exponent, double *number)
 {
   static const double powers[TENS_EXACT_MAX + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -282,7 +282,7 @@ bool uk_decimal_value(uint64_t digits, int64_t exponent, double *number)
 
 /* ---- text ---- */
 
-/* Puts a point behind the first `whole` of the digits up to `end`. */
+/* Inserts a point after the first `whole` of the digits up to `end`. */
 static char *put_point(char *digits, char *end, int whole)
 {
   memmove(digits + whole + 1, digits + whole, (size_t)(end - digits - whole));
@@ -290,7 +290,7 @@ static char *put_point(char *digits, char *end, int whole)
   return end + 1;
 }
 
-/* `decimal` has no zeros at its end. */
+/* Precondition: `decimal` has no trailing zeros. */
 static char *put_decimal(char *out, struct decimal decimal)
 {
   char *end = put_digits(out, decimal.digits);

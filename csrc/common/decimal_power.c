@@ -2,7 +2,7 @@
 
 #ifdef __SIZEOF_INT128__
 
-/* A power and the three behind it. */
+/* A power and the three after it. */
 #define FOUR(power, base)                                                                          \
   (power), (power) * (base), (power) * ((base) * (base)), (power) * ((base) * (base) * (base))
 
@@ -62,6 +62,6 @@ struct uk_power uk_power_of_ten(int n)
 
 #else
 
-typedef int uk_no_powers; /* a file is not empty */
+typedef int uk_no_powers; /* ISO C forbids an empty file */
 
 #endif

@@ -1,13 +1,13 @@
-/* error: the one list of what can go wrong, for client and server alike.
+/* error: the list of errors of client and server.
  *
  * X(NAME, word, status, retriable, text)
  *   word       stable; what a Lua program sees as details.code
- *   status     the HTTP status that the server answers with, 0 for what happens only in a client
- *   retriable  whether the same request may succeed later without being changed
- *   text       for people, when nothing more precise is known
+ *   status     the HTTP status of a server; 0 for an error that only a client has
+ *   retriable  true when the same request may succeed later
+ *   text       for people, when there is no more precise one
  *
- * The wire carries a status and a text but no word: a client finds the word by the status
- * (uk_error_from_status), so a status belongs to the first row that has it. */
+ * A response carries a status and a text, but no word. A client finds the word by the status
+ * (uk_error_from_status): that of the first row with this status. */
 #ifndef UK_ERROR_H
 #define UK_ERROR_H
 
@@ -52,17 +52,17 @@ enum uk_error {
     UK_ERROR_COUNT
 };
 
-/* All four take any value; UK_OK and unknown values read as "ok", 200, false, "done". */
+/* All four accept any value. UK_OK and unknown values read as "ok", 200, false, "done". */
 const char *uk_error_word(enum uk_error error);
-int uk_error_status(enum uk_error error); /* as sent by a server; 0 for a client's own */
+int uk_error_status(enum uk_error error); /* 0 for an error that only a client has */
 bool uk_error_retriable(enum uk_error error);
 const char *uk_error_text(enum uk_error error);
 
 /* The error for an HTTP status that is not 2xx. An unlisted 4xx is BAD_REQUEST, an unlisted 5xx
- * is INTERNAL but for 502, which is UNAVAILABLE; anything else is BAD_RESPONSE. */
+ * is INTERNAL except 502, which is UNAVAILABLE; any other status is BAD_RESPONSE. */
 enum uk_error uk_error_from_status(int status);
 
-/* The error of that word; UK_OK for a word that is none. */
+/* The error with that word; UK_OK for an unknown word. */
 enum uk_error uk_error_from_word(const char *word);
 
 #endif

@@ -6,10 +6,10 @@
 #include <zlib.h>
 
 enum {
-  WINDOW_BITS = 15 + 16, /* 16 more: with the gzip header */
+  WINDOW_BITS = 15 + 16, /* adding 16 selects the gzip format */
   LEVEL = 1,
   MEMORY_LEVEL = 8,
-  STEP = 64 << 10 /* bytes unpacked at a time */
+  STEP = 64 << 10 /* bytes decompressed at a time */
 };
 
 enum uk_error uk_gzip(struct uk_buffer *buffer, struct uk_slice bytes)
@@ -37,13 +37,13 @@ enum uk_error uk_gzip(struct uk_buffer *buffer, struct uk_slice bytes)
   return error;
 }
 
-/* Unpacks one step into the buffer; `*status` is what zlib said. */
+/* Decompresses one step into the buffer; `*status` is the result of zlib. */
 static enum uk_error unpack_step(struct uk_buffer *buffer, z_stream *stream, int *status)
 {
   char last_byte;
   size_t room = buffer->limit - buffer->length;
   size_t step = room < STEP ? room : STEP;
-  /* With the limit reached one byte more tells whether anything is left. */
+  /* At the limit, one more byte shows whether anything is left. */
   char *out = step > 0 ? uk_buffer_reserve(buffer, step) : &last_byte;
   if (out == NULL)
     return buffer->error;
@@ -98,7 +98,7 @@ static struct uk_slice trim(struct uk_slice text)
   return text;
 }
 
-/* Cuts `*rest` behind the first separator and returns what stood before it, trimmed. */
+/* Takes the item before the first separator off `*rest`, with the separator. Returns it trimmed. */
 static struct uk_slice cut(struct uk_slice *rest, char separator)
 {
   const char *at = rest->length > 0 ? memchr(rest->data, separator, rest->length) : NULL;
@@ -109,7 +109,7 @@ static struct uk_slice cut(struct uk_slice *rest, char separator)
   return item;
 }
 
-/* "q=0", "q=0.0" and so on. */
+/* True for "q=0", "q=0.0" and so on. */
 static bool is_refusal(struct uk_slice parameter)
 {
   if (parameter.length < 3 || strncasecmp(parameter.data, "q=0", 3) != 0)

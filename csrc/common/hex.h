@@ -2,7 +2,7 @@
 #ifndef UK_HEX_H
 #define UK_HEX_H
 
-/* 0 to 15, or -1 for what is no hexadecimal digit. */
+/* 0 to 15, or -1 when the character is not a hexadecimal digit. */
 static inline int uk_hex_value(char c)
 {
   if (c >= '0' && c <= '9')

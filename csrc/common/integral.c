@@ -1,6 +1,6 @@
 #include "common/integral.h"
 
-/* [-]whole[.fraction][e[+-]exponent], each of them digits. */
+/* [-]whole[.fraction][e[+-]exponent], where each part consists of digits. */
 struct parts {
   struct uk_slice whole, fraction, exponent;
   bool negative, exponent_negative;
@@ -10,7 +10,7 @@ struct cursor {
   const char *at, *end;
 };
 
-/* Whether one of the characters stands here; passes over it. */
+/* Skips one of the characters if it comes next. */
 static bool take(struct cursor *cursor, const char *characters)
 {
   bool found =
@@ -19,7 +19,7 @@ static bool take(struct cursor *cursor, const char *characters)
   return found;
 }
 
-/* One digit or more. */
+/* Reads one or more digits. */
 static bool take_digits(struct cursor *cursor, struct uk_slice *digits)
 {
   const char *start = cursor->at;
@@ -46,7 +46,7 @@ static bool cut(struct parts *parts, struct uk_slice text)
          (!take(&cursor, "eE") || take_exponent(&cursor, parts)) && cursor.at == cursor.end;
 }
 
-/* What is far past every text's length stays there. */
+/* An exponent that exceeds the length of any text may be any such number. */
 static int64_t exponent_of(const struct parts *parts)
 {
   int64_t exponent = 0;
@@ -62,7 +62,7 @@ static unsigned digit_at(const struct parts *parts, size_t index)
   return (unsigned)(digit - '0');
 }
 
-/* The digits up to the decimal point, with the exponent applied, as a number of at most `most`. */
+/* The number, if it is an integer of at most `most`. */
 static bool magnitude_of(const struct parts *parts, uint64_t most, uint64_t *magnitude)
 {
   size_t count = parts->whole.length + parts->fraction.length;
@@ -72,7 +72,7 @@ static bool magnitude_of(const struct parts *parts, uint64_t most, uint64_t *mag
     count--;
   if (count > 0 && point < (int64_t)count)
     return false;
-  /* Ends soon: a digit that is not zero comes before `count`. */
+  /* Terminates early for huge exponents: some digit before `count` is not zero. */
   for (int64_t i = 0; count > 0 && i < point; i++) {
     unsigned digit = i < (int64_t)count ? digit_at(parts, (size_t)i) : 0;
     if (*magnitude > (most - digit) / 10)

@@ -1,4 +1,4 @@
-/* json_number: integers by hand, the other numbers to the nearest double. */
+/* json_number: reads integers exactly, and other numbers as the nearest double. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -17,7 +17,7 @@ static inline char *skip_digits(char *at, const char *end)
   return at;
 }
 
-/* Behind one or more digits at `at`, or NULL having failed. */
+/* Skips one or more digits at `at`. NULL after uk_json_fail. */
 static char *need_digits(struct uk_json_reader *reader, char *at)
 {
   if (at == reader->end)
@@ -26,7 +26,7 @@ static char *need_digits(struct uk_json_reader *reader, char *at)
                        : uk_json_fail(reader, at, UK_JSON_E_BAD_NUMBER);
 }
 
-/* Behind fraction and exponent, of which either may be missing. */
+/* Skips fraction and exponent, either of which may be missing. NULL after uk_json_fail. */
 static char *read_rest(struct uk_json_reader *reader, char *at)
 {
   if (at != reader->end && *at == '.')
@@ -42,20 +42,20 @@ static char *read_rest(struct uk_json_reader *reader, char *at)
 
 static inline bool fits(uint64_t magnitude, size_t digits, bool negative)
 {
-  if (digits > 19) /* all of 19 digits fit 64 bits without sign */
+  if (digits > 19) /* every number of 19 digits fits 64 bits unsigned */
     return false;
   return negative ? magnitude > 0 && magnitude <= (uint64_t)INT64_MAX + 1 : magnitude <= INT64_MAX;
 }
 
-/* The middle between two neighbouring doubles has fewer than 800 digits, so that 800 tell on
- * which side of it a number lies, as long as what was dropped behind them leaves a trace. */
-enum { DIGITS_MAX = 800, DIGITS_SHORT = 19 /* so many fit 64 bits */ };
+/* The middle between two neighbouring doubles has fewer than 800 digits. So 800 digits, and whether
+ * any digit after them is not zero, decide on which side of it a number lies. */
+enum { DIGITS_MAX = 800, DIGITS_SHORT = 19 /* these fit 64 bits */ };
 
 /* digits * 10^exponent, without leading zeros. */
 struct decimal {
-  char digits[DIGITS_MAX + sizeof "1e-99999"]; /* room for what long_number puts behind them */
+  char digits[DIGITS_MAX + sizeof "1e-99999"]; /* with room for the exponent */
   size_t count;
-  bool dropped; /* digits that were not zero */
+  bool dropped; /* digits after DIGITS_MAX were not zero */
   int64_t exponent;
 };
 
@@ -71,7 +71,7 @@ static void add_digit(struct decimal *decimal, char digit)
   decimal->dropped = decimal->dropped || digit != '0';
 }
 
-/* "e-12" as a number; what is far past every double stays there. */
+/* "e-12" as a number. An exponent beyond every double may be any such number. */
 static int64_t exponent_of(const char *at, const char *end)
 {
   int64_t exponent = 0;
@@ -108,7 +108,7 @@ static bool short_number(const struct decimal *decimal, double *number)
   return uk_decimal_value(digits, decimal->exponent, number);
 }
 
-/* At most four digits, ended by a NUL. */
+/* Precondition: the exponent has at most four digits. NUL-terminated. */
 static void put_exponent(char *out, int exponent)
 {
   *out++ = 'e';
@@ -120,7 +120,7 @@ static void put_exponent(char *out, int exponent)
 
 static double long_number(struct decimal *decimal)
 {
-  const int64_t most = 9999; /* with at most 801 digits: past every double, either way */
+  const int64_t most = 9999; /* with up to 801 digits this exceeds every double, either way */
   char *behind = decimal->digits + decimal->count;
   if (decimal->dropped) {
     *behind++ = '1';
@@ -136,8 +136,8 @@ static double long_number(struct decimal *decimal)
   return number;
 }
 
-/* The double nearest to a well-formed number; past their range an infinity or a zero. strtod is
- * given no decimal point, since which one it takes depends on the locale. */
+/* The double nearest to a well-formed number: an infinity or zero beyond their range. The text for
+ * strtod has no decimal point, which would depend on the locale. */
 static double to_double(struct uk_slice text)
 {
   struct decimal decimal;

@@ -34,9 +34,9 @@ static inline bool in_object(const struct uk_json_reader *reader)
   return (reader->objects >> (reader->depth - 1) % UK_JSON_DEPTH_MAX & 1) != 0;
 }
 
-/* The reader stands at `at`, behind a whole value. */
-static inline enum uk_json_event behind_value(struct uk_json_reader *reader, char *at,
-                                              enum uk_json_event event)
+/* Continues at `at`, after a complete value. */
+static inline enum uk_json_event after_value(struct uk_json_reader *reader, char *at,
+                                             enum uk_json_event event)
 {
   reader->at = at;
   reader->expect = reader->depth > 0 ? UK_JSON_EXPECT_COMMA : UK_JSON_EXPECT_END;
@@ -64,10 +64,11 @@ static enum uk_json_event close_level(struct uk_json_reader *reader, char *at)
   const unsigned level = --reader->depth;
   if (level % UK_JSON_DEPTH_MAX == 0 && level > 0)
     reader->objects = reader->outer[level / UK_JSON_DEPTH_MAX - 1];
-  return behind_value(reader, at + 1, event);
+  return after_value(reader, at + 1, event);
 }
 
-/* From the opening quote to behind the closing one, or NULL. Most are plain and end here. */
+/* Reads a string from its opening quote. Returns the byte after the closing one, or NULL. Most
+ * strings are plain and end here. */
 static inline char *read_string(struct uk_json_reader *reader, char *at)
 {
   char *start = at + 1;
@@ -85,7 +86,7 @@ static enum uk_json_event read_literal(struct uk_json_reader *reader, char *at, 
     if (*next != *word++)
       return fail(reader, at, UK_JSON_E_BAD_LITERAL);
     if (*word == '\0')
-      return behind_value(reader, next + 1, event);
+      return after_value(reader, next + 1, event);
   }
   return fail(reader, reader->end, UK_JSON_E_CUT_OFF);
 }
@@ -94,13 +95,13 @@ static enum uk_json_event read_number(struct uk_json_reader *reader, char *at)
 {
   enum uk_json_event event;
   char *behind = uk_json_read_number(reader, at, &event);
-  return behind != NULL ? behind_value(reader, behind, event) : UK_JSON_ERROR;
+  return behind != NULL ? after_value(reader, behind, event) : UK_JSON_ERROR;
 }
 
 static enum uk_json_event read_string_value(struct uk_json_reader *reader, char *at)
 {
   char *behind = read_string(reader, at);
-  return behind != NULL ? behind_value(reader, behind, UK_JSON_STRING) : UK_JSON_ERROR;
+  return behind != NULL ? after_value(reader, behind, UK_JSON_STRING) : UK_JSON_ERROR;
 }
 
 static enum uk_json_event read_value(struct uk_json_reader *reader, char *at)
@@ -131,7 +132,7 @@ static enum uk_json_event read_key(struct uk_json_reader *reader, char *at)
   return UK_JSON_KEY;
 }
 
-/* The text ended at a place where something had to follow, unless it did not have to. */
+/* The text has ended: an error unless the value is complete. */
 static enum uk_json_event read_end(struct uk_json_reader *reader, char *at)
 {
   bool nothing_yet = reader->expect == UK_JSON_EXPECT_VALUE && reader->depth == 0;
@@ -141,7 +142,7 @@ static enum uk_json_event read_end(struct uk_json_reader *reader, char *at)
   return fail(reader, at, nothing_yet ? UK_JSON_E_EMPTY : UK_JSON_E_CUT_OFF);
 }
 
-/* Behind the byte at `at` and the white space behind it. NULL, having failed, at the end. */
+/* Skips the byte at `at` and white space. NULL, after uk_json_fail, at the end of the text. */
 static inline char *next_token(struct uk_json_reader *reader, char *at)
 {
   at = skip_space(at + 1, reader->end);
@@ -151,7 +152,7 @@ static inline char *next_token(struct uk_json_reader *reader, char *at)
   return at;
 }
 
-static enum uk_json_event read_behind_comma(struct uk_json_reader *reader, char *comma)
+static enum uk_json_event read_after_comma(struct uk_json_reader *reader, char *comma)
 {
   bool object = in_object(reader);
   char *at = next_token(reader, comma);
@@ -168,7 +169,7 @@ static enum uk_json_event read_behind_comma(struct uk_json_reader *reader, char 
 static enum uk_json_event read_comma(struct uk_json_reader *reader, char *at)
 {
   if (*at == ',')
-    return read_behind_comma(reader, at);
+    return read_after_comma(reader, at);
   if (*at == (in_object(reader) ? '}' : ']'))
     return close_level(reader, at);
   return fail(reader, at, UK_JSON_E_EXPECTED_COMMA);
@@ -234,7 +235,7 @@ enum uk_json_event uk_json_raw(struct uk_json_reader *reader, enum uk_json_event
   const char *start = reader->data + reader->position;
   unsigned flags = reader->flags, depth_max = reader->depth_max;
   reader->flags = UK_JSON_AS_SENT;
-  reader->depth_max = reader->depth + UK_JSON_DEEP_MAX - 1; /* its own first level is open */
+  reader->depth_max = reader->depth + UK_JSON_DEEP_MAX - 1; /* its first level is open */
   event = uk_json_skip(reader, event);
   reader->flags = flags;
   reader->depth_max = depth_max;

@@ -1,23 +1,23 @@
-/* json_string: the strings that are not plain: escapes undone in place, UTF-8 checked. */
+/* json_string: reads strings that are not plain. Decodes escapes in place and checks UTF-8. */
 #include "common/hex.h"
 #include "common/json_parts.h"
 #include "common/scan.h"
 #include "common/utf8.h"
 
-/* What a string consists of while it is read: out <= at. */
+/* The state of a string that is being read: out <= at. */
 struct cursor {
-  char *out; /* where the next byte of the content goes */
+  char *out; /* the next byte of the content */
   char *at;  /* the next byte of the text */
   char *end;
 };
 
-/* What stands for the letter behind a backslash, 0 for none. */
+/* The byte for each letter after a backslash; 0 = none. */
 static const char unescaped[256] = {
   ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
   ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
 };
 
-/* The code of a whole "\uXXXX" at `at`, or why there is none. */
+/* Reads the code of a "\uXXXX" at `at`. */
 static enum uk_json_error read_code(const char *at, const char *end, uint32_t *code)
 {
   static const char start[2] = {'\\', 'u'};
@@ -33,8 +33,8 @@ static enum uk_json_error read_code(const char *at, const char *end, uint32_t *c
   return UK_JSON_E_NONE;
 }
 
-/* Joins a high half, whose escape was just passed, with the low half behind it. Anything else
- * behind it is left there, to be read on its own. */
+/* Combines a high surrogate, whose escape was just read, with the low one that follows. Anything
+ * else that follows is left unread. */
 static enum uk_json_error join_surrogates(struct cursor *cursor, uint32_t *code)
 {
   uint32_t low;
@@ -83,8 +83,9 @@ static enum uk_json_error read_escape(struct cursor *cursor, unsigned flags)
   return UK_JSON_E_NONE;
 }
 
-/* Whether the bytes up to the end of the text are the beginning of a character: some continuation
- * makes it whole. The second bytes that a lead byte takes include the lowest or the highest. */
+/* True when the bytes up to the end of the text are the beginning of a character. The second bytes
+ * that a lead byte allows include the lowest or the highest continuation byte, so it suffices to
+ * try both. */
 static bool is_cut_off(const struct cursor *cursor)
 {
   char low[4], high[4];
@@ -106,8 +107,8 @@ static inline void copy(struct cursor *cursor, size_t length)
   cursor->out += length;
 }
 
-/* Up to what is neither plain nor, unless escapes stay, an escape of one letter. Escapes are mostly
- * close together; what is plain for long is passed over in larger steps. */
+/* Copies plain bytes and, unless escapes are kept, the bytes of one-letter escapes. Escapes tend to
+ * be close together; a long plain run is copied in larger steps. */
 static inline void copy_simple(struct cursor *cursor, unsigned flags)
 {
   enum { LONG = 16 };
@@ -144,7 +145,7 @@ static enum uk_json_error read_multibyte(struct cursor *cursor, unsigned flags)
   return UK_JSON_E_NONE;
 }
 
-/* An escape is checked and left as it is; what it stands for goes nowhere. */
+/* Checks an escape and keeps its text. */
 static enum uk_json_error pass_escape(struct cursor *cursor, unsigned flags)
 {
   char unused[4];
@@ -154,7 +155,7 @@ static enum uk_json_error pass_escape(struct cursor *cursor, unsigned flags)
   return error;
 }
 
-/* One thing that is not plain. */
+/* Reads one escape or character that is not plain. */
 static enum uk_json_error read_special(struct cursor *cursor, unsigned flags)
 {
   if (*cursor->at == '\\')

@@ -4,7 +4,7 @@
 #include "common/scan.h"
 #include "common/utf8.h"
 
-/* The letter behind the backslash; what is 0 and below 0x20 is written as \u00XX. */
+/* The letter after the backslash; 0 = none, which is written as \u00XX below 0x20. */
 static const char short_escapes[128] = {
   ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't',
 };
@@ -26,7 +26,7 @@ static void append_escape(struct uk_buffer *buffer, unsigned char byte)
   uk_buffer_append(buffer, escape, put_escape(escape, byte));
 }
 
-/* The end of what can be copied as it is: plain bytes and well-formed characters. */
+/* The end of the run of plain bytes and well-formed characters, which can be copied. */
 static const char *end_of_run(const char *at, const char *end)
 {
   size_t step;
@@ -66,7 +66,7 @@ void uk_json_write_string(struct uk_buffer *buffer, struct uk_slice text)
     buffer->length = start;
 }
 
-/* The same of the bytes, whatever they are; escapes are mostly close together. */
+/* The same for any bytes. Escapes tend to be close together. */
 static void append_bytes(struct uk_buffer *buffer, const char *at, const char *end)
 {
   enum { STEP = 64 };

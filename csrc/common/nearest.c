@@ -19,8 +19,8 @@ static size_t least(size_t a, size_t b)
   return a < b ? a : b;
 }
 
-/* How many letters have to be put in, left out or replaced (Levenshtein). `row[j]` is that number
- * for what was read of `a` and the first j letters of `b`. */
+/* The number of letters to insert, delete or replace (Levenshtein). `row[j]` is that number for the
+ * letters of `a` read so far and the first j letters of `b`. */
 static size_t distance(struct uk_slice a, struct uk_slice b)
 {
   size_t row[LENGTH_MAX + 1];

@@ -6,15 +6,15 @@
 
 #include "common/buffer.h"
 
-/* Appends the bytes with everything but unreserved characters (A-Z a-z 0-9 - . _ ~) escaped.
- * A segment that is "." or ".." whole has its dots escaped, since HTTP software removes those. */
+/* Appends the bytes, escaping everything except unreserved characters (A-Z a-z 0-9 - . _ ~). The
+ * dots of the segments "." and ".." are escaped too: HTTP software removes such segments. */
 void uk_percent_encode(struct uk_buffer *buffer, struct uk_slice bytes);
 
-/* Decodes in place, once; '+' is a plus. False when a '%' is not followed by two hexadecimal
+/* Decodes in place; '+' stays a plus. False when a '%' is not followed by two hexadecimal
  * digits. */
 bool uk_percent_decode(char *data, size_t *length);
 
-/* The same for a name or value of a query, as forms write them: '+' is a blank. */
+/* The same for a name or value of a query, as written by forms: '+' becomes a blank. */
 bool uk_percent_decode_query(char *data, size_t *length);
 
 #endif

@@ -1,4 +1,4 @@
-/* protocol: what both sides of the REST API share: endpoints, header names, defaults and limits. */
+/* protocol: endpoints, header names, defaults and limits of the REST API, for client and server. */
 #ifndef UK_PROTOCOL_H
 #define UK_PROTOCOL_H
 
@@ -7,27 +7,26 @@
 
 #include "common/slice.h"
 
-/* Bits, so that a route can name several. */
+/* Bits: a route may have several. */
 enum uk_method {
   UK_GET = 1,
   UK_POST = 2,
   UK_DELETE = 4,
   UK_HEAD = 8,
-  UK_OPTIONS = 16, /* of every path; in no row */
+  UK_OPTIONS = 16, /* accepted for every path; in no row */
   UK_OTHER_METHOD = 32
 };
 
-/* What a credential must hold. FULL includes both others. */
+/* What a credential must permit. FULL includes both others. */
 enum uk_permission {
-  UK_PERMIT_NOTHING = 0, /* any right credentials */
+  UK_PERMIT_NOTHING = 0, /* any valid credentials */
   UK_PERMIT_PRODUCE = 1,
   UK_PERMIT_CONSUME = 2,
   UK_PERMIT_FULL = 3
 };
 
 /* X(NAME, name, methods, path, permission)
- * A segment in braces is a parameter: {name}. The client uses the first method of the two that an
- * endpoint with a body takes: POST where there is one. */
+ * A segment in braces is a parameter: {name}. The client uses POST if the endpoint accepts it. */
 #define UK_ENDPOINTS(X)                                                                            \
   X(PRODUCE_ONE, "produce_one", UK_GET, "/produce/{topic}/{message}", UK_PERMIT_PRODUCE)           \
   X(PRODUCE_TOPIC, "produce_topic", UK_GET | UK_POST, "/produce/{topic}", UK_PERMIT_PRODUCE)       \
@@ -74,7 +73,7 @@ extern const struct uk_endpoint_info uk_endpoints[UK_ENDPOINT_COUNT];
 #define UK_HEADER_IDEMPOTENCY_KEY "Idempotency-Key"
 #define UK_REALM "upstash-kafka"
 
-/* What a browser lets the script of a page send and read: the request and response headers of
+/* The headers that the script of a page may send and read: the request and response headers of
  * docs/rest-api.md. */
 #define UK_CORS_REQUEST_HEADERS                                                                    \
   "Accept, Authorization, Content-Encoding, Content-Type, Idempotency-Key, Kafka-Ack, "            \
@@ -83,13 +82,13 @@ extern const struct uk_endpoint_info uk_endpoints[UK_ENDPOINT_COUNT];
 #define UK_CORS_RESPONSE_HEADERS                                                                   \
   "Allow, Idempotent-Replayed, Kafka-Batch, Kafka-Commit-Skipped, Retry-After, WWW-Authenticate, " \
   "X-Request-Id"
-#define UK_PREFLIGHT_SECONDS "600" /* how long a browser may keep the answer to OPTIONS */
+#define UK_PREFLIGHT_SECONDS "600" /* how long a browser may cache the answer to OPTIONS */
 
 #define UK_PRODUCED_TIMESTAMP_MAX (INT64_C(1) << 53) /* ms; Lua and JavaScript read it exactly */
 
 enum uk_offset_reset { UK_RESET_LATEST = 0, UK_RESET_EARLIEST, UK_RESET_NONE };
 
-/* Defaults and limits of the contract. Times in milliseconds, sizes in bytes. */
+/* Defaults and limits. Times in milliseconds, sizes in bytes. */
 enum {
   UK_CONSUME_TIMEOUT = 1000,
   UK_FETCH_TIMEOUT = 1000,
@@ -101,16 +100,16 @@ enum {
   UK_SESSION_TIMEOUT_MIN = 1000,
   UK_SESSION_TIMEOUT_MAX = 1800000,
   UK_TOPIC_NAME_MAX = 249,
-  UK_GROUP_NAME_MAX = 255, /* and of instances */
+  UK_GROUP_NAME_MAX = 255, /* also for instances */
   UK_BATCH_MESSAGES = 1000,
   UK_BATCH_MESSAGES_MAX = 100000,
   UK_BATCH_BYTES = 4 << 20, /* of the response body */
   UK_BATCH_BYTES_MAX = 64 << 20,
   UK_MESSAGE_BYTES = 1 << 20, /* key + value + headers of one message; --max-message-bytes */
   UK_HEADER_BYTES = 8 << 10,  /* request line and headers of one request; --max-header-bytes */
-  UK_ORIGINS_MAX = 64,        /* that CORS admits by name; --cors-origin */
-  UK_ORIGIN_MAX = 255,        /* bytes of one */
-  UK_BODY_BYTES = 16 << 20,   /* request body, also after gunzip; --max-body-bytes */
+  UK_ORIGINS_MAX = 64,        /* origins for CORS; --cors-origin */
+  UK_ORIGIN_MAX = 255,        /* bytes of an origin */
+  UK_BODY_BYTES = 16 << 20,   /* request body, also when decompressed; --max-body-bytes */
   UK_HEADERS_PER_MESSAGE_MAX = 1000,
   UK_PARTITIONS_MAX = 1000, /* of one topic, in the log engine */
   UK_TOPICS_PER_CONSUME_MAX = 256,
@@ -120,13 +119,13 @@ enum {
 /* 1 to 249 characters of [A-Za-z0-9._-], neither "." nor "..". */
 bool uk_topic_name_valid(struct uk_slice name);
 
-/* A topic that Kafka keeps for itself, or this server does: one whose name starts with
- * UK_TOPIC_OWN_PREFIX. To every request it does not exist, and none creates it. */
+/* True for an internal topic of Kafka or of this server; names of the latter start with
+ * UK_TOPIC_OWN_PREFIX. For requests such a topic does not exist, and they cannot create it. */
 bool uk_topic_name_internal(struct uk_slice name);
 #define UK_TOPIC_OWN_PREFIX "__upstash_kafka_"
 
-/* The whole text as a decimal integer, an optional '-' in front. False, with `value` as it was,
- * when it is anything else or does not fit. */
+/* Parses the whole text as a decimal integer, optionally with a '-'. False, with `value` unchanged,
+ * for any other text and for an integer that does not fit. */
 bool uk_parse_int64(struct uk_slice text, int64_t *value);
 
 #endif

@@ -1,4 +1,4 @@
-/* scan: bytes passed over many at a time, never reading at or past `end`. */
+/* scan: skips many bytes at a time, and never reads a byte at or after `end`. */
 #ifndef UK_SCAN_H
 #define UK_SCAN_H
 
@@ -20,14 +20,14 @@ static inline uint64_t uk_scan_word(const char *at)
   return word;
 }
 
-/* Plain is what stands in a JSON string as itself and in ASCII. */
+/* A byte is plain if it is ASCII and needs no escape in a JSON string. */
 static inline bool uk_scan_is_plain(char byte)
 {
   return (signed char)byte >= 0x20 && byte != '"' && byte != '\\';
 }
 
-/* Whether all eight bytes are plain. A byte minus a larger one borrows, which sets its top bit;
- * that may spoil the bytes above, but only in a word that is not plain anyway. */
+/* True when all eight bytes are plain. A byte minus a larger one borrows, which sets its top bit.
+ * The borrow may change the bytes above, but only in a word that is not plain anyway. */
 static inline bool uk_scan_word_is_plain(uint64_t word)
 {
   uint64_t quote = word ^ UK_SCAN_EACH('"');

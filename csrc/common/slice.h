@@ -1,4 +1,4 @@
-/* slice: bytes that somebody else owns. */
+/* slice: bytes that are owned elsewhere. */
 #ifndef UK_SLICE_H
 #define UK_SLICE_H
 
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* `data` is NULL only when `length` is 0. Never NUL-terminated unless its owner says so. */
+/* `data` may be NULL when `length` is 0. Not NUL-terminated unless the owner says so. */
 struct uk_slice {
   const char *data;
   size_t length;

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <time.h>
 
-/* A thread inherits the mask of the one that makes it. */
+/* A thread inherits the signal mask of its creator. */
 static bool start(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *argument),
                   void *argument)
 {

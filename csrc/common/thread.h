@@ -7,15 +7,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A thread with every signal blocked. False: there is none to be had. */
+/* Starts a thread with every signal blocked. False when the system has no resources for it. */
 bool uk_thread_start(pthread_t *thread, void *(*run)(void *argument), void *argument);
-/* The same, of one that nobody joins. */
+/* The same, detached. */
 bool uk_thread_start_alone(void *(*run)(void *argument), void *argument);
 
-/* A condition for uk_condition_wait. It cannot fail where it is: on Linux. */
+/* Initializes a condition for uk_condition_wait. Cannot fail on Linux. */
 void uk_condition_init(pthread_cond_t *condition);
 
-/* As pthread_cond_wait, but no longer than until that time; INT64_MAX: as long as it takes. */
+/* Like pthread_cond_wait, at most until that time; INT64_MAX = no limit. */
 void uk_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t until);
 
 #endif

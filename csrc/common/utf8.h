@@ -1,4 +1,4 @@
-/* utf8: well-formed UTF-8 (RFC 3629: no surrogates, nothing overlong, nothing past U+10FFFF). */
+/* utf8: well-formed UTF-8 (RFC 3629: no surrogates, nothing overlong, nothing beyond U+10FFFF). */
 #ifndef UK_UTF8_H
 #define UK_UTF8_H
 
@@ -6,13 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The length of the character at the start, 1 to 4, or 0 when it is cut off or not well-formed. */
+/* The length of the first character, 1 to 4, or 0 when it is truncated or malformed. */
 size_t uk_utf8_character(const char *data, size_t length);
 
-/* How many bytes from the start are whole, well-formed characters: `length` when all are. */
+/* The number of bytes at the start that are complete, well-formed characters. */
 size_t uk_utf8_valid_prefix(const char *data, size_t length);
 
-/* The same of characters that are not ASCII: it stops at the first ASCII character too. */
+/* The same up to the first ASCII character. */
 size_t uk_utf8_multibyte_prefix(const char *data, size_t length);
 
 static inline bool uk_utf8_valid(const char *data, size_t length)
@@ -20,7 +20,8 @@ static inline bool uk_utf8_valid(const char *data, size_t length)
   return uk_utf8_valid_prefix(data, length) == length;
 }
 
-/* Writes the character at `out` (room for 4) and returns its length. `code` is a scalar value. */
+/* Writes the character at `out`, which has room for 4 bytes, and returns its length. Precondition:
+ * `code` is a Unicode scalar value. */
 size_t uk_utf8_encode(char *out, uint32_t code);
 
 #endif
