@@ -50,9 +50,19 @@ describe("a client", function()
     end)
 
     it("of a tombstone give nil and say so", function()
-      local value, err = back(kafka.null):json()
+      local value, err, details = back(kafka.null):json()
       assert.is_nil(value)
       assert.is_truthy(err:find("tombstone", 1, true))
+      assert.same({ error = err, code = "bad_response", retriable = false }, details)
+    end)
+
+    it("follow the program's settings of lua-cjson", function()
+      local cjson = require "cjson"
+      cjson.encode_sparse_array(true)
+      finally(function() cjson.encode_sparse_array(false, 2, 10) end)
+      local sparse = back { [1] = "a", [50] = "b" }:json()
+      assert.same({ ["1"] = "a", ["50"] = "b" }, sparse)
+      if cjson.empty_array then assert.equal("[]", back({ cjson.empty_array }).value:sub(2, -2)) end
     end)
 
     it("that cannot be encoded raise, blaming the caller's line", function()
