@@ -1,4 +1,5 @@
--- The option cors_origin of server.start and of `serve`; what every server does for browsers is in spec/contract.
+-- The option cors_origin of server.start and of `serve`; what every server does for browsers is in
+-- spec/contract.
 
 local http = require "spec.support.http"
 local server = require "upstash.kafka.server"
@@ -118,7 +119,8 @@ describe("B5: cors_origin", function()
     running = support.start { cors_origin = APP, max_connections = 1 }
     client = http.client(running.url, running.username, running.password)
     local request = client:build("GET", "/topics", { headers = { Origin = APP } })
-    -- Several threads take connections, so one is only known to be before another when it was answered.
+    -- Several threads take connections, so one is only known to be before another when it was
+    -- answered.
     local first = client:connect()
     first:send(request)
     assert.equal(200, first:receive("GET").status)

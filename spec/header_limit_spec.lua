@@ -1,5 +1,5 @@
--- F6: the limit of the request line and headers, at the limit and one past it, and that the head of the answer has
--- room beside them, so that the client of a produce hears what became of it.
+-- F6: the limit of the request line and headers, at the limit and one past it, and that the head of
+-- the answer has room beside them, so that the client of a produce hears what became of it.
 
 local cjson = require "cjson"
 local http = require "spec.support.http"
@@ -9,7 +9,8 @@ local ENTRY = 64 -- what each header counts beside its bytes
 local ORIGIN = "https://app.example.com"
 local BODY = '{"value":"v"}'
 
--- The head of a produce to `topic` with `more` headers before the last one, which makes it count `bytes` in all.
+-- The head of a produce to `topic` with `more` headers before the last one, which makes it count
+-- `bytes` in all.
 local function head(client, topic, bytes, more)
   local headers = { { "Origin", ORIGIN }, { "Accept-Encoding", "gzip" } }
   for _, header in ipairs(more or {}) do table.insert(headers, header) end
@@ -155,7 +156,8 @@ describe("F6: max_header_bytes", function()
     assert.equal(1, stored "line")
   end)
 
-  -- The library reads on behind a line that is over the limit while its memory lasts, and refuses what is more.
+  -- The library reads on behind a line that is over the limit while its memory lasts, and refuses
+  -- what is more.
   describe("refuses a request line that is over it alone with 414", function()
     local refusals_are_json = require "upstash.kafka.server".refusals_are_json
 

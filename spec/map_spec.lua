@@ -34,7 +34,8 @@ local FILES = {
   ["lua/high/init.lua"] = 'local function f()\n  return require "upstash.kafka"\nend\n\nreturn f\n',
 }
 
--- Runs the map over a tree of these files, with `changes` {path = text} and the `lists` of the rules.
+-- Runs the map over a tree of these files, with `changes` {path = text} and the `lists` of the
+-- rules.
 local function run(words, changes, lists)
   local root, files = folder.make(), {}
   for path, text in pairs(FILES) do files[path] = text end

@@ -237,7 +237,8 @@ describe("a producer", function()
       producer:close()
       local requests = stub:finish()
       assert.equal(4, #requests)
-      assert.is_true(stats.retried >= 1) -- libcurl by itself sends again what died with a kept connection
+      -- libcurl by itself sends again what died with a kept connection
+      assert.is_true(stats.retried >= 1)
       assert.equal(requests[1], requests[2])
       assert.equal(requests[1], requests[3])
       assert.is_truthy(requests[1]:find "^POST /produce/t HTTP")
