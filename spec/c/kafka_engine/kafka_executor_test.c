@@ -153,8 +153,121 @@ static void times_are_heard_while_others_are_woken(void)
   stop(executor);
 }
 
+/* On a clock that the test owns. */
+
+struct step {
+  struct uk_kafka_task task; /* first */
+  int64_t next;              /* that each run asks for */
+  int64_t ran_at;
+  int order; /* of its last run among all */
+  int runs, frees;
+  bool last, ends;
+};
+
+static void run_step(struct uk_kafka_task *task, int64_t now)
+{
+  struct step *step = (struct step *)task;
+  static int order;
+  step->order = ++order;
+  step->runs++;
+  step->ran_at = now;
+  step->last = uk_kafka_task_is_last(task);
+  uk_kafka_task_at(task, step->next);
+  if (step->ends)
+    uk_kafka_task_end(task);
+}
+
+static void free_step(struct uk_kafka_task *task)
+{
+  ((struct step *)task)->frees++;
+}
+
+static void a_task_runs_at_its_time_and_not_before(void)
+{
+  enum { NOW = 1000000 };
+  struct uk_kafka_executor *executor = uk_kafka_executor_new(0);
+  struct step step = {.next = NOW + 100};
+  REQUIRE(executor != NULL);
+  uk_kafka_task_init(&step.task, executor, run_step, free_step);
+  uk_kafka_executor_run(executor, NOW);
+  CHECK_EQ_INT(step.runs, 0); /* nobody woke it */
+  uk_kafka_task_wake(&step.task);
+  uk_kafka_task_wake(&step.task);
+  uk_kafka_executor_run(executor, NOW);
+  CHECK_EQ_INT(step.runs, 1);
+  uk_kafka_executor_run(executor, NOW + 99);
+  CHECK_EQ_INT(step.runs, 1);
+  step.next = NOW + 500;
+  uk_kafka_executor_run(executor, NOW + 100);
+  CHECK_EQ_INT(step.runs, 2);
+  CHECK_EQ_INT(step.ran_at, NOW + 100);
+  step.next = NOW + 200; /* the last call counts, also where it is the earlier time */
+  uk_kafka_task_wake(&step.task);
+  uk_kafka_executor_run(executor, NOW + 150);
+  step.next = UK_TIMER_NEVER;
+  uk_kafka_executor_run(executor, NOW + 200);
+  CHECK_EQ_INT(step.runs, 4);
+  uk_kafka_executor_run(executor, INT64_MAX - 1);
+  CHECK_EQ_INT(step.runs, 4);
+  step.ends = true;
+  step.next = INT64_MAX - 1; /* which it does not live to see */
+  uk_kafka_task_wake(&step.task);
+  uk_kafka_executor_run(executor, NOW);
+  uk_kafka_executor_run(executor, INT64_MAX - 1);
+  CHECK_EQ_INT(step.runs, 5);
+  CHECK_EQ_INT(step.frees, 1);
+  CHECK(!step.last);
+  uk_kafka_executor_free(executor);
+}
+
+static void due_tasks_run_in_the_order_of_their_times(void)
+{
+  enum { NOW = 1000 };
+  struct uk_kafka_executor *executor = uk_kafka_executor_new(0);
+  struct step early = {.next = NOW + 1}, late = {.next = NOW + 2}, last = {.next = NOW + 3};
+  REQUIRE(executor != NULL);
+  uk_kafka_task_init(&early.task, executor, run_step, NULL);
+  uk_kafka_task_init(&late.task, executor, run_step, NULL);
+  uk_kafka_task_init(&last.task, executor, run_step, NULL);
+  uk_kafka_task_wake(&last.task);
+  uk_kafka_task_wake(&late.task);
+  uk_kafka_task_wake(&early.task);
+  uk_kafka_executor_run(executor, NOW);
+  early.next = late.next = last.next = UK_TIMER_NEVER;
+  uk_kafka_executor_run(executor, NOW + 1);
+  CHECK_EQ_INT(early.runs, 2);
+  CHECK_EQ_INT(late.runs + last.runs, 2);
+  uk_kafka_executor_run(executor, NOW + 3);
+  CHECK_EQ_INT(late.runs, 2);
+  CHECK_EQ_INT(last.runs, 2);
+  CHECK(early.order < late.order && late.order < last.order);
+  uk_kafka_executor_free(executor);
+}
+
+/* With threads of the executor, and without. */
+static void a_join_waits_for_one_last_run(void)
+{
+  for (unsigned count = 0; count <= 3; count++) {
+    struct uk_kafka_executor *executor = uk_kafka_executor_new(count);
+    REQUIRE(executor != NULL);
+    for (int i = 0; i < 200; i++) {
+      struct step step = {.next = i % 2 == 0 ? INT64_MAX - 1 : UK_TIMER_NEVER};
+      uk_kafka_task_init(&step.task, executor, run_step, NULL);
+      if (i % 3 == 0)
+        uk_kafka_task_wake(&step.task);
+      uk_kafka_task_join(&step.task);
+      CHECK(step.last);
+      CHECK(step.runs == 1 || step.runs == 2);
+    }
+    uk_kafka_executor_free(executor);
+  }
+}
+
 int main(void)
 {
+  CHECK_RUN(a_task_runs_at_its_time_and_not_before);
+  CHECK_RUN(due_tasks_run_in_the_order_of_their_times);
+  CHECK_RUN(a_join_waits_for_one_last_run);
   for (threads = 1; threads <= 3; threads++) {
     for (int i = 0; i < 2; i++, far = !far) {
       CHECK_RUN(each_task_runs_after_the_last_wake);
