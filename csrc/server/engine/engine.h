@@ -1,15 +1,16 @@
-/* engine: what keeps the records. Handlers know this interface and no engine behind it.
+/* engine: stores and delivers records. Handlers know this interface, never the engine behind it.
  *
- * Every operation is asynchronous. A caller fills an operation, submits it through the method of
- * its name and leaves it alone (with all that it points to) until `done` is called: exactly once,
- * from any thread, possibly before the method returns. An engine never blocks the caller for
- * longer than a look into memory or the page cache: what must wait (for a disk sync, for records,
- * for a turn) waits inside the engine and holds no thread.
+ * Every operation is asynchronous. The caller zeroes an operation, fills in its fields, and submits
+ * it through the method of the same name. Until the engine calls `done`, the caller leaves the
+ * operation and everything it points to alone. The engine calls `done` exactly once, from any
+ * thread, possibly before the method returns. A method never blocks for longer than an access to
+ * memory or the page cache: an operation that must wait (for a disk sync, for records, for an
+ * earlier request) waits inside the engine and occupies no thread.
  *
- * When `done` is called, `error` says how it ended. With UK_OK the out fields are filled; otherwise
- * `message` holds a text for the user that names the topic, partition, field or range at fault, and
- * nothing was changed. `deadline` is honoured for waiting; an operation whose deadline has passed
- * is still done once if it need not wait. */
+ * When the engine calls `done`, `error` is the result. With UK_OK, the out fields are set.
+ * Otherwise nothing was changed, and `message` is a text for the user that names the topic,
+ * partition, field or range at fault. `deadline` limits waiting only: an operation that need not
+ * wait is carried out once even when its deadline has passed. */
 #ifndef UK_ENGINE_H
 #define UK_ENGINE_H
 
@@ -23,30 +24,31 @@
 
 enum { UK_MESSAGE_SIZE = 512 }; /* room for a text that names a topic of 249 characters */
 
-/* What every operation says of a topic that does not exist, for its length and bytes. Handlers keep
- * internal topics (uk_topic_name_internal) from the engine with the same text. */
+/* The message for a topic that does not exist; takes the name's length and bytes. Handlers give the
+ * same answer for internal topics (uk_topic_name_internal), which never reach an engine. */
 #define UK_NO_TOPIC "topic \"%.*s\" does not exist"
 
-/* UNAVAILABLE and NO_MEMORY promise that nothing was done: the request may be sent again. What may
- * have been done all the same is GATEWAY_TIMEOUT, and its text says so, mostly in these words. */
+/* UNAVAILABLE and NO_MEMORY promise that nothing was done: the client may retry. If the operation
+ * may have been carried out, the error is GATEWAY_TIMEOUT and its text says so, usually in these
+ * words. */
 #define UK_MAY_BE_DONE "may have been carried out"
 
 struct uk_operation {
-  /* The caller's. */
+  /* Set by the caller. */
   void (*done)(struct uk_operation *operation);
-  void *context;    /* what `done` and the callbacks of an operation need */
-  int64_t deadline; /* milliseconds of uk_clock_monotonic; the longest wait for records or answer */
+  void *context;    /* for `done` and the operation's callbacks */
+  int64_t deadline; /* uk_clock_monotonic, milliseconds: wait for records or an answer until then */
 
-  /* The outcome. */
+  /* The outcome; UK_OK and "" when submitted. */
   enum uk_error error;
   char message[UK_MESSAGE_SIZE]; /* NUL-terminated; "" = uk_error_text(error) */
 
-  /* The engine's, while the operation is in its hands. */
+  /* The engine's own, until it calls `done`. */
   struct uk_operation *next, *previous;
   void *engine_data;
 };
 
-/* Sets the outcome and formats the message (cut at UK_MESSAGE_SIZE); does not call `done`. */
+/* Sets the error and formats the message, truncated to UK_MESSAGE_SIZE. Does not call `done`. */
 void uk_operation_fail(struct uk_operation *operation, enum uk_error error, const char *format, ...)
   __attribute__((format(printf, 3, 4)));
 
@@ -57,11 +59,11 @@ struct uk_record_header {
 
 struct uk_record {
   struct uk_slice topic;
-  int32_t partition; /* produce: -1 = by key hash, or spread where there is no key */
+  int32_t partition; /* produce: -1 = by the key's hash, or spread when there is no key */
   int64_t offset;    /* produce: out */
   int64_t timestamp; /* milliseconds since the epoch; produce: -1 = the server's clock, filled in */
   enum uk_error error; /* produce: out, see there */
-  const char *reason;  /* for people, static; with an error */
+  const char *reason;  /* static text for the user, when there is an error */
   bool has_key;
   bool has_value; /* false: a null value, a tombstone */
   struct uk_slice key;
@@ -70,13 +72,14 @@ struct uk_record {
   size_t header_count;
 };
 
-/* Appends the records. Done after they are durable. Fails with NOT_FOUND for a topic that is not there
- * and may not be created, BAD_REQUEST for a partition that the topic has not (the message says which
- * record, counted from 0, when there are several), UNAVAILABLE for a full disk.
+/* Appends the records; done once they are durable. Fails with NOT_FOUND if a topic does not exist
+ * and may not be created, BAD_REQUEST if a topic has no such partition (with several records the
+ * message says which one, counted from 0), and UNAVAILABLE if the disk is full.
  *
- * An engine whose records come to their ends one by one sets `error` and `reason` of each and lets
- * uk_produce_conclude (produce_outcome.h) say how the whole ended. With `each` an error is not that of
- * all: records with UK_OK are stored, with the out fields filled. Without it none is known to be. */
+ * An engine that learns the outcome of each record separately sets the `error` and `reason` of
+ * every record and calls uk_produce_conclude (produce_outcome.h) for the overall result. If it sets
+ * `each`, the error does not apply to every record: those with UK_OK are stored and their out
+ * fields are set. Without `each`, no record is known to be stored. */
 struct uk_produce {
   struct uk_operation operation;
   struct uk_record *records; /* out: partition, offset, timestamp of each */
@@ -90,19 +93,20 @@ struct uk_topic_partition_offset {
   int64_t offset;
 };
 
-/* Where the records of a fetch or consume go. The engine calls `record` for one record after another,
- * from one thread at a time, before `done`; the bytes live only during the call. `record` returns
- * false when it does not take this record: the batch is full, the record is not part of it, the
- * engine stops there. It takes at least the first. */
+/* Receives the records of a fetch or consume. The engine calls `record` for one record after
+ * another, from one thread at a time, before `done`; the bytes are valid only during the call.
+ * `record` returns false to reject a record because the batch is full; the engine then stops before
+ * that record. The first record is never rejected for its size. */
 struct uk_sink {
   bool (*record)(struct uk_operation *operation, const struct uk_record *record);
-  /* Asked once, before the first record: false when the client has gone, and then the operation ends with
-   * CANCELLED, no record is taken and no position moves. NULL: not asked. */
+  /* Called once, before the first record. If it returns false, the operation ends with CANCELLED:
+   * no record is delivered and no position moves. NULL: do not check. */
   bool (*is_client_alive)(struct uk_operation *operation);
 };
 
-/* Reads from each position on; waits for the first record when all positions are at their ends.
- * BAD_REQUEST, with the range in the message, for an offset below the first kept or negative. */
+/* Reads from each position on. If every position is at the end of its partition, waits for the
+ * first new record. BAD_REQUEST, with the valid range in the message, for a negative offset or one
+ * below the first that is kept. */
 struct uk_fetch {
   struct uk_operation operation;
   const struct uk_topic_partition_offset *positions;
@@ -117,34 +121,34 @@ struct uk_consumer_settings {
   int32_t session_timeout; /* milliseconds without a request after which the instance is closed */
 };
 
-/* What a consume says where the reset is `none`. Of a topic (length, bytes), its partition (int), and
- * offsets (long long); the first %s is "committed offset", or "position" for an instance that was
- * reading already. */
+/* Messages of a consume whose reset is `none`. They take a topic (length, bytes), its partition
+ * (int) and offsets (long long). The first %s is "committed offset", or "position" if the instance
+ * was already reading. */
 #define UK_RESET_IS_NONE ", and the auto offset reset is none"
 #define UK_RESET_NO_OFFSET "no committed offset for topic \"%.*s\" partition %d" UK_RESET_IS_NONE
 #define UK_RESET_OUT_OF_RANGE                                                                      \
   "the %s %lld of topic \"%.*s\" partition %d is out of range %lld to %lld" UK_RESET_IS_NONE
 
-/* Consumes for an instance of a group; creates the instance when it is not alive (settings count
- * only then); changes its subscription when the topics differ. No records by the deadline is UK_OK
- * with none. NOT_FOUND for an unknown topic, TOO_MANY past the limit of instances, BAD_REQUEST for
- * reset `none` without a committed offset.
+/* Consumes for one instance of a group. Creates the instance if it is not alive; only then do the
+ * settings count. Changes its subscription if the topics differ. UK_OK without records if none
+ * arrive by the deadline. NOT_FOUND for an unknown topic, TOO_MANY above the limit of instances,
+ * BAD_REQUEST for reset `none` without a committed offset.
  *
- * With `create` a topic that does not exist is created first, where the engine creates topics at
- * all, with its number of partitions; the consume then waits for the first message of that topic. */
+ * With `create`, and if the engine creates topics at all, a missing topic is created first with the
+ * engine's default number of partitions. The consume then waits for the topic's first record. */
 struct uk_consume {
   struct uk_operation operation;
   struct uk_slice group, instance;
-  bool create; /* the credentials permit a produce, which would create the topics too */
+  bool create; /* the credentials permit producing, which would create the topics anyway */
   const struct uk_slice *topics;
   size_t topic_count; /* >= 1, no name twice */
   struct uk_consumer_settings settings;
   struct uk_sink sink;
-  uint64_t delivery; /* out: the number of this delivery of the instance, 0 when no records */
+  uint64_t delivery; /* out: this delivery's number within the instance, 0 without records */
 };
 
-/* Commits each offset as given, or with count 0 the position after the last record that was
- * consumed. NOT_FOUND without a live instance. */
+/* Commits each offset as given, or, with count 0, the position after the last consumed record of
+ * each partition. NOT_FOUND if the instance is not alive. */
 struct uk_commit {
   struct uk_operation operation;
   struct uk_slice group, instance;
@@ -152,7 +156,7 @@ struct uk_commit {
   size_t count;
 };
 
-/* The group's committed offsets; -1 where there is none. The instance need not live. */
+/* Reads the group's committed offsets; -1 where nothing is committed. No instance need be alive. */
 struct uk_committed {
   struct uk_operation operation;
   struct uk_slice group;
@@ -160,14 +164,15 @@ struct uk_committed {
   size_t count;
 };
 
-/* Closes the instance. NOT_FOUND when it is not alive. */
+/* Closes the instance. NOT_FOUND if it is not alive. */
 struct uk_delete_consumer {
   struct uk_operation operation;
   struct uk_slice group, instance;
 };
 
-/* Calls `owned` for each live instance and topic that it holds partitions of, sorted by group, instance, topic;
- * once with an empty topic and no partitions for an instance that holds none. Before `done`. */
+/* Before `done`, calls `owned` once for each live instance and each topic of which the instance
+ * holds partitions, sorted by group, instance and topic. An instance without partitions gets one
+ * call with an empty topic. */
 struct uk_consumers {
   struct uk_operation operation;
   void (*owned)(struct uk_operation *operation, struct uk_slice group, struct uk_slice instance,
@@ -176,37 +181,39 @@ struct uk_consumers {
 
 enum { UK_TIMESTAMP_EARLIEST = -2, UK_TIMESTAMP_LATEST = -1 };
 
-/* For each partition the earliest offset whose timestamp is >= the given one, else the end offset. */
+/* Finds, for each partition, the earliest offset whose timestamp is >= `timestamp`; without such a
+ * record, the end offset. */
 struct uk_offsets {
   struct uk_operation operation;
-  int64_t timestamp;                         /* or one of the two above */
+  int64_t timestamp;                         /* milliseconds, or UK_TIMESTAMP_* */
   struct uk_topic_partition_offset *offsets; /* out: offset of each */
   size_t count;
 };
 
-/* Calls `topic` for each topic, sorted by name, before `done`. */
+/* Before `done`, calls `topic` for each topic, sorted by name. */
 struct uk_topics {
   struct uk_operation operation;
   void (*topic)(struct uk_operation *operation, struct uk_slice name, int32_t partitions);
 };
 
-/* -1 = the engine's default; retention -1 = keep for ever. CONFLICT when the topic exists with other settings;
- * creating it again with the same settings is UK_OK. */
+/* Creates a topic. CONFLICT if it exists with other settings; UK_OK if it exists with the same
+ * ones. */
 struct uk_create_topic {
   struct uk_operation operation;
   struct uk_slice topic;
-  int32_t partitions; /* out: as created */
-  bool created;       /* out: false when it was there already */
+  int32_t partitions; /* -1 = the engine's default; out: the actual number */
+  bool created;       /* out: false if the topic already existed */
   bool has_retention_ms, has_retention_bytes;
-  int64_t retention_ms, retention_bytes; /* bytes are of one partition, as Kafka's */
+  int64_t retention_ms, retention_bytes; /* -1 = unlimited; bytes per partition, as in Kafka */
 };
 
-/* Whether what was asked fits the topic that is there; otherwise the operation fails with CONFLICT. What was not asked is
- * not looked at. */
+/* Whether the requested settings match those of the existing topic; if not, sets the operation's
+ * error to CONFLICT. Settings that were not requested are ignored. */
 bool uk_create_topic_fits(struct uk_create_topic *operation, int32_t partitions,
                           int64_t retention_ms, int64_t retention_bytes);
 
-/* Removes the topic, its records and the groups' offsets in it. NOT_FOUND when it is not there. */
+/* Deletes the topic, its records and the offsets that groups committed in it. NOT_FOUND if it does
+ * not exist. */
 struct uk_delete_topic {
   struct uk_operation operation;
   struct uk_slice topic;
@@ -215,7 +222,7 @@ struct uk_delete_topic {
 struct uk_engine;
 
 struct uk_engine_methods {
-  const char *name; /* "log" or "kafka", as /health shows it */
+  const char *name; /* "log" or "kafka"; shown by /health */
   void (*produce)(struct uk_engine *engine, struct uk_produce *operation);
   void (*fetch)(struct uk_engine *engine, struct uk_fetch *operation);
   void (*consume)(struct uk_engine *engine, struct uk_consume *operation);
@@ -228,18 +235,19 @@ struct uk_engine_methods {
   void (*create_topic)(struct uk_engine *engine, struct uk_create_topic *operation);
   void (*delete_topic)(struct uk_engine *engine, struct uk_delete_topic *operation);
 
-  /* What became of the response that carried this delivery. When it could not be written as a whole, and nothing
-   * newer was asked of the instance since, its records are delivered again. Returns at once. */
+  /* Reports what became of the response that carried this delivery. If it was not written
+   * completely, and the instance has received no newer request, its records are delivered again.
+   * Returns at once. */
   void (*response_finished)(struct uk_engine *engine, struct uk_slice group,
                             struct uk_slice instance, uint64_t delivery, bool complete);
 
-  /* UK_OK or UNAVAILABLE, with a text (NUL-terminated, "" when well) in `detail`. */
+  /* UK_OK, or UNAVAILABLE with the cause in `detail` (NUL-terminated; "" for UK_OK). */
   enum uk_error (*health)(struct uk_engine *engine, char *detail, size_t size);
 
-  /* Every waiting operation ends now as if its deadline had come, and no later one waits. */
+  /* Ends every waiting operation as if its deadline had passed; later ones do not wait. */
   void (*drain)(struct uk_engine *engine);
 
-  /* Frees the engine. Called once, with no operation in its hands. */
+  /* Frees the engine. Precondition: no operation is pending. */
   void (*close)(struct uk_engine *engine);
 };
 

@@ -1,4 +1,4 @@
-/* murmur2: the hash by which Kafka's default partitioner finds the partition of a key. */
+/* murmur2: the hash that Kafka's default partitioner applies to keys. */
 #ifndef UK_MURMUR2_H
 #define UK_MURMUR2_H
 
@@ -8,7 +8,7 @@
 
 int32_t uk_murmur2(struct uk_slice key);
 
-/* The partition of a key among `partitions` (>= 1), as every Kafka client computes it. */
+/* The key's partition out of `partitions` (>= 1); every Kafka client computes the same. */
 int32_t uk_murmur2_partition(struct uk_slice key, int32_t partitions);
 
 #endif

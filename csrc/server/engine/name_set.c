@@ -13,7 +13,7 @@ void uk_name_set_init(struct uk_name_set *set)
   uk_name_table_init(&set->table, uk_name_table_seed());
 }
 
-/* The mutex is held. */
+/* Precondition: the mutex is locked. */
 static void clear(struct uk_name_set *set)
 {
   struct uk_name_node *next;
@@ -25,7 +25,7 @@ static void clear(struct uk_name_set *set)
   }
 }
 
-/* The mutex is held. */
+/* Precondition: the mutex is locked. */
 static bool add(struct uk_name_set *set, struct uk_slice name)
 {
   if (uk_name_table_find(&set->table, name) != NULL)

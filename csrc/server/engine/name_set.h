@@ -1,4 +1,4 @@
-/* name_set: names that were seen, for any thread. */
+/* name_set: a bounded set of names. Safe for concurrent use. */
 #ifndef UK_NAME_SET_H
 #define UK_NAME_SET_H
 
@@ -11,11 +11,11 @@ struct uk_name_set {
   struct uk_name_table table;
 };
 
-enum { UK_NAME_SET_MAX = 100000 }; /* names: one more, and all others are forgotten */
+enum { UK_NAME_SET_MAX = 100000 }; /* adding one more name clears the set first */
 
 void uk_name_set_init(struct uk_name_set *set);
 
-/* Whether it was not there before. Without memory it is not kept. */
+/* True if the name was not in the set. Not stored if memory is exhausted. */
 bool uk_name_set_add(struct uk_name_set *set, struct uk_slice name);
 bool uk_name_set_has(struct uk_name_set *set, struct uk_slice name);
 

@@ -7,7 +7,7 @@ enum { FIRST_SIZE = 8 };
 
 uint64_t uk_name_table_seed(void)
 {
-  uint64_t seed = (uintptr_t)&seed; /* differs at least from one process to the next */
+  uint64_t seed = (uintptr_t)&seed; /* differs at least between processes */
   if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
     seed *= UINT64_C(0x9e3779b97f4a7c15);
   return seed;
@@ -24,7 +24,8 @@ void uk_name_table_free(struct uk_name_table *table)
   uk_name_table_init(table, table->seed);
 }
 
-/* FNV-1a from a secret start, with the high bits folded down at the end: the table looks at the low ones. */
+/* FNV-1a with a secret start. The final mix folds the high bits into the low ones, which select the
+ * bucket. */
 static uint64_t hash_of(const struct uk_name_table *table, struct uk_slice name)
 {
   uint64_t hash = UINT64_C(14695981039346656037) ^ table->seed;
@@ -79,7 +80,7 @@ static bool grow(struct uk_name_table *table)
 
 bool uk_name_table_add(struct uk_name_table *table, struct uk_name_node *node)
 {
-  /* A full table that cannot grow still works, only slower. */
+  /* A table that cannot grow still works, with longer chains. */
   if (table->count >= table->size && !grow(table) && table->size == 0)
     return false;
   node->hash = hash_of(table, node->name);

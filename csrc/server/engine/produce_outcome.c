@@ -12,7 +12,7 @@ void uk_produce_reason(const struct uk_record *record, char *text, size_t size)
            record->error == UK_E_GATEWAY_TIMEOUT ? "; it may have been stored" : "");
 }
 
-/* What comes before what as the error of the whole. */
+/* The highest rank becomes the overall error. */
 static int rank(enum uk_error error)
 {
   if (error == UK_OK)
@@ -24,8 +24,8 @@ static int rank(enum uk_error error)
 
 struct summary {
   size_t failed;
-  size_t shown; /* the record whose error the whole has */
-  bool alike;   /* those that failed did so for one reason */
+  size_t shown; /* the record whose error becomes the overall one */
+  bool alike;   /* all failures have the same reason */
 };
 
 static bool same_reason(const struct uk_record *a, const struct uk_record *b)

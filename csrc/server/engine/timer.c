@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-/* A pairing heap: adding is one comparison, taking one out costs the logarithm on average. */
+/* A pairing heap: insertion takes one comparison, removal O(log n) amortized. */
 
 void uk_timer_init(struct uk_timer *timer, void (*due)(void *owner, struct uk_timer *timer))
 {
@@ -26,13 +26,13 @@ static struct uk_timer *merge(struct uk_timer *a, struct uk_timer *b)
   return a;
 }
 
-/* One heap of a list of siblings, in pairs first: that is what keeps the heap flat. */
-static struct uk_timer *merge_siblings(struct uk_timer *eldest)
+/* Merges a list of siblings into one heap, pairwise first: that gives the amortized bound. */
+static struct uk_timer *merge_siblings(struct uk_timer *siblings)
 {
   struct uk_timer *pairs = NULL;
-  while (eldest != NULL) {
-    struct uk_timer *a = eldest, *b = a->next;
-    eldest = b != NULL ? b->next : NULL;
+  while (siblings != NULL) {
+    struct uk_timer *a = siblings, *b = a->next;
+    siblings = b != NULL ? b->next : NULL;
     a->next = a->previous = NULL;
     if (b != NULL)
       b->next = b->previous = NULL;
