@@ -203,7 +203,7 @@ describe("a producer", function()
         assert.is_false(fine)
         assert.is_truthy(message:find(text, 1, true), message)
       end
-      raises("bad argument #1 to 'send' (topic: string expected: the producer has none of its own)", producer.send,
+      raises("bad argument #1 to 'send' (topic: string expected: the producer has no default topic)", producer.send,
         producer)
       raises("bad argument #1 to 'send' (topic: string expected, got number)", producer.send, producer, 1, "v")
       raises("bad argument #2 to 'send' (value: string, number, table or null expected, got nil)", producer.send,

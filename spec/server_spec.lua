@@ -345,12 +345,12 @@ describe("upstash.kafka.server", function()
           "properties.sasl.password: string without NUL bytes expected",
         [{ properties = { ["sasl\0password"] = "hush" } }] = "properties.sasl: name without NUL bytes expected",
         [{ properties = { ["socket.timeout.ms"] = 2 ^ 60 } }] =
-          "properties.socket.timeout.ms: a float past 2^53 is no exact integer",
+          "properties.socket.timeout.ms: a float beyond 2^53 is not an exact integer",
         [{ property_files = { ["sasl.password"] = 5 } }] = "property_files.sasl.password: path expected, got number",
         [{ property_files = { ["sasl.password"] = true } }] =
           "property_files.sasl.password: path expected, got boolean",
         [{ properties = { ["sasl.password"] = "hush" }, property_files = { ["sasl.password"] = "hush" } }] =
-          "property_files.sasl.password: is in properties too",
+          "property_files.sasl.password: also set in properties",
       }
       for changes, text in pairs(cases) do
         changes.brokers = "127.0.0.1:1"
@@ -510,7 +510,7 @@ describe("upstash.kafka.server", function()
       assert.equal(data .. "/file/more: Not a directory", message)
       assert.equal("File name too long", select(2, server.make_directory(("x"):rep(5000))):match ": (.*)$")
       assert.error_matches(function() server.make_directory "" end, "path is empty")
-      assert.error_matches(function() server.make_directory "a\0b" end, "path holds a NUL")
+      assert.error_matches(function() server.make_directory "a\0b" end, "path contains a NUL")
     end)
   end)
 

@@ -79,7 +79,7 @@ static void add_partition(const struct uk_lua_arguments *arguments, int index,
   uk_client_request_partition(arguments->request, place.topic, place.partition, place.offset);
 }
 
-/* Whether the table at `index` has named fields: it is one element rather than a list of them.
+/* Returns whether the table at `index` has named fields, so that it is one element and not a list.
  * Leaves values on the stack. */
 static bool is_single(lua_State *L, int index)
 {

@@ -1,5 +1,5 @@
-/* arguments: what the builders of calls share: the arguments of one call, and reading names,
- * lists and partitions from them. Everything raises on misuse, blaming `function`. */
+/* arguments: the arguments of one call, and the functions that read names, lists and partitions
+ * from them. The builders of calls share them. All of them raise on misuse and blame `function`. */
 #ifndef UK_ARGUMENTS_H
 #define UK_ARGUMENTS_H
 
@@ -9,13 +9,13 @@
 struct uk_lua_arguments {
   lua_State *L;
   const char *function;
-  int first;     /* stack index of the first argument, self not counted */
+  int first;     /* stack index of the first argument after self */
   int companion; /* stack index of the client's companion table */
   struct uk_client_request *request;
   bool binary;
 };
 
-/* The stack index of argument `number`, from 1. */
+/* Returns the stack index of argument `number`, counted from 1. */
 static inline int uk_lua_argument_index(const struct uk_lua_arguments *arguments, int number)
 {
   return arguments->first + number - 1;
@@ -23,24 +23,24 @@ static inline int uk_lua_argument_index(const struct uk_lua_arguments *arguments
 
 struct uk_lua_blame uk_lua_argument_blame(const struct uk_lua_arguments *arguments, int number);
 
-/* A string that is not empty: it becomes a segment of a path. */
+/* Reads a non-empty string, which becomes a segment of a path. */
 struct uk_slice uk_lua_argument_name(const struct uk_lua_arguments *arguments, int number,
                                      const char *name);
 
 bool uk_lua_argument_absent(const struct uk_lua_arguments *arguments, int number); /* nil or none */
 
-/* Bytes of the string, or of the number's text, in the slot at `index`, which the slot keeps
- * alive. */
+/* Returns the bytes of the string, or of the number's text, in the stack slot `index`. The slot
+ * keeps them alive. */
 struct uk_slice uk_lua_stack_text(lua_State *L, int index, const struct uk_lua_blame *blame,
                                   const char *field);
 
-/* The same of a header's value, where null is the empty text. */
+/* The same for a header's value: null is the empty string. */
 struct uk_slice uk_lua_stack_header(lua_State *L, int index, const struct uk_lua_blame *blame,
                                     const char *field);
 
-/* Adds the topic-partitions of argument `number`, one table or a list of them, to the body: an
- * object for one, a list for a list. With `offsets` each must have an offset. `list` names the
- * list in errors. An empty one is misuse: a commit of none would be read as one of all. */
+/* Adds the topic partitions of argument `number` to the body: one table as an object, a list as a
+ * list. With `offsets` each must have an offset. `list` names the list in errors. An empty list is
+ * misuse: the server would read a commit of nothing as a commit of everything. */
 void uk_lua_add_partitions(const struct uk_lua_arguments *arguments, int number, const char *list,
                            bool offsets);
 

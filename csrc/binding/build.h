@@ -1,4 +1,5 @@
-/* build: from Lua arguments to a request, one function for each call. They raise on misuse. */
+/* build: one function for each call, which turns Lua arguments into a request and raises on
+ * misuse. */
 #ifndef UK_BUILD_H
 #define UK_BUILD_H
 
@@ -20,7 +21,7 @@ uk_lua_builder uk_lua_build_fetch, uk_lua_build_offsets;
 uk_lua_builder uk_lua_build_topics, uk_lua_build_create_topic, uk_lua_build_delete_topic,
   uk_lua_build_health;
 
-/* What they share (build.c). Options: times in milliseconds, -1 = absent. */
+/* build.c: what the builders share. Times are milliseconds; -1 means absent. */
 struct uk_lua_batch_options {
   int64_t timeout, max_messages, max_bytes;
 };
@@ -38,22 +39,22 @@ struct uk_lua_batch_options {
                    UK_BATCH_MESSAGES_MAX),                                                         \
     UK_INTEGER_ROW("max_bytes", struct uk_lua_batch_options, max_bytes, 1, UK_BATCH_BYTES_MAX)
 
-/* Begins the request: without parameters in the path, with group and instance from the first two
- * arguments, with a topic from the first. */
+/* Each begins the request: without parameters in the path; with group and instance, from the first
+ * two arguments; with a topic, from the first. */
 void uk_lua_begin(const struct uk_lua_arguments *arguments, enum uk_endpoint endpoint);
 void uk_lua_begin_group(const struct uk_lua_arguments *arguments, enum uk_endpoint endpoint);
 void uk_lua_begin_topic(const struct uk_lua_arguments *arguments, enum uk_endpoint endpoint);
 
-/* Reads argument `number`, which may be absent, as options. Returns a bit for each row that was
- * there. */
+/* Reads argument `number`, which may be absent, as options. Returns a bit for each row that is
+ * present. */
 uint64_t uk_lua_argument_options(const struct uk_lua_arguments *arguments, int number,
                                  const struct uk_lua_option *rows, void *options);
 
-/* An integer argument from 0 to `max`. */
+/* Reads an integer argument from 0 to `max`. */
 int64_t uk_lua_argument_integer(const struct uk_lua_arguments *arguments, int number,
                                 const char *name, int64_t max);
 
-/* Adds a field to the body, a header, when the value is not negative. */
+/* Each adds a field to the body or a header. The integer ones add nothing for a negative value. */
 void uk_lua_add_integer(const struct uk_lua_arguments *arguments, const char *name, int64_t value);
 void uk_lua_add_header_integer(const struct uk_lua_arguments *arguments, const char *name,
                                int64_t value);
@@ -62,11 +63,11 @@ void uk_lua_add_header(const struct uk_lua_arguments *arguments, const char *nam
 void uk_lua_add_batch(const struct uk_lua_arguments *arguments,
                       const struct uk_lua_batch_options *options);
 
-/* How long the server may take beyond the client's own timeout: `timeout`, or `otherwise` when
+/* Sets how long the server may take beyond the client's own timeout: `timeout`, or `otherwise` if
  * it is negative. */
 void uk_lua_set_wait(const struct uk_lua_arguments *arguments, int64_t timeout, int64_t otherwise);
 
-/* Adds the timeout of committed and offsets to the query, and sets the wait. */
+/* Adds the timeout of committed and offsets to the query and sets the wait. */
 void uk_lua_add_query_timeout(const struct uk_lua_arguments *arguments, int64_t timeout);
 
 #endif

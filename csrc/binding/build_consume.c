@@ -9,7 +9,7 @@ struct consume_options {
 
 static const char *const offset_resets[] = {"latest", "earliest", "none", NULL};
 
-/* What was there is seen by the rows' positions. */
+/* Positions of rows in the bits that uk_lua_argument_options returns. */
 enum { SEEN_AUTO_COMMIT = 1, SEEN_OFFSET_RESET = 2 };
 static const struct uk_lua_option consume_rows[] = {
   {"auto_commit", UK_OPTION_BOOLEAN, false, offsetof(struct consume_options, auto_commit), 0, 0,

@@ -26,7 +26,7 @@ void uk_lua_build_produce_many(const struct uk_lua_arguments *arguments)
 static const struct uk_lua_option webhook_rows[] = {
   {"headers", UK_OPTION_VALUE, false, 0, 0, 0, NULL}, {.name = NULL}};
 
-/* What belongs to the transport and the credentials. */
+/* The transport and the credentials set these. */
 static const char *const reserved_headers[] = {"Authorization",
                                                "Connection",
                                                "Content-Encoding",
@@ -46,15 +46,15 @@ static void check_header(const struct uk_lua_arguments *arguments, struct uk_sli
 {
   lua_State *L = arguments->L;
   if (!uk_header_name_valid(name))
-    uk_lua_misuse(L, blame, "headers", "'%.64s' is no name of an HTTP header", name.data);
+    uk_lua_misuse(L, blame, "headers", "'%.64s' is not a valid header name", name.data);
   if (!uk_header_value_valid(value))
     uk_lua_misuse(L, blame, "headers", "%s: a control character in the value", name.data);
   for (const char *const *reserved = reserved_headers; *reserved != NULL; reserved++)
     if (strcasecmp(name.data, *reserved) == 0)
-      uk_lua_misuse(L, blame, "headers", "%s: not for the caller to set", name.data);
+      uk_lua_misuse(L, blame, "headers", "%s: reserved for the transport", name.data);
 }
 
-/* The map at `index`. Returns whether it names a Content-Type. */
+/* Adds the map of headers at `index`. Returns whether it has a Content-Type. */
 static bool add_webhook_headers(const struct uk_lua_arguments *arguments, int index,
                                 const struct uk_lua_blame *blame)
 {

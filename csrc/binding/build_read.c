@@ -29,7 +29,8 @@ void uk_lua_build_fetch(const struct uk_lua_arguments *arguments)
   uk_client_request_object_end(request);
 }
 
-/* Argument 1 of offsets: "earliest", "latest" or milliseconds; `text` has room for an integer. */
+/* Reads argument 1 of offsets: "earliest", "latest" or milliseconds. `text` has room for an
+ * integer. */
 static struct uk_slice read_timestamp(const struct uk_lua_arguments *arguments, char *text,
                                       size_t size)
 {

@@ -4,7 +4,8 @@ struct create_topic_options {
   int64_t partitions, retention_ms, retention_bytes;
 };
 
-/* A retention of -1 is one without end, so what was there is seen by the rows' positions. */
+/* Bits of rows that are present: -1 cannot stand for an absent retention, since it is the unlimited
+ * one. */
 enum { SEEN_RETENTION_MS = 1, SEEN_RETENTION_BYTES = 2 };
 static const struct uk_lua_option create_topic_rows[] = {
   UK_INTEGER_ROW("retention_ms", struct create_topic_options, retention_ms, -1, INT64_MAX),

@@ -4,7 +4,7 @@
 
 #define MEMORY_TYPE "upstash.kafka.call_memory"
 
-enum { KEPT_BYTES = 4 << 20 }; /* of a body, from one call to the next */
+enum { KEPT_BYTES = 4 << 20 }; /* bytes of a body kept for the next call */
 
 static int collect(lua_State *L)
 {

@@ -1,9 +1,8 @@
 /* call_memory: the memory of one call: its request and the bytes of its response.
  *
- * It is a userdata of its own, so that an error which jumps out of a call leaks nothing, and so
- * that a call made while another is under way in the same client (from an encode function, from
- * a finaliser) finds another one: taking removes it from the client's companion table, giving
- * puts it back. */
+ * It is a userdata, so that a Lua error which leaves a call leaks nothing. Taking it removes it
+ * from the client's companion table, giving puts it back: a nested call of the same client, made by
+ * an encode function or a finaliser, does not find it and gets another one. */
 #ifndef UK_CALL_MEMORY_H
 #define UK_CALL_MEMORY_H
 
@@ -13,19 +12,19 @@
 struct uk_call_memory {
   struct uk_client_request request;
   struct uk_buffer response;
-  struct uk_buffer url; /* of a request that is only prepared */
+  struct uk_buffer url; /* for a request that is only prepared */
 };
 
-/* Places in the companion table of a client. */
+/* Indices in a client's companion table. */
 enum { UK_COMPANION_MEMORY = 1, UK_COMPANION_ENCODE };
 
-/* Once for each state. */
+/* Call it once for each Lua state. */
 void uk_call_memory_register(lua_State *L);
 
-/* Pushes a call memory and takes it out of the table at `companion`. */
+/* Pushes a call memory, which it removes from the table at `companion` or creates. */
 struct uk_call_memory *uk_call_memory_take(lua_State *L, int companion, size_t response_limit);
 
-/* Puts the one at `index` back, without what it should not keep. */
+/* Puts the call memory at `index` back and frees buffers that are too large to keep. */
 void uk_call_memory_give(lua_State *L, int companion, int index);
 
 #endif

@@ -1,6 +1,7 @@
 #include "binding/calls.h"
 
-/* A consume, once its answer is lost, has moved the positions; a second delete answers 404. */
+/* A consume whose response is lost may have moved the positions; a second delete is answered
+ * 404. */
 const struct uk_lua_call_row uk_lua_calls[] = {
   {"produce", 3, uk_lua_build_produce, uk_lua_decode_metadata_one, UK_RETRY_UNSENT},
   {"produce_many", 2, uk_lua_build_produce_many, uk_lua_decode_metadata_list, UK_RETRY_UNSENT},

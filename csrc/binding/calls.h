@@ -1,5 +1,4 @@
-/* calls: the table of what a client can do: one row for each call, from its Lua arguments to its
- * result. */
+/* calls: the table of a client's calls. A row takes a call from its Lua arguments to its result. */
 #ifndef UK_CALLS_H
 #define UK_CALLS_H
 
@@ -9,16 +8,16 @@
 
 struct uk_lua_call_row {
   const char *name;
-  int arguments; /* how many it takes, self not counted */
+  int arguments; /* their number, without self */
   uk_lua_builder *build;
   uk_lua_decoder *decode;
   enum uk_retry_class retry;
 };
 
-/* Ended by a row whose name is NULL. */
+/* The last row has no name. */
 extern const struct uk_lua_call_row uk_lua_calls[];
 
-/* NULL when there is none. */
+/* Returns NULL if no call has that name. */
 const struct uk_lua_call_row *uk_lua_find_call(const char *name);
 
 #endif

@@ -54,13 +54,13 @@ int uk_lua_client_new(lua_State *L)
   struct uk_settings_options options;
   uk_settings_options_default(&options);
   lua_settop(L, 1);
-  lua_pushnil(L); /* encode */
+  lua_pushnil(L); /* place of the encode function */
   struct uk_lua_client *client = lua_newuserdata(L, sizeof *client);
   *client = (struct uk_lua_client){.transport = NULL};
   luaL_getmetatable(L, CLIENT_TYPE);
   lua_setmetatable(L, -2);
   lua_createtable(L, UK_COMPANION_ENCODE, 0);
-  /* From here to the copy nothing is made in Lua: a finaliser could change the table. */
+  /* Until the settings are copied nothing allocates in Lua: a finaliser could change the table. */
   uk_lua_read_options(L, 1, false, new_rows, &options, 2, &blame);
   if (!uk_settings_init(&client->settings, &options, message, sizeof message))
     return uk_lua_misuse(L, &blame, NULL, "%s", message);
@@ -73,7 +73,7 @@ int uk_lua_client_new(lua_State *L)
   return 1;
 }
 
-/* close, __gc and __close in one. */
+/* close, __gc and __close. */
 static int close_client(lua_State *L)
 {
   struct uk_lua_client *client = test_client(L), closed = *client;
@@ -102,7 +102,8 @@ static void set_text(lua_State *L, const char *name, const char *text)
   lua_setfield(L, -2, name);
 }
 
-/* client:settings(): what core.new was told, and its defaults. Copied first, as in client_text. */
+/* client:settings() -> the options of core.new, with defaults. Copies them first, like
+ * client_text. */
 static int client_settings(lua_State *L)
 {
   const struct uk_settings *settings = &uk_lua_check_client(L)->settings;
@@ -130,7 +131,7 @@ static int client_settings(lua_State *L)
   return 1;
 }
 
-/* The URL is copied first: making the string may run a finaliser that closes the client. */
+/* Copies the URL first: pushing the string may run a finaliser that closes the client. */
 static int client_text(lua_State *L)
 {
   const struct uk_lua_client *client = test_client(L);

@@ -1,5 +1,5 @@
-/* client: the userdata that Lua programs hold: settings and a transport. Its calls are methods that
- * perform.h adds, its producers one that producer.h has. */
+/* client: the userdata that Lua programs hold: settings and a transport. perform.h adds the calls
+ * to its methods, producer.h the method that creates producers. */
 #ifndef UK_CLIENT_H
 #define UK_CLIENT_H
 
@@ -8,17 +8,17 @@
 #include "client/transport.h"
 
 struct uk_lua_client {
-  struct uk_transport *transport; /* NULL = closed, and the settings are empty */
+  struct uk_transport *transport; /* NULL = closed; the settings are then empty */
   struct uk_settings settings;
 };
 
-/* Creates the type, once for each Lua state, and pushes its table of methods: settings and close. */
+/* Creates the type, once for each Lua state, and pushes its methods: settings and close. */
 void uk_lua_client_register(lua_State *L);
 
 /* core.new(options) */
 int uk_lua_client_new(lua_State *L);
 
-/* The client at stack index 1; raises when it is none or closed. */
+/* Returns the client at stack index 1. Raises if there is none or if it is closed. */
 struct uk_lua_client *uk_lua_check_client(lua_State *L);
 
 #endif

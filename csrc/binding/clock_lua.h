@@ -1,11 +1,12 @@
-/* clock_lua: what loops in Lua need of the system: a clock for deadlines, a sleep, the process. */
+/* clock_lua: what loops in Lua need from the system: a clock for deadlines, sleep, a process id. */
 #ifndef UK_CLOCK_LUA_H
 #define UK_CLOCK_LUA_H
 
 #include "binding/compat.h"
 
-/* now() -> milliseconds of a clock that only goes forward, a float; sleep(milliseconds) -> nothing;
- * process_id() -> integer. A signal ends a sleep early, so that an interrupt is not held up. */
+/* now() -> milliseconds of a monotonic clock, a float
+ * sleep(milliseconds) -> nothing; a signal ends it early, so that an interrupt is not delayed
+ * process_id() -> integer */
 extern const luaL_Reg uk_lua_clock_functions[];
 
 #endif

@@ -1,5 +1,5 @@
-/* compat: what the Lua versions name differently (5.1 and LuaJIT, 5.3, 5.4), under one name each,
- * and integers that are exact on all of them. */
+/* compat: one name for what Lua 5.1, LuaJIT, 5.3 and 5.4 name differently, and integers that are
+ * exact on all of them. */
 #ifndef UK_COMPAT_H
 #define UK_COMPAT_H
 
@@ -14,11 +14,11 @@
 
 #define UK_EXPORT __attribute__((visibility("default")))
 
-/* Registers `functions` in the table on top of the stack, each with the `upvalues` values above
- * that table, which are popped. */
+/* Adds `functions` to the table below the topmost `upvalues` values, which become the upvalues of
+ * each function and are popped. */
 void uk_lua_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues);
 
-/* The table that belongs to the userdata at `index`: set pops it, get pushes it. */
+/* The companion table of the userdata at `index`: set pops it, get pushes it. */
 void uk_lua_set_companion(lua_State *L, int index);
 void uk_lua_get_companion(lua_State *L, int index);
 
@@ -31,24 +31,24 @@ static inline bool uk_lua_isnull(lua_State *L, int index)
   return lua_type(L, index) == LUA_TLIGHTUSERDATA && lua_touserdata(L, index) == NULL;
 }
 
-/* Pops the table of methods and pushes the new metatable `type`: __name, __index = methods,
- * __metatable = "protected", and the given metamethods. To be called once for each state. */
+/* Pops the table of methods and pushes the new metatable `type`, which has __name, __index =
+ * methods, __metatable = "protected" and the given metamethods. Call it once for each Lua state. */
 void uk_lua_newtype(lua_State *L, const char *type, const luaL_Reg *metamethods);
 
 enum uk_lua_integer_read {
   UK_INTEGER_OK,
-  UK_INTEGER_NOT_A_NUMBER, /* another type; numeric strings too */
+  UK_INTEGER_NOT_A_NUMBER, /* another type, numeric strings included */
   UK_INTEGER_FRACTION,     /* 1.5, NaN, infinity */
   UK_INTEGER_INEXACT       /* a float past UK_EXACT_MAX */
 };
 
-/* Integral floats (5.0) pass. */
+/* Accepts integral floats (5.0). */
 enum uk_lua_integer_read uk_lua_read_integer(lua_State *L, int index, int64_t *value);
 
-/* False, with nothing pushed, when this Lua's numbers cannot hold the value exactly. */
+/* Returns false and pushes nothing if this Lua's numbers cannot hold the value exactly. */
 bool uk_lua_push_integer(lua_State *L, int64_t value);
 
-/* The value, as a string of digits where this Lua's numbers cannot hold it exactly. */
+/* Pushes the value, or its digits as a string if this Lua's numbers cannot hold it exactly. */
 void uk_lua_push_exact(lua_State *L, int64_t value);
 
 #endif

@@ -3,8 +3,8 @@
 #include "binding/json_lua.h"
 #include "common/protocol.h"
 
-/* Stack slots that a decoder sets up once: its keys are pushed from there instead of being interned
- * for each field. The order is that of the shapes' fields. */
+/* A decoder pushes these keys once and copies them from their stack slots, so that Lua does not
+ * intern a key for each field. They are in the order of the shapes' fields. */
 static const char *const message_keys[] = {"topic", "partition", "offset", "timestamp",
                                            "key",   "value",     "headers"};
 static const char *const header_keys[] = {"key", "value"};
@@ -12,16 +12,16 @@ static const char *const topic_keys[] = {"topic", "partitions"};
 
 enum { STACK_ROOM = 24 };
 
-/* What a decoder of lists keeps between elements. Stack indices are absolute. */
+/* The state of a decoder between elements. Stack indices are absolute. */
 struct decoder {
   lua_State *L;
   struct uk_response_reader *reader;
-  int keys;                   /* the first slot of the element's keys */
-  int header_keys;            /* the first slot of a header's keys; 0 outside of messages */
-  int topic;                  /* slot of the last topic: the next is mostly the same */
-  int metatable;              /* slot, 0 = elements have none */
-  int headers;                /* how many the last message had: the next has mostly as many */
-  struct uk_slice topic_text; /* bytes of the string in that slot */
+  int keys;        /* stack index of the element's first key */
+  int header_keys; /* stack index of a header's first key; 0 outside messages */
+  int topic;       /* stack index of the last topic; the next is usually the same */
+  int metatable;   /* stack index, 0 = elements have none */
+  int headers;     /* number of the last message's headers; the next usually has as many */
+  struct uk_slice topic_text; /* bytes of the string at `topic` */
 };
 
 static int push_keys(lua_State *L, const char *const *keys, int count)
@@ -82,7 +82,8 @@ static bool push_field(struct decoder *decoder, const struct uk_response_object 
     return true;
   }
   if (field == UK_FIELD_TIMESTAMP) {
-    uk_lua_push_exact(L, reader->integer); /* of a cluster; nothing is done with it here */
+    /* A cluster's timestamps may exceed 2^53, and nothing here computes with them. */
+    uk_lua_push_exact(L, reader->integer);
     return true;
   }
   switch (object->shape->fields[field].type) {
@@ -100,7 +101,7 @@ static bool push_field(struct decoder *decoder, const struct uk_response_object 
   return true;
 }
 
-/* Pushes the object that is open. */
+/* Pushes the open object. */
 static bool push_object(struct decoder *decoder, struct uk_response_object *object)
 {
   lua_State *L = decoder->L;
@@ -118,7 +119,7 @@ static bool push_object(struct decoder *decoder, struct uk_response_object *obje
   return decoder->reader->error == UK_OK;
 }
 
-/* Reads the integer of an unfinished object; false when it is not there. */
+/* Reads an integer field of an unfinished object. Returns false if it is not there yet. */
 static bool read_place(struct decoder *decoder, int object, int field, int64_t *value)
 {
   lua_State *L = decoder->L;
@@ -129,7 +130,7 @@ static bool read_place(struct decoder *decoder, int object, int field, int64_t *
   return read;
 }
 
-/* Notes where the message stands whose table at `object` could not be finished. */
+/* Stores the position of the message whose table, at `object`, could not be finished. */
 static void note_fault(struct decoder *decoder, int object)
 {
   lua_State *L = decoder->L;
@@ -141,7 +142,7 @@ static void note_fault(struct decoder *decoder, int object)
   if (!read_place(decoder, object, UK_FIELD_OFFSET, &fault->offset)) {
     if (reader->error != UK_E_INTEGER_RANGE)
       return;
-    fault->offset = reader->integer; /* it is what does not fit */
+    fault->offset = reader->integer; /* the offset is the number that does not fit */
   }
   lua_pushvalue(L, decoder->keys + UK_FIELD_TOPIC);
   lua_rawget(L, object);
@@ -162,8 +163,7 @@ static bool push_element(struct decoder *decoder, struct uk_response_object *obj
   return false;
 }
 
-/* How many elements the list has, if they are all about as long as the first, which has been
- * read. */
+/* Estimates the length of a list from the length of its first element, which has been read. */
 static int estimate(const struct uk_response_reader *reader)
 {
   size_t count = reader->length / (reader->json.position + 1) + 1;

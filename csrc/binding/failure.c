@@ -8,7 +8,7 @@ static bool has_position(const struct uk_lua_failure *failure)
   return failure->position != NULL && failure->position->known;
 }
 
-/* An integer, or its text where this Lua has none of that size. */
+/* Sets an integer, or its digits where this Lua's numbers cannot hold it. */
 static void set_integer(lua_State *L, const char *name, int64_t value)
 {
   uk_lua_push_exact(L, value);
@@ -48,7 +48,7 @@ void uk_lua_push_details(lua_State *L, const struct uk_lua_failure *failure, int
   lua_setfield(L, -2, "again");
 }
 
-/* Puts " (at topic …, partition …, offset …)" behind the string on top of the stack. */
+/* Appends " (at topic …, partition …, offset …)" to the string on top of the stack. */
 static void name_position(lua_State *L, const struct uk_response_position *position)
 {
   char text[UK_TOPIC_NAME_MAX + 80];

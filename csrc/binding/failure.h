@@ -1,4 +1,4 @@
-/* result: the one way in which a call fails: nil, message, details. Misuse raises instead
+/* failure: how a call fails: it returns nil, message, details. Misuse raises instead
  * (options.h). */
 #ifndef UK_FAILURE_H
 #define UK_FAILURE_H
@@ -10,26 +10,26 @@
 
 struct uk_lua_failure {
   enum uk_error error;
-  int status;              /* HTTP status, 0 = the failure came before one */
-  int64_t retry_after;     /* seconds, -1 = not said */
-  struct uk_slice message; /* data NULL: the error's own text */
+  int status;              /* HTTP status, 0 = failed before there was one */
+  int64_t retry_after;     /* seconds, -1 = the server named none */
+  struct uk_slice message; /* data NULL: the error's default text */
   const struct uk_response_position
-    *position;       /* of the message at fault; NULL or not known: none */
-  const char *again; /* how to get again what the answer held; NULL = it held nothing */
+    *position;       /* of the message at fault; NULL or not known = none */
+  const char *again; /* how to get the response's messages again; NULL = it had none */
 };
 
-/* Pushes {error=, status=, code=, retriable=, retry_after=, position=, again=}, with the value at
- * the index `message` as error. */
+/* Pushes {error=, status=, code=, retriable=, retry_after=, position=, again=}. `error` is the
+ * value at index `message`. */
 void uk_lua_push_details(lua_State *L, const struct uk_lua_failure *failure, int message);
 
-/* Pushes nil, message and details; returns 3. The message names the position. The
- * bytes of the message are read before anything else happens in Lua that could free them. */
+/* Pushes nil, message and details; returns 3. The message names the position. Copies the message
+ * before anything in Lua could free its bytes. */
 int uk_lua_push_failure(lua_State *L, const struct uk_lua_failure *failure);
 
-/* For failures without a status. `text` NULL: the error's own text. */
+/* The same for failures without a status. `text` NULL: the error's default text. */
 int uk_lua_push_error(lua_State *L, enum uk_error error, const char *text);
 
-/* Pushes the list of {code=, status=, retriable=, text=} of every error. */
+/* Pushes the list of all errors, each as {code=, status=, retriable=, text=}. */
 void uk_lua_push_error_list(lua_State *L);
 
 #endif

@@ -8,8 +8,8 @@
 
 enum { JSON_BYTES_MAX = UK_REQUEST_BODY_MAX, SAFE_DEFAULT = 10, RATIO_DEFAULT = 2 };
 
-/* Upvalues of both functions. The first is a companion table of memories, whose response buffer
- * holds the text; `cjson` keeps alive what the style points to. */
+/* Upvalues of both functions. TEXTS is a companion table; the text goes into the response buffer of
+ * its call memory. CJSON keeps the values alive that the style points to. */
 enum { TEXTS = 1, CJSON, STYLE, SPARSE, EMPTY, ENCODE_UPVALUES = EMPTY };
 enum { ARRAY_MT = STYLE, MARKED = SPARSE, DECODE_UPVALUES = MARKED };
 
@@ -28,7 +28,8 @@ static void check_memory(lua_State *L, const struct uk_buffer *text)
 
 /* ---- encode ---- */
 
-/* Calls the setting in that upvalue, if there is one; true when its values lie on the stack. */
+/* Calls the setting in that upvalue, if there is one. Returns whether it pushed the setting's
+ * values. */
 static bool push_setting(lua_State *L, int upvalue, int values)
 {
   if (lua_isnil(L, lua_upvalueindex(upvalue)))
@@ -106,7 +107,7 @@ static int fail(lua_State *L, const struct uk_lua_json_target *target)
   return 3;
 }
 
-/* The metatable that arrays get, in a slot of its own; 0 for none. */
+/* Pushes the metatable for arrays and returns its stack index; 0 = arrays get none. */
 static int push_array_mt(lua_State *L)
 {
   if (!push_setting(L, MARKED, 1))
@@ -147,7 +148,7 @@ static int decode(lua_State *L)
 
 /* ---- the pair ---- */
 
-/* Pushes that field of the table at index 1, or nil where there is none of that type. */
+/* Pushes that field of the table at index 1, or nil if it has another type. */
 static void push_field(lua_State *L, const char *name, int type)
 {
   lua_pushstring(L, name);

@@ -1,5 +1,5 @@
-/* json_codec: core.json(cjson): a pair of functions that turn values of messages into JSON and
- * back, by the conventions of the lua-cjson that they are given. */
+/* json_codec: core.json(cjson): a pair of functions that turn message values into JSON and back, by
+ * the conventions of the given lua-cjson. */
 #ifndef UK_JSON_CODEC_H
 #define UK_JSON_CODEC_H
 
@@ -10,8 +10,8 @@
  * encode(value) -> text; nil, reason, path
  * decode(text) -> value; nil, reason, code
  *
- * Sentinels and metatables are read from `cjson` once, its settings at each use: for sparse arrays,
- * and where it has them for empty tables and for metatables of arrays. */
+ * Reads sentinels and metatables from `cjson` once, and its settings at each use: those for sparse
+ * arrays and, if it has them, for empty tables and metatables of arrays. */
 int uk_lua_json_codec(lua_State *L);
 
 #endif

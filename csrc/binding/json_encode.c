@@ -6,7 +6,7 @@
 #include "binding/number_lua.h"
 #include "common/json_writer.h"
 
-/* The stack is checked for so many levels at a time; each has a key and a value on it. */
+/* The stack grows for this many levels at a time; a level has a key and a value on it. */
 enum { NAME_SHOWN_MAX = 64, LEVELS_CHECKED = 16, SLOTS_CHECKED = 2 * LEVELS_CHECKED + 8 };
 
 struct encoder {
@@ -33,8 +33,8 @@ static bool refuse(struct encoder *encoder, const char *format, ...)
   return false;
 }
 
-/* Puts a step before the path to the fault, of which the inner end is cut where it is too long.
- * Returns false. */
+/* Prepends a step to the path to the fault; cuts the inner end of a path that is too long. Returns
+ * false. */
 static bool refuse_in(struct encoder *encoder, const char *step)
 {
   static const char cut[] = "...";
@@ -83,17 +83,17 @@ static bool refuse_in_element(struct encoder *encoder, int64_t index)
   return refuse_in(encoder, step);
 }
 
-/* The table on top of the stack is one level too deep. */
+/* Explains why the table on top is one level too deep. Returns false. */
 static bool refuse_depth(struct encoder *encoder)
 {
   lua_State *L = encoder->L;
   for (int i = encoder->bottom; i < lua_gettop(L); i++)
     if (lua_rawequal(L, i, -1))
-      return refuse(encoder, "the table holds itself");
+      return refuse(encoder, "the table contains itself");
   return refuse(encoder, "nested deeper than %d levels", UK_JSON_DEEP_MAX);
 }
 
-/* ---- scalars: the value is on top of the stack, and stays there ---- */
+/* ---- scalars: the value stays on top of the stack ---- */
 
 static bool put_text(struct encoder *encoder, const char *text)
 {
@@ -136,16 +136,16 @@ static bool put_light_userdata(struct encoder *encoder)
   return refuse(encoder, "a userdata is not JSON");
 }
 
-/* ---- tables: as scalars ---- */
+/* ---- tables: the value stays on top of the stack, after a fault too ---- */
 
 static bool put_value(struct encoder *encoder);
 
-/* The keys of a table while all of them are integers from 1 on. */
+/* The keys of a table, as long as all of them are integers from 1. */
 struct indices {
   int64_t largest, count;
 };
 
-/* The key below the top as an index of an array; 0 when it is none. */
+/* Returns the key below the top as an array index, 0 if it is none. */
 static int64_t index_at(lua_State *L)
 {
 #if LUA_VERSION_NUM >= 503
@@ -160,8 +160,8 @@ static int64_t index_at(lua_State *L)
 #endif
 }
 
-/* Reads the keys after the first, whose value is on top, and pops that pair. Returns false when one
- * of them is no index. */
+/* Pops the first key and value and reads the keys after it. Returns false if one is not an
+ * index. */
 static bool read_indices(lua_State *L, struct indices *indices)
 {
   lua_pop(L, 1);
@@ -202,7 +202,7 @@ static bool put_array(struct encoder *encoder, int64_t length)
   return true;
 }
 
-/* The key below the top, behind the byte that comes before it. */
+/* Writes the byte `before` and the key below the top. */
 static bool put_name(struct encoder *encoder, char before)
 {
   lua_State *L = encoder->L;
@@ -212,14 +212,14 @@ static bool put_name(struct encoder *encoder, char before)
   if (type == LUA_TSTRING)
     name.data = lua_tolstring(L, -2, &name.length);
   else if (type != LUA_TNUMBER)
-    return refuse(encoder, "a %s is not a key in JSON", lua_typename(L, type));
+    return refuse(encoder, "a %s cannot be a key in JSON", lua_typename(L, type));
   else if ((name.length = uk_lua_number_text(L, -2, text)) == 0)
-    return refuse(encoder, "%s is not a key in JSON", text);
+    return refuse(encoder, "%s cannot be a key in JSON", text);
   uk_json_write_name(encoder->buffer, before, name);
   return true;
 }
 
-/* The table's first field is on top, key and value. */
+/* Precondition: the table's first key and value are on top. */
 static bool put_fields(struct encoder *encoder)
 {
   lua_State *L = encoder->L;
@@ -238,7 +238,7 @@ static bool put_fields(struct encoder *encoder)
   return true;
 }
 
-/* NULL for none, and where none has a meaning. */
+/* Returns the metatable of the table on top, NULL for none or if no metatable has a meaning. */
 static const void *metatable_of(const struct encoder *encoder)
 {
   lua_State *L = encoder->L;
@@ -253,8 +253,8 @@ static const void *metatable_of(const struct encoder *encoder)
 /* How a table is written. */
 enum layout { EMPTY_OBJECT, OBJECT, ARRAY, REFUSED };
 
-/* Chooses between an array and an object for a table whose first key is the index `*length`, and
- * pops that key and its value. Sets the length of an array. */
+/* Chooses the layout of a table whose first key is the index `*length`; pops that key and its
+ * value. Sets the length of an array. */
 static enum layout read_indexed_layout(struct encoder *encoder, int64_t *length)
 {
   struct indices indices = {*length, 1};
@@ -269,7 +269,8 @@ static enum layout read_indexed_layout(struct encoder *encoder, int64_t *length)
   return REFUSED;
 }
 
-/* Reads the table on top. Sets the length of an array, pushes the first key and value of an object. */
+/* Chooses the layout of the table on top. Sets the length of an array; pushes the first key and
+ * value of an object. */
 static enum layout read_layout(struct encoder *encoder, int64_t *length)
 {
   lua_State *L = encoder->L;
@@ -296,9 +297,9 @@ static enum layout read_layout(struct encoder *encoder, int64_t *length)
   return layout;
 }
 
-/* put_fields and put_array are called from here alone, so that the compiler inlines them and a level
- * costs one stack frame. With two, deep values encode a tenth slower: the processor predicts only a
- * few dozen returns. */
+/* The only caller of put_fields and put_array, so that the compiler inlines them and a level costs
+ * one frame of the C stack. With two frames deep values encode a tenth slower, because a processor
+ * predicts only a few dozen returns. */
 static bool put_level(struct encoder *encoder)
 {
   int64_t length;

@@ -28,7 +28,7 @@ static bool push_number(struct uk_lua_json_target *target, enum uk_json_event ev
   return false;
 }
 
-/* For a container, its key and a scalar. */
+/* Makes room for a container, a key and a scalar. */
 static void check_stack(lua_State *L)
 {
   luaL_checkstack(L, 4, "JSON is nested too deep");

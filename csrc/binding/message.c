@@ -31,7 +31,7 @@ static const struct uk_lua_option header_rows[] = {{"key", UK_OPTION_VALUE, true
                                                    {"value", UK_OPTION_VALUE, true, 1, 0, 0, NULL},
                                                    {.name = NULL}};
 
-/* Raises, for an encoder that returned no text: reason and path are the two values on top. */
+/* Raises because the encoder returned no text. Precondition: reason and path are on top. */
 static void refuse_value(lua_State *L, const struct uk_lua_blame *blame)
 {
   const char *reason = lua_tostring(L, -2), *path = lua_tostring(L, -1);
@@ -39,7 +39,7 @@ static void refuse_value(lua_State *L, const struct uk_lua_blame *blame)
   uk_lua_misuse(L, blame, lua_tostring(L, -1), "%s", reason);
 }
 
-/* Replaces the table in the value slot by its JSON. Runs the user's code. */
+/* Replaces the table in the value's stack slot by its JSON. Runs the user's encode function. */
 static void encode_value(const struct uk_lua_arguments *arguments, int slot,
                          const struct uk_lua_blame *blame)
 {
@@ -58,7 +58,7 @@ static void encode_value(const struct uk_lua_arguments *arguments, int slot,
   lua_replace(L, slot);
 }
 
-/* data NULL for a tombstone. */
+/* Returns the value's bytes; data NULL for a tombstone. */
 static struct uk_slice read_value(const struct uk_lua_arguments *arguments, int slot,
                                   const struct uk_lua_blame *blame)
 {
@@ -104,8 +104,8 @@ static int compare_names(const void *left, const void *right)
   return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
 }
 
-/* Pushes the names in the map at `index` and returns how many they are. The stack keeps them: a
- * finaliser may change the map while it is read. */
+/* Pushes the names in the map at `index` and returns their number. The stack keeps them alive: a
+ * finaliser may change the map at any time. */
 static size_t push_names(lua_State *L, int index, const struct uk_lua_blame *blame)
 {
   size_t count = 0;
@@ -119,7 +119,7 @@ static size_t push_names(lua_State *L, int index, const struct uk_lua_blame *bla
   return count;
 }
 
-/* Sorted by name, so that the same call makes the same request. */
+/* Adds headers sorted by name, so that the same call makes the same request. */
 static void add_header_map(const struct uk_lua_arguments *arguments, int slots,
                            uk_lua_header_taker *take, const struct uk_lua_blame *blame)
 {
@@ -182,7 +182,7 @@ static void clear_slots(lua_State *L, int slots)
   }
 }
 
-/* Key and topic, from the slots. */
+/* Reads key and topic from the stack slots. */
 static void read_texts(lua_State *L, int slots, struct uk_message *message,
                        const struct uk_lua_blame *blame)
 {
@@ -195,7 +195,7 @@ static void read_texts(lua_State *L, int slots, struct uk_message *message,
   message->topic = uk_lua_stack_text(L, slots + UK_SLOT_TOPIC, blame, "topic");
 }
 
-/* Adds a message, its headers from the slots. */
+/* Adds a message; reads its headers from the stack slots. */
 static void add_message(const struct uk_lua_arguments *arguments, int slots,
                         const struct uk_message *message, struct uk_lua_blame *blame)
 {

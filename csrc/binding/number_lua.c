@@ -21,7 +21,7 @@ size_t uk_lua_number_text(lua_State *L, int index, char text[UK_DECIMAL_SIZE])
   return isfinite(number) ? uk_decimal_text(text, number) : name_of(number, text);
 }
 
-/* Of a number that is no UK_JSON_INTEGER: whether it is one all the same, too large for 64 bits. */
+/* For a UK_JSON_NUMBER: returns whether it is an integer that is too large for 64 bits. */
 static bool is_large_integer(const struct uk_json_reader *json)
 {
   const struct uk_slice text = json->string;

@@ -11,7 +11,7 @@ enum { MESSAGE_SIZE = 512, NAME_SHOWN_MAX = 64 };
 static void append(char *text, size_t *length, const char *format, ...)
   __attribute__((format(printf, 3, 4)));
 
-/* Cuts what does not fit. */
+/* Truncates text that does not fit. */
 static void append_list(char *text, size_t *length, const char *format, va_list arguments)
 {
   int written = vsnprintf(text + *length, MESSAGE_SIZE - *length, format, arguments);
@@ -100,7 +100,7 @@ static void read_integer(lua_State *L, int index, const struct uk_lua_option *ro
     uk_lua_misuse(L, blame, row->name, "integer expected, got %s", text);
     break;
   case UK_INTEGER_INEXACT:
-    uk_lua_misuse(L, blame, row->name, "a float past 2^53 is no exact integer: %.17g",
+    uk_lua_misuse(L, blame, row->name, "a float beyond 2^53 is not an exact integer: %.17g",
                   (double)lua_tonumber(L, index));
     break;
   }
@@ -163,7 +163,7 @@ void uk_lua_read_option(lua_State *L, int index, const struct uk_lua_option *row
   }
 }
 
-/* The row that the key at `index` names; raises when there is none. */
+/* Returns the row that the key at `index` names. Raises if there is none. */
 static const struct uk_lua_option *find_row(lua_State *L, int index,
                                             const struct uk_lua_option *rows,
                                             const struct uk_lua_blame *blame)

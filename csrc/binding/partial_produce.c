@@ -35,7 +35,7 @@ static void push_failed(lua_State *L, const struct uk_produce_result *result)
   lua_remove(L, -2);
 }
 
-/* Pushes the list, as far as it can be read. */
+/* Pushes the list, up to the first result that cannot be read. */
 static void push_list(lua_State *L, struct uk_response_reader *reader)
 {
   struct uk_produce_result result;

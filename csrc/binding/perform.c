@@ -9,12 +9,12 @@
 #include "client/framing.h"
 #include "common/clock.h"
 
-/* What one call stands on: its memory and its request, built. */
+/* One call. */
 struct call {
   lua_State *L;
   struct uk_lua_client *client;
   const struct uk_lua_call_row *row;
-  int companion, place; /* stack indices, the second of the memory */
+  int companion, place; /* stack indices; `place` is that of `memory` */
   struct uk_call_memory *memory;
 };
 
@@ -30,8 +30,8 @@ static struct call take_memory(lua_State *L, struct uk_lua_client *client,
   return call;
 }
 
-/* Arguments start at `first`. An encode function may have run, so the client may have been
- * closed. */
+/* Builds the request from the arguments, which start at `first`. Raises if an encode function
+ * closed the client. */
 static enum uk_error build(struct call *call, int first)
 {
   struct uk_client_request *request = &call->memory->request;
@@ -46,27 +46,27 @@ static enum uk_error build(struct call *call, int first)
   return uk_client_request_end(request);
 }
 
-/* Whether the call sends several messages, of which a part may be stored. */
+/* Returns whether the call sends several messages, so that it may be partly stored. */
 static bool produces_many(const struct uk_lua_call_row *row)
 {
   return row->decode == uk_lua_decode_metadata_list;
 }
 
-/* Gives the memory back; `results` values lie on top of the stack. */
+/* Gives the call memory back. The results are on top of the stack; returns their number. */
 static int finish_call(const struct call *call, int results)
 {
   uk_call_memory_give(call->L, call->companion, call->place);
   return results;
 }
 
-/* Credentials that the environment has may be what the caller counted on. */
+/* Explains that credentials in the environment were not used: the caller may rely on them. */
 static int push_anonymous_failure(const struct call *call, struct uk_lua_failure *failure)
 {
   lua_State *L = call->L;
   luaL_checkstack(L, 3, NULL);
   lua_pushlstring(L, failure->message.data, failure->message.length);
   lua_pushliteral(L, " (no credentials were sent: username and password are missing; those in the "
-                     "environment go only with UPSTASH_KAFKA_REST_URL)");
+                     "environment are used only with UPSTASH_KAFKA_REST_URL)");
   lua_concat(L, 2);
   failure->message.data = lua_tolstring(L, -1, &failure->message.length);
   return finish_call(call, uk_lua_push_failure(L, failure));
@@ -74,9 +74,10 @@ static int push_anonymous_failure(const struct call *call, struct uk_lua_failure
 
 static const char again[] =
   "the instance's next consume, commit or delete_consumer acknowledges the messages of this "
-  "answer. "
-  "To get them again with auto_commit = false: commit what you have handled, call delete_consumer, "
-  "consume with a smaller max_messages. With auto-commit: send no request of this instance for "
+  "response. To get them again with auto_commit = false: commit what you have handled, call "
+  "delete_consumer, "
+  "then consume with a smaller max_messages. With auto-commit: send no request of this instance "
+  "for "
   "session_timeout, then consume";
 
 static const char *again_of(const struct uk_lua_call_row *row, enum uk_error error, int status)
@@ -90,8 +91,8 @@ static bool returns_messages(const struct uk_lua_call_row *row)
   return row->decode == uk_lua_decode_messages;
 }
 
-/* An answer that did not arrive or could not be read. What arrived of one that is too large says
- * where it begins. */
+/* Pushes the failure of a response that did not arrive or cannot be read. The beginning of one that
+ * is too large gives its position. */
 static int push_lost(const struct call *call, struct uk_lua_failure *failure,
                      struct uk_buffer *body)
 {
@@ -104,7 +105,7 @@ static int push_lost(const struct call *call, struct uk_lua_failure *failure,
   return finish_call(call, uk_lua_push_failure(call->L, failure));
 }
 
-/* `messages` as of uk_response_results. */
+/* `messages` is that of uk_response_results. */
 static int push_call_failure(const struct call *call, const struct uk_client_failure *failure,
                              size_t messages)
 {
@@ -128,7 +129,7 @@ static int push_request_failure(const struct call *call)
   return finish_call(call, uk_lua_push_error(call->L, call->memory->request.error, text));
 }
 
-/* The body of a 2xx, in the memory. `messages` as in the reader. */
+/* Pushes the result in the body of a 2xx response. `messages` is the reader's. */
 static int push_result(const struct call *call, size_t messages)
 {
   struct uk_buffer *body = &call->memory->response;
@@ -185,8 +186,8 @@ static const char *method_text(enum uk_method method)
   return method == UK_POST ? "POST" : method == UK_DELETE ? "DELETE" : "GET";
 }
 
-/* What a request takes from the client's settings, copied to the memory: a finaliser that runs
- * while the table is made may close the client. */
+/* Copies what the request takes from the client's settings: a finaliser that runs while its table
+ * is pushed may close the client. */
 static enum uk_error copy_settings(const struct call *call)
 {
   const struct uk_settings *settings = &call->client->settings;
@@ -225,7 +226,7 @@ static void push_request(const struct call *call, size_t path_at, int64_t timeou
   lua_setfield(L, -2, "messages");
 }
 
-/* The row that the string at `index` names; raises when it names none. */
+/* Returns the row that the string at `index` names. Raises if there is none. */
 static const struct uk_lua_call_row *check_row(lua_State *L, int index,
                                                const struct uk_lua_blame *blame, const char *field)
 {
@@ -237,7 +238,7 @@ static const struct uk_lua_call_row *check_row(lua_State *L, int index,
   return row;
 }
 
-/* client:prepare(method, ...): the request as a table; no I/O. */
+/* client:prepare(method, ...) -> the request as a table; no I/O. */
 static int prepare(lua_State *L)
 {
   const struct uk_lua_blame blame = {.function = "prepare", .argument = 1};
@@ -260,7 +261,8 @@ static int prepare(lua_State *L)
 static const struct uk_lua_option messages_row = {
   "request.messages", UK_OPTION_INTEGER, false, 0, 0, INT32_MAX, NULL};
 
-/* Argument 1 of finish and fail: a table that prepare made. `messages` is 0 where it says none. */
+/* Reads argument 1 of finish and fail, a table from prepare. Sets `messages` to 0 if it has
+ * none. */
 static const struct uk_lua_call_row *check_request(lua_State *L, const char *function,
                                                    size_t *messages)
 {
@@ -280,7 +282,7 @@ static const struct uk_lua_call_row *check_request(lua_State *L, const char *fun
   return row;
 }
 
-/* Argument 3 of finish: nil or a table with lower-case names. */
+/* Checks argument 3 of finish: nil or a table whose keys are lower case. */
 static void check_headers(lua_State *L)
 {
   const struct uk_lua_blame blame = {.function = "finish", .argument = 3};
@@ -297,7 +299,8 @@ static bool has_header(lua_State *L, const char *name)
   return has;
 }
 
-/* Whether the body was cut short: the headers say that only the end of the connection ended it. */
+/* Returns whether the body was cut short. Only possible if the headers name neither length nor
+ * chunks. */
 static bool is_lost(lua_State *L, int status, const struct uk_buffer *body)
 {
   if (lua_isnil(L, 4))
@@ -308,7 +311,7 @@ static bool is_lost(lua_State *L, int status, const struct uk_buffer *body)
   return !uk_framing_whole(&framing, status, uk_buffer_slice(body));
 }
 
-/* -1 when the headers say nothing of it. */
+/* Returns the seconds of Retry-After, -1 without that header. */
 static int64_t read_retry_after(lua_State *L)
 {
   if (lua_isnil(L, 4))
@@ -323,8 +326,8 @@ static int64_t read_retry_after(lua_State *L)
   return seconds;
 }
 
-/* Argument 4 of finish and fail: nil or a string. Copies it into the memory, to be read in
- * place. */
+/* Copies argument 4 of finish and fail, nil or a string, into the call memory, where the reader
+ * changes it. */
 static enum uk_error take_body(lua_State *L, const char *function, struct uk_buffer *response)
 {
   const struct uk_lua_blame blame = {.function = function, .argument = 4};
@@ -341,7 +344,8 @@ static enum uk_error take_body(lua_State *L, const char *function, struct uk_buf
   return error == UK_E_TOO_LARGE ? UK_E_RESPONSE_TOO_LARGE : error;
 }
 
-/* client:finish(request, status, headers, body): what the method returns for that answer; no I/O. */
+/* client:finish(request, status, headers, body) -> what the method returns for that response. No
+ * I/O. */
 static int finish(lua_State *L)
 {
   struct uk_lua_client *client = uk_lua_check_client(L);
@@ -370,7 +374,7 @@ static int finish(lua_State *L)
   return push_result(&call, messages);
 }
 
-/* Argument 2 of fail. */
+/* Reads argument 2 of fail. */
 static enum uk_error check_code(lua_State *L)
 {
   const struct uk_lua_blame blame = {.function = "fail", .argument = 2};
@@ -382,7 +386,7 @@ static enum uk_error check_code(lua_State *L)
   return error;
 }
 
-/* Argument 3 of fail: nil or a string. */
+/* Reads argument 3 of fail: nil or a string. */
 static struct uk_slice check_text(lua_State *L)
 {
   const struct uk_lua_blame blame = {.function = "fail", .argument = 3};
@@ -395,8 +399,8 @@ static struct uk_slice check_text(lua_State *L)
   return text;
 }
 
-/* client:fail(request, code [, text [, body]]): what the method returns when the transfer fails with
- * that code. `body`: what arrived of an answer that is too large. */
+/* client:fail(request, code [, text [, body]]) -> what the method returns when the transfer fails
+ * with that code. `body` is the part that arrived of a response that is too large. */
 static int fail(lua_State *L)
 {
   struct uk_lua_client *client = uk_lua_check_client(L);

@@ -26,11 +26,11 @@ struct uk_lua_producer *uk_lua_to_producer(lua_State *L)
 struct uk_sender *uk_lua_producer_sender(struct uk_lua_producer *producer)
 {
   if (producer->generation != uk_registry_generation())
-    producer->sender = NULL; /* the parent's */
+    producer->sender = NULL; /* it belongs to the parent process */
   return producer->sender;
 }
 
-/* ---- making one ---- */
+/* ---- creation ---- */
 
 struct options {
   struct uk_sender_options sender;
@@ -78,7 +78,7 @@ static void read_options(lua_State *L, int index, struct uk_lua_producer *produc
     memcpy(producer->options.name, options.name.data, options.name.length);
 }
 
-/* The companion of a producer holds a call memory for headers, and the client's encode function. */
+/* A producer's companion table holds a call memory for headers and the client's encode function. */
 static void set_companion(lua_State *L, int client, int producer)
 {
   lua_createtable(L, UK_COMPANION_ENCODE, 0);
@@ -168,7 +168,7 @@ static int settled(lua_State *L)
   return 1;
 }
 
-/* ---- the end ---- */
+/* ---- close ---- */
 
 static void release(struct uk_lua_producer *producer)
 {
@@ -178,7 +178,7 @@ static void release(struct uk_lua_producer *producer)
     uk_registry_release(sender);
 }
 
-/* A sender that was stopped is kept for its counts and failures. */
+/* Keeps a stopped sender for its counts and failures. */
 static int close_producer(lua_State *L)
 {
   struct uk_lua_producer *producer = uk_lua_to_producer(L);
@@ -199,7 +199,7 @@ static int close_producer(lua_State *L)
   return 1;
 }
 
-/* Without the error object that Lua passes. */
+/* __close: drops the error object that Lua passes. */
 static int close_scope(lua_State *L)
 {
   lua_settop(L, 1);

@@ -1,11 +1,11 @@
-/* producer: the userdata of client:producer: options of its own and the client's settings, and a
- * reference to the process's sender of these from the first send on. */
+/* producer: the userdata that client:producer returns: its options, the client's settings, and from
+ * the first send a reference to this process's sender for them. */
 #ifndef UK_PRODUCER_H
 #define UK_PRODUCER_H
 
 #include "binding/compat.h"
 
-/* Makes the type, once for each state, and pushes its table of methods. */
+/* Creates the type, once for each Lua state, and pushes its table of methods. */
 void uk_lua_producer_register(lua_State *L);
 
 /* client:producer(options) */

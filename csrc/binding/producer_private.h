@@ -1,4 +1,4 @@
-/* producer_private: what the files of the producer share. */
+/* producer_private: what the producer's files share. */
 #ifndef UK_PRODUCER_PRIVATE_H
 #define UK_PRODUCER_PRIVATE_H
 
@@ -7,18 +7,18 @@
 #include "common/protocol.h"
 
 struct uk_lua_producer {
-  struct uk_sender *sender; /* NULL before the first send, and after a fork until the next */
-  unsigned generation;      /* of the processes, when `sender` was acquired */
+  struct uk_sender *sender; /* NULL before the first send, and after a fork until the next one */
+  unsigned generation;      /* uk_registry_generation() when `sender` was acquired */
   bool closed;
   struct uk_settings settings;
   struct uk_sender_options options;
   char topic[UK_TOPIC_NAME_MAX + 1]; /* "" = none */
 };
 
-/* The producer at index 1. */
+/* Returns the producer at stack index 1. */
 struct uk_lua_producer *uk_lua_to_producer(lua_State *L);
 
-/* The sender as far as it is this process's, or NULL. */
+/* Returns the sender; NULL before the first send or after a fork. */
 struct uk_sender *uk_lua_producer_sender(struct uk_lua_producer *producer);
 
 /* producer_send.c: producer:send(topic, value, options) */

@@ -106,7 +106,7 @@ static void set_headers(lua_State *L, struct uk_slice headers)
   lua_setfield(L, -2, "headers");
 }
 
-/* As produce_many takes it. */
+/* Pushes the message as produce_many takes it. */
 static void push_message(lua_State *L, const struct uk_sender_record *record)
 {
   struct uk_message message;

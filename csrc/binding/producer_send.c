@@ -9,7 +9,8 @@
 
 enum { SELF = 1, TOPIC, VALUE, OPTIONS };
 
-/* The producer's sender, started if need be. */
+/* Returns the producer's sender; starts it if necessary. NULL with `error` set if it cannot
+ * start. */
 static struct uk_sender *take_sender(struct uk_lua_producer *producer, enum uk_error *error)
 {
   struct uk_sender *sender = uk_lua_producer_sender(producer);
@@ -27,7 +28,7 @@ static int fail_text(lua_State *L, const char *field)
   return uk_lua_push_error(L, UK_E_BAD_REQUEST, text);
 }
 
-/* What in the packed headers is no UTF-8, NULL when all is. */
+/* Returns what in the packed headers is not UTF-8, NULL if everything is. */
 static const char *bad_header(struct uk_slice headers, bool binary)
 {
   struct uk_slice key, value;
@@ -40,7 +41,8 @@ static const char *bad_header(struct uk_slice headers, bool binary)
   return NULL;
 }
 
-/* Puts the message into the queue; `headers` are packed. Returns what `send` does. */
+/* Queues the message, with packed `headers`. Pushes the results of `send` and returns their
+ * number. */
 static int enqueue(lua_State *L, struct uk_lua_producer *producer, const struct uk_message *message,
                    struct uk_slice headers)
 {
@@ -79,7 +81,7 @@ static void pack_header(struct uk_client_request *request, struct uk_slice key,
   uk_sender_header_pack(&request->body, key, value);
 }
 
-/* A message with headers: they are packed into memory that Lua owns. */
+/* Packs the headers into memory that Lua owns, then queues the message. */
 static int enqueue_with_headers(struct uk_lua_arguments *arguments,
                                 struct uk_lua_producer *producer, int slots,
                                 const struct uk_message *message)
@@ -99,8 +101,8 @@ static int enqueue_with_headers(struct uk_lua_arguments *arguments,
   return results;
 }
 
-/* Anything but a string without options. An encode function or a finaliser may run, and close the
- * producer. */
+/* Sends anything except a string without options. An encode function or a finaliser may run and
+ * close the producer. */
 static int send_any(lua_State *L, struct uk_lua_producer *producer, struct uk_slice topic)
 {
   uk_lua_get_companion(L, SELF);
@@ -129,7 +131,7 @@ static struct uk_slice read_topic(lua_State *L, const struct uk_lua_producer *pr
   if (!lua_isnil(L, TOPIC))
     uk_lua_misuse_type(L, &blame, "topic", "string", TOPIC);
   if (producer->topic[0] == '\0')
-    uk_lua_misuse(L, &blame, "topic", "string expected: the producer has none of its own");
+    uk_lua_misuse(L, &blame, "topic", "string expected: the producer has no default topic");
   return uk_slice_text(producer->topic);
 }
 

@@ -48,7 +48,7 @@ static struct uk_retry_policy read_policy(lua_State *L)
   return policy;
 }
 
-/* The error that details.code names; UK_OK for a word that is none. */
+/* Returns the error that details.code names, UK_OK if it names none. */
 static enum uk_error read_code(lua_State *L)
 {
   lua_pushliteral(L, "code");
@@ -56,7 +56,7 @@ static enum uk_error read_code(lua_State *L)
   return lua_type(L, -1) == LUA_TSTRING ? uk_error_from_word(lua_tostring(L, -1)) : UK_OK;
 }
 
-/* An integer field of the details, `otherwise` when they hold none. */
+/* Returns an integer field of the details, `otherwise` if it is absent. */
 static int64_t read_detail(lua_State *L, const char *name, int64_t otherwise)
 {
   int64_t value;
@@ -65,7 +65,8 @@ static int64_t read_detail(lua_State *L, const char *name, int64_t otherwise)
   return uk_lua_read_integer(L, -1, &value) == UK_INTEGER_OK ? value : otherwise;
 }
 
-/* Whether the details are of a produce that was carried out in part, which is not made again as a whole. */
+/* Returns whether the details belong to a partly stored produce, which must not be retried as a
+ * whole. */
 static bool have_results(lua_State *L)
 {
   lua_pushliteral(L, "results");

@@ -11,7 +11,7 @@
 
 struct handle {
   struct uk_server *server; /* NULL = stopped */
-  pid_t process;            /* that has the server's threads */
+  pid_t process;            /* the one that has the server's threads */
 };
 
 #define ROW(name, type, required)                                                                  \
@@ -19,7 +19,7 @@ struct handle {
 #name, type, required, offsetof(struct uk_server_options, name), 0, 0, NULL                    \
   }
 
-/* Values, left on the stack. */
+/* Stack indices of the argument and of options that stay on the stack. */
 enum {
   ARGUMENT = 1,
   SLOTS,
@@ -34,7 +34,7 @@ enum {
 #name, UK_OPTION_VALUE, false, (slot)-SLOTS, 0, 0, NULL                                        \
   }
 
-/* Ranges are the server's to check: what is out of range is a failure, not misuse. */
+/* The server checks ranges: a value out of range is a failure, not misuse. */
 static const struct uk_lua_option rows[] = {ROW(listen, UK_OPTION_TEXT, false),
                                             ROW(username, UK_OPTION_TEXT, true),
                                             ROW(password, UK_OPTION_TEXT, true),
@@ -64,7 +64,7 @@ int uk_lua_server_start(lua_State *L)
   char message[512] = "";
   struct uk_server_options options;
   uk_server_options_default(&options);
-  lua_settop(L, ARGUMENT); /* no more arguments, but nil in each slot */
+  lua_settop(L, ARGUMENT); /* drop further arguments, then fill each stack slot with nil */
   lua_settop(L, LAST_SLOT);
   uk_lua_read_options(L, ARGUMENT, false, rows, &options, SLOTS, &blame);
   uk_lua_server_read_properties(L, (struct uk_lua_property_slots){PROPERTIES, PROPERTY_FILES},
@@ -88,7 +88,7 @@ void uk_lua_server_push_defaults(lua_State *L)
   lua_newtable(L);
   for (const struct uk_lua_option *row = rows; row->name != NULL; row++) {
     if (row->type == UK_OPTION_VALUE)
-      continue; /* none by default */
+      continue; /* has no default */
     const void *field = (const char *)&options + row->offset;
     if (row->type == UK_OPTION_TEXT)
       lua_pushstring(L, *(const char *const *)field); /* nil for NULL */
@@ -107,7 +107,8 @@ static struct handle *check_handle(lua_State *L)
   return luaL_checkudata(L, 1, HANDLE_TYPE);
 }
 
-/* stop, __gc and __close in one. After a fork the threads are the parent's: the child only forgets. */
+/* stop, __gc and __close. After a fork the threads exist in the parent only: the child just forgets
+ * the server. */
 static int stop(lua_State *L)
 {
   struct handle *handle = check_handle(L);

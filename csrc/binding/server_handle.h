@@ -1,4 +1,5 @@
-/* server_handle: a running server as a Lua value: url, stop, and a stop when it is collected. */
+/* server_handle: the userdata of a running server, with url and stop. It stops when it is
+ * collected. */
 #ifndef UK_SERVER_HANDLE_H
 #define UK_SERVER_HANDLE_H
 
@@ -7,10 +8,10 @@
 /* server.start(options) -> handle | nil, message, details. */
 int uk_lua_server_start(lua_State *L);
 
-/* Pushes the table of every option's default. */
+/* Pushes a table with the default of each option. */
 void uk_lua_server_push_defaults(lua_State *L);
 
-/* Makes the type. Once or more often for each state. */
+/* Creates the type. May run several times in one Lua state. */
 void uk_lua_server_register_handle(lua_State *L);
 
 #endif

@@ -5,7 +5,7 @@
 
 enum { FIELD_SIZE = 48 };
 
-/* The text on top of the stack; `place` is 0 for the option itself. */
+/* Returns the text on top of the stack, element `place` of the list; 0 = the option itself. */
 static const char *read_text(lua_State *L, size_t place, const struct uk_lua_blame *blame)
 {
   char field[FIELD_SIZE] = "cors_origin";

@@ -8,17 +8,17 @@
 
 enum { NUMBER_SIZE = UK_DECIMAL_SIZE, NAME_SHOWN_MAX = 64, FIELD_SIZE = NAME_SHOWN_MAX + 32 };
 
-/* The list, and room for the text of each value that is a number, so that filling it allocates
- * nothing: no collector runs in between, and what the entries point to stays. */
+/* The list, with room for the text of each number. Filling it allocates nothing, so the collector
+ * does not run and the strings that the entries point to stay alive. */
 struct list {
   struct uk_kafka_property *entries;
   char (*numbers)[NUMBER_SIZE];
   size_t count, capacity;
 };
 
-/* One of the two maps while it is read. */
+/* One of the two maps that are read. */
 struct map {
-  const char *name; /* of the option */
+  const char *name; /* the option's */
   int index;
   bool files;
 };
@@ -46,13 +46,13 @@ static const char *write_number(lua_State *L, const struct uk_lua_blame *blame,
 {
   int64_t value;
   if (uk_lua_read_integer(L, -1, &value) == UK_INTEGER_INEXACT)
-    misuse(L, blame, map, property, "a float past 2^53 is no exact integer");
+    misuse(L, blame, map, property, "a float beyond 2^53 is not an exact integer");
   if (uk_lua_number_text(L, -1, text) == 0)
     misuse(L, blame, map, property, "a finite number expected");
   return text;
 }
 
-/* The value on top of the stack. */
+/* Returns the text of the value on top of the stack. */
 static const char *read_value(lua_State *L, const struct uk_lua_blame *blame, const struct map *map,
                               const char *property, char *number)
 {
@@ -94,7 +94,8 @@ static size_t count_entries(lua_State *L, const struct map *map, const struct uk
   return count;
 }
 
-/* Never beyond the room that was counted, also should a finalizer have changed the map since. */
+/* Appends the map's entries. Stops at the counted capacity: a finaliser may have changed the map
+ * since. */
 static void append(lua_State *L, struct list *list, const struct map *map,
                    const struct uk_lua_blame *blame)
 {
@@ -134,7 +135,7 @@ void uk_lua_server_read_properties(lua_State *L, struct uk_lua_property_slots sl
   qsort(list.entries, list.count, sizeof *list.entries, compare);
   for (size_t i = 1; i < list.count; i++)
     if (strcmp(list.entries[i - 1].name, list.entries[i].name) == 0)
-      misuse(L, blame, &files, list.entries[i].name, "is in properties too");
+      misuse(L, blame, &files, list.entries[i].name, "also set in properties");
   options->properties = list.entries;
   options->property_count = list.count;
 }

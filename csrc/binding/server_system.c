@@ -27,16 +27,17 @@ static sigset_t stop_set(void)
   return set;
 }
 
-/* block_signals(): what wait_for_signal waits for, and SIGPIPE, reach neither this thread nor those that it starts. */
+/* block_signals(): blocks SIGPIPE and the signals of wait_for_signal in this thread and in the
+ * threads that it starts. */
 static int block_signals(lua_State *L)
 {
   sigset_t set = stop_set();
   sigaddset(&set, SIGPIPE);
   int error = pthread_sigmask(SIG_BLOCK, &set, NULL);
-  return error == 0 ? 0 : luaL_error(L, "signals cannot be blocked: %s", strerror(error));
+  return error == 0 ? 0 : luaL_error(L, "cannot block signals: %s", strerror(error));
 }
 
-/* wait_for_signal() -> "SIGTERM" | "SIGINT", after block_signals. */
+/* wait_for_signal() -> "SIGTERM" | "SIGINT". Precondition: block_signals. */
 static int wait_for_signal(lua_State *L)
 {
   sigset_t set = stop_set();
@@ -48,11 +49,11 @@ static int wait_for_signal(lua_State *L)
       return 1;
     }
   }
-  return luaL_error(L, "signals cannot be waited for: %s", strerror(error));
+  return luaL_error(L, "cannot wait for signals: %s", strerror(error));
 }
 
-/* allow_files(count) -> how many files the process may have open: `count` where its hard limit lets it, never
- * fewer than before. */
+/* allow_files(count) -> the process's limit of open files. Raises it to `count` or to the hard
+ * limit; never lowers it. */
 static int allow_files(lua_State *L)
 {
   struct rlimit limit;
@@ -60,7 +61,7 @@ static int allow_files(lua_State *L)
   bool good = uk_lua_read_integer(L, 1, &count) == UK_INTEGER_OK && count >= 1;
   luaL_argcheck(L, good, 1, "positive integer expected");
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-    return luaL_error(L, "the limit of open files cannot be read: %s", strerror(errno));
+    return luaL_error(L, "cannot read the limit of open files: %s", strerror(errno));
   rlim_t wanted = (rlim_t)count < limit.rlim_max ? (rlim_t)count : limit.rlim_max;
   rlim_t before = limit.rlim_cur;
   limit.rlim_cur = wanted > before ? wanted : before;
@@ -70,7 +71,7 @@ static int allow_files(lua_State *L)
   return 1;
 }
 
-/* nil and "path: what"; `error` is an errno. */
+/* Pushes nil and "path: reason"; returns 2. `error` is an errno. */
 static int push_system_error(lua_State *L, const char *path, int error)
 {
   lua_pushnil(L);
@@ -83,11 +84,11 @@ static const char *check_path(lua_State *L, int argument)
   size_t length;
   const char *path = luaL_checklstring(L, argument, &length);
   luaL_argcheck(L, length > 0, argument, "path is empty");
-  luaL_argcheck(L, strlen(path) == length, argument, "path holds a NUL");
+  luaL_argcheck(L, strlen(path) == length, argument, "path contains a NUL");
   return path;
 }
 
-/* An errno, or 0 when the directory is there. */
+/* Returns 0 if the directory exists now, else an errno. */
 static int make_one(const char *path)
 {
   struct stat status;
@@ -99,7 +100,7 @@ static int make_one(const char *path)
   return error;
 }
 
-/* make_directory(path) -> true | nil, message. Parents too; mode 0700 for what is made. */
+/* make_directory(path) -> true | nil, message. Creates parents too, with mode 0700. */
 static int make_directory(lua_State *L)
 {
   const char *path = check_path(L, 1);
@@ -152,11 +153,12 @@ static int sync_folder_of(const char *path)
   return error;
 }
 
-/* Under a name of its own first: whoever sees the file sees all of it, also after a crash. An errno, or 0. */
+/* Writes a temporary file, then links it: a reader sees all of the file or none, even after a
+ * crash. Returns 0 or an errno. */
 static int write_new_file(const char *path, const char *text, size_t length)
 {
   char draft[PATH_MAX];
-  unsigned long long number = 0; /* drafts that a crash left behind are in nobody's way */
+  unsigned long long number = 0; /* random: drafts that a crash left behind do not collide */
   if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
     return errno;
   int size = snprintf(draft, sizeof draft, "%s.%llx", path, number);
@@ -174,8 +176,8 @@ static int write_new_file(const char *path, const char *text, size_t length)
   return error != 0 ? error : sync_folder_of(path);
 }
 
-/* write_secret(path, text) -> true | nil, message. A new file that only its owner may read; one that is there is
- * left alone. */
+/* write_secret(path, text) -> true | nil, message. Creates a file that only its owner may read;
+ * never changes an existing one. */
 static int write_secret(lua_State *L)
 {
   size_t length;
@@ -201,7 +203,7 @@ static int random_bytes(lua_State *L)
     got = getrandom(bytes, (size_t)count, 0);
   } while (got < 0 && errno == EINTR);
   if (got != (ssize_t)count)
-    return luaL_error(L, "no random bytes: %s", strerror(errno));
+    return luaL_error(L, "cannot get random bytes: %s", strerror(errno));
   lua_pushlstring(L, bytes, (size_t)count);
   return 1;
 }

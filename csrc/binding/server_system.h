@@ -1,4 +1,4 @@
-/* server_system: the few things that a process which serves needs of the system and that Lua has not. */
+/* server_system: what a server process needs from the system and Lua does not offer. */
 #ifndef UK_SERVER_SYSTEM_H
 #define UK_SERVER_SYSTEM_H
 
