@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/list.h"
 #include "common/protocol.h"
 #include "common/slice.h"
 
@@ -44,7 +45,7 @@ struct uk_operation {
   char message[UK_MESSAGE_SIZE]; /* NUL-terminated; "" = uk_error_text(error) */
 
   /* The engine's own, until it calls `done`. */
-  struct uk_operation *next, *previous;
+  struct uk_link link;
   void *engine_data;
 };
 

@@ -7,7 +7,7 @@
 /* What one thread has taken off the lists. */
 struct work {
   struct uk_list to_read;
-  struct uk_operation *finished, *last_finished;
+  struct uk_list finished;
   bool submit;
 };
 
@@ -23,24 +23,12 @@ void uk_group_enter(struct uk_groups *groups, int64_t now)
   }
 }
 
-static void take_finished(struct uk_groups *groups, struct work *work)
-{
-  if (groups->finished == NULL)
-    return;
-  if (work->finished != NULL)
-    work->last_finished->next = groups->finished;
-  else
-    work->finished = groups->finished;
-  work->last_finished = groups->last_finished;
-  groups->finished = groups->last_finished = NULL;
-}
-
 /* Rebalances, takes what is listed, and releases the lock. */
 static void release(struct uk_groups *groups, struct work *work)
 {
   uk_group_rebalance(groups);
   uk_list_move(&work->to_read, &groups->to_read);
-  take_finished(groups, work);
+  uk_list_move(&work->finished, &groups->finished);
   if (!uk_list_is_empty(&groups->to_submit) && !groups->submitting)
     work->submit = groups->submitting = true;
   pthread_mutex_unlock(&groups->lock);
@@ -48,11 +36,9 @@ static void release(struct uk_groups *groups, struct work *work)
 
 static void call_done(struct work *work)
 {
-  while (work->finished != NULL) {
-    struct uk_operation *operation = work->finished;
-    work->finished = operation->next;
+  struct uk_operation *operation;
+  while ((operation = UK_LIST_TAKE(&work->finished, struct uk_operation, link)) != NULL)
     operation->done(operation);
-  }
 }
 
 /* The log is done with a commit, on any thread. */
@@ -95,7 +81,7 @@ void uk_group_leave(struct uk_groups *groups)
 {
   struct work work = {0};
   release(groups, &work);
-  while (work.finished != NULL || work.submit || !uk_list_is_empty(&work.to_read)) {
+  while (!uk_list_is_empty(&work.finished) || work.submit || !uk_list_is_empty(&work.to_read)) {
     call_done(&work);
     if (work.submit)
       submit(groups, &work);

@@ -5,12 +5,7 @@
 void uk_group_finish(struct uk_groups *groups, struct uk_operation *operation, enum uk_error error)
 {
   operation->error = error;
-  operation->next = NULL;
-  if (groups->last_finished != NULL)
-    groups->last_finished->next = operation;
-  else
-    groups->finished = operation;
-  groups->last_finished = operation;
+  uk_list_add(&groups->finished, &operation->link);
 }
 
 void uk_group_list_read(struct uk_groups *groups, struct uk_group_instance *instance)

@@ -126,12 +126,13 @@ void uk_group_read(struct uk_groups *groups, struct uk_group_instance *instance)
   struct uk_group_request *request = uk_group_first_request(instance);
   struct uk_operation *operation = &request->operation->operation;
   struct plan plan;
-  enum uk_error error = instance->deletes != NULL ? UK_OK : make_plan(groups, instance, &plan);
+  bool deleted = !uk_list_is_empty(&instance->deletes);
+  enum uk_error error = deleted ? UK_OK : make_plan(groups, instance, &plan);
   if (error != UK_OK) {
     uk_group_request_end(groups, instance, error);
     return;
   }
-  if (instance->deletes != NULL || plan.count == 0) {
+  if (deleted || plan.count == 0) {
     uk_group_request_park(groups, instance);
     return;
   }

@@ -66,7 +66,7 @@ void uk_group_request_park(struct uk_groups *groups, struct uk_group_instance *i
 {
   struct uk_group_request *request = uk_group_first_request(instance);
   int64_t deadline = request->operation->operation.deadline;
-  if (groups->draining || deadline <= groups->now || instance->deletes != NULL) {
+  if (groups->draining || deadline <= groups->now || !uk_list_is_empty(&instance->deletes)) {
     uk_group_request_end(groups, instance, UK_OK);
     return;
   }
@@ -79,17 +79,14 @@ void uk_group_request_park(struct uk_groups *groups, struct uk_group_instance *i
 
 /* Carries out the deletions. False when memory is out for the commit: the instance lives on. */
 static bool close_for(struct uk_groups *groups, struct uk_group_instance *instance,
-                      struct uk_operation *deletes)
+                      struct uk_list *deletes)
 {
-  struct uk_operation *others = deletes->next;
-  bool closed = uk_group_commit_delivered(groups, instance, deletes);
+  struct uk_operation *operation = UK_LIST_TAKE(deletes, struct uk_operation, link);
+  bool closed = uk_group_commit_delivered(groups, instance, operation);
   if (!closed)
-    uk_group_finish(groups, deletes, UK_E_NO_MEMORY);
-  while (others != NULL) {
-    struct uk_operation *next = others->next;
-    uk_group_finish(groups, others, closed ? UK_OK : UK_E_NO_MEMORY);
-    others = next;
-  }
+    uk_group_finish(groups, operation, UK_E_NO_MEMORY);
+  while ((operation = UK_LIST_TAKE(deletes, struct uk_operation, link)) != NULL)
+    uk_group_finish(groups, operation, closed ? UK_OK : UK_E_NO_MEMORY);
   if (closed)
     uk_group_instance_close(groups, instance);
   return closed;
@@ -98,14 +95,14 @@ static bool close_for(struct uk_groups *groups, struct uk_group_instance *instan
 void uk_group_request_end(struct uk_groups *groups, struct uk_group_instance *instance,
                           enum uk_error error)
 {
-  struct uk_operation *deletes = instance->deletes;
+  struct uk_list deletes = {0};
+  uk_list_move(&deletes, &instance->deletes);
   end(groups, uk_group_first_request(instance), error);
   instance->activity = UK_GROUP_IDLE;
-  instance->deletes = NULL;
   instance->last_request = groups->now; /* a client that waits is alive */
-  if (deletes != NULL) {
+  if (!uk_list_is_empty(&deletes)) {
     uk_group_requests_end(groups, instance);
-    if (close_for(groups, instance, deletes))
+    if (close_for(groups, instance, &deletes))
       return;
   }
   if (instance->fresh && error != UK_OK && error != UK_E_CANCELLED &&
@@ -142,11 +139,9 @@ void uk_group_instance_delete(struct uk_groups *groups, struct uk_group_instance
                               struct uk_operation *operation)
 {
   uk_group_requests_end(groups, instance);
-  if (instance->activity == UK_GROUP_READING) {
-    operation->next = instance->deletes;
-    instance->deletes = operation;
-    return;
-  }
-  operation->next = NULL;
-  close_for(groups, instance, operation);
+  struct uk_list deletes = {0};
+  bool reading = instance->activity == UK_GROUP_READING;
+  uk_list_add(reading ? &instance->deletes : &deletes, &operation->link);
+  if (!reading)
+    close_for(groups, instance, &deletes);
 }

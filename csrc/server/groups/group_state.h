@@ -1,7 +1,7 @@
 /* group_state: what groups knows, in one place.
  *
  *   uk_groups ── uk_group ── uk_group_instance ──── uk_group_request    a pending consume
- *       │            └────── uk_group_assignment ── uk_group_partition  its state for one
+ *       │            └────── uk_group_assignment ── uk_group_partition  one of its partitions
  *       └─────── uk_group_topic ──┘  (one assignment for each group that reads the topic)
  *
  * One lock guards everything. It is held for bookkeeping alone: records are read, commits are
@@ -86,8 +86,8 @@ struct uk_group_instance {
   size_t leaving;                    /* of these, the ones with another target */
   struct uk_list requests;           /* the first one is served, the others wait behind it */
   enum uk_group_activity activity;
-  struct uk_link to_read;       /* uk_groups.to_read */
-  struct uk_operation *deletes; /* deletions that came while it was READING */
+  struct uk_link to_read; /* uk_groups.to_read */
+  struct uk_list deletes; /* operations that came while it was READING */
   struct uk_deliveries deliveries;
   int64_t last_request;
   int64_t next_commit; /* the earliest time of the next auto-commit */
@@ -133,7 +133,7 @@ struct uk_groups {
   /* What the holder of the lock leaves behind (group_lists.h, group_deferred.h). */
   struct uk_list to_rebalance;
   struct uk_list to_read;
-  struct uk_operation *finished, *last_finished;
+  struct uk_list finished;  /* operations */
   struct uk_list to_submit; /* handed to the log in this order, by one thread at a time */
   bool submitting;          /* a thread is doing so */
 };

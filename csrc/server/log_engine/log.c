@@ -236,16 +236,11 @@ bool uk_log_creates_topics(const struct uk_log *log)
 static bool enqueue(struct uk_log *log, struct uk_operation *operation)
 {
   pthread_mutex_lock(&log->mutex);
-  bool open = !log->closing, idle = log->first == NULL;
-  if (open) {
-    if (idle)
-      log->first = operation;
-    else
-      log->last->next = operation;
-    log->last = operation;
-    if (idle)
-      pthread_cond_signal(&log->arrived);
-  }
+  bool open = !log->closing, idle = uk_list_is_empty(&log->queue);
+  if (open)
+    uk_list_add(&log->queue, &operation->link);
+  if (open && idle)
+    pthread_cond_signal(&log->arrived);
   pthread_mutex_unlock(&log->mutex);
   return open;
 }
@@ -254,7 +249,6 @@ void uk_log_submit(struct uk_log *log, enum uk_log_command_kind kind,
                    struct uk_operation *operation)
 {
   operation->engine_data = (void *)(uintptr_t)kind;
-  operation->next = NULL;
   if (enqueue(log, operation))
     return;
   uk_operation_fail(operation, UK_E_UNAVAILABLE, "the log is closing");

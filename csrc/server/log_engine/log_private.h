@@ -25,7 +25,7 @@ struct uk_log {
   pthread_t writer;
   pthread_mutex_t mutex; /* of the queue and the health */
   pthread_cond_t arrived;
-  struct uk_operation *first, *last; /* the queue, through `next`; the kind lies in `engine_data` */
+  struct uk_list queue; /* of operations; the kind of each is in `engine_data` */
   bool closing;
   char problem[160];     /* "" when well */
   int64_t problem_until; /* monotonic milliseconds */
@@ -40,6 +40,14 @@ struct uk_log {
     freed; /* maintenance freed pages, which LMDB gives out again only to the transaction after the next */
   bool broken; /* a commit failed: nothing is written until the environment is open anew */
 };
+
+/* The next command of a list; the first one after NULL. */
+static inline struct uk_operation *uk_log_next(const struct uk_list *commands,
+                                               const struct uk_operation *after)
+{
+  return after == NULL ? UK_LIST_FIRST(commands, struct uk_operation, link)
+                       : UK_LIST_NEXT(commands, after, struct uk_operation, link);
+}
 
 static inline enum uk_log_command_kind uk_log_kind(const struct uk_operation *operation)
 {
@@ -58,7 +66,7 @@ enum uk_log_status uk_log_load(struct uk_log *log);
 bool uk_log_make_purge_room(struct uk_log *log);
 
 /* log_transaction: writes what is staged, and commits. */
-enum uk_log_status uk_log_transact(struct uk_log *log, struct uk_operation *commands);
+enum uk_log_status uk_log_transact(struct uk_log *log, const struct uk_list *commands);
 
 /* log_maintenance: one bounded step of removing what is deleted or too old. `*more` when there is more to do at
  * once. Returns the status of its commit. */

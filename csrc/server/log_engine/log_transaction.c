@@ -62,24 +62,25 @@ static enum uk_log_status flush_committed(struct uk_log *log, const struct uk_lo
   return status;
 }
 
-static enum uk_log_status flush(struct uk_log *log, struct uk_operation *commands)
+static enum uk_log_status flush(struct uk_log *log, const struct uk_list *commands)
 {
   enum uk_log_status status = flush_topics(log);
   for (struct uk_log_partition *partition = log->stage.touched;
        status == UK_LOG_OK && partition != NULL; partition = partition->next_touched)
     status = flush_partition(log, partition);
-  for (struct uk_operation *command = commands; status == UK_LOG_OK && command != NULL;
-       command = command->next) {
+  struct uk_operation *command = NULL;
+  while (status == UK_LOG_OK && (command = uk_log_next(commands, command)) != NULL) {
     if (uk_log_kind(command) == UK_LOG_COMMIT && command->error == UK_OK)
       status = flush_committed(log, (struct uk_log_commit *)command);
   }
   return status;
 }
 
-static bool stage_all(struct uk_log *log, struct uk_operation *commands)
+static bool stage_all(struct uk_log *log, const struct uk_list *commands)
 {
   size_t records = 0;
-  for (struct uk_operation *command = commands; command != NULL; command = command->next) {
+  struct uk_operation *command = NULL;
+  while ((command = uk_log_next(commands, command)) != NULL) {
     if (uk_log_kind(command) == UK_LOG_PRODUCE)
       records += ((struct uk_produce *)command)->count;
     else if (uk_log_kind(command) == UK_LOG_DELETE_TOPIC && !uk_log_make_purge_room(log))
@@ -87,12 +88,12 @@ static bool stage_all(struct uk_log *log, struct uk_operation *commands)
   }
   if (!uk_log_stage_begin(&log->stage, records))
     return false;
-  for (struct uk_operation *command = commands; command != NULL; command = command->next)
+  while ((command = uk_log_next(commands, command)) != NULL)
     uk_log_stage_command(&log->stage, uk_log_kind(command), command);
   return true;
 }
 
-static void report_changes(struct uk_log *log, const struct uk_operation *commands)
+static void report_changes(struct uk_log *log, const struct uk_list *commands)
 {
   struct uk_log_stage *stage = &log->stage;
   if (log->changed == NULL)
@@ -103,10 +104,11 @@ static void report_changes(struct uk_log *log, const struct uk_operation *comman
        partition = partition->next_touched)
     log->changed(log->context, uk_log_topic_name(partition->topic), partition->index);
   if (stage->deleted != NULL)
-    log->changed(log->context, ((const struct uk_delete_topic *)commands)->topic, -1);
+    log->changed(log->context, ((const struct uk_delete_topic *)uk_log_next(commands, NULL))->topic,
+                 -1);
 }
 
-enum uk_log_status uk_log_transact(struct uk_log *log, struct uk_operation *commands)
+enum uk_log_status uk_log_transact(struct uk_log *log, const struct uk_list *commands)
 {
   enum uk_log_status status = UK_LOG_NO_MEMORY;
   if (stage_all(log, commands) && (status = uk_log_store_begin(log->store)) == UK_LOG_OK) {

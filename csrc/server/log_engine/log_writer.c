@@ -16,43 +16,49 @@ static size_t command_bytes(const struct uk_operation *command)
   return bytes;
 }
 
-/* Cuts off as many of the list as may share a transaction, and returns the rest. The removal of a topic is alone. */
-static struct uk_operation *cut(struct uk_operation *commands)
+static bool is_deletion(const struct uk_operation *command)
 {
-  size_t bytes = command_bytes(commands), count = 1;
-  struct uk_operation *last = commands;
-  while (last->next != NULL && uk_log_kind(commands) != UK_LOG_DELETE_TOPIC &&
-         uk_log_kind(last->next) != UK_LOG_DELETE_TOPIC && count < UK_LOG_TRANSACTION_COMMANDS &&
-         (bytes += command_bytes(last->next)) <= UK_LOG_TRANSACTION_BYTES) {
-    last = last->next;
-    count++;
-  }
-  struct uk_operation *rest = last->next;
-  last->next = NULL;
-  return rest;
+  return uk_log_kind(command) == UK_LOG_DELETE_TOPIC;
 }
 
-/* Waits for commands, or for the time of maintenance. `*open` is false when there are none and none will come. */
-static struct uk_operation *take(struct uk_log *log, bool *open)
+/* Moves as many commands as may share a transaction from the queue, which is not empty. A deletion
+ * has a transaction of its own. */
+static void take_batch(struct uk_list *queue, struct uk_list *batch)
+{
+  struct uk_operation *command = UK_LIST_TAKE(queue, struct uk_operation, link);
+  bool shares = !is_deletion(command);
+  size_t bytes = command_bytes(command), count = 1;
+  uk_list_add(batch, &command->link);
+  while (shares && count < UK_LOG_TRANSACTION_COMMANDS &&
+         (command = uk_log_next(queue, NULL)) != NULL && !is_deletion(command) &&
+         (bytes += command_bytes(command)) <= UK_LOG_TRANSACTION_BYTES) {
+    uk_list_remove(&command->link);
+    uk_list_add(batch, &command->link);
+    count++;
+  }
+}
+
+/* Waits for commands, or until maintenance is due, and takes all commands that are there. False when
+ * the log is closing and no command is left. */
+static bool take_all(struct uk_log *log, struct uk_list *commands)
 {
   pthread_mutex_lock(&log->mutex);
-  while (log->first == NULL && !log->closing &&
+  while (uk_list_is_empty(&log->queue) && !log->closing &&
          (log->next_maintenance == INT64_MAX || uk_clock_monotonic() < log->next_maintenance)) {
     if (log->next_maintenance == INT64_MAX)
       pthread_cond_wait(&log->arrived, &log->mutex);
     else
       uk_condition_wait(&log->arrived, &log->mutex, log->next_maintenance);
   }
-  struct uk_operation *commands = log->first;
-  log->first = log->last = NULL;
-  *open = commands != NULL || !log->closing;
+  uk_list_move(commands, &log->queue);
+  bool open = !uk_list_is_empty(commands) || !log->closing;
   pthread_mutex_unlock(&log->mutex);
-  return commands;
+  return open;
 }
 
-/* Trouble. */
+/* Failures. */
 
-/* After these the environment must be opened anew. */
+/* After these the environment must be opened again. */
 static bool breaks(enum uk_log_status status)
 {
   return status == UK_LOG_FAILED || status == UK_LOG_UNCERTAIN;
@@ -66,7 +72,7 @@ static void set_broken(struct uk_log *log)
   uk_log_set_problem(log, INT64_MAX, text);
 }
 
-/* A transaction that changes nothing. */
+/* Runs a transaction that changes nothing. */
 static enum uk_log_status probe(struct uk_log *log)
 {
   enum uk_log_status status = uk_log_store_begin(log->store);
@@ -79,7 +85,8 @@ static enum uk_log_status probe(struct uk_log *log)
   return status;
 }
 
-/* Whether it is open: `*status` says that there is no room. What is done then has to be done again. */
+/* True when `*status` says that there is no room and the reserve is open now: the caller repeats what
+ * failed. */
 static bool open_reserve(struct uk_log *log, enum uk_log_status *status)
 {
   if (*status != UK_LOG_FULL && *status != UK_LOG_DISK_FULL)
@@ -99,9 +106,9 @@ static enum uk_log_status probe_in_reserve(struct uk_log *log)
   return uk_log_store_close_reserve(log->store) == UK_LOG_OK ? status : UK_LOG_FAILED;
 }
 
-/* A failed sync says nothing about what is on disk, and repeated it may succeed without having written: so the
- * environment is opened anew, what it holds is read again, and a commit must pass before the log is well. The failed
- * commit may have come through after all. */
+/* After a failed sync nobody knows what is on the disk, and a repeated sync may succeed without having
+ * written. So the environment is opened again, the log is loaded from it (the failed commit may have
+ * come through), and a commit must pass before the log counts as healthy. */
 static bool recover(struct uk_log *log)
 {
   if (uk_log_store_reopen(log->store) != UK_LOG_OK || uk_log_load(log) != UK_LOG_OK ||
@@ -116,71 +123,71 @@ static bool recover(struct uk_log *log)
 
 /* Transactions. */
 
-/* What frees room or lets readers go on must pass when there is none. */
+/* Deletes and commits may use the reserve when the log is full. */
 static bool may_use_reserve(const struct uk_operation *command)
 {
-  return uk_log_kind(command) == UK_LOG_COMMIT || uk_log_kind(command) == UK_LOG_DELETE_TOPIC;
+  return uk_log_kind(command) == UK_LOG_COMMIT || is_deletion(command);
 }
 
-static enum uk_log_status transact_in_reserve(struct uk_log *log, struct uk_operation *command)
+static enum uk_log_status transact_in_reserve(struct uk_log *log, const struct uk_list *commands)
 {
-  enum uk_log_status status = uk_log_transact(log, command);
-  if (!may_use_reserve(command) || !open_reserve(log, &status))
+  enum uk_log_status status = uk_log_transact(log, commands);
+  if (!may_use_reserve(uk_log_next(commands, NULL)) || !open_reserve(log, &status))
     return status;
-  status = uk_log_transact(log, command);
+  status = uk_log_transact(log, commands);
   if (uk_log_store_close_reserve(log->store) != UK_LOG_OK)
     set_broken(log);
   return status;
 }
 
-static void answer(struct uk_operation *commands)
+static void answer(struct uk_list *commands)
 {
-  while (commands != NULL) {
-    struct uk_operation *next = commands->next;
-    commands->done(commands);
-    commands = next;
-  }
+  struct uk_operation *command;
+  while ((command = UK_LIST_TAKE(commands, struct uk_operation, link)) != NULL)
+    command->done(command);
 }
 
-static void fail_all(struct uk_log *log, struct uk_operation *commands, enum uk_log_status status)
+static void fail_all(struct uk_log *log, struct uk_list *commands, enum uk_log_status status)
 {
-  for (struct uk_operation *command = commands; command != NULL; command = command->next)
+  struct uk_operation *command = NULL;
+  while ((command = uk_log_next(commands, command)) != NULL)
     uk_log_fail(log, command, status);
   answer(commands);
 }
 
-static void run_alone(struct uk_log *log, struct uk_operation *command)
+/* Runs a list of one command. */
+static void run_one(struct uk_log *log, struct uk_list *commands)
 {
-  enum uk_log_status status = transact_in_reserve(log, command);
+  enum uk_log_status status = transact_in_reserve(log, commands);
   if (breaks(status))
     set_broken(log);
   if (status != UK_LOG_OK)
-    uk_log_fail(log, command, status);
-  answer(command);
+    uk_log_fail(log, uk_log_next(commands, NULL), status);
+  answer(commands);
 }
 
-/* Each for itself, after they failed together: some may pass. */
-static void run_apart(struct uk_log *log, struct uk_operation *commands)
+/* Runs each command in a transaction of its own, after they failed together: some may pass. */
+static void run_apart(struct uk_log *log, struct uk_list *commands)
 {
-  while (commands != NULL) {
-    struct uk_operation *next = commands->next;
-    commands->next = NULL;
+  struct uk_operation *command;
+  while ((command = UK_LIST_TAKE(commands, struct uk_operation, link)) != NULL) {
+    struct uk_list one = {0};
+    uk_list_add(&one, &command->link);
     if (log->broken && !recover(log))
-      fail_all(log, commands, UK_LOG_FAILED);
+      fail_all(log, &one, UK_LOG_FAILED);
     else
-      run_alone(log, commands);
-    commands = next;
+      run_one(log, &one);
   }
 }
 
-static void run(struct uk_log *log, struct uk_operation *commands)
+static void run(struct uk_log *log, struct uk_list *commands)
 {
   if (log->broken && !recover(log)) {
     fail_all(log, commands, UK_LOG_FAILED);
     return;
   }
-  if (commands->next == NULL) {
-    run_alone(log, commands);
+  if (uk_list_first(commands) == uk_list_last(commands)) {
+    run_one(log, commands);
     return;
   }
   enum uk_log_status status = uk_log_transact(log, commands);
@@ -217,7 +224,7 @@ static enum uk_log_status maintain_step(struct uk_log *log, bool *more)
   return uk_log_store_close_reserve(log->store) == UK_LOG_OK ? status : UK_LOG_FAILED;
 }
 
-/* When it is due. A failure waits for the next turn. */
+/* Maintains the log when that is due. A failure waits for the next time. */
 static void maintain(struct uk_log *log)
 {
   bool more = false;
@@ -236,18 +243,16 @@ static void maintain(struct uk_log *log)
 void *uk_log_writer_run(void *argument)
 {
   struct uk_log *log = argument;
-  bool open = true;
+  struct uk_list commands = {0};
   maintain(log);
-  while (open) {
-    struct uk_operation *commands = take(log, &open);
-    while (commands != NULL) {
-      struct uk_operation *rest = cut(commands);
-      run(log, commands);
-      commands = rest;
+  while (take_all(log, &commands)) {
+    while (!uk_list_is_empty(&commands)) {
+      struct uk_list batch = {0};
+      take_batch(&commands, &batch);
+      run(log, &batch);
       maintain(log);
     }
-    if (open)
-      maintain(log);
+    maintain(log);
   }
   return NULL;
 }
