@@ -126,6 +126,35 @@ describe("the command", function()
     end
   end)
 
+  it("prints its version", function()
+    assert.equal("upstash-kafka " .. core._VERSION .. "\n", run({ "--version" }).out_text)
+  end)
+
+  it("prints the version of the client where the server is missing", function()
+    local loaded = package.loaded["upstash.kafka.server"]
+    package.loaded["upstash.kafka.server"] = nil
+    package.preload["upstash.kafka.server"] = function() error("none here", 0) end
+    local did = run { "--version" }
+    package.preload["upstash.kafka.server"] = nil
+    package.loaded["upstash.kafka.server"] = loaded
+    assert.same({ 0, "upstash-kafka " .. core._VERSION .. "\n" }, { did.status, did.out_text })
+  end)
+
+  it("refuses no command and an unknown one", function()
+    for text, words in pairs { ["no command given; see upstash-kafka --help"] = {},
+      ["unknown command 'x'; see upstash-kafka --help"] = { "x" },
+      ["unknown command '-v'; see upstash-kafka --help"] = { "-v" },
+    } do
+      local did = run(words)
+      assert.same({ 2, "", "upstash-kafka: " .. text .. "\n" }, { did.status, did.out_text, did.err_text })
+    end
+  end)
+
+  it("ends quietly after an interrupt", function()
+    local did = run({ "topics" }, { answers = { topics = { function() error "interrupted!" end } } })
+    assert.same({ 130, "", "" }, { did.status, did.out_text, did.err_text })
+  end)
+
   it("prints the help of a command, and runs nothing", function()
     for _, words in ipairs { { "topics", "--help" }, { "topics", "-h" }, { "topics", "create", "--help" },
       { "consume", "--group", "g", "-h" } } do

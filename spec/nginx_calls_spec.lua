@@ -440,6 +440,13 @@ describe("in a nginx, step by step,", function()
     assert.same({}, trace)
   end)
 
+  it("what cannot be sent is refused, and nothing is asked", function()
+    local result, message, details = client():produce("t", "\255")
+    assert.is_nil(result)
+    assert.same({ "bad_request", message }, { details.code, details.error })
+    assert.same({}, trace)
+  end)
+
   it("a URL that is none is told once the call is made", function()
     local _, message, details = client({ url = "http://[::1" }):topics()
     assert.equal("the URL is malformed: http://[::1", message)

@@ -68,6 +68,18 @@ describe("upstash.kafka.options", function()
     assert.is_true(method { name = "n", names = { "x" } })
   end)
 
+  it("names the first of several wrong fields, in the order of their names", function()
+    local schema, given = {}, {}
+    for letter in ("qwertyuiopasdfghjklzxcvbnm"):gmatch "." do
+      schema[letter], given[letter] = { kind = "name" }, 1
+    end
+    for letter in ("abcdefghijklm"):gmatch "." do
+      local _, err = pcall(options.check, "method", given, schema, 1)
+      assert.is_truthy(err:find("(" .. letter .. ": non-empty string expected, got 1)", 1, true), err)
+      given[letter] = nil
+    end
+  end)
+
   it("tells the same mistakes in the same words", function()
     for _ = 1, 20 do
       local _, err = pcall(method, { count = 0, word = "x", place = "x" })

@@ -114,13 +114,11 @@ end
 -- An error in a method blames the line that called the function. The function returns as many
 -- values as the method.
 for name, method in pairs(core.methods) do
-  if name:sub(1, 1) ~= "_" then
-    kafka[name] = function(...)
-      local client = client_of_environment(name)
-      local results = pack(pcall(method, client, ...))
-      if not results[1] then error(results[2], 2) end
-      return unpack(results, 2, results.n)
-    end
+  kafka[name] = function(...)
+    local client = client_of_environment(name)
+    local results = pack(pcall(method, client, ...))
+    if not results[1] then error(results[2], 2) end
+    return unpack(results, 2, results.n)
   end
 end
 
