@@ -250,7 +250,7 @@ describe("the command", function()
         "test -t 2" }, { did.err_text, did.asked })
       did = run({ "fetch", "t", "--partition", "0", "--offset", "0" }, { watched = true, answers = {
         offsets = { { { offset = 2 } } }, fetch = { { message(0), message(1) } } } })
-      assert.same({ "\rprinted 1 messages\rprinted 2 messages\n", "test -t 2 && ! test -t 1" },
+      assert.same({ "\rprinted 1 message\rprinted 2 messages\n", "test -t 2 && ! test -t 1" },
         { did.err_text, did.asked })
       did = run({ "consume", "t", "--group", "g", "--from", "earliest", "--count", "2" }, { watched = true, answers = {
         topics = { {} }, delete_consumer = { true, true }, consume = { { message(0), message(1) } },

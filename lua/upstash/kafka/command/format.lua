@@ -53,6 +53,11 @@ function command_format.number(number)
   return (text:gsub("^,", ""))
 end
 
+--- Returns "1 message", "2 messages" and so on.
+function command_format.count(number)
+  return command_format.number(number) .. (number == 1 and " message" or " messages")
+end
+
 -- Whether standard error is a terminal and, if the command prints, standard output is not. Finding
 -- out takes a process, so this is called only after the work has taken a while.
 local function is_watched(prints)
@@ -79,7 +84,7 @@ function Progress:show(count)
   if self.watched == nil then self.watched = is_watched(self.prints) end
   if not self.watched then return end
   self.shown = true
-  io.stderr:write("\r", self.verb, " ", command_format.number(count), " messages")
+  io.stderr:write("\r", self.verb, " ", command_format.count(count))
   io.stderr:flush()
 end
 

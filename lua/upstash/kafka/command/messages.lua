@@ -57,8 +57,7 @@ local function produce_lines(client, given)
     progress:show(done)
   end
   progress:done()
-  io.stderr:write(("upstash-kafka: produced %s %s to %s\n"):format(format.number(done),
-    done == 1 and "message" or "messages", given[1]))
+  io.stderr:write(("upstash-kafka: produced %s to %s\n"):format(format.count(done), given[1]))
 end
 
 local function produce(given)
