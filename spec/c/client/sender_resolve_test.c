@@ -55,6 +55,14 @@ static void check_body(const char *body)
   CHECK_EQ_SLICE(batch->request.body, body);
 }
 
+/* The header comes first, and is NUL-terminated. */
+static void check_key(const char *key)
+{
+  char line[80];
+  snprintf(line, sizeof line, "Idempotency-Key: %s", key);
+  CHECK_EQ_STR(batch->request.headers.data, line);
+}
+
 /* ---- a failure of the whole request ---- */
 
 /* A program would want to know of a certificate that is wrong; the messages of a sender can wait. */
@@ -138,6 +146,9 @@ static void a_message_is_told_without_its_index(void)
     {"[-1]: too long", "[-1]: too long"},
     {"[0", "[0"},
     {"a[0]: too long", "a[0]: too long"},
+    {"x0]: too long", "x0]: too long"},
+    {"[0]too long", "too long"},
+    {"0]", "0]"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     REQUIRE(set_up_sending(1));
@@ -186,12 +197,16 @@ static void a_refusal_is_narrowed_down(void)
     if (rows[i].mixed)
       still_put_to(sender, "u", "other", 0);
     send(rows[i].mixed ? 9 : 10);
+    batch->attempts = 4;
+    batch->due = INT64_MAX / 2;
     fail(rows[i].error, 400, rows[i].text);
     if (!CHECK_EQ_INT(batch->window, rows[i].window))
       fprintf(stderr, "  row %zu\n", i);
     CHECK_EQ_INT(batch->state, rows[i].window > 0 ? UK_BATCH_READY : UK_BATCH_FREE);
-    CHECK_EQ_INT(batch->attempts, 0);
-    CHECK_EQ_INT(batch->due, 0);
+    if (rows[i].window > 0) {
+      CHECK_EQ_INT(batch->attempts, 0);
+      CHECK_EQ_INT(batch->due, 0);
+    }
     still_check_counts(sender, 0, rows[i].window > 0 ? 0 : 10, rows[i].window > 0 ? 10 : 0);
     tear_down();
   }
@@ -342,7 +357,7 @@ static void some_are_stored_some_refused_and_the_rest_is_sent_again(void)
   CHECK_EQ_STR(sender->trouble, "the server cannot serve this now");
   CHECK_EQ_INT(sender->oldest_batched, 3);
   check_body("[{\"timestamp\":5,\"value\":\"3\"}]");
-  CHECK(strstr(batch->request.headers.data, "Idempotency-Key: 0000000000000000-1") != NULL);
+  check_key("0000000000000000-1");
   tear_down();
 }
 
@@ -378,6 +393,7 @@ static void results_go_on_with_the_rest_of_the_batch(void)
   fail(UK_E_BAD_REQUEST, 400, "[4]: no");
   CHECK_EQ_INT(batch->window, 4);
   batch->attempts = 3;
+  batch->due = INT64_MAX / 2;
   still_start(sender, batch);
   CHECK(answer("[" NO "," STORED "," STORED "," STORED "]", 60));
   still_check_counts(sender, 3, 1, 2);
@@ -387,6 +403,31 @@ static void results_go_on_with_the_rest_of_the_batch(void)
   CHECK_EQ_INT(sender->oldest_batched, 4);
   check_body("[{\"timestamp\":5,\"value\":\"4\"},{\"timestamp\":5,\"value\":\"5\"}]");
   tear_down();
+}
+
+/* A message that expired while it was sent is counted already, whatever its result is. */
+static void results_do_not_count_what_has_expired(void)
+{
+  static const char *const expired[] = {NO, STORED, LATER};
+  for (int i = 0; i < 3; i++) {
+    char results[400];
+    REQUIRE(set_up());
+    sender->options.message_timeout = 1000;
+    still_put(sender, "expired", 0);
+    still_put(sender, "a", 500);
+    still_put(sender, "b", 500);
+    still_put(sender, "c", 500);
+    still_fill(sender, batch);
+    still_start(sender, batch);
+    uk_sender_expire(sender, 1000);
+    still_check_counts(sender, 0, 1, 3);
+    snprintf(results, sizeof results, "[%s," STORED "," NO "," STORED "]", expired[i]);
+    CHECK(answer(results, -1));
+    still_check_counts(sender, 2, 2, 0);
+    CHECK_EQ_INT(sender->latency.count, 2);
+    CHECK_EQ_INT(batch->state, UK_BATCH_FREE);
+    tear_down();
+  }
 }
 
 static void wrong_results_are_none(void)
@@ -624,6 +665,7 @@ int main(void)
   CHECK_RUN(results_count_the_attempts_of_what_is_left);
   CHECK_RUN(results_may_leave_nothing);
   CHECK_RUN(results_go_on_with_the_rest_of_the_batch);
+  CHECK_RUN(results_do_not_count_what_has_expired);
   CHECK_RUN(wrong_results_are_none);
   CHECK_RUN(what_is_left_is_lost);
   CHECK_RUN(what_was_narrowed_is_lost_too);
