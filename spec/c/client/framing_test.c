@@ -8,7 +8,7 @@ static bool is_cut(const char *json)
   return uk_framing_cut(uk_slice_text(json));
 }
 
-/* Every prefix of a text is cut, the text is not. */
+/* Every proper prefix of a text is cut; the text itself is not. */
 static void json_is_cut_before_its_end(void)
 {
   static const char *const texts[] = {"[]", "{}", " \t\r\n[1,{\"a\":[2]}]",
@@ -60,7 +60,7 @@ static void a_head_ends_with_an_empty_line(void)
   }
   framing = after(lines);
   CHECK(whole(&framing, 200, "[]"));
-  CHECK(whole(&framing, 200, "[")); /* the length is the transport's to check */
+  CHECK(whole(&framing, 200, "[")); /* the transport checks the length */
   framing = after(bare);
   CHECK(whole(&framing, 200, "["));
 }
@@ -80,7 +80,7 @@ static void an_interim_answer_is_none(void)
   CHECK(!whole(&framing, 200, "[]"));
   uk_framing_line(&framing, uk_slice_text("\r\n"));
   CHECK(whole(&framing, 200, "[]"));
-  CHECK(!whole(&framing, 200, "[")); /* the length was that of the interim answer */
+  CHECK(!whole(&framing, 200, "[")); /* the interim answer had the length */
 }
 
 static void an_unbounded_body_is_whole_json_or_none(void)

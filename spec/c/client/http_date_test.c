@@ -34,7 +34,8 @@ static void days_are_counted(void)
   CHECK_EQ_INT(date_of("Sat, 31 Dec 2016 23:59:60 GMT", 0), 1483228800);
 }
 
-/* The first and the last day of each month of a common year and of a leap year, and the day behind it. */
+/* The first and the last day of each month of a leap year and a common year, and the day after
+ * it. */
 static void months_have_their_lengths(void)
 {
   static const char *const names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -55,7 +56,7 @@ static void months_have_their_lengths(void)
   }
 }
 
-/* Each day of the week, by its short and by its whole name. */
+/* Each day of the week, by its short and its full name. */
 static void days_have_their_names(void)
 {
   static const char *const names[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
@@ -71,7 +72,7 @@ static void days_have_their_names(void)
   }
 }
 
-/* RFC 9110: more than 50 years ahead is the last such year in the past. */
+/* RFC 9110: a year that would be more than 50 years ahead is the last such year in the past. */
 static void a_short_year_is_near(void)
 {
   CHECK_EQ_INT(date_of("Wednesday, 01-Jan-76 00:00:00 GMT", y2026), INT64_C(3345062400));
@@ -106,7 +107,8 @@ static void all_else_is_none(void)
     CHECK_EQ_INT(date_of(texts[i], y2026), NONE);
 }
 
-/* Of each form: no prefix, which ends where memory ends, and no text with another byte in place of a digit. */
+/* In each format: refuses every prefix, which ends at a guard page, and every text with another
+ * byte in place of a digit. */
 static void a_date_is_whole(void)
 {
   static const char *const texts[] = {"Sun, 06 Nov 1994 08:49:37 GMT",

@@ -111,7 +111,7 @@ static void methods_prefer_post(void)
   uk_client_request_free(&request);
 }
 
-/* One byte under, at and over the limit. */
+/* One byte below, at and above the limit. */
 static void limits_hold(void)
 {
   struct uk_client_request request;

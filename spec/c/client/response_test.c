@@ -45,7 +45,7 @@ static void see_object(struct uk_response_reader *reader, struct uk_response_obj
   }
 }
 
-/* Reads the bytes as a list of the shape, from a guarded copy; what was seen is in `seen`. */
+/* Reads a guarded copy of the bytes as a list of the shape. `seen` lists the values. */
 static enum uk_error read_list(const char *body, size_t length, const struct uk_shape *shape,
                                bool binary, char *message)
 {
@@ -84,7 +84,7 @@ static void every_prefix_is_a_bad_response(void)
   }
 }
 
-/* Every byte of a right response replaced by each of some others: read to an end, without a
+/* Replaces every byte of a valid response by each of several others: the reader ends without a
  * crash. */
 static void no_byte_breaks_the_reader(void)
 {
@@ -172,7 +172,7 @@ static void failures_have_a_code_and_a_text(void)
 #define STORED "{\"topic\":\"t\",\"partition\":1,\"offset\":2,\"timestamp\":3}"
 #define FAILED "{\"error\":\"no\\u0021\",\"status\":503}"
 
-/* Reads the results of the body into `seen`. `message` is the reader's. */
+/* Reads the results of the body into `seen`, and the message of the reader into `message`. */
 static enum uk_error read_results(const char *body, size_t length, size_t messages, char *message)
 {
   struct uk_client_failure failure;
@@ -282,7 +282,7 @@ static void retry_after_is_seconds(void)
   CHECK_EQ_INT(uk_parse_retry_after(uk_slice_of(NULL, 0), 0), -1);
 }
 
-/* B11 */
+/* B11: a Retry-After that is a date. */
 static void retry_after_may_be_a_date(void)
 {
   CHECK_EQ_INT(retry_after("Sun, 06 Nov 1994 08:50:37 GMT"), 60);
@@ -296,7 +296,7 @@ static void retry_after_may_be_a_date(void)
   CHECK_EQ_INT(retry_after("Mon, 32 Nov 1994 08:49:37 GMT"), -1);
 }
 
-/* A topic that is longer than one may be is cut, not refused: it is for a message. */
+/* A topic that is too long is truncated, not refused: it is only for messages. */
 static void a_position_has_room_for_a_topic(void)
 {
   struct uk_response_position position;
@@ -308,12 +308,13 @@ static void a_position_has_room_for_a_topic(void)
   }
 }
 
-/* The first message of a body that is cut anywhere. */
+/* In a body that is truncated at every byte. */
 static void the_first_message_is_found(void)
 {
   static const char body[] =
     "[{\"offset\":17,\"more\":[],\"topic\":\"u\",\"partition\":37,\"value\":\"v\"},";
-  const size_t enough = (size_t)(strstr(body, ",\"value") - body) + 1; /* the number is whole */
+  const size_t enough =
+    (size_t)(strstr(body, ",\"value") - body) + 1; /* the comma shows that the number is complete */
   for (size_t length = 0; length < sizeof body; length++) {
     struct uk_response_position position = {.known = true};
     char *copy = guard_copy(body, length);

@@ -55,7 +55,7 @@ static bool sent_again(const struct uk_retry_policy *policy, enum uk_error error
   return uk_retry_delay(policy, 1, error, status, -1, 0) != UK_RETRY_STOP;
 }
 
-/* Every error of the list, for each class. */
+/* Every error for every class. */
 static void classes_choose_the_errors(void)
 {
   for (int i = UK_OK; i < UK_ERROR_COUNT; i++) {
@@ -86,8 +86,8 @@ static void retry_after_is_waited_for(void)
   CHECK_EQ_INT(uk_retry_delay(&unsent, 1, UK_E_TOO_MANY, 429, INT64_MAX, 0), UK_RETRY_STOP);
 }
 
-/* What a server refuses, or never saw, it has not carried out; nothing else is sure. */
-static void what_may_have_been_carried_out_is_told_apart(void)
+/* A server has not executed what it refused or never received. Nothing else is certain. */
+static void what_may_have_been_executed_is_known(void)
 {
   static const struct {
     enum uk_error error;
@@ -120,7 +120,7 @@ static void a_client_has_its_settings_policy(void)
   }
 }
 
-/* Any value, not one: each quarter of the range comes. */
+/* Values come from every quarter of the range. */
 static void jitter_spreads(void)
 {
   int quarters[4] = {0};
@@ -138,7 +138,7 @@ int main(void)
   CHECK_RUN(classes_choose_the_errors);
   CHECK_RUN(a_gateway_may_have_passed_it_on);
   CHECK_RUN(retry_after_is_waited_for);
-  CHECK_RUN(what_may_have_been_carried_out_is_told_apart);
+  CHECK_RUN(what_may_have_been_executed_is_known);
   CHECK_RUN(a_client_has_its_settings_policy);
   CHECK_RUN(jitter_spreads);
   return check_end();

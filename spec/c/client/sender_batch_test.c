@@ -1,5 +1,5 @@
-/* Batches: the windows that are written, what they look like on the wire, and where they go when the server
- * refuses. */
+/* for: sender_batch.c, sender_failures.c, sender_latency.c. The requests that batches write, and
+ * how their windows change when the server refuses them. */
 #include <stdlib.h>
 
 #include "check.h"
@@ -26,7 +26,7 @@ static void put(const char *topic, const char *key, const char *value, struct uk
   uk_sender_queue_commit(&queue, record);
 }
 
-/* Messages "0", "1", …, into a batch. */
+/* Queues messages "0", "1", ... and fills the batch. */
 static bool fill(struct uk_sender_batch *batch, int count, size_t bytes, size_t messages)
 {
   struct uk_queue_reader reader;
@@ -106,14 +106,14 @@ static void stops_at_its_limits(void)
   CHECK(fill(&batch, 0, batch.records.length / 2, 100));
   CHECK_EQ_INT(batch.pending, 2);
   CHECK(batch.oldest == 4);
-  CHECK(fill(&batch, 0, 1, 100)); /* one that is larger than a batch goes alone */
+  CHECK(fill(&batch, 0, 1, 100)); /* a message larger than a batch is sent alone */
   CHECK_EQ_INT(batch.pending, 1);
   CHECK_EQ_INT(queue.messages, 3);
   tear_down(&batch);
 }
 
-/* A server that refuses every window which holds one of the `bad`: each message ends once, in order, and only those
- * are given up. Returns the requests. */
+/* Plays a server that refuses every window with a `bad` message. Each message is resolved once, in
+ * order, and only the bad ones are given up. Returns the number of requests. */
 static int play(struct uk_sender_batch *batch, int count, const bool *bad, bool names_index)
 {
   int requests = 0, next = 0;
@@ -216,7 +216,7 @@ static void survives_without_memory(void)
     CHECK(error == UK_OK || error == UK_E_NO_MEMORY);
     filled = filled || fill(&batch, 0, 1 << 20, 100);
     CHECK(filled);
-    for (size_t left = 100; left > 0;) { /* a fill that ran out of memory took what it could */
+    for (size_t left = 100; left > 0;) { /* without memory a fill takes what fits */
       CHECK_EQ_INT(uk_sender_batch_write(&batch, false, false, "key"), UK_OK);
       left -= batch.pending;
       if (left > 0)
@@ -282,7 +282,7 @@ static void keeps_failures_within_bytes(void)
   tear_down(&batch);
 }
 
-/* Four quarters of the room fit exactly, and then nothing does. */
+/* Four quarters of the limit fit exactly; nothing fits after them. */
 static void keeps_failures_up_to_the_last_byte(void)
 {
   enum { QUARTER = UK_SENDER_FAILURE_BYTES_MAX / 4 };
@@ -309,7 +309,7 @@ static void keeps_failures_up_to_the_last_byte(void)
   free(record);
 }
 
-/* A percentile is never below the true one, and at most an eighth above. */
+/* A percentile is never below the true one, and at most an eighth above it. */
 static void measures_latency(void)
 {
   struct uk_sender_latency latency = {.count = 0};
@@ -327,7 +327,8 @@ static void measures_latency(void)
   CHECK(latency.max == INT64_MAX);
 }
 
-/* What expires while its request is under way stays in the window until the answer has come. */
+/* A message that expires while its request is under way stays in the window until the answer
+ * comes. */
 static void keeps_what_has_expired_in_its_place(void)
 {
   struct uk_sender_batch batch;

@@ -1,5 +1,6 @@
-/* D13: messages that are older than message_timeout, in the queue, waiting for a retry and in a request that is under
- * way. The test owns the clock: it plays the sender's thread, and no real time passes. */
+/* for: sender_expire.c. D13: messages older than message_timeout in the queue, waiting for a retry,
+ * and in a request under way. The test plays the thread of the sender and owns the clock: no real
+ * time passes. */
 #include "check.h"
 #include "sender_still.h"
 
@@ -7,11 +8,11 @@ enum {
   TIMEOUT = 10000,
   OLD = 1000,
   YOUNG = 7000,
-  NEVER = 1 << 30 /* in milliseconds of its clock */
+  NEVER = 1 << 30 /* milliseconds on its clock */
 };
 
 static struct uk_sender *sender;
-static struct uk_sender_batch *batch; /* its only one */
+static struct uk_sender_batch *batch; /* the only one */
 
 static bool set_up(void)
 {
@@ -28,7 +29,7 @@ static void tear_down(void)
   uk_sender_destroy(sender);
 }
 
-/* The request of an old and a young message is under way. */
+/* Starts the request of an old and a young message. */
 static void send_two(void)
 {
   still_put(sender, "old", OLD);
@@ -64,7 +65,7 @@ static void d13_what_is_queued_expires(void)
   tear_down();
 }
 
-/* A batch that waits, however long: the thread is to wake when its oldest message expires. */
+/* However long a batch waits, the thread wakes when its oldest message expires. */
 static void check_waiting(enum uk_batch_state state)
 {
   batch->state = state;
@@ -76,7 +77,7 @@ static void check_waiting(enum uk_batch_state state)
   check_counts(0, 1, 1);
   still_check_failure(sender, "old", UK_E_UNAVAILABLE, 503, "later");
   CHECK_EQ_INT(batch->state, UK_BATCH_UNWRITTEN);
-  CHECK_EQ_INT(batch->due, NEVER); /* the young one still waits for as long as the server asked */
+  CHECK_EQ_INT(batch->due, NEVER); /* the young message still waits as long as the server asked */
   CHECK_EQ_INT(uk_sender_next_expiry(sender), YOUNG + TIMEOUT);
   uk_sender_expire(sender, YOUNG + TIMEOUT);
   check_counts(0, 2, 0);
@@ -106,7 +107,7 @@ static void d13_a_request_goes_on_for_those_that_have_time(void)
   check_counts(0, 1, 1);
   still_check_failure(sender, "old", UK_E_TIMEOUT, 0, no_answer);
   CHECK_EQ_INT(batch->state, UK_BATCH_SENDING);
-  CHECK_EQ_INT(sender->oldest_batched, 1); /* a flush waits for the young one only */
+  CHECK_EQ_INT(sender->oldest_batched, 1); /* a flush waits only for the young message */
   CHECK_EQ_INT(uk_sender_next_expiry(sender), YOUNG + TIMEOUT);
   sender->sending--;
   uk_sender_deliver(sender, batch);
@@ -132,7 +133,7 @@ static void d13_a_request_is_given_up_with_its_last_message(void)
   tear_down();
 }
 
-/* The refusal may be about the message that has expired: the others are sent again, without it. */
+/* The refusal may concern the expired message: the others are sent again without it. */
 static void d13_a_refusal_is_not_taken_for_the_others_own(void)
 {
   REQUIRE(set_up());

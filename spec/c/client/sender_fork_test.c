@@ -1,5 +1,6 @@
-/* Senders and forks: what the parent has queued is the parent's to send, and the child starts its own. A program of its
- * own, since the sanitizers do not know a child of threads that goes on with memory and threads of its own. */
+/* for: sender_registry.c. Forks: the parent delivers what it has queued, and the child starts
+ * senders of its own. A separate program, since sanitizers do not support a forked child that
+ * starts threads. */
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@ static void child(struct uk_sender *inherited, unsigned generation)
   struct uk_sender *own = rig_acquire(&options);
   const bool good = uk_registry_generation() != generation && own != NULL && own != inherited &&
                     rig_send(own, "forked", "child") == UK_OK;
-  exit(good ? 0 : 1); /* which delivers it */
+  exit(good ? 0 : 1); /* exiting delivers the message */
 }
 
 static void are_left_to_the_parent(void)

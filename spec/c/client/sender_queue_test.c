@@ -1,4 +1,5 @@
-/* The ring: records come out as they went in, in order, whatever the sizes, and never more of them than fit. */
+/* for: sender_queue.c, sender_record.c. Records leave the ring unchanged and in order, whatever
+ * their sizes, and no more enter than fit. */
 #include <stdlib.h>
 
 #include "check.h"
@@ -69,7 +70,8 @@ static void tells_absent_from_empty(void)
   uk_sender_queue_free(&queue);
 }
 
-/* A record as large as the queue fits when it is empty, wherever the ends stand; one more byte never. */
+/* A record as large as the queue fits an empty queue, wherever its ends are. One more byte never
+ * fits. */
 static void takes_what_fits(void)
 {
   static char bytes[4096];
@@ -93,7 +95,8 @@ static void takes_what_fits(void)
   uk_sender_queue_free(&queue);
 }
 
-/* Behind the end of the memory, in front of what is still there: a record that just fits, and one that does not. */
+/* Room at the front of the memory, before the oldest record: for a record that just fits, and for
+ * one that does not. */
 static void takes_what_fits_in_front(void)
 {
   static char bytes[4096];
@@ -107,7 +110,7 @@ static void takes_what_fits_in_front(void)
     for (int i = 0; i < 3; i++)
       CHECK(put(&queue, &quarter, uk_slice_of(NULL, 0)));
     uk_sender_queue_drop(
-      &queue); /* a quarter at the front and one at the end are free, two in the middle not */
+      &queue); /* a quarter at the front and one at the end are free, the two in the middle are not */
     uk_sender_queue_drop(&queue);
     more = quarter;
     more.value.length = sizeof bytes / 2 - head + extra * UK_RECORD_ALIGNMENT;
@@ -138,7 +141,7 @@ static uint32_t chance(void)
   return state >> 8;
 }
 
-/* The nth message is so long, and filled with one letter. */
+/* The length of the nth message, which repeats one letter. */
 static size_t length_of(uint64_t sequence)
 {
   return (size_t)(sequence * 2654435761U % SIZE_LIMIT);
@@ -163,7 +166,7 @@ static void check_record(const struct uk_sender_record *record, uint64_t sequenc
       return;
 }
 
-/* Reads some of what is there; meanwhile more is put. */
+/* Reads some records while others are added. */
 static void read_run(struct uk_sender_queue *queue)
 {
   struct uk_queue_reader reader;
@@ -206,7 +209,7 @@ static void is_a_queue(void)
   uk_sender_queue_free(&queue);
 }
 
-/* Pages that the process has mapped. */
+/* The number of pages that the process has mapped. */
 static long mapped(void)
 {
   long pages = -1;
@@ -223,7 +226,7 @@ static void gives_its_memory_back(void)
   struct uk_sender_queue queue;
   const long before = mapped();
   REQUIRE(uk_sender_queue_init(&queue, 1 << 30));
-  CHECK(mapped() >= before + (1 << 30) / 65536); /* pages are that large at most */
+  CHECK(mapped() >= before + (1 << 30) / 65536); /* the largest page size */
   uk_sender_queue_free(&queue);
   CHECK(queue.memory == NULL);
   uk_sender_queue_free(&queue);

@@ -1,5 +1,5 @@
-/* for: sender_resolve.c, sender_results.c. What becomes of the messages of a request, by what came of it: counts, the next
- * request and its time, and who is woken. */
+/* for: sender_resolve.c, sender_results.c. The effect of every outcome of a request on its
+ * messages: counts, the next request and its time, and the waiters. */
 #include <stdlib.h>
 #include <time.h>
 
@@ -7,7 +7,7 @@
 #include "common/clock.h"
 #include "sender_still.h"
 
-enum { SECONDS = 60 /* after which a thread that waits is lost */ };
+enum { SECONDS = 60 /* until a thread counts as hanging */ };
 
 static struct uk_sender *sender;
 static struct uk_sender_batch *batch;
@@ -25,7 +25,7 @@ static void tear_down(void)
   uk_sender_destroy(sender);
 }
 
-/* A request of so many messages, "0" and up, is under way. */
+/* Starts a request of the messages "0", "1", ... */
 static void send(int count)
 {
   char value[12];
@@ -55,7 +55,7 @@ static void check_body(const char *body)
   CHECK_EQ_SLICE(batch->request.body, body);
 }
 
-/* The header comes first, and is NUL-terminated. */
+/* The key is in the first header line, which is NUL-terminated. */
 static void check_key(const char *key)
 {
   char line[80];
@@ -65,7 +65,7 @@ static void check_key(const char *key)
 
 /* ---- a failure of the whole request ---- */
 
-/* A program would want to know of a certificate that is wrong; the messages of a sender can wait. */
+/* A blocking call reports a bad certificate to its caller; the messages of a sender can wait. */
 static bool can_wait(enum uk_error error)
 {
   return uk_error_retriable(error) || error == UK_E_TLS_FAILED || error == UK_E_TRANSPORT_FAILED;
@@ -107,7 +107,7 @@ static void each_error_is_retried_or_given_up(void)
   }
 }
 
-/* How long until the next attempt: the server's wish, of a minute at most, or a delay that doubles. */
+/* The time until the next attempt: Retry-After, up to a minute, or a delay that doubles. */
 static void the_next_attempt_has_its_time(void)
 {
   static const struct {
@@ -132,10 +132,10 @@ static void the_next_attempt_has_its_time(void)
   }
 }
 
-static void a_message_is_told_without_its_index(void)
+static void the_text_loses_its_index(void)
 {
   static const struct {
-    const char *text, *told;
+    const char *text, *kept;
   } rows[] = {
     {"[0].value: too long", "value: too long"},
     {"[0]: too long", "too long"},
@@ -153,8 +153,8 @@ static void a_message_is_told_without_its_index(void)
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     REQUIRE(set_up_sending(1));
     fail(UK_E_BAD_REQUEST, 400, rows[i].text);
-    still_check_failure(sender, "0", UK_E_BAD_REQUEST, 400, rows[i].told);
-    CHECK_EQ_STR(sender->discard, rows[i].told);
+    still_check_failure(sender, "0", UK_E_BAD_REQUEST, 400, rows[i].kept);
+    CHECK_EQ_STR(sender->discard, rows[i].kept);
     CHECK_EQ_STR(sender->trouble, rows[i].text);
     tear_down();
   }
@@ -162,7 +162,8 @@ static void a_message_is_told_without_its_index(void)
 
 /* ---- a refusal that may be about some messages only ---- */
 
-/* Ten messages, of one topic or of two; what the next request has, 0 = all are given up. */
+/* The size of the next request after a refusal of ten messages of one or two topics; 0 = all are
+ * given up. */
 static void a_refusal_is_narrowed_down(void)
 {
   static const struct {
@@ -212,14 +213,14 @@ static void a_refusal_is_narrowed_down(void)
   }
 }
 
-/* The first of ten is refused alone; behind it the requests grow again, by four times each. */
+/* The first of ten messages is refused alone. After it the requests grow fourfold. */
 static void behind_the_one_at_fault_requests_grow(void)
 {
   REQUIRE(set_up_sending(10));
   fail(UK_E_BAD_REQUEST, 400, "[0]: no");
   const char *keys = batch->request.headers.data;
   CHECK(strstr(keys, "Idempotency-Key: 0000000000000000-1") !=
-        NULL); /* the second of a seed of 0 */
+        NULL); /* the second key with a seed of 0 */
   still_start(sender, batch);
   fail(UK_E_BAD_REQUEST, 400, "[0]: no");
   still_check_counts(sender, 0, 1, 9);
@@ -239,7 +240,7 @@ static void behind_the_one_at_fault_requests_grow(void)
   tear_down();
 }
 
-/* What cannot be written is refused without a request: only what is wrong with it. */
+/* A message that cannot be written is given up without a request, and alone. */
 static void what_cannot_be_written_is_given_up_alone(void)
 {
   static const char text[] = "message 1: value is not valid UTF-8 (binary = true sends any bytes)";
@@ -269,7 +270,7 @@ static void what_is_delivered_is_counted_and_measured(void)
   uk_sender_deliver(sender, batch);
   still_check_counts(sender, 3, 0, 0);
   CHECK_EQ_INT(sender->latency.count, 3);
-  CHECK(sender->latency.sum > 0); /* since the clock began */
+  CHECK(sender->latency.sum > 0); /* the messages were queued at 0 on the monotonic clock */
   CHECK_EQ_STR(sender->trouble, "");
   CHECK_EQ_INT(sender->failure, UK_OK);
   CHECK_EQ_INT(sender->failure_status, 0);
@@ -279,12 +280,12 @@ static void what_is_delivered_is_counted_and_measured(void)
   tear_down();
 }
 
-/* A 2xx counts when it has metadata of each message and of nothing else. */
+/* A 2xx confirms a request if it has the metadata of each message and nothing else. */
 static void only_a_right_answer_confirms(void)
 {
 #define STORED "{\"topic\":\"t\",\"partition\":0,\"offset\":1,\"timestamp\":2}"
   static const struct {
-    const char *body, *message; /* NULL: confirmed */
+    const char *body, *message; /* NULL = confirmed */
   } rows[] = {
     {"[" STORED "," STORED "]", NULL},
     {" [" STORED "," STORED "] ", NULL},
@@ -324,7 +325,7 @@ static void only_a_right_answer_confirms(void)
 #define NO "{\"error\":\"n\\\"o\",\"status\":413}"
 #define SILENT "{\"error\":\"\",\"status\":422}"
 
-/* The answer to a request of four messages; whether it was taken. */
+/* Answers a request. True when the results were taken. */
 static bool answer(const char *results, int64_t retry_after)
 {
   struct uk_buffer body;
@@ -386,7 +387,7 @@ static void results_may_leave_nothing(void)
   tear_down();
 }
 
-/* Results of all of a request that was a part of its batch: the rest is a request of its own, and was not tried yet. */
+/* The request had a part of its batch. The rest becomes a new request without attempts. */
 static void results_go_on_with_the_rest_of_the_batch(void)
 {
   REQUIRE(set_up_sending(6));
@@ -405,7 +406,7 @@ static void results_go_on_with_the_rest_of_the_batch(void)
   tear_down();
 }
 
-/* A message that expired while it was sent is counted already, whatever its result is. */
+/* A message that expired while it was sent has been counted, whatever its result is. */
 static void results_do_not_count_what_has_expired(void)
 {
   static const char *const expired[] = {NO, STORED, LATER};
@@ -483,7 +484,7 @@ static void what_is_left_is_lost(void)
   tear_down();
 }
 
-/* A window that was narrowed is not all of its batch. */
+/* A narrowed window does not have all messages of its batch. */
 static void what_was_narrowed_is_lost_too(void)
 {
   REQUIRE(set_up_sending(10));
@@ -517,7 +518,7 @@ static void failures_without_room_are_counted(void)
   tear_down();
 }
 
-/* A text has 255 bytes at most, and no half of a character. */
+/* A text has at most 255 bytes, and no partial character. */
 static void texts_are_cut_between_characters(void)
 {
   char text[UK_SENDER_TEXT_SIZE + 100], kept[UK_SENDER_TEXT_SIZE];
@@ -578,7 +579,7 @@ static void resolve_by_loss(void)
   uk_sender_lose(sender);
 }
 
-/* Of four messages under way, or in the queue. */
+/* A thread waits for messages that are under way, or in the queue. */
 static void check_woken(void (*resolve)(void), bool queued)
 {
   struct timespec until;
@@ -598,12 +599,12 @@ static void check_woken(void (*resolve)(void), bool queued)
   clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += SECONDS;
   if (!CHECK(pthread_timedjoin_np(thread, NULL, &until) == 0))
-    exit(1); /* the thread holds the sender */
+    exit(1); /* the thread still uses the sender */
   CHECK_EQ_INT(sender->waiters, 0);
   tear_down();
 }
 
-static void who_waits_is_woken(void)
+static void waiters_are_woken(void)
 {
   check_woken(resolve_by_delivery, false);
   check_woken(resolve_by_refusal, false);
@@ -625,7 +626,7 @@ static void *send_small(void *argument)
   return argument;
 }
 
-/* While a batch is copied, without the lock, nothing of the queue is dropped. */
+/* The queue drops nothing while a batch is copied, which happens without the lock. */
 static void nothing_is_dropped_while_a_batch_is_copied(void)
 {
   struct uk_queue_reader reader;
@@ -655,7 +656,7 @@ int main(void)
 {
   CHECK_RUN(each_error_is_retried_or_given_up);
   CHECK_RUN(the_next_attempt_has_its_time);
-  CHECK_RUN(a_message_is_told_without_its_index);
+  CHECK_RUN(the_text_loses_its_index);
   CHECK_RUN(a_refusal_is_narrowed_down);
   CHECK_RUN(behind_the_one_at_fault_requests_grow);
   CHECK_RUN(what_cannot_be_written_is_given_up_alone);
@@ -671,7 +672,7 @@ int main(void)
   CHECK_RUN(what_was_narrowed_is_lost_too);
   CHECK_RUN(failures_without_room_are_counted);
   CHECK_RUN(texts_are_cut_between_characters);
-  CHECK_RUN(who_waits_is_woken);
+  CHECK_RUN(waiters_are_woken);
   CHECK_RUN(nothing_is_dropped_while_a_batch_is_copied);
   return check_end();
 }

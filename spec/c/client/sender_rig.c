@@ -53,7 +53,7 @@ const struct uk_settings *rig_serve(void)
 {
   char url[URL_SIZE] = "";
   int ends[2];
-  rig_directory(); /* the parent's to remove */
+  rig_directory(); /* the parent removes it */
   if (pipe(ends) != 0)
     return NULL;
   server_process = fork();
@@ -85,7 +85,6 @@ struct uk_settings rig_settings(int port)
   return made;
 }
 
-/* How many messages the topic's partition 0 holds. */
 int64_t rig_stored(const char *topic)
 {
   const struct uk_slice latest = uk_slice_text("latest");

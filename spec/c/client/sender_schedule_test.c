@@ -1,5 +1,5 @@
-/* for: sender_schedule.c, sender.c. When messages leave the queue, which batch is sent next, how long the thread sleeps
- * and what wakes it. The test owns the clock. */
+/* for: sender_schedule.c, sender.c. When messages leave the queue, which batch is sent next, how
+ * long the thread sleeps, and what wakes it. The test owns the clock. */
 #include <stdlib.h>
 
 #include "check.h"
@@ -7,7 +7,7 @@
 #include "fault.h"
 #include "sender_still.h"
 
-enum { NOW = 100000, LONG = 60000 /* that the thread sleeps when there is nothing to do */ };
+enum { NOW = 100000, LONG = 60000 /* the sleep without anything to do */ };
 
 static struct uk_sender *sender;
 static struct uk_sender_batch *first, *second;
@@ -35,7 +35,7 @@ static int64_t wait_at(int64_t now)
 
 /* ---- from the queue to batches ---- */
 
-/* A message that was sent at NOW leaves the queue that much later. */
+/* Checks how long a message that was sent at NOW stays in the queue. */
 static void check_lingers(int64_t linger, int64_t message_timeout, int64_t expected)
 {
   REQUIRE(set_up());
@@ -117,7 +117,7 @@ static void what_is_stopped_does_not_linger(void)
   tear_down();
 }
 
-/* Nothing is taken when memory is out, and for a while nothing is tried. */
+/* Without memory nothing leaves the queue, and there is no other attempt for a while. */
 static void memory_is_waited_for(void)
 {
   REQUIRE(set_up());
@@ -172,7 +172,7 @@ static void make(struct uk_sender_batch *batch, enum uk_batch_state state, uint6
   batch->expires = INT64_MAX;
 }
 
-/* Of a batch with older messages, which is due at one time, and another: which is sent first at NOW. */
+/* Two batches with due times: true when the one with the older messages is sent first at NOW. */
 static void the_next_batch_is_chosen(void)
 {
   static const struct {
@@ -180,7 +180,7 @@ static void the_next_batch_is_chosen(void)
     bool older;
   } rows[] = {
     {1, 0, 0, true},
-    {1, NOW + 500, 0, true}, /* the order is kept, whatever it costs */
+    {1, NOW + 500, 0, true}, /* keeps the order */
     {1, NOW - 1, NOW - 2, true},
     {2, 0, 0, true},
     {2, NOW - 1, NOW - 2, true}, /* both are due */
@@ -220,7 +220,7 @@ static void only_what_waits_is_sent(void)
   tear_down();
 }
 
-/* Once: what fails again afterwards waits as before. */
+/* Only once: a batch that fails again waits as usual. */
 static void a_stop_skips_the_delays(void)
 {
   REQUIRE(set_up());
@@ -305,7 +305,7 @@ static void it_is_empty_without_batches_and_queue(void)
 
 /* ---- what wakes the thread ---- */
 
-/* Whether the thread, had it gone to sleep, would wake at once. */
+/* True when a sleeping thread would wake at once. */
 static bool is_awake(void)
 {
   const int64_t started = uk_clock_monotonic();
@@ -320,13 +320,13 @@ static void send(const char *value)
   CHECK_EQ_INT(uk_sender_send(sender, &message, uk_slice_of(NULL, 0)), UK_OK);
 }
 
-static void levels_of_the_queue_wake_the_thread(void)
+static void queue_levels_wake_the_thread(void)
 {
   REQUIRE(set_up());
   sender->options.batch_messages = 3;
   sender->options.batch_bytes = 1 << 17;
   wait_at(NOW);
-  CHECK_EQ_INT(sender->wake_messages, 1); /* the first message has a time to leave at */
+  CHECK_EQ_INT(sender->wake_messages, 1); /* the first message sets the time of the next batch */
   CHECK_EQ_INT(sender->wake_bytes, 1 << 17);
   send("1");
   CHECK(is_awake());
@@ -354,7 +354,7 @@ static void a_flush_and_a_stop_wake_the_thread(void)
   uk_sender_flush_start(sender);
   CHECK(is_awake());
   uk_sender_flush_start(sender);
-  CHECK(!is_awake()); /* it is being flushed */
+  CHECK(!is_awake()); /* the flush is under way */
   send("2");
   uk_sender_flush_start(sender);
   CHECK(is_awake());
@@ -363,7 +363,7 @@ static void a_flush_and_a_stop_wake_the_thread(void)
   tear_down();
 }
 
-/* A sender that drops and logs wakes its thread for the first message that is to be logged. */
+/* A sender that logs wakes its thread for the first dropped message. */
 static void a_drop_wakes_the_thread_that_logs(void)
 {
   for (int log = 0; log <= 1; log++) {
@@ -399,7 +399,7 @@ int main(void)
   CHECK_RUN(the_thread_sleeps_until_the_next_line_of_the_log);
   CHECK_RUN(an_unused_sender_stays_for_a_while);
   CHECK_RUN(it_is_empty_without_batches_and_queue);
-  CHECK_RUN(levels_of_the_queue_wake_the_thread);
+  CHECK_RUN(queue_levels_wake_the_thread);
   CHECK_RUN(a_flush_and_a_stop_wake_the_thread);
   CHECK_RUN(a_drop_wakes_the_thread_that_logs);
   return check_end();

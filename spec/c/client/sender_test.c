@@ -1,4 +1,5 @@
-/* Senders, whole: threads, ends and memory that runs out, against a real server. */
+/* for: sender.c, sender_run.c, sender_registry.c. Threads, ends and failing allocations, against a
+ * real server. */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <pthread.h>
@@ -111,7 +112,7 @@ static size_t record_size(const char *topic, size_t value)
   return uk_sender_record_size(&message, 0);
 }
 
-/* A batch that is full does not linger: by messages, and by bytes that are reached exactly. */
+/* A full batch does not linger: by messages, and by bytes at the exact limit. */
 static void full_batches_leave_at_once(void)
 {
   for (int by_bytes = 0; by_bytes <= 1; by_bytes++) {
@@ -132,7 +133,7 @@ static void full_batches_leave_at_once(void)
   }
 }
 
-/* A message may take the whole queue, and not a byte more. */
+/* A message may be as large as the queue, and not a byte larger. */
 static void a_message_may_fill_the_queue(void)
 {
   static char text[UK_SENDER_QUEUE_BYTES_MIN];
@@ -157,7 +158,7 @@ static void a_message_may_fill_the_queue(void)
   CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
 }
 
-/* Of a registry that is empty: and no more than that. */
+/* Fills an empty registry to its limit and one past it. */
 static void acquire_as_many_as_there_may_be(void)
 {
   struct uk_sender *senders[UK_REGISTRY_SENDERS_MAX] = {NULL};
@@ -182,7 +183,7 @@ static void acquire_as_many_as_there_may_be(void)
   }
 }
 
-/* Equal settings and options share; a name keeps apart; there is an end to how many. */
+/* Equal settings and options share a sender, and their number is limited. */
 static void are_few(void)
 {
   struct uk_sender_options options = rig_options_named("same");
@@ -194,7 +195,7 @@ static void are_few(void)
   acquire_as_many_as_there_may_be();
 }
 
-/* A single option that differs keeps apart. */
+/* One different option makes another sender. */
 static void share_when_all_options_are_equal(void)
 {
   enum { KINDS = 13 };
@@ -226,7 +227,7 @@ static void share_when_all_options_are_equal(void)
     uk_registry_release(senders[i]);
 }
 
-/* Without references a sender delivers what it has, and its thread goes. */
+/* A sender without references delivers its queue, and its thread ends. */
 static void end_by_themselves(void)
 {
   struct uk_sender_options options = rig_options_named("left");
@@ -238,7 +239,7 @@ static void end_by_themselves(void)
   CHECK_EQ_INT(threads(), before + 1);
   CHECK_EQ_INT(rig_send(sender, "left", "alone"), UK_OK);
   uk_registry_release(sender);
-  /* Long before a thread wakes that nothing wakes. */
+  /* Half of the time after which a sleeping thread wakes anyway. */
   const int64_t deadline = uk_clock_monotonic() + RIG_PATIENCE / 2;
   while (threads() > before && uk_clock_monotonic() < deadline)
     rig_sleep(20);
@@ -247,7 +248,7 @@ static void end_by_themselves(void)
   acquire_as_many_as_there_may_be();
 }
 
-/* Whatever its end, a sender that has ended makes room for another. */
+/* A sender that has ended makes room for another. */
 static void leave_room_when_they_end(void)
 {
   uk_registry_close_all(RIG_PATIENCE);
@@ -262,7 +263,7 @@ static void leave_room_when_they_end(void)
 
 /* ---- ends ---- */
 
-/* A server that takes connections and never says a word. */
+/* A server that accepts connections and never answers. */
 static int listen_in_silence(int *port)
 {
   struct sockaddr_in address = {.sin_family = AF_INET};
@@ -297,7 +298,7 @@ static void stop_in_time(void)
   CHECK_EQ_INT(uk_registry_close(sender, 300, &stopped), 20);
   CHECK(stopped);
   CHECK(uk_clock_monotonic() - started >= 300);
-  do /* on a busy machine the thread may end after the call */
+  do /* on a busy machine the thread may end later */
     uk_sender_stats(sender, &stats);
   while (stats.queued + stats.in_flight > 0 && uk_clock_monotonic() - started < RIG_PATIENCE &&
          usleep(1000) == 0);
@@ -314,7 +315,7 @@ static void stop_in_time(void)
   close(listener);
 }
 
-/* A sender whose server never answers, in the first of whose requests stands one message. */
+/* A sender with one message per request, whose server never answers. */
 static struct uk_sender *acquire_silent(struct uk_settings *silent, int listener, int port,
                                         struct uk_sender_options *options)
 {
@@ -326,7 +327,7 @@ static struct uk_sender *acquire_silent(struct uk_settings *silent, int listener
   return sender;
 }
 
-/* With in_flight requests one more batch is filled; all others wait in the queue. */
+/* A sender fills in_flight + 1 batches; all other messages wait in the queue. */
 static void fill_one_batch_ahead(void)
 {
   int port = 0;
@@ -347,7 +348,7 @@ static void fill_one_batch_ahead(void)
   close(listener);
 }
 
-/* Else the requests of one could be taken for those of the other. */
+/* With equal keys the server would take the request of one sender for that of another. */
 static void have_keys_of_their_own(void)
 {
   struct uk_sender_options options = rig_options_named("one");
@@ -360,7 +361,7 @@ static void have_keys_of_their_own(void)
   rig_close(two, 0);
 }
 
-/* Another holds it: it goes on, and only tells what is left. */
+/* While another caller holds the sender, closing it only reports what is pending. */
 static void go_on_for_others_when_closed(void)
 {
   int port = 0;
@@ -402,8 +403,8 @@ static bool has_waiter(struct uk_sender *sender)
   return waiting;
 }
 
-/* Who waits for room, for as long as that takes, is told that the sender ends. */
-static void refuse_who_waits_for_room_when_they_end(void)
+/* The end of a sender wakes and refuses the callers that wait for room. */
+static void refuse_waiting_callers_when_they_end(void)
 {
   int port = 0;
   const int listener = listen_in_silence(&port);
@@ -451,7 +452,7 @@ static void give_up_what_expires(void)
   CHECK(rig_flush(sender));
   uk_sender_stats(sender, &stats);
   CHECK_EQ_INT(stats.failed, 20);
-  /* Two at first. On a slow machine some messages are younger than those and meet the server too; never all of them. */
+  /* Two at first. On a slow machine a few younger messages are sent too, but never all. */
   CHECK(stats.requests >= 2 && stats.requests < 7);
   CHECK_EQ_INT(stats.queued + stats.in_flight, 0);
   CHECK_EQ_INT(uk_sender_take_failures(sender, &failures), 0);
@@ -467,7 +468,7 @@ static void give_up_what_expires(void)
 
 /* ---- memory ---- */
 
-/* Whatever was taken in is delivered, when one allocation fails. */
+/* Every accepted message is delivered although one allocation fails. */
 static void lose_nothing_with_any_allocation_failing(void)
 {
   struct uk_sender_options options = rig_options_named("fault");
@@ -486,7 +487,7 @@ static void lose_nothing_with_any_allocation_failing(void)
     if (sender != NULL)
       CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
   }
-  CHECK(rig_stored("fault") >= sent); /* an answer that found no memory is asked for again */
+  CHECK(rig_stored("fault") >= sent); /* a request is repeated when its answer finds no memory */
   CHECK(fault_live() == live);
 }
 
@@ -534,7 +535,7 @@ int main(void)
   CHECK_RUN(fill_one_batch_ahead);
   CHECK_RUN(go_on_for_others_when_closed);
   CHECK_RUN(have_keys_of_their_own);
-  CHECK_RUN(refuse_who_waits_for_room_when_they_end);
+  CHECK_RUN(refuse_waiting_callers_when_they_end);
   CHECK_RUN(stop_in_time);
   CHECK_RUN(give_up_what_expires);
   CHECK_RUN(lose_nothing_with_any_allocation_failing);

@@ -1,4 +1,4 @@
-/* for: settings.c. What a client is made from: defaults, limits, copies, and which settings are the same. */
+/* for: settings.c. Defaults, limits, copies and equality of the settings of a client. */
 #include <stdlib.h>
 
 #include "check.h"
@@ -15,7 +15,7 @@ static struct uk_settings_options options_of(const char *url)
   return options;
 }
 
-/* `size` bytes: the text, and as many 'x' behind it as there is room for. */
+/* The text, padded with 'x' to `size` bytes. */
 static struct uk_slice padded(const char *text, size_t size)
 {
   static char bytes[3][UK_SETTINGS_URL_MAX + 2];
@@ -36,7 +36,7 @@ static bool accepts(const struct uk_settings_options *options)
   return fine;
 }
 
-/* The table of docs/kafka.md. */
+/* The table of docs/client.md. */
 static void defaults_are_those_of_the_documentation(void)
 {
   const struct uk_settings_options options = options_of("http://h");
@@ -151,14 +151,14 @@ static void urls_that_lead_nowhere_are_named(void)
     CHECK_EQ_STR(message, rows[i].message);
   }
   const struct uk_settings_options at = options_of("http://h/a@b");
-  CHECK(accepts(&at)); /* an '@' in the path is none of a credential's */
+  CHECK(accepts(&at)); /* an '@' in the path is allowed */
 }
 
 /* ---- copies ---- */
 
 enum { KINDS = 14 };
 
-/* The first, and others that each differ from it in one option. */
+/* The first settings, and others that each differ in one option. */
 static void make_kinds(struct uk_settings kinds[KINDS])
 {
   struct uk_settings_options all[KINDS];
@@ -223,7 +223,7 @@ static void what_is_absent_differs_from_what_is_there(void)
     uk_settings_free(all[i]);
 }
 
-/* A copy holds nothing of what it was copied from. */
+/* A copy shares no memory with its original. */
 static void a_copy_stands_alone(void)
 {
   struct uk_settings settings, copy;

@@ -1,5 +1,5 @@
-/* What of the transport is not seen from Lua: forks, and memory that runs out between transfers.
- * The rest is in core_network_spec.lua. */
+/* for: transport.c, transport_multi.c. Forks, failing allocations, every error of curl, options of
+ * sockets, and several transfers at a time. core_network_spec.lua tests the rest. */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -28,7 +28,7 @@ static void answer_all(int connection, int number)
       break;
 }
 
-/* A process for each connection, numbered from 1. */
+/* Serves each connection, numbered from 1, in a process of its own. */
 static void serve(int listener)
 {
   alarm(SERVER_SECONDS);
@@ -44,7 +44,7 @@ static void serve(int listener)
   }
 }
 
-/* The port of a server that lives until it is killed. */
+/* Starts a server, which runs until it is killed. Returns its port. */
 static int start_server(pid_t *process)
 {
   struct sockaddr_in address = {.sin_family = AF_INET};
@@ -103,7 +103,7 @@ static enum uk_error perform(struct fixture *fixture)
   return uk_transport_perform(fixture->transport, &fixture->request, TIMEOUT, true, &response);
 }
 
-/* The number of the connection that the request went over, -1 when it failed. */
+/* The number of the connection that carried the request; -1 when it failed. */
 static int connection_of(struct fixture *fixture)
 {
   int number = -1;
@@ -156,7 +156,7 @@ static void the_child_may_only_close(void)
   tear_down(&fixture);
 }
 
-/* Only our own allocations fail here: curl's are not seen. */
+/* Only the allocations of this library fail, not those of curl. */
 static void memory_may_run_out_anywhere(void)
 {
   struct fixture fixture;
@@ -178,7 +178,8 @@ static void memory_may_run_out_anywhere(void)
 
 /* ---- errors ---- */
 
-/* What each of curl's ends means, before and after the request was sent. What is not here is transport_failed. */
+/* The errors for the codes of curl, before and after the request was sent; any other code is
+ * transport_failed. */
 static const struct {
   CURLcode code;
   enum uk_error unsent, sent;
@@ -253,7 +254,7 @@ static void a_body_without_room_has_its_error(void)
   uk_buffer_free(&fixture.body);
   uk_buffer_init(&fixture.body, 5);
   CHECK_EQ_INT(perform(&fixture), UK_E_RESPONSE_TOO_LARGE);
-  CHECK_EQ_SLICE(fixture.body, "{\"con"); /* its beginning says which messages they are */
+  CHECK_EQ_SLICE(fixture.body, "{\"con"); /* its beginning says which messages it holds */
   tear_down(&fixture);
 }
 
@@ -275,7 +276,7 @@ static int option_of(int descriptor, int level, int name)
   return value;
 }
 
-/* Small requests leave at once, and a connection that died is noticed. */
+/* Small requests are sent at once, and dead connections are detected. */
 static void its_socket_has_no_delay_and_is_kept_alive(void)
 {
   struct fixture fixture;
@@ -294,7 +295,7 @@ static void its_socket_has_no_delay_and_is_kept_alive(void)
   tear_down(&fixture);
 }
 
-/* A port that takes no connection and refuses none: its line is full. */
+/* A port that neither accepts nor refuses connections: its backlog is full. */
 static int start_full_port(int *port)
 {
   struct sockaddr_in address = {.sin_family = AF_INET};
@@ -305,7 +306,7 @@ static int start_full_port(int *port)
       getsockname(listener, (struct sockaddr *)&address, &size) != 0)
     return -1;
   *port = ntohs(address.sin_port);
-  for (int i = 0; i < 4; i++) /* left open until the program ends */
+  for (int i = 0; i < 4; i++) /* these stay open until the program ends */
     (void)connect(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), (struct sockaddr *)&address,
                   size);
   return listener;
@@ -331,7 +332,7 @@ static void a_connection_has_a_time_of_its_own(void)
   const int64_t started = uk_clock_monotonic();
   CHECK_EQ_INT(uk_transport_perform(transport, &fixture.request, 60000, true, &response),
                UK_E_CONNECT_FAILED);
-  CHECK(uk_clock_monotonic() - started < 30000); /* not the time of the transfer */
+  CHECK(uk_clock_monotonic() - started < 30000); /* the timeout of the transfer is 60000 */
   uk_transport_close(transport);
   uk_settings_free(&settings);
   close(listener);
@@ -340,7 +341,7 @@ static void a_connection_has_a_time_of_its_own(void)
 
 /* ---- several transfers ---- */
 
-/* With nothing under way it sleeps; how long. */
+/* How long it sleeps with nothing under way. */
 static int64_t idle_time(struct uk_transfers *transfers, int64_t wait)
 {
   const int64_t started = uk_clock_monotonic();
@@ -348,7 +349,7 @@ static int64_t idle_time(struct uk_transfers *transfers, int64_t wait)
   return uk_clock_monotonic() - started;
 }
 
-/* Waits for the next one that ends. */
+/* Waits for the end of a transfer. */
 static bool next_end(struct uk_transfers *transfers, struct uk_transfer *ended)
 {
   const int64_t deadline = uk_clock_monotonic() + 60000;
@@ -380,7 +381,7 @@ static void transfers_end_in_their_places(void)
   }
   CHECK_EQ_INT(places, 7);
   CHECK(!uk_transfers_next(transfers, &ended));
-  CHECK(idle_time(transfers, 100) >= 100); /* none counts as ended that is not */
+  CHECK(idle_time(transfers, 100) >= 100); /* it does not count a transfer as ended twice */
   CHECK_EQ_INT(uk_transfers_start(transfers, 1, &fixture.request, TIMEOUT), UK_OK);
   REQUIRE(next_end(transfers, &ended));
   CHECK_EQ_INT(ended.place, 1);
@@ -394,7 +395,7 @@ static void a_transfer_may_be_given_up(void)
   struct uk_transfer ended;
   const long before = fault_live();
   REQUIRE(set_up(&fixture));
-  kill(fixture.server, SIGSTOP); /* it answers nobody new */
+  kill(fixture.server, SIGSTOP); /* it accepts no connection */
   struct uk_transfers *transfers = uk_transfers_open(&fixture.settings, 2);
   REQUIRE(transfers != NULL);
   uk_transfers_cancel(transfers, 0); /* there is none */
@@ -420,7 +421,7 @@ static void a_wait_can_be_ended(void)
   REQUIRE(transfers != NULL);
   uk_transfers_wake(transfers);
   CHECK(idle_time(transfers, 60000) < 30000);
-  CHECK(idle_time(transfers, 50) >= 50); /* it ends one wait */
+  CHECK(idle_time(transfers, 50) >= 50); /* a wake-up ends one wait */
   uk_transfers_close(transfers);
   tear_down(&fixture);
 }

@@ -1,4 +1,5 @@
-/* for: thread.c, clock.c. Threads that leave signals to the program, and waits that end at their time. */
+/* for: thread.c, clock.c. Threads that leave signals to the program, and waits that end at their
+ * time. */
 #include "common/thread.h"
 
 #include <errno.h>
@@ -30,7 +31,8 @@ static void *count(void *argument)
   return argument;
 }
 
-/* All that can be blocked: every one but SIGKILL and SIGSTOP. The caller's own stay as they were. */
+/* All that can be blocked: every one but SIGKILL and SIGSTOP. The caller's own stay as they
+ * were. */
 static void its_signals_are_blocked(void)
 {
   pthread_t thread;
