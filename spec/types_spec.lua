@@ -5,10 +5,19 @@ local folder = require "spec.support.folder"
 local kafka = require "upstash.kafka"
 local server = require "upstash.kafka.server"
 
--- Returns the names that a pattern captures in a file of lua/upstash/kafka/types, sorted.
+-- Returns a file of upstash/kafka/types, in a checkout or where the rocks are installed.
+local function types_in(file)
+  for template in package.path:gmatch "[^;]+" do
+    local text = folder.read((template:gsub("%?", "upstash/kafka/types/" .. file)))
+    if text then return text end
+  end
+  error("no types of " .. file)
+end
+
+-- Returns the names that a pattern captures in such a file, sorted.
 local function described(file, pattern)
-  local names, text = {}, assert(folder.read("lua/upstash/kafka/types/" .. file .. ".lua"))
-  for name in text:gmatch(pattern) do names[#names + 1] = name end
+  local names = {}
+  for name in types_in(file):gmatch(pattern) do names[#names + 1] = name end
   table.sort(names)
   return names
 end
@@ -54,12 +63,12 @@ describe("types", function()
     table.sort(fields)
     assert.same(fields, described("core", "\n%-%-%-@field ([%w_]+) "))
     local client = kafka.new { url = "http://127.0.0.1:1", ca_file = "/none" }
-    local text = folder.read "lua/upstash/kafka/types/client.lua":match "@class upstash.kafka.Settings\n(.-)\n\n"
+    local text = types_in("client"):match "@class upstash.kafka.Settings\n(.-)\n\n"
     for name in pairs(client:settings()) do assert.truthy(text:find("@field " .. name .. " ", 1, true), name) end
     local request = client:prepare("produce_many", "t", { { value = "v" } })
-    text = folder.read "lua/upstash/kafka/types/client.lua":match "@class upstash.kafka.Request\n(.-)\n\n"
+    text = types_in("client"):match "@class upstash.kafka.Request\n(.-)\n\n"
     for name in pairs(request) do assert.truthy(text:find("@field " .. name .. " ", 1, true), name) end
-    text = folder.read "lua/upstash/kafka/types/server.lua":match "@class upstash.kafka.ServerOptions\n(.-)\n\n"
+    text = types_in("server"):match "@class upstash.kafka.ServerOptions\n(.-)\n\n"
     for name in pairs(server.defaults) do assert.truthy(text:find("@field " .. name .. " ", 1, true), name) end
   end)
 end)
