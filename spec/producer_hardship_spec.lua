@@ -1,5 +1,5 @@
---- A producer while its server is killed, hangs, loses answers or is not there: what is stored at the end, and in
--- what order.
+--- A producer whose server is killed, hangs, loses responses or does not exist: what is stored in the end, and in which
+-- order.
 
 local canned = require "spec.support.canned_server"
 local core = require "upstash.kafka.core"
@@ -15,7 +15,7 @@ describe("a producer in hard times", function()
   setup(function() place = folder.make() end)
   teardown(function() folder.remove(place) end)
 
-  -- A server of its own process, at the same port each time, on the same data.
+  -- Starts a server in its own process, always at the same port and with the same data.
   local function serve()
     process = shell.start(("%s serve --listen 127.0.0.1:%d --data %s/data"):format(shell.command, port or 0, place),
       { environment = { UPSTASH_KAFKA_SERVER_PASSWORD = "secret" } })
@@ -35,7 +35,7 @@ describe("a producer in hard times", function()
     return client:producer(all)
   end
 
-  -- The numbers that the topic holds, and whether the first copies of them rise.
+  -- The numbers in the topic, and whether their first copies are in ascending order.
   local function numbers(client, topic)
     local seen, copies, ordered, last = {}, 0, true, 0
     for message in client:records { topic = topic, partition = 0, to = "latest" } do
@@ -57,7 +57,7 @@ describe("a producer in hard times", function()
     return copies, ordered
   end
 
-  -- Sends a number each time until `done` says so; returns the last one.
+  -- Sends ascending numbers until `done` returns true. Returns the last number.
   local function send_until(producer, topic, number, done)
     while not done() do
       for _ = 1, 50 do
@@ -185,7 +185,7 @@ describe("a producer in hard times", function()
     client:close()
   end)
 
-  it("tells of what it drops while it waits for an answer, and no more than once a second", function()
+  it("logs what it drops while it waits for an answer, at most once a second", function()
     local stub = canned.start { "accept", "read", "nobody", "nobody" }
     local worker = shell.start(("%s -e %s"):format(shell.lua, shell.quote(([[
       local core = require "upstash.kafka.core"
@@ -272,7 +272,7 @@ describe("a producer in hard times", function()
   describe("D13: with message_timeout", function()
     local STORED = '{"topic":"t","partition":0,"offset":0,"timestamp":1}'
 
-    -- What became of `count` messages: the failures, the counts and what the server saw.
+    -- Sends `count` messages and returns the failures and the counts.
     local function give_up(steps, count, options)
       local stub = canned.start(steps)
       local client = kafka.new { url = stub.url, retry_delay = 1, retry_delay_max = 1, timeout = 60000 }
@@ -290,7 +290,7 @@ describe("a producer in hard times", function()
       return failures, stats
     end
 
-    -- What `attempt` returns for a message_timeout, of a few, in which this machine came as far as `enough` says.
+    -- Calls `attempt` with growing message_timeouts until this machine is fast enough, as `enough` decides.
     local function in_time(attempt, enough)
       local failures, stats
       for _, message_timeout in ipairs { 500, 2000, 8000 } do
@@ -300,7 +300,7 @@ describe("a producer in hard times", function()
       return failures, stats
     end
 
-    -- A producer honours a Retry-After of a minute at most, and the flush ends long before that.
+    -- A producer honours a Retry-After of up to a minute. The flush ends long before that.
     it("no Retry-After is waited for beyond it", function()
       local later = canned.answer(503, '{"error":"later","status":503}', { "Retry-After: 100000" })
       local failures, stats = in_time(function(message_timeout)
@@ -326,7 +326,7 @@ describe("a producer in hard times", function()
       end
     end)
 
-    -- What becomes of a message that would linger for a minute.
+    -- Sends a message that would linger for a minute. Returns true when it was delivered.
     local function linger(message_timeout)
       local stub = canned.start { "accept", "read", canned.answer(200, "[" .. STORED .. "]"), "close" }
       local client = kafka.new { url = stub.url }
@@ -342,7 +342,7 @@ describe("a producer in hard times", function()
       return stats.delivered == 1
     end
 
-    -- On a busy machine the half of its time that is left may be too short: then twice the time is not.
+    -- On a busy machine the remaining half of its time may be too short, so there are longer ones.
     it("a message that lingers is sent before it expires", function()
       assert.is_true(linger(2000) or linger(8000) or linger(24000))
     end)
@@ -352,7 +352,7 @@ describe("a producer in hard times", function()
     local stored = canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]')
     local stub = canned.start { "accept", "read", canned.answer(503, '{"error":"later","status":503}'), "read",
       "sleep 1.5", stored, "read", stored, "close" } -- the second connection is never spoken to
-    -- Long enough that the third is sent before the first is due again, which it is while the third is under way.
+    -- The third message is sent before the first is due again; the first is due while the third is under way.
     local client = kafka.new { url = stub.url, retry_delay = 1000, retry_delay_max = 1000 }
     local producer = producer_of(client, { in_flight = 2, batch_messages = 1 })
     for number = 1, 8 do assert(producer:send("t", tostring(number))) end
@@ -364,7 +364,7 @@ describe("a producer in hard times", function()
     assert.equal("1 3 1", table.concat(order, " ", 1, 3))
   end)
 
-  it("does not insist on what the server refuses", function()
+  it("does not retry what the server refuses", function()
     local server = support.start { auto_create_topics = false }
     local topic = server:topic(1, 0)
     local wrong, right = server:client { password = "wrong" }, server:client()

@@ -8,7 +8,7 @@ local support = require "spec.support.server"
 local STORED = '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]'
 
 describe("a producer's limits:", function()
-  -- What becomes of one message whose answer is that, under a client's options.
+  -- Sends one message, whose response is `answer`. Returns the stats and failures.
   local function answered(answer, options)
     local stub = canned.start { "accept", "read", answer, "close" }
     local all = { url = stub.url, retries = 0 }

@@ -15,7 +15,7 @@ describe("a producer", function()
     server:stop()
   end)
 
-  -- Everything that is in partition 0 of the topic.
+  -- All messages in partition 0 of the topic.
   local function stored(topic)
     local all, offset = {}, 0
     while true do
@@ -32,14 +32,14 @@ describe("a producer", function()
     return list
   end
 
-  -- A producer of its own sender.
+  -- A producer with a sender of its own.
   local function producer_of(of_client, options)
     local all = { name = support.name "sender", log = false }
     for key, value in pairs(options or {}) do all[key] = value end
     return of_client:producer(all)
   end
 
-  -- A client of a canned server, and the server.
+  -- A client of a canned server, and that server.
   local function canned_client(steps, options)
     local stub = canned.start(steps)
     local all = { url = stub.url, retry_delay = 1, retry_delay_max = 1 }
@@ -47,7 +47,7 @@ describe("a producer", function()
     return kafka.new(all), stub
   end
 
-  -- The number in 100 characters.
+  -- The number, padded to 100 characters.
   local function hundred(number)
     return ("0"):rep(100 - #tostring(number)) .. number
   end
@@ -323,7 +323,7 @@ describe("a producer", function()
   end)
 
   describe("with a full queue", function()
-    -- Sends until something happens, at most 1000 messages of 100 bytes, to nobody.
+    -- Sends up to 1000 messages of 100 bytes, which nobody receives, until one is refused.
     local function fill(options)
       local gone = kafka.new { url = "http://127.0.0.1:1", retry_delay = 60000, retry_delay_max = 60000 }
       options.queue_bytes, options.batch_bytes = 4096, 1024

@@ -109,8 +109,7 @@ static void takes_what_fits_in_front(void)
     REQUIRE(uk_sender_queue_init(&queue, sizeof bytes));
     for (int i = 0; i < 3; i++)
       CHECK(put(&queue, &quarter, uk_slice_of(NULL, 0)));
-    uk_sender_queue_drop(
-      &queue); /* a quarter at the front and one at the end are free, the two in the middle are not */
+    uk_sender_queue_drop(&queue); /* one quarter at each end is free */
     uk_sender_queue_drop(&queue);
     more = quarter;
     more.value.length = sizeof bytes / 2 - head + extra * UK_RECORD_ALIGNMENT;

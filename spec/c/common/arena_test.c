@@ -43,7 +43,7 @@ static void a_copy_ends_with_a_nul(void)
   uk_arena_free(&arena);
 }
 
-/* Whatever comes behind it, and also where the bytes fill a unit of the arena. */
+/* A copy keeps its NUL, also when its bytes fill a unit of the arena. */
 static void the_nul_of_a_copy_is_its_own(void)
 {
   struct uk_arena arena;
@@ -91,7 +91,7 @@ static void the_limit_holds(void)
   }
 }
 
-/* What the system gave for one allocation is a limit that it just fits. */
+/* The bytes taken from the system for one allocation are a limit that just fits it. */
 static void the_limit_is_taken_and_one_byte_less_is_not(void)
 {
   struct uk_arena arena;

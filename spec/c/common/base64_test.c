@@ -98,7 +98,7 @@ static void what_is_not_canonical_is_refused(void)
   CHECK(!uk_base64_decode(out, &length, "Zm\0v", 4));
 }
 
-/* At each place of two groups exactly the characters that may stand there pass. */
+/* Each position of two groups accepts exactly the characters that are valid there. */
 static void every_byte_in_every_place(void)
 {
   static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

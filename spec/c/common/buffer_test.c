@@ -163,7 +163,7 @@ static void reserved_bytes_count_after_commit(void)
   uk_buffer_free(&buffer);
 }
 
-/* NULL says failure, so that room for nothing is a pointer too. */
+/* NULL means failure, so reserving no bytes returns a pointer too. */
 static void room_for_nothing_is_a_pointer(void)
 {
   const size_t limits[] = {0, 1, 100};
@@ -212,7 +212,8 @@ static void take_hands_the_memory_over(void)
   CHECK_EQ_INT(fault_live(), live);
 }
 
-/* Whatever allocation fails, what was there stays, and the buffer says so until it is cleared. */
+/* Whichever allocation fails, the content stays, and the error stays until the buffer is
+ * cleared. */
 static void every_allocation_may_fail(void)
 {
   long live = fault_live();

@@ -1,4 +1,5 @@
-/* for: decimal.c. Generated numbers, with a fixed seed; `decimal_test COUNT` takes that many. */
+/* for: decimal.c, decimal_power.c. Generated numbers with a fixed seed; `decimal_test COUNT` tests
+ * that many. */
 #include <float.h>
 #include <locale.h>
 #include <math.h>
@@ -25,7 +26,7 @@ static double of_bits(uint64_t bits)
   return number;
 }
 
-/* Whether the digits of the text are as few as those of "%.*e" that reads back as well. */
+/* True when the text has as few digits as the shortest "%.*e" that reads back as the number. */
 static size_t digits_needed(double number)
 {
   char text[64];
@@ -48,7 +49,7 @@ static size_t digits_in(const char *text)
   return count - zeros;
 }
 
-/* By the grammar of RFC 8259. */
+/* True when the text follows the grammar of RFC 8259. */
 static bool is_json(const char *at)
 {
   at += *at == '-';
@@ -159,7 +160,7 @@ static void numbers_around_powers_read_back_the_same(void)
   check_number(nextafter(DBL_MIN, 0));
 }
 
-/* Every second number is one of few digits. */
+/* Every second number has few digits. */
 static void no_digit_is_written_that_is_not_needed(void)
 {
   for (long i = 0; i < number_count / 10; i++) {
@@ -199,7 +200,7 @@ static void digits_are_read_as_the_library_reads_them(void)
   }
 }
 
-/* The middle between two doubles is digits * 10^exponent for these: the even one is nearest. */
+/* These digits * 10^exponent are the middle between two doubles: the even one is the nearest. */
 static void ties_go_to_the_even_neighbour(void)
 {
   double number;
@@ -208,7 +209,7 @@ static void ties_go_to_the_even_neighbour(void)
     check_value(middle - 1, 0);
     check_value(middle, 0);
     check_value(middle + 1, 0);
-    check_value(middle * 5, -1); /* the half of it, with a remainder of none */
+    check_value(middle * 5, -1); /* half of it, without a remainder */
     check_value(middle * 25, -2);
   }
 #ifdef __SIZEOF_INT128__
@@ -235,7 +236,7 @@ static void what_is_past_all_doubles_is_left_to_others(void)
   CHECK(number == 7);
 }
 
-/* Where a comma stands before the fraction. */
+/* In a locale with a decimal comma. */
 static void the_locale_changes_nothing(void)
 {
   static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8"};

@@ -69,7 +69,7 @@ static void words_are_unique(void)
   }
 }
 
-/* A status belongs to the first row that has it. */
+/* A status reads as the first row that has it. */
 static void a_status_finds_its_first_row(void)
 {
   for (int i = UK_OK + 1; i < UK_ERROR_COUNT; i++) {

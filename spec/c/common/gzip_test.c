@@ -10,7 +10,7 @@
 
 enum { TEXT = 200000 };
 
-/* Compressible, but not all of one byte. */
+/* A compressible text of several different bytes. */
 static char *make_text(void)
 {
   char *text = malloc(TEXT);
@@ -99,10 +99,10 @@ static void takes_nothing_behind_the_last_member(void)
   }
 }
 
-/* As others pack: with a copy of bytes that are as far back as gzip allows. */
+/* Compressed by zlib, with copies of bytes as far back as gzip allows. */
 static void unpacks_the_largest_window(void)
 {
-  enum { BACK = 32768 - 262, LENGTH = 3 * BACK }; /* how far back deflate looks */
+  enum { BACK = 32768 - 262, LENGTH = 3 * BACK }; /* the farthest that deflate looks back */
   static unsigned char text[LENGTH], packed[2 * LENGTH];
   struct uk_buffer plain;
   z_stream stream = {0};
@@ -129,7 +129,7 @@ static size_t allocated(void)
   return all.uordblks + all.hblkhd;
 }
 
-/* Zlib's own memory, which the failing allocator does not see: on every way out. */
+/* The memory of zlib, which the failing allocator does not count: on every way out. */
 static void gives_all_memory_back(void)
 {
   char *text = make_text();

@@ -1,4 +1,4 @@
-/* integral: decimal numbers whose value is an integer. */
+/* for: integral.c */
 #include "common/integral.h"
 
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 #include "check.h"
 #include "guard.h"
 
-/* From bytes that end where their page does. */
+/* Parses bytes that end at a guard page. */
 static bool parse(const char *text, int64_t *value)
 {
   size_t length = strlen(text);
@@ -114,7 +114,7 @@ static uint64_t draw(void)
   return seed;
 }
 
-/* The decimal point is moved and the exponent makes up for it: the value stays. */
+/* Moves the decimal point and adapts the exponent: the value stays. */
 static void the_place_of_the_point_changes_nothing(void)
 {
   for (int i = 0; i < 100000; i++) {
@@ -133,7 +133,7 @@ static void the_place_of_the_point_changes_nothing(void)
   }
 }
 
-/* Ends, though the number that it stands for has a billion digits. */
+/* Terminates although the number has a billion digits. */
 static void a_huge_exponent_costs_nothing(void)
 {
   int64_t value = 5;

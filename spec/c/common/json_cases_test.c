@@ -1,11 +1,12 @@
-/* The cases of spec/json/cases.txt, whole and cut off at every byte. */
+/* for: json_reader.c, json_string.c, json_number.c. The cases of spec/json/cases.txt, complete and
+ * truncated at every byte. */
 #include "check.h"
 #include "common/json_reader.h"
 #include "json_events.h"
 
 struct outcome {
   const char *verdict;
-  bool plain, comma, surrogate; /* taken without flags, with each */
+  bool plain, comma, surrogate; /* accepted without flags, and with each flag */
 };
 
 static const struct outcome outcomes[] = {
@@ -55,7 +56,8 @@ static size_t length_without_space_behind(const struct json_case *json_case)
   return length;
 }
 
-/* Of an array, an object, a string or a literal no beginning is whole; of a number one may be. */
+/* No prefix of an array, an object, a string or a literal is complete; a prefix of a number may
+ * be. */
 static void check_prefixes(const struct json_case *json_case)
 {
   const unsigned all = UK_JSON_TRAILING_COMMA | UK_JSON_STRICT_SURROGATE;
@@ -94,8 +96,8 @@ static void what_is_cut_off_is_nothing_worse(void)
   CHECK(json_each_case(check_kind_of_error));
 }
 
-/* Each byte of each case replaced in turn: no verdict to compare, but the promises that
- * json_events checks. */
+/* Replaces each byte of each case in turn. There is no expected verdict, but json_events checks its
+ * invariants. */
 static void check_changed_bytes(const struct json_case *json_case)
 {
   static const char bytes[] = "\"\\,:[]{}0e-. \x00\x1f\x7f\x80\xc3\xe2\xf0\xff";

@@ -1,6 +1,6 @@
-/* Generated texts, each read by the reader and judged by a second, plain one that follows the
- * grammar of RFC 8259 rule by rule. The seed is fixed. `json_fuzz_test COUNT` reads that many
- * texts of each kind. */
+/* for: json_reader.c, json_writer.c. Generated texts: compares the reader with a second, simple one
+ * that follows the grammar of RFC 8259 rule by rule. The seed is fixed. `json_fuzz_test COUNT`
+ * reads that many texts of each kind. */
 #include <stdlib.h>
 
 #include "check.h"
@@ -22,7 +22,7 @@ static unsigned chance(unsigned below)
   return (unsigned)(seed >> 33) % below;
 }
 
-/* The judge. */
+/* The second reader. */
 
 struct judge {
   const unsigned char *at, *end;
@@ -347,7 +347,7 @@ static void make_bytes(struct text *text)
   }
 }
 
-/* A valid text with changes: a byte for another, a piece put in, a part or the end cut off. */
+/* A valid text with changes: bytes replaced, inserted or removed, or the end truncated. */
 static void make_changed(struct text *text)
 {
   make_valid(text);
@@ -368,7 +368,7 @@ static void make_changed(struct text *text)
   }
 }
 
-/* What is read: from the end of one page that has a forbidden one behind it. */
+/* The text that is read, which ends at a guard page. */
 static char *guarded_end;
 
 static char *guarded(const struct text *text)
@@ -388,7 +388,7 @@ static void guess_key(struct uk_json_reader *reader)
   uk_json_take_key(reader, uk_slice_text(guesses[chance(4)]));
 }
 
-/* To the end, skipping values and guessing keys here and there when `skips`. */
+/* Reads to the end. With `skips` it skips some values and guesses some keys. */
 static bool read_text(struct uk_json_reader *reader, const struct text *text, unsigned flags,
                       bool skips)
 {
@@ -409,8 +409,8 @@ static bool read_text(struct uk_json_reader *reader, const struct text *text, un
   return event == UK_JSON_END;
 }
 
-/* A text that is one value, which is no string: taken as it was sent, it is plain RFC 8259 with
- * every byte in its place, or refused. */
+/* A text with one value, which is not a string: uk_json_raw returns plain RFC 8259 with every byte
+ * unchanged, or refuses it. */
 static bool check_raw(const struct text *text, unsigned flags)
 {
   struct uk_json_reader reader;
@@ -474,7 +474,7 @@ static void any_bytes(void)
   check_texts(make_bytes);
 }
 
-/* What the writer makes of a string: each bad byte a U+FFFD. Written the slow way. */
+/* The expected output of the writer for a string, with a U+FFFD for each invalid byte. */
 static void sanitize(struct text *out, const struct text *in)
 {
   out->length = 0;

@@ -151,7 +151,7 @@ static void escapes_are_undone(void)
   CHECK(reader.string.data == text + 1);
 }
 
-/* One event's slice stays as it was while later ones are read. */
+/* The slice of an event stays unchanged while later events are read. */
 static void strings_stay_where_they_are(void)
 {
   struct uk_json_reader reader;
@@ -288,7 +288,7 @@ static const char *const hard_numbers[] = {
   "1e05",
 };
 
-/* strtod in the C locale is the judge. */
+/* Compares with strtod in the C locale. */
 static void numbers_are_the_nearest_doubles(void)
 {
   for (size_t i = 0; i < sizeof hard_numbers / sizeof hard_numbers[0]; i++) {
@@ -315,8 +315,7 @@ static void numbers_may_be_of_any_length(void)
   CHECK(number_of(text, LENGTH) == 0);
 }
 
-/* The middle between 1 and the double behind it, to which a digit far behind is added: 1 without
- * it. */
+/* The middle between 1 and the next double, plus a distant digit: without that digit it is 1. */
 static void a_digit_behind_thousands_still_counts(void)
 {
   static char text[3001];
@@ -334,7 +333,7 @@ static void a_digit_behind_thousands_still_counts(void)
   }
 }
 
-/* Where the system has a locale with a decimal comma. */
+/* Needs a locale with a decimal comma. */
 static void the_locale_changes_no_number(void)
 {
   static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de_DE",
@@ -406,7 +405,7 @@ static void nesting_ends_at_its_limit(void)
   CHECK_EQ_INT(position, UK_JSON_DEPTH_MAX);
 }
 
-/* Reads arrays and objects by turns, as many as `levels`; the innermost is empty. */
+/* Reads `levels` nested arrays and objects, alternating; the innermost is empty. */
 static bool reads_levels(size_t levels, unsigned flags)
 {
   static char text[8 * UK_JSON_DEEP_MAX];
@@ -446,7 +445,7 @@ static void any_bytes_are_kept_where_they_are_wanted(void)
   CHECK_ROWS(rows, UK_JSON_ANY_BYTES);
 }
 
-/* A level's kind is forgotten when it closes. */
+/* A closed level does not affect the levels that follow. */
 static void kinds_of_levels_are_kept_apart(void)
 {
   static const struct row rows[] = {
@@ -506,7 +505,7 @@ static void skip_finds_what_is_malformed(void)
   }
 }
 
-/* The text behind `{"v":` and before `}`, which ends where its page does. */
+/* The text between `{"v":` and `}`, which ends at a guard page. */
 static enum uk_json_event take_raw(const char *value, unsigned flags, char **body,
                                    struct uk_json_reader *reader, struct uk_slice *raw)
 {
@@ -586,8 +585,8 @@ static void behind_a_raw_value_escapes_and_commas_are_as_before(void)
   CHECK_EQ_INT(uk_json_next(&reader), UK_JSON_END);
 }
 
-/* Takes a raw value of so many levels, arrays and objects by turns, at the end of a page and behind
- * `outside` arrays; returns the error. */
+/* Reads a raw value of that many levels, alternating arrays and objects, at a guard page and inside
+ * `outside` arrays. Returns the error. */
 static enum uk_json_error take_levels(size_t outside, size_t levels, unsigned flags)
 {
   static char text[10 * UK_JSON_DEEP_MAX];
@@ -617,7 +616,7 @@ static enum uk_json_error take_levels(size_t outside, size_t levels, unsigned fl
   return error;
 }
 
-/* Its levels are its own: those around it do not count. */
+/* The levels around a raw value do not count. */
 static void a_raw_value_may_be_nested_to_the_limit(void)
 {
   static const size_t outsides[] = {0, 1, 2, UK_JSON_DEPTH_MAX - 1};
@@ -632,7 +631,7 @@ static void a_raw_value_may_be_nested_to_the_limit(void)
   CHECK_EQ_INT(take_levels(deep, UK_JSON_DEEP_MAX + 1, UK_JSON_DEEP), UK_JSON_E_DEPTH);
 }
 
-/* The deepest text, cut off anywhere, is read to its last byte and not past it. */
+/* Reads the deepest text, truncated at every byte, to its last byte and no further. */
 static void a_deep_raw_value_may_end_anywhere(void)
 {
   static char text[2 * UK_JSON_DEEP_MAX];
@@ -650,7 +649,7 @@ static void a_deep_raw_value_may_end_anywhere(void)
   }
 }
 
-/* Behind the value the limit is the text's again. */
+/* After a raw value the limit is that of the text again. */
 static void behind_a_raw_value_the_depth_is_as_before(void)
 {
   char text[2 * UK_JSON_DEPTH_MAX] = "[[],";
@@ -668,8 +667,8 @@ static void behind_a_raw_value_the_depth_is_as_before(void)
   CHECK_EQ_INT(reader.depth, UK_JSON_DEPTH_MAX);
 }
 
-/* The guesses, one before each event; "-" is none. A guess that is right stands for the key's
- * event. */
+/* One guess before each event. `events` has a 'k' for each guess that is right, which replaces the
+ * event of the key, and a '-' for each other one. */
 static void check_guesses(const char *text, const char *const *guesses, const char *events)
 {
   struct uk_json_reader reader;

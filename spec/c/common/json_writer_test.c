@@ -75,7 +75,7 @@ static void each_bad_byte_becomes_u_fffd(void)
   check_text_string("\xc3\xa9\xc3\xc3\xa9", "\"\xc3\xa9" FFFD "\xc3\xa9\"");
 }
 
-/* Each special byte at each place around the widths of the steps. */
+/* Each special byte at each position around the step widths. */
 static void specials_are_found_at_every_place(void)
 {
   static const struct {
@@ -96,8 +96,7 @@ static void specials_are_found_at_every_place(void)
   }
 }
 
-/* A string is refused only when what it becomes is over the limit, and then leaves nothing
- * behind. */
+/* A string is refused only when its output exceeds the limit, and then the content is unchanged. */
 static void the_limit_is_taken_and_one_byte_less_is_not(void)
 {
   static const char *const texts[] = {"",
@@ -136,7 +135,7 @@ static void base64_is_quoted_and_keeps_the_limit(void)
   }
 }
 
-/* As a string is written, without a look at its UTF-8. */
+/* Like a string, without checking UTF-8. */
 static void bytes_stay_as_they_are(void)
 {
   static const struct {
@@ -219,7 +218,7 @@ static void integers_keep_the_limit(void)
   uk_buffer_free(&buffer);
 }
 
-/* A failed buffer takes nothing more, so that a writer looks once, at the end. */
+/* A failed buffer accepts nothing more: a writer checks once, at the end. */
 static void a_failed_buffer_stays_as_it_is(void)
 {
   struct uk_buffer buffer;

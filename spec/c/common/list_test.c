@@ -1,10 +1,10 @@
-/* The list: every way to put a link in and to take it out, and the order that is left. */
+/* for: list.h. Every way to add and remove a link, and the resulting order. */
 #include "check.h"
 #include "common/list.h"
 
 enum { ITEMS = 4 };
 
-/* The link is not the first member, so that an offset counts. */
+/* The link is not the first member: its offset matters. */
 struct item {
   int number;
   struct uk_link link;
@@ -20,7 +20,7 @@ static void begin(void)
     items[i] = (struct item){.number = i};
 }
 
-/* The numbers of the list from its first item on, as "012", checked in both directions. */
+/* The numbers of the items in order, such as "012". Checks both directions. */
 static const char *order(const struct uk_list *of)
 {
   static char text[ITEMS + 1];
@@ -83,7 +83,7 @@ static void inserts_in_front(void)
   CHECK_EQ_STR(order(&list), "3021");
 }
 
-/* Each of three, alone and until none is left; then the list serves again. */
+/* Each of three items, and all of them; the list can be used again. */
 static void removes_any(void)
 {
   static const char *const left[] = {"12", "02", "01"};
@@ -92,7 +92,7 @@ static void removes_any(void)
     uk_list_remove(&items[i].link);
     CHECK_EQ_STR(order(&list), left[i]);
     CHECK(!uk_link_is_linked(&items[i].link) && items[i].link.previous == NULL);
-    uk_list_remove(&items[i].link); /* it is in no list: nothing changes */
+    uk_list_remove(&items[i].link); /* in no list: nothing changes */
     CHECK_EQ_STR(order(&list), left[i]);
     uk_list_add(&list, &items[i].link);
     CHECK_EQ_INT(uk_list_count(&list), 3);
@@ -115,7 +115,7 @@ static void takes_the_first(void)
   CHECK_EQ_STR(order(&list), "");
 }
 
-/* From a list of `from` items behind one of `to`; both are lists afterwards. */
+/* Moves a list of `from` items to the end of one with `to` items. Both can be used afterwards. */
 static void moves(int to, int from, const char *want)
 {
   struct uk_list other = {.head = {NULL, NULL}};
@@ -129,7 +129,7 @@ static void moves(int to, int from, const char *want)
   CHECK_EQ_STR(order(&other), "3");
   uk_list_remove(&items[3].link);
   if (to + from > 0)
-    uk_list_remove(&items[to + from - 1].link); /* whose list has moved */
+    uk_list_remove(&items[to + from - 1].link); /* its list has moved */
   CHECK_EQ_INT(uk_list_count(&list), to + from > 0 ? to + from - 1 : 0);
   CHECK_EQ_STR(order(&other), "");
 }

@@ -1,4 +1,4 @@
-/* nearest: the known name that an unknown one resembles most. */
+/* for: nearest.c */
 #include "common/nearest.h"
 
 #include "check.h"
@@ -44,7 +44,7 @@ static void names_end_at_their_count_or_at_null(void)
   CHECK_EQ_STR(nearest("b", NULL, 0), NULL);
 }
 
-/* Names of 64 bytes and more, on both sides. */
+/* Names of 64 bytes and more, known and unknown. */
 static void long_names_count_as_far_as_their_first_64_bytes(void)
 {
   char long_name[200], other[200];

@@ -38,7 +38,7 @@ static void everything_else_is_escaped(void)
   }
 }
 
-/* HTTP software takes these two out of a path. */
+/* HTTP software removes these two segments from a path. */
 static void dot_segments_are_escaped(void)
 {
   check_encode(uk_slice_text("."), "%2E");
@@ -82,7 +82,7 @@ static void every_allocation_may_fail(void)
   }
 }
 
-/* `want` is NULL when the text must be refused. */
+/* `want` is NULL for a text that must be refused. */
 static void check_decode(const char *text, const char *want, size_t want_length)
 {
   size_t length = strlen(text);

@@ -12,7 +12,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed;
-static atomic_int blocked; /* signals, in the thread that counted last */
+static atomic_int blocked; /* signals in the thread that counted last */
 static bool ready;
 
 static int count_blocked(void)
@@ -67,7 +67,7 @@ static void a_wait_ends_at_its_time(void)
     for (; uk_clock_monotonic() < until; wakes++)
       uk_condition_wait(&changed, &lock, until);
     pthread_mutex_unlock(&lock);
-    CHECK(wakes < 10); /* it slept, and did not go round */
+    CHECK(wakes < 10); /* it slept rather than polled */
   }
 }
 

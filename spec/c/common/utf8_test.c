@@ -2,7 +2,7 @@
 #include "common/utf8.h"
 #include "guard.h"
 
-/* What RFC 3629 says, written another way than in utf8.c: by its table of byte ranges. */
+/* RFC 3629 by its table of byte ranges, unlike utf8.c. */
 struct range {
   unsigned char lead_min, lead_max, second_min, second_max;
   size_t length;
@@ -113,7 +113,7 @@ static void prefix_ends_at_the_first_bad_byte(void)
   CHECK(uk_utf8_valid("a\0b", 3));
 }
 
-/* A bad byte at each place of texts of each length, the text ending where memory ends. */
+/* An invalid byte at each position of texts of each length, which end at a guard page. */
 static void every_place_is_looked_at_and_none_behind_the_end(void)
 {
   for (size_t length = 0; length < 70; length++) {
