@@ -117,6 +117,10 @@ int64_t uk_sender_next_wait(struct uk_sender *sender, int64_t now);
 void uk_sender_skip_delays(struct uk_sender *sender, int64_t now);
 /* True while neither batches nor queue hold a message. */
 bool uk_sender_is_empty(struct uk_sender *sender);
+/* True when the sender has been empty and without references for UK_SENDER_IDLE. */
+bool uk_sender_is_unused(struct uk_sender *sender, bool empty, int64_t now);
+/* True when the sender was stopped, and is empty or has no time left. */
+bool uk_sender_is_stopped(struct uk_sender *sender, bool empty, int64_t now);
 
 /* sender_expire.c: messages that are older than message_timeout. */
 

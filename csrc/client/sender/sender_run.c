@@ -130,23 +130,6 @@ static void log_discards(struct uk_sender *sender, int64_t now, bool last)
 
 /* ---- the loop ---- */
 
-/* True when the sender was stopped and is empty, or its time is over. */
-static bool is_stopped(struct uk_sender *sender, bool empty, int64_t now)
-{
-  pthread_mutex_lock(&sender->lock);
-  const bool stopped = sender->stopping && (empty || now >= sender->stop_at);
-  pthread_mutex_unlock(&sender->lock);
-  return stopped;
-}
-
-/* True when nobody has used the sender for UK_SENDER_IDLE and its owner lets it end. */
-static bool is_retired(struct uk_sender *sender, bool empty, int64_t now)
-{
-  if (!empty || !atomic_load(&sender->orphaned))
-    sender->idle_since = now;
-  return now - sender->idle_since >= UK_SENDER_IDLE && sender->owner->retire(sender);
-}
-
 /* One iteration. False when the thread is to end; `*retired`: nobody holds the sender. */
 static bool iterate(struct uk_sender *sender, bool *retired)
 {
@@ -162,8 +145,8 @@ static bool iterate(struct uk_sender *sender, bool *retired)
     take_answer(sender, &ended);
   now = uk_clock_monotonic();
   const bool empty = uk_sender_is_empty(sender);
-  *retired = is_retired(sender, empty, now);
-  return !*retired && !is_stopped(sender, empty, now);
+  *retired = uk_sender_is_unused(sender, empty, now) && sender->owner->retire(sender);
+  return !*retired && !uk_sender_is_stopped(sender, empty, now);
 }
 
 /* Reports the end to those who wait for it. True when nobody does. */

@@ -169,3 +169,20 @@ bool uk_sender_is_empty(struct uk_sender *sender)
   pthread_mutex_unlock(&sender->lock);
   return empty;
 }
+
+/* ---- the end ---- */
+
+bool uk_sender_is_unused(struct uk_sender *sender, bool empty, int64_t now)
+{
+  if (!empty || !atomic_load(&sender->orphaned))
+    sender->idle_since = now;
+  return now - sender->idle_since >= UK_SENDER_IDLE;
+}
+
+bool uk_sender_is_stopped(struct uk_sender *sender, bool empty, int64_t now)
+{
+  pthread_mutex_lock(&sender->lock);
+  const bool stopped = sender->stopping && (empty || now >= sender->stop_at);
+  pthread_mutex_unlock(&sender->lock);
+  return stopped;
+}

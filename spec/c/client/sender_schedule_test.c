@@ -291,6 +291,33 @@ static void an_unused_sender_stays_for_a_while(void)
   tear_down();
 }
 
+/* It must be empty and without references all the time. */
+static void a_sender_that_is_used_does_not_retire(void)
+{
+  REQUIRE(set_up());
+  sender->idle_since = NOW;
+  CHECK(!uk_sender_is_unused(sender, true, NOW + 9000));
+  CHECK_EQ_INT(sender->idle_since, NOW + 9000);
+  atomic_store(&sender->orphaned, true);
+  CHECK(!uk_sender_is_unused(sender, false, NOW + 18000));
+  CHECK_EQ_INT(sender->idle_since, NOW + 18000);
+  CHECK(!uk_sender_is_unused(sender, true, NOW + 18000 + UK_SENDER_IDLE - 1));
+  CHECK_EQ_INT(sender->idle_since, NOW + 18000);
+  CHECK(uk_sender_is_unused(sender, true, NOW + 18000 + UK_SENDER_IDLE));
+  tear_down();
+}
+
+static void a_stopped_sender_ends_when_it_is_empty_or_out_of_time(void)
+{
+  REQUIRE(set_up());
+  CHECK(!uk_sender_is_stopped(sender, true, NOW));
+  uk_sender_stop(sender, NOW + 10);
+  CHECK(uk_sender_is_stopped(sender, true, NOW));
+  CHECK(!uk_sender_is_stopped(sender, false, NOW + 9));
+  CHECK(uk_sender_is_stopped(sender, false, NOW + 10));
+  tear_down();
+}
+
 static void it_is_empty_without_batches_and_queue(void)
 {
   REQUIRE(set_up());
@@ -398,6 +425,8 @@ int main(void)
   CHECK_RUN(the_thread_sleeps_until_the_next_event);
   CHECK_RUN(the_thread_sleeps_until_the_next_line_of_the_log);
   CHECK_RUN(an_unused_sender_stays_for_a_while);
+  CHECK_RUN(a_sender_that_is_used_does_not_retire);
+  CHECK_RUN(a_stopped_sender_ends_when_it_is_empty_or_out_of_time);
   CHECK_RUN(it_is_empty_without_batches_and_queue);
   CHECK_RUN(queue_levels_wake_the_thread);
   CHECK_RUN(a_flush_and_a_stop_wake_the_thread);

@@ -1,5 +1,4 @@
-/* for: thread.c, clock.c. Threads that leave signals to the program, and waits that end at their
- * time. */
+/* for: thread.c, clock.c. Threads with blocked signals, and waits with a deadline. */
 #include "common/thread.h"
 
 #include <errno.h>
@@ -31,8 +30,7 @@ static void *count(void *argument)
   return argument;
 }
 
-/* All that can be blocked: every one but SIGKILL and SIGSTOP. The caller's own stay as they
- * were. */
+/* Every signal except SIGKILL and SIGSTOP. The mask of the caller is unchanged. */
 static void its_signals_are_blocked(void)
 {
   pthread_t thread;
