@@ -78,8 +78,6 @@ static void consume(struct uk_groups *groups, struct uk_consume *operation)
 
 void uk_groups_consume(struct uk_groups *groups, struct uk_consume *operation, int64_t now)
 {
-  operation->delivery = 0;
-  operation->operation.message[0] = '\0';
   uk_group_enter(groups, now);
   consume(groups, operation);
   uk_group_leave(groups);
@@ -90,7 +88,6 @@ static struct uk_group_instance *find_live(struct uk_groups *groups, struct uk_s
                                            struct uk_slice name, struct uk_operation *operation)
 {
   struct uk_group_instance *instance = uk_group_instance_find(groups, group, name);
-  operation->message[0] = '\0';
   if (instance == NULL) {
     uk_operation_fail(operation, UK_E_NOT_FOUND, "group \"%.*s\" has no consumer instance \"%.*s\"",
                       UK_GROUP_TEXT(group), UK_GROUP_TEXT(name));
@@ -130,7 +127,6 @@ void uk_groups_delete_consumer(struct uk_groups *groups, struct uk_delete_consum
 
 void uk_groups_consumers(struct uk_groups *groups, struct uk_consumers *operation, int64_t now)
 {
-  operation->operation.message[0] = '\0';
   uk_group_enter(groups, now);
   uk_group_rebalance(groups);
   bool listed = uk_group_list_consumers(groups, operation);

@@ -73,15 +73,11 @@ static void offsets(struct uk_engine *engine, struct uk_offsets *operation)
 
 static void create_topic(struct uk_engine *engine, struct uk_create_topic *operation)
 {
-  operation->operation.error = UK_OK;
-  operation->operation.message[0] = '\0';
   uk_kafka_admin_create_topic(of(engine)->admin, operation);
 }
 
 static void delete_topic(struct uk_engine *engine, struct uk_delete_topic *operation)
 {
-  operation->operation.error = UK_OK;
-  operation->operation.message[0] = '\0';
   uk_kafka_admin_delete_topic(of(engine)->admin, operation);
 }
 
@@ -118,9 +114,8 @@ static void listed(struct uk_kafka_query *query)
 static void topics(struct uk_engine *engine, struct uk_topics *operation)
 {
   struct listing *listing = calloc(1, sizeof *listing);
-  operation->operation.error = listing != NULL ? UK_OK : UK_E_NO_MEMORY;
-  operation->operation.message[0] = '\0';
   if (listing == NULL) {
+    operation->operation.error = UK_E_NO_MEMORY;
     operation->operation.done(&operation->operation);
     return;
   }

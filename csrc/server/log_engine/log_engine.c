@@ -20,12 +20,6 @@ static struct log_engine *of(struct uk_engine *engine)
   return (struct log_engine *)engine;
 }
 
-static void start(struct uk_operation *operation)
-{
-  operation->error = UK_OK;
-  operation->message[0] = '\0';
-}
-
 /* What the writer does. */
 
 static void produce(struct uk_engine *engine, struct uk_produce *operation)
@@ -60,7 +54,6 @@ static enum uk_error find_offset(struct uk_log *log, struct uk_offsets *operatio
 static void offsets(struct uk_engine *engine, struct uk_offsets *operation)
 {
   enum uk_error error = UK_OK;
-  start(&operation->operation);
   for (size_t i = 0; error == UK_OK && i < operation->count; i++)
     error = find_offset(of(engine)->log, operation, &operation->offsets[i]);
   operation->operation.error = error;
@@ -72,7 +65,6 @@ static void committed(struct uk_engine *engine, struct uk_committed *operation)
   struct uk_log *log = of(engine)->log;
   enum uk_error error = UK_OK;
   int64_t first, end;
-  start(&operation->operation);
   for (size_t i = 0; error == UK_OK && i < operation->count; i++) {
     struct uk_topic_partition_offset *at = &operation->offsets[i];
     error = uk_log_fetch_bounds(log, &operation->operation, at->topic, at->partition, &first, &end)
@@ -91,7 +83,6 @@ static void each_topic(void *argument, struct uk_slice name, int32_t partitions)
 
 static void topics(struct uk_engine *engine, struct uk_topics *operation)
 {
-  start(&operation->operation);
   uk_log_each_topic(of(engine)->log, each_topic, operation);
   operation->operation.done(&operation->operation);
 }
@@ -121,27 +112,23 @@ static void consume_existing(void *context, struct uk_consume *operation)
 
 static void consume(struct uk_engine *engine, struct uk_consume *operation)
 {
-  start(&operation->operation);
   uk_log_create_missing(of(engine)->log, operation, consume_existing, engine);
 }
 
 static void commit(struct uk_engine *engine, struct uk_commit *operation)
 {
-  start(&operation->operation);
   uk_groups_commit(of(engine)->groups, operation, uk_clock_monotonic());
   uk_log_notifier_reschedule(&of(engine)->notifier);
 }
 
 static void delete_consumer(struct uk_engine *engine, struct uk_delete_consumer *operation)
 {
-  start(&operation->operation);
   uk_groups_delete_consumer(of(engine)->groups, operation, uk_clock_monotonic());
   uk_log_notifier_reschedule(&of(engine)->notifier);
 }
 
 static void consumers(struct uk_engine *engine, struct uk_consumers *operation)
 {
-  start(&operation->operation);
   uk_groups_consumers(of(engine)->groups, operation, uk_clock_monotonic());
 }
 

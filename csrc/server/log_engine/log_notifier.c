@@ -137,8 +137,6 @@ static void attempt(struct uk_log_notifier *notifier, struct uk_log_waiter *wait
 
 void uk_log_notifier_fetch(struct uk_log_notifier *notifier, struct uk_fetch *fetch)
 {
-  fetch->operation.error = UK_OK;
-  fetch->operation.message[0] = '\0';
   struct uk_log_waiter *waiter = uk_log_waiter_new(fetch);
   if (waiter != NULL) {
     attempt(notifier, waiter);

@@ -99,8 +99,6 @@ static struct uk_kafka_fetch *new_fetch(struct uk_kafka_fetches *fetches,
 void uk_kafka_fetches_fetch(struct uk_kafka_fetches *fetches, struct uk_fetch *operation)
 {
   struct uk_kafka_fetch *fetch = new_fetch(fetches, operation);
-  operation->operation.error = UK_OK;
-  operation->operation.message[0] = '\0';
   if (fetch == NULL) {
     uk_operation_fail(&operation->operation, UK_E_NO_MEMORY, "%s", "");
     operation->operation.done(&operation->operation);
@@ -113,8 +111,6 @@ void uk_kafka_fetches_fetch(struct uk_kafka_fetches *fetches, struct uk_fetch *o
 void uk_kafka_fetches_offsets(struct uk_kafka_fetches *fetches, struct uk_offsets *operation)
 {
   const struct uk_kafka_fetch_parts *parts = &fetches->parts;
-  operation->operation.error = UK_OK;
-  operation->operation.message[0] = '\0';
   uk_kafka_offsets_run(operation, parts->control, parts->topics, parts->blocking);
 }
 

@@ -222,8 +222,6 @@ static void start(struct uk_kafka_groups *groups, enum uk_kafka_request_kind kin
 {
   struct uk_kafka_request *request = calloc(1, sizeof *request);
   struct uk_slice group, name;
-  operation->error = UK_OK;
-  operation->message[0] = '\0';
   if (request == NULL) {
     operation->error = UK_E_NO_MEMORY;
     operation->done(operation);
@@ -336,7 +334,6 @@ static enum uk_error list_all(struct uk_kafka_groups *groups, struct uk_consumer
 
 void uk_kafka_groups_list(struct uk_kafka_groups *groups, struct uk_consumers *operation)
 {
-  operation->operation.message[0] = '\0';
   pthread_mutex_lock(&groups->mutex);
   operation->operation.error = list_all(groups, operation);
   pthread_mutex_unlock(&groups->mutex);
