@@ -154,6 +154,40 @@ static void retention_at_its_limits(void)
   CHECK_EQ_INT(trim_two(INT64_MIN, 0, &size), 2);
 }
 
+/* A retention of 0 keeps nothing, whichever of the two it is. */
+static void a_retention_of_zero_empties(void)
+{
+  int64_t first = 0, end = 0;
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL);
+  REQUIRE(rig_create(log, "by-age", 1, 0, UK_LOG_KEEP_FOR_EVER) == UK_OK);
+  REQUIRE(rig_put(log, "by-age", 0, "v", -1) == 0);
+  CHECK_EVENTUALLY(uk_log_bounds(log, uk_slice_text("by-age"), 0, &first, &end) && first == 1);
+  REQUIRE(rig_delete(log, "by-age") == UK_OK); /* the next one is alone */
+  REQUIRE(rig_create(log, "by-size", 1, UK_LOG_KEEP_FOR_EVER, 0) == UK_OK);
+  REQUIRE(rig_put(log, "by-size", 0, "v", -1) == 0);
+  CHECK_EVENTUALLY(uk_log_bounds(log, uk_slice_text("by-size"), 0, &first, &end) && first == 1);
+  CHECK_EQ_INT(end, 1);
+  close_log(log);
+}
+
+static void default_partitions_at_the_limit(void)
+{
+  struct uk_log_options options = rig_options();
+  char message[UK_MESSAGE_SIZE];
+  uint64_t id;
+  struct uk_log *log;
+  options.no_sync = true;
+  options.partitions = UK_PARTITIONS_MAX + 1;
+  CHECK_EQ_INT(uk_log_open(&log, &options, message, sizeof message), UK_E_BAD_REQUEST);
+  CHECK_EQ_STR(message, "partitions is 1001; expected 1 to 1000");
+  options.partitions = UK_PARTITIONS_MAX;
+  REQUIRE((log = rig_open(&options)) != NULL);
+  REQUIRE(rig_put(log, "t", 999, "v", -1) == 0);
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("t"), &id), 1000);
+  close_log(log);
+}
+
 /* Commands and settings. */
 
 static void headers_at_the_limit(void)
@@ -253,6 +287,8 @@ int main(void)
   CHECK_RUN(f8_equal_timestamps_give_the_first_offset);
   CHECK_RUN(f8_a_batch_is_as_old_as_its_latest_record);
   CHECK_RUN(retention_at_its_limits);
+  CHECK_RUN(a_retention_of_zero_empties);
+  CHECK_RUN(default_partitions_at_the_limit);
   CHECK_RUN(headers_at_the_limit);
   CHECK_RUN(a_group_name_at_the_limit);
   CHECK_RUN(a_topic_at_the_limits);

@@ -518,6 +518,29 @@ static void consumes_and_commits(void)
   close_engine();
 }
 
+/* A response that was written as a whole is not delivered again; one that was not is, to a request that waits too. */
+static void a_lost_response_is_delivered_again(void)
+{
+  struct uk_slice topic = uk_slice_text("t"), group = uk_slice_text("g"), name = uk_slice_text("i");
+  static const struct {
+    bool finished;
+    size_t again;
+  } cases[] = {{true, 0}, {false, 1}};
+  for (size_t i = 0; i < 2; i++) {
+    REQUIRE(open_engine());
+    produce("t", 0, "v");
+    struct consume first = {.count = 0}, second = first;
+    consume_begin(&first, &topic, 5000);
+    rig_call_wait(&first.call, &first.operation.operation);
+    CHECK_EQ_INT(first.count, 1);
+    engine->methods->response_finished(engine, group, name, first.operation.delivery, cases[i].finished);
+    consume_begin(&second, &topic, 0);
+    rig_call_wait(&second.call, &second.operation.operation);
+    CHECK_EQ_INT(second.count, cases[i].again);
+    close_engine();
+  }
+}
+
 static void says_how_it_is(void)
 {
   char detail[100] = "x";
@@ -666,6 +689,7 @@ int main(void)
   CHECK_RUN(a_crowd_is_answered_at_once);
   CHECK_RUN(answers_offsets);
   CHECK_RUN(consumes_and_commits);
+  CHECK_RUN(a_lost_response_is_delivered_again);
   CHECK_RUN(says_how_it_is);
   CHECK_RUN(no_wake_up_is_lost);
   return check_end();

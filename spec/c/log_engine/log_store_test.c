@@ -1,0 +1,390 @@
+/* The log's store below the log: files, views, removal in steps, and rows that cannot be. */
+#include "server/log_engine/log_store_private.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fault.h"
+#include "log_rig.h"
+
+static struct uk_log_store *open_store(void)
+{
+  char message[UK_MESSAGE_SIZE] = "";
+  struct uk_log_store *store;
+  if (uk_log_store_open(&store, rig_directory(), RIG_MAP_BYTES, true, message, sizeof message) !=
+      UK_OK)
+    fprintf(stderr, "open_store: %s\n", message);
+  return store;
+}
+
+static const char *path_of(const char *name)
+{
+  static char path[400];
+  snprintf(path, sizeof path, "%s/%s", rig_directory(), name);
+  return path;
+}
+
+/* The file descriptors of this process that are open on files of the directory. */
+static int count_descriptors(bool *close_on_exec)
+{
+  char link[64], target[500];
+  DIR *all = opendir("/proc/self/fd");
+  int count = 0;
+  *close_on_exec = true;
+  for (struct dirent *entry; all != NULL && (entry = readdir(all)) != NULL;) {
+    snprintf(link, sizeof link, "/proc/self/fd/%.20s", entry->d_name);
+    ssize_t length = readlink(link, target, sizeof target - 1);
+    if (length < 0 || strncmp(target, rig_directory(), strlen(rig_directory())) != 0)
+      continue;
+    count++;
+    *close_on_exec &= (fcntl(atoi(entry->d_name), F_GETFD) & FD_CLOEXEC) != 0;
+  }
+  if (all != NULL)
+    closedir(all);
+  return count;
+}
+
+/* Nobody else may read them, no child keeps them open, and closing leaves nothing open. */
+static void files_are_the_owners(void)
+{
+  static const char *const files[] = {"", "data.mdb", "lock.mdb", "server.lock", "reserve"};
+  struct stat status;
+  bool close_on_exec;
+  mode_t before = umask(0);
+  char directory[300];
+  snprintf(directory, sizeof directory, "%s", rig_directory());
+  REQUIRE(rmdir(directory) == 0);
+  struct uk_log_store *store = open_store();
+  umask(before);
+  REQUIRE(store != NULL);
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    REQUIRE(stat(path_of(files[i]), &status) == 0);
+    CHECK_EQ_INT(status.st_mode & 0777, i == 0 ? 0700 : 0600);
+  }
+  CHECK(count_descriptors(&close_on_exec) >= 3);
+  CHECK(close_on_exec);
+  uk_log_store_close(store);
+  CHECK_EQ_INT(count_descriptors(&close_on_exec), 0);
+  rig_remove();
+}
+
+static void the_lock_names_its_process_alone(void)
+{
+  char text[64] = "", expected[64];
+  FILE *file = fopen(path_of("server.lock"), "w");
+  REQUIRE(file != NULL);
+  fputs("123456789012345\nmore\n", file);
+  fclose(file);
+  struct uk_log_store *store = open_store();
+  REQUIRE(store != NULL);
+  REQUIRE((file = fopen(path_of("server.lock"), "r")) != NULL);
+  CHECK(fread(text, 1, sizeof text - 1, file) > 0);
+  fclose(file);
+  snprintf(expected, sizeof expected, "%ld\n", (long)getpid());
+  CHECK_EQ_STR(text, expected);
+  uk_log_store_close(store);
+  rig_remove();
+}
+
+/* A child that was forked while the store was open has its descriptors too. */
+static void closing_unlocks_whatever_children_hold(void)
+{
+  struct uk_log_store *store = open_store();
+  REQUIRE(store != NULL);
+  pid_t child = fork();
+  if (child == 0)
+    for (;;)
+      pause();
+  uk_log_store_close(store);
+  store = open_store();
+  CHECK(store != NULL);
+  uk_log_store_close(store);
+  kill(child, SIGKILL);
+  waitpid(child, NULL, 0);
+  rig_remove();
+}
+
+static void the_map_has_a_least_size(void)
+{
+  static const struct {
+    size_t bytes;
+    enum uk_error error;
+  } cases[] = {{UK_LOG_MAP_BYTES_MIN - 1, UK_E_BAD_REQUEST},
+               {UK_LOG_MAP_BYTES_MIN, UK_OK},
+               {UK_LOG_MAP_BYTES_MIN + 1, UK_OK},
+               {SIZE_MAX / 4 + 1, UK_E_BAD_REQUEST}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char message[UK_MESSAGE_SIZE];
+    struct uk_log_store *store;
+    CHECK_EQ_INT(
+      uk_log_store_open(&store, rig_directory(), cases[i].bytes, true, message, sizeof message),
+      cases[i].error);
+    uk_log_store_close(store);
+    rig_remove();
+  }
+}
+
+static void codes_of_lmdb(void)
+{
+  static const struct {
+    int rc;
+    enum uk_log_status status;
+  } rows[] = {{MDB_SUCCESS, UK_LOG_OK},
+              {MDB_NOTFOUND, UK_LOG_NOTHING},
+              {MDB_MAP_FULL, UK_LOG_FULL},
+              {MDB_TXN_FULL, UK_LOG_FULL},
+              {ENOSPC, UK_LOG_DISK_FULL},
+              {EDQUOT, UK_LOG_DISK_FULL},
+              {ENOMEM, UK_LOG_NO_MEMORY},
+              {MDB_READERS_FULL, UK_LOG_NO_MEMORY},
+              {EIO, UK_LOG_FAILED},
+              {MDB_CORRUPTED, UK_LOG_FAILED},
+              {MDB_MAP_RESIZED, UK_LOG_FAILED},
+              {MDB_PANIC, UK_LOG_FAILED}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    CHECK_EQ_INT(uk_log_store_status(rows[i].rc), rows[i].status);
+}
+
+/* As many readers as there is room for; one more is refused, and leaves nothing behind: the environment can be
+ * replaced afterwards, in which nobody may be. */
+static void views_are_limited(void)
+{
+  static struct uk_log_view *views[UK_LOG_VIEWS_MAX + 1];
+  enum uk_log_status status = UK_LOG_OK;
+  int count = 0;
+  long live = fault_live();
+  struct uk_log_store *store = open_store();
+  REQUIRE(store != NULL);
+  while (count <= UK_LOG_VIEWS_MAX && (views[count] = uk_log_view_begin(store, &status)) != NULL)
+    count++;
+  CHECK(count >= 500 && count <= UK_LOG_VIEWS_MAX);
+  CHECK_EQ_INT(status, UK_LOG_NO_MEMORY);
+  while (count > 0)
+    uk_log_view_end(views[--count]);
+  CHECK_EQ_INT(uk_log_store_reopen(store), UK_LOG_OK);
+  fault_from(1);
+  CHECK(uk_log_view_begin(store, &status) == NULL);
+  fault_off();
+  CHECK_EQ_INT(status, UK_LOG_NO_MEMORY);
+  CHECK_EQ_INT(uk_log_store_reopen(store), UK_LOG_OK);
+  uk_log_store_close(store);
+  CHECK_EQ_INT(fault_live(), live);
+  rig_remove();
+}
+
+/* Batches of one record each, at offsets from 0 on, with these timestamps. */
+
+static struct uk_log_topic *topic;
+
+static enum uk_log_status put_batches(struct uk_log_store *store, const int64_t *timestamps,
+                                      int count)
+{
+  struct uk_log_partition *partition = &topic->partitions[0];
+  struct uk_record record = rig_record("t", 0, "v");
+  struct uk_log_builder builder;
+  enum uk_log_status status = uk_log_store_begin(store);
+  uk_log_builder_init(&builder);
+  for (int i = 0; status == UK_LOG_OK && i < count; i++) {
+    CHECK_EQ_INT(uk_log_builder_add(&builder, &record, timestamps[i]), UK_OK);
+    struct uk_slice batch = uk_log_builder_seal(&builder, partition->position);
+    status = uk_log_store_put_batch(store, partition, i, batch);
+    if (status == UK_LOG_OK && timestamps[i] > partition->latest) {
+      partition->latest = timestamps[i];
+      status = uk_log_store_put_time(store, partition, timestamps[i], i);
+    }
+    partition->position += batch.length;
+    partition->end = i + 1;
+    uk_log_builder_clear(&builder);
+  }
+  uk_log_builder_free(&builder);
+  return status == UK_LOG_OK ? uk_log_store_commit(store) : status;
+}
+
+static void find(struct uk_log_store *store, int64_t offset, int64_t want)
+{
+  struct uk_log_found found = {.offset = -1};
+  enum uk_log_status status;
+  struct uk_log_view *view = uk_log_view_begin(store, &status);
+  REQUIRE(view != NULL);
+  status = uk_log_view_find(view, topic->id, 0, offset, &found);
+  CHECK_EQ_INT(status, want < 0 ? UK_LOG_NOTHING : UK_LOG_OK);
+  CHECK_EQ_INT(found.offset, want);
+  uk_log_view_end(view);
+}
+
+static void find_time(struct uk_log_store *store, int64_t timestamp, int64_t want)
+{
+  struct uk_log_found found = {.offset = -1};
+  enum uk_log_status status;
+  struct uk_log_view *view = uk_log_view_begin(store, &status);
+  REQUIRE(view != NULL);
+  status = uk_log_view_find_time(view, topic->id, 0, timestamp, &found);
+  CHECK_EQ_INT(status, want < 0 ? UK_LOG_NOTHING : UK_LOG_OK);
+  if (status == UK_LOG_OK)
+    CHECK_EQ_INT(found.offset, want);
+  uk_log_view_end(view);
+}
+
+static int64_t trim(struct uk_log_store *store, int64_t before, int64_t keep_bytes, unsigned budget,
+                    unsigned *left)
+{
+  int64_t first = -1;
+  *left = budget;
+  if (!CHECK(uk_log_store_begin(store) == UK_LOG_OK))
+    return -1;
+  CHECK_EQ_INT(uk_log_store_trim(store, &topic->partitions[0], before, keep_bytes, left, &first),
+               UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_store_commit(store), UK_LOG_OK);
+  topic->partitions[0].first = first;
+  return first;
+}
+
+static void trims_in_steps(void)
+{
+  static const int64_t timestamps[] = {10, 90, 20, 30, 40};
+  unsigned left;
+  long live = fault_live();
+  struct uk_log_store *store = open_store();
+  topic = uk_log_topic_new(uk_slice_text("t"), 1);
+  REQUIRE(store != NULL && topic != NULL);
+  topic->id = 7;
+  REQUIRE(put_batches(store, timestamps, 5) == UK_LOG_OK);
+  find(store, 0, 0);
+  find(store, 4, 4);
+  find(store, 5, -1); /* the end is in no batch */
+  CHECK_EQ_INT(trim(store, 10, -1, 9, &left), 0);
+  CHECK_EQ_INT(left, 9); /* nothing is older than the oldest */
+  CHECK_EQ_INT(trim(store, 1000, -1, 2, &left), 2);
+  CHECK_EQ_INT(left, 0); /* two, no more */
+  find(store, 0, 2);
+  /* What is at or after a time that the removed ones had reached is looked for in the kept ones. */
+  find_time(store, 20, 2);
+  find_time(store, 21, 3);
+  find_time(store, 40, 4);
+  find_time(store, 41, -1);
+  CHECK_EQ_INT(trim(store, INT64_MIN, 0, 9, &left), 5);
+  CHECK_EQ_INT(left, 6);
+  find(store, 0, 5);       /* the marker keeps the end */
+  find_time(store, 0, -1); /* and holds no record */
+  CHECK_EQ_INT(trim(store, 1000, 0, 9, &left), 5);
+  CHECK_EQ_INT(left, 9); /* it stays */
+  find(store, 0, 5);
+  free(topic);
+  uk_log_store_close(store);
+  CHECK_EQ_INT(fault_live(), live);
+  rig_remove();
+}
+
+static enum uk_log_status next_id(struct uk_log_store *store, uint64_t *id)
+{
+  enum uk_log_status status;
+  struct uk_log_view *view = uk_log_view_begin(store, &status);
+  if (!CHECK(view != NULL))
+    return status;
+  status = uk_log_view_next_id(view, id);
+  uk_log_view_end(view);
+  return status;
+}
+
+/* Also a topic that has nothing but committed offsets. */
+static void purges_in_steps(void)
+{
+  char group[16];
+  uint64_t id = 0;
+  unsigned budget;
+  struct uk_log_store *store = open_store();
+  topic = uk_log_topic_new(uk_slice_text("t"), 1);
+  REQUIRE(store != NULL && topic != NULL);
+  topic->id = 7;
+  REQUIRE(uk_log_store_begin(store) == UK_LOG_OK);
+  for (int i = 0; i < 5; i++) {
+    sprintf(group, "g%d", i);
+    CHECK_EQ_INT(uk_log_store_put_committed(store, &topic->partitions[0], uk_slice_text(group), i),
+                 UK_LOG_OK);
+  }
+  REQUIRE(uk_log_store_commit(store) == UK_LOG_OK);
+  CHECK_EQ_INT(next_id(store, &id), UK_LOG_OK);
+  CHECK_EQ_INT(id, 7);
+  static const unsigned lefts[] = {0, 2}; /* of 3 and 4: the rows were five */
+  for (unsigned i = 0; i < 2; i++) {
+    budget = 3 + i;
+    REQUIRE(uk_log_store_begin(store) == UK_LOG_OK);
+    CHECK_EQ_INT(uk_log_store_purge(store, 7, &budget), UK_LOG_OK);
+    REQUIRE(uk_log_store_commit(store) == UK_LOG_OK);
+    CHECK_EQ_INT(budget, lefts[i]);
+    id = 0;
+    CHECK_EQ_INT(next_id(store, &id), i == 0 ? UK_LOG_OK : UK_LOG_NOTHING);
+  }
+  free(topic);
+  uk_log_store_close(store);
+  rig_remove();
+}
+
+/* An environment with one row, made without the store. */
+static void put_raw(const char *table, const char *key, const void *value, size_t size)
+{
+  MDB_env *env;
+  MDB_txn *txn;
+  MDB_dbi dbi;
+  MDB_val k = {strlen(key), (void *)(uintptr_t)key}, v = {size, (void *)(uintptr_t)value};
+  REQUIRE(mdb_env_create(&env) == 0);
+  REQUIRE(mdb_env_set_maxdbs(env, 8) == 0 && mdb_env_set_mapsize(env, RIG_MAP_BYTES) == 0);
+  REQUIRE(mdb_env_open(env, rig_directory(), 0, 0600) == 0);
+  REQUIRE(mdb_txn_begin(env, NULL, 0, &txn) == 0);
+  REQUIRE(mdb_dbi_open(txn, table, MDB_CREATE, &dbi) == 0);
+  REQUIRE(mdb_put(txn, dbi, &k, &v, 0) == 0);
+  REQUIRE(mdb_txn_commit(txn) == 0);
+  mdb_env_close(env);
+}
+
+/* What a row of a table must be, or the log is not opened. `existing`: the log is made before. */
+static const struct {
+  bool existing;
+  const char *table, *key;
+  size_t size;
+  const char *text; /* behind the directory */
+} damages[] = {
+  {false, "other", "x", 1, "/data.mdb holds something else than a log"},
+  {true, "meta", "format", 3,
+   " has format 4294967295, which this version does not know (expected 1)"},
+  {true, "topics", "t", 35, " is damaged"},
+  {true, "topics", "t", 37, " is damaged"},
+};
+
+static void rows_that_cannot_be_are_refused(void)
+{
+  static const char zeros[64];
+  for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+    struct uk_log_options options = rig_options();
+    char message[UK_MESSAGE_SIZE] = "";
+    struct uk_log *log;
+    if (damages[i].existing)
+      uk_log_close(rig_open(&options));
+    put_raw(damages[i].table, damages[i].key, zeros, damages[i].size);
+    CHECK_EQ_INT(uk_log_open(&log, &options, message, sizeof message), UK_E_UNAVAILABLE);
+    if (!CHECK(strstr(message, damages[i].text) != NULL))
+      printf("  %s\n", message);
+    rig_remove();
+  }
+}
+
+int main(void)
+{
+  CHECK_RUN(files_are_the_owners);
+  CHECK_RUN(the_lock_names_its_process_alone);
+  CHECK_RUN(closing_unlocks_whatever_children_hold);
+  CHECK_RUN(the_map_has_a_least_size);
+  CHECK_RUN(codes_of_lmdb);
+  CHECK_RUN(views_are_limited);
+  CHECK_RUN(trims_in_steps);
+  CHECK_RUN(purges_in_steps);
+  CHECK_RUN(rows_that_cannot_be_are_refused);
+  return check_end();
+}
