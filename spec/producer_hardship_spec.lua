@@ -253,7 +253,7 @@ describe("a producer in hard times", function()
   it("tries at once, and once, what was to wait when it is closed", function()
     local later = canned.answer(503, '{"error":"later","status":503}')
     local stored = canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]')
-    for _, case in ipairs { { last = stored, delivered = 1, requests = 2 }, { last = later, delivered = 0, requests = 2 } } do
+    for _, case in ipairs { { last = stored, delivered = 1 }, { last = later, delivered = 0 } } do
       local stub = canned.start { "accept", "read", later, "read", case.last, "close" }
       local client = kafka.new { url = stub.url, retry_delay = 60000, retry_delay_max = 60000 }
       local producer = producer_of(client)
@@ -262,7 +262,7 @@ describe("a producer in hard times", function()
       assert.equal("later", producer:stats().trouble)
       producer:close(case.delivered == 1 and 20000 or 500)
       local stats = producer:stats()
-      assert.same({ case.delivered, 1 - case.delivered, case.requests, 1 },
+      assert.same({ case.delivered, 1 - case.delivered, 2, 1 },
         { stats.delivered, stats.lost, stats.requests, stats.retried })
       client:close()
       assert.equal(2, #stub:finish())

@@ -1,3 +1,4 @@
+/* for: request.c */
 #include <stdlib.h>
 
 #include "check.h"

@@ -1,3 +1,4 @@
+/* for: response.c */
 #include <stdio.h>
 
 #include "check.h"

@@ -1,3 +1,4 @@
+/* for: retry.c, call.c, jitter.c */
 #include "check.h"
 #include "client/call.h"
 #include "client/jitter.h"

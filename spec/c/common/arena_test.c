@@ -1,3 +1,4 @@
+/* for: arena.c */
 #include <stdalign.h>
 #include <stdint.h>
 

@@ -1,3 +1,4 @@
+/* for: base64.c */
 #include "check.h"
 #include "common/base64.h"
 #include "guard.h"

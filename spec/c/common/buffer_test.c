@@ -1,3 +1,4 @@
+/* for: buffer.c, slice.h */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -1,3 +1,4 @@
+/* for: error.c */
 #include "check.h"
 #include "common/error.h"
 

@@ -1,3 +1,4 @@
+/* for: gzip.c */
 #include "common/gzip.h"
 
 #include <malloc.h>

@@ -1,3 +1,4 @@
+/* for: json_reader.c, json_string.c, json_number.c */
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* for: json_writer.c, scan.h */
 #include "check.h"
 #include "common/json_writer.h"
 #include "fault.h"

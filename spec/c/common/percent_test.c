@@ -1,3 +1,4 @@
+/* for: percent.c, hex.h */
 #include "check.h"
 #include "common/percent.h"
 #include "fault.h"

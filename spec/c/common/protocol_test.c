@@ -1,3 +1,4 @@
+/* for: protocol.c, version.h */
 #include "check.h"
 #include "common/clock.h"
 #include "common/protocol.h"

@@ -1,3 +1,4 @@
+/* for: utf8.c, scan.h */
 #include "check.h"
 #include "common/utf8.h"
 #include "guard.h"
