@@ -35,6 +35,18 @@ static void report_no_partition(struct uk_kafka_check *check, struct uk_slice to
                     topic.data, (int)partition, (int)partitions);
 }
 
+/* Checking. */
+
+static struct uk_slice topic_of(const struct uk_kafka_check *check)
+{
+  return uk_kafka_places_topic(&check->places, check->index);
+}
+
+static int32_t partition_of(const struct uk_kafka_check *check)
+{
+  return uk_kafka_places_partition(&check->places, check->index);
+}
+
 struct topic {
   struct uk_slice name;
   int32_t partitions;
@@ -43,12 +55,10 @@ struct topic {
 /* Most items are of the topic of the one before. */
 static bool is_known(struct uk_kafka_check *check, struct topic *topic)
 {
-  struct uk_slice name;
-  int32_t partition;
-  check->item(check->operation, check->index, &name, &partition);
+  struct uk_slice name = topic_of(check);
   if (!uk_slice_equal(name, topic->name))
     *topic = (struct topic){name, uk_kafka_topics_partitions(check->topics, name)};
-  return topic->partitions > 0 && partition < topic->partitions;
+  return topic->partitions > 0 && partition_of(check) < topic->partitions;
 }
 
 static void go_on(struct uk_kafka_check *check);
@@ -59,9 +69,8 @@ static void answered(struct uk_kafka_query *query)
   struct uk_kafka_check *check =
     (struct uk_kafka_check *)((char *)query - offsetof(struct uk_kafka_check, query));
   enum uk_error error = uk_kafka_error(query->code);
-  struct uk_slice topic;
-  int32_t partition;
-  check->item(check->operation, check->index, &topic, &partition);
+  struct uk_slice topic = topic_of(check);
+  int32_t partition = partition_of(check);
   if (error == UK_E_NOT_FOUND && check->create != NULL) {
     check->create(check->create_context, check, topic);
     return;
@@ -90,9 +99,10 @@ static void finish(struct uk_kafka_check *check)
 static void go_on(struct uk_kafka_check *check)
 {
   struct topic topic = {0};
-  while (check->operation->error == UK_OK && check->index < check->count && is_known(check, &topic))
+  while (check->operation->error == UK_OK && check->index < check->places.count &&
+         is_known(check, &topic))
     check->index++;
-  if (check->operation->error != UK_OK || check->index == check->count) {
+  if (check->operation->error != UK_OK || check->index == check->places.count) {
     finish(check);
     return;
   }

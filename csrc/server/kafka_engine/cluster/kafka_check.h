@@ -3,14 +3,13 @@
 #ifndef UK_KAFKA_CHECK_H
 #define UK_KAFKA_CHECK_H
 
+#include "server/kafka_engine/cluster/kafka_places.h"
 #include "server/kafka_engine/cluster/kafka_topics.h"
 
 struct uk_kafka_check {
   /* The caller's. */
   struct uk_operation *operation;
-  size_t count;
-  void (*item)(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
-               int32_t *partition); /* -1: any partition */
+  struct uk_kafka_places places;
   void (*then)(struct uk_kafka_check *check);
   bool index_shown; /* an error says "[INDEX]: " in front */
   bool changes; /* the operation changes something, which it has not done when the check fails: what

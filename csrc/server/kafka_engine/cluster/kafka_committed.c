@@ -242,14 +242,6 @@ static void answered(struct uk_kafka_query *base)
   finish(query);
 }
 
-static void item(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
-                 int32_t *partition)
-{
-  const struct uk_committed *committed = (const struct uk_committed *)operation;
-  *topic = committed->offsets[index].topic;
-  *partition = committed->offsets[index].partition;
-}
-
 static void checked(struct uk_kafka_check *check)
 {
   struct query *query = (struct query *)((char *)check - offsetof(struct query, check));
@@ -273,8 +265,7 @@ void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_comm
   *query = (struct query){
     .work = {.query = {.deadline = operation->operation.deadline, .then = answered}, .run = run},
     .check = {.operation = &operation->operation,
-              .count = operation->count,
-              .item = item,
+              .places = uk_kafka_places_of_offsets(operation->offsets, operation->count),
               .then = checked},
     .operation = operation,
     .committed = committed,

@@ -158,15 +158,6 @@ static void answered(struct uk_kafka_query *query)
   finish(offsets);
 }
 
-static void item(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
-                 int32_t *partition)
-{
-  const struct uk_topic_partition_offset *at =
-    &((const struct uk_offsets *)operation)->offsets[index];
-  *topic = at->topic;
-  *partition = at->partition;
-}
-
 static void checked(struct uk_kafka_check *check)
 {
   struct offsets *offsets = (struct offsets *)((char *)check - offsetof(struct offsets, check));
@@ -188,8 +179,7 @@ void uk_kafka_offsets_run(struct uk_offsets *operation, rd_kafka_t *control,
   *offsets = (struct offsets){
     .work = {.query = {.deadline = operation->operation.deadline, .then = answered}, .run = run},
     .check = {.operation = &operation->operation,
-              .count = operation->count,
-              .item = item,
+              .places = uk_kafka_places_of_offsets(operation->offsets, operation->count),
               .then = checked},
     .operation = operation,
     .control = control,

@@ -11,15 +11,6 @@ enum {
 
 /* The check. */
 
-static void item(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
-                 int32_t *partition)
-{
-  const struct uk_topic_partition_offset *at =
-    &((const struct uk_fetch *)operation)->positions[index];
-  *topic = at->topic;
-  *partition = at->partition;
-}
-
 /* Under the mutex, which the fetch must have before it goes: it may run at once for another reason. */
 static void answered(struct uk_kafka_fetch *fetch)
 {
@@ -37,10 +28,11 @@ static void checked(struct uk_kafka_check *check)
 
 void uk_kafka_fetch_check(struct uk_kafka_fetch *fetch)
 {
-  fetch->check = (struct uk_kafka_check){.operation = &fetch->operation->operation,
-                                         .count = fetch->operation->count,
-                                         .item = item,
-                                         .then = checked};
+  const struct uk_fetch *operation = fetch->operation;
+  fetch->check = (struct uk_kafka_check){
+    .operation = &fetch->operation->operation,
+    .places = uk_kafka_places_of_offsets(operation->positions, operation->count),
+    .then = checked};
   uk_kafka_topics_check(fetch->fetches->parts.topics, &fetch->check);
 }
 

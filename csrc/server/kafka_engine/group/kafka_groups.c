@@ -180,21 +180,6 @@ static void checked(struct uk_kafka_check *check)
     uk_kafka_request_done(request);
 }
 
-static void consume_item(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
-                         int32_t *partition)
-{
-  *topic = ((const struct uk_consume *)operation)->topics[index];
-  *partition = -1;
-}
-
-static void commit_item(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
-                        int32_t *partition)
-{
-  const struct uk_commit *commit = (const struct uk_commit *)operation;
-  *topic = commit->offsets[index].topic;
-  *partition = commit->offsets[index].partition;
-}
-
 static void create_topic(void *context, struct uk_kafka_check *check, struct uk_slice topic)
 {
   const struct uk_kafka_groups *groups = context;
@@ -216,9 +201,7 @@ static bool is_plain(struct uk_slice name)
 }
 
 static void start(struct uk_kafka_groups *groups, enum uk_kafka_request_kind kind,
-                  struct uk_operation *operation, size_t count,
-                  void (*item)(const struct uk_operation *operation, size_t index,
-                               struct uk_slice *topic, int32_t *partition))
+                  struct uk_operation *operation, struct uk_kafka_places places)
 {
   struct uk_kafka_request *request = calloc(1, sizeof *request);
   struct uk_slice group, name;
@@ -239,8 +222,7 @@ static void start(struct uk_kafka_groups *groups, enum uk_kafka_request_kind kin
     return;
   }
   request->check = (struct uk_kafka_check){.operation = operation,
-                                           .count = count,
-                                           .item = item,
+                                           .places = places,
                                            .then = checked,
                                            .changes = kind == UK_KAFKA_COMMIT,
                                            .create = may_create(request) ? create_topic : NULL,
@@ -251,17 +233,19 @@ static void start(struct uk_kafka_groups *groups, enum uk_kafka_request_kind kin
 void uk_kafka_groups_consume(struct uk_kafka_groups *groups, struct uk_consume *operation)
 {
   operation->delivery = 0;
-  start(groups, UK_KAFKA_CONSUME, &operation->operation, operation->topic_count, consume_item);
+  start(groups, UK_KAFKA_CONSUME, &operation->operation,
+        uk_kafka_places_of_topics(operation->topics, operation->topic_count));
 }
 
 void uk_kafka_groups_commit(struct uk_kafka_groups *groups, struct uk_commit *operation)
 {
-  start(groups, UK_KAFKA_COMMIT, &operation->operation, operation->count, commit_item);
+  start(groups, UK_KAFKA_COMMIT, &operation->operation,
+        uk_kafka_places_of_offsets(operation->offsets, operation->count));
 }
 
 void uk_kafka_groups_delete(struct uk_kafka_groups *groups, struct uk_delete_consumer *operation)
 {
-  start(groups, UK_KAFKA_DELETE, &operation->operation, 0, NULL);
+  start(groups, UK_KAFKA_DELETE, &operation->operation, (struct uk_kafka_places){.count = 0});
 }
 
 void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk_slice group,

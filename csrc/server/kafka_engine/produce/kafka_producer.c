@@ -246,14 +246,6 @@ static void checked(struct uk_kafka_check *check)
     end(produce);
 }
 
-static void item(const struct uk_operation *operation, size_t index, struct uk_slice *topic,
-                 int32_t *partition)
-{
-  const struct uk_record *record = &((const struct uk_produce *)operation)->records[index];
-  *topic = record->topic;
-  *partition = record->partition;
-}
-
 static int64_t size_of(const struct uk_produce *operation)
 {
   size_t size = 0;
@@ -280,14 +272,14 @@ void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_pro
   produce->bytes = size_of(operation);
   atomic_init(&produce->left, count + 1);
   atomic_fetch_add(&producer->bytes, produce->bytes);
-  produce->check = (struct uk_kafka_check){.operation = &operation->operation,
-                                           .count = count,
-                                           .item = item,
-                                           .then = checked,
-                                           .index_shown = count > 1,
-                                           .changes = true,
-                                           .create = producer->parts.create,
-                                           .create_context = producer->parts.create_context};
+  produce->check =
+    (struct uk_kafka_check){.operation = &operation->operation,
+                            .places = uk_kafka_places_of_records(operation->records, count),
+                            .then = checked,
+                            .index_shown = count > 1,
+                            .changes = true,
+                            .create = producer->parts.create,
+                            .create_context = producer->parts.create_context};
   uk_kafka_topics_check(producer->parts.topics, &produce->check);
 }
 
