@@ -60,14 +60,7 @@ return {
     upward = {},
 
     -- Circles of calls inside a room, by noun.
-    circles = {
-      {
-        folder = "server/kafka_engine/group/",
-        nouns = "kafka_groups kafka_instance kafka_commits kafka_delivery kafka_lease kafka_leave "
-          .. "kafka_poll_diagnosis kafka_rebalance kafka_request_queue kafka_reset",
-        reason = "the parts of an instance call one another, and hand requests back to the table of groups",
-      },
-    },
+    circles = {},
   },
 
   -- A room is a folder, or the files whose names a pattern matches, or the rest.

@@ -6,13 +6,13 @@
 
 #include "check.h"
 #include "kafka_parts.h"
-#include "server/kafka_engine/group/kafka_handover.h"
+#include "server/kafka_engine/group/kafka_position_metadata.h"
 
 enum { PATIENCE = 20000, PARTITIONS = 4 };
 
 static struct {
   struct uk_kafka_groups groups;
-  struct uk_kafka_instance *instance;
+  struct uk_kafka_group_member *member;
   struct uk_kafka_assigned_partition partitions[PARTITIONS];
   const char *topic;
 } rig;
@@ -20,13 +20,14 @@ static struct {
 /* Its client has what lies before `delivered`, and was sent what lies before `position`. */
 static void set_partition(int partition, int64_t delivered, int64_t position)
 {
-  rig.partitions[partition] =
-    (struct uk_kafka_assigned_partition){.topic = uk_kafka_name(uk_slice_text(rig.topic)),
-                                         .number = partition,
-                                         .assigned = true,
-                                         .position = position,
-                                         .delivered = delivered,
-                                         .committed = -1};
+  rig.partitions[partition] = (struct uk_kafka_assigned_partition){
+    .topic = uk_kafka_name(uk_slice_text(rig.topic)), .number = partition, .assigned = true};
+  if (position >= 0)
+    uk_progress_resume(&rig.partitions[partition].progress, delivered, UK_OFFSET_UNKNOWN);
+  else
+    uk_progress_forget(&rig.partitions[partition].progress);
+  if (position > delivered)
+    uk_progress_advance(&rig.partitions[partition].progress, delivered, position);
 }
 
 static bool rig_open(void)
@@ -39,25 +40,23 @@ static bool rig_open(void)
   uk_kafka_conf_set(conf, "group.id", "g");
   rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_OFFSET_COMMIT);
   pthread_mutex_init(&rig.groups.mutex, NULL);
-  rig.instance = calloc(1, sizeof *rig.instance);
-  rig.instance->groups = &rig.groups;
-  rig.instance->partitions = rig.partitions;
-  rig.instance->partition_count = PARTITIONS;
-  rig.instance->settings.auto_commit = true;
-  rig.instance->migrates = true;
-  rig.instance->handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
-  if (rig.instance->handle == NULL)
+  rig.member = calloc(1, sizeof *rig.member);
+  rig.member->groups = &rig.groups;
+  rig.member->partitions = (struct uk_kafka_assigned_partitions){rig.partitions, PARTITIONS};
+  rig.member->settings.auto_commit = true;
+  rig.member->handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+  if (rig.member->handle == NULL)
     return false;
-  rd_kafka_poll_set_consumer(rig.instance->handle);
-  rig.instance->control = rd_kafka_queue_get_consumer(rig.instance->handle);
+  rd_kafka_poll_set_consumer(rig.member->handle);
+  rig.member->control = rd_kafka_queue_get_consumer(rig.member->handle);
   return true;
 }
 
 static void rig_close(void)
 {
-  rd_kafka_queue_destroy(rig.instance->control);
-  rd_kafka_destroy(rig.instance->handle);
-  free(rig.instance);
+  rd_kafka_queue_destroy(rig.member->control);
+  rd_kafka_destroy(rig.member->handle);
+  free(rig.member);
   pthread_mutex_destroy(&rig.groups.mutex);
   kafka_parts_close();
 }
@@ -65,10 +64,10 @@ static void rig_close(void)
 /* What the group was told, and its word on it; NULL without it, which fails the case. */
 static rd_kafka_event_t *await_commit(void)
 {
-  rd_kafka_event_t *event = rd_kafka_queue_poll(rig.instance->control, PATIENCE);
+  rd_kafka_event_t *event = rd_kafka_queue_poll(rig.member->control, PATIENCE);
   while (event != NULL && rd_kafka_event_type(event) != RD_KAFKA_EVENT_OFFSET_COMMIT) {
     rd_kafka_event_destroy(event);
-    event = rd_kafka_queue_poll(rig.instance->control, PATIENCE);
+    event = rd_kafka_queue_poll(rig.member->control, PATIENCE);
   }
   CHECK(event != NULL && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR);
   return event;
@@ -76,7 +75,7 @@ static rd_kafka_event_t *await_commit(void)
 
 static void end_commit(rd_kafka_event_t *event)
 {
-  uk_kafka_instance_committed(rig.instance, event);
+  CHECK(uk_kafka_commits_answered(rig.member, event));
   rd_kafka_event_destroy(event);
 }
 
@@ -87,7 +86,7 @@ static void check_commit(rd_kafka_event_t *event, int partition, int64_t offset,
   if (!CHECK(at != NULL))
     return;
   CHECK_EQ_INT(at->offset, offset);
-  CHECK_EQ_INT(uk_kafka_handover_read_metadata(at), position);
+  CHECK_EQ_INT(uk_kafka_position_metadata_read(at), position);
 }
 
 static void metadata_says_how_far_the_client_is(void)
@@ -96,9 +95,7 @@ static void metadata_says_how_far_the_client_is(void)
   set_partition(1, 0, 2);
   set_partition(2, 5, 5);   /* nothing was sent since */
   set_partition(3, -1, -1); /* nothing is known */
-  rig.instance->metadata_due = true;
-  uk_kafka_instance_commit_metadata(rig.instance);
-  CHECK(!rig.instance->metadata_due);
+  CHECK(uk_kafka_commits_send_metadata(rig.member));
   rd_kafka_event_t *event = await_commit();
   REQUIRE(event != NULL);
   CHECK_EQ_INT(rd_kafka_event_topic_partition_list(event)->cnt, 2);
@@ -114,9 +111,8 @@ static void metadata_is_silent_where_the_client_said_where_to_go_on(void)
   set_partition(1, 0, 2);
   set_partition(2, -1, -1);
   set_partition(3, -1, -1);
-  rig.partitions[0].overridden = true;
-  rig.instance->metadata_due = true;
-  uk_kafka_instance_commit_metadata(rig.instance);
+  rig.partitions[0].progress.overridden = true;
+  CHECK(uk_kafka_commits_send_metadata(rig.member));
   rd_kafka_event_t *event = await_commit();
   REQUIRE(event != NULL);
   CHECK_EQ_INT(rd_kafka_event_topic_partition_list(event)->cnt, 1);
@@ -129,35 +125,18 @@ static void metadata_waits_for_a_commit_that_is_under_way(void)
 {
   for (int i = 0; i < PARTITIONS; i++)
     set_partition(i, 3, 10);
-  uk_kafka_instance_commit_delivered(rig.instance);
-  rig.instance->metadata_due = true;
-  uk_kafka_instance_commit_metadata(rig.instance);
-  CHECK(rig.instance->metadata_due);
+  uk_kafka_commits_send_delivered(rig.member);
+  CHECK(!uk_kafka_commits_send_metadata(rig.member));
   rd_kafka_event_t *event = await_commit();
   REQUIRE(event != NULL);
   CHECK_EQ_INT(rd_kafka_event_topic_partition_list(event)->cnt, PARTITIONS);
   check_commit(event, 0, 3, -1);
   end_commit(event);
-  uk_kafka_instance_commit_metadata(rig.instance);
+  CHECK(uk_kafka_commits_send_metadata(rig.member));
   event = await_commit();
   REQUIRE(event != NULL);
   check_commit(event, 0, 3, 10);
   end_commit(event);
-}
-
-/* Requests that keep coming to one server are no round robin. */
-static void notes_end_with_an_instance_that_stays(void)
-{
-  int notes = rig.instance->metadata_commits;
-  for (; rig.instance->migrates && notes <= UK_KAFKA_METADATA_COMMITS; notes++) {
-    set_partition(0, notes, notes + 10);
-    rig.instance->metadata_due = true;
-    uk_kafka_instance_commit_metadata(rig.instance);
-    rd_kafka_event_t *event = await_commit();
-    REQUIRE(event != NULL);
-    end_commit(event);
-  }
-  CHECK_EQ_INT(notes, UK_KAFKA_METADATA_COMMITS);
 }
 
 int main(void)
@@ -169,7 +148,6 @@ int main(void)
   CHECK_RUN(metadata_says_how_far_the_client_is);
   CHECK_RUN(metadata_is_silent_where_the_client_said_where_to_go_on);
   CHECK_RUN(metadata_waits_for_a_commit_that_is_under_way);
-  CHECK_RUN(notes_end_with_an_instance_that_stays);
   rig_close();
   return check_end();
 }

@@ -2354,6 +2354,31 @@ static void one_that_leaves_is_not_outside(void)
   CHECK(strstr(fake.log, "probe") == NULL);
 }
 
+/* Requests that keep coming to one server are no round robin. */
+static void metadata_ends_with_an_instance_that_stays(void)
+{
+  static struct request request;
+  take_over(&request);
+  fake_assigned("me", "t/0");
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_answer_with(RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, NULL, NULL, NULL);
+  fake_pass(LEASE);
+  int commits = 0;
+  for (int i = 0; i < 110; i++) {
+    fake_record(0, i);
+    if (i > 0)
+      consume(&request, TIMEOUT);
+    fake_settle();
+    check_end_with(&request, UK_OK, 1, "");
+    fake.log[0] = '\0';
+    sent(request.as.consume.delivery, true);
+    commits += strstr(fake.log, "+") != NULL;
+    while (fake.commit_count > 0)
+      fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
+  CHECK_EQ_INT(commits, 100);
+}
+
 /* Limits. */
 
 static void consume_as(struct request *request, const char *instance)
@@ -2651,5 +2676,6 @@ int main(void)
   RUN(a_partition_that_is_gone_needs_no_leader);
   RUN(topics_are_looked_at_while_somebody_waits);
   RUN(one_that_leaves_is_not_outside);
+  RUN(metadata_ends_with_an_instance_that_stays);
   return check_end();
 }

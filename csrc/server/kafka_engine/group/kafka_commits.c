@@ -3,29 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/kafka_engine/group/kafka_handover.h"
-#include "server/kafka_engine/group/kafka_rebalance.h"
-#include "server/kafka_engine/group/kafka_request_queue.h"
+#include "server/kafka_engine/group/kafka_position_metadata.h"
 
-static bool is_dirty(const struct uk_kafka_assigned_partition *partition)
+bool uk_kafka_commits_are_idle(const struct uk_kafka_group_member *member)
 {
-  return partition->assigned && partition->delivered >= 0 &&
-         partition->delivered != partition->committed;
-}
-
-bool uk_kafka_instance_dirty(const struct uk_kafka_instance *instance)
-{
-  for (size_t i = 0; i < instance->partition_count; i++) {
-    if (is_dirty(&instance->partitions[i]))
-      return true;
-  }
-  return false;
-}
-
-/* One at a time: what librdkafka has to send again, after an outage, would overtake a later one. */
-static bool is_quiet(const struct uk_kafka_instance *instance)
-{
-  return instance->auto_commits == 0 && instance->committing.first == NULL;
+  return member->committing.own == 0 && uk_list_is_empty(&member->committing.under_way);
 }
 
 static rd_kafka_topic_partition_t *add_delivered(struct uk_kafka_assigned_partition *partition,
@@ -33,26 +15,24 @@ static rd_kafka_topic_partition_t *add_delivered(struct uk_kafka_assigned_partit
 {
   rd_kafka_topic_partition_t *at =
     rd_kafka_topic_partition_list_add(list, partition->topic.text, partition->number);
-  at->offset = partition->delivered;
-  partition->committed = partition->delivered;
-  partition->overridden = false;
+  at->offset = uk_progress_commit(&partition->progress);
   return at;
 }
 
-/* `request` is NULL for a commit that nobody asked for. */
-static void send_commit(struct uk_kafka_instance *instance, rd_kafka_topic_partition_list_t *list,
+/* Destroys the list. `request` is NULL for a commit that no request asked for. */
+static void send_commit(struct uk_kafka_group_member *member, rd_kafka_topic_partition_list_t *list,
                         struct uk_kafka_request *request)
 {
   rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
   if (list->cnt > 0)
-    code = rd_kafka_commit_queue(instance->handle, list, instance->control, NULL, request);
+    code = rd_kafka_commit_queue(member->handle, list, member->control, NULL, request);
   bool sent = list->cnt > 0 && code == RD_KAFKA_RESP_ERR_NO_ERROR;
   rd_kafka_topic_partition_list_destroy(list);
   if (request == NULL) {
-    instance->auto_commits += sent;
+    member->committing.own += sent;
   } else if (sent) {
     request->sent = true;
-    uk_kafka_requests_add(&instance->committing, request);
+    uk_kafka_requests_add(&member->committing.under_way, request);
   } else {
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
       uk_kafka_fail(request->operation, code, "commit");
@@ -60,62 +40,53 @@ static void send_commit(struct uk_kafka_instance *instance, rd_kafka_topic_parti
   }
 }
 
-/* By itself. */
+/* Without a request. */
 
-void uk_kafka_instance_commit_delivered(struct uk_kafka_instance *instance)
+void uk_kafka_commits_send_delivered(struct uk_kafka_group_member *member)
 {
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-  for (size_t i = 0; i < instance->partition_count; i++) {
-    if (is_dirty(&instance->partitions[i]))
-      (void)add_delivered(&instance->partitions[i], list);
+  for (size_t i = 0; i < member->partitions.count; i++) {
+    if (uk_kafka_assigned_partition_is_dirty(&member->partitions.all[i]))
+      (void)add_delivered(&member->partitions.all[i], list);
   }
-  send_commit(instance, list, NULL);
+  send_commit(member, list, NULL);
 }
 
-/* Requests that keep coming to this server are no round robin. */
-static void count_metadata_commit(struct uk_kafka_instance *instance)
+bool uk_kafka_commits_send_metadata(struct uk_kafka_group_member *member)
 {
-  if (++instance->metadata_commits < UK_KAFKA_METADATA_COMMITS)
-    return;
-  pthread_mutex_lock(&instance->groups->mutex);
-  instance->migrates = false;
-  pthread_mutex_unlock(&instance->groups->mutex);
-}
-
-void uk_kafka_instance_commit_metadata(struct uk_kafka_instance *instance)
-{
-  if (!instance->metadata_due || !is_quiet(instance))
-    return;
+  if (!uk_kafka_commits_are_idle(member))
+    return false;
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-  instance->metadata_due = false;
-  for (size_t i = 0; i < instance->partition_count; i++) {
-    struct uk_kafka_assigned_partition *partition = &instance->partitions[i];
-    if (partition->assigned && !partition->overridden && partition->delivered >= 0 &&
-        partition->position > partition->delivered)
-      uk_kafka_handover_write_metadata(add_delivered(partition, list), partition->position);
+  for (size_t i = 0; i < member->partitions.count; i++) {
+    struct uk_kafka_assigned_partition *partition = &member->partitions.all[i];
+    if (partition->assigned && uk_progress_continues(&partition->progress) &&
+        uk_progress_in_flight(&partition->progress))
+      uk_kafka_position_metadata_write(add_delivered(partition, list),
+                                       partition->progress.position);
   }
-  send_commit(instance, list, NULL);
-  count_metadata_commit(instance);
+  send_commit(member, list, NULL);
+  return true;
 }
 
-int64_t uk_kafka_instance_next_commit(const struct uk_kafka_instance *instance)
+int64_t uk_kafka_commits_next(const struct uk_kafka_group_member *member)
 {
-  bool due =
-    instance->settings.auto_commit && is_quiet(instance) && uk_kafka_instance_dirty(instance);
-  return due ? instance->next_commit : INT64_MAX;
+  bool due = member->settings.auto_commit && uk_kafka_commits_are_idle(member) &&
+             uk_kafka_assigned_partitions_are_dirty(&member->partitions);
+  return due ? member->committing.next : INT64_MAX;
 }
 
-void uk_kafka_instance_auto_commit(struct uk_kafka_instance *instance, int64_t now)
+void uk_kafka_commits_auto(struct uk_kafka_group_member *member, int64_t now)
 {
-  if (now < uk_kafka_instance_next_commit(instance))
+  if (now < uk_kafka_commits_next(member))
     return;
-  uk_kafka_instance_commit_delivered(instance);
-  instance->next_commit = now + instance->settings.auto_commit_interval;
+  uk_kafka_commits_send_delivered(member);
+  member->committing.next = now + member->settings.auto_commit_interval;
 }
 
-/* By request. */
+/* For a request. */
 
-static void add_given(struct uk_kafka_instance *instance,
+/* Of a partition that is named twice the last offset counts. */
+static void add_given(struct uk_kafka_group_member *member,
                       const struct uk_topic_partition_offset *given,
                       rd_kafka_topic_partition_list_t *list)
 {
@@ -126,37 +97,40 @@ static void add_given(struct uk_kafka_instance *instance,
     at = rd_kafka_topic_partition_list_add(list, name.text, given->partition);
   at->offset = given->offset;
   struct uk_kafka_assigned_partition *partition =
-    uk_kafka_instance_partition(instance, name.text, given->partition);
-  if (partition != NULL) {
-    partition->committed = partition->delivered;
-    partition->overridden = at->offset != partition->delivered;
-  }
+    uk_kafka_assigned_partition_find(&member->partitions, name.text, given->partition);
+  if (partition == NULL)
+    return;
+  if (uk_progress_is_known(&partition->progress))
+    uk_progress_override(&partition->progress, given->offset);
+  else
+    partition->progress.overridden = true;
 }
 
-static void commit(struct uk_kafka_instance *instance, struct uk_kafka_request *request)
+static void send_request(struct uk_kafka_group_member *member, struct uk_kafka_request *request)
 {
-  const struct uk_commit *asked = (const struct uk_commit *)request->operation;
+  const struct uk_commit *commit = (const struct uk_commit *)request->operation;
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-  for (size_t i = 0; i < asked->count; i++)
-    add_given(instance, &asked->offsets[i], list);
-  for (size_t i = 0; asked->count == 0 && i < instance->partition_count; i++) {
-    struct uk_kafka_assigned_partition *partition = &instance->partitions[i];
-    if (partition->assigned && partition->delivered >= 0)
+  for (size_t i = 0; i < commit->count; i++)
+    add_given(member, &commit->offsets[i], list);
+  for (size_t i = 0; commit->count == 0 && i < member->partitions.count; i++) {
+    struct uk_kafka_assigned_partition *partition = &member->partitions.all[i];
+    if (partition->assigned && partition->progress.committable)
       (void)add_delivered(partition, list);
   }
-  send_commit(instance, list, request);
+  send_commit(member, list, request);
 }
 
-void uk_kafka_instance_commit_next(struct uk_kafka_instance *instance)
+void uk_kafka_commits_send_next(struct uk_kafka_group_member *member)
 {
   struct uk_kafka_request *request;
-  while (is_quiet(instance) && (request = uk_kafka_requests_take(&instance->commits)) != NULL)
-    commit(instance, request);
+  while (uk_kafka_commits_are_idle(member) &&
+         (request = uk_kafka_requests_take(&member->commits)) != NULL)
+    send_request(member, request);
 }
 
 /* Answers. */
 
-/* NULL: none, or what failed is said of all. */
+/* NULL: none failed, or the failure is of the whole commit. */
 static const rd_kafka_topic_partition_t *first_failed(const rd_kafka_topic_partition_list_t *list)
 {
   for (int i = 0; list != NULL && i < list->cnt; i++) {
@@ -167,40 +141,44 @@ static const rd_kafka_topic_partition_t *first_failed(const rd_kafka_topic_parti
 }
 
 /* The next auto-commit tries again. */
-static void forget_committed(struct uk_kafka_instance *instance,
-                             const rd_kafka_topic_partition_list_t *list)
+static void refuse(struct uk_kafka_group_member *member,
+                   const rd_kafka_topic_partition_list_t *list)
 {
   for (int i = 0; list != NULL && i < list->cnt; i++) {
-    struct uk_kafka_assigned_partition *partition =
-      uk_kafka_instance_partition(instance, list->elems[i].topic, list->elems[i].partition);
+    struct uk_kafka_assigned_partition *partition = uk_kafka_assigned_partition_find(
+      &member->partitions, list->elems[i].topic, list->elems[i].partition);
     if (partition != NULL)
-      partition->committed = -1;
+      uk_progress_refused(&partition->progress);
   }
 }
 
-static void answer(struct uk_kafka_instance *instance, struct uk_kafka_request *request,
+static void answer(struct uk_kafka_group_member *member, struct uk_kafka_request *request,
                    rd_kafka_resp_err_t code, const rd_kafka_topic_partition_t *failed)
 {
   char what[UK_KAFKA_PLACE_SIZE + UK_GROUP_NAME_MAX];
-  uk_kafka_requests_remove(&instance->committing, request);
-  if (request->operation == NULL) {
-    free(request);
-    return;
-  }
-  if (instance->lost) {
-    uk_kafka_requests_add(&instance->commits, request);
-    return;
-  }
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR && failed != NULL)
     (void)uk_kafka_place(what, sizeof what, uk_slice_text(failed->topic), failed->partition);
   else
-    snprintf(what, sizeof what, "group \"%s\"", instance->group.data);
+    snprintf(what, sizeof what, "group \"%s\"", member->group.data);
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
     uk_kafka_fail_change(request->operation, code, NULL, what);
   uk_kafka_request_done(request);
 }
 
-void uk_kafka_instance_committed(struct uk_kafka_instance *instance, rd_kafka_event_t *event)
+static void end_request(struct uk_kafka_group_member *member, struct uk_kafka_request *request,
+                        rd_kafka_resp_err_t code, const rd_kafka_topic_partition_t *failed,
+                        bool lost)
+{
+  uk_kafka_requests_remove(request);
+  if (request->operation == NULL)
+    free(request);
+  else if (lost)
+    uk_kafka_requests_add(&member->commits, request);
+  else
+    answer(member, request, code, failed);
+}
+
+bool uk_kafka_commits_answered(struct uk_kafka_group_member *member, rd_kafka_event_t *event)
 {
   struct uk_kafka_request *request = rd_kafka_event_opaque(event);
   rd_kafka_resp_err_t code = rd_kafka_event_error(event);
@@ -209,29 +187,43 @@ void uk_kafka_instance_committed(struct uk_kafka_instance *instance, rd_kafka_ev
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR && failed != NULL)
     code = failed->err;
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    forget_committed(instance, list);
-  if (instance->leaves_until == 0 &&
-      (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID || code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID))
-    instance->lost = true;
+    refuse(member, list);
+  bool lost = member->leaving.until == 0 && (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ||
+                                             code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
   if (request != NULL)
-    answer(instance, request, code, failed);
-  else if (instance->auto_commits > 0)
-    instance->auto_commits--;
+    end_request(member, request, code, failed, lost);
+  else if (member->committing.own > 0)
+    member->committing.own--;
+  return !lost;
 }
 
-void uk_kafka_instance_abandon_commits(struct uk_kafka_instance *instance)
+/* Without an answer. */
+
+void uk_kafka_commits_expire(struct uk_kafka_group_member *member, bool all, int64_t now)
+{
+  const struct uk_list *requests = &member->committing.under_way;
+  for (struct uk_kafka_request *request = uk_kafka_requests_first(requests); request != NULL;
+       request = uk_kafka_requests_next(requests, request)) {
+    struct uk_operation *operation = request->operation;
+    if (operation == NULL || !(all || operation->deadline <= now))
+      continue;
+    request->operation = NULL;
+    uk_operation_fail(operation, UK_E_GATEWAY_TIMEOUT,
+                      "commit: the group's coordinator did not answer in time; it " UK_MAY_BE_DONE);
+    operation->done(operation);
+  }
+}
+
+void uk_kafka_commits_abandon(struct uk_kafka_group_member *member, bool lost)
 {
   struct uk_kafka_request *request;
-  while ((request = uk_kafka_requests_take(&instance->committing)) != NULL) {
-    if (request->operation == NULL) {
+  while ((request = uk_kafka_requests_take(&member->committing.under_way)) != NULL) {
+    if (request->operation == NULL)
       free(request);
-      continue;
-    }
-    if (instance->lost) {
-      uk_kafka_requests_add(&instance->commits, request);
-      continue;
-    }
-    uk_kafka_request_fail(request, UK_E_UNAVAILABLE,
-                          "commit: the instance was closed before its group answered");
+    else if (lost)
+      uk_kafka_requests_add(&member->commits, request);
+    else
+      uk_kafka_request_fail(request, UK_E_UNAVAILABLE,
+                            "commit: the instance was closed before its group answered");
   }
 }

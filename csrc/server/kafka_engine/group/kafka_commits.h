@@ -1,26 +1,35 @@
-/* kafka_commits: what an instance tells its group to remember: by request, and by itself. */
+/* kafka_commits: what a member commits for its group: when a request asks for it, and by auto-commit.
+ *
+ * One commit is under way at a time: after an outage librdkafka may send a commit again, behind a later one. */
 #ifndef UK_KAFKA_COMMITS_H
 #define UK_KAFKA_COMMITS_H
 
-#include "server/kafka_engine/group/kafka_instance.h"
+#include "server/kafka_engine/group/kafka_group_private.h"
 
-/* Commits what the first request says that waits for it, or all that was delivered, unless a commit is under way. The answer of
- * the group, or its absence, ends the request, and the next one may follow. */
-void uk_kafka_instance_commit_next(struct uk_kafka_instance *instance);
-/* Whether something was delivered that was not committed. */
-bool uk_kafka_instance_dirty(const struct uk_kafka_instance *instance);
-/* Commits it. */
-void uk_kafka_instance_commit_delivered(struct uk_kafka_instance *instance);
-/* Commits it with a note of how far the client is, where that is due and no commit is under way. */
-void uk_kafka_instance_commit_metadata(struct uk_kafka_instance *instance);
-/* When the settings want it next; INT64_MAX while there is nothing to commit, or a commit is under way. */
-int64_t uk_kafka_instance_next_commit(const struct uk_kafka_instance *instance);
-/* Commits it where that time has come. */
-void uk_kafka_instance_auto_commit(struct uk_kafka_instance *instance, int64_t now);
-/* What the group answered. Says so where the instance is lost to another server. */
-void uk_kafka_instance_committed(struct uk_kafka_instance *instance, rd_kafka_event_t *event);
-/* The group will not answer any more: ends the requests that wait for it. Of an instance that is lost, they wait for the
- * server that has it now. */
-void uk_kafka_instance_abandon_commits(struct uk_kafka_instance *instance);
+bool uk_kafka_commits_are_idle(const struct uk_kafka_group_member *member);
+
+/* Sends the commits of requests that wait, one after another: when the group answers, the next one follows. A commit without
+ * offsets commits all that was delivered. */
+void uk_kafka_commits_send_next(struct uk_kafka_group_member *member);
+
+/* Commits what was delivered and not committed. */
+void uk_kafka_commits_send_delivered(struct uk_kafka_group_member *member);
+
+/* The same with the metadata of the position, for records in flight. False: a commit is under way; call it again. */
+bool uk_kafka_commits_send_metadata(struct uk_kafka_group_member *member);
+
+/* When auto-commit is due; INT64_MAX: it has nothing to commit, or a commit is under way. */
+int64_t uk_kafka_commits_next(const struct uk_kafka_group_member *member);
+void uk_kafka_commits_auto(struct uk_kafka_group_member *member, int64_t now);
+
+/* The group answered. False: it says that another server has the instance; the request then waits again. A member that
+ * leaves cannot lose it. */
+bool uk_kafka_commits_answered(struct uk_kafka_group_member *member, rd_kafka_event_t *event);
+
+/* Answers the requests whose deadline has come, or all of them, although the group may still carry them out. */
+void uk_kafka_commits_expire(struct uk_kafka_group_member *member, bool all, int64_t now);
+
+/* The group will not answer any more. Where another server has the instance the requests wait again, otherwise they fail. */
+void uk_kafka_commits_abandon(struct uk_kafka_group_member *member, bool lost);
 
 #endif

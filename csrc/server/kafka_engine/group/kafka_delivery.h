@@ -1,15 +1,38 @@
-/* kafka_delivery: an instance's records, on their way into answers. */
+/* kafka_delivery: the records of an instance, on their way from librdkafka to the client. */
 #ifndef UK_KAFKA_DELIVERY_H
 #define UK_KAFKA_DELIVERY_H
 
-#include "server/kafka_engine/group/kafka_instance.h"
+#include "server/kafka_engine/group/kafka_group_private.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
+#include "server/kafka_engine/rd/kafka_record.h"
 
-/* Fills the first consume that waits with what is there. False when there was nothing. */
-bool uk_kafka_instance_deliver(struct uk_kafka_instance *instance);
+struct uk_kafka_delivery {
+  struct uk_deliveries numbers;
+  struct uk_kafka_event held; /* a record that did not fit into the last response */
+  struct uk_kafka_record record;
+  int64_t taken;       /* bytes, since librdkafka was woken to read ahead */
+  int64_t taken_count; /* records, since then */
+};
 
-/* Fails the consumes that wait; an instance that never served one is ended by it. False: it was. `place` is NULL where
- * it is about the group, `text` where the code says it all. */
-bool uk_kafka_instance_trouble(struct uk_kafka_instance *instance, rd_kafka_resp_err_t code,
-                               const char *text, const rd_kafka_topic_partition_t *place);
+enum uk_kafka_delivered {
+  UK_KAFKA_DELIVERED_NOTHING,
+  UK_KAFKA_DELIVERED_RECORDS, /* or the client was gone: the first consume is answered */
+  UK_KAFKA_DELIVERED_TROUBLE  /* no record came, but `event` says what is wrong */
+};
+
+/* Fills the first consume that waits with the records that are there, and answers it. The event of TROUBLE is the caller's to
+ * free. Precondition: a consume waits. */
+enum uk_kafka_delivered uk_kafka_delivery_run(struct uk_kafka_group_member *member,
+                                              struct uk_kafka_delivery *delivery,
+                                              struct uk_kafka_event *event);
+
+/* Records or other events wait. */
+bool uk_kafka_delivery_has_events(const struct uk_kafka_group_member *member,
+                                  const struct uk_kafka_delivery *delivery);
+
+/* The record that was held back is read again, or not needed any more. */
+void uk_kafka_delivery_drop_held(struct uk_kafka_delivery *delivery);
+
+void uk_kafka_delivery_free(struct uk_kafka_delivery *delivery);
 
 #endif

@@ -2,28 +2,29 @@
 
 #include <stdlib.h>
 
-#include "common/clock.h"
-#include "server/kafka_engine/group/kafka_request_queue.h"
+#include "server/kafka_engine/group/kafka_instance.h"
+#include "server/kafka_engine/group/kafka_takeover.h"
 
 enum { KEY_SIZE = 2 * UK_GROUP_NAME_MAX + 2 };
 
-/* "GROUP" NUL "INSTANCE". */
-static struct uk_slice key_of(char *bytes, struct uk_slice group, struct uk_slice name)
+static struct uk_kafka_group_member *member_of(struct uk_name_node *node)
 {
-  memcpy(bytes, group.data, group.length);
-  bytes[group.length] = '\0';
-  memcpy(bytes + group.length + 1, name.data, name.length);
-  return uk_slice_of(bytes, group.length + 1 + name.length);
+  return (struct uk_kafka_group_member *)node;
 }
 
-static struct uk_kafka_instance *find(struct uk_kafka_groups *groups, struct uk_slice group,
-                                      struct uk_slice name)
+/* Its key is "GROUP" NUL "INSTANCE". */
+static struct uk_kafka_group_member *find(struct uk_kafka_groups *groups, struct uk_slice group,
+                                          struct uk_slice name)
 {
-  char bytes[KEY_SIZE];
-  return (struct uk_kafka_instance *)uk_name_table_find(&groups->table, key_of(bytes, group, name));
+  char key[2 * UK_GROUP_NAME_MAX + 1];
+  memcpy(key, group.data, group.length);
+  key[group.length] = '\0';
+  memcpy(key + group.length + 1, name.data, name.length);
+  return member_of(
+    uk_name_table_find(&groups->table, uk_slice_of(key, group.length + 1 + name.length)));
 }
 
-/* Making. The mutex is held. */
+/* New members. The mutex is held. */
 
 static bool is_named(const struct uk_consume *consume, const char *topic)
 {
@@ -34,109 +35,118 @@ static bool is_named(const struct uk_consume *consume, const char *topic)
   return false;
 }
 
-static enum uk_error check_limits(struct uk_kafka_groups *groups, struct uk_consume *consume)
+/* The partitions of the topics that the consume and the instances of its group name; `live` counts these instances. */
+static int64_t count_partitions(struct uk_kafka_groups *groups, const struct uk_consume *consume,
+                                int64_t *live)
 {
-  int64_t partitions = 0, live = 0;
   struct uk_kafka_topics *topics = groups->parts.topics;
+  int64_t partitions = 0;
+  *live = 0;
   for (size_t i = 0; i < consume->topic_count; i++)
     partitions += uk_kafka_topics_partitions(topics, consume->topics[i]);
   for (struct uk_name_node *node = uk_name_table_next(&groups->table, NULL); node != NULL;
        node = uk_name_table_next(&groups->table, node)) {
-    const struct uk_kafka_instance *other = (struct uk_kafka_instance *)node;
-    if (other->takeover || !uk_slice_equal(other->group, consume->group))
+    const struct uk_kafka_group_member *other = member_of(node);
+    if (other->is_takeover || !uk_slice_equal(other->group, consume->group))
       continue;
-    live++;
-    for (size_t i = 0; i < other->topic_count; i++) {
-      if (!is_named(consume, other->topics[i].text))
-        partitions += uk_kafka_topics_partitions(topics, uk_slice_text(other->topics[i].text));
+    ++*live;
+    for (size_t i = 0; i < other->subscription.count; i++) {
+      const char *topic = other->subscription.topics[i].text;
+      if (!is_named(consume, topic))
+        partitions += uk_kafka_topics_partitions(topics, uk_slice_text(topic));
     }
   }
+  return partitions;
+}
+
+static bool has_room(const struct uk_kafka_groups *groups)
+{
+  return (int64_t)(groups->count + 1) * groups->parts.prefetch_bytes <=
+         groups->parts.prefetch_budget;
+}
+
+static enum uk_error check_limits(struct uk_kafka_groups *groups, struct uk_consume *consume)
+{
+  struct uk_operation *operation = &consume->operation;
+  struct uk_slice group = consume->group;
+  int64_t live, partitions = count_partitions(groups, consume, &live);
   if (partitions == 0) /* forgotten since they were checked */
-    uk_operation_fail(&consume->operation, UK_E_UNAVAILABLE,
-                      "group \"%.*s\": its topics are being looked for", (int)consume->group.length,
-                      consume->group.data);
+    uk_operation_fail(operation, UK_E_UNAVAILABLE,
+                      "group \"%.*s\": its topics are being looked for", (int)group.length,
+                      group.data);
   else if (live >= partitions)
-    uk_operation_fail(&consume->operation, UK_E_TOO_MANY,
+    uk_operation_fail(operation, UK_E_TOO_MANY,
                       "group \"%.*s\" has %lld consumer instances already: the limit is %lld, the "
                       "partitions of its topics",
-                      (int)consume->group.length, consume->group.data, (long long)live,
-                      (long long)partitions);
-  else if ((int64_t)(groups->count + 1) * groups->parts.prefetch_bytes >
-           groups->parts.prefetch_budget)
-    uk_operation_fail(
-      &consume->operation, UK_E_TOO_MANY,
-      "no room for an instance of group \"%.*s\": %zu read ahead for %lld bytes each, "
-      "and prefetch_budget is %lld",
-      (int)consume->group.length, consume->group.data, groups->count,
-      (long long)groups->parts.prefetch_bytes, (long long)groups->parts.prefetch_budget);
-  return consume->operation.error;
+                      (int)group.length, group.data, (long long)live, (long long)partitions);
+  else if (!has_room(groups))
+    uk_operation_fail(operation, UK_E_TOO_MANY,
+                      "no room for an instance of group \"%.*s\": %zu read ahead for %lld bytes "
+                      "each, and prefetch_budget is %lld",
+                      (int)group.length, group.data, groups->count,
+                      (long long)groups->parts.prefetch_bytes,
+                      (long long)groups->parts.prefetch_budget);
+  return operation->error;
 }
 
-static struct uk_kafka_instance *make(struct uk_kafka_groups *groups, struct uk_slice group,
-                                      struct uk_slice name,
-                                      const struct uk_consumer_settings *settings)
+static void free_member(struct uk_kafka_group_member *member)
 {
-  struct uk_kafka_instance *instance =
-    calloc(1, sizeof *instance + group.length + 1 + name.length + 1);
-  if (instance == NULL)
-    return NULL;
-  instance->node.name = key_of(instance->bytes, group, name);
-  instance->group = uk_slice_of(instance->bytes, group.length);
-  instance->name = uk_slice_of(instance->bytes + group.length + 1, name.length);
-  instance->groups = groups;
-  instance->settings = *settings;
-  instance->fresh = true;
-  instance->last_request = uk_clock_monotonic();
-  instance->asked_since = instance->last_request;
-  instance->next_commit = instance->last_request + settings->auto_commit_interval;
-  uk_kafka_task_init(&instance->task, groups->parts.executor, uk_kafka_instance_run,
-                     uk_kafka_instance_free);
-  uk_name_set_init(&instance->created);
-  if (!uk_name_table_add(&groups->table, &instance->node)) {
-    uk_name_set_free(&instance->created);
-    free(instance);
-    return NULL;
-  }
-  groups->count++;
-  return instance;
+  if (member->is_takeover)
+    uk_kafka_takeover_free(member);
+  else
+    uk_kafka_instance_free(member);
 }
 
-static struct uk_kafka_instance *make_consumer(struct uk_kafka_groups *groups,
-                                               struct uk_consume *consume)
+static void post(struct uk_kafka_request *request);
+
+/* The requests that the member left create the next one. The groups stay until they are posted. */
+static void ended(struct uk_kafka_task *task)
 {
+  struct uk_kafka_group_member *member =
+    (struct uk_kafka_group_member *)((char *)task - offsetof(struct uk_kafka_group_member, task));
+  struct uk_kafka_groups *groups = member->groups;
+  struct uk_list left = {0};
+  struct uk_kafka_request *request;
+  uk_list_move(&left, &member->left);
+  free_member(member);
+  while ((request = uk_kafka_requests_take(&left)) != NULL)
+    post(request);
+  pthread_mutex_lock(&groups->mutex);
+  groups->count--;
+  pthread_cond_broadcast(&groups->empty);
+  pthread_mutex_unlock(&groups->mutex);
+}
+
+/* A consume gets an instance; a commit or a deletion gets a takeover, which does not count as reading ahead. */
+static struct uk_kafka_group_member *new_member(struct uk_kafka_request *request,
+                                                struct uk_slice group, struct uk_slice name)
+{
+  struct uk_kafka_groups *groups = request->groups;
+  struct uk_consume *consume = (struct uk_consume *)request->operation;
+  if (request->kind != UK_KAFKA_CONSUME)
+    return uk_kafka_takeover_new(groups, group, name, ended);
   if (check_limits(groups, consume) != UK_OK)
     return NULL;
-  return make(groups, consume->group, consume->instance, &consume->settings);
+  return uk_kafka_instance_new(groups, group, name, &consume->settings, ended);
 }
 
-/* Nothing is read ahead for it that counts. */
-static struct uk_kafka_instance *make_takeover(struct uk_kafka_groups *groups,
-                                               struct uk_slice group, struct uk_slice name)
+static struct uk_kafka_group_member *add_member(struct uk_kafka_request *request,
+                                                struct uk_slice group, struct uk_slice name)
 {
-  static const struct uk_consumer_settings settings = {
-    .auto_commit = false, .offset_reset = UK_RESET_LATEST, .session_timeout = UK_SESSION_TIMEOUT};
-  struct uk_kafka_instance *instance = make(groups, group, name, &settings);
-  if (instance != NULL)
-    instance->takeover = true;
-  return instance;
+  struct uk_kafka_groups *groups = request->groups;
+  struct uk_kafka_group_member *member = new_member(request, group, name);
+  if (member != NULL && uk_name_table_add(&groups->table, &member->node)) {
+    groups->count++;
+    return member;
+  }
+  if (member != NULL)
+    free_member(member);
+  if (request->operation->error == UK_OK)
+    request->operation->error = UK_E_NO_MEMORY;
+  return NULL;
 }
 
 /* Requests. */
-
-static struct uk_kafka_instance *instance_for(struct uk_kafka_request *request,
-                                              struct uk_slice group, struct uk_slice name)
-{
-  struct uk_kafka_instance *instance = find(request->groups, group, name);
-  if (instance != NULL)
-    return instance;
-  if (request->kind == UK_KAFKA_CONSUME)
-    instance = make_consumer(request->groups, (struct uk_consume *)request->operation);
-  else
-    instance = make_takeover(request->groups, group, name);
-  if (instance == NULL && request->operation->error == UK_OK)
-    request->operation->error = UK_E_NO_MEMORY;
-  return instance;
-}
 
 /* group and instance stand first, and in this order, in every operation that names them. */
 static void names_of(const struct uk_kafka_request *request, struct uk_slice *group,
@@ -155,19 +165,22 @@ _Static_assert(offsetof(struct uk_consume, group) == offsetof(struct uk_delete_c
                    offsetof(struct uk_delete_consumer, instance),
                "names_of reads them alike");
 
-void uk_kafka_groups_post(struct uk_kafka_request *request)
+/* Hands the request to the member that it names. */
+static void post(struct uk_kafka_request *request)
 {
   struct uk_kafka_groups *groups = request->groups;
   struct uk_slice group, name;
   names_of(request, &group, &name);
   pthread_mutex_lock(&groups->mutex);
-  struct uk_kafka_instance *instance = instance_for(request, group, name);
-  if (instance != NULL) {
-    uk_kafka_requests_add(&instance->inbox, request);
-    uk_kafka_task_wake(&instance->task);
+  struct uk_kafka_group_member *member = find(groups, group, name);
+  if (member == NULL)
+    member = add_member(request, group, name);
+  if (member != NULL) {
+    uk_kafka_requests_add(&member->inbox, request);
+    uk_kafka_task_wake(&member->task);
   }
   pthread_mutex_unlock(&groups->mutex);
-  if (instance == NULL)
+  if (member == NULL)
     uk_kafka_request_done(request);
 }
 
@@ -175,7 +188,7 @@ static void checked(struct uk_kafka_check *check)
 {
   struct uk_kafka_request *request = (struct uk_kafka_request *)check;
   if (request->operation->error == UK_OK)
-    uk_kafka_groups_post(request);
+    post(request);
   else
     uk_kafka_request_done(request);
 }
@@ -252,15 +265,9 @@ void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk
                                        struct uk_slice name, uint64_t delivery, bool complete)
 {
   pthread_mutex_lock(&groups->mutex);
-  struct uk_kafka_instance *instance = find(groups, group, name);
-  if (instance != NULL && !complete)
-    instance->undelivered = delivery;
-  else if (instance != NULL && instance->migrates)
-    instance->sent = delivery;
-  else
-    instance = NULL;
-  if (instance != NULL)
-    uk_kafka_task_wake(&instance->task);
+  struct uk_kafka_group_member *member = find(groups, group, name);
+  if (member != NULL && !member->is_takeover)
+    uk_kafka_instance_response_finished(member, delivery, complete);
   pthread_mutex_unlock(&groups->mutex);
 }
 
@@ -268,50 +275,49 @@ void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk
 
 static int by_name(const void *a, const void *b)
 {
-  const struct uk_kafka_instance *one = *(struct uk_kafka_instance *const *)a;
-  const struct uk_kafka_instance *other = *(struct uk_kafka_instance *const *)b;
+  const struct uk_kafka_group_member *one = *(struct uk_kafka_group_member *const *)a;
+  const struct uk_kafka_group_member *other = *(struct uk_kafka_group_member *const *)b;
   int order = uk_name_order(one->group, other->group);
   return order != 0 ? order : uk_name_order(one->name, other->name);
 }
 
-static void list_one(const struct uk_kafka_instance *instance, struct uk_consumers *operation,
-                     int32_t *partitions)
+static void list_one(const struct uk_kafka_group_member *member, struct uk_consumers *operation,
+                     int32_t *numbers)
 {
+  const struct uk_kafka_assigned_partitions *held = &member->published;
   size_t i = 0;
-  while (i < instance->listed_count) {
-    const struct uk_kafka_assigned_partition *first = &instance->listed[i];
+  while (i < held->count) {
+    const struct uk_kafka_assigned_partition *first = &held->all[i];
     size_t count = 0;
-    for (; i < instance->listed_count &&
-           strcmp(instance->listed[i].topic.text, first->topic.text) == 0;
-         i++)
-      partitions[count++] = instance->listed[i].number;
-    operation->owned(&operation->operation, instance->group, instance->name,
-                     uk_slice_text(first->topic.text), partitions, count);
+    for (; i < held->count && strcmp(held->all[i].topic.text, first->topic.text) == 0; i++)
+      numbers[count++] = held->all[i].number;
+    operation->owned(&operation->operation, member->group, member->name,
+                     uk_slice_text(first->topic.text), numbers, count);
   }
-  if (instance->listed_count == 0)
-    operation->owned(&operation->operation, instance->group, instance->name, (struct uk_slice){0},
-                     NULL, 0);
+  if (held->count == 0)
+    operation->owned(&operation->operation, member->group, member->name, (struct uk_slice){0}, NULL,
+                     0);
 }
 
 static enum uk_error list_all(struct uk_kafka_groups *groups, struct uk_consumers *operation)
 {
   size_t count = 0, most = 0;
-  struct uk_kafka_instance **sorted = calloc(groups->table.count + 1, sizeof *sorted);
+  struct uk_kafka_group_member **sorted = calloc(groups->table.count + 1, sizeof *sorted);
   struct uk_name_node *node = uk_name_table_next(&groups->table, NULL);
   for (; sorted != NULL && node != NULL; node = uk_name_table_next(&groups->table, node)) {
-    sorted[count] = (struct uk_kafka_instance *)node;
-    if (sorted[count]->takeover)
+    struct uk_kafka_group_member *member = member_of(node);
+    if (member->is_takeover)
       continue;
-    most = sorted[count]->listed_count > most ? sorted[count]->listed_count : most;
-    count++;
+    most = member->published.count > most ? member->published.count : most;
+    sorted[count++] = member;
   }
-  int32_t *partitions = calloc(most + 1, sizeof *partitions);
+  int32_t *numbers = calloc(most + 1, sizeof *numbers);
   if (count > 0)
-    qsort(sorted, count, sizeof(struct uk_kafka_instance *), by_name);
-  for (size_t i = 0; partitions != NULL && i < count; i++)
-    list_one(sorted[i], operation, partitions);
-  enum uk_error error = sorted != NULL && partitions != NULL ? UK_OK : UK_E_NO_MEMORY;
-  free(partitions);
+    qsort(sorted, count, sizeof(struct uk_kafka_group_member *), by_name);
+  for (size_t i = 0; numbers != NULL && i < count; i++)
+    list_one(sorted[i], operation, numbers);
+  enum uk_error error = sorted != NULL && numbers != NULL ? UK_OK : UK_E_NO_MEMORY;
+  free(numbers);
   free(sorted);
   return error;
 }
@@ -346,7 +352,7 @@ static void wake_all(struct uk_kafka_groups *groups)
 {
   for (struct uk_name_node *node = uk_name_table_next(&groups->table, NULL); node != NULL;
        node = uk_name_table_next(&groups->table, node))
-    uk_kafka_task_wake(&((struct uk_kafka_instance *)node)->task);
+    uk_kafka_task_wake(&member_of(node)->task);
 }
 
 void uk_kafka_groups_drain(struct uk_kafka_groups *groups)

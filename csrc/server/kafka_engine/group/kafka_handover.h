@@ -1,27 +1,27 @@
-/* kafka_handover: how far the client of an instance is, for the server that takes the instance over.
+/* kafka_handover: reads how far the client of an instance is that another server had.
  *
- * With auto-commit the next request of an instance says that its last delivery delivered, to whichever server it comes. So
- * that the other one knows what was delivered, it is noted in the metadata of the committed offsets once the response was
- * sent as a whole. That is a commit for each delivery: only an instance that was taken over itself makes it, and no longer
- * once UK_KAFKA_METADATA_COMMITS requests in a row came to the same server. */
+ * The server before has committed it in the metadata of the offsets, see kafka_position_metadata. It commits it after each
+ * response that was written in full, so only an instance that was taken over itself does, and no longer once
+ * UK_KAFKA_METADATA_COMMITS requests in a row have come to the same server. */
 #ifndef UK_KAFKA_HANDOVER_H
 #define UK_KAFKA_HANDOVER_H
 
-#include "server/kafka_engine/group/kafka_instance.h"
+#include "server/kafka_engine/group/kafka_group_private.h"
 
 enum { UK_KAFKA_METADATA_COMMITS = 100 };
 
-/* Notes it with the offset that is to be committed; without memory it does not. */
-void uk_kafka_handover_write_metadata(rd_kafka_topic_partition_t *at, int64_t position);
-/* What was noted with an offset that was committed; -1: nothing. */
-int64_t uk_kafka_handover_read_metadata(const rd_kafka_topic_partition_t *at);
+/* `handover` is where the member keeps the question. */
 
-/* Reads what is noted of the partitions that the instance is given. False: it need not be known, or there is no memory. */
-bool uk_kafka_handover_ask(struct uk_kafka_instance *instance,
-                           const rd_kafka_topic_partition_list_t *list);
-/* The partitions with what is noted of them, the caller's; NULL: not asked, or not known yet. */
-rd_kafka_topic_partition_list_t *uk_kafka_handover_take(struct uk_kafka_instance *instance);
-/* It need not be known any more. */
-void uk_kafka_handover_drop(struct uk_kafka_instance *instance);
+/* Asks what is committed for the partitions. False: memory is out. */
+bool uk_kafka_handover_ask(struct uk_kafka_group_member *member,
+                           struct uk_kafka_late_answer **handover,
+                           const rd_kafka_topic_partition_list_t *list, int64_t now);
+
+/* The partitions with their committed offsets and metadata, the caller's to destroy; all offsets are invalid when they could
+ * not be read in time. NULL: there is no answer yet. */
+rd_kafka_topic_partition_list_t *uk_kafka_handover_take(struct uk_kafka_late_answer **handover);
+
+/* The answer is not needed any more. */
+void uk_kafka_handover_drop(struct uk_kafka_late_answer **handover);
 
 #endif

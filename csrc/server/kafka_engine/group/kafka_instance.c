@@ -5,468 +5,573 @@
 
 #include "common/clock.h"
 #include "server/kafka_engine/group/kafka_commits.h"
-#include "server/kafka_engine/group/kafka_delivery.h"
-#include "server/kafka_engine/group/kafka_poll_diagnosis.h"
+#include "server/kafka_engine/group/kafka_group_member.h"
 #include "server/kafka_engine/group/kafka_handover.h"
 #include "server/kafka_engine/group/kafka_lease.h"
-#include "server/kafka_engine/group/kafka_leave.h"
+#include "server/kafka_engine/group/kafka_poll_diagnosis.h"
 #include "server/kafka_engine/group/kafka_rebalance.h"
-#include "server/kafka_engine/group/kafka_request_queue.h"
+#include "server/kafka_engine/group/kafka_reset.h"
+#include "server/kafka_engine/group/kafka_subscription.h"
 
-enum {
-  SESSION_LEAST = 6000, /* milliseconds; a broker takes no shorter session by default */
-  LEAVE_PAUSE = 10,     /* between two looks whether it has left */
-  STOP_TIMEOUT = 2000,  /* in which a server that stops hears what became of its commits */
-  LOOK_PAUSE = 1000     /* between two looks while somebody waits */
-};
+enum { BREAK = 1000 }; /* milliseconds without a request that end the time of waiting for records */
 
-static const char NOT_TAKEN_OVER[] = "the instance could not be taken over";
-
-/* Opening. */
-
-static rd_kafka_conf_t *make_conf(const struct uk_kafka_instance *instance)
+static struct uk_kafka_instance *instance_of(struct uk_kafka_group_member *member)
 {
-  static const char *const resets[] = {"latest", "earliest", "error"};
-  char session[24], heartbeat[24];
-  int32_t timeout = instance->settings.session_timeout;
-  timeout = timeout < SESSION_LEAST ? SESSION_LEAST : timeout;
-  snprintf(session, sizeof session, "%d", (int)timeout);
-  snprintf(heartbeat, sizeof heartbeat, "%d", (int)(timeout / 3 < 3000 ? timeout / 3 : 3000));
-  rd_kafka_conf_t *conf = uk_kafka_conf(instance->groups->parts.settings, UK_KAFKA_GROUP);
-  if (conf == NULL)
-    return NULL;
-  if (uk_kafka_conf_set(conf, "group.id", instance->group.data) &&
-      uk_kafka_conf_set(conf, "group.instance.id", instance->name.data) &&
-      uk_kafka_conf_set(conf, "session.timeout.ms", session) &&
-      uk_kafka_conf_set(conf, "heartbeat.interval.ms", heartbeat) &&
-      uk_kafka_conf_set(conf, "auto.offset.reset", resets[instance->settings.offset_reset])) {
-    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT |
-                                     RD_KAFKA_EVENT_ERROR);
-    return conf;
-  }
-  rd_kafka_conf_destroy(conf);
-  return NULL;
+  return (struct uk_kafka_instance *)member;
 }
 
-static bool open_handle(struct uk_kafka_instance *instance, char *text, size_t size)
+/* Each step says whether the state that it leads to has something to do at once. */
+
+static bool go(struct uk_kafka_instance *instance, enum uk_kafka_instance_state state)
 {
-  rd_kafka_conf_t *conf = make_conf(instance);
-  snprintf(text, size, "%s", uk_error_text(UK_E_NO_MEMORY));
-  if (conf == NULL)
-    return false;
-  instance->handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, size);
-  if (instance->handle == NULL) {
-    rd_kafka_conf_destroy(conf);
-    return false;
-  }
-  rd_kafka_poll_set_consumer(instance->handle);
-  instance->control = rd_kafka_queue_get_consumer(instance->handle);
-  instance->records = rd_kafka_queue_new(instance->handle);
-  uk_kafka_queue_watch(instance->control, &instance->task);
-  uk_kafka_queue_watch(instance->records, &instance->task);
+  instance->state = state;
   return true;
 }
 
-/* Ending. */
-
-void uk_kafka_instance_take_out(struct uk_kafka_instance *instance)
+static bool end(struct uk_kafka_instance *instance, int64_t now)
 {
-  struct uk_kafka_groups *groups = instance->groups;
-  pthread_mutex_lock(&groups->mutex);
-  if (!instance->gone)
-    uk_name_table_remove(&groups->table, &instance->node);
-  instance->gone = true;
-  pthread_mutex_unlock(&groups->mutex);
-}
-
-/* Who still waits goes to a new instance. */
-static void end(struct uk_kafka_instance *instance, int64_t now)
-{
-  uk_kafka_instance_take_out(instance);
-  uk_kafka_instance_abandon_commits(instance);
-  uk_kafka_instance_pass_on(instance, now);
-  uk_kafka_lease_drop(instance);
-  uk_kafka_handover_drop(instance);
-  if (instance->control != NULL) {
-    uk_kafka_queue_unwatch(instance->control);
-    uk_kafka_queue_unwatch(instance->records);
-  }
-  instance->ended = true;
-  uk_kafka_task_end(&instance->task);
-}
-
-static void end_with(struct uk_kafka_instance *instance, int64_t now, enum uk_error error,
-                     const char *text)
-{
-  uk_kafka_instance_take_out(instance);
-  uk_kafka_instance_take_inbox(instance, now);
-  uk_kafka_requests_fail(&instance->consumes, error, text);
-  uk_kafka_requests_fail(&instance->commits, error, text);
-  uk_kafka_requests_fail(&instance->deletes, error, text);
-  end(instance, now);
-}
-
-void uk_kafka_instance_free(struct uk_kafka_task *task)
-{
-  struct uk_kafka_instance *instance =
-    (struct uk_kafka_instance *)((char *)task - offsetof(struct uk_kafka_instance, task));
-  struct uk_kafka_groups *groups = instance->groups;
-  uk_kafka_event_free(&instance->held);
-  if (instance->records != NULL)
-    rd_kafka_queue_destroy(instance->records);
-  if (instance->control != NULL)
-    rd_kafka_queue_destroy(instance->control);
-  if (instance->handle != NULL)
-    uk_kafka_reap(groups->parts.reaper, instance->handle, NULL, NULL);
-  if (instance->group_holds != NULL)
-    rd_kafka_topic_partition_list_destroy(instance->group_holds);
-  uk_kafka_record_free(&instance->record);
-  uk_name_set_free(&instance->created);
-  free(instance->partitions);
-  free(instance->listed);
-  free(instance->topics);
-  free(instance);
-  pthread_mutex_lock(&groups->mutex);
-  groups->count--;
-  pthread_cond_broadcast(&groups->empty);
-  pthread_mutex_unlock(&groups->mutex);
-}
-
-/* Takeovers. */
-
-static void keep_first(void *argument, struct uk_slice topic, int32_t partitions)
-{
-  struct uk_kafka_name *first = argument;
-  if (first->text[0] == '\0' && partitions > 0)
-    *first = uk_kafka_name(topic);
-}
-
-/* Where nothing is known of what the instance holds: it holds nothing, or its group is being shared out, which may last
- * until the instance itself is back. Nobody joins without a topic that exists; who only leaves may name any. */
-static struct uk_kafka_name choose_topic(const struct uk_kafka_instance *instance)
-{
-  const struct uk_kafka_request *commit = instance->commits.first;
-  struct uk_kafka_name topic = {.text = ""};
-  if (commit != NULL)
-    return uk_kafka_name(((const struct uk_commit *)commit->operation)->offsets[0].topic);
-  (void)uk_kafka_topics_each(instance->groups->parts.topics, keep_first, &topic);
-  return topic;
-}
-
-/* Joining with other topics would be a rebalance for all. */
-static bool subscribe_takeover(struct uk_kafka_instance *instance,
-                               const rd_kafka_topic_partition_list_t *holds)
-{
-  struct uk_slice *topics = calloc((holds != NULL ? (size_t)holds->cnt : 0) + 1, sizeof *topics);
-  struct uk_kafka_name chosen;
-  size_t count = 0;
-  rd_kafka_resp_err_t code;
-  for (int i = 0; topics != NULL && holds != NULL && i < holds->cnt; i++) {
-    struct uk_slice topic = uk_slice_text(holds->elems[i].topic);
-    if (count == 0 || !uk_slice_equal(topics[count - 1], topic))
-      topics[count++] = topic;
-  }
-  if (topics != NULL && count == 0) {
-    chosen = choose_topic(instance);
-    topics[count++] = uk_slice_text(chosen.text);
-  }
-  bool done = topics != NULL && uk_kafka_instance_subscribe(instance, topics, count, &code);
-  free(topics);
-  return done;
-}
-
-/* What was consumed, only the server that has the instance knows. */
-static void refuse_empty_commits(struct uk_kafka_instance *instance)
-{
-  struct uk_kafka_requests commits = instance->commits, empty = {NULL, NULL};
-  struct uk_kafka_request *request;
-  instance->commits = (struct uk_kafka_requests){NULL, NULL};
-  while ((request = uk_kafka_requests_take(&commits)) != NULL)
-    uk_kafka_requests_add(
-      ((const struct uk_commit *)request->operation)->count == 0 ? &empty : &instance->commits,
-      request);
-  uk_kafka_requests_fail(
-    &empty, UK_E_UNAVAILABLE,
-    "another server has the consumer instance, and knows what it consumed: try "
-    "again, or name the offsets");
-}
-
-/* True: it is done, or had nothing to do. */
-static bool serve_takeover(struct uk_kafka_instance *instance, int64_t now)
-{
-  refuse_empty_commits(instance);
-  if (instance->joined)
-    uk_kafka_instance_commit_next(instance);
-  if (instance->commits.first != NULL || instance->committing.first != NULL)
-    return false;
-  if (instance->deletes.first == NULL)
-    return true;
-  if (instance->joined && now >= instance->quiet_until)
-    uk_kafka_instance_leave(instance, now);
+  bool lost = instance->state == UK_KAFKA_LOST;
+  uk_kafka_group_member_end(&instance->member, lost, now);
+  uk_kafka_handover_drop(&instance->handover);
+  instance->state = UK_KAFKA_ENDED;
   return false;
 }
 
-/* Beginning. */
-
-/* Where brokers cannot tell who has an instance, one that was here may be elsewhere. */
-static void refuse_unknown(const struct uk_kafka_instance *instance,
-                           struct uk_kafka_requests *requests, bool told)
+static bool leave(struct uk_kafka_instance *instance, int64_t now)
 {
-  struct uk_kafka_request *request;
-  while ((request = uk_kafka_requests_take(requests)) != NULL) {
-    if (request->moved && !told)
-      uk_operation_fail(request->operation, UK_E_UNAVAILABLE,
-                        "consumer instance \"%s\" of group \"%s\" moved to another server",
-                        instance->name.data, instance->group.data);
-    else
-      uk_operation_fail(request->operation, UK_E_NOT_FOUND,
-                        "group \"%s\" has no consumer instance \"%s\"", instance->group.data,
-                        instance->name.data);
-    uk_kafka_request_done(request);
-  }
+  uk_kafka_group_member_leave(&instance->member, now);
+  return go(instance, UK_KAFKA_LEAVING);
 }
 
-static void begin_takeover(struct uk_kafka_instance *instance, int64_t now,
-                           enum uk_kafka_first first, const rd_kafka_topic_partition_list_t *holds,
-                           rd_kafka_resp_err_t code)
+static bool is_leaving(const struct uk_kafka_instance *instance)
 {
-  char text[UK_MESSAGE_SIZE];
-  if (first == UK_KAFKA_FIRST_FREE) {
-    bool told = code == RD_KAFKA_RESP_ERR_NO_ERROR;
-    refuse_unknown(instance, &instance->commits, told);
-    refuse_unknown(instance, &instance->deletes, told);
-    end(instance, now);
-    return;
-  }
-  if (first == UK_KAFKA_FIRST_FAILED) {
-    snprintf(text, sizeof text, "group \"%s\": %s", instance->group.data, rd_kafka_err2str(code));
-    uk_kafka_requests_fail(&instance->commits, uk_kafka_error(code), text);
-    uk_kafka_requests_fail(&instance->deletes, uk_kafka_error(code), text);
-    end(instance, now);
-    return;
-  }
-  refuse_empty_commits(instance);
-  if (instance->commits.first == NULL && instance->deletes.first == NULL)
-    end(instance, now);
-  else if (!open_handle(instance, text, sizeof text) || !subscribe_takeover(instance, holds))
-    end_with(instance, now, UK_E_UNAVAILABLE, NOT_TAKEN_OVER);
+  return instance->state == UK_KAFKA_LEAVING;
 }
 
-static void begin(struct uk_kafka_instance *instance, int64_t now)
+/* Requests. */
+
+/* True: the request confirms the last response. */
+static bool acknowledge(struct uk_kafka_instance *instance, int64_t now)
 {
-  rd_kafka_topic_partition_list_t *holds;
-  rd_kafka_resp_err_t code;
-  char text[UK_MESSAGE_SIZE];
-  enum uk_kafka_first first = uk_kafka_lease_first(instance, now, &holds, &code);
-  if (first == UK_KAFKA_FIRST_WAITS)
-    return;
-  if (instance->takeover)
-    begin_takeover(instance, now, first, holds, code);
-  else if (!open_handle(instance, text, sizeof text))
-    end_with(instance, now, UK_E_UNAVAILABLE, text);
-  else
-    uk_kafka_instance_subscribe_kept(instance);
-  if (holds != NULL)
-    rd_kafka_topic_partition_list_destroy(holds);
-}
-
-/* What the group says. */
-
-/* That a topic is gone says nothing of the instance: it leaves by another topic. */
-static void leave_otherwise(struct uk_kafka_instance *instance)
-{
-  if (instance->joined || instance->leaves_until != 0)
-    return;
-  for (size_t i = 0; i < instance->topic_count; i++)
-    uk_kafka_topics_forget(instance->groups->parts.topics, uk_slice_text(instance->topics[i].text));
-  if (!subscribe_takeover(instance, NULL))
-    uk_kafka_requests_fail(&instance->deletes, UK_E_UNAVAILABLE, NOT_TAKEN_OVER);
-}
-
-static void take_takeover_error(struct uk_kafka_instance *instance, enum uk_error error,
-                                const char *text)
-{
-  uk_kafka_requests_fail(&instance->commits, error, text);
-  if (error == UK_E_NOT_FOUND)
-    leave_otherwise(instance);
-  else
-    uk_kafka_requests_fail(&instance->deletes, error, text);
-}
-
-/* Its only topic is gone. librdkafka stops being a member then, and would not hear that the instance is taken over or
- * deleted elsewhere. */
-static void leave_if_pointless(struct uk_kafka_instance *instance, rd_kafka_resp_err_t code)
-{
-  if (uk_kafka_error(code) == UK_E_NOT_FOUND && instance->topic_count == 1 &&
-      !instance->awaits_created)
-    uk_kafka_instance_leave(instance, uk_clock_monotonic());
-}
-
-static void take_error(struct uk_kafka_instance *instance, rd_kafka_event_t *event)
-{
-  rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-  const char *text = rd_kafka_event_error_string(event);
-  if (rd_kafka_event_error_is_fatal(event)) {
-    instance->lost = true;
-  } else if (!instance->takeover) {
-    uk_kafka_instance_trouble(instance, code, text, NULL);
-    leave_if_pointless(instance, code);
-  } else if (!uk_kafka_code_passes(code)) {
-    take_takeover_error(instance, uk_kafka_error(code), text);
-  }
-}
-
-/* False: another server has taken the instance over. */
-static bool serve_control(struct uk_kafka_instance *instance)
-{
-  rd_kafka_event_t *event;
-  char text[UK_MESSAGE_SIZE];
-  while (!instance->lost && (event = rd_kafka_queue_poll(instance->control, 0)) != NULL) {
-    rd_kafka_event_type_t type = rd_kafka_event_type(event);
-    if (type == RD_KAFKA_EVENT_REBALANCE)
-      uk_kafka_instance_rebalance(instance, event);
-    else if (type == RD_KAFKA_EVENT_OFFSET_COMMIT)
-      uk_kafka_instance_committed(instance, event);
-    else if (type == RD_KAFKA_EVENT_ERROR)
-      take_error(instance, event);
-    rd_kafka_event_destroy(event);
-  }
-  return !instance->lost &&
-         rd_kafka_fatal_error(instance->handle, text, sizeof text) == RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
-/* Running. */
-
-static void serve_deletes(struct uk_kafka_instance *instance, int64_t now)
-{
-  const struct uk_kafka_request *last = instance->deletes.last;
-  if (last == NULL || !instance->joined || instance->sure_from < last->came ||
-      now < instance->quiet_until || instance->commits.first != NULL)
-    return;
-  uk_kafka_requests_done(&instance->consumes);
-  uk_kafka_instance_leave(instance, now);
-}
-
-static void serve_leaving(struct uk_kafka_instance *instance, int64_t now)
-{
-  for (struct uk_kafka_request *request = instance->deletes.first; request != NULL;
-       request = request->next)
-    request->sent = true;
-  bool left = instance->committing.first == NULL && uk_kafka_instance_has_left(instance);
-  if (!left && now < instance->leaves_until) {
-    uk_kafka_instance_expire(instance, now);
-    uk_kafka_task_at(&instance->task, now + LEAVE_PAUSE);
-    return;
-  }
-  uk_kafka_instance_take_out(instance);
-  if (left)
-    uk_kafka_requests_done(&instance->deletes);
-  else
-    uk_kafka_requests_fail(&instance->deletes, UK_E_UNAVAILABLE,
-                           "the group did not answer in time that the instance has left");
-  end(instance, now);
-}
-
-/* A member that stays: another server, or this one when it is back, takes it over. True: it has ended. */
-static bool serve_stopping(struct uk_kafka_instance *instance, int64_t now)
-{
-  if (instance->stops_until == 0)
-    instance->stops_until = now + STOP_TIMEOUT;
-  if (!instance->groups->closing)
+  struct uk_kafka_group_member *member = &instance->member;
+  if (uk_list_is_empty(&member->consumes) && now > member->last_request + BREAK)
+    member->waiting_since = now;
+  member->last_request = now;
+  if (!uk_deliveries_pending(&instance->delivery.numbers))
     return false;
-  if (!instance->said_last) {
-    instance->said_last = true;
-    instance->stops_until = now + STOP_TIMEOUT;
-    if (instance->settings.auto_commit)
-      uk_kafka_instance_commit_delivered(instance);
-  }
-  bool quiet = instance->auto_commits == 0 && instance->committing.first == NULL;
-  if (!quiet && now < instance->stops_until)
-    return false;
-  end(instance, now);
+  uk_deliveries_settle(&instance->delivery.numbers);
+  uk_kafka_assigned_partitions_acknowledge(&member->partitions);
   return true;
 }
 
-static int64_t next_time(const struct uk_kafka_instance *instance, int64_t now)
+static void note_created(struct uk_kafka_instance *instance, const struct uk_kafka_request *request)
 {
-  int64_t time = instance->last_request + instance->settings.session_timeout;
-  if (instance->consumes.first != NULL || instance->commits.first != NULL ||
-      instance->deletes.first != NULL)
-    time = now + LOOK_PAUSE;
-  if (instance->quiet_until > now && instance->quiet_until < time)
-    time = instance->quiet_until;
-  if (instance->ask_at > now && instance->ask_at < time)
-    time = instance->ask_at;
-  if (instance->stops_until > now && instance->stops_until < time)
-    time = instance->stops_until;
-  int64_t commit = uk_kafka_instance_next_commit(instance);
-  time = commit < time ? commit : time;
-  return uk_kafka_instance_deadline(instance, time);
+  const struct uk_consume *consume = (const struct uk_consume *)request->operation;
+  for (size_t i = 0; i < UK_TOPICS_PER_CONSUME_MAX / 64; i++) {
+    for (uint64_t bits = request->created[i]; bits != 0; bits &= bits - 1) {
+      (void)uk_name_set_add(&instance->created,
+                            consume->topics[i * 64 + (size_t)__builtin_ctzll(bits)]);
+      instance->awaits_created = true;
+    }
+  }
 }
 
-static void run_joined(struct uk_kafka_instance *instance, int64_t now)
+/* NO_ERROR: memory is out. */
+static void fail_consume(struct uk_kafka_request *request, rd_kafka_resp_err_t code)
 {
-  uk_kafka_lease_serve(instance, now);
-  if (instance->lost)
+  request->operation->error = UK_E_NO_MEMORY;
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    uk_kafka_fail(request->operation, code, "subscribe");
+  uk_kafka_requests_remove(request);
+  uk_kafka_request_done(request);
+}
+
+static void take_consume(struct uk_kafka_instance *instance, struct uk_kafka_request *request)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  const struct uk_consume *consume = (const struct uk_consume *)request->operation;
+  rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+  note_created(instance, request);
+  uk_kafka_requests_add(&member->consumes, request);
+  if (is_leaving(instance))
     return;
-  if (instance->joined)
-    uk_kafka_instance_commit_next(instance);
-  uk_kafka_instance_commit_metadata(instance);
-  serve_deletes(instance, now);
-  while (instance->leaves_until == 0 && instance->consumes.first != NULL &&
-         uk_kafka_lease_holds(instance, now) && uk_kafka_instance_deliver(instance))
+  bool good = member->handle != NULL
+                ? uk_kafka_subscription_change(member, consume->topics, consume->topic_count, &code)
+                : uk_kafka_subscription_keep(member, consume->topics, consume->topic_count);
+  if (!good)
+    fail_consume(request, code);
+}
+
+static void take_commit(struct uk_kafka_instance *instance, struct uk_kafka_request *request)
+{
+  uk_kafka_requests_add(&instance->member.commits, request);
+  if (instance->state == UK_KAFKA_SERVING)
+    uk_kafka_commits_send_next(&instance->member);
+}
+
+static void take_request(struct uk_kafka_instance *instance, struct uk_kafka_request *request,
+                         int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  request->arrived_at = now;
+  request->confirmed = !is_leaving(instance) && now < member->lease.until;
+  if (!is_leaving(instance)) {
+    bool acknowledged = acknowledge(instance, now);
+    /* Auto-commit commits what a deletion confirms even if the deletion fails. */
+    request->sent =
+      acknowledged && request->kind == UK_KAFKA_DELETE && member->settings.auto_commit;
+    uk_kafka_commits_auto(member, now);
+  }
+  if (request->kind == UK_KAFKA_CONSUME)
+    take_consume(instance, request);
+  else if (request->kind == UK_KAFKA_COMMIT)
+    take_commit(instance, request);
+  else
+    uk_kafka_requests_add(&member->deletes, request);
+}
+
+static void take_back(struct uk_kafka_instance *instance)
+{
+  uk_kafka_delivery_drop_held(&instance->delivery);
+  uk_deliveries_settle(&instance->delivery.numbers);
+  uk_kafka_assigned_partitions_take_back(&instance->member.partitions, instance->member.handle);
+}
+
+/* What became of the last response. */
+static void take_response(struct uk_kafka_instance *instance)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  const struct uk_deliveries *numbers = &instance->delivery.numbers;
+  pthread_mutex_lock(&member->groups->mutex);
+  uint64_t undelivered = instance->undelivered, written = instance->written;
+  instance->undelivered = instance->written = 0;
+  pthread_mutex_unlock(&member->groups->mutex);
+  if (written == numbers->last && uk_deliveries_can_take_back(numbers, written))
+    instance->metadata_due = member->settings.auto_commit;
+  if (uk_deliveries_can_take_back(numbers, undelivered) && member->handle != NULL &&
+      !is_leaving(instance))
+    take_back(instance);
+}
+
+static void take_inbox(struct uk_kafka_instance *instance, int64_t now)
+{
+  struct uk_list arrived = {0};
+  struct uk_kafka_request *request;
+  take_response(instance);
+  uk_kafka_group_member_take_inbox(&instance->member, &arrived);
+  while ((request = uk_kafka_requests_take(&arrived)) != NULL)
+    take_request(instance, request, now);
+}
+
+/* Inquiring. */
+
+static bool open_member(struct uk_kafka_instance *instance, int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+  char text[UK_MESSAGE_SIZE];
+  if (!uk_kafka_group_member_open(member, text, sizeof text)) {
+    uk_kafka_group_member_fail(member, UK_E_UNAVAILABLE, text);
+    return end(instance, now);
+  }
+  if (member->subscription.count > 0)
+    code = uk_kafka_subscription_start(member);
+  while (code != RD_KAFKA_RESP_ERR_NO_ERROR && !uk_list_is_empty(&member->consumes))
+    fail_consume(uk_kafka_requests_first(&member->consumes), code);
+  return go(instance, UK_KAFKA_JOINING);
+}
+
+static bool inquire(struct uk_kafka_instance *instance, int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  struct uk_kafka_ownership ownership;
+  enum uk_kafka_owner owner = uk_kafka_lease_owner(member, now, &ownership);
+  if (owner == UK_KAFKA_OWNER_AWAITED)
+    return false;
+  if (ownership.holds != NULL)
+    rd_kafka_topic_partition_list_destroy(ownership.holds);
+  instance->group_holds = ownership.group_holds;
+  pthread_mutex_lock(&member->groups->mutex);
+  instance->migrates = owner == UK_KAFKA_OWNER_OTHER;
+  pthread_mutex_unlock(&member->groups->mutex);
+  return open_member(instance, now);
+}
+
+/* Partitions. */
+
+static void publish(struct uk_kafka_instance *instance)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  uk_kafka_assigned_partitions_publish(&member->partitions, &member->published,
+                                       &member->groups->mutex);
+}
+
+static void forget_group_holds(struct uk_kafka_instance *instance)
+{
+  if (instance->group_holds != NULL)
+    rd_kafka_topic_partition_list_destroy(instance->group_holds);
+  instance->group_holds = NULL;
+}
+
+static bool is_joining(const struct uk_kafka_instance *instance)
+{
+  return instance->state == UK_KAFKA_JOINING || instance->state == UK_KAFKA_HANDOVER;
+}
+
+static void take_partitions(struct uk_kafka_instance *instance,
+                            rd_kafka_topic_partition_list_t *list, int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  bool first = is_joining(instance);
+  if (!uk_kafka_rebalance_take(member, list, &instance->created)) {
+    uk_kafka_rebalance_refuse(member);
+    (void)leave(instance, now);
+    return;
+  }
+  uk_name_set_clear(&instance->created);
+  instance->awaits_created = false;
+  member->waiting_since = now;
+  forget_group_holds(instance);
+  uk_kafka_lease_joined(member, first, now);
+  if (first)
+    instance->state = UK_KAFKA_SERVING;
+}
+
+/* Another server may have delivered records that are not committed, and this one has not. */
+static bool needs_handover(const struct uk_kafka_instance *instance,
+                           const rd_kafka_topic_partition_list_t *list)
+{
+  return is_joining(instance) && instance->migrates && instance->member.settings.auto_commit &&
+         list->cnt > 0;
+}
+
+static void use_partitions(struct uk_kafka_instance *instance,
+                           rd_kafka_topic_partition_list_t *list, int64_t now)
+{
+  uk_kafka_handover_drop(&instance->handover);
+  if (needs_handover(instance, list) &&
+      uk_kafka_handover_ask(&instance->member, &instance->handover, list, now))
+    instance->state = UK_KAFKA_HANDOVER;
+  else
+    take_partitions(instance, list, now);
+}
+
+static void give_up_partitions(struct uk_kafka_instance *instance)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  if (member->settings.auto_commit && !rd_kafka_assignment_lost(member->handle))
+    uk_kafka_commits_send_delivered(member);
+  uk_kafka_handover_drop(&instance->handover);
+  if (instance->state == UK_KAFKA_HANDOVER)
+    instance->state = UK_KAFKA_JOINING;
+  uk_kafka_delivery_drop_held(&instance->delivery);
+  uk_kafka_rebalance_give_up(member);
+}
+
+static void take_rebalance(struct uk_kafka_instance *instance, rd_kafka_event_t *event, int64_t now)
+{
+  switch (uk_kafka_rebalance(&instance->member, event, instance->group_holds)) {
+  case UK_KAFKA_GIVEN:
+    use_partitions(instance, rd_kafka_event_topic_partition_list(event), now);
+    break;
+  case UK_KAFKA_DECLINED: (void)leave(instance, now); break;
+  case UK_KAFKA_REVOKED: give_up_partitions(instance); break;
+  case UK_KAFKA_REBALANCE_LOST: instance->state = UK_KAFKA_LOST; break;
+  }
+  publish(instance);
+}
+
+static bool finish_handover(struct uk_kafka_instance *instance, int64_t now)
+{
+  rd_kafka_topic_partition_list_t *list = uk_kafka_handover_take(&instance->handover);
+  if (list == NULL)
+    return false;
+  take_partitions(instance, list, now);
+  publish(instance);
+  rd_kafka_topic_partition_list_destroy(list);
+  return true;
+}
+
+/* Trouble. */
+
+static void name_place(char *text, size_t size, const struct uk_kafka_group_member *member,
+                       const rd_kafka_topic_partition_t *place)
+{
+  if (place != NULL)
+    uk_kafka_place(text, size, uk_slice_text(place->topic), place->partition);
+  else
+    snprintf(text, size, "group \"%s\"", member->group.data);
+}
+
+/* A topic that was created for this instance is not known to every broker yet. */
+static bool is_early(const struct uk_kafka_instance *instance, rd_kafka_resp_err_t code)
+{
+  return uk_kafka_error(code) == UK_E_NOT_FOUND && instance->awaits_created;
+}
+
+static bool is_reset(rd_kafka_resp_err_t code)
+{
+  return code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR__NO_OFFSET;
+}
+
+/* Fails the consumes that wait. An instance that has not answered a consume yet leaves, so that another one may do better.
+ * `place` is NULL for the group, `text` is NULL where the code says everything. */
+static void meet_trouble(struct uk_kafka_instance *instance, rd_kafka_resp_err_t code,
+                         const char *text, const rd_kafka_topic_partition_t *place, int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  char words[UK_MESSAGE_SIZE], what[UK_KAFKA_PLACE_SIZE];
+  if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF || uk_kafka_code_passes(code) ||
+      is_early(instance, code))
+    return;
+  if (is_leaving(instance)) /* consumes wait for the next instance */
+    return;
+  if (is_reset(code)) {
+    uk_kafka_reset_fail(member, place, now);
+    (void)leave(instance, now);
+    return;
+  }
+  name_place(what, sizeof what, member, place);
+  snprintf(words, sizeof words, "%s: %s", what, uk_kafka_reason(code, text));
+  if (uk_kafka_error(code) == UK_E_NOT_FOUND)
+    uk_kafka_subscription_forget_topics(member);
+  uk_kafka_requests_fail(&member->consumes, uk_kafka_error(code), words);
+  if (!instance->has_served)
+    (void)leave(instance, now);
+}
+
+/* Without its only topic librdkafka stops being a member, and would not notice that another server takes the instance over or
+ * deletes it. */
+static bool is_pointless(const struct uk_kafka_instance *instance, rd_kafka_resp_err_t code)
+{
+  return uk_kafka_error(code) == UK_E_NOT_FOUND && instance->member.subscription.count == 1 &&
+         !instance->awaits_created;
+}
+
+/* Events. */
+
+static void take_error(struct uk_kafka_instance *instance, rd_kafka_event_t *event, int64_t now)
+{
+  rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+  if (rd_kafka_event_error_is_fatal(event)) {
+    instance->state = UK_KAFKA_LOST;
+    return;
+  }
+  meet_trouble(instance, code, rd_kafka_event_error_string(event), NULL, now);
+  if (is_pointless(instance, code) && !is_leaving(instance))
+    (void)leave(instance, now);
+}
+
+static void take_event(struct uk_kafka_instance *instance, rd_kafka_event_t *event, int64_t now)
+{
+  rd_kafka_event_type_t type = rd_kafka_event_type(event);
+  if (type == RD_KAFKA_EVENT_REBALANCE)
+    take_rebalance(instance, event, now);
+  else if (type == RD_KAFKA_EVENT_OFFSET_COMMIT)
+    instance->state =
+      uk_kafka_commits_answered(&instance->member, event) ? instance->state : UK_KAFKA_LOST;
+  else if (type == RD_KAFKA_EVENT_ERROR)
+    take_error(instance, event, now);
+}
+
+static void take_events(struct uk_kafka_instance *instance, int64_t now)
+{
+  const struct uk_kafka_group_member *member = &instance->member;
+  rd_kafka_event_t *event;
+  char text[UK_MESSAGE_SIZE];
+  if (member->handle == NULL)
+    return;
+  while (instance->state != UK_KAFKA_LOST &&
+         (event = rd_kafka_queue_poll(member->control, 0)) != NULL) {
+    take_event(instance, event, now);
+    rd_kafka_event_destroy(event);
+  }
+  if (rd_kafka_fatal_error(member->handle, text, sizeof text) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    instance->state = UK_KAFKA_LOST;
+}
+
+/* Serving. */
+
+/* Nothing but the coordinator's confirmation keeps records from the client. */
+static bool awaits_lease(const struct uk_kafka_instance *instance, int64_t now)
+{
+  const struct uk_kafka_lease *lease = &instance->member.lease;
+  return instance->state == UK_KAFKA_SERVING && now >= lease->quiet_until && now >= lease->until &&
+         uk_kafka_delivery_has_events(&instance->member, &instance->delivery) &&
+         uk_kafka_topics_contact(instance->member.groups->parts.topics, NULL, 0) == UK_OK;
+}
+
+/* A deletion needs a confirmation that was asked for after it arrived; a consume one for its records, and one in all. */
+static bool needs_confirmation(const struct uk_kafka_instance *instance, int64_t now)
+{
+  const struct uk_kafka_group_member *member = &instance->member;
+  const struct uk_kafka_request *deletion = uk_kafka_requests_last(&member->deletes);
+  const struct uk_kafka_request *consume = uk_kafka_requests_last(&member->consumes);
+  if (deletion != NULL)
+    return member->lease.from < deletion->arrived_at;
+  return consume != NULL && uk_kafka_lease_expires(&member->lease, now) &&
+         (!consume->confirmed || uk_kafka_delivery_has_events(member, &instance->delivery));
+}
+
+static void commit_metadata(struct uk_kafka_instance *instance)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  if (!instance->metadata_due || !uk_kafka_commits_send_metadata(member))
+    return;
+  instance->metadata_due = false;
+  if (++instance->metadata_commits < UK_KAFKA_METADATA_COMMITS)
+    return;
+  pthread_mutex_lock(&member->groups->mutex);
+  instance->migrates = false;
+  pthread_mutex_unlock(&member->groups->mutex);
+}
+
+/* The coordinator has confirmed since they arrived that the instance is this server's to delete. */
+static bool may_delete(const struct uk_kafka_group_member *member, int64_t now)
+{
+  const struct uk_kafka_request *last = uk_kafka_requests_last(&member->deletes);
+  return last != NULL && member->lease.from >= last->arrived_at &&
+         now >= member->lease.quiet_until && uk_list_is_empty(&member->commits);
+}
+
+static bool is_silent(const struct uk_kafka_group_member *member, int64_t now)
+{
+  return uk_list_is_empty(&member->consumes) && uk_list_is_empty(&member->deletes) &&
+         now >= member->last_request + member->settings.session_timeout;
+}
+
+static bool leave_if_silent(struct uk_kafka_instance *instance, int64_t now)
+{
+  return is_silent(&instance->member, now) ? leave(instance, now) : false;
+}
+
+/* False: nothing is left to deliver. */
+static bool deliver_once(struct uk_kafka_instance *instance, int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  struct uk_kafka_event event;
+  uint64_t last = instance->delivery.numbers.last;
+  switch (uk_kafka_delivery_run(member, &instance->delivery, &event)) {
+  case UK_KAFKA_DELIVERED_NOTHING: return false;
+  case UK_KAFKA_DELIVERED_TROUBLE:
+    meet_trouble(instance, event.code, NULL, event.place, now);
+    uk_kafka_event_free(&event);
+    return true;
+  case UK_KAFKA_DELIVERED_RECORDS: break;
+  }
+  if (instance->delivery.numbers.last != last)
+    instance->metadata_due = false; /* the new response is not written yet */
+  instance->has_served = true;
+  member->last_request = member->waiting_since = uk_clock_monotonic();
+  return true;
+}
+
+static void deliver(struct uk_kafka_instance *instance, int64_t now)
+{
+  const struct uk_kafka_group_member *member = &instance->member;
+  while (instance->state == UK_KAFKA_SERVING && !uk_list_is_empty(&member->consumes) &&
+         uk_kafka_lease_holds(&member->lease, now) && deliver_once(instance, now))
     continue;
 }
 
-static void run_staying(struct uk_kafka_instance *instance, int64_t now)
+static bool serve(struct uk_kafka_instance *instance, int64_t now)
 {
-  if (!instance->takeover)
-    run_joined(instance, now);
-  else if (serve_takeover(instance, now))
-    instance->lost = true; /* whose it is now, the next request decides */
-  if (instance->leaves_until != 0)
+  struct uk_kafka_group_member *member = &instance->member;
+  if (!uk_kafka_lease_renew(member))
+    return go(instance, UK_KAFKA_LOST);
+  if (needs_confirmation(instance, now))
+    uk_kafka_lease_ask(member, now);
+  uk_kafka_commits_send_next(member);
+  commit_metadata(instance);
+  if (may_delete(member, now)) {
+    uk_kafka_requests_done(&member->consumes);
+    return leave(instance, now);
+  }
+  deliver(instance, now);
+  return instance->state == UK_KAFKA_SERVING ? leave_if_silent(instance, now) : true;
+}
+
+/* The task. */
+
+static bool step(struct uk_kafka_instance *instance, int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  switch (instance->state) {
+  case UK_KAFKA_INQUIRING: return inquire(instance, now);
+  case UK_KAFKA_JOINING: return leave_if_silent(instance, now);
+  case UK_KAFKA_HANDOVER: return finish_handover(instance, now) || leave_if_silent(instance, now);
+  case UK_KAFKA_SERVING: return serve(instance, now);
+  case UK_KAFKA_STOPPING:
+    return uk_kafka_group_member_has_stopped(member, now) ? end(instance, now) : false;
+  case UK_KAFKA_LOST: return end(instance, now);
+  case UK_KAFKA_LEAVING:
+    return uk_kafka_group_member_leave_on(member, now) ? end(instance, now) : false;
+  case UK_KAFKA_ENDED: break;
+  }
+  return false;
+}
+
+static void stop(struct uk_kafka_instance *instance, int64_t now)
+{
+  if (instance->state >= UK_KAFKA_LOST)
     return;
-  if (instance->lost)
-    end(instance, now);
-  else if (instance->consumes.first == NULL && instance->deletes.first == NULL &&
-           !instance->takeover &&
-           now >= instance->last_request + instance->settings.session_timeout)
-    uk_kafka_instance_leave(instance, now);
+  uk_kafka_group_member_stop(&instance->member, now);
+  if (instance->member.stopping.closing)
+    instance->state = UK_KAFKA_STOPPING;
 }
 
-static void run_open(struct uk_kafka_instance *instance, int64_t now)
-{
-  uk_kafka_instance_receive(instance);
-  if (instance->leaves_until == 0)
-    run_staying(instance, now);
-  if (instance->leaves_until != 0)
-    serve_leaving(instance, now);
-}
-
-void uk_kafka_instance_run(struct uk_kafka_task *task, int64_t now)
+static void run(struct uk_kafka_task *task, int64_t now)
 {
   struct uk_kafka_instance *instance =
-    (struct uk_kafka_instance *)((char *)task - offsetof(struct uk_kafka_instance, task));
-  uk_kafka_instance_take_inbox(instance, now);
-  if (instance->handle == NULL)
-    begin(instance, now);
-  if (instance->ended)
+    (struct uk_kafka_instance *)((char *)task - offsetof(struct uk_kafka_instance, member.task));
+  struct uk_kafka_group_member *member = &instance->member;
+  take_inbox(instance, now);
+  take_events(instance, now);
+  stop(instance, now);
+  while (step(instance, now))
+    continue;
+  if (instance->state >= UK_KAFKA_LOST)
     return;
-  if (instance->handle != NULL && !serve_control(instance)) {
-    instance->lost = true;
-    end(instance, now);
+  if (uk_kafka_group_member_expire(member, awaits_lease(instance, now), now))
+    instance->has_served = true;
+  uk_kafka_poll_diagnosis_refresh(member, now);
+  if (member->handle != NULL)
+    uk_kafka_commits_auto(member, now);
+  uk_kafka_task_at(task, uk_kafka_group_member_next_run(member, awaits_lease(instance, now), now));
+}
+
+struct uk_kafka_group_member *uk_kafka_instance_new(struct uk_kafka_groups *groups,
+                                                    struct uk_slice group, struct uk_slice name,
+                                                    const struct uk_consumer_settings *settings,
+                                                    void (*ended)(struct uk_kafka_task *task))
+{
+  struct uk_kafka_instance *instance = calloc(1, sizeof *instance);
+  if (instance == NULL)
+    return NULL;
+  uk_kafka_group_member_init(&instance->member, groups, group, name, settings, run, ended);
+  uk_name_set_init(&instance->created);
+  return &instance->member;
+}
+
+void uk_kafka_instance_free(struct uk_kafka_group_member *member)
+{
+  struct uk_kafka_instance *instance = instance_of(member);
+  uk_kafka_delivery_free(&instance->delivery);
+  uk_kafka_group_member_free(member);
+  forget_group_holds(instance);
+  uk_name_set_free(&instance->created);
+  free(instance);
+}
+
+void uk_kafka_instance_response_finished(struct uk_kafka_group_member *member, uint64_t delivery,
+                                         bool complete)
+{
+  struct uk_kafka_instance *instance = instance_of(member);
+  if (!complete)
+    instance->undelivered = delivery;
+  else if (instance->migrates)
+    instance->written = delivery;
+  else
     return;
-  }
-  if ((instance->groups->draining || instance->groups->closing) && instance->leaves_until == 0 &&
-      serve_stopping(instance, now))
-    return;
-  if (instance->handle != NULL)
-    run_open(instance, now);
-  if (instance->ended || instance->leaves_until != 0)
-    return;
-  uk_kafka_instance_expire(instance, now);
-  uk_kafka_instance_refresh(instance, now);
-  if (instance->handle != NULL)
-    uk_kafka_instance_auto_commit(instance, now);
-  uk_kafka_task_at(task, next_time(instance, now));
+  uk_kafka_task_wake(&member->task);
 }

@@ -1,139 +1,67 @@
-/* kafka_instance: one instance of a group that this server holds, or takes over for a while. For kafka_groups and
- * kafka_instance_*.c, each of which is a room of it: requests, records, partitions, commits, membership, leaving.
+/* kafka_instance: one consumer instance of a group that this server has: its states, and what leads from one to another.
  *
- * An instance is a task with a handle of librdkafka. It asks the coordinator whether another server holds it, joins,
- * delivers, and ends: by a deletion, by silence, because another server took it over, or with this server.
+ *   from                 when                                                        to
+ *   INQUIRING            the coordinator names the owner, or cannot                  JOINING
+ *   JOINING              partitions; another server may have delivered from them     HANDOVER
+ *   JOINING              partitions                                                  SERVING
+ *   HANDOVER             it is known how far the client is                           SERVING
+ *   HANDOVER             the partitions are revoked                                  JOINING
+ *   JOINING to SERVING   a deletion is confirmed; silence for a session; partitions  LEAVING
+ *                        that do not fit; trouble that another member could not have
+ *   INQUIRING to SERVING the server closes                                           STOPPING
+ *   JOINING to STOPPING  another server has the instance                             LOST
+ *   LEAVING              the group confirms, or does not in time                     ENDED
+ *   STOPPING             the last commits are answered, or not in time               ENDED
+ *   LOST                 requests that wait are passed on                            ENDED
  *
- * A takeover is an instance that takes over another server's for a commit or a deletion alone. It delivers nothing, and
- * when it is done the instance belongs to whoever is asked next. */
+ * The instance asks the coordinator whether another server has it, joins its group under its name, delivers records, and
+ * ends: by a deletion, by silence, because another server takes it over, or with this server. */
 #ifndef UK_KAFKA_INSTANCE_H
 #define UK_KAFKA_INSTANCE_H
 
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include "server/engine/name_set.h"
-#include "server/kafka_engine/rd/kafka_handle.h"
-#include "server/kafka_engine/group/kafka_groups.h"
-#include "server/kafka_engine/cluster/kafka_members.h"
-#include "server/kafka_engine/rd/kafka_late_answer.h"
-#include "server/kafka_engine/rd/kafka_record.h"
+#include "server/kafka_engine/group/kafka_delivery.h"
+#include "server/kafka_engine/group/kafka_group_private.h"
 
-enum uk_kafka_request_kind { UK_KAFKA_CONSUME, UK_KAFKA_COMMIT, UK_KAFKA_DELETE };
-
-/* A request in hand. */
-struct uk_kafka_request {
-  struct uk_kafka_check check;
-  enum uk_kafka_request_kind kind;
-  struct uk_operation *operation; /* NULL: answered, but librdkafka still has it */
-  struct uk_kafka_groups *groups;
-  struct uk_kafka_request *next;
-  int64_t came;
-  bool asked;   /* sink.is_client_alive was asked */
-  bool moved;   /* an instance here had it, and was lost to another server */
-  bool settled; /* since it came, the instance was surely this server's */
-  bool sent;    /* of a commit or deletion: some of it may be done, whatever becomes of the rest */
-  uint64_t created[UK_TOPICS_PER_CONSUME_MAX / 64]; /* a bit for each topic that it created */
-};
-
-struct uk_kafka_requests {
-  struct uk_kafka_request *first, *last;
-};
-
-/* A partition that is, or was until the last rebalance, the instance's. delivered <= position: what lies between is in the
- * hands of its client. */
-struct uk_kafka_assigned_partition {
-  struct uk_kafka_name topic;
-  int32_t number;
-  bool assigned, overridden; /* overridden: an explicit commit says where to go on */
-  bool ended; /* there was nothing behind `position` when the cluster last said something */
-  int64_t position, delivered; /* -1: not known yet */
-  int64_t committed;           /* the last that was committed for it, -1 = none */
+enum uk_kafka_instance_state {
+  UK_KAFKA_INQUIRING, /* the coordinator is asked who has the instance */
+  UK_KAFKA_JOINING,   /* the group lets the instance in */
+  UK_KAFKA_HANDOVER,  /* reads how far the client is in the partitions that it was given */
+  UK_KAFKA_SERVING,
+  UK_KAFKA_STOPPING, /* the server closes: commits for the last time, and stays a member */
+  UK_KAFKA_LOST,     /* another server has it */
+  UK_KAFKA_LEAVING,
+  UK_KAFKA_ENDED
 };
 
 struct uk_kafka_instance {
-  struct uk_name_node node; /* "GROUP" NUL "INSTANCE" */
-  struct uk_kafka_task task;
-  struct uk_kafka_groups *groups;
-  struct uk_slice group, name;
-  struct uk_consumer_settings settings; /* of a takeover: the defaults */
-  bool takeover;
+  struct uk_kafka_group_member member;
+  enum uk_kafka_instance_state state;
+  bool has_served; /* a consume was answered */
   /* Under the mutex of the groups. */
-  struct uk_kafka_requests inbox;
-  uint64_t undelivered; /* a delivery to be made again, 0 = none */
-  uint64_t sent;        /* a delivery that was sent as a whole, where that is of use */
-  bool migrates;        /* its client speaks now to this server and now to another */
-  struct uk_kafka_assigned_partition *listed; /* what /consumers says */
-  size_t listed_count;
-  struct uk_kafka_name *topics; /* the subscription */
-  size_t topic_count;
-  bool gone; /* no longer in the table */
-  /* The task's from here on. */
-  struct uk_kafka_late_answer *lease_answer, *handover_answer; /* that it waits for */
-  rd_kafka_t *handle;                                          /* NULL: not opened yet */
-  rd_kafka_queue_t *control, *records;
-  struct uk_kafka_requests consumes; /* that wait */
-  struct uk_kafka_requests
-    commits; /* that wait until the instance is this server's, and for the one before */
-  struct uk_kafka_requests deletes;
-  bool subscribed, joined;
-  bool fresh; /* has not served a consume yet */
-  int64_t last_request;
-  int64_t next_refresh; /* of what is known of the topics */
-  int64_t asked_since;  /* requests wait without a break, for what has not come, since then */
-  /* Records. */
-  struct uk_kafka_event held; /* a record that the last delivery had no room for */
-  struct uk_kafka_record record;
-  int64_t taken;       /* bytes, since librdkafka was last told that there is room */
-  int64_t taken_count; /* records, since then */
-  uint64_t delivery, acknowledged;
-  /* Partitions and commits. */
-  struct uk_kafka_assigned_partition *partitions;
-  size_t partition_count;
-  struct uk_kafka_requests committing; /* explicit commits under way */
-  size_t auto_commits;                 /* under way */
-  struct uk_name_set created; /* topics that its consumes created, until it is assigned partitions:
-                                 `latest` starts at their first offset */
-  bool awaits_created;        /* there are some */
-  int64_t next_commit;
-  bool metadata_due;    /* how far the client is, to be committed for who takes over */
-  int metadata_commits; /* that were made */
-  /* Membership. */
-  int64_t sure_from,
-    sure_until;        /* when the coordinator was asked that last said so; when that gets old */
-  int64_t ask_at;      /* not before that */
-  int64_t quiet_until; /* the server that had the instance may believe that it still has it */
-  bool taken_over, lost;
-  rd_kafka_topic_partition_list_t *group_holds; /* what its group held when it was taken over, until
-                                                   it has joined; NULL: not known */
-  /* Ending. */
-  int64_t leaves_until;                                                    /* 0 = not leaving */
-  enum { UK_KAFKA_STAYS, UK_KAFKA_UNSUBSCRIBED, UK_KAFKA_CLOSES } leaving; /* how far it is */
-  int64_t
-    stops_until;  /* the server stops: when it waits no longer for commits; 0 = it does not stop */
-  bool said_last; /* it stops, and has committed what was delivered */
-  bool ended;
-  char bytes[];
+  uint64_t undelivered; /* the last delivery whose response was not written in full, 0 = none */
+  uint64_t written;     /* the last one that was, for an instance that migrates */
+  bool migrates;        /* its client sends requests to this server and to others */
+  /* The task's. */
+  struct uk_kafka_delivery delivery;
+  struct uk_kafka_late_answer *handover;        /* NULL: nothing is read */
+  rd_kafka_topic_partition_list_t *group_holds; /* what its group had before this server took it
+                                                   over, until it has joined; NULL: not known */
+  struct uk_name_set created; /* topics that its consumes created, until it has partitions */
+  bool awaits_created;        /* there are some; not every broker knows them yet */
+  bool metadata_due;          /* the position is to be committed for the next server */
+  int metadata_commits;
 };
 
-struct uk_kafka_groups {
-  struct uk_kafka_groups_parts parts;
-  struct uk_kafka_members *members;
-  pthread_mutex_t mutex;
-  pthread_cond_t empty;
-  struct uk_name_table table;
-  size_t count;                    /* instances, those that are ending too */
-  atomic_uint_fast64_t deliveries; /* numbers them, of all instances */
-  bool draining, closing;
-};
+/* NULL: memory is out. `ended` as in uk_kafka_group_member_init. */
+struct uk_kafka_group_member *uk_kafka_instance_new(struct uk_kafka_groups *groups,
+                                                    struct uk_slice group, struct uk_slice name,
+                                                    const struct uk_consumer_settings *settings,
+                                                    void (*ended)(struct uk_kafka_task *task));
+void uk_kafka_instance_free(struct uk_kafka_group_member *member);
 
-void uk_kafka_instance_run(struct uk_kafka_task *task, int64_t now);
-void uk_kafka_instance_free(struct uk_kafka_task *task);
-
-/* From now on requests make a new instance. */
-void uk_kafka_instance_take_out(struct uk_kafka_instance *instance);
-
-/* Gives a request to the instance that it names, which is made where need be. In kafka_groups.c. */
-void uk_kafka_groups_post(struct uk_kafka_request *request);
+/* The response with this delivery was written, in full or not. Under the mutex of the groups. */
+void uk_kafka_instance_response_finished(struct uk_kafka_group_member *member, uint64_t delivery,
+                                         bool complete);
 
 #endif

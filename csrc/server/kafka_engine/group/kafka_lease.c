@@ -3,21 +3,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/clock.h"
-#include "server/kafka_engine/group/kafka_leave.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 
 enum {
   ASK_TIMEOUT = 5000, /* milliseconds */
-  ASK_AHEAD = 40      /* of the end, so that one who reads all the time does not wait for it */
+  ASK_AHEAD = 40      /* milliseconds before the confirmation expires */
 };
 
-/* A query under way, which may outlive the instance. */
+/* A query under way, which may outlive the member. */
 struct lease_query {
   struct uk_kafka_member_query membership;
   struct uk_kafka_late_answer late;
   int64_t asked_at;
   char member[UK_KAFKA_MEMBER_SIZE]; /* this server's when it asked */
-  char names[];
+  char names[2 * (UK_GROUP_NAME_MAX + 1)];
 };
 
 static struct lease_query *query_of(struct uk_kafka_late_answer *late)
@@ -40,149 +39,128 @@ static void answered(struct uk_kafka_query *query)
   uk_kafka_late_answer_arrive(&((struct lease_query *)query)->late);
 }
 
-void uk_kafka_lease_ask(struct uk_kafka_instance *instance, int64_t now)
+void uk_kafka_lease_ask(struct uk_kafka_group_member *member, int64_t now)
 {
-  if (instance->lease_answer != NULL || now < instance->ask_at)
+  struct uk_kafka_lease *lease = &member->lease;
+  if (lease->query != NULL || now < lease->ask_at)
     return;
-  struct lease_query *query =
-    calloc(1, sizeof *query + instance->group.length + instance->name.length + 2);
-  instance->ask_at = now + UK_KAFKA_LEASE;
+  struct lease_query *query = calloc(1, sizeof *query);
+  lease->ask_at = now + UK_KAFKA_LEASE;
   if (query == NULL)
     return;
-  char *name = query->names + instance->group.length + 1;
-  memcpy(query->names, instance->group.data, instance->group.length);
-  memcpy(name, instance->name.data, instance->name.length);
+  memcpy(query->names, member->key, sizeof query->names);
   query->membership =
     (struct uk_kafka_member_query){.query = {.deadline = now + ASK_TIMEOUT, .then = answered},
                                    .group = query->names,
-                                   .instance = name,
-                                   .whole = instance->handle == NULL};
+                                   .instance = query->names + member->group.length + 1,
+                                   .whole = member->handle == NULL};
   query->asked_at = now;
-  if (instance->handle != NULL)
-    uk_kafka_instance_member(instance, query->member);
-  uk_kafka_late_answer_init(&query->late, &instance->task, free_query);
-  instance->lease_answer = &query->late;
-  uk_kafka_members_ask(instance->groups->members, &query->membership);
+  if (member->handle != NULL)
+    uk_kafka_member_id(member->handle, query->member, sizeof query->member);
+  uk_kafka_late_answer_init(&query->late, &member->task, free_query);
+  lease->query = &query->late;
+  uk_kafka_members_ask(member->groups->members, &query->membership);
 }
 
-static struct lease_query *take_answer(struct uk_kafka_instance *instance)
+void uk_kafka_lease_drop(struct uk_kafka_group_member *member)
 {
-  struct uk_kafka_late_answer *late = uk_kafka_late_answer_take(&instance->lease_answer);
-  return late != NULL ? query_of(late) : NULL;
+  uk_kafka_late_answer_drop(&member->lease.query);
 }
 
-void uk_kafka_lease_drop(struct uk_kafka_instance *instance)
+/* Before it joins. */
+
+/* Where brokers cannot tell who has an instance, this server believes that it has it. */
+static void believe(struct uk_kafka_lease *lease)
 {
-  uk_kafka_late_answer_drop(&instance->lease_answer);
+  lease->from = lease->until = INT64_MAX;
 }
 
-enum uk_kafka_first uk_kafka_lease_first(struct uk_kafka_instance *instance, int64_t now,
-                                         rd_kafka_topic_partition_list_t **holds,
-                                         rd_kafka_resp_err_t *code)
+static enum uk_kafka_owner owner_in(const struct uk_kafka_member_query *said)
 {
-  struct lease_query *query = take_answer(instance);
-  enum uk_kafka_first first = UK_KAFKA_FIRST_FREE;
-  *holds = NULL;
-  if (query == NULL) {
-    uk_kafka_lease_ask(instance, now);
-    return UK_KAFKA_FIRST_WAITS;
+  if (said->live)
+    return UK_KAFKA_OWNER_OTHER;
+  return said->query.code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+             said->query.code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE
+           ? UK_KAFKA_OWNER_NOBODY
+           : UK_KAFKA_OWNER_UNKNOWN;
+}
+
+enum uk_kafka_owner uk_kafka_lease_owner(struct uk_kafka_group_member *member, int64_t now,
+                                         struct uk_kafka_ownership *ownership)
+{
+  struct uk_kafka_late_answer *late = uk_kafka_late_answer_take(&member->lease.query);
+  *ownership = (struct uk_kafka_ownership){.holds = NULL};
+  if (late == NULL) {
+    uk_kafka_lease_ask(member, now);
+    return UK_KAFKA_OWNER_AWAITED;
   }
-  *code = query->membership.query.code;
-  if (query->membership.live) {
-    *holds = query->membership.holds;
-    query->membership.holds = NULL;
-    instance->group_holds = query->membership.group_holds;
-    query->membership.group_holds = NULL;
-    first = UK_KAFKA_FIRST_HELD;
-    pthread_mutex_lock(&instance->groups->mutex);
-    instance->migrates = true;
-    pthread_mutex_unlock(&instance->groups->mutex);
-  } else if (*code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
-    instance->sure_from = instance->sure_until = INT64_MAX;
-  } else if (*code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    first = UK_KAFKA_FIRST_FAILED;
+  struct lease_query *query = query_of(late);
+  enum uk_kafka_owner owner = owner_in(&query->membership);
+  ownership->code = query->membership.query.code;
+  if (owner == UK_KAFKA_OWNER_OTHER) {
+    ownership->holds = query->membership.holds;
+    ownership->group_holds = query->membership.group_holds;
+    query->membership.holds = query->membership.group_holds = NULL;
+  } else if (ownership->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
+    believe(&member->lease);
   }
-  /* Who does not know may have taken it over. */
-  instance->taken_over = first == UK_KAFKA_FIRST_HELD || first == UK_KAFKA_FIRST_FAILED;
-  uk_kafka_late_answer_release(&query->late);
-  return first;
+  member->lease.taken_over = owner != UK_KAFKA_OWNER_NOBODY;
+  uk_kafka_late_answer_release(late);
+  return owner;
 }
 
-void uk_kafka_lease_joined(struct uk_kafka_instance *instance)
+void uk_kafka_lease_joined(struct uk_kafka_group_member *member, bool first, int64_t now)
 {
-  int64_t now = uk_clock_monotonic();
-  if (!instance->joined && instance->taken_over)
-    instance->quiet_until = now + UK_KAFKA_LEASE;
-  if (instance->group_holds != NULL)
-    rd_kafka_topic_partition_list_destroy(instance->group_holds);
-  instance->group_holds = NULL;
-  instance->joined = true;
-  instance->ask_at = now;
+  if (first && member->lease.taken_over)
+    member->lease.quiet_until = now + UK_KAFKA_LEASE;
+  member->lease.ask_at = now;
 }
 
-/* Asking. */
+/* Afterwards. */
 
-static bool has_records(const struct uk_kafka_instance *instance)
+static void confirm(struct uk_kafka_group_member *member, int64_t asked_at)
 {
-  return instance->held.event != NULL ||
-         (instance->records != NULL && rd_kafka_queue_length(instance->records) > 0);
+  member->lease.from = asked_at;
+  member->lease.until = asked_at + UK_KAFKA_LEASE;
+  for (struct uk_kafka_request *request = uk_kafka_requests_first(&member->consumes);
+       request != NULL; request = uk_kafka_requests_next(&member->consumes, request))
+    request->confirmed = request->confirmed || request->arrived_at <= asked_at;
 }
 
-bool uk_kafka_lease_is_awaited(const struct uk_kafka_instance *instance, int64_t now)
+/* False: another server has the instance. */
+static bool learn(struct uk_kafka_group_member *member, const struct lease_query *query)
 {
-  return instance->joined && now >= instance->quiet_until && now >= instance->sure_until &&
-         has_records(instance) &&
-         uk_kafka_topics_contact(instance->groups->parts.topics, NULL, 0) == UK_OK;
-}
-
-static bool waits_for_answer(const struct uk_kafka_instance *instance, int64_t now)
-{
-  if (!instance->joined || instance->takeover || instance->leaves_until != 0)
-    return false;
-  if (instance->deletes.first != NULL)
-    return instance->sure_from < instance->deletes.last->came;
-  return instance->consumes.first != NULL && now >= instance->sure_until - ASK_AHEAD &&
-         (has_records(instance) || !instance->consumes.last->settled);
-}
-
-static void settle(struct uk_kafka_instance *instance, int64_t asked_at)
-{
-  for (struct uk_kafka_request *request = instance->consumes.first; request != NULL;
-       request = request->next)
-    request->settled = request->settled || request->came <= asked_at;
-}
-
-static void learn(struct uk_kafka_instance *instance, const struct lease_query *query)
-{
-  char member[UK_KAFKA_MEMBER_SIZE];
   const struct uk_kafka_member_query *said = &query->membership;
+  char id[UK_KAFKA_MEMBER_SIZE];
   if (said->query.code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
-    instance->sure_from = instance->sure_until = INT64_MAX;
-  if (said->query.code != RD_KAFKA_RESP_ERR_NO_ERROR || query->member[0] == '\0' ||
-      instance->leaves_until != 0)
-    return;
-  instance->ask_at = 0;
+    believe(&member->lease);
+  if (said->query.code != RD_KAFKA_RESP_ERR_NO_ERROR || query->member[0] == '\0')
+    return true;
+  member->lease.ask_at = 0;
   if (said->live && strcmp(said->member, query->member) == 0) {
-    instance->sure_from = query->asked_at;
-    instance->sure_until = query->asked_at + UK_KAFKA_LEASE;
-    settle(instance, query->asked_at);
-  } else if (strcmp(uk_kafka_instance_member(instance, member), query->member) == 0) {
-    instance->lost = true;
-  } /* else: it has joined anew since */
-}
-
-void uk_kafka_lease_serve(struct uk_kafka_instance *instance, int64_t now)
-{
-  struct lease_query *query = take_answer(instance);
-  if (query != NULL) {
-    learn(instance, query);
-    uk_kafka_late_answer_release(&query->late);
+    confirm(member, query->asked_at);
+    return true;
   }
-  if (!instance->lost && waits_for_answer(instance, now))
-    uk_kafka_lease_ask(instance, now);
+  /* After another join the answer is about an earlier member. */
+  return strcmp(uk_kafka_member_id(member->handle, id, sizeof id), query->member) != 0;
 }
 
-bool uk_kafka_lease_holds(const struct uk_kafka_instance *instance, int64_t now)
+bool uk_kafka_lease_renew(struct uk_kafka_group_member *member)
 {
-  return now >= instance->quiet_until && now < instance->sure_until;
+  struct uk_kafka_late_answer *late = uk_kafka_late_answer_take(&member->lease.query);
+  if (late == NULL)
+    return true;
+  bool has_it = learn(member, query_of(late));
+  uk_kafka_late_answer_release(late);
+  return has_it;
+}
+
+bool uk_kafka_lease_holds(const struct uk_kafka_lease *lease, int64_t now)
+{
+  return now >= lease->quiet_until && now < lease->until;
+}
+
+bool uk_kafka_lease_expires(const struct uk_kafka_lease *lease, int64_t now)
+{
+  return now >= lease->until - ASK_AHEAD;
 }

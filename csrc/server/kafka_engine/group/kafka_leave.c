@@ -1,55 +1,44 @@
 #include "server/kafka_engine/group/kafka_leave.h"
 
-#include <stdio.h>
+#include "server/kafka_engine/rd/kafka_handle.h"
 
-#include "server/kafka_engine/group/kafka_commits.h"
+enum { LEAVE_TIMEOUT = 5000 }; /* milliseconds */
 
-enum { LEAVE_TIMEOUT = 5000 }; /* milliseconds in which the group hears of it */
-
-const char *uk_kafka_instance_member(const struct uk_kafka_instance *instance,
-                                     char name[UK_KAFKA_MEMBER_SIZE])
+void uk_kafka_leave_begin(struct uk_kafka_group_member *member, int64_t now)
 {
-  char *member = rd_kafka_memberid(instance->handle);
-  snprintf(name, UK_KAFKA_MEMBER_SIZE, "%s", member != NULL ? member : "");
-  if (member != NULL)
-    rd_kafka_mem_free(instance->handle, member);
-  return name;
+  member->leaving.until = now + LEAVE_TIMEOUT;
 }
 
-void uk_kafka_instance_leave(struct uk_kafka_instance *instance, int64_t now)
+static bool is_member(const struct uk_kafka_group_member *member)
 {
-  if (instance->leaves_until != 0)
-    return;
-  if (instance->settings.auto_commit)
-    uk_kafka_instance_commit_delivered(instance);
-  instance->leaves_until = now + LEAVE_TIMEOUT;
+  char id[UK_KAFKA_MEMBER_SIZE];
+  return uk_kafka_member_id(member->handle, id, sizeof id)[0] != '\0';
 }
 
-static bool is_member(const struct uk_kafka_instance *instance)
+/* True: the consumer cannot be closed, because it is fenced and has nothing left to leave. */
+static bool close_consumer(struct uk_kafka_group_member *member)
 {
-  char name[UK_KAFKA_MEMBER_SIZE];
-  return uk_kafka_instance_member(instance, name)[0] != '\0';
-}
-
-/* A static member leaves only by unsubscribing, and by the name that it joined under, so a join under way comes first.
- * librdkafka forgets the name before the request is on its way, and a handle that is destroyed then takes the request
- * with it: the group would keep the member until its session is over. Only a close waits for the coordinator's
- * answer. */
-bool uk_kafka_instance_has_left(struct uk_kafka_instance *instance)
-{
-  if (instance->leaving == UK_KAFKA_STAYS && instance->subscribed && !is_member(instance))
+  rd_kafka_error_t *error = rd_kafka_consumer_close_queue(member->handle, member->records);
+  member->leaving.step = UK_KAFKA_LEAVE_CLOSING;
+  if (error == NULL)
     return false;
-  if (instance->leaving == UK_KAFKA_STAYS) {
-    rd_kafka_unsubscribe(instance->handle);
-    instance->leaving = UK_KAFKA_UNSUBSCRIBED;
+  rd_kafka_error_destroy(error);
+  return true;
+}
+
+/* A static member leaves only by unsubscribing, and by the name that it joined under: a join under way comes first.
+ * librdkafka forgets the name before it sends the request, and a handle that is destroyed then takes the request with it:
+ * the group would keep the member until its session expires. Only a close waits for the coordinator's answer. */
+bool uk_kafka_leave_continue(struct uk_kafka_group_member *member)
+{
+  struct uk_kafka_leaving *leaving = &member->leaving;
+  if (leaving->step == UK_KAFKA_LEAVE_BEGUN && member->subscription.active && !is_member(member))
+    return false;
+  if (leaving->step == UK_KAFKA_LEAVE_BEGUN) {
+    rd_kafka_unsubscribe(member->handle);
+    leaving->step = UK_KAFKA_LEAVE_UNSUBSCRIBED;
   }
-  if (instance->leaving == UK_KAFKA_UNSUBSCRIBED && !is_member(instance)) {
-    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(instance->handle, instance->records);
-    instance->leaving = UK_KAFKA_CLOSES;
-    if (error != NULL) { /* fenced: there is nothing left to leave */
-      rd_kafka_error_destroy(error);
-      return true;
-    }
-  }
-  return instance->leaving == UK_KAFKA_CLOSES && rd_kafka_consumer_closed(instance->handle) != 0;
+  if (leaving->step == UK_KAFKA_LEAVE_UNSUBSCRIBED && !is_member(member) && close_consumer(member))
+    return true;
+  return leaving->step == UK_KAFKA_LEAVE_CLOSING && rd_kafka_consumer_closed(member->handle) != 0;
 }

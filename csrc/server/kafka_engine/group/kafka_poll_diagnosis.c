@@ -3,73 +3,62 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/clock.h"
-#include "server/kafka_engine/group/kafka_leave.h"
-#include "server/kafka_engine/group/kafka_request_queue.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 
 enum {
-  /* Milliseconds in which a partition says something, be it that it has ended; besides the time that the broker waits
-   * for records, twice: a request for others may be under way. */
+  /* Milliseconds in which a broker reports records or the end of a partition; besides, twice the time that it waits for
+   * records: a request for other partitions may be under way. */
   SILENCE = 2000,
-  SETTLE = 5000,      /* milliseconds in which a group lets an instance in, or is asked for */
-  REFRESH = 1000,     /* milliseconds between two looks whether the topics' leaders are known */
-  QUERY_TIMEOUT = 500 /* milliseconds in which a group's coordinator answers */
+  JOIN_TIME = 5000,    /* milliseconds in which a group lets a member in */
+  REFRESH = 1000,      /* milliseconds between two questions about the topics */
+  QUERY_TIMEOUT = 500, /* milliseconds in which a group's coordinator answers */
 };
 
-static int64_t fetch_wait(const struct uk_kafka_instance *instance)
+static int64_t fetch_wait(const struct uk_kafka_group_member *member)
 {
   char text[24] = "";
   size_t size = sizeof text;
-  rd_kafka_conf_get(rd_kafka_conf(instance->handle), "fetch.wait.max.ms", text, &size);
+  rd_kafka_conf_get(rd_kafka_conf(member->handle), "fetch.wait.max.ms", text, &size);
   return atoi(text);
 }
 
-/* A partition that should have said something by now, or NULL. */
+/* A partition whose broker should have reported something by now, or NULL. */
 static const struct uk_kafka_assigned_partition *
-find_silent(const struct uk_kafka_instance *instance, int64_t now)
+find_silent(const struct uk_kafka_group_member *member, int64_t now)
 {
-  if (instance->handle == NULL || now < instance->asked_since + SILENCE + 2 * fetch_wait(instance))
+  const struct uk_kafka_assigned_partitions *partitions = &member->partitions;
+  if (member->handle == NULL || now < member->waiting_since + SILENCE + 2 * fetch_wait(member))
     return NULL;
-  for (size_t i = 0; i < instance->partition_count; i++) {
-    if (instance->partitions[i].assigned && !instance->partitions[i].ended)
-      return &instance->partitions[i];
+  for (size_t i = 0; i < partitions->count; i++) {
+    if (partitions->all[i].assigned && !partitions->all[i].ended)
+      return &partitions->all[i];
   }
   return NULL;
 }
 
-/* A partition from which nothing can come, or NULL. */
+/* A partition without a leader, or NULL. */
 static const struct uk_kafka_assigned_partition *
-find_leaderless(const struct uk_kafka_instance *instance)
+find_leaderless(const struct uk_kafka_group_member *member)
 {
-  for (size_t i = 0; i < instance->partition_count; i++) {
-    const struct uk_kafka_assigned_partition *partition = &instance->partitions[i];
+  for (size_t i = 0; i < member->partitions.count; i++) {
+    const struct uk_kafka_assigned_partition *partition = &member->partitions.all[i];
     if (partition->assigned &&
-        uk_kafka_topics_leaderless(instance->groups->parts.topics,
+        uk_kafka_topics_leaderless(member->groups->parts.topics,
                                    uk_slice_text(partition->topic.text), partition->number))
       return partition;
   }
   return NULL;
 }
 
-void uk_kafka_instance_refresh(struct uk_kafka_instance *instance, int64_t now)
+static bool is_outside(const struct uk_kafka_group_member *member, int64_t now)
 {
-  if (instance->consumes.first == NULL || now < instance->next_refresh)
-    return;
-  instance->next_refresh = now + REFRESH;
-  for (size_t i = 0; i < instance->topic_count; i++)
-    uk_kafka_topics_refresh(instance->groups->parts.topics,
-                            uk_slice_text(instance->topics[i].text));
-}
-
-static bool is_outside(const struct uk_kafka_instance *instance, int64_t now)
-{
-  if (now < instance->asked_since + SETTLE || instance->leaves_until != 0)
+  if (now < member->waiting_since + JOIN_TIME || member->leaving.until != 0)
     return false;
-  char name[UK_KAFKA_MEMBER_SIZE];
-  return instance->handle == NULL || uk_kafka_instance_member(instance, name)[0] == '\0';
+  char id[UK_KAFKA_MEMBER_SIZE];
+  return member->handle == NULL || uk_kafka_member_id(member->handle, id, sizeof id)[0] == '\0';
 }
 
-/* Whether the group takes long, or there is nobody to let anybody in: its coordinator is asked for something. */
+/* The group takes long to let the member in, or it has no coordinator: a question to the coordinator tells which. */
 struct coordinator_query {
   struct uk_committed committed;
   struct uk_topic_partition_offset offset;
@@ -109,7 +98,7 @@ static void ask_coordinator(struct uk_kafka_request *request, int64_t now)
   uk_kafka_committed_ask(request->groups->parts.committed, &query->committed);
 }
 
-/* Fails the operation for a partition of the instance; nothing for NULL. */
+/* Fails the operation because of a partition, unless it is NULL. */
 static bool fail_at(struct uk_operation *operation,
                     const struct uk_kafka_assigned_partition *partition, enum uk_error error,
                     const char *what)
@@ -123,19 +112,29 @@ static bool fail_at(struct uk_operation *operation,
   return partition != NULL;
 }
 
-void uk_kafka_instance_end_empty(const struct uk_kafka_instance *instance,
+void uk_kafka_poll_diagnosis_end(const struct uk_kafka_group_member *member,
                                  struct uk_kafka_request *request, int64_t now)
 {
   char detail[UK_MESSAGE_SIZE];
-  if (uk_kafka_topics_contact(instance->groups->parts.topics, detail, sizeof detail) != UK_OK) {
+  if (uk_kafka_topics_contact(member->groups->parts.topics, detail, sizeof detail) != UK_OK) {
     uk_operation_fail(request->operation, UK_E_UNAVAILABLE, "%s", detail);
-  } else if (!fail_at(request->operation, find_leaderless(instance), UK_E_UNAVAILABLE,
+  } else if (!fail_at(request->operation, find_leaderless(member), UK_E_UNAVAILABLE,
                       "has no leader") &&
-             !fail_at(request->operation, find_silent(instance, now), UK_E_GATEWAY_TIMEOUT,
+             !fail_at(request->operation, find_silent(member, now), UK_E_GATEWAY_TIMEOUT,
                       "did not answer in time") &&
-             is_outside(instance, now)) {
+             is_outside(member, now)) {
     ask_coordinator(request, now);
     return;
   }
   uk_kafka_request_done(request);
+}
+
+void uk_kafka_poll_diagnosis_refresh(struct uk_kafka_group_member *member, int64_t now)
+{
+  if (uk_list_is_empty(&member->consumes) || now < member->next_refresh)
+    return;
+  member->next_refresh = now + REFRESH;
+  for (size_t i = 0; i < member->subscription.count; i++)
+    uk_kafka_topics_refresh(member->groups->parts.topics,
+                            uk_slice_text(member->subscription.topics[i].text));
 }

@@ -1,15 +1,33 @@
-/* kafka_rebalance: the partitions that an instance has, and how far it is in each; kept over rebalances. */
+/* kafka_rebalance: what the group gives an instance, and takes from it. */
 #ifndef UK_KAFKA_REBALANCE_H
 #define UK_KAFKA_REBALANCE_H
 
-#include "server/kafka_engine/group/kafka_instance.h"
+#include "server/engine/name_set.h"
+#include "server/kafka_engine/group/kafka_group_private.h"
 
-/* Serves a rebalance. */
-void uk_kafka_instance_rebalance(struct uk_kafka_instance *instance, rd_kafka_event_t *event);
-/* Begins with the partitions that it was given, once what is noted of them is known. */
-void uk_kafka_instance_receive(struct uk_kafka_instance *instance);
-/* NULL when it has not that partition. */
-struct uk_kafka_assigned_partition *uk_kafka_instance_partition(struct uk_kafka_instance *instance,
-                                                                const char *topic, int32_t number);
+enum uk_kafka_rebalance {
+  UK_KAFKA_GIVEN,         /* partitions; the caller takes or refuses them */
+  UK_KAFKA_DECLINED,      /* partitions that do not fit the subscription: they were refused */
+  UK_KAFKA_REVOKED,       /* the caller gives them up */
+  UK_KAFKA_REBALANCE_LOST /* the group does not know the member any more */
+};
+
+/* What the event asks for. `group_holds`: the partitions that the whole group had before this server took the instance over,
+ * NULL when not known. A member that leaves takes whatever it is given. */
+enum uk_kafka_rebalance uk_kafka_rebalance(struct uk_kafka_group_member *member,
+                                           rd_kafka_event_t *event,
+                                           const rd_kafka_topic_partition_list_t *group_holds);
+
+/* Takes the partitions. One that comes back goes on where it was: it was not lost, so no other member has read it since. One
+ * that was taken over goes on where its client is, see kafka_handover. In topics of `created` a partition without a committed
+ * offset starts at its first record, where the reset is `latest`. False: memory is out, and nothing has changed. */
+bool uk_kafka_rebalance_take(struct uk_kafka_group_member *member,
+                             rd_kafka_topic_partition_list_t *list, struct uk_name_set *created);
+
+/* Answers an assignment without taking a partition. */
+void uk_kafka_rebalance_refuse(struct uk_kafka_group_member *member);
+
+/* Gives all partitions up. */
+void uk_kafka_rebalance_give_up(struct uk_kafka_group_member *member);
 
 #endif

@@ -33,6 +33,15 @@ void uk_kafka_nudge(rd_kafka_t *handle, const struct uk_kafka_settings *settings
                                                        password != NULL ? password : ""));
 }
 
+const char *uk_kafka_member_id(rd_kafka_t *handle, char *id, size_t size)
+{
+  char *given = rd_kafka_memberid(handle);
+  snprintf(id, size, "%s", given != NULL ? given : "");
+  if (given != NULL)
+    rd_kafka_mem_free(handle, given);
+  return id;
+}
+
 bool uk_kafka_event_next(rd_kafka_queue_t *queue, struct uk_kafka_event *event)
 {
   *event = (struct uk_kafka_event){.event = rd_kafka_queue_poll(queue, 0)};

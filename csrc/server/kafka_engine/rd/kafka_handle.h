@@ -14,6 +14,10 @@ rd_kafka_t *uk_kafka_handle_new(const struct uk_kafka_settings *settings, int wa
  * already change nothing. (A request to each leader would do as well; it costs the broker 50 us.) */
 void uk_kafka_nudge(rd_kafka_t *handle, const struct uk_kafka_settings *settings);
 
+/* The name that its group gave the consumer, "" while it is no member. Returns `id`. Not while the consumer leaves:
+ * librdkafka may never answer then. */
+const char *uk_kafka_member_id(rd_kafka_t *handle, char *id, size_t size);
+
 /* What came from the queue of a consumer. */
 struct uk_kafka_event {
   rd_kafka_event_t *event;           /* NULL: nothing */

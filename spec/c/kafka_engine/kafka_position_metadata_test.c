@@ -1,7 +1,8 @@
 /* What one server notes for the next one that has an instance. */
-#include "server/kafka_engine/group/kafka_handover.h"
+#include "server/kafka_engine/group/kafka_position_metadata.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "check.h"
 
@@ -10,7 +11,7 @@ static int64_t read_back(int64_t offset, const char *metadata)
   rd_kafka_topic_partition_t at = {.offset = offset};
   at.metadata = metadata != NULL ? (void *)(uintptr_t)metadata : NULL;
   at.metadata_size = metadata != NULL ? strlen(metadata) : 0;
-  return uk_kafka_handover_read_metadata(&at);
+  return uk_kafka_position_metadata_read(&at);
 }
 
 static void a_note_is_read_back(void)
@@ -20,8 +21,8 @@ static void a_note_is_read_back(void)
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_add(list, "t", 0);
     at->offset = positions[i] / 2;
-    uk_kafka_handover_write_metadata(at, positions[i]);
-    CHECK_EQ_INT(uk_kafka_handover_read_metadata(at), positions[i]);
+    uk_kafka_position_metadata_write(at, positions[i]);
+    CHECK_EQ_INT(uk_kafka_position_metadata_read(at), positions[i]);
     rd_kafka_topic_partition_list_destroy(list);
   }
 }
