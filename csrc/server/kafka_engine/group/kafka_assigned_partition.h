@@ -36,11 +36,13 @@ void uk_kafka_assigned_partitions_acknowledge(struct uk_kafka_assigned_partition
 void uk_kafka_assigned_partitions_take_back(struct uk_kafka_assigned_partitions *partitions,
                                             rd_kafka_t *handle);
 
-/* Keeps the progress: a rebalance may give partitions back. `lost`: others may have read them since. */
+/* Keeps the progress: a rebalance may give partitions back. `lost`: others may have read them
+ * since. */
 void uk_kafka_assigned_partitions_revoke(struct uk_kafka_assigned_partitions *partitions,
                                          bool lost);
 
-/* Replaces what other threads read, under their mutex, with the partitions that are assigned; without memory with none. */
+/* Replaces what other threads read, under their mutex, with the partitions that are assigned;
+ * without memory with none. */
 void uk_kafka_assigned_partitions_publish(const struct uk_kafka_assigned_partitions *partitions,
                                           struct uk_kafka_assigned_partitions *published,
                                           pthread_mutex_t *mutex);

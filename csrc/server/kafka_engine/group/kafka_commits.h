@@ -1,6 +1,8 @@
-/* kafka_commits: what a member commits for its group: when a request asks for it, and by auto-commit.
+/* kafka_commits: what a member commits for its group: when a request asks for it, and by
+ * auto-commit.
  *
- * One commit is under way at a time: after an outage librdkafka may send a commit again, behind a later one. */
+ * One commit is under way at a time: after an outage librdkafka may send a commit again, behind a
+ * later one. */
 #ifndef UK_KAFKA_COMMITS_H
 #define UK_KAFKA_COMMITS_H
 
@@ -8,28 +10,31 @@
 
 bool uk_kafka_commits_are_idle(const struct uk_kafka_group_member *member);
 
-/* Sends the commits of requests that wait, one after another: when the group answers, the next one follows. A commit without
- * offsets commits all that was delivered. */
+/* Sends the commits of requests that wait, one after another: when the group answers, the next one
+ * follows. A commit without offsets commits all that was delivered. */
 void uk_kafka_commits_send_next(struct uk_kafka_group_member *member);
 
 /* Commits what was delivered and not committed. */
 void uk_kafka_commits_send_delivered(struct uk_kafka_group_member *member);
 
-/* The same with the metadata of the position, for records in flight. False: a commit is under way; call it again. */
+/* The same with the metadata of the position, for records in flight. False: a commit is under way;
+ * call it again. */
 bool uk_kafka_commits_send_metadata(struct uk_kafka_group_member *member);
 
 /* When auto-commit is due; INT64_MAX: it has nothing to commit, or a commit is under way. */
 int64_t uk_kafka_commits_next(const struct uk_kafka_group_member *member);
 void uk_kafka_commits_auto(struct uk_kafka_group_member *member, int64_t now);
 
-/* The group answered. False: it says that another server has the instance; the request then waits again. A member that
- * leaves cannot lose it. */
+/* The group answered. False: it says that another server has the instance; the request then waits
+ * again. A member that leaves cannot lose it. */
 bool uk_kafka_commits_answered(struct uk_kafka_group_member *member, rd_kafka_event_t *event);
 
-/* Answers the requests whose deadline has come, or all of them, although the group may still carry them out. */
+/* Answers the requests whose deadline has come, or all of them, although the group may still carry
+ * them out. */
 void uk_kafka_commits_expire(struct uk_kafka_group_member *member, bool all, int64_t now);
 
-/* The group will not answer any more. Where another server has the instance the requests wait again, otherwise they fail. */
+/* The group will not answer any more. Where another server has the instance the requests wait
+ * again, otherwise they fail. */
 void uk_kafka_commits_abandon(struct uk_kafka_group_member *member, bool lost);
 
 #endif

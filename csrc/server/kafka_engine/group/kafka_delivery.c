@@ -1,8 +1,8 @@
 #include "server/kafka_engine/group/kafka_delivery.h"
 
-/* Reading ahead. librdkafka's threads sleep while half of prefetch_bytes waits here. They are woken when less than three
- * eighths seem to be left, and not again before as much was taken: if more was left than it seemed, that is at the latest
- * when all of it was taken. */
+/* Reading ahead. librdkafka's threads sleep while half of prefetch_bytes waits here. They are woken
+ * when less than three eighths seem to be left, and not again before as much was taken: if more was
+ * left than it seemed, that is at the latest when all of it was taken. */
 static void wake_readers(struct uk_kafka_group_member *member, struct uk_kafka_delivery *delivery)
 {
   int64_t few = member->groups->parts.prefetch_bytes / 8 * 3;
@@ -46,7 +46,8 @@ static void note_end(struct uk_kafka_group_member *member, const struct uk_kafka
   if (partition == NULL)
     return;
   partition->ended = true;
-  /* Where the instance starts is committed at once: a server that takes it over must not start at a later end. */
+  /* Where the instance starts is committed at once: a server that takes it over must not start at a
+   * later end. */
   if (!uk_progress_is_known(&partition->progress)) {
     uk_progress_pin(&partition->progress, event->place->offset);
     member->committing.next = 0;

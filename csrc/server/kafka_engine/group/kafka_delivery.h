@@ -20,8 +20,8 @@ enum uk_kafka_delivered {
   UK_KAFKA_DELIVERED_TROUBLE  /* no record came, but `event` says what is wrong */
 };
 
-/* Fills the first consume that waits with the records that are there, and answers it. The event of TROUBLE is the caller's to
- * free. Precondition: a consume waits. */
+/* Fills the first consume that waits with the records that are there, and answers it. The event of
+ * TROUBLE is the caller's to free. Precondition: a consume waits. */
 enum uk_kafka_delivered uk_kafka_delivery_run(struct uk_kafka_group_member *member,
                                               struct uk_kafka_delivery *delivery,
                                               struct uk_kafka_event *event);

@@ -1,11 +1,12 @@
-/* kafka_group_member: the life that an instance and a takeover have in common: requests arrive and expire, the handle opens,
- * the member leaves its group, the server stops, and the task ends. */
+/* kafka_group_member: the life that an instance and a takeover have in common: requests arrive and
+ * expire, the handle opens, the member leaves its group, the server stops, and the task ends. */
 #ifndef UK_KAFKA_GROUP_MEMBER_H
 #define UK_KAFKA_GROUP_MEMBER_H
 
 #include "server/kafka_engine/group/kafka_group_private.h"
 
-/* Fills a zeroed member. `run` and `ended` are those of its task; `ended` frees it, and posts the requests in `left`. */
+/* Fills a zeroed member. `run` and `ended` are those of its task; `ended` frees it, and posts the
+ * requests in `left`. */
 void uk_kafka_group_member_init(struct uk_kafka_group_member *member,
                                 struct uk_kafka_groups *groups, struct uk_slice group,
                                 struct uk_slice name, const struct uk_consumer_settings *settings,
@@ -16,13 +17,14 @@ void uk_kafka_group_member_free(struct uk_kafka_group_member *member);
 /* Opens the handle. False with a text: there is none to be had. */
 bool uk_kafka_group_member_open(struct uk_kafka_group_member *member, char *text, size_t size);
 
-/* Moves the requests that have arrived to `arrived`. Precondition: the mutex of the groups is not held. */
+/* Moves the requests that have arrived to `arrived`. Precondition: the mutex of the groups is not
+ * held. */
 void uk_kafka_group_member_take_inbox(struct uk_kafka_group_member *member,
                                       struct uk_list *arrived);
 
-/* Ends the requests whose deadline has come; all of them when the server drains, or has waited long enough to stop. With
- * `awaits_lease` records wait for nothing but the coordinator's confirmation: consumes get a little more time for it. True:
- * a consume has ended. */
+/* Ends the requests whose deadline has come; all of them when the server drains, or has waited long
+ * enough to stop. With `awaits_lease` records wait for nothing but the coordinator's confirmation:
+ * consumes get a little more time for it. True: a consume has ended. */
 bool uk_kafka_group_member_expire(struct uk_kafka_group_member *member, bool awaits_lease,
                                   int64_t now);
 
@@ -35,18 +37,20 @@ void uk_kafka_group_member_leave(struct uk_kafka_group_member *member, int64_t n
 /* Goes on leaving. True: it is over, deletions are answered, and the member has to end. */
 bool uk_kafka_group_member_leave_on(struct uk_kafka_group_member *member, int64_t now);
 
-/* Sees whether the server drains or closes. When it closes, what was delivered is committed once more. */
+/* Sees whether the server drains or closes. When it closes, what was delivered is committed once
+ * more. */
 void uk_kafka_group_member_stop(struct uk_kafka_group_member *member, int64_t now);
-/* The server closes, and the commits are answered or waited for long enough: the member has to end. It stays in its group:
- * another server, or this one after its restart, takes it over. */
+/* The server closes, and the commits are answered or waited for long enough: the member has to end.
+ * It stays in its group: another server, or this one after its restart, takes it over. */
 bool uk_kafka_group_member_has_stopped(const struct uk_kafka_group_member *member, int64_t now);
 
 /* Fails all requests, also those that arrive until the member is out of the table. */
 void uk_kafka_group_member_fail(struct uk_kafka_group_member *member, enum uk_error error,
                                 const char *text);
 
-/* Ends the task. `lost`: another server has the instance. Requests that wait go to `left`. A consume that arrived while this
- * server had the instance ends without records instead: its client has consumed elsewhere since. */
+/* Ends the task. `lost`: another server has the instance. Requests that wait go to `left`. A
+ * consume that arrived while this server had the instance ends without records instead: its client
+ * has consumed elsewhere since. */
 void uk_kafka_group_member_end(struct uk_kafka_group_member *member, bool lost, int64_t now);
 
 #endif

@@ -1,8 +1,9 @@
-/* kafka_group_private: what the files of this folder share: the table of instances, and one member of a group.
+/* kafka_group_private: what the files of this folder share: the table of instances, and one member
+ * of a group.
  *
- * kafka_groups finds the member that a request names, or creates it: an instance (kafka_instance), or a takeover
- * (kafka_takeover) for a commit or deletion of an instance that another server may have. Both are conductors: they call
- * the parts below, and no part calls another. */
+ * kafka_groups finds the member that a request names, or creates it: an instance (kafka_instance),
+ * or a takeover (kafka_takeover) for a commit or deletion of an instance that another server may
+ * have. Both are conductors: they call the parts below, and no part calls another. */
 #ifndef UK_KAFKA_GROUP_PRIVATE_H
 #define UK_KAFKA_GROUP_PRIVATE_H
 

@@ -35,7 +35,8 @@ static bool is_named(const struct uk_consume *consume, const char *topic)
   return false;
 }
 
-/* The partitions of the topics that the consume and the instances of its group name; `live` counts these instances. */
+/* The partitions of the topics that the consume and the instances of its group name; `live` counts
+ * these instances. */
 static int64_t count_partitions(struct uk_kafka_groups *groups, const struct uk_consume *consume,
                                 int64_t *live)
 {
@@ -117,7 +118,8 @@ static void ended(struct uk_kafka_task *task)
   pthread_mutex_unlock(&groups->mutex);
 }
 
-/* A consume gets an instance; a commit or a deletion gets a takeover, which does not count as reading ahead. */
+/* A consume gets an instance; a commit or a deletion gets a takeover, which does not count as
+ * reading ahead. */
 static struct uk_kafka_group_member *new_member(struct uk_kafka_request *request,
                                                 struct uk_slice group, struct uk_slice name)
 {

@@ -1,7 +1,8 @@
-/* kafka_groups: consumer instances of groups: a consumer handle of librdkafka for each, with its group.instance.id.
+/* kafka_groups: consumer instances of groups: a consumer handle of librdkafka for each, with its
+ * group.instance.id.
  *
- * Each instance is a task, which owns the handle and all that is known of its partitions. Requests come to it through an
- * inbox; one that waits holds no thread. */
+ * Each instance is a task, which owns the handle and all that is known of its partitions. Requests
+ * come to it through an inbox; one that waits holds no thread. */
 #ifndef UK_KAFKA_GROUPS_H
 #define UK_KAFKA_GROUPS_H
 
@@ -36,8 +37,8 @@ void uk_kafka_groups_list(struct uk_kafka_groups *groups, struct uk_consumers *o
 void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk_slice group,
                                        struct uk_slice instance, uint64_t delivery, bool complete);
 void uk_kafka_groups_drain(struct uk_kafka_groups *groups);
-/* With no operation in its hands. The instances stay members: another server, or this one when it is back, takes them
- * over. */
+/* With no operation in its hands. The instances stay members: another server, or this one when it
+ * is back, takes them over. */
 void uk_kafka_groups_free(struct uk_kafka_groups *groups);
 
 #endif

@@ -1,8 +1,9 @@
 /* kafka_handover: reads how far the client of an instance is that another server had.
  *
- * The server before has committed it in the metadata of the offsets, see kafka_position_metadata. It commits it after each
- * response that was written in full, so only an instance that was taken over itself does, and no longer once
- * UK_KAFKA_METADATA_COMMITS requests in a row have come to the same server. */
+ * The server before has committed it in the metadata of the offsets, see kafka_position_metadata.
+ * It commits it after each response that was written in full, so only an instance that was taken
+ * over itself does, and no longer once UK_KAFKA_METADATA_COMMITS requests in a row have come to the
+ * same server. */
 #ifndef UK_KAFKA_HANDOVER_H
 #define UK_KAFKA_HANDOVER_H
 
@@ -17,8 +18,8 @@ bool uk_kafka_handover_ask(struct uk_kafka_group_member *member,
                            struct uk_kafka_late_answer **handover,
                            const rd_kafka_topic_partition_list_t *list, int64_t now);
 
-/* The partitions with their committed offsets and metadata, the caller's to destroy; all offsets are invalid when they could
- * not be read in time. NULL: there is no answer yet. */
+/* The partitions with their committed offsets and metadata, the caller's to destroy; all offsets
+ * are invalid when they could not be read in time. NULL: there is no answer yet. */
 rd_kafka_topic_partition_list_t *uk_kafka_handover_take(struct uk_kafka_late_answer **handover);
 
 /* The answer is not needed any more. */

@@ -314,8 +314,9 @@ static bool is_reset(rd_kafka_resp_err_t code)
   return code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR__NO_OFFSET;
 }
 
-/* Fails the consumes that wait. An instance that has not answered a consume yet leaves, so that another one may do better.
- * `place` is NULL for the group, `text` is NULL where the code says everything. */
+/* Fails the consumes that wait. An instance that has not answered a consume yet leaves, so that
+ * another one may do better. `place` is NULL for the group, `text` is NULL where the code says
+ * everything. */
 static void meet_trouble(struct uk_kafka_instance *instance, rd_kafka_resp_err_t code,
                          const char *text, const rd_kafka_topic_partition_t *place, int64_t now)
 {
@@ -340,8 +341,8 @@ static void meet_trouble(struct uk_kafka_instance *instance, rd_kafka_resp_err_t
     (void)leave(instance, now);
 }
 
-/* Without its only topic librdkafka stops being a member, and would not notice that another server takes the instance over or
- * deletes it. */
+/* Without its only topic librdkafka stops being a member, and would not notice that another server
+ * takes the instance over or deletes it. */
 static bool is_pointless(const struct uk_kafka_instance *instance, rd_kafka_resp_err_t code)
 {
   return uk_kafka_error(code) == UK_E_NOT_FOUND && instance->member.subscription.count == 1 &&
@@ -401,7 +402,8 @@ static bool awaits_lease(const struct uk_kafka_instance *instance, int64_t now)
          uk_kafka_topics_contact(instance->member.groups->parts.topics, NULL, 0) == UK_OK;
 }
 
-/* A deletion needs a confirmation that was asked for after it arrived; a consume one for its records, and one in all. */
+/* A deletion needs a confirmation that was asked for after it arrived; a consume one for its
+ * records, and one in all. */
 static bool needs_confirmation(const struct uk_kafka_instance *instance, int64_t now)
 {
   const struct uk_kafka_group_member *member = &instance->member;

@@ -1,4 +1,5 @@
-/* kafka_instance: one consumer instance of a group that this server has: its states, and what leads from one to another.
+/* kafka_instance: one consumer instance of a group that this server has: its states, and what leads
+ * from one to another.
  *
  *   from                 when                                                        to
  *   INQUIRING            the coordinator names the owner, or cannot                  JOINING
@@ -14,8 +15,9 @@
  *   STOPPING             the last commits are answered, or not in time               ENDED
  *   LOST                 requests that wait are passed on                            ENDED
  *
- * The instance asks the coordinator whether another server has it, joins its group under its name, delivers records, and
- * ends: by a deletion, by silence, because another server takes it over, or with this server. */
+ * The instance asks the coordinator whether another server has it, joins its group under its name,
+ * delivers records, and ends: by a deletion, by silence, because another server takes it over, or
+ * with this server. */
 #ifndef UK_KAFKA_INSTANCE_H
 #define UK_KAFKA_INSTANCE_H
 

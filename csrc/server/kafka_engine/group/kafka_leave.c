@@ -26,9 +26,10 @@ static bool close_consumer(struct uk_kafka_group_member *member)
   return true;
 }
 
-/* A static member leaves only by unsubscribing, and by the name that it joined under: a join under way comes first.
- * librdkafka forgets the name before it sends the request, and a handle that is destroyed then takes the request with it:
- * the group would keep the member until its session expires. Only a close waits for the coordinator's answer. */
+/* A static member leaves only by unsubscribing, and by the name that it joined under: a join under
+ * way comes first. librdkafka forgets the name before it sends the request, and a handle that is
+ * destroyed then takes the request with it: the group would keep the member until its session
+ * expires. Only a close waits for the coordinator's answer. */
 bool uk_kafka_leave_continue(struct uk_kafka_group_member *member)
 {
   struct uk_kafka_leaving *leaving = &member->leaving;

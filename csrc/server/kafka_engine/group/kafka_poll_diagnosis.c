@@ -6,8 +6,8 @@
 #include "server/kafka_engine/rd/kafka_handle.h"
 
 enum {
-  /* Milliseconds in which a broker reports records or the end of a partition; besides, twice the time that it waits for
-   * records: a request for other partitions may be under way. */
+  /* Milliseconds in which a broker reports records or the end of a partition; besides, twice the
+   * time that it waits for records: a request for other partitions may be under way. */
   SILENCE = 2000,
   JOIN_TIME = 5000,    /* milliseconds in which a group lets a member in */
   REFRESH = 1000,      /* milliseconds between two questions about the topics */
@@ -58,7 +58,8 @@ static bool is_outside(const struct uk_kafka_group_member *member, int64_t now)
   return member->handle == NULL || uk_kafka_member_id(member->handle, id, sizeof id)[0] == '\0';
 }
 
-/* The group takes long to let the member in, or it has no coordinator: a question to the coordinator tells which. */
+/* The group takes long to let the member in, or it has no coordinator: a question to the
+ * coordinator tells which. */
 struct coordinator_query {
   struct uk_committed committed;
   struct uk_topic_partition_offset offset;

@@ -1,4 +1,5 @@
-/* kafka_poll_diagnosis: why a consume got no records. Where something is wrong, "no messages" would hide it. */
+/* kafka_poll_diagnosis: why a consume got no records. Where something is wrong, "no messages" would
+ * hide it. */
 #ifndef UK_KAFKA_POLL_DIAGNOSIS_H
 #define UK_KAFKA_POLL_DIAGNOSIS_H
 

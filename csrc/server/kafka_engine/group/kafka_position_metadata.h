@@ -1,7 +1,8 @@
 /* kafka_position_metadata: how far a client is, in the metadata of a committed offset.
  *
- * With auto-commit the next request of an instance confirms its last response, on whichever server it arrives. That server
- * knows what was delivered from the metadata that the server before it committed. */
+ * With auto-commit the next request of an instance confirms its last response, on whichever server
+ * it arrives. That server knows what was delivered from the metadata that the server before it
+ * committed. */
 #ifndef UK_KAFKA_POSITION_METADATA_H
 #define UK_KAFKA_POSITION_METADATA_H
 

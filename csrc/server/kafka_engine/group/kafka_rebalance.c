@@ -16,8 +16,8 @@ static void forward(struct uk_kafka_group_member *member, const rd_kafka_topic_p
   rd_kafka_queue_destroy(queue);
 }
 
-/* What is in a topic that a consume of this instance created came after that consume, however long the group takes to let
- * the instance in: `latest` means the first record. */
+/* What is in a topic that a consume of this instance created came after that consume, however long
+ * the group takes to let the instance in: `latest` means the first record. */
 static bool starts_at_first(const struct uk_kafka_group_member *member,
                             const rd_kafka_topic_partition_t *at, struct uk_name_set *created)
 {
@@ -107,7 +107,8 @@ static int32_t count_of(const rd_kafka_topic_partition_list_t *list, const char 
   return count;
 }
 
-/* Nor does the group look at topics that are new in the subscription: nobody would read them until the next rebalance. */
+/* Nor does the group look at topics that are new in the subscription: nobody would read them until
+ * the next rebalance. */
 static bool is_short(const struct uk_kafka_group_member *member,
                      const rd_kafka_topic_partition_list_t *list,
                      const rd_kafka_topic_partition_list_t *group_holds)
@@ -122,8 +123,8 @@ static bool is_short(const struct uk_kafka_group_member *member,
   return found;
 }
 
-/* The member was deleted through another server, or its session expired. Once the revocation is answered, librdkafka joins
- * again, and a deleted instance would be back. */
+/* The member was deleted through another server, or its session expired. Once the revocation is
+ * answered, librdkafka joins again, and a deleted instance would be back. */
 static bool is_forgotten(const struct uk_kafka_group_member *member)
 {
   char id[UK_KAFKA_MEMBER_SIZE];

@@ -32,7 +32,8 @@ struct uk_kafka_request *uk_kafka_requests_next(const struct uk_list *requests,
                                                 const struct uk_kafka_request *request);
 void uk_kafka_requests_remove(struct uk_kafka_request *request);
 
-/* Moves the requests whose deadline is at or before `now` to the end of `due`. INT64_MAX moves all. */
+/* Moves the requests whose deadline is at or before `now` to the end of `due`. INT64_MAX moves
+ * all. */
 void uk_kafka_requests_take_due(struct uk_list *requests, struct uk_list *due, int64_t now);
 /* The earliest deadline of requests without an answer, or `time` if that is earlier. */
 int64_t uk_kafka_requests_deadline(const struct uk_list *requests, int64_t time);
@@ -41,8 +42,9 @@ int64_t uk_kafka_requests_deadline(const struct uk_list *requests, int64_t time)
 void uk_kafka_request_done(struct uk_kafka_request *request);
 void uk_kafka_requests_done(struct uk_list *requests);
 
-/* Ends the request with the error; the text may be "". A commit or deletion that may have been carried out (`sent`) ends with
- * GATEWAY_TIMEOUT instead of UNAVAILABLE; one that was not ends with UNAVAILABLE instead of GATEWAY_TIMEOUT. */
+/* Ends the request with the error; the text may be "". A commit or deletion that may have been
+ * carried out (`sent`) ends with GATEWAY_TIMEOUT instead of UNAVAILABLE; one that was not ends with
+ * UNAVAILABLE instead of GATEWAY_TIMEOUT. */
 void uk_kafka_request_fail(struct uk_kafka_request *request, enum uk_error error, const char *text);
 void uk_kafka_requests_fail(struct uk_list *requests, enum uk_error error, const char *text);
 

@@ -38,8 +38,9 @@ static void keep_first(void *argument, struct uk_slice topic, int32_t partitions
     *first = uk_kafka_name(topic);
 }
 
-/* For an instance of which nothing is known: it holds nothing, or its group rebalances, perhaps until the instance itself
- * joins again. A member joins only with a topic that exists; to leave, any topic will do. */
+/* For an instance of which nothing is known: it holds nothing, or its group rebalances, perhaps
+ * until the instance itself joins again. A member joins only with a topic that exists; to leave,
+ * any topic will do. */
 static struct uk_kafka_name choose_topic(const struct uk_kafka_group_member *member)
 {
   const struct uk_kafka_request *commit = uk_kafka_requests_first(&member->commits);

@@ -1,9 +1,11 @@
 /* kafka_takeover: takes an instance over from another server, for a commit or a deletion alone.
  *
- *   INQUIRING --held elsewhere--> JOINING --joined--> COMMITTING --a deletion waits--> LEAVING --> ENDED
+ *   INQUIRING --another server has it--> JOINING --joined--> COMMITTING --> ENDED
+ *                                            a deletion waits: COMMITTING --> LEAVING --> ENDED
  *
- * It joins the group under the instance's name, which fences the other server, and reads no records. When it has nothing
- * left to do it ends without leaving the group; whose the instance is then, the next request decides. */
+ * It joins the group under the instance's name, which fences the other server, and reads no
+ * records. When it has nothing left to do it ends without leaving the group; whose the instance is
+ * then, the next request decides. */
 #ifndef UK_KAFKA_TAKEOVER_H
 #define UK_KAFKA_TAKEOVER_H
 
