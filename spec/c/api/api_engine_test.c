@@ -39,23 +39,24 @@ static void end(struct uk_operation *operation)
     (void)engine;                                                                                  \
     end(&operation->operation);                                                                    \
   }
-PLAYED(fetch, uk_fetch)
 PLAYED(commit, uk_commit)
 PLAYED(committed, uk_committed)
 PLAYED(delete_consumer, uk_delete_consumer)
 PLAYED(offsets, uk_offsets)
-PLAYED(create_topic, uk_create_topic)
 PLAYED(delete_topic, uk_delete_topic)
 
 /* How each record ends, where not all end alike. */
 static const enum uk_error *ends;
 static size_t reply_bytes; /* the most that the reply may have; 0: as it is */
 
+static struct uk_record first_asked;
+
 static void produce(struct uk_engine *engine, struct uk_produce *operation)
 {
   struct uk_request *request = operation->operation.context;
   (void)engine;
   operation->each = ends != NULL;
+  first_asked = operation->records[0];
   for (size_t i = 0; i < operation->count; i++) {
     struct uk_record *record = &operation->records[i];
     *record = (struct uk_record){.topic = record->topic, .partition = (int32_t)i};
@@ -66,6 +67,27 @@ static void produce(struct uk_engine *engine, struct uk_produce *operation)
   }
   if (reply_bytes > 0)
     uk_buffer_init(&request->reply, reply_bytes);
+  end(&operation->operation);
+}
+
+static int64_t offset_asked;
+
+static void fetch(struct uk_engine *engine, struct uk_fetch *operation)
+{
+  (void)engine;
+  offset_asked = operation->positions[0].offset;
+  end(&operation->operation);
+}
+
+static struct uk_create_topic topic_asked;
+static bool creates;
+
+static void create_topic(struct uk_engine *engine, struct uk_create_topic *operation)
+{
+  (void)engine;
+  topic_asked = *operation;
+  operation->partitions = 7;
+  operation->created = creates;
   end(&operation->operation);
 }
 
@@ -359,6 +381,96 @@ static void says_what_became_of_each_message(void)
   api_rig_close(&rig);
 }
 
+/* A record without a key, and one with an empty one, which goes to the partition of its hash. */
+static void an_empty_key_is_a_key(void)
+{
+  static const struct {
+    struct row row;
+    bool has_key;
+  } cases[] = {
+    {{UK_GET, "/produce/t/v", "", 0}, false},
+    {{UK_GET, "/produce/t/v?key=", "", 0}, true},
+    {{UK_POST, "/produce/t", "{\"value\":\"v\"}", 0}, false},
+    {{UK_POST, "/produce/t", "{\"value\":\"v\",\"key\":null}", 0}, false},
+    {{UK_POST, "/produce/t", "{\"value\":\"v\",\"key\":\"\"}", 0}, true},
+    {{UK_POST, "/webhook?topic=t", "v", 0}, false},
+  };
+  begin();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    ask(&cases[i].row);
+    CHECK_EQ_INT(answer.status, 200);
+    CHECK_EQ_INT(first_asked.has_key, cases[i].has_key);
+    CHECK(first_asked.has_value);
+    CHECK_EQ_INT(first_asked.key.length, 0);
+    CHECK_EQ_INT(first_asked.partition, -1);
+    CHECK_EQ_INT(first_asked.timestamp, -1);
+  }
+  api_rig_close(&rig);
+}
+
+/* The range of a partition is the engine's to know, which refuses what is outside of it. */
+static void an_offset_may_be_any(void)
+{
+  static const char *const offsets[] = {"-9223372036854775808", "-1", "0", "9223372036854775807"};
+  begin();
+  for (size_t i = 0; i < 2 * sizeof offsets / sizeof *offsets; i++) {
+    char body[200], offset[32];
+    snprintf(body, sizeof body,
+             i % 2 == 0 ? "{\"topic\":\"t\",\"partition\":0,\"offset\":%s}"
+                        : "{\"topicPartitionOffsets\":[{\"topic\":\"t\",\"partition\":0,"
+                          "\"offset\":%s}]}",
+             offsets[i / 2]);
+    api_rig_ask(&rig, "full", UK_POST, "/fetch", body, &answer);
+    CHECK_EQ_INT(answer.status, 200);
+    snprintf(offset, sizeof offset, "%lld", (long long)offset_asked);
+    CHECK_EQ_STR(offset, offsets[i / 2]);
+  }
+  api_rig_close(&rig);
+}
+
+static void creates_topics_as_asked(void)
+{
+  static const struct {
+    const char *body;
+    int64_t partitions, ms, bytes; /* of retention; -2: not asked */
+  } cases[] = {
+    {"", -1, -2, -2},
+    {"{\"partitions\":1}", 1, -2, -2},
+    {"{\"partitions\":1000,\"topic\":\"t\"}", 1000, -2, -2},
+    {"{\"retention_ms\":-1}", -1, -1, -2},
+    {"{\"retention_bytes\":-1}", -1, -2, -1},
+    {"{\"retention_ms\":0,\"retention_bytes\":9223372036854775807}", -1, 0, INT64_MAX},
+    {"{\"retention_ms\":9223372036854775807,\"retention_bytes\":0}", -1, INT64_MAX, 0},
+  };
+  static const char *const wrong[][2] = {
+    {"{\"partitions\":0}", "partitions: an integer of 1 to 1000"},
+    {"{\"partitions\":1001}", "partitions: an integer of 1 to 1000"},
+    {"{\"retention_ms\":-2}", "retention_ms: an integer of -1 to 9223372036854775807"},
+    {"{\"retention_bytes\":-2}", "retention_bytes: an integer of -1 to 9223372036854775807"},
+    {"{\"topic\":\"u\"}", "topic: \\\"u\\\" in the body, \\\"t\\\" in the path"},
+  };
+  begin();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    creates = i % 2 == 0;
+    api_rig_ask(&rig, "full", UK_POST, "/topics/t", cases[i].body, &answer);
+    CHECK_EQ_INT(answer.status, creates ? 201 : 200);
+    CHECK_EQ_STR(answer.text, "{\"topic\":\"t\",\"partitions\":7}");
+    CHECK_EQ_INT(topic_asked.partitions, cases[i].partitions);
+    CHECK_EQ_INT(topic_asked.has_retention_ms ? topic_asked.retention_ms : -2, cases[i].ms);
+    CHECK_EQ_INT(topic_asked.has_retention_bytes ? topic_asked.retention_bytes : -2,
+                 cases[i].bytes);
+  }
+  calls = 0;
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    api_rig_ask(&rig, "full", UK_POST, "/topics/t", wrong[i][0], &answer);
+    CHECK_EQ_INT(answer.status, 400);
+    if (!CHECK(strstr(answer.text, wrong[i][1]) != NULL))
+      fprintf(stderr, "  %s\n", answer.text);
+  }
+  CHECK_EQ_INT(calls, 0);
+  api_rig_close(&rig);
+}
+
 /* Each topic once, in the order in which they are named: path, topic, topics. */
 static void consumes_each_topic_once(void)
 {
@@ -535,6 +647,9 @@ int main(void)
   CHECK_RUN(says_which_name_is_wrong);
   CHECK_RUN(answers_with_the_error_of_the_engine);
   CHECK_RUN(says_what_became_of_each_message);
+  CHECK_RUN(an_empty_key_is_a_key);
+  CHECK_RUN(an_offset_may_be_any);
+  CHECK_RUN(creates_topics_as_asked);
   CHECK_RUN(consumes_each_topic_once);
   CHECK_RUN(lists_what_is_admitted);
   CHECK_RUN(refuses_what_is_not_admitted);
