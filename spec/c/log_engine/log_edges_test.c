@@ -188,6 +188,26 @@ static void default_partitions_at_the_limit(void)
   close_log(log);
 }
 
+/* One partition past the last one, and one before the first. */
+static void partitions_that_are_not_there(void)
+{
+  static const int32_t partitions[] = {-1, 2};
+  struct uk_slice topic = uk_slice_text("t");
+  struct uk_log *log = open_log();
+  int64_t offset = -2, first, end;
+  REQUIRE(log != NULL && rig_put(log, "t", 1, "v", -1) == 0);
+  CHECK(uk_log_bounds(log, topic, 1, &first, &end));
+  for (size_t i = 0; i < 2; i++) {
+    CHECK(!uk_log_bounds(log, topic, partitions[i], &first, &end));
+    CHECK_EQ_INT(rig_read(log, &got, "t", partitions[i], 0), UK_E_NOT_FOUND);
+    CHECK_EQ_INT(uk_log_offset_for_time(log, topic, partitions[i], 0, &offset), UK_E_NOT_FOUND);
+    CHECK_EQ_INT(uk_log_committed(log, uk_slice_text("g"), topic, partitions[i], &offset),
+                 UK_E_NOT_FOUND);
+    CHECK_EQ_INT(offset, -2);
+  }
+  close_log(log);
+}
+
 /* Commands and settings. */
 
 static void headers_at_the_limit(void)
@@ -289,6 +309,7 @@ int main(void)
   CHECK_RUN(retention_at_its_limits);
   CHECK_RUN(a_retention_of_zero_empties);
   CHECK_RUN(default_partitions_at_the_limit);
+  CHECK_RUN(partitions_that_are_not_there);
   CHECK_RUN(headers_at_the_limit);
   CHECK_RUN(a_group_name_at_the_limit);
   CHECK_RUN(a_topic_at_the_limits);

@@ -12,14 +12,21 @@
 
 static struct uk_engine *engine;
 
-static bool open_engine(void)
+static bool open_engine_with(bool auto_create)
 {
-  const struct uk_log_engine_options options = {
-    .directory = rig_directory(), .map_bytes = RIG_MAP_BYTES, .partitions = 2, .auto_create = true};
+  const struct uk_log_engine_options options = {.directory = rig_directory(),
+                                                .map_bytes = RIG_MAP_BYTES,
+                                                .partitions = 2,
+                                                .auto_create = auto_create};
   char message[UK_MESSAGE_SIZE] = "";
   enum uk_error error = uk_log_engine_open(&engine, &options, message, sizeof message);
   CHECK_EQ_STR(message, "");
   return CHECK_EQ_INT(error, UK_OK);
+}
+
+static bool open_engine(void)
+{
+  return open_engine_with(true);
 }
 
 static void close_engine(void)
@@ -518,6 +525,32 @@ static void consumes_and_commits(void)
   close_engine();
 }
 
+/* A consume makes its topics where the server may (auto_create) and its credentials may (create). */
+static void a_consume_makes_its_topic_if_both_may(void)
+{
+  static const struct {
+    bool auto_create, create;
+    const char *topic;
+    enum uk_error error;
+    const char *message;
+  } cases[] = {{true, true, "made", UK_OK, ""},
+               {true, true, "bad name", UK_E_BAD_REQUEST, "bad topic name"},
+               {true, false, "none", UK_E_NOT_FOUND, "topic \"none\" does not exist"},
+               {false, true, "none", UK_E_NOT_FOUND, "topic \"none\" does not exist"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct uk_slice topic = uk_slice_text(cases[i].topic);
+    struct consume consume = {.count = 0};
+    REQUIRE(open_engine_with(cases[i].auto_create));
+    consume.operation.create = cases[i].create;
+    consume_begin(&consume, &topic, 0);
+    rig_call_wait(&consume.call, &consume.operation.operation);
+    CHECK_EQ_INT(consume.operation.operation.error, cases[i].error);
+    CHECK_EQ_STR(consume.operation.operation.message, cases[i].message);
+    committed("g", cases[i].topic, 0, cases[i].error == UK_OK ? UK_OK : UK_E_NOT_FOUND);
+    close_engine();
+  }
+}
+
 /* A response that was written as a whole is not delivered again; one that was not is, to a request that waits too. */
 static void a_lost_response_is_delivered_again(void)
 {
@@ -533,7 +566,8 @@ static void a_lost_response_is_delivered_again(void)
     consume_begin(&first, &topic, 5000);
     rig_call_wait(&first.call, &first.operation.operation);
     CHECK_EQ_INT(first.count, 1);
-    engine->methods->response_finished(engine, group, name, first.operation.delivery, cases[i].finished);
+    engine->methods->response_finished(engine, group, name, first.operation.delivery,
+                                       cases[i].finished);
     consume_begin(&second, &topic, 0);
     rig_call_wait(&second.call, &second.operation.operation);
     CHECK_EQ_INT(second.count, cases[i].again);
@@ -689,6 +723,7 @@ int main(void)
   CHECK_RUN(a_crowd_is_answered_at_once);
   CHECK_RUN(answers_offsets);
   CHECK_RUN(consumes_and_commits);
+  CHECK_RUN(a_consume_makes_its_topic_if_both_may);
   CHECK_RUN(a_lost_response_is_delivered_again);
   CHECK_RUN(says_how_it_is);
   CHECK_RUN(no_wake_up_is_lost);

@@ -133,10 +133,13 @@ static void reopening(void)
 
 /* The engine: fetches that wait, and a group. */
 
+static size_t taken;
+
 static bool take(struct uk_operation *operation, const struct uk_record *record)
 {
   (void)operation;
   (void)record;
+  taken++;
   return true;
 }
 
@@ -164,10 +167,12 @@ static void produce(struct uk_engine *engine)
   fine(operation.operation.error);
 }
 
-static void consume(struct uk_engine *engine)
+/* The topic is made when it does not exist. */
+static void consume(struct uk_engine *engine, const char *name)
 {
-  struct uk_slice topic = uk_slice_text("t");
+  struct uk_slice topic = uk_slice_text(name);
   struct uk_consume operation = {
+    .create = true,
     .group = uk_slice_text("g"),
     .instance = uk_slice_text("i"),
     .topics = &topic,
@@ -183,7 +188,7 @@ static void consume(struct uk_engine *engine)
         operation.operation.error == UK_E_NOT_FOUND);
 }
 
-static void commit(struct uk_engine *engine)
+static bool commit(struct uk_engine *engine)
 {
   struct uk_commit operation = {.group = uk_slice_text("g"), .instance = uk_slice_text("i")};
   struct rig_call call;
@@ -192,33 +197,54 @@ static void commit(struct uk_engine *engine)
   rig_call_wait(&call, &operation.operation);
   CHECK(operation.operation.error == UK_OK || operation.operation.error == UK_E_NO_MEMORY ||
         operation.operation.error == UK_E_NOT_FOUND);
+  return operation.operation.error == UK_OK;
+}
+
+static void check_committed(struct uk_engine *engine, int64_t offset)
+{
+  struct uk_topic_partition_offset at = {uk_slice_text("t"), 0, -2};
+  struct uk_committed operation = {.group = uk_slice_text("g"), .offsets = &at, .count = 1};
+  struct rig_call call;
+  rig_call_init(&call, &operation.operation);
+  engine->methods->committed(engine, &operation);
+  rig_call_wait(&call, &operation.operation);
+  if (fine(operation.operation.error))
+    CHECK_EQ_INT(at.offset, offset);
+}
+
+/* A commit that was acknowledged is there. */
+static void consume_and_commit(struct uk_engine *engine)
+{
+  taken = 0;
+  consume(engine, "t");
+  size_t consumed = taken;
+  if (commit(engine) && consumed > 0)
+    check_committed(engine, (int64_t)consumed);
+  consume(engine, "made");
 }
 
 static void an_engine(void)
 {
-  const struct uk_log_engine_options options = {.directory = rig_directory(),
-                                                .map_bytes = RIG_MAP_BYTES,
-                                                .partitions = 2,
-                                                .auto_create = true,
-                                                .no_sync = true};
+  struct uk_log_engine_options options = {
+    .map_bytes = RIG_MAP_BYTES, .partitions = 2, .auto_create = true, .no_sync = true};
   long before = fault_live();
   for (long n = 1, hit = 1; hit; n++) {
     struct uk_engine *engine;
     char message[UK_MESSAGE_SIZE];
+    options.directory = rig_directory();
     fault_at(n);
     if (fine(uk_log_engine_open(&engine, &options, message, sizeof message))) {
       produce(engine);
       fetch(engine, 2, 1);
-      consume(engine);
-      commit(engine);
+      consume_and_commit(engine);
       engine->methods->drain(engine);
       engine->methods->close(engine);
     }
     hit = fault_hit();
     fault_off();
     CHECK_EQ_INT(fault_live(), before);
+    rig_remove();
   }
-  rig_remove();
 }
 
 int main(void)
