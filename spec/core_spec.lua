@@ -65,6 +65,18 @@ describe("the module", function()
       path = "/delete-consumer/{group}/{instance}" }, paths.delete_consumer)
   end)
 
+  it("has the errors of docs/errors.md, in their order", function()
+    local page = assert(io.open("docs/errors.md"))
+    local documented = {}
+    for code, status, retriable, text in page:read("*a"):gmatch "| `([%a_]+)` | (%S+) | (%a+) | ([^\n]-) |\n" do
+      documented[#documented + 1] =
+        { code = code, status = tonumber(status), retriable = retriable == "yes", text = text }
+    end
+    page:close()
+    assert.is_true(#documented > 20)
+    assert.same(documented, core.errors)
+  end)
+
   it("has a method for each call, and the rest of a client", function()
     local names = {}
     for name in pairs(core.methods) do names[name] = true end
