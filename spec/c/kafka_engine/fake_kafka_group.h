@@ -1,8 +1,10 @@
-/* fake_kafka_group: all that an instance of a group stands on, played by the test: librdkafka's consumer, the coordinator,
- * the executor, the topics and the clock. One thread, no cluster; time passes only when the test says so.
+/* fake_kafka_group: all that an instance of a group stands on, played by the test: librdkafka's
+ * consumer, the coordinator, the executor, the topics and the clock. One thread, no cluster; time
+ * passes only when the test says so.
  *
- * It defines the functions that it plays, so one file of a test program includes it, and the program links neither
- * librdkafka's nor the engine's. What the instance does is written to fake.log, one word for each call:
+ * It defines the functions that it plays, so one file of a test program includes it, and the
+ * program links neither librdkafka's nor the engine's. What the instance does is written to
+ * fake.log, one word for each call:
  *
  *   ask              the coordinator is asked who has the instance: fake_answer
  *   read(t/0)        what is committed, for an instance that is taken over: fake_read
@@ -271,8 +273,8 @@ static rd_kafka_topic_partition_list_t *fake_list(const char *text)
   return list;
 }
 
-/* Answers the first question: the member that has the instance, NULL when none has; what it holds, and what the
- * group holds, as lists. */
+/* Answers the first question: the member that has the instance, NULL when none has; what it holds,
+ * and what the group holds, as lists. */
 static void fake_answer_with(rd_kafka_resp_err_t code, const char *member, const char *holds,
                              const char *group_holds)
 {

@@ -10,7 +10,8 @@ enum { MANY = 2 * UK_KAFKA_BROKERS_MAX };
 
 static struct uk_kafka_catalog catalog;
 
-/* What the cluster says of a topic with partitions 0 to `count` - 1, of which `leaderless` has no leader (-1: all have). */
+/* What the cluster says of a topic with partitions 0 to `count` - 1, of which `leaderless` has no
+ * leader (-1: all have). */
 static rd_kafka_metadata_topic_t said(const char *name, int count, int leaderless,
                                       rd_kafka_resp_err_t code)
 {

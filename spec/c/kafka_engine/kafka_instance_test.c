@@ -1,6 +1,8 @@
-/* An instance of a group from its first request to its end, in every order of events, on a clock of the test's own. */
+/* An instance of a group from its first request to its end, in every order of events, on a clock of
+ * the test's own. */
 #include "fake_kafka_group.h"
 #include "fault.h"
+#include "server/kafka_engine/group/kafka_takeover.h"
 
 enum { SESSION = 30000, INTERVAL = 5000, LEASE = 100, TIMEOUT = 10000, WANTED = 100 };
 
@@ -134,7 +136,8 @@ static void check_may_be_done(const struct request *request, bool may)
 
 /* On the way. */
 
-/* A consume for an instance that nobody has. It has joined, has both partitions, and the coordinator's word for it. */
+/* A consume for an instance that nobody has. It has joined, has both partitions, and the
+ * coordinator's word for it. */
 static void serve(struct request *request)
 {
   consume(request, TIMEOUT);
@@ -1555,7 +1558,8 @@ static void topics_that_were_refused_are_subscribed_to_again(void)
   FAKE_DID("subscribe(t,u) subscribe(t,u)");
 }
 
-/* A partition has three seconds to say something, counted from when requests began to wait without a break. */
+/* A partition has three seconds to say something, counted from when requests began to wait without
+ * a break. */
 static void a_break_of_more_than_a_second_is_one(void)
 {
   static const struct {
@@ -2080,7 +2084,8 @@ static void a_client_is_asked_for_once(void)
   CHECK_EQ_INT(request.asked, 1);
 }
 
-/* librdkafka's threads sleep when enough is read ahead; they are woken when little is left, and not for each record. */
+/* librdkafka's threads sleep when enough is read ahead; they are woken when little is left, and not
+ * for each record. */
 static void librdkafka_is_woken_when_little_is_left(void)
 {
   static const struct {
@@ -2239,7 +2244,8 @@ static void a_partition_that_is_committed_twice_is_committed_once(void)
   FAKE_DID("commit(t/0=12 t/1=11)");
 }
 
-/* Committing what arrived says nothing of where to go on; what arrives later takes the word back. */
+/* Committing what arrived says nothing of where to go on; what arrives later takes the word
+ * back. */
 static void an_offset_that_the_client_set_counts_until_more_arrives(void)
 {
   static struct request request;
@@ -2337,7 +2343,8 @@ static void topics_are_looked_at_while_somebody_waits(void)
   CHECK_EQ_INT(fake.refreshes, before + 2 * 3); /* two topics at once, and each second */
 }
 
-/* Who waits while it leaves waits for the next one, and may have to ask whether there is a coordinator. */
+/* Who waits while it leaves waits for the next one, and may have to ask whether there is a
+ * coordinator. */
 static void one_that_leaves_is_not_outside(void)
 {
   static struct request request;
@@ -2516,6 +2523,469 @@ static void a_takeover_is_in_no_list(void)
   check_list("g/a:=;");
 }
 
+static void what_is_wrong_with_a_created_topic_is_said(void)
+{
+  static struct request request;
+  auto_commit = false;
+  fake.missing = true;
+  begin(&request, TIMEOUT);
+  request.topics[0] = uk_slice_text("t");
+  request.as.consume.topics = request.topics;
+  request.as.consume.topic_count = 1;
+  request.as.consume.create = true;
+  request.as.consume.settings.session_timeout = SESSION;
+  uk_kafka_groups_consume(fake.groups, &request.as.consume);
+  fake_settle();
+  fake_answer(NULL);
+  fake_error(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, false);
+  check_end_with(&request, UK_E_FORBIDDEN, 0, "group \"g\": ");
+}
+
+/* Its positions are in memory. */
+static void one_that_has_joined_reads_no_metadata(void)
+{
+  static struct request request;
+  take_over(&request);
+  fake_assigned("me", "t/0");
+  CHECK_EQ_INT(fake.committed_query->work.query.deadline, fake.now + 2000);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_revoked(false);
+  fake.log[0] = '\0';
+  fake_assigned("me", "t/0 t/1");
+  FAKE_DID("assign(t/0@? t/1@?)");
+}
+
+static void one_that_is_given_nothing_reads_no_metadata(void)
+{
+  static struct request request;
+  consume(&request, TIMEOUT);
+  fake_answer("other");
+  fake_assigned("me", "");
+  FAKE_DID("ask subscribe(t) assign() ask-again");
+}
+
+/* A topic that two instances name counts once. */
+static void the_limit_is_of_all_topics_of_the_group(void)
+{
+  static struct request one, requests[4];
+  fake.partitions = 1;
+  consume_topics(&one, 2, TIMEOUT);
+  consume_as(&requests[0], "a");
+  check_waits(&requests[0]);
+  consume_as(&requests[1], "b");
+  check_end_with(&requests[1], UK_E_TOO_MANY, 0, "the limit is 2");
+}
+
+static void instances_are_listed_by_group_and_name(void)
+{
+  static struct request requests[3];
+  static const char *const names[][2] = {{"h", "a"}, {"g", "b"}, {"g", "a"}};
+  for (int i = 0; i < 3; i++) {
+    begin(&requests[i], TIMEOUT);
+    requests[i].topics[0] = uk_slice_text("t");
+    requests[i].as.consume.group = uk_slice_text(names[i][0]);
+    requests[i].as.consume.instance = uk_slice_text(names[i][1]);
+    requests[i].as.consume.topics = requests[i].topics;
+    requests[i].as.consume.topic_count = 1;
+    requests[i].as.consume.settings.session_timeout = SESSION;
+    requests[i].as.consume.delivery = 99;
+    uk_kafka_groups_consume(fake.groups, &requests[i].as.consume);
+    CHECK_EQ_INT(requests[i].as.consume.delivery, 0);
+  }
+  check_list("g/a:=;g/b:=;h/a:=;");
+}
+
+/* States. Each row is a way from one to another; an instance that has ended is in the table no
+ * more. */
+
+static enum uk_kafka_instance_state state(void)
+{
+  const struct uk_name_node *node = uk_name_table_next(&fake.groups->table, NULL);
+  return node != NULL ? ((const struct uk_kafka_instance *)node)->state : UK_KAFKA_ENDED;
+}
+
+static enum uk_kafka_takeover_state takeover_state(void)
+{
+  const struct uk_name_node *node = uk_name_table_next(&fake.groups->table, NULL);
+  return node != NULL ? ((const struct uk_kafka_takeover *)node)->state : UK_KAFKA_TAKEOVER_ENDED;
+}
+
+static struct request pending, deletion;
+
+static void to_inquiring(void)
+{
+  consume(&pending, 10 * SESSION);
+}
+
+static void to_joining(void)
+{
+  to_inquiring();
+  fake_answer("other");
+}
+
+static void to_handover(void)
+{
+  to_joining();
+  fake_assigned("me", "t/0");
+}
+
+static void to_serving(void)
+{
+  to_handover();
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_pass(LEASE);
+  fake_answer("me");
+}
+
+static void to_stopping(void)
+{
+  to_serving();
+  fake_record(0, 0);
+  fake_settle();
+  fake_answer("me");
+  fake.groups->closing = true;
+  uk_kafka_groups_drain(fake.groups);
+  fake_settle();
+}
+
+static void to_leaving(void)
+{
+  to_serving();
+  fake_pass(1);
+  delete (&deletion, TIMEOUT);
+  fake_answer("me");
+}
+
+static void owner_is_nobody(void)
+{
+  fake_answer(NULL);
+}
+
+static void owner_is_another(void)
+{
+  fake_answer("other");
+}
+
+static void owner_is_unknown(void)
+{
+  fake_answer_with(RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, NULL, NULL);
+}
+
+static void no_handle(void)
+{
+  fake.refuses_handles = true;
+  fake_answer(NULL);
+}
+
+static void partitions_without_auto_commit(void)
+{
+  ((struct uk_kafka_instance *)uk_name_table_next(&fake.groups->table, NULL))
+    ->member.settings.auto_commit = false;
+  fake_assigned("me", "t/0");
+}
+
+static void partitions(void)
+{
+  fake_assigned("me", "t/0");
+}
+
+static void no_partitions(void)
+{
+  fake_assigned("me", "");
+}
+
+static void partitions_of_other_topics(void)
+{
+  fake_assigned("me", "u/0");
+}
+
+static void metadata(void)
+{
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static void no_metadata(void)
+{
+  fake_read(RD_KAFKA_RESP_ERR__TIMED_OUT);
+}
+
+static void revocation(void)
+{
+  fake_revoked(false);
+}
+
+static void loss_of_partitions(void)
+{
+  fake_revoked(true);
+}
+
+static void loss_of_the_member(void)
+{
+  fake.handle->member[0] = '\0';
+  fake_revoked(true);
+}
+
+static void forbidden(void)
+{
+  fake_error(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, false);
+}
+
+static void trouble_that_passes(void)
+{
+  fake_error(RD_KAFKA_RESP_ERR__TRANSPORT, false);
+}
+
+static void fenced(void)
+{
+  fake_error(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, true);
+}
+
+static void another_has_it(void)
+{
+  fake_pass(LEASE);
+  fake_record(0, 0);
+  fake_settle();
+  fake_answer("other");
+}
+
+static void a_fenced_commit(void)
+{
+  static struct request committed;
+  commit(&committed, 1, 1);
+  fake.now++; /* its time is over: it is not passed on */
+  fake_committed(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID);
+}
+
+static void a_confirmed_deletion(void)
+{
+  fake_pass(1);
+  delete (&deletion, TIMEOUT);
+  fake_answer("me");
+}
+
+static void silence(void)
+{
+  pending.as.operation.deadline = fake.now;
+  fake_pass(1000);
+  while (!uk_list_is_empty(&fake.member_queries))
+    fake_answer_with(RD_KAFKA_RESP_ERR__TIMED_OUT, NULL, NULL, NULL);
+  fake_pass(SESSION);
+}
+
+static void no_offset(void)
+{
+  fake_said(RD_KAFKA_RESP_ERR__NO_OFFSET, 0, -1001);
+  fake_settle();
+  fake_answer("me");
+}
+
+static void a_close(void)
+{
+  pending.as.operation.deadline = fake.now;
+  commit(&deletion, 1, TIMEOUT);
+  fake.groups->closing = true;
+  uk_kafka_groups_drain(fake.groups);
+  fake_settle();
+}
+
+static void a_drain(void)
+{
+  uk_kafka_groups_drain(fake.groups);
+  fake_settle();
+}
+
+static void answered_commits(void)
+{
+  while (fake.commit_count > 0)
+    fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static void two_seconds(void)
+{
+  fake_pass(2000);
+}
+
+static void five_seconds(void)
+{
+  fake_pass(5000);
+}
+
+static void confirmation_of_the_group(void)
+{
+  fake.handle->member[0] = '\0';
+  fake.handle->closed = true;
+  fake_pass(10);
+}
+
+static const struct transition {
+  void (*to)(void); /* the state that it begins in */
+  enum uk_kafka_instance_state from;
+  void (*event)(void);
+  enum uk_kafka_instance_state then;
+} transitions[] = {
+  {to_inquiring, UK_KAFKA_INQUIRING, owner_is_nobody, UK_KAFKA_JOINING},
+  {to_inquiring, UK_KAFKA_INQUIRING, owner_is_another, UK_KAFKA_JOINING},
+  {to_inquiring, UK_KAFKA_INQUIRING, owner_is_unknown, UK_KAFKA_JOINING},
+  {to_inquiring, UK_KAFKA_INQUIRING, no_handle, UK_KAFKA_ENDED},
+  {to_inquiring, UK_KAFKA_INQUIRING, a_drain, UK_KAFKA_INQUIRING},
+  {to_joining, UK_KAFKA_JOINING, partitions, UK_KAFKA_HANDOVER},
+  {to_joining, UK_KAFKA_JOINING, no_partitions, UK_KAFKA_SERVING},
+  {to_joining, UK_KAFKA_JOINING, partitions_without_auto_commit, UK_KAFKA_SERVING},
+  {to_joining, UK_KAFKA_JOINING, partitions_of_other_topics, UK_KAFKA_LEAVING},
+  {to_joining, UK_KAFKA_JOINING, forbidden, UK_KAFKA_LEAVING},
+  {to_joining, UK_KAFKA_JOINING, trouble_that_passes, UK_KAFKA_JOINING},
+  {to_joining, UK_KAFKA_JOINING, revocation, UK_KAFKA_JOINING},
+  {to_joining, UK_KAFKA_JOINING, silence, UK_KAFKA_LEAVING},
+  {to_joining, UK_KAFKA_JOINING, a_close, UK_KAFKA_ENDED},
+  {to_handover, UK_KAFKA_HANDOVER, metadata, UK_KAFKA_SERVING},
+  {to_handover, UK_KAFKA_HANDOVER, no_metadata, UK_KAFKA_SERVING},
+  {to_handover, UK_KAFKA_HANDOVER, revocation, UK_KAFKA_JOINING},
+  {to_handover, UK_KAFKA_HANDOVER, forbidden, UK_KAFKA_LEAVING},
+  {to_handover, UK_KAFKA_HANDOVER, silence, UK_KAFKA_LEAVING},
+  {to_serving, UK_KAFKA_SERVING, revocation, UK_KAFKA_SERVING},
+  {to_serving, UK_KAFKA_SERVING, loss_of_partitions, UK_KAFKA_SERVING},
+  {to_serving, UK_KAFKA_SERVING, partitions, UK_KAFKA_SERVING},
+  {to_serving, UK_KAFKA_SERVING, partitions_of_other_topics, UK_KAFKA_LEAVING},
+  {to_serving, UK_KAFKA_SERVING, a_confirmed_deletion, UK_KAFKA_LEAVING},
+  {to_serving, UK_KAFKA_SERVING, silence, UK_KAFKA_LEAVING},
+  {to_serving, UK_KAFKA_SERVING, no_offset, UK_KAFKA_LEAVING},
+  {to_serving, UK_KAFKA_SERVING, a_drain, UK_KAFKA_SERVING},
+  {to_serving, UK_KAFKA_SERVING, a_close, UK_KAFKA_STOPPING},
+  {to_stopping, UK_KAFKA_STOPPING, answered_commits, UK_KAFKA_ENDED},
+  {to_stopping, UK_KAFKA_STOPPING, two_seconds, UK_KAFKA_ENDED},
+  {to_stopping, UK_KAFKA_STOPPING, fenced, UK_KAFKA_ENDED},
+  {to_leaving, UK_KAFKA_LEAVING, confirmation_of_the_group, UK_KAFKA_ENDED},
+  {to_leaving, UK_KAFKA_LEAVING, five_seconds, UK_KAFKA_ENDED},
+  {to_leaving, UK_KAFKA_LEAVING, forbidden, UK_KAFKA_LEAVING},
+  {to_leaving, UK_KAFKA_LEAVING, loss_of_the_member, UK_KAFKA_LEAVING},
+  {to_leaving, UK_KAFKA_LEAVING, partitions, UK_KAFKA_LEAVING},
+  /* Lost: the instance ends, and what waits goes to a new one, which inquires. */
+  {to_joining, UK_KAFKA_JOINING, fenced, UK_KAFKA_INQUIRING},
+  {to_handover, UK_KAFKA_HANDOVER, fenced, UK_KAFKA_INQUIRING},
+  {to_serving, UK_KAFKA_SERVING, another_has_it, UK_KAFKA_ENDED},
+  {to_serving, UK_KAFKA_SERVING, fenced, UK_KAFKA_ENDED},
+  {to_serving, UK_KAFKA_SERVING, a_fenced_commit, UK_KAFKA_ENDED},
+  {to_serving, UK_KAFKA_SERVING, loss_of_the_member, UK_KAFKA_ENDED},
+};
+
+static void each_event_leads_from_a_state_to_the_next(void)
+{
+  for (size_t i = 0; i < sizeof transitions / sizeof *transitions; i++) {
+    const struct transition *row = &transitions[i];
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    reset = row->event == no_offset ? UK_RESET_NONE : UK_RESET_LATEST;
+    row->to();
+    bool good = CHECK_EQ_INT(state(), row->from);
+    row->event();
+    if (!CHECK_EQ_INT(state(), row->then) || !good)
+      fprintf(stderr, "  row %zu\n", i);
+  }
+}
+
+static void takeover_commits(void)
+{
+  commit(&pending, 1, TIMEOUT);
+}
+
+static void takeover_deletes(void)
+{
+  delete (&pending, TIMEOUT);
+}
+
+static void takeover_joins(void)
+{
+  takeover_deletes();
+  fake_answer("other");
+}
+
+static void takeover_joins_to_commit(void)
+{
+  takeover_commits();
+  fake_answer("other");
+}
+
+static void takeover_commits_as_member(void)
+{
+  takeover_joins_to_commit();
+  fake_assigned("me", "t/0");
+}
+
+static void takeover_is_member(void)
+{
+  takeover_joins();
+  fake_assigned("me", "t/0");
+}
+
+static void takeover_leaves(void)
+{
+  takeover_is_member();
+  fake_pass(LEASE);
+}
+
+static void a_lease(void)
+{
+  fake_pass(LEASE);
+}
+
+static void less_than_a_lease(void)
+{
+  fake_pass(LEASE - 1);
+}
+
+static void its_deadline(void)
+{
+  fake_pass(TIMEOUT + UK_SESSION_TIMEOUT);
+}
+
+static const struct {
+  void (*to)(void);
+  enum uk_kafka_takeover_state from;
+  void (*event)(void);
+  enum uk_kafka_takeover_state then;
+} takeover_transitions[] = {
+  {takeover_commits, UK_KAFKA_TAKEOVER_INQUIRING, owner_is_another, UK_KAFKA_TAKEOVER_JOINING},
+  {takeover_commits, UK_KAFKA_TAKEOVER_INQUIRING, owner_is_nobody, UK_KAFKA_TAKEOVER_ENDED},
+  {takeover_commits, UK_KAFKA_TAKEOVER_INQUIRING, owner_is_unknown, UK_KAFKA_TAKEOVER_ENDED},
+  {takeover_joins, UK_KAFKA_TAKEOVER_JOINING, partitions, UK_KAFKA_TAKEOVER_COMMITTING},
+  {takeover_joins, UK_KAFKA_TAKEOVER_JOINING, no_partitions, UK_KAFKA_TAKEOVER_COMMITTING},
+  {takeover_joins, UK_KAFKA_TAKEOVER_JOINING, forbidden, UK_KAFKA_TAKEOVER_ENDED},
+  {takeover_joins, UK_KAFKA_TAKEOVER_JOINING, trouble_that_passes, UK_KAFKA_TAKEOVER_JOINING},
+  {takeover_joins, UK_KAFKA_TAKEOVER_JOINING, its_deadline, UK_KAFKA_TAKEOVER_ENDED},
+  {takeover_joins_to_commit, UK_KAFKA_TAKEOVER_JOINING, forbidden, UK_KAFKA_TAKEOVER_ENDED},
+  {takeover_commits_as_member, UK_KAFKA_TAKEOVER_COMMITTING, answered_commits,
+   UK_KAFKA_TAKEOVER_ENDED},
+  {takeover_commits_as_member, UK_KAFKA_TAKEOVER_COMMITTING, two_seconds,
+   UK_KAFKA_TAKEOVER_COMMITTING},
+  {takeover_is_member, UK_KAFKA_TAKEOVER_COMMITTING, less_than_a_lease,
+   UK_KAFKA_TAKEOVER_COMMITTING},
+  {takeover_is_member, UK_KAFKA_TAKEOVER_COMMITTING, a_lease, UK_KAFKA_TAKEOVER_LEAVING},
+  {takeover_is_member, UK_KAFKA_TAKEOVER_COMMITTING, revocation, UK_KAFKA_TAKEOVER_COMMITTING},
+  {takeover_leaves, UK_KAFKA_TAKEOVER_LEAVING, confirmation_of_the_group, UK_KAFKA_TAKEOVER_ENDED},
+  {takeover_leaves, UK_KAFKA_TAKEOVER_LEAVING, five_seconds, UK_KAFKA_TAKEOVER_ENDED},
+  /* Lost to a third server: another takeover begins. */
+  {takeover_joins, UK_KAFKA_TAKEOVER_JOINING, fenced, UK_KAFKA_TAKEOVER_INQUIRING},
+  {takeover_is_member, UK_KAFKA_TAKEOVER_COMMITTING, loss_of_the_member,
+   UK_KAFKA_TAKEOVER_INQUIRING},
+};
+
+static void each_event_leads_from_a_state_of_a_takeover_to_the_next(void)
+{
+  for (size_t i = 0; i < sizeof takeover_transitions / sizeof *takeover_transitions; i++) {
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    takeover_transitions[i].to();
+    bool good = CHECK_EQ_INT(takeover_state(), takeover_transitions[i].from);
+    takeover_transitions[i].event();
+    if (!CHECK_EQ_INT(takeover_state(), takeover_transitions[i].then) || !good)
+      fprintf(stderr, "  row %zu\n", i);
+  }
+}
+
 static void (*current)(void);
 
 /* All that was allocated is free when the last instance has ended. */
@@ -2677,5 +3147,12 @@ int main(void)
   RUN(topics_are_looked_at_while_somebody_waits);
   RUN(one_that_leaves_is_not_outside);
   RUN(metadata_ends_with_an_instance_that_stays);
+  RUN(what_is_wrong_with_a_created_topic_is_said);
+  RUN(one_that_has_joined_reads_no_metadata);
+  RUN(one_that_is_given_nothing_reads_no_metadata);
+  RUN(the_limit_is_of_all_topics_of_the_group);
+  RUN(instances_are_listed_by_group_and_name);
+  RUN(each_event_leads_from_a_state_to_the_next);
+  RUN(each_event_leads_from_a_state_of_a_takeover_to_the_next);
   return check_end();
 }
