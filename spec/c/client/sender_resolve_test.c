@@ -652,6 +652,34 @@ static void nothing_is_dropped_while_a_batch_is_copied(void)
   tear_down();
 }
 
+static void *send_to_a_full_queue(void *argument)
+{
+  CHECK_EQ_INT(uk_sender_send(sender, &small, uk_slice_of(NULL, 0)), UK_E_CANCELLED);
+  return argument;
+}
+
+/* At once, although the sender has time to deliver its queue. */
+static void a_stop_refuses_callers_that_wait_for_room(void)
+{
+  pthread_t thread;
+  struct timespec until;
+  REQUIRE(set_up());
+  while (uk_sender_send(sender, &small, uk_slice_of(NULL, 0)) == UK_OK)
+    continue;
+  CHECK_EQ_INT(sender->counts.refused, 1);
+  sender->options.overflow = UK_OVERFLOW_BLOCK;
+  sender->options.block_timeout = 10 * SECONDS * 1000;
+  REQUIRE(pthread_create(&thread, NULL, send_to_a_full_queue, NULL) == 0);
+  CHECK_EVENTUALLY(waits());
+  uk_sender_stop(sender, INT64_MAX / 2);
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += SECONDS;
+  if (!CHECK(pthread_timedjoin_np(thread, NULL, &until) == 0))
+    exit(1); /* the thread still uses the sender */
+  CHECK_EQ_INT(sender->counts.refused, 1);
+  tear_down();
+}
+
 int main(void)
 {
   CHECK_RUN(each_error_is_retried_or_given_up);
@@ -674,5 +702,6 @@ int main(void)
   CHECK_RUN(texts_are_cut_between_characters);
   CHECK_RUN(waiters_are_woken);
   CHECK_RUN(nothing_is_dropped_while_a_batch_is_copied);
+  CHECK_RUN(a_stop_refuses_callers_that_wait_for_room);
   return check_end();
 }

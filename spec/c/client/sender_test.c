@@ -248,17 +248,75 @@ static void end_by_themselves(void)
   acquire_as_many_as_there_may_be();
 }
 
-/* A sender that has ended makes room for another. */
+/* Megabytes of memory that the process has mapped. */
+static long mapped(void)
+{
+  long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  CHECK(file != NULL && fscanf(file, "%ld", &pages) == 1);
+  if (file != NULL)
+    fclose(file);
+  return pages * (sysconf(_SC_PAGESIZE) >> 10) >> 10;
+}
+
+/* A sender that has ended makes room for another, and leaves no stack of its thread behind. */
 static void leave_room_when_they_end(void)
 {
   uk_registry_close_all(RIG_PATIENCE);
+  const long before = mapped();
   for (int i = 0; i <= UK_REGISTRY_SENDERS_MAX; i++) {
     const struct uk_sender_options options = rig_options_named("one of many");
     struct uk_sender *sender = rig_acquire(&options);
     REQUIRE(sender != NULL);
     CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
   }
+  CHECK(mapped() < before + 200);
   acquire_as_many_as_there_may_be();
+}
+
+/* ---- the owner ---- */
+
+static atomic_int owner_told;
+
+static bool never_retire(struct uk_sender *sender)
+{
+  return sender == NULL;
+}
+
+static void count_ended(struct uk_sender *sender)
+{
+  CHECK(sender != NULL);
+  atomic_fetch_add(&owner_told, 1);
+}
+
+static const struct uk_sender_owner counting = {never_retire, count_ended};
+
+static struct uk_sender *create(void)
+{
+  const struct uk_sender_options options = rig_options_named("owned");
+  enum uk_error error;
+  atomic_store(&owner_told, 0);
+  return uk_sender_create(settings, &options, &counting, &error);
+}
+
+/* The owner hears of the end of a thread that nobody joins, and only of that. */
+static void tell_their_owner_when_nobody_joins_them(void)
+{
+  const int before = threads();
+  struct uk_sender *sender = create();
+  REQUIRE(sender != NULL);
+  uk_sender_stop(sender, uk_clock_monotonic());
+  CHECK(uk_sender_join(sender, uk_clock_monotonic() + RIG_PATIENCE));
+  CHECK_EQ_INT(atomic_load(&owner_told), 0);
+  uk_sender_destroy(sender);
+  sender = create();
+  REQUIRE(sender != NULL);
+  CHECK(!uk_sender_join(sender, 0)); /* it was not stopped */
+  CHECK_EQ_INT(atomic_load(&owner_told), 0);
+  uk_sender_stop(sender, uk_clock_monotonic());
+  CHECK_EVENTUALLY(atomic_load(&owner_told) == 1);
+  CHECK_EVENTUALLY(threads() == before);
+  uk_sender_destroy(sender);
 }
 
 /* ---- ends ---- */
@@ -532,6 +590,7 @@ int main(void)
   CHECK_RUN(share_when_all_options_are_equal);
   CHECK_RUN(end_by_themselves);
   CHECK_RUN(leave_room_when_they_end);
+  CHECK_RUN(tell_their_owner_when_nobody_joins_them);
   CHECK_RUN(fill_one_batch_ahead);
   CHECK_RUN(go_on_for_others_when_closed);
   CHECK_RUN(have_keys_of_their_own);

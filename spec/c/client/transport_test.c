@@ -312,29 +312,47 @@ static int start_full_port(int *port)
   return listener;
 }
 
-static void a_connection_has_a_time_of_its_own(void)
+/* The settings of a client of that port. */
+static bool make_settings(struct uk_settings *settings, int port, int64_t connect_timeout)
+{
+  char url[128];
+  struct uk_settings_options options;
+  snprintf(url, sizeof url, "http://127.0.0.1:%d", port);
+  uk_settings_options_default(&options);
+  options.url = uk_slice_text(url);
+  options.connect_timeout = connect_timeout;
+  return uk_settings_init(settings, &options, url, sizeof url);
+}
+
+/* How long a transfer takes that cannot connect. */
+static int64_t time_to_fail(struct uk_transport *transport, struct fixture *fixture,
+                            int64_t timeout)
+{
+  struct uk_response response = {.body = &fixture->body};
+  const int64_t started = uk_clock_monotonic();
+  CHECK_EQ_INT(uk_transport_perform(transport, &fixture->request, timeout, true, &response),
+               UK_E_CONNECT_FAILED);
+  return uk_clock_monotonic() - started;
+}
+
+static void a_transfer_and_its_connection_have_their_timeouts(void)
 {
   struct fixture fixture;
-  char url[64];
+  struct uk_settings quick, slow;
   int port = 0;
   REQUIRE(set_up(&fixture));
   const int listener = start_full_port(&port);
-  REQUIRE(listener >= 0);
-  snprintf(url, sizeof url, "http://127.0.0.1:%d", port);
-  struct uk_settings_options options;
-  struct uk_settings settings;
-  uk_settings_options_default(&options);
-  options.url = uk_slice_text(url);
-  options.connect_timeout = 50;
-  REQUIRE(uk_settings_init(&settings, &options, url, sizeof url));
-  struct uk_transport *transport = uk_transport_open(&settings);
-  struct uk_response response = {.body = &fixture.body};
-  const int64_t started = uk_clock_monotonic();
-  CHECK_EQ_INT(uk_transport_perform(transport, &fixture.request, 60000, true, &response),
-               UK_E_CONNECT_FAILED);
-  CHECK(uk_clock_monotonic() - started < 30000); /* the timeout of the transfer is 60000 */
+  REQUIRE(listener >= 0 && make_settings(&quick, port, 50) && make_settings(&slow, port, 60000));
+  struct uk_transport *transport = uk_transport_open(&quick);
+  const int64_t connecting = time_to_fail(transport, &fixture, 60000);
+  CHECK(connecting >= 50 && connecting < 30000);
   uk_transport_close(transport);
-  uk_settings_free(&settings);
+  transport = uk_transport_open(&slow);
+  CHECK(time_to_fail(transport, &fixture, 20) < 30000);
+  CHECK(time_to_fail(transport, &fixture, 200) >= 200); /* each transfer has its own */
+  uk_transport_close(transport);
+  uk_settings_free(&quick);
+  uk_settings_free(&slow);
   close(listener);
   tear_down(&fixture);
 }
@@ -435,7 +453,7 @@ int main(void)
   CHECK_RUN(every_end_has_its_error);
   CHECK_RUN(a_body_without_room_has_its_error);
   CHECK_RUN(its_socket_has_no_delay_and_is_kept_alive);
-  CHECK_RUN(a_connection_has_a_time_of_its_own);
+  CHECK_RUN(a_transfer_and_its_connection_have_their_timeouts);
   CHECK_RUN(transfers_end_in_their_places);
   CHECK_RUN(a_transfer_may_be_given_up);
   CHECK_RUN(a_wait_can_be_ended);
