@@ -23,6 +23,14 @@ struct uk_lua_producer *uk_lua_to_producer(lua_State *L)
   return luaL_checkudata(L, 1, PRODUCER_TYPE);
 }
 
+struct uk_lua_producer *uk_lua_check_producer(lua_State *L)
+{
+  struct uk_lua_producer *producer = uk_lua_to_producer(L);
+  if (producer->closed)
+    luaL_error(L, "producer is closed");
+  return producer;
+}
+
 struct uk_sender *uk_lua_producer_sender(struct uk_lua_producer *producer)
 {
   if (producer->generation != uk_registry_generation())
@@ -117,14 +125,6 @@ static int64_t read_milliseconds(lua_State *L, const char *function, int index, 
   return timeout;
 }
 
-static struct uk_lua_producer *check_open(lua_State *L)
-{
-  struct uk_lua_producer *producer = uk_lua_to_producer(L);
-  if (producer->closed)
-    luaL_error(L, "producer is closed");
-  return producer;
-}
-
 static int push_undelivered(lua_State *L, uint64_t messages, int64_t timeout)
 {
   char text[128];
@@ -135,7 +135,7 @@ static int push_undelivered(lua_State *L, uint64_t messages, int64_t timeout)
 
 static int flush(lua_State *L)
 {
-  struct uk_lua_producer *producer = check_open(L);
+  struct uk_lua_producer *producer = uk_lua_check_producer(L);
   struct uk_sender_stats stats;
   const int64_t timeout = read_milliseconds(L, "flush", 2, producer->settings.options.timeout);
   const int64_t deadline = uk_clock_monotonic() + timeout;
@@ -151,7 +151,7 @@ static int flush(lua_State *L)
 /* producer:hurry() -> mark */
 static int hurry(lua_State *L)
 {
-  struct uk_sender *sender = uk_lua_producer_sender(check_open(L));
+  struct uk_sender *sender = uk_lua_producer_sender(uk_lua_check_producer(L));
   uk_lua_push_integer(L, sender != NULL ? (int64_t)uk_sender_flush_start(sender) : 0);
   return 1;
 }

@@ -18,6 +18,9 @@ struct uk_lua_producer {
 /* Returns the producer at stack index 1. */
 struct uk_lua_producer *uk_lua_to_producer(lua_State *L);
 
+/* The same, but raises if it is closed. */
+struct uk_lua_producer *uk_lua_check_producer(lua_State *L);
+
 /* Returns the sender; NULL before the first send or after a fork. */
 struct uk_sender *uk_lua_producer_sender(struct uk_lua_producer *producer);
 

@@ -68,13 +68,6 @@ static int enqueue(lua_State *L, struct uk_lua_producer *producer, const struct 
   return 1;
 }
 
-static struct uk_lua_producer *check_open(lua_State *L, struct uk_lua_producer *producer)
-{
-  if (producer->closed)
-    luaL_error(L, "producer is closed");
-  return producer;
-}
-
 static void pack_header(struct uk_client_request *request, struct uk_slice key,
                         struct uk_slice value)
 {
@@ -92,7 +85,7 @@ static int enqueue_with_headers(struct uk_lua_arguments *arguments,
   arguments->request = &memory->request;
   uk_buffer_clear(&memory->request.body);
   uk_lua_read_headers(arguments, slots, pack_header);
-  check_open(L, producer);
+  uk_lua_check_producer(L);
   const struct uk_buffer *headers = &memory->request.body;
   const int results = headers->error != UK_OK
                         ? uk_lua_push_error(L, headers->error, NULL)
@@ -114,7 +107,7 @@ static int send_any(lua_State *L, struct uk_lua_producer *producer, struct uk_sl
   struct uk_message message;
   const int slots = uk_lua_read_message(&arguments, &message);
   message.topic = topic;
-  check_open(L, producer);
+  uk_lua_check_producer(L);
   if (!lua_isnil(L, slots + UK_SLOT_HEADERS))
     return enqueue_with_headers(&arguments, producer, slots, &message);
   return enqueue(L, producer, &message, uk_slice_of(NULL, 0));
@@ -137,7 +130,7 @@ static struct uk_slice read_topic(lua_State *L, const struct uk_lua_producer *pr
 
 int uk_lua_producer_send(lua_State *L)
 {
-  struct uk_lua_producer *producer = check_open(L, uk_lua_to_producer(L));
+  struct uk_lua_producer *producer = uk_lua_check_producer(L);
   lua_settop(L, OPTIONS);
   const struct uk_slice topic = read_topic(L, producer);
   if (lua_type(L, VALUE) != LUA_TSTRING || !lua_isnil(L, OPTIONS))
