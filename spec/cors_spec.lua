@@ -159,8 +159,8 @@ describe("B5: cors_origin", function()
     ["a host without a scheme"] = { "app.example.com", "SCHEME://HOST" },
     ["a path"] = { APP .. "/", "SCHEME://HOST" },
     ["a bad one in a list"] = { { APP, "nonsense" }, "nonsense" },
-    ["* beside others"] = { { APP, "*" }, "stands alone" },
-    ["none beside others"] = { { "none", APP }, "stands alone" },
+    ["* beside others"] = { { APP, "*" }, "cannot be combined with other origins" },
+    ["none beside others"] = { { "none", APP }, "cannot be combined with other origins" },
   } do
     it("refuses " .. what, function()
       local handle, message, details = start_raw(case[1])

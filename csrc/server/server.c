@@ -57,7 +57,7 @@ static enum uk_error check_texts(const struct uk_server_options *options, char *
     }
   }
   if (options->brokers == NULL && options->property_count > 0) {
-    snprintf(message, size, "properties: brokers expected as well");
+    snprintf(message, size, "properties: valid only together with brokers");
     return UK_E_BAD_REQUEST;
   }
   if (options->brokers != NULL && options->brokers[0] == '\0') {
@@ -65,7 +65,7 @@ static enum uk_error check_texts(const struct uk_server_options *options, char *
     return UK_E_BAD_REQUEST;
   }
   if ((options->tls_cert == NULL) != (options->tls_key == NULL)) {
-    snprintf(message, size, "%s: missing, the other of tls_cert and tls_key is given",
+    snprintf(message, size, "%s: missing; tls_cert and tls_key must be given together",
              options->tls_cert == NULL ? "tls_cert" : "tls_key");
     return UK_E_BAD_REQUEST;
   }

@@ -16,7 +16,7 @@ struct uk_engine *uk_api_engine(const struct uk_request *request)
   return request->server->engine;
 }
 
-/* What changes something. */
+/* The endpoints that change something. */
 static const bool changes[UK_ENDPOINT_COUNT] = {
   [UK_ENDPOINT_PRODUCE_ONE] = true,  [UK_ENDPOINT_PRODUCE_TOPIC] = true,
   [UK_ENDPOINT_PRODUCE] = true,      [UK_ENDPOINT_WEBHOOK] = true,
@@ -97,7 +97,7 @@ bool uk_api_check_topic(struct uk_request *request, struct uk_slice topic, const
   return false;
 }
 
-/* The place is written only where it is told: that costs more than the check. */
+/* Writes the place only for an error, because writing it costs more than the check. */
 bool uk_api_check_item_topic(struct uk_request *request, struct uk_slice topic,
                              const struct uk_json_list *list, size_t index)
 {
@@ -118,8 +118,9 @@ bool uk_api_check_same_topic_at(struct uk_request *request, struct uk_slice in_p
 {
   if (uk_slice_equal(in_path, in_body))
     return true;
-  uk_request_error(request, UK_E_BAD_REQUEST, "%s: \"%.*s\" in the body, \"%.*s\" in the path",
-                   place, topic_shown(in_body), in_body.data, topic_shown(in_path), in_path.data);
+  uk_request_error(request, UK_E_BAD_REQUEST,
+                   "%s: \"%.*s\" in the body differs from \"%.*s\" in the path", place,
+                   topic_shown(in_body), in_body.data, topic_shown(in_path), in_path.data);
   return false;
 }
 

@@ -1,7 +1,7 @@
-/* commit, committed, delete-consumer: what a group remembers. */
+/* commit, committed, delete-consumer: a group's committed offsets and its instances. */
 #include "server/api/api.h"
 
-/* An empty array commits nothing; an empty body commits all that was consumed. */
+/* An empty array commits nothing; an empty body commits everything consumed so far. */
 bool uk_api_commit(struct uk_request *request)
 {
   struct uk_json_list list;

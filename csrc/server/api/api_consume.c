@@ -1,4 +1,4 @@
-/* consume: the records that an instance of a group is to get next. */
+/* consume: the next records for one instance of a group. */
 #include <stdio.h>
 
 #include "server/api/api_read.h"
@@ -11,7 +11,7 @@ static const struct uk_json_field consume_fields[] = {
 static const struct uk_json_shape consume_shape = {
   consume_fields, sizeof consume_fields / sizeof *consume_fields, sizeof(struct uk_read_body)};
 
-/* The batch that a client did not get is its instance's to get again. */
+/* Tells the engine whether the client received the batch; if not, it is delivered again. */
 static void response_finished(struct uk_request *request, bool complete)
 {
   const struct uk_read_call *call = request->operation;
@@ -37,7 +37,8 @@ static void add_topic(struct uk_consume *consume, struct uk_slice *topics, struc
   topics[consume->topic_count++] = topic;
 }
 
-/* One topic of the body, named by `place`; that of the path, if there is one, is the same. */
+/* Takes one topic of the body, named by `place`; it must equal the path's topic, if there is one.
+ */
 static bool take_topic(struct uk_request *request, struct uk_consume *consume,
                        struct uk_slice *topics, struct uk_slice topic, const char *place)
 {

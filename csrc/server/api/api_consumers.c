@@ -1,10 +1,10 @@
-/* consumers: the live instances, as [{name, instances: [{name, topics: [{topic, partitions}]}]}].
- */
+/* consumers: lists the live instances as
+ * [{name, instances: [{name, topics: [{topic, partitions}]}]}]. */
 #include "common/json_writer.h"
 #include "server/api/api.h"
 #include "server/api/credentials.h"
 
-/* A name of the row before, to tell where a group or an instance ends. */
+/* A name from the previous row, to detect where a group or an instance ends. */
 struct name {
   char bytes[UK_GROUP_NAME_MAX];
   size_t length;
@@ -13,8 +13,8 @@ struct name {
 struct consumers_call {
   struct uk_consumers consumers;
   struct name group, instance;
-  bool in_group;  /* a group is open, and in it an instance */
-  bool has_topic; /* the instance has one already */
+  bool in_group;  /* a group and an instance are open */
+  bool has_topic; /* the instance already has one */
 };
 
 static bool is_same(const struct name *name, struct uk_slice text)
@@ -35,7 +35,7 @@ static void open_named(struct uk_buffer *reply, struct uk_slice name, const char
   uk_buffer_append_text(reply, list);
 }
 
-/* Ends and begins groups and instances so that the row's are open. */
+/* Closes and opens groups and instances until the row's are open. */
 static void enter(struct consumers_call *call, struct uk_buffer *reply, struct uk_slice group,
                   struct uk_slice instance)
 {

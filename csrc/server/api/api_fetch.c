@@ -1,8 +1,8 @@
-/* fetch: records from given offsets on, without a group. */
+/* fetch: records from given offsets, without a group. */
 #include "server/api/api_read.h"
 
-/* An offset below the first kept one is the engine's to refuse, who knows the range; a negative one
- * is no other. */
+/* Any offset is accepted here, negative ones too: the engine refuses those outside the partition's
+ * range, because it knows the range. */
 static const struct uk_json_field position_fields[] = {
   {.name = "topic",
    .type = UK_FIELD_TEXT,
@@ -33,7 +33,7 @@ static const struct uk_json_field fetch_fields[] = {
 static const struct uk_json_shape fetch_shape = {
   fetch_fields, sizeof fetch_fields / sizeof *fetch_fields, sizeof(struct uk_read_body)};
 
-/* The triple, which must be whole, goes in front of the set. */
+/* Puts the single triple, which must be complete, before the set. */
 static bool add_triple(struct uk_request *request, struct uk_read_body *body)
 {
   struct uk_api_position *all;
@@ -75,8 +75,8 @@ bool uk_api_fetch(struct uk_request *request)
   }
   call->fetch.positions = uk_api_positions(request, &body.positions);
   call->fetch.count = body.positions.count;
-  /* Asking whether the client is still there would refuse one that only sends no more; here nothing
-   * is lost with a client that has gone. */
+  /* No is_client_alive: it would reject a client that has shut down only its sending side, and a
+   * fetch loses nothing if the client is gone. */
   call->fetch.sink = (struct uk_sink){.record = uk_api_read_sink.record};
   if (call->fetch.positions == NULL)
     return false;

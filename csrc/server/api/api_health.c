@@ -1,7 +1,7 @@
 #include "common/json_writer.h"
 #include "server/api/api.h"
 
-/* {"status":"ok","engine":"log"}, or 503 with the engine's own words. */
+/* Replies {"status":"ok","engine":"log"}, or 503 with the engine's explanation. */
 bool uk_api_health(struct uk_request *request)
 {
   struct uk_engine *engine = uk_api_engine(request);

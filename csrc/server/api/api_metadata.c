@@ -1,4 +1,4 @@
-/* topics, offsets: what there is. */
+/* topics, offsets: lists topics, finds offsets by time. */
 #include "common/json_writer.h"
 #include "server/api/api.h"
 #include "server/api/credentials.h"

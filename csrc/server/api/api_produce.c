@@ -24,10 +24,10 @@ static void write_result(struct uk_buffer *reply, const struct uk_record *record
   uk_request_write_error(reply, uk_error_status(record->error), uk_slice_text(text));
 }
 
-/* ,"results":[…]} behind the error: what became of each message. */
+/* Appends the outcome of each message to the error: ,"results":[…]}. */
 static void add_results(struct uk_request *request, const struct uk_produce *produce)
 {
-  request->carried_out = true; /* of some it may be so, whatever the error of the whole */
+  request->carried_out = true; /* some may be stored, whatever the overall error */
   uk_request_open_error(request);
   uk_buffer_append_text(&request->reply, ",\"results\":");
   for (size_t i = 0; i < produce->count; i++) {
@@ -99,7 +99,7 @@ bool uk_api_submit_produce(struct uk_request *request)
   return true;
 }
 
-/* A message as it stands in the body. */
+/* A message as the body gives it. */
 struct message {
   struct uk_json_text topic, key, value;
   struct uk_json_integer partition, timestamp;
@@ -132,19 +132,19 @@ static const struct uk_json_field message_fields[] = {
   FIELD(message, topic, UK_FIELD_TEXT, .required = false),
 };
 static const struct uk_json_shape message_shape = {message_fields, 6, sizeof(struct message)};
-/* Where the path names the topic: the body need not. */
+/* When the path names the topic, it is optional in the body. */
 static const struct uk_json_shape topicless_shape = {message_fields + 1, 6, sizeof(struct message)};
 
-/* The list that is being turned into records. */
+/* State while converting the list into records. */
 struct conversion {
   struct uk_request *request;
   const struct uk_json_list *list;
   bool base64;
-  struct uk_slice topic; /* of the path; empty when the messages name theirs */
+  struct uk_slice topic; /* from the path; empty if the messages name theirs */
 };
 
-/* The text, out of base64 when that was agreed, which only a string holds; `name` is what stands
- * behind the message's place. */
+/* Takes a text, decoding base64 if the request uses it; then it must be a string. `name` is the
+ * field's name for an error. */
 static bool take(const struct conversion *conversion, size_t index, const char *name,
                  const struct uk_json_text *text, struct uk_slice *out)
 {
@@ -156,7 +156,7 @@ static bool take(const struct conversion *conversion, size_t index, const char *
     return true;
   uk_json_field_place(place, sizeof place, conversion->list, index, name);
   uk_request_error(conversion->request, UK_E_BAD_REQUEST, "%s: %s expected", place,
-                   text->unquoted ? "a string of base64" : "base64");
+                   text->unquoted ? "a base64 string" : "base64");
   return false;
 }
 
@@ -210,7 +210,7 @@ static bool take_message(const struct conversion *conversion, size_t index,
                            conversion->list->array ? (int64_t)index : -1);
 }
 
-/* No message at all: nothing to store where that was said by an empty array. */
+/* A body without messages: an empty array is fine and stores nothing; an empty body is an error. */
 static void reply_to_none(const struct conversion *conversion)
 {
   struct uk_request *request = conversion->request;
@@ -244,7 +244,7 @@ bool uk_api_produce(struct uk_request *request)
   return produce != NULL && uk_api_submit_produce(request);
 }
 
-/* Bytes of the path or query: base64 or UTF-8. */
+/* Checks text from the path or query: base64, decoded in place, or UTF-8. */
 static bool take_text(struct uk_request *request, const char *name, struct uk_slice *text,
                       bool base64)
 {
@@ -257,8 +257,8 @@ static bool take_text(struct uk_request *request, const char *name, struct uk_sl
   return good;
 }
 
-/* The key in the query; 1, 0, -1 as uk_request_query. A '+' that was sent as itself was a blank
- * until here, and base64 holds none. */
+/* Reads the key from the query; returns 1, 0 or -1 as uk_request_query does. An unescaped '+' has
+ * been decoded as a space, which base64 never contains, so it is restored. */
 static int read_key(struct uk_request *request, bool base64, struct uk_slice *key)
 {
   int found = uk_request_query(request, "key", key);

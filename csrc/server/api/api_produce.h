@@ -1,19 +1,19 @@
-/* api_produce: what the endpoints that produce share. */
+/* api_produce: what the producing endpoints share. */
 #ifndef UK_API_PRODUCE_H
 #define UK_API_PRODUCE_H
 
 #include "server/api/api.h"
 
-enum { UK_PRODUCE_MESSAGES_MAX = 100000 }; /* of one request */
+enum { UK_PRODUCE_MESSAGES_MAX = 100000 }; /* per request */
 
-/* An operation for `count` records, zeroed but for "by key, now". `single`: the reply is one
- * object, no array. NULL: the reply is an error already. */
+/* Allocates an operation for `count` records, zeroed except partition and timestamp, which are -1.
+ * `single`: the reply is one object instead of an array. NULL: the reply is an error. */
 struct uk_produce *uk_api_produce_operation(struct uk_request *request, size_t count, bool single);
 
-/* Checks the size of the record; `index` is its place in an array or -1. */
+/* Checks the record's size; false with an error reply. `index` is its place in an array, or -1. */
 bool uk_api_check_size(struct uk_request *request, const struct uk_record *record, int64_t index);
 
-/* True, as a handler that has submitted. */
+/* Submits the operation. Returns true, like a handler that has submitted. */
 bool uk_api_submit_produce(struct uk_request *request);
 
 #endif

@@ -2,8 +2,8 @@
 
 #include "server/api/message_json.h"
 
-/* Takes the record unless the batch is full; always the first. A record that fails for want of
- * memory ends the batch before it; where that is the first, the reply has failed and stays so. */
+/* Appends the record unless the batch is full; the first one always fits. If memory runs out, the
+ * batch ends before this record; if it is the first, the reply fails. */
 static bool take(struct uk_operation *operation, const struct uk_record *record)
 {
   struct uk_request *request = operation->context;

@@ -1,10 +1,10 @@
-/* api_read: what consume and fetch share: records from the engine straight into the reply. */
+/* api_read: what consume and fetch share: writing the engine's records straight into the reply. */
 #ifndef UK_API_READ_H
 #define UK_API_READ_H
 
 #include "server/api/api.h"
 
-/* Either operation, and the batch that it fills. */
+/* Either operation, and the batch it fills. */
 struct uk_read_call {
   union {
     struct uk_operation operation;
@@ -12,11 +12,11 @@ struct uk_read_call {
     struct uk_fetch fetch;
   };
   int64_t max_messages, max_bytes;
-  int64_t count; /* of messages in the reply */
+  int64_t count; /* messages in the reply */
   bool base64;
 };
 
-/* What a body may hold, of both endpoints. */
+/* The fields of both endpoints' bodies. */
 struct uk_read_body {
   struct uk_json_text topic;
   struct uk_json_integer partition, offset, timeout, max_messages, max_bytes;
@@ -36,19 +36,19 @@ struct uk_read_body {
     UK_READ_INTEGER(max_messages, 1, UK_BATCH_MESSAGES_MAX),                                       \
     UK_READ_INTEGER(max_bytes, 1, UK_BATCH_BYTES_MAX)
 
-/* An operation with the timeout and the size of the batch, out of the query and the body, which has
- * the last word. NULL: the reply is an error already. */
+/* Allocates the operation, with the timeout and batch limits from the query and the body; the body
+ * takes precedence. NULL: the reply is an error. */
 struct uk_read_call *uk_api_read_start(struct uk_request *request,
                                        const struct uk_json_shape *shape, struct uk_read_body *body,
                                        int64_t timeout, void (*finish)(struct uk_request *request));
 
-/* Writes each record into the reply, until the batch is full. */
+/* Appends each record to the reply until the batch is full. */
 extern const struct uk_sink uk_api_read_sink;
 
-/* For uk_request.finish: ends the array, or makes it the operation's error. */
+/* For uk_request.finish: ends the array, or replaces it with the operation's error. */
 void uk_api_read_finish(struct uk_request *request);
 
-/* The settings of a new instance, out of the headers. False: the reply is an error. */
+/* Reads the settings for a new instance from the headers. False: the reply is an error. */
 bool uk_api_read_settings(struct uk_request *request, struct uk_consumer_settings *settings);
 
 #endif

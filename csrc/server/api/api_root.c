@@ -2,7 +2,7 @@
 #include "common/version.h"
 #include "server/api/api.h"
 
-/* For a person who opens the server's URL: what answers here, and what to read about it. */
+/* For people who open the server's URL: what this server is, and where its documentation is. */
 bool uk_api_root(struct uk_request *request)
 {
   uk_buffer_append_text(&request->reply, "{\"name\":\"upstash-kafka\",\"version\":\"" UK_VERSION

@@ -1,4 +1,4 @@
-/* create and delete topics. */
+/* Creates and deletes topics. */
 #include "common/json_writer.h"
 #include "server/api/api.h"
 

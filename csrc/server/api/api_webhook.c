@@ -1,11 +1,11 @@
-/* webhook: whatever a sender posts is the value; what it says in headers of its own are the
- * message's. */
+/* webhook: the request's body becomes the message's value, and its non-standard headers become the
+ * message's headers. */
 #include <strings.h>
 
 #include "server/api/api_produce.h"
 
-/* Request headers that HTTP and its neighbours define, and ours. One that ends in '-' stands for
- * all that begin so. */
+/* Request headers that HTTP and related standards define, and ours. A name that ends in '-' is a
+ * prefix. */
 static const char *const standard_headers[] = {
   "Accept",
   "Accept-",
@@ -59,7 +59,7 @@ static bool is_standard(struct uk_slice name)
 }
 
 struct harvest {
-  struct uk_record_header *headers; /* NULL: only counted */
+  struct uk_record_header *headers; /* NULL: count only */
   size_t count;
 };
 
@@ -73,7 +73,7 @@ static void harvest(void *argument, struct uk_slice name, struct uk_slice value)
   found->count++;
 }
 
-/* The bytes stay where the HTTP library has them: they live as long as the request. */
+/* Does not copy the bytes: the HTTP library keeps them as long as the request. */
 static bool take_headers(struct uk_request *request, struct uk_record *record)
 {
   struct harvest found = {0};
@@ -95,7 +95,7 @@ bool uk_api_webhook(struct uk_request *request)
   struct uk_slice topic;
   int found = uk_request_query(request, "topic", &topic);
   if (found == 0)
-    uk_request_error(request, UK_E_BAD_REQUEST, "topic: missing in the query");
+    uk_request_error(request, UK_E_BAD_REQUEST, "topic: missing from the query");
   struct uk_produce *produce = found == 1 ? uk_api_produce_operation(request, 1, true) : NULL;
   if (produce == NULL)
     return false;

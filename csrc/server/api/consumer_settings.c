@@ -1,4 +1,4 @@
-/* The settings of a new instance, out of the headers. */
+/* Reads the settings for a new instance from the request headers. */
 #include <strings.h>
 
 #include "server/api/api_read.h"
@@ -8,7 +8,7 @@ struct word {
   int value;
 };
 
-/* One of the words, any case; leaves `*value` when the header is absent. */
+/* Matches one of the words, in any letter case. Leaves `*value` alone if the header is absent. */
 static bool read_word(struct uk_request *request, const char *name, const struct word *words,
                       size_t count, const char *expected, int *value)
 {

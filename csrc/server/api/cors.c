@@ -10,7 +10,7 @@ static const char any[] = "*", none[] = "none";
 struct uk_cors {
   bool any;
   size_t count;
-  char origins[][UK_ORIGIN_MAX + 1]; /* in lower case, as a browser writes them */
+  char origins[][UK_ORIGIN_MAX + 1]; /* lower case, as browsers send them */
 };
 
 static char to_lower(char c)
@@ -23,13 +23,13 @@ static bool is_scheme_character(char c)
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
 }
 
-/* Visible ASCII without what ends an authority: no path, no query, no user, no list. */
+/* Visible ASCII, except characters that would begin a path, a query, a user or a list. */
 static bool is_host_character(char c)
 {
   return c > ' ' && c < 0x7f && strchr("/?#@,\\\"*", c) == NULL;
 }
 
-/* Whether the text, in lower case, is SCHEME://HOST[:PORT]. */
+/* Whether the lower-case text is SCHEME://HOST[:PORT]. */
 static bool is_origin(const char *text)
 {
   const char *at = text;
@@ -43,7 +43,7 @@ static bool is_origin(const char *text)
   return at > host && *at == '\0';
 }
 
-/* A browser leaves the default port of a scheme out. */
+/* Browsers omit a scheme's default port. */
 static void drop_default_port(char *origin, size_t length)
 {
   static const struct {
@@ -83,7 +83,7 @@ static enum uk_error fill(struct uk_cors *cors, const char *const *origins, size
       continue;
     bool alone = strcmp(origins[i], any) == 0 || strcmp(origins[i], none) == 0;
     snprintf(message, size,
-             alone ? "cors_origin: \"%.*s\" stands alone"
+             alone ? "cors_origin: \"%.*s\" cannot be combined with other origins"
                    : "cors_origin: SCHEME://HOST[:PORT], * or none expected, got \"%.*s\"",
              ORIGIN_SHOWN, origins[i]);
     return UK_E_BAD_REQUEST;
@@ -163,8 +163,8 @@ void uk_cors_add_headers(const struct uk_cors *cors, struct uk_request *request)
   uk_request_add_header(request, "Access-Control-Expose-Headers", UK_CORS_RESPONSE_HEADERS);
 }
 
-/* Whether the page is one of this server: a browser from before Sec-Fetch-Site is asked for the
- * name that it used, since a proxy may serve https for us. */
+/* Whether the page belongs to this server. Without Sec-Fetch-Site, which old browsers do not send,
+ * compares the Origin's host with Host; the scheme may differ because a proxy may add TLS. */
 static bool is_own(const struct uk_request *request)
 {
   struct uk_slice origin = request->browser.origin;

@@ -5,7 +5,8 @@
 
 #include "common/base64.h"
 
-/* Texts of any length are compared as arrays of one size, filled up with zeros. */
+/* A string padded with zeros to a fixed size, so that comparing takes the same time for any length.
+ */
 struct padded {
   unsigned char bytes[UK_CREDENTIAL_PART_MAX + 1]; /* the last one is the length */
 };
@@ -13,7 +14,7 @@ struct padded {
 enum { AS_GIVEN, IN_LATIN1, ENCODINGS };
 
 struct uk_credential {
-  struct padded username[ENCODINGS], password[ENCODINGS]; /* alike where there is no Latin-1 form */
+  struct padded username[ENCODINGS], password[ENCODINGS]; /* equal if there is no Latin-1 form */
   enum uk_permission permission;
   char pattern[UK_CREDENTIAL_PART_MAX + 1]; /* without the '*' */
   bool prefix;
@@ -61,7 +62,7 @@ static unsigned difference(const struct padded *a, const struct padded *b)
   return bits;
 }
 
-/* UTF-8 to Latin-1, in place. False where the text has a character beyond U+00FF or is no UTF-8. */
+/* Converts UTF-8 to Latin-1 in place. False for a character above U+00FF or invalid UTF-8. */
 static bool to_latin1(struct padded *padded)
 {
   unsigned char *bytes = padded->bytes;
@@ -81,7 +82,7 @@ static bool to_latin1(struct padded *padded)
   return true;
 }
 
-/* A client encodes both parts in one way. */
+/* Clients encode both parts the same way. */
 static void add_latin1(struct uk_credential *credential)
 {
   struct padded username = credential->username[AS_GIVEN];

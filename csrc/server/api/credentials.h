@@ -1,5 +1,5 @@
-/* credentials: who may do what. A list that is filled before the server starts and only read after.
- */
+/* credentials: who may do what. The list is filled before the server starts and is read-only
+ * afterwards. */
 #ifndef UK_CREDENTIALS_H
 #define UK_CREDENTIALS_H
 
@@ -7,36 +7,36 @@
 #include "common/protocol.h"
 #include "common/slice.h"
 
-enum { UK_CREDENTIAL_PART_MAX = 255 }; /* bytes of a user name, password or topic pattern */
+enum { UK_CREDENTIAL_PART_MAX = 255 }; /* bytes in a user name, password or topic pattern */
 
 struct uk_credential;
 struct uk_credentials;
 
-/* NULL when memory is out. */
+/* NULL if out of memory. */
 struct uk_credentials *uk_credentials_new(void);
 void uk_credentials_free(struct uk_credentials *credentials);
 
-/* Copies the texts. `pattern` is a topic name, a prefix ending in '*', or "*". BAD_REQUEST for a
- * part that is too long or a user name that is empty or holds ':' (Basic cannot carry it);
+/* Copies the strings. `pattern` is a topic name, a prefix that ends in '*', or "*". BAD_REQUEST if
+ * a part is too long, or if the user name is empty or contains ':', which Basic cannot transmit;
  * NO_MEMORY. */
 enum uk_error uk_credentials_add(struct uk_credentials *credentials, const char *username,
                                  const char *password, enum uk_permission permission,
                                  const char *pattern);
 
-/* The credential of this user and password, or NULL: in UTF-8, or both in Latin-1, as some clients
- * encode Basic, where the configured texts have that form. Takes the same time for every wrong one,
- * whatever is wrong about it. */
+/* The credential with this user name and password, or NULL. Both may be UTF-8 or, because some
+ * clients encode Basic that way, both Latin-1, if the configured strings can be written so. Takes
+ * the same time for every wrong login, whatever is wrong with it. */
 const struct uk_credential *uk_credentials_find(const struct uk_credentials *credentials,
                                                 struct uk_slice username, struct uk_slice password);
 
-/* The same out of the value of an Authorization header. */
+/* The same for the value of an Authorization header. */
 const struct uk_credential *uk_credentials_find_basic(const struct uk_credentials *credentials,
                                                       struct uk_slice authorization);
 
-/* Whether every bit of `permission` is held. */
+/* Whether the credential has every bit of `permission`. */
 bool uk_credential_holds(const struct uk_credential *credential, enum uk_permission permission);
 
-/* Whether the pattern admits the topic. */
+/* Whether the credential's pattern matches the topic. */
 bool uk_credential_admits(const struct uk_credential *credential, struct uk_slice topic);
 
 #endif

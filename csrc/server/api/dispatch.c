@@ -9,13 +9,13 @@
 
 enum { QUERY_NAMES_MAX = 3, ORIGIN_SHOWN = 64 };
 
-/* One row for each endpoint. Where `any_query` is set, senders add parameters of their own. */
+/* One row for each endpoint. With `any_query`, senders may add parameters of their own. */
 static const struct {
   uk_handler *handler;
   const char *query[QUERY_NAMES_MAX];
   bool any_query;
   bool open;        /* needs no credentials */
-  bool query_login; /* credentials may come as ?user=&pass= */
+  bool query_login; /* accepts credentials as ?user=&pass= */
 } routes[UK_ENDPOINT_COUNT] = {
   [UK_ENDPOINT_PRODUCE_ONE] = {.handler = uk_api_produce_one, .query = {"key"}},
   [UK_ENDPOINT_PRODUCE_TOPIC] = {.handler = uk_api_produce},
@@ -51,7 +51,7 @@ static const struct {
                     {UK_DELETE, "DELETE"},
                     {UK_OPTIONS, "OPTIONS"}};
 
-/* "GET, POST, OPTIONS" into the arena; NULL when memory is out. */
+/* Writes "GET, POST, OPTIONS" into the arena; NULL if out of memory. */
 static char *allowed(struct uk_request *request, unsigned methods)
 {
   char text[64] = "";
@@ -101,8 +101,8 @@ static bool is_same_login(const struct login *a, const struct login *b)
   return uk_slice_equal(a->username, b->username) && uk_slice_equal(a->password, b->password);
 }
 
-/* The credential of ?user=&pass=, or NULL. Senders differ in how they encode them, if at all: each
- * form that says something else is tried. */
+/* The credential for ?user=&pass=, or NULL. Senders encode them differently, or not at all, so this
+ * tries each form that gives another result. */
 static const struct uk_credential *query_credential(struct uk_request *request)
 {
   static const enum uk_query_form forms[] = {UK_QUERY_FORM, UK_QUERY_PERCENT, UK_QUERY_AS_SENT};
@@ -125,8 +125,8 @@ static bool has_query_login(struct uk_request *request)
          uk_request_query(request, "pass", &text) == 1;
 }
 
-/* Refuses what a browser sends without the consent of an admitted page's script, unless it needs no
- * credentials, or has them in its query and so none that the browser remembers. */
+/* Refuses what a browser sends without a script of an allowed page, except requests that need no
+ * credentials, or that have them in the query and so do not rely on remembered ones. */
 static bool admit_page(struct uk_request *request)
 {
   const struct uk_browser *browser = &request->browser;
@@ -135,17 +135,17 @@ static bool admit_page(struct uk_request *request)
     return true;
   if (browser->foreign && browser->unscripted)
     uk_request_error(request, UK_E_FORBIDDEN,
-                     "Sec-Fetch-Site: a page of another site asks without a script");
+                     "Sec-Fetch-Site: a page of another site may send this only from a script");
   else
     uk_request_error(
-      request, UK_E_FORBIDDEN, "Origin: \"%.*s\" is not admitted (--cors-origin)",
+      request, UK_E_FORBIDDEN, "Origin: \"%.*s\" is not allowed by --cors-origin",
       (int)(browser->origin.length < ORIGIN_SHOWN ? browser->origin.length : ORIGIN_SHOWN),
       browser->origin.data);
   return false;
 }
 
-/* The credentials of the header are not looked at in a request that nobody asked for: the browser
- * may have remembered them. */
+/* Ignores the Authorization header of a request that no script asked for: the browser may have
+ * remembered those credentials. */
 static const struct uk_credential *find_credential(struct uk_request *request)
 {
   const struct uk_credential *credential = NULL;
@@ -190,7 +190,7 @@ bool uk_dispatch_accept(struct uk_request *request)
   return find_route(request) && admit_page(request) && authorize(request) && accept_query(request);
 }
 
-/* Says what the path takes; http adds the headers of CORS. */
+/* Answers OPTIONS with the path's methods; http adds the CORS headers. */
 static bool describe_path(struct uk_request *request)
 {
   request->status = 204;

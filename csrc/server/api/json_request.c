@@ -13,7 +13,7 @@ static bool is_scalar(enum uk_json_event event)
   return event >= UK_JSON_STRING && event <= UK_JSON_FALSE;
 }
 
-/* A text that is no string. */
+/* Reads a text that is not a string. */
 static bool read_unquoted(struct uk_json_reading *reading, const struct uk_json_place *place,
                           const struct uk_json_field *field, enum uk_json_event event,
                           struct uk_json_text *text)
@@ -59,8 +59,8 @@ static bool read_integer(struct uk_json_reading *reading, const struct uk_json_p
   return true;
 }
 
-/* Room for one item more; NULL when memory is out. What was outgrown stays in the arena: half of it
- * at most. */
+/* Makes room for one more item; NULL if out of memory. Outgrown copies stay in the arena; together
+ * they take less than the list itself. */
 static void *add_item(struct uk_json_reading *reading, struct uk_json_list *list, size_t *capacity,
                       size_t size)
 {
@@ -96,7 +96,7 @@ static size_t item_size(const struct uk_json_field *field)
   return field->type == UK_FIELD_TEXTS ? sizeof(struct uk_json_text) : field->shape->size;
 }
 
-/* Room for one item more of the list at `place`; NULL with the reply made. */
+/* Makes room for one more item of the list at `place`; NULL with an error reply. */
 static void *next_item(struct uk_json_reading *reading, const struct uk_json_place *place,
                        const struct uk_json_field *field, struct uk_json_list *list,
                        size_t *capacity)
@@ -126,7 +126,7 @@ static bool read_items(struct uk_json_reading *reading, const struct uk_json_pla
   return true;
 }
 
-/* {"name": text, …}, as if it were [{FIRST: "name", SECOND: text}, …]. */
+/* Reads {"name": text, …} as if it were [{FIRST: "name", SECOND: text}, …]. */
 static bool read_pairs(struct uk_json_reading *reading, const struct uk_json_place *place,
                        const struct uk_json_field *field, struct uk_json_list *list)
 {
@@ -181,7 +181,8 @@ static bool read_value(struct uk_json_reading *reading, const struct uk_json_pla
   return readers[field->type](reading, place, field, event, target);
 }
 
-/* The field of that name, or NULL. An empty name is followed by its quote. */
+/* The field of that name, or NULL. Reading the first byte of an empty name is safe: a quote follows
+ * it. */
 static const struct uk_json_field *find_field(const struct uk_json_shape *shape,
                                               struct uk_slice name)
 {
@@ -194,7 +195,7 @@ static const struct uk_json_field *find_field(const struct uk_json_shape *shape,
   return NULL;
 }
 
-/* Whether null leaves the field out. */
+/* Whether null means that the field is absent. */
 static bool is_absent(const struct uk_json_field *field, enum uk_json_event event)
 {
   return event == UK_JSON_NULL && !field->required && field->type != UK_FIELD_TEXT_OR_NULL &&
@@ -244,7 +245,7 @@ static bool read_object(struct uk_json_reading *reading, const struct uk_json_pl
   return has_required(reading, place, shape, seen);
 }
 
-/* False when there is nothing to read. */
+/* False if there is nothing to read. */
 static bool start(struct uk_json_reading *reading, struct uk_request *request)
 {
   static const char mark[] = {'\xef', '\xbb', '\xbf'};

@@ -1,5 +1,4 @@
-/* json_shape: what an object of a request body may hold: one table for each kind of object, and what
- * its fields are read into. */
+/* json_shape: tables that describe the objects of request bodies, and the types of their fields. */
 #ifndef UK_JSON_SHAPE_H
 #define UK_JSON_SHAPE_H
 
@@ -9,12 +8,12 @@
 
 #include "common/slice.h"
 
-/* What a field is read into, by its type. All zero: it was not given. */
+/* The value of a field, by its type. All zero: not given. */
 struct uk_json_text {
   struct uk_slice bytes;
   bool given;
   bool null;
-  bool unquoted; /* not a string: `bytes` is the JSON text of a number, boolean, object or array */
+  bool unquoted; /* not a string: `bytes` is the JSON of a number, boolean, object or array */
 };
 
 struct uk_json_integer {
@@ -26,18 +25,18 @@ struct uk_json_list {
   void *items; /* of struct uk_json_text, or of the shape's structs; in the arena */
   size_t count;
   bool given;
-  bool array; /* not one item alone */
+  bool array; /* false: a single item without brackets */
 };
 
 enum uk_json_field_type {
   UK_FIELD_TEXT,         /* struct uk_json_text */
   UK_FIELD_TEXT_OR_NULL, /* struct uk_json_text; null is empty */
-  UK_FIELD_VALUE,        /* likewise; an object or array is its text, byte for byte as sent */
+  UK_FIELD_VALUE,        /* the same; an object or array is its text, byte for byte as sent */
   UK_FIELD_INTEGER,      /* struct uk_json_integer, of `least` to `most` */
-  UK_FIELD_TEXTS,        /* struct uk_json_list, at most `most`; one text alone is a list of it */
-  UK_FIELD_OBJECTS,      /* struct uk_json_list of `shape`, at most `most` */
-  UK_FIELD_PAIRS         /* likewise; also one object, whose names and values become the first and
-                            the second field of the shape, in their order */
+  UK_FIELD_TEXTS,        /* struct uk_json_list of up to `most`; a single text is a list of one */
+  UK_FIELD_OBJECTS,      /* struct uk_json_list of up to `most` of `shape` */
+  UK_FIELD_PAIRS         /* the same, or one object: each name and value become the first and the
+                            second field of an item */
 };
 
 enum { UK_SHAPE_FIELDS_MAX = 32 };
@@ -56,7 +55,7 @@ struct uk_json_field {
 struct uk_json_shape {
   const struct uk_json_field *fields;
   size_t field_count; /* at most UK_SHAPE_FIELDS_MAX */
-  size_t size;        /* of the struct */
+  size_t size;        /* of the struct that is filled */
 };
 
 #endif

@@ -2,7 +2,7 @@
 
 #include "common/json_writer.h"
 
-/* Without the closing brace. */
+/* Omits the closing brace. */
 static void write_metadata(struct uk_buffer *buffer, const struct uk_record *record)
 {
   uk_buffer_append_text(buffer, "{\"topic\":");

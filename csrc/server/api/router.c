@@ -2,14 +2,14 @@
 
 #include "common/percent.h"
 
-enum { SEGMENTS_MAX = 4 }; /* of the longest path in the table */
+enum { SEGMENTS_MAX = 4 }; /* in the longest path of the table */
 
 struct segments {
   struct uk_slice items[SEGMENTS_MAX];
   size_t count;
 };
 
-/* False when there are more than any path has, or an empty one between two others. */
+/* False for more segments than any path has, or an empty segment between two others. */
 static bool split(struct segments *segments, char *path)
 {
   segments->count = 0;
@@ -35,7 +35,7 @@ static bool decode(struct segments *segments, char *path)
   return true;
 }
 
-/* Whether the segments are those of the pattern; fills the parameters on the way. */
+/* Whether the segments match the pattern. Sets the parameters on the way. */
 static bool matches(const char *pattern, const struct segments *segments,
                     struct uk_slice *parameters)
 {

@@ -1,4 +1,4 @@
-/* server_state: what the handlers see of the server. */
+/* server_state: the parts of the server that handlers use. */
 #ifndef UK_SERVER_STATE_H
 #define UK_SERVER_STATE_H
 

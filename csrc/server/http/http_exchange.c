@@ -157,9 +157,8 @@ static bool refuse_size(struct uk_exchange *exchange)
 static bool admit(struct uk_exchange *exchange)
 {
   if (exchange->bad_framing || (exchange->chunked && exchange->has_length))
-    return refuse(
-      exchange, UK_E_BAD_REQUEST,
-      "headers: Content-Length and Transfer-Encoding leave the end of the body in doubt");
+    return refuse(exchange, UK_E_BAD_REQUEST,
+                  "headers: Content-Length and Transfer-Encoding do not say where the body ends");
   if (!has_room(exchange))
     return refuse_size(exchange);
   if (uk_http_is_surplus(exchange->http, exchange->connection))
@@ -255,7 +254,8 @@ static bool unpack(struct uk_exchange *exchange)
   uk_buffer_free(&exchange->body);
   exchange->body = unpacked;
   if (error == UK_E_TOO_LARGE)
-    uk_request_error(&exchange->request, error, "body: at most %zu bytes expected, gzip holds more",
+    uk_request_error(&exchange->request, error,
+                     "body: at most %zu bytes expected after decompression",
                      exchange->http->max_body_bytes);
   else if (error != UK_OK)
     uk_request_error(&exchange->request, error, "body: %s",

@@ -51,7 +51,7 @@ void uk_request_write_error(struct uk_buffer *buffer, int status, struct uk_slic
   uk_buffer_append_byte(buffer, '}');
 }
 
-/* The headers that a status asks for. */
+/* The headers that a status calls for. */
 static const struct {
   int status;
   const char *name, *value;
@@ -85,7 +85,7 @@ void uk_request_error(struct uk_request *request, enum uk_error error, const cha
     va_end(arguments);
   }
   int status = uk_error_status(error);
-  if (status == 0) /* of a client only, but for CANCELLED */
+  if (status == 0) /* only clients have these, except CANCELLED */
     status = uk_error_retriable(error) ? 503 : 500;
   request->status = status;
   request->reply_header_count = 0;
@@ -100,7 +100,7 @@ static void replace_reply(struct uk_request *request)
   uk_buffer_free(&request->reply);
   if (request->carried_out)
     uk_request_error(request, UK_E_GATEWAY_TIMEOUT,
-                     "no memory for the answer: the request " UK_MAY_BE_DONE);
+                     "no memory for the response: the request " UK_MAY_BE_DONE);
   else
     uk_request_error(request, error, NULL);
 }
@@ -123,7 +123,7 @@ static int shown(struct uk_slice text)
   return (int)(text.length < NAME_SHOWN ? text.length : NAME_SHOWN);
 }
 
-/* The next `name=value` of a raw query, and where to go on; an empty one is passed over. */
+/* Reads the next `name=value` of a raw query and advances `at`. Skips empty parameters. */
 static bool next_parameter(const char **at, struct uk_slice *name, struct uk_slice *value)
 {
   *at += strspn(*at, "&");
@@ -136,7 +136,7 @@ static bool next_parameter(const char **at, struct uk_slice *name, struct uk_sli
   return length > 0;
 }
 
-/* Decodes into the arena. BAD_REQUEST when it is malformed, NO_MEMORY. */
+/* Decodes into the arena. BAD_REQUEST if malformed; NO_MEMORY. */
 static enum uk_error decode_as(struct uk_request *request, struct uk_slice raw,
                                enum uk_query_form form, struct uk_slice *decoded)
 {
@@ -150,7 +150,7 @@ static enum uk_error decode_as(struct uk_request *request, struct uk_slice raw,
   return good ? UK_OK : UK_E_BAD_REQUEST;
 }
 
-/* False with an error reply when it is malformed. */
+/* False, with an error reply, if malformed or out of memory. */
 static bool decode(struct uk_request *request, struct uk_slice raw, struct uk_slice *decoded)
 {
   enum uk_error error = decode_as(request, raw, UK_QUERY_FORM, decoded);
@@ -188,7 +188,7 @@ bool uk_request_query_as(struct uk_request *request, const char *name, enum uk_q
   return false;
 }
 
-/* The place of the name among the names, or `count`. */
+/* The index of the name in `names`, or `count`. */
 static size_t find_name(struct uk_slice name, const char *const *names, size_t count)
 {
   size_t i = 0;

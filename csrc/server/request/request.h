@@ -14,25 +14,26 @@ struct uk_credential;
 
 enum {
   UK_PATH_PARAMETERS = 3,
-  UK_REPLY_HEADERS = 16,        /* the most that one reply has, beside those of the HTTP library */
-  UK_REPLY_HEAD_BYTES = 2 << 10 /* the most that the head of a reply takes, all headers together */
+  UK_REPLY_HEADERS = 16,        /* most headers of a reply, besides those the HTTP library adds */
+  UK_REPLY_HEAD_BYTES = 2 << 10 /* most bytes of a reply's status line and headers together */
 };
 
-/* What a browser says of the page that a request comes from. Zero for every other client. */
+/* What a browser says about the page that sent the request. Zero for any other client. */
 struct uk_browser {
-  struct uk_slice origin; /* Origin; data NULL when there is none. Only until the handler has run */
-  const char *allowed;    /* Access-Control-Allow-Origin for it; NULL when CORS does not admit it */
-  bool has_fetch_mode;    /* there is a Sec-Fetch-Mode */
+  struct uk_slice origin; /* Origin; data NULL if absent. Valid only until the handler has run */
+  const char *allowed;    /* its Access-Control-Allow-Origin; NULL if CORS does not allow it */
+  bool has_fetch_mode;    /* Sec-Fetch-Mode is present */
   bool foreign;           /* Sec-Fetch-Site: another site or another origin */
   bool own;               /* Sec-Fetch-Site: a page of this server */
-  bool unscripted;        /* Sec-Fetch-Mode: navigate or no-cors, which need no script's consent */
+  bool unscripted;        /* Sec-Fetch-Mode: navigate or no-cors; needs no script */
 };
 
 struct uk_request;
 
 typedef void uk_header_visitor(void *argument, struct uk_slice name, struct uk_slice value);
 
-/* What http does for a request; the functions of the same names below say how. */
+/* What http does for a request. The functions uk_request_* of the same names are documented below.
+ */
 struct uk_request_methods {
   struct uk_slice (*header)(const struct uk_request *request, const char *name);
   void (*each_header)(const struct uk_request *request, uk_header_visitor *each, void *argument);
@@ -44,23 +45,22 @@ struct uk_request {
   const struct uk_request_methods *methods; /* NULL for a reply without a request */
   struct uk_server *server;
 
-  /* What was asked. The bytes live as long as the request and are the handler's to change. */
+  /* The request. The bytes live as long as it does, and the handler may change them. */
   enum uk_method method;
   enum uk_endpoint endpoint;
   char *path;  /* raw, NUL-terminated, without the query; the router decodes it in place */
-  char *query; /* raw, NUL-terminated, "" when there is none */
-  char *body;  /* unzipped; NULL when length is 0 */
+  char *query; /* raw, NUL-terminated, "" if absent */
+  char *body;  /* decompressed; NULL if body_length is 0 */
   size_t body_length;
   struct uk_slice parameters[UK_PATH_PARAMETERS]; /* of the route, percent-decoded */
-  const struct uk_credential *credential;         /* NULL where the endpoint asks for none */
-  const char *allow;                              /* in the arena: the path's methods, where the
-                                                     request's is OPTIONS or none of them */
+  const struct uk_credential *credential;         /* NULL if the endpoint needs none */
+  const char *allow; /* the path's methods, in the arena; only for OPTIONS and after a 405 */
   struct uk_browser browser;
 
-  /* For whatever the handler needs until the reply is sent. */
+  /* The handler's own, until the reply is sent. */
   struct uk_arena arena;
-  void *operation;  /* the handler's running engine operation, in the arena */
-  bool carried_out; /* it changed something, or may have: no answer may deny that */
+  void *operation;  /* the pending engine operation, in the arena */
+  bool carried_out; /* it changed something, or may have: the reply must not deny it */
 
   /* The reply. */
   int status;
@@ -70,72 +70,72 @@ struct uk_request {
     const char *value; /* static or in the arena */
   } reply_headers[UK_REPLY_HEADERS];
   unsigned reply_header_count;
-  /* Makes the reply out of the operation's outcome. Called once, after uk_request_reply, on the
-   * HTTP thread that sends it, so that an engine's thread need not. May be NULL: then the reply is
-   * there already. */
+  /* Builds the reply from the operation's outcome. http calls it once, after uk_request_reply, on
+   * the thread that sends the reply, to keep that work off the engine's threads. NULL: the reply is
+   * already complete. */
   void (*finish)(struct uk_request *request);
-  /* Called once, on any thread, after the reply was written whole (true) or could not be (false).
+  /* http calls it once, on any thread, when the reply has been written completely or has failed.
    * May be NULL. */
   void (*response_finished)(struct uk_request *request, bool complete);
 };
 
-/* A request header, by name without case and without the white space around its value; an empty
- * slice with data NULL when it is absent. Only while the handler runs, as the next. */
+/* The value of a request header, without surrounding white space; data NULL if absent. The name is
+ * matched regardless of case. Like each_header, valid only while the handler runs. */
 struct uk_slice uk_request_header(const struct uk_request *request, const char *name);
 
-/* Calls `each` for every request header, in order. */
+/* Calls `each` for every request header, in the order received. */
 void uk_request_each_header(const struct uk_request *request, uk_header_visitor *each,
                             void *argument);
 
-/* How a query value is written. */
+/* How a query value is encoded. */
 enum uk_query_form {
-  UK_QUERY_FORM,    /* percent-encoded, '+' for a blank */
-  UK_QUERY_PERCENT, /* percent-encoded, '+' for itself */
+  UK_QUERY_FORM,    /* percent-encoded; '+' is a space */
+  UK_QUERY_PERCENT, /* percent-encoded; '+' is itself */
   UK_QUERY_AS_SENT  /* not encoded */
 };
 
-/* A query value, decoded from UK_QUERY_FORM into the arena. 1: found, 0: absent, -1: malformed or
- * memory is out, and the reply is an error already. */
+/* Decodes a query value from UK_QUERY_FORM into the arena. 1: found. 0: absent. -1: malformed, or
+ * out of memory; the reply is then an error. */
 int uk_request_query(struct uk_request *request, const char *name, struct uk_slice *value);
 
-/* The same from any form. False when it is absent or malformed, or memory is out; makes no reply. */
+/* The same from any form. False if absent or malformed, or out of memory; leaves the reply alone.
+ */
 bool uk_request_query_as(struct uk_request *request, const char *name, enum uk_query_form form,
                          struct uk_slice *value);
 
-/* Refuses (false, the reply is an error already) a query parameter that is not among the `count`
- * names and does not start with '_', and one that is repeated. */
+/* False, with an error reply, if the query has a parameter that is not one of the `count` names and
+ * does not start with '_', or one that is repeated. */
 bool uk_request_query_known(struct uk_request *request, const char *const *names, size_t count);
 
-/* Refuses (false, the reply is an error already) one of the `count` names that is repeated; others
- * pass, whatever they are. */
+/* False, with an error reply, if the query repeats one of the `count` names. Ignores all others. */
 bool uk_request_query_unique(struct uk_request *request, const char *const *names, size_t count);
 
-/* Whether the client's connection still stands. From any thread. */
+/* Whether the client's connection is still open. Callable from any thread. */
 bool uk_request_is_client_alive(const struct uk_request *request);
 
-/* Both texts are static or in the arena. A header past UK_REPLY_HEADERS, a fault of the program,
- * turns the reply into a 500. */
+/* Both strings are static or in the arena. A header beyond UK_REPLY_HEADERS is a bug and turns the
+ * reply into a 500. */
 void uk_request_add_header(struct uk_request *request, const char *name, const char *value);
 
-/* Makes the reply `{"error": text, "status": N}` with the headers that the status asks for
- * (Retry-After, WWW-Authenticate; the latter not for a browser's page, which would be taught to
- * remember the credentials). `format` NULL: the error's own text. Does not send it. */
+/* Makes the reply `{"error": text, "status": N}` and adds the headers that the status calls for:
+ * Retry-After or WWW-Authenticate. WWW-Authenticate is omitted for a browser's page, because the
+ * browser would remember the credentials. `format` NULL: the error's own text. Does not send it. */
 void uk_request_error(struct uk_request *request, enum uk_error error, const char *format, ...)
   __attribute__((format(printf, 3, 4)));
 
-/* For http, before it sends the reply: calls `finish`, and puts an error in the place of a reply that
- * failed (reply.error), because there was no memory for it or because it is too large. */
+/* For http, before it sends the reply: calls `finish`. If the reply failed (reply.error: out of
+ * memory, or too large), replaces it with an error. */
 void uk_request_finish(struct uk_request *request);
 
-/* After uk_request_error: takes the closing brace back, for more fields. Whoever calls it writes
- * them, each behind a comma, and the brace. */
+/* After uk_request_error: removes the closing brace. The caller appends more fields, each preceded
+ * by a comma, and the brace. */
 void uk_request_open_error(struct uk_request *request);
 
 /* Appends `{"error": text, "status": N}`. */
 void uk_request_write_error(struct uk_buffer *buffer, int status, struct uk_slice text);
 
-/* Sends the reply (a reply buffer in error becomes a 500 or 503). Exactly once for each request,
- * from any thread; the request may be gone when it returns. */
+/* Sends the reply. Call it exactly once for each request, from any thread. The request may no
+ * longer exist when it returns. */
 void uk_request_reply(struct uk_request *request);
 
 #endif

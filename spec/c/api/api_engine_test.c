@@ -447,7 +447,7 @@ static void creates_topics_as_asked(void)
     {"{\"partitions\":1001}", "partitions: an integer of 1 to 1000"},
     {"{\"retention_ms\":-2}", "retention_ms: an integer of -1 to 9223372036854775807"},
     {"{\"retention_bytes\":-2}", "retention_bytes: an integer of -1 to 9223372036854775807"},
-    {"{\"topic\":\"u\"}", "topic: \\\"u\\\" in the body, \\\"t\\\" in the path"},
+    {"{\"topic\":\"u\"}", "topic: \\\"u\\\" in the body differs from \\\"t\\\" in the path"},
   };
   begin();
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -130,10 +130,10 @@ static void says_which_text_is_missing(void)
     {good, "username: missing"},
     {good, "password: missing"},
     {good, "data: missing"},
-    {good, "properties: brokers expected as well"},
+    {good, "properties: valid only together with brokers"},
     {good, "brokers: HOST:PORT,... expected, got nothing"},
-    {good, "tls_cert: missing, the other of tls_cert and tls_key is given"},
-    {good, "tls_key: missing, the other of tls_cert and tls_key is given"},
+    {good, "tls_cert: missing; tls_cert and tls_key must be given together"},
+    {good, "tls_key: missing; tls_cert and tls_key must be given together"},
   };
   cases[0].options.listen = "";
   cases[1].options.username = "";

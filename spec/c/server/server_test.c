@@ -115,7 +115,7 @@ static void says_which_option_is_wrong(void)
     {{.username = "u", .password = "p", .partitions = -1},
      "partitions: 1 to 1000 expected, got -1"},
     {{.username = "u", .password = "p", .tls_cert = "x"},
-     "tls_key: missing, the other of tls_cert and tls_key is given"},
+     "tls_key: missing; tls_cert and tls_key must be given together"},
     {{.username = "u", .password = "p", .tls_cert = "/nowhere", .tls_key = "/nowhere"},
      "tls_cert: /nowhere: No such file or directory"},
   };
