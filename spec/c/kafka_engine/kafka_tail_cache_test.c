@@ -57,7 +57,7 @@ static bool see(void *argument, const struct uk_record *got)
   return true;
 }
 
-static struct seen look(const struct uk_kafka_tail_cache_cache *tail, int64_t offset, size_t most)
+static struct seen look(const struct uk_kafka_tail_cache *tail, int64_t offset, size_t most)
 {
   struct seen seen = {.most = most, .first = -1, .last = -1};
   uk_kafka_tail_cache_each(tail, offset, see, &seen);
@@ -66,7 +66,7 @@ static struct seen look(const struct uk_kafka_tail_cache_cache *tail, int64_t of
 
 static void gives_what_was_added_from_an_offset_on(void)
 {
-  struct uk_kafka_tail_cache_cache tail;
+  struct uk_kafka_tail_cache tail;
   uk_kafka_tail_cache_init(&tail, 10);
   CHECK(!uk_kafka_tail_cache_has(&tail, 0));
   for (int64_t offset = 10; offset < 20; offset += offset == 14 ? 3 : 1)
@@ -87,7 +87,7 @@ static void gives_what_was_added_from_an_offset_on(void)
 
 static void drops_the_oldest_beyond_its_size(void)
 {
-  struct uk_kafka_tail_cache_cache tail;
+  struct uk_kafka_tail_cache tail;
   uk_kafka_tail_cache_init(&tail, 100);
   for (int64_t offset = 100; offset < 200; offset++) {
     uk_kafka_tail_cache_add(&tail, record(offset), 2000);
@@ -103,7 +103,7 @@ static void drops_the_oldest_beyond_its_size(void)
 
 static void keeps_what_its_size_just_holds(void)
 {
-  struct uk_kafka_tail_cache_cache tail;
+  struct uk_kafka_tail_cache tail;
   uk_kafka_tail_cache_init(&tail, 10);
   uk_kafka_tail_cache_add(&tail, record(10), PLENTY);
   size_t one = tail.bytes;
@@ -122,7 +122,7 @@ static void keeps_what_its_size_just_holds(void)
 
 static void one_that_is_too_large_leaves_nothing(void)
 {
-  struct uk_kafka_tail_cache_cache tail;
+  struct uk_kafka_tail_cache tail;
   uk_kafka_tail_cache_init(&tail, 5);
   uk_kafka_tail_cache_add(&tail, record(5), PLENTY);
   uk_kafka_tail_cache_add(&tail, record(6), 10);
@@ -137,7 +137,7 @@ static void one_that_is_too_large_leaves_nothing(void)
 
 static void without_memory_it_is_as_if_too_large(void)
 {
-  struct uk_kafka_tail_cache_cache tail;
+  struct uk_kafka_tail_cache tail;
   long live = fault_live();
   uk_kafka_tail_cache_init(&tail, 0);
   uk_kafka_tail_cache_add(&tail, record(0), PLENTY);
@@ -147,7 +147,7 @@ static void without_memory_it_is_as_if_too_large(void)
   fault_off();
   CHECK_EQ_INT(tail.from, 2);
   CHECK_EQ_INT(tail.end, 2);
-  CHECK(tail.first == NULL);
+  CHECK(uk_list_is_empty(&tail.records));
   CHECK_EQ_INT(fault_live(), live);
 }
 

@@ -6,56 +6,24 @@
 #include "common/clock.h"
 
 enum {
-  BROKER_WAIT = 5,  /* milliseconds until a broker says that there is nothing new */
-  LOANS_BEFORE = 4, /* of one handle, before another one is made */
-  WOKEN = 4         /* of the line, when something was given back */
+  BROKER_WAIT = 5,     /* milliseconds until a broker says that there is nothing new */
+  SESSIONS_BEFORE = 4, /* of one handle, before another one is made */
+  WOKEN = 4            /* waiters, when a session was given back */
 };
 
 /* With the mutex held. */
 
-static void wake_line(struct uk_kafka_consumer_pool *pool, size_t count)
+static void wake_waiters(struct uk_kafka_consumer_pool *pool, size_t count)
 {
-  for (; pool->line != NULL && count > 0; count--) {
-    struct uk_kafka_pool_waiter *waiter = pool->line;
-    pool->line = waiter->next;
-    if (pool->line != NULL)
-      pool->line->link = &pool->line;
-    else
-      pool->line_end = &pool->line;
-    waiter->link = NULL;
-    uk_kafka_task_wake(waiter->task);
-  }
-}
-
-static void line_up(struct uk_kafka_consumer_pool *pool, struct uk_kafka_pool_waiter *waiter)
-{
-  waiter->next = NULL;
-  waiter->link = pool->line_end;
-  *pool->line_end = waiter;
-  pool->line_end = &waiter->next;
-}
-
-static void leave_line(struct uk_kafka_consumer_pool *pool, struct uk_kafka_pool_waiter *waiter)
-{
-  if (waiter->link == NULL)
-    return;
-  *waiter->link = waiter->next;
-  if (waiter->next != NULL)
-    waiter->next->link = waiter->link;
-  else
-    pool->line_end = waiter->link;
-  waiter->link = NULL;
+  struct uk_link *link;
+  for (; count > 0 && (link = uk_list_take(&pool->waiters)) != NULL; count--)
+    uk_kafka_task_wake(UK_LIST_ENTRY(link, struct uk_kafka_pool_waiter, link)->task);
 }
 
 void uk_kafka_consumer_pool_take_parked(struct uk_kafka_consumer_pool *pool,
-                                        struct uk_kafka_session **link)
+                                        struct uk_kafka_session *session)
 {
-  struct uk_kafka_session *session = *link;
-  *link = session->next;
-  if (*link == NULL)
-    pool->parked_end = link;
-  session->next = NULL;
-  session->parked = false;
+  uk_list_remove(&session->link);
   pool->parked_count--;
 }
 
@@ -63,13 +31,12 @@ static struct uk_kafka_session *take_fitting(struct uk_kafka_consumer_pool *pool
                                              const struct uk_kafka_position *positions,
                                              size_t count)
 {
-  struct uk_kafka_session **link = &pool->parked;
-  while (*link != NULL && ((*link)->consumer->retired || (*link)->expires == 0 ||
-                           !uk_kafka_session_fits(*link, positions, count)))
-    link = &(*link)->next;
-  struct uk_kafka_session *session = *link;
+  struct uk_kafka_session *session = uk_kafka_consumer_pool_first_parked(pool);
+  while (session != NULL && (session->consumer->retired || session->expires == 0 ||
+                             !uk_kafka_session_fits(session, positions, count)))
+    session = uk_kafka_consumer_pool_next_parked(pool, session);
   if (session != NULL)
-    uk_kafka_consumer_pool_take_parked(pool, link);
+    uk_kafka_consumer_pool_take_parked(pool, session);
   return session;
 }
 
@@ -80,8 +47,9 @@ static struct uk_kafka_session *who_has(const struct uk_kafka_consumer_pool *poo
 {
   for (size_t i = 0; i < session->count; i++) {
     uint64_t hash = session->parts[i].hash;
-    struct uk_kafka_part *part = pool->buckets[hash % UK_KAFKA_PART_BUCKETS];
-    for (; part != NULL; part = part->next) {
+    const struct uk_list *bucket = &pool->buckets[hash % UK_KAFKA_PART_BUCKETS];
+    const struct uk_kafka_part *part = UK_LIST_FIRST(bucket, struct uk_kafka_part, link);
+    for (; part != NULL; part = UK_LIST_NEXT(bucket, part, struct uk_kafka_part, link)) {
       if (part->hash == hash && part->session->consumer == consumer)
         return part->session;
     }
@@ -98,7 +66,7 @@ static bool may_share(const struct uk_kafka_pooled_consumer *consumer)
  * could make room. */
 static struct uk_kafka_pooled_consumer *choose(struct uk_kafka_consumer_pool *pool,
                                                const struct uk_kafka_session *session,
-                                               const struct uk_kafka_session **in_the_way)
+                                               struct uk_kafka_session **in_the_way)
 {
   struct uk_kafka_pooled_consumer *best = NULL;
   *in_the_way = NULL;
@@ -106,10 +74,10 @@ static struct uk_kafka_pooled_consumer *choose(struct uk_kafka_consumer_pool *po
     struct uk_kafka_pooled_consumer *consumer = &pool->consumers[i];
     if (!may_share(consumer) || consumer->sessions >= UK_KAFKA_SESSIONS_EACH)
       continue;
-    const struct uk_kafka_session *other = who_has(pool, consumer, session);
+    struct uk_kafka_session *other = who_has(pool, consumer, session);
     if (other == NULL && (best == NULL || consumer->sessions < best->sessions))
       best = consumer;
-    if (other != NULL && other->parked &&
+    if (other != NULL && uk_link_is_linked(&other->link) &&
         (*in_the_way == NULL || other->expires < (*in_the_way)->expires))
       *in_the_way = other;
   }
@@ -134,11 +102,7 @@ static void attach(struct uk_kafka_consumer_pool *pool, struct uk_kafka_pooled_c
   consumer->sessions++;
   for (size_t i = 0; i < session->count; i++) {
     struct uk_kafka_part *part = &session->parts[i];
-    part->link = &pool->buckets[part->hash % UK_KAFKA_PART_BUCKETS];
-    part->next = *part->link;
-    if (part->next != NULL)
-      part->next->link = &part->next;
-    *part->link = part;
+    uk_list_add_first(&pool->buckets[part->hash % UK_KAFKA_PART_BUCKETS], &part->link);
   }
   session->queue = rd_kafka_queue_new(session->handle);
   uk_kafka_queue_watch(session->queue, task);
@@ -146,17 +110,13 @@ static void attach(struct uk_kafka_consumer_pool *pool, struct uk_kafka_pooled_c
 
 static void detach(struct uk_kafka_consumer_pool *pool, struct uk_kafka_session *session)
 {
-  for (size_t i = 0; i < session->count; i++) {
-    struct uk_kafka_part *part = &session->parts[i];
-    *part->link = part->next;
-    if (part->next != NULL)
-      part->next->link = part->link;
-  }
+  for (size_t i = 0; i < session->count; i++)
+    uk_list_remove(&session->parts[i].link);
   session->consumer->sessions--;
   session->consumer->idle_since = uk_clock_monotonic();
   if (session->consumer->sessions == 0)
     uk_kafka_task_wake(&pool->task);
-  wake_line(pool, WOKEN);
+  wake_waiters(pool, WOKEN);
 }
 
 /* Makes a handle while the mutex is let go. NULL with a text when there is none to be had. */
@@ -168,7 +128,7 @@ static struct uk_kafka_pooled_consumer *make_consumer(struct uk_kafka_consumer_p
   rd_kafka_t *handle = uk_kafka_handle_new(pool->settings, BROKER_WAIT, text, size);
   pthread_mutex_lock(&pool->mutex);
   pool->making = false;
-  wake_line(pool, SIZE_MAX);
+  wake_waiters(pool, SIZE_MAX);
   if (handle == NULL)
     return NULL;
   struct uk_kafka_pooled_consumer *consumer =
@@ -177,15 +137,10 @@ static struct uk_kafka_pooled_consumer *make_consumer(struct uk_kafka_consumer_p
   return consumer;
 }
 
-/* The mutex is let go while the parked session stops. */
-static void stop_parked(struct uk_kafka_consumer_pool *pool,
-                        const struct uk_kafka_session *in_the_way)
+/* The mutex is released while the parked session stops. */
+static void stop_parked(struct uk_kafka_consumer_pool *pool, struct uk_kafka_session *session)
 {
-  struct uk_kafka_session **link = &pool->parked;
-  while (*link != in_the_way)
-    link = &(*link)->next;
-  struct uk_kafka_session *session = *link;
-  uk_kafka_consumer_pool_take_parked(pool, link);
+  uk_kafka_consumer_pool_take_parked(pool, session);
   pthread_mutex_unlock(&pool->mutex);
   uk_kafka_session_stop(session, SIZE_MAX);
   uk_kafka_consumer_pool_release(pool, session);
@@ -198,10 +153,10 @@ static enum uk_kafka_acquired find_consumer(struct uk_kafka_consumer_pool *pool,
                                             size_t size)
 {
   for (;;) {
-    const struct uk_kafka_session *in_the_way;
+    struct uk_kafka_session *in_the_way;
     struct uk_kafka_pooled_consumer *consumer = choose(pool, session, &in_the_way);
     bool may_make = !pool->making && free_place(pool) != NULL;
-    if (may_make && (consumer == NULL || consumer->sessions >= LOANS_BEFORE)) {
+    if (may_make && (consumer == NULL || consumer->sessions >= SESSIONS_BEFORE)) {
       consumer = make_consumer(pool, text, size);
       if (consumer == NULL)
         return UK_KAFKA_ACQUIRE_UNCONNECTED;
@@ -211,7 +166,7 @@ static enum uk_kafka_acquired find_consumer(struct uk_kafka_consumer_pool *pool,
       return UK_KAFKA_ACQUIRED;
     }
     if (in_the_way == NULL || pool->making) {
-      line_up(pool, waiter);
+      uk_list_add(&pool->waiters, &waiter->link);
       return UK_KAFKA_ACQUIRE_BUSY;
     }
     stop_parked(pool, in_the_way);
@@ -229,7 +184,7 @@ enum uk_kafka_acquired uk_kafka_consumer_pool_acquire(
   if (made == NULL)
     return acquired;
   pthread_mutex_lock(&pool->mutex);
-  leave_line(pool, waiter);
+  uk_list_remove(&waiter->link);
   *session = take_fitting(pool, positions, count);
   if (*session != NULL) {
     uk_kafka_queue_watch((*session)->queue, waiter->task);
@@ -249,7 +204,7 @@ void uk_kafka_consumer_pool_leave(struct uk_kafka_consumer_pool *pool,
                                   struct uk_kafka_pool_waiter *waiter)
 {
   pthread_mutex_lock(&pool->mutex);
-  leave_line(pool, waiter);
+  uk_list_remove(&waiter->link);
   pthread_mutex_unlock(&pool->mutex);
 }
 
@@ -268,9 +223,7 @@ void uk_kafka_consumer_pool_park(struct uk_kafka_consumer_pool *pool,
   uk_kafka_queue_unwatch(session->queue);
   pthread_mutex_lock(&pool->mutex);
   session->expires = uk_clock_monotonic() + UK_KAFKA_PARK_TIME;
-  session->parked = true;
-  *pool->parked_end = session;
-  pool->parked_end = &session->next;
+  uk_list_add(&pool->parked, &session->link);
   pool->parked_count++;
   uk_kafka_task_wake(&pool->task);
   pthread_mutex_unlock(&pool->mutex);
@@ -297,7 +250,8 @@ static bool reads(const struct uk_kafka_session *session, struct uk_slice topic)
 void uk_kafka_consumer_pool_forget(struct uk_kafka_consumer_pool *pool, struct uk_slice topic)
 {
   pthread_mutex_lock(&pool->mutex);
-  for (struct uk_kafka_session *session = pool->parked; session != NULL; session = session->next) {
+  struct uk_kafka_session *session = uk_kafka_consumer_pool_first_parked(pool);
+  for (; session != NULL; session = uk_kafka_consumer_pool_next_parked(pool, session)) {
     if (reads(session, topic))
       session->expires = 0;
   }
@@ -314,15 +268,13 @@ struct uk_kafka_consumer_pool *uk_kafka_consumer_pool_new(const struct uk_kafka_
   struct uk_kafka_consumer_pool *pool = calloc(1, sizeof *pool);
   if (pool == NULL)
     return NULL;
-  pool->buckets = calloc(UK_KAFKA_PART_BUCKETS, sizeof(struct uk_kafka_part *));
+  pool->buckets = calloc(UK_KAFKA_PART_BUCKETS, sizeof *pool->buckets);
   if (pool->buckets == NULL) {
     free(pool);
     return NULL;
   }
   pool->settings = settings;
   pool->reaper = reaper;
-  pool->parked_end = &pool->parked;
-  pool->line_end = &pool->line;
   pthread_mutex_init(&pool->mutex, NULL);
   uk_kafka_task_init(&pool->task, executor, uk_kafka_consumer_pool_run, NULL);
   return pool;

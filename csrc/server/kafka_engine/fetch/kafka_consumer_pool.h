@@ -31,7 +31,7 @@ void uk_kafka_consumer_pool_free(struct uk_kafka_consumer_pool *pool);
 /* A task that waits for a session. */
 struct uk_kafka_pool_waiter {
   struct uk_kafka_task *task;
-  struct uk_kafka_pool_waiter *next, **link; /* link NULL: not in the line */
+  struct uk_link link; /* among those that wait */
 };
 
 enum uk_kafka_acquired {

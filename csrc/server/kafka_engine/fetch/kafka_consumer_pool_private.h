@@ -22,16 +22,30 @@ struct uk_kafka_consumer_pool {
 
   pthread_mutex_t mutex; /* of all below, and of what the pool has in parts and sessions */
   struct uk_kafka_pooled_consumer consumers[UK_KAFKA_POOL_SIZE];
-  bool making; /* somebody makes a handle, outside of the mutex */
-  struct uk_kafka_part **buckets;
-  struct uk_kafka_session *parked, **parked_end; /* the oldest first */
+  bool making;             /* somebody makes a handle, outside of the mutex */
+  struct uk_list *buckets; /* of the parts in use, by their hashes */
+  struct uk_list parked;   /* the oldest first */
   size_t parked_count;
-  struct uk_kafka_pool_waiter *line, **line_end;
+  struct uk_list waiters;
 };
 
 /* With the mutex held. */
+
+static inline struct uk_kafka_session *
+uk_kafka_consumer_pool_first_parked(const struct uk_kafka_consumer_pool *pool)
+{
+  return UK_LIST_FIRST(&pool->parked, struct uk_kafka_session, link);
+}
+
+static inline struct uk_kafka_session *
+uk_kafka_consumer_pool_next_parked(const struct uk_kafka_consumer_pool *pool,
+                                   const struct uk_kafka_session *session)
+{
+  return UK_LIST_NEXT(&pool->parked, session, struct uk_kafka_session, link);
+}
+
 void uk_kafka_consumer_pool_take_parked(struct uk_kafka_consumer_pool *pool,
-                                        struct uk_kafka_session **link);
+                                        struct uk_kafka_session *session);
 
 /* What the task runs. */
 void uk_kafka_consumer_pool_run(struct uk_kafka_task *task, int64_t now);

@@ -12,12 +12,11 @@ static bool is_over(const struct uk_kafka_consumer_pool *pool,
 /* A parked session whose time is over, NULL when there is none. The mutex is held. */
 static struct uk_kafka_session *take_over(struct uk_kafka_consumer_pool *pool, int64_t now)
 {
-  struct uk_kafka_session **link = &pool->parked;
-  while (*link != NULL && !is_over(pool, *link, now))
-    link = &(*link)->next;
-  struct uk_kafka_session *session = *link;
+  struct uk_kafka_session *session = uk_kafka_consumer_pool_first_parked(pool);
+  while (session != NULL && !is_over(pool, session, now))
+    session = uk_kafka_consumer_pool_next_parked(pool, session);
   if (session != NULL)
-    uk_kafka_consumer_pool_take_parked(pool, link);
+    uk_kafka_consumer_pool_take_parked(pool, session);
   return session;
 }
 
@@ -57,7 +56,8 @@ void uk_kafka_consumer_pool_run(struct uk_kafka_task *task, int64_t now)
     uk_kafka_reap(pool->reaper, handle, NULL, NULL);
     pthread_mutex_lock(&pool->mutex);
   }
-  for (session = pool->parked; session != NULL; session = session->next)
+  session = uk_kafka_consumer_pool_first_parked(pool);
+  for (; session != NULL; session = uk_kafka_consumer_pool_next_parked(pool, session))
     next = session->expires < next ? session->expires : next;
   pthread_mutex_unlock(&pool->mutex);
   uk_kafka_task_at(task, next);

@@ -15,7 +15,7 @@ struct uk_kafka_watched_end {
   struct uk_kafka_watched_end *next; /* in the bucket, then among those that stop */
   struct uk_kafka_watched_end *next_fresh, *next_touched; /* in the lists of the task */
   uint64_t hash;
-  struct uk_kafka_tail_cache_cache tail;
+  struct uk_kafka_tail_cache tail;
   struct uk_kafka_end_waiter *sleepers; /* their offsets are past all that came */
   size_t joined;                        /* sleepers, and those that were woken and have not left */
   int64_t left_at;                      /* when the last one left */

@@ -53,20 +53,14 @@ static void free_fetch(struct uk_kafka_task *task)
 static void take_in_hand(struct uk_kafka_fetches *fetches, struct uk_kafka_fetch *fetch)
 {
   pthread_mutex_lock(&fetches->mutex);
-  fetch->link = &fetches->first;
-  fetch->next = fetches->first;
-  if (fetch->next != NULL)
-    fetch->next->link = &fetch->next;
-  fetches->first = fetch;
+  uk_list_add(&fetches->running, &fetch->link);
   pthread_mutex_unlock(&fetches->mutex);
 }
 
 void uk_kafka_fetch_let_go(struct uk_kafka_fetch *fetch)
 {
   pthread_mutex_lock(&fetch->fetches->mutex);
-  *fetch->link = fetch->next;
-  if (fetch->next != NULL)
-    fetch->next->link = fetch->link;
+  uk_list_remove(&fetch->link);
   pthread_mutex_unlock(&fetch->fetches->mutex);
 }
 
@@ -116,7 +110,8 @@ void uk_kafka_fetches_drain(struct uk_kafka_fetches *fetches)
 {
   __atomic_store_n(&fetches->draining, true, __ATOMIC_RELEASE);
   pthread_mutex_lock(&fetches->mutex);
-  for (struct uk_kafka_fetch *fetch = fetches->first; fetch != NULL; fetch = fetch->next)
+  struct uk_kafka_fetch *fetch = UK_LIST_FIRST(&fetches->running, struct uk_kafka_fetch, link);
+  for (; fetch != NULL; fetch = UK_LIST_NEXT(&fetches->running, fetch, struct uk_kafka_fetch, link))
     uk_kafka_task_wake(&fetch->task);
   pthread_mutex_unlock(&fetches->mutex);
 }

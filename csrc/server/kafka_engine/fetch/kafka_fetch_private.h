@@ -21,7 +21,7 @@ struct uk_kafka_fetches {
   size_t rotation; /* atomic: which partition is read first */
   bool draining;   /* atomic */
   pthread_mutex_t mutex;
-  struct uk_kafka_fetch *first; /* in hand; under the mutex */
+  struct uk_list running; /* under the mutex */
 };
 
 enum uk_kafka_fetch_state {
@@ -40,7 +40,7 @@ struct uk_kafka_fetch {
   struct uk_kafka_task task;
   struct uk_kafka_fetches *fetches;
   struct uk_fetch *operation;
-  struct uk_kafka_fetch *next, **link; /* among those in hand */
+  struct uk_link link; /* among those that run */
   enum uk_kafka_fetch_state state, after;
   bool answered; /* atomic: the check or the watermarks that were asked for is there */
   struct uk_kafka_check check;

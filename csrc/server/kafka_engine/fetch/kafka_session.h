@@ -2,13 +2,14 @@
 #ifndef UK_KAFKA_SESSION_H
 #define UK_KAFKA_SESSION_H
 
+#include "common/list.h"
 #include "server/kafka_engine/rd/kafka_handle.h"
 #include "server/kafka_engine/fetch/kafka_position.h"
 
 struct uk_kafka_session;
 
 struct uk_kafka_part {
-  struct uk_kafka_part *next, **link; /* the pool's: in their table of what is in use */
+  struct uk_link link; /* the pool's: in its table of what is in use */
   struct uk_kafka_session *session;
   uint64_t hash;
   rd_kafka_topic_t *topic; /* NULL: not started, or stopped */
@@ -23,16 +24,15 @@ struct uk_kafka_session {
   rd_kafka_t *handle;
   const struct uk_kafka_settings *settings; /* of the handle */
   rd_kafka_queue_t *queue;
-  struct uk_kafka_event event;   /* read, and not taken yet */
-  size_t first;                  /* the part that is started first */
-  size_t started;                /* parts; those that are not to be read count as well */
-  size_t ended;                  /* parts */
-  size_t stopped;                /* parts */
-  size_t latest;                 /* the part that was read last */
-  size_t taken;                  /* bytes since the last nudge */
-  struct uk_kafka_session *next; /* the pool's: among those that are parked */
+  struct uk_kafka_event event; /* read, and not taken yet */
+  size_t first;                /* the part that is started first */
+  size_t started;              /* parts; those that are not to be read count as well */
+  size_t ended;                /* parts */
+  size_t stopped;              /* parts */
+  size_t latest;               /* the part that was read last */
+  size_t taken;                /* bytes since the last nudge */
+  struct uk_link link;         /* the pool's: among those that are parked */
   int64_t expires;
-  bool parked;
   size_t count;
   struct uk_kafka_part parts[]; /* as the positions: by hash */
 };

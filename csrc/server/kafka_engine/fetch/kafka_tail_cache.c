@@ -3,31 +3,34 @@
 #include <stdlib.h>
 
 struct uk_kafka_cached_record {
-  struct uk_kafka_cached_record *next;
+  struct uk_link link;
   size_t size;
   struct uk_record record;
   struct uk_record_header headers[]; /* and then the bytes */
 };
 
-void uk_kafka_tail_cache_init(struct uk_kafka_tail_cache_cache *tail, int64_t end)
+void uk_kafka_tail_cache_init(struct uk_kafka_tail_cache *tail, int64_t end)
 {
-  *tail = (struct uk_kafka_tail_cache_cache){.from = end, .end = end};
+  *tail = (struct uk_kafka_tail_cache){.from = end, .end = end};
 }
 
-static void drop_first(struct uk_kafka_tail_cache_cache *tail)
+static struct uk_kafka_cached_record *first_of(const struct uk_kafka_tail_cache *tail)
 {
-  struct uk_kafka_cached_record *dropped = tail->first;
-  tail->first = dropped->next;
-  if (tail->first == NULL)
-    tail->last = NULL;
+  return UK_LIST_FIRST(&tail->records, struct uk_kafka_cached_record, link);
+}
+
+static void drop_first(struct uk_kafka_tail_cache *tail)
+{
+  struct uk_kafka_cached_record *dropped = first_of(tail);
+  uk_list_remove(&dropped->link);
   tail->bytes -= dropped->size;
   tail->from = dropped->record.offset + 1;
   free(dropped);
 }
 
-void uk_kafka_tail_cache_clear(struct uk_kafka_tail_cache_cache *tail)
+void uk_kafka_tail_cache_clear(struct uk_kafka_tail_cache *tail)
 {
-  while (tail->first != NULL)
+  while (!uk_list_is_empty(&tail->records))
     drop_first(tail);
   tail->from = tail->end;
 }
@@ -69,7 +72,7 @@ static struct uk_kafka_cached_record *copy_record(const struct uk_record *record
   return made;
 }
 
-void uk_kafka_tail_cache_add(struct uk_kafka_tail_cache_cache *tail, const struct uk_record *record,
+void uk_kafka_tail_cache_add(struct uk_kafka_tail_cache *tail, const struct uk_record *record,
                              size_t most)
 {
   size_t size = size_of(record);
@@ -79,26 +82,24 @@ void uk_kafka_tail_cache_add(struct uk_kafka_tail_cache_cache *tail, const struc
     uk_kafka_tail_cache_clear(tail);
     return;
   }
-  if (tail->last != NULL)
-    tail->last->next = made;
-  else
-    tail->first = made;
-  tail->last = made;
+  uk_list_add(&tail->records, &made->link);
   tail->bytes += size;
   while (tail->bytes > most)
     drop_first(tail);
 }
 
-bool uk_kafka_tail_cache_has(const struct uk_kafka_tail_cache_cache *tail, int64_t offset)
+bool uk_kafka_tail_cache_has(const struct uk_kafka_tail_cache *tail, int64_t offset)
 {
-  return tail->last != NULL && tail->last->record.offset >= offset;
+  const struct uk_kafka_cached_record *last =
+    UK_LIST_LAST(&tail->records, struct uk_kafka_cached_record, link);
+  return last != NULL && last->record.offset >= offset;
 }
 
-void uk_kafka_tail_cache_each(const struct uk_kafka_tail_cache_cache *tail, int64_t offset,
+void uk_kafka_tail_cache_each(const struct uk_kafka_tail_cache *tail, int64_t offset,
                               bool (*give)(void *argument, const struct uk_record *record),
                               void *argument)
 {
-  const struct uk_kafka_cached_record *each = tail->first;
+  const struct uk_kafka_cached_record *each = first_of(tail);
   while (each != NULL && (each->record.offset < offset || give(argument, &each->record)))
-    each = each->next;
+    each = UK_LIST_NEXT(&tail->records, each, struct uk_kafka_cached_record, link);
 }
