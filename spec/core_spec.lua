@@ -918,6 +918,8 @@ local bad_responses = {
     "element 1 of the response: offset expected in the metadata, got none" },
   { "produce_many", '[{"topic":"t","partition":1,"offset":2,"timestamp":3},{"topic":5}]',
     "element 2 of the response: topic: a string expected, got an integer" },
+  { "produce_many", '[{"topic":"t","partition":1,"offset":2,"timestamp":"x"}]',
+    "element 1 of the response: timestamp: an integer expected, got a string" },
   { "webhook", "[]", "the response: an object expected, got a list" },
   { "webhook", '{"topic":"t"}', "the response: partition expected in the metadata, got none" },
   { "consume", "[" .. message_of { key = "null" } .. "]",
