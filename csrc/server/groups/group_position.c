@@ -112,7 +112,7 @@ enum uk_error uk_group_position_locate(struct uk_groups *groups,
 {
   int64_t first = 0, position = partition->progress.position;
   if (!bounds(groups, partition, &first, end)) {
-    fail(operation, UK_E_NOT_FOUND, "reads what is no longer there:", partition);
+    fail(operation, UK_E_NOT_FOUND, "reads a partition that no longer exists:", partition);
     return UK_E_NOT_FOUND;
   }
   if (position == UK_OFFSET_UNKNOWN)

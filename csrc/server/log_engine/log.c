@@ -232,7 +232,7 @@ bool uk_log_creates_topics(const struct uk_log *log)
   return log->stage.auto_create;
 }
 
-/* Whether it was put into the queue. */
+/* False when the log is closing. */
 static bool enqueue(struct uk_log *log, struct uk_operation *operation)
 {
   pthread_mutex_lock(&log->mutex);

@@ -34,7 +34,7 @@ static bool get_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
   return false;
 }
 
-/* The difference modulo 2^64, with small distances either way as small numbers. */
+/* The difference modulo 2^64; small distances in either direction become small numbers. */
 static uint64_t zigzag(int64_t timestamp, int64_t base)
 {
   uint64_t delta = (uint64_t)timestamp - (uint64_t)base;
@@ -80,7 +80,7 @@ size_t uk_log_record_bytes(const struct uk_record *record)
   return bytes;
 }
 
-/* Of the record behind the varint that says its length. */
+/* The size of a record without the varint that holds its length. */
 static size_t body_size(const struct uk_record *record, uint64_t delta)
 {
   size_t size = 1 + varint_size(delta);

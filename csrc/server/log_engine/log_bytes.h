@@ -1,4 +1,5 @@
-/* log_bytes: integers as the log keeps them on disk: big-endian, so that keys sort by their bytes. */
+/* log_bytes: integers on disk: big-endian, so that the order of keys is the order of their
+ * bytes. */
 #ifndef UK_LOG_BYTES_H
 #define UK_LOG_BYTES_H
 

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* A nibble at a time: 64 bytes of table, no initialisation, fast enough where the instruction is missing. */
+/* One nibble at a time: a table of 64 bytes, no initialisation, and fast enough for processors
+ * without the instruction. */
 static const uint32_t table[16] = {
   0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
   0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
@@ -21,7 +22,8 @@ uint32_t uk_log_checksum_portable(uint32_t checksum, const void *data, size_t le
 
 #if defined(__x86_64__)
 
-enum { LONG_BYTES = 4096 }; /* from here on three lanes pay for being joined */
+/* From this length on three lanes are faster, although they must be combined. */
+enum { LONG_BYTES = 4096 };
 
 /* The product of two polynomials modulo Castagnoli's; the highest bit is x^0. */
 static uint32_t multiply(uint32_t a, uint32_t b)
@@ -34,7 +36,7 @@ static uint32_t multiply(uint32_t a, uint32_t b)
   return product;
 }
 
-/* x to the power of 8 * bytes: what a checksum is multiplied by when so many follow. */
+/* x to the power of 8 * bytes: the factor that shifts a checksum over that many bytes. */
 static uint32_t power(size_t bytes)
 {
   uint32_t result = UINT32_C(0x80000000), square = UINT32_C(0x00800000);
@@ -52,7 +54,8 @@ static uint64_t word_at(const uint8_t *at)
   return word;
 }
 
-/* Of 3 * lane bytes: the instruction takes three cycles, and each of them can start another. */
+/* The checksum of 3 * lane bytes. The instruction has a latency of three cycles and can start in
+ * each of them. */
 __attribute__((target("sse4.2"))) static uint32_t lanes_sse42(uint32_t crc, const uint8_t *at,
                                                               size_t lane)
 {

@@ -20,7 +20,7 @@ static struct log_engine *of(struct uk_engine *engine)
   return (struct log_engine *)engine;
 }
 
-/* What the writer does. */
+/* Served by the writer. */
 
 static void produce(struct uk_engine *engine, struct uk_produce *operation)
 {
@@ -37,7 +37,7 @@ static void delete_topic(struct uk_engine *engine, struct uk_delete_topic *opera
   uk_log_submit(of(engine)->log, UK_LOG_DELETE_TOPIC, &operation->operation);
 }
 
-/* What is answered at once. */
+/* Served at once. */
 
 static enum uk_error find_offset(struct uk_log *log, struct uk_offsets *operation,
                                  struct uk_topic_partition_offset *at)
@@ -92,7 +92,7 @@ static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)
   return uk_log_health(of(engine)->log, detail, size);
 }
 
-/* What waits. */
+/* Operations that may wait. */
 
 static void fetch(struct uk_engine *engine, struct uk_fetch *operation)
 {
@@ -146,7 +146,7 @@ static void drain(struct uk_engine *engine)
   uk_log_notifier_drain(&of(engine)->notifier);
 }
 
-/* What groups needs of the log. */
+/* The log that groups uses. */
 
 static int32_t groups_partitions(void *context, struct uk_slice topic, uint64_t *topic_id)
 {
@@ -173,7 +173,7 @@ static enum uk_error groups_read(void *context, struct uk_slice topic, int32_t p
                      next, full);
 }
 
-/* A commit of groups on its way through the writer, with copies of its names behind the offsets. */
+/* A commit by groups on its way through the writer; the names are copied behind the offsets. */
 struct groups_commit {
   struct uk_log_commit command;
   void (*then)(void *argument, enum uk_error error, const char *message);
@@ -235,8 +235,8 @@ static void groups_commit(void *context, struct uk_slice group,
   uk_log_submit(((struct log_engine *)context)->log, UK_LOG_COMMIT, &made->command.operation);
 }
 
-/* Life. The log calls the notifier, which is therefore there before it and goes after it; groups must be there until the
- * log has finished. */
+/* Opening and closing. The log calls the notifier, so the notifier is made first and freed last.
+ * Groups must exist until the log has finished. */
 
 static void close_engine(struct uk_engine *engine)
 {

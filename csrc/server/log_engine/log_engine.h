@@ -1,4 +1,4 @@
-/* log_engine: the default engine: the embedded log, groups over it, and the waiting. */
+/* log_engine: the default engine: the embedded log, groups on top of it, and the notifier. */
 #ifndef UK_LOG_ENGINE_H
 #define UK_LOG_ENGINE_H
 
@@ -12,7 +12,7 @@ struct uk_log_engine_options {
   bool no_sync;
 };
 
-/* UK_OK and *engine, or an error and a text in `message`. */
+/* Returns UK_OK and sets *engine, or returns an error and puts a text into `message`. */
 enum uk_error uk_log_engine_open(struct uk_engine **engine,
                                  const struct uk_log_engine_options *options, char *message,
                                  size_t size);

@@ -39,12 +39,12 @@ bool uk_log_fetch_ready(struct uk_log *log, struct uk_fetch *fetch)
   return ready;
 }
 
-/* A position's quantum: the sink of the fetch, closed after a while. */
+/* A position's quantum: wraps the sink of the fetch, and refuses once the quantum is used up. */
 struct quantum {
   const struct uk_sink *sink;
   size_t records, bytes; /* left */
   bool full;             /* the sink refused */
-  bool any;              /* it took something, in this quantum or before */
+  bool any;              /* it took a record, in this quantum or an earlier one */
 };
 
 static bool take_record(struct uk_operation *operation, const struct uk_record *record)
@@ -63,7 +63,7 @@ static bool take_record(struct uk_operation *operation, const struct uk_record *
   return true;
 }
 
-/* False when reading ends: the sink is full, or something failed. */
+/* False when the reading is over: the sink is full, or something failed. */
 static bool read_quantum(struct uk_log *log, struct uk_log_wait *wait, struct quantum *quantum)
 {
   static const struct uk_sink sink = {take_record, NULL};

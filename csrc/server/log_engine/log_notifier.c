@@ -6,7 +6,7 @@
 #include "common/thread.h"
 #include "server/log_engine/log_fetch.h"
 
-/* Life. */
+/* Opening and closing. */
 
 bool uk_log_notifier_init(struct uk_log_notifier *notifier)
 {
@@ -18,7 +18,7 @@ bool uk_log_notifier_init(struct uk_log_notifier *notifier)
     free(notifier->events);
     return false;
   }
-  /* With default attributes these cannot fail on Linux. */
+  /* These cannot fail on Linux with default attributes. */
   (void)pthread_mutex_init(&notifier->mutex, NULL);
   uk_condition_init(&notifier->work);
   uk_condition_init(&notifier->room);
@@ -34,7 +34,7 @@ void uk_log_notifier_free(struct uk_log_notifier *notifier)
   pthread_mutex_destroy(&notifier->mutex);
 }
 
-/* Called with the mutex held. */
+/* Precondition: the caller holds the mutex. */
 static void wake_thread(struct uk_log_notifier *notifier)
 {
   notifier->woken = true;
@@ -101,8 +101,8 @@ static void finish_all(struct uk_log_waiter *waiters)
   }
 }
 
-/* Lets it wait. False when it need not, or cannot: it is looked at under the mutex once more, so that records which come
- * meanwhile either show here or find it waiting. */
+/* Makes the fetch wait. False when it need not or cannot. Checks once more under the mutex: records
+ * that come meanwhile are either seen here, or find the fetch waiting. */
 static bool park(struct uk_log_notifier *notifier, struct uk_log_waiter *waiter, bool *again)
 {
   struct uk_operation *operation = &waiter->fetch->operation;
@@ -170,7 +170,8 @@ static void wait_for_work(struct uk_log_notifier *notifier)
   uk_condition_wait(&notifier->work, &notifier->mutex, notifier->sleeps_until);
 }
 
-/* Sleeps until there is something to do; takes out the fetches whose time has come. False when it is to stop. */
+/* Sleeps until there is something to do, and takes out the expired fetches. False when the thread
+ * is to stop. */
 static bool sleep_on(struct uk_log_notifier *notifier, int64_t tick, struct uk_log_waiter **expired)
 {
   pthread_mutex_lock(&notifier->mutex);

@@ -1,4 +1,4 @@
-/* log_private: the log as its own files know it. */
+/* log_private: the log, for its own files. */
 #ifndef UK_LOG_PRIVATE_H
 #define UK_LOG_PRIVATE_H
 
@@ -8,11 +8,11 @@
 #include "server/log_engine/log_store.h"
 
 enum {
-  UK_LOG_TRANSACTION_BYTES = 8 << 20, /* of messages; one command may be more */
+  UK_LOG_TRANSACTION_BYTES = 8 << 20, /* of records; a single command may have more */
   UK_LOG_TRANSACTION_COMMANDS = 10000,
   UK_LOG_MAINTENANCE_MS = 1000,
-  UK_LOG_MAINTENANCE_ROWS = 1000, /* removed in one transaction */
-  UK_LOG_PROBLEM_MS = 10000       /* how long a refusal for want of room shows in the health */
+  UK_LOG_MAINTENANCE_ROWS = 1000, /* rows removed in one transaction */
+  UK_LOG_PROBLEM_MS = 10000       /* how long health reports a refusal for lack of room */
 };
 
 struct uk_log {
@@ -23,22 +23,21 @@ struct uk_log {
   struct uk_log_topics topics;
 
   pthread_t writer;
-  pthread_mutex_t mutex; /* of the queue and the health */
+  pthread_mutex_t mutex; /* guards the queue and the health */
   pthread_cond_t arrived;
   struct uk_list queue; /* of operations; the kind of each is in `engine_data` */
   bool closing;
-  char problem[160];     /* "" when well */
+  char problem[160];     /* "" when healthy */
   int64_t problem_until; /* monotonic milliseconds */
 
-  /* The writer's. */
+  /* The writer's own. */
   struct uk_log_stage stage;
   struct uk_log_builder builder;
-  uint64_t *purges; /* ids of deleted topics whose rows are still there */
+  uint64_t *purges; /* ids of deleted topics that still have rows */
   size_t purge_count, purge_capacity;
   int64_t next_maintenance;
-  bool
-    freed; /* maintenance freed pages, which LMDB gives out again only to the transaction after the next */
-  bool broken; /* a commit failed: nothing is written until the environment is open anew */
+  bool freed; /* maintenance freed pages; LMDB reuses them only in the transaction after the next */
+  bool broken; /* a commit failed: nothing is written until the environment is opened again */
 };
 
 /* The next command of a list; the first one after NULL. */
@@ -54,28 +53,28 @@ static inline enum uk_log_command_kind uk_log_kind(const struct uk_operation *op
   return (enum uk_log_command_kind)(uintptr_t)operation->engine_data;
 }
 
-/* What a status means to a user; fails the operation. */
+/* Fails the operation with the error and the text for the status. */
 void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log_status status);
 
 void uk_log_set_problem(struct uk_log *log, int64_t until, const char *text);
 
-/* Fills the table and the list of purges from the store, in place of what they hold. */
+/* Replaces the table and the list of purges with what the store has. */
 enum uk_log_status uk_log_load(struct uk_log *log);
 
-/* Room for one more purge. False when memory is out. */
+/* Makes room for one more purge. False when memory is out. */
 bool uk_log_make_purge_room(struct uk_log *log);
 
-/* log_transaction: writes what is staged, and commits. */
+/* log_transaction: stages the commands, writes, and commits. */
 enum uk_log_status uk_log_transact(struct uk_log *log, const struct uk_list *commands);
 
-/* log_maintenance: one bounded step of removing what is deleted or too old. `*more` when there is more to do at
- * once. Returns the status of its commit. */
+/* log_maintenance: one bounded step of removing deleted and expired rows. `*more` is true when
+ * there is more to do at once. Returns the status of its commit. */
 enum uk_log_status uk_log_maintain(struct uk_log *log, bool *more);
 
-/* Whether the time alone may give maintenance something to do. */
+/* True when time alone may give maintenance something to do. */
 bool uk_log_needs_maintenance(const struct uk_log *log);
 
-/* log_writer. */
+/* log_writer: the thread. */
 void *uk_log_writer_run(void *log);
 
 #endif

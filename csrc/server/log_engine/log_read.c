@@ -45,12 +45,12 @@ static enum uk_error error_of(enum uk_log_status status)
     [UK_LOG_DISK_FULL] = UK_E_UNAVAILABLE,
     [UK_LOG_NO_MEMORY] = UK_E_NO_MEMORY,
     [UK_LOG_FAILED] = UK_E_UNAVAILABLE,
-    [UK_LOG_UNCERTAIN] = UK_E_UNAVAILABLE, /* of a commit alone */
+    [UK_LOG_UNCERTAIN] = UK_E_UNAVAILABLE, /* only of a commit */
   };
   return errors[status];
 }
 
-/* The first offset of the batch at or after the timestamp. */
+/* Finds the first offset of the batch at or after the timestamp. */
 static enum uk_error find_in_batch(struct uk_log_cursor *cursor, const struct uk_log_found *found,
                                    int64_t timestamp, int64_t *offset)
 {
@@ -110,12 +110,12 @@ enum uk_error uk_log_committed(struct uk_log *log, struct uk_slice group, struct
 struct reading {
   struct uk_slice topic;
   int32_t partition;
-  int64_t end; /* what had been published when the reading began */
+  int64_t end; /* what was published when the reading began */
   struct uk_operation *operation;
   const struct uk_sink *sink;
   int64_t *next;
   bool *full;
-  bool *handed; /* whether the sink took a record */
+  bool *handed; /* the sink took a record */
 };
 
 static bool damaged(const struct reading *reading, const struct uk_log_found *found)

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { CHUNK = 64 << 10 }; /* a nearly full disk gives some of them */
+enum { CHUNK = 64 << 10 }; /* a nearly full disk still has some chunks */
 
 void uk_log_reserve_fill(int reserve, size_t bytes)
 {
@@ -17,7 +17,7 @@ void uk_log_reserve_fill(int reserve, size_t bytes)
 
 void uk_log_reserve_release(int reserve)
 {
-  /* Where it fails, what follows fails for want of room, as without a reserve. */
+  /* If this fails, the writes that follow fail for lack of room, as without a reserve. */
   if (reserve >= 0 && ftruncate(reserve, 0) != 0)
     return;
 }

@@ -1,18 +1,19 @@
-/* log_reserve: bytes of the disk that are kept back, in the file `reserve` of the log's directory, so that deletions,
- * retention and commits go on when the disk is full: an environment needs new pages to free old ones. */
+/* log_reserve: disk space that the file `reserve` in the log's directory holds back, so that
+ * deletions, retention and commits still work when the disk is full: LMDB needs new pages to free
+ * old ones. */
 #ifndef UK_LOG_RESERVE_H
 #define UK_LOG_RESERVE_H
 
 #include <stddef.h>
 
-/* Opens the file, made with mode 0600 when it is missing, and keeps what it can. Returns a descriptor for the calls
- * below and close, or -1: they do nothing with that. */
+/* Opens the file (made with mode 0600 when missing) and reserves what the disk has. Returns a file
+ * descriptor for the calls below and for close, or -1, with which they do nothing. */
 int uk_log_reserve_open(const char *directory, size_t bytes);
 
-/* Takes back what the disk still has, `bytes` at most. */
+/* Reserves what the disk has now, `bytes` at most. */
 void uk_log_reserve_fill(int reserve, size_t bytes);
 
-/* Gives all of it to the disk. */
+/* Gives all of it back to the disk. */
 void uk_log_reserve_release(int reserve);
 
 #endif

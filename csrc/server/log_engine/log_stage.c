@@ -52,7 +52,7 @@ static struct uk_log_topic *create(struct uk_log_stage *stage, struct uk_slice n
     return NULL;
   }
   if (stage->topics->count >= UK_LOG_TOPICS_MAX) {
-    uk_operation_fail(operation, UK_E_TOO_MANY, "the log has %d topics, the most it may have",
+    uk_operation_fail(operation, UK_E_TOO_MANY, "the log has %d topics, which is the limit",
                       (int)UK_LOG_TOPICS_MAX);
     return NULL;
   }
@@ -142,10 +142,10 @@ struct produce {
   struct uk_log_stage *stage;
   struct uk_produce *command;
   size_t index;
-  struct uk_log_topic *topic; /* of the record before: mostly this one's too */
+  struct uk_log_topic *topic; /* of the record before; mostly of this one, too */
 };
 
-/* "message N: " where there are several. */
+/* "message N: " when there are several, else "". */
 static const char *which(const struct produce *produce, char text[static 32])
 {
   text[0] = '\0';
@@ -186,7 +186,7 @@ static bool record_valid(struct produce *produce, const struct uk_record *record
     uk_operation_fail(operation, UK_E_BAD_REQUEST, "%sthere are %zu headers; expected at most %d",
                       which(produce, text), record->header_count, (int)UK_HEADERS_PER_MESSAGE_MAX);
   else if (uk_log_record_bytes(record) > UK_LOG_RECORD_BYTES_MAX / 2)
-    uk_operation_fail(operation, UK_E_TOO_LARGE, "%sthe message is over %d bytes",
+    uk_operation_fail(operation, UK_E_TOO_LARGE, "%sthe message is larger than %d bytes",
                       which(produce, text), UK_LOG_RECORD_BYTES_MAX / 2);
   return operation->error == UK_OK;
 }
@@ -251,7 +251,7 @@ static void stage_commit(struct uk_log_stage *stage, struct uk_operation *operat
 {
   struct uk_log_commit *command = (struct uk_log_commit *)operation;
   if (command->group.length > UK_GROUP_NAME_MAX) {
-    uk_operation_fail(operation, UK_E_BAD_REQUEST, "the group's name is over %d bytes",
+    uk_operation_fail(operation, UK_E_BAD_REQUEST, "the group name is longer than %d bytes",
                       (int)UK_GROUP_NAME_MAX);
     return;
   }

@@ -49,7 +49,7 @@ const char *uk_log_store_failure(const struct uk_log_store *store)
   return store->failure;
 }
 
-/* A failure of open: its text, and the error for it. */
+/* Formats the text of a failed open, and returns the error. */
 __attribute__((format(printf, 4, 5))) static enum uk_error
 open_failed(char *message, size_t size, enum uk_error error, const char *format, ...)
 {
@@ -76,14 +76,14 @@ static enum uk_error make_directory(const char *directory, char *message, size_t
     return open_failed(message, size, UK_E_UNAVAILABLE, "cannot create the directory %s: %s",
                        directory, strerror(errno));
   if (stat(directory, &status) != 0)
-    return open_failed(message, size, UK_E_UNAVAILABLE, "cannot look at %s: %s", directory,
+    return open_failed(message, size, UK_E_UNAVAILABLE, "cannot stat %s: %s", directory,
                        strerror(errno));
   if (!S_ISDIR(status.st_mode))
     return open_failed(message, size, UK_E_UNAVAILABLE, "%s is not a directory", directory);
   return UK_OK;
 }
 
-/* For the message of whoever finds the directory in use: a failure here is nobody's loss. */
+/* For the message of a server that finds the directory in use. Failures do no harm. */
 static void write_process_id(int fd)
 {
   char text[24];
@@ -92,7 +92,7 @@ static void write_process_id(int fd)
   (void)written;
 }
 
-/* flock belongs to the open file, not to the process, so it also keeps out a second open from here. */
+/* flock belongs to the open file, not to the process: it also refuses a second open here. */
 static enum uk_error lock_directory(struct uk_log_store *store, char *message, size_t size)
 {
   char path[PATH_MAX], holder[24] = "";
@@ -128,7 +128,7 @@ static int check_format(MDB_txn *txn, MDB_dbi meta, uint32_t *found)
     *found = value.mv_size == sizeof number ? uk_load_u32(value.mv_data) : UINT32_MAX;
   if (rc != MDB_NOTFOUND)
     return rc;
-  /* A new environment holds nothing yet but the meta table. */
+  /* A new environment holds only the meta table. */
   if ((rc = mdb_dbi_open(txn, NULL, 0, &unnamed)) != 0 ||
       (rc = mdb_stat(txn, unnamed, &main_table)) != 0)
     return rc;
@@ -159,8 +159,8 @@ static int open_tables(struct uk_log_store *store, MDB_env *env, uint32_t *forma
   return rc;
 }
 
-/* Pages are cleared before use (no MDB_NOMEMINIT): memory of this process, credentials perhaps, must not reach the
- * file. Read-ahead stays on: a log is read from front to back. */
+/* LMDB clears pages before use (no MDB_NOMEMINIT): memory of this process, such as credentials,
+ * must not reach the file. Read-ahead stays on: logs are read from front to back. */
 static int open_environment(struct uk_log_store *store, uint32_t *format)
 {
   MDB_env *env;
@@ -178,7 +178,7 @@ static int open_environment(struct uk_log_store *store, uint32_t *format)
     mdb_env_close(env);
     return rc;
   }
-  /* LMDB leaves it open across exec. */
+  /* LMDB does not set this flag. */
   if (mdb_env_get_fd(env, &fd) == 0)
     (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
   store->env = env;
@@ -197,7 +197,7 @@ static enum uk_error open_data(struct uk_log_store *store, char *message, size_t
                        "cannot open the log in %s: %s", store->directory, mdb_strerror(rc));
   if (format == 0)
     return open_failed(message, size, UK_E_UNAVAILABLE,
-                       "%s/data.mdb holds something else than a log", store->directory);
+                       "%s/data.mdb holds something other than a log", store->directory);
   if (format != UK_LOG_FORMAT)
     return open_failed(
       message, size, UK_E_UNAVAILABLE,
@@ -275,7 +275,7 @@ void uk_log_store_close(struct uk_log_store *store)
   if (store->reserve >= 0)
     close(store->reserve);
   if (store->lock >= 0) {
-    /* A child between fork and exec may hold the descriptor too. */
+    /* A child process between fork and exec may hold the descriptor, too. */
     (void)flock(store->lock, LOCK_UN);
     close(store->lock);
   }

@@ -1,4 +1,4 @@
-/* log_store_private: what the files of log_store share. The only door to <lmdb.h>. */
+/* log_store_private: shared by the files of log_store. The only door to <lmdb.h>. */
 #ifndef UK_LOG_STORE_PRIVATE_H
 #define UK_LOG_STORE_PRIVATE_H
 
@@ -23,35 +23,36 @@ enum {
   UK_LOG_FORMAT = 1,
   UK_LOG_TOPIC_ROW = 36,
   UK_LOG_PREFIX = 12,             /* topic id and partition */
-  UK_LOG_KEY = UK_LOG_PREFIX + 8, /* and an offset or timestamp */
+  UK_LOG_KEY = UK_LOG_PREFIX + 8, /* followed by an offset or a timestamp */
   UK_LOG_KEY_MAX = UK_LOG_PREFIX + UK_GROUP_NAME_MAX,
-  UK_LOG_VIEWS_MAX = 510 /* readers at a time; LMDB has a slot for each */
+  UK_LOG_VIEWS_MAX = 510 /* concurrent readers; LMDB has a slot for each */
 };
 
 struct uk_log_view {
   struct uk_log_store *store;
   MDB_txn *txn;
   MDB_cursor *cursors[UK_LOG_TABLES]; /* opened on first use */
-  bool current[UK_LOG_TABLES];        /* whether the cursor is bound to this transaction */
-  uint8_t prefix[UK_LOG_PREFIX];      /* of the partition that find looked at */
+  bool current[UK_LOG_TABLES];        /* the cursor is bound to this transaction */
+  uint8_t prefix[UK_LOG_PREFIX];      /* the partition that find looked at */
   struct uk_log_cursor cursor;
   struct uk_log_view *next; /* in the pool */
 };
 
 struct uk_log_store {
   char *directory;
-  size_t map_bytes; /* whole pages */
+  size_t map_bytes; /* a multiple of the page size */
   bool no_sync;
-  int lock;    /* the locked file's descriptor */
+  int lock;    /* file descriptor of the locked file */
   int reserve; /* log_reserve.h */
 
-  /* A view is inside it from its begin to its end; what replaces the environment or its map is alone in it. */
+  /* A view is inside from its begin to its end. Replacing the environment or its map needs the gate
+   * alone. */
   struct uk_log_gate gate;
   MDB_env *env; /* NULL after a failed reopen */
   MDB_dbi tables[UK_LOG_TABLES];
 
   pthread_mutex_t pool_mutex;
-  struct uk_log_view *pool; /* idle views, their transactions reset */
+  struct uk_log_view *pool; /* idle views; their transactions are reset */
 
   MDB_txn *txn; /* the write transaction */
   char failure[120];
@@ -59,13 +60,13 @@ struct uk_log_store {
 
 enum uk_log_status uk_log_store_status(int rc);
 
-/* The same, and remembers what failed. For the writer. */
+/* The same, and records a failure. For the writer. */
 enum uk_log_status uk_log_store_result(struct uk_log_store *store, int rc);
 
-/* What uk_log_store_failure says from now on. */
+/* Sets the text that uk_log_store_failure returns. */
 void uk_log_store_note_failure(struct uk_log_store *store, int rc);
 
-/* Frees every idle view. Nobody may be inside. */
+/* Frees the idle views. Precondition: no view is in use. */
 void uk_log_store_drop_views(struct uk_log_store *store);
 
 static inline void uk_log_key_prefix(uint8_t *key, uint64_t topic_id, int32_t partition)
@@ -81,7 +82,7 @@ static inline MDB_val uk_log_key(uint8_t *key, uint64_t topic_id, int32_t partit
   return (MDB_val){UK_LOG_KEY, key};
 }
 
-/* Signed to unsigned, keeping the order. */
+/* Maps signed to unsigned, and keeps the order. */
 static inline uint64_t uk_log_key_time(int64_t timestamp)
 {
   return (uint64_t)timestamp ^ UINT64_C(1) << 63;

@@ -3,7 +3,8 @@
 
 #include "server/log_engine/log_store_private.h"
 
-/* The pool of views. A view that is made anew costs a reader slot of LMDB for good, a reused one a few loads. */
+/* The pool of views. A new view takes an LMDB reader slot for good; a pooled one costs a few
+ * loads. */
 
 static void free_view(struct uk_log_view *view)
 {
@@ -103,7 +104,7 @@ static enum uk_log_status found_batch(struct uk_log_view *view, int rc, const MD
   return UK_LOG_OK;
 }
 
-/* Whether the batch that the cursor stands on is of the partition and reaches past the offset. */
+/* True when the batch under the cursor belongs to the partition and reaches beyond the offset. */
 static bool holds(const struct uk_log_view *view, const MDB_val *key, const MDB_val *value,
                   uint64_t offset)
 {
@@ -126,7 +127,7 @@ enum uk_log_status uk_log_view_find(struct uk_log_view *view, uint64_t topic_id,
   rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
   if (rc == 0 && uk_log_key_within(&key, view->prefix) && (int64_t)uk_log_key_last(&key) == offset)
     return found_batch(view, 0, &key, &value, found);
-  /* No batch begins there: the one before may hold it. */
+  /* No batch begins at the offset: the one before may hold it. */
   rc = mdb_cursor_get(cursor, &key, &value, rc == 0 ? MDB_PREV : MDB_LAST);
   if (rc == 0 && holds(view, &key, &value, (uint64_t)offset))
     return found_batch(view, 0, &key, &value, found);
@@ -144,7 +145,7 @@ enum uk_log_status uk_log_view_next(struct uk_log_view *view, struct uk_log_foun
 
 /* Times. */
 
-/* Goes through the batches, for a timestamp that the removed ones reached. */
+/* Scans the batches, for a timestamp that removed ones had reached. */
 static enum uk_log_status scan_time(struct uk_log_view *view, int64_t timestamp,
                                     enum uk_log_status status, struct uk_log_found *found)
 {
@@ -198,7 +199,7 @@ enum uk_log_status uk_log_view_committed(struct uk_log_view *view, uint64_t topi
 
 /* For open. */
 
-/* The last entry before the next partition's first. */
+/* Moves to the partition's last entry, which comes before the next partition's first. */
 static int last_of_partition(MDB_cursor *cursor, const struct uk_log_partition *partition,
                              MDB_val *key, MDB_val *value)
 {

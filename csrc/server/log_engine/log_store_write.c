@@ -7,8 +7,9 @@ enum uk_log_status uk_log_store_begin(struct uk_log_store *store)
   return uk_log_store_result(store, mdb_txn_begin(store->env, NULL, 0, &store->txn));
 }
 
-/* LMDB writes the pages, syncs them, and last writes the meta page, which makes the commit count. When that last write
- * fails it may be on disk all the same, and LMDB begins no more transactions. */
+/* LMDB writes the pages, syncs them, and writes the meta page last, which makes the commit count.
+ * When that last write fails, it may be on the disk all the same, and LMDB begins no more
+ * transactions. */
 static bool is_uncertain(struct uk_log_store *store)
 {
   MDB_txn *probe;
@@ -116,16 +117,16 @@ enum uk_log_status uk_log_store_put_committed(struct uk_log_store *store,
                     (uint64_t)offset);
 }
 
-/* Removal. Each step looks its row up anew: a deletion may have moved what a cursor stands on. */
+/* Removal. Each step looks its row up again: a deletion may have moved the row under a cursor. */
 
 struct trim {
   const struct uk_log_partition *partition;
   int64_t before, keep_bytes;
   uint8_t prefix[UK_LOG_PREFIX];
-  int64_t first; /* the first offset that is kept */
+  int64_t first; /* the first kept offset */
 };
 
-/* A position that cannot be is damage, and removes nothing. */
+/* An impossible position is damage, and removes nothing. */
 static bool expendable(const struct trim *trim, const struct uk_log_batch *batch, size_t size)
 {
   uint64_t all = trim->partition->position;
@@ -135,7 +136,7 @@ static bool expendable(const struct trim *trim, const struct uk_log_batch *batch
          all - batch->position - size >= (uint64_t)trim->keep_bytes;
 }
 
-/* Removes the first batch of the partition if it is to go; `*more` says whether it did. */
+/* Removes the partition's first batch if it has expired; `*more` says whether it had. */
 static int trim_batch(struct trim *trim, MDB_cursor *cursor, bool *more)
 {
   uint8_t bytes[UK_LOG_KEY];
@@ -151,7 +152,7 @@ static int trim_batch(struct trim *trim, MDB_cursor *cursor, bool *more)
   return mdb_cursor_del(cursor, 0);
 }
 
-/* Removes the first entry if its batch is gone and that of the next is gone too. */
+/* Removes the first entry when both its batch and that of the next entry are gone. */
 static int trim_time(struct trim *trim, MDB_cursor *cursor, bool *more)
 {
   uint8_t bytes[UK_LOG_KEY];

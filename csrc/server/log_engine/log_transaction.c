@@ -1,6 +1,6 @@
 #include "server/log_engine/log_private.h"
 
-/* Writes the batch that the builder holds, and goes on behind it. */
+/* Writes the batch in the builder, and empties the builder. */
 static enum uk_log_status flush_batch(struct uk_log *log, struct uk_log_partition *partition,
                                       int64_t *offset)
 {

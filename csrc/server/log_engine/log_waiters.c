@@ -142,7 +142,8 @@ struct uk_log_waiter *uk_log_waiters_take_partition(struct uk_log_waiters *waite
   while (wait != NULL) {
     struct uk_log_wait *next = wait->next;
     if (waits_for(wait, hash, topic, partition, end)) {
-      /* A fetch that names the partition twice has another wait in this chain, perhaps the next. */
+      /* A fetch that names the partition twice has another wait in this chain, perhaps the next
+       * one. */
       while (next != NULL && next->waiter == wait->waiter)
         next = next->next;
       take_out(waiters, wait->waiter, &taken);

@@ -1,5 +1,5 @@
-/* log_waiters: fetches that wait for records: found by partition, by deadline, or all. Not locked: its owner's lock
- * guards it. */
+/* log_waiters: fetches that wait for records, found by partition or by deadline. No lock: the
+ * owner's lock guards it. */
 #ifndef UK_LOG_WAITERS_H
 #define UK_LOG_WAITERS_H
 
@@ -9,27 +9,27 @@ enum { UK_LOG_WAITER_BUCKETS = 4096 };
 
 struct uk_log_waiter;
 
-/* One position of a fetch, in the chain of its partition's bucket. */
+/* One position of a fetch, in the bucket of its partition. */
 struct uk_log_wait {
   struct uk_log_waiter *waiter;
   uint64_t hash;
   const struct uk_topic_partition_offset *position;
-  int64_t next_offset; /* where reading goes on */
-  bool ended;          /* reading found nothing more */
+  int64_t next_offset; /* the next offset to read */
+  bool ended;          /* there is nothing more to read */
   struct uk_log_wait *next, **link;
 };
 
 struct uk_log_waiter {
   struct uk_fetch *fetch;
-  size_t heap_index;          /* while it is added */
-  struct uk_log_waiter *next; /* in a list of those that were taken out */
+  size_t heap_index;          /* while it is in the heap */
+  struct uk_log_waiter *next; /* in a list of waiters that were taken out */
   size_t count;
   struct uk_log_wait waits[]; /* one for each position */
 };
 
 struct uk_log_waiters {
   struct uk_log_wait **buckets;
-  struct uk_log_waiter **heap; /* the earliest deadline first */
+  struct uk_log_waiter **heap; /* the earliest deadline is first */
   size_t count, capacity;
 };
 
@@ -42,8 +42,8 @@ struct uk_log_waiter *uk_log_waiter_new(struct uk_fetch *fetch);
 /* False, with nothing changed, when memory is out. */
 bool uk_log_waiters_add(struct uk_log_waiters *waiters, struct uk_log_waiter *waiter);
 
-/* Take out and return those that wait for an offset of the partition below `end`; for the topic; past their
- * deadline; all. */
+/* Take out and return the fetches that wait for an offset of the partition below `end`; those that
+ * name the topic; those that are past their deadline; all. */
 struct uk_log_waiter *uk_log_waiters_take_partition(struct uk_log_waiters *waiters,
                                                     struct uk_slice topic, int32_t partition,
                                                     int64_t end);
@@ -52,7 +52,7 @@ struct uk_log_waiter *uk_log_waiters_take_topic(struct uk_log_waiters *waiters,
 struct uk_log_waiter *uk_log_waiters_take_expired(struct uk_log_waiters *waiters, int64_t now);
 struct uk_log_waiter *uk_log_waiters_take_all(struct uk_log_waiters *waiters);
 
-/* The earliest deadline, INT64_MAX when nobody waits. */
+/* The earliest deadline; INT64_MAX when no fetch waits. */
 int64_t uk_log_waiters_deadline(const struct uk_log_waiters *waiters);
 
 #endif

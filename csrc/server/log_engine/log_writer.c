@@ -38,8 +38,8 @@ static void take_batch(struct uk_list *queue, struct uk_list *batch)
   }
 }
 
-/* Waits for commands, or until maintenance is due, and takes all commands that are there. False when
- * the log is closing and no command is left. */
+/* Waits for commands, or until maintenance is due, and takes all commands that are there. False
+ * when the log is closing and no command is left. */
 static bool take_all(struct uk_log *log, struct uk_list *commands)
 {
   pthread_mutex_lock(&log->mutex);
@@ -85,8 +85,8 @@ static enum uk_log_status probe(struct uk_log *log)
   return status;
 }
 
-/* True when `*status` says that there is no room and the reserve is open now: the caller repeats what
- * failed. */
+/* True when `*status` says that there is no room and the reserve is open now: the caller repeats
+ * what failed. */
 static bool open_reserve(struct uk_log *log, enum uk_log_status *status)
 {
   if (*status != UK_LOG_FULL && *status != UK_LOG_DISK_FULL)
@@ -106,9 +106,9 @@ static enum uk_log_status probe_in_reserve(struct uk_log *log)
   return uk_log_store_close_reserve(log->store) == UK_LOG_OK ? status : UK_LOG_FAILED;
 }
 
-/* After a failed sync nobody knows what is on the disk, and a repeated sync may succeed without having
- * written. So the environment is opened again, the log is loaded from it (the failed commit may have
- * come through), and a commit must pass before the log counts as healthy. */
+/* After a failed sync nobody knows what is on the disk, and a repeated sync may succeed without
+ * having written. So the environment is opened again, the log is loaded from it (the failed commit
+ * may have come through), and a commit must pass before the log counts as healthy. */
 static bool recover(struct uk_log *log)
 {
   if (uk_log_store_reopen(log->store) != UK_LOG_OK || uk_log_load(log) != UK_LOG_OK ||

@@ -351,7 +351,7 @@ static const struct {
   size_t size;
   const char *text; /* behind the directory */
 } damages[] = {
-  {false, "other", "x", 1, "/data.mdb holds something else than a log"},
+  {false, "other", "x", 1, "/data.mdb holds something other than a log"},
   {true, "meta", "format", 3,
    " has format 4294967295, which this version does not know (expected 1)"},
   {true, "topics", "t", 35, " is damaged"},

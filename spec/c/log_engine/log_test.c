@@ -363,7 +363,7 @@ static void as_many_topics_as_may_be(struct uk_log *log)
   REQUIRE(rig_produce(log, records, MOST, NULL) == UK_OK);
   records[0] = rig_record("one-more", 0, "v");
   CHECK_EQ_INT(rig_produce(log, records, 1, message), UK_E_TOO_MANY);
-  CHECK_EQ_STR(message, "the log has 10000 topics, the most it may have");
+  CHECK_EQ_STR(message, "the log has 10000 topics, which is the limit");
   CHECK_EQ_INT(rig_delete(log, "t77"), UK_OK);
   CHECK_EQ_INT(rig_produce(log, records, 1, NULL), UK_OK);
   log = again(log);
