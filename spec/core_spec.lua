@@ -990,6 +990,16 @@ describe("a 2xx that is not what the API answers", function()
     end
   end)
 
+  it("names no position when too large, except of messages", function()
+    local narrow = new { max_response_bytes = 60 }
+    local body = '[{"topic":"t","partition":1,"offset":2,"timestamp":3},{"topic":"t","partition":1}]'
+    for method, known in pairs { produce_many = false, offsets = false, committed = false, fetch = true } do
+      local _, _, details = narrow:finish({ name = method }, 200, nil, body)
+      assert.equal("response_too_large", details.code)
+      assert.equal(known, details.position ~= nil, method)
+    end
+  end)
+
   it("A3: is none for a timestamp beyond this Lua's integers, which is handed out as text", function()
     for text, number in pairs { ["1764000000000000000"] = 1764000000000000000, ["9007199254740993"] = 0,
       ["9007199254740992"] = 9007199254740992, ["-1"] = -1, ["9223372036854775807"] = 0 } do
