@@ -36,6 +36,7 @@ static void is_taken_by_one_call_at_a_time(void)
   lua_pop(L, 1);
   give();
   CHECK(take(LIMIT) == first);
+  CHECK(take(LIMIT) != first);
   lua_close(L);
 }
 
