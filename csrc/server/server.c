@@ -18,7 +18,7 @@ static const int64_t HEADER_BYTES_LEAST = INT64_C(2) << 10;
 static const int64_t HEADER_BYTES_MAX = INT64_C(1) << 20;
 static const int64_t PREFETCH_BYTES = INT64_C(1) << 20;
 static const int64_t PREFETCH_BUDGET = INT64_C(512) << 20;
-static const int64_t PREFETCH_BYTES_MAX = (INT64_C(1) << 31) - 1024; /* what librdkafka takes */
+static const int64_t PREFETCH_BYTES_MAX = (INT64_C(1) << 31) - 1024; /* librdkafka's maximum */
 static const int64_t PREFETCH_MAX = INT64_C(1) << 40;
 static const int64_t BODY_BYTES_MAX = INT64_C(256) << 20;
 
@@ -39,7 +39,7 @@ void uk_server_options_default(struct uk_server_options *options)
   };
 }
 
-/* What an option may be. */
+/* Checks of options. */
 
 static enum uk_error check_texts(const struct uk_server_options *options, char *message,
                                  size_t size)
@@ -99,14 +99,14 @@ static enum uk_error check_numbers(const struct uk_server_options *options, char
   return UK_OK;
 }
 
-/* A PEM file as a text, in `*text`, to be freed; NULL for no file. */
+/* Reads a PEM file into `*text`, which the caller frees; NULL if `path` is NULL. */
 static enum uk_error read_pem(char **text, const char *option, const char *path, char *message,
                               size_t size)
 {
   *text = NULL;
   if (path == NULL)
     return UK_OK;
-  errno = 0; /* an empty file sets none */
+  errno = 0; /* reading an empty file sets none */
   FILE *file = fopen(path, "re");
   char *bytes = file != NULL ? malloc(PEM_BYTES + 1) : NULL;
   size_t length = bytes != NULL ? fread(bytes, 1, PEM_BYTES + 1, file) : 0;
@@ -127,8 +127,8 @@ static enum uk_error read_pem(char **text, const char *option, const char *path,
   return UK_OK;
 }
 
-/* The parts, in the order in which they start. Each leaves what it made in the server, for
- * uk_server_stop. */
+/* The parts, in the order in which they start. Each stores what it makes in the server, where
+ * uk_server_stop finds it. */
 
 static enum uk_error start_credentials(struct uk_server *server,
                                        const struct uk_server_options *options, char *message,
@@ -260,7 +260,7 @@ bool uk_server_refusals_are_json(void)
   return uk_http_refusals_are_json();
 }
 
-/* Also of a server whose start failed half-way, and of NULL. */
+/* Also stops a partly started server, and accepts NULL. */
 void uk_server_stop(struct uk_server *server)
 {
   if (server == NULL)

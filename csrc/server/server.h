@@ -1,4 +1,4 @@
-/* server: the whole server as a thing to start and stop. What csrc/binding knows of it. */
+/* server: starts and stops the whole server. The only header that csrc/binding uses. */
 #ifndef UK_SERVER_H
 #define UK_SERVER_H
 
@@ -9,29 +9,28 @@
 #include "common/error.h"
 #include "server/kafka_engine/kafka_engine.h"
 
-/* Every field has a default (uk_server_options_default) but username and password. Strings are copied. */
+/* Every field except username and password has a default (uk_server_options_default). Strings are
+ * copied. */
 struct uk_server_options {
-  const char *listen;   /* "HOST:PORT", "[IPv6]:PORT"; port 0 picks a free one */
+  const char *listen;   /* "HOST:PORT" or "[IPv6]:PORT"; port 0 chooses a free one */
   const char *username; /* required */
   const char *password; /* required */
   const char *data;     /* directory of the log engine */
-  const char *brokers;  /* "HOST:PORT,…": a Kafka cluster keeps the records, not the log; NULL */
-  const struct uk_kafka_property *properties; /* of librdkafka; only with brokers */
+  const char *brokers;  /* "HOST:PORT,…": store records in this Kafka cluster, not in the log */
+  const struct uk_kafka_property *properties; /* for librdkafka; only with brokers */
   size_t property_count;
-  int64_t prefetch_bytes;  /* of records read ahead from the cluster, for each consumer instance */
-  int64_t prefetch_budget; /* for all instances; one more than fit in is refused with 429 */
-  int64_t map_bytes;       /* the most that the log may grow to */
-  int64_t partitions;      /* of a topic created without a number */
+  int64_t prefetch_bytes;  /* records read ahead from the cluster, per consumer instance */
+  int64_t prefetch_budget; /* for all instances; one that does not fit is refused with 429 */
+  int64_t map_bytes;       /* the maximum size of the log */
+  int64_t partitions;      /* for topics created without a number */
   bool auto_create_topics;
   bool no_sync;
-  int64_t threads; /* that serve HTTP; 0 = one for each processor, at most 8 */
+  int64_t threads; /* HTTP threads; 0 = one per processor, at most 8 */
   int64_t max_connections;
-  int64_t
-    max_header_bytes; /* request line and headers of a request; a connection keeps 4 KiB more */
+  int64_t max_header_bytes; /* request line and headers; a connection takes 4 KiB more */
   int64_t max_body_bytes;
   int64_t max_message_bytes;
-  const char *const
-    *cors_origins; /* that browsers' pages may come from; see api/cors.h. NULL: any */
+  const char *const *cors_origins; /* allowed origins of pages; see api/cors.h. NULL: any */
   size_t cors_origin_count;
   const char *tls_cert; /* PEM files; both or neither */
   const char *tls_key;
@@ -41,17 +40,17 @@ void uk_server_options_default(struct uk_server_options *options);
 
 struct uk_server;
 
-/* Listens, and takes requests when it returns UK_OK. Otherwise `message` names the option at fault. */
+/* UK_OK: it is already accepting requests. Otherwise `message` names the option at fault. */
 enum uk_error uk_server_start(struct uk_server **server, const struct uk_server_options *options,
                               char *message, size_t size);
 
-/* "http://HOST:PORT" (https with TLS), with the port that was picked. Lives as long as the server. */
+/* "http://HOST:PORT" (https with TLS), with the actual port. Lives as long as the server. */
 const char *uk_server_url(const struct uk_server *server);
 
-/* Whether what the HTTP library refuses by itself is answered in JSON, as all else is. */
+/* Whether requests that the HTTP library itself refuses are answered in JSON, like all others. */
 bool uk_server_refusals_are_json(void);
 
-/* Takes no more requests, answers those in hand, joins every thread, frees everything. */
+/* Refuses new requests, answers the pending ones, joins every thread and frees everything. */
 void uk_server_stop(struct uk_server *server);
 
 #endif

@@ -11,8 +11,8 @@
 #include "server/http/http_refusal.h"
 
 enum {
-  SURPLUS_CONNECTIONS = 64, /* accepted over the limit, to be told so; more wait to be accepted */
-  SEND_MILLISECONDS = 5000  /* the longest that uk_http_stop waits for clients that do not read */
+  SURPLUS_CONNECTIONS = 64, /* accepted above the limit, to answer 429; more are not accepted yet */
+  SEND_MILLISECONDS = 5000  /* how long uk_http_stop waits for clients that do not read */
 };
 
 const char *uk_http_address(const struct uk_http *http)
@@ -20,8 +20,7 @@ const char *uk_http_address(const struct uk_http *http)
   return http->listener.address;
 }
 
-/* Keeps the first complaint of a start; afterwards the library has nothing to say that is not the
- * client's doing. */
+/* Keeps the library's first message while it starts. Later messages are only about clients. */
 __attribute__((format(printf, 2, 0))) static void on_log(void *context, const char *format,
                                                          va_list arguments)
 {
@@ -30,7 +29,7 @@ __attribute__((format(printf, 2, 0))) static void on_log(void *context, const ch
     vsnprintf(http->log, http->log_size, format, arguments);
 }
 
-/* Paths and queries stay as they came; the router decodes them. */
+/* Leaves paths and queries as they are; the router decodes them. */
 static size_t unescape_nothing(void *context, struct MHD_Connection *connection, char *text)
 {
   (void)context;
@@ -38,9 +37,9 @@ static size_t unescape_nothing(void *context, struct MHD_Connection *connection,
   return strlen(text);
 }
 
-/* strict 0: a space in the request line, and before version 1.0 of the library a missing Host,
- * which the server has no use for, are no reason to refuse. What would make two readers disagree on
- * where a body ends is refused by http_exchange. */
+/* STRICT_FOR_CLIENT 0: the library accepts a space in the request line and, before version 1.0, a
+ * missing Host, which the server does not need. http_exchange refuses whatever would let two
+ * parsers disagree about where a body ends. */
 static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_http_options *options)
 {
   const unsigned pool = options->threads > 1 ? options->threads : 0;
@@ -71,8 +70,8 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
                           http->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 }
 
-/* The library may have closed the socket when it fails to start, as version 0.9.75 does for TLS; then
- * its number may be another's by now. */
+/* A start that fails may have closed the socket, as version 0.9.75 of the library does for TLS.
+ * Then another thread may already have a file with the same number. */
 static void close_if_open(int socket, const struct stat *opened)
 {
   struct stat now;
@@ -80,8 +79,7 @@ static void close_if_open(int socket, const struct stat *opened)
     close(socket);
 }
 
-/* The threads of the library inherit a mask with every signal blocked: signals are the program's
- * business. */
+/* Blocks all signals in the library's threads: the program's own threads handle them. */
 static bool run(struct uk_http *http, const struct uk_http_options *options, char *message,
                 size_t size)
 {
@@ -147,8 +145,8 @@ static void wait_for_zero(const atomic_int *counter, int64_t deadline)
     nanosleep(&pause, NULL);
 }
 
-/* A connection that is still suspended would make MHD_stop_daemon abort the process, hence no
- * deadline for what the engine has in hand: it has promised to end it. */
+/* MHD_stop_daemon aborts the process if a connection is still suspended, so there is no deadline
+ * for requests that the engine has yet to finish; it guarantees that it will. */
 void uk_http_stop(struct uk_http *http)
 {
   wait_for_zero(&http->unanswered, INT64_MAX);

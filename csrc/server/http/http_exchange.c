@@ -12,10 +12,10 @@
 #include "server/http/http_response.h"
 
 enum {
-  DRAIN_FACTOR = 4, /* a refused body is read and dropped up to so many times max_body_bytes: a
-                       client that is cut off while it writes does not see the reply */
+  DRAIN_FACTOR = 4, /* a refused body is read and discarded up to this many times max_body_bytes,
+                       because a client that is cut off while it sends does not see the reply */
 };
-static const size_t ARENA_BYTES = (size_t)256 << 20; /* of one request */
+static const size_t ARENA_BYTES = (size_t)256 << 20; /* per request */
 
 static void exchange_free(struct uk_exchange *exchange)
 {
@@ -25,7 +25,7 @@ static void exchange_free(struct uk_exchange *exchange)
   free(exchange);
 }
 
-/* The path of an absolute URI; the text itself when it is none. */
+/* The path and query of an absolute URI; any other target unchanged. */
 static const char *origin_form(const char *uri)
 {
   const char *host = strstr(uri, "://");
@@ -34,9 +34,9 @@ static const char *origin_form(const char *uri)
   return host + 3 + strcspn(host + 3, "/?");
 }
 
-/* Cuts the query off the library's copy of the URI. It would parse it into its own memory of the
- * connection, for nobody, and version 0.9.75 loses track of the request where that memory does not
- * suffice. */
+/* Removes the query from the library's copy of the URI. The library would parse it into the
+ * connection's memory, where nothing uses it, and version 0.9.75 mishandles the request if that
+ * memory runs out. */
 static void hide_query(const char *uri)
 {
   char *query = strchr(uri, '?');
@@ -49,7 +49,7 @@ static bool has_long_line(const struct uk_exchange *exchange)
   return exchange->line_bytes > exchange->http->max_header_bytes;
 }
 
-/* Whether the other side has ended or broken the connection: nothing more is to be read from it. */
+/* Whether the peer has closed or reset the connection and everything it sent has been read. */
 static bool is_at_end(int socket)
 {
   char byte;
@@ -82,7 +82,7 @@ void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *conn
   exchange->http = http;
   exchange->connection = connection;
   exchange->line_bytes = (uri != NULL ? strlen(uri) : 0) + strlen("  HTTP/1.1\r\n");
-  uk_http_note_line(connection, has_long_line(exchange));
+  uk_http_mark_line(connection, has_long_line(exchange));
   exchange->socket = info != NULL ? info->connect_fd : -1;
   atomic_init(&exchange->state, UK_RUNNING);
   memcpy(exchange->uri, target, length);
@@ -137,9 +137,9 @@ static bool refuse_surplus(struct uk_exchange *exchange)
   return false;
 }
 
-/* Whether the headers are within the limit. Then the library's memory of the connection has room
- * for the head of a reply (see http.h); without it the library closes the connection, and the
- * client does not hear of what was carried out. */
+/* Whether the headers are within the limit. If they are, the connection's memory has room for the
+ * reply's head (see http.h). Without that room the library would close the connection, and the
+ * client would not learn what was carried out. */
 static bool has_room(const struct uk_exchange *exchange)
 {
   size_t limit = exchange->http->max_header_bytes;
@@ -153,7 +153,7 @@ static bool refuse_size(struct uk_exchange *exchange)
   return refuse(exchange, error, uk_error_text(error));
 }
 
-/* Whether the headers let the body come. */
+/* Whether to accept the body, judging by the headers. */
 static bool admit(struct uk_exchange *exchange)
 {
   if (exchange->bad_framing || (exchange->chunked && exchange->has_length))
@@ -176,10 +176,10 @@ static bool admit(struct uk_exchange *exchange)
   return true;
 }
 
-/* Looks whether the client sends no more while its body is not whole; where the end came together
- * with other bytes, the library does not notice it. False: it is known that the rest will not come.
- * Where the library may still have it, the connection gets a second instead of the usual time. */
-static bool may_go_on(struct uk_exchange *exchange)
+/* Checks whether the client has stopped sending before the body is complete; the library overlooks
+ * that when the end arrives together with other bytes. False: the rest is certainly missing. If the
+ * library may still hold it, shortens the connection's timeout to one second. */
+static bool may_continue(struct uk_exchange *exchange)
 {
   bool seen_all = !exchange->chunked && exchange->received > 0;
   if (exchange->http->tls || exchange->at_end || !is_at_end(exchange->socket))
@@ -197,8 +197,8 @@ static void refuse_cut_off(struct uk_exchange *exchange)
                    (unsigned long long)exchange->received);
 }
 
-/* An answer before the body closes the connection; so it is given only where the body is not sent
- * yet, too large to be dropped, or of unknown extent. */
+/* A reply before the body closes the connection. So it is sent early only if the client has not
+ * sent the body yet, or if the body is too large to discard or of unknown length. */
 static enum MHD_Result begin(struct uk_exchange *exchange, const char *method)
 {
   exchange->begun = true;
@@ -208,7 +208,7 @@ static enum MHD_Result begin(struct uk_exchange *exchange, const char *method)
   exchange->refused = !admit(exchange);
   bool has_body = exchange->chunked || exchange->content_length > 0;
   if (has_body)
-    may_go_on(exchange);
+    may_continue(exchange);
   bool at_once = exchange->bad_framing || (exchange->chunked && exchange->has_length) ||
                  (has_body && exchange->expects_continue) ||
                  exchange->content_length > drain_limit(exchange);
@@ -222,7 +222,7 @@ static enum MHD_Result collect(struct uk_exchange *exchange, const char *data, s
 {
   exchange->received += length;
   if ((exchange->chunked || exchange->received < exchange->content_length) &&
-      !may_go_on(exchange)) {
+      !may_continue(exchange)) {
     refuse_cut_off(exchange);
     exchange->abandoned = true;
     return MHD_NO;
@@ -270,8 +270,9 @@ static bool refuse_stopping(struct uk_exchange *exchange)
   return false;
 }
 
-/* The counters go up before `refusing` is read, as uk_http_stop sets it before it reads them; the
- * first look keeps those who come later from being waited for. */
+/* Increments the counters before it reads `refusing`, because uk_http_stop sets `refusing` before
+ * it reads the counters. The first check only spares uk_http_stop from waiting for late requests.
+ */
 static bool enter(struct uk_exchange *exchange)
 {
   struct uk_http *http = exchange->http;
@@ -286,7 +287,7 @@ static bool enter(struct uk_exchange *exchange)
   return refuse_stopping(exchange);
 }
 
-/* Runs the handler. True: the reply comes later, or came meanwhile, through uk_request_reply. */
+/* Runs the handler. True: the reply comes through uk_request_reply, or already has. */
 static bool run(struct uk_exchange *exchange)
 {
   if (exchange->is_gzip && exchange->body.length > 0 && !unpack(exchange))
@@ -338,16 +339,15 @@ enum MHD_Result uk_http_on_request(void *context, struct MHD_Connection *connect
   return result;
 }
 
-/* What there is to say to a client whose connection the library closes without an answer. */
-static bool has_last_words(struct uk_exchange *exchange, enum MHD_RequestTerminationCode code)
+/* Whether there is a reply for a client whose connection the library closes without one. */
+static bool has_closing_response(struct uk_exchange *exchange, enum MHD_RequestTerminationCode code)
 {
   struct uk_request *request = &exchange->request;
   if (exchange->abandoned)
     return true;
-  /* Resumed, the library looks for input first, and takes the end of it for the end of the client.
-   */
+  /* After a resume the library reads first, and treats the end of input as a client that left. */
   if (code == MHD_REQUEST_TERMINATED_WITH_ERROR && atomic_load(&exchange->state) == UK_REPLIED) {
-    uk_exchange_settle(exchange);
+    uk_exchange_finish(exchange);
     return true;
   }
   bool timed_out = code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED;
@@ -360,12 +360,13 @@ static bool has_last_words(struct uk_exchange *exchange, enum MHD_RequestTermina
   return true;
 }
 
-static void say_last_words(struct uk_exchange *exchange, enum MHD_RequestTerminationCode code)
+static void write_closing_response(struct uk_exchange *exchange,
+                                   enum MHD_RequestTerminationCode code)
 {
-  if (!exchange->queued && !exchange->http->tls && has_last_words(exchange, code) &&
+  if (!exchange->queued && !exchange->http->tls && has_closing_response(exchange, code) &&
       exchange->request.reply.error == UK_OK) {
     uk_cors_add_headers(exchange->http->server->cors, &exchange->request);
-    uk_http_last_words(exchange->socket, &exchange->request);
+    uk_http_write_response(exchange->socket, &exchange->request);
   }
 }
 
@@ -378,7 +379,7 @@ void uk_http_on_completed(void *context, struct MHD_Connection *connection, void
   if (exchange == NULL)
     return;
   *exchange_pointer = NULL;
-  say_last_words(exchange, code);
+  write_closing_response(exchange, code);
   bool was_running = exchange->running;
   if (exchange->request.response_finished != NULL)
     exchange->request.response_finished(

@@ -1,4 +1,3 @@
-/* The headers of a request: for handlers, and those that http itself reads. */
 #include "server/http/http_headers.h"
 
 #include <strings.h>
@@ -8,7 +7,7 @@
 #include "server/api/server_state.h"
 #include "server/http/http_exchange.h"
 
-/* The library drops the optional white space before a value and leaves the one behind it. */
+/* The library removes the optional white space before a value, but not after it. */
 static struct uk_slice trim_end(struct uk_slice value)
 {
   while (value.length > 0 &&
@@ -34,7 +33,7 @@ struct uk_slice uk_exchange_header(const struct uk_request *request, const char 
 }
 
 struct header_visit {
-  bool as_sent; /* values keep the white space behind them */
+  bool as_sent; /* keep trailing white space in values */
   uk_header_visitor *each;
   void *argument;
 };
@@ -58,7 +57,7 @@ void uk_exchange_each_header(const struct uk_request *request, uk_header_visitor
                               &visit);
 }
 
-/* The headers that http itself reads. */
+/* Headers that http itself needs. */
 
 static bool is(struct uk_slice text, const char *word)
 {
@@ -97,10 +96,10 @@ static void read_content_encoding(struct uk_exchange *exchange, struct uk_slice 
   exchange->bad_encoding = !exchange->is_gzip && value.length > 0 && !is(value, "identity");
 }
 
-/* What the library's memory has of each header, and of each cookie, beside its text. */
+/* What the library stores for each header and each cookie besides its text. */
 enum { ENTRY_BYTES = 64 };
 
-/* The library keeps another copy of the cookies, taken apart. */
+/* The library stores a second copy of the cookies, split into pairs. */
 static void read_cookie(struct uk_exchange *exchange, struct uk_slice value)
 {
   size_t count = 2;
@@ -133,10 +132,11 @@ static void read_fetch_mode(struct uk_exchange *exchange, struct uk_slice value)
     text, sizeof text - 1                                                                          \
   }
 
-/* A name with a blank in it ("Content-Length :") is another one to the next reader. The library
- * does not trim what it frames bodies by: version 0.9.75 refuses "Content-Length: 5 " and takes
- * "Transfer-Encoding: chunked " for a body that ends with the connection. So those values are read
- * `as_sent`, and refused; cookies are as well, for their size in the library's memory. */
+/* A proxy may read a name that contains white space ("Content-Length :") differently, so it is
+ * refused. The library does not trim the values that frame bodies: version 0.9.75 refuses
+ * "Content-Length: 5 " and treats "Transfer-Encoding: chunked " as a body that ends with the
+ * connection. Therefore those values are read `as_sent`, and refused. Cookies are read `as_sent` to
+ * count their size in the library's memory. */
 static void read_header(void *argument, struct uk_slice name, struct uk_slice value)
 {
   static const struct {

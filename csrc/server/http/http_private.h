@@ -1,4 +1,4 @@
-/* http_private: what the files of http share. */
+/* http_private: what the files of http/ share. */
 #ifndef UK_HTTP_PRIVATE_H
 #define UK_HTTP_PRIVATE_H
 
@@ -13,7 +13,7 @@
 typedef enum MHD_Result uk_queue_response(struct MHD_Connection *connection, unsigned int status,
                                           struct MHD_Response *response);
 
-enum { UK_HTTP_IDLE_SECONDS = 75 }; /* a connection without a pending request is closed after */
+enum { UK_HTTP_IDLE_SECONDS = 75 }; /* connections without a pending request close after this */
 
 struct uk_http {
   struct uk_server *server;
@@ -23,24 +23,23 @@ struct uk_http {
   unsigned max_connections;
   size_t max_header_bytes;
   bool tls;
-  uk_queue_response *queue_response; /* the library's own; see http_refusal.h */
-  char ours,
-    surplus; /* their addresses mark the connections, and of these the ones over the limit */
-  struct uk_http *next; /* that is registered; see http_refusal.h */
+  uk_queue_response *queue_response; /* the library's own function; see http_refusal.h */
+  char ours, surplus; /* their addresses mark this server's connections: normal, above the limit */
+  struct uk_http *next; /* in the list of registered servers; see http_refusal.h */
 
-  atomic_uint connections; /* that are open */
+  atomic_uint connections; /* open ones */
   atomic_bool refusing;
-  atomic_int unanswered; /* requests that handlers or the engine have in hand */
-  atomic_int unsent; /* requests that were given to a handler and whose reply is not written yet */
-  atomic_int resuming; /* threads that are inside MHD_resume_connection */
+  atomic_int unanswered; /* requests that a handler or the engine has not answered yet */
+  atomic_int unsent;     /* requests passed to a handler whose reply is not completely written */
+  atomic_int resuming;   /* threads inside MHD_resume_connection */
 
-  /* While starting: where the library's complaints to the thread that starts it go. */
+  /* During the start: receives the library's messages on the starting thread. */
   pthread_t starter;
-  char *log; /* else NULL; touched by the starter alone */
+  char *log; /* NULL after the start; used by the starter only */
   size_t log_size;
 };
 
-/* The callbacks of http_exchange; `context` of the first and third is a struct uk_http. */
+/* http_exchange: callbacks for the library. `context` is a struct uk_http. */
 void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection);
 enum MHD_Result uk_http_on_request(void *context, struct MHD_Connection *connection,
                                    const char *url, const char *method, const char *version,

@@ -1,5 +1,5 @@
-/* Asks the library itself what it makes of a malformed request: how it was linked, and what else in
- * the process had loaded it before, both decide, and both show only in what it does. */
+/* Finds out how the library answers a malformed request. That depends on how it was linked and on
+ * what else in the process loaded it first, and only trying it shows which applies. */
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -10,8 +10,8 @@
 enum { TURNS_MAX = 16, ANSWER_SIZE = 1024 };
 static const char malformed[] = "GET / HTTP/9.9\r\n\r\n";
 
-/* A daemon that listens nowhere and has no thread: it works while MHD_run is called. Without
- * MHD_USE_ERROR_LOG it says nothing. */
+/* A daemon without a listening socket or a thread; it works only inside MHD_run. Without
+ * MHD_USE_ERROR_LOG it logs nothing. */
 static struct MHD_Daemon *start_silent(struct uk_http *http)
 {
   return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL,
@@ -20,7 +20,7 @@ static struct MHD_Daemon *start_silent(struct uk_http *http)
                           MHD_OPTION_END);
 }
 
-/* Serves one request that is already on its way through `served`, which the daemon takes over. */
+/* Serves one request that was already sent through `served`. The daemon takes over that socket. */
 static void serve(struct MHD_Daemon *daemon, int served, int client)
 {
   const struct sockaddr_un nowhere = {.sun_family = AF_UNIX};
@@ -34,7 +34,7 @@ static void serve(struct MHD_Daemon *daemon, int served, int client)
 
 static bool is_refused_in_json(int served, int client)
 {
-  struct uk_http http = {.tls = true}; /* nothing is to be said when the connection closes */
+  struct uk_http http = {.tls = true}; /* so that closing the connection writes nothing */
   char answer[ANSWER_SIZE] = "";
   uk_http_register(&http);
   struct MHD_Daemon *daemon = start_silent(&http);

@@ -14,11 +14,12 @@
 #include "server/http/http_response.h"
 
 enum {
-  WORDS_SIZE = 512,
+  REFUSAL_SIZE = 512,
   DROP_SIZE = 16 << 10,
   DROPS_MAX = 16,
-  LONG_LINE_SECONDS = 4, /* for the headers behind a line that is refused; no other timeout */
-  SURPLUS_SECONDS = 5 /* a connection over the limit has for its request: others wait to be told */
+  LONG_LINE_SECONDS = 4, /* for the headers after a line that is too long; no other timeout is 4 */
+  SURPLUS_SECONDS =
+    5 /* for the request on a connection above the limit, since others are waiting */
 };
 
 static const struct {
@@ -51,8 +52,8 @@ uk_queue_response *uk_http_queue_function(void)
   return function;
 }
 
-/* Adds the headers of CORS where the library has read an Origin by now; `connection` NULL: it has
- * forgotten what it read. */
+/* Adds the CORS headers if the library has already read an Origin. `connection` NULL: it has
+ * discarded the headers. */
 static void admit_origin(struct uk_request *refusal, const struct uk_cors *cors,
                          struct MHD_Connection *connection)
 {
@@ -66,12 +67,12 @@ static void admit_origin(struct uk_request *refusal, const struct uk_cors *cors,
   uk_cors_add_headers(cors, refusal);
 }
 
-/* A reply without a request: to be freed with uk_buffer_free(&refusal.reply). */
+/* Makes a reply without a request. Free it with uk_buffer_free(&refusal.reply). */
 static struct uk_request make_refusal(const struct uk_http *http, struct MHD_Connection *connection,
                                       unsigned status)
 {
   struct uk_request refusal = {.status = (int)status};
-  uk_buffer_init(&refusal.reply, WORDS_SIZE);
+  uk_buffer_init(&refusal.reply, REFUSAL_SIZE);
   uk_request_write_error(&refusal.reply, (int)status, text_of(status));
   admit_origin(&refusal, http->server != NULL ? http->server->cors : NULL, connection);
   return refusal;
@@ -87,17 +88,17 @@ static struct MHD_Response *json_response(const struct uk_http *http,
   return response;
 }
 
-static void say(int socket, const struct uk_http *http, struct MHD_Connection *connection,
-                unsigned status)
+static void write_refusal(int socket, const struct uk_http *http, struct MHD_Connection *connection,
+                          unsigned status)
 {
   struct uk_request refusal = make_refusal(http, connection, status);
   if (refusal.reply.error == UK_OK)
-    uk_http_last_words(socket, &refusal);
+    uk_http_write_response(socket, &refusal);
   uk_buffer_free(&refusal.reply);
 }
 
-/* The servers of this process: what else uses the library here has connections too, and marks of
- * its own on them. */
+/* The servers of this process. Other users of the library in the process have connections too, with
+ * marks of their own. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct uk_http *registered;
 
@@ -126,7 +127,7 @@ static const void *mark_of(struct MHD_Connection *connection)
   return info != NULL ? info->socket_context : NULL;
 }
 
-/* The server of a connection; NULL when it is none of ours. */
+/* The server that a connection belongs to; NULL if it is not one of ours. */
 static struct uk_http *server_of(struct MHD_Connection *connection)
 {
   const void *mark = mark_of(connection);
@@ -138,14 +139,14 @@ static struct uk_http *server_of(struct MHD_Connection *connection)
   return http;
 }
 
-/* Others may have been closed meanwhile. */
+/* Checks again, because other connections may have closed since this one opened. */
 bool uk_http_is_surplus(const struct uk_http *http, struct MHD_Connection *connection)
 {
   return mark_of(connection) == &http->surplus &&
          atomic_load(&http->connections) > http->max_connections;
 }
 
-/* The library keeps one thing for us that belongs to a connection and may change: its timeout. */
+/* The mark is the connection's timeout: the only thing of a connection that we may change later. */
 static bool is_marked_long(struct MHD_Connection *connection)
 {
   const union MHD_ConnectionInfo *info =
@@ -153,7 +154,7 @@ static bool is_marked_long(struct MHD_Connection *connection)
   return info != NULL && info->connection_timeout == LONG_LINE_SECONDS;
 }
 
-void uk_http_note_line(struct MHD_Connection *connection, bool is_long)
+void uk_http_mark_line(struct MHD_Connection *connection, bool is_long)
 {
   if (is_long != is_marked_long(connection))
     MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
@@ -168,9 +169,9 @@ static int socket_of(struct MHD_Connection *connection)
   return info != NULL ? info->connect_fd : -1;
 }
 
-/* After a Content-Length that is no number, version 0.9.75 queues its page and then goes on as if
- * it had not: a piece of a second header follows the page. Without TLS the words go to the socket
- * instead, and the connection is closed. */
+/* After a Content-Length that is not a number, version 0.9.75 queues its page and then continues as
+ * if it had not, so part of a second head follows the page. Without TLS the refusal is written to
+ * the socket instead, and the connection is closed. */
 static bool has_bad_length(struct MHD_Connection *connection)
 {
   const char *length =
@@ -180,7 +181,7 @@ static bool has_bad_length(struct MHD_Connection *connection)
   return !tls && length != NULL && (!uk_parse_int64(uk_slice_text(length), &number) || number < 0);
 }
 
-/* Every call that arrives here is one of the library's own. */
+/* Only the library itself calls this function. */
 __attribute__((visibility("default"))) enum MHD_Result
 MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
                    struct MHD_Response *response)
@@ -190,7 +191,7 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
   if (http != NULL && status == 431 && is_marked_long(connection))
     status = 414;
   if (http != NULL && has_bad_length(connection)) {
-    say(socket_of(connection), http, connection, status);
+    write_refusal(socket_of(connection), http, connection, status);
     return MHD_NO;
   }
   if (queue == NULL)
@@ -198,14 +199,14 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
   if (http == NULL)
     return queue(connection, status, response);
   struct MHD_Response *json = json_response(http, connection, status);
-  if (json == NULL) /* no memory: the connection closes */
+  if (json == NULL) /* out of memory: the connection closes */
     return MHD_NO;
   enum MHD_Result result = queue(connection, status, json);
   MHD_destroy_response(json);
   return result;
 }
 
-/* Whether something was received on the connection and nothing ever sent. */
+/* Whether data was received on the connection and none was ever sent. */
 static bool is_unanswered(int socket)
 {
   struct tcp_info info;
@@ -214,8 +215,8 @@ static bool is_unanswered(int socket)
          info.tcpi_data_segs_in > 0 && info.tcpi_data_segs_out == 0;
 }
 
-/* A socket that is closed with bytes unread resets the connection, and a client that sends may then
- * not see the last reply: what is there is read and dropped. */
+/* Reads and discards what the client has sent. Closing a socket with unread bytes resets the
+ * connection, and the client might then miss the last reply. */
 static void drop_unread(int socket)
 {
   char bytes[DROP_SIZE];
@@ -246,6 +247,6 @@ void uk_http_on_connection(void *context, struct MHD_Connection *connection, voi
   if (http->tls || socket < 0)
     return;
   if (is_unanswered(socket))
-    say(socket, http, NULL, 400);
+    write_refusal(socket, http, NULL, 400);
   drop_unread(socket);
 }

@@ -1,4 +1,4 @@
-/* The reply of an exchange, on its way out. */
+/* Sends the reply of an exchange. */
 #include "common/gzip.h"
 #include "server/api/cors.h"
 #include "server/api/server_state.h"
@@ -6,7 +6,7 @@
 #include "server/http/http_response.h"
 
 const size_t uk_exchange_reply_bytes =
-  (size_t)1 << 30; /* the largest batch and one record escaped at worst fit */
+  (size_t)1 << 30; /* enough for the largest batch and one record, both escaped at worst */
 
 static void pack(struct uk_request *request)
 {
@@ -21,7 +21,7 @@ static void pack(struct uk_request *request)
   }
 }
 
-void uk_exchange_settle(struct uk_exchange *exchange)
+void uk_exchange_finish(struct uk_exchange *exchange)
 {
   struct uk_request *request = &exchange->request;
   uk_request_finish(request);
@@ -31,7 +31,7 @@ void uk_exchange_settle(struct uk_exchange *exchange)
 
 enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange)
 {
-  uk_exchange_settle(exchange);
+  uk_exchange_finish(exchange);
   uk_cors_add_headers(exchange->http->server->cors, &exchange->request);
   struct MHD_Response *response = uk_http_make_response(&exchange->request);
   if (response == NULL)

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { LINE_SIZE = 512 }; /* of a header of a reply */
+enum { LINE_SIZE = 512 }; /* of one header */
 
-/* A reply that is not 204 has a body, and none only where there was no memory for it. */
+/* Every reply except 204 has a body; if it is missing, memory ran out. */
 static struct MHD_Response *take_body(struct uk_request *request)
 {
   size_t length = 0;
@@ -37,26 +37,26 @@ struct MHD_Response *uk_http_make_response(struct uk_request *request)
   return NULL;
 }
 
-void uk_http_last_words(int socket, const struct uk_request *request)
+void uk_http_write_response(int socket, const struct uk_request *request)
 {
-  struct uk_buffer words;
+  struct uk_buffer text;
   char head[LINE_SIZE];
-  uk_buffer_init(&words, (size_t)(UK_REPLY_HEADERS + 1) * LINE_SIZE + request->reply.length);
+  uk_buffer_init(&text, (size_t)(UK_REPLY_HEADERS + 1) * LINE_SIZE + request->reply.length);
   snprintf(head, sizeof head,
            "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: "
            "close\r\n",
            request->status, MHD_get_reason_phrase_for((unsigned)request->status),
            request->reply.length);
-  uk_buffer_append_text(&words, head);
+  uk_buffer_append_text(&text, head);
   for (unsigned i = 0; i < request->reply_header_count; i++) {
     snprintf(head, sizeof head, "%s: %s\r\n", request->reply_headers[i].name,
              request->reply_headers[i].value);
-    uk_buffer_append_text(&words, head);
+    uk_buffer_append_text(&text, head);
   }
-  uk_buffer_append_text(&words, "\r\n");
+  uk_buffer_append_text(&text, "\r\n");
   if (request->method != UK_HEAD)
-    uk_buffer_append(&words, request->reply.data, request->reply.length);
-  if (words.error == UK_OK)
-    (void)!send(socket, words.data, words.length, MSG_NOSIGNAL | MSG_DONTWAIT);
-  uk_buffer_free(&words);
+    uk_buffer_append(&text, request->reply.data, request->reply.length);
+  if (text.error == UK_OK)
+    (void)!send(socket, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+  uk_buffer_free(&text);
 }

@@ -37,7 +37,7 @@ static bool parse(struct host_port *out, const char *text)
   return true;
 }
 
-/* Numbers first: a name takes the resolver, with all that it reads and loads. */
+/* Tries a numeric address first, to avoid loading the resolver. */
 static int resolve(const struct host_port *at, struct addrinfo **addresses)
 {
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
@@ -49,7 +49,7 @@ static int resolve(const struct host_port *at, struct addrinfo **addresses)
   return getaddrinfo(at->host, at->port, &hints, addresses);
 }
 
-/* A socket, or -1 with errno set. */
+/* Returns a socket, or -1 with errno set. */
 static int open_socket(const struct addrinfo *address)
 {
   const int on = 1;
@@ -65,7 +65,7 @@ static int open_socket(const struct addrinfo *address)
   return -1;
 }
 
-/* Writes the address that the socket got. */
+/* Sets `address` and `ipv6` from the socket. */
 static bool name(struct uk_listener *listener)
 {
   struct sockaddr_storage storage;

@@ -1,4 +1,4 @@
-/* listen: a listening TCP socket for "HOST:PORT" or "[IPv6]:PORT". */
+/* listen: opens a listening TCP socket on "HOST:PORT" or "[IPv6]:PORT". */
 #ifndef UK_LISTEN_H
 #define UK_LISTEN_H
 
@@ -10,12 +10,12 @@
 enum { UK_ADDRESS_SIZE = 80 };
 
 struct uk_listener {
-  int socket; /* non-blocking, close-on-exec; owned by whoever asked */
+  int socket; /* non-blocking, close-on-exec; the caller closes it */
   bool ipv6;
-  char address[UK_ADDRESS_SIZE]; /* as in a URL, with the port that was picked for port 0 */
+  char address[UK_ADDRESS_SIZE]; /* as in a URL; for port 0, with the port that was chosen */
 };
 
-/* UK_OK, or BAD_REQUEST or UNAVAILABLE with a text that begins with "listen" in `message`. */
+/* On BAD_REQUEST or UNAVAILABLE, `message` begins with "listen". */
 enum uk_error uk_listen(struct uk_listener *listener, const char *listen, char *message,
                         size_t size);
 
