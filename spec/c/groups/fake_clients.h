@@ -1,4 +1,4 @@
-/* fake_clients: calls of groups with plain C strings, and what came of them. */
+/* fake_clients: calls of groups with plain C strings, and their outcomes. */
 #ifndef FAKE_CLIENTS_H
 #define FAKE_CLIENTS_H
 
@@ -6,7 +6,7 @@
 
 enum { CALL_RECORDS = 160, CALL_TOPICS = 8 };
 
-/* One operation. It stays where it is until `ended`. */
+/* One operation. It keeps its address until `ended`. */
 struct call {
   union {
     struct uk_consume consume;
@@ -14,13 +14,13 @@ struct call {
     struct uk_delete_consumer delete_consumer;
   };
   struct uk_slice topics[CALL_TOPICS];
-  char topic_names[FAKE_NAME]; /* separated by blanks */
+  char topic_names[FAKE_NAME]; /* separated by spaces */
   struct uk_topic_partition_offset given;
   size_t limit; /* records that the sink takes */
   bool unwanted;
-  int asked;   /* times that `is_client_alive` was asked */
-  int refused; /* records that the sink refused: the first ends the reading */
-  int ended;   /* times that `done` was called */
+  int asked;   /* calls of `is_client_alive` */
+  int refused; /* records that the sink refused; the first refusal ends the reading */
+  int ended;   /* calls of `done` */
   struct {
     int32_t partition;
     int64_t offset;
@@ -32,16 +32,16 @@ struct call {
 /* The settings of new calls: auto_commit, interval 5000, earliest, session 10000. */
 struct uk_consumer_settings fake_settings(void);
 
-/* Fills a call that can be changed before it is started. */
+/* Fills a call, which the test may change before it starts it. */
 void call_consume(struct call *call, const char *group, const char *instance, const char *topics,
                   int64_t deadline);
 
-/* Groups over an empty fake log at time 1000, and their end. */
+/* Opens groups over an empty fake log at time 1000, and closes them. */
 extern struct uk_groups *groups;
 void start_groups(void);
 void stop_groups(void);
 
-/* What most tests want: at once, with the time `fake_now`. */
+/* Calls at the time `fake_now`. */
 extern int64_t fake_now;
 void consume(struct call *call, const char *group, const char *instance, const char *topics,
              int64_t timeout);
@@ -54,8 +54,8 @@ void produce(const char *topic, int32_t partition, int64_t count);
 void change_topic(const char *topic, int32_t partitions);
 void pass_time(int64_t milliseconds);
 
-/* "topic:partition:offset topic:partition:offset", "" for no records, "waits" for a call that has not ended, the word
- * of the error for one that failed. Static. */
+/* "topic:partition:offset topic:partition:offset", "" for no records, "waits" for a call that has
+ * not ended, or the word of its error. Static. */
 const char *outcome(const struct call *call);
 
 /* The answer to uk_groups_consumers: "group/instance topic=0,1 group/instance -". Static. */

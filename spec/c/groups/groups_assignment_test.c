@@ -1,4 +1,4 @@
-/* Groups: who gets which partition, and when. */
+/* Groups: which instance gets which partition, and when. */
 #include "check.h"
 #include "fake_clients.h"
 #include "server/groups/group_state.h"
@@ -25,7 +25,7 @@ static void assigns_partitions_by_range(void)
   stop_groups();
 }
 
-static void what_is_in_hand_stays(void)
+static void what_is_in_flight_stays(void)
 {
   struct call a, b;
   start_groups();
@@ -35,9 +35,9 @@ static void what_is_in_hand_stays(void)
   OUTCOME(&a, "t:1:0 t:1:1");
   consume(&b, "g", "b", "t", 1000);
   CHECK_EQ_STR(owners(), "g/a t=0,1 g/b -");
-  produce("t", 1, 1); /* whoever gets it: not a, which is to let go */
+  produce("t", 1, 1); /* for the next owner: a is to let go */
   OUTCOME(&b, "waits");
-  consume(&a, "g", "a", "t", 100); /* the batch arrived */
+  consume(&a, "g", "a", "t", 100); /* the records are delivered */
   OUTCOME(&a, "waits");
   CHECK_EQ_STR(owners(), "g/a t=0 g/b t=1");
   OUTCOME(&b, "t:1:2");
@@ -46,8 +46,9 @@ static void what_is_in_hand_stays(void)
   stop_groups();
 }
 
-/* The queued request did not know of the answer before it: the partition stays, but gives nothing more. */
-static void what_is_to_leave_is_not_read(void)
+/* The queued request came before the response to the first one: the partition stays, but is not
+ * read. */
+static void a_leaving_partition_is_not_read(void)
 {
   struct call first, second, b;
   start_groups();
@@ -67,8 +68,9 @@ static void what_is_to_leave_is_not_read(void)
   stop_groups();
 }
 
-/* One call finds that an instance has expired, and lets go of what that was to get. */
-static void whoever_was_to_get_it_is_gone(void)
+/* One call finds that an instance has expired, and releases the partitions that were to go to
+ * it. */
+static void the_target_is_gone(void)
 {
   struct call a, b;
   start_groups();
@@ -86,7 +88,7 @@ static void whoever_was_to_get_it_is_gone(void)
   stop_groups();
 }
 
-static void commit_and_expiry_let_go_too(void)
+static void commit_and_expiry_release_partitions(void)
 {
   struct call a, b;
   start_groups();
@@ -103,7 +105,7 @@ static void commit_and_expiry_let_go_too(void)
   OUTCOME(&a, "t:0:0");
   pass_time(9000);
   consume(&b, "g", "b", "t", 5000);
-  pass_time(1000); /* a expires with t:0:0 in hand */
+  pass_time(1000); /* a expires with t:0:0 in flight */
   OUTCOME(&b, "t:0:0");
   CHECK_EQ_STR(owners(), "g/b t=0,1");
   stop_groups();
@@ -133,7 +135,7 @@ static void instances_are_limited_to_partitions(void)
   stop_groups();
 }
 
-/* So many instances take too long to make: all but one are only counted. */
+/* Making so many instances takes too long: all but one are only counted. */
 static void instances_are_limited_in_all_groups(void)
 {
   struct call call;
@@ -205,14 +207,14 @@ static void a_deleted_topic_is_not_found(void)
   CHECK_EQ_STR(owners(), "g/a u=0");
   change_topic("t", 1);
   CHECK_EQ_STR(owners(), "g/a t=0 u=0");
-  fake_produce("t", 0, 1); /* another topic: from its start */
+  fake_produce("t", 0, 1); /* a new topic: from its start */
   consume(&call, "g", "a", "t u", 0);
   OUTCOME(&call, "t:0:0");
   stop_groups();
 }
 
-/* Nobody said a word of it: the request finds out. */
-static void a_topic_replaced_in_silence_is_noticed(void)
+/* groups is not notified: the request finds out. */
+static void a_topic_replaced_without_notice_is_noticed(void)
 {
   struct call call;
   start_groups();
@@ -246,7 +248,7 @@ static void new_partitions_are_assigned(void)
   stop_groups();
 }
 
-/* What comes while a thread reads for the instance. */
+/* Calls that come while a thread reads for the instance. */
 
 static struct call during_consume, during_commit;
 
@@ -257,14 +259,14 @@ static void remake_topic(void)
   change_topic("t", 1);
 }
 
-/* Its partitions went to others, were never there to be had, or went with the topic. */
+/* Its partitions went to other instances, were never available, or went with their topic. */
 static void f8_an_instance_without_partitions_expires(void)
 {
   struct call a, b;
   start_groups();
   fake_topic("t", 2);
   fake_produce("t", 1, 1);
-  consume(&a, "g", "a", "t", 0); /* has t:1:0 in hand, so that b gets nothing */
+  consume(&a, "g", "a", "t", 0); /* t:1:0 is in flight, so b gets nothing */
   consume(&b, "g", "b", "t", 0);
   CHECK_EQ_STR(owners(), "g/a t=0,1 g/b -");
   pass_time(9999);
@@ -283,18 +285,19 @@ static void f8_an_instance_without_partitions_expires(void)
   consume(&a, "g", "a", "v w", 0);
   consume(&b, "g", "b", "w", 0);
   pass_time(6000);
-  consume(&a, "g", "a", "v w", 0); /* lives on, and keeps both */
+  consume(&a, "g", "a", "v w", 0); /* stays alive, and keeps both */
   CHECK_EQ_STR(owners(), "g/a v=0 w=0 g/b -");
   pass_time(3999);
   CHECK_EQ_STR(owners(), "g/a v=0 w=0 g/b -");
   pass_time(1);
   CHECK_EQ_STR(owners(), "g/a v=0 w=0");
-  consume(&b, "g", "c", "w", 0); /* a place is free for another */
+  consume(&b, "g", "c", "w", 0); /* there is room for another instance */
   OUTCOME(&b, "");
   stop_groups();
 }
 
-/* Members that differ in name alone are in one order, whoever came first, and the first have one more. */
+/* Partitions go to the members in the order of their names, in whatever order they came; the first
+ * ones get one more. */
 static void equal_members_divide_in_the_order_of_their_names(void)
 {
   static const char *const orders[][3] = {{"a", "b", "c"}, {"c", "b", "a"}, {"b", "c", "a"}};
@@ -363,16 +366,16 @@ static void a_partition_that_is_read_is_not_taken_away(void)
 int main(void)
 {
   CHECK_RUN(assigns_partitions_by_range);
-  CHECK_RUN(what_is_in_hand_stays);
-  CHECK_RUN(what_is_to_leave_is_not_read);
-  CHECK_RUN(whoever_was_to_get_it_is_gone);
-  CHECK_RUN(commit_and_expiry_let_go_too);
+  CHECK_RUN(what_is_in_flight_stays);
+  CHECK_RUN(a_leaving_partition_is_not_read);
+  CHECK_RUN(the_target_is_gone);
+  CHECK_RUN(commit_and_expiry_release_partitions);
   CHECK_RUN(instances_are_limited_to_partitions);
   CHECK_RUN(instances_are_limited_in_all_groups);
   CHECK_RUN(a_subscription_changes_and_keeps_positions);
   CHECK_RUN(an_unknown_topic_makes_no_instance);
   CHECK_RUN(a_deleted_topic_is_not_found);
-  CHECK_RUN(a_topic_replaced_in_silence_is_noticed);
+  CHECK_RUN(a_topic_replaced_without_notice_is_noticed);
   CHECK_RUN(new_partitions_are_assigned);
   CHECK_RUN(f8_an_instance_without_partitions_expires);
   CHECK_RUN(equal_members_divide_in_the_order_of_their_names);

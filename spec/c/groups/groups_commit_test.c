@@ -1,4 +1,4 @@
-/* Groups: what is committed when, and where an owner starts. */
+/* Groups: what is committed and when, and where an owner starts. */
 #include "check.h"
 #include "fake_clients.h"
 
@@ -18,9 +18,9 @@ static void latest_is_fixed_at_the_first_request(void)
   stop_groups();
 }
 
-/* Where the look-up of the committed offset has to wait, `latest` is still the end of the first request: what comes
- * meanwhile is not lost. */
-static void latest_is_fixed_also_where_the_look_up_waits(void)
+/* When the look-up of the committed offset has to wait, `latest` is still the end at the first
+ * request: no record in between is lost. */
+static void latest_is_fixed_when_the_look_up_waits(void)
 {
   struct call commit, first, call;
   start_groups();
@@ -43,8 +43,8 @@ static void latest_is_fixed_also_where_the_look_up_waits(void)
   stop_groups();
 }
 
-/* Else an instance that dies with its first batch in hand would lose it. */
-static void latest_is_kept_when_nothing_arrived(void)
+/* Otherwise an instance that dies with its first batch in flight would lose it. */
+static void latest_is_kept_when_nothing_was_delivered(void)
 {
   struct call call;
   start_groups();
@@ -61,7 +61,7 @@ static void latest_is_kept_when_nothing_arrived(void)
   stop_groups();
 }
 
-static void reset_none_says_so(void)
+static void reset_none_is_reported(void)
 {
   struct call call;
   start_groups();
@@ -100,7 +100,7 @@ static void starts_at_the_committed_offset(void)
   stop_groups();
 }
 
-static void auto_commit_leaves_out_what_is_under_way(void)
+static void auto_commit_leaves_out_what_is_in_flight(void)
 {
   struct call call;
   start_groups();
@@ -113,13 +113,13 @@ static void auto_commit_leaves_out_what_is_under_way(void)
   consume(&call, "g", "a", "t", 0);
   OUTCOME(&call, "t:0:3 t:0:4");
   CHECK_EQ_INT(fake_committed("g", "t", 0), 3);
-  consume(&call, "g", "a", "t", 0); /* 5 arrived, but the interval has only begun */
+  consume(&call, "g", "a", "t", 0); /* 5 is delivered, but the interval has just begun */
   CHECK_EQ_INT(fake_committed("g", "t", 0), 3);
   CHECK_EQ_INT(uk_groups_next_tick(groups), fake_now + 5000);
   pass_time(5000);
   CHECK_EQ_INT(fake_committed("g", "t", 0), 5);
   CHECK_EQ_INT(fake_commits(), 2);
-  pass_time(4999); /* what has not changed is not committed */
+  pass_time(4999); /* unchanged offsets are not committed */
   CHECK_EQ_INT(fake_commits(), 2);
   stop_groups();
 }
@@ -144,7 +144,7 @@ static void one_auto_commit_at_a_time(void)
   CHECK_EQ_INT(fake_commits(), 2);
   CHECK_EQ_INT(fake_finish(1, UK_E_UNAVAILABLE, "the disk is full"), 1);
   CHECK_EQ_INT(fake_committed("g", "t", 0), 1);
-  pass_time(5000); /* refused is tried again */
+  pass_time(5000); /* a refused commit is tried again */
   CHECK_EQ_INT(fake_finish(9, UK_OK, NULL), 1);
   CHECK_EQ_INT(fake_committed("g", "t", 0), 2);
   stop_groups();
@@ -160,7 +160,7 @@ static void delete_commits_and_waits_for_it(void)
   fake_hold_commits(true);
   delete_consumer(&call, "g", "a");
   OUTCOME(&call, "waits");
-  consume(&next, "g", "b", "t", 500); /* not before it is known where to start */
+  consume(&next, "g", "b", "t", 500); /* waits until its position is known */
   OUTCOME(&next, "waits");
   fake_finish(1, UK_OK, NULL);
   OUTCOME(&call, "");
@@ -174,8 +174,8 @@ static void delete_commits_and_waits_for_it(void)
   stop_groups();
 }
 
-/* The instance is closed by then: to deny that would be wrong. */
-static void delete_passes_on_what_the_log_says(void)
+/* The instance is closed already: the response must not deny that. */
+static void delete_reports_a_failed_commit(void)
 {
   struct call call;
   start_groups();
@@ -234,7 +234,7 @@ static void without_auto_commit_the_committed_offset_counts(void)
   stop_groups();
 }
 
-static void a_commit_under_way_is_waited_for(void)
+static void the_next_owner_waits_for_a_commit_under_way(void)
 {
   struct call a, b, call;
   start_groups();
@@ -243,7 +243,7 @@ static void a_commit_under_way_is_waited_for(void)
   consume_manually(&a, "a", 0);
   consume_manually(&b, "b", 0);
   fake_hold_commits(true);
-  commit_one(&call, "g", "a", "t", 1, 3); /* lets go of it, too */
+  commit_one(&call, "g", "a", "t", 1, 3); /* releases the partition, too */
   CHECK_EQ_STR(owners(), "g/a t=0 g/b t=1");
   consume_manually(&b, "b", 500);
   OUTCOME(&b, "waits");
@@ -283,7 +283,7 @@ static void an_explicit_commit_overrides_what_is_handed_over(void)
   consume(&b, "g", "b", "t", 500);
   OUTCOME(&b, "waits");
   fake_hold_commits(true);
-  commit_one(&a, "g", "a", "t", 1, 1); /* b gets the partition with it, and waits for it */
+  commit_one(&a, "g", "a", "t", 1, 1); /* b gets the partition, and waits for it */
   CHECK_EQ_STR(owners(), "g/a t=0 g/b t=1");
   OUTCOME(&b, "waits");
   fake_finish(1, UK_OK, NULL);
@@ -324,7 +324,7 @@ static void commit_with_nothing_read_is_done(void)
   stop_groups();
 }
 
-/* The commit of the rest is not refused for its sake. */
+/* The commit of the other topics is not refused. */
 static void a_delete_right_after_that_of_a_topic(void)
 {
   struct call call;
@@ -375,17 +375,17 @@ static void what_retention_dropped_is_reset(void)
 int main(void)
 {
   CHECK_RUN(latest_is_fixed_at_the_first_request);
-  CHECK_RUN(latest_is_fixed_also_where_the_look_up_waits);
-  CHECK_RUN(latest_is_kept_when_nothing_arrived);
-  CHECK_RUN(reset_none_says_so);
+  CHECK_RUN(latest_is_fixed_when_the_look_up_waits);
+  CHECK_RUN(latest_is_kept_when_nothing_was_delivered);
+  CHECK_RUN(reset_none_is_reported);
   CHECK_RUN(starts_at_the_committed_offset);
-  CHECK_RUN(auto_commit_leaves_out_what_is_under_way);
+  CHECK_RUN(auto_commit_leaves_out_what_is_in_flight);
   CHECK_RUN(one_auto_commit_at_a_time);
   CHECK_RUN(delete_commits_and_waits_for_it);
-  CHECK_RUN(delete_passes_on_what_the_log_says);
+  CHECK_RUN(delete_reports_a_failed_commit);
   CHECK_RUN(a_position_is_handed_over_before_its_commit_is_done);
   CHECK_RUN(without_auto_commit_the_committed_offset_counts);
-  CHECK_RUN(a_commit_under_way_is_waited_for);
+  CHECK_RUN(the_next_owner_waits_for_a_commit_under_way);
   CHECK_RUN(an_explicit_commit_overrides);
   CHECK_RUN(an_explicit_commit_overrides_what_is_handed_over);
   CHECK_RUN(commit_without_offsets_takes_all_that_was_read);

@@ -1,4 +1,4 @@
-/* Groups when memory runs out, and what an idle group leaves. */
+/* Groups without memory, and what an idle group leaves behind. */
 #include "check.h"
 #include "fake_clients.h"
 #include "fault.h"
@@ -38,8 +38,8 @@ static void an_idle_group_leaves_nothing(void)
   stop();
 }
 
-/* The n-th allocation fails, for every n: each call ends once, with its result or for want of memory; afterwards all
- * is as ever, and no record is lost. */
+/* The n-th allocation fails, for every n. Each call ends once, with its result or with no_memory;
+ * afterwards groups works as before, and no record is lost. */
 
 static bool expected_end(const struct call *call)
 {
@@ -74,7 +74,7 @@ static void run_short_of_memory(void)
     CHECK(expected_end(&calls[i]));
 }
 
-static void survives_want_of_memory(void)
+static void survives_each_failing_allocation(void)
 {
   long n = 1;
   for (bool hit = true; hit; n++) {
@@ -121,7 +121,8 @@ static void survives_no_memory_at_all(void)
   fault_off();
 }
 
-/* One call with the n-th allocation failing: either it says no_memory and has changed nothing, or it is carried out. */
+/* One call, and its n-th allocation fails: it either ends with no_memory and has changed nothing,
+ * or it is carried out. */
 
 static struct call tried;
 
@@ -202,7 +203,7 @@ static void a_call_without_memory_is_refused_or_carried_out(void)
 int main(void)
 {
   CHECK_RUN(an_idle_group_leaves_nothing);
-  CHECK_RUN(survives_want_of_memory);
+  CHECK_RUN(survives_each_failing_allocation);
   CHECK_RUN(survives_no_memory_at_all);
   CHECK_RUN(a_call_without_memory_is_refused_or_carried_out);
   return check_end();

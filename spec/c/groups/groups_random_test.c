@@ -1,5 +1,6 @@
-/* Groups under random clients, one step after another, with fixed seeds. Clients that behave get every record exactly
- * once and in order; when clients die, answers are lost and commits are refused, every record at least once. */
+/* Groups under random clients, one step after another, with fixed seeds. Well-behaved clients get
+ * every record exactly once and in order. When clients die, responses are lost and commits are
+ * refused, every record comes at least once. */
 #include "check.h"
 #include "fake_clients.h"
 
@@ -19,7 +20,7 @@ struct client {
   const char *group;
   char name[8];
   int group_number;
-  bool manual; /* commits itself what it got, before it asks for more */
+  bool manual; /* commits what it got, before it asks for more */
   bool uncommitted;
   bool alive; /* believes that its instance lives */
   int64_t dead_until;
@@ -31,9 +32,9 @@ struct client {
 static struct {
   uint64_t random;
   bool rough; /* clients may misbehave */
-  bool over;  /* no more of that */
+  bool over;  /* no more misbehaviour */
   struct client clients[GROUPS * CLIENTS];
-  int64_t next[GROUPS][TOPICS][MOST_PARTITIONS]; /* what the group is to get next */
+  int64_t next[GROUPS][TOPICS][MOST_PARTITIONS]; /* the next offset for the group */
   int64_t end[TOPICS][MOST_PARTITIONS];
   int seen[GROUPS][TOPICS][MOST_PARTITIONS]; /* owners in one listing */
   long delivered, refused;
@@ -74,7 +75,7 @@ static void receive(const struct client *client)
   }
 }
 
-/* Its answer is lost on the way, or it dies with it in hand and comes back after its session. */
+/* Its response is lost, or the client dies with it and comes back after its session. */
 static bool misfortune(struct client *client)
 {
   if (!world.rough || world.over)
@@ -91,7 +92,7 @@ static bool misfortune(struct client *client)
   return false;
 }
 
-/* What became of the client's last call, if it ended. */
+/* Takes the outcome of the client's last call, if it has ended. */
 static void harvest(struct client *client)
 {
   struct call *call = &client->call;
@@ -180,7 +181,7 @@ static void produce_something(void)
   int32_t partition = (int32_t)pick((uint32_t)topic_partitions[topic]);
   int64_t count = 1 + pick(20);
   world.end[topic][partition] += count;
-  if (chance(4)) /* the wake comes later, or is lost amid others */
+  if (chance(4)) /* groups is not notified now */
     fake_produce(topic_names[topic], partition, count);
   else
     produce(topic_names[topic], partition, count);
@@ -207,7 +208,7 @@ static void step(void)
     harvest(&world.clients[i]);
 }
 
-/* All calls end, all instances go, and one last client for each group takes the rest. */
+/* Ends all calls and instances. A last client of each group reads the rest. */
 static void wind_up(void)
 {
   world.over = true;

@@ -1,4 +1,4 @@
-/* Groups: how a request is answered, on a log in memory and a clock that stands still. */
+/* Groups: how requests are answered, over a log in memory and a clock that stands still. */
 #include "check.h"
 #include "fake_clients.h"
 
@@ -49,7 +49,7 @@ static void ends_at_its_deadline(void)
   stop_groups();
 }
 
-static void waiting_counts_as_asking(void)
+static void waiting_is_a_sign_of_life(void)
 {
   struct call call;
   start_groups();
@@ -66,7 +66,7 @@ static void waiting_counts_as_asking(void)
   stop_groups();
 }
 
-static void delete_ends_those_who_wait(void)
+static void delete_ends_waiting_requests(void)
 {
   struct call first, second, call;
   start_groups();
@@ -101,7 +101,7 @@ static void names_are_bounded(void)
   stop_groups();
 }
 
-static void requests_take_turns(void)
+static void requests_are_served_in_order(void)
 {
   struct call first, second, third;
   start_groups();
@@ -121,7 +121,7 @@ static void requests_take_turns(void)
   stop_groups();
 }
 
-/* The second request came before the first answer: it says nothing about that. */
+/* The second request came before the first response: it acknowledges nothing. */
 static void a_queued_request_acknowledges_nothing_later(void)
 {
   struct call first, second, call;
@@ -140,7 +140,7 @@ static void a_queued_request_acknowledges_nothing_later(void)
   stop_groups();
 }
 
-static void a_client_that_went_takes_nothing(void)
+static void a_client_that_hung_up_takes_nothing(void)
 {
   struct call call;
   start_groups();
@@ -174,7 +174,7 @@ static void undelivered_is_delivered_again(void)
   OUTCOME(&call, "");
   fake_produce("t", 0, 1);
   consume(&call, "g", "a", "t", 0);
-  undelivered("g", "a", 1); /* something newer was asked */
+  undelivered("g", "a", 1); /* a newer request came */
   undelivered("g", "a", 2);
   consume(&call, "g", "a", "t", 0);
   OUTCOME(&call, "t:0:1");
@@ -186,7 +186,7 @@ static void undelivered_is_delivered_again(void)
   stop_groups();
 }
 
-static void undelivered_goes_to_whoever_has_the_partition(void)
+static void undelivered_goes_to_the_next_owner(void)
 {
   struct call a, b;
   start_groups();
@@ -199,7 +199,7 @@ static void undelivered_goes_to_whoever_has_the_partition(void)
   stop_groups();
 }
 
-static void takes_partitions_in_turn(void)
+static void reads_partitions_round_robin(void)
 {
   struct call call;
   start_groups();
@@ -228,7 +228,8 @@ static void failures_of_the_log_are_passed_on(void)
   OUTCOME(&call, "unavailable");
   MESSAGE(&call, "cannot read topic \"t\" partition 0: the server cannot serve this now");
   CHECK_EQ_STR(owners(), "");
-  fake_fail_committed(UK_E_UNAVAILABLE, 1); /* hits when the partition is assigned, and heals */
+  fake_fail_committed(UK_E_UNAVAILABLE,
+                      1); /* fails when the partition is assigned, and then no more */
   consume(&call, "g", "a", "t", 0);
   OUTCOME(&call, "t:0:0");
   stop_groups();
@@ -255,7 +256,7 @@ static void drain_ends_all_waiting(void)
   stop_groups();
 }
 
-/* What comes while a thread reads for the instance. */
+/* Calls that come while a thread reads for the instance. */
 
 static struct call during_delete, during_consume;
 
@@ -278,7 +279,7 @@ static void a_delete_waits_for_a_read(void)
   consume(&call, "g", "a", "t u", 0);
   OUTCOME(&call, "t:0:1 t:0:2");
   OUTCOME(&during_delete, "");
-  CHECK_EQ_INT(fake_committed("g", "t", 0), 1); /* the delete came before the answer */
+  CHECK_EQ_INT(fake_committed("g", "t", 0), 1); /* the deletion came before the response */
   OUTCOME(&during_consume, "t:0:1 t:0:2");
   stop_groups();
 }
@@ -310,15 +311,15 @@ int main(void)
   CHECK_RUN(delivers_what_is_there);
   CHECK_RUN(waits_for_records);
   CHECK_RUN(ends_at_its_deadline);
-  CHECK_RUN(waiting_counts_as_asking);
-  CHECK_RUN(delete_ends_those_who_wait);
+  CHECK_RUN(waiting_is_a_sign_of_life);
+  CHECK_RUN(delete_ends_waiting_requests);
   CHECK_RUN(names_are_bounded);
-  CHECK_RUN(requests_take_turns);
+  CHECK_RUN(requests_are_served_in_order);
   CHECK_RUN(a_queued_request_acknowledges_nothing_later);
-  CHECK_RUN(a_client_that_went_takes_nothing);
+  CHECK_RUN(a_client_that_hung_up_takes_nothing);
   CHECK_RUN(undelivered_is_delivered_again);
-  CHECK_RUN(undelivered_goes_to_whoever_has_the_partition);
-  CHECK_RUN(takes_partitions_in_turn);
+  CHECK_RUN(undelivered_goes_to_the_next_owner);
+  CHECK_RUN(reads_partitions_round_robin);
   CHECK_RUN(failures_of_the_log_are_passed_on);
   CHECK_RUN(drain_ends_all_waiting);
   CHECK_RUN(a_delete_waits_for_a_read);

@@ -1,4 +1,4 @@
-/* Groups under many threads at once, and with ten thousand that wait. */
+/* Groups under many threads at once, and with ten thousand waiting requests. */
 #include "check.h"
 #include "common/clock.h"
 #include "fake_clients.h"
@@ -16,7 +16,7 @@ static atomic_int ends[PARTITIONS];
 static bool rough;
 
 struct request {
-  struct uk_consume consume; /* or what begins as it does */
+  struct uk_consume consume; /* or a struct that begins alike */
   pthread_mutex_t lock;
   pthread_cond_t changed;
   bool ended;
@@ -183,7 +183,7 @@ static void ignore_owned(struct uk_operation *operation, struct uk_slice group,
   (void)operation, (void)group, (void)instance, (void)topic, (void)partitions, (void)count;
 }
 
-/* The clock, and the log that finishes commits a little later. */
+/* The clock, and a log that finishes commits a little later. */
 static void *run_ticker(void *argument)
 {
   (void)argument;
@@ -252,13 +252,13 @@ static void threads_get_each_record_once(void)
         CHECK(atomic_load(&counts[g][p][i]) == 1);
 }
 
-static void lost_answers_are_repeated_under_threads(void)
+static void lost_responses_are_repeated_under_threads(void)
 {
   rough = true;
   hammer();
 }
 
-/* Ten thousand that wait. */
+/* Ten thousand waiting requests. */
 
 enum { WAITING = 10000 };
 
@@ -306,7 +306,7 @@ static long long join(struct waiting *all, int groups_in_all, const char *topic,
   return check_work() - before;
 }
 
-/* Without a sanitizer the slowest of these is a second of work. */
+/* Without a sanitizer the slowest of these takes a second. */
 static void wait_by_the_thousand(int groups_in_all, int32_t partitions)
 {
   struct waiting *all = calloc(WAITING, sizeof(*all));
@@ -356,7 +356,7 @@ static void ten_groups_of_a_thousand_wait(void)
 int main(void)
 {
   CHECK_RUN(threads_get_each_record_once);
-  CHECK_RUN(lost_answers_are_repeated_under_threads);
+  CHECK_RUN(lost_responses_are_repeated_under_threads);
   CHECK_RUN(ten_thousand_groups_wait);
   CHECK_RUN(ten_groups_of_a_thousand_wait);
   return check_end();
