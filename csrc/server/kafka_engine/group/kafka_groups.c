@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "server/kafka_engine/group/kafka_group_limits.h"
+#include "server/kafka_engine/group/kafka_group_listing.h"
 #include "server/kafka_engine/group/kafka_instance.h"
 #include "server/kafka_engine/group/kafka_takeover.h"
 
@@ -25,70 +27,6 @@ static struct uk_kafka_group_member *find(struct uk_kafka_groups *groups, struct
 }
 
 /* New members. The mutex is held. */
-
-static bool is_named(const struct uk_consume *consume, const char *topic)
-{
-  for (size_t i = 0; i < consume->topic_count; i++) {
-    if (uk_slice_is(consume->topics[i], topic))
-      return true;
-  }
-  return false;
-}
-
-/* The partitions of the topics that the consume and the instances of its group name; `live` counts
- * these instances. */
-static int64_t count_partitions(struct uk_kafka_groups *groups, const struct uk_consume *consume,
-                                int64_t *live)
-{
-  struct uk_kafka_topics *topics = groups->parts.topics;
-  int64_t partitions = 0;
-  *live = 0;
-  for (size_t i = 0; i < consume->topic_count; i++)
-    partitions += uk_kafka_topics_partitions(topics, consume->topics[i]);
-  for (struct uk_name_node *node = uk_name_table_next(&groups->table, NULL); node != NULL;
-       node = uk_name_table_next(&groups->table, node)) {
-    const struct uk_kafka_group_member *other = member_of(node);
-    if (other->is_takeover || !uk_slice_equal(other->group, consume->group))
-      continue;
-    ++*live;
-    for (size_t i = 0; i < other->subscription.count; i++) {
-      const char *topic = other->subscription.topics[i].text;
-      if (!is_named(consume, topic))
-        partitions += uk_kafka_topics_partitions(topics, uk_slice_text(topic));
-    }
-  }
-  return partitions;
-}
-
-static bool has_room(const struct uk_kafka_groups *groups)
-{
-  return (int64_t)(groups->count + 1) * groups->parts.prefetch_bytes <=
-         groups->parts.prefetch_budget;
-}
-
-static enum uk_error check_limits(struct uk_kafka_groups *groups, struct uk_consume *consume)
-{
-  struct uk_operation *operation = &consume->operation;
-  struct uk_slice group = consume->group;
-  int64_t live, partitions = count_partitions(groups, consume, &live);
-  if (partitions == 0) /* forgotten since they were checked */
-    uk_operation_fail(operation, UK_E_UNAVAILABLE,
-                      "group \"%.*s\": its topics are being looked for", (int)group.length,
-                      group.data);
-  else if (live >= partitions)
-    uk_operation_fail(operation, UK_E_TOO_MANY,
-                      "group \"%.*s\" has %lld consumer instances already: the limit is %lld, the "
-                      "partitions of its topics",
-                      (int)group.length, group.data, (long long)live, (long long)partitions);
-  else if (!has_room(groups))
-    uk_operation_fail(operation, UK_E_TOO_MANY,
-                      "no room for an instance of group \"%.*s\": %zu read ahead for %lld bytes "
-                      "each, and prefetch_budget is %lld",
-                      (int)group.length, group.data, groups->count,
-                      (long long)groups->parts.prefetch_bytes,
-                      (long long)groups->parts.prefetch_budget);
-  return operation->error;
-}
 
 static void free_member(struct uk_kafka_group_member *member)
 {
@@ -127,7 +65,7 @@ static struct uk_kafka_group_member *new_member(struct uk_kafka_request *request
   struct uk_consume *consume = (struct uk_consume *)request->operation;
   if (request->kind != UK_KAFKA_CONSUME)
     return uk_kafka_takeover_new(groups, group, name, ended);
-  if (check_limits(groups, consume) != UK_OK)
+  if (uk_kafka_group_limits_check(groups, consume) != UK_OK)
     return NULL;
   return uk_kafka_instance_new(groups, group, name, &consume->settings, ended);
 }
@@ -273,61 +211,10 @@ void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk
   pthread_mutex_unlock(&groups->mutex);
 }
 
-/* Listing. The mutex is held. */
-
-static int by_name(const void *a, const void *b)
-{
-  const struct uk_kafka_group_member *one = *(struct uk_kafka_group_member *const *)a;
-  const struct uk_kafka_group_member *other = *(struct uk_kafka_group_member *const *)b;
-  int order = uk_name_order(one->group, other->group);
-  return order != 0 ? order : uk_name_order(one->name, other->name);
-}
-
-static void list_one(const struct uk_kafka_group_member *member, struct uk_consumers *operation,
-                     int32_t *numbers)
-{
-  const struct uk_kafka_assigned_partitions *held = &member->published;
-  size_t i = 0;
-  while (i < held->count) {
-    const struct uk_kafka_assigned_partition *first = &held->all[i];
-    size_t count = 0;
-    for (; i < held->count && strcmp(held->all[i].topic.text, first->topic.text) == 0; i++)
-      numbers[count++] = held->all[i].number;
-    operation->owned(&operation->operation, member->group, member->name,
-                     uk_slice_text(first->topic.text), numbers, count);
-  }
-  if (held->count == 0)
-    operation->owned(&operation->operation, member->group, member->name, (struct uk_slice){0}, NULL,
-                     0);
-}
-
-static enum uk_error list_all(struct uk_kafka_groups *groups, struct uk_consumers *operation)
-{
-  size_t count = 0, most = 0;
-  struct uk_kafka_group_member **sorted = calloc(groups->table.count + 1, sizeof *sorted);
-  struct uk_name_node *node = uk_name_table_next(&groups->table, NULL);
-  for (; sorted != NULL && node != NULL; node = uk_name_table_next(&groups->table, node)) {
-    struct uk_kafka_group_member *member = member_of(node);
-    if (member->is_takeover)
-      continue;
-    most = member->published.count > most ? member->published.count : most;
-    sorted[count++] = member;
-  }
-  int32_t *numbers = calloc(most + 1, sizeof *numbers);
-  if (count > 0)
-    qsort(sorted, count, sizeof(struct uk_kafka_group_member *), by_name);
-  for (size_t i = 0; numbers != NULL && i < count; i++)
-    list_one(sorted[i], operation, numbers);
-  enum uk_error error = sorted != NULL && numbers != NULL ? UK_OK : UK_E_NO_MEMORY;
-  free(numbers);
-  free(sorted);
-  return error;
-}
-
 void uk_kafka_groups_list(struct uk_kafka_groups *groups, struct uk_consumers *operation)
 {
   pthread_mutex_lock(&groups->mutex);
-  operation->operation.error = list_all(groups, operation);
+  operation->operation.error = uk_kafka_group_listing_write(groups, operation);
   pthread_mutex_unlock(&groups->mutex);
   operation->operation.done(&operation->operation);
 }

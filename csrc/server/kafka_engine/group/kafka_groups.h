@@ -1,8 +1,8 @@
-/* kafka_groups: consumer instances of groups: a consumer handle of librdkafka for each, with its
- * group.instance.id.
+/* kafka_groups: the consumer instances of groups. Each has a consumer of librdkafka, which joins its
+ * group with the instance's name as group.instance.id.
  *
- * Each instance is a task, which owns the handle and all that is known of its partitions. Requests
- * come to it through an inbox; one that waits holds no thread. */
+ * An instance is a task. It owns the consumer and what is known of its partitions, and gets its
+ * requests through an inbox. A request that waits holds no thread. */
 #ifndef UK_KAFKA_GROUPS_H
 #define UK_KAFKA_GROUPS_H
 
@@ -24,7 +24,8 @@ struct uk_kafka_groups_parts {
   struct uk_kafka_blocking *blocking;
   int64_t prefetch_bytes, prefetch_budget;
   struct uk_kafka_committed *committed;
-  /* As in uk_kafka_check: for a consume that may create its topics. NULL: none is created. */
+  /* As in uk_kafka_check, for a consume that may create its topics; NULL: topics are not
+   * created. */
   void (*create)(void *context, struct uk_kafka_check *check, struct uk_slice topic);
   void *create_context;
 };
@@ -37,8 +38,8 @@ void uk_kafka_groups_list(struct uk_kafka_groups *groups, struct uk_consumers *o
 void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk_slice group,
                                        struct uk_slice instance, uint64_t delivery, bool complete);
 void uk_kafka_groups_drain(struct uk_kafka_groups *groups);
-/* With no operation in its hands. The instances stay members: another server, or this one when it
- * is back, takes them over. */
+/* Precondition: no operation is pending. The instances stay members of their groups: another server,
+ * or this one after its restart, takes them over. */
 void uk_kafka_groups_free(struct uk_kafka_groups *groups);
 
 #endif
