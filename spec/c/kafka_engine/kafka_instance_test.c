@@ -2386,6 +2386,38 @@ static void metadata_ends_with_an_instance_that_stays(void)
   CHECK_EQ_INT(commits, 100);
 }
 
+/* At the end of the lease it is nobody's. */
+static void a_consume_at_the_end_of_a_lease_is_not_confirmed(void)
+{
+  static const int64_t ages[] = {LEASE - 1, LEASE};
+  auto_commit = false;
+  for (size_t i = 0; i < 2; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    deliver(&request, 1);
+    fake.now += ages[i];
+    consume(&request, TIMEOUT);
+    fake_error(RD_KAFKA_RESP_ERR__FATAL, true);
+    CHECK_EQ_INT(request.dones, ages[i] < LEASE);
+  }
+}
+
+/* It says that the last answer arrived, as a deletion does; but nothing else of it is done. */
+static void a_commit_that_waits_in_vain_was_not_made(void)
+{
+  static struct request request;
+  deliver(&request, 1);
+  fake_pass(INTERVAL);
+  FAKE_DID("commit(t/0=0)");
+  commit(&request, 1, 500);
+  fake_pass(500);
+  check_end_with(&request, UK_E_UNAVAILABLE, 0, "the group's coordinator did not answer in time");
+  check_may_be_done(&request, false);
+}
+
 /* Limits. */
 
 static void consume_as(struct request *request, const char *instance)
@@ -3154,5 +3186,7 @@ int main(void)
   RUN(instances_are_listed_by_group_and_name);
   RUN(each_event_leads_from_a_state_to_the_next);
   RUN(each_event_leads_from_a_state_of_a_takeover_to_the_next);
+  RUN(a_consume_at_the_end_of_a_lease_is_not_confirmed);
+  RUN(a_commit_that_waits_in_vain_was_not_made);
   return check_end();
 }

@@ -7,8 +7,6 @@
 #include "server/kafka_engine/group/kafka_instance.h"
 #include "server/kafka_engine/group/kafka_takeover.h"
 
-enum { KEY_SIZE = 2 * UK_GROUP_NAME_MAX + 2 };
-
 static struct uk_kafka_group_member *member_of(struct uk_name_node *node)
 {
   return (struct uk_kafka_group_member *)node;
