@@ -142,7 +142,7 @@ static size_t waiting_at(const char *topic, int32_t partition)
   struct uk_kafka_end_watch *watch = rig.fetches->watch;
   pthread_mutex_lock(&watch->mutex);
   struct uk_kafka_watched_end *end =
-    *uk_kafka_end_watch_find(watch, uk_slice_text(topic), partition);
+    uk_kafka_end_watch_find(watch, uk_slice_text(topic), partition);
   size_t count = end != NULL ? end->joined : 0;
   pthread_mutex_unlock(&watch->mutex);
   return count;

@@ -12,20 +12,25 @@ static struct uk_slice name_of(const struct uk_kafka_watched_end *end)
 
 /* With the mutex held. */
 
-struct uk_kafka_watched_end **uk_kafka_end_watch_find(struct uk_kafka_end_watch *watch,
-                                                      struct uk_slice topic, int32_t partition)
+static struct uk_list *bucket_of(struct uk_kafka_end_watch *watch, uint64_t hash)
+{
+  return &watch->buckets[hash % UK_KAFKA_END_BUCKETS];
+}
+
+struct uk_kafka_watched_end *uk_kafka_end_watch_find(struct uk_kafka_end_watch *watch,
+                                                     struct uk_slice topic, int32_t partition)
 {
   uint64_t hash = uk_kafka_hash(topic, partition);
-  struct uk_kafka_watched_end **link = &watch->buckets[hash % UK_KAFKA_END_BUCKETS];
-  while (*link != NULL && ((*link)->hash != hash || (*link)->partition != partition ||
-                           !uk_slice_equal(name_of(*link), topic)))
-    link = &(*link)->next;
-  return link;
+  const struct uk_list *bucket = bucket_of(watch, hash);
+  struct uk_kafka_watched_end *end = UK_LIST_FIRST(bucket, struct uk_kafka_watched_end, link);
+  while (end != NULL &&
+         (end->hash != hash || end->partition != partition || !uk_slice_equal(name_of(end), topic)))
+    end = UK_LIST_NEXT(bucket, end, struct uk_kafka_watched_end, link);
+  return end;
 }
 
 /* NULL when memory is out. */
-static struct uk_kafka_watched_end *add(struct uk_kafka_end_watch *watch,
-                                        struct uk_kafka_watched_end **link, struct uk_slice topic,
+static struct uk_kafka_watched_end *add(struct uk_kafka_end_watch *watch, struct uk_slice topic,
                                         int32_t partition, int64_t at)
 {
   struct uk_kafka_watched_end *end = calloc(1, sizeof *end + topic.length + 1);
@@ -37,11 +42,9 @@ static struct uk_kafka_watched_end *add(struct uk_kafka_end_watch *watch,
   if (topic.length > 0)
     memcpy(end->name, topic.data, topic.length);
   uk_kafka_tail_cache_init(&end->tail, at);
-  *link = end;
+  uk_list_add(bucket_of(watch, end->hash), &end->link);
+  uk_list_add(&watch->fresh, &end->fresh);
   watch->count++;
-  end->fresh = true;
-  end->next_fresh = watch->fresh;
-  watch->fresh = end;
   uk_kafka_task_wake(&watch->task);
   return end;
 }
@@ -52,43 +55,24 @@ static void clear_tail(struct uk_kafka_end_watch *watch, struct uk_kafka_watched
   uk_kafka_tail_cache_clear(&end->tail);
 }
 
-void uk_kafka_end_watch_take_out(struct uk_kafka_end_watch *watch,
-                                 struct uk_kafka_watched_end **link)
+void uk_kafka_end_watch_take_out(struct uk_kafka_end_watch *watch, struct uk_kafka_watched_end *end)
 {
-  struct uk_kafka_watched_end *end = *link;
-  *link = end->next;
-  end->next = NULL;
+  uk_list_remove(&end->link);
   watch->count--;
   clear_tail(watch, end);
 }
 
-static void sleep_at(struct uk_kafka_watched_end *end, struct uk_kafka_end_waiter *waiter)
-{
-  waiter->next = end->sleepers;
-  waiter->link = &end->sleepers;
-  if (waiter->next != NULL)
-    waiter->next->link = &waiter->next;
-  end->sleepers = waiter;
-}
-
-static void rouse(struct uk_kafka_end_waiter *waiter)
-{
-  *waiter->link = waiter->next;
-  if (waiter->next != NULL)
-    waiter->next->link = waiter->link;
-  waiter->link = NULL;
-}
-
 void uk_kafka_end_watch_wake_below(struct uk_kafka_watched_end *end, int64_t offset)
 {
-  struct uk_kafka_end_waiter *waiter = end->sleepers;
-  while (waiter != NULL) {
-    struct uk_kafka_end_waiter *next = waiter->next;
+  struct uk_link *link = uk_list_first(&end->sleepers), *next;
+  for (; link != NULL; link = next) {
+    const struct uk_kafka_end_waiter *waiter =
+      UK_LIST_ENTRY(link, struct uk_kafka_end_waiter, link);
+    next = uk_list_next(&end->sleepers, link);
     if (waiter->offset < offset || offset == INT64_MAX) {
-      rouse(waiter);
+      uk_list_remove(link);
       uk_kafka_task_wake(waiter->task);
     }
-    waiter = next;
   }
 }
 
@@ -105,8 +89,8 @@ static enum uk_kafka_at look(struct uk_kafka_end_waiter *waiter)
 {
   enum uk_kafka_at at = where(waiter->end, waiter->offset);
   waiter->code = waiter->end->code;
-  if (at == UK_KAFKA_AT_END && waiter->link == NULL)
-    sleep_at(waiter->end, waiter);
+  if (at == UK_KAFKA_AT_END && !uk_link_is_linked(&waiter->link))
+    uk_list_add(&waiter->end->sleepers, &waiter->link);
   return at;
 }
 
@@ -120,9 +104,8 @@ enum uk_kafka_at uk_kafka_end_watch_join(struct uk_kafka_end_watch *watch,
   enum uk_kafka_at found = UK_KAFKA_AT_PAST;
   *waiter = (struct uk_kafka_end_waiter){.task = task, .offset = offset};
   pthread_mutex_lock(&watch->mutex);
-  struct uk_kafka_watched_end **link = uk_kafka_end_watch_find(watch, topic, partition),
-                              *end = *link;
-  if (end == NULL && at >= 0 && (end = add(watch, link, topic, partition, at)) == NULL)
+  struct uk_kafka_watched_end *end = uk_kafka_end_watch_find(watch, topic, partition);
+  if (end == NULL && at >= 0 && (end = add(watch, topic, partition, at)) == NULL)
     found = UK_KAFKA_AT_NOWHERE;
   if (end != NULL && where(end, offset) != UK_KAFKA_AT_PAST) {
     waiter->end = end;
@@ -159,8 +142,7 @@ void uk_kafka_end_watch_leave(struct uk_kafka_end_watch *watch, struct uk_kafka_
     return;
   pthread_mutex_lock(&watch->mutex);
   waiter->end = NULL;
-  if (waiter->link != NULL)
-    rouse(waiter);
+  uk_list_remove(&waiter->link);
   bool last = --end->joined == 0;
   bool lost = end->code != RD_KAFKA_RESP_ERR_NO_ERROR;
   if (last && !lost) {
@@ -172,17 +154,23 @@ void uk_kafka_end_watch_leave(struct uk_kafka_end_watch *watch, struct uk_kafka_
     free(end);
 }
 
+static void forget_in(struct uk_kafka_end_watch *watch, const struct uk_list *bucket,
+                      struct uk_slice topic)
+{
+  struct uk_kafka_watched_end *end = UK_LIST_FIRST(bucket, struct uk_kafka_watched_end, link);
+  for (; end != NULL; end = UK_LIST_NEXT(bucket, end, struct uk_kafka_watched_end, link)) {
+    if (uk_link_is_linked(&end->fresh) || !uk_slice_equal(name_of(end), topic))
+      continue;
+    clear_tail(watch, end);
+    end->forgotten = watch->any_forgotten = true;
+  }
+}
+
 void uk_kafka_end_watch_forget(struct uk_kafka_end_watch *watch, struct uk_slice topic)
 {
   pthread_mutex_lock(&watch->mutex);
-  for (size_t i = 0; i < UK_KAFKA_END_BUCKETS; i++) {
-    for (struct uk_kafka_watched_end *end = watch->buckets[i]; end != NULL; end = end->next) {
-      if (!end->fresh && uk_slice_equal(name_of(end), topic)) {
-        clear_tail(watch, end);
-        end->forgotten = watch->any_forgotten = true;
-      }
-    }
-  }
+  for (size_t i = 0; i < UK_KAFKA_END_BUCKETS; i++)
+    forget_in(watch, &watch->buckets[i], topic);
   uk_kafka_task_wake(&watch->task);
   pthread_mutex_unlock(&watch->mutex);
 }
@@ -196,7 +184,7 @@ struct uk_kafka_end_watch *uk_kafka_end_watch_new(const struct uk_kafka_settings
   struct uk_kafka_end_watch *watch = calloc(1, sizeof *watch);
   if (watch == NULL)
     return NULL;
-  watch->buckets = calloc(UK_KAFKA_END_BUCKETS, sizeof(struct uk_kafka_watched_end *));
+  watch->buckets = calloc(UK_KAFKA_END_BUCKETS, sizeof *watch->buckets);
   if (watch->buckets == NULL) {
     free(watch);
     return NULL;

@@ -26,8 +26,7 @@ struct uk_kafka_end_waiter {
   struct uk_kafka_task *task;
   int64_t offset;
   rd_kafka_resp_err_t code; /* why the end is lost */
-  struct uk_kafka_end_waiter *next,
-    **link; /* among those that sleep at the same end; link NULL: was woken */
+  struct uk_link link;      /* among those that sleep at the same end; not linked: was woken */
 };
 
 enum uk_kafka_at {

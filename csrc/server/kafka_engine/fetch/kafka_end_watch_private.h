@@ -12,18 +12,17 @@ enum { UK_KAFKA_END_BUCKETS = 4096 };
 
 /* The end of a partition, in a bucket while it is followed; freed when it is not and nobody waits there. */
 struct uk_kafka_watched_end {
-  struct uk_kafka_watched_end *next; /* in the bucket, then among those that stop */
-  struct uk_kafka_watched_end *next_fresh, *next_touched; /* in the lists of the task */
+  struct uk_link link;    /* in the bucket, then among those that stop */
+  struct uk_link fresh;   /* in the list of ends that are not followed yet */
+  struct uk_link touched; /* in the list of ends with records that nobody was woken for yet */
   uint64_t hash;
   struct uk_kafka_tail_cache tail;
-  struct uk_kafka_end_waiter *sleepers; /* their offsets are past all that came */
-  size_t joined;                        /* sleepers, and those that were woken and have not left */
-  int64_t left_at;                      /* when the last one left */
-  bool fresh;                           /* not followed yet */
-  bool touched;                         /* records came that nobody was woken for yet */
-  bool forgotten;                       /* to be lost */
-  rd_kafka_resp_err_t code;             /* why it is lost; then it is in no bucket */
-  rd_kafka_topic_t *topic;              /* the task's; NULL: not followed yet */
+  struct uk_list sleepers;  /* their offsets are past all that came */
+  size_t joined;            /* sleepers, and those that were woken and have not left */
+  int64_t left_at;          /* when the last one left */
+  bool forgotten;           /* to be lost */
+  rd_kafka_resp_err_t code; /* why it is lost; then it is in no bucket */
+  rd_kafka_topic_t *topic;  /* the task's; NULL: not followed yet */
   int32_t partition;
   size_t length;
   char name[]; /* with a NUL */
@@ -38,25 +37,26 @@ struct uk_kafka_end_watch {
   rd_kafka_t *handle;
   rd_kafka_queue_t *queue;
   struct uk_kafka_record record;
-  struct uk_kafka_watched_end *touched;
+  struct uk_list touched;
   int64_t idle_since;
 
   pthread_mutex_t mutex; /* of all below, and of the ends but for `topic` */
-  struct uk_kafka_watched_end **buckets;
+  struct uk_list *buckets;
   size_t count;
-  size_t bytes;                       /* of all tails */
-  struct uk_kafka_watched_end *fresh; /* to be followed */
+  size_t bytes;         /* of all tails */
+  struct uk_list fresh; /* to be followed */
   bool any_forgotten;
 };
 
 /* With the mutex held. */
-struct uk_kafka_watched_end **
-uk_kafka_end_watch_find(struct uk_kafka_end_watch *watch, struct uk_slice topic,
-                        int32_t partition); /* where it is, or would be, linked */
+
+/* NULL where the end is not followed. */
+struct uk_kafka_watched_end *uk_kafka_end_watch_find(struct uk_kafka_end_watch *watch,
+                                                     struct uk_slice topic, int32_t partition);
 void uk_kafka_end_watch_take_out(struct uk_kafka_end_watch *watch,
-                                 struct uk_kafka_watched_end **link);
-void uk_kafka_end_watch_wake_below(struct uk_kafka_watched_end *end,
-                                   int64_t offset); /* INT64_MAX: all */
+                                 struct uk_kafka_watched_end *end);
+/* Wakes those whose offsets are below; INT64_MAX: all. */
+void uk_kafka_end_watch_wake_below(struct uk_kafka_watched_end *end, int64_t offset);
 
 /* What the task runs. */
 void uk_kafka_end_watch_run(struct uk_kafka_task *task, int64_t now);

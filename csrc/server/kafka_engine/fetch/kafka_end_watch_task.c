@@ -53,8 +53,7 @@ static void lose(struct uk_kafka_end_watch *watch, struct uk_kafka_watched_end *
 {
   unfollow(end);
   pthread_mutex_lock(&watch->mutex);
-  uk_kafka_end_watch_take_out(
-    watch, uk_kafka_end_watch_find(watch, uk_slice_of(end->name, end->length), end->partition));
+  uk_kafka_end_watch_take_out(watch, end);
   end->code = code;
   bool alone = end->joined == 0;
   uk_kafka_end_watch_wake_below(end, INT64_MAX);
@@ -79,19 +78,20 @@ static void follow(struct uk_kafka_end_watch *watch, struct uk_kafka_watched_end
   lose(watch, end, code);
 }
 
-static void follow_fresh(struct uk_kafka_end_watch *watch)
+static struct uk_kafka_watched_end *take_fresh(struct uk_kafka_end_watch *watch)
 {
   pthread_mutex_lock(&watch->mutex);
-  struct uk_kafka_watched_end *fresh = watch->fresh;
-  watch->fresh = NULL;
-  for (struct uk_kafka_watched_end *each = fresh; each != NULL; each = each->next_fresh)
-    each->fresh = false;
+  struct uk_kafka_watched_end *end =
+    UK_LIST_TAKE(&watch->fresh, struct uk_kafka_watched_end, fresh);
   pthread_mutex_unlock(&watch->mutex);
-  while (fresh != NULL) {
-    struct uk_kafka_watched_end *next = fresh->next_fresh;
-    follow(watch, fresh);
-    fresh = next;
-  }
+  return end;
+}
+
+static void follow_fresh(struct uk_kafka_end_watch *watch)
+{
+  struct uk_kafka_watched_end *end;
+  while ((end = take_fresh(watch)) != NULL)
+    follow(watch, end);
 }
 
 /* What comes. */
@@ -99,7 +99,7 @@ static void follow_fresh(struct uk_kafka_end_watch *watch)
 static struct uk_kafka_watched_end *find(struct uk_kafka_end_watch *watch, const char *topic,
                                          int32_t partition)
 {
-  return *uk_kafka_end_watch_find(watch, uk_slice_text(topic), partition);
+  return uk_kafka_end_watch_find(watch, uk_slice_text(topic), partition);
 }
 
 static void keep(struct uk_kafka_end_watch *watch, struct uk_kafka_watched_end *end,
@@ -114,11 +114,8 @@ static void keep(struct uk_kafka_end_watch *watch, struct uk_kafka_watched_end *
   /* Where much comes that nobody waits for, it is time to stop. */
   if (end->joined == 0 && end->tail.from > from)
     end->left_at = 0;
-  if (end->touched)
-    return;
-  end->touched = true;
-  end->next_touched = watch->touched;
-  watch->touched = end;
+  if (!uk_link_is_linked(&end->touched))
+    uk_list_add(&watch->touched, &end->touched);
 }
 
 static void take_message(struct uk_kafka_end_watch *watch, const rd_kafka_message_t *message)
@@ -154,12 +151,9 @@ static void take_code(struct uk_kafka_end_watch *watch, const struct uk_kafka_ev
 static void wake_touched(struct uk_kafka_end_watch *watch)
 {
   pthread_mutex_lock(&watch->mutex);
-  while (watch->touched != NULL) {
-    struct uk_kafka_watched_end *end = watch->touched;
-    watch->touched = end->next_touched;
-    end->touched = false;
+  struct uk_kafka_watched_end *end;
+  while ((end = UK_LIST_TAKE(&watch->touched, struct uk_kafka_watched_end, touched)) != NULL)
     uk_kafka_end_watch_wake_below(end, end->tail.end);
-  }
   pthread_mutex_unlock(&watch->mutex);
 }
 
@@ -185,14 +179,25 @@ static void take_events(struct uk_kafka_end_watch *watch)
 
 /* What is not needed any more. */
 
+static struct uk_kafka_watched_end *first_of(const struct uk_list *bucket)
+{
+  return UK_LIST_FIRST(bucket, struct uk_kafka_watched_end, link);
+}
+
+static struct uk_kafka_watched_end *next_of(const struct uk_list *bucket,
+                                            const struct uk_kafka_watched_end *end)
+{
+  return UK_LIST_NEXT(bucket, end, struct uk_kafka_watched_end, link);
+}
+
 static struct uk_kafka_watched_end *take_forgotten(struct uk_kafka_end_watch *watch)
 {
   struct uk_kafka_watched_end *found = NULL;
   pthread_mutex_lock(&watch->mutex);
   for (size_t i = 0; watch->any_forgotten && found == NULL && i < UK_KAFKA_END_BUCKETS; i++) {
-    found = watch->buckets[i];
+    found = first_of(&watch->buckets[i]);
     while (found != NULL && !found->forgotten)
-      found = found->next;
+      found = next_of(&watch->buckets[i], found);
   }
   if (found == NULL)
     watch->any_forgotten = false;
@@ -212,41 +217,45 @@ static bool is_over(const struct uk_kafka_watched_end *end, int64_t now, bool cl
   return end->joined == 0 && (closing || end->left_at + UK_KAFKA_END_LINGER <= now);
 }
 
-/* Takes out those where nobody waits any more; when the next one would be one of them. */
-static struct uk_kafka_watched_end *take_over(struct uk_kafka_end_watch *watch, int64_t now,
-                                              bool closing, int64_t *next)
+/* Moves the ends of a bucket where nobody waits any more to `over`. Returns when the next end is one of them. */
+static int64_t take_over_in(struct uk_kafka_end_watch *watch, const struct uk_list *bucket,
+                            int64_t now, bool closing, struct uk_list *over)
 {
-  struct uk_kafka_watched_end *over = NULL;
-  *next = UK_TIMER_NEVER;
+  int64_t next_time = UK_TIMER_NEVER;
+  struct uk_kafka_watched_end *end = first_of(bucket), *next;
+  for (; end != NULL; end = next) {
+    next = next_of(bucket, end);
+    if (is_over(end, now, closing)) {
+      uk_kafka_end_watch_take_out(watch, end);
+      uk_list_add(over, &end->link);
+    } else if (end->joined == 0 && end->left_at + UK_KAFKA_END_LINGER < next_time) {
+      next_time = end->left_at + UK_KAFKA_END_LINGER;
+    }
+  }
+  return next_time;
+}
+
+static int64_t take_over(struct uk_kafka_end_watch *watch, int64_t now, bool closing,
+                         struct uk_list *over)
+{
+  int64_t next = UK_TIMER_NEVER;
   pthread_mutex_lock(&watch->mutex);
   for (size_t i = 0; i < UK_KAFKA_END_BUCKETS; i++) {
-    struct uk_kafka_watched_end **link = &watch->buckets[i];
-    while (*link != NULL) {
-      struct uk_kafka_watched_end *end = *link;
-      if (is_over(end, now, closing)) {
-        uk_kafka_end_watch_take_out(watch, link);
-        end->next = over;
-        over = end;
-        continue;
-      }
-      if (end->joined == 0 && end->left_at + UK_KAFKA_END_LINGER < *next)
-        *next = end->left_at + UK_KAFKA_END_LINGER;
-      link = &end->next;
-    }
+    int64_t time = take_over_in(watch, &watch->buckets[i], now, closing, over);
+    next = time < next ? time : next;
   }
   if (watch->count > 0)
     watch->idle_since = now;
   pthread_mutex_unlock(&watch->mutex);
-  return over;
+  return next;
 }
 
 static int64_t stop_idle(struct uk_kafka_end_watch *watch, int64_t now, bool closing)
 {
-  int64_t next;
-  struct uk_kafka_watched_end *over = take_over(watch, now, closing, &next);
-  while (over != NULL) {
-    struct uk_kafka_watched_end *end = over;
-    over = end->next;
+  struct uk_list over = {0};
+  struct uk_kafka_watched_end *end;
+  int64_t next = take_over(watch, now, closing, &over);
+  while ((end = UK_LIST_TAKE(&over, struct uk_kafka_watched_end, link)) != NULL) {
     unfollow(end);
     free(end);
   }
