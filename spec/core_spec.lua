@@ -20,7 +20,7 @@ end
 
 local client = new()
 
--- What a method returns for a canned answer.
+-- What a method returns for that response.
 local function answer(method, body, status, headers)
   local request = { name = method }
   return client:finish(request, status or 200, headers, body)
@@ -49,7 +49,7 @@ describe("the module", function()
     assert.same({}, touched)
   end)
 
-  it("says its version, its errors and the endpoints", function()
+  it("has its version, its errors and the endpoints", function()
     assert.truthy(core._VERSION:match "^%d+%.%d+%.%d+$")
     assert.equal("userdata", type(core.null))
     assert.same({ code = "bad_request", status = 400, retriable = false, text = "the request is malformed" },
@@ -88,7 +88,7 @@ describe("the module", function()
     assert.is_nil(names.__gc)
   end)
 
-  it("B2: takes null for a client's options that may be absent", function()
+  it("B2: takes null for a client's optional options", function()
     local given = { url = "https://host", ca_file = core.null, timeout = core.null, binary = core.null,
       encode = core.null, retries = core.null }
     assert.same(new({ url = "https://host" }):settings(), new(given):settings())
@@ -96,7 +96,7 @@ describe("the module", function()
 end)
 
 describe("settings", function()
-  it("are what the client was told, and the defaults, without the credentials", function()
+  it("are the given options and the defaults, without the credentials", function()
     assert.same({ url = "https://host/kafka", timeout = 7, connect_timeout = 5000, retries = 0, retry_delay = 100,
       retry_delay_max = 10000, max_response_bytes = 134217728, binary = true, verify = false, compress = false,
       ca_file = "/ca.pem" }, new({ url = "https://host/kafka//", timeout = 7, retries = 0, binary = true,
@@ -119,7 +119,7 @@ describe("settings", function()
       tostring(new { url = "http://unix:/run/kafka.sock:/api/" }))
   end)
 
-  it("are gone with the client", function()
+  it("are gone once the client is closed", function()
     local other = new()
     other:close()
     assert.has_error(function() other:settings() end, "client is closed")
@@ -147,7 +147,7 @@ for i = 100, 140 do
   many_headers_json[#many_headers_json + 1] = '{"key":"h' .. i .. '","value":"' .. i .. '"}'
 end
 
--- Both forms of headers; 16 names fit into memory of their own.
+-- A map of headers and its JSON. The client sorts up to 16 names without allocating memory.
 local function numbered_headers(count)
   local map, texts = {}, {}
   for index = 101, 100 + count do
@@ -201,7 +201,7 @@ local requests = {
     max_bytes = 8 } }, "POST", "/consume/g/i%2F1", with(json, { ["Kafka-Enable-Auto-Commit"] = "false",
     ["Kafka-Auto-Commit-Interval"] = "100", ["Kafka-Auto-Offset-Reset"] = "earliest",
     ["Kafka-Session-Timeout-Ms"] = "5000" }), '{"topics":["t","u"],"timeout":0,"max_messages":7,"max_bytes":8}', 0 },
-  { "auto_commit = true, which is said too", { "consume", "g", "i", "t", { auto_commit = true, timeout = 2500 } },
+  { "auto_commit = true, which it sends too", { "consume", "g", "i", "t", { auto_commit = true, timeout = 2500 } },
     "POST", "/consume/g/i", with(json, { ["Kafka-Enable-Auto-Commit"] = "true" }), '{"topic":"t","timeout":2500}',
     2500 },
   { "a commit of all", { "commit", "g", "i" }, "POST", "/commit/g/i", bare, nil },
@@ -220,7 +220,7 @@ local requests = {
   { "a fetch of a list", { "fetch", { { topic = "t", partition = 1, offset = 2 } }, { timeout = 3, max_messages = 4,
     max_bytes = 5 } }, "POST", "/fetch", json, '{"topicPartitionOffsets":[{"topic":"t","partition":1,"offset":2}],' ..
     '"timeout":3,"max_messages":4,"max_bytes":5}', 3 },
-  { "names of headers by their bytes, a beginning before what it begins", { "produce", "t", "v", { headers = {
+  { "headers sorted by the bytes of their names, a prefix first", { "produce", "t", "v", { headers = {
     ab = 2, a = 1, abc = 3, b = 4, B = 5, ["\195\169"] = 6, ["a\0"] = 7 } } }, "POST", "/produce/t", json,
     '{"value":"v","headers":[{"key":"B","value":"5"},{"key":"a","value":"1"},{"key":"a\\u0000","value":"7"},' ..
     '{"key":"ab","value":"2"},{"key":"abc","value":"3"},{"key":"b","value":"4"},{"key":"\195\169","value":"6"}]}' },
@@ -295,7 +295,7 @@ describe("prepare", function()
     end
   end)
 
-  it("refuses a webhook's headers that belong to the connection or the credentials, in any case", function()
+  it("refuses a webhook's headers that the transport sets, in upper and lower case", function()
     for _, name in ipairs { "Authorization", "Connection", "Content-Encoding", "Content-Length", "Expect", "Host",
       "Keep-Alive", "Proxy-Authorization", "TE", "Trailer", "Transfer-Encoding", "Upgrade" } do
       for _, spelt in ipairs { name, name:lower(), name:upper() } do
@@ -313,7 +313,7 @@ describe("prepare", function()
     assert.equal(7, request.timeout)
   end)
 
-  it("sends no credentials where there are none", function()
+  it("sends no credentials if it has none", function()
     assert.same({}, core.new({ url = URL }):prepare("topics").headers)
   end)
 
@@ -328,7 +328,7 @@ describe("prepare", function()
     assert.is_nil(binary:prepare("webhook", "t", "\0").headers["Kafka-Encoding"])
   end)
 
-  it("fails for bytes that are no text, rather than to change them", function()
+  it("fails for bytes that are not UTF-8 instead of changing them", function()
     for what, call in pairs {
       value = { "produce", "t", "a\255" },
       key = { "produce", "t", "a", { key = "\200" } },
@@ -385,7 +385,7 @@ describe("a table as a value", function()
     assert.equal(body, encoding:prepare("produce_many", { message }).body)
   end)
 
-  it("may fail, and the client works on", function()
+  it("may raise, and the client still works", function()
     local encoding = new { encode = function() error({ "mine" }, 0) end }
     local fine, problem = pcall(encoding.prepare, encoding, "produce", "t", {})
     assert.is_false(fine)
@@ -393,7 +393,7 @@ describe("a table as a value", function()
     assert.equal('{"value":"v"}', encoding:prepare("produce", "t", "v").body)
   end)
 
-  it("may not close the client under way", function()
+  it("may not close the client during a call", function()
     local encoding
     encoding = new { encode = function() encoding:close() return "x" end }
     assert.has_error(function() encoding:prepare("produce", "t", {}) end,
@@ -403,7 +403,7 @@ end)
 
 -- Misuse --------------------------------------------------------------------------------------
 
--- { a call, the text of its error }
+-- { a call, its error }
 local misuses = {
   { function() core.new() end, "bad argument #1 to 'new' (table expected, got nil)" },
   { function() core.new {} end, "bad argument #1 to 'new' (url: required, but absent)" },
@@ -647,7 +647,7 @@ describe("misuse", function()
     end
   end
 
-  -- { function, argument, the name in the message, least, most, a call with that integer }
+  -- { function, argument, name in the error, minimum, maximum, a call with that integer }
   local metadata_request = { name = "produce_many" }
   local function client_option(name)
     return function(value) new({ [name] = value }):close() end
@@ -690,13 +690,13 @@ describe("misuse", function()
     end)
   end
 
-  it("raises for the encode function that returns something else", function()
+  it("raises if the encode function returns something else", function()
     local encoding = new { encode = function() return 5 end }
     assert.has_error(function() encoding:prepare("produce", "t", {}) end,
       "bad argument #2 to 'produce' (value: the JSON encoder returned a number instead of a string)")
   end)
 
-  it("names what an encode function refuses", function()
+  it("names the value that an encode function refuses", function()
     local encoding = new { encode = function(value) return nil, "no " .. value.kind, value.path end }
     assert.has_error(function() encoding:prepare("produce", "t", { kind = "cats" }) end,
       "bad argument #2 to 'produce' (value: no cats)")
@@ -705,7 +705,7 @@ describe("misuse", function()
     end, "bad argument #2 to 'produce_many' (messages[2].value.a[3]: no dogs)")
   end)
 
-  it("leaves the client as it was", function()
+  it("does not change the client", function()
     assert.equal('{"value":"v"}', client:prepare("produce", "t", "v").body)
   end)
 end)
@@ -751,7 +751,7 @@ describe("finish", function()
     assert.equal("", message.key)
   end)
 
-  it("takes fields in any order, and passes over those that it does not know", function()
+  it("takes fields in any order and skips unknown ones", function()
     local message = answer("fetch", '[ { "new" : [ { "a" : [ ] } , 1.5e3 ] , "headers" : [ { "more" : { } , ' ..
       '"value" : "x" , "key" : "h" } ] , "value" : "v" , "key" : "k" , "timestamp" : 4 , "offset" : 3 , ' ..
       '"topic" : "t" , "partition" : 2 , "last" : null } ]')[1]
@@ -767,7 +767,7 @@ describe("finish", function()
     assert.equal("protected", getmetatable(message))
   end)
 
-  it("undoes base64 for a binary client", function()
+  it("decodes base64 for a binary client", function()
     local binary = new { binary = true }
     local body = "[" .. message_of { key = '"AP8="', value = '"\\/w=="', headers = '[{"key":"h","value":"yQ=="}]' } ..
       "," .. message_of { value = "null" } .. "," .. message_of { value = '""' } .. "]"
@@ -798,7 +798,7 @@ describe("finish", function()
       answer("health", '{"status":"ok","engine":"log","more":[true,false,1.5],"none":null}'))
   end)
 
-  it("reads as many messages as there are, whatever the first looked like", function()
+  it("reads all messages, even if the first is unlike the others", function()
     for _, count in ipairs { 1, 2, 3, 1000 } do
       local list = { message_of { value = '"' .. ("x"):rep(5000) .. '"' } }
       for i = 2, count do list[i] = message_of { offset = tostring(i), topic = i % 2 == 0 and '"u"' or '"t"' } end
@@ -876,7 +876,7 @@ describe("an error answer", function()
     end)
   end
 
-  it("without a text of its own has the error's", function()
+  it("without a message gets the default one", function()
     for _, body in ipairs { "", "<html>", "[]", "{}", '{"error":5}', '{"error":""}', '{"error":"cut', '{"status":5' } do
       local _, text = answer("topics", body, 404)
       assert.equal("no such path, topic or consumer instance", text, body)
@@ -884,12 +884,12 @@ describe("an error answer", function()
     assert.equal("x", select(2, answer("topics", '{"status":404,"more":[{}],"error":"x"', 404)))
   end)
 
-  it("is cut where its text is too long, between characters", function()
+  it("is truncated between two characters", function()
     local _, text = answer("topics", '{"error":"' .. ("\226\130\172"):rep(2000) .. '"}', 404)
     assert.equal(("\226\130\172"):rep(1365), text)
   end)
 
-  it("B11: carries Retry-After as seconds, also that of a date", function()
+  it("B11: has Retry-After in seconds, for a date too", function()
     local function retry_after(value)
       local _, _, details = answer("topics", "{}", 429, { ["retry-after"] = value })
       return details.retry_after
@@ -959,14 +959,15 @@ describe("a 2xx that is not what the API answers", function()
         assert.same({ topic = "t", partition = 0, offset = 5 }, position)
         assert.is_truthy(text:find(' (at topic "t", partition 0, offset 5)', 1, true), text)
       end
-      -- Known where an element with all three is at fault.
+      -- Known if the message at fault has all three.
       assert.equal(row[1] == "consume" and row[3]:find "^element" ~= nil, position ~= nil)
     end)
   end
 
-  it("A3: names the message at fault, of consume and fetch", function()
+  it("A3: names the message at fault, for consume and fetch", function()
     local bad = message_of { topic = '"u"', partition = "3", offset = "17", value = "5" }
-    local early = '{"offset":9,"value":5,"topic":"t","partition":0}' -- it is not known where it stands
+    -- The fault comes before its position.
+    local early = '{"offset":9,"value":5,"topic":"t","partition":0}'
     for _, method in ipairs { "consume", "fetch" } do
       local _, text, details = answer(method, "[" .. message_of() .. "," .. bad .. "," .. message_of() .. "]")
       assert.same({ topic = "u", partition = 3, offset = 17 }, details.position)
@@ -978,19 +979,19 @@ describe("a 2xx that is not what the API answers", function()
     end
   end)
 
-  it("A3: tells of an answer that is too large where it begins", function()
+  it("A3: names the first message of a response that is too large", function()
     local body = "[" .. message_of { topic = '"u"', partition = "3", offset = "17" } .. "," .. message_of() .. "]"
     for limit = 1, #body - 1 do
       local _, _, details = new({ max_response_bytes = limit }):finish({ name = "consume" }, 200, nil, body)
       assert.equal("response_too_large", details.code)
       assert.is_string(details.again)
-      -- A number whose end was not seen may have more digits.
+      -- A number that the limit cuts off may have more digits.
       local whole = limit > select(2, body:find('"offset":17', 1, true))
       assert.same(whole and { topic = "u", partition = 3, offset = 17 } or nil, details.position)
     end
   end)
 
-  it("names no position when too large, except of messages", function()
+  it("names a position in responses that are too large only for messages", function()
     local narrow = new { max_response_bytes = 60 }
     local body = '[{"topic":"t","partition":1,"offset":2,"timestamp":3},{"topic":"t","partition":1}]'
     for method, known in pairs { produce_many = false, offsets = false, committed = false, fetch = true } do
@@ -1000,7 +1001,7 @@ describe("a 2xx that is not what the API answers", function()
     end
   end)
 
-  it("A3: is none for a timestamp beyond this Lua's integers, which is handed out as text", function()
+  it("A3: a timestamp that this Lua's numbers cannot hold is not one: it becomes a string", function()
     for text, number in pairs { ["1764000000000000000"] = 1764000000000000000, ["9007199254740993"] = 0,
       ["9007199254740992"] = 9007199254740992, ["-1"] = -1, ["9223372036854775807"] = 0 } do
       local fits = exact or #text < 16 or text == "9007199254740992"
@@ -1025,7 +1026,7 @@ describe("a 2xx that is not what the API answers", function()
     assert.equal(2, #assert(client:finish(request, 200, nil, "[" .. metadata .. "," .. metadata .. "]")))
   end)
 
-  it("is every prefix of a right one", function()
+  it("is every prefix of a valid response", function()
     local good = {
       produce = '[{"topic":"t","partition":1,"offset":2,"timestamp":3}]',
       webhook = '{"topic":"t","partition":1,"offset":2,"timestamp":3}',
@@ -1055,8 +1056,8 @@ describe("a 2xx that is not what the API answers", function()
   end)
 end)
 
-describe("an answer that ends too early", function()
-  it("is lost where only the end of the connection ended it", function()
+describe("a response that ends too early", function()
+  it("is lost if only the end of the connection ended it", function()
     local _, _, details = answer("topics", '{"t":1', 200, {})
     assert.equal("connection_lost", details.code)
     _, _, details = answer("topics", "", 200, {})
@@ -1064,7 +1065,7 @@ describe("an answer that ends too early", function()
     assert.same({ t = 1 }, answer("topics", '{"t":1}', 200, {}))
   end)
 
-  it("is a bad one where its headers say where it ends", function()
+  it("is a bad response if its headers say where it ends", function()
     for _, name in ipairs { "content-length", "transfer-encoding" } do
       local _, _, details = answer("topics", '{"t":1', 200, { [name] = "x" })
       assert.equal("bad_response", details.code, name)
@@ -1074,7 +1075,7 @@ describe("an answer that ends too early", function()
 end)
 
 describe("fail", function()
-  it("returns what a method does whose transfer failed", function()
+  it("returns what a method returns for that failure", function()
     local request = client:prepare("topics")
     local result, text, details = client:fail(request, "timeout")
     assert.is_nil(result)
@@ -1102,7 +1103,7 @@ end)
 describe("retry_delay", function()
   local delay = core.retry_delay
 
-  it("doubles, with jitter, up to a most", function()
+  it("doubles with jitter, up to a maximum", function()
     for attempt, most in ipairs { 100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000 } do
       for _ = 1, 20 do
         local got = delay(attempt, { code = "timeout" }, { retries = 20 })
@@ -1119,7 +1120,7 @@ describe("retry_delay", function()
     assert.is_nil(delay(1, { code = "timeout" }, { retries = 0 }))
   end)
 
-  it("is nil for what no retry mends, and for words that are none", function()
+  it("is nil for permanent failures and for unknown codes", function()
     for _, code in ipairs { "unauthorized", "bad_response", "tls_failed", "gone fishing" } do
       assert.is_nil(delay(1, { code = code }))
     end
@@ -1132,7 +1133,7 @@ describe("retry_delay", function()
     assert.is_nil(delay(1, { code = "too_many", status = 429, retry_after = 61 }))
   end)
 
-  it("knows which methods may be carried out twice", function()
+  it("knows which methods may be executed twice", function()
     for _, method in ipairs { "produce", "produce_many", "webhook", "consume", "delete_consumer", "delete_topic" } do
       for _, code in ipairs { "connect_failed", "resolve_failed", "too_many", "unavailable" } do
         assert.truthy(delay(1, { code = code }, { method = method }))
@@ -1154,7 +1155,7 @@ end)
 -- Life ----------------------------------------------------------------------------------------
 
 describe("a client", function()
-  it("says what it is, without credentials", function()
+  it("prints its URL without credentials", function()
     assert.equal("upstash.kafka.client (" .. URL .. ")", tostring(new()))
     local closed = new()
     closed:close()
@@ -1162,7 +1163,7 @@ describe("a client", function()
     assert.equal("protected", getmetatable(closed))
   end)
 
-  it("that is closed says so, however often", function()
+  it("raises after close, which may be called twice", function()
     local closed = new()
     closed:close()
     closed:close()
@@ -1228,7 +1229,7 @@ describe("under a collector that never rests", function()
     end)
   end)
 
-  -- Runs it a thousand times, or for a second where a round of the collector takes long.
+  -- Runs it 1,000 times, but for at most a second.
   local function for_a_while(run)
     local start = os.clock()
     for round = 1, 1000 do
@@ -1237,7 +1238,7 @@ describe("under a collector that never rests", function()
     end
   end
 
-  -- Calls the function when the collector finds what is made here.
+  -- Calls the function when the collector runs.
   local function litter(finalise)
     local function finalise_safely() pcall(finalise) end
     if newproxy then
@@ -1300,7 +1301,7 @@ describe("under a collector that never rests", function()
     local function decode(close)
       for _ = 1, 50 do litter(function() finalise(close) end) end
       local fine, messages = pcall(used.finish, used, { name = "consume" }, 200, nil, body)
-      if not fine and close then -- it was closed before the decoding began
+      if not fine and close then -- closed before the decoder started
         assert.is_truthy(messages:find("client is closed", 1, true), messages)
         return
       end
@@ -1310,7 +1311,7 @@ describe("under a collector that never rests", function()
         assert.equal(("x"):rep(i % 90) .. i, messages[i].value)
       end
     end
-    -- A collector walks a large heap in more than one round.
+    -- The collector may need several rounds for a large heap.
     local rounds = 0
     repeat
       decode(false)

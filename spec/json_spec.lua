@@ -1,5 +1,5 @@
--- JSON as a Lua program meets it: answers of no fixed shape, through `finish`, compared with lua-cjson on generated
--- text, and the cases of spec/json; values that are tables, and back.
+-- JSON as a Lua program sees it. Responses without a fixed shape, through `finish`: compared with
+-- lua-cjson on generated text, and the cases of spec/json. Table values, in both directions.
 
 local cjson = require "cjson"
 local core = require "upstash.kafka.core"
@@ -12,7 +12,7 @@ local function decode(text)
   return client:finish(text:find "^%s*{" and object_request or list_request, 200, nil, text)
 end
 
--- cjson has null where we have nothing, and floats where 5.4 has integers; == sees no difference between the latter.
+-- Where lua-cjson has null we have nothing. Its floats and our integers are equal under ==.
 local function same(ours, theirs)
   if theirs == cjson.null then return ours == nil end
   if type(theirs) ~= "table" then return ours == theirs end
@@ -76,7 +76,7 @@ function generate(depth)
 end
 
 describe("JSON", function()
-  it("reads as lua-cjson does what is generated", function()
+  it("reads generated text as lua-cjson does", function()
     for round = 1, 5000 do
       local json = list(0)
       assert(same(decode(json), cjson.decode(json)), ("round %d: %s"):format(round, json))
@@ -94,7 +94,7 @@ describe("JSON", function()
     end
   end)
 
-  -- A list or object is an answer as it stands; a scalar that is right is one inside a list.
+  -- A list or an object is a response; a valid scalar is one inside a list.
   local folder = debug.getinfo(1, "S").source:match "^@(.*)json_spec%.lua$"
   for _, case in ipairs(dofile(folder .. "json/cases.lua")) do
     local scalar = not case.text:find "^%s*[%[{]"
@@ -104,7 +104,7 @@ describe("JSON", function()
       if not accepted then
         assert.is_nil(value)
         assert.equal("bad_response", details.code)
-      elseif details then -- right JSON that this Lua's numbers cannot hold
+      elseif details then -- valid JSON with a number that this Lua cannot hold
         assert.equal("integer_range", details.code)
         local number = case.text:match "^%[*(.-)%]*$"
         assert.is_true(not number:find "[^%-%d]" or math.abs(tonumber(number) or math.huge) == math.huge)
@@ -120,7 +120,7 @@ end)
 local integers = math.type ~= nil -- luacheck: compat
 local writer = kafka.new { url = "http://127.0.0.1:1" }
 
--- The text that a produce sends for the value.
+-- The JSON that a produce sends for the value.
 local function text_of(value)
   return decode(assert(writer:prepare("produce", "t", value)).body).value
 end
@@ -137,15 +137,16 @@ local function refused(value, reason)
   assert.truthy(err:find(reason .. ")", 1, true), err)
 end
 
--- The same number, of the same sign. A float with an integral value may come back as an integer.
+-- Whether the numbers and their signs are equal. An integral float may come back as an integer.
 local function same_number(a, b)
-  if a == 0 then return b == 0 and (integers and math.type(a) == "integer" or 1 / a == 1 / b) end -- luacheck: compat
-  return a == b and (not integers or math.type(a) == "float" or math.type(b) == "integer") -- luacheck: compat
+  local type_of = integers and math.type or type -- luacheck: compat
+  if a == 0 then return b == 0 and (type_of(a) == "integer" or 1 / a == 1 / b) end
+  return a == b and (not integers or type_of(a) == "float" or type_of(b) == "integer")
 end
 
 local function sign() return random(2) == 0 and 1 or -1 end
 
--- 53 bits and an exponent, as they come: from the smallest subnormal to the largest double.
+-- 53 random bits and a random exponent, from the smallest subnormal to the largest double.
 local function any_float()
   local mantissa = random(2 ^ 27) * 2 ^ 26 + random(2 ^ 26)
   local exponent = random(2046) - 1074
@@ -236,7 +237,7 @@ describe("A2: a value that is a table", function()
     end
   end)
 
-  it("names what is not JSON, and where it is", function()
+  it("names what JSON cannot hold, and its place", function()
     refused({ position = { lat = 0 / 0 } }, "value.position.lat: NaN is not JSON")
     refused({ list = { 1, 2, math.huge } }, "value.list[3]: inf is not JSON")
     refused({ { ["two words"] = { x_1 = -math.huge } } }, 'value[1]["two words"].x_1: -inf is not JSON')
@@ -257,7 +258,7 @@ describe("A2: a value that is a table", function()
     if pointer then refused({ pointer }, "value[1]: a userdata is not JSON") end
   end)
 
-  it("names 64-bit integers of LuaJIT's, which no number of its own holds", function()
+  it("refuses LuaJIT's 64-bit integers by name", function()
     local int64 = rawget(_G, "jit") and assert(loadstring "return 123LL")() -- luacheck: compat
     if not int64 then return end
     refused({ id = int64 }, "value.id: a cdata is not JSON")
@@ -266,7 +267,7 @@ describe("A2: a value that is a table", function()
     assert.truthy(err:find("string, number, table or null expected, got cdata", 1, true), err)
   end)
 
-  it("is nested up to 1,000 levels, and says when it holds itself", function()
+  it("may be nested up to 1,000 levels; one that contains itself is named", function()
     local deep = 7
     for _ = 1, 500 do deep = { { a = deep } } end
     local deepest = text_of(deep)
@@ -282,7 +283,7 @@ describe("A2: a value that is a table", function()
     refused(circle, "...: the table contains itself")
   end)
 
-  it("is an array as lua-cjson has it, and by the program's settings of it", function()
+  it("is an array by lua-cjson's rules and settings", function()
     local sparse, very_sparse = { [1] = 1, [3] = 3 }, { [1] = 1, [1000] = 2 }
     local edge, over = { [1] = 0, [2] = 0, [3] = 0, [4] = 0, [5] = 0, [10] = 0 }, { [5] = 0, [11] = 0 }
     for _, value in ipairs { {}, { 1 }, { 1, 2, x = 3 }, sparse, { [0] = 1 }, edge } do
@@ -316,7 +317,7 @@ describe("A2: a value that is a table", function()
     assert.equal('{"a":null}', text_of(value_of '{"a":null}'))
   end)
 
-  it("has text as it is, and escapes what JSON wants escaped", function()
+  it("keeps text and escapes what JSON requires", function()
     assert.equal('["/\\"\\\\\\n\\u0000\\u001f' .. "\127é漢😀" .. '"]', text_of { '/"\\\n\0\31' .. "\127é漢😀" })
     local encode, read = core.json(cjson)
     for length = 1, 200 do
@@ -344,7 +345,7 @@ describe("A2: a value that is a table", function()
 end)
 
 describe("core.json", function()
-  it("goes by lua-cjson's defaults where it is given none", function()
+  it("uses lua-cjson's defaults without a cjson", function()
     local encode, read = core.json()
     assert.equal("[1,null,3]", encode { [1] = 1, [3] = 3 })
     assert.same({ nil, "excessively sparse array", "" }, { encode { [1000] = 1 } })
@@ -355,7 +356,7 @@ describe("core.json", function()
     assert.has_error(function() read(5) end, "bad argument #1 to 'decode' (string expected, got number)")
   end)
 
-  it("goes by the defaults where a setting is none", function()
+  it("uses the defaults for invalid settings", function()
     for _, wrong in ipairs { { false, -1, "x" }, { nil, 2.5, 2 ^ 31 }, {} } do
       local encode = core.json {
         encode_sparse_array = function() return wrong[1], wrong[2], wrong[3] end, array_mt = 5,
@@ -368,7 +369,7 @@ describe("core.json", function()
   end)
 
   it("makes up to 256 MiB of JSON", function()
-    if rawget(_G, "jit") then return end -- whose memory may not reach so far
+    if rawget(_G, "jit") then return end -- may not have that much memory
     local encode = core.json()
     local letters, texts = ("x"):rep(2 ^ 20 - 4), {}
     for index = 1, 256 do texts[index] = letters end
@@ -380,7 +381,7 @@ describe("core.json", function()
     collectgarbage()
   end)
 
-  -- What OpenResty's lua-cjson has and Debian's has not.
+  -- OpenResty's lua-cjson has these, Debian's does not.
   it("knows empty arrays, and metatables of arrays", function()
     local settings = { object = true, marked = false }
     local like = {
@@ -409,7 +410,7 @@ describe("core.json", function()
 
   it("knows the value that stands for an empty array", function()
     local pointer = debug.upvalueid and debug.upvalueid(random, 1)
-    if not pointer then return end -- Lua 5.1 has no light userdata to spare
+    if not pointer then return end -- Lua 5.1 has no other light userdata
     local encode = core.json { empty_array = pointer }
     assert.equal('{"a":[]}', encode { a = pointer })
     assert.same({ nil, "a userdata is not JSON", ".a" }, { core.json()({ a = pointer }) })

@@ -80,7 +80,7 @@ describe("upstash.kafka.options", function()
     end
   end)
 
-  it("tells the same mistakes in the same words", function()
+  it("always reports the same one of several mistakes", function()
     for _ = 1, 20 do
       local _, err = pcall(method, { count = 0, word = "x", place = "x" })
       assert.is_truthy(err:find("(count: ", 1, true), err)

@@ -14,7 +14,7 @@ local function messages(...)
 end
 
 describe("records", function()
-  it("go on behind the last offset, whatever is missing before it, and end in front of `to`", function()
+  it("continue after the last offset despite gaps, and end before `to`", function()
     local stub = canned.start { "accept", "read", messages(0, 5), "read", messages(6, 7, 8), "close" }
     local client, offsets = kafka.new { url = stub.url, retries = 0 }, {}
     for message in client:records { topic = "t", partition = 0, from = 0, to = 7 } do
@@ -30,7 +30,7 @@ describe("records", function()
     assert.truthy(requests[2]:find('"max_messages":1', 1, true), requests[2])
   end)
 
-  it("end after `limit`, also where more came", function()
+  it("end after `limit` even if the response has more", function()
     local stub = canned.start { "accept", "read", messages(0, 1, 2), "close" }
     local client, count = kafka.new { url = stub.url, retries = 0 }, 0
     for _ in client:records { topic = "t", partition = 0, from = 0, limit = 2 } do count = count + 1 end

@@ -56,7 +56,7 @@ describe("client:records", function()
     assert.equal(numbers(1, 20), replay { from = "earliest", to = "latest", max_messages = 7 })
   end)
 
-  it("takes the end as it is when the loop starts", function()
+  it("ends at the end offset that it finds at its start", function()
     local moving, count = server:topic(1, 3), 0
     for _ in client:records { topic = moving, partition = 0, to = "latest" } do
       count = count + 1
@@ -65,7 +65,7 @@ describe("client:records", function()
     assert.equal(3, count)
   end)
 
-  it("waits for what comes, until it has been idle", function()
+  it("waits for new messages until it has been idle", function()
     local growing, list = server:topic(1, 2), {}
     for message in client:records { topic = growing, partition = 0, idle = 300 } do
       list[#list + 1] = message
@@ -80,7 +80,7 @@ describe("client:records", function()
     assert.equal("", replay { limit = 0 })
   end)
 
-  it("reads again what was lost on the way", function()
+  it("fetches a lost response again", function()
     local proxy = faulty_proxy.start(server.url, "lose /fetch 1", "cut /fetch 2")
     local lossy, list = kafka.new(server:access { url = proxy.url, retries = 0, retry_delay = 1 }), {}
     for message in lossy:records { topic = topic, partition = 0, to = "latest", max_messages = 9 } do
@@ -90,7 +90,7 @@ describe("client:records", function()
     assert.equal(numbers(1, 20), values(list))
   end)
 
-  it("A9: reads again what was cut inside the headers", function()
+  it("A9: fetches a response that was cut inside its headers again", function()
     local proxy = faulty_proxy.start(server.url, "cut@17 /fetch 1", "cut@60 /fetch 3", "cut@105 /fetch 5",
       "cut@40 /offsets 1")
     local lossy, list = kafka.new(server:access { url = proxy.url, retries = 0, retry_delay = 1 }), {}
@@ -110,7 +110,7 @@ describe("client:records", function()
       return values(seen), not fine and failure or nil
     end
 
-    it("comes again in smaller batches", function()
+    it("is fetched again in smaller batches", function()
       local narrow = server:client { max_response_bytes = 1000 }
       local seen, failure = until_failure(narrow, { topic = topic, partition = 0, to = "latest" })
       assert.equal(numbers(1, 20), seen)
@@ -120,7 +120,7 @@ describe("client:records", function()
       narrow:close()
     end)
 
-    it("names the message at fault, behind which the loop can go on", function()
+    it("names the message at fault, and a loop can start after it", function()
       local own = server:topic(1, 3)
       assert(client:produce(own, ("x"):rep(3000)))
       server:fill(own, 5, 7, 1)
@@ -139,7 +139,7 @@ describe("client:records", function()
 
     for fault, text in pairs { misplace = "element 1 of the response: offset: an integer expected, got a string",
       unnamed = "element 1 of the response: topic expected in the message, got none" } do
-      it("names the message before one that does not say where it is: " .. fault, function()
+      it("names the message before one without a readable position: " .. fault, function()
         local own = server:topic(1, 3)
         assert(client:produce(own, "poison"))
         local proxy = faulty_proxy.start(server.url, fault .. " /fetch 0")
@@ -157,7 +157,7 @@ describe("client:records", function()
       end)
     end
 
-    it("ends after the halving when no answer can be read", function()
+    it("stops after halving the batch if no response can be read", function()
       local own = server:topic(1, 3)
       for most, asked in pairs { [1] = 1, [16] = 5 } do
         local proxy = faulty_proxy.start(server.url, "garble /fetch 0")
@@ -171,7 +171,7 @@ describe("client:records", function()
       end
     end)
 
-    it("names a message of malformed JSON", function()
+    it("names a message in malformed JSON", function()
       local own = server:topic(1, 2)
       assert(client:produce(own, "poison"))
       local proxy = faulty_proxy.start(server.url, "spoil /fetch 0")
@@ -191,7 +191,7 @@ describe("client:records", function()
     assert.is_nil(next_record(loop))
   end)
 
-  it("raises where an answer names no offset", function()
+  it("raises if a response has no offset", function()
     local answering = canned.start { "accept", "read", canned.answer(200, "[]") }
     local other = kafka.new { url = answering.url }
     local fine, err = pcall(function()
@@ -204,7 +204,7 @@ describe("client:records", function()
     assert.equal("bad_response", err.code)
   end)
 
-  it("raises what the server refuses", function()
+  it("raises the server's refusal", function()
     local fine, err = pcall(replay, { partition = 5, to = "latest" })
     assert.is_false(fine)
     assert.equal(400, err.status)

@@ -1,4 +1,6 @@
-/* The binding on an allocator that fails at every n: no call may leak, crash or leave a client
+/* for: client.c, perform.c, build*.c, decode.c, message.c, producer*.c, json_codec.c
+ *
+ * The binding with an allocator that fails at every n: no call may leak, crash or leave a client
  * that does not work. Lua's own memory and the C heap are counted apart. */
 #include <unistd.h>
 #include <lauxlib.h>
@@ -58,7 +60,7 @@ static const char client_program[] =
   "assert(client:finish({ name = 'consume' }, 200, nil, '[{}]') == nil)\n"
   "client:close()\n";
 
-/* Nobody listens there, so every message ends as a failure. */
+/* Nothing listens at that address, so every message fails. */
 static const char producer_program[] =
   "local client = core.new { url = 'http://127.0.0.1:1', encode = function() return '{}' end }\n"
   "local options = { topic = 't', linger = 60000, message_timeout = 1, log = false }\n"
@@ -80,7 +82,7 @@ static const char producer_program[] =
   "assert(not producer:flush(0))\n"
   "assert(not producer:close(0))\n";
 
-/* Both ways, and what is refused on the way. */
+/* Encodes and decodes, and fails in both. */
 static const char json_program[] =
   "local calls = 0\n"
   "local like = { array_mt = {}, decode_array_with_array_mt = function() return true end,\n"
@@ -114,7 +116,7 @@ static int run_program(lua_State *L)
   return 0;
 }
 
-/* A state with the libraries, its memory not failing yet. */
+/* Creates a state with the libraries. Its memory does not fail yet. */
 static lua_State *open_state(void)
 {
   lua_fail_at = 0;
@@ -126,14 +128,14 @@ static lua_State *open_state(void)
   return L;
 }
 
-/* Senders outlive their states. */
+/* Closes the state, then the senders, which outlive it. */
 static void close_state(lua_State *L)
 {
   lua_close(L);
   uk_registry_close_all(0);
 }
 
-/* Whether no more is allocated than that; the thread of a sender may need a moment longer than was waited for it. */
+/* Waits until no more than that is allocated: the thread of a sender may still be ending. */
 static bool back_at(long live)
 {
   for (int i = 0; i < 2000 && fault_live() != live; i++)

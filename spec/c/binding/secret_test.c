@@ -1,5 +1,6 @@
-/* A secret that is kept has reached the disk before it has its name, and the name before it is used. For:
- * binding/server_system.c. */
+/* for: server_system.c
+ *
+ * A secret reaches the disk before it gets its name, and the name before the secret is used. */
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -12,7 +13,8 @@
 #include "check.h"
 #include "log_rig.h"
 
-/* What was done, in order, a letter each: w a write, s a sync of a file, d one of a directory, l a link, u an unlink. */
+/* The calls in order, one letter each: w write, s sync of a file, d sync of a directory, l link,
+ * u unlink. */
 static char done[64];
 static bool sync_fails;
 
@@ -80,13 +82,13 @@ static void is_on_the_disk_before_it_is_used(void)
   snprintf(path, sizeof path, "%s/secret", rig_directory());
   sync_fails = true;
   CHECK(!write_secret(L, path));
-  CHECK(stat(path, &status) != 0); /* what may not be whole has no name */
+  CHECK(stat(path, &status) != 0); /* a file that may be incomplete has no name */
   CHECK_EQ_STR(done, "wsu");
   sync_fails = false;
   CHECK(write_secret(L, path));
   CHECK_EQ_STR(done, "wslud");
   CHECK(stat(path, &status) == 0 && (status.st_mode & 0777) == 0600);
-  CHECK(!write_secret(L, path)); /* one that is there is left alone */
+  CHECK(!write_secret(L, path)); /* never changes an existing file */
   lua_close(L);
   rig_remove();
 }

@@ -1,4 +1,4 @@
--- A produce of which a part is stored: what the client makes of the answer.
+-- How the client reads the response to a partly stored produce.
 
 local core = require "upstash.kafka.core"
 local canned = require "spec.support.canned_server"
@@ -23,7 +23,7 @@ end
 local TWO = { { value = "a" }, { value = "b" } }
 
 describe("results of a produce", function()
-  it("say of each message where it is or why it is not", function()
+  it("have the metadata or the error of each message", function()
     local result, message, details = finish("produce_many", body(STORED, PASSES), "t", TWO)
     assert.is_nil(result)
     assert.equal("[1]: no; 1 of 2 messages failed", message)
@@ -38,27 +38,27 @@ describe("results of a produce", function()
     assert.same({ error = "too large", status = 413, code = "too_large", retriable = false }, details.results[1])
   end)
 
-  it("are as many as the messages", function()
+  it("must be as many as the messages", function()
     local _, message, details = finish("produce_many", body(STORED, PASSES, STAYS), "t", TWO)
     assert.equal("the response: metadata of 2 messages expected, got 3", message)
     assert.same({ error = message, code = "bad_response", status = 504, retriable = false }, details)
   end)
 
-  it("are not taken when they are malformed", function()
+  it("are refused if they are malformed", function()
     local _, message, details = finish("produce_many", body(STORED, '{"offset":1}'), "t", TWO)
     assert.equal("element 2 of the response: topic expected in the result, got none", message)
     assert.equal("bad_response", details.code)
     assert.is_nil(details.results)
   end)
 
-  it("belong to a produce alone", function()
+  it("are read for a produce only", function()
     local _, message, details = finish("fetch", body "5", "t", 0, 0)
     assert.equal("[1]: no; 1 of 2 messages failed", message)
     assert.is_true(details.retriable)
     assert.is_nil(details.results)
   end)
 
-  it("keep the whole from being sent again", function()
+  it("stop the client from retrying the whole request", function()
     local partial = body(STORED, PASSES):gsub("504", "503", 1)
     local server = canned.start { "accept", "read", canned.answer(503, partial), "read" }
     local eager = core.new { url = server.url, retries = 3, retry_delay = 1 }
