@@ -69,35 +69,46 @@ static const struct uk_request_methods methods = {
   .reply = uk_exchange_reply,
 };
 
-void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
+/* Splits the target into path and query. `exchange->uri` has room for it and two NULs. */
+static void take_target(struct uk_exchange *exchange, const char *target)
 {
-  struct uk_http *http = context;
-  const union MHD_ConnectionInfo *info =
-    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-  const char *target = origin_form(uri != NULL ? uri : "");
   size_t length = strlen(target);
-  struct uk_exchange *exchange = calloc(1, sizeof *exchange + length + 2);
+  memcpy(exchange->uri, target, length);
+  size_t path_length = strcspn(exchange->uri, "?");
+  exchange->uri[path_length] = '\0';
+  exchange->request.path = exchange->uri;
+  exchange->request.query = exchange->uri + path_length + (path_length < length ? 1 : 0);
+}
+
+static struct uk_exchange *new_exchange(struct uk_http *http, struct MHD_Connection *connection,
+                                        const char *target)
+{
+  struct uk_exchange *exchange = calloc(1, sizeof *exchange + strlen(target) + 2);
   if (exchange == NULL)
     return NULL;
   exchange->http = http;
   exchange->connection = connection;
+  exchange->socket = uk_http_socket(connection);
+  atomic_init(&exchange->state, UK_RUNNING);
+  exchange->request.methods = &methods;
+  exchange->request.server = http->server;
+  exchange->request.status = 200;
+  uk_arena_init(&exchange->request.arena, ARENA_BYTES);
+  uk_buffer_init(&exchange->request.reply, uk_exchange_reply_bytes);
+  uk_buffer_init(&exchange->body, http->max_body_bytes);
+  take_target(exchange, target);
+  return exchange;
+}
+
+void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *connection)
+{
+  const char *target = origin_form(uri != NULL ? uri : "");
+  struct uk_exchange *exchange = new_exchange(context, connection, target);
+  if (exchange == NULL)
+    return NULL;
   exchange->line_bytes = (uri != NULL ? strlen(uri) : 0) + strlen("  HTTP/1.1\r\n");
   uk_http_mark_line(connection, has_long_line(exchange));
-  exchange->socket = info != NULL ? info->connect_fd : -1;
-  atomic_init(&exchange->state, UK_RUNNING);
-  memcpy(exchange->uri, target, length);
   hide_query(target);
-  size_t path_length = strcspn(exchange->uri, "?");
-  exchange->uri[path_length] = '\0';
-  struct uk_request *request = &exchange->request;
-  request->methods = &methods;
-  request->server = http->server;
-  request->path = exchange->uri;
-  request->query = exchange->uri + path_length + (path_length < length ? 1 : 0);
-  request->status = 200;
-  uk_arena_init(&request->arena, ARENA_BYTES);
-  uk_buffer_init(&request->reply, uk_exchange_reply_bytes);
-  uk_buffer_init(&exchange->body, http->max_body_bytes);
   return exchange;
 }
 

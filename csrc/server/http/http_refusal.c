@@ -162,7 +162,7 @@ void uk_http_mark_line(struct MHD_Connection *connection, bool is_long)
                                       : (unsigned)UK_HTTP_IDLE_SECONDS);
 }
 
-static int socket_of(struct MHD_Connection *connection)
+int uk_http_socket(struct MHD_Connection *connection)
 {
   const union MHD_ConnectionInfo *info =
     MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -191,7 +191,7 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
   if (http != NULL && status == 431 && is_marked_long(connection))
     status = 414;
   if (http != NULL && has_bad_length(connection)) {
-    write_refusal(socket_of(connection), http, connection, status);
+    write_refusal(uk_http_socket(connection), http, connection, status);
     return MHD_NO;
   }
   if (queue == NULL)
@@ -243,7 +243,7 @@ void uk_http_on_connection(void *context, struct MHD_Connection *connection, voi
     return;
   }
   atomic_fetch_sub(&http->connections, 1);
-  int socket = socket_of(connection);
+  int socket = uk_http_socket(connection);
   if (http->tls || socket < 0)
     return;
   if (is_unanswered(socket))

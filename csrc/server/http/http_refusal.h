@@ -24,6 +24,9 @@ void uk_http_unregister(struct uk_http *http);
 /* The library's own MHD_queue_response; NULL if it cannot be found. */
 uk_queue_response *uk_http_queue_function(void);
 
+/* The connection's socket, or -1. */
+int uk_http_socket(struct MHD_Connection *connection);
+
 /* Whether the connection is above the limit. */
 bool uk_http_is_surplus(const struct uk_http *http, struct MHD_Connection *connection);
 

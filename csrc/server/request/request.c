@@ -150,16 +150,21 @@ static enum uk_error decode_as(struct uk_request *request, struct uk_slice raw,
   return good ? UK_OK : UK_E_BAD_REQUEST;
 }
 
+static bool refuse_encoding(struct uk_request *request, enum uk_error error, struct uk_slice raw)
+{
+  if (error == UK_E_NO_MEMORY)
+    uk_request_error(request, error, NULL);
+  else
+    uk_request_error(request, error, "query: malformed percent escape in %.*s", shown(raw),
+                     raw.data);
+  return false;
+}
+
 /* False, with an error reply, if malformed or out of memory. */
 static bool decode(struct uk_request *request, struct uk_slice raw, struct uk_slice *decoded)
 {
   enum uk_error error = decode_as(request, raw, UK_QUERY_FORM, decoded);
-  if (error == UK_E_NO_MEMORY)
-    uk_request_error(request, error, NULL);
-  else if (error != UK_OK)
-    uk_request_error(request, error, "query: malformed percent escape in %.*s", shown(raw),
-                     raw.data);
-  return error == UK_OK;
+  return error == UK_OK || refuse_encoding(request, error, raw);
 }
 
 int uk_request_query(struct uk_request *request, const char *name, struct uk_slice *value)
@@ -207,38 +212,20 @@ static bool refuse_parameter(struct uk_request *request, struct uk_slice name, c
   return false;
 }
 
-bool uk_request_query_unique(struct uk_request *request, const char *const *names, size_t count)
+/* Each of the names at most once. With `others`, ignores all other parameters, malformed ones too. */
+static bool check_names(struct uk_request *request, const char *const *names, size_t count,
+                        bool others)
 {
   const char *at = request->query;
   struct uk_slice raw_name, raw_value, name;
   unsigned seen = 0;
   while (next_parameter(&at, &raw_name, &raw_value)) {
     enum uk_error error = decode_as(request, raw_name, UK_QUERY_FORM, &name);
-    if (error == UK_E_NO_MEMORY) {
-      uk_request_error(request, error, NULL);
-      return false;
-    }
+    if (error == UK_E_NO_MEMORY || (error != UK_OK && !others))
+      return refuse_encoding(request, error, raw_name);
     size_t found = error == UK_OK ? find_name(name, names, count) : count;
-    if (found == count)
+    if (found == count && (others || (name.length > 0 && name.data[0] == '_')))
       continue;
-    if ((seen >> found & 1) != 0)
-      return refuse_parameter(request, name, "repeated", NULL);
-    seen |= 1u << found;
-  }
-  return true;
-}
-
-bool uk_request_query_known(struct uk_request *request, const char *const *names, size_t count)
-{
-  const char *at = request->query;
-  struct uk_slice raw_name, raw_value, name;
-  unsigned seen = 0;
-  while (next_parameter(&at, &raw_name, &raw_value)) {
-    if (!decode(request, raw_name, &name))
-      return false;
-    if (name.length > 0 && name.data[0] == '_')
-      continue;
-    size_t found = find_name(name, names, count);
     if (found == count)
       return refuse_parameter(request, name, "unknown", uk_nearest(name, names, count));
     if ((seen >> found & 1) != 0)
@@ -246,4 +233,14 @@ bool uk_request_query_known(struct uk_request *request, const char *const *names
     seen |= 1u << found;
   }
   return true;
+}
+
+bool uk_request_query_unique(struct uk_request *request, const char *const *names, size_t count)
+{
+  return check_names(request, names, count, true);
+}
+
+bool uk_request_query_known(struct uk_request *request, const char *const *names, size_t count)
+{
+  return check_names(request, names, count, false);
 }
