@@ -2418,6 +2418,19 @@ static void a_commit_that_waits_in_vain_was_not_made(void)
   check_may_be_done(&request, false);
 }
 
+/* Others may have joined since. */
+static void what_the_group_had_before_it_joined_is_forgotten(void)
+{
+  static struct request request;
+  auto_commit = false;
+  take_over(&request);
+  fake_assigned("me", "t/0");
+  fake_revoked(false);
+  fake.log[0] = '\0';
+  fake_assigned("me", "");
+  FAKE_DID("assign()");
+}
+
 /* Limits. */
 
 static void consume_as(struct request *request, const char *instance)
@@ -3188,5 +3201,6 @@ int main(void)
   RUN(each_event_leads_from_a_state_of_a_takeover_to_the_next);
   RUN(a_consume_at_the_end_of_a_lease_is_not_confirmed);
   RUN(a_commit_that_waits_in_vain_was_not_made);
+  RUN(what_the_group_had_before_it_joined_is_forgotten);
   return check_end();
 }

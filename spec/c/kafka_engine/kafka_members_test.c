@@ -304,11 +304,12 @@ static void refuse(int32_t broker, rd_kafka_resp_err_t code)
 /* The group has these members, "one" among them where it is live. */
 static struct reply group_with(const char *instance)
 {
-  return (struct reply){
-    .groups = 1,
-    .state = RD_KAFKA_CONSUMER_GROUP_STATE_STABLE,
-    .count = 3,
-    .members = {{NULL, "nobody", "t/0"}, {instance, "one-42", "t/1 u/2"}, {"two", "two-43", NULL}}};
+  return (struct reply){.groups = 1,
+                        .state = RD_KAFKA_CONSUMER_GROUP_STATE_STABLE,
+                        .count = 3,
+                        .members = {{.name = "nobody", .holds = "t/0"},
+                                    {.instance = instance, .name = "one-42", .holds = "t/1 u/2"},
+                                    {.instance = "two", .name = "two-43"}}};
 }
 
 #define CHECK_ASKED(wanted)                                                                        \

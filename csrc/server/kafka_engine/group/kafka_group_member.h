@@ -14,7 +14,7 @@ void uk_kafka_group_member_init(struct uk_kafka_group_member *member,
                                 void (*ended)(struct uk_kafka_task *task));
 void uk_kafka_group_member_free(struct uk_kafka_group_member *member);
 
-/* Opens the handle. False with a text: there is none to be had. */
+/* Opens the handle. False, with a text: librdkafka refuses, or memory is out. */
 bool uk_kafka_group_member_open(struct uk_kafka_group_member *member, char *text, size_t size);
 
 /* Moves the requests that have arrived to `arrived`. Precondition: the mutex of the groups is not

@@ -116,7 +116,7 @@ static void take_partitions(struct uk_kafka_instance *instance,
   instance->awaits_created = false;
   member->waiting_since = now;
   forget_group_holds(instance);
-  uk_kafka_lease_joined(member, first, now);
+  uk_kafka_lease_joined(member, first);
   if (first)
     instance->state = UK_KAFKA_SERVING;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "server/kafka_engine/rd/kafka_handle.h"
 
 enum {
@@ -109,8 +110,9 @@ enum uk_kafka_owner uk_kafka_lease_owner(struct uk_kafka_group_member *member, i
   return owner;
 }
 
-void uk_kafka_lease_joined(struct uk_kafka_group_member *member, bool first, int64_t now)
+void uk_kafka_lease_joined(struct uk_kafka_group_member *member, bool first)
 {
+  int64_t now = uk_clock_monotonic(); /* not before the group let the member in */
   if (first && member->lease.taken_over)
     member->lease.quiet_until = now + UK_KAFKA_LEASE;
   member->lease.ask_at = now;

@@ -36,7 +36,7 @@ enum uk_kafka_owner uk_kafka_lease_owner(struct uk_kafka_group_member *member, i
 
 /* The member has joined, for the `first` time or again: one that took the instance over is quiet
  * for a lease at first. */
-void uk_kafka_lease_joined(struct uk_kafka_group_member *member, bool first, int64_t now);
+void uk_kafka_lease_joined(struct uk_kafka_group_member *member, bool first);
 
 /* Takes an answer, if one has come. False: another server has the instance. Precondition: the
  * member does not leave. */

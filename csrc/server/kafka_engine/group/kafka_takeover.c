@@ -13,7 +13,7 @@
 
 static const char NOT_TAKEN_OVER[] = "the instance could not be taken over";
 
-/* Each step and each event says whether the state that it leaves has something to do at once. */
+/* Each step says whether the state that it leads to has something to do at once. */
 
 static bool go(struct uk_kafka_takeover *takeover, enum uk_kafka_takeover_state state)
 {
@@ -247,7 +247,7 @@ static void take_error(struct uk_kafka_takeover *takeover, rd_kafka_event_t *eve
 }
 
 /* False: the group does not know the member any more. */
-static bool take_rebalance(struct uk_kafka_takeover *takeover, rd_kafka_event_t *event, int64_t now)
+static bool take_rebalance(struct uk_kafka_takeover *takeover, rd_kafka_event_t *event)
 {
   struct uk_kafka_group_member *member = &takeover->member;
   bool first = takeover->state == UK_KAFKA_TAKEOVER_JOINING;
@@ -258,17 +258,17 @@ static bool take_rebalance(struct uk_kafka_takeover *takeover, rd_kafka_event_t 
     return true;
   }
   uk_kafka_rebalance_refuse(member); /* it reads nothing, whatever it is given */
-  uk_kafka_lease_joined(member, first, now);
+  uk_kafka_lease_joined(member, first);
   if (first)
     takeover->state = UK_KAFKA_TAKEOVER_COMMITTING;
   return true;
 }
 
 /* False: another server has the instance. */
-static bool take_event(struct uk_kafka_takeover *takeover, rd_kafka_event_t *event, int64_t now)
+static bool take_event(struct uk_kafka_takeover *takeover, rd_kafka_event_t *event)
 {
   switch (rd_kafka_event_type(event)) {
-  case RD_KAFKA_EVENT_REBALANCE: return take_rebalance(takeover, event, now);
+  case RD_KAFKA_EVENT_REBALANCE: return take_rebalance(takeover, event);
   case RD_KAFKA_EVENT_OFFSET_COMMIT: return uk_kafka_commits_answered(&takeover->member, event);
   case RD_KAFKA_EVENT_ERROR:
     if (rd_kafka_event_error_is_fatal(event))
@@ -279,7 +279,7 @@ static bool take_event(struct uk_kafka_takeover *takeover, rd_kafka_event_t *eve
   }
 }
 
-static bool take_events(struct uk_kafka_takeover *takeover, int64_t now)
+static bool take_events(struct uk_kafka_takeover *takeover)
 {
   const struct uk_kafka_group_member *member = &takeover->member;
   char text[UK_MESSAGE_SIZE];
@@ -287,7 +287,7 @@ static bool take_events(struct uk_kafka_takeover *takeover, int64_t now)
   rd_kafka_event_t *event;
   while (good && member->handle != NULL &&
          (event = rd_kafka_queue_poll(member->control, 0)) != NULL) {
-    good = take_event(takeover, event, now);
+    good = take_event(takeover, event);
     rd_kafka_event_destroy(event);
   }
   return good &&
@@ -303,7 +303,7 @@ static void run(struct uk_kafka_task *task, int64_t now)
     (struct uk_kafka_takeover *)((char *)task - offsetof(struct uk_kafka_takeover, member.task));
   struct uk_kafka_group_member *member = &takeover->member;
   take_inbox(member, now);
-  if (!take_events(takeover, now)) {
+  if (!take_events(takeover)) {
     (void)end(takeover, true, now);
     return;
   }
