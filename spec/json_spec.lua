@@ -6,6 +6,7 @@ local core = require "upstash.kafka.core"
 local kafka = require "upstash.kafka"
 
 local client = core.new { url = "http://127.0.0.1:1" }
+local upvalueid = rawget(debug, "upvalueid") -- returns a light userdata; not in Lua 5.1
 local list_request, object_request = client:prepare "consumers", client:prepare "health"
 
 local function decode(text)
@@ -254,7 +255,7 @@ describe("A2: a value that is a table", function()
     refused({ a1 = { [""] = print } }, 'value.a1[""]: a function is not JSON')
     refused({ ["a-b"] = print }, 'value["a-b"]: a function is not JSON')
     refused({ [-5] = print }, "value[-5]: a function is not JSON")
-    local pointer = debug.upvalueid and debug.upvalueid(refused, 1)
+    local pointer = upvalueid and upvalueid(refused, 1)
     if pointer then refused({ pointer }, "value[1]: a userdata is not JSON") end
   end)
 
@@ -409,7 +410,7 @@ describe("core.json", function()
   end)
 
   it("knows the value that stands for an empty array", function()
-    local pointer = debug.upvalueid and debug.upvalueid(random, 1)
+    local pointer = upvalueid and upvalueid(random, 1)
     if not pointer then return end -- Lua 5.1 has no other light userdata
     local encode = core.json { empty_array = pointer }
     assert.equal('{"a":[]}', encode { a = pointer })
