@@ -150,7 +150,7 @@ static void every_flipped_bit_is_found(void)
   uk_log_builder_free(&builder);
 }
 
-/* Goes through all records; what the decoder says lies within must lie within. */
+/* Iterates over all records; every slice that the decoder returns must lie within the batch. */
 static void walk(const char *data, size_t length, uint64_t skip)
 {
   struct uk_record got;
@@ -171,7 +171,7 @@ static void reseal(char *data, size_t length)
   uk_store_u32((uint8_t *)data + 4, sum);
 }
 
-/* Damage that the checksum does not show: with a checksum of its own. */
+/* Damage that the checksum does not show: the damaged bytes have a valid one. */
 static void nothing_is_trusted(void)
 {
   struct uk_log_builder builder;
@@ -191,7 +191,7 @@ static void nothing_is_trusted(void)
   uk_log_builder_free(&builder);
 }
 
-/* What becomes of a batch of `count` records that consists of these bytes behind its header. */
+/* Decodes a batch of `count` records with these bytes after its header. */
 static enum uk_log_cursor_result read_crafted(const char *bytes, size_t length, uint32_t count)
 {
   static char batch[UK_LOG_BATCH_HEADER + 20000];
@@ -214,7 +214,7 @@ static enum uk_log_cursor_result read_crafted(const char *bytes, size_t length, 
   return result;
 }
 
-/* A checksum that is right does not make a record right: what the format does not allow is damage, to the byte. */
+/* A valid checksum does not make a record valid: everything that the format forbids is damage. */
 static void what_the_format_does_not_allow_is_damage(void)
 {
 #define CASE(count, bytes)                                                                         \
@@ -232,26 +232,26 @@ static void what_the_format_does_not_allow_is_damage(void)
       CASE(1, "\4\2\0\1v"), /* "v" */
       CASE(2, "\2\0\0\2\0\0"),
       CASE(1, "\5\4\0\1\0\0"),                                /* a header, of empty key and value */
-      CASE(1, "\13\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\1"), /* all of 64 bits */
+      CASE(1, "\13\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\1"), /* all 64 bits */
     },
     bad[] = {
-      CASE(1, ""),                                                /* no record */
-      CASE(1, "\0"),                                              /* one without flags */
-      CASE(1, "\1\0"),                                            /* without a time */
-      CASE(2, "\2\0\0"),                                          /* fewer than it says */
-      CASE(0, "\2\0\0"),                                          /* more */
-      CASE(1, "\2\0\0\0"),                                        /* a byte behind the last */
-      CASE(1, "\3\0\0\0"),                                        /* a byte behind its parts */
-      CASE(1, "\5\2\0\1vw"),                                      /* the same */
-      CASE(1, "\2\10\0"),                                         /* a flag that there is not */
-      CASE(1, "\4\2\0\2v"),                                       /* a value past the record */
-      CASE(1, "\5\2\0\1v"),                                       /* a record past the batch */
-      CASE(1, "\3\4\0\0"),                                        /* no header at all */
-      CASE(1, "\4\4\0\1\0"),                                      /* one without its value */
-      CASE(1, "\7\4\0\1\0\0\0\0"),                                /* one more than it says */
-      CASE(1, "\13\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\2"),     /* past 64 bits */
-      CASE(1, "\14\0\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\0"), /* of eleven bytes */
-      CASE(1, "\13\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\x81"),   /* without an end */
+      CASE(1, ""),                                            /* no record */
+      CASE(1, "\0"),                                          /* a record without flags */
+      CASE(1, "\1\0"),                                        /* without a timestamp */
+      CASE(2, "\2\0\0"),                                      /* fewer records than the count */
+      CASE(0, "\2\0\0"),                                      /* more records than the count */
+      CASE(1, "\2\0\0\0"),                                    /* a byte after the last record */
+      CASE(1, "\3\0\0\0"),                                    /* a byte after the record's fields */
+      CASE(1, "\5\2\0\1vw"),                                  /* the same */
+      CASE(1, "\2\10\0"),                                     /* an unknown flag */
+      CASE(1, "\4\2\0\2v"),                                   /* a value longer than the record */
+      CASE(1, "\5\2\0\1v"),                                   /* a record longer than the batch */
+      CASE(1, "\3\4\0\0"),                                    /* header count 0 */
+      CASE(1, "\4\4\0\1\0"),                                  /* a header without a value */
+      CASE(1, "\7\4\0\1\0\0\0\0"),                            /* one header more than the count */
+      CASE(1, "\13\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\2"), /* more than 64 bits */
+      CASE(1, "\14\0\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\0"), /* eleven bytes */
+      CASE(1, "\13\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\x81"),   /* an unterminated varint */
     };
 #undef CASE
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -266,7 +266,7 @@ static void what_the_format_does_not_allow_is_damage(void)
   }
 }
 
-/* As many headers as a message may have are read, one more are damage. */
+/* The limit of headers is read; one more is damage. */
 static void headers_are_counted(void)
 {
   static char bytes[8 + 2 * (UK_HEADERS_PER_MESSAGE_MAX + 1)];
@@ -298,7 +298,7 @@ static void refuses_other_versions(void)
   uk_log_builder_free(&builder);
 }
 
-/* A batch is filled to its last byte, and not past it. */
+/* A batch is filled to its last byte, and no further. */
 static void fills_up_to_the_limit(void)
 {
   struct uk_log_builder builder;
@@ -307,7 +307,8 @@ static void fills_up_to_the_limit(void)
   uk_log_builder_init(&builder);
   one.value = uk_slice_of(value, 100);
   REQUIRE(uk_log_builder_add(&builder, &one, 5) == UK_OK);
-  /* A varint of three bytes before the record, flags, delta, a varint of three bytes before the value. */
+  /* A three-byte varint before the record, flags, delta, and a three-byte varint before the
+   * value. */
   size_t left = UK_LOG_BATCH_BYTES - builder.bytes.length - 8;
   one.value.length = left + 1;
   CHECK(!uk_log_builder_fits(&builder, &one, 5));
@@ -342,7 +343,8 @@ static void a_large_record_is_a_batch_of_its_own(void)
   free(value);
 }
 
-/* Key, value and headers with their names; what a record has not is not counted, whatever its length says. */
+/* Key, value, and headers with their keys. A missing key or value does not count, whatever its
+ * length says. */
 static void bytes_of_a_record(void)
 {
   struct uk_record_header named[2] = {{uk_slice_text("abc"), uk_slice_text("de")},
@@ -375,7 +377,7 @@ static void the_greatest_timestamp_may_be_negative(void)
   uk_log_builder_free(&builder);
 }
 
-/* The memory of a large batch is given back, that of others is kept. */
+/* The builder frees the memory of a large batch, and keeps that of others. */
 static void memory_is_kept_up_to_a_limit(void)
 {
   struct uk_log_builder builder;

@@ -1,4 +1,4 @@
-/* The log whose process is killed: what was acknowledged is there, and the offsets have no gaps. */
+/* A log whose process is killed: everything acknowledged is there, and the offsets have no gaps. */
 #include "server/log_engine/log.h"
 
 #include <poll.h>
@@ -10,15 +10,16 @@
 #include "check.h"
 #include "log_rig.h"
 
-/* A pipe holds what a child can acknowledge in LONGEST milliseconds; one that is full stops the child. */
+/* The pipe holds everything that a child can acknowledge in LONGEST milliseconds; a full one would
+ * block it. */
 enum { ROUNDS = 20, PRODUCERS = 3, LONGEST = 120 };
 
-/* What the child says through the pipe, once it is acknowledged. */
+/* The child writes it into the pipe once it is acknowledged. */
 struct acknowledged {
   int32_t partition;
   int32_t producer;
   int64_t offset;
-  int64_t serial; /* of the producer, also in the value */
+  int64_t serial; /* number of the producer; the value contains it, too */
 };
 
 struct producer {
@@ -45,7 +46,7 @@ static void *produce_for_ever(void *argument)
   return NULL;
 }
 
-/* The child's life. It ends by a signal. */
+/* Runs the child until a signal ends it. */
 static void produce_until_killed(int pipe)
 {
   struct uk_log_options options = rig_options();
@@ -86,7 +87,7 @@ static void check_offsets(struct uk_log *log, int32_t partition, int64_t *end_be
   *end_before = end;
 }
 
-/* Returns how much had been acknowledged. */
+/* Returns how many records were acknowledged. */
 static int check_after(int pipe, int64_t *ends)
 {
   struct uk_log_options options = rig_options();
@@ -109,7 +110,7 @@ static void wait_for_the_first(int pipe)
   CHECK_EQ_INT(poll(&readable, 1, 30000), 1);
 }
 
-/* While it opens the log, and while it works. */
+/* Killed while it opens the log, and while it works. */
 static void killed_at_any_moment(void)
 {
   unsigned seed = (unsigned)getpid();

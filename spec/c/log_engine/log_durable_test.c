@@ -1,5 +1,6 @@
-/* What the log acknowledges is on the disk: each write of data.mdb is followed by its sync before the answer, and the
- * page that makes a transaction valid is written after the pages that it names. For: log_store.c, log_writer.c. */
+/* What the log acknowledges is on the disk: data.mdb is synced after each write and before the
+ * answer, and the page that makes a transaction valid is written after the pages that it names.
+ * For: log_store.c, log_writer.c. */
 #include "server/log_engine/log.h"
 
 #include <fcntl.h>
@@ -14,15 +15,15 @@
 #include "check.h"
 #include "log_rig.h"
 
-enum { META_BYTES = 2 * 4096 }; /* LMDB's two meta pages stand at the front of the file */
+enum { META_BYTES = 2 * 4096 }; /* LMDB's two meta pages are at the front of the file */
 
-/* What was written to data.mdb and not synced, in front of libc's functions, for LMDB too. */
+/* Counts writes to data.mdb that were not synced. These functions replace libc's, for LMDB too. */
 static struct {
   pthread_mutex_t mutex;
   bool data, meta;       /* written and not synced */
   int metas;             /* writes of a meta page */
-  int metas_before_data; /* those that named pages which were not synced */
-  int directory_syncs;   /* of the log's directory, data.mdb in it */
+  int metas_before_data; /* those that named pages without a sync */
+  int directory_syncs;   /* syncs of the log's directory while it has data.mdb */
 } disk = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static bool same_file(int fd, const char *name)
@@ -103,7 +104,8 @@ IN_FRONT int fsync(int fd)
   return status;
 }
 
-/* Between two operations the writer may be at work on maintenance, so each test has one thread and no retention. */
+/* Between operations the writer may run maintenance, so each test has one thread and no
+ * retention. */
 static void check_disk(int metas_before)
 {
   pthread_mutex_lock(&disk.mutex);
@@ -163,7 +165,7 @@ static void f8_what_is_acknowledged_is_on_the_disk(void)
   rig_remove();
 }
 
-/* A file whose name is not on the disk is lost with the power, whatever was synced in it. */
+/* A power failure loses a file whose name is not on the disk, even if its data was synced. */
 static void a18_the_names_of_the_files_are_on_the_disk(void)
 {
   struct uk_log_options options = rig_options();
@@ -176,7 +178,7 @@ static void a18_the_names_of_the_files_are_on_the_disk(void)
   rig_remove();
 }
 
-/* Seen from the other side: a log that is asked not to sync does not, so the tests above can fail. */
+/* The counterpart: without sync the log does not sync, so the tests above can fail. */
 static void f8_no_sync_is_seen(void)
 {
   struct uk_log_options options = rig_options();

@@ -1,5 +1,5 @@
-/* The log's limits at the limit and one past it, and its orders with ties. For: log_store_read.c, log_store_write.c,
- * log_transaction.c, log_stage.c, log_maintenance.c. */
+/* The log at its limits and one past them, and its orders with ties. For: log_store_read.c,
+ * log_store_write.c, log_transaction.c, log_stage.c, log_maintenance.c. */
 #include <stdlib.h>
 
 #include "check.h"
@@ -51,14 +51,14 @@ static void check_time(struct uk_log *log, int64_t timestamp, int64_t want)
   CHECK_EQ_INT(offset, want);
 }
 
-/* The earliest offset counts, in a batch and in several, before and after opening the log again. */
+/* The earliest offset is found, in one batch and in several, before and after a reopen. */
 static void f8_equal_timestamps_give_the_first_offset(void)
 {
   struct uk_log *log = open_log();
   REQUIRE(log != NULL);
   PUT_TIMES(log, 10);         /* 0 */
   PUT_TIMES(log, 20, 30, 30); /* 1 2 3 */
-  PUT_TIMES(log, 30);         /* 4: raises nothing */
+  PUT_TIMES(log, 30);         /* 4: does not raise the greatest timestamp */
   PUT_TIMES(log, 30, 30);     /* 5 6 */
   PUT_TIMES(log, 25, 30, 10); /* 7 8 9 */
   for (int round = 0; round < 2; round++) {
@@ -71,7 +71,7 @@ static void f8_equal_timestamps_give_the_first_offset(void)
     log = again(log);
     REQUIRE(log != NULL);
     if (round == 0)
-      PUT_TIMES(log, 30); /* 10: equal to what the log was opened with */
+      PUT_TIMES(log, 30); /* 10: equal to the greatest timestamp at open */
   }
   check_time(log, 30, 2);
   PUT_TIMES(log, 31); /* 11 */
@@ -88,7 +88,7 @@ static int64_t first_offset(struct uk_log *log)
   return first;
 }
 
-/* A batch goes by its greatest timestamp, wherever in the batch that stands. */
+/* A batch expires by its greatest timestamp, wherever that is in the batch. */
 static void f8_a_batch_is_as_old_as_its_latest_record(void)
 {
   enum { HOUR = 3600000 };
@@ -96,7 +96,7 @@ static void f8_a_batch_is_as_old_as_its_latest_record(void)
   int64_t now = uk_clock_epoch(), old = now - 2 * HOUR;
   REQUIRE(log != NULL && rig_create(log, "t", 1, HOUR, -1) == UK_OK);
   PUT_TIMES(log, old, old + 1, old); /* 0 1 2 */
-  PUT_TIMES(log, old, now, old);     /* 3 4 5: neither its first record is young nor its last */
+  PUT_TIMES(log, old, now, old);     /* 3 4 5: its first and its last record are old */
   PUT_TIMES(log, now, old, old);
   PUT_TIMES(log, old, old, now);
   CHECK_EVENTUALLY(first_offset(log) > 0);
@@ -106,7 +106,8 @@ static void f8_a_batch_is_as_old_as_its_latest_record(void)
   close_log(log);
 }
 
-/* Trims a partition whose two batches of one size have the timestamps 100 and 200, and says what is kept. */
+/* Trims a partition whose two batches of equal size have the timestamps 100 and 200. Returns the
+ * first kept offset. */
 static int64_t trim_two(int64_t before, int64_t keep_bytes, size_t *size)
 {
   char message[200];
@@ -154,7 +155,7 @@ static void retention_at_its_limits(void)
   CHECK_EQ_INT(trim_two(INT64_MIN, 0, &size), 2);
 }
 
-/* A retention of 0 keeps nothing, whichever of the two it is. */
+/* A retention of 0 keeps nothing, by age or by size. */
 static void a_retention_of_zero_empties(void)
 {
   int64_t first = 0, end = 0;
@@ -163,7 +164,7 @@ static void a_retention_of_zero_empties(void)
   REQUIRE(rig_create(log, "by-age", 1, 0, UK_LOG_KEEP_FOR_EVER) == UK_OK);
   REQUIRE(rig_put(log, "by-age", 0, "v", -1) == 0);
   CHECK_EVENTUALLY(uk_log_bounds(log, uk_slice_text("by-age"), 0, &first, &end) && first == 1);
-  REQUIRE(rig_delete(log, "by-age") == UK_OK); /* the next one is alone */
+  REQUIRE(rig_delete(log, "by-age") == UK_OK); /* only one topic has a retention at a time */
   REQUIRE(rig_create(log, "by-size", 1, UK_LOG_KEEP_FOR_EVER, 0) == UK_OK);
   REQUIRE(rig_put(log, "by-size", 0, "v", -1) == 0);
   CHECK_EVENTUALLY(uk_log_bounds(log, uk_slice_text("by-size"), 0, &first, &end) && first == 1);
@@ -188,7 +189,7 @@ static void default_partitions_at_the_limit(void)
   close_log(log);
 }
 
-/* One partition past the last one, and one before the first. */
+/* The partition after the last one, and the one before the first. */
 static void partitions_that_are_not_there(void)
 {
   static const int32_t partitions[] = {-1, 2};
@@ -242,7 +243,7 @@ static void a_group_name_at_the_limit(void)
   CHECK_EQ_INT(offset, 1);
   name[UK_GROUP_NAME_MAX - 1] = '\0';
   CHECK_EQ_INT(uk_log_committed(log, uk_slice_text(name), uk_slice_text("t"), 0, &offset), UK_OK);
-  CHECK_EQ_INT(offset, -1); /* a name that begins so is another one */
+  CHECK_EQ_INT(offset, -1); /* a name with this prefix is another one */
   memset(name, 'g', UK_GROUP_NAME_MAX + 1);
   CHECK_EQ_INT(rig_commit(log, name, "t", 0, 1), UK_E_BAD_REQUEST);
   close_log(log);
@@ -269,7 +270,7 @@ static void a_topic_at_the_limits(void)
   close_log(log);
 }
 
-/* The settings that a topic was created with are those it has after opening: a second creation compares them. */
+/* A topic keeps its settings over a reopen: a second creation compares them. */
 static void settings_are_kept(void)
 {
   struct uk_log *log = open_log();
@@ -283,7 +284,7 @@ static void settings_are_kept(void)
   close_log(log);
 }
 
-/* An ID that a deleted topic had names nobody else, also when the log was opened in between. */
+/* The id of a deleted topic is never used again, not even after a reopen. */
 static void ids_are_not_used_again(void)
 {
   struct uk_log *log = open_log();

@@ -166,7 +166,7 @@ static void fetch_errors(void)
   close_engine();
 }
 
-/* Changes the text in the file of the log, as a bad disk would. */
+/* Changes the text in the file of the log, as a bad disk would do. */
 static bool damage(const char *text)
 {
   static char bytes[1 << 20];
@@ -181,7 +181,7 @@ static bool damage(const char *text)
   return done;
 }
 
-/* The partition that cannot be read fails a fetch only where nothing was read before it. */
+/* An unreadable partition fails a fetch only when nothing was read before it. */
 static void a_damaged_partition_leaves_what_was_read(void)
 {
   static char value[3001];
@@ -326,7 +326,7 @@ static void drained_nothing_waits(void)
   close_engine();
 }
 
-/* One of large records as well: a turn ends with the record that fills it. */
+/* With large records, too: the record that uses up the quantum ends it. */
 static void large_records_end_a_turn(void)
 {
   static char half[UK_LOG_QUANTUM_BYTES / 2];
@@ -352,7 +352,7 @@ static void large_records_end_a_turn(void)
   close_engine();
 }
 
-/* A full partition lets the others have their turn. */
+/* A busy partition does not keep the others out. */
 static void positions_take_turns(void)
 {
   static struct uk_record records[1000];
@@ -373,7 +373,7 @@ static void positions_take_turns(void)
   CHECK_EQ_INT(some.count, 101);
   CHECK(strncmp(some.text, "t/0/0 ", 6) == 0);
   CHECK(strstr(some.text, "t/0/99 t/1/0 ") != NULL);
-  /* One that was cut short begins elsewhere the next time. */
+  /* A fetch that was cut short begins at another position the next time. */
   struct fetch next = {.at = {at("t", 0, 0), at("t", 1, 0)}, .limit = 1};
   fetch_begin(&next, 2, 0);
   CHECK_EQ_INT(fetch_end(&next), UK_OK);
@@ -525,7 +525,7 @@ static void consumes_and_commits(void)
   close_engine();
 }
 
-/* A consume makes its topics where the server may (auto_create) and its credentials may (create). */
+/* A consume creates its topics if the server may (auto_create) and its credentials may (create). */
 static void a_consume_makes_its_topic_if_both_may(void)
 {
   static const struct {
@@ -551,7 +551,7 @@ static void a_consume_makes_its_topic_if_both_may(void)
   }
 }
 
-/* A response that was written as a whole is not delivered again; one that was not is, to a request that waits too. */
+/* A response that was written completely is not delivered again; another one is. */
 static void a_lost_response_is_delivered_again(void)
 {
   struct uk_slice topic = uk_slice_text("t"), group = uk_slice_text("g"), name = uk_slice_text("i");
@@ -585,7 +585,7 @@ static void says_how_it_is(void)
   close_engine();
 }
 
-/* Fetches and produces from several threads at once, and no wake-up lost. */
+/* Several threads fetch and produce, and no wake-up is lost. */
 
 static void *follow(void *argument)
 {
@@ -617,7 +617,7 @@ static void no_wake_up_is_lost(void)
   close_engine();
 }
 
-/* Everything at once for a while, for the sanitizers to watch: nothing is left hanging. */
+/* Everything at once for a while, for the sanitizers: no operation stays pending. */
 
 static atomic_bool busy;
 

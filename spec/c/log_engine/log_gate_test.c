@@ -1,4 +1,4 @@
-/* The lock of the log's environment: who passes it beside whom, and who goes first. */
+/* The lock of the log's environment: which threads pass side by side, and which one goes first. */
 #include "server/log_engine/log_gate.h"
 
 #include <stdlib.h>
@@ -12,11 +12,11 @@ enum { READERS = 3, WRITERS = 2, ROUNDS = 2000 };
 
 static struct uk_log_gate gate;
 
-/* Somebody who passes the gate once, and keeps the number of its passage. */
+/* A thread that passes the gate once, and records the number of its passage. */
 struct visitor {
   pthread_t thread;
   bool alone;
-  atomic_int task; /* the thread's number when it is about to enter */
+  atomic_int task; /* its thread id, once it is about to enter */
   atomic_int place;
 };
 
@@ -41,7 +41,7 @@ static void start(struct visitor *visitor, bool alone)
   CHECK_EQ_INT(pthread_create(&visitor->thread, NULL, visit, visitor), 0);
 }
 
-/* The kernel's letter for what the thread does: S when it waits. */
+/* The kernel's state letter of the thread: S when it sleeps. */
 static char state_of(int task)
 {
   char path[64], text[256] = "";
@@ -61,7 +61,8 @@ static bool is_waiting(struct visitor *visitor)
   return task != 0 && atomic_load(&visitor->place) == 0 && state_of(task) == 'S';
 }
 
-/* A thread may sleep for another reason for a moment: it is waiting when it is seen so several times. */
+/* A thread may sleep briefly for another reason: it counts as waiting when it is seen asleep
+ * several times. */
 static bool settles_down(struct visitor *visitor)
 {
   int waited = 0, seen = 0;
@@ -98,7 +99,7 @@ static void f3_a_waiting_writer_goes_before_readers_that_come_after_it(void)
   uk_log_gate_free(&gate);
 }
 
-/* Many at once: a writer is alone, and everybody comes through. */
+/* Many threads: a writer is alone, and every thread gets through. */
 
 static atomic_int readers, writers;
 

@@ -1,4 +1,4 @@
-/* The log and its engine when memory runs out, at every allocation in turn. */
+/* The log and its engine when each allocation in turn fails. */
 #include <stdlib.h>
 
 #include "check.h"
@@ -15,7 +15,7 @@ static bool fine(enum uk_error error)
   return error == UK_OK;
 }
 
-/* Three batches of one transaction: memory may run out when some of it is in the store already. */
+/* Three batches in one transaction: memory may run out when a part of them is in the store. */
 static int64_t put_batches(struct uk_log *log)
 {
   static char large[300000];
@@ -34,7 +34,7 @@ static void check_batches(struct uk_log *log, int64_t count)
     CHECK_EQ_INT(got.count, count);
 }
 
-/* What a transaction that failed left half done goes into no later one. */
+/* Nothing of a failed transaction reaches a later one. */
 static void check_next(struct uk_log *log)
 {
   struct uk_record record = rig_record("next", 0, "alone");
@@ -44,7 +44,7 @@ static void check_next(struct uk_log *log)
   CHECK_EQ_STR(got.text, "alone\n");
 }
 
-/* One life of a log. Returns how many records it acknowledged. */
+/* Uses a log once. Returns how many records it acknowledged. */
 static int64_t live(struct uk_log *log, int64_t *committed, int64_t *batched)
 {
   struct uk_record records[2] = {rig_record("t", 0, "a"), rig_record("t", 0, "b")};
@@ -104,7 +104,7 @@ static void f8_a_log_takes_a_batch_whole_or_not_at_all(void)
   }
 }
 
-/* Opening what is there, with rows of a deleted topic. */
+/* Opens a log that has rows of a deleted topic. */
 static void reopening(void)
 {
   long before = fault_live();
@@ -131,7 +131,7 @@ static void reopening(void)
   rig_remove();
 }
 
-/* The engine: fetches that wait, and a group. */
+/* The engine: waiting fetches, and a group. */
 
 static size_t taken;
 
@@ -167,7 +167,7 @@ static void produce(struct uk_engine *engine)
   fine(operation.operation.error);
 }
 
-/* The topic is made when it does not exist. */
+/* Creates the topic when it does not exist. */
 static void consume(struct uk_engine *engine, const char *name)
 {
   struct uk_slice topic = uk_slice_text(name);
@@ -212,7 +212,7 @@ static void check_committed(struct uk_engine *engine, int64_t offset)
     CHECK_EQ_INT(at.offset, offset);
 }
 
-/* A commit that was acknowledged is there. */
+/* An acknowledged commit is there. */
 static void consume_and_commit(struct uk_engine *engine)
 {
   taken = 0;

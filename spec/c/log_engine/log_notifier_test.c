@@ -1,4 +1,5 @@
-/* The notifier's ring of events: what is one event, and who waits while it is full. */
+/* The notifier's ring of events: which notifications become one event, and what happens when the
+ * ring is full. */
 #include "server/log_engine/log_notifier.h"
 
 #include <stdatomic.h>
@@ -54,7 +55,7 @@ static bool fill(pthread_t *pusher)
   if (!CHECK(pthread_create(pusher, NULL, push_one_more, NULL) == 0))
     return false;
   CHECK_EVENTUALLY(atomic_load(&begun) == 1);
-  rig_sleep(20); /* too short finds less, and fails nothing */
+  rig_sleep(20); /* a slow thread finds fewer faults, and fails nothing */
   CHECK_EQ_INT(atomic_load(&passed), 0);
   CHECK_EQ_INT(notifier.event_count, UK_LOG_EVENTS);
   return true;
@@ -84,7 +85,7 @@ static void *nothing(void *argument)
   return argument;
 }
 
-/* The writer would else wait for ever for a thread that has ended. */
+/* Otherwise the writer would wait for ever for a thread that has ended. */
 static void stopping_lets_an_event_go(void)
 {
   pthread_t pusher;
@@ -93,7 +94,7 @@ static void stopping_lets_an_event_go(void)
   uk_log_notifier_stop(&notifier);
   CHECK_EVENTUALLY(atomic_load(&passed) == 1);
   pthread_join(pusher, NULL);
-  changed("later", 0); /* is dropped */
+  changed("later", 0); /* dropped */
   CHECK_EQ_INT(notifier.event_count, UK_LOG_EVENTS);
   uk_log_notifier_free(&notifier);
 }

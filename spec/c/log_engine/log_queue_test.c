@@ -1,4 +1,4 @@
-/* What commands that share a transaction do to each other: nothing. For: log_stage.c, log_writer.c. */
+/* Commands that share a transaction do not affect each other. For: log_stage.c, log_writer.c. */
 #include "check.h"
 #include "log_rig.h"
 #include "server/log_engine/log_stage.h"
@@ -52,7 +52,7 @@ static void each_gets_its_own_records(void)
   close_log(log);
 }
 
-/* A list of commands, in the order of the queue, and how each ends. */
+/* Commands in the order of the queue, and how each ends. */
 struct line {
   enum uk_log_command_kind kind;
   const char *topics; /* or one of them */
@@ -61,23 +61,29 @@ struct line {
 
 static const struct {
   const char *name;
+  int64_t committed; /* at the end; -1 = nothing */
   struct line lines[5];
 } lists[] = {
   {"a produce behind the removal of its topic finds none",
+   -1,
    {{UK_LOG_DELETE_TOPIC, "t", UK_OK}, {UK_LOG_PRODUCE, "t", UK_E_NOT_FOUND}}},
   {"a produce before the removal of its topic is stored",
+   -1,
    {{UK_LOG_PRODUCE, "t", UK_OK},
     {UK_LOG_DELETE_TOPIC, "t", UK_OK},
     {UK_LOG_DELETE_TOPIC, "t", UK_E_NOT_FOUND}}},
   {"a topic removed and made again is another",
+   -1,
    {{UK_LOG_DELETE_TOPIC, "t", UK_OK},
     {UK_LOG_CREATE_TOPIC, "t", UK_OK},
     {UK_LOG_PRODUCE, "t", UK_OK}}},
   {"a commit behind the removal of its topic is refused",
+   -1,
    {{UK_LOG_COMMIT, "t", UK_OK},
     {UK_LOG_DELETE_TOPIC, "t", UK_OK},
     {UK_LOG_COMMIT, "t", UK_E_NOT_FOUND}}},
   {"a refused command leaves those beside it alone",
+   1,
    {{UK_LOG_PRODUCE, "t", UK_OK},
     {UK_LOG_PRODUCE, "none", UK_E_NOT_FOUND},
     {UK_LOG_COMMIT, "none", UK_E_NOT_FOUND},
@@ -135,6 +141,9 @@ static void each_ends_as_if_alone(void)
       if (!CHECK_EQ_INT(commands[j].operation.error, lines[j].error))
         printf("  command %zu of \"%s\"\n", j + 1, lists[i].name);
     }
+    int64_t offset = -1;
+    uk_log_committed(log, uk_slice_text("g"), uk_slice_text("t"), 0, &offset);
+    CHECK_EQ_INT(offset, lists[i].committed);
     close_log(log);
   }
 }

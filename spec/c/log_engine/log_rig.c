@@ -35,7 +35,7 @@ void rig_remove(void)
   directory[0] = '\0';
 }
 
-/* The writer stands still in `changed` while it is held. */
+/* Holds the writer inside `changed`. */
 static struct {
   pthread_mutex_t mutex;
   pthread_cond_t moved;

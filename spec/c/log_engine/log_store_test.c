@@ -1,4 +1,4 @@
-/* The log's store below the log: files, views, removal in steps, and rows that cannot be. */
+/* The log's store: files, views, bounded removal, and impossible rows. */
 #include "server/log_engine/log_store_private.h"
 
 #include <dirent.h>
@@ -31,7 +31,7 @@ static const char *path_of(const char *name)
   return path;
 }
 
-/* The file descriptors of this process that are open on files of the directory. */
+/* Counts this process's descriptors of files in the directory. */
 static int count_descriptors(bool *close_on_exec)
 {
   char link[64], target[500];
@@ -51,7 +51,7 @@ static int count_descriptors(bool *close_on_exec)
   return count;
 }
 
-/* Nobody else may read them, no child keeps them open, and closing leaves nothing open. */
+/* Other users may not read them, child processes do not inherit them, and closing closes all. */
 static void files_are_the_owners(void)
 {
   static const char *const files[] = {"", "data.mdb", "lock.mdb", "server.lock", "reserve"};
@@ -93,7 +93,7 @@ static void the_lock_names_its_process_alone(void)
   rig_remove();
 }
 
-/* A child that was forked while the store was open has its descriptors too. */
+/* A forked child has the descriptors, too. */
 static void closing_unlocks_whatever_children_hold(void)
 {
   struct uk_log_store *store = open_store();
@@ -152,8 +152,8 @@ static void codes_of_lmdb(void)
     CHECK_EQ_INT(uk_log_store_status(rows[i].rc), rows[i].status);
 }
 
-/* As many readers as there is room for; one more is refused, and leaves nothing behind: the environment can be
- * replaced afterwards, in which nobody may be. */
+/* The number of readers is limited. A refused one leaves nothing behind: the environment can be
+ * replaced afterwards, which needs the gate alone. */
 static void views_are_limited(void)
 {
   static struct uk_log_view *views[UK_LOG_VIEWS_MAX + 1];
@@ -179,7 +179,7 @@ static void views_are_limited(void)
   rig_remove();
 }
 
-/* Batches of one record each, at offsets from 0 on, with these timestamps. */
+/* Writes batches of one record each with these timestamps, from offset 0 on. */
 
 static struct uk_log_topic *topic;
 
@@ -258,13 +258,13 @@ static void trims_in_steps(void)
   REQUIRE(put_batches(store, timestamps, 5) == UK_LOG_OK);
   find(store, 0, 0);
   find(store, 4, 4);
-  find(store, 5, -1); /* the end is in no batch */
+  find(store, 5, -1); /* no batch holds the end */
   CHECK_EQ_INT(trim(store, 10, -1, 9, &left), 0);
-  CHECK_EQ_INT(left, 9); /* nothing is older than the oldest */
+  CHECK_EQ_INT(left, 9); /* no batch is older than the oldest */
   CHECK_EQ_INT(trim(store, 1000, -1, 2, &left), 2);
-  CHECK_EQ_INT(left, 0); /* two, no more */
+  CHECK_EQ_INT(left, 0); /* two batches, as the budget says */
   find(store, 0, 2);
-  /* What is at or after a time that the removed ones had reached is looked for in the kept ones. */
+  /* For a timestamp that removed batches had reached, the kept ones are scanned. */
   find_time(store, 20, 2);
   find_time(store, 21, 3);
   find_time(store, 40, 4);
@@ -293,7 +293,7 @@ static enum uk_log_status next_id(struct uk_log_store *store, uint64_t *id)
   return status;
 }
 
-/* Also a topic that has nothing but committed offsets. */
+/* A topic with nothing but committed offsets is purged, too. */
 static void purges_in_steps(void)
 {
   char group[16];
@@ -312,7 +312,7 @@ static void purges_in_steps(void)
   REQUIRE(uk_log_store_commit(store) == UK_LOG_OK);
   CHECK_EQ_INT(next_id(store, &id), UK_LOG_OK);
   CHECK_EQ_INT(id, 7);
-  static const unsigned lefts[] = {0, 2}; /* of 3 and 4: the rows were five */
+  static const unsigned lefts[] = {0, 2}; /* of 3 and 4, for five rows */
   for (unsigned i = 0; i < 2; i++) {
     budget = 3 + i;
     REQUIRE(uk_log_store_begin(store) == UK_LOG_OK);
@@ -327,7 +327,7 @@ static void purges_in_steps(void)
   rig_remove();
 }
 
-/* An environment with one row, made without the store. */
+/* Writes one row without the store. */
 static void put_raw(const char *table, const char *key, const void *value, size_t size)
 {
   MDB_env *env;
@@ -344,12 +344,12 @@ static void put_raw(const char *table, const char *key, const void *value, size_
   mdb_env_close(env);
 }
 
-/* What a row of a table must be, or the log is not opened. `existing`: the log is made before. */
+/* The log is not opened with such rows. `existing`: the log is created before. */
 static const struct {
   bool existing;
   const char *table, *key;
   size_t size;
-  const char *text; /* behind the directory */
+  const char *text; /* after the directory */
 } damages[] = {
   {false, "other", "x", 1, "/data.mdb holds something other than a log"},
   {true, "meta", "format", 3,

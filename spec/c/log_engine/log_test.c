@@ -39,7 +39,7 @@ static void check_time(struct uk_log *log, const char *topic, int64_t timestamp,
   CHECK_EQ_INT(offset, want);
 }
 
-/* Runs `body` with a fresh log. */
+/* Runs `body` with a new log. */
 static void with_log(void (*body)(struct uk_log *log))
 {
   struct uk_log_options options = rig_options();
@@ -50,7 +50,7 @@ static void with_log(void (*body)(struct uk_log *log))
   rig_remove();
 }
 
-/* Closes and opens. */
+/* Closes the log and opens it again. */
 static struct uk_log *again(struct uk_log *log)
 {
   struct uk_log_options options = rig_options();
@@ -95,7 +95,7 @@ static void appending_and_reading(void)
   with_log(appends_and_reads);
 }
 
-/* Every offset of several batches, among them records larger than a batch. */
+/* Reads from every offset of several batches, some with records larger than a batch. */
 static void reads_from_everywhere(struct uk_log *log)
 {
   enum { COUNT = 300, LARGE = 100000 };
@@ -162,7 +162,7 @@ static void refuses_what_is_wrong(struct uk_log *log)
   CHECK_EQ_INT(rig_produce(log, records, 2, message), UK_E_BAD_REQUEST);
   CHECK_EQ_STR(message, "message 1: topic \"t\" has no partition 2; it has 2");
   uint64_t id;
-  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("t"), &id), 0); /* nothing was changed */
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("t"), &id), 0); /* nothing has changed */
   CHECK_EQ_INT(records[0].timestamp, -1);
   records[1].partition = -1;
   CHECK_EQ_INT(rig_produce(log, records, 1, message), UK_OK);
@@ -291,7 +291,7 @@ static void finding_partitions(void)
   with_log(finds_partitions);
 }
 
-/* Of one produce, the messages without a key stay together in runs, which go round the partitions. */
+/* Keyless messages of one produce go to the partitions in runs. */
 static void spreads_in_runs(struct uk_log *log)
 {
   static struct uk_record records[80];
@@ -386,7 +386,7 @@ static void topics_at_the_limit(void)
 
 enum { TIMES = 400 };
 
-/* Against a plain search, for every timestamp. */
+/* Compared with a linear search, for every timestamp. */
 static void check_times(struct uk_log *log, const int64_t *timestamps, int64_t first, int64_t end)
 {
   for (int64_t timestamp = 0; timestamp <= 1010; timestamp += 7) {
@@ -444,7 +444,7 @@ static void expires_by_age(void)
   int64_t now = uk_clock_epoch();
   REQUIRE(log != NULL);
   REQUIRE(rig_create(log, "t", 1, 100000, -1) == UK_OK);
-  /* A first batch far ahead of those behind it would hide them from the table of times. */
+  /* A first batch far ahead of the others would hide them from the table of times. */
   int64_t timestamps[] = {now - 200000,        now - 150000, now - 170000,
                           now - 99000 + 60000, now - 50000,  now};
   for (int i = 0; i < 6; i++)
@@ -466,7 +466,7 @@ static void expires_by_age(void)
   rig_remove();
 }
 
-/* The end must outlive the last record. */
+/* The end outlives the last record. */
 static void an_emptied_partition_keeps_its_end(void)
 {
   struct uk_log_options options = rig_options();
@@ -498,7 +498,7 @@ static void an_emptied_partition_keeps_its_end(void)
   rig_remove();
 }
 
-/* Rows of a table, of a log that is closed. */
+/* Counts the rows of a table of a closed log. */
 static long rows(const char *table)
 {
   MDB_env *env;
@@ -517,7 +517,7 @@ static long rows(const char *table)
   return (long)stat.ms_entries;
 }
 
-/* The size of the partition is known again after opening. */
+/* The size of the partition is known after a reopen, too. */
 static void expires_by_size(void)
 {
   static char value[10001];
@@ -537,7 +537,7 @@ static void expires_by_size(void)
   CHECK_EQ_INT(got.count, 10);
   uk_log_close(log);
   CHECK_EQ_INT(rows("batches"), 10);
-  CHECK_EQ_INT(rows("times"), 11); /* and the last of those that went */
+  CHECK_EQ_INT(rows("times"), 11); /* and the last entry of the removed ones */
   rig_remove();
 }
 
@@ -552,7 +552,7 @@ static void a_deleted_topic_leaves_no_row(void)
   REQUIRE(rig_put(log, "kept", 0, "v", 1) == 0);
   CHECK_EQ_INT(rig_commit(log, "g", "t", 0, 7), UK_OK);
   CHECK_EQ_INT(rig_delete(log, "t"), UK_OK);
-  uk_log_close(log); /* perhaps before all is gone: the rest goes after the next open */
+  uk_log_close(log); /* perhaps before every row is gone: the rest goes after the next open */
   for (int round = 0; round < 100 && (round == 0 || rows("committed") > 0); round++) {
     log = rig_open(&options);
     REQUIRE(log != NULL);
@@ -566,7 +566,7 @@ static void a_deleted_topic_leaves_no_row(void)
   rig_remove();
 }
 
-/* Timestamps that the removed batches had passed already. */
+/* Timestamps that removed batches had already passed. */
 static void times_behind_a_removed_peak(void)
 {
   static char value[10001];
@@ -642,7 +642,7 @@ static void group_commit(void)
   with_log(many_threads);
 }
 
-/* What was submitted is finished. */
+/* Closing carries out every submitted command. */
 static void closing_finishes(void)
 {
   struct uk_log_options options = rig_options();
@@ -739,7 +739,7 @@ static void makes_its_directory(void)
   rig_remove();
 }
 
-/* What a damaged page looks like from outside: a text, no crash, and the records before it. */
+/* A damaged page gives a message, no crash, and the records before it. */
 static void reports_damage(void)
 {
   static char value[3001];

@@ -1,4 +1,4 @@
-/* The log when the map, the disk or the sync says no. */
+/* The log when the map or the disk is full, or a sync fails. */
 #include "server/log_engine/log.h"
 
 #include <errno.h>
@@ -13,11 +13,12 @@
 #include "check.h"
 #include "log_rig.h"
 
-/* In front of libc's, for LMDB too. */
+/* These replace libc's functions, for LMDB too. */
 static atomic_int sync_failures, write_error;
-static atomic_int meta_failures; /* the first of them has written all the same */
+static atomic_int meta_failures; /* the first one has written all the same */
 static atomic_int syncs;
-static atomic_long disk_bytes; /* of a disk that holds data.mdb and reserve alone; 0 = no end */
+static atomic_long
+  disk_bytes; /* size of a disk that holds only data.mdb and reserve; 0 = unlimited */
 
 static long size_of(const char *name)
 {
@@ -27,7 +28,7 @@ static long size_of(const char *name)
   return stat(path, &status) == 0 ? (long)status.st_size : 0;
 }
 
-/* Whether the file may be so long beside the other one. */
+/* True when the file may have that length beside the other one. */
 static bool has_room(const char *other, off_t length)
 {
   long disk = atomic_load(&disk_bytes);
@@ -144,7 +145,7 @@ static void a_full_map_refuses_writes_only(void)
   CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
   CHECK_EQ_INT(got.count, count);
   CHECK_EQ_INT(rig_read(log, &got, "kept", 0, 0), UK_OK);
-  /* Readers get on, and somebody can make room. */
+  /* Readers go on, and a deletion makes room. */
   for (int i = 0; i < 50; i++)
     CHECK_EQ_INT(rig_commit(log, "g", "t", 0, i), UK_OK);
   CHECK_EQ_INT(rig_delete(log, "t"), UK_OK);
@@ -160,7 +161,7 @@ static void a_full_map_refuses_writes_only(void)
   rig_remove();
 }
 
-/* Again and again: room that was freed is room. */
+/* Repeatedly: freed room can be used again. */
 static void filling_and_deleting(void)
 {
   struct uk_log *log = open_log(SMALL_MAP);
@@ -175,7 +176,7 @@ static void filling_and_deleting(void)
   rig_remove();
 }
 
-/* Of commands that come together, those that fit pass. */
+/* Of commands that come together, those that fit succeed. */
 static void a_small_command_passes_a_large_one(void)
 {
   enum { COUNT = 30 };
@@ -239,7 +240,7 @@ static void a_failed_sync_is_not_tried_again(void)
   rig_remove();
 }
 
-/* A commit that failed but is on disk: its record is there, and the next goes behind it, not over it. */
+/* A commit that failed but is on the disk: its record is there, and the next one comes after it. */
 static void a_failed_commit_may_have_come_through(void)
 {
   char message[UK_MESSAGE_SIZE];
@@ -259,7 +260,8 @@ static void a_failed_commit_may_have_come_through(void)
   rig_remove();
 }
 
-/* Nor is one that several commands shared: each is told the same, and the log is opened anew before the next. */
+/* The same for a commit that several commands share: each gets the same error, and the log is
+ * opened again before the next. */
 static void a_failed_commit_of_several(void)
 {
   static const struct {
@@ -300,7 +302,7 @@ static void a_failed_commit_of_several(void)
   }
 }
 
-/* Nobody writes, so nobody but time finds out that the disk is well again. */
+/* No command comes: the log itself finds out that the disk is healthy again. */
 static void it_recovers_by_itself(void)
 {
   struct uk_record record = rig_record("t", 0, "lost");
@@ -319,7 +321,7 @@ static void it_recovers_by_itself(void)
   rig_remove();
 }
 
-/* Readers come and go while the environment is replaced under them. */
+/* Readers come and go while the environment is replaced. */
 static atomic_bool reading;
 
 static void *read_on(void *argument)
@@ -375,7 +377,7 @@ static void a_full_disk_refuses_writes_only(void)
   rig_remove();
 }
 
-/* An environment needs pages to free some: what is kept back gives them. */
+/* LMDB needs new pages to free old ones: the reserve provides them. */
 static void deleting_makes_room_on_a_full_disk(void)
 {
   char message[UK_MESSAGE_SIZE];

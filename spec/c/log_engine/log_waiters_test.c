@@ -12,7 +12,7 @@ static const char *const names[TOPICS] = {"t", "u", "t-0", "", "topic"};
 struct sample {
   struct uk_fetch fetch;
   struct uk_topic_partition_offset at[POSITIONS];
-  struct uk_log_waiter *waiter; /* NULL while it does not wait */
+  struct uk_log_waiter *waiter; /* NULL while it is not waiting */
 };
 
 static struct sample samples[MANY];
@@ -59,7 +59,7 @@ static bool expired(const struct sample *sample, const struct query *query)
   return sample->fetch.operation.deadline <= query->now;
 }
 
-/* What was taken is what the plain search finds, each once. */
+/* Exactly the waiters that a linear search finds were taken, each once. */
 static void check_taken(struct uk_log_waiter *taken,
                         bool (*matches)(const struct sample *, const struct query *),
                         const struct query *query)
