@@ -215,15 +215,11 @@ static struct uk_log_partition *find_partition(struct produce *produce,
 static void link_record(struct uk_log_stage *stage, struct uk_log_staged *staged)
 {
   struct uk_log_partition *partition = staged->partition;
-  staged->next = NULL;
-  if (partition->staged == NULL) {
-    partition->staged = staged;
+  if (uk_list_is_empty(&partition->staged)) {
     partition->next_touched = stage->touched;
     stage->touched = partition;
-  } else {
-    partition->last_staged->next = staged;
   }
-  partition->last_staged = staged;
+  uk_list_add(&partition->staged, &staged->link);
 }
 
 static void stage_produce(struct uk_log_stage *stage, struct uk_operation *operation)
@@ -238,7 +234,7 @@ static void stage_produce(struct uk_log_stage *stage, struct uk_operation *opera
       remove_created(stage, created);
       return;
     }
-    staged[produce.index] = (struct uk_log_staged){record, partition, NULL};
+    staged[produce.index] = (struct uk_log_staged){.record = record, .partition = partition};
   }
   for (size_t i = 0; i < produce.command->count; i++)
     link_record(stage, &staged[i]);
@@ -290,7 +286,7 @@ void uk_log_stage_end(struct uk_log_stage *stage)
 {
   for (struct uk_log_partition *partition = stage->touched; partition != NULL;
        partition = partition->next_touched) {
-    partition->staged = partition->last_staged = NULL;
+    partition->staged = (struct uk_list){.head = {NULL, NULL}};
     partition->topic->sticky_left = 0;
   }
   stage->touched = NULL;
@@ -311,7 +307,8 @@ void uk_log_stage_drop(struct uk_log_stage *stage)
 static int64_t fill_in(const struct uk_log_stage *stage, const struct uk_log_partition *partition)
 {
   int64_t offset = partition->end;
-  for (struct uk_log_staged *staged = partition->staged; staged != NULL; staged = staged->next) {
+  const struct uk_log_staged *staged = NULL;
+  while ((staged = uk_log_next_staged(partition, staged)) != NULL) {
     staged->record->partition = partition->index;
     staged->record->offset = offset++;
     if (staged->record->timestamp == -1)

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "common/list.h"
 #include "server/engine/engine.h"
 
 enum { UK_LOG_TOPICS_MAX = 10000, UK_LOG_KEEP_FOR_EVER = -1 };
@@ -16,7 +17,7 @@ enum { UK_LOG_TOPICS_MAX = 10000, UK_LOG_KEEP_FOR_EVER = -1 };
 struct uk_log_staged {
   struct uk_record *record;
   struct uk_log_partition *partition;
-  struct uk_log_staged *next; /* in its partition, in order */
+  struct uk_link link; /* uk_log_partition.staged */
 };
 
 struct uk_log_partition {
@@ -29,7 +30,7 @@ struct uk_log_partition {
   uint64_t position; /* bytes of all batches that the partition ever had */
   int64_t next_first, next_latest; /* values after the current transaction */
   uint64_t next_position;
-  struct uk_log_staged *staged, *last_staged; /* NULL between transactions */
+  struct uk_list staged; /* uk_log_staged.link; empty between transactions */
   struct uk_log_partition *next_touched;
 };
 
@@ -55,6 +56,14 @@ struct uk_log_topics {
   struct uk_log_topic **sorted; /* by name; includes invisible topics */
   size_t count, capacity;
 };
+
+/* The next staged record of the partition; the first one after NULL. */
+static inline struct uk_log_staged *uk_log_next_staged(const struct uk_log_partition *partition,
+                                                       const struct uk_log_staged *after)
+{
+  return after == NULL ? UK_LIST_FIRST(&partition->staged, struct uk_log_staged, link)
+                       : UK_LIST_NEXT(&partition->staged, after, struct uk_log_staged, link);
+}
 
 static inline struct uk_slice uk_log_topic_name(const struct uk_log_topic *topic)
 {

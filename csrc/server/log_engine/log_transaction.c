@@ -24,8 +24,8 @@ static enum uk_log_status flush_partition(struct uk_log *log, struct uk_log_part
   partition->next_latest = partition->latest;
   partition->next_position = partition->position;
   uk_log_builder_clear(&log->builder);
-  for (const struct uk_log_staged *staged = partition->staged; staged != NULL;
-       staged = staged->next) {
+  const struct uk_log_staged *staged = NULL;
+  while ((staged = uk_log_next_staged(partition, staged)) != NULL) {
     const struct uk_record *record = staged->record;
     int64_t timestamp = record->timestamp == -1 ? log->stage.now : record->timestamp;
     if (!uk_log_builder_fits(&log->builder, record, timestamp) &&
