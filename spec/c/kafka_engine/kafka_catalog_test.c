@@ -1,4 +1,6 @@
-/* What is known of a cluster's topics and brokers, from what the cluster says. */
+/* for: kafka_catalog.c
+ *
+ * What is known of a cluster's topics and brokers, from what the cluster says. */
 #include "server/kafka_engine/cluster/kafka_catalog.h"
 
 #include <stdlib.h>

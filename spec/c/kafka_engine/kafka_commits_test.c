@@ -1,5 +1,7 @@
-/* What an instance that moves between servers commits for the next one, on a cluster that librdkafka plays inside of this
- * process. */
+/* for: kafka_commits.c
+ *
+ * What an instance that moves between servers commits for the next one, on a cluster that
+ * librdkafka plays inside of this process. */
 #include "server/kafka_engine/group/kafka_commits.h"
 
 #include <stdlib.h>
@@ -120,7 +122,8 @@ static void metadata_is_silent_where_the_client_said_where_to_go_on(void)
   end_commit(event);
 }
 
-/* It would speak of a later time than the one that is under way, which may be sent again after it. */
+/* It would speak of a later time than the one that is under way, which may be sent again after
+ * it. */
 static void metadata_waits_for_a_commit_that_is_under_way(void)
 {
   for (int i = 0; i < PARTITIONS; i++)

@@ -1,5 +1,7 @@
-/* Instances of groups, on a cluster that librdkafka plays inside of this process. Its brokers answer as late as told, and
- * cannot say who is a member of a group. */
+/* for: kafka_groups.c
+ *
+ * Instances of groups, on a cluster that librdkafka plays inside of this process. Its brokers
+ * answer as late as told, and cannot say who is a member of a group. */
 #include "server/kafka_engine/group/kafka_groups.h"
 
 #include <stdlib.h>
@@ -176,7 +178,8 @@ static void join(const char *group, const char *topic)
 
 /* Leaving. */
 
-/* What nobody answered may not have arrived: a member that stays keeps its partitions until its session is over. */
+/* What nobody answered may not have arrived: a member that stays keeps its partitions until its
+ * session is over. */
 static void a_deletion_waits_for_the_group(void)
 {
   struct request request;
@@ -188,8 +191,8 @@ static void a_deletion_waits_for_the_group(void)
   answer_late(0);
 }
 
-/* A group gives a member its name when it lets it in: an instance that went before would be a member under a name that
- * nobody knows. */
+/* A group gives a member its name when it lets it in: an instance that went before would be a
+ * member under a name that nobody knows. */
 static void an_instance_that_is_joining_leaves_when_it_has_joined(void)
 {
   const char *topic = make_topic(0);
@@ -219,9 +222,9 @@ static void a_commit_is_answered_in_its_time(void)
   CHECK_EQ_INT(late.probe.dones, 1);
 }
 
-/* Who asks for the coordinator waits for the fetch that the same broker has to answer first. The commit that is sent again
- * must not be in the way of the connection to the coordinator that comes of the answer: the next question follows then, and
- * so on until the caller's time is over. */
+/* Who asks for the coordinator waits for the fetch that the same broker has to answer first. The
+ * commit that is sent again must not be in the way of the connection to the coordinator that comes
+ * of the answer: the next question follows then, and so on until the caller's time is over. */
 static void a_commit_outlasts_a_fetch_that_waits(void)
 {
   const char *topic = make_topic(RECORDS);

@@ -1,4 +1,9 @@
-/* An instance of a group from its first request to its end, in every order of events, on a clock of
+/* for: kafka_instance*.c, kafka_takeover.c, kafka_group_*.c, kafka_lease.c,
+ * kafka_handover.c, kafka_leave.c, kafka_delivery.c, kafka_commits.c, kafka_rebalance.c,
+ * kafka_reset.c, kafka_poll_diagnosis.c, kafka_subscription.c, kafka_assigned_partition.c,
+ * kafka_request_queue.c
+ *
+ * An instance of a group from its first request to its end, in every order of events, on a clock of
  * the test's own. */
 #include "fake_kafka_group.h"
 #include "fault.h"

@@ -1,4 +1,6 @@
-/* Who has an instance: which brokers are asked, and what their answers mean. librdkafka's admin
+/* for: kafka_members.c
+ *
+ * Who has an instance: which brokers are asked, and what their answers mean. librdkafka's admin
  * requests, which its own cluster does not know, are played here; so are the executor and the list
  * of brokers. */
 #include "server/kafka_engine/cluster/kafka_members.h"

@@ -1,4 +1,6 @@
-/* What one server notes for the next one that has an instance. */
+/* for: kafka_position_metadata.c
+ *
+ * What one server notes for the next one that has an instance. */
 #include "server/kafka_engine/group/kafka_position_metadata.h"
 
 #include <stdlib.h>

@@ -1,4 +1,7 @@
-/* What librdkafka's own codes are for a client, and how a place is named. The broker's codes: kafka_matrix_test. */
+/* for: kafka_rd.c
+ *
+ * What librdkafka's own codes are for a client, and how a place is named. The broker's codes:
+ * kafka_matrix_test. */
 #include "server/kafka_engine/rd/kafka_rd.h"
 
 #include "check.h"
