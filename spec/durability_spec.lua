@@ -1,5 +1,5 @@
---- The server of the command line is killed, stopped and filled up while other processes produce and consume; then
--- what they saw is compared with what it keeps.
+--- Kills, stops and fills up the server of the command line while other processes produce and consume; then compares
+-- what they saw with what it keeps.
 
 local folder = require "spec.support.folder"
 local history = require "spec.support.history"
@@ -17,7 +17,7 @@ describe("durability", function()
     port = tonumber(server:expect "listening on http://127%.0%.0%.1:(%d+)\n")
   end
 
-  -- Ends the server and starts it again at the same port, on the same data.
+  -- Ends the server, and starts it again with the same port and data.
   local function restart(signal, options)
     server:signal(signal)
     local status, errors = server:wait(20), server:errors()
@@ -51,7 +51,7 @@ describe("durability", function()
     return process
   end
 
-  -- Waits until each process of that role has seen so many more events.
+  -- Waits until each process of that role has seen `count` more events.
   local function progress(role, event, count)
     for _, path in ipairs(paths[role]) do
       local function events() return select(2, ("\n" .. (folder.read(path) or "")):gsub("\n" .. event, "")) end
@@ -139,16 +139,16 @@ describe("durability", function()
     end
   end)
 
-  it("delivers the batch again that a killed consumer had not acknowledged", function()
+  it("delivers again the batch that a killed consumer had not acknowledged", function()
     open()
     local messages = {}
     for number = 1, 100 do messages[number] = { value = "m" .. number } end
     assert(client:produce_many("one", messages))
-    -- Batches of 40: the second was begun, so the first is committed.
+    -- Batches of 40: the second one has begun, so the first one is committed.
     assert.equal(137, work("die", "first", 45):wait(20))
     assert.equal(40, client:committed("group", "first", { topic = "one", partition = 0 })[1].offset)
     folder.write(place .. "/consumed", "")
-    assert.equal(137, work("die", "other", 5):wait(20)) -- when the session of the first has ended
+    assert.equal(137, work("die", "other", 5):wait(20)) -- once the session of the first one has ended
     local first, second = history.read(paths.die[1]), history.read(paths.die[2])
     assert.equal(45, #first.got)
     assert.equal(5, #second.got)
@@ -160,7 +160,7 @@ describe("durability", function()
     assert.equal(10, again)
   end)
 
-  it("refuses what has no room in the map, reads on, and takes more when a topic is deleted", function()
+  it("refuses records when the map is full, still reads, and accepts more once a topic is deleted", function()
     local small = "--map-bytes 1048576"
     open(small)
     local messages = {}

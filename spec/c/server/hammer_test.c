@@ -1,5 +1,6 @@
-/* hammer: every endpoint of a running server from many threads at once, for what only a race shows. Under
- * ThreadSanitizer it is the proof of the server's locks: nothing here but sockets stands between the two. */
+/* hammer: many threads call every endpoint of a running server at once, to find races. Under
+ * ThreadSanitizer it checks the server's locks: the clients share nothing with the server but
+ * sockets. */
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -23,7 +24,7 @@ static atomic_bool stopping;
 
 struct connection {
   int fd;
-  char *body; /* of the last answer, NUL-terminated */
+  char *body; /* of the last response, NUL-terminated */
 };
 
 static bool connect_to_server(struct connection *connection)
@@ -44,7 +45,8 @@ static void disconnect(struct connection *connection)
   free(connection->body);
 }
 
-/* Reads up to `end` bytes, or to the blank line when `end` is 0. The count, or 0 when the connection breaks. */
+/* Reads up to `end` bytes, or to the blank line when `end` is 0. Returns the count, or 0 when the
+ * connection breaks. */
 static size_t receive(int fd, char *data, size_t size, size_t length, size_t end)
 {
   for (;;) {
@@ -59,7 +61,7 @@ static size_t receive(int fd, char *data, size_t size, size_t length, size_t end
   }
 }
 
-/* The status of the answer, its body in connection->body; 0 when the connection broke. */
+/* The status of the response, with its body in connection->body; 0 when the connection broke. */
 static int receive_answer(struct connection *connection)
 {
   char *data = connection->body;
@@ -106,7 +108,7 @@ static void produce(struct connection *connection, int worker, int round)
     atomic_fetch_add(&produced, 1);
 }
 
-/* A group may be settling, or hold as many instances as there are partitions: 429 is an answer too. */
+/* 429 is valid, too: a group may be rebalancing, or have as many instances as partitions. */
 static void consume(struct connection *connection, int worker, int round)
 {
   int status = ask(connection, "", "GET",
@@ -154,7 +156,7 @@ static void *work(void *argument)
   return NULL;
 }
 
-/* Waits in the server until it stops; the answer may be anything, or nothing. */
+/* The request waits until the server stops; any response is valid, or none. */
 static void *wait_for_messages(void *argument)
 {
   int worker = *(int *)argument;
@@ -191,7 +193,7 @@ static void starts(void)
   options.data = directory;
   options.partitions = 4;
   options.no_sync = true;
-  options.map_bytes = 256 << 20; /* what valgrind has room for */
+  options.map_bytes = 256 << 20; /* as much as valgrind has room for */
   options.threads = 4;
   message[0] = '\0';
   REQUIRE(mkdtemp(directory) != NULL);
