@@ -66,8 +66,7 @@ static void ask_later(struct uk_kafka_admin_call *call)
   struct uk_kafka_admin *admin = call->admin;
   call->again = uk_clock_monotonic() + PAUSE;
   pthread_mutex_lock(&admin->mutex);
-  call->next = admin->again;
-  admin->again = call;
+  uk_list_add(&admin->again, &call->link);
   pthread_mutex_unlock(&admin->mutex);
   uk_kafka_task_wake(&admin->task);
 }
@@ -102,40 +101,36 @@ static void take_answers(struct uk_kafka_admin *admin)
   }
 }
 
-/* Takes out those whose time has come; when that of the next one does. */
-static struct uk_kafka_admin_call *take_due(struct uk_kafka_admin *admin, int64_t now,
-                                            int64_t *next)
+/* Moves the calls whose time has come to `due`. Returns when the time of the next one comes. */
+static int64_t take_due(struct uk_kafka_admin *admin, int64_t now, struct uk_list *due)
 {
-  struct uk_kafka_admin_call *due = NULL, **link = &admin->again;
-  *next = UK_TIMER_NEVER;
-  while (*link != NULL) {
-    struct uk_kafka_admin_call *call = *link;
+  int64_t next_time = UK_TIMER_NEVER;
+  struct uk_link *link = uk_list_first(&admin->again), *next;
+  for (; link != NULL; link = next) {
+    const struct uk_kafka_admin_call *call = UK_LIST_ENTRY(link, struct uk_kafka_admin_call, link);
+    next = uk_list_next(&admin->again, link);
     if (call->again <= now) {
-      *link = call->next;
-      call->next = due;
-      due = call;
-    } else {
-      *next = call->again < *next ? call->again : *next;
-      link = &call->next;
+      uk_list_remove(link);
+      uk_list_add(due, link);
+    } else if (call->again < next_time) {
+      next_time = call->again;
     }
   }
-  return due;
+  return next_time;
 }
 
 static void run(struct uk_kafka_task *task, int64_t now)
 {
   struct uk_kafka_admin *admin = (struct uk_kafka_admin *)task;
-  int64_t next;
+  struct uk_list due = {0};
+  struct uk_kafka_admin_call *call;
   take_answers(admin);
   pthread_mutex_lock(&admin->mutex);
-  struct uk_kafka_admin_call *due = take_due(admin, now, &next);
+  int64_t next = take_due(admin, now, &due);
   pthread_mutex_unlock(&admin->mutex);
   uk_kafka_task_at(task, next);
-  while (due != NULL) {
-    struct uk_kafka_admin_call *call = due;
-    due = call->next;
+  while ((call = UK_LIST_TAKE(&due, struct uk_kafka_admin_call, link)) != NULL)
     uk_kafka_admin_await(call);
-  }
 }
 
 rd_kafka_AdminOptions_t *uk_kafka_admin_options(struct uk_kafka_admin_call *call,

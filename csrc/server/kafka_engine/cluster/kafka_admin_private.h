@@ -16,7 +16,7 @@ struct uk_kafka_admin_call {
   void (*answered)(struct uk_kafka_admin_call *call, rd_kafka_event_t *event);
   void (*finish)(struct uk_kafka_admin_call *call); /* frees the call */
   struct uk_kafka_check *check;                     /* where a topic is made for it */
-  struct uk_kafka_admin_call *next;                 /* among those that ask again */
+  struct uk_link link;                              /* among those that ask again */
   int64_t again;                                    /* when it does */
   bool gone;      /* waits for the topic's end, not for its beginning */
   bool created;   /* by this call */
@@ -30,8 +30,8 @@ struct uk_kafka_admin {
   struct uk_kafka_task task;
   struct uk_kafka_admin_parts parts;
   rd_kafka_queue_t *queue;
-  pthread_mutex_t mutex;             /* of the rest */
-  struct uk_kafka_admin_call *again; /* those that ask again later */
+  pthread_mutex_t mutex; /* of the rest */
+  struct uk_list again;  /* calls that ask again later */
 };
 
 /* NULL, with the outcome set: memory is out, or the cluster is away and there is nothing to wait for. */

@@ -4,8 +4,8 @@
 #define UK_KAFKA_CATALOG_H
 
 #include "server/engine/name_table.h"
-#include "server/kafka_engine/rd/kafka_rd.h"
 #include "server/kafka_engine/cluster/kafka_topics.h"
+#include "server/kafka_engine/rd/kafka_rd.h"
 
 struct uk_kafka_catalog {
   struct uk_name_table table;

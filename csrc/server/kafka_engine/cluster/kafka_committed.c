@@ -6,7 +6,7 @@
 
 #include "common/clock.h"
 #include "server/kafka_engine/cluster/kafka_check.h"
-#include "server/kafka_engine/rd/kafka_handle.h"
+#include "server/kafka_engine/rd/kafka_rd.h"
 
 enum {
   IDLE_MOST = 8,     /* consumers that nobody uses, for the next query about their group */
@@ -19,14 +19,14 @@ enum {
 struct group_handle {
   rd_kafka_t *handle;
   int64_t used_at;
-  struct group_handle *next;
+  struct uk_link link; /* among those that are idle */
   char group[UK_GROUP_NAME_MAX + 1];
 };
 
 struct uk_kafka_committed {
   struct uk_kafka_committed_parts parts;
   pthread_mutex_t mutex;
-  struct group_handle *idle; /* the latest used first */
+  struct uk_list idle; /* the latest used first */
 };
 
 struct query {
@@ -74,41 +74,46 @@ static struct group_handle *make_handle(struct uk_kafka_committed *committed, co
   return NULL;
 }
 
-/* One that nobody else uses, or NULL when memory is out. */
+/* A handle that nobody else uses, or NULL when memory is out. */
 static struct group_handle *acquire(struct uk_kafka_committed *committed, const char *group)
 {
   pthread_mutex_lock(&committed->mutex);
-  struct group_handle **link = &committed->idle;
-  while (*link != NULL && strcmp((*link)->group, group) != 0)
-    link = &(*link)->next;
-  struct group_handle *group_handle = *link;
-  if (group_handle != NULL)
-    *link = group_handle->next;
+  struct group_handle *handle = UK_LIST_FIRST(&committed->idle, struct group_handle, link);
+  while (handle != NULL && strcmp(handle->group, group) != 0)
+    handle = UK_LIST_NEXT(&committed->idle, handle, struct group_handle, link);
+  if (handle != NULL)
+    uk_list_remove(&handle->link);
   pthread_mutex_unlock(&committed->mutex);
-  return group_handle != NULL ? group_handle : make_handle(committed, group);
+  return handle != NULL ? handle : make_handle(committed, group);
 }
 
-static void release(struct uk_kafka_committed *committed, struct group_handle *group_handle)
+/* Whether the handle that has been idle for the longest has been so for too long, or is one too many. */
+static bool is_one_over(const struct uk_kafka_committed *committed, int64_t now)
 {
-  size_t count = 1;
+  const struct group_handle *last = UK_LIST_LAST(&committed->idle, struct group_handle, link);
+  return last->used_at + IDLE_TIME <= now || uk_list_count(&committed->idle) > IDLE_MOST;
+}
+
+static void end_all(struct uk_kafka_committed *committed, struct uk_list *handles)
+{
+  struct group_handle *handle;
+  while ((handle = UK_LIST_TAKE(handles, struct group_handle, link)) != NULL)
+    end_handle(committed, handle);
+}
+
+static void release(struct uk_kafka_committed *committed, struct group_handle *handle)
+{
+  struct uk_list over = {0};
   pthread_mutex_lock(&committed->mutex);
-  group_handle->used_at = uk_clock_monotonic();
-  group_handle->next = committed->idle;
-  committed->idle = group_handle;
-  struct group_handle **link = &group_handle->next;
-  while (*link != NULL && count < IDLE_MOST &&
-         (*link)->used_at + IDLE_TIME > group_handle->used_at) {
-    link = &(*link)->next;
-    count++;
+  handle->used_at = uk_clock_monotonic();
+  uk_list_add_first(&committed->idle, &handle->link);
+  while (is_one_over(committed, handle->used_at)) {
+    struct uk_link *last = uk_list_last(&committed->idle);
+    uk_list_remove(last);
+    uk_list_add(&over, last);
   }
-  struct group_handle *over = *link;
-  *link = NULL;
   pthread_mutex_unlock(&committed->mutex);
-  while (over != NULL) {
-    struct group_handle *next = over->next;
-    end_handle(committed, over);
-    over = next;
-  }
+  end_all(committed, &over);
 }
 
 /* Asking. */
@@ -303,11 +308,7 @@ struct uk_kafka_committed *uk_kafka_committed_new(const struct uk_kafka_committe
 
 void uk_kafka_committed_free(struct uk_kafka_committed *committed)
 {
-  while (committed->idle != NULL) {
-    struct group_handle *group_handle = committed->idle;
-    committed->idle = group_handle->next;
-    end_handle(committed, group_handle);
-  }
+  end_all(committed, &committed->idle);
   pthread_mutex_destroy(&committed->mutex);
   free(committed);
 }

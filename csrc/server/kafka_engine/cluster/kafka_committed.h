@@ -5,10 +5,10 @@
 #ifndef UK_KAFKA_COMMITTED_H
 #define UK_KAFKA_COMMITTED_H
 
+#include "server/kafka_engine/cluster/kafka_topics.h"
 #include "server/kafka_engine/rd/kafka_blocking.h"
 #include "server/kafka_engine/rd/kafka_reaper.h"
 #include "server/kafka_engine/rd/kafka_settings.h"
-#include "server/kafka_engine/cluster/kafka_topics.h"
 
 struct uk_kafka_committed;
 

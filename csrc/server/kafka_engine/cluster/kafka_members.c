@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "server/kafka_engine/rd/kafka_query.h"
-#include "server/kafka_engine/rd/kafka_handle.h"
 
 enum { HINTS = 256, QUERY_TIMEOUT = 2000 }; /* milliseconds for one broker, which may be gone */
 
@@ -13,7 +12,7 @@ enum { HINTS = 256, QUERY_TIMEOUT = 2000 }; /* milliseconds for one broker, whic
 struct broker_query {
   struct uk_kafka_member_query *query; /* NULL: answered by another broker */
   int32_t broker;
-  struct broker_query *next;
+  struct uk_link link;
 };
 
 struct uk_kafka_members {
@@ -21,9 +20,9 @@ struct uk_kafka_members {
   rd_kafka_t *control;
   struct uk_kafka_topics *topics;
   rd_kafka_queue_t *queue;
-  pthread_mutex_t mutex; /* of all below */
-  struct broker_query *queries;
-  int32_t hints[HINTS]; /* by the group's hash, which broker coordinates it; -1 = not known */
+  pthread_mutex_t mutex;  /* of all below */
+  struct uk_list queries; /* that are not answered yet */
+  int32_t hints[HINTS];   /* by the group's hash, which broker coordinates it; -1 = not known */
   bool ending;
 };
 
@@ -41,8 +40,8 @@ static bool ask_broker(struct uk_kafka_members *members, struct uk_kafka_member_
   char text[64];
   if (sent == NULL)
     return false;
-  *sent = (struct broker_query){.query = query, .broker = broker, .next = members->queries};
-  members->queries = sent;
+  *sent = (struct broker_query){.query = query, .broker = broker};
+  uk_list_add(&members->queries, &sent->link);
   query->asked++;
   rd_kafka_AdminOptions_t *options =
     rd_kafka_AdminOptions_new(members->control, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
@@ -156,18 +155,11 @@ static void note_failure(struct uk_kafka_member_query *query, rd_kafka_resp_err_
 /* The mutex is held. Others that are asked the same need not be waited for. */
 static void drop_others(struct uk_kafka_members *members, const struct uk_kafka_member_query *query)
 {
-  for (struct broker_query *sent = members->queries; sent != NULL; sent = sent->next) {
+  struct broker_query *sent = UK_LIST_FIRST(&members->queries, struct broker_query, link);
+  for (; sent != NULL; sent = UK_LIST_NEXT(&members->queries, sent, struct broker_query, link)) {
     if (sent->query == query)
       sent->query = NULL;
   }
-}
-
-static void unlink_query(struct uk_kafka_members *members, const struct broker_query *sent)
-{
-  struct broker_query **link = &members->queries;
-  while (*link != sent)
-    link = &(*link)->next;
-  *link = sent->next;
 }
 
 static bool is_of_coordinators(rd_kafka_resp_err_t code)
@@ -183,7 +175,7 @@ static struct uk_kafka_member_query *take_answer(struct uk_kafka_members *member
   struct uk_kafka_member_query *query = sent->query;
   rd_kafka_resp_err_t code;
   const rd_kafka_ConsumerGroupDescription_t *said = said_by(event, &code);
-  unlink_query(members, sent);
+  uk_list_remove(&sent->link);
   if (query == NULL)
     return NULL;
   int32_t *hint = hint_of(members, query->group);
@@ -247,10 +239,9 @@ struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control,
 
 static void give_up(struct uk_kafka_members *members)
 {
-  while (members->queries != NULL) {
-    struct broker_query *sent = members->queries;
+  struct broker_query *sent;
+  while ((sent = UK_LIST_TAKE(&members->queries, struct broker_query, link)) != NULL) {
     struct uk_kafka_member_query *query = sent->query;
-    members->queries = sent->next;
     free(sent);
     if (query != NULL) {
       drop_others(members, query);

@@ -7,9 +7,9 @@
 #ifndef UK_KAFKA_MEMBERS_H
 #define UK_KAFKA_MEMBERS_H
 
+#include "server/kafka_engine/cluster/kafka_topics.h"
 #include "server/kafka_engine/rd/kafka_executor.h"
 #include "server/kafka_engine/rd/kafka_query.h"
-#include "server/kafka_engine/cluster/kafka_topics.h"
 
 enum {
   UK_KAFKA_MEMBER_SIZE = UK_GROUP_NAME_MAX + 64

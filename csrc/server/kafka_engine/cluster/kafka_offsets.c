@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "common/clock.h"
-#include "server/kafka_engine/rd/kafka_handle.h"
+#include "server/kafka_engine/rd/kafka_rd.h"
 
 enum {
   BATCH = 500, /* librdkafka compares each partition of a question with each */

@@ -2,8 +2,8 @@
 #ifndef UK_KAFKA_OFFSETS_H
 #define UK_KAFKA_OFFSETS_H
 
-#include "server/kafka_engine/rd/kafka_blocking.h"
 #include "server/kafka_engine/cluster/kafka_check.h"
+#include "server/kafka_engine/rd/kafka_blocking.h"
 
 enum { UK_KAFKA_NO_OFFSET = -1 }; /* the partition has no record that late */
 

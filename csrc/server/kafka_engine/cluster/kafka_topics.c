@@ -6,8 +6,8 @@
 
 #include "common/clock.h"
 #include "common/thread.h"
-#include "server/kafka_engine/rd/kafka_query.h"
 #include "server/kafka_engine/cluster/kafka_catalog.h"
+#include "server/kafka_engine/rd/kafka_query.h"
 
 enum {
   QUERY_TIMEOUT = 2000,  /* milliseconds of one question; less where a deadline comes first */
@@ -265,14 +265,6 @@ void uk_kafka_topics_ask(struct uk_kafka_topics *topics, struct uk_kafka_topic_q
 }
 
 /* What is in memory. */
-
-void uk_kafka_topics_remember(struct uk_kafka_topics *topics, struct uk_slice name,
-                              int32_t partitions)
-{
-  pthread_mutex_lock(&topics->mutex);
-  uk_kafka_catalog_keep(&topics->catalog, name, partitions);
-  pthread_mutex_unlock(&topics->mutex);
-}
 
 int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_slice name)
 {

@@ -20,10 +20,6 @@ struct uk_kafka_topics *uk_kafka_topics_new(rd_kafka_t *control);
 void uk_kafka_topics_stop(struct uk_kafka_topics *topics);
 void uk_kafka_topics_free(struct uk_kafka_topics *topics);
 
-/* The cluster said that the topic has so many partitions. */
-void uk_kafka_topics_remember(struct uk_kafka_topics *topics, struct uk_slice topic,
-                              int32_t partitions);
-
 /* How many partitions the topic has, from memory; 0 = not known. Kafka's internal topics are never known. */
 int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_slice topic);
 

@@ -1,4 +1,5 @@
 #include "server/kafka_engine/fetch/kafka_consumer_pool_private.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 
 #include <stdint.h>
 #include <stdlib.h>

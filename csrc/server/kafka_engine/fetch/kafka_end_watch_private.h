@@ -5,8 +5,8 @@
 #include <pthread.h>
 
 #include "server/kafka_engine/fetch/kafka_end_watch.h"
-#include "server/kafka_engine/rd/kafka_record.h"
 #include "server/kafka_engine/fetch/kafka_tail_cache.h"
+#include "server/kafka_engine/rd/kafka_record.h"
 
 enum { UK_KAFKA_END_BUCKETS = 4096 };
 

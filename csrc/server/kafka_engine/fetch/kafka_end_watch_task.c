@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "server/kafka_engine/rd/kafka_event.h"
 #include "server/kafka_engine/rd/kafka_handle.h"
 
 enum {

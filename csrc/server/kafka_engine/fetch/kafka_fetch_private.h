@@ -5,9 +5,9 @@
 
 #include <pthread.h>
 
-#include "server/kafka_engine/fetch/kafka_fetch.h"
 #include "server/kafka_engine/cluster/kafka_watermarks.h"
 #include "server/kafka_engine/fetch/kafka_consumer_pool.h"
+#include "server/kafka_engine/fetch/kafka_fetch.h"
 #include "server/kafka_engine/rd/kafka_record.h"
 
 enum { UK_FETCH_AGAIN_AFTER = 100 }; /* milliseconds until a start after one that failed */

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "server/kafka_engine/rd/kafka_handle.h"
+#include "server/kafka_engine/rd/kafka_rd.h"
 
 static int by_place(const void *left, const void *right)
 {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "server/kafka_engine/rd/kafka_executor.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 
 /* That are taken before more is asked to be read ahead: a part of what may be. */
 enum { NUDGE_BYTES = 512 << 10 };

@@ -3,8 +3,8 @@
 #define UK_KAFKA_SESSION_H
 
 #include "common/list.h"
-#include "server/kafka_engine/rd/kafka_handle.h"
 #include "server/kafka_engine/fetch/kafka_position.h"
+#include "server/kafka_engine/rd/kafka_event.h"
 
 struct uk_kafka_session;
 

@@ -1,4 +1,5 @@
 #include "server/kafka_engine/group/kafka_delivery.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 
 /* Reading ahead. librdkafka's threads sleep while half of prefetch_bytes waits here. They are woken
  * when less than three eighths seem to be left, and not again before as much was taken: if more was

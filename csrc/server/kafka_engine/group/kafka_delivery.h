@@ -3,7 +3,7 @@
 #define UK_KAFKA_DELIVERY_H
 
 #include "server/kafka_engine/group/kafka_group_private.h"
-#include "server/kafka_engine/rd/kafka_handle.h"
+#include "server/kafka_engine/rd/kafka_event.h"
 #include "server/kafka_engine/rd/kafka_record.h"
 
 struct uk_kafka_delivery {

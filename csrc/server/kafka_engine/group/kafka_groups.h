@@ -6,9 +6,9 @@
 #ifndef UK_KAFKA_GROUPS_H
 #define UK_KAFKA_GROUPS_H
 
-#include "server/kafka_engine/rd/kafka_blocking.h"
 #include "server/kafka_engine/cluster/kafka_check.h"
 #include "server/kafka_engine/cluster/kafka_committed.h"
+#include "server/kafka_engine/rd/kafka_blocking.h"
 #include "server/kafka_engine/rd/kafka_executor.h"
 #include "server/kafka_engine/rd/kafka_reaper.h"
 #include "server/kafka_engine/rd/kafka_settings.h"

@@ -13,6 +13,7 @@
 #include "server/kafka_engine/group/kafka_rebalance.h"
 #include "server/kafka_engine/group/kafka_reset.h"
 #include "server/kafka_engine/group/kafka_subscription.h"
+#include "server/kafka_engine/rd/kafka_event.h"
 
 static struct uk_kafka_instance *instance_of(struct uk_kafka_group_member *member)
 {

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "server/kafka_engine/rd/kafka_handle.h"
+#include "server/kafka_engine/rd/kafka_rd.h"
 
 enum {
   ASK_TIMEOUT = 5000, /* milliseconds */

@@ -1,6 +1,7 @@
 #include "server/kafka_engine/group/kafka_leave.h"
 
 #include "server/kafka_engine/rd/kafka_handle.h"
+#include "server/kafka_engine/rd/kafka_rd.h"
 
 enum { LEAVE_TIMEOUT = 5000 }; /* milliseconds */
 

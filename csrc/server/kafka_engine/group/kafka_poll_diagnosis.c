@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "server/kafka_engine/rd/kafka_handle.h"
+#include "server/kafka_engine/rd/kafka_rd.h"
 
 enum {
   /* Milliseconds in which a broker reports records or the end of a partition; besides, twice the

@@ -4,6 +4,7 @@
 
 #include "server/kafka_engine/group/kafka_position_metadata.h"
 #include "server/kafka_engine/rd/kafka_handle.h"
+#include "server/kafka_engine/rd/kafka_rd.h"
 
 /* Taking. */
 

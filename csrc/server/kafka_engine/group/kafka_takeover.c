@@ -9,7 +9,7 @@
 #include "server/kafka_engine/group/kafka_poll_diagnosis.h"
 #include "server/kafka_engine/group/kafka_rebalance.h"
 #include "server/kafka_engine/group/kafka_subscription.h"
-#include "server/kafka_engine/rd/kafka_handle.h"
+#include "server/kafka_engine/rd/kafka_rd.h"
 
 static const char NOT_TAKEN_OVER[] = "the instance could not be taken over";
 

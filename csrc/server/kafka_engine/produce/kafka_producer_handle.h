@@ -3,10 +3,10 @@
 #define UK_KAFKA_PRODUCER_HANDLE_H
 
 #include "server/engine/name_set.h"
-#include "server/kafka_engine/rd/kafka_reaper.h"
-#include "server/kafka_engine/produce/kafka_send.h"
-#include "server/kafka_engine/rd/kafka_settings.h"
 #include "server/kafka_engine/cluster/kafka_topics.h"
+#include "server/kafka_engine/produce/kafka_send.h"
+#include "server/kafka_engine/rd/kafka_reaper.h"
+#include "server/kafka_engine/rd/kafka_settings.h"
 
 /* As rd_kafka_conf_set_dr_msg_cb's; the producer is the opaque. */
 typedef void uk_kafka_reported(rd_kafka_t *handle, const rd_kafka_message_t *message,

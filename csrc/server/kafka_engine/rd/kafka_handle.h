@@ -18,22 +18,4 @@ void uk_kafka_nudge(rd_kafka_t *handle, const struct uk_kafka_settings *settings
  * librdkafka may never answer then. */
 const char *uk_kafka_member_id(rd_kafka_t *handle, char *id, size_t size);
 
-/* What came from the queue of a consumer. */
-struct uk_kafka_event {
-  rd_kafka_event_t *event;           /* NULL: nothing */
-  const rd_kafka_message_t *message; /* NULL: it is a code, of the place below */
-  rd_kafka_resp_err_t code;
-  rd_kafka_topic_partition_t *place; /* NULL: of no partition; its offset is that of an end */
-};
-
-/* False when the queue is empty. */
-bool uk_kafka_event_next(rd_kafka_queue_t *queue, struct uk_kafka_event *event);
-void uk_kafka_event_free(struct uk_kafka_event *event);
-
-/* It passes by itself, and librdkafka goes on trying. */
-bool uk_kafka_code_passes(rd_kafka_resp_err_t code);
-
-/* Of a topic and partition, for tables of them. */
-uint64_t uk_kafka_hash(struct uk_slice topic, int32_t partition);
-
 #endif

@@ -157,3 +157,19 @@ struct uk_kafka_name uk_kafka_name(struct uk_slice topic)
   name.text[length] = '\0';
   return name;
 }
+
+bool uk_kafka_code_passes(rd_kafka_resp_err_t code)
+{
+  enum uk_error error = uk_kafka_error(code);
+  return error == UK_OK || error == UK_E_UNAVAILABLE || error == UK_E_GATEWAY_TIMEOUT;
+}
+
+/* FNV-1a. */
+uint64_t uk_kafka_hash(struct uk_slice topic, int32_t partition)
+{
+  uint64_t hash = UINT64_C(0xcbf29ce484222325);
+  for (size_t i = 0; i < topic.length; i++)
+    hash = (hash ^ (unsigned char)topic.data[i]) * UINT64_C(0x100000001b3);
+  hash = (hash ^ (uint32_t)partition) * UINT64_C(0x100000001b3);
+  return hash ^ hash >> 32;
+}

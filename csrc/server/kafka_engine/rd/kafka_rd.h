@@ -33,4 +33,10 @@ struct uk_kafka_name {
 };
 struct uk_kafka_name uk_kafka_name(struct uk_slice topic);
 
+/* It passes by itself, and librdkafka goes on trying. */
+bool uk_kafka_code_passes(rd_kafka_resp_err_t code);
+
+/* Of a topic and partition, for tables of them. */
+uint64_t uk_kafka_hash(struct uk_slice topic, int32_t partition);
+
 #endif

@@ -1,0 +1,19 @@
+/* kafka_event: what the queue of a consumer handle brings: a record, or a code for a partition. */
+#ifndef UK_KAFKA_EVENT_H
+#define UK_KAFKA_EVENT_H
+
+#include "server/kafka_engine/rd/kafka_rd.h"
+
+/* What came from the queue of a consumer. */
+struct uk_kafka_event {
+  rd_kafka_event_t *event;           /* NULL: nothing */
+  const rd_kafka_message_t *message; /* NULL: it is a code, of the place below */
+  rd_kafka_resp_err_t code;
+  rd_kafka_topic_partition_t *place; /* NULL: of no partition; its offset is that of an end */
+};
+
+/* False when the queue is empty. */
+bool uk_kafka_event_next(rd_kafka_queue_t *queue, struct uk_kafka_event *event);
+void uk_kafka_event_free(struct uk_kafka_event *event);
+
+#endif
