@@ -146,6 +146,8 @@ bool uk_sender_take_results(struct uk_sender *sender, struct uk_sender_batch *ba
 
 /* Writes the next window of a batch. The batch is free when no message is pending. */
 void uk_sender_write(struct uk_sender *sender, struct uk_sender_batch *batch);
+/* Writes a window again, without the messages that have expired: its attempts count on. */
+void uk_sender_rewrite(struct uk_sender *sender, struct uk_sender_batch *batch);
 /* The server has stored the window, or one message. */
 void uk_sender_deliver(struct uk_sender *sender, struct uk_sender_batch *batch);
 void uk_sender_deliver_one(struct uk_sender *sender, struct uk_sender_batch *batch,

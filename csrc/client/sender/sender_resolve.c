@@ -153,6 +153,13 @@ void uk_sender_write(struct uk_sender *sender, struct uk_sender_batch *batch)
   uk_sender_update_waiters(sender);
 }
 
+void uk_sender_rewrite(struct uk_sender *sender, struct uk_sender_batch *batch)
+{
+  const int64_t attempts = batch->attempts;
+  uk_sender_write(sender, batch);
+  batch->attempts = attempts;
+}
+
 void uk_sender_set_trouble(struct uk_sender *sender, enum uk_error error, int status,
                            struct uk_slice text)
 {

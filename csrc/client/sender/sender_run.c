@@ -50,20 +50,12 @@ static void send_batch(struct uk_sender *sender, struct uk_sender_batch *batch, 
   sender->sending++;
 }
 
-/* Writes the window again, with fewer messages: the attempt is the same. */
-static void rewrite_batch(struct uk_sender *sender, struct uk_sender_batch *batch)
-{
-  const int64_t attempts = batch->attempts;
-  uk_sender_write(sender, batch);
-  batch->attempts = attempts;
-}
-
 static void send_batches(struct uk_sender *sender, int64_t now)
 {
   struct uk_sender_batch *batch;
   while ((batch = uk_sender_next_batch(sender, now)) != NULL && batch->due <= now) {
     if (batch->state == UK_BATCH_UNWRITTEN)
-      rewrite_batch(sender, batch);
+      uk_sender_rewrite(sender, batch);
     else
       send_batch(sender, batch, now);
   }

@@ -60,6 +60,115 @@ static void bytes_are_base64_when_binary(void)
   uk_client_request_free(&request);
 }
 
+/* Encoding is a matter of the endpoints that carry messages. */
+static void only_messages_have_an_encoding(void)
+{
+  struct uk_client_request request;
+  const struct uk_slice none[UK_REQUEST_PARAMETERS] = {text("a"), text("b"), text("c")};
+  uk_client_request_init(&request);
+  for (int i = 0; i < UK_ENDPOINT_COUNT; i++) {
+    const bool carries = i == UK_ENDPOINT_PRODUCE || i == UK_ENDPOINT_PRODUCE_TOPIC ||
+                         i == UK_ENDPOINT_CONSUME || i == UK_ENDPOINT_FETCH;
+    for (int binary = 0; binary <= 1; binary++) {
+      uk_client_request_begin(&request, (enum uk_endpoint)i, binary, none);
+      CHECK_EQ_INT(uk_client_request_end(&request), UK_OK);
+      CHECK_EQ_MEM(request.headers.data, request.headers.length, "Kafka-Encoding: base64",
+                   carries && binary ? 23 : 0);
+    }
+  }
+  uk_client_request_free(&request);
+}
+
+/* A body of one byte has a type too, except that of a webhook, whose caller names it. */
+static void a_body_has_a_type(void)
+{
+  struct uk_client_request request;
+  const struct uk_slice none[UK_REQUEST_PARAMETERS] = {text("a"), text("b"), text("c")};
+  uk_client_request_init(&request);
+  for (int i = 0; i < UK_ENDPOINT_COUNT; i++)
+    for (size_t length = 0; length <= 2; length++) {
+      uk_client_request_begin(&request, (enum uk_endpoint)i, false, none);
+      uk_client_request_raw(&request, uk_slice_of("[]", length));
+      CHECK_EQ_INT(uk_client_request_end(&request), UK_OK);
+      CHECK_EQ_MEM(request.headers.data, request.headers.length, "Content-Type: application/json",
+                   length > 0 && i != UK_ENDPOINT_WEBHOOK ? 31 : 0);
+    }
+  uk_client_request_free(&request);
+}
+
+static void zero_is_not_absent(void)
+{
+  struct uk_client_request request;
+  const struct uk_slice topic = text("t");
+  const struct uk_message message = {{NULL, 0}, text(""), text(""), 0, 0};
+  uk_client_request_init(&request);
+  uk_client_request_begin(&request, UK_ENDPOINT_PRODUCE_TOPIC, false, &topic);
+  uk_client_request_message_begin(&request, &message);
+  uk_client_request_message_end(&request);
+  CHECK_EQ_INT(uk_client_request_end(&request), UK_OK);
+  CHECK_EQ_SLICE(request.body, "{\"partition\":0,\"timestamp\":0,\"key\":\"\",\"value\":\"\"}");
+  uk_client_request_free(&request);
+}
+
+/* Lists, objects and fields, with a comma exactly where one belongs. */
+static void a_body_is_json(void)
+{
+  struct uk_client_request request;
+  const struct uk_slice group[] = {text("g"), text("i")};
+  uk_client_request_init(&request);
+  uk_client_request_begin(&request, UK_ENDPOINT_COMMIT, false, group);
+  uk_client_request_list(&request);
+  uk_client_request_partition(&request, text("t"), 0, 0);
+  uk_client_request_partition(&request, text("u"), 7, -1);
+  uk_client_request_list_end(&request);
+  CHECK_EQ_INT(uk_client_request_end(&request), UK_OK);
+  CHECK_EQ_SLICE(request.body, "[{\"topic\":\"t\",\"partition\":0,\"offset\":0},"
+                               "{\"topic\":\"u\",\"partition\":7}]");
+  CHECK_EQ_INT(request.messages, 2);
+  uk_client_request_begin(&request, UK_ENDPOINT_CONSUME, false, group);
+  uk_client_request_object(&request);
+  uk_client_request_field_list(&request, "topics");
+  uk_client_request_element(&request, "topic", text("t"));
+  uk_client_request_element(&request, "topic", text("u"));
+  uk_client_request_list_end(&request);
+  uk_client_request_text(&request, "a", text("b"));
+  uk_client_request_name(&request, "c");
+  uk_client_request_object(&request);
+  uk_client_request_object_end(&request);
+  uk_client_request_integer(&request, "n", -1);
+  uk_client_request_object_end(&request);
+  CHECK_EQ_INT(uk_client_request_end(&request), UK_OK);
+  CHECK_EQ_SLICE(request.body, "{\"topics\":[\"t\",\"u\"],\"a\":\"b\",\"c\":{},\"n\":-1}");
+  uk_client_request_free(&request);
+}
+
+/* Nothing of the last request is left, except the memory. */
+static void a_request_begins_empty(void)
+{
+  struct uk_client_request request;
+  const struct uk_slice topic = text("t");
+  uk_client_request_init(&request);
+  produce_all(&request, true);
+  uk_client_request_query(&request, "q", text("v"));
+  uk_client_request_text(&request, "bad", text("\xff"));
+  request.wait = 5;
+  CHECK_EQ_INT(uk_client_request_end(&request), UK_E_BAD_REQUEST);
+  CHECK_EQ_STR(uk_client_request_message(&request), "bad is not valid UTF-8");
+  const char *memory = request.body.data;
+  uk_client_request_begin(&request, UK_ENDPOINT_PRODUCE_TOPIC, false, &topic);
+  CHECK_EQ_INT(request.wait, 0);
+  CHECK_EQ_INT(request.messages, 0);
+  uk_client_request_query(&request, "q", text("w"));
+  uk_client_request_list(&request);
+  uk_client_request_list_end(&request);
+  CHECK_EQ_INT(uk_client_request_end(&request), UK_OK);
+  CHECK_EQ_SLICE(request.path, "/produce/t?q=w");
+  CHECK_EQ_SLICE(request.body, "[]");
+  CHECK_EQ_MEM(request.headers.data, request.headers.length, "Content-Type: application/json", 31);
+  CHECK(request.body.data == memory);
+  uk_client_request_free(&request);
+}
+
 static void the_first_failure_counts(void)
 {
   struct uk_client_request request;
@@ -134,7 +243,8 @@ static void limits_hold(void)
 static void header_names_and_values(void)
 {
   static const char *const names[] = {"X", "x-y_z.1", "Kafka-Ack", "!#$%&'*+-.^_`|~"};
-  static const char *const no_names[] = {"", "a b", "a:", "a\n", "\xc3\xa9", "(a)"};
+  static const char *const no_names[] = {"",    "a b", "a:", "a\n", "\xc3\xa9",
+                                         "(a)", " a",  ":",  "\ta"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     CHECK(uk_header_name_valid(text(names[i])));
   for (size_t i = 0; i < sizeof no_names / sizeof *no_names; i++)
@@ -237,6 +347,11 @@ int main(void)
 {
   CHECK_RUN(a_produce_is_one_body);
   CHECK_RUN(bytes_are_base64_when_binary);
+  CHECK_RUN(only_messages_have_an_encoding);
+  CHECK_RUN(a_body_has_a_type);
+  CHECK_RUN(zero_is_not_absent);
+  CHECK_RUN(a_body_is_json);
+  CHECK_RUN(a_request_begins_empty);
   CHECK_RUN(the_first_failure_counts);
   CHECK_RUN(paths_and_queries_are_escaped);
   CHECK_RUN(methods_prefer_post);

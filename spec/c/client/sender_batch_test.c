@@ -6,6 +6,7 @@
 #include "client/sender/sender_batch.h"
 #include "client/sender/sender_failures.h"
 #include "client/sender/sender_latency.h"
+#include "common/gzip.h"
 #include "fault.h"
 
 static struct uk_sender_queue queue;
@@ -112,6 +113,54 @@ static void stops_at_its_limits(void)
   tear_down(&batch);
 }
 
+/* The second message fits exactly, or is one byte too large. */
+static void fills_up_to_the_last_byte(void)
+{
+  for (size_t lack = 0; lack <= 1; lack++) {
+    struct uk_sender_batch batch;
+    REQUIRE(set_up(&batch));
+    put("t", NULL, "first", uk_slice_of(NULL, 0));
+    const size_t one = queue.used;
+    put("t", NULL, "other", uk_slice_of(NULL, 0));
+    CHECK(fill(&batch, 0, queue.used - lack, 100));
+    CHECK_EQ_INT(batch.pending, 2 - lack);
+    CHECK_EQ_INT(batch.records.length, lack > 0 ? one : 2 * one);
+    tear_down(&batch);
+  }
+}
+
+/* The memory of an ordinary batch is kept for the next one, that of a very large one is not. */
+static void keeps_ordinary_memory(void)
+{
+  static const struct {
+    size_t length;
+    bool kept;
+  } rows[] = {{100000, true}, {9 << 20, false}};
+  for (size_t i = 0; i < 2; i++) {
+    struct uk_sender_batch batch;
+    char *value = malloc(rows[i].length + 1);
+    uk_sender_batch_init(&batch);
+    REQUIRE(value != NULL && uk_sender_queue_init(&queue, 16 << 20));
+    for (size_t at = 0; at < rows[i].length; at++)
+      value[at] = (char)('a' + at * at / 7 % 23);
+    value[rows[i].length] = '\0';
+    put("t", NULL, value, uk_slice_of(NULL, 0));
+    CHECK(fill(&batch, 0, 16 << 20, 100));
+    CHECK_EQ_INT(uk_sender_batch_write(&batch, false, true, "key"), UK_OK);
+    const size_t records = batch.records.capacity, body = batch.request.body.capacity;
+    const size_t packed = batch.packed.capacity;
+    CHECK(fill(&batch, 1, 16 << 20, 100));
+    CHECK_EQ_INT(uk_sender_batch_write(&batch, false, false, "key"), UK_OK);
+    CHECK((batch.records.capacity == records) == rows[i].kept);
+    CHECK((batch.request.body.capacity == body) == rows[i].kept);
+    CHECK((batch.packed.capacity == packed) == rows[i].kept);
+    CHECK(batch.records.capacity <= 4 << 20);
+    CHECK(batch.request.body.capacity <= 8 << 20 && batch.packed.capacity <= 8 << 20);
+    free(value);
+    tear_down(&batch);
+  }
+}
+
 /* Plays a server that refuses every window with a `bad` message. Each message is resolved once, in
  * order, and only the bad ones are given up. Returns the number of requests. */
 static int play(struct uk_sender_batch *batch, int count, const bool *bad, bool names_index)
@@ -198,6 +247,24 @@ static void compresses(void)
     CHECK(batch.request.body.length < 10000);
   }
   tear_down(&batch);
+}
+
+/* From UK_GZIP_LEAST bytes on. */
+static void compresses_what_is_worth_it(void)
+{
+  static char value[UK_GZIP_LEAST + 1];
+  const size_t around = strlen("[{\"timestamp\":5,\"value\":\"\"}]");
+  for (size_t length = UK_GZIP_LEAST - 1; length <= UK_GZIP_LEAST; length++) {
+    struct uk_sender_batch batch;
+    REQUIRE(set_up(&batch));
+    memset(value, 'x', length - around);
+    value[length - around] = '\0';
+    put("t", NULL, value, uk_slice_of(NULL, 0));
+    CHECK(fill(&batch, 0, 1 << 20, 1));
+    CHECK_EQ_INT(uk_sender_batch_write(&batch, false, true, "key"), UK_OK);
+    CHECK((batch.request.body.data[0] == '\x1f') == (length == UK_GZIP_LEAST));
+    tear_down(&batch);
+  }
 }
 
 static void survives_without_memory(void)
@@ -380,10 +447,13 @@ int main(void)
   CHECK_RUN(writes_what_produce_takes);
   CHECK_RUN(names_topics_where_they_differ);
   CHECK_RUN(stops_at_its_limits);
+  CHECK_RUN(fills_up_to_the_last_byte);
+  CHECK_RUN(keeps_ordinary_memory);
   CHECK_RUN(finds_the_one_at_fault);
   CHECK_RUN(comes_to_an_end_when_all_are_bad);
   CHECK_RUN(leaves_out_what_is_resolved);
   CHECK_RUN(compresses);
+  CHECK_RUN(compresses_what_is_worth_it);
   CHECK_RUN(survives_without_memory);
   CHECK_RUN(keeps_failures_within_bounds);
   CHECK_RUN(keeps_failures_within_bytes);

@@ -260,6 +260,26 @@ static void what_cannot_be_written_is_given_up_alone(void)
   tear_down();
 }
 
+/* What expired while it waited is left out; the attempts before count for the rest. */
+static void what_is_rewritten_keeps_its_attempts(void)
+{
+  REQUIRE(set_up());
+  sender->options.message_timeout = 1000;
+  still_put(sender, "expired", 0);
+  still_put(sender, "left", 500);
+  still_fill(sender, batch);
+  batch->attempts = 6;
+  uk_sender_expire(sender, 1000);
+  CHECK_EQ_INT(batch->state, UK_BATCH_UNWRITTEN);
+  uk_sender_rewrite(sender, batch);
+  CHECK_EQ_INT(batch->state, UK_BATCH_READY);
+  CHECK_EQ_INT(batch->attempts, 6);
+  check_body("[{\"timestamp\":5,\"value\":\"left\"}]");
+  check_key("0000000000000000-1");
+  still_check_counts(sender, 0, 1, 1);
+  tear_down();
+}
+
 /* ---- delivery ---- */
 
 static void what_is_delivered_is_counted_and_measured(void)
@@ -688,6 +708,7 @@ int main(void)
   CHECK_RUN(a_refusal_is_narrowed_down);
   CHECK_RUN(behind_the_one_at_fault_requests_grow);
   CHECK_RUN(what_cannot_be_written_is_given_up_alone);
+  CHECK_RUN(what_is_rewritten_keeps_its_attempts);
   CHECK_RUN(what_is_delivered_is_counted_and_measured);
   CHECK_RUN(only_a_right_answer_confirms);
   CHECK_RUN(some_are_stored_some_refused_and_the_rest_is_sent_again);

@@ -309,14 +309,18 @@ static void tell_their_owner_when_nobody_joins_them(void)
   CHECK(uk_sender_join(sender, uk_clock_monotonic() + RIG_PATIENCE));
   CHECK_EQ_INT(atomic_load(&owner_told), 0);
   uk_sender_destroy(sender);
-  sender = create();
-  REQUIRE(sender != NULL);
-  CHECK(!uk_sender_join(sender, 0)); /* it was not stopped */
-  CHECK_EQ_INT(atomic_load(&owner_told), 0);
-  uk_sender_stop(sender, uk_clock_monotonic());
-  CHECK_EVENTUALLY(atomic_load(&owner_told) == 1);
-  CHECK_EVENTUALLY(threads() == before);
-  uk_sender_destroy(sender);
+  const long memory = mapped();
+  for (int i = 0; i < 40; i++) {
+    sender = create();
+    REQUIRE(sender != NULL);
+    CHECK(!uk_sender_join(sender, 0)); /* it was not stopped */
+    CHECK_EQ_INT(atomic_load(&owner_told), 0);
+    uk_sender_stop(sender, uk_clock_monotonic());
+    CHECK_EVENTUALLY(atomic_load(&owner_told) == 1);
+    CHECK_EVENTUALLY(threads() == before);
+    uk_sender_destroy(sender);
+  }
+  CHECK(mapped() < memory + 200); /* their stacks are gone */
 }
 
 /* ---- ends ---- */

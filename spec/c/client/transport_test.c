@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -357,6 +358,47 @@ static void a_transfer_and_its_connection_have_their_timeouts(void)
   tear_down(&fixture);
 }
 
+/* Listens on a unix socket, whose path is then `path`. */
+static int listen_at_path(char *path, size_t size)
+{
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  snprintf(path, size, "/tmp/uk-transport-%d", getpid());
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+  unlink(path);
+  return bind(listener, (struct sockaddr *)&address, sizeof address) == 0 &&
+             listen(listener, 8) == 0
+           ? listener
+           : -1;
+}
+
+static void a_unix_socket_is_reached(void)
+{
+  struct fixture fixture;
+  struct uk_settings settings;
+  struct uk_settings_options options;
+  char path[64], url[128];
+  REQUIRE(set_up(&fixture));
+  const int listener = listen_at_path(path, sizeof path);
+  REQUIRE(listener >= 0);
+  const pid_t server = fork();
+  if (server == 0)
+    serve(listener);
+  close(listener);
+  snprintf(url, sizeof url, "http://unix:%s:/prefix", path);
+  uk_settings_options_default(&options);
+  options.url = uk_slice_text(url);
+  REQUIRE(uk_settings_init(&settings, &options, url, sizeof url));
+  uk_transport_close(fixture.transport);
+  fixture.transport = uk_transport_open(&settings);
+  CHECK_EQ_INT(connection_of(&fixture), 1);
+  kill(server, SIGKILL);
+  waitpid(server, NULL, 0);
+  unlink(path);
+  tear_down(&fixture);
+  uk_settings_free(&settings);
+}
+
 /* ---- several transfers ---- */
 
 /* How long it sleeps with nothing under way. */
@@ -454,6 +496,7 @@ int main(void)
   CHECK_RUN(a_body_without_room_has_its_error);
   CHECK_RUN(its_socket_has_no_delay_and_is_kept_alive);
   CHECK_RUN(a_transfer_and_its_connection_have_their_timeouts);
+  CHECK_RUN(a_unix_socket_is_reached);
   CHECK_RUN(transfers_end_in_their_places);
   CHECK_RUN(a_transfer_may_be_given_up);
   CHECK_RUN(a_wait_can_be_ended);
