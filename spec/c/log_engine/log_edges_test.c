@@ -5,6 +5,7 @@
 #include "check.h"
 #include "common/clock.h"
 #include "log_rig.h"
+#include "server/engine/murmur2.h"
 #include "server/log_engine/log_batch.h"
 #include "server/log_engine/log_store.h"
 
@@ -209,6 +210,20 @@ static void partitions_that_are_not_there(void)
   close_log(log);
 }
 
+/* An empty key is a key: its records stay together over transactions, which keyless ones do not. */
+static void an_empty_key_is_hashed(void)
+{
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL);
+  for (int i = 0; i < 4; i++) {
+    struct uk_record record = rig_record("t", -1, "v");
+    record.has_key = true;
+    REQUIRE(rig_produce(log, &record, 1, NULL) == UK_OK);
+    CHECK_EQ_INT(record.partition, uk_murmur2_partition(record.key, 2));
+  }
+  close_log(log);
+}
+
 /* Commands and settings. */
 
 static void headers_at_the_limit(void)
@@ -311,6 +326,7 @@ int main(void)
   CHECK_RUN(a_retention_of_zero_empties);
   CHECK_RUN(default_partitions_at_the_limit);
   CHECK_RUN(partitions_that_are_not_there);
+  CHECK_RUN(an_empty_key_is_hashed);
   CHECK_RUN(headers_at_the_limit);
   CHECK_RUN(a_group_name_at_the_limit);
   CHECK_RUN(a_topic_at_the_limits);
