@@ -3015,6 +3015,7 @@ static const struct {
   {takeover_is_member, UK_KAFKA_TAKEOVER_COMMITTING, revocation, UK_KAFKA_TAKEOVER_COMMITTING},
   {takeover_leaves, UK_KAFKA_TAKEOVER_LEAVING, confirmation_of_the_group, UK_KAFKA_TAKEOVER_ENDED},
   {takeover_leaves, UK_KAFKA_TAKEOVER_LEAVING, five_seconds, UK_KAFKA_TAKEOVER_ENDED},
+  {takeover_leaves, UK_KAFKA_TAKEOVER_LEAVING, partitions, UK_KAFKA_TAKEOVER_LEAVING},
   /* Lost to a third server: another takeover begins. */
   {takeover_joins, UK_KAFKA_TAKEOVER_JOINING, fenced, UK_KAFKA_TAKEOVER_INQUIRING},
   {takeover_is_member, UK_KAFKA_TAKEOVER_COMMITTING, loss_of_the_member,
