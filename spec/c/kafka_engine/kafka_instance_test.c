@@ -1004,7 +1004,7 @@ static void a_group_that_does_not_say_that_it_has_left_may_have_let_it_go(void)
   fake_pass(4999);
   check_waits(&request);
   fake_pass(10);
-  check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0, "the group did not answer in time");
+  check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0, "the group did not confirm in time");
   check_may_be_done(&request, true);
   CHECK_EQ_INT(fake.groups->count, 0);
 }
@@ -1993,7 +1993,7 @@ static void one_that_leaves_has_five_seconds_from_the_first_reason_on(void)
   fake_assigned("me", "u/0"); /* not its topic */
   fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
   fake_pass(2000);
-  check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0, "the group did not answer in time");
+  check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0, "the group did not confirm in time");
 }
 
 /* What is wrong with one that leaves is not the matter of those who wait for the next one. */
@@ -2463,7 +2463,7 @@ static void a_group_has_as_many_instances_as_partitions(void)
                  "group \"g\" has 2 consumer instances already: the limit is 2");
   fake.partitions = 0;
   consume_as(&requests[2], "c");
-  check_end_with(&requests[2], UK_E_UNAVAILABLE, 0, "its topics are being looked for");
+  check_end_with(&requests[2], UK_E_UNAVAILABLE, 0, "its topics are being looked up");
 }
 
 static void instances_have_room_to_read_ahead(void)

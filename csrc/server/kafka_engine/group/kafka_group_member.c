@@ -208,7 +208,7 @@ bool uk_kafka_group_member_leave_on(struct uk_kafka_group_member *member, int64_
     uk_kafka_requests_done(&member->deletes);
   else
     uk_kafka_requests_fail(&member->deletes, UK_E_UNAVAILABLE,
-                           "the group did not answer in time that the instance has left");
+                           "the group did not confirm in time that the instance has left");
   return true;
 }
 

@@ -4,8 +4,8 @@
  *                                            a deletion waits: COMMITTING --> LEAVING --> ENDED
  *
  * It joins the group under the instance's name, which fences the other server, and reads no
- * records. When it has nothing left to do it ends without leaving the group; whose the instance is
- * then, the next request decides. */
+ * records. When it has nothing left to do it ends without leaving the group: the next request
+ * decides which server has the instance. */
 #ifndef UK_KAFKA_TAKEOVER_H
 #define UK_KAFKA_TAKEOVER_H
 
