@@ -2436,6 +2436,16 @@ static void what_the_group_had_before_it_joined_is_forgotten(void)
   FAKE_DID("assign()");
 }
 
+static void what_is_gone_is_not_read_again(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 3);
+  fake_revoked(false);
+  sent(request.as.consume.delivery, false);
+  FAKE_DID("unassign");
+}
+
 /* Limits. */
 
 static void consume_as(struct request *request, const char *instance)
@@ -3208,5 +3218,6 @@ int main(void)
   RUN(a_consume_at_the_end_of_a_lease_is_not_confirmed);
   RUN(a_commit_that_waits_in_vain_was_not_made);
   RUN(what_the_group_had_before_it_joined_is_forgotten);
+  RUN(what_is_gone_is_not_read_again);
   return check_end();
 }
