@@ -1,30 +1,28 @@
-/* for: http.c, http_exchange.c, http_refusal.c, http_reply.c
+/* for: http.c, http_exchange.c, http_headers.c, http_refusal.c, http_reply.c, http_response.c
  *
- * Requests on the wire, on an engine that the test plays: it knows one operation, topics, and may
- * keep that until the test lets it end. */
-#include <arpa/inet.h>
+ * Requests on the wire. The test plays the engine, which knows one operation, topics, and can hold
+ * it until the test completes it. */
 #include <dirent.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
-#include "http_rig.h"
 #include "check.h"
 #include "common/gzip.h"
+#include "http_rig.h"
 #include "server/http/http_private.h"
+#include "wire.h"
 
 #define HEAD "Host: x\r\nAuthorization: Basic ZnVsbDpw\r\n" /* full:p */
 #define REFUSED_AS(text, status) "{\"error\":\"" text "\",\"status\":" #status "}"
 #define STOPPING REFUSED_AS("the server is stopping", 503)
 
-enum { ANSWER_SIZE = 64 << 10, PATIENCE_SECONDS = 20, DRAINED = 4 * HTTP_RIG_BODY_MAX };
+enum { DRAINED = 4 * HTTP_RIG_BODY_MAX }; /* bytes of a refused body that are read */
 
 static struct http_rig rig;
-static char answer[ANSWER_SIZE];
 
 /* The engine. */
 
@@ -72,67 +70,13 @@ static void open_rig(void)
 
 static int connect_to_rig(void)
 {
-  const char *port = strrchr(uk_http_address(rig.server.http), ':') + 1;
-  struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)atoi(port)),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
-  return fd;
-}
-
-static void send_text(int fd, const char *text)
-{
-  CHECK_EQ_INT(send(fd, text, strlen(text), MSG_NOSIGNAL), (long long)strlen(text));
-}
-
-static size_t length_of_body(const char *head)
-{
-  const char *length = strstr(head, "\r\nContent-Length: ");
-  return length != NULL ? (size_t)atol(length + strlen("\r\nContent-Length: ")) : 0;
-}
-
-/* One answer into `answer`, and its body; "" when none came. */
-static const char *receive(int fd, bool has_body)
-{
-  size_t length = 0;
-  const char *body = NULL;
-  for (;;) {
-    answer[length] = '\0';
-    body = body != NULL ? body : strstr(answer, "\r\n\r\n");
-    size_t wanted = body != NULL && has_body ? length_of_body(answer) : 0;
-    if (body != NULL && length >= (size_t)(body + 4 - answer) + wanted)
-      return body + 4;
-    ssize_t got = recv(fd, answer + length, ANSWER_SIZE - 1 - length, 0);
-    if (got <= 0)
-      return "";
-    length += (size_t)got;
-  }
-}
-
-static bool has_status(int status)
-{
-  char start[32];
-  snprintf(start, sizeof start, "HTTP/1.1 %d ", status);
-  bool good = strncmp(answer, start, strlen(start)) == 0;
-  if (!good)
-    fprintf(stderr, "  %s\n", answer);
-  return good;
-}
-
-static bool is_at_end(int fd)
-{
-  char byte;
-  return recv(fd, &byte, 1, 0) == 0;
+  return wire_connect(uk_http_address(rig.server.http));
 }
 
 static const char *ask(int fd, const char *request)
 {
-  send_text(fd, request);
-  return receive(fd, true);
+  wire_send(fd, request);
+  return wire_receive(fd, true);
 }
 
 static const char *ask_once(const char *request)
@@ -167,7 +111,7 @@ static bool blocks_signals(const char *task)
   return true;
 }
 
-/* The program's signals come to its own threads, which are left as they were. */
+/* The program's own threads receive its signals; their masks do not change. */
 static void its_threads_take_no_signal(void)
 {
   sigset_t before, after;
@@ -179,7 +123,7 @@ static void its_threads_take_no_signal(void)
   for (int i = 1; i < 32; i++)
     CHECK_EQ_INT(sigismember(&after, i), sigismember(&before, i));
   snprintf(own, sizeof own, "%d", (int)getpid());
-  ask_once(GET_HEALTH); /* a thread that just starts has every signal blocked */
+  ask_once(GET_HEALTH); /* a thread blocks every signal while it starts */
   DIR *tasks = opendir("/proc/self/task");
   for (struct dirent *task; (task = readdir(tasks)) != NULL;) {
     if (task->d_name[0] == '.' || strcmp(task->d_name, own) == 0)
@@ -214,13 +158,13 @@ static void takes_targets_in_every_form(void)
     char request[300];
     snprintf(request, sizeof request, "GET %s HTTP/1.1\r\n" HEAD "\r\n", cases[i].target);
     ask_once(request);
-    if (!CHECK(has_status(cases[i].status)))
+    if (!CHECK(wire_has_status(cases[i].status)))
       fprintf(stderr, "  to %s\n", cases[i].target);
   }
   http_rig_close(&rig);
 }
 
-/* Stopping waits for these counts. */
+/* uk_http_stop waits for these counts. */
 static void counts_what_is_under_way(void)
 {
   struct uk_http *http;
@@ -235,7 +179,7 @@ static void counts_what_is_under_way(void)
   }
   atomic_store(&keeps, true);
   int fd = connect_to_rig();
-  send_text(fd, GET_TOPICS);
+  wire_send(fd, GET_TOPICS);
   CHECK_EVENTUALLY(atomic_load(&kept) != NULL);
   CHECK_EQ_INT(atomic_load(&http->unsent), 1);
   CHECK_EQ_INT(atomic_load(&http->unanswered), 1);
@@ -252,18 +196,18 @@ static void answers_503_while_it_stops(void)
   atomic_store(&keeps, true);
   int waiting = connect_to_rig(), other = connect_to_rig();
   CHECK_EQ_STR(ask(other, GET_HEALTH), "{\"status\":\"ok\",\"engine\":\"played\"}");
-  send_text(waiting, GET_TOPICS);
+  wire_send(waiting, GET_TOPICS);
   CHECK_EVENTUALLY(atomic_load(&kept) != NULL);
   uk_http_refuse(rig.server.http);
   CHECK_EQ_STR(ask(other, GET_TOPICS), STOPPING);
-  CHECK(has_status(503));
-  CHECK(strstr(answer, "\r\nConnection: close\r\n") != NULL);
-  CHECK(strstr(answer, "\r\nRetry-After: 1\r\n") != NULL);
-  CHECK(is_at_end(other));
+  CHECK(wire_has_status(503));
+  CHECK(strstr(wire_answer, "\r\nConnection: close\r\n") != NULL);
+  CHECK(strstr(wire_answer, "\r\nRetry-After: 1\r\n") != NULL);
+  CHECK(wire_is_closed(other));
   CHECK_EQ_INT(atomic_load(&rig.server.http->unanswered), 1);
   end_topics(atomic_load(&kept));
-  CHECK_EQ_STR(receive(waiting, true), "{}");
-  CHECK(has_status(200));
+  CHECK_EQ_STR(wire_receive(waiting, true), "{}");
+  CHECK(wire_has_status(200));
   close(waiting);
   close(other);
   http_rig_close(&rig);
@@ -277,7 +221,7 @@ static void *stop(void *unused)
   return NULL;
 }
 
-/* An answer that is on its way when the server stops arrives whole. */
+/* A response that is under way when the server stops arrives completely. */
 static void writes_an_answer_to_its_end_when_it_stops(void)
 {
   enum { NAMES = 150000 };
@@ -288,16 +232,17 @@ static void writes_an_answer_to_its_end_when_it_stops(void)
   topic_name[200] = '\0';
   topic_count = NAMES;
   int fd = connect_to_rig();
-  send_text(fd, GET_TOPICS);
-  CHECK(recv(fd, answer, ANSWER_SIZE - 1, MSG_PEEK) > 0);
+  wire_send(fd, GET_TOPICS);
+  CHECK(recv(fd, wire_answer, WIRE_ANSWER_SIZE - 1, MSG_PEEK) > 0);
   REQUIRE(pthread_create(&stopper, NULL, stop, NULL) == 0);
   nanosleep(&moment, NULL);
   size_t total = 0, expected = 0;
   for (ssize_t got = 1; got > 0; total += got > 0 ? (size_t)got : 0) {
-    got = recv(fd, answer, ANSWER_SIZE - 1, 0);
+    got = recv(fd, wire_answer, WIRE_ANSWER_SIZE - 1, 0);
     if (total == 0 && got > 0) {
-      answer[got] = '\0';
-      expected = length_of_body(answer) + (size_t)(strstr(answer, "\r\n\r\n") + 4 - answer);
+      wire_answer[got] = '\0';
+      expected =
+        wire_length(wire_answer) + (size_t)(strstr(wire_answer, "\r\n\r\n") + 4 - wire_answer);
     }
   }
   CHECK(expected > (size_t)NAMES * 200);
@@ -308,7 +253,7 @@ static void writes_an_answer_to_its_end_when_it_stops(void)
   http_rig_close(&rig);
 }
 
-/* The server's socket of a connection: it is in this process. */
+/* The server's socket of a connection; it is in the same process. */
 static int served_end(int fd)
 {
   struct sockaddr_in own, peer;
@@ -322,14 +267,14 @@ static int served_end(int fd)
   return -1;
 }
 
-/* Whether the server has read all that was sent. */
+/* Whether the server has read everything that was sent. */
 static bool has_read(int fd)
 {
   int unread = 1, served = served_end(fd);
   return served >= 0 && ioctl(served, FIONREAD, &unread) == 0 && unread == 0;
 }
 
-/* A connection over the limit is served when, at its request, it is one of as many as there may be. */
+/* A connection above the limit is served if, when its request arrives, others have closed. */
 static void serves_as_many_connections_as_there_may_be(void)
 {
   enum { MOST = 2 };
@@ -344,43 +289,43 @@ static void serves_as_many_connections_as_there_may_be(void)
   close(fds[0]);
   CHECK_EVENTUALLY(atomic_load(&http->connections) == MOST);
   ask(fds[MOST], GET_HEALTH);
-  CHECK(has_status(200));
+  CHECK(wire_has_status(200));
   fds[0] = connect_to_rig();
   CHECK_EQ_STR(ask(fds[0], GET_HEALTH),
                REFUSED_AS("the limit of 2 open connections is reached", 429));
-  CHECK(has_status(429));
-  CHECK(is_at_end(fds[0]));
+  CHECK(wire_has_status(429));
+  CHECK(wire_is_closed(fds[0]));
   for (int i = 0; i <= MOST; i++)
     close(fds[i]);
   http_rig_close(&rig);
 }
 
-/* Who asked nothing hears nothing, and who was answered nothing more. */
+/* A client that sent nothing gets nothing; one that was answered gets nothing more. */
 static void says_last_words_to_the_unanswered_alone(void)
 {
   open_rig();
   int fd = connect_to_rig();
   CHECK_EVENTUALLY(atomic_load(&rig.server.http->connections) == 1);
   shutdown(fd, SHUT_WR);
-  CHECK(is_at_end(fd));
+  CHECK(wire_is_closed(fd));
   close(fd);
   fd = connect_to_rig();
   ask(fd, GET_HEALTH);
-  CHECK(has_status(200));
+  CHECK(wire_has_status(200));
   shutdown(fd, SHUT_WR);
-  CHECK(is_at_end(fd));
+  CHECK(wire_is_closed(fd));
   close(fd);
   static const char *const cut[] = {"G", "GET /hea", "GET /health HTTP/1.1\r\nHo"};
   for (size_t i = 0; i < sizeof cut / sizeof *cut; i++) {
     fd = connect_to_rig();
-    send_text(fd, cut[i]);
+    wire_send(fd, cut[i]);
     CHECK_EVENTUALLY(has_read(fd));
     shutdown(fd, SHUT_WR);
-    const char *said = receive(fd, true);
-    CHECK(has_status(400));
+    const char *said = wire_receive(fd, true);
+    CHECK(wire_has_status(400));
     CHECK(strstr(said, "cut off") != NULL && strstr(said, ",\"status\":400}") != NULL);
-    CHECK(strstr(answer, "\r\nConnection: close\r\n") != NULL);
-    CHECK(is_at_end(fd));
+    CHECK(strstr(wire_answer, "\r\nConnection: close\r\n") != NULL);
+    CHECK(wire_is_closed(fd));
     close(fd);
   }
   http_rig_close(&rig);
@@ -400,8 +345,8 @@ static bool send_bytes(int fd, size_t length)
   return true;
 }
 
-/* A refused body is read and dropped up to four times the limit: the client hears of it, and the
- * connection stays. Past that it closes. */
+/* A refused body is read and discarded up to four times the limit: the client sees the refusal, and
+ * the connection stays open. Beyond that it closes. */
 static void drops_a_refused_body(void)
 {
   static const struct {
@@ -420,17 +365,17 @@ static void drops_a_refused_body(void)
                               : "Content-Length: %zu\r\n\r\n",
              cases[i].length);
     snprintf(head, sizeof head, "POST /produce/t HTTP/1.1\r\n" HEAD "%s", size);
-    send_text(fd, head);
+    wire_send(fd, head);
     if (cases[i].stays || cases[i].chunked)
       CHECK_EQ_INT(send_bytes(fd, cases[i].length), true);
     if (cases[i].stays && cases[i].chunked)
-      send_text(fd, "\r\n0\r\n\r\n");
-    receive(fd, true);
-    if (!CHECK(has_status(413)))
+      wire_send(fd, "\r\n0\r\n\r\n");
+    wire_receive(fd, true);
+    if (!CHECK(wire_has_status(413)))
       fprintf(stderr, "  to case %zu\n", i);
     if (cases[i].stays) {
       ask(fd, GET_HEALTH);
-      CHECK(has_status(200));
+      CHECK(wire_has_status(200));
     } else {
       char byte;
       CHECK(recv(fd, &byte, 1, 0) <= 0);
@@ -440,24 +385,24 @@ static void drops_a_refused_body(void)
   http_rig_close(&rig);
 }
 
-/* An answer to HEAD has no body, also where the library would have closed without one. */
+/* A response to HEAD has no body, even one that we write because the library would only close. */
 static void answers_head_without_a_body(void)
 {
   static char request[12000];
   open_rig();
   snprintf(request, sizeof request, "HEAD /topics HTTP/1.1\r\n" HEAD "X: %09000d\r\n\r\n", 0);
   int fd = connect_to_rig();
-  send_text(fd, request);
-  CHECK_EQ_STR(receive(fd, false), "");
-  CHECK(has_status(431));
-  CHECK(length_of_body(answer) > 0);
-  CHECK(is_at_end(fd));
+  wire_send(fd, request);
+  CHECK_EQ_STR(wire_receive(fd, false), "");
+  CHECK(wire_has_status(431));
+  CHECK(wire_length(wire_answer) > 0);
+  CHECK(wire_is_closed(fd));
   close(fd);
   http_rig_close(&rig);
 }
 
-/* What was sent behind a request that is refused is read before the connection closes: unread, it
- * would reset the connection, and the client might not see the refusal. */
+/* The server reads what follows a refused request before it closes the connection. Unread bytes would
+ * reset it, and the client might not see the refusal. */
 static void refuses_without_a_reset(void)
 {
   static char request[40000];
@@ -468,15 +413,15 @@ static void refuses_without_a_reset(void)
            "Content-Length: 20000\r\nX: %09000d\r\n\r\n%020000d",
            0, 0);
   int fd = connect_to_rig();
-  send_text(fd, request);
-  receive(fd, true);
-  CHECK(has_status(431));
+  wire_send(fd, request);
+  wire_receive(fd, true);
+  CHECK(wire_has_status(431));
   CHECK_EQ_INT(recv(fd, &byte, 1, 0), 0);
   close(fd);
   http_rig_close(&rig);
 }
 
-/* What is shorter than UK_GZIP_LEAST is not worth it. */
+/* Shorter responses are not compressed. */
 static void zips_from_its_least_length_on(void)
 {
   open_rig();
@@ -485,9 +430,9 @@ static void zips_from_its_least_length_on(void)
     memset(topic_name, 'n', sizeof topic_name);
     topic_name[length - strlen("{\"\":1}")] = '\0';
     ask_once("GET /topics HTTP/1.1\r\nAccept-Encoding: gzip\r\n" HEAD "\r\n");
-    bool zipped = strstr(answer, "\r\nContent-Encoding: gzip\r\n") != NULL;
+    bool zipped = strstr(wire_answer, "\r\nContent-Encoding: gzip\r\n") != NULL;
     CHECK_EQ_INT(zipped, length == UK_GZIP_LEAST);
-    CHECK(zipped || length_of_body(answer) == length);
+    CHECK(zipped || wire_length(wire_answer) == length);
   }
   http_rig_close(&rig);
 }

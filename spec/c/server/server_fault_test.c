@@ -2,26 +2,20 @@
  * with an error (in JSON, or where it must be in the HTTP library's HTML), or by a closed
  * connection, and the next one is well. Whether anything leaks is the address sanitizer's to say:
  * replies are allocated here and freed by the HTTP library, where no count sees it. */
-#include <arpa/inet.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
-
 #include "check.h"
 #include "fault.h"
 #include "log_rig.h"
 #include "server/http/http.h"
 #include "server/server.h"
+#include "wire.h"
 
 #define HEAD(length)                                                                               \
   "Host: x\r\nAuthorization: Basic dTpw\r\nConnection: close\r\n"                                  \
   "Content-Length: " #length "\r\n\r\n"
 
-enum { ANSWER_SIZE = 64 << 10, FAILURES_MAX = 300 };
+enum { FAILURES_MAX = 300 };
 
 static struct uk_server *server;
-static char answer[ANSWER_SIZE];
 
 static enum uk_error start(char *message, size_t size)
 {
@@ -38,26 +32,9 @@ static enum uk_error start(char *message, size_t size)
   return uk_server_start(&server, &options, message, size);
 }
 
-/* The body of the answer, "" when there was none. */
 static const char *ask(const char *request)
 {
-  struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_port =
-                                  htons((uint16_t)atoi(strrchr(uk_server_url(server), ':') + 1)),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  struct timeval patience = {.tv_sec = 10};
-  size_t length = 0;
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
-  CHECK(send(fd, request, strlen(request), MSG_NOSIGNAL) > 0);
-  for (ssize_t got = 1; got > 0; length += got > 0 ? (size_t)got : 0)
-    got = recv(fd, answer + length, ANSWER_SIZE - 1 - length, 0);
-  CHECK(length < ANSWER_SIZE - 1);
-  close(fd);
-  answer[length] = '\0';
-  const char *blank = strstr(answer, "\r\n\r\n");
-  return blank != NULL ? blank + 4 : "";
+  return wire_ask(uk_server_url(server), request);
 }
 
 static const char *const requests[] = {
@@ -104,7 +81,7 @@ static void answers_with_every_allocation_failing(void)
       hit = fault_hit();
       fault_off();
       if (!CHECK(is_as_promised(said)))
-        fprintf(stderr, "  to %s\n  came %s\n", requests[i], answer);
+        fprintf(stderr, "  to %s\n  came %s\n", requests[i], wire_answer);
     }
     CHECK(!hit);
     CHECK_EQ_STR(ask("GET /health HTTP/1.1\r\n" HEAD(0)), "{\"status\":\"ok\",\"engine\":\"log\"}");
@@ -152,7 +129,7 @@ static bool change_with_failure(const struct change *change, long n, bool *hit)
   ask(change->request);
   *hit = fault_hit();
   fault_off();
-  const bool refused = strncmp(answer, "HTTP/1.1 503", 12) == 0;
+  const bool refused = strncmp(wire_answer, "HTTP/1.1 503", 12) == 0;
   const bool changed = strcmp(ask(change->look), before) != 0;
   if (!CHECK(!refused || !changed))
     fprintf(stderr, "  503 to %s, allocation %ld\n", change->request, n);

@@ -10,11 +10,11 @@
 #include "check.h"
 #include "common/clock.h"
 #include "log_rig.h"
-#include "server/http/http.h"
+#include "server/api/server_state.h"
+#include "server/http/http_private.h"
+#include "wire.h"
 
 #define AUTHORIZATION "Host: x\r\nAuthorization: Basic dTpw\r\n" /* u:p */
-
-enum { ANSWER_SIZE = 64 << 10, PATIENCE_SECONDS = 20 };
 
 static struct uk_server *start(const char *name)
 {
@@ -36,49 +36,20 @@ static struct uk_server *start(const char *name)
   return server;
 }
 
-static int connect_to(const struct uk_server *server)
-{
-  const char *url = uk_server_url(server);
-  struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)atoi(strrchr(url, ':') + 1)),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  struct timeval patience = {.tv_sec = PATIENCE_SECONDS};
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
-  return fd;
-}
-
-static void send_text(int fd, const char *text)
-{
-  CHECK_EQ_INT(send(fd, text, strlen(text), MSG_NOSIGNAL), (long long)strlen(text));
-}
-
-/* All that comes until the server closes; NUL-terminated. The body begins at the returned place. */
-static const char *receive_all(int fd, char answer[ANSWER_SIZE])
-{
-  size_t length = 0;
-  for (ssize_t got = 1; got > 0 && length + 1 < ANSWER_SIZE; length += got > 0 ? (size_t)got : 0)
-    got = recv(fd, answer + length, ANSWER_SIZE - 1 - length, 0);
-  answer[length] = '\0';
-  const char *blank = strstr(answer, "\r\n\r\n");
-  return blank != NULL ? blank + 4 : "";
-}
-
-static char answer[ANSWER_SIZE];
-
-/* One request that asks the server to close behind the answer. */
+/* One request, and its response's body. */
 static const char *ask(const struct uk_server *server, const char *line, const char *body)
 {
-  char head[1024];
-  int fd = connect_to(server);
-  snprintf(head, sizeof head,
+  char request[1024];
+  snprintf(request, sizeof request,
            "%s HTTP/1.1\r\nConnection: close\r\n" AUTHORIZATION "Content-Length: %zu\r\n\r\n%s",
            line, strlen(body), body);
-  send_text(fd, head);
-  const char *said = receive_all(fd, answer);
-  close(fd);
-  return said;
+  return wire_ask(uk_server_url(server), request);
+}
+
+/* Waits until so many requests are pending: the engine has them. */
+static void wait_for_pending(const struct uk_server *server, int count)
+{
+  CHECK_EVENTUALLY(atomic_load(&server->http->unanswered) == count);
 }
 
 static void runs_several_at_once(void)
@@ -165,17 +136,17 @@ static void answers_those_who_wait_when_it_stops(void)
   int fds[WAITING];
   ask(server, "POST /topics/t", "{\"partitions\":1}");
   for (int i = 0; i < WAITING; i++) {
-    fds[i] = connect_to(server);
-    send_text(fds[i],
+    fds[i] = wire_connect(uk_server_url(server));
+    wire_send(fds[i],
               "POST /fetch HTTP/1.1\r\n" AUTHORIZATION "Content-Length: "
               "56\r\n\r\n{\"topic\":\"t\",\"partition\":0,\"offset\":0,\"timeout\":600000} ");
   }
-  usleep(200000);
+  wait_for_pending(server, WAITING);
   int64_t before = uk_clock_monotonic();
   uk_server_stop(server);
   CHECK(uk_clock_monotonic() - before < CHECK_PATIENCE); /* not for their ten minutes */
   for (int i = 0; i < WAITING; i++) {
-    CHECK_EQ_STR(receive_all(fds[i], answer), "[]");
+    CHECK_EQ_STR(wire_receive_all(fds[i]), "[]");
     close(fds[i]);
   }
 }
@@ -196,15 +167,15 @@ static bool is_page_that_closes(const char *said)
   size_t length = strlen(said);
   return !uk_http_refusals_are_json() && length > strlen(end) &&
          strcmp(said + length - strlen(end), end) == 0 &&
-         strstr(answer, "\r\nConnection: close\r\n") != NULL;
+         strstr(wire_answer, "\r\nConnection: close\r\n") != NULL;
 }
 
 static void knows_what_a_refusal_looks_like(void)
 {
   struct uk_server *server = start("version");
-  int fd = connect_to(server);
-  send_text(fd, "GET /health HTTP/9.9\r\nHost: x\r\n\r\n");
-  const char *said = receive_all(fd, answer);
+  int fd = wire_connect(uk_server_url(server));
+  wire_send(fd, "GET /health HTTP/9.9\r\nHost: x\r\n\r\n");
+  const char *said = wire_receive_all(fd);
   CHECK_EQ_INT(is_error(said, 505), uk_http_refusals_are_json());
   CHECK_EQ_INT(is_page_that_closes(said), !uk_http_refusals_are_json());
   close(fd);
@@ -259,17 +230,17 @@ static void answers_where_http_is_broken(void)
   struct uk_server *server = start("broken");
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char status[32];
-    int fd = connect_to(server);
-    send_text(fd, cases[i].bytes);
+    int fd = wire_connect(uk_server_url(server));
+    wire_send(fd, cases[i].bytes);
     if (cases[i].half_close)
       shutdown(fd, SHUT_WR);
-    const char *said = receive_all(fd, answer);
+    const char *said = wire_receive_all(fd);
     snprintf(status, sizeof status, "HTTP/1.1 %d ", cases[i].status);
     bool good =
-      strncmp(answer, status, strlen(status)) == 0 &&
+      strncmp(wire_answer, status, strlen(status)) == 0 &&
       (cases[i].status == 200 || is_error(said, cases[i].status) || is_page_that_closes(said));
     if (!CHECK(good))
-      fprintf(stderr, "  to %s\n  came %s\n", cases[i].bytes, answer);
+      fprintf(stderr, "  to %s\n  came %s\n", cases[i].bytes, wire_answer);
     close(fd);
   }
   CHECK_EQ_STR(ask(server, "GET /topics", ""), "{}");
@@ -282,11 +253,10 @@ static void keeps_records_for_a_client_that_hung_up(void)
   struct uk_server *server = start("gone");
   ask(server, "POST /topics/t", "{\"partitions\":1}");
   ask(server, "POST /consume/g/i", "{\"topic\":\"t\",\"timeout\":0}");
-  int fd = connect_to(server);
-  send_text(fd, "GET /consume/g/i/t?timeout=60000 HTTP/1.1\r\n" AUTHORIZATION "\r\n");
-  usleep(200000);
+  int fd = wire_connect(uk_server_url(server));
+  wire_send(fd, "GET /consume/g/i/t?timeout=60000 HTTP/1.1\r\n" AUTHORIZATION "\r\n");
+  wait_for_pending(server, 1);
   close(fd);
-  usleep(50000);
   ask(server, "GET /produce/t/precious", "");
   CHECK(strstr(ask(server, "GET /consume/g/i/t?timeout=5000", ""), "precious") != NULL);
   uk_server_stop(server);
@@ -307,24 +277,24 @@ static void delivers_again_what_could_not_be_written(void)
   memcpy(body, "{\"value\":\"", 10);
   memcpy(body + VALUE, "\"}", 3);
   for (int i = 0; i < MESSAGES; i++) {
-    int fd = connect_to(server);
+    int fd = wire_connect(uk_server_url(server));
     char head[256];
     snprintf(head, sizeof head,
              "POST /produce/t HTTP/1.1\r\nConnection: close\r\n" AUTHORIZATION
              "Content-Length: %zu\r\n\r\n",
              strlen(body));
-    send_text(fd, head);
-    send_text(fd, body);
-    receive_all(fd, answer);
+    wire_send(fd, head);
+    wire_send(fd, body);
+    wire_receive_all(fd);
     close(fd);
   }
-  int fd = connect_to(server);
+  int fd = wire_connect(uk_server_url(server));
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-  send_text(fd, "GET /consume/g/i/t?max_bytes=64000000 HTTP/1.1\r\n" AUTHORIZATION "\r\n");
-  CHECK(recv(fd, answer, 100, 0) > 0);
+  wire_send(fd, "GET /consume/g/i/t?max_bytes=64000000 HTTP/1.1\r\n" AUTHORIZATION "\r\n");
+  CHECK(recv(fd, wire_answer, 100, 0) > 0);
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
   close(fd);
-  usleep(300000);
+  CHECK_EVENTUALLY(atomic_load(&server->http->unsent) == 0);
   const char *said = ask(server, "GET /consume/g/i/t?max_messages=1", "");
   CHECK(strncmp(said, "[{\"topic\":\"t\",\"partition\":0,\"offset\":0,", 39) == 0);
   uk_server_stop(server);
