@@ -1,4 +1,4 @@
--- The option cors_origin of server.start and of `serve`; what every server does for browsers is in
+-- The option cors_origin of server.start and of `serve`. What every server does for browsers is in
 -- spec/contract.
 
 local http = require "spec.support.http"
@@ -119,8 +119,7 @@ describe("B5: cors_origin", function()
     running = support.start { cors_origin = APP, max_connections = 1 }
     client = http.client(running.url, running.username, running.password)
     local request = client:build("GET", "/topics", { headers = { Origin = APP } })
-    -- Several threads take connections, so one is only known to be before another when it was
-    -- answered.
+    -- Several threads accept connections, so the order is known only once each has been answered.
     local first = client:connect()
     first:send(request)
     assert.equal(200, first:receive("GET").status)

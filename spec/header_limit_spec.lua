@@ -1,16 +1,15 @@
--- F6: the limit of the request line and headers, at the limit and one past it, and that the head of
--- the answer has room beside them, so that the client of a produce hears what became of it.
+-- F6: the limit of the request line and headers, at the limit and one past it. The response's head
+-- must have room besides them, so that the client of a produce learns the outcome.
 
 local cjson = require "cjson"
 local http = require "spec.support.http"
 local support = require "spec.support.server"
 
-local ENTRY = 64 -- what each header counts beside its bytes
+local ENTRY = 64 -- what each header counts besides its bytes
 local ORIGIN = "https://app.example.com"
 local BODY = '{"value":"v"}'
 
--- The head of a produce to `topic` with `more` headers before the last one, which makes it count
--- `bytes` in all.
+-- The head of a produce to `topic` with `more` headers. The last header pads it to `bytes` in all.
 local function head(client, topic, bytes, more)
   local headers = { { "Origin", ORIGIN }, { "Accept-Encoding", "gzip" } }
   for _, header in ipairs(more or {}) do table.insert(headers, header) end
@@ -25,7 +24,7 @@ local function head(client, topic, bytes, more)
   return build()
 end
 
--- The most short headers that there may be, with those that `head` adds.
+-- As many short headers as the limit allows besides those that `head` adds.
 local function most(bytes)
   local headers = {}
   for index = 1, bytes / 2 / ENTRY - 6 do headers[index] = { ("A%d"):format(index), "" } end
@@ -63,7 +62,7 @@ describe("F6: max_header_bytes", function()
     return response.status == 404 and 0 or cjson.decode(response.body)[1].offset
   end
 
-  -- Sends bytes on a connection that `connect` makes and returns the answer.
+  -- Sends bytes on a connection from `connect` and returns the response.
   local function ask(connect, bytes)
     local connection = connect()
     connection:send(bytes)
@@ -116,8 +115,8 @@ describe("F6: max_header_bytes", function()
     end)
   end
 
-  -- What follows a request takes room in the memory that the head of its answer needs.
-  it("leaves room for the answer when other requests follow", function()
+  -- Bytes that follow a request occupy memory that the head of its response needs.
+  it("leaves room for the response when other requests follow", function()
     start(8192)
     local follower = client:build("GET", "/topics")
     for _, headers in ipairs { {}, most(8192) } do
@@ -134,7 +133,7 @@ describe("F6: max_header_bytes", function()
     end
   end)
 
-  it("counts cookies twice, since they are kept twice", function()
+  it("counts cookies twice, because they are stored twice", function()
     start(8192)
     local topic, cookies = support.name "cookies", {}
     for index = 1, 25 do cookies[index] = ("c%d=1"):format(index) end
@@ -156,12 +155,12 @@ describe("F6: max_header_bytes", function()
     assert.equal(1, stored "line")
   end)
 
-  -- The library reads on behind a line that is over the limit while its memory lasts, and refuses
-  -- what is more.
+  -- After a line that is too long the library reads on until its memory is full, and then refuses the
+  -- request itself.
   describe("refuses a request line that is over it alone with 414", function()
     local refusals_are_json = require "upstash.kafka.server".refusals_are_json
 
-    -- A request with a line of so many bytes, its end included, and so many bytes of headers.
+    -- A request whose line, with its CRLF, and whose headers have these lengths in bytes.
     local function lined(bytes, headers)
       local line = ("GET /produce/line/%s HTTP/1.1\r\n"):format(("x"):rep(bytes - #"GET /produce/line/ HTTP/1.1\r\n"))
       local authorization = "Authorization: " .. client.authorization .. "\r\n"

@@ -1,10 +1,10 @@
---- The password that a data folder keeps: of 16 bytes at least.
+-- The password in a data folder has at least 16 bytes.
 
 local folder = require "spec.support.folder"
 local launcher = require "upstash.kafka.launcher"
 
 describe("a kept password", function()
-  it("has 16 bytes at least", function()
+  it("has at least 16 bytes", function()
     local place = folder.make()
     folder.write(place .. "/password", ("p"):rep(15) .. "\n")
     local password, message = launcher.kept_password(place)

@@ -15,7 +15,7 @@ local function count_threads()
   return count
 end
 
--- A thread that was joined may be listed for a moment longer.
+-- The kernel may list a joined thread for a moment longer.
 local function settled_threads(expected)
   for _ = 1, 200 do
     if count_threads() == expected then break end
@@ -55,7 +55,7 @@ describe("upstash.kafka.server", function()
     return assert(with_client(url, function(client) return client:produce(topic, "hello") end))
   end
 
-  -- Runs a script in a Lua of its own; returns what it prints and its status.
+  -- Runs a script in a separate Lua; returns its output and its status.
   local function run(script)
     local status, output, errors = shell.run(shell.lua .. " -e " .. shell.quote(script))
     return output .. errors, status
@@ -94,7 +94,7 @@ describe("upstash.kafka.server", function()
     end
   end)
 
-  it("allows as many open files as asked for, within the hard limit, never fewer than before", function()
+  it("raises the limit of open files as requested, up to the hard limit, and never lowers it", function()
     local before = server.allow_files(1)
     assert.equal(before, server.allow_files(1))
     local hard = io.popen "ulimit -Hn":read "*l"
@@ -106,7 +106,7 @@ describe("upstash.kafka.server", function()
     assert.is_truthy(message:find("positive integer expected", 1, true), message)
   end)
 
-  -- A relocation of the library by this name is what the server puts its own function in.
+  -- The server takes the place of this function, which works if the library has a relocation for it.
   it("knows whether the HTTP library calls itself through its symbols", function()
     local library
     for line in io.lines "/proc/self/maps" do library = library or line:match "(/%S*libmicrohttpd%S*)$" end
@@ -115,7 +115,7 @@ describe("upstash.kafka.server", function()
     assert.equal(relocations:find("MHD_queue_response", 1, true) ~= nil, server.refusals_are_json)
   end)
 
-  it("knows that the HTTP library refuses in HTML when another had loaded it first", function()
+  it("knows that the HTTP library refuses in HTML if another module loaded it first", function()
     local script = [[
       assert(package.loadlib("libmicrohttpd.so.12", "MHD_get_version"))
       local server = require "upstash.kafka.server"
@@ -169,7 +169,7 @@ describe("upstash.kafka.server", function()
     end
   end)
 
-  it("answers 429 on a connection over max_connections, and serves it again when others have gone", function()
+  it("answers 429 on a connection over max_connections, and serves it once others have closed", function()
     local http = require "spec.support.http"
     local running = require("spec.support.server").start { max_connections = 2 }
     local client = http.client(running.url, running.username, running.password)
@@ -178,7 +178,7 @@ describe("upstash.kafka.server", function()
       connection:send(request)
       return connection:receive("GET", 5)
     end
-    -- Several threads take connections, so one is only known to be before another when it was answered.
+    -- Several threads accept connections, so the order is known only once each has been answered.
     local first = client:connect()
     assert.equal(200, ask(first).status)
     local second = client:connect()
@@ -190,7 +190,7 @@ describe("upstash.kafka.server", function()
     assert.equal("1", refused.headers["retry-after"])
     assert.is_true(third:ends(5))
     assert.equal(200, ask(first).status)
-    first:close() -- then the second and the fourth are as many as there may be
+    first:close() -- leaves the second and the fourth, which are as many as allowed
     local deadline = http.now() + 5
     repeat
       local response = ask(fourth)
@@ -201,7 +201,7 @@ describe("upstash.kafka.server", function()
     running:stop()
   end)
 
-  it("closes a connection over max_connections that asks nothing, or half a question", function()
+  it("closes a connection over max_connections that sends no request, or half of one", function()
     local http = require "spec.support.http"
     local running = require("spec.support.server").start { max_connections = 1 }
     local client = http.client(running.url, running.username, running.password)
@@ -231,14 +231,14 @@ describe("upstash.kafka.server", function()
       assert.equal("upstash.kafka.server (stopped)", tostring(handle))
     end)
 
-    it("stops twice without harm, and has no url then", function()
+    it("may be stopped twice, and then has no url", function()
       local handle = assert(server.start(options()))
       handle:stop()
       handle:stop()
       assert.error_matches(function() return handle:url() end, "server is stopped")
     end)
 
-    it("starts and stops many times on one folder", function()
+    it("starts and stops many times with one folder", function()
       for _ = 1, 15 do
         local handle = assert(server.start(options()))
         handle:stop()
@@ -265,7 +265,7 @@ describe("upstash.kafka.server", function()
       assert.equal(threads, settled_threads(threads))
     end)
 
-    it("keeps what was produced for the next start", function()
+    it("keeps messages for the next start", function()
       local handle = assert(server.start(options()))
       produce(handle:url(), "kept")
       handle:stop()
@@ -292,7 +292,7 @@ describe("upstash.kafka.server", function()
       assert.equal(threads, settled_threads(threads))
     end)
 
-    -- From Lua 5.4 on; where it is no syntax there is nothing to test.
+    -- Lua 5.4 and later; elsewhere the syntax does not exist.
     local chunk = (rawget(_G, "loadstring") or load)(
       "local start, options = ... local handle <close> = assert(start(options))")
     if chunk then
@@ -302,7 +302,7 @@ describe("upstash.kafka.server", function()
       end)
     end
 
-    it("stops when the Lua state closes, also without a word", function()
+    it("stops when the Lua state closes, even without a call to stop", function()
       local script = ([[
         handle = assert(require "upstash.kafka.server".start {
           listen = "127.0.0.1:0", data = %q, username = "u", password = "p" })
@@ -313,7 +313,7 @@ describe("upstash.kafka.server", function()
       assert.equal(0, status)
     end)
 
-    it("blames the caller for what is no option", function()
+    it("blames the caller for an invalid option", function()
       local cases = {
         [{ colour = "red" }] = "unknown option 'colour'",
         [{ listen = 8080 }] = "listen: string expected, got number",
@@ -333,7 +333,7 @@ describe("upstash.kafka.server", function()
       end
     end)
 
-    it("blames the caller for what is no map of properties, and shows no value", function()
+    it("blames the caller for invalid properties, and shows no value", function()
       local cases = {
         [{ properties = "x=y" }] = "properties: table expected, got string",
         [{ property_files = 5 }] = "property_files: table expected, got number",
@@ -361,7 +361,7 @@ describe("upstash.kafka.server", function()
       end
     end)
 
-    it("cuts the long name of a property", function()
+    it("truncates the long name of a property", function()
       local name = ("n"):rep(1000)
       local good, message = pcall(server.start, options { brokers = "127.0.0.1:1", properties = { [name] = {} } })
       assert.is_false(good)
@@ -369,7 +369,7 @@ describe("upstash.kafka.server", function()
       assert.is_true(#message < 200)
     end)
 
-    it("wants a user name and a password", function()
+    it("requires a user name and a password", function()
       assert.error_matches(function() server.start { password = "secret" } end, "username: required")
       assert.error_matches(function() server.start { username = "user" } end, "password: required")
       assert.error_matches(function() server.start() end, "bad argument #1 to 'start'")
@@ -385,7 +385,7 @@ describe("upstash.kafka.server", function()
       assert.equal(threads, settled_threads(threads))
     end
 
-    it("says which option cannot be had", function()
+    it("names the option that cannot be used", function()
       fails({ listen = "nowhere" }, "listen: ", "bad_request")
       fails({ partitions = 0 }, "partitions: 1 to 1000 expected, got 0", "bad_request")
       fails({ threads = 1000 }, "threads: ", "bad_request")
@@ -396,7 +396,7 @@ describe("upstash.kafka.server", function()
       fails({ tls_cert = "/nowhere.pem", tls_key = "/nowhere.pem" }, "tls_cert: /nowhere.pem", "bad_request")
     end)
 
-    it("says which property of librdkafka cannot be had, and shows no value", function()
+    it("names the property of librdkafka that cannot be used, and shows no value", function()
       local file = folder.make() .. "/file"
       local cases = {
         [{ properties = { ["no.such.property"] = "hush" } }] =
@@ -419,14 +419,14 @@ describe("upstash.kafka.server", function()
       folder.remove(file:match "^(.*)/")
     end)
 
-    it("says what librdkafka refuses of properties that only consumers have", function()
+    it("reports the consumer properties that librdkafka refuses", function()
       for name, value in pairs { ["fetch.max.bytes"] = 999, ["receive.message.max.bytes"] = 1000 } do
         fails({ brokers = "127.0.0.1:1", properties = { [name] = value } }, "`" .. name .. "`", "bad_request")
       end
     end)
 
-    -- The properties are taken in the order of their names, so what comes before the unknown one was good.
-    it("passes properties on as texts, numbers without a fraction and booleans in words", function()
+    -- Properties are set in the order of their names, so those before the unknown one were accepted.
+    it("passes properties on as strings: numbers without a fraction, booleans as words", function()
       local file = folder.make() .. "/file"
       folder.write(file, "45000\n")
       fails({
@@ -452,7 +452,7 @@ describe("upstash.kafka.server", function()
       end
     end)
 
-    it("wants brokers for properties", function()
+    it("requires brokers with properties", function()
       fails({ properties = { ["client.id"] = "me" } }, "properties: ", "bad_request")
       fails({ property_files = { ["client.id"] = "/nowhere" } }, "properties: ", "bad_request")
       fails({ brokers = "" }, "brokers: HOST:PORT", "bad_request")
@@ -496,7 +496,7 @@ describe("upstash.kafka.server", function()
   describe("make_directory", function()
     after_each(function() folder.remove(data) end)
 
-    it("makes parents, for the owner alone, and minds no slashes", function()
+    it("makes parents, for the owner only, and accepts repeated slashes", function()
       assert.is_true(server.make_directory(data .. "/a//b/"))
       assert.is_true(server.make_directory(data .. "/a/b"))
       assert.equal("rwx------", lfs.attributes(data .. "/a/b", "permissions"))
@@ -523,7 +523,7 @@ describe("upstash.kafka.server", function()
       assert.equal("rw-------", lfs.attributes(data .. "/secret", "permissions"))
     end)
 
-    it("leaves alone what is there, links too, and no draft behind", function()
+    it("leaves existing files and links alone, and no draft behind", function()
       folder.write(data .. "/file", "old")
       lfs.link(data .. "/file", data .. "/link", true)
       lfs.link(data .. "/nowhere", data .. "/dangling", true)
@@ -555,7 +555,7 @@ describe("upstash.kafka.server", function()
     end
   end)
 
-  it("waits for the signals that stop a process, in that process alone", function()
+  it("waits for the signals that stop a process", function()
     for _, name in ipairs { "TERM", "INT" } do
       local process = shell.start(shell.lua .. " -e " .. shell.quote(([[
         local server = require "upstash.kafka.server"

@@ -1,4 +1,4 @@
--- Credentials in a query, in every form in which senders write them.
+-- Credentials in a query, in every form that senders use.
 
 local http = require "spec.support.http"
 local server = require "spec.support.server"
@@ -15,7 +15,7 @@ local function as_sent(text)
   return text
 end
 
--- Credentials with what each form of a query reads in another way.
+-- Credentials with characters that each form of a query reads differently.
 local LOGINS = {
   { "ab", "cd", { percent, form, as_sent } },
   { "a+b", "c+d", { percent, form, as_sent } },

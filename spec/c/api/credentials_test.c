@@ -108,7 +108,8 @@ static void refuses_the_rest(void)
   uk_credentials_free(credentials);
 }
 
-/* Of the right length, and right but for one byte, wherever that is; also where the other part is right. */
+/* Of the right length, and right but for one byte, wherever that is; also where the other part is
+ * right. */
 static void f8_compares_every_byte(void)
 {
   struct uk_credentials *credentials = uk_credentials_new();

@@ -51,7 +51,8 @@ static void writes_long_errors(void)
   }
 }
 
-/* More fields may follow; where there was no memory for the error there is no brace to take back. */
+/* More fields may follow; where there was no memory for the error there is no brace to take back.
+ */
 static void opens_an_error(void)
 {
   struct uk_request request = make("");

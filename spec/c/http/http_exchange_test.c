@@ -401,8 +401,8 @@ static void answers_head_without_a_body(void)
   http_rig_close(&rig);
 }
 
-/* The server reads what follows a refused request before it closes the connection. Unread bytes would
- * reset it, and the client might not see the refusal. */
+/* The server reads what follows a refused request before it closes the connection. Unread bytes
+ * would reset it, and the client might not see the refusal. */
 static void refuses_without_a_reset(void)
 {
   static char request[40000];

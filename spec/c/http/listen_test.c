@@ -1,4 +1,4 @@
-/* listen: which addresses are understood, and what the socket is like. */
+/* for: listen.c */
 #include "server/http/listen.h"
 
 #include <arpa/inet.h>
@@ -42,7 +42,7 @@ static void refuses_what_is_no_address(void)
   CHECK_EQ_INT(count_descriptors(), before);
 }
 
-/* The last port is one; whether it is free is another question. */
+/* Port 65535 is valid, whether it is free or not. */
 static void takes_the_last_port(void)
 {
   struct uk_listener listener = {0};
@@ -52,13 +52,13 @@ static void takes_the_last_port(void)
     close(listener.socket);
 }
 
-/* A name is 255 bytes at most; one that fits is looked up. */
+/* A host name of up to 255 bytes is looked up. */
 static void takes_names_up_to_the_limit(void)
 {
   char text[300];
   struct uk_listener listener = {0};
   for (size_t length = 255; length <= 256; length++) {
-    memset(text, '!', length); /* in no name, so that no server is asked */
+    memset(text, '!', length); /* valid in no name, so that no name server is asked */
     strcpy(text + length, ":80");
     CHECK_EQ_INT(uk_listen(&listener, text, message, sizeof message), UK_E_BAD_REQUEST);
     CHECK_EQ_INT(strstr(message, "expected, got") != NULL, length == 256);
@@ -114,7 +114,7 @@ static void leaves_no_descriptor_where_the_port_is_taken(void)
   close(first.socket);
 }
 
-/* A restart takes its port again while connections of the run before still linger. */
+/* A restarted server gets its port although connections of the previous run are in TIME_WAIT. */
 static void takes_a_port_with_lingering_connections(void)
 {
   struct uk_listener first = {0}, second = {0};
@@ -122,7 +122,7 @@ static void takes_a_port_with_lingering_connections(void)
   REQUIRE(uk_listen(&first, "127.0.0.1:0", message, sizeof message) == UK_OK);
   int client = connect_to(first.address);
   int served = accept(first.socket, NULL, NULL);
-  shutdown(served, SHUT_WR); /* who closes first lingers */
+  shutdown(served, SHUT_WR); /* the side that closes first enters TIME_WAIT */
   CHECK_EQ_INT(recv(client, &byte, 1, 0), 0);
   close(client);
   CHECK_EQ_INT(recv(served, &byte, 1, 0), 0);

@@ -1,4 +1,4 @@
-/* server: its options: the defaults of docs/server.md, and every limit of it. */
+/* for: server.c: the options, with the defaults and limits of docs/server.md. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -65,7 +65,7 @@ static void has_the_defaults_of_the_documentation(void)
   CHECK(options.tls_cert == NULL && options.tls_key == NULL);
 }
 
-/* A start that gets past the numbers fails at what is checked next. */
+/* With valid numbers the start fails at the next check. */
 static void takes_numbers_within_their_limits_alone(void)
 {
   struct uk_server_options options = options_for("numbers");
@@ -158,7 +158,7 @@ static void write_file(const char *path, size_t length)
   fclose(file);
 }
 
-/* Files that hold no certificate at all, up to the limit, are for the TLS library to refuse. */
+/* Within the limit, the TLS library refuses files without a certificate. */
 static void takes_tls_files_up_to_a_mebibyte(void)
 {
   static const struct {
@@ -198,8 +198,8 @@ static int count_descriptors(void)
   return count;
 }
 
-/* In the place of libc's, for the libraries too: counts what was closed twice, which in a process
- * with threads closes what somebody else has opened meanwhile. */
+/* Replaces libc's function, also for libraries. Counts descriptors that are closed twice, which in
+ * a threaded process closes what another thread has opened meanwhile. */
 static atomic_int closed_twice;
 
 int close(int fd)
@@ -210,7 +210,7 @@ int close(int fd)
   return failed;
 }
 
-/* A start that fails half-way gives back what it took, once: descriptors, and the folder. */
+/* A failed start releases the descriptors and the folder, each once. */
 static void a_failed_start_leaves_nothing_open(void)
 {
   char pem[512];

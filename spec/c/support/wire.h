@@ -1,4 +1,5 @@
-/* wire: a client that sends any bytes, well-formed or not, to a server on the loopback interface. */
+/* wire: a client that sends any bytes, well-formed or not, to a server on the loopback interface.
+ */
 #ifndef WIRE_H
 #define WIRE_H
 
