@@ -7,7 +7,7 @@
  *
  * A record counts as delivered when the client's next request shows that the response with it
  * arrived. A response that could not be written is taken back: its records are delivered again.
- * Only delivered records are committed, so whoever goes on from the committed offset repeats
+ * Only delivered records are committed, so an owner that starts at the committed offset repeats
  * records, but misses none.
  *
  *   delivered <= position, and one is unknown exactly when the other is.

@@ -102,7 +102,7 @@ bool uk_group_commit_delivered(struct uk_groups *groups, struct uk_group_instanc
 }
 
 /* The given offset counts from now on, until the owner's client has received more. Without an owner
- * or a position, whoever looks it up finds the offset. */
+ * or a position, the next look-up finds the offset. */
 static void override(struct uk_groups *groups, struct uk_group *group,
                      const struct uk_topic_partition_offset *offset)
 {
