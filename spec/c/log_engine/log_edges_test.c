@@ -224,6 +224,38 @@ static void an_empty_key_is_hashed(void)
   close_log(log);
 }
 
+/* Notifications: one for each topic that changed and each partition that grew, before the answer. */
+
+static char changes[200];
+
+static void note_change(void *context, struct uk_slice topic, int32_t partition)
+{
+  size_t length = strlen(changes);
+  CHECK(context == changes);
+  snprintf(changes + length, sizeof changes - length, "%.*s/%d ", (int)topic.length, topic.data,
+           (int)partition);
+}
+
+static void changes_are_notified(void)
+{
+  struct uk_log_options options = rig_options();
+  struct uk_record records[] = {rig_record("t", 1, "v"), rig_record("t", 1, "v")};
+  options.no_sync = true;
+  options.changed = note_change;
+  options.context = changes;
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL);
+  REQUIRE(rig_create(log, "u", 1, -1, -1) == UK_OK);
+  CHECK_EQ_STR(changes, "u/-1 ");
+  CHECK_EQ_INT(rig_create(log, "u", 1, -1, -1), UK_OK); /* exists already */
+  CHECK_EQ_INT(rig_produce(log, records, 2, NULL), UK_OK);
+  CHECK_EQ_STR(changes, "u/-1 t/-1 t/1 ");
+  CHECK_EQ_INT(rig_commit(log, "g", "t", 0, 1), UK_OK);
+  CHECK_EQ_INT(rig_delete(log, "u"), UK_OK);
+  CHECK_EQ_STR(changes, "u/-1 t/-1 t/1 u/-1 ");
+  close_log(log);
+}
+
 /* Commands and settings. */
 
 static void headers_at_the_limit(void)
@@ -327,6 +359,7 @@ int main(void)
   CHECK_RUN(default_partitions_at_the_limit);
   CHECK_RUN(partitions_that_are_not_there);
   CHECK_RUN(an_empty_key_is_hashed);
+  CHECK_RUN(changes_are_notified);
   CHECK_RUN(headers_at_the_limit);
   CHECK_RUN(a_group_name_at_the_limit);
   CHECK_RUN(a_topic_at_the_limits);
