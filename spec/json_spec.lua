@@ -299,6 +299,8 @@ describe("A2: a value that is a table", function()
     for index = 1, 4 do five[index] = 0 end
     assert.equal(cjson.encode(six), text_of(six))
     refused(five, "value: excessively sparse array")
+    assert.equal(cjson.encode { [10] = 0 }, text_of { [10] = 0 }) -- 10 is always safe
+    refused({ [11] = 0 }, "value: excessively sparse array")
     local convert, ratio, safe = cjson.encode_sparse_array()
     finally(function() cjson.encode_sparse_array(convert, ratio, safe) end)
     cjson.encode_sparse_array(true)
@@ -396,6 +398,7 @@ describe("core.json", function()
     assert.equal("[]", encode(setmetatable({}, like.array_mt)))
     assert.equal("[1]", encode(setmetatable({ 1, a = 2 }, like.array_mt)))
     assert.equal("{}", encode {})
+    assert.equal("{}", encode(setmetatable({}, {})))
     assert.is_nil(getmetatable((read "[]")))
     settings.object, settings.marked = false, true
     assert.equal("[]", encode {})
