@@ -456,6 +456,14 @@ local function cases(describe, it, new, features)
       assert.is_true(socket.gettime() - start >= 1)
     end)
 
+    it("waits for at least half of retry_delay", function()
+      local start = socket.gettime()
+      local result = again({ canned.answer(503, "{}"), "read", canned.answer(200, METADATA) }, produce,
+        { retry_delay = 600 })
+      assert.equal(7, result.offset)
+      assert.is_true(socket.gettime() - start >= 0.3)
+    end)
+
     it("does not start a wait that outlasts the call's time", function()
       local result, log, _, details = again({ canned.answer(503, "{}", { "Retry-After: 2" }), "close", "deaf" },
         produce, { timeout = 1900 })

@@ -119,6 +119,44 @@ static void takes_what_fits_in_front(void)
   }
 }
 
+/* Packed headers: each key and value has a length of its own, and both may be empty. */
+static void unpacks_headers(void)
+{
+  static const char *const parts[] = {"ab", "cde", "", "f", "g", "", "hi", "jklm", "", ""};
+  struct uk_buffer headers;
+  struct uk_slice key, value;
+  uk_buffer_init(&headers, 1000);
+  for (size_t i = 0; i < 10; i += 2)
+    uk_sender_header_pack(&headers, uk_slice_text(parts[i]), uk_slice_text(parts[i + 1]));
+  struct uk_slice packed = uk_buffer_slice(&headers);
+  for (size_t i = 0; i < 10; i += 2) {
+    REQUIRE(uk_sender_header_next(&packed, &key, &value));
+    CHECK_EQ_SLICE(key, parts[i]);
+    CHECK_EQ_SLICE(value, parts[i + 1]);
+  }
+  CHECK_EQ_INT(packed.length, 0);
+  CHECK(!uk_sender_header_next(&packed, &key, &value));
+  uk_buffer_free(&headers);
+}
+
+/* Every part counts. Only the sizes are read here, not the bytes. */
+static void a_record_may_be_as_large_as_its_limit(void)
+{
+  for (int part = 0; part < 3; part++) {
+    struct uk_message message = message_of("", 1);
+    const size_t room = UK_RECORD_MAX - uk_sender_record_size(&message, 0);
+    const size_t head = uk_sender_record_size(&message, 0);
+    struct uk_slice *slice = part == 0 ? &message.key : &message.value;
+    size_t headers = 0, *length = part == 2 ? &headers : &slice->length;
+    *length = room; /* and what the alignment leaves free */
+    while (uk_sender_record_size(&message, headers) != 0)
+      ++*length;
+    CHECK(*length > room && *length <= room + head);
+    --*length;
+    CHECK_EQ_INT(uk_sender_record_size(&message, headers), UK_RECORD_MAX);
+  }
+}
+
 static void refuses_what_no_record_holds(void)
 {
   struct uk_message message = message_of("", UK_RECORD_MAX);
@@ -238,6 +276,8 @@ int main(void)
   CHECK_RUN(tells_absent_from_empty);
   CHECK_RUN(takes_what_fits);
   CHECK_RUN(takes_what_fits_in_front);
+  CHECK_RUN(unpacks_headers);
+  CHECK_RUN(a_record_may_be_as_large_as_its_limit);
   CHECK_RUN(refuses_what_no_record_holds);
   CHECK_RUN(is_a_queue);
   CHECK_RUN(gives_its_memory_back);

@@ -117,6 +117,10 @@ static void numbers_have_the_texts_that_people_write(void)
   check_text(0.0001, "0.0001");
   check_text(0.00012345, "0.00012345");
   check_text(0.00001, "1e-05");
+  check_text(1e-9, "1e-09");
+  check_text(1.5e-10, "1.5e-10");
+  check_text(1e99, "1e+99");
+  check_text(1e100, "1e+100");
   check_text(1.5e-10, "1.5e-10");
   check_text(1e-300, "1e-300");
   check_text(DBL_MAX, "1.7976931348623157e+308");

@@ -35,6 +35,22 @@ static void names_the_one_with_the_fewest_changes(void)
     CHECK_EQ_STR(nearest(cases[i].name, names, 5), cases[i].nearest);
 }
 
+/* The first of several that are equally near; the case of every letter is ignored. */
+static void names_the_first_of_equals(void)
+{
+  static const char *const names[] = {"bxyz", "aqyz", "azyx"};
+  CHECK_EQ_STR(nearest("axyz", names, 3), "bxyz");
+  CHECK_EQ_STR(nearest("AZYX", names, 3), "azyx");
+  for (char letter = 'a'; letter <= 'z'; letter++) {
+    const char lower[] = {letter, letter, '\0'};
+    const char upper[] = {(char)(letter - 'a' + 'A'), (char)(letter - 'a' + 'A'), '\0'};
+    const char *const known[] = {"..", lower};
+    CHECK(nearest(upper, known, 2) == known[1]);
+  }
+  static const char *const marks[] = {"@[", "`{"};
+  CHECK(nearest("`{", marks, 2) == marks[1]); /* only letters have a case */
+}
+
 static void names_end_at_their_count_or_at_null(void)
 {
   static const char *const names[] = {"a", NULL, "b"};
@@ -63,6 +79,7 @@ static void long_names_count_as_far_as_their_first_64_bytes(void)
 int main(void)
 {
   CHECK_RUN(names_the_one_with_the_fewest_changes);
+  CHECK_RUN(names_the_first_of_equals);
   CHECK_RUN(names_end_at_their_count_or_at_null);
   CHECK_RUN(long_names_count_as_far_as_their_first_64_bytes);
   return check_end();
