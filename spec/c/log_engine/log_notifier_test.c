@@ -61,6 +61,14 @@ static bool fill(pthread_t *pusher)
   return true;
 }
 
+static size_t events_left(void)
+{
+  pthread_mutex_lock(&notifier.mutex);
+  size_t left = notifier.event_count;
+  pthread_mutex_unlock(&notifier.mutex);
+  return left;
+}
+
 static void an_event_waits_for_room(void)
 {
   pthread_t pusher;
@@ -73,7 +81,9 @@ static void an_event_waits_for_room(void)
   REQUIRE(uk_log_notifier_start(&notifier, log, groups));
   CHECK_EVENTUALLY(atomic_load(&passed) == 1);
   pthread_join(pusher, NULL);
+  CHECK_EVENTUALLY(events_left() == 0);
   uk_log_notifier_stop(&notifier);
+  CHECK_EQ_INT(notifier.event_first, 1); /* once round the ring, and one more */
   uk_groups_close(groups);
   uk_log_close(log);
   uk_log_notifier_free(&notifier);
