@@ -2446,6 +2446,42 @@ static void what_is_gone_is_not_read_again(void)
   FAKE_DID("unassign");
 }
 
+/* The response of an instance that ended may be finished when a takeover has its name. */
+static void a_takeover_has_no_responses(void)
+{
+  static struct request request;
+  delete (&request, TIMEOUT);
+  sent(1, false);
+  sent(1, true);
+  FAKE_DID("ask");
+  check_waits(&request);
+}
+
+/* Nothing is left of one that was not made, whatever its making met. */
+static void members_are_made_or_not(void)
+{
+  long live = fault_live();
+  for (int commits = 0; commits < 2; commits++) {
+    for (long n = 1, hit = 1; hit; n++) {
+      static struct request request;
+      fault_at(n);
+      if (commits)
+        commit(&request, 1, TIMEOUT);
+      else
+        consume(&request, TIMEOUT);
+      hit = fault_hit();
+      fault_off();
+      if (request.dones > 0) {
+        CHECK_EQ_INT(request.as.operation.error, UK_E_NO_MEMORY);
+        CHECK(fake.groups->count == 1 || fault_live() == live);
+      }
+      fake_close();
+      CHECK(fault_live() <= live);
+      REQUIRE(fake_open());
+    }
+  }
+}
+
 /* Limits. */
 
 static void consume_as(struct request *request, const char *instance)
@@ -3219,5 +3255,7 @@ int main(void)
   RUN(a_commit_that_waits_in_vain_was_not_made);
   RUN(what_the_group_had_before_it_joined_is_forgotten);
   RUN(what_is_gone_is_not_read_again);
+  RUN(a_takeover_has_no_responses);
+  RUN(members_are_made_or_not);
   return check_end();
 }
