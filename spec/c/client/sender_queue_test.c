@@ -154,6 +154,9 @@ static void a_record_may_be_as_large_as_its_limit(void)
     CHECK(*length > room && *length <= room + head);
     --*length;
     CHECK_EQ_INT(uk_sender_record_size(&message, headers), UK_RECORD_MAX);
+    CHECK_EQ_INT(sizeof(struct uk_sender_record) + message.topic.length + message.key.length +
+                   message.value.length + headers,
+                 UK_RECORD_MAX);
   }
 }
 
