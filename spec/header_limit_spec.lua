@@ -155,8 +155,8 @@ describe("F6: max_header_bytes", function()
     assert.equal(1, stored "line")
   end)
 
-  -- After a line that is too long the library reads on until its memory is full, and then refuses the
-  -- request itself.
+  -- After a line that is too long the library reads on until its memory is full, and then refuses
+  -- the request itself.
   describe("refuses a request line that is over it alone with 414", function()
     local refusals_are_json = require "upstash.kafka.server".refusals_are_json
 

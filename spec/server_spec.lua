@@ -106,7 +106,7 @@ describe("upstash.kafka.server", function()
     assert.is_truthy(message:find("positive integer expected", 1, true), message)
   end)
 
-  -- The server takes the place of this function, which works if the library has a relocation for it.
+  -- The server replaces this function, which works if the library has a relocation for it.
   it("knows whether the HTTP library calls itself through its symbols", function()
     local library
     for line in io.lines "/proc/self/maps" do library = library or line:match "(/%S*libmicrohttpd%S*)$" end
@@ -425,7 +425,7 @@ describe("upstash.kafka.server", function()
       end
     end)
 
-    -- Properties are set in the order of their names, so those before the unknown one were accepted.
+    -- Properties are set in order of name, so those before the unknown one were accepted.
     it("passes properties on as strings: numbers without a fraction, booleans as words", function()
       local file = folder.make() .. "/file"
       folder.write(file, "45000\n")

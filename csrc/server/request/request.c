@@ -212,7 +212,8 @@ static bool refuse_parameter(struct uk_request *request, struct uk_slice name, c
   return false;
 }
 
-/* Each of the names at most once. With `others`, ignores all other parameters, malformed ones too. */
+/* Accepts each of the names at most once. With `others`, ignores all other parameters, even
+ * malformed ones. */
 static bool check_names(struct uk_request *request, const char *const *names, size_t count,
                         bool others)
 {

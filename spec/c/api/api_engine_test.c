@@ -1,7 +1,8 @@
 /* for: api_read.c, api_consume.c, api_fetch.c, api_commit.c, api_metadata.c, api_consumers.c,
- * api_topics.c, api_produce.c, api_webhook.c, api_health.c, consumer_settings.c
+ * api_topics.c, api_produce.c, api_webhook.c, api_health.c, api_root.c, consumer_settings.c,
+ * message_json.c, dispatch.c
  *
- * What an engine is asked, and what is made of its answers. */
+ * What handlers ask of the engine, and what they make of its answers. */
 #include "api_rig.h"
 #include "check.h"
 #include "common/clock.h"
@@ -10,12 +11,12 @@
 static struct api_rig rig;
 static struct api_answer answer;
 
-/* What the engine was asked last, and how it answers. */
+/* What the engine was last asked, and how it answers. */
 static int calls;
 static int64_t deadline;
 static enum uk_error outcome;
 static const char *reason;
-static bool breaks_reply; /* as if there were no memory for it */
+static bool breaks_reply; /* as if memory ran out */
 static struct uk_consumer_settings settings;
 static uint64_t delivery;
 
@@ -45,9 +46,9 @@ PLAYED(delete_consumer, uk_delete_consumer)
 PLAYED(offsets, uk_offsets)
 PLAYED(delete_topic, uk_delete_topic)
 
-/* How each record ends, where not all end alike. */
+/* The outcome of each record, or NULL if all are stored. */
 static const enum uk_error *ends;
-static size_t reply_bytes; /* the most that the reply may have; 0: as it is */
+static size_t reply_bytes; /* the maximum size of the reply; 0: unchanged */
 
 static struct uk_record first_asked;
 
@@ -137,7 +138,7 @@ static void consumers(struct uk_engine *engine, struct uk_consumers *operation)
   end(&operation->operation);
 }
 
-static int told; /* how often the engine heard what became of a delivery */
+static int told; /* how often the engine was told what became of a delivery */
 static bool told_whole;
 static uint64_t told_delivery;
 
@@ -192,7 +193,7 @@ static void begin(void)
 #define POSITION "{\"topic\":\"t\",\"partition\":0}"
 #define TRIPLE "{\"topic\":\"t\",\"partition\":0,\"offset\":0}"
 
-/* Every request that reaches the engine, and for how long it may wait. */
+/* Every request that reaches the engine, and how long it may wait, in milliseconds. */
 static const struct row {
   enum uk_method method;
   const char *path, *body;
@@ -244,7 +245,7 @@ static void waits_as_long_as_the_contract_says(void)
   api_rig_close(&rig);
 }
 
-/* What each endpoint takes in its query, each alone; everything else is named and refused. */
+/* The query parameters of each endpoint. Any other is refused by name. */
 static void takes_its_own_parameters_alone(void)
 {
   static const char *const all[] = {"timeout=1", "max_messages=1", "max_bytes=1", "key=1",
@@ -288,7 +289,7 @@ static void takes_its_own_parameters_alone(void)
   api_rig_close(&rig);
 }
 
-/* A group's and an instance's name that is too long, or no UTF-8, is called by its own name. */
+/* The error for a bad name says whether it is the group's or the instance's. */
 static void says_which_name_is_wrong(void)
 {
   char longest[257], path[600], expected[100];
@@ -313,7 +314,7 @@ static void says_which_name_is_wrong(void)
   api_rig_close(&rig);
 }
 
-/* Whatever an engine says, each endpoint answers with its status and its text. */
+/* Every endpoint passes on the engine's error: its status and its text. */
 static void answers_with_the_error_of_the_engine(void)
 {
   static const struct {
@@ -352,7 +353,7 @@ static void answers_with_the_error_of_the_engine(void)
   api_rig_close(&rig);
 }
 
-/* Of a produce that was stored in part, each message's own outcome. */
+/* A partly stored produce is answered with the outcome of each message. */
 static void says_what_became_of_each_message(void)
 {
   static const enum uk_error three[] = {UK_OK, UK_E_TOO_LARGE, UK_E_GATEWAY_TIMEOUT};
@@ -374,14 +375,14 @@ static void says_what_became_of_each_message(void)
                "{\"error\":\"topic \\\"t\\\" partition 1: no\",\"status\":413},"
                "{\"error\":\"topic \\\"t\\\" partition 2: no; it may have been stored\","
                "\"status\":504}]}");
-  outcome = UK_E_UNAVAILABLE; /* without room for the results: a part of it is stored */
+  outcome = UK_E_UNAVAILABLE; /* the results do not fit, but a message is stored */
   reply_bytes = 150;
   ask(&row);
   CHECK_EQ_INT(answer.status, 504);
   api_rig_close(&rig);
 }
 
-/* A record without a key, and one with an empty one, which goes to the partition of its hash. */
+/* A record with an empty key goes to the partition of its hash; one without a key does not. */
 static void an_empty_key_is_a_key(void)
 {
   static const struct {
@@ -408,7 +409,7 @@ static void an_empty_key_is_a_key(void)
   api_rig_close(&rig);
 }
 
-/* The range of a partition is the engine's to know, which refuses what is outside of it. */
+/* Only the engine knows a partition's range, so it refuses the offsets outside it. */
 static void an_offset_may_be_any(void)
 {
   static const char *const offsets[] = {"-9223372036854775808", "-1", "0", "9223372036854775807"};
@@ -432,7 +433,7 @@ static void creates_topics_as_asked(void)
 {
   static const struct {
     const char *body;
-    int64_t partitions, ms, bytes; /* of retention; -2: not asked */
+    int64_t partitions, ms, bytes; /* retention; -2: not requested */
   } cases[] = {
     {"", -1, -2, -2},
     {"{\"partitions\":1}", 1, -2, -2},
@@ -471,7 +472,7 @@ static void creates_topics_as_asked(void)
   api_rig_close(&rig);
 }
 
-/* Each topic once, in the order in which they are named: path, topic, topics. */
+/* Each topic once, in order: path, topic, topics. */
 static void consumes_each_topic_once(void)
 {
   static const struct {
@@ -493,7 +494,7 @@ static void consumes_each_topic_once(void)
   api_rig_close(&rig);
 }
 
-/* Listings show what the credentials' pattern admits. */
+/* Listings show only what the credentials' pattern matches. */
 static void lists_what_is_admitted(void)
 {
   begin();
@@ -520,7 +521,7 @@ static void lists_what_is_admitted(void)
   api_rig_close(&rig);
 }
 
-/* What the credentials do not admit is a 403 that reaches no engine, wherever a topic is named. */
+/* A topic outside the pattern is a 403, wherever it is named, and no engine is asked. */
 static void refuses_what_is_not_admitted(void)
 {
   static const struct row others[] = {
@@ -567,6 +568,9 @@ static void health_is_the_engines(void)
   CHECK_EQ_STR(
     answer.text,
     "{\"error\":\"the server cannot serve this now\",\"status\":503,\"engine\":\"played\"}");
+  api_rig_ask(&rig, "nobody", UK_GET, "/", "", &answer);
+  CHECK_EQ_INT(answer.status, 200);
+  CHECK(strstr(answer.text, "{\"name\":\"upstash-kafka\",\"version\":\"") == answer.text);
   reason = "the disk is full";
   api_rig_ask(&rig, "full", UK_GET, "/health", "", &answer);
   CHECK_EQ_STR(answer.text,
@@ -610,7 +614,7 @@ static void reads_the_settings_of_an_instance(void)
   api_rig_close(&rig);
 }
 
-/* The engine hears once what became of a response with records, and nothing of one without. */
+/* The engine is told once what became of a response with records, and never of one without. */
 static void reports_what_became_of_a_delivery(void)
 {
   begin();

@@ -7,7 +7,7 @@
 #include "common/base64.h"
 #include "server/api/dispatch.h"
 
-enum { MAX_BYTES = 1 << 20, TEXT_SIZE = 1024 }; /* of a message, an arena, an answer; of a path */
+enum { MAX_BYTES = 1 << 20, TEXT_SIZE = 1024 }; /* of a message, arena or reply; of a path */
 
 bool api_rig_open(struct api_rig *rig, const struct uk_engine_methods *methods)
 {
@@ -26,9 +26,9 @@ void api_rig_close(struct api_rig *rig)
   uk_credentials_free(rig->server.credentials);
 }
 
-/* A request, and what http would do for it. */
+/* A request, and what http does for it. */
 struct call {
-  struct uk_request request; /* first: the two are one */
+  struct uk_request request; /* first, so that either converts to the other */
   const struct api_rig *rig;
   char authorization[100];
   char path[TEXT_SIZE], query[TEXT_SIZE];
@@ -88,7 +88,7 @@ static void fill(struct call *call, const char *user, const char *path, const ch
     request->body = uk_arena_copy(&request->arena, body, request->body_length);
 }
 
-/* As http does: the handler, then what makes the reply. */
+/* Runs the handler and finishes the reply, as http does. */
 static void run(struct call *call)
 {
   struct uk_request *request = &call->request;

@@ -15,7 +15,7 @@ static void consume(struct uk_engine *engine, struct uk_consume *operation)
 
 static const struct uk_engine_methods methods = {.name = "played", .consume = consume};
 
-/* B7: who may not produce to a topic creates none. */
+/* B7: credentials that may not produce to a topic do not create it. */
 static void consumes_create_where_a_produce_would(void)
 {
   static const struct {
@@ -36,7 +36,7 @@ static void consumes_create_where_a_produce_would(void)
   api_rig_close(&rig);
 }
 
-/* A4: no engine hears of an internal topic. */
+/* A4: no engine is asked about an internal topic. */
 static void internal_topics_reach_no_engine(void)
 {
   struct api_rig rig;

@@ -1,4 +1,4 @@
-/* cors: which origins are admitted, and the headers of a reply. */
+/* for: cors.c */
 #include "server/api/cors.h"
 
 #include "check.h"
@@ -6,7 +6,7 @@
 
 static char message[200];
 
-/* Of http cors asks for one header. */
+/* cors reads one request header. */
 static const char *host;
 
 static struct uk_slice header_of(const struct uk_request *request, const char *name)
@@ -216,7 +216,7 @@ static void tells_the_rest_nothing(void)
   uk_cors_free(cors);
 }
 
-/* "F6": every header that one reply can have, at its longest, fits the count and the room. */
+/* "F6": all headers that a reply can have, each at its longest, fit the limits. */
 static void has_room_for_every_header(void)
 {
   char origin[UK_ORIGIN_MAX + 1] = "https://", id[129] = "", batch[65] = "";
@@ -249,7 +249,7 @@ static void has_room_for_every_header(void)
                        "Content-Type: application/json\r\nContent-Length: 1073741824\r\n\r\n");
   for (unsigned i = 0; i < request.reply_header_count; i++)
     head += strlen(request.reply_headers[i].name) + strlen(request.reply_headers[i].value) + 4;
-  CHECK(head + 256 <= UK_REPLY_HEAD_BYTES); /* what is left is Kafka-Commit-Skipped's */
+  CHECK(head + 256 <= UK_REPLY_HEAD_BYTES); /* the rest is for Kafka-Commit-Skipped */
   uk_cors_free(cors);
 }
 

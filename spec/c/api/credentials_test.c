@@ -1,3 +1,4 @@
+/* for: credentials.c */
 #include "server/api/credentials.h"
 
 #include "check.h"
@@ -38,7 +39,7 @@ static void finds_the_right_one(void)
   uk_credentials_free(credentials);
 }
 
-/* "B10": what a client encodes in Latin-1 is right where the configured text has that form. */
+/* "B10": Latin-1 credentials match if the configured strings can be written in Latin-1. */
 static void takes_both_encodings(void)
 {
   struct uk_credentials *credentials = uk_credentials_new();
@@ -67,7 +68,7 @@ static void takes_both_encodings(void)
   uk_credentials_free(credentials);
 }
 
-/* The longest text, and what is longer only in UTF-8. */
+/* A password of the maximum length in UTF-8, which is shorter in Latin-1. */
 static void takes_both_encodings_of_the_longest(void)
 {
   struct uk_credentials *credentials = uk_credentials_new();
@@ -101,15 +102,14 @@ static void refuses_the_rest(void)
   CHECK(find(credentials, "bob", "se:cret") == NULL);
   CHECK(find(credentials, longer, "se:cret") == NULL);
   CHECK(find(credentials, "alice", longer) == NULL);
-  CHECK(find(credentials, "bob", longer) == NULL); /* whose password is empty */
+  CHECK(find(credentials, "bob", longer) == NULL); /* his password is empty */
   CHECK(uk_credentials_find(credentials, uk_slice_of("bob", 3), uk_slice_of("\0", 1)) == NULL);
   CHECK(find_basic(credentials, "alice") == NULL);
   CHECK(find_basic(credentials, longer) == NULL);
   uk_credentials_free(credentials);
 }
 
-/* Of the right length, and right but for one byte, wherever that is; also where the other part is
- * right. */
+/* One wrong byte anywhere is refused, and so is a right part with a wrong other one. */
 static void f8_compares_every_byte(void)
 {
   struct uk_credentials *credentials = uk_credentials_new();
@@ -129,7 +129,7 @@ static void f8_compares_every_byte(void)
       CHECK(find(credentials, other, other) == NULL);
     }
   }
-  CHECK(find(credentials, "p", "secret") == NULL); /* another's */
+  CHECK(find(credentials, "p", "secret") == NULL); /* another user's password */
   uk_credentials_free(credentials);
 }
 

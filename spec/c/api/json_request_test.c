@@ -1,3 +1,4 @@
+/* for: json_request.c, json_failure.c */
 #include "server/api/json_request.h"
 
 #include "check.h"
@@ -154,7 +155,7 @@ static void reads_many_items(void)
   uk_buffer_free(&text);
 }
 
-/* Reads the text as an outer object, and keeps it until `done`. */
+/* Reads the text as an outer object, which lives until `done`. */
 static struct outer take(const char *text)
 {
   struct outer outer;
@@ -378,7 +379,7 @@ static const char whole[] =
   "\"value\":{ \"a\" : [1.50, \"\\u0041\xe2\x82\xac\", null] },\"partition\":\"7\","
   "\"pairs\":{\"k\":null,\"l\":true}},{\"pairs\":[{\"key\":7,\"value\":1e3}],\"value\":null}]";
 
-/* An empty body is an object without fields: what it must have is missing there too. */
+/* An empty body is an object without fields, so required fields are missing. */
 static void an_empty_body_lacks_what_is_required(void)
 {
   struct inner inner;
@@ -391,7 +392,7 @@ static void an_empty_body_lacks_what_is_required(void)
   }
 }
 
-/* A long name or number is shown by its first 64 bytes. */
+/* Errors show the first 64 bytes of a long name or number. */
 static void shows_the_beginning_of_what_is_long(void)
 {
   static const struct {
@@ -421,7 +422,7 @@ static void shows_the_beginning_of_what_is_long(void)
   }
 }
 
-/* Where there is no room for it the place is cut off. */
+/* A place is truncated to the buffer. */
 static void a_place_is_cut_to_its_room(void)
 {
   static const char place[] = "[12].name.key";
@@ -452,7 +453,7 @@ static void refuses_every_prefix(void)
   done();
 }
 
-/* Every byte of a body replaced by others: whatever is made of it, it is read or refused. */
+/* With any byte of a body replaced, the body is either read or refused. */
 static void survives_every_changed_byte(void)
 {
   static const char bytes[] = "\"\\{}[]:,0-e.n \x80\xef";
@@ -479,7 +480,7 @@ static size_t chance(size_t below)
   return (size_t)(seed >> 33) % below;
 }
 
-/* Bodies of pieces in any order, most of them behind what reads. */
+/* Pieces in random order, most of them after a valid beginning. */
 static void survives_any_soup_of_pieces(void)
 {
   static const char *const pieces[] = {
@@ -527,7 +528,7 @@ static void survives_any_soup_of_pieces(void)
   }
 }
 
-/* The objects and arrays around the value do not count. */
+/* Enclosing objects and arrays do not count. */
 static void a_value_may_be_nested_to_its_limit(void)
 {
   for (int depth = UK_JSON_DEEP_MAX; depth <= UK_JSON_DEEP_MAX + 1; depth++) {

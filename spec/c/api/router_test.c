@@ -1,3 +1,4 @@
+/* for: router.c */
 #include "server/api/router.h"
 
 #include "check.h"
@@ -11,7 +12,7 @@ static enum uk_error find(enum uk_method method, const char *path)
   return uk_route_find(&route, method, path_buffer);
 }
 
-/* Every endpoint of the table, by its own pattern: a parameter stands for itself. */
+/* Every endpoint's pattern matches itself; a parameter's value is its own name. */
 static void finds_every_endpoint(void)
 {
   for (int i = 0; i < UK_ENDPOINT_COUNT; i++) {

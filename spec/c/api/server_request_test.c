@@ -1,3 +1,4 @@
+/* for: request.c */
 #include "server/request/request.h"
 
 #include "check.h"
@@ -37,7 +38,7 @@ static void writes_errors(void)
   done(&request);
 }
 
-/* A text is cut at 1023 bytes. */
+/* Error texts are truncated to 1023 bytes. */
 static void writes_long_errors(void)
 {
   for (size_t length = 1023; length <= 1024; length++) {
@@ -51,8 +52,7 @@ static void writes_long_errors(void)
   }
 }
 
-/* More fields may follow; where there was no memory for the error there is no brace to take back.
- */
+/* More fields may follow. If memory ran out there is no brace to remove. */
 static void opens_an_error(void)
 {
   struct uk_request request = make("");
@@ -91,7 +91,7 @@ static void adds_the_headers_of_a_status(void)
   done(&request);
 }
 
-/* A page's script handles the 401; the browser is not to ask for credentials and remember them. */
+/* A page's script handles the 401; the browser must not ask for credentials and remember them. */
 static void challenges_no_page(void)
 {
   static const struct uk_browser pages[] = {{.has_fetch_mode = true}, {.origin = {"null", 4}}};
@@ -107,7 +107,7 @@ static void challenges_no_page(void)
   }
 }
 
-/* No header is dropped in silence. */
+/* An extra header is an error; it is never dropped silently. */
 static void keeps_to_its_number_of_headers(void)
 {
   struct uk_request request = make("");
@@ -180,7 +180,7 @@ static void refuses_unknown_and_repeated_parameters(void)
   done(&request);
 }
 
-/* A name that cannot be decoded is none of ours. */
+/* A name that cannot be decoded is not one of ours. */
 static void refuses_a_repeated_name_among_others(void)
 {
   static const char *const names[] = {"topic", "user", "pass"};

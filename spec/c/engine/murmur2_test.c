@@ -1,3 +1,4 @@
+/* for: murmur2.c */
 #include "server/engine/murmur2.h"
 
 #include <stdlib.h>
@@ -5,7 +6,7 @@
 #include "check.h"
 #include "guard.h"
 
-/* The values that Kafka's own tests of its partitioner expect. */
+/* Expected values from Kafka's tests of its partitioner. */
 static const struct {
   const char *key;
   int32_t hash;

@@ -35,7 +35,7 @@ static void fill(struct uk_name_table *table)
   }
 }
 
-/* Names are told apart by every byte and by their length; none by another's hash. */
+/* Finds names by all their bytes and their length. */
 static void finds_each_by_its_name(void)
 {
   struct uk_name_table table;
@@ -50,7 +50,7 @@ static void finds_each_by_its_name(void)
   CHECK(uk_name_table_find(&table, name_of(0)) == NULL);
 }
 
-/* Two names of one hash are two names. */
+/* Names with equal hashes are different names. */
 static void a_hash_is_no_name(void)
 {
   struct uk_name_table table;
@@ -75,7 +75,7 @@ static void meets_each_once(void)
     CHECK(!((struct thing *)node)->met);
     ((struct thing *)node)->met = true;
     met++;
-    if (met % 2 == 0) /* what was passed may be removed */
+    if (met % 2 == 0) /* nodes already visited may be removed */
       uk_name_table_remove(&table, node);
   }
   CHECK_EQ_INT(met, MANY);
@@ -99,7 +99,7 @@ static void forgets_what_is_removed(void)
   uk_name_table_free(&table);
 }
 
-/* Without memory the first node is refused; later ones crowd into the buckets that there are. */
+/* Without memory the first node is refused; later ones share the existing buckets. */
 static void works_on_without_memory(void)
 {
   struct uk_name_table table;
@@ -151,7 +151,7 @@ static void a_set_knows_what_was_added(void)
   uk_name_set_clear(&set);
   CHECK(!uk_name_set_has(&set, uk_slice_text("a")));
   CHECK(uk_name_set_add(&set, uk_slice_text("a")));
-  fault_at(1); /* not kept: new again the next time */
+  fault_at(1); /* the name is not stored, so it is new again */
   CHECK(uk_name_set_add(&set, uk_slice_text("b")));
   fault_off();
   CHECK(!uk_name_set_has(&set, uk_slice_text("b")));
@@ -159,7 +159,7 @@ static void a_set_knows_what_was_added(void)
   CHECK_EQ_INT(fault_live(), before);
 }
 
-/* One name more than the limit, and the others are forgotten. */
+/* One name above the limit clears the set. */
 static void a_set_is_bounded(void)
 {
   struct uk_name_set set;

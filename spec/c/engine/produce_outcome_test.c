@@ -1,3 +1,4 @@
+/* for: produce_outcome.c */
 #include "server/engine/produce_outcome.h"
 
 #include "check.h"
@@ -53,7 +54,7 @@ static void what_stays_comes_before_what_passes(void)
   check_ended(UK_E_FORBIDDEN, true, "[1]: topic \"t\" partition 1: no; all of 3 messages failed");
 }
 
-/* A 503 says that nothing was carried out: clients send the whole again. */
+/* A 503 promises that nothing was carried out, so clients retry the whole request. */
 static void a_part_that_is_stored_is_never_unavailable(void)
 {
   conclude(UK_OK, UK_OK, UK_E_UNAVAILABLE);

@@ -32,7 +32,7 @@ static int64_t earliest(void)
   return time;
 }
 
-/* Every child is as late as its parent or later, and knows its elder: what the heap promises. */
+/* Counts the timers below `parent` and checks that the heap is valid. */
 static int count_below(const struct uk_timer *parent)
 {
   int count = 0;
@@ -65,7 +65,7 @@ static void comes_out_in_the_order_of_time(void)
   int64_t before = INT64_MIN;
   init();
   for (int i = 0; i < TIMERS; i++)
-    uk_timer_set(&heap, &timers[i], i * 37 % TIMERS / 2); /* each time twice */
+    uk_timer_set(&heap, &timers[i], i * 37 % TIMERS / 2); /* each time occurs twice */
   for (int i = 0; i < TIMERS; i++) {
     struct uk_timer *first = heap.first;
     REQUIRE(first != NULL);
@@ -77,7 +77,7 @@ static void comes_out_in_the_order_of_time(void)
   CHECK(heap.first == NULL);
 }
 
-/* Armed, moved and disarmed in any order, the first is the earliest, and none is lost. */
+/* After any sequence of changes the first timer is the earliest, and none is lost. */
 static void knows_the_earliest_whatever_is_moved(void)
 {
   unsigned seed = 1;
@@ -109,7 +109,7 @@ static void a_failure_has_a_text_that_fits(void)
   CHECK_EQ_INT(strlen(operation.message), UK_MESSAGE_SIZE - 1);
 }
 
-/* What was not asked is not compared; what was and differs is named. */
+/* Only requested settings are compared, and the error names the one that differs. */
 static void a_topic_fits_what_is_asked(void)
 {
   static const struct {

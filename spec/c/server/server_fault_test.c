@@ -1,7 +1,8 @@
-/* server, with the allocator failing at every n: each request is answered with what it asked for,
- * with an error (in JSON, or where it must be in the HTTP library's HTML), or by a closed
- * connection, and the next one is well. Whether anything leaks is the address sanitizer's to say:
- * replies are allocated here and freed by the HTTP library, where no count sees it. */
+/* for: server.c, http.c, request.c, with the allocator failing at every n.
+ *
+ * Each request gets its answer, an error (JSON, or HTML where the HTTP library refuses), or a
+ * closed connection, and the next one succeeds. Only the address sanitizer can find leaks here,
+ * because the HTTP library frees the replies, which our counter does not see. */
 #include "check.h"
 #include "fault.h"
 #include "log_rig.h"
@@ -100,9 +101,9 @@ static void answers_with_every_allocation_failing(void)
 
 /* Every kind of request that changes something. */
 static const struct change {
-  const char *prepare; /* what makes `request` change something each time, or NULL */
+  const char *prepare; /* prepares so that `request` changes something each time, or NULL */
   const char *request;
-  const char *look; /* the answer to this shows the change */
+  const char *look; /* its answer shows the change */
 } changes[] = {
   {NULL, "POST /produce/t HTTP/1.1\r\n" HEAD(13) "{\"value\":\"v\"}", LATEST},
   {NULL, "POST /produce HTTP/1.1\r\n" HEAD(25) "{\"topic\":\"t\",\"value\":\"v\"}", LATEST},
@@ -118,7 +119,7 @@ static const struct change {
    "GET /topics HTTP/1.1\r\n" HEAD(0)},
 };
 
-/* Whether the request changed something. */
+/* True if the request changed something. */
 static bool change_with_failure(const struct change *change, long n, bool *hit)
 {
   char before[400];
@@ -136,7 +137,7 @@ static bool change_with_failure(const struct change *change, long n, bool *hit)
   return changed;
 }
 
-/* A 503 promises that nothing was done. What is done and cannot be answered is a 504. */
+/* A 503 promises that nothing was done. If it was done but cannot be answered, that is a 504. */
 static void a_503_is_of_nothing_that_was_done(void)
 {
   char message[400];

@@ -1,4 +1,4 @@
-/* server: starting, stopping, and what clients do to it on the wire. */
+/* for: server.c, http_exchange.c, http_refusal.c, http_probe.c */
 #include "server/server.h"
 
 #include <arpa/inet.h>
@@ -36,7 +36,7 @@ static struct uk_server *start(const char *name)
   return server;
 }
 
-/* One request, and its response's body. */
+/* Sends one request and returns the response's body. */
 static const char *ask(const struct uk_server *server, const char *line, const char *body)
 {
   char request[1024];
@@ -46,7 +46,7 @@ static const char *ask(const struct uk_server *server, const char *line, const c
   return wire_ask(uk_server_url(server), request);
 }
 
-/* Waits until so many requests are pending: the engine has them. */
+/* Waits until the engine has so many requests. */
 static void wait_for_pending(const struct uk_server *server, int count)
 {
   CHECK_EVENTUALLY(atomic_load(&server->http->unanswered) == count);
@@ -144,7 +144,7 @@ static void answers_those_who_wait_when_it_stops(void)
   wait_for_pending(server, WAITING);
   int64_t before = uk_clock_monotonic();
   uk_server_stop(server);
-  CHECK(uk_clock_monotonic() - before < CHECK_PATIENCE); /* not for their ten minutes */
+  CHECK(uk_clock_monotonic() - before < CHECK_PATIENCE); /* not the ten minutes they asked for */
   for (int i = 0; i < WAITING; i++) {
     CHECK_EQ_STR(wire_receive_all(fds[i]), "[]");
     close(fds[i]);
@@ -159,8 +159,7 @@ static bool is_error(const char *said, int status)
          strcmp(said + strlen(said) - strlen(end), end) == 0;
 }
 
-/* What is left where the library's own refusals stay as they are. Version 0.9.75 sends the head of
- * some pages twice. */
+/* The library's own refusal. Version 0.9.75 sends the head of some of these pages twice. */
 static bool is_page_that_closes(const char *said)
 {
   static const char end[] = "</html>";
@@ -247,7 +246,7 @@ static void answers_where_http_is_broken(void)
   uk_server_stop(server);
 }
 
-/* A consume whose client has gone takes nothing: the next one of the instance gets the record. */
+/* A consume whose client has left takes no record; the next consume of the instance gets it. */
 static void keeps_records_for_a_client_that_hung_up(void)
 {
   struct uk_server *server = start("gone");
@@ -262,7 +261,7 @@ static void keeps_records_for_a_client_that_hung_up(void)
   uk_server_stop(server);
 }
 
-/* A client that hangs up with the response half written gets the batch again. */
+/* A client that disconnects while its response is being written gets the batch again. */
 static void delivers_again_what_could_not_be_written(void)
 {
   enum { MESSAGES = 200, VALUE = 90000 };
