@@ -1,5 +1,5 @@
-/* kafka_groups: the consumer instances of groups. Each has a consumer of librdkafka, which joins its
- * group with the instance's name as group.instance.id.
+/* kafka_groups: the consumer instances of groups. Each has a consumer of librdkafka, which joins
+ * its group with the instance's name as group.instance.id.
  *
  * An instance is a task. It owns the consumer and what is known of its partitions, and gets its
  * requests through an inbox. A request that waits holds no thread. */
@@ -38,8 +38,8 @@ void uk_kafka_groups_list(struct uk_kafka_groups *groups, struct uk_consumers *o
 void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk_slice group,
                                        struct uk_slice instance, uint64_t delivery, bool complete);
 void uk_kafka_groups_drain(struct uk_kafka_groups *groups);
-/* Precondition: no operation is pending. The instances stay members of their groups: another server,
- * or this one after its restart, takes them over. */
+/* Precondition: no operation is pending. The instances stay members of their groups: another
+ * server, or this one after its restart, takes them over. */
 void uk_kafka_groups_free(struct uk_kafka_groups *groups);
 
 #endif

@@ -1,4 +1,5 @@
-/* kafka_instance_inbox: what arrives for an instance: requests, and what became of its responses. */
+/* kafka_instance_inbox: what arrives for an instance: requests, and what became of its
+ * responses. */
 #ifndef UK_KAFKA_INSTANCE_INBOX_H
 #define UK_KAFKA_INSTANCE_INBOX_H
 
