@@ -81,7 +81,7 @@ static void delete_topic(struct uk_engine *engine, struct uk_delete_topic *opera
   uk_kafka_admin_delete_topic(of(engine)->admin, operation);
 }
 
-/* Topics are listed as the cluster says at this moment. */
+/* Lists the topics that the cluster has now. */
 
 struct listing {
   struct uk_kafka_topic_query query;
@@ -148,7 +148,9 @@ static void drain(struct uk_engine *engine)
   uk_kafka_groups_drain(of(engine)->groups);
 }
 
-/* Life. The parts go in the opposite order; also of an engine that was opened half-way. */
+/* Life. */
+
+/* Closes the parts in the opposite order, also of an engine that was opened only in part. */
 
 static void close_engine(struct uk_engine *engine)
 {
@@ -205,7 +207,7 @@ static void forget(void *context, struct uk_slice topic)
   uk_kafka_fetches_forget(engine->fetches, topic);
 }
 
-/* Of a key that it cannot read OpenSSL does not say that the password may be the reason. */
+/* OpenSSL does not say that a key which it cannot read may need another password. */
 static void add_key_hint(char *message, size_t size)
 {
   static const char start[] = "ssl.key.location failed: ";
@@ -227,12 +229,13 @@ static bool open_control(struct kafka_engine *engine, char *message, size_t size
     rd_kafka_conf_destroy(conf);
     return false;
   }
-  /* Where it logs in by OAuth, its tokens come this way. */
+  /* OAuth tokens arrive by these callbacks. */
   rd_kafka_error_destroy(rd_kafka_sasl_background_callbacks_enable(engine->control));
   return true;
 }
 
-/* Consumers are made for each instance, when it comes: what librdkafka refuses of their properties is to be known before. */
+/* Each instance gets a consumer of its own when its first request arrives. Making one now shows what librdkafka refuses
+ * of the properties. */
 static bool try_consumer(struct kafka_engine *engine, char *message, size_t size)
 {
   rd_kafka_conf_t *conf = uk_kafka_conf(engine->settings, UK_KAFKA_GROUP);
@@ -247,8 +250,8 @@ static bool try_consumer(struct kafka_engine *engine, char *message, size_t size
   return true;
 }
 
-static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_options *options,
-                       char *message, size_t size)
+/* What the operations stand on. */
+static bool open_ground(struct kafka_engine *engine, char *message, size_t size)
 {
   engine->executor = uk_kafka_executor_new(EXECUTOR_THREADS);
   if (engine->executor == NULL)
@@ -256,9 +259,15 @@ static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_option
   engine->reaper = uk_kafka_reaper_new(engine->executor, UK_KAFKA_REAP_TIMEOUT);
   engine->blocking = uk_kafka_blocking_new(engine->executor);
   if (engine->reaper == NULL || engine->blocking == NULL || !open_control(engine, message, size) ||
-      !try_consumer(engine, message, size) ||
-      (engine->topics = uk_kafka_topics_new(engine->control)) == NULL)
+      !try_consumer(engine, message, size))
     return false;
+  engine->topics = uk_kafka_topics_new(engine->control);
+  return engine->topics != NULL;
+}
+
+/* Operations of topics and their partitions. */
+static bool open_topics(struct kafka_engine *engine, const struct uk_kafka_options *options)
+{
   const struct uk_kafka_fetch_parts fetch_parts = {engine->settings, engine->executor,
                                                    engine->topics,   engine->blocking,
                                                    engine->reaper,   engine->control};
@@ -269,8 +278,14 @@ static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_option
   engine->fetches = uk_kafka_fetches_new(&fetch_parts);
   engine->admin = uk_kafka_admin_new(&admin_parts);
   engine->committed = uk_kafka_committed_new(&committed_parts);
-  if (engine->fetches == NULL || engine->admin == NULL || engine->committed == NULL)
-    return false;
+  return engine->fetches != NULL && engine->admin != NULL && engine->committed != NULL;
+}
+
+/* Operations that may create topics. */
+static bool open_producer_and_groups(struct kafka_engine *engine,
+                                     const struct uk_kafka_options *options, char *message,
+                                     size_t size)
+{
   const struct uk_kafka_producer_parts producer_parts = {
     engine->settings, engine->topics, engine->reaper,
     options->auto_create_topics ? uk_kafka_admin_create_missing : NULL, engine->admin};
@@ -292,6 +307,13 @@ static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_option
   return engine->producer != NULL && engine->groups != NULL;
 }
 
+static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_options *options,
+                       char *message, size_t size)
+{
+  return open_ground(engine, message, size) && open_topics(engine, options) &&
+         open_producer_and_groups(engine, options, message, size);
+}
+
 enum uk_error uk_kafka_engine_open(struct uk_engine **engine,
                                    const struct uk_kafka_options *options, char *message,
                                    size_t size)
@@ -306,7 +328,7 @@ enum uk_error uk_kafka_engine_open(struct uk_engine **engine,
     *engine = &made->engine;
     return UK_OK;
   }
-  /* What librdkafka refuses of a set of properties that are each fine, it says in its own words. */
+  /* librdkafka may refuse a set of properties of which each is fine; the message is then its own. */
   if (error == UK_OK)
     error = message[0] != '\0' ? UK_E_BAD_REQUEST : UK_E_NO_MEMORY;
   close_engine(&made->engine);

@@ -12,8 +12,8 @@ struct uk_kafka_blocking {
   struct uk_list waiting;
   size_t waiting_count;
   size_t free_threads; /* without work */
-  size_t coming; /* of these, how many were signalled: as much work at the head is spoken for */
-  int64_t next_timeout; /* of the work that is not spoken for; what the task's timer is set to */
+  size_t coming; /* of these, how many were signalled; that many items at the head are spoken for */
+  int64_t next_timeout; /* the earliest deadline of waiting work; the task's timer */
   bool stopping;
   unsigned thread_count;
   pthread_t threads[UK_KAFKA_BLOCKING_THREADS];
@@ -26,7 +26,8 @@ static struct uk_kafka_work *work_of(struct uk_link *link)
   return (struct uk_kafka_work *)UK_LIST_ENTRY(link, struct uk_kafka_query, link);
 }
 
-/* Moves the work whose deadline has passed, unless a thread is on its way to it, to `late`. The mutex is held. */
+/* Moves the work whose deadline has passed, unless a thread is on its way to it, to `late`. The
+ * mutex is held. */
 static void take_late(struct uk_kafka_blocking *blocking, int64_t now, struct uk_list *late)
 {
   struct uk_link *link = uk_list_first(&blocking->waiting), *next;
@@ -57,7 +58,8 @@ static void time_out(struct uk_list *late)
   }
 }
 
-/* Without the task, work whose deadline passes while every thread is busy would hear of it only from a free thread. */
+/* Without the task, work whose deadline passes while every thread is busy would hear of it only
+ * from a free thread. */
 static void run_task(struct uk_kafka_task *task, int64_t now)
 {
   struct uk_kafka_blocking *blocking = (struct uk_kafka_blocking *)task;
@@ -71,7 +73,8 @@ static void run_task(struct uk_kafka_task *task, int64_t now)
 
 /* The threads. */
 
-/* A thread that has just finished work goes straight to work that no other thread is on its way to. */
+/* A thread that has just finished work goes straight to work that no other thread is on its way
+ * to. */
 static struct uk_kafka_work *next_work(struct uk_kafka_blocking *blocking, bool finished)
 {
   if (!finished || blocking->waiting_count <= blocking->coming) {

@@ -1,4 +1,5 @@
-/* kafka_blocking: runs work that blocks in librdkafka on threads of its own, so that nothing else waits for it. */
+/* kafka_blocking: runs work that blocks in librdkafka on threads of its own, so that nothing else
+ * waits for it. */
 #ifndef UK_KAFKA_BLOCKING_H
 #define UK_KAFKA_BLOCKING_H
 
@@ -10,8 +11,8 @@ enum { UK_KAFKA_BLOCKING_THREADS = 8 }; /* at most; started when they are needed
 struct uk_kafka_blocking;
 
 struct uk_kafka_work {
-  /* Its code is __TIMED_OUT when the work was not run: its deadline passed while every thread was busy, or the threads
-   * are stopping. */
+  /* The code is __TIMED_OUT if the work was not run, because its deadline passed while every thread
+   * was busy, or because the threads are stopping. */
   struct uk_kafka_query query;
   void (*run)(struct uk_kafka_work *work); /* sets the answer; blocks until the deadline at most */
 };

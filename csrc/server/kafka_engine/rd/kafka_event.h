@@ -1,15 +1,16 @@
-/* kafka_event: what the queue of a consumer handle brings: a record, or a code for a partition. */
+/* kafka_event: what the queue of a consumer handle delivers: a record, or a code for a
+ * partition. */
 #ifndef UK_KAFKA_EVENT_H
 #define UK_KAFKA_EVENT_H
 
 #include "server/kafka_engine/rd/kafka_rd.h"
 
-/* What came from the queue of a consumer. */
+/* An event from the queue of a consumer. `message` NULL: the event is `code`, about `place`. */
 struct uk_kafka_event {
-  rd_kafka_event_t *event;           /* NULL: nothing */
-  const rd_kafka_message_t *message; /* NULL: it is a code, of the place below */
+  rd_kafka_event_t *event;           /* NULL: no event */
+  const rd_kafka_message_t *message; /* NULL: see `code` */
   rd_kafka_resp_err_t code;
-  rd_kafka_topic_partition_t *place; /* NULL: of no partition; its offset is that of an end */
+  rd_kafka_topic_partition_t *place; /* NULL: about no partition; the offset is the end's */
 };
 
 /* False when the queue is empty. */

@@ -10,7 +10,7 @@ struct uk_kafka_executor {
   pthread_mutex_t mutex;
   pthread_cond_t work;  /* for threads that wait for a ready task */
   pthread_cond_t watch; /* for the thread that watches the timers too */
-  pthread_cond_t ended; /* a task has ended that uk_kafka_task_join waits for */
+  pthread_cond_t ended; /* a task that is being joined has ended */
   unsigned idle;        /* threads that wait for `work` */
   unsigned called;      /* of these, how many were signalled */
   struct uk_list ready;

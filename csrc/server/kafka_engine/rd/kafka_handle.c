@@ -19,7 +19,7 @@ rd_kafka_t *uk_kafka_handle_new(const struct uk_kafka_settings *settings, int wa
     rd_kafka_conf_destroy(conf);
     return NULL;
   }
-  /* Nobody polls the handle itself: where it logs in by OAuth, its tokens come this way. */
+  /* Nobody polls the handle itself; OAuth tokens arrive by these callbacks. */
   rd_kafka_error_destroy(rd_kafka_sasl_background_callbacks_enable(handle));
   return handle;
 }
@@ -28,7 +28,7 @@ void uk_kafka_nudge(rd_kafka_t *handle, const struct uk_kafka_settings *settings
 {
   const char *username = uk_kafka_settings_value(settings, "sasl.username");
   const char *password = uk_kafka_settings_value(settings, "sasl.password");
-  /* What is not set, no mechanism uses. */
+  /* A mechanism does not use credentials that are not set. */
   rd_kafka_error_destroy(rd_kafka_sasl_set_credentials(handle, username != NULL ? username : "",
                                                        password != NULL ? password : ""));
 }

@@ -4,18 +4,19 @@
 
 #include "server/kafka_engine/rd/kafka_settings.h"
 
-/* NULL with a text when there is none to be had. `wait` is how many milliseconds a broker that has nothing new may
- * think about it; nothing is heard from it before. */
+/* NULL, with a text, on failure. `wait`: how many milliseconds a broker without new records may
+ * delay its answer. */
 rd_kafka_t *uk_kafka_handle_new(const struct uk_kafka_settings *settings, int wait, char *text,
                                 size_t size);
 
-/* Sees to it that more is read ahead. librdkafka's threads for brokers sleep for up to a second when enough was read
- * ahead, and nothing tells them that it was taken since. To be given credentials wakes them all, and those that they have
- * already change nothing. (A request to each leader would do as well; it costs the broker 50 us.) */
+/* Makes librdkafka read ahead again. Its broker threads sleep for up to a second once enough has
+ * been read ahead, and nothing tells them when records are taken. Setting credentials wakes them
+ * all, and setting the same credentials changes nothing. (A request to each leader works too, but
+ * costs the broker 50 us.) */
 void uk_kafka_nudge(rd_kafka_t *handle, const struct uk_kafka_settings *settings);
 
-/* The name that its group gave the consumer, "" while it is no member. Returns `id`. Not while the consumer leaves:
- * librdkafka may never answer then. */
+/* The member ID that the group gave the consumer, "" while it is not a member. Returns `id`. Do not
+ * call it while the consumer leaves: librdkafka may never answer. */
 const char *uk_kafka_member_id(rd_kafka_t *handle, char *id, size_t size);
 
 #endif

@@ -18,7 +18,8 @@ void uk_kafka_late_answer_release(struct uk_kafka_late_answer *answer)
   answer->free(answer);
 }
 
-/* The mutex is held while the task is woken: until then it cannot drop the answer and end. */
+/* Holds the mutex while it wakes the task, so that the task cannot drop the answer and end
+ * before. */
 void uk_kafka_late_answer_arrive(struct uk_kafka_late_answer *answer)
 {
   pthread_mutex_lock(&answer->mutex);

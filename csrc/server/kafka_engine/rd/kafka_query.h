@@ -1,5 +1,5 @@
-/* kafka_query: what every question to the cluster begins with. A kind of query puts one first in its struct, and adds
- * what is asked and what is answered. */
+/* kafka_query: what every question to the cluster begins with. A kind of query puts one first in
+ * its struct, and adds what is asked and what is answered. */
 #ifndef UK_KAFKA_QUERY_H
 #define UK_KAFKA_QUERY_H
 
@@ -8,10 +8,10 @@
 
 struct uk_kafka_query {
   int64_t deadline; /* monotonic milliseconds */
-  /* The answer has arrived. Called once, from any thread; the query is the asker's again. Until then the query stays
-   * where it is. */
+  /* Called once, from any thread, when the answer has arrived; the query is then the asker's again.
+   * Until then the query must stay where it is. */
   void (*then)(struct uk_kafka_query *query);
-  rd_kafka_resp_err_t code; /* the answer: without an error, what the kind adds is set */
+  rd_kafka_resp_err_t code; /* the answer; with NO_ERROR what the kind adds is set too */
   struct uk_link link;      /* the answering side's */
 };
 

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-/* What is not listed is INTERNAL: nobody said that to try again helps. */
+/* A code that is not listed is INTERNAL: nothing says that a retry helps. */
 static const struct {
   rd_kafka_resp_err_t code;
   enum uk_error error;
@@ -73,7 +73,7 @@ static const struct {
   {RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE, UK_E_UNAVAILABLE},
-  {RD_KAFKA_RESP_ERR_INVALID_MSG, UK_E_UNAVAILABLE}, /* damaged on its way */
+  {RD_KAFKA_RESP_ERR_INVALID_MSG, UK_E_UNAVAILABLE}, /* damaged in transit */
   {RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_NOT_COORDINATOR, UK_E_UNAVAILABLE},
@@ -92,7 +92,7 @@ static const struct {
   {RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH, UK_E_UNAVAILABLE},
   {RD_KAFKA_RESP_ERR_REASSIGNMENT_IN_PROGRESS, UK_E_UNAVAILABLE},
-  /* The cluster chose it: too few of its brokers are there for a new topic. */
+  /* Not the user's choice: too few brokers are up for a new topic. */
   {RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR, UK_E_UNAVAILABLE},
 };
 
@@ -105,7 +105,7 @@ enum uk_error uk_kafka_error(rd_kafka_resp_err_t code)
   return UK_E_INTERNAL;
 }
 
-/* Of librdkafka's own codes, those that end a request which a broker may have had. */
+/* librdkafka's own codes that end a request which a broker may have received. */
 static bool is_loss(rd_kafka_resp_err_t code)
 {
   return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__DESTROY ||

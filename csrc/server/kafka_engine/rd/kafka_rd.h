@@ -1,4 +1,5 @@
-/* kafka_rd: the door through which librdkafka enters: its header, and what it reports as this project's errors. */
+/* kafka_rd: the door through which librdkafka enters: its header, and its codes as this project's
+ * errors. */
 #ifndef UK_KAFKA_RD_H
 #define UK_KAFKA_RD_H
 
@@ -6,37 +7,39 @@
 
 #include "server/engine/engine.h"
 
-/* What a failure of the cluster or of librdkafka is for a client. UK_OK for no error. */
+/* The error that a client gets for a code. UK_OK for no error. */
 enum uk_error uk_kafka_error(rd_kafka_resp_err_t code);
 
-/* What to tell people of a code: `text`, which librdkafka said with it, or NULL. Where the user set what the cluster
- * refuses, that is named. */
+/* The text that people get for a code. `text` is what librdkafka said with it, or NULL. Names the
+ * user's own setting where the cluster refuses that. */
 const char *uk_kafka_reason(rd_kafka_resp_err_t code, const char *text);
 
-/* Sets the outcome: the error of the code, and as message `what` (for example: topic "t" partition 3), ": " and
- * the reason. */
+/* Sets the outcome: the code's error, and the message "WHAT: REASON". `what` is, for example, topic
+ * "t" partition 3. */
 void uk_kafka_fail(struct uk_operation *operation, rd_kafka_resp_err_t code, const char *what);
 
-/* The same for a request that changes something and was sent: where nobody knows whether a broker carried it out, that is
- * GATEWAY_TIMEOUT, and the message says so. */
+/* The same for a request that changes something and was sent. If nobody knows whether a broker
+ * carried it out, the error is GATEWAY_TIMEOUT, and the message says so. */
 enum uk_error uk_kafka_error_of_change(rd_kafka_resp_err_t code);
 void uk_kafka_fail_change(struct uk_operation *operation, rd_kafka_resp_err_t code,
                           const char *text, const char *what);
 
-/* "topic "NAME" partition N" into `text`; of the topic alone when the partition is negative. Returns `text`. */
+/* Writes "topic "NAME" partition N" into `text`, or only the topic if the partition is negative.
+ * Returns `text`. */
 const char *uk_kafka_place(char *text, size_t size, struct uk_slice topic, int32_t partition);
 enum { UK_KAFKA_PLACE_SIZE = UK_TOPIC_NAME_MAX + 40 };
 
-/* A topic name as librdkafka takes it. `topic` is at most UK_TOPIC_NAME_MAX bytes. */
+/* A topic name as librdkafka takes it. Precondition: `topic` has at most UK_TOPIC_NAME_MAX
+ * bytes. */
 struct uk_kafka_name {
   char text[UK_TOPIC_NAME_MAX + 1];
 };
 struct uk_kafka_name uk_kafka_name(struct uk_slice topic);
 
-/* It passes by itself, and librdkafka goes on trying. */
+/* True for a condition that passes: librdkafka keeps trying. */
 bool uk_kafka_code_passes(rd_kafka_resp_err_t code);
 
-/* Of a topic and partition, for tables of them. */
+/* A hash of a topic and partition, for hash tables. */
 uint64_t uk_kafka_hash(struct uk_slice topic, int32_t partition);
 
 #endif

@@ -5,9 +5,9 @@
 
 #include "common/thread.h"
 
-/* A handle that waits for its end, and then the thread that ends it. */
+/* A handle that waits to be ended, and then the thread that ends it. */
 struct job {
-  struct uk_link link; /* among those that wait or end */
+  struct uk_link link; /* in `waiting` or `ending` */
   struct uk_kafka_reaper *reaper;
   rd_kafka_t *handle;
   void (*then)(void *argument);
@@ -20,12 +20,12 @@ struct uk_kafka_reaper {
   struct uk_kafka_task task; /* starts the threads, and gives up what hangs */
   int64_t timeout;           /* milliseconds */
   pthread_mutex_t mutex;     /* of the rest */
-  pthread_cond_t idle;       /* nothing waits or ends */
+  pthread_cond_t idle;       /* nothing is waiting or ending */
   struct uk_list waiting;
-  struct uk_list ending; /* with a thread each */
-  size_t ending_count;   /* and those whose `then` runs */
+  struct uk_list ending; /* one thread each */
+  size_t ending_count;   /* includes those whose `then` is running */
   size_t hanging;        /* threads that were given up */
-  bool closed;           /* the last thread that hangs frees the reaper, should it come back */
+  bool closed;           /* the last hanging thread frees the reaper, if it ever returns */
 };
 
 static void destroy(rd_kafka_t *handle)
@@ -46,7 +46,7 @@ static void free_reaper(struct uk_kafka_reaper *reaper)
   free(reaper);
 }
 
-/* A thread for one handle. The mutex is held before and after each of the first two. */
+/* The thread of one handle. The mutex is held before and after each of the first two functions. */
 
 static void finish(struct uk_kafka_reaper *reaper, struct job *job)
 {
@@ -83,7 +83,7 @@ static void *end_handle(void *argument)
   return NULL;
 }
 
-/* The task. The mutex is held before and after each of these. */
+/* The task. The mutex is held before and after each of these functions. */
 
 static void begin(struct uk_kafka_reaper *reaper, struct job *job, int64_t now)
 {
@@ -108,7 +108,7 @@ static void give_up(struct uk_kafka_reaper *reaper, struct job *job)
   pthread_mutex_lock(&reaper->mutex);
 }
 
-/* Handles begin in order and have the same time: the first one is the first to hang. */
+/* Handles end in order and have the same time, so the first one is the first to hang. */
 static struct job *first_ending(struct uk_kafka_reaper *reaper)
 {
   return UK_LIST_FIRST(&reaper->ending, struct job, link);
@@ -131,7 +131,7 @@ static void run(struct uk_kafka_task *task, int64_t now)
   pthread_mutex_unlock(&reaper->mutex);
 }
 
-/* From outside. */
+/* For callers. */
 
 struct uk_kafka_reaper *uk_kafka_reaper_new(struct uk_kafka_executor *executor, int64_t timeout)
 {

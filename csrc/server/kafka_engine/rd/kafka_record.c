@@ -19,7 +19,7 @@ static bool make_room(struct uk_kafka_record *record, size_t count)
   return true;
 }
 
-/* A header with a null value, which the REST API does not know, has an empty one. */
+/* A header with a null value gets an empty one: the REST API has no null. */
 static bool fill_headers(struct uk_kafka_record *record, const rd_kafka_message_t *message)
 {
   rd_kafka_headers_t *headers;

@@ -4,14 +4,15 @@
 
 #include "server/kafka_engine/rd/kafka_rd.h"
 
-/* All zero is an empty one. Used for one message after another, so that its room for headers is made once. */
+/* Zeroed, it is empty. Reuse one for many messages: its space for headers is then allocated
+ * once. */
 struct uk_kafka_record {
-  struct uk_record record; /* its bytes are the message's */
+  struct uk_record record; /* points into the message */
   struct uk_record_header *headers;
   size_t room;
 };
 
-/* False when memory is out. The message must outlive the use of the record. */
+/* False when memory runs out. The message must outlive the use of the record. */
 bool uk_kafka_record_fill(struct uk_kafka_record *record, const rd_kafka_message_t *message);
 
 void uk_kafka_record_free(struct uk_kafka_record *record);

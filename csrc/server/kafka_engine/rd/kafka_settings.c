@@ -11,8 +11,8 @@ enum {
   PROPERTIES_MAX = 256,
   VALUE_BYTES_MAX = 1 << 20,
   NUMBER_SIZE = 24,
-  FETCH_SLACK = 250, /* milliseconds from a fetch's end to a connection to the coordinator */
-  RETRY_BACKOFF_MAX = 300000 /* milliseconds; librdkafka takes no more */
+  FETCH_SLACK = 250, /* milliseconds from the end of a fetch to a connection to the coordinator */
+  RETRY_BACKOFF_MAX = 300000 /* milliseconds; librdkafka's limit */
 };
 
 struct property {
@@ -24,7 +24,8 @@ struct uk_kafka_settings {
   size_t count;
   char *brokers;
   char max_message_bytes[NUMBER_SIZE];
-  /* librdkafka asks a broker for more as long as it has less than the half, and takes an answer of at most another half. */
+  /* librdkafka asks a broker for more while it holds less than half of this, and accepts an answer
+   * of up to the other half. */
   char half_kbytes[NUMBER_SIZE], half_bytes[NUMBER_SIZE];
   bool logs; /* the user asked for librdkafka's log */
 };
@@ -33,13 +34,14 @@ struct pair {
   const char *name, *value;
 };
 
-/* Before what the user sets: suits this server better than librdkafka's defaults. */
+/* Defaults that suit this server better than librdkafka's. The user's properties override them. */
 static const struct pair defaults[] = {
   {"client.id", "upstash-kafka"},
   {"socket.nagle.disable", "true"},
   {"socket.keepalive.enable", "true"},
   {"log.connection.close", "false"},
-  /* A broker that takes connections and does not answer is left for another one after so many milliseconds. */
+  /* How long to try a broker that accepts connections but does not answer, in milliseconds, before
+   * trying another one. */
   {"api.version.request.timeout.ms", "1000"},
   {"socket.connection.setup.timeout.ms", "5000"},
   {"socket.timeout.ms", "10000"},
@@ -50,41 +52,42 @@ static const struct pair defaults[] = {
   {"topic.metadata.propagation.max.ms", "5000"},
 };
 static const struct pair control_defaults[] = {
-  {"socket.timeout.ms", "2000"}, /* of a question; whoever asks has said how long it may take */
-  /* A broker that hangs up is the only sign of a wrong security.protocol: /health tells of it. */
+  {"socket.timeout.ms", "2000"}, /* of one request; callers have deadlines of their own */
+  /* A broker that hangs up is the only sign of a wrong security.protocol, and /health reports
+   * it. */
   {"log.connection.close", "true"},
 };
 static const struct pair producer_defaults[] = {
   {"enable.idempotence", "true"},
   {"linger.ms", "0"},
-  /* What waits for one of two meanwhile becomes a batch, without a linger; a broker takes them one by one anyway. */
+  /* No linger: what is produced while two requests are in flight becomes the next batch, and a
+   * broker handles requests of one connection one by one anyway. */
   {"max.in.flight.requests.per.connection", "2"},
   {"message.timeout.ms", "25000"}, /* less than a produce request waits */
   {"request.timeout.ms", "10000"},
-  {"retries",
-   "10"}, /* half a second of a cluster that says no; a leader that moves is waited for */
+  {"retries", "10"}, /* half a second of refusals; a leader that moves is waited for */
 };
 static const struct pair reader_defaults[] = {
-  {"fetch.error.backoff.ms", "50"}, {"queued.min.messages", "1000000"}, /* the bound is in bytes */
+  {"fetch.error.backoff.ms", "50"}, {"queued.min.messages", "1000000"}, /* the limit is in bytes */
 };
 static const struct pair group_defaults[] = {
   {"fetch.error.backoff.ms", "50"},
   {"queued.min.messages", "1000000"},
-  /* An instance sees within this time that its topics have more partitions. It asks about its own topics alone
-   * (topic.metadata.refresh.sparse): a small request of each instance. */
+  /* How soon an instance sees that its topics have more partitions. Each instance asks about its
+   * own topics only (topic.metadata.refresh.sparse), a small request. */
   {"topic.metadata.refresh.interval.ms", "5000"},
 };
 
-/* After it: what the contract rests on, and what must not grow without a bound. */
+/* Properties that the contract depends on, and bounds. They override the user's. */
 static const struct pair producer_forced[] = {
   {"acks", "all"},
   {"delivery.report.only.error", "false"},
-  /* The server counts what is under way, and refuses before librdkafka would. */
+  /* The server counts what is in flight itself, and refuses more before librdkafka would. */
   {"queue.buffering.max.messages", "10000000"},
   {"queue.buffering.max.kbytes", "2147483647"},
 };
-/* The least message.max.bytes: fetch.max.bytes must not be less, and a consumer has no other use for it, since a broker sends
- * a batch that is larger than fetch.max.bytes by itself. */
+/* The least message.max.bytes, because fetch.max.bytes must not be less. A consumer does not need
+ * it otherwise: a broker sends a batch that exceeds fetch.max.bytes on its own. */
 static const struct pair fetch_forced[] = {
   {"message.max.bytes", "1000"},         {"auto.offset.reset", "error"},
   {"enable.partition.eof", "true"},      {"auto.commit.enable", "false"},
@@ -97,7 +100,7 @@ static const struct pair group_forced[] = {
   {"enable.partition.eof", "true"},
   {"partition.assignment.strategy", "range"},
   {"allow.auto.create.topics", "false"},
-  {"max.poll.interval.ms", "86400000"}, /* the server ends what falls silent by itself */
+  {"max.poll.interval.ms", "86400000"}, /* the server itself ends instances that fall silent */
 };
 
 #define COUNT(pairs) (sizeof(pairs) / sizeof *(pairs))
@@ -115,7 +118,7 @@ static const struct {
                           COUNT(group_forced)},
 };
 
-/* Set by the server: the option or header that stands for it, or NULL. */
+/* Properties that the server sets, with the option or header that stands for each, or NULL. */
 static const struct {
   const char *name, *instead;
 } reserved[] = {
@@ -161,7 +164,7 @@ bool uk_kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *valu
   return rd_kafka_conf_set(conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK;
 }
 
-/* A server inside of somebody's program does not write to its standard error unless it is asked to. */
+/* A server inside another program does not write to standard error unless it is asked to. */
 static void drop_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
 {
   (void)handle;
@@ -186,7 +189,7 @@ static long number_of(const rd_kafka_conf_t *conf, const char *name)
   return strtol(text, NULL, 10);
 }
 
-/* Leaves a property that this librdkafka does not have. */
+/* Skips a property that this librdkafka does not have. */
 static bool raise_to(rd_kafka_conf_t *conf, const char *name, long least)
 {
   char text[NUMBER_SIZE];
@@ -198,11 +201,12 @@ static bool raise_to(rd_kafka_conf_t *conf, const char *name, long least)
   return uk_kafka_conf_set(conf, name, text);
 }
 
-/* A commit that the coordinator refuses is sent again after retry.backoff.ms. Meanwhile librdkafka asks who the coordinator
- * is now, and the broker that it asks may first have to answer a fetch, for which it takes fetch.wait.max.ms. A commit that
- * is sent again before that fails when the coordinator is named, since it gets a new connection then: librdkafka asks once
- * more, and so on until the session is over. From 2.3 on librdkafka waits a fifth less or more than retry.backoff.ms says,
- * and no longer than retry.backoff.max.ms. */
+/* librdkafka sends a commit again, after retry.backoff.ms, when the coordinator refuses it.
+ * Meanwhile it asks who the coordinator is now; the broker that it asks may first have to answer a
+ * fetch, which takes up to fetch.wait.max.ms. A commit that is sent before that answer fails when
+ * the answer comes, because the coordinator then gets a new connection: librdkafka asks again, and
+ * so on until the session is over. From 2.3 on, librdkafka varies retry.backoff.ms by a fifth, and
+ * bounds it by retry.backoff.max.ms. */
 static bool outlast_fetches(rd_kafka_conf_t *conf)
 {
   long least = (number_of(conf, "fetch.wait.max.ms") + FETCH_SLACK) * 5 / 4;
@@ -235,7 +239,7 @@ rd_kafka_conf_t *uk_kafka_conf(const struct uk_kafka_settings *settings, enum uk
   return conf;
 }
 
-/* Reading what the user set. */
+/* Reading the user's properties. */
 
 static bool check_name(const char *name, char *message, size_t size)
 {
@@ -250,7 +254,8 @@ static bool check_name(const char *name, char *message, size_t size)
   return true;
 }
 
-/* The text of a file without a newline at its end, to be freed; NULL with a message. */
+/* The text of a file without its final newline, for the caller to free; NULL, with a message, on
+ * failure. */
 static char *read_value(const char *name, const char *path, char *message, size_t size)
 {
   FILE *file = fopen(path, "re");
@@ -276,7 +281,7 @@ static char *read_value(const char *name, const char *path, char *message, size_
   return NULL;
 }
 
-/* librdkafka's own words may show the value, so they are left out. */
+/* librdkafka's own message may show the value, so it is left out. */
 static bool check_value(const struct property *property, char *message, size_t size)
 {
   rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -292,7 +297,8 @@ static bool check_value(const struct property *property, char *message, size_t s
   return false;
 }
 
-/* ssl.ca.location and its like: OpenSSL would not say that a file is not there, nor that it may not be read. */
+/* For ssl.ca.location and the like, OpenSSL reports neither a missing file nor one that may not be
+ * read. */
 static bool check_file(const struct property *property, char *message, size_t size)
 {
   static const char prefix[] = "ssl.", suffix[] = ".location";
@@ -343,7 +349,7 @@ static enum uk_error fill(struct uk_kafka_settings *settings,
   enum { OVERHEAD = 4096 }; /* of a record: librdkafka counts more than key, value and headers */
   snprintf(settings->max_message_bytes, NUMBER_SIZE, "%lld",
            (long long)options->max_message_bytes + OVERHEAD);
-  enum { FETCH_LEAST = 1000, FETCH_MOST = 1000000000 }; /* that librdkafka takes for an answer */
+  enum { FETCH_LEAST = 1000, FETCH_MOST = 1000000000 }; /* the bounds of librdkafka */
   int64_t half = options->prefetch_bytes / 2;
   half = half < FETCH_LEAST ? FETCH_LEAST : half > FETCH_MOST ? FETCH_MOST : half;
   snprintf(settings->half_kbytes, NUMBER_SIZE, "%lld", (long long)(half + 1023) / 1024);
@@ -367,7 +373,7 @@ enum uk_error uk_kafka_settings_new(struct uk_kafka_settings **settings,
   return error;
 }
 
-/* What may be a secret does not stay in memory that was freed. */
+/* Clears what may be a secret before its memory is freed. */
 static void wipe(char *text)
 {
   if (text != NULL)

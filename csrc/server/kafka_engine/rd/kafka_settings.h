@@ -1,5 +1,6 @@
-/* kafka_settings: how each kind of connection to the cluster is configured: what the user set, between what suits
- * this server better than librdkafka's defaults and what the contract rests on. */
+/* kafka_settings: the properties of each kind of connection to the cluster. The user's properties
+ * override defaults that suit this server; properties that the contract depends on override the
+ * user's. */
 #ifndef UK_KAFKA_SETTINGS_H
 #define UK_KAFKA_SETTINGS_H
 
@@ -9,27 +10,29 @@
 enum uk_kafka_role {
   UK_KAFKA_CONTROL,  /* metadata and admin requests */
   UK_KAFKA_PRODUCER, /* idempotent, acks=all */
-  UK_KAFKA_FETCH,    /* reads partitions, without a group */
-  UK_KAFKA_GROUP,    /* an instance of a group; the caller sets the group's own properties */
-  UK_KAFKA_COMMITTED /* asks what a group has committed, and does not join it */
+  UK_KAFKA_FETCH,    /* reads partitions without a group */
+  UK_KAFKA_GROUP,    /* an instance of a group; the caller sets the properties of its group */
+  UK_KAFKA_COMMITTED /* reads what a group has committed, without joining it */
 };
 
 struct uk_kafka_settings;
 
-/* Checks every property. BAD_REQUEST, with a message that names the property, for one that librdkafka does not know
- * or that the server sets itself, for a value that it does not take, and for a file that cannot be read. */
+/* Checks every property. BAD_REQUEST, with a message that names the property, if librdkafka does
+ * not know it, if the server sets it itself, if its value is not accepted, or if its file cannot be
+ * read. */
 enum uk_error uk_kafka_settings_new(struct uk_kafka_settings **settings,
                                     const struct uk_kafka_options *options, char *message,
                                     size_t size);
 void uk_kafka_settings_free(struct uk_kafka_settings *settings);
 
-/* A configuration of that role, the caller's until rd_kafka_new takes it; NULL when memory is out. */
+/* A configuration for that role; the caller's until rd_kafka_new takes it. NULL when memory runs
+ * out. */
 rd_kafka_conf_t *uk_kafka_conf(const struct uk_kafka_settings *settings, enum uk_kafka_role role);
 
-/* What the user set it to, NULL when nothing. */
+/* The user's value, or NULL. */
 const char *uk_kafka_settings_value(const struct uk_kafka_settings *settings, const char *name);
 
-/* Sets one property of a configuration by this server's own hand. False: memory is out, or librdkafka refuses. */
+/* Sets one property on the server's behalf. False when memory runs out or librdkafka refuses. */
 bool uk_kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value);
 
 #endif
