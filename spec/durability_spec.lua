@@ -1,5 +1,5 @@
---- Kills, stops and fills up the server of the command line while other processes produce and consume; then compares
--- what they saw with what it keeps.
+--- Kills, stops and fills up the server of the command line while other processes produce and
+-- consume; then compares what they saw with what it keeps.
 
 local folder = require "spec.support.folder"
 local history = require "spec.support.history"
@@ -148,7 +148,8 @@ describe("durability", function()
     assert.equal(137, work("die", "first", 45):wait(20))
     assert.equal(40, client:committed("group", "first", { topic = "one", partition = 0 })[1].offset)
     folder.write(place .. "/consumed", "")
-    assert.equal(137, work("die", "other", 5):wait(20)) -- once the session of the first one has ended
+    -- once the session of the first one has ended
+    assert.equal(137, work("die", "other", 5):wait(20))
     local first, second = history.read(paths.die[1]), history.read(paths.die[2])
     assert.equal(45, #first.got)
     assert.equal(5, #second.got)

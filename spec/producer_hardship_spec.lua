@@ -1,5 +1,5 @@
---- A producer whose server is killed, hangs, loses responses or does not exist: what is stored in the end, and in which
--- order.
+--- A producer whose server is killed, hangs, loses responses or does not exist: what is stored in
+-- the end, and in which order.
 
 local canned = require "spec.support.canned_server"
 local core = require "upstash.kafka.core"
@@ -228,7 +228,8 @@ describe("a producer in hard times", function()
     local stats = producer:stats()
     assert.same({ 5, 5, 0 }, { stats.delivered, stats.requests, stats.retried })
     assert.is_true(stats.latency.max >= 1500 and stats.latency.p50 >= 300)
-    assert.is_true(stats.latency.p50 < stats.latency.p99) -- the last was sent last, and waited for the others
+    -- the last was sent last, and waited for the others
+    assert.is_true(stats.latency.p50 < stats.latency.p99)
     producer:close()
     client:close()
     for index, request in ipairs(stub:finish()) do
@@ -290,7 +291,8 @@ describe("a producer in hard times", function()
       return failures, stats
     end
 
-    -- Calls `attempt` with growing message_timeouts until this machine is fast enough, as `enough` decides.
+    -- Calls `attempt` with growing message_timeouts until this machine is fast enough, as `enough`
+    -- decides.
     local function in_time(attempt, enough)
       local failures, stats
       for _, message_timeout in ipairs { 500, 2000, 8000 } do
@@ -352,7 +354,8 @@ describe("a producer in hard times", function()
     local stored = canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]')
     local stub = canned.start { "accept", "read", canned.answer(503, '{"error":"later","status":503}'), "read",
       "sleep 1.5", stored, "read", stored, "close" } -- the second connection is never spoken to
-    -- The third message is sent before the first is due again; the first is due while the third is under way.
+    -- The third message is sent before the first is due again; the first is due while the third is
+    -- under way.
     local client = kafka.new { url = stub.url, retry_delay = 1000, retry_delay_max = 1000 }
     local producer = producer_of(client, { in_flight = 2, batch_messages = 1 })
     for number = 1, 8 do assert(producer:send("t", tostring(number))) end

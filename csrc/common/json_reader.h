@@ -32,8 +32,8 @@ enum uk_json_event {
   UK_JSON_KEY,     /* `string` */
   UK_JSON_STRING,  /* `string` */
   UK_JSON_INTEGER, /* `integer`: no fraction, no exponent, fits 64 bits, is not "-0" */
-  UK_JSON_NUMBER, /* any other number: `string` is its text, `number` the nearest double: an infinity
-                      or zero beyond the range of doubles. Independent of the locale. */
+  UK_JSON_NUMBER,  /* any other number: `string` is its text, `number` the nearest double: an
+                      infinity or zero beyond the range of doubles. Independent of the locale. */
   UK_JSON_TRUE,
   UK_JSON_FALSE,
   UK_JSON_NULL

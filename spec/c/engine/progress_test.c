@@ -1,4 +1,5 @@
-/* Progress: the at-least-once promise, row by row, and under a client that loses answers and dies. */
+/* Progress: the at-least-once promise, row by row, and under a client that loses answers and
+ * dies. */
 #include "check.h"
 #include "server/engine/progress.h"
 

@@ -1,7 +1,7 @@
 /* Groups: the promises as scenarios. Each line is a step; its expected result follows "->". After
  * each scenario all memory is freed.
  *
- *   topic t 2                  makes or changes the topic (0 deletes it); "quietly": no notification
+ *   topic t 2                  sets the topic (0 deletes it); "quietly": no notification
  *   produce t 0 3              three records; also "quietly"
  *   retain t 0 2               the first kept offset is 2
  *   consume g/a t,u OPTION...  -> the records, "waits", or the word of the error. Options: wait=MS,

@@ -224,7 +224,8 @@ static void an_empty_key_is_hashed(void)
   close_log(log);
 }
 
-/* Notifications: one for each topic that changed and each partition that grew, before the answer. */
+/* Notifications: one for each topic that changed and each partition that grew, before the
+ * answer. */
 
 static char changes[200];
 

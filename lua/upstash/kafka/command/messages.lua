@@ -94,7 +94,8 @@ end
 
 local function consume(given)
   local client, topics = command_client.client(given), {}
-  command_client.need(client:topics()) -- the loop would wait for the server; the command fails at once
+  -- the loop would wait for the server; the command fails at once
+  command_client.need(client:topics())
   for index, topic in ipairs(given) do topics[index] = topic end
   local next_batch, loop = client:batches {
     group = given.group, instance = given.instance or make_instance(), topics = topics, from = given.from,
