@@ -1,16 +1,16 @@
-/* fake_kafka_group: all that an instance of a group stands on, played by the test: librdkafka's
- * consumer, the coordinator, the executor, the topics and the clock. One thread, no cluster; time
- * passes only when the test says so.
+/* fake_kafka_group: everything that an instance of a group stands on, played by the test:
+ * librdkafka's consumer, the coordinator, the executor, the topics and the clock. One thread, no
+ * cluster; time passes only when the test says so.
  *
  * It defines the functions that it plays, so one file of a test program includes it, and the
  * program links neither librdkafka's nor the engine's. What the instance does is written to
  * fake.log, one word for each call:
  *
  *   ask              the coordinator is asked who has the instance: fake_answer
- *   read(t/0)        what is committed, for an instance that is taken over: fake_read
+ *   read(t/0)        asks for committed offsets, for an instance that is taken over: fake_read
  *   subscribe(t,u)   unsubscribe   close   reap
- *   assign(t/0@5)    from offset 5; "?" where the committed offset counts, "first" from the beginning; unassign
- *   commit(t/0=3)    "t/0=3+10" with a note that the client is at 10: fake_committed
+ *   assign(t/0@5)    from offset 5; "?": from the committed offset; "first"; unassign
+ *   commit(t/0=3)    "t/0=3+10": with the metadata of position 10: fake_committed
  *   seek(t/0@3)   nudge   forget(t)   watermarks(t/0)   probe */
 #ifndef FAKE_KAFKA_GROUP_H
 #define FAKE_KAFKA_GROUP_H

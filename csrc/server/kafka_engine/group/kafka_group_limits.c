@@ -47,9 +47,8 @@ enum uk_error uk_kafka_group_limits_check(struct uk_kafka_groups *groups,
   struct uk_slice group = consume->group;
   int64_t live, partitions = count_partitions(groups, consume, &live);
   if (partitions == 0) /* forgotten since they were checked */
-    uk_operation_fail(operation, UK_E_UNAVAILABLE,
-                      "group \"%.*s\": its topics are being looked up", (int)group.length,
-                      group.data);
+    uk_operation_fail(operation, UK_E_UNAVAILABLE, "group \"%.*s\": its topics are being looked up",
+                      (int)group.length, group.data);
   else if (live >= partitions)
     uk_operation_fail(operation, UK_E_TOO_MANY,
                       "group \"%.*s\" has %lld consumer instances already: the limit is %lld, the "
