@@ -60,11 +60,11 @@ void rig_hold_writer(struct uk_log *log)
 {
   gate.record = rig_record("hold", 0, "v");
   gate.produce = (struct uk_produce){.records = &gate.record, .count = 1};
+  rig_call_init(&gate.call, &gate.produce.operation);
+  pthread_mutex_lock(&gate.mutex);
   gate.hold = true;
   gate.held = false;
-  rig_call_init(&gate.call, &gate.produce.operation);
   uk_log_submit(log, UK_LOG_PRODUCE, &gate.produce.operation);
-  pthread_mutex_lock(&gate.mutex);
   while (!gate.held)
     pthread_cond_wait(&gate.moved, &gate.mutex);
   pthread_mutex_unlock(&gate.mutex);
