@@ -2482,6 +2482,21 @@ static void members_are_made_or_not(void)
   }
 }
 
+/* What it was to delete is another server's now. */
+static void one_that_is_fenced_while_it_leaves_passes_its_deletion_on(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  fake_pass(1);
+  delete (&request, TIMEOUT);
+  fake_answer("me");
+  FAKE_DID("ask-again unsubscribe");
+  fake_error(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, true);
+  FAKE_DID("reap ask");
+  check_waits(&request);
+}
+
 /* Limits. */
 
 static void consume_as(struct request *request, const char *instance)
@@ -3257,5 +3272,6 @@ int main(void)
   RUN(what_is_gone_is_not_read_again);
   RUN(a_takeover_has_no_responses);
   RUN(members_are_made_or_not);
+  RUN(one_that_is_fenced_while_it_leaves_passes_its_deletion_on);
   return check_end();
 }

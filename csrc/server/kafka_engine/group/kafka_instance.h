@@ -10,9 +10,9 @@
  *   JOINING to SERVING   a deletion is confirmed; silence for a session; partitions  LEAVING
  *                        that do not fit; trouble that another member could not have
  *   INQUIRING to SERVING the server closes                                           STOPPING
- *   JOINING to STOPPING  another server has the instance                             LOST
- *   LEAVING              the group confirms, or does not in time                     ENDED
- *   STOPPING             the last commits are answered, or not in time               ENDED
+ *   JOINING to LEAVING   another server has the instance                             LOST
+ *   LEAVING              the group confirms that the member has left, or is late     ENDED
+ *   STOPPING             the last commits are answered, or two seconds pass          ENDED
  *   LOST                 requests that wait are passed on                            ENDED
  *
  * The instance asks the coordinator whether another server has it, joins its group under its name,
