@@ -18,6 +18,34 @@ static void child(struct uk_sender *inherited, unsigned generation)
   exit(good ? 0 : 1); /* exiting delivers the message */
 }
 
+/* Starts as many senders as a process may have; returns how many it could start. */
+static unsigned start_senders(void)
+{
+  unsigned count = 0;
+  for (; count < UK_REGISTRY_SENDERS_MAX; count++) {
+    char name[32];
+    snprintf(name, sizeof name, "sender-%u", count);
+    struct uk_sender_options options = rig_options_named(name);
+    if (rig_acquire(&options) == NULL)
+      break;
+  }
+  return count;
+}
+
+static void do_not_count_in_the_child(void)
+{
+  struct uk_sender_options options = rig_options_named("of-the-parent");
+  int status = -1;
+  struct uk_sender *sender = rig_acquire(&options);
+  REQUIRE(sender != NULL);
+  const pid_t process = fork();
+  if (process == 0)
+    _exit(start_senders() == UK_REGISTRY_SENDERS_MAX ? 0 : 1);
+  CHECK(waitpid(process, &status, 0) == process && WIFEXITED(status));
+  CHECK_EQ_INT(WEXITSTATUS(status), 0);
+  CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
+}
+
 static void are_left_to_the_parent(void)
 {
   struct uk_sender_options options = rig_options_named("forked");
@@ -43,6 +71,7 @@ int main(void)
     return 1;
   }
   CHECK_RUN(are_left_to_the_parent);
+  CHECK_RUN(do_not_count_in_the_child);
   rig_serve_end();
   return check_end();
 }

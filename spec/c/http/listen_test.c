@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -63,6 +64,22 @@ static void takes_names_up_to_the_limit(void)
     CHECK_EQ_INT(uk_listen(&listener, text, message, sizeof message), UK_E_BAD_REQUEST);
     CHECK_EQ_INT(strstr(message, "expected, got") != NULL, length == 256);
   }
+}
+
+/* The message says what the resolver says, in the resolver's words. */
+static void reports_why_a_name_has_no_address(void)
+{
+  static const int reasons[] = {EAI_NONAME, EAI_AGAIN, EAI_FAIL};
+  struct uk_listener listener = {0};
+  bool found = false;
+  CHECK_EQ_INT(uk_listen(&listener, "!:80", message, sizeof message), UK_E_BAD_REQUEST);
+  for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+    char expected[200];
+    snprintf(expected, sizeof expected, "listen: !:80: %s", gai_strerror(reasons[i]));
+    found = found || strcmp(message, expected) == 0;
+  }
+  if (!CHECK(found))
+    fprintf(stderr, "  %s\n", message);
 }
 
 static void opens_what_can_be_opened(void)
@@ -138,6 +155,7 @@ int main(void)
   CHECK_RUN(refuses_what_is_no_address);
   CHECK_RUN(takes_the_last_port);
   CHECK_RUN(takes_names_up_to_the_limit);
+  CHECK_RUN(reports_why_a_name_has_no_address);
   CHECK_RUN(opens_what_can_be_opened);
   CHECK_RUN(leaves_no_descriptor_where_the_port_is_taken);
   CHECK_RUN(takes_a_port_with_lingering_connections);
