@@ -65,7 +65,7 @@ static void begin(struct request *request, int64_t timeout)
   request->as.consume.instance = uk_slice_text("one");
 }
 
-/* Of "t", or of "t" and "u". */
+/* Names "t", or "t" and "u". */
 static void consume_topics(struct request *request, size_t topics, int64_t timeout)
 {
   begin(request, timeout);
@@ -117,7 +117,7 @@ static void check_waits(const struct request *request)
   CHECK_EQ_INT(request->dones, 0);
 }
 
-/* Ended so, with as many records; the message has that part. */
+/* The request ended with this error and so many records, and its message has that part. */
 static void check_end_with(const struct request *request, enum uk_error error, size_t count,
                            const char *part)
 {
@@ -139,10 +139,10 @@ static void check_may_be_done(const struct request *request, bool may)
   CHECK_EQ_INT(strstr(request->as.operation.message, UK_MAY_BE_DONE) != NULL, may);
 }
 
-/* On the way. */
+/* Instances in a known state. */
 
-/* A consume for an instance that nobody has. It has joined, has both partitions, and the
- * coordinator's word for it. */
+/* A consume for an instance that nobody has. It has joined, holds both partitions, and the
+ * coordinator has confirmed it. */
 static void serve(struct request *request)
 {
   consume(request, TIMEOUT);
@@ -152,7 +152,7 @@ static void serve(struct request *request)
   FAKE_DID("ask subscribe(t) assign(t/0@? t/1@?) ask-again");
 }
 
-/* And it has delivered the first `count` records of t/0, each answer was sent. */
+/* The same, and it has delivered the first `count` records of t/0. */
 static void deliver(struct request *request, int64_t count)
 {
   serve(request);
@@ -208,7 +208,7 @@ static void an_instance_that_nobody_has_joins_and_delivers(void)
   FAKE_DID("assign(t/0@? t/1@?) ask-again");
   fake_record(0, 7);
   fake_record(0, 8);
-  fake_record(2, 1); /* not its partition */
+  fake_record(2, 1); /* another partition */
   fake_settle();
   check_waits(&request); /* until the coordinator has said that the instance is this server's */
   fake_answer("me");
@@ -266,7 +266,7 @@ static void what_the_coordinator_said_holds_for_the_time_of_a_lease(void)
   check_end_with(&request, UK_OK, 1, "");
 }
 
-/* So that one who reads all the time does not wait. */
+/* A client that consumes all the time does not wait for the coordinator. */
 static void the_coordinator_is_asked_ahead_of_the_end_of_a_lease(void)
 {
   static struct request request;
@@ -283,7 +283,7 @@ static void the_coordinator_is_asked_ahead_of_the_end_of_a_lease(void)
   }
 }
 
-/* It counts from the question on. */
+/* The lease counts from the question. */
 static void an_answer_that_comes_late_is_worth_less(void)
 {
   static const struct {
@@ -332,7 +332,7 @@ static void a_cluster_that_cannot_tell_is_not_asked_again(void)
   FAKE_DID("ask subscribe(t) assign(t/0@?)");
 }
 
-/* What is asked while nobody waits for records is of no use. */
+/* Without a consume nobody needs the answer. */
 static void nobody_asks_while_nobody_waits(void)
 {
   static struct request request;
@@ -351,7 +351,7 @@ static void an_instance_that_another_server_has_is_lost(void)
   fake_pass(2 * LEASE);
   consume(&request, TIMEOUT);
   FAKE_DID("ask-again");
-  fake_answer("other"); /* the request goes on with a new instance, which asks first */
+  fake_answer("other"); /* a new instance gets the request, and asks first */
   check_waits(&request);
   FAKE_DID("reap ask");
   CHECK_EQ_INT(fake.groups->count, 1);
@@ -367,7 +367,7 @@ static void an_instance_that_its_group_does_not_know_is_lost(void)
   FAKE_DID("ask-again reap ask");
 }
 
-/* Its client has asked elsewhere since. */
+/* Its client has consumed from another server since. */
 static void a_consume_that_was_this_servers_ends_when_the_instance_is_lost(void)
 {
   static struct request request;
@@ -379,13 +379,13 @@ static void a_consume_that_was_this_servers_ends_when_the_instance_is_lost(void)
   REQUIRE(fake_open());
   auto_commit = false;
   deliver(&request, 1);
-  consume(&request, TIMEOUT); /* in the time of the lease */
+  consume(&request, TIMEOUT); /* within the lease */
   fake_error(RD_KAFKA_RESP_ERR__FATAL, true);
   check_empty(&request);
   FAKE_DID("reap");
 }
 
-/* The answer is about a member that is no more. */
+/* The answer is about an earlier member. */
 static void an_answer_about_an_earlier_member_says_nothing(void)
 {
   static struct request request;
@@ -415,7 +415,7 @@ static void one_that_takes_over_waits_for_the_time_of_a_lease(void)
   check_end_with(&request, UK_OK, 1, "");
 }
 
-/* Whoever does not know may have taken it over. */
+/* Without an answer the instance may have been taken over. */
 static void one_that_is_not_told_waits_as_well(void)
 {
   static struct request request;
@@ -441,7 +441,7 @@ static void one_that_is_taken_over_goes_on_where_its_client_is(void)
   fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
   FAKE_DID("assign(t/0@10 t/1@?) ask-again");
   fake_pass(INTERVAL);
-  FAKE_DID("commit(t/0=10)"); /* the request says that it arrived */
+  FAKE_DID("commit(t/0=10)"); /* the request confirms it */
 }
 
 static void a_note_that_cannot_be_read_is_none(void)
@@ -454,7 +454,7 @@ static void a_note_that_cannot_be_read_is_none(void)
   FAKE_DID("read(t/0) assign(t/0@?) ask-again");
 }
 
-/* With what was delivered before, until the client says that it arrived. */
+/* The metadata covers a delivery until the client confirms it. */
 static void a_delivery_of_one_that_was_taken_over_is_noted(void)
 {
   static struct request request;
@@ -483,7 +483,7 @@ static void a_delivery_of_one_that_stays_is_not_noted(void)
   FAKE_DID("");
 }
 
-/* Arrived. */
+/* Deliveries. */
 
 static void the_next_request_says_that_the_last_answer_arrived(void)
 {
@@ -496,7 +496,7 @@ static void the_next_request_says_that_the_last_answer_arrived(void)
   fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
   consume(&request, 0);
   fake_answer("me");
-  FAKE_DID("ask-again"); /* it arrived, and it is not yet time */
+  FAKE_DID("ask-again"); /* confirmed, but the interval is not over */
   fake_pass(INTERVAL - 1);
   FAKE_DID("");
   fake_pass(1);
@@ -550,7 +550,7 @@ static void an_answer_that_was_not_sent_is_delivered_again(void)
   check_end_with(&request, UK_OK, 1, "");
 }
 
-/* Something newer was asked. */
+/* A newer request came in between. */
 static void an_answer_that_arrived_is_not_delivered_again(void)
 {
   static struct request first, next;
@@ -591,7 +591,7 @@ static void a_client_that_has_gone_takes_nothing(void)
   CHECK_EQ_INT(request.got[0], 0);
 }
 
-/* Where it begins is committed, so that another server begins there too. */
+/* The start is committed, so that another server starts there too. */
 static void an_instance_at_the_end_commits_where_it_begins(void)
 {
   static struct request request;
@@ -647,7 +647,8 @@ static void a_partition_whose_offset_the_client_set_begins_there(void)
   FAKE_DID("commit(t/0=1) unassign assign(t/0@?)");
 }
 
-/* Once it was answered, librdkafka would join again, and what was deleted would be back. */
+/* If the revocation were answered, librdkafka would join again, and a deleted instance would be
+ * back. */
 static void a_member_that_its_group_forgot_is_lost(void)
 {
   static struct request request;
@@ -658,7 +659,7 @@ static void a_member_that_its_group_forgot_is_lost(void)
   CHECK_EQ_INT(fake.groups->count, 0);
 }
 
-/* A group gives one that is taken over what it had before, whatever it names now. */
+/* A group gives an instance that is taken over what it had before, whatever it names now. */
 static void an_assignment_of_other_topics_is_declined(void)
 {
   static struct request request;
@@ -675,10 +676,10 @@ static void an_assignment_without_a_topic_that_has_more_is_declined(void)
     const char *held, *given, *does;
   } rows[] = {
     {"u/0 u/1 u/2 u/3", "u/0", "assign() unsubscribe"},
-    {"t/0 t/1 t/2 u/0", "u/0", "assign() unsubscribe"}, /* one of four is nobody's */
+    {"t/0 t/1 t/2 u/0", "u/0", "assign() unsubscribe"}, /* nobody has one of four */
     {"t/0 t/1 t/2 t/3 u/0", "u/0", "assign(u/0@?) ask-again"},
     {"u/0", "t/0 u/0", "assign(t/0@? u/0@?) ask-again"},
-    {NULL, "u/0", "assign(u/0@?) ask-again"}, /* it is being shared out */
+    {NULL, "u/0", "assign(u/0@?) ask-again"}, /* the group rebalances */
   };
   auto_commit = false;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -794,7 +795,7 @@ static void a_commit_without_an_answer_ends_at_its_deadline(void)
   FAKE_DID("commit(t/0=3)");
 }
 
-/* The other server's instance, which is what a new one is, makes it. */
+/* A new instance, or a takeover, makes it. */
 static void a_commit_that_is_fenced_is_made_by_a_new_instance(void)
 {
   static const rd_kafka_resp_err_t codes[] = {RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
@@ -814,7 +815,7 @@ static void a_commit_that_is_fenced_is_made_by_a_new_instance(void)
   }
 }
 
-/* What librdkafka refuses at once was not sent. */
+/* librdkafka did not send it. */
 static void a_commit_that_is_refused_ends_at_once(void)
 {
   static struct request request;
@@ -887,7 +888,7 @@ static void a_takeover_that_knows_no_topic_names_its_own(void)
   FAKE_DID("ask subscribe(any)");
 }
 
-/* What was consumed, only the other server knows. */
+/* Only the other server knows what was consumed. */
 static void a_takeover_does_not_commit_what_it_does_not_know(void)
 {
   static struct request request;
@@ -906,7 +907,7 @@ static void a_deletion_takes_over_and_leaves(void)
   fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "other", "t/0", NULL);
   fake_assigned("me", "t/0");
   FAKE_DID("ask subscribe(t) assign()");
-  fake_pass(LEASE - 1); /* in which the other server may still deliver */
+  fake_pass(LEASE - 1); /* the other server may still deliver */
   FAKE_DID("");
   fake_pass(1);
   check_waits(&request);
@@ -930,7 +931,7 @@ static void a_takeover_commits_before_it_leaves(void)
   check_empty(&deleted);
 }
 
-/* That a topic is gone says nothing of the instance. */
+/* The instance outlives its topic. */
 static void a_deletion_leaves_by_another_topic(void)
 {
   static struct request committed, deleted;
@@ -948,7 +949,7 @@ static void a_deletion_leaves_by_another_topic(void)
   check_end_with(&deleted, UK_E_FORBIDDEN, 0, "");
 }
 
-/* A consume that comes meanwhile makes an instance when the takeover is done. */
+/* A consume creates an instance when the takeover is over. */
 static void a_consume_waits_for_a_takeover(void)
 {
   static struct request committed, consumed;
@@ -970,7 +971,7 @@ static void a_deletion_waits_for_the_coordinators_word(void)
   static struct request consumed, deleted;
   deliver(&consumed, 3);
   consume(&consumed, TIMEOUT);
-  fake_pass(1); /* what it said before does not count */
+  fake_pass(1); /* earlier confirmations do not count */
   delete (&deleted, TIMEOUT);
   FAKE_DID("ask-again");
   check_waits(&consumed);
@@ -1021,7 +1022,7 @@ static void a_deletion_that_nobody_confirms_was_not_made(void)
       fake_close();
       REQUIRE(fake_open());
     }
-    auto_commit = rows[i].commits; /* the deletion says that the last answer arrived */
+    auto_commit = rows[i].commits; /* the deletion confirms the last response */
     deliver(&request, 3);
     fake_pass(1);
     delete (&request, 700);
@@ -1081,7 +1082,7 @@ static void an_instance_that_falls_silent_leaves(void)
   leave("unsubscribe");
 }
 
-/* Waiting counts as asking. */
+/* A consume that waits is a sign of life. */
 static void an_instance_is_not_silent_while_somebody_waits(void)
 {
   static struct request request;
@@ -1332,7 +1333,7 @@ static void a_handle_that_cannot_be_made_ends_all_requests(void)
   CHECK_EQ_INT(fake.groups->count, 0);
 }
 
-/* What is asked of the cluster may be answered when nobody wants to know any more. */
+/* The cluster may answer when nobody waits for it any more. */
 static void an_answer_may_come_after_the_end(void)
 {
   static struct request request;
@@ -1366,7 +1367,7 @@ static void an_instance_that_moved_is_not_known_to_be_gone(void)
     fake_pass(1);
     delete (&deleted, TIMEOUT);
     fake_committed(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID);
-    fake_answer(NULL); /* to the one that is no more */
+    fake_answer(NULL); /* to the instance that has ended */
     fake_answer_with(rows[i].code, NULL, NULL, NULL);
     check_end_with(&committed, rows[i].error, 0, rows[i].part);
     check_end_with(&deleted, rows[i].error, 0, rows[i].part);
@@ -1393,7 +1394,7 @@ static void a_takeover_that_has_joined_needs_no_other_topic(void)
   check_waits(&request);
 }
 
-/* What is in it came after the consume that created it. */
+/* Everything in the topic is newer than the consume that created it. */
 static void a_topic_that_was_created_is_read_from_its_first_offset(void)
 {
   static const struct {
@@ -1429,7 +1430,7 @@ static void a_topic_that_was_created_is_read_from_its_first_offset(void)
     FAKE_DID(rows[i].assigned);
     fake_answer("me");
     fake_revoked(false);
-    fake_assigned("me", "t/0"); /* nothing was read; but others may have had it */
+    fake_assigned("me", "t/0"); /* it read nothing, and others may have had the partition */
     FAKE_DID("unassign assign(t/0@?)");
     fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
     check_end_with(&request, UK_E_NOT_FOUND, 0, "group \"g\": ");
@@ -1563,7 +1564,7 @@ static void topics_that_were_refused_are_subscribed_to_again(void)
   FAKE_DID("subscribe(t,u) subscribe(t,u)");
 }
 
-/* A partition has three seconds to say something, counted from when requests began to wait without
+/* A broker has three seconds to report something, counted from when requests began to wait without
  * a break. */
 static void a_break_of_more_than_a_second_is_one(void)
 {
@@ -1631,7 +1632,7 @@ static void what_is_delivered_again_begins_with_the_first(void)
   fake_answer("me");
   check_end_with(&request, UK_OK, 2, "");
   sent(request.as.consume.delivery, false);
-  fake_empty(&fake.handle->records); /* the seek does */
+  fake_empty(&fake.handle->records); /* as a seek does */
   for (int i = 0; i < 3; i++)
     fake_record(0, i);
   consume(&request, TIMEOUT);
@@ -1640,7 +1641,7 @@ static void what_is_delivered_again_begins_with_the_first(void)
     CHECK_EQ_INT(request.got[i], i);
 }
 
-/* Its end was before the seek. */
+/* The end was reported before the seek. */
 static void a_partition_that_is_read_again_has_to_say_something(void)
 {
   static struct request request;
@@ -1689,7 +1690,7 @@ static void one_that_has_answered_without_records_stays(void)
   FAKE_DID("");
 }
 
-/* As if its time had come, without a second for the coordinator. */
+/* It ends as if its deadline had come, without the extra second for the coordinator. */
 static void a_drain_does_not_wait_for_the_coordinator(void)
 {
   static struct request request;
@@ -1704,7 +1705,7 @@ static void a_drain_does_not_wait_for_the_coordinator(void)
   check_empty(&request);
 }
 
-/* Once it is on its way, what becomes of it counts. */
+/* Once the member leaves, the outcome counts, not the deadline. */
 static void a_deletion_under_way_outlives_its_deadline(void)
 {
   static struct request request;
@@ -1758,7 +1759,7 @@ static void a_commit_alone_ends_at_its_deadline(void)
   }
 }
 
-/* Also where nothing else happens. */
+/* Even when nothing else wakes the task. */
 static void each_request_ends_at_its_deadline(void)
 {
   static const int64_t timeouts[] = {1, 37, 1234};
@@ -1788,7 +1789,7 @@ static void each_request_ends_at_its_deadline(void)
   }
 }
 
-/* It is not given to a new instance any more. */
+/* A new instance does not get it. */
 static void what_is_over_when_the_instance_is_lost_ends(void)
 {
   static struct request consumed, under_way, waiting;
@@ -1913,7 +1914,7 @@ static void one_that_joins_again_does_not_wait_again(void)
   check_end_with(&request, UK_OK, 1, "");
 }
 
-/* There is nothing to wait for longer than the client does. */
+/* The client need not wait past its deadline. */
 static void records_that_may_not_be_delivered_yet_make_nobody_wait(void)
 {
   static struct request request;
@@ -1948,21 +1949,21 @@ static void each_deletion_waits_for_a_word_of_its_own(void)
   check_empty(&next);
 }
 
-/* Whether it came before the question or after it. */
+/* A confirmation does not cover requests that arrived after its question. */
 static void a_word_is_for_the_requests_that_came_before_the_question(void)
 {
   static struct request first, next;
   auto_commit = false;
   deliver(&first, 1);
   fake_pass(2 * LEASE);
-  consume(&first, TIMEOUT); /* it is asked for this one */
+  consume(&first, TIMEOUT); /* asks for this one */
   FAKE_DID("ask-again");
   fake_pass(1);
   consume(&next, TIMEOUT);
   fake_answer("me");
   fake_error(RD_KAFKA_RESP_ERR__FATAL, true);
   check_empty(&first);
-  check_waits(&next); /* a new instance has it */
+  check_waits(&next); /* a new instance gets it */
   FAKE_DID("reap ask");
 }
 
@@ -1980,7 +1981,7 @@ static void one_that_has_no_name_yet_cannot_be_lost(void)
   CHECK(fake.handle != NULL);
 }
 
-/* The second reason to leave does not put off the end. */
+/* A second reason to leave does not extend the time. */
 static void one_that_leaves_has_five_seconds_from_the_first_reason_on(void)
 {
   static struct request request;
@@ -1996,7 +1997,7 @@ static void one_that_leaves_has_five_seconds_from_the_first_reason_on(void)
   check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0, "the group did not confirm in time");
 }
 
-/* What is wrong with one that leaves is not the matter of those who wait for the next one. */
+/* Trouble of an instance that leaves does not concern requests for the next one. */
 static void what_is_wrong_with_one_that_leaves_is_not_said(void)
 {
   static struct request request, next;
@@ -2119,7 +2120,7 @@ static void librdkafka_is_woken_when_little_is_left(void)
   }
 }
 
-/* What was delivered has not arrived because the partition ends there. */
+/* The end of a partition does not confirm a delivery. */
 static void an_end_behind_records_commits_nothing(void)
 {
   static struct request request;
@@ -2158,7 +2159,7 @@ static void records_behind_what_is_wrong_are_the_next_answers(void)
   check_end_with(&request, UK_OK, 1, "");
 }
 
-/* A sink takes at least the first. */
+/* A sink takes at least the first record. */
 static void a_first_record_that_is_not_taken_is_out_of_memory(void)
 {
   static struct request request;
@@ -2173,7 +2174,7 @@ static void a_first_record_that_is_not_taken_is_out_of_memory(void)
   check_end_with(&request, UK_OK, 1, "");
 }
 
-/* It would speak of an answer that is not sent yet. */
+/* It would cover a response that is not written yet. */
 static void a_note_that_is_late_is_not_made(void)
 {
   static struct request request;
@@ -2220,7 +2221,7 @@ static void a_commit_waits_for_the_servers_own(void)
   FAKE_DID("commit(t/0=2)");
 }
 
-/* A commit of nothing is none that others wait for. */
+/* No commit waits for one without offsets. */
 static void what_has_nothing_to_commit_keeps_nobody_waiting(void)
 {
   static struct request request;
@@ -2233,7 +2234,7 @@ static void what_has_nothing_to_commit_keeps_nobody_waiting(void)
   FAKE_DID("commit(t/0=2)");
 }
 
-/* The last word counts. */
+/* The last offset counts. */
 static void a_partition_that_is_committed_twice_is_committed_once(void)
 {
   static struct request request;
@@ -2249,8 +2250,8 @@ static void a_partition_that_is_committed_twice_is_committed_once(void)
   FAKE_DID("commit(t/0=12 t/1=11)");
 }
 
-/* Committing what arrived says nothing of where to go on; what arrives later takes the word
- * back. */
+/* An explicit commit of the delivered offset overrides nothing; a later delivery ends an
+ * override. */
 static void an_offset_that_the_client_set_counts_until_more_arrives(void)
 {
   static struct request request;
@@ -2266,7 +2267,7 @@ static void an_offset_that_the_client_set_counts_until_more_arrives(void)
   fake_record(0, 3);
   consume(&request, TIMEOUT);
   check_end_with(&request, UK_OK, 1, "");
-  consume(&request, 0); /* it arrived */
+  consume(&request, 0); /* confirms it */
   fake.log[0] = '\0';
   fake_pass(INTERVAL);
   FAKE_DID("commit(t/0=4)");
@@ -2348,8 +2349,7 @@ static void topics_are_looked_at_while_somebody_waits(void)
   CHECK_EQ_INT(fake.refreshes, before + 2 * 3); /* two topics at once, and each second */
 }
 
-/* Who waits while it leaves waits for the next one, and may have to ask whether there is a
- * coordinator. */
+/* Consumes that wait while it leaves are for the next instance, so the coordinator is not asked. */
 static void one_that_leaves_is_not_outside(void)
 {
   static struct request request;
@@ -2366,7 +2366,7 @@ static void one_that_leaves_is_not_outside(void)
   CHECK(strstr(fake.log, "probe") == NULL);
 }
 
-/* Requests that keep coming to one server are no round robin. */
+/* When all requests come to one server, no other needs the metadata. */
 static void metadata_ends_with_an_instance_that_stays(void)
 {
   static struct request request;
@@ -2391,7 +2391,7 @@ static void metadata_ends_with_an_instance_that_stays(void)
   CHECK_EQ_INT(commits, 100);
 }
 
-/* At the end of the lease it is nobody's. */
+/* A lease does not include its end. */
 static void a_consume_at_the_end_of_a_lease_is_not_confirmed(void)
 {
   static const int64_t ages[] = {LEASE - 1, LEASE};
@@ -2410,7 +2410,7 @@ static void a_consume_at_the_end_of_a_lease_is_not_confirmed(void)
   }
 }
 
-/* It says that the last answer arrived, as a deletion does; but nothing else of it is done. */
+/* It confirms the last response, as a deletion does, but none of it was carried out. */
 static void a_commit_that_waits_in_vain_was_not_made(void)
 {
   static struct request request;
@@ -2457,7 +2457,7 @@ static void a_takeover_has_no_responses(void)
   check_waits(&request);
 }
 
-/* Nothing is left of one that was not made, whatever its making met. */
+/* A member that could not be created leaves nothing behind. */
 static void members_are_made_or_not(void)
 {
   long live = fault_live();
@@ -2482,7 +2482,7 @@ static void members_are_made_or_not(void)
   }
 }
 
-/* What it was to delete is another server's now. */
+/* Another server has the instance that it was to delete. */
 static void one_that_is_fenced_while_it_leaves_passes_its_deletion_on(void)
 {
   static struct request request;
