@@ -227,18 +227,23 @@ static void share_when_all_options_are_equal(void)
     uk_registry_release(senders[i]);
 }
 
-/* A sender without references delivers its queue, and its thread ends. */
+/* A sender without references delivers its queue, and its thread ends; also that of one that had
+ * nothing to do, and slept. */
 static void end_by_themselves(void)
 {
   struct uk_sender_options options = rig_options_named("left");
   options.linger = 500;
   uk_registry_close_all(RIG_PATIENCE);
   const int before = threads();
-  struct uk_sender *sender = rig_acquire(&options);
-  REQUIRE(sender != NULL);
-  CHECK_EQ_INT(threads(), before + 1);
-  CHECK_EQ_INT(rig_send(sender, "left", "alone"), UK_OK);
-  uk_registry_release(sender);
+  struct uk_sender *busy = rig_acquire(&options);
+  options.name[0] = 'L';
+  struct uk_sender *idle = rig_acquire(&options);
+  REQUIRE(busy != NULL && idle != NULL);
+  CHECK_EQ_INT(threads(), before + 2);
+  rig_sleep(50);
+  CHECK_EQ_INT(rig_send(busy, "left", "alone"), UK_OK);
+  uk_registry_release(busy);
+  uk_registry_release(idle);
   /* Half of the time after which a sleeping thread wakes anyway. */
   const int64_t deadline = uk_clock_monotonic() + RIG_PATIENCE / 2;
   while (threads() > before && uk_clock_monotonic() < deadline)
@@ -246,6 +251,19 @@ static void end_by_themselves(void)
   CHECK_EQ_INT(threads(), before);
   CHECK_EQ_INT(rig_stored("left"), 1);
   acquire_as_many_as_there_may_be();
+}
+
+/* A sender whose last reference was given back is used again. */
+static void are_used_again(void)
+{
+  const struct uk_sender_options options = rig_options_named("again");
+  struct uk_sender *sender = rig_acquire(&options);
+  REQUIRE(sender != NULL);
+  CHECK(!atomic_load(&sender->orphaned));
+  uk_registry_release(sender);
+  CHECK(rig_acquire(&options) == sender);
+  CHECK(!atomic_load(&sender->orphaned)); /* else its thread would not sleep */
+  CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
 }
 
 /* Megabytes of memory that the process has mapped. */
@@ -430,6 +448,7 @@ static void go_on_for_others_when_closed(void)
   const int listener = listen_in_silence(&port);
   struct uk_settings silent;
   struct uk_sender_options options = rig_options_named("two");
+  struct uk_sender_stats stats;
   enum uk_error error;
   bool stopped = true;
   struct uk_sender *one = acquire_silent(&silent, listener, port, &options);
@@ -437,6 +456,7 @@ static void go_on_for_others_when_closed(void)
   REQUIRE(one != NULL && one == two);
   for (int i = 0; i < 20; i++)
     CHECK_EQ_INT(rig_send(one, "t", "v"), UK_OK);
+  CHECK_EVENTUALLY((uk_sender_stats(one, &stats), stats.in_flight == 2));
   CHECK_EQ_INT(uk_registry_close(one, 20, &stopped), 20);
   CHECK(!stopped);
   uk_registry_release(one);
@@ -593,6 +613,7 @@ int main(void)
   CHECK_RUN(are_few);
   CHECK_RUN(share_when_all_options_are_equal);
   CHECK_RUN(end_by_themselves);
+  CHECK_RUN(are_used_again);
   CHECK_RUN(leave_room_when_they_end);
   CHECK_RUN(tell_their_owner_when_nobody_joins_them);
   CHECK_RUN(fill_one_batch_ahead);
