@@ -8,9 +8,9 @@
 
 enum {
   PAUSE = 50
-}; /* milliseconds before the cluster is asked again whether a topic is there, or gone */
+}; /* milliseconds until the cluster is asked again whether a topic is there, or gone */
 
-/* While the cluster is away there is nothing to wait for. */
+/* While the cluster is away, requests fail at once. */
 static bool is_away(struct uk_kafka_admin *admin, struct uk_operation *operation)
 {
   char detail[UK_MESSAGE_SIZE];
@@ -48,7 +48,7 @@ void uk_kafka_admin_fail(struct uk_kafka_admin_call *call, rd_kafka_resp_err_t c
                        uk_kafka_place(place, sizeof place, uk_slice_text(call->topic.text), -1));
 }
 
-/* Whether the topic is there, or gone. */
+/* Waiting until the topic is there, or gone. */
 
 static void answered(struct uk_kafka_query *query);
 
@@ -60,7 +60,7 @@ void uk_kafka_admin_await(struct uk_kafka_admin_call *call)
   uk_kafka_topics_ask(call->admin->parts.topics, &call->query);
 }
 
-/* Only the task sets its timer. */
+/* Only the task may set its timer. */
 static void ask_later(struct uk_kafka_admin_call *call)
 {
   struct uk_kafka_admin *admin = call->admin;
@@ -82,13 +82,13 @@ static void answered(struct uk_kafka_query *query)
   }
   if (!settled)
     uk_kafka_admin_fail(call, RD_KAFKA_RESP_ERR__TIMED_OUT,
-                        call->gone ? "the cluster did not show in time that it is gone"
-                                   : "the cluster did not show it in time");
+                        call->gone ? "the cluster did not show in time that the topic is gone"
+                                   : "the cluster did not show the new topic in time");
   call->partitions = settled && !call->gone ? call->query.partitions : call->partitions;
   call->finish(call);
 }
 
-/* The task: answers, and what is asked again. */
+/* The task: takes answers, and asks again. */
 
 static void take_answers(struct uk_kafka_admin *admin)
 {

@@ -1,4 +1,5 @@
-/* kafka_admin: makes and deletes topics. The cluster's answers come as events, to a task; nobody waits. */
+/* kafka_admin: creates and deletes topics. The cluster's answers are events that a task takes; no
+ * thread waits for them. */
 #ifndef UK_KAFKA_ADMIN_H
 #define UK_KAFKA_ADMIN_H
 
@@ -11,8 +12,9 @@ struct uk_kafka_admin_parts {
   rd_kafka_t *control;
   struct uk_kafka_executor *executor;
   struct uk_kafka_topics *topics;
-  int32_t partitions; /* of a topic made without a number */
-  /* A topic was deleted, or is another one now: what was kept of it is old. */
+  int32_t partitions; /* of a topic that is created without a number */
+  /* Called when a topic was deleted or may be a new one of the same name: drop what you keep of
+   * it. */
   void (*forget)(void *context, struct uk_slice topic);
   void *context;
 };
@@ -23,7 +25,7 @@ void uk_kafka_admin_delete_topic(struct uk_kafka_admin *admin, struct uk_delete_
 /* For uk_kafka_check.create; the context is the admin. */
 void uk_kafka_admin_create_missing(void *admin, struct uk_kafka_check *check,
                                    struct uk_slice topic);
-/* With no operation in its hands, the executor's threads running. */
+/* Precondition: no operation is pending, and the executor's threads run. */
 void uk_kafka_admin_free(struct uk_kafka_admin *admin);
 
 #endif

@@ -1,4 +1,4 @@
-/* Topics, made and deleted. */
+/* Creates and deletes topics. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 #include "common/clock.h"
 #include "server/kafka_engine/cluster/kafka_admin_private.h"
 
-enum { MISSING_TIMEOUT = 10000 }; /* milliseconds; a consume may not want to wait at all */
+enum { MISSING_TIMEOUT = 10000 }; /* milliseconds; a consume may have no time left at all */
 
 #define RETENTION_MS "retention.ms"
 #define RETENTION_BYTES "retention.bytes"
@@ -62,7 +62,7 @@ static void set_retention(rd_kafka_NewTopic_t *topic, const struct uk_create_top
     rd_kafka_NewTopic_set_config(topic, RETENTION_BYTES, number);
 }
 
-/* `create` NULL: with the cluster's own retention. */
+/* `create` NULL: the cluster's default retention applies. */
 static void submit_create(struct uk_kafka_admin_call *call, const struct uk_create_topic *create)
 {
   char text[UK_MESSAGE_SIZE];
@@ -82,7 +82,7 @@ static void submit_create(struct uk_kafka_admin_call *call, const struct uk_crea
   rd_kafka_NewTopic_destroy(topic);
 }
 
-/* How long the topic that is there keeps its records. */
+/* How long an existing topic keeps its records. */
 
 static bool take_settings(struct uk_kafka_admin_call *call,
                           const rd_kafka_ConfigResource_t *resource)
@@ -116,7 +116,7 @@ static void described(struct uk_kafka_admin_call *call, rd_kafka_event_t *event)
   }
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR && (count != 1 || !take_settings(call, resources[0]))) {
     code = RD_KAFKA_RESP_ERR__BAD_MSG;
-    text = "the cluster does not say how long it keeps records";
+    text = "the cluster does not report how long it keeps records";
   }
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
     uk_operation_fail(call->operation, uk_kafka_error(code), "topic \"%s\": %s", call->topic.text,
@@ -165,7 +165,7 @@ void uk_kafka_admin_create_topic(struct uk_kafka_admin *admin, struct uk_create_
   submit_create(call, create);
 }
 
-/* Whether the topic was created or not, what it was to be created for has not begun. */
+/* The operation that needs the topic has not begun, whether the topic was created or not. */
 static void missing_finish(struct uk_kafka_admin_call *call)
 {
   struct uk_kafka_check *check = call->check;

@@ -102,7 +102,7 @@ rd_kafka_resp_err_t uk_kafka_catalog_learn(struct uk_kafka_catalog *catalog,
     struct uk_kafka_topic *kept = uk_kafka_catalog_keep(catalog, name, said->partition_cnt);
     if (kept != NULL)
       keep_leaderless(kept, said);
-    return RD_KAFKA_RESP_ERR_NO_ERROR; /* a leader that moves is not the topic's end */
+    return RD_KAFKA_RESP_ERR_NO_ERROR; /* a moving leader does not end the topic */
   }
   if (error == UK_E_NOT_FOUND) {
     uk_kafka_catalog_forget(catalog, name);
@@ -133,7 +133,7 @@ void uk_kafka_catalog_learn_brokers(struct uk_kafka_catalog *catalog,
   catalog->broker_count = (size_t)count;
 }
 
-/* Telling. */
+/* Reporting. */
 
 bool uk_kafka_topic_leaderless(const struct uk_kafka_topic *topic, int32_t partition)
 {

@@ -20,8 +20,8 @@ static void report_missing(struct uk_kafka_check *check, struct uk_slice topic, 
   else if (uk_kafka_topics_health(check->topics, detail, sizeof detail) != UK_OK)
     uk_operation_fail(operation, UK_E_UNAVAILABLE, "%s", detail);
   else
-    uk_operation_fail(operation, error, "%s%s: the Kafka cluster did not say in time what it is",
-                      where, text);
+    uk_operation_fail(operation, error, "%s%s: the Kafka cluster did not answer in time", where,
+                      text);
 }
 
 static void report_no_partition(struct uk_kafka_check *check, struct uk_slice topic,
@@ -52,7 +52,7 @@ struct topic {
   int32_t partitions;
 };
 
-/* Most items are of the topic of the one before. */
+/* Most items name the topic of the item before. */
 static bool is_known(struct uk_kafka_check *check, struct topic *topic)
 {
   struct uk_slice name = topic_of(check);
@@ -84,7 +84,7 @@ static void answered(struct uk_kafka_query *query)
   go_on(check);
 }
 
-/* What is in memory of the topics is of no use while the cluster is away. */
+/* While the cluster is away, topics in memory do not help. */
 static void finish(struct uk_kafka_check *check)
 {
   char detail[UK_MESSAGE_SIZE];

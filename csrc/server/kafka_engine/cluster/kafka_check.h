@@ -1,5 +1,5 @@
-/* kafka_check: whether the topics and partitions that an operation names are there: first from memory, then by asking
- * the cluster. */
+/* kafka_check: checks that the topics and partitions that an operation names exist, first in
+ * memory, then by asking the cluster. */
 #ifndef UK_KAFKA_CHECK_H
 #define UK_KAFKA_CHECK_H
 
@@ -11,10 +11,10 @@ struct uk_kafka_check {
   struct uk_operation *operation;
   struct uk_kafka_places places;
   void (*then)(struct uk_kafka_check *check);
-  bool index_shown; /* an error says "[INDEX]: " in front */
-  bool changes; /* the operation changes something, which it has not done when the check fails: what
-                   was not known in time is UNAVAILABLE */
-  /* NULL, or how a topic that is not there is created: uk_kafka_check_created is called when that is done. */
+  bool index_shown; /* an error begins with "[INDEX]: " */
+  bool changes;     /* an operation that changes something: a timeout is UNAVAILABLE */
+  /* NULL, or a function that creates a topic that does not exist, and then calls
+   * uk_kafka_check_created. */
   void (*create)(void *context, struct uk_kafka_check *check, struct uk_slice topic);
   void *create_context;
   /* Its own. */
@@ -23,12 +23,13 @@ struct uk_kafka_check {
   size_t index;
 };
 
-/* Sets the outcome of the operation, then calls `then` once: before it returns, or later from another thread. UK_OK, or
- * NOT_FOUND, BAD_REQUEST (no such partition), FORBIDDEN, UNAVAILABLE, GATEWAY_TIMEOUT. An operation with no time left is
- * given a second to hear of topics that are not in memory. */
+/* Sets the outcome of the operation, then calls `then` once: before it returns, or later from
+ * another thread. UK_OK, NOT_FOUND, BAD_REQUEST (no such partition), FORBIDDEN, UNAVAILABLE or
+ * GATEWAY_TIMEOUT. An operation with no time left still gets a second to ask about topics that are
+ * not in memory. */
 void uk_kafka_topics_check(struct uk_kafka_topics *topics, struct uk_kafka_check *check);
 
-/* For `create`: the outcome is in the operation; with UK_OK the topic is there, and in memory. */
+/* For `create`: the outcome is in the operation; with UK_OK the topic exists and is in memory. */
 void uk_kafka_check_created(struct uk_kafka_check *check);
 
 #endif

@@ -9,13 +9,13 @@
 #include "server/kafka_engine/rd/kafka_rd.h"
 
 enum {
-  IDLE_MOST = 8,     /* consumers that nobody uses, for the next query about their group */
+  IDLE_MOST = 8,     /* idle consumers, kept for the next query about their group */
   IDLE_TIME = 60000, /* milliseconds */
-  PAUSE = 50,        /* milliseconds before a query is asked again */
-  FIRST_SLICE = 250, /* milliseconds of the first query; each further one lasts twice as long */
+  PAUSE = 50,        /* milliseconds before a query is sent again */
+  FIRST_SLICE = 250, /* milliseconds for the first attempt; each further one gets twice as long */
 };
 
-/* A consumer that has the name of a group. */
+/* A consumer with the name of a group. */
 struct group_handle {
   rd_kafka_t *handle;
   int64_t used_at;
@@ -26,7 +26,7 @@ struct group_handle {
 struct uk_kafka_committed {
   struct uk_kafka_committed_parts parts;
   pthread_mutex_t mutex;
-  struct uk_list idle; /* the latest used first */
+  struct uk_list idle; /* the most recently used first */
 };
 
 struct query {
@@ -36,7 +36,7 @@ struct query {
   struct uk_kafka_committed *committed;
 };
 
-/* Askers. */
+/* The consumers. */
 
 static void end_handle(struct uk_kafka_committed *committed, struct group_handle *group_handle)
 {
@@ -74,7 +74,7 @@ static struct group_handle *make_handle(struct uk_kafka_committed *committed, co
   return NULL;
 }
 
-/* A handle that nobody else uses, or NULL when memory is out. */
+/* A handle that nobody else uses, or NULL when memory runs out. */
 static struct group_handle *acquire(struct uk_kafka_committed *committed, const char *group)
 {
   pthread_mutex_lock(&committed->mutex);
@@ -87,7 +87,8 @@ static struct group_handle *acquire(struct uk_kafka_committed *committed, const 
   return handle != NULL ? handle : make_handle(committed, group);
 }
 
-/* Whether the handle that has been idle for the longest has been so for too long, or is one too many. */
+/* True if the handle that has been idle for the longest is idle for too long, or is one too
+ * many. */
 static bool is_one_over(const struct uk_kafka_committed *committed, int64_t now)
 {
   const struct group_handle *last = UK_LIST_LAST(&committed->idle, struct group_handle, link);
@@ -118,7 +119,7 @@ static void release(struct uk_kafka_committed *committed, struct group_handle *h
 
 /* Asking. */
 
-/* Memory is out. */
+/* The code when memory runs out. */
 static const rd_kafka_resp_err_t NO_MEMORY = RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
 
 static rd_kafka_topic_partition_list_t *make_list(const struct uk_committed *operation)
@@ -133,7 +134,8 @@ static rd_kafka_topic_partition_list_t *make_list(const struct uk_committed *ope
   return list;
 }
 
-/* What librdkafka has to say of the group itself, such as that it is forbidden: not in the answer to a query. */
+/* librdkafka reports what is wrong with the group itself, such as that access is forbidden, by
+ * messages, not in the answer to a query. */
 static rd_kafka_resp_err_t said_of_group(rd_kafka_t *handle)
 {
   rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -158,7 +160,7 @@ static rd_kafka_resp_err_t ask_once(rd_kafka_t *handle, rd_kafka_topic_partition
   return said != RD_KAFKA_RESP_ERR_NO_ERROR ? said : code;
 }
 
-/* A coordinator that moves is asked again, where it went. */
+/* Asks again while a coordinator moves. */
 static rd_kafka_resp_err_t ask(rd_kafka_t *handle, rd_kafka_topic_partition_list_t *list,
                                int64_t deadline)
 {
@@ -184,7 +186,8 @@ static rd_kafka_resp_err_t read_list(struct uk_kafka_committed *committed, const
   if (group_handle == NULL)
     return NO_MEMORY;
   rd_kafka_resp_err_t code = ask(group_handle->handle, list, deadline);
-  /* librdkafka tells what is wrong with a group once: the next query makes another consumer. */
+  /* librdkafka reports what is wrong with a group only once, so the next query gets another
+   * consumer. */
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
     release(committed, group_handle);
   else
@@ -278,7 +281,7 @@ void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_comm
   uk_kafka_topics_check(committed->parts.topics, &query->check);
 }
 
-/* For an instance. */
+/* For instances. */
 
 static void read_for(struct uk_kafka_work *work)
 {

@@ -1,7 +1,8 @@
 /* kafka_committed: asks the cluster what a group has committed.
  *
- * Through consumers that have the group's name and join nothing. librdkafka's own request for any group's offsets
- * (ListConsumerGroupOffsets, at least in 2.0.2) ends the process when the coordinator moves or is not there yet. */
+ * It uses consumers that have the group's name and do not join it. librdkafka's own request for the
+ * offsets of any group (ListConsumerGroupOffsets, at least in 2.0.2) ends the process when the
+ * coordinator moves or does not exist yet. */
 #ifndef UK_KAFKA_COMMITTED_H
 #define UK_KAFKA_COMMITTED_H
 
@@ -26,13 +27,13 @@ void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_comm
 struct uk_kafka_committed_query {
   struct uk_kafka_work work; /* the caller sets its deadline and `then` */
   char group[UK_GROUP_NAME_MAX + 1];
-  rd_kafka_topic_partition_list_t *list; /* each partition once; with no error it is filled */
+  rd_kafka_topic_partition_list_t *list; /* each partition once; filled if there is no error */
   struct uk_kafka_committed *committed;  /* its own */
 };
 void uk_kafka_committed_read(struct uk_kafka_committed *committed,
                              struct uk_kafka_committed_query *query);
 
-/* With no operation in its hands. */
+/* Precondition: no operation is pending. */
 void uk_kafka_committed_free(struct uk_kafka_committed *committed);
 
 #endif

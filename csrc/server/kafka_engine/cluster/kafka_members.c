@@ -6,11 +6,11 @@
 
 #include "server/kafka_engine/rd/kafka_query.h"
 
-enum { HINTS = 256, QUERY_TIMEOUT = 2000 }; /* milliseconds for one broker, which may be gone */
+enum { HINTS = 256, QUERY_TIMEOUT = 2000 }; /* milliseconds for one broker, which may be down */
 
-/* A query to one broker: what librdkafka hands back with the answer. */
+/* The question to one broker: the opaque of librdkafka's request. */
 struct broker_query {
-  struct uk_kafka_member_query *query; /* NULL: answered by another broker */
+  struct uk_kafka_member_query *query; /* NULL: another broker has answered */
   int32_t broker;
   struct uk_link link;
 };
@@ -22,7 +22,7 @@ struct uk_kafka_members {
   rd_kafka_queue_t *queue;
   pthread_mutex_t mutex;  /* of all below */
   struct uk_list queries; /* that are not answered yet */
-  int32_t hints[HINTS];   /* by the group's hash, which broker coordinates it; -1 = not known */
+  int32_t hints[HINTS];   /* by the group's hash: the broker that coordinates it; -1: not known */
   bool ending;
 };
 
@@ -56,7 +56,7 @@ static bool ask_broker(struct uk_kafka_members *members, struct uk_kafka_member_
   return true;
 }
 
-/* The mutex is held. False: nobody was asked. */
+/* False if no broker could be asked. The mutex is held. */
 static bool ask_all(struct uk_kafka_members *members, struct uk_kafka_member_query *query)
 {
   int32_t brokers[UK_KAFKA_BROKERS_MAX];
@@ -84,7 +84,7 @@ void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_memb
 
 /* Answers. */
 
-/* NULL: nothing is said of it. */
+/* NULL when the answer does not say. */
 static const rd_kafka_topic_partition_list_t *held_by(const rd_kafka_MemberDescription_t *member)
 {
   const rd_kafka_MemberAssignment_t *assignment = rd_kafka_MemberDescription_assignment(member);
@@ -145,14 +145,14 @@ static const rd_kafka_ConsumerGroupDescription_t *said_by(rd_kafka_event_t *even
   return count == 1 && error == NULL ? groups[0] : NULL;
 }
 
-/* A broker that is not the coordinator says less than one that does not answer. */
+/* A timeout outranks NOT_COORDINATOR. */
 static void note_failure(struct uk_kafka_member_query *query, rd_kafka_resp_err_t code)
 {
   if (query->query.code == RD_KAFKA_RESP_ERR__WAIT_COORD || code == RD_KAFKA_RESP_ERR__TIMED_OUT)
     query->query.code = code;
 }
 
-/* The mutex is held. Others that are asked the same need not be waited for. */
+/* Drops the query from what other brokers were asked. The mutex is held. */
 static void drop_others(struct uk_kafka_members *members, const struct uk_kafka_member_query *query)
 {
   struct broker_query *sent = UK_LIST_FIRST(&members->queries, struct broker_query, link);
@@ -168,7 +168,7 @@ static bool is_of_coordinators(rd_kafka_resp_err_t code)
          code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
 }
 
-/* The mutex is held. Returns the query when it is answered. */
+/* Returns the query once it is answered. The mutex is held. */
 static struct uk_kafka_member_query *take_answer(struct uk_kafka_members *members,
                                                  struct broker_query *sent, rd_kafka_event_t *event)
 {
@@ -193,7 +193,8 @@ static struct uk_kafka_member_query *take_answer(struct uk_kafka_members *member
   if (query->asked > 0 || (was_hint && ask_all(members, query)))
     return NULL;
   if (is_of_coordinators(query->query.code) && uk_kafka_topics_groupless(members->topics))
-    query->query.code = RD_KAFKA_RESP_ERR_NO_ERROR; /* who is in no group is no member */
+    query->query.code =
+      RD_KAFKA_RESP_ERR_NO_ERROR; /* where no group exists, no instance is a member */
   return query;
 }
 

@@ -7,8 +7,8 @@
 #include "server/kafka_engine/rd/kafka_rd.h"
 
 enum {
-  BATCH = 500, /* librdkafka compares each partition of a question with each */
-  PAUSE = 50   /* milliseconds before a question is asked again */
+  BATCH = 500, /* librdkafka compares each partition of a request with every other */
+  PAUSE = 50   /* milliseconds before a request is sent again */
 };
 
 /* Asking. */
@@ -24,7 +24,7 @@ make_list(int64_t timestamp, const struct uk_topic_partition_offset *at, size_t 
   return list;
 }
 
-/* An error of any of them is an error of all: what was not answered still holds the timestamp. */
+/* The first error is the error of all: partitions without an answer still hold the timestamp. */
 static rd_kafka_resp_err_t ask_once(rd_kafka_t *control, int64_t timestamp,
                                     struct uk_topic_partition_offset *at, size_t count,
                                     int64_t deadline, size_t *failed)
@@ -37,7 +37,8 @@ static rd_kafka_resp_err_t ask_once(rd_kafka_t *control, int64_t timestamp,
     code = list->elems[i].err;
     *failed = i;
   }
-  /* That it is there was seen before; librdkafka says this of one that has no leader. */
+  /* The partition exists, as the check has shown: librdkafka reports one without a leader like
+   * this. */
   if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
     code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
   for (size_t i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < count; i++)
@@ -46,7 +47,7 @@ static rd_kafka_resp_err_t ask_once(rd_kafka_t *control, int64_t timestamp,
   return code;
 }
 
-/* A leader that moves is asked again, where it went. */
+/* Asks again while a leader moves. */
 static rd_kafka_resp_err_t ask(rd_kafka_t *control, int64_t timestamp,
                                struct uk_topic_partition_offset *at, size_t count, int64_t deadline,
                                size_t *failed)
@@ -74,7 +75,7 @@ rd_kafka_resp_err_t uk_kafka_offsets_ask(rd_kafka_t *control, int64_t timestamp,
     size_t size = count - i < BATCH ? count - i : BATCH;
     code = ask(control, timestamp, at + i, size, deadline, failed);
     *failed += i;
-    /* librdkafka does not say which one it is about. */
+    /* librdkafka does not say which partition the code is about. */
     for (size_t j = i; size > 1 && code != RD_KAFKA_RESP_ERR_NO_ERROR && j < i + size; j++) {
       size_t none;
       if (uk_kafka_code_passes(code) ||
@@ -96,7 +97,7 @@ struct offsets {
   rd_kafka_t *control;
   struct uk_kafka_topics *topics;
   struct uk_kafka_blocking *blocking;
-  size_t failed; /* of an error: the index of the partition that it is about */
+  size_t failed; /* the index of the partition that an error is about */
 };
 
 static void finish(struct offsets *offsets)
@@ -116,7 +117,7 @@ static void fail(struct offsets *offsets, rd_kafka_resp_err_t code, size_t faile
     uk_kafka_topics_forget(offsets->topics, at->topic);
 }
 
-/* Where there is no record that late, the offset is the end. */
+/* If no record is that late, the offset is the end. */
 static rd_kafka_resp_err_t fill_ends(struct offsets *offsets, size_t *failed)
 {
   struct uk_offsets *operation = offsets->operation;

@@ -1,14 +1,15 @@
-/* kafka_places: the topics and partitions that an operation names, in whichever array it names them. */
+/* kafka_places: the topics and partitions that an operation names, whatever array it names them
+ * in. */
 #ifndef UK_KAFKA_PLACES_H
 #define UK_KAFKA_PLACES_H
 
 #include "server/engine/engine.h"
 
 struct uk_kafka_places {
-  const void *first; /* item of the operation's array */
+  const void *first; /* the first item of the operation's array */
   size_t count, stride;
-  size_t topic, partition; /* where they stand in each item */
-  bool any_partition;      /* the items name none */
+  size_t topic, partition; /* their offsets in an item */
+  bool any_partition;      /* items name no partition */
 };
 
 struct uk_kafka_places uk_kafka_places_of_offsets(const struct uk_topic_partition_offset *offsets,

@@ -10,11 +10,10 @@
 #include "server/kafka_engine/rd/kafka_query.h"
 
 enum {
-  QUERY_TIMEOUT = 2000,  /* milliseconds of one question; less where a deadline comes first */
-  DOUBT_TIMEOUT = 300,   /* milliseconds of the first one after a connection was lost */
-  FULL_INTERVAL = 30000, /* between two looks at all topics that nobody asked for */
-  SILENCES =
-    3, /* questions in a row that a broker leaves open until the cluster is taken for away */
+  QUERY_TIMEOUT = 2000,  /* milliseconds for one request; less if a deadline comes first */
+  DOUBT_TIMEOUT = 300,   /* milliseconds for the first request after a connection was lost */
+  FULL_INTERVAL = 30000, /* milliseconds between requests for all topics that nobody asked for */
+  SILENCES = 3,          /* requests in a row without an answer until the cluster counts as away */
   REASON_SIZE = 360
 };
 
@@ -22,21 +21,21 @@ struct uk_kafka_topics {
   rd_kafka_t *control;
   rd_kafka_queue_t *errors; /* of the handle */
   pthread_t thread;
-  bool running; /* the thread is there */
+  bool running; /* the thread runs */
 
   pthread_mutex_t mutex; /* of all below */
   pthread_cond_t work;
   struct uk_kafka_catalog catalog;
-  struct uk_list queries;        /* to be asked, in the order in which they came */
+  struct uk_list queries;        /* pending, in the order in which they arrived */
   int64_t next_full, next_check; /* monotonic milliseconds */
   bool has_answered;             /* the cluster has answered before */
-  bool has_errors;               /* there may be errors to listen to */
-  bool connection_lost;          /* a connection was lost, and nothing was asked since */
-  bool cut_off;      /* no broker was reached when it was last asked for one, if but for a moment */
-  bool down;         /* the cluster does not answer */
-  unsigned silences; /* questions in a row that a broker left open */
+  bool has_errors;               /* librdkafka may have reported errors */
+  bool connection_lost;          /* and nothing was asked since */
+  bool cut_off;                  /* the last request reached no broker, maybe only for a moment */
+  bool down;                     /* the cluster does not answer */
+  unsigned silences;             /* requests in a row without an answer */
   bool stopping;
-  char reason[REASON_SIZE]; /* why it is down, or what went wrong since it last answered */
+  char reason[REASON_SIZE]; /* why the cluster is down, or what went wrong since it last answered */
 };
 
 /* What an answer means. The mutex is held. */
@@ -47,8 +46,8 @@ static void learn_all(struct uk_kafka_topics *topics, const rd_kafka_metadata_t 
   topics->next_full = uk_clock_monotonic() + FULL_INTERVAL;
 }
 
-/* That no broker can be reached is said at once. One that is reached and does not answer may be the only one that is
- * paused: it is left, and another one asked. */
+/* If no broker can be reached, the cluster is down at once. A broker that is reached but does not
+ * answer may be the only one that is paused, so librdkafka is asked again and takes another one. */
 static void record_outcome(struct uk_kafka_topics *topics, rd_kafka_resp_err_t code)
 {
   topics->next_check = uk_clock_monotonic() + UK_KAFKA_CHECK_INTERVAL;
@@ -66,9 +65,10 @@ static void record_outcome(struct uk_kafka_topics *topics, rd_kafka_resp_err_t c
   topics->down = true;
 }
 
-/* Asking. Without the mutex while librdkafka waits. */
+/* Asking. The mutex is released while librdkafka waits. */
 
-/* What librdkafka says is wrong with its connections. How many brokers are down says less than why the last one is. */
+/* Takes what librdkafka reports about its connections. "All brokers are down" says less than why
+ * the last one is. */
 static void take_errors(struct uk_kafka_topics *topics)
 {
   rd_kafka_event_t *event;
@@ -103,7 +103,8 @@ static rd_kafka_resp_err_t ask(struct uk_kafka_topics *topics, struct uk_slice n
     topics->cut_off = true;
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR && topics->reason[0] == '\0')
     snprintf(topics->reason, sizeof topics->reason, "%s", rd_kafka_err2str(code));
-  /* What failed and was cut short says little of the cluster: the pulse is felt next. */
+  /* A request that was cut short and failed says little about the cluster: check the connection
+   * next. */
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR || timeout == QUERY_TIMEOUT)
     record_outcome(topics, code);
   else
@@ -114,7 +115,7 @@ static rd_kafka_resp_err_t ask(struct uk_kafka_topics *topics, struct uk_slice n
   return code;
 }
 
-/* Asks again what a broker left open, while there is time. */
+/* Asks again, within the deadline, when a broker did not answer. */
 static rd_kafka_resp_err_t retry_until(struct uk_kafka_topics *topics, struct uk_slice name,
                                        int64_t deadline, const rd_kafka_metadata_t **metadata)
 {
@@ -134,7 +135,8 @@ static struct uk_kafka_topic_query *query_of(struct uk_link *link)
   return (struct uk_kafka_topic_query *)UK_LIST_ENTRY(link, struct uk_kafka_query, link);
 }
 
-/* Moves to `alike` what asks for the same as the first, in their order. Returns the earliest of their deadlines. */
+/* Moves the queries that ask for the same as the first to `alike`, in their order. Returns the
+ * earliest of their deadlines. */
 static int64_t take_alike(struct uk_kafka_topics *topics, struct uk_list *alike)
 {
   struct uk_link *link = uk_list_first(&topics->queries), *next;
@@ -190,14 +192,14 @@ static void ask_first(struct uk_kafka_topics *topics)
   pthread_mutex_lock(&topics->mutex);
 }
 
-/* Whether a connection was lost of a cluster that is taken for well. Once it is cut off, each broker's complaint would put
- * off the question that decides. */
+/* True when a connection was lost and the cluster still counts as well. Once it is cut off, the
+ * errors of other brokers must not delay the request that decides. */
 static bool must_check_now(const struct uk_kafka_topics *topics)
 {
   return topics->connection_lost && !topics->cut_off && !topics->down;
 }
 
-/* What nobody asked for: whether the cluster is there, and at times what topics it has. */
+/* What nobody asked for: whether the cluster is there, and from time to time all its topics. */
 static void check_connection(struct uk_kafka_topics *topics)
 {
   bool hasty = must_check_now(topics);
@@ -264,7 +266,7 @@ void uk_kafka_topics_ask(struct uk_kafka_topics *topics, struct uk_kafka_topic_q
     answer(query, RD_KAFKA_RESP_ERR__TRANSPORT, 0);
 }
 
-/* What is in memory. */
+/* Memory. */
 
 int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_slice name)
 {
@@ -285,7 +287,7 @@ bool uk_kafka_topics_leaderless(struct uk_kafka_topics *topics, struct uk_slice 
   return leaderless;
 }
 
-/* A question whose answer is only for memory. */
+/* A query whose answer is for memory only. */
 struct refresh {
   struct uk_kafka_topic_query query;
   struct uk_kafka_name name;

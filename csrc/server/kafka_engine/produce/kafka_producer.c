@@ -237,9 +237,10 @@ static void checked(struct uk_kafka_check *check)
   struct produce *produce = (struct produce *)check;
   struct uk_operation *operation = check->operation;
   if (operation->error == UK_OK && atomic_load(&produce->producer->bytes) > BYTES_MAX)
-    uk_operation_fail(operation, UK_E_UNAVAILABLE,
-                      "%lld bytes of messages wait for the Kafka cluster, the most that may",
-                      (long long)BYTES_MAX);
+    uk_operation_fail(
+      operation, UK_E_UNAVAILABLE,
+      "%lld bytes of messages are waiting for the Kafka cluster, which is the limit",
+      (long long)BYTES_MAX);
   if (operation->error == UK_OK)
     send_all(produce);
   else

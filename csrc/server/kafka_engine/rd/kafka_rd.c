@@ -128,7 +128,7 @@ void uk_kafka_fail_change(struct uk_operation *operation, rd_kafka_resp_err_t co
 const char *uk_kafka_reason(rd_kafka_resp_err_t code, const char *text)
 {
   if (code == RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT)
-    return UK_HEADER_SESSION_TIMEOUT ": the Kafka cluster takes no session of this length "
+    return UK_HEADER_SESSION_TIMEOUT ": the Kafka cluster does not accept a session this long "
                                      "(group.min.session.timeout.ms, group.max.session.timeout.ms)";
   return text != NULL ? text : rd_kafka_err2str(code);
 }

@@ -276,7 +276,7 @@ static char *read_value(const char *name, const char *path, char *message, size_
   value[length] = '\0';
   if (strlen(value) == length)
     return value;
-  snprintf(message, size, "properties: %s: %s: holds a NUL", name, path);
+  snprintf(message, size, "properties: %s: %s: contains a NUL", name, path);
   free(value);
   return NULL;
 }
@@ -293,7 +293,7 @@ static bool check_value(const struct property *property, char *message, size_t s
     return true;
   snprintf(message, size, "properties: %s: %s", property->name,
            result == RD_KAFKA_CONF_UNKNOWN ? "unknown property of librdkafka"
-                                           : "librdkafka does not take this value");
+                                           : "librdkafka does not accept this value");
   return false;
 }
 
