@@ -24,7 +24,8 @@ void uk_http_unregister(struct uk_http *http);
 /* The library's own MHD_queue_response; NULL if it cannot be found. */
 uk_queue_response *uk_http_queue_function(void);
 
-/* The connection's socket, or -1. */
+/* The connection's socket, or -1. What MHD_get_connection_info returns is valid only until its next
+ * call for the same connection: version 1.0 of the library overwrites it. */
 int uk_http_socket(struct MHD_Connection *connection);
 
 /* Whether the connection is above the limit. */

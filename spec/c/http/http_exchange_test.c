@@ -3,6 +3,7 @@
  * Requests on the wire. The test plays the engine, which knows one operation, topics, and can hold
  * it until the test completes it. */
 #include <dirent.h>
+#include <dlfcn.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -24,10 +25,28 @@ enum { DRAINED = 4 * HTTP_RIG_BODY_MAX }; /* bytes of a refused body that are re
 
 static struct http_rig rig;
 
+/* The library, as its version 1.0 is: the answer to a question about a connection is valid until
+ * the next question. */
+const union MHD_ConnectionInfo *MHD_get_connection_info(struct MHD_Connection *connection,
+                                                        enum MHD_ConnectionInfoType type, ...)
+{
+  static _Thread_local union MHD_ConnectionInfo answer;
+  union {
+    void *symbol;
+    const union MHD_ConnectionInfo *(*function)(struct MHD_Connection *,
+                                                enum MHD_ConnectionInfoType, ...);
+  } library = {.symbol = dlsym(RTLD_NEXT, "MHD_get_connection_info")};
+  const void *info = library.function(connection, type);
+  if (info == NULL)
+    return NULL;
+  memcpy(&answer, info, sizeof answer);
+  return &answer;
+}
+
 /* The engine. */
 
 static struct uk_topics *_Atomic kept;
-static atomic_bool keeps;
+static atomic_bool keeps, saw_client;
 static char topic_name[2 * UK_GZIP_LEAST];
 static size_t topic_count;
 
@@ -41,6 +60,7 @@ static void end_topics(struct uk_topics *operation)
 static void topics(struct uk_engine *engine, struct uk_topics *operation)
 {
   (void)engine;
+  atomic_store(&saw_client, uk_request_is_client_alive(operation->operation.context));
   if (atomic_load(&keeps))
     atomic_store(&kept, operation);
   else
@@ -437,10 +457,20 @@ static void zips_from_its_least_length_on(void)
   http_rig_close(&rig);
 }
 
+static void sees_that_its_client_is_there(void)
+{
+  open_rig();
+  ask_once(GET_TOPICS);
+  CHECK(wire_has_status(200));
+  CHECK(atomic_load(&saw_client));
+  http_rig_close(&rig);
+}
+
 int main(void)
 {
   CHECK_RUN(its_threads_take_no_signal);
   CHECK_RUN(takes_targets_in_every_form);
+  CHECK_RUN(sees_that_its_client_is_there);
   CHECK_RUN(counts_what_is_under_way);
   CHECK_RUN(answers_503_while_it_stops);
   CHECK_RUN(writes_an_answer_to_its_end_when_it_stops);
