@@ -188,9 +188,12 @@ static void fake_run(struct uk_kafka_task *task)
   }
 }
 
-/* Runs whatever is woken until nothing is. A task that wakes itself without end fails. */
+/* Runs whatever is woken until nothing is. A task that wakes itself without end fails. The task of
+ * a member that could not be added to the table never runs, and was freed with it. */
 static void fake_settle(void)
 {
+  if (fake.groups->count == 0)
+    fake.tasks = (struct uk_list){.head = {NULL, NULL}};
   for (int rounds = 0;; rounds++) {
     struct uk_kafka_task *task = fake_first_task();
     while (task != NULL && task->state != UK_TASK_READY && task->timer.time > fake.now)
