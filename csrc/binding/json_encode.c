@@ -146,7 +146,7 @@ struct indices {
 };
 
 /* Returns the key below the top as an array index, 0 if it is none. */
-static int64_t index_at(lua_State *L)
+static inline int64_t index_at(lua_State *L)
 {
 #if LUA_VERSION_NUM >= 503
   const int64_t index = lua_isinteger(L, -2) ? (int64_t)lua_tointeger(L, -2) : 0;
@@ -162,7 +162,7 @@ static int64_t index_at(lua_State *L)
 
 /* Pops the first key and value and reads the keys after it. Returns false if one is not an
  * index. */
-static bool read_indices(lua_State *L, struct indices *indices)
+static inline bool read_indices(lua_State *L, struct indices *indices)
 {
   lua_pop(L, 1);
   for (; lua_next(L, -2) != 0; lua_pop(L, 1)) {
