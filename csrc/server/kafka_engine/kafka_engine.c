@@ -234,8 +234,8 @@ static bool open_control(struct kafka_engine *engine, char *message, size_t size
   return true;
 }
 
-/* Each instance gets a consumer of its own when its first request arrives. Making one now shows what librdkafka refuses
- * of the properties. */
+/* Each instance gets a consumer of its own when its first request arrives. Making one now shows
+ * what librdkafka refuses of the properties. */
 static bool try_consumer(struct kafka_engine *engine, char *message, size_t size)
 {
   rd_kafka_conf_t *conf = uk_kafka_conf(engine->settings, UK_KAFKA_GROUP);
@@ -328,7 +328,8 @@ enum uk_error uk_kafka_engine_open(struct uk_engine **engine,
     *engine = &made->engine;
     return UK_OK;
   }
-  /* librdkafka may refuse a set of properties of which each is fine; the message is then its own. */
+  /* librdkafka may refuse a set of properties of which each is fine; the message is then its
+   * own. */
   if (error == UK_OK)
     error = message[0] != '\0' ? UK_E_BAD_REQUEST : UK_E_NO_MEMORY;
   close_engine(&made->engine);

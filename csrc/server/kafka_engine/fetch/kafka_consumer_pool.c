@@ -7,12 +7,12 @@
 #include "common/clock.h"
 
 enum {
-  BROKER_WAIT = 5,     /* milliseconds until a broker says that there is nothing new */
-  SESSIONS_BEFORE = 4, /* of one handle, before another one is made */
-  WOKEN = 4            /* waiters, when a session was given back */
+  BROKER_WAIT = 5,     /* milliseconds until a broker reports that it has nothing new */
+  SESSIONS_BEFORE = 4, /* on each handle, before another handle is opened */
+  WOKEN = 4            /* waiters, each time a session is given back */
 };
 
-/* With the mutex held. */
+/* The mutex is held. */
 
 static void wake_waiters(struct uk_kafka_consumer_pool *pool, size_t count)
 {
@@ -41,7 +41,8 @@ static struct uk_kafka_session *take_fitting(struct uk_kafka_consumer_pool *pool
   return session;
 }
 
-/* A session of the consumer that has one of the partitions; one of a hash that is the same by chance counts as well. */
+/* A session of the consumer with one of these partitions, or one with an equal hash, which is
+ * treated the same. */
 static struct uk_kafka_session *who_has(const struct uk_kafka_consumer_pool *pool,
                                         const struct uk_kafka_pooled_consumer *consumer,
                                         const struct uk_kafka_session *session)
@@ -63,8 +64,8 @@ static bool may_share(const struct uk_kafka_pooled_consumer *consumer)
   return consumer->handle != NULL && !consumer->retired;
 }
 
-/* The consumer with the fewest sessions that has none of the partitions, or NULL. `in_the_way` is the oldest parked session that
- * could make room. */
+/* The consumer with the fewest sessions among those that read none of the partitions, or NULL.
+ * `in_the_way` is the oldest parked session whose end would free one. */
 static struct uk_kafka_pooled_consumer *choose(struct uk_kafka_consumer_pool *pool,
                                                const struct uk_kafka_session *session,
                                                struct uk_kafka_session **in_the_way)
@@ -120,7 +121,7 @@ static void detach(struct uk_kafka_consumer_pool *pool, struct uk_kafka_session 
   wake_waiters(pool, WOKEN);
 }
 
-/* Makes a handle while the mutex is let go. NULL with a text when there is none to be had. */
+/* Opens a handle; the mutex is released meanwhile. NULL, with a text, on failure. */
 static struct uk_kafka_pooled_consumer *make_consumer(struct uk_kafka_consumer_pool *pool,
                                                       char *text, size_t size)
 {
@@ -132,8 +133,7 @@ static struct uk_kafka_pooled_consumer *make_consumer(struct uk_kafka_consumer_p
   wake_waiters(pool, SIZE_MAX);
   if (handle == NULL)
     return NULL;
-  struct uk_kafka_pooled_consumer *consumer =
-    free_place(pool); /* no other could take it meanwhile */
+  struct uk_kafka_pooled_consumer *consumer = free_place(pool); /* `making` kept it free */
   *consumer = (struct uk_kafka_pooled_consumer){.handle = handle};
   return consumer;
 }

@@ -1,7 +1,9 @@
-/* kafka_consumer_pool: the consumer handles that fetches read through: made when they are needed, lent, kept for a while.
+/* kafka_consumer_pool: the consumer handles that fetches read through: opened on demand, shared,
+ * and kept for a while.
  *
- * A handle reads a partition for one at a time; several fetches that read different partitions share it. A session whose
- * fetch left something is kept as it stands, with what was read ahead, for the next fetch that goes on from there. */
+ * A handle reads a partition for one session at a time; sessions that read different partitions
+ * share it. A session whose fetch left records behind is parked as it is, with what was read ahead,
+ * for the next fetch that continues there. */
 #ifndef UK_KAFKA_CONSUMER_POOL_H
 #define UK_KAFKA_CONSUMER_POOL_H
 
@@ -10,60 +12,59 @@
 #include "server/kafka_engine/rd/kafka_reaper.h"
 
 enum {
-  UK_KAFKA_POOL_SIZE = 8,      /* handles at most */
-  UK_KAFKA_SESSIONS_EACH = 64, /* at once */
-  UK_KAFKA_PARKED = 8, /* sessions that are parked, each with what one handle may read ahead */
-  UK_KAFKA_PARK_TIME = 3000,      /* milliseconds that a session is parked */
-  UK_KAFKA_CONSUMER_IDLE = 60000, /* milliseconds that a handle without sessions stays */
-  UK_KAFKA_STOP_SLICE =
-    64 /* parts that are stopped without a pause, for a thread that others need */
+  UK_KAFKA_POOL_SIZE = 8,         /* handles at most */
+  UK_KAFKA_SESSIONS_EACH = 64,    /* at a time */
+  UK_KAFKA_PARKED = 8,            /* parked sessions, each with what one handle may read ahead */
+  UK_KAFKA_PARK_TIME = 3000,      /* milliseconds that a session stays parked */
+  UK_KAFKA_CONSUMER_IDLE = 60000, /* milliseconds that a handle without sessions stays open */
+  UK_KAFKA_STOP_SLICE = 64        /* parts to stop in one run, so that other tasks get the thread */
 };
 
 struct uk_kafka_consumer_pool;
 
-/* NULL when memory is out. */
+/* NULL when memory runs out. */
 struct uk_kafka_consumer_pool *uk_kafka_consumer_pool_new(const struct uk_kafka_settings *settings,
                                                           struct uk_kafka_executor *executor,
                                                           struct uk_kafka_reaper *reaper);
-/* No session is in use, and the executor still runs. The handles go to the reaper. */
+/* Precondition: no session is in use, and the executor runs. The handles go to the reaper. */
 void uk_kafka_consumer_pool_free(struct uk_kafka_consumer_pool *pool);
 
 /* A task that waits for a session. */
 struct uk_kafka_pool_waiter {
   struct uk_kafka_task *task;
-  struct uk_link link; /* among those that wait */
+  struct uk_link link; /* among the waiters */
 };
 
 enum uk_kafka_acquired {
   UK_KAFKA_ACQUIRED,
-  UK_KAFKA_ACQUIRE_BUSY, /* the waiter is in the line: the task is woken when it may be worth to ask again */
-  UK_KAFKA_ACQUIRE_UNCONNECTED, /* no handle can be made: see the text */
-  UK_KAFKA_ACQUIRE_NO_MEMORY    /* memory is out */
+  UK_KAFKA_ACQUIRE_BUSY,        /* it waits: the task is woken when another try may succeed */
+  UK_KAFKA_ACQUIRE_UNCONNECTED, /* no handle can be opened; see the text */
+  UK_KAFKA_ACQUIRE_NO_MEMORY    /* memory ran out */
 };
 
-/* Acquires what reads these positions, none of them started yet unless the session was parked. Its queue wakes the task, but not
- * for what is in it already. */
+/* Acquires a session that reads these positions. It has started none of them, unless it was parked.
+ * Its queue wakes the task, except for what is in the queue already. */
 enum uk_kafka_acquired uk_kafka_consumer_pool_acquire(
   struct uk_kafka_consumer_pool *pool, const struct uk_kafka_position *positions, size_t count,
   struct uk_kafka_pool_waiter *waiter, struct uk_kafka_session **session, char *text, size_t size);
 
-/* Out of the line, if the waiter is in it. */
+/* Stops waiting, if it waits. */
 void uk_kafka_consumer_pool_leave(struct uk_kafka_consumer_pool *pool,
                                   struct uk_kafka_pool_waiter *waiter);
 
-/* Takes back a session that was stopped. */
+/* Gives a stopped session back. */
 void uk_kafka_consumer_pool_release(struct uk_kafka_consumer_pool *pool,
                                     struct uk_kafka_session *session);
 
-/* Takes back a session that goes on. */
+/* Gives a session back that goes on reading. */
 void uk_kafka_consumer_pool_park(struct uk_kafka_consumer_pool *pool,
                                  struct uk_kafka_session *session);
 
-/* What the handle of the session knows of topics is out of date: it is not shared again. */
+/* The session's handle has outdated knowledge of topics: no new session uses it. */
 void uk_kafka_consumer_pool_retire(struct uk_kafka_consumer_pool *pool,
                                    struct uk_kafka_session *session);
 
-/* The topic is gone: what was read ahead of it is not the records of another of its name. */
+/* The topic is gone: what was read ahead does not belong to a new one of the same name. */
 void uk_kafka_consumer_pool_forget(struct uk_kafka_consumer_pool *pool, struct uk_slice topic);
 
 #endif

@@ -1,4 +1,5 @@
-/* kafka_consumer_pool_private: what kafka_consumer_pool.c, which acquires, and kafka_consumer_pool_task.c, which tidies up, share. */
+/* kafka_consumer_pool_private: shared by kafka_consumer_pool.c, which acquires sessions, and
+ * kafka_consumer_pool_task.c, which closes what is idle. */
 #ifndef UK_KAFKA_CONSUMER_POOL_PRIVATE_H
 #define UK_KAFKA_CONSUMER_POOL_PRIVATE_H
 
@@ -9,10 +10,10 @@
 enum { UK_KAFKA_PART_BUCKETS = 4096 };
 
 struct uk_kafka_pooled_consumer {
-  rd_kafka_t *handle; /* NULL: the place is free */
-  size_t sessions;    /* parked ones too */
-  int64_t idle_since; /* without sessions */
-  bool retired;       /* not shared any more */
+  rd_kafka_t *handle; /* NULL: the slot is free */
+  size_t sessions;    /* including parked ones */
+  int64_t idle_since; /* when it last lost its last session */
+  bool retired;       /* no new session uses it */
 };
 
 struct uk_kafka_consumer_pool {
@@ -20,16 +21,16 @@ struct uk_kafka_consumer_pool {
   const struct uk_kafka_settings *settings;
   struct uk_kafka_reaper *reaper;
 
-  pthread_mutex_t mutex; /* of all below, and of what the pool has in parts and sessions */
+  pthread_mutex_t mutex; /* of all below, and of the pool's fields in parts and sessions */
   struct uk_kafka_pooled_consumer consumers[UK_KAFKA_POOL_SIZE];
-  bool making;             /* somebody makes a handle, outside of the mutex */
-  struct uk_list *buckets; /* of the parts in use, by their hashes */
-  struct uk_list parked;   /* the oldest first */
+  bool making;             /* a thread opens a handle, without the mutex */
+  struct uk_list *buckets; /* the parts in use, by hash */
+  struct uk_list parked;   /* oldest first */
   size_t parked_count;
   struct uk_list waiters;
 };
 
-/* With the mutex held. */
+/* The mutex is held. */
 
 static inline struct uk_kafka_session *
 uk_kafka_consumer_pool_first_parked(const struct uk_kafka_consumer_pool *pool)
@@ -47,7 +48,7 @@ uk_kafka_consumer_pool_next_parked(const struct uk_kafka_consumer_pool *pool,
 void uk_kafka_consumer_pool_take_parked(struct uk_kafka_consumer_pool *pool,
                                         struct uk_kafka_session *session);
 
-/* What the task runs. */
+/* The run of the task. */
 void uk_kafka_consumer_pool_run(struct uk_kafka_task *task, int64_t now);
 
 #endif

@@ -9,7 +9,7 @@ static bool is_over(const struct uk_kafka_consumer_pool *pool,
          session->consumer->retired || pool->parked_count > UK_KAFKA_PARKED;
 }
 
-/* A parked session whose time is over, NULL when there is none. The mutex is held. */
+/* A parked session that is to end, or NULL. The mutex is held. */
 static struct uk_kafka_session *take_over(struct uk_kafka_consumer_pool *pool, int64_t now)
 {
   struct uk_kafka_session *session = uk_kafka_consumer_pool_first_parked(pool);
@@ -20,7 +20,8 @@ static struct uk_kafka_session *take_over(struct uk_kafka_consumer_pool *pool, i
   return session;
 }
 
-/* The handle of a consumer that nobody needs, NULL when there is none; when the next might be one. The mutex is held. */
+/* The handle of an idle consumer, or NULL; lowers `next` to when the next one may become idle. The
+ * mutex is held. */
 static rd_kafka_t *take_idle(struct uk_kafka_consumer_pool *pool, int64_t now, int64_t *next)
 {
   for (size_t i = 0; i < UK_KAFKA_POOL_SIZE; i++) {

@@ -10,7 +10,7 @@ static struct uk_slice name_of(const struct uk_kafka_watched_end *end)
   return uk_slice_of(end->name, end->length);
 }
 
-/* With the mutex held. */
+/* The mutex is held. */
 
 static struct uk_list *bucket_of(struct uk_kafka_end_watch *watch, uint64_t hash)
 {
@@ -29,7 +29,7 @@ struct uk_kafka_watched_end *uk_kafka_end_watch_find(struct uk_kafka_end_watch *
   return end;
 }
 
-/* NULL when memory is out. */
+/* NULL when memory runs out. */
 static struct uk_kafka_watched_end *add(struct uk_kafka_end_watch *watch, struct uk_slice topic,
                                         int32_t partition, int64_t at)
 {
@@ -94,7 +94,7 @@ static enum uk_kafka_at look(struct uk_kafka_end_waiter *waiter)
   return at;
 }
 
-/* For those who wait. */
+/* For waiters. */
 
 enum uk_kafka_at uk_kafka_end_watch_join(struct uk_kafka_end_watch *watch,
                                          struct uk_kafka_end_waiter *waiter, struct uk_slice topic,

@@ -8,7 +8,7 @@
 
 enum {
   EVENTS_PER_RUN = 2000,
-  BROKER_WAIT = 100,  /* milliseconds: a new end waits as long for the request under way */
+  BROKER_WAIT = 100,  /* milliseconds; a new end waits this long for the request in flight */
   HANDLE_IDLE = 60000 /* milliseconds without an end to follow */
 };
 
@@ -48,7 +48,7 @@ static void unfollow(struct uk_kafka_watched_end *end)
   end->topic = NULL;
 }
 
-/* It is no longer followed: who waits there must look for himself. */
+/* Stops following this end; waiters must re-check it. */
 static void lose(struct uk_kafka_end_watch *watch, struct uk_kafka_watched_end *end,
                  rd_kafka_resp_err_t code)
 {
@@ -95,7 +95,7 @@ static void follow_fresh(struct uk_kafka_end_watch *watch)
     follow(watch, end);
 }
 
-/* What comes. */
+/* What arrives. */
 
 static struct uk_kafka_watched_end *find(struct uk_kafka_end_watch *watch, const char *topic,
                                          int32_t partition)
@@ -112,7 +112,7 @@ static void keep(struct uk_kafka_end_watch *watch, struct uk_kafka_watched_end *
   if (watch->bytes + end->tail.bytes > UK_KAFKA_TAILS_BYTES)
     uk_kafka_tail_cache_clear(&end->tail);
   watch->bytes += end->tail.bytes;
-  /* Where much comes that nobody waits for, it is time to stop. */
+  /* If much arrives while nobody waits, stop following soon. */
   if (end->joined == 0 && end->tail.from > from)
     end->left_at = 0;
   if (!uk_link_is_linked(&end->touched))
@@ -127,7 +127,7 @@ static void take_message(struct uk_kafka_end_watch *watch, const rd_kafka_messag
     find(watch, rd_kafka_topic_name(message->rkt), message->partition);
   if (end != NULL && message->offset >= end->tail.end) {
     keep(watch, end, &watch->record.record);
-    if (!filled) { /* without memory for its headers it is not the record */
+    if (!filled) { /* without memory for its headers the copy is not the record */
       watch->bytes -= end->tail.bytes;
       uk_kafka_tail_cache_clear(&end->tail);
     }
@@ -143,12 +143,12 @@ static void take_code(struct uk_kafka_end_watch *watch, const struct uk_kafka_ev
   if (end != NULL && at_end && event->place->offset > end->tail.end)
     end->tail.end = event->place->offset;
   pthread_mutex_unlock(&watch->mutex);
-  /* Only this task takes ends out, so that it is there still. */
+  /* Only this task removes ends, so this one still exists. */
   if (end != NULL && !at_end && !uk_kafka_code_passes(event->code))
     lose(watch, end, event->code);
 }
 
-/* Those who wait are woken when all that came together is there. The mutex is not held. */
+/* Wakes waiters once everything that arrived together is in memory. The mutex is not held. */
 static void wake_touched(struct uk_kafka_end_watch *watch)
 {
   pthread_mutex_lock(&watch->mutex);
@@ -167,7 +167,7 @@ static void take_events(struct uk_kafka_end_watch *watch)
     if (event.message != NULL) {
       take_message(watch, event.message);
     } else if (event.place != NULL) {
-      wake_touched(watch); /* before one of them may be lost */
+      wake_touched(watch); /* before one of these ends may be lost */
       take_code(watch, &event);
     }
     uk_kafka_event_free(&event);
@@ -178,7 +178,7 @@ static void take_events(struct uk_kafka_end_watch *watch)
     uk_kafka_task_wake(&watch->task);
 }
 
-/* What is not needed any more. */
+/* Ends that are not needed any more. */
 
 static struct uk_kafka_watched_end *first_of(const struct uk_list *bucket)
 {
@@ -218,7 +218,7 @@ static bool is_over(const struct uk_kafka_watched_end *end, int64_t now, bool cl
   return end->joined == 0 && (closing || end->left_at + UK_KAFKA_END_LINGER <= now);
 }
 
-/* Moves the ends of a bucket where nobody waits any more to `over`. Returns when the next end is one of them. */
+/* Moves the ends of a bucket that are over to `over`. Returns when the next end will be. */
 static int64_t take_over_in(struct uk_kafka_end_watch *watch, const struct uk_list *bucket,
                             int64_t now, bool closing, struct uk_list *over)
 {

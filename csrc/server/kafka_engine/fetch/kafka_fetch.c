@@ -5,13 +5,12 @@
 #include "common/clock.h"
 #include "server/kafka_engine/cluster/kafka_offsets.h"
 
-enum {
-  GRACE = 500
-}; /* milliseconds after the deadline in which an answer may come that needs no wait */
+enum { GRACE = 500 }; /* milliseconds after the deadline for answers that need no waiting */
 
 /* The check. */
 
-/* Under the mutex, which the fetch must have before it goes: it may run at once for another reason. */
+/* Wakes the task under the mutex: another event may run the task to its end meanwhile, and it must
+ * take the mutex before that. */
 static void answered(struct uk_kafka_fetch *fetch)
 {
   struct uk_kafka_fetches *fetches = fetch->fetches;
@@ -41,7 +40,7 @@ static void watermarks_answered(struct uk_kafka_query *query)
   answered((struct uk_kafka_fetch *)((char *)query - offsetof(struct uk_kafka_fetch, watermarks)));
 }
 
-/* In hand. */
+/* Running fetches. */
 
 static void free_fetch(struct uk_kafka_task *task)
 {

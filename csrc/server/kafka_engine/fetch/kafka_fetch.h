@@ -1,8 +1,9 @@
-/* kafka_fetch: records from given offsets on, without a group, and the offsets of a partition.
+/* kafka_fetch: reads records from given offsets on, without a group, and answers for the offsets of
+ * partitions.
  *
- * A fetch borrows a reader, a consumer handle that reads its partitions from its offsets on for as long as there is
- * something; one that finds nothing gives it back and waits without it: one handle watches the ends of all partitions
- * that somebody waits for. */
+ * A fetch acquires a session, which reads its partitions through a shared consumer handle. If there
+ * is nothing to read, the fetch gives the session back and waits without one: a single handle
+ * watches the ends of all partitions where somebody waits. */
 #ifndef UK_KAFKA_FETCH_H
 #define UK_KAFKA_FETCH_H
 
@@ -26,11 +27,11 @@ struct uk_kafka_fetch_parts {
 struct uk_kafka_fetches *uk_kafka_fetches_new(const struct uk_kafka_fetch_parts *parts);
 void uk_kafka_fetches_fetch(struct uk_kafka_fetches *fetches, struct uk_fetch *operation);
 void uk_kafka_fetches_offsets(struct uk_kafka_fetches *fetches, struct uk_offsets *operation);
-/* The topic is gone: what is in memory of it is not the records of another of its name. */
+/* The topic is gone: what is in memory does not belong to a new one of the same name. */
 void uk_kafka_fetches_forget(struct uk_kafka_fetches *fetches, struct uk_slice topic);
-/* Ends all that waits; nothing waits from now on. */
+/* Ends all fetches that wait, and from now on none waits. */
 void uk_kafka_fetches_drain(struct uk_kafka_fetches *fetches);
-/* With no operation in its hands, and with the executor still running. The handles go to the reaper. */
+/* Precondition: no operation is pending, and the executor runs. The handles go to the reaper. */
 void uk_kafka_fetches_free(struct uk_kafka_fetches *fetches);
 
 #endif

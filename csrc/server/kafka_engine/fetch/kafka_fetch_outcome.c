@@ -37,7 +37,7 @@ bool uk_kafka_fetch_fail_memory(struct uk_kafka_fetch *fetch)
   return uk_kafka_fetch_end(fetch);
 }
 
-/* Whether the cluster is away, by what `ask` tells of it; the operation is then failed. */
+/* True if the cluster is away according to `ask`; the operation has then failed. */
 static bool is_away(struct uk_kafka_fetch *fetch,
                     enum uk_error (*ask)(struct uk_kafka_topics *, char *, size_t))
 {
@@ -106,7 +106,7 @@ bool uk_kafka_fetch_take_answer(struct uk_kafka_fetch *fetch)
   return answered;
 }
 
-/* What the sink takes. */
+/* The sink. */
 
 bool uk_kafka_fetch_give(void *argument, const struct uk_record *record)
 {

@@ -1,5 +1,6 @@
-/* kafka_fetch_private: a fetch on its way. kafka_fetch.c takes it in hand, kafka_fetch_run.c moves it on: by steps of
- * kafka_fetch_read.c and kafka_fetch_wait.c to an outcome of kafka_fetch_outcome.c. */
+/* kafka_fetch_private: a running fetch. kafka_fetch.c starts it; kafka_fetch_run.c moves it from
+ * state to state, by the steps of kafka_fetch_read.c and kafka_fetch_wait.c, to an outcome of
+ * kafka_fetch_outcome.c. */
 #ifndef UK_KAFKA_FETCH_PRIVATE_H
 #define UK_KAFKA_FETCH_PRIVATE_H
 
@@ -10,7 +11,7 @@
 #include "server/kafka_engine/fetch/kafka_fetch.h"
 #include "server/kafka_engine/rd/kafka_record.h"
 
-enum { UK_FETCH_AGAIN_AFTER = 100 }; /* milliseconds until a start after one that failed */
+enum { UK_FETCH_AGAIN_AFTER = 100 }; /* milliseconds until another start after one that failed */
 
 struct uk_kafka_fetch;
 
@@ -18,21 +19,21 @@ struct uk_kafka_fetches {
   struct uk_kafka_fetch_parts parts;
   struct uk_kafka_consumer_pool *pool;
   struct uk_kafka_end_watch *watch;
-  size_t rotation; /* atomic: which partition is read first */
+  size_t rotation; /* atomic: the partition to read first */
   bool draining;   /* atomic */
   pthread_mutex_t mutex;
   struct uk_list running; /* under the mutex */
 };
 
 enum uk_kafka_fetch_state {
-  UK_FETCH_CHECKING,   /* whether the partitions exist; until `answered` */
-  UK_FETCH_RECHECKING, /* asks that once more */
-  UK_FETCH_STARTING,   /* looks at the ends that are followed, then for a reader */
+  UK_FETCH_CHECKING,   /* that the partitions exist; until `answered` */
+  UK_FETCH_RECHECKING, /* the same again */
+  UK_FETCH_STARTING,   /* looks at watched ends, then acquires a session */
   UK_FETCH_READING,    /* has a session */
-  UK_FETCH_STOPPING,   /* gives the session back, and goes on in `after` */
-  UK_FETCH_ASKING,     /* for the watermarks of positions that are unsure; until `answered` */
-  UK_FETCH_JOINING,    /* all partitions have ended: those who wait at their ends */
-  UK_FETCH_WAITING,    /* there */
+  UK_FETCH_STOPPING,   /* gives the session back, then goes to `after` */
+  UK_FETCH_ASKING,     /* for the watermarks of unsure positions; until `answered` */
+  UK_FETCH_JOINING,    /* all partitions have ended: joins the waiters at their ends */
+  UK_FETCH_WAITING,    /* at the ends */
   UK_FETCH_ENDING
 };
 
@@ -40,52 +41,55 @@ struct uk_kafka_fetch {
   struct uk_kafka_task task;
   struct uk_kafka_fetches *fetches;
   struct uk_fetch *operation;
-  struct uk_link link; /* among those that run */
+  struct uk_link link; /* among the running fetches */
   enum uk_kafka_fetch_state state, after;
-  bool answered; /* atomic: the check or the watermarks that were asked for is there */
+  bool answered; /* atomic: the check or the watermarks have arrived */
   struct uk_kafka_check check;
   struct uk_kafka_watermarks watermarks;
   struct uk_kafka_pool_waiter waiter;
   struct uk_kafka_session *session;
   struct uk_kafka_record record;
-  int64_t limit;      /* when a partition that was not heard of is given up; after the deadline */
-  int64_t not_before; /* the next start */
-  int64_t all_at;     /* when all partitions are read, whatever the first has to say */
-  int64_t nudge_at;   /* when what was taken may be why nothing comes */
-  int64_t answer_at;  /* once there are records: when they are answered, whatever is missing */
-  bool asked;         /* whether it is wanted */
-  bool any;           /* the sink took a record */
-  bool full;          /* the sink refused one */
+  int64_t limit;      /* when to give up on a silent partition; after the deadline */
+  int64_t not_before; /* no start before this time */
+  int64_t all_at;     /* when to read all partitions, even if the first is silent */
+  int64_t nudge_at;   /* when to nudge, if nothing arrives after records were taken */
+  int64_t answer_at;  /* when to answer with the records so far */
+  bool asked;         /* the sink was asked whether its client is alive */
+  bool any;           /* the sink has taken a record */
+  bool full;          /* the sink has refused a record */
   size_t count;
   struct uk_kafka_position positions[];
 };
 
-/* What the task runs. */
+/* The run of the task. */
 void uk_kafka_fetch_run(struct uk_kafka_task *task, int64_t now);
 
-/* Asks whether the partitions are there; wakes the task. */
+/* Checks that the partitions exist, then wakes the task. */
 void uk_kafka_fetch_check(struct uk_kafka_fetch *fetch);
 
-/* The fetch is not in hand any more. */
+/* Takes the fetch out of the running ones. */
 void uk_kafka_fetch_let_go(struct uk_kafka_fetch *fetch);
 
-/* Steps of the task. Each says whether the fetch has a step to do at once: the one that its state names. */
+/* Steps of the task. Each returns true if the fetch has another step to take at once, the one of
+ * its state. */
 
 bool uk_kafka_fetch_go(struct uk_kafka_fetch *fetch, enum uk_kafka_fetch_state state);
-/* By way of giving back the session. */
+/* Gives the session back first. */
 bool uk_kafka_fetch_stop_and_go(struct uk_kafka_fetch *fetch, enum uk_kafka_fetch_state state);
 bool uk_kafka_fetch_end(struct uk_kafka_fetch *fetch);
 bool uk_kafka_fetch_fail_at(struct uk_kafka_fetch *fetch, size_t index, rd_kafka_resp_err_t code);
 bool uk_kafka_fetch_fail_memory(struct uk_kafka_fetch *fetch);
-/* Whether the cluster is not there, which is the outcome then: the fetch is still to be ended. */
+/* True while the cluster is away; the outcome is then set, and the caller still has to end the
+ * fetch. */
 bool uk_kafka_fetch_is_down(struct uk_kafka_fetch *fetch);
-/* The time is up, and of the position `what` is so: "did not answer in time". */
+/* Fails after the time limit; `what` continues the position's name, as in "did not answer in
+ * time". */
 bool uk_kafka_fetch_fail_late(struct uk_kafka_fetch *fetch, size_t index, const char *what);
-/* The time is up, and there is nothing: an answer, unless nobody can know. */
+/* Ends without records at the deadline, or fails if nobody can know whether there are any. */
 bool uk_kafka_fetch_end_empty(struct uk_kafka_fetch *fetch);
-/* Keeps what is known of the topics fresh while the fetch waits. */
+/* Refreshes what is known of the topics while the fetch waits. */
 void uk_kafka_fetch_refresh(const struct uk_kafka_fetch *fetch);
-/* The topic of the position is not what it was taken for. */
+/* The topic of the position is not as it was known. */
 bool uk_kafka_fetch_check_again(struct uk_kafka_fetch *fetch, size_t index, int64_t now);
 
 bool uk_kafka_fetch_start(struct uk_kafka_fetch *fetch, int64_t now);
@@ -96,19 +100,21 @@ bool uk_kafka_fetch_use_watermarks(struct uk_kafka_fetch *fetch, int64_t now);
 bool uk_kafka_fetch_join(struct uk_kafka_fetch *fetch, int64_t now);
 bool uk_kafka_fetch_wait_there(struct uk_kafka_fetch *fetch, int64_t now);
 
-/* What they share. */
+/* Shared by the steps. */
 
-/* What was asked for is there; it is taken once. */
+/* True, once, when the pending answer has arrived. */
 bool uk_kafka_fetch_take_answer(struct uk_kafka_fetch *fetch);
 bool uk_kafka_fetch_is_draining(const struct uk_kafka_fetch *fetch);
 struct uk_operation *uk_kafka_fetch_operation_of(struct uk_kafka_fetch *fetch);
-/* A record for the sink of the fetch, which is the argument. False when it does not take it. */
+/* Gives a record to the sink of the fetch, which is the argument. False if the sink does not take
+ * it. */
 bool uk_kafka_fetch_give(void *argument, const struct uk_record *record);
-/* The position that has its turn to be read first, and on to the next. */
+/* The position to read first; uk_kafka_fetch_rotate moves on to the next. */
 size_t uk_kafka_fetch_rotation(const struct uk_kafka_fetch *fetch);
 void uk_kafka_fetch_rotate(struct uk_kafka_fetch *fetch);
-/* Waits at the ends of all positions: those that are followed already, and with `seen` all, since they were just seen.
- * AT_END when all have joined; with AT_PAST and AT_NOWHERE none has. */
+/* Joins the waiters at the ends of all positions: at ends that are followed already or, with
+ * `seen`, at all of them, since they were just seen. AT_END when all have joined; none has with
+ * AT_PAST and AT_NOWHERE. */
 enum uk_kafka_at uk_kafka_fetch_join_all(struct uk_kafka_fetch *fetch, bool seen);
 void uk_kafka_fetch_leave_all(struct uk_kafka_fetch *fetch);
 

@@ -1,12 +1,12 @@
 #include "server/kafka_engine/fetch/kafka_fetch_private.h"
 
 enum {
-  FIRST_ALONE = 20, /* milliseconds in which the partition that has its turn is read alone */
-  SETTLE = 50,      /* milliseconds after the first record in which what is missing is waited for */
-  SILENCE = 10,     /* milliseconds until the handle is asked whether it has forgotten to go on */
-  LINE_RETRY = 100, /* milliseconds */
-  START_SLICE = 500, /* parts that are started without a pause, for a thread that others need */
-  PARKED_PARTS = 64  /* of a session that is parked */
+  FIRST_ALONE = 20,  /* milliseconds in which only the first partition is read */
+  SETTLE = 50,       /* milliseconds after the first record to wait for other partitions */
+  SILENCE = 10,      /* milliseconds until the handle is nudged, in case its threads sleep */
+  LINE_RETRY = 100,  /* milliseconds between two tries to acquire a session */
+  START_SLICE = 500, /* parts to start in one run, so that other tasks get the thread */
+  PARKED_PARTS = 64  /* the most parts that a session may have to be parked */
 };
 
 static bool sleep_until(struct uk_kafka_fetch *fetch, int64_t time)
@@ -15,7 +15,7 @@ static bool sleep_until(struct uk_kafka_fetch *fetch, int64_t time)
   return false;
 }
 
-/* A start. */
+/* Starting. */
 
 static bool any_unsure(const struct uk_kafka_fetch *fetch)
 {
@@ -68,7 +68,7 @@ bool uk_kafka_fetch_start(struct uk_kafka_fetch *fetch, int64_t now)
   return acquire(fetch, now);
 }
 
-/* Reading. Each says whether there is more to read; otherwise the fetch is in another state. */
+/* Reading. Each returns true if there is more to read; otherwise the fetch is in another state. */
 
 static bool take_record(struct uk_kafka_fetch *fetch, struct uk_kafka_part *part, int64_t now)
 {
@@ -130,7 +130,8 @@ static bool read_all(struct uk_kafka_fetch *fetch, int64_t now)
   }
 }
 
-/* The partition that has its turn is read alone at first: it has its share of a response that others would fill. */
+/* Reads the first partition alone for a while, so that others do not fill the response before
+ * it. */
 static bool start_parts(struct uk_kafka_fetch *fetch, int64_t now)
 {
   struct uk_kafka_session *session = fetch->session;
@@ -192,9 +193,9 @@ bool uk_kafka_fetch_read(struct uk_kafka_fetch *fetch, int64_t now)
   return sleep_until(fetch, session->started < session->count ? fetch->all_at : next);
 }
 
-/* The session goes back. */
+/* Giving the session back. */
 
-/* There was more to read, and the next fetch is likely to ask for it. */
+/* True if there is more to read, which the next fetch is likely to ask for. */
 static bool may_park(struct uk_kafka_fetch *fetch)
 {
   const struct uk_kafka_session *session = fetch->session;

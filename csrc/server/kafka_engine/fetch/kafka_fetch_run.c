@@ -16,7 +16,8 @@ static bool check_again(struct uk_kafka_fetch *fetch)
   return false;
 }
 
-/* What was taken is the answer, whatever became of the rest. After `done` nothing of the fetches may be touched. */
+/* If records were taken they are the answer, whatever happened to the rest. After `done`, nothing
+ * of the fetches may be touched. */
 static bool finish(struct uk_kafka_fetch *fetch)
 {
   struct uk_operation *operation = uk_kafka_fetch_operation_of(fetch);

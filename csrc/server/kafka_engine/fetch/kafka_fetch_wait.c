@@ -5,7 +5,7 @@
 
 enum {
   END_MOVED = 10
-}; /* milliseconds until a start where an end was found to be another than was just read */
+}; /* milliseconds until another start, if an end has moved since it was read */
 
 /* At the ends. */
 
@@ -15,7 +15,7 @@ void uk_kafka_fetch_leave_all(struct uk_kafka_fetch *fetch)
     uk_kafka_end_watch_leave(fetch->fetches->watch, &fetch->positions[i].waiter);
 }
 
-/* What was known of its end is not so any more. */
+/* The end that was seen may have changed. */
 static void doubt(struct uk_kafka_position *position)
 {
   position->past = false;
@@ -26,7 +26,7 @@ enum uk_kafka_at uk_kafka_fetch_join_all(struct uk_kafka_fetch *fetch, bool seen
 {
   for (size_t i = 0; i < fetch->count; i++) {
     struct uk_kafka_position *at = &fetch->positions[i];
-    /* Between the offset and the end that was seen there is nothing. */
+    /* There is nothing between the offset and the end that was seen. */
     int64_t offset = seen && at->end > at->offset ? at->end : at->offset;
     enum uk_kafka_at found =
       uk_kafka_end_watch_join(fetch->fetches->watch, &at->waiter, at->topic, at->partition, offset,
@@ -104,7 +104,7 @@ bool uk_kafka_fetch_wait_there(struct uk_kafka_fetch *fetch, int64_t now)
 
 /* The watermarks. */
 
-/* The index of the unsure position that so many others precede. */
+/* The index of the unsure position that `n` others precede. */
 static size_t nth_unsure(const struct uk_kafka_fetch *fetch, size_t n)
 {
   for (size_t i = 0; i < fetch->count; i++) {
@@ -143,7 +143,7 @@ bool uk_kafka_fetch_ask_watermarks(struct uk_kafka_fetch *fetch)
   return false;
 }
 
-/* False when the operation's offset is before the first one. */
+/* False if the operation's offset is before the first one. */
 static bool place(struct uk_kafka_fetch *fetch, struct uk_kafka_position *at, int64_t first,
                   int64_t end)
 {

@@ -1,4 +1,4 @@
-/* kafka_position: the places from which a fetch reads, each partition once, in the order of their hashes. */
+/* kafka_position: the positions that a fetch reads from: each partition once, sorted by hash. */
 #ifndef UK_KAFKA_POSITION_H
 #define UK_KAFKA_POSITION_H
 
@@ -9,17 +9,18 @@ struct uk_kafka_position {
   struct uk_slice topic; /* the operation's */
   int32_t partition;
   int64_t offset;
-  int64_t end; /* where the partition was seen to end, at or after `offset` unless it is past */
-  bool unsure; /* its watermarks must be asked for: the offset may be outside of them */
-  bool past;   /* the offset is past the end, where there is nothing to read */
+  int64_t end; /* the partition's end as last seen; at or after `offset`, unless it is past */
+  bool unsure; /* `offset` may be outside the partition's watermarks: they must be asked for */
+  bool past;   /* `offset` is past the end: there is nothing to read */
   struct uk_kafka_end_waiter waiter;
 };
 
-/* Nothing is read there: negative offsets mean other things to librdkafka, the last of all is past every end. */
+/* True for an offset that is not to be read: negative ones have other meanings in librdkafka, and
+ * the greatest is past every end. */
 bool uk_kafka_position_is_odd(int64_t offset);
 
-/* Fills `positions`, which has room for as many as the fetch names; how many there are. Of a partition that is named
- * twice the lower offset counts. */
+/* Fills `positions`, which has space for every position of the fetch, and returns how many there
+ * are. If a partition is named twice, the lower offset counts. */
 size_t uk_kafka_positions_fill(struct uk_kafka_position *positions, const struct uk_fetch *fetch);
 
 #endif

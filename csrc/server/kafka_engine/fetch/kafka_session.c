@@ -5,7 +5,7 @@
 #include "server/kafka_engine/rd/kafka_executor.h"
 #include "server/kafka_engine/rd/kafka_handle.h"
 
-/* That are taken before more is asked to be read ahead: a part of what may be. */
+/* Taken bytes after which librdkafka is nudged: a part of what it may read ahead. */
 enum { NUDGE_BYTES = 512 << 10 };
 
 struct uk_kafka_session *uk_kafka_session_new(const struct uk_kafka_position *positions,
@@ -105,7 +105,7 @@ static struct uk_kafka_part *find_part(struct uk_kafka_session *session, const c
   return &session->parts[low];
 }
 
-/* What the event is; NOTHING for one that is of no use. */
+/* What the event is; NOTHING for one that does not matter. */
 static enum uk_kafka_read classify(struct uk_kafka_session *session, struct uk_kafka_part **found)
 {
   const struct uk_kafka_event *event = &session->event;

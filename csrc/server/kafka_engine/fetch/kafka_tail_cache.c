@@ -6,7 +6,7 @@ struct uk_kafka_cached_record {
   struct uk_link link;
   size_t size;
   struct uk_record record;
-  struct uk_record_header headers[]; /* and then the bytes */
+  struct uk_record_header headers[]; /* followed by the bytes */
 };
 
 void uk_kafka_tail_cache_init(struct uk_kafka_tail_cache *tail, int64_t end)

@@ -12,24 +12,25 @@
 #include "server/kafka_engine/produce/kafka_producer_handle.h"
 
 enum {
-  POLL = 100,  /* milliseconds in which the thread looks for more than answers */
-  POLL_TWO = 5 /* and where it has two handles to listen to */
+  POLL = 100,  /* milliseconds between two looks at the handles' health */
+  POLL_TWO = 5 /* the same while two handles have records */
 };
-static const int64_t BYTES_MAX = INT64_C(256) << 20; /* under way, in all requests */
+static const int64_t BYTES_MAX = INT64_C(256) << 20; /* in flight, over all requests */
 
 struct uk_kafka_producer {
   struct uk_kafka_producer_parts parts;
-  pthread_rwlock_t lock; /* of the handles: shared by those who send, the thread's to replace one */
+  pthread_rwlock_t
+    lock; /* of the handles: senders share it, the thread replaces a handle under it */
   struct uk_kafka_producer_handle shared;
   struct uk_kafka_producer_handle
-    alone; /* for records of narrow topics; without a handle until there are some */
-  struct uk_name_set narrow; /* topics that a batch was too large for */
+    alone;                   /* for records of narrow topics; without a handle until there is one */
+  struct uk_name_set narrow; /* topics for which a batch was too large */
   atomic_bool any_narrow;
   pthread_t thread;
   bool running;
   atomic_bool stopping;
-  _Atomic int64_t bytes; /* of the records under way */
-  atomic_uint spread;    /* where records without a key go next */
+  _Atomic int64_t bytes; /* of the records in flight */
+  atomic_uint spread;    /* the partition of the next records without a key */
 };
 
 struct produce {
@@ -37,11 +38,11 @@ struct produce {
   struct uk_kafka_producer *producer;
   struct uk_produce *operation;
   int64_t bytes;
-  atomic_size_t left; /* records without an outcome, and one for the thread that sends */
+  atomic_size_t left; /* records without an outcome, plus one for the thread that sends */
   struct uk_kafka_delivery_tag tags[]; /* one for each record */
 };
 
-/* The answer. */
+/* The outcome. */
 
 static void finish(struct produce *produce)
 {
@@ -62,7 +63,8 @@ static void release(struct produce *produce)
     finish(produce);
 }
 
-/* The broker did not take this batch, whatever librdkafka fears for those before it. */
+/* True if the broker did not take this batch. librdkafka may fear otherwise for the batches before
+ * it. */
 static bool was_refused(rd_kafka_resp_err_t code)
 {
   return code == RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER ||
@@ -70,13 +72,14 @@ static bool was_refused(rd_kafka_resp_err_t code)
          code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
 }
 
-/* The broker itself does not know. */
+/* True if the broker itself does not know. */
 static bool is_open(rd_kafka_resp_err_t code)
 {
   return code > 0 && uk_kafka_error(code) == UK_E_GATEWAY_TIMEOUT;
 }
 
-/* Whether a record that failed may be stored all the same decides between "try again" and "nobody knows". */
+/* Decides between "try again" and "nobody knows" by whether the failed record may have been
+ * stored. */
 static void fail(struct uk_record *record, rd_kafka_resp_err_t code, bool maybe_stored)
 {
   maybe_stored = (maybe_stored || is_open(code)) && !was_refused(code);
@@ -88,8 +91,9 @@ static void fail(struct uk_record *record, rd_kafka_resp_err_t code, bool maybe_
     record->error = UK_E_UNAVAILABLE;
 }
 
-/* The topic had the partition when the request was checked, and the handle has not heard of it yet: it was added just
- * now. Or the topic was made again with fewer; then the next request finds that out. */
+/* True if the topic had the partition when the request was checked, but the handle does not know it
+ * yet: it was just added. If the topic was created again with fewer partitions, the next request
+ * finds out. */
 static bool is_new_partition(rd_kafka_resp_err_t code)
 {
   return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
@@ -105,9 +109,9 @@ static void refresh_topic(struct uk_kafka_producer *producer, rd_kafka_t *handle
 
 static void renew(struct uk_kafka_producer *producer, struct uk_kafka_producer_handle *renewed);
 
-/* What is too large is the batch in which librdkafka put the record, with others, perhaps of other requests: where it
- * goes alone, the cluster's answer is about this record. From now on all of its topic go alone, so that they keep
- * their order. */
+/* The batch that is too large holds other records too, maybe of other requests. Sent alone, the
+ * record gets an answer of its own. From now on all records of the topic are sent alone, so they
+ * keep their order. */
 static void send_alone(struct uk_kafka_producer *producer, const struct uk_record *record,
                        struct uk_kafka_delivery_tag *tag)
 {
@@ -118,7 +122,7 @@ static void send_alone(struct uk_kafka_producer *producer, const struct uk_recor
   uk_kafka_producer_handle_send(&producer->alone, record, tag, 1);
 }
 
-/* What is left of a handle that is of no use any more failed for the reason of that. */
+/* Records left in a handle that has failed get the reason for which it failed. */
 static rd_kafka_resp_err_t cause_of(rd_kafka_t *handle, rd_kafka_resp_err_t code)
 {
   if (code != RD_KAFKA_RESP_ERR__PURGE_QUEUE && code != RD_KAFKA_RESP_ERR__FATAL)
@@ -168,7 +172,7 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *message, voi
 
 /* Sending. */
 
-/* The records of one request without a key stay together, in order. */
+/* Keeps the records of one request without a key together, in their order. */
 static void choose_partition(struct uk_record *record, int32_t partitions, unsigned spread)
 {
   if (record->partition >= 0 || partitions <= 0)
@@ -201,7 +205,7 @@ static void send_topic(struct produce *produce, size_t first, size_t count, unsi
                                 count);
 }
 
-/* How many records, from the first on, are of one topic. */
+/* How many records at the beginning have the same topic. */
 static size_t count_alike(const struct uk_record *records, size_t count)
 {
   size_t alike = 1;
@@ -284,7 +288,7 @@ void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_pro
   uk_kafka_topics_check(producer->parts.topics, &produce->check);
 }
 
-/* The thread: brings the answers, and replaces a handle that will bring none. */
+/* The thread: takes delivery reports, and replaces a handle that will deliver none. */
 
 static void renew(struct uk_kafka_producer *producer, struct uk_kafka_producer_handle *renewed)
 {
@@ -296,7 +300,7 @@ static void renew(struct uk_kafka_producer *producer, struct uk_kafka_producer_h
   uk_kafka_producer_handle_retire(old, producer->parts.reaper);
 }
 
-/* How long the other handle may be listened to meanwhile. */
+/* How long the thread may poll the other handle meanwhile. */
 static int tend_alone(struct uk_kafka_producer *producer)
 {
   struct uk_kafka_producer_handle *alone = &producer->alone;
@@ -337,7 +341,7 @@ struct uk_kafka_producer *uk_kafka_producer_new(const struct uk_kafka_producer_p
   uk_kafka_producer_handle_init(&producer->alone, true, on_report, on_refused);
   uk_name_set_init(&producer->narrow);
   (void)uk_kafka_producer_handle_renew(&producer->shared, parts->settings, text,
-                                       size); /* had none */
+                                       size); /* there was none */
   producer->running =
     producer->shared.handle != NULL && uk_thread_start(&producer->thread, run, producer);
   if (producer->running)

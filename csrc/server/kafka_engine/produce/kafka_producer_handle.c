@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 enum {
-  ANSWER_TIMEOUT = 500, /* milliseconds in which brokers answer a handle that turned fatal */
-  RETIRE_TIMEOUT = 5000 /* in which a handle that is given up answers for its records */
+  ANSWER_TIMEOUT = 500, /* milliseconds for brokers to answer a handle that has failed for good */
+  RETIRE_TIMEOUT = 5000 /* milliseconds for a handle that is replaced to report its records */
 };
 
 void uk_kafka_producer_handle_init(struct uk_kafka_producer_handle *producer, bool alone,
@@ -47,7 +47,7 @@ void uk_kafka_producer_handle_retire(rd_kafka_t *handle, struct uk_kafka_reaper 
 {
   if (handle == NULL)
     return;
-  /* Where only the handle is of no use, brokers still answer what they have. */
+  /* If only the handle has failed, brokers still answer what they were sent. */
   if (rd_kafka_fatal_error(handle, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {
     rd_kafka_purge(handle, RD_KAFKA_PURGE_F_QUEUE);
     rd_kafka_flush(handle, ANSWER_TIMEOUT);
@@ -101,7 +101,7 @@ void uk_kafka_producer_handle_send(struct uk_kafka_producer_handle *producer,
     producer->refused(producer->handle, &tags[i], code);
   if (topic == NULL)
     return;
-  /* A handle asks about a topic that is new to it within a second, unless it is told to do so at once. */
+  /* A handle asks about a topic that is new to it within a second, unless it is told to ask now. */
   if (uk_name_set_add(&producer->asked, records[0].topic))
     ask(producer->handle, topic);
   uk_kafka_send(producer->handle, topic, records, tags, count, producer->refused);

@@ -1,6 +1,6 @@
 #include "server/kafka_engine/produce/kafka_send.h"
 
-enum { PLAIN_MAX = 64 }; /* as many as an uint64_t has bits */
+enum { PLAIN_MAX = 64 }; /* the bits of a uint64_t */
 
 struct target {
   rd_kafka_t *handle;
@@ -20,7 +20,7 @@ static rd_kafka_headers_t *make_headers(const struct uk_record *record)
   return headers;
 }
 
-/* librdkafka tells an empty value from none by the pointer. */
+/* librdkafka tells an empty value from a missing one by the pointer. */
 static void *bytes_of(struct uk_slice slice, bool there)
 {
   return !there ? NULL : (void *)(uintptr_t)(slice.length > 0 ? slice.data : "");
@@ -51,8 +51,8 @@ static void send_one(const struct target *target, const struct uk_record *record
   rd_kafka_error_destroy(error);
 }
 
-/* How many of the records, from the first on, need no call of their own: one that takes several takes neither headers nor
- * timestamps. */
+/* How many records at the beginning need no call of their own. A call for many takes neither
+ * headers nor timestamps. */
 static size_t plain_length(const struct uk_record *records, size_t count)
 {
   size_t length = 0;
@@ -72,8 +72,8 @@ static rd_kafka_message_t message_of(const struct uk_record *record,
                               ._private = tag};
 }
 
-/* Those that are left of one partition, in their order. A call for several partitions would lose count of what it does not
- * take, in 2.0.2. Returns what is left then: a bit for each record. */
+/* Sends the remaining records of one partition, in their order: in 2.0.2, a call for several
+ * partitions miscounts what it does not take. Returns what remains, a bit for each record. */
 static uint64_t send_partition(const struct target *target, const struct uk_record *records,
                                struct uk_kafka_delivery_tag *tags, uint64_t left)
 {
