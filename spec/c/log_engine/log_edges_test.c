@@ -162,9 +162,11 @@ static void a_retention_of_zero_empties(void)
   int64_t first = 0, end = 0;
   struct uk_log *log = open_log();
   REQUIRE(log != NULL);
-  REQUIRE(rig_create(log, "by-age", 1, 0, UK_LOG_KEEP_FOR_EVER) == UK_OK);
-  REQUIRE(rig_put(log, "by-age", 0, "v", -1) == 0);
+  REQUIRE(rig_create(log, "by-age", 2, 0, UK_LOG_KEEP_FOR_EVER) == UK_OK);
+  struct uk_record records[] = {rig_record("by-age", 0, "v"), rig_record("by-age", 1, "v")};
+  REQUIRE(rig_produce(log, records, 2, NULL) == UK_OK);
   CHECK_EVENTUALLY(uk_log_bounds(log, uk_slice_text("by-age"), 0, &first, &end) && first == 1);
+  CHECK_EVENTUALLY(uk_log_bounds(log, uk_slice_text("by-age"), 1, &first, &end) && first == 1);
   REQUIRE(rig_delete(log, "by-age") == UK_OK); /* only one topic has a retention at a time */
   REQUIRE(rig_create(log, "by-size", 1, UK_LOG_KEEP_FOR_EVER, 0) == UK_OK);
   REQUIRE(rig_put(log, "by-size", 0, "v", -1) == 0);

@@ -68,6 +68,7 @@ static void files_are_the_owners(void)
     REQUIRE(stat(path_of(files[i]), &status) == 0);
     CHECK_EQ_INT(status.st_mode & 0777, i == 0 ? 0700 : 0600);
   }
+  CHECK_EQ_INT(status.st_size, UK_LOG_RESERVE_BYTES); /* of `reserve`, the last one */
   CHECK(count_descriptors(&close_on_exec) >= 3);
   CHECK(close_on_exec);
   uk_log_store_close(store);
