@@ -1,5 +1,5 @@
 /* Progress: the at-least-once promise, row by row, and under a client that loses answers and
- * dies. */
+ * dies. For: progress.c, progress.h. */
 #include "check.h"
 #include "server/engine/progress.h"
 

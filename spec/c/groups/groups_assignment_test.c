@@ -1,4 +1,5 @@
-/* Groups: which instance gets which partition, and when. */
+/* Groups: which instance gets which partition, and when. For: group_assignment.c,
+ * group_partition.c, group_topic.c, group_instance.c, group_consumers.c. */
 #include "check.h"
 #include "fake_clients.h"
 #include "server/groups/group_state.h"

@@ -1,4 +1,5 @@
-/* Groups: what is committed and when, and where an owner starts. */
+/* Groups: what is committed and when, and where an owner starts. For: group_commit.c,
+ * group_position.c. */
 #include "check.h"
 #include "fake_clients.h"
 

@@ -1,4 +1,4 @@
-/* Groups without memory, and what an idle group leaves behind. */
+/* Groups without memory, and what an idle group leaves behind. For: all of server/groups. */
 #include "check.h"
 #include "fake_clients.h"
 #include "fault.h"

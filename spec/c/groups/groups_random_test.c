@@ -1,6 +1,6 @@
 /* Groups under random clients, one step after another, with fixed seeds. Well-behaved clients get
  * every record exactly once and in order. When clients die, responses are lost and commits are
- * refused, every record comes at least once. */
+ * refused, every record comes at least once. For: all of server/groups. */
 #include "check.h"
 #include "fake_clients.h"
 

@@ -1,4 +1,5 @@
-/* Groups: how requests are answered, over a log in memory and a clock that stands still. */
+/* Groups: how requests are answered, over a log in memory and a clock that stands still. For:
+ * groups.c, group_request.c, group_read.c, group_deferred.c, group_lists.c. */
 #include "check.h"
 #include "fake_clients.h"
 

@@ -1,4 +1,5 @@
-/* Groups under many threads at once, and with ten thousand waiting requests. */
+/* Groups under many threads at once, and with ten thousand waiting requests. For:
+ * group_deferred.c. */
 #include "check.h"
 #include "common/clock.h"
 #include "fake_clients.h"

@@ -1,4 +1,5 @@
-/* A log whose process is killed: everything acknowledged is there, and the offsets have no gaps. */
+/* A log whose process is killed: everything acknowledged is there, and the offsets have no gaps.
+ * For: log_writer.c, log_store_write.c. */
 #include "server/log_engine/log.h"
 
 #include <poll.h>

@@ -1,4 +1,5 @@
-/* The lock of the log's environment: which threads pass side by side, and which one goes first. */
+/* The lock of the log's environment: which threads pass side by side, and which one goes first.
+ * For: log_gate.c. */
 #include "server/log_engine/log_gate.h"
 
 #include <stdlib.h>

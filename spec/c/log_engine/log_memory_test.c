@@ -1,4 +1,5 @@
-/* The log and its engine when each allocation in turn fails. */
+/* The log and its engine when each allocation in turn fails. For: log.c, log_engine.c,
+ * log_create.c, log_transaction.c. */
 #include <stdlib.h>
 
 #include "check.h"

@@ -1,5 +1,5 @@
 /* The notifier's ring of events: which notifications become one event, and what happens when the
- * ring is full. */
+ * ring is full. For: log_notifier.c. */
 #include "server/log_engine/log_notifier.h"
 
 #include <stdatomic.h>

@@ -1,4 +1,5 @@
-/* The log when the map or the disk is full, or a sync fails. */
+/* The log when the map or the disk is full, or a sync fails. For: log_writer.c, log_store.c,
+ * log_reserve.c. */
 #include "server/log_engine/log.h"
 
 #include <errno.h>
