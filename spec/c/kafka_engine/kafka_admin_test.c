@@ -1,4 +1,7 @@
-/* Topics made and deleted, as far as the cluster that librdkafka plays goes: it takes no such request, but it shows topics. */
+/* for: kafka_admin.c, kafka_admin_topics.c
+ *
+ * Topics that are created and deleted, as far as the cluster that librdkafka plays goes: it takes
+ * no such request, but it shows topics. */
 #include "server/kafka_engine/cluster/kafka_admin_private.h"
 
 #include <stdatomic.h>

@@ -1,4 +1,7 @@
-/* Work that blocks: on as many threads as there may be, and timed out on a clock that the test owns. */
+/* for: kafka_blocking.c, kafka_query.c
+ *
+ * Work that blocks: on as many threads as there may be, and timed out on a clock that the test
+ * owns. */
 #include "server/kafka_engine/rd/kafka_blocking.h"
 
 #include <pthread.h>

@@ -1,4 +1,6 @@
-/* The executor: no wake is lost, no time passes unheard, and a task is on one thread at a time. */
+/* for: kafka_executor.c
+ *
+ * No wake is lost, no time passes unnoticed, and a task runs on one thread at a time. */
 #include "server/kafka_engine/rd/kafka_executor.h"
 
 #include <pthread.h>

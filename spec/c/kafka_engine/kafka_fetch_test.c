@@ -1,4 +1,7 @@
-/* Fetches from a cluster that librdkafka plays inside of this process. */
+/* for: kafka_fetch*.c, kafka_consumer_pool*.c, kafka_session.c, kafka_end_watch*.c, kafka_offsets.c,
+ * kafka_watermarks.c, kafka_event.c, kafka_handle.c
+ *
+ * Fetches from a cluster that librdkafka plays inside this process. */
 #include "server/kafka_engine/fetch/kafka_fetch.h"
 
 #include <stdlib.h>
@@ -41,7 +44,8 @@ static void rig_close(void)
 static const char *make_topic(int partitions)
 {
   const char *name = kafka_parts_topic(partitions);
-  /* So that the producer need not find out about it with its first message, which takes it a second. */
+  /* So that the producer need not find out about it with its first message, which takes it a
+   * second. */
   rd_kafka_topic_t *topic = rd_kafka_topic_new(rig.producer, name, NULL);
   const rd_kafka_metadata_t *metadata = NULL;
   CHECK_EQ_INT(rd_kafka_metadata(rig.producer, 0, topic, &metadata, 5000), 0);
@@ -199,7 +203,8 @@ static void answers_several_partitions_at_once(void)
   CHECK_EQ_INT(counts[2], 3);
 }
 
-/* On a slow machine the one that has its turn may be too late, so that another one is before it: it has another turn. */
+/* On a slow machine the one that has its turn may be too late, so that another one is before it: it
+ * has another turn. */
 static void lets_each_partition_have_its_turn(void)
 {
   const char *topic = make_topic(3);

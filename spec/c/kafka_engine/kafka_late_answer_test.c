@@ -1,4 +1,7 @@
-/* An answer that may come after its asker has ended: woken once, freed once, in every order of events. */
+/* for: kafka_late_answer.c
+ *
+ * An answer that may come after its asker has ended: woken once, freed once, in every order of
+ * events. */
 #include "server/kafka_engine/rd/kafka_late_answer.h"
 
 #include <sched.h>

@@ -1,9 +1,13 @@
-/* What the server answers when a Kafka cluster fails: each error against each endpoint that can meet it.
+/* for: kafka_engine.c, kafka_committed.c
  *
- * The statuses are those that docs/kafka.md promises. Rows run side by side, each on a topic and a group of its own,
- * in a cluster that no other row uses meanwhile; all of them are judged at the end.
+ * What the server answers when a Kafka cluster fails: each error against each endpoint that can
+ * meet it.
  *
- *   kafka_matrix_test [WORD]     only the rows whose name has the word; KAFKA_MATRIX_SHOW=1 shows each answer */
+ * The statuses are those that docs/kafka.md promises. Rows run side by side, each on a topic and a
+ * group of its own, in a cluster that no other row uses meanwhile; all are judged at the end.
+ *
+ *   kafka_matrix_test [WORD]     only the rows whose name has the word; with KAFKA_MATRIX_SHOW=1
+ *                                each answer is shown */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>

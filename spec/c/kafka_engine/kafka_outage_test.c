@@ -1,5 +1,8 @@
-/* What each endpoint answers while a Kafka cluster is away, is silent or leads a partition by nobody: within the caller's
- * timeout and a little, never a 200 for what was not done; and 200 again when the cluster is back, without a restart. */
+/* for: kafka_engine.c
+ *
+ * What each endpoint answers while a Kafka cluster is away, is silent or leads a partition by
+ * nobody: within the caller's timeout and a little, never a 200 for what was not done; and 200
+ * again when the cluster is back, without a restart. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -157,8 +160,8 @@ static void meet(struct kafka_rig *rig, const struct row *row, const struct kafk
   } while (uk_clock_monotonic() < until);
 }
 
-/* What must be good afterwards. This cluster keeps an instance that lost it as a second member, whose commits it refuses
- * for a long time; what it reads shows that the instance is there. */
+/* What must be good afterwards. This cluster keeps an instance that lost it as a second member,
+ * whose commits it refuses for a long time; what it reads shows that the instance is there. */
 static const struct kafka_endpoint *again_of(const struct row *row)
 {
   return row->endpoint == &kafka_commit  ? &kafka_consume

@@ -1,3 +1,6 @@
+/* for: kafka_position.c
+ *
+ * The positions that a fetch reads from. */
 #include "server/kafka_engine/fetch/kafka_position.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
-/* Produces to a cluster that librdkafka plays inside of this process. */
+/* for: kafka_producer.c, kafka_producer_handle.c
+ *
+ * Produces to a cluster that librdkafka plays inside this process. */
 #include "server/kafka_engine/produce/kafka_producer.h"
 
 #include <stdlib.h>
@@ -99,8 +101,8 @@ static void keeps_the_order_of_a_large_batch(void)
   }
 }
 
-/* Kafka's own partitioner decides for a key, from the first request for a topic that nobody asked for before; one record
- * or many, with and without a time or headers. */
+/* Kafka's own partitioner decides for a key, from the first request for a topic that nobody asked
+ * for before; one record or many, with and without a time or headers. */
 static void f8_a_key_chooses_the_partition_from_the_first_request_on(void)
 {
   enum { TOPICS = 12, PARTITIONS = 7, KEYS = 20 };

@@ -1,4 +1,6 @@
-/* The reaper, with handles whose ends take as long as the test says, on a clock that the test owns. This program's
+/* for: kafka_reaper.c
+ *
+ * Handles whose ends take as long as the test says, on a clock that the test owns. This program's
  * rd_kafka_destroy_flags takes the place of librdkafka's. */
 #include "server/kafka_engine/rd/kafka_reaper.h"
 

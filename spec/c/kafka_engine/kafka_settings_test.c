@@ -1,4 +1,6 @@
-/* How connections to a cluster are configured. */
+/* for: kafka_settings.c
+ *
+ * How connections to a cluster are configured. */
 #include "server/kafka_engine/rd/kafka_settings.h"
 
 #include <stdlib.h>

@@ -1,3 +1,6 @@
+/* for: kafka_tail_cache.c
+ *
+ * The copies of the last records of a partition. */
 #include "server/kafka_engine/fetch/kafka_tail_cache.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
-/* What a cluster says of its topics; the cluster is played by librdkafka inside of this process. */
+/* for: kafka_topics.c
+ *
+ * What a cluster reports of its topics; librdkafka plays the cluster inside this process. */
 #include "server/kafka_engine/cluster/kafka_topics.h"
 
 #include <stdlib.h>
@@ -80,8 +82,8 @@ static void says_what_is_no_topic(void)
   CHECK_EQ_INT(known(gone), 0);
 }
 
-/* A broker that refuses a topic names none of its partitions. The mock names all that there are, and librdkafka 2.3 to 2.9
- * crash on that. */
+/* A broker that refuses a topic names none of its partitions. The mock names all that there are,
+ * and librdkafka 2.3 to 2.9 crash on that. */
 static void tells_what_is_forbidden(void)
 {
   const char *topic = kafka_parts_topic(0);
@@ -209,7 +211,8 @@ static void nothing_is_heard_where_nobody_is(void)
   rd_kafka_destroy(control);
 }
 
-/* Each broker complains when it is gone; that does not put off the question that decides without end. */
+/* Each broker complains when it is gone; that does not put off the question that decides without
+ * end. */
 static void many_brokers_are_missed_as_one_is(void)
 {
   char detail[UK_MESSAGE_SIZE];
