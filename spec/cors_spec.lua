@@ -1,3 +1,5 @@
+-- for: server_origins.c
+--
 -- The option cors_origin of server.start and of `serve`. What every server does for browsers is in
 -- spec/contract.
 

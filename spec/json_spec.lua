@@ -1,3 +1,5 @@
+-- for: json_encode.c, json_lua.c, number_lua.c
+--
 -- JSON as a Lua program sees it. Responses without a fixed shape, through `finish`: compared with
 -- lua-cjson on generated text, and the cases of spec/json. Table values, in both directions.
 

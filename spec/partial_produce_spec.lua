@@ -1,3 +1,5 @@
+-- for: partial_produce.c
+--
 -- How the client reads the response to a partly stored produce.
 
 local core = require "upstash.kafka.core"

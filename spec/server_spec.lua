@@ -1,3 +1,5 @@
+-- for: server_module.c, server_properties.c. Servers that a Lua program starts.
+
 local folder = require "spec.support.folder"
 local lfs = require "lfs"
 local shell = require "spec.support.shell"

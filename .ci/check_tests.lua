@@ -1,0 +1,73 @@
+-- check_tests: every C file is named by a test.
+--
+--   lua5.4 .ci/check_tests.lua [ROOT]
+--
+-- The first comment of a C test (spec/c/**/*_test.c) or of a spec (spec/**/*_spec.lua) says
+-- "for: a.c, b.c": the files of csrc that it tests. Prints each file of csrc that no test names,
+-- each name that no file has, and each C test that names none. The status is 1 if it prints anything.
+
+local root = ... or "."
+local faults = 0
+
+local function fault(...)
+  faults = faults + 1
+  print(string.format(...))
+end
+
+local function each_file(folder, pattern, use)
+  local command = "cd '%s' && find %s -type f -name '%s' | LC_ALL=C sort"
+  local pipe = assert(io.popen(command:format(root, folder, pattern)))
+  for path in pipe:lines() do use(path) end
+  pipe:close()
+end
+
+-- The comment at the start of a file, without its comment signs.
+local function first_comment(path)
+  local file = assert(io.open(root .. "/" .. path))
+  local text = file:read "a"
+  file:close()
+  local of_c = text:match "^/%*(.-)%*/"
+  if of_c then return of_c:gsub("\n *%*", "\n") end
+  local lines = {}
+  for line in text:gmatch "([^\n]*)\n" do
+    if not line:find "^%-%-" then break end
+    lines[#lines + 1] = line:gsub("^%-+", "")
+  end
+  return table.concat(lines, "\n")
+end
+
+-- The names after "for:", up to the first that no comma follows.
+local function names_in(comment)
+  local list = comment:match "^%s*for:%s*(.*)" or comment:match "[%s%p][Ff]or:%s*(.*)" or ""
+  local names = {}
+  for name, rest in list:gmatch "([%w_]+%.c)(%p?)%s*" do
+    names[#names + 1] = name
+    if rest ~= "," then break end
+  end
+  return names
+end
+
+local known, named = {}, {}
+each_file("csrc", "*.c", function(path) known[path:match "[^/]+$"] = path end)
+
+local function read_test(path, must_name)
+  local names = names_in(first_comment(path))
+  for _, name in ipairs(names) do
+    named[name] = true
+    if not known[name] then fault("%s: csrc has no %s", path, name) end
+  end
+  if must_name and #names == 0 then
+    fault('%s: the first comment does not name the files that it tests: "for: a.c, b.c"', path)
+  end
+end
+
+each_file("spec/c", "*_test.c", function(path) read_test(path, true) end)
+each_file("spec", "*_spec.lua", function(path) read_test(path, false) end)
+
+local paths = {}
+for name, path in pairs(known) do
+  if not named[name] then paths[#paths + 1] = path end
+end
+table.sort(paths)
+for _, path in ipairs(paths) do fault("%s: no test names it", path) end
+os.exit(faults == 0)
