@@ -35,8 +35,8 @@ const struct kafka_endpoint kafka_topics = {UK_GET, "/topics", "", false, false}
 const struct kafka_endpoint kafka_consumers = {UK_GET, "/consumers", "", false, false};
 const struct kafka_endpoint kafka_health = {UK_GET, "/health", "", false, false};
 
-/* The names are long because librdkafka 2.3, asked by its own mock, which knows no newer request, leaves too little room for
- * many topics of one partition, one replica and short names. */
+/* The names are long because librdkafka 2.3, asked by its own mock, which knows no newer request,
+ * leaves too little room for many topics of one partition, one replica and short names. */
 bool kafka_place_make(struct kafka_place *place, struct kafka_rig *rig, size_t number)
 {
   snprintf(place->topic, sizeof place->topic, "topic-of-row-%zu", number);

@@ -1,4 +1,5 @@
-/* kafka_endpoints: the requests that the tests of a failing cluster make, each of one topic and one group. */
+/* kafka_endpoints: the requests that the tests of a failing cluster make, each of one topic and one
+ * group. */
 #ifndef KAFKA_ENDPOINTS_H
 #define KAFKA_ENDPOINTS_H
 
@@ -21,7 +22,8 @@ struct kafka_place {
   int timeout; /* milliseconds */
 };
 
-/* Makes the topic, of one partition that broker 1 leads, and names the group, both after the number. */
+/* Makes the topic, of one partition that broker 1 leads, and names the group, both after the
+ * number. */
 bool kafka_place_make(struct kafka_place *place, struct kafka_rig *rig, size_t number);
 
 void kafka_ask(struct kafka_rig *rig, const struct kafka_endpoint *endpoint,

@@ -1,5 +1,5 @@
-/* for: kafka_fetch*.c, kafka_consumer_pool*.c, kafka_session.c, kafka_end_watch*.c, kafka_offsets.c,
- * kafka_watermarks.c, kafka_event.c, kafka_handle.c
+/* for: kafka_fetch*.c, kafka_consumer_pool*.c, kafka_session.c, kafka_end_watch*.c,
+ * kafka_offsets.c, kafka_watermarks.c, kafka_event.c, kafka_handle.c
  *
  * Fetches from a cluster that librdkafka plays inside this process. */
 #include "server/kafka_engine/fetch/kafka_fetch.h"

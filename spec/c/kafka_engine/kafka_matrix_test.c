@@ -270,8 +270,9 @@ static bool prepare(struct kafka_rig *rig, const struct row *row, const struct k
          (!row->endpoint->of_member || kafka_settle(rig, &kafka_consume, &patient, &answer));
 }
 
-/* Sees to it that the request meets the error: a consume that goes on has something to read, a heartbeat is waited for,
- * a producer that is of no use any more is replaced by one that asks for its number. */
+/* Sees to it that the request meets the error: a consume that goes on has something to read, a
+ * heartbeat is waited for, a producer that is of no use any more is replaced by one that asks for
+ * its number. */
 static void provoke(struct kafka_rig *rig, const struct row *row, const struct kafka_place *place)
 {
   struct kafka_answer answer;
@@ -287,8 +288,8 @@ static void provoke(struct kafka_rig *rig, const struct row *row, const struct k
   }
 }
 
-/* A broker that refuses a topic names none of its partitions; the mock names them, and some librdkafkas follow a null
- * pointer when they have not known the topic before. */
+/* A broker that refuses a topic names none of its partitions; the mock names them, and some
+ * librdkafkas follow a null pointer when they have not known the topic before. */
 static bool crashes_some_mocks(const struct row *row)
 {
   return row->api == METADATA && row->endpoint != &kafka_topics &&

@@ -1,4 +1,5 @@
-/* kafka_parts: a Kafka cluster that librdkafka plays inside of this process, and what the parts of the engine stand on. */
+/* kafka_parts: a Kafka cluster that librdkafka plays inside of this process, and what the parts of
+ * the engine stand on. */
 #ifndef KAFKA_PARTS_H
 #define KAFKA_PARTS_H
 
@@ -44,7 +45,8 @@ struct kafka_probe {
   int64_t begun, took; /* milliseconds */
 };
 
-/* For what is to end long before its time: the time, and less than that, which no slow machine takes. */
+/* For what is to end long before its time: the time, and less than that, which no slow machine
+ * takes. */
 enum { KAFKA_PATIENCE = 120000, KAFKA_PROMPT = 60000 };
 
 /* Makes the operation one of the probe's, its deadline in `timeout` milliseconds. */

@@ -1,4 +1,5 @@
-/* kafka_rig: a cluster that librdkafka plays inside of this process, our server on it, and a client of that server.
+/* kafka_rig: a cluster that librdkafka plays inside of this process, our server on it, and a client
+ * of that server.
  *
  * Several may live at once; each is used by one thread at a time. */
 #ifndef KAFKA_RIG_H
