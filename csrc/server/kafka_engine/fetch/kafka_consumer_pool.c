@@ -43,9 +43,9 @@ static struct uk_kafka_session *take_fitting(struct uk_kafka_consumer_pool *pool
 
 /* A session of the consumer with one of these partitions, or one with an equal hash, which is
  * treated the same. */
-static struct uk_kafka_session *who_has(const struct uk_kafka_consumer_pool *pool,
-                                        const struct uk_kafka_pooled_consumer *consumer,
-                                        const struct uk_kafka_session *session)
+static struct uk_kafka_session *find_conflict(const struct uk_kafka_consumer_pool *pool,
+                                              const struct uk_kafka_pooled_consumer *consumer,
+                                              const struct uk_kafka_session *session)
 {
   for (size_t i = 0; i < session->count; i++) {
     uint64_t hash = session->parts[i].hash;
@@ -76,7 +76,7 @@ static struct uk_kafka_pooled_consumer *choose(struct uk_kafka_consumer_pool *po
     struct uk_kafka_pooled_consumer *consumer = &pool->consumers[i];
     if (!may_share(consumer) || consumer->sessions >= UK_KAFKA_SESSIONS_EACH)
       continue;
-    struct uk_kafka_session *other = who_has(pool, consumer, session);
+    struct uk_kafka_session *other = find_conflict(pool, consumer, session);
     if (other == NULL && (best == NULL || consumer->sessions < best->sessions))
       best = consumer;
     if (other != NULL && uk_link_is_linked(&other->link) &&

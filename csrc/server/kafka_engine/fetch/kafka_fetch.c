@@ -49,14 +49,14 @@ static void free_fetch(struct uk_kafka_task *task)
   free(fetch);
 }
 
-static void take_in_hand(struct uk_kafka_fetches *fetches, struct uk_kafka_fetch *fetch)
+static void add_running(struct uk_kafka_fetches *fetches, struct uk_kafka_fetch *fetch)
 {
   pthread_mutex_lock(&fetches->mutex);
   uk_list_add(&fetches->running, &fetch->link);
   pthread_mutex_unlock(&fetches->mutex);
 }
 
-void uk_kafka_fetch_let_go(struct uk_kafka_fetch *fetch)
+void uk_kafka_fetch_remove_running(struct uk_kafka_fetch *fetch)
 {
   pthread_mutex_lock(&fetch->fetches->mutex);
   uk_list_remove(&fetch->link);
@@ -89,7 +89,7 @@ void uk_kafka_fetches_fetch(struct uk_kafka_fetches *fetches, struct uk_fetch *o
     operation->operation.done(&operation->operation);
     return;
   }
-  take_in_hand(fetches, fetch);
+  add_running(fetches, fetch);
   uk_kafka_fetch_check(fetch);
 }
 

@@ -68,7 +68,7 @@ void uk_kafka_fetch_run(struct uk_kafka_task *task, int64_t now);
 void uk_kafka_fetch_check(struct uk_kafka_fetch *fetch);
 
 /* Takes the fetch out of the running ones. */
-void uk_kafka_fetch_let_go(struct uk_kafka_fetch *fetch);
+void uk_kafka_fetch_remove_running(struct uk_kafka_fetch *fetch);
 
 /* Steps of the task. Each returns true if the fetch has another step to take at once, the one of
  * its state. */

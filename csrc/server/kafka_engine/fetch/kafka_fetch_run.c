@@ -23,7 +23,7 @@ static bool finish(struct uk_kafka_fetch *fetch)
   struct uk_operation *operation = uk_kafka_fetch_operation_of(fetch);
   uk_kafka_fetch_leave_all(fetch);
   uk_kafka_consumer_pool_leave(fetch->fetches->pool, &fetch->waiter);
-  uk_kafka_fetch_let_go(fetch);
+  uk_kafka_fetch_remove_running(fetch);
   if (fetch->any) {
     operation->error = UK_OK;
     operation->message[0] = '\0';
