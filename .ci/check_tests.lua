@@ -2,9 +2,9 @@
 --
 --   lua5.4 .ci/check_tests.lua [ROOT]
 --
--- The first comment of a C test (spec/c/**/*_test.c) or of a spec (spec/**/*_spec.lua) says
--- "for: a.c, b.c": the files of csrc that it tests. Prints each file of csrc that no test names,
--- each name that no file has, and each C test that names none. The status is 1 if it prints anything.
+-- The first comment of a C test (spec/c/**/*_test.c) or of a spec (spec/**/*_spec.lua) says "for:
+-- a.c, b.c": the files of csrc that it tests. Prints each file of csrc that no test names, each
+-- name that no file has, and each C test that names none. The status is 1 if it prints anything.
 
 local root = ... or "."
 local faults = 0
