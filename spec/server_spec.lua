@@ -460,6 +460,18 @@ describe("upstash.kafka.server", function()
       fails({ brokers = "" }, "brokers: HOST:PORT", "bad_request")
     end)
 
+    it("is not healthy before the cluster has answered once", function()
+      local silent = assert(require("socket").bind("127.0.0.1", 0)) -- accepts, and never answers
+      local _, port = silent:getsockname()
+      local handle = assert(server.start(options { data = nil, brokers = "127.0.0.1:" .. port }))
+      local health, message, details = with_client(handle:url(), function(client) return client:health() end)
+      handle:stop()
+      silent:close()
+      assert.is_nil(health)
+      assert.equal("the Kafka cluster has not answered yet", message)
+      assert.equal(503, details.status)
+    end)
+
     it("names listen when the port is taken", function()
       local handle = assert(server.start(options()))
       local other = folder.name()
