@@ -370,12 +370,6 @@ describe("errors:", function()
         { hook_head "Content-Length : 5" .. "hello", bad },
       ["a blank before the colon of Transfer-Encoding"] =
         { hook_head "Transfer-Encoding : chunked" .. "5\r\nhello\r\n0\r\n\r\n", bad },
-      ["a blank behind the value of Content-Length"] =
-        { hook_head "Content-Length: 5 " .. "hello", bad },
-      ["a blank behind the value of Transfer-Encoding"] =
-        { hook_head "Transfer-Encoding: chunked " .. "5\r\nhello\r\n0\r\n\r\n", bad },
-      ["a tab behind the value of Transfer-Encoding"] =
-        { hook_head "Transfer-Encoding: chunked\t" .. "5\r\nhello\r\n0\r\n\r\n", bad },
       ["Transfer-Encoding twice"] =
         { hook_head("Transfer-Encoding: chunked", "Transfer-Encoding: chunked") .. "5\r\nhello\r\n0\r\n\r\n", bad },
       ["both Content-Length and chunks"] =
@@ -392,6 +386,32 @@ describe("errors:", function()
       it(what, function()
         local bytes = row[1]:gsub("{authorization}", service.client.authorization)
         service.refuses_bytes(bytes, row[2])
+      end)
+    end
+
+    -- White space behind a value is no part of it. libmicrohttpd 1.0 trims it; with 0.9.75, which
+    -- does not, the server refuses the request. Either way nobody mistakes where the body ends.
+    for what, bytes in pairs {
+      ["a blank behind the value of Content-Length"] = hook_head "Content-Length: 5 " .. "hello",
+      ["a blank behind the value of Transfer-Encoding"] =
+        hook_head "Transfer-Encoding: chunked " .. "5\r\nhello\r\n0\r\n\r\n",
+      ["a tab behind the value of Transfer-Encoding"] =
+        hook_head "Transfer-Encoding: chunked\t" .. "5\r\nhello\r\n0\r\n\r\n",
+    } do
+      it(what .. " is trimmed or refused", function()
+        bytes = bytes:gsub("{authorization}", service.client.authorization)
+        local connection = service.client:connect()
+        connection:send(bytes)
+        local response = connection:receive "POST"
+        if response.status ~= 200 then
+          connection:close()
+          return service.refuses_bytes(bytes, bad)
+        end
+        local stored = service.decode(response)
+        assert.equal("hello", service.fetch("hook", stored.partition, stored.offset)[1].value)
+        connection:send(service.client:build("GET", "/topics"))
+        assert.equal(200, connection:receive("GET").status)
+        connection:close()
       end)
     end
 

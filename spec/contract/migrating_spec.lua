@@ -253,7 +253,9 @@ rows["Kafka's own protocol on port 9092"] = function()
   connection:send "\0\0\0\10\0\18\0\0\0\0\0\1\255\255" -- Kafka's ApiVersions request
   for _ = 1, 3 do service.ok(service.get "/topics") end
   connection:take()
-  assert.equal("", connection.buffer, "what is no HTTP is answered")
+  -- libmicrohttpd 1.0 refuses the bytes at once; 0.9.75 waits for the rest of a request.
+  local said = connection.buffer
+  assert.is_true(said == "" or said:find "^HTTP/1%.1 400 " ~= nil, said)
   connection:close()
 end
 
