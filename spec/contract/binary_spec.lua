@@ -43,7 +43,7 @@ describe("binary:", function()
     end)
   end
 
-  it("holds for consume", function()
+  it("works for consume", function()
     local topic, group = sent(every_byte, "k", "\255"), service.name "group"
     local headers = { ["Kafka-Encoding"] = "base64", ["Kafka-Auto-Offset-Reset"] = "earliest" }
     local message = service.consume_all(group, "one", topic, 1, headers)[1]
@@ -52,14 +52,14 @@ describe("binary:", function()
     assert.equal(coded "\255", message.headers[1].value)
   end)
 
-  it("is each request's own: what was sent as base64 is read as text", function()
+  it("applies to one request: a message sent as base64 is read as text", function()
     local message = fetched(sent("héllo", "k", "w"))
     assert.equal("héllo", message.value)
     assert.equal("k", message.key)
     assert.same({ { key = "h", value = "w" } }, message.headers)
   end)
 
-  it("and the other way round", function()
+  it("applies to one request: a message sent as text is read as base64", function()
     local topic = service.topic(1)
     service.produce(topic, { { value = "text", key = "k" } })
     local message = fetched(topic, BASE64)
@@ -71,14 +71,14 @@ describe("binary:", function()
     assert.equal("", fetched(sent "v", BASE64).key)
   end)
 
-  it("the key's bytes choose the partition", function()
+  it("the partition is chosen by the decoded bytes of the key", function()
     local topic = service.topic(7)
     local plain = service.produce(topic, { { value = "v", key = "foobar" } })[1]
     local body = { value = coded "v", key = coded "foobar" }
     assert.equal(plain.partition, ok(post("/produce/" .. topic, body, BASE64))[1].partition)
   end)
 
-  it("the name of the encoding has no other spelling", function()
+  it("no other spelling of the encoding is accepted", function()
     for _, name in ipairs { "base65", "base64url", "gzip" } do
       local options = { headers = { ["Kafka-Encoding"] = name } }
       refused(post("/produce/" .. service.topic(1), { value = "AAAA" }, options), 400, "Kafka-Encoding")
@@ -89,7 +89,7 @@ describe("binary:", function()
     value = '{"value":"***"}', key = '{"value":"AAAA","key":"A"}',
     headers = '{"value":"AAAA","headers":[{"key":"h","value":"AAA"}]}',
   } do
-    it("a bad base64 names its field: " .. field, function()
+    it("the error for invalid base64 names the field: " .. field, function()
       refused(post("/produce/" .. service.topic(1), body, BASE64), 400,
         field == "headers" and "header" or field)
     end)
@@ -101,7 +101,7 @@ describe("binary:", function()
     end)
   end
 
-  describe("bytes that are no UTF-8", function()
+  describe("bytes that are not UTF-8", function()
     for what, bytes in pairs {
       ["a lone continuation"] = "\128", ["FF"] = "\255", ["a cut sequence"] = "\226\130",
       ["an overlong slash"] = "\192\175", ["a surrogate"] = "\237\160\128",
@@ -129,7 +129,7 @@ describe("binary:", function()
       ["an overlong slash"] = { "\192\175", REPLACED:rep(2) },
       ["a surrogate"] = { "\237\160\128", REPLACED:rep(3) },
     } do
-      it("are replaced, each, when they are read as text: " .. what, function()
+      it("are each replaced when read as text: " .. what, function()
         assert.equal(row[2], fetched(sent(row[1])).value)
       end)
     end

@@ -45,7 +45,7 @@ local function from_page(more) return with({ Origin = ORIGIN }, more) end
 describe("browsers:", function()
   service.attach()
 
-  describe("B5: an answer to a request with Origin says that the page may read it:", function()
+  describe("B5: the response to a request with Origin allows the page to read it:", function()
     for _, endpoint in ipairs(endpoints) do
       it(endpoint.name, function()
         local response = endpoints.request(endpoint, endpoint.methods[1], { headers = { Origin = ORIGIN } })
@@ -58,23 +58,23 @@ describe("browsers:", function()
       for _, path in ipairs { "/", "/health" } do is_open(get(path, from_page { auth = false })) end
     end)
 
-    it("the origin that a file or a sandboxed page has", function()
+    it("the origin of a file or a sandboxed page", function()
       is_open(get("/topics", { headers = { Origin = "null" } }))
     end)
 
-    it("a page of the same server", function()
+    it("a page from the same server", function()
       local headers = { Origin = service.url, ["Sec-Fetch-Site"] = "same-origin", ["Sec-Fetch-Mode"] = "cors" }
       is_open(get("/topics", { headers = headers }))
     end)
 
-    it("nothing of it without Origin", function()
+    it("no CORS headers without Origin", function()
       local response = get "/topics"
       for name in pairs(response.headers) do assert.is_nil(name:match "^access%-control", name) end
       assert.is_nil(response.headers.vary)
     end)
   end)
 
-  describe("B5: errors too:", function()
+  describe("B5: so does an error:", function()
     local function is_refused(response, status)
       refused(response, status)
       is_open(response)
@@ -85,7 +85,7 @@ describe("browsers:", function()
     it("404", function() is_refused(get("/nowhere", from_page()), 404) end)
     it("405", function() is_refused(service.request("BREW", "/topics", from_page()), 405) end)
 
-    it("413 by the length, and in chunks", function()
+    it("413, by Content-Length and in chunks", function()
       local head = service.client:build("POST", "/produce/t", from_page { body = "" })
       is_refused(service.client:raw((head:gsub("Length: 0", "Length: 1099511627776"))), 413)
       local chunks = {}
@@ -104,12 +104,12 @@ describe("browsers:", function()
       is_refused(service.client:raw(request:sub(1, -10), true), 400)
     end)
 
-    it("two lengths of a body", function()
+    it("two Content-Length headers", function()
       local options = { headers = { { "Origin", ORIGIN }, { "Content-Length", "5" }, { "Content-Length", "6" } } }
       is_refused(service.client:raw(service.client:build("GET", "/topics", options) .. "hello"), 400)
     end)
 
-    it("what the HTTP library itself refuses, if that is JSON", function()
+    it("requests that the HTTP library refuses, if it does so in JSON", function()
       local request = service.client:build("POST", "/produce/t", {
         headers = { { "Origin", ORIGIN }, { "Transfer-Encoding", "chunked" } },
       }):gsub("Content%-Length: 0\r\n", "") .. "zz\r\nhello\r\n"
@@ -169,7 +169,7 @@ describe("browsers:", function()
       end
     end)
 
-    it("with a body, and then the connection serves on", function()
+    it("with a body; the connection stays usable", function()
       local connection = service.client:connect()
       connection:send(service.client:build("OPTIONS", "/fetch", { body = "hello", auth = false }))
       assert.equal(204, connection:receive("OPTIONS").status)
@@ -185,7 +185,7 @@ describe("browsers:", function()
       refused(service.request("OPTIONS", "*", { auth = false }), 404)
     end)
 
-    it("and nothing is carried out", function()
+    it("and nothing is executed", function()
       local topic = service.topic(1)
       assert.equal(204, preflight(("/produce/%s/hello"):format(topic), "GET").status)
       assert.equal(204, service.request("OPTIONS", ("/produce/%s/hello"):format(topic)).status)
@@ -193,7 +193,7 @@ describe("browsers:", function()
     end)
   end)
 
-  describe("E10: what a page makes a browser send without a script is refused:", function()
+  describe("E10: requests that a page makes a browser send without a script are refused:", function()
     local SITES, MODES = { "cross-site", "same-site" }, { "navigate", "no-cors" }
 
     local function fetched(site, mode, more)
@@ -214,7 +214,7 @@ describe("browsers:", function()
       assert.equal(0, service.end_offset(topic))
     end)
 
-    it("a form that produces, to any path that does", function()
+    it("a form posted to any path that produces", function()
       local topic = service.topic(1)
       each(function(site, mode)
         local options = fetched(site, mode)
@@ -229,7 +229,7 @@ describe("browsers:", function()
       assert.equal(0, service.end_offset(topic))
     end)
 
-    it("reads and all else", function()
+    it("reads and all other requests", function()
       each(function(site, mode)
         for _, path in ipairs { "/topics", "/consumers", "/fetch", "/consume/g/i/t", "/offsets/latest" } do
           refused(get(path, fetched(site, mode)), 403)
@@ -237,12 +237,12 @@ describe("browsers:", function()
       end)
     end)
 
-    it("before the credentials are looked at", function()
+    it("before the credentials are checked", function()
       refused(get("/topics", fetched("cross-site", "no-cors", { auth = false })), 403)
       refused(get("/topics", fetched("cross-site", "no-cors", { auth = http.basic("a", "b") })), 403)
     end)
 
-    it("not what a script sends, nor a page of this server, nor the person", function()
+    it("but not those of a script, of a page from this server, or of the user", function()
       ok(get("/topics", fetched("cross-site", "cors")))
       ok(get("/topics", fetched("same-site", "cors")))
       for _, mode in ipairs { "navigate", "no-cors", "same-origin", "cors" } do
@@ -251,7 +251,7 @@ describe("browsers:", function()
       ok(get("/topics", fetched("none", "navigate")))
     end)
 
-    it("not / and /health", function()
+    it("but not / and /health", function()
       each(function(site, mode)
         for _, path in ipairs { "/", "/health" } do ok(get(path, fetched(site, mode, { auth = false }))) end
       end)
@@ -261,7 +261,7 @@ describe("browsers:", function()
       return (text:gsub("[^%w]", function(byte) return ("%%%02X"):format(byte:byte()) end))
     end
 
-    it("not /webhook with credentials in the query", function()
+    it("but not /webhook with credentials in the query", function()
       local topic = service.topic(1)
       local path = ("/webhook?topic=%s&user=%s&pass=%s"):format(topic, escaped(service.username),
         escaped(service.password))
@@ -269,7 +269,7 @@ describe("browsers:", function()
       assert.equal(4, service.end_offset(topic))
     end)
 
-    it("but there the browser's own credentials do not count", function()
+    it("and there the browser's stored credentials do not count", function()
       local topic = service.topic(1)
       local path = ("/webhook?topic=%s&user=nobody&pass=nothing"):format(topic)
       each(function(site, mode) refused(service.post(path, "v", fetched(site, mode)), 401) end)
@@ -289,14 +289,14 @@ describe("browsers:", function()
       assert.equal('Basic realm="upstash-kafka", charset="UTF-8"', challenge())
     end)
 
-    it("no browser: it would remember the credentials", function()
+    it("but not browsers, which would remember the credentials", function()
       assert.is_nil(challenge { ["Sec-Fetch-Mode"] = "navigate", ["Sec-Fetch-Site"] = "none" })
       assert.is_nil(challenge { ["Sec-Fetch-Mode"] = "cors" })
       assert.is_nil(challenge { Origin = ORIGIN })
     end)
   end)
 
-  it("B10: credentials in Latin-1 are those in UTF-8", function()
+  it("B10: credentials in Latin-1 equal those in UTF-8", function()
     local function latin1(text)
       return (text:gsub("\195([\128-\191])", function(byte) return string.char(byte:byte() + 64) end)
         :gsub("\194([\128-\191])", "%1"))

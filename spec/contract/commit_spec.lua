@@ -30,7 +30,7 @@ describe("commit:", function()
   service.attach()
 
   for _, method in ipairs { "GET", "POST" } do
-    it(method .. " takes one position", function()
+    it(method .. " accepts one position", function()
       local topic, group = joined()
       local body = service.json { topic = topic, partition = 1, offset = 10 }
       local response = service.request(method, url("commit", group), { body = body })
@@ -39,7 +39,7 @@ describe("commit:", function()
       assert.equal(-1, service.committed(group, topic, 0))
     end)
 
-    it(method .. " without a body commits all that was consumed", function()
+    it(method .. " without a body commits everything consumed", function()
       local topic, group = joined()
       service.fill(topic, 3, 0)
       service.fill(topic, 2, 1)
@@ -51,7 +51,7 @@ describe("commit:", function()
     end)
   end
 
-  it("takes an array of positions, of several topics", function()
+  it("accepts an array of positions in several topics", function()
     local one, two, group = service.topic(2), service.topic(1), service.name "group"
     service.join(group, "one", { one, two }, MANUAL)
     assert.same(SUCCESS, ok(post(url("commit", group), {
@@ -63,7 +63,7 @@ describe("commit:", function()
     }))
   end)
 
-  it("B4: an empty array is a success and commits nothing", function()
+  it("B4: an empty array succeeds and commits nothing", function()
     local topic, group = joined()
     service.fill(topic, 3)
     service.consume_all(group, "one", topic, 3, MANUAL)
@@ -74,7 +74,7 @@ describe("commit:", function()
     assert.equal(3, service.committed(group, topic))
   end)
 
-  it("of all that was consumed is the last offset and one, batch by batch", function()
+  it("without a body stores the last offset plus one, batch by batch", function()
     local topic, group = joined()
     for number = 1, 3 do
       service.produce(topic, { { value = "v", partition = 0 } })
@@ -84,13 +84,13 @@ describe("commit:", function()
     end
   end)
 
-  it("without anything consumed is a success and commits nothing", function()
+  it("without a body, before anything is consumed, succeeds and commits nothing", function()
     local topic, group = joined()
     assert.same(SUCCESS, ok(post(url("commit", group))))
     assert.is_true(service.committed(group, topic) <= 0)
   end)
 
-  it("may go back and past the end", function()
+  it("may move back, and past the end", function()
     local topic, group = joined()
     for _, offset in ipairs { 5, 2, 1000, 0 } do
       ok(post(url("commit", group), { topic = topic, partition = 0, offset = offset }))
@@ -116,14 +116,14 @@ describe("commit:", function()
     end)
   end
 
-  it("is the group's, not another's", function()
+  it("belongs to its group alone", function()
     local topic, group = joined()
     ok(post(url("commit", group), { topic = topic, partition = 0, offset = 4 }))
     assert.equal(-1, service.committed(service.name "group", topic))
   end)
 
   describe("without a live instance", function()
-    it("is a 404 for a group that never was", function()
+    it("is a 404 for a group that never existed", function()
       local topic = service.topic(1)
       local position = { topic = topic, partition = 0, offset = 1 }
       refused(post(url("commit", service.name "group"), position), 404)
@@ -145,7 +145,7 @@ describe("commit:", function()
     end)
   end)
 
-  it("of a set with one wrong position commits none", function()
+  it("with one wrong position in a list commits none", function()
     local topic, group = joined()
     refused(post(url("commit", group), {
       { topic = topic, partition = 0, offset = 1 }, { topic = topic, partition = 9, offset = 1 },
@@ -158,7 +158,7 @@ describe("committed:", function()
   service.attach()
 
   for _, method in ipairs { "GET", "POST" } do
-    it(method .. " gives one entry for each partition asked", function()
+    it(method .. " returns one entry per requested partition", function()
       local topic, group = joined()
       ok(post(url("commit", group), { topic = topic, partition = 1, offset = 7 }))
       local body = service.json { { topic = topic, partition = 1 }, { topic = topic, partition = 0 } }
@@ -171,7 +171,7 @@ describe("committed:", function()
     end)
   end
 
-  it("takes one partition as an array of one", function()
+  it("treats one partition as an array of one", function()
     local topic, group = joined()
     ok(post(url("commit", group), { topic = topic, partition = 1, offset = 7 }))
     local expected = { { topic = topic, partition = 1, offset = 7 } }
@@ -180,7 +180,7 @@ describe("committed:", function()
     assert.same(expected, ok(post(url("committed", group), { partition })))
   end)
 
-  it("is -1 where the group never committed", function()
+  it("is -1 for partitions without a commit", function()
     assert.equal(-1, service.committed(service.name "group", service.topic(1)))
   end)
 
@@ -202,7 +202,7 @@ describe("delete-consumer:", function()
       assert.same({}, service.assignment(group))
     end)
 
-    it(method .. " is a 404 when there is none", function()
+    it(method .. " is a 404 for an instance that does not exist", function()
       local _, group = joined()
       refused(service.request(method, url("delete-consumer", group, "two")), 404)
       refused(service.request(method, url("delete-consumer", service.name "group")), 404)
@@ -224,7 +224,7 @@ describe("delete-consumer:", function()
     assert.is_truthy(instances.two)
   end)
 
-  it("ends a consume of the instance that waits", function()
+  it("ends the instance's waiting consume", function()
     local http = require "spec.support.http"
     local topic, group = joined()
     local path = url("consume", group) .. "/" .. topic .. "?timeout=120000"

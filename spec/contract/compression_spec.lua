@@ -14,13 +14,13 @@ describe("compression:", function()
   service.attach()
 
   describe("Content-Encoding: gzip", function()
-    it("is undone", function()
+    it("is decompressed", function()
       local topic = service.topic(1)
       ok(send(topic, gzip.zip '{"value":"zipped"}'))
       assert.same({ "zipped" }, service.values(service.fetch_all(topic, 0, 1)))
     end)
 
-    it("is undone for large bodies, in chunks", function()
+    it("is decompressed for large bodies, in chunks", function()
       local topic, messages, chunks = service.topic(1), {}, {}
       for number = 1, 1000 do messages[number] = { value = number .. ("x"):rep(1000) } end
       local zipped = gzip.zip(service.json(messages))
@@ -31,13 +31,13 @@ describe("compression:", function()
       assert.equal(messages[1000].value, fetched[1000].value)
     end)
 
-    it("is undone by its other name, x-gzip", function()
+    it("may be called x-gzip", function()
       local topic = service.topic(1)
       ok(send(topic, gzip.zip '{"value":"zipped"}', "x-gzip"))
       assert.same({ "zipped" }, service.values(service.fetch_all(topic, 0, 1)))
     end)
 
-    it("is undone for a webhook", function()
+    it("is decompressed for a webhook", function()
       local topic = service.topic(1)
       local options = { headers = { ["Content-Encoding"] = "gzip" } }
       ok(post("/webhook?topic=" .. topic, gzip.zip "raw event", options))
@@ -46,7 +46,7 @@ describe("compression:", function()
       assert.same({}, message.headers)
     end)
 
-    it("is undone for a fetch", function()
+    it("is decompressed for a fetch", function()
       local topic = service.topic(1)
       service.produce(topic, "v")
       local body = gzip.zip(service.json { topic = topic, partition = 0, offset = 0, timeout = 5000 })
@@ -69,7 +69,7 @@ describe("compression:", function()
       end)
     end
 
-    it("is a 413 when the body is over the limit once unzipped", function()
+    it("is a 413 when the decompressed body is over the limit", function()
       local topic = service.topic(1)
       local body = '{"value":"' .. ("x"):rep(64 * 2 ^ 20) .. '"}'
       refused(send(topic, gzip.zip(body, 1)), 413)
@@ -90,12 +90,12 @@ describe("compression:", function()
     ok(service.get("/topics", { headers = { ["Content-Encoding"] = "gzip" } }))
   end)
 
-  it("malformed gzip is called so", function()
+  it("the error for malformed gzip says so", function()
     refused(send(service.topic(1), '{"value":"plain"}'), 400, "body: malformed gzip")
   end)
 
   for _, none in ipairs { "identity", "Identity", "" } do
-    it(("Content-Encoding: %s is none"):format(none), function()
+    it(("Content-Encoding: %s means no encoding"):format(none), function()
       ok(send(service.topic(1), '{"value":"v"}', none))
     end)
   end
@@ -115,7 +115,7 @@ describe("compression:", function()
     end
 
     for _, accept in ipairs { "gzip", "gzip, deflate, br", "deflate, gzip;q=1.0", "GZIP", "gzip;q=0.5" } do
-      it(accept .. ": a large response is zipped", function()
+      it(accept .. ": a large response is compressed", function()
         local response = fetch(accept)
         assert.equal("gzip", response.headers["content-encoding"])
         assert.is_true(#response.body < 20000)
@@ -124,20 +124,20 @@ describe("compression:", function()
     end
 
     for _, accept in ipairs { "identity", "gzip;q=0", "deflate", "br", "gzipped", "" } do
-      it(("%q: a response is not"):format(accept), function()
+      it(("%q: the response is not compressed"):format(accept), function()
         local response = fetch(accept)
         assert.is_nil(response.headers["content-encoding"])
         assert.equal(("lorem ipsum "):rep(8000), ok(response)[1].value)
       end)
     end
 
-    it("without the header a response is not", function()
+    it("without the header the response is not compressed", function()
       local response = fetch()
       assert.is_nil(response.headers["content-encoding"])
       assert.equal(1, #ok(response))
     end)
 
-    it("holds for consume", function()
+    it("works for consume", function()
       fetch()
       local headers = { ["Accept-Encoding"] = "gzip", ["Kafka-Auto-Offset-Reset"] = "earliest" }
       local path = ("/consume/%s/one"):format(service.name "group")

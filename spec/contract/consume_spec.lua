@@ -74,7 +74,7 @@ describe("consume:", function()
       end)
     end)
 
-    it("as an array of one means the same", function()
+    it("in an array of one means the same", function()
       local topic, group = joined()
       service.produce(topic, "v")
       local body = { { topic = topic, timeout = 5000 } }
@@ -82,7 +82,7 @@ describe("consume:", function()
     end)
   end)
 
-  it("answers whole messages, in the order of the partition", function()
+  it("returns complete messages, in partition order", function()
     local topic, group, stamp = service.topic(1), service.name "group", 1000 * math.floor(service.now())
     service.produce(topic, {
       { value = "a", key = "k", timestamp = stamp, headers = { { key = "h", value = "w" } } },
@@ -97,7 +97,7 @@ describe("consume:", function()
   end)
 
   describe("the timeout", function()
-    it("is how long it waits for nothing, in the query", function()
+    it("bounds the wait for a message, in the query", function()
       local topic, group = joined()
       local response = get(url(group, "one", topic) .. "?timeout=1200") -- more than the default
       assert.same({}, ok(response))
@@ -105,14 +105,14 @@ describe("consume:", function()
       assert.is_true(response.seconds >= 1.18, response.seconds)
     end)
 
-    it("is how long it waits for nothing, in the body", function()
+    it("bounds the wait for a message, in the body", function()
       local topic, group = joined()
       local response = post(url(group), { topic = topic, timeout = 1200 })
       assert.same({}, ok(response))
       assert.is_true(response.seconds >= 1.18, response.seconds)
     end)
 
-    it("is a second by default", function()
+    it("defaults to one second", function()
       local topic, group = joined()
       local response = get(url(group, "one", topic))
       assert.same({}, ok(response))
@@ -128,13 +128,13 @@ describe("consume:", function()
       end)
     end)
 
-    it("is not waited for when there are messages", function()
+    it("is ignored when there are messages", function()
       local topic, group = joined()
       service.produce(topic, "v")
       assert.equal(1, #ok(get(url(group, "one", topic) .. "?timeout=120000")))
     end)
 
-    it("ends early when a message comes", function()
+    it("ends early when a message arrives", function()
       local topic, group = joined()
       local path = url(group, "one", topic) .. "?timeout=120000"
       local pending = service.client:start("GET", path)
@@ -146,7 +146,7 @@ describe("consume:", function()
   end)
 
   describe("positions", function()
-    it("go on where the last consume ended", function()
+    it("continue where the last consume ended", function()
       local topic, group = joined()
       service.produce(topic, "a")
       assert.same({ "a" }, service.values(service.consume_all(group, "one", topic, 1)))
@@ -155,7 +155,7 @@ describe("consume:", function()
       assert.same({}, service.consume(group, "one", topic))
     end)
 
-    it("are each group's own", function()
+    it("belong to one group each", function()
       local topic = service.topic(1)
       service.fill(topic, 3)
       for _ = 1, 2 do
@@ -164,7 +164,7 @@ describe("consume:", function()
       end
     end)
 
-    it("lose nothing over many responses", function()
+    it("skip nothing over many responses", function()
       local topic, group = service.topic(3), service.name "group"
       local seen, total = {}, 0
       for partition = 0, 2 do service.fill(topic, 700, partition) end
@@ -177,7 +177,7 @@ describe("consume:", function()
       assert.equal(2100, total)
     end)
 
-    it("begin at the committed offset when the instance is made again", function()
+    it("start at the committed offset when the instance is created again", function()
       local topic, group = service.topic(1), service.name "group"
       service.fill(topic, 4)
       service.consume_all(group, "one", topic, 4, MANUAL)
@@ -189,7 +189,7 @@ describe("consume:", function()
   end)
 
   describe("the reset policy", function()
-    it("is latest by default: only what comes later", function()
+    it("is latest by default: only later messages", function()
       local topic, group = service.topic(1), service.name "group"
       service.produce(topic, "old")
       service.join(group, "one", topic)
@@ -204,7 +204,7 @@ describe("consume:", function()
       for _, value in ipairs(values) do assert.equal("new", value) end
     end)
 
-    it("latest is the same", function()
+    it("latest, given explicitly, is the same", function()
       local topic, group = service.topic(1), service.name "group"
       service.produce(topic, "old")
       local headers = { ["Kafka-Auto-Offset-Reset"] = "latest" }
@@ -220,7 +220,7 @@ describe("consume:", function()
       assert.same({ "1", "2", "3" }, service.values(messages))
     end)
 
-    it("none, with nothing committed, is a 400 that says so", function()
+    it("none, without a committed offset, is a 400 that says so", function()
       local topic, group, response = service.topic(1), service.name "group", nil
       service.produce(topic, "v")
       local headers = { ["Kafka-Auto-Offset-Reset"] = "none" }
@@ -249,7 +249,7 @@ describe("consume:", function()
       assert.equal(text:format(topic), refused(response, 400))
     end)
 
-    it("none begins at the committed offset", function()
+    it("none starts at the committed offset", function()
       local topic, group = service.topic(1), service.name "group"
       service.fill(topic, 3)
       service.join(group, "one", topic, MANUAL)
@@ -260,7 +260,7 @@ describe("consume:", function()
       assert.same({ "2", "3" }, service.values(messages))
     end)
 
-    it("is read when the instance is made, not later", function()
+    it("takes effect when the instance is created, not later", function()
       local topic, group = joined(MANUAL)
       service.fill(topic, 2)
       local headers = { ["Kafka-Auto-Offset-Reset"] = "latest" }
@@ -277,7 +277,7 @@ describe("consume:", function()
       }
     end
 
-    it("commits what an earlier request returned", function()
+    it("commits what an earlier response delivered", function()
       local topic, group = service.topic(1), service.name "group"
       service.fill(topic, 3)
       service.consume_all(group, "one", topic, 3, quick())
@@ -287,7 +287,7 @@ describe("consume:", function()
       end)
     end)
 
-    it("never commits what the response under way carries", function()
+    it("never commits what the current response carries", function()
       local topic, group = service.topic(1), service.name "group"
       service.join(group, "one", topic, quick())
       service.fill(topic, 3)
@@ -299,7 +299,7 @@ describe("consume:", function()
       end
     end)
 
-    it("delivers a batch again when its consumer died before it acknowledged it", function()
+    it("redelivers a batch whose consumer died before acknowledging it", function()
       local topic, group = service.topic(1), service.name "group"
       service.fill(topic, 3)
       service.join(group, "one", topic, quick())
@@ -333,7 +333,7 @@ describe("consume:", function()
       assert.equal(-1, service.committed(group, topic))
     end)
 
-    it("can be asked for by name", function()
+    it("can be requested explicitly", function()
       local topic, group, headers = service.topic(1), service.name "group", quick()
       headers["Kafka-Enable-Auto-Commit"] = "true"
       service.fill(topic, 1)
@@ -372,7 +372,7 @@ describe("consume:", function()
   end)
 
   describe("two consumes of one instance at once", function()
-    it("take turns, each within its own timeout", function()
+    it("run one after the other, each within its own timeout", function()
       local topic, group = joined()
       local function start(timeout)
         return service.client:start("GET", url(group, "one", topic) .. "?timeout=" .. timeout)
@@ -387,7 +387,7 @@ describe("consume:", function()
       assert.same({ "for the first" }, service.values(ok(long.response)))
     end)
 
-    it("each get their turn", function()
+    it("are both served", function()
       local topic, group = joined()
       local pendings, values = {}, {}
       for index = 1, 3 do
@@ -404,7 +404,7 @@ describe("consume:", function()
       assert.same({ "1", "2", "3" }, sorted(values))
     end)
 
-    it("share out the messages, none of them twice", function()
+    it("share the messages, with no duplicates", function()
       local topic, group = joined()
       local pendings, seen = {}, {}
       for index = 1, 2 do
@@ -430,7 +430,7 @@ describe("consume:", function()
     end)
   end)
 
-  it("200 consumes that wait are answered by one produce", function()
+  it("one produce answers 200 waiting consumes", function()
     local topic, total, pendings = service.topic(1), 200, {}
     local stem = service.name "crowd"
     for index = 1, total do
@@ -446,7 +446,7 @@ describe("consume:", function()
     for index = 1, total do post(("/delete-consumer/%s%d/one"):format(stem, index)) end
   end)
 
-  it("a client that goes away while it waits does no harm", function()
+  it("a client that disconnects while it waits does no harm", function()
     local topic, group = joined(MANUAL)
     local pending = service.client:start("GET", url(group, "one", topic) .. "?timeout=60000")
     service.sleep(0.1)
@@ -482,7 +482,7 @@ describe("consume:", function()
       ["latest"] = {}, ["earliest"] = EARLIEST,
       ["latest without auto-commit"] = { ["Kafka-Enable-Auto-Commit"] = "false" },
     } do
-      it("is created, and its first message is waited for, with " .. what, function()
+      it("is created, and the consume waits for its first message, with " .. what, function()
         local topic, group = service.name "fresh", service.name "group"
         local pending = waiting(group, "one", topic, headers)
         service.produce(topic, "first")
@@ -493,7 +493,7 @@ describe("consume:", function()
       end)
     end
 
-    it("has as many partitions as one that a produce creates", function()
+    it("has as many partitions as a topic created by a produce", function()
       local consumed, produced = service.name "fresh", service.name "fresh"
       assert.same({}, ok(get(url(service.name "group", "one", consumed) .. "?timeout=0")))
       ok(get(("/produce/%s/v"):format(produced)))
@@ -501,7 +501,7 @@ describe("consume:", function()
       assert.equal(partitions_of(produced), partitions_of(consumed))
     end)
 
-    it("is created for an instance that lives", function()
+    it("is created for a live instance", function()
       local _, group = joined()
       local topic = service.name "fresh"
       ok(get(url(group, "one", topic) .. "?timeout=0"))
@@ -512,7 +512,7 @@ describe("consume:", function()
       end)
     end)
 
-    it("is created beside others that exist", function()
+    it("is created next to existing topics", function()
       local topic, fresh, other = service.topic(1), service.name "fresh", service.name "fresh"
       local group = service.name "group"
       service.consume(group, "one", { fresh, topic, other }, EARLIEST, 0)
@@ -521,7 +521,7 @@ describe("consume:", function()
       assert.same(sorted { fresh, topic, other }, sorted(values))
     end)
 
-    it("is not created beside a bad name", function()
+    it("is not created next to an invalid name", function()
       local fresh = service.name "fresh"
       local body = { topics = { fresh, "a b" }, timeout = 0 }
       refused(post(url(service.name "group"), body), 400, "topics[1]")
@@ -537,7 +537,7 @@ describe("consume:", function()
       assert.is_nil(partitions_of(fresh))
     end)
 
-    it("is created once, by whichever of several requests comes first", function()
+    it("is created once by concurrent requests", function()
       local topic, pending = service.name "fresh", {}
       for number = 1, 4 do
         local path = url(service.name "group", "one", topic) .. "?timeout=30000"

@@ -151,7 +151,7 @@ describe("documented forms:", function()
       assert.same({}, service.fetch_all(topics.words, 0, 1)[1].headers)
     end)
 
-    it("with headers, as the produce that it stands for", function()
+    it("with headers, like the equivalent produce", function()
       ok(curl("/webhook?topic=words", "some event data",
         { ["event-timestamp"] = "1642628041", ["event-origin"] = "my-app" }))
       ok(curl("/produce", [[{

@@ -155,7 +155,7 @@ describe("errors:", function()
       assert.are_not.equal(near, far)
     end)
 
-    it("JSON nested beyond all measure", function()
+    it("JSON nested far too deeply", function()
       refused(post("/produce/" .. service.topic(1), ("["):rep(100000)), 400)
       refused(post("/produce/" .. service.topic(1), ('{"value":'):rep(10000)), 400)
     end)
@@ -212,7 +212,7 @@ describe("errors:", function()
     end
 
     for _, partition in ipairs { "2", "-1", "2147483647" } do
-      it("a partition that the topic has not: " .. partition, function()
+      it("a partition that the topic does not have: " .. partition, function()
         local topic, group = service.topic(2), service.name "group"
         service.join(group, "one", topic)
         local named = ('"topic":"%s","partition":%s'):format(topic, partition)
@@ -300,7 +300,7 @@ describe("errors:", function()
   describe("405", function()
     local methods = { "GET", "POST", "DELETE", "PUT", "PATCH", "BREW" }
     for _, endpoint in ipairs(endpoints) do
-      it(endpoint.name .. " says which methods it takes", function()
+      it(endpoint.name .. " names the methods that it accepts", function()
         local takes = {}
         for _, method in ipairs(endpoint.methods) do takes[method] = true end
         for _, method in ipairs(endpoint.others or {}) do takes[method] = true end
@@ -374,7 +374,7 @@ describe("errors:", function()
         { hook_head("Transfer-Encoding: chunked", "Transfer-Encoding: chunked") .. "5\r\nhello\r\n0\r\n\r\n", bad },
       ["both Content-Length and chunks"] =
         { hook_head("Content-Length: 5", "Transfer-Encoding: chunked") .. "0\r\n\r\n", bad },
-      ["a transfer coding that nobody knows"] =
+      ["an unknown transfer coding"] =
         { hook_head "Transfer-Encoding: zipped" .. "0\r\n\r\n", { 400, 501 } },
       ["a chunk longer than 64 bits"] =
         { hook_head "Transfer-Encoding: chunked" .. "10000000000000005\r\nhello\r\n", { 400, 413 } },

@@ -13,7 +13,7 @@ describe("fetch:", function()
   end
 
   for _, method in ipairs { "GET", "POST" } do
-    it(method .. " takes a single position", function()
+    it(method .. " accepts a single position", function()
       local topic = service.topic(2)
       service.fill(topic, 3, 1)
       local messages = request({ topic = topic, partition = 1, offset = 1, timeout = 1000 }, method)
@@ -21,7 +21,7 @@ describe("fetch:", function()
     end)
   end
 
-  it("answers whole messages", function()
+  it("returns complete messages", function()
     local topic = service.topic(1)
     local metadata = service.produce(topic, { { value = "v", key = "k" }, { value = "w" } })
     assert.same({
@@ -63,7 +63,7 @@ describe("fetch:", function()
     return found
   end
 
-  it("takes a set of positions", function()
+  it("accepts a list of positions", function()
     local one, two = spread()
     local body = { topicPartitionOffsets = {
       { topic = one, partition = 0, offset = 1 }, { topic = one, partition = 2, offset = 0 },
@@ -73,21 +73,21 @@ describe("fetch:", function()
       collect(body, 6))
   end)
 
-  it("takes both", function()
+  it("accepts both forms together", function()
     local one, two = spread()
     local body = { topic = one, partition = 0, offset = 2, timeout = 1000,
       topicPartitionOffsets = { { topic = two, partition = 1, offset = 1 } } }
     assert.same({ [one .. "/0"] = { 2 }, [two .. "/1"] = { 1, 2 } }, collect(body, 3))
   end)
 
-  it("takes an array of one request as the request", function()
+  it("accepts the request in an array of one", function()
     local topic = service.topic(1)
     service.fill(topic, 2)
     local messages = request { { topic = topic, partition = 0, offset = 1 } }
     assert.same({ "2" }, service.values(messages))
   end)
 
-  it("remembers nothing", function()
+  it("keeps no position between requests", function()
     local topic = service.topic(1)
     service.fill(topic, 3)
     for _ = 1, 2 do
@@ -96,7 +96,7 @@ describe("fetch:", function()
   end)
 
   describe("at the end", function()
-    it("waits for its timeout and answers an empty array", function()
+    it("waits until its timeout and returns an empty array", function()
       local topic = service.topic(1)
       local response = post("/fetch", { topic = topic, partition = 0, offset = 0, timeout = 1200 })
       assert.same({}, ok(response))
@@ -119,7 +119,7 @@ describe("fetch:", function()
       end)
     end)
 
-    it("is answered when a message comes", function()
+    it("returns when a message arrives", function()
       local topic = service.topic(2)
       service.fill(topic, 2, 1)
       local body = service.json { timeout = 120000, topicPartitionOffsets = {
@@ -132,7 +132,7 @@ describe("fetch:", function()
       assert.same({ "fresh" }, service.values(ok(pending.response)))
     end)
 
-    it("of one partition does not hold back another", function()
+    it("in one partition does not delay another", function()
       local topic = service.topic(2)
       service.fill(topic, 1, 1)
       local response = post("/fetch", { timeout = 120000, topicPartitionOffsets = {
@@ -141,7 +141,7 @@ describe("fetch:", function()
       assert.same({ "1" }, service.values(ok(response)))
     end)
 
-    it("an offset past it waits, and gets nothing older", function()
+    it("an offset past the end waits, and returns nothing older", function()
       local topic = service.topic(1)
       local body = service.json { topic = topic, partition = 0, offset = 2, timeout = 120000 }
       local pending = service.client:start("POST", "/fetch", { body = body })
@@ -159,14 +159,14 @@ describe("fetch:", function()
     end)
   end)
 
-  it("answers at once what is there, whatever the timeout", function()
+  it("returns available messages at once, whatever the timeout", function()
     local topic = service.topic(1)
     service.produce(topic, "v")
     local response = post("/fetch", { topic = topic, partition = 0, offset = 0, timeout = 120000 })
     assert.equal(1, #ok(response))
   end)
 
-  it("names the range when the offset is below the first kept", function()
+  it("names the range when the offset is below the earliest one", function()
     local topic = service.topic(1)
     service.fill(topic, 7)
     for _, offset in ipairs { -1, -5 } do

@@ -23,18 +23,18 @@ describe("ground rules:", function()
       end)
     end
 
-    it(endpoint.name .. " takes a trailing slash", function()
+    it(endpoint.name .. " accepts a trailing slash", function()
       local changes = { path = endpoint.path .. "/" }
       served(endpoints.request(endpoint, endpoint.methods[1], changes))
     end)
 
-    it(endpoint.name .. " wants credentials", function()
+    it(endpoint.name .. " requires credentials", function()
       local response = endpoints.request(endpoint, endpoint.methods[1], { auth = false, dead = true })
       refused(response, 401)
       assert.is_truthy((response.headers["www-authenticate"] or ""):find "^Basic")
     end)
 
-    it(endpoint.name .. " answers without a body, or names what is missing", function()
+    it(endpoint.name .. " works without a body, or names what is missing", function()
       for _, method in ipairs(endpoint.methods) do
         local response = endpoints.request(endpoint, method, { body = false })
         if response.status == 400 then refused(response, 400) else served(response) end
@@ -74,13 +74,13 @@ describe("ground rules:", function()
       connection:close()
     end)
 
-    it("takes a chunked body", function()
+    it("accepts a chunked body", function()
       local topic = service.topic(1)
       ok(post("/produce/" .. topic, nil, { chunks = { '[{"val', 'ue":"a"},', '{"value":"b"}]' } }))
       assert.same({ "a", "b" }, service.values(service.fetch_all(topic, 0, 2)))
     end)
 
-    it("takes a request that arrives byte by byte", function()
+    it("accepts a request that arrives byte by byte", function()
       local topic = service.topic(1)
       local connection = service.client:connect()
       local request = service.client:build("POST", "/produce/" .. topic, { body = '{"value":"slow"}' })
@@ -103,7 +103,7 @@ describe("ground rules:", function()
       connection:close()
     end)
 
-    it("reads the body of a GET that has no use for one", function()
+    it("reads and ignores the body of a GET", function()
       local connection = service.client:connect()
       for _ = 1, 2 do
         connection:send(service.client:build("GET", "/topics", { body = '{"unused":true}' }))
@@ -133,7 +133,7 @@ describe("ground rules:", function()
       assert.equal("aé€😀", round_trip('{"value":"aé€😀"}').value)
     end)
 
-    it("undoes escapes", function()
+    it("decodes escapes", function()
       assert.equal("é😀\"\\/\b\f\n\r\t",
         round_trip([[{"value":"\u00e9\ud83d\ude00\"\\\/\b\f\n\r\t"}]]).value)
     end)
@@ -142,7 +142,7 @@ describe("ground rules:", function()
       assert.equal("a\0b\31c", round_trip([[{"value":"a\u0000b\u001fc"}]]).value)
     end)
 
-    it("takes escaped field names", function()
+    it("accepts escaped field names", function()
       assert.equal("v", round_trip([[{"v\u0061lue":"v"}]]).value)
     end)
 
@@ -173,7 +173,7 @@ describe("ground rules:", function()
       end)
     end
 
-    it("the scheme's name has no case", function()
+    it("the name of the scheme is case-insensitive", function()
       local pair = http.basic(service.username, service.password)
       ok(attempt((pair:gsub("^Basic", "bASIC"))))
     end)
@@ -208,7 +208,7 @@ describe("ground rules:", function()
       end)
     end
 
-    it("holds for topics, groups and instances", function()
+    it("applies to topics, groups and instances", function()
       local topic, group = service.topic(1), service.name "grüppe/1 a"
       local written = group:gsub("[^%w-]", function(c) return ("%%%02X"):format(c:byte()) end)
       local coded = topic:gsub("^.", function(c) return ("%%%02x"):format(c:byte()) end)
@@ -231,7 +231,7 @@ describe("ground rules:", function()
 
   describe("integers", function()
     for _, offset in ipairs { "9007199254740993", "9223372036854775807", "1000000", "15" } do
-      it("offset " .. offset .. " stays as it is", function()
+      it("offset " .. offset .. " is unchanged", function()
         local fill = endpoints.scene(true)
         local position = ('{"topic":"{topic}","partition":0,"offset":%s}'):format(offset)
         ok(post(fill "/commit/{group}/{instance}", fill(position)))
@@ -242,7 +242,7 @@ describe("ground rules:", function()
       end)
     end
 
-    it("a timestamp stays as it is", function()
+    it("a timestamp is unchanged", function()
       local topic = service.topic(1)
       local stamp = ("%.0f"):format(math.floor(service.now()) * 1000 - 997)
       local response = post("/produce/" .. topic, ('{"value":"v","timestamp":%s}'):format(stamp))
@@ -253,7 +253,7 @@ describe("ground rules:", function()
   end)
 
   describe("topic names", function()
-    it("of 249 characters are good", function()
+    it("of 249 characters are valid", function()
       local topic = service.name "long"
       topic = topic .. ("x"):rep(249 - #topic)
       served(post("/topics/" .. topic, { partitions = 1 }))
@@ -261,13 +261,13 @@ describe("ground rules:", function()
       assert.equal(topic, service.fetch_all(topic, 0, 1)[1].topic)
     end)
 
-    it("may hold every character allowed", function()
+    it("may contain every allowed character", function()
       local topic = service.name "AZaz.09_-..x"
       served(post("/topics/" .. topic, { partitions = 1 }))
       assert.equal(topic, ok(get(("/produce/%s/v"):format(topic))).topic)
     end)
 
-    it("of one character are good", function()
+    it("of one character are valid", function()
       local body = { topic = "x", partition = 0, offset = 0, timeout = 10 }
       assert.are_not.equal(400, post("/fetch", body).status)
     end)
@@ -280,7 +280,7 @@ describe("ground rules:", function()
       ["in both, among blanks"] = '[ {"value": "v" , } , ]',
       ["in a nested array"] = '{"value":"v","headers":[{"key":"k","value":"w",},]}',
     } do
-      it(what .. " is taken", function() ok(post("/produce/" .. service.topic(1), body)) end)
+      it(what .. " is accepted", function() ok(post("/produce/" .. service.topic(1), body)) end)
     end
 
     for what, body in pairs {
@@ -293,7 +293,7 @@ describe("ground rules:", function()
     end
   end)
 
-  describe("white space behind a header's value does not count in", function()
+  describe("white space after a header's value is ignored in", function()
     local BLANKS = { [" "] = "a blank", ["\t"] = "a tab", [" \t "] = "both" }
 
     local function value_of(topic)

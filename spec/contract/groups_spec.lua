@@ -97,17 +97,17 @@ describe("groups:", function()
     assert.same({ 4 }, sizes(new_group(4):balance { "a" }))
   end)
 
-  it("two share them, disjoint and complete", function()
+  it("two instances split them completely", function()
     assert.same({ 2, 2 }, sizes(new_group(4):balance { "a", "b" }))
   end)
 
-  it("a third joins, and they are shared again", function()
+  it("a third instance triggers a new split", function()
     local group = new_group(6)
     assert.same({ 3, 3 }, sizes(group:balance { "a", "b" }))
     assert.same({ 2, 2, 2 }, sizes(group:balance { "a", "b", "c" }))
   end)
 
-  it("each gets the messages of its partitions and no others", function()
+  it("each instance gets the messages of its partitions and no others", function()
     local group = new_group(4)
     local owners = group:balance { "a", "b" }
     group:fill(5)
@@ -128,7 +128,7 @@ describe("groups:", function()
     group:drain({ "b" }, 12)
   end)
 
-  it("the partitions of an instance that fell silent move to the others", function()
+  it("the partitions of a silent instance move to the others", function()
     local group = new_group(4, BRIEF)
     group:balance { "a", "b" }
     local owners = group:balance { "b" }
@@ -137,7 +137,7 @@ describe("groups:", function()
     group:drain({ "b" }, 12)
   end)
 
-  it("an instance that goes on asking lives longer than its session timeout", function()
+  it("an instance that keeps sending requests outlives its session timeout", function()
     local group = new_group(1, BRIEF)
     group:balance { "a" }
     local till = service.now() + 1.6 * service.session_timeout / 1000
@@ -147,7 +147,7 @@ describe("groups:", function()
     end
   end)
 
-  it("an instance that waits longer than its session timeout lives", function()
+  it("a wait longer than the session timeout does not end the instance", function()
     local group = new_group(1, BRIEF)
     group:balance { "a" }
     local path = ("/consume/%s/a/%s?timeout=%d"):format(
@@ -164,7 +164,7 @@ describe("groups:", function()
     assert.same({ "late" }, service.values(messages))
   end)
 
-  it("an instance that was closed is made again by its next consume", function()
+  it("the next consume creates a closed instance again", function()
     local group = new_group(1, BRIEF)
     group:balance { "a" }
     service.eventually(10 + 2 * service.session_timeout / 1000, function()
@@ -176,7 +176,7 @@ describe("groups:", function()
     group:drain({ "a" }, 2)
   end)
 
-  it("nothing is lost while instances come and go", function()
+  it("no message is lost while instances join and leave", function()
     local group = new_group(4)
     group:fill(20)
     group:balance { "a" }
@@ -189,7 +189,7 @@ describe("groups:", function()
     assert.equal(240, group.distinct)
   end)
 
-  it("nothing is lost when an instance dies before it acknowledges a batch", function()
+  it("no message is lost when an instance dies before acknowledging a batch", function()
     local group = new_group(2, BRIEF)
     group:balance { "a", "b" }
     group:fill(10)
@@ -206,7 +206,7 @@ describe("groups:", function()
     end
   end)
 
-  it("one instance may be of two groups", function()
+  it("two groups may use the same instance name", function()
     local topic = service.topic(1)
     service.fill(topic, 2)
     for _ = 1, 2 do
@@ -215,8 +215,8 @@ describe("groups:", function()
     end
   end)
 
-  describe("a topic alone to one instance", function()
-    it("is not shared with an instance that did not ask for it", function()
+  describe("a topic that only one instance consumes", function()
+    it("is not shared with an instance that did not request it", function()
       local one, two, name = service.topic(2), service.topic(2), service.name "group"
       local held = service.eventually(15, function()
         service.consume(name, "a", one, headers(), 30)
@@ -257,14 +257,14 @@ describe("groups:", function()
       refused(post(path, { topics = both, timeout = 50 }, { headers = group.headers }), 429)
     end)
 
-    it("does not hold for instances that live already", function()
+    it("does not affect live instances", function()
       local group = new_group(1)
       group:balance { "a" }
       refused(attempt(group, "b"), 429)
       ok(attempt(group, "a"))
     end)
 
-    it("has room again after one was deleted", function()
+    it("admits another instance after one was deleted", function()
       local group = new_group(1)
       group:balance { "a" }
       refused(attempt(group, "b"), 429)
@@ -273,7 +273,7 @@ describe("groups:", function()
     end)
   end)
 
-  it("a consume that waits gets the partitions of an instance that leaves", function()
+  it("a waiting consume gets the partitions of an instance that leaves", function()
     local group = new_group(2)
     local owners = group:balance { "a", "b" }
     local left = owners[0]

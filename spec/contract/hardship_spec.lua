@@ -18,7 +18,7 @@ end
 describe("hardship:", function()
   service.attach()
 
-  it("a request that follows a waiting one on its connection is answered after it", function()
+  it("a request pipelined behind a waiting one is answered after it", function()
     local topic = service.topic(1)
     local connection = service.client:connect()
     local path, headers = consume_path(topic, 120000), service.EARLIEST
@@ -32,7 +32,7 @@ describe("hardship:", function()
     connection:close()
   end)
 
-  describe("a client that will send no more still gets its answer", function()
+  describe("a client that shuts down its sending side still gets its response", function()
     local function is_answered(method, path, body)
       local request = service.client:build(method, path, { body = body })
       for _ = 1, 30 do ok(service.client:raw(request, true)) end
@@ -45,18 +45,18 @@ describe("hardship:", function()
       is_answered("POST", "/fetch", service.json(position))
     end)
 
-    it("with messages that nobody else misses when they are lost", function()
+    it("with the messages, none of which is lost", function()
       local position = { topic = service.topic(1), partition = 0, offset = 0 }
       service.produce(position.topic, "first")
       is_answered("POST", "/fetch", service.json(position))
     end)
 
-    it("after it has waited", function()
+    it("after a wait", function()
       is_answered("GET", consume_path(service.topic(1), 10))
     end)
   end)
 
-  describe("a produce whose headers fill the limit is answered with what became of it", function()
+  describe("a produce whose headers fill the limit gets a correct response", function()
     local function is_answered(connect, filler)
       local topic, stored = service.topic(1), 0
       for size = 7000, 8200, 8 do
@@ -89,11 +89,11 @@ describe("hardship:", function()
     end
 
     it("on a new connection", function() is_answered(fresh, one) end)
-    it("on one that was used before", function() is_answered(used, one) end)
+    it("on a reused connection", function() is_answered(used, one) end)
     it("when there are many", function() is_answered(used, many) end)
   end)
 
-  it("half a request on each of a hundred connections holds up nobody", function()
+  it("half a request on each of a hundred connections delays no other client", function()
     local connections = {}
     local request = service.client:build("POST", "/produce/x", { body = '{"value":"v"}' })
     for index = 1, 100 do
@@ -105,7 +105,7 @@ describe("hardship:", function()
     is_well()
   end)
 
-  it("clients that read no answer hold up nobody", function()
+  it("clients that read no response delay no other client", function()
     local topic, messages, connections = service.topic(1), {}, {}
     for index = 1, 8 do messages[index] = { value = ("x"):rep(500000) } end
     service.produce(topic, messages)
@@ -122,7 +122,7 @@ describe("hardship:", function()
     is_well()
   end)
 
-  it("a hundred consumes that vanish hold up nobody", function()
+  it("a hundred abandoned consumes delay no other client", function()
     local topic, pendings = service.topic(1), {}
     for index = 1, 100 do
       pendings[index] = service.client:start("GET", consume_path(topic, 120000))
@@ -134,7 +134,7 @@ describe("hardship:", function()
     assert.equal(1, #service.fetch_all(topic, 0, 1))
   end)
 
-  it("more than one response can hold comes in several", function()
+  it("messages that exceed one response come in several", function()
     local topic, group, seen = service.topic(1), service.name "group", 0
     for number = 1, 14 do
       service.produce(topic, { { value = ("%02d"):format(number) .. ("x"):rep(700000) } })
@@ -146,7 +146,7 @@ describe("hardship:", function()
     assert.equal(14, #service.fetch_all(topic, 0, 14))
   end)
 
-  it("instances that come and go while messages are produced lose none", function()
+  it("no message is lost while instances join and leave", function()
     local topic, group, seen, count = service.topic(6), service.name "group", {}, 0
     local instances = { "a", "b", "c" }
     for round = 1, 12 do
@@ -183,7 +183,7 @@ describe("hardship:", function()
     end)
   end)
 
-  it("the same topic created at once by many is created once", function()
+  it("many concurrent requests create a topic once", function()
     local topic, pendings, made = service.name "topic", {}, 0
     for index = 1, 20 do
       local options = { body = '{"partitions":2}' }
@@ -196,7 +196,7 @@ describe("hardship:", function()
     assert.equal(1, made)
   end)
 
-  it("an instance created at once by many requests is one", function()
+  it("many concurrent requests create one instance", function()
     local topic, group, pendings = service.topic(1), service.name "group", {}
     for index = 1, 20 do
       local path = ("/consume/%s/one/%s?timeout=200"):format(group, topic)

@@ -28,7 +28,7 @@ describe("HEAD:", function()
   service.attach()
 
   for _, path in ipairs(PATHS) do
-    it("B6: HEAD " .. path .. " answers as GET does, without the body", function()
+    it("B6: HEAD " .. path .. " responds like GET, without the body", function()
       local whole, head = both(path)
       assert.equal(200, head.status)
       assert.same(comparable(whole.headers), comparable(head.headers))
@@ -51,7 +51,7 @@ describe("HEAD:", function()
     end
   end)
 
-  it("an error has no body either, and the length of GET's", function()
+  it("an error has no body either, but GET's Content-Length", function()
     local whole, head = get "/nowhere", request("HEAD", "/nowhere")
     assert.equal(404, head.status)
     assert.equal(tostring(#whole.body), head.headers["content-length"])
@@ -60,7 +60,7 @@ describe("HEAD:", function()
   for _, endpoint in ipairs(endpoints) do
     local path = endpoint.path
     if path ~= "/topics" and path ~= "/consumers" then
-      it("is not for " .. endpoint.name, function()
+      it("is not allowed for " .. endpoint.name, function()
         local response = endpoints.request(endpoint, "HEAD", { dead = true })
         assert.equal(405, response.status)
         assert.is_nil(response.headers.allow:find("HEAD", 1, true))

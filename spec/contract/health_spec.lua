@@ -8,25 +8,25 @@ local get, ok, refused = service.get, service.ok, service.refused
 describe("health:", function()
   service.attach()
 
-  it("answers 200 with the engine's state, without credentials", function()
+  it("returns 200 with the engine's state, without credentials", function()
     local state = ok(get("/health", { auth = false }))
     assert.equal("ok", state.status)
     assert.equal("string", type(state.engine))
   end)
 
-  it("answers with right credentials as well", function()
+  it("accepts correct credentials", function()
     assert.equal("ok", ok(get "/health").status)
   end)
 
-  it("does not look at wrong ones", function()
+  it("ignores wrong ones", function()
     assert.equal("ok", ok(get("/health", { auth = http.basic("nobody", "nothing") })).status)
   end)
 
-  it("takes a trailing slash", function()
+  it("accepts a trailing slash", function()
     ok(get("/health/", { auth = false }))
   end)
 
-  it("takes GET and HEAD alone", function()
+  it("accepts only GET and HEAD", function()
     local response = service.post("/health", nil, { auth = false })
     refused(response, 405)
     assert.is_truthy(response.headers.allow:find "GET")

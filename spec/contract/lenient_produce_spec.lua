@@ -26,7 +26,7 @@ describe("lenient produce:", function()
   for _, text in ipairs {
     "42", "4.20", "-0", "1E+3", "1e999", "123456789012345678901234567890", "0.1", "true", "false",
   } do
-    it("B3: takes " .. text .. " as a text", function()
+    it("B3: accepts " .. text .. " as text", function()
       local body = '{"value":%s,"key": %s ,"headers":[{"key":%s,"value":%s}]}'
       local message = stored((body:gsub("%%s", text)))
       assert.equal(text, message.value)
@@ -35,7 +35,7 @@ describe("lenient produce:", function()
     end)
   end
 
-  it("B3: takes a number as the name of a topic", function()
+  it("B3: accepts a number as a topic name", function()
     local topic = tostring(math.random(10 ^ 9, 2 * 10 ^ 9 - 1))
     post("/topics/" .. topic, { partitions = 1 })
     service.eventually(10, function() return ok(service.get "/topics")[topic] end)
@@ -61,7 +61,7 @@ describe("lenient produce:", function()
       refused(post("/produce/" .. service.topic(1), large), 413)
     end)
 
-    it("and is plain JSON: what is not says where", function()
+    it("and must be strict JSON: the error says where it is not", function()
       for body, place in pairs {
         ['{"value":[1,]}'] = "byte 11", ['{"value":{"a":{"b":1,}}}'] = "byte 20",
         ['{"value":{"a":01}}'] = "byte 15", ['{"value":[}'] = "byte 10",
@@ -83,7 +83,7 @@ describe("lenient produce:", function()
       refuses(('{"value":{"a":%s}}'):format(objects), "value: at most 1000 levels expected")
     end)
 
-    it("but a string where it is base64", function()
+    it("but must be a string in base64", function()
       for _, value in ipairs { "1234", "true", "{}", '["aGk="]' } do
         local response = post("/produce/" .. service.topic(1), ('{"value":%s}'):format(value), { headers = BASE64 })
         refused(response, 400, "value", "base64")
@@ -94,7 +94,7 @@ describe("lenient produce:", function()
     end)
   end)
 
-  it("B2: null leaves an optional field out", function()
+  it("B2: null omits an optional field", function()
     local message = stored '{"partition":null,"timestamp":null,"key":null,"value":"v","headers":null}'
     assert.same({ "v", "", {}, 0 }, { message.value, message.key, message.headers, message.partition })
     assert.is_true(math.abs(message.timestamp / 1000 - service.now()) < 3600)
@@ -142,17 +142,17 @@ describe("lenient produce:", function()
       assert.same({}, stored('{"value":"v","headers":{}}').headers)
     end)
 
-    it("keep their order and what is repeated", function()
+    it("keep their order and repeated names", function()
       local message = stored '{"value":"v","headers":{"b":"1","a":"2","b":"3"}}'
       assert.same({ { key = "b", value = "1" }, { key = "a", value = "2" }, { key = "b", value = "3" } },
         message.headers)
     end)
 
-    it("travel as base64 where that is asked for", function()
+    it("travel as base64 on request", function()
       assert.same({ { key = "h", value = "hi" } }, stored('{"value":"","headers":{"h":"aGk="}}', BASE64).headers)
     end)
 
-    it("are a thousand at most", function()
+    it("number at most a thousand", function()
       local function of(count)
         local pairs_of = {}
         for number = 1, count do pairs_of[number] = ('"%d":"v"'):format(number) end
@@ -162,14 +162,14 @@ describe("lenient produce:", function()
       refuses(of(1001), "headers")
     end)
 
-    it("name what is wrong", function()
+    it("are named in errors", function()
       refuses('{"value":"v","headers":{"trace":{}}}', "headers.trace")
       refuses('[{"value":"v"},{"value":"v","headers":{"trace":[]}}]', "[1].headers.trace")
     end)
   end)
 
   describe("B4: the topic in the path and in the body", function()
-    it("may be equal", function()
+    it("may agree", function()
       local topic = service.topic(1)
       ok(post("/produce/" .. topic, { topic = topic, value = "a" }))
       ok(post("/produce/" .. topic, { { value = "b" }, { value = "c", topic = topic } }))
@@ -186,7 +186,7 @@ describe("lenient produce:", function()
     end)
   end)
 
-  it("B4: an empty array is answered with one", function()
+  it("B4: an empty array gets an empty array", function()
     local topic = service.topic(1)
     for _, path in ipairs { "/produce", "/produce/" .. topic } do
       for _, body in ipairs { "[]", " [\n] ", "\239\187\191[]" } do
@@ -208,7 +208,7 @@ describe("lenient produce:", function()
       end)
     end
 
-    it("B3: has its limits however it is written", function()
+    it("B3: has the same limits however it is written", function()
       for _, written in ipairs { '"2147483647"', "2147483647.0" } do
         refuses(('{"value":"v","partition":%s}'):format(written), "no partition 2147483647")
       end

@@ -80,7 +80,7 @@ describe("lenient:", function()
       end
     end)
 
-    it("a topic gets as many partitions", function()
+    it("a topic gets that many partitions", function()
       for _, written in ipairs { '"3"', "3.0", "0.3e1" } do
         local response, names = post_filled(CREATE, ('{"partitions":%s}'):format(written))
         served(response)
@@ -88,7 +88,7 @@ describe("lenient:", function()
       end
     end)
 
-    it("a timeout is as long", function()
+    it("a timeout lasts that long", function()
       local topic = service.topic(1)
       local start = service.now()
       local body = '{"topic":"%s","partition":0,"offset":0,"timeout":"700"}'
@@ -143,7 +143,7 @@ describe("lenient:", function()
     end
   end)
 
-  describe("B2: null for a field that may be left out:", function()
+  describe("B2: null for an optional field:", function()
     for path, body in pairs {
       [FETCH] = '{"topic":null,"partition":null,"offset":null,"timeout":null,"max_messages":null,"max_bytes":null,' ..
         '"topicPartitionOffsets":[{"topic":"{topic}","partition":0,"offset":0}]}',
@@ -160,7 +160,7 @@ describe("lenient:", function()
       assert.same({ "1" }, service.values(ok(post("/fetch", body:format(topic)))))
     end)
 
-    it("one that may not is missing", function()
+    it("a required field counts as missing", function()
       refused(post_filled(FETCH, '{"topic":"{topic}","partition":0,"offset":null}'), 400, "offset")
       refused(post_filled(CONSUME, '{"topic":null}'), 400, "topic")
       refused(post_filled(COMMIT, '{"topic":"{topic}","partition":null,"offset":1}'), 400, "partition")
@@ -170,7 +170,7 @@ describe("lenient:", function()
   end)
 
   describe("topics:", function()
-    it("B3: one text is a list of it", function()
+    it("B3: a string is a list of one", function()
       local topic, group = service.topic(1), service.name "group"
       service.fill(topic, 2)
       local path, total = ("/consume/%s/one"):format(group), 0
@@ -183,7 +183,7 @@ describe("lenient:", function()
       refused(post(path, '{"topics":""}'), 400, "topics:")
     end)
 
-    it("B4: those of the body are that of the path", function()
+    it("B4: those in the body must be the one in the path", function()
       local fill, names = endpoints.scene()
       local path = fill "/consume/{group}/{instance}/{topic}?timeout=10"
       for _, body in ipairs { '{"topic":"{topic}"}', '{"topics":["{topic}"]}', '{"topics":"{topic}","timeout":20}' } do
@@ -195,7 +195,7 @@ describe("lenient:", function()
       end
     end)
 
-    it("B4: that of a creation is that of the path", function()
+    it("B4: that of a creation must be the one in the path", function()
       local fill, names = endpoints.scene()
       served(post(fill(CREATE), fill '{"topic":"{fresh}","partitions":1}'))
       refused(post(fill(CREATE), fill '{"topic":"{topic}"}'), 400, "topic", names.topic, names.fresh)
@@ -204,7 +204,7 @@ describe("lenient:", function()
 
   describe("B4: an empty array:", function()
     for _, path in ipairs { OFFSETS, "/offsets/earliest", "/offsets/1764000000000", COMMITTED } do
-      it("is answered with one: " .. path, function()
+      it("gets an empty array: " .. path, function()
         for _, body in ipairs { "[]", " [ ] ", MARK .. "[]" } do
           local response = post_filled(path, body)
           ok(response)
@@ -214,13 +214,13 @@ describe("lenient:", function()
       end)
     end
 
-    it("is nothing to commit: " .. COMMIT, function()
+    it("commits nothing: " .. COMMIT, function()
       local response, names = post_filled(COMMIT, "[]")
       assert.same(SUCCESS, ok(response))
       assert.equal(-1, service.committed(names.group, names.topic))
     end)
 
-    it("does not excuse what else is wrong", function()
+    it("does not hide other mistakes", function()
       refused(post("/offsets/yesterday", "[]"), 400, "timestamp")
       refused(post("/offsets/latest?timeout=-1", "[]"), 400, "timeout")
       refused(post_filled(FETCH, "[]"), 400, "array")
@@ -229,7 +229,7 @@ describe("lenient:", function()
   end)
 
   for _, endpoint in ipairs(endpoints) do
-    it("B4: " .. endpoint.name .. " takes repeated slashes in front", function()
+    it("B4: " .. endpoint.name .. " accepts repeated leading slashes", function()
       each_method(endpoint, function(method)
         for _, slashes in ipairs { "/", "///" } do
           served(endpoints.request(endpoint, method, { path = slashes .. endpoint.path }))
@@ -243,7 +243,7 @@ describe("lenient:", function()
       each_method(endpoint, function(method) served(endpoints.request(other, method)) end)
     end)
 
-    it("B4: " .. endpoint.name .. " takes any Content-Type", function()
+    it("B4: " .. endpoint.name .. " accepts any Content-Type", function()
       each_method(endpoint, function(method)
         for _, kind in ipairs {
           "undefined", "", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded",
@@ -255,7 +255,7 @@ describe("lenient:", function()
     end)
 
     if endpoint.body and endpoint.body:find "^{" then
-      it("B4: " .. endpoint.name .. " takes a byte order mark", function()
+      it("B4: " .. endpoint.name .. " accepts a byte order mark", function()
         each_method(endpoint, function(method)
           served(endpoints.request(changed(endpoint, { body = MARK .. endpoint.body }), method))
           local response = endpoints.request(changed(endpoint, { body = MARK .. MARK .. endpoint.body }), method)
@@ -271,7 +271,7 @@ describe("lenient:", function()
     assert.equal(MARK .. "x", service.fetch_all(topic, 0, 1)[1].value)
   end)
 
-  it("delete-consumer takes any body", function()
+  it("delete-consumer accepts any body", function()
     for _, body in ipairs { "{}", "null", "[]", "nonsense", MARK } do
       for _, method in ipairs { "POST", "DELETE" } do
         local fill = endpoints.scene(true)
@@ -303,7 +303,7 @@ describe("lenient:", function()
   end)
 
   describe("B9: a plus:", function()
-    it("is a blank in a query", function()
+    it("is a space in a query", function()
       local topic = service.topic(1)
       ok(get(("/produce/%s/v?key=a+b%%2Bc%%20d+"):format(topic)))
       assert.equal("a b+c d ", service.fetch_all(topic, 0, 1)[1].key)
@@ -315,7 +315,7 @@ describe("lenient:", function()
       assert.equal("a+b+c d+", service.fetch_all(topic, 0, 1)[1].value)
     end)
 
-    it("is a plus in base64, which holds no blank", function()
+    it("is a plus in base64, which contains no spaces", function()
       local topic, headers = service.topic(1), { ["Kafka-Encoding"] = "base64" }
       ok(get(("/produce/%s/++++?key=++++"):format(topic), { headers = headers }))
       local body = ('{"topic":"%s","partition":0,"offset":0}'):format(topic)
@@ -323,7 +323,7 @@ describe("lenient:", function()
       assert.same({ "++++", "++++" }, { message.key, message.value })
     end)
 
-    it("is a blank in the credentials of a webhook", function()
+    it("is a space in the credentials of a webhook", function()
       local function form(text)
         return (text:gsub("[^%w ]", function(c) return ("%%%02X"):format(c:byte()) end):gsub(" ", "+"))
       end
@@ -334,7 +334,7 @@ describe("lenient:", function()
     end)
   end)
 
-  describe("the nearest known name is given for an unknown", function()
+  describe("the error names the nearest known name for an unknown", function()
     for path, rows in pairs {
       [FETCH] = {
         { '{"topic":"{topic}","partition":0,"ofset":0}', '"ofset"', '"offset"' },

@@ -58,7 +58,7 @@ describe("limits:", function()
 
   describe("a message", function()
     for what, send in pairs(forms) do
-      it(("F8: of 1 MiB %s is taken, of a byte more it is not"):format(what), function()
+      it(("F8: of 1 MiB %s is accepted; one byte more is not"):format(what), function()
         local topic = service.topic(1)
         refused(send(topic, MESSAGE + 1), 413, "1048576", "1048577")
         assert.equal(0, service.end_offset(topic), "a part of it was stored")
@@ -71,7 +71,7 @@ describe("limits:", function()
       end)
     end
 
-    it("has 1000 headers at most", function()
+    it("has at most 1000 headers", function()
       local topic, headers = service.topic(1), {}
       for index = 1, 1000 do headers[index] = { key = "h" .. index, value = "v" } end
       ok(post("/produce/" .. topic, { value = "v", headers = headers }))
@@ -84,7 +84,7 @@ describe("limits:", function()
   describe("a request", function()
     local function messages(count) return "[" .. ('{"value":""},'):rep(count) .. "]" end
 
-    it("has 100000 messages at most", function()
+    it("has at most 100000 messages", function()
       local topic = service.topic(1)
       refused(post("/produce/" .. topic, messages(100001)), 400, "100000")
       assert.equal(0, service.end_offset(topic))
@@ -92,7 +92,7 @@ describe("limits:", function()
       assert.equal(100000, service.end_offset(topic))
     end)
 
-    it("has 100000 positions at most", function()
+    it("has at most 100000 positions", function()
       local position = ('{"topic":"%s","partition":0,"offset":0},'):format(service.topic(1))
       local body = "[" .. position:rep(100001) .. "]"
       refused(post("/commit/group/one", body), 400, "100000")
@@ -117,7 +117,7 @@ describe("limits:", function()
         return post("/produce/" .. topic, gzip.zip(body(bytes), 1), ZIPPED)
       end,
     } do
-      it(("has a body of 16 MiB at most, %s"):format(what), function()
+      it(("has a body of at most 16 MiB, %s"):format(what), function()
         local topic = service.topic(1)
         ok(send(topic, LARGE))
         refused(send(topic, LARGE + 1), 413)
@@ -187,7 +187,7 @@ describe("limits:", function()
     end)
   end
 
-  it("a group's and an instance's name has 1 to 255 bytes", function()
+  it("names of groups and instances have 1 to 255 bytes", function()
     local topic = service.topic(1)
     local stem = service.name "long"
     local long = stem .. x(255 - #stem)
@@ -198,7 +198,7 @@ describe("limits:", function()
     ok(post(("/delete-consumer/%s/%s"):format(long, long)))
   end)
 
-  it("a consume names 256 topics at most", function()
+  it("a consume names at most 256 topics", function()
     local names, body = {}, { timeout = 0 }
     for index = 1, 256 do names[index] = "no-such-topic-" .. index end
     body.topics = names
@@ -208,7 +208,7 @@ describe("limits:", function()
     refused(post("/consume/group/one", body), 400, "topics", "256")
   end)
 
-  it("an answer is as long as max_bytes allows, to the byte", function()
+  it("a response is as long as max_bytes allows, to the byte", function()
     local topic = service.topic(1)
     service.produce(topic, { { value = x(100) }, { value = x(200) } })
     local function fetch(max_bytes)
@@ -224,7 +224,7 @@ describe("limits:", function()
     assert.equal(1, (fetch(1))) -- the first is always returned
   end)
 
-  it("an answer has 1000 messages unless more are asked for", function()
+  it("a response has at most 1000 messages unless the request asks for more", function()
     local topic = service.topic(1)
     service.fill(topic, 1001)
     service.fetch_all(topic, 0, 1001)

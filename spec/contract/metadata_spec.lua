@@ -8,7 +8,7 @@ describe("metadata:", function()
   service.attach()
 
   describe("GET /topics", function()
-    it("maps names to numbers of partitions", function()
+    it("maps names to partition counts", function()
       local one, three = service.topic(1), service.topic(3)
       local response = get "/topics"
       local topics = ok(response)
@@ -17,7 +17,7 @@ describe("metadata:", function()
       assert.is_truthy(response.body:find "^%s*{")
     end)
 
-    it("leaves internal topics out", function()
+    it("omits internal topics", function()
       local topic = service.topic(1)
       service.join(service.name "group", "one", topic, service.EARLIEST)
       for name in pairs(ok(get "/topics")) do assert.is_nil(name:find "^__", name) end
@@ -66,7 +66,7 @@ describe("metadata:", function()
       end
     end)
 
-    it("at 0 are the first, beyond all clocks the end", function()
+    it("at 0 are the first; far in the future, the end", function()
       local topic = stamped()
       assert.equal(0, offset_at("0", topic))
       assert.equal(6, offset_at("9007199254740993", topic))
@@ -86,7 +86,7 @@ describe("metadata:", function()
     end)
 
     for _, method in ipairs { "GET", "POST" } do
-      it(method .. " takes several partitions of several topics", function()
+      it(method .. " accepts several partitions of several topics", function()
         local topic, other = stamped(), service.topic(1)
         local body = service.json {
           { topic = topic, partition = 0 }, { topic = topic, partition = 1 },
@@ -119,7 +119,7 @@ describe("metadata:", function()
       assert.same({ [one] = { 0 }, [two] = { 0, 1, 2 } }, held)
     end)
 
-    it("keeps to the shape of the contract", function()
+    it("has exactly the documented fields", function()
       local topic, group = service.topic(1), service.name "group"
       service.join(group, "worker", topic)
       local found
@@ -131,7 +131,7 @@ describe("metadata:", function()
       } }, found)
     end)
 
-    it("forgets an instance that was deleted", function()
+    it("omits a deleted instance", function()
       local topic, group = service.topic(1), service.name "group"
       service.join(group, "worker", topic)
       ok(service.post(("/delete-consumer/%s/worker"):format(group)))

@@ -34,7 +34,7 @@ describe("produce:", function()
   service.attach()
 
   describe("GET /produce/$TOPIC/$MESSAGE", function()
-    it("answers one Metadata object", function()
+    it("returns one Metadata object", function()
       local topic = service.topic(1)
       local metadata = ok(get(("/produce/%s/hello_kafka"):format(topic)))
       is_metadata(metadata, topic)
@@ -74,14 +74,14 @@ describe("produce:", function()
         is_metadata(metadata[1], topic)
       end)
 
-      it("takes an array of one as the same", function()
+      it("treats an array of one alike", function()
         local topic = service.topic(1)
         assert.equal(0, send(topic, { { value = "one" } })[1].offset)
         assert.equal(1, send(topic, { value = "one" })[1].offset)
         assert.same({ "one", "one" }, service.values(service.fetch_all(topic, 0, 2)))
       end)
 
-      it("answers in the order of the request", function()
+      it("responds in the order of the request", function()
         local topic = service.topic(3)
         local metadata = send(topic, {
           { value = "a", partition = 2 }, { value = "b", partition = 0 },
@@ -98,7 +98,7 @@ describe("produce:", function()
     end)
 
     describe(method .. " /produce", function()
-      it("takes messages for several topics", function()
+      it("accepts messages for several topics", function()
         local one, two = service.topic(1), service.topic(2)
         local metadata = ok(service.request(method, "/produce", { body = service.json {
           { topic = two, partition = 1, value = "a" },
@@ -135,7 +135,7 @@ describe("produce:", function()
       }, service.fetch_all(topic, 1, 1)[1])
     end)
 
-    it("keeps the order of headers and a key that repeats", function()
+    it("keeps the order of headers and repeated keys", function()
       local topic = service.topic(1)
       local headers = {
         { key = "z", value = "1" }, { key = "a", value = "2" }, { key = "z", value = "3" },
@@ -160,14 +160,14 @@ describe("produce:", function()
   end)
 
   describe("a timestamp", function()
-    it("is the server's clock when it is absent", function()
+    it("defaults to the server's clock", function()
       local topic, before = service.topic(1), milliseconds()
       local metadata = service.produce(topic, "v")[1]
       assert.is_true(math.abs(metadata.timestamp - before) < 60000)
       assert.equal(metadata.timestamp, service.fetch_all(topic, 0, 1)[1].timestamp)
     end)
 
-    it("is answered as given", function()
+    it("is returned as given", function()
       local topic, stamp = service.topic(1), milliseconds() - 123456
       assert.equal(stamp, service.produce(topic, { { value = "v", timestamp = stamp } })[1].timestamp)
     end)
@@ -184,7 +184,7 @@ describe("produce:", function()
       end)
     end
 
-    it("that is given goes before the key", function()
+    it("that is given takes precedence over the key", function()
       local topic = service.topic(3)
       for partition = 0, 2 do
         local message = { value = "v", key = "21", partition = partition }
@@ -192,7 +192,7 @@ describe("produce:", function()
       end
     end)
 
-    it("is spread when there is no key", function()
+    it("varies for messages without a key", function()
       local topic, seen = service.topic(3), {}
       service.eventually(10, function()
         for _ = 1, 10 do seen[ok(get(("/produce/%s/v"):format(topic))).partition] = true end
@@ -201,7 +201,7 @@ describe("produce:", function()
     end)
   end)
 
-  it("numbers offsets from 0, without a gap", function()
+  it("assigns offsets from 0, without gaps", function()
     local topic = service.topic(1)
     for offset = 0, 4 do assert.equal(offset, service.produce(topic, "v")[1].offset) end
     assert.equal(5, service.fill(topic, 10)[1].offset)
@@ -217,7 +217,7 @@ describe("produce:", function()
     end
   end)
 
-  it("takes a thousand messages in one request", function()
+  it("accepts a thousand messages in one request", function()
     local topic = service.topic(1)
     local metadata = service.fill(topic, 1000)
     for index, each in ipairs(metadata) do assert.equal(index - 1, each.offset) end
@@ -226,13 +226,13 @@ describe("produce:", function()
     end
   end)
 
-  it("appends nothing of a request of which one message is malformed", function()
+  it("stores nothing from a request with one malformed message", function()
     local topic = service.topic(1)
     refused(post("/produce/" .. topic, '[{"value":"good"},{"value":"bad","partition":0.5}]'), 400)
     assert.equal(0, service.end_offset(topic))
   end)
 
-  it("appends every message of requests sent at once", function()
+  it("stores every message of concurrent requests", function()
     local http = require "spec.support.http"
     local topic, pendings, seen = service.topic(1), {}, {}
     for number = 1, 50 do

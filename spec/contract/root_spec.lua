@@ -8,30 +8,30 @@ local get, ok, refused = service.get, service.ok, service.refused
 describe("root:", function()
   service.attach()
 
-  it("B8: GET / says without credentials what answers here", function()
+  it("B8: GET / identifies the server, without credentials", function()
     local page = ok(get("/", { auth = false }))
     assert.equal("upstash-kafka", page.name)
     assert.is_truthy(page.version:match "^%d+%.%d+%.%d+$", page.version)
     assert.is_truthy(page.documentation:find("rest-api", 1, true), page.documentation)
   end)
 
-  it("every path that it names is there", function()
+  it("every path that it names exists", function()
     for name, value in pairs(ok(get("/", { auth = false }))) do
       if value:sub(1, 1) == "/" then assert.equal(200, get(value, { auth = false }).status, name) end
     end
   end)
 
-  it("does not look at wrong credentials", function()
+  it("ignores wrong credentials", function()
     ok(get("/", { auth = http.basic("nobody", "nothing") }))
   end)
 
-  it("takes GET and HEAD alone", function()
+  it("accepts only GET and HEAD", function()
     local response = service.post("/", nil, { auth = false })
     refused(response, 405)
     assert.equal("GET, HEAD, OPTIONS", response.headers.allow)
   end)
 
-  it("knows no query", function()
+  it("accepts no query", function()
     refused(get("/?colour=red", { auth = false }), 400, "colour")
   end)
 end)

@@ -33,7 +33,7 @@ describe("tombstones:", function()
     assert.equal("gone", message.key)
   end)
 
-  it("stands among values, and is not the empty one or the word", function()
+  it("differs from the empty string and from the word null", function()
     local topic = produced '[{"value":"null"},{"value":null},{"value":""},{"value":"v"}]'
     local values = service.values(service.fetch_all(topic, 0, 4))
     assert.same({ "null", service.null, "", "v" }, values)
@@ -55,7 +55,7 @@ describe("tombstones:", function()
     assert.equal(http.base64 "gone", message.key)
   end)
 
-  it("is a value that was given: to give none is still a 400", function()
+  it("counts as a value: a missing value is still a 400", function()
     refused(post("/produce/" .. service.topic(1), '{"key":"gone"}'), 400, "value")
   end)
 end)

@@ -18,7 +18,7 @@ end
 describe("topics:", function()
   service.attach()
 
-  it("are created with the partitions asked", function()
+  it("are created with the requested partitions", function()
     local topic = service.name "topic"
     assert.same({ topic = topic, partitions = 3 }, create(topic, { partitions = 3 }))
     service.eventually(10, function() return partitions_of(topic) == 3 end)
@@ -33,7 +33,7 @@ describe("topics:", function()
     end)
   end
 
-  it("take settings of retention", function()
+  it("accept retention settings", function()
     local topic = service.name "topic"
     create(topic, { partitions = 1, retention_ms = 86400000, retention_bytes = 10 ^ 9 })
     service.eventually(10, function() return partitions_of(topic) end)
@@ -41,12 +41,12 @@ describe("topics:", function()
     assert.same({ "kept" }, service.values(service.fetch_all(topic, 0, 1)))
   end)
 
-  it("take an array of one request as the request", function()
+  it("accept the request in an array of one", function()
     local topic = service.name "topic"
     assert.equal(2, create(topic, { { partitions = 2 } }).partitions)
   end)
 
-  it("created again with the same settings are as they were", function()
+  it("created again with the same settings are unchanged", function()
     local topic = service.topic(2)
     service.fill(topic, 1)
     local again = ok(post("/topics/" .. topic, { partitions = 2 }))
@@ -54,7 +54,7 @@ describe("topics:", function()
     assert.equal(1, service.end_offset(topic))
   end)
 
-  it("created again with other partitions are a 409 and as they were", function()
+  it("created again with other partitions are a 409 and unchanged", function()
     local topic = service.topic(2)
     refused(post("/topics/" .. topic, { partitions = 3 }), 409)
     assert.equal(2, partitions_of(topic))
@@ -70,21 +70,21 @@ describe("topics:", function()
       service.eventually(10, function() return partitions_of(topic) end)
     end)
 
-    it("the same retention are as they were", function()
+    it("the same retention are unchanged", function()
       assert.same({ topic = topic, partitions = 1 }, ok(post("/topics/" .. topic, settings)))
       ok(post("/topics/" .. topic, { retention_bytes = 10 ^ 9 }))
       ok(post("/topics/" .. topic, {}))
     end)
 
     for name, value in pairs { partitions = 2, retention_ms = 86400001, retention_bytes = -1 } do
-      it(("another %s are a 409 that names both"):format(name), function()
+      it(("a different %s are a 409 that names both"):format(name), function()
         local text = refused(post("/topics/" .. topic, { [name] = value }), 409)
         assert.equal(("topic %q exists with %s %d, not %d"):format(topic, name, settings[name], value), text)
       end)
     end
   end)
 
-  it("begin at offset 0", function()
+  it("start at offset 0", function()
     local topic = service.topic(1)
     assert.equal(0, service.end_offset(topic))
     assert.equal(0, service.produce(topic, "first")[1].offset)
@@ -101,7 +101,7 @@ describe("topics:", function()
     end
   end)
 
-  describe("A4: of Kafka and of the server itself", function()
+  describe("A4: internal to Kafka or the server", function()
     local internal = {
       "__consumer_offsets", "__transaction_state", "__share_group_state", "__remote_log_metadata",
       "__cluster_metadata", "__upstash_kafka_", "__upstash_kafka_keys",
@@ -141,7 +141,7 @@ describe("topics:", function()
       for _, name in ipairs(internal) do assert.is_nil(topics[name]) end
     end)
 
-    it("are no others than these", function()
+    it("are exactly these", function()
       for _, stem in ipairs { "__consumer_offsets_", "_upstash_kafka_", "__upstash_kafka" } do
         local topic = stem .. service.name "x"
         create(topic, {})
@@ -150,7 +150,7 @@ describe("topics:", function()
     end)
   end)
 
-  it("that do not exist are named alike everywhere", function()
+  it("that do not exist get the same error text everywhere", function()
     local topic = service.name "nowhere"
     local text = ("topic %q does not exist"):format(topic)
     local partition = { topic = topic, partition = 0 }
@@ -169,7 +169,7 @@ describe("topics:", function()
       return service.delete("/topics/" .. topic)
     end
 
-    it("answers success, and the topic is gone", function()
+    it("succeeds, and the topic is gone", function()
       local topic = service.topic(1)
       service.fill(topic, 2)
       assert.same({ result = "Success", status = 200 }, ok(delete(topic)))
@@ -179,7 +179,7 @@ describe("topics:", function()
       refused(post("/offsets/latest", { topic = topic, partition = 0 }), 404)
     end)
 
-    it("of one that is not there is a 404", function()
+    it("of a topic that does not exist is a 404", function()
       refused(delete(service.name "nowhere"), 404)
       local topic = service.topic(1)
       ok(delete(topic))
@@ -187,7 +187,7 @@ describe("topics:", function()
       refused(delete(topic), 404)
     end)
 
-    it("leaves nothing to a later topic of the same name", function()
+    it("leaves nothing for a later topic of the same name", function()
       local topic, group = service.topic(2), service.name "group"
       service.fill(topic, 3)
       service.join(group, "one", topic, service.MANUAL)
@@ -213,7 +213,7 @@ describe("topics:", function()
       assert.same({ "1", "2" }, service.values(service.fetch_all(other, 0, 2)))
     end)
 
-    it("ends the waiting of a consume, without harm to the server", function()
+    it("ends a waiting consume without harm to the server", function()
       local http = require "spec.support.http"
       local topic, group = service.topic(1), service.name "group"
       service.join(group, "one", topic, service.EARLIEST)

@@ -56,7 +56,7 @@ describe("webhook:", function()
   service.attach()
 
   for _, method in ipairs { "GET", "POST" } do
-    it(method .. " answers one Metadata object and stores the body as the value", function()
+    it(method .. " returns one Metadata object and stores the body as the value", function()
       local topic = service.topic(1)
       local metadata = hook(topic, "some event data", nil, method)
       assert.equal(topic, metadata.topic)
@@ -68,19 +68,19 @@ describe("webhook:", function()
     end)
   end
 
-  it("does not read the body, whatever its type", function()
+  it("does not parse the body, whatever its type", function()
     local topic, body = service.topic(1), '{"event": "push", \r\n "broken": [1,'
     hook(topic, body, { ["Content-Type"] = "application/json" })
     assert.equal(body, stored(topic).value)
   end)
 
-  it("takes a form as it is", function()
+  it("stores a form unchanged", function()
     local topic, body = service.topic(1), "a=1&b=%20x+y"
     hook(topic, body, { ["Content-Type"] = "application/x-www-form-urlencoded" })
     assert.equal(body, stored(topic).value)
   end)
 
-  it("takes raw bytes", function()
+  it("accepts raw bytes", function()
     local topic = service.topic(1)
     hook(topic, "a\0\255\254z")
     local options = { headers = { ["Kafka-Encoding"] = "base64" } }
@@ -88,26 +88,26 @@ describe("webhook:", function()
     assert.equal(http.base64 "a\0\255\254z", ok(response)[1].value)
   end)
 
-  it("takes an empty body", function()
+  it("accepts an empty body", function()
     local topic = service.topic(1)
     hook(topic, "")
     assert.equal("", stored(topic).value)
   end)
 
-  it("takes a chunked body", function()
+  it("accepts a chunked body", function()
     local topic = service.topic(1)
     ok(service.post("/webhook?topic=" .. topic, nil, { chunks = { "some event", " data" } }))
     assert.equal("some event data", stored(topic).value)
   end)
 
-  it("makes message headers of request headers", function()
+  it("turns request headers into message headers", function()
     local topic = service.topic(1)
     hook(topic, "data", { ["event-timestamp"] = "1642628041", ["event-origin"] = "my-app" })
     local headers = lowered(stored(topic).headers)
     assert.same({ "event-origin=my-app", "event-timestamp=1642628041" }, headers)
   end)
 
-  it("leaves standard HTTP headers out", function()
+  it("omits standard HTTP headers", function()
     local topic = service.topic(1)
     local headers = { ["X-Github-Event"] = "push" }
     for name, value in pairs(STANDARD) do headers[name] = value end
@@ -115,7 +115,7 @@ describe("webhook:", function()
     assert.same({ "x-github-event=push" }, lowered(stored(topic).headers))
   end)
 
-  it("keeps headers whose names only begin, or end, like a standard one", function()
+  it("keeps headers whose names only begin or end like a standard one", function()
     for name in pairs(STANDARD) do
       local topic, wanted = service.topic(1), { "x" .. name:lower() .. "=1" }
       if not is_of_a_family(name) then table.insert(wanted, 1, name:lower() .. "s=1") end
@@ -125,7 +125,7 @@ describe("webhook:", function()
     end
   end)
 
-  it("keeps a header that comes twice", function()
+  it("keeps a repeated header", function()
     local topic = service.topic(1)
     hook(topic, "data", { { "X-Tag", "one" }, { "X-Tag", "two" } })
     assert.same({ "x-tag=one", "x-tag=two" }, lowered(stored(topic).headers))
@@ -184,14 +184,14 @@ describe("webhook:", function()
       repeats("user", "topic={topic}&user=a&user=a")
     end)
 
-    it("may have and repeat parameters of the sender's own", function()
+    it("may contain and repeat other parameters", function()
       local topic = service.topic(1)
       ok(service.post(("/webhook?x=1&topic=%s&x=2&topics=a&_=1"):format(topic), "data"))
       assert.equal("data", stored(topic).value)
     end)
   end)
 
-  it("wants a topic", function()
+  it("requires a topic", function()
     refused(service.post("/webhook", "data"), 400, "topic")
     refused(service.post("/webhook?topic=", "data"), 400, "topic")
   end)
