@@ -26,7 +26,7 @@ static void check_memory(lua_State *L, const struct uk_buffer *text)
     luaL_error(L, "%s", uk_error_text(text->error));
 }
 
-/* ---- encode ---- */
+/* Encode. */
 
 /* Calls the setting in that upvalue, if there is one. Returns whether it pushed the setting's
  * values. */
@@ -91,7 +91,7 @@ static int encode(lua_State *L)
   return results;
 }
 
-/* ---- decode ---- */
+/* Decode. */
 
 static int fail(lua_State *L, const struct uk_lua_json_target *target)
 {
@@ -146,7 +146,7 @@ static int decode(lua_State *L)
   return results;
 }
 
-/* ---- the pair ---- */
+/* The pair. */
 
 /* Pushes that field of the table at index 1, or nil if it has another type. */
 static void push_field(lua_State *L, const char *name, int type)

@@ -18,7 +18,7 @@ struct encoder {
   int depth;
 };
 
-/* ---- what is wrong, and where ---- */
+/* What is wrong, and where. */
 
 static bool refuse(struct encoder *encoder, const char *format, ...)
   __attribute__((format(printf, 2, 3)));
@@ -93,7 +93,7 @@ static bool refuse_depth(struct encoder *encoder)
   return refuse(encoder, "nested deeper than %d levels", UK_JSON_DEEP_MAX);
 }
 
-/* ---- scalars: the value stays on top of the stack ---- */
+/* Scalars: the value stays on top of the stack. */
 
 static bool put_text(struct encoder *encoder, const char *text)
 {
@@ -136,7 +136,7 @@ static bool put_light_userdata(struct encoder *encoder)
   return refuse(encoder, "a userdata is not JSON");
 }
 
-/* ---- tables: the value stays on top of the stack, after a fault too ---- */
+/* Tables: the value stays on top of the stack, after a fault too. */
 
 static bool put_value(struct encoder *encoder);
 

@@ -76,7 +76,7 @@ static struct uk_slice read_value(const struct uk_lua_arguments *arguments, int 
   return uk_lua_stack_text(L, slot, blame, "value");
 }
 
-/* ---- headers ---- */
+/* Headers. */
 
 static void add_header_list(const struct uk_lua_arguments *arguments, int slots,
                             uk_lua_header_taker *take, struct uk_lua_blame *blame)
@@ -164,7 +164,7 @@ static void add_headers(const struct uk_lua_arguments *arguments, int slots,
     add_header_map(arguments, slots, take, blame);
 }
 
-/* ---- messages ---- */
+/* Messages. */
 
 static int push_slots(lua_State *L)
 {

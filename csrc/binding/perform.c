@@ -162,7 +162,7 @@ static int perform(lua_State *L)
   return push_result(&call, call.memory->request.messages);
 }
 
-/* ---- prepare and finish ---- */
+/* Prepare and finish. */
 
 static void set_string(lua_State *L, const char *name, const char *data, size_t length)
 {

@@ -38,7 +38,7 @@ struct uk_sender *uk_lua_producer_sender(struct uk_lua_producer *producer)
   return producer->sender;
 }
 
-/* ---- creation ---- */
+/* Creation. */
 
 struct options {
   struct uk_sender_options sender;
@@ -112,7 +112,7 @@ int uk_lua_producer_new(lua_State *L)
   return 1;
 }
 
-/* ---- flush ---- */
+/* Flush. */
 
 static int64_t read_milliseconds(lua_State *L, const char *function, int index, int64_t otherwise)
 {
@@ -168,7 +168,7 @@ static int settled(lua_State *L)
   return 1;
 }
 
-/* ---- close ---- */
+/* Close. */
 
 static void release(struct uk_lua_producer *producer)
 {

@@ -5,7 +5,7 @@
 
 #define FAILURES_TYPE "upstash.kafka.failures"
 
-/* ---- stats ---- */
+/* Stats. */
 
 static void set_count(lua_State *L, const char *name, uint64_t count)
 {
@@ -56,7 +56,7 @@ int uk_lua_producer_stats(lua_State *L)
   return 1;
 }
 
-/* ---- failures ---- */
+/* Failures. */
 
 /* The failures that are not yet in a table belong to a userdata, since making tables may raise. */
 

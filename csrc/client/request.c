@@ -33,7 +33,7 @@ static void fail(struct uk_client_request *request, enum uk_error error, const c
   snprintf(request->message, sizeof request->message, "%s", text);
 }
 
-/* ---- request line ---- */
+/* Request line. */
 
 /* Appends the template of a path with each {parameter} replaced. */
 static void fill_path(struct uk_buffer *path, const char *template,
@@ -129,7 +129,7 @@ void uk_client_request_query_integer(struct uk_client_request *request, const ch
   uk_client_request_query(request, name, integer_text(text, value));
 }
 
-/* ---- headers ---- */
+/* Headers. */
 
 bool uk_header_name_valid(struct uk_slice name)
 {
@@ -167,7 +167,7 @@ void uk_client_request_header_integer(struct uk_client_request *request, const c
   uk_client_request_header(request, uk_slice_text(name), integer_text(text, value));
 }
 
-/* ---- body ---- */
+/* Body. */
 
 static void separate(struct uk_client_request *request)
 {

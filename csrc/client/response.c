@@ -271,7 +271,7 @@ enum uk_error uk_response_close(struct uk_response_reader *reader)
   return reader->error;
 }
 
-/* ---- positions ---- */
+/* Positions. */
 
 void uk_response_set_topic(struct uk_response_position *position, struct uk_slice topic)
 {
@@ -303,7 +303,7 @@ void uk_response_first(char *body, size_t length, struct uk_response_position *p
   }
 }
 
-/* ---- failures ---- */
+/* Failures. */
 
 /* Reads the field whose key was just read. False when the rest of the body is not read. */
 static bool take_failure_field(struct uk_client_failure *failure, struct uk_json_reader *json)
@@ -350,7 +350,7 @@ bool uk_response_failed(struct uk_client_failure *failure, int status, int64_t r
   return true;
 }
 
-/* ---- results ---- */
+/* Results. */
 
 bool uk_response_results(struct uk_response_reader *reader, const struct uk_client_failure *failure,
                          size_t messages)

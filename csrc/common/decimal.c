@@ -280,7 +280,7 @@ bool uk_decimal_value(uint64_t digits, int64_t exponent, double *number)
          value_by_width(digits, (int)exponent, number);
 }
 
-/* ---- text ---- */
+/* Text. */
 
 /* Inserts a point after the first `whole` of the digits up to `end`. */
 static char *put_point(char *digits, char *end, int whole)

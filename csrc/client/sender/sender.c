@@ -22,7 +22,7 @@ void uk_sender_options_default(struct uk_sender_options *options)
   };
 }
 
-/* ---- life ---- */
+/* Life. */
 
 static void init_locks(struct uk_sender *sender)
 {
@@ -103,7 +103,7 @@ void uk_sender_abandon(struct uk_sender *sender)
   uk_sender_queue_free(&sender->queue);
 }
 
-/* ---- waiting ---- */
+/* Waiting. */
 
 /* Precondition: the caller holds the lock, which is released while it waits. False at the
  * deadline. */
@@ -172,7 +172,7 @@ bool uk_sender_wait(struct uk_sender *sender, uint64_t mark, int64_t deadline)
   return flushed;
 }
 
-/* ---- sending ---- */
+/* Sending. */
 
 static enum uk_error drop_oldest(struct uk_sender *sender)
 {
@@ -255,7 +255,7 @@ enum uk_error uk_sender_send(struct uk_sender *sender, const struct uk_message *
   return error;
 }
 
-/* ---- reports ---- */
+/* Reports. */
 
 void uk_sender_stats(struct uk_sender *sender, struct uk_sender_stats *stats)
 {

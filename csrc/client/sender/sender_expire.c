@@ -42,7 +42,7 @@ void uk_sender_set_expiry(const struct uk_sender *sender, struct uk_sender_batch
   batch->expires = record != NULL ? expiry_of(sender, record) : INT64_MAX;
 }
 
-/* ---- batches ---- */
+/* Batches. */
 
 /* Gives up the expired messages of a batch, and marks them: they stay in the request under way. */
 static void mark_expired(struct uk_sender *sender, struct uk_sender_batch *batch, int64_t now)
@@ -86,7 +86,7 @@ static void expire_batch(struct uk_sender *sender, struct uk_sender_batch *batch
   uk_sender_update_waiters(sender);
 }
 
-/* ---- the queue ---- */
+/* The queue. */
 
 /* Gives up the oldest message if it has expired. Precondition: the caller holds the lock. */
 static bool drop_expired(struct uk_sender *sender, const struct reason *reason, int64_t now)
@@ -117,7 +117,7 @@ static bool expire_queue(struct uk_sender *sender, int64_t now)
   return dropped == AT_ONCE;
 }
 
-/* ---- */
+/* The thread's step. */
 
 void uk_sender_expire(struct uk_sender *sender, int64_t now)
 {

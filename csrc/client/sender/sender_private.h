@@ -78,7 +78,7 @@ struct uk_sender {
   struct uk_sender_batch batches[];
 };
 
-/* ---- sender.c: for the owner ---- */
+/* sender.c: for the owner. */
 
 /* Starts the thread. NULL with the error. */
 struct uk_sender *uk_sender_create(const struct uk_settings *settings,
@@ -98,7 +98,7 @@ void uk_sender_abandon(struct uk_sender *sender);
  * callers know. Precondition: the caller holds the lock. */
 uint64_t uk_sender_unlogged(const struct uk_sender *sender);
 
-/* ---- The rest is called by the thread, without the lock. ---- */
+/* The rest is called by the thread, without the lock. */
 
 /* sender_run.c: the thread. Its argument is the sender. */
 void *uk_sender_run_thread(void *sender);

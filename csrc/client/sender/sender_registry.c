@@ -35,7 +35,7 @@ static struct uk_sender *next_sender(const struct uk_list *senders, const struct
   return UK_LIST_NEXT(senders, sender, struct uk_sender, link);
 }
 
-/* ---- the process forks, the process ends ---- */
+/* The process forks, the process ends. */
 
 static void before_fork(void)
 {
@@ -88,7 +88,7 @@ static void begin_process(void)
   atexit(end_process);
 }
 
-/* ---- references ---- */
+/* References. */
 
 /* Limits batch_bytes to half of the queue: one half fills while a batch of the other half is
  * sent. */
@@ -180,7 +180,7 @@ void uk_registry_release(struct uk_sender *sender)
     uk_sender_destroy(sender);
 }
 
-/* ---- the owner of the senders: called by their threads ---- */
+/* The owner of the senders: called by their threads. */
 
 static bool retire(struct uk_sender *sender)
 {
@@ -217,7 +217,7 @@ static void ended(struct uk_sender *sender)
 
 static const struct uk_sender_owner owner = {retire, ended};
 
-/* ---- closing ---- */
+/* Closing. */
 
 static uint64_t unresolved(struct uk_sender *sender)
 {

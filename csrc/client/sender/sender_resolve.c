@@ -32,7 +32,7 @@ static void count(struct uk_sender *sender, uint64_t *counter, uint64_t messages
   pthread_mutex_unlock(&sender->lock);
 }
 
-/* ---- failures ---- */
+/* Failures. */
 
 /* Keeps the message among the failures. Precondition: the caller holds the lock. */
 static void discard(struct uk_sender *sender, const struct uk_sender_record *record,
@@ -101,7 +101,7 @@ static struct uk_slice text_of(const struct uk_client_failure *failure)
                                        : uk_slice_text(uk_error_text(failure->error));
 }
 
-/* ---- the next window ---- */
+/* The next window. */
 
 /* Starts the attempts of a new window. */
 static void begin_window(struct uk_sender_batch *batch, enum uk_batch_state state, int64_t due)
@@ -266,7 +266,7 @@ void uk_sender_fail(struct uk_sender *sender, struct uk_sender_batch *batch,
   batch->due = refused ? now : now + delay;
 }
 
-/* ---- the end ---- */
+/* The end. */
 
 /* Precondition: the caller holds the lock. */
 static void lose_queue(struct uk_sender *sender, const struct uk_client_failure *failure)

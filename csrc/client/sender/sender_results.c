@@ -4,7 +4,7 @@
 #include "client/response.h"
 #include "client/sender/sender_private.h"
 
-/* ---- all stored ---- */
+/* All stored. */
 
 bool uk_sender_confirmed(struct uk_sender *sender, struct uk_sender_batch *batch,
                          const struct uk_response *response, struct uk_client_failure *failure)
@@ -27,7 +27,7 @@ bool uk_sender_confirmed(struct uk_sender *sender, struct uk_sender_batch *batch
   return reader.error == UK_OK;
 }
 
-/* ---- some stored ---- */
+/* Some stored. */
 
 /* Stores the result in the record: the error, and the offset of its text in the body. The text is
  * NUL-terminated in place of the quote that closes it. */

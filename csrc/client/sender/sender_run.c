@@ -16,7 +16,7 @@ static void fail_with(struct uk_sender *sender, struct uk_sender_batch *batch, e
   uk_sender_fail(sender, batch, &failure);
 }
 
-/* ---- requests ---- */
+/* Requests. */
 
 static void fill_batches(struct uk_sender *sender, int64_t now)
 {
@@ -61,7 +61,7 @@ static void send_batches(struct uk_sender *sender, int64_t now)
   }
 }
 
-/* ---- answers ---- */
+/* Answers. */
 
 static void take_failure(struct uk_sender *sender, struct uk_sender_batch *batch,
                          const struct uk_client_failure *failure, const struct uk_buffer *body)
@@ -90,7 +90,7 @@ static void take_answer(struct uk_sender *sender, const struct uk_transfer *ende
     uk_sender_fail(sender, batch, &failure);
 }
 
-/* ---- the log ---- */
+/* The log. */
 
 /* Never blocks on stderr: drops the line when the pipe is full. */
 static void write_line(const char *line, size_t length)
@@ -120,7 +120,7 @@ static void log_discards(struct uk_sender *sender, int64_t now, bool last)
     write_line(line, (size_t)length);
 }
 
-/* ---- the loop ---- */
+/* The loop. */
 
 /* One iteration. False when the thread is to end; `*retired`: nobody holds the sender. */
 static bool iterate(struct uk_sender *sender, bool *retired)

@@ -13,7 +13,7 @@ static int64_t later(int64_t a, int64_t b)
   return a > b ? a : b;
 }
 
-/* ---- from the queue to batches ---- */
+/* From the queue to batches. */
 
 /* A message lingers for at most half of its message_timeout: the other half is left for
  * delivery. */
@@ -80,7 +80,7 @@ bool uk_sender_fill(struct uk_sender *sender, struct uk_sender_batch *batch, int
   return filled;
 }
 
-/* ---- from batches to the server ---- */
+/* From batches to the server. */
 
 static bool waits(const struct uk_sender_batch *batch)
 {
@@ -124,7 +124,7 @@ void uk_sender_skip_delays(struct uk_sender *sender, int64_t now)
     sender->batches[i].due = earlier(sender->batches[i].due, now);
 }
 
-/* ---- sleep ---- */
+/* Sleep. */
 
 /* Sets the queue levels at which a caller wakes the thread: below them it could do nothing new.
  * Precondition: the caller holds the lock. */
@@ -170,7 +170,7 @@ bool uk_sender_is_empty(struct uk_sender *sender)
   return empty;
 }
 
-/* ---- the end ---- */
+/* The end. */
 
 bool uk_sender_is_unused(struct uk_sender *sender, bool empty, int64_t now)
 {

@@ -63,7 +63,7 @@ static bool grow(struct uk_name_table *table)
 {
   struct uk_name_table old = *table;
   size_t size = old.size == 0 ? FIRST_SIZE : old.size * 2;
-  struct uk_name_node **buckets = calloc(size, sizeof(*buckets));
+  struct uk_name_node **buckets = calloc(size, sizeof *buckets);
   if (buckets == NULL)
     return false;
   table->buckets = buckets;

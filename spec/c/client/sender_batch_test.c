@@ -294,7 +294,7 @@ static void survives_without_memory(void)
   CHECK(fault_live() == live);
 }
 
-/* ---- what a sender keeps besides ---- */
+/* What a sender keeps besides. */
 
 static void keeps_failures_within_bounds(void)
 {

@@ -43,7 +43,7 @@ static void check_counts(uint64_t delivered, uint64_t failed, uint64_t in_flight
   still_check_counts(sender, delivered, failed, in_flight);
 }
 
-/* ---- */
+/* The tests. */
 
 static const char no_answer[] = "the message was not delivered within message_timeout";
 

@@ -170,7 +170,7 @@ static void refuses_what_no_record_holds(void)
   CHECK_EQ_INT(uk_sender_record_size(&message, 0), 0);
 }
 
-/* ---- against a model ---- */
+/* Against a model. */
 
 enum { STEPS = 200000, CAPACITY = 3000, SIZE_LIMIT = 900 };
 

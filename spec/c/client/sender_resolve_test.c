@@ -63,7 +63,7 @@ static void check_key(const char *key)
   CHECK_EQ_STR(batch->request.headers.data, line);
 }
 
-/* ---- a failure of the whole request ---- */
+/* A failure of the whole request. */
 
 /* A blocking call reports a bad certificate to its caller; the messages of a sender can wait. */
 static bool can_wait(enum uk_error error)
@@ -160,7 +160,7 @@ static void the_text_loses_its_index(void)
   }
 }
 
-/* ---- a refusal that may be about some messages only ---- */
+/* A refusal that may be about some messages only. */
 
 /* The size of the next request after a refusal of ten messages of one or two topics; 0 = all are
  * given up. */
@@ -280,7 +280,7 @@ static void what_is_rewritten_keeps_its_attempts(void)
   tear_down();
 }
 
-/* ---- delivery ---- */
+/* Delivery. */
 
 static void what_is_delivered_is_counted_and_measured(void)
 {
@@ -339,7 +339,7 @@ static void only_a_right_answer_confirms(void)
   }
 }
 
-/* ---- an answer that tells of each message ---- */
+/* An answer that reports each message. */
 
 #define LATER "{\"error\":\"later\",\"status\":503}"
 #define NO "{\"error\":\"n\\\"o\",\"status\":413}"
@@ -473,7 +473,7 @@ static void wrong_results_are_none(void)
   }
 }
 
-/* ---- the end ---- */
+/* The end. */
 
 static void what_is_left_is_lost(void)
 {
@@ -558,7 +558,7 @@ static void texts_are_cut_between_characters(void)
   }
 }
 
-/* ---- who waits is woken ---- */
+/* Waiters are woken. */
 
 static void *wait_for_all(void *mark)
 {
@@ -635,7 +635,7 @@ static void waiters_are_woken(void)
   check_woken(resolve_by_loss, true);
 }
 
-/* ---- a queue that is read ---- */
+/* A queue that is read. */
 
 static const struct uk_message small = {
   .topic = {"t", 1}, .value = {"v", 1}, .partition = -1, .timestamp = 1};

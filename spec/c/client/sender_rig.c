@@ -16,7 +16,7 @@ enum { URL_SIZE = 128 };
 static struct uk_settings settings;
 static pid_t server_process;
 
-/* ---- the server ---- */
+/* The server. */
 
 static void serve(int out)
 {
@@ -112,7 +112,7 @@ int64_t rig_stored(const char *topic)
   return offset;
 }
 
-/* ---- senders ---- */
+/* Senders. */
 
 struct uk_sender_options rig_options_named(const char *name)
 {

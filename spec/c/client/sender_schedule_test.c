@@ -33,7 +33,7 @@ static int64_t wait_at(int64_t now)
   return uk_sender_next_wait(sender, now);
 }
 
-/* ---- from the queue to batches ---- */
+/* From the queue to batches. */
 
 /* Checks how long a message that was sent at NOW stays in the queue. */
 static void check_lingers(int64_t linger, int64_t message_timeout, int64_t expected)
@@ -161,7 +161,7 @@ static void a_free_batch_is_found(void)
   tear_down();
 }
 
-/* ---- from batches to the server ---- */
+/* From batches to the server. */
 
 static void make(struct uk_sender_batch *batch, enum uk_batch_state state, uint64_t oldest,
                  int64_t due)
@@ -238,7 +238,7 @@ static void a_stop_skips_the_delays(void)
   tear_down();
 }
 
-/* ---- sleep ---- */
+/* Sleep. */
 
 static void the_thread_sleeps_until_the_next_event(void)
 {
@@ -330,7 +330,7 @@ static void it_is_empty_without_batches_and_queue(void)
   tear_down();
 }
 
-/* ---- what wakes the thread ---- */
+/* What wakes the thread. */
 
 /* True when a sleeping thread would wake at once. */
 static bool is_awake(void)

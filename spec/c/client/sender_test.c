@@ -28,7 +28,7 @@ static int threads(void)
   return count - 2; /* . and .. */
 }
 
-/* ---- */
+/* Sending. */
 
 enum { CALLERS = 4, EACH = 3000 };
 
@@ -292,7 +292,7 @@ static void leave_room_when_they_end(void)
   acquire_as_many_as_there_may_be();
 }
 
-/* ---- the owner ---- */
+/* The owner. */
 
 static atomic_int owner_told;
 
@@ -341,7 +341,7 @@ static void tell_their_owner_when_nobody_joins_them(void)
   CHECK(mapped() < memory + 200); /* their stacks are gone */
 }
 
-/* ---- ends ---- */
+/* Ends. */
 
 /* A server that accepts connections and never answers. */
 static int listen_in_silence(int *port)
@@ -548,7 +548,7 @@ static void give_up_what_expires(void)
   close(listener);
 }
 
-/* ---- memory ---- */
+/* Memory. */
 
 /* Every accepted message is delivered although one allocation fails. */
 static void lose_nothing_with_any_allocation_failing(void)

@@ -154,7 +154,7 @@ static void urls_that_lead_nowhere_are_named(void)
   CHECK(accepts(&at)); /* an '@' in the path is allowed */
 }
 
-/* ---- copies ---- */
+/* Copies. */
 
 enum { KINDS = 14 };
 

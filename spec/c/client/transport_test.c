@@ -177,7 +177,7 @@ static void memory_may_run_out_anywhere(void)
   tear_down(&fixture);
 }
 
-/* ---- errors ---- */
+/* Errors. */
 
 /* The errors for the codes of curl, before and after the request was sent; any other code is
  * transport_failed. */
@@ -259,7 +259,7 @@ static void a_body_without_room_has_its_error(void)
   tear_down(&fixture);
 }
 
-/* ---- the connection ---- */
+/* The connection. */
 
 static bool is_connected_to(int descriptor, int port)
 {
@@ -399,7 +399,7 @@ static void a_unix_socket_is_reached(void)
   uk_settings_free(&settings);
 }
 
-/* ---- several transfers ---- */
+/* Several transfers. */
 
 /* How long it sleeps with nothing under way. */
 static int64_t idle_time(struct uk_transfers *transfers, int64_t wait)

@@ -44,7 +44,7 @@ static bool record(struct uk_operation *operation, const struct uk_record *what)
   }
   call->records[call->count].partition = what->partition;
   call->records[call->count].offset = what->offset;
-  snprintf(call->records[call->count].topic, sizeof(call->records[0].topic), "%.*s",
+  snprintf(call->records[call->count].topic, sizeof call->records[0].topic, "%.*s",
            (int)what->topic.length, what->topic.data);
   call->count++;
   return true;
@@ -59,7 +59,7 @@ static bool is_client_alive(struct uk_operation *operation)
 
 static void split_topics(struct call *call, const char *topics)
 {
-  snprintf(call->topic_names, sizeof(call->topic_names), "%s", topics);
+  snprintf(call->topic_names, sizeof call->topic_names, "%s", topics);
   call->consume.topics = call->topics;
   char *at = call->topic_names;
   while (*at != '\0') {
@@ -72,7 +72,7 @@ static void split_topics(struct call *call, const char *topics)
 void call_consume(struct call *call, const char *group, const char *instance, const char *topics,
                   int64_t deadline)
 {
-  memset(call, 0, sizeof(*call));
+  memset(call, 0, sizeof *call);
   call->limit = CALL_RECORDS;
   call->consume.operation.done = done;
   call->consume.operation.deadline = deadline;
@@ -93,7 +93,7 @@ void consume(struct call *call, const char *group, const char *instance, const c
 
 void commit_all(struct call *call, const char *group, const char *instance)
 {
-  memset(call, 0, sizeof(*call));
+  memset(call, 0, sizeof *call);
   call->commit.operation.done = done;
   call->commit.group = uk_slice_text(group);
   call->commit.instance = uk_slice_text(instance);
@@ -103,7 +103,7 @@ void commit_all(struct call *call, const char *group, const char *instance)
 void commit_one(struct call *call, const char *group, const char *instance, const char *topic,
                 int32_t partition, int64_t offset)
 {
-  memset(call, 0, sizeof(*call));
+  memset(call, 0, sizeof *call);
   call->commit.operation.done = done;
   call->commit.group = uk_slice_text(group);
   call->commit.instance = uk_slice_text(instance);
@@ -115,7 +115,7 @@ void commit_one(struct call *call, const char *group, const char *instance, cons
 
 void delete_consumer(struct call *call, const char *group, const char *instance)
 {
-  memset(call, 0, sizeof(*call));
+  memset(call, 0, sizeof *call);
   call->delete_consumer.operation.done = done;
   call->delete_consumer.group = uk_slice_text(group);
   call->delete_consumer.instance = uk_slice_text(instance);
@@ -158,7 +158,7 @@ const char *outcome(const struct call *call)
   size_t length = 0;
   text[0] = '\0';
   for (size_t i = 0; i < call->count; i++)
-    length += (size_t)snprintf(text + length, sizeof(text) - length, "%s%s:%d:%lld",
+    length += (size_t)snprintf(text + length, sizeof text - length, "%s%s:%d:%lld",
                                i == 0 ? "" : " ", call->records[i].topic,
                                (int)call->records[i].partition, (long long)call->records[i].offset);
   return text;
@@ -180,7 +180,7 @@ static void listed(struct uk_operation *operation)
 static void add(const char *text)
 {
   listing.length += (size_t)snprintf(listing.text + listing.length,
-                                     sizeof(listing.text) - listing.length, "%s", text);
+                                     sizeof listing.text - listing.length, "%s", text);
 }
 
 static void owned(struct uk_operation *operation, struct uk_slice group, struct uk_slice instance,
@@ -188,17 +188,17 @@ static void owned(struct uk_operation *operation, struct uk_slice group, struct 
 {
   (void)operation;
   char piece[2 * FAKE_NAME];
-  snprintf(piece, sizeof(piece), "%.*s/%.*s", (int)group.length, group.data, (int)instance.length,
+  snprintf(piece, sizeof piece, "%.*s/%.*s", (int)group.length, group.data, (int)instance.length,
            instance.data);
   if (strcmp(piece, listing.last) != 0) {
     add(listing.length == 0 ? "" : " ");
     add(piece);
-    snprintf(listing.last, sizeof(listing.last), "%s", piece);
+    snprintf(listing.last, sizeof listing.last, "%s", piece);
   }
-  snprintf(piece, sizeof(piece), " %.*s", (int)topic.length, topic.length > 0 ? topic.data : "");
+  snprintf(piece, sizeof piece, " %.*s", (int)topic.length, topic.length > 0 ? topic.data : "");
   add(count == 0 ? " -" : piece);
   for (size_t i = 0; i < count; i++) {
-    snprintf(piece, sizeof(piece), "%s%d", i == 0 ? "=" : ",", (int)partitions[i]);
+    snprintf(piece, sizeof piece, "%s%d", i == 0 ? "=" : ",", (int)partitions[i]);
     add(piece);
   }
 }

@@ -49,8 +49,8 @@ static struct {
 void fake_log_reset(void)
 {
   pthread_mutex_lock(&fake.lock);
-  memset(fake.topics, 0, sizeof(fake.topics));
-  memset(fake.committed, 0, sizeof(fake.committed));
+  memset(fake.topics, 0, sizeof fake.topics);
+  memset(fake.committed, 0, sizeof fake.committed);
   fake.held_first = fake.held_count = 0;
   fake.hold = false;
   fake.commits = 0;
@@ -76,8 +76,8 @@ static struct topic *make(const char *name)
     struct topic *topic = &fake.topics[i];
     if (topic->partitions > 0)
       continue;
-    memset(topic, 0, sizeof(*topic));
-    snprintf(topic->name, sizeof(topic->name), "%s", name);
+    memset(topic, 0, sizeof *topic);
+    snprintf(topic->name, sizeof topic->name, "%s", name);
     topic->id = ++fake.last_id;
     return topic;
   }
@@ -119,7 +119,7 @@ void fake_retain(const char *name, int32_t partition, int64_t first)
 static struct committed *entry(struct uk_slice group, struct uk_slice topic, int32_t partition)
 {
   char key[64];
-  snprintf(key, sizeof(key), "%.*s/%.*s/%d", (int)group.length, group.data, (int)topic.length,
+  snprintf(key, sizeof key, "%.*s/%.*s/%d", (int)group.length, group.data, (int)topic.length,
            topic.data, (int)partition);
   uint32_t hash = 2166136261u;
   for (const char *c = key; *c != '\0'; c++)
@@ -128,14 +128,14 @@ static struct committed *entry(struct uk_slice group, struct uk_slice topic, int
   while (at->key[0] != '\0' && strcmp(at->key, key) != 0)
     at = at == &fake.committed[COMMITTED - 1] ? fake.committed : at + 1;
   if (at->key[0] == '\0')
-    memcpy(at->key, key, sizeof(key));
+    memcpy(at->key, key, sizeof key);
   return at;
 }
 
 static void forget_committed(const char *topic)
 {
   char part[80];
-  snprintf(part, sizeof(part), "/%s/", topic);
+  snprintf(part, sizeof part, "/%s/", topic);
   for (int i = 0; i < COMMITTED; i++) {
     if (strstr(fake.committed[i].key, part) != NULL)
       fake.committed[i].offset = 0;
@@ -193,7 +193,7 @@ static void apply(const struct held *held)
 static void fill(struct held *held, struct uk_slice group,
                  const struct uk_topic_partition_offset *offsets, size_t count)
 {
-  memset(held, 0, sizeof(*held));
+  memset(held, 0, sizeof *held);
   memcpy(held->group, group.data, group.length);
   held->count = count;
   for (size_t i = 0; i < count; i++) {
@@ -207,8 +207,8 @@ static void note_commit(const struct uk_topic_partition_offset *offsets, size_t 
 {
   size_t length = 0;
   fake.last_commit[0] = '\0';
-  for (size_t i = 0; i < count && length < sizeof(fake.last_commit); i++)
-    length += (size_t)snprintf(fake.last_commit + length, sizeof(fake.last_commit) - length,
+  for (size_t i = 0; i < count && length < sizeof fake.last_commit; i++)
+    length += (size_t)snprintf(fake.last_commit + length, sizeof fake.last_commit - length,
                                "%s%.*s:%d=%lld", i == 0 ? "" : " ", (int)offsets[i].topic.length,
                                offsets[i].topic.data, (int)offsets[i].partition,
                                (long long)offsets[i].offset);

@@ -26,7 +26,7 @@ static void an_idle_group_leaves_nothing(void)
   CHECK_EQ_INT(uk_groups_next_tick(groups), INT64_MAX);
   for (int i = 0; i < 100; i++) {
     char name[16];
-    snprintf(name, sizeof(name), "g%d", i);
+    snprintf(name, sizeof name, "g%d", i);
     consume(&call, name, "a", "t", 0);
     consume(&call, name, "b", "t", 0);
   }
@@ -52,7 +52,7 @@ static void run_short_of_memory(void)
 {
   static struct call calls[16];
   size_t n = 0;
-  memset(calls, 0, sizeof(calls));
+  memset(calls, 0, sizeof calls);
   consume(&calls[n++], "g", "a", "t u", 0);
   consume(&calls[n++], "g", "b", "t", 100);
   consume(&calls[n++], "g", "b", "t", 100);

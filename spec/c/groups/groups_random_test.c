@@ -121,7 +121,7 @@ static void harvest(struct client *client)
 static void ask(struct client *client)
 {
   if (client->topics == NULL || chance(10))
-    client->topics = topic_lists[pick(sizeof(topic_lists) / sizeof(topic_lists[0]))];
+    client->topics = topic_lists[pick(sizeof topic_lists / sizeof topic_lists[0])];
   call_consume(&client->call, client->group, client->name, client->topics, fake_now + pick(200));
   client->call.limit = 1 + pick(40);
   client->call.unwanted = world.rough && chance(20);
@@ -167,7 +167,7 @@ static void listed(struct uk_operation *operation)
 static void check_owners(void)
 {
   struct uk_consumers operation = {.operation = {.done = listed}, .owned = owned};
-  memset(world.seen, 0, sizeof(world.seen));
+  memset(world.seen, 0, sizeof world.seen);
   uk_groups_consumers(groups, &operation, fake_now);
   for (int g = 0; g < GROUPS; g++)
     for (int t = 0; t < TOPICS; t++)
@@ -236,13 +236,13 @@ static void wind_up(void)
     CHECK_EQ_INT(last.call.consume.operation.error, UK_OK);
   }
   for (int g = 0; g < GROUPS; g++)
-    CHECK_EQ_MEM((const char *)world.next[g], sizeof(world.next[g]), (const char *)world.end,
-                 sizeof(world.end));
+    CHECK_EQ_MEM((const char *)world.next[g], sizeof world.next[g], (const char *)world.end,
+                 sizeof world.end);
 }
 
 static void run(uint64_t seed, bool rough)
 {
-  memset(&world, 0, sizeof(world));
+  memset(&world, 0, sizeof world);
   world.random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
   world.rough = rough;
   start_groups();
@@ -254,7 +254,7 @@ static void run(uint64_t seed, bool rough)
     client->group_number = i / CLIENTS;
     client->group = group_names[i / CLIENTS];
     client->manual = i % 3 == 0;
-    snprintf(client->name, sizeof(client->name), "c%d", i % CLIENTS);
+    snprintf(client->name, sizeof client->name, "c%d", i % CLIENTS);
   }
   for (int i = 0; i < STEPS; i++) {
     step();

@@ -87,7 +87,7 @@ static void names_are_bounded(void)
   struct call call;
   start_groups();
   fake_topic("t", 1);
-  memset(name, 'x', sizeof(name));
+  memset(name, 'x', sizeof name);
   name[UK_GROUP_NAME_MAX + 1] = '\0';
   consume(&call, name, "a", "t", 0);
   OUTCOME(&call, "bad_request");

@@ -70,7 +70,7 @@ static void await(struct request *request)
 
 static void prepare(struct request *request, const struct client *client, char *group, char *name)
 {
-  memset(request, 0, sizeof(*request));
+  memset(request, 0, sizeof *request);
   pthread_mutex_init(&request->lock, NULL);
   pthread_cond_init(&request->changed, NULL);
   sprintf(group, "g%d", client->group);
@@ -213,9 +213,9 @@ static void hammer(void)
   struct client clients[GROUPS * CLIENTS];
   pthread_t producer, ticker, finisher;
   int records = RECORDS;
-  memset(counts, 0, sizeof(counts));
-  memset(ends, 0, sizeof(ends));
-  memset(received, 0, sizeof(received));
+  memset(counts, 0, sizeof counts);
+  memset(ends, 0, sizeof ends);
+  memset(received, 0, sizeof received);
   start_groups();
   atomic_store(&over, false);
   atomic_store(&ticked_enough, false);
@@ -291,7 +291,7 @@ static long long join(struct waiting *all, int groups_in_all, const char *topic,
   long long before = check_work();
   for (int i = 0; i < WAITING; i++) {
     struct waiting *one = &all[i];
-    memset(one, 0, sizeof(*one));
+    memset(one, 0, sizeof *one);
     sprintf(one->group, "g%d", i % groups_in_all);
     sprintf(one->name, "c%d", i / groups_in_all);
     one->topics[0] = uk_slice_text(topic);
@@ -310,7 +310,7 @@ static long long join(struct waiting *all, int groups_in_all, const char *topic,
 /* Without a sanitizer the slowest of these takes a second. */
 static void wait_by_the_thousand(int groups_in_all, int32_t partitions)
 {
-  struct waiting *all = calloc(WAITING, sizeof(*all));
+  struct waiting *all = calloc(WAITING, sizeof *all);
   start_groups();
   atomic_store(&answered, 0);
   atomic_store(&with_records, 0);

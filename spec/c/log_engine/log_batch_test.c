@@ -219,7 +219,7 @@ static void what_the_format_does_not_allow_is_damage(void)
 {
 #define CASE(count, bytes)                                                                         \
   {                                                                                                \
-    count, bytes, sizeof(bytes) - 1                                                                \
+    count, bytes, sizeof bytes - 1                                                                 \
   }
   static const struct {
     uint32_t count;
