@@ -65,6 +65,44 @@ describe("lint: comments", function()
   end
 end)
 
+describe("lint: names in C tests", function()
+  if _VERSION ~= "Lua 5.4" then
+    pending "once is enough: the script runs on Lua 5.4 anyway"
+    return
+  elseif os.getenv "UPSTASH_KAFKA_BIN" then
+    pending "it is about a checkout, not an installation"
+    return
+  end
+
+  -- {first line of the C test, first line of the spec, what the script prints}
+  local cases = {
+    { "/* for: one.c, two_a.c, two_b.c */", "", "" },
+    { "/* for: one.c, two*.c */", "", "" },
+    { "/* for: one.c */", "-- for: two_a.c,\n-- two_b.c. More words.", "" },
+    { "/* Words. For: one.c, two_a.c,\n * two_b.c */", "", "" },
+    { "/* for: one.c, two_a.c */", "", "csrc/room/two_b.c: no test names it\n" },
+    { "/* for: one.c, two*.c, three.c */", "", "spec/c/a_test.c: csrc has no three.c\n" },
+    { "", "-- for: one.c, two*.c",
+      'spec/c/a_test.c: the first comment does not name the files that it tests: "for: a.c, b.c"\n' },
+  }
+
+  for index, case in ipairs(cases) do
+    it(("case %d: %s"):format(index, case[3] == "" and "good" or case[3]:gsub("\n", "")), function()
+      local place = folder.make()
+      os.execute(("mkdir -p '%s/csrc/room' '%s/spec/c'"):format(place, place))
+      for _, name in ipairs { "one.c", "two_a.c", "two_b.c", "one.h" } do
+        folder.write(("%s/csrc/room/%s"):format(place, name), "")
+      end
+      folder.write(place .. "/spec/c/a_test.c", case[1] .. "\nint a;\n")
+      folder.write(place .. "/spec/a_spec.lua", case[2] .. "\nlocal a\n")
+      local status, out = shell.run(("lua5.4 .ci/check_tests.lua '%s'"):format(place))
+      folder.remove(place)
+      assert.equal(case[3], out)
+      assert.equal(out == "" and 0 or 1, status)
+    end)
+  end
+end)
+
 describe("lint: docs", function()
   if _VERSION ~= "Lua 5.4" then
     pending "its scripts load the modules for Lua 5.4"

@@ -1,4 +1,6 @@
-/* Groups without memory, and what an idle group leaves behind. For: all of server/groups. */
+/* for: group*.c
+ *
+ * Groups without memory, and what an idle group leaves behind. */
 #include "check.h"
 #include "fake_clients.h"
 #include "fault.h"

@@ -1,6 +1,8 @@
-/* Groups under random clients, one step after another, with fixed seeds. Well-behaved clients get
+/* for: group*.c
+ *
+ * Groups under random clients, one step after another, with fixed seeds. Well-behaved clients get
  * every record exactly once and in order. When clients die, responses are lost and commits are
- * refused, every record comes at least once. For: all of server/groups. */
+ * refused, every record comes at least once. */
 #include "check.h"
 #include "fake_clients.h"
 

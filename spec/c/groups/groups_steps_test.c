@@ -1,4 +1,6 @@
-/* Groups: the promises as scenarios. Each line is a step; its expected result follows "->". After
+/* for: group*.c
+ *
+ * Groups: the promises as scenarios. Each line is a step; its expected result follows "->". After
  * each scenario all memory is freed.
  *
  *   topic t 2                  sets the topic (0 deletes it); "quietly": no notification

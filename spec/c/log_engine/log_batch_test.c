@@ -1,3 +1,4 @@
+/* for: log_batch.c, log_checksum.c */
 #include "server/log_engine/log_batch.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* for: log_engine.c, log_fetch.c, log_topics.c */
 #include "server/log_engine/log_engine.h"
 
 #include <fcntl.h>

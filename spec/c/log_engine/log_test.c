@@ -1,3 +1,4 @@
+/* for: log.c, log_read.c */
 #include "server/log_engine/log.h"
 
 #include <fcntl.h>

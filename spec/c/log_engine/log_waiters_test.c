@@ -1,3 +1,4 @@
+/* for: log_waiters.c */
 #include "server/log_engine/log_waiters.h"
 
 #include <stdlib.h>

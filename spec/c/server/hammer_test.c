@@ -1,4 +1,6 @@
-/* hammer: many threads call every endpoint of a running server at once, to find races. Under
+/* for: server.c, http.c
+ *
+ * hammer: many threads call every endpoint of a running server at once, to find races. Under
  * ThreadSanitizer it checks the server's locks: the clients share nothing with the server but
  * sockets. */
 #include <arpa/inet.h>
