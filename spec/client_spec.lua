@@ -33,14 +33,14 @@ describe("a client", function()
       assert.same(value, message:json())
     end)
 
-    it("may be any JSON when they are read", function()
+    it("may be any JSON when decoded", function()
       for text, value in pairs { ["7"] = 7, ["\"x\""] = "x", ["false"] = false, ["[1,2]"] = { 1, 2 } } do
         assert.same(value, (back(text):json()))
       end
       assert.equal(kafka.null, (back("null"):json()))
     end)
 
-    it("that are none give nil, a text and details", function()
+    it("that are not JSON return nil, a message and details", function()
       for _, text in ipairs { "", "{", "hello", "[nan]", "{\"a\":1}}" } do
         local value, err, details = back(text):json()
         assert.is_nil(value)
@@ -49,14 +49,14 @@ describe("a client", function()
       end
     end)
 
-    it("of a tombstone give nil and say so", function()
+    it("of a tombstone return nil and a message that says so", function()
       local value, err, details = back(kafka.null):json()
       assert.is_nil(value)
       assert.is_truthy(err:find("tombstone", 1, true))
       assert.same({ error = err, code = "bad_response", retriable = false }, details)
     end)
 
-    it("follow the program's settings of lua-cjson", function()
+    it("follow the program's lua-cjson settings", function()
       local cjson = require "cjson"
       cjson.encode_sparse_array(true)
       finally(function() cjson.encode_sparse_array(false, 2, 10) end)
@@ -73,7 +73,7 @@ describe("a client", function()
       assert.is_truthy(err:find(text:format(line), 1, true), err)
     end)
 
-    it("keep the program's settings of lua-cjson, and do not depend on those of its numbers", function()
+    it("leave the program's lua-cjson settings alone, and ignore those for numbers", function()
       local cjson = require "cjson"
       back { 1 }:json()
       assert.is_true(cjson.decode_invalid_numbers())
@@ -82,7 +82,7 @@ describe("a client", function()
       cjson.encode_number_precision(14)
     end)
 
-    it("A2: keep every digit of a number, by every way to the server", function()
+    it("A2: keep every digit of a number, in every call", function()
       local value = { id = 123456789012345, lat = 52.520006599999, third = 1 / 3, small = 5e-324 }
       local topic, producer = server:topic(1, 0), client:producer {}
       assert(client:produce(topic, value))
@@ -107,7 +107,7 @@ describe("a client", function()
       assert.same({ error = err, code = "integer_range", retriable = false }, details)
     end)
 
-    it("B2: take null for options that may be absent", function()
+    it("B2: accept null for optional options", function()
       local message = back("v", { key = kafka.null, headers = { a = kafka.null }, partition = kafka.null,
         timestamp = kafka.null })
       assert.same({ "", { { key = "a", value = "" } } }, { message.key, message.headers })
@@ -125,7 +125,7 @@ describe("a client", function()
       end
     end)
 
-    it("take another encoder", function()
+    it("can use another encoder", function()
       local other = server:client { encode = function(value) return "<" .. #value .. ">" end }
       local topic = server:topic(1, 0)
       assert(other:produce(topic, { 1, 2, 3 }))
@@ -164,13 +164,13 @@ end)
 describe("core's clock", function()
   local core = require "upstash.kafka.core"
 
-  it("goes forward by what is slept", function()
+  it("advances by the time slept", function()
     local began = core.now()
     core.sleep(50)
     assert.is_true(core.now() - began >= 49)
   end)
 
-  it("refuses what is no time", function()
+  it("refuses an invalid time", function()
     for _, wrong in ipairs { -1, "soon", 1e12 } do assert.is_false(pcall(core.sleep, wrong)) end
   end)
 end)

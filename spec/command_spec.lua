@@ -120,7 +120,7 @@ describe("upstash-kafka", function()
       end)
     end
 
-    it("with options of the log says that brokers come from the environment", function()
+    it("with options for the log says that the environment names brokers", function()
       local status, _, err = run({ "serve", "--no-sync" }, { environment = { UPSTASH_KAFKA_SERVER_BROKERS = "a:1" } })
       assert.equal(2, status)
       assert.equal("upstash-kafka: serve: --no-sync is for the embedded log, not with $UPSTASH_KAFKA_SERVER_BROKERS\n",
@@ -134,7 +134,7 @@ describe("upstash-kafka", function()
     end)
   end)
 
-  it("D9: --url gets no credentials of the environment's server", function()
+  it("D9: --url does not get the credentials in the environment", function()
     local stub = canned.start { "accept", "read", canned.answer(401, '{"error":"who are you?","status":401}'), "close" }
     local status, _, err = run { "topics", "--url", stub.url }
     local request = stub:finish()[1]
@@ -169,7 +169,7 @@ describe("upstash-kafka", function()
       end)
     end
 
-    it("to write exits with 1", function()
+    it("to write its output exits with 1", function()
       local status, _, err = shell.run(shell.command .. " --help >/dev/full")
       assert.equal(1, status)
       assert.is_truthy(err:find("upstash-kafka: standard output: ", 1, true), err)
@@ -184,7 +184,7 @@ describe("upstash-kafka", function()
       end
     end)
 
-    it("of a command says its options", function()
+    it("of a command lists its options", function()
       for _, words in ipairs { "produce", "consume", "fetch", "topics", "topics create", "topics delete", "groups",
         "offsets" } do
         local status, out = shell.run(shell.command .. " " .. words .. " --help")
@@ -194,7 +194,7 @@ describe("upstash-kafka", function()
       end
     end)
 
-    it("of serve says every default", function()
+    it("of serve lists every default", function()
       local out = out_of { "serve", "--help" }
       local defaults = require("upstash.kafka.server").defaults
       for _, name in ipairs { "listen", "partitions", "threads", "max-connections", "max-header-bytes",
@@ -205,7 +205,7 @@ describe("upstash-kafka", function()
       end
     end)
 
-    it("of serve says how to reach a cluster, in one column", function()
+    it("of serve explains how to reach a cluster, in one column", function()
       local out = out_of { "serve", "--help" }
       local column = #out:match "\n(  %-%-listen HOST:PORT +)"
       for _, usage in ipairs { "--brokers HOST:PORT,…", "--set PROPERTY=VALUE", "--set-file PROPERTY=FILE" } do
@@ -255,7 +255,7 @@ describe("upstash-kafka", function()
         end)
       end
 
-      it("in a checkout that was never built names the command that builds it", function()
+      it("in a checkout that is not built names the command that builds it", function()
         local place = folder.make()
         local status, _, err = shell.run(([[
           mkdir -p '%s/bin'
@@ -268,7 +268,7 @@ describe("upstash-kafka", function()
         assert.equal(1, status)
       end)
 
-      it("says how to build where it has not been", function()
+      it("says how to build what is not built", function()
         local place = folder.make()
         local status, _, err = shell.run(([[
           mkdir -p '%s/lua/upstash/kafka/command' '%s/bin'
@@ -296,7 +296,7 @@ describe("upstash-kafka", function()
   end)
 
   describe("produce", function()
-    it("produces a message and says where it went", function()
+    it("produces a message and says where it is stored", function()
       local topic = server:topic(2, 0)
       local out = out_of { "produce", topic, "hello", "--key", "k", "--header", "a=b=c", "--header", "a=",
         "--partition", "1" }
@@ -307,7 +307,7 @@ describe("upstash-kafka", function()
       assert.same({ { key = "a", value = "b=c" }, { key = "a", value = "" } }, message.headers)
     end)
 
-    it("takes a message that begins with a dash, or is empty", function()
+    it("accepts a message that begins with a dash, or is empty", function()
       local topic = server:topic(1, 0)
       out_of { "produce", topic, "--", "--help" }
       out_of { "produce", topic, "" }
@@ -315,7 +315,7 @@ describe("upstash-kafka", function()
       assert.same({ "--help", "", "-" }, all_values(topic))
     end)
 
-    it("takes each line of standard input and counts them on standard error", function()
+    it("produces each line of standard input and shows the count on standard error", function()
       local topic = server:topic(1, 0)
       local status, out, err = run({ "produce", topic, "--batch", "2" }, { input = "one\n\nthree\r\nfour \nlast" })
       assert.equal(0, status, err)
@@ -324,14 +324,14 @@ describe("upstash-kafka", function()
       assert.same({ "one", "", "three\r", "four ", "last" }, all_values(topic))
     end)
 
-    it("takes no lines", function()
+    it("accepts an empty input", function()
       local topic = server:topic(1, 0)
       local status, _, err = run { "produce", topic }
       assert.equal(0, status)
       assert.equal(("upstash-kafka: produced 0 messages to %s\n"):format(topic), err)
     end)
 
-    it("takes many lines, in batches bounded by bytes too", function()
+    it("accepts many lines, in batches bounded by bytes too", function()
       local small = support.start { max_body_bytes = 2 * 2 ^ 20 }
       local topic, lines, values = small:topic(1, 0), {}, {}
       for number = 1, 30 do lines[number] = number .. ("x"):rep(200000) end
@@ -347,7 +347,7 @@ describe("upstash-kafka", function()
       assert.same(lines, values)
     end)
 
-    it("says which lines failed and how many did not", function()
+    it("says which lines failed and how many were stored", function()
       local topic = server:topic(1, 0)
       local status, _, err = run({ "produce", topic, "--batch", "2" }, { input = "1\n2\n3\n\255\n5\n" })
       assert.equal(1, status)
@@ -358,7 +358,7 @@ describe("upstash-kafka", function()
   end)
 
   describe("consume", function()
-    it("prints values, ends after --count and goes on from there", function()
+    it("prints values, ends after --count and continues there", function()
       local topic, group = server:topic(1, 10), support.name "group"
       local words = { "consume", topic, "--group", group, "--from", "earliest", "--count", "4" }
       assert.equal("1\n2\n3\n4\n", out_of(words))
@@ -382,13 +382,13 @@ describe("upstash-kafka", function()
 ]]):gsub("T", topic), out)
     end)
 
-    it("takes several topics", function()
+    it("accepts several topics", function()
       local first, second = server:topic(1, 2), server:topic(1, 3)
       local out = out_of { "consume", first, second, "--group", "several", "--from", "earliest", "--count", "5" }
       assert.equal(5, select(2, out:gsub("\n", "")))
     end)
 
-    it("waits for what comes, printing it at once", function()
+    it("waits for new messages and prints them at once", function()
       local topic = server:topic(1, 2)
       local process = shell.start(("%s consume %s --group waiting --from earliest"):format(shell.command, topic),
         { environment = server:environment() })
@@ -460,7 +460,7 @@ describe("upstash-kafka", function()
       assert.equal("", fetch "10")
     end)
 
-    it("prints what comes while it waits", function()
+    it("prints messages that arrive while it waits", function()
       local at_end = canned.answer(200, '[{"topic":"t","partition":0,"offset":10}]')
       local stub = canned.start { "accept", "read", at_end, "read", at_end, "read", canned.answer(200,
         '[{"topic":"t","partition":0,"offset":10,"timestamp":1,"key":"","value":"new","headers":[]}]'), "close" }
@@ -474,7 +474,7 @@ describe("upstash-kafka", function()
         '^{"topic":"[^"]+","partition":0,"offset":9,"timestamp":%d+,"key":"","value":"10","headers":%[%]}\n$'))
     end)
 
-    it("says which offsets there are", function()
+    it("names the available offsets", function()
       local status, _, err = run { "fetch", topic, "--partition", "7", "--offset", "0" }
       assert.equal(1, status)
       assert.is_truthy(err:find("7", 1, true), err)
@@ -529,7 +529,7 @@ describe("upstash-kafka", function()
       return metadata.offset
     end
 
-    it("says where it listens, then three exports that work", function()
+    it("prints its URL, then three exports that work", function()
       local out = serve ""
       local url = out:match "^listening on (http://127%.0%.0%.1:%d+)\n"
       local access = exported(out)
@@ -539,7 +539,7 @@ describe("upstash-kafka", function()
       assert.equal(0, works(access))
     end)
 
-    it("keeps messages and password when it is started again", function()
+    it("keeps messages and password over a restart", function()
       local first = exported(serve "")
       works(first)
       process:signal "TERM"
@@ -551,7 +551,7 @@ describe("upstash-kafka", function()
     end)
 
     for _, name in ipairs { "TERM", "INT" } do
-      it("ends with status 0 on SIG" .. name .. ", answering a consume that waits", function()
+      it("ends with status 0 on SIG" .. name .. " and answers a waiting consume", function()
         local access = exported(serve "")
         works(access)
         local waiting = shell.start(("%s consume t --group g --from earliest"):format(shell.command), { environment = {
@@ -595,13 +595,13 @@ describe("upstash-kafka", function()
       other:close()
     end)
 
-    it("refuses unknown topics when told to", function()
+    it("refuses unknown topics with --no-auto-create-topics", function()
       local other = kafka.new(exported(serve "--no-auto-create-topics"))
       assert.equal(404, select(3, other:produce("t", "x")).status)
       other:close()
     end)
 
-    it("keeps its log clean of what it prints when standard output is closed", function()
+    it("keeps its output out of the log when standard output is closed", function()
       process = shell.start(("%s serve --listen 127.0.0.1:0 --data %s --username u --password p >&- 2>&-"):format(
         shell.command, data))
       shell.eventually(5, function()
@@ -623,7 +623,7 @@ describe("upstash-kafka", function()
       end
     end)
 
-    it("fails with status 1 where librdkafka does not know a property, and shows no value", function()
+    it("fails with status 1 if librdkafka does not know a property, and shows no value", function()
       local status, out, err = shell.upstash_kafka { "serve", "--listen", "127.0.0.1:0", "--data", data,
         "--brokers", "127.0.0.1:1", "--set", "no.such.property=hush" }
       assert.equal(1, status)
@@ -631,14 +631,14 @@ describe("upstash-kafka", function()
       assert.equal("upstash-kafka: serve: properties: no.such.property: unknown property of librdkafka\n", err)
     end)
 
-    it("takes brokers from the environment too", function()
+    it("reads brokers from the environment too", function()
       local status, _, err = shell.upstash_kafka({ "serve", "--listen", "127.0.0.1:0", "--data", data, "--set",
         "no.such.property=5" }, { environment = { UPSTASH_KAFKA_SERVER_BROKERS = "127.0.0.1:1" } })
       assert.equal(1, status)
       assert.is_truthy(err:find("no.such.property", 1, true), err)
     end)
 
-    it("fails with status 1 where it cannot listen", function()
+    it("fails with status 1 if it cannot listen", function()
       local status, out, err = shell.upstash_kafka { "serve", "--listen", server.url:match "//(.*)$", "--data", data }
       assert.equal(1, status)
       assert.equal("", out)
@@ -648,7 +648,7 @@ describe("upstash-kafka", function()
 end)
 
 describe("upstash.kafka.command.line", function()
-  it("treats an error of a library as misuse, without its position and in one line", function()
+  it("treats an error raised by a library as misuse, without its position and in one line", function()
     local status, text = command_line.outcome "some/file.lua:12: bad argument #1 to 'new' (url)\nmore"
     assert.equal(2, status)
     assert.equal("bad argument #1 to 'new' (url)", text)
@@ -660,7 +660,7 @@ describe("upstash.kafka.command.line", function()
     assert.is_nil(text)
   end)
 
-  it("writes numbers for people", function()
+  it("groups the digits of numbers", function()
     local number = require("upstash.kafka.command.format").number
     local texts = { [0] = "0", [999] = "999", [1000] = "1,000", [1234567] = "1,234,567", [123456] = "123,456" }
     for value, text in pairs(texts) do

@@ -117,7 +117,7 @@ local function message(offset, more)
 end
 
 describe("the command", function()
-  it("prints its usage for each way to ask", function()
+  it("prints its usage in each way to request it", function()
     for _, word in ipairs { "--help", "-h", "help" } do
       local did = run { word }
       assert.same({ 0, "" }, { did.status, did.err_text })
@@ -130,7 +130,7 @@ describe("the command", function()
     assert.equal("upstash-kafka " .. core._VERSION .. "\n", run({ "--version" }).out_text)
   end)
 
-  it("prints the version of the client where the server is missing", function()
+  it("prints the client's version if the server is missing", function()
     local loaded = package.loaded["upstash.kafka.server"]
     package.loaded["upstash.kafka.server"] = nil
     package.preload["upstash.kafka.server"] = function() error("none here", 0) end
@@ -140,7 +140,7 @@ describe("the command", function()
     assert.same({ 0, "upstash-kafka " .. core._VERSION .. "\n" }, { did.status, did.out_text })
   end)
 
-  it("refuses no command and an unknown one", function()
+  it("refuses a missing and an unknown command", function()
     for text, words in pairs { ["no command given; see upstash-kafka --help"] = {},
       ["unknown command 'x'; see upstash-kafka --help"] = { "x" },
       ["unknown command '-v'; see upstash-kafka --help"] = { "-v" },
@@ -166,14 +166,14 @@ describe("the command", function()
     end
   end)
 
-  it("fails where standard output does, also at the end", function()
+  it("fails if standard output fails, also at the end", function()
     local did = run({ "--help" }, { broken = 0 })
     assert.same({ 1, "upstash-kafka: standard output: broken\n" }, { did.status, did.err_text })
     did = run({ "--help" }, { broken = 1 })
     assert.same({ 1, "upstash-kafka: standard output: broken\n" }, { did.status, did.err_text })
   end)
 
-  it("takes the client's options in each client command", function()
+  it("accepts the client's options in each client command", function()
     for _, words in ipairs { { "topics" }, { "groups" } } do
       for _, word in ipairs { "--url", "http://127.0.0.1:2", "--username=u", "--password", "p", "--ca-file", "none" } do
         words[#words + 1] = word
@@ -192,7 +192,7 @@ describe("the command", function()
     end
   end)
 
-  it("fails after a write that failed, whatever the next ones do", function()
+  it("fails after a failed write, even if later ones succeed", function()
     for words, answers in pairs { [{ "topics" }] = { topics = { { t = 1 } } },
       [{ "topics", "delete", "t" }] = { delete_topic = { true } },
       [{ "produce", "t", "x" }] = { produce = { METADATA } },
@@ -203,7 +203,7 @@ describe("the command", function()
     end
   end)
 
-  it("says what to install where the client or the server is missing", function()
+  it("says what to install if the client or the server is missing", function()
     for words, module in pairs { [{ "topics" }] = "upstash.kafka", [{ "serve" }] = "upstash.kafka.server" } do
       local loaded = package.loaded[module]
       package.loaded[module] = nil
@@ -218,7 +218,7 @@ describe("the command", function()
     end
   end)
 
-  it("refuses a word too many, one too few, and what is below the least", function()
+  it("refuses one word too many, one too few, and numbers below the minimum", function()
     for text, list in pairs {
       ["too many arguments"] = { { "topics", "x" }, { "topics", "list", "x" }, { "topics", "create", "t", "x" },
         { "topics", "delete", "t", "x" }, { "groups", "x" }, { "offsets", "t", "x" }, { "produce", "t", "x", "y" },
@@ -242,7 +242,7 @@ describe("the command", function()
     end
   end)
 
-  it("shows progress to somebody who watches: of lines that are produced, and of messages that are not on a terminal",
+  it("shows progress on a terminal: for produced lines, and for consumed messages unless they are printed there",
     function()
       local did = run({ "produce", "t", "--batch", "2" }, { lines = { "1", "2", "3" }, watched = true,
         answers = { produce_many = { {}, {} } } })
@@ -258,7 +258,7 @@ describe("the command", function()
       assert.same({ "\rprinted 2 messages\n", "test -t 2 && ! test -t 1" }, { did.err_text, did.asked })
     end)
 
-  it("asks which server where neither the words nor the environment name one", function()
+  it("asks for a server if neither the options nor the environment name one", function()
     for _, environment in ipairs { {}, { UPSTASH_KAFKA_REST_URL = "" } } do
       local did = run({ "topics" }, { environment = environment })
       assert.same({ 2, "" }, { did.status, did.out_text })
@@ -268,7 +268,7 @@ describe("the command", function()
 end)
 
 describe("produce", function()
-  it("passes on what it is given, and nothing that it is not", function()
+  it("passes on the given options and no others", function()
     local did = run({ "produce", "t", "text", "--key", "", "--header=a=1", "--header", "b==", "--partition", "0" },
       { answers = { produce = { METADATA } } })
     assert.same({ "produce t text {headers={{key=a,value=1},{key=b,value==}},key=,partition=0}" }, did.calls)
@@ -303,27 +303,27 @@ describe("produce", function()
     return lines
   end
 
-  it("sends lines in batches, of 1000 where nothing is said", function()
+  it("sends lines in batches of 1000 by default", function()
     assert.same({ 2, 2, 1 }, (sizes({ "1", "2", "3", "4", "5" }, "--batch", "2")))
     assert.same({ 2 }, (sizes({ "1", "2" }, "--batch", "2")))
     assert.same({ 1000, 1 }, (sizes(lines_of(1001, 1))))
     assert.same({ 10000 }, (sizes(lines_of(10000, 1), "--batch", "10000")))
   end)
 
-  it("sends lines in batches of a MiB, passed by one line at most", function()
+  it("sends lines in batches of a MiB, exceeded by at most one line", function()
     assert.same({ 1, 1 }, (sizes { ("x"):rep(1048576), "y" }))
     assert.same({ 2, 1 }, (sizes { ("x"):rep(1048575), ("y"):rep(5), "z" }))
     assert.same({ 4, 2 }, (sizes(lines_of(6, 262144))))
   end)
 
-  it("gives each line the key, the headers and the partition", function()
+  it("sends each line with the key, the headers and the partition", function()
     local did = run({ "produce", "t", "--key", "k", "--header", "a=1", "--partition", "3" }, { lines = { "x", "" },
       answers = { produce_many = { {} } } })
     local one = "{headers={{key=a,value=1}},key=k,partition=3,value=%s}"
     assert.same({ "produce_many t {" .. one:format "x" .. "," .. one:format "" .. "}" }, did.calls)
   end)
 
-  it("says how many there were", function()
+  it("says how many lines it produced", function()
     for count, text in pairs { [0] = "0 messages", "1 message", "2 messages", [1234] = "1,234 messages" } do
       local _, did = sizes(lines_of(count, 1))
       assert.equal(("upstash-kafka: produced %s to t\n"):format(text), did.err_text)
@@ -331,7 +331,7 @@ describe("produce", function()
     end
   end)
 
-  it("says which lines were not produced", function()
+  it("names the lines that were not produced", function()
     local did = run({ "produce", "t", "--batch", "2" }, { lines = lines_of(5, 1),
       answers = { produce_many = { {}, {}, fails "too large" } } })
     assert.equal(1, did.status)
@@ -364,7 +364,7 @@ describe("consume", function()
     assert.equal(3, did.out.flushes) -- of each batch, before it is committed, and at the end
   end)
 
-  it("takes all its topics, and an instance of its own", function()
+  it("consumes all its topics, with an instance of its own", function()
     local instances = {}
     for _ = 1, 2 do
       local did = run({ "consume", "t", "u", "--group", "g", "--count", "1", "--from", "earliest" }, { answers = {
@@ -378,13 +378,13 @@ describe("consume", function()
     assert.truthy(next(instances, (next(instances)))) -- two of them
   end)
 
-  it("starts at the end where nothing is said", function()
+  it("starts at the end by default", function()
     local did = run({ "consume", "t", "--group", "g", "--count", "1" }, { answers = { topics = { {}, fails "stop" } } })
     assert.same({ "topics", "topics" }, did.calls) -- the second one is the loop's, for the ends
     assert.same({ 1, "upstash-kafka: stop\n" }, { did.status, did.err_text })
   end)
 
-  it("fails where the server cannot be reached at first", function()
+  it("fails if the server cannot be reached at the start", function()
     local did = run({ "consume", "t", "--group", "g" }, { answers = { topics = { fails "nobody there" } } })
     assert.same({ 1, "upstash-kafka: nobody there\n" }, { did.status, did.err_text })
   end)
@@ -408,20 +408,20 @@ describe("fetch", function()
 
   local function at(offset) return { { topic = "t", partition = 4, offset = offset } } end
 
-  it("reads up to where the partition ended at first", function()
+  it("reads up to the end that the partition had at the start", function()
     local did = fetch("5", {}, { offsets = { at(7) }, fetch = { { message(5), message(6) } } })
     assert.equal(0, did.status, did.err_text)
     assert.same({ "offsets latest {partition=4,topic=t}", "fetch t 4 5 {max_messages=2,timeout=1000}" }, did.calls)
     assert.equal("v5\nv6\n", did.out_text)
   end)
 
-  it("reads from the first one that is kept", function()
+  it("reads from the earliest message", function()
     local did = fetch("earliest", { "--count", "1" }, { offsets = { at(3), at(7) }, fetch = { { message(3) } } })
     assert.same({ "offsets earliest {partition=4,topic=t}", "offsets latest {partition=4,topic=t}",
       "fetch t 4 3 {max_messages=1,timeout=1000}" }, did.calls)
   end)
 
-  it("waits a second where there is nothing yet", function()
+  it("waits a second for a first message", function()
     for _, offset in ipairs { "7", "8" } do
       local did = fetch(offset, { "--count", "1" }, { offsets = { at(7) }, fetch = { { message(8) } } })
       assert.same({ "offsets latest {partition=4,topic=t}",
@@ -430,7 +430,7 @@ describe("fetch", function()
     end
   end)
 
-  it("says why it cannot", function()
+  it("says why it fails", function()
     for _, answers in ipairs { { offsets = { fails "no such partition" } },
       { offsets = { at(7) }, fetch = { fails "no such partition" } } } do
       local did = fetch("0", {}, answers)
@@ -440,7 +440,7 @@ describe("fetch", function()
 end)
 
 describe("topics, groups and offsets", function()
-  it("are tables with columns as wide as they need, names in order", function()
+  it("print tables with columns of the necessary width, names in order", function()
     local did = run({ "topics" }, { answers = { topics = { { bb = 10, a = 2, ccccccc = 1 } } } })
     assert.equal("TOPIC    PARTITIONS\na        2\nbb       10\nccccccc  1\n", did.out_text)
     did = run({ "groups" }, { answers = { consumers = { {
@@ -467,7 +467,7 @@ describe("topics, groups and offsets", function()
     assert.truthy(did.err_text:find("'u'", 1, true))
   end)
 
-  it("are created with what is said, and deleted", function()
+  it("create a topic with the given settings, and delete it", function()
     local made = { topic = "made", partitions = 6 }
     local did = run({ "topics", "create", "t", "--partitions", "1", "--retention-ms=1", "--retention-bytes", "1" },
       { answers = { create_topic = { made } } })
@@ -532,7 +532,7 @@ describe("serve", function()
     assert.is_true(did.out.flushes > 1) -- before it waits, too
   end)
 
-  it("passes on every option, each as it is given", function()
+  it("passes on every option unchanged", function()
     local _, given = serve { "--listen", "a:1", "--data", "d", "--username", "u", "--password", "p", "--partitions",
       "1", "--no-auto-create-topics", "--threads", "0", "--max-connections", "1", "--max-header-bytes", "1",
       "--max-body-bytes", "2", "--max-message-bytes", "3", "--map-bytes", "4", "--no-sync", "--cors-origin", "x",
@@ -547,7 +547,7 @@ describe("serve", function()
       prefetch_budget = 2 }, given)
   end)
 
-  it("takes from the environment what it is not given", function()
+  it("reads missing options from the environment", function()
     local environment = { UPSTASH_KAFKA_SERVER_USERNAME = "eu", UPSTASH_KAFKA_SERVER_PASSWORD = "ep",
       UPSTASH_KAFKA_SERVER_BROKERS = "eb:1" }
     local did, given = serve({}, environment)
@@ -561,7 +561,7 @@ describe("serve", function()
     assert.same({}, given)
   end)
 
-  it("says when the system allows fewer connections than were asked for by name", function()
+  it("warns if the system allows fewer connections than the option requests", function()
     for asked, row in pairs { [""] = { 1128, 500, "" }, ["872"] = { 1000, 1000, "" }, ["873"] = { 1001, 1000,
       "upstash-kafka: serve: --max-connections 873: " } } do
       local did, _, steps = serve(asked == "" and {} or { "--max-connections", asked }, {}, row[2])
@@ -572,7 +572,7 @@ describe("serve", function()
     end
   end)
 
-  it("refuses what does not go together before anything is started", function()
+  it("refuses conflicting options before it starts anything", function()
     for _, words in ipairs { { "--tls-key", "k" }, { "--tls-cert", "c" }, { "--set", "x=1" }, { "--set-file", "x=1" },
       { "--prefetch-bytes", "1" }, { "--prefetch-budget", "1" }, { "--brokers", "b", "--map-bytes", "1" },
       { "--brokers", "b", "--no-sync" }, { "--brokers", "b", "--set", "x=1", "--set-file", "x=1" },
@@ -593,13 +593,13 @@ describe("serve", function()
     end
   end)
 
-  it("fails when the server does not start", function()
+  it("fails if the server does not start", function()
     local did, _, steps = serve({}, {}, nil, "no room")
     assert.same({ 1, "", "upstash-kafka: serve: no room\n" }, { did.status, did.out_text, did.err_text })
     assert.equal("block, start", steps)
   end)
 
-  it("has the defaults of the server in its help", function()
+  it("shows the server's defaults in its help", function()
     local did = serve { "--help" }
     assert.truthy(did.out_text:find "%-%-listen [^\n]*%(default here%)\n")
     assert.truthy(did.out_text:find "%-%-data [^\n]*%(default /data%)\n")
@@ -699,7 +699,7 @@ describe("upstash.kafka.command.line", function()
     assert.truthy(wide:find("\n  --a X…   1\n  --bb YY  2\n", 1, true), wide)
   end)
 
-  it("ends with 1 for a failure of a call, and with 2 for what it was given", function()
+  it("exits with 1 for a failed call, and with 2 for misuse", function()
     local failure = setmetatable({ code = "x" }, { __tostring = function() return "it failed\nin two lines" end })
     assert.same({ 1, "it failed" }, { command_line.outcome(failure) })
     assert.same({ 2, "given: wrongly" }, { command_line.outcome "a/b.lua:12: given: wrongly" })
@@ -723,7 +723,7 @@ describe("upstash.kafka.command.format", function()
     assert.equal("\n", format.formats.text(tombstone))
   end)
 
-  it("writes an integer's digits, which may be text already", function()
+  it("writes an integer's digits, even if the integer is already text", function()
     assert.equal("9223372036854775807", format.digits "9223372036854775807")
     assert.equal("1700000000123", format.digits(1700000000123))
   end)
@@ -751,7 +751,7 @@ describe("upstash.kafka.command.format", function()
     return err.text, asked
   end
 
-  it("shows progress once a second, from the second second on, and ends the line", function()
+  it("shows progress once a second, after the first second, and ends the line", function()
     for _, yes in ipairs { true, 0 } do -- what os.execute returns, by Lua's version
       local text, asked = shown(false, yes, { 0, 1, 2, 2, 3 })
       assert.equal("\rdone 3,000 messages\rdone 5,000 messages\n", text)
@@ -759,7 +759,7 @@ describe("upstash.kafka.command.format", function()
     end
   end)
 
-  it("shows nothing to nobody, and asks once", function()
+  it("shows nothing if nobody watches, and checks that once", function()
     for _, no in ipairs { 256, false } do
       local text, asked = shown(true, no, { 2, 3, 4 })
       assert.equal("", text)

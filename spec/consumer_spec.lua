@@ -64,7 +64,7 @@ describe("client:messages and client:batches", function()
       assert.same({}, server:instances(group))
     end)
 
-    it("takes several topics and partitions", function()
+    it("reads several topics and partitions", function()
       local first, second = server:topic(2, 10), server:topic(3, 9)
       local list = collect(client, options(nil, { topics = { first, second } }))
       assert.equal(19, #list)
@@ -72,7 +72,7 @@ describe("client:messages and client:batches", function()
       for partition = 0, 2 do assert.equal(3, server:committed(group, second, partition)) end
     end)
 
-    it("goes on where the last one ended", function()
+    it("continues where the last one ended", function()
       local topic = server:topic(1, 5)
       collect(client, options(topic))
       server:fill(topic, 6, 8, 1)
@@ -107,14 +107,14 @@ describe("client:messages and client:batches", function()
       assert.equal(7, server:committed(group, topic))
     end)
 
-    it("asks nothing of the server with limit 0", function()
+    it("sends no request with limit 0", function()
       local dead = kafka.new { url = "http://127.0.0.1:1", retries = 0 }
       assert.equal(0, #collect(dead, options("none", { limit = 0 })))
     end)
   end)
 
   describe("commits", function()
-    it("lag one message behind, since only the next step says that a body is through", function()
+    it("lag one message behind, since only the next step shows that the body is done", function()
       local topic = server:topic(1, 6)
       local next_message, loop = client:messages(options(topic, { max_messages = 2 }))
       for number = 1, 3 do assert.equal(tostring(number), next_message(loop).value) end
@@ -127,7 +127,7 @@ describe("client:messages and client:batches", function()
       assert.is_true(loop:close())
     end)
 
-    it("after break are of what the loop moved past", function()
+    it("after break cover the finished messages", function()
       local topic = server:topic(1, 10)
       collect(client, options(topic), function(_, count) return count == 4 end)
       assert.equal(closes_itself and 3 or -1, server:committed(group, topic))
@@ -136,7 +136,7 @@ describe("client:messages and client:batches", function()
       assert.equal(rest, values(collect(client, options(topic))))
     end)
 
-    it("after an error in the body are of what the loop moved past, and the error stays", function()
+    it("after an error in the body cover the finished messages, and the error is kept", function()
       local topic = server:topic(1, 10)
       local fine, err = pcall(collect, client, options(topic), function(_, count)
         if count == 6 then error { mine = true } end
@@ -147,7 +147,7 @@ describe("client:messages and client:batches", function()
       assert.equal(closes_itself and "6" or "1", collect(client, options(topic))[1].value)
     end)
 
-    it("of a partition wait for no other", function()
+    it("in one partition wait for no other", function()
       local topic = server:topic(2, 10)
       local next_message, loop = client:messages(options(topic))
       for _ = 1, 4 do next_message(loop) end
@@ -157,7 +157,7 @@ describe("client:messages and client:batches", function()
       assert.equal(7, #collect(client, options(topic)))
     end)
 
-    it("of a crashed run are all that counts, even while its instance lives", function()
+    it("are where a new run starts after a crash, even while the old instance lives", function()
       local topic = server:topic(1, 5)
       assert.equal(5, #assert(client:consume(group, "one", topic,
         { auto_commit = false, auto_offset_reset = "earliest" })))
@@ -167,7 +167,7 @@ describe("client:messages and client:batches", function()
   end)
 
   describe("batches", function()
-    it("are yielded whole and committed when the next one is asked for", function()
+    it("are yielded whole and committed when the loop asks for the next one", function()
       local topic, sizes = server:topic(1, 10), {}
       for batch in client:batches(options(topic, { max_messages = 4 })) do
         sizes[#sizes + 1] = #batch
@@ -184,7 +184,7 @@ describe("client:messages and client:batches", function()
       assert.equal(6, server:committed(group, topic))
     end)
 
-    it("that the loop is left in are not committed", function()
+    it("are not committed if you leave the loop in them", function()
       local topic = server:topic(1, 10)
       local next_batch, loop = client:batches(options(topic, { max_messages = 4 }))
       next_batch(loop)
@@ -194,10 +194,10 @@ describe("client:messages and client:batches", function()
     end)
   end)
 
-  describe("when answers are lost", function()
+  describe("when responses are lost", function()
     for _, fault in ipairs { "lose", "cut", "garble", "refuse" } do
       for number = 1, 3 do
-        it(("to consume %d (%s), nothing is"):format(number, fault), function()
+        it(("to consume %d (%s), no message is lost"):format(number, fault), function()
           local topic = server:topic(1, 9)
           local list = collect(through(("%s /consume/ %d"):format(fault, number)),
             options(topic, { max_messages = 3, idle = 60000, limit = 9 }))
@@ -208,7 +208,7 @@ describe("client:messages and client:batches", function()
     end
 
     for _, bytes in ipairs { 1, 16, 17, 40, 80, 105, 150 } do
-      it(("A9: cut behind byte %d of a consume, a commit and a deletion, nothing is"):format(bytes), function()
+      it(("A9: cut after byte %d of a consume, a commit and a deletion, no message is lost"):format(bytes), function()
         local topic, cut = server:topic(1, 9), "cut@" .. bytes
         local list = collect(through(cut .. " /consume/ 2", cut .. " /commit/ 1", cut .. " /delete-consumer/ 2"),
           options(topic, { max_messages = 3, idle = 60000, limit = 9 }))
@@ -217,7 +217,7 @@ describe("client:messages and client:batches", function()
       end)
     end
 
-    it("A9: cut in the headers, batches go on too", function()
+    it("A9: cut in the headers, batches continue too", function()
       local topic, seen = server:topic(1, 9), {}
       for batch in through("cut@40 /consume/ 1", "cut@90 /consume/ 3"):batches(
         options(topic, { max_messages = 3, idle = 60000, limit = 9 })) do
@@ -234,7 +234,7 @@ describe("client:messages and client:batches", function()
       assert.equal(9, server:committed(group, topic))
     end)
 
-    it("to the calls that begin and end a loop, it begins and ends all the same", function()
+    it("to the calls that start and end a loop, it starts and ends all the same", function()
       local topic = server:topic(1, 3)
       local list = collect(through("lose /delete-consumer/ 1", "lose /delete-consumer/ 3"),
         options(topic, { idle = 60000, limit = 3 }))
@@ -242,7 +242,7 @@ describe("client:messages and client:batches", function()
       assert.same({}, server:instances(group))
     end)
 
-    it("in a row and beyond reading, the loop raises what it was", function()
+    it("repeatedly and unreadable, the loop raises the failure", function()
       local topic = server:topic(1, 3)
       local fine, err = pcall(collect, through "garble /consume/ 0", options(topic, { idle = 60000 }))
       assert.is_false(fine)
@@ -253,7 +253,7 @@ describe("client:messages and client:batches", function()
     end)
   end)
 
-  describe("A3: an answer that cannot be read", function()
+  describe("A3: a response that cannot be read", function()
     local big = ("x"):rep(3000)
 
     -- Creates a topic of one partition with these values.
@@ -318,7 +318,7 @@ describe("client:messages and client:batches", function()
     end)
 
     for _, at in ipairs { 1, 2, 5, 9 } do
-      it(("because of message %d is named, once those before it are handed out and committed"):format(at), function()
+      it(("because of message %d raises and names it, after those before it are handed out and committed"):format(at), function()
         local list = { "1", "2", "3", "4", "5", "6", "7", "8", "9" }
         list[at] = big
         local topic, narrow = topic_of(list), limited(2000)
@@ -340,7 +340,7 @@ describe("client:messages and client:batches", function()
       end)
     end
 
-    it("because of malformed JSON in a message is named too", function()
+    it("because of malformed JSON in a message raises and names it too", function()
       local topic = topic_of { "1", "2", "3", "poison", "5" }
       local seen, failure = until_failure(through "spoil /consume/ 0", options(topic))
       assert.equal("1 2 3", seen)
@@ -351,7 +351,7 @@ describe("client:messages and client:batches", function()
 
     for fault, text in pairs { misplace = "element 1 of the response: offset: an integer expected, got a string",
       unnamed = "element 1 of the response: topic expected in the message, got none" } do
-      it("because of a message that does not say where it is comes after those before it: " .. fault, function()
+      it("because of a message without a position raises after those before it: " .. fault, function()
         local topic = topic_of { "1", "2", "3", "poison", "5" }
         for round = 1, 2 do
           local seen, failure = until_failure(through(fault .. " /consume/ 0"), options(topic))
@@ -369,7 +369,7 @@ describe("client:messages and client:batches", function()
       end)
     end
 
-    it("because of a message that does not say where it is: batches before it are handed out", function()
+    it("because of a message without a position: the batches before it are handed out", function()
       local topic, seen = topic_of { "1", "2", "3", "4", "5", "poison" }, {}
       local fine, failure = pcall(function()
         for batch in through("misplace /consume/ 0"):batches(options(topic)) do
@@ -382,7 +382,7 @@ describe("client:messages and client:batches", function()
       assert.equal(5, server:committed(group, topic))
     end)
 
-    it("ends after the halving when no answer can be read", function()
+    it("raises after the halving if no response can be read", function()
       local topic = topic_of { "1", "2" }
       for most, asked in pairs { [1] = 3, [16] = 7 } do
         local fine, failure = pcall(collect, through "garble /consume/ 0", options(topic,
@@ -395,13 +395,13 @@ describe("client:messages and client:batches", function()
       end
     end)
 
-    it("once only goes on as if nothing had been", function()
+    it("only once has no effect", function()
       local topic = topic_of { "1", "2", "poison", "4" }
       assert.equal("1 2 poison 4", values(collect(through("spoil /consume/ 1", "spoil /consume/ 2"), options(topic))))
       assert.equal(4, server:committed(group, topic))
     end)
 
-    it("with from = 'latest' loses nothing either", function()
+    it("with from = 'latest' skips nothing either", function()
       local topic = topic_of { "old" }
       local narrow = limited(3000)
       local given = options(topic, { from = "latest" })
@@ -411,7 +411,7 @@ describe("client:messages and client:batches", function()
       narrow:close()
     end)
 
-    it("behind a body that outlasts the session keeps no commit back", function()
+    it("after a body that outlasts the session delays no commit", function()
       local topic, narrow = server:topic(2, 0), limited(2000)
       local seen = {}
       assert(client:produce(topic, "1", { partition = 1 }))
@@ -429,7 +429,7 @@ describe("client:messages and client:batches", function()
       narrow:close()
     end)
 
-    it("is none for timestamps beyond this Lua's integers: they are text", function()
+    it("does not result from timestamps beyond this Lua's integers: they are text", function()
       local topic = topic_of { "1", "2", "3" }
       local list = collect(through "nano /consume/ 0", options(topic))
       assert.equal("1 2 3", values(list))
@@ -440,7 +440,7 @@ describe("client:messages and client:batches", function()
       assert.equal(3, server:committed(group, topic))
     end)
 
-    it("by hand is not acknowledged: details say where it begins and how to get it again", function()
+    it("outside a loop is not acknowledged: details say where it begins and how to get it again", function()
       local topic, narrow = topic_of { "1", "2", big, "4" }, limited(2000)
       local manual = { auto_commit = false, auto_offset_reset = "earliest" }
       local messages, message, details = narrow:consume(group, "one", topic, manual)
@@ -458,7 +458,7 @@ describe("client:messages and client:batches", function()
       narrow:close()
     end)
 
-    it("by hand with auto-commit comes again after the session", function()
+    it("outside a loop with auto-commit is redelivered after the session", function()
       local topic, narrow = topic_of { big, "2" }, limited(2000)
       local given = { auto_offset_reset = "earliest", session_timeout = 1000, auto_commit_interval = 1 }
       local _, _, details = narrow:consume(group, "one", topic, given)
@@ -468,7 +468,7 @@ describe("client:messages and client:batches", function()
       narrow:close()
     end)
 
-    it("by hand says nothing of it when nothing was carried out", function()
+    it("outside a loop has no such details if nothing was executed", function()
       local _, _, details = client:consume(group, "one", "no such topic")
       assert.is_nil(details.again)
       local gone = kafka.new { url = "http://127.0.0.1:1", retries = 0 }
@@ -479,7 +479,7 @@ describe("client:messages and client:batches", function()
   describe("a body that takes longer than the session", function()
     local core = require "upstash.kafka.core"
 
-    it("for the whole batch keeps the instance by commits amid the batch", function()
+    it("for the whole batch keeps the instance alive by commits within the batch", function()
       local topic = server:topic(1, 4)
       local amid
       local list = collect(client, options(topic, { session_timeout = 1000 }), function(_, count)
@@ -491,7 +491,7 @@ describe("client:messages and client:batches", function()
       assert.equal(4, server:committed(group, topic))
     end)
 
-    it("for a single message is still finished once, not again and again", function()
+    it("for a single message still finishes it once, not again and again", function()
       local topic = server:topic(1, 2)
       local list = collect(client, options(topic, { session_timeout = 1000 }), function() core.sleep(1300) end)
       assert.equal(numbers(1, 2), values(list))
@@ -506,7 +506,7 @@ describe("client:messages and client:batches", function()
       return all
     end
 
-    it("yields what comes after the loop has started, and not what was there", function()
+    it("yields messages that arrive after the start of the loop, and no earlier ones", function()
       local topic = server:topic(2, 10)
       local producer = shell.start(("sh -c 'sleep 0.5; exec %s produce %s late'"):format(shell.command, topic),
         { environment = server:environment() })
@@ -515,7 +515,7 @@ describe("client:messages and client:batches", function()
       assert.equal("late", values(list))
     end)
 
-    it("skips nothing that comes between its note of the end and its first consume", function()
+    it("skips nothing that arrives between noting the end and the first consume", function()
       local core = require "upstash.kafka.core"
       local topic, consume = server:topic(1, 5), core.methods.consume
       function core.methods.consume(...)
@@ -526,14 +526,14 @@ describe("client:messages and client:batches", function()
       assert.equal("6 7 8", values(collect(client, latest(topic))))
     end)
 
-    it("has committed where it started before the first message is handed out", function()
+    it("commits its starting point before it hands out the first message", function()
       local topic = server:topic(2, 10)
       collect(client, latest(topic, { idle = 0 }))
       assert.equal(5, server:committed(group, topic, 0))
       assert.equal(5, server:committed(group, topic, 1))
     end)
 
-    it("gets a first batch again that a crash cut short", function()
+    it("gets the first batch again after a crash", function()
       local topic = server:topic(1, 5)
       collect(client, latest(topic, { idle = 0 }))
       server:fill(topic, 6, 8, 1)
@@ -543,7 +543,7 @@ describe("client:messages and client:batches", function()
     end)
 
     for number = 1, 2 do
-      it(("loses nothing with the answer to consume %d"):format(number), function()
+      it(("skips nothing if the response to consume %d is lost"):format(number), function()
         local topic = server:topic(1, 5)
         collect(client, latest(topic, { idle = 0 }))
         server:fill(topic, 6, 9, 1)
@@ -552,7 +552,7 @@ describe("client:messages and client:batches", function()
       end)
     end
 
-    it("moves no commit that the group has", function()
+    it("does not change existing commits", function()
       local topic = server:topic(1, 5)
       collect(client, options(topic, { limit = 2 }))
       assert.equal("3 4 5", values(collect(client, latest(topic))))
@@ -560,14 +560,14 @@ describe("client:messages and client:batches", function()
   end)
 
   describe("with from = 'none'", function()
-    it("raises where the group has no commit", function()
+    it("raises if the group has no commit", function()
       local fine, err = pcall(collect, client, options(server:topic(1, 1), { from = "none" }))
       assert.is_false(fine)
       assert.equal("bad_request", err.code)
     end)
   end)
 
-  it("goes on over a restart of the server, without a message lost or repeated", function()
+  it("continues over a restart of the server, without losing or repeating a message", function()
     local own = support.start()
     local port = own.url:match ":(%d+)$"
     local topic = own:topic(1, 6)
@@ -582,7 +582,7 @@ describe("client:messages and client:batches", function()
   end)
 
   describe("two loops of a group", function()
-    it("share the partitions, and each message is handed out", function()
+    it("share the partitions and hand out each message", function()
       local topic, seen = server:topic(2, 0), {}
       local other = server:client()
       local first, loop = client:messages(options(topic, { idle = 0 }))
@@ -605,7 +605,7 @@ describe("client:messages and client:batches", function()
   end)
 
   describe("failures", function()
-    it("that pass are waited out, and raised when idle is over", function()
+    it("that may pass are waited out, and raised after idle", function()
       local dead = kafka.new { url = "http://127.0.0.1:1", retries = 0, retry_delay = 1 }
       local fine, err = pcall(collect, dead, options("any", { idle = 200 }))
       assert.is_false(fine)
@@ -614,7 +614,7 @@ describe("client:messages and client:batches", function()
       assert.is_nil(err.status)
     end)
 
-    it("that do not pass are raised at once", function()
+    it("that are permanent are raised at once", function()
       local stranger = server:client { password = "wrong" }
       local fine, err = pcall(collect, stranger, options "any")
       assert.is_false(fine)
@@ -623,7 +623,7 @@ describe("client:messages and client:batches", function()
       assert.equal(err.error, tostring(err))
     end)
 
-    it("of a topic that cannot be there name it", function()
+    it("because of an invalid topic name the topic", function()
       local fine, err = pcall(collect, client, options "__consumer_offsets")
       assert.is_false(fine)
       assert.equal(404, err.status)

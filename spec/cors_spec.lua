@@ -71,13 +71,13 @@ describe("B5: cors_origin", function()
     end
   end)
 
-  it("admits one that is given as a text", function()
+  it("admits one origin given as a string", function()
     start(APP)
     admits(APP, APP)
     refuses(LOCAL)
   end)
 
-  it("none admits nobody, and says nothing of CORS", function()
+  it("none admits no origin, and sends no CORS headers", function()
     start "none"
     refuses(APP)
     refuses "null"
@@ -90,7 +90,7 @@ describe("B5: cors_origin", function()
     assert.is_nil(options.headers["access-control-allow-methods"])
   end)
 
-  it("an origin that is not admitted carries nothing out, and its preflight is a 403", function()
+  it("a request from another origin executes nothing, and its preflight is a 403", function()
     start(APP)
     assert.equal(403, ask(OTHER, "/produce/t/x").status)
     assert.equal(403, ask(OTHER, "/produce/t", { method = "POST", body = '{"value":"v"}' }).status)
@@ -98,7 +98,7 @@ describe("B5: cors_origin", function()
     assert.equal("{}", client:request("GET", "/topics").body)
   end)
 
-  it("is not asked for /, /health and /webhook with credentials in the query", function()
+  it("does not apply to /, /health and /webhook with credentials in the query", function()
     start(APP)
     for _, path in ipairs { "/", "/health", "/webhook?topic=t&user=tester&pass=p%3Ass%20w%C3%B6rd" } do
       local response = ask(OTHER, path, { auth = false })
@@ -109,7 +109,7 @@ describe("B5: cors_origin", function()
     assert.equal(403, ask(OTHER, "/webhook?topic=t").status)
   end)
 
-  it("is not asked for a page of the server itself", function()
+  it("does not apply to pages from the server itself", function()
     start "none"
     local own = "http://" .. client.host .. ":" .. client.port
     for _, origin in ipairs { own, (own:gsub("http", "https")) } do assert.equal(200, ask(origin).status) end
@@ -117,7 +117,7 @@ describe("B5: cors_origin", function()
     assert.equal(403, ask("http://evil-" .. client.host .. ":" .. client.port).status)
   end)
 
-  it("is said to a connection over the limit too", function()
+  it("applies to the 429 on a connection over the limit too", function()
     running = support.start { cors_origin = APP, max_connections = 1 }
     client = http.client(running.url, running.username, running.password)
     local request = client:build("GET", "/topics", { headers = { Origin = APP } })
@@ -135,7 +135,7 @@ describe("B5: cors_origin", function()
     second:close()
   end)
 
-  it("is said in what the HTTP library refuses, by the server that refuses it", function()
+  it("applies to refusals by the HTTP library, with the setting of the right server", function()
     local other = support.start { cors_origin = "none" }
     local elsewhere = http.client(other.url, other.username, other.password)
     start { APP }
@@ -184,7 +184,7 @@ describe("B5: cors_origin", function()
     end)
   end
 
-  it("comes from the command line", function()
+  it("can be set on the command line", function()
     local data = folder.name()
     local process = shell.start(("%s serve --listen 127.0.0.1:0 --data %s --username u --password p %s"):format(
       shell.command, data, "--cors-origin " .. APP .. " --cors-origin " .. LOCAL))

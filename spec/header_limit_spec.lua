@@ -95,7 +95,7 @@ describe("F6: max_header_bytes", function()
   end
 
   for _, bytes in ipairs { 2048, 4096, 8192, 65536, 1048576 } do
-    it(("of %d holds on a new connection and on one that was used"):format(bytes), function()
+    it(("of %d applies on new and on reused connections"):format(bytes), function()
       start(bytes)
       holds(bytes, fresh)
       holds(bytes, used)
@@ -104,7 +104,7 @@ describe("F6: max_header_bytes", function()
   end
 
   for _, bytes in ipairs { 2048, 4096, 8192, 65536 } do
-    it(("of %d holds with half of it in entries, and no more of them"):format(bytes), function()
+    it(("of %d allows half of it in entries, and no more"):format(bytes), function()
       start(bytes)
       local headers, topic = most(bytes), support.name "many"
       holds(bytes, fresh, headers)
@@ -143,7 +143,7 @@ describe("F6: max_header_bytes", function()
     assert.equal(431, ask(fresh, head(client, support.name "past", 8193 - own, cookie) .. BODY).status)
   end)
 
-  it("holds for the request line too", function()
+  it("applies to the request line too", function()
     start(8192)
     local function line(bytes)
       local path = "/produce/line/"
@@ -157,7 +157,7 @@ describe("F6: max_header_bytes", function()
 
   -- After a line that is too long the library reads on until its memory is full, and then refuses
   -- the request itself.
-  describe("refuses a request line that is over it alone with 414", function()
+  describe("answers 414 to a request line that exceeds it alone", function()
     local refusals_are_json = require "upstash.kafka.server".refusals_are_json
 
     -- A request whose line, with its CRLF, and whose headers have these lengths in bytes.
@@ -196,7 +196,7 @@ describe("F6: max_header_bytes", function()
     end
 
     if refusals_are_json then
-      it("also when the headers behind it are more than the library reads", function()
+      it("even if the headers after it exceed what the library reads", function()
         start(8192)
         for bytes = 8193 + 10, 8192 + 4096 + 60, 50 do check(414, bytes, 20000, true) end
         for bytes = 8192 + 3900, 8192 + 4096 + 60 do check(414, bytes, 100, true) end

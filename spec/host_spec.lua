@@ -19,7 +19,7 @@ end
 local function nothing() end
 
 describe("the host", function()
-  it("is nginx only where the global ngx is that of nginx", function()
+  it("is nginx only if the global ngx is the one of nginx", function()
     local function ngx(missing)
       local all = { config = { subsystem = "stream" }, get_phase = nothing, socket = {} }
       if missing then all[missing] = nil end
@@ -33,7 +33,7 @@ describe("the host", function()
     end
   end)
 
-  it("that is a plain Lua sleeps to the end, and has no worker and no phase", function()
+  it("in plain Lua sleeps without a break, and has no worker and no phase", function()
     local host, slept, sleep = host_of(nil), {}, core.sleep
     function core.sleep(milliseconds) slept[#slept + 1] = milliseconds end
     host.sleep(5)
@@ -47,7 +47,7 @@ describe("the host", function()
     assert.same({ math.huge, "", {} }, { host.poll_max, host.environment_note, host.until_exit })
   end)
 
-  it("that is nginx sleeps in slices, until the worker is told to end", function()
+  it("in nginx sleeps in slices, until the worker must exit", function()
     local slept, exiting, most = {}, false, nil
     local host = host_of {
       config = { subsystem = "http" }, get_phase = function() return "timer" end, socket = {},

@@ -47,7 +47,7 @@ describe("upstash.kafka", function()
   describe("kafka.new", function()
     local kafka = require "upstash.kafka"
 
-    it("takes from the environment what it is not given", function()
+    it("reads missing options from the environment", function()
       local status, out, err = script([[
         local kafka = require "upstash.kafka"
         print(next(assert(kafka.new():topics())))
@@ -58,7 +58,7 @@ describe("upstash.kafka", function()
       assert.equal("nil\n401\nconnect_failed\n", out)
     end)
 
-    it("D9: sends the credentials of the environment nowhere but to its own URL", function()
+    it("D9: sends the environment's credentials only to its own URL", function()
       local port = server.url:match ":(%d+)$"
       local status, out, err = script(([[
         local kafka = require "upstash.kafka"
@@ -73,7 +73,7 @@ describe("upstash.kafka", function()
       assert.equal("true\ttrue\ttrue\ttrue\n", out)
     end)
 
-    it("D9: sends them nowhere when the environment has no URL", function()
+    it("D9: does not send them if the environment has no URL", function()
       local status, out, err = script([[
         print(require("upstash.kafka").new { url = "http://elsewhere" }:prepare("topics").headers.Authorization)
       ]], { UPSTASH_KAFKA_REST_USERNAME = "user", UPSTASH_KAFKA_REST_PASSWORD = "secret" })
@@ -99,7 +99,7 @@ describe("upstash.kafka", function()
       assert.is_nil(other:find "missing")
     end)
 
-    it("takes null for what it is not given", function()
+    it("treats null as absent", function()
       local status, out, err = script([[
         local kafka = require "upstash.kafka"
         local all = {}
@@ -115,7 +115,7 @@ describe("upstash.kafka", function()
       assert.equal('nil\t30000\ttrue\n{"value":"[1]"}\n', out)
     end)
 
-    it("does not change the table that it is given", function()
+    it("does not change its argument", function()
       local options = { url = server.url }
       kafka.new(options)
       assert.same({ url = server.url }, options)
@@ -143,7 +143,7 @@ describe("upstash.kafka", function()
   end)
 
   describe("functions of the module", function()
-    it("work on a client made from the environment: the shortest script is two lines", function()
+    it("use a client created from the environment: the shortest script has two lines", function()
       local status, out, err = script([[
         local kafka = require "upstash.kafka"
         print(kafka.produce("shortest", "hello").offset)

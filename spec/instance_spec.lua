@@ -3,11 +3,11 @@
 describe("an instance's name", function()
   local expand = require("upstash.kafka.instance").expand
 
-  it("may hold the number of the process, and a % that is doubled", function()
+  it("may contain the process number, and %% for %", function()
     assert.equal("a-" .. require("upstash.kafka.core").process_id() .. "-%w", expand "a-%p-%%w")
   end)
 
-  it("may hold no number of a worker outside nginx, and no other sign", function()
+  it("must not contain a worker number outside nginx, or any other sign", function()
     assert.same({ nil, "instance: %w is the number of an nginx worker, and this is not an nginx worker" },
       { expand "a%w" })
     assert.same({ nil, "instance: %p, %w or %% expected, got '%d'" }, { expand "%d" })

@@ -175,7 +175,7 @@ if integers then
 end
 
 describe("A2: a value that is a table", function()
-  it("gives back 100,000 generated numbers as they went in", function()
+  it("returns 100,000 generated numbers unchanged", function()
     for round = 1, 100 do
       local given = {}
       for index = 1, 1000 do given[index] = kinds[random(#kinds) + 1]() end
@@ -189,7 +189,7 @@ describe("A2: a value that is a table", function()
     end
   end)
 
-  it("gives back 1,000 generated numbers that are keys", function()
+  it("returns 1,000 generated numbers that are keys", function()
     for _ = 1, 1000 do
       local number = kinds[random(#kinds) + 1]()
       local key = next(value_of(text_of { [number] = 1, other = 2 }))
@@ -210,7 +210,7 @@ describe("A2: a value that is a table", function()
     end
   end)
 
-  it("is read with integers where Lua has them", function()
+  it("is decoded with integers if Lua has them", function()
     local value = value_of '{"a":7,"b":7.0,"c":7e0,"d":-0,"e":123456789012345678}'
     if integers then
       local types = {}
@@ -240,7 +240,7 @@ describe("A2: a value that is a table", function()
     end
   end)
 
-  it("names what JSON cannot hold, and its place", function()
+  it("names what JSON cannot hold, and its path", function()
     refused({ position = { lat = 0 / 0 } }, "value.position.lat: NaN is not JSON")
     refused({ list = { 1, 2, math.huge } }, "value.list[3]: inf is not JSON")
     refused({ { ["two words"] = { x_1 = -math.huge } } }, 'value[1]["two words"].x_1: -inf is not JSON')
@@ -286,7 +286,7 @@ describe("A2: a value that is a table", function()
     refused(circle, "...: the table contains itself")
   end)
 
-  it("is an array by lua-cjson's rules and settings", function()
+  it("becomes an array by lua-cjson's rules and settings", function()
     local sparse, very_sparse = { [1] = 1, [3] = 3 }, { [1] = 1, [1000] = 2 }
     local edge, over = { [1] = 0, [2] = 0, [3] = 0, [4] = 0, [5] = 0, [10] = 0 }, { [5] = 0, [11] = 0 }
     for _, value in ipairs { {}, { 1 }, { 1, 2, x = 3 }, sparse, { [0] = 1 }, edge } do
@@ -315,7 +315,7 @@ describe("A2: a value that is a table", function()
     assert.equal("[1,null,null,1]", text_of { [1] = 1, [4] = 1 })
   end)
 
-  it("has null on both sides", function()
+  it("has null in both directions", function()
     assert.equal("[null,true,false]", text_of { cjson.null, true, false })
     assert.equal(kafka.null, value_of("[null]")[1])
     assert.equal(kafka.null, value_of "null")
@@ -350,7 +350,7 @@ describe("A2: a value that is a table", function()
 end)
 
 describe("core.json", function()
-  it("uses lua-cjson's defaults without a cjson", function()
+  it("uses lua-cjson's defaults if none is installed", function()
     local encode, read = core.json()
     assert.equal("[1,null,3]", encode { [1] = 1, [3] = 3 })
     assert.same({ nil, "excessively sparse array", "" }, { encode { [1000] = 1 } })
@@ -373,7 +373,7 @@ describe("core.json", function()
     assert.equal(11, select(2, encode({ [11] = 1 }):gsub("%w+", "")))
   end)
 
-  it("makes up to 256 MiB of JSON", function()
+  it("produces up to 256 MiB of JSON", function()
     if rawget(_G, "jit") then return end -- may not have that much memory
     local encode = core.json()
     local letters, texts = ("x"):rep(2 ^ 20 - 4), {}
@@ -414,7 +414,7 @@ describe("core.json", function()
     assert.is_nil(getmetatable((read "{}")))
   end)
 
-  it("knows the value that stands for an empty array", function()
+  it("knows the value for an empty array", function()
     local pointer = upvalueid and upvalueid(random, 1)
     if not pointer then return end -- Lua 5.1 has no other light userdata
     local encode = core.json { empty_array = pointer }

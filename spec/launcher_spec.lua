@@ -27,7 +27,7 @@ describe("upstash.kafka.launcher", function()
     return result and 200 or details.status
   end
 
-  it("makes a password, keeps it and uses it again", function()
+  it("generates a password, stores it and uses it again", function()
     local password = start({}).password
     assert.is_truthy(password:match "^[%w_-]+$")
     assert.equal(32, #password)
@@ -37,7 +37,7 @@ describe("upstash.kafka.launcher", function()
     assert.equal(200, topics("kafka", password))
   end)
 
-  it("makes another password for another folder", function()
+  it("generates another password for another folder", function()
     local other = folder.make()
     local first = assert(launcher.kept_password(other))
     folder.remove(other)
@@ -50,19 +50,19 @@ describe("upstash.kafka.launcher", function()
     assert.equal("700\n600\n", modes)
   end)
 
-  it("takes a password that is given, and keeps none", function()
+  it("uses a given password, and stores none", function()
     start { username = "me", password = "mine" }
     assert.equal(200, topics("me", "mine"))
     assert.equal(401, topics("me", "wrong"))
     assert.is_nil(folder.read(data .. "/password"))
   end)
 
-  it("makes the folder, the ones above it too", function()
+  it("creates the folder and its parents", function()
     start { data = data .. "/a/b" }
     assert.is_not_nil(folder.read(data .. "/a/b/password"))
   end)
 
-  it("does not change the table that it is given", function()
+  it("does not change its argument", function()
     local options = { data = data, listen = "127.0.0.1:0" }
     launched = assert(launcher.start(options))
     assert.same({ data = data, listen = "127.0.0.1:0" }, options)
@@ -91,7 +91,7 @@ describe("upstash.kafka.launcher", function()
     assert.is_truthy(err:find("listen", 1, true), err)
   end)
 
-  it("has a folder for those who name none", function()
+  it("has a default folder", function()
     local print_it = [[print(require("upstash.kafka.launcher").default_data())]]
     local function default(environment)
       local _, out = shell.run("env -u XDG_DATA_HOME -u HOME " .. environment .. " " .. shell.lua .. " -",
@@ -113,24 +113,24 @@ describe("upstash.kafka.launcher", function()
   end
 
   describe("with brokers", function()
-    it("makes no folder when a password is given", function()
+    it("creates no folder if a password is given", function()
       try { data = data, password = "mine" }
       assert.is_nil(lfs.attributes(data))
     end)
 
-    it("starts while no broker answers, and has no folder then", function()
+    it("starts while no broker answers, without a folder", function()
       launched = assert(launcher.start { brokers = "127.0.0.1:1", password = "mine", listen = "127.0.0.1:0" })
       assert.is_nil(launched.data)
       assert.equal(401, topics("kafka", "wrong"))
       assert.equal(503, topics("kafka", "mine"))
     end)
 
-    it("makes the folder for a password that it makes", function()
+    it("creates the folder for a generated password", function()
       try { data = data }
       assert.equal(32, #folder.read(data .. "/password"):gsub("\n$", ""))
     end)
 
-    it("needs no place for a folder when a password is given", function()
+    it("needs no location for a folder if a password is given", function()
       local script = [[
         local launcher = require "upstash.kafka.launcher"
         local options = { brokers = "127.0.0.1:1", threads = 1000 }
@@ -145,7 +145,7 @@ describe("upstash.kafka.launcher", function()
     end)
   end)
 
-  describe("step by step, with a server that is none,", function()
+  describe("step by step, with a fake server,", function()
     local NAME, SERVER = "upstash.kafka.launcher", "upstash.kafka.server"
     local steps, given, secrets, made, getenv
 
@@ -187,7 +187,7 @@ describe("upstash.kafka.launcher", function()
       assert.is_true(fine, problem)
     end
 
-    it("makes the folder, then the password, then the server", function()
+    it("creates the folder, then the password, then the server", function()
       assert(os.execute("mkdir '" .. data .. "'"))
       with(function(own)
         local result = assert(own.start { data = data, threads = 5 })
@@ -200,7 +200,7 @@ describe("upstash.kafka.launcher", function()
       end)
     end)
 
-    it("takes a password of another process that was faster, and says what else went wrong", function()
+    it("uses the password of a process that was faster, and reports other failures", function()
       assert(os.execute("mkdir '" .. data .. "'"))
       made = "it is there"
       with(function(own)
@@ -216,7 +216,7 @@ describe("upstash.kafka.launcher", function()
       end)
     end)
 
-    it("takes a kept password of 16 bytes, and none shorter", function()
+    it("accepts a stored password of 16 bytes, and none shorter", function()
       assert(os.execute("mkdir '" .. data .. "'"))
       for length, fine in pairs { [15] = false, [16] = true, [0] = false } do
         folder.write(data .. "/password", ("p"):rep(length) .. "\nmore\n")
@@ -228,7 +228,7 @@ describe("upstash.kafka.launcher", function()
       end
     end)
 
-    it("makes no folder that it does not need, and stops where it cannot make one", function()
+    it("creates no unneeded folder, and stops if it cannot create one", function()
       with(function(own)
         assert(own.start { brokers = "b", password = "p" })
         assert.same({ "start" }, steps)
@@ -242,7 +242,7 @@ describe("upstash.kafka.launcher", function()
       end)
     end)
 
-    it("names the folder by the environment", function()
+    it("derives the folder from the environment", function()
       for _, row in ipairs { { "/x", "/h", "/x/upstash-kafka" }, { "x", "/h", "/h/.local/share/upstash-kafka" },
         { "", "/h", "/h/.local/share/upstash-kafka" }, { nil, "/h", "/h/.local/share/upstash-kafka" }, { nil, "" },
         { "x", nil } } do

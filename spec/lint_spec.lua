@@ -150,17 +150,17 @@ describe("lint: docs", function()
       "docs/*.md: nothing about process_id of upstash.kafka.core" },
   }
 
-  it("refuses a table of rooms that is not what the rules say", function()
+  it("refuses a table of rooms that differs from the rules", function()
     change("CONTRIBUTING.md", "| `csrc/client/sender/` | common, ", "| `csrc/client/sender/` | ")
     assert_check("lua5.4 .ci/check_docs.lua '%s'", "CONTRIBUTING.md: csrc/client/sender may include: client, common\n")
   end)
 
-  it("refuses a room in the table that is none", function()
+  it("refuses an unknown room in the table", function()
     change("CONTRIBUTING.md", "| `csrc/server/api/` |", "| `csrc/server/web/` | common |\n| `csrc/server/api/` |")
     assert_check("lua5.4 .ci/check_docs.lua '%s'", "CONTRIBUTING.md: csrc/server/web is no room\n")
   end)
 
-  it("passes over the project's pages", function()
+  it("accepts the project's pages", function()
     assert_check("lua5.4 .ci/check_docs.lua '%s'", "")
   end)
 
@@ -171,13 +171,13 @@ describe("lint: docs", function()
     end)
   end
 
-  it("refuses an errors page that is not what the list says", function()
+  it("refuses an errors page that differs from the list", function()
     change("docs/errors.md", "| `bad_request` | 400 |", "| `bad_request` | 500 |")
     assert_check("lua5.4 .ci/check_docs.lua '%s'",
       "docs/errors.md: not what the error list says: make docs/errors.md\n")
   end)
 
-  it("passes over the project's figures", function() assert_check("'%s/.ci/figures' check", "") end)
+  it("accepts the project's figures", function() assert_check("'%s/.ci/figures' check", "") end)
 
   it("refuses a figure whose text was changed since it was rendered", function()
     change("docs/figures/overview.dot", "clients", "the clients")

@@ -168,7 +168,7 @@ describe("a loop, call by call,", function()
     core.now, core.sleep, core.retry_delay = saved.now, saved.sleep, saved.delay
   end)
 
-  it("begins with a deletion, commits what it moved past before each poll, and ends with a deletion", function()
+  it("begins with a deletion, commits finished messages before each poll, and ends with a deletion", function()
     runs("messages", loop { limit = 3 }, {
       { DELETE, GONE }, { asks(1000, 3), at(4, 6) }, { "> t/0/4" }, { "> t/0/6" },
       { commits(position(7)), true }, { asks(1000, 1), at(7) }, { "> t/0/7" },
@@ -183,7 +183,7 @@ describe("a loop, call by call,", function()
     })
   end)
 
-  it("takes its topics, and its own one", function()
+  it("accepts a list of topics", function()
     local options = loop { limit = 1, topics = { "u", "v" } }
     options.topic = nil
     runs("messages", options, {
@@ -212,7 +212,7 @@ describe("a loop, call by call,", function()
     end
   end)
 
-  it("commits the last offset of each partition that it moved past", function()
+  it("commits the last finished offset of each partition", function()
     local mixed = join(of(0, 1), of(1, 5), of(0, 2), of(2, 9), of(1, 6))
     runs("messages", loop(), {
       { DELETE, true }, { asks(1000), mixed }, { "> t/0/1" }, { "> t/1/5" }, { "> t/0/2" }, { "> t/2/9" },
@@ -221,7 +221,7 @@ describe("a loop, call by call,", function()
     }, 6)
   end)
 
-  it("commits amid a batch after a third of the session, not before, and each message once", function()
+  it("commits within a batch after a third of the session, not before, and each message once", function()
     runs("messages", loop { session_timeout = 3000 }, {
       { DELETE, true }, { asks(1000):gsub(",timeout", ",session_timeout=3000,timeout"), at(0, 1, 2, 3, 4) },
       { "> t/0/0", 999 }, { "> t/0/1", 1 }, { commits(position(2)), true }, { "> t/0/2", 999 }, { "> t/0/3", 2 },
@@ -229,14 +229,14 @@ describe("a loop, call by call,", function()
     }, 5)
   end)
 
-  it("takes a session of two minutes where none is said", function()
+  it("has a session of two minutes by default", function()
     runs("messages", loop(), {
       { DELETE, true }, { asks(1000), at(0, 1, 2) }, { "> t/0/0", 39999 }, { "> t/0/1", 1 },
       { commits(position(2)), true }, { "> t/0/2" }, { DELETE, true }, { "closed true" },
     }, 3)
   end)
 
-  it("asks for the rest of its idle time at most, and once more than that never", function()
+  it("polls for at most the rest of its idle time, and then never again", function()
     runs("messages", loop { idle = 2500 }, {
       { DELETE, true }, { asks(1000), later(1000, {}) }, { asks(1000), later(1000, {}) }, { asks(500), later(500, {}) },
       { DELETE, true },
@@ -253,7 +253,7 @@ describe("a loop, call by call,", function()
       { DELETE, true } })
   end)
 
-  it("counts its idle time from each message on", function()
+  it("counts its idle time from each message", function()
     runs("messages", loop { idle = 1200 }, {
       { DELETE, true }, { asks(1000), later(900, at(0)) }, { "> t/0/0", 600 }, { commits(position(1)), true },
       { asks(1000), later(1000, {}) }, { asks(200), {} }, { DELETE, true },
@@ -275,12 +275,12 @@ describe("a loop, call by call,", function()
 
     local KNOWN = join(of(2, 8), of(1, 6), of(0, -1))
 
-    it("commits one by one, through a new instance, what the group does not know yet", function()
+    it("commits through a new instance, one by one, what the group has not committed", function()
       runs("messages", loop(), join(before(KNOWN), { { asks(0, 1), at(0) }, { "commit g i " .. position(9, 2), AWAY },
         { "commit g i " .. position(1, 0), true } }, AFTER), 4)
     end)
 
-    it("commits too where what the new instance was sent cannot be read", function()
+    it("commits even if the new instance's messages cannot be read", function()
       for _, unreadable in ipairs { BROKEN, LARGE, fails("integer_range", 200) } do
         trace = {}
         runs("messages", loop(), join(before(KNOWN), { { asks(0, 1), unreadable },
@@ -288,21 +288,21 @@ describe("a loop, call by call,", function()
       end
     end)
 
-    it("commits nothing where there is no new instance", function()
+    it("commits nothing without a new instance", function()
       for _, failure in ipairs { AWAY, LOST } do
         trace = {}
         runs("messages", loop(), join(before(KNOWN), { { asks(0, 1), failure } }, AFTER), 4)
       end
     end)
 
-    it("makes no instance where the group knows all, or is unknown", function()
+    it("creates no instance if the group has committed everything, or is unknown", function()
       for _, answer in ipairs { join(of(2, 9), of(1, 7), of(0, 1)), GONE } do
         trace = {}
         runs("messages", loop(), join(before(answer), AFTER), 4)
       end
     end)
 
-    it("amid a batch forgets the rest of it: it comes again", function()
+    it("within a batch discards the rest, which is redelivered", function()
       runs("messages", loop { session_timeout = 3000 }, {
         { DELETE, true }, { asks(1000):gsub(",timeout", ",session_timeout=3000,timeout"), at(0, 1) },
         { "> t/0/0", 3000 }, { commits(position(1)), GONE }, { "committed g i {{partition=0,topic=t}}", at(1) },
@@ -330,7 +330,7 @@ describe("a loop, call by call,", function()
     end)
   end
 
-  it("waits longer after each failure in a row, and anew after a success", function()
+  it("waits longer after each successive failure, and starts over after a success", function()
     runs("messages", loop(), {
       { DELETE, AWAY }, { "sleep 100" }, { DELETE, AWAY }, { "sleep 200" }, { DELETE, GONE },
       { asks(1000), AWAY }, { "sleep 100" }, { asks(1000), AWAY }, { "sleep 200" }, { asks(1000), at(0) },
@@ -339,7 +339,7 @@ describe("a loop, call by call,", function()
     }, 2)
   end)
 
-  it("waits no longer than idle, and raises what the trouble was", function()
+  it("waits no longer than idle, and raises the failure", function()
     local problem = runs("messages", loop { idle = 250 }, {
       { DELETE, true }, { asks(250), AWAY }, { "sleep 100" }, { asks(150), AWAY }, { "sleep 150" }, { asks(0), AWAY },
       { DELETE, true }, { "raises unavailable" },
@@ -352,7 +352,7 @@ describe("a loop, call by call,", function()
     assert.same({ "unavailable", 503, true }, { problem.code, problem.status, problem.retriable })
   end)
 
-  it("raises at once what does not pass, without what the loop has seen to", function()
+  it("raises permanent failures at once, without the fields that the loop handles itself", function()
     local problem = runs("messages", loop(), {
       { DELETE, true }, { asks(1000), fails("unauthorized", 401, { retriable = false, again = "how" }) },
       { DELETE, true }, { "raises unauthorized" },
@@ -361,7 +361,7 @@ describe("a loop, call by call,", function()
     assert.is_nil(problem.again)
   end)
 
-  it("asks at once again for lost answers that no wait mends, and raises the third in a row", function()
+  it("retries lost responses at once if waiting does not help, and raises the third in a row", function()
     runs("messages", loop(), {
       { DELETE, true }, { asks(1000), LOST }, { DELETE, true }, { asks(1000), LOST }, { DELETE, true },
       { asks(1000), LOST }, { DELETE, true }, { "raises connection_lost" },
@@ -397,7 +397,7 @@ describe("a loop, call by call,", function()
       { DELETE, true }, { "closed true" } }), 25)
   end)
 
-  it("goes back to all that a server sends", function()
+  it("grows back to the server's maximum", function()
     local script, size, offset = { { DELETE, true }, { asks(1000), BROKEN }, { DELETE, true } }, 500, 0
     for _ = 1, 8 do
       script[#script + 1] = { asks(1000, size), at(offset) }
@@ -422,7 +422,7 @@ describe("a loop, call by call,", function()
     })
   end)
 
-  it("raises what is broken as a whole the third time", function()
+  it("raises the third time if no part of the response can be read", function()
     runs("messages", loop { max_messages = 1 }, {
       { DELETE, true }, { asks(1000, 1), BROKEN }, { DELETE, true }, { asks(1000, 1), BROKEN }, { DELETE, true },
       { asks(1000, 1), BROKEN }, { DELETE, true },
@@ -430,7 +430,7 @@ describe("a loop, call by call,", function()
     })
   end)
 
-  it("names the last message that it read, before one that does not say where it is", function()
+  it("names the last message that it read before one without a position", function()
     runs("batches", loop { max_messages = 1 }, {
       { DELETE, true }, { asks(1000, 1), at(5) }, { "> t/0/5" }, { commits(position(6)), true },
       { asks(1000, 1), function() return nil, "element 1 of the response: no", { code = "bad_response", status = 200,
@@ -440,7 +440,7 @@ describe("a loop, call by call,", function()
     })
   end)
 
-  it("commits when it is closed, and says when that fails", function()
+  it("commits when it is closed, and reports a failure", function()
     local script = { { DELETE, true }, { asks(1000), at(0, 1, 2) }, { "> t/0/0" }, { "> t/0/1" },
       { commits(position(1)), AWAY }, { DELETE, true }, { "closed nil unavailable" } }
     runs("messages", loop(), script, 2)
@@ -455,7 +455,7 @@ describe("a loop, call by call,", function()
     })
   end)
 
-  it("that never began deletes nothing", function()
+  it("that never started deletes nothing", function()
     runs("messages", loop { limit = 0 }, {})
   end)
 
@@ -480,7 +480,7 @@ describe("a loop, call by call,", function()
           { name = "i", topics = { { topic = "t", partitions = { ... } } } } } } }
     end
 
-    it("commits the ends that it noted, once, for partitions without a commit", function()
+    it("commits the noted ends, once, for partitions without a commit", function()
       runs("messages", latest { idle = 3000 }, {
         TOPICS, ENDS, { DELETE, true }, { polls(1000), later(1000, {}) }, { "consumers", held(0, 1) },
         { BOTH, join(of(0, -1), of(1, 15)) }, { commits(position(10, 0)), true },
@@ -489,7 +489,7 @@ describe("a loop, call by call,", function()
       })
     end)
 
-    it("starts the instance again when messages came in between, and notes no other end", function()
+    it("starts the instance again if messages arrived in between, and keeps the noted ends", function()
       runs("messages", latest(), {
         TOPICS, ENDS, { DELETE, true }, { polls(1000), {} }, { "consumers", held(0, 1) },
         { BOTH, join(of(0, -1), of(1, -1)) }, { commits(position(10, 0), position(20, 1)), true },
@@ -498,7 +498,7 @@ describe("a loop, call by call,", function()
       }, 1)
     end)
 
-    it("takes a batch that begins where it noted, and none that begins behind that", function()
+    it("accepts a batch that begins at the noted end, and none that begins after it", function()
       for offset, again in pairs { [20] = false, [21] = true } do
         trace = {}
         local script = { TOPICS, ENDS, { DELETE, true }, { polls(1000), of(1, offset, offset + 1) },
@@ -509,7 +509,7 @@ describe("a loop, call by call,", function()
       end
     end)
 
-    it("takes a partition that is younger than the note from its first message on", function()
+    it("reads a partition that was created after the note from its first message", function()
       runs("messages", latest(), {
         TOPICS, ENDS, { DELETE, true }, { polls(1000), of(2, 3) }, { "consumers", held(2) },
         { "committed g i {{partition=2,topic=t}}", of(2, -1) },
@@ -518,7 +518,7 @@ describe("a loop, call by call,", function()
       }, 1)
     end)
 
-    it("asks up to three times what the instance holds, and with the next poll again", function()
+    it("asks up to three times what the instance holds, and again with the next poll", function()
       runs("messages", latest { idle = 1500 }, {
         TOPICS, ENDS, { DELETE, true }, { polls(1000), later(1000, {}) }, { "consumers", {} }, { "consumers", held() },
         { "consumers", {} }, { polls(500), {} }, { "consumers", {} }, { "consumers", held(0) },
@@ -526,7 +526,7 @@ describe("a loop, call by call,", function()
       })
     end)
 
-    it("starts again where the instance is gone before its first commit", function()
+    it("starts again if the instance is gone before its first commit", function()
       runs("messages", latest(), {
         TOPICS, ENDS, { DELETE, true }, { polls(1000), {} }, { "consumers", held(0) },
         { "committed g i {{partition=0,topic=t}}", of(0, -1) }, { commits(position(10, 0)), GONE }, { DELETE, true },
@@ -536,7 +536,7 @@ describe("a loop, call by call,", function()
       }, 1)
     end)
 
-    it("asks for the ends of no topic that is not there", function()
+    it("does not ask for the ends of topics that do not exist", function()
       runs("messages", latest(), {
         { "topics", { u = 1 } }, { DELETE, true }, { polls(1000), of(0, 0) }, { "consumers", held(0) },
         { "committed g i {{partition=0,topic=t}}", of(0, -1) },
@@ -558,14 +558,14 @@ describe("a loop, call by call,", function()
       return options
     end
 
-    it("begins with what is earliest, and goes on behind the last one", function()
+    it("begins with the earliest message, and continues after the last one", function()
       runs("records", records { max_bytes = 9, timeout = 5 }, {
         { "offsets earliest {partition=0,topic=t}", at(3) }, { fetches(3, 5, nil, "max_bytes=9,"), at(3, 7) },
         { "> t/0/3" }, { "> t/0/7" }, { fetches(8, 5, nil, "max_bytes=9,"), at(9) }, { "> t/0/9" }, { "closed true" },
       }, 3)
     end)
 
-    it("asks for `to` first, and for times by their milliseconds", function()
+    it("asks for `to` first, and for times in milliseconds", function()
       runs("records", records { from = { timestamp = 7 }, to = "latest" }, {
         { "offsets latest {partition=0,topic=t}", at(5) }, { "offsets 7 {partition=0,topic=t}", at(4) },
         { fetches(4, 1000, 1), at(4) }, { "> t/0/4" },
@@ -591,7 +591,7 @@ describe("a loop, call by call,", function()
       })
     end)
 
-    it("asks again while the trouble passes", function()
+    it("retries temporary failures", function()
       runs("records", records { from = 0, limit = 1 }, {
         { fetches(0, 1000, 1), AWAY }, { "sleep 100" }, { fetches(0, 1000, 1), fails "connection_lost" },
         { "sleep 200" }, { fetches(0, 1000, 1), at(0) }, { "> t/0/0" },
@@ -602,7 +602,7 @@ describe("a loop, call by call,", function()
       })
     end)
 
-    it("halves what cannot be read, down to the message at fault, and grows again", function()
+    it("halves a batch that cannot be read, down to the message at fault, and grows again", function()
       local script = { { fetches(0, 1000, 4), LARGE }, { fetches(0, 1000, 2), LARGE } }
       for offset = 0, 7 do
         script[#script + 1] = { fetches(offset, 1000, 1), at(offset) }
@@ -639,7 +639,7 @@ describe("the options of a loop", function()
   end
 
   for method, base in pairs { messages = LOOP, batches = LOOP, records = { topic = "t", partition = 0 } } do
-    it("have a least value each, and are taken at it: " .. method, function()
+    it("have a minimum each, which is accepted: " .. method, function()
       for field, least in pairs(MINIMUM) do
         if method ~= "records" or field ~= "session_timeout" then
           assert.is_true(takes(method, base, field, least), field)
@@ -652,7 +652,7 @@ describe("the options of a loop", function()
     end)
   end
 
-  it("are required where a loop cannot do without", function()
+  it("are required if a loop needs them", function()
     for field in pairs { group = 1, instance = 1 } do
       local given = { group = "g", instance = "i", topic = "t" }
       given[field] = nil
@@ -666,7 +666,7 @@ describe("the options of a loop", function()
     assert.truthy(problem:find("topic: non-empty string expected, got nil", 1, true), problem)
   end)
 
-  it("of a partition name offsets and times from 0 on", function()
+  it("for a partition accept offsets and times from 0", function()
     for _, field in ipairs { "from", "to" } do
       assert.is_true(takes("records", { topic = "t", partition = 0 }, field, 0))
       assert.is_true(takes("records", { topic = "t", partition = 0 }, field, { timestamp = 0 }))
@@ -677,7 +677,7 @@ describe("the options of a loop", function()
     assert.is_false(takes("records", { topic = "t", partition = 0 }, "partition", -1))
   end)
 
-  it("name where a group starts", function()
+  it("accept three starting points for a group", function()
     for _, from in ipairs { "earliest", "latest", "none" } do assert.is_true(takes("messages", LOOP, "from", from)) end
   end)
 end)

@@ -83,7 +83,7 @@ describe("make map", function()
     return
   end
 
-  it("takes a tree whose arrows point downwards", function()
+  it("accepts a tree whose arrows point downwards", function()
     assert_taken()
   end)
 
@@ -124,7 +124,7 @@ describe("make map", function()
     }, { client = '{ "common", "server" }', server = '{ "client", "common", "server/log" }' })
   end)
 
-  it("refuses a circle inside a room that stands on no list", function()
+  it("refuses a circle inside a room that is on no list", function()
     assert_refused("csrc: a circle that stands on no list: common/list common/text\n", CIRCLE)
     assert_taken(CIRCLE, { circles = '{ folder = "common/", nouns = "list text", reason = "" }' })
   end)
@@ -138,7 +138,7 @@ describe("make map", function()
     })
   end)
 
-  it("takes files of a room that share a header of types", function()
+  it("accepts files of a room that share a header of types", function()
     assert_taken {
       ["csrc/common/text.h"] = '#include "common/list.h"\nstruct uk_list_size {\n  int size;\n};\n'
         .. "int uk_text_size(void);\n",
@@ -194,7 +194,7 @@ describe("make map", function()
     }, faults)
   end)
 
-  it("refuses includes that lead nowhere, and libraries that enter through another door", function()
+  it("refuses includes of missing files, and libraries that enter through another door", function()
     assert_refused([[
 csrc/common/list.h:1: include "text.h" is not relative to csrc
 csrc/common/list.h:2: there is no "common/none.h"
@@ -215,7 +215,7 @@ csrc/common/list.h:5: an include that names no file
     })
   end)
 
-  it("prints sizes, arrows and the least that opens a circle", function()
+  it("prints sizes, arrows and the smallest change that opens a circle", function()
     local status, out = run("", {
       ["csrc/common/list.h"] = FILES["csrc/common/list.h"] .. "int uk_list_more(void);\n",
       ["csrc/common/list.c"] = CIRCLE["csrc/common/list.c"] .. "\nint uk_list_more(void)\n{\n  return 0;\n}\n",

@@ -140,7 +140,7 @@ describe("a browser:", function()
         assert.equal("GET, HEAD, OPTIONS", allow)
       end)
 
-      it("reads a 401, which asks nobody for credentials", function()
+      it("reads a 401, which shows no login prompt", function()
         local status, text = call("GET", "/topics", { Authorization = http.basic(USER, "wrong") })
         assert.equal(401, status)
         assert.is_truthy(text:find '"status":401', text)
@@ -148,7 +148,7 @@ describe("a browser:", function()
     end)
   end
 
-  it("remembers no credentials for a server of ours", function()
+  it("remembers no credentials for our server", function()
     local name = topic()
     browser:open(("http://%s:%s@%s:%d/topics"):format(USER, PASSWORD, client.host, client.port))
     assert.is_truthy(browser:call("return document.body.innerText"):find '"status":401')
@@ -158,7 +158,7 @@ describe("a browser:", function()
     assert.equal(0, stored(name))
   end)
 
-  describe("E10: of credentials that the browser remembers", function()
+  describe("E10: credentials that the browser remembers", function()
     local function url(path) return gate.url .. path end
 
     setup(function()
@@ -183,7 +183,7 @@ describe("a browser:", function()
       assert.equal(expected:format(without and "-" or REMEMBERED), line)
     end
 
-    it("a page of the server itself makes use", function()
+    it("are used by a page from the server itself", function()
       local name = topic()
       browser:open(url "/health")
       assert.equal(200, browser:call("return fetch(arguments[0]).then((answer) => answer.status)",
@@ -192,7 +192,7 @@ describe("a browser:", function()
     end)
 
     for _, site in ipairs { "cross-site", "same-site" } do
-      describe("a " .. site .. " page makes none:", function()
+      describe("a " .. site .. " page are not used by:", function()
         it("an image", function()
           local name = topic()
           local path = "/produce/" .. name .. "/x"
