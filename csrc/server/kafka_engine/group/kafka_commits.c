@@ -85,7 +85,7 @@ void uk_kafka_commits_auto(struct uk_kafka_group_member *member, int64_t now)
 
 /* For a request. */
 
-/* Of a partition that is named twice the last offset counts. */
+/* If a partition is named twice, its last offset counts. */
 static void add_given(struct uk_kafka_group_member *member,
                       const struct uk_topic_partition_offset *given,
                       rd_kafka_topic_partition_list_t *list)
@@ -130,7 +130,7 @@ void uk_kafka_commits_send_next(struct uk_kafka_group_member *member)
 
 /* Answers. */
 
-/* NULL: none failed, or the failure is of the whole commit. */
+/* NULL: none failed, or the whole commit did. */
 static const rd_kafka_topic_partition_t *first_failed(const rd_kafka_topic_partition_list_t *list)
 {
   for (int i = 0; list != NULL && i < list->cnt; i++) {

@@ -1,8 +1,7 @@
-/* kafka_commits: what a member commits for its group: when a request asks for it, and by
- * auto-commit.
+/* kafka_commits: a member's commits, for requests and by auto-commit.
  *
- * One commit is under way at a time: after an outage librdkafka may send a commit again, behind a
- * later one. */
+ * At most one commit is under way: after an outage librdkafka may resend a commit behind a later
+ * one. */
 #ifndef UK_KAFKA_COMMITS_H
 #define UK_KAFKA_COMMITS_H
 
@@ -25,16 +24,16 @@ bool uk_kafka_commits_send_metadata(struct uk_kafka_group_member *member);
 int64_t uk_kafka_commits_next(const struct uk_kafka_group_member *member);
 void uk_kafka_commits_auto(struct uk_kafka_group_member *member, int64_t now);
 
-/* The group answered. False: it says that another server has the instance; the request then waits
- * again. A member that leaves cannot lose it. */
+/* Takes the group's answer. False: another server has the instance; the request then waits again. A
+ * member that leaves cannot lose the instance. */
 bool uk_kafka_commits_answered(struct uk_kafka_group_member *member, rd_kafka_event_t *event);
 
-/* Answers the requests whose deadline has come, or all of them, although the group may still carry
- * them out. */
+/* Answers the requests whose deadline has come, or all of them. The group may still carry them
+ * out. */
 void uk_kafka_commits_expire(struct uk_kafka_group_member *member, bool all, int64_t now);
 
-/* The group will not answer any more. Where another server has the instance the requests wait
- * again, otherwise they fail. */
+/* The group will not answer any more. If `lost`, another server has the instance and the requests
+ * wait again; otherwise they fail. */
 void uk_kafka_commits_abandon(struct uk_kafka_group_member *member, bool lost);
 
 #endif

@@ -1,4 +1,4 @@
-/* kafka_delivery: the records of an instance, on their way from librdkafka to the client. */
+/* kafka_delivery: passes an instance's records from librdkafka to the client. */
 #ifndef UK_KAFKA_DELIVERY_H
 #define UK_KAFKA_DELIVERY_H
 
@@ -17,11 +17,11 @@ struct uk_kafka_delivery {
 enum uk_kafka_delivered {
   UK_KAFKA_DELIVERED_NOTHING,
   UK_KAFKA_DELIVERED_RECORDS, /* or the client was gone: the first consume is answered */
-  UK_KAFKA_DELIVERED_TROUBLE  /* no record came, but `event` says what is wrong */
+  UK_KAFKA_DELIVERED_TROUBLE  /* no record came; `event` is the failure */
 };
 
-/* Fills the first consume that waits with the records that are there, and answers it. The event of
- * TROUBLE is the caller's to free. Precondition: a consume waits. */
+/* Answers the first pending consume with the available records. The caller frees the event of
+ * TROUBLE. Precondition: a consume is pending. */
 enum uk_kafka_delivered uk_kafka_delivery_run(struct uk_kafka_group_member *member,
                                               struct uk_kafka_delivery *delivery,
                                               struct uk_kafka_event *event);
@@ -30,7 +30,7 @@ enum uk_kafka_delivered uk_kafka_delivery_run(struct uk_kafka_group_member *memb
 bool uk_kafka_delivery_has_events(const struct uk_kafka_group_member *member,
                                   const struct uk_kafka_delivery *delivery);
 
-/* The record that was held back is read again, or not needed any more. */
+/* Drops the record that was held back: it is read again, or not needed any more. */
 void uk_kafka_delivery_drop_held(struct uk_kafka_delivery *delivery);
 
 void uk_kafka_delivery_free(struct uk_kafka_delivery *delivery);

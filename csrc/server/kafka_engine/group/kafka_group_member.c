@@ -13,8 +13,8 @@
 enum {
   SESSION_LEAST = 6000, /* milliseconds; brokers take no shorter session by default */
   GRACE = 1000,         /* milliseconds that records wait past a deadline for the coordinator */
-  LEAVE_PAUSE = 10,     /* milliseconds between two looks whether the member has left */
-  STOP_TIMEOUT = 2000,  /* milliseconds that a server that stops waits for commits */
+  LEAVE_PAUSE = 10,     /* milliseconds between two checks whether the member has left */
+  STOP_TIMEOUT = 2000,  /* milliseconds that a stopping server waits for commits */
   LOOK_PAUSE = 1000     /* milliseconds between two runs while requests wait */
 };
 
@@ -139,7 +139,7 @@ bool uk_kafka_group_member_expire(struct uk_kafka_group_member *member, bool awa
   bool stopping = member->stopping.until != 0 && now >= member->stopping.until;
   bool any = expire_consumes(member, awaits_lease, now);
   uk_kafka_requests_take_due(&member->commits, &due, stopping ? INT64_MAX : now);
-  if (member->leaving.until == 0) /* afterwards the outcome of the deletion counts */
+  if (member->leaving.until == 0) /* from then on the deletion's outcome decides */
     uk_kafka_requests_take_due(&member->deletes, &due, stopping ? INT64_MAX : now);
   uk_kafka_requests_fail(&due, UK_E_UNAVAILABLE, LATE);
   uk_kafka_commits_expire(member, stopping, now);

@@ -23,8 +23,8 @@ void uk_kafka_group_member_take_inbox(struct uk_kafka_group_member *member,
                                       struct uk_list *arrived);
 
 /* Ends the requests whose deadline has come; all of them when the server drains, or has waited long
- * enough to stop. With `awaits_lease` records wait for nothing but the coordinator's confirmation:
- * consumes get a little more time for it. True: a consume has ended. */
+ * enough to stop. `awaits_lease`: records wait only for the coordinator's confirmation, so consumes
+ * get a little more time. True: a consume has ended. */
 bool uk_kafka_group_member_expire(struct uk_kafka_group_member *member, bool awaits_lease,
                                   int64_t now);
 
@@ -37,11 +37,11 @@ void uk_kafka_group_member_leave(struct uk_kafka_group_member *member, int64_t n
 /* Goes on leaving. True: it is over, deletions are answered, and the member has to end. */
 bool uk_kafka_group_member_leave_on(struct uk_kafka_group_member *member, int64_t now);
 
-/* Sees whether the server drains or closes. When it closes, what was delivered is committed once
+/* Checks whether the server drains or closes. When it closes, commits what was delivered once
  * more. */
 void uk_kafka_group_member_stop(struct uk_kafka_group_member *member, int64_t now);
-/* The server closes, and the commits are answered or waited for long enough: the member has to end.
- * It stays in its group: another server, or this one after its restart, takes it over. */
+/* True: the server closes, and the commits are answered or late, so the member has to end. It stays
+ * in its group: another server, or this one after its restart, takes it over. */
 bool uk_kafka_group_member_has_stopped(const struct uk_kafka_group_member *member, int64_t now);
 
 /* Fails all requests, also those that arrive until the member is out of the table. */

@@ -3,7 +3,9 @@
  *
  * kafka_groups finds the member that a request names, or creates it: an instance (kafka_instance),
  * or a takeover (kafka_takeover) for a commit or deletion of an instance that another server may
- * have. Both are conductors: they call the parts below, and no part calls another. */
+ * have. Both are conductors: they call the parts, and what they have in common (kafka_group_member)
+ * calls parts for them. A part calls no other part, except request_queue, assigned_partition and
+ * position_metadata. */
 #ifndef UK_KAFKA_GROUP_PRIVATE_H
 #define UK_KAFKA_GROUP_PRIVATE_H
 
@@ -35,7 +37,7 @@ struct uk_kafka_subscription {
   bool active; /* librdkafka has taken them */
 };
 
-/* What the coordinator said of the member: see kafka_lease. */
+/* What the coordinator reported about the member: see kafka_lease. */
 struct uk_kafka_lease {
   int64_t from, until; /* when the last confirmation was asked for, and when it expires */
   int64_t ask_at;      /* the coordinator is not asked again before */

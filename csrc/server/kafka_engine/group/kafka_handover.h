@@ -1,9 +1,9 @@
-/* kafka_handover: reads how far the client of an instance is that another server had.
+/* kafka_handover: reads how far the client is, for an instance that another server had.
  *
- * The server before has committed it in the metadata of the offsets, see kafka_position_metadata.
- * It commits it after each response that was written in full, so only an instance that was taken
- * over itself does, and no longer once UK_KAFKA_METADATA_COMMITS requests in a row have come to the
- * same server. */
+ * The previous server committed this position as metadata of the offsets (kafka_position_metadata)
+ * after each response that was written in full. To save commits, a server does so only for an
+ * instance that it took over, and stops once UK_KAFKA_METADATA_COMMITS requests in a row have come
+ * to it. */
 #ifndef UK_KAFKA_HANDOVER_H
 #define UK_KAFKA_HANDOVER_H
 
@@ -11,7 +11,7 @@
 
 enum { UK_KAFKA_METADATA_COMMITS = 100 };
 
-/* `handover` is where the member keeps the question. */
+/* `handover` is where the member keeps the query. */
 
 /* Asks what is committed for the partitions. False: memory is out. */
 bool uk_kafka_handover_ask(struct uk_kafka_group_member *member,
@@ -22,7 +22,7 @@ bool uk_kafka_handover_ask(struct uk_kafka_group_member *member,
  * are invalid when they could not be read in time. NULL: there is no answer yet. */
 rd_kafka_topic_partition_list_t *uk_kafka_handover_take(struct uk_kafka_late_answer **handover);
 
-/* The answer is not needed any more. */
+/* Stops waiting for the answer. */
 void uk_kafka_handover_drop(struct uk_kafka_late_answer **handover);
 
 #endif

@@ -20,7 +20,7 @@ static struct uk_kafka_instance *instance_of(struct uk_kafka_group_member *membe
   return (struct uk_kafka_instance *)member;
 }
 
-/* Each step says whether the state that it leads to has something to do at once. */
+/* Each step returns true when the state that it leads to has something to do at once. */
 
 static bool go(struct uk_kafka_instance *instance, enum uk_kafka_instance_state state)
 {
@@ -199,9 +199,8 @@ static bool is_reset(rd_kafka_resp_err_t code)
   return code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR__NO_OFFSET;
 }
 
-/* Fails the consumes that wait. An instance that has not answered a consume yet leaves, so that
- * another one may do better. `place` is NULL for the group, `text` is NULL where the code says
- * everything. */
+/* Fails the pending consumes. An instance that has not answered a consume yet leaves: a new one may
+ * succeed. `place` is NULL for the whole group; `text` is NULL if the code has its own text. */
 static void meet_trouble(struct uk_kafka_instance *instance, rd_kafka_resp_err_t code,
                          const char *text, const rd_kafka_topic_partition_t *place, int64_t now)
 {
@@ -278,7 +277,7 @@ static void take_events(struct uk_kafka_instance *instance, int64_t now)
 
 /* Serving. */
 
-/* Nothing but the coordinator's confirmation keeps records from the client. */
+/* True while records wait only for the coordinator's confirmation. */
 static bool awaits_lease(const struct uk_kafka_instance *instance, int64_t now)
 {
   const struct uk_kafka_lease *lease = &instance->member.lease;
@@ -287,8 +286,8 @@ static bool awaits_lease(const struct uk_kafka_instance *instance, int64_t now)
          uk_kafka_topics_contact(instance->member.groups->parts.topics, NULL, 0) == UK_OK;
 }
 
-/* A deletion needs a confirmation that was asked for after it arrived; a consume one for its
- * records, and one in all. */
+/* A deletion needs a confirmation that was asked for after the deletion arrived. A consume needs
+ * one in all, and a fresh one whenever there are records to deliver. */
 static bool needs_confirmation(const struct uk_kafka_instance *instance, int64_t now)
 {
   const struct uk_kafka_group_member *member = &instance->member;
@@ -313,7 +312,7 @@ static void commit_metadata(struct uk_kafka_instance *instance)
   pthread_mutex_unlock(&member->groups->mutex);
 }
 
-/* The coordinator has confirmed since they arrived that the instance is this server's to delete. */
+/* Since the deletions arrived, the coordinator has confirmed that this server has the instance. */
 static bool may_delete(const struct uk_kafka_group_member *member, int64_t now)
 {
   const struct uk_kafka_request *last = uk_kafka_requests_last(&member->deletes);

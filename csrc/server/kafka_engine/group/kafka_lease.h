@@ -1,10 +1,9 @@
-/* kafka_lease: whether this server has an instance, as the group's coordinator says.
+/* kafka_lease: asks the group's coordinator whether this server still has an instance.
  *
  * Any server may take an instance over at any time, and the next request may come back to this
  * server, whose positions are then out of date. So a server delivers records only within
- * UK_KAFKA_LEASE of a question that the coordinator answered with this server's member. A server
- * that takes an instance over waits as long before it delivers, or answers that the instance is
- * deleted. */
+ * UK_KAFKA_LEASE of a query that the coordinator answered with this server's member. A server that
+ * takes an instance over waits for the same time before it delivers or confirms a deletion. */
 #ifndef UK_KAFKA_LEASE_H
 #define UK_KAFKA_LEASE_H
 
@@ -12,8 +11,7 @@
 
 enum { UK_KAFKA_LEASE = 100 }; /* milliseconds */
 
-/* Asks the coordinator, unless it has a question that it has not answered, or was asked less than a
- * lease ago. */
+/* Asks the coordinator, unless a query is pending or the last one is less than a lease old. */
 void uk_kafka_lease_ask(struct uk_kafka_group_member *member, int64_t now);
 
 /* Who has the instance before this server joins. */
@@ -21,7 +19,7 @@ enum uk_kafka_owner {
   UK_KAFKA_OWNER_AWAITED, /* the coordinator is asked, and has not answered */
   UK_KAFKA_OWNER_NOBODY,
   UK_KAFKA_OWNER_OTHER,  /* another server */
-  UK_KAFKA_OWNER_UNKNOWN /* the coordinator did not say, see `code` */
+  UK_KAFKA_OWNER_UNKNOWN /* the coordinator did not answer, see `code` */
 };
 /* The lists are the caller's to destroy, and NULL when they are not known. NOBODY has the code
  * UNSUPPORTED_FEATURE where brokers cannot tell who has an instance. */
@@ -34,8 +32,8 @@ struct uk_kafka_ownership {
 enum uk_kafka_owner uk_kafka_lease_owner(struct uk_kafka_group_member *member, int64_t now,
                                          struct uk_kafka_ownership *ownership);
 
-/* The member has joined, for the `first` time or again: one that took the instance over is quiet
- * for a lease at first. */
+/* The member has joined, for the `first` time or again. If it took the instance over, it delivers
+ * nothing for the time of a lease. */
 void uk_kafka_lease_joined(struct uk_kafka_group_member *member, bool first);
 
 /* Takes an answer, if one has come. False: another server has the instance. Precondition: the
@@ -45,11 +43,11 @@ bool uk_kafka_lease_renew(struct uk_kafka_group_member *member);
 /* This server has the instance, and its client may be given records. */
 bool uk_kafka_lease_holds(const struct uk_kafka_lease *lease, int64_t now);
 
-/* The confirmation expires soon: a client that consumes all the time does not wait for the next
- * one. */
+/* The confirmation expires soon. Ask now, so that a client that consumes all the time need not wait
+ * for the next one. */
 bool uk_kafka_lease_expires(const struct uk_kafka_lease *lease, int64_t now);
 
-/* Waits for no answer any more. */
+/* Stops waiting for the answer. */
 void uk_kafka_lease_drop(struct uk_kafka_group_member *member);
 
 #endif

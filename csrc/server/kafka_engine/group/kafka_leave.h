@@ -1,4 +1,4 @@
-/* kafka_leave: how a member leaves its group, so that others have its partitions at once. */
+/* kafka_leave: takes a member out of its group, so that others get its partitions at once. */
 #ifndef UK_KAFKA_LEAVE_H
 #define UK_KAFKA_LEAVE_H
 

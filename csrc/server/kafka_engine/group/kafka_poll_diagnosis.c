@@ -11,7 +11,7 @@ enum {
    * time that it waits for records: a request for other partitions may be under way. */
   SILENCE = 2000,
   JOIN_TIME = 5000,    /* milliseconds in which a group lets a member in */
-  REFRESH = 1000,      /* milliseconds between two questions about the topics */
+  REFRESH = 1000,      /* milliseconds between two queries about the topics */
   QUERY_TIMEOUT = 500, /* milliseconds in which a group's coordinator answers */
 };
 
@@ -59,8 +59,8 @@ static bool is_outside(const struct uk_kafka_group_member *member, int64_t now)
   return member->handle == NULL || uk_kafka_member_id(member->handle, id, sizeof id)[0] == '\0';
 }
 
-/* The group takes long to let the member in, or it has no coordinator: a question to the
- * coordinator tells which. */
+/* Either the group takes long to let the member in, or it has no coordinator. A query to the
+ * coordinator shows which. */
 struct coordinator_query {
   struct uk_committed committed;
   struct uk_topic_partition_offset offset;

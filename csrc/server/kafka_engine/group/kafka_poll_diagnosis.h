@@ -1,11 +1,11 @@
-/* kafka_poll_diagnosis: why a consume got no records. Where something is wrong, "no messages" would
- * hide it. */
+/* kafka_poll_diagnosis: finds out why a consume got no records. An empty response must not hide a
+ * failure. */
 #ifndef UK_KAFKA_POLL_DIAGNOSIS_H
 #define UK_KAFKA_POLL_DIAGNOSIS_H
 
 #include "server/kafka_engine/group/kafka_group_private.h"
 
-/* Ends a consume whose time is over: without records, or with what is wrong. */
+/* Ends a consume whose time is over: without records, or with the failure. */
 void uk_kafka_poll_diagnosis_end(const struct uk_kafka_group_member *member,
                                  struct uk_kafka_request *request, int64_t now);
 

@@ -17,8 +17,8 @@ static void forward(struct uk_kafka_group_member *member, const rd_kafka_topic_p
   rd_kafka_queue_destroy(queue);
 }
 
-/* What is in a topic that a consume of this instance created came after that consume, however long
- * the group takes to let the instance in: `latest` means the first record. */
+/* In a topic that a consume of this instance created, every record is newer than that consume, even
+ * if the group takes long to let the instance in: `latest` means the first record. */
 static bool starts_at_first(const struct uk_kafka_group_member *member,
                             const rd_kafka_topic_partition_t *at, struct uk_name_set *created)
 {
@@ -83,7 +83,7 @@ void uk_kafka_rebalance_give_up(struct uk_kafka_group_member *member)
   rd_kafka_assign(member->handle, NULL);
 }
 
-/* Whether the partitions fit the subscription. */
+/* Do the partitions fit the subscription? */
 
 /* A group gives an instance that is taken over what it had before, whatever topics it names now. */
 static bool is_stale(const struct uk_kafka_subscription *subscription,
@@ -108,8 +108,8 @@ static int32_t count_of(const rd_kafka_topic_partition_list_t *list, const char 
   return count;
 }
 
-/* Nor does the group look at topics that are new in the subscription: nobody would read them until
- * the next rebalance. */
+/* The group does not look at topics that are new in the subscription either: their records would
+ * stay unread until the next rebalance. */
 static bool is_short(const struct uk_kafka_group_member *member,
                      const rd_kafka_topic_partition_list_t *list,
                      const rd_kafka_topic_partition_list_t *group_holds)
@@ -143,7 +143,7 @@ enum uk_kafka_rebalance uk_kafka_rebalance(struct uk_kafka_group_member *member,
   bool joins = member->subscription.active && member->leaving.until == 0;
   if (joins && (is_stale(&member->subscription, list) || is_short(member, list, group_holds))) {
     uk_kafka_rebalance_refuse(
-      member); /* an instance that leaves and joins again gets a new share */
+      member); /* an instance that leaves and joins again gets other partitions */
     return UK_KAFKA_DECLINED;
   }
   return UK_KAFKA_GIVEN;

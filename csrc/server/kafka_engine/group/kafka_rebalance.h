@@ -1,4 +1,4 @@
-/* kafka_rebalance: what the group gives an instance, and takes from it. */
+/* kafka_rebalance: gives an instance the partitions that its group assigns, and takes them away. */
 #ifndef UK_KAFKA_REBALANCE_H
 #define UK_KAFKA_REBALANCE_H
 
@@ -12,17 +12,17 @@ enum uk_kafka_rebalance {
   UK_KAFKA_REBALANCE_LOST /* the group does not know the member any more */
 };
 
-/* What the event asks for. `group_holds`: the partitions that the whole group had before this
- * server took the instance over, NULL when not known. A member that leaves takes whatever it is
- * given. */
+/* Returns what the event asks for. `group_holds`: the partitions that the whole group had before
+ * this server took the instance over, NULL when not known. A member that leaves takes whatever it
+ * is given. */
 enum uk_kafka_rebalance uk_kafka_rebalance(struct uk_kafka_group_member *member,
                                            rd_kafka_event_t *event,
                                            const rd_kafka_topic_partition_list_t *group_holds);
 
-/* Takes the partitions. One that comes back goes on where it was: it was not lost, so no other
- * member has read it since. One that was taken over goes on where its client is, see
- * kafka_handover. In topics of `created` a partition without a committed offset starts at its first
- * record, where the reset is `latest`. False: memory is out, and nothing has changed. */
+/* Takes the partitions. A partition that comes back resumes where it was: it was not lost, so no
+ * other member has read it since. One that was taken over resumes where its client is, see
+ * kafka_handover. In the topics `created`, a partition without a committed offset starts at its
+ * first record even if the reset is `latest`. False: memory is out, and nothing has changed. */
 bool uk_kafka_rebalance_take(struct uk_kafka_group_member *member,
                              rd_kafka_topic_partition_list_t *list, struct uk_name_set *created);
 

@@ -16,7 +16,7 @@ struct uk_kafka_request {
   struct uk_kafka_groups *groups;
   struct uk_link link;
   int64_t arrived_at;
-  bool client_asked; /* sink.wanted was called */
+  bool client_asked; /* sink.is_client_alive was called */
   bool moved;     /* an instance of this server had the request, and was lost to another server */
   bool confirmed; /* the instance was this server's at some time after the request arrived */
   bool sent;      /* commit or deletion: part of it may have been carried out */

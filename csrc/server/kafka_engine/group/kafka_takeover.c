@@ -13,7 +13,7 @@
 
 static const char NOT_TAKEN_OVER[] = "the instance could not be taken over";
 
-/* Each step says whether the state that it leads to has something to do at once. */
+/* Each step returns true when the state that it leads to has something to do at once. */
 
 static bool go(struct uk_kafka_takeover *takeover, enum uk_kafka_takeover_state state)
 {
@@ -38,9 +38,8 @@ static void keep_first(void *argument, struct uk_slice topic, int32_t partitions
     *first = uk_kafka_name(topic);
 }
 
-/* For an instance of which nothing is known: it holds nothing, or its group rebalances, perhaps
- * until the instance itself joins again. A member joins only with a topic that exists; to leave,
- * any topic will do. */
+/* The instance holds nothing, or its group rebalances, perhaps until the instance itself joins
+ * again. A member can join only with a topic that exists; to leave, any topic will do. */
 static struct uk_kafka_name choose_topic(const struct uk_kafka_group_member *member)
 {
   const struct uk_kafka_request *commit = uk_kafka_requests_first(&member->commits);
@@ -221,7 +220,7 @@ static bool step(struct uk_kafka_takeover *takeover, int64_t now)
 
 /* Events. */
 
-/* That a topic is gone says nothing of the instance: it leaves by way of another topic. */
+/* A topic is gone, but the instance may still exist: leave the group by way of another topic. */
 static void leave_otherwise(struct uk_kafka_takeover *takeover)
 {
   struct uk_kafka_group_member *member = &takeover->member;
