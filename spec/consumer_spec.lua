@@ -318,7 +318,7 @@ describe("client:messages and client:batches", function()
     end)
 
     for _, at in ipairs { 1, 2, 5, 9 } do
-      it(("because of message %d raises and names it, after those before it are handed out and committed"):format(at), function()
+      it(("because of message %d names it, once those before it are handed out and committed"):format(at), function()
         local list = { "1", "2", "3", "4", "5", "6", "7", "8", "9" }
         list[at] = big
         local topic, narrow = topic_of(list), limited(2000)

@@ -35,14 +35,14 @@ describe("the address of a URL", function()
 
   for _, url in ipairs { "http://[::1", "http://a b", "http://host:0", "http://host:65536", "http://host:99999999",
     "http://host:8a", "http://ho%st", "http://[::1]x", "http://a:b:c" } do
-    it("is none in " .. url, function()
+    it("is missing in " .. url, function()
       local found, message = of(url)
       assert.is_nil(found)
       assert.equal("the URL is malformed: " .. url, message)
     end)
   end
 
-  it("is that of a unix socket where there is one", function()
+  it("is a unix socket if the URL names one", function()
     local found = of("http://localhost/api", "/run/kafka.sock")
     assert.is_false(found.tls)
     assert.same({ "unix:/run/kafka.sock" }, found.addresses)
@@ -63,7 +63,7 @@ describe("a hosts file", function()
     }, "\n")))
   end)
 
-  it("is looked into for names in any case", function()
+  it("matches names in any letter case", function()
     local NAME, path, open = "upstash.kafka.nginx.address", os.tmpname(), io.open
     local file = assert(open(path, "w"))
     file:write "10.0.0.7 Kafka.example\n"

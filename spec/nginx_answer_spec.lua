@@ -108,7 +108,7 @@ describe("an answer", function()
     assert.equal("1, 2", got[2]["x-a"])
   end)
 
-  it("may have a body of the limit, and none of one byte more", function()
+  it("may have a body at the limit, and not one byte more", function()
     for _, size in ipairs { LIMIT, LIMIT + 1 } do
       local body = ("x"):rep(size)
       for _, text in ipairs {
@@ -123,7 +123,7 @@ describe("an answer", function()
     end
   end)
 
-  it("may have a head of 64 KiB, interim ones included, and is not read further", function()
+  it("may have a head of 64 KiB, including interim ones, and is not read beyond that", function()
     local function head(bytes) return "X: " .. ("x"):rep(bytes - 4) .. "\n" end
     local first = "HTTP/1.1 200 O"
     for extra, code in pairs { [0] = 200, [1] = "bad_response" } do
@@ -141,14 +141,14 @@ describe("an answer", function()
     assert.is_true(endless < 4000)
   end)
 
-  it("says whether any byte of it has come", function()
+  it("reports whether any byte of it has arrived", function()
     local _, reader = read { "H" }
     assert.is_true(reader.begun)
     _, reader = read {}
     assert.is_false(reader.begun)
   end)
 
-  it("may have lines of 4 KiB between its chunks, and none longer is waited for", function()
+  it("may have lines of 4 KiB between its chunks, and fails at a longer one", function()
     for extra, code in pairs { [0] = 200, [1] = "bad_response" } do
       local line = "1;" .. ("x"):rep(4096 - 2 + extra)
       for _, pieces in ipairs { { CHUNKED, line .. "\na\r\n0\r\n\r\n" },
@@ -170,7 +170,7 @@ describe("an answer", function()
     end
   end)
 
-  it("begins with what says which message comes first, up to a KiB, when it is too large", function()
+  it("returns its beginning, up to a KiB, if it is too large, to find its first message", function()
     for size, most in pairs { [1025] = 1024, [1024] = 1024, [500] = 500 } do
       local body = "[" .. ("x"):rep(size)
       for _, text in ipairs { OK .. "Content-Length: " .. #body .. "\r\n\r\n" .. body, OK .. "\r\n" .. body,
@@ -183,7 +183,7 @@ describe("an answer", function()
     end
   end)
 
-  it("is not waited for when its length is past the limit", function()
+  it("is not received if its length is over the limit", function()
     local got = read({ OK .. "Content-Length: 1001\r\n\r\n" }, LIMIT, "timeout")
     assert.equal("response_too_large", got[2])
   end)
@@ -196,7 +196,7 @@ describe("an answer", function()
     assert.is_false(reader.begun)
   end)
 
-  it("that is cut while its end is the connection's is a failure, when the connection broke", function()
+  it("that ends with the connection fails if the connection broke", function()
     local at, parts = 0, { OK .. "\r\nabc" }
     local reader = answer.reader(function()
       at = at + 1
@@ -226,7 +226,7 @@ describe("an answer", function()
     assert.is_true(collectgarbage "count" - before < 300, after)
   end)
 
-  it("raises what is no failure of the answer", function()
+  it("raises errors that are not failures of the answer", function()
     local reader = answer.reader(function() error("a mistake", 0) end)
     assert.has_error(function() answer.read(reader, LIMIT) end, "a mistake")
   end)

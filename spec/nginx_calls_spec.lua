@@ -163,7 +163,7 @@ describe("in a nginx, step by step,", function()
     assert.truthy(sent[1]:find("^GET /api/topics HTTP/1.1\r\nHost: localhost\r\n"), sent[1])
   end)
 
-  it("a POST says its length, also without a body", function()
+  it("a POST has a Content-Length, also without a body", function()
     sockets = { { answers = { 'HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n{"result":"Success","status":200}' } },
       { answers = { EMPTY } } }
     local one = client()
@@ -188,7 +188,7 @@ describe("in a nginx, step by step,", function()
     end
   end)
 
-  it("no part takes longer than the call has left, and connecting no longer than it may", function()
+  it("no part outlasts the time left to the call, nor does connecting outlast its own", function()
     sockets = { { answers = { { "timeout", 200 }, { "timeout", 99 }, OK } } }
     assert.same({ t = 1 }, client({ timeout = 300, connect_timeout = 250 }):topics())
     assert.same({ connect(250), "send 300", "receive 300", "receive 100", "receive 1", "keep" }, trace)
@@ -203,7 +203,7 @@ describe("in a nginx, step by step,", function()
     assert.same({ connect(1300), "send 1300", "receive 1300", "keep" }, trace)
   end)
 
-  it("the pieces of a body share the time of the call, and none follows one that failed", function()
+  it("the pieces of a body share the time of the call, and none follows a failed one", function()
     local body = ("x"):rep(262144 * 2 + 1)
     sockets = { { slow = 100, answers = { EMPTY } } }
     client({ timeout = 1000 }):webhook("t", body)
@@ -217,7 +217,7 @@ describe("in a nginx, step by step,", function()
     end
   end)
 
-  it("a connection whose answer ends it, or is not whole, is closed", function()
+  it("a connection is closed if the response says so or is incomplete", function()
     for _, answers in ipairs { { "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 7\r\n\r\n{\"t\":1}" },
       { OK .. "more" }, { OK:sub(1, -2) }, { "SSH\r\n" }, { { "connection reset by peer" } } } do
       begin()
@@ -227,7 +227,7 @@ describe("in a nginx, step by step,", function()
     end
   end)
 
-  it("a body that is not taken whole may still be answered, on a connection that is closed then", function()
+  it("a response may come before the whole body is sent; the connection is then closed", function()
     sockets = { { send_problem = "closed", answers = { "HTTP/1.1 413 X\r\nContent-Length: 2\r\n\r\n{}" } },
       { send_problem = "timeout", answers = { OK } } }
     local _, _, details = client():produce("t", "v")
@@ -239,7 +239,7 @@ describe("in a nginx, step by step,", function()
     assert.equal("send 30000", trace[#trace - 1])
   end)
 
-  it("a request goes to the next connection when one from the pool was dead, at most five times", function()
+  it("a request goes to the next connection if one from the pool is dead, at most five times", function()
     local function dead() return { reused = 1, answers = { { "closed" } } } end
     local options = { retries = 1, retry_delay = 0 }
     local function sleeps()
@@ -291,7 +291,7 @@ describe("in a nginx, step by step,", function()
     end
     local CONNECT = "connect kafka.example 443 upstash-kafka kafka.example:443 tls %s 5000"
 
-    it("shakes hands on a new connection, with the session of the last one", function()
+    it("performs a handshake on a new connection, with the session of the last one", function()
       local one = secure()
       sockets = { { tls = "first", answers = { OK } }, { tls = true, answers = { OK } },
         { reused = 1, answers = { OK } }, { tls = "second", answers = { OK } } }
@@ -305,7 +305,7 @@ describe("in a nginx, step by step,", function()
       assert.equal(CONNECT:format "verified", trace[1])
     end)
 
-    it("forgets the session after a handshake that failed, and closes", function()
+    it("discards the session after a failed handshake, and closes", function()
       local one = secure()
       sockets = { { tls = "first", answers = { OK } }, { problem = "timeout" }, { tls = "second", answers = { OK } } }
       one:topics()
@@ -318,7 +318,7 @@ describe("in a nginx, step by step,", function()
         .. "\nhandshake nil kafka.example true", 1, true))
     end)
 
-    it("is verified unless it is not to be, by the name without brackets", function()
+    it("is verified unless disabled, by the name without brackets", function()
       sockets = { { tls = "s", answers = { OK } }, { tls = "s", answers = { OK } } }
       secure({ verify = false }):topics()
       assert.same({ CONNECT:format "unverified", "handshake nil kafka.example false" }, { trace[1], trace[2] })
@@ -343,7 +343,7 @@ describe("in a nginx, step by step,", function()
       end)
     end
 
-    it("says that nginx compares names where the URL has an address", function()
+    it("says that nginx compares names if the URL has an address", function()
       for _, host in ipairs { "10.0.0.1", "[::1]" } do
         sockets = { { problem = "certificate host mismatch" } }
         local _, message = secure({ url = "https://" .. host }):topics()
@@ -352,7 +352,7 @@ describe("in a nginx, step by step,", function()
       end
     end)
 
-    it("takes no ca_file, which plain HTTP does not mind", function()
+    it("refuses a ca_file, which plain HTTP ignores", function()
       local one = secure { ca_file = "/none" }
       assert.is_false(pcall(one.topics, one))
       assert.same({}, trace)
@@ -395,7 +395,7 @@ describe("in a nginx, step by step,", function()
       assert.truthy(text:find("delay 2 too_many topics 7 8 9", 1, true), text)
     end)
 
-    it("is not waited for when the call's time ends first, or with it", function()
+    it("does not wait if the call's time ends first, or at the same moment", function()
       for timeout, made in pairs { [100] = 1, [101] = 2 } do
         begin()
         sockets = { { answers = { answer(503) } }, { answers = { OK } } }
@@ -404,14 +404,14 @@ describe("in a nginx, step by step,", function()
       end
     end)
 
-    it("is none after a failure that no retry mends", function()
+    it("does not follow a permanent failure", function()
       sockets = { { answers = { answer(401) } } }
       local _, _, details = client({ retries = 3 }):topics()
       assert.equal("unauthorized", details.code)
     end)
   end)
 
-  it("a client that was closed meanwhile gives the call up", function()
+  it("closing the client aborts a pending call", function()
     local one = client { retries = 3 }
     sockets = { {} }
     local receive = Socket.receiveany
@@ -424,7 +424,7 @@ describe("in a nginx, step by step,", function()
     assert.same({ "cancelled", message }, { details.code, details.error })
   end)
 
-  it("misuse blames the caller's line, and asks nothing", function()
+  it("misuse blames the caller's line, and sends no request", function()
     local one, secure = client(), client { url = "https://kafka.example", ca_file = "/none" }
     for text, call in pairs {
       ["calling 'topics' on nil: write client:topics{…}"] = function() local _ = one.topics() end,
@@ -440,14 +440,14 @@ describe("in a nginx, step by step,", function()
     assert.same({}, trace)
   end)
 
-  it("what cannot be sent is refused, and nothing is asked", function()
+  it("what cannot be sent is refused, and no request is sent", function()
     local result, message, details = client():produce("t", "\255")
     assert.is_nil(result)
     assert.same({ "bad_request", message }, { details.code, details.error })
     assert.same({}, trace)
   end)
 
-  it("a URL that is none is told once the call is made", function()
+  it("a malformed URL is reported by the call", function()
     local _, message, details = client({ url = "http://[::1" }):topics()
     assert.equal("the URL is malformed: http://[::1", message)
     assert.same({ error = message, code = "transport_failed", retriable = false }, details)
@@ -462,7 +462,7 @@ describe("in a nginx, step by step,", function()
 
     local DELETED = 'HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n{"result":"Success","status":200}'
 
-    it("looks soon whether the worker ends, and polls for a second at most", function()
+    it("checks often whether the worker ends, and polls for at most a second", function()
       sockets = { { answers = { DELETED } }, { answers = { { "timeout", 1500 }, { "timeout", 500, exit = true } } } }
       local step, state = loop { timeout = 30000 }
       assert.is_nil(step(state))
@@ -471,14 +471,14 @@ describe("in a nginx, step by step,", function()
       assert.truthy(sent[2]:find('"timeout":1000', 1, true) or sent[2]:find("timeout=1000", 1, true), sent[2])
     end)
 
-    it("ends before it asks when the worker ends already", function()
+    it("ends before it sends a request if the worker is already ending", function()
       exiting = true
       local step, state = loop()
       assert.is_nil(step(state))
       assert.same({}, trace)
     end)
 
-    it("is given half a second to connect when the worker ends, for its commit alone", function()
+    it("gets half a second to connect when the worker ends, for its commit only", function()
       local message = '[{"topic":"t","partition":0,"offset":4,"timestamp":1,"key":"","value":"v","headers":[]}]'
       sockets = { { answers = { DELETED } },
         { answers = { ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#message, message) } },
@@ -494,7 +494,7 @@ describe("in a nginx, step by step,", function()
     local MESSAGES = '[{"topic":"t","partition":0,"offset":4,"timestamp":1,"key":"","value":"v","headers":[]},'
       .. '{"topic":"t","partition":0,"offset":5,"timestamp":1,"key":"","value":"v","headers":[]}]'
 
-    it("hands out no more of a batch when the worker ends, and commits what was finished", function()
+    it("stops handing out a batch when the worker ends, and commits finished messages", function()
       sockets = { { answers = { DELETED } },
         { answers = { ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#MESSAGES, MESSAGES) } },
         { answers = { DELETED } }, { answers = { DELETED } } }
@@ -508,14 +508,14 @@ describe("in a nginx, step by step,", function()
       assert.truthy(sent[3]:find('"offset":5', 1, true), sent[3])
     end)
 
-    it("polls no more once the worker ends", function()
+    it("stops polling once the worker ends", function()
       sockets = { { answers = { DELETED } }, { answers = { { EMPTY, 0, exit = true } } }, { answers = { DELETED } } }
       local step, state = loop()
       assert.is_nil(step(state))
       assert.same({ 3, 0 }, { #sent, #sockets })
     end)
 
-    it("waits in slices while the server is away, and ends with the worker", function()
+    it("waits in slices while the server is down, and ends with the worker", function()
       sockets = { { refused = "connection refused" } }
       local delay = core.retry_delay
       function core.retry_delay() return 600 end
@@ -531,7 +531,7 @@ describe("in a nginx, step by step,", function()
       assert.same({ connect(2000), "sleep 250", "sleep 250" }, trace)
     end)
 
-    it("waits the whole of its delay when the worker stays", function()
+    it("waits its whole delay if the worker stays", function()
       sockets = { { refused = "connection refused" }, { answers = { DELETED } },
         { answers = { { "timeout", 99999 } } } }
       local delay = core.retry_delay
@@ -543,7 +543,7 @@ describe("in a nginx, step by step,", function()
         { trace[1], trace[2], trace[3], trace[4], trace[5] })
     end)
 
-    it("takes the number of the worker as part of an instance's name", function()
+    it("accepts the worker's number in an instance's name", function()
       sockets = { { answers = { DELETED } }, { refused = "no" } }
       local step, state = loop { instance = "w-%w", idle = 0 }
       pcall(step, state)
@@ -588,7 +588,7 @@ describe("in a nginx, step by step,", function()
     end
   end)
 
-  it("says what nginx hides where a URL is missing", function()
+  it("explains that nginx hides the environment if the URL is missing", function()
     local getenv = os.getenv
     rawset(os, "getenv", function() return nil end)
     local _, made = pcall(kafka.new)
@@ -647,7 +647,7 @@ describe("in a nginx, step by step, a producer", function()
     return made, core.producer_methods
   end
 
-  it("waits in steps that grow to 20 ms, and no longer than it has", function()
+  it("waits in steps that grow to 20 ms, and not past its deadline", function()
     local one, methods = producer()
     due = 100
     assert.is_true(methods.flush(one, 100))
@@ -670,7 +670,7 @@ describe("in a nginx, step by step, a producer", function()
       error = "12 messages were not delivered within 10 ms" } }, { methods.close(one, 10) })
   end)
 
-  it("takes its times from the client and its options", function()
+  it("gets its timeouts from the client and its options", function()
     for _, row in ipairs { { {}, nil, 30000, 2000 }, { { timeout = 40 }, { flush_timeout = 50 }, 40, 50 },
       { {}, { flush_timeout = core.null }, 30000, 2000 }, { {}, { flush_timeout = 0 }, 30000, 0 } } do
       local one, methods = producer(row[1], row[2])
@@ -683,7 +683,7 @@ describe("in a nginx, step by step, a producer", function()
     end
   end)
 
-  it("takes times from 0 to a day", function()
+  it("accepts timeouts from 0 to a day", function()
     local one, methods = producer()
     for _, method in ipairs { "flush", "close" } do
       for _, time in ipairs { 0, 86400000 } do assert.is_true(methods[method](one, time)) end
@@ -699,7 +699,7 @@ describe("in a nginx, step by step, a producer", function()
     end
   end)
 
-  it("blocks where nothing else goes on, and refuses where it may neither block nor wait", function()
+  it("blocks if nothing else runs, and raises if it may neither block nor wait", function()
     local one, methods = producer()
     for _, name in ipairs { "init", "init_worker", "exit_worker" } do
       phase, trace = name, {}
@@ -718,7 +718,7 @@ describe("in a nginx, step by step, a producer", function()
     end
   end)
 
-  it("that is closed is closed again, and not flushed", function()
+  it("can be closed twice, but not flushed after closing", function()
     local one, methods = producer()
     open = false
     assert.is_true(methods.close(one))
@@ -744,7 +744,7 @@ describe("in a nginx, step by step, a producer", function()
     end
   end)
 
-  it("does not block where its queue is full", function()
+  it("does not block when its queue is full", function()
     local one = kafka.new { url = "http://10.0.0.1" }
     local fine, text = pcall(one.producer, one, { overflow = "block" })
     assert.is_false(fine)

@@ -85,7 +85,7 @@ describe("examples/nginx/", function()
     assert.is_nil(nginx:log():find("[error]", 1, true), nginx:log())
   end)
 
-  it("F4: produce.conf stores a body that nginx has put into a file", function()
+  it("F4: produce.conf stores a body that nginx put into a file", function()
     run("produce.conf", { ["client_body_buffer_size 1m;"] = "client_body_buffer_size 1k;" })
     for _, size in ipairs { 0, 1, 1024, 1025, 500000 } do
       local value = ("b"):rep(size)
@@ -112,7 +112,7 @@ describe("examples/nginx/", function()
     assert.is_truthy(cjson.decode(response.body).error:find("key is not valid UTF-8", 1, true), response.body)
   end)
 
-  it("F4: produce.conf takes the key behind any number of arguments", function()
+  it("F4: produce.conf finds the key after any number of arguments", function()
     run "produce.conf"
     for _, count in ipairs { 99, 100, 101, 1000 } do
       local response = nginx:post("/events?" .. ("a=&"):rep(count) .. "key=k", "v")
@@ -149,7 +149,7 @@ describe("examples/nginx/", function()
     end)
   end
 
-  it("F4: produce.conf says when a message may have been stored, and when it is not", function()
+  it("F4: produce.conf says whether a message may have been stored", function()
     local MAY_BE = "^the message may have been stored: "
     local rows = {
       { 504, { "accept", "read", "close" } },
@@ -166,7 +166,7 @@ describe("examples/nginx/", function()
     end
   end)
 
-  it("produce.conf answers when the message is stored, and with 503 when it cannot be", function()
+  it("produce.conf answers once the message is stored, and with 503 if it cannot be", function()
     run "produce.conf"
     local response = nginx:post("/events?key=k", "hello")
     assert.equal(200, response.status, response.body)

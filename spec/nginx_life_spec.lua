@@ -114,7 +114,7 @@ describe("in nginx, a producer", function()
   ]]
 
   describe("of init_by_lua", function()
-    it("sends once in the master, and each worker has a thread of its own", function()
+    it("sends once in the master, and each worker has its own thread", function()
       start { workers = 2, http = INIT, locations = SEND }
       local sent = reach(2)
       expect_stored(1 + sent)
@@ -123,7 +123,7 @@ describe("in nginx, a producer", function()
       assert.equal(2, threads(nginx.master))
     end)
 
-    it("leaves no thread behind in the master by reloads, nor sends twice", function()
+    it("leaves no thread in the master after reloads, and sends nothing twice", function()
       start { workers = 2, http = INIT, locations = SEND }
       for _ = 1, 5 do nginx:reload() end
       local sent = reach(2)
@@ -134,7 +134,7 @@ describe("in nginx, a producer", function()
     end)
 
     -- The process that read the configuration ends; its child becomes the master.
-    it("sends once too when nginx becomes a daemon", function()
+    it("sends once if nginx becomes a daemon, too", function()
       start { workers = 2, http = INIT, locations = SEND }
       expect_stored(1)
       assert.equal(0, (nginx:finish "QUIT"))
@@ -189,7 +189,7 @@ describe("in nginx, a producer", function()
       assert.same({ worker = 1000 }, stored())
     end
 
-    it("that nobody closes delivers what it has", function()
+    it("delivers its queue if nobody closes it", function()
       start { http = MADE, locations = LOCATIONS }
       fill_and_quit()
     end)
@@ -200,7 +200,7 @@ describe("in nginx, a producer", function()
       assert.truthy(nginx:log():find("closed: true true", 1, true))
     end)
 
-    it("may be closed already, twice too", function()
+    it("may be closed already, even twice", function()
       start { http = CLOSED_TWICE, locations = LOCATIONS }
       assert.equal("true true producer is closed", nginx:get("/close").body)
       assert.same({ last = 1 }, stored())
@@ -227,7 +227,7 @@ describe("in nginx, a producer", function()
 
     before_each(function() start { http = "lua_code_cache off;", locations = LOCATIONS } end)
 
-    it("shares one thread among hundreds of requests and loses none of their messages", function()
+    it("shares one thread among hundreds of requests and loses no message", function()
       local worker = nginx:workers()[1]
       for round = 1, 30 do
         local pending = {}
@@ -240,7 +240,7 @@ describe("in nginx, a producer", function()
       assert.equal(worker, nginx:workers()[1])
     end)
 
-    it("has a limit of threads, and ends those that nobody asks for any more", function()
+    it("limits the number of threads, and ends unused ones", function()
       local worker, sent, refused = nginx:workers()[1], 0, 0
       for number = 1, 70 do
         local body = nginx:get("/named?name=" .. number).body
@@ -255,7 +255,7 @@ describe("in nginx, a producer", function()
     end)
   end)
 
-  it("shares nothing with those of other settings, and all with those of the same", function()
+  it("shares nothing with producers of other settings, and everything with equal ones", function()
     start {
       http = [[
         init_by_lua_block {
@@ -359,7 +359,7 @@ describe("in nginx, a producer", function()
     assert.same(expected, counts)
   end)
 
-  it("starts afresh in the worker that takes the place of one that was killed", function()
+  it("starts again in the worker that replaces a killed one", function()
     start { http = INIT, locations = SEND }
     local killed = nginx:workers()[1]
     assert.equal(killed .. " 1", nginx:get("/send").body)
@@ -427,7 +427,7 @@ describe("in nginx, a producer", function()
       return { refused = tonumber(refused), code = code, sent = tonumber(sent), dropped = tonumber(dropped) }, values
     end
 
-    it("refuses the new ones, or gives up the oldest, and delivers the others", function()
+    it("refuses new messages or drops the oldest, and delivers the others", function()
       local counts, values = fill "error"
       assert.same({ "queue_full", 1000, 0 }, { counts.code, counts.sent + counts.refused, counts.dropped })
       assert.is_true(counts.refused > 900)

@@ -46,7 +46,7 @@ describe("in nginx, a loop in a timer", function()
 
   local function instances() return server:instances("group-of-" .. topic) end
 
-  it("gets messages, and its instance has the numbers of worker and process in its name", function()
+  it("gets messages, and its instance name contains the numbers of worker and process", function()
     local nginx = start("worker-%w-%p", 2)
     server:fill(topic, 1, 10, 2)
     for number = 1, 10 do nginx:expect("got <" .. number .. ">") end
@@ -63,7 +63,7 @@ describe("in nginx, a loop in a timer", function()
     nginx:stop()
   end)
 
-  it("ends with QUIT, soon, committed and with its instance deleted", function()
+  it("ends soon after QUIT, commits, and deletes its instance", function()
     local nginx = start "one"
     server:fill(topic, 1, 4, 2)
     for number = 1, 4 do nginx:expect("got <" .. number .. ">") end
@@ -79,7 +79,7 @@ describe("in nginx, a loop in a timer", function()
     nginx:stop()
   end)
 
-  it("lets a reload through, soon, and the next worker goes on without a loss", function()
+  it("ends soon after a reload, and the next worker continues without loss", function()
     local nginx = start "%w-%p"
     for round = 0, 2 do
       server:fill(topic, round * 4 + 1, round * 4 + 4, 2)
@@ -98,7 +98,7 @@ describe("in nginx, a loop in a timer", function()
     nginx:stop()
   end)
 
-  it("ends soon in the middle of a batch, with what it finished committed", function()
+  it("ends soon in the middle of a batch, and commits finished messages", function()
     local nginx = support.start { environment = server:environment(), main = ENVIRONMENT, values = { topic = topic },
       http = [[
         init_worker_by_lua_block {
@@ -125,7 +125,7 @@ describe("in nginx, a loop in a timer", function()
     nginx:stop()
   end)
 
-  it("over a partition ends with QUIT as well", function()
+  it("over a partition also ends with QUIT", function()
     server:fill(topic, 1, 2, 1)
     local nginx = support.start { environment = server:environment(), main = ENVIRONMENT, values = { topic = topic },
       http = [[
@@ -178,7 +178,7 @@ describe("in nginx, a loop in a timer", function()
     end)
   end
 
-  it("outlasts a server that is away for a while", function()
+  it("survives a server that is down for a while", function()
     local nginx = start "%p"
     server:fill(topic, 1, 2, 2)
     nginx:expect "got <1>"

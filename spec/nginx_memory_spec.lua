@@ -108,7 +108,7 @@ describe("in nginx, the memory of a worker", function()
     assert.is_true(most - warm < FLAT, ("%d more than when it was warm"):format(most - warm))
   end
 
-  it("is flat over two million messages that are delivered", function()
+  it("stays flat over two million delivered messages", function()
     local server = server_support.start { no_sync = true, partitions = 1 }
     start(server.url, server)
     local before = resident()
@@ -125,7 +125,7 @@ describe("in nginx, the memory of a worker", function()
   -- A server that is not there for an hour, as far as the worker can tell by its messages; then it
   -- is.
   for name, how in pairs { refuses = "refuses", drops = "drops the oldest of", expires = "gives up after a while" } do
-    it("is flat over an hour's messages that it " .. how .. ", and all are counted", function()
+    it("stays flat over an hour's messages that it " .. how .. ", and all are counted", function()
       local port = free_port()
       start("http://127.0.0.1:" .. port, { username = "tester", password = "secret" })
       local before = resident()

@@ -112,7 +112,7 @@ describe("in nginx, a call that waits", function()
     end)
   end
 
-  it("A2, B2: keeps every digit of a table's numbers, and takes null as absent", function()
+  it("A2, B2: keeps every digit of a table's numbers, and treats null as absent", function()
     local response = nginx:get "/table"
     assert.equal(200, response.status)
     assert.equal(('"id":123456789012345 "lat":52.520006599999\n'):rep(2), response.body)

@@ -114,7 +114,7 @@ describe("in nginx, a producer", function()
     nginx:stop()
   end)
 
-  it("flushes and closes without holding anybody up, and says where it cannot", function()
+  it("flushes and closes without delaying other requests, and says where it cannot", function()
     -- Accepts connections and says nothing.
     local silent = assert(require("socket").bind("127.0.0.1", 0))
     local nginx = start {
@@ -268,7 +268,7 @@ describe("in nginx, a producer", function()
         end)
       end
 
-      it(("tells how many are lost while the server hangs, with '%s' in exit_worker"):format(exit_worker), function()
+      it(("reports how many are lost while the server hangs, with '%s' in exit_worker"):format(exit_worker), function()
         local silent = assert(require("socket").bind("127.0.0.1", 0))
         local nginx = queueing(exit_worker, "http://127.0.0.1:" .. select(2, silent:getsockname()))
         queue(nginx)
@@ -358,7 +358,7 @@ describe("in nginx, a producer under load", function()
     return cjson.decode(nginx:get("/counts").body)
   end
 
-  it("loses nothing and adds nothing while nginx is reloaded 30 times", function()
+  it("neither loses nor duplicates messages while nginx is reloaded 30 times", function()
     local finish = load "0.001"
     for _ = 1, 30 do nginx:reload() end
     local requests = finish()
@@ -371,7 +371,7 @@ describe("in nginx, a producer under load", function()
     assert.is_nil(nginx:log():find("discarded", 1, true))
   end)
 
-  it("delivers all once the server is back that was killed for 10 s, within its memory", function()
+  it("delivers everything, within its memory, after the server was down for 10 s", function()
     local function memory()
       local most = 0
       for _, pid in ipairs(nginx:workers()) do

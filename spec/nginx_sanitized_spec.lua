@@ -137,7 +137,7 @@ describe("in nginx, under sanitizers,", function()
     return assert(client:offsets("latest", { topic = topic, partition = 0 }))[1].offset
   end
 
-  it("50 reloads leave nothing behind, and lose no message", function()
+  it("50 reloads leak nothing and lose no message", function()
     local found = reload(50)
     for _, list in pairs(found) do assert.same({}, list) end
     assert.equal(50 * STORED, stored())
@@ -146,7 +146,7 @@ describe("in nginx, under sanitizers,", function()
   -- A worker has a copy of what the master's thread was at, and none of the thread: only the master
   -- can be clean. The thread is at rest by the fork, for ASan's allocator does not survive one amid
   -- an allocation.
-  it("reloads leave nothing behind in a master that sends", function()
+  it("reloads leak nothing in a master that sends", function()
     local found = reload(5, [[
       assert(producer:send(nil, "init"))
       repeat
@@ -157,7 +157,7 @@ describe("in nginx, under sanitizers,", function()
     assert.equal(6 + 5 * STORED, stored())
   end)
 
-  it("a Lua state for each request leaves nothing behind", function()
+  it("a Lua state per request leaks nothing", function()
     local found = reload(5, nil, "off")
     for _, list in pairs(found) do assert.same({}, list) end
     assert.equal(5 * STORED, stored())

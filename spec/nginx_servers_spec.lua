@@ -80,7 +80,7 @@ describe("examples/nginx-servers/nginx.conf", function()
   for _, row in ipairs(APPENDS) do
     local name = row[1] .. " " .. row[2]
 
-    it("F7: does not repeat what a server may have stored: " .. name, function()
+    it("F7: does not repeat a request that a server may have stored: " .. name, function()
       for what, steps in pairs { ["no answer"] = { "close" },
         ["a cut answer"] = { "send HTTP/1.1 200 OK\r\nCont", "close" } } do
         local response, first, second = through(row, steps)
@@ -92,7 +92,7 @@ describe("examples/nginx-servers/nginx.conf", function()
       end
     end)
 
-    it("F7: does not repeat what a server does not answer: " .. name, function()
+    it("F7: does not repeat a request that a server does not answer: " .. name, function()
       local response, first, second = through(row, { "gone" },
         { ["proxy_read_timeout 630s;"] = "proxy_read_timeout 1s;" })
       assert.equal(504, response.status)
@@ -101,7 +101,7 @@ describe("examples/nginx-servers/nginx.conf", function()
       assert.is_truthy(second[1]:find("^GET /mine "))
     end)
 
-    it("F7: repeats what a server answers with 503: " .. name, function()
+    it("F7: repeats a request that a server answers with 503: " .. name, function()
       local response, first, second = through(row, { UNAVAILABLE, "close" })
       assert.equal(200, response.status, response.body)
       assert.same({ 1, 1 }, { #first, #second })
@@ -111,7 +111,7 @@ describe("examples/nginx-servers/nginx.conf", function()
   end
 
   for path, value in pairs(DOTTED) do
-    it("F7: does not repeat a produce of dot segments: " .. path, function()
+    it("F7: does not repeat a produce with dot segments: " .. path, function()
       local server = server_support.start()
       local losing = faulty_proxy.start(server.url, "lose /produce/ 0")
       start(losing.url, server.url)
@@ -132,7 +132,7 @@ describe("examples/nginx-servers/nginx.conf", function()
     end)
   end
 
-  it("F7: repeats a produce of dot segments that a server answers with 503, with its body", function()
+  it("F7: repeats a produce with dot segments, including its body, after a 503", function()
     local row = { "POST", "/produce/..%2f", '{"value":"v"}' }
     local response, first, second = through(row, { UNAVAILABLE, "close" })
     assert.equal(200, response.status, response.body)
@@ -143,7 +143,7 @@ describe("examples/nginx-servers/nginx.conf", function()
     end
   end)
 
-  it("passes the port of its address on, which tells its own pages from foreign ones", function()
+  it("passes on its port, which distinguishes its own pages from those of other origins", function()
     for _, row in ipairs { APPENDS[1], { "GET", "/topics" }, { "GET", "/x/../topics" } } do
       local _, first = through(row, { canned.answer(400, "{}") })
       assert.equal(front.url:match "//(.*)", first[1]:match "\n[Hh]ost: ([^\r\n]*)")
@@ -151,7 +151,7 @@ describe("examples/nginx-servers/nginx.conf", function()
     end
   end)
 
-  it("F7: passes a 503 on when every server answers with it, and other failures at once", function()
+  it("F7: passes on a 503 if every server answers with it, and other failures at once", function()
     local first = canned.start { "accept", "read", UNAVAILABLE, "close" }
     local second = canned.start { "accept", "read", UNAVAILABLE, "close", "accept", "read", UNAVAILABLE, "close" }
     start(first.url, second.url)
@@ -169,7 +169,7 @@ describe("examples/nginx-servers/nginx.conf", function()
     end
   end)
 
-  it("F7: sends the next produce elsewhere when a server cannot be connected to", function()
+  it("F7: sends the next produce elsewhere after a failed connection", function()
     local second = canned.start { "accept", "read", STORED }
     start("http://127.0.0.1:" .. free_port(), second.url)
     assert.equal(502, request(front.url, APPENDS[1]).status)
@@ -177,7 +177,7 @@ describe("examples/nginx-servers/nginx.conf", function()
     second:finish()
   end)
 
-  it("repeats what only reads", function()
+  it("repeats requests that only read", function()
     local response, first, second = through({ "GET", "/topics" }, { "close" })
     assert.equal(200, response.status)
     assert.same({ 1, 1 }, { #first, #second })

@@ -60,7 +60,7 @@ describe("in nginx, while the server", function()
     return bodies
   end
 
-  it("hangs, the calls wait alone", function()
+  it("hangs, only the calls wait", function()
     local listener = assert(socket.tcp())
     assert(listener:bind("127.0.0.1", 0))
     assert(listener:listen(CALLS * 2))
@@ -69,7 +69,7 @@ describe("in nginx, while the server", function()
     listener:close()
   end)
 
-  it("refuses, the calls wait alone", function()
+  it("refuses, only the calls wait", function()
     -- Bound, but not listening: connections are refused, and no other process gets the port.
     local held = assert(socket.tcp())
     assert(held:bind("127.0.0.1", 0))
@@ -78,7 +78,7 @@ describe("in nginx, while the server", function()
     held:close()
   end)
 
-  it("takes 5 s for an answer, the calls wait alone", function()
+  it("takes 5 s to respond, only the calls wait", function()
     local slow = support.start { locations = SLOW }
     assert.same({ produced = true, consumed = true }, probe(slow.url, 15000))
     slow:stop()

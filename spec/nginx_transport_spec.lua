@@ -72,7 +72,7 @@ describe("in nginx, a call", function()
     return unpack(results, 2)
   end
 
-  it("A3: an answer that cannot be read comes again in smaller batches, down to the message at fault", function()
+  it("A3: asks again for an unreadable response in smaller batches, down to the message at fault", function()
     local topic, own = server_support.name "unreadable", server:client()
     local list = {}
     for number = 1, 30 do list[number] = { value = tostring(number), partition = 0 } end
@@ -96,7 +96,7 @@ describe("in nginx, a call", function()
     own:close()
   end)
 
-  it("D9: carries the credentials of the environment to no other URL", function()
+  it("D9: sends the environment's credentials to no other URL", function()
     local own, other = run [[
       local kafka = require "upstash.kafka"
       local function sends(options) return kafka.new(options):prepare("topics").headers.Authorization ~= nil end
@@ -138,20 +138,20 @@ describe("in nginx, a call", function()
     end)
   end
 
-  it("goes over a unix socket with libcurl too", function()
+  it("works over a unix socket with libcurl too", function()
     local client = server:client { url = nginx.unix_url .. ":/api" }
     assert.is_table(client:topics())
     assert.is_table(server:client({ url = nginx.unix_url, retries = 0, username = "x" }) and client:consumers())
     client:close()
   end)
 
-  it("is a function of the module, with the client of the environment", function()
+  it("is also a function of the module, with the environment's client", function()
     local topic = server_support.name "module"
     assert.equal(0, run(([[return require("upstash.kafka").produce("%s", "v").offset]]):format(topic)))
     assert.equal("v", run(([[return require("upstash.kafka").fetch("%s", 0, 0)[1].value]]):format(topic)))
   end)
 
-  it("that is misuse raises, blaming the caller's line", function()
+  it("raises misuse, blaming the caller's line", function()
     for call, text in pairs {
       ["client:produce()"] = "bad argument #1 to 'produce' (topic: string expected, got nil)",
       ["client:produce('t', 'v', { colour = 1 })"] = "bad argument #3 to 'produce' (unknown option 'colour')",
@@ -165,7 +165,7 @@ describe("in nginx, a call", function()
     end
   end)
 
-  it("without a URL says what nginx hides", function()
+  it("without a URL explains that nginx hides the environment", function()
     local bare = support.start { locations = [[location = /new { content_by_lua_block {
       local kafka = require "upstash.kafka"
       ngx.print((select(2, pcall(kafka.new))), "\n", (select(2, pcall(kafka.topics))))
@@ -177,7 +177,7 @@ describe("in nginx, a call", function()
     bare:stop()
   end)
 
-  it("on a closed client raises, and one under way is given up", function()
+  it("on a closed client raises, and a pending one is aborted", function()
     assert.truthy(run [[
       local other = require("upstash.kafka").new()
       other:close()
@@ -194,7 +194,7 @@ describe("in nginx, a call", function()
     ]]):format(nginx.url)))
   end)
 
-  it("may be one of hundreds at once on the same client", function()
+  it("may be one of hundreds of concurrent ones on a client", function()
     local topic = server_support.name "many"
     assert.equal(300, run(([[
       local client, threads, done = ..., {}, 0
@@ -213,7 +213,7 @@ describe("in nginx, a call", function()
     assert.equal(300, server:client():offsets("latest", { topic = topic, partition = 0 })[1].offset)
   end)
 
-  it("takes names that need no resolver, and says what the others need", function()
+  it("resolves some names without a resolver, and says what the others need", function()
     local port = server.url:match ":(%d+)$"
     assert.is_table(remote.new(nginx, server:access { url = "http://localhost:" .. port }):topics())
     local _, message, details = remote.new(nginx, { url = "http://kafka.nowhere.example", retries = 0 }):topics()
@@ -222,7 +222,7 @@ describe("in nginx, a call", function()
       .. "name into /etc/hosts", message)
   end)
 
-  it("asks nginx's resolver for other names, and says what came of it", function()
+  it("asks nginx's resolver for other names, and reports the outcome", function()
     local knowing, silent = name_server.start("kafka.test", "127.0.0.1"), name_server.start "kafka.test"
     local function asking(port, url)
       local there = support.start { locations = remote.LOCATION,
@@ -248,7 +248,7 @@ describe("in nginx, a call", function()
     assert.equal(413, details.status)
   end)
 
-  it("F2: keeps to its time while the server takes the body slowly", function()
+  it("F2: keeps to its timeout while the server reads the body slowly", function()
     local slow = canned.start { "accept", "hold" }
     local _, _, details = remote.new(nginx, { url = slow.url, timeout = 300 }):produce("t", ("x"):rep(12 * 1024 * 1024))
     assert.equal("timeout", details.code)
@@ -296,7 +296,7 @@ describe("in nginx, TLS", function()
     return remote.new(where or nginx, all)
   end
 
-  it("carries calls when the certificate is known", function()
+  it("works if the certificate is trusted", function()
     local known, topic = client(), server_support.name "secret"
     for offset = 0, 4 do
       assert.equal(offset, assert(known:produce(topic, ("x"):rep(100000), { partition = 0 })).offset)
@@ -304,7 +304,7 @@ describe("in nginx, TLS", function()
     assert.equal(100000, #known:fetch(topic, 0, 4)[1].value)
   end)
 
-  it("refuses a certificate that nobody vouches for, and says what to set", function()
+  it("refuses an untrusted certificate, and says what to set", function()
     local unset = support.start { locations = remote.LOCATION }
     for _, where in ipairs { wary, unset } do
       local result, message, details = client({}, where):topics()
@@ -316,7 +316,7 @@ describe("in nginx, TLS", function()
     unset:stop()
   end)
 
-  it("refuses a certificate of another host, and an address in the place of a name", function()
+  it("refuses a certificate for another host, and an address instead of a name", function()
     local elsewhere, key = certificate("elsewhere", "DNS:elsewhere.example")
     local other = server_support.start { tls_cert = elsewhere, tls_key = key }
     local there = trusting(elsewhere)
@@ -331,18 +331,18 @@ describe("in nginx, TLS", function()
     assert.truthy(message:find("nginx verifies host names, not addresses", 1, true), message)
   end)
 
-  it("takes any certificate when verify is false, and lends that connection to nobody who verifies", function()
+  it("accepts any certificate if verify is false, on a connection that verifying clients never get", function()
     assert.is_table(client({ verify = false }, wary):topics())
     local _, _, details = client({}, wary):topics()
     assert.equal("tls_failed", details.code)
   end)
 
-  it("refuses a ca_file, which nginx's sockets would not heed", function()
+  it("refuses a ca_file, which nginx's sockets would ignore", function()
     assert.has_error(function() client({ ca_file = cert }):topics() end,
       "client:topics: nginx's sockets do not support ca_file: remove it and set lua_ssl_trusted_certificate")
   end)
 
-  it("of a server that never shakes hands is a failure to connect, in time", function()
+  it("with a server that never completes the handshake fails to connect, in time", function()
     local mute = canned.start { "accept", "gone" }
     local _, _, details = client({ url = "https://localhost:" .. mute.port, connect_timeout = 300 }):topics()
     assert.equal("connect_failed", details.code)

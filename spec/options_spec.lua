@@ -16,7 +16,7 @@ describe("upstash.kafka.options", function()
     return true
   end
 
-  it("takes what the schema allows", function()
+  it("accepts what the schema allows", function()
     for _, given in ipairs {
       { name = "n" },
       { name = "n", names = { "x", "y" }, count = 2, word = "b", place = 0 },
@@ -27,7 +27,7 @@ describe("upstash.kafka.options", function()
     end
   end)
 
-  it("B2: takes null as absent, and returns what is there", function()
+  it("B2: treats null as absent, and returns the other options", function()
     local given = { name = "n", names = null, count = null, word = null, place = null }
     assert.same({ name = "n" }, options.check("method", given, SCHEMA, 1))
     assert.equal(null, given.word)
@@ -59,7 +59,7 @@ describe("upstash.kafka.options", function()
     end)
   end
 
-  it("takes a list of names only when each is a non-empty string", function()
+  it("accepts a list of names only if each is a non-empty string", function()
     for _, list in ipairs { {}, { "" }, { "x", "" }, { "", "x" }, { "x", false } } do
       local fine, err = pcall(method, { name = "n", names = list })
       assert.is_false(fine)

@@ -109,7 +109,7 @@ describe("a producer in hard times", function()
     end)
   end
 
-  it("waits out a server that hangs", function()
+  it("survives a server that hangs", function()
     serve()
     local client = connect { timeout = 300 }
     local topic, producer = support.name "hung", producer_of(client)
@@ -126,7 +126,7 @@ describe("a producer in hard times", function()
     process:remove()
   end)
 
-  it("sends again what it has no answer to", function()
+  it("resends a request without a response", function()
     local server = support.start()
     local proxy = faulty_proxy.start(server.url, "lose /produce/ 2", "cut /produce/ 4", "refuse /produce/ 6")
     local client = kafka.new(server:access { url = proxy.url, retry_delay = 1 })
@@ -144,7 +144,7 @@ describe("a producer in hard times", function()
     server:stop()
   end)
 
-  it("A9: sends again what has an answer that was cut at any byte, and discards nothing", function()
+  it("A9: resends a request whose response was cut at any byte, and discards nothing", function()
     local answer = canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]'):match "^send (.*)$"
     local steps = {}
     for length = 0, #answer do
@@ -164,7 +164,7 @@ describe("a producer in hard times", function()
     assert.same({ 1, 0, #answer + 1, #answer }, { stats.delivered, stats.failed, stats.requests, stats.retried })
   end)
 
-  it("keeps within its memory while nobody is there", function()
+  it("keeps within its memory while there is no server", function()
     local function resident()
       local kilobytes
       for line in io.lines "/proc/self/status" do kilobytes = kilobytes or line:match "^VmRSS:%s*(%d+) kB" end
@@ -185,7 +185,7 @@ describe("a producer in hard times", function()
     client:close()
   end)
 
-  it("logs what it drops while it waits for an answer, at most once a second", function()
+  it("logs dropped messages while it waits for a response, at most once a second", function()
     local stub = canned.start { "accept", "read", "nobody", "nobody" }
     local worker = shell.start(("%s -e %s"):format(shell.lua, shell.quote(([[
       local core = require "upstash.kafka.core"
@@ -251,7 +251,7 @@ describe("a producer in hard times", function()
     assert.equal(2, #stub:finish())
   end)
 
-  it("tries at once, and once, what was to wait when it is closed", function()
+  it("tries delayed requests once, immediately, when it is closed", function()
     local later = canned.answer(503, '{"error":"later","status":503}')
     local stored = canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]')
     for _, case in ipairs { { last = stored, delivered = 1 }, { last = later, delivered = 0 } } do
@@ -303,7 +303,7 @@ describe("a producer in hard times", function()
     end
 
     -- A producer honours a Retry-After of up to a minute. The flush ends long before that.
-    it("no Retry-After is waited for beyond it", function()
+    it("a longer Retry-After is not waited for", function()
       local later = canned.answer(503, '{"error":"later","status":503}', { "Retry-After: 100000" })
       local failures, stats = in_time(function(message_timeout)
         return give_up({ "accept", "read", later, "hold" }, 3, { message_timeout = message_timeout })
@@ -313,7 +313,7 @@ describe("a producer in hard times", function()
       assert.same({ 0, 1, 3 }, { stats.delivered, stats.requests, stats.failed })
     end)
 
-    it("a server that says nothing is not waited for beyond it, neither by what is queued", function()
+    it("neither sent nor queued messages wait longer for a silent server", function()
       for _, in_flight in ipairs { 1, 2 } do
         local failures, stats = in_time(function(message_timeout)
           return give_up({ "accept", "read", "read" }, 10,
@@ -350,7 +350,7 @@ describe("a producer in hard times", function()
     end)
   end)
 
-  it("lets nothing newer pass what is due again", function()
+  it("sends no newer message before one that waits for a retry", function()
     local stored = canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]')
     local stub = canned.start { "accept", "read", canned.answer(503, '{"error":"later","status":503}'), "read",
       "sleep 1.5", stored, "read", stored, "close" } -- the second connection is never spoken to
@@ -394,7 +394,7 @@ describe("a producer in hard times", function()
     server:stop()
   end)
 
-  it("sends again only what of a batch was not stored", function()
+  it("resends only the part of a batch that was not stored", function()
     local function stored(offset) return ('{"topic":"t","partition":0,"offset":%d,"timestamp":1}'):format(offset) end
     local results = '{"error":"[1]: too large; 2 of 4 messages failed, the others are stored","status":413,' ..
       '"results":[' .. stored(0) .. ',{"error":"too \\"large\\"","status":413},' .. stored(1) ..
@@ -417,7 +417,7 @@ describe("a producer in hard times", function()
       { failures[1].message.value, failures[1].code, failures[1].error, failures[1].status })
   end)
 
-  it("does not take a wrong answer for a stored message", function()
+  it("does not count a message as stored after a malformed response", function()
     local stub = canned.start { "accept", "read", canned.answer(200, "<html>"), "read", canned.answer(200, "[]"),
       "read", canned.answer(200, "[{}]"), "read", canned.answer(200, '[{"error":"no","status":400}]'), "close" }
     local client = kafka.new { url = stub.url }
@@ -434,7 +434,7 @@ describe("a producer in hard times", function()
     stub:finish()
   end)
 
-  it("delivers at the end of a process what it could not before", function()
+  it("delivers at the end of a process what it could not deliver before", function()
     serve()
     local topic, done = support.name "ending", place .. "/done"
     local environment = { UPSTASH_KAFKA_REST_URL = "http://127.0.0.1:" .. port, UPSTASH_KAFKA_REST_USERNAME = "kafka",

@@ -25,7 +25,7 @@ describe("a producer's limits:", function()
     return stats, failures
   end
 
-  it("F8: an answer of max_response_bytes is taken, one byte more is too large", function()
+  it("F8: a response of max_response_bytes is accepted; one byte more is too large", function()
     local stats = answered(canned.answer(200, STORED), { max_response_bytes = #STORED })
     assert.same({ 1, 0 }, { stats.delivered, stats.failed })
     local failures
@@ -34,7 +34,7 @@ describe("a producer's limits:", function()
     assert.equal("response_too_large", failures[1].code)
   end)
 
-  it("F8: an answer in chunks is cut off at max_response_bytes too", function()
+  it("F8: a chunked response is also cut off at max_response_bytes", function()
     local head = "send HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     local function chunk(text) return ("%x\r\n%s\r\n"):format(#text, text) end
     local stats = answered(head .. chunk(STORED) .. "0\r\n\r\n", { max_response_bytes = #STORED })
@@ -45,7 +45,7 @@ describe("a producer's limits:", function()
     assert.equal("response_too_large", failures[1].code)
   end)
 
-  it("each option is taken at its limits and refused past them", function()
+  it("each option is accepted at its limits and refused past them", function()
     local client = kafka.new { url = "http://127.0.0.1:1" }
     local function make(name, value)
       local options = { log = false, flush_timeout = 0 }
@@ -73,7 +73,7 @@ describe("a producer's limits:", function()
     client:close()
   end)
 
-  it("a request has batch_messages at most, and what is left goes in the next", function()
+  it("a request has at most batch_messages, and the rest goes in the next", function()
     local server = support.start()
     local client = server:client()
     local topic = server:topic(1, 0)
@@ -102,7 +102,7 @@ describe("a producer's limits:", function()
     server:stop()
   end)
 
-  it("a message that is too large is given up alone, and what was with it is delivered", function()
+  it("a message that is too large is discarded alone, and the rest of its batch is delivered", function()
     local server = support.start { max_message_bytes = 1000 }
     local client = server:client()
     local topic = server:topic(1, 0)

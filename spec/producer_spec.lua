@@ -111,7 +111,7 @@ describe("a producer", function()
       producer:close()
     end)
 
-    it("with the time of the call when none is given", function()
+    it("with the time of the call by default", function()
       local topic, producer = server:topic(1, 0), producer_of(client, { linger = 60000 })
       assert(client:produce(topic, "before"))
       assert(producer:send(topic, "sent"))
@@ -125,7 +125,7 @@ describe("a producer", function()
       producer:close()
     end)
 
-    it("to several topics, and to one of its own", function()
+    it("to several topics, and to its own topic", function()
       local one, two = server:topic(1, 0), server:topic(1, 0)
       local producer = producer_of(client, { topic = one })
       for index = 1, 10 do
@@ -181,7 +181,7 @@ describe("a producer", function()
   end)
 
   describe("says at once", function()
-    it("what can never be sent", function()
+    it("if a message can never be sent", function()
       local producer = producer_of(client, { queue_bytes = 4096 })
       local function failure(...)
         local sent, message, details = producer:send(...)
@@ -199,7 +199,7 @@ describe("a producer", function()
       producer:close()
     end)
 
-    it("what is misuse", function()
+    it("if a call is misuse", function()
       local producer = producer_of(client)
       local function raises(text, ...)
         local fine, message = pcall(...)
@@ -230,7 +230,7 @@ describe("a producer", function()
   end)
 
   describe("keeps the requests apart", function()
-    it("by an Idempotency-Key, the same when it tries again", function()
+    it("by an Idempotency-Key, which a retry keeps", function()
       local short, stub = canned_client { "accept", "read", canned.answer(503, '{"error":"later","status":503}'),
         "read", "close", "accept", "read", answer_for(2), "read", answer_for(1), "close" }
       local producer = producer_of(short, { linger = 60000, batch_messages = 2 })
@@ -262,7 +262,7 @@ describe("a producer", function()
   end)
 
   describe("reports", function()
-    it("what the server refused, and delivers the rest", function()
+    it("messages that the server refused, and delivers the rest", function()
       local topic, producer = server:topic(1, 0), producer_of(client, { linger = 1000 })
       for index = 1, 100 do
         local bad = index == 30 or index == 77
@@ -284,7 +284,7 @@ describe("a producer", function()
       producer:close()
     end)
 
-    it("what waited too long", function()
+    it("messages that waited too long", function()
       local gone = kafka.new { url = "http://127.0.0.1:1", retry_delay = 10 }
       local producer = producer_of(gone, { message_timeout = 1000 })
       assert(producer:send("t", "v", { headers = { a = "b" } }))
@@ -302,7 +302,7 @@ describe("a producer", function()
       gone:close()
     end)
 
-    it("what is late: after the client's timeout for flush, flush_timeout for close, or as long as is said", function()
+    it("late messages: after the client's timeout for flush, flush_timeout for close, or the given timeout", function()
       local gone = kafka.new { url = "http://127.0.0.1:1", timeout = 31 }
       local producer = producer_of(gone, { flush_timeout = 32 })
       assert(producer:send("t", "v"))
@@ -313,7 +313,7 @@ describe("a producer", function()
       gone:close()
     end)
 
-    it("what was not delivered when it was closed", function()
+    it("messages that were not delivered when it was closed", function()
       local gone = kafka.new { url = "http://127.0.0.1:1" }
       local producer = producer_of(gone)
       assert(producer:send("t", "v"))
@@ -329,7 +329,7 @@ describe("a producer", function()
     end)
   end)
 
-  it("that shares its queue ends the thread when it is the last to close", function()
+  it("that shares its queue ends the thread if it is the last to close", function()
     local gone = kafka.new { url = "http://127.0.0.1:1" }
     local options = { name = support.name "sender", log = false }
     local first, last = gone:producer(options), gone:producer(options)
@@ -372,7 +372,7 @@ describe("a producer", function()
       producer:close(0)
     end)
 
-    it("drops the oldest ones waiting", function()
+    it("drops the oldest waiting messages", function()
       local producer, refused = fill { overflow = "drop_oldest" }
       local stats = producer:stats()
       assert.equal(0, refused)
@@ -384,7 +384,7 @@ describe("a producer", function()
       assert.equal(hundred(1000), failures[#failures].message.value)
     end)
 
-    it("waits, but not for ever", function()
+    it("waits, but not forever", function()
       local core = require "upstash.kafka.core"
       local started = core.now()
       local producer, refused, code = fill { overflow = "block", block_timeout = 100 }
@@ -404,7 +404,7 @@ describe("a producer", function()
   end)
 
   describe("waits", function()
-    it("until what was sent is settled, or gives up waiting", function()
+    it("until every sent message is delivered or discarded, or the timeout", function()
       local gone = kafka.new { url = "http://127.0.0.1:1" }
       local producer = producer_of(gone)
       assert.is_true(producer:flush(0))
@@ -447,7 +447,7 @@ describe("a producer", function()
       assert.equal(3, #stored(topic))
     end)
 
-    it("and leaves it behind when it is collected", function()
+    it("and leaves it to the others when it is collected", function()
       local topic, name = server:topic(1, 0), support.name "left"
       for index = 1, 200 do
         assert(client:producer({ name = name }):send(topic, tostring(index)))
@@ -488,7 +488,7 @@ describe("a producer", function()
       end)
     end
 
-    it("nothing waits longer than it may, and the loss is told", function()
+    it("no message waits too long, and the loss is reported", function()
       local status, _, err = run [[
         local client = require("upstash.kafka").new { url = "http://127.0.0.1:1" }
         local producer = client:producer { flush_timeout = 200 }

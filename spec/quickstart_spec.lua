@@ -15,7 +15,7 @@ describe("F5: examples", function()
     return status, out, err
   end
 
-  it("quickstart: every line of a file comes back, and how to go on is said", function()
+  it("quickstart: every line of a file comes back, and the next steps are shown", function()
     for _ = 1, 2 do
       local status, out, err = example "quickstart.lua"
       assert.equal(0, status, err)
@@ -25,7 +25,7 @@ describe("F5: examples", function()
     end
   end)
 
-  it("quickstart takes another file", function()
+  it("quickstart accepts another file", function()
     local status, out, err = example "quickstart.lua examples/quickstart.lua"
     assert.equal(0, status, err)
     assert.is_truthy(out:find("lines of examples/quickstart.lua", 1, true))
@@ -46,7 +46,7 @@ describe("F5: examples", function()
     assert.is_truthy(out:find "^0\t%d%d:%d%d:%d%d\thello\n$", out)
   end)
 
-  it("replay prints the last hour of its partition alone", function()
+  it("replay prints only the last hour of its partition", function()
     local topic, client = server:topic(2, 0), server:client()
     local now = os.time() * 1000
     for partition, values in pairs { [0] = { other = 0 }, { old = 3660, young = 3540, new = 0 } } do
@@ -62,7 +62,7 @@ describe("F5: examples", function()
     assert.is_nil(out:find("other", 1, true), out)
   end)
 
-  it("producer says what was not delivered", function()
+  it("producer reports messages that were not delivered", function()
     local strict = support.start { max_message_bytes = 100 }
     local line = ("x"):rep(101)
     local status, out, err = shell.run(shell.lua .. " examples/producer.lua lines", {
@@ -73,7 +73,7 @@ describe("F5: examples", function()
     assert.truthy(err:find('not delivered: "' .. line .. '": ', 1, true), err)
   end)
 
-  it("produce says what failed", function()
+  it("produce reports a failure", function()
     local status, _, err = example "produce.lua not/a/topic hello"
     assert.equal(1, status)
     assert.is_truthy(err:find("not produced: ", 1, true), err)
@@ -97,7 +97,7 @@ describe("F5: examples", function()
     client:close()
   end)
 
-  it("worker handles what is there and what comes", function()
+  it("worker handles existing and new messages", function()
     local topic = server:topic(1, 3)
     local worker = shell.start(("%s examples/worker.lua %s w1"):format(shell.lua, topic),
       { environment = environment })

@@ -94,7 +94,7 @@ cd '%s'
     assert(select(2, readme:gsub("\n", "")) < 180)
   end)
 
-  it("tells no number of tests, which would be out of date", function()
+  it("gives no number of tests, which would go out of date", function()
     assert.is_nil(readme:find "%d+ passed")
   end)
 end)

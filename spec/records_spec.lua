@@ -51,7 +51,7 @@ describe("client:records", function()
     assert.equal("", replay { from = { timestamp = 99000 }, to = "latest" })
   end)
 
-  it("reads from the first one to the end", function()
+  it("reads from the first message to the end", function()
     assert.equal(numbers(1, 20), replay { to = "latest" })
     assert.equal(numbers(1, 20), replay { from = "earliest", to = "latest", max_messages = 7 })
   end)
@@ -101,7 +101,7 @@ describe("client:records", function()
     assert.equal(numbers(1, 20), values(list))
   end)
 
-  describe("A3: an answer that cannot be read", function()
+  describe("A3: a response that cannot be read", function()
     local function until_failure(from, given)
       local seen = {}
       local fine, failure = pcall(function()

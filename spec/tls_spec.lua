@@ -21,7 +21,7 @@ describe("TLS", function()
     folder.remove(place)
   end)
 
-  it("carries every call when the certificate is known", function()
+  it("carries every call if the certificate is trusted", function()
     assert.equal("https", server.url:match "^%a+")
     local client = server:client { ca_file = cert }
     local topic = support.name "secret"
@@ -32,7 +32,7 @@ describe("TLS", function()
     client:close()
   end)
 
-  it("carries what a producer has left at the end of the process", function()
+  it("carries the queue of a producer at the end of the process", function()
     local topic = support.name "left"
     local status, _, err = shell.run(("%s -e %s"):format(shell.lua, shell.quote(([[
       local client = require("upstash.kafka").new { ca_file = %q }
@@ -55,7 +55,7 @@ describe("TLS", function()
     client:close()
   end)
 
-  it("refuses a certificate that nobody vouches for", function()
+  it("refuses an untrusted certificate", function()
     local result, message, details = server:client({ retries = 0 }):topics()
     assert.is_nil(result)
     assert.equal("tls_failed", details.code)
@@ -63,7 +63,7 @@ describe("TLS", function()
     assert.is_nil(message:find(server.password, 1, true))
   end)
 
-  it("refuses a certificate of another host", function()
+  it("refuses a certificate for another host", function()
     local elsewhere, key = certificates.self_signed(place, "elsewhere", "DNS:elsewhere.example")
     local other = support.start { tls_cert = elsewhere, tls_key = key }
     local result, _, details = other:client({ ca_file = elsewhere, retries = 0 }):topics()
@@ -72,11 +72,11 @@ describe("TLS", function()
     other:stop()
   end)
 
-  it("takes any certificate when verify is false", function()
+  it("accepts any certificate if verify is false", function()
     assert.is_table(server:client({ verify = false }):topics())
   end)
 
-  it("answers a wait of a consumer when a message comes", function()
+  it("ends the wait of a consumer when a message arrives", function()
     local client, topic = server:client { ca_file = cert }, support.name "wait"
     assert(client:create_topic(topic, { partitions = 1 }))
     assert(client:produce(topic, "early"))
@@ -85,7 +85,7 @@ describe("TLS", function()
     client:close()
   end)
 
-  it("keeps a connection after a request line over the limit, and takes the next request for itself", function()
+  it("keeps a connection after a request line over the limit, and serves the next request", function()
     local answers = "-s -o /dev/null --cacert " .. cert .. " -w '%{http_code} %{num_connects}\\n'"
     local status, out = shell.run(("curl %s %s/%s --next %s -H 'X: %s' %s/topics"):format(answers, server.url,
       ("x"):rep(8300), answers, ("x"):rep(20000), server.url))
@@ -100,7 +100,7 @@ describe("TLS", function()
     assert.is_truthy(details.code)
   end)
 
-  it("names the option when a file is missing or no certificate", function()
+  it("names the option if a file is missing or not a certificate", function()
     local start = require("upstash.kafka.server").start
     local options = { listen = "127.0.0.1:0", username = "u", password = "p", data = folder.name() }
     options.tls_cert, options.tls_key = place .. "/none.crt", place .. "/here.key"

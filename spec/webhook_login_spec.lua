@@ -43,7 +43,7 @@ for _, login in ipairs(LOGINS) do
       return client:request("POST", path, { body = "v", auth = false })
     end
 
-    it("is taken in each form", function()
+    it("is accepted in each form", function()
       for _, written in ipairs(login[3]) do
         local response = hook(written(login[1]), written(login[2]))
         assert.equal(200, response.status, response.body)
@@ -51,7 +51,7 @@ for _, login in ipairs(LOGINS) do
       end
     end)
 
-    it("is not taken with another password", function()
+    it("is not accepted with another password", function()
       for _, written in ipairs { percent, form } do
         assert.equal(401, hook(written(login[1]), written(login[2] .. "x")).status)
         assert.equal(401, hook(written(login[1] .. "+"), written(login[2])).status)

@@ -65,7 +65,7 @@ describe("authorization:", function()
     assert.is_truthy(message:find('"' .. named .. '"', 1, true), name .. " names something else: " .. message)
   end
 
-  it("without a right each endpoint is a 403 that names the topic", function()
+  it("without permission each endpoint is a 403 that names the topic", function()
     local topic, group = admin:topic(1, 3), kafka_cluster.name "group"
     for name, call in pairs(calls_on(topic, group)) do
       local _, message, details = call(client)
@@ -80,7 +80,7 @@ describe("authorization:", function()
     assert.equal(3, admin_client:offsets("latest", { topic = topic, partition = 0 })[1].offset)
   end)
 
-  it("/topics lists what may be described, and health is well", function()
+  it("/topics lists the topics that may be described, and health is ok", function()
     local shown, hidden = admin:topic(2), admin:topic(1)
     grant("--operation", "Describe", "--topic", shown)
     local topics = shell.eventually(10, function()
@@ -92,7 +92,7 @@ describe("authorization:", function()
     assert.is_truthy(client:health())
   end)
 
-  it("who may describe a topic may ask for its offsets, and neither write nor read it", function()
+  it("permission to describe a topic allows offsets, and neither writing nor reading", function()
     local topic, group = admin:topic(1, 3), kafka_cluster.name "group"
     grant("--operation", "Describe", "--topic", topic)
     local calls = calls_on(topic, group)
@@ -108,7 +108,7 @@ describe("authorization:", function()
     end
   end)
 
-  it("who may write a topic may produce to it, and to no other of the same request", function()
+  it("permission to write a topic allows producing to it, and to no other in the same request", function()
     local topic, other = admin:topic(1), admin:topic(1)
     grant("--operation", "Write", "--topic", topic)
     local calls = calls_on(topic)
@@ -122,7 +122,7 @@ describe("authorization:", function()
     assert.equal(0, admin_client:offsets("latest", { topic = other, partition = 0 })[1].offset)
   end)
 
-  it("who may read a topic may fetch it, but not consume without the group", function()
+  it("permission to read a topic allows fetching it, but not consuming without the group", function()
     local topic, group = admin:topic(1, 3), kafka_cluster.name "group"
     grant("--operation", "Read", "--topic", topic)
     local calls = calls_on(topic, group)
@@ -140,7 +140,7 @@ describe("authorization:", function()
     assert.is_true(client:delete_consumer(group, "i"))
   end)
 
-  it("who has the group but not the topic consumes nothing of it, and a commit names the topic", function()
+  it("permission for the group alone allows no consuming, and a commit names the topic", function()
     local topic, group = admin:topic(1, 3), kafka_cluster.name "group"
     grant("--operation", "Read", "--group", group)
     grant("--operation", "Describe", "--topic", topic)
@@ -156,7 +156,7 @@ describe("authorization:", function()
     forbidden("commit", message, details, topic)
   end)
 
-  it("who may create and delete topics does so", function()
+  it("permission to create and delete topics allows both", function()
     local topic = kafka_cluster.name "made"
     grant("--operation", "Create", "--operation", "Delete", "--topic", topic)
     shell.eventually(10, function() return client:create_topic(topic, { partitions = 2 }) end)
@@ -164,7 +164,7 @@ describe("authorization:", function()
     assert.is_true(client:delete_topic(topic))
   end)
 
-  it("a wrong password is a 503 everywhere that says so, and never shows it", function()
+  it("a wrong password is a 503 everywhere, which says so and never shows the password", function()
     local topic, group = admin:topic(1, 3), kafka_cluster.name "group"
     local server = serve("limited", WRONG, { log_level = 4 })
     finally(function() server:stop() end)

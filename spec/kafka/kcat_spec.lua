@@ -81,7 +81,7 @@ describe("kcat and the server", function()
       } }, kcat_reads(topic))
     end)
 
-    it("null as null, and neither an empty text nor no key as something else", function()
+    it("null as null, and an empty string or a missing key unchanged", function()
       local topic = server:topic(1)
       assert(client:produce_many(topic, {
         { key = "gone", value = kafka.null, timestamp = 1 }, { key = "empty", value = "", timestamp = 2 },
@@ -125,7 +125,7 @@ describe("kcat and the server", function()
       check(8, 1, 5, "k", "f")
     end)
 
-    it("no timestamp but the one that was given", function()
+    it("no timestamp except the given one", function()
       local topic = server:topic(1)
       local _, message, details = client:produce(topic, "v", { timestamp = 0 })
       assert.same({ 400, "timestamp: an integer of 1 to 9007199254740992 expected, got 0" },
@@ -146,7 +146,7 @@ describe("kcat and the server", function()
       assert.equal("h=" .. header, message.headers)
     end)
 
-    it("what a webhook sends", function()
+    it("the message of a webhook", function()
       local topic = server:topic(1)
       local metadata = assert(client:webhook(topic, BYTES, { headers = { ["X-Event"] = "push" } }))
       local message = kcat_reads(topic)[1]
@@ -288,7 +288,7 @@ describe("kcat and the server", function()
       return rows
     end
 
-    it("what REST commits is what kafka-consumer-groups shows", function()
+    it("kafka-consumer-groups shows what REST commits", function()
       local topic, group = server:topic(2, 10), kafka_cluster.name "group"
       assert.equal(10, #consume(client, topic, 10, group))
       assert.is_true(client:commit(group, "i", {
@@ -299,7 +299,7 @@ describe("kcat and the server", function()
       assert.same({ [0] = { 5, 5, 0 }, [1] = { 5, 5, 0 } }, described(group))
     end)
 
-    it("the instance is a static member of the group, until it is deleted", function()
+    it("the instance is a static member of the group until it is deleted", function()
       local topic, group = server:topic(1, 1), kafka_cluster.name "group"
       consume(client, topic, 1, group)
       local function members() return cluster:groups { "--describe", "--members", "--verbose", "--group", group } end
@@ -309,7 +309,7 @@ describe("kcat and the server", function()
       shell.eventually(20, function() return not members():match "%si%s" end)
     end)
 
-    it("what a consumer of Kafka commits is what /committed shows, and where REST goes on", function()
+    it("/committed shows what a Kafka consumer commits, and REST continues there", function()
       local topic, group = server:topic(1, 10), kafka_cluster.name "group"
       local got = cluster:kcat { "-G", group, "-c", "4", "-q", "-X", "auto.offset.reset=earliest", topic }
       assert.equal("1\n2\n3\n4\n", got)
@@ -319,7 +319,7 @@ describe("kcat and the server", function()
       assert.equal("5", consume(client, topic, 6, group)[1].value)
     end)
 
-    it("what kafka-consumer-groups resets is what /committed shows, and -1 where nothing is", function()
+    it("/committed shows what kafka-consumer-groups resets, and -1 without a commit", function()
       local topic, group = server:topic(2, 10), kafka_cluster.name "group"
       cluster:groups { "--reset-offsets", "--group", group, "--topic", topic .. ":1", "--to-offset", "2", "--execute" }
       assert.equal(-1, server:committed(group, topic, 0))

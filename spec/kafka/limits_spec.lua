@@ -43,7 +43,7 @@ describe("a new topic for which too few brokers are there", function()
     assert.is_true(details.retry_after > 0)
   end
 
-  it("is for the cluster to mend, not for who asks", function()
+  it("is the cluster's fault, not the client's", function()
     local created, produced = kafka_cluster.name "topic", kafka_cluster.name "topic"
     unavailable(created, client:create_topic(created, { partitions = 1 }))
     unavailable(produced, client:produce(produced, "hello"))

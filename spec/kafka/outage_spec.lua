@@ -107,7 +107,7 @@ describe("without its only broker", function()
   end
 
   -- There is no coordinator until the first group exists, so this test comes first.
-  it("and before: a cluster that never had a group serves the first one", function()
+  it("a cluster that never had a group serves the first one before the outage", function()
     local topic = server:topic(1, 3)
     local _, message, details = client:delete_consumer("first", "i")
     assert.equal(404, details and details.status, message)
@@ -143,7 +143,7 @@ describe("without its only broker", function()
 
   -- A 503 would say that nothing was executed, but auto-commit commits what the deletion
   -- acknowledged.
-  it("stopped without a word: a deletion that acknowledges the last response is a 504", function()
+  it("suspended: a deletion that acknowledges the last response is a 504", function()
     local topic, group = server:topic(1, 3), kafka_cluster.name "group"
     assert.same({ "1", "2", "3" }, consume(group, "i", topic))
     cluster:pause(1)
@@ -158,7 +158,7 @@ describe("without its only broker", function()
   end)
 
   for _, outage in ipairs(outages) do
-    it(outage.name .. ": 503 within seconds, and all goes on when it is back", function()
+    it(outage.name .. ": 503 within seconds, and everything works again when it is back", function()
       local topic, group = server:topic(1, 3), kafka_cluster.name "group"
       assert.same({ "1", "2", "3" }, consume(group, "before", topic))
       assert.is_true(client:commit(group, "before"))

@@ -46,7 +46,7 @@ describe("B13: partitions that are added to a topic", function()
     assert.equal(2, count)
   end)
 
-  it("are produced to, or refused with what may be sent again", function()
+  it("are produced to, or refused with a retriable error", function()
     local topic, direct = kafka_cluster.name "topic", server:client { retries = 0 }
     cluster:topics { "--create", "--topic", topic, "--partitions", "1" }
     assert(direct:produce(topic, "0", { partition = 0 }))
@@ -79,7 +79,7 @@ describe("B7: a consume of a topic that does not exist", function()
     shell.eventually(PATIENCE, function() return assert(client:topics())[topic] == 3 end)
   end)
 
-  it("does not create it where topics are not created", function()
+  it("does not create it if automatic creation is off", function()
     local messages, message, details, topic = consume { auto_create_topics = false }
     assert.is_nil(messages)
     assert.equal(("topic %q does not exist"):format(topic), message)

@@ -45,7 +45,7 @@ describe("a message that is too large for its topic", function()
     end)
   end
 
-  it("is not refused for the sake of all", function()
+  it("gets no results if every message is like that", function()
     local _, message, details = client:produce_many(topic, { { value = LARGE }, { value = LARGE .. "y" } })
     assert.matches("all of 2 messages failed$", message)
     assert.equal("too_large", details.code)

@@ -185,7 +185,7 @@ describe("several servers on one Kafka cluster:", function()
     ok(delete(1, group, "one"))
   end)
 
-  it("any of them consumes, commits and deletes for an instance that another has", function()
+  it("any of them consumes, commits and deletes for an instance on another server", function()
     local topic, group = servers[1]:topic(1, 3), kafka_cluster.name "group"
     assert.same({ "1" }, consume(1, group, "one", topic, nil, 1))
     ok(commit(2, group, "one", topic, 1))
@@ -200,7 +200,7 @@ describe("several servers on one Kafka cluster:", function()
     end
   end)
 
-  it("with auto-commit an instance goes on at whichever server its requests come to", function()
+  it("with auto-commit an instance continues on any server that gets its requests", function()
     local topic, group = servers[1]:topic(1, 40), kafka_cluster.name "group"
     local headers, got = { ["Kafka-Auto-Offset-Reset"] = "earliest" }, {}
     for number = 1, 9 do
@@ -218,7 +218,7 @@ describe("several servers on one Kafka cluster:", function()
     ok(delete(1, group, "one"))
   end)
 
-  it("a response that was cut off comes again at another server", function()
+  it("another server redelivers a response that was cut off", function()
     local topic, group = servers[1]:topic(1, 0), kafka_cluster.name "group"
     local headers, path = { ["Kafka-Auto-Offset-Reset"] = "earliest" }, "/consume/" .. group .. "/one"
     local server = cluster:serve { password = "secret", prefetch_bytes = 64 << 20 }
@@ -246,7 +246,7 @@ describe("several servers on one Kafka cluster:", function()
     ok(delete(1, group, "one"))
   end)
 
-  it("an instance that began at the end misses nothing on its way to another server", function()
+  it("an instance that started at the end skips nothing when it moves to another server", function()
     local topic, group = servers[1]:topic(1, 3), kafka_cluster.name "group"
     local path, body = "/consume/" .. group .. "/one", { topic = topic, timeout = 2000 }
     assert.same({}, ok(post(1, path, body)))
@@ -256,7 +256,7 @@ describe("several servers on one Kafka cluster:", function()
     ok(delete(1, group, "one"))
   end)
 
-  it("what was consumed is committed by the one that knows it, and the others say so", function()
+  it("only the server that knows what was consumed commits it, and the others say so", function()
     local topic, group = servers[1]:topic(1, 3), kafka_cluster.name "group"
     assert.same({ "1", "2", "3" }, consume(1, group, "one", topic))
     local refused = commit(2, group, "one")
@@ -266,7 +266,7 @@ describe("several servers on one Kafka cluster:", function()
     assert.equal(3, servers[2]:committed(group, topic))
   end)
 
-  it("the one that lost an instance does not go on where it was", function()
+  it("a server that lost an instance does not continue at its old position", function()
     local topic, group = servers[1]:topic(1, 3), kafka_cluster.name "group"
     assert.same({ "1" }, consume(1, group, "one", topic, nil, 1)) -- and has read ahead the rest
     assert.same({ "1" }, consume(2, group, "one", topic, nil, 1))
@@ -277,7 +277,7 @@ describe("several servers on one Kafka cluster:", function()
   end)
 
   -- While librdkafka closes, it does not answer a request for a member's name.
-  it("many instances that are deleted while it is asked whose they are all leave", function()
+  it("many instances that are deleted during the query for their owners all leave", function()
     local topic, pending = servers[1]:topic(1, 1), {}
     local client = http.client(servers[1].url, servers[1].username, servers[1].password)
     local groups = {}
@@ -303,7 +303,7 @@ describe("several servers on one Kafka cluster:", function()
     end
   end)
 
-  it("an instance that has no partition is deleted by any of them", function()
+  it("any of them deletes an instance without partitions", function()
     local topic, group = servers[1]:topic(1, 1), kafka_cluster.name "group"
     assert.same({ "1" }, consume(1, group, "one", topic))
     assert.same({}, consume(2, group, "two", topic, 1000))
@@ -319,7 +319,7 @@ describe("several servers on one Kafka cluster:", function()
     all_let_go(group)
   end)
 
-  it("an instance whose topic is gone is deleted by any of them", function()
+  it("any of them deletes an instance whose topic is gone", function()
     local topic, group = servers[1]:topic(1, 1), kafka_cluster.name "group"
     assert.same({ "1" }, consume(1, group, "one", topic))
     cluster:topics { "--delete", "--topic", topic }
@@ -328,7 +328,7 @@ describe("several servers on one Kafka cluster:", function()
     all_let_go(group)
   end)
 
-  it("an instance that was deleted at another server does not come back", function()
+  it("an instance that another server deleted does not come back", function()
     local topic, group = servers[1]:topic(1, 1), kafka_cluster.name "group"
     assert.same({ "1" }, consume(1, group, "one", topic))
     ok(delete(2, group, "one"))
@@ -349,7 +349,7 @@ describe("several servers on one Kafka cluster:", function()
     ok(delete(3, group, "waits"))
   end)
 
-  it("another instance's takeovers are no rebalance for the group", function()
+  it("another instance's takeovers do not rebalance the group", function()
     local topic, group = servers[1]:topic(2, 0), kafka_cluster.name "group"
     consume(2, group, "stays", topic, 1000)
     consume(1, group, "moves", topic, 1000)
@@ -377,7 +377,7 @@ describe("several servers on one Kafka cluster:", function()
 
   -- Behind nginx ----------------------------------------------------------------------------------
 
-  it("behind a plain round robin nothing is lost while one after another is killed", function()
+  it("behind plain round robin no message is lost while servers are killed one after another", function()
     local lines = {}
     for number, server in ipairs(servers) do lines[number] = ("server %s;"):format(server.url:match "//(.*)") end
     local front = plain_nginx.start(ROUND_ROBIN, { SERVERS = table.concat(lines, " ") })
@@ -432,7 +432,7 @@ describe("several servers on one Kafka cluster:", function()
 
   -- With round robin, the server that is asked what the instance holds is never the one that has
   -- it.
-  it("a loop that starts at the end keeps its start when two servers take turns", function()
+  it("a loop that starts at the end keeps its starting point when two servers alternate", function()
     local front = plain_nginx.start(ROUND_ROBIN, {
       SERVERS = ("server %s; server %s;"):format(servers[1].url:match "//(.*)", servers[2].url:match "//(.*)"),
     })
@@ -497,7 +497,7 @@ describe("several servers on one Kafka cluster:", function()
 
     after_each(function() front:stop() end)
 
-    it("keeps an instance on one server, and spreads instances over all", function()
+    it("keeps an instance on one server, and spreads instances over all servers", function()
       local topic, used = servers[1]:topic(1, 3), {}
       for _ = 1, 8 do
         local group = kafka_cluster.name "group"
@@ -514,7 +514,7 @@ describe("several servers on one Kafka cluster:", function()
       assert.is_true(count(used) > 1)
     end)
 
-    it("has another server take over the instances of one that is gone", function()
+    it("moves the instances of a dead server to another one", function()
       local topic, group = servers[1]:topic(1, 2), kafka_cluster.name "group"
       assert.same({ "1" }, read(group, topic))
       local gone = holders(group)[1]
@@ -523,7 +523,7 @@ describe("several servers on one Kafka cluster:", function()
       assert.same({ "1" }, read(group, topic))
     end)
 
-    it("lets bodies pass, of GET too", function()
+    it("passes on bodies, also of GET", function()
       local topic = servers[1]:topic(1, 0)
       local body = cjson.encode { { value = ("v"):rep(2000000) } }
       assert.equal(413, request("POST", "/produce/" .. topic, { body = body, timeout = 20 }).status)
@@ -539,7 +539,7 @@ describe("several servers on one Kafka cluster:", function()
       assert.same({ "a", "b", "c", "d" }, values)
     end)
 
-    it("says in JSON that no server is there", function()
+    it("says in JSON that no server answers", function()
       front:stop()
       local free = free_port
       front = start { "127.0.0.1:" .. free(), "127.0.0.1:" .. free(), "127.0.0.1:" .. free() }

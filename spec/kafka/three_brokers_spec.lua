@@ -70,7 +70,7 @@ describe("three brokers", function()
     return shell.eventually(60, function() return cluster:leader(TOPIC, partition) end)
   end
 
-  it("lose and reorder nothing that was acknowledged when a leader is killed and another one pauses", function()
+  it("neither lose nor reorder acknowledged messages when one leader is killed and another pauses", function()
     for index = 1, PRODUCERS do work("insist", index) end
     for index = 1, CONSUMERS do work("follow", index) end
     progress("insist", "ok", 20)

@@ -96,7 +96,7 @@ local function check_refused(server, cause)
   return table.concat(said, "\n")
 end
 
-describe("a broker that speaks TLS with those whose certificate it knows", function()
+describe("a broker that requires a known client certificate", function()
   local place, cluster, good
 
   lazy_setup(function()
@@ -130,7 +130,7 @@ describe("a broker that speaks TLS with those whose certificate it knows", funct
     return server
   end
 
-  it("carries every call, and nobody sees the key's password", function()
+  it("serves every call, and the key's password is never shown", function()
     local server = serve { debug = "conf,broker,security" }
     check_calls(server)
     local shown = all_that_shows(server)
@@ -164,7 +164,7 @@ describe("a broker that speaks TLS with those whose certificate it knows", funct
     end)
   end
 
-  it("is refused at another name than its certificate's, unless that is not looked at", function()
+  it("is refused under a name that its certificate lacks, unless names are not checked", function()
     local elsewhere = { brokers = "localhost:" .. cluster.brokers:match ":(%d+)$" }
     check_refused(serve({ ["broker.address.family"] = "v4" }, elsewhere), "certificate verify failed")
     local server = serve({
@@ -188,7 +188,7 @@ describe("a broker that speaks TLS with those whose certificate it knows", funct
     return err
   end
 
-  it("is not even asked where the key cannot be had: the command says which property it is", function()
+  it("is not contacted if the key cannot be read: the command names the property", function()
     local password, wrong, missing = place .. "/password", place .. "/wrong-password", place .. "/missing"
     local locked = "ssl%.key%.location failed: .*ssl%.key%.password is missing or wrong\n$"
     local other = { ["ssl.key.location"] = place .. "/strange.key" }
@@ -203,7 +203,7 @@ describe("a broker that speaks TLS with those whose certificate it knows", funct
   end)
 end)
 
-describe("a broker that asks for a password over TLS", function()
+describe("a broker that requires a password over TLS", function()
   local place, cluster
 
   lazy_setup(function()
@@ -229,14 +229,14 @@ describe("a broker that asks for a password over TLS", function()
     return server
   end
 
-  it("carries every call", function()
+  it("serves every call", function()
     local server = serve "admin-secret"
     check_calls(server)
     assert.is_nil(all_that_shows(server):find("admin-secret", 1, true))
   end)
 
   -- A call that requests the read-ahead sets the credentials again: they must be the same.
-  it("knows those who log in again after they read much", function()
+  it("accepts clients that log in again after reading much", function()
     local server = serve "admin-secret"
     local client, topic, group = server:client(), server:topic(1), kafka_cluster.name "group"
     local value, count, wave = ("x"):rep(1024), 4000, {}
@@ -271,7 +271,7 @@ describe("a broker that asks for a password over TLS", function()
     client:close()
   end)
 
-  it("refuses a wrong password, which nobody sees", function()
+  it("refuses a wrong password, which is never shown", function()
     local server = serve(WRONG)
     local said = check_refused(server, "Invalid username or password")
     assert.is_nil((said .. all_that_shows(server)):find(WRONG, 1, true))

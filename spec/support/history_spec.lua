@@ -29,12 +29,12 @@ describe("history.check_retrying", function()
     assert.same({ acknowledged = 3, failed = 2, open = 1, duplicates = 1 }, counts)
   end)
 
-  it("takes a late copy of an earlier message for a copy", function()
+  it("recognises a late copy of an earlier message", function()
     assert.same({}, (check({ "a:1", "a:2", "a:3", "a:2" },
       { "try t a:1", "ok 0 0", "try t a:2", "failed timeout", "try t a:2", "ok 0 1", "try t a:3", "ok 0 2" })))
   end)
 
-  it("finds what was acknowledged and is not kept, or is kept elsewhere", function()
+  it("finds an acknowledged message that is missing or stored elsewhere", function()
     assert.same({ "acknowledged but lost: t a:3" }, (check({ "a:1", "a:2", "a:2" }, EVENTS)))
     assert.same({ "never sent: t b:1", "acknowledged but lost: t a:3" },
       (check({ "a:1", "a:2", "a:2", "b:1", "a:3" }, EVENTS)))

@@ -35,7 +35,7 @@ local function cases(describe, it, new, features)
   end
 
   describe("a request on the wire", function()
-    it("is what prepare says, with credentials and no 100-continue", function()
+    it("is as prepared, with credentials and without 100-continue", function()
       local server = canned.start { "accept", "read", canned.answer(200, METADATA), "close" }
       local client = client_of(server)
       local prepared = client:prepare("produce", "t", ("x"):rep(2000000), { key = "k" })
@@ -131,7 +131,7 @@ local function cases(describe, it, new, features)
       answers('HTTP/1.0 200 OK\r\n\r\n{"t":1}', "close")
     end)
 
-    it("may follow interim ones", function()
+    it("may follow interim responses", function()
       answers('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n'
         .. 'HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"t":1}')
     end)
@@ -158,7 +158,7 @@ local function cases(describe, it, new, features)
       assert.same({ error = message, code = "connect_failed", retriable = true }, details)
     end)
 
-    it("of a URL that is none says so", function()
+    it("for a malformed URL says so", function()
       local result, message, details = new({ url = "http://[::1", retries = 0 }):topics()
       assert.is_nil(result)
       assert.truthy(message:find "URL")
@@ -171,7 +171,7 @@ local function cases(describe, it, new, features)
       assert.truthy(({ resolve_failed = true, connect_failed = true })[details.code], details.code)
     end)
 
-    it("of TLS is tls_failed, and is not tried again", function()
+    it("of TLS is tls_failed, and is not retried", function()
       local server = canned.start { "accept", "send HTTP/1.1 400 Bad Request\r\n\r\n", "close", "nobody" }
       local client = new { url = "https://127.0.0.1:" .. server.port, retries = 2, retry_delay = 1 }
       local _, _, details = client:topics()
@@ -229,23 +229,23 @@ local function cases(describe, it, new, features)
       assert.equal(#answer + 1, #server:finish())
     end
 
-    it("A9: of an answer that is cut at any byte is connection_lost", function()
+    it("A9: of a response cut at any byte is connection_lost", function()
       cut_everywhere("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " .. #METADATA
         .. "\r\nConnection: keep-alive\r\n\r\n" .. METADATA)
     end)
 
-    it("A9: of chunks that are cut at any byte is connection_lost", function()
+    it("A9: of chunks cut at any byte is connection_lost", function()
       local answer = ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x;x=y\r\n%s\r\n1\r\n]\r\n0\r\n"):format(
         #METADATA - 1, METADATA:sub(1, -2))
       cut_everywhere(answer .. "X: y\r\n\r\n", nil, #answer)
     end)
 
-    it("A9: of an answer behind an interim one that is cut at any byte is connection_lost", function()
+    it("A9: of a response after an interim one, cut at any byte, is connection_lost", function()
       cut_everywhere("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n"
         .. "HTTP/1.1 200 OK\r\nContent-Length: " .. #METADATA .. "\r\n\r\n" .. METADATA)
     end)
 
-    it("A9: of an answer without a length that is cut at any byte is connection_lost", function()
+    it("A9: of a response without a length, cut at any byte, is connection_lost", function()
       cut_everywhere("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" .. METADATA)
     end)
 
@@ -262,13 +262,13 @@ local function cases(describe, it, new, features)
         return bytes
       end
 
-      it("A9: of a zipped answer that is cut at any byte is connection_lost", function()
+      it("A9: of a compressed response cut at any byte is connection_lost", function()
         local bytes = zipped(METADATA)
         cut_everywhere("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " .. #bytes .. "\r\n\r\n"
           .. bytes, { compress = true })
       end)
 
-      it("A9: of a zipped answer without a length that is cut before the end of its JSON is connection_lost", function()
+      it("A9: of a compressed response without a length, cut inside its JSON, is connection_lost", function()
         local head, bytes = "HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\n", zipped(METADATA)
         for _, length in ipairs { 0, 1, 9, 10, 11, 20, 40 } do
           local details = fails({ "accept", "read", "send " .. head .. bytes:sub(1, length), "close" },
@@ -278,7 +278,7 @@ local function cases(describe, it, new, features)
       end)
     end
 
-    it("A9: of an answer that is whole, but no JSON, stays bad_response", function()
+    it("A9: of a complete response that is not JSON stays bad_response", function()
       for _, head in ipairs { "HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n" } do
         assert.equal("bad_response", fails({ "accept", "read", "send " .. head .. "<html>", "close" }).code)
       end
@@ -302,7 +302,7 @@ local function cases(describe, it, new, features)
         details)
     end)
 
-    it("B11: carries a Retry-After that is a date, in each of the three forms", function()
+    it("B11: carries a Retry-After date in each of the three formats", function()
       local function delay_of(value)
         return fails({ "accept", "read", canned.answer(429, "{}", { "Retry-After: " .. value }) }).retry_after
       end
@@ -325,7 +325,7 @@ local function cases(describe, it, new, features)
       assert.equal("the server cannot serve this now", details.error)
     end)
 
-    it("of a response over max_response_bytes is response_too_large, at the limit it is none", function()
+    it("of a response over max_response_bytes is response_too_large; at the limit there is none", function()
       local options = { max_response_bytes = #METADATA }
       local server = canned.start { "accept", "read", canned.answer(200, METADATA) }
       assert.equal(7, client_of(server, options):produce("t", "v").offset)
@@ -335,7 +335,7 @@ local function cases(describe, it, new, features)
       assert.is_false(details.retriable)
     end)
 
-    it("A3: of a response that is too large says where it begins, and how to get it again", function()
+    it("A3: of a response that is too large says where it starts, and how to get it again", function()
       local body = '[{"topic":"t.x","partition":3,"offset":17,"timestamp":1,"key":"","value":"' .. ("x"):rep(5000)
         .. '","headers":[]}]'
       local function consume(client) return client:consume("g", "i", "t.x") end
@@ -357,7 +357,7 @@ local function cases(describe, it, new, features)
       assert.same({ "response_too_large" }, { details.code, details.position })
     end)
 
-    it("A3: of a consume that may have been carried out says how to get its messages again", function()
+    it("A3: of a consume that may have been executed says how to get its messages again", function()
       local function consume(client) return client:consume("g", "i", "t") end
       for _, steps in ipairs { { "accept", "read", "close" }, { "accept", "read", canned.answer(502, "{}") },
         { "accept", "read", canned.answer(200, "<html>") }, { "accept", "read", canned.answer(504, "{}") } } do
@@ -370,7 +370,7 @@ local function cases(describe, it, new, features)
     end)
 
     if features.gzip then
-      it("counts a zipped response by what it unpacks to", function()
+      it("counts the decompressed bytes of a response", function()
         local pipe = assert(io.popen "head -c 4000 /dev/zero | tr '\\0' ' ' | gzip -n")
         local zipped = pipe:read "*a"
         pipe:close()
@@ -395,7 +395,7 @@ local function cases(describe, it, new, features)
       assert.equal("response_too_large", details.code)
     end)
 
-    it("of chunks that are none is one that says so", function()
+    it("of malformed chunks says so", function()
       local details = fails { "accept", "read",
         "send HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "close" }
       assert.truthy(({ bad_response = true, connection_lost = true })[details.code], details.code)
@@ -415,7 +415,7 @@ local function cases(describe, it, new, features)
       assert.equal(1, #log)
     end)
 
-    it("leaves a client that works again", function()
+    it("leaves a usable client", function()
       local server = canned.start { "accept", "read", "close", "accept", "read", canned.answer(200, METADATA) }
       local client = client_of(server)
       assert.is_nil((client:produce("t", "v")))
@@ -464,7 +464,7 @@ local function cases(describe, it, new, features)
       assert.is_true(socket.gettime() - start >= 0.3)
     end)
 
-    it("does not start a wait that outlasts the call's time", function()
+    it("does not start a wait that outlasts the call's timeout", function()
       local result, log, _, details = again({ canned.answer(503, "{}", { "Retry-After: 2" }), "close", "deaf" },
         produce, { timeout = 1900 })
       assert.is_nil(result)
@@ -473,7 +473,7 @@ local function cases(describe, it, new, features)
       assert.equal(1, #log)
     end)
 
-    it("gives up after the attempts that it has", function()
+    it("ends after the configured attempts", function()
       local bad = canned.answer(503, '{"error":"down","status":503}')
       local result, log, message = again({ bad, "read", bad, "read", bad }, produce)
       assert.is_nil(result)
@@ -481,7 +481,7 @@ local function cases(describe, it, new, features)
       assert.equal(3, #log)
     end)
 
-    it("never sends a produce or a consume twice when its answer is lost", function()
+    it("never sends a produce or a consume twice after a lost response", function()
       for _, call in ipairs { produce, consume } do
         local result, log, _, details = again({ "close", "nobody" }, call)
         assert.is_nil(result)
@@ -506,7 +506,7 @@ local function cases(describe, it, new, features)
       end
     end)
 
-    it("is none when a kept connection dies with a produce on it and no other one can be made", function()
+    it("does not happen if a kept connection dies with a produce on it and no new one can be made", function()
       for _, call in ipairs { produce, consume } do
         local result, log, message, details = again({ canned.answer(200, '{"t":1}'), "read", "deaf", "close" },
           function(client)
@@ -520,7 +520,7 @@ local function cases(describe, it, new, features)
       end
     end)
 
-    it("is not needed when a kept connection was closed while nobody used it", function()
+    it("is not needed if a kept connection was closed while idle", function()
       local answer = canned.answer(200, METADATA)
       local server = canned.start { "accept", "read", answer, "close", "mark", "accept", "read", answer }
       local client = client_of(server)
@@ -531,7 +531,7 @@ local function cases(describe, it, new, features)
       assert.equal(2, #server:finish())
     end)
 
-    it("F8: is not needed after an answer that ends its connection: the next request takes another one", function()
+    it("F8: is not needed after a response that closes its connection: the next request opens another one", function()
       for _, line in ipairs { "Connection: close", "connection: Close" } do
         local server = canned.start { "accept", "read", canned.answer(200, METADATA, { line }), "accept", "read",
           canned.answer(200, METADATA) }
@@ -543,7 +543,7 @@ local function cases(describe, it, new, features)
       end
     end)
 
-    it("F8: is not needed after an answer of HTTP/1.0, which ends its connection too", function()
+    it("F8: is not needed after an HTTP/1.0 response, which closes its connection too", function()
       local server = canned.start { "accept", "read",
         ("send HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#METADATA, METADATA), "accept", "read",
         canned.answer(200, METADATA) }
@@ -554,26 +554,26 @@ local function cases(describe, it, new, features)
       assert.equal(2, #server:finish())
     end)
 
-    it("sends what reads only once more when its answer is lost", function()
+    it("repeats a request that only reads after a lost response", function()
       local result, log = again({ "close", "accept", "read", canned.answer(200, '{"t":1}') }, topics)
       assert.same({ t = 1 }, result)
       assert.equal(2, #log)
     end)
 
-    it("does not follow a 502 of a produce: a gateway may have passed it on", function()
+    it("does not follow a 502 for a produce: a gateway may have passed it on", function()
       local result, log = again({ canned.answer(502, "{}") }, produce)
       assert.is_nil(result)
       assert.equal(1, #log)
       assert.same({ t = 1 }, (again({ canned.answer(502, "{}"), "read", canned.answer(200, '{"t":1}') }, topics)))
     end)
 
-    it("does not follow what no retry can mend", function()
+    it("does not follow a permanent failure", function()
       local result, log = again({ canned.answer(401, "{}") }, topics)
       assert.is_nil(result)
       assert.equal(1, #log)
     end)
 
-    it("is none for health", function()
+    it("never happens for health", function()
       local result, log, message, details = again({ canned.answer(503,
         '{"error":"the disk is full","status":503,"engine":"log"}', { "Retry-After: 1" }) },
         function(client) return client:health() end)
