@@ -8,7 +8,7 @@ enum { KEPT_BYTES = 4 << 20 }; /* bytes of a body kept for the next call */
 
 static int collect(lua_State *L)
 {
-  struct uk_call_memory *memory = luaL_checkudata(L, 1, MEMORY_TYPE);
+  struct uk_lua_call_memory *memory = luaL_checkudata(L, 1, MEMORY_TYPE);
   uk_client_request_free(&memory->request);
   uk_buffer_free(&memory->response);
   uk_buffer_free(&memory->url);
@@ -17,16 +17,16 @@ static int collect(lua_State *L)
 
 static const luaL_Reg metamethods[] = {{"__gc", collect}, {NULL, NULL}};
 
-void uk_call_memory_register(lua_State *L)
+void uk_lua_call_memory_register(lua_State *L)
 {
   lua_newtable(L);
   uk_lua_newtype(L, MEMORY_TYPE, metamethods);
   lua_pop(L, 1);
 }
 
-static struct uk_call_memory *create(lua_State *L, size_t response_limit)
+static struct uk_lua_call_memory *create(lua_State *L, size_t response_limit)
 {
-  struct uk_call_memory *memory = lua_newuserdata(L, sizeof *memory);
+  struct uk_lua_call_memory *memory = lua_newuserdata(L, sizeof *memory);
   uk_client_request_init(&memory->request);
   uk_buffer_init(&memory->response, response_limit);
   uk_buffer_init(&memory->url, UK_REQUEST_PATH_MAX + UK_SETTINGS_URL_MAX);
@@ -35,10 +35,11 @@ static struct uk_call_memory *create(lua_State *L, size_t response_limit)
   return memory;
 }
 
-struct uk_call_memory *uk_call_memory_take(lua_State *L, int companion, size_t response_limit)
+struct uk_lua_call_memory *uk_lua_call_memory_take(lua_State *L, int companion,
+                                                   size_t response_limit)
 {
   lua_rawgeti(L, companion, UK_COMPANION_MEMORY);
-  struct uk_call_memory *memory = lua_touserdata(L, -1);
+  struct uk_lua_call_memory *memory = lua_touserdata(L, -1);
   if (memory == NULL) {
     lua_pop(L, 1);
     return create(L, response_limit);
@@ -48,9 +49,9 @@ struct uk_call_memory *uk_call_memory_take(lua_State *L, int companion, size_t r
   return memory;
 }
 
-void uk_call_memory_give(lua_State *L, int companion, int index)
+void uk_lua_call_memory_give(lua_State *L, int companion, int index)
 {
-  struct uk_call_memory *memory = lua_touserdata(L, index);
+  struct uk_lua_call_memory *memory = lua_touserdata(L, index);
   if (memory->request.body.capacity > KEPT_BYTES)
     uk_buffer_free(&memory->request.body);
   if (memory->response.capacity > KEPT_BYTES)

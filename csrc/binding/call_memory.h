@@ -9,7 +9,7 @@
 #include "binding/compat.h"
 #include "client/request.h"
 
-struct uk_call_memory {
+struct uk_lua_call_memory {
   struct uk_client_request request;
   struct uk_buffer response;
   struct uk_buffer url; /* for a request that is only prepared */
@@ -19,12 +19,13 @@ struct uk_call_memory {
 enum { UK_COMPANION_MEMORY = 1, UK_COMPANION_ENCODE };
 
 /* Call it once for each Lua state. */
-void uk_call_memory_register(lua_State *L);
+void uk_lua_call_memory_register(lua_State *L);
 
 /* Pushes a call memory, which it removes from the table at `companion` or creates. */
-struct uk_call_memory *uk_call_memory_take(lua_State *L, int companion, size_t response_limit);
+struct uk_lua_call_memory *uk_lua_call_memory_take(lua_State *L, int companion,
+                                                   size_t response_limit);
 
 /* Puts the call memory at `index` back and frees buffers that are too large to keep. */
-void uk_call_memory_give(lua_State *L, int companion, int index);
+void uk_lua_call_memory_give(lua_State *L, int companion, int index);
 
 #endif

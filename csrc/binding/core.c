@@ -64,7 +64,7 @@ int luaopen_upstash_kafka_core(lua_State *L)
   lua_newtable(L);
   uk_lua_setfuncs(L, functions, 0);
   uk_lua_setfuncs(L, uk_lua_clock_functions, 0);
-  uk_call_memory_register(L);
+  uk_lua_call_memory_register(L);
   uk_lua_client_register(L);
   uk_lua_add_calls(L);
   lua_pushcfunction(L, uk_lua_producer_new);

@@ -13,9 +13,10 @@ enum { JSON_BYTES_MAX = UK_REQUEST_BODY_MAX, SAFE_DEFAULT = 10, RATIO_DEFAULT = 
 enum { TEXTS = 1, CJSON, STYLE, SPARSE, EMPTY, ENCODE_UPVALUES = EMPTY };
 enum { ARRAY_MT = STYLE, MARKED = SPARSE, DECODE_UPVALUES = MARKED };
 
-static struct uk_call_memory *take_text(lua_State *L)
+static struct uk_lua_call_memory *take_text(lua_State *L)
 {
-  struct uk_call_memory *memory = uk_call_memory_take(L, lua_upvalueindex(TEXTS), JSON_BYTES_MAX);
+  struct uk_lua_call_memory *memory =
+    uk_lua_call_memory_take(L, lua_upvalueindex(TEXTS), JSON_BYTES_MAX);
   uk_buffer_clear(&memory->response);
   return memory;
 }
@@ -76,7 +77,7 @@ static int encode(lua_State *L)
   struct uk_lua_json_fault fault;
   lua_settop(L, 1);
   const struct uk_lua_json_style style = read_style(L);
-  struct uk_call_memory *memory = take_text(L);
+  struct uk_lua_call_memory *memory = take_text(L);
   struct uk_buffer *text = &memory->response;
   const bool fine = uk_lua_json_encode(L, 1, &style, text, &fault);
   check_memory(L, text);
@@ -87,7 +88,7 @@ static int encode(lua_State *L)
     results = refuse(L, "more than 256 MiB of JSON", "");
   else
     lua_pushlstring(L, text->data, text->length);
-  uk_call_memory_give(L, lua_upvalueindex(TEXTS), 2);
+  uk_lua_call_memory_give(L, lua_upvalueindex(TEXTS), 2);
   return results;
 }
 
@@ -128,7 +129,7 @@ static int decode(lua_State *L)
   if (lua_type(L, 1) != LUA_TSTRING)
     return uk_lua_misuse_type(L, &blame, NULL, "string", 1);
   const char *given = lua_tolstring(L, 1, &length);
-  struct uk_call_memory *memory = take_text(L);
+  struct uk_lua_call_memory *memory = take_text(L);
   struct uk_buffer *text = &memory->response;
   uk_buffer_append(text, given, length);
   check_memory(L, text);
@@ -142,7 +143,7 @@ static int decode(lua_State *L)
   const bool fine =
     uk_lua_json_push(&target, uk_json_next(&json)) && uk_json_next(&json) == UK_JSON_END;
   const int results = fine ? 1 : fail(L, &target);
-  uk_call_memory_give(L, lua_upvalueindex(TEXTS), 2);
+  uk_lua_call_memory_give(L, lua_upvalueindex(TEXTS), 2);
   return results;
 }
 

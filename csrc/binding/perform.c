@@ -15,7 +15,7 @@ struct call {
   struct uk_lua_client *client;
   const struct uk_lua_call_row *row;
   int companion, place; /* stack indices; `place` is that of `memory` */
-  struct uk_call_memory *memory;
+  struct uk_lua_call_memory *memory;
 };
 
 static struct call take_memory(lua_State *L, struct uk_lua_client *client,
@@ -25,7 +25,7 @@ static struct call take_memory(lua_State *L, struct uk_lua_client *client,
   uk_lua_get_companion(L, 1);
   call.companion = lua_gettop(L);
   call.memory =
-    uk_call_memory_take(L, call.companion, (size_t)client->settings.options.max_response_bytes);
+    uk_lua_call_memory_take(L, call.companion, (size_t)client->settings.options.max_response_bytes);
   call.place = lua_gettop(L);
   return call;
 }
@@ -55,7 +55,7 @@ static bool produces_many(const struct uk_lua_call_row *row)
 /* Gives the call memory back. The results are on top of the stack; returns their number. */
 static int finish_call(const struct call *call, int results)
 {
-  uk_call_memory_give(call->L, call->companion, call->place);
+  uk_lua_call_memory_give(call->L, call->companion, call->place);
   return results;
 }
 

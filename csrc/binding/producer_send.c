@@ -80,7 +80,7 @@ static int enqueue_with_headers(struct uk_lua_arguments *arguments,
                                 const struct uk_message *message)
 {
   lua_State *L = arguments->L;
-  struct uk_call_memory *memory = uk_call_memory_take(L, arguments->companion, 0);
+  struct uk_lua_call_memory *memory = uk_lua_call_memory_take(L, arguments->companion, 0);
   const int place = lua_gettop(L);
   arguments->request = &memory->request;
   uk_buffer_clear(&memory->request.body);
@@ -90,7 +90,7 @@ static int enqueue_with_headers(struct uk_lua_arguments *arguments,
   const int results = headers->error != UK_OK
                         ? uk_lua_push_error(L, headers->error, NULL)
                         : enqueue(L, producer, message, uk_buffer_slice(headers));
-  uk_call_memory_give(L, arguments->companion, place);
+  uk_lua_call_memory_give(L, arguments->companion, place);
   return results;
 }
 

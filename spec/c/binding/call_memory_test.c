@@ -9,14 +9,14 @@ enum { COMPANION = 1, KEPT = 4 << 20, LIMIT = 64 << 20 };
 
 static lua_State *L;
 
-static struct uk_call_memory *take(size_t limit)
+static struct uk_lua_call_memory *take(size_t limit)
 {
-  return uk_call_memory_take(L, COMPANION, limit);
+  return uk_lua_call_memory_take(L, COMPANION, limit);
 }
 
 static void give(void)
 {
-  uk_call_memory_give(L, COMPANION, lua_gettop(L));
+  uk_lua_call_memory_give(L, COMPANION, lua_gettop(L));
   lua_settop(L, COMPANION);
 }
 
@@ -24,14 +24,14 @@ static void open_state(void)
 {
   L = luaL_newstate();
   REQUIRE(L != NULL);
-  uk_call_memory_register(L);
+  uk_lua_call_memory_register(L);
   lua_newtable(L);
 }
 
 static void is_taken_by_one_call_at_a_time(void)
 {
   open_state();
-  struct uk_call_memory *first = take(LIMIT), *nested = take(LIMIT);
+  struct uk_lua_call_memory *first = take(LIMIT), *nested = take(LIMIT);
   CHECK(first != nested);
   lua_pop(L, 1);
   give();
@@ -61,7 +61,7 @@ static size_t kept(struct uk_buffer *buffer, size_t capacity)
 static void keeps_buffers_up_to_four_mebibytes(void)
 {
   open_state();
-  struct uk_call_memory *memory = take(LIMIT);
+  struct uk_lua_call_memory *memory = take(LIMIT);
   CHECK_EQ_INT(kept(&memory->response, KEPT), KEPT);
   CHECK_EQ_INT(kept(&memory->response, KEPT + 1), 0);
   CHECK_EQ_INT(kept(&memory->request.body, KEPT), KEPT);
