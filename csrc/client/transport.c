@@ -372,7 +372,7 @@ static enum uk_error listed_error(CURLcode code)
   return UK_E_TRANSPORT_FAILED;
 }
 
-static bool says_unsent(enum uk_error error)
+static bool is_unsent(enum uk_error error)
 {
   return error == UK_E_CONNECT_FAILED || error == UK_E_RESOLVE_FAILED || error == UK_E_TLS_FAILED;
 }
@@ -391,7 +391,7 @@ static enum uk_error error_of(struct uk_transport *transport, CURLcode code)
       transport->sends == 0) /* the request was not sent: it can be retried */
     return UK_E_CONNECT_FAILED;
 #endif
-  if (says_unsent(error) && transport->sends > 0) {
+  if (is_unsent(error) && transport->sends > 0) {
     /* A kept-alive connection died with the request on it, and curl could not connect again. */
     transport->message[0] = '\0';
     return UK_E_CONNECTION_LOST;

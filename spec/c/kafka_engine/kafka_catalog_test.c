@@ -87,7 +87,7 @@ static void knows_which_partitions_have_no_leader(void)
   uk_kafka_catalog_init(&catalog);
   (void)learn(said("t", 3, 1, RD_KAFKA_RESP_ERR_NO_ERROR), &partitions);
   CHECK(!leaderless(0) && leaderless(1) && !leaderless(2) && !leaderless(3));
-  CHECK(uk_kafka_catalog_find(&catalog, uk_slice_text("t"))->said_at > 0);
+  CHECK(uk_kafka_catalog_find(&catalog, uk_slice_text("t"))->reported_at > 0);
   (void)learn(said("t", 3, 9, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE), &partitions);
   CHECK(leaderless(0) && leaderless(1) && leaderless(2));
   (void)learn(said("t", 3, 2, RD_KAFKA_RESP_ERR_NO_ERROR), &partitions);

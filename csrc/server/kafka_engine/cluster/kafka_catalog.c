@@ -62,19 +62,19 @@ void uk_kafka_catalog_forget(struct uk_kafka_catalog *catalog, struct uk_slice n
 
 /* Learning. */
 
-static void keep_leaderless(struct uk_kafka_topic *topic, const rd_kafka_metadata_topic_t *said)
+static void keep_leaderless(struct uk_kafka_topic *topic, const rd_kafka_metadata_topic_t *reported)
 {
-  topic->said_at = uk_clock_monotonic();
+  topic->reported_at = uk_clock_monotonic();
   topic->leaderless_count = 0;
   free(topic->leaderless);
   topic->leaderless = NULL;
-  for (int i = 0; i < said->partition_cnt; i++) {
-    if (said->partitions[i].leader >= 0)
+  for (int i = 0; i < reported->partition_cnt; i++) {
+    if (reported->partitions[i].leader >= 0)
       continue;
     if (topic->leaderless == NULL)
-      topic->leaderless = calloc((size_t)said->partition_cnt, sizeof *topic->leaderless);
+      topic->leaderless = calloc((size_t)reported->partition_cnt, sizeof *topic->leaderless);
     if (topic->leaderless != NULL)
-      topic->leaderless[topic->leaderless_count++] = said->partitions[i].id;
+      topic->leaderless[topic->leaderless_count++] = reported->partitions[i].id;
   }
 }
 
@@ -90,46 +90,48 @@ static void forget_unseen(struct uk_kafka_catalog *catalog)
 }
 
 rd_kafka_resp_err_t uk_kafka_catalog_learn(struct uk_kafka_catalog *catalog,
-                                           const rd_kafka_metadata_topic_t *said,
+                                           const rd_kafka_metadata_topic_t *reported,
                                            int32_t *partitions)
 {
-  struct uk_slice name = uk_slice_text(said->topic);
-  enum uk_error error = uk_kafka_error(said->err);
-  *partitions = said->partition_cnt;
+  struct uk_slice name = uk_slice_text(reported->topic);
+  enum uk_error error = uk_kafka_error(reported->err);
+  *partitions = reported->partition_cnt;
   if (uk_topic_name_internal(name) || error == UK_E_BAD_REQUEST)
     error = UK_E_NOT_FOUND;
-  if (said->partition_cnt > 0 && (error == UK_OK || error == UK_E_UNAVAILABLE)) {
-    struct uk_kafka_topic *kept = uk_kafka_catalog_keep(catalog, name, said->partition_cnt);
+  if (reported->partition_cnt > 0 && (error == UK_OK || error == UK_E_UNAVAILABLE)) {
+    struct uk_kafka_topic *kept = uk_kafka_catalog_keep(catalog, name, reported->partition_cnt);
     if (kept != NULL)
-      keep_leaderless(kept, said);
+      keep_leaderless(kept, reported);
     return RD_KAFKA_RESP_ERR_NO_ERROR; /* a moving leader does not end the topic */
   }
   if (error == UK_E_NOT_FOUND) {
     uk_kafka_catalog_forget(catalog, name);
     return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
   }
-  return error == UK_OK ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : said->err;
+  return error == UK_OK ? RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE : reported->err;
 }
 
-void uk_kafka_catalog_learn_all(struct uk_kafka_catalog *catalog, const rd_kafka_metadata_t *said)
+void uk_kafka_catalog_learn_all(struct uk_kafka_catalog *catalog,
+                                const rd_kafka_metadata_t *reported)
 {
   int32_t partitions;
   catalog->looks++;
   catalog->groupless = true;
-  for (int i = 0; i < said->topic_cnt; i++) {
-    uk_kafka_catalog_learn(catalog, &said->topics[i], &partitions);
-    if (strcmp(said->topics[i].topic, OFFSETS_TOPIC) == 0)
+  for (int i = 0; i < reported->topic_cnt; i++) {
+    uk_kafka_catalog_learn(catalog, &reported->topics[i], &partitions);
+    if (strcmp(reported->topics[i].topic, OFFSETS_TOPIC) == 0)
       catalog->groupless = false;
   }
   forget_unseen(catalog);
 }
 
 void uk_kafka_catalog_learn_brokers(struct uk_kafka_catalog *catalog,
-                                    const rd_kafka_metadata_t *said)
+                                    const rd_kafka_metadata_t *reported)
 {
-  int count = said->broker_cnt < UK_KAFKA_BROKERS_MAX ? said->broker_cnt : UK_KAFKA_BROKERS_MAX;
+  int count =
+    reported->broker_cnt < UK_KAFKA_BROKERS_MAX ? reported->broker_cnt : UK_KAFKA_BROKERS_MAX;
   for (int i = 0; i < count; i++)
-    catalog->brokers[i] = said->brokers[i].id;
+    catalog->brokers[i] = reported->brokers[i].id;
   catalog->broker_count = (size_t)count;
 }
 

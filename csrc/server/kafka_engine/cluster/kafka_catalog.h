@@ -20,7 +20,7 @@ struct uk_kafka_topic {
   struct uk_name_node node;
   int32_t partitions;
   uint64_t seen;       /* the value of `looks` when the topic was last among all topics */
-  int64_t said_at;     /* monotonic milliseconds; 0: the cluster itself has not reported it */
+  int64_t reported_at; /* monotonic milliseconds; 0: the cluster itself has not reported it */
   int32_t *leaderless; /* partitions; NULL: none */
   int leaderless_count;
   char name[];
@@ -42,14 +42,15 @@ void uk_kafka_catalog_forget(struct uk_kafka_catalog *catalog, struct uk_slice n
 /* Learns what the cluster reports of one topic. NO_ERROR with its partitions; UNKNOWN_TOPIC_OR_PART
  * if it does not exist or is internal to Kafka; otherwise what is wrong with it. */
 rd_kafka_resp_err_t uk_kafka_catalog_learn(struct uk_kafka_catalog *catalog,
-                                           const rd_kafka_metadata_topic_t *said,
+                                           const rd_kafka_metadata_topic_t *reported,
                                            int32_t *partitions);
 
 /* Learns what the cluster reports of all topics; forgets those that are not among them. */
-void uk_kafka_catalog_learn_all(struct uk_kafka_catalog *catalog, const rd_kafka_metadata_t *said);
+void uk_kafka_catalog_learn_all(struct uk_kafka_catalog *catalog,
+                                const rd_kafka_metadata_t *reported);
 
 void uk_kafka_catalog_learn_brokers(struct uk_kafka_catalog *catalog,
-                                    const rd_kafka_metadata_t *said);
+                                    const rd_kafka_metadata_t *reported);
 
 bool uk_kafka_topic_leaderless(const struct uk_kafka_topic *topic, int32_t partition);
 

@@ -136,7 +136,7 @@ static rd_kafka_topic_partition_list_t *make_list(const struct uk_committed *ope
 
 /* librdkafka reports what is wrong with the group itself, such as that access is forbidden, by
  * messages, not in the answer to a query. */
-static rd_kafka_resp_err_t said_of_group(rd_kafka_t *handle)
+static rd_kafka_resp_err_t group_error(rd_kafka_t *handle)
 {
   rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
   rd_kafka_message_t *message;
@@ -156,8 +156,8 @@ static rd_kafka_resp_err_t ask_once(rd_kafka_t *handle, rd_kafka_topic_partition
     code = list->elems[i].err;
   if (!uk_kafka_code_passes(code))
     return code;
-  rd_kafka_resp_err_t said = said_of_group(handle);
-  return said != RD_KAFKA_RESP_ERR_NO_ERROR ? said : code;
+  rd_kafka_resp_err_t reported = group_error(handle);
+  return reported != RD_KAFKA_RESP_ERR_NO_ERROR ? reported : code;
 }
 
 /* Asks again while a coordinator moves. */

@@ -92,15 +92,15 @@ static const rd_kafka_topic_partition_list_t *held_by(const rd_kafka_MemberDescr
 }
 
 static void fill_whole(struct uk_kafka_member_query *query,
-                       const rd_kafka_ConsumerGroupDescription_t *said)
+                       const rd_kafka_ConsumerGroupDescription_t *description)
 {
-  size_t count = rd_kafka_ConsumerGroupDescription_member_count(said);
-  if (rd_kafka_ConsumerGroupDescription_state(said) != RD_KAFKA_CONSUMER_GROUP_STATE_STABLE)
+  size_t count = rd_kafka_ConsumerGroupDescription_member_count(description);
+  if (rd_kafka_ConsumerGroupDescription_state(description) != RD_KAFKA_CONSUMER_GROUP_STATE_STABLE)
     return;
   query->group_holds = rd_kafka_topic_partition_list_new(0);
   for (size_t i = 0; i < count; i++) {
     const rd_kafka_topic_partition_list_t *holds =
-      held_by(rd_kafka_ConsumerGroupDescription_member(said, i));
+      held_by(rd_kafka_ConsumerGroupDescription_member(description, i));
     for (int j = 0; holds != NULL && j < holds->cnt; j++)
       rd_kafka_topic_partition_list_add(query->group_holds, holds->elems[j].topic,
                                         holds->elems[j].partition);
@@ -108,14 +108,15 @@ static void fill_whole(struct uk_kafka_member_query *query,
 }
 
 static void fill(struct uk_kafka_member_query *query,
-                 const rd_kafka_ConsumerGroupDescription_t *said)
+                 const rd_kafka_ConsumerGroupDescription_t *description)
 {
-  size_t count = rd_kafka_ConsumerGroupDescription_member_count(said);
+  size_t count = rd_kafka_ConsumerGroupDescription_member_count(description);
   query->query.code = RD_KAFKA_RESP_ERR_NO_ERROR;
   if (query->whole)
-    fill_whole(query, said);
+    fill_whole(query, description);
   for (size_t i = 0; i < count; i++) {
-    const rd_kafka_MemberDescription_t *member = rd_kafka_ConsumerGroupDescription_member(said, i);
+    const rd_kafka_MemberDescription_t *member =
+      rd_kafka_ConsumerGroupDescription_member(description, i);
     const char *instance = rd_kafka_MemberDescription_group_instance_id(member);
     if (instance == NULL || strcmp(instance, query->instance) != 0)
       continue;
@@ -127,8 +128,8 @@ static void fill(struct uk_kafka_member_query *query,
   }
 }
 
-static const rd_kafka_ConsumerGroupDescription_t *said_by(rd_kafka_event_t *event,
-                                                          rd_kafka_resp_err_t *code)
+static const rd_kafka_ConsumerGroupDescription_t *description_in(rd_kafka_event_t *event,
+                                                                 rd_kafka_resp_err_t *code)
 {
   size_t count = 0;
   *code = rd_kafka_event_error(event);
@@ -174,16 +175,16 @@ static struct uk_kafka_member_query *take_answer(struct uk_kafka_members *member
 {
   struct uk_kafka_member_query *query = sent->query;
   rd_kafka_resp_err_t code;
-  const rd_kafka_ConsumerGroupDescription_t *said = said_by(event, &code);
+  const rd_kafka_ConsumerGroupDescription_t *description = description_in(event, &code);
   uk_list_remove(&sent->link);
   if (query == NULL)
     return NULL;
   int32_t *hint = hint_of(members, query->group);
   query->asked--;
-  if (said != NULL) {
+  if (description != NULL) {
     *hint = sent->broker;
     drop_others(members, query);
-    fill(query, said);
+    fill(query, description);
     return query;
   }
   note_failure(query, code);

@@ -52,15 +52,15 @@ static rd_kafka_resp_err_t ask(rd_kafka_t *control, int64_t timestamp,
                                struct uk_topic_partition_offset *at, size_t count, int64_t deadline,
                                size_t *failed)
 {
-  rd_kafka_resp_err_t said = RD_KAFKA_RESP_ERR__TIMED_OUT;
+  rd_kafka_resp_err_t failure = RD_KAFKA_RESP_ERR__TIMED_OUT;
   for (;;) {
     rd_kafka_resp_err_t code = ask_once(control, timestamp, at, count, deadline, failed);
     if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
-      return said;
+      return failure;
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR || !uk_kafka_code_passes(code) ||
         deadline - uk_clock_monotonic() <= PAUSE)
       return code;
-    said = code;
+    failure = code;
     const struct timespec pause = {0, PAUSE * 1000000};
     nanosleep(&pause, NULL);
   }

@@ -303,7 +303,7 @@ void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice nam
   int64_t now = uk_clock_monotonic();
   pthread_mutex_lock(&topics->mutex);
   const struct uk_kafka_topic *topic = uk_kafka_catalog_find(&topics->catalog, name);
-  bool fresh = topic == NULL || topic->said_at + UK_KAFKA_REFRESH > now;
+  bool fresh = topic == NULL || topic->reported_at + UK_KAFKA_REFRESH > now;
   pthread_mutex_unlock(&topics->mutex);
   struct refresh *refresh = fresh ? NULL : calloc(1, sizeof *refresh);
   if (refresh == NULL)

@@ -135,7 +135,7 @@ static bool read_all(struct uk_kafka_fetch *fetch, int64_t now)
 static bool start_parts(struct uk_kafka_fetch *fetch, int64_t now)
 {
   struct uk_kafka_session *session = fetch->session;
-  bool all = session->parts[session->first].heard || now >= fetch->all_at;
+  bool all = session->parts[session->first].answered || now >= fetch->all_at;
   size_t upto = all ? session->count : 1;
   if (upto > session->started + START_SLICE)
     upto = session->started + START_SLICE;
@@ -181,7 +181,7 @@ bool uk_kafka_fetch_read(struct uk_kafka_fetch *fetch, int64_t now)
              ? uk_kafka_fetch_end(fetch)
              : uk_kafka_fetch_fail_late(fetch, find_silent(session), "did not answer in time");
   if (session->started < session->count &&
-      (session->parts[session->first].heard || now >= fetch->all_at)) {
+      (session->parts[session->first].answered || now >= fetch->all_at)) {
     uk_kafka_task_wake(&fetch->task);
     return false;
   }

@@ -21,7 +21,7 @@ struct uk_kafka_session *uk_kafka_session_new(const struct uk_kafka_position *po
                                                .hash = at->hash,
                                                .partition = at->partition,
                                                .next_offset = at->offset,
-                                               .heard = at->past,
+                                               .answered = at->past,
                                                .ended = at->past};
     session->ended += at->past;
   }
@@ -157,7 +157,7 @@ void uk_kafka_session_take(struct uk_kafka_session *session, struct uk_kafka_par
     if (session->taken >= NUDGE_BYTES)
       uk_kafka_session_nudge(session);
     part->next_offset = session->event.message->offset + 1;
-    part->heard = true;
+    part->answered = true;
     session->ended -= part->ended;
     part->ended = false;
   }
@@ -166,7 +166,7 @@ void uk_kafka_session_take(struct uk_kafka_session *session, struct uk_kafka_par
 
 void uk_kafka_session_end(struct uk_kafka_session *session, struct uk_kafka_part *part)
 {
-  part->heard = true;
+  part->answered = true;
   session->ended += !part->ended;
   part->ended = true;
 }

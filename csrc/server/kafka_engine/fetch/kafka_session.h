@@ -16,7 +16,7 @@ struct uk_kafka_part {
   rd_kafka_topic_t *topic; /* NULL: not started, or stopped */
   int32_t partition;
   int64_t next_offset; /* after what was taken */
-  bool heard;          /* its leader has answered */
+  bool answered;       /* its leader has answered */
   bool ended;          /* there was nothing at `next_offset` */
 };
 

@@ -77,12 +77,12 @@ static void believe(struct uk_kafka_lease *lease)
   lease->from = lease->until = INT64_MAX;
 }
 
-static enum uk_kafka_owner owner_in(const struct uk_kafka_member_query *said)
+static enum uk_kafka_owner owner_in(const struct uk_kafka_member_query *answer)
 {
-  if (said->live)
+  if (answer->live)
     return UK_KAFKA_OWNER_OTHER;
-  return said->query.code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-             said->query.code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE
+  return answer->query.code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+             answer->query.code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE
            ? UK_KAFKA_OWNER_NOBODY
            : UK_KAFKA_OWNER_UNKNOWN;
 }
@@ -133,14 +133,14 @@ static void confirm(struct uk_kafka_group_member *member, int64_t asked_at)
 /* False: another server has the instance. */
 static bool learn(struct uk_kafka_group_member *member, const struct lease_query *query)
 {
-  const struct uk_kafka_member_query *said = &query->membership;
+  const struct uk_kafka_member_query *answer = &query->membership;
   char id[UK_KAFKA_MEMBER_SIZE];
-  if (said->query.code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
+  if (answer->query.code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
     believe(&member->lease);
-  if (said->query.code != RD_KAFKA_RESP_ERR_NO_ERROR || query->member[0] == '\0')
+  if (answer->query.code != RD_KAFKA_RESP_ERR_NO_ERROR || query->member[0] == '\0')
     return true;
   member->lease.ask_at = 0;
-  if (said->live && strcmp(said->member, query->member) == 0) {
+  if (answer->live && strcmp(answer->member, query->member) == 0) {
     confirm(member, query->asked_at);
     return true;
   }

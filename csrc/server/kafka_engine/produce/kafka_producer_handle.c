@@ -71,9 +71,9 @@ bool uk_kafka_producer_handle_failed(const struct uk_kafka_producer_handle *prod
 
 static void ask(rd_kafka_t *handle, rd_kafka_topic_t *topic)
 {
-  const rd_kafka_metadata_t *said = NULL;
-  if (rd_kafka_metadata(handle, 0, topic, &said, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
-    rd_kafka_metadata_destroy(said);
+  const rd_kafka_metadata_t *metadata = NULL;
+  if (rd_kafka_metadata(handle, 0, topic, &metadata, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    rd_kafka_metadata_destroy(metadata);
 }
 
 void uk_kafka_producer_handle_ask(rd_kafka_t *handle, struct uk_slice name)

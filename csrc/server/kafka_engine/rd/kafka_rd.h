@@ -10,8 +10,8 @@
 /* The error that a client gets for a code. UK_OK for no error. */
 enum uk_error uk_kafka_error(rd_kafka_resp_err_t code);
 
-/* The text that people get for a code. `text` is what librdkafka said with it, or NULL. Names the
- * user's own setting where the cluster refuses that. */
+/* The text that a client gets for a code. `text` is librdkafka's own, or NULL. Names the user's
+ * setting if the cluster refuses it. */
 const char *uk_kafka_reason(rd_kafka_resp_err_t code, const char *text);
 
 /* Sets the outcome: the code's error, and the message "WHAT: REASON". `what` is, for example, topic
