@@ -2,7 +2,7 @@
  * api_topics.c, api_produce.c, api_webhook.c, api_health.c, api_root.c, consumer_settings.c,
  * message_json.c, dispatch.c
  *
- * What handlers ask of the engine, and what they make of its answers. */
+ * What handlers request from the engine, and how they use its answers. */
 #include "api_rig.h"
 #include "check.h"
 #include "common/clock.h"
@@ -138,7 +138,7 @@ static void consumers(struct uk_engine *engine, struct uk_consumers *operation)
   end(&operation->operation);
 }
 
-static int told; /* how often the engine was told what became of a delivery */
+static int told; /* how often the engine learned the outcome of a delivery */
 static bool told_whole;
 static uint64_t told_delivery;
 
@@ -614,7 +614,7 @@ static void reads_the_settings_of_an_instance(void)
   api_rig_close(&rig);
 }
 
-/* The engine is told once what became of a response with records, and never of one without. */
+/* The engine learns the outcome of a response with records once, and never of one without. */
 static void reports_what_became_of_a_delivery(void)
 {
   begin();

@@ -1,7 +1,7 @@
 /* for: server_handle.c, producer.c
  *
  * After a fork the child has neither the threads of a server nor those of a producer: it forgets
- * both without waiting for them, and the parent's go on. */
+ * both without waiting for them, and the parent's keep running. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>

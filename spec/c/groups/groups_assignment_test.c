@@ -36,7 +36,7 @@ static void what_is_in_flight_stays(void)
   OUTCOME(&a, "t:1:0 t:1:1");
   consume(&b, "g", "b", "t", 1000);
   CHECK_EQ_STR(owners(), "g/a t=0,1 g/b -");
-  produce("t", 1, 1); /* for the next owner: a is to let go */
+  produce("t", 1, 1); /* for the next owner: a must release the partition */
   OUTCOME(&b, "waits");
   consume(&a, "g", "a", "t", 100); /* the records are delivered */
   OUTCOME(&a, "waits");

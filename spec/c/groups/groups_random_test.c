@@ -22,7 +22,7 @@ struct client {
   const char *group;
   char name[8];
   int group_number;
-  bool manual; /* commits what it got, before it asks for more */
+  bool manual; /* commits what it got before it requests more */
   bool uncommitted;
   bool alive; /* believes that its instance lives */
   int64_t dead_until;

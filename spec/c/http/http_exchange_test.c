@@ -351,7 +351,7 @@ static void says_last_words_to_the_unanswered_alone(void)
   http_rig_close(&rig);
 }
 
-/* Sends so many bytes of a body; false when the server takes no more. */
+/* Sends this many bytes of a body; false if the server accepts no more. */
 static bool send_bytes(int fd, size_t length)
 {
   static char bytes[64 << 10];

@@ -1,12 +1,12 @@
-/* fake_kafka_group: everything that an instance of a group stands on, played by the test:
+/* fake_kafka_group: everything that an instance of a group depends on, faked by the test:
  * librdkafka's consumer, the coordinator, the executor, the topics and the clock. One thread, no
  * cluster; time passes only when the test says so.
  *
- * It defines the functions that it plays, so one file of a test program includes it, and the
- * program links neither librdkafka's nor the engine's. What the instance does is written to
- * fake.log, one word for each call:
+ * It defines the functions that it fakes, so one file of a test program includes it, and the
+ * program links neither librdkafka's nor the engine's. fake.log gets one word for each call of the
+ * instance:
  *
- *   ask              the coordinator is asked who has the instance: fake_answer
+ *   ask              asks the coordinator which member has the instance: fake_answer
  *   read(t/0)        asks for committed offsets, for an instance that is taken over: fake_read
  *   subscribe(t,u)   unsubscribe   close   reap
  *   assign(t/0@5)    from offset 5; "?": from the committed offset; "first"; unassign
@@ -26,7 +26,7 @@
 
 enum { FAKE_LOG_SIZE = 4096, FAKE_PARTITIONS = 4, FAKE_PREFETCH = 1600 };
 
-/* What a queue of librdkafka gives. */
+/* What a librdkafka queue returns. */
 struct fake_event {
   rd_kafka_event_type_t type;
   rd_kafka_resp_err_t code;
@@ -56,8 +56,8 @@ static struct {
   struct uk_kafka_groups *groups;
   struct uk_kafka_settings *settings;
   struct uk_list tasks;
-  struct fake_handle *handle;    /* the last that was made */
-  struct uk_list member_queries; /* that are not answered */
+  struct fake_handle *handle;    /* the last one created */
+  struct uk_list member_queries; /* not answered yet */
   struct uk_kafka_committed_query *committed_query;
   struct uk_kafka_watermarks *watermarks;
   struct uk_committed *probe;
@@ -67,8 +67,8 @@ static struct {
   int refreshes;
   int32_t leaderless;    /* -1: no partition is */
   int32_t partitions;    /* of every topic; 0: not known */
-  bool cut_off;          /* from the cluster */
-  bool missing;          /* no topic is there until it is created */
+  bool cut_off;          /* no broker can be reached */
+  bool missing;          /* no topic exists until it is created */
   bool refuses_handles;  /* rd_kafka_new fails */
   size_t key_size, size; /* of records, in bytes */
 } fake;
@@ -108,7 +108,7 @@ static void fake_note_list(const char *word, const rd_kafka_topic_partition_list
   fake_note("%s(%s)", word, text);
 }
 
-/* Checks what was done since the last look, and forgets it. */
+/* Checks the log since the last check, and clears it. */
 #define FAKE_DID(wanted)                                                                           \
   do {                                                                                             \
     CHECK_EQ_STR(fake.log, (wanted));                                                              \
@@ -154,7 +154,7 @@ static bool fake_is_live(const struct uk_kafka_task *task)
   return each != NULL;
 }
 
-/* Nobody may wake a task that has ended. */
+/* A task that has ended must not be woken. */
 void uk_kafka_task_wake(struct uk_kafka_task *task)
 {
   if (!CHECK(fake_is_live(task)))
@@ -206,7 +206,7 @@ static void fake_settle(void)
   }
 }
 
-/* Lets time pass: each timer runs when its time comes. */
+/* Lets time pass: each timer fires at its time. */
 static void fake_pass(int64_t milliseconds)
 {
   int64_t until = fake.now + milliseconds;
@@ -256,7 +256,7 @@ void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_memb
   fake_note(query->whole ? "ask" : "ask-again");
 }
 
-/* The first that is not answered. */
+/* The first one without an answer. */
 static struct uk_kafka_member_query *fake_member_query(void)
 {
   struct uk_link *link = uk_list_first(&fake.member_queries);
@@ -276,8 +276,8 @@ static rd_kafka_topic_partition_list_t *fake_list(const char *text)
   return list;
 }
 
-/* Answers the first question: the member that has the instance, NULL when none has; what it holds,
- * and what the group holds, as lists. */
+/* Answers the first query: the member that has the instance, NULL if none has; what it holds, and
+ * what the group holds, as lists. */
 static void fake_answer_with(rd_kafka_resp_err_t code, const char *member, const char *holds,
                              const char *group_holds)
 {
@@ -654,7 +654,7 @@ rd_kafka_topic_partition_list_t *rd_kafka_event_topic_partition_list(rd_kafka_ev
   return fake_event_of(event)->list;
 }
 
-/* The caller's to destroy, once. */
+/* The caller destroys it, once. */
 rd_kafka_topic_partition_t *rd_kafka_event_topic_partition(rd_kafka_event_t *event)
 {
   rd_kafka_topic_partition_t *place = fake_event_of(event)->place;
@@ -719,11 +719,11 @@ static struct fake_event *fake_put(struct fake_queue *queue, rd_kafka_event_type
   *event = (struct fake_event){.type = type, .code = code};
   *link = event;
   for (struct uk_kafka_task *task = fake_first_task(); task != NULL; task = fake_next_task(task))
-    uk_kafka_task_wake(task); /* as the queue that is watched does */
+    uk_kafka_task_wake(task); /* as the watched queue does */
   return event;
 }
 
-/* What librdkafka says. Each runs what it wakes. */
+/* librdkafka's events. Each runs the tasks that it wakes. */
 
 /* The group gives the instance these partitions, as the member of that name. */
 static void fake_assigned(const char *member, const char *partitions)
@@ -751,7 +751,7 @@ static void fake_error(rd_kafka_resp_err_t code, bool fatal)
   fake_settle();
 }
 
-/* What becomes of the first commit under way. */
+/* The outcome of the first commit under way. */
 static void fake_committed(rd_kafka_resp_err_t code)
 {
   REQUIRE(fake.commit_count > 0);
@@ -780,7 +780,7 @@ static void fake_record(int32_t partition, int64_t offset)
   event->message = message;
 }
 
-/* An end, or what is wrong with a partition of "t". */
+/* The end, or an error, of a partition of "t". */
 static void fake_said(rd_kafka_resp_err_t code, int32_t partition, int64_t offset)
 {
   struct fake_event *event = fake_put(&fake.handle->records, RD_KAFKA_EVENT_ERROR, code);
@@ -815,7 +815,7 @@ static bool fake_open(void)
   return fake.groups != NULL;
 }
 
-/* Every instance ends; what is asked of the cluster is answered first. */
+/* Ends every instance; answers pending queries first. */
 static void fake_close(void)
 {
   while (!uk_list_is_empty(&fake.member_queries))

@@ -1,7 +1,7 @@
 /* for: kafka_admin.c, kafka_admin_topics.c
  *
- * Topics that are created and deleted, as far as the cluster that librdkafka plays goes: it takes
- * no such request, but it shows topics. */
+ * Creating and deleting topics, within the limits of librdkafka's mock cluster: it refuses such
+ * requests, but it lists topics. */
 #include "server/kafka_engine/cluster/kafka_admin_private.h"
 
 #include <stdatomic.h>
@@ -15,7 +15,7 @@
 
 enum {
   PATIENCE = 20000,
-  WHILE = 300 /* in which this cluster says nothing to a request */
+  WHILE = 300 /* in which this cluster does not answer a request */
 };
 
 static struct uk_kafka_admin *admin;
@@ -103,7 +103,7 @@ static void is_not_made_without_memory(void)
   }
 }
 
-/* Waiting until the cluster shows it. */
+/* Waiting until the cluster lists the topic. */
 
 struct wait {
   struct uk_operation operation;
@@ -163,7 +163,7 @@ static void does_not_wait_for_ever(void)
   CHECK(coming.probe.took < KAFKA_PROMPT && going.probe.took < KAFKA_PROMPT);
 }
 
-/* More than there are threads, none of which may hold one. */
+/* More than there are threads: none may block one. */
 static void many_wait_and_others_go_on(void)
 {
   enum { MANY = 20 };

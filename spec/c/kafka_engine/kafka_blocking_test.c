@@ -1,6 +1,6 @@
 /* for: kafka_blocking.c, kafka_query.c
  *
- * Work that blocks: on as many threads as there may be, and timed out on a clock that the test
+ * Work that blocks: on up to the maximum number of threads, and timed out on a clock that the test
  * owns. */
 #include "server/kafka_engine/rd/kafka_blocking.h"
 
@@ -28,7 +28,7 @@ static struct {
   atomic_bool gate;
 } rig;
 
-/* Whether the counter gets there. */
+/* Whether the counter reaches the number. */
 static bool reaches(const atomic_int *counter, int wanted)
 {
   int64_t deadline = uk_clock_monotonic() + PATIENCE;
@@ -86,7 +86,7 @@ static struct probe *submit(int index, bool held, int64_t deadline)
   return probe;
 }
 
-/* All threads are held. */
+/* All threads are busy. */
 static void hold_threads(void)
 {
   for (int i = 0; i < UK_KAFKA_BLOCKING_THREADS; i++)
@@ -124,7 +124,7 @@ static void runs_as_much_at_once_as_there_are_threads(void)
   CHECK_EQ_INT(rig.most_running, UK_KAFKA_BLOCKING_THREADS);
 }
 
-/* A deadline counts while work waits for a thread, and a thread is on its way to this one. */
+/* A deadline counts while work waits for a thread that is about to take it. */
 static void work_that_has_a_thread_is_run_whatever_its_deadline(void)
 {
   for (int i = 0; i < UK_KAFKA_BLOCKING_THREADS; i++) {
@@ -180,7 +180,7 @@ static void what_waits_is_run_when_a_thread_is_free(void)
   CHECK_EQ_INT(waits->answers, 1);
 }
 
-/* Once everything else has timed out, what is running goes on. */
+/* Running work continues after everything else has timed out. */
 static void *open_gate(void *unused)
 {
   (void)unused;

@@ -1,6 +1,6 @@
 /* for: kafka_catalog.c
  *
- * What is known of a cluster's topics and brokers, from what the cluster says. */
+ * What the catalog learns about a cluster's topics and brokers from its metadata. */
 #include "server/kafka_engine/cluster/kafka_catalog.h"
 
 #include <stdlib.h>
@@ -12,8 +12,8 @@ enum { MANY = 2 * UK_KAFKA_BROKERS_MAX };
 
 static struct uk_kafka_catalog catalog;
 
-/* What the cluster says of a topic with partitions 0 to `count` - 1, of which `leaderless` has no
- * leader (-1: all have). */
+/* Metadata of a topic with partitions 0 to `count` - 1, of which `leaderless` has no leader (-1:
+ * all have one). */
 static rd_kafka_metadata_topic_t said(const char *name, int count, int leaderless,
                                       rd_kafka_resp_err_t code)
 {
@@ -38,7 +38,7 @@ static enum uk_error learn(const rd_kafka_metadata_topic_t topic, int32_t *parti
   return uk_kafka_error(uk_kafka_catalog_learn(&catalog, &topic, partitions));
 }
 
-/* Of a topic that was known with two partitions. */
+/* For a topic that was known with two partitions. */
 static void learns_what_is_said_of_a_topic(void)
 {
   static const struct {
@@ -50,12 +50,12 @@ static void learns_what_is_said_of_a_topic(void)
   } rows[] = {
     {"t", 3, RD_KAFKA_RESP_ERR_NO_ERROR, UK_OK, 3},
     {"t", 1, RD_KAFKA_RESP_ERR_NO_ERROR, UK_OK, 1},
-    {"t", 0, RD_KAFKA_RESP_ERR_NO_ERROR, UK_E_UNAVAILABLE, 2}, /* being made */
+    {"t", 0, RD_KAFKA_RESP_ERR_NO_ERROR, UK_E_UNAVAILABLE, 2}, /* being created */
     {"t", 3, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, UK_OK, 3},
     {"t", 0, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, UK_E_UNAVAILABLE, 2},
     {"t", 0, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, UK_E_NOT_FOUND, 0},
     {"t", 3, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, UK_E_NOT_FOUND, 0},
-    {"t", 0, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, UK_E_NOT_FOUND, 0}, /* no name of a topic */
+    {"t", 0, RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, UK_E_NOT_FOUND, 0}, /* not a topic name */
     {"t", 3, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, UK_E_FORBIDDEN, 2},
     {"t", 0, RD_KAFKA_RESP_ERR_UNKNOWN, UK_E_INTERNAL, 2},
     {"__consumer_offsets", 3, RD_KAFKA_RESP_ERR_NO_ERROR, UK_E_NOT_FOUND, 0},
@@ -103,7 +103,7 @@ static void learn_all(rd_kafka_metadata_topic_t *topics, int count)
   uk_kafka_catalog_learn_all(&catalog, &all);
 }
 
-/* A look at all topics ends what it does not show, whenever that was learned. */
+/* Metadata of all topics removes topics that it does not contain, however recent. */
 static void forgets_what_is_not_among_all(void)
 {
   int32_t partitions;

@@ -1,19 +1,19 @@
 /* for: kafka_check.c, kafka_places.c
  *
- * Whether what an operation names is there. What is known of the topics, and what the cluster
- * answers, is the test's. */
+ * Whether the topics and partitions that an operation names exist. The test supplies the topics in
+ * memory and the cluster's answers. */
 #include "server/kafka_engine/cluster/kafka_check.h"
 
 #include "check.h"
 #include "common/clock.h"
 
-/* What the cluster has: topics "a" to "d" with 1 to 4 partitions. */
+/* The cluster has topics "a" to "d" with 1 to 4 partitions. */
 static struct {
-  const char *known;        /* those that are in memory */
+  const char *known;        /* the topics in memory */
   rd_kafka_resp_err_t code; /* the answer about any other */
   bool down;
-  char asked[32], created[32]; /* their names */
-  int64_t deadline;            /* of the last question */
+  char asked[32], created[32]; /* names of topics */
+  int64_t deadline;            /* of the last query */
 } fake;
 
 static int32_t partitions_of(struct uk_slice topic)
@@ -45,7 +45,7 @@ enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detai
   return fake.down ? UK_E_UNAVAILABLE : UK_OK;
 }
 
-/* The topic is there from then on. */
+/* The topic exists from then on. */
 static void create(void *context, struct uk_kafka_check *check, struct uk_slice topic)
 {
   CHECK(context == &fake);
@@ -154,7 +154,7 @@ static void each_failure_says_what_is_wrong(void)
     {RD_KAFKA_RESP_ERR__TIMED_OUT, false, false, UK_E_GATEWAY_TIMEOUT,
      "topic \"c\": the Kafka cluster did not answer in time",
      "[1]: topic \"c\": the Kafka cluster did not answer in time"},
-    /* What changes something was not done. */
+    /* An operation that changes something was not executed. */
     {RD_KAFKA_RESP_ERR__TIMED_OUT, false, true, UK_E_UNAVAILABLE,
      "topic \"c\": the Kafka cluster did not answer in time",
      "[1]: topic \"c\": the Kafka cluster did not answer in time"},
@@ -174,11 +174,11 @@ static void each_failure_says_what_is_wrong(void)
     run(&check, &operation);
     CHECK_EQ_INT(operation.error, rows[i / 2].error);
     CHECK_EQ_STR(operation.message, shown ? rows[i / 2].shown : rows[i / 2].message);
-    CHECK_EQ_STR(fake.asked, "c"); /* and nothing behind it */
+    CHECK_EQ_STR(fake.asked, "c"); /* and nothing after it */
   }
 }
 
-/* What is in memory is of no use then. */
+/* The topics in memory do not help then. */
 static void what_is_known_is_refused_while_the_cluster_is_away(void)
 {
   struct uk_operation operation = {0};

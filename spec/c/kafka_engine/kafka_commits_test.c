@@ -1,7 +1,7 @@
 /* for: kafka_commits.c
  *
- * What an instance that moves between servers commits for the next one, on a cluster that
- * librdkafka plays inside of this process. */
+ * What an instance that moves between servers commits for the next server, on a mock cluster of
+ * librdkafka in this process. */
 #include "server/kafka_engine/group/kafka_commits.h"
 
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static struct {
   const char *topic;
 } rig;
 
-/* Its client has what lies before `delivered`, and was sent what lies before `position`. */
+/* The client has the records before `delivered`, and was sent those before `position`. */
 static void set_partition(int partition, int64_t delivered, int64_t position)
 {
   rig.partitions[partition] = (struct uk_kafka_assigned_partition){
@@ -63,7 +63,7 @@ static void rig_close(void)
   kafka_parts_close();
 }
 
-/* What the group was told, and its word on it; NULL without it, which fails the case. */
+/* What was committed, and the group's answer; NULL without one, which fails the case. */
 static rd_kafka_event_t *await_commit(void)
 {
   rd_kafka_event_t *event = rd_kafka_queue_poll(rig.member->control, PATIENCE);
@@ -106,7 +106,7 @@ static void metadata_says_how_far_the_client_is(void)
   end_commit(event);
 }
 
-/* A client that said where to go on is not there yet where the last response ended. */
+/* A client that set its position has not reached the end of the last response. */
 static void metadata_is_silent_where_the_client_said_where_to_go_on(void)
 {
   set_partition(0, 3, 10);
@@ -122,8 +122,7 @@ static void metadata_is_silent_where_the_client_said_where_to_go_on(void)
   end_commit(event);
 }
 
-/* It would speak of a later time than the one that is under way, which may be sent again after
- * it. */
+/* It would be newer than the commit under way, which may be resent after it. */
 static void metadata_waits_for_a_commit_that_is_under_way(void)
 {
   for (int i = 0; i < PARTITIONS; i++)

@@ -27,7 +27,7 @@ const struct kafka_endpoint kafka_committed = {UK_POST, "/committed/$G/i?timeout
                                                false, false};
 const struct kafka_endpoint kafka_leave = {UK_DELETE, "/delete-consumer/$G/i", "", true, false};
 const struct kafka_endpoint kafka_fetch = {UK_POST, "/fetch", FETCH("0"), false, true};
-/* At the end of what the tests before it have produced. */
+/* At the end of the records that earlier tests produced. */
 const struct kafka_endpoint kafka_wait = {UK_POST, "/fetch", FETCH("1"), false, true};
 const struct kafka_endpoint kafka_offsets = {UK_POST, "/offsets/latest?timeout=$M", PARTITION,
                                              false, false};

@@ -9,8 +9,8 @@
 struct kafka_endpoint {
   enum uk_method method;
   const char *path, *body;
-  bool of_member;       /* the group's instance has to be there before */
-  bool returns_records; /* an answer 200 without any hides a failure */
+  bool of_member;       /* the group's instance must exist before */
+  bool returns_records; /* a 200 without any hides a failure */
 };
 
 extern const struct kafka_endpoint kafka_produce, kafka_produce_one, kafka_batch, kafka_webhook,
@@ -22,17 +22,17 @@ struct kafka_place {
   int timeout; /* milliseconds */
 };
 
-/* Makes the topic, of one partition that broker 1 leads, and names the group, both after the
+/* Creates the topic, with one partition that broker 1 leads, and names the group, both after the
  * number. */
 bool kafka_place_make(struct kafka_place *place, struct kafka_rig *rig, size_t number);
 
 void kafka_ask(struct kafka_rig *rig, const struct kafka_endpoint *endpoint,
                const struct kafka_place *place, struct kafka_answer *answer);
 
-/* Whether it is 200, and has the records that there are. */
+/* Whether the answer is a 200 with all available records. */
 bool kafka_is_good(const struct kafka_endpoint *endpoint, const struct kafka_answer *answer);
 
-/* Asks until the answer is good; false when it is not within half a minute. */
+/* Repeats the request until the answer is good; false if it is not within half a minute. */
 bool kafka_settle(struct kafka_rig *rig, const struct kafka_endpoint *endpoint,
                   const struct kafka_place *place, struct kafka_answer *answer);
 

@@ -1,6 +1,6 @@
 /* for: kafka_executor.c
  *
- * No wake is lost, no time passes unnoticed, and a task runs on one thread at a time. */
+ * No wake-up is lost, no timer is missed, and a task runs on one thread at a time. */
 #include "server/kafka_engine/rd/kafka_executor.h"
 
 #include <pthread.h>
@@ -13,9 +13,9 @@ enum { TASKS = 9, WAKERS = 4, WAKES = 20000, TIMES = 200, PATIENCE = 60000, FAR 
 
 struct job {
   struct uk_kafka_task task; /* first */
-  atomic_int wanted, seen;   /* wakes asked for; those that a run began after */
+  atomic_int wanted, seen;   /* wakes so far; those before the last run */
   atomic_int running;
-  atomic_int times; /* left to be asked for */
+  atomic_int times; /* still to be requested */
   int64_t next;
   atomic_int freed;
   atomic_bool ends;
@@ -23,7 +23,7 @@ struct job {
 
 static struct job jobs[TASKS];
 static unsigned threads; /* of the executor */
-static bool far;         /* who has nothing to do has a time that never comes */
+static bool far;         /* idle tasks have a timer that never fires */
 
 static void run(struct uk_kafka_task *task, int64_t now)
 {
@@ -34,7 +34,7 @@ static void run(struct uk_kafka_task *task, int64_t now)
     atomic_fetch_sub(&job->times, 1);
     job->next = now + 1;
   }
-  sched_yield(); /* for a wake to come meanwhile */
+  sched_yield(); /* so that a wake may arrive now */
   int64_t rest = far ? now + FAR : UK_TIMER_NEVER;
   uk_kafka_task_at(task, atomic_load(&job->times) > 0 ? job->next : rest);
   if (atomic_load(&job->ends))
@@ -114,7 +114,7 @@ static void each_task_runs_after_the_last_wake(void)
   stop(executor);
 }
 
-/* One wake at a time: the first finds all asleep, the second a task that still runs. */
+/* One wake at a time: the first finds every thread asleep, the second a running task. */
 static void a_single_wake_is_heard(void)
 {
   struct uk_kafka_executor *executor = start(0);
@@ -159,9 +159,9 @@ static void times_are_heard_while_others_are_woken(void)
 
 struct step {
   struct uk_kafka_task task; /* first */
-  int64_t next;              /* that each run asks for */
+  int64_t next;              /* the timer that each run sets */
   int64_t ran_at;
-  int order; /* of its last run among all */
+  int order; /* of its last run among all runs */
   int runs, frees;
   bool last, ends;
 };
@@ -192,7 +192,7 @@ static void a_task_runs_at_its_time_and_not_before(void)
   REQUIRE(executor != NULL);
   uk_kafka_task_init(&step.task, executor, run_step, free_step);
   uk_kafka_executor_run(executor, NOW);
-  CHECK_EQ_INT(step.runs, 0); /* nobody woke it */
+  CHECK_EQ_INT(step.runs, 0); /* it was not woken */
   uk_kafka_task_wake(&step.task);
   uk_kafka_task_wake(&step.task);
   uk_kafka_executor_run(executor, NOW);
@@ -203,7 +203,7 @@ static void a_task_runs_at_its_time_and_not_before(void)
   uk_kafka_executor_run(executor, NOW + 100);
   CHECK_EQ_INT(step.runs, 2);
   CHECK_EQ_INT(step.ran_at, NOW + 100);
-  step.next = NOW + 200; /* the last call counts, also where it is the earlier time */
+  step.next = NOW + 200; /* the last call counts, even with an earlier time */
   uk_kafka_task_wake(&step.task);
   uk_kafka_executor_run(executor, NOW + 150);
   step.next = UK_TIMER_NEVER;
@@ -212,7 +212,7 @@ static void a_task_runs_at_its_time_and_not_before(void)
   uk_kafka_executor_run(executor, INT64_MAX - 1);
   CHECK_EQ_INT(step.runs, 4);
   step.ends = true;
-  step.next = INT64_MAX - 1; /* which it does not live to see */
+  step.next = INT64_MAX - 1; /* the task ends before that */
   uk_kafka_task_wake(&step.task);
   uk_kafka_executor_run(executor, NOW);
   uk_kafka_executor_run(executor, INT64_MAX - 1);
@@ -246,7 +246,7 @@ static void due_tasks_run_in_the_order_of_their_times(void)
   uk_kafka_executor_free(executor);
 }
 
-/* With threads of the executor, and without. */
+/* With the executor's own threads, and without. */
 static void a_join_waits_for_one_last_run(void)
 {
   for (unsigned count = 0; count <= 3; count++) {

@@ -1,7 +1,7 @@
 /* for: kafka_fetch*.c, kafka_consumer_pool*.c, kafka_session.c, kafka_end_watch*.c,
  * kafka_offsets.c, kafka_watermarks.c, kafka_event.c, kafka_handle.c
  *
- * Fetches from a cluster that librdkafka plays inside this process. */
+ * Fetches from a mock cluster of librdkafka in this process. */
 #include "server/kafka_engine/fetch/kafka_fetch.h"
 
 #include <stdlib.h>
@@ -40,12 +40,11 @@ static void rig_close(void)
   kafka_parts_close();
 }
 
-/* A topic of that many partitions, of a name that was not there before. */
+/* A topic with that many partitions and a new name. */
 static const char *make_topic(int partitions)
 {
   const char *name = kafka_parts_topic(partitions);
-  /* So that the producer need not find out about it with its first message, which takes it a
-   * second. */
+  /* Otherwise the producer learns about it with its first message, which takes a second. */
   rd_kafka_topic_t *topic = rd_kafka_topic_new(rig.producer, name, NULL);
   const rd_kafka_metadata_t *metadata = NULL;
   CHECK_EQ_INT(rd_kafka_metadata(rig.producer, 0, topic, &metadata, 5000), 0);
@@ -170,7 +169,7 @@ static void check_refused(const struct probe *probe, enum uk_error error, const 
     fprintf(stderr, "  \"%s\" is not in \"%s\"\n", part, probe->fetch.operation.message);
 }
 
-/* What is there. */
+/* Available records. */
 
 static void answers_what_is_there(void)
 {
@@ -203,8 +202,8 @@ static void answers_several_partitions_at_once(void)
   CHECK_EQ_INT(counts[2], 3);
 }
 
-/* On a slow machine the one that has its turn may be too late, so that another one is before it: it
- * has another turn. */
+/* On a slow machine another partition may be faster than the one whose turn it is, which then gets
+ * another turn. */
 static void lets_each_partition_have_its_turn(void)
 {
   const char *topic = make_topic(3);
@@ -225,7 +224,7 @@ static void lets_each_partition_have_its_turn(void)
   CHECK(seen[0] && seen[1] && seen[2]);
 }
 
-/* Reads from that offset to the end, at most so many a time. */
+/* Reads from that offset to the end, at most this many records at a time. */
 static void read_on(const char *topic, int64_t next, int64_t end, size_t most)
 {
   while (next < end) {
@@ -310,7 +309,7 @@ static void many_wait_for_the_same(void)
   free(probes);
 }
 
-/* What goes wrong. */
+/* Failures. */
 
 static void names_the_range(void)
 {
@@ -368,7 +367,7 @@ static void says_that_it_is_forbidden(void)
 {
   const char *topic = make_topic(1);
   produce(topic, 0, 0, 5);
-  /* A reader of the test before may take one of them. */
+  /* A reader from the previous test may take one of them. */
   rd_kafka_resp_err_t refused[8];
   for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
     refused[i] = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
@@ -388,7 +387,7 @@ static void a_leader_that_is_silent_is_no_empty_answer(void)
   struct probe *probe = fetch(topic, 0, 0, 1000);
   enum uk_error error = probe->fetch.operation.error;
   CHECK(error == UK_E_GATEWAY_TIMEOUT ||
-        error == UK_E_UNAVAILABLE); /* where the pulse was taken there */
+        error == UK_E_UNAVAILABLE); /* if the connection was checked then */
   CHECK_EQ_INT(probe->count, 0);
   CHECK(probe->wait.took < KAFKA_PROMPT);
   rd_kafka_mock_broker_set_up(kafka_parts.cluster, 2);
@@ -445,13 +444,13 @@ static void knows_the_first_and_the_end(void)
   CHECK_EQ_INT(at[2].offset, 0);
   CHECK_EQ_INT(offsets(topic, UK_TIMESTAMP_EARLIEST, at, 3)->operation.error, UK_OK);
   CHECK_EQ_INT(at[1].offset, 0);
-  /* This cluster says of every time that nothing is that late. */
+  /* This cluster answers for every time that no record is that late. */
   CHECK_EQ_INT(offsets(topic, INT64_MAX, at, 3)->operation.error, UK_OK);
   CHECK_EQ_INT(at[0].offset, 0);
   CHECK_EQ_INT(at[1].offset, 4);
 }
 
-/* The last case: nothing waits afterwards. */
+/* The last case: no fetch waits afterwards. */
 static void ends_all_at_a_drain(void)
 {
   const char *topic = make_topic(1);

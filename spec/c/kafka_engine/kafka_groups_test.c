@@ -1,7 +1,7 @@
 /* for: kafka_groups.c
  *
- * Instances of groups, on a cluster that librdkafka plays inside of this process. Its brokers
- * answer as late as told, and cannot say who is a member of a group. */
+ * Instances of groups, on a mock cluster of librdkafka in this process. Its brokers answer with a
+ * configurable delay, and cannot list the members of a group. */
 #include "server/kafka_engine/group/kafka_groups.h"
 
 #include <stdlib.h>
@@ -12,12 +12,12 @@
 #include "fault.h"
 #include "kafka_parts.h"
 
-/* Milliseconds. REBALANCE: what a played group without members waits for some. */
+/* Milliseconds. REBALANCE: how long a mock group without members waits for some. */
 enum { PATIENCE = 20000, REBALANCE = 3000, LATE = 700, VERY_LATE = 12000, FETCH_WAIT = 3000 };
 enum { RECORDS = 3, INSTANCES = 8 };
 enum { LARGE_RECORDS = 12, LARGE = 600000 /* bytes of one */ };
 
-/* For LeakSanitizer, which sees no further than librdkafka: what .ci/valgrind.supp says. */
+/* For LeakSanitizer, whose stacks end in librdkafka: the leaks in .ci/valgrind.supp. */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
@@ -91,7 +91,7 @@ static const char *make_topic(int records)
   return topic;
 }
 
-/* Every answer of the cluster comes so late. */
+/* Delays every answer of the cluster. */
 static void answer_late(int milliseconds)
 {
   CHECK_EQ_INT(rd_kafka_mock_broker_set_rtt(kafka_parts.cluster, -1, milliseconds), 0);
@@ -167,7 +167,7 @@ static void await(struct request *request, enum uk_error error)
   CHECK_EQ_INT(request->as.operation.error, error);
 }
 
-/* Makes an instance that has consumed its topic's records. */
+/* Creates an instance that has consumed its topic's records. */
 static void join(const char *group, const char *topic)
 {
   struct request request;
@@ -178,8 +178,8 @@ static void join(const char *group, const char *topic)
 
 /* Leaving. */
 
-/* What nobody answered may not have arrived: a member that stays keeps its partitions until its
- * session is over. */
+/* An unanswered request may not have arrived: a member that stays keeps its partitions until its
+ * session ends. */
 static void a_deletion_waits_for_the_group(void)
 {
   struct request request;
@@ -191,14 +191,14 @@ static void a_deletion_waits_for_the_group(void)
   answer_late(0);
 }
 
-/* A group gives a member its name when it lets it in: an instance that went before would be a
- * member under a name that nobody knows. */
+/* A group names a member when it admits it: an instance that left before that would be a member
+ * under an unknown name. */
 static void an_instance_that_is_joining_leaves_when_it_has_joined(void)
 {
   const char *topic = make_topic(0);
   struct request joining, request;
   start_consume(&joining, rig.groups, "joining", topic, false, PATIENCE);
-  usleep(500000); /* it joins; where it is not so far yet, the deletion waits as well */
+  usleep(500000); /* it joins; if it has not joined yet, the deletion waits as well */
   start_delete(&request, "joining");
   await(&request, UK_OK);
   await(&joining, UK_OK);
@@ -217,14 +217,14 @@ static void a_commit_is_answered_in_its_time(void)
   await(&late, UK_E_GATEWAY_TIMEOUT);
   CHECK(late.probe.took >= LATE);
   answer_late(0);
-  start_commit(&next, rig.groups, "slow", topic, PATIENCE); /* behind the answer of the first */
+  start_commit(&next, rig.groups, "slow", topic, PATIENCE); /* after the answer to the first */
   await(&next, UK_OK);
   CHECK_EQ_INT(late.probe.dones, 1);
 }
 
-/* Who asks for the coordinator waits for the fetch that the same broker has to answer first. The
- * commit that is sent again must not be in the way of the connection to the coordinator that comes
- * of the answer: the next question follows then, and so on until the caller's time is over. */
+/* A query for the coordinator waits for the fetch that the same broker must answer first. Resending
+ * the commit must not delay the connection to the coordinator that the answer names: otherwise
+ * another query follows, and so on until the caller's deadline. */
 static void a_commit_outlasts_a_fetch_that_waits(void)
 {
   const char *topic = make_topic(RECORDS);
@@ -246,13 +246,13 @@ static void a_commit_outlasts_a_fetch_that_waits(void)
     start_consume(&request, groups, "patient", topic, false, PATIENCE);
     await(&request, UK_OK);
     bool soon = false;
-    for (int round = 0; round < 5 && !soon; round++) { /* a slow machine is quick now and then */
+    for (int round = 0; round < 5 && !soon; round++) { /* a slow machine is fast sometimes */
       usleep(FETCH_WAIT / 10 * 1000);                  /* the fetch at the end is under way */
       rd_kafka_mock_push_request_errors(kafka_parts.cluster, KAFKA_OFFSET_COMMIT, 1,
                                         RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
       start_commit(&request, groups, "patient", topic, PATIENCE);
       await(&request, UK_OK);
-      soon = request.probe.took < FETCH_WAIT / 10 * 17; /* not for two fetches */
+      soon = request.probe.took < FETCH_WAIT / 10 * 17; /* it did not wait for two fetches */
     }
     CHECK(soon);
     free_groups(groups);
@@ -305,7 +305,7 @@ static void take_all(struct uk_kafka_groups *groups, char names[INSTANCES][16])
   }
 }
 
-/* Each of them gets two seconds, and all of them the same. */
+/* Each of them gets two seconds, the same two for all. */
 static void a_server_that_stops_waits_for_all_commits_at_once(void)
 {
   struct uk_kafka_groups *groups = make_groups();
@@ -328,7 +328,7 @@ static void start_without_reset(struct request *request, const char *group, cons
   kafka_probe_await(&request->probe);
 }
 
-/* By nobody who is a member: a played group keeps one that left until its session is over. */
+/* Not by a member: a mock group keeps a member that left until its session ends. */
 static void commit_from_outside(const char *group, const char *topic, int64_t offset)
 {
   char text[512];
@@ -360,7 +360,7 @@ static void fill(const char *topic, int records)
   CHECK_EQ_INT(rd_kafka_flush(rig.producer, PATIENCE), 0);
 }
 
-/* B12: a played partition keeps five megabytes. */
+/* B12: a mock partition keeps five megabytes. */
 static void a_live_instance_names_the_range_that_its_position_is_out_of(void)
 {
   const char *topic = make_topic(RECORDS);
@@ -440,7 +440,7 @@ static void an_instance_is_made_or_not(void)
     hit = fault_hit();
     fault_off();
   }
-  join("made-1", topic); /* where it failed it can be made again */
+  join("made-1", topic); /* an instance that failed can be created again */
 }
 
 static void groups_are_made_or_not(void)

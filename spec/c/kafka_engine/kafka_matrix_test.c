@@ -4,7 +4,7 @@
  * meet it.
  *
  * The statuses are those that docs/kafka.md promises. Rows run side by side, each on a topic and a
- * group of its own, in a cluster that no other row uses meanwhile; all are judged at the end.
+ * group of its own, in a cluster that no other row uses at the time; all are judged at the end.
  *
  *   kafka_matrix_test [WORD]     only the rows whose name has the word; with KAFKA_MATRIX_SHOW=1
  *                                each answer is shown */
@@ -16,12 +16,12 @@
 #include "check.h"
 #include "kafka_endpoints.h"
 
-/* Kafka's numbers of its requests. */
+/* Kafka's API keys. */
 enum api {
   PRODUCE = 0,
   FETCH = 1,
   LIST_OFFSETS = 2,
-  METADATA = 3, /* the error is of the topic, not of the request */
+  METADATA = 3, /* the error belongs to the topic, not the request */
   OFFSET_COMMIT = 8,
   OFFSET_FETCH = 9,
   FIND_COORDINATOR = 10,
@@ -33,22 +33,21 @@ enum api {
 };
 
 enum {
-  ALWAYS = 400, /* times: more than anybody tries */
+  ALWAYS = 400, /* times: more than any retry loop makes */
   RIGS = 8,
-  LONG = 90000,    /* milliseconds that a caller gives where the answer is to come at once */
-  SHORT = 1500,    /* and where it can only come at the end */
-  MEDIUM = 10000,  /* and where a group would have settled by then */
+  LONG = 90000,    /* the caller's timeout in ms, if the answer must come at once */
+  SHORT = 1500,    /* if it can only come at the timeout */
+  MEDIUM = 10000,  /* if a group settles within that time */
   AT_ONCE = 45000, /* on a loaded machine */
-  JOINED =
-    60000, /* the same for what joins a group of this cluster, which takes 3 s, and tries again */
+  JOINED = 60000,  /* the same for joining a group of this cluster, which takes 3 s, with retries */
   SLACK = 30000
 };
 
-/* When the answer comes. */
+/* When the answer arrives. */
 enum speed {
-  SOON,    /* long before the caller's timeout: Kafka said it */
-  IN_TIME, /* at the caller's timeout: nobody could know */
-  SETTLED  /* the same, where a group is given time to settle first */
+  SOON,    /* long before the caller's timeout: Kafka reported the error */
+  IN_TIME, /* at the caller's timeout: nothing reports the error */
+  SETTLED  /* the same, after giving a group time to settle */
 };
 
 #define E(name) RD_KAFKA_RESP_ERR_##name
@@ -63,7 +62,7 @@ struct row {
 };
 
 static const struct row rows[] = {
-  /* A produce: what passes is waited for. */
+  /* A produce waits out temporary errors. */
   {&kafka_produce, PRODUCE, E(NOT_LEADER_FOR_PARTITION), 3, 200, SOON},
   {&kafka_produce, PRODUCE, E(LEADER_NOT_AVAILABLE), 3, 200, SOON},
   {&kafka_produce, PRODUCE, E(NOT_ENOUGH_REPLICAS), 3, 200, SOON},
@@ -76,7 +75,7 @@ static const struct row rows[] = {
   {&kafka_batch, PRODUCE, E(NOT_LEADER_FOR_PARTITION), 2, 200, SOON},
   {&kafka_webhook, PRODUCE, E(NOT_LEADER_FOR_PARTITION), 2, 200, SOON},
   {&kafka_produce_one, PRODUCE, E(NOT_LEADER_FOR_PARTITION), 2, 200, SOON},
-  /* What does not pass. */
+  /* Permanent errors. */
   {&kafka_produce, PRODUCE, E(NOT_ENOUGH_REPLICAS), ALWAYS, 503, SOON},
   {&kafka_batch, PRODUCE, E(NOT_ENOUGH_REPLICAS), ALWAYS, 503, SOON},
   {&kafka_webhook, PRODUCE, E(NOT_ENOUGH_REPLICAS), ALWAYS, 503, SOON},
@@ -103,7 +102,7 @@ static const struct row rows[] = {
   {&kafka_produce, PRODUCE, E(INVALID_MSG), ALWAYS, 503, SOON},
   {&kafka_produce, PRODUCE, E(THROTTLING_QUOTA_EXCEEDED), ALWAYS, 429, SOON},
   {&kafka_produce, PRODUCE, E(UNKNOWN), ALWAYS, 500, SOON},
-  /* What makes a producer useless, and another one is made. */
+  /* Errors that make a producer unusable: another one is opened. */
   {&kafka_produce, PRODUCE, E(OUT_OF_ORDER_SEQUENCE_NUMBER), 1, 503, SOON},
   {&kafka_webhook, PRODUCE, E(OUT_OF_ORDER_SEQUENCE_NUMBER), 1, 503, SOON},
   {&kafka_produce, PRODUCE, E(INVALID_PRODUCER_EPOCH), 1, 503, SOON},
@@ -136,7 +135,7 @@ static const struct row rows[] = {
   {&kafka_offsets, LIST_OFFSETS, E(UNKNOWN_TOPIC_OR_PART), ALWAYS, 404, SOON},
   {&kafka_offsets, LIST_OFFSETS, E(UNSUPPORTED_FOR_MESSAGE_FORMAT), ALWAYS, 400, SOON},
   {&kafka_offsets, LIST_OFFSETS, E(UNKNOWN), ALWAYS, 500, SOON},
-  /* What a group has committed. */
+  /* Committed offsets. */
   {&kafka_committed, FIND_COORDINATOR, E(COORDINATOR_NOT_AVAILABLE), 3, 200, SOON},
   {&kafka_committed, OFFSET_FETCH, E(NOT_COORDINATOR), 2, 200, SOON},
   {&kafka_committed, OFFSET_FETCH, E(COORDINATOR_LOAD_IN_PROGRESS), 2, 200, SOON},
@@ -172,7 +171,7 @@ static const struct row rows[] = {
   {&kafka_consume, OFFSET_FETCH, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
   {&kafka_consume, LIST_OFFSETS, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
   {&kafka_consume, FETCH, E(TOPIC_AUTHORIZATION_FAILED), ALWAYS, 403, SOON},
-  /* A consume that goes on. */
+  /* A consume that continues. */
   {&kafka_consume_on, FETCH, E(NOT_LEADER_FOR_PARTITION), 3, 200, SOON},
   {&kafka_consume_on, FETCH, E(LEADER_NOT_AVAILABLE), 3, 200, SOON},
   {&kafka_consume_on, FETCH, E(OFFSET_NOT_AVAILABLE), 2, 200, SOON},
@@ -200,11 +199,11 @@ static const struct row rows[] = {
   {&kafka_commit, OFFSET_COMMIT, E(UNKNOWN_TOPIC_OR_PART), ALWAYS, 404, SOON},
   {&kafka_commit, OFFSET_COMMIT, E(INVALID_COMMIT_OFFSET_SIZE), 1, 400, SOON},
   {&kafka_commit, OFFSET_COMMIT, E(UNKNOWN), ALWAYS, 500, SOON},
-  /* An instance that is closed is closed, whatever its group says. */
+  /* Closing an instance succeeds, whatever its group answers. */
   {&kafka_leave, LEAVE_GROUP, E(COORDINATOR_NOT_AVAILABLE), ALWAYS, 200, SOON},
   {&kafka_leave, LEAVE_GROUP, E(UNKNOWN_MEMBER_ID), ALWAYS, 200, SOON},
   {&kafka_leave, LEAVE_GROUP, E(GROUP_AUTHORIZATION_FAILED), ALWAYS, 200, SOON},
-  /* What the cluster says of a topic. */
+  /* Metadata of a topic. */
   {&kafka_produce, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
   {&kafka_batch, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
   {&kafka_webhook, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 403, SOON},
@@ -221,7 +220,7 @@ static const struct row rows[] = {
   {&kafka_committed, METADATA, E(UNKNOWN_TOPIC_OR_PART), 0, 404, SOON},
   {&kafka_topics, METADATA, E(TOPIC_AUTHORIZATION_FAILED), 0, 200, SOON},
   {&kafka_topics, METADATA, E(LEADER_NOT_AVAILABLE), 0, 200, SOON},
-  /* What asks nobody. */
+  /* Requests that do not ask the cluster. */
   {&kafka_consumers, PRODUCE, E(UNKNOWN), ALWAYS, 200, SOON},
   {&kafka_health, PRODUCE, E(UNKNOWN), ALWAYS, 200, SOON},
 };
@@ -234,7 +233,7 @@ static struct result {
 } results[ROWS];
 
 static atomic_size_t next_row;
-static const char *only; /* a word; NULL: all rows */
+static const char *only; /* a word in the name; NULL: all rows */
 
 /* One row. */
 
@@ -270,9 +269,8 @@ static bool prepare(struct kafka_rig *rig, const struct row *row, const struct k
          (!row->endpoint->of_member || kafka_settle(rig, &kafka_consume, &patient, &answer));
 }
 
-/* Sees to it that the request meets the error: a consume that goes on has something to read, a
- * heartbeat is waited for, a producer that is of no use any more is replaced by one that asks for
- * its number. */
+/* Makes sure that the request meets the error: gives a continuing consume something to read, waits
+ * for a heartbeat, replaces an unusable producer by one that requests its producer id. */
 static void provoke(struct kafka_rig *rig, const struct row *row, const struct kafka_place *place)
 {
   struct kafka_answer answer;
@@ -282,7 +280,7 @@ static void provoke(struct kafka_rig *rig, const struct row *row, const struct k
     sleep(3);
   if (row->api == INIT_PRODUCER_ID) {
     rd_kafka_mock_push_request_errors(rig->cluster, PRODUCE, 1, E(OUT_OF_ORDER_SEQUENCE_NUMBER));
-    do /* as long as the old one is met */
+    do /* while the old one still answers */
       kafka_ask(rig, &kafka_produce, place, &answer);
     while (strstr(answer.text, "out of order") != NULL);
   }
@@ -354,9 +352,9 @@ static void *run_rows(void *argument)
   return NULL;
 }
 
-/* The judgement. */
+/* The verdict. */
 
-/* What changes something says of a 504 that it may have done so. */
+/* The 504 of a request that changes something says that it may have been executed. */
 static bool changes(const struct kafka_endpoint *endpoint)
 {
   static const struct kafka_endpoint *const all[] = {
@@ -401,7 +399,7 @@ static void row_holds(void)
 
 /* The page. */
 
-/* Kafka's names, where librdkafka has older ones. */
+/* Kafka's names, if librdkafka has older ones. */
 static const struct {
   const char *kafka, *here;
 } renamed[] = {
@@ -421,7 +419,7 @@ static const char *name_in_kafka(const char *name)
   return name;
 }
 
-/* The status of the row of docs/kafka.md that has the name; 500 where none has. */
+/* The status in the row of docs/kafka.md with that name; 500 without such a row. */
 static int status_on_page(const char *page, const char *name)
 {
   char quoted[100];

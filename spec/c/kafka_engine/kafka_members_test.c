@@ -1,8 +1,8 @@
 /* for: kafka_members.c
  *
- * Who has an instance: which brokers are asked, and what their answers mean. librdkafka's admin
- * requests, which its own cluster does not know, are played here; so are the executor and the list
- * of brokers. */
+ * Which member has an instance: which brokers are asked, and what their answers mean. The test
+ * fakes librdkafka's admin requests, which its mock cluster does not support, the executor and the
+ * list of brokers. */
 #include "server/kafka_engine/cluster/kafka_members.h"
 
 #include <stdlib.h>
@@ -15,11 +15,11 @@ enum { QUERIES = 16, BROKER_TIMEOUT = 2000 };
 
 struct member {
   const char *instance, *name;
-  const char *holds; /* "t/0 t/1"; NULL: nothing is said of it */
+  const char *holds; /* "t/0 t/1"; NULL: not reported */
   rd_kafka_topic_partition_list_t *list;
 };
 
-/* What a broker says to a query. */
+/* A broker's answer to a query. */
 struct reply {
   struct reply *next;
   void *opaque;
@@ -40,7 +40,7 @@ static struct {
   struct uk_kafka_task *task;
   bool ended, groupless;
   size_t broker_count;
-  struct sent options, sent[QUERIES]; /* that are not answered */
+  struct sent options, sent[QUERIES]; /* not answered yet */
   size_t sent_count;
   char log[200]; /* the brokers that were asked, in order */
   struct reply *replies;
@@ -51,7 +51,7 @@ struct query {
   int dones;
 };
 
-/* What is played. */
+/* Fakes. */
 
 void uk_kafka_task_init(struct uk_kafka_task *task, struct uk_kafka_executor *executor,
                         void (*run)(struct uk_kafka_task *task, int64_t now),
@@ -303,7 +303,7 @@ static void refuse(int32_t broker, rd_kafka_resp_err_t code)
   answer(broker, (struct reply){.groups = 1, .group_code = code});
 }
 
-/* The group has these members, "one" among them where it is live. */
+/* The group has these members, including "one" if it is live. */
 static struct reply group_with(const char *instance)
 {
   return (struct reply){.groups = 1,
@@ -360,7 +360,7 @@ static void all_are_asked_until_one_is_the_coordinator(void)
   check_list(query.query.holds, "t/1 u/2 ");
   check_list(query.query.group_holds, "none");
   free_lists(&query);
-  refuse(1, RD_KAFKA_RESP_ERR_NOT_COORDINATOR); /* nobody waits for it */
+  refuse(1, RD_KAFKA_RESP_ERR_NOT_COORDINATOR); /* no query waits for it */
   CHECK_EQ_INT(query.dones, 1);
   ask(&query, false);
   CHECK_ASKED("3 ");
@@ -428,7 +428,7 @@ static void a_timeout_says_more_than_a_refusal(void)
   }
 }
 
-/* A cluster that never had a group has no coordinator, and nobody is a member. */
+/* A cluster that never had a group has no coordinator and no members. */
 static void where_there_is_no_group_nobody_is_a_member(void)
 {
   static const struct {
@@ -503,7 +503,7 @@ static void where_no_broker_is_known_nobody_can_tell(void)
   check_answered(&query, RD_KAFKA_RESP_ERR__WAIT_COORD, false);
 }
 
-/* What is not said is no member: a failure as a whole, or a result of no group. */
+/* A missing answer is not a member: a failed request, or a result without a group. */
 static void an_answer_without_the_group_is_a_failure(void)
 {
   static struct query query;
@@ -546,7 +546,7 @@ static void without_memory_fewer_are_asked_or_none(void)
   check_answered(&query, RD_KAFKA_RESP_ERR__WAIT_COORD, false);
 }
 
-/* Each case has members of its own, and leaves nothing allocated. */
+/* Each case has its own members, and leaves nothing allocated. */
 static void (*current)(void);
 
 static void run_current(void)

@@ -1,8 +1,8 @@
 /* for: kafka_engine.c
  *
- * What each endpoint answers while a Kafka cluster is away, is silent or leads a partition by
- * nobody: within the caller's timeout and a little, never a 200 for what was not done; and 200
- * again when the cluster is back, without a restart. */
+ * What each endpoint answers while a Kafka cluster is down, silent or has a partition without a
+ * leader: an error soon after the caller's timeout, never a 200 for something that was not done;
+ * and 200 again when the cluster is back, without a restart. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -14,10 +14,10 @@
 
 enum {
   THREADS = 12,
-  TIMEOUT = 1500,      /* milliseconds that a caller gives */
-  OWN_TIMEOUT = 10000, /* that the server takes where a caller cannot say */
-  SLACK = 30000,       /* by which an answer may be late, on a loaded machine */
-  NOTICE = 60000,      /* in which the server knows what the matter is */
+  TIMEOUT = 1500,      /* the caller's, in milliseconds */
+  OWN_TIMEOUT = 10000, /* the server's own, if the caller cannot set one */
+  SLACK = 30000,       /* how late an answer may be on a loaded machine */
+  NOTICE = 60000,      /* in which the server notices the outage */
   FOREVER = 600000
 };
 
@@ -42,7 +42,7 @@ static void fall_silent(struct kafka_rig *rig, const struct kafka_place *place)
     rd_kafka_mock_broker_set_rtt(rig->cluster, i, FOREVER);
 }
 
-/* What was asked before is not answered any more: its connections end. */
+/* Pending requests get no answer: their connections end. */
 static void speak_again(struct kafka_rig *rig, const struct kafka_place *place)
 {
   for (int32_t i = 1; i <= KAFKA_RIG_BROKERS; i++)
@@ -121,13 +121,13 @@ static const struct row {
 enum { ROWS = sizeof rows / sizeof *rows };
 
 static struct result {
-  bool prepared, hidden; /* hidden: said to be good while it could not be */
+  bool prepared, hidden; /* hidden: a 200 for something that cannot succeed */
   long long slowest;
   struct kafka_answer met, after;
 } results[ROWS];
 
 static atomic_size_t next_row;
-static const char *only; /* a word; NULL: all rows */
+static const char *only; /* a word in the name; NULL: all rows */
 
 static const char *name_of(const struct row *row)
 {
@@ -142,7 +142,7 @@ static bool is_meant(const struct row *row)
   return only == NULL || strstr(name_of(row), only) != NULL;
 }
 
-/* Asks until the outage is noticed. */
+/* Repeats the request until the server notices the outage. */
 static void meet(struct kafka_rig *rig, const struct row *row, const struct kafka_place *place,
                  struct result *result)
 {
@@ -153,15 +153,15 @@ static void meet(struct kafka_rig *rig, const struct row *row, const struct kafk
       result->slowest = result->met.took;
     if (row->asks_nobody || result->met.status != 200)
       return;
-    /* The server asks for its health every two seconds. */
+    /* The server checks the cluster every two seconds. */
     if (kafka_is_good(row->endpoint, &result->met) && row->endpoint != &kafka_health)
       result->hidden = true;
     usleep(20000);
   } while (uk_clock_monotonic() < until);
 }
 
-/* What must be good afterwards. This cluster keeps an instance that lost it as a second member,
- * whose commits it refuses for a long time; what it reads shows that the instance is there. */
+/* What must work afterwards. This cluster keeps an instance that lost its connection as a second
+ * member, and refuses its commits for a long time; reading shows that the instance works. */
 static const struct kafka_endpoint *again_of(const struct row *row)
 {
   return row->endpoint == &kafka_commit  ? &kafka_consume
@@ -173,7 +173,7 @@ static void run_row(struct kafka_rig *rig, size_t index)
 {
   const struct row *row = &rows[index];
   struct result *result = &results[index];
-  /* What is answered in spite of the outage has the time for it on a loaded machine. */
+  /* Requests that succeed despite the outage get enough time on a loaded machine. */
   struct kafka_place place = {.timeout = row->asks_nobody ? TIMEOUT + SLACK : TIMEOUT};
   struct kafka_answer answer;
   result->prepared =

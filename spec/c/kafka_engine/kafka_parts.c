@@ -74,7 +74,7 @@ const char *kafka_parts_topic(int partitions)
   return name;
 }
 
-/* A played cluster makes a topic that it is asked about, but for this one. */
+/* A mock cluster creates every topic that it is asked about, except this one. */
 const char *kafka_parts_nowhere(void)
 {
   const char *name = new_name();

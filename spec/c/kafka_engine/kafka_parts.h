@@ -1,5 +1,5 @@
-/* kafka_parts: a Kafka cluster that librdkafka plays inside of this process, and what the parts of
- * the engine stand on. */
+/* kafka_parts: a mock Kafka cluster of librdkafka in this process, and what the parts of the engine
+ * need. */
 #ifndef KAFKA_PARTS_H
 #define KAFKA_PARTS_H
 
@@ -9,9 +9,9 @@
 #include "server/kafka_engine/rd/kafka_settings.h"
 #include "server/kafka_engine/cluster/kafka_topics.h"
 
-#include <librdkafka/rdkafka_mock.h> /* behind librdkafka's own header */
+#include <librdkafka/rdkafka_mock.h> /* after librdkafka's own header */
 
-/* The numbers of requests, for rd_kafka_mock_push_request_errors. */
+/* API keys, for rd_kafka_mock_push_request_errors. */
 enum { KAFKA_PRODUCE = 0, KAFKA_METADATA = 3, KAFKA_OFFSET_COMMIT = 8 };
 
 struct kafka_parts {
@@ -26,34 +26,34 @@ struct kafka_parts {
 
 extern struct kafka_parts kafka_parts;
 
-/* False: there is no rig to be had, and no test to be made. */
+/* False: the rig could not be created, so no test can run. */
 bool kafka_parts_open(int brokers);
-/* After all that stands on it. */
+/* Call it after closing everything that uses it. */
 void kafka_parts_close(void);
 
-/* A handle that speaks to the cluster, as kafka_topics wants it; the caller's. */
+/* A handle for the cluster, configured as kafka_topics requires; the caller destroys it. */
 rd_kafka_t *kafka_parts_control(void);
 
-/* A topic of a name that was not there before, for the test's whole life. */
+/* A topic with a new name, which lives as long as the test. */
 const char *kafka_parts_topic(int partitions);
-/* A name that is no topic. */
+/* A name without a topic. */
 const char *kafka_parts_nowhere(void);
 
-/* An operation that is waited for. */
+/* An operation to wait for. */
 struct kafka_probe {
   int dones;
   int64_t begun, took; /* milliseconds */
 };
 
-/* For what is to end long before its time: the time, and less than that, which no slow machine
- * takes. */
+/* For an operation that must end long before its deadline: the timeout, and a shorter time that no
+ * slow machine needs. */
 enum { KAFKA_PATIENCE = 120000, KAFKA_PROMPT = 60000 };
 
-/* Makes the operation one of the probe's, its deadline in `timeout` milliseconds. */
+/* Ties the operation to the probe, with its deadline in `timeout` milliseconds. */
 void kafka_probe_begin(struct kafka_probe *probe, struct uk_operation *operation, int64_t timeout);
-/* Waits until `done` was called; checks that it was but once. */
+/* Waits until `done` was called; checks that it was called only once. */
 void kafka_probe_await(struct kafka_probe *probe);
-/* For something else that calls back. */
+/* For anything else that calls back. */
 void kafka_probe_done(struct kafka_probe *probe);
 
 #endif

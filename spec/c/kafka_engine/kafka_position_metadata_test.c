@@ -1,6 +1,6 @@
 /* for: kafka_position_metadata.c
  *
- * What one server notes for the next one that has an instance. */
+ * What a server stores for the next server that has an instance. */
 #include "server/kafka_engine/group/kafka_position_metadata.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* for: kafka_producer.c, kafka_producer_handle.c
  *
- * Produces to a cluster that librdkafka plays inside this process. */
+ * Produces to a mock cluster of librdkafka in this process. */
 #include "server/kafka_engine/produce/kafka_producer.h"
 
 #include <stdlib.h>
@@ -81,7 +81,7 @@ static void says_where_records_are(void)
   }
 }
 
-/* Records without a time, in turns and in a row, and among them some that have one. */
+/* Records without a timestamp, alternating and consecutive, among some that have one. */
 static void keeps_the_order_of_a_large_batch(void)
 {
   struct uk_slice topic = uk_slice_text(kafka_parts_topic(3));
@@ -101,8 +101,8 @@ static void keeps_the_order_of_a_large_batch(void)
   }
 }
 
-/* Kafka's own partitioner decides for a key, from the first request for a topic that nobody asked
- * for before; one record or many, with and without a time or headers. */
+/* Kafka's own partitioner chooses the partition of a key, from the first request for a new topic;
+ * one record or many, with and without a timestamp or headers. */
 static void f8_a_key_chooses_the_partition_from_the_first_request_on(void)
 {
   enum { TOPICS = 12, PARTITIONS = 7, KEYS = 20 };
@@ -157,7 +157,7 @@ static void what_has_no_key_is_spread(void)
     CHECK_EQ_INT(counts[i], ROUNDS / PARTITIONS);
 }
 
-/* What the server takes by max_message_bytes (key, value and headers), librdkafka takes too. */
+/* librdkafka accepts every message within max_message_bytes (key, value and headers). */
 static void f8_a_record_of_the_limit_is_sent(void)
 {
   enum { LIMIT = 1 << 20, PART = 1000 };
@@ -183,7 +183,7 @@ static void f8_a_record_of_the_limit_is_sent(void)
   }
 }
 
-/* librdkafka does not take it at all. */
+/* librdkafka itself refuses it. */
 static void a_record_that_is_too_large_leaves_the_others(void)
 {
   static char large[2 << 20];
@@ -217,7 +217,7 @@ static void refuses_what_is_not_there_before_it_sends(void)
   CHECK_EQ_INT(records[0].offset, 0);
 }
 
-/* The cluster takes one partition and refuses the other, whichever asks first. */
+/* The cluster accepts one partition and refuses the other, whichever comes first. */
 static void says_which_records_failed(void)
 {
   const char *topic = kafka_parts_topic(2);
@@ -291,7 +291,7 @@ static void ends_without_memory(void)
   check_ended(UK_OK, false, "");
 }
 
-/* One that was made works, whatever its making met. */
+/* A producer that could be created works, whatever failed on the way. */
 static void is_not_made_without_memory(void)
 {
   struct uk_kafka_producer *usual = producer;
@@ -309,12 +309,12 @@ static void is_not_made_without_memory(void)
       check_ended(UK_OK, false, "");
       uk_kafka_producer_free(producer);
     }
-    CHECK_EVENTUALLY(fault_live() == before); /* the reaper ends its handle */
+    CHECK_EVENTUALLY(fault_live() == before); /* the reaper destroys its handle */
   }
   producer = usual;
 }
 
-/* The last: the cluster is away for a while, and then there again. */
+/* The last case: the cluster is down for a while, and comes back. */
 static void knows_that_the_cluster_is_away(void)
 {
   const char *topic = kafka_parts_topic(1);

@@ -1,12 +1,12 @@
 /* for: kafka_rd.c
  *
- * What librdkafka's own codes are for a client, and how a place is named. The broker's codes:
- * kafka_matrix_test. */
+ * How librdkafka's own codes map to errors, and how a place is named. kafka_matrix_test has the
+ * broker's codes. */
 #include "server/kafka_engine/rd/kafka_rd.h"
 
 #include "check.h"
 
-/* A request that changes something and was lost on its way may have been carried out. */
+/* A lost request that changes something may have been executed. */
 static void each_of_librdkafkas_codes_is_an_error(void)
 {
   static const struct {
@@ -64,7 +64,7 @@ static void a_failure_says_what_and_why(void)
   CHECK_EQ_INT(operation.error, UK_E_NOT_FOUND);
   CHECK_EQ_STR(operation.message, "topic \"t\": Broker: Unknown topic or partition");
   CHECK_EQ_STR(uk_kafka_reason(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "said"), "said");
-  /* What the user set is named, whatever librdkafka says. */
+  /* Names the user's own setting, whatever librdkafka's text says. */
   CHECK(strncmp(uk_kafka_reason(RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT, "said"),
                 UK_HEADER_SESSION_TIMEOUT, strlen(UK_HEADER_SESSION_TIMEOUT)) == 0);
 }

@@ -1,7 +1,7 @@
 /* for: kafka_reaper.c
  *
- * Handles whose ends take as long as the test says, on a clock that the test owns. This program's
- * rd_kafka_destroy_flags takes the place of librdkafka's. */
+ * Handles whose closing takes as long as the test decides, on a clock that the test owns. This
+ * program's rd_kafka_destroy_flags replaces librdkafka's. */
 #include "server/kafka_engine/rd/kafka_reaper.h"
 
 #include <sched.h>
@@ -66,7 +66,7 @@ static void reap(int index, bool hangs)
   uk_kafka_reap(rig.reaper, (rd_kafka_t *)&rig.handles[index], then, &rig.handles[index]);
 }
 
-/* Runs the executor at the time until so many handles have ended, or were given up. */
+/* Runs the executor at that time until this many handles have ended or were given up. */
 static void run_until_ended(int64_t now, int count)
 {
   int64_t deadline = uk_clock_monotonic() + PATIENCE;
@@ -88,7 +88,7 @@ static void wait_until_ending(int count)
 static void ends_each_handle_and_says_so(void)
 {
   for (int i = 0; i < MANY; i++)
-    reap(i, true); /* which holds up nobody */
+    reap(i, true); /* which delays no other handle */
   uk_kafka_executor_run(rig.executor, NOW);
   wait_until_ending(UK_KAFKA_REAPERS);
   atomic_store(&rig.gate, true);
@@ -100,7 +100,7 @@ static void ends_each_handle_and_says_so(void)
   CHECK_EQ_INT(rig.most_ending, UK_KAFKA_REAPERS);
 }
 
-/* Nobody need be told. */
+/* The callback is optional. */
 static void ends_a_handle_silently(void)
 {
   struct handle *handle = &rig.handles[0];
@@ -110,7 +110,7 @@ static void ends_a_handle_silently(void)
   CHECK_EQ_INT(handle->then, 0);
 }
 
-/* The time counts from the beginning of the end, not from the request: those behind have theirs. */
+/* The timeout counts from when closing starts, not from the request: queued handles get it all. */
 static void gives_up_what_hangs(void)
 {
   for (int i = 0; i < UK_KAFKA_REAPERS; i++)
@@ -127,7 +127,7 @@ static void gives_up_what_hangs(void)
   }
   uk_kafka_executor_run(rig.executor, NOW + TIMEOUT);
   uk_kafka_reaper_free(rig.reaper);
-  atomic_store(&rig.gate, true); /* they come back to a reaper that is closed, and free it */
+  atomic_store(&rig.gate, true); /* they return to a closed reaper, and free it */
   for (int i = 0; i < UK_KAFKA_REAPERS; i++) {
     CHECK_EVENTUALLY(rig.handles[i].destroyed == 1);
     CHECK_EQ_INT(rig.handles[i].then, 1);

@@ -1,5 +1,5 @@
-/* kafka_rig: a cluster that librdkafka plays inside of this process, our server on it, and a client
- * of that server.
+/* kafka_rig: a mock cluster of librdkafka in this process, our server on it, and a client of that
+ * server.
  *
  * Several may live at once; each is used by one thread at a time. */
 #ifndef KAFKA_RIG_H
@@ -13,7 +13,7 @@
 
 enum {
   KAFKA_RIG_BROKERS = 2,
-  KAFKA_RIG_SEND_TIMEOUT = 9000, /* milliseconds in which its server gives a produce up */
+  KAFKA_RIG_SEND_TIMEOUT = 9000, /* milliseconds until its server gives up a produce */
   KAFKA_RIG_BODY = 512           /* bytes of an answer that are kept */
 };
 
@@ -29,16 +29,16 @@ struct kafka_rig {
 
 struct kafka_answer {
   int status;                /* 0: no answer at all */
-  long long retry_after;     /* seconds, -1 = not said */
+  long long retry_after;     /* seconds, -1 = absent */
   long long took;            /* milliseconds */
   char text[KAFKA_RIG_BODY]; /* the beginning of the body, or what went wrong */
 };
 
-/* False: it could not be made; kafka_rig_close frees what there is of it. */
+/* False: it failed; kafka_rig_close frees what was created. */
 bool kafka_rig_open(struct kafka_rig *rig);
 void kafka_rig_close(struct kafka_rig *rig);
 
-/* One request; an answer is waited for for a minute. */
+/* Sends one request; waits a minute for the answer. */
 void kafka_rig_ask(struct kafka_rig *rig, enum uk_method method, const char *path, const char *body,
                    struct kafka_answer *answer);
 

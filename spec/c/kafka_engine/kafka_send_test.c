@@ -1,7 +1,7 @@
 /* for: kafka_send.c, kafka_record.c
  *
- * How records are handed to librdkafka, and its messages become records. What librdkafka takes is
- * noted by the test: one word for each call, "one" or "batch", with partition, key and value. */
+ * How records become librdkafka's messages, and the reverse. The test logs what librdkafka gets:
+ * one word for each call, "one" or "batch", with partition, key and value. */
 #include "server/kafka_engine/produce/kafka_send.h"
 
 #include <stdarg.h>
@@ -18,7 +18,7 @@ static struct {
   const char *refuses; /* records with this value */
   int refused[MANY];   /* how often, by tag */
   int headers;         /* alive */
-  int64_t timestamp;   /* of the last that was sent alone */
+  int64_t timestamp;   /* of the last one sent alone */
   char header_text[100];
 } fake;
 
@@ -96,7 +96,7 @@ rd_kafka_error_t *rd_kafka_produceva(rd_kafka_t *handle, const rd_kafka_vu_t *fi
   note("; ");
   if (is_refused(value, length))
     return (rd_kafka_error_t *)&fake;
-  fake.headers = 0; /* they are librdkafka's now */
+  fake.headers = 0; /* librdkafka owns them now */
   return NULL;
 }
 
@@ -160,7 +160,7 @@ static void records_of_a_partition_go_together(void)
   CHECK_EQ_STR(fake.log, "one 0 'a' -; ");
 }
 
-/* What a batch cannot say: a time, headers, or no partition. Nothing overtakes it. */
+/* Records that no batch can hold: with a timestamp, headers, or no partition. Their order stays. */
 static void what_is_not_plain_goes_alone(void)
 {
   static const struct uk_record_header headers[] = {{{"h", 1}, {"v", 1}}, {{"e", 1}, {"", 0}}};
@@ -185,7 +185,7 @@ static void what_is_not_plain_goes_alone(void)
   CHECK_EQ_STR(fake.log, "batch 0 - 'a' - 'b'; one -1 'c' -; one 0 'd' -; ");
 }
 
-/* librdkafka tells an empty value from none by its pointer; one that it may not keep is "". */
+/* librdkafka distinguishes an empty value from a missing one by its pointer, so it gets "". */
 static void empty_is_not_null(void)
 {
   struct uk_record records[] = {plain("", 0), plain("", 0), plain("x", 0), plain("x", 0)};
@@ -224,7 +224,7 @@ static void what_is_refused_is_named_once(void)
   fake.refuses = NULL;
 }
 
-/* More than one call takes at once. */
+/* More than one call accepts at once. */
 static void many_records_keep_their_order(void)
 {
   static struct uk_record records[MANY];

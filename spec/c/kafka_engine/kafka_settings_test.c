@@ -31,7 +31,7 @@ static int64_t number_of(const rd_kafka_conf_t *conf, const char *name)
   return strtoll(text, NULL, 10);
 }
 
-/* What waits when more is asked for, and what may then come from a broker. */
+/* How much is queued when more is requested, and how much a broker may then send. */
 static void what_is_read_ahead_stays_within_its_bound(void)
 {
   static const int64_t bounds[] = {2048, 100000, 1 << 20, 64 << 20};
@@ -98,7 +98,7 @@ static void the_last_value_of_a_property_counts(void)
   uk_kafka_settings_free(settings);
 }
 
-/* An editor puts one newline at the end of a file; a second one is the value's. */
+/* An editor ends a file with one newline; a second one belongs to the value. */
 static void a_value_from_a_file_lacks_its_last_newline(void)
 {
   static const char *const cases[][2] = {
@@ -120,7 +120,7 @@ static void a_value_from_a_file_lacks_its_last_newline(void)
   unlink(path);
 }
 
-/* The promises of the API rest on these: no property of a user's changes them. */
+/* The API's guarantees depend on these, so no user property changes them. */
 static void f8_what_the_contract_rests_on_is_not_the_users(void)
 {
   static const char *const names[] = {"bootstrap.servers",

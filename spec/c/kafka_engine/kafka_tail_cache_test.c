@@ -13,7 +13,7 @@ enum { PLENTY = 1 << 20 };
 static const struct uk_record_header headers[] = {{{"lang", 4}, {"en", 2}},
                                                   {{"empty", 5}, {"", 0}}};
 
-/* Its bytes are gone when the next one is made. */
+/* Its bytes are overwritten by the next one. */
 static const struct uk_record *record(int64_t offset)
 {
   static char text[32];
@@ -115,7 +115,7 @@ static void keeps_what_its_size_just_holds(void)
   CHECK_EQ_INT(tail.bytes, 2 * one);
   uk_kafka_tail_cache_add(&tail, record(12), 3 * one - 1);
   CHECK_EQ_INT(tail.from, 11);
-  uk_kafka_tail_cache_add(&tail, record(13), one); /* as large as all may be */
+  uk_kafka_tail_cache_add(&tail, record(13), one); /* as large as the cache */
   CHECK_EQ_INT(tail.from, 13);
   CHECK(uk_kafka_tail_cache_has(&tail, 13));
   uk_kafka_tail_cache_add(&tail, record(14), one - 1);

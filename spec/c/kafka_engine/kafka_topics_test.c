@@ -55,7 +55,7 @@ static bool await_heard(struct uk_kafka_topics *topics)
   return uk_kafka_topics_has_answered(topics);
 }
 
-/* The topic is made when the look at all topics, with which it begins, is over. */
+/* The topic is created after the first query for all topics has ended. */
 static void remembers_what_the_cluster_says(void)
 {
   REQUIRE(await_heard(kafka_parts.topics));
@@ -134,7 +134,7 @@ static void list(void *argument, struct uk_slice topic, int32_t partitions)
   listing->count++;
 }
 
-/* All that are remembered are those that the cluster has. */
+/* Memory holds exactly the topics of the cluster. */
 static void lists_them_in_order(void)
 {
   struct listing listing = {.sorted = true};
@@ -211,8 +211,7 @@ static void nothing_is_heard_where_nobody_is(void)
   rd_kafka_destroy(control);
 }
 
-/* Each broker complains when it is gone; that does not put off the question that decides without
- * end. */
+/* Each lost broker causes an error, which must not delay the deciding query for ever. */
 static void many_brokers_are_missed_as_one_is(void)
 {
   char detail[UK_MESSAGE_SIZE];
@@ -230,7 +229,7 @@ static void many_brokers_are_missed_as_one_is(void)
   rd_kafka_mock_cluster_destroy(cluster);
 }
 
-/* Brokers that take requests and leave them open, and then answer. */
+/* Brokers that accept requests, do not answer them, and later do. */
 static void silence_is_not_taken_for_absence_at_once(void)
 {
   const char *topic = kafka_parts_topic(1);
@@ -238,7 +237,7 @@ static void silence_is_not_taken_for_absence_at_once(void)
   struct question question;
   rd_kafka_mock_broker_set_rtt(kafka_parts.cluster, -1, 2300);
   ask(&question, topic, PATIENCE);
-  int64_t end = uk_clock_monotonic() + 2500; /* one question and more */
+  int64_t end = uk_clock_monotonic() + 2500; /* longer than one query */
   while (uk_clock_monotonic() < end) {
     CHECK_EQ_INT(uk_kafka_topics_health(kafka_parts.topics, detail, sizeof detail), UK_OK);
     usleep(50000);
@@ -252,7 +251,7 @@ static void silence_is_not_taken_for_absence_at_once(void)
   CHECK_EQ_INT(partitions, 1);
 }
 
-/* The last: afterwards nothing is asked any more. */
+/* The last case: no query follows. */
 static void a_stop_answers_those_who_wait(void)
 {
   struct question question;

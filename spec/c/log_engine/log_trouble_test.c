@@ -146,7 +146,7 @@ static void a_full_map_refuses_writes_only(void)
   CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
   CHECK_EQ_INT(got.count, count);
   CHECK_EQ_INT(rig_read(log, &got, "kept", 0, 0), UK_OK);
-  /* Readers go on, and a deletion makes room. */
+  /* Readers continue, and a deletion makes room. */
   for (int i = 0; i < 50; i++)
     CHECK_EQ_INT(rig_commit(log, "g", "t", 0, i), UK_OK);
   CHECK_EQ_INT(rig_delete(log, "t"), UK_OK);

@@ -199,7 +199,7 @@ static int count_descriptors(void)
 }
 
 /* Replaces libc's function, also for libraries. Counts descriptors that are closed twice, which in
- * a threaded process closes what another thread has opened meanwhile. */
+ * a threaded process closes what another thread has just opened. */
 static atomic_int closed_twice;
 
 int close(int fd)

@@ -46,7 +46,7 @@ static const char *ask(const struct uk_server *server, const char *line, const c
   return wire_ask(uk_server_url(server), request);
 }
 
-/* Waits until the engine has so many requests. */
+/* Waits until the engine has this many requests. */
 static void wait_for_pending(const struct uk_server *server, int count)
 {
   CHECK_EVENTUALLY(atomic_load(&server->http->unanswered) == count);

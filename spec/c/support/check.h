@@ -1,4 +1,4 @@
-/* check: named cases, checks that go on after a failure, and a count at the end.
+/* check: named cases, checks that continue after a failure, and a count at the end.
  *
  *   static void adds(void) { CHECK_EQ_INT(1 + 1, 2); }
  *   int main(void) { CHECK_RUN(adds); return check_end(); }
@@ -112,15 +112,14 @@ static inline void check_run(const char *name, void (*run)(void))
   check_run_unless(NULL, name, run);
 }
 
-/* Milliseconds of work that the process has done so far: what something costs, whatever else the
- * machine does meanwhile. */
+/* CPU milliseconds that the process has used so far: what something costs, however busy the machine
+ * is. */
 static inline long long check_work(void)
 {
   return clock() / (CLOCKS_PER_SEC / 1000);
 }
 
-/* A bound for what hangs, not for what is slow: milliseconds that CHECK_EVENTUALLY waits at
- * most. */
+/* The most milliseconds that CHECK_EVENTUALLY waits: a bound for hangs, not for slowness. */
 enum { CHECK_PATIENCE = 60000, CHECK_PAUSE = 2 };
 
 static inline bool check_pause(int *waited)

@@ -1,4 +1,4 @@
-/* fault: the allocator that fails when told to, and a count of what is allocated.
+/* fault: an allocator that fails on request, and a count of what is allocated.
  *
  * Link with fault.c and
  *   -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=strndup
