@@ -54,7 +54,7 @@ struct uk_sender {
   bool stopping;
   int64_t stop_at; /* when everything left is given up */
   bool ended;      /* the thread no longer uses this struct */
-  bool detached;   /* nobody joins the thread, which tells the owner when it ends */
+  bool detached;   /* nobody joins the thread; it notifies the owner when it ends */
   struct uk_sender_stats counts;
   struct uk_sender_failures failures;
   uint64_t logged;                   /* discarded messages that were logged */

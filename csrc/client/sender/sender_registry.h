@@ -34,7 +34,7 @@ void uk_registry_release(struct uk_sender *sender);
  * failures of a stopped sender. */
 uint64_t uk_registry_close(struct uk_sender *sender, int64_t timeout, bool *stopped);
 
-/* Stops every sender of the process within `timeout` milliseconds, whoever holds references.
+/* Stops every sender of the process within `timeout` milliseconds, even if it has references.
  * Returns how many messages were lost. */
 uint64_t uk_registry_close_all(int64_t timeout);
 

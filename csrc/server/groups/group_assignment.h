@@ -9,8 +9,8 @@
 
 #include "server/groups/group_state.h"
 
-/* The assignment, which is made if need be, with room for one more member. NULL when memory is out.
- * One that stays without members is freed by the next uk_group_rebalance. */
+/* Returns the assignment, creating it if necessary, with room for one more member. NULL when memory
+ * is out. The next uk_group_rebalance frees one that stays without members. */
 struct uk_group_assignment *uk_group_assignment_get(struct uk_groups *groups,
                                                     struct uk_group *group, struct uk_slice topic);
 

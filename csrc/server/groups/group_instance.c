@@ -245,8 +245,8 @@ static void due(void *owner, struct uk_timer *timer)
       uk_group_instance_close(groups, instance);
       return;
     }
-    /* Closing without the commit would lose a position: the instance lives until memory is
-     * there. */
+    /* Closing without the commit would lose a position: keep the instance until memory is
+     * free. */
     instance->last_request += UK_GROUP_RETRY;
   }
   uk_group_instance_auto_commit(groups, instance);

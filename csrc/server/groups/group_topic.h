@@ -12,8 +12,8 @@ struct uk_group_topic *uk_group_topic_refresh(struct uk_groups *groups, struct u
  * exist. */
 int32_t uk_group_topic_partitions(struct uk_groups *groups, struct uk_slice name);
 
-/* The topic, which is made if need be. NULL when memory is out. The caller frees one that stays
- * without assignments. */
+/* Returns the topic, creating it if necessary. NULL when memory is out. The caller frees one that
+ * stays without assignments. */
 struct uk_group_topic *uk_group_topic_get(struct uk_groups *groups, struct uk_slice name);
 void uk_group_topic_free_unused(struct uk_groups *groups, struct uk_group_topic *topic);
 

@@ -37,7 +37,7 @@ struct uk_groups_log {
                  void (*then)(void *argument, enum uk_error error, const char *message),
                  void *argument);
   /* Passes the records from `offset` on to the sink, until it refuses one or the partition ends.
-   * `*next` is the offset to go on from, `*full` says whether the sink refused. */
+   * `*next` is the offset to go on from; `*full` is true if the sink refused one. */
   enum uk_error (*read)(void *context, struct uk_slice topic, int32_t partition, int64_t offset,
                         struct uk_operation *operation, const struct uk_sink *sink, int64_t *next,
                         bool *full);

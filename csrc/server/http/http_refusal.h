@@ -1,4 +1,4 @@
-/* http_refusal: JSON errors where the HTTP library would answer by itself, or not at all.
+/* http_refusal: JSON errors where the HTTP library would send its own answer, or none.
  *
  * The library answers a malformed request (line, headers, chunks, length, version) with an HTML
  * page and has no hook to change that. It queues the page by calling its exported function
@@ -6,9 +6,9 @@
  * linker binds the library's calls to it; our own calls reach the library's function through
  * uk_http_queue_function. That fails, and the HTML page remains, if the library was linked to bind
  * to itself (-Bsymbolic-functions, as on Ubuntu) or if another module in the process loaded it
- * first; uk_http_refusals_are_json tells. Version 0.9.75 then sends the head of such a page twice
- * if it rejects a Content-Length. No callback of the library would do: the only one between the
- * refusal and the page is the logger, which does not receive the connection.
+ * first; uk_http_refusals_are_json reports which. Version 0.9.75 then sends the head of such a page
+ * twice if it rejects a Content-Length. No callback of the library would do: the only one between
+ * the refusal and the page is the logger, which does not receive the connection.
  *
  * If the library closes a connection without any answer, this module writes one to the socket. */
 #ifndef UK_HTTP_REFUSAL_H

@@ -250,7 +250,7 @@ static bool try_consumer(struct kafka_engine *engine, char *message, size_t size
   return true;
 }
 
-/* What the operations stand on. */
+/* The parts that operations use. */
 static bool open_ground(struct kafka_engine *engine, char *message, size_t size)
 {
   engine->executor = uk_kafka_executor_new(EXECUTOR_THREADS);

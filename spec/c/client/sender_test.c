@@ -317,7 +317,7 @@ static struct uk_sender *create(void)
   return uk_sender_create(settings, &options, &counting, &error);
 }
 
-/* The owner hears of the end of a thread that nobody joins, and only of that. */
+/* The owner is notified when a thread that nobody joins ends, and only then. */
 static void tell_their_owner_when_nobody_joins_them(void)
 {
   const int before = threads();

@@ -85,7 +85,7 @@ static void wait_until_ending(int count)
   CHECK_EQ_INT(rig.ending, count);
 }
 
-static void ends_each_handle_and_says_so(void)
+static void ends_each_handle_and_reports_it(void)
 {
   for (int i = 0; i < MANY; i++)
     reap(i, true); /* which delays no other handle */
@@ -159,7 +159,7 @@ static void works_without_memory(void)
 int main(void)
 {
   long live = fault_live();
-  RUN(ends_each_handle_and_says_so);
+  RUN(ends_each_handle_and_reports_it);
   RUN(ends_a_handle_silently);
   RUN(works_without_memory);
   RUN(gives_up_what_hangs);

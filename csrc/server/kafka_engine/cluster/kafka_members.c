@@ -8,7 +8,7 @@
 
 enum { HINTS = 256, QUERY_TIMEOUT = 2000 }; /* milliseconds for one broker, which may be down */
 
-/* The question to one broker: the opaque of librdkafka's request. */
+/* The query to one broker: the opaque of librdkafka's request. */
 struct broker_query {
   struct uk_kafka_member_query *query; /* NULL: another broker has answered */
   int32_t broker;

@@ -58,8 +58,8 @@ static void time_out(struct uk_list *late)
   }
 }
 
-/* Without the task, work whose deadline passes while every thread is busy would hear of it only
- * from a free thread. */
+/* Without the task, work whose deadline passes while every thread is busy would time out only when
+ * a thread is free. */
 static void run_task(struct uk_kafka_task *task, int64_t now)
 {
   struct uk_kafka_blocking *blocking = (struct uk_kafka_blocking *)task;

@@ -1,6 +1,6 @@
 /* kafka_late_answer: an answer that may come after the task that waits for it has ended.
  *
- * Put one in the struct that holds a question and its answer. Two sides hold that struct: the task
+ * Put one in the struct that holds a query and its answer. Two sides hold that struct: the task
  * that asked, and the side that answers. Each lets go of it once, in any order; the last one to do
  * so frees it. */
 #ifndef UK_KAFKA_LATE_ANSWER_H

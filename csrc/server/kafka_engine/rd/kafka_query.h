@@ -1,5 +1,5 @@
-/* kafka_query: what every question to the cluster begins with. A kind of query puts one first in
- * its struct, and adds what is asked and what is answered. */
+/* kafka_query: the base struct of every query to the cluster. A kind of query puts one first in its
+ * struct, and adds fields for what it asks and for the answer. */
 #ifndef UK_KAFKA_QUERY_H
 #define UK_KAFKA_QUERY_H
 
