@@ -1,4 +1,4 @@
--- check_docs: what people can call stands in the docs.
+-- check_docs: everything that people can call is documented.
 --
 --   lua5.4 .ci/check_docs.lua [ROOT]      with the built modules on LUA_PATH and LUA_CPATH
 --
@@ -111,7 +111,7 @@ local function check_functions(what, functions, prefixes)
   return count
 end
 
--- Methods are looked for behind any object's name, functions of a module behind the module's.
+-- Methods are found after any object's name, functions of a module after the module's.
 local function check_modules()
   local kafka = require "upstash.kafka"
   local core = require "upstash.kafka.core"
@@ -128,7 +128,7 @@ local function check_modules()
   if count < 20 then fault("only %d functions found in the modules", count) end
 end
 
-local pages = {} -- {path = {the anchors of its headings}}, as far as they were looked up
+local pages = {} -- {path = {the anchors of its headings}}, filled on demand
 
 -- The anchors as GitHub makes them: lower case, without punctuation, numbered where a heading
 -- repeats.

@@ -1,7 +1,7 @@
 /* transport: requests to one server over one kept-alive connection, with libcurl. Blocking.
  *
  * The handle of curl is created by the first transfer: a transport that never sends costs a few
- * hundred bytes. After a fork both processes may go on using a transport. */
+ * hundred bytes. After a fork both processes may keep using a transport. */
 #ifndef UK_TRANSPORT_H
 #define UK_TRANSPORT_H
 

@@ -217,7 +217,7 @@ static enum uk_error reserve(struct uk_sender *sender, size_t size, int64_t now,
   return error;
 }
 
-/* True, once, when the queue has reached a level at which the thread is to be woken. */
+/* True, once, when the queue has reached a level that wakes the thread. */
 static bool is_wake_due(struct uk_sender *sender)
 {
   if (sender->queue.messages < sender->wake_messages && sender->queue.used < sender->wake_bytes)

@@ -15,7 +15,7 @@ struct reason {
 
 static const char no_answer[] = "the message was not delivered within message_timeout";
 
-/* Why the last request failed, if it is to be retried; otherwise that no answer came in time.
+/* Why the last request failed, if it will be retried; otherwise that no answer came in time.
  * Precondition: the caller holds the lock. */
 static struct reason reason_of(const struct uk_sender *sender)
 {

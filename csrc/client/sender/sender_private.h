@@ -125,7 +125,7 @@ bool uk_sender_is_stopped(struct uk_sender *sender, bool empty, int64_t now);
 /* sender_expire.c: messages that are older than message_timeout. */
 
 /* Gives up the expired messages of the queue, of the batches that wait, and of those whose request
- * is under way. A request goes on while it holds an unexpired message. */
+ * is under way. A request continues while it holds an unexpired message. */
 void uk_sender_expire(struct uk_sender *sender, int64_t now);
 /* When the next message expires; INT64_MAX = none does. */
 int64_t uk_sender_next_expiry(struct uk_sender *sender);

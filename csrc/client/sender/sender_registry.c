@@ -47,7 +47,7 @@ static void after_fork(void)
   pthread_mutex_unlock(&registry.lock);
 }
 
-/* The threads of the senders run in the parent only, and their locks may be held for ever. */
+/* The threads of the senders run in the parent only, and their locks may be held forever. */
 static void begin_child(void)
 {
   for (struct uk_sender *sender = first_sender(&registry.senders); sender != NULL;

@@ -122,7 +122,7 @@ static void log_discards(struct uk_sender *sender, int64_t now, bool last)
 
 /* The loop. */
 
-/* One iteration. False when the thread is to end; `*retired`: nobody holds the sender. */
+/* One iteration. False when the thread must end; `*retired`: nobody holds the sender. */
 static bool iterate(struct uk_sender *sender, bool *retired)
 {
   struct uk_transfer ended;
@@ -141,7 +141,7 @@ static bool iterate(struct uk_sender *sender, bool *retired)
   return !*retired && !uk_sender_is_stopped(sender, empty, now);
 }
 
-/* Reports the end to those who wait for it. True when nobody does. */
+/* Reports the end to its waiters. True when there are none. */
 static bool end_thread(struct uk_sender *sender)
 {
   pthread_mutex_lock(&sender->lock);

@@ -42,7 +42,7 @@ void uk_progress_start(struct uk_progress *progress, int64_t offset);
  * be committed although no record was read, or the records that come until then would be lost. */
 void uk_progress_pin(struct uk_progress *progress, int64_t offset);
 
-/* Goes on where another server stopped: it had delivered up to `position`, and committed less. */
+/* Continues where another server stopped: it had delivered up to `position`, and committed less. */
 void uk_progress_resume(struct uk_progress *progress, int64_t position, int64_t committed);
 
 /* Records from offset `from` up to before `next` are on their way to the client. Precondition: the
@@ -55,10 +55,10 @@ static inline void uk_progress_advance(struct uk_progress *progress, int64_t fro
   progress->committable = true;
 }
 
-/* The client's next request has come: all that was in flight is delivered. */
+/* The client's next request has arrived: everything in flight is delivered. */
 void uk_progress_acknowledge(struct uk_progress *progress);
 
-/* The response was not written: all that was in flight is to be delivered again. */
+/* The response was not written: everything in flight must be delivered again. */
 void uk_progress_take_back(struct uk_progress *progress);
 
 /* The commit point: returns the offset to commit, and counts it as committed from now on.
@@ -69,7 +69,7 @@ int64_t uk_progress_commit(struct uk_progress *progress);
 void uk_progress_refused(struct uk_progress *progress);
 
 /* An explicit commit of `offset`: this is what counts, until more is delivered. Precondition: the
- * position is known. It does not move: the client goes on reading where it was. */
+ * position is known. It does not move: the client keeps reading where it was. */
 void uk_progress_override(struct uk_progress *progress, int64_t offset);
 
 static inline bool uk_progress_is_known(const struct uk_progress *progress)
@@ -88,7 +88,7 @@ static inline bool uk_progress_is_dirty(const struct uk_progress *progress)
   return progress->committable && progress->delivered != progress->committed;
 }
 
-/* The next owner may go on from `delivered`, without a look-up of the committed offset. */
+/* The next owner may continue at `delivered`, without a look-up of the committed offset. */
 static inline bool uk_progress_continues(const struct uk_progress *progress)
 {
   return uk_progress_is_known(progress) && !progress->overridden;
@@ -106,7 +106,7 @@ static inline bool uk_deliveries_pending(const struct uk_deliveries *deliveries)
   return deliveries->settled != deliveries->last;
 }
 
-/* True when this delivery may still be taken back: nothing was asked for since. */
+/* True when this delivery may still be taken back: no newer request has arrived. */
 static inline bool uk_deliveries_can_take_back(const struct uk_deliveries *deliveries,
                                                uint64_t delivery)
 {

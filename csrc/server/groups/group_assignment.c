@@ -8,7 +8,7 @@
 #include "server/groups/group_position.h"
 #include "server/groups/group_topic.h"
 
-/* Making and freeing. */
+/* Creating and freeing. */
 
 /* The partition has moved in memory: its ring follows. */
 static void relink(struct uk_group_partition *partition, const struct uk_group_partition *old)

@@ -2,7 +2,7 @@
  * partition, and how partitions move from one owner to the next.
  *
  * Partitions are assigned by range: the subscribers are sorted by name, each gets a contiguous
- * range, and the first ones get one more. An owner lets go of a partition at once, unless records
+ * range, and the first ones get one more. An owner releases a partition at once, unless records
  * of it are in flight to its client or a thread is reading for it. */
 #ifndef UK_GROUP_ASSIGNMENT_H
 #define UK_GROUP_ASSIGNMENT_H
@@ -23,7 +23,7 @@ void uk_group_assignment_leave(struct uk_groups *groups, struct uk_group_assignm
 /* Assigns the partitions of the listed assignments. */
 void uk_group_rebalance(struct uk_groups *groups);
 
-/* Hands over the partitions that the instance is to lose and can let go of. */
+/* Hands over the partitions that the instance must lose and can release now. */
 void uk_group_release_leaving(struct uk_groups *groups, struct uk_group_instance *instance);
 
 /* Takes all partitions from an instance that ends. Its next owner delivers again what is in flight

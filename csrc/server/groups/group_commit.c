@@ -182,7 +182,7 @@ static void unblock_partition(struct uk_groups *groups, struct uk_group_partitio
     uk_group_list_read(groups, owner);
 }
 
-/* Looks up the positions that waited for commits. Requests that wait for records go on at once. */
+/* Looks up the positions that waited for commits. Requests that wait for records continue now. */
 static void unblock(struct uk_groups *groups, struct uk_group *group)
 {
   struct uk_group_assignment *assignment = NULL;

@@ -69,7 +69,7 @@ static int64_t count_partitions(struct uk_groups *groups, struct uk_group *group
   return partitions;
 }
 
-/* Each instance must have a partition to read, or it would wait for ever. */
+/* Each instance must have a partition to read, or it would wait forever. */
 static enum uk_error check_limits(struct uk_groups *groups, struct uk_consume *operation)
 {
   struct uk_group *group = find_group(groups, operation->group);

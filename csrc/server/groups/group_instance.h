@@ -8,7 +8,7 @@
 struct uk_group_instance *uk_group_instance_find(struct uk_groups *groups, struct uk_slice group,
                                                  struct uk_slice instance);
 
-/* Makes an instance for the operation, without a subscription. On an error (TOO_MANY, BAD_REQUEST
+/* Creates an instance for the operation, without a subscription. On an error (TOO_MANY, BAD_REQUEST
  * for a name that is too long, NOT_FOUND for a topic, NO_MEMORY) the operation has the message. */
 enum uk_error uk_group_instance_open(struct uk_groups *groups, struct uk_consume *operation,
                                      struct uk_group_instance **instance);
@@ -17,7 +17,7 @@ enum uk_error uk_group_instance_open(struct uk_groups *groups, struct uk_consume
 enum uk_error uk_group_subscribe(struct uk_groups *groups, struct uk_group_instance *instance,
                                  struct uk_consume *operation);
 
-/* A request of the instance has come: everything in flight is delivered. */
+/* A request of the instance has arrived: everything in flight is delivered. */
 void uk_group_acknowledge(struct uk_groups *groups, struct uk_group_instance *instance);
 
 /* Forgets the partitions of topics that are gone, or the log would refuse a commit that names

@@ -12,9 +12,9 @@ struct uk_group_assignment *uk_group_assignment_find(struct uk_groups *groups,
 struct uk_group_partition *uk_group_partition_find(struct uk_groups *groups, struct uk_group *group,
                                                    struct uk_slice topic, int32_t number);
 
-/* Puts it into the owner's ring, behind all others. */
+/* Adds it at the end of the owner's ring. */
 void uk_group_partition_own(struct uk_group_partition *partition, struct uk_group_instance *owner);
-/* Takes it out of its owner's ring. */
+/* Removes it from its owner's ring. */
 void uk_group_partition_disown(struct uk_group_partition *partition);
 
 /* Frees all partitions of the assignment, and with them everything that was known about them. */
@@ -25,7 +25,7 @@ static inline int32_t uk_group_partition_number(const struct uk_group_partition 
   return (int32_t)(partition - partition->assignment->partitions);
 }
 
-/* Its owner is to let go of it. */
+/* True if its owner must release it. */
 static inline bool uk_group_partition_leaving(const struct uk_group_partition *partition)
 {
   return partition->owner != NULL && partition->owner != partition->target;

@@ -1,4 +1,4 @@
-/* group_position: where the owner of a partition starts, and where it goes on when the log has
+/* group_position: where the owner of a partition starts, and where it continues when the log has
  * removed the next records. */
 #ifndef UK_GROUP_POSITION_H
 #define UK_GROUP_POSITION_H

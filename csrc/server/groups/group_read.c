@@ -82,7 +82,7 @@ static void carry_out(const struct uk_groups_log *log, struct uk_group_request *
   }
 }
 
-/* Leaves a position alone that has changed meanwhile: the delivery before was taken back, or the
+/* Leaves a position alone that has changed since: the delivery before was taken back, or the
  * topic was deleted. */
 static void advance(struct uk_group_instance *instance, const struct step *step)
 {

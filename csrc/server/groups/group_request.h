@@ -18,7 +18,7 @@ void uk_group_requests_start(struct uk_groups *groups, struct uk_group_instance 
 void uk_group_request_park(struct uk_groups *groups, struct uk_group_instance *instance);
 
 /* Completes the request being served; its message is already set. Starts the next one, and carries
- * out the deletions that came meanwhile. May free the instance: after a deletion, and when the
+ * out the deletions that arrived since. May free the instance: after a deletion, and when the
  * first request of a new instance ends with an error. */
 void uk_group_request_end(struct uk_groups *groups, struct uk_group_instance *instance,
                           enum uk_error error);

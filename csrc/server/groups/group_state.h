@@ -37,7 +37,7 @@ struct uk_group_topic {
 struct uk_group_partition {
   struct uk_group_assignment *assignment;
   struct uk_group_instance *owner;  /* the instance that reads it; NULL = none */
-  struct uk_group_instance *target; /* the instance that is to read it, once the owner lets go */
+  struct uk_group_instance *target; /* the instance that gets it once the owner releases it */
   struct uk_group_partition *next, *previous; /* the owner's ring */
   struct uk_progress progress;
   int64_t latest;   /* the end when the owner got it: where `latest` starts */

@@ -1,7 +1,7 @@
 /* log_gate: a readers-writer lock in which a waiting writer goes before readers that come after it.
  *
  * POSIX leaves that order open. glibc (by default) and musl let readers overtake, so a steady
- * stream of readers could keep a writer out for ever. A thread must not enter twice: its second
+ * stream of readers could keep a writer out forever. A thread must not enter twice: its second
  * time could wait for a writer that waits for its first. */
 #ifndef UK_LOG_GATE_H
 #define UK_LOG_GATE_H

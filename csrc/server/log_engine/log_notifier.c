@@ -102,7 +102,7 @@ static void finish_all(struct uk_log_waiter *waiters)
 }
 
 /* Makes the fetch wait. False when it need not or cannot. Checks once more under the mutex: records
- * that come meanwhile are either seen here, or find the fetch waiting. */
+ * that arrive now are either seen here, or find the fetch waiting. */
 static bool park(struct uk_log_notifier *notifier, struct uk_log_waiter *waiter, bool *again)
 {
   struct uk_operation *operation = &waiter->fetch->operation;

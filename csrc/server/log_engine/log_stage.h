@@ -42,8 +42,8 @@ void uk_log_stage_command(struct uk_log_stage *stage, enum uk_log_command_kind k
 /* Undoes everything that is staged. */
 void uk_log_stage_drop(struct uk_log_stage *stage);
 
-/* Publishes what is staged, and fills in the partitions, offsets and timestamps of the records. The
- * lists stay until `end`; a deleted topic is freed. */
+/* Publishes everything staged, and fills in the partitions, offsets and timestamps of the records.
+ * The lists stay until `end`; a deleted topic is freed. */
 void uk_log_stage_publish(struct uk_log_stage *stage);
 void uk_log_stage_end(struct uk_log_stage *stage);
 

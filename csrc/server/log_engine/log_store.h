@@ -55,7 +55,7 @@ void uk_log_store_close(struct uk_log_store *store);
  * everything fails. */
 enum uk_log_status uk_log_store_reopen(struct uk_log_store *store);
 
-/* Opens the reserve, for work that must go on when there is no room. `status` says what is full:
+/* Opens the reserve, for work that must succeed when there is no room. `status` says what is full:
  * UK_LOG_FULL lets the log grow past map_bytes, UK_LOG_DISK_FULL gives the reserved disk space back
  * (log_reserve.h). Between transactions only. */
 enum uk_log_status uk_log_store_open_reserve(struct uk_log_store *store, enum uk_log_status status);

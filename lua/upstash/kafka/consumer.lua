@@ -25,7 +25,7 @@ local positions = require "upstash.kafka.positions"
 local TIMEOUT = 1000         -- milliseconds of one poll
 local BATCH_MESSAGES = 1000  -- the most that a server sends by default
 local SESSION_TIMEOUT = 120000
-local LOST_IN_A_ROW = 3      -- lost responses, of a kind that waiting does not mend
+local LOST_IN_A_ROW = 3      -- lost responses, of a kind that waiting does not cure
 
 local SCHEMA = {
   group = { kind = "name", required = true },

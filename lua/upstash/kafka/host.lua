@@ -10,8 +10,8 @@ local ngx = rawget(_G, "ngx")
 ---@field poll_max number the longest poll of a loop, in milliseconds
 ---@field environment_note string what a message about a missing environment variable adds
 ---@field until_exit table<string, function> methods of a client for loops, which give a call up soon
---- after the worker is told to end; for a method that is absent, loops use the client's
----@field exiting fun(): boolean whether the worker has been told to end, by QUIT or by a reload
+--- after the worker must exit; for a method that is absent, loops use the client's
+---@field exiting fun(): boolean whether the worker must exit, because of QUIT or a reload
 ---@field sleep fun(milliseconds: number)
 ---@field sleep_until_exit fun(milliseconds: number): boolean like sleep, but ends with the worker;
 --- returns false then
@@ -38,7 +38,7 @@ end
 ---@type upstash.kafka.Host
 local nginx = {
   inside = true,
-  poll_max = 1000, -- a worker that is told to end waits for the poll under way
+  poll_max = 1000, -- a worker that must exit waits for the poll under way
   environment_note = " (nginx hides it without an env directive)",
   until_exit = {},
   exiting = function() return ngx.worker.exiting() end,
@@ -47,7 +47,7 @@ local nginx = {
   phase = function() return ngx.get_phase() end,
 }
 
-local SLICE = 250 -- milliseconds between two checks whether the worker is told to end
+local SLICE = 250 -- milliseconds between two checks whether the worker must exit
 
 function nginx.sleep_until_exit(milliseconds)
   while milliseconds > 0 and not nginx.exiting() do

@@ -8,7 +8,7 @@ local instance = {}
 
 local STANDS_FOR = { p = core.process_id, w = host.worker, ["%"] = function() return "%" end }
 
---- Replaces the signs in a name. Returns nil and a message if a sign stands for nothing.
+--- Replaces the signs in a name. Returns nil and a message if a sign is unknown.
 ---@param name string
 ---@return string? expanded
 ---@return string? message

@@ -211,7 +211,7 @@ static void nothing_is_heard_where_nobody_is(void)
   rd_kafka_destroy(control);
 }
 
-/* Each lost broker causes an error, which must not delay the deciding query for ever. */
+/* Each lost broker causes an error, which must not delay the deciding query forever. */
 static void many_brokers_are_missed_as_one_is(void)
 {
   char detail[UK_MESSAGE_SIZE];

@@ -95,7 +95,7 @@ static void *nothing(void *argument)
   return argument;
 }
 
-/* Otherwise the writer would wait for ever for a thread that has ended. */
+/* Otherwise the writer would wait forever for a thread that has ended. */
 static void stopping_lets_an_event_go(void)
 {
   pthread_t pusher;

@@ -12,7 +12,7 @@
 enum {
   QUERY_TIMEOUT = 2000,  /* milliseconds for one request; less if a deadline comes first */
   DOUBT_TIMEOUT = 300,   /* milliseconds for the first request after a connection was lost */
-  FULL_INTERVAL = 30000, /* milliseconds between requests for all topics that nobody asked for */
+  FULL_INTERVAL = 30000, /* milliseconds between background requests for all topics */
   SILENCES = 3,          /* requests in a row without an answer until the cluster counts as away */
   REASON_SIZE = 360
 };
@@ -199,7 +199,7 @@ static bool must_check_now(const struct uk_kafka_topics *topics)
   return topics->connection_lost && !topics->cut_off && !topics->down;
 }
 
-/* What nobody asked for: whether the cluster is there, and from time to time all its topics. */
+/* Background queries: whether the cluster is up, and from time to time all its topics. */
 static void check_connection(struct uk_kafka_topics *topics)
 {
   bool hasty = must_check_now(topics);

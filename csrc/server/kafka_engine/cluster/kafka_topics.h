@@ -1,6 +1,6 @@
 /* kafka_topics: the topics that the cluster has, and whether the cluster answers at all.
  *
- * One thread asks the cluster for everybody, once for all that ask for the same, and calls back. It
+ * One thread asks the cluster, once for all callers with the same query, and calls back. It
  * also checks the connection, every UK_KAFKA_CHECK_INTERVAL and after a connection was lost:
  * /health reports the result, and requests fail at once while the cluster is away. */
 #ifndef UK_KAFKA_TOPICS_H
@@ -69,7 +69,7 @@ enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detai
  * it before reporting "no records". */
 enum uk_error uk_kafka_topics_contact(struct uk_kafka_topics *topics, char *detail, size_t size);
 
-/* True once the cluster has answered. Before that nobody knows whether it is there, so requests
+/* True once the cluster has answered. Before that it is unknown whether it is up, so requests
  * wait for it. */
 bool uk_kafka_topics_has_answered(struct uk_kafka_topics *topics);
 

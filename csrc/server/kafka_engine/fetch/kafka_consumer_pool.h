@@ -56,7 +56,7 @@ void uk_kafka_consumer_pool_leave(struct uk_kafka_consumer_pool *pool,
 void uk_kafka_consumer_pool_release(struct uk_kafka_consumer_pool *pool,
                                     struct uk_kafka_session *session);
 
-/* Gives a session back that goes on reading. */
+/* Gives a session back that keeps reading. */
 void uk_kafka_consumer_pool_park(struct uk_kafka_consumer_pool *pool,
                                  struct uk_kafka_session *session);
 

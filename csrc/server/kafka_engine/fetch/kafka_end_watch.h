@@ -1,8 +1,8 @@
 /* kafka_end_watch: wakes fetches that wait at the end of a partition, and hands them what arrives
  * there.
  *
- * One consumer handle follows the end of every partition where somebody waits, once however many
- * wait. What arrives stays in memory for a moment, so a thousand fetches that wait for the same
+ * One consumer handle follows the end of every partition with waiters, once however many wait.
+ * What arrives stays in memory for a moment, so a thousand fetches that wait for the same
  * record cost one read. */
 #ifndef UK_KAFKA_END_WATCH_H
 #define UK_KAFKA_END_WATCH_H

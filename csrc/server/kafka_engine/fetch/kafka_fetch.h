@@ -3,7 +3,7 @@
  *
  * A fetch acquires a session, which reads its partitions through a shared consumer handle. If there
  * is nothing to read, the fetch gives the session back and waits without one: a single handle
- * watches the ends of all partitions where somebody waits. */
+ * watches the ends of all partitions with waiters. */
 #ifndef UK_KAFKA_FETCH_H
 #define UK_KAFKA_FETCH_H
 

@@ -85,9 +85,9 @@ bool uk_kafka_fetch_is_down(struct uk_kafka_fetch *fetch);
 /* Fails after the time limit; `what` continues the position's name, as in "did not answer in
  * time". */
 bool uk_kafka_fetch_fail_late(struct uk_kafka_fetch *fetch, size_t index, const char *what);
-/* Ends without records at the deadline, or fails if nobody can know whether there are any. */
+/* Ends without records at the deadline, or fails if it is unknown whether there are any. */
 bool uk_kafka_fetch_end_empty(struct uk_kafka_fetch *fetch);
-/* Refreshes what is known of the topics while the fetch waits. */
+/* Refreshes the known topics while the fetch waits. */
 void uk_kafka_fetch_refresh(const struct uk_kafka_fetch *fetch);
 /* The topic of the position is not as it was known. */
 bool uk_kafka_fetch_check_again(struct uk_kafka_fetch *fetch, size_t index, int64_t now);

@@ -13,7 +13,7 @@ enum { UK_KAFKA_METADATA_COMMITS = 100 };
 
 /* `handover` is where the member keeps the query. */
 
-/* Asks what is committed for the partitions. False: memory is out. */
+/* Asks for the committed offsets of the partitions. False: memory is out. */
 bool uk_kafka_handover_ask(struct uk_kafka_group_member *member,
                            struct uk_kafka_late_answer **handover,
                            const rd_kafka_topic_partition_list_t *list, int64_t now);

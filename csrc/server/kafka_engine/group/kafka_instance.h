@@ -51,7 +51,7 @@ struct uk_kafka_instance {
                                                    over, until it has joined; NULL: not known */
   struct uk_name_set created; /* topics that its consumes created, until it has partitions */
   bool awaits_created;        /* there are some; not every broker knows them yet */
-  bool metadata_due;          /* the position is to be committed for the next server */
+  bool metadata_due;          /* the position must be committed for the next server */
   int metadata_commits;
 };
 

@@ -8,7 +8,7 @@
 
 #include "server/kafka_engine/rd/kafka_rd.h"
 
-/* Adds the position to an offset that is to be committed; without memory it adds nothing. */
+/* Adds the position to an offset before its commit; without memory it adds nothing. */
 void uk_kafka_position_metadata_write(rd_kafka_topic_partition_t *at, int64_t position);
 
 /* The position in the metadata of a committed offset; -1: none, or one below the offset. */

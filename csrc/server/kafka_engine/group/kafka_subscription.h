@@ -17,7 +17,7 @@ bool uk_kafka_subscription_change(struct uk_kafka_group_member *member,
                                   const struct uk_slice *topics, size_t count,
                                   rd_kafka_resp_err_t *code);
 
-/* Forgets what is known of the topics: the next request for one asks the cluster again. */
+/* Forgets the known topics: the next request for one asks the cluster again. */
 void uk_kafka_subscription_forget_topics(const struct uk_kafka_group_member *member);
 
 void uk_kafka_subscription_free(struct uk_kafka_subscription *subscription);

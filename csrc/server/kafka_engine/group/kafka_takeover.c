@@ -21,7 +21,7 @@ static bool go(struct uk_kafka_takeover *takeover, enum uk_kafka_takeover_state 
   return true;
 }
 
-/* `lost`: a third server has taken the instance over meanwhile. */
+/* `lost`: a third server has taken the instance over since. */
 static bool end(struct uk_kafka_takeover *takeover, bool lost, int64_t now)
 {
   uk_kafka_group_member_end(&takeover->member, lost, now);

@@ -300,7 +300,7 @@ static void renew(struct uk_kafka_producer *producer, struct uk_kafka_producer_h
   uk_kafka_producer_handle_retire(old, producer->parts.reaper);
 }
 
-/* How long the thread may poll the other handle meanwhile. */
+/* How long the thread may poll the other handle in between. */
 static int tend_alone(struct uk_kafka_producer *producer)
 {
   struct uk_kafka_producer_handle *alone = &producer->alone;

@@ -101,7 +101,7 @@ void uk_kafka_producer_handle_send(struct uk_kafka_producer_handle *producer,
     producer->refused(producer->handle, &tags[i], code);
   if (topic == NULL)
     return;
-  /* A handle asks about a topic that is new to it within a second, unless it is told to ask now. */
+  /* A handle asks about a topic that is new to it within a second, unless it is made to ask now. */
   if (uk_name_set_add(&producer->asked, records[0].topic))
     ask(producer->handle, topic);
   uk_kafka_send(producer->handle, topic, records, tags, count, producer->refused);

@@ -15,7 +15,7 @@ typedef void uk_kafka_reported(rd_kafka_t *handle, const rd_kafka_message_t *mes
 struct uk_kafka_producer_handle {
   rd_kafka_t *handle;       /* NULL: none could be opened, or none was needed yet */
   bool alone;               /* each record gets a batch of its own */
-  struct uk_name_set asked; /* topics that the handle was told to ask about */
+  struct uk_name_set asked; /* topics that the handle was made to ask about */
   uk_kafka_reported *reported;
   uk_kafka_refused *refused;
 };

@@ -31,7 +31,7 @@ static void make_ready(struct uk_kafka_executor *executor, struct uk_kafka_task 
   uk_list_add(&executor->ready, &task->link);
 }
 
-/* Wakes one more thread. The one that watches the timers goes on watching while others are idle. */
+/* Wakes one more thread. The one that watches the timers keeps doing so while others are idle. */
 static void call_thread(struct uk_kafka_executor *executor)
 {
   if (executor->called < executor->idle) {

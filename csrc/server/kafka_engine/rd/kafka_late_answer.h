@@ -1,7 +1,7 @@
 /* kafka_late_answer: an answer that may come after the task that waits for it has ended.
  *
  * Put one in the struct that holds a query and its answer. Two sides hold that struct: the task
- * that asked, and the side that answers. Each lets go of it once, in any order; the last one to do
+ * that asked, and the side that answers. Each releases it once, in any order; the last one to do
  * so frees it. */
 #ifndef UK_KAFKA_LATE_ANSWER_H
 #define UK_KAFKA_LATE_ANSWER_H
@@ -23,7 +23,7 @@ struct uk_kafka_late_answer {
 void uk_kafka_late_answer_init(struct uk_kafka_late_answer *answer, struct uk_kafka_task *asker,
                                void (*free)(struct uk_kafka_late_answer *answer));
 
-/* From the answering side, once the answer is in the struct. Wakes the asker and lets go of the
+/* From the answering side, once the answer is in the struct. Wakes the asker and releases the
  * struct. */
 void uk_kafka_late_answer_arrive(struct uk_kafka_late_answer *answer);
 

@@ -14,7 +14,7 @@ local ngx = rawget(_G, "ngx")
 local READ_BYTES = 65536   -- the most to receive at once
 local SEND_BYTES = 262144  -- the most to send at once
 local ATTEMPTS = 5         -- with connections from the pool that turn out to be dead
-local SLICE = 500          -- milliseconds between two checks whether the worker is told to end
+local SLICE = 500          -- milliseconds between two checks whether the worker must exit
 local CONNECT_SLICE = 2000 -- the same while connecting, which cannot be interrupted
 
 local transport = {}
@@ -29,7 +29,7 @@ local transport = {}
 ---@class upstash.kafka.Wait
 ---@field deadline number milliseconds of core.now
 ---@field asked integer milliseconds that the server was asked to wait
----@field until_exit boolean whether to give up when the worker is told to end
+---@field until_exit boolean whether to give up when the worker must exit
 
 --- Returns the target of a client, or nil and a message.
 ---@param settings table as client:settings() returns them
