@@ -246,7 +246,7 @@ static void waits_as_long_as_the_contract_says(void)
 }
 
 /* The query parameters of each endpoint. Any other is refused by name. */
-static void takes_its_own_parameters_alone(void)
+static void accepts_only_its_own_parameters(void)
 {
   static const char *const all[] = {"timeout=1", "max_messages=1", "max_bytes=1", "key=1",
                                     "topic=1",   "user=1",         "pass=1",      "colour=1"};
@@ -290,7 +290,7 @@ static void takes_its_own_parameters_alone(void)
 }
 
 /* The error for a bad name says whether it is the group's or the instance's. */
-static void says_which_name_is_wrong(void)
+static void names_the_wrong_name(void)
 {
   char longest[257], path[600], expected[100];
   const char *const wrong[] = {longest, "%ff"};
@@ -315,7 +315,7 @@ static void says_which_name_is_wrong(void)
 }
 
 /* Every endpoint passes on the engine's error: its status and its text. */
-static void answers_with_the_error_of_the_engine(void)
+static void answers_with_the_engines_error(void)
 {
   static const struct {
     enum uk_error error;
@@ -354,7 +354,7 @@ static void answers_with_the_error_of_the_engine(void)
 }
 
 /* A partly stored produce is answered with the outcome of each message. */
-static void says_what_became_of_each_message(void)
+static void reports_the_outcome_of_each_message(void)
 {
   static const enum uk_error three[] = {UK_OK, UK_E_TOO_LARGE, UK_E_GATEWAY_TIMEOUT};
   static const struct row row = {UK_POST, "/produce/t",
@@ -410,7 +410,7 @@ static void an_empty_key_is_a_key(void)
 }
 
 /* Only the engine knows a partition's range, so it refuses the offsets outside it. */
-static void an_offset_may_be_any(void)
+static void accepts_any_offset(void)
 {
   static const char *const offsets[] = {"-9223372036854775808", "-1", "0", "9223372036854775807"};
   begin();
@@ -429,7 +429,7 @@ static void an_offset_may_be_any(void)
   api_rig_close(&rig);
 }
 
-static void creates_topics_as_asked(void)
+static void creates_topics_as_requested(void)
 {
   static const struct {
     const char *body;
@@ -495,7 +495,7 @@ static void consumes_each_topic_once(void)
 }
 
 /* Listings show only what the credentials' pattern matches. */
-static void lists_what_is_admitted(void)
+static void lists_permitted_topics(void)
 {
   begin();
   CHECK_EQ_INT(
@@ -522,7 +522,7 @@ static void lists_what_is_admitted(void)
 }
 
 /* A topic outside the pattern is a 403, wherever it is named, and no engine is asked. */
-static void refuses_what_is_not_admitted(void)
+static void refuses_other_topics(void)
 {
   static const struct row others[] = {
     {UK_GET, "/consume/g/i/secret", "", 0},
@@ -555,7 +555,7 @@ static void refuses_what_is_not_admitted(void)
   api_rig_close(&rig);
 }
 
-static void health_is_the_engines(void)
+static void health_comes_from_the_engine(void)
 {
   begin();
   api_rig_ask(&rig, "full", UK_GET, "/health", "", &answer);
@@ -615,7 +615,7 @@ static void reads_the_settings_of_an_instance(void)
 }
 
 /* The engine learns the outcome of a response with records once, and never of one without. */
-static void reports_what_became_of_a_delivery(void)
+static void reports_the_outcome_of_a_delivery(void)
 {
   begin();
   consume_with(NULL, NULL);
@@ -647,18 +647,18 @@ static void reports_what_became_of_a_delivery(void)
 int main(void)
 {
   CHECK_RUN(waits_as_long_as_the_contract_says);
-  CHECK_RUN(takes_its_own_parameters_alone);
-  CHECK_RUN(says_which_name_is_wrong);
-  CHECK_RUN(answers_with_the_error_of_the_engine);
-  CHECK_RUN(says_what_became_of_each_message);
+  CHECK_RUN(accepts_only_its_own_parameters);
+  CHECK_RUN(names_the_wrong_name);
+  CHECK_RUN(answers_with_the_engines_error);
+  CHECK_RUN(reports_the_outcome_of_each_message);
   CHECK_RUN(an_empty_key_is_a_key);
-  CHECK_RUN(an_offset_may_be_any);
-  CHECK_RUN(creates_topics_as_asked);
+  CHECK_RUN(accepts_any_offset);
+  CHECK_RUN(creates_topics_as_requested);
   CHECK_RUN(consumes_each_topic_once);
-  CHECK_RUN(lists_what_is_admitted);
-  CHECK_RUN(refuses_what_is_not_admitted);
-  CHECK_RUN(health_is_the_engines);
+  CHECK_RUN(lists_permitted_topics);
+  CHECK_RUN(refuses_other_topics);
+  CHECK_RUN(health_comes_from_the_engine);
   CHECK_RUN(reads_the_settings_of_an_instance);
-  CHECK_RUN(reports_what_became_of_a_delivery);
+  CHECK_RUN(reports_the_outcome_of_a_delivery);
   return check_end();
 }

@@ -16,7 +16,7 @@ static void consume(struct uk_engine *engine, struct uk_consume *operation)
 static const struct uk_engine_methods methods = {.name = "played", .consume = consume};
 
 /* B7: credentials that may not produce to a topic do not create it. */
-static void consumes_create_where_a_produce_would(void)
+static void a_consume_creates_a_topic_if_a_produce_would(void)
 {
   static const struct {
     const char *user;
@@ -53,7 +53,7 @@ static void internal_topics_reach_no_engine(void)
 
 int main(void)
 {
-  CHECK_RUN(consumes_create_where_a_produce_would);
+  CHECK_RUN(a_consume_creates_a_topic_if_a_produce_would);
   CHECK_RUN(internal_topics_reach_no_engine);
   return check_end();
 }

@@ -63,7 +63,7 @@ static void admits_the_listed_ones(void)
   uk_cors_free(cors);
 }
 
-static void takes_the_default_port_as_no_port(void)
+static void ignores_the_default_port(void)
 {
   static const struct {
     const char *listed, *sent;
@@ -88,7 +88,7 @@ static void takes_the_default_port_as_no_port(void)
   }
 }
 
-static void admits_nobody(void)
+static void admits_no_origin(void)
 {
   static const char *const none[] = {"none"};
   struct uk_cors *cors = make(none, 1);
@@ -97,7 +97,7 @@ static void admits_nobody(void)
   uk_cors_free(cors);
 }
 
-static void says_what_is_no_origin(void)
+static void names_an_invalid_origin(void)
 {
   static const char *const wrong[] = {"",
                                       "app.example.com",
@@ -132,7 +132,7 @@ static void says_what_is_no_origin(void)
   CHECK_EQ_INT(fault_live(), before);
 }
 
-static void keeps_to_its_limits(void)
+static void obeys_its_limits(void)
 {
   const char *many[UK_ORIGINS_MAX + 1];
   char longest[UK_ORIGIN_MAX + 2] = "https://";
@@ -152,7 +152,7 @@ static void keeps_to_its_limits(void)
   CHECK_EQ_INT(uk_cors_new(&cors, &text, 1, message, sizeof message), UK_E_BAD_REQUEST);
 }
 
-static void does_without_memory(void)
+static void survives_without_memory(void)
 {
   struct uk_cors *cors = NULL;
   long before = fault_live();
@@ -200,7 +200,7 @@ static void adds_its_headers_once(void)
   uk_cors_free(cors);
 }
 
-static void tells_the_rest_nothing(void)
+static void sends_nothing_to_other_origins(void)
 {
   static const char *const list[] = {"https://a"}, *const none[] = {"none"};
   struct uk_cors *cors = make(list, 1);
@@ -253,7 +253,7 @@ static void has_room_for_every_header(void)
   uk_cors_free(cors);
 }
 
-static void knows_what_no_script_asked_for(void)
+static void detects_requests_without_a_script(void)
 {
   static const struct {
     struct uk_browser browser;
@@ -289,14 +289,14 @@ int main(void)
 {
   CHECK_RUN(admits_every_origin);
   CHECK_RUN(admits_the_listed_ones);
-  CHECK_RUN(takes_the_default_port_as_no_port);
-  CHECK_RUN(admits_nobody);
-  CHECK_RUN(says_what_is_no_origin);
-  CHECK_RUN(keeps_to_its_limits);
-  CHECK_RUN(does_without_memory);
+  CHECK_RUN(ignores_the_default_port);
+  CHECK_RUN(admits_no_origin);
+  CHECK_RUN(names_an_invalid_origin);
+  CHECK_RUN(obeys_its_limits);
+  CHECK_RUN(survives_without_memory);
   CHECK_RUN(adds_its_headers_once);
-  CHECK_RUN(tells_the_rest_nothing);
+  CHECK_RUN(sends_nothing_to_other_origins);
   CHECK_RUN(has_room_for_every_header);
-  CHECK_RUN(knows_what_no_script_asked_for);
+  CHECK_RUN(detects_requests_without_a_script);
   return check_end();
 }

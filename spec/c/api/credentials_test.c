@@ -40,7 +40,7 @@ static void finds_the_right_one(void)
 }
 
 /* "B10": Latin-1 credentials match if the configured strings can be written in Latin-1. */
-static void takes_both_encodings(void)
+static void accepts_both_encodings(void)
 {
   struct uk_credentials *credentials = uk_credentials_new();
   uk_credentials_add(credentials, "j\xc3\xbcrgen", "p\xc3\xa4ss\xc2\xa0\xc3\xbf", UK_PERMIT_FULL,
@@ -69,7 +69,7 @@ static void takes_both_encodings(void)
 }
 
 /* A password of the maximum length in UTF-8, which is shorter in Latin-1. */
-static void takes_both_encodings_of_the_longest(void)
+static void accepts_both_encodings_of_the_longest(void)
 {
   struct uk_credentials *credentials = uk_credentials_new();
   char longest[256] = "", latin1[130] = "", plain[400];
@@ -147,7 +147,7 @@ static void reads_the_header(void)
   uk_credentials_free(credentials);
 }
 
-static void takes_parts_up_to_the_limit(void)
+static void accepts_parts_up_to_the_limit(void)
 {
   struct uk_credentials *credentials = uk_credentials_new();
   char part[UK_CREDENTIAL_PART_MAX + 2] = "";
@@ -176,7 +176,7 @@ static bool admits(const char *pattern, const char *topic)
   return result;
 }
 
-static void admits_what_the_pattern_says(void)
+static void admits_topics_that_match_the_pattern(void)
 {
   CHECK(admits("*", "anything"));
   CHECK(admits("orders", "orders"));
@@ -188,7 +188,7 @@ static void admits_what_the_pattern_says(void)
   CHECK(!admits("", "a"));
 }
 
-static void holds_what_it_was_given(void)
+static void keeps_the_given_credentials(void)
 {
   struct uk_credentials *credentials = two();
   const struct uk_credential *alice = find(credentials, "alice", "se:cret");
@@ -220,14 +220,14 @@ static void survives_every_failing_allocation(void)
 int main(void)
 {
   CHECK_RUN(finds_the_right_one);
-  CHECK_RUN(takes_both_encodings);
-  CHECK_RUN(takes_both_encodings_of_the_longest);
+  CHECK_RUN(accepts_both_encodings);
+  CHECK_RUN(accepts_both_encodings_of_the_longest);
   CHECK_RUN(refuses_the_rest);
   CHECK_RUN(f8_compares_every_byte);
   CHECK_RUN(reads_the_header);
-  CHECK_RUN(takes_parts_up_to_the_limit);
-  CHECK_RUN(admits_what_the_pattern_says);
-  CHECK_RUN(holds_what_it_was_given);
+  CHECK_RUN(accepts_parts_up_to_the_limit);
+  CHECK_RUN(admits_topics_that_match_the_pattern);
+  CHECK_RUN(keeps_the_given_credentials);
   CHECK_RUN(survives_every_failing_allocation);
   return check_end();
 }

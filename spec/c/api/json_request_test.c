@@ -272,7 +272,7 @@ static void null_is_absent_where_nothing_is_required(void)
   done();
 }
 
-static void one_text_is_a_list_of_it(void)
+static void one_text_is_a_list_of_one(void)
 {
   struct outer outer = take("{\"words\":\"a\"}");
   REQUIRE(outer.words.count == 1 && outer.words.given && !outer.words.array);
@@ -302,7 +302,7 @@ static void pairs_may_be_an_object(void)
   done();
 }
 
-static void a_byte_order_mark_is_passed_over(void)
+static void a_byte_order_mark_is_skipped(void)
 {
   struct uk_json_list list;
   struct outer outer = take("\xef\xbb\xbf{\"text\":\"a\"}");
@@ -314,7 +314,7 @@ static void a_byte_order_mark_is_passed_over(void)
   done();
 }
 
-static void names_what_is_wrong(void)
+static void names_the_mistake(void)
 {
   static const struct {
     const char *body, *error;
@@ -380,7 +380,7 @@ static const char whole[] =
   "\"pairs\":{\"k\":null,\"l\":true}},{\"pairs\":[{\"key\":7,\"value\":1e3}],\"value\":null}]";
 
 /* An empty body is an object without fields, so required fields are missing. */
-static void an_empty_body_lacks_what_is_required(void)
+static void an_empty_body_lacks_required_fields(void)
 {
   struct inner inner;
   static const char *const empty[] = {"", "\xef\xbb\xbf"};
@@ -393,7 +393,7 @@ static void an_empty_body_lacks_what_is_required(void)
 }
 
 /* Errors show the first 64 bytes of a long name or number. */
-static void shows_the_beginning_of_what_is_long(void)
+static void shows_the_beginning_of_long_names(void)
 {
   static const struct {
     const char *before, *after, *expected;
@@ -423,7 +423,7 @@ static void shows_the_beginning_of_what_is_long(void)
 }
 
 /* A place is truncated to the buffer. */
-static void a_place_is_cut_to_its_room(void)
+static void a_long_place_is_truncated(void)
 {
   static const char place[] = "[12].name.key";
   const struct uk_json_place root = {0};
@@ -481,7 +481,7 @@ static size_t chance(size_t below)
 }
 
 /* Pieces in random order, most of them after a valid beginning. */
-static void survives_any_soup_of_pieces(void)
+static void survives_any_mixture_of_tokens(void)
 {
   static const char *const pieces[] = {
     "{",
@@ -576,16 +576,16 @@ int main(void)
   CHECK_RUN(a_number_or_boolean_where_a_text_belongs_is_its_text);
   CHECK_RUN(an_object_or_array_as_value_is_its_bytes);
   CHECK_RUN(null_is_absent_where_nothing_is_required);
-  CHECK_RUN(one_text_is_a_list_of_it);
+  CHECK_RUN(one_text_is_a_list_of_one);
   CHECK_RUN(pairs_may_be_an_object);
-  CHECK_RUN(a_byte_order_mark_is_passed_over);
-  CHECK_RUN(names_what_is_wrong);
-  CHECK_RUN(an_empty_body_lacks_what_is_required);
-  CHECK_RUN(shows_the_beginning_of_what_is_long);
-  CHECK_RUN(a_place_is_cut_to_its_room);
+  CHECK_RUN(a_byte_order_mark_is_skipped);
+  CHECK_RUN(names_the_mistake);
+  CHECK_RUN(an_empty_body_lacks_required_fields);
+  CHECK_RUN(shows_the_beginning_of_long_names);
+  CHECK_RUN(a_long_place_is_truncated);
   CHECK_RUN(refuses_every_prefix);
   CHECK_RUN(survives_every_changed_byte);
-  CHECK_RUN(survives_any_soup_of_pieces);
+  CHECK_RUN(survives_any_mixture_of_tokens);
   CHECK_RUN(a_value_may_be_nested_to_its_limit);
   CHECK_RUN(survives_every_failing_allocation);
   return check_end();

@@ -58,7 +58,7 @@ static void decodes_once_after_splitting(void)
   CHECK_EQ_MEM(route.parameters[1].data, route.parameters[1].length, "a\0b", 3);
 }
 
-static void takes_one_slash_at_the_end(void)
+static void accepts_one_slash_at_the_end(void)
 {
   CHECK_EQ_INT(find(UK_POST, "/fetch/"), UK_OK);
   CHECK_EQ_INT(route.endpoint, UK_ENDPOINT_FETCH);
@@ -74,7 +74,7 @@ static void knows_the_root(void)
   CHECK_EQ_INT(find(UK_POST, "/"), UK_E_METHOD_NOT_ALLOWED);
 }
 
-static void takes_any_number_of_slashes_in_front(void)
+static void accepts_any_number_of_leading_slashes(void)
 {
   CHECK_EQ_INT(find(UK_GET, "//produce/t/v"), UK_OK);
   CHECK_EQ_INT(route.endpoint, UK_ENDPOINT_PRODUCE_ONE);
@@ -129,9 +129,9 @@ int main(void)
   CHECK_RUN(finds_every_endpoint);
   CHECK_RUN(fills_parameters);
   CHECK_RUN(decodes_once_after_splitting);
-  CHECK_RUN(takes_one_slash_at_the_end);
+  CHECK_RUN(accepts_one_slash_at_the_end);
   CHECK_RUN(knows_the_root);
-  CHECK_RUN(takes_any_number_of_slashes_in_front);
+  CHECK_RUN(accepts_any_number_of_leading_slashes);
   CHECK_RUN(refuses_malformed_escapes);
   CHECK_RUN(knows_no_other_path);
   CHECK_RUN(names_the_methods_of_a_path);

@@ -92,7 +92,7 @@ static void adds_the_headers_of_a_status(void)
 }
 
 /* A page's script handles the 401; the browser must not ask for credentials and remember them. */
-static void challenges_no_page(void)
+static void does_not_challenge_pages(void)
 {
   static const struct uk_browser pages[] = {{.has_fetch_mode = true}, {.origin = {"null", 4}}};
   for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
@@ -108,7 +108,7 @@ static void challenges_no_page(void)
 }
 
 /* An extra header is an error; it is never dropped silently. */
-static void keeps_to_its_number_of_headers(void)
+static void limits_its_number_of_headers(void)
 {
   struct uk_request request = make("");
   uk_buffer_append_text(&request.reply, "{}");
@@ -242,8 +242,8 @@ int main(void)
   CHECK_RUN(writes_long_errors);
   CHECK_RUN(opens_an_error);
   CHECK_RUN(adds_the_headers_of_a_status);
-  CHECK_RUN(challenges_no_page);
-  CHECK_RUN(keeps_to_its_number_of_headers);
+  CHECK_RUN(does_not_challenge_pages);
+  CHECK_RUN(limits_its_number_of_headers);
   CHECK_RUN(finds_query_values);
   CHECK_RUN(refuses_malformed_query_values);
   CHECK_RUN(refuses_unknown_and_repeated_parameters);

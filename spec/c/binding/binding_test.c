@@ -185,43 +185,43 @@ static void the_heap_may_run_out(const char *text)
   CHECK(!hit);
 }
 
-static void clients_live_without_lua_memory(void)
+static void clients_survive_without_lua_memory(void)
 {
   lua_memory_may_run_out(client_program);
 }
 
-static void clients_live_without_heap(void)
+static void clients_survive_without_heap(void)
 {
   the_heap_may_run_out(client_program);
 }
 
-static void json_lives_without_lua_memory(void)
+static void json_survives_without_lua_memory(void)
 {
   lua_memory_may_run_out(json_program);
 }
 
-static void json_lives_without_heap(void)
+static void json_survives_without_heap(void)
 {
   the_heap_may_run_out(json_program);
 }
 
-static void producers_live_without_lua_memory(void)
+static void producers_survive_without_lua_memory(void)
 {
   lua_memory_may_run_out(producer_program);
 }
 
-static void producers_live_without_heap(void)
+static void producers_survive_without_heap(void)
 {
   the_heap_may_run_out(producer_program);
 }
 
 int main(void)
 {
-  CHECK_RUN(clients_live_without_lua_memory);
-  CHECK_RUN(clients_live_without_heap);
-  CHECK_RUN(json_lives_without_lua_memory);
-  CHECK_RUN(json_lives_without_heap);
-  CHECK_RUN(producers_live_without_lua_memory);
-  CHECK_RUN(producers_live_without_heap);
+  CHECK_RUN(clients_survive_without_lua_memory);
+  CHECK_RUN(clients_survive_without_heap);
+  CHECK_RUN(json_survives_without_lua_memory);
+  CHECK_RUN(json_survives_without_heap);
+  CHECK_RUN(producers_survive_without_lua_memory);
+  CHECK_RUN(producers_survive_without_heap);
   return check_end();
 }

@@ -9,7 +9,7 @@ static bool is_cut(const char *json)
 }
 
 /* Every proper prefix of a text is cut; the text itself is not. */
-static void json_is_cut_before_its_end(void)
+static void json_without_its_end_is_truncated(void)
 {
   static const char *const texts[] = {"[]", "{}", " \t\r\n[1,{\"a\":[2]}]",
                                       "{\"]\":\"}\\\"}\",\"b\":[\"\\\\\"]}", "[\"[{\\\\\\\"\"]"};
@@ -24,7 +24,7 @@ static void json_is_cut_before_its_end(void)
   }
 }
 
-static void what_is_no_json_is_not_cut(void)
+static void other_text_is_not_truncated(void)
 {
   CHECK(!is_cut("<html>"));
   CHECK(!is_cut("\"[\""));
@@ -65,7 +65,7 @@ static void a_head_ends_with_an_empty_line(void)
   CHECK(whole(&framing, 200, "["));
 }
 
-static void an_interim_answer_is_none(void)
+static void an_interim_answer_does_not_count(void)
 {
   static const char *const interim[] = {"HTTP/1.1 100 Continue\r\n", "Content-Length: 2\r\n",
                                         "\r\n", NULL};
@@ -83,7 +83,7 @@ static void an_interim_answer_is_none(void)
   CHECK(!whole(&framing, 200, "[")); /* the interim answer had the length */
 }
 
-static void an_unbounded_body_is_whole_json_or_none(void)
+static void an_unbounded_body_must_be_complete_json(void)
 {
   static const char *const lines[] = {"HTTP/1.0 200 OK\r\n", "\r\n", NULL};
   const struct uk_framing framing = after(lines);
@@ -123,10 +123,10 @@ static void headers_have_a_name_and_a_value(void)
 int main(void)
 {
   CHECK_RUN(headers_have_a_name_and_a_value);
-  CHECK_RUN(json_is_cut_before_its_end);
-  CHECK_RUN(what_is_no_json_is_not_cut);
+  CHECK_RUN(json_without_its_end_is_truncated);
+  CHECK_RUN(other_text_is_not_truncated);
   CHECK_RUN(a_head_ends_with_an_empty_line);
-  CHECK_RUN(an_interim_answer_is_none);
-  CHECK_RUN(an_unbounded_body_is_whole_json_or_none);
+  CHECK_RUN(an_interim_answer_does_not_count);
+  CHECK_RUN(an_unbounded_body_must_be_complete_json);
   return check_end();
 }

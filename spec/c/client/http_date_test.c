@@ -73,7 +73,7 @@ static void days_have_their_names(void)
 }
 
 /* RFC 9110: a year that would be more than 50 years ahead is the last such year in the past. */
-static void a_short_year_is_near(void)
+static void a_two_digit_year_is_near(void)
 {
   CHECK_EQ_INT(date_of("Wednesday, 01-Jan-76 00:00:00 GMT", y2026), INT64_C(3345062400));
   CHECK_EQ_INT(date_of("Saturday, 01-Jan-77 00:00:00 GMT", y2026), 220924800);
@@ -81,7 +81,7 @@ static void a_short_year_is_near(void)
   CHECK_EQ_INT(date_of("Saturday, 01-Jan-00 00:00:00 GMT", y2026), 946684800);
 }
 
-static void all_else_is_none(void)
+static void anything_else_is_invalid(void)
 {
   static const char *const texts[] = {
     "",
@@ -109,7 +109,7 @@ static void all_else_is_none(void)
 
 /* In each format: refuses every prefix, which ends at a guard page, and every text with another
  * byte in place of a digit. */
-static void a_date_is_whole(void)
+static void a_date_is_complete(void)
 {
   static const char *const texts[] = {"Sun, 06 Nov 1994 08:49:37 GMT",
                                       "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"};
@@ -133,10 +133,10 @@ int main(void)
 {
   CHECK_RUN(the_three_forms_are_read);
   CHECK_RUN(days_are_counted);
-  CHECK_RUN(a_short_year_is_near);
-  CHECK_RUN(all_else_is_none);
+  CHECK_RUN(a_two_digit_year_is_near);
+  CHECK_RUN(anything_else_is_invalid);
   CHECK_RUN(months_have_their_lengths);
   CHECK_RUN(days_have_their_names);
-  CHECK_RUN(a_date_is_whole);
+  CHECK_RUN(a_date_is_complete);
   return check_end();
 }

@@ -305,7 +305,7 @@ static void urls_are_checked(void)
   CHECK(strstr(message, "secret") == NULL);
 }
 
-static void settings_hold_copies(void)
+static void settings_are_copied(void)
 {
   struct uk_settings_options options;
   struct uk_settings settings;
@@ -359,7 +359,7 @@ int main(void)
   CHECK_RUN(header_names_and_values);
   CHECK_RUN(memory_may_run_out_anywhere);
   CHECK_RUN(urls_are_checked);
-  CHECK_RUN(settings_hold_copies);
+  CHECK_RUN(settings_are_copied);
   CHECK_RUN(settings_without_memory);
   return check_end();
 }

@@ -104,7 +104,7 @@ static void no_byte_breaks_the_reader(void)
   }
 }
 
-static void what_is_wrong_is_named(void)
+static void mistakes_are_named(void)
 {
   static const struct {
     const char *body, *message;
@@ -133,7 +133,7 @@ static void what_is_wrong_is_named(void)
   }
 }
 
-static void base64_is_undone_when_binary(void)
+static void base64_is_decoded_when_binary(void)
 {
   static const char good[] = "[{\"key\":\"aGk=\",\"value\":\"\\u0061GkA\"}]";
   static const char bad[] = "[{\"key\":\"aGk\"}]";
@@ -208,7 +208,7 @@ static void results_are_read_one_by_one(void)
   CHECK_EQ_STR(message, "the response: metadata of 3 messages expected, got 2");
 }
 
-static void what_is_wrong_with_results_is_named(void)
+static void mistakes_in_results_are_named(void)
 {
   static const struct {
     const char *body, *message;
@@ -227,7 +227,7 @@ static void what_is_wrong_with_results_is_named(void)
   }
 }
 
-static void no_prefix_of_results_is_whole(void)
+static void no_prefix_of_results_is_complete(void)
 {
   static const char body[] = "{\"error\":\"some\",\"results\":[" STORED "," FAILED "]";
   char message[UK_RESPONSE_MESSAGE_SIZE];
@@ -252,7 +252,7 @@ static void other_failures_have_no_results(void)
   CHECK(failure.has_results);
 }
 
-static void the_same_calls_read_what_is_all_stored(void)
+static void the_same_calls_read_a_full_success(void)
 {
   char body[] = "[" STORED "," STORED "]";
   struct uk_response_reader reader;
@@ -335,14 +335,14 @@ int main(void)
   CHECK_RUN(messages_are_read_field_by_field);
   CHECK_RUN(every_prefix_is_a_bad_response);
   CHECK_RUN(no_byte_breaks_the_reader);
-  CHECK_RUN(what_is_wrong_is_named);
-  CHECK_RUN(base64_is_undone_when_binary);
+  CHECK_RUN(mistakes_are_named);
+  CHECK_RUN(base64_is_decoded_when_binary);
   CHECK_RUN(failures_have_a_code_and_a_text);
   CHECK_RUN(results_are_read_one_by_one);
-  CHECK_RUN(what_is_wrong_with_results_is_named);
-  CHECK_RUN(no_prefix_of_results_is_whole);
+  CHECK_RUN(mistakes_in_results_are_named);
+  CHECK_RUN(no_prefix_of_results_is_complete);
   CHECK_RUN(other_failures_have_no_results);
-  CHECK_RUN(the_same_calls_read_what_is_all_stored);
+  CHECK_RUN(the_same_calls_read_a_full_success);
   CHECK_RUN(retry_after_is_seconds);
   CHECK_RUN(retry_after_may_be_a_date);
   CHECK_RUN(a_position_has_room_for_a_topic);

@@ -57,7 +57,7 @@ static bool sent_again(const struct uk_retry_policy *policy, enum uk_error error
 }
 
 /* Every error for every class. */
-static void classes_choose_the_errors(void)
+static void classes_select_the_errors(void)
 {
   for (int i = UK_OK; i < UK_ERROR_COUNT; i++) {
     enum uk_error error = (enum uk_error)i;
@@ -76,7 +76,7 @@ static void a_gateway_may_have_passed_it_on(void)
   CHECK(sent_again(&unsent, UK_E_UNAVAILABLE, 503));
 }
 
-static void retry_after_is_waited_for(void)
+static void retry_after_is_honoured(void)
 {
   CHECK_EQ_INT(uk_retry_delay(&unsent, 1, UK_E_TOO_MANY, 429, 5, 0), 5000);
   CHECK_EQ_INT(uk_retry_delay(&unsent, 1, UK_E_TOO_MANY, 429, 0, 0), 50);
@@ -88,7 +88,7 @@ static void retry_after_is_waited_for(void)
 }
 
 /* A server has not executed what it refused or never received. Nothing else is certain. */
-static void what_may_have_been_executed_is_known(void)
+static void possible_execution_is_known(void)
 {
   static const struct {
     enum uk_error error;
@@ -108,7 +108,7 @@ static void what_may_have_been_executed_is_known(void)
       fprintf(stderr, "  %s with status %d\n", uk_error_word(rows[i].error), rows[i].status);
 }
 
-static void a_client_has_its_settings_policy(void)
+static void a_client_has_the_policy_of_its_settings(void)
 {
   const struct uk_settings settings = {
     .options = {.timeout = 1, .retries = 2, .retry_delay = 3, .retry_delay_max = 4}};
@@ -136,11 +136,11 @@ int main(void)
   CHECK_RUN(delays_double_up_to_the_longest);
   CHECK_RUN(extremes_do_not_overflow);
   CHECK_RUN(attempts_are_counted);
-  CHECK_RUN(classes_choose_the_errors);
+  CHECK_RUN(classes_select_the_errors);
   CHECK_RUN(a_gateway_may_have_passed_it_on);
-  CHECK_RUN(retry_after_is_waited_for);
-  CHECK_RUN(what_may_have_been_executed_is_known);
-  CHECK_RUN(a_client_has_its_settings_policy);
+  CHECK_RUN(retry_after_is_honoured);
+  CHECK_RUN(possible_execution_is_known);
+  CHECK_RUN(a_client_has_the_policy_of_its_settings);
   CHECK_RUN(jitter_spreads);
   return check_end();
 }

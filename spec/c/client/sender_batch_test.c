@@ -60,7 +60,7 @@ static void check_body(struct uk_sender_batch *batch, const char *expected)
   CHECK_EQ_SLICE(batch->request.body, expected);
 }
 
-static void writes_what_produce_takes(void)
+static void writes_a_body_for_produce(void)
 {
   struct uk_sender_batch batch;
   struct uk_buffer headers;
@@ -80,7 +80,7 @@ static void writes_what_produce_takes(void)
   tear_down(&batch);
 }
 
-static void names_topics_where_they_differ(void)
+static void names_topics_if_they_differ(void)
 {
   struct uk_sender_batch batch;
   REQUIRE(set_up(&batch));
@@ -130,7 +130,7 @@ static void fills_up_to_the_last_byte(void)
 }
 
 /* The memory of an ordinary batch is kept for the next one, that of a very large one is not. */
-static void keeps_ordinary_memory(void)
+static void keeps_memory_of_ordinary_batches(void)
 {
   static const struct {
     size_t length;
@@ -190,7 +190,7 @@ static int play(struct uk_sender_batch *batch, int count, const bool *bad, bool 
   return requests;
 }
 
-static void finds_the_one_at_fault(void)
+static void finds_the_faulty_message(void)
 {
   enum { COUNT = 1000 };
   static const int places[] = {0, 1, 499, 500, 998, 999};
@@ -207,7 +207,7 @@ static void finds_the_one_at_fault(void)
   }
 }
 
-static void comes_to_an_end_when_all_are_bad(void)
+static void ends_when_all_messages_are_bad(void)
 {
   enum { COUNT = 500 };
   struct uk_sender_batch batch;
@@ -220,7 +220,7 @@ static void comes_to_an_end_when_all_are_bad(void)
 }
 
 /* When some messages of a window are resolved, the next window has the others. */
-static void leaves_out_what_is_resolved(void)
+static void omits_resolved_messages(void)
 {
   struct uk_sender_batch batch;
   REQUIRE(set_up(&batch));
@@ -250,7 +250,7 @@ static void compresses(void)
 }
 
 /* From UK_GZIP_LEAST bytes on. */
-static void compresses_what_is_worth_it(void)
+static void compresses_bodies_that_shrink(void)
 {
   static char value[UK_GZIP_LEAST + 1];
   const size_t around = strlen("[{\"timestamp\":5,\"value\":\"\"}]");
@@ -396,7 +396,7 @@ static void measures_latency(void)
 
 /* A message that expires while its request is under way stays in the window until the answer
  * comes. */
-static void keeps_what_has_expired_in_its_place(void)
+static void keeps_expired_messages_in_place(void)
 {
   struct uk_sender_batch batch;
   REQUIRE(set_up(&batch));
@@ -420,7 +420,7 @@ static void keeps_what_has_expired_in_its_place(void)
   tear_down(&batch);
 }
 
-static void awaits_only_what_is_in_the_window(void)
+static void awaits_only_messages_of_the_window(void)
 {
   struct uk_sender_batch batch;
   REQUIRE(set_up(&batch));
@@ -442,18 +442,18 @@ static void awaits_only_what_is_in_the_window(void)
 
 int main(void)
 {
-  CHECK_RUN(keeps_what_has_expired_in_its_place);
-  CHECK_RUN(awaits_only_what_is_in_the_window);
-  CHECK_RUN(writes_what_produce_takes);
-  CHECK_RUN(names_topics_where_they_differ);
+  CHECK_RUN(keeps_expired_messages_in_place);
+  CHECK_RUN(awaits_only_messages_of_the_window);
+  CHECK_RUN(writes_a_body_for_produce);
+  CHECK_RUN(names_topics_if_they_differ);
   CHECK_RUN(stops_at_its_limits);
   CHECK_RUN(fills_up_to_the_last_byte);
-  CHECK_RUN(keeps_ordinary_memory);
-  CHECK_RUN(finds_the_one_at_fault);
-  CHECK_RUN(comes_to_an_end_when_all_are_bad);
-  CHECK_RUN(leaves_out_what_is_resolved);
+  CHECK_RUN(keeps_memory_of_ordinary_batches);
+  CHECK_RUN(finds_the_faulty_message);
+  CHECK_RUN(ends_when_all_messages_are_bad);
+  CHECK_RUN(omits_resolved_messages);
   CHECK_RUN(compresses);
-  CHECK_RUN(compresses_what_is_worth_it);
+  CHECK_RUN(compresses_bodies_that_shrink);
   CHECK_RUN(survives_without_memory);
   CHECK_RUN(keeps_failures_within_bounds);
   CHECK_RUN(keeps_failures_within_bytes);

@@ -47,7 +47,7 @@ static void check_counts(uint64_t delivered, uint64_t failed, uint64_t in_flight
 
 static const char no_answer[] = "the message was not delivered within message_timeout";
 
-static void d13_what_is_queued_expires(void)
+static void d13_queued_messages_expire(void)
 {
   REQUIRE(set_up());
   still_put(sender, "old", OLD);
@@ -85,7 +85,7 @@ static void check_waiting(enum uk_batch_state state)
   CHECK(uk_sender_next_expiry(sender) == INT64_MAX);
 }
 
-static void d13_no_retry_after_is_waited_for_beyond_it(void)
+static void d13_a_longer_retry_after_is_not_waited_for(void)
 {
   for (enum uk_batch_state state = UK_BATCH_READY; state <= UK_BATCH_UNWRITTEN; state++) {
     REQUIRE(set_up());
@@ -98,7 +98,7 @@ static void d13_no_retry_after_is_waited_for_beyond_it(void)
   }
 }
 
-static void d13_a_request_goes_on_for_those_that_have_time(void)
+static void d13_a_request_continues_for_unexpired_messages(void)
 {
   REQUIRE(set_up());
   send_two();
@@ -134,7 +134,7 @@ static void d13_a_request_is_given_up_with_its_last_message(void)
 }
 
 /* The refusal may concern the expired message: the others are sent again without it. */
-static void d13_a_refusal_is_not_taken_for_the_others_own(void)
+static void d13_a_refusal_may_concern_the_expired_message(void)
 {
   REQUIRE(set_up());
   send_two();
@@ -165,11 +165,11 @@ static void d13_nothing_expires_without_message_timeout(void)
 
 int main(void)
 {
-  CHECK_RUN(d13_what_is_queued_expires);
-  CHECK_RUN(d13_no_retry_after_is_waited_for_beyond_it);
-  CHECK_RUN(d13_a_request_goes_on_for_those_that_have_time);
+  CHECK_RUN(d13_queued_messages_expire);
+  CHECK_RUN(d13_a_longer_retry_after_is_not_waited_for);
+  CHECK_RUN(d13_a_request_continues_for_unexpired_messages);
   CHECK_RUN(d13_a_request_is_given_up_with_its_last_message);
-  CHECK_RUN(d13_a_refusal_is_not_taken_for_the_others_own);
+  CHECK_RUN(d13_a_refusal_may_concern_the_expired_message);
   CHECK_RUN(d13_nothing_expires_without_message_timeout);
   return check_end();
 }

@@ -46,7 +46,7 @@ static void do_not_count_in_the_child(void)
   CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
 }
 
-static void are_left_to_the_parent(void)
+static void belong_to_the_parent(void)
 {
   struct uk_sender_options options = rig_options_named("forked");
   int status = -1;
@@ -70,7 +70,7 @@ int main(void)
     fprintf(stderr, "the server did not start\n");
     return 1;
   }
-  CHECK_RUN(are_left_to_the_parent);
+  CHECK_RUN(belong_to_the_parent);
   CHECK_RUN(do_not_count_in_the_child);
   rig_serve_end();
   return check_end();

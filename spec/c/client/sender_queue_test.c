@@ -57,7 +57,7 @@ static void keeps_every_part(void)
   uk_sender_queue_free(&queue);
 }
 
-static void tells_absent_from_empty(void)
+static void distinguishes_absent_from_empty(void)
 {
   struct uk_sender_queue queue;
   struct uk_message message = {.topic = {"t", 1}, .partition = -1, .timestamp = 1}, got;
@@ -72,7 +72,7 @@ static void tells_absent_from_empty(void)
 
 /* A record as large as the queue fits an empty queue, wherever its ends are. One more byte never
  * fits. */
-static void takes_what_fits(void)
+static void accepts_records_that_fit(void)
 {
   static char bytes[4096];
   struct uk_sender_queue queue;
@@ -97,7 +97,7 @@ static void takes_what_fits(void)
 
 /* Room at the front of the memory, before the oldest record: for a record that just fits, and for
  * one that does not. */
-static void takes_what_fits_in_front(void)
+static void accepts_records_that_fit_in_front(void)
 {
   static char bytes[4096];
   struct uk_message quarter = message_of(bytes, 0), more;
@@ -160,7 +160,7 @@ static void a_record_may_be_as_large_as_its_limit(void)
   }
 }
 
-static void refuses_what_no_record_holds(void)
+static void refuses_records_that_are_too_large(void)
 {
   struct uk_message message = message_of("", UK_RECORD_MAX);
   CHECK_EQ_INT(uk_sender_record_size(&message, 0), 0);
@@ -261,7 +261,7 @@ static long mapped(void)
   return pages;
 }
 
-static void gives_its_memory_back(void)
+static void frees_its_memory(void)
 {
   struct uk_sender_queue queue;
   const long before = mapped();
@@ -276,13 +276,13 @@ static void gives_its_memory_back(void)
 int main(void)
 {
   CHECK_RUN(keeps_every_part);
-  CHECK_RUN(tells_absent_from_empty);
-  CHECK_RUN(takes_what_fits);
-  CHECK_RUN(takes_what_fits_in_front);
+  CHECK_RUN(distinguishes_absent_from_empty);
+  CHECK_RUN(accepts_records_that_fit);
+  CHECK_RUN(accepts_records_that_fit_in_front);
   CHECK_RUN(unpacks_headers);
   CHECK_RUN(a_record_may_be_as_large_as_its_limit);
-  CHECK_RUN(refuses_what_no_record_holds);
+  CHECK_RUN(refuses_records_that_are_too_large);
   CHECK_RUN(is_a_queue);
-  CHECK_RUN(gives_its_memory_back);
+  CHECK_RUN(frees_its_memory);
   return check_end();
 }

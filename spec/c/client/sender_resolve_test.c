@@ -108,7 +108,7 @@ static void each_error_is_retried_or_given_up(void)
 }
 
 /* The time until the next attempt: Retry-After, up to a minute, or a delay that doubles. */
-static void the_next_attempt_has_its_time(void)
+static void the_next_attempt_is_timed(void)
 {
   static const struct {
     int64_t attempts, asked, least, most;
@@ -214,7 +214,7 @@ static void a_refusal_is_narrowed_down(void)
 }
 
 /* The first of ten messages is refused alone. After it the requests grow fourfold. */
-static void behind_the_one_at_fault_requests_grow(void)
+static void after_the_faulty_message_requests_grow(void)
 {
   REQUIRE(set_up_sending(10));
   fail(UK_E_BAD_REQUEST, 400, "[0]: no");
@@ -241,7 +241,7 @@ static void behind_the_one_at_fault_requests_grow(void)
 }
 
 /* A message that cannot be written is given up without a request, and alone. */
-static void what_cannot_be_written_is_given_up_alone(void)
+static void an_unwritable_message_is_given_up_alone(void)
 {
   static const char text[] = "message 1: value is not valid UTF-8 (binary = true sends any bytes)";
   REQUIRE(set_up());
@@ -261,7 +261,7 @@ static void what_cannot_be_written_is_given_up_alone(void)
 }
 
 /* What expired while it waited is left out; the attempts before count for the rest. */
-static void what_is_rewritten_keeps_its_attempts(void)
+static void a_rewritten_request_keeps_its_attempts(void)
 {
   REQUIRE(set_up());
   sender->options.message_timeout = 1000;
@@ -282,7 +282,7 @@ static void what_is_rewritten_keeps_its_attempts(void)
 
 /* Delivery. */
 
-static void what_is_delivered_is_counted_and_measured(void)
+static void deliveries_are_counted_and_measured(void)
 {
   REQUIRE(set_up_sending(3));
   uk_sender_set_trouble(sender, UK_E_TIMEOUT, 7, uk_slice_text("before"));
@@ -301,7 +301,7 @@ static void what_is_delivered_is_counted_and_measured(void)
 }
 
 /* A 2xx confirms a request if it has the metadata of each message and nothing else. */
-static void only_a_right_answer_confirms(void)
+static void only_a_valid_answer_confirms(void)
 {
 #define STORED "{\"topic\":\"t\",\"partition\":0,\"offset\":1,\"timestamp\":2}"
   static const struct {
@@ -361,7 +361,7 @@ static bool answer(const char *results, int64_t retry_after)
   return taken;
 }
 
-static void some_are_stored_some_refused_and_the_rest_is_sent_again(void)
+static void stored_and_refused_messages_end_and_the_rest_is_resent(void)
 {
   REQUIRE(set_up_sending(4));
   const int64_t before = uk_clock_monotonic();
@@ -382,7 +382,7 @@ static void some_are_stored_some_refused_and_the_rest_is_sent_again(void)
   tear_down();
 }
 
-static void results_count_the_attempts_of_what_is_left(void)
+static void results_count_the_attempts_of_the_rest(void)
 {
   REQUIRE(set_up_sending(4));
   batch->attempts = 5;
@@ -408,7 +408,7 @@ static void results_may_leave_nothing(void)
 }
 
 /* The request had a part of its batch. The rest becomes a new request without attempts. */
-static void results_go_on_with_the_rest_of_the_batch(void)
+static void results_continue_with_the_rest_of_the_batch(void)
 {
   REQUIRE(set_up_sending(6));
   fail(UK_E_BAD_REQUEST, 400, "[4]: no");
@@ -427,7 +427,7 @@ static void results_go_on_with_the_rest_of_the_batch(void)
 }
 
 /* A message that expired while it was sent has been counted, whatever its result is. */
-static void results_do_not_count_what_has_expired(void)
+static void results_do_not_count_expired_messages(void)
 {
   static const char *const expired[] = {NO, STORED, LATER};
   for (int i = 0; i < 3; i++) {
@@ -451,7 +451,7 @@ static void results_do_not_count_what_has_expired(void)
   }
 }
 
-static void wrong_results_are_none(void)
+static void invalid_results_are_ignored(void)
 {
   static const char *const rows[] = {
     "{}",
@@ -475,7 +475,7 @@ static void wrong_results_are_none(void)
 
 /* The end. */
 
-static void what_is_left_is_lost(void)
+static void unsent_messages_are_lost(void)
 {
   static const char text[] = "the producer was closed before the message was delivered";
   REQUIRE(set_up());
@@ -505,7 +505,7 @@ static void what_is_left_is_lost(void)
 }
 
 /* A narrowed window does not have all messages of its batch. */
-static void what_was_narrowed_is_lost_too(void)
+static void a_narrowed_batch_is_lost_too(void)
 {
   REQUIRE(set_up_sending(10));
   fail(UK_E_BAD_REQUEST, 400, "[2]: no");
@@ -539,7 +539,7 @@ static void failures_without_room_are_counted(void)
 }
 
 /* A text has at most 255 bytes, and no partial character. */
-static void texts_are_cut_between_characters(void)
+static void texts_are_truncated_between_characters(void)
 {
   char text[UK_SENDER_TEXT_SIZE + 100], kept[UK_SENDER_TEXT_SIZE];
   const size_t most = UK_SENDER_TEXT_SIZE - 1;
@@ -703,24 +703,24 @@ static void a_stop_refuses_callers_that_wait_for_room(void)
 int main(void)
 {
   CHECK_RUN(each_error_is_retried_or_given_up);
-  CHECK_RUN(the_next_attempt_has_its_time);
+  CHECK_RUN(the_next_attempt_is_timed);
   CHECK_RUN(the_text_loses_its_index);
   CHECK_RUN(a_refusal_is_narrowed_down);
-  CHECK_RUN(behind_the_one_at_fault_requests_grow);
-  CHECK_RUN(what_cannot_be_written_is_given_up_alone);
-  CHECK_RUN(what_is_rewritten_keeps_its_attempts);
-  CHECK_RUN(what_is_delivered_is_counted_and_measured);
-  CHECK_RUN(only_a_right_answer_confirms);
-  CHECK_RUN(some_are_stored_some_refused_and_the_rest_is_sent_again);
-  CHECK_RUN(results_count_the_attempts_of_what_is_left);
+  CHECK_RUN(after_the_faulty_message_requests_grow);
+  CHECK_RUN(an_unwritable_message_is_given_up_alone);
+  CHECK_RUN(a_rewritten_request_keeps_its_attempts);
+  CHECK_RUN(deliveries_are_counted_and_measured);
+  CHECK_RUN(only_a_valid_answer_confirms);
+  CHECK_RUN(stored_and_refused_messages_end_and_the_rest_is_resent);
+  CHECK_RUN(results_count_the_attempts_of_the_rest);
   CHECK_RUN(results_may_leave_nothing);
-  CHECK_RUN(results_go_on_with_the_rest_of_the_batch);
-  CHECK_RUN(results_do_not_count_what_has_expired);
-  CHECK_RUN(wrong_results_are_none);
-  CHECK_RUN(what_is_left_is_lost);
-  CHECK_RUN(what_was_narrowed_is_lost_too);
+  CHECK_RUN(results_continue_with_the_rest_of_the_batch);
+  CHECK_RUN(results_do_not_count_expired_messages);
+  CHECK_RUN(invalid_results_are_ignored);
+  CHECK_RUN(unsent_messages_are_lost);
+  CHECK_RUN(a_narrowed_batch_is_lost_too);
   CHECK_RUN(failures_without_room_are_counted);
-  CHECK_RUN(texts_are_cut_between_characters);
+  CHECK_RUN(texts_are_truncated_between_characters);
   CHECK_RUN(waiters_are_woken);
   CHECK_RUN(nothing_is_dropped_while_a_batch_is_copied);
   CHECK_RUN(a_stop_refuses_callers_that_wait_for_room);

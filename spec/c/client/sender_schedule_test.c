@@ -92,7 +92,7 @@ static void a_full_batch_does_not_linger(void)
   }
 }
 
-static void a_flush_is_for_what_was_sent_before_it(void)
+static void a_flush_covers_earlier_messages(void)
 {
   REQUIRE(set_up());
   CHECK_EQ_INT(uk_sender_flush_start(sender), 0);
@@ -108,7 +108,7 @@ static void a_flush_is_for_what_was_sent_before_it(void)
   tear_down();
 }
 
-static void what_is_stopped_does_not_linger(void)
+static void a_stopped_sender_does_not_linger(void)
 {
   REQUIRE(set_up());
   still_put(sender, "v", NOW);
@@ -118,7 +118,7 @@ static void what_is_stopped_does_not_linger(void)
 }
 
 /* Without memory nothing leaves the queue, and there is no other attempt for a while. */
-static void memory_is_waited_for(void)
+static void it_waits_for_memory(void)
 {
   REQUIRE(set_up());
   still_put(sender, "v", NOW - 1000);
@@ -204,7 +204,7 @@ static void the_next_batch_is_chosen(void)
     }
 }
 
-static void only_what_waits_is_sent(void)
+static void only_waiting_batches_are_sent(void)
 {
   REQUIRE(set_up());
   sender->options.in_flight = 2;
@@ -414,13 +414,13 @@ int main(void)
   CHECK_RUN(a_message_lingers);
   CHECK_RUN(an_empty_queue_is_never_due);
   CHECK_RUN(a_full_batch_does_not_linger);
-  CHECK_RUN(a_flush_is_for_what_was_sent_before_it);
-  CHECK_RUN(what_is_stopped_does_not_linger);
-  CHECK_RUN(memory_is_waited_for);
+  CHECK_RUN(a_flush_covers_earlier_messages);
+  CHECK_RUN(a_stopped_sender_does_not_linger);
+  CHECK_RUN(it_waits_for_memory);
   CHECK_RUN(the_oldest_message_of_all_batches_is_known);
   CHECK_RUN(a_free_batch_is_found);
   CHECK_RUN(the_next_batch_is_chosen);
-  CHECK_RUN(only_what_waits_is_sent);
+  CHECK_RUN(only_waiting_batches_are_sent);
   CHECK_RUN(a_stop_skips_the_delays);
   CHECK_RUN(the_thread_sleeps_until_the_next_event);
   CHECK_RUN(the_thread_sleeps_until_the_next_line_of_the_log);

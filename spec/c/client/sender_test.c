@@ -82,7 +82,7 @@ static void drops_while_others_send(void)
 }
 
 /* The table of docs/producer.md. */
-static void defaults_are_those_of_the_documentation(void)
+static void defaults_match_the_documentation(void)
 {
   struct uk_sender_options options;
   uk_sender_options_default(&options);
@@ -113,7 +113,7 @@ static size_t record_size(const char *topic, size_t value)
 }
 
 /* A full batch does not linger: by messages, and by bytes at the exact limit. */
-static void full_batches_leave_at_once(void)
+static void full_batches_are_sent_at_once(void)
 {
   for (int by_bytes = 0; by_bytes <= 1; by_bytes++) {
     struct uk_sender_options options = rig_options_named("full");
@@ -229,7 +229,7 @@ static void share_when_all_options_are_equal(void)
 
 /* A sender without references delivers its queue, and its thread ends; also that of one that had
  * nothing to do, and slept. */
-static void end_by_themselves(void)
+static void end_without_references(void)
 {
   struct uk_sender_options options = rig_options_named("left");
   options.linger = 500;
@@ -318,7 +318,7 @@ static struct uk_sender *create(void)
 }
 
 /* The owner is notified when a thread that nobody joins ends, and only then. */
-static void tell_their_owner_when_nobody_joins_them(void)
+static void notify_their_owner_if_no_thread_joins_them(void)
 {
   const int before = threads();
   struct uk_sender *sender = create();
@@ -429,7 +429,7 @@ static void fill_one_batch_ahead(void)
 }
 
 /* With equal keys the server would take the request of one sender for that of another. */
-static void have_keys_of_their_own(void)
+static void have_their_own_keys(void)
 {
   struct uk_sender_options options = rig_options_named("one");
   struct uk_sender *one = rig_acquire(&options);
@@ -442,7 +442,7 @@ static void have_keys_of_their_own(void)
 }
 
 /* While another caller holds the sender, closing it only reports what is pending. */
-static void go_on_for_others_when_closed(void)
+static void continue_for_others_when_closed(void)
 {
   int port = 0;
   const int listener = listen_in_silence(&port);
@@ -513,7 +513,7 @@ static void refuse_waiting_callers_when_they_end(void)
   close(listener);
 }
 
-static void give_up_what_expires(void)
+static void give_up_expired_messages(void)
 {
   int port = 0;
   const int listener = listen_in_silence(&port);
@@ -573,7 +573,7 @@ static void lose_nothing_with_any_allocation_failing(void)
   CHECK(fault_live() == live);
 }
 
-static void go_on_when_memory_is_back(void)
+static void continue_when_memory_is_back(void)
 {
   struct uk_sender_options options = rig_options_named("famine");
   struct uk_sender *sender = rig_acquire(&options);
@@ -607,23 +607,23 @@ int main(void)
   }
   CHECK_RUN(serves_many_threads);
   CHECK_RUN(drops_while_others_send);
-  CHECK_RUN(defaults_are_those_of_the_documentation);
-  CHECK_RUN(full_batches_leave_at_once);
+  CHECK_RUN(defaults_match_the_documentation);
+  CHECK_RUN(full_batches_are_sent_at_once);
   CHECK_RUN(a_message_may_fill_the_queue);
   CHECK_RUN(are_few);
   CHECK_RUN(share_when_all_options_are_equal);
-  CHECK_RUN(end_by_themselves);
+  CHECK_RUN(end_without_references);
   CHECK_RUN(are_used_again);
   CHECK_RUN(leave_room_when_they_end);
-  CHECK_RUN(tell_their_owner_when_nobody_joins_them);
+  CHECK_RUN(notify_their_owner_if_no_thread_joins_them);
   CHECK_RUN(fill_one_batch_ahead);
-  CHECK_RUN(go_on_for_others_when_closed);
-  CHECK_RUN(have_keys_of_their_own);
+  CHECK_RUN(continue_for_others_when_closed);
+  CHECK_RUN(have_their_own_keys);
   CHECK_RUN(refuse_waiting_callers_when_they_end);
   CHECK_RUN(stop_in_time);
-  CHECK_RUN(give_up_what_expires);
+  CHECK_RUN(give_up_expired_messages);
   CHECK_RUN(lose_nothing_with_any_allocation_failing);
-  CHECK_RUN(go_on_when_memory_is_back);
+  CHECK_RUN(continue_when_memory_is_back);
   CHECK_RUN(leave_no_memory_behind);
   return check_end();
 }

@@ -37,7 +37,7 @@ static bool accepts(const struct uk_settings_options *options)
 }
 
 /* The table of docs/client.md. */
-static void defaults_are_those_of_the_documentation(void)
+static void defaults_match_the_documentation(void)
 {
   const struct uk_settings_options options = options_of("http://h");
   CHECK_EQ_INT(options.timeout, 30000);
@@ -101,7 +101,7 @@ static void credentials_come_together(void)
   }
 }
 
-static void urls_are_taken_apart(void)
+static void urls_are_parsed(void)
 {
   static const struct {
     const char *url, *whole, *prefix, *socket;
@@ -128,7 +128,7 @@ static void urls_are_taken_apart(void)
   }
 }
 
-static void urls_that_lead_nowhere_are_named(void)
+static void invalid_urls_are_named(void)
 {
   static const struct {
     const char *url, *message;
@@ -201,7 +201,7 @@ static void are_equal_when_every_option_is(void)
     uk_settings_free(&kinds[i]);
 }
 
-static void what_is_absent_differs_from_what_is_there(void)
+static void an_absent_option_differs_from_a_present_one(void)
 {
   struct uk_settings plain, file, login, socket, other;
   struct uk_settings_options options = options_of("http://localhost");
@@ -224,7 +224,7 @@ static void what_is_absent_differs_from_what_is_there(void)
 }
 
 /* A copy shares no memory with its original. */
-static void a_copy_stands_alone(void)
+static void a_copy_is_independent(void)
 {
   struct uk_settings settings, copy;
   struct uk_settings_options options = options_of("http://unix:/s:/p");
@@ -250,13 +250,13 @@ static void a_copy_stands_alone(void)
 
 int main(void)
 {
-  CHECK_RUN(defaults_are_those_of_the_documentation);
+  CHECK_RUN(defaults_match_the_documentation);
   CHECK_RUN(sizes_have_limits);
   CHECK_RUN(credentials_come_together);
-  CHECK_RUN(urls_are_taken_apart);
-  CHECK_RUN(urls_that_lead_nowhere_are_named);
+  CHECK_RUN(urls_are_parsed);
+  CHECK_RUN(invalid_urls_are_named);
   CHECK_RUN(are_equal_when_every_option_is);
-  CHECK_RUN(what_is_absent_differs_from_what_is_there);
-  CHECK_RUN(a_copy_stands_alone);
+  CHECK_RUN(an_absent_option_differs_from_a_present_one);
+  CHECK_RUN(a_copy_is_independent);
   return check_end();
 }

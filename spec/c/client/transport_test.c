@@ -216,7 +216,7 @@ static enum uk_error expected_end(CURLcode code, bool sent)
   return UK_E_TRANSPORT_FAILED;
 }
 
-static void every_end_has_its_error(void)
+static void every_outcome_has_its_error(void)
 {
   struct fixture fixture;
   REQUIRE(set_up(&fixture));
@@ -372,7 +372,7 @@ static int listen_at_path(char *path, size_t size)
            : -1;
 }
 
-static void a_unix_socket_is_reached(void)
+static void a_unix_socket_can_be_used(void)
 {
   struct fixture fixture;
   struct uk_settings settings;
@@ -421,7 +421,7 @@ static bool next_end(struct uk_transfers *transfers, struct uk_transfer *ended)
   return false;
 }
 
-static void transfers_end_in_their_places(void)
+static void transfers_end_in_their_slots(void)
 {
   struct fixture fixture;
   struct uk_transfer ended;
@@ -449,7 +449,7 @@ static void transfers_end_in_their_places(void)
   tear_down(&fixture);
 }
 
-static void a_transfer_may_be_given_up(void)
+static void a_transfer_can_be_cancelled(void)
 {
   struct fixture fixture;
   struct uk_transfer ended;
@@ -492,13 +492,13 @@ int main(void)
   CHECK_RUN(a_fork_shares_no_connection);
   CHECK_RUN(the_child_may_only_close);
   CHECK_RUN(memory_may_run_out_anywhere);
-  CHECK_RUN(every_end_has_its_error);
+  CHECK_RUN(every_outcome_has_its_error);
   CHECK_RUN(a_body_without_room_has_its_error);
   CHECK_RUN(its_socket_has_no_delay_and_is_kept_alive);
   CHECK_RUN(a_transfer_and_its_connection_have_their_timeouts);
-  CHECK_RUN(a_unix_socket_is_reached);
-  CHECK_RUN(transfers_end_in_their_places);
-  CHECK_RUN(a_transfer_may_be_given_up);
+  CHECK_RUN(a_unix_socket_can_be_used);
+  CHECK_RUN(transfers_end_in_their_slots);
+  CHECK_RUN(a_transfer_can_be_cancelled);
   CHECK_RUN(a_wait_can_be_ended);
   return check_end();
 }

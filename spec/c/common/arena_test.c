@@ -93,7 +93,7 @@ static void the_limit_holds(void)
 }
 
 /* The bytes taken from the system for one allocation are a limit that just fits it. */
-static void the_limit_is_taken_and_one_byte_less_is_not(void)
+static void the_limit_suffices_and_one_byte_less_does_not(void)
 {
   struct uk_arena arena;
   uk_arena_init(&arena, 1 << 20);
@@ -110,7 +110,7 @@ static void the_limit_is_taken_and_one_byte_less_is_not(void)
   uk_arena_free(&arena);
 }
 
-static void large_allocations_do_not_waste_the_small_ones_block(void)
+static void large_allocations_do_not_waste_the_block_of_small_ones(void)
 {
   struct uk_arena arena;
   uk_arena_init(&arena, 64 << 20);
@@ -155,7 +155,7 @@ static void every_allocation_may_fail(void)
   }
 }
 
-static void a_freed_arena_works_again(void)
+static void a_freed_arena_can_be_used_again(void)
 {
   struct uk_arena arena;
   long live = fault_live();
@@ -177,10 +177,10 @@ int main(void)
   CHECK_RUN(the_nul_of_a_copy_is_its_own);
   CHECK_RUN(overflowing_sizes_fail);
   CHECK_RUN(the_limit_holds);
-  CHECK_RUN(the_limit_is_taken_and_one_byte_less_is_not);
-  CHECK_RUN(large_allocations_do_not_waste_the_small_ones_block);
+  CHECK_RUN(the_limit_suffices_and_one_byte_less_does_not);
+  CHECK_RUN(large_allocations_do_not_waste_the_block_of_small_ones);
   CHECK_RUN(many_small_ones_cost_few_blocks);
   CHECK_RUN(every_allocation_may_fail);
-  CHECK_RUN(a_freed_arena_works_again);
+  CHECK_RUN(a_freed_arena_can_be_used_again);
   return check_end();
 }

@@ -42,7 +42,7 @@ static void known_texts_decode(void)
   }
 }
 
-static void what_is_not_canonical_is_refused(void)
+static void non_canonical_text_is_refused(void)
 {
   static const char *const texts[] = {
     "Z",
@@ -100,7 +100,7 @@ static void what_is_not_canonical_is_refused(void)
 }
 
 /* Each position of two groups accepts exactly the characters that are valid there. */
-static void every_byte_in_every_place(void)
+static void every_byte_at_every_position(void)
 {
   static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   int wrong = 0;
@@ -117,7 +117,7 @@ static void every_byte_in_every_place(void)
   CHECK_EQ_INT(wrong, 0);
 }
 
-static void bytes_go_there_and_back_in_place(void)
+static void bytes_survive_a_round_trip_in_place(void)
 {
   for (size_t length = 0; length < 200; length++) {
     char bytes[200];
@@ -146,9 +146,9 @@ int main(void)
 {
   CHECK_RUN(known_texts_encode);
   CHECK_RUN(known_texts_decode);
-  CHECK_RUN(what_is_not_canonical_is_refused);
-  CHECK_RUN(every_byte_in_every_place);
-  CHECK_RUN(bytes_go_there_and_back_in_place);
+  CHECK_RUN(non_canonical_text_is_refused);
+  CHECK_RUN(every_byte_at_every_position);
+  CHECK_RUN(bytes_survive_a_round_trip_in_place);
   CHECK_RUN(sizes_are_known);
   return check_end();
 }

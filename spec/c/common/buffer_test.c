@@ -23,7 +23,7 @@ static void a_new_buffer_is_empty(void)
   CHECK_EQ_INT(fault_live(), live);
 }
 
-static void appends_stand_one_behind_another(void)
+static void appends_follow_each_other(void)
 {
   struct uk_buffer buffer;
   uk_buffer_init(&buffer, 1000);
@@ -55,7 +55,7 @@ static void growing_keeps_the_content_and_the_invariants(void)
   uk_buffer_free(&buffer);
 }
 
-static void the_limit_is_taken_and_one_more_byte_is_not(void)
+static void the_limit_is_accepted_and_one_more_byte_is_not(void)
 {
   const size_t limits[] = {0, 1, 2, 63, 64, 65, 127, 128, 129, 1000};
   for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
@@ -72,7 +72,7 @@ static void the_limit_is_taken_and_one_more_byte_is_not(void)
   }
 }
 
-static void one_append_of_the_limit_is_taken_and_of_one_more_is_not(void)
+static void one_append_of_the_limit_is_accepted_and_one_more_byte_is_not(void)
 {
   struct uk_buffer buffer;
   char bytes[301] = {0};
@@ -117,7 +117,7 @@ static void the_first_error_stays(void)
   uk_buffer_free(&buffer);
 }
 
-static void clear_forgets_content_and_error_and_keeps_memory(void)
+static void clear_drops_content_and_error_and_keeps_memory(void)
 {
   struct uk_buffer buffer;
   uk_buffer_init(&buffer, 100);
@@ -132,7 +132,7 @@ static void clear_forgets_content_and_error_and_keeps_memory(void)
   uk_buffer_free(&buffer);
 }
 
-static void free_leaves_a_buffer_that_works(void)
+static void free_leaves_a_usable_buffer(void)
 {
   struct uk_buffer buffer;
   long live = fault_live();
@@ -165,7 +165,7 @@ static void reserved_bytes_count_after_commit(void)
 }
 
 /* NULL means failure, so reserving no bytes returns a pointer too. */
-static void room_for_nothing_is_a_pointer(void)
+static void reserving_nothing_returns_a_pointer(void)
 {
   const size_t limits[] = {0, 1, 100};
   for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
@@ -194,7 +194,7 @@ static void text_ends_with_a_nul_that_does_not_count(void)
   uk_buffer_free(&buffer);
 }
 
-static void take_hands_the_memory_over(void)
+static void take_hands_over_the_memory(void)
 {
   struct uk_buffer buffer;
   size_t length = 77;
@@ -243,18 +243,18 @@ static void every_allocation_may_fail(void)
 int main(void)
 {
   CHECK_RUN(a_new_buffer_is_empty);
-  CHECK_RUN(appends_stand_one_behind_another);
+  CHECK_RUN(appends_follow_each_other);
   CHECK_RUN(growing_keeps_the_content_and_the_invariants);
-  CHECK_RUN(the_limit_is_taken_and_one_more_byte_is_not);
-  CHECK_RUN(one_append_of_the_limit_is_taken_and_of_one_more_is_not);
+  CHECK_RUN(the_limit_is_accepted_and_one_more_byte_is_not);
+  CHECK_RUN(one_append_of_the_limit_is_accepted_and_one_more_byte_is_not);
   CHECK_RUN(sizes_near_the_largest_do_not_overflow);
   CHECK_RUN(the_first_error_stays);
-  CHECK_RUN(clear_forgets_content_and_error_and_keeps_memory);
-  CHECK_RUN(free_leaves_a_buffer_that_works);
+  CHECK_RUN(clear_drops_content_and_error_and_keeps_memory);
+  CHECK_RUN(free_leaves_a_usable_buffer);
   CHECK_RUN(reserved_bytes_count_after_commit);
-  CHECK_RUN(room_for_nothing_is_a_pointer);
+  CHECK_RUN(reserving_nothing_returns_a_pointer);
   CHECK_RUN(text_ends_with_a_nul_that_does_not_count);
-  CHECK_RUN(take_hands_the_memory_over);
+  CHECK_RUN(take_hands_over_the_memory);
   CHECK_RUN(every_allocation_may_fail);
   return check_end();
 }

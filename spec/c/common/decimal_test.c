@@ -92,7 +92,7 @@ static void check_text(double number, const char *want)
   CHECK_EQ_MEM(text, length, want, strlen(want));
 }
 
-static void numbers_have_the_texts_that_people_write(void)
+static void numbers_have_familiar_texts(void)
 {
   check_text(0, "0");
   check_text(-0.0, "-0");
@@ -165,7 +165,7 @@ static void numbers_around_powers_read_back_the_same(void)
 }
 
 /* Every second number has few digits. */
-static void no_digit_is_written_that_is_not_needed(void)
+static void no_unnecessary_digit_is_written(void)
 {
   for (long i = 0; i < number_count / 10; i++) {
     char text[UK_DECIMAL_SIZE];
@@ -230,7 +230,7 @@ static void ties_go_to_the_even_neighbour(void)
 #endif
 }
 
-static void what_is_past_all_doubles_is_left_to_others(void)
+static void numbers_beyond_doubles_are_left_to_the_caller(void)
 {
   double number = 7;
   CHECK(!uk_decimal_value(1, INT64_MAX, &number));
@@ -258,13 +258,13 @@ int main(int argc, char **argv)
 {
   if (argc > 1)
     number_count = atol(argv[1]);
-  CHECK_RUN(numbers_have_the_texts_that_people_write);
+  CHECK_RUN(numbers_have_familiar_texts);
   CHECK_RUN(generated_numbers_read_back_the_same);
   CHECK_RUN(numbers_around_powers_read_back_the_same);
-  CHECK_RUN(no_digit_is_written_that_is_not_needed);
+  CHECK_RUN(no_unnecessary_digit_is_written);
   CHECK_RUN(digits_are_read_as_the_library_reads_them);
   CHECK_RUN(ties_go_to_the_even_neighbour);
-  CHECK_RUN(what_is_past_all_doubles_is_left_to_others);
+  CHECK_RUN(numbers_beyond_doubles_are_left_to_the_caller);
   CHECK_RUN(the_locale_changes_nothing);
   return check_end();
 }

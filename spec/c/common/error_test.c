@@ -3,7 +3,7 @@
 #include "common/error.h"
 
 /* Each row of docs/errors.md. */
-static void rows_are_those_of_the_documentation(void)
+static void rows_match_the_documentation(void)
 {
   static const struct {
     enum uk_error error;
@@ -98,7 +98,7 @@ static void an_unlisted_status_finds_its_class(void)
   CHECK_EQ_INT(uk_error_from_status(599), UK_E_INTERNAL);
 }
 
-static void what_is_no_error_status_is_a_bad_response(void)
+static void another_status_is_a_bad_response(void)
 {
   const int values[] = {-1, 0, 1, 100, 200, 301, 304, 399, 600, 1000};
   for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
@@ -107,11 +107,11 @@ static void what_is_no_error_status_is_a_bad_response(void)
 
 int main(void)
 {
-  CHECK_RUN(rows_are_those_of_the_documentation);
+  CHECK_RUN(rows_match_the_documentation);
   CHECK_RUN(ok_and_unknown_values_read_as_ok);
   CHECK_RUN(words_are_unique);
   CHECK_RUN(a_status_finds_its_first_row);
   CHECK_RUN(an_unlisted_status_finds_its_class);
-  CHECK_RUN(what_is_no_error_status_is_a_bad_response);
+  CHECK_RUN(another_status_is_a_bad_response);
   return check_end();
 }

@@ -20,7 +20,7 @@ static char *make_text(void)
   return text;
 }
 
-static void gives_back_what_it_took(void)
+static void survives_a_round_trip(void)
 {
   char *text = make_text();
   for (size_t length = 0; length <= TEXT; length = length * 3 + 1) {
@@ -70,7 +70,7 @@ static void refuses_every_prefix(void)
   free(text);
 }
 
-static void refuses_what_is_damaged(void)
+static void refuses_damaged_data(void)
 {
   char *text = make_text();
   struct uk_buffer packed, plain;
@@ -85,7 +85,7 @@ static void refuses_what_is_damaged(void)
   free(text);
 }
 
-static void takes_nothing_behind_the_last_member(void)
+static void accepts_nothing_after_the_last_member(void)
 {
   static const char bytes[] = {'x', '\0', '\x1f'};
   for (size_t i = 0; i < sizeof bytes; i++) {
@@ -131,7 +131,7 @@ static size_t allocated(void)
 }
 
 /* The memory of zlib, which the failing allocator does not count: on every way out. */
-static void gives_all_memory_back(void)
+static void frees_all_memory(void)
 {
   char *text = make_text();
   struct uk_buffer packed, plain, narrow, good;
@@ -160,7 +160,7 @@ static void gives_all_memory_back(void)
   free(text);
 }
 
-static void takes_several_members(void)
+static void accepts_several_members(void)
 {
   struct uk_buffer packed, plain;
   uk_buffer_init(&packed, TEXT);
@@ -225,14 +225,14 @@ static void survives_every_failing_allocation(void)
 
 int main(void)
 {
-  CHECK_RUN(gives_back_what_it_took);
+  CHECK_RUN(survives_a_round_trip);
   CHECK_RUN(stops_one_past_the_limit);
   CHECK_RUN(refuses_every_prefix);
-  CHECK_RUN(refuses_what_is_damaged);
-  CHECK_RUN(takes_nothing_behind_the_last_member);
+  CHECK_RUN(refuses_damaged_data);
+  CHECK_RUN(accepts_nothing_after_the_last_member);
   CHECK_RUN(unpacks_the_largest_window);
-  CHECK_RUN(gives_all_memory_back);
-  CHECK_RUN(takes_several_members);
+  CHECK_RUN(frees_all_memory);
+  CHECK_RUN(accepts_several_members);
   CHECK_RUN(reads_accept_encoding);
   CHECK_RUN(survives_every_failing_allocation);
   return check_end();

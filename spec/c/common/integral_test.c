@@ -115,7 +115,7 @@ static uint64_t draw(void)
 }
 
 /* Moves the decimal point and adapts the exponent: the value stays. */
-static void the_place_of_the_point_changes_nothing(void)
+static void the_position_of_the_point_changes_nothing(void)
 {
   for (int i = 0; i < 100000; i++) {
     char digits[24], text[64];
@@ -149,7 +149,7 @@ int main(void)
 {
   CHECK_RUN(integral_values_are_exact);
   CHECK_RUN(everything_else_is_refused);
-  CHECK_RUN(the_place_of_the_point_changes_nothing);
+  CHECK_RUN(the_position_of_the_point_changes_nothing);
   CHECK_RUN(a_huge_exponent_costs_nothing);
   return check_end();
 }

@@ -76,7 +76,7 @@ static void check_prefixes(const struct json_case *json_case)
   }
 }
 
-static void no_beginning_of_a_text_is_taken_for_the_whole(void)
+static void no_prefix_of_a_text_is_complete(void)
 {
   CHECK(json_each_case(check_prefixes));
 }
@@ -91,7 +91,7 @@ static void check_kind_of_error(const struct json_case *json_case)
   }
 }
 
-static void what_is_cut_off_is_nothing_worse(void)
+static void a_truncated_text_is_reported_as_truncated(void)
 {
   CHECK(json_each_case(check_kind_of_error));
 }
@@ -113,7 +113,7 @@ static void check_changed_bytes(const struct json_case *json_case)
   }
 }
 
-static void a_changed_byte_breaks_no_promise(void)
+static void a_changed_byte_breaks_no_invariant(void)
 {
   CHECK(json_each_case(check_changed_bytes));
 }
@@ -121,8 +121,8 @@ static void a_changed_byte_breaks_no_promise(void)
 int main(void)
 {
   CHECK_RUN(every_case_has_its_verdict);
-  CHECK_RUN(no_beginning_of_a_text_is_taken_for_the_whole);
-  CHECK_RUN(what_is_cut_off_is_nothing_worse);
-  CHECK_RUN(a_changed_byte_breaks_no_promise);
+  CHECK_RUN(no_prefix_of_a_text_is_complete);
+  CHECK_RUN(a_truncated_text_is_reported_as_truncated);
+  CHECK_RUN(a_changed_byte_breaks_no_invariant);
   return check_end();
 }

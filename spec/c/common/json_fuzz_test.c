@@ -464,7 +464,7 @@ static void changed_texts(void)
   check_texts(make_changed);
 }
 
-static void soups_of_pieces(void)
+static void mixtures_of_tokens(void)
 {
   check_texts(make_soup);
 }
@@ -505,7 +505,7 @@ static bool check_round_trip(const struct text *in)
   return same;
 }
 
-static void strings_go_there_and_back(void)
+static void strings_survive_a_round_trip(void)
 {
   static struct text text;
   for (long i = 0; i < text_count; i++) {
@@ -516,7 +516,7 @@ static void strings_go_there_and_back(void)
   }
 }
 
-static void integers_go_there_and_back(void)
+static void integers_survive_a_round_trip(void)
 {
   for (long i = 0; i < text_count; i++) {
     int64_t value =
@@ -546,10 +546,10 @@ int main(int argc, char **argv)
     text_count = strtol(argv[1], NULL, 10);
   CHECK_RUN(valid_texts);
   CHECK_RUN(changed_texts);
-  CHECK_RUN(soups_of_pieces);
+  CHECK_RUN(mixtures_of_tokens);
   CHECK_RUN(any_bytes);
-  CHECK_RUN(strings_go_there_and_back);
-  CHECK_RUN(integers_go_there_and_back);
+  CHECK_RUN(strings_survive_a_round_trip);
+  CHECK_RUN(integers_survive_a_round_trip);
   guard_free(page, sizeof zeros);
   return check_end();
 }

@@ -111,7 +111,7 @@ static void errors_say_what_and_where(void)
   CHECK_ROWS(rows, 0);
 }
 
-static void a_comma_may_stand_before_the_closing_bracket(void)
+static void a_comma_may_precede_the_closing_bracket(void)
 {
   static const struct row rows[] = {
     {"[1,]", "[ 1 ] ."},
@@ -130,7 +130,7 @@ static void a_comma_may_stand_before_the_closing_bracket(void)
   CHECK_ROWS(rows, UK_JSON_TRAILING_COMMA);
 }
 
-static void escapes_are_undone(void)
+static void escapes_are_decoded(void)
 {
   static const struct row rows[] = {
     {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\"\\/\b\f\n\r\t\" ."},
@@ -153,7 +153,7 @@ static void escapes_are_undone(void)
 }
 
 /* The slice of an event stays unchanged while later events are read. */
-static void strings_stay_where_they_are(void)
+static void strings_are_read_in_place(void)
 {
   struct uk_json_reader reader;
   char text[] = "[\"a\\nb\",\"c\\u00e9\"]";
@@ -317,7 +317,7 @@ static void numbers_may_be_of_any_length(void)
 }
 
 /* The middle between 1 and the next double, plus a distant digit: without that digit it is 1. */
-static void a_digit_behind_thousands_still_counts(void)
+static void a_digit_after_thousands_still_counts(void)
 {
   static char text[3001];
   memset(text, '0', sizeof text - 1);
@@ -350,7 +350,7 @@ static void the_locale_changes_no_number(void)
   setlocale(LC_ALL, "C");
 }
 
-static void positions_are_of_the_first_byte(void)
+static void positions_are_those_of_the_first_byte(void)
 {
   struct uk_json_reader reader;
   char text[] = " { \"a\" : [ 1 , -2.5 ] , \"b\":true } ";
@@ -382,7 +382,7 @@ static void an_error_is_repeated(void)
   }
 }
 
-static void no_text_at_all_is_empty(void)
+static void no_text_is_empty(void)
 {
   struct uk_json_reader reader;
   uk_json_reader_init(&reader, NULL, 0, 0);
@@ -391,7 +391,7 @@ static void no_text_at_all_is_empty(void)
   CHECK_EQ_INT(reader.position, 0);
 }
 
-static void nesting_ends_at_its_limit(void)
+static void nesting_has_a_limit(void)
 {
   char text[2 * UK_JSON_DEPTH_MAX + 2];
   memset(text, '[', UK_JSON_DEPTH_MAX + 1);
@@ -426,7 +426,7 @@ static bool reads_levels(size_t levels, unsigned flags)
   return true;
 }
 
-static void deep_nesting_is_read_where_it_is_wanted(void)
+static void deep_nesting_is_read_on_request(void)
 {
   CHECK(reads_levels(UK_JSON_DEPTH_MAX, 0));
   CHECK(!reads_levels(UK_JSON_DEPTH_MAX + 1, 0));
@@ -436,7 +436,7 @@ static void deep_nesting_is_read_where_it_is_wanted(void)
   CHECK(!reads_levels(UK_JSON_DEEP_MAX + 1, UK_JSON_DEEP));
 }
 
-static void any_bytes_are_kept_where_they_are_wanted(void)
+static void any_bytes_are_kept_on_request(void)
 {
   static const struct row rows[] = {
     {"\"\xff\"", "\"\xff\" ."},
@@ -458,7 +458,7 @@ static void kinds_of_levels_are_kept_apart(void)
   CHECK_ROWS(rows, 0);
 }
 
-static void skip_passes_over_a_value(void)
+static void skip_skips_a_value(void)
 {
   struct uk_json_reader reader;
   char text[] = "{\"a\":[1,{\"b\":[]},\"]\"],\"c\":5,\"d\":{\"e\":{}},\"f\":null}";
@@ -477,7 +477,7 @@ static void skip_passes_over_a_value(void)
   CHECK_EQ_INT(uk_json_next(&reader), UK_JSON_END);
 }
 
-static void skip_passes_over_the_whole_and_over_an_empty_one(void)
+static void skip_skips_the_whole_and_an_empty_value(void)
 {
   struct uk_json_reader reader;
   char whole[] = "[[],[[]]] ", empty[] = "[[],7]";
@@ -491,7 +491,7 @@ static void skip_passes_over_the_whole_and_over_an_empty_one(void)
   CHECK_EQ_INT(reader.integer, 7);
 }
 
-static void skip_finds_what_is_malformed(void)
+static void skip_finds_malformed_json(void)
 {
   static const char *const texts[] = {"[1,[2,x]]", "[[1", "{\"a\":[}", "[[\"\xff\"]]"};
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -571,7 +571,7 @@ static void a_raw_value_is_plain_json(void)
   }
 }
 
-static void behind_a_raw_value_escapes_and_commas_are_as_before(void)
+static void after_a_raw_value_escapes_and_commas_are_as_before(void)
 {
   char text[] = "[[\"\\n\"],\"\\n\",]";
   struct uk_json_reader reader;
@@ -651,7 +651,7 @@ static void a_deep_raw_value_may_end_anywhere(void)
 }
 
 /* After a raw value the limit is that of the text again. */
-static void behind_a_raw_value_the_depth_is_as_before(void)
+static void after_a_raw_value_the_depth_is_as_before(void)
 {
   char text[2 * UK_JSON_DEPTH_MAX] = "[[],";
   struct uk_json_reader reader;
@@ -709,7 +709,7 @@ static void a_key_may_be_guessed(void)
   check_guesses("{\"a\":}", second, "-k!-!");
 }
 
-static void a_text_that_ends_behind_a_guess_is_cut_off(void)
+static void a_text_that_ends_after_a_guess_is_truncated(void)
 {
   struct uk_json_reader reader;
   char text[] = "{\"a\":";
@@ -754,34 +754,34 @@ int main(void)
 {
   CHECK_RUN(events_come_in_order);
   CHECK_RUN(errors_say_what_and_where);
-  CHECK_RUN(a_comma_may_stand_before_the_closing_bracket);
-  CHECK_RUN(escapes_are_undone);
-  CHECK_RUN(strings_stay_where_they_are);
+  CHECK_RUN(a_comma_may_precede_the_closing_bracket);
+  CHECK_RUN(escapes_are_decoded);
+  CHECK_RUN(strings_are_read_in_place);
   CHECK_RUN(lone_surrogates_become_u_fffd);
   CHECK_RUN(lone_surrogates_are_an_error_when_strict);
   CHECK_RUN(integers_are_exact);
   CHECK_RUN(numbers_are_the_nearest_doubles);
   CHECK_RUN(numbers_may_be_of_any_length);
-  CHECK_RUN(a_digit_behind_thousands_still_counts);
+  CHECK_RUN(a_digit_after_thousands_still_counts);
   CHECK_RUN(the_locale_changes_no_number);
-  CHECK_RUN(positions_are_of_the_first_byte);
+  CHECK_RUN(positions_are_those_of_the_first_byte);
   CHECK_RUN(an_error_is_repeated);
-  CHECK_RUN(no_text_at_all_is_empty);
-  CHECK_RUN(nesting_ends_at_its_limit);
-  CHECK_RUN(deep_nesting_is_read_where_it_is_wanted);
-  CHECK_RUN(any_bytes_are_kept_where_they_are_wanted);
+  CHECK_RUN(no_text_is_empty);
+  CHECK_RUN(nesting_has_a_limit);
+  CHECK_RUN(deep_nesting_is_read_on_request);
+  CHECK_RUN(any_bytes_are_kept_on_request);
   CHECK_RUN(kinds_of_levels_are_kept_apart);
-  CHECK_RUN(skip_passes_over_a_value);
-  CHECK_RUN(skip_passes_over_the_whole_and_over_an_empty_one);
-  CHECK_RUN(skip_finds_what_is_malformed);
+  CHECK_RUN(skip_skips_a_value);
+  CHECK_RUN(skip_skips_the_whole_and_an_empty_value);
+  CHECK_RUN(skip_finds_malformed_json);
   CHECK_RUN(a_raw_value_is_its_bytes_as_sent);
   CHECK_RUN(a_raw_value_is_plain_json);
-  CHECK_RUN(behind_a_raw_value_escapes_and_commas_are_as_before);
+  CHECK_RUN(after_a_raw_value_escapes_and_commas_are_as_before);
   CHECK_RUN(a_raw_value_may_be_nested_to_the_limit);
   CHECK_RUN(a_deep_raw_value_may_end_anywhere);
-  CHECK_RUN(behind_a_raw_value_the_depth_is_as_before);
+  CHECK_RUN(after_a_raw_value_the_depth_is_as_before);
   CHECK_RUN(a_key_may_be_guessed);
-  CHECK_RUN(a_text_that_ends_behind_a_guess_is_cut_off);
+  CHECK_RUN(a_text_that_ends_after_a_guess_is_truncated);
   CHECK_RUN(a_wrong_guess_changes_nothing);
   CHECK_RUN(errors_have_texts);
   return check_end();

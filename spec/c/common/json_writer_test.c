@@ -77,7 +77,7 @@ static void each_bad_byte_becomes_u_fffd(void)
 }
 
 /* Each special byte at each position around the step widths. */
-static void specials_are_found_at_every_place(void)
+static void special_bytes_are_found_at_every_position(void)
 {
   static const struct {
     char byte;
@@ -98,7 +98,7 @@ static void specials_are_found_at_every_place(void)
 }
 
 /* A string is refused only when its output exceeds the limit, and then the content is unchanged. */
-static void the_limit_is_taken_and_one_byte_less_is_not(void)
+static void the_limit_suffices_and_one_byte_less_does_not(void)
 {
   static const char *const texts[] = {"",
                                       "abc",
@@ -137,7 +137,7 @@ static void base64_is_quoted_and_keeps_the_limit(void)
 }
 
 /* Like a string, without checking UTF-8. */
-static void bytes_stay_as_they_are(void)
+static void bytes_are_unchanged(void)
 {
   static const struct {
     const char *bytes, *want;
@@ -161,7 +161,7 @@ static void bytes_stay_as_they_are(void)
   }
 }
 
-static void names_stand_between_their_marks(void)
+static void names_are_written_between_quotes(void)
 {
   static const struct {
     const char *name, *want;
@@ -220,7 +220,7 @@ static void integers_keep_the_limit(void)
 }
 
 /* A failed buffer accepts nothing more: a writer checks once, at the end. */
-static void a_failed_buffer_stays_as_it_is(void)
+static void a_failed_buffer_is_unchanged(void)
 {
   struct uk_buffer buffer;
   uk_buffer_init(&buffer, 10);
@@ -273,14 +273,14 @@ int main(void)
   CHECK_RUN(no_text_is_an_empty_string);
   CHECK_RUN(quotes_backslashes_and_control_characters_are_escaped);
   CHECK_RUN(each_bad_byte_becomes_u_fffd);
-  CHECK_RUN(specials_are_found_at_every_place);
-  CHECK_RUN(the_limit_is_taken_and_one_byte_less_is_not);
+  CHECK_RUN(special_bytes_are_found_at_every_position);
+  CHECK_RUN(the_limit_suffices_and_one_byte_less_does_not);
   CHECK_RUN(base64_is_quoted_and_keeps_the_limit);
-  CHECK_RUN(bytes_stay_as_they_are);
-  CHECK_RUN(names_stand_between_their_marks);
+  CHECK_RUN(bytes_are_unchanged);
+  CHECK_RUN(names_are_written_between_quotes);
   CHECK_RUN(integers_are_written_in_full);
   CHECK_RUN(integers_keep_the_limit);
-  CHECK_RUN(a_failed_buffer_stays_as_it_is);
+  CHECK_RUN(a_failed_buffer_is_unchanged);
   CHECK_RUN(every_allocation_may_fail);
   return check_end();
 }

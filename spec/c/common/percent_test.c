@@ -13,7 +13,7 @@ static void check_encode(struct uk_slice bytes, const char *want)
   uk_buffer_free(&buffer);
 }
 
-static void unreserved_characters_stay(void)
+static void unreserved_characters_are_unchanged(void)
 {
   static const char text[] = "ABCXYZabcxyz0189-._~";
   check_encode(uk_slice_text(text), text);
@@ -97,7 +97,7 @@ static void check_decode(const char *text, const char *want, size_t want_length)
   guard_free(copy, length);
 }
 
-static void escapes_are_undone_once(void)
+static void escapes_are_decoded_once(void)
 {
   check_decode("", "", 0);
   check_decode("abc", "abc", 3);
@@ -110,7 +110,7 @@ static void escapes_are_undone_once(void)
   check_decode("%2E%2e", "..", 2);
 }
 
-static void a_plus_in_a_query_is_a_blank(void)
+static void a_plus_in_a_query_is_a_space(void)
 {
   char text[] = "+a+%2B%20+";
   size_t length = sizeof text - 1;
@@ -130,7 +130,7 @@ static void bad_escapes_are_refused(void)
     check_decode(texts[i], NULL, 0);
 }
 
-static void every_byte_goes_there_and_back(void)
+static void every_byte_survives_a_round_trip(void)
 {
   for (size_t length = 0; length <= 256; length++) {
     char bytes[256];
@@ -148,14 +148,14 @@ static void every_byte_goes_there_and_back(void)
 
 int main(void)
 {
-  CHECK_RUN(unreserved_characters_stay);
+  CHECK_RUN(unreserved_characters_are_unchanged);
   CHECK_RUN(everything_else_is_escaped);
   CHECK_RUN(dot_segments_are_escaped);
   CHECK_RUN(encoding_appends_and_keeps_the_limit);
   CHECK_RUN(every_allocation_may_fail);
-  CHECK_RUN(escapes_are_undone_once);
-  CHECK_RUN(a_plus_in_a_query_is_a_blank);
+  CHECK_RUN(escapes_are_decoded_once);
+  CHECK_RUN(a_plus_in_a_query_is_a_space);
   CHECK_RUN(bad_escapes_are_refused);
-  CHECK_RUN(every_byte_goes_there_and_back);
+  CHECK_RUN(every_byte_survives_a_round_trip);
   return check_end();
 }

@@ -5,7 +5,7 @@
 #include "common/version.h"
 #include "guard.h"
 
-static void endpoints_are_whole_and_unique(void)
+static void endpoints_are_complete_and_unique(void)
 {
   for (int i = 0; i < UK_ENDPOINT_COUNT; i++) {
     const struct uk_endpoint_info *row = &uk_endpoints[i];
@@ -33,7 +33,7 @@ static void braces_of_a_path_are_whole_segments(void)
 }
 
 /* Each row of docs/rest-api.md. */
-static void endpoints_are_the_contract_s(void)
+static void endpoints_match_the_contract(void)
 {
   enum { GET_POST = UK_GET | UK_POST, GET_HEAD = UK_GET | UK_HEAD };
   static const struct uk_endpoint_info rows[UK_ENDPOINT_COUNT] = {
@@ -67,7 +67,7 @@ static void endpoints_are_the_contract_s(void)
 }
 
 /* Each default and limit of docs/rest-api.md and docs/server.md. */
-static void limits_are_the_contract_s(void)
+static void limits_match_the_contract(void)
 {
   static const struct {
     long long limit, contract;
@@ -199,7 +199,7 @@ static void integers_are_parsed(void)
   }
 }
 
-static void what_is_no_integer_leaves_the_value_alone(void)
+static void invalid_text_leaves_the_value_alone(void)
 {
   static const char *const texts[] = {"",
                                       "-",
@@ -231,7 +231,7 @@ static void what_is_no_integer_leaves_the_value_alone(void)
   CHECK(!uk_parse_int64(uk_slice_of("1\0", 2), &value));
 }
 
-static void clocks_go_forward(void)
+static void clocks_advance(void)
 {
   int64_t before = uk_clock_monotonic();
   CHECK(before > 0);
@@ -249,17 +249,17 @@ static void the_version_has_three_numbers(void)
 
 int main(void)
 {
-  CHECK_RUN(endpoints_are_whole_and_unique);
+  CHECK_RUN(endpoints_are_complete_and_unique);
   CHECK_RUN(braces_of_a_path_are_whole_segments);
-  CHECK_RUN(endpoints_are_the_contract_s);
-  CHECK_RUN(limits_are_the_contract_s);
+  CHECK_RUN(endpoints_match_the_contract);
+  CHECK_RUN(limits_match_the_contract);
   CHECK_RUN(topic_names);
   CHECK_RUN(every_byte_of_a_topic_name);
   CHECK_RUN(internal_topics);
   CHECK_RUN(topic_names_at_their_limit_and_one_past_it);
   CHECK_RUN(integers_are_parsed);
-  CHECK_RUN(what_is_no_integer_leaves_the_value_alone);
-  CHECK_RUN(clocks_go_forward);
+  CHECK_RUN(invalid_text_leaves_the_value_alone);
+  CHECK_RUN(clocks_advance);
   CHECK_RUN(the_version_has_three_numbers);
   return check_end();
 }

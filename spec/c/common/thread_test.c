@@ -56,7 +56,7 @@ static void *get_ready(void *argument)
   return argument;
 }
 
-static void a_wait_ends_at_its_time(void)
+static void a_wait_ends_at_its_deadline(void)
 {
   for (int64_t wait = 0; wait <= 40; wait += 20) {
     pthread_mutex_lock(&lock);
@@ -69,7 +69,7 @@ static void a_wait_ends_at_its_time(void)
   }
 }
 
-static void a_wait_without_a_time_ends_with_its_signal(void)
+static void a_wait_without_a_deadline_ends_with_its_signal(void)
 {
   static const int64_t untils[] = {INT64_MAX, INT64_MAX - 1};
   for (int i = 0; i < 2; i++) {
@@ -104,8 +104,8 @@ int main(void)
 {
   uk_condition_init(&changed);
   CHECK_RUN(its_signals_are_blocked);
-  CHECK_RUN(a_wait_ends_at_its_time);
-  CHECK_RUN(a_wait_without_a_time_ends_with_its_signal);
+  CHECK_RUN(a_wait_ends_at_its_deadline);
+  CHECK_RUN(a_wait_without_a_deadline_ends_with_its_signal);
   CHECK_RUN(clocks_count_milliseconds);
   return check_end();
 }

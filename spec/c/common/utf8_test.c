@@ -45,7 +45,7 @@ static void characters_are_those_of_the_table(void)
   CHECK_EQ_INT(differ, 0);
 }
 
-static void every_scalar_value_goes_there_and_back(void)
+static void every_scalar_value_survives_a_round_trip(void)
 {
   int wrong = 0;
   for (uint32_t code = 0; code <= 0x10ffff; code++) {
@@ -115,7 +115,7 @@ static void prefix_ends_at_the_first_bad_byte(void)
 }
 
 /* An invalid byte at each position of texts of each length, which end at a guard page. */
-static void every_place_is_looked_at_and_none_behind_the_end(void)
+static void every_position_is_checked_and_none_after_the_end(void)
 {
   for (size_t length = 0; length < 70; length++) {
     char text[70];
@@ -144,7 +144,7 @@ static void multibyte_prefix_stops_at_ascii(void)
   CHECK_EQ_INT(uk_utf8_multibyte_prefix("\xc3\xa9\xe2\x82", 4), 2);
 }
 
-static void text_cut_anywhere_keeps_its_whole_characters(void)
+static void truncated_text_keeps_complete_characters(void)
 {
   static const char text[] = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80z";
   static const size_t prefixes[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11};
@@ -158,11 +158,11 @@ static void text_cut_anywhere_keeps_its_whole_characters(void)
 int main(void)
 {
   CHECK_RUN(characters_are_those_of_the_table);
-  CHECK_RUN(every_scalar_value_goes_there_and_back);
+  CHECK_RUN(every_scalar_value_survives_a_round_trip);
   CHECK_RUN(codes_have_the_known_bytes);
   CHECK_RUN(prefix_ends_at_the_first_bad_byte);
-  CHECK_RUN(every_place_is_looked_at_and_none_behind_the_end);
+  CHECK_RUN(every_position_is_checked_and_none_after_the_end);
   CHECK_RUN(multibyte_prefix_stops_at_ascii);
-  CHECK_RUN(text_cut_anywhere_keeps_its_whole_characters);
+  CHECK_RUN(truncated_text_keeps_complete_characters);
   return check_end();
 }

@@ -25,7 +25,7 @@ static void published_values(void)
     CHECK_EQ_INT(uk_murmur2(uk_slice_text(published[i].key)), published[i].hash);
 }
 
-static void reads_no_byte_behind_the_key(void)
+static void reads_no_byte_after_the_key(void)
 {
   for (size_t i = 0; i < sizeof published / sizeof published[0]; i++) {
     size_t length = strlen(published[i].key);
@@ -53,7 +53,7 @@ static void an_empty_key(void)
 int main(void)
 {
   CHECK_RUN(published_values);
-  CHECK_RUN(reads_no_byte_behind_the_key);
+  CHECK_RUN(reads_no_byte_after_the_key);
   CHECK_RUN(partitions_of_a_negative_hash);
   CHECK_RUN(an_empty_key);
   return check_end();

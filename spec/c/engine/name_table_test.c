@@ -51,7 +51,7 @@ static void finds_each_by_its_name(void)
 }
 
 /* Names with equal hashes are different names. */
-static void a_hash_is_no_name(void)
+static void equal_hashes_are_different_names(void)
 {
   struct uk_name_table table;
   fill(&table);
@@ -62,7 +62,7 @@ static void a_hash_is_no_name(void)
   uk_name_table_free(&table);
 }
 
-static void meets_each_once(void)
+static void visits_each_once(void)
 {
   struct uk_name_table table;
   int met = 0;
@@ -83,7 +83,7 @@ static void meets_each_once(void)
   uk_name_table_free(&table);
 }
 
-static void forgets_what_is_removed(void)
+static void forgets_removed_names(void)
 {
   struct uk_name_table table;
   fill(&table);
@@ -100,7 +100,7 @@ static void forgets_what_is_removed(void)
 }
 
 /* Without memory the first node is refused; later ones share the existing buckets. */
-static void works_on_without_memory(void)
+static void works_without_memory(void)
 {
   struct uk_name_table table;
   long before = fault_live();
@@ -138,7 +138,7 @@ static void orders_names_by_their_bytes(void)
   }
 }
 
-static void a_set_knows_what_was_added(void)
+static void a_set_contains_added_names(void)
 {
   struct uk_name_set set;
   long before = fault_live();
@@ -182,13 +182,13 @@ static void a_set_is_bounded(void)
 int main(void)
 {
   CHECK_RUN(finds_each_by_its_name);
-  CHECK_RUN(a_hash_is_no_name);
-  CHECK_RUN(meets_each_once);
-  CHECK_RUN(forgets_what_is_removed);
-  CHECK_RUN(works_on_without_memory);
+  CHECK_RUN(equal_hashes_are_different_names);
+  CHECK_RUN(visits_each_once);
+  CHECK_RUN(forgets_removed_names);
+  CHECK_RUN(works_without_memory);
   CHECK_RUN(seeds_differ);
   CHECK_RUN(orders_names_by_their_bytes);
-  CHECK_RUN(a_set_knows_what_was_added);
+  CHECK_RUN(a_set_contains_added_names);
   CHECK_RUN(a_set_is_bounded);
   return check_end();
 }

@@ -27,13 +27,13 @@ static void check_ended(enum uk_error error, bool each, const char *message)
   CHECK_EQ_STR(produce.operation.message, message);
 }
 
-static void what_is_stored_is_no_error(void)
+static void stored_records_are_no_error(void)
 {
   conclude(UK_OK, UK_OK, UK_OK);
   check_ended(UK_OK, false, "");
 }
 
-static void what_failed_alike_is_one_error(void)
+static void equal_failures_are_one_error(void)
 {
   conclude(UK_E_UNAVAILABLE, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE);
   check_ended(UK_E_UNAVAILABLE, false,
@@ -45,7 +45,7 @@ static void what_failed_alike_is_one_error(void)
   check_ended(UK_E_UNAVAILABLE, false, "topic \"t\": the server cannot serve this now");
 }
 
-static void what_stays_comes_before_what_passes(void)
+static void permanent_errors_come_before_transient_ones(void)
 {
   conclude(UK_E_UNAVAILABLE, UK_E_TOO_LARGE, UK_OK);
   check_ended(UK_E_TOO_LARGE, true,
@@ -55,7 +55,7 @@ static void what_stays_comes_before_what_passes(void)
 }
 
 /* A 503 promises that nothing was carried out, so clients retry the whole request. */
-static void a_part_that_is_stored_is_never_unavailable(void)
+static void a_partly_stored_produce_is_never_unavailable(void)
 {
   conclude(UK_OK, UK_OK, UK_E_UNAVAILABLE);
   check_ended(UK_E_GATEWAY_TIMEOUT, true,
@@ -68,7 +68,7 @@ static void a_part_that_is_stored_is_never_unavailable(void)
   CHECK_EQ_INT(records[0].error, UK_E_UNAVAILABLE);
 }
 
-static void what_may_be_stored_says_so(void)
+static void a_possibly_stored_produce_says_so(void)
 {
   conclude(UK_E_GATEWAY_TIMEOUT, UK_OK, UK_OK);
   produce.count = 1;
@@ -76,7 +76,7 @@ static void what_may_be_stored_says_so(void)
   check_ended(UK_E_GATEWAY_TIMEOUT, false, "topic \"t\" partition 0: no; it may have been stored");
 }
 
-static void different_reasons_are_told_apart(void)
+static void different_reasons_are_kept_apart(void)
 {
   conclude(UK_E_UNAVAILABLE, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE);
   records[1].reason = "never";
@@ -86,11 +86,11 @@ static void different_reasons_are_told_apart(void)
 
 int main(void)
 {
-  CHECK_RUN(what_is_stored_is_no_error);
-  CHECK_RUN(what_failed_alike_is_one_error);
-  CHECK_RUN(what_stays_comes_before_what_passes);
-  CHECK_RUN(a_part_that_is_stored_is_never_unavailable);
-  CHECK_RUN(what_may_be_stored_says_so);
-  CHECK_RUN(different_reasons_are_told_apart);
+  CHECK_RUN(stored_records_are_no_error);
+  CHECK_RUN(equal_failures_are_one_error);
+  CHECK_RUN(permanent_errors_come_before_transient_ones);
+  CHECK_RUN(a_partly_stored_produce_is_never_unavailable);
+  CHECK_RUN(a_possibly_stored_produce_says_so);
+  CHECK_RUN(different_reasons_are_kept_apart);
   return check_end();
 }

@@ -60,7 +60,7 @@ static void starts_disarmed(void)
   CHECK(heap.first == NULL && timers[0].time == UK_TIMER_NEVER);
 }
 
-static void comes_out_in_the_order_of_time(void)
+static void fires_in_order_of_time(void)
 {
   int64_t before = INT64_MIN;
   init();
@@ -78,7 +78,7 @@ static void comes_out_in_the_order_of_time(void)
 }
 
 /* After any sequence of changes the first timer is the earliest, and none is lost. */
-static void knows_the_earliest_whatever_is_moved(void)
+static void keeps_the_earliest_first(void)
 {
   unsigned seed = 1;
   init();
@@ -96,7 +96,7 @@ static void knows_the_earliest_whatever_is_moved(void)
   }
 }
 
-static void a_failure_has_a_text_that_fits(void)
+static void a_long_failure_text_is_truncated(void)
 {
   struct uk_operation operation = {0};
   char longest[UK_MESSAGE_SIZE + 100];
@@ -110,7 +110,7 @@ static void a_failure_has_a_text_that_fits(void)
 }
 
 /* Only requested settings are compared, and the error names the one that differs. */
-static void a_topic_fits_what_is_asked(void)
+static void a_topic_matches_the_requested_settings(void)
 {
   static const struct {
     struct uk_create_topic asked;
@@ -138,9 +138,9 @@ static void a_topic_fits_what_is_asked(void)
 int main(void)
 {
   CHECK_RUN(starts_disarmed);
-  CHECK_RUN(comes_out_in_the_order_of_time);
-  CHECK_RUN(knows_the_earliest_whatever_is_moved);
-  CHECK_RUN(a_failure_has_a_text_that_fits);
-  CHECK_RUN(a_topic_fits_what_is_asked);
+  CHECK_RUN(fires_in_order_of_time);
+  CHECK_RUN(keeps_the_earliest_first);
+  CHECK_RUN(a_long_failure_text_is_truncated);
+  CHECK_RUN(a_topic_matches_the_requested_settings);
   return check_end();
 }

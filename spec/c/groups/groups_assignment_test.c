@@ -26,7 +26,7 @@ static void assigns_partitions_by_range(void)
   stop_groups();
 }
 
-static void what_is_in_flight_stays(void)
+static void partitions_in_flight_stay(void)
 {
   struct call a, b;
   start_groups();
@@ -181,7 +181,7 @@ static void a_subscription_changes_and_keeps_positions(void)
   stop_groups();
 }
 
-static void an_unknown_topic_makes_no_instance(void)
+static void an_unknown_topic_creates_no_instance(void)
 {
   struct call call;
   start_groups();
@@ -299,7 +299,7 @@ static void f8_an_instance_without_partitions_expires(void)
 
 /* Partitions go to the members in the order of their names, in whatever order they came; the first
  * ones get one more. */
-static void equal_members_divide_in_the_order_of_their_names(void)
+static void members_get_partitions_in_the_order_of_their_names(void)
 {
   static const char *const orders[][3] = {{"a", "b", "c"}, {"c", "b", "a"}, {"b", "c", "a"}};
   for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
@@ -349,7 +349,7 @@ static void join_during_read(void)
   consume(&during_consume, "g", "b", "t", 500);
 }
 
-static void a_partition_that_is_read_is_not_taken_away(void)
+static void a_partition_is_not_taken_during_a_read(void)
 {
   struct call call;
   start_groups();
@@ -367,21 +367,21 @@ static void a_partition_that_is_read_is_not_taken_away(void)
 int main(void)
 {
   CHECK_RUN(assigns_partitions_by_range);
-  CHECK_RUN(what_is_in_flight_stays);
+  CHECK_RUN(partitions_in_flight_stay);
   CHECK_RUN(a_leaving_partition_is_not_read);
   CHECK_RUN(the_target_is_gone);
   CHECK_RUN(commit_and_expiry_release_partitions);
   CHECK_RUN(instances_are_limited_to_partitions);
   CHECK_RUN(instances_are_limited_in_all_groups);
   CHECK_RUN(a_subscription_changes_and_keeps_positions);
-  CHECK_RUN(an_unknown_topic_makes_no_instance);
+  CHECK_RUN(an_unknown_topic_creates_no_instance);
   CHECK_RUN(a_deleted_topic_is_not_found);
   CHECK_RUN(a_topic_replaced_without_notice_is_noticed);
   CHECK_RUN(new_partitions_are_assigned);
   CHECK_RUN(f8_an_instance_without_partitions_expires);
-  CHECK_RUN(equal_members_divide_in_the_order_of_their_names);
+  CHECK_RUN(members_get_partitions_in_the_order_of_their_names);
   CHECK_RUN(names_are_ordered_by_their_bytes);
   CHECK_RUN(a_topic_replaced_during_a_read);
-  CHECK_RUN(a_partition_that_is_read_is_not_taken_away);
+  CHECK_RUN(a_partition_is_not_taken_during_a_read);
   return check_end();
 }

@@ -101,7 +101,7 @@ static void starts_at_the_committed_offset(void)
   stop_groups();
 }
 
-static void auto_commit_leaves_out_what_is_in_flight(void)
+static void auto_commit_omits_records_in_flight(void)
 {
   struct call call;
   start_groups();
@@ -274,7 +274,7 @@ static void an_explicit_commit_overrides(void)
   stop_groups();
 }
 
-static void an_explicit_commit_overrides_what_is_handed_over(void)
+static void an_explicit_commit_overrides_a_handed_over_position(void)
 {
   struct call a, b;
   start_groups();
@@ -292,7 +292,7 @@ static void an_explicit_commit_overrides_what_is_handed_over(void)
   stop_groups();
 }
 
-static void commit_without_offsets_takes_all_that_was_read(void)
+static void commit_without_offsets_covers_all_delivered_records(void)
 {
   struct call call;
   start_groups();
@@ -313,7 +313,7 @@ static void commit_without_offsets_takes_all_that_was_read(void)
   stop_groups();
 }
 
-static void commit_with_nothing_read_is_done(void)
+static void commit_without_records_succeeds(void)
 {
   struct call call;
   start_groups();
@@ -342,7 +342,7 @@ static void a_delete_right_after_that_of_a_topic(void)
   stop_groups();
 }
 
-static void what_retention_dropped_is_reset(void)
+static void a_position_removed_by_retention_is_reset(void)
 {
   struct call call;
   static const struct {
@@ -380,7 +380,7 @@ int main(void)
   CHECK_RUN(latest_is_kept_when_nothing_was_delivered);
   CHECK_RUN(reset_none_is_reported);
   CHECK_RUN(starts_at_the_committed_offset);
-  CHECK_RUN(auto_commit_leaves_out_what_is_in_flight);
+  CHECK_RUN(auto_commit_omits_records_in_flight);
   CHECK_RUN(one_auto_commit_at_a_time);
   CHECK_RUN(delete_commits_and_waits_for_it);
   CHECK_RUN(delete_reports_a_failed_commit);
@@ -388,10 +388,10 @@ int main(void)
   CHECK_RUN(without_auto_commit_the_committed_offset_counts);
   CHECK_RUN(the_next_owner_waits_for_a_commit_under_way);
   CHECK_RUN(an_explicit_commit_overrides);
-  CHECK_RUN(an_explicit_commit_overrides_what_is_handed_over);
-  CHECK_RUN(commit_without_offsets_takes_all_that_was_read);
-  CHECK_RUN(commit_with_nothing_read_is_done);
+  CHECK_RUN(an_explicit_commit_overrides_a_handed_over_position);
+  CHECK_RUN(commit_without_offsets_covers_all_delivered_records);
+  CHECK_RUN(commit_without_records_succeeds);
   CHECK_RUN(a_delete_right_after_that_of_a_topic);
-  CHECK_RUN(what_retention_dropped_is_reset);
+  CHECK_RUN(a_position_removed_by_retention_is_reset);
   return check_end();
 }

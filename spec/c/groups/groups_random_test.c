@@ -267,7 +267,7 @@ static void run(uint64_t seed, bool rough)
   stop_groups();
 }
 
-static void clients_that_behave_get_each_record_once(void)
+static void well_behaved_clients_get_each_record_once(void)
 {
   long delivered = 0, refused = 0;
   for (uint64_t seed = 1; seed <= 40; seed++) {
@@ -291,7 +291,7 @@ static void clients_that_die_lose_nothing(void)
 
 int main(void)
 {
-  CHECK_RUN(clients_that_behave_get_each_record_once);
+  CHECK_RUN(well_behaved_clients_get_each_record_once);
   CHECK_RUN(clients_that_die_lose_nothing);
   return check_end();
 }

@@ -3,7 +3,7 @@
 #include "check.h"
 #include "fake_clients.h"
 
-static void delivers_what_is_there(void)
+static void delivers_available_records(void)
 {
   struct call call;
   start_groups();
@@ -309,7 +309,7 @@ static void a_delivery_taken_back_during_a_read(void)
 
 int main(void)
 {
-  CHECK_RUN(delivers_what_is_there);
+  CHECK_RUN(delivers_available_records);
   CHECK_RUN(waits_for_records);
   CHECK_RUN(ends_at_its_deadline);
   CHECK_RUN(waiting_is_a_sign_of_life);

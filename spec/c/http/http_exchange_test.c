@@ -132,7 +132,7 @@ static bool blocks_signals(const char *task)
 }
 
 /* The program's own threads receive its signals; their masks do not change. */
-static void its_threads_take_no_signal(void)
+static void its_threads_block_signals(void)
 {
   sigset_t before, after;
   char own[32];
@@ -156,7 +156,7 @@ static void its_threads_take_no_signal(void)
   http_rig_close(&rig);
 }
 
-static void takes_targets_in_every_form(void)
+static void accepts_targets_in_every_form(void)
 {
   static const struct {
     const char *target;
@@ -185,7 +185,7 @@ static void takes_targets_in_every_form(void)
 }
 
 /* uk_http_stop waits for these counts. */
-static void counts_what_is_under_way(void)
+static void counts_pending_requests(void)
 {
   struct uk_http *http;
   open_rig();
@@ -242,7 +242,7 @@ static void *stop(void *unused)
 }
 
 /* A response that is under way when the server stops arrives completely. */
-static void writes_an_answer_to_its_end_when_it_stops(void)
+static void finishes_writing_a_response_when_it_stops(void)
 {
   enum { NAMES = 150000 };
   pthread_t stopper;
@@ -295,7 +295,7 @@ static bool has_read(int fd)
 }
 
 /* A connection above the limit is served if, when its request arrives, others have closed. */
-static void serves_as_many_connections_as_there_may_be(void)
+static void serves_the_maximum_number_of_connections(void)
 {
   enum { MOST = 2 };
   int fds[MOST + 2];
@@ -321,7 +321,7 @@ static void serves_as_many_connections_as_there_may_be(void)
 }
 
 /* A client that sent nothing gets nothing; one that was answered gets nothing more. */
-static void says_last_words_to_the_unanswered_alone(void)
+static void answers_at_close_only_clients_without_an_answer(void)
 {
   open_rig();
   int fd = connect_to_rig();
@@ -367,7 +367,7 @@ static bool send_bytes(int fd, size_t length)
 
 /* A refused body is read and discarded up to four times the limit: the client sees the refusal, and
  * the connection stays open. Beyond that it closes. */
-static void drops_a_refused_body(void)
+static void discards_a_refused_body(void)
 {
   static const struct {
     size_t length;
@@ -423,7 +423,7 @@ static void answers_head_without_a_body(void)
 
 /* The server reads what follows a refused request before it closes the connection. Unread bytes
  * would reset it, and the client might not see the refusal. */
-static void refuses_without_a_reset(void)
+static void refuses_without_resetting_the_connection(void)
 {
   static char request[40000];
   char byte;
@@ -442,7 +442,7 @@ static void refuses_without_a_reset(void)
 }
 
 /* Shorter responses are not compressed. */
-static void zips_from_its_least_length_on(void)
+static void compresses_from_the_minimum_length(void)
 {
   open_rig();
   for (size_t length = UK_GZIP_LEAST - 1; length <= UK_GZIP_LEAST; length++) {
@@ -457,7 +457,7 @@ static void zips_from_its_least_length_on(void)
   http_rig_close(&rig);
 }
 
-static void sees_that_its_client_is_there(void)
+static void sees_whether_its_client_is_alive(void)
 {
   open_rig();
   ask_once(GET_TOPICS);
@@ -468,17 +468,17 @@ static void sees_that_its_client_is_there(void)
 
 int main(void)
 {
-  CHECK_RUN(its_threads_take_no_signal);
-  CHECK_RUN(takes_targets_in_every_form);
-  CHECK_RUN(sees_that_its_client_is_there);
-  CHECK_RUN(counts_what_is_under_way);
+  CHECK_RUN(its_threads_block_signals);
+  CHECK_RUN(accepts_targets_in_every_form);
+  CHECK_RUN(sees_whether_its_client_is_alive);
+  CHECK_RUN(counts_pending_requests);
   CHECK_RUN(answers_503_while_it_stops);
-  CHECK_RUN(writes_an_answer_to_its_end_when_it_stops);
-  CHECK_RUN(serves_as_many_connections_as_there_may_be);
-  CHECK_RUN(says_last_words_to_the_unanswered_alone);
-  CHECK_RUN(drops_a_refused_body);
+  CHECK_RUN(finishes_writing_a_response_when_it_stops);
+  CHECK_RUN(serves_the_maximum_number_of_connections);
+  CHECK_RUN(answers_at_close_only_clients_without_an_answer);
+  CHECK_RUN(discards_a_refused_body);
   CHECK_RUN(answers_head_without_a_body);
-  CHECK_RUN(refuses_without_a_reset);
-  CHECK_RUN(zips_from_its_least_length_on);
+  CHECK_RUN(refuses_without_resetting_the_connection);
+  CHECK_RUN(compresses_from_the_minimum_length);
   return check_end();
 }

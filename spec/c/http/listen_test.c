@@ -23,7 +23,7 @@ static int count_descriptors(void)
   return count;
 }
 
-static void refuses_what_is_no_address(void)
+static void refuses_invalid_addresses(void)
 {
   static const char *const wrong[] = {
     "",          "8080",   ":8080",       "localhost",     "localhost:", "a:b:80",
@@ -44,7 +44,7 @@ static void refuses_what_is_no_address(void)
 }
 
 /* Port 65535 is valid, whether it is free or not. */
-static void takes_the_last_port(void)
+static void accepts_the_last_port(void)
 {
   struct uk_listener listener = {0};
   enum uk_error error = uk_listen(&listener, "127.0.0.1:65535", message, sizeof message);
@@ -54,7 +54,7 @@ static void takes_the_last_port(void)
 }
 
 /* A host name of up to 255 bytes is looked up. */
-static void takes_names_up_to_the_limit(void)
+static void accepts_names_up_to_the_limit(void)
 {
   char text[300];
   struct uk_listener listener = {0};
@@ -82,7 +82,7 @@ static void reports_why_a_name_has_no_address(void)
     fprintf(stderr, "  %s\n", message);
 }
 
-static void opens_what_can_be_opened(void)
+static void opens_valid_addresses(void)
 {
   static const struct {
     const char *text, *host;
@@ -118,7 +118,7 @@ static int connect_to(const char *address)
   return fd;
 }
 
-static void leaves_no_descriptor_where_the_port_is_taken(void)
+static void leaks_no_descriptor_if_the_port_is_in_use(void)
 {
   struct uk_listener first = {0}, second = {0};
   char expected[200];
@@ -132,7 +132,7 @@ static void leaves_no_descriptor_where_the_port_is_taken(void)
 }
 
 /* A restarted server gets its port although connections of the previous run are in TIME_WAIT. */
-static void takes_a_port_with_lingering_connections(void)
+static void accepts_a_port_with_lingering_connections(void)
 {
   struct uk_listener first = {0}, second = {0};
   char byte;
@@ -152,12 +152,12 @@ static void takes_a_port_with_lingering_connections(void)
 
 int main(void)
 {
-  CHECK_RUN(refuses_what_is_no_address);
-  CHECK_RUN(takes_the_last_port);
-  CHECK_RUN(takes_names_up_to_the_limit);
+  CHECK_RUN(refuses_invalid_addresses);
+  CHECK_RUN(accepts_the_last_port);
+  CHECK_RUN(accepts_names_up_to_the_limit);
   CHECK_RUN(reports_why_a_name_has_no_address);
-  CHECK_RUN(opens_what_can_be_opened);
-  CHECK_RUN(leaves_no_descriptor_where_the_port_is_taken);
-  CHECK_RUN(takes_a_port_with_lingering_connections);
+  CHECK_RUN(opens_valid_addresses);
+  CHECK_RUN(leaks_no_descriptor_if_the_port_is_in_use);
+  CHECK_RUN(accepts_a_port_with_lingering_connections);
   return check_end();
 }

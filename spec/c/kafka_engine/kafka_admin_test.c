@@ -88,7 +88,7 @@ static void ends_without_memory(void)
   }
 }
 
-static void is_not_made_without_memory(void)
+static void is_not_created_without_memory(void)
 {
   long before = fault_live();
   for (long n = 1, hit = 1; hit; n++) {
@@ -132,7 +132,7 @@ static bool start(struct wait *wait, const char *topic, bool gone, int64_t timeo
   return true;
 }
 
-static void waits_until_topics_are_there_and_gone(void)
+static void waits_until_topics_exist_or_are_gone(void)
 {
   const char *comes = kafka_parts_nowhere(), *goes = kafka_parts_topic(1);
   struct wait coming, going;
@@ -149,7 +149,7 @@ static void waits_until_topics_are_there_and_gone(void)
   CHECK_EQ_INT(going.operation.error, UK_OK);
 }
 
-static void does_not_wait_for_ever(void)
+static void does_not_wait_forever(void)
 {
   struct wait coming, going;
   REQUIRE(start(&coming, kafka_parts_nowhere(), false, 300) &&
@@ -164,7 +164,7 @@ static void does_not_wait_for_ever(void)
 }
 
 /* More than there are threads: none may block one. */
-static void many_wait_and_others_go_on(void)
+static void many_wait_and_others_continue(void)
 {
   enum { MANY = 20 };
   static struct wait waits[MANY], quick;
@@ -187,10 +187,10 @@ int main(void)
     return 1;
   CHECK_RUN(a_refusal_names_the_topic);
   CHECK_RUN(ends_without_memory);
-  CHECK_RUN(is_not_made_without_memory);
-  CHECK_RUN(waits_until_topics_are_there_and_gone);
-  CHECK_RUN(does_not_wait_for_ever);
-  CHECK_RUN(many_wait_and_others_go_on);
+  CHECK_RUN(is_not_created_without_memory);
+  CHECK_RUN(waits_until_topics_exist_or_are_gone);
+  CHECK_RUN(does_not_wait_forever);
+  CHECK_RUN(many_wait_and_others_continue);
   uk_kafka_admin_free(admin);
   kafka_parts_close();
   return check_end();

@@ -39,7 +39,7 @@ static enum uk_error learn(const rd_kafka_metadata_topic_t topic, int32_t *parti
 }
 
 /* For a topic that was known with two partitions. */
-static void learns_what_is_said_of_a_topic(void)
+static void learns_the_metadata_of_a_topic(void)
 {
   static const struct {
     const char *name;
@@ -104,7 +104,7 @@ static void learn_all(rd_kafka_metadata_topic_t *topics, int count)
 }
 
 /* Metadata of all topics removes topics that it does not contain, however recent. */
-static void forgets_what_is_not_among_all(void)
+static void forgets_topics_that_are_not_listed(void)
 {
   int32_t partitions;
   rd_kafka_metadata_topic_t first[] = {said("a", 1, -1, RD_KAFKA_RESP_ERR_NO_ERROR),
@@ -133,7 +133,7 @@ static void forgets_what_is_not_among_all(void)
   uk_kafka_catalog_free(&catalog);
 }
 
-static void knows_as_many_brokers_as_it_has_room_for(void)
+static void keeps_as_many_brokers_as_fit(void)
 {
   static const int counts[] = {0, 1, UK_KAFKA_BROKERS_MAX, UK_KAFKA_BROKERS_MAX + 1, MANY, 3};
   static rd_kafka_metadata_broker_t brokers[MANY];
@@ -173,7 +173,7 @@ static void names_all_in_order(void)
   uk_kafka_catalog_free(&catalog);
 }
 
-static void what_it_has_no_memory_for_it_does_not_know(void)
+static void without_memory_a_topic_stays_unknown(void)
 {
   long live = fault_live();
   for (long n = 1, hit = 1; hit; n++) {
@@ -191,11 +191,11 @@ static void what_it_has_no_memory_for_it_does_not_know(void)
 
 int main(void)
 {
-  CHECK_RUN(learns_what_is_said_of_a_topic);
+  CHECK_RUN(learns_the_metadata_of_a_topic);
   CHECK_RUN(knows_which_partitions_have_no_leader);
-  CHECK_RUN(forgets_what_is_not_among_all);
-  CHECK_RUN(knows_as_many_brokers_as_it_has_room_for);
+  CHECK_RUN(forgets_topics_that_are_not_listed);
+  CHECK_RUN(keeps_as_many_brokers_as_fit);
   CHECK_RUN(names_all_in_order);
-  CHECK_RUN(what_it_has_no_memory_for_it_does_not_know);
+  CHECK_RUN(without_memory_a_topic_stays_unknown);
   return check_end();
 }

@@ -83,7 +83,7 @@ static void run(struct uk_kafka_check *check, struct uk_operation *operation)
   CHECK_EQ_INT(thens, 1);
 }
 
-static void what_is_known_is_asked_of_nobody(void)
+static void known_topics_need_no_query(void)
 {
   struct uk_operation operation = {0};
   struct uk_kafka_check check = {.places = uk_kafka_places_of_offsets(offsets, 4)};
@@ -98,7 +98,7 @@ static void what_is_known_is_asked_of_nobody(void)
   CHECK_EQ_INT(operation.error, UK_OK);
 }
 
-static void what_is_not_known_is_asked_for_in_its_order(void)
+static void unknown_topics_are_queried_in_order(void)
 {
   static const struct {
     const char *known, *asked;
@@ -113,7 +113,7 @@ static void what_is_not_known_is_asked_for_in_its_order(void)
   }
 }
 
-static void a_partition_is_there_up_to_the_last(void)
+static void partitions_exist_up_to_the_last(void)
 {
   for (int32_t partition = -1; partition <= 3; partition++) {
     for (int known = 0; known < 2; known++) {
@@ -136,7 +136,7 @@ static void a_partition_is_there_up_to_the_last(void)
   }
 }
 
-static void each_failure_says_what_is_wrong(void)
+static void each_failure_has_its_text(void)
 {
   static const struct {
     rd_kafka_resp_err_t code;
@@ -179,7 +179,7 @@ static void each_failure_says_what_is_wrong(void)
 }
 
 /* The topics in memory do not help then. */
-static void what_is_known_is_refused_while_the_cluster_is_away(void)
+static void known_topics_are_refused_while_the_cluster_is_down(void)
 {
   struct uk_operation operation = {0};
   struct uk_kafka_check check = {.places = uk_kafka_places_of_offsets(offsets, 4)};
@@ -190,7 +190,7 @@ static void what_is_known_is_refused_while_the_cluster_is_away(void)
   CHECK_EQ_STR(operation.message, "the cluster is away");
 }
 
-static void a_question_has_at_least_a_second(void)
+static void a_query_has_at_least_a_second(void)
 {
   static const struct {
     int64_t left, least, most;
@@ -205,7 +205,7 @@ static void a_question_has_at_least_a_second(void)
   }
 }
 
-static void what_is_missing_is_created_where_it_may_be(void)
+static void missing_topics_are_created_if_permitted(void)
 {
   static const struct uk_slice topics[] = {{"b", 1}, {"d", 1}};
   struct uk_operation operation = {0};
@@ -246,13 +246,13 @@ static void places_are_read_from_each_kind_of_array(void)
 
 int main(void)
 {
-  CHECK_RUN(what_is_known_is_asked_of_nobody);
-  CHECK_RUN(what_is_not_known_is_asked_for_in_its_order);
-  CHECK_RUN(a_partition_is_there_up_to_the_last);
-  CHECK_RUN(each_failure_says_what_is_wrong);
-  CHECK_RUN(what_is_known_is_refused_while_the_cluster_is_away);
-  CHECK_RUN(a_question_has_at_least_a_second);
-  CHECK_RUN(what_is_missing_is_created_where_it_may_be);
+  CHECK_RUN(known_topics_need_no_query);
+  CHECK_RUN(unknown_topics_are_queried_in_order);
+  CHECK_RUN(partitions_exist_up_to_the_last);
+  CHECK_RUN(each_failure_has_its_text);
+  CHECK_RUN(known_topics_are_refused_while_the_cluster_is_down);
+  CHECK_RUN(a_query_has_at_least_a_second);
+  CHECK_RUN(missing_topics_are_created_if_permitted);
   CHECK_RUN(places_are_read_from_each_kind_of_array);
   return check_end();
 }

@@ -91,7 +91,7 @@ static void check_commit(rd_kafka_event_t *event, int partition, int64_t offset,
   CHECK_EQ_INT(uk_kafka_position_metadata_read(at), position);
 }
 
-static void metadata_says_how_far_the_client_is(void)
+static void metadata_says_how_far_the_client_got(void)
 {
   set_partition(0, 3, 10);
   set_partition(1, 0, 2);
@@ -107,7 +107,7 @@ static void metadata_says_how_far_the_client_is(void)
 }
 
 /* A client that set its position has not reached the end of the last response. */
-static void metadata_is_silent_where_the_client_said_where_to_go_on(void)
+static void metadata_is_absent_after_an_explicit_commit(void)
 {
   set_partition(0, 3, 10);
   set_partition(1, 0, 2);
@@ -123,7 +123,7 @@ static void metadata_is_silent_where_the_client_said_where_to_go_on(void)
 }
 
 /* It would be newer than the commit under way, which may be resent after it. */
-static void metadata_waits_for_a_commit_that_is_under_way(void)
+static void metadata_waits_for_a_pending_commit(void)
 {
   for (int i = 0; i < PARTITIONS; i++)
     set_partition(i, 3, 10);
@@ -147,9 +147,9 @@ int main(void)
     fputs("the rig could not be made\n", stderr);
     return 1;
   }
-  CHECK_RUN(metadata_says_how_far_the_client_is);
-  CHECK_RUN(metadata_is_silent_where_the_client_said_where_to_go_on);
-  CHECK_RUN(metadata_waits_for_a_commit_that_is_under_way);
+  CHECK_RUN(metadata_says_how_far_the_client_got);
+  CHECK_RUN(metadata_is_absent_after_an_explicit_commit);
+  CHECK_RUN(metadata_waits_for_a_pending_commit);
   rig_close();
   return check_end();
 }

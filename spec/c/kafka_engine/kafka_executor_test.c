@@ -115,7 +115,7 @@ static void each_task_runs_after_the_last_wake(void)
 }
 
 /* One wake at a time: the first finds every thread asleep, the second a running task. */
-static void a_single_wake_is_heard(void)
+static void a_single_wake_is_not_lost(void)
 {
   struct uk_kafka_executor *executor = start(0);
   REQUIRE(executor != NULL);
@@ -129,7 +129,7 @@ static void a_single_wake_is_heard(void)
 }
 
 /* Also by a thread that sleeps until a later one. */
-static void each_time_is_heard(void)
+static void each_timer_fires(void)
 {
   struct uk_kafka_executor *executor = start(0);
   REQUIRE(executor != NULL);
@@ -144,7 +144,7 @@ static void each_time_is_heard(void)
   stop(executor);
 }
 
-static void times_are_heard_while_others_are_woken(void)
+static void timers_fire_while_other_tasks_are_woken(void)
 {
   struct uk_kafka_executor *executor = start(TIMES);
   pthread_t waker;
@@ -184,7 +184,7 @@ static void free_step(struct uk_kafka_task *task)
   ((struct step *)task)->frees++;
 }
 
-static void a_task_runs_at_its_time_and_not_before(void)
+static void a_task_runs_at_its_time_and_no_earlier(void)
 {
   enum { NOW = 1000000 };
   struct uk_kafka_executor *executor = uk_kafka_executor_new(0);
@@ -267,15 +267,15 @@ static void a_join_waits_for_one_last_run(void)
 
 int main(void)
 {
-  CHECK_RUN(a_task_runs_at_its_time_and_not_before);
+  CHECK_RUN(a_task_runs_at_its_time_and_no_earlier);
   CHECK_RUN(due_tasks_run_in_the_order_of_their_times);
   CHECK_RUN(a_join_waits_for_one_last_run);
   for (threads = 1; threads <= 3; threads++) {
     for (int i = 0; i < 2; i++, far = !far) {
       CHECK_RUN(each_task_runs_after_the_last_wake);
-      CHECK_RUN(a_single_wake_is_heard);
-      CHECK_RUN(each_time_is_heard);
-      CHECK_RUN(times_are_heard_while_others_are_woken);
+      CHECK_RUN(a_single_wake_is_not_lost);
+      CHECK_RUN(each_timer_fires);
+      CHECK_RUN(timers_fire_while_other_tasks_are_woken);
     }
   }
   return check_end();

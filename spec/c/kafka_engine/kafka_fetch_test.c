@@ -171,7 +171,7 @@ static void check_refused(const struct probe *probe, enum uk_error error, const 
 
 /* Available records. */
 
-static void answers_what_is_there(void)
+static void returns_available_records(void)
 {
   const char *topic = make_topic(1);
   produce(topic, 0, 0, 300);
@@ -204,7 +204,7 @@ static void answers_several_partitions_at_once(void)
 
 /* On a slow machine another partition may be faster than the one whose turn it is, which then gets
  * another turn. */
-static void lets_each_partition_have_its_turn(void)
+static void gives_each_partition_its_turn(void)
 {
   const char *topic = make_topic(3);
   bool seen[3] = {false};
@@ -239,7 +239,7 @@ static void read_on(const char *topic, int64_t next, int64_t end, size_t most)
   CHECK_EQ_INT(next, end);
 }
 
-static void goes_on_where_a_full_response_ended(void)
+static void continues_where_a_full_response_ended(void)
 {
   const char *topic = make_topic(1);
   produce(topic, 0, 0, 3000);
@@ -260,7 +260,7 @@ static void waits_at_the_end(void)
   CHECK(fetch(topic, 0, 0, 0)->wait.took < KAFKA_PROMPT);
 }
 
-static void is_woken_by_what_comes(void)
+static void is_woken_by_new_records(void)
 {
   const char *topic = make_topic(2);
   struct probe *probe = probe_of(topic, 1, 0);
@@ -274,7 +274,7 @@ static void is_woken_by_what_comes(void)
   check_offsets(fetch(topic, 1, 0, 1000), 0, 1);
 }
 
-static void past_the_end_gets_nothing_older(void)
+static void returns_nothing_older_past_the_end(void)
 {
   const char *topic = make_topic(1);
   produce(topic, 0, 0, 2);
@@ -319,7 +319,7 @@ static void names_the_range(void)
   check_refused(fetch(topic, 0, INT64_MIN, 0), UK_E_BAD_REQUEST, "is negative (range 0 to 7)");
 }
 
-static void refuses_what_is_not_there(void)
+static void refuses_missing_partitions(void)
 {
   const char *topic = make_topic(1);
   check_refused(fetch(topic, 1, 0, 1000), UK_E_BAD_REQUEST, "has no partition 1");
@@ -328,7 +328,7 @@ static void refuses_what_is_not_there(void)
   check_refused(fetch("nowhere", 0, 0, 1000), UK_E_NOT_FOUND, "topic \"nowhere\" does not exist");
 }
 
-static void gives_nothing_to_one_who_has_gone(void)
+static void gives_nothing_to_a_client_that_has_gone(void)
 {
   const char *topic = make_topic(1);
   produce(topic, 0, 0, 1);
@@ -339,7 +339,7 @@ static void gives_nothing_to_one_who_has_gone(void)
   check_refused(probe, UK_E_CANCELLED, "gone");
 }
 
-static void outlives_a_leader_that_moves(void)
+static void survives_a_leader_that_moves(void)
 {
   const char *topic = make_topic(1);
   produce(topic, 0, 0, 5);
@@ -349,7 +349,7 @@ static void outlives_a_leader_that_moves(void)
   check_offsets(fetch(topic, 0, 0, 10000), 0, 5);
 }
 
-static void those_who_wait_outlive_it_as_well(void)
+static void waiting_fetches_survive_it_too(void)
 {
   const char *topic = make_topic(1);
   rd_kafka_mock_partition_set_leader(kafka_parts.cluster, topic, 0, 1);
@@ -377,7 +377,7 @@ static void says_that_it_is_forbidden(void)
   rd_kafka_mock_clear_request_errors(kafka_parts.cluster, 1);
 }
 
-static void a_leader_that_is_silent_is_no_empty_answer(void)
+static void a_silent_leader_is_not_an_empty_answer(void)
 {
   const char *topic = make_topic(1);
   rd_kafka_mock_partition_set_leader(kafka_parts.cluster, topic, 0, 2);
@@ -451,7 +451,7 @@ static void knows_the_first_and_the_end(void)
 }
 
 /* The last case: no fetch waits afterwards. */
-static void ends_all_at_a_drain(void)
+static void a_drain_ends_all_fetches(void)
 {
   const char *topic = make_topic(1);
   struct probe *probe = probe_of(topic, 0, 0);
@@ -468,24 +468,24 @@ int main(void)
 {
   if (!rig_open())
     return 1;
-  CHECK_RUN(answers_what_is_there);
+  CHECK_RUN(returns_available_records);
   CHECK_RUN(answers_several_partitions_at_once);
-  CHECK_RUN(lets_each_partition_have_its_turn);
-  CHECK_RUN(goes_on_where_a_full_response_ended);
+  CHECK_RUN(gives_each_partition_its_turn);
+  CHECK_RUN(continues_where_a_full_response_ended);
   CHECK_RUN(waits_at_the_end);
-  CHECK_RUN(is_woken_by_what_comes);
-  CHECK_RUN(past_the_end_gets_nothing_older);
+  CHECK_RUN(is_woken_by_new_records);
+  CHECK_RUN(returns_nothing_older_past_the_end);
   CHECK_RUN(many_wait_for_the_same);
   CHECK_RUN(names_the_range);
-  CHECK_RUN(refuses_what_is_not_there);
-  CHECK_RUN(gives_nothing_to_one_who_has_gone);
-  CHECK_RUN(outlives_a_leader_that_moves);
-  CHECK_RUN(those_who_wait_outlive_it_as_well);
+  CHECK_RUN(refuses_missing_partitions);
+  CHECK_RUN(gives_nothing_to_a_client_that_has_gone);
+  CHECK_RUN(survives_a_leader_that_moves);
+  CHECK_RUN(waiting_fetches_survive_it_too);
   CHECK_RUN(says_that_it_is_forbidden);
-  CHECK_RUN(a_leader_that_is_silent_is_no_empty_answer);
+  CHECK_RUN(a_silent_leader_is_not_an_empty_answer);
   CHECK_RUN(ends_without_memory);
   CHECK_RUN(knows_the_first_and_the_end);
-  CHECK_RUN(ends_all_at_a_drain);
+  CHECK_RUN(a_drain_ends_all_fetches);
   rig_close();
   return check_end();
 }

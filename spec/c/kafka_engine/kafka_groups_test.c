@@ -207,7 +207,7 @@ static void an_instance_that_is_joining_leaves_when_it_has_joined(void)
 
 /* Commits that the group does not answer. */
 
-static void a_commit_is_answered_in_its_time(void)
+static void a_commit_is_answered_by_its_deadline(void)
 {
   const char *topic = make_topic(RECORDS);
   struct request late, next;
@@ -225,7 +225,7 @@ static void a_commit_is_answered_in_its_time(void)
 /* A query for the coordinator waits for the fetch that the same broker must answer first. Resending
  * the commit must not delay the connection to the coordinator that the answer names: otherwise
  * another query follows, and so on until the caller's deadline. */
-static void a_commit_outlasts_a_fetch_that_waits(void)
+static void a_commit_survives_a_waiting_fetch(void)
 {
   const char *topic = make_topic(RECORDS);
   char message[UK_MESSAGE_SIZE], wait[24];
@@ -277,7 +277,7 @@ static void a_commit_is_answered_when_its_instance_ends(void)
 }
 
 /* It was not sent: a 504 would say that it may have been. */
-static void a_commit_of_a_topic_that_is_not_known_in_time_is_unavailable(void)
+static void a_commit_of_a_topic_still_unknown_at_the_deadline_is_unavailable(void)
 {
   const char *topic = kafka_parts_topic(1);
   struct request request;
@@ -306,7 +306,7 @@ static void take_all(struct uk_kafka_groups *groups, char names[INSTANCES][16])
 }
 
 /* Each of them gets two seconds, the same two for all. */
-static void a_server_that_stops_waits_for_all_commits_at_once(void)
+static void a_stopping_server_waits_for_all_commits_together(void)
 {
   struct uk_kafka_groups *groups = make_groups();
   char names[INSTANCES][16];
@@ -361,7 +361,7 @@ static void fill(const char *topic, int records)
 }
 
 /* B12: a mock partition keeps five megabytes. */
-static void a_live_instance_names_the_range_that_its_position_is_out_of(void)
+static void a_live_instance_names_the_range_when_out_of_it(void)
 {
   const char *topic = make_topic(RECORDS);
   struct request request;
@@ -402,7 +402,7 @@ static void check_done_or_no_memory(struct request *request)
     CHECK_EQ_INT(request->as.operation.error, UK_E_NO_MEMORY);
 }
 
-static void an_instance_lives_without_memory(void)
+static void an_instance_survives_without_memory(void)
 {
   const char *topic = make_topic(RECORDS);
   struct request request;
@@ -424,7 +424,7 @@ static void an_instance_lives_without_memory(void)
   await(&request, UK_OK);
 }
 
-static void an_instance_is_made_or_not(void)
+static void an_instance_is_created_or_not(void)
 {
   const char *topic = make_topic(RECORDS);
   char name[32];
@@ -443,7 +443,7 @@ static void an_instance_is_made_or_not(void)
   join("made-1", topic); /* an instance that failed can be created again */
 }
 
-static void groups_are_made_or_not(void)
+static void groups_are_created_or_not(void)
 {
   long live = fault_live();
   for (long n = 1, hit = 1; hit; n++) {
@@ -466,15 +466,15 @@ int main(void)
   }
   CHECK_RUN(a_deletion_waits_for_the_group);
   CHECK_RUN(an_instance_that_is_joining_leaves_when_it_has_joined);
-  CHECK_RUN(a_commit_is_answered_in_its_time);
-  CHECK_RUN(a_commit_outlasts_a_fetch_that_waits);
+  CHECK_RUN(a_commit_is_answered_by_its_deadline);
+  CHECK_RUN(a_commit_survives_a_waiting_fetch);
   CHECK_RUN(a_commit_is_answered_when_its_instance_ends);
-  CHECK_RUN(a_commit_of_a_topic_that_is_not_known_in_time_is_unavailable);
-  CHECK_RUN(a_server_that_stops_waits_for_all_commits_at_once);
-  CHECK_RUN(a_live_instance_names_the_range_that_its_position_is_out_of);
-  CHECK_RUN(an_instance_lives_without_memory);
-  CHECK_RUN(an_instance_is_made_or_not);
-  CHECK_RUN(groups_are_made_or_not);
+  CHECK_RUN(a_commit_of_a_topic_still_unknown_at_the_deadline_is_unavailable);
+  CHECK_RUN(a_stopping_server_waits_for_all_commits_together);
+  CHECK_RUN(a_live_instance_names_the_range_when_out_of_it);
+  CHECK_RUN(an_instance_survives_without_memory);
+  CHECK_RUN(an_instance_is_created_or_not);
+  CHECK_RUN(groups_are_created_or_not);
   rig_close();
   return check_end();
 }

@@ -434,7 +434,7 @@ static int status_on_page(const char *page, const char *name)
   return atoi(row + 3);
 }
 
-static void the_page_says_what_is_so(void)
+static void the_page_matches_the_code(void)
 {
   static char page[100000];
   const struct rd_kafka_err_desc *all;
@@ -475,6 +475,6 @@ int main(int argc, char **argv)
               results[judged].met.status, name_of(&rows[judged]), results[judged].met.text);
     check_run_unless(reason_to_skip(&rows[judged]), name_of(&rows[judged]), row_holds);
   }
-  CHECK_RUN(the_page_says_what_is_so);
+  CHECK_RUN(the_page_matches_the_code);
   return check_end();
 }

@@ -16,7 +16,7 @@ static int64_t read_back(int64_t offset, const char *metadata)
   return uk_kafka_position_metadata_read(&at);
 }
 
-static void a_note_is_read_back(void)
+static void metadata_is_read_back(void)
 {
   static const int64_t positions[] = {0, 1, 41, INT64_C(1) << 62, INT64_MAX - 1};
   for (size_t i = 0; i < sizeof positions / sizeof *positions; i++) {
@@ -30,7 +30,7 @@ static void a_note_is_read_back(void)
 }
 
 /* Others may write metadata too. */
-static void anything_else_is_no_note(void)
+static void anything_else_is_ignored(void)
 {
   CHECK_EQ_INT(read_back(3, "upstash-kafka: delivered up to 7"), 7);
   CHECK_EQ_INT(read_back(3, NULL), -1);
@@ -50,7 +50,7 @@ static void anything_else_is_no_note(void)
 
 int main(void)
 {
-  CHECK_RUN(a_note_is_read_back);
-  CHECK_RUN(anything_else_is_no_note);
+  CHECK_RUN(metadata_is_read_back);
+  CHECK_RUN(anything_else_is_ignored);
   return check_end();
 }

@@ -16,7 +16,7 @@ static size_t fill(struct uk_kafka_position *positions, const struct uk_topic_pa
   return uk_kafka_positions_fill(positions, &fetch);
 }
 
-static void keeps_what_is_named_once(void)
+static void keeps_positions_named_once(void)
 {
   struct uk_kafka_position positions[3];
   const struct uk_topic_partition_offset at[] = {
@@ -31,7 +31,7 @@ static void keeps_what_is_named_once(void)
   }
 }
 
-static void takes_the_lower_offset_of_what_is_named_twice(void)
+static void takes_the_lower_of_two_offsets(void)
 {
   static const char *const names[] = {"one", "two", "three", "o", "on"};
   struct uk_topic_partition_offset at[MOST];
@@ -53,7 +53,7 @@ static void takes_the_lower_offset_of_what_is_named_twice(void)
   }
 }
 
-static void is_unsure_of_offsets_that_mean_something_else(void)
+static void is_unsure_of_special_offsets(void)
 {
   const struct uk_topic_partition_offset at[] = {{uk_slice_text("a"), 0, -1},
                                                  {uk_slice_text("a"), 1, INT64_MIN},
@@ -68,8 +68,8 @@ static void is_unsure_of_offsets_that_mean_something_else(void)
 
 int main(void)
 {
-  CHECK_RUN(keeps_what_is_named_once);
-  CHECK_RUN(takes_the_lower_offset_of_what_is_named_twice);
-  CHECK_RUN(is_unsure_of_offsets_that_mean_something_else);
+  CHECK_RUN(keeps_positions_named_once);
+  CHECK_RUN(takes_the_lower_of_two_offsets);
+  CHECK_RUN(is_unsure_of_special_offsets);
   return check_end();
 }

@@ -132,7 +132,7 @@ static void f8_a_key_chooses_the_partition_from_the_first_request_on(void)
 }
 
 /* Requests without a key or partition go round the partitions, and each request stays in one. */
-static void what_has_no_key_is_spread(void)
+static void keyless_records_are_spread(void)
 {
   enum { PARTITIONS = 3, ROUNDS = 9, EACH = 4 };
   struct uk_slice topic = uk_slice_text(kafka_parts_topic(PARTITIONS));
@@ -205,7 +205,7 @@ static void a_record_that_is_too_large_leaves_the_others(void)
   CHECK_EQ_INT(records[4].offset, 2);
 }
 
-static void refuses_what_is_not_there_before_it_sends(void)
+static void refuses_missing_partitions_before_it_sends(void)
 {
   const char *topic = kafka_parts_topic(1);
   const char *nowhere = kafka_parts_nowhere();
@@ -218,7 +218,7 @@ static void refuses_what_is_not_there_before_it_sends(void)
 }
 
 /* The cluster accepts one partition and refuses the other, whichever comes first. */
-static void says_which_records_failed(void)
+static void reports_which_records_failed(void)
 {
   const char *topic = kafka_parts_topic(2);
   produce(topic, 2, 2);
@@ -231,7 +231,7 @@ static void says_which_records_failed(void)
   CHECK_EQ_INT(records[1 - stored].error, UK_E_BAD_REQUEST);
 }
 
-static void all_that_fail_alike_fail_as_one(void)
+static void equal_failures_are_one_failure(void)
 {
   const char *topic = kafka_parts_topic(1);
   produce(topic, 1, 1);
@@ -266,7 +266,7 @@ static void a_record_that_is_too_large_alone_is_refused(void)
   CHECK_EQ_INT(records[0].offset, 1);
 }
 
-static void outlives_a_leader_that_moves(void)
+static void survives_a_leader_that_moves(void)
 {
   const char *topic = kafka_parts_topic(1);
   produce(topic, 1, 1);
@@ -292,7 +292,7 @@ static void ends_without_memory(void)
 }
 
 /* A producer that could be created works, whatever failed on the way. */
-static void is_not_made_without_memory(void)
+static void is_not_created_without_memory(void)
 {
   struct uk_kafka_producer *usual = producer;
   const char *topic = kafka_parts_topic(1);
@@ -341,17 +341,17 @@ int main(void)
   CHECK_RUN(says_where_records_are);
   CHECK_RUN(keeps_the_order_of_a_large_batch);
   CHECK_RUN(f8_a_key_chooses_the_partition_from_the_first_request_on);
-  CHECK_RUN(what_has_no_key_is_spread);
+  CHECK_RUN(keyless_records_are_spread);
   CHECK_RUN(f8_a_record_of_the_limit_is_sent);
   CHECK_RUN(a_record_that_is_too_large_leaves_the_others);
-  CHECK_RUN(refuses_what_is_not_there_before_it_sends);
-  CHECK_RUN(says_which_records_failed);
-  CHECK_RUN(all_that_fail_alike_fail_as_one);
+  CHECK_RUN(refuses_missing_partitions_before_it_sends);
+  CHECK_RUN(reports_which_records_failed);
+  CHECK_RUN(equal_failures_are_one_failure);
   CHECK_RUN(a_batch_that_is_too_large_is_sent_record_by_record);
   CHECK_RUN(a_record_that_is_too_large_alone_is_refused);
-  CHECK_RUN(outlives_a_leader_that_moves);
+  CHECK_RUN(survives_a_leader_that_moves);
   CHECK_RUN(ends_without_memory);
-  CHECK_RUN(is_not_made_without_memory);
+  CHECK_RUN(is_not_created_without_memory);
   CHECK_RUN(knows_that_the_cluster_is_away);
   uk_kafka_producer_free(producer);
   kafka_parts_close();

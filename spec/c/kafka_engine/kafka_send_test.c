@@ -161,7 +161,7 @@ static void records_of_a_partition_go_together(void)
 }
 
 /* Records that no batch can hold: with a timestamp, headers, or no partition. Their order stays. */
-static void what_is_not_plain_goes_alone(void)
+static void special_records_are_sent_alone(void)
 {
   static const struct uk_record_header headers[] = {{{"h", 1}, {"v", 1}}, {{"e", 1}, {"", 0}}};
   struct uk_record records[] = {plain("a", 0), plain("b", 0), plain("c", 0), plain("d", 0),
@@ -205,7 +205,7 @@ static void empty_is_not_null(void)
   }
 }
 
-static void what_is_refused_is_named_once(void)
+static void each_refused_record_is_reported_once(void)
 {
   static const struct uk_record_header header = {{"h", 1}, {"v", 1}};
   struct uk_record records[] = {plain("a", 0), plain("no", 1), plain("b", 0), plain("no", 0),
@@ -329,7 +329,7 @@ static void a_message_becomes_a_record(void)
   CHECK_EQ_INT(fault_live(), live);
 }
 
-static void null_is_told_from_empty(void)
+static void null_differs_from_empty(void)
 {
   struct uk_kafka_record record = {.room = 0};
   rd_kafka_message_t message = message_of(NULL);
@@ -359,12 +359,12 @@ static void headers_without_memory_make_no_record(void)
 int main(void)
 {
   CHECK_RUN(records_of_a_partition_go_together);
-  CHECK_RUN(what_is_not_plain_goes_alone);
+  CHECK_RUN(special_records_are_sent_alone);
   CHECK_RUN(empty_is_not_null);
-  CHECK_RUN(what_is_refused_is_named_once);
+  CHECK_RUN(each_refused_record_is_reported_once);
   CHECK_RUN(many_records_keep_their_order);
   CHECK_RUN(a_message_becomes_a_record);
-  CHECK_RUN(null_is_told_from_empty);
+  CHECK_RUN(null_differs_from_empty);
   CHECK_RUN(headers_without_memory_make_no_record);
   return check_end();
 }

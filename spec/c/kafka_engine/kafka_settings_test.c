@@ -32,7 +32,7 @@ static int64_t number_of(const rd_kafka_conf_t *conf, const char *name)
 }
 
 /* How much is queued when more is requested, and how much a broker may then send. */
-static void what_is_read_ahead_stays_within_its_bound(void)
+static void read_ahead_stays_within_its_bound(void)
 {
   static const int64_t bounds[] = {2048, 100000, 1 << 20, 64 << 20};
   static const enum uk_kafka_role roles[] = {UK_KAFKA_FETCH, UK_KAFKA_GROUP};
@@ -52,7 +52,7 @@ static void what_is_read_ahead_stays_within_its_bound(void)
   }
 }
 
-static void librdkafka_takes_the_least_and_the_largest_bound(void)
+static void librdkafka_accepts_the_smallest_and_the_largest_bound(void)
 {
   static const int64_t bounds[] = {1024, INT64_C(2147483648) - 1024};
   for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) {
@@ -121,7 +121,7 @@ static void a_value_from_a_file_lacks_its_last_newline(void)
 }
 
 /* The API's guarantees depend on these, so no user property changes them. */
-static void f8_what_the_contract_rests_on_is_not_the_users(void)
+static void f8_users_cannot_set_required_properties(void)
 {
   static const char *const names[] = {"bootstrap.servers",
                                       "metadata.broker.list",
@@ -173,7 +173,7 @@ static void check_value(const rd_kafka_conf_t *conf, const char *name, const cha
     fprintf(stderr, "  of %s\n", name);
 }
 
-static void each_handle_has_what_the_contract_rests_on(void)
+static void each_handle_has_the_required_properties(void)
 {
   static const struct {
     enum uk_kafka_role role;
@@ -229,13 +229,13 @@ static void instances_look_for_new_partitions_every_five_seconds(void)
 
 int main(void)
 {
-  CHECK_RUN(what_is_read_ahead_stays_within_its_bound);
-  CHECK_RUN(librdkafka_takes_the_least_and_the_largest_bound);
+  CHECK_RUN(read_ahead_stays_within_its_bound);
+  CHECK_RUN(librdkafka_accepts_the_smallest_and_the_largest_bound);
   CHECK_RUN(the_user_may_choose_the_size_of_an_answer);
   CHECK_RUN(the_last_value_of_a_property_counts);
   CHECK_RUN(a_value_from_a_file_lacks_its_last_newline);
-  CHECK_RUN(f8_what_the_contract_rests_on_is_not_the_users);
-  CHECK_RUN(each_handle_has_what_the_contract_rests_on);
+  CHECK_RUN(f8_users_cannot_set_required_properties);
+  CHECK_RUN(each_handle_has_the_required_properties);
   CHECK_RUN(instances_look_for_new_partitions_every_five_seconds);
   return check_end();
 }

@@ -67,7 +67,7 @@ static struct seen look(const struct uk_kafka_tail_cache *tail, int64_t offset, 
   return seen;
 }
 
-static void gives_what_was_added_from_an_offset_on(void)
+static void returns_records_from_an_offset(void)
 {
   struct uk_kafka_tail_cache tail;
   uk_kafka_tail_cache_init(&tail, 10);
@@ -104,7 +104,7 @@ static void drops_the_oldest_beyond_its_size(void)
   uk_kafka_tail_cache_clear(&tail);
 }
 
-static void keeps_what_its_size_just_holds(void)
+static void keeps_records_that_just_fit(void)
 {
   struct uk_kafka_tail_cache tail;
   uk_kafka_tail_cache_init(&tail, 10);
@@ -123,7 +123,7 @@ static void keeps_what_its_size_just_holds(void)
   uk_kafka_tail_cache_clear(&tail);
 }
 
-static void one_that_is_too_large_leaves_nothing(void)
+static void a_record_that_is_too_large_leaves_nothing(void)
 {
   struct uk_kafka_tail_cache tail;
   uk_kafka_tail_cache_init(&tail, 5);
@@ -138,7 +138,7 @@ static void one_that_is_too_large_leaves_nothing(void)
   uk_kafka_tail_cache_clear(&tail);
 }
 
-static void without_memory_it_is_as_if_too_large(void)
+static void a_record_without_memory_counts_as_too_large(void)
 {
   struct uk_kafka_tail_cache tail;
   long live = fault_live();
@@ -156,10 +156,10 @@ static void without_memory_it_is_as_if_too_large(void)
 
 int main(void)
 {
-  CHECK_RUN(gives_what_was_added_from_an_offset_on);
+  CHECK_RUN(returns_records_from_an_offset);
   CHECK_RUN(drops_the_oldest_beyond_its_size);
-  CHECK_RUN(keeps_what_its_size_just_holds);
-  CHECK_RUN(one_that_is_too_large_leaves_nothing);
-  CHECK_RUN(without_memory_it_is_as_if_too_large);
+  CHECK_RUN(keeps_records_that_just_fit);
+  CHECK_RUN(a_record_that_is_too_large_leaves_nothing);
+  CHECK_RUN(a_record_without_memory_counts_as_too_large);
   return check_end();
 }

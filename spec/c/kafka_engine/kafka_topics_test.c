@@ -56,7 +56,7 @@ static bool await_heard(struct uk_kafka_topics *topics)
 }
 
 /* The topic is created after the first query for all topics has ended. */
-static void remembers_what_the_cluster_says(void)
+static void remembers_the_clusters_topics(void)
 {
   REQUIRE(await_heard(kafka_parts.topics));
   const char *topic = kafka_parts_topic(3);
@@ -69,7 +69,7 @@ static void remembers_what_the_cluster_says(void)
   CHECK_EQ_INT(known(topic), 0);
 }
 
-static void says_what_is_no_topic(void)
+static void reports_missing_topics(void)
 {
   const char *nowhere = kafka_parts_nowhere(), *gone = kafka_parts_topic(1);
   int32_t partitions;
@@ -84,7 +84,7 @@ static void says_what_is_no_topic(void)
 
 /* A broker that refuses a topic names none of its partitions. The mock names all that there are,
  * and librdkafka 2.3 to 2.9 crash on that. */
-static void tells_what_is_forbidden(void)
+static void reports_forbidden_topics(void)
 {
   const char *topic = kafka_parts_topic(0);
   int32_t partitions;
@@ -93,7 +93,7 @@ static void tells_what_is_forbidden(void)
   CHECK_EQ_INT(look(topic, &partitions), UK_E_FORBIDDEN);
 }
 
-static void a_leader_that_moves_is_not_the_end_of_a_topic(void)
+static void a_moving_leader_does_not_end_a_topic(void)
 {
   const char *topic = kafka_parts_topic(2);
   int32_t partitions;
@@ -146,7 +146,7 @@ static void lists_them_in_order(void)
   CHECK(listing.count >= 3 && listing.sorted);
 }
 
-static void goes_on_without_memory(void)
+static void continues_without_memory(void)
 {
   const char *topic = kafka_parts_topic(2);
   int32_t partitions;
@@ -167,7 +167,7 @@ static void goes_on_without_memory(void)
   CHECK_EQ_INT(listing.count, 0);
 }
 
-static void is_not_made_without_memory(void)
+static void is_not_created_without_memory(void)
 {
   rd_kafka_t *control = kafka_parts_control();
   REQUIRE(control != NULL);
@@ -197,7 +197,7 @@ static void await_despair(struct uk_kafka_topics *topics, char *detail, size_t s
   CHECK_EVENTUALLY(uk_kafka_topics_health(topics, detail, size) != UK_OK);
 }
 
-static void nothing_is_heard_where_nobody_is(void)
+static void an_absent_cluster_does_not_answer(void)
 {
   char detail[UK_MESSAGE_SIZE] = "";
   rd_kafka_t *control = control_of("127.0.0.1:1");
@@ -212,7 +212,7 @@ static void nothing_is_heard_where_nobody_is(void)
 }
 
 /* Each lost broker causes an error, which must not delay the deciding query forever. */
-static void many_brokers_are_missed_as_one_is(void)
+static void many_lost_brokers_are_noticed_like_one(void)
 {
   char detail[UK_MESSAGE_SIZE];
   rd_kafka_mock_cluster_t *cluster = rd_kafka_mock_cluster_new(kafka_parts.player, MANY_BROKERS);
@@ -230,7 +230,7 @@ static void many_brokers_are_missed_as_one_is(void)
 }
 
 /* Brokers that accept requests, do not answer them, and later do. */
-static void silence_is_not_taken_for_absence_at_once(void)
+static void silence_does_not_count_as_absence_at_once(void)
 {
   const char *topic = kafka_parts_topic(1);
   char detail[UK_MESSAGE_SIZE];
@@ -252,7 +252,7 @@ static void silence_is_not_taken_for_absence_at_once(void)
 }
 
 /* The last case: no query follows. */
-static void a_stop_answers_those_who_wait(void)
+static void a_stop_answers_waiting_queries(void)
 {
   struct question question;
   uk_kafka_topics_stop(kafka_parts.topics);
@@ -265,18 +265,18 @@ int main(void)
 {
   if (!kafka_parts_open(BROKERS))
     return 1;
-  CHECK_RUN(remembers_what_the_cluster_says);
-  CHECK_RUN(says_what_is_no_topic);
-  CHECK_RUN(tells_what_is_forbidden);
-  CHECK_RUN(a_leader_that_moves_is_not_the_end_of_a_topic);
+  CHECK_RUN(remembers_the_clusters_topics);
+  CHECK_RUN(reports_missing_topics);
+  CHECK_RUN(reports_forbidden_topics);
+  CHECK_RUN(a_moving_leader_does_not_end_a_topic);
   CHECK_RUN(many_ask_at_once);
   CHECK_RUN(lists_them_in_order);
-  CHECK_RUN(goes_on_without_memory);
-  CHECK_RUN(is_not_made_without_memory);
-  CHECK_RUN(nothing_is_heard_where_nobody_is);
-  CHECK_RUN(many_brokers_are_missed_as_one_is);
-  CHECK_RUN(silence_is_not_taken_for_absence_at_once);
-  CHECK_RUN(a_stop_answers_those_who_wait);
+  CHECK_RUN(continues_without_memory);
+  CHECK_RUN(is_not_created_without_memory);
+  CHECK_RUN(an_absent_cluster_does_not_answer);
+  CHECK_RUN(many_lost_brokers_are_noticed_like_one);
+  CHECK_RUN(silence_does_not_count_as_absence_at_once);
+  CHECK_RUN(a_stop_answers_waiting_queries);
   kafka_parts_close();
   return check_end();
 }

@@ -70,7 +70,7 @@ static void check_sample(const struct uk_record *got, size_t i)
 
 static struct uk_log_cursor cursor;
 
-static void what_goes_in_comes_out(void)
+static void records_survive_a_round_trip(void)
 {
   struct uk_log_builder builder;
   struct uk_slice bytes = build(&builder);
@@ -173,7 +173,7 @@ static void reseal(char *data, size_t length)
 }
 
 /* Damage that the checksum does not show: the damaged bytes have a valid one. */
-static void nothing_is_trusted(void)
+static void damage_behind_a_valid_checksum_is_found(void)
 {
   struct uk_log_builder builder;
   struct uk_slice bytes = build(&builder);
@@ -216,7 +216,7 @@ static enum uk_log_cursor_result read_crafted(const char *bytes, size_t length, 
 }
 
 /* A valid checksum does not make a record valid: everything that the format forbids is damage. */
-static void what_the_format_does_not_allow_is_damage(void)
+static void invalid_records_are_damage(void)
 {
 #define CASE(count, bytes)                                                                         \
   {                                                                                                \
@@ -323,7 +323,7 @@ static void fills_up_to_the_limit(void)
   uk_log_builder_free(&builder);
 }
 
-static void a_large_record_is_a_batch_of_its_own(void)
+static void a_large_record_is_its_own_batch(void)
 {
   struct uk_log_builder builder;
   size_t length = 3 * UK_LOG_BATCH_BYTES;
@@ -440,17 +440,17 @@ static void checksums(void)
 
 int main(void)
 {
-  CHECK_RUN(what_goes_in_comes_out);
+  CHECK_RUN(records_survive_a_round_trip);
   CHECK_RUN(skips_to_every_record);
   CHECK_RUN(the_marker_holds_nothing);
   CHECK_RUN(every_prefix_is_refused);
   CHECK_RUN(every_flipped_bit_is_found);
-  CHECK_RUN(nothing_is_trusted);
-  CHECK_RUN(what_the_format_does_not_allow_is_damage);
+  CHECK_RUN(damage_behind_a_valid_checksum_is_found);
+  CHECK_RUN(invalid_records_are_damage);
   CHECK_RUN(headers_are_counted);
   CHECK_RUN(refuses_other_versions);
   CHECK_RUN(fills_up_to_the_limit);
-  CHECK_RUN(a_large_record_is_a_batch_of_its_own);
+  CHECK_RUN(a_large_record_is_its_own_batch);
   CHECK_RUN(bytes_of_a_record);
   CHECK_RUN(the_greatest_timestamp_may_be_negative);
   CHECK_RUN(memory_is_kept_up_to_a_limit);

@@ -193,7 +193,7 @@ static void default_partitions_at_the_limit(void)
 }
 
 /* The partition after the last one, and the one before the first. */
-static void partitions_that_are_not_there(void)
+static void missing_partitions(void)
 {
   static const int32_t partitions[] = {-1, 2};
   struct uk_slice topic = uk_slice_text("t");
@@ -335,7 +335,7 @@ static void settings_are_kept(void)
 }
 
 /* The id of a deleted topic is never used again, not even after a reopen. */
-static void ids_are_not_used_again(void)
+static void ids_are_not_reused(void)
 {
   struct uk_log *log = open_log();
   uint64_t before = 0, after = 0;
@@ -360,13 +360,13 @@ int main(void)
   CHECK_RUN(retention_at_its_limits);
   CHECK_RUN(a_retention_of_zero_empties);
   CHECK_RUN(default_partitions_at_the_limit);
-  CHECK_RUN(partitions_that_are_not_there);
+  CHECK_RUN(missing_partitions);
   CHECK_RUN(an_empty_key_is_hashed);
   CHECK_RUN(changes_are_notified);
   CHECK_RUN(headers_at_the_limit);
   CHECK_RUN(a_group_name_at_the_limit);
   CHECK_RUN(a_topic_at_the_limits);
   CHECK_RUN(settings_are_kept);
-  CHECK_RUN(ids_are_not_used_again);
+  CHECK_RUN(ids_are_not_reused);
   return check_end();
 }

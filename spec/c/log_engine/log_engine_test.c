@@ -183,7 +183,7 @@ static bool damage(const char *text)
 }
 
 /* An unreadable partition fails a fetch only when nothing was read before it. */
-static void a_damaged_partition_leaves_what_was_read(void)
+static void a_damaged_partition_keeps_earlier_records(void)
 {
   static char value[3001];
   const struct uk_log_options options = rig_options();
@@ -280,7 +280,7 @@ static void times_out(void)
   close_engine();
 }
 
-static void a_gone_client_takes_nothing(void)
+static void a_client_that_left_takes_nothing(void)
 {
   REQUIRE(open_engine());
   struct fetch fetch = {.at = {at("t", 0, 0)}, .unwanted = true};
@@ -309,7 +309,7 @@ static void deleting_ends_waiting(void)
   close_engine();
 }
 
-static void drained_nothing_waits(void)
+static void nothing_waits_after_a_drain(void)
 {
   REQUIRE(open_engine());
   produce("t", 0, "v");
@@ -328,7 +328,7 @@ static void drained_nothing_waits(void)
 }
 
 /* With large records, too: the record that uses up the quantum ends it. */
-static void large_records_end_a_turn(void)
+static void large_records_use_up_a_turn(void)
 {
   static char half[UK_LOG_QUANTUM_BYTES / 2];
   static struct uk_record records[6];
@@ -527,7 +527,7 @@ static void consumes_and_commits(void)
 }
 
 /* A consume creates its topics if the server may (auto_create) and its credentials may (create). */
-static void a_consume_makes_its_topic_if_both_may(void)
+static void a_consume_creates_its_topic_if_both_may(void)
 {
   static const struct {
     bool auto_create, create;
@@ -576,7 +576,7 @@ static void a_lost_response_is_delivered_again(void)
   }
 }
 
-static void says_how_it_is(void)
+static void reports_its_health(void)
 {
   char detail[100] = "x";
   REQUIRE(open_engine());
@@ -712,21 +712,21 @@ int main(void)
   CHECK_RUN(everything_at_once);
   CHECK_RUN(fetches_at_once);
   CHECK_RUN(fetch_errors);
-  CHECK_RUN(a_damaged_partition_leaves_what_was_read);
+  CHECK_RUN(a_damaged_partition_keeps_earlier_records);
   CHECK_RUN(a_removed_offset_names_the_range);
   CHECK_RUN(waits_for_records);
   CHECK_RUN(times_out);
-  CHECK_RUN(a_gone_client_takes_nothing);
+  CHECK_RUN(a_client_that_left_takes_nothing);
   CHECK_RUN(deleting_ends_waiting);
-  CHECK_RUN(drained_nothing_waits);
+  CHECK_RUN(nothing_waits_after_a_drain);
   CHECK_RUN(positions_take_turns);
-  CHECK_RUN(large_records_end_a_turn);
+  CHECK_RUN(large_records_use_up_a_turn);
   CHECK_RUN(a_crowd_is_answered_at_once);
   CHECK_RUN(answers_offsets);
   CHECK_RUN(consumes_and_commits);
-  CHECK_RUN(a_consume_makes_its_topic_if_both_may);
+  CHECK_RUN(a_consume_creates_its_topic_if_both_may);
   CHECK_RUN(a_lost_response_is_delivered_again);
-  CHECK_RUN(says_how_it_is);
+  CHECK_RUN(reports_its_health);
   CHECK_RUN(no_wake_up_is_lost);
   return check_end();
 }

@@ -84,7 +84,7 @@ static void f3_readers_pass_side_by_side(void)
   uk_log_gate_free(&gate);
 }
 
-static void f3_a_waiting_writer_goes_before_readers_that_come_after_it(void)
+static void f3_a_waiting_writer_precedes_later_readers(void)
 {
   struct visitor writer, reader;
   REQUIRE(uk_log_gate_init(&gate));
@@ -145,7 +145,7 @@ static void f3_a_writer_is_alone(void)
 int main(void)
 {
   CHECK_RUN(f3_readers_pass_side_by_side);
-  CHECK_RUN(f3_a_waiting_writer_goes_before_readers_that_come_after_it);
+  CHECK_RUN(f3_a_waiting_writer_precedes_later_readers);
   CHECK_RUN(f3_a_writer_is_alone);
   return check_end();
 }

@@ -82,7 +82,7 @@ static void check_log(int64_t count, int64_t committed, int64_t batched)
   uk_log_close(log);
 }
 
-static void f8_a_log_takes_a_batch_whole_or_not_at_all(void)
+static void f8_a_log_stores_a_batch_completely_or_not_at_all(void)
 {
   long before = fault_live();
   for (long n = 1, hit = 1; hit; n++) {
@@ -250,7 +250,7 @@ static void an_engine(void)
 
 int main(void)
 {
-  CHECK_RUN(f8_a_log_takes_a_batch_whole_or_not_at_all);
+  CHECK_RUN(f8_a_log_stores_a_batch_completely_or_not_at_all);
   CHECK_RUN(reopening);
   CHECK_RUN(an_engine);
   return check_end();

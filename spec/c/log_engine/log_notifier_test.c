@@ -15,7 +15,7 @@ static void changed(const char *topic, int32_t partition)
   uk_log_notifier_changed(&notifier, uk_slice_text(topic), partition);
 }
 
-static void what_came_twice_in_a_row_is_one_event(void)
+static void repeated_notifications_are_one_event(void)
 {
   static const struct {
     const char *topic;
@@ -111,7 +111,7 @@ static void stopping_lets_an_event_go(void)
 
 int main(void)
 {
-  CHECK_RUN(what_came_twice_in_a_row_is_one_event);
+  CHECK_RUN(repeated_notifications_are_one_event);
   CHECK_RUN(an_event_waits_for_room);
   CHECK_RUN(stopping_lets_an_event_go);
   return check_end();

@@ -123,7 +123,7 @@ static void submit(struct uk_log *log, struct command *command, const struct lin
   uk_log_submit(log, line->kind, &command->operation);
 }
 
-static void each_ends_as_if_alone(void)
+static void each_has_its_own_outcome(void)
 {
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
     struct command commands[5];
@@ -155,7 +155,7 @@ static enum uk_error create_missing(struct uk_log *log, const char *first, const
   return rig_submit(log, UK_LOG_CREATE_MISSING, &command.operation, NULL);
 }
 
-static void missing_topics_are_made_all_or_none(void)
+static void missing_topics_are_created_all_or_none(void)
 {
   uint64_t id;
   struct uk_log *log = open_log(true);
@@ -170,7 +170,7 @@ static void missing_topics_are_made_all_or_none(void)
   close_log(log);
 }
 
-static void memory_of_large_transactions_is_given_back(void)
+static void memory_of_large_transactions_is_freed(void)
 {
   struct uk_log_topics topics;
   struct uk_log_stage stage;
@@ -189,8 +189,8 @@ static void memory_of_large_transactions_is_given_back(void)
 int main(void)
 {
   CHECK_RUN(each_gets_its_own_records);
-  CHECK_RUN(each_ends_as_if_alone);
-  CHECK_RUN(missing_topics_are_made_all_or_none);
-  CHECK_RUN(memory_of_large_transactions_is_given_back);
+  CHECK_RUN(each_has_its_own_outcome);
+  CHECK_RUN(missing_topics_are_created_all_or_none);
+  CHECK_RUN(memory_of_large_transactions_is_freed);
   return check_end();
 }

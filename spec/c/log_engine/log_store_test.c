@@ -53,7 +53,7 @@ static int count_descriptors(bool *close_on_exec)
 }
 
 /* Other users may not read them, child processes do not inherit them, and closing closes all. */
-static void files_are_the_owners(void)
+static void files_belong_to_their_owner(void)
 {
   static const char *const files[] = {"", "data.mdb", "lock.mdb", "server.lock", "reserve"};
   struct stat status;
@@ -77,7 +77,7 @@ static void files_are_the_owners(void)
   rig_remove();
 }
 
-static void the_lock_names_its_process_alone(void)
+static void the_lock_names_only_its_process(void)
 {
   char text[64] = "", expected[64];
   FILE *file = fopen(path_of("server.lock"), "w");
@@ -96,7 +96,7 @@ static void the_lock_names_its_process_alone(void)
 }
 
 /* A forked child has the descriptors, too. */
-static void closing_unlocks_whatever_children_hold(void)
+static void closing_unlocks_despite_children(void)
 {
   struct uk_log_store *store = open_store();
   REQUIRE(store != NULL);
@@ -113,7 +113,7 @@ static void closing_unlocks_whatever_children_hold(void)
   rig_remove();
 }
 
-static void the_map_has_a_least_size(void)
+static void the_map_has_a_minimum_size(void)
 {
   static const struct {
     size_t bytes;
@@ -360,7 +360,7 @@ static const struct {
   {true, "topics", "t", 37, " is damaged"},
 };
 
-static void rows_that_cannot_be_are_refused(void)
+static void impossible_rows_are_refused(void)
 {
   static const char zeros[64];
   for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
@@ -379,14 +379,14 @@ static void rows_that_cannot_be_are_refused(void)
 
 int main(void)
 {
-  CHECK_RUN(files_are_the_owners);
-  CHECK_RUN(the_lock_names_its_process_alone);
-  CHECK_RUN(closing_unlocks_whatever_children_hold);
-  CHECK_RUN(the_map_has_a_least_size);
+  CHECK_RUN(files_belong_to_their_owner);
+  CHECK_RUN(the_lock_names_only_its_process);
+  CHECK_RUN(closing_unlocks_despite_children);
+  CHECK_RUN(the_map_has_a_minimum_size);
   CHECK_RUN(codes_of_lmdb);
   CHECK_RUN(views_are_limited);
   CHECK_RUN(trims_in_steps);
   CHECK_RUN(purges_in_steps);
-  CHECK_RUN(rows_that_cannot_be_are_refused);
+  CHECK_RUN(impossible_rows_are_refused);
   return check_end();
 }

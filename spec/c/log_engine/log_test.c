@@ -346,7 +346,7 @@ static void takes_what_comes_at_once(struct uk_log *log)
   free(records);
 }
 
-static void taking_what_comes_at_once(void)
+static void concurrent_appends(void)
 {
   with_log(takes_what_comes_at_once);
 }
@@ -722,7 +722,7 @@ static void open_names_the_directory(void)
   rig_remove();
 }
 
-static void makes_its_directory(void)
+static void creates_its_directory(void)
 {
   struct uk_log_options options = rig_options();
   char path[400], rest[500];
@@ -802,7 +802,7 @@ int main(void)
 {
   CHECK_RUN(a_format_of_the_future);
   CHECK_RUN(spreading_in_runs);
-  CHECK_RUN(taking_what_comes_at_once);
+  CHECK_RUN(concurrent_appends);
   CHECK_RUN(topics_at_the_limit);
   CHECK_RUN(appending_and_reading);
   CHECK_RUN(reading_from_everywhere);
@@ -822,7 +822,7 @@ int main(void)
   CHECK_RUN(closing_finishes);
   CHECK_RUN(one_log_per_directory);
   CHECK_RUN(open_names_the_directory);
-  CHECK_RUN(makes_its_directory);
+  CHECK_RUN(creates_its_directory);
   CHECK_RUN(reports_damage);
   return check_end();
 }

@@ -178,7 +178,7 @@ static void filling_and_deleting(void)
 }
 
 /* Of commands that come together, those that fit succeed. */
-static void a_small_command_passes_a_large_one(void)
+static void a_small_command_succeeds_after_a_large_one_failed(void)
 {
   enum { COUNT = 30 };
   static struct uk_record records[COUNT];
@@ -212,7 +212,7 @@ static void a_small_command_passes_a_large_one(void)
   rig_remove();
 }
 
-static void a_failed_sync_is_not_tried_again(void)
+static void a_failed_sync_is_not_repeated(void)
 {
   char message[UK_MESSAGE_SIZE];
   struct uk_record record = rig_record("t", 0, "lost");
@@ -242,7 +242,7 @@ static void a_failed_sync_is_not_tried_again(void)
 }
 
 /* A commit that failed but is on the disk: its record is there, and the next one comes after it. */
-static void a_failed_commit_may_have_come_through(void)
+static void a_failed_commit_may_be_on_disk(void)
 {
   char message[UK_MESSAGE_SIZE];
   struct uk_record record = rig_record("t", 0, "through");
@@ -304,7 +304,7 @@ static void a_failed_commit_of_several(void)
 }
 
 /* No command comes: the log itself finds out that the disk is healthy again. */
-static void it_recovers_by_itself(void)
+static void it_recovers_without_commands(void)
 {
   struct uk_record record = rig_record("t", 0, "lost");
   char detail[200];
@@ -408,11 +408,11 @@ int main(void)
 {
   CHECK_RUN(a_full_map_refuses_writes_only);
   CHECK_RUN(filling_and_deleting);
-  CHECK_RUN(a_small_command_passes_a_large_one);
-  CHECK_RUN(a_failed_sync_is_not_tried_again);
-  CHECK_RUN(a_failed_commit_may_have_come_through);
+  CHECK_RUN(a_small_command_succeeds_after_a_large_one_failed);
+  CHECK_RUN(a_failed_sync_is_not_repeated);
+  CHECK_RUN(a_failed_commit_may_be_on_disk);
   CHECK_RUN(a_failed_commit_of_several);
-  CHECK_RUN(it_recovers_by_itself);
+  CHECK_RUN(it_recovers_without_commands);
   CHECK_RUN(readers_during_recovery);
   CHECK_RUN(a_full_disk_refuses_writes_only);
   CHECK_RUN(deleting_makes_room_on_a_full_disk);

@@ -101,7 +101,7 @@ static void add_some(struct uk_log_waiters *waiters, unsigned *seed)
   }
 }
 
-static void as_a_plain_search_would(void)
+static void like_a_linear_search(void)
 {
   struct uk_log_waiters waiters;
   unsigned seed = 11;
@@ -165,7 +165,7 @@ static void survives_a_failing_allocator(void)
 
 int main(void)
 {
-  CHECK_RUN(as_a_plain_search_would);
+  CHECK_RUN(like_a_linear_search);
   CHECK_RUN(a_partition_named_twice);
   CHECK_RUN(survives_a_failing_allocator);
   return check_end();

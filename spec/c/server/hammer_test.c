@@ -218,7 +218,7 @@ static void answers_many_at_once(void)
   disconnect(&connection);
 }
 
-static void keeps_what_it_acknowledged(void)
+static void keeps_acknowledged_records(void)
 {
   struct connection connection;
   long long total = 0;
@@ -261,7 +261,7 @@ int main(void)
   CHECK_RUN(starts);
   if (server != NULL) {
     CHECK_RUN(answers_many_at_once);
-    CHECK_RUN(keeps_what_it_acknowledged);
+    CHECK_RUN(keeps_acknowledged_records);
     CHECK_RUN(stops_while_consumers_wait);
   }
   CHECK_RUN(remove_directory);

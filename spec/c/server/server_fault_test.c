@@ -138,7 +138,7 @@ static bool change_with_failure(const struct change *change, long n, bool *hit)
 }
 
 /* A 503 promises that nothing was done. If it was done but cannot be answered, that is a 504. */
-static void a_503_is_of_nothing_that_was_done(void)
+static void a_503_means_that_nothing_was_done(void)
 {
   char message[400];
   REQUIRE(start(message, sizeof message) == UK_OK);
@@ -172,7 +172,7 @@ static void starts_or_says_why_not(void)
 int main(void)
 {
   CHECK_RUN(answers_with_every_allocation_failing);
-  CHECK_RUN(a_503_is_of_nothing_that_was_done);
+  CHECK_RUN(a_503_means_that_nothing_was_done);
   CHECK_RUN(starts_or_says_why_not);
   rig_remove();
   return check_end();

@@ -43,7 +43,7 @@ static enum uk_error try_to_start(const struct uk_server_options *options)
   return error;
 }
 
-static void has_the_defaults_of_the_documentation(void)
+static void has_the_documented_defaults(void)
 {
   struct uk_server_options options;
   uk_server_options_default(&options);
@@ -66,7 +66,7 @@ static void has_the_defaults_of_the_documentation(void)
 }
 
 /* With valid numbers the start fails at the next check. */
-static void takes_numbers_within_their_limits_alone(void)
+static void accepts_only_numbers_within_their_limits(void)
 {
   struct uk_server_options options = options_for("numbers");
   static const char *const no_origin = "no origin";
@@ -118,7 +118,7 @@ static void the_budget_holds_one_instance(void)
   CHECK_EQ_INT(try_to_start(&options), UK_OK);
 }
 
-static void says_which_text_is_missing(void)
+static void names_the_missing_text(void)
 {
   const struct uk_kafka_property property = {.name = "client.id", .value = "x"};
   const struct uk_server_options good = options_for("texts");
@@ -159,7 +159,7 @@ static void write_file(const char *path, size_t length)
 }
 
 /* Within the limit, the TLS library refuses files without a certificate. */
-static void takes_tls_files_up_to_a_mebibyte(void)
+static void accepts_tls_files_up_to_a_mebibyte(void)
 {
   static const struct {
     size_t cert, key;
@@ -231,11 +231,11 @@ static void a_failed_start_leaves_nothing_open(void)
 
 int main(void)
 {
-  CHECK_RUN(has_the_defaults_of_the_documentation);
-  CHECK_RUN(takes_numbers_within_their_limits_alone);
+  CHECK_RUN(has_the_documented_defaults);
+  CHECK_RUN(accepts_only_numbers_within_their_limits);
   CHECK_RUN(the_budget_holds_one_instance);
-  CHECK_RUN(says_which_text_is_missing);
-  CHECK_RUN(takes_tls_files_up_to_a_mebibyte);
+  CHECK_RUN(names_the_missing_text);
+  CHECK_RUN(accepts_tls_files_up_to_a_mebibyte);
   CHECK_RUN(a_failed_start_leaves_nothing_open);
   rig_remove();
   return check_end();

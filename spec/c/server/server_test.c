@@ -69,7 +69,7 @@ static void runs_several_at_once(void)
     uk_server_stop(servers[i]);
 }
 
-static void says_which_option_is_wrong(void)
+static void names_the_wrong_option(void)
 {
   static const struct {
     struct uk_server_options options;
@@ -111,7 +111,7 @@ static void says_which_option_is_wrong(void)
   }
 }
 
-static void names_the_address_that_is_taken(void)
+static void names_an_address_in_use(void)
 {
   struct uk_server *first = start("taken");
   struct uk_server *second = NULL;
@@ -129,7 +129,7 @@ static void names_the_address_that_is_taken(void)
   uk_server_stop(first);
 }
 
-static void answers_those_who_wait_when_it_stops(void)
+static void answers_waiting_requests_when_it_stops(void)
 {
   enum { WAITING = 50 };
   struct uk_server *server = start("stop");
@@ -169,7 +169,7 @@ static bool is_page_that_closes(const char *said)
          strstr(wire_answer, "\r\nConnection: close\r\n") != NULL;
 }
 
-static void knows_what_a_refusal_looks_like(void)
+static void recognises_a_refusal(void)
 {
   struct uk_server *server = start("version");
   int fd = wire_connect(uk_server_url(server));
@@ -181,7 +181,7 @@ static void knows_what_a_refusal_looks_like(void)
   uk_server_stop(server);
 }
 
-static void answers_where_http_is_broken(void)
+static void answers_malformed_http(void)
 {
   static const struct {
     const char *bytes;
@@ -247,7 +247,7 @@ static void answers_where_http_is_broken(void)
 }
 
 /* A consume whose client has left takes no record; the next consume of the instance gets it. */
-static void keeps_records_for_a_client_that_hung_up(void)
+static void keeps_records_of_a_client_that_hung_up(void)
 {
   struct uk_server *server = start("gone");
   ask(server, "POST /topics/t", "{\"partitions\":1}");
@@ -262,7 +262,7 @@ static void keeps_records_for_a_client_that_hung_up(void)
 }
 
 /* A client that disconnects while its response is being written gets the batch again. */
-static void delivers_again_what_could_not_be_written(void)
+static void redelivers_an_unwritten_response(void)
 {
   enum { MESSAGES = 200, VALUE = 90000 };
   struct uk_server *server = start("unwritten");
@@ -303,13 +303,13 @@ static void delivers_again_what_could_not_be_written(void)
 int main(void)
 {
   CHECK_RUN(runs_several_at_once);
-  CHECK_RUN(says_which_option_is_wrong);
-  CHECK_RUN(names_the_address_that_is_taken);
-  CHECK_RUN(answers_those_who_wait_when_it_stops);
-  CHECK_RUN(knows_what_a_refusal_looks_like);
-  CHECK_RUN(answers_where_http_is_broken);
-  CHECK_RUN(keeps_records_for_a_client_that_hung_up);
-  CHECK_RUN(delivers_again_what_could_not_be_written);
+  CHECK_RUN(names_the_wrong_option);
+  CHECK_RUN(names_an_address_in_use);
+  CHECK_RUN(answers_waiting_requests_when_it_stops);
+  CHECK_RUN(recognises_a_refusal);
+  CHECK_RUN(answers_malformed_http);
+  CHECK_RUN(keeps_records_of_a_client_that_hung_up);
+  CHECK_RUN(redelivers_an_unwritten_response);
   rig_remove();
   return check_end();
 }
