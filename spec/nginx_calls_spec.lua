@@ -19,7 +19,7 @@ end
 -- The next connection of the script: { refused = problem, reused = number, tls = session, problem =
 -- of the handshake, send_problem =, takes = the piece that fails with it, slow = milliseconds for
 -- each piece, answers = list }. An answer is bytes, or { problem, milliseconds, exit = whether the
--- worker is told to end meanwhile }.
+-- worker is asked to exit meanwhile }.
 local Socket = {}
 Socket.__index = Socket
 

@@ -1,5 +1,5 @@
 /* group_commit: offsets on their way into the log. Commits of a group take effect in the order in
- * which they are made here. */
+ * which they are submitted here. */
 #ifndef UK_GROUP_COMMIT_H
 #define UK_GROUP_COMMIT_H
 

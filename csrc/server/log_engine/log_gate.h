@@ -16,7 +16,7 @@ struct uk_log_gate {
   atomic_int writers;        /* writers that wait; while there is one, readers pass the turnstile */
 };
 
-/* False when a lock cannot be made; there is nothing to free then. */
+/* False when a lock cannot be created; there is nothing to free then. */
 bool uk_log_gate_init(struct uk_log_gate *gate);
 void uk_log_gate_free(struct uk_log_gate *gate);
 

@@ -70,7 +70,7 @@ static inline struct uk_slice uk_log_topic_name(const struct uk_log_topic *topic
   return uk_slice_of(topic->name, topic->name_length);
 }
 
-bool uk_log_topics_init(struct uk_log_topics *topics); /* false: the mutex cannot be made */
+bool uk_log_topics_init(struct uk_log_topics *topics); /* false: the mutex cannot be created */
 void uk_log_topics_free(struct uk_log_topics *topics);
 
 /* Makes an invisible topic with empty partitions, outside any table; NULL when memory is out.

@@ -283,7 +283,7 @@ static void the_coordinator_is_asked_ahead_of_the_end_of_a_lease(void)
   }
 }
 
-/* The lease counts from the question. */
+/* The lease counts from the query. */
 static void an_answer_that_comes_late_is_worth_less(void)
 {
   static const struct {
@@ -1949,7 +1949,7 @@ static void each_deletion_waits_for_a_word_of_its_own(void)
   check_empty(&next);
 }
 
-/* A confirmation does not cover requests that arrived after its question. */
+/* A confirmation does not cover requests that arrived after its query. */
 static void a_word_is_for_the_requests_that_came_before_the_question(void)
 {
   static struct request first, next;

@@ -12,7 +12,7 @@
 
 enum { RACES = 2000, PATIENCE = 60000 };
 
-struct question {
+struct query {
   struct uk_kafka_late_answer late; /* first */
   int value;
 };
@@ -43,18 +43,18 @@ static void ended(struct uk_kafka_task *task)
   atomic_fetch_add(&rig.runs, 1);
 }
 
-static void free_question(struct uk_kafka_late_answer *answer)
+static void free_query(struct uk_kafka_late_answer *answer)
 {
   free(answer);
   atomic_fetch_add(&rig.freed, 1);
 }
 
-static struct question *ask(void)
+static struct query *ask(void)
 {
-  struct question *question = calloc(1, sizeof *question);
-  uk_kafka_late_answer_init(&question->late, &rig.task, free_question);
-  rig.slot = &question->late;
-  return question;
+  struct query *query = calloc(1, sizeof *query);
+  uk_kafka_late_answer_init(&query->late, &rig.task, free_query);
+  rig.slot = &query->late;
+  return query;
 }
 
 static void wait_for_runs(int runs)
@@ -87,15 +87,15 @@ static void close_rig(int runs)
 
 static void the_asker_takes_what_has_arrived(void)
 {
-  struct question *question = ask();
+  struct query *query = ask();
   CHECK(uk_kafka_late_answer_take(&rig.slot) == NULL);
-  CHECK(rig.slot == &question->late);
-  question->value = 7;
-  uk_kafka_late_answer_arrive(&question->late);
+  CHECK(rig.slot == &query->late);
+  query->value = 7;
+  uk_kafka_late_answer_arrive(&query->late);
   wait_for_runs(1);
   CHECK_EQ_INT(atomic_load(&rig.freed), 0);
-  struct question *taken = (struct question *)uk_kafka_late_answer_take(&rig.slot);
-  CHECK(taken == question && rig.slot == NULL);
+  struct query *taken = (struct query *)uk_kafka_late_answer_take(&rig.slot);
+  CHECK(taken == query && rig.slot == NULL);
   CHECK_EQ_INT(taken->value, 7);
   CHECK_EQ_INT(atomic_load(&rig.freed), 0);
   uk_kafka_late_answer_release(&taken->late);
@@ -104,18 +104,18 @@ static void the_asker_takes_what_has_arrived(void)
 
 static void an_answer_that_nobody_waits_for_wakes_nobody(void)
 {
-  struct question *question = ask();
+  struct query *query = ask();
   uk_kafka_late_answer_drop(&rig.slot);
   CHECK(rig.slot == NULL);
   CHECK_EQ_INT(atomic_load(&rig.freed), 0);
-  uk_kafka_late_answer_arrive(&question->late);
+  uk_kafka_late_answer_arrive(&query->late);
   CHECK_EQ_INT(atomic_load(&rig.freed), 1);
 }
 
 static void an_answer_that_has_arrived_may_be_dropped(void)
 {
-  struct question *question = ask();
-  uk_kafka_late_answer_arrive(&question->late);
+  struct query *query = ask();
+  uk_kafka_late_answer_arrive(&query->late);
   CHECK_EQ_INT(atomic_load(&rig.freed), 0);
   uk_kafka_late_answer_drop(&rig.slot);
   CHECK(rig.slot == NULL);
@@ -140,9 +140,9 @@ static void an_arrival_may_meet_a_drop_or_a_take(void)
 {
   for (int i = 0; i < RACES; i++) {
     pthread_t thread;
-    struct question *question = ask();
+    struct query *query = ask();
     struct uk_kafka_late_answer *taken = NULL;
-    REQUIRE(pthread_create(&thread, NULL, arrive, &question->late) == 0);
+    REQUIRE(pthread_create(&thread, NULL, arrive, &query->late) == 0);
     while (i % 2 == 0 && (taken = uk_kafka_late_answer_take(&rig.slot)) == NULL)
       sched_yield();
     if (taken != NULL)

@@ -14,32 +14,32 @@
 
 enum { BROKERS = 2, MANY_BROKERS = 30, PATIENCE = 20000 };
 
-struct question {
+struct pending {
   struct uk_kafka_topic_query query;
   struct kafka_probe probe;
 };
 
 static void answered(struct uk_kafka_query *query)
 {
-  kafka_probe_done(&((struct question *)query)->probe);
+  kafka_probe_done(&((struct pending *)query)->probe);
 }
 
-static void ask(struct question *question, const char *topic, int64_t timeout)
+static void ask(struct pending *pending, const char *topic, int64_t timeout)
 {
-  *question = (struct question){
+  *pending = (struct pending){
     .query = {.query = {.deadline = uk_clock_monotonic() + timeout, .then = answered},
               .topic = topic != NULL ? uk_slice_text(topic) : uk_slice_of(NULL, 0)},
     .probe = {.begun = uk_clock_monotonic()}};
-  uk_kafka_topics_ask(kafka_parts.topics, &question->query);
+  uk_kafka_topics_ask(kafka_parts.topics, &pending->query);
 }
 
 static enum uk_error look(const char *topic, int32_t *partitions)
 {
-  struct question question;
-  ask(&question, topic, PATIENCE);
-  kafka_probe_await(&question.probe);
-  *partitions = question.query.partitions;
-  return uk_kafka_error(question.query.query.code);
+  struct pending pending;
+  ask(&pending, topic, PATIENCE);
+  kafka_probe_await(&pending.probe);
+  *partitions = pending.query.partitions;
+  return uk_kafka_error(pending.query.query.code);
 }
 
 static int32_t known(const char *topic)
@@ -107,16 +107,16 @@ static void many_ask_at_once(void)
 {
   enum { MANY = 500 };
   const char *topics[] = {kafka_parts_topic(1), kafka_parts_topic(2)};
-  struct question *questions = calloc(MANY, sizeof *questions);
-  REQUIRE(questions != NULL);
+  struct pending *all = calloc(MANY, sizeof *all);
+  REQUIRE(all != NULL);
   for (int i = 0; i < MANY; i++)
-    ask(&questions[i], topics[i % 2], PATIENCE);
+    ask(&all[i], topics[i % 2], PATIENCE);
   for (int i = 0; i < MANY; i++) {
-    kafka_probe_await(&questions[i].probe);
-    CHECK_EQ_INT(uk_kafka_error(questions[i].query.query.code), UK_OK);
-    CHECK_EQ_INT(questions[i].query.partitions, 1 + i % 2);
+    kafka_probe_await(&all[i].probe);
+    CHECK_EQ_INT(uk_kafka_error(all[i].query.query.code), UK_OK);
+    CHECK_EQ_INT(all[i].query.partitions, 1 + i % 2);
   }
-  free(questions);
+  free(all);
 }
 
 struct listing {
@@ -234,16 +234,16 @@ static void silence_does_not_count_as_absence_at_once(void)
 {
   const char *topic = kafka_parts_topic(1);
   char detail[UK_MESSAGE_SIZE];
-  struct question question;
+  struct pending pending;
   rd_kafka_mock_broker_set_rtt(kafka_parts.cluster, -1, 2300);
-  ask(&question, topic, PATIENCE);
+  ask(&pending, topic, PATIENCE);
   int64_t end = uk_clock_monotonic() + 2500; /* longer than one query */
   while (uk_clock_monotonic() < end) {
     CHECK_EQ_INT(uk_kafka_topics_health(kafka_parts.topics, detail, sizeof detail), UK_OK);
     usleep(50000);
   }
   rd_kafka_mock_broker_set_rtt(kafka_parts.cluster, -1, 0);
-  kafka_probe_await(&question.probe);
+  kafka_probe_await(&pending.probe);
   int32_t partitions;
   end = uk_clock_monotonic() + PATIENCE;
   while (look(topic, &partitions) != UK_OK && uk_clock_monotonic() < end)
@@ -254,11 +254,11 @@ static void silence_does_not_count_as_absence_at_once(void)
 /* The last case: no query follows. */
 static void a_stop_answers_waiting_queries(void)
 {
-  struct question question;
+  struct pending pending;
   uk_kafka_topics_stop(kafka_parts.topics);
-  ask(&question, kafka_parts_topic(1), PATIENCE);
-  kafka_probe_await(&question.probe);
-  CHECK_EQ_INT(uk_kafka_error(question.query.query.code), UK_E_UNAVAILABLE);
+  ask(&pending, kafka_parts_topic(1), PATIENCE);
+  kafka_probe_await(&pending.probe);
+  CHECK_EQ_INT(uk_kafka_error(pending.query.query.code), UK_E_UNAVAILABLE);
 }
 
 int main(void)
