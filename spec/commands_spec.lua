@@ -1,4 +1,4 @@
--- Each command, run in this process: what it asks of the client or the server, what it writes, and
+-- Each command, run in this process: its calls of the client or the server, what it writes, and
 -- its exit status. The functions that use the network are replaced. For the command as a program
 -- see command_spec.lua.
 

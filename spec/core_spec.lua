@@ -1,6 +1,6 @@
 -- for: core.c, arguments.c, build.c, build_consume.c, build_produce.c, build_read.c, build_topic.c,
 -- calls.c, clock_lua.c, compat.c, failure.c, options.c, retry_lua.c. The module upstash.kafka.core:
--- what each call sends, what it makes of a response, and what it refuses.
+-- what each call sends, what it returns for a response, and what it refuses.
 
 local exact = math.type ~= nil -- 64-bit integers, 5.3 and later
 local unpack = table.unpack or unpack -- luacheck: compat

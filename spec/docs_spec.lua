@@ -25,8 +25,7 @@ describe("F5: docs", function()
   -- Loops and producers are pages about a client that the reader has.
   local CLIENT = 'local kafka = require "upstash.kafka"\nlocal client = kafka.new()\n'
 
-  -- The client that the page makes reaches the test's server; its folder of messages is the test's
-  -- too.
+  -- The client that the page creates calls the test's server; the data folder is the test's too.
   local function script_of(text, examples)
     local parts = { text:find('require "upstash.kafka', 1, true) and "" or CLIENT }
     for _, example in ipairs(examples) do parts[#parts + 1] = 'io.write "\\1\\n"\n' .. example.text end

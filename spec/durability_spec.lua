@@ -120,7 +120,7 @@ describe("durability", function()
     local kept = history.kept(client, TOPICS)
     local problems, counts = history.check_producers(kept, history.read_all(paths.produce))
     assert.same({}, problems)
-    assert.equal(0, counts.unknown_stored) -- what was stored was said to be
+    assert.equal(0, counts.unknown_stored) -- every stored message was acknowledged
     assert.same({}, (history.check_consumers(kept, history.read_all(paths.consume))))
   end)
 

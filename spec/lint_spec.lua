@@ -134,7 +134,7 @@ describe("lint: docs", function()
     assert.equal(expected == "" and 0 or 1, status)
   end
 
-  -- {path, what stands there, what is put in its place, what the check prints}
+  -- {path, a text in it, the replacement, what the check prints}
   local faults = {
     { "docs/loops.md", "](client.md)", "](clients.md)", "docs/loops.md: clients.md leads to no file" },
     { "docs/loops.md", "](client.md#how-calls-fail)", "](client.md#how-calls-work)",

@@ -117,7 +117,7 @@ local function runs(method, options, script, most)
     local done, message = state:close()
     note("closed " .. tostring(done) .. (message and " " .. message or ""))
   end
-  assert.is_nil(step(state)) -- the end stays the end, and asks nothing
+  assert.is_nil(step(state)) -- an ended loop stays ended, and sends nothing
   assert.is_true(state:close())
   client:close()
   assert.same(expected, trace)
@@ -382,7 +382,7 @@ describe("a loop, call by call,", function()
       script[#script + 1] = { "> t/0/" .. offset }
       script[#script + 1] = { commits(position(offset + 1)), true }
     end
-    script[#script + 1] = { asks(1000, 2), {} } -- an empty one says nothing
+    script[#script + 1] = { asks(1000, 2), {} } -- an empty response shows nothing
     for offset = 8, 15 do
       script[#script + 1] = { asks(1000, 2), at(offset) }
       script[#script + 1] = { "> t/0/" .. offset }
@@ -572,7 +572,7 @@ describe("a loop, call by call,", function()
       })
     end)
 
-    -- from, to, limit, max_messages, what is asked for
+    -- from, to, limit, max_messages, what the fetch asks for
     for _, row in ipairs { { 0, 999, nil, nil, 999 }, { 0, 1000, nil, nil, nil }, { 0, 1001, nil, nil, nil },
       { 5, 9, nil, 4, 4 }, { 5, 9, nil, 3, 3 }, { 5, 8, nil, 4, 3 }, { 5, 9, 2, 3, 2 }, { 5, 9, 4, 3, 3 },
       { 5, nil, 999, nil, 999 }, { 5, nil, 1000, nil, nil } } do

@@ -392,7 +392,7 @@ describe("in nginx, a producer", function()
       } }
     ]]
 
-    -- Sends 1,000 messages to a server that starts later. Returns what became of them, and what is
+    -- Sends 1,000 messages to a server that starts later. Returns their outcomes, and what is
     -- stored.
     local function fill(overflow)
       local port = free_port()

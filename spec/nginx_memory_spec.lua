@@ -21,8 +21,8 @@ local MILLIONS = 2000000
 local HOUR = 3600 * 500 -- messages of an hour, at 500 in a second
 local RETRIES = 360 -- of an hour, 10 s apart
 
--- What the worker may take more than before its first message: the queue, two batches as records
--- and as JSON, and what libcurl, LuaJIT's garbage and malloc take besides.
+-- What the worker may use beyond its memory before the first message: the queue, two batches as
+-- records and as JSON, and what libcurl, LuaJIT's garbage and malloc take besides.
 local ALLOWANCE = 8 * MIB
 local BOUND = QUEUE + 2 * 5 * BATCH + ALLOWANCE
 -- And once it is warm: less than three bytes for each message.
@@ -84,7 +84,7 @@ describe("in nginx, the memory of a worker", function()
     return require("cjson").decode(nginx:get("/stats?name=" .. name).body)
   end
 
-  -- Returns the most memory that the worker used meanwhile.
+  -- Returns the most memory that the worker used.
   local function run(name, count, once)
     local pending = nginx:begin(("/run?name=%s&count=%d%s"):format(name, count, once and "&once=1" or ""))
     local most = 0
@@ -122,8 +122,7 @@ describe("in nginx, the memory of a worker", function()
     server:stop()
   end)
 
-  -- A server that is not there for an hour, as far as the worker can tell by its messages; then it
-  -- is.
+  -- A server that is down for an hour, measured in messages of the worker, and then comes back.
   for name, how in pairs { refuses = "refuses", drops = "drops the oldest of", expires = "gives up after a while" } do
     it("stays flat over an hour's messages that it " .. how .. ", and all are counted", function()
       local port = free_port()

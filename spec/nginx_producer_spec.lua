@@ -392,8 +392,8 @@ describe("in nginx, a producer under load", function()
     local said = counts()
     assert.same({ sent = requests * 100, refused = 0 }, said)
     shell.eventually(60, function() return distinct(client, "load") == said.sent end)
-    -- What the server had stored and not acknowledged when it was killed is there twice: a batch of
-    -- each worker.
+    -- Messages that the server had stored but not acknowledged when it was killed are stored twice:
+    -- one batch of each worker.
     local twice = stored(client, "load") - said.sent
     assert.is_true(twice >= 0 and twice <= 2 * 10000, twice)
     assert.is_true(during < 128 + 64, during)

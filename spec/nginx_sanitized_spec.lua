@@ -65,9 +65,9 @@ local LOCATIONS = [[
 local REQUESTS = 12 -- of each kind between two reloads
 local STORED = 3 * REQUESTS -- of their messages
 
--- The reports in a text about the module, and all those that are no leaks. What nginx and LuaJIT
--- leave behind at their end is not ours: a leak counts when core.so or its source, or libcurl,
--- which it alone uses, stands in its stack.
+-- The reports in a text about the module, and all those that are not leaks. Leaks of nginx and
+-- LuaJIT at their exit do not count: a leak counts if its stack contains core.so or its source, or
+-- libcurl, which only core.so uses.
 local function reports(text)
   local found = {}
   for block in (text .. "\n\n"):gmatch "(.-)\n\n+" do
@@ -143,9 +143,9 @@ describe("in nginx, under sanitizers,", function()
     assert.equal(50 * STORED, stored())
   end)
 
-  -- A worker has a copy of what the master's thread was at, and none of the thread: only the master
-  -- can be clean. The thread is at rest by the fork, for ASan's allocator does not survive one amid
-  -- an allocation.
+  -- A worker has a copy of the memory of the master's thread, but not the thread, so only the
+  -- master can be free of leaks. The thread is idle at the fork, because ASan's allocator does not
+  -- survive a fork during an allocation.
   it("reloads leak nothing in a master that sends", function()
     local found = reload(5, [[
       assert(producer:send(nil, "init"))

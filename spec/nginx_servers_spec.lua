@@ -24,8 +24,8 @@ local APPENDS = {
   { "GET", "/webhook?topic=t&user=u&pass=p" }, { "POST", "/webhook?topic=t", "v" },
 }
 
--- What appends, to the topic t, and what: nginx takes each path for another one when it chooses a
--- location.
+-- Paths that append to the topic t, and what they append: nginx chooses the location by a different
+-- path.
 local DOTTED = {
   ["..%2F..%2Fx"] = "../../x",
   ["%2e%2e%2f%2e%2e%2ffoo"] = "../../foo",

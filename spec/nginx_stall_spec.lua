@@ -46,7 +46,8 @@ local SLOW = [[
 describe("in nginx, while the server", function()
   teardown(support.stop_all)
 
-  -- Makes calls of both kinds and probes meanwhile. Returns the outcomes of the calls, as a set.
+  -- Makes calls of both kinds and probes while they wait. Returns the outcomes of the calls, as a
+  -- set.
   local function probe(url, timeout)
     local nginx = support.start { locations = LOCATIONS, values = { server = url, timeout = timeout } }
     local pending = {}

@@ -346,6 +346,6 @@ describe("in nginx, TLS", function()
     local mute = canned.start { "accept", "gone" }
     local _, _, details = client({ url = "https://localhost:" .. mute.port, connect_timeout = 300 }):topics()
     assert.equal("connect_failed", details.code)
-    assert.same({}, mute:finish()) -- it was the client that went
+    assert.same({}, mute:finish()) -- the client ended the connection
   end)
 end)

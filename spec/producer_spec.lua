@@ -34,7 +34,7 @@ describe("a producer", function()
     return list
   end
 
-  -- A producer with a sender of its own.
+  -- A producer with its own sender.
   local function producer_of(of_client, options)
     local all = { name = support.name "sender", log = false }
     for key, value in pairs(options or {}) do all[key] = value end
@@ -242,7 +242,7 @@ describe("a producer", function()
       producer:close()
       local requests = stub:finish()
       assert.equal(4, #requests)
-      -- libcurl by itself sends again what died with a kept connection
+      -- libcurl itself resends a request that died with a kept connection
       assert.is_true(stats.retried >= 1)
       assert.equal(requests[1], requests[2])
       assert.equal(requests[1], requests[3])

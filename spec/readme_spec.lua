@@ -18,8 +18,8 @@ describe("F5: README", function()
   local readme = folder.read "README.md"
   local place, servers, prelude
 
-  -- A checkout that may be written to: links to what is in this one. make keeps the variables that
-  -- it was given, and nothing else that the make around it has set.
+  -- A writable checkout that links to the files of this one. make keeps the variables on its
+  -- command line, and nothing else from a surrounding make.
   setup(function()
     place, servers = folder.make(), {}
     os.execute(("ln -s '%s'/* '%s/.ci' '%s'"):format(shell.here, shell.here, place))
@@ -39,7 +39,7 @@ cd '%s'
     folder.remove(place)
   end)
 
-  -- On a port of its own; the exports that it prints are pasted, those of the first server.
+  -- On its own port; the exports that are pasted are those of the first server.
   local function serve(command)
     local line = command.line:gsub("127%.0%.0%.1:%d+", "127.0.0.1:0")
     if line == command.line then line = line .. " --listen 127.0.0.1:0" end

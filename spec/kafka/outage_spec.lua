@@ -1,4 +1,5 @@
--- The only broker crashes or falls silent, and comes back: the answers meanwhile, and the recovery.
+-- The only broker crashes or falls silent, and comes back: the answers until then, and the
+-- recovery.
 
 local cjson = require "cjson"
 local http = require "spec.support.http"

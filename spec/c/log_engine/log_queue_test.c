@@ -82,7 +82,7 @@ static const struct {
    {{UK_LOG_COMMIT, "t", UK_OK},
     {UK_LOG_DELETE_TOPIC, "t", UK_OK},
     {UK_LOG_COMMIT, "t", UK_E_NOT_FOUND}}},
-  {"a refused command leaves those beside it alone",
+  {"a refused command does not affect the others",
    1,
    {{UK_LOG_PRODUCE, "t", UK_OK},
     {UK_LOG_PRODUCE, "none", UK_E_NOT_FOUND},
