@@ -7,7 +7,7 @@
 #include "server/http/http_private.h"
 #include "server/http/http_refusal.h"
 
-enum { TURNS_MAX = 16, ANSWER_SIZE = 1024 };
+enum { ITERATIONS_MAX = 16, ANSWER_SIZE = 1024 };
 static const char malformed[] = "GET / HTTP/9.9\r\n\r\n";
 
 /* A daemon without a listening socket or a thread; it works only inside MHD_run. Without
@@ -28,7 +28,7 @@ static void serve(struct MHD_Daemon *daemon, int served, int client)
   if (MHD_add_connection(daemon, served, (const struct sockaddr *)&nowhere, sizeof nowhere) !=
       MHD_YES)
     return;
-  for (int i = 0; i < TURNS_MAX && recv(client, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0; i++)
+  for (int i = 0; i < ITERATIONS_MAX && recv(client, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0; i++)
     MHD_run(daemon);
 }
 

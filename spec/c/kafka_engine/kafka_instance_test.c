@@ -3051,6 +3051,14 @@ static void less_than_a_lease(void)
   fake_pass(LEASE - 1);
 }
 
+static void a_takeover_close(void)
+{
+  fake.groups->closing = true;
+  uk_kafka_groups_drain(fake.groups);
+  fake_settle();
+  fake_pass(2000);
+}
+
 static void its_deadline(void)
 {
   fake_pass(TIMEOUT + UK_SESSION_TIMEOUT);
@@ -3066,11 +3074,13 @@ static const struct {
   {takeover_commits, UK_KAFKA_TAKEOVER_INQUIRING, owner_is_nobody, UK_KAFKA_TAKEOVER_ENDED},
   {takeover_commits, UK_KAFKA_TAKEOVER_INQUIRING, owner_is_unknown, UK_KAFKA_TAKEOVER_ENDED},
   {takeover_commits, UK_KAFKA_TAKEOVER_INQUIRING, a_drain, UK_KAFKA_TAKEOVER_INQUIRING},
+  {takeover_commits, UK_KAFKA_TAKEOVER_INQUIRING, a_takeover_close, UK_KAFKA_TAKEOVER_ENDED},
   {takeover_joins, UK_KAFKA_TAKEOVER_JOINING, partitions, UK_KAFKA_TAKEOVER_COMMITTING},
   {takeover_joins, UK_KAFKA_TAKEOVER_JOINING, no_partitions, UK_KAFKA_TAKEOVER_COMMITTING},
   {takeover_joins, UK_KAFKA_TAKEOVER_JOINING, forbidden, UK_KAFKA_TAKEOVER_ENDED},
   {takeover_joins, UK_KAFKA_TAKEOVER_JOINING, trouble_that_passes, UK_KAFKA_TAKEOVER_JOINING},
   {takeover_joins, UK_KAFKA_TAKEOVER_JOINING, its_deadline, UK_KAFKA_TAKEOVER_ENDED},
+  {takeover_joins, UK_KAFKA_TAKEOVER_JOINING, a_takeover_close, UK_KAFKA_TAKEOVER_ENDED},
   {takeover_joins_to_commit, UK_KAFKA_TAKEOVER_JOINING, forbidden, UK_KAFKA_TAKEOVER_ENDED},
   {takeover_commits_as_member, UK_KAFKA_TAKEOVER_COMMITTING, answered_commits,
    UK_KAFKA_TAKEOVER_ENDED},
@@ -3080,6 +3090,7 @@ static const struct {
    UK_KAFKA_TAKEOVER_COMMITTING},
   {takeover_is_member, UK_KAFKA_TAKEOVER_COMMITTING, a_lease, UK_KAFKA_TAKEOVER_LEAVING},
   {takeover_is_member, UK_KAFKA_TAKEOVER_COMMITTING, revocation, UK_KAFKA_TAKEOVER_COMMITTING},
+  {takeover_is_member, UK_KAFKA_TAKEOVER_COMMITTING, a_takeover_close, UK_KAFKA_TAKEOVER_ENDED},
   {takeover_leaves, UK_KAFKA_TAKEOVER_LEAVING, confirmation_of_the_group, UK_KAFKA_TAKEOVER_ENDED},
   {takeover_leaves, UK_KAFKA_TAKEOVER_LEAVING, five_seconds, UK_KAFKA_TAKEOVER_ENDED},
   {takeover_leaves, UK_KAFKA_TAKEOVER_LEAVING, partitions, UK_KAFKA_TAKEOVER_LEAVING},

@@ -1,7 +1,13 @@
 /* kafka_takeover: takes an instance over from another server, for a commit or a deletion alone.
  *
- *   INQUIRING --another server has it--> JOINING --joined--> COMMITTING --> ENDED
- *                                            a deletion waits: COMMITTING --> LEAVING --> ENDED
+ *   from                     when                                              to
+ *   INQUIRING                another server has the instance                   JOINING
+ *   INQUIRING                no server has it, or the coordinator is silent    ENDED
+ *   JOINING                  the group lets the member in                      COMMITTING
+ *   COMMITTING               all commits are answered, and a deletion waits    LEAVING
+ *   JOINING, COMMITTING      no request is left; a third server takes over     ENDED
+ *   INQUIRING to COMMITTING  the server closes                                 ENDED
+ *   LEAVING                  the group confirms that it has left, or is late   ENDED
  *
  * It joins the group under the instance's name, which fences the other server, and reads no
  * records. When it has nothing left to do it ends without leaving the group: the next request
