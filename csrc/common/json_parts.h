@@ -26,11 +26,11 @@ static inline char *uk_json_fail(struct uk_json_reader *reader, const char *at,
   return NULL;
 }
 
-/* Reads the rest of a string: `start` is behind its opening quote, `at` at its first byte that is
- * not plain. Returns the byte behind the closing quote, or NULL after uk_json_fail. */
+/* Reads the rest of a string: `start` is after its opening quote, `at` at its first byte that is
+ * not plain. Returns the byte after the closing quote, or NULL after uk_json_fail. */
 char *uk_json_read_string(struct uk_json_reader *reader, char *start, char *at);
 
-/* Reads a number from its first byte, a digit or '-'. Returns the byte behind it and sets `event`,
+/* Reads a number from its first byte, a digit or '-'. Returns the byte after it and sets `event`,
  * or returns NULL after uk_json_fail. */
 char *uk_json_read_number(struct uk_json_reader *reader, char *at, enum uk_json_event *event);
 

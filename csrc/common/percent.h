@@ -14,7 +14,7 @@ void uk_percent_encode(struct uk_buffer *buffer, struct uk_slice bytes);
  * digits. */
 bool uk_percent_decode(char *data, size_t *length);
 
-/* The same for a name or value of a query, as written by forms: '+' becomes a blank. */
+/* The same for a name or value of a query, as written by forms: '+' becomes a space. */
 bool uk_percent_decode_query(char *data, size_t *length);
 
 #endif

@@ -76,7 +76,7 @@ void uk_sender_stats(struct uk_sender *sender, struct uk_sender_stats *stats);
 enum uk_error uk_sender_send(struct uk_sender *sender, const struct uk_message *message,
                              struct uk_slice headers);
 
-/* Asks the thread to send everything in the queue without lingering. Returns a mark behind the last
+/* Asks the thread to send everything in the queue without lingering. Returns a mark after the last
  * message sent so far. */
 uint64_t uk_sender_flush_start(struct uk_sender *sender);
 /* True when every message before the mark is delivered or given up. */

@@ -2,7 +2,7 @@
  *
  * A batch holds its records and writes a window of them as a request: all pending ones, or fewer
  * after the server refused a larger window. The window halves until the bad message is alone in it,
- * and grows again behind that message. So one bad message costs a few small requests, and the order
+ * and grows again after that message. So one bad message costs a few small requests, and the order
  * is kept. A window that is sent again is the same bytes under the same Idempotency-Key.
  *
  * A message of a batch is pending until it is resolved: delivered, or given up. */

@@ -1,4 +1,4 @@
-/* sender_record: a message as a sender keeps it: a header, and behind it the bytes of topic, key,
+/* sender_record: a message as a sender keeps it: a header, followed by the bytes of topic, key,
  * value and headers. One piece of memory, which is copied from the queue to a batch unchanged. */
 #ifndef UK_SENDER_RECORD_H
 #define UK_SENDER_RECORD_H

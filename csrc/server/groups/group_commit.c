@@ -15,7 +15,7 @@ static bool is_committable(const struct uk_progress *progress)
   return progress->committable;
 }
 
-/* The names are copied behind the offsets: a topic may be freed before the log reads them. */
+/* The names are copied after the offsets: a topic may be freed before the log reads them. */
 struct measure {
   size_t offsets;
   size_t bytes;

@@ -84,7 +84,7 @@ struct uk_group_instance {
   struct uk_group_partition *cursor; /* the ring of its partitions, at the next one to read */
   size_t owned;                      /* partitions in the ring */
   size_t leaving;                    /* of these, the ones with another target */
-  struct uk_list requests;           /* the first one is served, the others wait behind it */
+  struct uk_list requests;           /* the first one is served, the others wait for it */
   enum uk_group_activity activity;
   struct uk_link to_read; /* uk_groups.to_read */
   struct uk_list deletes; /* operations that came while it was READING */

@@ -29,7 +29,7 @@ enum uk_error uk_log_open(struct uk_log **log, const struct uk_log_options *opti
  * reads still work. */
 void uk_log_finish(struct uk_log *log);
 
-/* Finishes and frees the log. Precondition: nobody is reading. NULL is allowed. */
+/* Finishes and frees the log. Precondition: no read is running. NULL is allowed. */
 void uk_log_close(struct uk_log *log);
 
 /* The writer's commands. The operation inside has the outcome. Uses its `link` and

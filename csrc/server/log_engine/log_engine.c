@@ -173,7 +173,7 @@ static enum uk_error groups_read(void *context, struct uk_slice topic, int32_t p
                      next, full);
 }
 
-/* A commit by groups on its way through the writer; the names are copied behind the offsets. */
+/* A commit by groups on its way through the writer; the names are copied after the offsets. */
 struct groups_commit {
   struct uk_log_commit command;
   void (*then)(void *argument, enum uk_error error, const char *message);

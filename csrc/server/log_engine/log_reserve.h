@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* Opens the file (made with mode 0600 when missing) and reserves what the disk has. Returns a file
+/* Opens the file (created with mode 0600 if missing) and reserves what the disk has. Returns a file
  * descriptor for the calls below and for close, or -1, with which they do nothing. */
 int uk_log_reserve_open(const char *directory, size_t bytes);
 

@@ -11,7 +11,7 @@ struct uk_kafka_assigned_partition {
   struct uk_kafka_name topic;
   int32_t number;
   bool assigned; /* false: revoked by the last rebalance; the next one may give it back */
-  bool ended;    /* its broker last reported that nothing lies behind the position */
+  bool ended;    /* its broker last reported that nothing follows the position */
   struct uk_progress progress;
 };
 

@@ -1,6 +1,6 @@
 /* kafka_commits: a member's commits, for requests and by auto-commit.
  *
- * At most one commit is under way: after an outage librdkafka may resend a commit behind a later
+ * At most one commit is under way: after an outage librdkafka may resend a commit after a later
  * one. */
 #ifndef UK_KAFKA_COMMITS_H
 #define UK_KAFKA_COMMITS_H

@@ -34,7 +34,7 @@ int64_t uk_kafka_group_member_next_run(const struct uk_kafka_group_member *membe
 
 /* Begins to leave the group. What was delivered is committed first. */
 void uk_kafka_group_member_leave(struct uk_kafka_group_member *member, int64_t now);
-/* Goes on leaving. True: it is over, deletions are answered, and the member has to end. */
+/* Continues leaving. True: it is over, deletions are answered, and the member has to end. */
 bool uk_kafka_group_member_leave_on(struct uk_kafka_group_member *member, int64_t now);
 
 /* Checks whether the server drains or closes. When it closes, commits what was delivered once

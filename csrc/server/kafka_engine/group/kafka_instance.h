@@ -27,7 +27,7 @@
 
 enum uk_kafka_instance_state {
   UK_KAFKA_INQUIRING, /* the coordinator is asked who has the instance */
-  UK_KAFKA_JOINING,   /* the group lets the instance in */
+  UK_KAFKA_JOINING,   /* the group admits the instance */
   UK_KAFKA_HANDOVER,  /* reads how far the client is in the partitions that it was given */
   UK_KAFKA_SERVING,
   UK_KAFKA_STOPPING, /* the server closes: commits for the last time, and stays a member */

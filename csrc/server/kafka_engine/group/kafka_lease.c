@@ -113,7 +113,7 @@ enum uk_kafka_owner uk_kafka_lease_owner(struct uk_kafka_group_member *member, i
 
 void uk_kafka_lease_joined(struct uk_kafka_group_member *member, bool first)
 {
-  int64_t now = uk_clock_monotonic(); /* not before the group let the member in */
+  int64_t now = uk_clock_monotonic(); /* not before the group admitted the member */
   if (first && member->lease.taken_over)
     member->lease.quiet_until = now + UK_KAFKA_LEASE;
   member->lease.ask_at = now;

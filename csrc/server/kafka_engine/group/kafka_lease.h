@@ -14,7 +14,7 @@ enum { UK_KAFKA_LEASE = 100 }; /* milliseconds */
 /* Asks the coordinator, unless a query is pending or the last one is less than a lease old. */
 void uk_kafka_lease_ask(struct uk_kafka_group_member *member, int64_t now);
 
-/* Who has the instance before this server joins. */
+/* The owner of the instance before this server joins. */
 enum uk_kafka_owner {
   UK_KAFKA_OWNER_AWAITED, /* the coordinator is asked, and has not answered */
   UK_KAFKA_OWNER_NOBODY,

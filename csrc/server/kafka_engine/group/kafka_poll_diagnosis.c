@@ -10,7 +10,7 @@ enum {
   /* Milliseconds in which a broker reports records or the end of a partition; besides, twice the
    * time that it waits for records: a request for other partitions may be under way. */
   SILENCE = 2000,
-  JOIN_TIME = 5000,    /* milliseconds in which a group lets a member in */
+  JOIN_TIME = 5000,    /* milliseconds in which a group admits a member */
   REFRESH = 1000,      /* milliseconds between two queries about the topics */
   QUERY_TIMEOUT = 500, /* milliseconds in which a group's coordinator answers */
 };
@@ -59,7 +59,7 @@ static bool is_outside(const struct uk_kafka_group_member *member, int64_t now)
   return member->handle == NULL || uk_kafka_member_id(member->handle, id, sizeof id)[0] == '\0';
 }
 
-/* Either the group takes long to let the member in, or it has no coordinator. A query to the
+/* Either the group takes long to admit the member, or it has no coordinator. A query to the
  * coordinator shows which. */
 struct coordinator_query {
   struct uk_committed committed;

@@ -183,7 +183,7 @@ static bool inquire(struct uk_kafka_takeover *takeover, int64_t now)
   return more;
 }
 
-/* The requests may expire before the group lets the member in. */
+/* The requests may expire before the group admits the member. */
 static bool join(struct uk_kafka_takeover *takeover, int64_t now)
 {
   refuse_empty_commits(&takeover->member);

@@ -19,7 +19,7 @@
 
 enum uk_kafka_takeover_state {
   UK_KAFKA_TAKEOVER_INQUIRING,  /* the coordinator is asked who has the instance */
-  UK_KAFKA_TAKEOVER_JOINING,    /* the group lets the member in */
+  UK_KAFKA_TAKEOVER_JOINING,    /* the group admits the member */
   UK_KAFKA_TAKEOVER_COMMITTING, /* it is a member, and commits what requests ask for */
   UK_KAFKA_TAKEOVER_LEAVING,    /* for deletions, when all commits are answered */
   UK_KAFKA_TAKEOVER_ENDED

@@ -78,7 +78,7 @@ static bool is_open(rd_kafka_resp_err_t code)
   return code > 0 && uk_kafka_error(code) == UK_E_GATEWAY_TIMEOUT;
 }
 
-/* Decides between "try again" and "nobody knows" by whether the failed record may have been
+/* Decides between "retry" and "unknown" by whether the failed record may have been
  * stored. */
 static void fail(struct uk_record *record, rd_kafka_resp_err_t code, bool maybe_stored)
 {

@@ -50,12 +50,12 @@ void uk_kafka_task_wake(struct uk_kafka_task *task);
  * is woken. */
 void uk_kafka_task_at(struct uk_kafka_task *task, int64_t time);
 
-/* From `run`: this run is the last one. Precondition: nobody wakes the task any more. `free` is
+/* From `run`: this run is the last one. Precondition: the task is never woken again. `free` is
  * called when `run` returns. */
 void uk_kafka_task_end(struct uk_kafka_task *task);
 
 /* Runs the task once more, as its last run, and returns when it has ended. Not from a thread of the
- * executor. Precondition: nobody else wakes the task any more; its `free` is NULL. */
+ * executor. Precondition: no other thread wakes the task any more; its `free` is NULL. */
 void uk_kafka_task_join(struct uk_kafka_task *task);
 
 /* From `run`: true in the run that uk_kafka_task_join waits for. */

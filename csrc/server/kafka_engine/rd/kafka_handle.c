@@ -19,7 +19,7 @@ rd_kafka_t *uk_kafka_handle_new(const struct uk_kafka_settings *settings, int wa
     rd_kafka_conf_destroy(conf);
     return NULL;
   }
-  /* Nobody polls the handle itself; OAuth tokens arrive by these callbacks. */
+  /* The handle itself is never polled; OAuth tokens arrive by these callbacks. */
   rd_kafka_error_destroy(rd_kafka_sasl_background_callbacks_enable(handle));
   return handle;
 }

@@ -35,7 +35,7 @@ void uk_kafka_late_answer_arrive(struct uk_kafka_late_answer *answer);
 struct uk_kafka_late_answer *uk_kafka_late_answer_take(struct uk_kafka_late_answer **slot);
 void uk_kafka_late_answer_release(struct uk_kafka_late_answer *answer);
 
-/* Stops waiting: the answer wakes nobody. The slot is then NULL. */
+/* Stops waiting: the answer wakes no task. The slot is then NULL. */
 void uk_kafka_late_answer_drop(struct uk_kafka_late_answer **slot);
 
 #endif

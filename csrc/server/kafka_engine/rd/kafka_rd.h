@@ -18,7 +18,7 @@ const char *uk_kafka_reason(rd_kafka_resp_err_t code, const char *text);
  * "t" partition 3. */
 void uk_kafka_fail(struct uk_operation *operation, rd_kafka_resp_err_t code, const char *what);
 
-/* The same for a request that changes something and was sent. If nobody knows whether a broker
+/* The same for a request that changes something and was sent. If it is unknown whether a broker
  * carried it out, the error is GATEWAY_TIMEOUT, and the message says so. */
 enum uk_error uk_kafka_error_of_change(rd_kafka_resp_err_t code);
 void uk_kafka_fail_change(struct uk_operation *operation, rd_kafka_resp_err_t code,
