@@ -1,7 +1,7 @@
 /* sender_registry: the senders of this process, one for each combination of settings and options.
  *
  * Callers with the same settings and options share a sender; each holds a reference. A sender
- * without references empties its queue, stays for UK_SENDER_IDLE milliseconds in case somebody asks
+ * without references empties its queue, stays for UK_SENDER_IDLE milliseconds in case a caller asks
  * for it again, and ends. So a Lua state that lives for one request neither starts a thread nor
  * waits for one.
  *

@@ -86,7 +86,7 @@ static bool settings_valid(struct uk_create_topic *command)
   else if (command->has_retention_bytes && command->retention_bytes < UK_LOG_KEEP_FOR_EVER)
     wrong = "retention_bytes";
   if (wrong != NULL)
-    uk_operation_fail(&command->operation, UK_E_BAD_REQUEST, "%s is below -1 (keep for ever)",
+    uk_operation_fail(&command->operation, UK_E_BAD_REQUEST, "%s is below -1 (keep forever)",
                       wrong);
   return command->operation.error == UK_OK;
 }

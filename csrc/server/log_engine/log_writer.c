@@ -106,7 +106,7 @@ static enum uk_log_status probe_in_reserve(struct uk_log *log)
   return uk_log_store_close_reserve(log->store) == UK_LOG_OK ? status : UK_LOG_FAILED;
 }
 
-/* After a failed sync nobody knows what is on the disk, and a repeated sync may succeed without
+/* After a failed sync it is unknown what is on the disk, and a repeated sync may succeed without
  * having written. So the environment is opened again, the log is loaded from it (the failed commit
  * may have come through), and a commit must pass before the log counts as healthy. */
 static bool recover(struct uk_log *log)

@@ -138,7 +138,7 @@ static void consumers(struct uk_engine *engine, struct uk_consumers *operation)
   end(&operation->operation);
 }
 
-static int told; /* how often the engine learned the outcome of a delivery */
+static int reports; /* how often the engine learned the outcome of a delivery */
 static bool told_whole;
 static uint64_t told_delivery;
 
@@ -150,7 +150,7 @@ static void response_finished(struct uk_engine *engine, struct uk_slice group,
   CHECK_EQ_SLICE(instance, "i");
   told_delivery = number;
   told_whole = complete;
-  told++;
+  reports++;
 }
 
 static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)
@@ -180,7 +180,7 @@ static const struct uk_engine_methods methods = {
 static void begin(void)
 {
   calls = 0;
-  told = 0;
+  reports = 0;
   outcome = UK_OK;
   reason = NULL;
   breaks_reply = false;
@@ -629,17 +629,17 @@ static void reports_the_outcome_of_a_delivery(void)
   CHECK_EQ_INT(answer.status, 200);
   delivery = 8;
   breaks_reply = true;
-  CHECK_EQ_INT(told, 1);
+  CHECK_EQ_INT(reports, 1);
   CHECK(told_whole && told_delivery == 7);
   consume_with(NULL, NULL);
   CHECK_EQ_INT(answer.status, 503);
-  CHECK_EQ_INT(told, 2);
+  CHECK_EQ_INT(reports, 2);
   CHECK(!told_whole && told_delivery == 8);
   delivery = 9;
   breaks_reply = false;
   rig.is_cut_off = true;
   consume_with(NULL, NULL);
-  CHECK_EQ_INT(told, 3);
+  CHECK_EQ_INT(reports, 3);
   CHECK(!told_whole && told_delivery == 9);
   api_rig_close(&rig);
 }

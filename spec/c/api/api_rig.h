@@ -11,7 +11,7 @@ struct api_rig {
   struct uk_server server;
   struct uk_engine engine;
   const char *header, *header_value; /* an extra header of every request, or NULL */
-  bool is_client_gone, is_cut_off;   /* what handlers are told about the client and the response */
+  bool is_client_gone, is_cut_off;   /* what handlers learn about the client and the response */
 };
 
 struct api_answer {

@@ -211,7 +211,7 @@ static void misses_no_record(void)
         in_store = offset;
       else
         uk_progress_refused(&progress);
-    } else if (what == 10) { /* the owner dies, or lets go after its last commit */
+    } else if (what == 10) { /* the owner dies, or releases the partition after its last commit */
       uk_progress_start(&progress, in_store);
       in_answer = in_store;
     }

@@ -141,7 +141,7 @@ static void check_may_be_done(const struct request *request, bool may)
 
 /* Instances in a known state. */
 
-/* A consume for an instance that nobody has. It has joined, holds both partitions, and the
+/* A consume for an instance without an owner. It has joined, holds both partitions, and the
  * coordinator has confirmed it. */
 static void serve(struct request *request)
 {
@@ -332,7 +332,7 @@ static void a_cluster_that_cannot_tell_is_not_asked_again(void)
   FAKE_DID("ask subscribe(t) assign(t/0@?)");
 }
 
-/* Without a consume nobody needs the answer. */
+/* Without a consume the answer is not needed. */
 static void nobody_asks_while_nobody_waits(void)
 {
   static struct request request;
@@ -1333,7 +1333,7 @@ static void a_handle_that_cannot_be_made_ends_all_requests(void)
   CHECK_EQ_INT(fake.groups->count, 0);
 }
 
-/* The cluster may answer when nobody waits for it any more. */
+/* The cluster may answer when no request waits for it any more. */
 static void an_answer_may_come_after_the_end(void)
 {
   static struct request request;

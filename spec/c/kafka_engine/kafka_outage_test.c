@@ -206,14 +206,14 @@ static void row_holds(void)
   const struct row *row = &rows[judged];
   const struct result *result = &results[judged];
   int status = result->met.status;
-  bool told =
+  bool has_timeout =
     strstr(row->endpoint->path, "$M") != NULL || strstr(row->endpoint->body, "$M") != NULL;
   REQUIRE(result->prepared);
   if (!CHECK(row->asks_nobody ? status == 200 : status == 503 || status == 504))
     fprintf(stderr, "  %d %s\n", status, result->met.text);
   CHECK((result->met.retry_after > 0) == (status == 503));
   CHECK(!result->hidden);
-  if (!CHECK(result->slowest < (told ? TIMEOUT : OWN_TIMEOUT) + SLACK))
+  if (!CHECK(result->slowest < (has_timeout ? TIMEOUT : OWN_TIMEOUT) + SLACK))
     fprintf(stderr, "  after %lld ms: %s\n", result->slowest, result->met.text);
   if (!CHECK(kafka_is_good(again_of(row), &result->after)))
     fprintf(stderr, "  afterwards %d %s\n", result->after.status, result->after.text);

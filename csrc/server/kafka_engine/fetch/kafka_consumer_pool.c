@@ -121,7 +121,7 @@ static void detach(struct uk_kafka_consumer_pool *pool, struct uk_kafka_session 
   wake_waiters(pool, WOKEN);
 }
 
-/* Opens a handle; the mutex is released meanwhile. NULL, with a text, on failure. */
+/* Opens a handle; the mutex is released while it opens. NULL, with a text, on failure. */
 static struct uk_kafka_pooled_consumer *make_consumer(struct uk_kafka_consumer_pool *pool,
                                                       char *text, size_t size)
 {

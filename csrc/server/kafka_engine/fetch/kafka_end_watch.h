@@ -42,7 +42,7 @@ enum uk_kafka_at {
 struct uk_kafka_end_watch *uk_kafka_end_watch_new(const struct uk_kafka_settings *settings,
                                                   struct uk_kafka_executor *executor,
                                                   struct uk_kafka_reaper *reaper);
-/* Precondition: nobody waits, and the executor runs. The handle goes to the reaper. */
+/* Precondition: there are no waiters, and the executor runs. The handle goes to the reaper. */
 void uk_kafka_end_watch_free(struct uk_kafka_end_watch *watch);
 
 /* Joins, except with PAST and NOWHERE. `end` is where the partition was just seen to end, and is

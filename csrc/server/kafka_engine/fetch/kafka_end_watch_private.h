@@ -16,7 +16,7 @@ enum { UK_KAFKA_END_BUCKETS = 4096 };
 struct uk_kafka_watched_end {
   struct uk_link link;    /* in the bucket, then among the ends that stop */
   struct uk_link fresh;   /* among the ends that are not followed yet */
-  struct uk_link touched; /* among the ends whose new records have woken nobody yet */
+  struct uk_link touched; /* among the ends whose new records have woken no waiter yet */
   uint64_t hash;
   struct uk_kafka_tail_cache tail;
   struct uk_list sleepers;  /* their offsets are past everything that arrived */

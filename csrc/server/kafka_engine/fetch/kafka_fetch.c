@@ -9,7 +9,7 @@ enum { GRACE = 500 }; /* milliseconds after the deadline for answers that need n
 
 /* The check. */
 
-/* Wakes the task under the mutex: another event may run the task to its end meanwhile, and it must
+/* Wakes the task under the mutex: another event may run the task to its end, and it must
  * take the mutex before that. */
 static void answered(struct uk_kafka_fetch *fetch)
 {
