@@ -344,6 +344,23 @@ describe("a producer", function()
     gone:close()
   end)
 
+  local scoped = _VERSION == "Lua 5.4" and it or function() end
+  scoped("is closed when an error leaves its scope, and the error stays the same", function()
+    local topic, held = server:topic(1, 0), nil
+    local function open()
+      held = producer_of(client, { linger = 60000 })
+      assert(held:send(topic, "v"))
+      return held
+    end
+    local run = assert(load([[
+      local open = ...
+      local producer <close> = open()
+      error("mine", 0)]]))
+    assert.same({ false, "mine" }, { pcall(run, open) })
+    assert.error_matches(function() held:send(topic, "late") end, "producer is closed", 1, true)
+    assert.same({ "v" }, values(stored(topic)))
+  end)
+
   describe("with a full queue", function()
     -- Sends up to 1000 messages of 100 bytes, which nobody receives, until one is refused.
     local function fill(options)

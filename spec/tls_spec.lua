@@ -2,6 +2,7 @@
 
 local certificates = require "spec.support.certificates"
 local folder = require "spec.support.folder"
+local http = require "spec.support.http"
 local kafka = require "upstash.kafka"
 local shell = require "spec.support.shell"
 local support = require "spec.support.server"
@@ -99,6 +100,32 @@ describe("TLS", function()
     assert.is_nil(result)
     assert.is_truthy(details.code)
   end)
+
+  -- What is left of the bytes after the TLS alerts that they start with.
+  local function after_alerts(bytes)
+    while #bytes >= 5 and bytes:byte() == 21 do
+      bytes = bytes:sub(6 + bytes:byte(4) * 256 + bytes:byte(5))
+    end
+    return bytes
+  end
+
+  local half_hello = "\22\3\1\2\0\1\0\1\252\3\3" .. ("r"):rep(200) -- the record says 512 bytes
+  local openings = {
+    ["plain HTTP"] = { "GET /topics HTTP/1.1\r\nHost: here\r\n\r\n", false },
+    ["plain HTTP, then the end of the client's side"] = { "GET /topics HTTP/1.1\r\nHost: here\r\n\r\n", true },
+    ["half a ClientHello, then the end of the client's side"] = { half_hello, true },
+  }
+  for title, case in pairs(openings) do
+    it("writes nothing in plain text after " .. title, function()
+      local connection = http.connect("127.0.0.1", server.url:match ":(%d+)$")
+      assert.is_true(connection:send(case[1]))
+      if case[2] then connection:half_close() end
+      connection:ends()
+      assert.is_true(connection.closed)
+      connection:close()
+      assert.equal("", after_alerts(connection.buffer))
+    end)
+  end
 
   it("names the option if a file is missing or not a certificate", function()
     local start = require("upstash.kafka.server").start
