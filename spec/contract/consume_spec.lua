@@ -369,6 +369,22 @@ describe("consume:", function()
       local messages = service.consume_all(group, "one", { one, two }, 1, MANUAL)
       assert.equal("of one", messages[#messages].value)
     end)
+
+    it("may be dropped from the end of the list", function()
+      local one, two, group = service.topic(1), service.topic(1), service.name "group"
+      local function consume_until(topics, holds)
+        service.eventually(15, function()
+          service.consume(group, "one", topics, EARLIEST, 50)
+          return holds(service.assignment(group).one or {})
+        end)
+      end
+      consume_until({ one, two }, function(held) return held[one] and held[two] end)
+      consume_until({ one }, function(held) return held[one] and not held[two] end)
+      service.produce(two, "of two")
+      service.produce(one, "of one")
+      local messages = service.consume_all(group, "one", { one }, 1, EARLIEST)
+      assert.same({ "of one" }, service.values(messages))
+    end)
   end)
 
   describe("two consumes of one instance at once", function()

@@ -181,6 +181,25 @@ static void a_subscription_changes_and_keeps_positions(void)
   stop_groups();
 }
 
+/* The remaining topic was the first one of the longer list. */
+static void fewer_topics_change_the_subscription(void)
+{
+  struct call a, b;
+  start_groups();
+  fake_topic("t", 1);
+  fake_topic("u", 1);
+  consume(&a, "g", "a", "t u", 0);
+  CHECK_EQ_STR(owners(), "g/a t=0 u=0");
+  fake_produce("u", 0, 1);
+  consume(&a, "g", "a", "t", 0);
+  OUTCOME(&a, "");
+  CHECK_EQ_STR(owners(), "g/a t=0");
+  consume(&b, "g", "b", "u", 0);
+  OUTCOME(&b, "u:0:0");
+  CHECK_EQ_STR(owners(), "g/a t=0 g/b u=0");
+  stop_groups();
+}
+
 static void an_unknown_topic_creates_no_instance(void)
 {
   struct call call;
@@ -374,6 +393,7 @@ int main(void)
   CHECK_RUN(instances_are_limited_to_partitions);
   CHECK_RUN(instances_are_limited_in_all_groups);
   CHECK_RUN(a_subscription_changes_and_keeps_positions);
+  CHECK_RUN(fewer_topics_change_the_subscription);
   CHECK_RUN(an_unknown_topic_creates_no_instance);
   CHECK_RUN(a_deleted_topic_is_not_found);
   CHECK_RUN(a_topic_replaced_without_notice_is_noticed);

@@ -7,7 +7,7 @@
 #include "log_rig.h"
 #include "server/engine/murmur2.h"
 #include "server/log_engine/log_batch.h"
-#include "server/log_engine/log_store.h"
+#include "server/log_engine/log_private.h"
 
 static struct rig_read got;
 
@@ -353,6 +353,38 @@ static void ids_are_not_reused(void)
   close_log(log);
 }
 
+static bool has_rows(struct uk_log *log, uint64_t topic_id)
+{
+  enum uk_log_status status;
+  uint64_t found = topic_id;
+  struct uk_log_view *view = uk_log_view_begin(log->store, &status);
+  if (!CHECK(view != NULL))
+    return false;
+  status = uk_log_view_next_id(view, &found);
+  uk_log_view_end(view);
+  return status != UK_LOG_NOTHING && found == topic_id;
+}
+
+/* One transaction cannot remove all rows. The open log removes the rest, too, without a reopen. */
+static void a_deleted_topic_with_more_rows_than_a_transaction_removes(void)
+{
+  enum { BATCHES = UK_LOG_MAINTENANCE_ROWS + 1 };
+  uint64_t id = 0, kept = 0;
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL);
+  for (int i = 0; i < BATCHES; i++)
+    REQUIRE(rig_put(log, "t", 0, "v", 1) == i);
+  REQUIRE(rig_put(log, "kept", 0, "v", 1) == 0);
+  CHECK_EQ_INT(rig_commit(log, "g", "t", 0, 7), UK_OK);
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("t"), &id), 2);
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("kept"), &kept), 2);
+  CHECK(has_rows(log, id));
+  CHECK_EQ_INT(rig_delete(log, "t"), UK_OK);
+  CHECK_EVENTUALLY(!has_rows(log, id));
+  CHECK(has_rows(log, kept));
+  close_log(log);
+}
+
 int main(void)
 {
   CHECK_RUN(f8_equal_timestamps_give_the_first_offset);
@@ -368,5 +400,6 @@ int main(void)
   CHECK_RUN(a_topic_at_the_limits);
   CHECK_RUN(settings_are_kept);
   CHECK_RUN(ids_are_not_reused);
+  CHECK_RUN(a_deleted_topic_with_more_rows_than_a_transaction_removes);
   return check_end();
 }
