@@ -205,6 +205,21 @@ static void each_handle_has_the_required_properties(void)
   uk_kafka_settings_free(settings);
 }
 
+/* The word makes librdkafka search the usual places for the CAs of the system. No file has that
+ * name. */
+static void the_ca_location_may_be_probe(void)
+{
+  static const struct uk_kafka_property property = {"ssl.ca.location", "probe", false};
+  REQUIRE(access("probe", F_OK) != 0);
+  struct uk_kafka_settings *settings = make(1 << 20, &property, 1);
+  REQUIRE(settings != NULL);
+  rd_kafka_conf_t *conf = uk_kafka_conf(settings, UK_KAFKA_CONTROL);
+  REQUIRE(conf != NULL);
+  check_value(conf, "ssl.ca.location", "probe");
+  rd_kafka_conf_destroy(conf);
+  uk_kafka_settings_free(settings);
+}
+
 static int64_t refresh_of(const struct uk_kafka_property *properties, size_t count,
                           enum uk_kafka_role role)
 {
@@ -236,6 +251,7 @@ int main(void)
   CHECK_RUN(a_value_from_a_file_lacks_its_last_newline);
   CHECK_RUN(f8_users_cannot_set_required_properties);
   CHECK_RUN(each_handle_has_the_required_properties);
+  CHECK_RUN(the_ca_location_may_be_probe);
   CHECK_RUN(instances_look_for_new_partitions_every_five_seconds);
   return check_end();
 }
