@@ -69,7 +69,7 @@ void uk_api_finish_success(struct uk_request *request)
     uk_api_write_success(request);
 }
 
-static bool refuse(struct uk_request *request, const char *what, const char *expected,
+bool uk_api_refuse(struct uk_request *request, const char *what, const char *expected,
                    struct uk_slice got)
 {
   uk_request_error(request, UK_E_BAD_REQUEST, "%s: %s expected, got \"%.*s\"", what, expected,
@@ -88,7 +88,7 @@ bool uk_api_check_topic(struct uk_request *request, struct uk_slice topic, const
   if (is_admitted(request, topic))
     return true;
   if (!uk_topic_name_valid(topic))
-    return refuse(request, what, "a topic name (1 to 249 of A-Z a-z 0-9 . _ -)", topic);
+    return uk_api_refuse(request, what, "a topic name (1 to 249 of A-Z a-z 0-9 . _ -)", topic);
   if (uk_credential_admits(request->credential, topic))
     uk_request_error(request, UK_E_NOT_FOUND, UK_NO_TOPIC, (int)topic.length, topic.data);
   else
@@ -140,7 +140,7 @@ bool uk_api_check_group(struct uk_request *request)
   for (int i = 0; i < 2; i++) {
     struct uk_slice name = request->parameters[i];
     if (name.length > UK_GROUP_NAME_MAX || !uk_utf8_valid(name.data, name.length))
-      return refuse(request, names[i], "1 to 255 bytes of UTF-8", name);
+      return uk_api_refuse(request, names[i], "1 to 255 bytes of UTF-8", name);
   }
   return true;
 }
@@ -156,7 +156,7 @@ static bool parse_integer(struct uk_request *request, const char *name, struct u
   }
   snprintf(expected, sizeof expected, "an integer of %lld to %lld", (long long)least,
            (long long)most);
-  return refuse(request, name, expected, text);
+  return uk_api_refuse(request, name, expected, text);
 }
 
 bool uk_api_query_integer(struct uk_request *request, const char *name, int64_t least, int64_t most,
@@ -180,7 +180,7 @@ bool uk_api_encoding(struct uk_request *request, bool *base64)
   *base64 = text.length == strlen(UK_ENCODING_BASE64) &&
             strncasecmp(text.data, UK_ENCODING_BASE64, text.length) == 0;
   return text.data == NULL || *base64 ||
-         refuse(request, UK_HEADER_ENCODING, UK_ENCODING_BASE64, text);
+         uk_api_refuse(request, UK_HEADER_ENCODING, UK_ENCODING_BASE64, text);
 }
 
 #define POSITION_FIELD(member, kind, high)                                                         \

@@ -32,6 +32,11 @@ void uk_api_finish_success(struct uk_request *request);
 
 /* The checks below return false with an error reply. `what` names the value in the error's text. */
 
+/* Always refuses the value (400). The text says what is expected, and shows the first 64 bytes of
+ * the value. */
+bool uk_api_refuse(struct uk_request *request, const char *what, const char *expected,
+                   struct uk_slice got);
+
 /* The name must be valid (400), allowed by the credentials (403), and not internal (404). */
 bool uk_api_check_topic(struct uk_request *request, struct uk_slice topic, const char *what);
 

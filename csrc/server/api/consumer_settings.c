@@ -20,11 +20,7 @@ static bool read_word(struct uk_request *request, const char *name, const struct
       return true;
     }
   }
-  if (text.data == NULL)
-    return true;
-  uk_request_error(request, UK_E_BAD_REQUEST, "%s: %s expected, got \"%.*s\"", name, expected,
-                   (int)(text.length < 64 ? text.length : 64), text.data);
-  return false;
+  return text.data == NULL || uk_api_refuse(request, name, expected, text);
 }
 
 bool uk_api_read_settings(struct uk_request *request, struct uk_consumer_settings *settings)

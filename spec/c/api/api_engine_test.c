@@ -614,6 +614,33 @@ static void reads_the_settings_of_an_instance(void)
   api_rig_close(&rig);
 }
 
+/* An error shows the first 64 bytes of a long value. */
+static void shows_the_beginning_of_a_wrong_header(void)
+{
+  static const char *const headers[][2] = {
+    {"Kafka-Enable-Auto-Commit", "true or false"},
+    {"Kafka-Auto-Offset-Reset", "latest, earliest or none"},
+    {"Kafka-Auto-Commit-Interval", "an integer of 0 to 86400000"},
+    {"Kafka-Encoding", "base64"},
+  };
+  begin();
+  for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+    for (int length = 64; length <= 65; length++) {
+      char value[66], wanted[256];
+      memset(value, 'x', sizeof value);
+      value[length] = '\0';
+      snprintf(wanted, sizeof wanted,
+               "{\"error\":\"%s: %s expected, got \\\"%.64s\\\"\",\"status\":400}", headers[i][0],
+               headers[i][1], value);
+      consume_with(headers[i][0], value);
+      CHECK_EQ_INT(answer.status, 400);
+      CHECK_EQ_STR(answer.text, wanted);
+    }
+  }
+  CHECK_EQ_INT(calls, 0);
+  api_rig_close(&rig);
+}
+
 /* The engine learns the outcome of a response with records once, and never of one without. */
 static void reports_the_outcome_of_a_delivery(void)
 {
@@ -659,6 +686,7 @@ int main(void)
   CHECK_RUN(refuses_other_topics);
   CHECK_RUN(health_comes_from_the_engine);
   CHECK_RUN(reads_the_settings_of_an_instance);
+  CHECK_RUN(shows_the_beginning_of_a_wrong_header);
   CHECK_RUN(reports_the_outcome_of_a_delivery);
   return check_end();
 }
