@@ -341,6 +341,48 @@ static void notify_their_owner_if_no_thread_joins_them(void)
   CHECK(mapped() < memory + 200); /* their stacks are gone */
 }
 
+/* The state of the thread of `main`; 'S' while it sleeps. */
+static char state_of_main(void)
+{
+  char state = '?';
+  FILE *file = fopen("/proc/self/stat", "r");
+  CHECK(file != NULL && fscanf(file, "%*d %*s %c", &state) == 1);
+  if (file != NULL)
+    fclose(file);
+  return state;
+}
+
+static atomic_bool closing;
+
+static void *end_while_main_closes_all(void *sender)
+{
+  CHECK_EVENTUALLY(atomic_load(&closing) && state_of_main() == 'S');
+  ((struct uk_sender *)sender)->owner->ended(sender);
+  return NULL;
+}
+
+/* A sender has retired, but has not been freed yet. Closing all waits for that, and returns as soon
+ * as it is done. Here another thread plays the thread of the sender. */
+static void are_all_closed_once_the_retired_one_is_freed(void)
+{
+  const struct uk_sender_options options = rig_options_named("retiring");
+  pthread_t thread;
+  uk_registry_close_all(RIG_PATIENCE);
+  struct uk_sender *sender = rig_acquire(&options);
+  REQUIRE(sender != NULL);
+  uk_sender_stop(sender, uk_clock_monotonic());
+  REQUIRE(uk_sender_join(sender, uk_clock_monotonic() + RIG_PATIENCE));
+  uk_registry_release(sender);
+  REQUIRE(sender->owner->retire(sender));
+  atomic_store(&closing, false);
+  REQUIRE(pthread_create(&thread, NULL, end_while_main_closes_all, sender) == 0);
+  const int64_t started = uk_clock_monotonic();
+  atomic_store(&closing, true);
+  CHECK_EQ_INT(uk_registry_close_all(RIG_PATIENCE), 0);
+  CHECK(uk_clock_monotonic() - started < RIG_PATIENCE / 2);
+  pthread_join(thread, NULL);
+}
+
 /* Ends. */
 
 /* A server that accepts connections and never answers. */
@@ -616,6 +658,7 @@ int main(void)
   CHECK_RUN(are_used_again);
   CHECK_RUN(leave_room_when_they_end);
   CHECK_RUN(notify_their_owner_if_no_thread_joins_them);
+  CHECK_RUN(are_all_closed_once_the_retired_one_is_freed);
   CHECK_RUN(fill_one_batch_ahead);
   CHECK_RUN(continue_for_others_when_closed);
   CHECK_RUN(have_their_own_keys);
