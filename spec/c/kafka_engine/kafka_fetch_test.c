@@ -450,6 +450,73 @@ static void knows_the_first_and_the_end(void)
   CHECK_EQ_INT(at[1].offset, 4);
 }
 
+/* The pool of consumers. */
+
+static void do_nothing(struct uk_kafka_task *task, int64_t now)
+{
+  (void)task;
+  (void)now;
+}
+
+static struct uk_kafka_session *acquire(struct uk_kafka_consumer_pool *pool,
+                                        const struct uk_kafka_position *position,
+                                        struct uk_kafka_task *task)
+{
+  char text[UK_MESSAGE_SIZE] = "";
+  struct uk_kafka_pool_waiter waiter = {.task = task};
+  struct uk_kafka_session *session = NULL;
+  CHECK_EQ_INT(
+    uk_kafka_consumer_pool_acquire(pool, position, 1, &waiter, &session, text, sizeof text),
+    UK_KAFKA_ACQUIRED);
+  return session;
+}
+
+static void give_back(struct uk_kafka_consumer_pool *pool, struct uk_kafka_session *session)
+{
+  CHECK(uk_kafka_session_stop(session, SIZE_MAX));
+  uk_kafka_consumer_pool_release(pool, session);
+}
+
+/* Partition 0 is parked, while a session of the same consumer reads partition 1 and finds that the
+ * consumer's knowledge is outdated. */
+static void check_parked(struct uk_kafka_consumer_pool *pool, struct uk_kafka_task *task)
+{
+  const struct uk_slice topic = uk_slice_text(make_topic(2));
+  struct uk_kafka_position positions[2];
+  for (int32_t i = 0; i < 2; i++)
+    positions[i] =
+      (struct uk_kafka_position){.hash = uk_kafka_hash(topic, i), .topic = topic, .partition = i};
+  struct uk_kafka_session *parked = acquire(pool, &positions[0], task);
+  struct uk_kafka_session *other = acquire(pool, &positions[1], task);
+  REQUIRE(parked != NULL && other != NULL && parked->handle == other->handle);
+  CHECK(uk_kafka_session_start(parked, positions, 1));
+  uk_kafka_consumer_pool_park(pool, parked);
+  CHECK(acquire(pool, &positions[0], task) == parked);
+  uk_kafka_consumer_pool_park(pool, parked);
+  uk_kafka_consumer_pool_retire(pool, other);
+  struct uk_kafka_session *next = acquire(pool, &positions[0], task);
+  REQUIRE(next != NULL);
+  CHECK(next != parked && next->handle != other->handle);
+  give_back(pool, next);
+  give_back(pool, other);
+}
+
+/* The executor has no threads, so the pool does not close the parked session first. */
+static void no_parked_session_of_a_retired_consumer_is_used(void)
+{
+  struct uk_kafka_executor *executor = uk_kafka_executor_new(0);
+  REQUIRE(executor != NULL);
+  struct uk_kafka_consumer_pool *pool =
+    uk_kafka_consumer_pool_new(kafka_parts.settings, executor, kafka_parts.reaper);
+  REQUIRE(pool != NULL);
+  struct uk_kafka_task task;
+  uk_kafka_task_init(&task, executor, do_nothing, NULL);
+  check_parked(pool, &task);
+  uk_kafka_consumer_pool_free(pool);
+  uk_kafka_task_join(&task);
+  uk_kafka_executor_free(executor);
+}
+
 /* The last case: no fetch waits afterwards. */
 static void a_drain_ends_all_fetches(void)
 {
@@ -485,6 +552,7 @@ int main(void)
   CHECK_RUN(a_silent_leader_is_not_an_empty_answer);
   CHECK_RUN(ends_without_memory);
   CHECK_RUN(knows_the_first_and_the_end);
+  CHECK_RUN(no_parked_session_of_a_retired_consumer_is_used);
   CHECK_RUN(a_drain_ends_all_fetches);
   rig_close();
   return check_end();
