@@ -158,9 +158,10 @@ describe("groups:", function()
     service.produce(group.topic, "late")
     http.collect({ pending }, 60)
     local status = pending.response.status
-    -- a broker that did not answer in time: ask again
+    -- On a busy machine the broker may answer too late, or the message may come after the wait.
     local is_busy = status == 503 or status == 504
-    local messages = is_busy and service.consume_all(group.name, "a", group.topic, 1) or ok(pending.response)
+    local messages = is_busy and {} or ok(pending.response)
+    if #messages == 0 then messages = service.consume_all(group.name, "a", group.topic, 1) end
     assert.same({ "late" }, service.values(messages))
   end)
 
