@@ -4,8 +4,10 @@
  * program's rd_kafka_destroy_flags replaces librdkafka's. */
 #include "server/kafka_engine/rd/kafka_reaper.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "common/clock.h"
@@ -135,6 +137,28 @@ static void gives_up_what_hangs(void)
   rig.reaper = uk_kafka_reaper_new(rig.executor, TIMEOUT);
 }
 
+static void *open_gate_later(void *argument)
+{
+  (void)argument;
+  usleep(20000); /* main is by then waiting for the end, or not: either must do */
+  atomic_store(&rig.gate, true);
+  return NULL;
+}
+
+/* The executor's threads may have run the task for the last time before the last handle ends. */
+static void is_freed_when_the_last_handle_ends(void)
+{
+  pthread_t thread;
+  reap(0, true);
+  uk_kafka_executor_run(rig.executor, NOW);
+  wait_until_ending(1);
+  REQUIRE(pthread_create(&thread, NULL, open_gate_later, NULL) == 0);
+  uk_kafka_reaper_free(rig.reaper);
+  CHECK_EQ_INT(rig.handles[0].then, 1);
+  pthread_join(thread, NULL);
+  rig.reaper = uk_kafka_reaper_new(rig.executor, TIMEOUT);
+}
+
 static void works_without_memory(void)
 {
   fault_at(1);
@@ -161,6 +185,7 @@ int main(void)
   long live = fault_live();
   RUN(ends_each_handle_and_reports_it);
   RUN(ends_a_handle_silently);
+  RUN(is_freed_when_the_last_handle_ends);
   RUN(works_without_memory);
   RUN(gives_up_what_hangs);
   check_state.name = "all of it";

@@ -46,6 +46,14 @@ static void free_reaper(struct uk_kafka_reaper *reaper)
   free(reaper);
 }
 
+/* Wakes uk_kafka_reaper_free when nothing is left to end. Precondition: the caller holds the
+ * mutex. */
+static void report_idle(struct uk_kafka_reaper *reaper)
+{
+  if (reaper->ending_count == 0 && uk_list_is_empty(&reaper->waiting))
+    pthread_cond_broadcast(&reaper->idle);
+}
+
 /* The thread of one handle. The mutex is held before and after each of the first two functions. */
 
 static void finish(struct uk_kafka_reaper *reaper, struct job *job)
@@ -56,6 +64,7 @@ static void finish(struct uk_kafka_reaper *reaper, struct job *job)
   pthread_mutex_lock(&reaper->mutex);
   reaper->ending_count--;
   uk_kafka_task_wake(&reaper->task);
+  report_idle(reaper);
 }
 
 /* True when nothing else holds the reaper. */
@@ -126,8 +135,7 @@ static void run(struct uk_kafka_task *task, int64_t now)
     begin(reaper, job, now);
   job = first_ending(reaper);
   uk_kafka_task_at(task, job != NULL ? job->deadline : UK_TIMER_NEVER);
-  if (reaper->ending_count == 0 && uk_list_is_empty(&reaper->waiting))
-    pthread_cond_broadcast(&reaper->idle);
+  report_idle(reaper);
   pthread_mutex_unlock(&reaper->mutex);
 }
 
