@@ -32,6 +32,15 @@ static unsigned start_senders(void)
   return count;
 }
 
+/* Ends the child as another program: what it cannot free, since the threads of the parent's sender
+ * are not here, is no leak of this test. */
+static void leave(bool good)
+{
+  if (good)
+    execlp("true", "true", (char *)NULL);
+  _exit(1);
+}
+
 static void do_not_count_in_the_child(void)
 {
   struct uk_sender_options options = rig_options_named("of-the-parent");
@@ -40,7 +49,7 @@ static void do_not_count_in_the_child(void)
   REQUIRE(sender != NULL);
   const pid_t process = fork();
   if (process == 0)
-    _exit(start_senders() == UK_REGISTRY_SENDERS_MAX ? 0 : 1);
+    leave(start_senders() == UK_REGISTRY_SENDERS_MAX);
   CHECK(waitpid(process, &status, 0) == process && WIFEXITED(status));
   CHECK_EQ_INT(WEXITSTATUS(status), 0);
   CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
