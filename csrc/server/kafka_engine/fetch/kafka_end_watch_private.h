@@ -1,5 +1,5 @@
-/* kafka_end_watch_private: shared by kafka_end_watch.c, which knows who waits, and
- * kafka_end_watch_task.c, which follows. */
+/* kafka_end_watch_private: shared by kafka_end_watch.c, which keeps the waiters, and
+ * kafka_end_watch_task.c, which follows the ends. */
 #ifndef UK_KAFKA_END_WATCH_PRIVATE_H
 #define UK_KAFKA_END_WATCH_PRIVATE_H
 
