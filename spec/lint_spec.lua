@@ -4,12 +4,16 @@ local shell = require "spec.support.shell"
 -- The checks of .ci/lint that are scripts of the project: each passes over a good tree and refuses
 -- one fault at a time.
 
+-- Why the checks cannot run here, or nil.
+local function why_not(on_other_luas)
+  if _VERSION ~= "Lua 5.4" then return on_other_luas end
+  if os.getenv "UPSTASH_KAFKA_BIN" then return "it is about a checkout, not an installation" end
+end
+
 describe("lint: comments", function()
-  if _VERSION ~= "Lua 5.4" then
-    pending "once is enough: the script runs on Lua 5.4 anyway"
-    return
-  elseif os.getenv "UPSTASH_KAFKA_BIN" then
-    pending "it is about a checkout, not an installation"
+  local reason = why_not "once is enough: the script runs on Lua 5.4 anyway"
+  if reason then
+    pending(reason)
     return
   end
 
@@ -66,11 +70,9 @@ describe("lint: comments", function()
 end)
 
 describe("lint: names in C tests", function()
-  if _VERSION ~= "Lua 5.4" then
-    pending "once is enough: the script runs on Lua 5.4 anyway"
-    return
-  elseif os.getenv "UPSTASH_KAFKA_BIN" then
-    pending "it is about a checkout, not an installation"
+  local reason = why_not "once is enough: the script runs on Lua 5.4 anyway"
+  if reason then
+    pending(reason)
     return
   end
 
@@ -104,11 +106,9 @@ describe("lint: names in C tests", function()
 end)
 
 describe("lint: docs", function()
-  if _VERSION ~= "Lua 5.4" then
-    pending "its scripts load the modules for Lua 5.4"
-    return
-  elseif os.getenv "UPSTASH_KAFKA_BIN" then
-    pending "it is about a checkout, not an installation"
+  local reason = why_not "its scripts load the modules for Lua 5.4"
+  if reason then
+    pending(reason)
     return
   end
 
