@@ -1,11 +1,10 @@
 /* The thread of a sender. */
-#include <poll.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "client/response.h"
 #include "client/sender/sender_private.h"
 #include "common/clock.h"
+#include "common/standard_error.h"
 
 static void fail_with(struct uk_sender *sender, struct uk_sender_batch *batch, enum uk_error error,
                       const char *text)
@@ -92,14 +91,6 @@ static void take_answer(struct uk_sender *sender, const struct uk_transfer *ende
 
 /* The log. */
 
-/* Never blocks on stderr: drops the line when the pipe is full. */
-static void write_line(const char *line, size_t length)
-{
-  struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
-  if (poll(&out, 1, 0) == 1 && write(STDERR_FILENO, line, length) < 0)
-    return;
-}
-
 /* Logs discarded messages, at most one line per UK_SENDER_LOG_INTERVAL, and a `last` one at any
  * time. */
 static void log_discards(struct uk_sender *sender, int64_t now, bool last)
@@ -117,7 +108,7 @@ static void log_discards(struct uk_sender *sender, int64_t now, bool last)
   }
   pthread_mutex_unlock(&sender->lock);
   if (due)
-    write_line(line, (size_t)length);
+    uk_standard_error_write(line, (size_t)length);
 }
 
 /* The loop. */

@@ -1,0 +1,60 @@
+#include "server/watch/error_log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/standard_error.h"
+
+static const char prefix[] = "upstash-kafka: ";
+
+static void replace_controls(char *text)
+{
+  for (; *text != '\0'; text++) {
+    if ((unsigned char)*text < ' ' || *text == 0x7f)
+      *text = '?';
+  }
+}
+
+__attribute__((format(printf, 1, 0))) static void write_line(const char *format, va_list arguments)
+{
+  char line[UK_ERROR_LOG_LINE];
+  const size_t start = sizeof prefix - 1, room = sizeof line - start - 1; /* 1 for the newline */
+  memcpy(line, prefix, start);
+  if (vsnprintf(line + start, room, format, arguments) < 0)
+    return;
+  replace_controls(line + start);
+  const size_t length = strlen(line);
+  line[length] = '\n';
+  uk_standard_error_write(line, length + 1);
+}
+
+void uk_error_log(const char *format, ...)
+{
+  va_list arguments;
+  va_start(arguments, format);
+  write_line(format, arguments);
+  va_end(arguments);
+}
+
+bool uk_alarm_raise(struct uk_alarm *alarm, const char *format, ...)
+{
+  va_list arguments;
+  if (atomic_exchange(&alarm->raised, true))
+    return false;
+  va_start(arguments, format);
+  write_line(format, arguments);
+  va_end(arguments);
+  return true;
+}
+
+bool uk_alarm_clear(struct uk_alarm *alarm, const char *format, ...)
+{
+  va_list arguments;
+  if (!atomic_exchange(&alarm->raised, false))
+    return false;
+  va_start(arguments, format);
+  write_line(format, arguments);
+  va_end(arguments);
+  return true;
+}

@@ -1,0 +1,31 @@
+/* error_log: tells the operator, on standard error, what must not happen in silence. Callable from
+ * any thread; never blocks and never fails.
+ *
+ * A line is "upstash-kafka: " and the text; control characters in it become '?', because a text may
+ * hold what a client sent. Never pass a credential. */
+#ifndef UK_ERROR_LOG_H
+#define UK_ERROR_LOG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum { UK_ERROR_LOG_LINE = 1024 }; /* longer lines are cut */
+
+/* Logs one line. */
+void uk_error_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A condition that lasts, such as a full disk. It is logged when it begins and when it ends, however
+ * often it is met in between. Zeroed, it is not raised. */
+struct uk_alarm {
+  atomic_bool raised;
+};
+
+/* The condition holds: logs the text unless the alarm is raised already. True when it logged. */
+bool uk_alarm_raise(struct uk_alarm *alarm, const char *format, ...)
+  __attribute__((format(printf, 2, 3)));
+
+/* The condition has ended: logs the text if the alarm was raised. True when it logged. */
+bool uk_alarm_clear(struct uk_alarm *alarm, const char *format, ...)
+  __attribute__((format(printf, 2, 3)));
+
+#endif
