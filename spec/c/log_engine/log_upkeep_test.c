@@ -1,0 +1,546 @@
+/* The writer of the log, run step by step on the thread of the test, which owns the clock: when
+ * maintenance comes, how much it does at a time, and how long a problem is reported. For: log.c,
+ * log_maintenance.c, log_writer.c. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "common/clock.h"
+#include "fault.h"
+#include "log_rig.h"
+#include "server/log_engine/log_private.h"
+
+static int64_t now = 5000, epoch = 1000000000; /* milliseconds */
+
+int64_t uk_clock_monotonic(void)
+{
+  return now;
+}
+
+int64_t uk_clock_epoch(void)
+{
+  return epoch;
+}
+
+static int good_syncs, sync_failures; /* good ones come first */
+
+__attribute__((visibility("default"))) int fdatasync(int fd)
+{
+  if (good_syncs > 0) {
+    good_syncs--;
+  } else if (sync_failures > 0) {
+    sync_failures--;
+    errno = EIO;
+    return -1;
+  }
+  return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* A log without a writer thread. It is closing, so the writer ends once it has nothing to do. */
+
+static struct uk_log log_;
+
+static bool open_log(void)
+{
+  char message[UK_MESSAGE_SIZE];
+  log_ = (struct uk_log){.map_bytes = RIG_MAP_BYTES, .closing = true};
+  uk_log_stage_init(&log_.stage, &log_.topics);
+  log_.stage.default_partitions = 2;
+  log_.stage.auto_create = true;
+  uk_log_builder_init(&log_.builder);
+  pthread_mutex_init(&log_.mutex, NULL);
+  pthread_cond_init(&log_.arrived, NULL);
+  return CHECK(uk_log_topics_init(&log_.topics)) &&
+         CHECK_EQ_INT(uk_log_store_open(&log_.store, rig_directory(), log_.map_bytes, false,
+                                        message, sizeof message),
+                      UK_OK) &&
+         CHECK_EQ_INT(uk_log_load(&log_), UK_LOG_OK);
+}
+
+static void close_log(void)
+{
+  uk_log_store_close(log_.store);
+  uk_log_topics_free(&log_.topics);
+  uk_log_stage_free(&log_.stage);
+  uk_log_builder_free(&log_.builder);
+  free(log_.purges);
+  pthread_cond_destroy(&log_.arrived);
+  pthread_mutex_destroy(&log_.mutex);
+}
+
+static void end(void)
+{
+  close_log();
+  rig_remove();
+}
+
+static void step(void)
+{
+  uk_log_writer_run(&log_);
+}
+
+static int ended;
+
+static void note_end(struct uk_operation *operation)
+{
+  (void)operation;
+  ended++;
+}
+
+static void enqueue(enum uk_log_command_kind kind, struct uk_operation *operation)
+{
+  operation->done = note_end;
+  operation->engine_data = (void *)(uintptr_t)kind;
+  uk_list_add(&log_.queue, &operation->link);
+}
+
+static enum uk_error run(enum uk_log_command_kind kind, struct uk_operation *operation)
+{
+  ended = 0;
+  enqueue(kind, operation);
+  step();
+  CHECK_EQ_INT(ended, 1);
+  return operation->error;
+}
+
+static enum uk_error create(const char *topic, int32_t partitions, int64_t retention_ms,
+                            int64_t retention_bytes)
+{
+  struct uk_create_topic command = {.topic = uk_slice_text(topic),
+                                    .partitions = partitions,
+                                    .has_retention_ms = true,
+                                    .retention_ms = retention_ms,
+                                    .has_retention_bytes = true,
+                                    .retention_bytes = retention_bytes};
+  return run(UK_LOG_CREATE_TOPIC, &command.operation);
+}
+
+static enum uk_error produce(const char *topic, int32_t partition, int64_t timestamp)
+{
+  struct uk_record record = rig_record(topic, partition, "v");
+  struct uk_produce command = {.records = &record, .count = 1};
+  record.timestamp = timestamp;
+  return run(UK_LOG_PRODUCE, &command.operation);
+}
+
+static enum uk_error delete_topic(const char *topic)
+{
+  struct uk_delete_topic command = {.topic = uk_slice_text(topic)};
+  return run(UK_LOG_DELETE_TOPIC, &command.operation);
+}
+
+/* Produces batches of one record each without a sync of each: the writer is not at work here. */
+static void put_batches(const char *name, int32_t partition, int count, int64_t timestamp)
+{
+  for (int i = 0; i < count; i++) {
+    struct uk_record record = rig_record(name, partition, "v");
+    struct uk_produce command = {.records = &record, .count = 1};
+    struct uk_list one = {0};
+    record.timestamp = timestamp;
+    command.operation.engine_data = (void *)(uintptr_t)UK_LOG_PRODUCE;
+    uk_list_add(&one, &command.operation.link);
+    REQUIRE(uk_log_transact(&log_, &one) == UK_LOG_OK);
+  }
+}
+
+static int64_t first_of(const char *topic, int32_t partition)
+{
+  int64_t first = -1, end_;
+  uk_log_bounds(&log_, uk_slice_text(topic), partition, &first, &end_);
+  return first;
+}
+
+static void check_health(enum uk_error want, const char *text)
+{
+  char detail[200] = "?";
+  CHECK_EQ_INT(uk_log_health(&log_, detail, sizeof detail), want);
+  CHECK_EQ_STR(detail, text);
+}
+
+/* Failures. */
+
+static void each_status_has_its_error(void)
+{
+  static const struct {
+    enum uk_log_status status;
+    enum uk_error error;
+    const char *message;
+    bool problem; /* health reports it, for some seconds */
+  } rows[] = {
+    {UK_LOG_NO_MEMORY, UK_E_NO_MEMORY, "", false},
+    {UK_LOG_FULL, UK_E_UNAVAILABLE, "the log is full (map_bytes 67108864)", true},
+    {UK_LOG_DISK_FULL, UK_E_UNAVAILABLE, "the disk that holds the log is full", true},
+    {UK_LOG_FAILED, UK_E_UNAVAILABLE, "the log failed: ", false},
+    {UK_LOG_UNCERTAIN, UK_E_GATEWAY_TIMEOUT,
+     "the log failed: ; the request may have been carried out", false},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct uk_operation operation = {.error = UK_OK};
+    REQUIRE(open_log());
+    uk_log_fail(&log_, &operation, rows[i].status);
+    CHECK_EQ_INT(operation.error, rows[i].error);
+    CHECK_EQ_STR(operation.message, rows[i].message);
+    check_health(rows[i].problem ? UK_E_UNAVAILABLE : UK_OK,
+                 rows[i].problem ? rows[i].message : "");
+    now += UK_LOG_PROBLEM_MS - 1;
+    check_health(rows[i].problem ? UK_E_UNAVAILABLE : UK_OK,
+                 rows[i].problem ? rows[i].message : "");
+    now++;
+    check_health(UK_OK, "");
+    end();
+  }
+}
+
+/* A failed commit is a problem until the log has recovered, however long that takes. */
+static void a_broken_log_is_unhealthy_until_it_recovers(void)
+{
+  static const char text[] = "the log failed: Input/output error";
+  REQUIRE(open_log());
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  sync_failures = 4; /* the commit, and one for each attempt */
+  CHECK_EQ_INT(produce("t", 0, -1), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(log_.problem_until, INT64_MAX);
+  for (int i = 0; i < 3; i++) {
+    CHECK_EQ_INT(sync_failures, 3 - i);
+    check_health(UK_E_UNAVAILABLE, text);
+    now += UK_LOG_MAINTENANCE_MS - 1;
+    step(); /* too early */
+    CHECK_EQ_INT(sync_failures, 3 - i);
+    check_health(UK_E_UNAVAILABLE, text);
+    now++;
+    step();
+  }
+  CHECK_EQ_INT(sync_failures, 0);
+  check_health(UK_E_UNAVAILABLE, text);
+  now += UK_LOG_MAINTENANCE_MS;
+  step();
+  check_health(UK_OK, "");
+  CHECK_EQ_INT(log_.next_maintenance, INT64_MAX); /* there is nothing more to do */
+  CHECK_EQ_INT(produce("t", 0, -1), UK_OK);
+  end();
+}
+
+static void commands_of_a_broken_log_are_refused_until_it_recovers(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  sync_failures = 3;
+  CHECK_EQ_INT(produce("t", 0, -1), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(produce("t", 0, -1), UK_E_UNAVAILABLE); /* it did not recover */
+  CHECK_EQ_INT(sync_failures, 1);
+  struct uk_record records[2] = {rig_record("t", 0, "v"), rig_record("t", 0, "v")};
+  struct uk_produce commands[2] = {{.records = &records[0], .count = 1},
+                                   {.records = &records[1], .count = 1}};
+  ended = 0;
+  for (int i = 0; i < 2; i++)
+    enqueue(UK_LOG_PRODUCE, &commands[i].operation);
+  step();
+  CHECK_EQ_INT(ended, 2);
+  for (int i = 0; i < 2; i++) {
+    CHECK_EQ_INT(commands[i].operation.error, UK_E_UNAVAILABLE);
+    CHECK_EQ_STR(commands[i].operation.message, "the log failed: Input/output error");
+  }
+  CHECK_EQ_INT(sync_failures, 0);
+  CHECK_EQ_INT(produce("t", 0, -1), UK_OK);
+  int64_t first = -1, end_ = -1;
+  CHECK(uk_log_bounds(&log_, uk_slice_text("t"), 0, &first, &end_));
+  CHECK_EQ_INT(end_, 2);
+  end();
+}
+
+/* Loading. */
+
+/* Room for what is added next, always. */
+static void purges_have_room(void)
+{
+  log_ = (struct uk_log){.purges = NULL};
+  for (uint64_t i = 0; i < 100; i++) {
+    REQUIRE(uk_log_make_purge_room(&log_));
+    REQUIRE(log_.purge_count < log_.purge_capacity);
+    log_.purges[log_.purge_count++] = i;
+  }
+  for (uint64_t i = 0; i < 100; i++)
+    CHECK_EQ_INT(log_.purges[i], i);
+  log_.purge_count = log_.purge_capacity;
+  fault_at(1);
+  CHECK(!uk_log_make_purge_room(&log_));
+  fault_off();
+  CHECK_EQ_INT(log_.purges[99], 99);
+  free(log_.purges);
+}
+
+/* Writes an offset under the ids of topics that do not exist. */
+static void put_orphans(uint64_t first, uint64_t last)
+{
+  REQUIRE(uk_log_store_begin(log_.store) == UK_LOG_OK);
+  for (uint64_t id = first; id <= last; id++) {
+    struct uk_log_topic *topic = uk_log_topic_new(uk_slice_text("gone"), 1);
+    REQUIRE(topic != NULL);
+    topic->id = id;
+    CHECK_EQ_INT(
+      uk_log_store_put_committed(log_.store, &topic->partitions[0], uk_slice_text("g"), 1),
+      UK_LOG_OK);
+    free(topic);
+  }
+  REQUIRE(uk_log_store_commit(log_.store) == UK_LOG_OK);
+}
+
+static bool has_rows(uint64_t id)
+{
+  enum uk_log_status status;
+  uint64_t found = id;
+  struct uk_log_view *view = uk_log_view_begin(log_.store, &status);
+  if (!CHECK(view != NULL))
+    return false;
+  status = uk_log_view_next_id(view, &found);
+  uk_log_view_end(view);
+  return status == UK_LOG_OK && found == id;
+}
+
+/* Topics that were deleted, and not purged, before the log was opened. Loading again, as recovery
+ * does, finds the same. */
+static void rows_without_a_topic_are_purged(void)
+{
+  REQUIRE(open_log());
+  for (int i = 0; i < 20; i++) {
+    char name[20];
+    snprintf(name, sizeof name, "t%d", i);
+    REQUIRE(create(name, 1, -1, -1) == UK_OK); /* has the id i + 1 */
+    REQUIRE(produce(name, 0, -1) == UK_OK);
+  }
+  put_orphans(100, 119);
+  for (int i = 0; i < 2; i++) {
+    CHECK_EQ_INT(uk_log_load(&log_), UK_LOG_OK);
+    CHECK_EQ_INT(log_.purge_count, 20);
+    CHECK_EQ_INT(log_.purges[0], 100);
+    CHECK_EQ_INT(log_.purges[19], 119);
+    CHECK_EQ_INT(log_.topics.count, 20);
+    CHECK(log_.topics.capacity >= 20);
+    CHECK_EQ_INT(log_.stage.next_topic_id, 21);
+  }
+  for (int i = 0; i < 100 && log_.purge_count > 0; i++)
+    step();
+  for (uint64_t id = 100; id < 120; id++)
+    CHECK(!has_rows(id));
+  for (uint64_t id = 1; id <= 20; id++)
+    CHECK(has_rows(id));
+  end();
+}
+
+/* The writer ended before: finishing does not wait for it again. */
+static void finishing_twice(void)
+{
+  REQUIRE(open_log());
+  struct uk_operation operation = {.done = note_end};
+  uk_log_finish(&log_);
+  ended = 0;
+  uk_log_submit(&log_, UK_LOG_PRODUCE, &operation);
+  CHECK_EQ_INT(ended, 1);
+  CHECK_EQ_INT(operation.error, UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(operation.message, "the log is closing");
+  end();
+}
+
+/* When maintenance comes. */
+
+static void maintenance_comes_only_when_there_is_something_to_do(void)
+{
+  static const struct {
+    int64_t retention_ms, retention_bytes;
+    bool maintained;
+  } rows[] = {
+    {-1, -1, false}, {100000, -1, true}, {-1, 100000, true}, {0, -1, true}, {-1, 0, true}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    REQUIRE(open_log());
+    step();
+    CHECK_EQ_INT(log_.next_maintenance, INT64_MAX);
+    REQUIRE(create("t", 1, rows[i].retention_ms, rows[i].retention_bytes) == UK_OK);
+    CHECK_EQ_INT(log_.next_maintenance,
+                 rows[i].maintained ? now + UK_LOG_MAINTENANCE_MS : INT64_MAX);
+    end();
+  }
+}
+
+static void maintenance_comes_each_second(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, 1000, -1) == UK_OK);
+  REQUIRE(produce("t", 0, epoch - 1001) == UK_OK);
+  now += UK_LOG_MAINTENANCE_MS - 1;
+  step();
+  CHECK_EQ_INT(first_of("t", 0), 0);
+  now++;
+  step();
+  CHECK_EQ_INT(first_of("t", 0), 1);
+  CHECK_EQ_INT(log_.next_maintenance, now + UK_LOG_MAINTENANCE_MS);
+  REQUIRE(produce("t", 0, epoch - 1001) == UK_OK);
+  now += UK_LOG_MAINTENANCE_MS - 1;
+  step();
+  CHECK_EQ_INT(first_of("t", 0), 1);
+  now++;
+  step();
+  CHECK_EQ_INT(first_of("t", 0), 2);
+  end();
+}
+
+/* A record expires when it is older than the retention, not when it is as old. */
+static void a_record_expires_after_its_retention(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, 7000, -1) == UK_OK);
+  REQUIRE(produce("t", 0, epoch) == UK_OK);
+  epoch += 7000;
+  now += UK_LOG_MAINTENANCE_MS;
+  step();
+  CHECK_EQ_INT(first_of("t", 0), 0);
+  epoch++;
+  now += UK_LOG_MAINTENANCE_MS;
+  step();
+  CHECK_EQ_INT(first_of("t", 0), 1);
+  end();
+}
+
+static void size_alone_does_not_remove_by_age(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, -1, 1 << 20) == UK_OK);
+  REQUIRE(produce("t", 0, 1) == UK_OK);
+  now += UK_LOG_MAINTENANCE_MS;
+  step();
+  CHECK_EQ_INT(first_of("t", 0), 0);
+  end();
+}
+
+/* One step removes a bounded number of rows, over all partitions and topics; the next one comes at
+ * once, and goes on. */
+static void expired_rows_go_in_bounded_steps(void)
+{
+  enum { HALF = UK_LOG_MAINTENANCE_ROWS / 2 };
+  REQUIRE(open_log());
+  REQUIRE(create("a", 2, 1000, -1) == UK_OK);
+  REQUIRE(create("b", 1, 1000, -1) == UK_OK);
+  put_batches("a", 0, HALF, epoch - 2000);
+  put_batches("a", 1, HALF + 1, epoch - 2000);
+  put_batches("b", 0, 1, epoch - 2000);
+  now += UK_LOG_MAINTENANCE_MS;
+  step();
+  CHECK_EQ_INT(first_of("a", 0), HALF);
+  CHECK_EQ_INT(first_of("a", 1), HALF);
+  CHECK_EQ_INT(first_of("b", 0), 0);
+  CHECK_EQ_INT(log_.next_maintenance, now);
+  step();
+  CHECK_EQ_INT(first_of("a", 1), HALF + 1);
+  CHECK_EQ_INT(first_of("b", 0), 1);
+  CHECK_EQ_INT(log_.next_maintenance, now + UK_LOG_MAINTENANCE_MS);
+  end();
+}
+
+static void a_deletion_is_carried_out_in_bounded_steps(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(create("kept", 1, -1, -1) == UK_OK);
+  REQUIRE(produce("kept", 0, -1) == UK_OK);
+  REQUIRE(create("t", 1, -1, -1) == UK_OK);
+  put_batches("t", 0, UK_LOG_MAINTENANCE_ROWS + 2, 1); /* and a row for their timestamp */
+  uint64_t id = 0, kept = 0;
+  CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("t"), &id), 1);
+  CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("kept"), &kept), 1);
+  REQUIRE(delete_topic("t") == UK_OK);
+  CHECK_EQ_INT(log_.purge_count, 1);
+  CHECK_EQ_INT(log_.next_maintenance, now); /* at once */
+  for (int i = 0; i < 50 && log_.purge_count > 0; i++) {
+    CHECK(has_rows(id));
+    step();
+    CHECK(log_.next_maintenance == now);
+  }
+  CHECK_EQ_INT(log_.purge_count, 0);
+  CHECK(!has_rows(id));
+  CHECK(has_rows(kept));
+  CHECK(log_.freed); /* LMDB reuses the pages after one more commit */
+  step();
+  CHECK(!log_.freed);
+  CHECK_EQ_INT(log_.next_maintenance, INT64_MAX);
+  end();
+}
+
+/* Freed pages make room: the problem is over at once, not when its time is. */
+static void removed_rows_end_the_problem(void)
+{
+  struct uk_operation operation = {.error = UK_OK};
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, 1000, -1) == UK_OK);
+  REQUIRE(produce("t", 0, epoch - 2000) == UK_OK);
+  uk_log_fail(&log_, &operation, UK_LOG_FULL);
+  now += UK_LOG_MAINTENANCE_MS;
+  step();
+  CHECK_EQ_INT(first_of("t", 0), 1);
+  check_health(UK_OK, "");
+  uk_log_fail(&log_, &operation, UK_LOG_FULL);
+  now += UK_LOG_MAINTENANCE_MS;
+  step(); /* which removed nothing, and so made no room */
+  check_health(UK_E_UNAVAILABLE, "the log is full (map_bytes 67108864)");
+  end();
+}
+
+static void a_failed_removal_removes_nothing(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, 1000, -1) == UK_OK);
+  REQUIRE(produce("t", 0, epoch - 2000) == UK_OK);
+  sync_failures = 1;
+  now += UK_LOG_MAINTENANCE_MS;
+  step();
+  CHECK_EQ_INT(sync_failures, 0);
+  CHECK_EQ_INT(first_of("t", 0), 0);
+  check_health(UK_E_UNAVAILABLE, "the log failed: Input/output error");
+  CHECK_EQ_INT(log_.next_maintenance, now + UK_LOG_MAINTENANCE_MS);
+  now += UK_LOG_MAINTENANCE_MS;
+  step();
+  CHECK_EQ_INT(first_of("t", 0), 1);
+  check_health(UK_OK, "");
+  end();
+}
+
+/* A deletion whose rows cannot be removed now is not forgotten. */
+static void a_failed_purge_comes_again(void)
+{
+  uint64_t id = 0;
+  REQUIRE(open_log());
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("t"), &id), 2);
+  good_syncs = sync_failures = 1;
+  REQUIRE(delete_topic("t") == UK_OK);
+  CHECK_EQ_INT(sync_failures, 0);
+  CHECK(has_rows(id));
+  check_health(UK_E_UNAVAILABLE, "the log failed: Input/output error");
+  CHECK_EQ_INT(log_.next_maintenance, now + UK_LOG_MAINTENANCE_MS);
+  for (int i = 0; i < 50 && log_.next_maintenance != INT64_MAX; i++) {
+    now += UK_LOG_MAINTENANCE_MS;
+    step();
+  }
+  CHECK(!has_rows(id));
+  check_health(UK_OK, "");
+  end();
+}
+
+int main(void)
+{
+  CHECK_RUN(each_status_has_its_error);
+  CHECK_RUN(a_broken_log_is_unhealthy_until_it_recovers);
+  CHECK_RUN(commands_of_a_broken_log_are_refused_until_it_recovers);
+  CHECK_RUN(purges_have_room);
+  CHECK_RUN(rows_without_a_topic_are_purged);
+  CHECK_RUN(finishing_twice);
+  CHECK_RUN(maintenance_comes_only_when_there_is_something_to_do);
+  CHECK_RUN(maintenance_comes_each_second);
+  CHECK_RUN(a_record_expires_after_its_retention);
+  CHECK_RUN(size_alone_does_not_remove_by_age);
+  CHECK_RUN(expired_rows_go_in_bounded_steps);
+  CHECK_RUN(a_deletion_is_carried_out_in_bounded_steps);
+  CHECK_RUN(removed_rows_end_the_problem);
+  CHECK_RUN(a_failed_removal_removes_nothing);
+  CHECK_RUN(a_failed_purge_comes_again);
+  return check_end();
+}
