@@ -14,6 +14,7 @@
 enum {
   DRAIN_FACTOR = 4, /* a refused body is read and discarded up to this many times max_body_bytes,
                        because a client that is cut off while it sends does not see the reply */
+  REFUSAL_SIZE = 512
 };
 static const size_t ARENA_BYTES = (size_t)256 << 20; /* per request */
 
@@ -330,17 +331,32 @@ static enum MHD_Result proceed(struct uk_exchange *exchange)
   return MHD_YES;
 }
 
+/* There is no memory for an exchange: nothing was carried out. Without TLS the client learns it. */
+static enum MHD_Result refuse_without_exchange(const struct uk_http *http,
+                                               struct MHD_Connection *connection,
+                                               const char *method)
+{
+  struct uk_request refusal = {.method = method_of(method)};
+  int socket = uk_http_socket(connection);
+  uk_buffer_init(&refusal.reply, REFUSAL_SIZE);
+  uk_request_error(&refusal, UK_E_NO_MEMORY, NULL);
+  if (!http->tls && (refusal.reply.error != UK_OK || !uk_http_write_response(socket, &refusal)))
+    shutdown(socket, SHUT_WR);
+  uk_buffer_free(&refusal.reply);
+  return MHD_NO;
+}
+
 enum MHD_Result uk_http_on_request(void *context, struct MHD_Connection *connection,
                                    const char *url, const char *method, const char *version,
                                    const char *upload, size_t *upload_size, void **exchange_pointer)
 {
   struct uk_exchange *exchange = *exchange_pointer;
-  (void)context;
-  (void)connection;
   (void)url;
   (void)version;
-  if (exchange == NULL || exchange->queued)
-    return exchange == NULL ? MHD_NO : MHD_YES;
+  if (exchange == NULL)
+    return refuse_without_exchange(context, connection, method);
+  if (exchange->queued)
+    return MHD_YES;
   if (!exchange->begun)
     return begin(exchange, method);
   if (*upload_size == 0)
@@ -371,14 +387,17 @@ static bool has_closing_response(struct uk_exchange *exchange, enum MHD_RequestT
   return true;
 }
 
+/* If there is no memory for the reply, the client sees the connection end; see
+ * uk_http_on_connection, which would otherwise call the request malformed. */
 static void write_closing_response(struct uk_exchange *exchange,
                                    enum MHD_RequestTerminationCode code)
 {
-  if (!exchange->queued && !exchange->http->tls && has_closing_response(exchange, code) &&
-      exchange->request.reply.error == UK_OK) {
-    uk_cors_add_headers(exchange->http->server->cors, &exchange->request);
-    uk_http_write_response(exchange->socket, &exchange->request);
-  }
+  if (exchange->queued || exchange->http->tls || !has_closing_response(exchange, code))
+    return;
+  uk_cors_add_headers(exchange->http->server->cors, &exchange->request);
+  if (exchange->request.reply.error != UK_OK ||
+      !uk_http_write_response(exchange->socket, &exchange->request))
+    shutdown(exchange->socket, SHUT_WR);
 }
 
 void uk_http_on_completed(void *context, struct MHD_Connection *connection, void **exchange_pointer,

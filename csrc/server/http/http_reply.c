@@ -29,18 +29,29 @@ void uk_exchange_finish(struct uk_exchange *exchange)
     pack(request);
 }
 
+/* The library has no memory for the reply, and will close the connection. uk_http_on_completed then
+ * writes an error instead, which does not deny what was carried out. */
+static enum MHD_Result give_up(struct uk_exchange *exchange)
+{
+  exchange->abandoned = true;
+  exchange->request.finish = NULL;
+  exchange->request.reply.error = UK_E_NO_MEMORY;
+  uk_request_finish(&exchange->request);
+  return MHD_NO;
+}
+
 enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange)
 {
   uk_exchange_finish(exchange);
   uk_cors_add_headers(exchange->http->server->cors, &exchange->request);
   struct MHD_Response *response = uk_http_make_response(&exchange->request);
   if (response == NULL)
-    return MHD_NO;
+    return give_up(exchange);
   enum MHD_Result result = exchange->http->queue_response(
     exchange->connection, (unsigned)exchange->request.status, response);
   MHD_destroy_response(response);
   exchange->queued = result == MHD_YES;
-  return result;
+  return exchange->queued ? result : give_up(exchange);
 }
 
 void uk_exchange_reply(struct uk_request *request)

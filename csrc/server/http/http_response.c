@@ -37,7 +37,7 @@ struct MHD_Response *uk_http_make_response(struct uk_request *request)
   return NULL;
 }
 
-void uk_http_write_response(int socket, const struct uk_request *request)
+bool uk_http_write_response(int socket, const struct uk_request *request)
 {
   struct uk_buffer text;
   char head[LINE_SIZE];
@@ -56,7 +56,9 @@ void uk_http_write_response(int socket, const struct uk_request *request)
   uk_buffer_append_text(&text, "\r\n");
   if (request->method != UK_HEAD)
     uk_buffer_append(&text, request->reply.data, request->reply.length);
-  if (text.error == UK_OK)
+  bool whole = text.error == UK_OK;
+  if (whole)
     (void)!send(socket, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT);
   uk_buffer_free(&text);
+  return whole;
 }

@@ -11,7 +11,7 @@
 struct MHD_Response *uk_http_make_response(struct uk_request *request);
 
 /* Writes the reply to the socket as a complete HTTP response with `Connection: close`. Writes only
- * what the socket accepts at once. Not for TLS. */
-void uk_http_write_response(int socket, const struct uk_request *request);
+ * what the socket accepts at once. Not for TLS. False: out of memory; nothing was written. */
+bool uk_http_write_response(int socket, const struct uk_request *request);
 
 #endif
