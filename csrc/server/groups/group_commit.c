@@ -165,8 +165,10 @@ static void refuse(struct uk_groups *groups, const struct uk_group_commit *commi
     if (partition == NULL)
       continue;
     uk_progress_refused(&partition->progress);
-    if (partition->owner != NULL)
-      partition->owner->dirty = true;
+    if (partition->owner == NULL)
+      continue;
+    partition->owner->dirty = true;
+    uk_group_instance_arm(groups, partition->owner);
   }
 }
 

@@ -91,25 +91,36 @@ void consume(struct call *call, const char *group, const char *instance, const c
   uk_groups_consume(groups, &call->consume, fake_now);
 }
 
-void commit_all(struct call *call, const char *group, const char *instance)
+static void begin_commit(struct call *call, const char *group, const char *instance)
 {
   memset(call, 0, sizeof *call);
   call->commit.operation.done = done;
   call->commit.group = uk_slice_text(group);
   call->commit.instance = uk_slice_text(instance);
+}
+
+void commit_all(struct call *call, const char *group, const char *instance)
+{
+  begin_commit(call, group, instance);
   uk_groups_commit(groups, &call->commit, fake_now);
 }
 
 void commit_one(struct call *call, const char *group, const char *instance, const char *topic,
                 int32_t partition, int64_t offset)
 {
-  memset(call, 0, sizeof *call);
-  call->commit.operation.done = done;
-  call->commit.group = uk_slice_text(group);
-  call->commit.instance = uk_slice_text(instance);
+  begin_commit(call, group, instance);
   call->given = (struct uk_topic_partition_offset){uk_slice_text(topic), partition, offset};
   call->commit.offsets = &call->given;
   call->commit.count = 1;
+  uk_groups_commit(groups, &call->commit, fake_now);
+}
+
+void commit_these(struct call *call, const char *group, const char *instance,
+                  const struct uk_topic_partition_offset *offsets, size_t count)
+{
+  begin_commit(call, group, instance);
+  call->commit.offsets = offsets;
+  call->commit.count = count;
   uk_groups_commit(groups, &call->commit, fake_now);
 }
 

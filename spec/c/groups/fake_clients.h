@@ -48,6 +48,9 @@ void consume(struct call *call, const char *group, const char *instance, const c
 void commit_all(struct call *call, const char *group, const char *instance);
 void commit_one(struct call *call, const char *group, const char *instance, const char *topic,
                 int32_t partition, int64_t offset);
+/* The offsets stay the caller's. */
+void commit_these(struct call *call, const char *group, const char *instance,
+                  const struct uk_topic_partition_offset *offsets, size_t count);
 void delete_consumer(struct call *call, const char *group, const char *instance);
 void undelivered(const char *group, const char *instance, uint64_t delivery);
 void produce(const char *topic, int32_t partition, int64_t count);

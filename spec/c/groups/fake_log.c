@@ -43,7 +43,7 @@ static struct {
   int fail_committed_times;
   const char *fail_read_message;
   bool read_nothing;
-  void (*during_read)(void);
+  void (*during_read)(void), (*during_commit)(void);
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void fake_log_reset(void)
@@ -57,7 +57,7 @@ void fake_log_reset(void)
   fake.last_commit[0] = '\0';
   fake.fail_committed = fake.fail_read = UK_OK;
   fake.read_nothing = false;
-  fake.during_read = NULL;
+  fake.during_read = fake.during_commit = NULL;
   pthread_mutex_unlock(&fake.lock);
 }
 
@@ -214,12 +214,24 @@ static void note_commit(const struct uk_topic_partition_offset *offsets, size_t 
                                (long long)offsets[i].offset);
 }
 
+/* Runs a call once. */
+static void disturb(void (**place)(void))
+{
+  pthread_mutex_lock(&fake.lock);
+  void (*call)(void) = *place;
+  *place = NULL;
+  pthread_mutex_unlock(&fake.lock);
+  if (call != NULL)
+    call();
+}
+
 static void commit(void *context, struct uk_slice group,
                    const struct uk_topic_partition_offset *offsets, size_t count,
                    void (*then)(void *argument, enum uk_error error, const char *message),
                    void *argument)
 {
   (void)context;
+  disturb(&fake.during_commit);
   pthread_mutex_lock(&fake.lock);
   fake.commits++;
   note_commit(offsets, count);
@@ -310,6 +322,11 @@ void fake_during_read(void (*call)(void))
   fake.during_read = call;
 }
 
+void fake_during_commit(void (*call)(void))
+{
+  fake.during_commit = call;
+}
+
 static enum uk_error take_failure(struct uk_operation *operation, bool *nothing)
 {
   pthread_mutex_lock(&fake.lock);
@@ -323,16 +340,6 @@ static enum uk_error take_failure(struct uk_operation *operation, bool *nothing)
   return error;
 }
 
-static void disturb(void)
-{
-  pthread_mutex_lock(&fake.lock);
-  void (*call)(void) = fake.during_read;
-  fake.during_read = NULL;
-  pthread_mutex_unlock(&fake.lock);
-  if (call != NULL)
-    call();
-}
-
 static enum uk_error read_records(void *context, struct uk_slice name, int32_t partition,
                                   int64_t offset, struct uk_operation *operation,
                                   const struct uk_sink *sink, int64_t *next, bool *full)
@@ -343,7 +350,7 @@ static enum uk_error read_records(void *context, struct uk_slice name, int32_t p
   *next = offset;
   *full = false;
   if (error != UK_OK || nothing) {
-    disturb();
+    disturb(&fake.during_read);
     return error;
   }
   if (!bounds(context, name, partition, &first, &end))
@@ -355,7 +362,7 @@ static enum uk_error read_records(void *context, struct uk_slice name, int32_t p
     else
       *full = true;
   }
-  disturb();
+  disturb(&fake.during_read);
   return UK_OK;
 }
 

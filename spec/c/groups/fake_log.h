@@ -33,5 +33,7 @@ void fake_fail_read(enum uk_error error, const char *message);
 void fake_read_nothing(void);
 /* Called at the end of the next read, on its thread. */
 void fake_during_read(void (*call)(void));
+/* Called at the start of the next commit, on its thread. */
+void fake_during_commit(void (*call)(void));
 
 #endif

@@ -2,6 +2,7 @@
  * group_partition.c, group_topic.c, group_instance.c, group_consumers.c. */
 #include "check.h"
 #include "fake_clients.h"
+#include "server/groups/group_partition.h"
 #include "server/groups/group_state.h"
 
 static void assigns_partitions_by_range(void)
@@ -200,6 +201,27 @@ static void fewer_topics_change_the_subscription(void)
   stop_groups();
 }
 
+/* The numbers before the first partition and after the last one name none. */
+static void partitions_are_found_by_their_number(void)
+{
+  struct call call;
+  struct uk_slice t = uk_slice_text("t");
+  start_groups();
+  fake_topic("t", 2);
+  fake_topic("u", 3);
+  consume(&call, "g", "a", "u t", 0);
+  struct uk_group *group = (struct uk_group *)uk_name_table_next(&groups->groups, NULL);
+  struct uk_group_assignment *assignment = uk_group_assignment_find(groups, group, t);
+  REQUIRE(assignment != NULL && uk_slice_is(assignment->topic->node.name, "t"));
+  CHECK(uk_group_partition_find(groups, group, t, -1) == NULL);
+  CHECK(uk_group_partition_find(groups, group, t, 0) == &assignment->partitions[0]);
+  CHECK(uk_group_partition_find(groups, group, t, 1) == &assignment->partitions[1]);
+  CHECK(uk_group_partition_find(groups, group, t, 2) == NULL);
+  CHECK(uk_group_partition_find(groups, group, uk_slice_text("v"), 0) == NULL);
+  CHECK_EQ_INT(uk_group_partition_number(&assignment->partitions[1]), 1);
+  stop_groups();
+}
+
 static void an_unknown_topic_creates_no_instance(void)
 {
   struct call call;
@@ -394,6 +416,7 @@ int main(void)
   CHECK_RUN(instances_are_limited_in_all_groups);
   CHECK_RUN(a_subscription_changes_and_keeps_positions);
   CHECK_RUN(fewer_topics_change_the_subscription);
+  CHECK_RUN(partitions_are_found_by_their_number);
   CHECK_RUN(an_unknown_topic_creates_no_instance);
   CHECK_RUN(a_deleted_topic_is_not_found);
   CHECK_RUN(a_topic_replaced_without_notice_is_noticed);

@@ -274,6 +274,69 @@ static void an_explicit_commit_overrides(void)
   stop_groups();
 }
 
+static void an_explicit_commit_may_name_several_partitions(void)
+{
+  const struct uk_topic_partition_offset offsets[] = {{uk_slice_text("t"), 0, 1},
+                                                      {uk_slice_text("u"), 0, 2}};
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  fake_topic("u", 1);
+  fake_produce("t", 0, 3);
+  fake_produce("u", 0, 3);
+  consume(&call, "g", "a", "t u", 0);
+  commit_these(&call, "g", "a", offsets, 2);
+  OUTCOME(&call, "");
+  CHECK_EQ_STR(fake_last_commit(), "t:0=1 u:0=2");
+  delete_consumer(&call, "g", "a");
+  CHECK_EQ_INT(fake_commits(), 1); /* what it had read counts for neither of them */
+  consume(&call, "g", "b", "t u", 0);
+  OUTCOME(&call, "u:0:2 t:0:1 t:0:2");
+  stop_groups();
+}
+
+static struct call during_commit;
+
+static void commit_two(void)
+{
+  commit_one(&during_commit, "g", "a", "t", 0, 2);
+  OUTCOME(&during_commit, "waits");
+}
+
+/* A commit that comes while another one is handed to the log takes effect after it. */
+static void commits_reach_the_log_in_order(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 3);
+  consume(&call, "g", "a", "t", 0);
+  fake_during_commit(commit_two);
+  commit_one(&call, "g", "a", "t", 0, 1);
+  OUTCOME(&call, "");
+  OUTCOME(&during_commit, "");
+  CHECK_EQ_INT(fake_commits(), 2);
+  CHECK_EQ_INT(fake_committed("g", "t", 0), 2);
+  commit_one(&call, "g", "a", "t", 0, 3); /* later ones are still handed over */
+  OUTCOME(&call, "");
+  CHECK_EQ_INT(fake_committed("g", "t", 0), 3);
+  stop_groups();
+}
+
+static void a_commit_that_succeeds_has_no_message(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  consume(&call, "g", "a", "t", 0);
+  fake_hold_commits(true);
+  commit_one(&call, "g", "a", "t", 0, 0);
+  CHECK_EQ_INT(fake_finish(1, UK_OK, "noise"), 1);
+  OUTCOME(&call, "");
+  MESSAGE(&call, "");
+  stop_groups();
+}
+
 static void an_explicit_commit_overrides_a_handed_over_position(void)
 {
   struct call a, b;
@@ -388,6 +451,9 @@ int main(void)
   CHECK_RUN(without_auto_commit_the_committed_offset_counts);
   CHECK_RUN(the_next_owner_waits_for_a_commit_under_way);
   CHECK_RUN(an_explicit_commit_overrides);
+  CHECK_RUN(an_explicit_commit_may_name_several_partitions);
+  CHECK_RUN(commits_reach_the_log_in_order);
+  CHECK_RUN(a_commit_that_succeeds_has_no_message);
   CHECK_RUN(an_explicit_commit_overrides_a_handed_over_position);
   CHECK_RUN(commit_without_offsets_covers_all_delivered_records);
   CHECK_RUN(commit_without_records_succeeds);

@@ -202,8 +202,34 @@ static void a_call_without_memory_is_refused_or_carried_out(void)
   }
 }
 
+/* There is no memory for the commit of an owner that releases a partition: the next owner commits
+ * in its place, when its own interval is over. */
+static void the_next_owner_commits_in_place_of_the_last(void)
+{
+  struct call a, b;
+  start();
+  fake_topic("t", 2);
+  fake_produce("t", 1, 3);
+  consume(&a, "g", "a", "t", 0);
+  consume(&b, "g", "b", "t", 0);
+  CHECK_EQ_STR(owners(), "g/a t=0,1 g/b -");
+  CHECK_EQ_INT(uk_groups_next_tick(groups), fake_now + 10000);
+  fault_at(1);
+  consume(&a, "g", "a", "t", 0);
+  CHECK(fault_hit());
+  fault_off();
+  OUTCOME(&a, "");
+  CHECK_EQ_STR(owners(), "g/a t=0 g/b t=1");
+  CHECK_EQ_INT(fake_commits(), 0);
+  CHECK_EQ_INT(uk_groups_next_tick(groups), fake_now + 5000);
+  pass_time(5000);
+  CHECK_EQ_STR(fake_last_commit(), "t:1=3");
+  stop();
+}
+
 int main(void)
 {
+  CHECK_RUN(the_next_owner_commits_in_place_of_the_last);
   CHECK_RUN(an_idle_group_leaves_nothing);
   CHECK_RUN(survives_each_failing_allocation);
   CHECK_RUN(survives_no_memory_at_all);

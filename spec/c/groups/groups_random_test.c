@@ -4,6 +4,7 @@
  * every record exactly once and in order. When clients die, responses are lost and commits are
  * refused, every record comes at least once. */
 #include "check.h"
+#include "check_groups.h"
 #include "fake_clients.h"
 
 #include <stdlib.h>
@@ -260,6 +261,8 @@ static void run(uint64_t seed, bool rough)
   }
   for (int i = 0; i < STEPS; i++) {
     step();
+    if (i % 5 == 0)
+      check_groups(groups);
     if (i % 50 == 0)
       check_owners();
   }

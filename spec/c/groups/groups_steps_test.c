@@ -16,6 +16,7 @@
  *   during STEP                runs the step during the next read
  *   owners, committed g t 0, commits, last, tick (milliseconds to the next tick, or "never") */
 #include "check.h"
+#include "check_groups.h"
 #include "fake_clients.h"
 #include "fault.h"
 
@@ -263,8 +264,10 @@ static void run_scenario(const char *name, const char *const *lines)
   bool ok = true;
   memset(calls, 0, sizeof calls);
   start_groups();
-  for (; *lines != NULL; lines++)
+  for (; *lines != NULL; lines++) {
     run_step(*lines);
+    check_groups(groups);
+  }
   stop_groups();
   for (int i = 0; i < CALLS && calls[i].name[0] != '\0'; i++)
     ok = ok && calls[i].call.ended == 1;
@@ -320,6 +323,26 @@ static const struct {
   {"a commit is a sign of life",
    {"topic t 1", "consume g/a t -> ", "pass 6000", "commit g/a -> ", "pass 9999",
     "owners -> g/a t=0", "pass 1", "owners -> "}},
+  {"a refused explicit commit is made up for by an auto-commit",
+   {"topic t 1", "produce t 0 1", "consume g/a t session=100000 -> t:0:0", "hold",
+    "commit g/a -> waits", "pass 5000", "commits -> 1", "tick -> 95000",
+    "finish 1 UNAVAILABLE full -> 1", "outcome commit -> unavailable", "message commit -> full",
+    "tick -> 0", "pass 0", "commits -> 2", "last -> t:0=1"}},
+  {"a refusal does not shorten the interval",
+   {"topic t 1", "hold", "produce t 0 1", "consume g/a t session=100000 -> t:0:0",
+    "consume g/a t -> ", "pass 5000", "commits -> 1", "finish 1 UNAVAILABLE full -> 1",
+    "tick -> 5000", "pass 4999", "commits -> 1", "pass 1", "commits -> 2"}},
+  {"a refused commit is retried for the topics that remain",
+   {"topic t 1", "topic u 1", "produce t 0 1", "produce u 0 2",
+    "consume g/a t,u session=100000 -> u:0:0 u:0:1 t:0:0", "hold", "consume g/a t,u -> ",
+    "pass 5000", "last -> u:0=2 t:0=1", "topic u 0", "finish 1 UNAVAILABLE full -> 1", "pass 5000",
+    "commits -> 2", "last -> t:0=1"}},
+  {"an auto-commit that finds nothing is not repeated",
+   {"topic t 1", "produce t 0 1", "consume g/a t session=100000 -> t:0:0", "commit g/a -> ",
+    "tick -> 5000", "pass 5000", "commits -> 1", "tick -> 95000"}},
+  {"a partition without news changes its owner without a commit",
+   {"topic t 2", "produce t 0 1", "consume g/a t -> t:0:0", "consume g/a t -> ",
+    "consume g/b t -> ", "owners -> g/a t=0 g/b t=1", "commits -> 0"}},
   {"a failed last commit without a text gets the text of its error",
    {"topic t 1", "produce t 0 1", "consume g/a t -> t:0:0", "hold", "delete g/a -> waits",
     "finish 1 UNAVAILABLE -> 1", "outcome delete -> gateway_timeout",
@@ -333,6 +356,10 @@ static const struct {
   {"latest is committed after the interval",
    {"topic t 1", "produce t 0 5", "consume g/a t latest -> ", "tick -> 5000", "pass 5000",
     "committed g t 0 -> 5", "commits -> 1"}},
+  {"latest is the start of an empty partition even if its look-up waited",
+   {"topic t 1", "topic u 1", "consume g/a u -> ", "hold", "commit g/a u 0 1 -> waits",
+    "delete g/a -> ", "consume g/b t latest wait=1000 -> waits", "produce t 0 2",
+    "outcome b -> waits", "finish 1 -> 1", "outcome b -> t:0:0 t:0:1"}},
   {"latest is committed after the interval even if its look-up waited",
    {"topic t 1", "topic u 1", "produce t 0 5", "consume g/a u -> ", "hold",
     "commit g/a u 0 1 -> waits", "delete g/a -> ", "consume g/b t latest -> ", "commits -> 1",
@@ -419,8 +446,8 @@ static const struct {
     "consume g/a t -> unavailable", "message a -> damaged", "owners -> g/a t=0",
     "consume g/a t -> t:0:1"}},
   {"the new instance of a client that hung up stays alive",
-   {"topic t 1", "produce t 0 1", "consume g/a t gone -> cancelled", "owners -> g/a t=0",
-    "consume g/a t -> t:0:0", "delivery a -> 1"}},
+   {"topic t 1", "produce t 0 1", "consume g/a t gone -> cancelled", "message a -> ",
+    "owners -> g/a t=0", "consume g/a t -> t:0:0", "delivery a -> 1"}},
   {"an instance that has waited once survives an error",
    {"topic t 1", "consume g/a t wait=500 -> waits", "tick -> 500", "topic t 0",
     "outcome a -> not_found", "owners -> g/a -"}},
@@ -446,6 +473,18 @@ static const struct {
   {"a topic replaced by one of the same size starts over",
    {"topic t 1", "produce t 0 2", "consume g/a t -> t:0:0 t:0:1", "topic t 0 quietly",
     "topic t 1 quietly", "produce t 0 3 quietly", "consume g/a t -> t:0:0 t:0:1 t:0:2"}},
+  {"a partition that is gone ends the request",
+   {"topic t 2", "consume g/a t wait=500 -> waits", "topic t 1 quietly", "produce t 0 1",
+    "outcome a -> not_found",
+    "message a -> group \"g\" reads a partition that no longer exists: topic \"t\" partition 1",
+    "consume g/a t -> t:0:0"}},
+  {"a partition that went to another instance during a read does not advance there",
+   {"topic t 2", "produce t 0 1", "produce t 1 1", "during consume g/b t", "during topic t 1",
+    "during topic t 2", "consume g/a t -> t:0:0 t:1:0", "owners -> g/a t=0 g/b t=1",
+    "consume g/b t -> t:1:0"}},
+  {"a partition that is gone after a read is left alone",
+   {"topic t 2", "produce t 1 1", "during topic t 1", "consume g/a t -> t:1:0", "owners -> g/a t=0",
+    "produce t 0 1", "consume g/a t -> t:0:0"}},
   {"records of an unknown partition show that it exists",
    {"topic t 2", "consume g/a t wait=500 -> waits", "topic t 3 quietly", "produce t 2 1",
     "outcome a -> t:2:0", "owners -> g/a t=0,1,2"}},
