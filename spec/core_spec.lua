@@ -67,6 +67,8 @@ describe("the module", function()
     assert.same({ name = "fetch", methods = { "GET", "POST" }, path = "/fetch" }, paths.fetch)
     assert.same({ name = "delete_consumer", methods = { "POST", "DELETE" },
       path = "/delete-consumer/{group}/{instance}" }, paths.delete_consumer)
+    assert.same({ name = "topics", methods = { "GET", "HEAD" }, path = "/topics" }, paths.topics)
+    assert.same({ name = "delete_topic", methods = { "DELETE" }, path = "/topics/{topic}" }, paths.delete_topic)
   end)
 
   it("has the errors of docs/errors.md, in their order", function()
@@ -537,6 +539,15 @@ local misuses = {
     "bad argument #3 to 'webhook' (headers: X: a control character in the value)" },
   { function() client:webhook("t", "b", { headers = { host = "x" } }) end,
     "bad argument #3 to 'webhook' (headers: host: reserved for the transport)" },
+  { function() client:webhook("t", "b", { headers = "x" }) end,
+    "bad argument #3 to 'webhook' (headers: table expected, got string)" },
+  { function() client:webhook("t", "b", { headers = { "x" } }) end,
+    "bad argument #3 to 'webhook' (headers: names are strings, got a number)" },
+  { function() client:webhook("t", "b", { headers = { X = true } }) end,
+    "bad argument #3 to 'webhook' (headers: string expected, got boolean)" },
+  { function() client:webhook("t", "b", { header = {} }) end,
+    "bad argument #3 to 'webhook' (unknown option 'header')" },
+  { function() client:webhook("", "b") end, "bad argument #1 to 'webhook' (topic: non-empty string expected)" },
 
   { function() client:consume("g") end, "bad argument #2 to 'consume' (instance: string expected, got nil)" },
   { function() client:consume("g", "i") end, "bad argument #3 to 'consume' (topic: string expected, got nil)" },
@@ -1164,6 +1175,8 @@ end)
 describe("a client", function()
   it("prints its URL without credentials", function()
     assert.equal("upstash.kafka.client (" .. URL .. ")", tostring(new()))
+    local long = "http://" .. ("h"):rep(300)
+    assert.equal("upstash.kafka.client (" .. long:sub(1, 255) .. ")", tostring(new { url = long }))
     local closed = new()
     closed:close()
     assert.equal("upstash.kafka.client (closed)", tostring(closed))

@@ -386,6 +386,16 @@ describe("core.json", function()
     collectgarbage()
   end)
 
+  it("reads up to 256 MiB of JSON", function()
+    if rawget(_G, "jit") then return end -- may not have that much memory
+    local _, read = core.json()
+    local most = "7" .. (" "):rep(2 ^ 28 - 1)
+    assert.equal(7, read(most))
+    assert.same({ nil, "more than 256 MiB of JSON", "bad_response" }, { read(most .. " ") })
+    assert.equal(7, read "7")
+    collectgarbage()
+  end)
+
   -- OpenResty's lua-cjson has these, Debian's does not.
   it("knows empty arrays, and metatables of arrays", function()
     local settings = { object = true, marked = false }

@@ -159,7 +159,7 @@ static const luaL_Reg metamethods[] = {
 void uk_lua_client_register(lua_State *L)
 {
   lua_newtable(L);
-  uk_lua_setfuncs(L, methods, 0);
+  uk_lua_setfuncs(L, methods);
   lua_pushvalue(L, -1);
   uk_lua_newtype(L, CLIENT_TYPE, metamethods);
   lua_pop(L, 1);

@@ -5,16 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-void uk_lua_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues)
+void uk_lua_setfuncs(lua_State *L, const luaL_Reg *functions)
 {
-  luaL_checkstack(L, upvalues + 1, "too many upvalues");
   for (; functions->name != NULL; functions++) {
-    for (int i = 0; i < upvalues; i++)
-      lua_pushvalue(L, -upvalues);
-    lua_pushcclosure(L, functions->func, upvalues);
-    lua_setfield(L, -(upvalues + 2), functions->name);
+    lua_pushcfunction(L, functions->func);
+    lua_setfield(L, -2, functions->name);
   }
-  lua_pop(L, upvalues);
 }
 
 void uk_lua_set_companion(lua_State *L, int index)
@@ -52,7 +48,7 @@ int uk_lua_absindex(lua_State *L, int index)
 void uk_lua_newtype(lua_State *L, const char *type, const luaL_Reg *metamethods)
 {
   luaL_newmetatable(L, type);
-  uk_lua_setfuncs(L, metamethods, 0);
+  uk_lua_setfuncs(L, metamethods);
   lua_pushstring(L, type);
   lua_setfield(L, -2, "__name");
   lua_pushliteral(L, "protected");

@@ -14,9 +14,8 @@
 
 #define UK_EXPORT __attribute__((visibility("default")))
 
-/* Adds `functions` to the table below the topmost `upvalues` values, which become the upvalues of
- * each function and are popped. */
-void uk_lua_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues);
+/* Adds `functions` to the table on top of the stack. */
+void uk_lua_setfuncs(lua_State *L, const luaL_Reg *functions);
 
 /* The companion table of the userdata at `index`: set pops it, get pushes it. */
 void uk_lua_set_companion(lua_State *L, int index);

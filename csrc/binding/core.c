@@ -62,8 +62,8 @@ UK_EXPORT int luaopen_upstash_kafka_core(lua_State *L);
 int luaopen_upstash_kafka_core(lua_State *L)
 {
   lua_newtable(L);
-  uk_lua_setfuncs(L, functions, 0);
-  uk_lua_setfuncs(L, uk_lua_clock_functions, 0);
+  uk_lua_setfuncs(L, functions);
+  uk_lua_setfuncs(L, uk_lua_clock_functions);
   uk_lua_call_memory_register(L);
   uk_lua_client_register(L);
   uk_lua_add_calls(L);

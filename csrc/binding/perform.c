@@ -419,7 +419,7 @@ void uk_lua_add_calls(lua_State *L)
 {
   static const luaL_Reg halves[] = {
     {"prepare", prepare}, {"finish", finish}, {"fail", fail}, {NULL, NULL}};
-  uk_lua_setfuncs(L, halves, 0);
+  uk_lua_setfuncs(L, halves);
   for (const struct uk_lua_call_row *row = uk_lua_calls; row->name != NULL; row++) {
     lua_pushlightuserdata(L, (void *)(uintptr_t)row);
     lua_pushcclosure(L, perform, 1);

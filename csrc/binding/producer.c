@@ -245,7 +245,7 @@ void uk_lua_producer_register(lua_State *L)
     {"__gc", collect}, {"__close", close_scope}, {"__tostring", producer_text}, {NULL, NULL}};
   uk_lua_producer_report_register(L);
   lua_newtable(L);
-  uk_lua_setfuncs(L, methods, 0);
+  uk_lua_setfuncs(L, methods);
   lua_pushvalue(L, -1);
   uk_lua_newtype(L, PRODUCER_TYPE, metamethods);
   lua_pop(L, 1);

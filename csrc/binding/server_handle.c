@@ -144,7 +144,7 @@ void uk_lua_server_register_handle(lua_State *L)
   static const luaL_Reg metamethods[] = {
     {"__gc", stop}, {"__close", stop}, {"__tostring", text}, {NULL, NULL}};
   lua_newtable(L);
-  uk_lua_setfuncs(L, methods, 0);
+  uk_lua_setfuncs(L, methods);
   uk_lua_newtype(L, HANDLE_TYPE, metamethods);
   lua_pop(L, 1);
 }

@@ -11,8 +11,8 @@ UK_EXPORT int luaopen_upstash_kafka_server(lua_State *L);
 int luaopen_upstash_kafka_server(lua_State *L)
 {
   lua_newtable(L);
-  uk_lua_setfuncs(L, functions, 0);
-  uk_lua_setfuncs(L, uk_lua_server_system_functions, 0);
+  uk_lua_setfuncs(L, functions);
+  uk_lua_setfuncs(L, uk_lua_server_system_functions);
   uk_lua_server_register_handle(L);
   uk_lua_server_push_defaults(L);
   lua_setfield(L, -2, "defaults");

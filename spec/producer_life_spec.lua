@@ -1,0 +1,138 @@
+-- for: producer.c, producer_report.c. A producer as a Lua value: its type, its end, and what it says
+-- before it has sent anything. No server is needed.
+
+local kafka = require "upstash.kafka"
+local core = require "upstash.kafka.core"
+local support = require "spec.support.server"
+
+describe("a producer's life:", function()
+  local client
+
+  setup(function() client = kafka.new { url = "http://127.0.0.1:1", retry_delay = 60000, retry_delay_max = 60000 } end)
+  teardown(function() client:close() end)
+
+  local function producer_of(options)
+    local all = { name = support.name "life", log = false, flush_timeout = 0 }
+    for name, value in pairs(options or {}) do all[name] = value end
+    return client:producer(all)
+  end
+
+  it("it prints whether it is closed", function()
+    local producer = producer_of()
+    assert.equal("upstash.kafka.producer", tostring(producer))
+    assert.is_true(producer:close())
+    assert.equal("upstash.kafka.producer (closed)", tostring(producer))
+  end)
+
+  it("its type is protected, and its methods take nothing else", function()
+    local producer = producer_of()
+    assert.equal("protected", getmetatable(producer))
+    assert.is_nil(producer.__gc)
+    assert.is_nil(producer.__index)
+    for _, name in ipairs { "send", "flush", "hurry", "settled", "stats", "failures", "close" } do
+      for _, other in ipairs { client, io.stdout, {}, 5 } do
+        local fine, text = pcall(producer[name], other)
+        assert.is_false(fine)
+        assert.truthy(text:find("upstash.kafka.producer expected", 1, true), text)
+      end
+    end
+    producer:close()
+  end)
+
+  it("before the first message it has no thread: all counts are 0, and everything is flushed", function()
+    local producer = producer_of()
+    local zero = { latency = { mean = 0, p50 = 0, p99 = 0, max = 0 } }
+    for _, name in ipairs { "sent", "delivered", "failed", "dropped", "refused", "lost", "retried", "requests",
+      "queued", "bytes", "in_flight" } do
+      zero[name] = 0
+    end
+    assert.same(zero, producer:stats())
+    assert.same({ {}, 0 }, { producer:failures() })
+    assert.is_true(producer:flush(0))
+    assert.equal(0, producer:hurry())
+    assert.is_true(producer:settled(5))
+    assert.is_true(producer:close(0))
+  end)
+
+  it("after close it only reports: stats, failures, settled", function()
+    local producer = producer_of()
+    assert(producer:send("t", "v"))
+    assert.is_nil((producer:close(0)))
+    for _, name in ipairs { "send", "flush", "hurry" } do
+      assert.has_error(function() producer[name](producer, "t", "v") end, "producer is closed")
+    end
+    local stats = producer:stats()
+    assert.same({ 1, 1, 1, 0 }, { stats.sent, stats.failed, stats.lost, stats.delivered })
+    assert.same({ 0, 0, 0, 0 }, { stats.queued, stats.bytes, stats.in_flight, stats.refused })
+    assert.is_true(producer:settled(1))
+    local failures = producer:failures()
+    assert.equal(1, #failures)
+    local message = failures[1].message
+    assert.equal("number", type(message.timestamp))
+    message.timestamp = nil
+    assert.same({ message = { topic = "t", value = "v" }, code = "cancelled", retriable = true,
+      error = "the producer was closed before the message was delivered" }, failures[1])
+    assert.same({ {}, 0 }, { producer:failures() })
+    assert.is_true(producer:close(0))
+  end)
+
+  it("times and marks have limits, and errors name their function", function()
+    local producer = producer_of()
+    for _, row in ipairs {
+      { "flush", "timeout", "86400000", function(value) producer:flush(value) end },
+      { "close", "timeout", "86400000", function(value) producer_of():close(value) end },
+      { "close_producers", "timeout", "86400000", function(value) core.close_producers(value) end },
+      { "settled", "mark", "9223372036854775807", function(value) producer:settled(value) end },
+    } do
+      local text = ("bad argument #1 to '%s' (%s: "):format(row[1], row[2])
+      assert.has_error(function() row[4](-1) end, text .. "integer from 0 to " .. row[3] .. " expected, got -1)")
+      assert.has_error(function() row[4] "1" end, text .. "integer expected, got string)")
+      row[4](0)
+      if row[2] == "timeout" then
+        row[4](86400000)
+        assert.has_error(function() row[4](86400001) end, text .. "integer from 0 to 86400000 expected, got 86400001)")
+      end
+    end
+    assert.has_error(function() producer:settled() end,
+      "bad argument #1 to 'settled' (mark: integer expected, got no value)")
+    producer:close(0)
+  end)
+
+  it("close_producers ends all producers, and counts what they lose", function()
+    local one, two = producer_of { linger = 60000 }, producer_of { linger = 60000 }
+    assert(one:send("t", "v"))
+    assert(two:send("t", "v"))
+    assert(two:send("t", "w"))
+    local closed, text, details = core.close_producers(0)
+    assert.is_nil(closed)
+    assert.equal("3 messages were not delivered within 0 ms", text)
+    assert.same({ error = text, code = "timeout", retriable = true }, details)
+    assert.same({ 1, 2 }, { one:stats().lost, two:stats().lost })
+    local sent, _, refused = one:send("t", "late")
+    assert.same({ nil, "cancelled" }, { sent, refused.code })
+    assert.is_true(core.close_producers(0))
+    one:close(0)
+    two:close(0)
+  end)
+
+  it("two of them share a sender if only all options are equal", function()
+    local name = support.name "alike"
+    local first = producer_of { name = name, topic = "t", linger = 60000 }
+    assert(first:send(nil, "v"))
+    -- The topic is the producer's own.
+    local same = producer_of { name = name, topic = "u", linger = 60000 }
+    assert(same:send(nil, "v"))
+    assert.equal(2, first:stats().sent)
+    for option, value in pairs { linger = 59999, batch_bytes = 1000, batch_messages = 9, in_flight = 2, gzip = true,
+      message_timeout = 60000, block_timeout = 9, flush_timeout = 1, overflow = "block", queue_bytes = 8192 } do
+      local options = { name = name, linger = 60000 }
+      options[option] = value
+      local other = producer_of(options)
+      assert(other:send("t", "v"))
+      assert.equal(1, other:stats().sent, option)
+      other:close(0)
+    end
+    first:close(0)
+    same:close(0)
+  end)
+end)
