@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/directory.h"
+
 enum { RANDOM_BYTES_MAX = 256 };
 
 static const struct {
@@ -88,33 +90,11 @@ static const char *check_path(lua_State *L, int argument)
   return path;
 }
 
-/* Returns 0 if the directory exists now, else an errno. */
-static int make_one(const char *path)
-{
-  struct stat status;
-  if (mkdir(path, 0700) == 0)
-    return 0;
-  int error = errno;
-  if (stat(path, &status) == 0)
-    return S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
-  return error;
-}
-
 /* make_directory(path) -> true | nil, message. Creates parents too, with mode 0700. */
 static int make_directory(lua_State *L)
 {
   const char *path = check_path(L, 1);
-  char part[PATH_MAX];
-  int error = strlen(path) < sizeof part ? 0 : ENAMETOOLONG;
-  for (size_t i = 0; error == 0; i++) {
-    if (i > 0 && (path[i] == '/' || path[i] == '\0')) {
-      memcpy(part, path, i);
-      part[i] = '\0';
-      error = make_one(part);
-    }
-    if (path[i] == '\0')
-      break;
-  }
+  int error = uk_directory_make(path);
   if (error != 0)
     return push_system_error(L, path, error);
   lua_pushboolean(L, 1);
@@ -142,15 +122,7 @@ static int sync_folder_of(const char *path)
   size_t length = slash == NULL ? 0 : (size_t)(slash - path);
   memcpy(folder, path, length);
   folder[length] = '\0';
-  int file = open(slash == NULL ? "."
-                  : length == 0 ? "/"
-                                : folder,
-                  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (file < 0)
-    return errno;
-  int error = fsync(file) == 0 ? 0 : errno;
-  close(file);
-  return error;
+  return uk_directory_sync(slash == NULL ? "." : length == 0 ? "/" : folder);
 }
 
 /* Writes a temporary file, then links it: a reader sees all of the file or none, even after a

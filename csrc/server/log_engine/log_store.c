@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "server/log_engine/log_reserve.h"
 #include "server/log_engine/log_store_private.h"
 
@@ -60,27 +60,13 @@ open_failed(char *message, size_t size, enum uk_error error, const char *format,
   return error;
 }
 
-static void sync_directory(const char *path)
-{
-  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0)
-    return;
-  (void)fsync(fd);
-  close(fd);
-}
-
 static enum uk_error make_directory(const char *directory, char *message, size_t size)
 {
-  struct stat status;
-  if (mkdir(directory, 0700) != 0 && errno != EEXIST)
-    return open_failed(message, size, UK_E_UNAVAILABLE, "cannot create the directory %s: %s",
-                       directory, strerror(errno));
-  if (stat(directory, &status) != 0)
-    return open_failed(message, size, UK_E_UNAVAILABLE, "cannot stat %s: %s", directory,
-                       strerror(errno));
-  if (!S_ISDIR(status.st_mode))
-    return open_failed(message, size, UK_E_UNAVAILABLE, "%s is not a directory", directory);
-  return UK_OK;
+  int failure = uk_directory_make(directory);
+  if (failure == 0)
+    return UK_OK;
+  return open_failed(message, size, UK_E_UNAVAILABLE, "cannot create the directory %s: %s",
+                     directory, strerror(failure));
 }
 
 /* For the message of a server that finds the directory in use. Failures do no harm. */
@@ -203,7 +189,10 @@ static enum uk_error open_data(struct uk_log_store *store, char *message, size_t
       message, size, UK_E_UNAVAILABLE,
       "the log in %s has format %u, which this version does not know (expected %d)",
       store->directory, (unsigned)format, (int)UK_LOG_FORMAT);
-  sync_directory(store->directory);
+  rc = uk_directory_sync(store->directory);
+  if (rc != 0)
+    return open_failed(message, size, UK_E_UNAVAILABLE, "cannot sync the directory %s: %s",
+                       store->directory, strerror(rc));
   return UK_OK;
 }
 

@@ -45,7 +45,7 @@ enum {
   UK_LOG_RESERVE_BYTES = 4 << 20 /* beyond the map, and on the disk */
 };
 
-/* Creates the directory (mode 0700; its parent must exist) and locks it: a second open, by this
+/* Creates the directory and its parents (directory.h), and locks it: a second open, by this
  * process or another one, is refused. `message` names the directory. */
 enum uk_error uk_log_store_open(struct uk_log_store **store, const char *directory,
                                 size_t map_bytes, bool no_sync, char *message, size_t size);

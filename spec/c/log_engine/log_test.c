@@ -703,11 +703,12 @@ static void open_names_the_directory(void)
 {
   struct uk_log_options options = rig_options();
   char text[500], path[400];
-  options.directory = "/nowhere/at/all";
+  options.directory = "/proc/nowhere";
   check_open_fails(&options, UK_E_UNAVAILABLE,
-                   "cannot create the directory /nowhere/at/all: No such file or directory");
+                   "cannot create the directory /proc/nowhere: No such file or directory");
   options.directory = "/dev/null";
-  check_open_fails(&options, UK_E_UNAVAILABLE, "/dev/null is not a directory");
+  check_open_fails(&options, UK_E_UNAVAILABLE,
+                   "cannot create the directory /dev/null: Not a directory");
   options = rig_options();
   snprintf(path, sizeof path, "%s/data.mdb", rig_directory());
   FILE *file = fopen(path, "w");
