@@ -207,7 +207,7 @@ describe("upstash-kafka", function()
 
     it("of serve explains how to reach a cluster, in one column", function()
       local out = out_of { "serve", "--help" }
-      local column = #out:match "\n(  %-%-listen HOST:PORT +)"
+      local column = #out:match "\n(  %-%-listen ADDRESS +)"
       for _, usage in ipairs { "--brokers HOST:PORT,…", "--set PROPERTY=VALUE", "--set-file PROPERTY=FILE" } do
         local line = out:match("\n(  " .. pattern_of(usage) .. " +)%S")
         assert.is_string(line, usage)

@@ -127,8 +127,9 @@ static enum uk_error read_pem(char **text, const char *option, const char *path,
   return UK_OK;
 }
 
-/* The parts, in the order in which they start. Each stores what it makes in the server, where
- * uk_server_stop finds it. */
+/* The parts, in the order in which they start: the engine, which writes to the disk, once all else
+ * that can fail has succeeded. Each stores what it makes in the server, where uk_server_stop finds
+ * it. */
 
 static enum uk_error start_credentials(struct uk_server *server,
                                        const struct uk_server_options *options, char *message,
@@ -223,12 +224,20 @@ static enum uk_error start_http(struct uk_server *server, const struct uk_server
   return error;
 }
 
+static enum uk_error accept_requests(struct uk_server *server,
+                                     const struct uk_server_options *options, char *message,
+                                     size_t size)
+{
+  (void)options;
+  return uk_http_accept(server->http, message, size);
+}
+
 enum uk_error uk_server_start(struct uk_server **out, const struct uk_server_options *options,
                               char *message, size_t size)
 {
   static enum uk_error (*const parts[])(struct uk_server *, const struct uk_server_options *,
-                                        char *, size_t) = {start_credentials, start_cors,
-                                                           start_engine, start_http};
+                                        char *, size_t) = {
+    start_credentials, start_cors, start_http, start_engine, accept_requests};
   message[0] = '\0';
   enum uk_error error = check_texts(options, message, size);
   if (error == UK_OK)

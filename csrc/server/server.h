@@ -12,7 +12,7 @@
 /* Every field except username and password has a default (uk_server_options_default). Strings are
  * copied. */
 struct uk_server_options {
-  const char *listen;   /* "HOST:PORT" or "[IPv6]:PORT"; port 0 chooses a free one */
+  const char *listen;   /* see http/listen.h; port 0 chooses a free one */
   const char *username; /* required */
   const char *password; /* required */
   const char *data;     /* directory of the log engine */

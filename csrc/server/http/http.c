@@ -2,9 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "server/http/http_private.h"
@@ -17,7 +15,7 @@ enum {
 
 const char *uk_http_address(const struct uk_http *http)
 {
-  return http->listener.address;
+  return http->listeners.address;
 }
 
 /* Keeps the library's first message while it starts. Later messages are only about clients. */
@@ -43,20 +41,20 @@ static size_t unescape_nothing(void *context, struct MHD_Connection *connection,
 static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_http_options *options)
 {
   const unsigned pool = options->threads > 1 ? options->threads : 0;
-  const unsigned connections = options->max_connections + SURPLUS_CONNECTIONS;
+  /* The acceptor limits them. The library would divide them by the threads, and close what is more
+   * without an answer. */
+  const unsigned connections = http->acceptor.limit * (pool > 0 ? pool : 1);
   struct MHD_OptionItem tls[] = {
     {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->tls_cert},
     {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)options->tls_key},
     {MHD_OPTION_END, 0, NULL},
   };
   const size_t memory = options->max_header_bytes + UK_HTTP_REPLY_ROOM;
-  unsigned flags =
-    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG;
-  flags |= http->listener.ipv6 ? MHD_USE_IPv6 : 0;
-  flags |= http->tls ? MHD_USE_TLS : 0;
+  const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET |
+                         MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG |
+                         (http->tls ? MHD_USE_TLS : 0);
   return MHD_start_daemon(flags, 0, NULL, NULL, uk_http_on_request, http,                    //
                           MHD_OPTION_EXTERNAL_LOGGER, on_log, (void *)http,                  //
-                          MHD_OPTION_LISTEN_SOCKET, http->listener.socket,                   //
                           MHD_OPTION_THREAD_POOL_SIZE, pool,                                 //
                           MHD_OPTION_CONNECTION_LIMIT, connections,                          //
                           MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,                        //
@@ -70,26 +68,15 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
                           http->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 }
 
-/* A start that fails may have closed the socket, as version 0.9.75 of the library does for TLS.
- * Then another thread may already have a file with the same number. */
-static void close_if_open(int socket, const struct stat *opened)
-{
-  struct stat now;
-  if (fstat(socket, &now) == 0 && now.st_dev == opened->st_dev && now.st_ino == opened->st_ino)
-    close(socket);
-}
-
 /* Blocks all signals in the library's threads: the program's own threads handle them. */
 static bool run(struct uk_http *http, const struct uk_http_options *options, char *message,
                 size_t size)
 {
   char complaint[256] = "";
-  struct stat opened = {0};
   sigset_t every, previous;
   http->starter = pthread_self();
   http->log = complaint;
   http->log_size = sizeof complaint;
-  fstat(http->listener.socket, &opened);
   sigfillset(&every);
   pthread_sigmask(SIG_SETMASK, &every, &previous);
   http->daemon = start_daemon(http, options);
@@ -98,10 +85,31 @@ static bool run(struct uk_http *http, const struct uk_http_options *options, cha
   complaint[strcspn(complaint, "\n")] = '\0';
   if (http->daemon != NULL)
     return true;
-  close_if_open(http->listener.socket, &opened);
   snprintf(message, size, "%s: %s", http->tls ? "tls_cert, tls_key" : "threads",
            complaint[0] != '\0' ? complaint : "the HTTP server could not be started");
   return false;
+}
+
+static enum uk_error listen_and_run(struct uk_http *http, const struct uk_http_options *options,
+                                    char *message, size_t size)
+{
+  if (http->queue_response == NULL || !uk_acceptor_init(&http->acceptor))
+    return UK_E_UNAVAILABLE;
+  http->acceptor.listeners = &http->listeners;
+  http->acceptor.limit = options->max_connections + SURPLUS_CONNECTIONS;
+  enum uk_error error = uk_listen(&http->listeners, options->listen, message, size);
+  if (error == UK_OK && !run(http, options, message, size))
+    error = UK_E_UNAVAILABLE;
+  http->acceptor.daemon = http->daemon;
+  return error;
+}
+
+static void free_http(struct uk_http *http)
+{
+  uk_listen_close(&http->listeners);
+  uk_acceptor_free(&http->acceptor);
+  uk_http_unregister(http);
+  free(http);
 }
 
 enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *options,
@@ -117,20 +125,23 @@ enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *
   http->max_header_bytes = options->max_header_bytes;
   http->max_connections = options->max_connections;
   http->tls = options->tls_cert != NULL;
+  http->acceptor.wake = -1;
   http->queue_response = uk_http_queue_function();
   uk_http_register(http);
-  enum uk_error error = http->queue_response == NULL
-                          ? UK_E_UNAVAILABLE
-                          : uk_listen(&http->listener, options->listen, message, size);
-  if (error == UK_OK && !run(http, options, message, size))
-    error = UK_E_UNAVAILABLE;
-  if (error != UK_OK) {
-    uk_http_unregister(http);
-    free(http);
-    return error;
-  }
-  *out = http;
-  return UK_OK;
+  enum uk_error error = listen_and_run(http, options, message, size);
+  if (error == UK_OK)
+    *out = http;
+  else
+    free_http(http);
+  return error;
+}
+
+enum uk_error uk_http_accept(struct uk_http *http, char *message, size_t size)
+{
+  if (uk_acceptor_start(&http->acceptor))
+    return UK_OK;
+  snprintf(message, size, "threads: the system has no resources for another thread");
+  return UK_E_UNAVAILABLE;
 }
 
 void uk_http_refuse(struct uk_http *http)
@@ -152,7 +163,7 @@ void uk_http_stop(struct uk_http *http)
   wait_for_zero(&http->unanswered, INT64_MAX);
   wait_for_zero(&http->resuming, INT64_MAX);
   wait_for_zero(&http->unsent, uk_clock_monotonic() + SEND_MILLISECONDS);
-  MHD_stop_daemon(http->daemon); /* closes the listening socket */
-  uk_http_unregister(http);
-  free(http);
+  uk_acceptor_stop(&http->acceptor);
+  MHD_stop_daemon(http->daemon);
+  free_http(http);
 }

@@ -36,17 +36,21 @@ struct uk_http_options {
   const char *tls_cert, *tls_key; /* PEM texts, or both NULL */
 };
 
-/* UK_OK: it is already accepting requests. Otherwise `message` begins with the option at fault. */
+/* UK_OK: its addresses are taken, and connections wait for uk_http_accept. Otherwise `message`
+ * begins with the option at fault. */
 enum uk_error uk_http_start(struct uk_http **http, const struct uk_http_options *options,
                             char *message, size_t size);
 
-/* "HOST:PORT", as in a URL. */
+/* Starts accepting connections. */
+enum uk_error uk_http_accept(struct uk_http *http, char *message, size_t size);
+
+/* "HOST:PORT" or "unix:PATH", as in a URL. */
 const char *uk_http_address(const struct uk_http *http);
 
 /* From now on answers new requests with 503. */
 void uk_http_refuse(struct uk_http *http);
 
-/* Call it after uk_http_refuse. Waits until every pending request is answered, for as long as the
+/* Call it after uk_http_refuse; uk_http_accept may have failed. Waits until every pending request is answered, for as long as the
  * engine takes, and its reply is written, for at most 5 seconds. Then joins the threads and frees
  * everything. */
 void uk_http_stop(struct uk_http *http);

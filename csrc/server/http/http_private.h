@@ -8,6 +8,7 @@
 
 #include "server/request/request.h"
 #include "server/http/http.h"
+#include "server/http/http_acceptor.h"
 #include "server/http/listen.h"
 
 typedef enum MHD_Result uk_queue_response(struct MHD_Connection *connection, unsigned int status,
@@ -18,7 +19,8 @@ enum { UK_HTTP_IDLE_SECONDS = 75 }; /* connections without a pending request clo
 struct uk_http {
   struct uk_server *server;
   struct MHD_Daemon *daemon;
-  struct uk_listener listener;
+  struct uk_listeners listeners;
+  struct uk_acceptor acceptor; /* counts the open connections, too */
   size_t max_body_bytes;
   unsigned max_connections;
   size_t max_header_bytes;
@@ -27,7 +29,6 @@ struct uk_http {
   char ours, surplus; /* their addresses mark this server's connections: normal, above the limit */
   struct uk_http *next; /* in the list of registered servers; see http_refusal.h */
 
-  atomic_uint connections; /* open ones */
   atomic_bool refusing;
   atomic_int unanswered; /* requests that a handler or the engine has not answered yet */
   atomic_int unsent;     /* requests passed to a handler whose reply is not completely written */

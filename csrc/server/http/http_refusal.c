@@ -143,7 +143,7 @@ static struct uk_http *server_of(struct MHD_Connection *connection)
 bool uk_http_is_surplus(const struct uk_http *http, struct MHD_Connection *connection)
 {
   return mark_of(connection) == &http->surplus &&
-         atomic_load(&http->connections) > http->max_connections;
+         atomic_load(&http->acceptor.open) > http->max_connections;
 }
 
 /* The mark is the connection's timeout: the only thing of a connection that we may change later. */
@@ -209,7 +209,7 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
 /* Whether data was received on the connection and none was ever sent. */
 static bool is_unanswered(int socket)
 {
-  struct tcp_info info;
+  struct tcp_info info = {0};
   socklen_t length = sizeof info;
   return getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
          info.tcpi_data_segs_in > 0 && info.tcpi_data_segs_out == 0;
@@ -228,7 +228,7 @@ static void drop_unread(int socket)
 
 static const void *enter(struct uk_http *http, struct MHD_Connection *connection)
 {
-  if (atomic_fetch_add(&http->connections, 1) < http->max_connections)
+  if (uk_acceptor_opened(&http->acceptor) < http->max_connections)
     return &http->ours;
   MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)SURPLUS_SECONDS);
   return &http->surplus;
@@ -242,7 +242,7 @@ void uk_http_on_connection(void *context, struct MHD_Connection *connection, voi
     *socket_context = (void *)(uintptr_t)enter(http, connection);
     return;
   }
-  atomic_fetch_sub(&http->connections, 1);
+  uk_acceptor_closed(&http->acceptor);
   int socket = uk_http_socket(connection);
   if (http->tls || socket < 0)
     return;

@@ -140,7 +140,7 @@ static long at_rest; /* allocations of a server without connections */
 
 static bool is_balanced(void)
 {
-  return atomic_load(&rig.server.http->connections) == 0 && fault_live() == at_rest &&
+  return atomic_load(&rig.server.http->acceptor.open) == 0 && fault_live() == at_rest &&
          atomic_load(&responses) == 0;
 }
 
@@ -513,7 +513,7 @@ static void closes_idle_connections(void)
   CHECK_EQ_INT(atomic_load(&idle_seconds), 75);
   rig.server.http->max_connections = 1;
   int first = connect_to_rig(), above = connect_to_rig();
-  CHECK_EVENTUALLY(atomic_load(&rig.server.http->connections) == 2);
+  CHECK_EVENTUALLY(atomic_load(&rig.server.http->acceptor.open) == 2);
   rig.server.http->max_connections = 2; /* so that a handler runs and tells the timeout */
   send_request(above, &requests[0]);
   wire_receive_all(above);

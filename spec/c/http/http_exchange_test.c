@@ -206,7 +206,7 @@ static void counts_pending_requests(void)
   close(fd);
   end_topics(atomic_load(&kept));
   CHECK_EVENTUALLY(atomic_load(&http->unsent) == 0 && atomic_load(&http->unanswered) == 0);
-  CHECK_EVENTUALLY(atomic_load(&http->connections) == 0);
+  CHECK_EVENTUALLY(atomic_load(&http->acceptor.open) == 0);
   http_rig_close(&rig);
 }
 
@@ -304,10 +304,10 @@ static void serves_the_maximum_number_of_connections(void)
   http->max_connections = MOST;
   for (int i = 0; i <= MOST; i++) {
     fds[i] = connect_to_rig();
-    CHECK_EVENTUALLY(atomic_load(&http->connections) == (unsigned)i + 1);
+    CHECK_EVENTUALLY(atomic_load(&http->acceptor.open) == (unsigned)i + 1);
   }
   close(fds[0]);
-  CHECK_EVENTUALLY(atomic_load(&http->connections) == MOST);
+  CHECK_EVENTUALLY(atomic_load(&http->acceptor.open) == MOST);
   ask(fds[MOST], GET_HEALTH);
   CHECK(wire_has_status(200));
   fds[0] = connect_to_rig();
@@ -325,7 +325,7 @@ static void answers_at_close_only_clients_without_an_answer(void)
 {
   open_rig();
   int fd = connect_to_rig();
-  CHECK_EVENTUALLY(atomic_load(&rig.server.http->connections) == 1);
+  CHECK_EVENTUALLY(atomic_load(&rig.server.http->acceptor.open) == 1);
   shutdown(fd, SHUT_WR);
   CHECK(wire_is_closed(fd));
   close(fd);

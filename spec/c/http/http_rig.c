@@ -19,7 +19,8 @@ bool http_rig_open(struct http_rig *rig, const struct uk_engine_methods *methods
   bool good =
     rig->server.credentials != NULL &&
     uk_credentials_add(rig->server.credentials, "full", "p", UK_PERMIT_FULL, "*") == UK_OK &&
-    uk_http_start(&rig->server.http, &options, message, sizeof message) == UK_OK;
+    uk_http_start(&rig->server.http, &options, message, sizeof message) == UK_OK &&
+    uk_http_accept(rig->server.http, message, sizeof message) == UK_OK;
   if (!good)
     fprintf(stderr, "no server: %s\n", message);
   return good;

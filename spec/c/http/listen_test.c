@@ -26,7 +26,7 @@ static int count_descriptors(void)
 static void refuses_invalid_addresses(void)
 {
   static const char *const wrong[] = {
-    "",          "8080",   ":8080",       "localhost",     "localhost:", "a:b:80",
+    "",          "8080",   ":",           "localhost",     "localhost:", "a:b:80",
     "::1:80",    "[::1]",  "[]:80",       "[::1:80",       "::1]:80",    "127.0.0.1:-1",
     "a:65536",   "a:80x",  "a: 80",       "a:0x50",        "a:000080",   "a:99999999999",
     "http://a:", "[::1]:", "[::1]:65536", "127.0.0.1:80 ",
@@ -34,10 +34,10 @@ static void refuses_invalid_addresses(void)
   int before = count_descriptors();
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     char expected[200];
-    struct uk_listener listener = {0};
+    struct uk_listeners listener = {0};
     CHECK_EQ_INT(uk_listen(&listener, wrong[i], message, sizeof message), UK_E_BAD_REQUEST);
-    snprintf(expected, sizeof expected, "listen: HOST:PORT or [IPv6]:PORT expected, got \"%s\"",
-             wrong[i]);
+    snprintf(expected, sizeof expected,
+             "listen: HOST:PORT, [IPv6]:PORT, :PORT or unix:PATH expected, got \"%s\"", wrong[i]);
     CHECK_EQ_STR(message, expected);
   }
   CHECK_EQ_INT(count_descriptors(), before);
@@ -46,18 +46,18 @@ static void refuses_invalid_addresses(void)
 /* Port 65535 is valid, whether it is free or not. */
 static void accepts_the_last_port(void)
 {
-  struct uk_listener listener = {0};
+  struct uk_listeners listener = {0};
   enum uk_error error = uk_listen(&listener, "127.0.0.1:65535", message, sizeof message);
   CHECK(error == UK_OK || error == UK_E_UNAVAILABLE);
   if (error == UK_OK)
-    close(listener.socket);
+    uk_listen_close(&listener);
 }
 
 /* A host name of up to 255 bytes is looked up. */
 static void accepts_names_up_to_the_limit(void)
 {
   char text[300];
-  struct uk_listener listener = {0};
+  struct uk_listeners listener = {0};
   for (size_t length = 255; length <= 256; length++) {
     memset(text, '!', length); /* valid in no name, so that no name server is asked */
     strcpy(text + length, ":80");
@@ -70,7 +70,7 @@ static void accepts_names_up_to_the_limit(void)
 static void reports_why_a_name_has_no_address(void)
 {
   static const int reasons[] = {EAI_NONAME, EAI_AGAIN, EAI_FAIL};
-  struct uk_listener listener = {0};
+  struct uk_listeners listener = {0};
   bool found = false;
   CHECK_EQ_INT(uk_listen(&listener, "!:80", message, sizeof message), UK_E_BAD_REQUEST);
   for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
@@ -92,7 +92,7 @@ static void opens_valid_addresses(void)
                {"0.0.0.0:0", "0.0.0.0:", false},
                {"[::1]:0", "[::1]:", true}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    struct uk_listener listener = {0};
+    struct uk_listeners listener = {0};
     enum uk_error error = uk_listen(&listener, cases[i].text, message, sizeof message);
     if (error == UK_E_UNAVAILABLE && cases[i].ipv6)
       continue; /* a system without IPv6 */
@@ -101,10 +101,10 @@ static void opens_valid_addresses(void)
     size_t length = strlen(cases[i].host);
     CHECK(strncmp(listener.address, cases[i].host, length) == 0);
     CHECK(atoi(listener.address + length) > 0);
-    CHECK_EQ_INT(listener.ipv6, cases[i].ipv6);
-    CHECK((fcntl(listener.socket, F_GETFD) & FD_CLOEXEC) != 0);
-    CHECK((fcntl(listener.socket, F_GETFL) & O_NONBLOCK) != 0);
-    close(listener.socket);
+    CHECK_EQ_INT(listener.count, 1);
+    CHECK((fcntl(listener.sockets[0], F_GETFD) & FD_CLOEXEC) != 0);
+    CHECK((fcntl(listener.sockets[0], F_GETFL) & O_NONBLOCK) != 0);
+    uk_listen_close(&listener);
   }
 }
 
@@ -120,7 +120,7 @@ static int connect_to(const char *address)
 
 static void leaks_no_descriptor_if_the_port_is_in_use(void)
 {
-  struct uk_listener first = {0}, second = {0};
+  struct uk_listeners first = {0}, second = {0};
   char expected[200];
   REQUIRE(uk_listen(&first, "127.0.0.1:0", message, sizeof message) == UK_OK);
   int before = count_descriptors();
@@ -128,30 +128,209 @@ static void leaks_no_descriptor_if_the_port_is_in_use(void)
   snprintf(expected, sizeof expected, "listen: %s: Address already in use", first.address);
   CHECK_EQ_STR(message, expected);
   CHECK_EQ_INT(count_descriptors(), before);
-  close(first.socket);
+  uk_listen_close(&first);
 }
 
 /* A restarted server gets its port although connections of the previous run are in TIME_WAIT. */
 static void accepts_a_port_with_lingering_connections(void)
 {
-  struct uk_listener first = {0}, second = {0};
+  struct uk_listeners first = {0}, second = {0};
   char byte;
   REQUIRE(uk_listen(&first, "127.0.0.1:0", message, sizeof message) == UK_OK);
   int client = connect_to(first.address);
-  int served = accept(first.socket, NULL, NULL);
+  int served = accept(first.sockets[0], NULL, NULL);
   shutdown(served, SHUT_WR); /* the side that closes first enters TIME_WAIT */
   CHECK_EQ_INT(recv(client, &byte, 1, 0), 0);
   close(client);
   CHECK_EQ_INT(recv(served, &byte, 1, 0), 0);
   close(served);
-  close(first.socket);
+  uk_listen_close(&first);
   if (!CHECK_EQ_INT(uk_listen(&second, first.address, message, sizeof message), UK_OK))
     fprintf(stderr, "  %s\n", message);
-  close(second.socket);
+  uk_listen_close(&second);
+}
+
+static bool has_ipv6(void)
+{
+  struct uk_listeners listeners;
+  bool has = uk_listen(&listeners, "[::1]:0", message, sizeof message) == UK_OK;
+  uk_listen_close(&listeners);
+  return has;
+}
+
+/* The family and the port of a listening socket. */
+static int family_of(int listener, int *port)
+{
+  struct sockaddr_storage address;
+  socklen_t length = sizeof address;
+  CHECK(getsockname(listener, (struct sockaddr *)&address, &length) == 0);
+  *port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                              : ((struct sockaddr_in *)&address)->sin_port);
+  return address.ss_family;
+}
+
+static void check_families(const struct uk_listeners *listeners, const char *host)
+{
+  const int port = atoi(strrchr(listeners->address, ':') + 1);
+  int first = 0, second = 0;
+  char expected[UK_ADDRESS_SIZE];
+  snprintf(expected, sizeof expected, "%s:%d", host, port);
+  CHECK_EQ_STR(listeners->address, expected);
+  CHECK_EQ_INT(family_of(listeners->sockets[0], &first), AF_INET);
+  CHECK_EQ_INT(first, port);
+  CHECK_EQ_INT(listeners->count, has_ipv6() ? 2 : 1);
+  if (listeners->count == 2) {
+    CHECK_EQ_INT(family_of(listeners->sockets[1], &second), AF_INET6);
+    CHECK_EQ_INT(second, port);
+  }
+}
+
+/* C5. The hosts file may have one address for localhost, or both. */
+static void C5_a_name_is_served_at_every_address(void)
+{
+  struct uk_listeners listeners;
+  struct addrinfo *found = NULL;
+  const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+  REQUIRE(getaddrinfo("localhost", "80", &hints, &found) == 0);
+  bool both = false;
+  for (struct addrinfo *at = found; at != NULL; at = at->ai_next)
+    both = both || at->ai_family == AF_INET6;
+  freeaddrinfo(found);
+  if (!both)
+    CHECK_SKIP("needs a hosts file with an IPv6 address for localhost");
+  REQUIRE(uk_listen(&listeners, "localhost:0", message, sizeof message) == UK_OK);
+  check_families(&listeners, "127.0.0.1");
+  uk_listen_close(&listeners);
+}
+
+static void C5_without_a_host_all_addresses_are_served(void)
+{
+  struct uk_listeners listeners;
+  REQUIRE(uk_listen(&listeners, ":0", message, sizeof message) == UK_OK);
+  check_families(&listeners, "0.0.0.0");
+  uk_listen_close(&listeners);
+  CHECK_EQ_INT(listeners.count, 0);
+}
+
+/* A port that is taken on one of the addresses is an error, not an address less. */
+static void C5_a_port_in_use_on_one_address_is_refused(void)
+{
+  struct uk_listeners first, all;
+  char text[UK_ADDRESS_SIZE], expected[200];
+  REQUIRE(uk_listen(&first, "127.0.0.1:0", message, sizeof message) == UK_OK);
+  snprintf(text, sizeof text, ":%s", strrchr(first.address, ':') + 1);
+  int before = count_descriptors();
+  CHECK_EQ_INT(uk_listen(&all, text, message, sizeof message), UK_E_UNAVAILABLE);
+  snprintf(expected, sizeof expected, "listen: %s: Address already in use", text);
+  CHECK_EQ_STR(message, expected);
+  CHECK_EQ_INT(count_descriptors(), before);
+  uk_listen_close(&first);
+}
+
+static char folder[] = "/tmp/listen-XXXXXX", path[64], text_of_path[80];
+
+static int connect_to_path(void)
+{
+  struct sockaddr_un to = {.sun_family = AF_UNIX};
+  snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
+    return fd;
+  close(fd);
+  return -1;
+}
+
+static void C5_a_unix_socket(void)
+{
+  struct uk_listeners listeners, second;
+  REQUIRE(uk_listen(&listeners, text_of_path, message, sizeof message) == UK_OK);
+  CHECK_EQ_STR(listeners.address, text_of_path);
+  CHECK_EQ_INT(listeners.count, 1);
+  CHECK((fcntl(listeners.sockets[0], F_GETFD) & FD_CLOEXEC) != 0);
+  CHECK((fcntl(listeners.sockets[0], F_GETFL) & O_NONBLOCK) != 0);
+  int client = connect_to_path();
+  CHECK(client >= 0);
+  close(client);
+  int before = count_descriptors();
+  char expected[200];
+  CHECK_EQ_INT(uk_listen(&second, text_of_path, message, sizeof message), UK_E_UNAVAILABLE);
+  snprintf(expected, sizeof expected, "listen: %s: Address already in use", text_of_path);
+  CHECK_EQ_STR(message, expected);
+  CHECK_EQ_INT(count_descriptors(), before);
+  CHECK(access(path, F_OK) == 0);
+  uk_listen_close(&listeners);
+  CHECK(access(path, F_OK) != 0);
+  CHECK_EQ_INT(count_descriptors(), before - 2); /* the socket and its file */
+}
+
+static void a_unix_socket_of_a_killed_server_is_replaced(void)
+{
+  struct uk_listeners killed, listeners;
+  REQUIRE(uk_listen(&killed, text_of_path, message, sizeof message) == UK_OK);
+  close(killed.sockets[0]);
+  close(killed.file);
+  REQUIRE(connect_to_path() < 0);
+  CHECK_EQ_INT(uk_listen(&listeners, text_of_path, message, sizeof message), UK_OK);
+  int client = connect_to_path();
+  CHECK(client >= 0);
+  close(client);
+  uk_listen_close(&listeners);
+}
+
+static void the_unix_socket_of_another_server_is_kept(void)
+{
+  struct uk_listeners first, second;
+  REQUIRE(uk_listen(&first, text_of_path, message, sizeof message) == UK_OK);
+  unlink(path);
+  REQUIRE(uk_listen(&second, text_of_path, message, sizeof message) == UK_OK);
+  uk_listen_close(&first);
+  CHECK(access(path, F_OK) == 0);
+  uk_listen_close(&second);
+  CHECK(access(path, F_OK) != 0);
+}
+
+static void a_file_that_is_no_socket_is_kept(void)
+{
+  struct uk_listeners listeners;
+  int file = open(path, O_CREAT | O_WRONLY, 0600);
+  CHECK(file >= 0);
+  close(file);
+  CHECK_EQ_INT(uk_listen(&listeners, text_of_path, message, sizeof message), UK_E_UNAVAILABLE);
+  CHECK(access(path, F_OK) == 0);
+  unlink(path);
+}
+
+static void the_path_of_a_unix_socket_has_a_limit(void)
+{
+  struct uk_listeners listeners;
+  char text[5 + 108 + 1] = "unix:";
+  CHECK_EQ_INT(uk_listen(&listeners, text, message, sizeof message), UK_E_BAD_REQUEST);
+  CHECK_EQ_STR(message, "listen: unix:: a path of 1 to 107 bytes expected");
+  memset(text + 5, 'x', 108);
+  text[113] = '\0';
+  CHECK_EQ_INT(uk_listen(&listeners, text, message, sizeof message), UK_E_BAD_REQUEST);
+  CHECK(strstr(message, "a path of 1 to 107 bytes expected") != NULL);
+  REQUIRE(chdir(folder) == 0);
+  text[112] = '\0';
+  CHECK_EQ_INT(uk_listen(&listeners, text, message, sizeof message), UK_OK);
+  CHECK_EQ_STR(listeners.address, text);
+  uk_listen_close(&listeners);
+}
+
+static void says_why_a_unix_socket_cannot_be_made(void)
+{
+  struct uk_listeners listeners;
+  CHECK_EQ_INT(uk_listen(&listeners, "unix:/nowhere/at/all", message, sizeof message),
+               UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(message, "listen: unix:/nowhere/at/all: No such file or directory");
 }
 
 int main(void)
 {
+  if (mkdtemp(folder) == NULL)
+    return 1;
+  snprintf(path, sizeof path, "%s/socket", folder);
+  snprintf(text_of_path, sizeof text_of_path, "unix:%s", path);
   CHECK_RUN(refuses_invalid_addresses);
   CHECK_RUN(accepts_the_last_port);
   CHECK_RUN(accepts_names_up_to_the_limit);
@@ -159,5 +338,15 @@ int main(void)
   CHECK_RUN(opens_valid_addresses);
   CHECK_RUN(leaks_no_descriptor_if_the_port_is_in_use);
   CHECK_RUN(accepts_a_port_with_lingering_connections);
+  CHECK_RUN(C5_a_name_is_served_at_every_address);
+  CHECK_RUN(C5_without_a_host_all_addresses_are_served);
+  CHECK_RUN(C5_a_port_in_use_on_one_address_is_refused);
+  CHECK_RUN(C5_a_unix_socket);
+  CHECK_RUN(a_unix_socket_of_a_killed_server_is_replaced);
+  CHECK_RUN(the_unix_socket_of_another_server_is_kept);
+  CHECK_RUN(a_file_that_is_no_socket_is_kept);
+  CHECK_RUN(the_path_of_a_unix_socket_has_a_limit);
+  CHECK_RUN(says_why_a_unix_socket_cannot_be_made);
+  rmdir(folder);
   return check_end();
 }

@@ -11,8 +11,8 @@ local function size(name, about)
 end
 
 local OPTIONS = {
-  { name = "listen", value = "HOST:PORT", kind = "name",
-    about = "the address to listen on; port 0 picks a free port" },
+  { name = "listen", value = "ADDRESS", kind = "name",
+    about = "HOST:PORT, [IPv6]:PORT, :PORT (all addresses) or unix:PATH; port 0 picks a free port" },
   { name = "data", value = "DIR", kind = "name",
     about = "the folder for messages; with --brokers, for the password only" },
   { name = "username", value = "NAME", kind = "name",

@@ -5,7 +5,7 @@
 ---@class upstash.kafka.ServerOptions
 ---@field username string?
 ---@field password string?
----@field listen string? "HOST:PORT" or "[IPv6]:PORT"; port 0 picks a free port
+---@field listen string? "HOST:PORT", "[IPv6]:PORT", ":PORT" or "unix:PATH"; port 0 picks a free port
 ---@field data string? the folder for the messages
 ---@field brokers string? "HOST:PORT,…": a Kafka cluster stores the messages instead of the folder
 ---@field properties table<string, string|number|boolean>? of librdkafka; only with brokers

@@ -1,0 +1,47 @@
+/* http_acceptor: accepts connections on the listening sockets and passes them to the library, in a
+ * thread of its own. The library can wait on one socket only, and it would accept as soon as it
+ * exists, while the rest of the server is not ready yet. */
+#ifndef UK_HTTP_ACCEPTOR_H
+#define UK_HTTP_ACCEPTOR_H
+
+#include <stdatomic.h>
+
+#include "common/thread.h"
+#include "server/http/listen.h"
+#include "server/watch/error_log.h"
+
+struct MHD_Daemon;
+
+struct uk_acceptor {
+  struct MHD_Daemon *daemon;
+  const struct uk_listeners *listeners;
+  unsigned limit; /* of open connections; more wait in the kernel's queue */
+  int wake;       /* an eventfd, or -1 */
+  pthread_t thread;
+  bool running;
+  atomic_bool closing;
+  atomic_bool full;      /* it waits until a connection closes */
+  atomic_uint open;      /* connections that the library has started, and not closed yet */
+  atomic_ulong started;  /* connections that the library has ever started */
+  unsigned long passed;  /* connections that the library was given; the thread's own */
+  struct uk_alarm alarm; /* no descriptor or memory for a connection */
+};
+
+/* False when there is no descriptor for it. */
+bool uk_acceptor_init(struct uk_acceptor *acceptor);
+
+/* Starts the thread. Precondition: daemon, listeners and limit are set. False when the system has
+ * no resources for it. */
+bool uk_acceptor_start(struct uk_acceptor *acceptor);
+
+/* Ends the thread, if it was started. Connections may still close. */
+void uk_acceptor_stop(struct uk_acceptor *acceptor);
+
+/* Precondition: no connection is open. */
+void uk_acceptor_free(struct uk_acceptor *acceptor);
+
+/* For the library's notifications. `opened` returns how many connections were open before. */
+unsigned uk_acceptor_opened(struct uk_acceptor *acceptor);
+void uk_acceptor_closed(struct uk_acceptor *acceptor);
+
+#endif
