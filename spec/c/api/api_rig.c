@@ -7,7 +7,11 @@
 #include "common/base64.h"
 #include "server/api/dispatch.h"
 
-enum { MAX_BYTES = 1 << 20, TEXT_SIZE = 1024 }; /* of a message, arena or reply; of a path */
+enum {
+  MAX_BYTES = 1 << 20, /* of a message or reply */
+  ARENA_BYTES = 64 << 20,
+  TEXT_SIZE = 1024 /* of a path */
+};
 
 bool api_rig_open(struct api_rig *rig, const struct uk_engine_methods *methods)
 {
@@ -42,6 +46,10 @@ static struct uk_slice header(const struct uk_request *request, const char *name
     return uk_slice_text(call->authorization);
   if (call->rig->header != NULL && strcasecmp(name, call->rig->header) == 0)
     return uk_slice_text(call->rig->header_value);
+  for (size_t i = 0; i < call->rig->header_count; i++) {
+    if (strcasecmp(name, call->rig->headers[i].name) == 0)
+      return uk_slice_text(call->rig->headers[i].value);
+  }
   return (struct uk_slice){0};
 }
 
@@ -51,6 +59,9 @@ static void each_header(const struct uk_request *request, uk_header_visitor *eac
   each(argument, uk_slice_text("Authorization"), uk_slice_text(call->authorization));
   if (call->rig->header != NULL)
     each(argument, uk_slice_text(call->rig->header), uk_slice_text(call->rig->header_value));
+  for (size_t i = 0; i < call->rig->header_count; i++)
+    each(argument, uk_slice_text(call->rig->headers[i].name),
+         uk_slice_text(call->rig->headers[i].value));
 }
 
 static bool is_client_alive(const struct uk_request *request)
@@ -81,9 +92,10 @@ static void fill(struct call *call, const char *user, const char *path, const ch
   request->path = call->path;
   request->query = call->query;
   request->status = 200;
-  uk_arena_init(&request->arena, MAX_BYTES);
-  uk_buffer_init(&request->reply, MAX_BYTES);
-  request->body_length = strlen(body);
+  request->browser = call->rig->browser;
+  uk_arena_init(&request->arena, ARENA_BYTES);
+  uk_buffer_init(&request->reply, call->rig->reply_bytes > 0 ? call->rig->reply_bytes : MAX_BYTES);
+  request->body_length = call->rig->body_length > 0 ? call->rig->body_length : strlen(body);
   if (request->body_length > 0)
     request->body = uk_arena_copy(&request->arena, body, request->body_length);
 }
@@ -108,6 +120,14 @@ static long long retry_after(const struct uk_request *request)
   return -1;
 }
 
+static void write_headers(const struct uk_request *request, char *out, size_t size)
+{
+  size_t length = 0;
+  for (unsigned i = 0; i < request->reply_header_count && length < size; i++)
+    length += (size_t)snprintf(out + length, size - length, "%s: %s\n",
+                               request->reply_headers[i].name, request->reply_headers[i].value);
+}
+
 void api_rig_ask(struct api_rig *rig, const char *user, enum uk_method method, const char *path,
                  const char *body, struct api_answer *answer)
 {
@@ -120,6 +140,7 @@ void api_rig_ask(struct api_rig *rig, const char *user, enum uk_method method, c
   *answer = (struct api_answer){.status = request->status, .retry_after = retry_after(request)};
   snprintf(answer->text, sizeof answer->text, "%.*s", (int)request->reply.length,
            request->reply.length > 0 ? request->reply.data : "");
+  write_headers(request, answer->headers, sizeof answer->headers);
   if (request->response_finished != NULL)
     request->response_finished(request, !rig->is_cut_off);
   uk_arena_free(&request->arena);

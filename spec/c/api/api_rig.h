@@ -5,19 +5,29 @@
 #include "server/api/server_state.h"
 #include "server/request/request.h"
 
-enum { API_RIG_BODY = 4096 }; /* bytes of a reply that are kept */
+enum { API_RIG_BODY = 4096, API_RIG_HEADERS = 1024 }; /* bytes of a reply that are kept */
+
+struct api_header {
+  const char *name, *value;
+};
 
 struct api_rig {
   struct uk_server server;
   struct uk_engine engine;
   const char *header, *header_value; /* an extra header of every request, or NULL */
-  bool is_client_gone, is_cut_off;   /* what handlers learn about the client and the response */
+  const struct api_header *headers;  /* more of them */
+  size_t header_count;
+  struct uk_browser browser;       /* what a browser says in every request */
+  size_t body_length;              /* of bodies that contain NUL; 0: up to the first one */
+  size_t reply_bytes;              /* the maximum size of a reply; 0: the default */
+  bool is_client_gone, is_cut_off; /* what handlers learn about the client and the response */
 };
 
 struct api_answer {
   int status;
-  long long retry_after;   /* seconds; -1: absent */
-  char text[API_RIG_BODY]; /* the beginning of the body */
+  long long retry_after;         /* seconds; -1: absent */
+  char text[API_RIG_BODY];       /* the beginning of the body */
+  char headers[API_RIG_HEADERS]; /* "Name: value" and a line feed for each */
 };
 
 /* Prepares the users "full", "produce" and "consume". Each has the permission of that name for

@@ -1,0 +1,779 @@
+/* for: api.c, api_commit.c, api_consume.c, api_fetch.c, api_metadata.c, api_produce.c, api_read.c,
+ * api_webhook.c, message_json.c
+ *
+ * Every field that a request hands to the engine, and every field of the reply. The engine of this
+ * test writes down what it is asked. */
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "api_rig.h"
+#include "check.h"
+
+static struct api_rig rig;
+static struct api_answer answer;
+
+/* What the engine was asked, as text; "" if nothing. */
+static char asked[4096];
+
+static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void note(const char *format, ...)
+{
+  va_list arguments;
+  size_t length = strlen(asked);
+  va_start(arguments, format);
+  vsnprintf(asked + length, sizeof asked - length, format, arguments);
+  va_end(arguments);
+}
+
+static void note_slice(const char *name, struct uk_slice slice)
+{
+  note(" %s=", name);
+  for (size_t i = 0; i < slice.length; i++)
+    note(slice.data[i] == '\0' ? "\\0" : "%c", slice.data[i]);
+}
+
+static void note_positions(const struct uk_topic_partition_offset *positions, size_t count)
+{
+  for (size_t i = 0; i < count; i++)
+    note(" %.*s/%d@%lld", (int)positions[i].topic.length, positions[i].topic.data,
+         (int)positions[i].partition, (long long)positions[i].offset);
+}
+
+static enum uk_error outcome;
+
+static void end(struct uk_operation *operation)
+{
+  operation->error = outcome;
+  operation->done(operation);
+}
+
+static void commit(struct uk_engine *engine, struct uk_commit *operation)
+{
+  (void)engine;
+  note("commit");
+  note_slice("group", operation->group);
+  note_slice("instance", operation->instance);
+  note_positions(operation->offsets, operation->count);
+  end(&operation->operation);
+}
+
+static void committed(struct uk_engine *engine, struct uk_committed *operation)
+{
+  (void)engine;
+  note("committed");
+  note_slice("group", operation->group);
+  note_positions(operation->offsets, operation->count);
+  for (size_t i = 0; i < operation->count; i++)
+    operation->offsets[i].offset = (int64_t)i - 1;
+  end(&operation->operation);
+}
+
+static void offsets(struct uk_engine *engine, struct uk_offsets *operation)
+{
+  (void)engine;
+  note("offsets %lld", (long long)operation->timestamp);
+  note_positions(operation->offsets, operation->count);
+  for (size_t i = 0; i < operation->count; i++)
+    operation->offsets[i].offset = 10 + (int64_t)i;
+  end(&operation->operation);
+}
+
+static void delete_consumer(struct uk_engine *engine, struct uk_delete_consumer *operation)
+{
+  (void)engine;
+  note("delete_consumer");
+  note_slice("group", operation->group);
+  note_slice("instance", operation->instance);
+  end(&operation->operation);
+}
+
+static void delete_topic(struct uk_engine *engine, struct uk_delete_topic *operation)
+{
+  (void)engine;
+  note("delete_topic");
+  note_slice("topic", operation->topic);
+  end(&operation->operation);
+}
+
+static void note_record(const struct uk_record *record)
+{
+  note_slice("topic", record->topic);
+  note(" %d %lld", (int)record->partition, (long long)record->timestamp);
+  if (record->has_key)
+    note_slice("key", record->key);
+  if (record->has_value)
+    note_slice("value", record->value);
+  for (size_t i = 0; i < record->header_count; i++) {
+    note_slice("header", record->headers[i].key);
+    note_slice("", record->headers[i].value);
+  }
+}
+
+static void produce(struct uk_engine *engine, struct uk_produce *operation)
+{
+  (void)engine;
+  note("produce");
+  for (size_t i = 0; i < operation->count; i++)
+    note_record(&operation->records[i]);
+  end(&operation->operation);
+}
+
+/* The records that a read delivers, one after another, until the reply is full. */
+static const struct uk_record *records;
+static size_t record_count, taken;
+
+static void deliver(struct uk_operation *operation, const struct uk_sink *sink)
+{
+  taken = 0;
+  while (taken < record_count && sink->record(operation, &records[taken]))
+    taken++;
+  end(operation);
+}
+
+static void fetch(struct uk_engine *engine, struct uk_fetch *operation)
+{
+  (void)engine;
+  note("fetch%s", operation->sink.is_client_alive != NULL ? " checks the client" : "");
+  note_positions(operation->positions, operation->count);
+  deliver(&operation->operation, &operation->sink);
+}
+
+static void consume(struct uk_engine *engine, struct uk_consume *operation)
+{
+  (void)engine;
+  note("consume");
+  note_slice("group", operation->group);
+  note_slice("instance", operation->instance);
+  for (size_t i = 0; i < operation->topic_count; i++)
+    note_slice("topic", operation->topics[i]);
+  note(operation->sink.is_client_alive(&operation->operation) ? " alive" : " gone");
+  deliver(&operation->operation, &operation->sink);
+}
+
+static const struct uk_engine_methods methods = {
+  .name = "noting",
+  .commit = commit,
+  .committed = committed,
+  .offsets = offsets,
+  .delete_consumer = delete_consumer,
+  .delete_topic = delete_topic,
+  .produce = produce,
+  .fetch = fetch,
+  .consume = consume,
+};
+
+static void open_rig(void)
+{
+  outcome = UK_OK;
+  record_count = 0;
+  REQUIRE(api_rig_open(&rig, &methods));
+}
+
+static void ask(enum uk_method method, const char *path, const char *body)
+{
+  asked[0] = '\0';
+  api_rig_ask(&rig, "full", method, path, body, &answer);
+}
+
+/* The cases. */
+
+struct passed {
+  enum uk_method method;
+  const char *path, *body, *asked, *reply;
+};
+
+static void check_passed(const struct passed *rows, size_t count)
+{
+  open_rig();
+  for (size_t i = 0; i < count; i++) {
+    ask(rows[i].method, rows[i].path, rows[i].body);
+    bool good = CHECK_EQ_INT(answer.status, 200) && CHECK_EQ_STR(asked, rows[i].asked) &&
+                CHECK_EQ_STR(answer.text, rows[i].reply);
+    if (!good)
+      fprintf(stderr, "  %s %s\n  %s\n", rows[i].path, rows[i].body, answer.text);
+  }
+  api_rig_close(&rig);
+}
+
+#define SUCCESS "{\"result\":\"Success\",\"status\":200}"
+#define TWO_TRIPLES                                                                                \
+  "[{\"topic\":\"t\",\"partition\":2147483647,\"offset\":9223372036854775807},"                    \
+  "{\"topic\":\"u\",\"partition\":0,\"offset\":0}]"
+#define TWO_PARTITIONS                                                                             \
+  "[{\"topic\":\"t\",\"partition\":2147483647},{\"topic\":\"u\",\"partition\":0}]"
+#define TWO_OFFSETS(first, second)                                                                 \
+  "[{\"topic\":\"t\",\"partition\":2147483647,\"offset\":" #first                                  \
+  "},{\"topic\":\"u\",\"partition\":0,\"offset\":" #second "}]"
+
+static void passes_on_every_field_of_a_group(void)
+{
+  static const struct passed rows[] = {
+    {UK_POST, "/commit/g/i", TWO_TRIPLES,
+     "commit group=g instance=i t/2147483647@9223372036854775807 u/0@0", SUCCESS},
+    {UK_GET, "/commit/g/i", "", "commit group=g instance=i", SUCCESS},
+    {UK_POST, "/commit/g/i", "[]", "", SUCCESS},
+    {UK_POST, "/committed/g/i", TWO_PARTITIONS, "committed group=g t/2147483647@0 u/0@0",
+     TWO_OFFSETS(-1, 0)},
+    {UK_POST, "/committed/g/i", "[]", "", "[]"},
+    {UK_DELETE, "/delete-consumer/g/i", "", "delete_consumer group=g instance=i", SUCCESS},
+    {UK_GET, "/consume/g/i/t", "", "consume group=g instance=i topic=t alive", "[]"},
+    {UK_POST, "/consume/g/i", "{\"topics\":[\"t\",\"u\"],\"topic\":\"v\"}",
+     "consume group=g instance=i topic=v topic=t topic=u alive", "[]"},
+  };
+  check_passed(rows, sizeof rows / sizeof *rows);
+}
+
+static void passes_on_every_field_of_a_look_up(void)
+{
+  static const struct passed rows[] = {
+    {UK_POST, "/offsets/earliest", TWO_PARTITIONS, "offsets -2 t/2147483647@0 u/0@0",
+     TWO_OFFSETS(10, 11)},
+    {UK_POST, "/offsets/latest", TWO_PARTITIONS, "offsets -1 t/2147483647@0 u/0@0",
+     TWO_OFFSETS(10, 11)},
+    {UK_POST, "/offsets/0", TWO_PARTITIONS, "offsets 0 t/2147483647@0 u/0@0", TWO_OFFSETS(10, 11)},
+    {UK_POST, "/offsets/9223372036854775807", TWO_PARTITIONS,
+     "offsets 9223372036854775807 t/2147483647@0 u/0@0", TWO_OFFSETS(10, 11)},
+    {UK_POST, "/offsets/latest", "[]", "", "[]"},
+    {UK_POST, "/fetch",
+     "{\"topic\":\"v\",\"partition\":7,\"offset\":5,\"topicPartitionOffsets\":" TWO_TRIPLES "}",
+     "fetch v/7@5 t/2147483647@9223372036854775807 u/0@0", "[]"},
+    {UK_POST, "/fetch", "{\"topicPartitionOffsets\":" TWO_TRIPLES "}",
+     "fetch t/2147483647@9223372036854775807 u/0@0", "[]"},
+    {UK_POST, "/fetch", "{\"topic\":\"v\",\"partition\":2147483647,\"offset\":-1}",
+     "fetch v/2147483647@-1", "[]"},
+    {UK_DELETE, "/topics/t", "", "delete_topic topic=t", SUCCESS},
+  };
+  check_passed(rows, sizeof rows / sizeof *rows);
+}
+
+#define ONE "{\"topic\":\"t\",\"partition\":-1,\"offset\":0,\"timestamp\":-1}"
+#define GIVEN                                                                                      \
+  "{\"topic\":\"t\",\"partition\":2147483647,\"offset\":0,\"timestamp\":9007199254740992}"
+
+static void passes_on_every_field_of_a_message(void)
+{
+  static const struct passed rows[] = {
+    {UK_GET, "/produce/t/v", "", "produce topic=t -1 -1 value=v", ONE},
+    {UK_GET, "/produce/t/v?key=k+k", "", "produce topic=t -1 -1 key=k k value=v", ONE},
+    {UK_POST, "/produce",
+     "{\"topic\":\"t\",\"partition\":2147483647,\"timestamp\":9007199254740992,\"key\":\"k\","
+     "\"value\":\"v\",\"headers\":[{\"key\":\"a\",\"value\":\"1\"},{\"key\":\"b\",\"value\":null},"
+     "{\"key\":\"a\",\"value\":\"3\"}]}",
+     "produce topic=t 2147483647 9007199254740992 key=k value=v header=a =1 header=b = header=a =3",
+     "[" GIVEN "]"},
+    {UK_POST, "/produce/t",
+     "[{\"value\":null,\"timestamp\":1},{\"value\":\"\",\"key\":\"\",\"partition\":0}]",
+     "produce topic=t -1 1 topic=t 0 -1 key= value=",
+     "[{\"topic\":\"t\",\"partition\":-1,\"offset\":0,\"timestamp\":1},"
+     "{\"topic\":\"t\",\"partition\":0,\"offset\":0,\"timestamp\":-1}]"},
+    {UK_POST, "/produce/t", "{\"value\":\"v\",\"headers\":{}}", "produce topic=t -1 -1 value=v",
+     "[" ONE "]"},
+    {UK_POST, "/produce/t", "{\"value\":\"v\",\"headers\":{\"a\":\"1\"},\"topic\":\"t\"}",
+     "produce topic=t -1 -1 value=v header=a =1", "[" ONE "]"},
+    {UK_POST, "/produce/t", "[]", "", "[]"},
+    {UK_POST, "/produce", "[]", "", "[]"},
+  };
+  check_passed(rows, sizeof rows / sizeof *rows);
+}
+
+static void decodes_base64(void)
+{
+  static const struct passed rows[] = {
+    {UK_GET, "/produce/t/dg==?key=Pj4+", "", "produce topic=t -1 -1 key=>>> value=v", ONE},
+    {UK_GET, "/produce/t/dg==?key=Pj4%2B", "", "produce topic=t -1 -1 key=>>> value=v", ONE},
+    {UK_POST, "/produce/t",
+     "{\"key\":\"aw==\",\"value\":\"AHY=\",\"headers\":{\"a\":\"MQ==\",\"b\":\"\"}}",
+     "produce topic=t -1 -1 key=k value=\\0v header=a =1 header=b =", "[" ONE "]"},
+    {UK_POST, "/produce/t", "{\"key\":\"\",\"value\":null}",
+     "produce topic=t -1 -1 key=", "[" ONE "]"},
+  };
+  static const char *const wrong[][3] = {
+    {"/produce/t", "{\"value\":\"x\"}", "value: base64 expected"},
+    {"/produce/t", "[{\"value\":\"\"},{\"value\":\"\",\"key\":\"!\"}]", "[1].key: base64 expected"},
+    {"/produce/t", "{\"value\":42}", "value: a base64 string expected"},
+    {"/produce/t", "{\"value\":\"\",\"headers\":{\"a\":\"!\"}}", "headers: base64 expected"},
+    {"/produce/t/x", "", "message: base64 expected"},
+    {"/produce/t/dg==?key=x", "", "key: base64 expected"},
+  };
+  open_rig();
+  rig.header = "Kafka-Encoding";
+  rig.header_value = "Base64";
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    ask(rows[i].method, rows[i].path, rows[i].body);
+    CHECK_EQ_STR(asked, rows[i].asked);
+    CHECK_EQ_STR(answer.text, rows[i].reply);
+  }
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    char expected[200];
+    ask(wrong[i][1][0] == '\0' ? UK_GET : UK_POST, wrong[i][0], wrong[i][1]);
+    snprintf(expected, sizeof expected, "{\"error\":\"%s\",\"status\":400}", wrong[i][2]);
+    CHECK_EQ_STR(answer.text, expected);
+    CHECK_EQ_STR(asked, "");
+  }
+  api_rig_close(&rig);
+}
+
+/* What is refused, in full. No engine is asked. */
+static void says_what_is_wrong(void)
+{
+  static const struct {
+    enum uk_method method;
+    const char *path, *body, *error;
+  } rows[] = {
+    {UK_POST, "/commit/g/i", "{\"topic\":\"t\",\"partition\":2147483648,\"offset\":0}",
+     "partition: an integer of 0 to 2147483647 expected, got 2147483648"},
+    {UK_POST, "/commit/g/i", "{\"topic\":\"t\",\"partition\":-1,\"offset\":0}",
+     "partition: an integer of 0 to 2147483647 expected, got -1"},
+    {UK_POST, "/commit/g/i", "[{\"topic\":\"t\",\"partition\":0,\"offset\":-1}]",
+     "[0].offset: an integer of 0 to 9223372036854775807 expected, got -1"},
+    {UK_POST, "/commit/g/i", "{\"topic\":\"t\",\"partition\":0}", "offset: missing"},
+    {UK_POST, "/committed/g/i", "",
+     "body: {topic, partition} or an array of them expected, got nothing"},
+    {UK_POST, "/offsets/latest", "",
+     "body: {topic, partition} or an array of them expected, got nothing"},
+    {UK_POST, "/offsets/latest", "{\"topic\":\"t\",\"partition\":0,\"offset\":0}",
+     "body: unknown field \\\"offset\\\"; did you mean \\\"topic\\\"?"},
+    {UK_POST, "/offsets/-1", "",
+     "timestamp: earliest, latest or milliseconds since 1970 expected, got \\\"-1\\\""},
+    {UK_POST, "/offsets/9223372036854775808", "",
+     "timestamp: earliest, latest or milliseconds since 1970 expected, got "
+     "\\\"9223372036854775808\\\""},
+    {UK_POST, "/fetch", "{\"topic\":\"t\",\"partition\":2147483648,\"offset\":0}",
+     "partition: an integer of 0 to 2147483647 expected, got 2147483648"},
+    {UK_POST, "/fetch",
+     "{\"topicPartitionOffsets\":[{\"topic\":\"t\",\"partition\":2147483648,\"offset\":0}]}",
+     "topicPartitionOffsets[0].partition: an integer of 0 to 2147483647 expected, got "
+     "2147483648"},
+    {UK_POST, "/fetch", "{\"partition\":0,\"offset\":0}", "topic: missing"},
+    {UK_POST, "/fetch", "{\"topic\":\"t\",\"offset\":0}", "partition: missing"},
+    {UK_POST, "/fetch", "{\"topic\":\"t\",\"partition\":0}", "offset: missing"},
+    {UK_POST, "/fetch", "",
+     "topic, partition, offset or topicPartitionOffsets expected, got nothing"},
+    {UK_POST, "/consume/g/i", "", "topic, topics: at least one topic expected"},
+    {UK_POST, "/consume/g/i", "{\"topics\":[\"t\",\"a b\"]}",
+     "topics[1]: a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected, got \\\"a b\\\""},
+    {UK_POST, "/consume/g/i", "{\"topics\":\"a b\"}",
+     "topics: a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected, got \\\"a b\\\""},
+    {UK_POST, "/consume/g/i", "[]", "body: object expected, got an empty array"},
+    {UK_POST, "/topics/a%20b", "",
+     "topic: a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected, got \\\"a b\\\""},
+    {UK_DELETE, "/topics/a%20b", "",
+     "topic: a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected, got \\\"a b\\\""},
+    {UK_POST, "/produce", "", "body: a message or an array of messages expected, got nothing"},
+    {UK_POST, "/produce", "{\"value\":\"v\"}", "topic: missing"},
+    {UK_POST, "/produce/t", "{\"key\":\"k\"}", "value: missing"},
+    {UK_POST, "/produce/t", "{\"value\":\"v\",\"timestamp\":0}",
+     "timestamp: an integer of 1 to 9007199254740992 expected, got 0"},
+    {UK_POST, "/produce/t", "{\"value\":\"v\",\"timestamp\":9007199254740993}",
+     "timestamp: an integer of 1 to 9007199254740992 expected, got 9007199254740993"},
+    {UK_POST, "/produce/t", "{\"value\":\"v\",\"partition\":2147483648}",
+     "partition: an integer of 0 to 2147483647 expected, got 2147483648"},
+    {UK_POST, "/produce/t", "{\"value\":\"v\",\"headers\":[{\"value\":\"1\"}]}",
+     "headers[0].key: missing"},
+    {UK_POST, "/produce/t", "{\"value\":\"v\",\"headers\":[{\"key\":\"a\"}]}",
+     "headers[0].value: missing"},
+    {UK_POST, "/produce/t", "[{\"value\":\"v\"},{\"value\":\"v\",\"topic\":\"u\"}]",
+     "[1].topic: \\\"u\\\" in the body differs from \\\"t\\\" in the path"},
+    {UK_POST, "/produce", "[{\"topic\":\"t\",\"value\":\"\"},{\"topic\":\"a b\",\"value\":\"\"}]",
+     "[1].topic: a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected, got \\\"a b\\\""},
+    {UK_POST, "/produce/t", "[{\"value\":\"v\"}] x",
+     "malformed JSON at byte 16: something follows the value"},
+    {UK_POST, "/produce/t", "{\"value\":\"\\ud800\"}",
+     "malformed JSON at byte 10: half of a surrogate pair"},
+    {UK_GET, "/produce/t/%ff", "", "message: UTF-8 expected"},
+    {UK_GET, "/produce/t/v?key=%ff", "", "key: UTF-8 expected"},
+    {UK_GET, "/produce/t/v?key=%f", "", "query: malformed percent escape in %f"},
+    {UK_POST, "/webhook", "v", "topic: missing from the query"},
+    {UK_GET, "/produce/t/%f", "", "path: malformed percent escape"},
+  };
+  open_rig();
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char expected[400];
+    ask(rows[i].method, rows[i].path, rows[i].body);
+    snprintf(expected, sizeof expected, "{\"error\":\"%s\",\"status\":400}", rows[i].error);
+    if (!CHECK_EQ_STR(answer.text, expected))
+      fprintf(stderr, "  to %s\n", rows[i].path);
+    CHECK_EQ_INT(answer.status, 400);
+    CHECK_EQ_STR(asked, "");
+  }
+  api_rig_close(&rig);
+}
+
+/* Names in the path and in the body are shown up to the length of a topic name, and other values up
+ * to 64 bytes. */
+static void shows_long_names_in_part(void)
+{
+  char longer[301], body[400], expected[800], path[400];
+  memset(longer, 'x', sizeof longer - 1);
+  longer[sizeof longer - 1] = '\0';
+  open_rig();
+  snprintf(body, sizeof body, "{\"topic\":\"%s\"}", longer);
+  ask(UK_POST, "/topics/t", body);
+  snprintf(expected, sizeof expected,
+           "{\"error\":\"topic: \\\"%.249s\\\" in the body differs from \\\"t\\\" in the "
+           "path\",\"status\":400}",
+           longer);
+  CHECK_EQ_STR(answer.text, expected);
+  snprintf(path, sizeof path, "/offsets/%.65s", longer);
+  ask(UK_POST, path, "");
+  snprintf(expected, sizeof expected,
+           "{\"error\":\"timestamp: earliest, latest or milliseconds since 1970 expected, got "
+           "\\\"%.64s\\\"\",\"status\":400}",
+           longer);
+  CHECK_EQ_STR(answer.text, expected);
+  api_rig_close(&rig);
+}
+
+/* Which of several messages is not permitted is said by its place. */
+static void names_the_place_of_a_foreign_topic(void)
+{
+  open_rig();
+  CHECK_EQ_INT(uk_credentials_add(rig.server.credentials, "clerk", "p", UK_PERMIT_FULL, "own*"),
+               UK_OK);
+  api_rig_ask(&rig, "clerk", UK_POST, "/produce",
+              "[{\"topic\":\"own\",\"value\":\"\"},{\"topic\":\"other\",\"value\":\"\"}]", &answer);
+  CHECK_EQ_INT(answer.status, 403);
+  CHECK_EQ_STR(answer.text, "{\"error\":\"[1].topic: the credentials do not permit topic "
+                            "\\\"other\\\"\",\"status\":403}");
+  api_rig_close(&rig);
+}
+
+/* Key, value, and the headers' keys and values count. */
+static void limits_the_size_of_a_message(void)
+{
+  static const struct {
+    enum uk_method method;
+    const char *path, *body; /* of ten bytes; more with one for the x */
+  } rows[] = {
+    {UK_GET, "/produce/t/567890?key=1234x", ""},
+    {UK_GET, "/produce/t/567890x?key=1234", ""},
+    {UK_POST, "/produce/t", "{\"key\":\"12x\",\"value\":\"34\",\"headers\":{\"56\":\"7890\"}}"},
+    {UK_POST, "/produce/t", "{\"key\":\"12\",\"value\":\"34x\",\"headers\":{\"56\":\"7890\"}}"},
+    {UK_POST, "/produce/t", "{\"key\":\"12\",\"value\":\"34\",\"headers\":{\"56x\":\"7890\"}}"},
+    {UK_POST, "/produce/t", "{\"key\":\"12\",\"value\":\"34\",\"headers\":{\"56\":\"7890x\"}}"},
+    {UK_POST, "/webhook?topic=t", "1234567890x"},
+  };
+  open_rig();
+  rig.server.max_message_bytes = 10;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char path[100], body[200];
+    ask(rows[i].method, rows[i].path, rows[i].body);
+    CHECK_EQ_STR(answer.text,
+                 "{\"error\":\"a message of at most 10 bytes expected, got 11\",\"status\":413}");
+    CHECK_EQ_STR(asked, "");
+    const char *x = strchr(rows[i].path, 'x');
+    snprintf(path, sizeof path, "%s", rows[i].path);
+    if (x != NULL)
+      memmove(path + (x - rows[i].path), x + 1, strlen(x));
+    x = strchr(rows[i].body, 'x');
+    snprintf(body, sizeof body, "%s", rows[i].body);
+    if (x != NULL)
+      memmove(body + (x - rows[i].body), x + 1, strlen(x));
+    ask(rows[i].method, path, body);
+    CHECK_EQ_INT(answer.status, 200);
+  }
+  for (int i = 0; i < 2; i++) {
+    char body[200], expected[200];
+    snprintf(body, sizeof body, "[%s{\"value\":\"1234567890x\"}]",
+             i > 0 ? "{\"value\":\"\"}," : "");
+    ask(UK_POST, "/produce/t", body);
+    snprintf(expected, sizeof expected,
+             "{\"error\":\"[%d]: a message of at most 10 bytes expected, got 11\",\"status\":413}",
+             i);
+    CHECK_EQ_STR(answer.text, expected);
+  }
+  api_rig_close(&rig);
+}
+
+/* A body of `count` times `item`, with commas, between the texts. */
+static char *repeat(const char *before, const char *item, size_t count, const char *after)
+{
+  size_t length = strlen(item);
+  char *text = malloc(strlen(before) + count * (length + 1) + strlen(after) + 1);
+  char *at = text;
+  if (text == NULL)
+    abort();
+  at += sprintf(at, "%s", before);
+  for (size_t i = 0; i < count; i++)
+    at += sprintf(at, i > 0 ? ",%s" : "%s", item);
+  strcpy(at, after);
+  return text;
+}
+
+/* Each list of a body, at its limit and one past it. */
+static void limits_the_number_of_items(void)
+{
+  static const char triple[] = "{\"topic\":\"t\",\"partition\":0,\"offset\":0}";
+  static const struct {
+    const char *path, *before, *item, *after;
+    size_t most;
+    const char *place;
+  } rows[] = {
+    {"/commit/g/i", "[", triple, "]", 100000, "body"},
+    {"/committed/g/i", "[", "{\"topic\":\"t\",\"partition\":0}", "]", 100000, "body"},
+    {"/offsets/latest", "[", "{\"topic\":\"t\",\"partition\":0}", "]", 100000, "body"},
+    {"/fetch", "{\"topicPartitionOffsets\":[", triple, "]}", 100000, "topicPartitionOffsets"},
+    {"/consume/g/i", "{\"topics\":[", "\"t\"", "]}", 256, "topics"},
+    {"/produce/t", "[", "{\"value\":\"\"}", "]", 100000, "body"},
+    {"/produce/t", "{\"value\":\"\",\"headers\":[", "{\"key\":\"\",\"value\":\"\"}", "]}", 1000,
+     "headers"},
+  };
+  open_rig();
+  rig.reply_bytes = 16 << 20;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t more = 0; more <= 1; more++) {
+      char expected[200];
+      char *body = repeat(rows[i].before, rows[i].item, rows[i].most + more, rows[i].after);
+      ask(UK_POST, rows[i].path, body);
+      snprintf(expected, sizeof expected,
+               "{\"error\":\"%s: at most %zu items expected\",\"status\":400}", rows[i].place,
+               rows[i].most);
+      if (!CHECK(more == 0 ? answer.status == 200 : strcmp(answer.text, expected) == 0))
+        fprintf(stderr, "  %s: %.200s\n", rows[i].path, answer.text);
+      free(body);
+    }
+  }
+  api_rig_close(&rig);
+}
+
+/* What a consume and a fetch return. */
+
+static const struct uk_record_header headers[] = {{{"a", 1}, {"1", 1}}, {{"b", 1}, {"\xff", 1}}};
+static const struct uk_record three[] = {
+  {.topic = {"t", 1},
+   .partition = 1,
+   .offset = 2,
+   .timestamp = 3,
+   .has_key = true,
+   .has_value = true,
+   .key = {"k", 1},
+   .value = {"v", 1},
+   .headers = headers,
+   .header_count = 2},
+  {.topic = {"t", 1}, .partition = 1, .offset = 4, .timestamp = 5, .key = {"stale", 5}},
+  {.topic = {"u", 1}, .offset = 9, .timestamp = 9, .has_value = true},
+};
+
+#define FIRST                                                                                      \
+  "{\"topic\":\"t\",\"partition\":1,\"offset\":2,\"timestamp\":3,\"key\":\"k\",\"value\":\"v\","   \
+  "\"headers\":[{\"key\":\"a\",\"value\":\"1\"},{\"key\":\"b\",\"value\":\"\xef\xbf\xbd\"}]}"
+#define FIRST_BASE64                                                                               \
+  "{\"topic\":\"t\",\"partition\":1,\"offset\":2,\"timestamp\":3,\"key\":\"aw==\","                \
+  "\"value\":\"dg==\",\"headers\":[{\"key\":\"a\",\"value\":\"MQ==\"},"                            \
+  "{\"key\":\"b\",\"value\":\"/w==\"}]}"
+#define SECOND                                                                                     \
+  "{\"topic\":\"t\",\"partition\":1,\"offset\":4,\"timestamp\":5,\"key\":\"\",\"value\":null,"     \
+  "\"headers\":[]}"
+#define THIRD                                                                                      \
+  "{\"topic\":\"u\",\"partition\":0,\"offset\":9,\"timestamp\":9,\"key\":\"\",\"value\":\"\","     \
+  "\"headers\":[]}"
+#define TOPIC "{\"topic\":\"t\",\"partition\":0,\"offset\":0"
+
+static void open_with_records(void)
+{
+  open_rig();
+  records = three;
+  record_count = 3;
+}
+
+static void writes_every_field_of_a_message(void)
+{
+  open_with_records();
+  ask(UK_GET, "/consume/g/i/t", "");
+  CHECK_EQ_STR(answer.text, "[" FIRST "," SECOND "," THIRD "]");
+  ask(UK_POST, "/fetch", TOPIC "}");
+  CHECK_EQ_STR(answer.text, "[" FIRST "," SECOND "," THIRD "]");
+  rig.header = "Kafka-Encoding";
+  rig.header_value = "base64";
+  ask(UK_POST, "/fetch", TOPIC "}");
+  CHECK_EQ_STR(answer.text, "[" FIRST_BASE64 "," SECOND "," THIRD "]");
+  api_rig_close(&rig);
+}
+
+/* The batch ends before the record that would exceed a limit. One record always fits. */
+static void ends_a_batch_at_its_limits(void)
+{
+  enum { ONE_LENGTH = sizeof "[" FIRST "]" - 1, TWO_LENGTH = sizeof "[" FIRST "," SECOND "]" - 1 };
+  static const struct {
+    int64_t messages, bytes;
+    size_t taken;
+  } rows[] = {
+    {1, 1000, 1},       {2, 1000, 2},           {3, 1000, 3},       {4, 1000, 3},       {9, 1, 1},
+    {9, ONE_LENGTH, 1}, {9, TWO_LENGTH - 1, 1}, {9, TWO_LENGTH, 2}, {1, TWO_LENGTH, 1},
+  };
+  static const char *const batches[] = {"[]", "[" FIRST "]", "[" FIRST "," SECOND "]",
+                                        "[" FIRST "," SECOND "," THIRD "]"};
+  open_with_records();
+  for (size_t i = 0; i < 3 * sizeof rows / sizeof *rows; i++) {
+    char path[200], body[200];
+    size_t row = i / 3;
+    long long most = rows[row].messages, bytes = rows[row].bytes;
+    snprintf(path, sizeof path, "/fetch?max_messages=%lld&max_bytes=%lld", most, bytes);
+    snprintf(body, sizeof body, TOPIC ",\"max_messages\":%lld,\"max_bytes\":%lld}", most, bytes);
+    if (i % 3 == 0)
+      ask(UK_POST, path, TOPIC "}");
+    else
+      ask(UK_POST, i % 3 == 1 ? "/fetch" : "/fetch?max_messages=1&max_bytes=2", body);
+    CHECK_EQ_INT(taken, rows[row].taken);
+    CHECK_EQ_STR(answer.text, batches[rows[row].taken]);
+  }
+  api_rig_close(&rig);
+}
+
+/* If memory runs out, the batch ends early; without its first record it is a failure. */
+static void ends_a_batch_where_memory_ends(void)
+{
+  open_with_records();
+  rig.reply_bytes = sizeof "[" FIRST "," SECOND;
+  ask(UK_GET, "/consume/g/i/t", "");
+  CHECK_EQ_INT(answer.status, 200);
+  CHECK_EQ_STR(answer.text, "[" FIRST "," SECOND "]");
+  CHECK_EQ_INT(taken, 2);
+  rig.reply_bytes = sizeof "[" FIRST - 1;
+  ask(UK_GET, "/consume/g/i/t", "");
+  CHECK_EQ_INT(taken, 1);
+  CHECK_EQ_INT(answer.status, 500); /* no room for the bracket */
+  rig.reply_bytes = 100;
+  ask(UK_GET, "/consume/g/i/t", "");
+  CHECK_EQ_INT(taken, 0);
+  CHECK_EQ_INT(answer.status, 500);
+  api_rig_close(&rig);
+}
+
+/* Only a consume asks whether its client is still there. */
+static void a_consume_learns_that_its_client_left(void)
+{
+  open_rig();
+  rig.is_client_gone = true;
+  ask(UK_GET, "/consume/g/i/t", "");
+  CHECK_EQ_STR(asked, "consume group=g instance=i topic=t gone");
+  ask(UK_POST, "/fetch", TOPIC "}");
+  CHECK_EQ_STR(asked, "fetch t/0@0");
+  api_rig_close(&rig);
+}
+
+/* "A14": if there is no room for the reply, it denies nothing that was or may have been done. */
+static void a_reply_without_memory_denies_nothing(void)
+{
+  static const struct {
+    enum uk_method method;
+    const char *path, *body;
+    bool changes;
+  } rows[] = {
+    {UK_POST, "/commit/g/i", "", true},
+    {UK_DELETE, "/delete-consumer/g/i", "", true},
+    {UK_DELETE, "/topics/t", "", true},
+    {UK_GET, "/produce/t/v", "", true},
+    {UK_POST, "/produce/t", "{\"value\":\"v\"}", true},
+    {UK_POST, "/produce", "{\"topic\":\"t\",\"value\":\"v\"}", true},
+    {UK_POST, "/webhook?topic=t", "v", true},
+    {UK_POST, "/offsets/latest", "{\"topic\":\"t\",\"partition\":0}", false},
+    {UK_POST, "/committed/g/i", "{\"topic\":\"t\",\"partition\":0}", false},
+  };
+  static const enum uk_error outcomes[] = {UK_OK, UK_E_GATEWAY_TIMEOUT, UK_E_UNAVAILABLE};
+  open_rig();
+  rig.reply_bytes = 10;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (int j = 0; j < 3; j++) {
+      outcome = outcomes[j];
+      ask(rows[i].method, rows[i].path, rows[i].body);
+      if (!CHECK_EQ_INT(answer.status, rows[i].changes && j < 2 ? 504 : 500))
+        fprintf(stderr, "  %s %d\n", rows[i].path, j);
+    }
+  }
+  api_rig_close(&rig);
+}
+
+/* Headers that HTTP defines, and those of the server, are not part of the message. */
+static void a_webhook_stores_no_standard_header(void)
+{
+  static const char *const standard[] = {"Accept",
+                                         "Accept-Language",
+                                         "Access-Control-Request-Method",
+                                         "Authorization",
+                                         "Cache-Control",
+                                         "Connection",
+                                         "Content-Type",
+                                         "Content-X",
+                                         "Cookie",
+                                         "Date",
+                                         "DNT",
+                                         "Early-Data",
+                                         "Expect",
+                                         "Forwarded",
+                                         "From",
+                                         "Host",
+                                         "HTTP2-Settings",
+                                         "Idempotency-Key",
+                                         "If-None-Match",
+                                         "Kafka-Encoding",
+                                         "Kafka-X",
+                                         "Keep-Alive",
+                                         "Max-Forwards",
+                                         "Origin",
+                                         "Pragma",
+                                         "Prefer",
+                                         "Priority",
+                                         "Proxy-Authorization",
+                                         "Range",
+                                         "Referer",
+                                         "Sec-Fetch-Mode",
+                                         "TE",
+                                         "Trailer",
+                                         "Transfer-Encoding",
+                                         "Upgrade",
+                                         "Upgrade-Insecure-Requests",
+                                         "User-Agent",
+                                         "Via",
+                                         "Warning",
+                                         "content-type",
+                                         "IF-MATCH",
+                                         "host"};
+  static const char *const own[] = {"X-One",  "Acceptance", "Ranger", "Dates",   "Hosted", "T",
+                                    "Secret", "Ifs",        "Kafka",  "Content", "Vi",     "If"};
+  static const struct api_header several[] = {
+    {"X-B", "2"}, {"Host", "x"}, {"x-a", "1"}, {"X-B", ""}};
+  open_rig();
+  for (size_t i = 0; i < sizeof standard / sizeof *standard; i++) {
+    rig.header = standard[i];
+    rig.header_value = "base64";
+    ask(UK_POST, "/webhook?topic=t", "v");
+    if (!CHECK_EQ_STR(asked, "produce topic=t -1 -1 value=v"))
+      fprintf(stderr, "  %s\n", standard[i]);
+  }
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+    char expected[100];
+    rig.header = own[i];
+    ask(UK_POST, "/webhook?topic=t", "v");
+    snprintf(expected, sizeof expected, "produce topic=t -1 -1 value=v header=%s =base64", own[i]);
+    CHECK_EQ_STR(asked, expected);
+  }
+  rig.header = NULL;
+  rig.headers = several;
+  rig.header_count = 4;
+  rig.body_length = 3;
+  ask(UK_POST, "/webhook?topic=t", "a\0b");
+  CHECK_EQ_STR(asked, "produce topic=t -1 -1 value=a\\0b header=X-B =2 header=x-a =1 header=X-B =");
+  CHECK_EQ_STR(answer.text, ONE);
+  api_rig_close(&rig);
+}
+
+int main(void)
+{
+  CHECK_RUN(passes_on_every_field_of_a_group);
+  CHECK_RUN(passes_on_every_field_of_a_look_up);
+  CHECK_RUN(passes_on_every_field_of_a_message);
+  CHECK_RUN(decodes_base64);
+  CHECK_RUN(says_what_is_wrong);
+  CHECK_RUN(shows_long_names_in_part);
+  CHECK_RUN(names_the_place_of_a_foreign_topic);
+  CHECK_RUN(limits_the_size_of_a_message);
+  CHECK_RUN(limits_the_number_of_items);
+  CHECK_RUN(writes_every_field_of_a_message);
+  CHECK_RUN(ends_a_batch_at_its_limits);
+  CHECK_RUN(ends_a_batch_where_memory_ends);
+  CHECK_RUN(a_consume_learns_that_its_client_left);
+  CHECK_RUN(a_reply_without_memory_denies_nothing);
+  CHECK_RUN(a_webhook_stores_no_standard_header);
+  return check_end();
+}
