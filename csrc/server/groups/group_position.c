@@ -81,10 +81,9 @@ static enum uk_error look_up(struct uk_groups *groups, struct uk_group_partition
     fail(operation, error, "cannot look up its committed offset for", partition);
     return error;
   }
-  if (offset < 0 || offset < first || offset > end) {
-    struct unusable from = {offset < 0 ? UK_OFFSET_UNKNOWN : offset, "committed offset"};
-    return apply_policy(partition, operation, from, first, end);
-  }
+  if (offset < first || offset > end)
+    return apply_policy(partition, operation, (struct unusable){offset, "committed offset"}, first,
+                        end);
   uk_progress_start(&partition->progress, offset);
   return UK_OK;
 }

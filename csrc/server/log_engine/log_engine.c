@@ -184,8 +184,7 @@ struct groups_commit {
 static void groups_commit_done(struct uk_operation *operation)
 {
   struct groups_commit *commit_ = (struct groups_commit *)operation;
-  if (commit_->then != NULL)
-    commit_->then(commit_->argument, operation->error, operation->message);
+  commit_->then(commit_->argument, operation->error, operation->message);
   free(commit_);
 }
 
@@ -225,8 +224,7 @@ static void groups_commit(void *context, struct uk_slice group,
 {
   struct groups_commit *made = copy_commit(group, at, count);
   if (made == NULL) {
-    if (then != NULL)
-      then(argument, UK_E_NO_MEMORY, "");
+    then(argument, UK_E_NO_MEMORY, "");
     return;
   }
   made->then = then;

@@ -107,11 +107,9 @@ static bool park(struct uk_log_notifier *notifier, struct uk_log_waiter *waiter,
 {
   struct uk_operation *operation = &waiter->fetch->operation;
   bool parked = false;
-  *again = false;
   pthread_mutex_lock(&notifier->mutex);
-  if (uk_log_fetch_ready(notifier->log, waiter->fetch)) {
-    *again = operation->error == UK_OK;
-  } else if (!notifier->draining && operation->deadline > uk_clock_monotonic()) {
+  *again = uk_log_fetch_ready(notifier->log, waiter->fetch);
+  if (!*again && !notifier->draining && operation->deadline > uk_clock_monotonic()) {
     parked = uk_log_waiters_add(&notifier->waiters, waiter);
     if (!parked)
       uk_operation_fail(operation, UK_E_NO_MEMORY, "%s", "");
@@ -150,8 +148,7 @@ static void wake_fetches(struct uk_log_notifier *notifier, struct uk_slice topic
 {
   struct uk_log_waiter *woken;
   int64_t first, end = 0;
-  bool topic_changed =
-    partition < 0 || !uk_log_bounds(notifier->log, topic, partition, &first, &end);
+  bool topic_changed = !uk_log_bounds(notifier->log, topic, partition, &first, &end);
   pthread_mutex_lock(&notifier->mutex);
   woken = topic_changed ? uk_log_waiters_take_topic(&notifier->waiters, topic)
                         : uk_log_waiters_take_partition(&notifier->waiters, topic, partition, end);

@@ -227,8 +227,36 @@ static void the_next_owner_commits_in_place_of_the_last(void)
   stop();
 }
 
+/* The instance is new and serves its first request: it stays, although there is no memory for the
+ * second one. */
+
+static struct call second;
+
+static void ask_without_memory(void)
+{
+  fault_at(1);
+  consume(&second, "g", "a", "t", 500);
+  CHECK(fault_hit());
+  fault_off();
+  OUTCOME(&second, "no_memory");
+}
+
+static void a_refused_second_request_leaves_the_first_one_alone(void)
+{
+  struct call first;
+  start();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 1);
+  fake_during_read(ask_without_memory);
+  consume(&first, "g", "a", "t", 500);
+  OUTCOME(&first, "t:0:0");
+  CHECK_EQ_STR(owners(), "g/a t=0");
+  stop();
+}
+
 int main(void)
 {
+  CHECK_RUN(a_refused_second_request_leaves_the_first_one_alone);
   CHECK_RUN(the_next_owner_commits_in_place_of_the_last);
   CHECK_RUN(an_idle_group_leaves_nothing);
   CHECK_RUN(survives_each_failing_allocation);

@@ -89,6 +89,27 @@ static int64_t first_offset(struct uk_log *log)
   return first;
 }
 
+/* Timestamps at and before the epoch are timestamps like others. */
+static void timestamps_around_zero_are_found(void)
+{
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL);
+  PUT_TIMES(log, -20); /* 0 */
+  PUT_TIMES(log, 0);   /* 1 */
+  PUT_TIMES(log, 1);   /* 2 */
+  for (int round = 0; round < 2; round++) {
+    check_time(log, INT64_MIN, 0);
+    check_time(log, -20, 0);
+    check_time(log, -19, 1);
+    check_time(log, 0, 1);
+    check_time(log, 1, 2);
+    check_time(log, 2, 3);
+    log = again(log);
+    REQUIRE(log != NULL);
+  }
+  close_log(log);
+}
+
 /* A batch expires by its greatest timestamp, wherever that is in the batch. */
 static void f8_a_batch_is_as_old_as_its_latest_record(void)
 {
@@ -222,6 +243,19 @@ static void an_empty_key_is_hashed(void)
     record.has_key = true;
     REQUIRE(rig_produce(log, &record, 1, NULL) == UK_OK);
     CHECK_EQ_INT(record.partition, uk_murmur2_partition(record.key, 2));
+  }
+  close_log(log);
+}
+
+/* Keyless records begin with partition 0, and each transaction goes on with the next one. */
+static void keyless_records_begin_with_the_first_partition(void)
+{
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL && rig_create(log, "t", 3, -1, -1) == UK_OK);
+  for (int i = 0; i < 7; i++) {
+    struct uk_record record = rig_record("t", -1, "v");
+    REQUIRE(rig_produce(log, &record, 1, NULL) == UK_OK);
+    CHECK_EQ_INT(record.partition, i % 3);
   }
   close_log(log);
 }
@@ -388,6 +422,8 @@ static void a_deleted_topic_with_more_rows_than_a_transaction_removes(void)
 int main(void)
 {
   CHECK_RUN(f8_equal_timestamps_give_the_first_offset);
+  CHECK_RUN(timestamps_around_zero_are_found);
+  CHECK_RUN(keyless_records_begin_with_the_first_partition);
   CHECK_RUN(f8_a_batch_is_as_old_as_its_latest_record);
   CHECK_RUN(retention_at_its_limits);
   CHECK_RUN(a_retention_of_zero_empties);

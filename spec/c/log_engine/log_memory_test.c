@@ -248,8 +248,40 @@ static void an_engine(void)
   }
 }
 
+/* A fetch that may not wait for lack of memory says so: an empty answer would mean that there are
+ * no records. */
+static void a_fetch_without_memory_fails(void)
+{
+  struct uk_log_engine_options options = {.directory = rig_directory(),
+                                          .map_bytes = RIG_MAP_BYTES,
+                                          .partitions = 2,
+                                          .auto_create = true,
+                                          .no_sync = true};
+  char message[UK_MESSAGE_SIZE];
+  struct uk_engine *engine;
+  REQUIRE(uk_log_engine_open(&engine, &options, message, sizeof message) == UK_OK);
+  produce(engine);
+  for (long n = 1; n <= 2; n++) { /* for the waiter, and for its place among the others */
+    struct uk_topic_partition_offset at = {uk_slice_text("t"), 0, 1};
+    struct uk_fetch operation = {.positions = &at, .count = 1, .sink = {take, NULL}};
+    struct rig_call call;
+    operation.operation.deadline = uk_clock_monotonic() + 60000;
+    rig_call_init(&call, &operation.operation);
+    fault_at(n);
+    engine->methods->fetch(engine, &operation);
+    CHECK(fault_hit());
+    fault_off();
+    rig_call_wait(&call, &operation.operation);
+    CHECK_EQ_INT(operation.operation.error, UK_E_NO_MEMORY);
+  }
+  engine->methods->drain(engine);
+  engine->methods->close(engine);
+  rig_remove();
+}
+
 int main(void)
 {
+  CHECK_RUN(a_fetch_without_memory_fails);
   CHECK_RUN(f8_a_log_stores_a_batch_completely_or_not_at_all);
   CHECK_RUN(reopening);
   CHECK_RUN(an_engine);

@@ -3,9 +3,11 @@
 #include "server/log_engine/log_notifier.h"
 
 #include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "check.h"
-#include "fake_log.h"
+#include "fake_clients.h"
 #include "log_rig.h"
 
 static struct uk_log_notifier notifier;
@@ -73,10 +75,8 @@ static void an_event_waits_for_room(void)
 {
   pthread_t pusher;
   struct uk_log_options options = rig_options();
-  struct uk_groups_log below = fake_log();
   struct uk_log *log = rig_open(&options);
-  struct uk_groups *groups = uk_groups_open(&below);
-  fake_log_reset();
+  start_groups();
   REQUIRE(log != NULL && groups != NULL && fill(&pusher));
   REQUIRE(uk_log_notifier_start(&notifier, log, groups));
   CHECK_EVENTUALLY(atomic_load(&passed) == 1);
@@ -84,7 +84,7 @@ static void an_event_waits_for_room(void)
   CHECK_EVENTUALLY(events_left() == 0);
   uk_log_notifier_stop(&notifier);
   CHECK_EQ_INT(notifier.event_first, 1); /* once round the ring, and one more */
-  uk_groups_close(groups);
+  stop_groups();
   uk_log_close(log);
   uk_log_notifier_free(&notifier);
   rig_remove();
@@ -109,8 +109,123 @@ static void stopping_lets_an_event_go(void)
   uk_log_notifier_free(&notifier);
 }
 
+/* A fetch whose records come between its first look and the moment it would begin to wait. */
+
+static atomic_int task; /* the id of the fetching thread */
+
+static bool take(struct uk_operation *operation, const struct uk_record *record)
+{
+  (void)record;
+  ++*(int *)operation->context;
+  return true;
+}
+
+static void no_more(struct uk_operation *operation)
+{
+  (void)operation;
+}
+
+static void *fetch_one(void *argument)
+{
+  struct uk_topic_partition_offset at = {uk_slice_text("t"), 0, 0};
+  struct uk_fetch fetch = {.operation = {.done = no_more, .context = argument},
+                           .positions = &at,
+                           .count = 1,
+                           .sink = {take, NULL}};
+  fetch.operation.deadline = INT64_MAX;
+  atomic_store(&task, (int)syscall(SYS_gettid));
+  uk_log_notifier_fetch(&notifier, &fetch);
+  return NULL;
+}
+
+/* The kernel's state letter of the thread: S when it sleeps. */
+static char state_of(int thread)
+{
+  char path[64], text[256] = "";
+  snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
+  FILE *file = fopen(path, "r");
+  if (file == NULL)
+    return '?';
+  size_t length = fread(text, 1, sizeof text - 1, file);
+  fclose(file);
+  const char *end = length > 0 ? strrchr(text, ')') : NULL;
+  return end != NULL && end[1] != '\0' ? end[2] : '?';
+}
+
+static void records_that_come_before_the_wait_are_seen(void)
+{
+  pthread_t thread;
+  int count = 0;
+  struct uk_log_options options = rig_options();
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL && uk_log_notifier_init(&notifier));
+  REQUIRE(rig_create(log, "t", 1, -1, -1) == UK_OK);
+  notifier.log = log;
+  pthread_mutex_lock(&notifier.mutex);
+  atomic_store(&task, 0);
+  REQUIRE(pthread_create(&thread, NULL, fetch_one, &count) == 0);
+  CHECK_EVENTUALLY(atomic_load(&task) != 0 && state_of(atomic_load(&task)) == 'S');
+  rig_sleep(20); /* a slow thread finds fewer faults, and fails nothing */
+  CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 0);
+  pthread_mutex_unlock(&notifier.mutex);
+  pthread_join(thread, NULL);
+  CHECK_EQ_INT(count, 1);
+  CHECK_EQ_INT(notifier.waiters.count, 0);
+  uk_log_close(log);
+  uk_log_notifier_free(&notifier);
+  rig_remove();
+}
+
+/* While the thread is awake, everything that becomes due must make it look again before it
+ * sleeps. */
+
+static atomic_int looked;
+
+static void look_at_the_thread(void)
+{
+  pthread_mutex_lock(&notifier.mutex);
+  CHECK_EQ_INT(notifier.sleeps_until, INT64_MAX);
+  pthread_mutex_unlock(&notifier.mutex);
+  atomic_store(&looked, 1);
+}
+
+static bool is_asleep(void)
+{
+  pthread_mutex_lock(&notifier.mutex);
+  bool asleep = !notifier.woken && notifier.event_count == 0;
+  pthread_mutex_unlock(&notifier.mutex);
+  return asleep;
+}
+
+static void a_thread_that_is_awake_looks_again(void)
+{
+  static struct call waiting;
+  struct uk_log_options options = rig_options();
+  struct uk_log *log = rig_open(&options);
+  start_groups();
+  fake_topic("t", 1);
+  fake_now = 1000;
+  REQUIRE(log != NULL && uk_log_notifier_init(&notifier));
+  consume(&waiting, "g", "a", "t", INT64_MAX / 2);
+  REQUIRE(uk_log_notifier_start(&notifier, log, groups));
+  CHECK_EVENTUALLY(is_asleep());
+  fake_during_read(look_at_the_thread);
+  fake_produce("t", 0, 1);
+  changed("t", 0);
+  CHECK_EVENTUALLY(atomic_load(&looked) == 1);
+  CHECK_EVENTUALLY(is_asleep()); /* and then sleeps, instead of looking on and on */
+  uk_log_notifier_stop(&notifier);
+  OUTCOME(&waiting, "t:0:0");
+  stop_groups();
+  uk_log_close(log);
+  uk_log_notifier_free(&notifier);
+  rig_remove();
+}
+
 int main(void)
 {
+  CHECK_RUN(records_that_come_before_the_wait_are_seen);
+  CHECK_RUN(a_thread_that_is_awake_looks_again);
   CHECK_RUN(repeated_notifications_are_one_event);
   CHECK_RUN(an_event_waits_for_room);
   CHECK_RUN(stopping_lets_an_event_go);

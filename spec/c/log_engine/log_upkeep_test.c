@@ -25,9 +25,11 @@ int64_t uk_clock_epoch(void)
 }
 
 static int good_syncs, sync_failures; /* good ones come first */
+static int syncs;                     /* all of them */
 
 __attribute__((visibility("default"))) int fdatasync(int fd)
 {
+  syncs++;
   if (good_syncs > 0) {
     good_syncs--;
   } else if (sync_failures > 0) {
@@ -402,6 +404,22 @@ static void a_record_expires_after_its_retention(void)
   end();
 }
 
+/* A look that finds nothing to remove writes nothing. */
+static void a_look_at_a_quiet_log_writes_nothing(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(create("t", 2, 7000, -1) == UK_OK);
+  REQUIRE(produce("t", 0, epoch) == UK_OK);
+  syncs = 0;
+  for (int i = 0; i < 5; i++) {
+    now += UK_LOG_MAINTENANCE_MS;
+    step();
+    CHECK_EQ_INT(log_.next_maintenance, now + UK_LOG_MAINTENANCE_MS);
+  }
+  CHECK_EQ_INT(syncs, 0);
+  end();
+}
+
 static void size_alone_does_not_remove_by_age(void)
 {
   REQUIRE(open_log());
@@ -536,6 +554,7 @@ int main(void)
   CHECK_RUN(maintenance_comes_only_when_there_is_something_to_do);
   CHECK_RUN(maintenance_comes_each_second);
   CHECK_RUN(a_record_expires_after_its_retention);
+  CHECK_RUN(a_look_at_a_quiet_log_writes_nothing);
   CHECK_RUN(size_alone_does_not_remove_by_age);
   CHECK_RUN(expired_rows_go_in_bounded_steps);
   CHECK_RUN(a_deletion_is_carried_out_in_bounded_steps);
