@@ -1,0 +1,1077 @@
+/* for: kafka_fetch.c, kafka_fetch_run.c, kafka_fetch_read.c, kafka_fetch_wait.c,
+ * kafka_fetch_outcome.c
+ *
+ * The steps of a fetch and when it takes them: what it reads first, how long it waits, and how it
+ * ends. librdkafka, the topics, the watermarks and the clock are the test's. */
+#include "server/kafka_engine/fetch/kafka_fetch.h"
+
+#include <stdarg.h>
+
+#include "fake_kafka_reader.h"
+#include "fault.h"
+#include "server/kafka_engine/cluster/kafka_offsets.h"
+#include "server/kafka_engine/fetch/kafka_end_watch_private.h"
+#include "server/kafka_engine/fetch/kafka_fetch_private.h"
+
+enum {
+  NOW = READER_NOW,
+  TIMEOUT = 1000,
+  GRACE = 500, /* milliseconds after the deadline */
+  LIMIT = NOW + TIMEOUT + GRACE,
+  FIRST_ALONE = 20,
+  SETTLE = 50,
+  AGAIN = 100, /* milliseconds until another start */
+  MANY = 1100
+};
+
+static struct {
+  char log[300]; /* what the topics were asked */
+  enum uk_error check_error;
+  bool holds_check, down, cut_off;
+  struct uk_kafka_check *check; /* not answered yet */
+  int32_t leaderless;
+  struct uk_kafka_watermarks *watermarks; /* not answered yet */
+  int64_t watermarks_deadline;
+  int offsets;
+} fake;
+
+static struct uk_kafka_fetches *fetches;
+
+__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
+{
+  size_t length = strlen(fake.log);
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(fake.log + length, sizeof fake.log - length, format, arguments);
+  va_end(arguments);
+}
+
+#define CHECK_LOG(wanted)                                                                          \
+  do {                                                                                             \
+    CHECK_EQ_STR(fake.log, (wanted));                                                              \
+    fake.log[0] = '\0';                                                                            \
+  } while (0)
+
+/* Fakes. */
+
+static void answer_check(struct uk_kafka_check *check)
+{
+  if (fake.check_error != UK_OK)
+    uk_operation_fail(check->operation, fake.check_error, "checked");
+  check->then(check);
+}
+
+void uk_kafka_topics_check(struct uk_kafka_topics *topics, struct uk_kafka_check *check)
+{
+  CHECK(topics == (struct uk_kafka_topics *)&fake && !check->changes && check->create == NULL);
+  note("check ");
+  check->operation->error = UK_OK;
+  check->operation->message[0] = '\0';
+  if (fake.holds_check)
+    fake.check = check;
+  else
+    answer_check(check);
+}
+
+enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size)
+{
+  (void)topics;
+  if (fake.down)
+    snprintf(detail, size, "the cluster is away");
+  return fake.down ? UK_E_UNAVAILABLE : UK_OK;
+}
+
+enum uk_error uk_kafka_topics_contact(struct uk_kafka_topics *topics, char *detail, size_t size)
+{
+  (void)topics;
+  if (fake.down || fake.cut_off)
+    snprintf(detail, size, "the cluster is cut off");
+  return fake.down || fake.cut_off ? UK_E_UNAVAILABLE : UK_OK;
+}
+
+bool uk_kafka_topics_leaderless(struct uk_kafka_topics *topics, struct uk_slice topic,
+                                int32_t partition)
+{
+  (void)topics;
+  return uk_slice_is(topic, "t") && partition == fake.leaderless;
+}
+
+void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice topic)
+{
+  (void)topics;
+  note("refresh(%.*s) ", (int)topic.length, topic.data);
+}
+
+void uk_kafka_topics_forget(struct uk_kafka_topics *topics, struct uk_slice topic)
+{
+  (void)topics;
+  note("forget(%.*s) ", (int)topic.length, topic.data);
+}
+
+void uk_kafka_watermarks_ask(struct uk_kafka_watermarks *watermarks,
+                             struct uk_kafka_blocking *blocking)
+{
+  CHECK(blocking == (struct uk_kafka_blocking *)&fake);
+  CHECK(watermarks->control == (rd_kafka_t *)&fake);
+  note("watermarks");
+  for (size_t i = 0; i < watermarks->count; i++) {
+    CHECK_EQ_INT(watermarks->first[i].partition, watermarks->end[i].partition);
+    CHECK(uk_slice_equal(watermarks->first[i].topic, watermarks->end[i].topic));
+    note(" %.*s/%d", (int)watermarks->end[i].topic.length, watermarks->end[i].topic.data,
+         (int)watermarks->end[i].partition);
+  }
+  note(" ");
+  watermarks->failed = 0;
+  fake.watermarks = watermarks;
+  fake.watermarks_deadline = watermarks->work.query.deadline;
+}
+
+void uk_kafka_offsets_run(struct uk_offsets *operation, rd_kafka_t *control,
+                          struct uk_kafka_topics *topics, struct uk_kafka_blocking *blocking)
+{
+  (void)operation;
+  CHECK(control == (rd_kafka_t *)&fake && topics == (struct uk_kafka_topics *)&fake &&
+        blocking == (struct uk_kafka_blocking *)&fake);
+  fake.offsets++;
+}
+
+/* A fetch. */
+
+struct probe {
+  struct uk_fetch fetch; /* first */
+  struct uk_topic_partition_offset at[MANY];
+  size_t count, most;
+  char got[200]; /* partition:offset */
+  bool gone;
+  int dones;
+};
+
+static struct probe probes[12], *probe = &probes[0];
+
+static bool take(struct uk_operation *operation, const struct uk_record *record)
+{
+  struct probe *taker = (struct probe *)operation;
+  size_t length = strlen(taker->got);
+  if (taker->count == taker->most)
+    return false;
+  taker->count++;
+  snprintf(taker->got + length, sizeof taker->got - length, "%d:%lld ", (int)record->partition,
+           (long long)record->offset);
+  return true;
+}
+
+static bool is_client_alive(struct uk_operation *operation)
+{
+  return !((struct probe *)operation)->gone;
+}
+
+static void done(struct uk_operation *operation)
+{
+  ((struct probe *)operation)->dones++;
+}
+
+static void begin(struct probe *started, size_t count)
+{
+  started->fetch = (struct uk_fetch){.operation = {.done = done, .deadline = reader.now + TIMEOUT},
+                                     .positions = started->at,
+                                     .count = count,
+                                     .sink = {take, is_client_alive}};
+  started->count = 0;
+  started->most = started->most == 0 ? 100 : started->most;
+  started->dones = 0;
+  started->got[0] = '\0';
+  uk_kafka_fetches_fetch(fetches, &started->fetch);
+  reader_run(reader.now);
+}
+
+/* Reads partitions 0 to `count` - 1 of "t" from that offset on. */
+static void start_many(struct probe *started, size_t count, int64_t offset)
+{
+  for (size_t i = 0; i < count; i++)
+    started->at[i] = (struct uk_topic_partition_offset){uk_slice_text("t"), (int32_t)i, offset};
+  begin(started, count);
+}
+
+static void start(size_t count, int64_t offset)
+{
+  start_many(probe, count, offset);
+}
+
+static void run_at(int64_t now)
+{
+  reader_run(now);
+}
+
+static void run_now(void)
+{
+  reader_run(reader.now);
+}
+
+static void check_ended(const struct probe *ended, enum uk_error error, const char *message)
+{
+  CHECK_EQ_INT(ended->dones, 1);
+  CHECK_EQ_INT(ended->fetch.operation.error, error);
+  CHECK_EQ_STR(ended->fetch.operation.message, message);
+  CHECK(uk_list_is_empty(&fetches->running));
+}
+
+static void answer_watermarks(rd_kafka_resp_err_t code, int64_t first, int64_t end)
+{
+  struct uk_kafka_watermarks *asked = fake.watermarks;
+  REQUIRE(asked != NULL);
+  fake.watermarks = NULL;
+  asked->work.query.code = code;
+  for (size_t i = 0; i < asked->count; i++) {
+    asked->first[i].offset = first;
+    asked->end[i].offset = end;
+  }
+  asked->work.query.then(&asked->work.query);
+  run_now();
+}
+
+static size_t waiting_at(int32_t partition)
+{
+  struct uk_kafka_watched_end *end =
+    uk_kafka_end_watch_find(fetches->watch, uk_slice_text("t"), partition);
+  return end != NULL ? end->joined : 0;
+}
+
+static size_t count_in(const char *text, const char *part)
+{
+  size_t count = 0;
+  while ((text = strstr(text, part)) != NULL) {
+    count++;
+    text++;
+  }
+  return count;
+}
+
+/* The partition that is read, while one is read alone. */
+static int32_t first_read(size_t count)
+{
+  for (int32_t i = 0; i < (int32_t)count; i++) {
+    if (reader_offset("t", i) >= 0)
+      return i;
+  }
+  return -1;
+}
+
+/* Records. */
+
+static void records_that_are_there_are_returned(void)
+{
+  start(1, 5);
+  CHECK_EQ_INT(reader_offset("t", 0), 5);
+  reader_record("t", 0, 5, 1);
+  reader_record("t", 0, 6, 1);
+  run_now();
+  CHECK_EQ_INT(probe->dones, 0); /* more may come */
+  reader_end("t", 0, 7);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_STR(probe->got, "0:5 0:6 ");
+  CHECK_EQ_INT(reader.read_count, 0); /* nothing is left there */
+  CHECK_LOG("check ");
+}
+
+/* From the first record on, not from the last. */
+static void other_partitions_get_a_moment_after_the_first_record(void)
+{
+  start(2, 0);
+  int32_t first = first_read(2);
+  reader_record("t", first, 0, 1);
+  run_now();
+  run_at(NOW + 30);
+  reader_record("t", first, 1, 1);
+  run_now();
+  run_at(NOW + SETTLE - 1);
+  CHECK_EQ_INT(probe->dones, 0);
+  run_at(NOW + SETTLE);
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_INT(probe->count, 2);
+}
+
+static void the_first_partition_is_read_alone_for_a_moment(void)
+{
+  start(3, 0);
+  CHECK_EQ_INT(reader.starts, 1);
+  run_at(NOW + FIRST_ALONE - 1);
+  CHECK_EQ_INT(reader.starts, 1);
+  run_at(NOW + FIRST_ALONE);
+  CHECK_EQ_INT(reader.starts, 3);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+  check_ended(probe, UK_OK, "");
+}
+
+static void the_others_start_once_the_first_has_answered(void)
+{
+  start(3, 0);
+  reader_end("t", first_read(3), 0);
+  run_now();
+  CHECK_EQ_INT(reader.starts, 3);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+}
+
+static void each_full_response_gives_another_partition_its_turn(void)
+{
+  bool seen[3] = {false};
+  probe->most = 1;
+  for (int round = 0; round < 3; round++) {
+    start(3, 0);
+    int32_t first = first_read(3);
+    REQUIRE(first >= 0);
+    seen[first] = true;
+    reader_record("t", first, 0, 1);
+    reader_record("t", first, 1, 1);
+    run_now();
+    check_ended(probe, UK_OK, "");
+    uk_kafka_fetches_forget(fetches, uk_slice_text("t")); /* nothing stays parked */
+    run_now();
+  }
+  CHECK(seen[0] && seen[1] && seen[2]);
+}
+
+/* What was read ahead is there for the fetch that continues. */
+static void the_next_fetch_continues_where_a_full_response_ended(void)
+{
+  probe->most = 2;
+  start(1, 5);
+  for (int64_t offset = 5; offset < 9; offset++)
+    reader_record("t", 0, offset, 1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_STR(probe->got, "0:5 0:6 ");
+  CHECK_EQ_INT(reader.read_count, 1);
+  start(1, 7);
+  run_at(NOW + SETTLE);
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_STR(probe->got, "0:7 0:8 ");
+  CHECK_EQ_INT(reader.starts, 1);
+}
+
+/* A session is not kept without records, with an end, or with more than 64 partitions. */
+static void a_session_with_many_partitions_is_not_kept(void)
+{
+  for (size_t count = 64; count <= 65; count++) {
+    probe->most = 1;
+    start(count, 0);
+    int32_t first = first_read(count);
+    reader_end("t", first, 0);
+    run_now();
+    reader_record("t", first, 0, 1);
+    reader_record("t", first, 1, 1);
+    run_now();
+    check_ended(probe, UK_OK, "");
+    CHECK_EQ_INT(reader.read_count, count == 64 ? 64 : 0);
+    uk_kafka_fetches_forget(fetches, uk_slice_text("t"));
+    run_now();
+  }
+}
+
+static void a_session_that_has_not_started_all_is_not_kept(void)
+{
+  probe->most = 1;
+  start(2, 0);
+  int32_t first = first_read(2);
+  reader_record("t", first, 0, 1);
+  reader_record("t", first, 1, 1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_INT(reader.read_count, 0);
+}
+
+static void many_partitions_start_and_stop_in_slices(void)
+{
+  start(MANY, 0);
+  run_at(NOW + FIRST_ALONE);
+  CHECK_EQ_INT(reader.starts, MANY);
+  for (int32_t i = 0; i < MANY; i++)
+    reader_end("t", i, 0);
+  run_now();
+  CHECK_EQ_INT(reader.stops, MANY);
+  for (int32_t i = 0; i < MANY; i += 100)
+    CHECK_EQ_INT(waiting_at(i), 1);
+  CHECK_EQ_INT(reader.read_count, MANY); /* by the handle that watches the ends */
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+  check_ended(probe, UK_OK, "");
+}
+
+static void a_handle_that_falls_silent_is_nudged(void)
+{
+  start(1, 0);
+  run_at(NOW + 15);
+  CHECK_EQ_INT(reader.nudges, 0); /* nothing was taken */
+  reader_record("t", 0, 0, 0);
+  run_now();
+  run_at(NOW + 24);
+  CHECK_EQ_INT(reader.nudges, 0);
+  run_at(NOW + 25);
+  CHECK_EQ_INT(reader.nudges, 1);
+  run_at(NOW + 45);
+  CHECK_EQ_INT(reader.nudges, 1);
+  reader_end("t", 0, 1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+}
+
+static void nothing_is_given_to_a_client_that_has_gone(void)
+{
+  probe->gone = true;
+  start(1, 0);
+  reader_record("t", 0, 0, 1);
+  run_now();
+  check_ended(probe, UK_E_CANCELLED, "the client has gone");
+  CHECK_EQ_INT(probe->count, 0);
+  probe->gone = false;
+  start(1, 0);
+  reader_record("t", 0, 0, 1);
+  run_now();
+  probe->gone = true; /* it was asked once */
+  reader_record("t", 0, 1, 1);
+  reader_end("t", 0, 2);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_STR(probe->got, "0:0 0:1 ");
+}
+
+/* Silence. */
+
+static void a_silent_partition_is_named_half_a_second_after_the_deadline(void)
+{
+  start(3, 0);
+  run_at(NOW + FIRST_ALONE);
+  /* In the order of the positions, the first that has not answered. */
+  const struct uk_kafka_session *session =
+    UK_LIST_FIRST(&fetches->running, struct uk_kafka_fetch, link)->session;
+  char message[100];
+  reader_end("t", session->parts[0].partition, 0);
+  snprintf(message, sizeof message, "topic \"t\" partition %d did not answer in time",
+           (int)session->parts[1].partition);
+  run_at(LIMIT - 1);
+  CHECK_EQ_INT(probe->dones, 0);
+  run_at(LIMIT);
+  check_ended(probe, UK_E_GATEWAY_TIMEOUT, message);
+  CHECK_EQ_INT(reader.read_count, 0);
+  start(2, 0);
+  session = UK_LIST_FIRST(&fetches->running, struct uk_kafka_fetch, link)->session;
+  snprintf(message, sizeof message, "topic \"t\" partition %d did not answer in time",
+           (int)session->parts[0].partition);
+  run_at(reader.now + TIMEOUT + GRACE);
+  check_ended(probe, UK_E_GATEWAY_TIMEOUT, message);
+  start(1, 0);
+  fake.cut_off = true;
+  run_at(reader.now + TIMEOUT + GRACE);
+  check_ended(probe, UK_E_UNAVAILABLE, "the cluster is cut off");
+}
+
+/* At the end. */
+
+static void start_at_end(void)
+{
+  start(1, 5);
+  reader_end("t", 0, 5);
+  run_now();
+  CHECK_EQ_INT(waiting_at(0), 1);
+  CHECK_EQ_INT(probe->dones, 0);
+}
+
+static void an_end_is_waited_at_until_the_deadline(void)
+{
+  start_at_end();
+  CHECK_LOG("check refresh(t) ");
+  CHECK_EQ_INT(reader.read_count, 1); /* only by the handle that watches */
+  CHECK_EQ_INT(reader.opened, 2);
+  run_at(NOW + TIMEOUT - 1);
+  CHECK_EQ_INT(probe->dones, 0);
+  run_at(NOW + TIMEOUT);
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_INT(probe->count, 0);
+  CHECK_EQ_INT(waiting_at(0), 0);
+  /* The next one waits there at once. */
+  fake.log[0] = '\0';
+  start(1, 5);
+  CHECK_EQ_INT(waiting_at(0), 1);
+  CHECK_EQ_INT(reader.starts, 2);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+}
+
+static void records_that_arrive_are_returned(void)
+{
+  start_at_end();
+  reader_record("t", 0, 5, 1);
+  reader_record("t", 0, 6, 1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_STR(probe->got, "0:5 0:6 ");
+  CHECK_EQ_INT(waiting_at(0), 0);
+}
+
+static void records_of_all_partitions_are_returned(void)
+{
+  probe->most = 3;
+  start(3, 5);
+  run_at(NOW + FIRST_ALONE);
+  for (int32_t i = 0; i < 3; i++)
+    reader_end("t", i, 5);
+  run_now();
+  /* In one run: what a partition has woken does not end the fetch before the others are there. */
+  for (int32_t i = 0; i < 3; i++)
+    reader_record("t", i, 5, 1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_INT(probe->count, 3);
+  for (int32_t i = 0; i < 3; i++) {
+    char part[8];
+    snprintf(part, sizeof part, "%d:5 ", (int)i);
+    CHECK_EQ_INT(count_in(probe->got, part), 1);
+  }
+}
+
+/* Each fetch that found more than it may return lets the next begin with another partition. */
+static void waiting_fetches_take_turns_too(void)
+{
+  char first[3];
+  for (int i = 0; i < 3; i++) {
+    probes[i].most = 1;
+    start_many(&probes[i], 3, 5);
+    if (i > 0)
+      continue;
+    run_at(NOW + FIRST_ALONE);
+    for (int32_t j = 0; j < 3; j++)
+      reader_end("t", j, 5);
+    run_now();
+  }
+  for (int32_t j = 0; j < 3; j++)
+    reader_record("t", j, 5, 1);
+  run_now();
+  for (int i = 0; i < 3; i++) {
+    check_ended(&probes[i], UK_OK, "");
+    CHECK_EQ_INT(probes[i].count, 1);
+    first[i] = probes[i].got[0];
+  }
+  CHECK(first[0] != first[1] && first[1] != first[2] && first[0] != first[2]);
+}
+
+/* Nothing says that there are no records. */
+static void an_empty_answer_needs_the_cluster(void)
+{
+  start_at_end();
+  fake.cut_off = true;
+  run_at(NOW + TIMEOUT);
+  check_ended(probe, UK_E_UNAVAILABLE, "the cluster is cut off");
+  fake.cut_off = false;
+  start(1, 5);
+  fake.leaderless = 0;
+  run_at(NOW + 2 * TIMEOUT);
+  check_ended(probe, UK_E_UNAVAILABLE, "topic \"t\" partition 0: Broker: Leader not available");
+}
+
+static void a_lost_end_is_looked_for_again(void)
+{
+  start_at_end();
+  fake.log[0] = '\0';
+  reader_code("t", 0, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, -1);
+  run_now();
+  CHECK_EQ_INT(waiting_at(0), 0);
+  run_at(NOW + AGAIN - 1);
+  CHECK_EQ_INT(reader.read_count, 0);
+  run_at(NOW + AGAIN);
+  CHECK_EQ_INT(reader_offset("t", 0), 5); /* a session */
+  CHECK_LOG("");
+  reader_end("t", 0, 5);
+  run_now();
+  CHECK_EQ_INT(waiting_at(0), 1);
+  fake.log[0] = '\0';
+  reader_code("t", 0, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, -1); /* the topic is not as it was known */
+  run_now();
+  CHECK_LOG("forget(t) check ");
+  run_at(NOW + 2 * AGAIN);
+  CHECK_EQ_INT(reader_offset("t", 0), 5);
+  reader_end("t", 0, 5);
+  run_now();
+  reader_code("t", 0, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, -1);
+  run_now();
+  check_ended(probe, UK_E_FORBIDDEN, "topic \"t\" partition 0: Broker: Topic authorization failed");
+}
+
+/* While this fetch read, another saw a later end, which is followed from there. */
+static void an_end_that_moved_is_read_again(void)
+{
+  start(1, 5);
+  struct uk_kafka_end_waiter waiter;
+  struct uk_kafka_task nobody;
+  uk_kafka_task_init(&nobody, reader.executor, NULL, NULL);
+  CHECK_EQ_INT(
+    uk_kafka_end_watch_join(fetches->watch, &waiter, uk_slice_text("t"), 0, 8, 8, &nobody),
+    UK_KAFKA_AT_END);
+  reader_end("t", 0, 5);
+  run_now();
+  CHECK_EQ_INT(waiting_at(0), 1); /* the other */
+  size_t starts = reader.starts;
+  run_at(NOW + 9);
+  CHECK_EQ_INT(reader.starts, starts);
+  run_at(NOW + 10);
+  CHECK_EQ_INT(reader.starts, starts + 1);
+  uk_kafka_end_watch_leave(fetches->watch, &waiter);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+  check_ended(probe, UK_OK, "");
+}
+
+/* The positions of a topic need not be neighbours. */
+static void each_topic_is_refreshed(void)
+{
+  static const char *const names[] = {"t", "u", "v"};
+  for (size_t i = 0; i < 3; i++)
+    probe->at[i] = (struct uk_topic_partition_offset){uk_slice_text(names[i]), 0, 5};
+  begin(probe, 3);
+  run_at(NOW + FIRST_ALONE);
+  for (size_t i = 0; i < 3; i++)
+    reader_end(names[i], 0, 5 + (int64_t)i);
+  run_now();
+  for (size_t i = 0; i < 3; i++)
+    CHECK_EQ_INT(reader_offset(names[i], 0), 5 + (int64_t)i); /* each is followed from its end */
+  CHECK_EQ_INT(count_in(fake.log, "refresh(t)"), 1);
+  CHECK_EQ_INT(count_in(fake.log, "refresh(u)"), 1);
+  CHECK_EQ_INT(count_in(fake.log, "refresh(v)"), 1);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+}
+
+static void a_topic_is_refreshed_once(void)
+{
+  start(2, 5);
+  run_at(NOW + FIRST_ALONE);
+  reader_end("t", 0, 5);
+  reader_end("t", 1, 5);
+  run_now();
+  CHECK_LOG("check refresh(t) ");
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+}
+
+/* Offsets outside the partition. */
+
+static void a_negative_offset_is_refused_with_the_range(void)
+{
+  start(1, -3);
+  CHECK_LOG("check watermarks t/0 ");
+  CHECK_EQ_INT(fake.watermarks_deadline, LIMIT);
+  CHECK_EQ_INT(reader.opened, 0);
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 2, 7);
+  check_ended(probe, UK_E_BAD_REQUEST,
+              "offset -3 of topic \"t\" partition 0 is negative (range 2 to 7)");
+}
+
+static void an_offset_below_the_first_is_refused_with_the_range(void)
+{
+  start(1, 3);
+  reader_code("t", 0, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, -1);
+  run_now();
+  CHECK_LOG("check watermarks t/0 ");
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 4, 7);
+  check_ended(probe, UK_E_BAD_REQUEST,
+              "offset 3 of topic \"t\" partition 0 is below the first kept offset (range 4 to 7)");
+}
+
+/* The first kept offset can be read after all. */
+static void an_offset_at_the_first_is_read(void)
+{
+  start(1, 4);
+  reader_code("t", 0, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, -1);
+  run_now();
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 4, 7);
+  CHECK_EQ_INT(reader_offset("t", 0), 4);
+  reader_record("t", 0, 4, 1);
+  reader_end("t", 0, 7);
+  run_now();
+  check_ended(probe, UK_OK, "");
+}
+
+static void an_offset_past_the_end_waits_for_it(void)
+{
+  start(1, INT64_MAX);
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 7);
+  CHECK_EQ_INT(reader.opened, 1); /* no session, only the handle that watches */
+  CHECK_EQ_INT(reader_offset("t", 0), 7);
+  reader_record("t", 0, 7, 1);
+  run_now();
+  CHECK_EQ_INT(probe->dones, 0); /* it is older */
+  run_at(NOW + TIMEOUT);
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_INT(probe->count, 0);
+  run_at(NOW + 100000); /* nobody follows the end any more */
+  start(1, 9);
+  reader_code("t", 0, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, -1);
+  run_now();
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 8);
+  reader_record("t", 0, 8, 1);
+  run_now();
+  CHECK_EQ_INT(probe->dones, 0);
+  reader_record("t", 0, 9, 1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_STR(probe->got, "0:9 ");
+}
+
+static void watermarks_that_cannot_be_had_fail_the_fetch(void)
+{
+  static const struct {
+    rd_kafka_resp_err_t code;
+    enum uk_error error;
+    const char *message;
+  } rows[] = {
+    {RD_KAFKA_RESP_ERR__TIMED_OUT, UK_E_GATEWAY_TIMEOUT,
+     "topic \"t\" partition 0 did not answer in time"},
+    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, UK_E_FORBIDDEN,
+     "topic \"t\" partition 0: Broker: Topic authorization failed"},
+    {RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, UK_E_UNAVAILABLE,
+     "topic \"t\" partition 0: Broker: Leader not available"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    start(1, -1);
+    answer_watermarks(rows[i].code, 0, 0);
+    check_ended(probe, rows[i].error, rows[i].message);
+  }
+  fake.log[0] = '\0';
+  start(1, -1);
+  answer_watermarks(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, 0, 0);
+  CHECK_LOG("check watermarks t/0 forget(t) check ");
+  run_at(NOW + AGAIN);
+  CHECK_LOG("watermarks t/0 ");
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 1);
+  check_ended(probe, UK_E_BAD_REQUEST,
+              "offset -1 of topic \"t\" partition 0 is negative (range 0 to 1)");
+}
+
+/* Only partition 1 is in doubt. */
+static void only_positions_in_doubt_are_asked_for(void)
+{
+  start(3, 5);
+  run_at(NOW + FIRST_ALONE);
+  reader_code("t", 1, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, -1);
+  reader_end("t", 0, 5);
+  reader_end("t", 2, 5);
+  run_now();
+  CHECK_LOG("check watermarks t/1 ");
+  answer_watermarks(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 0, 0);
+  check_ended(probe, UK_E_FORBIDDEN, "topic \"t\" partition 1: Broker: Topic authorization failed");
+}
+
+/* Errors of a partition. */
+
+static void an_error_that_passes_is_waited_out(void)
+{
+  start(1, 0);
+  reader_code("t", 0, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, -1);
+  run_now();
+  CHECK_EQ_INT(probe->dones, 0);
+  reader_record("t", 0, 0, 1);
+  reader_end("t", 0, 1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_STR(probe->got, "0:0 ");
+}
+
+static void another_error_ends_the_fetch(void)
+{
+  start(1, 0);
+  reader_code("t", 0, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, -1);
+  run_now();
+  check_ended(probe, UK_E_FORBIDDEN, "topic \"t\" partition 0: Broker: Topic authorization failed");
+  CHECK_EQ_INT(reader.read_count, 0);
+}
+
+/* Records that were taken are the answer, whatever happened to the rest. */
+static void an_error_after_records_ends_its_partition_only(void)
+{
+  start(1, 0);
+  reader_record("t", 0, 0, 1);
+  reader_code("t", 0, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, -1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_STR(probe->got, "0:0 ");
+}
+
+static void records_are_the_answer_though_another_partition_cannot_start(void)
+{
+  start(2, 0);
+  reader_record("t", first_read(2), 0, 1);
+  reader.refuses = "t";
+  run_now();
+  reader.refuses = NULL;
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_INT(probe->count, 1);
+}
+
+static void a_partition_that_is_gone_is_checked_again(void)
+{
+  start(1, 0);
+  fake.log[0] = '\0';
+  reader_code("t", 0, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, -1);
+  run_now();
+  CHECK_LOG("forget(t) check ");
+  CHECK_EQ_INT(reader.reaped, 1); /* its handle has outdated knowledge */
+  run_at(NOW + AGAIN - 1);
+  CHECK_EQ_INT(reader.opened, 1);
+  run_at(NOW + AGAIN);
+  CHECK_EQ_INT(reader.opened, 2);
+  fake.check_error = UK_E_NOT_FOUND;
+  reader_code("t", 0, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, -1);
+  run_now();
+  check_ended(probe, UK_E_NOT_FOUND, "checked");
+}
+
+static void a_partition_that_cannot_start_is_named(void)
+{
+  reader.refuses = "t";
+  start(1, 0);
+  reader.refuses = NULL;
+  CHECK_EQ_INT(probe->dones, 1);
+  CHECK_EQ_INT(probe->fetch.operation.error, UK_E_INTERNAL);
+  CHECK(strncmp(probe->fetch.operation.message, "topic \"t\" partition 0: ", 23) == 0);
+}
+
+/* Starting. */
+
+static void nothing_is_read_where_the_check_fails(void)
+{
+  fake.check_error = UK_E_NOT_FOUND;
+  start(1, 0);
+  check_ended(probe, UK_E_NOT_FOUND, "checked");
+  CHECK_EQ_INT(reader.opened, 0);
+}
+
+static void an_absent_cluster_is_not_read(void)
+{
+  fake.down = true;
+  start(1, 0);
+  check_ended(probe, UK_E_UNAVAILABLE, "the cluster is away");
+  CHECK_EQ_INT(reader.opened, 0);
+}
+
+static void without_a_handle_nothing_is_read(void)
+{
+  reader.refuses_handles = true;
+  start(1, 0);
+  check_ended(probe, UK_E_UNAVAILABLE, "no handle");
+}
+
+/* All handles read the partition for others. */
+static void a_fetch_that_finds_no_handle_tries_again(void)
+{
+  for (size_t i = 1; i <= UK_KAFKA_POOL_SIZE; i++)
+    start_many(&probes[i], 1, (int64_t)i);
+  run_at(NOW + 1);
+  start(1, 0);
+  CHECK_EQ_INT(reader.starts, UK_KAFKA_POOL_SIZE);
+  reader_end("t", 0, 50); /* of one of them: it makes room */
+  run_now();
+  CHECK_EQ_INT(reader_offset("t", 0) >= 0, true);
+  CHECK_EQ_INT(reader.starts, UK_KAFKA_POOL_SIZE + 2); /* the watch, and the fetch */
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+  CHECK_EQ_INT(probe->dones, 1);
+}
+
+static void it_gives_up_half_a_second_after_its_deadline(void)
+{
+  reader.now = NOW + TIMEOUT; /* the others have more time */
+  for (size_t i = 1; i <= UK_KAFKA_POOL_SIZE; i++)
+    start_many(&probes[i], 1, (int64_t)i);
+  reader.now = NOW + 100;
+  start(1, 0);
+  run_at(NOW + 100 + TIMEOUT + GRACE - 1);
+  CHECK_EQ_INT(probe->dones, 0);
+  run_at(NOW + 100 + TIMEOUT + GRACE);
+  CHECK_EQ_INT(probe->dones, 1);
+  CHECK_EQ_INT(probe->fetch.operation.error, UK_E_GATEWAY_TIMEOUT);
+  CHECK_EQ_STR(probe->fetch.operation.message, "topic \"t\" partition 0 could not be read in time");
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+}
+
+/* The headers of the second record have no memory: the first one is the answer. */
+static void a_record_without_memory_ends_the_fetch(void)
+{
+  start(1, 0);
+  reader.headers = 1;
+  reader_record("t", 0, 0, 1);
+  fault_at(1);
+  run_now();
+  CHECK(fault_hit());
+  fault_off();
+  check_ended(probe, UK_E_NO_MEMORY, "");
+  start(1, 0);
+  reader_record("t", 0, 0, 1);
+  run_now();
+  CHECK_EQ_INT(probe->count, 1);
+  reader.headers = 2;
+  reader_record("t", 0, 1, 1);
+  fault_at(1);
+  run_now();
+  CHECK(fault_hit());
+  fault_off();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_STR(probe->got, "0:0 ");
+}
+
+static void without_memory_nothing_is_left(void)
+{
+  for (long n = 1, hit = 1; hit; n++) {
+    fault_at(n);
+    start(1, 5);
+    if (probe->dones == 0) {
+      if (reader_offset("t", 0) >= 0)
+        reader_end("t", 0, 5);
+      run_now();
+    }
+    hit = fault_hit();
+    fault_off();
+    if (probe->dones == 0) {
+      run_at(reader.now + TIMEOUT);
+      check_ended(probe, UK_OK, "");
+    } else if (probe->fetch.operation.error != UK_E_INTERNAL) {
+      check_ended(probe, UK_E_NO_MEMORY, "");
+    }
+    run_at(reader.now + 100000); /* handles and ends are given up */
+  }
+}
+
+/* Draining. */
+
+static void a_drain_ends_every_fetch(void)
+{
+  start_at_end();
+  start_many(&probes[1], 1, 7);
+  start_many(&probes[2], 1, 8);
+  reader_record("t", 0, 5, 1); /* of whoever is found first: it is not the point */
+  start_many(&probes[3], 1, -1);
+  fake.holds_check = true;
+  start_many(&probes[4], 1, 0);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+  CHECK_EQ_INT(probe->dones, 1);
+  CHECK_EQ_INT(probes[1].dones, 1);
+  CHECK_EQ_INT(probes[2].dones, 1);
+  CHECK_EQ_INT(probes[3].dones, 0); /* until its question is answered */
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 2, 7);
+  CHECK_EQ_INT(probes[3].dones, 1);
+  CHECK_EQ_INT(probes[3].fetch.operation.error, UK_OK);
+  CHECK_EQ_INT(probes[4].dones, 0);
+  answer_check(fake.check);
+  run_now();
+  check_ended(&probes[4], UK_OK, "");
+  fake.holds_check = false;
+  size_t starts = reader.starts;
+  start(1, 0);
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_INT(reader.starts, starts);
+}
+
+static void offsets_are_asked_for_with_its_parts(void)
+{
+  struct uk_offsets operation = {.count = 0};
+  uk_kafka_fetches_offsets(fetches, &operation);
+  CHECK_EQ_INT(fake.offsets, 1);
+}
+
+/* Each case has its own fetches, and leaves nothing open. */
+static void (*current)(void);
+
+static void run_current(void)
+{
+  long live = fault_live();
+  memset(&fake, 0, sizeof fake);
+  memset(probes, 0, sizeof probes);
+  fake.leaderless = -1;
+  REQUIRE(reader_open());
+  const struct uk_kafka_fetch_parts parts = {
+    (const struct uk_kafka_settings *)&reader, reader.executor,
+    (struct uk_kafka_topics *)&fake,           (struct uk_kafka_blocking *)&fake,
+    (struct uk_kafka_reaper *)&reader,         (rd_kafka_t *)&fake};
+  fetches = uk_kafka_fetches_new(&parts);
+  REQUIRE(fetches != NULL);
+  reader_run(NOW);
+  current();
+  CHECK(uk_list_is_empty(&fetches->running));
+  uk_kafka_fetches_free(fetches);
+  reader_close();
+  CHECK_EQ_INT(fault_live(), live);
+}
+
+static void run(const char *name, void (*test)(void))
+{
+  current = test;
+  check_run(name, run_current);
+}
+
+/* The fetches, the pool with its table, the watch with its table. */
+static void is_not_made_without_memory(void)
+{
+  long live = fault_live();
+  REQUIRE(reader_open());
+  const struct uk_kafka_fetch_parts parts = {.executor = reader.executor};
+  for (long n = 1; n <= 5; n++) {
+    fault_at(n);
+    CHECK(uk_kafka_fetches_new(&parts) == NULL);
+    CHECK(fault_hit());
+    fault_off();
+  }
+  reader_close();
+  CHECK_EQ_INT(fault_live(), live);
+}
+
+#define RUN(test) run(#test, test)
+
+int main(void)
+{
+  RUN(records_that_are_there_are_returned);
+  RUN(other_partitions_get_a_moment_after_the_first_record);
+  RUN(the_first_partition_is_read_alone_for_a_moment);
+  RUN(the_others_start_once_the_first_has_answered);
+  RUN(each_full_response_gives_another_partition_its_turn);
+  RUN(the_next_fetch_continues_where_a_full_response_ended);
+  RUN(a_session_with_many_partitions_is_not_kept);
+  RUN(a_session_that_has_not_started_all_is_not_kept);
+  RUN(many_partitions_start_and_stop_in_slices);
+  RUN(a_handle_that_falls_silent_is_nudged);
+  RUN(nothing_is_given_to_a_client_that_has_gone);
+  RUN(a_silent_partition_is_named_half_a_second_after_the_deadline);
+  RUN(an_end_is_waited_at_until_the_deadline);
+  RUN(records_that_arrive_are_returned);
+  RUN(records_of_all_partitions_are_returned);
+  RUN(waiting_fetches_take_turns_too);
+  RUN(an_empty_answer_needs_the_cluster);
+  RUN(a_lost_end_is_looked_for_again);
+  RUN(an_end_that_moved_is_read_again);
+  RUN(each_topic_is_refreshed);
+  RUN(a_topic_is_refreshed_once);
+  RUN(a_negative_offset_is_refused_with_the_range);
+  RUN(an_offset_below_the_first_is_refused_with_the_range);
+  RUN(an_offset_at_the_first_is_read);
+  RUN(an_offset_past_the_end_waits_for_it);
+  RUN(watermarks_that_cannot_be_had_fail_the_fetch);
+  RUN(only_positions_in_doubt_are_asked_for);
+  RUN(an_error_that_passes_is_waited_out);
+  RUN(another_error_ends_the_fetch);
+  RUN(an_error_after_records_ends_its_partition_only);
+  RUN(records_are_the_answer_though_another_partition_cannot_start);
+  RUN(a_partition_that_is_gone_is_checked_again);
+  RUN(a_partition_that_cannot_start_is_named);
+  RUN(nothing_is_read_where_the_check_fails);
+  RUN(an_absent_cluster_is_not_read);
+  RUN(without_a_handle_nothing_is_read);
+  RUN(a_fetch_that_finds_no_handle_tries_again);
+  RUN(it_gives_up_half_a_second_after_its_deadline);
+  RUN(a_record_without_memory_ends_the_fetch);
+  RUN(without_memory_nothing_is_left);
+  RUN(a_drain_ends_every_fetch);
+  RUN(offsets_are_asked_for_with_its_parts);
+  CHECK_RUN(is_not_made_without_memory);
+  return check_end();
+}
