@@ -114,6 +114,12 @@ static bool holds(const struct uk_log_view *view, const MDB_val *key, const MDB_
          offset - uk_log_key_last(key) < batch.count;
 }
 
+/* True when LMDB has looked: it found an entry, or there is none. */
+static bool answered(int rc)
+{
+  return rc == 0 || rc == MDB_NOTFOUND;
+}
+
 enum uk_log_status uk_log_view_find(struct uk_log_view *view, uint64_t topic_id, int32_t partition,
                                     int64_t offset, struct uk_log_found *found)
 {
@@ -128,7 +134,10 @@ enum uk_log_status uk_log_view_find(struct uk_log_view *view, uint64_t topic_id,
   if (rc == 0 && uk_log_key_within(&key, view->prefix) && (int64_t)uk_log_key_last(&key) == offset)
     return found_batch(view, 0, &key, &value, found);
   /* No batch begins at the offset: the one before may hold it. */
-  rc = mdb_cursor_get(cursor, &key, &value, rc == 0 ? MDB_PREV : MDB_LAST);
+  if (answered(rc))
+    rc = mdb_cursor_get(cursor, &key, &value, rc == 0 ? MDB_PREV : MDB_LAST);
+  if (!answered(rc))
+    return uk_log_store_status(rc);
   if (rc == 0 && holds(view, &key, &value, (uint64_t)offset))
     return found_batch(view, 0, &key, &value, found);
   key = uk_log_key(bytes, topic_id, partition, (uint64_t)offset);
@@ -207,7 +216,8 @@ static int last_of_partition(MDB_cursor *cursor, const struct uk_log_partition *
   uk_log_key_prefix(prefix, partition->topic->id, partition->index);
   *key = uk_log_key(bytes, partition->topic->id, partition->index + 1, 0);
   int rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
-  rc = mdb_cursor_get(cursor, key, value, rc == 0 ? MDB_PREV : MDB_LAST);
+  if (answered(rc))
+    rc = mdb_cursor_get(cursor, key, value, rc == 0 ? MDB_PREV : MDB_LAST);
   return rc == 0 && !uk_log_key_within(key, prefix) ? MDB_NOTFOUND : rc;
 }
 
@@ -238,8 +248,10 @@ static int load_partition(struct uk_log_view *view, struct uk_log_partition *par
     return MDB_CORRUPTED;
   partition->end = (int64_t)uk_log_key_last(&key) + batch.count;
   partition->position = batch.position + (batch.count > 0 ? value.mv_size : 0);
-  if (uk_log_view_find(view, partition->topic->id, partition->index, 0, &first) != UK_LOG_OK)
-    return MDB_CORRUPTED;
+  enum uk_log_status status =
+    uk_log_view_find(view, partition->topic->id, partition->index, 0, &first);
+  if (status != UK_LOG_OK)
+    return status == UK_LOG_NO_MEMORY ? ENOMEM : MDB_CORRUPTED;
   partition->first = first.offset;
   return load_times(view, partition);
 }
@@ -283,9 +295,12 @@ enum uk_log_status uk_log_view_load(struct uk_log_view *view, struct uk_log_topi
   MDB_val key = {10, "next_topic"}, value;
   *next_topic_id = 1;
   int rc = mdb_get(view->txn, view->store->tables[UK_LOG_META], &key, &value);
-  if (rc == 0 && value.mv_size == 8)
+  if (rc == 0 && value.mv_size != 8)
+    return UK_LOG_FAILED;
+  if (rc == 0)
     *next_topic_id = uk_load_u64(value.mv_data);
-  rc = use_cursor(view, UK_LOG_TOPICS, &cursor);
+  if (answered(rc))
+    rc = use_cursor(view, UK_LOG_TOPICS, &cursor);
   if (rc == 0)
     rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
   while (rc == 0) {

@@ -362,6 +362,8 @@ static const struct {
   {false, "other", "x", 1, "/data.mdb holds something other than a log"},
   {true, "meta", "format", 3,
    " has format 4294967295, which this version does not know (expected 1)"},
+  {true, "meta", "next_topic", 7, " is damaged"},
+  {true, "meta", "next_topic", 9, " is damaged"},
   {true, "topics", "t", 35, " is damaged"},
   {true, "topics", "t", 37, " is damaged"},
 };

@@ -26,9 +26,14 @@ int64_t uk_clock_epoch(void)
 
 static int good_syncs, sync_failures; /* good ones come first */
 static int syncs;                     /* all of them */
+static void (*during_sync)(void);     /* called once, in the next one */
 
 __attribute__((visibility("default"))) int fdatasync(int fd)
 {
+  void (*call)(void) = during_sync;
+  during_sync = NULL;
+  if (call != NULL)
+    call();
   syncs++;
   if (good_syncs > 0) {
     good_syncs--;
@@ -249,6 +254,120 @@ static void commands_of_a_broken_log_are_refused_until_it_recovers(void)
   int64_t first = -1, end_ = -1;
   CHECK(uk_log_bounds(&log_, uk_slice_text("t"), 0, &first, &end_));
   CHECK_EQ_INT(end_, 2);
+  end();
+}
+
+/* Transactions. */
+
+/* How many transactions the writer makes of commands that have come, of `count` records each. */
+static int transactions_of(struct uk_produce *commands, struct uk_record *records, size_t count)
+{
+  for (size_t i = 0; i < count; i++) {
+    commands[i] = (struct uk_produce){.records = &records[i], .count = 1};
+    enqueue(UK_LOG_PRODUCE, &commands[i].operation);
+  }
+  syncs = ended = 0;
+  step();
+  CHECK_EQ_INT(ended, count);
+  for (size_t i = 0; i < count; i++)
+    CHECK_EQ_INT(commands[i].operation.error, UK_OK);
+  return syncs;
+}
+
+static void a_transaction_has_commands_up_to_a_limit(void)
+{
+  enum { MOST = UK_LOG_TRANSACTION_COMMANDS };
+  static struct uk_produce commands[MOST + 1];
+  static struct uk_record records[MOST + 1];
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, -1, -1) == UK_OK);
+  for (int i = 0; i < 2; i++) {
+    for (size_t j = 0; j < MOST + 1; j++)
+      records[j] = rig_record("t", 0, "v");
+    CHECK_EQ_INT(transactions_of(commands, records, (size_t)MOST + (size_t)i), 1 + i);
+  }
+  end();
+}
+
+static void a_transaction_has_bytes_up_to_a_limit(void)
+{
+  enum { HALF = UK_LOG_TRANSACTION_BYTES / 2 };
+  static char bytes[HALF + 1];
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, -1, -1) == UK_OK);
+  for (size_t i = 0; i < 3; i++) { /* the second or the first record has a byte more */
+    struct uk_produce commands[2];
+    struct uk_record records[2] = {rig_record("t", 0, ""), rig_record("t", 0, "")};
+    records[0].value = uk_slice_of(bytes, HALF + (i == 2));
+    records[1].value = uk_slice_of(bytes, HALF + (i == 1));
+    CHECK_EQ_INT(transactions_of(commands, records, 2), i == 0 ? 1 : 2);
+  }
+  end();
+}
+
+static int seen;
+
+static void see_topic(void *argument, struct uk_slice topic, int32_t partitions)
+{
+  (void)argument, (void)topic, (void)partitions;
+  seen++;
+}
+
+/* Until a commit is on the disk, readers see neither its topics nor its records. */
+static void look_before_the_commit(void)
+{
+  uint64_t id;
+  int64_t first, end_ = -1;
+  uk_log_each_topic(&log_, see_topic, NULL);
+  CHECK_EQ_INT(seen, 1);
+  CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("new"), &id), 0);
+  CHECK(!uk_log_bounds(&log_, uk_slice_text("new"), 0, &first, &end_));
+  CHECK(uk_log_bounds(&log_, uk_slice_text("t"), 0, &first, &end_));
+  CHECK_EQ_INT(end_, 1);
+}
+
+static void readers_see_what_is_committed(void)
+{
+  struct uk_record records[] = {rig_record("t", 0, "v"), rig_record("new", 0, "v")};
+  struct uk_produce command = {.records = records, .count = 2};
+  uint64_t id;
+  int64_t first, end_ = -1;
+  REQUIRE(open_log());
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  seen = 0;
+  during_sync = look_before_the_commit;
+  CHECK_EQ_INT(run(UK_LOG_PRODUCE, &command.operation), UK_OK);
+  CHECK(during_sync == NULL);
+  CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("new"), &id), 2);
+  CHECK(uk_log_bounds(&log_, uk_slice_text("t"), 0, &first, &end_));
+  CHECK_EQ_INT(end_, 2);
+  end();
+}
+
+/* A refused command leaves its out fields alone, and a carried out one fills in each record. */
+static void records_learn_where_they_are(void)
+{
+  struct uk_record records[3] = {rig_record("t", -1, "v"), rig_record("t", 1, "v"),
+                                 rig_record("t", 0, "v")};
+  struct uk_produce command = {.records = records, .count = 3};
+  REQUIRE(open_log());
+  records[1].timestamp = -7;
+  CHECK_EQ_INT(run(UK_LOG_PRODUCE, &command.operation), UK_OK);
+  CHECK_EQ_INT(records[0].partition, 0);
+  CHECK_EQ_INT(records[0].offset, 0);
+  CHECK_EQ_INT(records[0].timestamp, epoch);
+  CHECK_EQ_INT(records[1].offset, 0);
+  CHECK_EQ_INT(records[1].timestamp, -7);
+  CHECK_EQ_INT(records[2].offset, 1);
+  epoch += 5;
+  records[0].timestamp = records[0].partition = -1;
+  sync_failures = 1;
+  CHECK_EQ_INT(run(UK_LOG_PRODUCE, &command.operation), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(records[0].partition, -1);
+  CHECK_EQ_INT(records[0].timestamp, -1);
+  CHECK_EQ_INT(run(UK_LOG_PRODUCE, &command.operation), UK_OK);
+  CHECK_EQ_STR(command.operation.message, "");
+  CHECK_EQ_INT(records[0].timestamp, epoch); /* the time of this transaction */
   end();
 }
 
@@ -548,6 +667,10 @@ int main(void)
   CHECK_RUN(each_status_has_its_error);
   CHECK_RUN(a_broken_log_is_unhealthy_until_it_recovers);
   CHECK_RUN(commands_of_a_broken_log_are_refused_until_it_recovers);
+  CHECK_RUN(a_transaction_has_commands_up_to_a_limit);
+  CHECK_RUN(a_transaction_has_bytes_up_to_a_limit);
+  CHECK_RUN(readers_see_what_is_committed);
+  CHECK_RUN(records_learn_where_they_are);
   CHECK_RUN(purges_have_room);
   CHECK_RUN(rows_without_a_topic_are_purged);
   CHECK_RUN(finishing_twice);
