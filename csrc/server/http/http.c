@@ -10,7 +10,7 @@
 
 enum {
   SURPLUS_CONNECTIONS = 64, /* accepted above the limit, to answer 429; more are not accepted yet */
-  SEND_MILLISECONDS = 5000  /* how long uk_http_stop waits for clients that do not read */
+  SEND_MILLISECONDS = 5000  /* see uk_http.send_milliseconds */
 };
 
 const char *uk_http_address(const struct uk_http *http)
@@ -124,6 +124,7 @@ enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *
   http->max_body_bytes = options->max_body_bytes;
   http->max_header_bytes = options->max_header_bytes;
   http->max_connections = options->max_connections;
+  http->send_milliseconds = SEND_MILLISECONDS;
   http->tls = options->tls_cert != NULL;
   http->acceptor.wake = -1;
   http->queue_response = uk_http_queue_function();
@@ -162,7 +163,7 @@ void uk_http_stop(struct uk_http *http)
 {
   wait_for_zero(&http->unanswered, INT64_MAX);
   wait_for_zero(&http->resuming, INT64_MAX);
-  wait_for_zero(&http->unsent, uk_clock_monotonic() + SEND_MILLISECONDS);
+  wait_for_zero(&http->unsent, uk_clock_monotonic() + http->send_milliseconds);
   uk_acceptor_stop(&http->acceptor);
   MHD_stop_daemon(http->daemon);
   free_http(http);

@@ -29,6 +29,7 @@ struct uk_http {
   char ours, surplus; /* their addresses mark this server's connections: normal, above the limit */
   struct uk_http *next; /* in the list of registered servers; see http_refusal.h */
 
+  int64_t send_milliseconds; /* how long uk_http_stop waits for clients that do not read */
   atomic_bool refusing;
   atomic_int unanswered; /* requests that a handler or the engine has not answered yet */
   atomic_int unsent;     /* requests passed to a handler whose reply is not completely written */

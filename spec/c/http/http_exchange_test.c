@@ -314,6 +314,8 @@ static void serves_the_maximum_number_of_connections(void)
   CHECK_EQ_STR(ask(fds[0], GET_HEALTH),
                REFUSED_AS("the limit of 2 open connections is reached", 429));
   CHECK(wire_has_status(429));
+  CHECK(strstr(wire_answer, "\r\nConnection: close\r\n") != NULL);
+  CHECK(strstr(wire_answer, "\r\nRetry-After: 1\r\n") != NULL);
   CHECK(wire_is_closed(fds[0]));
   for (int i = 0; i <= MOST; i++)
     close(fds[i]);
