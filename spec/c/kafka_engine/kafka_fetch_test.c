@@ -182,24 +182,27 @@ static void returns_available_records(void)
   check_offsets(fetch(topic, 0, 10, 0), 10, 300);
 }
 
+/* On a slow machine the records of one partition may come before those of the others are here, and
+ * are returned: the rest follows. */
 static void answers_several_partitions_at_once(void)
 {
   const char *topic = make_topic(3);
-  struct probe *probe = probe_of(topic, 0, 1);
-  size_t counts[3] = {0};
-  for (int32_t i = 0; i < 3; i++) {
+  int64_t next[3] = {0, 1, 2};
+  for (int32_t i = 0; i < 3; i++)
     produce(topic, i, 0, 5);
-    probe->at[i] = (struct uk_topic_partition_offset){uk_slice_text(topic), i, i};
+  while (next[0] + next[1] + next[2] < 3 * 5) {
+    struct probe *probe = probe_of(topic, 0, 0);
+    for (int32_t i = 0; i < 3; i++)
+      probe->at[i] = (struct uk_topic_partition_offset){uk_slice_text(topic), i, next[i]};
+    probe->fetch.count = 3;
+    start(probe, KAFKA_PATIENCE);
+    await(probe);
+    REQUIRE(probe->count > 0);
+    for (size_t i = 0; i < probe->count; i++)
+      CHECK_EQ_INT(probe->got[i].offset, next[probe->got[i].partition]++);
   }
-  probe->fetch.count = 3;
-  start(probe, KAFKA_PATIENCE);
-  await(probe);
-  for (size_t i = 0; i < probe->count; i++)
-    CHECK_EQ_INT(probe->got[i].offset,
-                 probe->got[i].partition + (int64_t)counts[probe->got[i].partition]++);
-  CHECK_EQ_INT(counts[0], 5);
-  CHECK_EQ_INT(counts[1], 4);
-  CHECK_EQ_INT(counts[2], 3);
+  for (int i = 0; i < 3; i++)
+    CHECK_EQ_INT(next[i], 5);
 }
 
 /* On a slow machine another partition may be faster than the one whose turn it is, which then gets
