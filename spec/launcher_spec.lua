@@ -38,9 +38,9 @@ describe("upstash.kafka.launcher", function()
   end)
 
   it("generates another password for another folder", function()
-    local other = folder.make()
-    local first = assert(launcher.kept_password(other))
-    folder.remove(other)
+    local first = start({}).password
+    launched.handle:stop()
+    folder.remove(data)
     assert.is_not.equal(first, start({}).password)
   end)
 
@@ -80,7 +80,11 @@ describe("upstash.kafka.launcher", function()
     folder.write(data .. "/password", "")
     local nothing, err = launcher.start { data = data, listen = "127.0.0.1:0" }
     assert.is_nil(nothing)
-    assert.is_truthy(err:find("/password holds no password", 1, true), err)
+    assert.is_truthy(err:find("/password (mode 644); chmod 600 it", 1, true), err)
+    assert(os.execute(("chmod 600 '%s/password'"):format(data)))
+    nothing, err = launcher.start { data = data, listen = "127.0.0.1:0" }
+    assert.is_nil(nothing)
+    assert.is_truthy(err:find("/password holds a password of 0 bytes", 1, true), err)
     assert.equal("", folder.read(data .. "/password"))
   end)
 
@@ -112,6 +116,52 @@ describe("upstash.kafka.launcher", function()
     assert.is_truthy(err:find("threads: ", 1, true), err)
   end
 
+  describe("C2: writes nothing", function()
+    local busy
+
+    after_each(function() if busy then busy.handle:stop() end end)
+
+    it("if the port is in use", function()
+      busy = assert(launcher.start { data = data .. "/busy", listen = "127.0.0.1:0" })
+      local nothing, err = launcher.start { data = data .. "/new", listen = busy.url:match "//(.*)$" }
+      assert.is_nil(nothing)
+      assert.is_truthy(err:find "^listen: .*in use")
+      assert.is_nil(lfs.attributes(data .. "/new"))
+    end)
+
+    it("C7: if the process may not have as much address space, and names map_bytes", function()
+      local command = ("ulimit -v 4000000; exec %s serve --listen 127.0.0.1:0 --data %s --map-bytes 8000000000")
+        :format(shell.command, data)
+      local status, _, err = shell.run(command)
+      assert.equal(1, status)
+      assert.is_truthy(err:find("data: map_bytes is 8000000000, more address space than this process may have (see "
+        .. "ulimit -v)", 1, true), err)
+      assert.is_nil(lfs.attributes(data))
+    end)
+
+    it("into the folder of another server", function()
+      busy = assert(launcher.start { data = data, listen = "127.0.0.1:0", password = "given" })
+      local nothing, err = launcher.start { data = data, listen = "127.0.0.1:0" }
+      assert.is_nil(nothing)
+      assert.is_truthy(err:find("in use by another server", 1, true), err)
+      assert.is_nil(lfs.attributes(data .. "/password"))
+    end)
+
+    it("if the certificate cannot be used", function()
+      busy = nil
+      local path = folder.name()
+      for text, found in pairs { [""] = "^tls_cert: " .. path:gsub("%p", "%%%0") .. ": empty$", -- C8
+        ["no certificate"] = "^tls_cert, tls_key: " } do
+        folder.write(path, text)
+        local nothing, err = launcher.start { data = data, listen = "127.0.0.1:0", tls_cert = path, tls_key = path }
+        assert.is_nil(nothing)
+        assert.is_truthy(err:find(found), err)
+        assert.is_nil(lfs.attributes(data))
+      end
+      os.remove(path)
+    end)
+  end)
+
   describe("with brokers", function()
     it("creates no folder if a password is given", function()
       try { data = data, password = "mine" }
@@ -125,18 +175,20 @@ describe("upstash.kafka.launcher", function()
       assert.equal(503, topics("kafka", "mine"))
     end)
 
-    it("creates the folder for a generated password", function()
+    it("creates the folder for a generated password, once the server has started", function()
       try { data = data }
-      assert.equal(32, #folder.read(data .. "/password"):gsub("\n$", ""))
+      assert.is_nil(lfs.attributes(data))
+      launched = assert(launcher.start { brokers = "127.0.0.1:1", data = data, listen = "127.0.0.1:0" })
+      assert.equal(launched.password .. "\n", folder.read(data .. "/password"))
     end)
 
     it("needs no location for a folder if a password is given", function()
       local script = [[
         local launcher = require "upstash.kafka.launcher"
         local options = { brokers = "127.0.0.1:1", threads = 1000 }
-        print(select(2, launcher.start(options)))
+        print((select(2, launcher.start(options))))
         options.password = "mine"
-        print(select(2, launcher.start(options)))
+        print((select(2, launcher.start(options))))
       ]]
       local _, out = shell.run("env -u XDG_DATA_HOME -u HOME " .. shell.lua .. " -", { input = script })
       local without, with = out:match "^([^\n]*)\n([^\n]*)\n$"
@@ -162,6 +214,10 @@ describe("upstash.kafka.launcher", function()
           steps[#steps + 1] = "random " .. count
           return "\0\25\26\51\52\61\62\63\64\255" .. ("\0"):rep(count - 10)
         end,
+        read_secret = function(path)
+          local text = folder.read(path)
+          return text and text:match "^[^\n]*" or nil
+        end,
         write_secret = function(path, text)
           steps[#steps + 1] = "secret " .. path
           secrets[path] = text
@@ -178,7 +234,10 @@ describe("upstash.kafka.launcher", function()
           steps[#steps + 1] = "start"
           given = options
           if options.listen == "nowhere" then return nil, "no address", { code = "bad_request" } end
-          return { url = function() return "http://here" end }
+          return {
+            url = function() return "http://here" end,
+            stop = function() steps[#steps + 1] = "stop" end,
+          }
         end,
       }
       local fine, problem = pcall(function() body(require(NAME)) end)
@@ -187,12 +246,12 @@ describe("upstash.kafka.launcher", function()
       assert.is_true(fine, problem)
     end
 
-    it("creates the folder, then the password, then the server", function()
+    it("starts the server, then creates the folder and the password", function()
       assert(os.execute("mkdir '" .. data .. "'"))
       with(function(own)
         local result = assert(own.start { data = data, threads = 5 })
         local password = "AZaz09-_A_" .. ("A"):rep(22)
-        assert.same({ "folder " .. data, "random 32", "secret " .. data .. "/password", "start" }, steps)
+        assert.same({ "random 32", "start", "folder " .. data, "secret " .. data .. "/password" }, steps)
         assert.equal(password .. "\n", secrets[data .. "/password"])
         assert.same({ data = data, threads = 5, username = "kafka", password = password }, given)
         assert.same({ "http://here", "kafka", password, data },
@@ -200,19 +259,30 @@ describe("upstash.kafka.launcher", function()
       end)
     end)
 
-    it("uses the password of a process that was faster, and reports other failures", function()
+    it("stops the server if the password cannot be stored, and says why", function()
       assert(os.execute("mkdir '" .. data .. "'"))
-      made = "it is there"
+      made = "the disk is full"
       with(function(own)
-        assert.same({ nil, "it is there" }, { own.kept_password(data) })
+        assert.same({ nil, "the disk is full" }, { own.start { data = data } })
+        assert.same({ "random 32", "start", "folder " .. data, "secret " .. data .. "/password", "stop" }, steps)
+        steps = {}
+        assert.same({ nil, "no such place" }, { own.start { data = "/refused" } })
+        assert.same({ "random 32", "start", "folder /refused", "stop" }, steps)
       end)
+    end)
+
+    it("uses the password of a process that was faster", function()
+      assert(os.execute("mkdir '" .. data .. "'"))
       with(function(own)
-        local random = package.loaded[SERVER].random_bytes
-        package.loaded[SERVER].random_bytes = function(count)
-          folder.write(data .. "/password", "of-another-process\n")
-          return random(count)
+        local server = package.loaded[SERVER]
+        server.write_secret = function(path)
+          folder.write(path, "of-another-process\n")
+          return nil, "File exists"
         end
-        assert.equal("of-another-process", own.kept_password(data))
+        local result = assert(own.start { data = data, brokers = "b" })
+        assert.equal("of-another-process", result.password)
+        assert.equal("of-another-process", given.password)
+        assert.same({ "random 32", "start", "folder " .. data, "stop", "start" }, steps)
       end)
     end)
 
@@ -223,21 +293,21 @@ describe("upstash.kafka.launcher", function()
         with(function(own)
           local password, problem = own.kept_password(data)
           assert.equal(fine and ("p"):rep(length) or nil, password)
-          assert.equal(not fine, problem ~= nil and problem:find("holds no password", 1, true) ~= nil)
+          assert.equal(not fine, problem ~= nil
+            and problem:find(("holds a password of %d bytes"):format(length), 1, true) ~= nil)
         end)
       end
     end)
 
-    it("creates no unneeded folder, and stops if it cannot create one", function()
+    it("creates no folder for a given password, and none if the server does not start", function()
       with(function(own)
         assert(own.start { brokers = "b", password = "p" })
         assert.same({ "start" }, steps)
         assert.same({ brokers = "b", password = "p", username = "kafka" }, given)
-        assert.same({ nil, "no such place" }, { own.start { data = "/refused" } })
-        assert.same({ nil, "no such place" }, { own.start { data = "/refused", brokers = "b" } })
-        assert.same({ nil, "no such place" }, { own.start { data = "/refused", password = "p" } })
+        steps = {}
         assert.same({ nil, "no address", { code = "bad_request" } },
-          { own.start { data = "/fine", password = "p", username = "u", listen = "nowhere" } })
+          { own.start { data = "/fine", username = "u", listen = "nowhere" } })
+        assert.same({ "random 32", "start" }, steps)
         assert.equal("u", given.username)
       end)
     end)

@@ -1,4 +1,4 @@
--- for: server_module.c, server_properties.c. Servers that a Lua program starts.
+-- for: server_module.c, server_properties.c, server_system.c. Servers that a Lua program starts.
 
 local folder = require "spec.support.folder"
 local lfs = require "lfs"
@@ -562,6 +562,21 @@ describe("upstash.kafka.server", function()
     end)
   end)
 
+  describe("read_secret", function()
+    before_each(function() assert.is_true(server.make_directory(data)) end)
+
+    it("reads the first line of a file that only its owner may read", function()
+      local path = data .. "/secret"
+      assert.same({}, { server.read_secret(path) })
+      assert.is_true(server.write_secret(path, "one\ntwo\n"))
+      assert.same({ "one" }, { server.read_secret(path) })
+      assert(os.execute("chmod 644 '" .. path .. "'"))
+      assert.same({ nil, "others may read or write " .. path .. " (mode 644); chmod 600 it" },
+        { server.read_secret(path) })
+      assert.error_matches(function() server.read_secret "" end, "path is empty")
+    end)
+  end)
+
   it("makes random bytes", function()
     assert.equal(32, #server.random_bytes(32))
     assert.equal(256, #server.random_bytes(256))
@@ -571,7 +586,7 @@ describe("upstash.kafka.server", function()
     end
   end)
 
-  it("waits for the signals that stop a process", function()
+  it("C1: waits for the signals that stop a process, and survives others", function()
     for _, name in ipairs { "TERM", "INT" } do
       local process = shell.start(shell.lua .. " -e " .. shell.quote(([[
         local server = require "upstash.kafka.server"
@@ -583,7 +598,7 @@ describe("upstash.kafka.server", function()
         handle:stop()
       ]]):format(data)))
       process:expect "(ready)\n"
-      process:signal "PIPE"
+      for _, ignored in ipairs { "PIPE", "HUP", "USR1", "USR2" } do process:signal(ignored) end
       process:signal(name)
       assert.equal(0, process:wait())
       assert.equal("ready\nSIG" .. name .. "\n", process:output())

@@ -1,19 +1,16 @@
 #include "binding/server_system.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/directory.h"
+#include "common/secret_file.h"
 
-enum { RANDOM_BYTES_MAX = 256 };
+enum { RANDOM_BYTES_MAX = 256, SECRET_SIZE = 4096 };
 
 static const struct {
   int number;
@@ -29,12 +26,16 @@ static sigset_t stop_set(void)
   return set;
 }
 
-/* block_signals(): blocks SIGPIPE and the signals of wait_for_signal in this thread and in the
+/* Signals that must not end a server: a log rotation or a terminal that closes sends them. */
+static const int ignored_signals[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2};
+
+/* block_signals(): blocks the signals above and those of wait_for_signal in this thread and in the
  * threads that it starts. */
 static int block_signals(lua_State *L)
 {
   sigset_t set = stop_set();
-  sigaddset(&set, SIGPIPE);
+  for (size_t i = 0; i < sizeof ignored_signals / sizeof *ignored_signals; i++)
+    sigaddset(&set, ignored_signals[i]);
   int error = pthread_sigmask(SIG_BLOCK, &set, NULL);
   return error == 0 ? 0 : luaL_error(L, "cannot block signals: %s", strerror(error));
 }
@@ -101,51 +102,18 @@ static int make_directory(lua_State *L)
   return 1;
 }
 
-static int write_all(int file, const char *text, size_t length)
+/* read_secret(path) -> string | nil | nil, message: the first line of a file that is its owner's
+ * alone; nil without a message if there is no file. */
+static int read_secret(lua_State *L)
 {
-  while (length > 0) {
-    ssize_t written = write(file, text, length);
-    if (written < 0 && errno != EINTR)
-      return errno;
-    if (written > 0) {
-      text += written;
-      length -= (size_t)written;
-    }
-  }
-  return fsync(file) == 0 ? 0 : errno;
-}
-
-static int sync_folder_of(const char *path)
-{
-  char folder[PATH_MAX];
-  const char *slash = strrchr(path, '/');
-  size_t length = slash == NULL ? 0 : (size_t)(slash - path);
-  memcpy(folder, path, length);
-  folder[length] = '\0';
-  return uk_directory_sync(slash == NULL ? "." : length == 0 ? "/" : folder);
-}
-
-/* Writes a temporary file, then links it: a reader sees all of the file or none, even after a
- * crash. Returns 0 or an errno. */
-static int write_new_file(const char *path, const char *text, size_t length)
-{
-  char draft[PATH_MAX];
-  unsigned long long number = 0; /* random: drafts that a crash left behind do not collide */
-  if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
-    return errno;
-  int size = snprintf(draft, sizeof draft, "%s.%llx", path, number);
-  if (size < 0 || (size_t)size >= sizeof draft)
-    return ENAMETOOLONG;
-  int file = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (file < 0)
-    return errno;
-  int error = write_all(file, text, length);
-  if (close(file) != 0 && error == 0)
-    error = errno;
-  if (error == 0 && link(draft, path) != 0)
-    error = errno;
-  unlink(draft);
-  return error != 0 ? error : sync_folder_of(path);
+  char secret[SECRET_SIZE], message[PATH_MAX + 128];
+  const char *path = check_path(L, 1);
+  enum uk_secret result = uk_secret_read(secret, sizeof secret, path, message, sizeof message);
+  lua_pushnil(L);
+  if (result == UK_SECRET_NONE)
+    return 1;
+  lua_pushstring(L, result == UK_SECRET_READ ? secret : message);
+  return result == UK_SECRET_READ ? 1 : 2;
 }
 
 /* write_secret(path, text) -> true | nil, message. Creates a file that only its owner may read;
@@ -155,7 +123,7 @@ static int write_secret(lua_State *L)
   size_t length;
   const char *path = check_path(L, 1);
   const char *secret = luaL_checklstring(L, 2, &length);
-  int error = write_new_file(path, secret, length);
+  int error = uk_secret_write(path, secret, length);
   if (error != 0)
     return push_system_error(L, path, error);
   lua_pushboolean(L, 1);
@@ -180,10 +148,8 @@ static int random_bytes(lua_State *L)
   return 1;
 }
 
-const luaL_Reg uk_lua_server_system_functions[] = {{"block_signals", block_signals},
-                                                   {"wait_for_signal", wait_for_signal},
-                                                   {"make_directory", make_directory},
-                                                   {"write_secret", write_secret},
-                                                   {"random_bytes", random_bytes},
-                                                   {"allow_files", allow_files},
-                                                   {NULL, NULL}};
+const luaL_Reg uk_lua_server_system_functions[] = {
+  {"block_signals", block_signals},   {"wait_for_signal", wait_for_signal},
+  {"make_directory", make_directory}, {"read_secret", read_secret},
+  {"write_secret", write_secret},     {"random_bytes", random_bytes},
+  {"allow_files", allow_files},       {NULL, NULL}};

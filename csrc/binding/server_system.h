@@ -4,7 +4,8 @@
 
 #include "binding/compat.h"
 
-/* block_signals, wait_for_signal, make_directory, write_secret, random_bytes, allow_files. */
+/* block_signals, wait_for_signal, make_directory, read_secret, write_secret, random_bytes,
+ * allow_files. */
 extern const luaL_Reg uk_lua_server_system_functions[];
 
 #endif

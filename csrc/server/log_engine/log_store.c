@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/directory.h"
@@ -58,6 +59,19 @@ open_failed(char *message, size_t size, enum uk_error error, const char *format,
   vsnprintf(message, size, format, arguments);
   va_end(arguments);
   return error;
+}
+
+/* LMDB maps the file at its largest size, after it has created it. */
+static enum uk_error check_address_space(size_t bytes, char *message, size_t size)
+{
+  void *place = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (place == MAP_FAILED)
+    return open_failed(message, size, UK_E_NO_MEMORY,
+                       "map_bytes is %zu, more address space than this process may have (see "
+                       "ulimit -v)",
+                       bytes);
+  munmap(place, bytes);
+  return UK_OK;
 }
 
 static enum uk_error make_directory(const char *directory, char *message, size_t size)
@@ -234,7 +248,9 @@ enum uk_error uk_log_store_open(struct uk_log_store **store, const char *directo
   if (made == NULL)
     return open_failed(message, size, UK_E_NO_MEMORY, "out of memory while opening the log in %s",
                        directory);
-  enum uk_error error = make_directory(directory, message, size);
+  enum uk_error error = check_address_space(made->map_bytes, message, size);
+  if (error == UK_OK)
+    error = make_directory(directory, message, size);
   if (error == UK_OK)
     error = lock_directory(made, message, size);
   if (error == UK_OK)

@@ -9,6 +9,7 @@ local launcher = {}
 local USERNAME = "kafka"
 local PASSWORD_FILE = "password"
 local PASSWORD_LENGTH = 32 -- of 64 letters: 192 bits
+local PASSWORD_LEAST = 16
 local LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 --- Returns the default folder for messages: in $XDG_DATA_HOME, or else in ~/.local/share.
@@ -30,61 +31,49 @@ local function make_password()
   return letters
 end
 
-local function read_password(path)
-  local file = io.open(path, "r")
-  if not file then return nil end
-  local password = file:read "*l" or ""
-  file:close()
-  return password
-end
-
---- Returns the password of a data folder. If there is none, generates one and stores it in the
--- folder, readable by the owner alone.
+--- Returns the password that is stored in a data folder, or nil if none is.
 ---@param data string the folder
 ---@return string? password
----@return string? message
+---@return string? message why the file cannot be used
 function launcher.kept_password(data)
   local path = data .. "/" .. PASSWORD_FILE
-  local password = read_password(path)
-  if not password then
-    local made, message = server.write_secret(path, make_password() .. "\n")
-    password = read_password(path) -- even if another process wrote it first
-    if not password then return nil, made and path .. ": cannot be read" or message end
+  local password, message = server.read_secret(path)
+  if not password then return nil, message and message .. "; or delete it to get a new password" end
+  if #password < PASSWORD_LEAST then
+    return nil, ("%s holds a password of %d bytes, where at least %d are expected; delete it to get a new one")
+      :format(path, #password, PASSWORD_LEAST)
   end
-  if #password < 16 then return nil, path .. " holds no password; delete it to get a new one" end
   return password
 end
 
--- Without brokers the folder stores the messages. With brokers it stores only a generated password.
+-- With brokers the folder stores only a generated password.
 local function needs_folder(options)
   return not (options.brokers and options.password)
 end
 
--- Chooses the folder if none is given, and creates it.
-local function make_folder(all)
-  if not all.data then
+-- Completes the options. Returns nil and a message if that is impossible, or the options and whether
+-- the password is a new one. Writes nothing.
+local function complete(options)
+  local all = {}
+  for key, value in pairs(options) do all[key] = value end
+  if not all.data and needs_folder(all) then
     local data, message = launcher.default_data()
     if not data then return nil, message end
     all.data = data
   end
-  return server.make_directory(all.data)
+  all.username = all.username or USERNAME
+  if all.password then return all, false end
+  local password, message = launcher.kept_password(all.data)
+  if message then return nil, message end
+  all.password = password or make_password()
+  return all, not password
 end
 
--- Completes the options and creates the folder.
-local function complete(options)
-  local all = {}
-  for key, value in pairs(options) do all[key] = value end
-  if needs_folder(all) then
-    local made, problem = make_folder(all)
-    if not made then return nil, problem end
-  end
-  all.username = all.username or USERNAME
-  if not all.password then
-    local password, message = launcher.kept_password(all.data)
-    if not password then return nil, message end
-    all.password = password
-  end
-  return all
+-- Stores a new password, in the folder of a server that has started.
+local function store_password(all)
+  local made, message = server.make_directory(all.data)
+  if made then made, message = server.write_secret(all.data .. "/" .. PASSWORD_FILE, all.password .. "\n") end
+  return made, message
 end
 
 --- A running server and how to reach it.
@@ -95,23 +84,39 @@ end
 ---@field password string
 ---@field data string? the folder; nil if none was given and none needed
 
+-- Another process with brokers may have stored a password in the same folder in the meantime. A
+-- server with the embedded log locks its folder first.
+local function start(options, attempts)
+  local all, is_new = complete(options)
+  if not all then return nil, is_new end
+  local fine, handle, message, details = pcall(server.start, all)
+  if not fine then error(handle, 3) end
+  if not handle then return nil, message, details end
+  if is_new then
+    local stored, problem = store_password(all)
+    if not stored then
+      handle:stop()
+      if attempts > 1 and launcher.kept_password(all.data) then return start(options, attempts - 1) end
+      return nil, problem
+    end
+  end
+  return {
+    handle = handle, url = handle:url(),
+    username = all.username, password = all.password, data = all.data,
+  }
+end
+
 --- Starts a server. Takes the options of server.start, all of them optional: `data` defaults to
 -- launcher.default_data(), `username` to "kafka" and `password` to the one stored in the folder.
--- With `brokers` and a `password`, no folder is created.
+-- With `brokers` and a `password`, no folder is created. Nothing is written unless the server
+-- starts; then a generated password is.
 ---@param options upstash.kafka.ServerOptions?
 ---@return upstash.kafka.Launched? launched
 ---@return string? message
 ---@return upstash.kafka.Details? details those of server.start
 function launcher.start(options)
-  local all, problem = complete(options or {})
-  if not all then return nil, problem end
-  local fine, handle, message, details = pcall(server.start, all)
-  if not fine then error(handle, 2) end
-  if not handle then return nil, message, details end
-  return {
-    handle = handle, url = handle:url(),
-    username = all.username, password = all.password, data = all.data,
-  }
+  local launched, message, details = start(options or {}, 2)
+  return launched, message, details
 end
 
 return launcher

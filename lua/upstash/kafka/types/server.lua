@@ -51,7 +51,8 @@ local server = {}
 ---@return upstash.kafka.Details? details
 function server.start(options) end
 
---- Blocks SIGTERM, SIGINT and SIGPIPE in this thread and in every thread that it starts later.
+--- Blocks SIGTERM, SIGINT, SIGPIPE, SIGHUP, SIGUSR1 and SIGUSR2 in this thread and in every thread
+--- that it starts later.
 function server.block_signals() end
 
 --- Waits for SIGTERM or SIGINT. Call block_signals first.
@@ -63,6 +64,13 @@ function server.wait_for_signal() end
 ---@return true? made
 ---@return string? message
 function server.make_directory(path) end
+
+--- Returns the first line of a file that only its owner may read or write; nil without a message if
+--- there is no file.
+---@param path string
+---@return string? secret
+---@return string? message why the file is refused
+function server.read_secret(path) end
 
 --- Writes a new file that only the owner can read. Never replaces a file.
 ---@param path string
