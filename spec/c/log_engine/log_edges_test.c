@@ -354,6 +354,70 @@ static void a_topic_at_the_limits(void)
   close_log(log);
 }
 
+static void wrong_settings_are_named(void)
+{
+  static const struct {
+    bool has_ms, has_bytes;
+    int64_t ms, bytes;
+    const char *message; /* NULL: the topic is created */
+  } rows[] = {
+    {true, true, -2, -1, "retention_ms is below -1 (keep forever)"},
+    {true, true, -1, -2, "retention_bytes is below -1 (keep forever)"},
+    {true, false, INT64_MIN, 0, "retention_ms is below -1 (keep forever)"},
+    {false, true, 0, INT64_MIN, "retention_bytes is below -1 (keep forever)"},
+    {false, false, -2, -2, NULL}, /* not given: without meaning */
+    {true, true, -1, -1, NULL},
+    {true, true, 0, 0, NULL},
+  };
+  struct uk_log *log = open_log();
+  char message[UK_MESSAGE_SIZE], name[8];
+  REQUIRE(log != NULL);
+  for (int i = 0; i < (int)(sizeof rows / sizeof *rows); i++) {
+    snprintf(name, sizeof name, "t%d", i);
+    struct uk_create_topic create = {.topic = uk_slice_text(name),
+                                     .partitions = -1,
+                                     .has_retention_ms = rows[i].has_ms,
+                                     .has_retention_bytes = rows[i].has_bytes,
+                                     .retention_ms = rows[i].ms,
+                                     .retention_bytes = rows[i].bytes};
+    CHECK_EQ_INT(rig_submit(log, UK_LOG_CREATE_TOPIC, &create.operation, message),
+                 rows[i].message == NULL ? UK_OK : UK_E_BAD_REQUEST);
+    CHECK_EQ_STR(message, rows[i].message == NULL ? "" : rows[i].message);
+    CHECK(create.created == (rows[i].message == NULL));
+  }
+  CHECK_EQ_INT(rig_create(log, "t4", 2, -1, -1), UK_OK); /* kept forever */
+  close_log(log);
+}
+
+static void partitions_at_the_limits_are_named(void)
+{
+  static const struct {
+    int32_t partitions, created; /* 0: refused */
+    const char *message;
+  } rows[] = {{-2, 0, "partitions is -2; expected 1 to 1000"},
+              {0, 0, "partitions is 0; expected 1 to 1000"},
+              {1, 1, ""},
+              {-1, 2, ""},
+              {1000, 1000, ""},
+              {1001, 0, "partitions is 1001; expected 1 to 1000"}};
+  struct uk_log *log = open_log();
+  char message[UK_MESSAGE_SIZE], name[8];
+  uint64_t id;
+  REQUIRE(log != NULL);
+  for (int i = 0; i < (int)(sizeof rows / sizeof *rows); i++) {
+    snprintf(name, sizeof name, "t%d", i);
+    struct uk_create_topic create = {.topic = uk_slice_text(name),
+                                     .partitions = rows[i].partitions};
+    CHECK_EQ_INT(rig_submit(log, UK_LOG_CREATE_TOPIC, &create.operation, message),
+                 rows[i].created > 0 ? UK_OK : UK_E_BAD_REQUEST);
+    CHECK_EQ_STR(message, rows[i].message);
+    CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text(name), &id), rows[i].created);
+    if (rows[i].created > 0)
+      CHECK_EQ_INT(create.partitions, rows[i].created);
+  }
+  close_log(log);
+}
+
 /* A topic keeps its settings over a reopen: a second creation compares them. */
 static void settings_are_kept(void)
 {
@@ -434,6 +498,8 @@ int main(void)
   CHECK_RUN(headers_at_the_limit);
   CHECK_RUN(a_group_name_at_the_limit);
   CHECK_RUN(a_topic_at_the_limits);
+  CHECK_RUN(wrong_settings_are_named);
+  CHECK_RUN(partitions_at_the_limits_are_named);
   CHECK_RUN(settings_are_kept);
   CHECK_RUN(ids_are_not_reused);
   CHECK_RUN(a_deleted_topic_with_more_rows_than_a_transaction_removes);

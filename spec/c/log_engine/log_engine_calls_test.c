@@ -7,7 +7,6 @@
 #include "check.h"
 #include "common/clock.h"
 #include "log_rig.h"
-#include "server/log_engine/log_fetch.h"
 
 static struct uk_engine *engine;
 
@@ -582,7 +581,7 @@ static void a_record_larger_than_the_quantum(void)
   char message[UK_MESSAGE_SIZE];
   REQUIRE(open_engine());
   for (int i = 0; i < 2; i++)
-    CHECK_EQ_INT(produce("t", 0, UK_LOG_QUANTUM_BYTES + 1, message), UK_OK);
+    CHECK_EQ_INT(produce("t", 0, (256 << 10) + 1, message), UK_OK);
   put("t", 1);
   struct fetch fetch = {.at = {at("t", 0, 0), at("t", 1, 0)}};
   fetch_begin(&fetch, 2, 0);

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -69,7 +70,7 @@ static void files_belong_to_their_owner(void)
     REQUIRE(stat(path_of(files[i]), &status) == 0);
     CHECK_EQ_INT(status.st_mode & 0777, i == 0 ? 0700 : 0600);
   }
-  CHECK_EQ_INT(status.st_size, UK_LOG_RESERVE_BYTES); /* of `reserve`, the last one */
+  CHECK_EQ_INT(status.st_size, 4 << 20); /* of `reserve`, the last one */
   CHECK(count_descriptors(&close_on_exec) >= 3);
   CHECK(close_on_exec);
   uk_log_store_close(store);
@@ -118,9 +119,9 @@ static void the_map_has_a_minimum_size(void)
   static const struct {
     size_t bytes;
     enum uk_error error;
-  } cases[] = {{UK_LOG_MAP_BYTES_MIN - 1, UK_E_BAD_REQUEST},
-               {UK_LOG_MAP_BYTES_MIN, UK_OK},
-               {UK_LOG_MAP_BYTES_MIN + 1, UK_OK},
+  } cases[] = {{(1 << 20) - 1, UK_E_BAD_REQUEST},
+               {1 << 20, UK_OK},
+               {(1 << 20) + 1, UK_OK},
                {SIZE_MAX / 4 + 1, UK_E_BAD_REQUEST}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char message[UK_MESSAGE_SIZE];
@@ -131,6 +132,73 @@ static void the_map_has_a_minimum_size(void)
     uk_log_store_close(store);
     rig_remove();
   }
+}
+
+static enum uk_error open_as(const char *directory, char *message, size_t size)
+{
+  struct uk_log_store *store;
+  message[0] = '\0';
+  enum uk_error error = uk_log_store_open(&store, directory, RIG_MAP_BYTES, true, message, size);
+  CHECK((store != NULL) == (error == UK_OK));
+  uk_log_store_close(store);
+  return error;
+}
+
+/* The names of the files in it must fit, too. */
+static void the_name_of_the_directory_has_a_limit(void)
+{
+  static char name[PATH_MAX + 10];
+  char message[UK_MESSAGE_SIZE], text[200];
+  size_t most = PATH_MAX - 1 - strlen("/server.lock"), length = strlen(rig_directory());
+  memset(name, '/', sizeof name - 1);
+  memcpy(name, rig_directory(), length);
+  name[most] = '\0';
+  CHECK_EQ_INT(open_as(name, message, sizeof message), UK_OK);
+  name[most] = '/';
+  name[most + 1] = '\0';
+  CHECK_EQ_INT(open_as(name, message, sizeof message), UK_E_UNAVAILABLE);
+  snprintf(text, sizeof text, "the name of the directory %.60s... is too long", name);
+  CHECK_EQ_STR(message, text);
+  rig_remove();
+}
+
+/* What is in the way is named, with the reason. */
+static void files_in_the_way_are_named(void)
+{
+  static const struct {
+    const char *name, *before, *text;
+  } rows[] = {{"server.lock", "cannot open ", "/server.lock: Is a directory"},
+              {"data.mdb", "cannot open the log in ", ": Is a directory"},
+              {"lock.mdb", "cannot open the log in ", ": Is a directory"}};
+  char message[UK_MESSAGE_SIZE], text[500];
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    REQUIRE(mkdir(path_of(rows[i].name), 0700) == 0);
+    CHECK_EQ_INT(open_as(rig_directory(), message, sizeof message), UK_E_UNAVAILABLE);
+    snprintf(text, sizeof text, "%s%s%s", rows[i].before, rig_directory(), rows[i].text);
+    CHECK_EQ_STR(message, text);
+    CHECK_EQ_INT(rmdir(path_of(rows[i].name)), 0);
+    CHECK_EQ_INT(open_as(rig_directory(), message, sizeof message), UK_OK);
+    rig_remove();
+  }
+}
+
+/* A file of an LMDB whose layout another version made. */
+static void a_file_of_another_lmdb_is_named(void)
+{
+  enum { VERSION_AT = 20, PAGE = 4096 }; /* behind the page's header and the magic number */
+  const uint32_t version = 999;
+  char message[UK_MESSAGE_SIZE], text[500];
+  CHECK_EQ_INT(open_as(rig_directory(), message, sizeof message), UK_OK);
+  int file = open(path_of("data.mdb"), O_WRONLY);
+  REQUIRE(file >= 0);
+  for (int i = 0; i < 2; i++)
+    CHECK_EQ_INT(pwrite(file, &version, sizeof version, VERSION_AT + i * PAGE), sizeof version);
+  close(file);
+  CHECK_EQ_INT(open_as(rig_directory(), message, sizeof message), UK_E_UNAVAILABLE);
+  snprintf(text, sizeof text, "%s/data.mdb is not a log: %s", rig_directory(),
+           mdb_strerror(MDB_VERSION_MISMATCH));
+  CHECK_EQ_STR(message, text);
+  rig_remove();
 }
 
 static void codes_of_lmdb(void)
@@ -391,6 +459,9 @@ int main(void)
   CHECK_RUN(the_lock_names_only_its_process);
   CHECK_RUN(closing_unlocks_despite_children);
   CHECK_RUN(the_map_has_a_minimum_size);
+  CHECK_RUN(the_name_of_the_directory_has_a_limit);
+  CHECK_RUN(files_in_the_way_are_named);
+  CHECK_RUN(a_file_of_another_lmdb_is_named);
   CHECK_RUN(codes_of_lmdb);
   CHECK_RUN_UNLESS(NOT_UNDER_TSAN, views_are_limited);
   CHECK_RUN(trims_in_steps);

@@ -12,6 +12,15 @@
 #include "log_rig.h"
 #include "server/log_engine/log_private.h"
 
+/* The promises, in numbers. */
+enum {
+  PERIOD = 1000,   /* milliseconds from one maintenance to the next */
+  PROBLEM = 10000, /* milliseconds that a refusal for lack of room is reported */
+  ROWS = 1000,     /* removed in one transaction */
+  COMMANDS = 10000,
+  BYTES = 8 << 20
+};
+
 static int64_t now = 5000, epoch = 1000000000; /* milliseconds */
 
 int64_t uk_clock_monotonic(void)
@@ -43,6 +52,15 @@ __attribute__((visibility("default"))) int fdatasync(int fd)
     return -1;
   }
   return (int)syscall(SYS_fdatasync, fd);
+}
+
+static int joins; /* no thread is started here */
+
+__attribute__((visibility("default"))) int pthread_join(pthread_t thread, void **result)
+{
+  (void)thread, (void)result;
+  joins++;
+  return 0;
 }
 
 /* A log without a writer thread. It is closing, so the writer ends once it has nothing to do. */
@@ -191,7 +209,7 @@ static void each_status_has_its_error(void)
     CHECK_EQ_STR(operation.message, rows[i].message);
     check_health(rows[i].problem ? UK_E_UNAVAILABLE : UK_OK,
                  rows[i].problem ? rows[i].message : "");
-    now += UK_LOG_PROBLEM_MS - 1;
+    now += PROBLEM - 1;
     check_health(rows[i].problem ? UK_E_UNAVAILABLE : UK_OK,
                  rows[i].problem ? rows[i].message : "");
     now++;
@@ -212,7 +230,7 @@ static void a_broken_log_is_unhealthy_until_it_recovers(void)
   for (int i = 0; i < 3; i++) {
     CHECK_EQ_INT(sync_failures, 3 - i);
     check_health(UK_E_UNAVAILABLE, text);
-    now += UK_LOG_MAINTENANCE_MS - 1;
+    now += PERIOD - 1;
     step(); /* too early */
     CHECK_EQ_INT(sync_failures, 3 - i);
     check_health(UK_E_UNAVAILABLE, text);
@@ -221,7 +239,7 @@ static void a_broken_log_is_unhealthy_until_it_recovers(void)
   }
   CHECK_EQ_INT(sync_failures, 0);
   check_health(UK_E_UNAVAILABLE, text);
-  now += UK_LOG_MAINTENANCE_MS;
+  now += PERIOD;
   step();
   check_health(UK_OK, "");
   CHECK_EQ_INT(log_.next_maintenance, INT64_MAX); /* there is nothing more to do */
@@ -276,22 +294,21 @@ static int transactions_of(struct uk_produce *commands, struct uk_record *record
 
 static void a_transaction_has_commands_up_to_a_limit(void)
 {
-  enum { MOST = UK_LOG_TRANSACTION_COMMANDS };
-  static struct uk_produce commands[MOST + 1];
-  static struct uk_record records[MOST + 1];
+  static struct uk_produce commands[COMMANDS + 1];
+  static struct uk_record records[COMMANDS + 1];
   REQUIRE(open_log());
   REQUIRE(create("t", 1, -1, -1) == UK_OK);
   for (int i = 0; i < 2; i++) {
-    for (size_t j = 0; j < MOST + 1; j++)
+    for (size_t j = 0; j < COMMANDS + 1; j++)
       records[j] = rig_record("t", 0, "v");
-    CHECK_EQ_INT(transactions_of(commands, records, (size_t)MOST + (size_t)i), 1 + i);
+    CHECK_EQ_INT(transactions_of(commands, records, (size_t)COMMANDS + (size_t)i), 1 + i);
   }
   end();
 }
 
 static void a_transaction_has_bytes_up_to_a_limit(void)
 {
-  enum { HALF = UK_LOG_TRANSACTION_BYTES / 2 };
+  enum { HALF = BYTES / 2 };
   static char bytes[HALF + 1];
   REQUIRE(open_log());
   REQUIRE(create("t", 1, -1, -1) == UK_OK);
@@ -432,6 +449,8 @@ static void rows_without_a_topic_are_purged(void)
     REQUIRE(produce(name, 0, -1) == UK_OK);
   }
   put_orphans(100, 119);
+  close_log();
+  REQUIRE(open_log());
   for (int i = 0; i < 2; i++) {
     CHECK_EQ_INT(uk_log_load(&log_), UK_LOG_OK);
     CHECK_EQ_INT(log_.purge_count, 20);
@@ -450,12 +469,35 @@ static void rows_without_a_topic_are_purged(void)
   end();
 }
 
+/* What a topic is made with, and when, is there after the next open. */
+static void a_topic_is_loaded_as_it_was_made(void)
+{
+  REQUIRE(open_log());
+  epoch = 1234567890123;
+  REQUIRE(create("t", 3, 70000, 80000) == UK_OK);
+  for (int i = 0; i < 2; i++) {
+    const struct uk_log_topic *topic = uk_log_topics_find(&log_.topics, uk_slice_text("t"));
+    REQUIRE(topic != NULL);
+    CHECK_EQ_INT(topic->id, 1);
+    CHECK_EQ_INT(topic->partition_count, 3);
+    CHECK_EQ_INT(topic->retention_ms, 70000);
+    CHECK_EQ_INT(topic->retention_bytes, 80000);
+    CHECK_EQ_INT(topic->created, 1234567890123);
+    CHECK(topic->visible);
+    close_log();
+    REQUIRE(open_log());
+  }
+  end();
+}
+
 /* The writer ended before: finishing does not wait for it again. */
 static void finishing_twice(void)
 {
   REQUIRE(open_log());
   struct uk_operation operation = {.done = note_end};
+  joins = 0;
   uk_log_finish(&log_);
+  CHECK_EQ_INT(joins, 0);
   ended = 0;
   uk_log_submit(&log_, UK_LOG_PRODUCE, &operation);
   CHECK_EQ_INT(ended, 1);
@@ -478,8 +520,7 @@ static void maintenance_comes_only_when_there_is_something_to_do(void)
     step();
     CHECK_EQ_INT(log_.next_maintenance, INT64_MAX);
     REQUIRE(create("t", 1, rows[i].retention_ms, rows[i].retention_bytes) == UK_OK);
-    CHECK_EQ_INT(log_.next_maintenance,
-                 rows[i].maintained ? now + UK_LOG_MAINTENANCE_MS : INT64_MAX);
+    CHECK_EQ_INT(log_.next_maintenance, rows[i].maintained ? now + PERIOD : INT64_MAX);
     end();
   }
 }
@@ -489,15 +530,15 @@ static void maintenance_comes_each_second(void)
   REQUIRE(open_log());
   REQUIRE(create("t", 1, 1000, -1) == UK_OK);
   REQUIRE(produce("t", 0, epoch - 1001) == UK_OK);
-  now += UK_LOG_MAINTENANCE_MS - 1;
+  now += PERIOD - 1;
   step();
   CHECK_EQ_INT(first_of("t", 0), 0);
   now++;
   step();
   CHECK_EQ_INT(first_of("t", 0), 1);
-  CHECK_EQ_INT(log_.next_maintenance, now + UK_LOG_MAINTENANCE_MS);
+  CHECK_EQ_INT(log_.next_maintenance, now + PERIOD);
   REQUIRE(produce("t", 0, epoch - 1001) == UK_OK);
-  now += UK_LOG_MAINTENANCE_MS - 1;
+  now += PERIOD - 1;
   step();
   CHECK_EQ_INT(first_of("t", 0), 1);
   now++;
@@ -513,11 +554,11 @@ static void a_record_expires_after_its_retention(void)
   REQUIRE(create("t", 1, 7000, -1) == UK_OK);
   REQUIRE(produce("t", 0, epoch) == UK_OK);
   epoch += 7000;
-  now += UK_LOG_MAINTENANCE_MS;
+  now += PERIOD;
   step();
   CHECK_EQ_INT(first_of("t", 0), 0);
   epoch++;
-  now += UK_LOG_MAINTENANCE_MS;
+  now += PERIOD;
   step();
   CHECK_EQ_INT(first_of("t", 0), 1);
   end();
@@ -531,9 +572,9 @@ static void a_look_at_a_quiet_log_writes_nothing(void)
   REQUIRE(produce("t", 0, epoch) == UK_OK);
   syncs = 0;
   for (int i = 0; i < 5; i++) {
-    now += UK_LOG_MAINTENANCE_MS;
+    now += PERIOD;
     step();
-    CHECK_EQ_INT(log_.next_maintenance, now + UK_LOG_MAINTENANCE_MS);
+    CHECK_EQ_INT(log_.next_maintenance, now + PERIOD);
   }
   CHECK_EQ_INT(syncs, 0);
   end();
@@ -544,7 +585,7 @@ static void size_alone_does_not_remove_by_age(void)
   REQUIRE(open_log());
   REQUIRE(create("t", 1, -1, 1 << 20) == UK_OK);
   REQUIRE(produce("t", 0, 1) == UK_OK);
-  now += UK_LOG_MAINTENANCE_MS;
+  now += PERIOD;
   step();
   CHECK_EQ_INT(first_of("t", 0), 0);
   end();
@@ -554,14 +595,14 @@ static void size_alone_does_not_remove_by_age(void)
  * once, and goes on. */
 static void expired_rows_go_in_bounded_steps(void)
 {
-  enum { HALF = UK_LOG_MAINTENANCE_ROWS / 2 };
+  enum { HALF = ROWS / 2 };
   REQUIRE(open_log());
   REQUIRE(create("a", 2, 1000, -1) == UK_OK);
   REQUIRE(create("b", 1, 1000, -1) == UK_OK);
   put_batches("a", 0, HALF, epoch - 2000);
   put_batches("a", 1, HALF + 1, epoch - 2000);
   put_batches("b", 0, 1, epoch - 2000);
-  now += UK_LOG_MAINTENANCE_MS;
+  now += PERIOD;
   step();
   CHECK_EQ_INT(first_of("a", 0), HALF);
   CHECK_EQ_INT(first_of("a", 1), HALF);
@@ -570,7 +611,7 @@ static void expired_rows_go_in_bounded_steps(void)
   step();
   CHECK_EQ_INT(first_of("a", 1), HALF + 1);
   CHECK_EQ_INT(first_of("b", 0), 1);
-  CHECK_EQ_INT(log_.next_maintenance, now + UK_LOG_MAINTENANCE_MS);
+  CHECK_EQ_INT(log_.next_maintenance, now + PERIOD);
   end();
 }
 
@@ -580,7 +621,7 @@ static void a_deletion_is_carried_out_in_bounded_steps(void)
   REQUIRE(create("kept", 1, -1, -1) == UK_OK);
   REQUIRE(produce("kept", 0, -1) == UK_OK);
   REQUIRE(create("t", 1, -1, -1) == UK_OK);
-  put_batches("t", 0, UK_LOG_MAINTENANCE_ROWS + 2, 1); /* and a row for their timestamp */
+  put_batches("t", 0, ROWS + 2, 1); /* and a row for their timestamp */
   uint64_t id = 0, kept = 0;
   CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("t"), &id), 1);
   CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("kept"), &kept), 1);
@@ -610,12 +651,12 @@ static void removed_rows_end_the_problem(void)
   REQUIRE(create("t", 1, 1000, -1) == UK_OK);
   REQUIRE(produce("t", 0, epoch - 2000) == UK_OK);
   uk_log_fail(&log_, &operation, UK_LOG_FULL);
-  now += UK_LOG_MAINTENANCE_MS;
+  now += PERIOD;
   step();
   CHECK_EQ_INT(first_of("t", 0), 1);
   check_health(UK_OK, "");
   uk_log_fail(&log_, &operation, UK_LOG_FULL);
-  now += UK_LOG_MAINTENANCE_MS;
+  now += PERIOD;
   step(); /* which removed nothing, and so made no room */
   check_health(UK_E_UNAVAILABLE, "the log is full (map_bytes 67108864)");
   end();
@@ -627,13 +668,13 @@ static void a_failed_removal_removes_nothing(void)
   REQUIRE(create("t", 1, 1000, -1) == UK_OK);
   REQUIRE(produce("t", 0, epoch - 2000) == UK_OK);
   sync_failures = 1;
-  now += UK_LOG_MAINTENANCE_MS;
+  now += PERIOD;
   step();
   CHECK_EQ_INT(sync_failures, 0);
   CHECK_EQ_INT(first_of("t", 0), 0);
   check_health(UK_E_UNAVAILABLE, "the log failed: Input/output error");
-  CHECK_EQ_INT(log_.next_maintenance, now + UK_LOG_MAINTENANCE_MS);
-  now += UK_LOG_MAINTENANCE_MS;
+  CHECK_EQ_INT(log_.next_maintenance, now + PERIOD);
+  now += PERIOD;
   step();
   CHECK_EQ_INT(first_of("t", 0), 1);
   check_health(UK_OK, "");
@@ -652,9 +693,9 @@ static void a_failed_purge_comes_again(void)
   CHECK_EQ_INT(sync_failures, 0);
   CHECK(has_rows(id));
   check_health(UK_E_UNAVAILABLE, "the log failed: Input/output error");
-  CHECK_EQ_INT(log_.next_maintenance, now + UK_LOG_MAINTENANCE_MS);
+  CHECK_EQ_INT(log_.next_maintenance, now + PERIOD);
   for (int i = 0; i < 50 && log_.next_maintenance != INT64_MAX; i++) {
-    now += UK_LOG_MAINTENANCE_MS;
+    now += PERIOD;
     step();
   }
   CHECK(!has_rows(id));
@@ -673,6 +714,7 @@ int main(void)
   CHECK_RUN(records_learn_where_they_are);
   CHECK_RUN(purges_have_room);
   CHECK_RUN(rows_without_a_topic_are_purged);
+  CHECK_RUN(a_topic_is_loaded_as_it_was_made);
   CHECK_RUN(finishing_twice);
   CHECK_RUN(maintenance_comes_only_when_there_is_something_to_do);
   CHECK_RUN(maintenance_comes_each_second);
