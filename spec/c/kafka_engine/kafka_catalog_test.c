@@ -159,6 +159,18 @@ static void note(void *argument, struct uk_slice topic, int32_t partitions)
            (int)partitions);
 }
 
+/* Clients choose the names, and must not know the order of the table. */
+static void each_catalog_has_a_seed_of_its_own(void)
+{
+  uint64_t seeds[2];
+  for (int i = 0; i < 2; i++) {
+    uk_kafka_catalog_init(&catalog);
+    seeds[i] = catalog.table.seed;
+    uk_kafka_catalog_free(&catalog);
+  }
+  CHECK(seeds[0] != seeds[1]);
+}
+
 static void names_all_in_order(void)
 {
   static const char *const names[] = {"b", "ab", "a", "c", "B", "aa"};
@@ -195,6 +207,7 @@ int main(void)
   CHECK_RUN(knows_which_partitions_have_no_leader);
   CHECK_RUN(forgets_topics_that_are_not_listed);
   CHECK_RUN(keeps_as_many_brokers_as_fit);
+  CHECK_RUN(each_catalog_has_a_seed_of_its_own);
   CHECK_RUN(names_all_in_order);
   CHECK_RUN(without_memory_a_topic_stays_unknown);
   return check_end();

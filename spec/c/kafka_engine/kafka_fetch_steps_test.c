@@ -525,7 +525,7 @@ static void records_of_all_partitions_are_returned(void)
   check_ended(probe, UK_OK, "");
   CHECK_EQ_INT(probe->count, 3);
   for (int32_t i = 0; i < 3; i++) {
-    char part[8];
+    char part[16];
     snprintf(part, sizeof part, "%d:5 ", (int)i);
     CHECK_EQ_INT(count_in(probe->got, part), 1);
   }

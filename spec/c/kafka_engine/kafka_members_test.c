@@ -84,7 +84,7 @@ void uk_kafka_queue_unwatch(rd_kafka_queue_t *queue)
 
 size_t uk_kafka_topics_brokers(struct uk_kafka_topics *topics, int32_t *brokers)
 {
-  (void)topics;
+  CHECK(topics == (struct uk_kafka_topics *)&fake);
   for (size_t i = 0; i < fake.broker_count; i++)
     brokers[i] = (int32_t)i + 1;
   return fake.broker_count;
@@ -92,7 +92,7 @@ size_t uk_kafka_topics_brokers(struct uk_kafka_topics *topics, int32_t *brokers)
 
 bool uk_kafka_topics_groupless(struct uk_kafka_topics *topics)
 {
-  (void)topics;
+  CHECK(topics == (struct uk_kafka_topics *)&fake);
   return fake.groupless;
 }
 
@@ -544,6 +544,17 @@ static void without_memory_fewer_are_asked_or_none(void)
   ask(&query, false);
   fault_off();
   check_answered(&query, RD_KAFKA_RESP_ERR__WAIT_COORD, false);
+  /* Where the one that is the coordinator cannot be asked, all are. */
+  ask(&query, false);
+  refuse(1, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+  answer(2, group_with("one"));
+  free_lists(&query);
+  refuse(3, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+  fake.log[0] = '\0';
+  fault_at(1);
+  ask(&query, false);
+  fault_off();
+  CHECK_ASKED("1 2 3 ");
 }
 
 /* Each case has its own members, and leaves nothing allocated. */
@@ -554,7 +565,7 @@ static void run_current(void)
   long live = fault_live();
   memset(&fake, 0, sizeof fake);
   fake.broker_count = 3;
-  fake.members = uk_kafka_members_new(NULL, NULL, NULL);
+  fake.members = uk_kafka_members_new(NULL, NULL, (struct uk_kafka_topics *)&fake);
   REQUIRE(fake.members != NULL);
   current();
   if (fake.members != NULL)

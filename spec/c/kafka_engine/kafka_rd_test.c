@@ -92,11 +92,23 @@ static void a_name_has_room(void)
                UK_TOPIC_NAME_MAX);
 }
 
+/* A slice ends with its length, not with a NUL. */
+static void a_hash_is_of_the_name_and_the_partition(void)
+{
+  uint64_t hash = uk_kafka_hash(uk_slice_text("ab"), 3);
+  CHECK(uk_kafka_hash(uk_slice_of("abc", 2), 3) == hash);
+  CHECK(uk_kafka_hash(uk_slice_text("abc"), 3) != hash);
+  CHECK(uk_kafka_hash(uk_slice_text("ba"), 3) != hash);
+  CHECK(uk_kafka_hash(uk_slice_text("ab"), 4) != hash);
+  CHECK(uk_kafka_hash(uk_slice_text("a\xff"), 0) != uk_kafka_hash(uk_slice_text("a\xfe"), 0));
+}
+
 int main(void)
 {
   CHECK_RUN(each_of_librdkafkas_codes_is_an_error);
   CHECK_RUN(a_failure_says_what_and_why);
   CHECK_RUN(a_place_is_named);
   CHECK_RUN(a_name_has_room);
+  CHECK_RUN(a_hash_is_of_the_name_and_the_partition);
   return check_end();
 }

@@ -123,6 +123,38 @@ static void keeps_records_that_just_fit(void)
   uk_kafka_tail_cache_clear(&tail);
 }
 
+static size_t size_of(const struct uk_record *kept)
+{
+  struct uk_kafka_tail_cache tail;
+  uk_kafka_tail_cache_init(&tail, 0);
+  uk_kafka_tail_cache_add(&tail, kept, PLENTY);
+  size_t bytes = tail.bytes;
+  uk_kafka_tail_cache_clear(&tail);
+  return bytes;
+}
+
+/* Each byte of a record, and each header. */
+static void everything_that_is_copied_counts(void)
+{
+  struct uk_record_header changed[3] = {headers[0], headers[1], {{"h", 1}, {"v", 1}}};
+  struct uk_record longer = *record(0);
+  size_t plain = size_of(&longer);
+  longer.topic = uk_slice_text("topic4444");
+  CHECK_EQ_INT(size_of(&longer), plain + 4);
+  longer.key = uk_slice_text("key22");
+  CHECK_EQ_INT(size_of(&longer), plain + 4 + 2);
+  longer.value = uk_slice_text("value 0, and more");
+  CHECK_EQ_INT(size_of(&longer), plain + 4 + 2 + strlen(", and more"));
+  plain = size_of(&longer);
+  longer.headers = changed;
+  changed[0].key = uk_slice_text("language");
+  CHECK_EQ_INT(size_of(&longer), plain + 4);
+  changed[1].value = uk_slice_text("no more");
+  CHECK_EQ_INT(size_of(&longer), plain + 4 + 7);
+  longer.header_count = 3;
+  CHECK_EQ_INT(size_of(&longer), plain + 4 + 7 + sizeof changed[0] + 2);
+}
+
 static void a_record_that_is_too_large_leaves_nothing(void)
 {
   struct uk_kafka_tail_cache tail;
@@ -159,6 +191,7 @@ int main(void)
   CHECK_RUN(returns_records_from_an_offset);
   CHECK_RUN(drops_the_oldest_beyond_its_size);
   CHECK_RUN(keeps_records_that_just_fit);
+  CHECK_RUN(everything_that_is_copied_counts);
   CHECK_RUN(a_record_that_is_too_large_leaves_nothing);
   CHECK_RUN(a_record_without_memory_counts_as_too_large);
   return check_end();
