@@ -92,6 +92,7 @@ static void hold_threads(void)
   for (int i = 0; i < UK_KAFKA_BLOCKING_THREADS; i++)
     submit(i, true, INT64_MAX);
   CHECK(reaches(&rig.running, UK_KAFKA_BLOCKING_THREADS));
+  uk_kafka_executor_run(rig.executor, NOW); /* nothing that woke the task before helps later */
 }
 
 static int count_answers(void)
@@ -111,6 +112,16 @@ static void runs_each_work_once(void)
     CHECK_EQ_INT(rig.probes[i].runs, 1);
     CHECK_EQ_INT(rig.probes[i].answers, 1);
     CHECK_EQ_INT(rig.probes[i].timeouts, 0);
+  }
+}
+
+/* A thread that has nothing left to do takes what comes later. */
+static void runs_more_than_there_are_threads_one_after_another(void)
+{
+  for (int i = 0; i < MANY; i++) {
+    struct probe *probe = submit(i, false, INT64_MAX);
+    CHECK(reaches(&probe->answers, 1));
+    CHECK_EQ_INT(probe->runs, 1);
   }
 }
 
@@ -208,6 +219,37 @@ static void the_end_waits_for_what_runs_and_times_out_the_rest(void)
   rig.blocking = uk_kafka_blocking_new(rig.executor);
 }
 
+/* Whoever is told that his work timed out may submit more. */
+static struct probe again;
+
+static void submit_again(struct uk_kafka_query *query)
+{
+  answered(query);
+  if (((struct probe *)query)->timeouts == 0)
+    return;
+  again = (struct probe){.work = {.query = {.deadline = INT64_MAX, .then = answered}, .run = run}};
+  uk_kafka_blocking_submit(rig.blocking, &again.work);
+}
+
+static void work_that_is_submitted_at_the_end_times_out(void)
+{
+  struct probe *last = &rig.probes[MANY - 1];
+  pthread_t opener;
+  for (int i = 0; i < MANY - 1; i++)
+    submit(i, true, INT64_MAX);
+  CHECK(reaches(&rig.running, UK_KAFKA_BLOCKING_THREADS));
+  *last =
+    (struct probe){.work = {.query = {.deadline = INT64_MAX, .then = submit_again}, .run = run}};
+  uk_kafka_blocking_submit(rig.blocking, &last->work);
+  REQUIRE(pthread_create(&opener, NULL, open_gate, NULL) == 0);
+  uk_kafka_blocking_free(rig.blocking);
+  pthread_join(opener, NULL);
+  CHECK_EQ_INT(again.answers, 1);
+  CHECK_EQ_INT(again.timeouts, 1);
+  CHECK_EQ_INT(again.runs, 0);
+  rig.blocking = uk_kafka_blocking_new(rig.executor);
+}
+
 static void the_time_left_is_never_nothing(void)
 {
   CHECK_EQ_INT(uk_kafka_time_left(0), 1);
@@ -243,12 +285,14 @@ static void starts_with_or_without_memory(void)
 int main(void)
 {
   RUN(runs_each_work_once);
+  RUN(runs_more_than_there_are_threads_one_after_another);
   RUN(runs_as_much_at_once_as_there_are_threads);
   RUN(work_that_has_a_thread_is_run_whatever_its_deadline);
   RUN(work_that_waits_for_a_thread_times_out_at_its_deadline);
   RUN(work_whose_deadline_has_passed_times_out_at_once_where_all_threads_are_busy);
   RUN(what_waits_is_run_when_a_thread_is_free);
   RUN(the_end_waits_for_what_runs_and_times_out_the_rest);
+  RUN(work_that_is_submitted_at_the_end_times_out);
   RUN(the_time_left_is_never_nothing);
   RUN(starts_with_or_without_memory);
   return check_end();

@@ -4,6 +4,8 @@
  * program's rd_kafka_destroy_flags replaces librdkafka's. */
 #include "server/kafka_engine/rd/kafka_reaper.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -39,6 +41,18 @@ void rd_kafka_destroy_flags(rd_kafka_t *rk, int flags)
     sched_yield();
   atomic_fetch_sub(&rig.ending, 1);
   atomic_fetch_add(&handle->destroyed, 1);
+}
+
+/* A thread of its own starts only with attributes. */
+static atomic_bool has_no_threads;
+
+int pthread_attr_init(pthread_attr_t *attributes)
+{
+  int (*real)(pthread_attr_t *) = NULL;
+  if (atomic_load(&has_no_threads))
+    return EAGAIN;
+  *(void **)&real = dlsym(RTLD_NEXT, "pthread_attr_init");
+  return real(attributes);
 }
 
 static void then(void *argument)
@@ -172,6 +186,19 @@ static void works_without_memory(void)
   fault_off();
 }
 
+static void works_without_threads(void)
+{
+  atomic_store(&has_no_threads, true);
+  reap(0, false);
+  reap(1, false);
+  uk_kafka_executor_run(rig.executor, NOW);
+  atomic_store(&has_no_threads, false);
+  for (int i = 0; i < 2; i++) {
+    CHECK_EQ_INT(rig.handles[i].destroyed, 1);
+    CHECK_EQ_INT(rig.handles[i].then, 1);
+  }
+}
+
 #define RUN(name)                                                                                  \
   do {                                                                                             \
     if (!CHECK(open_rig()))                                                                        \
@@ -187,6 +214,7 @@ int main(void)
   RUN(ends_a_handle_silently);
   RUN(is_freed_when_the_last_handle_ends);
   RUN(works_without_memory);
+  RUN(works_without_threads);
   RUN(gives_up_what_hangs);
   check_state.name = "all of it";
   CHECK_EVENTUALLY(fault_live() == live);
