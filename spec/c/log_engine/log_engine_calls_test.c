@@ -298,6 +298,7 @@ static void a_commit_of_several_topics(void)
   close_engine();
 }
 
+/* The first position at fault is named, and none is committed. */
 static void a_refused_commit_says_why(void)
 {
   static const struct {
@@ -320,10 +321,10 @@ static void a_refused_commit_says_why(void)
   CHECK_EQ_INT(consume_end(&consume), UK_OK);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     const struct uk_topic_partition_offset offsets[] = {
-      at("t", 1, 0), at(rows[i].topic, rows[i].partition, rows[i].offset), at("t", 0, 0)};
+      at("t", 1, 0), at(rows[i].topic, rows[i].partition, rows[i].offset), at("later", 0, 0)};
     CHECK_EQ_INT(commit("g", "i", offsets, 3, message), rows[i].error);
     CHECK_EQ_STR(message, rows[i].message);
-    CHECK_EQ_INT(committed("g", "t", 1), -1); /* all or nothing */
+    CHECK_EQ_INT(committed("g", "t", 1), -1);
   }
   CHECK_EQ_INT(commit("g", "nobody", NULL, 0, message), UK_E_NOT_FOUND);
   CHECK_EQ_STR(message, "group \"g\" has no consumer instance \"nobody\"");
@@ -374,6 +375,24 @@ static void instances_are_listed_and_deleted(void)
   check_owners("g/b t 0+2 ");
   CHECK_EQ_INT(delete_consumer("g", "a", message), UK_E_NOT_FOUND);
   CHECK_EQ_STR(message, "group \"g\" has no consumer instance \"a\"");
+  close_engine();
+}
+
+/* Of several topics, only the missing ones are created. */
+static void a_consume_creates_each_missing_topic(void)
+{
+  const struct uk_slice topics[] = {uk_slice_text("t"), uk_slice_text("made"),
+                                    uk_slice_text("made-too")};
+  struct uk_create_topic create = {.topic = uk_slice_text("t"), .partitions = 1};
+  struct consume consume = consume_of("g", "i", "t");
+  REQUIRE(open_engine());
+  CALL(create_topic, &create);
+  consume.operation.create = true;
+  consume.operation.topics = topics;
+  consume.operation.topic_count = 3;
+  CALL(consume, &consume.operation);
+  CHECK_EQ_INT(consume.operation.operation.error, UK_OK);
+  check_owners("g/i made 0+2 g/i made-too 0+2 g/i t 0+1 ");
   close_engine();
 }
 
@@ -626,6 +645,7 @@ int main(void)
   CHECK_RUN(a_commit_of_several_topics);
   CHECK_RUN(a_refused_commit_says_why);
   CHECK_RUN(instances_are_listed_and_deleted);
+  CHECK_RUN(a_consume_creates_each_missing_topic);
   CHECK_RUN(a_drain_ends_a_waiting_consume);
   CHECK_RUN(a_commit_makes_the_auto_commit_due);
   CHECK_RUN(a_deletion_makes_the_next_owners_commit_due);

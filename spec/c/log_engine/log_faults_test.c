@@ -1,5 +1,5 @@
 /* Each call of LMDB fails in turn: what was to use it fails, too, and changes nothing. For:
- * log_store_read.c, log_store_write.c, log_store.c, log_read.c, log.c. */
+ * log_store_read.c, log_store_write.c, log_store.c, log_read.c, log.c, log_engine.c. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <lmdb.h>
@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "log_rig.h"
+#include "server/log_engine/log_engine.h"
 
 /* The n-th call that the thread makes fails. */
 static struct {
@@ -179,6 +180,64 @@ static void a_failed_look_up_is_no_answer(void)
   rig_remove();
 }
 
+/* The engine passes each failure on. */
+
+static struct uk_engine *engine;
+
+static enum uk_error engine_offsets(void)
+{
+  struct uk_topic_partition_offset at[] = {{uk_slice_text("t"), 0, -7},
+                                           {uk_slice_text("t"), 1, -7}};
+  struct uk_offsets operation = {.timestamp = 31, .offsets = at, .count = 2};
+  struct rig_call call;
+  rig_call_init(&call, &operation.operation);
+  engine->methods->offsets(engine, &operation);
+  rig_call_wait(&call, &operation.operation);
+  if (operation.operation.error == UK_OK)
+    CHECK(at[0].offset == 2 && at[1].offset == 2);
+  return operation.operation.error;
+}
+
+static enum uk_error engine_committed(void)
+{
+  struct uk_topic_partition_offset at[] = {{uk_slice_text("t"), 1, -7},
+                                           {uk_slice_text("t"), 0, -7}};
+  struct uk_committed operation = {.group = uk_slice_text("g"), .offsets = at, .count = 2};
+  struct rig_call call;
+  rig_call_init(&call, &operation.operation);
+  engine->methods->committed(engine, &operation);
+  rig_call_wait(&call, &operation.operation);
+  if (operation.operation.error == UK_OK)
+    CHECK(at[0].offset == -1 && at[1].offset == 2);
+  return operation.operation.error;
+}
+
+static void an_engine_passes_failures_on(void)
+{
+  static enum uk_error (*const calls[])(void) = {engine_offsets, engine_committed};
+  const struct uk_log_engine_options options = {.directory = rig_directory(),
+                                                .map_bytes = RIG_MAP_BYTES,
+                                                .partitions = 2,
+                                                .auto_create = true,
+                                                .no_sync = true};
+  char message[UK_MESSAGE_SIZE];
+  uk_log_close(open_filled());
+  REQUIRE(uk_log_engine_open(&engine, &options, message, sizeof message) == UK_OK);
+  for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+    for (size_t j = 0; j < FAILURES; j++) {
+      bool hit = true;
+      for (long n = 1; hit; n++) {
+        fail_at(n, failures[j].rc, this_thread());
+        enum uk_error error = calls[i]();
+        hit = fault_ended();
+        CHECK_EQ_INT(error, hit ? failures[j].error : UK_OK);
+      }
+    }
+  }
+  engine->methods->close(engine);
+  rig_remove();
+}
+
 /* Opening. A failure that open overlooked would show as a loss later. */
 
 static void a_failed_open_opens_nothing(void)
@@ -321,6 +380,7 @@ int main(void)
 {
   find_all();
   CHECK_RUN(a_failed_look_up_is_no_answer);
+  CHECK_RUN(an_engine_passes_failures_on);
   CHECK_RUN(a_failed_open_opens_nothing);
   CHECK_RUN(a_failed_creation_can_be_repeated);
   CHECK_RUN(a_failed_write_changes_nothing);

@@ -279,8 +279,39 @@ static void a_fetch_without_memory_fails(void)
   rig_remove();
 }
 
+/* A topic that could not be created for lack of memory is not one that does not exist. */
+static void a_consume_without_memory_for_its_topic_fails(void)
+{
+  struct uk_log_engine_options options = {.directory = rig_directory(),
+                                          .map_bytes = RIG_MAP_BYTES,
+                                          .partitions = 2,
+                                          .auto_create = true,
+                                          .no_sync = true};
+  struct uk_slice topic = uk_slice_text("made");
+  struct uk_consume operation = {.create = true,
+                                 .group = uk_slice_text("g"),
+                                 .instance = uk_slice_text("i"),
+                                 .topics = &topic,
+                                 .topic_count = 1,
+                                 .sink = {take, NULL}};
+  char message[UK_MESSAGE_SIZE];
+  struct rig_call call;
+  struct uk_engine *engine;
+  REQUIRE(uk_log_engine_open(&engine, &options, message, sizeof message) == UK_OK);
+  rig_call_init(&call, &operation.operation);
+  fault_at(1);
+  engine->methods->consume(engine, &operation);
+  CHECK(fault_hit());
+  fault_off();
+  rig_call_wait(&call, &operation.operation);
+  CHECK_EQ_INT(operation.operation.error, UK_E_NO_MEMORY);
+  engine->methods->close(engine);
+  rig_remove();
+}
+
 int main(void)
 {
+  CHECK_RUN(a_consume_without_memory_for_its_topic_fails);
   CHECK_RUN(a_fetch_without_memory_fails);
   CHECK_RUN(f8_a_log_stores_a_batch_completely_or_not_at_all);
   CHECK_RUN(reopening);

@@ -170,6 +170,52 @@ static void missing_topics_are_created_all_or_none(void)
   close_log(log);
 }
 
+/* The stage alone: it reads no value, so that one may be larger than the memory. */
+static void messages_at_the_limit(void)
+{
+  enum { MOST = 1 << 29 };
+  static const struct {
+    size_t key, value, header;
+    enum uk_error error;
+  } rows[] = {{0, MOST, 0, UK_OK},     {0, MOST + 1, 0, UK_E_TOO_LARGE},
+              {MOST, 0, 0, UK_OK},     {1, MOST, 0, UK_E_TOO_LARGE},
+              {1, MOST - 1, 0, UK_OK}, {0, MOST, 1, UK_E_TOO_LARGE},
+              {1, MOST - 2, 1, UK_OK}, {MOST, 1, 0, UK_E_TOO_LARGE}};
+  static char byte[1];
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t count = 1; count <= 2; count++) {
+      struct uk_log_topics topics;
+      struct uk_log_stage stage;
+      struct uk_record_header header = {uk_slice_of(byte, rows[i].header), uk_slice_of(byte, 0)};
+      struct uk_record records[2] = {rig_record("t", 0, "v"), rig_record("t", 0, "v")};
+      struct uk_produce produce = {.records = records, .count = count};
+      struct uk_record *last = &records[count - 1];
+      last->has_key = true;
+      last->key = uk_slice_of(byte, rows[i].key);
+      last->value = uk_slice_of(byte, rows[i].value);
+      last->headers = &header;
+      last->header_count = 1;
+      REQUIRE(uk_log_topics_init(&topics));
+      uk_log_stage_init(&stage, &topics);
+      stage.auto_create = true;
+      stage.default_partitions = 1;
+      REQUIRE(uk_log_stage_begin(&stage, count));
+      uk_log_stage_command(&stage, UK_LOG_PRODUCE, &produce.operation);
+      CHECK_EQ_INT(produce.operation.error, rows[i].error);
+      if (rows[i].error != UK_OK)
+        CHECK_EQ_STR(produce.operation.message,
+                     count == 1 ? "the message is larger than 536870912 bytes"
+                                : "message 1: the message is larger than 536870912 bytes");
+      CHECK_EQ_INT(stage.count, rows[i].error == UK_OK ? count : 0);
+      CHECK_EQ_INT(topics.count, rows[i].error == UK_OK ? 1 : 0);
+      uk_log_stage_drop(&stage);
+      CHECK_EQ_INT(topics.count, 0);
+      uk_log_stage_free(&stage);
+      uk_log_topics_free(&topics);
+    }
+  }
+}
+
 static void memory_of_large_transactions_is_freed(void)
 {
   struct uk_log_topics topics;
@@ -191,6 +237,7 @@ int main(void)
   CHECK_RUN(each_gets_its_own_records);
   CHECK_RUN(each_has_its_own_outcome);
   CHECK_RUN(missing_topics_are_created_all_or_none);
+  CHECK_RUN(messages_at_the_limit);
   CHECK_RUN(memory_of_large_transactions_is_freed);
   return check_end();
 }

@@ -322,6 +322,42 @@ static void a_transaction_has_bytes_up_to_a_limit(void)
   end();
 }
 
+/* A refused command takes back the topics that it made, and no others of its transaction. */
+static void a_refused_command_takes_back_only_its_topics(void)
+{
+  for (int i = 0; i < 2; i++) {
+    struct uk_record before = rig_record("before", 0, "v"), after = rig_record("after", 0, "v");
+    struct uk_record bad[2] = {rig_record("made", 0, "v"), rig_record("bad name", 0, "v")};
+    const struct uk_slice topics[2] = {uk_slice_text("made"), uk_slice_text("bad name")};
+    struct uk_produce first = {.records = &before, .count = 1},
+                      refused = {.records = bad, .count = 2},
+                      last = {.records = &after, .count = 1};
+    struct uk_log_create_missing missing = {.topics = topics, .count = 2};
+    struct uk_operation *command = i == 0 ? &refused.operation : &missing.operation;
+    uint64_t id;
+    REQUIRE(open_log());
+    enqueue(UK_LOG_PRODUCE, &first.operation);
+    enqueue(i == 0 ? UK_LOG_PRODUCE : UK_LOG_CREATE_MISSING, command);
+    enqueue(UK_LOG_PRODUCE, &last.operation);
+    syncs = ended = 0;
+    step();
+    CHECK_EQ_INT(syncs, 1);
+    CHECK_EQ_INT(ended, 3);
+    CHECK_EQ_INT(first.operation.error, UK_OK);
+    CHECK_EQ_INT(command->error, UK_E_BAD_REQUEST);
+    CHECK_EQ_STR(command->message, "bad topic name");
+    CHECK_EQ_INT(last.operation.error, UK_OK);
+    for (int round = 0; round < 2; round++) {
+      CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("before"), &id), 2);
+      CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("made"), &id), 0);
+      CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("after"), &id), 2);
+      close_log();
+      REQUIRE(open_log());
+    }
+    end();
+  }
+}
+
 static int seen;
 
 static void see_topic(void *argument, struct uk_slice topic, int32_t partitions)
@@ -710,6 +746,7 @@ int main(void)
   CHECK_RUN(commands_of_a_broken_log_are_refused_until_it_recovers);
   CHECK_RUN(a_transaction_has_commands_up_to_a_limit);
   CHECK_RUN(a_transaction_has_bytes_up_to_a_limit);
+  CHECK_RUN(a_refused_command_takes_back_only_its_topics);
   CHECK_RUN(readers_see_what_is_committed);
   CHECK_RUN(records_learn_where_they_are);
   CHECK_RUN(purges_have_room);
