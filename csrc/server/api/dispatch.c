@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/clock.h"
 #include "server/api/api.h"
 #include "server/api/cors.h"
 #include "server/api/router.h"
@@ -163,6 +164,8 @@ static bool authorize(struct uk_request *request)
     return true;
   request->credential = find_credential(request);
   if (request->credential == NULL) {
+    uk_repeated_log(&request->server->refused_logins, uk_clock_monotonic(),
+                    "a request with wrong credentials, or without any, was refused (401)");
     uk_request_error(request, UK_E_UNAUTHORIZED, NULL);
     return false;
   }

@@ -4,6 +4,7 @@
 
 #include "server/api/credentials.h"
 #include "server/engine/engine.h"
+#include "server/watch/error_log.h"
 
 struct uk_cors;
 struct uk_http;
@@ -13,6 +14,7 @@ struct uk_server {
   struct uk_credentials *credentials;
   struct uk_cors *cors;
   struct uk_http *http;
+  struct uk_repeated refused_logins;
   size_t max_message_bytes;
   char *url;
 };

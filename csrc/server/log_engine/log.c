@@ -16,6 +16,12 @@ void uk_log_set_problem(struct uk_log *log, int64_t until, const char *text)
   snprintf(log->problem, sizeof log->problem, "%s", text);
   log->problem_until = until;
   pthread_mutex_unlock(&log->mutex);
+  if (text[0] == '\0')
+    uk_alarm_clear(&log->failed, "the log works again");
+  else if (until == INT64_MAX)
+    uk_alarm_raise(&log->failed, "%s; nothing is stored until it works again", text);
+  else
+    uk_repeated_log(&log->no_room, uk_clock_monotonic(), text);
 }
 
 void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log_status status)

@@ -6,6 +6,7 @@
 #include "server/log_engine/log_batch.h"
 #include "server/log_engine/log_stage.h"
 #include "server/log_engine/log_store.h"
+#include "server/watch/error_log.h"
 
 enum {
   UK_LOG_TRANSACTION_BYTES = 8 << 20, /* of records; a single command may have more */
@@ -27,8 +28,10 @@ struct uk_log {
   pthread_cond_t arrived;
   struct uk_list queue; /* of operations; the kind of each is in `engine_data` */
   bool closing;
-  char problem[160];     /* "" when healthy */
-  int64_t problem_until; /* monotonic milliseconds */
+  char problem[160];      /* "" when healthy */
+  int64_t problem_until;  /* monotonic milliseconds */
+  struct uk_alarm failed; /* the log is broken */
+  struct uk_repeated no_room;
 
   /* The writer's own. */
   struct uk_log_stage stage;
@@ -56,6 +59,8 @@ static inline enum uk_log_command_kind uk_log_kind(const struct uk_operation *op
 /* Fails the operation with the error and the text for the status. */
 void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log_status status);
 
+/* Sets what health reports until then, and logs it; "" = nothing, INT64_MAX = until it is set
+ * again. */
 void uk_log_set_problem(struct uk_log *log, int64_t until, const char *text);
 
 /* Replaces the table and the list of purges with what the store has. */

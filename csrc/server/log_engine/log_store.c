@@ -8,11 +8,14 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "common/directory.h"
 #include "server/log_engine/log_reserve.h"
 #include "server/log_engine/log_store_private.h"
+
+enum { DISK_FULL_BLOCKS = 16 }; /* less is no room: the metadata of files needs some, too */
 
 static const struct {
   int rc;
@@ -40,9 +43,18 @@ enum uk_log_status uk_log_store_result(struct uk_log_store *store, int rc)
   return status;
 }
 
+/* A write that stops short has taken the last free blocks, and LMDB reports it as EIO. It may have
+ * been a sync, though, so this changes the text alone. */
+static bool is_short_write(const struct uk_log_store *store, int rc)
+{
+  struct statvfs disk;
+  return rc == EIO && statvfs(store->directory, &disk) == 0 && disk.f_bavail < DISK_FULL_BLOCKS;
+}
+
 void uk_log_store_note_failure(struct uk_log_store *store, int rc)
 {
-  snprintf(store->failure, sizeof store->failure, "%s", mdb_strerror(rc));
+  snprintf(store->failure, sizeof store->failure, "%s",
+           is_short_write(store, rc) ? "the disk is full" : mdb_strerror(rc));
 }
 
 const char *uk_log_store_failure(const struct uk_log_store *store)

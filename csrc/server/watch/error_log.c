@@ -58,3 +58,19 @@ bool uk_alarm_clear(struct uk_alarm *alarm, const char *format, ...)
   va_end(arguments);
   return true;
 }
+
+/* Of several threads at once, the one that moves `next` logs. */
+bool uk_repeated_log(struct uk_repeated *event, int64_t now, const char *text)
+{
+  long long next = atomic_load(&event->next);
+  atomic_fetch_add(&event->count, 1);
+  if (now < next ||
+      !atomic_compare_exchange_strong(&event->next, &next, now + UK_REPEATED_INTERVAL))
+    return false;
+  unsigned long long count = atomic_exchange(&event->count, 0);
+  if (count == 1)
+    uk_error_log("%s", text);
+  else
+    uk_error_log("%s; %llu times since the last such line", text, count);
+  return true;
+}

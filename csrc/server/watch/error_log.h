@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 enum { UK_ERROR_LOG_LINE = 1024 }; /* longer lines are cut */
 
@@ -27,5 +28,17 @@ bool uk_alarm_raise(struct uk_alarm *alarm, const char *format, ...)
 /* The condition has ended: logs the text if the alarm was raised. True when it logged. */
 bool uk_alarm_clear(struct uk_alarm *alarm, const char *format, ...)
   __attribute__((format(printf, 2, 3)));
+
+/* An event that may repeat without end, such as a refused login. Zeroed, it has never happened. */
+struct uk_repeated {
+  atomic_ullong count; /* since the last line */
+  atomic_llong next;   /* no line before this time */
+};
+
+enum { UK_REPEATED_INTERVAL = 60000 }; /* milliseconds between two lines */
+
+/* Logs the text at once the first time, and then at most once in UK_REPEATED_INTERVAL, with how
+ * often the event happened since. `now` is uk_clock_monotonic. True when it logged. */
+bool uk_repeated_log(struct uk_repeated *event, int64_t now, const char *text);
 
 #endif

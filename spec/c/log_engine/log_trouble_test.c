@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -18,6 +19,8 @@
 static atomic_int sync_failures, write_error;
 static atomic_int meta_failures; /* the first one has written all the same */
 static atomic_int syncs;
+static atomic_bool writes_short; /* a write of pages stops in the middle */
+static atomic_long free_blocks = 1000;
 static atomic_long
   disk_bytes; /* size of a disk that holds only data.mdb and reserve; 0 = unlimited */
 
@@ -48,6 +51,13 @@ __attribute__((visibility("default"))) int posix_fallocate(int fd, off_t at, off
   return ftruncate(fd, at + length) == 0 ? 0 : errno;
 }
 
+__attribute__((visibility("default"))) int statvfs(const char *path, struct statvfs *disk)
+{
+  (void)path;
+  *disk = (struct statvfs){.f_bavail = (fsblkcnt_t)atomic_load(&free_blocks)};
+  return 0;
+}
+
 __attribute__((visibility("default"))) int fdatasync(int fd)
 {
   atomic_fetch_add(&syncs, 1);
@@ -75,6 +85,8 @@ __attribute__((visibility("default"))) ssize_t pwrite(int fd, const void *data, 
     errno = error;
     return -1;
   }
+  if (atomic_load(&writes_short) && length >= 4096)
+    length -= 1000;
   return (ssize_t)syscall(SYS_pwrite64, fd, data, length, at);
 }
 
@@ -90,6 +102,8 @@ __attribute__((visibility("default"))) ssize_t writev(int fd, const struct iovec
     errno = error;
     return -1;
   }
+  if (atomic_load(&writes_short))
+    count--;
   return (ssize_t)syscall(SYS_writev, fd, parts, count);
 }
 
@@ -378,6 +392,33 @@ static void a_full_disk_refuses_writes_only(void)
   rig_remove();
 }
 
+/* The kernel writes what fits, and LMDB reports an input/output error. */
+static void C3_a_short_write_is_a_full_disk(void)
+{
+  static const struct {
+    long blocks;
+    const char *message;
+  } cases[] = {{0, "the log failed: the disk is full"},
+               {15, "the log failed: the disk is full"},
+               {16, "the log failed: Input/output error"}};
+  char message[UK_MESSAGE_SIZE];
+  struct uk_log *log = open_log(RIG_MAP_BYTES);
+  REQUIRE(log != NULL);
+  for (int i = 0; i < 3; i++) {
+    CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), i);
+    atomic_store(&free_blocks, cases[i].blocks);
+    atomic_store(&writes_short, true);
+    CHECK_EQ_INT(put_large(log, "t", message), UK_E_UNAVAILABLE);
+    CHECK_EQ_STR(message, cases[i].message);
+    check_health(log, UK_E_UNAVAILABLE, message);
+    atomic_store(&writes_short, false);
+  }
+  atomic_store(&free_blocks, 1000);
+  CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 3);
+  uk_log_close(log);
+  rig_remove();
+}
+
 /* LMDB needs new pages to free old ones: the reserve provides them. */
 static void deleting_makes_room_on_a_full_disk(void)
 {
@@ -415,6 +456,7 @@ int main(void)
   CHECK_RUN(it_recovers_without_commands);
   CHECK_RUN(readers_during_recovery);
   CHECK_RUN(a_full_disk_refuses_writes_only);
+  CHECK_RUN(C3_a_short_write_is_a_full_disk);
   CHECK_RUN(deleting_makes_room_on_a_full_disk);
   return check_end();
 }

@@ -85,6 +85,24 @@ static void an_alarm_is_logged_when_it_begins_and_ends(void)
                "upstash-kafka: disk full\nupstash-kafka: disk 1\nupstash-kafka: disk full\n");
 }
 
+static struct uk_repeated event;
+static void repeat(void)
+{
+  CHECK(uk_repeated_log(&event, 1000, "refused"));
+  CHECK(!uk_repeated_log(&event, 1000, "refused"));
+  CHECK(!uk_repeated_log(&event, 1000 + UK_REPEATED_INTERVAL - 1, "refused"));
+  CHECK(uk_repeated_log(&event, 1000 + UK_REPEATED_INTERVAL, "refused"));
+  CHECK(uk_repeated_log(&event, 1000 + 2 * UK_REPEATED_INTERVAL, "refused"));
+}
+
+static void a_repeated_event_is_counted_between_two_lines(void)
+{
+  capture(repeat);
+  CHECK_EQ_STR(written, "upstash-kafka: refused\n"
+                        "upstash-kafka: refused; 3 times since the last such line\n"
+                        "upstash-kafka: refused\n");
+}
+
 /* A full pipe would block a write for ever; a line is dropped instead. */
 static void a_full_pipe_drops_the_line(void)
 {
@@ -121,6 +139,7 @@ int main(void)
   CHECK_RUN(control_characters_are_replaced);
   CHECK_RUN(a_long_line_is_cut);
   CHECK_RUN(an_alarm_is_logged_when_it_begins_and_ends);
+  CHECK_RUN(a_repeated_event_is_counted_between_two_lines);
   CHECK_RUN(a_full_pipe_drops_the_line);
   CHECK_RUN(nothing_is_written_to_a_closed_file);
   return check_end();

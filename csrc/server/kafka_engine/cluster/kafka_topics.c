@@ -8,6 +8,9 @@
 #include "common/thread.h"
 #include "server/kafka_engine/cluster/kafka_catalog.h"
 #include "server/kafka_engine/rd/kafka_query.h"
+#include "server/watch/error_log.h"
+
+#define AWAY "the Kafka cluster does not answer: %s"
 
 enum {
   QUERY_TIMEOUT = 2000,  /* milliseconds for one request; less if a deadline comes first */
@@ -35,6 +38,7 @@ struct uk_kafka_topics {
   bool down;                     /* the cluster does not answer */
   unsigned silences;             /* requests in a row without an answer */
   bool stopping;
+  struct uk_alarm alarm;    /* the cluster does not answer */
   char reason[REASON_SIZE]; /* why the cluster is down, or what went wrong since it last answered */
 };
 
@@ -56,6 +60,7 @@ static void record_outcome(struct uk_kafka_topics *topics, rd_kafka_resp_err_t c
     topics->cut_off = topics->down = false;
     topics->silences = 0;
     topics->reason[0] = '\0';
+    uk_alarm_clear(&topics->alarm, "the Kafka cluster answers again");
     return;
   }
   if (code == RD_KAFKA_RESP_ERR__TIMED_OUT && ++topics->silences < SILENCES && !topics->down) {
@@ -63,6 +68,7 @@ static void record_outcome(struct uk_kafka_topics *topics, rd_kafka_resp_err_t c
     return;
   }
   topics->down = true;
+  uk_alarm_raise(&topics->alarm, AWAY, topics->reason);
 }
 
 /* Asking. The mutex is released while librdkafka waits. */
@@ -355,7 +361,7 @@ static enum uk_error report(struct uk_kafka_topics *topics, bool or_cut_off, cha
   pthread_mutex_lock(&topics->mutex);
   bool away = topics->down || (or_cut_off && topics->cut_off);
   if (away)
-    snprintf(detail, size, "the Kafka cluster does not answer: %s", topics->reason);
+    snprintf(detail, size, AWAY, topics->reason);
   pthread_mutex_unlock(&topics->mutex);
   return away ? UK_E_UNAVAILABLE : UK_OK;
 }
