@@ -74,8 +74,10 @@ static bool find_route(struct uk_request *request)
   request->endpoint = route.endpoint;
   if (error == UK_OK)
     return true;
-  if (error == UK_E_METHOD_NOT_ALLOWED)
+  if (error == UK_E_METHOD_NOT_ALLOWED) {
     request->allow = allowed(request, route.methods | UK_OPTIONS);
+    error = request->allow != NULL ? error : UK_E_NO_MEMORY;
+  }
   if (request->allow != NULL && request->method == UK_OPTIONS)
     return true;
   const char *text = error == UK_E_NOT_FOUND     ? "no such path"

@@ -65,7 +65,6 @@ static void take_out(struct uk_timers *timers, struct uk_timer *timer)
     timers->first = merge(timers->first, children);
   }
   timer->child = timer->next = timer->previous = NULL;
-  timer->time = UK_TIMER_NEVER;
 }
 
 void uk_timer_set(struct uk_timers *timers, struct uk_timer *timer, int64_t time)

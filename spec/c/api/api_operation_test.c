@@ -1,5 +1,5 @@
 /* for: api.c, api_commit.c, api_consume.c, api_fetch.c, api_metadata.c, api_produce.c, api_read.c,
- * api_webhook.c, message_json.c
+ * api_webhook.c, api_consumers.c, api_topics.c, consumer_settings.c, message_json.c
  *
  * Every field that a request hands to the engine, and every field of the reply. The engine of this
  * test writes down what it is asked. */
@@ -8,6 +8,7 @@
 
 #include "api_rig.h"
 #include "check.h"
+#include "fault.h"
 
 static struct api_rig rig;
 static struct api_answer answer;
@@ -150,8 +151,37 @@ static void consume(struct uk_engine *engine, struct uk_consume *operation)
   deliver(&operation->operation, &operation->sink);
 }
 
+/* Two groups whose names, and two instances whose names, differ only at their ends. */
+static void consumers(struct uk_engine *engine, struct uk_consumers *operation)
+{
+  char names[2][UK_GROUP_NAME_MAX];
+  (void)engine;
+  memset(names, 'n', sizeof names);
+  names[1][UK_GROUP_NAME_MAX - 1] = 'm';
+  for (int i = 0; i < 4; i++)
+    operation->owned(&operation->operation, uk_slice_of(names[i / 2], UK_GROUP_NAME_MAX),
+                     uk_slice_of(names[i % 2], UK_GROUP_NAME_MAX), (struct uk_slice){0}, NULL, 0);
+  end(&operation->operation);
+}
+
+static void topics(struct uk_engine *engine, struct uk_topics *operation)
+{
+  (void)engine;
+  operation->topic(&operation->operation, uk_slice_text("t"), 1);
+  end(&operation->operation);
+}
+
+static void create_topic(struct uk_engine *engine, struct uk_create_topic *operation)
+{
+  (void)engine;
+  end(&operation->operation);
+}
+
 static const struct uk_engine_methods methods = {
   .name = "noting",
+  .consumers = consumers,
+  .topics = topics,
+  .create_topic = create_topic,
   .commit = commit,
   .committed = committed,
   .offsets = offsets,
@@ -684,6 +714,91 @@ static void a_reply_without_memory_denies_nothing(void)
   api_rig_close(&rig);
 }
 
+/* Whichever allocation fails, the answer is whole, or a 503 that says why. */
+static void without_memory_every_request_is_a_503(void)
+{
+  static const struct {
+    enum uk_method method;
+    const char *path, *body;
+  } rows[] = {
+    {UK_POST, "/commit/g/i", TWO_TRIPLES},
+    {UK_POST, "/committed/g/i", TWO_PARTITIONS},
+    {UK_POST, "/offsets/latest", TWO_PARTITIONS},
+    {UK_DELETE, "/delete-consumer/g/i", ""},
+    {UK_GET, "/consumers", ""},
+    {UK_GET, "/topics", ""},
+    {UK_POST, "/topics/t", ""},
+    {UK_DELETE, "/topics/t", ""},
+    {UK_POST, "/fetch",
+     "{\"topic\":\"v\",\"partition\":7,\"offset\":5,\"topicPartitionOffsets\":" TWO_TRIPLES "}"},
+    {UK_POST, "/consume/g/i?timeout=5", "{\"topics\":[\"a\",\"b\",\"c\",\"d\",\"e\"]}"},
+    {UK_POST, "/produce/t", "{\"value\":\"v\",\"headers\":[{\"key\":\"a\",\"value\":\"1\"}]}"},
+    {UK_GET, "/produce/t/v?key=k", ""},
+    {UK_POST, "/webhook?topic=t", "v"},
+    {UK_OPTIONS, "/topics", ""},
+    {UK_OTHER_METHOD, "/topics", ""},
+  };
+  open_rig();
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct api_answer whole;
+    bool hit = true;
+    ask(rows[i].method, rows[i].path, rows[i].body);
+    whole = answer;
+    for (long n = 1; hit; n++) {
+      fault_at(n);
+      ask(rows[i].method, rows[i].path, rows[i].body);
+      hit = fault_hit();
+      fault_off();
+      bool refused = strcmp(answer.text, "{\"error\":\"out of memory\",\"status\":503}") == 0 ||
+                     strstr(answer.text, "may have been carried out") != NULL;
+      bool good = strcmp(answer.text, whole.text) == 0 && answer.status == whole.status;
+      if (!CHECK(refused || good))
+        fprintf(stderr, "  %s, allocation %ld: %d %s\n", rows[i].path, n, answer.status,
+                answer.text);
+    }
+  }
+  api_rig_close(&rig);
+}
+
+static void tells_long_names_apart(void)
+{
+  open_rig();
+  rig.reply_bytes = 4000;
+  ask(UK_GET, "/consumers", "");
+  CHECK_EQ_INT(answer.status, 200);
+  int names = 0;
+  for (const char *at = answer.text; (at = strstr(at, "\"name\":\"n")) != NULL; at++)
+    names++;
+  CHECK_EQ_INT(names, 2 + 4);
+  api_rig_close(&rig);
+}
+
+static void limits_the_settings_of_an_instance(void)
+{
+  static const struct {
+    const char *name;
+    long long least, most;
+  } rows[] = {{"Kafka-Session-Timeout-Ms", 1000, 1800000},
+              {"Kafka-Auto-Commit-Interval", 0, 86400000}};
+  open_rig();
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    const long long values[] = {rows[i].least - 1, rows[i].least, rows[i].most, rows[i].most + 1};
+    for (int j = 0; j < 4; j++) {
+      char value[32], expected[200];
+      snprintf(value, sizeof value, "%lld", values[j]);
+      rig.header = rows[i].name;
+      rig.header_value = value;
+      ask(UK_GET, "/consume/g/i/t", "");
+      snprintf(expected, sizeof expected,
+               "{\"error\":\"%s: an integer of %lld to %lld expected, got \\\"%lld\\\"\","
+               "\"status\":400}",
+               rows[i].name, rows[i].least, rows[i].most, values[j]);
+      CHECK_EQ_STR(answer.text, j == 0 || j == 3 ? expected : "[]");
+    }
+  }
+  api_rig_close(&rig);
+}
+
 /* Headers that HTTP defines, and those of the server, are not part of the message. */
 static void a_webhook_stores_no_standard_header(void)
 {
@@ -774,6 +889,9 @@ int main(void)
   CHECK_RUN(ends_a_batch_where_memory_ends);
   CHECK_RUN(a_consume_learns_that_its_client_left);
   CHECK_RUN(a_reply_without_memory_denies_nothing);
+  CHECK_RUN(without_memory_every_request_is_a_503);
+  CHECK_RUN(tells_long_names_apart);
+  CHECK_RUN(limits_the_settings_of_an_instance);
   CHECK_RUN(a_webhook_stores_no_standard_header);
   return check_end();
 }

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "common/base64.h"
+#include "guard.h"
 #include "server/api/dispatch.h"
 
 enum {
@@ -97,7 +98,7 @@ static void fill(struct call *call, const char *user, const char *path, const ch
   uk_buffer_init(&request->reply, call->rig->reply_bytes > 0 ? call->rig->reply_bytes : MAX_BYTES);
   request->body_length = call->rig->body_length > 0 ? call->rig->body_length : strlen(body);
   if (request->body_length > 0)
-    request->body = uk_arena_copy(&request->arena, body, request->body_length);
+    request->body = guard_copy(body, request->body_length);
 }
 
 /* Runs the handler and finishes the reply, as http does. */
@@ -143,6 +144,8 @@ void api_rig_ask(struct api_rig *rig, const char *user, enum uk_method method, c
   write_headers(request, answer->headers, sizeof answer->headers);
   if (request->response_finished != NULL)
     request->response_finished(request, !rig->is_cut_off);
+  if (request->body != NULL)
+    guard_free(request->body, request->body_length);
   uk_arena_free(&request->arena);
   uk_buffer_free(&request->reply);
 }

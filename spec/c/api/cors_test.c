@@ -44,8 +44,10 @@ static void admits_every_origin(void)
 static void admits_the_listed_ones(void)
 {
   static const char *const list[] = {"https://App.Example.com", "http://localhost:3000",
-                                     "capacitor://localhost", "http://[::1]:8080"};
-  struct uk_cors *cors = make(list, 4);
+                                     "capacitor://localhost", "http://[::1]:8080",
+                                     "moz-extension+v2.0://a~b"};
+  struct uk_cors *cors = make(list, 5);
+  CHECK_EQ_STR(admitted(cors, "moz-extension+v2.0://a~b"), "moz-extension+v2.0://a~b");
   CHECK_EQ_STR(admitted(cors, "https://app.example.com"), "https://app.example.com");
   CHECK_EQ_STR(admitted(cors, "http://localhost:3000"), "http://localhost:3000");
   CHECK_EQ_STR(admitted(cors, "capacitor://localhost"), "capacitor://localhost");
@@ -113,6 +115,8 @@ static void names_an_invalid_origin(void)
                                       "https://*.example.com",
                                       "https://a,https://b",
                                       "https://h\xc3\xb6st",
+                                      "https://h\x7fst",
+                                      "ht!p://host",
                                       "null",
                                       "None"};
   long before = fault_live();
@@ -135,7 +139,7 @@ static void names_an_invalid_origin(void)
 static void obeys_its_limits(void)
 {
   const char *many[UK_ORIGINS_MAX + 1];
-  char longest[UK_ORIGIN_MAX + 2] = "https://";
+  char longest[UK_ORIGIN_MAX + 2] = "https://", expected[200];
   const char *const text = longest;
   struct uk_cors *cors = NULL;
   for (size_t i = 0; i <= UK_ORIGINS_MAX; i++)
@@ -150,6 +154,9 @@ static void obeys_its_limits(void)
   uk_cors_free(cors);
   longest[UK_ORIGIN_MAX] = 'a';
   CHECK_EQ_INT(uk_cors_new(&cors, &text, 1, message, sizeof message), UK_E_BAD_REQUEST);
+  snprintf(expected, sizeof expected,
+           "cors_origin: SCHEME://HOST[:PORT], * or none expected, got \"%.64s\"", longest);
+  CHECK_EQ_STR(message, expected);
 }
 
 static void survives_without_memory(void)
@@ -197,6 +204,28 @@ static void adds_its_headers_once(void)
   request = make_request(cors, NULL);
   uk_cors_add_headers(cors, &request);
   CHECK_EQ_INT(request.reply_header_count, 0);
+  uk_cors_free(cors);
+}
+
+/* A preflight is described to everybody: a cache may hold its answer. Other answers are not. */
+static void describes_a_path_without_an_origin_too(void)
+{
+  struct uk_cors *cors = make(NULL, 0);
+  struct uk_request request = make_request(cors, NULL);
+  request.method = UK_OPTIONS;
+  request.status = 204;
+  request.allow = "GET, OPTIONS";
+  uk_cors_add_headers(cors, &request);
+  CHECK_EQ_INT(request.reply_header_count, 4);
+  CHECK_EQ_STR(header(&request, "Vary"), "Origin");
+  CHECK_EQ_STR(header(&request, "Access-Control-Allow-Methods"), "GET, OPTIONS");
+  CHECK_EQ_STR(header(&request, "Access-Control-Allow-Headers"), UK_CORS_REQUEST_HEADERS);
+  CHECK_EQ_STR(header(&request, "Access-Control-Max-Age"), "600");
+  request = make_request(cors, "https://a");
+  request.method = UK_OPTIONS;
+  request.status = 404;
+  uk_cors_add_headers(cors, &request);
+  CHECK_EQ_INT(request.reply_header_count, 3);
   uk_cors_free(cors);
 }
 
@@ -295,6 +324,7 @@ int main(void)
   CHECK_RUN(obeys_its_limits);
   CHECK_RUN(survives_without_memory);
   CHECK_RUN(adds_its_headers_once);
+  CHECK_RUN(describes_a_path_without_an_origin_too);
   CHECK_RUN(sends_nothing_to_other_origins);
   CHECK_RUN(has_room_for_every_header);
   CHECK_RUN(detects_requests_without_a_script);

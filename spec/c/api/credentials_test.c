@@ -1,6 +1,9 @@
 /* for: credentials.c */
 #include "server/api/credentials.h"
 
+#include <malloc.h>
+#include <stdint.h>
+
 #include "check.h"
 #include "common/base64.h"
 #include "fault.h"
@@ -202,6 +205,31 @@ static void keeps_the_given_credentials(void)
   uk_credentials_free(credentials);
 }
 
+static int freed, with_secret;
+
+/* Reads as many bytes as every block here has. */
+static void look_for_secret(const void *memory)
+{
+  size_t size = malloc_usable_size((void *)(uintptr_t)memory);
+  freed++;
+  with_secret += memmem(memory, size, "se:cret", 7) != NULL;
+}
+
+/* No password stays in freed memory, and none of it is lost. */
+static void wipes_what_it_frees(void)
+{
+  long before = fault_live();
+  struct uk_credentials *credentials = two();
+  CHECK_EQ_INT(fault_live(), before + 3);
+  freed = with_secret = 0;
+  fault_watch_free(look_for_secret);
+  uk_credentials_free(credentials);
+  fault_watch_free(NULL);
+  CHECK_EQ_INT(freed, 3);
+  CHECK_EQ_INT(with_secret, 0);
+  CHECK_EQ_INT(fault_live(), before);
+}
+
 static void survives_every_failing_allocation(void)
 {
   long before = fault_live();
@@ -228,6 +256,7 @@ int main(void)
   CHECK_RUN(accepts_parts_up_to_the_limit);
   CHECK_RUN(admits_topics_that_match_the_pattern);
   CHECK_RUN(keeps_the_given_credentials);
+  CHECK_RUN(wipes_what_it_frees);
   CHECK_RUN(survives_every_failing_allocation);
   return check_end();
 }

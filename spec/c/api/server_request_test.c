@@ -122,6 +122,84 @@ static void limits_its_number_of_headers(void)
   done(&request);
 }
 
+/* A reply that failed is freed and replaced. The replacement denies nothing that was done. */
+static void replaces_a_reply_that_failed(void)
+{
+  static const struct {
+    enum uk_error error;
+    bool carried_out;
+    int status;
+    const char *text;
+  } cases[] = {
+    {UK_E_NO_MEMORY, false, 503, "{\"error\":\"out of memory\",\"status\":503}"},
+    {UK_E_INTERNAL, false, 500, "{\"error\":\"the server failed\",\"status\":500}"},
+    {UK_E_TOO_LARGE, false, 500, "{\"error\":\"the server failed\",\"status\":500}"},
+    {UK_E_NO_MEMORY, true, 504,
+     "{\"error\":\"no memory for the response: the request may have been carried out\","
+     "\"status\":504}"},
+    {UK_E_INTERNAL, true, 504,
+     "{\"error\":\"no memory for the response: the request may have been carried out\","
+     "\"status\":504}"},
+  };
+  long before = fault_live();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct uk_request request = make("");
+    request.carried_out = cases[i].carried_out;
+    uk_buffer_append_text(&request.reply, "half of an answer");
+    uk_request_add_header(&request, "Content-Encoding", "gzip");
+    request.reply.error = cases[i].error;
+    uk_request_finish(&request);
+    CHECK_EQ_INT(request.status, cases[i].status);
+    CHECK_REPLY(&request, cases[i].text);
+    CHECK_EQ_INT(request.reply_header_count, cases[i].status == 503); /* Retry-After */
+    done(&request);
+  }
+  CHECK_EQ_INT(fault_live(), before);
+}
+
+static void builds_its_reply_at_the_end(struct uk_request *request)
+{
+  uk_buffer_append_text(&request->reply, "]");
+}
+
+static void finishes_a_reply_once(void)
+{
+  struct uk_request request = make("");
+  uk_buffer_append_text(&request.reply, "[");
+  request.finish = builds_its_reply_at_the_end;
+  uk_request_finish(&request);
+  CHECK_REPLY(&request, "[]");
+  CHECK_EQ_INT(request.status, 200);
+  done(&request);
+}
+
+/* An error shows the first 64 bytes of a name or value. */
+static void shows_the_beginning_of_a_long_parameter(void)
+{
+  static const char *const names[] = {"timeout"};
+  char query[100], expected[200];
+  struct uk_slice value;
+  for (int length = 64; length <= 65; length++) {
+    snprintf(query, sizeof query, "%.*s", length,
+             "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+    struct uk_request request = make(query);
+    CHECK(!uk_request_query_known(&request, names, 0));
+    snprintf(expected, sizeof expected,
+             "{\"error\":\"query: unknown parameter \\\"%.64s\\\"\",\"status\":400}", query);
+    CHECK_REPLY(&request, expected);
+    done(&request);
+    query[0] = '%';
+    char whole[120];
+    snprintf(whole, sizeof whole, "a=%s", query);
+    request = make(whole);
+    CHECK_EQ_INT(uk_request_query(&request, "a", &value), -1);
+    snprintf(expected, sizeof expected,
+             "{\"error\":\"query: malformed percent escape in %.64s\",\"status\":400}", query);
+    CHECK_REPLY(&request, expected);
+    done(&request);
+  }
+}
+
 static void finds_query_values(void)
 {
   struct uk_request request = make("a=1&&b=x%20y+z&c&d=&e%3D=%3D");
@@ -173,6 +251,10 @@ static void refuses_unknown_and_repeated_parameters(void)
   CHECK(!uk_request_query_known(&request, NULL, 0));
   CHECK_REPLY(&request, "{\"error\":\"query: unknown parameter \\\"x\\\"\",\"status\":400}");
   done(&request);
+  request = make("=1");
+  CHECK(!uk_request_query_known(&request, NULL, 0));
+  CHECK_REPLY(&request, "{\"error\":\"query: unknown parameter \\\"\\\"\",\"status\":400}");
+  done(&request);
   request = make("max_byte=1");
   CHECK(!uk_request_query_known(&request, names, 3));
   CHECK_REPLY(&request, "{\"error\":\"query: unknown parameter \\\"max_byte\\\"; did you mean "
@@ -218,20 +300,34 @@ static void reads_a_value_from_any_form(void)
   }
 }
 
+/* Each way to read a query says that memory is short, and never takes a parameter for absent. */
+static int read_query(struct uk_request *request, int way)
+{
+  static const char *const names[] = {"a", "b"};
+  struct uk_slice value;
+  if (way == 0)
+    return uk_request_query(request, "b", &value);
+  return way == 1 ? uk_request_query_known(request, names, 2)
+                  : uk_request_query_unique(request, names, 2);
+}
+
 static void survives_every_failing_allocation(void)
 {
   long before = fault_live();
-  long hit = 1;
-  for (long n = 1; hit != 0; n++) {
-    struct uk_request request = make("a=1");
-    struct uk_slice value;
-    fault_at(n);
-    int found = uk_request_query(&request, "a", &value);
-    hit = fault_hit();
-    fault_off();
-    CHECK_EQ_INT(found, hit ? -1 : 1);
-    CHECK_EQ_INT(request.status, hit ? 503 : 200);
-    done(&request);
+  for (int way = 0; way < 3; way++) {
+    long hit = 1;
+    for (long n = 1; hit != 0; n++) {
+      struct uk_request request = make("a=1&b=2");
+      fault_at(n);
+      int found = read_query(&request, way);
+      hit = fault_hit();
+      fault_off();
+      CHECK_EQ_INT(found, hit == 0 ? 1 : way == 0 ? -1 : 0);
+      CHECK_EQ_INT(request.status, hit ? 503 : 200);
+      if (hit)
+        CHECK_REPLY(&request, "{\"error\":\"out of memory\",\"status\":503}");
+      done(&request);
+    }
   }
   CHECK_EQ_INT(fault_live(), before);
 }
@@ -244,6 +340,9 @@ int main(void)
   CHECK_RUN(adds_the_headers_of_a_status);
   CHECK_RUN(does_not_challenge_pages);
   CHECK_RUN(limits_its_number_of_headers);
+  CHECK_RUN(replaces_a_reply_that_failed);
+  CHECK_RUN(finishes_a_reply_once);
+  CHECK_RUN(shows_the_beginning_of_a_long_parameter);
   CHECK_RUN(finds_query_values);
   CHECK_RUN(refuses_malformed_query_values);
   CHECK_RUN(refuses_unknown_and_repeated_parameters);

@@ -39,7 +39,9 @@ static void fill(struct uk_name_table *table)
 static void finds_each_by_its_name(void)
 {
   struct uk_name_table table;
+  long before = fault_live();
   fill(&table);
+  CHECK_EQ_INT(fault_live(), before + 1); /* the buckets; smaller ones are freed */
   for (int i = 0; i < MANY; i++)
     CHECK(uk_name_table_find(&table, name_of(i)) == &things[i].node);
   static const char *const others[] = {"", "name-", "name-1000", "name-00", "Name-1", "name-1 "};
@@ -48,6 +50,22 @@ static void finds_each_by_its_name(void)
   uk_name_table_free(&table);
   CHECK_EQ_INT(table.count, 0);
   CHECK(uk_name_table_find(&table, name_of(0)) == NULL);
+  CHECK_EQ_INT(fault_live(), before);
+}
+
+/* Clients choose the names. Without the seed they could choose names that collide. */
+static void the_seed_decides_where_a_name_is(void)
+{
+  struct uk_name_table tables[2];
+  struct uk_name_node nodes[2];
+  for (uint64_t i = 0; i < 2; i++) {
+    nodes[i] = (struct uk_name_node){.name = uk_slice_text("name")};
+    uk_name_table_init(&tables[i], i);
+    CHECK(uk_name_table_add(&tables[i], &nodes[i]));
+  }
+  CHECK(nodes[0].hash != nodes[1].hash);
+  for (int i = 0; i < 2; i++)
+    uk_name_table_free(&tables[i]);
 }
 
 /* Names with equal hashes are different names. */
@@ -138,6 +156,23 @@ static void orders_names_by_their_bytes(void)
   }
 }
 
+/* The first name needs two allocations, its node and the buckets. It is new as long as one fails. */
+static void a_set_without_memory_is_empty(void)
+{
+  struct uk_name_set set;
+  long before = fault_live();
+  uk_name_set_init(&set);
+  for (long n = 1; n <= 2; n++) {
+    fault_at(n);
+    CHECK(uk_name_set_add(&set, uk_slice_text("a")));
+    CHECK(fault_hit());
+    fault_off();
+    CHECK(!uk_name_set_has(&set, uk_slice_text("a")));
+    CHECK_EQ_INT(fault_live(), before);
+  }
+  uk_name_set_free(&set);
+}
+
 static void a_set_contains_added_names(void)
 {
   struct uk_name_set set;
@@ -182,12 +217,14 @@ static void a_set_is_bounded(void)
 int main(void)
 {
   CHECK_RUN(finds_each_by_its_name);
+  CHECK_RUN(the_seed_decides_where_a_name_is);
   CHECK_RUN(equal_hashes_are_different_names);
   CHECK_RUN(visits_each_once);
   CHECK_RUN(forgets_removed_names);
   CHECK_RUN(works_without_memory);
   CHECK_RUN(seeds_differ);
   CHECK_RUN(orders_names_by_their_bytes);
+  CHECK_RUN(a_set_without_memory_is_empty);
   CHECK_RUN(a_set_contains_added_names);
   CHECK_RUN(a_set_is_bounded);
   return check_end();

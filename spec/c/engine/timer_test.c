@@ -93,6 +93,7 @@ static void keeps_the_earliest_first(void)
       armed += timers[i].time != UK_TIMER_NEVER;
     CHECK_EQ_INT(heap.first != NULL ? heap.first->time : UK_TIMER_NEVER, earliest());
     CHECK_EQ_INT(heap.first != NULL ? 1 + count_below(heap.first) : 0, armed);
+    CHECK(heap.first == NULL || (heap.first->previous == NULL && heap.first->next == NULL));
   }
 }
 
@@ -121,6 +122,7 @@ static void a_topic_matches_the_requested_settings(void)
     {{.partitions = 3, .has_retention_ms = true, .retention_ms = 1000}, NULL},
     {{.partitions = 3, .has_retention_bytes = true, .retention_bytes = -1}, NULL},
     {{.partitions = 2}, "topic \"t\" exists with partitions 3, not 2"},
+    {{.partitions = 1}, "topic \"t\" exists with partitions 3, not 1"},
     {{.partitions = -1, .has_retention_ms = true, .retention_ms = -1},
      "topic \"t\" exists with retention_ms 1000, not -1"},
     {{.partitions = -1, .has_retention_bytes = true, .retention_bytes = 0},

@@ -22,6 +22,7 @@ static atomic_bool for_ever;
 static atomic_long count;
 static atomic_bool hit;
 static atomic_long live;
+static void (*_Atomic watcher)(const void *memory);
 
 static void arm(long n, bool ever)
 {
@@ -62,6 +63,11 @@ long fault_live(void)
   return __real_free != NULL ? atomic_load(&live) : -1;
 }
 
+void fault_watch_free(void (*look)(const void *memory))
+{
+  atomic_store(&watcher, look);
+}
+
 static bool must_fail(void)
 {
   long n = atomic_fetch_add(&count, 1) + 1;
@@ -98,8 +104,11 @@ void *__wrap_realloc(void *old, size_t size)
 
 void __wrap_free(void *memory)
 {
+  void (*look)(const void *) = atomic_load(&watcher);
   if (memory != NULL)
     atomic_fetch_sub(&live, 1);
+  if (memory != NULL && look != NULL)
+    look(memory);
   __real_free(memory);
 }
 

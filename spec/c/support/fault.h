@@ -30,4 +30,7 @@ bool fault_hit(void);
 /* Allocations that were not freed yet; compare before and after. -1 without --wrap=free. */
 long fault_live(void);
 
+/* Calls `look` with every block, before it is freed: what does it still hold? NULL: no more. */
+void fault_watch_free(void (*look)(const void *memory));
+
 #endif
