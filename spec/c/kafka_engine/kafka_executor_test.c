@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "common/clock.h"
+#include "fault.h"
 
 enum { TASKS = 9, WAKERS = 4, WAKES = 20000, TIMES = 200, PATIENCE = 60000, FAR = 600000 };
 
@@ -265,11 +266,29 @@ static void a_join_waits_for_one_last_run(void)
   }
 }
 
+/* The last run has the time of the run before it: the test owns the clock to the end. */
+static void a_join_without_threads_keeps_the_time(void)
+{
+  enum { NOW = 1000000 };
+  long live = fault_live();
+  struct uk_kafka_executor *executor = uk_kafka_executor_new(0);
+  struct step step = {.next = NOW + 100};
+  REQUIRE(executor != NULL);
+  uk_kafka_task_init(&step.task, executor, run_step, NULL);
+  uk_kafka_executor_run(executor, NOW);
+  uk_kafka_task_join(&step.task);
+  CHECK_EQ_INT(step.ran_at, NOW);
+  CHECK_EQ_INT(step.runs, 1);
+  uk_kafka_executor_free(executor);
+  CHECK_EQ_INT(fault_live(), live);
+}
+
 int main(void)
 {
   CHECK_RUN(a_task_runs_at_its_time_and_no_earlier);
   CHECK_RUN(due_tasks_run_in_the_order_of_their_times);
   CHECK_RUN(a_join_waits_for_one_last_run);
+  CHECK_RUN(a_join_without_threads_keeps_the_time);
   for (threads = 1; threads <= 3; threads++) {
     for (int i = 0; i < 2; i++, far = !far) {
       CHECK_RUN(each_task_runs_after_the_last_wake);

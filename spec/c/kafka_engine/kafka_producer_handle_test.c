@@ -48,7 +48,7 @@ static int numbers[8], opened;
 
 rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text, size_t size)
 {
-  char callback[64], none[64];
+  char callback[64] = "", none[64] = "";
   size_t length = sizeof fake.batch;
   CHECK_EQ_INT(type, RD_KAFKA_PRODUCER);
   if (fake.refuses_handles) {
@@ -59,7 +59,7 @@ rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text
   length = sizeof fake.acks;
   CHECK_EQ_INT(rd_kafka_conf_get(conf, "acks", fake.acks, &length), 0);
   length = sizeof callback;
-  CHECK_EQ_INT(rd_kafka_conf_get(conf, "dr_msg_cb", callback, &length), 0);
+  (void)rd_kafka_conf_get(conf, "dr_msg_cb", callback, &length);
   rd_kafka_conf_destroy(conf);
   conf = rd_kafka_conf_new();
   length = sizeof none;
