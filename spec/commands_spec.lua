@@ -155,6 +155,26 @@ describe("the command", function()
     assert.same({ 130, "", "" }, { did.status, did.out_text, did.err_text })
   end)
 
+  it("has the options of docs/command.md, with the same values", function()
+    local page = assert(io.open "docs/command.md")
+    local text, shown = page:read("*a"):gsub("\\|", "|"), {}
+    page:close()
+    for _, words in ipairs { "serve", "produce", "consume", "fetch", "topics", "topics create", "topics delete",
+      "groups", "offsets" } do
+      local all = {}
+      for word in words:gmatch "%S+" do all[#all + 1] = word end
+      all[#all + 1] = "--help"
+      for usage in run(all).out.text:gmatch "\n  (%-%-%S+ ?%S*)%s%s+%S" do
+        usage = usage:gsub("%s+$", "")
+        shown[usage] = true
+        assert.truthy(text:find("`" .. usage .. "`", 1, true), words .. " " .. usage)
+      end
+    end
+    for line in text:gmatch "\n| (`%-%-[^\n]*)" do
+      for usage in line:match("^(.-`) |"):gmatch "`(%-%-[^`]*)`" do assert.truthy(shown[usage], usage) end
+    end
+  end)
+
   it("prints the help of a command, and runs nothing", function()
     for _, words in ipairs { { "topics", "--help" }, { "topics", "-h" }, { "topics", "create", "--help" },
       { "consume", "--group", "g", "-h" } } do

@@ -165,6 +165,23 @@ static int before_send(void *context, char *ip, char *local_ip, int port, int lo
 }
 #endif
 
+/* Curl copies the text, and would go on without it if there is no memory: to another address, for
+ * example. False then. NULL sets nothing. */
+static bool set_text(CURL *curl, CURLoption option, const char *text)
+{
+  return text == NULL || curl_easy_setopt(curl, option, text) == CURLE_OK;
+}
+
+static bool set_texts(struct uk_transport *transport)
+{
+  const struct uk_settings_options *options = &transport->settings->options;
+  CURL *curl = transport->curl;
+  return set_text(curl, CURLOPT_USERAGENT, "upstash-kafka/" UK_VERSION) &&
+         set_text(curl, CURLOPT_CAINFO, options->ca_file) &&
+         set_text(curl, CURLOPT_UNIX_SOCKET_PATH, transport->settings->socket) &&
+         set_text(curl, CURLOPT_ACCEPT_ENCODING, options->compress ? "gzip" : NULL);
+}
+
 static void set_constants(struct uk_transport *transport)
 {
   const struct uk_settings_options *options = &transport->settings->options;
@@ -175,16 +192,9 @@ static void set_constants(struct uk_transport *transport)
   curl_easy_setopt(curl, CURLOPT_CURLU, transport->parsed);
   curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt(curl, CURLOPT_USERAGENT, "upstash-kafka/" UK_VERSION);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout);
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, options->verify ? 1L : 0L);
   curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, options->verify ? 2L : 0L);
-  if (options->ca_file != NULL)
-    curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_file);
-  if (transport->settings->socket != NULL)
-    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, transport->settings->socket);
-  if (options->compress)
-    curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip");
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transport->message);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, transport);
@@ -220,7 +230,7 @@ static enum uk_error prepare_curl(struct uk_transport *transport)
   transport->process = process;
   transport->curl = curl_easy_init();
   transport->parsed = curl_url();
-  if (transport->curl == NULL || transport->parsed == NULL) {
+  if (transport->curl == NULL || transport->parsed == NULL || !set_texts(transport)) {
     forget_curl(transport);
     return UK_E_NO_MEMORY;
   }

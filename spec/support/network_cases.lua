@@ -554,6 +554,18 @@ local function cases(describe, it, new, features)
       assert.equal(2, #server:finish())
     end)
 
+    it("is not made by the transport when a kept connection breaks off a response", function()
+      local part = "send HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n["
+      local result, log, _, details = again({ canned.answer(200, '{"t":1}'), "read", part, "close", "nobody" },
+        function(client)
+          assert.same({ t = 1 }, client:topics())
+          return client:topics()
+        end, { retries = 0 })
+      assert.is_nil(result)
+      assert.equal("connection_lost", details.code)
+      assert.equal(2, #log)
+    end)
+
     it("repeats a request that only reads after a lost response", function()
       local result, log = again({ "close", "accept", "read", canned.answer(200, '{"t":1}') }, topics)
       assert.same({ t = 1 }, result)

@@ -41,6 +41,34 @@ static void leave(bool good)
   _exit(1);
 }
 
+/* Megabytes of address space that this process has mapped. */
+static long mapped(void)
+{
+  long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  CHECK(file != NULL && fscanf(file, "%ld", &pages) == 1);
+  if (file != NULL)
+    fclose(file);
+  return pages * (sysconf(_SC_PAGESIZE) >> 10) >> 10;
+}
+
+/* The queue is the parent's: the child unmaps its copy. */
+static void leave_no_queue_in_the_child(void)
+{
+  struct uk_sender_options options = rig_options_named("large");
+  int status = -1;
+  options.queue_bytes = 512 << 20;
+  struct uk_sender *sender = rig_acquire(&options);
+  REQUIRE(sender != NULL);
+  const long before = mapped();
+  const pid_t process = fork();
+  if (process == 0)
+    leave(mapped() <= before - 512);
+  CHECK(waitpid(process, &status, 0) == process && WIFEXITED(status));
+  CHECK_EQ_INT(WEXITSTATUS(status), 0);
+  CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
+}
+
 static void do_not_count_in_the_child(void)
 {
   struct uk_sender_options options = rig_options_named("of-the-parent");
@@ -80,6 +108,7 @@ int main(void)
     return 1;
   }
   CHECK_RUN(belong_to_the_parent);
+  CHECK_RUN(leave_no_queue_in_the_child);
   CHECK_RUN(do_not_count_in_the_child);
   rig_serve_end();
   return check_end();

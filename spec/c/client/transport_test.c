@@ -1,8 +1,11 @@
 /* for: transport.c, transport_multi.c. Forks, failing allocations, every error of curl, options of
  * sockets, and several transfers at a time. core_network_spec.lua tests the rest. */
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <dlfcn.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/un.h>
@@ -16,6 +19,51 @@
 #include "fault.h"
 
 enum { SERVER_SECONDS = 30, TIMEOUT = 5000 };
+
+/* Curl's memory, which is not this program's: what is allocated, and the allocation from now that
+ * fails, once; 0 = none does. */
+static atomic_long curl_live, curl_count, curl_fail_at;
+
+void *__real_malloc(size_t size);
+void *__real_realloc(void *block, size_t size);
+void __real_free(void *block);
+
+static bool curl_fails(void)
+{
+  return atomic_fetch_add(&curl_count, 1) + 1 == atomic_load(&curl_fail_at);
+}
+
+static void *curl_malloc(size_t size)
+{
+  void *block = curl_fails() ? NULL : __real_malloc(size);
+  atomic_fetch_add(&curl_live, block != NULL);
+  return block;
+}
+
+static void curl_release(void *block)
+{
+  atomic_fetch_sub(&curl_live, block != NULL);
+  __real_free(block);
+}
+
+static void *curl_realloc(void *block, size_t size)
+{
+  void *moved = curl_fails() ? NULL : __real_realloc(block, size);
+  atomic_fetch_add(&curl_live, block == NULL && moved != NULL);
+  return moved;
+}
+
+static void *curl_calloc(size_t count, size_t size)
+{
+  void *block = curl_malloc(count * size);
+  return block != NULL ? memset(block, 0, count * size) : NULL;
+}
+
+static char *curl_strdup(const char *text)
+{
+  char *copy = curl_malloc(strlen(text) + 1);
+  return copy != NULL ? strcpy(copy, text) : NULL;
+}
 
 /* Answers every request on the connection with {"connection": number}. Requests are small. */
 static void answer_all(int connection, int number)
@@ -261,6 +309,30 @@ static void a_body_without_room_has_its_error(void)
 
 /* The connection. */
 
+static int handlers_set;
+
+__attribute__((visibility("default"))) int sigaction(int number, const struct sigaction *action,
+                                                     struct sigaction *before)
+{
+  int (*real)(int, const struct sigaction *, struct sigaction *) = NULL;
+  *(void **)&real = dlsym(RTLD_NEXT, "sigaction");
+  handlers_set += action != NULL;
+  return real(number, action, before);
+}
+
+/* The program's other threads rely on its handlers. */
+static void leaves_the_signal_handlers_alone(void)
+{
+  struct fixture fixture;
+  REQUIRE(set_up(&fixture));
+  handlers_set = 0;
+  CHECK_EQ_INT(connection_of(&fixture), 1);
+  uk_transport_close(fixture.transport);
+  CHECK_EQ_INT(handlers_set, 0);
+  fixture.transport = NULL;
+  tear_down(&fixture);
+}
+
 static bool is_connected_to(int descriptor, int port)
 {
   struct sockaddr_in peer;
@@ -486,19 +558,150 @@ static void a_wait_can_be_ended(void)
   tear_down(&fixture);
 }
 
+/* What is left behind. */
+
+static int descriptors(void)
+{
+  int count = 0;
+  DIR *all = opendir("/proc/self/fd");
+  while (all != NULL && readdir(all) != NULL)
+    count++;
+  closedir(all);
+  return count;
+}
+
+static void perform_well(struct fixture *fixture, struct uk_client_request *request)
+{
+  struct uk_response response = {.body = &fixture->body};
+  CHECK_EQ_INT(uk_client_request_end(request), UK_OK);
+  CHECK_EQ_INT(uk_transport_perform(fixture->transport, request, TIMEOUT, true, &response), UK_OK);
+}
+
+/* Requests with and without a body, with other headers and URLs. */
+static void make_requests(struct fixture *fixture)
+{
+  struct uk_client_request other;
+  const struct uk_slice topic = uk_slice_text("t");
+  uk_client_request_init(&other);
+  for (int i = 0; i < 2; i++) {
+    CHECK_EQ_INT(perform(fixture), UK_OK);
+    uk_client_request_begin(&other, UK_ENDPOINT_PRODUCE_TOPIC, true, &topic);
+    uk_client_request_raw(&other, uk_slice_text("{}"));
+    perform_well(fixture, &other);
+    uk_client_request_begin(&other, UK_ENDPOINT_DELETE_TOPIC, false, &topic);
+    perform_well(fixture, &other);
+  }
+  uk_client_request_free(&other);
+}
+
+/* A transfer that ends, and one that is cancelled because all of them are closed. */
+static void make_transfers(struct fixture *fixture)
+{
+  struct uk_transfer ended = {.place = 0};
+  struct uk_transfers *transfers = uk_transfers_open(&fixture->settings, 2);
+  REQUIRE(transfers != NULL);
+  CHECK_EQ_INT(uk_transfers_start(transfers, 0, &fixture->request, TIMEOUT), UK_OK);
+  CHECK(next_end(transfers, &ended));
+  CHECK_EQ_INT(ended.error, UK_OK);
+  CHECK_EQ_INT(uk_transfers_start(transfers, 1, &fixture->request, TIMEOUT), UK_OK);
+  uk_transfers_close(transfers);
+}
+
+static void no_memory_of_curl_is_left_behind(void)
+{
+  struct fixture fixture;
+  long live = 0;
+  int open = 0;
+  REQUIRE(set_up(&fixture));
+  for (int i = 0; i < 3; i++) {
+    uk_transport_close(fixture.transport);
+    if (i == 1) {
+      live = atomic_load(&curl_live);
+      open = descriptors();
+    }
+    if (i > 1) {
+      CHECK_EQ_INT(atomic_load(&curl_live), live);
+      CHECK_EQ_INT(descriptors(), open);
+    }
+    fixture.transport = uk_transport_open(&fixture.settings);
+    REQUIRE(fixture.transport != NULL);
+    make_requests(&fixture);
+    make_transfers(&fixture);
+  }
+  tear_down(&fixture);
+}
+
+/* Settings for that unix socket which curl has to copy texts of. */
+static bool make_full_settings(struct uk_settings *settings, const char *path)
+{
+  char url[128];
+  struct uk_settings_options options;
+  snprintf(url, sizeof url, "http://unix:%s:/prefix", path);
+  uk_settings_options_default(&options);
+  options.url = uk_slice_text(url);
+  options.username = options.password = uk_slice_text("secret");
+  options.ca_file = "/nowhere";
+  options.compress = true;
+  return uk_settings_init(settings, &options, url, sizeof url);
+}
+
+/* No transfer goes anywhere else, or without a header, because curl could not copy a text. */
+static void curl_may_run_out_of_memory_anywhere(void)
+{
+  struct fixture fixture;
+  struct uk_settings settings;
+  char path[64];
+  REQUIRE(set_up(&fixture));
+  const int listener = listen_at_path(path, sizeof path);
+  REQUIRE(listener >= 0 && make_full_settings(&settings, path));
+  const pid_t server = fork();
+  if (server == 0)
+    serve(listener);
+  close(listener);
+  bool hit = true;
+  long live = -1;
+  for (long n = 1; hit; n++) {
+    uk_transport_close(fixture.transport);
+    if (n == 2)
+      live = atomic_load(&curl_live);
+    CHECK(n < 2 || atomic_load(&curl_live) == live);
+    fixture.transport = uk_transport_open(&settings);
+    REQUIRE(fixture.transport != NULL);
+    const long at = atomic_load(&curl_count) + n;
+    atomic_store(&curl_fail_at, at);
+    const enum uk_error error = perform(&fixture);
+    hit = atomic_load(&curl_count) >= at;
+    atomic_store(&curl_fail_at, 0);
+    /* Curl takes a URL for which there is no memory for none. */
+    CHECK(error == UK_E_NO_MEMORY || error == UK_OK || error == UK_E_TRANSPORT_FAILED);
+    CHECK_EQ_INT(perform(&fixture), UK_OK);
+  }
+  kill(server, SIGKILL);
+  waitpid(server, NULL, 0);
+  unlink(path);
+  tear_down(&fixture);
+  uk_settings_free(&settings);
+}
+
 int main(void)
 {
+  if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, curl_malloc, curl_release, curl_realloc,
+                           curl_strdup, curl_calloc) != CURLE_OK)
+    return 1;
   CHECK_RUN(one_connection_is_kept);
   CHECK_RUN(a_fork_shares_no_connection);
   CHECK_RUN(the_child_may_only_close);
   CHECK_RUN(memory_may_run_out_anywhere);
   CHECK_RUN(every_outcome_has_its_error);
   CHECK_RUN(a_body_without_room_has_its_error);
+  CHECK_RUN(leaves_the_signal_handlers_alone);
   CHECK_RUN(its_socket_has_no_delay_and_is_kept_alive);
   CHECK_RUN(a_transfer_and_its_connection_have_their_timeouts);
   CHECK_RUN(a_unix_socket_can_be_used);
   CHECK_RUN(transfers_end_in_their_slots);
   CHECK_RUN(a_transfer_can_be_cancelled);
   CHECK_RUN(a_wait_can_be_ended);
+  CHECK_RUN(no_memory_of_curl_is_left_behind);
+  CHECK_RUN(curl_may_run_out_of_memory_anywhere);
   return check_end();
 }
