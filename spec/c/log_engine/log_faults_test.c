@@ -50,19 +50,38 @@ static bool fails(void)
   return true;
 }
 
-#define WRAP(name, parameters, arguments)                                                          \
+/* What LMDB has handed out and not got back. */
+static atomic_int transactions, cursors;
+
+static int counted(int rc, atomic_int *count)
+{
+  if (rc == 0)
+    atomic_fetch_add(count, 1);
+  return rc;
+}
+
+#define REAL(name, type, parameters)                                                               \
   static union {                                                                                   \
     void *symbol;                                                                                  \
-    int(*call) parameters;                                                                         \
+    type(*call) parameters;                                                                        \
   } real_##name;                                                                                   \
-  __attribute__((visibility("default"))) int name parameters                                       \
+  __attribute__((visibility("default"))) type name parameters
+
+#define WRAP(name, parameters, arguments)                                                          \
+  REAL(name, int, parameters)                                                                      \
   {                                                                                                \
     return fails() ? atomic_load(&fault.error) : real_##name.call arguments;                       \
   }
 
+#define WRAP_COUNTED(name, parameters, arguments, count)                                           \
+  REAL(name, int, parameters)                                                                      \
+  {                                                                                                \
+    return fails() ? atomic_load(&fault.error) : counted(real_##name.call arguments, &(count));    \
+  }
+
 WRAP(mdb_env_set_mapsize, (MDB_env * env, size_t size), (env, size))
-WRAP(mdb_txn_begin, (MDB_env * env, MDB_txn *parent, unsigned flags, MDB_txn **txn),
-     (env, parent, flags, txn))
+WRAP_COUNTED(mdb_txn_begin, (MDB_env * env, MDB_txn *parent, unsigned flags, MDB_txn **txn),
+             (env, parent, flags, txn), transactions)
 WRAP(mdb_txn_renew, (MDB_txn * txn), (txn))
 WRAP(mdb_dbi_open, (MDB_txn * txn, const char *name, unsigned flags, MDB_dbi *table),
      (txn, name, flags, table))
@@ -72,11 +91,31 @@ WRAP(mdb_put, (MDB_txn * txn, MDB_dbi table, MDB_val *key, MDB_val *value, unsig
      (txn, table, key, value, flags))
 WRAP(mdb_del, (MDB_txn * txn, MDB_dbi table, MDB_val *key, MDB_val *value),
      (txn, table, key, value))
-WRAP(mdb_cursor_open, (MDB_txn * txn, MDB_dbi table, MDB_cursor **cursor), (txn, table, cursor))
+WRAP_COUNTED(mdb_cursor_open, (MDB_txn * txn, MDB_dbi table, MDB_cursor **cursor),
+             (txn, table, cursor), cursors)
 WRAP(mdb_cursor_renew, (MDB_txn * txn, MDB_cursor *cursor), (txn, cursor))
 WRAP(mdb_cursor_get, (MDB_cursor * cursor, MDB_val *key, MDB_val *value, MDB_cursor_op operation),
      (cursor, key, value, operation))
 WRAP(mdb_cursor_del, (MDB_cursor * cursor, unsigned flags), (cursor, flags))
+
+REAL(mdb_txn_commit, int, (MDB_txn * txn))
+{
+  atomic_fetch_sub(&transactions, 1);
+  return real_mdb_txn_commit.call(txn);
+}
+
+REAL(mdb_txn_abort, void, (MDB_txn * txn))
+{
+  if (txn != NULL)
+    atomic_fetch_sub(&transactions, 1);
+  real_mdb_txn_abort.call(txn);
+}
+
+REAL(mdb_cursor_close, void, (MDB_cursor * cursor))
+{
+  atomic_fetch_sub(&cursors, 1);
+  real_mdb_cursor_close.call(cursor);
+}
 
 #define FIND(name) real_##name.symbol = dlsym(RTLD_NEXT, #name)
 
@@ -84,7 +123,8 @@ static void find_all(void)
 {
   FIND(mdb_env_set_mapsize), FIND(mdb_txn_begin), FIND(mdb_txn_renew), FIND(mdb_dbi_open);
   FIND(mdb_get), FIND(mdb_put), FIND(mdb_del), FIND(mdb_cursor_open), FIND(mdb_cursor_renew);
-  FIND(mdb_cursor_get), FIND(mdb_cursor_del);
+  FIND(mdb_cursor_get), FIND(mdb_cursor_del), FIND(mdb_txn_commit), FIND(mdb_txn_abort);
+  FIND(mdb_cursor_close);
 }
 
 static const struct {
@@ -104,6 +144,14 @@ static struct uk_log *open_log(void)
   struct uk_log_options options = rig_options();
   options.no_sync = true;
   return rig_open(&options);
+}
+
+/* Closes the log, which leaves nothing behind in LMDB. */
+static void close_log(struct uk_log *log)
+{
+  uk_log_close(log);
+  CHECK_EQ_INT(atomic_load(&transactions), 0);
+  CHECK_EQ_INT(atomic_load(&cursors), 0);
 }
 
 /* Two partitions with three batches each, and an offset. The timestamps are not in order. */
@@ -176,7 +224,7 @@ static void a_failed_look_up_is_no_answer(void)
       CHECK_EQ_INT(reads[i](log), UK_OK);
     }
   }
-  uk_log_close(log);
+  close_log(log);
   rig_remove();
 }
 
@@ -221,7 +269,7 @@ static void an_engine_passes_failures_on(void)
                                                 .auto_create = true,
                                                 .no_sync = true};
   char message[UK_MESSAGE_SIZE];
-  uk_log_close(open_filled());
+  close_log(open_filled());
   REQUIRE(uk_log_engine_open(&engine, &options, message, sizeof message) == UK_OK);
   for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
     for (size_t j = 0; j < FAILURES; j++) {
@@ -235,6 +283,7 @@ static void an_engine_passes_failures_on(void)
     }
   }
   engine->methods->close(engine);
+  close_log(NULL);
   rig_remove();
 }
 
@@ -244,7 +293,7 @@ static void a_failed_open_opens_nothing(void)
 {
   struct uk_log_options options = rig_options();
   options.no_sync = true;
-  uk_log_close(open_filled());
+  close_log(open_filled());
   for (size_t i = 0; i < FAILURES; i++) {
     bool hit = true;
     for (long n = 1; hit; n++) {
@@ -256,7 +305,7 @@ static void a_failed_open_opens_nothing(void)
       CHECK_EQ_INT(error, hit ? failures[i].error : UK_OK);
       CHECK((log == NULL) == hit);
       CHECK((strstr(message, rig_directory()) != NULL) == hit);
-      uk_log_close(log);
+      close_log(log);
     }
   }
   rig_remove();
@@ -275,11 +324,11 @@ static void a_failed_creation_can_be_repeated(void)
     enum uk_error error = uk_log_open(&log, &options, message, sizeof message);
     hit = fault_ended();
     CHECK_EQ_INT(error, hit ? UK_E_UNAVAILABLE : UK_OK);
-    uk_log_close(log);
+    close_log(log);
     log = open_log();
     if (CHECK(log != NULL))
       CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 0);
-    uk_log_close(log);
+    close_log(log);
     rig_remove();
     rig_directory();
     options.directory = rig_directory();
@@ -355,11 +404,11 @@ static bool write_once(size_t i, long n, int rc, enum uk_error want)
   CHECK(error == UK_OK || (hit && error == want));
   expect_state(log, error == UK_OK ? writes[i].after : before, writes[i].name);
   CHECK_EQ_INT(rig_put(log, "other", 0, "v", -1), 0); /* it works again */
-  uk_log_close(log);
+  close_log(log);
   log = open_log();
   if (CHECK(log != NULL))
     expect_state(log, error == UK_OK ? writes[i].after : before, writes[i].name);
-  uk_log_close(log);
+  close_log(log);
   rig_remove();
   return hit;
 }
@@ -376,6 +425,82 @@ static void a_failed_write_changes_nothing(void)
   }
 }
 
+/* A full log still commits, in its reserve. When that fails, the log has failed: it is not merely
+ * full, and it works again afterwards. */
+
+enum { OFFSETS = 40 };
+
+static const char *group_of(int number)
+{
+  static char group[201];
+  snprintf(group, sizeof group, "%0200d", number);
+  return group;
+}
+
+/* Commits in a new group, whose rows need new pages. */
+static enum uk_error commit_anew(struct uk_log *log, int number, char *message)
+{
+  struct uk_topic_partition_offset at[OFFSETS];
+  struct uk_log_commit commit = {
+    .group = uk_slice_text(group_of(number)), .offsets = at, .count = OFFSETS};
+  for (int32_t i = 0; i < OFFSETS; i++)
+    at[i] = (struct uk_topic_partition_offset){uk_slice_text("t"), i, number};
+  return rig_submit(log, UK_LOG_COMMIT, &commit.operation, message);
+}
+
+static int64_t last_committed(struct uk_log *log, int number)
+{
+  int64_t offset = -7;
+  CHECK_EQ_INT(uk_log_committed(log, uk_slice_text(group_of(number)), uk_slice_text("t"),
+                                OFFSETS - 1, &offset),
+               UK_OK);
+  return offset;
+}
+
+/* Until not even a small record fits. */
+static void fill(struct uk_log *log)
+{
+  static char bytes[100000];
+  struct uk_record large = rig_record("t", 0, "");
+  large.value = uk_slice_of(bytes, sizeof bytes);
+  while (rig_produce(log, &large, 1, NULL) == UK_OK)
+    continue;
+  while (rig_put(log, "t", 0, "v", -1) >= 0)
+    continue;
+}
+
+static void a_reserve_that_fails_is_no_full_log(void)
+{
+  char message[UK_MESSAGE_SIZE];
+  struct uk_log_options options = rig_options();
+  options.no_sync = true;
+  options.map_bytes = 1 << 20;
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL && rig_create(log, "t", OFFSETS, -1, -1) == UK_OK);
+  bool hit = true;
+  int failed = 0;
+  for (int i = 0; i < 10; i++) { /* the first ones find room in the pages that others freed */
+    fill(log);
+    CHECK_EQ_INT(commit_anew(log, 1000 + i, message), UK_OK);
+  }
+  for (int n = 1; hit; n++) {
+    fill(log);
+    fail_at(n, EIO, ANY_THREAD);
+    enum uk_error error = commit_anew(log, 2 * n, message);
+    hit = fault_ended();
+    CHECK(error == UK_OK || (hit && error == UK_E_UNAVAILABLE));
+    if (error != UK_OK)
+      CHECK_EQ_STR(message, "the log failed: Input/output error");
+    failed += error != UK_OK;
+    CHECK_EQ_INT(last_committed(log, 2 * n), error == UK_OK ? 2 * n : -1);
+    CHECK_EQ_INT(commit_anew(log, 2 * n + 1, message), UK_OK);
+    CHECK_EQ_INT(last_committed(log, 2 * n + 1), 2 * n + 1);
+  }
+  CHECK(failed > OFFSETS + 2); /* and not only without the reserve */
+  close_log(log);
+  rig_remove();
+}
+
 int main(void)
 {
   find_all();
@@ -383,6 +508,7 @@ int main(void)
   CHECK_RUN(an_engine_passes_failures_on);
   CHECK_RUN(a_failed_open_opens_nothing);
   CHECK_RUN(a_failed_creation_can_be_repeated);
+  CHECK_RUN(a_reserve_that_fails_is_no_full_log);
   CHECK_RUN(a_failed_write_changes_nothing);
   return check_end();
 }

@@ -122,6 +122,7 @@ static void the_map_has_a_minimum_size(void)
   } cases[] = {{(1 << 20) - 1, UK_E_BAD_REQUEST},
                {1 << 20, UK_OK},
                {(1 << 20) + 1, UK_OK},
+               {SIZE_MAX / 4, UK_E_NO_MEMORY}, /* more than there is */
                {SIZE_MAX / 4 + 1, UK_E_BAD_REQUEST}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char message[UK_MESSAGE_SIZE];
@@ -358,6 +359,75 @@ static void trims_in_steps(void)
   rig_remove();
 }
 
+/* A partition ends where the next one begins, in the tables, too. */
+static void a_partition_is_searched_alone(void)
+{
+  struct uk_log_found found;
+  struct uk_log_builder builder;
+  enum uk_log_status status;
+  struct uk_record record = rig_record("t", 0, "v");
+  struct uk_log_store *store = open_store();
+  topic = uk_log_topic_new(uk_slice_text("t"), 3);
+  REQUIRE(store != NULL && topic != NULL);
+  topic->id = 7;
+  uk_log_builder_init(&builder);
+  REQUIRE(uk_log_store_begin(store) == UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_builder_add(&builder, &record, 50), UK_OK);
+  for (int i = 0; i < 3; i += 2) { /* partition 1 is empty */
+    struct uk_slice batch = uk_log_builder_seal(&builder, 0);
+    CHECK_EQ_INT(uk_log_store_put_batch(store, &topic->partitions[i], 0, batch), UK_LOG_OK);
+    CHECK_EQ_INT(uk_log_store_put_time(store, &topic->partitions[i], 50, 0), UK_LOG_OK);
+  }
+  REQUIRE(uk_log_store_commit(store) == UK_LOG_OK);
+  uk_log_builder_free(&builder);
+  struct uk_log_view *view = uk_log_view_begin(store, &status);
+  REQUIRE(view != NULL);
+  CHECK_EQ_INT(uk_log_view_find(view, 7, 0, 0, &found), UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_view_next(view, &found), UK_LOG_NOTHING);
+  CHECK_EQ_INT(uk_log_view_find(view, 7, 0, 1, &found), UK_LOG_NOTHING);
+  CHECK_EQ_INT(uk_log_view_find(view, 7, 1, 0, &found), UK_LOG_NOTHING);
+  CHECK_EQ_INT(uk_log_view_find(view, 7, 2, 1, &found), UK_LOG_NOTHING);
+  CHECK_EQ_INT(uk_log_view_find(view, 7, 3, 0, &found), UK_LOG_NOTHING);
+  CHECK_EQ_INT(uk_log_view_find_time(view, 7, 0, 50, &found), UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_view_find_time(view, 7, 0, 51, &found), UK_LOG_NOTHING);
+  CHECK_EQ_INT(uk_log_view_find_time(view, 7, 1, 50, &found), UK_LOG_NOTHING);
+  CHECK_EQ_INT(uk_log_view_find_time(view, 6, 2, 50, &found), UK_LOG_NOTHING);
+  uk_log_view_end(view);
+  free(topic);
+  uk_log_store_close(store);
+  rig_remove();
+}
+
+/* Such rows are no numbers: they are not read as some. */
+static void rows_of_a_wrong_size_are_damage(void)
+{
+  static char bytes[9];
+  static const size_t sizes[] = {0, 7, 9};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    uint8_t key[UK_LOG_KEY_MAX];
+    int64_t offset = -7;
+    struct uk_log_found found;
+    enum uk_log_status status;
+    struct uk_log_store *store = open_store();
+    REQUIRE(store != NULL && uk_log_store_begin(store) == UK_LOG_OK);
+    MDB_val committed = {UK_LOG_PREFIX + 1, key}, value = {sizes[i], bytes};
+    uk_log_key_prefix(key, 7, 0);
+    key[UK_LOG_PREFIX] = 'g';
+    CHECK_EQ_INT(mdb_put(store->txn, store->tables[UK_LOG_COMMITTED], &committed, &value, 0), 0);
+    MDB_val time = uk_log_key(key, 7, 0, uk_log_key_time(50));
+    CHECK_EQ_INT(mdb_put(store->txn, store->tables[UK_LOG_TIMES], &time, &value, 0), 0);
+    REQUIRE(uk_log_store_commit(store) == UK_LOG_OK);
+    struct uk_log_view *view = uk_log_view_begin(store, &status);
+    REQUIRE(view != NULL);
+    CHECK_EQ_INT(uk_log_view_committed(view, 7, 0, uk_slice_text("g"), &offset), UK_LOG_FAILED);
+    CHECK_EQ_INT(offset, -7);
+    CHECK_EQ_INT(uk_log_view_find_time(view, 7, 0, 50, &found), UK_LOG_NOTHING);
+    uk_log_view_end(view);
+    uk_log_store_close(store);
+    rig_remove();
+  }
+}
+
 static enum uk_log_status next_id(struct uk_log_store *store, uint64_t *id)
 {
   enum uk_log_status status;
@@ -420,6 +490,39 @@ static void put_raw(const char *table, const char *key, const void *value, size_
   mdb_env_close(env);
 }
 
+/* After a failed reopen everything fails, until one succeeds. Here another program has written. */
+static void everything_fails_after_a_failed_reopen(void)
+{
+  static uint8_t formats[][4] = {{0, 0, 0, 99}, {0, 0, 0, UK_LOG_FORMAT}};
+  enum uk_log_status status;
+  struct uk_log_store *store = open_store();
+  REQUIRE(store != NULL);
+  REQUIRE(uk_log_store_begin(store) == UK_LOG_OK);
+  MDB_val key = {6, "format"}, value = {4, formats[0]};
+  CHECK_EQ_INT(mdb_put(store->txn, store->tables[UK_LOG_META], &key, &value, 0), 0);
+  REQUIRE(uk_log_store_commit(store) == UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_store_reopen(store), UK_LOG_FAILED);
+  CHECK_EQ_STR(uk_log_store_failure(store), mdb_strerror(MDB_INVALID));
+  CHECK_EQ_INT(uk_log_store_begin(store), UK_LOG_FAILED);
+  CHECK(uk_log_view_begin(store, &status) == NULL);
+  CHECK_EQ_INT(status, UK_LOG_FAILED);
+  CHECK_EQ_INT(uk_log_store_open_reserve(store, UK_LOG_FULL), UK_LOG_FAILED);
+  CHECK_EQ_INT(uk_log_store_open_reserve(store, UK_LOG_DISK_FULL), UK_LOG_FAILED);
+  CHECK_EQ_INT(uk_log_store_close_reserve(store), UK_LOG_FAILED);
+  put_raw("meta", "format", formats[1], 4);
+  CHECK_EQ_INT(uk_log_store_reopen(store), UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_store_begin(store), UK_LOG_OK);
+  uk_log_store_abort(store);
+  struct uk_log_view *view = uk_log_view_begin(store, &status);
+  if (CHECK(view != NULL))
+    uk_log_view_end(view);
+  uk_log_store_close(store);
+  rig_remove();
+}
+
+#define NAME_OF_50 "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+#define NAME_OF_250 NAME_OF_50 NAME_OF_50 NAME_OF_50 NAME_OF_50 NAME_OF_50
+
 /* The log is not opened with such rows. `existing`: the log is created before. */
 static const struct {
   bool existing;
@@ -432,6 +535,7 @@ static const struct {
    " has format 4294967295, which this version does not know (expected 1)"},
   {true, "meta", "next_topic", 7, " is damaged"},
   {true, "meta", "next_topic", 9, " is damaged"},
+  {true, "topics", NAME_OF_250, 36, " is damaged"},
   {true, "topics", "t", 35, " is damaged"},
   {true, "topics", "t", 37, " is damaged"},
 };
@@ -465,7 +569,10 @@ int main(void)
   CHECK_RUN(codes_of_lmdb);
   CHECK_RUN_UNLESS(NOT_UNDER_TSAN, views_are_limited);
   CHECK_RUN(trims_in_steps);
+  CHECK_RUN(a_partition_is_searched_alone);
+  CHECK_RUN(rows_of_a_wrong_size_are_damage);
   CHECK_RUN(purges_in_steps);
+  CHECK_RUN(everything_fails_after_a_failed_reopen);
   CHECK_RUN(impossible_rows_are_refused);
   return check_end();
 }

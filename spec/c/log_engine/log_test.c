@@ -751,8 +751,8 @@ static void reports_damage(void)
   memset(value, 'v', 3000);
   memcpy(value, "find me ", 8);
   REQUIRE(log != NULL);
-  REQUIRE(rig_put(log, "t", 0, "first", -1) == 0);
-  REQUIRE(rig_put(log, "t", 0, value, -1) == 1);
+  REQUIRE(rig_put(log, "t", 0, "first", 10) == 0);
+  REQUIRE(rig_put(log, "t", 0, value, 20) == 1);
   uk_log_close(log);
   snprintf(path, sizeof path, "%s/data.mdb", rig_directory());
   int fd = open(path, O_RDWR);
@@ -767,6 +767,10 @@ static void reports_damage(void)
   REQUIRE(log != NULL);
   CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
   CHECK_EQ_STR(got.text, "first\n");
+  CHECK_EQ_STR(got.operation.message, "");
+  check_time(log, "t", 10, 0);
+  int64_t offset;
+  CHECK_EQ_INT(uk_log_offset_for_time(log, uk_slice_text("t"), 0, 11, &offset), UK_E_INTERNAL);
   CHECK_EQ_INT(rig_read(log, &got, "t", 0, 1), UK_E_INTERNAL);
   CHECK_EQ_STR(got.operation.message,
                "the batch at offset 1 of topic \"t\" partition 0 is damaged");

@@ -424,6 +424,50 @@ static void records_learn_where_they_are(void)
   end();
 }
 
+/* A reader may find more on the disk than is published yet: it does not pass that on. */
+static void readers_stop_at_the_published_end(void)
+{
+  static struct rig_read got;
+  int64_t offset = -1;
+  REQUIRE(open_log());
+  for (int64_t i = 0; i < 3; i++)
+    REQUIRE(produce("t", 0, 10 * i) == UK_OK);
+  struct uk_log_topic *topic = uk_log_topics_find(&log_.topics, uk_slice_text("t"));
+  topic->partitions[0].end = 1;
+  CHECK_EQ_INT(rig_read(&log_, &got, "t", 0, 0), UK_OK);
+  CHECK_EQ_INT(got.count, 1);
+  CHECK_EQ_INT(got.next, 1);
+  CHECK(!got.full);
+  CHECK_EQ_INT(rig_read(&log_, &got, "t", 0, 1), UK_OK);
+  CHECK_EQ_INT(got.count, 0);
+  CHECK_EQ_INT(uk_log_offset_for_time(&log_, uk_slice_text("t"), 0, 20, &offset), UK_OK);
+  CHECK_EQ_INT(offset, 1);
+  struct uk_record records[2] = {rig_record("u", 0, "v"), rig_record("u", 0, "v")};
+  struct uk_produce command = {.records = records, .count = 2}; /* one batch */
+  REQUIRE(run(UK_LOG_PRODUCE, &command.operation) == UK_OK);
+  topic = uk_log_topics_find(&log_.topics, uk_slice_text("u"));
+  topic->partitions[0].end = 1;
+  CHECK_EQ_INT(rig_read(&log_, &got, "u", 0, 0), UK_OK);
+  CHECK_EQ_INT(got.count, 1);
+  end();
+}
+
+/* An entry of the table of times that its batch does not bear out is damage. */
+static void a_time_that_no_record_has_is_damage(void)
+{
+  int64_t offset = -1;
+  REQUIRE(open_log());
+  REQUIRE(produce("t", 0, 100) == UK_OK);
+  struct uk_log_topic *topic = uk_log_topics_find(&log_.topics, uk_slice_text("t"));
+  REQUIRE(uk_log_store_begin(log_.store) == UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_store_put_time(log_.store, &topic->partitions[0], 200, 0), UK_LOG_OK);
+  REQUIRE(uk_log_store_commit(log_.store) == UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_offset_for_time(&log_, uk_slice_text("t"), 0, 150, &offset), UK_E_INTERNAL);
+  CHECK_EQ_INT(uk_log_offset_for_time(&log_, uk_slice_text("t"), 0, 100, &offset), UK_OK);
+  CHECK_EQ_INT(offset, 0);
+  end();
+}
+
 /* Loading. */
 
 /* Room for what is added next, always. */
@@ -522,6 +566,75 @@ static void a_topic_is_loaded_as_it_was_made(void)
     CHECK(topic->visible);
     close_log();
     REQUIRE(open_log());
+  }
+  end();
+}
+
+/* Nothing is lost at a load: a partition whose rows make no sense is not an empty one. */
+static void a_damaged_end_is_damage(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  struct uk_log_topic *topic = uk_log_topics_find(&log_.topics, uk_slice_text("t"));
+  REQUIRE(uk_log_store_begin(log_.store) == UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_store_put_batch(log_.store, &topic->partitions[0], 1, uk_slice_text("x")),
+               UK_LOG_OK);
+  REQUIRE(uk_log_store_commit(log_.store) == UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_load(&log_), UK_LOG_FAILED);
+  end();
+}
+
+static void a_loaded_topic_has_partitions_up_to_a_limit(void)
+{
+  for (int32_t i = 0; i < 2; i++) {
+    struct uk_log_topic *topic = uk_log_topic_new(uk_slice_text("t"), 1000 + i);
+    REQUIRE(topic != NULL && open_log());
+    topic->id = 7;
+    REQUIRE(uk_log_store_begin(log_.store) == UK_LOG_OK);
+    CHECK_EQ_INT(uk_log_store_put_topic(log_.store, topic), UK_LOG_OK);
+    REQUIRE(uk_log_store_commit(log_.store) == UK_LOG_OK);
+    CHECK_EQ_INT(uk_log_load(&log_), i == 0 ? UK_LOG_OK : UK_LOG_FAILED);
+    free(topic);
+    end();
+  }
+}
+
+/* The earliest timestamp that there is raises no greatest timestamp. */
+static void a_partition_without_times_is_loaded(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(produce("a", 0, INT64_MIN) == UK_OK);
+  REQUIRE(produce("b", 0, 5) == UK_OK);
+  close_log();
+  REQUIRE(open_log());
+  int64_t first = -1, end_ = -1;
+  CHECK(uk_log_bounds(&log_, uk_slice_text("a"), 0, &first, &end_));
+  CHECK_EQ_INT(end_, 1);
+  CHECK(uk_log_bounds(&log_, uk_slice_text("b"), 0, &first, &end_));
+  CHECK_EQ_INT(end_, 1);
+  end();
+}
+
+/* Retention by size counts bytes from the beginning of the partition: a load finds the same count,
+ * with records and without. */
+static void positions_are_loaded(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, 1000, -1) == UK_OK);
+  put_batches("t", 0, 3, epoch);
+  uint64_t before = uk_log_topics_find(&log_.topics, uk_slice_text("t"))->partitions[0].position;
+  CHECK(before > 0);
+  for (int i = 0; i < 2; i++) {
+    CHECK_EQ_INT(uk_log_load(&log_), UK_LOG_OK);
+    struct uk_log_partition *partition =
+      &uk_log_topics_find(&log_.topics, uk_slice_text("t"))->partitions[0];
+    CHECK_EQ_INT(partition->position, before);
+    CHECK_EQ_INT(partition->latest, epoch - 2000 * i);
+    CHECK_EQ_INT(partition->first, 3 * i);
+    CHECK_EQ_INT(partition->end, 3);
+    epoch += 2000;
+    now += PERIOD;
+    step();
   }
   end();
 }
@@ -748,10 +861,16 @@ int main(void)
   CHECK_RUN(a_transaction_has_bytes_up_to_a_limit);
   CHECK_RUN(a_refused_command_takes_back_only_its_topics);
   CHECK_RUN(readers_see_what_is_committed);
+  CHECK_RUN(readers_stop_at_the_published_end);
+  CHECK_RUN(a_time_that_no_record_has_is_damage);
   CHECK_RUN(records_learn_where_they_are);
   CHECK_RUN(purges_have_room);
   CHECK_RUN(rows_without_a_topic_are_purged);
   CHECK_RUN(a_topic_is_loaded_as_it_was_made);
+  CHECK_RUN(a_damaged_end_is_damage);
+  CHECK_RUN(a_loaded_topic_has_partitions_up_to_a_limit);
+  CHECK_RUN(a_partition_without_times_is_loaded);
+  CHECK_RUN(positions_are_loaded);
   CHECK_RUN(finishing_twice);
   CHECK_RUN(maintenance_comes_only_when_there_is_something_to_do);
   CHECK_RUN(maintenance_comes_each_second);
