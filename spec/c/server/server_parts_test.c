@@ -1,0 +1,393 @@
+/* for: server.c
+ *
+ * Which part of the server gets which option, in which order parts start and stop, and that nothing
+ * remains. The test plays the HTTP side and both engines. */
+#include "server/server.h"
+
+#include <dlfcn.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fault.h"
+#include "log_rig.h"
+#include "server/api/cors.h"
+#include "server/api/server_state.h"
+#include "server/http/http.h"
+#include "server/log_engine/log_engine.h"
+
+/* What happened, as text. */
+static char events[2000];
+
+static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void note(const char *format, ...)
+{
+  va_list arguments;
+  size_t length = strlen(events);
+  va_start(arguments, format);
+  vsnprintf(events + length, sizeof events - length, format, arguments);
+  va_end(arguments);
+}
+
+/* The part that fails, and what it says. */
+static const char *failing, *reason;
+
+static enum uk_error outcome(const char *part, char *message, size_t size)
+{
+  note("%s\n", part);
+  if (failing == NULL || strcmp(failing, part) != 0)
+    return UK_OK;
+  snprintf(message, size, "%s", reason);
+  return UK_E_UNAVAILABLE;
+}
+
+/* HTTP. */
+
+static char fake_http;
+static struct uk_http_options http;
+static char cert[100], key[100];
+static bool json;
+
+enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *options,
+                            char *message, size_t size)
+{
+  http = *options;
+  snprintf(cert, sizeof cert, "%s", options->tls_cert != NULL ? options->tls_cert : "none");
+  snprintf(key, sizeof key, "%s", options->tls_key != NULL ? options->tls_key : "none");
+  enum uk_error error = outcome("start http", message, size);
+  if (error == UK_OK)
+    *out = (struct uk_http *)(void *)&fake_http;
+  return error;
+}
+
+enum uk_error uk_http_accept(struct uk_http *started, char *message, size_t size)
+{
+  CHECK((void *)started == &fake_http);
+  return outcome("accept", message, size);
+}
+
+const char *uk_http_address(const struct uk_http *started)
+{
+  CHECK((const void *)started == &fake_http);
+  return "host:81";
+}
+
+void uk_http_refuse(struct uk_http *started)
+{
+  CHECK((void *)started == &fake_http);
+  note("refuse\n");
+}
+
+void uk_http_stop(struct uk_http *started)
+{
+  CHECK((void *)started == &fake_http);
+  note("stop http\n");
+}
+
+bool uk_http_refusals_are_json(void)
+{
+  return json;
+}
+
+/* The engines. */
+
+static void drain(struct uk_engine *engine)
+{
+  (void)engine;
+  note("drain\n");
+}
+
+static void close_engine(struct uk_engine *engine)
+{
+  (void)engine;
+  note("close engine\n");
+}
+
+static const struct uk_engine_methods methods = {
+  .name = "played", .drain = drain, .close = close_engine};
+static struct uk_engine fake_engine = {&methods};
+
+static struct uk_log_engine_options log_options;
+static struct uk_kafka_options kafka;
+
+enum uk_error uk_log_engine_open(struct uk_engine **engine,
+                                 const struct uk_log_engine_options *options, char *message,
+                                 size_t size)
+{
+  log_options = *options;
+  enum uk_error error = outcome("open log", message, size);
+  if (error == UK_OK)
+    *engine = &fake_engine;
+  return error;
+}
+
+enum uk_error uk_kafka_engine_open(struct uk_engine **engine,
+                                   const struct uk_kafka_options *options, char *message,
+                                   size_t size)
+{
+  kafka = *options;
+  enum uk_error error = outcome("open kafka", message, size);
+  if (error == UK_OK)
+    *engine = &fake_engine;
+  return error;
+}
+
+/* The system. */
+
+static long processors = 1;
+
+long sysconf(int name)
+{
+  union {
+    void *symbol;
+    long (*ask)(int);
+  } system = {.symbol = dlsym(RTLD_NEXT, "sysconf")};
+  return name == _SC_NPROCESSORS_ONLN ? processors : system.ask(name);
+}
+
+/* The server. */
+
+static char message[400];
+static struct uk_server *server;
+
+/* Every option is different from its default and from every other. */
+static struct uk_server_options unusual(void)
+{
+  return (struct uk_server_options){.listen = "there:7",
+                                    .username = "u",
+                                    .password = "p",
+                                    .data = "data-folder",
+                                    .prefetch_bytes = 2000,
+                                    .prefetch_budget = 3000,
+                                    .map_bytes = 4000000,
+                                    .partitions = 5,
+                                    .auto_create_topics = true,
+                                    .no_sync = true,
+                                    .threads = 6,
+                                    .max_connections = 7,
+                                    .max_header_bytes = 8000,
+                                    .max_body_bytes = 9000,
+                                    .max_message_bytes = 1000};
+}
+
+static enum uk_error start(const struct uk_server_options *options)
+{
+  events[0] = '\0';
+  server = NULL;
+  enum uk_error error = uk_server_start(&server, options, message, sizeof message);
+  CHECK_EQ_INT(server != NULL, error == UK_OK);
+  return error;
+}
+
+static const char *put(const char *name, const char *text)
+{
+  static char paths[4][512];
+  static int next;
+  char *path = paths[next++ % 4];
+  snprintf(path, sizeof paths[0], "%s/%s", rig_directory(), name);
+  FILE *file = fopen(path, "w");
+  fputs(text, file);
+  fclose(file);
+  return path;
+}
+
+/* The URL is allocated inside the C library, where it is not counted, and freed here. */
+enum { URL = 1 };
+
+static void the_log_gets_its_options(void)
+{
+  static const char *const origin = "https://a";
+  struct uk_server_options options = unusual();
+  options.cors_origins = &origin;
+  options.cors_origin_count = 1;
+  long before = fault_live();
+  REQUIRE(start(&options) == UK_OK);
+  CHECK_EQ_STR(events, "start http\nopen log\naccept\n");
+  CHECK_EQ_STR(log_options.directory, "data-folder");
+  CHECK_EQ_INT(log_options.map_bytes, 4000000);
+  CHECK_EQ_INT(log_options.partitions, 5);
+  CHECK(log_options.auto_create && log_options.no_sync);
+  CHECK_EQ_STR(http.listen, "there:7");
+  CHECK(http.server == server);
+  CHECK_EQ_INT(http.threads, 6);
+  CHECK_EQ_INT(http.max_connections, 7);
+  CHECK_EQ_INT(http.max_header_bytes, 8000);
+  CHECK_EQ_INT(http.max_body_bytes, 9000);
+  CHECK_EQ_STR(cert, "none");
+  CHECK_EQ_INT(server->max_message_bytes, 1000);
+  CHECK(server->engine == &fake_engine);
+  CHECK_EQ_STR(uk_cors_admit(server->cors, uk_slice_text("https://a")), "https://a");
+  CHECK(uk_cors_admit(server->cors, uk_slice_text("https://b")) == NULL);
+  const struct uk_credential *found =
+    uk_credentials_find(server->credentials, uk_slice_text("u"), uk_slice_text("p"));
+  CHECK(found != NULL && uk_credential_holds(found, UK_PERMIT_FULL) &&
+        uk_credential_admits(found, uk_slice_text("any")));
+  CHECK_EQ_STR(uk_server_url(server), "http://host:81");
+  events[0] = '\0';
+  uk_server_stop(server);
+  CHECK_EQ_STR(events, "refuse\ndrain\nstop http\nclose engine\n");
+  CHECK_EQ_INT(fault_live(), before - URL);
+  options.auto_create_topics = options.no_sync = false;
+  REQUIRE(start(&options) == UK_OK);
+  CHECK(!log_options.auto_create && !log_options.no_sync);
+  uk_server_stop(server);
+}
+
+static void a_cluster_gets_its_options(void)
+{
+  static const struct uk_kafka_property properties[2] = {{.name = "a"}, {.name = "b"}};
+  struct uk_server_options options = unusual();
+  options.brokers = "one:1,two:2";
+  options.properties = properties;
+  options.property_count = 2;
+  options.data = NULL;
+  for (int i = 0; i < 2; i++) {
+    options.auto_create_topics = i == 1;
+    REQUIRE(start(&options) == UK_OK);
+    CHECK_EQ_STR(events, "start http\nopen kafka\naccept\n");
+    CHECK_EQ_STR(kafka.brokers, "one:1,two:2");
+    CHECK(kafka.properties == properties);
+    CHECK_EQ_INT(kafka.property_count, 2);
+    CHECK_EQ_INT(kafka.prefetch_bytes, 2000);
+    CHECK_EQ_INT(kafka.prefetch_budget, 3000);
+    CHECK_EQ_INT(kafka.max_message_bytes, 1000);
+    CHECK_EQ_INT(kafka.partitions, 5);
+    CHECK_EQ_INT(kafka.auto_create_topics, i == 1);
+    uk_server_stop(server);
+  }
+}
+
+/* At most 8, and one where the system does not know. */
+static void has_a_thread_for_each_processor(void)
+{
+  static const struct {
+    long processors;
+    unsigned threads;
+  } rows[] = {{-1, 1}, {0, 1}, {1, 1}, {2, 2}, {8, 8}, {9, 8}, {128, 8}};
+  struct uk_server_options options = unusual();
+  options.threads = 0;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    processors = rows[i].processors;
+    REQUIRE(start(&options) == UK_OK);
+    CHECK_EQ_INT(http.threads, rows[i].threads);
+    uk_server_stop(server);
+  }
+  processors = 1;
+}
+
+static void passes_on_tls_files(void)
+{
+  struct uk_server_options options = unusual();
+  options.tls_cert = put("cert", "the cert");
+  options.tls_key = put("key", "the key");
+  long before = fault_live();
+  REQUIRE(start(&options) == UK_OK);
+  CHECK_EQ_STR(cert, "the cert");
+  CHECK_EQ_STR(key, "the key");
+  CHECK_EQ_STR(uk_server_url(server), "https://host:81");
+  uk_server_stop(server);
+  CHECK_EQ_INT(fault_live(), before - URL);
+}
+
+/* A file that cannot be used leaves nothing behind, and the message names it. */
+static void refuses_unusable_tls_files(void)
+{
+  struct uk_server_options options = unusual();
+  const char *good = put("good", "text"), *empty = put("empty", "");
+  const struct {
+    const char *cert, *key, *path, *why;
+  } rows[] = {
+    {empty, good, empty, "tls_cert: %s: empty"},
+    {good, empty, empty, "tls_key: %s: empty"},
+    {rig_directory(), good, rig_directory(), "tls_cert: %s: Is a directory"},
+    {good, "/proc/nowhere", "/proc/nowhere", "tls_key: %s: No such file or directory"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char expected[600];
+    long before = fault_live();
+    options.tls_cert = rows[i].cert;
+    options.tls_key = rows[i].key;
+    CHECK_EQ_INT(start(&options), UK_E_BAD_REQUEST);
+    snprintf(expected, sizeof expected, rows[i].why, rows[i].path);
+    CHECK_EQ_STR(message, expected);
+    CHECK_EQ_STR(events, "");
+    CHECK_EQ_INT(fault_live(), before);
+  }
+}
+
+/* What was started is stopped, and what was not is not. */
+static void stops_what_it_started(void)
+{
+  static const struct {
+    const char *failing, *reason, *message, *events;
+    int url;
+  } rows[] = {
+    {"start http", "listen: no", "listen: no", "start http\n", 0},
+    {"open log", "no disk", "data: no disk", "start http\nopen log\nrefuse\nstop http\n", URL},
+    {"open log", "", "the server cannot serve this now",
+     "start http\nopen log\nrefuse\nstop http\n", URL},
+    {"accept", "threads: no", "threads: no",
+     "start http\nopen log\naccept\nrefuse\ndrain\nstop http\nclose engine\n", URL},
+  };
+  struct uk_server_options options = unusual();
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    long before = fault_live();
+    failing = rows[i].failing;
+    reason = rows[i].reason;
+    CHECK_EQ_INT(start(&options), UK_E_UNAVAILABLE);
+    CHECK_EQ_STR(message, rows[i].message);
+    CHECK_EQ_STR(events, rows[i].events);
+    CHECK_EQ_INT(fault_live(), before - rows[i].url);
+  }
+  options.brokers = "b:1";
+  failing = "open kafka";
+  reason = "brokers: no";
+  CHECK_EQ_INT(start(&options), UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(message, "brokers: no");
+  failing = NULL;
+}
+
+static void survives_every_failing_allocation(void)
+{
+  struct uk_server_options options = unusual();
+  options.tls_cert = put("cert", "the cert");
+  options.tls_key = put("key", "the key");
+  bool hit = true;
+  for (long n = 1; hit; n++) {
+    long before = fault_live();
+    fault_at(n);
+    enum uk_error error = start(&options);
+    hit = fault_hit();
+    fault_off();
+    CHECK_EQ_INT(error == UK_OK, !hit);
+    if (hit)
+      CHECK(message[0] != '\0');
+    else
+      uk_server_stop(server);
+    long url = strstr(events, "start http\n") != NULL ? URL : 0;
+    CHECK_EQ_INT(fault_live(), before - url);
+  }
+}
+
+static void says_who_writes_refusals(void)
+{
+  for (int i = 0; i < 2; i++) {
+    json = i == 1;
+    CHECK_EQ_INT(uk_server_refusals_are_json(), json);
+  }
+}
+
+int main(void)
+{
+  CHECK_RUN(the_log_gets_its_options);
+  CHECK_RUN(a_cluster_gets_its_options);
+  CHECK_RUN(has_a_thread_for_each_processor);
+  CHECK_RUN(passes_on_tls_files);
+  CHECK_RUN(refuses_unusable_tls_files);
+  CHECK_RUN(stops_what_it_started);
+  CHECK_RUN(survives_every_failing_allocation);
+  CHECK_RUN(says_who_writes_refusals);
+  rig_remove();
+  return check_end();
+}
