@@ -439,6 +439,74 @@ static enum uk_log_status next_id(struct uk_log_store *store, uint64_t *id)
   return status;
 }
 
+/* Whatever is left of a topic, in whichever table, is found and removed. */
+static void each_table_is_searched_for_rows(void)
+{
+  struct uk_log_store *store = open_store();
+  struct uk_log_topic *topics[3];
+  uint64_t id;
+  REQUIRE(store != NULL && uk_log_store_begin(store) == UK_LOG_OK);
+  for (uint64_t i = 0; i < 3; i++) {
+    REQUIRE((topics[i] = uk_log_topic_new(uk_slice_text("t"), 1)) != NULL);
+    topics[i]->id = 3 + i;
+  }
+  CHECK_EQ_INT(uk_log_store_put_batch(store, topics[0]->partitions, 0, uk_slice_text("b")),
+               UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_store_put_time(store, topics[1]->partitions, 0, 0), UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_store_put_committed(store, topics[2]->partitions, uk_slice_text("g"), 0),
+               UK_LOG_OK);
+  REQUIRE(uk_log_store_commit(store) == UK_LOG_OK);
+  for (uint64_t from = 0; from < 3; from++) {
+    unsigned budget = 2;
+    for (uint64_t want = 3 + from; want < 6; want++) {
+      id = want == 3 + from ? 0 : want;
+      CHECK_EQ_INT(next_id(store, &id), UK_LOG_OK);
+      CHECK_EQ_INT(id, want);
+    }
+    REQUIRE(uk_log_store_begin(store) == UK_LOG_OK);
+    CHECK_EQ_INT(uk_log_store_purge(store, 3 + from, &budget), UK_LOG_OK);
+    CHECK_EQ_INT(budget, 1);
+    REQUIRE(uk_log_store_commit(store) == UK_LOG_OK);
+    free(topics[from]);
+  }
+  id = 0;
+  CHECK_EQ_INT(next_id(store, &id), UK_LOG_NOTHING);
+  uk_log_store_close(store);
+  rig_remove();
+}
+
+/* A batch that cannot be where it says it is stays: its position may be any number. */
+static void an_impossible_position_removes_nothing(void)
+{
+  static const struct {
+    int64_t beyond; /* the end of the partition, in bytes, minus that of the batch */
+    int64_t first;
+  } rows[] = {{0, 1}, {-1, 0}, {-1000000, 0}, {INT64_MIN, 0}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct uk_log_builder builder;
+    struct uk_record record = rig_record("t", 0, "v");
+    unsigned left;
+    struct uk_log_store *store = open_store();
+    topic = uk_log_topic_new(uk_slice_text("t"), 1);
+    REQUIRE(store != NULL && topic != NULL);
+    struct uk_log_partition *partition = &topic->partitions[0];
+    topic->id = 7;
+    uk_log_builder_init(&builder);
+    CHECK_EQ_INT(uk_log_builder_add(&builder, &record, 50), UK_OK);
+    partition->position = uk_log_builder_seal(&builder, 0).length;
+    partition->end = 1;
+    struct uk_slice batch = uk_log_builder_seal(&builder, (uint64_t)0 - (uint64_t)rows[i].beyond);
+    REQUIRE(uk_log_store_begin(store) == UK_LOG_OK);
+    CHECK_EQ_INT(uk_log_store_put_batch(store, partition, 0, batch), UK_LOG_OK);
+    REQUIRE(uk_log_store_commit(store) == UK_LOG_OK);
+    uk_log_builder_free(&builder);
+    CHECK_EQ_INT(trim(store, INT64_MIN, 0, 9, &left), rows[i].first);
+    free(topic);
+    uk_log_store_close(store);
+    rig_remove();
+  }
+}
+
 /* A topic with nothing but committed offsets is purged, too. */
 static void purges_in_steps(void)
 {
@@ -571,6 +639,8 @@ int main(void)
   CHECK_RUN(trims_in_steps);
   CHECK_RUN(a_partition_is_searched_alone);
   CHECK_RUN(rows_of_a_wrong_size_are_damage);
+  CHECK_RUN(each_table_is_searched_for_rows);
+  CHECK_RUN(an_impossible_position_removes_nothing);
   CHECK_RUN(purges_in_steps);
   CHECK_RUN(everything_fails_after_a_failed_reopen);
   CHECK_RUN(impossible_rows_are_refused);
