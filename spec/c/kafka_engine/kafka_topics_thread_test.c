@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/thread.h"
 #include "fault.h"
+#include "server/watch/error_log.h"
 
 enum { NOW = 1000000, CHECK_EVERY = 2000, FULL_EVERY = 30000, MOST = 16 };
 
@@ -43,6 +44,7 @@ static struct {
   void *opaque;
   int live; /* topics, queues, metadata */
   bool has_no_threads;
+  char alarms[300]; /* under the mutex */
 } fake;
 
 static pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
@@ -86,6 +88,40 @@ void uk_condition_wait(pthread_cond_t *condition, pthread_mutex_t *of, int64_t u
   atomic_fetch_add(&fake.sleeps, 1);
   pthread_mutex_unlock(&mutex);
   pthread_cond_wait(condition, of);
+}
+
+/* Fakes: the alarm. */
+
+__attribute__((format(printf, 1, 0))) static void note_alarm(const char *format, va_list arguments)
+{
+  pthread_mutex_lock(&mutex);
+  size_t length = strlen(fake.alarms);
+  vsnprintf(fake.alarms + length, sizeof fake.alarms - length, format, arguments);
+  length = strlen(fake.alarms);
+  snprintf(fake.alarms + length, sizeof fake.alarms - length, "; ");
+  pthread_mutex_unlock(&mutex);
+}
+
+bool uk_alarm_raise(struct uk_alarm *alarm, const char *format, ...)
+{
+  va_list arguments;
+  va_start(arguments, format);
+  bool logs = !atomic_exchange(&alarm->raised, true);
+  if (logs)
+    note_alarm(format, arguments);
+  va_end(arguments);
+  return logs;
+}
+
+bool uk_alarm_clear(struct uk_alarm *alarm, const char *format, ...)
+{
+  va_list arguments;
+  va_start(arguments, format);
+  bool logs = atomic_exchange(&alarm->raised, false);
+  if (logs)
+    note_alarm(format, arguments);
+  va_end(arguments);
+  return logs;
 }
 
 /* Fakes: librdkafka. */
@@ -425,9 +461,11 @@ static void a_silent_broker_is_asked_three_times(void)
   ask_alone("t", 60000, RD_KAFKA_RESP_ERR_NO_ERROR, 3);
   CHECK_LOG("t 2000; t 2000; t 2000; ");
   check_health(UK_OK, UK_OK, "");
+  CHECK_EQ_STR(fake.alarms, "");
   script(silence, 3);
   ask_alone("t", 60000, RD_KAFKA_RESP_ERR__TIMED_OUT, 0);
   CHECK_LOG("t 2000; t 2000; t 2000; ");
+  CHECK_EQ_STR(fake.alarms, "the Kafka cluster does not answer: Local: Timed out; ");
   check_health(UK_E_UNAVAILABLE, UK_E_UNAVAILABLE,
                "the Kafka cluster does not answer: Local: Timed out");
   CHECK_EQ_INT(known("t"), 3);
@@ -482,6 +520,8 @@ static void a_cluster_that_cannot_be_reached_is_away(void)
   run_at(sleeps_until());
   CHECK_LOG("* 2000; ");
   ask_alone("t", 60000, RD_KAFKA_RESP_ERR_NO_ERROR, 3);
+  CHECK_EQ_STR(fake.alarms, "the Kafka cluster does not answer: Local: Broker transport failure; "
+                            "the Kafka cluster answers again; ");
 }
 
 /* Silence after that is absence at once. */

@@ -1,0 +1,143 @@
+/* for: kafka_handle.c
+ *
+ * Handles that read without a group: how they are configured, how they are nudged, and what their
+ * group calls them. The test fakes what librdkafka does with a handle. */
+#include "server/kafka_engine/rd/kafka_handle.h"
+
+#include "check.h"
+
+static struct {
+  bool refuses;
+  char wait[24], least[24], reset[24];
+  int background; /* calls */
+  char username[32], password[32];
+  const char *member; /* the handle's */
+  int freed;
+} fake;
+
+rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text, size_t size)
+{
+  size_t length = sizeof fake.wait;
+  CHECK_EQ_INT(type, RD_KAFKA_CONSUMER);
+  if (fake.refuses) {
+    snprintf(text, size, "refused");
+    return NULL;
+  }
+  CHECK_EQ_INT(rd_kafka_conf_get(conf, "fetch.wait.max.ms", fake.wait, &length), 0);
+  length = sizeof fake.least;
+  CHECK_EQ_INT(rd_kafka_conf_get(conf, "fetch.min.bytes", fake.least, &length), 0);
+  length = sizeof fake.reset;
+  CHECK_EQ_INT(rd_kafka_conf_get(conf, "auto.offset.reset", fake.reset, &length), 0);
+  rd_kafka_conf_destroy(conf);
+  return (rd_kafka_t *)&fake;
+}
+
+rd_kafka_error_t *rd_kafka_sasl_background_callbacks_enable(rd_kafka_t *handle)
+{
+  CHECK(handle == (rd_kafka_t *)&fake);
+  fake.background++;
+  return NULL;
+}
+
+rd_kafka_error_t *rd_kafka_sasl_set_credentials(rd_kafka_t *handle, const char *username,
+                                                const char *password)
+{
+  CHECK(handle == (rd_kafka_t *)&fake);
+  snprintf(fake.username, sizeof fake.username, "%s", username);
+  snprintf(fake.password, sizeof fake.password, "%s", password);
+  return NULL;
+}
+
+char *rd_kafka_memberid(const rd_kafka_t *handle)
+{
+  CHECK(handle == (const rd_kafka_t *)&fake);
+  return (char *)(uintptr_t)fake.member;
+}
+
+void rd_kafka_mem_free(rd_kafka_t *handle, void *memory)
+{
+  CHECK(handle == (rd_kafka_t *)&fake && memory == fake.member);
+  fake.freed++;
+}
+
+static struct uk_kafka_settings *make(const struct uk_kafka_property *properties, size_t count)
+{
+  const struct uk_kafka_options options = {.brokers = "127.0.0.1:1",
+                                           .properties = properties,
+                                           .property_count = count,
+                                           .prefetch_bytes = 1 << 20,
+                                           .max_message_bytes = 1 << 20};
+  struct uk_kafka_settings *settings = NULL;
+  char message[UK_MESSAGE_SIZE] = "";
+  CHECK_EQ_INT(uk_kafka_settings_new(&settings, &options, message, sizeof message), UK_OK);
+  return settings;
+}
+
+/* The user's waits do not count: a fetch has its own. */
+static void a_handle_waits_as_long_as_it_is_told(void)
+{
+  static const struct uk_kafka_property properties[] = {{"fetch.wait.max.ms", "700", false},
+                                                        {"fetch.min.bytes", "999", false}};
+  struct uk_kafka_settings *settings = make(properties, 2);
+  char text[UK_MESSAGE_SIZE] = "";
+  memset(&fake, 0, sizeof fake);
+  CHECK(uk_kafka_handle_new(settings, 5, text, sizeof text) == (rd_kafka_t *)&fake);
+  CHECK_EQ_STR(fake.wait, "5");
+  CHECK_EQ_STR(fake.least, "1");
+  CHECK_EQ_STR(fake.reset, "error");
+  CHECK_EQ_INT(fake.background, 1);
+  CHECK(uk_kafka_handle_new(settings, 100, text, sizeof text) != NULL);
+  CHECK_EQ_STR(fake.wait, "100");
+  fake.refuses = true;
+  CHECK(uk_kafka_handle_new(settings, 5, text, sizeof text) == NULL);
+  CHECK_EQ_STR(text, "refused");
+  CHECK_EQ_INT(fake.background, 2);
+  /* A wait that librdkafka does not accept. */
+  CHECK(uk_kafka_handle_new(settings, -1, text, sizeof text) == NULL);
+  CHECK_EQ_STR(text, "out of memory while connecting to the Kafka cluster");
+  uk_kafka_settings_free(settings);
+}
+
+static void a_nudge_sets_the_credentials_that_are_set(void)
+{
+  static const struct {
+    struct uk_kafka_property properties[2];
+    size_t count;
+    const char *username, *password;
+  } rows[] = {
+    {{{"sasl.username", "u", false}, {"sasl.password", "p", false}}, 2, "u", "p"},
+    {{{"sasl.username", "u", false}}, 1, "u", ""},
+    {{{"sasl.password", "p", false}}, 1, "", "p"},
+    {{{NULL, NULL, false}}, 0, "", ""},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct uk_kafka_settings *settings = make(rows[i].properties, rows[i].count);
+    memset(&fake, 'x', sizeof fake);
+    uk_kafka_nudge((rd_kafka_t *)&fake, settings);
+    CHECK_EQ_STR(fake.username, rows[i].username);
+    CHECK_EQ_STR(fake.password, rows[i].password);
+    uk_kafka_settings_free(settings);
+  }
+}
+
+static void a_member_has_its_name(void)
+{
+  char id[8] = "old";
+  memset(&fake, 0, sizeof fake);
+  CHECK_EQ_STR(uk_kafka_member_id((rd_kafka_t *)&fake, id, sizeof id), "");
+  CHECK_EQ_INT(fake.freed, 0);
+  fake.member = "i-42";
+  CHECK(uk_kafka_member_id((rd_kafka_t *)&fake, id, sizeof id) == id);
+  CHECK_EQ_STR(id, "i-42");
+  CHECK_EQ_INT(fake.freed, 1);
+  fake.member = "longer-than-that";
+  CHECK_EQ_STR(uk_kafka_member_id((rd_kafka_t *)&fake, id, sizeof id), "longer-");
+}
+
+int main(void)
+{
+  CHECK_RUN(a_handle_waits_as_long_as_it_is_told);
+  CHECK_RUN(a_nudge_sets_the_credentials_that_are_set);
+  CHECK_RUN(a_member_has_its_name);
+  return check_end();
+}
