@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <lmdb.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "log_rig.h"
+#include "server/log_engine/log_batch.h"
 #include "server/log_engine/log_engine.h"
+#include "server/log_engine/log_store.h"
 
 /* The n-th call that the thread makes fails. */
 static struct {
@@ -425,6 +428,84 @@ static void a_failed_write_changes_nothing(void)
   }
 }
 
+/* Removing, with the store alone: rows go, or the transaction fails. */
+
+static struct uk_log_store *store;
+static struct uk_log_topic *topic;
+
+static bool open_store(void)
+{
+  char message[UK_MESSAGE_SIZE];
+  struct uk_log_builder builder;
+  struct uk_record record = rig_record("t", 0, "v");
+  topic = uk_log_topic_new(uk_slice_text("t"), 1);
+  if (!CHECK(topic != NULL) ||
+      !CHECK_EQ_INT(
+        uk_log_store_open(&store, rig_directory(), RIG_MAP_BYTES, true, message, sizeof message),
+        UK_OK) ||
+      !CHECK_EQ_INT(uk_log_store_begin(store), UK_LOG_OK))
+    return false;
+  topic->id = 7;
+  uk_log_builder_init(&builder);
+  CHECK_EQ_INT(uk_log_builder_add(&builder, &record, 50), UK_OK);
+  for (int i = 0; i < 3; i++) {
+    struct uk_log_partition *partition = &topic->partitions[0];
+    struct uk_slice batch = uk_log_builder_seal(&builder, partition->position);
+    CHECK_EQ_INT(uk_log_store_put_batch(store, partition, i, batch), UK_LOG_OK);
+    CHECK_EQ_INT(uk_log_store_put_time(store, partition, 50 + i, i), UK_LOG_OK);
+    partition->position += batch.length;
+    partition->end++;
+  }
+  uk_log_builder_free(&builder);
+  return CHECK_EQ_INT(uk_log_store_commit(store), UK_LOG_OK);
+}
+
+static void close_store(void)
+{
+  free(topic);
+  uk_log_store_close(store);
+  close_log(NULL);
+  rig_remove();
+}
+
+static enum uk_log_status trim_all(void)
+{
+  unsigned budget = 100;
+  int64_t first = -1;
+  enum uk_log_status status =
+    uk_log_store_trim(store, &topic->partitions[0], INT64_MAX, -1, &budget, &first);
+  if (status == UK_LOG_OK)
+    CHECK_EQ_INT(first, 3);
+  return status;
+}
+
+static enum uk_log_status purge_all(void)
+{
+  unsigned budget = 100;
+  enum uk_log_status status = uk_log_store_purge(store, 7, &budget);
+  if (status == UK_LOG_OK)
+    CHECK_EQ_INT(budget, 94);
+  return status;
+}
+
+static void a_failed_removal_is_no_success(void)
+{
+  static enum uk_log_status (*const removals[])(void) = {trim_all, purge_all};
+  for (size_t i = 0; i < sizeof removals / sizeof *removals; i++) {
+    bool hit = true;
+    for (long n = 1; hit; n++) {
+      REQUIRE(open_store());
+      REQUIRE(uk_log_store_begin(store) == UK_LOG_OK);
+      fail_at(n, EIO, this_thread());
+      enum uk_log_status status = removals[i]();
+      hit = fault_ended();
+      CHECK_EQ_INT(status, hit ? UK_LOG_FAILED : UK_LOG_OK);
+      uk_log_store_abort(store);
+      close_store();
+    }
+  }
+}
+
 /* A full log still commits, in its reserve. When that fails, the log has failed: it is not merely
  * full, and it works again afterwards. */
 
@@ -508,6 +589,7 @@ int main(void)
   CHECK_RUN(an_engine_passes_failures_on);
   CHECK_RUN(a_failed_open_opens_nothing);
   CHECK_RUN(a_failed_creation_can_be_repeated);
+  CHECK_RUN(a_failed_removal_is_no_success);
   CHECK_RUN(a_reserve_that_fails_is_no_full_log);
   CHECK_RUN(a_failed_write_changes_nothing);
   return check_end();
