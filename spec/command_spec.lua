@@ -351,9 +351,46 @@ describe("upstash-kafka", function()
       local topic = server:topic(1, 0)
       local status, _, err = run({ "produce", topic, "--batch", "2" }, { input = "1\n2\n3\n\255\n5\n" })
       assert.equal(1, status)
-      assert.is_truthy(err:find "^upstash%-kafka: lines 3 to 4 were not produced: .*; the 2 lines before them were\n$",
-        err)
+      assert.equal("upstash-kafka: line 4: value is not valid UTF-8 (--binary sends any bytes); "
+        .. "lines 1 to 2 were produced\n", err)
       assert.same({ "1", "2" }, all_values(topic))
+    end)
+
+    it("D5: sends any bytes with --binary", function()
+      local topic = server:topic(1, 0)
+      assert.equal(0, (run({ "produce", topic, "--binary" }, { input = "\255\254\n" })))
+      local reader = kafka.new { url = server.url, username = server.username, password = server.password,
+        binary = true }
+      local messages = assert(reader:fetch(topic, 0, 0))
+      reader:close()
+      assert.equal("\255\254", messages[1].value)
+    end)
+
+    it("D4: sends a line although the input has not ended", function()
+      local topic, place = server:topic(1, 0), folder.make()
+      local line = ("{ echo a; until [ -e %s/go ]; do sleep 0.02; done; echo b; } | %s produce %s"):format(place,
+        shell.command, topic)
+      local process = shell.start("sh -c " .. shell.quote(line), { environment = server:environment() })
+      shell.eventually(60, function() return #all_values(topic) == 1 end)
+      folder.write(place .. "/go", "")
+      assert.equal(0, process:wait())
+      process:remove()
+      folder.remove(place)
+      assert.same({ "a", "b" }, all_values(topic))
+    end)
+
+    it("D12: copies a topic with --format json", function()
+      local from, to = server:topic(1, 0), server:topic(1, 0)
+      assert(client:produce(from, "one", { key = "k", headers = { a = "1" }, timestamp = 1700000000123 }))
+      assert(client:produce(from, kafka.null))
+      local line = ("%s fetch %s --partition 0 --offset earliest --format json | %s produce %s --format json"):format(
+        shell.command, from, shell.command, to)
+      assert.equal(0, (shell.run(line, { environment = server:environment() })))
+      local messages = assert(client:fetch(to, 0, 0))
+      assert.equal(2, #messages)
+      assert.same({ "one", "k", 1700000000123, { { key = "a", value = "1" } } },
+        { messages[1].value, messages[1].key, messages[1].timestamp, messages[1].headers })
+      assert.is_nil(messages[2].value)
     end)
   end)
 

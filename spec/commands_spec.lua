@@ -47,14 +47,15 @@ local function sink(broken)
 end
 
 -- Runs a command line. Options: `answers`, { method = list of answers, each a value or a function
--- of the arguments }; `environment`; `lines` of standard input; `broken`, as above, for standard
+-- of the arguments }; `environment`; `lines` of standard input, or `reads`, what each read of it
+-- returns: a text, or a number of milliseconds that pass without one; `broken`, as above, for standard
 -- output; `watched`: standard error is a terminal, and each look at the wall clock finds it two
 -- seconds later. Returns what the command did.
 local function run(words, options)
   options = options or {}
   local did = { calls = {}, out = sink(options.broken), err = sink() }
   local environment = options.environment or { UPSTASH_KAFKA_REST_URL = URL }
-  local saved = { stdout = io.stdout, stderr = io.stderr, read = io.read, getenv = os.getenv, time = os.time,
+  local saved = { stdout = io.stdout, stderr = io.stderr, read_input = core.read_input, getenv = os.getenv, time = os.time,
     execute = os.execute, now = core.now }
   local methods, at = {}, 0
   for name, list in pairs(options.answers or {}) do
@@ -72,12 +73,19 @@ local function run(words, options)
   end
   rawset(io, "stdout", did.out)
   rawset(io, "stderr", did.err)
-  rawset(io, "read", function()
+  local clock = 0
+  local text = table.concat(options.lines or {}, "\n")
+  local reads = options.reads or { #(options.lines or {}) > 0 and text .. "\n" }
+  did.waits = {}
+  function core.read_input(milliseconds)
     at = at + 1
-    return options.lines and options.lines[at]
-  end)
+    did.waits[at] = milliseconds
+    if type(reads[at]) ~= "number" then return reads[at] or nil end
+    clock = clock + reads[at]
+    return ""
+  end
   rawset(os, "getenv", function(name) return environment[name] end)
-  function core.now() return 0 end
+  function core.now() return clock end
   if options.watched then
     local now = 0
     rawset(os, "time", function()
@@ -96,7 +104,7 @@ local function run(words, options)
   for name in pairs(options.answers or {}) do core.methods[name] = methods[name] end
   rawset(io, "stdout", saved.stdout)
   rawset(io, "stderr", saved.stderr)
-  rawset(io, "read", saved.read)
+  core.read_input = saved.read_input
   rawset(os, "getenv", saved.getenv)
   assert.is_true(fine, status)
   did.status, did.out_text, did.err_text = status, did.out.text, did.err.text
@@ -210,6 +218,27 @@ describe("the command", function()
       assert.equal(0, did.status, did.err_text)
       assert.same({ url = "http://127.0.0.1:2", username = "u", password = "p", ca_file = "none" }, given)
     end
+  end)
+
+  it("D5: names the option or the variable that is wrong", function()
+    local SCHEME = "http:// or https:// and a host expected"
+    for _, row in ipairs {
+      { { "--url", "localhost:18090" }, {}, "--url: " .. SCHEME .. "; did you mean http://localhost:18090?" },
+      { {}, { UPSTASH_KAFKA_REST_URL = "localhost:18090" },
+        "$UPSTASH_KAFKA_REST_URL: " .. SCHEME .. "; did you mean http://localhost:18090?" },
+      { { "--url", "ftp://x" }, {}, "--url: " .. SCHEME },
+      { { "--url", URL, "--username", "a:b", "--password", "p" }, {}, "--username: must not contain ':'" },
+    } do
+      local words = { "topics" }
+      for _, word in ipairs(row[1]) do words[#words + 1] = word end
+      local did = run(words, { environment = row[2] })
+      assert.same({ 2, "upstash-kafka: " .. row[3] .. "\n" }, { did.status, did.err_text })
+    end
+  end)
+
+  it("D5: says what is wrong with an argument in the words of the command", function()
+    local did = run { "produce", "", "x" }
+    assert.same({ 2, "upstash-kafka: topic: non-empty string expected\n" }, { did.status, did.err_text })
   end)
 
   it("fails after a failed write, even if later ones succeed", function()
@@ -343,6 +372,110 @@ describe("produce", function()
     assert.same({ "produce_many t {" .. one:format "x" .. "," .. one:format "" .. "}" }, did.calls)
   end)
 
+  local function values_of(messages)
+    local values = {}
+    for index, each in ipairs(messages) do values[index] = each.value end
+    return table.concat(values, ",")
+  end
+
+  -- Returns the batches, as texts, that are sent when the input arrives so.
+  local function batches(reads)
+    local list, answers = {}, {}
+    for number = 1, #reads do
+      answers[number] = function(_, messages)
+        list[#list + 1] = values_of(messages)
+        return {}
+      end
+    end
+    local did = run({ "produce", "t" }, { reads = reads, answers = { produce_many = answers } })
+    assert.equal(0, did.status, did.err_text)
+    return list, did
+  end
+
+  it("D4: lets a line wait for others for 100 ms at most", function()
+    local list, did = batches { "a\n", 60, "b\n", 41, 5000, "c\n" }
+    assert.same({ "a,b", "c" }, list)
+    assert.same({ -1, 100, 40, 40, -1, -1, 100 }, did.waits)
+  end)
+
+  it("D3: reads nothing after the end of the input", function()
+    local list, did = batches { "a\nb" }
+    assert.same({ "a,b" }, list)
+    assert.same({ -1, 100 }, did.waits)
+    list, did = batches {}
+    assert.same({}, list)
+    assert.same({ -1 }, did.waits)
+  end)
+
+  it("puts lines together that arrive in pieces", function()
+    assert.same({ "abcd,,e" }, (batches { "a", "bc", "d\n\n", "e" }))
+    assert.same({ "" }, (batches { "\n" }))
+  end)
+
+  it("fails if standard input cannot be read", function()
+    local read_input = core.read_input
+    local reads = setmetatable({}, { __index = function()
+      function core.read_input() return nil, "standard input: Is a directory" end
+      return 1
+    end })
+    local did = run({ "produce", "t" }, { answers = { produce_many = {} }, reads = reads })
+    core.read_input = read_input
+    assert.same({ 1, "upstash-kafka: standard input: Is a directory\n" }, { did.status, did.err_text })
+  end)
+
+  it("D12: takes what consume and fetch print", function()
+    local function printed(...) return (format.formats.json(message(...)):gsub("\n$", "")) end
+    local lines = {
+      printed(5, { key = "k", headers = { { key = "a", value = "1" } } }),
+      printed(6, { timestamp = 1700000000123 }),
+      '{"topic":"t","value":null}',
+    }
+    local did = run({ "produce", "other", "--format", "json" }, { lines = lines, answers = { produce_many = { {} } } })
+    assert.equal(0, did.status, did.err_text)
+    assert.same({ "produce_many other {{headers={{key=a,value=1}},key=k,timestamp=1,value=v5},"
+      .. "{headers={},timestamp=1700000000123,value=v6},{value=" .. show(core.null) .. "}}" }, did.calls)
+    did = run({ "produce", "other", "--format", "json", "--key", "mine", "--header", "b=2", "--partition", "1" },
+      { lines = { lines[1] }, answers = { produce_many = { {} } } })
+    assert.same({ "produce_many other {{headers={{key=b,value=2}},key=mine,partition=1,timestamp=1,value=v5}}" },
+      did.calls)
+  end)
+
+  it("D12: names a line that is not what they print, after the lines before it", function()
+    for line, problem in pairs { ["x"] = "at byte 0: expected a value", ["5"] = "a JSON object expected",
+      ["{}"] = "value is missing", ['{"value":"v","ofset":1}'] = 'unknown field "ofset"' } do
+      local did = run({ "produce", "t", "--format", "json" },
+        { lines = { '{"value":"a"}', line, '{"value":"b"}' }, answers = { produce_many = { {} } } })
+      assert.equal(1, did.status)
+      assert.truthy(did.err_text:find("^upstash%-kafka: line 2: " .. problem), did.err_text)
+      assert.truthy(did.err_text:find("; line 1 was produced\n", 1, true), did.err_text)
+      assert.same({ "produce_many t {{value=a}}" }, did.calls)
+    end
+  end)
+
+  it("D5: names the line that is not UTF-8, and the way out", function()
+    local problem = fails "message 2: value is not valid UTF-8 (binary = true sends any bytes)"
+    local did = run({ "produce", "t", "--batch", "2" }, { lines = { "a", "b", "c", "d\255" },
+      answers = { produce_many = { {}, problem } } })
+    assert.same({ 1, "upstash-kafka: line 4: value is not valid UTF-8 (--binary sends any bytes); lines 1 to 2 were "
+      .. "produced\n" }, { did.status, did.err_text })
+    did = run({ "produce", "t", "d\255" }, { answers = { produce = {
+      fails "message 1: value is not valid UTF-8 (binary = true sends any bytes)" } } })
+    assert.same({ 1, "upstash-kafka: value is not valid UTF-8 (--binary sends any bytes)\n" },
+      { did.status, did.err_text })
+  end)
+
+  it("D5: --binary sends any bytes", function()
+    local kafka, given = require "upstash.kafka", nil
+    local new = kafka.new
+    function kafka.new(options)
+      given = options
+      return new(options)
+    end
+    run({ "produce", "t", "x", "--binary" }, { answers = { produce = { METADATA } } })
+    kafka.new = new
+    assert.is_true(given.binary)
+  end)
+
   it("says how many lines it produced", function()
     for count, text in pairs { [0] = "0 messages", "1 message", "2 messages", [1234] = "1,234 messages" } do
       local _, did = sizes(lines_of(count, 1))
@@ -355,7 +488,8 @@ describe("produce", function()
     local did = run({ "produce", "t", "--batch", "2" }, { lines = lines_of(5, 1),
       answers = { produce_many = { {}, {}, fails "too large" } } })
     assert.equal(1, did.status)
-    assert.truthy(did.err_text:find("^upstash%-kafka: lines 5 to 5 were not produced: too large; the 4 "), did.err_text)
+    assert.truthy(did.err_text:find "^upstash%-kafka: lines 5 to 5 were not produced: too large; lines 1 to 4 were ",
+      did.err_text)
     assert.equal(3, #did.calls)
   end)
 end)

@@ -3,6 +3,7 @@
 #include "binding/client.h"
 #include "binding/clock_lua.h"
 #include "binding/decode.h"
+#include "binding/input_lua.h"
 #include "binding/json_codec.h"
 #include "binding/perform.h"
 #include "binding/producer.h"
@@ -64,6 +65,7 @@ int luaopen_upstash_kafka_core(lua_State *L)
   lua_newtable(L);
   uk_lua_setfuncs(L, functions);
   uk_lua_setfuncs(L, uk_lua_clock_functions);
+  uk_lua_setfuncs(L, uk_lua_input_functions);
   uk_lua_call_memory_register(L);
   uk_lua_client_register(L);
   uk_lua_add_calls(L);

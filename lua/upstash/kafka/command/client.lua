@@ -20,22 +20,49 @@ function command_client.options(own)
   return all
 end
 
-local function has_url(given)
-  return given.url or (os.getenv "UPSTASH_KAFKA_REST_URL" or "") ~= ""
+-- The options of kafka.new that may come from elsewhere, and from where.
+local VARIABLES = {
+  url = "UPSTASH_KAFKA_REST_URL",
+  username = "UPSTASH_KAFKA_REST_USERNAME",
+  password = "UPSTASH_KAFKA_REST_PASSWORD",
+}
+
+-- The environment's credentials go only with its URL.
+local function from_environment(given, name)
+  local value = not given.url and VARIABLES[name] and os.getenv(VARIABLES[name])
+  return value ~= "" and value or nil
+end
+
+-- A URL without its scheme is the most likely mistake.
+local function suggestion(name, value)
+  if name ~= "url" or not value or value:find "://" then return "" end
+  return ("; did you mean http://%s?"):format(value)
+end
+
+-- Ends the command with what is wrong with the option, or with its variable.
+local function refuse(given, reason)
+  local name, problem = reason:match "^([%a_]+): (.*)$"
+  if not name then command_line.misuse("%s", reason) end
+  local variable = given[name] == nil and from_environment(given, name)
+  local source = variable and "$" .. VARIABLES[name] or "--" .. name:gsub("_", "-")
+  command_line.misuse("%s: %s%s", source, problem, suggestion(name, given[name] or variable))
 end
 
 --- Creates the client that the options and the environment describe.
 function command_client.client(given)
-  if not has_url(given) then
+  if not given.url and not from_environment(given, "url") then
     command_line.misuse "no server given: use --url or set UPSTASH_KAFKA_REST_URL"
   end
   local found, kafka = pcall(require, "upstash.kafka")
   if not found then
     command_line.fail("this command requires the client (luarocks install upstash-kafka): %s", kafka)
   end
-  return kafka.new {
+  local fine, client = pcall(kafka.new, {
     url = given.url, username = given.username, password = given.password, ca_file = given.ca_file,
-  }
+    binary = given.binary,
+  })
+  if not fine then refuse(given, command_line.reason(client)) end
+  return client
 end
 
 --- Returns the result of a call, or ends the command if the call failed.

@@ -9,7 +9,7 @@ local command = {}
 
 local MODULES = {
   serve = "upstash.kafka.command.serve",
-  produce = "upstash.kafka.command.messages",
+  produce = "upstash.kafka.command.produce",
   consume = "upstash.kafka.command.messages",
   fetch = "upstash.kafka.command.messages",
   topics = "upstash.kafka.command.topics",

@@ -24,6 +24,13 @@ function command_line.misuse(format, ...)
   error(setmetatable({ status_of_command = 2, text = format:format(...) }, Stop), 0)
 end
 
+--- Returns what a library says of an argument that it refuses, without the function's name and the
+-- place of the call, which say nothing to the user of a command.
+function command_line.reason(err)
+  local text = tostring(err):gsub("^[^\n]-:%d+: ", "")
+  return text:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or text
+end
+
 --- Returns the exit status and the message, one line, for an error of a command. A string comes
 -- from a library that refuses its arguments, so it is misuse. An interrupt has no message.
 function command_line.outcome(err)
@@ -31,7 +38,7 @@ function command_line.outcome(err)
   if type(err) == "table" then
     status = err.status_of_command or 1
   else
-    text = text:gsub("^[^\n]-:%d+: ", "")
+    text = command_line.reason(text)
     if text:find("interrupted!", 1, true) then return 130, nil end
   end
   return status, (text:gsub("%s*\n.*$", ""))

@@ -1,74 +1,15 @@
---- `upstash-kafka produce`, `consume` and `fetch`.
+--- `upstash-kafka consume` and `fetch`.
 
 local command_client = require "upstash.kafka.command.client"
 local command_line = require "upstash.kafka.command.line"
 local format = require "upstash.kafka.command.format"
 
-local BATCH_LINES = 1000
-local BATCH_LINES_MAX = 10000
-local BATCH_BYTES = 1024 * 1024 -- of lines in one request; the last line may exceed it
 local SESSION_TIMEOUT = 10000   -- milliseconds that a killed command keeps its partitions
 
 local FORMAT = {
   name = "format", value = "text|json", kind = "choice", choices = { "text", "json" }, default = "text",
   about = "print the value, or a JSON object, on each line",
 }
-
--- produce -----------------------------------------------------------------------------------------
-
-local function message_options(given)
-  return { key = given.key, headers = given.header, partition = given.partition }
-end
-
-local function produce_one(client, given)
-  local metadata = command_client.need(client:produce(given[1], given[2], message_options(given)))
-  command_client.write(("topic=%s partition=%d offset=%d timestamp=%s\n"):format(metadata.topic, metadata.partition,
-    metadata.offset, format.digits(metadata.timestamp)))
-end
-
--- Reads the next lines of standard input as messages. Returns an empty list at the end.
-local function read_batch(given)
-  local messages, bytes = {}, 0
-  while #messages < given.batch and bytes < BATCH_BYTES do
-    local line = io.read "*l"
-    if not line then break end
-    local message = message_options(given)
-    message.value = line
-    messages[#messages + 1] = message
-    bytes = bytes + #line
-  end
-  return messages
-end
-
-local function send_batch(client, given, messages, done)
-  local sent, message = client:produce_many(given[1], messages)
-  if sent then return end
-  command_line.fail("lines %d to %d were not produced: %s; the %s lines before them were", done + 1,
-    done + #messages, message, format.number(done))
-end
-
-local function produce_lines(client, given)
-  local done, progress = 0, format.progress("produced", false)
-  while true do
-    local messages = read_batch(given)
-    if #messages == 0 then break end
-    send_batch(client, given, messages, done)
-    done = done + #messages
-    progress:show(done)
-  end
-  progress:done()
-  io.stderr:write(("upstash-kafka: produced %s to %s\n"):format(format.count(done), given[1]))
-end
-
-local function produce(given)
-  if given.batch > BATCH_LINES_MAX then
-    command_line.misuse("produce: --batch: at most %d expected, got %d", BATCH_LINES_MAX, given.batch)
-  end
-  local client = command_client.client(given)
-  if given[2] then produce_one(client, given) else produce_lines(client, given) end
-end
-
--- consume and fetch -------------------------------------------------------------------------------
 
 -- Returns a name that no other run has, so that several runs share the partitions.
 local function make_instance()
@@ -130,21 +71,6 @@ local function fetch(given)
 end
 
 return {
-  produce = {
-    name = "produce", words = "TOPIC [TEXT] [OPTION]…", least = 1, most = 2, run = produce,
-    about = [[
-Produces TEXT and prints where it was stored. Without TEXT, produces each line of standard input and prints their
-number on standard error. Lines are sent when a batch is full or the input ends; use --batch 1 to send each line of a
-slow input at once. Write -- before a TEXT that begins with a dash.]],
-    options = command_client.options {
-      { name = "key", value = "TEXT", kind = "text", about = "the key of each message" },
-      { name = "header", value = "KEY=VALUE", kind = "pair", many = true,
-        about = "a header of each message; may be repeated" },
-      { name = "partition", value = "N", kind = "integer", about = "default: chosen by the key, or spread" },
-      { name = "batch", value = "N", kind = "integer", min = 1, default = BATCH_LINES,
-        about = ("lines in one request, at most %d and about 1 MiB"):format(BATCH_LINES_MAX) },
-    },
-  },
   consume = {
     name = "consume", words = "TOPIC… --group NAME [OPTION]…", least = 1, most = 256, run = consume,
     about = [[

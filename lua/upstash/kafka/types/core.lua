@@ -46,6 +46,13 @@ function core.now() end
 ---@param milliseconds number
 function core.sleep(milliseconds) end
 
+--- Waits for standard input, and returns the bytes that are there; "" if none came in time or a
+--- signal did; nil at the end.
+---@param milliseconds integer -1: without a limit
+---@return string? bytes
+---@return string? message if it cannot be read
+function core.read_input(milliseconds) end
+
 ---@return integer
 function core.process_id() end
 
