@@ -994,6 +994,8 @@ describe("a 2xx that is not what the API answers", function()
       assert.equal(text, details.error)
       assert.equal(method == "consume", details.again ~= nil)
       assert.is_nil(select(3, answer(method, "[" .. early .. "]")).position)
+      local nameless = '{"partition":0,"offset":9,"value":5,"topic":"t"}'
+      assert.is_nil(select(3, answer(method, "[" .. nameless .. "]")).position)
     end
   end)
 

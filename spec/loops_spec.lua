@@ -3,10 +3,11 @@
 
 local core = require "upstash.kafka.core"
 local kafka = require "upstash.kafka"
+local loops = require "upstash.kafka.loop"
 
 local METHODS = { "consume", "commit", "committed", "delete_consumer", "consumers", "fetch", "offsets", "topics" }
 
-local saved, clock, trace, answers
+local saved, clock, trace, answers, exiting
 
 -- A value on one line, with its fields sorted.
 local function show(value)
@@ -55,6 +56,15 @@ local LARGE = fails("response_too_large", 200, { retriable = false })
 local function later(milliseconds, answer)
   return function()
     clock = clock + milliseconds
+    if type(answer) == "function" then return answer() end
+    return answer
+  end
+end
+
+-- The worker must exit from then on.
+local function stops(answer)
+  return function()
+    exiting = true
     if type(answer) == "function" then return answer() end
     return answer
   end
@@ -147,8 +157,9 @@ end
 
 describe("a loop, call by call,", function()
   before_each(function()
-    saved = { now = core.now, sleep = core.sleep, delay = core.retry_delay }
-    clock, trace, answers = 0, {}, {}
+    saved = { now = core.now, sleep = core.sleep, delay = core.retry_delay, stopping = loops.stopping }
+    clock, trace, answers, exiting = 0, {}, {}, false
+    function loops.stopping() return exiting end
     for _, name in ipairs(METHODS) do
       saved[name] = core.methods[name]
       core.methods[name] = answer_to(name)
@@ -165,7 +176,7 @@ describe("a loop, call by call,", function()
   end)
   after_each(function()
     for _, name in ipairs(METHODS) do core.methods[name] = saved[name] end
-    core.now, core.sleep, core.retry_delay = saved.now, saved.sleep, saved.delay
+    core.now, core.sleep, core.retry_delay, loops.stopping = saved.now, saved.sleep, saved.delay, saved.stopping
   end)
 
   it("begins with a deletion, commits finished messages before each poll, and ends with a deletion", function()
@@ -546,6 +557,23 @@ describe("a loop, call by call,", function()
     end)
   end)
 
+  it("ends if its worker must exit: between two polls, after a failure, and between two messages", function()
+    for _, answer in ipairs { {}, AWAY } do
+      exiting, trace = false, {}
+      runs("messages", loop(), {
+        { DELETE, true }, { asks(1000), {} }, { asks(1000), stops(answer) }, { DELETE, true },
+      })
+    end
+    exiting, trace = false, {}
+    runs("messages", loop(), { { DELETE, true }, { asks(1000), stops(at(0, 1)) }, { "> t/0/0" },
+      { commits(position(1)), true }, { DELETE, true } })
+  end)
+
+  it("does not wait for a deletion if its worker must exit and the commit failed", function()
+    runs("messages", loop(), { { DELETE, true }, { asks(1000), stops(at(0, 1)) }, { "> t/0/0" },
+      { commits(position(1)), AWAY } })
+  end)
+
   describe("over a partition", function()
     local function fetches(from, timeout, most, more)
       return ("fetch t 0 %d {%s%stimeout=%d}"):format(from, more or "", most and "max_messages=" .. most .. "," or "",
@@ -557,6 +585,14 @@ describe("a loop, call by call,", function()
       for key, value in pairs(more or {}) do options[key] = value end
       return options
     end
+
+    it("ends if its worker must exit: between two polls, and between two messages", function()
+      runs("records", records { from = 0 }, { { fetches(0, 1000), {} }, { fetches(0, 1000), stops {} } })
+      exiting, trace = false, {}
+      runs("records", records { from = 0 }, { { fetches(0, 1000), stops(at(0, 1)) }, { "> t/0/0" } })
+      exiting, trace = false, {}
+      runs("records", records { from = 0 }, { { fetches(0, 1000), stops(AWAY) } })
+    end)
 
     it("begins with the earliest message, and continues after the last one", function()
       runs("records", records { max_bytes = 9, timeout = 5 }, {

@@ -205,6 +205,39 @@ static void the_child_may_only_close(void)
   tear_down(&fixture);
 }
 
+static int sockets_replaced;
+
+__attribute__((visibility("default"))) int dup2(int from, int to)
+{
+  struct sockaddr_in peer;
+  socklen_t size = sizeof peer;
+  sockets_replaced += getpeername(to, (struct sockaddr *)&peer, &size) == 0;
+  return dup3(from, to, 0);
+}
+
+/* Nothing that curl sends when it cleans up, such as the end of a TLS session, reaches the server. */
+static void the_child_sends_nothing_and_frees_everything(void)
+{
+  struct fixture fixture;
+  int status = -1;
+  REQUIRE(set_up(&fixture));
+  CHECK_EQ_INT(connection_of(&fixture), 1);
+  uk_transport_close(fixture.transport);
+  const long without = atomic_load(&curl_live);
+  fixture.transport = uk_transport_open(&fixture.settings);
+  REQUIRE(fixture.transport != NULL);
+  CHECK_EQ_INT(connection_of(&fixture), 2);
+  sockets_replaced = 0;
+  pid_t child = fork();
+  if (child == 0) {
+    uk_transport_close(fixture.transport);
+    _exit(sockets_replaced == 1 && atomic_load(&curl_live) == without ? 0 : 1);
+  }
+  waitpid(child, &status, 0);
+  CHECK_EQ_INT(status, 0);
+  tear_down(&fixture);
+}
+
 /* Only the allocations of this library fail, not those of curl. */
 static void memory_may_run_out_anywhere(void)
 {
@@ -691,6 +724,7 @@ int main(void)
   CHECK_RUN(one_connection_is_kept);
   CHECK_RUN(a_fork_shares_no_connection);
   CHECK_RUN(the_child_may_only_close);
+  CHECK_RUN(the_child_sends_nothing_and_frees_everything);
   CHECK_RUN(memory_may_run_out_anywhere);
   CHECK_RUN(every_outcome_has_its_error);
   CHECK_RUN(a_body_without_room_has_its_error);
