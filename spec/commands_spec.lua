@@ -55,8 +55,8 @@ local function run(words, options)
   options = options or {}
   local did = { calls = {}, out = sink(options.broken), err = sink() }
   local environment = options.environment or { UPSTASH_KAFKA_REST_URL = URL }
-  local saved = { stdout = io.stdout, stderr = io.stderr, read_input = core.read_input, getenv = os.getenv, time = os.time,
-    execute = os.execute, now = core.now }
+  local saved = { stdout = io.stdout, stderr = io.stderr, read_input = core.read_input, getenv = os.getenv,
+    time = os.time, execute = os.execute, now = core.now }
   local methods, at = {}, 0
   for name, list in pairs(options.answers or {}) do
     local number = 0

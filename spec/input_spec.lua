@@ -26,8 +26,8 @@ describe("core.read_input", function()
 
   it("returns an empty text if nothing comes in time", function()
     -- The other side of the pipe stays open until the program has ended.
-    assert.equal("|||\n", run([[print("|" .. read(0) .. "|" .. read(1) .. "|")]], "p=$(mktemp -u); mkfifo $p; exec 3<>$p; rm $p; ",
-      " <&3"))
+    assert.equal("|||\n", run([[print("|" .. read(0) .. "|" .. read(1) .. "|")]],
+      "p=$(mktemp -u); mkfifo $p; exec 3<>$p; rm $p; ", " <&3"))
   end)
 
   it("returns at most 64 KiB at once", function()
