@@ -230,7 +230,7 @@ void uk_group_commit_end(struct uk_group_commit *commit, enum uk_error error, co
     refuse(groups, commit);
   end_auto_commit(groups, commit->instance, error != UK_OK);
   if (commit->operation != NULL)
-    end_operation(groups, commit, error, message != NULL ? message : "");
+    end_operation(groups, commit, error, message);
   if (group->blocked)
     unblock(groups, group);
   uk_group_free_unused(groups, group);

@@ -247,7 +247,7 @@ static void commit(void *context, struct uk_slice group,
   }
   pthread_mutex_unlock(&fake.lock);
   if (!hold)
-    then(argument, UK_OK, NULL);
+    then(argument, UK_OK, "");
 }
 
 void fake_hold_commits(bool hold)
@@ -274,7 +274,7 @@ int fake_finish(int most, enum uk_error error, const char *message)
     void (*then)(void *, enum uk_error, const char *) = held->then;
     void *argument = held->argument;
     pthread_mutex_unlock(&fake.lock);
-    then(argument, error, message);
+    then(argument, error, message != NULL ? message : "");
   }
   return count;
 }
