@@ -131,7 +131,7 @@ describe("upstash.kafka", function()
       ["table expected, got string"] = "http://127.0.0.1",
       ["unknown option 'user'"] = { url = "http://127.0.0.1", user = "u" },
       ["timeout: integer expected, got string"] = { url = "http://127.0.0.1", timeout = "soon" },
-      ["UPSTASH_KAFKA_REST_URL is not set"] = {},
+      ["(url: string expected, UPSTASH_KAFKA_REST_URL is not set)"] = {},
     } do
       it("blames the caller's line for: " .. text, function()
         local fine, err = pcall(make, options)

@@ -49,29 +49,34 @@ local whole = {
     .. "Content-Length: 1\r\n\r\na", 200, "a", true },
 }
 
--- { name, answer, code }
+local NOT_HTTP, BAD_HEADER = "the response is not HTTP", "the response has a malformed header"
+local BAD_LENGTH, NO_SIZE = "the response has a malformed Content-Length", "a chunk has no size"
+
+-- { name, answer, code, text }
 local broken = {
   { "nothing", "", "connection_lost" },
   { "half a head", OK .. "Content-Le", "connection_lost" },
   { "half a body", OK .. "Content-Length: 3\r\n\r\nab", "connection_lost" },
   { "half a chunk", CHUNKED .. "3\r\nab", "connection_lost" },
   { "chunks without an end", CHUNKED .. "1\r\na\r\n", "connection_lost" },
-  { "something else", "SSH-2.0-OpenSSH_9.2\r\n\r\n", "bad_response" },
-  { "HTTP/2", "HTTP/2 200\r\n\r\n", "bad_response" },
-  { "a status of four digits", "HTTP/1.1 2000 OK\r\n\r\n", "bad_response" },
-  { "a header without a colon", OK .. "Content-Length\r\n\r\n", "bad_response" },
-  { "a folded header", OK .. "X: y\r\n z\r\n\r\n", "bad_response" },
-  { "a space before the colon", OK .. "Content-Length : 1\r\n\r\na", "bad_response" },
-  { "another protocol", "HTTP/1.1 101 Switching Protocols\r\n\r\n", "bad_response" },
-  { "two lengths", OK .. "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", "bad_response" },
-  { "a negative length", OK .. "Content-Length: -1\r\n\r\n", "bad_response" },
-  { "an empty length", OK .. "Content-Length:\r\n\r\n", "bad_response" },
-  { "a length in hex", OK .. "Content-Length: 0x10\r\n\r\n", "bad_response" },
-  { "a list of nothing as length", OK .. "Content-Length: ,\r\n\r\n", "bad_response" },
-  { "another coding", OK .. "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "bad_response" },
-  { "a chunk of no size", CHUNKED .. "x\r\n", "bad_response" },
-  { "a negative chunk", CHUNKED .. "-1\r\n", "bad_response" },
-  { "a chunk that is longer than it says", CHUNKED .. "1\r\nab\r\n0\r\n\r\n", "bad_response" },
+  { "something else", "SSH-2.0-OpenSSH_9.2\r\n\r\n", "bad_response", NOT_HTTP },
+  { "HTTP/2", "HTTP/2 200\r\n\r\n", "bad_response", NOT_HTTP },
+  { "a status of four digits", "HTTP/1.1 2000 OK\r\n\r\n", "bad_response", NOT_HTTP },
+  { "a header without a colon", OK .. "Content-Length\r\n\r\n", "bad_response", BAD_HEADER },
+  { "a folded header", OK .. "X: y\r\n z\r\n\r\n", "bad_response", BAD_HEADER },
+  { "a space before the colon", OK .. "Content-Length : 1\r\n\r\na", "bad_response", BAD_HEADER },
+  { "another protocol", "HTTP/1.1 101 Switching Protocols\r\n\r\n", "bad_response", "the server switched protocols" },
+  { "two lengths", OK .. "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", "bad_response", BAD_LENGTH },
+  { "a negative length", OK .. "Content-Length: -1\r\n\r\n", "bad_response", BAD_LENGTH },
+  { "an empty length", OK .. "Content-Length:\r\n\r\n", "bad_response", BAD_LENGTH },
+  { "a length in hex", OK .. "Content-Length: 0x10\r\n\r\n", "bad_response", BAD_LENGTH },
+  { "a list of nothing as length", OK .. "Content-Length: ,\r\n\r\n", "bad_response", BAD_LENGTH },
+  { "another coding", OK .. "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "bad_response", "the response has an unknown Transfer-Encoding" },
+  { "a chunk of no size", CHUNKED .. "x\r\n", "bad_response", NO_SIZE },
+  { "a negative chunk", CHUNKED .. "-1\r\n", "bad_response", NO_SIZE },
+  { "a chunk that is longer than it says", CHUNKED .. "1\r\nab\r\n0\r\n\r\n",
+    "bad_response", "a chunk is longer than its size" },
   { "a body past the limit", OK .. "Content-Length: 1001\r\n\r\n", "response_too_large" },
   { "a length past all numbers", OK .. "Content-Length: 99999999999999999999\r\n\r\n", "response_too_large" },
   { "chunks past the limit", CHUNKED .. "3E8\r\n" .. ("x"):rep(1000) .. "\r\n1\r\n",
@@ -97,7 +102,7 @@ describe("an answer", function()
       it(("of %s, %d bytes at a time, is %s"):format(row[1], size, row[3]), function()
         local got = read(in_pieces(row[2], size))
         assert.is_nil(got[1])
-        assert.equal(row[3], got[2])
+        assert.same({ row[3], row[4] }, { got[2], got[3] })
       end)
     end
   end
@@ -129,6 +134,7 @@ describe("an answer", function()
     for extra, code in pairs { [0] = 200, [1] = "bad_response" } do
       local got = read { first .. "\n", head(65536 - #first + extra), "\n" }
       assert.equal(code, got[1] or got[2])
+      if extra > 0 then assert.equal("a line of the response is too long", got[3]) end
     end
     local endless = 0
     local reader = answer.reader(function()

@@ -11,9 +11,7 @@ local host = require "upstash.kafka.host"
 local loop = {}
 
 -- What a loop raises when a call fails for good: upstash.kafka.LoopFailure.
-local Failure = {}
-Failure.__index = Failure
-Failure.__tostring = function(failure) return failure.error end
+local Failure = { __tostring = function(failure) return failure.error end }
 
 --- Raises a failure from what a call returned after nil.
 ---@param message string
