@@ -336,24 +336,25 @@ map:
 
 install: install-client install-server
 
+# The paths may contain blanks.
 define install_lua
-$(INSTALL) -d $(sort $(patsubst lua/%/,$(DESTDIR)$(INST_LUADIR)/%,$(dir $(1))))
 @for file in $(patsubst lua/%,%,$(1)); do \
-  $(INSTALL) -m 644 lua/$$file $(DESTDIR)$(INST_LUADIR)/$$file || exit 1; \
+  $(INSTALL) -d "$(DESTDIR)$(INST_LUADIR)/$$(dirname $$file)" && \
+  $(INSTALL) -m 644 lua/$$file "$(DESTDIR)$(INST_LUADIR)/$$file" || exit 1; \
 done
 endef
 
 install-client: build-client
-	$(INSTALL) -d $(DESTDIR)$(INST_LIBDIR)/upstash/kafka
-	$(INSTALL) -m 755 $(MODULES)/core.so $(DESTDIR)$(INST_LIBDIR)/upstash/kafka/
+	$(INSTALL) -d "$(DESTDIR)$(INST_LIBDIR)/upstash/kafka"
+	$(INSTALL) -m 755 $(MODULES)/core.so "$(DESTDIR)$(INST_LIBDIR)/upstash/kafka/"
 	$(call install_lua,$(CLIENT_LUA_FILES))
 
 install-server: build-server
-	$(INSTALL) -d $(DESTDIR)$(INST_LIBDIR)/upstash/kafka $(DESTDIR)$(INST_BINDIR)
-	$(INSTALL) -m 755 $(MODULES)/server.so $(DESTDIR)$(INST_LIBDIR)/upstash/kafka/
+	$(INSTALL) -d "$(DESTDIR)$(INST_LIBDIR)/upstash/kafka" "$(DESTDIR)$(INST_BINDIR)"
+	$(INSTALL) -m 755 $(MODULES)/server.so "$(DESTDIR)$(INST_LIBDIR)/upstash/kafka/"
 	$(call install_lua,$(SERVER_LUA_FILES))
 	sed '1s|.*|#!$(if $(findstring /,$(LUA)),$(LUA),/usr/bin/env $(LUA))|' bin/upstash-kafka > $(BUILD)/upstash-kafka
-	$(INSTALL) -m 755 $(BUILD)/upstash-kafka $(DESTDIR)$(INST_BINDIR)/
+	$(INSTALL) -m 755 $(BUILD)/upstash-kafka "$(DESTDIR)$(INST_BINDIR)/"
 
 # Otherwise a broker would keep running without its folder.
 clean:
