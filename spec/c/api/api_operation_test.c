@@ -714,6 +714,61 @@ static void a_reply_without_memory_denies_nothing(void)
   api_rig_close(&rig);
 }
 
+static bool is_whole_or_refused(const struct api_answer *whole)
+{
+  bool refused = strcmp(answer.text, "{\"error\":\"out of memory\",\"status\":503}") == 0 ||
+                 strstr(answer.text, "may have been carried out") != NULL;
+  return refused || (strcmp(answer.text, whole->text) == 0 && answer.status == whole->status);
+}
+
+static void fail_each_allocation(enum uk_method method, const char *path, const char *body)
+{
+  struct api_answer whole;
+  bool hit = true;
+  ask(method, path, body);
+  whole = answer;
+  for (long n = 1; hit; n++) {
+    fault_at(n);
+    ask(method, path, body);
+    hit = fault_hit();
+    fault_off();
+    if (!CHECK(is_whole_or_refused(&whole)))
+      fprintf(stderr, "  %s, allocation %ld: %d %s\n", path, n, answer.status, answer.text);
+  }
+}
+
+/* The same for lists so long that each needs memory of its own. */
+static void without_memory_for_a_list_a_request_is_a_503(void)
+{
+  static struct api_header many[3000];
+  open_rig();
+  rig.reply_bytes = 16 << 20;
+  char *triples = repeat("[", "{\"topic\":\"t\",\"partition\":0,\"offset\":0}", 3000, "]");
+  char *partitions = repeat("[", "{\"topic\":\"t\",\"partition\":0}", 3000, "]");
+  char *headers_of_one =
+    repeat("{\"value\":\"\",\"headers\":[", "{\"key\":\"\",\"value\":\"\"}", 1000, "]}");
+  char *topics_of_one = repeat("{\"topics\":[", "\"t\"", 256, "]}");
+  char *set = repeat("{\"topic\":\"t\",\"partition\":0,\"offset\":0,\"topicPartitionOffsets\":[",
+                     "{\"topic\":\"t\",\"partition\":0,\"offset\":0}", 3000, "]}");
+  fail_each_allocation(UK_POST, "/commit/g/i", triples);
+  fail_each_allocation(UK_POST, "/committed/g/i", partitions);
+  fail_each_allocation(UK_POST, "/offsets/latest", partitions);
+  fail_each_allocation(UK_POST, "/produce/t", headers_of_one);
+  fail_each_allocation(UK_POST, "/consume/g/i", topics_of_one);
+  fail_each_allocation(UK_POST, "/fetch", set);
+  for (size_t i = 0; i < sizeof many / sizeof *many; i++)
+    many[i] = (struct api_header){"X", "y"};
+  rig.headers = many;
+  rig.header_count = sizeof many / sizeof *many;
+  fail_each_allocation(UK_POST, "/webhook?topic=t", "v");
+  free(triples);
+  free(partitions);
+  free(headers_of_one);
+  free(topics_of_one);
+  free(set);
+  api_rig_close(&rig);
+}
+
 /* Whichever allocation fails, the answer is whole, or a 503 that says why. */
 static void without_memory_every_request_is_a_503(void)
 {
@@ -739,24 +794,8 @@ static void without_memory_every_request_is_a_503(void)
     {UK_OTHER_METHOD, "/topics", ""},
   };
   open_rig();
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    struct api_answer whole;
-    bool hit = true;
-    ask(rows[i].method, rows[i].path, rows[i].body);
-    whole = answer;
-    for (long n = 1; hit; n++) {
-      fault_at(n);
-      ask(rows[i].method, rows[i].path, rows[i].body);
-      hit = fault_hit();
-      fault_off();
-      bool refused = strcmp(answer.text, "{\"error\":\"out of memory\",\"status\":503}") == 0 ||
-                     strstr(answer.text, "may have been carried out") != NULL;
-      bool good = strcmp(answer.text, whole.text) == 0 && answer.status == whole.status;
-      if (!CHECK(refused || good))
-        fprintf(stderr, "  %s, allocation %ld: %d %s\n", rows[i].path, n, answer.status,
-                answer.text);
-    }
-  }
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    fail_each_allocation(rows[i].method, rows[i].path, rows[i].body);
   api_rig_close(&rig);
 }
 
@@ -890,6 +929,7 @@ int main(void)
   CHECK_RUN(a_consume_learns_that_its_client_left);
   CHECK_RUN(a_reply_without_memory_denies_nothing);
   CHECK_RUN(without_memory_every_request_is_a_503);
+  CHECK_RUN(without_memory_for_a_list_a_request_is_a_503);
   CHECK_RUN(tells_long_names_apart);
   CHECK_RUN(limits_the_settings_of_an_instance);
   CHECK_RUN(a_webhook_stores_no_standard_header);

@@ -226,6 +226,10 @@ static void describes_a_path_without_an_origin_too(void)
   request.status = 404;
   uk_cors_add_headers(cors, &request);
   CHECK_EQ_INT(request.reply_header_count, 3);
+  request = make_request(cors, "https://a");
+  request.status = 204;
+  uk_cors_add_headers(cors, &request);
+  CHECK_EQ_INT(request.reply_header_count, 3);
   uk_cors_free(cors);
 }
 

@@ -33,6 +33,18 @@ static void stored_records_are_no_error(void)
   check_ended(UK_OK, false, "");
 }
 
+/* The records alone decide: what the operation said before is forgotten. */
+static void an_earlier_outcome_does_not_count(void)
+{
+  conclude(UK_E_TOO_LARGE, UK_OK, UK_OK);
+  CHECK(produce.each && produce.operation.error == UK_E_TOO_LARGE);
+  for (size_t i = 0; i < produce.count; i++)
+    produce.records[i].error = UK_OK;
+  uk_produce_conclude(&produce);
+  CHECK_EQ_INT(produce.operation.error, UK_OK);
+  CHECK(!produce.each);
+}
+
 static void equal_failures_are_one_error(void)
 {
   conclude(UK_E_UNAVAILABLE, UK_E_UNAVAILABLE, UK_E_UNAVAILABLE);
@@ -87,6 +99,7 @@ static void different_reasons_are_kept_apart(void)
 int main(void)
 {
   CHECK_RUN(stored_records_are_no_error);
+  CHECK_RUN(an_earlier_outcome_does_not_count);
   CHECK_RUN(equal_failures_are_one_error);
   CHECK_RUN(permanent_errors_come_before_transient_ones);
   CHECK_RUN(a_partly_stored_produce_is_never_unavailable);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -288,6 +289,70 @@ static void answers_what_is_cut_off_in_one_piece(void)
   http_rig_close(&rig);
 }
 
+/* Whether the server has read everything that was sent. */
+static bool has_read(int fd)
+{
+  int unread = 1, served = served_end(fd);
+  return served >= 0 && ioctl(served, FIONREAD, &unread) == 0 && unread == 0;
+}
+
+/* A body that arrives together with the end of the client's bytes is whole, or cut off, as its
+ * length says. */
+static void reads_a_body_that_comes_with_the_end(void)
+{
+  static const struct {
+    const char *length, *body;
+    int status;
+    const char *said;
+  } rows[] = {
+    {"Content-Length: 13", "{\"value\":\"v\"}", 200, "["},
+    {"Content-Length: 50", "{\"value\":\"v\"}", 400,
+     "{\"error\":\"the request was cut off after 13 bytes of its body\",\"status\":400}"},
+    {"Content-Length: 13\r\nX: y", "{\"value\":\"v\"", 400,
+     "{\"error\":\"the request was cut off after 12 bytes of its body\",\"status\":400}"},
+  };
+  enum { ROWS = sizeof rows / sizeof *rows };
+  int fds[ROWS], holder;
+  open_rig();
+  for (int i = 0; i < ROWS; i++) {
+    char head[300];
+    fds[i] = connect_to_rig();
+    snprintf(head, sizeof head, "POST /produce/t HTTP/1.1\r\n" HEAD "%s\r\n\r\n", rows[i].length);
+    wire_send(fds[i], head);
+    CHECK_EVENTUALLY(has_read(fds[i]));
+  }
+  atomic_store(&holds, true);
+  holder = connect_to_rig();
+  wire_send(holder, GET_TOPICS);
+  CHECK_EVENTUALLY(atomic_load(&held));
+  for (int i = 0; i < ROWS; i++) {
+    wire_send(fds[i], rows[i].body);
+    shutdown(fds[i], SHUT_WR);
+    CHECK_EVENTUALLY(has_event(served_end(fds[i]), POLLRDHUP));
+  }
+  atomic_store(&holds, false);
+  for (int i = 0; i < ROWS; i++) {
+    const char *said = wire_receive_all(fds[i]);
+    CHECK(wire_has_status(rows[i].status));
+    CHECK(strncmp(said, rows[i].said, strlen(rows[i].said)) == 0);
+    close(fds[i]);
+  }
+  close(holder);
+  http_rig_close(&rig);
+}
+
+/* What a handler refuses after it began an operation is answered with the refusal alone. */
+static void answers_with_a_refusal_alone(void)
+{
+  open_rig();
+  CHECK_EQ_STR(ask("GET /produce/t/%ff HTTP/1.1\r\n" LAST "\r\n"),
+               "{\"error\":\"message: UTF-8 expected\",\"status\":400}");
+  CHECK_EQ_STR(ask("POST /produce/t HTTP/1.1\r\n" LAST "Content-Encoding: gzip\r\n\r\n"),
+               "{\"error\":\"body: a message or an array of messages expected, got nothing\","
+               "\"status\":400}");
+  http_rig_close(&rig);
+}
+
 /* A client that reads nothing does not keep the server from stopping. */
 static void stops_although_a_client_does_not_read(void)
 {
@@ -312,6 +377,8 @@ int main(void)
   CHECK_RUN(leaves_other_servers_of_the_process_alone);
   CHECK_RUN(sees_that_its_client_reset_the_connection);
   CHECK_RUN(answers_what_is_cut_off_in_one_piece);
+  CHECK_RUN(reads_a_body_that_comes_with_the_end);
+  CHECK_RUN(answers_with_a_refusal_alone);
   CHECK_RUN(stops_although_a_client_does_not_read);
   return check_end();
 }
