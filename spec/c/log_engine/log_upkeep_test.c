@@ -811,6 +811,30 @@ static void removed_rows_end_the_problem(void)
   end();
 }
 
+/* The last batch is removed only together with the marker that keeps the end. */
+static void no_memory_for_a_marker(void)
+{
+  int64_t first = -1, end_ = -1;
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, 1000, -1) == UK_OK);
+  REQUIRE(produce("t", 0, epoch - 2000) == UK_OK);
+  now += PERIOD;
+  fault_at(1);
+  step();
+  CHECK(fault_hit());
+  fault_off();
+  check_health(UK_OK, "");
+  for (int64_t i = 0; i < 2; i++) {
+    CHECK_EQ_INT(uk_log_load(&log_), UK_LOG_OK);
+    CHECK(uk_log_bounds(&log_, uk_slice_text("t"), 0, &first, &end_));
+    CHECK_EQ_INT(first, i);
+    CHECK_EQ_INT(end_, 1);
+    now += PERIOD;
+    step();
+  }
+  end();
+}
+
 static void a_failed_removal_removes_nothing(void)
 {
   REQUIRE(open_log());
@@ -880,6 +904,7 @@ int main(void)
   CHECK_RUN(expired_rows_go_in_bounded_steps);
   CHECK_RUN(a_deletion_is_carried_out_in_bounded_steps);
   CHECK_RUN(removed_rows_end_the_problem);
+  CHECK_RUN(no_memory_for_a_marker);
   CHECK_RUN(a_failed_removal_removes_nothing);
   CHECK_RUN(a_failed_purge_comes_again);
   return check_end();
