@@ -72,7 +72,7 @@ static struct {
   struct reader_read reads[READER_MOST];
   size_t read_count, starts, stops;
   int nudges;
-  int live;       /* topics, queues and events */
+  int live;       /* topics, queues, events and their places */
   size_t headers; /* that each message has */
 } reader;
 
@@ -279,12 +279,14 @@ rd_kafka_resp_err_t rd_kafka_event_error(rd_kafka_event_t *event)
 rd_kafka_topic_partition_t *rd_kafka_event_topic_partition(rd_kafka_event_t *event)
 {
   struct reader_event *of = (struct reader_event *)event;
+  reader.live += of->has_place;
   return of->has_place ? &of->place : NULL;
 }
 
 void rd_kafka_topic_partition_destroy(rd_kafka_topic_partition_t *place)
 {
-  (void)place;
+  CHECK(place != NULL);
+  reader.live--;
 }
 
 void rd_kafka_event_destroy(rd_kafka_event_t *event)

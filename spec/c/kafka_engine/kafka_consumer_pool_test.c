@@ -97,6 +97,8 @@ static void then_they_are_spread_over_all_handles(void)
   for (int32_t i = 0; i < ALL; i++) {
     sessions[i] = acquire("t", i, 0);
     REQUIRE(sessions[i] != NULL);
+    for (size_t j = 0; i == 5 * UK_KAFKA_POOL_SIZE - 1 && j < UK_KAFKA_POOL_SIZE; j++)
+      CHECK_EQ_INT(pool->consumers[j].sessions, 5);
   }
   CHECK_EQ_INT(reader.opened, UK_KAFKA_POOL_SIZE);
   for (size_t i = 0; i < UK_KAFKA_POOL_SIZE; i++)
@@ -156,10 +158,11 @@ static void ask_meanwhile(void)
 static void one_handle_opens_at_a_time(void)
 {
   reader.opening = ask_meanwhile;
-  give_back(acquire("t", 0, 0));
+  struct uk_kafka_session *first = acquire("t", 0, 0);
   CHECK_EQ_INT(reader.opened, 1);
   reader_run(NOW);
   CHECK_EQ_INT(waitings[1].runs, 1); /* it may try again now */
+  give_back(first);
 }
 
 static void there_is_no_session_without_memory(void)

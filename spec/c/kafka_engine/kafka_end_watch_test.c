@@ -266,6 +266,24 @@ static void an_end_that_nobody_waits_at_is_lost_silently(void)
   CHECK_EQ_INT(runs_of(0), 0);
 }
 
+/* In one run with the record before it. */
+static void a_record_before_the_error_wakes_nobody_who_left(void)
+{
+  for (int32_t i = 0; i < 3; i++)
+    join((size_t)i, "t", i, 5, 5);
+  run_now();
+  for (size_t i = 0; i < 3; i++)
+    leave(i);
+  for (int32_t i = 0; i < 3; i++) {
+    reader_record("t", i, 5, 1);
+    reader_code("t", i, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, -1);
+  }
+  run_now();
+  CHECK_EQ_INT(watch->count, 0);
+  CHECK(uk_list_is_empty(&watch->touched));
+  CHECK_EQ_INT(watch->bytes, 0);
+}
+
 static void an_end_that_cannot_be_followed_is_lost(void)
 {
   reader.refuses = "t";
@@ -543,6 +561,7 @@ int main(void)
   RUN(many_records_are_taken_in_runs);
   RUN(an_error_of_the_partition_loses_its_end);
   RUN(an_end_that_nobody_waits_at_is_lost_silently);
+  RUN(a_record_before_the_error_wakes_nobody_who_left);
   RUN(an_end_that_cannot_be_followed_is_lost);
   RUN(without_a_handle_no_end_is_followed);
   RUN(a_forgotten_topic_is_lost);

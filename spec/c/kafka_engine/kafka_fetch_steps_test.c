@@ -223,7 +223,7 @@ static void answer_watermarks(rd_kafka_resp_err_t code, int64_t first, int64_t e
   asked->work.query.code = code;
   for (size_t i = 0; i < asked->count; i++) {
     asked->first[i].offset = first;
-    asked->end[i].offset = end;
+    asked->end[i].offset = end + 10 * (int64_t)i;
   }
   asked->work.query.then(&asked->work.query);
   run_now();
@@ -382,6 +382,50 @@ static void a_session_that_has_not_started_all_is_not_kept(void)
   CHECK_EQ_INT(reader.read_count, 0);
 }
 
+/* A task that always has something to do, and notes how much a fetch does in between. */
+static struct {
+  struct uk_kafka_task task; /* first */
+  size_t starts, stops, most_starts, most_stops;
+  int runs;
+} neighbour;
+
+static void run_neighbour(struct uk_kafka_task *task, int64_t now)
+{
+  size_t starts = reader.starts - neighbour.starts, stops = reader.stops - neighbour.stops;
+  (void)now;
+  neighbour.most_starts = starts > neighbour.most_starts ? starts : neighbour.most_starts;
+  neighbour.most_stops = stops > neighbour.most_stops ? stops : neighbour.most_stops;
+  neighbour.starts = reader.starts;
+  neighbour.stops = reader.stops;
+  if (neighbour.runs-- > 0)
+    uk_kafka_task_wake(task);
+}
+
+static void let_neighbour_run(void)
+{
+  neighbour.starts = reader.starts;
+  neighbour.stops = reader.stops;
+  neighbour.most_starts = neighbour.most_stops = 0;
+  neighbour.runs = 100;
+  uk_kafka_task_wake(&neighbour.task);
+}
+
+static void other_tasks_run_between_the_slices(void)
+{
+  uk_kafka_task_init(&neighbour.task, reader.executor, run_neighbour, NULL);
+  start(MANY, 0);
+  reader_record("t", first_read(MANY), 0, 1);
+  let_neighbour_run();
+  run_now();
+  CHECK_EQ_INT(reader.starts, MANY);
+  CHECK_EQ_INT(neighbour.most_starts, 500);
+  let_neighbour_run();
+  run_at(NOW + SETTLE);
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_INT(reader.stops, MANY);
+  CHECK_EQ_INT(neighbour.most_stops, UK_KAFKA_STOP_SLICE);
+}
+
 static void many_partitions_start_and_stop_in_slices(void)
 {
   start(MANY, 0);
@@ -415,6 +459,28 @@ static void a_handle_that_falls_silent_is_nudged(void)
   reader_end("t", 0, 1);
   run_now();
   check_ended(probe, UK_OK, "");
+}
+
+/* Records that the fetch before it took count. */
+static void a_kept_session_is_nudged_after_a_silence_too(void)
+{
+  start(1, 0);
+  reader_record("t", 0, 0, 1);
+  run_now();
+  run_at(NOW + SETTLE - 5);
+  int nudges = reader.nudges;
+  reader_record("t", 0, 1, 1);
+  run_now();
+  run_at(NOW + SETTLE);
+  check_ended(probe, UK_OK, "");
+  start(1, 2);
+  CHECK_EQ_INT(reader.starts, 1);
+  run_at(NOW + SETTLE + 9);
+  CHECK_EQ_INT(reader.nudges, nudges);
+  run_at(NOW + SETTLE + 10);
+  run_now();
+  uk_kafka_fetches_drain(fetches);
+  run_now();
 }
 
 static void nothing_is_given_to_a_client_that_has_gone(void)
@@ -554,6 +620,51 @@ static void waiting_fetches_take_turns_too(void)
     first[i] = probes[i].got[0];
   }
   CHECK(first[0] != first[1] && first[1] != first[2] && first[0] != first[2]);
+}
+
+/* Joining ends at the second partition, whose end others have passed: the first is left. */
+static void no_end_is_joined_unless_all_are(void)
+{
+  struct uk_kafka_end_waiter waiter;
+  struct uk_kafka_task nobody;
+  uk_kafka_task_init(&nobody, reader.executor, NULL, NULL);
+  start(2, 5);
+  run_at(NOW + FIRST_ALONE);
+  const struct uk_kafka_session *session =
+    UK_LIST_FIRST(&fetches->running, struct uk_kafka_fetch, link)->session;
+  const int32_t first = session->parts[0].partition, second = session->parts[1].partition;
+  CHECK_EQ_INT(
+    uk_kafka_end_watch_join(fetches->watch, &waiter, uk_slice_text("t"), second, 8, 8, &nobody),
+    UK_KAFKA_AT_END);
+  reader_end("t", first, 5);
+  reader_end("t", second, 5);
+  run_now();
+  CHECK_EQ_INT(waiting_at(first), 0);
+  CHECK_EQ_INT(waiting_at(second), 1); /* the other */
+  uk_kafka_end_watch_leave(fetches->watch, &waiter);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+}
+
+static void a_client_that_goes_while_it_waits_gets_nothing(void)
+{
+  start_at_end();
+  probe->gone = true;
+  reader_record("t", 0, 5, 1);
+  run_now();
+  check_ended(probe, UK_E_CANCELLED, "the client has gone");
+}
+
+static void a_topic_that_is_forgotten_is_checked_again(void)
+{
+  start_at_end();
+  fake.log[0] = '\0';
+  uk_kafka_fetches_forget(fetches, uk_slice_text("t"));
+  run_now();
+  CHECK_LOG("forget(t) check ");
+  CHECK_EQ_INT(waiting_at(0), 0);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
 }
 
 /* Nothing says that there are no records. */
@@ -718,6 +829,144 @@ static void an_offset_past_the_end_waits_for_it(void)
   CHECK_EQ_STR(probe->got, "0:9 ");
 }
 
+/* One position past its end, one that is read. */
+static void start_past_and_read(void)
+{
+  probe->at[0] = (struct uk_topic_partition_offset){uk_slice_text("t"), 0, INT64_MAX};
+  probe->at[1] = (struct uk_topic_partition_offset){uk_slice_text("t"), 1, 5};
+  begin(probe, 2);
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 7);
+  run_at(reader.now + FIRST_ALONE);
+  CHECK_EQ_INT(reader_offset("t", 1), 5);
+}
+
+static void a_position_past_the_end_waits_beside_others(void)
+{
+  start_past_and_read();
+  CHECK_LOG("check watermarks t/0 ");
+  reader_end("t", 1, 5);
+  run_now();
+  CHECK_EQ_INT(reader_offset("t", 0), 7); /* from its end, not from its offset */
+  CHECK_EQ_INT(reader_offset("t", 1), 5);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+  check_ended(probe, UK_OK, "");
+}
+
+static void a_session_without_all_partitions_is_not_kept(void)
+{
+  probe->most = 1;
+  start_past_and_read();
+  reader_record("t", 1, 5, 1);
+  reader_record("t", 1, 6, 1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_INT(reader.read_count, 0);
+}
+
+static void each_partition_has_its_own_watermarks(void)
+{
+  int32_t asked[2];
+  start(2, INT64_MAX);
+  REQUIRE(fake.watermarks != NULL && fake.watermarks->count == 2);
+  for (size_t i = 0; i < 2; i++)
+    asked[i] = fake.watermarks->end[i].partition;
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 7);
+  CHECK_EQ_INT(reader_offset("t", asked[0]), 7);
+  CHECK_EQ_INT(reader_offset("t", asked[1]), 17);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+}
+
+/* Nothing is read where nothing can be. */
+static void an_offset_at_the_end_waits_without_reading(void)
+{
+  start(1, 8);
+  reader_code("t", 0, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, -1);
+  run_now();
+  size_t starts = reader.starts;
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 8);
+  CHECK_EQ_INT(waiting_at(0), 1);
+  CHECK_EQ_INT(reader.starts, starts + 1); /* the watch */
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+}
+
+/* A record that is too large for memory must be read by a session. */
+static void a_large_record_is_read_where_it_is(void)
+{
+  enum { LARGE = 300 << 10 };
+  start_at_end();
+  reader_record("t", 0, 5, LARGE);
+  run_now();
+  CHECK_EQ_INT(waiting_at(0), 0);
+  CHECK_EQ_INT(reader.read_count, 2); /* the watch, and a session */
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+  check_ended(probe, UK_OK, "");
+}
+
+static void past_the_end_too(void)
+{
+  enum { LARGE = 300 << 10 };
+  start(1, 9);
+  reader_code("t", 0, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, -1);
+  run_now();
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 8);
+  CHECK_EQ_INT(waiting_at(0), 1);
+  reader_record("t", 0, 8, 1);
+  reader_record("t", 0, 9, LARGE);
+  run_now();
+  CHECK_EQ_INT(waiting_at(0), 0);
+  CHECK_EQ_INT(reader.read_count, 2);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+}
+
+static void a_lost_end_puts_an_odd_offset_in_doubt_again(void)
+{
+  start(1, INT64_MAX);
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 7);
+  fake.log[0] = '\0';
+  reader_code("t", 0, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, -1);
+  run_now();
+  run_at(NOW + AGAIN);
+  CHECK_LOG("watermarks t/0 ");
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 3);
+  CHECK_EQ_INT(reader_offset("t", 0), 3);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+}
+
+/* The end that the watermarks name is older than the one that others follow. */
+static void an_end_that_others_have_passed_is_read(void)
+{
+  struct uk_kafka_end_waiter waiter;
+  struct uk_kafka_task nobody;
+  uk_kafka_task_init(&nobody, reader.executor, NULL, NULL);
+  CHECK_EQ_INT(
+    uk_kafka_end_watch_join(fetches->watch, &waiter, uk_slice_text("t"), 0, 12, 12, &nobody),
+    UK_KAFKA_AT_END);
+  start(1, 9);
+  CHECK_EQ_INT(reader.read_count, 2);
+  struct reader_handle *handle = &reader.handles[1];
+  REQUIRE(reader_find("t", 0, handle) != NULL || reader_find("t", 0, &reader.handles[0]) != NULL);
+  /* The session's queue gets the error, not the watch's. */
+  struct reader_read *at = reader_find("t", 0, handle);
+  at = at != NULL && at->offset == 9 ? at : reader_find("t", 0, &reader.handles[0]);
+  REQUIRE(at->offset == 9);
+  struct reader_event *event = reader_event_of("t", 0);
+  event->code = RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
+  reader_add(at->queue, event);
+  run_now();
+  CHECK_EQ_INT(reader.read_count, 1);
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 8);
+  CHECK_EQ_INT(reader.read_count, 2); /* it reads from 9 on */
+  uk_kafka_end_watch_leave(fetches->watch, &waiter);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+}
+
 static void watermarks_that_cannot_be_had_fail_the_fetch(void)
 {
   static const struct {
@@ -795,6 +1044,21 @@ static void an_error_after_records_ends_its_partition_only(void)
   run_now();
   check_ended(probe, UK_OK, "");
   CHECK_EQ_STR(probe->got, "0:0 ");
+}
+
+static void other_partitions_go_on_after_it(void)
+{
+  start(2, 0);
+  run_at(NOW + FIRST_ALONE);
+  reader_record("t", 0, 0, 1);
+  reader_code("t", 0, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, -1);
+  run_now();
+  CHECK_EQ_INT(probe->dones, 0);
+  reader_record("t", 1, 0, 1);
+  reader_end("t", 1, 1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_STR(probe->got, "0:0 1:0 ");
 }
 
 static void records_are_the_answer_though_another_partition_cannot_start(void)
@@ -876,6 +1140,26 @@ static void a_fetch_that_finds_no_handle_tries_again(void)
   uk_kafka_fetches_drain(fetches);
   run_now();
   CHECK_EQ_INT(probe->dones, 1);
+}
+
+/* A session that is kept wakes nobody, but makes room. */
+static void it_tries_again_every_tenth_of_a_second(void)
+{
+  for (size_t i = 1; i <= UK_KAFKA_POOL_SIZE; i++) {
+    probes[i].most = 1;
+    start_many(&probes[i], 1, (int64_t)i);
+  }
+  start(1, 0);
+  reader_record("t", 0, 50, 1); /* of one of them */
+  reader_record("t", 0, 51, 1);
+  run_now();
+  CHECK_EQ_INT(reader.starts, UK_KAFKA_POOL_SIZE);
+  run_at(NOW + 99);
+  CHECK_EQ_INT(reader.starts, UK_KAFKA_POOL_SIZE);
+  run_at(NOW + 100);
+  CHECK_EQ_INT(reader.starts, UK_KAFKA_POOL_SIZE + 1);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
 }
 
 static void it_gives_up_half_a_second_after_its_deadline(void)
@@ -973,6 +1257,18 @@ static void a_drain_ends_every_fetch(void)
   CHECK_EQ_INT(reader.starts, starts);
 }
 
+static void a_drain_keeps_no_session(void)
+{
+  start(1, 0);
+  reader_record("t", 0, 0, 1);
+  run_now();
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_INT(probe->count, 1);
+  CHECK_EQ_INT(reader.read_count, 0);
+}
+
 static void offsets_are_asked_for_with_its_parts(void)
 {
   struct uk_offsets operation = {.count = 0};
@@ -1038,14 +1334,19 @@ int main(void)
   RUN(the_next_fetch_continues_where_a_full_response_ended);
   RUN(a_session_with_many_partitions_is_not_kept);
   RUN(a_session_that_has_not_started_all_is_not_kept);
+  RUN(other_tasks_run_between_the_slices);
   RUN(many_partitions_start_and_stop_in_slices);
   RUN(a_handle_that_falls_silent_is_nudged);
+  RUN(a_kept_session_is_nudged_after_a_silence_too);
   RUN(nothing_is_given_to_a_client_that_has_gone);
   RUN(a_silent_partition_is_named_half_a_second_after_the_deadline);
   RUN(an_end_is_waited_at_until_the_deadline);
   RUN(records_that_arrive_are_returned);
   RUN(records_of_all_partitions_are_returned);
   RUN(waiting_fetches_take_turns_too);
+  RUN(no_end_is_joined_unless_all_are);
+  RUN(a_client_that_goes_while_it_waits_gets_nothing);
+  RUN(a_topic_that_is_forgotten_is_checked_again);
   RUN(an_empty_answer_needs_the_cluster);
   RUN(a_lost_end_is_looked_for_again);
   RUN(an_end_that_moved_is_read_again);
@@ -1055,11 +1356,20 @@ int main(void)
   RUN(an_offset_below_the_first_is_refused_with_the_range);
   RUN(an_offset_at_the_first_is_read);
   RUN(an_offset_past_the_end_waits_for_it);
+  RUN(a_position_past_the_end_waits_beside_others);
+  RUN(a_session_without_all_partitions_is_not_kept);
+  RUN(each_partition_has_its_own_watermarks);
+  RUN(an_offset_at_the_end_waits_without_reading);
+  RUN(a_large_record_is_read_where_it_is);
+  RUN(past_the_end_too);
+  RUN(a_lost_end_puts_an_odd_offset_in_doubt_again);
+  RUN(an_end_that_others_have_passed_is_read);
   RUN(watermarks_that_cannot_be_had_fail_the_fetch);
   RUN(only_positions_in_doubt_are_asked_for);
   RUN(an_error_that_passes_is_waited_out);
   RUN(another_error_ends_the_fetch);
   RUN(an_error_after_records_ends_its_partition_only);
+  RUN(other_partitions_go_on_after_it);
   RUN(records_are_the_answer_though_another_partition_cannot_start);
   RUN(a_partition_that_is_gone_is_checked_again);
   RUN(a_partition_that_cannot_start_is_named);
@@ -1067,10 +1377,12 @@ int main(void)
   RUN(an_absent_cluster_is_not_read);
   RUN(without_a_handle_nothing_is_read);
   RUN(a_fetch_that_finds_no_handle_tries_again);
+  RUN(it_tries_again_every_tenth_of_a_second);
   RUN(it_gives_up_half_a_second_after_its_deadline);
   RUN(a_record_without_memory_ends_the_fetch);
   RUN(without_memory_nothing_is_left);
   RUN(a_drain_ends_every_fetch);
+  RUN(a_drain_keeps_no_session);
   RUN(offsets_are_asked_for_with_its_parts);
   CHECK_RUN(is_not_made_without_memory);
   return check_end();
