@@ -5,6 +5,7 @@
 
 #include "server/kafka_engine/cluster/kafka_admin.h"
 #include "server/kafka_engine/cluster/kafka_committed.h"
+#include "server/kafka_engine/cluster/kafka_record_reader.h"
 #include "server/kafka_engine/fetch/kafka_fetch.h"
 #include "server/kafka_engine/group/kafka_groups.h"
 #include "server/kafka_engine/produce/kafka_producer.h"
@@ -21,6 +22,7 @@ struct kafka_engine {
   struct uk_kafka_topics *topics;
   struct uk_kafka_admin *admin;
   struct uk_kafka_committed *committed;
+  struct uk_kafka_record_reader *records;
   struct uk_kafka_fetches *fetches;
   struct uk_kafka_producer *producer;
   struct uk_kafka_groups *groups;
@@ -165,6 +167,8 @@ static void close_engine(struct uk_engine *engine)
     uk_kafka_fetches_free(closing->fetches);
   if (closing->admin != NULL)
     uk_kafka_admin_free(closing->admin);
+  if (closing->records != NULL)
+    uk_kafka_record_reader_free(closing->records);
   if (closing->blocking != NULL)
     uk_kafka_blocking_free(closing->blocking);
   if (closing->committed != NULL)
@@ -278,7 +282,9 @@ static bool open_topics(struct kafka_engine *engine, const struct uk_kafka_optio
   engine->fetches = uk_kafka_fetches_new(&fetch_parts);
   engine->admin = uk_kafka_admin_new(&admin_parts);
   engine->committed = uk_kafka_committed_new(&committed_parts);
-  return engine->fetches != NULL && engine->admin != NULL && engine->committed != NULL;
+  engine->records = uk_kafka_record_reader_new(engine->settings, engine->executor, engine->reaper);
+  return engine->fetches != NULL && engine->admin != NULL && engine->committed != NULL &&
+         engine->records != NULL;
 }
 
 /* Operations that may create topics. */
@@ -299,6 +305,7 @@ static bool open_producer_and_groups(struct kafka_engine *engine,
     .prefetch_bytes = options->prefetch_bytes,
     .prefetch_budget = options->prefetch_budget,
     .committed = engine->committed,
+    .records = engine->records,
     .create = options->auto_create_topics ? uk_kafka_admin_create_missing : NULL,
     .create_context = engine->admin,
   };

@@ -7,7 +7,11 @@
  * instance:
  *
  *   ask              asks the coordinator which member has the instance: fake_answer
- *   read(t/0)        asks for committed offsets, for an instance that is taken over: fake_read
+ *   read(t/0)        asks for committed offsets, if fake.asks_committed is set: fake_read. Otherwise
+ *                    nothing is committed
+ *   verify(t/0@5)    reads the record at offset 5, if fake.asks_records is set: fake_saw and the
+ *                    like, then fake_records_read. Otherwise the record is not there any more, but
+ *                    others are: the position is good
  *   subscribe(t,u)   unsubscribe   close   reap
  *   assign(t/0@5)    from offset 5; "?": from the committed offset; "first"; unassign
  *   commit(t/0=3)    "t/0=3+10": with the metadata of position 10: fake_committed
@@ -23,6 +27,7 @@
 #include "common/clock.h"
 #include "server/kafka_engine/group/kafka_instance.h"
 #include "server/kafka_engine/cluster/kafka_watermarks.h"
+#include "server/kafka_engine/group/kafka_position_metadata.h"
 
 enum { FAKE_LOG_SIZE = 4096, FAKE_PARTITIONS = 4, FAKE_PREFETCH = 1600 };
 
@@ -59,14 +64,18 @@ static struct {
   struct fake_handle *handle;    /* the last one created */
   struct uk_list member_queries; /* not answered yet */
   struct uk_kafka_committed_query *committed_query;
+  struct uk_kafka_record_query *record_query;
   struct uk_kafka_watermarks *watermarks;
   struct uk_committed *probe;
   void *commits[8]; /* the opaque of each commit that is under way, and its list */
   rd_kafka_topic_partition_list_t *commit_lists[8];
   size_t commit_count;
   int refreshes;
+  int64_t life;          /* of the topics: their records have it as their timestamp */
   int32_t leaderless;    /* -1: no partition is */
   int32_t partitions;    /* of every topic; 0: not known */
+  bool asks_committed;   /* the test answers what is committed */
+  bool asks_records;     /* the test answers which records are there */
   bool cut_off;          /* no broker can be reached */
   bool missing;          /* no topic exists until it is created */
   bool refuses_handles;  /* rd_kafka_new fails */
@@ -101,9 +110,10 @@ static void fake_note_list(const char *word, const rd_kafka_topic_partition_list
     else if (sign != NULL)
       length +=
         (size_t)snprintf(text + length, sizeof text - length, "%s%" PRId64, sign, at->offset);
-    if (sign != NULL && *sign == '=' && at->metadata_size > 0)
-      length += (size_t)snprintf(text + length, sizeof text - length, "+%s",
-                                 strrchr((const char *)at->metadata, ' ') + 1);
+    const struct uk_kafka_position_metadata metadata = uk_kafka_position_metadata_read(at);
+    if (sign != NULL && *sign == '=' && metadata.position != at->offset)
+      length +=
+        (size_t)snprintf(text + length, sizeof text - length, "+%" PRId64, metadata.position);
   }
   fake_note("%s(%s)", word, text);
 }
@@ -375,8 +385,96 @@ void uk_kafka_committed_read(struct uk_kafka_committed *committed,
 {
   (void)committed;
   CHECK(fake.committed_query == NULL);
+  if (!fake.asks_committed) {
+    query->work.query.code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    query->work.query.then(&query->work.query);
+    return;
+  }
   fake.committed_query = query;
   fake_note_list("read", query->list, NULL);
+}
+
+/* The records before positions. */
+
+void uk_kafka_record_reader_ask(struct uk_kafka_record_reader *reader,
+                                struct uk_kafka_record_query *query)
+{
+  (void)reader;
+  CHECK(fake.record_query == NULL);
+  for (size_t i = 0; i < query->count; i++) {
+    struct uk_kafka_record_place *place = &query->places[i];
+    place->seen = (struct uk_record_sighting){.offset = place->offset + 1,
+                                              .ended_at = UK_RECORD_UNSEEN,
+                                              .first = UK_RECORD_UNSEEN,
+                                              .end = UK_RECORD_UNSEEN};
+    if (fake.asks_records)
+      fake_note("verify(%s/%d@%" PRId64 ")", place->topic.text, (int)place->partition,
+                place->offset);
+  }
+  if (fake.asks_records)
+    fake.record_query = query;
+  else
+    query->query.then(&query->query);
+}
+
+__attribute__((unused)) static struct uk_record_mark fake_mark(int64_t life)
+{
+  const struct uk_record record = {.timestamp = life,
+                                   .has_value = true,
+                                   .key = uk_slice_of("", fake.key_size),
+                                   .value = uk_slice_of("value", fake.size)};
+  return uk_record_mark_of(&record);
+}
+
+__attribute__((unused)) static struct uk_kafka_record_place *fake_place(int32_t partition)
+{
+  struct uk_kafka_record_query *query = fake.record_query;
+  size_t i = 0;
+  while (i + 1 < query->count && query->places[i].partition != partition)
+    i++;
+  CHECK_EQ_INT(query->places[i].partition, partition);
+  return &query->places[i];
+}
+
+/* The reader finds a record of that life in its place. */
+__attribute__((unused)) static void fake_saw(int32_t partition, int64_t life)
+{
+  struct uk_kafka_record_place *place = fake_place(partition);
+  place->seen.offset = place->offset;
+  place->seen.mark = fake_mark(life);
+}
+
+/* It finds that the partition ends there; -1: the offset is out of range. */
+__attribute__((unused)) static void fake_saw_end(int32_t partition, int64_t offset)
+{
+  struct uk_kafka_record_place *place = fake_place(partition);
+  place->seen.offset = UK_RECORD_UNSEEN;
+  place->seen.ended_at = offset;
+}
+
+/* Answers a query for the range. */
+__attribute__((unused)) static void fake_range(int64_t first, int64_t end, rd_kafka_resp_err_t code)
+{
+  struct uk_kafka_watermarks *watermarks = fake.watermarks;
+  REQUIRE(watermarks != NULL);
+  fake.watermarks = NULL;
+  for (size_t i = 0; i < watermarks->count; i++) {
+    watermarks->first[i].offset = first;
+    watermarks->end[i].offset = end;
+  }
+  watermarks->work.query.code = code;
+  watermarks->work.query.then(&watermarks->work.query);
+  fake_settle();
+}
+
+/* Answers the pending query. */
+static void fake_records_read(void)
+{
+  struct uk_kafka_record_query *query = fake.record_query;
+  REQUIRE(query != NULL);
+  fake.record_query = NULL;
+  query->query.then(&query->query);
+  fake_settle();
 }
 
 void uk_kafka_watermarks_ask(struct uk_kafka_watermarks *watermarks,
@@ -694,9 +792,8 @@ rd_kafka_resp_err_t rd_kafka_message_headers(const rd_kafka_message_t *message,
 int64_t rd_kafka_message_timestamp(const rd_kafka_message_t *message,
                                    rd_kafka_timestamp_type_t *type)
 {
-  (void)message;
   *type = RD_KAFKA_TIMESTAMP_CREATE_TIME;
-  return 1;
+  return (int64_t)(intptr_t)message->_private;
 }
 
 static void fake_empty(struct fake_queue *queue)
@@ -752,7 +849,7 @@ static void fake_error(rd_kafka_resp_err_t code, bool fatal)
 }
 
 /* The outcome of the first commit under way. */
-static void fake_committed(rd_kafka_resp_err_t code)
+__attribute__((unused)) static void fake_committed(rd_kafka_resp_err_t code)
 {
   REQUIRE(fake.commit_count > 0);
   struct fake_event *event = fake_put(&fake.handle->control, RD_KAFKA_EVENT_OFFSET_COMMIT, code);
@@ -776,7 +873,8 @@ static void fake_record(int32_t partition, int64_t offset)
                                   .offset = offset,
                                   .payload = (void *)(uintptr_t) "value",
                                   .len = fake.size,
-                                  .key_len = fake.key_size};
+                                  .key_len = fake.key_size,
+                                  ._private = (void *)(intptr_t)fake.life};
   event->message = message;
 }
 
@@ -821,10 +919,12 @@ static void fake_close(void)
   while (!uk_list_is_empty(&fake.member_queries))
     fake_answer_with(RD_KAFKA_RESP_ERR__DESTROY, NULL, NULL, NULL);
   if (fake.committed_query != NULL)
-    fake_read(RD_KAFKA_RESP_ERR__TIMED_OUT);
+    fake_read(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
   fake.groups->closing = true;
   uk_kafka_groups_drain(fake.groups);
   fake_pass(20000);
+  if (fake.record_query != NULL)
+    fake_records_read();
   while (!uk_list_is_empty(&fake.member_queries))
     fake_answer_with(RD_KAFKA_RESP_ERR__DESTROY, NULL, NULL, NULL);
   fake_pass(20000);

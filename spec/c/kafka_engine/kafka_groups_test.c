@@ -27,6 +27,7 @@ const char *__lsan_default_suppressions(void)
 static struct {
   rd_kafka_t *producer;
   struct uk_kafka_committed *committed;
+  struct uk_kafka_record_reader *records;
   struct uk_kafka_groups *groups;
 } rig;
 
@@ -40,7 +41,8 @@ static struct uk_kafka_groups *make_groups_of(struct uk_kafka_settings *settings
                                               .blocking = kafka_parts.blocking,
                                               .prefetch_bytes = 1 << 20,
                                               .prefetch_budget = 1 << 30,
-                                              .committed = rig.committed};
+                                              .committed = rig.committed,
+                                              .records = rig.records};
   return uk_kafka_groups_new(&parts);
 }
 
@@ -63,13 +65,16 @@ static bool rig_open(void)
                                                  kafka_parts.blocking, kafka_parts.reaper};
   rig.producer = kafka_parts_control();
   rig.committed = uk_kafka_committed_new(&parts);
+  rig.records =
+    uk_kafka_record_reader_new(kafka_parts.settings, kafka_parts.executor, kafka_parts.reaper);
   rig.groups = make_groups();
-  return rig.producer != NULL && rig.committed != NULL && rig.groups != NULL;
+  return rig.producer != NULL && rig.committed != NULL && rig.records != NULL && rig.groups != NULL;
 }
 
 static void rig_close(void)
 {
   free_groups(rig.groups);
+  uk_kafka_record_reader_free(rig.records);
   uk_kafka_committed_free(rig.committed);
   rd_kafka_destroy(rig.producer);
   kafka_parts_close();

@@ -169,6 +169,7 @@ static void take_over(struct request *request)
   consume(request, TIMEOUT);
   fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "other", "t/0 t/1", "t/0 t/1");
   FAKE_DID("ask subscribe(t)");
+  fake.asks_committed = auto_commit;
 }
 
 /* Leaving, from the moment that it may: with the last commit answered, if there is one. */
@@ -439,18 +440,32 @@ static void one_that_is_taken_over_goes_on_where_its_client_is(void)
   fake_committed_is(0, 3, "upstash-kafka: delivered up to 10");
   fake_committed_is(1, 4, NULL);
   fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
-  FAKE_DID("assign(t/0@10 t/1@?) ask-again");
+  FAKE_DID("assign(t/0@10 t/1@4) ask-again");
   fake_pass(INTERVAL);
   FAKE_DID("commit(t/0=10)"); /* the request confirms it */
 }
 
+/* Without the metadata the offset could not be verified. */
+static void a_note_that_is_not_read_in_time_is_asked_for_again(void)
+{
+  static struct request request;
+  take_over(&request);
+  fake_assigned("me", "t/0");
+  fake_read(RD_KAFKA_RESP_ERR__TIMED_OUT);
+  FAKE_DID("read(t/0) read(t/0)");
+  fake_committed_is(0, 3, "upstash-kafka: delivered up to 10");
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("assign(t/0@10) ask-again");
+}
+
+/* librdkafka gets the same code, and reports it. */
 static void a_note_that_cannot_be_read_is_none(void)
 {
   static struct request request;
   take_over(&request);
   fake_assigned("me", "t/0");
   fake_committed_is(0, 3, "upstash-kafka: delivered up to 10");
-  fake_read(RD_KAFKA_RESP_ERR__TIMED_OUT);
+  fake_read(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
   FAKE_DID("read(t/0) assign(t/0@?) ask-again");
 }
 
@@ -2652,18 +2667,26 @@ static void what_is_wrong_with_a_created_topic_is_said(void)
   check_end_with(&request, UK_E_FORBIDDEN, 0, "group \"g\": ");
 }
 
-/* Its positions are in memory. */
+/* Its positions are in memory, except that of a partition that is new to it. */
 static void one_that_has_joined_reads_no_metadata(void)
 {
   static struct request request;
   take_over(&request);
   fake_assigned("me", "t/0");
   CHECK_EQ_INT(fake.committed_query->work.query.deadline, fake.now + 2000);
+  fake_committed_is(0, 3, NULL);
   fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
   fake_revoked(false);
   fake.log[0] = '\0';
+  fake_assigned("me", "t/0");
+  FAKE_DID("assign(t/0@3)");
+  fake_revoked(false);
   fake_assigned("me", "t/0 t/1");
-  FAKE_DID("assign(t/0@? t/1@?)");
+  FAKE_DID("unassign read(t/0 t/1)");
+  fake_committed_is(0, 2, NULL);
+  fake_committed_is(1, 4, "upstash-kafka: delivered up to 10"); /* by another instance */
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("assign(t/0@3 t/1@4)");
 }
 
 static void one_that_is_given_nothing_reads_no_metadata(void)
@@ -2731,6 +2754,7 @@ static void to_inquiring(void)
 static void to_joining(void)
 {
   to_inquiring();
+  fake.asks_committed = true;
   fake_answer("other");
 }
 
@@ -2746,6 +2770,13 @@ static void to_serving(void)
   fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
   fake_pass(LEASE);
   fake_answer("me");
+}
+
+static void to_rejoining(void)
+{
+  to_serving();
+  fake_revoked(false);
+  fake_assigned("me", "t/0 t/1");
 }
 
 static void to_stopping(void)
@@ -2788,13 +2819,6 @@ static void no_handle(void)
   fake_answer(NULL);
 }
 
-static void partitions_without_auto_commit(void)
-{
-  ((struct uk_kafka_instance *)uk_name_table_next(&fake.groups->table, NULL))
-    ->member.settings.auto_commit = false;
-  fake_assigned("me", "t/0");
-}
-
 static void partitions(void)
 {
   fake_assigned("me", "t/0");
@@ -2816,6 +2840,11 @@ static void metadata(void)
 }
 
 static void no_metadata(void)
+{
+  fake_read(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+}
+
+static void no_metadata_yet(void)
 {
   fake_read(RD_KAFKA_RESP_ERR__TIMED_OUT);
 }
@@ -2942,7 +2971,6 @@ static const struct transition {
   {to_inquiring, UK_KAFKA_INQUIRING, a_close, UK_KAFKA_ENDED},
   {to_joining, UK_KAFKA_JOINING, partitions, UK_KAFKA_HANDOVER},
   {to_joining, UK_KAFKA_JOINING, no_partitions, UK_KAFKA_SERVING},
-  {to_joining, UK_KAFKA_JOINING, partitions_without_auto_commit, UK_KAFKA_SERVING},
   {to_joining, UK_KAFKA_JOINING, partitions_of_other_topics, UK_KAFKA_LEAVING},
   {to_joining, UK_KAFKA_JOINING, forbidden, UK_KAFKA_LEAVING},
   {to_joining, UK_KAFKA_JOINING, trouble_that_passes, UK_KAFKA_JOINING},
@@ -2951,6 +2979,7 @@ static const struct transition {
   {to_joining, UK_KAFKA_JOINING, a_close, UK_KAFKA_ENDED},
   {to_handover, UK_KAFKA_HANDOVER, metadata, UK_KAFKA_SERVING},
   {to_handover, UK_KAFKA_HANDOVER, no_metadata, UK_KAFKA_SERVING},
+  {to_handover, UK_KAFKA_HANDOVER, no_metadata_yet, UK_KAFKA_HANDOVER},
   {to_handover, UK_KAFKA_HANDOVER, revocation, UK_KAFKA_JOINING},
   {to_handover, UK_KAFKA_HANDOVER, forbidden, UK_KAFKA_LEAVING},
   {to_handover, UK_KAFKA_HANDOVER, silence, UK_KAFKA_LEAVING},
@@ -2958,7 +2987,9 @@ static const struct transition {
   {to_handover, UK_KAFKA_HANDOVER, a_close, UK_KAFKA_ENDED},
   {to_serving, UK_KAFKA_SERVING, revocation, UK_KAFKA_SERVING},
   {to_serving, UK_KAFKA_SERVING, loss_of_partitions, UK_KAFKA_SERVING},
-  {to_serving, UK_KAFKA_SERVING, partitions, UK_KAFKA_SERVING},
+  {to_serving, UK_KAFKA_SERVING, partitions, UK_KAFKA_HANDOVER},
+  {to_rejoining, UK_KAFKA_HANDOVER, metadata, UK_KAFKA_SERVING},
+  {to_rejoining, UK_KAFKA_HANDOVER, revocation, UK_KAFKA_SERVING},
   {to_serving, UK_KAFKA_SERVING, partitions_of_other_topics, UK_KAFKA_LEAVING},
   {to_serving, UK_KAFKA_SERVING, a_confirmed_deletion, UK_KAFKA_LEAVING},
   {to_serving, UK_KAFKA_SERVING, silence, UK_KAFKA_LEAVING},
@@ -3155,6 +3186,7 @@ int main(void)
   RUN(one_that_takes_over_waits_for_the_time_of_a_lease);
   RUN(one_that_is_not_told_waits_as_well);
   RUN(one_that_is_taken_over_goes_on_where_its_client_is);
+  RUN(a_note_that_is_not_read_in_time_is_asked_for_again);
   RUN(a_note_that_cannot_be_read_is_none);
   RUN(a_delivery_of_one_that_was_taken_over_is_noted);
   RUN(a_delivery_of_one_that_stays_is_not_noted);

@@ -15,6 +15,67 @@ uk_kafka_assigned_partition_find(const struct uk_kafka_assigned_partitions *part
   return NULL;
 }
 
+/* The position. */
+
+void uk_kafka_assigned_partition_advance(struct uk_kafka_assigned_partition *partition,
+                                         const struct uk_record *record, int64_t now)
+{
+  if (!uk_kafka_assigned_partition_has_past(partition))
+    partition->verified_at = now;
+  partition->cleared = true;
+  uk_progress_advance(&partition->progress, record->offset, record->offset + 1);
+  partition->mark = uk_record_mark_of(record);
+  partition->ended = false;
+}
+
+struct uk_record_mark
+uk_kafka_assigned_partition_mark_at(const struct uk_kafka_assigned_partition *partition,
+                                    int64_t offset)
+{
+  if (offset == partition->progress.position)
+    return partition->mark;
+  if (offset == partition->progress.delivered)
+    return partition->delivered_mark;
+  return (struct uk_record_mark){.known = false};
+}
+
+bool uk_kafka_assigned_partition_has_past(const struct uk_kafka_assigned_partition *partition)
+{
+  return partition->assigned && partition->progress.position > 0;
+}
+
+bool uk_kafka_assigned_partition_is_sure(const struct uk_kafka_assigned_partition *partition,
+                                         int64_t now)
+{
+  if (partition->cleared || !uk_kafka_assigned_partition_has_past(partition))
+    return true;
+  return !partition->doubtful && partition->verified_at != 0 &&
+         now - partition->verified_at < uk_record_trust(partition->progress.position);
+}
+
+void uk_kafka_assigned_partition_restart(struct uk_kafka_assigned_partition *partition,
+                                         int64_t first)
+{
+  uk_progress_pin(&partition->progress, first);
+  partition->mark = partition->delivered_mark = (struct uk_record_mark){.known = false};
+  partition->ended = false;
+}
+
+void uk_kafka_assigned_partition_seek(struct uk_kafka_assigned_partition *partition,
+                                      rd_kafka_t *handle)
+{
+  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(list, partition->topic.text, partition->number)->offset =
+    partition->progress.position;
+  rd_kafka_error_t *error = rd_kafka_seek_partitions(handle, list, 0);
+  if (error != NULL)
+    rd_kafka_error_destroy(error);
+  rd_kafka_topic_partition_list_destroy(list);
+  partition->moved = true;
+}
+
+/* All of them. */
+
 bool uk_kafka_assigned_partition_is_dirty(const struct uk_kafka_assigned_partition *partition)
 {
   return partition->assigned && uk_progress_is_dirty(&partition->progress);
@@ -29,10 +90,16 @@ bool uk_kafka_assigned_partitions_are_dirty(const struct uk_kafka_assigned_parti
   return false;
 }
 
+static void acknowledge(struct uk_kafka_assigned_partition *partition)
+{
+  uk_progress_acknowledge(&partition->progress);
+  partition->delivered_mark = partition->mark;
+}
+
 void uk_kafka_assigned_partitions_acknowledge(struct uk_kafka_assigned_partitions *partitions)
 {
   for (size_t i = 0; i < partitions->count; i++)
-    uk_progress_acknowledge(&partitions->all[i].progress);
+    acknowledge(&partitions->all[i]);
 }
 
 void uk_kafka_assigned_partitions_take_back(struct uk_kafka_assigned_partitions *partitions,
@@ -44,6 +111,7 @@ void uk_kafka_assigned_partitions_take_back(struct uk_kafka_assigned_partitions 
     if (!partition->assigned || !uk_progress_is_known(&partition->progress))
       continue;
     uk_progress_take_back(&partition->progress);
+    partition->mark = partition->delivered_mark;
     partition->ended = false;
     rd_kafka_topic_partition_list_add(list, partition->topic.text, partition->number)->offset =
       partition->progress.position;
@@ -54,6 +122,12 @@ void uk_kafka_assigned_partitions_take_back(struct uk_kafka_assigned_partitions 
       rd_kafka_error_destroy(error);
   }
   rd_kafka_topic_partition_list_destroy(list);
+}
+
+void uk_kafka_assigned_partitions_end_run(struct uk_kafka_assigned_partitions *partitions)
+{
+  for (size_t i = 0; i < partitions->count; i++)
+    partitions->all[i].cleared = partitions->all[i].moved = false;
 }
 
 void uk_kafka_assigned_partitions_revoke(struct uk_kafka_assigned_partitions *partitions, bool lost)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "server/engine/progress.h"
+#include "server/engine/record_mark.h"
 #include "server/kafka_engine/rd/kafka_rd.h"
 
 struct uk_kafka_assigned_partition {
@@ -13,6 +14,14 @@ struct uk_kafka_assigned_partition {
   bool assigned; /* false: revoked by the last rebalance; the next one may give it back */
   bool ended;    /* its broker last reported that nothing follows the position */
   struct uk_progress progress;
+  /* The records before the position and before `delivered`: kafka_verification looks whether they
+   * are still there. Not known where the position was not reached by reading. */
+  struct uk_record_mark mark, delivered_mark;
+  int64_t verified_at; /* when the last look that found the position valid began; 0: never */
+  bool doubtful;       /* librdkafka has read below the position */
+  bool wanted;         /* a record waits until the position is verified */
+  bool cleared;        /* found valid in this run of the task: its records may be delivered */
+  bool moved;          /* librdkafka was sent to another offset in this run */
 };
 
 struct uk_kafka_assigned_partitions {
@@ -25,6 +34,33 @@ struct uk_kafka_assigned_partition *
 uk_kafka_assigned_partition_find(const struct uk_kafka_assigned_partitions *partitions,
                                  const char *topic, int32_t number);
 
+/* A record was read; it is on its way to the client, and others may follow in this run.
+ * Precondition: the partition is sure. */
+void uk_kafka_assigned_partition_advance(struct uk_kafka_assigned_partition *partition,
+                                         const struct uk_record *record, int64_t now);
+
+/* The mark of the record before an offset; not known if that is neither the position nor what was
+ * delivered. */
+struct uk_record_mark
+uk_kafka_assigned_partition_mark_at(const struct uk_kafka_assigned_partition *partition,
+                                    int64_t offset);
+
+/* True if something lies before the position, so that it can be verified. */
+bool uk_kafka_assigned_partition_has_past(const struct uk_kafka_assigned_partition *partition);
+
+/* True if records may be delivered: the position was verified recently enough, or needs not be. */
+bool uk_kafka_assigned_partition_is_sure(const struct uk_kafka_assigned_partition *partition,
+                                         int64_t now);
+
+/* The position belonged to another life of the topic: starts again at its first offset, which is to
+ * be committed. */
+void uk_kafka_assigned_partition_restart(struct uk_kafka_assigned_partition *partition,
+                                         int64_t first);
+
+/* librdkafka reads on from the position, and drops what it has read ahead. */
+void uk_kafka_assigned_partition_seek(struct uk_kafka_assigned_partition *partition,
+                                      rd_kafka_t *handle);
+
 /* An auto-commit has something to commit for it. */
 bool uk_kafka_assigned_partition_is_dirty(const struct uk_kafka_assigned_partition *partition);
 bool uk_kafka_assigned_partitions_are_dirty(const struct uk_kafka_assigned_partitions *partitions);
@@ -35,6 +71,9 @@ void uk_kafka_assigned_partitions_acknowledge(struct uk_kafka_assigned_partition
 /* The client has not received the last response: librdkafka reads its records again. */
 void uk_kafka_assigned_partitions_take_back(struct uk_kafka_assigned_partitions *partitions,
                                             rd_kafka_t *handle);
+
+/* The run in which partitions were cleared or moved is over. */
+void uk_kafka_assigned_partitions_end_run(struct uk_kafka_assigned_partitions *partitions);
 
 /* Keeps the progress: a rebalance may give partitions back. `lost`: others may have read them
  * since. */

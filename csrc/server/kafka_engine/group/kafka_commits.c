@@ -10,13 +10,25 @@ bool uk_kafka_commits_are_idle(const struct uk_kafka_group_member *member)
   return member->committing.own == 0 && uk_list_is_empty(&member->committing.under_way);
 }
 
-static rd_kafka_topic_partition_t *add_delivered(struct uk_kafka_assigned_partition *partition,
-                                                 rd_kafka_topic_partition_list_t *list)
+/* `position`: how far the client may be, at least the offset. */
+static void add_metadata(const struct uk_kafka_assigned_partition *partition, int64_t position,
+                         rd_kafka_topic_partition_t *at)
+{
+  const struct uk_kafka_position_metadata metadata = {
+    .position = position,
+    .mark = uk_kafka_assigned_partition_mark_at(partition, position),
+    .committed = uk_kafka_assigned_partition_mark_at(partition, at->offset)};
+  uk_kafka_position_metadata_write(at, &metadata);
+}
+
+/* `flying`: with the position of records in flight. */
+static void add_delivered(struct uk_kafka_assigned_partition *partition, bool flying,
+                          rd_kafka_topic_partition_list_t *list)
 {
   rd_kafka_topic_partition_t *at =
     rd_kafka_topic_partition_list_add(list, partition->topic.text, partition->number);
   at->offset = uk_progress_commit(&partition->progress);
-  return at;
+  add_metadata(partition, flying ? partition->progress.position : at->offset, at);
 }
 
 /* Destroys the list. `request` is NULL for a commit that no request asked for. */
@@ -47,7 +59,7 @@ void uk_kafka_commits_send_delivered(struct uk_kafka_group_member *member)
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
   for (size_t i = 0; i < member->partitions.count; i++) {
     if (uk_kafka_assigned_partition_is_dirty(&member->partitions.all[i]))
-      (void)add_delivered(&member->partitions.all[i], list);
+      add_delivered(&member->partitions.all[i], false, list);
   }
   send_commit(member, list, NULL);
 }
@@ -61,8 +73,7 @@ bool uk_kafka_commits_send_metadata(struct uk_kafka_group_member *member)
     struct uk_kafka_assigned_partition *partition = &member->partitions.all[i];
     if (partition->assigned && uk_progress_continues(&partition->progress) &&
         uk_progress_in_flight(&partition->progress))
-      uk_kafka_position_metadata_write(add_delivered(partition, list),
-                                       partition->progress.position);
+      add_delivered(partition, true, list);
   }
   send_commit(member, list, NULL);
   return true;
@@ -100,6 +111,7 @@ static void add_given(struct uk_kafka_group_member *member,
     uk_kafka_assigned_partition_find(&member->partitions, name.text, given->partition);
   if (partition == NULL)
     return;
+  add_metadata(partition, at->offset, at);
   if (uk_progress_is_known(&partition->progress))
     uk_progress_override(&partition->progress, given->offset);
   else
@@ -115,7 +127,7 @@ static void send_request(struct uk_kafka_group_member *member, struct uk_kafka_r
   for (size_t i = 0; commit->count == 0 && i < member->partitions.count; i++) {
     struct uk_kafka_assigned_partition *partition = &member->partitions.all[i];
     if (partition->assigned && partition->progress.committable)
-      (void)add_delivered(partition, list);
+      add_delivered(partition, false, list);
   }
   send_commit(member, list, request);
 }

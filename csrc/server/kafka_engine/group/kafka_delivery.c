@@ -1,4 +1,6 @@
 #include "server/kafka_engine/group/kafka_delivery.h"
+
+#include "common/clock.h"
 #include "server/kafka_engine/rd/kafka_handle.h"
 
 /* Reading ahead. librdkafka's threads sleep while half of prefetch_bytes waits here. They are woken
@@ -46,6 +48,10 @@ static void note_end(struct uk_kafka_group_member *member, const struct uk_kafka
     &member->partitions, event->place->topic, event->place->partition);
   if (partition == NULL)
     return;
+  if (event->place->offset < partition->progress.position) {
+    partition->doubtful = true;
+    return;
+  }
   partition->ended = true;
   /* Where the instance starts is committed at once: a server that takes it over must not start at a
    * later end. */
@@ -64,38 +70,57 @@ static bool is_client_alive(struct uk_kafka_request *request)
   return consume->sink.is_client_alive(request->operation);
 }
 
-/* False: the response is full. A record that the instance has no use for counts as taken. */
-static bool take_record(struct uk_kafka_group_member *member, struct uk_kafka_delivery *delivery,
-                        const rd_kafka_message_t *message, size_t *count)
+enum taken {
+  TAKEN, /* also a record that the instance has no use for */
+  FULL,  /* the response is, or memory is out */
+  UNSURE /* the position of the partition must be verified first */
+};
+
+static enum taken take_record(struct uk_kafka_group_member *member,
+                              struct uk_kafka_delivery *delivery, const rd_kafka_message_t *message,
+                              size_t *count)
 {
   struct uk_consume *consume =
     (struct uk_consume *)uk_kafka_requests_first(&member->consumes)->operation;
   struct uk_kafka_assigned_partition *partition = uk_kafka_assigned_partition_find(
     &member->partitions, rd_kafka_topic_name(message->rkt), message->partition);
-  if (partition == NULL || !partition->assigned || message->offset < partition->progress.position)
-    return true;
+  if (partition == NULL || !partition->assigned)
+    return TAKEN;
+  if (message->offset < partition->progress.position) {
+    partition->doubtful = true;
+    return TAKEN;
+  }
+  int64_t now = uk_clock_monotonic();
+  if (!uk_kafka_assigned_partition_is_sure(partition, now)) {
+    partition->wanted = true;
+    partition->ended = false;
+    return UNSURE;
+  }
   if (!uk_kafka_record_fill(&delivery->record, message) ||
       !consume->sink.record(&consume->operation, &delivery->record.record))
-    return false;
-  uk_progress_advance(&partition->progress, message->offset, message->offset + 1);
-  partition->ended = false;
+    return FULL;
+  uk_kafka_assigned_partition_advance(partition, &delivery->record.record, now);
   ++*count;
-  return true;
+  return TAKEN;
 }
 
-/* False: no more records go into this response, because it is full or its client has gone. */
+/* False: no more records go into this response, because it is full, its client has gone, or a
+ * position must be verified. */
 static bool take_message(struct uk_kafka_group_member *member, struct uk_kafka_delivery *delivery,
                          struct uk_kafka_event *event, size_t *count)
 {
   struct uk_kafka_request *request = uk_kafka_requests_first(&member->consumes);
   bool alive = is_client_alive(request);
-  if (alive && take_record(member, delivery, event->message, count)) {
+  enum taken taken = alive ? take_record(member, delivery, event->message, count) : FULL;
+  if (taken == TAKEN) {
     count_taken(member, delivery, event->message);
     uk_kafka_event_free(event);
     return true;
   }
   delivery->held = *event;
-  request->operation->error = !alive ? UK_E_CANCELLED : *count == 0 ? UK_E_NO_MEMORY : UK_OK;
+  request->operation->error = !alive                           ? UK_E_CANCELLED
+                              : *count == 0 && taken != UNSURE ? UK_E_NO_MEMORY
+                                                               : UK_OK;
   return false;
 }
 
@@ -147,6 +172,18 @@ void uk_kafka_delivery_drop_held(struct uk_kafka_delivery *delivery)
 {
   if (delivery->held.event != NULL)
     uk_kafka_event_free(&delivery->held);
+}
+
+void uk_kafka_delivery_drop_moved(const struct uk_kafka_group_member *member,
+                                  struct uk_kafka_delivery *delivery)
+{
+  const rd_kafka_message_t *message = delivery->held.event != NULL ? delivery->held.message : NULL;
+  if (message == NULL)
+    return;
+  const struct uk_kafka_assigned_partition *partition = uk_kafka_assigned_partition_find(
+    &member->partitions, rd_kafka_topic_name(message->rkt), message->partition);
+  if (partition != NULL && partition->moved)
+    uk_kafka_delivery_drop_held(delivery);
 }
 
 void uk_kafka_delivery_free(struct uk_kafka_delivery *delivery)

@@ -15,7 +15,7 @@ struct uk_kafka_delivery {
 };
 
 enum uk_kafka_delivered {
-  UK_KAFKA_DELIVERED_NOTHING,
+  UK_KAFKA_DELIVERED_NOTHING, /* also while a record waits until its position is verified */
   UK_KAFKA_DELIVERED_RECORDS, /* or the client was gone: the first consume is answered */
   UK_KAFKA_DELIVERED_TROUBLE  /* no record came; `event` is the failure */
 };
@@ -32,6 +32,10 @@ bool uk_kafka_delivery_has_events(const struct uk_kafka_group_member *member,
 
 /* Drops the record that was held back: it is read again, or not needed any more. */
 void uk_kafka_delivery_drop_held(struct uk_kafka_delivery *delivery);
+
+/* The same if its partition has moved. */
+void uk_kafka_delivery_drop_moved(const struct uk_kafka_group_member *member,
+                                  struct uk_kafka_delivery *delivery);
 
 void uk_kafka_delivery_free(struct uk_kafka_delivery *delivery);
 

@@ -160,6 +160,7 @@ int64_t uk_kafka_group_member_next_run(const struct uk_kafka_group_member *membe
   int64_t time = waits ? now + LOOK_PAUSE : member->last_request + member->settings.session_timeout;
   time = earlier(time, member->lease.quiet_until, now);
   time = earlier(time, member->lease.ask_at, now);
+  time = earlier(time, member->verify_at, now);
   time = earlier(time, member->stopping.until, now);
   int64_t commit = uk_kafka_commits_next(member);
   time = commit < time ? commit : time;

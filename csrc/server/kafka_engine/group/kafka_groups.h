@@ -8,6 +8,7 @@
 
 #include "server/kafka_engine/cluster/kafka_check.h"
 #include "server/kafka_engine/cluster/kafka_committed.h"
+#include "server/kafka_engine/cluster/kafka_record_reader.h"
 #include "server/kafka_engine/rd/kafka_blocking.h"
 #include "server/kafka_engine/rd/kafka_executor.h"
 #include "server/kafka_engine/rd/kafka_reaper.h"
@@ -24,6 +25,7 @@ struct uk_kafka_groups_parts {
   struct uk_kafka_blocking *blocking;
   int64_t prefetch_bytes, prefetch_budget;
   struct uk_kafka_committed *committed;
+  struct uk_kafka_record_reader *records;
   /* As in uk_kafka_check, for a consume that may create its topics; NULL: topics are not
    * created. */
   void (*create)(void *context, struct uk_kafka_check *check, struct uk_slice topic);

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { READ_TIMEOUT = 2000 }; /* milliseconds; what is not known by then is delivered again */
+enum { READ_TIMEOUT = 2000 }; /* milliseconds */
 
 /* A query under way, which may outlive the member. */
 struct handover_query {
@@ -45,15 +45,16 @@ bool uk_kafka_handover_ask(struct uk_kafka_group_member *member,
   return true;
 }
 
-rd_kafka_topic_partition_list_t *uk_kafka_handover_take(struct uk_kafka_late_answer **handover)
+rd_kafka_topic_partition_list_t *uk_kafka_handover_take(struct uk_kafka_late_answer **handover,
+                                                        rd_kafka_resp_err_t *code)
 {
   struct uk_kafka_late_answer *late = uk_kafka_late_answer_take(handover);
   if (late == NULL)
     return NULL;
   struct handover_query *query = query_of(late);
   rd_kafka_topic_partition_list_t *list = query->committed.list;
-  bool good = query->committed.work.query.code == RD_KAFKA_RESP_ERR_NO_ERROR;
-  for (int i = 0; !good && i < list->cnt; i++)
+  *code = query->committed.work.query.code;
+  for (int i = 0; *code != RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
     list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
   query->committed.list = NULL;
   uk_kafka_late_answer_release(late);

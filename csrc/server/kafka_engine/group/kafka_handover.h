@@ -1,9 +1,10 @@
-/* kafka_handover: reads how far the client is, for an instance that another server had.
+/* kafka_handover: reads where an instance starts: what its group has committed, with the metadata
+ * (kafka_position_metadata), which librdkafka itself does not read.
  *
- * The previous server committed this position as metadata of the offsets (kafka_position_metadata)
- * after each response that was written in full. To save commits, a server does so only for an
- * instance that it took over, and stops once UK_KAFKA_METADATA_COMMITS requests in a row have come
- * to it. */
+ * The metadata has the marks by which an offset can be verified, and for an instance that another
+ * server had, how far its client is. The previous server committed this position after each response
+ * that was written in full. To save commits, a server does so only for an instance that it took
+ * over, and stops once UK_KAFKA_METADATA_COMMITS requests in a row have come to it. */
 #ifndef UK_KAFKA_HANDOVER_H
 #define UK_KAFKA_HANDOVER_H
 
@@ -19,8 +20,9 @@ bool uk_kafka_handover_ask(struct uk_kafka_group_member *member,
                            const rd_kafka_topic_partition_list_t *list, int64_t now);
 
 /* The partitions with their committed offsets and metadata, the caller's to destroy; all offsets
- * are invalid when they could not be read in time. NULL: there is no answer yet. */
-rd_kafka_topic_partition_list_t *uk_kafka_handover_take(struct uk_kafka_late_answer **handover);
+ * are invalid if there is a code. NULL: there is no answer yet. */
+rd_kafka_topic_partition_list_t *uk_kafka_handover_take(struct uk_kafka_late_answer **handover,
+                                                        rd_kafka_resp_err_t *code);
 
 /* Stops waiting for the answer. */
 void uk_kafka_handover_drop(struct uk_kafka_late_answer **handover);

@@ -13,6 +13,7 @@
 #include "server/kafka_engine/group/kafka_rebalance.h"
 #include "server/kafka_engine/group/kafka_reset.h"
 #include "server/kafka_engine/group/kafka_subscription.h"
+#include "server/kafka_engine/group/kafka_verification.h"
 #include "server/kafka_engine/rd/kafka_event.h"
 
 static struct uk_kafka_instance *instance_of(struct uk_kafka_group_member *member)
@@ -33,6 +34,7 @@ static bool end(struct uk_kafka_instance *instance, int64_t now)
   bool lost = instance->state == UK_KAFKA_LOST;
   uk_kafka_group_member_end(&instance->member, lost, now);
   uk_kafka_handover_drop(&instance->handover);
+  uk_kafka_verification_drop(&instance->verification);
   instance->state = UK_KAFKA_ENDED;
   return false;
 }
@@ -98,17 +100,21 @@ static void forget_group_holds(struct uk_kafka_instance *instance)
   instance->group_holds = NULL;
 }
 
-static bool is_joining(const struct uk_kafka_instance *instance)
+/* It neither leaves nor stops. */
+static bool is_active(const struct uk_kafka_instance *instance)
 {
-  return instance->state == UK_KAFKA_JOINING || instance->state == UK_KAFKA_HANDOVER;
+  return instance->state <= UK_KAFKA_SERVING;
 }
 
 static void take_partitions(struct uk_kafka_instance *instance,
                             rd_kafka_topic_partition_list_t *list, int64_t now)
 {
   struct uk_kafka_group_member *member = &instance->member;
-  bool first = is_joining(instance);
-  if (!uk_kafka_rebalance_take(member, list, &instance->created)) {
+  bool first = !instance->has_joined;
+  const struct uk_kafka_start from = {.resumes =
+                                        first && instance->migrates && member->settings.auto_commit,
+                                      .created = &instance->created};
+  if (!uk_kafka_rebalance_take(member, list, &from)) {
     uk_kafka_rebalance_refuse(member);
     (void)leave(instance, now);
     return;
@@ -118,27 +124,24 @@ static void take_partitions(struct uk_kafka_instance *instance,
   member->waiting_since = now;
   forget_group_holds(instance);
   uk_kafka_lease_joined(member, first);
-  if (first)
+  member->awaits_offsets = false;
+  instance->has_joined = true;
+  if (is_active(instance))
     instance->state = UK_KAFKA_SERVING;
-}
-
-/* Another server may have delivered records that are not committed, and this one has not. */
-static bool needs_handover(const struct uk_kafka_instance *instance,
-                           const rd_kafka_topic_partition_list_t *list)
-{
-  return is_joining(instance) && instance->migrates && instance->member.settings.auto_commit &&
-         list->cnt > 0;
 }
 
 static void use_partitions(struct uk_kafka_instance *instance,
                            rd_kafka_topic_partition_list_t *list, int64_t now)
 {
   uk_kafka_handover_drop(&instance->handover);
-  if (needs_handover(instance, list) &&
-      uk_kafka_handover_ask(&instance->member, &instance->handover, list, now))
+  uk_kafka_verification_drop(&instance->verification);
+  if (is_active(instance) && !uk_kafka_rebalance_knows(&instance->member, list) &&
+      uk_kafka_handover_ask(&instance->member, &instance->handover, list, now)) {
+    instance->member.awaits_offsets = true;
     instance->state = UK_KAFKA_HANDOVER;
-  else
+  } else {
     take_partitions(instance, list, now);
+  }
 }
 
 static void give_up_partitions(struct uk_kafka_instance *instance)
@@ -147,8 +150,10 @@ static void give_up_partitions(struct uk_kafka_instance *instance)
   if (member->settings.auto_commit && !rd_kafka_assignment_lost(member->handle))
     uk_kafka_commits_send_delivered(member);
   uk_kafka_handover_drop(&instance->handover);
+  uk_kafka_verification_drop(&instance->verification);
+  member->awaits_offsets = false;
   if (instance->state == UK_KAFKA_HANDOVER)
-    instance->state = UK_KAFKA_JOINING;
+    instance->state = instance->has_joined ? UK_KAFKA_SERVING : UK_KAFKA_JOINING;
   uk_kafka_delivery_drop_held(&instance->delivery);
   uk_kafka_rebalance_give_up(member);
 }
@@ -166,15 +171,22 @@ static void take_rebalance(struct uk_kafka_instance *instance, rd_kafka_event_t 
   publish(instance);
 }
 
+/* What is not known yet is asked for again: an offset without its metadata could not be verified.
+ * Any other failure librdkafka meets too, and reports. */
 static bool finish_handover(struct uk_kafka_instance *instance, int64_t now)
 {
-  rd_kafka_topic_partition_list_t *list = uk_kafka_handover_take(&instance->handover);
+  rd_kafka_resp_err_t code;
+  rd_kafka_topic_partition_list_t *list = uk_kafka_handover_take(&instance->handover, &code);
   if (list == NULL)
     return false;
-  take_partitions(instance, list, now);
-  publish(instance);
+  bool again = code != RD_KAFKA_RESP_ERR_NO_ERROR && uk_kafka_code_passes(code) &&
+               uk_kafka_handover_ask(&instance->member, &instance->handover, list, now);
+  if (!again) {
+    take_partitions(instance, list, now);
+    publish(instance);
+  }
   rd_kafka_topic_partition_list_destroy(list);
-  return true;
+  return !again;
 }
 
 /* Trouble. */
@@ -360,11 +372,29 @@ static void deliver(struct uk_kafka_instance *instance, int64_t now)
     continue;
 }
 
+/* Takes what was found out about the positions. */
+static void use_verification(struct uk_kafka_instance *instance, int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  struct uk_kafka_refused refused =
+    uk_kafka_verification_take(member, &instance->verification, now);
+  uk_kafka_delivery_drop_moved(member, &instance->delivery);
+  if (refused.partition == NULL)
+    return;
+  struct uk_kafka_name topic = refused.partition->topic;
+  const rd_kafka_topic_partition_t place = {
+    .topic = topic.text, .partition = refused.partition->number, .offset = refused.offset};
+  meet_trouble(instance, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, NULL, &place, now);
+}
+
 static bool serve(struct uk_kafka_instance *instance, int64_t now)
 {
   struct uk_kafka_group_member *member = &instance->member;
   if (!uk_kafka_lease_renew(member))
     return go(instance, UK_KAFKA_LOST);
+  use_verification(instance, now);
+  if (is_leaving(instance))
+    return true;
   if (needs_confirmation(instance, now))
     uk_kafka_lease_ask(member, now);
   uk_kafka_commits_send_next(member);
@@ -374,7 +404,11 @@ static bool serve(struct uk_kafka_instance *instance, int64_t now)
     return leave(instance, now);
   }
   deliver(instance, now);
-  return instance->state == UK_KAFKA_SERVING ? leave_if_silent(instance, now) : true;
+  uk_kafka_assigned_partitions_end_run(&member->partitions);
+  if (instance->state != UK_KAFKA_SERVING)
+    return true;
+  uk_kafka_verification_ask(member, &instance->verification, now);
+  return leave_if_silent(instance, now);
 }
 
 /* The task. */

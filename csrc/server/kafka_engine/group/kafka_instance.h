@@ -3,9 +3,9 @@
  *
  *   from                 when                                                        to
  *   INQUIRING            the coordinator names the owner, or cannot                  JOINING
- *   JOINING              partitions; another server may have delivered from them     HANDOVER
+ *   JOINING, SERVING     partitions; it is not known here where they start           HANDOVER
  *   JOINING              partitions                                                  SERVING
- *   HANDOVER             it is known how far the client is                           SERVING
+ *   HANDOVER             it is known where they start                                SERVING
  *   HANDOVER             the partitions are revoked                                  JOINING
  *   JOINING to SERVING   a deletion is confirmed; silence for a session; partitions  LEAVING
  *                        that do not fit; trouble that another member could not have
@@ -28,7 +28,7 @@
 enum uk_kafka_instance_state {
   UK_KAFKA_INQUIRING, /* the coordinator is asked who has the instance */
   UK_KAFKA_JOINING,   /* the group admits the instance */
-  UK_KAFKA_HANDOVER,  /* reads how far the client is in the partitions that it was given */
+  UK_KAFKA_HANDOVER,  /* reads where the partitions that it was given start */
   UK_KAFKA_SERVING,
   UK_KAFKA_STOPPING, /* the server closes: commits for the last time, and stays a member */
   UK_KAFKA_LOST,     /* another server has it */
@@ -39,6 +39,7 @@ enum uk_kafka_instance_state {
 struct uk_kafka_instance {
   struct uk_kafka_group_member member;
   enum uk_kafka_instance_state state;
+  bool has_joined; /* it took partitions, perhaps none */
   bool has_served; /* a consume was answered */
   /* Under the mutex of the groups. */
   uint64_t undelivered; /* the last delivery whose response was not written in full, 0 = none */
@@ -47,6 +48,7 @@ struct uk_kafka_instance {
   /* The task's. */
   struct uk_kafka_delivery delivery;
   struct uk_kafka_late_answer *handover;        /* NULL: nothing is read */
+  struct uk_kafka_late_answer *verification;    /* NULL: nothing is verified */
   rd_kafka_topic_partition_list_t *group_holds; /* what its group had before this server took it
                                                    over, until it has joined; NULL: not known */
   struct uk_name_set created; /* topics that its consumes created, until it has partitions */

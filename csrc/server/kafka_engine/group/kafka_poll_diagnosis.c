@@ -23,12 +23,18 @@ static int64_t fetch_wait(const struct uk_kafka_group_member *member)
   return atoi(text);
 }
 
+/* A broker should have reported something by now. */
+static bool is_late(const struct uk_kafka_group_member *member, int64_t now)
+{
+  return member->handle != NULL && now >= member->waiting_since + SILENCE + 2 * fetch_wait(member);
+}
+
 /* A partition whose broker should have reported something by now, or NULL. */
 static const struct uk_kafka_assigned_partition *
 find_silent(const struct uk_kafka_group_member *member, int64_t now)
 {
   const struct uk_kafka_assigned_partitions *partitions = &member->partitions;
-  if (member->handle == NULL || now < member->waiting_since + SILENCE + 2 * fetch_wait(member))
+  if (!is_late(member, now))
     return NULL;
   for (size_t i = 0; i < partitions->count; i++) {
     if (partitions->all[i].assigned && !partitions->all[i].ended)
@@ -120,6 +126,9 @@ void uk_kafka_poll_diagnosis_end(const struct uk_kafka_group_member *member,
   char detail[UK_MESSAGE_SIZE];
   if (uk_kafka_topics_contact(member->groups->parts.topics, detail, sizeof detail) != UK_OK) {
     uk_operation_fail(request->operation, UK_E_UNAVAILABLE, "%s", detail);
+  } else if (member->awaits_offsets && is_late(member, now)) {
+    uk_operation_fail(request->operation, UK_E_GATEWAY_TIMEOUT,
+                      "group \"%s\": its coordinator did not answer in time", member->group.data);
   } else if (!fail_at(request->operation, find_leaderless(member), UK_E_UNAVAILABLE,
                       "has no leader") &&
              !fail_at(request->operation, find_silent(member, now), UK_E_GATEWAY_TIMEOUT,

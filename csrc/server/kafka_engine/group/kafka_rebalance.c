@@ -27,30 +27,65 @@ static bool starts_at_first(const struct uk_kafka_group_member *member,
          uk_name_set_has(created, uk_slice_text(at->topic));
 }
 
+/* At a committed offset, or where its metadata says that the client is. */
+static void start_at_commit(struct uk_kafka_assigned_partition *partition,
+                            rd_kafka_topic_partition_t *at, bool resumes)
+{
+  struct uk_kafka_position_metadata metadata = uk_kafka_position_metadata_read(at);
+  if (resumes && metadata.position > at->offset) {
+    uk_progress_resume(&partition->progress, metadata.position, at->offset);
+    partition->mark = metadata.mark;
+  } else {
+    uk_progress_start(&partition->progress, at->offset);
+    partition->mark = metadata.committed;
+  }
+  partition->delivered_mark = partition->mark;
+  at->offset = partition->progress.position;
+}
+
+/* Continues where this server was. */
+static void go_on(struct uk_kafka_assigned_partition *partition,
+                  const struct uk_kafka_assigned_partition *old, rd_kafka_topic_partition_t *at)
+{
+  partition->progress = old->progress;
+  partition->mark = old->mark;
+  partition->delivered_mark = old->delivered_mark;
+  at->offset = old->progress.position;
+}
+
 /* Sets where the partition starts. */
 static void start(const struct uk_kafka_group_member *member,
                   struct uk_kafka_assigned_partition *partition, rd_kafka_topic_partition_t *at,
-                  struct uk_name_set *created)
+                  const struct uk_kafka_start *from)
 {
   const struct uk_kafka_assigned_partition *old =
     uk_kafka_assigned_partition_find(&member->partitions, at->topic, at->partition);
-  int64_t position = uk_kafka_position_metadata_read(at);
   if (old != NULL && uk_progress_continues(&old->progress)) {
-    partition->progress = old->progress;
-    at->offset = old->progress.position;
-  } else if (position >= 0) {
-    uk_progress_resume(&partition->progress, position, at->offset);
-    at->offset = position;
+    go_on(partition, old, at);
+  } else if (at->offset >= 0) {
+    start_at_commit(partition, at, from->resumes);
   } else {
     uk_progress_forget(&partition->progress);
-    at->offset = RD_KAFKA_OFFSET_INVALID;
-    if (starts_at_first(member, at, created))
-      at->offset = RD_KAFKA_OFFSET_BEGINNING;
+    at->offset = starts_at_first(member, at, from->created) ? RD_KAFKA_OFFSET_BEGINNING
+                                                            : RD_KAFKA_OFFSET_INVALID;
   }
 }
 
+bool uk_kafka_rebalance_knows(const struct uk_kafka_group_member *member,
+                              const rd_kafka_topic_partition_list_t *list)
+{
+  bool known = true;
+  for (int i = 0; i < list->cnt && known; i++) {
+    const struct uk_kafka_assigned_partition *old = uk_kafka_assigned_partition_find(
+      &member->partitions, list->elems[i].topic, list->elems[i].partition);
+    known = old != NULL && uk_progress_continues(&old->progress);
+  }
+  return known;
+}
+
 bool uk_kafka_rebalance_take(struct uk_kafka_group_member *member,
-                             rd_kafka_topic_partition_list_t *list, struct uk_name_set *created)
+                             rd_kafka_topic_partition_list_t *list,
+                             const struct uk_kafka_start *from)
 {
   struct uk_kafka_assigned_partition *all = calloc((size_t)list->cnt + 1, sizeof *all);
   if (all == NULL)
@@ -60,7 +95,7 @@ bool uk_kafka_rebalance_take(struct uk_kafka_group_member *member,
     all[i].topic = uk_kafka_name(uk_slice_text(at->topic));
     all[i].number = at->partition;
     all[i].assigned = true;
-    start(member, &all[i], at, created);
+    start(member, &all[i], at, from);
     forward(member, at);
   }
   free(member->partitions.all);

@@ -19,12 +19,22 @@ enum uk_kafka_rebalance uk_kafka_rebalance(struct uk_kafka_group_member *member,
                                            rd_kafka_event_t *event,
                                            const rd_kafka_topic_partition_list_t *group_holds);
 
-/* Takes the partitions. A partition that comes back resumes where it was: it was not lost, so no
- * other member has read it since. One that was taken over resumes where its client is, see
- * kafka_handover. In the topics `created`, a partition without a committed offset starts at its
- * first record even if the reset is `latest`. False: memory is out, and nothing has changed. */
+/* True if it is known here where every partition starts. */
+bool uk_kafka_rebalance_knows(const struct uk_kafka_group_member *member,
+                              const rd_kafka_topic_partition_list_t *list);
+
+struct uk_kafka_start {
+  bool resumes;                /* another server had the instance: starts where its client is */
+  struct uk_name_set *created; /* topics that its consumes created */
+};
+
+/* Takes the partitions, with what is committed for them (kafka_handover). A partition that comes
+ * back resumes where it was: it was not lost, so no other member has read it since. In the topics
+ * `created`, a partition without a committed offset starts at its first record even if the reset is
+ * `latest`. False: memory is out, and nothing has changed. */
 bool uk_kafka_rebalance_take(struct uk_kafka_group_member *member,
-                             rd_kafka_topic_partition_list_t *list, struct uk_name_set *created);
+                             rd_kafka_topic_partition_list_t *list,
+                             const struct uk_kafka_start *from);
 
 /* Answers an assignment without taking a partition. */
 void uk_kafka_rebalance_refuse(struct uk_kafka_group_member *member);

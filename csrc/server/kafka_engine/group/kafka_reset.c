@@ -47,7 +47,7 @@ static bool ask_watermarks(struct uk_kafka_group_member *member,
 {
   const struct uk_kafka_assigned_partition *partition =
     uk_kafka_assigned_partition_find(&member->partitions, place->topic, place->partition);
-  bool reads = partition != NULL && uk_progress_is_known(&partition->progress);
+  bool reads = partition != NULL && partition->progress.committable;
   struct reset_query *query = calloc(1, sizeof *query);
   if (query == NULL)
     return false;

@@ -1,0 +1,807 @@
+/* for: kafka_verification.c, kafka_assigned_partition.c
+ *
+ * A1: positions are valid for one life of a topic. One instance, one thread; librdkafka, the cluster
+ * and the clock are the test's. */
+#include "check.h"
+#include "fake_kafka_group.h"
+#include "fault.h"
+
+enum { TIMEOUT = 30000, INTERVAL = 5000, SESSION = 120000, LEASE = 100 }; /* milliseconds */
+enum { OLD = 1, NEW = 2 };                                                /* lives of topic "t" */
+
+static enum uk_offset_reset reset;
+static bool auto_commit;
+
+struct request {
+  union {
+    struct uk_operation operation;
+    struct uk_consume consume;
+    struct uk_commit commit;
+  } as;
+  struct uk_slice topic;
+  struct uk_topic_partition_offset offset;
+  int dones;
+  size_t count;
+  int64_t first, last; /* offsets of the records that it got */
+};
+
+static void done(struct uk_operation *operation)
+{
+  ((struct request *)operation)->dones++;
+}
+
+static bool take(struct uk_operation *operation, const struct uk_record *record)
+{
+  struct request *request = (struct request *)operation;
+  if (request->count++ == 0)
+    request->first = record->offset;
+  request->last = record->offset;
+  return true;
+}
+
+static void begin(struct request *request)
+{
+  *request = (struct request){.topic = uk_slice_text("t"), .first = -1, .last = -1};
+  request->as.operation.done = done;
+  request->as.operation.deadline = fake.now + TIMEOUT;
+  request->as.consume.group = uk_slice_text("g");
+  request->as.consume.instance = uk_slice_text("one");
+}
+
+static void consume(struct request *request)
+{
+  begin(request);
+  request->as.consume.topics = &request->topic;
+  request->as.consume.topic_count = 1;
+  request->as.consume.settings = (struct uk_consumer_settings){.auto_commit = auto_commit,
+                                                               .auto_commit_interval = INTERVAL,
+                                                               .offset_reset = reset,
+                                                               .session_timeout = SESSION};
+  request->as.consume.sink.record = take;
+  uk_kafka_groups_consume(fake.groups, &request->as.consume);
+  fake_settle();
+}
+
+/* An offset of t/0; negative: what was consumed. */
+static void commit(struct request *request, int64_t offset)
+{
+  begin(request);
+  request->offset = (struct uk_topic_partition_offset){uk_slice_text("t"), 0, offset};
+  request->as.commit.offsets = &request->offset;
+  request->as.commit.count = offset >= 0;
+  uk_kafka_groups_commit(fake.groups, &request->as.commit);
+  fake_settle();
+}
+
+/* The request ended with the records from one offset to another; with none if `first` is -1. */
+static void check_got(const struct request *request, int64_t first, int64_t last)
+{
+  CHECK_EQ_INT(request->dones, 1);
+  CHECK_EQ_INT(request->as.operation.error, UK_OK);
+  CHECK_EQ_INT(request->first, first);
+  CHECK_EQ_INT(request->last, last);
+}
+
+static void check_waits(const struct request *request)
+{
+  CHECK_EQ_INT(request->dones, 0);
+}
+
+static struct uk_kafka_assigned_partition *partition(size_t i)
+{
+  const struct uk_name_node *node = uk_name_table_next(&fake.groups->table, NULL);
+  return &((struct uk_kafka_group_member *)(uintptr_t)node)->partitions.all[i];
+}
+
+static const char *note_of(int64_t offset, int64_t position, int64_t mark_life,
+                           int64_t committed_life)
+{
+  static char text[200];
+  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_add(list, "t", 0);
+  struct uk_kafka_position_metadata metadata = {.position = position};
+  if (mark_life != 0)
+    metadata.mark = fake_mark(mark_life);
+  if (committed_life != 0)
+    metadata.committed = fake_mark(committed_life);
+  at->offset = offset;
+  uk_kafka_position_metadata_write(at, &metadata);
+  snprintf(text, sizeof text, "%.*s", (int)at->metadata_size, (char *)at->metadata);
+  rd_kafka_topic_partition_list_destroy(list);
+  return text;
+}
+
+/* The life of the topic that the commit under way was made in, by its metadata; 0: it does not
+ * say. */
+static int64_t life_of_commit(void)
+{
+  if (!CHECK(fake.commit_count > 0))
+    return -1;
+  const struct uk_kafka_position_metadata metadata =
+    uk_kafka_position_metadata_read(&fake.commit_lists[0]->elems[0]);
+  for (int64_t life = OLD; life <= NEW; life++) {
+    struct uk_record_mark mark = fake_mark(life);
+    if (uk_record_mark_equal(&metadata.committed, &mark))
+      return life;
+  }
+  return 0;
+}
+
+static void confirm(void)
+{
+  while (!uk_list_is_empty(&fake.member_queries))
+    fake_answer("me");
+}
+
+static void records(int64_t from, int64_t to)
+{
+  for (int64_t offset = from; offset <= to; offset++)
+    fake_record(0, offset);
+  fake_settle();
+  confirm();
+}
+
+/* An instance joins; the group has committed that offset, or nothing if it is negative. */
+static void join(struct request *request, int64_t committed, const char *note)
+{
+  fake.asks_records = fake.asks_committed = true;
+  fake.life = OLD;
+  consume(request);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  if (committed >= 0)
+    fake_committed_is(0, committed, note);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  confirm();
+  fake.log[0] = '\0';
+}
+
+/* An instance has the records before 10, and waits for more. */
+static void have_ten(struct request *request)
+{
+  join(request, -1, NULL);
+  records(0, 9);
+  check_got(request, 0, 9);
+  consume(request);
+  confirm();
+  fake.log[0] = '\0';
+}
+
+/* What the cluster answers about the record before position 10. */
+static void answer_place(int64_t life)
+{
+  fake_saw(0, life);
+  fake_records_read();
+}
+
+/* When there are records. */
+
+static void A1_records_wait_until_the_one_before_them_is_found_in_its_place(void)
+{
+  static struct request request;
+  have_ten(&request);
+  records(10, 12);
+  check_waits(&request);
+  FAKE_DID("verify(t/0@9)");
+  answer_place(OLD);
+  confirm();
+  check_got(&request, 10, 12);
+  CHECK(strstr(fake.log, "seek") == NULL);
+}
+
+static void A1_another_record_before_them_means_a_new_life(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake.life = NEW;
+  records(10, 12);
+  FAKE_DID("verify(t/0@9)");
+  answer_place(NEW);
+  FAKE_DID("watermarks(t/0)");
+  fake_empty(&fake.handle->records); /* as librdkafka does when it is sent elsewhere */
+  fake_range(0, 13, RD_KAFKA_RESP_ERR_NO_ERROR);
+  check_waits(&request);
+  CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
+  records(0, 12);
+  check_got(&request, 0, 12);
+}
+
+/* Otherwise the record that waited would be the first of the new life. */
+static void A1_a_record_that_waits_is_dropped_with_the_old_life(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake.life = NEW;
+  records(10, 10);
+  CHECK_EQ_INT(rd_kafka_queue_length((rd_kafka_queue_t *)&fake.handle->records), 0);
+  answer_place(NEW);
+  fake_range(2, 11, RD_KAFKA_RESP_ERR_NO_ERROR);
+  records(2, 3);
+  answer_place(NEW); /* the record at 1 is gone, but the test need not know */
+  confirm();
+  check_got(&request, 2, 3);
+}
+
+/* Positions in other partitions go on, and so do their records. */
+static void A1_a_record_of_another_partition_is_not_dropped(void)
+{
+  static struct request request;
+  fake.asks_records = true;
+  fake.life = OLD;
+  consume(&request);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0 t/1");
+  fake_record(0, 9);
+  fake_record(1, 19);
+  fake_settle();
+  confirm();
+  CHECK_EQ_INT(request.count, 2);
+  consume(&request);
+  confirm();
+  fake_record(1, 20);
+  fake_settle();
+  confirm();
+  CHECK(strstr(fake.log, "verify(t/1@19) verify(t/0@9)") != NULL); /* the one that waits first */
+  fake.log[0] = '\0';
+  fake_saw(0, NEW);
+  fake_saw(1, OLD);
+  fake_records_read();
+  fake_range(0, 5, RD_KAFKA_RESP_ERR_NO_ERROR);
+  confirm();
+  check_got(&request, 20, 20);
+  CHECK_EQ_INT(partition(0)->progress.position, 0);
+  CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
+  CHECK(strstr(fake.log, "seek(t/1") == NULL);
+}
+
+static void A1_what_was_read_in_one_run_is_verified_once(void)
+{
+  static struct request first, second;
+  have_ten(&first);
+  consume(&second);
+  records(10, 10);
+  answer_place(OLD);
+  confirm();
+  check_got(&first, 10, 10);
+  CHECK(strstr(fake.log, "verify(t/0@9)") != NULL && strstr(fake.log, "verify(t/0@10)") == NULL);
+  records(11, 11); /* another run */
+  CHECK(strstr(fake.log, "verify(t/0@10)") != NULL);
+}
+
+/* So many records cannot be in a new topic within that time. */
+static void A1_a_large_position_is_trusted_for_a_while(void)
+{
+  static struct request request;
+  join(&request, -1, NULL);
+  records(50000, 50000);
+  check_got(&request, 50000, 50000);
+  for (int64_t offset = 50001; offset < 50003; offset++) {
+    consume(&request);
+    fake_pass(24);
+    records(offset, offset);
+    check_got(&request, offset, offset);
+  }
+  CHECK(strstr(fake.log, "verify") == NULL);
+  consume(&request);
+  fake_pass(2);
+  records(50003, 50003);
+  check_waits(&request);
+  CHECK(strstr(fake.log, "verify(t/0@50002)") != NULL);
+}
+
+static void A1_without_an_answer_nothing_is_delivered(void)
+{
+  static const rd_kafka_resp_err_t codes[] = {RD_KAFKA_RESP_ERR__TIMED_OUT,
+                                              RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+                                              RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE};
+  static struct request request;
+  have_ten(&request);
+  records(10, 12);
+  FAKE_DID("verify(t/0@9)");
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    fake_place(0)->code = codes[i];
+    fake_records_read();
+    confirm();
+    check_waits(&request);
+    CHECK(fake.record_query == NULL); /* not at once */
+    fake.log[0] = '\0';
+    fake_pass(99);
+    CHECK(fake.record_query == NULL);
+    fake_pass(1);
+    confirm();
+    REQUIRE(fake.record_query != NULL);
+    CHECK(strstr(fake.log, "verify(t/0@9)") != NULL);
+  }
+  CHECK_EQ_INT(fake.record_query->query.deadline, fake.now + 2000);
+  answer_place(OLD);
+  confirm();
+  check_got(&request, 10, 12);
+}
+
+static void A1_a_range_that_does_not_come_leaves_it_open(void)
+{
+  static struct request request;
+  have_ten(&request);
+  records(10, 12);
+  answer_place(NEW);
+  REQUIRE(fake.watermarks != NULL);
+  CHECK_EQ_INT(fake.watermarks->work.query.deadline, fake.now + 4000);
+  fake_range(0, 0, RD_KAFKA_RESP_ERR__TIMED_OUT);
+  fake_pass(100);
+  confirm();
+  CHECK(fake.record_query != NULL);
+  check_waits(&request);
+  CHECK_EQ_INT(partition(0)->progress.position, 10);
+}
+
+/* Without records. */
+
+static void A1_an_end_below_the_position_is_looked_into(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 3);
+  fake_settle();
+  confirm();
+  FAKE_DID("verify(t/0@9)");
+  fake_saw_end(0, -1);
+  fake_records_read();
+  FAKE_DID("watermarks(t/0)");
+  fake_range(0, 3, RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
+  fake.life = NEW;
+  records(0, 2);
+  check_got(&request, 0, 2);
+}
+
+static void A1_a_record_below_the_position_is_looked_into(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake.life = NEW;
+  records(3, 4); /* librdkafka went to where the new topic ended */
+  check_waits(&request);
+  FAKE_DID("verify(t/0@9)");
+  fake_saw_end(0, -1);
+  fake_records_read();
+  fake_range(0, 5, RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
+  records(0, 4);
+  check_got(&request, 0, 4);
+}
+
+/* As when librdkafka was misled for a moment. */
+static void A1_a_position_that_is_still_good_is_returned_to(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 3);
+  fake_record(0, 10);
+  fake_settle();
+  confirm();
+  FAKE_DID("verify(t/0@9)");
+  answer_place(OLD);
+  CHECK(strstr(fake.log, "seek(t/0@10)") != NULL);
+  check_waits(&request); /* for what librdkafka reads anew */
+  CHECK(!partition(0)->doubtful);
+}
+
+static void A1_a_topic_that_ends_where_the_old_one_did_is_seen_within_seconds(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake_pass(INTERVAL - 1);
+  CHECK(strstr(fake.log, "verify") == NULL);
+  fake_pass(1000);
+  CHECK(strstr(fake.log, "verify(t/0@9)") != NULL);
+  answer_place(NEW);
+  fake_range(0, 10, RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
+}
+
+static void A1_nobody_looks_while_nobody_waits(void)
+{
+  static struct request request;
+  join(&request, -1, NULL);
+  records(0, 9);
+  check_got(&request, 0, 9);
+  fake_pass(60000);
+  CHECK(strstr(fake.log, "verify") == NULL);
+}
+
+/* From the new life on. */
+
+static void A1_a_new_life_is_committed_at_once(void)
+{
+  static struct request request;
+  have_ten(&request);
+  records(10, 10);
+  answer_place(NEW);
+  fake_range(0, 11, RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "commit(t/0=0)") != NULL);
+  CHECK_EQ_INT(life_of_commit(), 0);
+}
+
+static void A1_a_commit_says_in_which_life(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake_pass(INTERVAL);
+  CHECK(strstr(fake.log, "commit(t/0=10)") != NULL);
+  CHECK_EQ_INT(life_of_commit(), OLD);
+}
+
+static void A1_a_commit_of_what_was_consumed_says_in_which_life(void)
+{
+  static const int64_t offsets[] = {-1, 10, 4};
+  for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+    static struct request request, committed;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    auto_commit = false;
+    have_ten(&request);
+    commit(&committed, offsets[i]);
+    CHECK_EQ_INT(life_of_commit(), i < 2 ? OLD : 0); /* the record before 4 is not known any more */
+  }
+}
+
+/* What was delivered and what is in flight end at different records. */
+static void A1_a_commit_has_the_mark_of_its_own_offset(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake.life = NEW; /* only to tell the records apart */
+  records(10, 12);
+  answer_place(OLD);
+  confirm();
+  check_got(&request, 10, 12);
+  fake_pass(INTERVAL);
+  CHECK(strstr(fake.log, "commit(t/0=10)") != NULL);
+  CHECK_EQ_INT(life_of_commit(), OLD);
+}
+
+/* Take back, acknowledge. */
+
+static void A1_a_response_that_was_lost_takes_its_mark_with_it(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake.life = NEW;
+  records(10, 12);
+  answer_place(OLD);
+  confirm();
+  uk_kafka_groups_response_finished(fake.groups, uk_slice_text("g"), uk_slice_text("one"),
+                                    request.as.consume.delivery, false);
+  fake_settle();
+  consume(&request);
+  records(10, 12);
+  CHECK(strstr(fake.log, "seek(t/0@10)") != NULL);
+  answer_place(OLD); /* the record before 10, not the one before 13 */
+  confirm();
+  check_got(&request, 10, 12);
+}
+
+/* When an instance starts. */
+
+static void A1_a_committed_offset_is_verified_before_anything_is_delivered(void)
+{
+  static struct request request;
+  join(&request, 10, note_of(10, 10, OLD, OLD));
+  REQUIRE(fake.record_query != NULL);
+  CHECK_EQ_INT(fake.record_query->places[0].offset, 9);
+  records(10, 12);
+  check_waits(&request);
+  answer_place(OLD);
+  confirm();
+  check_got(&request, 10, 12);
+}
+
+static void A1_a_committed_offset_of_another_life_is_not_used(void)
+{
+  static struct request request;
+  join(&request, 10, note_of(10, 10, OLD, OLD));
+  answer_place(NEW);
+  fake_range(0, 20, RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
+}
+
+/* Of a client that commits by itself; `none` of these marks is known. */
+static void A1_a_committed_offset_without_a_mark_gets_one(void)
+{
+  static struct request request;
+  join(&request, 10, NULL);
+  answer_place(OLD);
+  fake_pass(INTERVAL + 1000);
+  answer_place(NEW);
+  fake_range(0, 20, RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
+}
+
+/* An explicit commit may name any offset: what is out of range is, by the reset policy. */
+static void A1_a_committed_offset_without_a_mark_may_be_out_of_range(void)
+{
+  static const struct {
+    enum uk_offset_reset reset;
+    int64_t first, end;
+    const char *does;
+  } rows[] = {
+    {UK_RESET_LATEST, 0, 3, "seek(t/0@3)"},    {UK_RESET_EARLIEST, 1, 3, "seek(t/0@1)"},
+    {UK_RESET_LATEST, 15, 20, "seek(t/0@20)"}, {UK_RESET_EARLIEST, 15, 20, "seek(t/0@15)"},
+    {UK_RESET_EARLIEST, 10, 20, ""},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    reset = rows[i].reset;
+    join(&request, 10, NULL);
+    fake_saw_end(0, -1);
+    fake_records_read();
+    FAKE_DID("watermarks(t/0)");
+    fake_range(rows[i].first, rows[i].end, RD_KAFKA_RESP_ERR_NO_ERROR);
+    if (!CHECK(strncmp(fake.log, rows[i].does, strlen(rows[i].does)) == 0) ||
+        !CHECK((strstr(fake.log, "seek") != NULL) == (rows[i].does[0] != '\0')))
+      fprintf(stderr, "  row %zu: %s\n", i, fake.log);
+  }
+}
+
+/* Removed from below: the reset policy decides, also for a live instance. */
+static void A1_a_position_whose_records_were_removed_is_reset(void)
+{
+  static const struct {
+    enum uk_offset_reset reset;
+    const char *does;
+  } rows[] = {{UK_RESET_LATEST, "seek(t/0@20)"}, {UK_RESET_EARLIEST, "seek(t/0@15)"}};
+  for (size_t i = 0; i < 2; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    reset = rows[i].reset;
+    have_ten(&request);
+    records(15, 16);
+    fake_saw_end(0, -1);
+    fake_records_read();
+    fake_range(15, 20, RD_KAFKA_RESP_ERR_NO_ERROR);
+    CHECK(strstr(fake.log, rows[i].does) != NULL);
+  }
+}
+
+static void A1_without_a_reset_the_client_is_told(void)
+{
+  static const struct {
+    bool other; /* the record at 9 is another one; otherwise the offset is out of range */
+    const char *message;
+  } rows[] = {
+    {true, "no committed offset for topic \"t\" partition 0, and the auto offset reset is none"},
+    {false,
+     "the position 10 of topic \"t\" partition 0 is out of range 0 to 3, and the auto offset "
+     "reset is none"},
+  };
+  for (size_t i = 0; i < 2; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    reset = UK_RESET_NONE;
+    have_ten(&request);
+    fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 3);
+    fake_settle();
+    confirm();
+    if (rows[i].other)
+      fake_saw(0, NEW);
+    else
+      fake_saw_end(0, -1);
+    fake_records_read();
+    fake_range(0, 3, RD_KAFKA_RESP_ERR_NO_ERROR);
+    if (!rows[i].other)
+      fake_range(0, 3, RD_KAFKA_RESP_ERR_NO_ERROR); /* for the message */
+    CHECK_EQ_INT(request.dones, 1);
+    CHECK_EQ_INT(request.as.operation.error, UK_E_BAD_REQUEST);
+    CHECK_EQ_STR(request.as.operation.message, rows[i].message);
+    CHECK(strstr(fake.log, "unsubscribe") != NULL);
+  }
+}
+
+/* A server that takes the instance over goes on where its client is, and verifies that record. */
+static void A1_a_takeover_verifies_the_position_of_its_client(void)
+{
+  static struct request request;
+  fake.asks_records = fake.asks_committed = true;
+  consume(&request);
+  fake_answer("other");
+  fake_assigned("me", "t/0");
+  fake_committed_is(0, 3, note_of(3, 10, OLD, NEW));
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "assign(t/0@10)") != NULL);
+  CHECK(strstr(fake.log, "verify(t/0@9)") != NULL);
+  answer_place(OLD);
+  CHECK(strstr(fake.log, "seek") == NULL);
+}
+
+/* Without auto-commit, and for any other start, the committed offset counts. */
+static void A1_any_other_start_verifies_the_committed_offset(void)
+{
+  static struct request request;
+  join(&request, 3, note_of(3, 10, OLD, NEW));
+  REQUIRE(fake.record_query != NULL);
+  CHECK_EQ_INT(fake.record_query->places[0].offset, 2);
+  answer_place(NEW);
+  CHECK(strstr(fake.log, "watermarks") == NULL);
+}
+
+/* When partitions come back, librdkafka may have missed what happened to the topic. */
+static void A1_a_partition_that_comes_back_is_verified(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake_revoked(false);
+  fake_assigned("me", "t/0");
+  CHECK(strstr(fake.log, "assign(t/0@10)") != NULL && strstr(fake.log, "verify(t/0@9)") != NULL);
+  answer_place(NEW);
+  fake_range(0, 10, RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
+}
+
+static void A1_an_answer_about_what_is_revoked_is_not_used(void)
+{
+  static struct request request;
+  have_ten(&request);
+  records(10, 10);
+  fake_revoked(false);
+  answer_place(NEW);
+  fake_range(0, 20, RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "seek") == NULL);
+  fake_assigned("me", "t/0");
+  CHECK(strstr(fake.log, "assign(t/0@10)") != NULL);
+}
+
+static void A1_an_answer_may_come_after_the_end(void)
+{
+  static struct request request;
+  have_ten(&request);
+  records(10, 10);
+  fake_error(RD_KAFKA_RESP_ERR__FATAL, true);
+  answer_place(NEW);
+  fake_range(0, 20, RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "seek") == NULL);
+}
+
+/* Many partitions. */
+
+enum { MANY = 40 };
+
+static void A1_of_many_partitions_a_few_are_verified_at_a_time(void)
+{
+  static struct request request;
+  char list[MANY * 8] = "";
+  fake.asks_records = fake.asks_committed = true;
+  consume(&request);
+  fake_answer(NULL);
+  for (int i = 0; i < MANY; i++)
+    snprintf(list + strlen(list), sizeof list - strlen(list), " t/%d", i);
+  fake_assigned("me", list + 1);
+  for (int i = 0; i < MANY; i++)
+    fake_committed_is(i, 10, NULL);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK_EQ_INT(fake.record_query->count, MANY); /* none was verified yet: all of them */
+  for (int i = 0; i < MANY; i++)
+    fake_saw(i, OLD);
+  fake_records_read();
+  fake_record(MANY - 1, 10);
+  fake_settle();
+  while (fake.record_query == NULL && !uk_list_is_empty(&fake.member_queries))
+    confirm();
+  REQUIRE(fake.record_query != NULL);
+  CHECK_EQ_INT(fake.record_query->count, 16);
+  CHECK_EQ_INT(fake.record_query->places[0].partition, MANY - 1); /* the one with a record */
+  fake_saw(MANY - 1, OLD);
+  fake_records_read();
+  confirm();
+  CHECK_EQ_INT(request.count, 1);
+  /* While a consume waits, those that were not looked at for the longest time come first. */
+  consume(&request);
+  bool seen[MANY] = {false};
+  fake_pass(INTERVAL + 1000);
+  for (int rounds = 0; rounds < 3; rounds++) {
+    REQUIRE(fake.record_query != NULL);
+    CHECK(fake.record_query->count <= 16);
+    for (size_t i = 0; i < fake.record_query->count; i++)
+      seen[fake.record_query->places[i].partition] = true;
+    fake_records_read();
+    fake_settle();
+  }
+  for (int i = 0; i < MANY; i++)
+    CHECK(seen[i]);
+}
+
+static void A1_nothing_is_delivered_unverified_when_memory_is_out(void)
+{
+  for (long n = 1, hit = 1; hit; n++) {
+    static struct request request;
+    if (n > 1) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    have_ten(&request);
+    fake.life = NEW;
+    fake_record(0, 10);
+    fault_at(n);
+    fake_settle();
+    confirm();
+    if (fake.record_query != NULL)
+      answer_place(NEW);
+    if (fake.watermarks != NULL)
+      fake_range(0, 11, RD_KAFKA_RESP_ERR_NO_ERROR);
+    hit = fault_hit();
+    fault_off();
+    if (request.dones > 0)
+      CHECK_EQ_INT(request.count, 0);
+  }
+}
+
+static void (*current)(void);
+
+/* All that was allocated is free when the last instance has ended. */
+static void run_current(void)
+{
+  long live = fault_live();
+  auto_commit = true;
+  reset = UK_RESET_LATEST;
+  REQUIRE(fake_open());
+  current();
+  if (fake.watermarks != NULL)
+    fake_range(0, 0, RD_KAFKA_RESP_ERR__TIMED_OUT);
+  fake_close();
+  CHECK_EQ_INT(fault_live(), live);
+}
+
+static void run(const char *name, void (*test)(void))
+{
+  current = test;
+  check_run(name, run_current);
+}
+
+#define RUN(test) run(#test, test)
+
+int main(void)
+{
+  RUN(A1_records_wait_until_the_one_before_them_is_found_in_its_place);
+  RUN(A1_another_record_before_them_means_a_new_life);
+  RUN(A1_a_record_that_waits_is_dropped_with_the_old_life);
+  RUN(A1_a_record_of_another_partition_is_not_dropped);
+  RUN(A1_what_was_read_in_one_run_is_verified_once);
+  RUN(A1_a_large_position_is_trusted_for_a_while);
+  RUN(A1_without_an_answer_nothing_is_delivered);
+  RUN(A1_a_range_that_does_not_come_leaves_it_open);
+  RUN(A1_an_end_below_the_position_is_looked_into);
+  RUN(A1_a_record_below_the_position_is_looked_into);
+  RUN(A1_a_position_that_is_still_good_is_returned_to);
+  RUN(A1_a_topic_that_ends_where_the_old_one_did_is_seen_within_seconds);
+  RUN(A1_nobody_looks_while_nobody_waits);
+  RUN(A1_a_new_life_is_committed_at_once);
+  RUN(A1_a_commit_says_in_which_life);
+  RUN(A1_a_commit_of_what_was_consumed_says_in_which_life);
+  RUN(A1_a_commit_has_the_mark_of_its_own_offset);
+  RUN(A1_a_response_that_was_lost_takes_its_mark_with_it);
+  RUN(A1_a_committed_offset_is_verified_before_anything_is_delivered);
+  RUN(A1_a_committed_offset_of_another_life_is_not_used);
+  RUN(A1_a_committed_offset_without_a_mark_gets_one);
+  RUN(A1_a_committed_offset_without_a_mark_may_be_out_of_range);
+  RUN(A1_a_position_whose_records_were_removed_is_reset);
+  RUN(A1_without_a_reset_the_client_is_told);
+  RUN(A1_a_takeover_verifies_the_position_of_its_client);
+  RUN(A1_any_other_start_verifies_the_committed_offset);
+  RUN(A1_a_partition_that_comes_back_is_verified);
+  RUN(A1_an_answer_about_what_is_revoked_is_not_used);
+  RUN(A1_an_answer_may_come_after_the_end);
+  RUN(A1_of_many_partitions_a_few_are_verified_at_a_time);
+  RUN(A1_nothing_is_delivered_unverified_when_memory_is_out);
+  return check_end();
+}
