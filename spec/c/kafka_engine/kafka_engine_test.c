@@ -12,6 +12,7 @@
 #include "fault.h"
 #include "server/kafka_engine/cluster/kafka_admin.h"
 #include "server/kafka_engine/cluster/kafka_committed.h"
+#include "server/kafka_engine/cluster/kafka_record_reader.h"
 #include "server/kafka_engine/fetch/kafka_fetch.h"
 #include "server/kafka_engine/group/kafka_groups.h"
 #include "server/kafka_engine/produce/kafka_producer.h"
@@ -33,7 +34,7 @@ static struct {
 
 /* Each part is the address of its letter. */
 static char control, settings_, executor_, reaper_, blocking_, topics_, admin_, committed_,
-  fetches_, producer_, groups_;
+  records_, fetches_, producer_, groups_;
 
 #define AS(type, part) ((struct type *)(void *)&(part))
 
@@ -236,6 +237,22 @@ FAKE_PART(uk_kafka_admin, admin, "admin")
 FAKE_PART(uk_kafka_committed, committed, "committed")
 FAKE_PART(uk_kafka_groups, groups, "groups")
 
+struct uk_kafka_record_reader *uk_kafka_record_reader_new(const struct uk_kafka_settings *settings,
+                                                          struct uk_kafka_executor *executor,
+                                                          struct uk_kafka_reaper *reaper)
+{
+  CHECK(settings == AS(uk_kafka_settings, settings_));
+  CHECK(executor == AS(uk_kafka_executor, executor_));
+  CHECK(reaper == AS(uk_kafka_reaper, reaper_));
+  return is_made("records") ? AS(uk_kafka_record_reader, records_) : NULL;
+}
+
+void uk_kafka_record_reader_free(struct uk_kafka_record_reader *reader)
+{
+  CHECK(reader == AS(uk_kafka_record_reader, records_));
+  note("records ");
+}
+
 struct uk_kafka_fetches *uk_kafka_fetches_new(const struct uk_kafka_fetch_parts *parts)
 {
   fake.fetch = *parts;
@@ -366,14 +383,16 @@ static void each_part_is_given_what_it_needs(void)
   CHECK_EQ_INT(fake.groups.prefetch_bytes, 111);
   CHECK_EQ_INT(fake.groups.prefetch_budget, 222);
   CHECK(fake.groups.committed == AS(uk_kafka_committed, committed_));
+  CHECK(fake.groups.records == AS(uk_kafka_record_reader, records_));
   CHECK(fake.groups.create == uk_kafka_admin_create_missing);
   CHECK(fake.groups.create_context == &admin_);
   fake.admin.forget(fake.admin.context, uk_slice_text("t"));
   CHECK_LOG("topics-forget(t) fetches-forget(t) ");
   engine->methods->close(engine);
   /* What may use another part closes before it. */
-  CHECK_LOG("groups producer stop fetches admin blocking committed topics control reaper executor "
-            "settings ");
+  CHECK_LOG(
+    "groups producer stop fetches admin records blocking committed topics control reaper executor "
+    "settings ");
   CHECK_EQ_INT(fake.handles, 0);
 }
 
@@ -513,16 +532,23 @@ static void what_cannot_be_made_is_the_end(void)
     {"topics", NULL, UK_E_NO_MEMORY, "",
      "sasl consumer blocking control reaper executor settings "},
     {"fetches", NULL, UK_E_NO_MEMORY, "",
-     "sasl consumer stop admin blocking committed topics control reaper executor settings "},
+     "sasl consumer stop admin records blocking committed topics control reaper executor "
+     "settings "},
     {"admin", NULL, UK_E_NO_MEMORY, "",
-     "sasl consumer stop fetches blocking committed topics control reaper executor settings "},
+     "sasl consumer stop fetches records blocking committed topics control reaper executor "
+     "settings "},
     {"committed", NULL, UK_E_NO_MEMORY, "",
-     "sasl consumer stop fetches admin blocking topics control reaper executor settings "},
+     "sasl consumer stop fetches admin records blocking topics control reaper executor settings "},
+    {"records", NULL, UK_E_NO_MEMORY, "",
+     "sasl consumer stop fetches admin blocking committed topics control reaper executor "
+     "settings "},
     {"producer", NULL, UK_E_BAD_REQUEST, "no producer",
-     "sasl consumer groups stop fetches admin blocking committed topics control reaper executor "
+     "sasl consumer groups stop fetches admin records blocking committed topics control reaper "
+     "executor "
      "settings "},
     {"groups", NULL, UK_E_NO_MEMORY, "",
-     "sasl consumer producer stop fetches admin blocking committed topics control reaper executor "
+     "sasl consumer producer stop fetches admin records blocking committed topics control reaper "
+     "executor "
      "settings "},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
