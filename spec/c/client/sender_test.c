@@ -2,9 +2,12 @@
  * real server. */
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -471,8 +474,22 @@ static void fill_one_batch_ahead(void)
 }
 
 /* With equal keys the server would take the request of one sender for that of another. */
-static void have_their_own_keys(void)
+static bool no_random;
+
+/* In front of that of libc. */
+__attribute__((visibility("default"))) ssize_t getrandom(void *bytes, size_t size, unsigned flags)
 {
+  if (!no_random)
+    return syscall(SYS_getrandom, bytes, size, flags);
+  memset(bytes, 0, size);
+  errno = EAGAIN;
+  return -1;
+}
+
+/* Also early after the boot, when the kernel has no random bytes yet. */
+static void have_their_own_keys(bool random)
+{
+  no_random = !random;
   struct uk_sender_options options = rig_options_named("one");
   struct uk_sender *one = rig_acquire(&options);
   options.name[0] = 'O';
@@ -481,6 +498,17 @@ static void have_their_own_keys(void)
   CHECK(one->seed != 0 && one->seed != two->seed);
   rig_close(one, 0);
   rig_close(two, 0);
+  no_random = false;
+}
+
+static void have_their_own_random_keys(void)
+{
+  have_their_own_keys(true);
+}
+
+static void have_their_own_keys_without_random_bytes(void)
+{
+  have_their_own_keys(false);
 }
 
 /* While another caller holds the sender, closing it only reports what is pending. */
@@ -661,7 +689,8 @@ int main(void)
   CHECK_RUN(are_all_closed_once_the_retired_one_is_freed);
   CHECK_RUN(fill_one_batch_ahead);
   CHECK_RUN(continue_for_others_when_closed);
-  CHECK_RUN(have_their_own_keys);
+  CHECK_RUN(have_their_own_random_keys);
+  CHECK_RUN(have_their_own_keys_without_random_bytes);
   CHECK_RUN(refuse_waiting_callers_when_they_end);
   CHECK_RUN(stop_in_time);
   CHECK_RUN(give_up_expired_messages);

@@ -1,4 +1,5 @@
 /* for: settings.c. Defaults, limits, copies and equality of the settings of a client. */
+#undef _FORTIFY_SOURCE /* its explicit_bzero is inline */
 #include <stdlib.h>
 
 #include "check.h"
@@ -248,6 +249,55 @@ static void a_copy_is_independent(void)
   CHECK_EQ_INT(fault_live(), live);
 }
 
+/* Secrets. */
+
+static int plain_wiped, encoded_wiped;
+static bool watches_wipes;
+
+static void wipe(void *bytes, size_t size)
+{
+  if (watches_wipes) {
+    plain_wiped += memcmp(bytes, "u:hush", 6) == 0;
+    encoded_wiped += size == 14 && memcmp(bytes, "Basic dTpodXNo", 14) == 0;
+  }
+  memset(bytes, 0, size);
+}
+
+/* In front of that of libc. */
+__attribute__((visibility("default"))) void explicit_bzero(void *bytes, size_t size)
+{
+  wipe(bytes, size);
+}
+
+/* What a build with _FORTIFY_SOURCE calls instead. */
+void __explicit_bzero_chk(void *bytes, size_t size, size_t room);
+__attribute__((visibility("default"))) void __explicit_bzero_chk(void *bytes, size_t size,
+                                                                 size_t room)
+{
+  CHECK(size <= room);
+  wipe(bytes, size);
+}
+
+static void leave_no_password_in_memory(void)
+{
+  struct uk_settings settings, copy;
+  struct uk_settings_options options = options_of("http://h");
+  options.username = uk_slice_text("u");
+  options.password = uk_slice_text("hush");
+  watches_wipes = true;
+  REQUIRE(uk_settings_init(&settings, &options, message, sizeof message));
+  CHECK_EQ_INT(plain_wiped, 1);
+  CHECK_EQ_INT(encoded_wiped, 0);
+  REQUIRE(uk_settings_copy(&copy, &settings));
+  uk_settings_free(&copy);
+  CHECK_EQ_INT(encoded_wiped, 1);
+  uk_settings_free(&settings);
+  CHECK_EQ_INT(encoded_wiped, 2);
+  uk_settings_free(&settings); /* twice is once */
+  CHECK_EQ_INT(encoded_wiped, 2);
+  watches_wipes = false;
+}
+
 int main(void)
 {
   CHECK_RUN(defaults_match_the_documentation);
@@ -258,5 +308,6 @@ int main(void)
   CHECK_RUN(are_equal_when_every_option_is);
   CHECK_RUN(an_absent_option_differs_from_a_present_one);
   CHECK_RUN(a_copy_is_independent);
+  CHECK_RUN(leave_no_password_in_memory);
   return check_end();
 }
