@@ -1,6 +1,8 @@
-/* Opening the engine when a thread cannot be started: nothing stays behind. For: log.c,
- * log_engine.c, log_notifier.c. */
+/* Opening the engine when a thread cannot be started: nothing stays behind. And waits with a
+ * deadline: each is on a condition that knows the monotonic clock. For: log.c, log_engine.c,
+ * log_notifier.c. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "check.h"
@@ -24,8 +26,16 @@ bool uk_thread_start_alone(void *(*run)(void *argument), void *argument)
   return false;
 }
 
+enum { CONDITIONS = 16 };
+
+static pthread_cond_t *initialized[CONDITIONS];
+static atomic_int count, timed_waits, foreign_waits;
+
 void uk_condition_init(pthread_cond_t *condition)
 {
+  int number = atomic_fetch_add(&count, 1);
+  if (number < CONDITIONS)
+    initialized[number] = condition;
   pthread_condattr_t attributes;
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -36,6 +46,11 @@ void uk_condition_init(pthread_cond_t *condition)
 void uk_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t until)
 {
   const struct timespec at = {until / 1000, until % 1000 * 1000000};
+  bool known = false;
+  for (int i = 0; i < atomic_load(&count) && i < CONDITIONS; i++)
+    known = known || initialized[i] == condition;
+  atomic_fetch_add(&timed_waits, 1);
+  atomic_fetch_add(&foreign_waits, !known);
   pthread_cond_timedwait(condition, mutex, &at);
 }
 
@@ -51,6 +66,7 @@ static void an_engine_needs_its_threads(void)
     char message[UK_MESSAGE_SIZE] = "", want[UK_MESSAGE_SIZE];
     struct uk_engine *engine;
     threads_left = threads;
+    atomic_store(&count, 0);
     enum uk_error error = uk_log_engine_open(&engine, &options, message, sizeof message);
     CHECK_EQ_INT(error, threads < 2 ? UK_E_NO_MEMORY : UK_OK);
     CHECK((engine == NULL) == (threads < 2));
@@ -63,8 +79,26 @@ static void an_engine_needs_its_threads(void)
   rig_remove();
 }
 
+/* On the clock of the day such a wait would end at once, again and again, or much too late. */
+static void waits_are_on_the_monotonic_clock(void)
+{
+  struct uk_log_options options = rig_options();
+  threads_left = 1;
+  atomic_store(&count, 0);
+  atomic_store(&timed_waits, 0);
+  atomic_store(&foreign_waits, 0);
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rig_create(log, "t", 1, 100000, -1), UK_OK); /* from now on maintenance is due */
+  CHECK_EVENTUALLY(atomic_load(&timed_waits) > 0);
+  uk_log_close(log);
+  CHECK_EQ_INT(atomic_load(&foreign_waits), 0);
+  rig_remove();
+}
+
 int main(void)
 {
+  CHECK_RUN(waits_are_on_the_monotonic_clock);
   CHECK_RUN(an_engine_needs_its_threads);
   return check_end();
 }

@@ -184,7 +184,44 @@ static void check_health(enum uk_error want, const char *text)
   CHECK_EQ_STR(detail, text);
 }
 
+/* Sets a problem, and returns what that prints on standard error. */
+static const char *printed_by(int64_t until, const char *text)
+{
+  static char line[400];
+  FILE *file = tmpfile();
+  int saved = dup(STDERR_FILENO);
+  line[0] = '\0';
+  if (!CHECK(file != NULL && saved >= 0))
+    return line;
+  dup2(fileno(file), STDERR_FILENO);
+  uk_log_set_problem(&log_, until, text);
+  dup2(saved, STDERR_FILENO);
+  close(saved);
+  rewind(file);
+  line[fread(line, 1, sizeof line - 1, file)] = '\0';
+  fclose(file);
+  return line;
+}
+
 /* Failures. */
+
+/* A lasting problem is logged when it begins and ends, and one that repeats once a minute. */
+static void problems_are_logged(void)
+{
+  REQUIRE(open_log());
+  CHECK_EQ_STR(printed_by(0, ""), "");
+  CHECK_EQ_STR(printed_by(INT64_MAX, "broken"),
+               "upstash-kafka: broken; nothing is stored until it works again\n");
+  CHECK_EQ_STR(printed_by(INT64_MAX, "broken"), "");
+  CHECK_EQ_STR(printed_by(0, ""), "upstash-kafka: the log works again\n");
+  CHECK_EQ_STR(printed_by(0, ""), "");
+  CHECK_EQ_STR(printed_by(now + 1, "full"), "upstash-kafka: full\n");
+  CHECK_EQ_STR(printed_by(now + 1, "full"), "");
+  CHECK_EQ_STR(printed_by(0, ""), "");
+  now += 60000;
+  CHECK(strstr(printed_by(now + 1, "full"), "upstash-kafka: full") != NULL);
+  end();
+}
 
 static void each_status_has_its_error(void)
 {
@@ -878,6 +915,7 @@ static void a_failed_purge_comes_again(void)
 
 int main(void)
 {
+  CHECK_RUN(problems_are_logged);
   CHECK_RUN(each_status_has_its_error);
   CHECK_RUN(a_broken_log_is_unhealthy_until_it_recovers);
   CHECK_RUN(commands_of_a_broken_log_are_refused_until_it_recovers);
