@@ -254,7 +254,7 @@ static void a_copy_is_independent(void)
 static int plain_wiped, encoded_wiped;
 static bool watches_wipes;
 
-static void wipe(void *bytes, size_t size)
+__attribute__((noinline)) static void wipe(void *bytes, size_t size)
 {
   if (watches_wipes) {
     plain_wiped += memcmp(bytes, "u:hush", 6) == 0;
