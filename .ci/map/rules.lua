@@ -21,7 +21,10 @@ return {
       ["server/watch"] = { "common" },
       ["server/engine"] = { "common" },
       ["server/groups"] = { "common", "server/watch", "server/engine" },
-      ["server/log_engine"] = { "common", "server/watch", "server/engine", "server/groups" },
+      ["server/log_engine"] = {
+        "common", "server/watch", "server/engine", "server/groups", "server/log_engine/pages",
+      },
+      ["server/log_engine/pages"] = { "common" },
       ["server/kafka_engine"] = {
         "common", "server/watch", "server/engine", "server/kafka_engine/rd", "server/kafka_engine/cluster",
         "server/kafka_engine/produce", "server/kafka_engine/fetch", "server/kafka_engine/group",
