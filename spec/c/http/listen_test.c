@@ -3,9 +3,11 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -289,6 +291,77 @@ static void the_unix_socket_of_another_server_is_kept(void)
   CHECK(access(path, F_OK) != 0);
 }
 
+/* A server whose queue is full does not accept a connection, but it lives. */
+static void the_unix_socket_of_a_busy_server_is_kept(void)
+{
+  struct uk_listeners first, second;
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  char expected[200];
+  int clients[3];
+  memcpy(address.sun_path, path, strlen(path) + 1);
+  REQUIRE(uk_listen(&first, text_of_path, message, sizeof message) == UK_OK);
+  CHECK_EQ_INT(listen(first.sockets[0], 0), 0);
+  for (int i = 0; i < 3; i++) {
+    clients[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    int failed = connect(clients[i], (struct sockaddr *)&address, sizeof address);
+    CHECK(i < 2 || (failed != 0 && errno == EAGAIN));
+  }
+  CHECK_EQ_INT(uk_listen(&second, text_of_path, message, sizeof message), UK_E_UNAVAILABLE);
+  snprintf(expected, sizeof expected, "listen: %s: Address already in use", text_of_path);
+  CHECK_EQ_STR(message, expected);
+  CHECK(access(path, F_OK) == 0);
+  for (int i = 0; i < 3; i++)
+    close(clients[i]);
+  uk_listen_close(&first);
+}
+
+/* Closing again closes nothing: the numbers may belong to others by then. */
+static void listeners_are_closed_once(void)
+{
+  struct uk_listeners listeners;
+  REQUIRE(uk_listen(&listeners, text_of_path, message, sizeof message) == UK_OK);
+  uk_listen_close(&listeners);
+  int first = dup(STDIN_FILENO), second = dup(STDIN_FILENO);
+  uk_listen_close(&listeners);
+  CHECK(fcntl(first, F_GETFD) >= 0 && fcntl(second, F_GETFD) >= 0);
+  close(first);
+  close(second);
+}
+
+/* The descriptor of the socket is the last that the process may have. */
+static void leaks_no_descriptor_where_they_are_short(void)
+{
+  struct uk_listeners listeners;
+  struct rlimit limit, short_limit;
+  int before = count_descriptors(), last = dup(STDIN_FILENO);
+  close(last);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  short_limit = (struct rlimit){.rlim_cur = (rlim_t)last + 1, .rlim_max = limit.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &short_limit);
+  enum uk_error error = uk_listen(&listeners, text_of_path, message, sizeof message);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  CHECK_EQ_INT(error, UK_E_UNAVAILABLE);
+  CHECK(strstr(message, ": Too many open files") != NULL);
+  CHECK_EQ_INT(count_descriptors(), before);
+  unlink(path);
+}
+
+/* Alone, "::" stands for IPv4 too; beside an IPv4 address it must not take the port. */
+static void an_ipv6_socket_alone_serves_ipv4_too(void)
+{
+  struct uk_listeners listeners;
+  int only = -1;
+  socklen_t length = sizeof only;
+  FILE *file = fopen("/proc/sys/net/ipv6/bindv6only", "r");
+  if (file == NULL || fgetc(file) != '0' ||
+      uk_listen(&listeners, "[::]:0", message, sizeof message) != UK_OK)
+    CHECK_SKIP("needs IPv6, where its sockets serve IPv4 too");
+  fclose(file);
+  CHECK_EQ_INT(getsockopt(listeners.sockets[0], IPPROTO_IPV6, IPV6_V6ONLY, &only, &length), 0);
+  CHECK_EQ_INT(only, 0);
+  uk_listen_close(&listeners);
+}
+
 static void a_file_that_is_no_socket_is_kept(void)
 {
   struct uk_listeners listeners;
@@ -344,6 +417,10 @@ int main(void)
   CHECK_RUN(C5_a_unix_socket);
   CHECK_RUN(a_unix_socket_of_a_killed_server_is_replaced);
   CHECK_RUN(the_unix_socket_of_another_server_is_kept);
+  CHECK_RUN(the_unix_socket_of_a_busy_server_is_kept);
+  CHECK_RUN(listeners_are_closed_once);
+  CHECK_RUN(leaks_no_descriptor_where_they_are_short);
+  CHECK_RUN(an_ipv6_socket_alone_serves_ipv4_too);
   CHECK_RUN(a_file_that_is_no_socket_is_kept);
   CHECK_RUN(the_path_of_a_unix_socket_has_a_limit);
   CHECK_RUN(says_why_a_unix_socket_cannot_be_made);
