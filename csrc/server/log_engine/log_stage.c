@@ -10,7 +10,7 @@
 
 void uk_log_stage_init(struct uk_log_stage *stage, struct uk_log_topics *topics)
 {
-  *stage = (struct uk_log_stage){.topics = topics, .next_topic_id = 1};
+  *stage = (struct uk_log_stage){.topics = topics};
 }
 
 void uk_log_stage_free(struct uk_log_stage *stage)
