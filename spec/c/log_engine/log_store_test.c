@@ -130,6 +130,10 @@ static void the_map_has_a_minimum_size(void)
     CHECK_EQ_INT(
       uk_log_store_open(&store, rig_directory(), cases[i].bytes, true, message, sizeof message),
       cases[i].error);
+    /* LMDB wants whole pages. */
+    if (store != NULL)
+      CHECK_EQ_INT(store->map_bytes,
+                   cases[i].bytes == 1 << 20 ? 1 << 20 : (1 << 20) + sysconf(_SC_PAGESIZE));
     uk_log_store_close(store);
     rig_remove();
   }

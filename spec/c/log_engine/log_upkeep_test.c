@@ -489,6 +489,29 @@ static void readers_stop_at_the_published_end(void)
   end();
 }
 
+/* Nor does it look for records that maintenance removed after it learnt the bounds. */
+static void readers_skip_what_was_removed_meanwhile(void)
+{
+  static struct rig_read got;
+  int64_t first = -1;
+  unsigned budget = 2;
+  REQUIRE(open_log());
+  for (int i = 0; i < 4; i++)
+    REQUIRE(produce("t", 0, 1) == UK_OK);
+  struct uk_log_topic *topic = uk_log_topics_find(&log_.topics, uk_slice_text("t"));
+  REQUIRE(uk_log_store_begin(log_.store) == UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_store_trim(log_.store, &topic->partitions[0], INT64_MAX, -1, &budget, &first),
+               UK_LOG_OK);
+  CHECK_EQ_INT(first, 2);
+  REQUIRE(uk_log_store_commit(log_.store) == UK_LOG_OK);
+  CHECK_EQ_INT(first_of("t", 0), 0); /* not published yet */
+  CHECK_EQ_INT(rig_read(&log_, &got, "t", 0, 0), UK_OK);
+  CHECK_EQ_INT(got.first_offset, 2);
+  CHECK_EQ_INT(got.count, 2);
+  CHECK_EQ_INT(got.next, 4);
+  end();
+}
+
 /* An entry of the table of times that its batch does not bear out is damage. */
 static void a_time_that_no_record_has_is_damage(void)
 {
@@ -924,6 +947,7 @@ int main(void)
   CHECK_RUN(a_refused_command_takes_back_only_its_topics);
   CHECK_RUN(readers_see_what_is_committed);
   CHECK_RUN(readers_stop_at_the_published_end);
+  CHECK_RUN(readers_skip_what_was_removed_meanwhile);
   CHECK_RUN(a_time_that_no_record_has_is_damage);
   CHECK_RUN(records_learn_where_they_are);
   CHECK_RUN(purges_have_room);
