@@ -58,6 +58,16 @@ bool uk_name_set_has(struct uk_name_set *set, struct uk_slice name)
   return has;
 }
 
+void uk_name_set_remove(struct uk_name_set *set, struct uk_slice name)
+{
+  pthread_mutex_lock(&set->mutex);
+  struct uk_name_node *node = uk_name_table_find(&set->table, name);
+  if (node != NULL)
+    uk_name_table_remove(&set->table, node);
+  pthread_mutex_unlock(&set->mutex);
+  free(node);
+}
+
 void uk_name_set_clear(struct uk_name_set *set)
 {
   pthread_mutex_lock(&set->mutex);

@@ -19,6 +19,9 @@ void uk_name_set_init(struct uk_name_set *set);
 bool uk_name_set_add(struct uk_name_set *set, struct uk_slice name);
 bool uk_name_set_has(struct uk_name_set *set, struct uk_slice name);
 
+/* A name that is not in the set stays out. */
+void uk_name_set_remove(struct uk_name_set *set, struct uk_slice name);
+
 void uk_name_set_clear(struct uk_name_set *set);
 void uk_name_set_free(struct uk_name_set *set);
 

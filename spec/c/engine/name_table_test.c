@@ -170,6 +170,13 @@ static void a_set_without_memory_is_empty(void)
     CHECK(!uk_name_set_has(&set, uk_slice_text("a")));
     CHECK_EQ_INT(fault_live(), before);
   }
+  CHECK(uk_name_set_add(&set, uk_slice_text("a")));
+  CHECK(uk_name_set_add(&set, uk_slice_text("b")));
+  uk_name_set_remove(&set, uk_slice_text("a"));
+  uk_name_set_remove(&set, uk_slice_text("c")); /* is not in it */
+  CHECK(!uk_name_set_has(&set, uk_slice_text("a")));
+  CHECK(uk_name_set_has(&set, uk_slice_text("b")));
+  CHECK(uk_name_set_add(&set, uk_slice_text("a")));
   uk_name_set_free(&set);
 }
 

@@ -70,6 +70,7 @@ static struct {
   void *commits[8]; /* the opaque of each commit that is under way, and its list */
   rd_kafka_topic_partition_list_t *commit_lists[8];
   size_t commit_count;
+  const char *error_text; /* of errors; NULL: that of their code */
   int refreshes;
   int64_t life;          /* of the topics: their records have it as their timestamp */
   int32_t leaderless;    /* -1: no partition is */
@@ -739,7 +740,7 @@ rd_kafka_resp_err_t rd_kafka_event_error(rd_kafka_event_t *event)
 
 const char *rd_kafka_event_error_string(rd_kafka_event_t *event)
 {
-  return rd_kafka_err2str(fake_event_of(event)->code);
+  return fake.error_text != NULL ? fake.error_text : rd_kafka_err2str(fake_event_of(event)->code);
 }
 
 int rd_kafka_event_error_is_fatal(rd_kafka_event_t *event)

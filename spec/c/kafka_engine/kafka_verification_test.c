@@ -1,4 +1,4 @@
-/* for: kafka_verification.c, kafka_assigned_partition.c
+/* for: kafka_verification.c, kafka_assigned_partition.c, kafka_missing_topics.c
  *
  * A1: positions are valid for one life of a topic. One instance, one thread; librdkafka, the cluster
  * and the clock are the test's. */
@@ -673,6 +673,67 @@ static void A1_an_answer_may_come_after_the_end(void)
   CHECK(strstr(fake.log, "seek") == NULL);
 }
 
+/* Topics that were missing. */
+
+static void lose_topic(const char *text)
+{
+  static struct request request;
+  consume(&request);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  confirm();
+  fake.error_text = text;
+  fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
+  CHECK_EQ_INT(request.as.operation.error, UK_E_NOT_FOUND);
+  fake.handle->member[0] = '\0';
+  fake_pass(10);
+  fake.handle->closed = true;
+  fake_pass(10);
+  CHECK_EQ_INT(fake.groups->count, 0);
+  fake.log[0] = '\0';
+}
+
+static void A1_an_instance_whose_topic_was_missing_starts_at_its_first_record(void)
+{
+  static const struct {
+    const char *text, *does;
+    enum uk_offset_reset reset;
+  } rows[] = {
+    {"Subscribed topic not available: t: Broker: Unknown topic or partition", "assign(t/0@first)",
+     UK_RESET_LATEST},
+    {"Subscribed topic not available: tt: Broker: Unknown topic or partition", "assign(t/0@?)",
+     UK_RESET_LATEST},
+    {"Subscribed topic not available: t: Broker: Unknown topic or partition", "assign(t/0@?)",
+     UK_RESET_NONE},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    reset = rows[i].reset;
+    lose_topic(rows[i].text);
+    consume(&request);
+    fake_answer(NULL);
+    fake_assigned("me", "t/0");
+    CHECK(strstr(fake.log, rows[i].does) != NULL);
+    fake_revoked(true); /* the next time it is no news */
+    fake.log[0] = '\0';
+    fake_assigned("me", "t/0");
+    CHECK(strstr(fake.log, "assign(t/0@?)") != NULL);
+  }
+}
+
+/* What is committed is newer than the loss. */
+static void A1_a_committed_offset_in_a_topic_that_was_missing_counts(void)
+{
+  static struct request request;
+  lose_topic("Subscribed topic not available: t: Broker: Unknown topic or partition");
+  join(&request, 5, NULL);
+  CHECK_EQ_INT(partition(0)->progress.position, 5);
+}
+
 /* Many partitions. */
 
 enum { MANY = 40 };
@@ -801,6 +862,8 @@ int main(void)
   RUN(A1_a_partition_that_comes_back_is_verified);
   RUN(A1_an_answer_about_what_is_revoked_is_not_used);
   RUN(A1_an_answer_may_come_after_the_end);
+  RUN(A1_an_instance_whose_topic_was_missing_starts_at_its_first_record);
+  RUN(A1_a_committed_offset_in_a_topic_that_was_missing_counts);
   RUN(A1_of_many_partitions_a_few_are_verified_at_a_time);
   RUN(A1_nothing_is_delivered_unverified_when_memory_is_out);
   return check_end();

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "server/engine/name_set.h"
 #include "server/engine/name_table.h"
 #include "server/kafka_engine/cluster/kafka_members.h"
 #include "server/kafka_engine/group/kafka_assigned_partition.h"
@@ -25,6 +26,7 @@ struct uk_kafka_groups {
   pthread_mutex_t mutex;
   pthread_cond_t empty;
   struct uk_name_table table;
+  struct uk_name_set missing;      /* see kafka_missing_topics */
   size_t count;                    /* members, including those that are ending */
   atomic_uint_fast64_t deliveries; /* the number of the last one, of all instances */
   atomic_bool draining, closing;

@@ -228,6 +228,7 @@ struct uk_kafka_groups *uk_kafka_groups_new(const struct uk_kafka_groups_parts *
   pthread_mutex_init(&groups->mutex, NULL);
   pthread_cond_init(&groups->empty, NULL);
   uk_name_table_init(&groups->table, uk_name_table_seed());
+  uk_name_set_init(&groups->missing);
   groups->members = uk_kafka_members_new(parts->control, parts->executor, parts->topics);
   if (groups->members != NULL)
     return groups;
@@ -261,6 +262,7 @@ void uk_kafka_groups_free(struct uk_kafka_groups *groups)
   if (groups->members != NULL)
     uk_kafka_members_free(groups->members);
   uk_name_table_free(&groups->table);
+  uk_name_set_free(&groups->missing);
   pthread_cond_destroy(&groups->empty);
   pthread_mutex_destroy(&groups->mutex);
   free(groups);

@@ -9,6 +9,7 @@
 #include "server/kafka_engine/group/kafka_handover.h"
 #include "server/kafka_engine/group/kafka_instance_inbox.h"
 #include "server/kafka_engine/group/kafka_lease.h"
+#include "server/kafka_engine/group/kafka_missing_topics.h"
 #include "server/kafka_engine/group/kafka_poll_diagnosis.h"
 #include "server/kafka_engine/group/kafka_rebalance.h"
 #include "server/kafka_engine/group/kafka_reset.h"
@@ -114,11 +115,13 @@ static void take_partitions(struct uk_kafka_instance *instance,
   const struct uk_kafka_start from = {.resumes =
                                         first && instance->migrates && member->settings.auto_commit,
                                       .created = &instance->created};
+  uk_kafka_missing_topics_find(member, list, &instance->created);
   if (!uk_kafka_rebalance_take(member, list, &from)) {
     uk_kafka_rebalance_refuse(member);
     (void)leave(instance, now);
     return;
   }
+  uk_kafka_missing_topics_forget(member, list);
   uk_name_set_clear(&instance->created);
   instance->awaits_created = false;
   member->waiting_since = now;
@@ -254,6 +257,8 @@ static void take_error(struct uk_kafka_instance *instance, rd_kafka_event_t *eve
     instance->state = UK_KAFKA_LOST;
     return;
   }
+  if (uk_kafka_error(code) == UK_E_NOT_FOUND)
+    uk_kafka_missing_topics_note(&instance->member, rd_kafka_event_error_string(event));
   meet_trouble(instance, code, rd_kafka_event_error_string(event), NULL, now);
   if (is_pointless(instance, code) && !is_leaving(instance))
     (void)leave(instance, now);
