@@ -4,6 +4,7 @@
  * the clock. */
 #include "server/kafka_engine/cluster/kafka_committed.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -76,6 +77,25 @@ int nanosleep(const struct timespec *pause, struct timespec *rest)
   (void)rest;
   fake.now += pause->tv_sec * 1000 + pause->tv_nsec / 1000000;
   return 0;
+}
+
+/* Lists of partitions that were not destroyed; librdkafka keeps them. */
+static int lists;
+
+rd_kafka_topic_partition_list_t *rd_kafka_topic_partition_list_new(int size)
+{
+  rd_kafka_topic_partition_list_t *(*real)(int) = NULL;
+  lists++;
+  *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_topic_partition_list_new");
+  return real(size);
+}
+
+void rd_kafka_topic_partition_list_destroy(rd_kafka_topic_partition_list_t *list)
+{
+  void (*real)(rd_kafka_topic_partition_list_t *) = NULL;
+  lists--;
+  *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_topic_partition_list_destroy");
+  real(list);
 }
 
 rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text, size_t size)
@@ -426,6 +446,7 @@ static void run_current(void)
   uk_kafka_committed_free(committed);
   for (size_t i = 0; i < fake.opened; i++)
     CHECK(!fake.handles[i].open);
+  CHECK_EQ_INT(lists, 0);
   CHECK_EQ_INT(fault_live(), live);
 }
 

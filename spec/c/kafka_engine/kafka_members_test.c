@@ -44,6 +44,7 @@ static struct {
   size_t sent_count;
   char log[200]; /* the brokers that were asked, in order */
   struct reply *replies;
+  int live; /* options and events */
 } fake;
 
 struct query {
@@ -101,6 +102,7 @@ rd_kafka_AdminOptions_t *rd_kafka_AdminOptions_new(rd_kafka_t *handle, rd_kafka_
   (void)handle;
   CHECK_EQ_INT(kind, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
   fake.options = (struct sent){.broker = -1};
+  fake.live++;
   return (rd_kafka_AdminOptions_t *)&fake.options;
 }
 
@@ -130,6 +132,7 @@ void rd_kafka_AdminOptions_set_opaque(rd_kafka_AdminOptions_t *options, void *op
 void rd_kafka_AdminOptions_destroy(rd_kafka_AdminOptions_t *options)
 {
   (void)options;
+  fake.live--;
 }
 
 void rd_kafka_DescribeConsumerGroups(rd_kafka_t *handle, const char **groups, size_t count,
@@ -159,8 +162,10 @@ rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout)
   struct reply *reply = fake.replies;
   (void)queue;
   CHECK_EQ_INT(timeout, 0);
-  if (reply != NULL)
+  if (reply != NULL) {
     fake.replies = reply->next;
+    fake.live++;
+  }
   return (rd_kafka_event_t *)reply;
 }
 
@@ -177,6 +182,7 @@ rd_kafka_resp_err_t rd_kafka_event_error(rd_kafka_event_t *event)
 void rd_kafka_event_destroy(rd_kafka_event_t *event)
 {
   struct reply *reply = (struct reply *)event;
+  fake.live--;
   for (size_t i = 0; i < reply->count; i++) {
     if (reply->members[i].list != NULL)
       rd_kafka_topic_partition_list_destroy(reply->members[i].list);
@@ -266,7 +272,11 @@ static void ask(struct query *query, bool whole)
     (struct query){.query = {.query = {.deadline = uk_clock_monotonic() + 60000, .then = done},
                              .group = "g",
                              .instance = "one",
-                             .whole = whole}};
+                             .whole = whole,
+                             /* left from an earlier question */
+                             .live = true,
+                             .holds = (rd_kafka_topic_partition_list_t *)&fake,
+                             .group_holds = (rd_kafka_topic_partition_list_t *)&fake}};
   uk_kafka_members_ask(fake.members, &query->query);
 }
 
@@ -525,6 +535,29 @@ static void what_is_asked_is_answered_at_the_end(void)
   check_answered(&next, RD_KAFKA_RESP_ERR__DESTROY, false);
 }
 
+/* Whoever is told of the end may ask once more. */
+static struct query once_more;
+
+static void ask_once_more(struct uk_kafka_query *query)
+{
+  done(query);
+  if (once_more.dones == 0)
+    ask(&once_more, false);
+}
+
+static void what_is_asked_after_the_end_is_not_sent(void)
+{
+  static struct query query;
+  memset(&once_more, 0, sizeof once_more);
+  ask(&query, false);
+  query.query.query.then = ask_once_more;
+  fake.log[0] = '\0';
+  uk_kafka_members_free(fake.members);
+  fake.members = NULL;
+  check_answered(&query, RD_KAFKA_RESP_ERR__DESTROY, false);
+  CHECK_ASKED("");
+}
+
 static void without_memory_fewer_are_asked_or_none(void)
 {
   for (long n = 1; n <= 4; n++) {
@@ -570,6 +603,7 @@ static void run_current(void)
   current();
   if (fake.members != NULL)
     uk_kafka_members_free(fake.members);
+  CHECK_EQ_INT(fake.live, 0);
   CHECK_EQ_INT(fault_live(), live);
 }
 
@@ -592,6 +626,7 @@ int main(void)
   RUN(where_no_broker_is_known_nobody_can_tell);
   RUN(an_answer_without_the_group_is_a_failure);
   RUN(what_is_asked_is_answered_at_the_end);
+  RUN(what_is_asked_after_the_end_is_not_sent);
   RUN(without_memory_fewer_are_asked_or_none);
   return check_end();
 }

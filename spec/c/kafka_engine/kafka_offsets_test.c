@@ -4,7 +4,7 @@
  * clock. */
 #include "server/kafka_engine/cluster/kafka_offsets.h"
 
-#include <stdarg.h>
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -47,6 +47,25 @@ int nanosleep(const struct timespec *pause, struct timespec *rest)
   CHECK_EQ_INT(pause->tv_sec, 0);
   fake.now += pause->tv_nsec / 1000000;
   return 0;
+}
+
+/* Lists of partitions that were not destroyed; librdkafka keeps them. */
+static int lists;
+
+rd_kafka_topic_partition_list_t *rd_kafka_topic_partition_list_new(int size)
+{
+  rd_kafka_topic_partition_list_t *(*real)(int) = NULL;
+  lists++;
+  *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_topic_partition_list_new");
+  return real(size);
+}
+
+void rd_kafka_topic_partition_list_destroy(rd_kafka_topic_partition_list_t *list)
+{
+  void (*real)(rd_kafka_topic_partition_list_t *) = NULL;
+  lists--;
+  *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_topic_partition_list_destroy");
+  real(list);
 }
 
 static int64_t offset_of(int64_t timestamp, int32_t partition)
@@ -135,6 +154,7 @@ static void ask(int64_t timestamp, size_t count)
   uk_kafka_offsets_run(&operation, (rd_kafka_t *)&fake, (struct uk_kafka_topics *)&fake,
                        (struct uk_kafka_blocking *)&fake);
   CHECK_EQ_INT(fake.dones, 1);
+  CHECK_EQ_INT(lists, 0);
   CHECK_EQ_INT(fault_live(), live);
 }
 
@@ -298,6 +318,11 @@ static void one_partition_is_asked_for_once(void)
   ask(UK_TIMESTAMP_LATEST, 1);
   check_ended(UK_E_FORBIDDEN, "topic \"t\" partition 0: Broker: Topic authorization failed");
   CHECK_EQ_STR(fake.log, "-1 x1 5000; ");
+  begin();
+  fake.bad = BATCH; /* alone in its part */
+  fake.bad_code = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+  ask(UK_TIMESTAMP_LATEST, BATCH + 1);
+  check_ended(UK_E_FORBIDDEN, "topic \"t\" partition 500: Broker: Topic authorization failed");
 }
 
 static void an_error_of_the_ends_names_its_partition(void)

@@ -17,7 +17,7 @@ static struct {
   int queued; /* messages in the handle */
   bool down;
   char batch[24], acks[24];
-  bool has_report;
+  bool has_report, has_opaque;
   int topics, metadata; /* that were not destroyed */
 } fake;
 
@@ -60,6 +60,12 @@ rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text
   CHECK_EQ_INT(rd_kafka_conf_get(conf, "acks", fake.acks, &length), 0);
   length = sizeof callback;
   (void)rd_kafka_conf_get(conf, "dr_msg_cb", callback, &length);
+  char opaque[64] = "";
+  length = sizeof opaque;
+  (void)rd_kafka_conf_get(conf, "opaque", opaque, &length);
+  char own[64];
+  snprintf(own, sizeof own, "%p", (void *)&producer);
+  fake.has_opaque = strcmp(opaque, own) == 0;
   rd_kafka_conf_destroy(conf);
   conf = rd_kafka_conf_new();
   length = sizeof none;
@@ -222,7 +228,7 @@ static void another_handle_takes_the_place_of_the_old_one(void)
   CHECK(producer.handle == (rd_kafka_t *)&numbers[0]);
   CHECK_EQ_STR(fake.acks, "-1");
   CHECK_EQ_STR(fake.batch, "10000"); /* librdkafka's own */
-  CHECK(fake.has_report);
+  CHECK(fake.has_report && fake.has_opaque);
   CHECK(renew() == (rd_kafka_t *)&numbers[0]);
   CHECK(producer.handle == (rd_kafka_t *)&numbers[1]);
   CHECK_LOG("open1 open2 ");

@@ -39,6 +39,7 @@ static struct {
   int opened;
   struct report reports[SENT]; /* not taken yet; under the mutex */
   size_t report_count;
+  struct report alone; /* the next one of the handle that sends records alone */
   struct {
     struct uk_kafka_delivery_tag *tag;
     const struct uk_record *record;
@@ -178,6 +179,10 @@ int rd_kafka_poll(rd_kafka_t *polled, int timeout)
   pthread_mutex_lock(&mutex);
   if (!handle->of->alone && fake.report_count > 0)
     report = fake.reports[--fake.report_count];
+  if (handle->of->alone) {
+    report = fake.alone;
+    fake.alone.tag = NULL;
+  }
   pthread_mutex_unlock(&mutex);
   const struct timespec pause = {0, 200000};
   if (report.tag == NULL && timeout > 0)
@@ -525,10 +530,9 @@ static void a_record_that_is_too_large_alone_has_failed(void)
   produce(1);
   report(0, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, false, -1);
   CHECK_EVENTUALLY(is_logged("send2(t x1) "));
-  struct report last = {fake.sent[0].tag, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, 0, -1};
-  rd_kafka_message_t message = {.err = last.code, .payload = &last, ._private = last.tag};
-  struct uk_kafka_producer_handle *alone = fake.handles[1].of;
-  alone->reported(alone->handle, &message, alone);
+  pthread_mutex_lock(&mutex);
+  fake.alone = (struct report){fake.sent[0].tag, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, 0, -1};
+  pthread_mutex_unlock(&mutex);
   await_done();
   CHECK_EQ_INT(operation.operation.error, UK_E_TOO_LARGE);
 }

@@ -36,6 +36,8 @@ static struct {
   size_t code_count, asked;
   int64_t costs; /* milliseconds for each request that fails */
   bool gate_closed;
+  int passes;         /* requests that a closed gate lets pass */
+  bool errors_follow; /* each request that fails loses a connection too */
   bool knows_nothing; /* an answer about one topic has none */
   int partitions;
   struct error_event errors[4];
@@ -239,11 +241,15 @@ rd_kafka_resp_err_t rd_kafka_metadata(rd_kafka_t *handle, int all, rd_kafka_topi
            : all         ? "*"
                          : "-",
            timeout);
-  while (fake.gate_closed)
+  while (fake.gate_closed && fake.passes == 0)
     pthread_cond_wait(&opened, &mutex);
+  fake.passes -= fake.gate_closed;
   rd_kafka_resp_err_t code = next_code();
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
     atomic_fetch_add(&fake.now, fake.costs);
+    if (fake.errors_follow)
+      fake.errors[fake.error_count++] =
+        (struct error_event){RD_KAFKA_RESP_ERR__TRANSPORT, "broker 3: hung up"};
   } else {
     *metadata = metadata_of((const char *)topic);
     fake.live++;
@@ -588,6 +594,36 @@ static void a_brief_loss_is_only_a_doubt(void)
   report(RD_KAFKA_RESP_ERR__TRANSPORT, "broker 1: hung up");
   CHECK_LOG("- 300; - 2000; ");
   check_health(UK_OK, UK_OK, "");
+  script(once, 1); /* what went wrong before the last answer is no reason */
+  ask_alone("t", 60000, RD_KAFKA_RESP_ERR__TRANSPORT, 0);
+  check_health(UK_E_UNAVAILABLE, UK_E_UNAVAILABLE,
+               "the Kafka cluster does not answer: Local: Broker transport failure");
+}
+
+/* While the request that decides is under way, errors of other brokers do not hurry it. */
+static void until_that_is_decided_it_is_cut_off(void)
+{
+  static const rd_kafka_resp_err_t once[] = {RD_KAFKA_RESP_ERR__TRANSPORT};
+  script(once, 1);
+  pthread_mutex_lock(&mutex);
+  fake.gate_closed = fake.errors_follow = true;
+  fake.passes = 1;
+  fake.errors[fake.error_count++] =
+    (struct error_event){RD_KAFKA_RESP_ERR__TRANSPORT, "broker 1: hung up"};
+  pthread_mutex_unlock(&mutex);
+  int sleeps = atomic_load(&fake.sleeps);
+  fake.wake(NULL, fake.opaque);
+  CHECK_EVENTUALLY(is_logged("- 2000; "));
+  check_health(UK_OK, UK_E_UNAVAILABLE, "the Kafka cluster does not answer: broker 3: hung up");
+  pthread_mutex_lock(&mutex);
+  fake.gate_closed = false;
+  pthread_cond_broadcast(&opened);
+  pthread_mutex_unlock(&mutex);
+  CHECK_EVENTUALLY(atomic_load(&fake.sleeps) > sleeps);
+  pthread_mutex_lock(&mutex);
+  CHECK(strncmp(fake.log, "- 300; - 2000; ", strlen("- 300; - 2000; ")) == 0);
+  pthread_mutex_unlock(&mutex);
+  check_health(UK_OK, UK_OK, "");
 }
 
 /* Refreshing. */
@@ -714,6 +750,7 @@ int main(void)
   RUN(a_lost_connection_is_checked_at_once_and_briefly);
   RUN(a_cluster_that_is_cut_off_is_not_away_yet);
   RUN(a_brief_loss_is_only_a_doubt);
+  RUN(until_that_is_decided_it_is_cut_off);
   RUN(a_topic_is_refreshed_after_five_seconds);
   RUN(what_is_asked_at_the_end_is_answered);
   CHECK_RUN(is_not_made_without_a_thread);
