@@ -126,6 +126,8 @@ static void fake_note_list(const char *word, const rd_kafka_topic_partition_list
     fake.log[0] = '\0';                                                                            \
   } while (0)
 
+static char fake_bytes[1 << 16]; /* of every record */
+
 /* The clock and the executor. */
 
 int64_t uk_clock_monotonic(void)
@@ -423,7 +425,7 @@ __attribute__((unused)) static struct uk_record_mark fake_mark(int64_t life)
   const struct uk_record record = {.timestamp = life,
                                    .has_value = true,
                                    .key = uk_slice_of("", fake.key_size),
-                                   .value = uk_slice_of("value", fake.size)};
+                                   .value = uk_slice_of(fake_bytes, fake.size)};
   return uk_record_mark_of(&record);
 }
 
@@ -872,7 +874,7 @@ static void fake_record(int32_t partition, int64_t offset)
   *message = (rd_kafka_message_t){.rkt = (rd_kafka_topic_t *)(uintptr_t) "t",
                                   .partition = partition,
                                   .offset = offset,
-                                  .payload = (void *)(uintptr_t) "value",
+                                  .payload = fake_bytes,
                                   .len = fake.size,
                                   .key_len = fake.key_size,
                                   ._private = (void *)(intptr_t)fake.life};
