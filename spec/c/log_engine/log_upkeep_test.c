@@ -609,6 +609,29 @@ static void rows_without_a_topic_are_purged(void)
   end();
 }
 
+static void a_load_without_memory_changes_nothing(void)
+{
+  bool hit = true;
+  REQUIRE(open_log());
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  put_orphans(100, 109);
+  for (long n = 1; hit; n++) {
+    int64_t first = -1, end_ = -1;
+    free(log_.purges);
+    log_.purges = NULL;
+    log_.purge_count = log_.purge_capacity = 0;
+    fault_at(n);
+    enum uk_log_status status = uk_log_load(&log_);
+    hit = fault_hit();
+    fault_off();
+    CHECK_EQ_INT(status, hit ? UK_LOG_NO_MEMORY : UK_LOG_OK);
+    CHECK(uk_log_bounds(&log_, uk_slice_text("t"), 0, &first, &end_));
+    CHECK_EQ_INT(end_, 1);
+  }
+  CHECK_EQ_INT(log_.purge_count, 10);
+  end();
+}
+
 /* What a topic is made with, and when, is there after the next open. */
 static void a_topic_is_loaded_as_it_was_made(void)
 {
@@ -952,6 +975,7 @@ int main(void)
   CHECK_RUN(records_learn_where_they_are);
   CHECK_RUN(purges_have_room);
   CHECK_RUN(rows_without_a_topic_are_purged);
+  CHECK_RUN(a_load_without_memory_changes_nothing);
   CHECK_RUN(a_topic_is_loaded_as_it_was_made);
   CHECK_RUN(a_damaged_end_is_damage);
   CHECK_RUN(a_loaded_topic_has_partitions_up_to_a_limit);

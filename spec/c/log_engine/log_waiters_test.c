@@ -126,6 +126,37 @@ static void like_a_linear_search(void)
   uk_log_waiters_free(&waiters);
 }
 
+/* In every order of arrival: the earliest deadline is known after each end. */
+static void deadlines_come_in_order(void)
+{
+  enum { COUNT = 7, ORDERS = 5040 };
+  for (int order = 0; order < ORDERS; order++) {
+    struct uk_log_waiters waiters;
+    int left = order, deadlines[COUNT];
+    REQUIRE(uk_log_waiters_init(&waiters));
+    for (int i = 0; i < COUNT; i++) { /* the i-th is one of i + 1 places among those before it */
+      int place = left % (i + 1);
+      left /= i + 1;
+      for (int j = i; j > place; j--)
+        deadlines[j] = deadlines[j - 1];
+      deadlines[place] = i;
+    }
+    for (int i = 0; i < COUNT; i++) {
+      samples[i].fetch = (struct uk_fetch){.positions = samples[i].at, .count = 1};
+      samples[i].fetch.operation.deadline = deadlines[i];
+      samples[i].waiter = uk_log_waiter_new(&samples[i].fetch);
+      REQUIRE(samples[i].waiter != NULL && uk_log_waiters_add(&waiters, samples[i].waiter));
+    }
+    for (int i = 0; i < COUNT; i++) {
+      struct query query = {.now = i};
+      CHECK_EQ_INT(uk_log_waiters_deadline(&waiters), i);
+      check_taken(uk_log_waiters_take_expired(&waiters, i), expired, &query);
+    }
+    CHECK_EQ_INT(uk_log_waiters_deadline(&waiters), INT64_MAX);
+    uk_log_waiters_free(&waiters);
+  }
+}
+
 static void a_partition_named_twice(void)
 {
   struct uk_log_waiters waiters;
@@ -166,6 +197,7 @@ static void survives_a_failing_allocator(void)
 int main(void)
 {
   CHECK_RUN(like_a_linear_search);
+  CHECK_RUN(deadlines_come_in_order);
   CHECK_RUN(a_partition_named_twice);
   CHECK_RUN(survives_a_failing_allocator);
   return check_end();
