@@ -745,15 +745,18 @@ static void without_memory_for_a_list_a_request_is_a_503(void)
   rig.reply_bytes = 16 << 20;
   char *triples = repeat("[", "{\"topic\":\"t\",\"partition\":0,\"offset\":0}", 3000, "]");
   char *partitions = repeat("[", "{\"topic\":\"t\",\"partition\":0}", 3000, "]");
-  char *headers_of_one =
-    repeat("{\"value\":\"\",\"headers\":[", "{\"key\":\"\",\"value\":\"\"}", 1000, "]}");
   char *topics_of_one = repeat("{\"topics\":[", "\"t\"", 256, "]}");
   char *set = repeat("{\"topic\":\"t\",\"partition\":0,\"offset\":0,\"topicPartitionOffsets\":[",
                      "{\"topic\":\"t\",\"partition\":0,\"offset\":0}", 3000, "]}");
   fail_each_allocation(UK_POST, "/commit/g/i", triples);
   fail_each_allocation(UK_POST, "/committed/g/i", partitions);
   fail_each_allocation(UK_POST, "/offsets/latest", partitions);
-  fail_each_allocation(UK_POST, "/produce/t", headers_of_one);
+  for (size_t count = 10; count <= 1000; count += 45) { /* so that one count fills a block */
+    char *headers_of_one =
+      repeat("{\"value\":\"\",\"headers\":[", "{\"key\":\"\",\"value\":\"\"}", count, "]}");
+    fail_each_allocation(UK_POST, "/produce/t", headers_of_one);
+    free(headers_of_one);
+  }
   fail_each_allocation(UK_POST, "/consume/g/i", topics_of_one);
   fail_each_allocation(UK_POST, "/fetch", set);
   for (size_t i = 0; i < sizeof many / sizeof *many; i++)
@@ -763,7 +766,6 @@ static void without_memory_for_a_list_a_request_is_a_503(void)
   fail_each_allocation(UK_POST, "/webhook?topic=t", "v");
   free(triples);
   free(partitions);
-  free(headers_of_one);
   free(topics_of_one);
   free(set);
   api_rig_close(&rig);
