@@ -11,21 +11,16 @@ static const struct uk_json_field consume_fields[] = {
 static const struct uk_json_shape consume_shape = {
   consume_fields, sizeof consume_fields / sizeof *consume_fields, sizeof(struct uk_read_body)};
 
-/* Tells the engine whether the client received the batch; if not, it is delivered again. */
+/* Tells the engine whether the batch was written in full; if not, it is delivered again. The next
+ * request of the instance waits for this, however the exchange ends. */
 static void response_finished(struct uk_request *request, bool complete)
 {
   const struct uk_read_call *call = request->operation;
   struct uk_engine *engine = uk_api_engine(request);
+  if (call->consume.delivery == 0)
+    return;
   engine->methods->response_finished(engine, call->consume.group, call->consume.instance,
                                      call->consume.delivery, complete && request->status == 200);
-}
-
-static void finish_consume(struct uk_request *request)
-{
-  const struct uk_read_call *call = request->operation;
-  uk_api_read_finish(request);
-  if (call->operation.error == UK_OK && call->consume.delivery > 0)
-    request->response_finished = response_finished;
 }
 
 static void add_topic(struct uk_consume *consume, struct uk_slice *topics, struct uk_slice topic)
@@ -83,7 +78,7 @@ bool uk_api_consume(struct uk_request *request)
 {
   struct uk_read_body body;
   struct uk_read_call *call =
-    uk_api_read_start(request, &consume_shape, &body, UK_CONSUME_TIMEOUT, finish_consume);
+    uk_api_read_start(request, &consume_shape, &body, UK_CONSUME_TIMEOUT, uk_api_read_finish);
   if (call == NULL || !uk_api_check_group(request))
     return false;
   call->consume.group = request->parameters[0];
@@ -94,6 +89,7 @@ bool uk_api_consume(struct uk_request *request)
       !uk_api_read_settings(request, &call->consume.settings))
     return false;
   struct uk_engine *engine = uk_api_engine(request);
+  request->response_finished = response_finished;
   engine->methods->consume(engine, &call->consume);
   return true;
 }

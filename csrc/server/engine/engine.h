@@ -34,6 +34,10 @@ enum { UK_MESSAGE_SIZE = 512 }; /* room for a text that names a topic of 249 cha
  * words. */
 #define UK_MAY_BE_DONE "may have been carried out"
 
+/* The message of a commit or deletion whose deadline came before that was known. */
+#define UK_RESPONSE_UNKNOWN                                                                        \
+  "the last response of this consumer instance is still being sent: try again when it has ended"
+
 struct uk_operation {
   /* Set by the caller. */
   void (*done)(struct uk_operation *operation);
@@ -132,7 +136,7 @@ struct uk_consumer_settings {
 
 /* Consumes for one instance of a group. Creates the instance if it is not alive; only then do the
  * settings count. Changes its subscription if the topics differ. UK_OK without records if none
- * arrive by the deadline. NOT_FOUND for an unknown topic, TOO_MANY above the limit of instances,
+ * arrive by the deadline, or if it is not known by then what became of the last response. NOT_FOUND for an unknown topic, TOO_MANY above the limit of instances,
  * BAD_REQUEST for reset `none` without a committed offset.
  *
  * With `create`, and if the engine creates topics at all, a missing topic is created first with the
@@ -149,7 +153,8 @@ struct uk_consume {
 };
 
 /* Commits each offset as given, or, with count 0, the position after the last consumed record of
- * each partition. NOT_FOUND if the instance is not alive. */
+ * each partition. NOT_FOUND if the instance is not alive; UNAVAILABLE if it is not known by the
+ * deadline what became of the instance's last response. */
 struct uk_commit {
   struct uk_operation operation;
   struct uk_slice group, instance;
@@ -165,7 +170,9 @@ struct uk_committed {
   size_t count;
 };
 
-/* Closes the instance. NOT_FOUND if it is not alive. */
+/* Closes the instance. With auto-commit, what was delivered is committed first: a deletion
+ * acknowledges the last response as a consume does, unless that response failed. Errors as for a
+ * commit. */
 struct uk_delete_consumer {
   struct uk_operation operation;
   struct uk_slice group, instance;
@@ -236,9 +243,10 @@ struct uk_engine_methods {
   void (*create_topic)(struct uk_engine *engine, struct uk_create_topic *operation);
   void (*delete_topic)(struct uk_engine *engine, struct uk_delete_topic *operation);
 
-  /* Reports what became of the response that carried this delivery. If it was not written
-   * completely, and the instance has received no newer request, its records are delivered again.
-   * Returns at once. */
+  /* Reports what became of the response that carried this delivery. The caller does so exactly once
+   * for each delivery: until then the instance's next consume, commit or deletion waits, at most
+   * until its deadline. A complete response is acknowledged by that request; the records of any
+   * other are delivered again. Returns at once. */
   void (*response_finished)(struct uk_engine *engine, struct uk_slice group,
                             struct uk_slice instance, uint64_t delivery, bool complete);
 

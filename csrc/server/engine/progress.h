@@ -94,10 +94,26 @@ static inline bool uk_progress_continues(const struct uk_progress *progress)
   return uk_progress_is_known(progress) && !progress->overridden;
 }
 
-/* The deliveries of one instance: responses with records, numbered in ascending order. */
+/* The deliveries of one instance: responses with records, numbered in ascending order.
+ *
+ * In the plain contract a request says that the response before it has arrived. A client that gives
+ * up in the middle of a response asks again just the same. So a request acknowledges the last
+ * response only if the server has written it in full; until that is known, requests wait. A
+ * response that failed is taken back: its records are delivered again. At most one response is
+ * awaited at a time, because the request after it waits. */
 struct uk_deliveries {
-  uint64_t last;    /* 0 = none yet */
-  uint64_t settled; /* up to this one they were acknowledged or taken back */
+  uint64_t last;     /* 0 = none yet */
+  uint64_t settled;  /* up to this one they were acknowledged or taken back */
+  uint64_t written;  /* the last one whose response is known to be written in full */
+  uint64_t followed; /* the last one after which a request arrived */
+};
+
+/* What the outcome of a response leads to. */
+enum uk_delivery_outcome {
+  UK_DELIVERY_OLD,          /* nothing: the delivery does not count any more */
+  UK_DELIVERY_WRITTEN,      /* the next request acknowledges it */
+  UK_DELIVERY_ACKNOWLEDGED, /* a request has waited for this: everything in flight is delivered */
+  UK_DELIVERY_TAKEN_BACK    /* everything in flight must be delivered again */
 };
 
 /* True when a response is still in flight. */
@@ -106,16 +122,18 @@ static inline bool uk_deliveries_pending(const struct uk_deliveries *deliveries)
   return deliveries->settled != deliveries->last;
 }
 
-/* True when this delivery may still be taken back: no newer request has arrived. */
-static inline bool uk_deliveries_can_take_back(const struct uk_deliveries *deliveries,
-                                               uint64_t delivery)
+/* True when it is not known yet what became of the last response: requests wait. */
+static inline bool uk_deliveries_awaited(const struct uk_deliveries *deliveries)
 {
-  return delivery > deliveries->settled && delivery <= deliveries->last;
+  return uk_deliveries_pending(deliveries) && deliveries->written != deliveries->last;
 }
 
-static inline void uk_deliveries_settle(struct uk_deliveries *deliveries)
-{
-  deliveries->settled = deliveries->last;
-}
+/* A request has arrived. True: it acknowledges, so everything in flight is delivered. */
+bool uk_deliveries_follow(struct uk_deliveries *deliveries);
+
+/* The response of this delivery was written in full, or failed. Requests that waited for it may
+ * continue, unless the outcome is OLD. */
+enum uk_delivery_outcome uk_deliveries_finish(struct uk_deliveries *deliveries, uint64_t delivery,
+                                              bool complete);
 
 #endif

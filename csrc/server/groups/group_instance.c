@@ -205,17 +205,45 @@ enum uk_error uk_group_subscribe(struct uk_groups *groups, struct uk_group_insta
   return UK_OK;
 }
 
+static void each_progress(struct uk_group_instance *instance,
+                          void (*change)(struct uk_progress *progress))
+{
+  struct uk_group_partition *partition = instance->cursor;
+  for (size_t left = instance->owned; left > 0; left--, partition = partition->next)
+    change(&partition->progress);
+}
+
+static void deliver_all(struct uk_group_instance *instance)
+{
+  each_progress(instance, uk_progress_acknowledge);
+  instance->dirty = true;
+}
+
 void uk_group_acknowledge(struct uk_groups *groups, struct uk_group_instance *instance)
 {
   instance->last_request = groups->now;
-  if (uk_deliveries_pending(&instance->deliveries)) {
-    struct uk_group_partition *partition = instance->cursor;
-    for (size_t left = instance->owned; left > 0; left--, partition = partition->next)
-      uk_progress_acknowledge(&partition->progress);
-    uk_deliveries_settle(&instance->deliveries);
-    instance->dirty = true;
-  }
+  if (uk_deliveries_follow(&instance->deliveries))
+    deliver_all(instance);
   uk_group_instance_arm(groups, instance);
+}
+
+bool uk_group_response_finished(struct uk_groups *groups, struct uk_group_instance *instance,
+                                uint64_t delivery, bool complete)
+{
+  switch (uk_deliveries_finish(&instance->deliveries, delivery, complete)) {
+  case UK_DELIVERY_OLD: return false;
+  case UK_DELIVERY_WRITTEN: break;
+  case UK_DELIVERY_ACKNOWLEDGED:
+    deliver_all(instance);
+    uk_group_instance_auto_commit(groups, instance);
+    break;
+  case UK_DELIVERY_TAKEN_BACK: each_progress(instance, uk_progress_take_back); break;
+  }
+  if (instance->activity == UK_GROUP_AWAITING)
+    instance->activity = UK_GROUP_IDLE;
+  uk_group_release_leaving(groups, instance);
+  uk_group_instance_arm(groups, instance);
+  return true;
 }
 
 void uk_group_refresh_topics(struct uk_groups *groups, struct uk_group_instance *instance)
@@ -239,7 +267,7 @@ static void due(void *owner, struct uk_timer *timer)
   struct uk_group_instance *instance =
     (struct uk_group_instance *)((char *)timer - offsetof(struct uk_group_instance, timer));
   int64_t expiry = instance->last_request + instance->settings.session_timeout;
-  if (instance->activity == UK_GROUP_IDLE && groups->now >= expiry) {
+  if (uk_group_instance_is_idle(instance) && groups->now >= expiry) {
     uk_group_refresh_topics(groups, instance);
     if (uk_group_commit_delivered(groups, instance, NULL)) {
       uk_group_instance_close(groups, instance);

@@ -34,7 +34,7 @@ void uk_group_list_rebalance(struct uk_groups *groups, struct uk_group_assignmen
 void uk_group_instance_arm(struct uk_groups *groups, struct uk_group_instance *instance)
 {
   int64_t time = UK_TIMER_NEVER;
-  if (instance->activity == UK_GROUP_IDLE)
+  if (uk_group_instance_is_idle(instance))
     time = instance->last_request + instance->settings.session_timeout;
   if (instance->settings.auto_commit && instance->dirty && instance->committing == 0 &&
       instance->next_commit < time)

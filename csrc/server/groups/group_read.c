@@ -82,8 +82,7 @@ static void carry_out(const struct uk_groups_log *log, struct uk_group_request *
   }
 }
 
-/* Leaves a position alone that has changed since: the delivery before was taken back, or the
- * topic was deleted. */
+/* Leaves a position alone that has changed since: the topic was deleted. */
 static void advance(struct uk_group_instance *instance, const struct step *step)
 {
   struct uk_group_assignment *assignment = step->assignment;
@@ -97,7 +96,8 @@ static void advance(struct uk_group_instance *instance, const struct step *step)
 }
 
 /* False when there was no record. */
-static bool apply(struct uk_group_instance *instance, const struct plan *plan)
+static bool apply(struct uk_groups *groups, struct uk_group_instance *instance,
+                  const struct plan *plan)
 {
   bool any = false;
   for (size_t i = 0; i < plan->done; i++) {
@@ -106,8 +106,10 @@ static bool apply(struct uk_group_instance *instance, const struct plan *plan)
     advance(instance, &plan->steps[i]);
     any = true;
   }
-  if (any)
-    uk_group_first_request(instance)->operation->delivery = ++instance->deliveries.last;
+  if (any) {
+    instance->deliveries.last = ++groups->deliveries;
+    uk_group_first_request(instance)->operation->delivery = groups->deliveries;
+  }
   return any;
 }
 
@@ -139,7 +141,7 @@ void uk_group_read(struct uk_groups *groups, struct uk_group_instance *instance)
   pthread_mutex_unlock(&groups->lock);
   carry_out(&groups->log, request, &plan);
   pthread_mutex_lock(&groups->lock);
-  if (apply(instance, &plan)) {
+  if (apply(groups, instance, &plan)) {
     operation->message[0] = '\0';
     uk_group_request_end(groups, instance, UK_OK);
   } else if (plan.error != UK_OK) {

@@ -43,11 +43,33 @@ bool uk_group_request_add(struct uk_groups *groups, struct uk_group_instance *in
   return true;
 }
 
+static bool is_over(const struct uk_groups *groups, const struct uk_group_request *request)
+{
+  return groups->draining || request->operation->operation.deadline <= groups->now;
+}
+
+/* The first request waits until it is known what became of the last response, or ends if its
+ * deadline has come. */
+static void await_response(struct uk_groups *groups, struct uk_group_instance *instance)
+{
+  struct uk_group_request *request = uk_group_first_request(instance);
+  if (is_over(groups, request)) {
+    end(groups, request, UK_OK);
+    return;
+  }
+  instance->activity = UK_GROUP_AWAITING;
+  uk_timer_set(&groups->timers, &request->timer, request->operation->operation.deadline);
+}
+
 void uk_group_requests_start(struct uk_groups *groups, struct uk_group_instance *instance)
 {
   struct uk_group_request *request;
   while (instance->activity == UK_GROUP_IDLE &&
          (request = uk_group_first_request(instance)) != NULL) {
+    if (uk_deliveries_awaited(&instance->deliveries)) {
+      await_response(groups, instance);
+      continue;
+    }
     enum uk_error error = uk_group_subscribe(groups, instance, request->operation);
     if (error == UK_OK) {
       uk_group_list_read(groups, instance);
@@ -65,14 +87,13 @@ void uk_group_requests_start(struct uk_groups *groups, struct uk_group_instance 
 void uk_group_request_park(struct uk_groups *groups, struct uk_group_instance *instance)
 {
   struct uk_group_request *request = uk_group_first_request(instance);
-  int64_t deadline = request->operation->operation.deadline;
-  if (groups->draining || deadline <= groups->now || !uk_list_is_empty(&instance->deletes)) {
+  if (is_over(groups, request) || !uk_list_is_empty(&instance->deletes)) {
     uk_group_request_end(groups, instance, UK_OK);
     return;
   }
   instance->activity = UK_GROUP_PARKED;
   instance->fresh = false;
-  uk_timer_set(&groups->timers, &request->timer, deadline);
+  uk_timer_set(&groups->timers, &request->timer, request->operation->operation.deadline);
   uk_group_release_leaving(groups, instance);
   uk_group_instance_arm(groups, instance);
 }

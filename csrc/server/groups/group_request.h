@@ -9,8 +9,9 @@
 bool uk_group_request_add(struct uk_groups *groups, struct uk_group_instance *instance,
                           struct uk_consume *operation);
 
-/* Starts the first request, unless it is being served already. A request that cannot start ends
- * with an error; a new instance that has no other one is closed. */
+/* Starts the first request, unless it is being served already or has to wait until it is known what
+ * became of the last response. A request that cannot start ends with an error; a new instance that
+ * has no other one is closed. */
 void uk_group_requests_start(struct uk_groups *groups, struct uk_group_instance *instance);
 
 /* There is nothing to read: the first request, READING until now, waits, or ends at its

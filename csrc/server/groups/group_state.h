@@ -1,6 +1,7 @@
 /* group_state: what groups knows, in one place.
  *
  *   uk_groups ── uk_group ── uk_group_instance ──── uk_group_request    a pending consume
+ *       │            │               └───────────── uk_group_held       a commit, a deletion
  *       │            └────── uk_group_assignment ── uk_group_partition  one of its partitions
  *       └─────── uk_group_topic ──┘  (one assignment for each group that reads the topic)
  *
@@ -67,11 +68,21 @@ struct uk_group_request {
   bool asked;          /* sink.is_client_alive was asked */
 };
 
+/* A commit or deletion that waits until it is known what became of the last response. */
+struct uk_group_held {
+  struct uk_timer timer; /* its deadline */
+  struct uk_group_instance *instance;
+  struct uk_operation *operation;
+  void (*run)(struct uk_groups *groups, struct uk_operation *operation);
+  struct uk_link link; /* uk_group_instance.held */
+};
+
 enum uk_group_activity {
-  UK_GROUP_IDLE,   /* no request is pending */
-  UK_GROUP_PARKED, /* the first request waits for records */
-  UK_GROUP_READING /* a thread serves the first request: the instance may not be freed, nor lose a
-                      partition */
+  UK_GROUP_IDLE,     /* no request is pending */
+  UK_GROUP_AWAITING, /* the first request waits until it is known what became of the last response */
+  UK_GROUP_PARKED,   /* the first request waits for records */
+  UK_GROUP_READING   /* a thread serves the first request: the instance may not be freed, nor lose a
+                        partition */
 };
 
 struct uk_group_instance {
@@ -88,6 +99,7 @@ struct uk_group_instance {
   enum uk_group_activity activity;
   struct uk_link to_read; /* uk_groups.to_read */
   struct uk_list deletes; /* operations that came while it was READING */
+  struct uk_list held;
   struct uk_deliveries deliveries;
   int64_t last_request;
   int64_t next_commit; /* the earliest time of the next auto-commit */
@@ -128,6 +140,7 @@ struct uk_groups {
   int64_t now; /* the latest time that any call brought */
   bool draining;
   size_t instance_count;
+  uint64_t deliveries; /* the number of the last one, of all instances */
   struct uk_name_table groups, topics;
   struct uk_timers timers;
   /* What the holder of the lock leaves behind (group_lists.h, group_deferred.h). */
@@ -163,6 +176,12 @@ static inline struct uk_group_request *
 uk_group_first_request(const struct uk_group_instance *instance)
 {
   return UK_LIST_FIRST(&instance->requests, struct uk_group_request, link);
+}
+
+/* No request is pending: the instance's session runs out. */
+static inline bool uk_group_instance_is_idle(const struct uk_group_instance *instance)
+{
+  return instance->activity == UK_GROUP_IDLE && uk_list_is_empty(&instance->held);
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include "server/groups/group_commit.h"
 #include "server/groups/group_consumers.h"
 #include "server/groups/group_deferred.h"
+#include "server/groups/group_held.h"
 #include "server/groups/group_instance.h"
 #include "server/groups/group_lists.h"
 #include "server/groups/group_partition.h"
@@ -96,32 +97,50 @@ static struct uk_group_instance *find_live(struct uk_groups *groups, struct uk_s
   return instance;
 }
 
+static void commit(struct uk_groups *groups, struct uk_operation *operation)
+{
+  struct uk_commit *call = (struct uk_commit *)operation;
+  struct uk_group_instance *instance = find_live(groups, call->group, call->instance, operation);
+  if (instance == NULL)
+    return;
+  uk_group_acknowledge(groups, instance);
+  if (uk_deliveries_awaited(&instance->deliveries)) {
+    uk_group_hold(groups, instance, operation, commit);
+    return;
+  }
+  uk_group_refresh_topics(groups, instance);
+  uk_group_commit_explicit(groups, instance, call);
+  /* Only after the commit, which the next owner of a partition is to start from. */
+  uk_group_release_leaving(groups, instance);
+}
+
 void uk_groups_commit(struct uk_groups *groups, struct uk_commit *operation, int64_t now)
 {
   uk_group_enter(groups, now);
-  struct uk_group_instance *instance =
-    find_live(groups, operation->group, operation->instance, &operation->operation);
-  if (instance != NULL) {
-    uk_group_acknowledge(groups, instance);
-    uk_group_refresh_topics(groups, instance);
-    uk_group_commit_explicit(groups, instance, operation);
-    /* Only after the commit, which the next owner of a partition is to start from. */
-    uk_group_release_leaving(groups, instance);
-  }
+  commit(groups, &operation->operation);
   uk_group_leave(groups);
+}
+
+static void delete_consumer(struct uk_groups *groups, struct uk_operation *operation)
+{
+  const struct uk_delete_consumer *call = (const struct uk_delete_consumer *)operation;
+  struct uk_group_instance *instance = find_live(groups, call->group, call->instance, operation);
+  if (instance == NULL)
+    return;
+  uk_group_acknowledge(groups, instance);
+  if (uk_deliveries_awaited(&instance->deliveries)) {
+    uk_group_hold(groups, instance, operation, delete_consumer);
+    return;
+  }
+  uk_group_refresh_topics(groups, instance);
+  uk_group_instance_delete(groups, instance, operation);
 }
 
 void uk_groups_delete_consumer(struct uk_groups *groups, struct uk_delete_consumer *operation,
                                int64_t now)
 {
   uk_group_enter(groups, now);
-  struct uk_group_instance *instance =
-    find_live(groups, operation->group, operation->instance, &operation->operation);
-  if (instance != NULL) {
-    uk_group_acknowledge(groups, instance);
-    uk_group_refresh_topics(groups, instance);
-    uk_group_instance_delete(groups, instance, &operation->operation);
-  }
+  delete_consumer(groups, &operation->operation);
   uk_group_leave(groups);
 }
 
@@ -134,24 +153,18 @@ void uk_groups_consumers(struct uk_groups *groups, struct uk_consumers *operatio
   uk_group_leave(groups);
 }
 
-static void take_back(struct uk_groups *groups, struct uk_group_instance *instance)
-{
-  struct uk_group_partition *partition = instance->cursor;
-  for (size_t left = instance->owned; left > 0; left--, partition = partition->next)
-    uk_progress_take_back(&partition->progress);
-  uk_deliveries_settle(&instance->deliveries);
-  uk_group_release_leaving(groups, instance);
-  if (instance->activity == UK_GROUP_PARKED)
-    uk_group_list_read(groups, instance);
-}
-
-void uk_groups_undelivered(struct uk_groups *groups, struct uk_slice group, struct uk_slice name,
-                           uint64_t delivery, int64_t now)
+void uk_groups_response_finished(struct uk_groups *groups, struct uk_slice group,
+                                 struct uk_slice name, uint64_t delivery, bool complete,
+                                 int64_t now)
 {
   uk_group_enter(groups, now);
   struct uk_group_instance *instance = uk_group_instance_find(groups, group, name);
-  if (instance != NULL && uk_deliveries_can_take_back(&instance->deliveries, delivery))
-    take_back(groups, instance);
+  if (instance != NULL && uk_group_response_finished(groups, instance, delivery, complete)) {
+    uk_group_held_run(groups, instance);
+    instance = uk_group_instance_find(groups, group, name); /* unless a deletion was held */
+    if (instance != NULL)
+      uk_group_requests_start(groups, instance);
+  }
   uk_group_leave(groups);
 }
 
@@ -199,6 +212,7 @@ void uk_groups_tick(struct uk_groups *groups, int64_t now)
 static void drain_instance(struct uk_groups *groups, struct uk_group_instance *instance)
 {
   uk_group_requests_end(groups, instance);
+  uk_group_held_end(groups, instance);
   /* The server stops. What was delivered is not delivered again after its next start, unless memory
    * is out. */
   uk_group_commit_delivered(groups, instance, NULL);

@@ -55,8 +55,10 @@ void uk_groups_commit(struct uk_groups *groups, struct uk_commit *operation, int
 void uk_groups_delete_consumer(struct uk_groups *groups, struct uk_delete_consumer *operation,
                                int64_t now);
 void uk_groups_consumers(struct uk_groups *groups, struct uk_consumers *operation, int64_t now);
-void uk_groups_undelivered(struct uk_groups *groups, struct uk_slice group,
-                           struct uk_slice instance, uint64_t delivery, int64_t now);
+/* See uk_engine_methods.response_finished. */
+void uk_groups_response_finished(struct uk_groups *groups, struct uk_slice group,
+                                 struct uk_slice instance, uint64_t delivery, bool complete,
+                                 int64_t now);
 
 /* A partition has grown; with partition -1 the topic was created, changed or deleted. */
 void uk_groups_wake(struct uk_groups *groups, struct uk_slice topic, int32_t partition,

@@ -135,9 +135,8 @@ static void consumers(struct uk_engine *engine, struct uk_consumers *operation)
 static void response_finished(struct uk_engine *engine, struct uk_slice group,
                               struct uk_slice instance, uint64_t delivery, bool complete)
 {
-  if (complete)
-    return;
-  uk_groups_undelivered(of(engine)->groups, group, instance, delivery, uk_clock_monotonic());
+  uk_groups_response_finished(of(engine)->groups, group, instance, delivery, complete,
+                              uk_clock_monotonic());
   uk_log_notifier_reschedule(&of(engine)->notifier);
 }
 

@@ -3,13 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
-int64_t fake_now;
+int64_t fake_now, fake_patience;
 struct uk_groups *groups;
 
 void start_groups(void)
 {
   fake_log_reset();
   fake_now = 1000;
+  fake_patience = 0;
   struct uk_groups_log log = fake_log();
   groups = uk_groups_open(&log);
 }
@@ -32,7 +33,11 @@ struct uk_consumer_settings fake_settings(void)
 
 static void done(struct uk_operation *operation)
 {
-  ((struct call *)operation)->ended++;
+  struct call *call = (struct call *)operation;
+  call->ended++;
+  if (call->consume.delivery > 0 && !call->unwritten)
+    uk_groups_response_finished(groups, call->consume.group, call->consume.instance,
+                                call->consume.delivery, true, fake_now);
 }
 
 static bool record(struct uk_operation *operation, const struct uk_record *what)
@@ -69,15 +74,23 @@ static void split_topics(struct call *call, const char *topics)
   }
 }
 
+static void name(struct call *call, const char *group, const char *instance)
+{
+  memset(call, 0, sizeof *call);
+  snprintf(call->group, sizeof call->group, "%s", group);
+  snprintf(call->instance, sizeof call->instance, "%s", instance);
+  call->consume.operation.done = done;
+  call->consume.operation.deadline = fake_now + fake_patience;
+  call->consume.group = uk_slice_text(call->group);
+  call->consume.instance = uk_slice_text(call->instance);
+}
+
 void call_consume(struct call *call, const char *group, const char *instance, const char *topics,
                   int64_t deadline)
 {
-  memset(call, 0, sizeof *call);
+  name(call, group, instance);
   call->limit = CALL_RECORDS;
-  call->consume.operation.done = done;
   call->consume.operation.deadline = deadline;
-  call->consume.group = uk_slice_text(group);
-  call->consume.instance = uk_slice_text(instance);
   call->consume.settings = fake_settings();
   call->consume.sink.record = record;
   call->consume.sink.is_client_alive = is_client_alive;
@@ -91,25 +104,27 @@ void consume(struct call *call, const char *group, const char *instance, const c
   uk_groups_consume(groups, &call->consume, fake_now);
 }
 
-static void begin_commit(struct call *call, const char *group, const char *instance)
+void consume_unwritten(struct call *call, const char *group, const char *instance,
+                       const char *topics, int64_t timeout)
 {
-  memset(call, 0, sizeof *call);
-  call->commit.operation.done = done;
-  call->commit.group = uk_slice_text(group);
-  call->commit.instance = uk_slice_text(instance);
+  call_consume(call, group, instance, topics, fake_now + timeout);
+  call->unwritten = true;
+  uk_groups_consume(groups, &call->consume, fake_now);
 }
 
 void commit_all(struct call *call, const char *group, const char *instance)
 {
-  begin_commit(call, group, instance);
+  name(call, group, instance);
   uk_groups_commit(groups, &call->commit, fake_now);
 }
 
 void commit_one(struct call *call, const char *group, const char *instance, const char *topic,
                 int32_t partition, int64_t offset)
 {
-  begin_commit(call, group, instance);
-  call->given = (struct uk_topic_partition_offset){uk_slice_text(topic), partition, offset};
+  name(call, group, instance);
+  snprintf(call->topic_names, sizeof call->topic_names, "%s", topic);
+  call->given =
+    (struct uk_topic_partition_offset){uk_slice_text(call->topic_names), partition, offset};
   call->commit.offsets = &call->given;
   call->commit.count = 1;
   uk_groups_commit(groups, &call->commit, fake_now);
@@ -118,7 +133,7 @@ void commit_one(struct call *call, const char *group, const char *instance, cons
 void commit_these(struct call *call, const char *group, const char *instance,
                   const struct uk_topic_partition_offset *offsets, size_t count)
 {
-  begin_commit(call, group, instance);
+  name(call, group, instance);
   call->commit.offsets = offsets;
   call->commit.count = count;
   uk_groups_commit(groups, &call->commit, fake_now);
@@ -126,16 +141,14 @@ void commit_these(struct call *call, const char *group, const char *instance,
 
 void delete_consumer(struct call *call, const char *group, const char *instance)
 {
-  memset(call, 0, sizeof *call);
-  call->delete_consumer.operation.done = done;
-  call->delete_consumer.group = uk_slice_text(group);
-  call->delete_consumer.instance = uk_slice_text(instance);
+  name(call, group, instance);
   uk_groups_delete_consumer(groups, &call->delete_consumer, fake_now);
 }
 
-void undelivered(const char *group, const char *instance, uint64_t delivery)
+void finished(const char *group, const char *instance, uint64_t delivery, bool complete)
 {
-  uk_groups_undelivered(groups, uk_slice_text(group), uk_slice_text(instance), delivery, fake_now);
+  uk_groups_response_finished(groups, uk_slice_text(group), uk_slice_text(instance), delivery,
+                              complete, fake_now);
 }
 
 void produce(const char *topic, int32_t partition, int64_t count)

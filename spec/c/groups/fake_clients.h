@@ -15,12 +15,14 @@ struct call {
   };
   struct uk_slice topics[CALL_TOPICS];
   char topic_names[FAKE_NAME]; /* separated by spaces */
+  char group[FAKE_NAME], instance[FAKE_NAME];
   struct uk_topic_partition_offset given;
   size_t limit; /* records that the sink takes */
   bool unwanted;
-  int asked;   /* calls of `is_client_alive` */
-  int refused; /* records that the sink refused; the first refusal ends the reading */
-  int ended;   /* calls of `done` */
+  bool unwritten; /* its response is not finished before `finished` says so */
+  int asked;      /* calls of `is_client_alive` */
+  int refused;    /* records that the sink refused; the first refusal ends the reading */
+  int ended;      /* calls of `done` */
   struct {
     int32_t partition;
     int64_t offset;
@@ -41,8 +43,9 @@ extern struct uk_groups *groups;
 void start_groups(void);
 void stop_groups(void);
 
-/* Calls at the time `fake_now`. */
-extern int64_t fake_now;
+/* Calls at the time `fake_now`. A commit and a deletion wait `fake_patience` milliseconds for the
+ * last response; 0 at the start. */
+extern int64_t fake_now, fake_patience;
 void consume(struct call *call, const char *group, const char *instance, const char *topics,
              int64_t timeout);
 void commit_all(struct call *call, const char *group, const char *instance);
@@ -52,7 +55,10 @@ void commit_one(struct call *call, const char *group, const char *instance, cons
 void commit_these(struct call *call, const char *group, const char *instance,
                   const struct uk_topic_partition_offset *offsets, size_t count);
 void delete_consumer(struct call *call, const char *group, const char *instance);
-void undelivered(const char *group, const char *instance, uint64_t delivery);
+/* Its response is not finished before `finished` says so; that of `consume` is written at once. */
+void consume_unwritten(struct call *call, const char *group, const char *instance,
+                       const char *topics, int64_t timeout);
+void finished(const char *group, const char *instance, uint64_t delivery, bool complete);
 void produce(const char *topic, int32_t partition, int64_t count);
 void change_topic(const char *topic, int32_t partitions);
 void pass_time(int64_t milliseconds);

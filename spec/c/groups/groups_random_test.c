@@ -81,13 +81,11 @@ static void receive(const struct client *client)
 /* Its response is lost, or the client dies with it and comes back after its session. */
 static bool misfortune(struct client *client)
 {
-  if (!world.rough || world.over)
-    return false;
-  if (chance(20)) {
-    undelivered(client->group, client->name, client->call.consume.delivery);
+  if (client->call.unwritten) {
+    finished(client->group, client->name, client->call.consume.delivery, false);
     return true;
   }
-  if (chance(20)) {
+  if (world.rough && !world.over && chance(20)) {
     client->dead_until = fake_now + SESSION + 1;
     client->alive = client->uncommitted = false;
     return true;
@@ -128,6 +126,7 @@ static void ask(struct client *client)
   call_consume(&client->call, client->group, client->name, client->topics, fake_now + pick(200));
   client->call.limit = 1 + pick(40);
   client->call.unwanted = world.rough && chance(20);
+  client->call.unwritten = world.rough && chance(20);
   client->call.consume.settings.auto_commit = !client->manual;
   client->call.consume.settings.auto_commit_interval = 100;
   client->call.consume.settings.session_timeout = world.rough ? SESSION : 1000000000;

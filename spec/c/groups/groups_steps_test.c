@@ -8,9 +8,12 @@
  *   retain t 0 2               the first kept offset is 2
  *   consume g/a t,u OPTION...  -> the records, "waits", or the word of the error. Options: wait=MS,
  *                              manual, latest, none, limit=N, session=MS, interval=MS, gone (its
- *                              client hung up), as=NAME (default: the instance's name)
+ *                              client hung up), unwritten (its response is not finished), as=NAME
+ *                              (default: the instance's name)
  *   outcome NAME, message NAME, asked NAME, delivery NAME      of the last call of that name
- *   commit g/a [t 0 2] [as=NAME], delete g/a [as=NAME], undelivered g/a 1, pass MS, drain
+ *   commit g/a [t 0 2] [as=NAME], delete g/a [as=NAME], pass MS, drain
+ *   patience MS                how long a commit or deletion waits for the last response
+ *   written g/a 1, failed g/a 1           what became of the response with that delivery
  *   hold, finish N [UNAVAILABLE TEXT]     holds commits; N of them are done or refused
  *   fail committed N, fail read [TEXT], read nothing
  *   during STEP                runs the step during the next read
@@ -90,6 +93,7 @@ static const char *step_consume(char **words)
   if ((value = given(words, "limit=")) != NULL)
     call->limit = (size_t)atoi(value);
   call->unwanted = given(words, "gone") != NULL;
+  call->unwritten = given(words, "unwritten") != NULL;
   uk_groups_consume(groups, &call->consume, fake_now);
   return outcome(call);
 }
@@ -158,10 +162,10 @@ static const char *step_finish(char **words)
     fake_finish(atoi(words[1]), refused ? UK_E_UNAVAILABLE : UK_OK, refused ? words[3] : NULL));
 }
 
-static const char *step_undelivered(char **words)
+static const char *step_finished(char **words)
 {
   char *instance = cut(words[1]);
-  undelivered(words[1], instance, (uint64_t)atoi(words[2]));
+  finished(words[1], instance, (uint64_t)atoi(words[2]), strcmp(words[0], "written") == 0);
   return "";
 }
 
@@ -179,6 +183,8 @@ static const char *step_small(char **words)
   const char *what = words[0];
   if (strcmp(what, "pass") == 0)
     pass_time(atoi(words[1]));
+  else if (strcmp(what, "patience") == 0)
+    fake_patience = atoi(words[1]);
   else if (strcmp(what, "drain") == 0)
     uk_groups_drain(groups, fake_now);
   else if (strcmp(what, "hold") == 0)
@@ -217,10 +223,10 @@ static const char *step_ask(char **words)
 static const struct {
   const char *name;
   const char *(*run)(char **words);
-} steps[] = {
-  {"consume", step_consume}, {"commit", step_commit},   {"delete", step_delete},
-  {"topic", step_topic},     {"produce", step_produce}, {"fail", step_fail},
-  {"finish", step_finish},   {"tick", step_tick},       {"undelivered", step_undelivered}};
+} steps[] = {{"consume", step_consume}, {"commit", step_commit},   {"delete", step_delete},
+             {"topic", step_topic},     {"produce", step_produce}, {"fail", step_fail},
+             {"finish", step_finish},   {"tick", step_tick},       {"written", step_finished},
+             {"failed", step_finished}};
 
 static const char *run_words(char **words)
 {
@@ -318,7 +324,7 @@ static const struct {
     "commits -> 1", "commit g/b -> ", "commits -> 1"}},
   {"records that were taken back are not committed again",
    {"topic t 1", "produce t 0 3", "consume g/a t -> t:0:0 t:0:1 t:0:2", "commit g/a t 0 2 -> ",
-    "delete g/a -> ", "commits -> 1", "consume g/b t -> t:0:2", "undelivered g/b 1",
+    "delete g/a -> ", "commits -> 1", "consume g/b t unwritten -> t:0:2", "failed g/b 2",
     "delete g/b -> ", "commits -> 1", "committed g t 0 -> 2"}},
   {"a commit is a sign of life",
    {"topic t 1", "consume g/a t -> ", "pass 6000", "commit g/a -> ", "pass 9999",
@@ -432,15 +438,16 @@ static const struct {
   /* What counts as delivered. */
   {"a lost response followed by another request is not repeated",
    {"topic t 1", "produce t 0 1", "consume g/a t -> t:0:0", "produce t 0 1",
-    "consume g/a t -> t:0:1", "undelivered g/a 1", "consume g/a t -> ", "delete g/a -> ",
-    "committed g t 0 -> 2"}},
+    "consume g/a t unwritten -> t:0:1", "failed g/a 1", "written g/a 2", "consume g/a t -> ",
+    "delete g/a -> ", "committed g t 0 -> 2"}},
   {"losing a future delivery changes nothing",
-   {"topic t 1", "produce t 0 1", "consume g/a t -> t:0:0", "undelivered g/a 2",
-    "undelivered g/a 0", "consume g/a t -> ", "delete g/a -> ", "committed g t 0 -> 1"}},
+   {"topic t 1", "produce t 0 1", "consume g/a t unwritten -> t:0:0", "failed g/a 2",
+    "failed g/a 0", "written g/a 1", "consume g/a t -> ", "delete g/a -> ",
+    "committed g t 0 -> 1"}},
   {"a lost response is repeated to the waiting request",
-   {"topic t 1", "consume g/a t wait=500 -> waits", "consume g/a t wait=500 as=second -> waits",
-    "produce t 0 1", "outcome a -> t:0:0", "undelivered g/a 1", "outcome second -> t:0:0",
-    "delivery second -> 2"}},
+   {"topic t 1", "consume g/a t wait=500 unwritten -> waits",
+    "consume g/a t wait=500 as=second -> waits", "produce t 0 1", "outcome a -> t:0:0",
+    "outcome second -> waits", "failed g/a 1", "outcome second -> t:0:0", "delivery second -> 2"}},
   {"a read that finds nothing leaves the request waiting, and its client is asked once",
    {"topic t 1", "produce t 0 1", "read nothing", "consume g/a t wait=500 -> waits", "asked a -> 1",
     "produce t 0 1", "outcome a -> t:0:0 t:0:1", "asked a -> 1", "delivery a -> 1"}},
@@ -460,6 +467,95 @@ static const struct {
   {"a waiting request has no timer besides its deadline",
    {"topic t 1", "consume g/a t wait=20000 -> waits", "tick -> 20000", "pass 20000",
     "outcome a -> ", "tick -> 10000"}},
+
+  /* A request in the middle of a response. */
+  {"A11: a consume waits for the last response, and acknowledges it when it was written",
+   {"topic t 1", "produce t 0 2", "consume g/a t limit=1 unwritten -> t:0:0",
+    "consume g/a t wait=500 as=next -> waits", "pass 499", "outcome next -> waits", "written g/a 1",
+    "outcome next -> t:0:1", "delivery next -> 2", "pass 4501", "committed g t 0 -> 1"}},
+  {"A11: a consume waits for the last response, and gets it again when it failed",
+   {"topic t 1", "produce t 0 2", "consume g/a t limit=1 unwritten -> t:0:0",
+    "consume g/a t wait=500 as=next -> waits", "failed g/a 1", "outcome next -> t:0:0 t:0:1",
+    "pass 10000", "committed g t 0 -> -1"}},
+  {"A11: a consume ends at its deadline with nothing acknowledged",
+   {"topic t 1", "produce t 0 2", "consume g/a t limit=1 unwritten -> t:0:0",
+    "consume g/a t wait=500 as=next -> waits", "tick -> 500", "pass 500", "outcome next -> ",
+    "consume g/a t as=third -> ", "pass 5000", "commits -> 0", "failed g/a 1",
+    "consume g/a t -> t:0:0 t:0:1"}},
+  {"A11: consumes wait for the last response in their order",
+   {"topic t 1", "produce t 0 3", "consume g/a t limit=1 unwritten -> t:0:0",
+    "consume g/a t wait=500 limit=1 as=second unwritten -> waits",
+    "consume g/a t wait=900 as=third -> waits", "written g/a 1", "outcome second -> t:0:1",
+    "outcome third -> waits", "failed g/a 2", "outcome third -> t:0:1 t:0:2"}},
+  {"A11: the next consume in line waits until the one before it was answered",
+   {"topic t 1", "consume g/a t wait=500 unwritten -> waits", "consume g/a t wait=900 as=second",
+    "produce t 0 1", "outcome a -> t:0:0", "produce t 0 1", "outcome second -> waits", "pass 900",
+    "outcome second -> ", "written g/a 1", "consume g/a t -> t:0:1"}},
+  {"A11: the session does not end while a consume waits for the last response",
+   {"topic t 1", "produce t 0 1", "consume g/a t session=1000 unwritten -> t:0:0",
+    "consume g/a t wait=5000 as=next -> waits", "pass 4999", "owners -> g/a t=0", "pass 1",
+    "outcome next -> ", "tick -> 1000", "pass 999", "owners -> g/a t=0", "pass 1", "owners -> "}},
+  {"A11: the session does not end while a commit waits for the last response",
+   {"topic t 1", "produce t 0 1", "consume g/a t session=1000 unwritten -> t:0:0", "patience 5000",
+    "commit g/a -> waits", "tick -> 5000", "pass 4999", "owners -> g/a t=0", "pass 1",
+    "outcome commit -> unavailable", "tick -> 1000", "pass 1000", "owners -> "}},
+  {"A11: a commit waits for the last response, and commits it when it was written",
+   {"topic t 1", "produce t 0 2", "consume g/a t unwritten -> t:0:0 t:0:1", "patience 500",
+    "commit g/a -> waits", "commits -> 0", "written g/a 1", "outcome commit -> ", "last -> t:0=2"}},
+  {"A11: a commit waits for the last response, and commits nothing of it when it failed",
+   {"topic t 1", "produce t 0 2", "consume g/a t unwritten -> t:0:0 t:0:1", "patience 500",
+    "commit g/a -> waits", "failed g/a 1", "outcome commit -> ", "committed g t 0 -> 0",
+    "consume g/a t -> t:0:0 t:0:1"}},
+  {"A11: an explicit commit waits too, so that it counts after what it acknowledges",
+   {"topic t 1", "produce t 0 3", "consume g/a t unwritten -> t:0:0 t:0:1 t:0:2", "patience 500",
+    "commit g/a t 0 1 -> waits", "written g/a 1", "outcome commit -> ", "pass 10000",
+    "committed g t 0 -> 1"}},
+  {"A11: a commit that waits in vain was not made, and is told so",
+   {"topic t 1", "produce t 0 2", "consume g/a t unwritten -> t:0:0 t:0:1", "patience 500",
+    "commit g/a t 0 2 -> waits", "pass 499", "outcome commit -> waits", "pass 1",
+    "outcome commit -> unavailable",
+    "message commit -> the last response of this consumer instance is still being sent: try again "
+    "when it has ended",
+    "commits -> 0", "written g/a 1", "commits -> 0", "commit g/a -> ", "committed g t 0 -> 2"}},
+  {"A12: a deletion acknowledges the last response",
+   {"topic t 1", "produce t 0 2", "consume g/a t -> t:0:0 t:0:1", "delete g/a -> ",
+    "committed g t 0 -> 2"}},
+  {"A12: a deletion waits for the last response, and commits it when it was written",
+   {"topic t 1", "produce t 0 2", "consume g/a t unwritten -> t:0:0 t:0:1", "patience 500",
+    "delete g/a -> waits", "owners -> g/a t=0", "written g/a 1", "outcome delete -> ",
+    "committed g t 0 -> 2", "owners -> "}},
+  {"A12: a deletion commits no response that failed",
+   {"topic t 1", "produce t 0 2", "consume g/a t unwritten -> t:0:0 t:0:1", "failed g/a 1",
+    "delete g/a -> ", "commits -> 0", "consume g/b t -> t:0:0 t:0:1"}},
+  {"A12: a deletion waits for the last response, and commits nothing of it when it failed",
+   {"topic t 1", "produce t 0 2", "consume g/a t unwritten -> t:0:0 t:0:1", "patience 500",
+    "delete g/a -> waits", "consume g/a t wait=400 as=next -> waits", "failed g/a 1",
+    "outcome delete -> ", "outcome next -> ", "commits -> 0", "owners -> ",
+    "consume g/b t -> t:0:0 t:0:1"}},
+  {"A12: a deletion that waits in vain leaves the instance alive",
+   {"topic t 1", "produce t 0 1", "consume g/a t unwritten -> t:0:0", "patience 500",
+    "delete g/a -> waits", "pass 500", "outcome delete -> unavailable", "owners -> g/a t=0",
+    "written g/a 1", "delete g/a -> ", "committed g t 0 -> 1"}},
+  {"A12: what waits behind a deletion finds no instance",
+   {"topic t 1", "produce t 0 1", "consume g/a t unwritten -> t:0:0", "patience 500",
+    "commit g/a t 0 1 as=first -> waits", "delete g/a -> waits", "delete g/a as=again -> waits",
+    "commit g/a as=last -> waits", "written g/a 1", "outcome first -> ", "outcome delete -> ",
+    "outcome again -> not_found", "outcome last -> not_found", "commits -> 1"}},
+  {"A12: the response of an instance that is gone says nothing of the next one",
+   {"topic t 1", "produce t 0 1", "consume g/a t -> t:0:0", "delete g/a -> ", "produce t 0 2",
+    "consume g/a t unwritten -> t:0:1 t:0:2", "delivery a -> 2", "failed g/a 1", "written g/a 1",
+    "consume g/a t wait=500 as=next -> waits", "failed g/a 2", "outcome next -> t:0:1 t:0:2"}},
+  {"A11: a drain ends what waits for the last response",
+   {"topic t 1", "produce t 0 1", "consume g/a t unwritten -> t:0:0", "patience 500",
+    "consume g/a t wait=500 as=next -> waits", "commit g/a -> waits", "delete g/a -> waits",
+    "drain", "outcome next -> ", "outcome commit -> unavailable", "outcome delete -> unavailable",
+    "consume g/a t wait=500 as=later -> ", "commit g/a as=late -> unavailable", "commits -> 0",
+    "written g/a 1", "commit g/a as=last -> ", "committed g t 0 -> 1"}},
+  {"A11: the partition stays until it is known what became of the last response",
+   {"topic t 2", "produce t 1 2", "consume g/a t unwritten -> t:1:0 t:1:1",
+    "consume g/b t wait=900 -> waits", "consume g/a t wait=500 as=next -> waits",
+    "owners -> g/a t=0,1 g/b -", "written g/a 1", "owners -> g/a t=0 g/b t=1", "produce t 1 1",
+    "outcome b -> t:1:2", "pass 900"}},
 
   /* Which instance has which partition. */
   {"a subscription without members counts no more, even with records in flight",

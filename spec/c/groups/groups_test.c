@@ -128,11 +128,11 @@ static void a_queued_request_acknowledges_nothing_later(void)
   struct call first, second, call;
   start_groups();
   fake_topic("t", 1);
-  consume(&first, "g", "a", "t", 500);
+  consume_unwritten(&first, "g", "a", "t", 500);
   consume(&second, "g", "a", "t", 500);
   produce("t", 0, 1);
   OUTCOME(&first, "t:0:0");
-  undelivered("g", "a", first.consume.delivery);
+  finished("g", "a", first.consume.delivery, false);
   OUTCOME(&second, "t:0:0");
   pass_time(10000);
   CHECK_EQ_INT(fake_committed("g", "t", 0), -1);
@@ -160,42 +160,44 @@ static void a_client_that_hung_up_takes_nothing(void)
   stop_groups();
 }
 
-static void undelivered_is_delivered_again(void)
+static void a_failed_response_is_delivered_again(void)
 {
   struct call call;
   start_groups();
   fake_topic("t", 2);
   fake_produce("t", 0, 1);
   fake_produce("t", 1, 2);
-  consume(&call, "g", "a", "t", 0);
+  consume_unwritten(&call, "g", "a", "t", 0);
   OUTCOME(&call, "t:0:0 t:1:0 t:1:1");
-  undelivered("g", "a", 7);
-  undelivered("g", "b", 1);
+  finished("g", "a", 7, false);
+  finished("g", "b", 1, false);
+  finished("g", "a", 1, true);
   consume(&call, "g", "a", "t", 0);
   OUTCOME(&call, "");
   fake_produce("t", 0, 1);
-  consume(&call, "g", "a", "t", 0);
-  undelivered("g", "a", 1); /* a newer request came */
-  undelivered("g", "a", 2);
-  consume(&call, "g", "a", "t", 0);
+  consume_unwritten(&call, "g", "a", "t", 0);
+  finished("g", "a", 1, false); /* a newer request came */
+  finished("g", "a", 2, false);
+  consume_unwritten(&call, "g", "a", "t", 0);
   OUTCOME(&call, "t:0:1");
   CHECK_EQ_INT(call.consume.delivery, 3);
+  finished("g", "a", 3, true);
   consume(&call, "g", "a", "t", 0);
-  undelivered("g", "a", 3);
+  finished("g", "a", 3, false);
   consume(&call, "g", "a", "t", 0);
   OUTCOME(&call, "");
   stop_groups();
 }
 
-static void undelivered_goes_to_the_next_owner(void)
+static void a_failed_response_goes_to_the_next_owner(void)
 {
   struct call a, b;
   start_groups();
   fake_topic("t", 2);
   fake_produce("t", 1, 2);
-  consume(&a, "g", "a", "t", 0);
+  consume_unwritten(&a, "g", "a", "t", 0);
   consume(&b, "g", "b", "t", 500);
-  undelivered("g", "a", 1);
+  finished("g", "a", 1, false);
   OUTCOME(&b, "t:1:0 t:1:1");
   stop_groups();
 }
@@ -285,28 +287,6 @@ static void a_delete_waits_for_a_read(void)
   stop_groups();
 }
 
-static void take_back(void)
-{
-  undelivered("g", "a", 1);
-}
-
-static void a_delivery_taken_back_during_a_read(void)
-{
-  struct call first, second, call;
-  start_groups();
-  fake_topic("t", 1);
-  consume(&first, "g", "a", "t", 500);
-  consume(&second, "g", "a", "t", 500);
-  produce("t", 0, 1);
-  OUTCOME(&first, "t:0:0");
-  fake_during_read(take_back);
-  produce("t", 0, 1);
-  OUTCOME(&second, "t:0:1");
-  consume(&call, "g", "a", "t", 0);
-  OUTCOME(&call, "t:0:0 t:0:1");
-  stop_groups();
-}
-
 int main(void)
 {
   CHECK_RUN(delivers_available_records);
@@ -318,12 +298,11 @@ int main(void)
   CHECK_RUN(requests_are_served_in_order);
   CHECK_RUN(a_queued_request_acknowledges_nothing_later);
   CHECK_RUN(a_client_that_hung_up_takes_nothing);
-  CHECK_RUN(undelivered_is_delivered_again);
-  CHECK_RUN(undelivered_goes_to_the_next_owner);
+  CHECK_RUN(a_failed_response_is_delivered_again);
+  CHECK_RUN(a_failed_response_goes_to_the_next_owner);
   CHECK_RUN(reads_partitions_round_robin);
   CHECK_RUN(failures_of_the_log_are_passed_on);
   CHECK_RUN(drain_ends_all_waiting);
   CHECK_RUN(a_delete_waits_for_a_read);
-  CHECK_RUN(a_delivery_taken_back_during_a_read);
   return check_end();
 }

@@ -114,11 +114,11 @@ static void consume_once(struct client *client)
   uk_groups_consume(groups, &request.consume, now);
   await(&request);
   CHECK_EQ_INT(request.consume.operation.error, UK_OK);
-  if (rough && request.count > 0 && rand_r(&client->random) % 4 == 0)
-    uk_groups_undelivered(groups, request.consume.group, request.consume.instance,
-                          request.consume.delivery, now);
-  else
+  bool lost = rough && request.count > 0 && rand_r(&client->random) % 4 == 0;
+  if (!lost)
     take(&request, client);
+  uk_groups_response_finished(groups, request.consume.group, request.consume.instance,
+                              request.consume.delivery, !lost, now);
   forget(&request);
 }
 
@@ -274,9 +274,12 @@ static atomic_int answered, with_records;
 
 static void waiting_done(struct uk_operation *operation)
 {
+  const struct waiting *one = (const struct waiting *)operation;
   atomic_fetch_add(&answered, 1);
-  if (((struct waiting *)operation)->count > 0)
+  if (one->count > 0)
     atomic_fetch_add(&with_records, 1);
+  uk_groups_response_finished(groups, one->consume.group, one->consume.instance,
+                              one->consume.delivery, true, 0);
 }
 
 static bool waiting_record(struct uk_operation *operation, const struct uk_record *what)

@@ -115,7 +115,8 @@ struct request {
   struct kafka_probe probe;
   struct uk_slice topic;
   struct uk_topic_partition_offset offset;
-  size_t count; /* of records, or of rows */
+  size_t count;                   /* of records, or of rows */
+  struct uk_kafka_groups *groups; /* of a consume */
 };
 
 static bool take(struct uk_operation *operation, const struct uk_record *record)
@@ -131,7 +132,7 @@ static enum uk_offset_reset reset = UK_RESET_EARLIEST; /* of the next instance *
 static void start_consume(struct request *request, struct uk_kafka_groups *groups,
                           const char *group, const char *topic, bool auto_commit, int64_t timeout)
 {
-  *request = (struct request){.topic = uk_slice_text(topic)};
+  *request = (struct request){.topic = uk_slice_text(topic), .groups = groups};
   kafka_probe_begin(&request->probe, &request->as.operation, timeout);
   request->as.consume.group = uk_slice_text(group);
   request->as.consume.instance = uk_slice_text("one");
@@ -166,9 +167,19 @@ static void start_delete(struct request *request, const char *group)
   uk_kafka_groups_delete(rig.groups, &request->as.deletion);
 }
 
+/* The response of a consume is written in full. */
+static void await_response(struct request *request)
+{
+  const struct uk_consume *consume = &request->as.consume;
+  kafka_probe_await(&request->probe);
+  if (request->groups != NULL && consume->delivery > 0)
+    uk_kafka_groups_response_finished(request->groups, consume->group, consume->instance,
+                                      consume->delivery, true);
+}
+
 static void await(struct request *request, enum uk_error error)
 {
-  kafka_probe_await(&request->probe);
+  await_response(request);
   CHECK_EQ_INT(request->as.operation.error, error);
 }
 
@@ -330,7 +341,7 @@ static void a_stopping_server_waits_for_all_commits_together(void)
 static void start_without_reset(struct request *request, const char *group, const char *topic)
 {
   start_consume(request, rig.groups, group, topic, false, PATIENCE);
-  kafka_probe_await(&request->probe);
+  await_response(request);
 }
 
 /* Not by a member: a mock group keeps a member that left until its session ends. */

@@ -35,10 +35,15 @@ struct request {
 static enum uk_offset_reset reset;
 static bool auto_commit;
 static int32_t session;
+static bool finishes; /* each response is written in full at once; otherwise `sent` says so */
 
 static void done(struct uk_operation *operation)
 {
+  const struct uk_consume *consume = &((struct request *)operation)->as.consume;
   ((struct request *)operation)->dones++;
+  if (finishes && consume->delivery > 0)
+    uk_kafka_groups_response_finished(fake.groups, consume->group, consume->instance,
+                                      consume->delivery, true);
 }
 
 static bool take(struct uk_operation *operation, const struct uk_record *record)
@@ -473,6 +478,7 @@ static void a_note_that_cannot_be_read_is_none(void)
 static void a_delivery_of_one_that_was_taken_over_is_noted(void)
 {
   static struct request request;
+  finishes = false;
   take_over(&request);
   fake_assigned("me", "t/0");
   fake_committed_is(0, 3, "upstash-kafka: delivered up to 10");
@@ -493,6 +499,7 @@ static void a_delivery_of_one_that_was_taken_over_is_noted(void)
 static void a_delivery_of_one_that_stays_is_not_noted(void)
 {
   static struct request request;
+  finishes = false;
   deliver(&request, 3);
   sent(request.as.consume.delivery, true);
   FAKE_DID("");
@@ -556,6 +563,7 @@ static void without_auto_commit_nothing_is_committed(void)
 static void an_answer_that_was_not_sent_is_delivered_again(void)
 {
   static struct request request;
+  finishes = false;
   deliver(&request, 3);
   sent(request.as.consume.delivery, false);
   FAKE_DID("seek(t/0@0)");
@@ -1636,6 +1644,7 @@ static void a_commit_is_a_sign_of_life(void)
 static void what_is_delivered_again_begins_with_the_first(void)
 {
   static struct request request;
+  finishes = false;
   auto_commit = false;
   consume(&request, TIMEOUT);
   request.room = 2;
@@ -1660,6 +1669,7 @@ static void what_is_delivered_again_begins_with_the_first(void)
 static void a_partition_that_is_read_again_has_to_say_something(void)
 {
   static struct request request;
+  finishes = false;
   auto_commit = false;
   serve(&request);
   fake_record(0, 0);
@@ -1676,6 +1686,7 @@ static void a_partition_that_is_read_again_has_to_say_something(void)
 static void without_auto_commit_no_delivery_is_noted(void)
 {
   static struct request request;
+  finishes = false;
   auto_commit = false;
   take_over(&request);
   fake_assigned("me", "t/0");
@@ -2193,6 +2204,7 @@ static void a_first_record_that_is_not_taken_is_out_of_memory(void)
 static void a_note_that_is_late_is_not_made(void)
 {
   static struct request request;
+  finishes = false;
   take_over(&request);
   fake_assigned("me", "t/0");
   fake_committed_is(0, 3, "upstash-kafka: delivered up to 10");
@@ -2385,6 +2397,7 @@ static void one_that_leaves_is_not_outside(void)
 static void metadata_ends_with_an_instance_that_stays(void)
 {
   static struct request request;
+  finishes = false;
   take_over(&request);
   fake_assigned("me", "t/0");
   fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
@@ -2454,6 +2467,7 @@ static void what_the_group_had_before_it_joined_is_forgotten(void)
 static void what_is_gone_is_not_read_again(void)
 {
   static struct request request;
+  finishes = false;
   auto_commit = false;
   deliver(&request, 3);
   fake_revoked(false);
@@ -2470,6 +2484,191 @@ static void a_takeover_has_no_responses(void)
   sent(1, true);
   FAKE_DID("ask");
   check_waits(&request);
+}
+
+/* A request in the middle of a response. */
+
+/* Has delivered three records of t/0, the last two to be delivered later, in a response that is
+ * still being written. The coordinator has confirmed the instance for all requests to come. */
+static void deliver_slowly(struct request *request)
+{
+  finishes = false;
+  deliver(request, 3);
+  fake_record(0, 3);
+  fake_settle();
+}
+
+static void a_consume_waits_for_the_last_response(void)
+{
+  static struct request request, next;
+  deliver_slowly(&request);
+  consume(&next, TIMEOUT);
+  check_waits(&next);
+  FAKE_DID(""); /* it does not ask for the lease either */
+  sent(request.as.consume.delivery, true);
+  check_end_with(&next, UK_OK, 1, "");
+  CHECK_EQ_INT(next.got[0], 3);
+  fake_pass(INTERVAL);
+  FAKE_DID("commit(t/0=3)");
+}
+
+static void a_consume_gets_a_response_again_that_failed_late(void)
+{
+  static struct request request, next;
+  deliver_slowly(&request);
+  consume(&next, TIMEOUT);
+  fake_empty(&fake.handle->records); /* as a seek does */
+  sent(request.as.consume.delivery, false);
+  FAKE_DID("seek(t/0@0)");
+  for (int i = 0; i < 4; i++)
+    fake_record(0, i);
+  fake_settle();
+  check_end_with(&next, UK_OK, 4, "");
+  CHECK_EQ_INT(next.got[0], 0);
+}
+
+/* Its broker is not said to be silent: the records were not asked for. */
+static void a_consume_that_waits_in_vain_acknowledges_nothing(void)
+{
+  static struct request request, next;
+  auto_commit = false;
+  deliver_slowly(&request);
+  consume(&next, TIMEOUT);
+  fake_pass(TIMEOUT - 1);
+  check_waits(&next);
+  fake_pass(1);
+  check_empty(&next);
+  fake.log[0] = '\0';
+  sent(request.as.consume.delivery, false);
+  FAKE_DID("seek(t/0@0)");
+}
+
+static void consumes_wait_for_the_response_before_each(void)
+{
+  static struct request first, second;
+  finishes = false;
+  serve(&first);
+  consume(&second, TIMEOUT);
+  first.room = 1;
+  fake_record(0, 0);
+  fake_record(0, 1);
+  fake_settle();
+  check_end_with(&first, UK_OK, 1, "");
+  check_waits(&second);
+  sent(first.as.consume.delivery, true);
+  check_end_with(&second, UK_OK, 1, "");
+  CHECK_EQ_INT(second.got[0], 1);
+  /* It came before the first response, and does not acknowledge it. */
+  fake.log[0] = '\0';
+  sent(second.as.consume.delivery, false);
+  FAKE_DID("seek(t/0@0)");
+}
+
+static void a_commit_waits_for_the_last_response(void)
+{
+  static const struct {
+    int64_t offset;
+    bool complete;
+    const char *does;
+  } rows[] = {{-1, true, "commit(t/0=3)"},
+              {2, true, "commit(t/0=2)"},
+              {-1, false, "seek(t/0@0) commit(t/0=0)"},
+              {2, false, "seek(t/0@0) commit(t/0=2)"}};
+  auto_commit = false;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct request request, commits;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    deliver_slowly(&request);
+    commit(&commits, rows[i].offset, TIMEOUT);
+    FAKE_DID("");
+    check_waits(&commits);
+    sent(request.as.consume.delivery, rows[i].complete);
+    FAKE_DID(rows[i].does);
+    fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+    check_empty(&commits);
+  }
+}
+
+static void what_waits_in_vain_for_the_last_response_was_not_made(void)
+{
+  static struct request request, commits, deletes;
+  auto_commit = false;
+  deliver_slowly(&request);
+  commit(&commits, -1, 500);
+  delete (&deletes, 500);
+  fake_pass(500);
+  check_end_with(&commits, UK_E_UNAVAILABLE, 0, UK_RESPONSE_UNKNOWN);
+  check_end_with(&deletes, UK_E_UNAVAILABLE, 0, UK_RESPONSE_UNKNOWN);
+  check_may_be_done(&commits, false);
+  check_may_be_done(&deletes, false);
+}
+
+static void a_deletion_waits_for_the_last_response(void)
+{
+  static const struct {
+    bool complete;
+    const char *does;
+  } rows[] = {{true, "commit(t/0=3) unsubscribe"}, {false, "seek(t/0@0) unsubscribe"}};
+  for (size_t i = 0; i < 2; i++) {
+    static struct request request, deletes;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    deliver_slowly(&request);
+    fake_pass(INTERVAL);
+    fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR); /* where it begins */
+    fake.log[0] = '\0';
+    delete (&deletes, TIMEOUT);
+    fake_answer("me");
+    FAKE_DID("ask-again");
+    fake_pass(LEASE);
+    FAKE_DID("");
+    sent(request.as.consume.delivery, rows[i].complete);
+    FAKE_DID(rows[i].does);
+  }
+}
+
+/* Auto-commit commits what the deletion confirms, even if the deletion fails. */
+static void a_deletion_that_confirmed_late_may_be_done(void)
+{
+  static const bool auto_commits[] = {true, false};
+  for (size_t i = 0; i < 2; i++) {
+    static struct request request, deletes;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    auto_commit = auto_commits[i];
+    deliver_slowly(&request);
+    fake.now++; /* so that the coordinator has to confirm the instance */
+    delete (&deletes, 500);
+    sent(request.as.consume.delivery, true);
+    fake_pass(500);
+    check_end_with(&deletes, auto_commits[i] ? UK_E_GATEWAY_TIMEOUT : UK_E_UNAVAILABLE, 0,
+                   "the group's coordinator did not answer in time");
+    check_may_be_done(&deletes, auto_commits[i]);
+  }
+}
+
+/* The numbers of deliveries rise over all instances. */
+static void a_response_of_the_instance_before_counts_for_nothing(void)
+{
+  static struct request request, next;
+  deliver_slowly(&request);
+  uint64_t mine = request.as.consume.delivery;
+  sent(mine - 1, false);
+  FAKE_DID("");
+  consume(&next, TIMEOUT);
+  check_waits(&next);
+  /* Both are reported before the task runs. */
+  uk_kafka_groups_response_finished(fake.groups, uk_slice_text("g"), uk_slice_text("one"), mine,
+                                    true);
+  sent(mine - 1, false);
+  check_end_with(&next, UK_OK, 1, "");
 }
 
 /* A member that could not be created leaves nothing behind. */
@@ -3152,7 +3351,7 @@ static void (*current)(void);
 static void run_current(void)
 {
   long live = fault_live();
-  auto_commit = true;
+  auto_commit = finishes = true;
   reset = UK_RESET_LATEST;
   session = SESSION;
   REQUIRE(fake_open());
@@ -3172,6 +3371,22 @@ static void run(const char *name, void (*test)(void))
 int main(void)
 {
   RUN(an_instance_that_nobody_has_joins_and_delivers);
+  run("A11: a consume waits for the last response", a_consume_waits_for_the_last_response);
+  run("A11: a consume gets a response again that failed while it waited",
+      a_consume_gets_a_response_again_that_failed_late);
+  run("A11: a consume that waits in vain acknowledges nothing",
+      a_consume_that_waits_in_vain_acknowledges_nothing);
+  run("A11: consumes wait for the response before each",
+      consumes_wait_for_the_response_before_each);
+  run("A11: a commit waits for the last response", a_commit_waits_for_the_last_response);
+  run("A11: what waits in vain for the last response was not made",
+      what_waits_in_vain_for_the_last_response_was_not_made);
+  run("A12: a deletion waits for the last response, and commits none that failed",
+      a_deletion_waits_for_the_last_response);
+  run("A12: a deletion that confirmed late may be done",
+      a_deletion_that_confirmed_late_may_be_done);
+  run("A11: a response of the instance before counts for nothing",
+      a_response_of_the_instance_before_counts_for_nothing);
   RUN(a_session_is_as_long_as_brokers_take);
   RUN(what_the_coordinator_said_holds_for_the_time_of_a_lease);
   RUN(the_coordinator_is_asked_ahead_of_the_end_of_a_lease);

@@ -185,6 +185,9 @@ static void consume(struct uk_engine *engine, const char *name)
   rig_call_init(&call, &operation.operation);
   engine->methods->consume(engine, &operation);
   rig_call_wait(&call, &operation.operation);
+  if (operation.delivery > 0)
+    engine->methods->response_finished(engine, operation.group, operation.instance,
+                                       operation.delivery, true);
   CHECK(operation.operation.error == UK_OK || operation.operation.error == UK_E_NO_MEMORY ||
         operation.operation.error == UK_E_NOT_FOUND);
 }

@@ -136,8 +136,10 @@ void uk_kafka_commits_send_next(struct uk_kafka_group_member *member)
 {
   struct uk_kafka_request *request;
   while (uk_kafka_commits_are_idle(member) &&
-         (request = uk_kafka_requests_take(&member->commits)) != NULL)
+         (request = uk_kafka_requests_first(&member->commits)) != NULL && !request->held) {
+    uk_kafka_requests_remove(request);
     send_request(member, request);
+  }
 }
 
 /* Answers. */

@@ -136,12 +136,14 @@ bool uk_kafka_group_member_expire(struct uk_kafka_group_member *member, bool awa
                                   int64_t now)
 {
   struct uk_list due = {0};
+  struct uk_kafka_request *request;
   bool stopping = member->stopping.until != 0 && now >= member->stopping.until;
   bool any = expire_consumes(member, awaits_lease, now);
   uk_kafka_requests_take_due(&member->commits, &due, stopping ? INT64_MAX : now);
   if (member->leaving.until == 0) /* from then on the deletion's outcome decides */
     uk_kafka_requests_take_due(&member->deletes, &due, stopping ? INT64_MAX : now);
-  uk_kafka_requests_fail(&due, UK_E_UNAVAILABLE, LATE);
+  while ((request = uk_kafka_requests_take(&due)) != NULL)
+    uk_kafka_request_fail(request, UK_E_UNAVAILABLE, request->held ? UK_RESPONSE_UNKNOWN : LATE);
   uk_kafka_commits_expire(member, stopping, now);
   return any;
 }

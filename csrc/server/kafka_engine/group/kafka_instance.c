@@ -294,12 +294,24 @@ static void take_events(struct uk_kafka_instance *instance, int64_t now)
 
 /* Serving. */
 
+/* True until it is known what became of the last response. */
+static bool awaits_response(const struct uk_kafka_instance *instance)
+{
+  return uk_deliveries_awaited(&instance->delivery.numbers);
+}
+
+static bool may_deliver(const struct uk_kafka_instance *instance)
+{
+  return !awaits_response(instance) &&
+         uk_kafka_delivery_has_events(&instance->member, &instance->delivery);
+}
+
 /* True while records wait only for the coordinator's confirmation. */
 static bool awaits_lease(const struct uk_kafka_instance *instance, int64_t now)
 {
   const struct uk_kafka_lease *lease = &instance->member.lease;
   return instance->state == UK_KAFKA_SERVING && now >= lease->quiet_until && now >= lease->until &&
-         uk_kafka_delivery_has_events(&instance->member, &instance->delivery) &&
+         may_deliver(instance) &&
          uk_kafka_topics_contact(instance->member.groups->parts.topics, NULL, 0) == UK_OK;
 }
 
@@ -313,7 +325,7 @@ static bool needs_confirmation(const struct uk_kafka_instance *instance, int64_t
   if (deletion != NULL)
     return member->lease.from < deletion->arrived_at;
   return consume != NULL && uk_kafka_lease_expires(&member->lease, now) &&
-         (!consume->confirmed || uk_kafka_delivery_has_events(member, &instance->delivery));
+         (!consume->confirmed || may_deliver(instance));
 }
 
 static void commit_metadata(struct uk_kafka_instance *instance)
@@ -333,7 +345,7 @@ static void commit_metadata(struct uk_kafka_instance *instance)
 static bool may_delete(const struct uk_kafka_group_member *member, int64_t now)
 {
   const struct uk_kafka_request *last = uk_kafka_requests_last(&member->deletes);
-  return last != NULL && member->lease.from >= last->arrived_at &&
+  return last != NULL && !last->held && member->lease.from >= last->arrived_at &&
          now >= member->lease.quiet_until && uk_list_is_empty(&member->commits);
 }
 
@@ -373,7 +385,8 @@ static void deliver(struct uk_kafka_instance *instance, int64_t now)
 {
   const struct uk_kafka_group_member *member = &instance->member;
   while (instance->state == UK_KAFKA_SERVING && !uk_list_is_empty(&member->consumes) &&
-         uk_kafka_lease_holds(&member->lease, now) && deliver_once(instance, now))
+         !awaits_response(instance) && uk_kafka_lease_holds(&member->lease, now) &&
+         deliver_once(instance, now))
     continue;
 }
 
@@ -445,6 +458,24 @@ static void stop(struct uk_kafka_instance *instance, int64_t now)
     instance->state = UK_KAFKA_STOPPING;
 }
 
+/* If requests wait for the last response, the task runs when it has finished. */
+static void await_response(struct uk_kafka_instance *instance, int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  bool waits = !uk_list_is_empty(&member->consumes) || !uk_list_is_empty(&member->commits) ||
+               !uk_list_is_empty(&member->deletes);
+  bool awaits = awaits_response(instance) && waits;
+  if (awaits)
+    member->waiting_since = now; /* for records, only then */
+  if (!awaits && !instance->awaits)
+    return;
+  pthread_mutex_lock(&member->groups->mutex);
+  instance->awaits = awaits;
+  if (awaits && instance->finished != 0)
+    uk_kafka_task_wake(&member->task);
+  pthread_mutex_unlock(&member->groups->mutex);
+}
+
 static void run(struct uk_kafka_task *task, int64_t now)
 {
   struct uk_kafka_instance *instance =
@@ -457,6 +488,7 @@ static void run(struct uk_kafka_task *task, int64_t now)
     continue;
   if (instance->state >= UK_KAFKA_LOST)
     return;
+  await_response(instance, now);
   if (uk_kafka_group_member_expire(member, awaits_lease(instance, now), now))
     instance->has_served = true;
   uk_kafka_poll_diagnosis_refresh(member, now);
@@ -492,11 +524,10 @@ void uk_kafka_instance_response_finished(struct uk_kafka_group_member *member, u
                                          bool complete)
 {
   struct uk_kafka_instance *instance = instance_of(member);
-  if (!complete)
-    instance->undelivered = delivery;
-  else if (instance->migrates)
-    instance->written = delivery;
-  else
+  if (delivery < instance->finished) /* of an instance that had this name before */
     return;
-  uk_kafka_task_wake(&member->task);
+  instance->finished = delivery;
+  instance->complete = complete;
+  if (!complete || instance->awaits || instance->migrates)
+    uk_kafka_task_wake(&member->task);
 }

@@ -42,9 +42,10 @@ struct uk_kafka_instance {
   bool has_joined; /* it took partitions, perhaps none */
   bool has_served; /* a consume was answered */
   /* Under the mutex of the groups. */
-  uint64_t undelivered; /* the last delivery whose response was not written in full, 0 = none */
-  uint64_t written;     /* the last one that was, for an instance that migrates */
-  bool migrates;        /* its client sends requests to this server and to others */
+  uint64_t finished; /* the delivery whose response has finished since the task looked; 0 = none */
+  bool complete;     /* that response was written in full */
+  bool awaits;       /* requests wait for the last response: when it has finished, the task runs */
+  bool migrates;     /* its client sends requests to this server and to others */
   /* The task's. */
   struct uk_kafka_delivery delivery;
   struct uk_kafka_late_answer *handover;        /* NULL: nothing is read */

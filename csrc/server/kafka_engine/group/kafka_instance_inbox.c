@@ -18,9 +18,8 @@ static bool acknowledge(struct uk_kafka_instance *instance, int64_t now)
   if (uk_list_is_empty(&member->consumes) && now > member->last_request + BREAK)
     member->waiting_since = now;
   member->last_request = now;
-  if (!uk_deliveries_pending(&instance->delivery.numbers))
+  if (!uk_deliveries_follow(&instance->delivery.numbers))
     return false;
-  uk_deliveries_settle(&instance->delivery.numbers);
   uk_kafka_assigned_partitions_acknowledge(&member->partitions);
   return true;
 }
@@ -77,6 +76,7 @@ static void take_request(struct uk_kafka_instance *instance, struct uk_kafka_req
   request->confirmed = !is_leaving(instance) && now < member->lease.until;
   if (!is_leaving(instance)) {
     bool acknowledged = acknowledge(instance, now);
+    request->held = uk_deliveries_awaited(&instance->delivery.numbers);
     /* Auto-commit commits what a deletion confirms even if the deletion fails. */
     request->sent =
       acknowledged && request->kind == UK_KAFKA_DELETE && member->settings.auto_commit;
@@ -93,31 +93,58 @@ static void take_request(struct uk_kafka_instance *instance, struct uk_kafka_req
 static void take_back(struct uk_kafka_instance *instance)
 {
   uk_kafka_delivery_drop_held(&instance->delivery);
-  uk_deliveries_settle(&instance->delivery.numbers);
   uk_kafka_assigned_partitions_take_back(&instance->member.partitions, instance->member.handle);
 }
 
-/* What became of the last response. */
-static void take_response(struct uk_kafka_instance *instance)
+static void release(struct uk_list *requests, bool acknowledged)
+{
+  for (struct uk_kafka_request *request = uk_kafka_requests_first(requests); request != NULL;
+       request = uk_kafka_requests_next(requests, request)) {
+    request->sent |= request->held && acknowledged;
+    request->held = false;
+  }
+}
+
+/* The requests that waited for the last response may continue. */
+static void release_held(struct uk_kafka_instance *instance, bool acknowledged, int64_t now)
 {
   struct uk_kafka_group_member *member = &instance->member;
-  const struct uk_deliveries *numbers = &instance->delivery.numbers;
+  if (acknowledged)
+    uk_kafka_assigned_partitions_acknowledge(&member->partitions);
+  release(&member->commits, false);
+  release(&member->deletes, acknowledged && member->settings.auto_commit);
+  uk_kafka_commits_auto(member, now);
+}
+
+/* What became of the last response. */
+static void take_response(struct uk_kafka_instance *instance, int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
   pthread_mutex_lock(&member->groups->mutex);
-  uint64_t undelivered = instance->undelivered, written = instance->written;
-  instance->undelivered = instance->written = 0;
+  uint64_t finished = instance->finished;
+  bool complete = instance->complete, migrates = instance->migrates;
+  instance->finished = 0;
   pthread_mutex_unlock(&member->groups->mutex);
-  if (written == numbers->last && uk_deliveries_can_take_back(numbers, written))
-    instance->metadata_due = member->settings.auto_commit;
-  if (uk_deliveries_can_take_back(numbers, undelivered) && member->handle != NULL &&
-      !is_leaving(instance))
+  if (finished == 0 || is_leaving(instance))
+    return;
+  switch (uk_deliveries_finish(&instance->delivery.numbers, finished, complete)) {
+  case UK_DELIVERY_OLD: return;
+  case UK_DELIVERY_WRITTEN:
+    instance->metadata_due = migrates && member->settings.auto_commit;
+    break;
+  case UK_DELIVERY_ACKNOWLEDGED: release_held(instance, true, now); break;
+  case UK_DELIVERY_TAKEN_BACK:
     take_back(instance);
+    release_held(instance, false, now);
+    break;
+  }
 }
 
 void uk_kafka_instance_inbox_take(struct uk_kafka_instance *instance, int64_t now)
 {
   struct uk_list arrived = {0};
   struct uk_kafka_request *request;
-  take_response(instance);
+  take_response(instance, now);
   uk_kafka_group_member_take_inbox(&instance->member, &arrived);
   while ((request = uk_kafka_requests_take(&arrived)) != NULL)
     take_request(instance, request, now);

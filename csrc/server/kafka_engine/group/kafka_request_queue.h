@@ -19,6 +19,7 @@ struct uk_kafka_request {
   bool client_asked; /* sink.is_client_alive was called */
   bool moved;     /* an instance of this server had the request, and was lost to another server */
   bool confirmed; /* the instance was this server's at some time after the request arrived */
+  bool held;      /* it waits until it is known what became of the instance's last response */
   bool sent;      /* commit or deletion: part of it may have been carried out */
   uint64_t created[UK_TOPICS_PER_CONSUME_MAX / 64]; /* a bit for each topic that it created */
 };

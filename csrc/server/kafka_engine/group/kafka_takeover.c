@@ -124,7 +124,7 @@ static void take_inbox(struct uk_kafka_group_member *member, int64_t now)
   uk_kafka_group_member_take_inbox(member, &arrived);
   while ((request = uk_kafka_requests_take(&arrived)) != NULL) {
     request->arrived_at = now;
-    request->confirmed = false;
+    request->confirmed = request->held = false;
     uk_kafka_requests_add(queues[request->kind], request);
   }
 }
