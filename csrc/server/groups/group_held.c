@@ -71,4 +71,5 @@ void uk_group_held_end(struct uk_groups *groups, struct uk_group_instance *insta
   struct uk_link *first;
   while ((first = uk_list_first(&instance->held)) != NULL)
     refuse(groups, take_out(groups, UK_LIST_ENTRY(first, struct uk_group_held, link)));
+  uk_group_instance_arm(groups, instance);
 }

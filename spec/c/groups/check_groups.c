@@ -35,7 +35,7 @@ static void check_ring(const struct uk_group_instance *instance)
 /* The next thing that time alone brings. */
 static int64_t time_of(const struct uk_group_instance *instance)
 {
-  int64_t expiry = instance->activity == UK_GROUP_IDLE
+  int64_t expiry = uk_group_instance_is_idle(instance)
                      ? instance->last_request + instance->settings.session_timeout
                      : UK_TIMER_NEVER;
   bool commits =
@@ -47,7 +47,10 @@ static void check_requests(const struct uk_group_instance *instance)
 {
   const struct uk_group_request *request = uk_group_first_request(instance);
   CHECK(instance->activity != UK_GROUP_READING);
-  CHECK((instance->activity == UK_GROUP_PARKED) == (request != NULL));
+  bool awaited = uk_deliveries_awaited(&instance->deliveries);
+  enum uk_group_activity waits = awaited ? UK_GROUP_AWAITING : UK_GROUP_PARKED;
+  CHECK_EQ_INT(instance->activity, request != NULL ? waits : UK_GROUP_IDLE);
+  CHECK(awaited || uk_list_is_empty(&instance->held));
   CHECK(uk_list_is_empty(&instance->deletes));
   for (; request != NULL;
        request = UK_LIST_NEXT(&instance->requests, request, struct uk_group_request, link)) {
