@@ -33,22 +33,33 @@ describe("the host", function()
     end
   end)
 
-  it("in plain Lua sleeps without a break, and has no worker and no phase", function()
+  it("in plain Lua sleeps until a signal, and has no worker and no phase", function()
     local host, slept, sleep = host_of(nil), {}, core.sleep
+    local signals = { sleep = function(_, milliseconds) slept[#slept + 1] = "until signal " .. milliseconds end }
     function core.sleep(milliseconds) slept[#slept + 1] = milliseconds end
     host.sleep(5)
-    local whole = host.sleep_until_exit(600)
+    host.sleep_until(600, {})
+    host.sleep_until(700, { signals = signals })
     core.sleep = sleep
-    assert.same({ 5, 600 }, slept)
-    assert.is_true(whole)
+    assert.same({ 5, 600, "until signal 700" }, slept)
     assert.is_false(host.exiting())
     assert.is_nil(host.worker())
     assert.is_nil(host.phase())
-    assert.same({ math.huge, "", {} }, { host.poll_max, host.environment_note, host.until_exit })
+    assert.same({ math.huge, "" }, { host.poll_max, host.environment_note })
   end)
 
-  it("in nginx sleeps in slices, until the worker must exit", function()
+  it("in plain Lua calls the client, through the signals that it watches", function()
+    local host = host_of(nil)
+    local client = { topics = function(self, ...) return self.name, ... end, name = "client" }
+    local signals = { call = function(_, method, ...) return "until a signal", method(...) end }
+    assert.same({ true, "client", 1, 2 }, { host.pcall(client, {}, "topics", 1, 2) })
+    assert.same({ true, "until a signal", "client", 1, 2 },
+      { host.pcall(client, { signals = signals }, "topics", 1, 2) })
+  end)
+
+  it("in nginx sleeps in slices, until the wait must end", function()
     local slept, exiting, most = {}, false, nil
+    local function stopping() return exiting end
     local host = host_of {
       config = { subsystem = "http" }, get_phase = function() return "timer" end, socket = {},
       worker = { exiting = function() return exiting end, id = function() return 7 end },
@@ -61,14 +72,14 @@ describe("the host", function()
     assert.same({ 5 }, slept)
     for _, row in ipairs { { 0, {} }, { 1, { 1 } }, { 250, { 250 } }, { 251, { 250, 1 } } } do
       slept = {}
-      assert.is_true(host.sleep_until_exit(row[1]))
+      host.sleep_until(row[1], { stopping = stopping })
       assert.same(row[2], slept)
     end
     slept, most = {}, 2
-    assert.is_false(host.sleep_until_exit(1000))
+    host.sleep_until(1000, { stopping = stopping })
     assert.same({ 250, 250 }, slept)
-    assert.is_false(host.sleep_until_exit(1000))
+    host.sleep_until(1000, { stopping = stopping })
     assert.equal(2, #slept)
-    assert.same({ true, 7, "timer", 1000 }, { host.exiting(), host.worker(), host.phase(), host.poll_max })
+    assert.same({ true, 7, "timer", 500 }, { host.exiting(), host.worker(), host.phase(), host.poll_max })
   end)
 end)

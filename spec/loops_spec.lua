@@ -3,7 +3,7 @@
 
 local core = require "upstash.kafka.core"
 local kafka = require "upstash.kafka"
-local loops = require "upstash.kafka.loop"
+local host = require "upstash.kafka.host"
 
 local METHODS = { "consume", "commit", "committed", "delete_consumer", "consumers", "fetch", "offsets", "topics" }
 
@@ -157,9 +157,9 @@ end
 
 describe("a loop, call by call,", function()
   before_each(function()
-    saved = { now = core.now, sleep = core.sleep, delay = core.retry_delay, stopping = loops.stopping }
+    saved = { now = core.now, sleep = core.sleep, delay = core.retry_delay, exiting = host.exiting }
     clock, trace, answers, exiting = 0, {}, {}, false
-    function loops.stopping() return exiting end
+    function host.exiting() return exiting end
     for _, name in ipairs(METHODS) do
       saved[name] = core.methods[name]
       core.methods[name] = answer_to(name)
@@ -176,7 +176,7 @@ describe("a loop, call by call,", function()
   end)
   after_each(function()
     for _, name in ipairs(METHODS) do core.methods[name] = saved[name] end
-    core.now, core.sleep, core.retry_delay, loops.stopping = saved.now, saved.sleep, saved.delay, saved.stopping
+    core.now, core.sleep, core.retry_delay, host.exiting = saved.now, saved.sleep, saved.delay, saved.exiting
   end)
 
   it("begins with a deletion, commits finished messages before each poll, and ends with a deletion", function()
@@ -470,6 +470,65 @@ describe("a loop, call by call,", function()
     runs("messages", loop { limit = 0 }, {})
   end)
 
+  -- Creates the client's loops so that `stop` ends the one that was created last.
+  local function with_stop(body)
+    local messages, records, last = core.methods.messages, core.methods.records, nil
+    for name, method in pairs { messages = messages, records = records } do
+      core.methods[name] = function(...)
+        local step, state, none, closing = method(...)
+        last = state
+        return step, state, none, closing
+      end
+    end
+    local fine, problem = pcall(body, function(result)
+      return function()
+        last:stop()
+        if type(result) == "function" then return result() end
+        return result
+      end
+    end)
+    core.methods.messages, core.methods.records = messages, records
+    if not fine then error(problem, 0) end
+  end
+
+  it("D1: that is stopped during a poll hands out nothing more, and deletes the instance", function()
+    with_stop(function(stop)
+      runs("messages", loop(), {
+        { DELETE, true }, { asks(1000), at(0) }, { "> t/0/0" }, { commits(position(1)), true },
+        { asks(1000), stop(at(1, 2)) }, { DELETE, true },
+      })
+    end)
+  end)
+
+  it("D1: that is stopped while it retries waits for no delay, and commits once more", function()
+    with_stop(function(stop)
+      runs("messages", loop(), {
+        { DELETE, true }, { asks(1000), at(0) }, { "> t/0/0" }, { commits(position(1)), stop(AWAY) },
+        { commits(position(1)), true }, { DELETE, true },
+      })
+    end)
+  end)
+
+  it("D1: that is stopped and cannot commit raises, and still leaves the group", function()
+    with_stop(function(stop)
+      runs("messages", loop(), {
+        { DELETE, true }, { asks(1000), at(0) }, { "> t/0/0" }, { commits(position(1)), stop(AWAY) },
+        { commits(position(1)), AWAY }, { DELETE, true }, { "raises unavailable" },
+      })
+    end)
+  end)
+
+  it("D1: that is stopped before its first call makes none", function()
+    local client = kafka.new { url = "http://127.0.0.1:1" }
+    for method, options in pairs { messages = loop(), batches = loop(), records = { topic = "t", partition = 0 } } do
+      local step, state = client[method](client, options)
+      state:stop()
+      assert.is_nil(step(state))
+    end
+    client:close()
+    assert.same({}, trace)
+  end)
+
   describe("with from = 'latest'", function()
     local function latest(more)
       local options = loop(more)
@@ -565,13 +624,12 @@ describe("a loop, call by call,", function()
       })
     end
     exiting, trace = false, {}
-    runs("messages", loop(), { { DELETE, true }, { asks(1000), stops(at(0, 1)) }, { "> t/0/0" },
-      { commits(position(1)), true }, { DELETE, true } })
+    runs("messages", loop(), { { DELETE, true }, { asks(1000), stops(at(0, 1)) }, { DELETE, true } })
   end)
 
   it("does not wait for a deletion if its worker must exit and the commit failed", function()
-    runs("messages", loop(), { { DELETE, true }, { asks(1000), stops(at(0, 1)) }, { "> t/0/0" },
-      { commits(position(1)), AWAY } })
+    runs("messages", loop(), { { DELETE, true }, { asks(1000), at(0) }, { "> t/0/0" },
+      { commits(position(1)), stops(AWAY) }, { commits(position(1)), AWAY } })
   end)
 
   describe("over a partition", function()
@@ -589,7 +647,7 @@ describe("a loop, call by call,", function()
     it("ends if its worker must exit: between two polls, and between two messages", function()
       runs("records", records { from = 0 }, { { fetches(0, 1000), {} }, { fetches(0, 1000), stops {} } })
       exiting, trace = false, {}
-      runs("records", records { from = 0 }, { { fetches(0, 1000), stops(at(0, 1)) }, { "> t/0/0" } })
+      runs("records", records { from = 0 }, { { fetches(0, 1000), stops(at(0, 1)) } })
       exiting, trace = false, {}
       runs("records", records { from = 0 }, { { fetches(0, 1000), stops(AWAY) } })
     end)

@@ -462,13 +462,13 @@ describe("in a nginx, step by step,", function()
 
     local DELETED = 'HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n{"result":"Success","status":200}'
 
-    it("checks often whether the worker ends, and polls for at most a second", function()
-      sockets = { { answers = { DELETED } }, { answers = { { "timeout", 1500 }, { "timeout", 500, exit = true } } } }
+    it("checks often whether the worker ends, and polls for at most half a second", function()
+      sockets = { { answers = { DELETED } }, { answers = { { "timeout", 1000 }, { "timeout", 500, exit = true } } } }
       local step, state = loop { timeout = 30000 }
       assert.is_nil(step(state))
-      assert.same({ connect(2000), "send 10000", "receive 500", "keep", connect(2000), "send 11000", "receive 1500",
+      assert.same({ connect(2000), "send 10000", "receive 500", "keep", connect(2000), "send 10500", "receive 1000",
         "receive 500", "close" }, trace)
-      assert.truthy(sent[2]:find('"timeout":1000', 1, true) or sent[2]:find("timeout=1000", 1, true), sent[2])
+      assert.truthy(sent[2]:find('"timeout":500', 1, true) or sent[2]:find("timeout=500", 1, true), sent[2])
     end)
 
     it("ends before it sends a request if the worker is already ending", function()

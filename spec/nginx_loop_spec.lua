@@ -125,6 +125,45 @@ describe("in nginx, a loop in a timer", function()
     nginx:stop()
   end)
 
+  it("D1: ends soon after loop:stop() in another request, commits, and deletes its instance", function()
+    server:fill(topic, 1, 2, 1)
+    local nginx = support.start { environment = server:environment(), main = ENVIRONMENT, values = { topic = topic },
+      http = [[
+        init_worker_by_lua_block {
+          ngx.timer.at(0, function()
+            local client = require("upstash.kafka").new()
+            local next_message, state = client:messages { group = "stopped", instance = "one", topic = "$topic",
+              from = "earliest", timeout = 30000 }
+            loop = state
+            for message in next_message, state do ngx.log(ngx.NOTICE, "got <", message.value, ">") end
+            ngx.log(ngx.NOTICE, "loop ended, stopped: ", tostring(state:stopped()))
+          end)
+        }
+      ]],
+      locations = [[
+        location = /stop { content_by_lua_block { loop:stop() ngx.say "stopping" } }
+      ]] }
+    nginx:expect "got <2>"
+    assert.equal("stopping\n", nginx:get("/stop").body)
+    nginx:expect "loop ended, stopped: true"
+    assert.equal(2, server:committed("stopped", topic))
+    assert.same({}, server:instances "stopped")
+    nginx:stop()
+  end)
+
+  it("D1: takes no signals: they are nginx's", function()
+    local nginx = support.start { environment = server:environment(), main = ENVIRONMENT,
+      http = [[
+        init_worker_by_lua_block {
+          local client = require("upstash.kafka").new()
+          local options = { group = "g", instance = "i", topic = "t", stop_on_signal = true }
+          ngx.log(ngx.NOTICE, "refused: ", select(2, pcall(client.messages, client, options)))
+        }
+      ]] }
+    nginx:expect "stop_on_signal: nginx takes the signals; a loop ends with its worker, or by loop:stop()"
+    nginx:stop()
+  end)
+
   it("over a partition also ends with QUIT", function()
     server:fill(topic, 1, 2, 1)
     local nginx = support.start { environment = server:environment(), main = ENVIRONMENT, values = { topic = topic },

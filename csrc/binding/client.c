@@ -10,14 +10,14 @@
 
 enum { URL_SHOWN_SIZE = 256 };
 
-static struct uk_lua_client *test_client(lua_State *L)
+struct uk_lua_client *uk_lua_to_client(lua_State *L, int index)
 {
-  return luaL_checkudata(L, 1, CLIENT_TYPE);
+  return luaL_checkudata(L, index, CLIENT_TYPE);
 }
 
 struct uk_lua_client *uk_lua_check_client(lua_State *L)
 {
-  struct uk_lua_client *client = test_client(L);
+  struct uk_lua_client *client = uk_lua_to_client(L, 1);
   if (client->transport == NULL)
     luaL_error(L, "client is closed");
   return client;
@@ -76,7 +76,7 @@ int uk_lua_client_new(lua_State *L)
 /* close, __gc and __close. */
 static int close_client(lua_State *L)
 {
-  struct uk_lua_client *client = test_client(L), closed = *client;
+  struct uk_lua_client *client = uk_lua_to_client(L, 1), closed = *client;
   *client = (struct uk_lua_client){.transport = NULL};
   uk_transport_close(closed.transport);
   uk_settings_free(&closed.settings);
@@ -134,7 +134,7 @@ static int client_settings(lua_State *L)
 /* Copies the URL first: pushing the string may run a finaliser that closes the client. */
 static int client_text(lua_State *L)
 {
-  const struct uk_lua_client *client = test_client(L);
+  const struct uk_lua_client *client = uk_lua_to_client(L, 1);
   const struct uk_settings *settings = &client->settings;
   char url[URL_SHOWN_SIZE];
   if (client->transport == NULL) {

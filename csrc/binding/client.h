@@ -10,6 +10,7 @@
 struct uk_lua_client {
   struct uk_transport *transport; /* NULL = closed; the settings are then empty */
   struct uk_settings settings;
+  unsigned signals; /* that end a call under way (client/signals.h) */
 };
 
 /* Creates the type, once for each Lua state, and pushes its methods: settings and close. */
@@ -17,6 +18,9 @@ void uk_lua_client_register(lua_State *L);
 
 /* core.new(options) */
 int uk_lua_client_new(lua_State *L);
+
+/* Returns the client at the stack index, open or closed. Raises if there is none. */
+struct uk_lua_client *uk_lua_to_client(lua_State *L, int index);
 
 /* Returns the client at stack index 1. Raises if there is none or if it is closed. */
 struct uk_lua_client *uk_lua_check_client(lua_State *L);

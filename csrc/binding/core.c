@@ -9,6 +9,7 @@
 #include "binding/producer.h"
 #include "binding/failure.h"
 #include "binding/retry_lua.h"
+#include "binding/signals_lua.h"
 #include "common/protocol.h"
 #include "common/version.h"
 
@@ -16,6 +17,7 @@ static const luaL_Reg functions[] = {{"new", uk_lua_client_new},
                                      {"json", uk_lua_json_codec},
                                      {"retry_delay", uk_lua_retry_delay},
                                      {"close_producers", uk_lua_close_producers},
+                                     {"watch_signals", uk_lua_watch_signals},
                                      {NULL, NULL}};
 
 static const luaL_Reg no_metamethods[] = {{NULL, NULL}};
@@ -67,6 +69,7 @@ int luaopen_upstash_kafka_core(lua_State *L)
   uk_lua_setfuncs(L, uk_lua_clock_functions);
   uk_lua_setfuncs(L, uk_lua_input_functions);
   uk_lua_call_memory_register(L);
+  uk_lua_signals_register(L);
   uk_lua_client_register(L);
   uk_lua_add_calls(L);
   lua_pushcfunction(L, uk_lua_producer_new);

@@ -157,7 +157,7 @@ static int perform(lua_State *L)
     return push_request_failure(&call);
   struct uk_client_failure failure;
   if (!uk_call_perform(client->transport, &client->settings, &call.memory->request, row->retry,
-                       &call.memory->response, &failure))
+                       client->signals, &call.memory->response, &failure))
     return push_call_failure(&call, &failure, call.memory->request.messages);
   return push_result(&call, call.memory->request.messages);
 }

@@ -1,10 +1,9 @@
 #include "client/call.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "client/jitter.h"
+#include "client/signals.h"
 #include "common/clock.h"
 
 struct uk_retry_policy uk_call_policy(const struct uk_settings *settings, enum uk_retry_class class)
@@ -36,21 +35,22 @@ static bool attempt(struct uk_transport *transport, const struct uk_client_reque
   return false;
 }
 
-static void sleep_for(int64_t milliseconds)
+/* Replaces the failure of the last attempt: a signal ended the wait for the next one. */
+static bool give_up(struct uk_client_failure *failure)
 {
-  struct timespec left = {(time_t)(milliseconds / 1000), (long)(milliseconds % 1000) * 1000000};
-  while (nanosleep(&left, &left) != 0 && errno == EINTR)
-    continue;
+  *failure = (struct uk_client_failure){.error = UK_E_CANCELLED, .retry_after = -1};
+  return false;
 }
 
 bool uk_call_perform(struct uk_transport *transport, const struct uk_settings *settings,
                      const struct uk_client_request *request, enum uk_retry_class class,
-                     struct uk_buffer *body, struct uk_client_failure *failure)
+                     unsigned signals, struct uk_buffer *body, struct uk_client_failure *failure)
 {
   const struct uk_retry_policy policy = uk_call_policy(settings, class);
   const int64_t budget = settings->options.timeout + request->wait;
   const int64_t deadline = uk_clock_monotonic() + budget;
   int64_t left = budget;
+  uk_transport_set_signals(transport, signals);
   for (int64_t attempts = 1;; attempts++) {
     if (attempt(transport, request, left, class == UK_RETRY_SAFE, body, failure))
       return true;
@@ -59,8 +59,9 @@ bool uk_call_perform(struct uk_transport *transport, const struct uk_settings *s
     int64_t delay = uk_retry_delay(&policy, attempts, failure->error, failure->status,
                                    failure->retry_after, uk_jitter());
     left = deadline - uk_clock_monotonic() - delay;
-    if (delay == UK_RETRY_STOP || left <= 0)
+    if (failure->error == UK_E_CANCELLED || delay == UK_RETRY_STOP || left <= 0)
       return false;
-    sleep_for(delay);
+    if (!uk_signals_sleep(signals, delay))
+      return give_up(failure);
   }
 }

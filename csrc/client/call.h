@@ -10,10 +10,11 @@
 /* Blocks for at most the settings' timeout plus the request's wait, including the delays between
  * attempts. Returns true for a 2xx, with its body in `body`. Otherwise fills `failure`, whose
  * slices point into `body` or into itself. A produce that was stored in part (the failure has
- * results) is not retried. */
+ * results) is not retried. Gives up with CANCELLED when a signal of the set `signals` has arrived;
+ * precondition: the set is watched, 0 = none. */
 bool uk_call_perform(struct uk_transport *transport, const struct uk_settings *settings,
                      const struct uk_client_request *request, enum uk_retry_class class,
-                     struct uk_buffer *body, struct uk_client_failure *failure);
+                     unsigned signals, struct uk_buffer *body, struct uk_client_failure *failure);
 
 /* The retry policy of the settings for a class of calls. */
 struct uk_retry_policy uk_call_policy(const struct uk_settings *settings,

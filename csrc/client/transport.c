@@ -8,18 +8,24 @@
 
 #include "client/framing.h"
 #include "client/response.h"
+#include "client/signals.h"
+#include "client/transport_socket.h"
 #include "common/clock.h"
 #include "common/version.h"
 
 enum {
   URL_LIMIT = UK_REQUEST_PATH_MAX + 16384,
-  RECEIVE_BYTES = 128 << 10 /* receives a batch of a thousand messages in a few reads */
+  RECEIVE_BYTES = 128 << 10, /* receives a batch of a thousand messages in a few reads */
+  WAIT_MAX = 1000            /* milliseconds */
 };
 
 struct uk_transport {
   const struct uk_settings *settings;
   CURL *curl;               /* NULL until the first transfer */
-  pid_t process;            /* the one that created `curl` */
+  CURLM *multi;             /* runs `curl` and keeps its connection; NULL until it does */
+  pid_t process;            /* the one that created them */
+  curl_socket_t socket;     /* of the connection that is kept; CURL_SOCKET_BAD = none */
+  unsigned signals;         /* that end a transfer */
   struct curl_slist *lines; /* the headers for curl, made from the next three fields */
   struct uk_buffer headers; /* the headers of the request */
   bool anonymous, bodyless;
@@ -78,39 +84,49 @@ struct uk_transport *uk_transport_open(const struct uk_settings *settings)
   if (transport == NULL)
     return NULL;
   transport->settings = settings;
+  transport->socket = CURL_SOCKET_BAD;
   uk_buffer_init(&transport->headers, UK_REQUEST_HEADERS_MAX);
   uk_buffer_init(&transport->url, URL_LIMIT);
   return transport;
 }
 
 /* After a fork the connection is shared with the parent. Cleaning up may send something (the end of
- * a TLS session) that must not reach the server, so the socket is replaced first. When no
- * descriptor is left to do that, the handle is leaked. */
-static void clean_up_inherited(CURL *curl)
+ * a TLS session) that must not reach the server, so the socket is replaced first. False when no
+ * descriptor is left to do that. */
+static bool detach_socket(const struct uk_transport *transport)
 {
-  curl_socket_t socket = CURL_SOCKET_BAD;
+  if (transport->socket == CURL_SOCKET_BAD)
+    return true;
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0)
-    return;
-  if (curl_easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket) == CURLE_OK &&
-      socket != CURL_SOCKET_BAD)
-    dup2(null, socket);
+    return false;
+  dup2(null, transport->socket);
   close(null);
-  curl_easy_cleanup(curl);
+  return true;
+}
+
+/* Frees the handles of curl. Those that are shared with a parent process are leaked when their
+ * socket cannot be replaced. */
+static void clean_up(struct uk_transport *transport)
+{
+  const bool inherited = transport->curl != NULL && transport->process != getpid();
+  if (inherited && !detach_socket(transport))
+    return;
+  curl_easy_cleanup(transport->curl);
+  curl_multi_cleanup(transport->multi);
 }
 
 /* Resets the transport to the state before its first transfer. */
 static void forget_curl(struct uk_transport *transport)
 {
-  if (transport->curl != NULL && transport->process != getpid())
-    clean_up_inherited(transport->curl);
-  else
-    curl_easy_cleanup(transport->curl);
+  clean_up(transport);
   curl_slist_free_all(transport->lines);
   curl_url_cleanup(transport->parsed);
   transport->lines = NULL;
   transport->parsed = NULL;
   transport->curl = NULL;
+  transport->multi = NULL;
+  transport->socket = CURL_SOCKET_BAD;
   transport->method = (enum uk_method)0;
   transport->timeout = -1;
   uk_buffer_clear(&transport->headers);
@@ -125,6 +141,11 @@ void uk_transport_close(struct uk_transport *transport)
   uk_buffer_free(&transport->headers);
   uk_buffer_free(&transport->url);
   free(transport);
+}
+
+void uk_transport_set_signals(struct uk_transport *transport, unsigned signals)
+{
+  transport->signals = signals;
 }
 
 const char *uk_transport_message(const struct uk_transport *transport)
@@ -189,7 +210,11 @@ static void set_constants(struct uk_transport *transport)
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
   curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+  curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, uk_transport_socket);
   curl_easy_setopt(curl, CURLOPT_CURLU, transport->parsed);
+#if LIBCURL_VERSION_NUM >= 0x075700
+  curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); /* closing does not wait for name resolution */
+#endif
   curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout);
@@ -445,12 +470,58 @@ CURL *uk_transport_curl(struct uk_transport *transport)
   return transport->curl;
 }
 
+/* Sleeps until there is something to do, a signal arrives, or a second has passed. */
+static CURLMcode wait_for_input(const struct uk_transport *transport)
+{
+  int descriptors[UK_SIGNAL_COUNT];
+  struct curl_waitfd waits[UK_SIGNAL_COUNT];
+  const unsigned count = uk_signals_descriptors(transport->signals, descriptors);
+  for (unsigned i = 0; i < count; i++)
+    waits[i] = (struct curl_waitfd){.fd = descriptors[i], .events = CURL_WAIT_POLLIN};
+  return curl_multi_poll(transport->multi, waits, count, WAIT_MAX, NULL);
+}
+
+/* Runs the transfer to its end. Sets `*stopped` when a signal ends it before. */
+static CURLcode run(struct uk_transport *transport, bool *stopped)
+{
+  int running = 1, left;
+  CURLMcode code = CURLM_OK;
+  while (code == CURLM_OK && running > 0 && !*stopped) {
+    code = curl_multi_perform(transport->multi, &running);
+    *stopped = running > 0 && uk_signals_arrived(transport->signals) != 0;
+    if (code == CURLM_OK && running > 0 && !*stopped)
+      code = wait_for_input(transport);
+  }
+  const CURLMsg *message = curl_multi_info_read(transport->multi, &left);
+  if (code != CURLM_OK || message == NULL)
+    return code == CURLM_OUT_OF_MEMORY ? CURLE_OUT_OF_MEMORY : CURLE_BAD_FUNCTION_ARGUMENT;
+  return message->data.result;
+}
+
+/* Runs the transfer and remembers the socket of the connection that stays. */
+static enum uk_error run_transfer(struct uk_transport *transport, struct uk_response *response)
+{
+  bool stopped = false;
+  if (transport->multi == NULL)
+    transport->multi = uk_transport_multi();
+  if (transport->multi == NULL)
+    return UK_E_NO_MEMORY;
+  curl_multi_setopt(transport->multi, CURLMOPT_MAXCONNECTS, 1L);
+  if (curl_multi_add_handle(transport->multi, transport->curl) != CURLM_OK)
+    return UK_E_NO_MEMORY;
+  const CURLcode code = run(transport, &stopped);
+  transport->socket = CURL_SOCKET_BAD;
+  curl_easy_getinfo(transport->curl, CURLINFO_ACTIVESOCKET, &transport->socket);
+  curl_multi_remove_handle(transport->multi, transport->curl);
+  if (stopped)
+    snprintf(transport->message, sizeof transport->message, "a signal ended the wait");
+  return stopped ? UK_E_CANCELLED : uk_transport_end(transport, code, response);
+}
+
 enum uk_error uk_transport_perform(struct uk_transport *transport,
                                    const struct uk_client_request *request, int64_t timeout,
                                    bool resend, struct uk_response *response)
 {
   enum uk_error error = uk_transport_begin(transport, request, timeout, resend, response);
-  if (error != UK_OK)
-    return error;
-  return uk_transport_end(transport, curl_easy_perform(transport->curl), response);
+  return error != UK_OK ? error : run_transfer(transport, response);
 }

@@ -28,6 +28,10 @@ enum uk_error uk_transport_perform(struct uk_transport *transport,
                                    const struct uk_client_request *request, int64_t timeout,
                                    bool resend, struct uk_response *response);
 
+/* Transfers end with CANCELLED, and their connection is closed, when a signal of the set
+ * (signals.h) has arrived. Precondition: the set is watched during the transfers; 0 = none. */
+void uk_transport_set_signals(struct uk_transport *transport, unsigned signals);
+
 /* Details of the last error, without credentials; "" when there are none beyond the error's own
  * text. */
 const char *uk_transport_message(const struct uk_transport *transport);

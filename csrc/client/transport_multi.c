@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "client/transport_private.h"
+#include "client/transport_socket.h"
 
 struct place {
   struct uk_transport *transport;
@@ -46,7 +47,7 @@ struct uk_transfers *uk_transfers_open(const struct uk_settings *settings, unsig
   if (transfers == NULL)
     return NULL;
   transfers->count = places;
-  transfers->multi = curl_multi_init();
+  transfers->multi = uk_transport_multi();
   if (transfers->multi == NULL || !open_places(transfers, settings)) {
     uk_transfers_close(transfers);
     return NULL;
@@ -78,9 +79,6 @@ enum uk_error uk_transfers_start(struct uk_transfers *transfers, unsigned number
     return error;
   CURL *curl = uk_transport_curl(place->transport);
   curl_easy_setopt(curl, CURLOPT_PRIVATE, place);
-#if LIBCURL_VERSION_NUM >= 0x075700
-  curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); /* closing does not wait for name resolution */
-#endif
   if (curl_multi_add_handle(transfers->multi, curl) != CURLM_OK)
     return UK_E_NO_MEMORY;
   place->busy = true;

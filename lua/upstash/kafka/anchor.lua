@@ -26,15 +26,15 @@ end
 --- Notes the ends of all partitions. Does nothing when it is called again.
 function Anchor:take(consumer, deadline)
   if self.ends then return end
-  local client, partitions = consumer.client, {}
-  local counts = loop.retry_until(client, deadline, nil, "topics")
+  local partitions = {}
+  local counts = loop.retry_until(consumer, deadline, nil, "topics")
   for _, topic in ipairs(consumer.topics) do
     for partition = 0, (counts[topic] or 0) - 1 do
       partitions[#partitions + 1] = { topic = topic, partition = partition }
     end
   end
   self.ends = #partitions == 0 and {}
-    or positions.first(loop.retry_until(client, deadline, nil, "offsets", "latest", partitions))
+    or positions.first(loop.retry_until(consumer, deadline, nil, "offsets", "latest", partitions))
 end
 
 local ATTEMPTS = 3 -- of several servers behind one address, one knows what the instance holds
@@ -42,7 +42,7 @@ local ATTEMPTS = 3 -- of several servers behind one address, one knows what the 
 -- The partitions that the instance holds, as one server knows it.
 local function ask_for_holdings(consumer, deadline)
   local partitions = {}
-  for _, group in ipairs(loop.retry_until(consumer.client, deadline, nil, "consumers")) do
+  for _, group in ipairs(loop.retry_until(consumer, deadline, nil, "consumers")) do
     for _, instance in ipairs(group.name == consumer.group and group.instances or {}) do
       for _, entry in ipairs(instance.name == consumer.instance and instance.topics or {}) do
         for _, partition in ipairs(entry.partitions) do
@@ -85,8 +85,8 @@ end
 -- Where the partitions without a commit start: at the noted end, or at the first offset if a
 -- partition was created after the note.
 local function starts_of(self, consumer, partitions, deadline)
-  local client, offsets, young = consumer.client, {}, {}
-  local committed = loop.retry_until(client, deadline, nil, "committed", consumer.group, consumer.instance,
+  local offsets, young = {}, {}
+  local committed = loop.retry_until(consumer, deadline, nil, "committed", consumer.group, consumer.instance,
     partitions)
   for _, entry in ipairs(committed) do
     local noted = positions.get(self.ends, entry)
@@ -94,7 +94,7 @@ local function starts_of(self, consumer, partitions, deadline)
     if entry.offset < 0 then table.insert(noted and offsets or young, place) end
   end
   if #young > 0 then
-    for _, entry in ipairs(loop.retry_until(client, deadline, nil, "offsets", "earliest", young)) do
+    for _, entry in ipairs(loop.retry_until(consumer, deadline, nil, "offsets", "earliest", young)) do
       offsets[#offsets + 1] = entry
     end
   end
@@ -111,7 +111,7 @@ local function may_have_skipped(consumer, offsets, messages, deadline)
   end
   if #silent == 0 then return false end
   local noted = positions.first(silent)
-  local ends = loop.retry_until(consumer.client, deadline, nil, "offsets", "latest", positions.bare(silent))
+  local ends = loop.retry_until(consumer, deadline, nil, "offsets", "latest", positions.bare(silent))
   for _, entry in ipairs(ends) do
     if entry.offset > positions.get(noted, entry) then return true end
   end
@@ -124,7 +124,7 @@ end
 function Anchor:hold(consumer, messages, deadline)
   local partitions, complete = uncommitted(self, consumer, messages, deadline)
   local offsets = #partitions > 0 and starts_of(self, consumer, partitions, deadline) or {}
-  if #offsets > 0 and not loop.retry_until(consumer.client, deadline, "not_found", "commit",
+  if #offsets > 0 and not loop.retry_until(consumer, deadline, "not_found", "commit",
     consumer.group, consumer.instance, offsets) then
     return false
   end

@@ -17,6 +17,7 @@
 
 local core = require "upstash.kafka.core"
 local anchor = require "upstash.kafka.anchor"
+local host = require "upstash.kafka.host"
 local instances = require "upstash.kafka.instance"
 local loop = require "upstash.kafka.loop"
 local options = require "upstash.kafka.options"
@@ -43,6 +44,7 @@ local SCHEMA = {
   session_timeout = { kind = "integer", min = 1000 },
   limit = { kind = "integer", min = 0 },
   idle = { kind = "integer", min = 0 },
+  stop_on_signal = loop.SIGNALS_RULE,
 }
 
 -- Failures after which the server certainly has not seen the request. After any other failure of a
@@ -69,6 +71,8 @@ end
 ---@field narrow integer? how many messages to ask for after larger responses could not be read
 ---@field last_read upstash.kafka.Position? the last message of the last batch that was not empty
 ---@field failures integer failures of consume in a row
+---@field stop fun(self: upstash.kafka.Consumer) ends the loop after the message or batch in hand; returns at once
+---@field stopped fun(self: upstash.kafka.Consumer): string|boolean the signal that stopped it, true, or false
 local Consumer = loop.class()
 
 local function new(client, given, name)
@@ -124,7 +128,7 @@ end
 
 -- The offsets that are past the group's commits; none if the group or topic is unknown.
 local function unknown_to_group(consumer, offsets, deadline)
-  local known = loop.retry_until(consumer.client, deadline, "not_found", "committed", consumer.group,
+  local known = loop.retry_until(consumer, deadline, "not_found", "committed", consumer.group,
     consumer.instance, positions.bare(offsets))
   local committed, beyond = positions.first(known or {}), {}
   for _, entry in ipairs(offsets) do
@@ -142,18 +146,18 @@ local function commit_anew(consumer, offsets, deadline)
   start_again(consumer)
   local beyond = unknown_to_group(consumer, offsets, deadline)
   if #beyond == 0 then return end
-  local client, group, instance = consumer.client, consumer.group, consumer.instance
-  local messages, _, details = loop.call(client, "consume", group, instance, consumer.topics,
+  local group, instance = consumer.group, consumer.instance
+  local messages, _, details = loop.call(consumer, "consume", group, instance, consumer.topics,
     consume_options(consumer, 0, 1))
   if messages or loop.unreadable(details) then
-    for _, entry in ipairs(beyond) do loop.call(client, "commit", group, instance, entry) end
+    for _, entry in ipairs(beyond) do loop.call(consumer, "commit", group, instance, entry) end
   end
 end
 
 local function commit_finished(consumer, deadline)
   local offsets = finished_offsets(consumer)
   if #offsets == 0 then return end
-  local done = loop.retry_until(consumer.client, deadline, "not_found", "commit", consumer.group,
+  local done = loop.retry_until(consumer, deadline, "not_found", "commit", consumer.group,
     consumer.instance, offsets)
   if not done then return commit_anew(consumer, offsets, deadline) end
   consumer.committed = consumer.finished
@@ -164,7 +168,7 @@ end
 
 local function start(consumer, deadline)
   if consumer.anchor then consumer.anchor:take(consumer, deadline) end
-  loop.retry_until(consumer.client, deadline, "not_found", "delete_consumer", consumer.group,
+  loop.retry_until(consumer, deadline, "not_found", "delete_consumer", consumer.group,
     consumer.instance)
   consumer.started, consumer.touched = true, true
 end
@@ -181,7 +185,7 @@ local function failed(consumer, message, details, deadline, asked)
     end
     if not details.retriable and consumer.lost < LOST_IN_A_ROW then return end
   end
-  loop.back_off(consumer.failures, message, details, deadline)
+  loop.back_off(consumer, consumer.failures, message, details, deadline)
 end
 
 -- Consumes once. Returns the messages, or nil if it must be done again.
@@ -189,7 +193,7 @@ local function poll(consumer, timeout, deadline)
   if not consumer.started then start(consumer, deadline) end
   local most = consumer.narrow or consumer.max_messages
   if consumer.left < (most or BATCH_MESSAGES) then most = consumer.left end
-  local messages, message, details = loop.call(consumer.client, "consume", consumer.group,
+  local messages, message, details = loop.call(consumer, "consume", consumer.group,
     consumer.instance, consumer.topics, consume_options(consumer, timeout, most))
   if not messages then return failed(consumer, message, details, deadline, most or BATCH_MESSAGES) end
   if #messages > 0 then loop.widen(consumer, consumer.max_messages or BATCH_MESSAGES) end
@@ -206,10 +210,11 @@ end
 local function take_batch(consumer, deadline)
   local messages, timeout, last
   repeat
-    loop.stop_in_time()
+    loop.stop_in_time(consumer)
     timeout, last = loop.poll_time(consumer.timeout, deadline)
     messages = poll(consumer, timeout, deadline)
   until messages and (#messages > 0 or last)
+  loop.stop_in_time(consumer)
   for index = #messages, consumer.left + 1, -1 do messages[index] = nil end
   consumer.batch, consumer.handed, consumer.finished, consumer.committed = messages, 0, 0, 0
 end
@@ -222,10 +227,10 @@ local function leave(consumer)
   start_again(consumer)
   local done, message, details = true, nil, nil
   if #offsets > 0 then
-    done, message, details = loop.call(consumer.client, "commit", consumer.group, consumer.instance, offsets)
+    done, message, details = loop.call_last(consumer, "commit", consumer.group, consumer.instance, offsets)
   end
-  if touched and (done or not loop.stopping()) then
-    loop.call(consumer.client, "delete_consumer", consumer.group, consumer.instance)
+  if touched and (done or not host.exiting()) then
+    loop.call_last(consumer, "delete_consumer", consumer.group, consumer.instance)
   end
   return done, message, details
 end
@@ -242,6 +247,7 @@ function Consumer:close()
   if self.closed then return true end
   self.closed = true
   local fine, done, message, details = pcall(leave, self)
+  loop.forget_signals(self)
   if not fine then error(done, 2) end
   return done, message, details
 end
@@ -253,14 +259,14 @@ end
 local function ready(consumer)
   consumer.finished = consumer.handed
   return consumer.handed < #consumer.batch and core.now() - consumer.contact < consumer.heartbeat
-    and not loop.stopping()
+    and not loop.stopping(consumer)
 end
 
 -- Commits what is finished, and fetches the next batch if this one is used up. Ends the loop if
 -- there is none.
 local function advance(consumer)
   local deadline = loop.deadline(consumer.idle)
-  loop.stop_in_time() -- closing the loop commits
+  loop.stop_in_time(consumer) -- closing the loop commits
   commit_finished(consumer, deadline)
   if consumer.handed < #consumer.batch then return end
   if consumer.left > 0 then take_batch(consumer, deadline) end
@@ -296,7 +302,9 @@ local function open(method, client, given)
   end
   local name, problem = instances.expand(given.instance)
   if not name then options.refuse(method, problem, 3) end
-  return new(client, given, name)
+  local state = new(client, given, name)
+  loop.begin(state, method, given.stop_on_signal, 3)
+  return state
 end
 
 local consumer = {}

@@ -7,6 +7,7 @@
 
 local core = require "upstash.kafka.core"
 local host = require "upstash.kafka.host"
+local options = require "upstash.kafka.options"
 
 local loop = {}
 
@@ -23,22 +24,41 @@ function loop.raise(message, details)
   error(setmetatable(failure, Failure), 0)
 end
 
---- Calls a method of the client. Raises misuse without the position in this file.
----@return any result, string? message, table? details
-function loop.call(client, method, ...)
-  local fine, result, message, details = pcall(host.until_exit[method] or client[method], client, ...)
+-- Calls a method and gives up when `wait` must end. Raises misuse without the position in this
+-- file.
+local function call(state, wait, method, ...)
+  local fine, result, message, details = host.pcall(state.client, wait, method, ...)
   if not fine then error(result, 0) end
   return result, message, details
 end
 
---- Whether the loop must end because its worker does.
-loop.stopping = host.exiting
+--- Calls a method of the loop's client. Gives up soon after the loop must end.
+---@return any result, string? message, table? details
+function loop.call(state, method, ...)
+  return call(state, state.wait, method, ...)
+end
+
+-- A loop that ends still commits; only the end of its worker hurries it.
+local LEAVING = { stopping = host.exiting }
+
+--- Makes a call of a loop that ends.
+---@return any result, string? message, table? details
+function loop.call_last(state, method, ...)
+  return call(state, LEAVING, method, ...)
+end
+
+--- Whether the loop must end: because of `stop`, a signal, or the end of its worker.
+---@return boolean
+function loop.stopping(state)
+  if not state.reason and state.wait.signals then state.reason = state.wait.signals:arrived() end
+  return state.reason ~= nil or host.exiting()
+end
 
 local STOP = {} -- raised to leave a loop without a failure
 
 --- Leaves the loop, from any depth, if it must end.
-function loop.stop_in_time()
-  if loop.stopping() then error(STOP, 0) end
+function loop.stop_in_time(state)
+  if loop.stopping(state) then error(STOP, 0) end
 end
 
 -- A call has used up the client's retries when it returns; a loop continues.
@@ -46,8 +66,8 @@ local ENDLESS = { retries = 1000 }
 
 --- Waits before the next attempt. Raises instead if the failure cannot pass, or at the deadline
 -- (milliseconds of core.now, nil = never): ending as if idle would hide the failure.
-function loop.back_off(attempt, message, details, deadline)
-  loop.stop_in_time()
+function loop.back_off(state, attempt, message, details, deadline)
+  loop.stop_in_time(state)
   local delay = details.retriable and core.retry_delay(math.min(attempt, 20), details, ENDLESS)
   if not delay then loop.raise(message, details) end
   if deadline then
@@ -55,8 +75,8 @@ function loop.back_off(attempt, message, details, deadline)
     if left <= 0 then loop.raise(message, details) end
     delay = math.min(delay, left)
   end
-  host.sleep_until_exit(delay)
-  loop.stop_in_time()
+  host.sleep_until(delay, state.wait)
+  loop.stop_in_time(state)
 end
 
 -- Responses that arrived and cannot be read, perhaps because of one of their messages.
@@ -113,14 +133,14 @@ end
 
 --- Calls a method until it succeeds, and raises if it fails for good. `accept` names failures that
 -- are returned as nil, message, details: an error code, a function of the details, or nil for none.
-function loop.retry_until(client, deadline, accept, method, ...)
+function loop.retry_until(state, deadline, accept, method, ...)
   local attempt = 0
   while true do
-    local result, message, details = loop.call(client, method, ...)
+    local result, message, details = loop.call(state, method, ...)
     if result ~= nil then return result end
     if type(accept) == "function" and accept(details) or details.code == accept then return nil, message, details end
     attempt = attempt + 1
-    loop.back_off(attempt, message, details, deadline)
+    loop.back_off(state, attempt, message, details, deadline)
   end
 end
 
@@ -138,13 +158,61 @@ function loop.poll_time(timeout, deadline)
   return math.min(timeout, left), left <= timeout
 end
 
+-- Closes a loop that must end. Raises if that fails, unless the worker has no time left: then the
+-- messages come again.
+local function finish(state)
+  local fine, done, message, details = pcall(state.close, state)
+  if host.exiting() then return end
+  if not fine then error(done, 0) end
+  if not done then loop.raise(message, details) end
+end
+
 --- Runs one step of a loop and returns its result. If the loop must end, closes it. On a failure
 -- closes it and raises, blaming the line that called the iterator: the caller of the caller.
 function loop.guard(state, step)
   local fine, result = pcall(step, state)
   if fine then return result end
+  if result == STOP then
+    fine, result = pcall(finish, state)
+    if fine then return nil end
+  end
   pcall(state.close, state)
-  if result ~= STOP then error(result, 3) end
+  error(result, 3)
+end
+
+local SIGNALS = { "INT", "TERM" } -- that stop_on_signal = true stands for
+
+--- What `options.check` knows as stop_on_signal.
+loop.SIGNALS_RULE = {
+  kind = "signals",
+  words = { INT = true, TERM = true, HUP = true, QUIT = true, USR1 = true, USR2 = true },
+  expects = "boolean or list of INT, TERM, HUP, QUIT, USR1 and USR2",
+}
+
+--- Starts a new loop: it has a wait, and watches the signals that its options name. Raises if they
+-- cannot be watched.
+---@param state table
+---@param method string the method of a client that starts it
+---@param asked boolean|string[]|nil stop_on_signal
+---@param level integer as in `options.check`
+function loop.begin(state, method, asked, level)
+  state.wait = { stopping = function() return loop.stopping(state) end }
+  if not asked then return end
+  if not host.watch_signals then
+    options.refuse(method, "stop_on_signal: nginx takes the signals; a loop ends with its worker, or by loop:stop()",
+      level + 1)
+  end
+  local signals, message, details = host.watch_signals(asked == true and SIGNALS or asked)
+  if not signals then loop.raise(message, details) end
+  state.wait.signals = signals
+end
+
+--- Ends the watch of a loop's signals, once.
+function loop.forget_signals(state)
+  loop.stopping(state) -- keeps the name of a signal that has arrived
+  local signals = state.wait.signals
+  state.wait.signals = nil
+  if signals then signals:close() end
 end
 
 --- Makes a class for the state of a loop. `:close()` ends the loop; on Lua 5.4 leaving it does too.
@@ -153,6 +221,19 @@ function loop.class()
   local class = {}
   class.__index = class
   class.__close = function(state) pcall(state.close, state) end
+
+  -- Makes the loop end after the message or batch in hand. Returns at once. May be called from
+  -- anywhere: the body, another coroutine, a handler of signals, another timer of nginx.
+  function class.stop(state)
+    state.reason = state.reason or true
+  end
+
+  -- Returns why the loop has ended or must end: the name of a signal, or true after `stop` and in a
+  -- worker that exits; false otherwise.
+  function class.stopped(state)
+    return loop.stopping(state) and (state.reason or true)
+  end
+
   return class
 end
 

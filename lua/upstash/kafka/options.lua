@@ -21,6 +21,14 @@ local function is_list_of_names(value)
   return true
 end
 
+local function is_list_of_words(value, words)
+  if not is_list_of_names(value) then return false end
+  for index = 1, #value do
+    if not words[value[index]] then return false end
+  end
+  return true
+end
+
 local function is_position(value, words)
   if is_integer(value) then return value >= 0 end
   if type(value) == "string" then return words[value] == true end
@@ -46,6 +54,10 @@ local kinds = {
   word = {
     expects = function(rule) return rule.expects end,
     fits = function(value, rule) return rule.words[value] == true end,
+  },
+  signals = {
+    expects = function(rule) return rule.expects end,
+    fits = function(value, rule) return type(value) == "boolean" or is_list_of_words(value, rule.words) end,
   },
   position = {
     expects = function(rule) return rule.expects end,

@@ -24,6 +24,7 @@ local SCHEMA = {
   max_bytes = { kind = "integer", min = 1 },
   limit = { kind = "integer", min = 0 },
   idle = { kind = "integer", min = 0 },
+  stop_on_signal = loop.SIGNALS_RULE,
 }
 
 --- The state of a loop over a partition.
@@ -35,12 +36,15 @@ local SCHEMA = {
 ---@field left number how many messages the limit still allows
 ---@field narrow integer? how many messages to ask for after larger responses could not be read
 ---@field last_read upstash.kafka.Position? the last message of the last batch that was not empty
+---@field stop fun(self: upstash.kafka.Records) ends the loop after the message in hand; returns at once
+---@field stopped fun(self: upstash.kafka.Records): string|boolean the signal that stopped it, true, or false
 local Records = loop.class()
 
 --- Ends the loop: the iterator returns nil from now on. The server holds nothing for this loop.
 ---@return true
 function Records:close()
   self.closed = true
+  loop.forget_signals(self)
   return true
 end
 
@@ -48,7 +52,7 @@ end
 local function resolve(records, position, deadline)
   if type(position) == "number" then return position end
   local when = type(position) == "table" and position.timestamp or position
-  local found = loop.retry_until(records.client, deadline, nil, "offsets", when,
+  local found = loop.retry_until(records, deadline, nil, "offsets", when,
     { topic = records.topic, partition = records.partition })
   if not found[1] then
     loop.raise("offsets: one offset expected, got an empty list", { code = "bad_response", retriable = false })
@@ -72,7 +76,7 @@ end
 local function fetch(records, timeout, deadline)
   while true do
     local most = batch_size(records)
-    local messages, message, details = loop.retry_until(records.client, deadline, loop.unreadable, "fetch",
+    local messages, message, details = loop.retry_until(records, deadline, loop.unreadable, "fetch",
       records.topic, records.partition, records.position,
       { timeout = timeout, max_messages = most, max_bytes = records.max_bytes })
     if messages then
@@ -88,25 +92,30 @@ end
 -- Fetches the next batch. Leaves it empty and closes the loop if the loop ends here.
 local function advance(records)
   local deadline = loop.deadline(records.idle)
+  loop.stop_in_time(records)
   if not records.position then locate(records, deadline) end
   records.batch, records.handed = {}, 0
   if records.left == 0 or records.position >= records.last then return records:close() end
   local timeout, last
   repeat
-    loop.stop_in_time()
+    loop.stop_in_time(records)
     timeout, last = loop.poll_time(records.timeout, deadline)
     records.batch = fetch(records, timeout, deadline)
   until #records.batch > 0 or last
+  loop.stop_in_time(records)
   if #records.batch == 0 then return records:close() end
   records.position = records.batch[#records.batch].offset + 1
 end
 
 local function next_record(records)
   if records.closed then return nil end
-  if records.handed == #records.batch or loop.stopping() then loop.guard(records, advance) end
+  if records.handed == #records.batch or loop.stopping(records) then
+    loop.guard(records, advance)
+    if records.closed then return nil end
+  end
   local message = records.batch[records.handed + 1]
   if message == nil or message.offset >= records.last or records.left == 0 then
-    records.closed = true
+    records:close()
     return nil
   end
   records.handed = records.handed + 1
@@ -133,6 +142,7 @@ function records.records(client, given)
     left = given.limit or math.huge,
     batch = {}, handed = 0,
   }, Records)
+  loop.begin(state, "records", given.stop_on_signal, 2)
   return next_record, state, nil, state
 end
 

@@ -1,8 +1,10 @@
-/* for: transport.c, transport_multi.c. Forks, failing allocations, every error of curl, options of
- * sockets, and several transfers at a time. core_network_spec.lua tests the rest. */
+/* for: transport.c, transport_multi.c, transport_socket.c. Forks, failing allocations, every error of
+ * curl, options of sockets, and several transfers at a time. core_network_spec.lua tests the
+ * rest. */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "client/signals.h"
 #include "client/transport_multi.h"
 #include "client/transport_private.h"
 #include "common/clock.h"
@@ -716,6 +719,68 @@ static void curl_may_run_out_of_memory_anywhere(void)
   uk_settings_free(&settings);
 }
 
+/* Returns how many descriptors a child would inherit. */
+static int inherited(void)
+{
+  int count = 0;
+  for (int i = 0; i < 1024; i++) {
+    const int flags = fcntl(i, F_GETFD);
+    count += flags >= 0 && (flags & FD_CLOEXEC) == 0;
+  }
+  return count;
+}
+
+static void children_inherit_no_descriptor(void)
+{
+  struct fixture fixture;
+  REQUIRE(set_up(&fixture));
+  const int before = inherited();
+  CHECK_EQ_INT(connection_of(&fixture), 1);
+  CHECK_EQ_INT(inherited(), before);
+  struct uk_transfers *transfers = uk_transfers_open(&fixture.settings, 2);
+  struct uk_transfer ended;
+  REQUIRE(transfers != NULL);
+  CHECK_EQ_INT(uk_transfers_start(transfers, 1, &fixture.request, TIMEOUT), UK_OK);
+  CHECK(next_end(transfers, &ended));
+  CHECK_EQ_INT(ended.error, UK_OK);
+  CHECK_EQ_INT(inherited(), before);
+  CHECK(idle_time(transfers, 50) >= 50); /* looking for the descriptors leaves no wake-up */
+  uk_transfers_close(transfers);
+  tear_down(&fixture);
+}
+
+/* A signal ends a transfer that waits for its answer; the next one works. */
+static void a_signal_ends_a_transfer(void)
+{
+  enum { TERM = 1u << UK_SIGNAL_TERM };
+  struct fixture fixture;
+  struct uk_settings quiet;
+  int port = 0;
+  REQUIRE(set_up(&fixture));
+  const int listener = start_full_port(&port);
+  REQUIRE(listener >= 0 && make_settings(&quiet, port, 60000) && uk_signals_watch(TERM));
+  struct uk_transport *transport = uk_transport_open(&quiet);
+  struct uk_response response = {.body = &fixture.body};
+  uk_transport_set_signals(transport, TERM);
+  const pid_t child = fork();
+  if (child == 0) {
+    kill(getppid(), SIGTERM);
+    _exit(0);
+  }
+  CHECK_EQ_INT(uk_transport_perform(transport, &fixture.request, 60000, true, &response),
+               UK_E_CANCELLED);
+  CHECK_EQ_STR(uk_transport_message(transport), "a signal ended the wait");
+  waitpid(child, NULL, 0);
+  uk_transport_close(transport);
+  CHECK_EQ_INT(connection_of(&fixture), 1); /* this one heeds no signal */
+  uk_signals_unwatch(TERM);
+  uk_transport_set_signals(fixture.transport, TERM);
+  CHECK_EQ_INT(connection_of(&fixture), 1);
+  uk_settings_free(&quiet);
+  close(listener);
+  tear_down(&fixture);
+}
+
 int main(void)
 {
   if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, curl_malloc, curl_release, curl_realloc,
@@ -737,5 +802,7 @@ int main(void)
   CHECK_RUN(a_wait_can_be_ended);
   CHECK_RUN(no_memory_of_curl_is_left_behind);
   CHECK_RUN(curl_may_run_out_of_memory_anywhere);
+  CHECK_RUN(children_inherit_no_descriptor);
+  CHECK_RUN(a_signal_ends_a_transfer);
   return check_end();
 }

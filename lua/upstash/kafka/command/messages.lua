@@ -40,11 +40,12 @@ local function consume(given)
   for index, topic in ipairs(given) do topics[index] = topic end
   local next_batch, loop = client:batches {
     group = given.group, instance = given.instance or make_instance(), topics = topics, from = given.from,
-    limit = given.count, session_timeout = SESSION_TIMEOUT,
+    limit = given.count, session_timeout = SESSION_TIMEOUT, stop_on_signal = true,
   }
   local fine, err = pcall(print_batches, next_batch, loop, format.formats[given.format])
   loop:close()
   if not fine then error(err, 0) end
+  if loop:stopped() == "INT" then error("interrupted!", 0) end
 end
 
 -- The messages up to the end of the partition when the command starts. If there are none, those

@@ -61,18 +61,18 @@ local function attempt(client, target, request, wait)
   return decode(finish, client, request, status, headers, body)
 end
 
-local function pause(milliseconds, until_exit)
-  if until_exit then return host.sleep_until_exit(milliseconds) end
-  host.sleep(milliseconds)
-  return true
+local function pause(milliseconds, stopping)
+  if not stopping then return host.sleep(milliseconds) end
+  host.sleep_until(milliseconds, { stopping = stopping })
 end
 
--- Sends a request, and again after failures that may pass, until its time is up.
-local function perform(client, target, request, until_exit)
+-- Sends a request, and again after failures that may pass, until its time is up, or until
+-- stopping() if the call has such a function.
+local function perform(client, target, request, stopping)
   local wait = {
     deadline = core.now() + request.timeout,
     asked = request.timeout - target.settings.timeout,
-    until_exit = until_exit,
+    stopping = stopping,
   }
   local attempts = 0
   while true do
@@ -81,14 +81,14 @@ local function perform(client, target, request, until_exit)
     if details.code == "cancelled" then return nil, message, details end
     attempts = attempts + 1
     local delay = core.retry_delay(attempts, details, policy_of(target, request.name))
-    if not delay or core.now() + delay >= wait.deadline or not pause(delay, until_exit) then
-      return nil, message, details
-    end
+    if not delay or core.now() + delay >= wait.deadline then return nil, message, details end
+    pause(delay, stopping)
+    if stopping and stopping() then return nil, message, details end
   end
 end
 
 -- `level` is whose line to blame, as in `error`, seen from the caller.
-local function call(client, method, until_exit, level, ...)
+local function call(client, method, stopping, level, ...)
   options.check_client(method, client, level + 1)
   phase.check(method, level + 1)
   local fine, request, message, details = pcall(prepare, client, method, ...)
@@ -97,15 +97,23 @@ local function call(client, method, until_exit, level, ...)
   local target, text = target_of(client)
   if not target then return failure("transport_failed", text) end
   if target.tls and target.settings.ca_file then error(CA_FILE:format(method), level + 1) end
-  return perform(client, target, request, until_exit)
+  return perform(client, target, request, stopping)
 end
 
 local calls = {}
 
--- Returns a method of a client. It makes no tail call, which would leave no line to blame.
-local function method_of(name, until_exit)
+-- These return a method. Neither makes a tail call, which would leave no line to blame.
+
+local function method_of(name)
   return function(client, ...)
-    local result, message, details = call(client, name, until_exit, 2, ...)
+    local result, message, details = call(client, name, nil, 2, ...)
+    return result, message, details
+  end
+end
+
+local function loop_method_of(name)
+  return function(client, wait, ...)
+    local result, message, details = call(client, name, wait.stopping, 2, ...)
     return result, message, details
   end
 end
@@ -115,7 +123,7 @@ local function is_call(name)
   return (pcall(core.retry_delay, 1, { code = "timeout" }, { method = name }))
 end
 
---- Replaces the methods that block by calls over nginx's sockets, and fills host.until_exit.
+--- Replaces the methods that block by calls over nginx's sockets, and fills host.methods.
 ---@param methods table<string, function>
 function calls.install(methods)
   local names = {}
@@ -123,8 +131,8 @@ function calls.install(methods)
     if is_call(name) then names[#names + 1] = name end
   end
   for _, name in ipairs(names) do
-    methods[name] = method_of(name, false)
-    host.until_exit[name] = method_of(name, true)
+    methods[name] = method_of(name)
+    host.methods[name] = loop_method_of(name)
   end
 end
 

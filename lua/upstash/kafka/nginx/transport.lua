@@ -7,14 +7,13 @@
 local core = require "upstash.kafka.core"
 local address = require "upstash.kafka.nginx.address"
 local answer = require "upstash.kafka.nginx.answer"
-local host = require "upstash.kafka.host"
 
 local ngx = rawget(_G, "ngx")
 
 local READ_BYTES = 65536   -- the most to receive at once
 local SEND_BYTES = 262144  -- the most to send at once
 local ATTEMPTS = 5         -- with connections from the pool that turn out to be dead
-local SLICE = 500          -- milliseconds between two checks whether the worker must exit
+local SLICE = 500          -- milliseconds between two checks whether the wait must end
 local CONNECT_SLICE = 2000 -- the same while connecting, which cannot be interrupted
 
 local transport = {}
@@ -29,7 +28,7 @@ local transport = {}
 ---@class upstash.kafka.Wait
 ---@field deadline number milliseconds of core.now
 ---@field asked integer milliseconds that the server was asked to wait
----@field until_exit boolean whether to give up when the worker must exit
+---@field stopping nil|fun(): boolean whether to give up now
 
 --- Returns the target of a client, or nil and a message.
 ---@param settings table as client:settings() returns them
@@ -53,8 +52,8 @@ end
 
 local function connect_time(target, wait)
   local time = math.min(left(wait), target.settings.connect_timeout)
-  if not wait.until_exit then return time end
-  return math.min(time, host.exiting() and SLICE or CONNECT_SLICE)
+  if not wait.stopping then return time end
+  return math.min(time, wait.stopping() and SLICE or CONNECT_SLICE)
 end
 
 local function resolve_failure(problem)
@@ -168,14 +167,14 @@ end
 -- Returns the next bytes, or nil, a code and a text; without a text the server has closed the
 -- connection.
 local function receive(socket, wait)
-  local slice = wait.until_exit and wait.asked + SLICE or math.huge
+  local slice = wait.stopping and wait.asked + SLICE or math.huge
   while core.now() < wait.deadline do
     local time = math.min(left(wait), slice)
     socket:settimeouts(time, time, time)
     local bytes, problem = socket:receiveany(READ_BYTES)
     if bytes then return bytes end
     if problem ~= "timeout" then return nil, "connection_lost", problem ~= "closed" and problem or nil end
-    if wait.until_exit and host.exiting() then return nil, "cancelled", "the worker is ending" end
+    if wait.stopping and wait.stopping() then return nil, "cancelled", "the loop is ending" end
     slice = SLICE
   end
   return nil, "timeout"

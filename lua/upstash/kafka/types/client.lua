@@ -101,6 +101,7 @@ function Message:json() end
 ---@field session_timeout integer? milliseconds, default 120000
 ---@field limit integer? the loop ends after this many messages
 ---@field idle integer? the loop ends after this many milliseconds without a message; by default it never ends
+---@field stop_on_signal boolean|string[]|nil signals that end the loop after the message in hand; true: INT and TERM; not in nginx
 
 ---@class upstash.kafka.RecordsOptions
 ---@field topic string
@@ -112,6 +113,7 @@ function Message:json() end
 ---@field max_bytes integer? of one poll
 ---@field limit integer? the loop ends after this many messages
 ---@field idle integer? the loop ends after this many milliseconds without a message
+---@field stop_on_signal boolean|string[]|nil signals that end the loop after the message in hand; true: INT and TERM; not in nginx
 
 ---@class upstash.kafka.Group
 ---@field name string

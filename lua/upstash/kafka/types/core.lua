@@ -1,5 +1,30 @@
 ---@meta upstash.kafka.core
--- luacheck: ignore 212
+-- luacheck: ignore 212 241
+
+--- Signals that are watched. A second signal ends the process as it would by default.
+---@class upstash.kafka.Signals
+local Signals = {}
+
+--- Returns the name of a signal that has arrived.
+---@return string?
+function Signals:arrived() end
+
+--- Blocks the thread, until a signal arrives.
+---@param milliseconds number
+---@return boolean slept false if a signal ended it
+function Signals:sleep(milliseconds) end
+
+--- Calls a method of a client. The call fails with code cancelled as soon as a signal arrives.
+---@param method function
+---@param client upstash.kafka.Client
+---@param ... any
+---@return any? result
+---@return string? message
+---@return upstash.kafka.Details? details
+function Signals:call(method, client, ...) end
+
+--- Restores the handlers that the program had before.
+function Signals:close() end
 
 --- The module written in C that the client is made of. No program loads this file.
 ---@class upstash.kafka.Core
@@ -37,6 +62,14 @@ function core.retry_delay(attempt, details, options) end
 ---@return string? message if a message was not delivered
 ---@return upstash.kafka.Details? details
 function core.close_producers(timeout) end
+
+--- Starts to watch signals: the first one that arrives no longer ends the process. Raises if a name
+--- is unknown.
+---@param names string[] of INT, TERM, HUP, QUIT, USR1 and USR2
+---@return upstash.kafka.Signals? watch
+---@return string? message when there are no file descriptors left
+---@return upstash.kafka.Details? details
+function core.watch_signals(names) end
 
 --- Returns the milliseconds of a monotonic clock.
 ---@return number

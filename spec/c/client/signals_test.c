@@ -1,0 +1,162 @@
+/* for: signals.c. D1: signals that ask a loop to end, in processes of their own. */
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "client/signals.h"
+
+enum { TERM = 1u << UK_SIGNAL_TERM, USR1 = 1u << UK_SIGNAL_USR1, FOREVER = 60000 };
+
+static volatile sig_atomic_t handled;
+
+static void handle(int number)
+{
+  handled = number;
+}
+
+/* Runs the function in a child. Returns its status as waitpid gives it. */
+static int status_of(int (*run)(void))
+{
+  int status = -1;
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(30);
+    _exit(run());
+  }
+  waitpid(child, &status, 0);
+  return status;
+}
+
+static bool is_readable(unsigned set)
+{
+  int descriptors[UK_SIGNAL_COUNT];
+  const unsigned count = uk_signals_descriptors(set, descriptors);
+  struct pollfd polled = {.fd = descriptors[0], .events = POLLIN};
+  return count == 1 && poll(&polled, 1, 0) == 1;
+}
+
+static void every_signal_has_its_name(void)
+{
+  static const struct {
+    const char *name;
+    int number;
+  } rows[UK_SIGNAL_COUNT] = {{"INT", SIGINT},   {"TERM", SIGTERM}, {"HUP", SIGHUP},
+                             {"QUIT", SIGQUIT}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2}};
+  for (unsigned i = 0; i < UK_SIGNAL_COUNT; i++) {
+    CHECK_EQ_STR(uk_signal_names[i], rows[i].name);
+    REQUIRE(uk_signals_watch(1u << i));
+    raise(rows[i].number);
+    CHECK_EQ_INT(uk_signals_arrived(~0u), 1u << i);
+    CHECK(is_readable(1u << i));
+    uk_signals_unwatch(1u << i);
+    CHECK_EQ_INT(uk_signals_arrived(~0u), 0);
+  }
+  CHECK(uk_signal_names[UK_SIGNAL_COUNT] == NULL);
+}
+
+static void a_signal_wakes_only_those_who_wait_for_it(void)
+{
+  REQUIRE(uk_signals_watch(TERM | USR1));
+  CHECK(!is_readable(TERM) && !is_readable(USR1));
+  raise(SIGUSR1);
+  CHECK(!is_readable(TERM) && is_readable(USR1));
+  CHECK(is_readable(USR1)); /* stays so */
+  CHECK_EQ_INT(uk_signals_arrived(TERM), 0);
+  CHECK_EQ_INT(uk_signals_arrived(TERM | USR1), USR1);
+  CHECK(!uk_signals_sleep(USR1, FOREVER));
+  CHECK(uk_signals_sleep(TERM, 1));
+  uk_signals_unwatch(TERM | USR1);
+  CHECK(uk_signals_sleep(0, 1));
+}
+
+static void the_last_watch_restores_the_handler(void)
+{
+  struct sigaction action = {.sa_flags = 0}, now;
+  action.sa_handler = handle;
+  sigaction(SIGTERM, &action, NULL);
+  handled = 0;
+  REQUIRE(uk_signals_watch(TERM) && uk_signals_watch(TERM));
+  uk_signals_unwatch(TERM);
+  raise(SIGTERM);
+  CHECK_EQ_INT(handled, 0);
+  CHECK_EQ_INT(uk_signals_arrived(TERM), TERM);
+  uk_signals_unwatch(TERM);
+  CHECK_EQ_INT(uk_signals_arrived(TERM), 0);
+  raise(SIGTERM);
+  CHECK_EQ_INT(handled, SIGTERM);
+  REQUIRE(uk_signals_watch(TERM));
+  CHECK(!is_readable(TERM)); /* the old signal is forgotten */
+  action.sa_handler = SIG_IGN;
+  sigaction(SIGTERM, &action, NULL);
+  uk_signals_unwatch(TERM);
+  sigaction(SIGTERM, NULL, &now);
+  CHECK(now.sa_handler == SIG_IGN); /* the program's newer one stays */
+  action.sa_handler = SIG_DFL;
+  sigaction(SIGTERM, &action, NULL);
+}
+
+static int raise_two(void)
+{
+  if (!uk_signals_watch(TERM | USR1))
+    return 1;
+  raise(SIGUSR1);
+  if (uk_signals_arrived(USR1) == 0)
+    return 2;
+  raise(SIGTERM);
+  return 3;
+}
+
+static void a_second_signal_ends_the_process(void)
+{
+  const int status = status_of(raise_two);
+  CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+
+static int raise_one(void)
+{
+  if (is_readable(TERM))
+    return 1;
+  raise(SIGTERM);
+  return is_readable(TERM) && uk_signals_arrived(TERM) == TERM ? 0 : 2;
+}
+
+static void a_child_has_its_own(void)
+{
+  REQUIRE(uk_signals_watch(TERM));
+  CHECK_EQ_INT(status_of(raise_one), 0);
+  CHECK_EQ_INT(uk_signals_arrived(TERM), 0);
+  CHECK(!is_readable(TERM));
+  uk_signals_unwatch(TERM);
+}
+
+static void signal_parent(void)
+{
+  kill(getppid(), SIGTERM);
+  _exit(0);
+}
+
+/* The signal of another process comes in the middle of the sleep, or before it. */
+static void a_signal_ends_a_sleep(void)
+{
+  REQUIRE(uk_signals_watch(TERM));
+  const pid_t child = fork();
+  if (child == 0)
+    signal_parent();
+  CHECK(!uk_signals_sleep(TERM, FOREVER));
+  waitpid(child, NULL, 0);
+  uk_signals_unwatch(TERM);
+}
+
+int main(void)
+{
+  CHECK_RUN(every_signal_has_its_name);
+  CHECK_RUN(a_signal_wakes_only_those_who_wait_for_it);
+  CHECK_RUN(the_last_watch_restores_the_handler);
+  CHECK_RUN(a_second_signal_ends_the_process);
+  CHECK_RUN(a_child_has_its_own);
+  CHECK_RUN(a_signal_ends_a_sleep);
+  return check_end();
+}
