@@ -1,8 +1,13 @@
-/* for: http_acceptor.c, http.c */
+/* for: http_acceptor.c, http.c
+ *
+ * The test stands between the acceptor and the system: it sees each wait and each accepted
+ * connection, and decides what they return. */
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -12,11 +17,67 @@
 #include "server/http/http_private.h"
 #include "wire.h"
 
-enum { LIMIT = 2 };
+enum { LIMIT = 2, ACCEPTS_SEEN = 200, SHORT_PAUSE = 100, LONG_PAUSE = 1000 };
 #define GET_ROOT "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
 static struct uk_server server;
 static char message[512];
+
+/* The system. */
+
+static atomic_bool
+  long_pause_ends; /* at once: the time passes; otherwise never, without an event */
+static atomic_int waits, short_waits, long_waits;       /* of the acceptor */
+static atomic_int accept_error;                         /* an errno for each accept */
+static atomic_int accepts, accepted_from[ACCEPTS_SEEN]; /* the listening sockets, in order */
+static atomic_bool loses; /* the library takes connections and then cannot start them */
+
+#define IN_FRONT __attribute__((visibility("default")))
+
+IN_FRONT int poll(struct pollfd *files, nfds_t count, int timeout)
+{
+  union {
+    void *symbol;
+    int (*poll)(struct pollfd *, nfds_t, int);
+  } own = {.symbol = dlsym(RTLD_NEXT, "poll")};
+  const bool of_acceptor = server.http != NULL && files[0].fd == server.http->acceptor.wake;
+  if (!of_acceptor)
+    return own.poll(files, count, timeout);
+  atomic_fetch_add(&waits, 1);
+  atomic_fetch_add(&short_waits, timeout == SHORT_PAUSE && count == 1);
+  atomic_fetch_add(&long_waits, timeout == LONG_PAUSE && count == 1);
+  if (timeout != LONG_PAUSE)
+    return own.poll(files, count, timeout);
+  return atomic_load(&long_pause_ends) ? own.poll(files, count, 1) : own.poll(files, count, -1);
+}
+
+IN_FRONT int accept4(int listener, __SOCKADDR_ARG address, socklen_t *length, int flags)
+{
+  union {
+    void *symbol;
+    int (*accept4)(int, __SOCKADDR_ARG, socklen_t *, int);
+  } own = {.symbol = dlsym(RTLD_NEXT, "accept4")};
+  if ((errno = atomic_load(&accept_error)) != 0)
+    return -1;
+  int fd = own.accept4(listener, address, length, flags);
+  int at = fd >= 0 ? atomic_fetch_add(&accepts, 1) : ACCEPTS_SEEN;
+  if (at < ACCEPTS_SEEN)
+    atomic_store(&accepted_from[at], listener);
+  return fd;
+}
+
+IN_FRONT enum MHD_Result MHD_add_connection(struct MHD_Daemon *daemon, int fd,
+                                            const struct sockaddr *address, socklen_t length)
+{
+  union {
+    void *symbol;
+    enum MHD_Result (*add)(struct MHD_Daemon *, int, const struct sockaddr *, socklen_t);
+  } own = {.symbol = dlsym(RTLD_NEXT, "MHD_add_connection")};
+  if (!atomic_load(&loses))
+    return own.add(daemon, fd, address, length);
+  close(fd);
+  return MHD_YES;
+}
 
 /* Takes the addresses; nothing is accepted yet. */
 static bool start_on(const char *listen, unsigned threads)
@@ -170,47 +231,122 @@ static void end_capture(int before, int end, char *text, size_t size)
   close(end);
 }
 
-enum { FILES = 64 };
-
-/* Opens files until there are no descriptors left; returns how many. */
-static int fill_descriptors(int files[FILES])
-{
-  int count = 0;
-  while (count < FILES && (files[count] = dup(STDIN_FILENO)) >= 0)
-    count++;
-  return count;
-}
-
 static void a_connection_waits_for_a_descriptor(void)
 {
-  const char *preload = getenv("LD_PRELOAD");
-  if (preload != NULL && strstr(preload, "vgpreload") != NULL)
-    CHECK_SKIP("valgrind accepts a connection, and closes it, when the limit is reached");
-  struct rlimit limit;
-  int before;
-  char text[512];
-  REQUIRE(accept_on("127.0.0.1:0", 1) && getrlimit(RLIMIT_NOFILE, &limit) == 0);
-  struct uk_acceptor *acceptor = &server.http->acceptor;
-  const struct rlimit few = {.rlim_cur = FILES, .rlim_max = limit.rlim_max};
-  int files[FILES];
-  const int waiting = socket(AF_INET, SOCK_STREAM, 0);
-  const int log = begin_capture(&before);
-  struct sockaddr_in to;
-  socklen_t length = sizeof to;
-  CHECK(getsockname(server.http->listeners.sockets[0], (struct sockaddr *)&to, &length) == 0);
-  setrlimit(RLIMIT_NOFILE, &few);
-  const int count = fill_descriptors(files);
-  CHECK(connect(waiting, (struct sockaddr *)&to, length) == 0);
-  CHECK_EVENTUALLY(atomic_load(&acceptor->alarm.raised));
-  for (int i = 0; i < count; i++)
-    close(files[i]);
-  CHECK(is_served(waiting));
-  end_capture(before, log, text, sizeof text);
-  CHECK_EQ_STR(text, "upstash-kafka: no connection can be accepted: Too many open files; clients "
-                     "wait\nupstash-kafka: connections are accepted again\n");
-  close(waiting);
+  static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
+  for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+    int before;
+    char text[512], expected[512];
+    REQUIRE(accept_on("127.0.0.1:0", 1));
+    const int log = begin_capture(&before);
+    atomic_store(&accept_error, errors[i]);
+    atomic_store(&short_waits, 0);
+    const int fd = wire_connect(uk_http_address(server.http));
+    CHECK_EVENTUALLY(atomic_load(&short_waits) >= 2); /* it tries again after each pause */
+    atomic_store(&accept_error, 0);
+    CHECK(is_served(fd));
+    close(fd);
+    end_capture(before, log, text, sizeof text);
+    snprintf(expected, sizeof expected,
+             "upstash-kafka: no connection can be accepted: %s; clients wait\n"
+             "upstash-kafka: connections are accepted again\n",
+             strerror(errors[i]));
+    CHECK_EQ_STR(text, expected);
+    stop();
+  }
+}
+
+/* An error of one connection says nothing about the next. */
+static void a_connection_that_has_gone_is_skipped(void)
+{
+  REQUIRE(accept_on("127.0.0.1:0", 1));
+  atomic_store(&short_waits, 0);
+  atomic_store(&accept_error, ECONNABORTED);
+  const int fd = wire_connect(uk_http_address(server.http));
+  const int before = atomic_load(&waits);
+  CHECK_EVENTUALLY(atomic_load(&waits) > before + 1);
+  CHECK_EQ_INT(atomic_load(&short_waits), 0);
+  atomic_store(&accept_error, 0);
+  CHECK(is_served(fd));
+  close(fd);
   stop();
-  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Many clients of one address keep those of another waiting for 64 connections at most. */
+static void each_address_has_its_turn(void)
+{
+  enum { MANY = 70, TURN = 64 };
+  int fds[MANY + 1];
+  REQUIRE(start_on(":0", 1));
+  const struct uk_listeners *listeners = &server.http->listeners;
+  if (listeners->count < 2) {
+    stop();
+    CHECK_SKIP("needs IPv6");
+  }
+  for (int i = 0; i < MANY; i++)
+    fds[i] = connect_to_listener(listeners->sockets[0]);
+  fds[MANY] = connect_to_listener(listeners->sockets[1]);
+  atomic_store(&accepts, 0);
+  REQUIRE(uk_http_accept(server.http, message, sizeof message) == UK_OK);
+  CHECK_EVENTUALLY(atomic_load(&accepts) == MANY + 1);
+  for (int i = 0; i <= MANY; i++) {
+    CHECK_EQ_INT(atomic_load(&accepted_from[i]), listeners->sockets[i == TURN]);
+    close(fds[i]);
+  }
+  stop();
+}
+
+/* A wake-up is taken: the acceptor sleeps again, and does not turn in a circle. */
+static void sleeps_after_it_was_woken(void)
+{
+  REQUIRE(start_on("127.0.0.1:0", 1));
+  server.http->acceptor.limit = 1;
+  REQUIRE(uk_http_accept(server.http, message, sizeof message) == UK_OK);
+  int first = wire_connect(uk_http_address(server.http));
+  CHECK(is_served(first));
+  int second = wire_connect(uk_http_address(server.http));
+  CHECK_EVENTUALLY(atomic_load(&server.http->acceptor.full));
+  close(first);
+  CHECK(is_served(second));
+  close(second);
+  CHECK_EVENTUALLY(atomic_load(&server.http->acceptor.open) == 0);
+  atomic_store(&waits, 0);
+  for (int i = 0; i < 10; i++) {
+    int fd = wire_connect(uk_http_address(server.http));
+    CHECK(is_served(fd));
+    close(fd);
+    CHECK_EVENTUALLY(atomic_load(&server.http->acceptor.open) == 0);
+  }
+  CHECK(atomic_load(&waits) < 100);
+  stop();
+}
+
+/* The library closed them without a word: their places are free after a while. */
+static void connections_that_were_never_started_give_their_places_back(void)
+{
+  int lost[LIMIT];
+  REQUIRE(start_on("127.0.0.1:0", 1));
+  struct uk_acceptor *acceptor = &server.http->acceptor;
+  acceptor->limit = LIMIT;
+  atomic_store(&loses, true);
+  atomic_store(&long_waits, 0);
+  REQUIRE(uk_http_accept(server.http, message, sizeof message) == UK_OK);
+  for (int i = 0; i < LIMIT; i++)
+    lost[i] = wire_connect(uk_http_address(server.http));
+  CHECK_EVENTUALLY(atomic_load(&acceptor->full));
+  atomic_store(&loses, false);
+  int fd = wire_connect(uk_http_address(server.http));
+  CHECK_EQ_INT(atomic_load(&acceptor->started), 0); /* it does not give up before the pause */
+  atomic_store(&long_pause_ends, true);
+  const uint64_t one = 1; /* ends the wait that began before; it must not count as a pause */
+  CHECK(write(acceptor->wake, &one, sizeof one) == sizeof one);
+  CHECK(is_served(fd));
+  CHECK(atomic_load(&long_waits) >= 1);
+  atomic_store(&long_pause_ends, false);
+  for (int i = 0; i < LIMIT; i++)
+    close(lost[i]);
+  close(fd);
+  stop();
 }
 
 int main(void)
@@ -221,5 +357,9 @@ int main(void)
   CHECK_RUN(a_server_that_never_accepted_stops);
   CHECK_RUN(connections_above_the_limit_wait);
   CHECK_RUN(a_connection_waits_for_a_descriptor);
+  CHECK_RUN(a_connection_that_has_gone_is_skipped);
+  CHECK_RUN(each_address_has_its_turn);
+  CHECK_RUN(sleeps_after_it_was_woken);
+  CHECK_RUN(connections_that_were_never_started_give_their_places_back);
   return check_end();
 }
