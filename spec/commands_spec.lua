@@ -538,6 +538,20 @@ describe("consume", function()
     assert.same({ 1, "upstash-kafka: stop\n" }, { did.status, did.err_text })
   end)
 
+  it("D8: says on standard error why it waits, once", function()
+    local sleep, delay = core.sleep, core.retry_delay
+    function core.sleep() end
+    function core.retry_delay() return 1 end
+    local function waits(text, status)
+      return function() return nil, text, { error = text, code = "c" .. status, status = status, retriable = true } end
+    end
+    local did = consume({ "--from", "earliest", "--count", "1" }, { waits("full", 429), waits("full", 429),
+      waits("away", 503), { message(0) } })
+    core.sleep, core.retry_delay = sleep, delay
+    assert.same({ 0, "v0\n" }, { did.status, did.out_text })
+    assert.equal("upstash-kafka: waiting: full\nupstash-kafka: away; trying again\n", did.err_text)
+  end)
+
   it("fails if the server cannot be reached at the start", function()
     local did = run({ "consume", "t", "--group", "g" }, { answers = { topics = { fails "nobody there" } } })
     assert.same({ 1, "upstash-kafka: nobody there\n" }, { did.status, did.err_text })

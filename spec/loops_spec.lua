@@ -187,6 +187,55 @@ describe("a loop, call by call,", function()
     })
   end)
 
+  describe("D8: on_wait", function()
+    local BUSY = fails("too_many_requests", 429)
+
+    local function on_wait(message, details)
+      note(("waits %s %d"):format(message, details.status))
+    end
+
+    it("is called once for each cause, until a call succeeds", function()
+      runs("messages", loop { limit = 2, max_messages = 1, on_wait = on_wait }, {
+        { DELETE, AWAY }, { "waits unavailable 503" }, { "sleep 100" }, { DELETE, AWAY }, { "sleep 200" }, { DELETE, true },
+        { asks(1000, 1), AWAY }, { "waits unavailable 503" }, { "sleep 100" },
+        { asks(1000, 1), BUSY }, { "waits too_many_requests 429" }, { "sleep 200" },
+        { asks(1000, 1), BUSY }, { "sleep 300" }, { asks(1000, 1), at(4) }, { "> t/0/4" },
+        { commits(position(5)), true }, { asks(1000, 1), BUSY }, { "waits too_many_requests 429" }, { "sleep 100" },
+        { asks(1000, 1), at(5) }, { "> t/0/5" }, { commits(position(6)), true }, { DELETE, true },
+      })
+    end)
+
+    it("ends the loop if it raises", function()
+      answers[1] = AWAY
+      local client = kafka.new { url = "http://127.0.0.1:1" }
+      local step, state = client:messages(loop { on_wait = function() error("enough", 0) end })
+      assert.error_matches(function() step(state) end, "enough$")
+      assert.is_nil(step(state))
+      assert.same({ DELETE }, trace)
+      client:close()
+    end)
+
+    it("is not called for a failure that does not pass", function()
+      runs("messages", loop { on_wait = on_wait }, {
+        { DELETE, true }, { asks(1000), fails("forbidden", 403, { retriable = false }) }, { DELETE, true },
+        { "raises forbidden" },
+      })
+    end)
+
+    it("belongs to records, too", function()
+      runs("records", { topic = "t", partition = 0, from = 0, limit = 1, on_wait = on_wait }, {
+        { "fetch t 0 0 {max_messages=1,timeout=1000}", AWAY }, { "waits unavailable 503" }, { "sleep 100" },
+        { "fetch t 0 0 {max_messages=1,timeout=1000}", at(0) }, { "> t/0/0" },
+      })
+    end)
+
+    it("must be a function", function()
+      local client = kafka.new { url = "http://127.0.0.1:1" }
+      assert.error_matches(function() client:messages(loop { on_wait = 1 }) end, "on_wait: function expected, got 1")
+      client:close()
+    end)
+  end)
+
   it("passes its options on", function()
     runs("batches", loop { limit = 1, session_timeout = 6000, max_bytes = 5, timeout = 70, max_messages = 4 }, {
       { DELETE, true }, { asks(70, 1, ",max_bytes=5"):gsub(",timeout", ",session_timeout=6000,timeout"), at(0) },

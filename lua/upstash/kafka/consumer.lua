@@ -45,6 +45,7 @@ local SCHEMA = {
   limit = { kind = "integer", min = 0 },
   idle = { kind = "integer", min = 0 },
   stop_on_signal = loop.SIGNALS_RULE,
+  on_wait = { kind = "callback" },
 }
 
 -- Failures after which the server certainly has not seen the request. After any other failure of a
@@ -83,6 +84,7 @@ local function new(client, given, name)
     topics = given.topics or { given.topic },
     timeout = given.timeout or TIMEOUT,
     idle = given.idle,
+    on_wait = given.on_wait,
     left = given.limit or math.huge,
     max_messages = given.max_messages,
     consume_options = {

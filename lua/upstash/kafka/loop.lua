@@ -29,6 +29,7 @@ end
 local function call(state, wait, method, ...)
   local fine, result, message, details = host.pcall(state.client, wait, method, ...)
   if not fine then error(result, 0) end
+  if result ~= nil then state.waits_for = nil end
   return result, message, details
 end
 
@@ -61,6 +62,13 @@ function loop.stop_in_time(state)
   if loop.stopping(state) then error(STOP, 0) end
 end
 
+-- Tells the program that the loop waits, once for each cause, until a call succeeds.
+local function report_wait(state, message, details)
+  if not state.on_wait or state.waits_for == details.code then return end
+  state.waits_for = details.code
+  state.on_wait(message, details)
+end
+
 -- A call has used up the client's retries when it returns; a loop continues.
 local ENDLESS = { retries = 1000 }
 
@@ -75,6 +83,7 @@ function loop.back_off(state, attempt, message, details, deadline)
     if left <= 0 then loop.raise(message, details) end
     delay = math.min(delay, left)
   end
+  report_wait(state, message, details)
   host.sleep_until(delay, state.wait)
   loop.stop_in_time(state)
 end

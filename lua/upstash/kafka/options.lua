@@ -59,6 +59,10 @@ local kinds = {
     expects = function(rule) return rule.expects end,
     fits = function(value, rule) return type(value) == "boolean" or is_list_of_words(value, rule.words) end,
   },
+  callback = {
+    expects = function() return "function" end,
+    fits = function(value) return type(value) == "function" end,
+  },
   position = {
     expects = function(rule) return rule.expects end,
     fits = function(value, rule) return is_position(value, rule.words) end,

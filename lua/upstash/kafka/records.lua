@@ -25,6 +25,7 @@ local SCHEMA = {
   limit = { kind = "integer", min = 0 },
   idle = { kind = "integer", min = 0 },
   stop_on_signal = loop.SIGNALS_RULE,
+  on_wait = { kind = "callback" },
 }
 
 --- The state of a loop over a partition.
@@ -139,6 +140,7 @@ function records.records(client, given)
     max_messages = given.max_messages,
     max_bytes = given.max_bytes,
     idle = given.idle,
+    on_wait = given.on_wait,
     left = given.limit or math.huge,
     batch = {}, handed = 0,
   }, Records)

@@ -33,6 +33,13 @@ local function print_batches(next_batch, loop, to_line)
   progress:done()
 end
 
+-- Says why the command prints nothing.
+local function report_wait(message, details)
+  local text = details.status == 429 and "waiting: " .. message or message .. "; trying again"
+  io.stderr:write("upstash-kafka: ", text, "\n")
+  io.stderr:flush()
+end
+
 local function consume(given)
   local client, topics = command_client.client(given), {}
   -- the loop would wait for the server; the command fails at once
@@ -41,6 +48,7 @@ local function consume(given)
   local next_batch, loop = client:batches {
     group = given.group, instance = given.instance or make_instance(), topics = topics, from = given.from,
     limit = given.count, session_timeout = SESSION_TIMEOUT, stop_on_signal = true,
+    on_wait = report_wait,
   }
   local fine, err = pcall(print_batches, next_batch, loop, format.formats[given.format])
   loop:close()
