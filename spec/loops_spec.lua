@@ -196,7 +196,8 @@ describe("a loop, call by call,", function()
 
     it("is called once for each cause, until a call succeeds", function()
       runs("messages", loop { limit = 2, max_messages = 1, on_wait = on_wait }, {
-        { DELETE, AWAY }, { "waits unavailable 503" }, { "sleep 100" }, { DELETE, AWAY }, { "sleep 200" }, { DELETE, true },
+        { DELETE, AWAY }, { "waits unavailable 503" }, { "sleep 100" }, { DELETE, AWAY }, { "sleep 200" },
+        { DELETE, true },
         { asks(1000, 1), AWAY }, { "waits unavailable 503" }, { "sleep 100" },
         { asks(1000, 1), BUSY }, { "waits too_many_requests 429" }, { "sleep 200" },
         { asks(1000, 1), BUSY }, { "sleep 300" }, { asks(1000, 1), at(4) }, { "> t/0/4" },

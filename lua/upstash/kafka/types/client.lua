@@ -102,7 +102,7 @@ function Message:json() end
 ---@field limit integer? the loop ends after this many messages
 ---@field idle integer? the loop ends after this many milliseconds without a message; by default it never ends
 ---@field stop_on_signal boolean|string[]|nil signals that end the loop after the message in hand; true: INT and TERM; not in nginx
----@field on_wait fun(message: string, details: upstash.kafka.Details)? called once for each cause when the loop waits because a call failed
+---@field on_wait (fun(message: string, details: upstash.kafka.Details))? called once for each cause when the loop waits because a call failed
 
 ---@class upstash.kafka.RecordsOptions
 ---@field topic string
@@ -115,7 +115,7 @@ function Message:json() end
 ---@field limit integer? the loop ends after this many messages
 ---@field idle integer? the loop ends after this many milliseconds without a message
 ---@field stop_on_signal boolean|string[]|nil signals that end the loop after the message in hand; true: INT and TERM; not in nginx
----@field on_wait fun(message: string, details: upstash.kafka.Details)? called once for each cause when the loop waits because a call failed
+---@field on_wait (fun(message: string, details: upstash.kafka.Details))? called once for each cause when the loop waits because a call failed
 
 ---@class upstash.kafka.Group
 ---@field name string
