@@ -45,6 +45,16 @@ void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log
     uk_operation_fail(operation, UK_E_UNAVAILABLE, "%s", text);
 }
 
+enum uk_error uk_log_fail_read(struct uk_log *log, struct uk_operation *operation,
+                               enum uk_error error)
+{
+  char text[sizeof log->problem] = "";
+  if (error == UK_E_UNAVAILABLE)
+    uk_log_health(log, text, sizeof text);
+  uk_operation_fail(operation, error, "%s", text);
+  return error;
+}
+
 enum uk_error uk_log_health(struct uk_log *log, char *detail, size_t size)
 {
   pthread_mutex_lock(&log->mutex);
@@ -78,13 +88,27 @@ static bool has_id(const struct uk_log_topics *topics, uint64_t id)
   return false;
 }
 
+static bool has_damaged(const struct uk_log_topics *topics)
+{
+  for (size_t i = 0; i < topics->count; i++) {
+    if (topics->sorted[i]->damaged)
+      return true;
+  }
+  return false;
+}
+
+/* Where the deleted topics are not named, an id that no topic has may be that of a damaged one. */
 static enum uk_log_status load_purges(struct uk_log *log, struct uk_log_view *view,
                                       const struct uk_log_topics *topics)
 {
+  bool named = uk_log_view_names_purges(view);
+  enum uk_log_status (*next)(struct uk_log_view *, uint64_t *) =
+    named ? uk_log_view_next_purge : uk_log_view_next_id;
   enum uk_log_status status;
-  uint64_t id = 0;
   log->purge_count = 0;
-  for (; (status = uk_log_view_next_id(view, &id)) == UK_LOG_OK; id++) {
+  if (!named && has_damaged(topics))
+    return UK_LOG_OK;
+  for (uint64_t id = 0; (status = next(view, &id)) == UK_LOG_OK; id++) {
     if (has_id(topics, id))
       continue;
     if (!uk_log_make_purge_room(log))
@@ -92,6 +116,19 @@ static enum uk_log_status load_purges(struct uk_log *log, struct uk_log_view *vi
     log->purges[log->purge_count++] = id;
   }
   return status == UK_LOG_NOTHING ? UK_LOG_OK : status;
+}
+
+/* Keeps what is known since the log was opened when it is only opened again. */
+static void keep_opened_ends(struct uk_log_topics *fresh, struct uk_log_topics *old)
+{
+  for (size_t i = 0; i < fresh->count; i++) {
+    struct uk_log_topic *topic = fresh->sorted[i];
+    const struct uk_log_topic *before = uk_log_topics_find(old, uk_log_topic_name(topic));
+    if (before == NULL || before->id != topic->id)
+      continue;
+    for (int32_t j = 0; j < topic->partition_count && j < before->partition_count; j++)
+      topic->partitions[j].opened_end = before->partitions[j].opened_end;
+  }
 }
 
 static void swap_tables(struct uk_log_topics *table, struct uk_log_topics *with)
@@ -122,6 +159,7 @@ enum uk_log_status uk_log_load(struct uk_log *log)
     uk_log_view_end(view);
   }
   if (status == UK_LOG_OK) {
+    keep_opened_ends(&fresh, &log->topics);
     swap_tables(&log->topics, &fresh);
     log->stage.next_topic_id = next_topic_id;
   }
@@ -145,10 +183,12 @@ static struct uk_log *new_log(const struct uk_log_options *options)
   log->map_bytes = options->map_bytes;
   log->changed = options->changed;
   log->context = options->context;
+  log->notice = options->notice;
   uk_log_stage_init(&log->stage, &log->topics);
   log->stage.auto_create = options->auto_create;
   log->stage.default_partitions = options->partitions;
   uk_log_builder_init(&log->builder);
+  uk_log_clock_start(&log->clock, uk_clock_epoch(), uk_clock_monotonic());
   if (!uk_log_topics_init(&log->topics)) {
     free(log);
     return NULL;
@@ -221,8 +261,10 @@ void uk_log_finish(struct uk_log *log)
   log->closing = true;
   pthread_cond_signal(&log->arrived);
   pthread_mutex_unlock(&log->mutex);
-  if (running)
-    pthread_join(log->writer, NULL);
+  if (!running)
+    return;
+  pthread_join(log->writer, NULL);
+  uk_log_store_save_identity(log->store, log->stage.next_topic_id, true);
 }
 
 void uk_log_close(struct uk_log *log)

@@ -20,6 +20,8 @@ struct uk_log_options {
    * deleted. */
   void (*changed)(void *context, struct uk_slice topic, int32_t partition);
   void *context;
+  /* May be NULL. Gets a line, without its end, for the server's log. */
+  void (*notice)(const char *line);
 };
 
 /* Returns UK_OK and sets *log, or returns an error and puts a text into `message`. */
@@ -72,6 +74,10 @@ bool uk_log_bounds(struct uk_log *log, struct uk_slice topic, int32_t partition,
 /* Returns the number of partitions of the topic, and the bounds when `partition` is one of them. */
 int32_t uk_log_find_partition(struct uk_log *log, struct uk_slice topic, int32_t partition,
                               int64_t *first, int64_t *end);
+/* True when the topic's row is damaged, or, with `partition` >= 0, where that partition ends. Then
+ * the operation has failed (INTERNAL). */
+bool uk_log_is_damaged(struct uk_log *log, struct uk_slice topic, int32_t partition,
+                       struct uk_operation *operation);
 enum uk_error uk_log_offset_for_time(struct uk_log *log, struct uk_slice topic, int32_t partition,
                                      int64_t timestamp, int64_t *offset);
 enum uk_error uk_log_committed(struct uk_log *log, struct uk_slice group, struct uk_slice topic,
@@ -79,7 +85,7 @@ enum uk_error uk_log_committed(struct uk_log *log, struct uk_slice group, struct
 /* Like uk_groups_log.read, but never calls the sink's `is_client_alive`. An `offset` below the
  * first kept one starts there. The sink may not read from the log. Returns an error (its text is in
  * the operation) only when it passed on no record: a damaged batch ends the reading before it, and
- * fails the next one. */
+ * fails the next one. Its text names the offset at which reading can continue. */
 enum uk_error uk_log_read(struct uk_log *log, struct uk_slice topic, int32_t partition,
                           int64_t offset, struct uk_operation *operation,
                           const struct uk_sink *sink, int64_t *next, bool *full);

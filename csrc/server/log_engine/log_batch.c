@@ -3,7 +3,9 @@
 #include "server/log_engine/log_bytes.h"
 #include "server/log_engine/log_checksum.h"
 
-enum { HAS_KEY = 1, HAS_VALUE = 2, HAS_HEADERS = 4, KNOWN_FLAGS = 7 };
+enum { HAS_KEY = 1, HAS_VALUE = 2, HAS_HEADERS = 4, HAS_GAP = 8 };
+enum { STAMPED = 1 }; /* an attribute */
+enum { HEADER_1 = 36, KEY_BYTES = 20 };
 
 /* Varints. */
 
@@ -128,6 +130,7 @@ void uk_log_builder_clear(struct uk_log_builder *builder)
   uk_buffer_clear(&builder->bytes);
   builder->count = 0;
   builder->base_timestamp = builder->max_timestamp = 0;
+  builder->stamped = false;
 }
 
 bool uk_log_builder_fits(const struct uk_log_builder *builder, const struct uk_record *record,
@@ -170,62 +173,152 @@ enum uk_error uk_log_builder_add(struct uk_log_builder *builder, const struct uk
   uk_buffer_commit(&builder->bytes, varint_size(body) + body);
   builder->count++;
   builder->base_timestamp = base;
-  if (first || timestamp > builder->max_timestamp)
+  if (first || timestamp > builder->max_timestamp) {
     builder->max_timestamp = timestamp;
+    builder->stamped = record->timestamp == -1;
+  }
   return UK_OK;
 }
 
-static uint32_t checksum(const uint8_t *bytes, size_t length)
+static uint32_t checksum_1(const uint8_t *bytes, size_t length)
 {
   return uk_log_checksum(uk_log_checksum(0, bytes, 4), bytes + 8, length - 8);
 }
 
-struct uk_slice uk_log_builder_seal(struct uk_log_builder *builder, uint64_t position)
+/* The key and the header's first bytes are put together: the checksum of a few bytes costs as much
+ * as its call. */
+static uint32_t checksum_2(const struct uk_log_place *place, const uint8_t *bytes, size_t length)
+{
+  uint8_t front[KEY_BYTES + 4];
+  uk_store_u64(front, place->topic_id);
+  uk_store_u32(front + 8, (uint32_t)place->partition);
+  uk_store_u64(front + 12, (uint64_t)place->offset);
+  memcpy(front + KEY_BYTES, bytes, 4);
+  return uk_log_checksum(uk_log_checksum(0, front, sizeof front), bytes + 8, length - 8);
+}
+
+struct uk_slice uk_log_builder_seal(struct uk_log_builder *builder, const struct uk_log_seal *seal)
 {
   if (reserve_header(builder) != UK_OK)
     return uk_slice_of(NULL, 0);
   uint8_t *header = (uint8_t *)builder->bytes.data;
   header[0] = UK_LOG_BATCH_VERSION;
+  header[1] = builder->stamped ? STAMPED : 0;
   uk_store_u32(header + 8, builder->count);
   uk_store_u64(header + 12, (uint64_t)builder->base_timestamp);
   uk_store_u64(header + 20, (uint64_t)builder->max_timestamp);
-  uk_store_u64(header + 28, position);
-  uk_store_u32(header + 4, checksum(header, builder->bytes.length));
+  uk_store_u64(header + 28, seal->position);
+  uk_store_u64(header + 36, (uint64_t)seal->arrival);
+  uk_store_u32(header + 44, builder->count);
+  uk_store_u32(header + 48, seal->life);
+  uk_store_u32(header + 4, checksum_2(&seal->place, header, builder->bytes.length));
   return uk_buffer_slice(&builder->bytes);
 }
 
 /* Reading. */
 
+static void read_common(struct uk_log_batch *batch, const uint8_t *header)
+{
+  *batch = (struct uk_log_batch){.version = header[0],
+                                 .count = uk_load_u32(header + 8),
+                                 .span = uk_load_u32(header + 8),
+                                 .base_timestamp = (int64_t)uk_load_u64(header + 12),
+                                 .max_timestamp = (int64_t)uk_load_u64(header + 20),
+                                 .position = uk_load_u64(header + 28),
+                                 .arrival = INT64_MAX};
+}
+
 bool uk_log_batch_read(struct uk_log_batch *batch, struct uk_slice bytes)
 {
   const uint8_t *header = (const uint8_t *)bytes.data;
-  if (bytes.length < UK_LOG_BATCH_HEADER || header[0] != UK_LOG_BATCH_VERSION)
+  if (bytes.length >= HEADER_1 && header[0] == 1) {
+    read_common(batch, header);
+    return true;
+  }
+  if (bytes.length < UK_LOG_BATCH_HEADER || header[0] != UK_LOG_BATCH_VERSION ||
+      (header[1] & ~STAMPED) != 0 || header[2] != 0 || header[3] != 0)
     return false;
-  batch->count = uk_load_u32(header + 8);
-  batch->base_timestamp = (int64_t)uk_load_u64(header + 12);
-  batch->max_timestamp = (int64_t)uk_load_u64(header + 20);
-  batch->position = uk_load_u64(header + 28);
+  read_common(batch, header);
+  batch->stamped = (header[1] & STAMPED) != 0;
+  batch->arrival = (int64_t)uk_load_u64(header + 36);
+  batch->span = uk_load_u32(header + 44);
+  batch->life = uk_load_u32(header + 48);
   return true;
 }
 
-bool uk_log_cursor_open(struct uk_log_cursor *cursor, struct uk_slice bytes)
+bool uk_log_batch_verify(struct uk_log_batch *batch, const struct uk_log_place *place,
+                         struct uk_slice bytes)
 {
   const uint8_t *data = (const uint8_t *)bytes.data;
-  if (!uk_log_batch_read(&cursor->batch, bytes) ||
-      uk_load_u32(data + 4) != checksum(data, bytes.length))
+  if (!uk_log_batch_read(batch, bytes) || batch->count > batch->span ||
+      (uint64_t)place->offset > (uint64_t)INT64_MAX - batch->span)
+    return false;
+  return uk_load_u32(data + 4) == (batch->version == 1 ? checksum_1(data, bytes.length)
+                                                       : checksum_2(place, data, bytes.length));
+}
+
+bool uk_log_cursor_open(struct uk_log_cursor *cursor, const struct uk_log_place *place,
+                        struct uk_slice bytes)
+{
+  const uint8_t *data = (const uint8_t *)bytes.data;
+  if (!uk_log_batch_verify(&cursor->batch, place, bytes))
     return false;
   cursor->index = 0;
-  cursor->at = data + UK_LOG_BATCH_HEADER;
+  cursor->first = cursor->offset = place->offset;
+  cursor->limit = place->offset + cursor->batch.span;
+  cursor->at = data + (cursor->batch.version == 1 ? HEADER_1 : UK_LOG_BATCH_HEADER);
   cursor->end = data + bytes.length;
   return true;
 }
 
-bool uk_log_cursor_skip(struct uk_log_cursor *cursor, uint64_t count)
+/* A record's first fields. */
+struct front {
+  unsigned flags;
+  uint64_t delta;
+  int64_t offset;
+};
+
+/* Reads the fields up to the gap. False when they are damaged, or the offset is beyond the batch. */
+static bool get_front(const struct uk_log_cursor *cursor, struct front *front, const uint8_t **at,
+                      const uint8_t *end)
 {
-  struct uk_slice body;
-  for (; count > 0 && cursor->index < cursor->batch.count; count--, cursor->index++) {
-    if (!get_field(&cursor->at, cursor->end, &body))
+  unsigned known = HAS_KEY | HAS_VALUE | HAS_HEADERS | (cursor->batch.version == 1 ? 0 : HAS_GAP);
+  uint64_t gap = 0;
+  if (*at == end || (**at & ~known) != 0)
+    return false;
+  front->flags = *(*at)++;
+  if (!get_varint(at, end, &front->delta) ||
+      ((front->flags & HAS_GAP) != 0 && !get_varint(at, end, &gap)) ||
+      gap >= (uint64_t)(cursor->limit - cursor->offset))
+    return false;
+  front->offset = cursor->offset + (int64_t)gap;
+  return true;
+}
+
+/* Reads the next record's bytes and its first fields; `*at` is then behind these. */
+static bool get_record(struct uk_log_cursor *cursor, struct uk_slice *body, struct front *front,
+                       const uint8_t **at)
+{
+  if (!get_field(&cursor->at, cursor->end, body))
+    return false;
+  *at = (const uint8_t *)body->data;
+  return get_front(cursor, front, at, *at + body->length);
+}
+
+bool uk_log_cursor_seek(struct uk_log_cursor *cursor, int64_t offset)
+{
+  while (cursor->index < cursor->batch.count && cursor->offset < offset) {
+    const uint8_t *record = cursor->at, *at;
+    struct uk_slice body;
+    struct front front;
+    if (!get_record(cursor, &body, &front, &at))
       return false;
+    if (front.offset >= offset) {
+      cursor->at = record;
+      return true;
+    }
+    cursor->offset = front.offset + 1;
+    cursor->index++;
   }
   return true;
 }
@@ -246,33 +339,32 @@ static bool get_headers(struct uk_log_cursor *cursor, struct uk_record *record, 
   return true;
 }
 
-static bool get_body(struct uk_log_cursor *cursor, struct uk_record *record, struct uk_slice body)
+static bool get_body(struct uk_log_cursor *cursor, struct uk_record *record,
+                     const struct front *front, const uint8_t *at, const uint8_t *end)
 {
-  const uint8_t *at = (const uint8_t *)body.data, *end = at + body.length;
-  uint64_t delta;
-  if (at == end || *at > KNOWN_FLAGS)
-    return false;
-  unsigned flags = *at++;
-  if (!get_varint(&at, end, &delta))
-    return false;
-  record->timestamp = unzigzag(delta, cursor->batch.base_timestamp);
-  record->has_key = (flags & HAS_KEY) != 0;
-  record->has_value = (flags & HAS_VALUE) != 0;
+  record->offset = front->offset;
+  record->timestamp = unzigzag(front->delta, cursor->batch.base_timestamp);
+  record->has_key = (front->flags & HAS_KEY) != 0;
+  record->has_value = (front->flags & HAS_VALUE) != 0;
   record->key = record->value = uk_slice_of(NULL, 0);
   record->headers = NULL;
   record->header_count = 0;
   return (!record->has_key || get_field(&at, end, &record->key)) &&
          (!record->has_value || get_field(&at, end, &record->value)) &&
-         (!(flags & HAS_HEADERS) || get_headers(cursor, record, &at, end)) && at == end;
+         (!(front->flags & HAS_HEADERS) || get_headers(cursor, record, &at, end)) && at == end;
 }
 
 enum uk_log_cursor_result uk_log_cursor_next(struct uk_log_cursor *cursor, struct uk_record *record)
 {
   struct uk_slice body;
+  struct front front;
+  const uint8_t *at;
   if (cursor->index == cursor->batch.count)
     return cursor->at == cursor->end ? UK_LOG_CURSOR_END : UK_LOG_CURSOR_DAMAGED;
-  if (!get_field(&cursor->at, cursor->end, &body) || !get_body(cursor, record, body))
+  if (!get_record(cursor, &body, &front, &at) ||
+      !get_body(cursor, record, &front, at, (const uint8_t *)body.data + body.length))
     return UK_LOG_CURSOR_DAMAGED;
+  cursor->offset = front.offset + 1;
   cursor->index++;
   return UK_LOG_CURSOR_RECORD;
 }

@@ -7,6 +7,7 @@
 #include "server/log_engine/log_create.h"
 #include "server/log_engine/log_fetch.h"
 #include "server/log_engine/log_notifier.h"
+#include "server/watch/error_log.h"
 
 struct log_engine {
   struct uk_engine engine;
@@ -44,6 +45,9 @@ static enum uk_error find_offset(struct uk_log *log, struct uk_offsets *operatio
 {
   int64_t first, end;
   if (!uk_log_fetch_bounds(log, &operation->operation, at->topic, at->partition, &first, &end))
+    return operation->operation.error;
+  if (operation->timestamp != UK_TIMESTAMP_EARLIEST &&
+      uk_log_is_damaged(log, at->topic, at->partition, &operation->operation))
     return operation->operation.error;
   at->offset = operation->timestamp == UK_TIMESTAMP_EARLIEST ? first : end;
   if (operation->timestamp == UK_TIMESTAMP_EARLIEST || operation->timestamp == UK_TIMESTAMP_LATEST)
@@ -102,6 +106,8 @@ static void fetch(struct uk_engine *engine, struct uk_fetch *operation)
 static void consume_existing(void *context, struct uk_consume *operation)
 {
   struct log_engine *engine = context;
+  for (size_t i = 0; operation->operation.error == UK_OK && i < operation->topic_count; i++)
+    uk_log_is_damaged(engine->log, operation->topics[i], -1, &operation->operation);
   if (operation->operation.error != UK_OK) {
     operation->operation.done(&operation->operation);
     return;
@@ -286,6 +292,11 @@ static struct log_engine *new_engine(void)
   return NULL;
 }
 
+static void notice(const char *line)
+{
+  uk_error_log("%s", line);
+}
+
 static enum uk_error no_memory(const struct uk_log_engine_options *options, char *message,
                                size_t size)
 {
@@ -307,7 +318,8 @@ enum uk_error uk_log_engine_open(struct uk_engine **engine,
                                      .auto_create = options->auto_create,
                                      .no_sync = options->no_sync,
                                      .changed = uk_log_notifier_changed,
-                                     .context = &made->notifier};
+                                     .context = &made->notifier,
+                                     .notice = notice};
   enum uk_error error = uk_log_open(&made->log, &log, message, size);
   if (error == UK_OK && !uk_log_notifier_start(&made->notifier, made->log, made->groups))
     error = no_memory(options, message, size);

@@ -10,6 +10,8 @@ bool uk_log_fetch_bounds(struct uk_log *log, struct uk_operation *operation, str
   int32_t partitions = uk_log_find_partition(log, topic, partition, first, end);
   if (partition >= 0 && partition < partitions)
     return true;
+  if (partitions == 0 && uk_log_is_damaged(log, topic, -1, operation))
+    return false;
   if (partitions == 0)
     uk_operation_fail(operation, UK_E_NOT_FOUND, UK_NO_TOPIC, (int)topic.length, topic.data);
   else

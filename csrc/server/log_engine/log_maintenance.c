@@ -39,7 +39,7 @@ static enum uk_log_status purge(struct uk_log *log, bool *more)
 
 struct trim_round {
   struct uk_log *log;
-  int64_t now;
+  struct uk_log_times times;
   unsigned budget;
   struct uk_log_partition *trimmed;
 };
@@ -47,13 +47,12 @@ struct trim_round {
 static enum uk_log_status trim_topic(struct trim_round *round, struct uk_log_topic *topic)
 {
   enum uk_log_status status = UK_LOG_OK;
-  int64_t before = topic->retention_ms < 0 ? INT64_MIN : round->now - topic->retention_ms;
   for (int32_t i = 0; status == UK_LOG_OK && round->budget > 0 && i < topic->partition_count; i++) {
     struct uk_log_partition *partition = &topic->partitions[i];
-    if (partition->first == partition->end)
+    if (partition->first == partition->end || partition->damaged)
       continue;
-    status = uk_log_store_trim(round->log->store, partition, before, topic->retention_bytes,
-                               &round->budget, &partition->next_first);
+    status = uk_log_store_trim(round->log->store, partition, &round->times, &round->budget,
+                               &partition->next_first);
     if (partition->next_first != partition->first) {
       partition->next_touched = round->trimmed;
       round->trimmed = partition;
@@ -70,9 +69,22 @@ static void publish_firsts(struct uk_log *log, struct uk_log_partition *trimmed)
   pthread_mutex_unlock(&log->topics.mutex);
 }
 
+/* Before the commit: a reader may look for records right after it. */
+static void announce(struct uk_log *log, struct uk_log_partition *trimmed)
+{
+  pthread_mutex_lock(&log->topics.mutex);
+  for (; trimmed != NULL; trimmed = trimmed->next_touched)
+    trimmed->gone = trimmed->next_first;
+  pthread_mutex_unlock(&log->topics.mutex);
+}
+
 static enum uk_log_status trim(struct uk_log *log, bool *more)
 {
-  struct trim_round round = {log, uk_clock_epoch(), UK_LOG_MAINTENANCE_ROWS, NULL};
+  struct trim_round round = {
+    .log = log,
+    .times = uk_log_clock_look(&log->clock, uk_clock_epoch(), uk_clock_monotonic()),
+    .budget = UK_LOG_MAINTENANCE_ROWS,
+  };
   enum uk_log_status status = uk_log_store_begin(log->store);
   if (status != UK_LOG_OK)
     return status;
@@ -81,6 +93,7 @@ static enum uk_log_status trim(struct uk_log *log, bool *more)
     if (topic->retention_ms >= 0 || topic->retention_bytes >= 0)
       status = trim_topic(&round, topic);
   }
+  announce(log, round.trimmed);
   status = finish(log, status, round.trimmed != NULL);
   if (status == UK_LOG_OK)
     publish_firsts(log, round.trimmed);

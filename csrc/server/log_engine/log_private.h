@@ -4,6 +4,7 @@
 
 #include "server/log_engine/log.h"
 #include "server/log_engine/log_batch.h"
+#include "server/log_engine/log_clock.h"
 #include "server/log_engine/log_stage.h"
 #include "server/log_engine/log_store.h"
 #include "server/watch/error_log.h"
@@ -12,6 +13,8 @@ enum {
   UK_LOG_TRANSACTION_BYTES = 8 << 20, /* of records; a single command may have more */
   UK_LOG_TRANSACTION_COMMANDS = 10000,
   UK_LOG_MAINTENANCE_MS = 1000,
+  UK_LOG_LOOK_MS = 1000,          /* the folder's files are looked at this often */
+  UK_LOG_SAVE_MS = 60 * 1000,     /* the identity is written this often, if it is behind */
   UK_LOG_MAINTENANCE_ROWS = 1000, /* rows removed in one transaction */
   UK_LOG_PROBLEM_MS = 10000       /* how long health reports a refusal for lack of room */
 };
@@ -20,6 +23,7 @@ struct uk_log {
   size_t map_bytes;
   void (*changed)(void *context, struct uk_slice topic, int32_t partition);
   void *context;
+  void (*notice)(const char *line);
   struct uk_log_store *store;
   struct uk_log_topics topics;
 
@@ -28,17 +32,21 @@ struct uk_log {
   pthread_cond_t arrived;
   struct uk_list queue; /* of operations; the kind of each is in `engine_data` */
   bool closing;
-  char problem[160];      /* "" when healthy */
-  int64_t problem_until;  /* monotonic milliseconds */
-  struct uk_alarm failed; /* the log is broken */
+  char problem[UK_LOG_FAILURE_MAX + 20]; /* "" when healthy */
+  int64_t problem_until;                 /* monotonic milliseconds */
+  struct uk_alarm failed;                /* the log is broken */
   struct uk_repeated no_room;
 
   /* The writer's own. */
+  struct uk_log_clock clock;
+  int64_t arrival; /* of the current transaction */
   struct uk_log_stage stage;
   struct uk_log_builder builder;
   uint64_t *purges; /* ids of deleted topics that still have rows */
   size_t purge_count, purge_capacity;
   int64_t next_maintenance;
+  int64_t next_look; /* at the folder's files */
+  int64_t next_save; /* of the identity */
   bool freed; /* maintenance freed pages; LMDB reuses them only in the transaction after the next */
   bool broken; /* a commit failed: nothing is written until the environment is opened again */
 };
@@ -58,6 +66,10 @@ static inline enum uk_log_command_kind uk_log_kind(const struct uk_operation *op
 
 /* Fails the operation with the error and the text for the status. */
 void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log_status status);
+
+/* Fails a read with this error, and returns it. A log that cannot be used says why. */
+enum uk_error uk_log_fail_read(struct uk_log *log, struct uk_operation *operation,
+                               enum uk_error error);
 
 /* Sets what health reports until then, and logs it; "" = nothing, INT64_MAX = until it is set
  * again. */

@@ -36,6 +36,21 @@ bool uk_log_bounds(struct uk_log *log, struct uk_slice topic, int32_t partition,
   return partition >= 0 && partition < partitions;
 }
 
+bool uk_log_is_damaged(struct uk_log *log, struct uk_slice topic, int32_t partition,
+                       struct uk_operation *operation)
+{
+  struct uk_log_bounds bounds;
+  if (!uk_log_topics_look_up(&log->topics, topic, partition, &bounds) || !bounds.damaged)
+    return false;
+  if (bounds.partitions == 0)
+    uk_operation_fail(operation, UK_E_INTERNAL, UK_LOG_DAMAGED_TOPIC, (int)topic.length,
+                      topic.data);
+  else
+    uk_operation_fail(operation, UK_E_INTERNAL, UK_LOG_DAMAGED_END, (int)topic.length, topic.data,
+                      (int)partition);
+  return true;
+}
+
 static enum uk_error error_of(enum uk_log_status status)
 {
   static const enum uk_error errors[] = {
@@ -44,6 +59,7 @@ static enum uk_error error_of(enum uk_log_status status)
     [UK_LOG_FULL] = UK_E_UNAVAILABLE,
     [UK_LOG_DISK_FULL] = UK_E_UNAVAILABLE,
     [UK_LOG_NO_MEMORY] = UK_E_NO_MEMORY,
+    [UK_LOG_DAMAGED] = UK_E_INTERNAL,
     [UK_LOG_FAILED] = UK_E_UNAVAILABLE,
     [UK_LOG_UNCERTAIN] = UK_E_UNAVAILABLE, /* only of a commit */
   };
@@ -55,12 +71,11 @@ static enum uk_error find_in_batch(struct uk_log_cursor *cursor, const struct uk
                                    int64_t timestamp, int64_t *offset)
 {
   struct uk_record record;
-  if (!uk_log_cursor_open(cursor, found->batch))
+  if (!uk_log_cursor_open(cursor, &found->place, found->batch))
     return UK_E_INTERNAL;
-  for (int64_t at = found->offset; uk_log_cursor_next(cursor, &record) == UK_LOG_CURSOR_RECORD;
-       at++) {
+  while (uk_log_cursor_next(cursor, &record) == UK_LOG_CURSOR_RECORD) {
     if (record.timestamp >= timestamp) {
-      *offset = at;
+      *offset = record.offset;
       return UK_OK;
     }
   }
@@ -108,8 +123,10 @@ enum uk_error uk_log_committed(struct uk_log *log, struct uk_slice group, struct
 /* Reading records. */
 
 struct reading {
+  struct uk_log *log;
   struct uk_slice topic;
   int32_t partition;
+  uint64_t topic_id;
   int64_t end; /* what was published when the reading began */
   struct uk_operation *operation;
   const struct uk_sink *sink;
@@ -118,31 +135,60 @@ struct reading {
   bool *handed; /* the sink took a record */
 };
 
-static bool damaged(const struct reading *reading, const struct uk_log_found *found)
+/* Says which offsets are lost, and where reading can continue. `found` is then the next batch. */
+static bool damaged(const struct reading *reading, struct uk_log_view *view,
+                    struct uk_log_found *found)
 {
+  int64_t first = found->place.offset;
+  if (uk_log_view_next(view, found) == UK_LOG_OK)
+    uk_operation_fail(reading->operation, UK_E_INTERNAL,
+                      "the batch of offsets %" PRId64 " to %" PRId64
+                      " of topic \"%.*s\" partition %d is damaged; reading can continue at offset "
+                      "%" PRId64,
+                      first, found->place.offset - 1, (int)reading->topic.length,
+                      reading->topic.data, (int)reading->partition, found->place.offset);
+  else
+    uk_operation_fail(reading->operation, UK_E_INTERNAL,
+                      "the last batch of topic \"%.*s\" partition %d is damaged, from offset "
+                      "%" PRId64 " on",
+                      (int)reading->topic.length, reading->topic.data, (int)reading->partition,
+                      first);
+  return false;
+}
+
+/* Offsets follow each other from batch to batch: those up to `upto` are missing, unless retention or
+ * a deletion has removed them since the reading began. False when they are damage. */
+static bool may_be_missing(const struct reading *reading, int64_t upto)
+{
+  struct uk_log_bounds bounds;
+  if (!uk_log_topics_look_up(&reading->log->topics, reading->topic, reading->partition, &bounds) ||
+      bounds.topic_id != reading->topic_id || bounds.first > *reading->next ||
+      bounds.gone > *reading->next)
+    return true;
   uk_operation_fail(reading->operation, UK_E_INTERNAL,
-                    "the batch at offset %" PRId64 " of topic \"%.*s\" partition %d is damaged",
-                    found->offset, (int)reading->topic.length, reading->topic.data,
-                    (int)reading->partition);
+                    "the log is damaged: offsets %" PRId64 " to %" PRId64
+                    " of topic \"%.*s\" partition %d are missing; reading can continue at offset "
+                    "%" PRId64,
+                    *reading->next, upto - 1, (int)reading->topic.length, reading->topic.data,
+                    (int)reading->partition, upto);
   return false;
 }
 
 /* False when the batch is damaged. */
-static bool read_batch(const struct reading *reading, struct uk_log_cursor *cursor,
-                       const struct uk_log_found *found)
+static bool read_batch(const struct reading *reading, struct uk_log_view *view,
+                       struct uk_log_found *found)
 {
+  struct uk_log_cursor *cursor = uk_log_view_cursor(view);
   struct uk_record record = {.topic = reading->topic, .partition = reading->partition};
   enum uk_log_cursor_result result;
-  if (*reading->next < found->offset)
-    *reading->next = found->offset;
-  if (!uk_log_cursor_open(cursor, found->batch) ||
-      !uk_log_cursor_skip(cursor, (uint64_t)(*reading->next - found->offset)))
-    return damaged(reading, found);
-  while (*reading->next < reading->end &&
-         (result = uk_log_cursor_next(cursor, &record)) != UK_LOG_CURSOR_END) {
-    if (result == UK_LOG_CURSOR_DAMAGED)
-      return damaged(reading, found);
-    record.offset = *reading->next;
+  if (*reading->next < found->place.offset)
+    *reading->next = found->place.offset;
+  if (!uk_log_cursor_open(cursor, &found->place, found->batch) ||
+      !uk_log_cursor_seek(cursor, *reading->next))
+    return damaged(reading, view, found);
+  while ((result = uk_log_cursor_next(cursor, &record)) == UK_LOG_CURSOR_RECORD &&
+         record.offset < reading->end) {
+    *reading->next = record.offset;
     if (!reading->sink->record(reading->operation, &record)) {
       *reading->full = true;
       return true;
@@ -150,25 +196,28 @@ static bool read_batch(const struct reading *reading, struct uk_log_cursor *curs
     ++*reading->next;
     *reading->handed = true;
   }
+  if (result == UK_LOG_CURSOR_DAMAGED)
+    return damaged(reading, view, found);
+  *reading->next = cursor->limit < reading->end ? cursor->limit : reading->end;
   return true;
 }
 
-static enum uk_error read_batches(const struct reading *reading, struct uk_log_view *view,
-                                  uint64_t topic_id)
+static enum uk_error read_batches(const struct reading *reading, struct uk_log_view *view)
 {
   struct uk_log_found found;
   enum uk_log_status status =
-    uk_log_view_find(view, topic_id, reading->partition, *reading->next, &found);
-  while (status == UK_LOG_OK) {
-    if (!read_batch(reading, uk_log_view_cursor(view), &found))
+    uk_log_view_find(view, reading->topic_id, reading->partition, *reading->next, &found);
+  while (status == UK_LOG_OK && found.place.offset < reading->end) {
+    if ((found.place.offset > *reading->next && !may_be_missing(reading, found.place.offset)) ||
+        !read_batch(reading, view, &found))
       return reading->operation->error;
     if (*reading->full || *reading->next >= reading->end)
       return UK_OK;
     status = uk_log_view_next(view, &found);
   }
   if (error_of(status) != UK_OK)
-    uk_operation_fail(reading->operation, error_of(status), "%s", "");
-  return error_of(status);
+    return uk_log_fail_read(reading->log, reading->operation, error_of(status));
+  return may_be_missing(reading, reading->end) ? UK_OK : reading->operation->error;
 }
 
 enum uk_error uk_log_read(struct uk_log *log, struct uk_slice topic, int32_t partition,
@@ -190,13 +239,21 @@ enum uk_error uk_log_read(struct uk_log *log, struct uk_slice topic, int32_t par
   if (*next >= bounds.end)
     return UK_OK;
   struct uk_log_view *view = uk_log_view_begin(log->store, &status);
-  if (view == NULL) {
-    uk_operation_fail(operation, error_of(status), "%s", "");
-    return error_of(status);
-  }
-  const struct reading reading = {topic, partition, bounds.end, operation,
-                                  sink,  next,      full,       &handed};
-  enum uk_error error = read_batches(&reading, view, bounds.topic_id);
+  if (view == NULL)
+    return uk_log_fail_read(log, operation, error_of(status));
+  const struct reading reading = {
+    .log = log,
+    .topic = topic,
+    .partition = partition,
+    .topic_id = bounds.topic_id,
+    .end = bounds.end,
+    .operation = operation,
+    .sink = sink,
+    .next = next,
+    .full = full,
+    .handed = &handed,
+  };
+  enum uk_error error = read_batches(&reading, view);
   uk_log_view_end(view);
   if (error == UK_OK || !handed)
     return error;

@@ -69,6 +69,15 @@ static struct uk_log_topic *create(struct uk_log_stage *stage, struct uk_slice n
   return topic;
 }
 
+/* False when the topic's row is damaged: the operation has failed. */
+static bool is_whole(const struct uk_log_topic *topic, struct uk_operation *operation)
+{
+  if (topic->damaged)
+    uk_operation_fail(operation, UK_E_INTERNAL, UK_LOG_DAMAGED_TOPIC, (int)topic->name_length,
+                      topic->name);
+  return !topic->damaged;
+}
+
 static void no_topic(struct uk_operation *operation, struct uk_slice name)
 {
   uk_operation_fail(operation, UK_E_NOT_FOUND, UK_NO_TOPIC, (int)name.length, name.data);
@@ -98,7 +107,8 @@ static void stage_create(struct uk_log_stage *stage, struct uk_operation *operat
     return;
   struct uk_log_topic *topic = uk_log_topics_find(stage->topics, command->topic);
   if (topic != NULL) {
-    if (!uk_create_topic_fits(command, topic->partition_count, topic->retention_ms,
+    if (!is_whole(topic, operation) ||
+        !uk_create_topic_fits(command, topic->partition_count, topic->retention_ms,
                               topic->retention_bytes))
       return;
     command->partitions = topic->partition_count;
@@ -165,7 +175,7 @@ static struct uk_log_topic *find_topic(struct produce *produce, struct uk_slice 
     return create(stage, name, stage->default_partitions, operation);
   if (topic == NULL)
     no_topic(operation, name);
-  return topic;
+  return topic != NULL && is_whole(topic, operation) ? topic : NULL;
 }
 
 static int32_t pick_sticky(struct uk_log_topic *topic)
@@ -191,6 +201,17 @@ static bool record_valid(struct produce *produce, const struct uk_record *record
   return operation->error == UK_OK;
 }
 
+static struct uk_log_partition *appendable(struct uk_operation *operation,
+                                           struct uk_log_partition *partition)
+{
+  const struct uk_log_topic *topic = partition->topic;
+  if (!partition->damaged)
+    return partition;
+  uk_operation_fail(operation, UK_E_INTERNAL, UK_LOG_DAMAGED_END, (int)topic->name_length,
+                    topic->name, (int)partition->index);
+  return NULL;
+}
+
 static struct uk_log_partition *find_partition(struct produce *produce,
                                                const struct uk_record *record)
 {
@@ -204,7 +225,7 @@ static struct uk_log_partition *find_partition(struct produce *produce,
     partition = record->has_key ? uk_murmur2_partition(record->key, topic->partition_count)
                                 : pick_sticky(topic);
   if (partition >= 0 && partition < topic->partition_count)
-    return &topic->partitions[partition];
+    return appendable(&produce->command->operation, &topic->partitions[partition]);
   uk_operation_fail(&produce->command->operation, UK_E_BAD_REQUEST,
                     "%stopic \"%.*s\" has no partition %d; it has %d", which(produce, text),
                     (int)record->topic.length, record->topic.data, (int)partition,
@@ -256,6 +277,8 @@ static void stage_commit(struct uk_log_stage *stage, struct uk_operation *operat
     const struct uk_log_topic *topic = uk_log_topics_find(stage->topics, at->topic);
     if (topic == NULL)
       no_topic(operation, at->topic);
+    else if (!is_whole(topic, operation))
+      return;
     else if (at->partition < 0 || at->partition >= topic->partition_count)
       uk_operation_fail(operation, UK_E_BAD_REQUEST,
                         "topic \"%.*s\" has no partition %d; it has %d", (int)at->topic.length,

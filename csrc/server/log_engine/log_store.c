@@ -62,9 +62,8 @@ const char *uk_log_store_failure(const struct uk_log_store *store)
   return store->failure;
 }
 
-/* Formats the text of a failed open, and returns the error. */
-__attribute__((format(printf, 4, 5))) static enum uk_error
-open_failed(char *message, size_t size, enum uk_error error, const char *format, ...)
+enum uk_error uk_log_open_failed(char *message, size_t size, enum uk_error error,
+                                 const char *format, ...)
 {
   va_list arguments;
   va_start(arguments, format);
@@ -78,21 +77,22 @@ static enum uk_error check_address_space(size_t bytes, char *message, size_t siz
 {
   void *place = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (place == MAP_FAILED)
-    return open_failed(message, size, UK_E_NO_MEMORY,
-                       "map_bytes is %zu, more address space than this process may have (see "
-                       "ulimit -v)",
-                       bytes);
+    return uk_log_open_failed(
+      message, size, UK_E_NO_MEMORY,
+      "map_bytes is %zu, more address space than this process may have (see "
+      "ulimit -v)",
+      bytes);
   munmap(place, bytes);
   return UK_OK;
 }
 
-static enum uk_error make_directory(const char *directory, char *message, size_t size)
+static enum uk_error make_directory(const struct uk_log_store *store, char *message, size_t size)
 {
-  int failure = uk_directory_make(directory);
+  int failure = uk_directory_make(store->path);
   if (failure == 0)
     return UK_OK;
-  return open_failed(message, size, UK_E_UNAVAILABLE, "cannot create the directory %s: %s",
-                     directory, strerror(failure));
+  return uk_log_open_failed(message, size, UK_E_UNAVAILABLE, "cannot create the directory %s: %s",
+                            store->directory, strerror(failure));
 }
 
 /* For the message of a server that finds the directory in use. Failures do no harm. */
@@ -108,64 +108,80 @@ static void write_process_id(int fd)
 static enum uk_error lock_directory(struct uk_log_store *store, char *message, size_t size)
 {
   char path[PATH_MAX], holder[24] = "";
-  if (snprintf(path, sizeof path, "%s/server.lock", store->directory) >= (int)sizeof path)
-    return open_failed(message, size, UK_E_UNAVAILABLE,
-                       "the name of the directory %.60s... is too long", store->directory);
+  if (snprintf(path, sizeof path, "%s/server.lock", store->path) >= (int)sizeof path)
+    return uk_log_open_failed(message, size, UK_E_UNAVAILABLE,
+                              "the name of the directory %.60s... is too long", store->directory);
   store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (store->lock < 0)
-    return open_failed(message, size, UK_E_UNAVAILABLE, "cannot open %s: %s", path,
-                       strerror(errno));
+    return uk_log_open_failed(message, size, UK_E_UNAVAILABLE, "cannot open %s: %s", path,
+                              strerror(errno));
   if (flock(store->lock, LOCK_EX | LOCK_NB) == 0) {
     write_process_id(store->lock);
     return UK_OK;
   }
   if (errno != EWOULDBLOCK)
-    return open_failed(message, size, UK_E_UNAVAILABLE, "cannot lock %s: %s", path,
-                       strerror(errno));
+    return uk_log_open_failed(message, size, UK_E_UNAVAILABLE, "cannot lock %s: %s", path,
+                              strerror(errno));
   ssize_t length = pread(store->lock, holder, sizeof holder - 1, 0);
-  return open_failed(message, size, UK_E_UNAVAILABLE,
-                     "the directory %s is in use by another server (process %ld)", store->directory,
-                     length > 0 ? strtol(holder, NULL, 10) : 0L);
+  return uk_log_open_failed(message, size, UK_E_UNAVAILABLE,
+                            "the directory %s is in use by another server (process %ld)",
+                            store->directory, length > 0 ? strtol(holder, NULL, 10) : 0L);
 }
 
-static int check_format(MDB_txn *txn, MDB_dbi meta, uint32_t *found)
+/* A new environment holds only the meta table. */
+static int is_new(MDB_txn *txn, bool *new)
 {
-  uint8_t number[4];
   MDB_stat main_table;
   MDB_dbi unnamed;
-  MDB_val key = {6, "format"}, value;
-  int rc = mdb_get(txn, meta, &key, &value);
-  *found = 0;
-  if (rc == MDB_SUCCESS)
-    *found = value.mv_size == sizeof number ? uk_load_u32(value.mv_data) : UINT32_MAX;
-  if (rc != MDB_NOTFOUND)
-    return rc;
-  /* A new environment holds only the meta table. */
-  if ((rc = mdb_dbi_open(txn, NULL, 0, &unnamed)) != 0 ||
-      (rc = mdb_stat(txn, unnamed, &main_table)) != 0)
-    return rc;
-  if (main_table.ms_entries != 1)
-    return 0;
-  uk_store_u32(number, UK_LOG_FORMAT);
-  *found = UK_LOG_FORMAT;
-  value = (MDB_val){sizeof number, number};
-  return mdb_put(txn, meta, &key, &value, 0);
+  int rc = mdb_dbi_open(txn, NULL, 0, &unnamed);
+  if (rc == 0)
+    rc = mdb_stat(txn, unnamed, &main_table);
+  *new = rc == 0 && main_table.ms_entries == 1;
+  return rc;
 }
 
-static int open_tables(struct uk_log_store *store, MDB_env *env, uint32_t *format)
+static int create_log(struct uk_log_store *store, MDB_txn *txn)
 {
-  static const char *const names[UK_LOG_TABLES] = {"meta", "topics", "batches", "times",
-                                                   "committed"};
+  bool new;
+  int rc = is_new(txn, &new);
+  if (rc == 0 && !new)
+    rc = UK_LOG_RC_OTHER;
+  if (rc == 0 && !store->has_identity && !uk_log_random_id(store->identity.id))
+    rc = EIO;
+  if (rc == 0)
+    rc = uk_log_meta_open_tables(txn, store->tables, UK_LOG_META + 1, UK_LOG_TABLES, MDB_CREATE);
+  if (rc != 0)
+    return rc;
+  store->meta.format = UK_LOG_FORMAT;
+  store->meta.life = store->has_identity ? store->identity.life : 1;
+  memcpy(store->meta.id, store->identity.id, UK_LOG_ID_BYTES);
+  return uk_log_meta_write(txn, store->tables, &store->meta);
+}
+
+static int read_log(struct uk_log_store *store, MDB_txn *txn)
+{
+  int rc = uk_log_meta_read(txn, store->tables, &store->meta, store->unknown);
+  if (rc != 0)
+    return rc;
+  if (store->unknown[0] != '\0')
+    return UK_LOG_RC_NEEDS;
+  if (store->meta.format > UK_LOG_FORMAT)
+    return UK_LOG_RC_FORMAT;
+  if (store->has_identity && store->identity.topics > 1 && store->meta.next_topic == 1)
+    return UK_LOG_RC_EMPTIED;
+  return store->meta.format == 0 ? create_log(store, txn) : 0;
+}
+
+static int open_tables(struct uk_log_store *store, MDB_env *env)
+{
   MDB_txn *txn;
   int rc = mdb_txn_begin(env, NULL, 0, &txn);
   if (rc != 0)
     return rc;
-  rc = mdb_dbi_open(txn, names[UK_LOG_META], MDB_CREATE, &store->tables[UK_LOG_META]);
+  rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &store->tables[UK_LOG_META]);
   if (rc == 0)
-    rc = check_format(txn, store->tables[UK_LOG_META], format);
-  for (int i = UK_LOG_META + 1; rc == 0 && *format == UK_LOG_FORMAT && i < UK_LOG_TABLES; i++)
-    rc = mdb_dbi_open(txn, names[i], MDB_CREATE, &store->tables[i]);
-  if (rc == 0 && *format == UK_LOG_FORMAT)
+    rc = read_log(store, txn);
+  if (rc == 0)
     return mdb_txn_commit(txn);
   mdb_txn_abort(txn);
   return rc;
@@ -173,7 +189,7 @@ static int open_tables(struct uk_log_store *store, MDB_env *env, uint32_t *forma
 
 /* LMDB clears pages before use (no MDB_NOMEMINIT): memory of this process, such as credentials,
  * must not reach the file. Read-ahead stays on: logs are read from front to back. */
-static int open_environment(struct uk_log_store *store, uint32_t *format)
+static int open_environment(struct uk_log_store *store)
 {
   MDB_env *env;
   int dead, fd;
@@ -183,10 +199,11 @@ static int open_environment(struct uk_log_store *store, uint32_t *format)
   (void)((rc = mdb_env_set_maxdbs(env, UK_LOG_TABLES)) ||
          (rc = mdb_env_set_maxreaders(env, UK_LOG_VIEWS_MAX)) ||
          (rc = mdb_env_set_mapsize(env, store->map_bytes)) ||
-         (rc = mdb_env_open(env, store->directory, MDB_NOTLS | (store->no_sync ? MDB_NOSYNC : 0U),
-                            0600)) ||
-         (rc = mdb_reader_check(env, &dead)) || (rc = open_tables(store, env, format)));
-  if (rc != 0 || *format != UK_LOG_FORMAT) {
+         (rc =
+            mdb_env_open(env, store->path, MDB_NOTLS | (store->no_sync ? MDB_NOSYNC : 0U), 0600)) ||
+         (rc = uk_log_store_is_own(store, env) ? 0 : UK_LOG_RC_MOVED) ||
+         (rc = mdb_reader_check(env, &dead)) || (rc = open_tables(store, env)));
+  if (rc != 0) {
     mdb_env_close(env);
     return rc;
   }
@@ -197,28 +214,48 @@ static int open_environment(struct uk_log_store *store, uint32_t *format)
   return 0;
 }
 
+/* The text for a code of ours; NULL for another one. */
+static const char *own_text(const struct uk_log_store *store, int rc, char *text, size_t size)
+{
+  switch (rc) {
+  case UK_LOG_RC_DAMAGED: return "is damaged: its meta table cannot be read";
+  case UK_LOG_RC_EMPTIED:
+    return "is damaged: it held topics, and data.mdb holds none; restore data.mdb from a copy, or "
+           "remove the file identity to start without it";
+  case UK_LOG_RC_NEEDS:
+    snprintf(text, size, "needs %s, which this version does not know", store->unknown);
+    return text;
+  case UK_LOG_RC_FORMAT:
+    snprintf(text, size, "has format %u, which this version does not know (expected %d)",
+             (unsigned)store->meta.format, (int)UK_LOG_FORMAT);
+    return text;
+  default: return NULL;
+  }
+}
+
 static enum uk_error open_data(struct uk_log_store *store, char *message, size_t size)
 {
-  uint32_t format = UK_LOG_FORMAT;
-  int rc = open_environment(store, &format);
+  char text[160];
+  int rc = open_environment(store);
+  if (rc == 0)
+    rc = uk_log_store_identify(store);
+  const char *own = own_text(store, rc, text, sizeof text);
+  if (own != NULL)
+    return uk_log_open_failed(message, size, UK_E_UNAVAILABLE, "the log in %s %s", store->directory,
+                              own);
   if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
-    return open_failed(message, size, UK_E_UNAVAILABLE, "%s/data.mdb is not a log: %s",
-                       store->directory, mdb_strerror(rc));
+    return uk_log_open_failed(message, size, UK_E_UNAVAILABLE, "%s/data.mdb is not a log: %s",
+                              store->directory, mdb_strerror(rc));
+  if (rc == UK_LOG_RC_OTHER)
+    return uk_log_open_failed(message, size, UK_E_UNAVAILABLE,
+                              "%s/data.mdb holds something other than a log", store->directory);
   if (rc != 0)
-    return open_failed(message, size, rc == ENOMEM ? UK_E_NO_MEMORY : UK_E_UNAVAILABLE,
-                       "cannot open the log in %s: %s", store->directory, mdb_strerror(rc));
-  if (format == 0)
-    return open_failed(message, size, UK_E_UNAVAILABLE,
-                       "%s/data.mdb holds something other than a log", store->directory);
-  if (format != UK_LOG_FORMAT)
-    return open_failed(
-      message, size, UK_E_UNAVAILABLE,
-      "the log in %s has format %u, which this version does not know (expected %d)",
-      store->directory, (unsigned)format, (int)UK_LOG_FORMAT);
-  rc = uk_directory_sync(store->directory);
+    return uk_log_open_failed(message, size, rc == ENOMEM ? UK_E_NO_MEMORY : UK_E_UNAVAILABLE,
+                              "cannot open the log in %s: %s", store->directory, mdb_strerror(rc));
+  rc = uk_directory_sync(store->path);
   if (rc != 0)
-    return open_failed(message, size, UK_E_UNAVAILABLE, "cannot sync the directory %s: %s",
-                       store->directory, strerror(rc));
+    return uk_log_open_failed(message, size, UK_E_UNAVAILABLE, "cannot sync the directory %s: %s",
+                              store->directory, strerror(rc));
   return UK_OK;
 }
 
@@ -232,6 +269,19 @@ static bool init_locks(struct uk_log_store *store)
   return false;
 }
 
+/* The directory's name as it is now, even when the process changes its working directory. NULL when
+ * memory is out or the name is too long: the system would not take it either. */
+static char *absolute(const char *directory)
+{
+  char path[PATH_MAX], here[PATH_MAX];
+  if (directory[0] == '/')
+    return strdup(directory);
+  if (getcwd(here, sizeof here) == NULL ||
+      snprintf(path, sizeof path, "%s/%s", here, directory) >= (int)sizeof path)
+    return strdup(directory);
+  return strdup(path);
+}
+
 static struct uk_log_store *new_store(const char *directory, size_t map_bytes, bool no_sync)
 {
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -239,11 +289,13 @@ static struct uk_log_store *new_store(const char *directory, size_t map_bytes, b
   if (store == NULL)
     return NULL;
   store->directory = strdup(directory);
+  store->path = absolute(directory);
   store->map_bytes = (map_bytes + page - 1) / page * page;
   store->no_sync = no_sync;
-  store->lock = store->reserve = -1;
-  if (store->directory != NULL && init_locks(store))
+  store->folder = store->lock = store->reserve = -1;
+  if (store->directory != NULL && store->path != NULL && init_locks(store))
     return store;
+  free(store->path);
   free(store->directory);
   free(store);
   return NULL;
@@ -254,21 +306,24 @@ enum uk_error uk_log_store_open(struct uk_log_store **store, const char *directo
 {
   *store = NULL;
   if (map_bytes < UK_LOG_MAP_BYTES_MIN || map_bytes > SIZE_MAX / 4)
-    return open_failed(message, size, UK_E_BAD_REQUEST, "map_bytes is %zu; expected %d to %zu",
-                       map_bytes, (int)UK_LOG_MAP_BYTES_MIN, SIZE_MAX / 4);
+    return uk_log_open_failed(message, size, UK_E_BAD_REQUEST,
+                              "map_bytes is %zu; expected %d to %zu", map_bytes,
+                              (int)UK_LOG_MAP_BYTES_MIN, SIZE_MAX / 4);
   struct uk_log_store *made = new_store(directory, map_bytes, no_sync);
   if (made == NULL)
-    return open_failed(message, size, UK_E_NO_MEMORY, "out of memory while opening the log in %s",
-                       directory);
+    return uk_log_open_failed(message, size, UK_E_NO_MEMORY,
+                              "out of memory while opening the log in %s", directory);
   enum uk_error error = check_address_space(made->map_bytes, message, size);
   if (error == UK_OK)
-    error = make_directory(directory, message, size);
+    error = make_directory(made, message, size);
   if (error == UK_OK)
     error = lock_directory(made, message, size);
   if (error == UK_OK)
+    error = uk_log_store_open_folder(made, message, size);
+  if (error == UK_OK)
     error = open_data(made, message, size);
   if (error == UK_OK)
-    made->reserve = uk_log_reserve_open(directory, UK_LOG_RESERVE_BYTES);
+    made->reserve = uk_log_reserve_open(made->path, UK_LOG_RESERVE_BYTES);
   if (error == UK_OK)
     *store = made;
   else
@@ -296,22 +351,70 @@ void uk_log_store_close(struct uk_log_store *store)
     (void)flock(store->lock, LOCK_UN);
     close(store->lock);
   }
+  if (store->folder >= 0)
+    close(store->folder);
   uk_log_gate_free(&store->gate);
   pthread_mutex_destroy(&store->pool_mutex);
+  free(store->path);
   free(store->directory);
   free(store);
 }
 
+/* A commit that settled the log may have failed and come through all the same. */
+static void compare_settled(struct uk_log_store *store)
+{
+  if (store->new_life != NULL && store->next.life > 0 && store->meta.life == store->next.life)
+    store->new_life = NULL;
+  store->settles = false;
+}
+
+/* LMDB would create a file that is missing: so the names are looked at first. */
+static int reopen(struct uk_log_store *store)
+{
+  uint8_t id[UK_LOG_ID_BYTES];
+  uint32_t format = store->meta.format;
+  memcpy(id, store->meta.id, sizeof id);
+  close_environment(store);
+  if (!uk_log_store_in_place(store))
+    return UK_LOG_RC_MOVED;
+  int rc = open_environment(store);
+  if (rc == 0 && format == UK_LOG_FORMAT && memcmp(id, store->meta.id, sizeof id) != 0)
+    rc = UK_LOG_RC_DAMAGED;
+  if (rc != 0)
+    close_environment(store);
+  return rc;
+}
+
 enum uk_log_status uk_log_store_reopen(struct uk_log_store *store)
 {
-  uint32_t format = UK_LOG_FORMAT;
+  char text[160];
   uk_log_gate_enter_alone(&store->gate);
-  close_environment(store);
-  int rc = open_environment(store, &format);
+  int rc = reopen(store);
+  if (rc == 0)
+    compare_settled(store);
   uk_log_gate_leave(&store->gate);
-  if (rc == 0 && format != UK_LOG_FORMAT)
-    rc = MDB_INVALID;
-  return uk_log_store_result(store, rc);
+  const char *own = own_text(store, rc, text, sizeof text);
+  if (rc == UK_LOG_RC_MOVED)
+    return UK_LOG_FAILED;
+  if (own == NULL)
+    return uk_log_store_result(store, rc);
+  snprintf(store->failure, sizeof store->failure, "the log %s", own);
+  return UK_LOG_FAILED;
+}
+
+const char *uk_log_store_new_life(const struct uk_log_store *store)
+{
+  return store->new_life;
+}
+
+uint32_t uk_log_store_life(const struct uk_log_store *store)
+{
+  return store->settles ? store->next.life : store->meta.life;
+}
+
+int64_t uk_log_store_upgraded(const struct uk_log_store *store)
+{
+  return store->settles ? store->next.upgraded : store->meta.upgraded;
 }
 
 static enum uk_log_status set_map(struct uk_log_store *store, size_t bytes)

@@ -4,10 +4,13 @@
 
 #include <lmdb.h>
 #include <pthread.h>
+#include <sys/types.h>
 
 #include "server/log_engine/log_batch.h"
 #include "server/log_engine/log_bytes.h"
+#include "server/log_engine/log_checksum.h"
 #include "server/log_engine/log_gate.h"
+#include "server/log_engine/log_identity.h"
 #include "server/log_engine/log_store.h"
 
 enum uk_log_table {
@@ -16,15 +19,24 @@ enum uk_log_table {
   UK_LOG_BATCHES,
   UK_LOG_TIMES,
   UK_LOG_COMMITTED,
-  UK_LOG_TABLES
+  UK_LOG_LIVES,
+  UK_LOG_PURGES,
+  UK_LOG_KEYS,
+  UK_LOG_EXPIRIES,
+  UK_LOG_TABLES,
+  UK_LOG_TABLES_1 = UK_LOG_LIVES /* format 1 had the ones before */
 };
 
 enum {
-  UK_LOG_FORMAT = 1,
-  UK_LOG_TOPIC_ROW = 36,
+  UK_LOG_FORMAT = 2,
+  UK_LOG_TOPIC_ROW_1 = 36,
+  UK_LOG_TOPIC_ROW = 60,
+  UK_LOG_LIFE_ROW = UK_LOG_ID_BYTES + 12,
+  UK_LOG_NUMBER = 12,             /* a u64 and its sum; in format 1 a u64 */
   UK_LOG_PREFIX = 12,             /* topic id and partition */
   UK_LOG_KEY = UK_LOG_PREFIX + 8, /* followed by an offset or a timestamp */
   UK_LOG_KEY_MAX = UK_LOG_PREFIX + UK_GROUP_NAME_MAX,
+  UK_LOG_NEEDS_MAX = 64,
   UK_LOG_VIEWS_MAX = 510 /* concurrent readers; LMDB has a slot for each */
 };
 
@@ -38,12 +50,38 @@ struct uk_log_view {
   struct uk_log_view *next; /* in the pool */
 };
 
+/* Which file a name led to. */
+struct uk_log_file {
+  dev_t device;
+  ino_t inode; /* 0: none */
+};
+
+/* What meta and `lives` say. */
+struct uk_log_meta {
+  uint32_t format; /* 0: there is no log */
+  uint8_t id[UK_LOG_ID_BYTES];
+  uint32_t life;
+  uint64_t next_topic;
+  int64_t upgraded; /* INT64_MAX: never */
+};
+
 struct uk_log_store {
-  char *directory;
+  char *directory;  /* as given */
+  char *path;       /* absolute */
   size_t map_bytes; /* a multiple of the page size */
   bool no_sync;
-  int lock;    /* file descriptor of the locked file */
-  int reserve; /* log_reserve.h */
+  int folder;                      /* file descriptor of the directory */
+  int lock;                        /* of the locked file */
+  int reserve;                     /* log_reserve.h */
+  struct uk_log_file locked, data; /* server.lock and data.mdb */
+
+  struct uk_log_meta meta;
+  char unknown[UK_LOG_NEEDS_MAX];  /* what the log needs and this program does not know */
+  struct uk_log_identity identity; /* what the file says */
+  bool has_identity;
+  const char *new_life;    /* why the next transaction begins one, or NULL */
+  struct uk_log_meta next; /* what `meta` is after the current transaction, if it settles */
+  bool settles;
 
   /* A view is inside from its begin to its end. Replacing the environment or its map needs the gate
    * alone. */
@@ -55,7 +93,7 @@ struct uk_log_store {
   struct uk_log_view *pool; /* idle views; their transactions are reset */
 
   MDB_txn *txn; /* the write transaction */
-  char failure[120];
+  char failure[UK_LOG_FAILURE_MAX];
 };
 
 enum uk_log_status uk_log_store_status(int rc);
@@ -65,6 +103,77 @@ enum uk_log_status uk_log_store_result(struct uk_log_store *store, int rc);
 
 /* Sets the text that uk_log_store_failure returns. */
 void uk_log_store_note_failure(struct uk_log_store *store, int rc);
+
+/* Codes of ours among those of LMDB, which are below -30000, and errno's, which are positive. */
+enum {
+  UK_LOG_RC_DAMAGED = -1, /* meta or `lives` is damaged, or a table is missing */
+  UK_LOG_RC_EMPTIED = -2, /* the log held topics, and holds none */
+  UK_LOG_RC_OTHER = -3,   /* the environment holds something other than a log */
+  UK_LOG_RC_FORMAT = -4,  /* the format number is unknown */
+  UK_LOG_RC_NEEDS = -5,   /* the log needs something unknown */
+  UK_LOG_RC_MOVED = -6    /* the environment's file is another one now */
+};
+
+/* log_store_meta: reads meta and `lives`, and opens the other tables. `tables[UK_LOG_META]` is open.
+ * `meta->format` is 0 when there is no log, and UINT32_MAX when its number is damaged. `unknown` (of NEEDS_MAX bytes) is what the log needs and this program
+ * does not know, or "". Returns an LMDB code. */
+int uk_log_meta_read(MDB_txn *txn, MDB_dbi *tables, struct uk_log_meta *meta, char *unknown);
+/* Opens the tables `from` to `to` - 1, with the flags of mdb_dbi_open. */
+int uk_log_meta_open_tables(MDB_txn *txn, MDB_dbi *tables, int from, int to, unsigned flags);
+/* Writes meta and the row of its life. */
+int uk_log_meta_write(MDB_txn *txn, const MDB_dbi *tables, const struct uk_log_meta *meta);
+
+/* log_store_write: completes the topic's row and writes it. Its first bytes are set as in format 1;
+ * `life` NULL: a new random one. */
+int uk_log_topic_row_put(MDB_txn *txn, MDB_dbi table, MDB_val *key, uint8_t *row,
+                         const uint8_t *life);
+
+/* log_store_life: writes what makes the log one of format 2, or begins its new life. */
+int uk_log_store_settle(struct uk_log_store *store);
+/* After the commit of such a transaction. */
+void uk_log_store_settled(struct uk_log_store *store);
+
+/* log_store_identity: the folder's files. Reads the file `identity`, or makes it for a folder
+ * without data.mdb. Refuses a folder whose data.mdb is missing or empty although it held topics. */
+enum uk_error uk_log_store_open_folder(struct uk_log_store *store, char *message, size_t size);
+/* After the open of data.mdb: remembers the file, compares it with the identity, and decides whether
+ * the log begins a new life. */
+int uk_log_store_identify(struct uk_log_store *store);
+/* Whether the environment's file is the one that was opened first. */
+bool uk_log_store_is_own(const struct uk_log_store *store, MDB_env *env);
+
+/* 16 random bytes. False when the system has none to give. */
+bool uk_log_random_id(uint8_t *id);
+
+/* Formats the text of a failed open, and returns the error. */
+__attribute__((format(printf, 4, 5))) enum uk_error
+uk_log_open_failed(char *message, size_t size, enum uk_error error, const char *format, ...);
+
+/* The sum of a row. */
+static inline uint32_t uk_log_row_sum(const MDB_val *key, const void *value, size_t length)
+{
+  return uk_log_checksum(uk_log_checksum(0, key->mv_data, key->mv_size), value, length);
+}
+
+static inline bool uk_log_row_is_whole(const MDB_val *key, const MDB_val *value, size_t size)
+{
+  const uint8_t *bytes = value->mv_data;
+  return value->mv_size == size &&
+         uk_load_u32(bytes + size - 4) == uk_log_row_sum(key, bytes, size - 4);
+}
+
+/* Reads a number with its sum, or one of format 1 where there may be such. False when it is
+ * damaged. */
+static inline bool uk_log_row_number(const struct uk_log_meta *meta, const MDB_val *key,
+                                     const MDB_val *value, uint64_t *number)
+{
+  bool old =
+    value->mv_size == UK_LOG_NUMBER - 4 && (meta->format == 1 || meta->upgraded != INT64_MAX);
+  if (!old && !uk_log_row_is_whole(key, value, UK_LOG_NUMBER))
+    return false;
+  *number = uk_load_u64(value->mv_data);
+  return true;
+}
 
 /* Frees the idle views. Precondition: no view is in use. */
 void uk_log_store_drop_views(struct uk_log_store *store);
@@ -91,6 +200,14 @@ static inline uint64_t uk_log_key_time(int64_t timestamp)
 static inline bool uk_log_key_within(const MDB_val *key, const uint8_t *prefix)
 {
   return key->mv_size == UK_LOG_KEY && memcmp(key->mv_data, prefix, UK_LOG_PREFIX) == 0;
+}
+
+static inline struct uk_log_place uk_log_key_place(const MDB_val *key)
+{
+  const uint8_t *bytes = key->mv_data;
+  return (struct uk_log_place){.topic_id = uk_load_u64(bytes),
+                               .partition = (int32_t)uk_load_u32(bytes + 8),
+                               .offset = (int64_t)uk_load_u64(bytes + UK_LOG_PREFIX)};
 }
 
 static inline uint64_t uk_log_key_last(const MDB_val *key)

@@ -99,19 +99,23 @@ static enum uk_log_status found_batch(struct uk_log_view *view, int rc, const MD
     return uk_log_store_status(rc);
   if (!uk_log_key_within(key, view->prefix))
     return UK_LOG_NOTHING;
-  found->offset = (int64_t)uk_log_key_last(key);
+  found->place = uk_log_key_place(key);
   found->batch = uk_slice_of(value->mv_data, value->mv_size);
   return UK_LOG_OK;
 }
 
-/* True when the batch under the cursor belongs to the partition and reaches beyond the offset. */
-static bool holds(const struct uk_log_view *view, const MDB_val *key, const MDB_val *value,
-                  uint64_t offset)
+/* True when the batch under the cursor belongs to the partition and reaches beyond the offset, or is
+ * damaged: then it may have reached beyond it, and whoever reads it is told. */
+static bool may_hold(const struct uk_log_view *view, const MDB_val *key, const MDB_val *value,
+                     int64_t offset)
 {
   struct uk_log_batch batch;
-  return uk_log_key_within(key, view->prefix) &&
-         uk_log_batch_read(&batch, uk_slice_of(value->mv_data, value->mv_size)) &&
-         offset - uk_log_key_last(key) < batch.count;
+  const struct uk_slice bytes = uk_slice_of(value->mv_data, value->mv_size);
+  if (!uk_log_key_within(key, view->prefix))
+    return false;
+  const struct uk_log_place place = uk_log_key_place(key);
+  return !uk_log_batch_read(&batch, bytes) || offset - place.offset < (int64_t)batch.span ||
+         !uk_log_batch_verify(&batch, &place, bytes);
 }
 
 /* True when LMDB has looked: it found an entry, or there is none. */
@@ -138,7 +142,7 @@ enum uk_log_status uk_log_view_find(struct uk_log_view *view, uint64_t topic_id,
     rc = mdb_cursor_get(cursor, &key, &value, rc == 0 ? MDB_PREV : MDB_LAST);
   if (!answered(rc))
     return uk_log_store_status(rc);
-  if (rc == 0 && holds(view, &key, &value, (uint64_t)offset))
+  if (rc == 0 && may_hold(view, &key, &value, offset))
     return found_batch(view, 0, &key, &value, found);
   key = uk_log_key(bytes, topic_id, partition, (uint64_t)offset);
   rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
@@ -178,12 +182,15 @@ enum uk_log_status uk_log_view_find_time(struct uk_log_view *view, uint64_t topi
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
   if (rc != 0)
     return uk_log_store_status(rc);
-  if (!uk_log_key_within(&key, view->prefix) || value.mv_size != 8)
+  if (!uk_log_key_within(&key, view->prefix))
     return UK_LOG_NOTHING;
-  int64_t base = (int64_t)uk_load_u64(value.mv_data);
-  enum uk_log_status status = uk_log_view_find(view, topic_id, partition, base, found);
-  if (status != UK_LOG_OK || found->offset == base)
-    return status;
+  uint64_t base;
+  enum uk_log_status status = UK_LOG_OK;
+  if (uk_log_row_number(&view->store->meta, &key, &value, &base)) {
+    status = uk_log_view_find(view, topic_id, partition, (int64_t)base, found);
+    if (status != UK_LOG_OK || found->place.offset == (int64_t)base)
+      return status;
+  }
   status = uk_log_view_find(view, topic_id, partition, 0, found);
   return scan_time(view, timestamp, status, found);
 }
@@ -200,9 +207,10 @@ enum uk_log_status uk_log_view_committed(struct uk_log_view *view, uint64_t topi
   int rc = mdb_get(view->txn, view->store->tables[UK_LOG_COMMITTED], &key, &value);
   if (rc != 0)
     return uk_log_store_status(rc);
-  if (value.mv_size != 8)
-    return UK_LOG_FAILED;
-  *offset = (int64_t)uk_load_u64(value.mv_data);
+  uint64_t number;
+  if (!uk_log_row_number(&view->store->meta, &key, &value, &number))
+    return UK_LOG_DAMAGED;
+  *offset = (int64_t)number;
   return UK_LOG_OK;
 }
 
@@ -221,93 +229,151 @@ static int last_of_partition(MDB_cursor *cursor, const struct uk_log_partition *
   return rc == 0 && !uk_log_key_within(key, prefix) ? MDB_NOTFOUND : rc;
 }
 
-static int load_times(struct uk_log_view *view, struct uk_log_partition *partition)
+/* The last entry must name the last batch or one before it. Otherwise the last batch is not the one
+ * that was written last. */
+static int load_times(struct uk_log_view *view, struct uk_log_partition *partition, int64_t last)
 {
   MDB_cursor *cursor;
   MDB_val key, value;
+  uint64_t base;
   int rc = use_cursor(view, UK_LOG_TIMES, &cursor);
   if (rc == 0)
     rc = last_of_partition(cursor, partition, &key, &value);
-  if (rc == 0)
-    partition->latest = (int64_t)uk_log_key_time((int64_t)uk_log_key_last(&key));
-  return rc == MDB_NOTFOUND ? 0 : rc;
+  if (rc != 0)
+    return rc == MDB_NOTFOUND ? 0 : rc;
+  partition->latest = (int64_t)uk_log_key_time((int64_t)uk_log_key_last(&key));
+  if (!uk_log_row_number(&view->store->meta, &key, &value, &base) || base > (uint64_t)last)
+    partition->damaged = true;
+  return 0;
+}
+
+/* A partition whose last batch is damaged ends in it as far as readers know: so they are told. */
+static void load_end(struct uk_log_partition *partition, const struct uk_log_place *last,
+                     struct uk_slice bytes)
+{
+  struct uk_log_batch batch;
+  partition->damaged = !uk_log_batch_verify(&batch, last, bytes);
+  partition->end = last->offset + (partition->damaged ? 1 : (int64_t)batch.span);
+  if (!partition->damaged)
+    partition->position = batch.position + (batch.span > 0 ? bytes.length : 0);
+  partition->opened_end = partition->end;
 }
 
 static int load_partition(struct uk_log_view *view, struct uk_log_partition *partition)
 {
   MDB_cursor *cursor;
   MDB_val key, value;
-  struct uk_log_batch batch;
   struct uk_log_found first;
   int rc = use_cursor(view, UK_LOG_BATCHES, &cursor);
   if (rc == 0)
     rc = last_of_partition(cursor, partition, &key, &value);
   if (rc != 0)
     return rc == MDB_NOTFOUND ? 0 : rc;
-  if (!uk_log_batch_read(&batch, uk_slice_of(value.mv_data, value.mv_size)))
-    return MDB_CORRUPTED;
-  partition->end = (int64_t)uk_log_key_last(&key) + batch.count;
-  partition->position = batch.position + (batch.count > 0 ? value.mv_size : 0);
+  const struct uk_log_place last = uk_log_key_place(&key);
+  load_end(partition, &last, uk_slice_of(value.mv_data, value.mv_size));
   enum uk_log_status status =
     uk_log_view_find(view, partition->topic->id, partition->index, 0, &first);
   if (status != UK_LOG_OK)
     return status == UK_LOG_NO_MEMORY ? ENOMEM : MDB_CORRUPTED;
-  partition->first = first.offset;
-  return load_times(view, partition);
+  partition->first = first.place.offset;
+  return load_times(view, partition, last.offset);
 }
 
-static struct uk_log_topic *topic_of_row(const MDB_val *key, const MDB_val *value)
+/* Whether the row can be believed; in format 1 its numbers are all there is to look at. */
+static bool topic_row_is_whole(const struct uk_log_meta *meta, const MDB_val *key,
+                               const MDB_val *value)
+{
+  bool old = value->mv_size == UK_LOG_TOPIC_ROW_1 && meta->format == 1;
+  if (!old && !uk_log_row_is_whole(key, value, UK_LOG_TOPIC_ROW))
+    return false;
+  const uint8_t *row = value->mv_data;
+  uint32_t partitions = uk_load_u32(row + 8);
+  return partitions >= 1 && partitions <= UK_PARTITIONS_MAX;
+}
+
+static void fill_topic(struct uk_log_topic *topic, const MDB_val *value)
 {
   const uint8_t *row = value->mv_data;
-  struct uk_log_topic *topic =
-    uk_log_topic_new(uk_slice_of(key->mv_data, key->mv_size), (int32_t)uk_load_u32(row + 8));
-  if (topic == NULL)
-    return NULL;
   topic->id = uk_load_u64(row);
   topic->retention_ms = (int64_t)uk_load_u64(row + 12);
   topic->retention_bytes = (int64_t)uk_load_u64(row + 20);
   topic->created = (int64_t)uk_load_u64(row + 28);
-  topic->visible = true;
-  return topic;
+  if (value->mv_size == UK_LOG_TOPIC_ROW)
+    memcpy(topic->life, row + UK_LOG_TOPIC_ROW_1 + 4, UK_LOG_ID_BYTES);
 }
 
+/* A topic with a damaged row is known by its name alone; a name that no topic can have is none. */
 static int load_topic(struct uk_log_view *view, struct uk_log_topics *topics, const MDB_val *key,
-                      const MDB_val *value)
+                      const MDB_val *value, uint64_t *next_id)
 {
-  if (value->mv_size != UK_LOG_TOPIC_ROW || key->mv_size > UK_TOPIC_NAME_MAX ||
-      uk_load_u32((const uint8_t *)value->mv_data + 8) > UK_PARTITIONS_MAX)
-    return MDB_CORRUPTED;
-  struct uk_log_topic *topic = topic_of_row(key, value);
+  const struct uk_slice name = uk_slice_of(key->mv_data, key->mv_size);
+  bool whole = topic_row_is_whole(&view->store->meta, key, value);
+  if (!uk_topic_name_valid(name))
+    return 0;
+  struct uk_log_topic *topic =
+    uk_log_topic_new(name, whole ? (int32_t)uk_load_u32((const uint8_t *)value->mv_data + 8) : 0);
   if (topic == NULL || !uk_log_topics_add(topics, topic)) {
     free(topic);
     return ENOMEM;
   }
+  topic->visible = true;
+  topic->damaged = !whole;
+  if (!whole)
+    return 0;
+  fill_topic(topic, value);
+  if (topic->id >= *next_id)
+    *next_id = topic->id + 1;
   int rc = 0;
   for (int32_t i = 0; rc == 0 && i < topic->partition_count; i++)
     rc = load_partition(view, &topic->partitions[i]);
   return rc;
 }
 
+/* What the identity says counts once a copy was restored: its topics may have had those ids. */
+static uint64_t least_next_id(const struct uk_log_store *store)
+{
+  uint64_t next = store->meta.next_topic;
+  if (store->new_life != NULL && store->has_identity && store->identity.topics > next)
+    next = store->identity.topics;
+  return next;
+}
+
 enum uk_log_status uk_log_view_load(struct uk_log_view *view, struct uk_log_topics *topics,
                                     uint64_t *next_topic_id)
 {
   MDB_cursor *cursor;
-  MDB_val key = {10, "next_topic"}, value;
-  *next_topic_id = 1;
-  int rc = mdb_get(view->txn, view->store->tables[UK_LOG_META], &key, &value);
-  if (rc == 0 && value.mv_size != 8)
-    return UK_LOG_FAILED;
-  if (rc == 0)
-    *next_topic_id = uk_load_u64(value.mv_data);
-  if (answered(rc))
-    rc = use_cursor(view, UK_LOG_TOPICS, &cursor);
+  MDB_val key, value;
+  *next_topic_id = least_next_id(view->store);
+  int rc = use_cursor(view, UK_LOG_TOPICS, &cursor);
   if (rc == 0)
     rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
   while (rc == 0) {
-    if ((rc = load_topic(view, topics, &key, &value)) == 0)
+    if ((rc = load_topic(view, topics, &key, &value, next_topic_id)) == 0)
       rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
   }
   return uk_log_store_status(rc == MDB_NOTFOUND ? 0 : rc);
+}
+
+bool uk_log_view_names_purges(const struct uk_log_view *view)
+{
+  return view->store->meta.format == UK_LOG_FORMAT;
+}
+
+enum uk_log_status uk_log_view_next_purge(struct uk_log_view *view, uint64_t *id)
+{
+  uint8_t bytes[8];
+  MDB_cursor *cursor;
+  MDB_val value, key = {sizeof bytes, bytes};
+  uk_store_u64(bytes, *id);
+  int rc = use_cursor(view, UK_LOG_PURGES, &cursor);
+  if (rc == 0)
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+  if (rc != 0)
+    return uk_log_store_status(rc);
+  if (key.mv_size != sizeof bytes)
+    return UK_LOG_NOTHING;
+  *id = uk_load_u64(key.mv_data);
+  return UK_LOG_OK;
 }
 
 enum uk_log_status uk_log_view_next_id(struct uk_log_view *view, uint64_t *id)

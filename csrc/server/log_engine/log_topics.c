@@ -115,7 +115,9 @@ bool uk_log_topics_look_up(struct uk_log_topics *topics, struct uk_slice name, i
     bounds->topic_id = topic->id;
     bounds->partitions = topic->partition_count;
     bounds->exists = partition >= 0 && partition < topic->partition_count;
+    bounds->damaged = topic->damaged || (bounds->exists && topic->partitions[partition].damaged);
     bounds->first = bounds->exists ? topic->partitions[partition].first : 0;
+    bounds->gone = bounds->exists ? topic->partitions[partition].gone : 0;
     bounds->end = bounds->exists ? topic->partitions[partition].end : 0;
   }
   pthread_mutex_unlock(&topics->mutex);

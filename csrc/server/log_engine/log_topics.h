@@ -13,6 +13,12 @@
 
 enum { UK_LOG_TOPICS_MAX = 10000, UK_LOG_KEEP_FOR_EVER = -1 };
 
+/* Texts for what is damaged: a topic (length, bytes), and a partition (int). */
+#define UK_LOG_DAMAGED_TOPIC "the settings of topic \"%.*s\" are damaged: it can only be deleted"
+#define UK_LOG_DAMAGED_END                                                                         \
+  "the last batch of topic \"%.*s\" partition %d is damaged: where the partition ends is not "     \
+  "known, and nothing can be appended"
+
 /* A record of the current transaction. */
 struct uk_log_staged {
   struct uk_record *record;
@@ -22,12 +28,15 @@ struct uk_log_staged {
 
 struct uk_log_partition {
   int64_t first, end; /* bounds of the kept offsets, first <= end; any thread may ask */
+  int64_t gone;       /* batches below this may be gone, before `first` says so */
+  bool damaged;       /* where it ends is not known: nothing can be appended. Set at open */
 
   /* The writer's. */
   struct uk_log_topic *topic;
   int32_t index;
-  int64_t latest;    /* the greatest timestamp that it ever had; INT64_MIN before the first */
-  uint64_t position; /* bytes of all batches that the partition ever had */
+  int64_t opened_end; /* the end when the log was opened; what lies behind it arrived since */
+  int64_t latest;     /* the greatest timestamp that it ever had; INT64_MIN before the first */
+  uint64_t position;  /* bytes of all batches that the partition ever had */
   int64_t next_first, next_latest; /* values after the current transaction */
   uint64_t next_position;
   struct uk_list staged; /* uk_log_staged.link; empty between transactions */
@@ -41,6 +50,8 @@ struct uk_log_topic {
   bool visible;                          /* false during the transaction that creates it */
   int64_t retention_ms, retention_bytes; /* UK_LOG_KEEP_FOR_EVER or >= 0 */
   int64_t created;                       /* milliseconds since the epoch */
+  uint8_t life[16];                      /* the ID of this topic's life, random */
+  bool damaged; /* its row is: it has no partitions and can only be deleted. Set at open */
 
   /* The writer's. */
   int32_t sticky;                    /* the partition that keyless records go to */
@@ -87,8 +98,10 @@ void uk_log_topics_remove(struct uk_log_topics *topics, struct uk_log_topic *top
 struct uk_log_bounds {
   uint64_t topic_id;
   int32_t partitions;
-  bool exists; /* the partition exists, not only the topic */
+  bool exists;  /* the partition exists, not only the topic */
+  bool damaged; /* the topic's row, or the partition's end */
   int64_t first, end;
+  int64_t gone; /* batches below this may be gone already */
 };
 
 /* False when the topic does not exist. */

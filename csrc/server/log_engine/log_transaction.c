@@ -1,3 +1,4 @@
+#include "common/clock.h"
 #include "server/log_engine/log_private.h"
 
 /* Writes the batch in the builder, and empties the builder. */
@@ -5,7 +6,13 @@ static enum uk_log_status flush_batch(struct uk_log *log, struct uk_log_partitio
                                       int64_t *offset)
 {
   struct uk_log_builder *builder = &log->builder;
-  struct uk_slice batch = uk_log_builder_seal(builder, partition->next_position);
+  const struct uk_log_seal seal = {
+    .place = {partition->topic->id, partition->index, *offset},
+    .position = partition->next_position,
+    .arrival = log->arrival,
+    .life = uk_log_store_life(log->store),
+  };
+  struct uk_slice batch = uk_log_builder_seal(builder, &seal);
   enum uk_log_status status = uk_log_store_put_batch(log->store, partition, *offset, batch);
   if (status == UK_LOG_OK && builder->max_timestamp > partition->next_latest) {
     partition->next_latest = builder->max_timestamp;
@@ -37,16 +44,25 @@ static enum uk_log_status flush_partition(struct uk_log *log, struct uk_log_part
   return flush_batch(log, partition, &offset);
 }
 
+/* The ID of a topic whose row is damaged is not known: its rows stay. */
+static enum uk_log_status delete_topic(struct uk_log *log, const struct uk_log_topic *topic)
+{
+  enum uk_log_status status = uk_log_store_delete_topic(log->store, uk_log_topic_name(topic));
+  if (status != UK_LOG_OK || topic->damaged)
+    return status;
+  return uk_log_store_put_purge(log->store, topic->id);
+}
+
 static enum uk_log_status flush_topics(struct uk_log *log)
 {
   enum uk_log_status status = UK_LOG_OK;
-  const struct uk_log_topic *topic = log->stage.created;
+  struct uk_log_topic *topic = log->stage.created;
   if (topic != NULL)
     status = uk_log_store_put_next_topic(log->store, log->stage.next_topic_id);
   for (; status == UK_LOG_OK && topic != NULL; topic = topic->next_created)
     status = uk_log_store_put_topic(log->store, topic);
   if (status == UK_LOG_OK && log->stage.deleted != NULL)
-    status = uk_log_store_delete_topic(log->store, uk_log_topic_name(log->stage.deleted));
+    status = delete_topic(log, log->stage.deleted);
   return status;
 }
 
@@ -108,13 +124,27 @@ static void report_changes(struct uk_log *log, const struct uk_list *commands)
                  -1);
 }
 
+static enum uk_log_status begin(struct uk_log *log)
+{
+  return uk_log_store_in_place(log->store) ? uk_log_store_begin(log->store) : UK_LOG_FAILED;
+}
+
+/* What a file without its name has taken is not acknowledged. The name may return, and the records
+ * with it. */
+static enum uk_log_status commit(struct uk_log *log)
+{
+  enum uk_log_status status = uk_log_store_commit(log->store);
+  return status != UK_LOG_OK || uk_log_store_in_place(log->store) ? status : UK_LOG_UNCERTAIN;
+}
+
 enum uk_log_status uk_log_transact(struct uk_log *log, const struct uk_list *commands)
 {
   enum uk_log_status status = UK_LOG_NO_MEMORY;
-  if (stage_all(log, commands) && (status = uk_log_store_begin(log->store)) == UK_LOG_OK) {
+  log->arrival = uk_log_clock_arrival(&log->clock, uk_clock_epoch(), uk_clock_monotonic());
+  if (stage_all(log, commands) && (status = begin(log)) == UK_LOG_OK) {
     status = flush(log, commands);
     if (status == UK_LOG_OK)
-      status = uk_log_store_commit(log->store);
+      status = commit(log);
     else
       uk_log_store_abort(log->store);
   }
@@ -122,8 +152,10 @@ enum uk_log_status uk_log_transact(struct uk_log *log, const struct uk_list *com
     uk_log_stage_drop(&log->stage);
     return status;
   }
-  if (log->stage.deleted != NULL)
+  if (log->stage.deleted != NULL && !log->stage.deleted->damaged)
     log->purges[log->purge_count++] = log->stage.deleted->id;
+  if (log->stage.created != NULL)
+    uk_log_store_save_identity(log->store, log->stage.next_topic_id, false);
   uk_log_stage_publish(&log->stage);
   report_changes(log, commands);
   uk_log_stage_end(&log->stage);

@@ -38,18 +38,14 @@ static void take_batch(struct uk_list *queue, struct uk_list *batch)
   }
 }
 
-/* Waits for commands, or until maintenance is due, and takes all commands that are there. False
- * when the log is closing and no command is left. */
+/* Waits for commands, or until maintenance or a look at the files is due, and takes all commands
+ * that are there. False when the log is closing and no command is left. */
 static bool take_all(struct uk_log *log, struct uk_list *commands)
 {
+  int64_t until = log->next_maintenance < log->next_look ? log->next_maintenance : log->next_look;
   pthread_mutex_lock(&log->mutex);
-  while (uk_list_is_empty(&log->queue) && !log->closing &&
-         (log->next_maintenance == INT64_MAX || uk_clock_monotonic() < log->next_maintenance)) {
-    if (log->next_maintenance == INT64_MAX)
-      pthread_cond_wait(&log->arrived, &log->mutex);
-    else
-      uk_condition_wait(&log->arrived, &log->mutex, log->next_maintenance);
-  }
+  while (uk_list_is_empty(&log->queue) && !log->closing && uk_clock_monotonic() < until)
+    uk_condition_wait(&log->arrived, &log->mutex, until);
   uk_list_move(commands, &log->queue);
   bool open = !uk_list_is_empty(commands) || !log->closing;
   pthread_mutex_unlock(&log->mutex);
@@ -121,6 +117,78 @@ static bool recover(struct uk_log *log)
   return true;
 }
 
+/* A new life, or a new format. */
+
+static enum uk_log_status drop_committed(struct uk_log *log, size_t *count)
+{
+  enum uk_log_status status = UK_LOG_OK;
+  *count = 0;
+  for (size_t i = 0; i < log->topics.count; i++) {
+    const struct uk_log_topic *topic = log->topics.sorted[i];
+    for (int32_t j = 0; status == UK_LOG_OK && j < topic->partition_count; j++) {
+      if (!topic->partitions[j].damaged)
+        status = uk_log_store_drop_committed(log->store, &topic->partitions[j], count);
+    }
+  }
+  return status;
+}
+
+/* Runs the transaction that settles the log. */
+static enum uk_log_status settle_once(struct uk_log *log, size_t *dropped)
+{
+  bool new_life = uk_log_store_new_life(log->store) != NULL;
+  enum uk_log_status status = uk_log_store_begin(log->store);
+  if (status != UK_LOG_OK)
+    return status;
+  if (new_life && (status = drop_committed(log, dropped)) != UK_LOG_OK)
+    uk_log_store_abort(log->store);
+  else
+    status = uk_log_store_commit(log->store);
+  return status;
+}
+
+static void tell_of_life(const struct uk_log *log, const char *why, size_t dropped)
+{
+  char line[400];
+  if (log->notice == NULL)
+    return;
+  snprintf(
+    line, sizeof line,
+    "data.mdb is a restored copy: %s. The log begins life %u: what was written after the copy "
+    "is gone, %zu committed offsets beyond the end of their partitions were dropped, and "
+    "clients' positions there are invalid",
+    why, (unsigned)uk_log_store_life(log->store), dropped);
+  log->notice(line);
+}
+
+/* Before the first command. If it fails, it is tried again before the next one. */
+static void settle(struct uk_log *log)
+{
+  const char *why = uk_log_store_new_life(log->store);
+  size_t dropped = 0;
+  if (log->broken || !uk_log_store_is_unsettled(log->store))
+    return;
+  enum uk_log_status status = settle_once(log, &dropped);
+  if (open_reserve(log, &status)) {
+    status = settle_once(log, &dropped);
+    if (uk_log_store_close_reserve(log->store) != UK_LOG_OK)
+      status = UK_LOG_FAILED;
+  }
+  if (breaks(status))
+    set_broken(log);
+  else if (status == UK_LOG_OK && why != NULL)
+    tell_of_life(log, why, dropped);
+}
+
+/* True when the log can take a transaction. */
+static bool is_ready(struct uk_log *log)
+{
+  if (log->broken && !recover(log))
+    return false;
+  settle(log);
+  return !log->broken;
+}
+
 /* Transactions. */
 
 /* Deletes and commits may use the reserve when the log is full. */
@@ -173,7 +241,7 @@ static void run_apart(struct uk_log *log, struct uk_list *commands)
   while ((command = UK_LIST_TAKE(commands, struct uk_operation, link)) != NULL) {
     struct uk_list one = {0};
     uk_list_add(&one, &command->link);
-    if (log->broken && !recover(log))
+    if (!is_ready(log))
       fail_all(log, &one, UK_LOG_FAILED);
     else
       run_one(log, &one);
@@ -182,7 +250,7 @@ static void run_apart(struct uk_log *log, struct uk_list *commands)
 
 static void run(struct uk_log *log, struct uk_list *commands)
 {
-  if (log->broken && !recover(log)) {
+  if (!is_ready(log)) {
     fail_all(log, commands, UK_LOG_FAILED);
     return;
   }
@@ -224,13 +292,30 @@ static enum uk_log_status maintain_step(struct uk_log *log, bool *more)
   return uk_log_store_close_reserve(log->store) == UK_LOG_OK ? status : UK_LOG_FAILED;
 }
 
+/* Are the files still there? A log without them is closed at once: its readers are told, too. */
+static void look(struct uk_log *log, int64_t now)
+{
+  if (now < log->next_look)
+    return;
+  log->next_look = now + UK_LOG_LOOK_MS;
+  if (!log->broken && !uk_log_store_in_place(log->store)) {
+    set_broken(log);
+    (void)uk_log_store_reopen(log->store);
+  }
+  bool all = now >= log->next_save;
+  log->next_save = all ? now + UK_LOG_SAVE_MS : log->next_save;
+  if (!log->broken)
+    uk_log_store_save_identity(log->store, log->stage.next_topic_id, all);
+}
+
 /* Maintains the log when that is due. A failure waits for the next time. */
 static void maintain(struct uk_log *log)
 {
   bool more = false;
   int64_t now = uk_clock_monotonic();
+  look(log, now);
   if (now >= log->next_maintenance) {
-    if ((!log->broken || recover(log)) && breaks(maintain_step(log, &more)))
+    if (is_ready(log) && breaks(maintain_step(log, &more)))
       set_broken(log);
     log->next_maintenance = more ? now : now + UK_LOG_MAINTENANCE_MS;
   }
@@ -244,6 +329,7 @@ void *uk_log_writer_run(void *argument)
 {
   struct uk_log *log = argument;
   struct uk_list commands = {0};
+  settle(log);
   maintain(log);
   while (take_all(log, &commands)) {
     while (!uk_list_is_empty(&commands)) {

@@ -42,6 +42,15 @@ static struct uk_record sample(size_t i)
   return record(samples[i].key, samples[i].value, samples[i].headers);
 }
 
+/* Where the test's batches lie. */
+static const struct uk_log_seal SEAL = {
+  .place = {.topic_id = 7, .partition = 3, .offset = 1000},
+  .position = 12345,
+  .arrival = 1764000000000,
+  .life = 9,
+};
+#define PLACE (&SEAL.place)
+
 static struct uk_slice build(struct uk_log_builder *builder)
 {
   uk_log_builder_init(builder);
@@ -49,7 +58,7 @@ static struct uk_slice build(struct uk_log_builder *builder)
     struct uk_record one = sample(i);
     CHECK_EQ_INT(uk_log_builder_add(builder, &one, samples[i].timestamp), UK_OK);
   }
-  return uk_log_builder_seal(builder, 12345);
+  return uk_log_builder_seal(builder, &SEAL);
 }
 
 static void check_sample(const struct uk_record *got, size_t i)
@@ -76,14 +85,19 @@ static void records_survive_a_round_trip(void)
   struct uk_slice bytes = build(&builder);
   struct uk_record got;
   char *copy = guard_copy(bytes.data, bytes.length);
-  REQUIRE(uk_log_cursor_open(&cursor, uk_slice_of(copy, bytes.length)));
+  REQUIRE(uk_log_cursor_open(&cursor, PLACE, uk_slice_of(copy, bytes.length)));
   CHECK_EQ_INT(cursor.batch.count, SAMPLES);
   CHECK_EQ_INT(cursor.batch.base_timestamp, samples[0].timestamp);
   CHECK_EQ_INT(cursor.batch.max_timestamp, INT64_MAX);
   CHECK_EQ_INT(cursor.batch.position, 12345);
+  CHECK_EQ_INT(cursor.batch.version, 2);
+  CHECK_EQ_INT(cursor.batch.span, SAMPLES);
+  CHECK_EQ_INT(cursor.batch.arrival, 1764000000000);
+  CHECK_EQ_INT(cursor.batch.life, 9);
   for (size_t i = 0; i < SAMPLES; i++) {
     REQUIRE(uk_log_cursor_next(&cursor, &got) == UK_LOG_CURSOR_RECORD);
     check_sample(&got, i);
+    CHECK_EQ_INT(got.offset, 1000 + (int)i);
   }
   CHECK_EQ_INT(uk_log_cursor_next(&cursor, &got), UK_LOG_CURSOR_END);
   CHECK_EQ_INT(uk_log_cursor_next(&cursor, &got), UK_LOG_CURSOR_END);
@@ -97,13 +111,13 @@ static void skips_to_every_record(void)
   struct uk_slice bytes = build(&builder);
   struct uk_record got;
   for (size_t i = 0; i < SAMPLES; i++) {
-    REQUIRE(uk_log_cursor_open(&cursor, bytes));
-    REQUIRE(uk_log_cursor_skip(&cursor, i));
+    REQUIRE(uk_log_cursor_open(&cursor, PLACE, bytes));
+    REQUIRE(uk_log_cursor_seek(&cursor, 1000 + (int64_t)i));
     REQUIRE(uk_log_cursor_next(&cursor, &got) == UK_LOG_CURSOR_RECORD);
     check_sample(&got, i);
   }
-  REQUIRE(uk_log_cursor_open(&cursor, bytes));
-  CHECK(uk_log_cursor_skip(&cursor, UINT64_MAX));
+  REQUIRE(uk_log_cursor_open(&cursor, PLACE, bytes));
+  CHECK(uk_log_cursor_seek(&cursor, INT64_MAX));
   CHECK_EQ_INT(uk_log_cursor_next(&cursor, &got), UK_LOG_CURSOR_END);
   uk_log_builder_free(&builder);
 }
@@ -114,12 +128,15 @@ static void the_marker_holds_nothing(void)
   struct uk_log_batch batch;
   struct uk_record got;
   uk_log_builder_init(&builder);
-  struct uk_slice bytes = uk_log_builder_seal(&builder, 99);
+  struct uk_log_seal seal = SEAL;
+  seal.position = 99;
+  struct uk_slice bytes = uk_log_builder_seal(&builder, &seal);
   CHECK_EQ_INT(bytes.length, UK_LOG_BATCH_HEADER);
   REQUIRE(uk_log_batch_read(&batch, bytes));
   CHECK_EQ_INT(batch.count, 0);
+  CHECK_EQ_INT(batch.span, 0);
   CHECK_EQ_INT(batch.position, 99);
-  REQUIRE(uk_log_cursor_open(&cursor, bytes));
+  REQUIRE(uk_log_cursor_open(&cursor, PLACE, bytes));
   CHECK_EQ_INT(uk_log_cursor_next(&cursor, &got), UK_LOG_CURSOR_END);
   uk_log_builder_free(&builder);
 }
@@ -130,7 +147,7 @@ static void every_prefix_is_refused(void)
   struct uk_slice bytes = build(&builder);
   for (size_t length = 0; length < bytes.length; length++) {
     char *copy = guard_copy(bytes.data, length);
-    CHECK(!uk_log_cursor_open(&cursor, uk_slice_of(copy, length)));
+    CHECK(!uk_log_cursor_open(&cursor, PLACE, uk_slice_of(copy, length)));
     guard_free(copy, length);
   }
   uk_log_builder_free(&builder);
@@ -143,19 +160,20 @@ static void every_flipped_bit_is_found(void)
   char *copy = guard_copy(bytes.data, bytes.length);
   for (size_t bit = 0; bit < bytes.length * 8; bit++) {
     copy[bit / 8] = (char)(copy[bit / 8] ^ 1 << bit % 8);
-    CHECK(!uk_log_cursor_open(&cursor, uk_slice_of(copy, bytes.length)));
+    CHECK(!uk_log_cursor_open(&cursor, PLACE, uk_slice_of(copy, bytes.length)));
     copy[bit / 8] = (char)(copy[bit / 8] ^ 1 << bit % 8);
   }
-  CHECK(uk_log_cursor_open(&cursor, uk_slice_of(copy, bytes.length)));
+  CHECK(uk_log_cursor_open(&cursor, PLACE, uk_slice_of(copy, bytes.length)));
   guard_free(copy, bytes.length);
   uk_log_builder_free(&builder);
 }
 
 /* Iterates over all records; every slice that the decoder returns must lie within the batch. */
-static void walk(const char *data, size_t length, uint64_t skip)
+static void walk(const char *data, size_t length, int64_t skip)
 {
   struct uk_record got;
-  if (!uk_log_cursor_open(&cursor, uk_slice_of(data, length)) || !uk_log_cursor_skip(&cursor, skip))
+  if (!uk_log_cursor_open(&cursor, PLACE, uk_slice_of(data, length)) ||
+      !uk_log_cursor_seek(&cursor, 1000 + skip))
     return;
   while (uk_log_cursor_next(&cursor, &got) == UK_LOG_CURSOR_RECORD) {
     CHECK(got.key.length == 0 ||
@@ -166,9 +184,19 @@ static void walk(const char *data, size_t length, uint64_t skip)
   }
 }
 
+static uint32_t sum_of_key(const struct uk_log_place *place)
+{
+  uint8_t key[20];
+  uk_store_u64(key, place->topic_id);
+  uk_store_u32(key + 8, (uint32_t)place->partition);
+  uk_store_u64(key + 12, (uint64_t)place->offset);
+  return uk_log_checksum(0, key, sizeof key);
+}
+
 static void reseal(char *data, size_t length)
 {
-  uint32_t sum = uk_log_checksum(uk_log_checksum(0, data, 4), data + 8, length - 8);
+  uint32_t sum = uk_log_checksum(sum_of_key(PLACE), data, 4);
+  sum = uk_log_checksum(sum, data + 8, length - 8);
   uk_store_u32((uint8_t *)data + 4, sum);
 }
 
@@ -186,7 +214,7 @@ static void damage_behind_a_valid_checksum_is_found(void)
     for (int i = rand_r(&seed) % 4; i >= 0; i--)
       copy[8 + (size_t)rand_r(&seed) % (length - 8)] = (char)rand_r(&seed);
     reseal(copy, length);
-    walk(copy, length, round % 3 == 0 ? (uint64_t)(rand_r(&seed) % 8) : 0);
+    walk(copy, length, round % 3 == 0 ? rand_r(&seed) % 8 : 0);
     guard_free(copy, length);
   }
   uk_log_builder_free(&builder);
@@ -201,12 +229,13 @@ static enum uk_log_cursor_result read_crafted(const char *bytes, size_t length, 
   memset(batch, 0, UK_LOG_BATCH_HEADER);
   batch[0] = UK_LOG_BATCH_VERSION;
   uk_store_u32((uint8_t *)batch + 8, count);
+  uk_store_u32((uint8_t *)batch + 44, count);
   if (length > 0)
     memcpy(batch + UK_LOG_BATCH_HEADER, bytes, length);
   length += UK_LOG_BATCH_HEADER;
   reseal(batch, length);
   char *copy = guard_copy(batch, length);
-  if (!CHECK(uk_log_cursor_open(&cursor, uk_slice_of(copy, length))))
+  if (!CHECK(uk_log_cursor_open(&cursor, PLACE, uk_slice_of(copy, length))))
     return UK_LOG_CURSOR_DAMAGED;
   do
     result = uk_log_cursor_next(&cursor, &got);
@@ -244,7 +273,7 @@ static void invalid_records_are_damage(void)
       CASE(1, "\2\0\0\0"),                                    /* a byte after the last record */
       CASE(1, "\3\0\0\0"),                                    /* a byte after the record's fields */
       CASE(1, "\5\2\0\1vw"),                                  /* the same */
-      CASE(1, "\2\10\0"),                                     /* an unknown flag */
+      CASE(1, "\2\20\0"),                                     /* an unknown flag */
       CASE(1, "\4\2\0\2v"),                                   /* a value longer than the record */
       CASE(1, "\5\2\0\1v"),                                   /* a record longer than the batch */
       CASE(1, "\3\4\0\0"),                                    /* header count 0 */
@@ -291,10 +320,10 @@ static void refuses_other_versions(void)
   struct uk_log_batch batch;
   struct uk_slice bytes = build(&builder);
   char *copy = guard_copy(bytes.data, bytes.length);
-  copy[0] = 2;
+  copy[0] = 3;
   reseal(copy, bytes.length);
   CHECK(!uk_log_batch_read(&batch, uk_slice_of(copy, bytes.length)));
-  CHECK(!uk_log_cursor_open(&cursor, uk_slice_of(copy, bytes.length)));
+  CHECK(!uk_log_cursor_open(&cursor, PLACE, uk_slice_of(copy, bytes.length)));
   guard_free(copy, bytes.length);
   uk_log_builder_free(&builder);
 }
@@ -317,7 +346,7 @@ static void fills_up_to_the_limit(void)
   CHECK(uk_log_builder_fits(&builder, &one, 5));
   CHECK(!uk_log_builder_fits(&builder, &one, 5 + 64));
   REQUIRE(uk_log_builder_add(&builder, &one, 5) == UK_OK);
-  CHECK_EQ_INT(uk_log_builder_seal(&builder, 0).length, UK_LOG_BATCH_BYTES);
+  CHECK_EQ_INT(uk_log_builder_seal(&builder, &SEAL).length, UK_LOG_BATCH_BYTES);
   one.value.length = 0;
   CHECK(!uk_log_builder_fits(&builder, &one, 5));
   uk_log_builder_free(&builder);
@@ -333,7 +362,7 @@ static void a_large_record_is_its_own_batch(void)
   REQUIRE(uk_log_builder_fits(&builder, &one, 1));
   REQUIRE(uk_log_builder_add(&builder, &one, 1) == UK_OK);
   CHECK(!uk_log_builder_fits(&builder, &one, 1));
-  REQUIRE(uk_log_cursor_open(&cursor, uk_log_builder_seal(&builder, 0)));
+  REQUIRE(uk_log_cursor_open(&cursor, PLACE, uk_log_builder_seal(&builder, &SEAL)));
   REQUIRE(uk_log_cursor_next(&cursor, &got) == UK_LOG_CURSOR_RECORD);
   CHECK_EQ_INT(got.value.length, length);
   one.value.length = UK_LOG_RECORD_BYTES_MAX;
@@ -372,7 +401,7 @@ static void the_greatest_timestamp_may_be_negative(void)
   REQUIRE(uk_log_builder_add(&builder, &one, -9) == UK_OK);
   REQUIRE(uk_log_builder_add(&builder, &one, -5) == UK_OK);
   REQUIRE(uk_log_builder_add(&builder, &one, -7) == UK_OK);
-  REQUIRE(uk_log_batch_read(&batch, uk_log_builder_seal(&builder, 0)));
+  REQUIRE(uk_log_batch_read(&batch, uk_log_builder_seal(&builder, &SEAL)));
   CHECK_EQ_INT(batch.base_timestamp, -9);
   CHECK_EQ_INT(batch.max_timestamp, -5);
   uk_log_builder_free(&builder);
@@ -407,7 +436,7 @@ static void survives_a_failing_allocator(void)
     uk_log_builder_init(&builder);
     fault_at(n);
     enum uk_error error = uk_log_builder_add(&builder, &one, 5);
-    struct uk_slice marker = uk_log_builder_seal(&builder, 0);
+    struct uk_slice marker = uk_log_builder_seal(&builder, &SEAL);
     hit = fault_hit();
     fault_off();
     CHECK_EQ_INT(error, hit ? UK_E_NO_MEMORY : UK_OK);

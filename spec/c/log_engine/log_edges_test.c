@@ -138,17 +138,22 @@ static int64_t trim_two(int64_t before, int64_t keep_bytes, size_t *size)
   struct uk_log_topic *topic = uk_log_topic_new(uk_slice_text("t"), 1);
   int64_t first = -1;
   unsigned budget = 100;
+  const struct uk_log_times times = {.trusted = before, .steady = before};
   if (!CHECK(topic != NULL && uk_log_store_open(&store, rig_directory(), RIG_MAP_BYTES, true,
                                                 message, sizeof message) == UK_OK))
     return -1;
   topic->id = 1;
+  topic->retention_ms = before == INT64_MIN ? UK_LOG_KEEP_FOR_EVER : 0;
+  topic->retention_bytes = keep_bytes;
   struct uk_log_partition *partition = &topic->partitions[0];
   struct uk_record record = rig_record("t", 0, "v");
   CHECK_EQ_INT(uk_log_store_begin(store), UK_LOG_OK);
   uk_log_builder_init(&builder);
   for (int i = 0; i < 2; i++) {
     CHECK_EQ_INT(uk_log_builder_add(&builder, &record, 100 * (i + 1)), UK_OK);
-    struct uk_slice batch = uk_log_builder_seal(&builder, partition->position);
+    const struct uk_log_seal seal = {
+      .place = {1, 0, i}, .position = partition->position, .arrival = 100 * (i + 1), .life = 1};
+    struct uk_slice batch = uk_log_builder_seal(&builder, &seal);
     CHECK_EQ_INT(uk_log_store_put_batch(store, partition, i, batch), UK_LOG_OK);
     *size = batch.length;
     partition->position += batch.length;
@@ -156,7 +161,7 @@ static int64_t trim_two(int64_t before, int64_t keep_bytes, size_t *size)
     uk_log_builder_clear(&builder);
   }
   uk_log_builder_free(&builder);
-  CHECK_EQ_INT(uk_log_store_trim(store, partition, before, keep_bytes, &budget, &first), UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_store_trim(store, partition, &times, &budget, &first), UK_LOG_OK);
   uk_log_store_abort(store);
   uk_log_store_close(store);
   free(topic);

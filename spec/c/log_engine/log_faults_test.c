@@ -450,7 +450,9 @@ static bool open_store(void)
   CHECK_EQ_INT(uk_log_builder_add(&builder, &record, 50), UK_OK);
   for (int i = 0; i < 3; i++) {
     struct uk_log_partition *partition = &topic->partitions[0];
-    struct uk_slice batch = uk_log_builder_seal(&builder, partition->position);
+    const struct uk_log_seal seal = {
+      .place = {7, 0, i}, .position = partition->position, .arrival = 50, .life = 1};
+    struct uk_slice batch = uk_log_builder_seal(&builder, &seal);
     CHECK_EQ_INT(uk_log_store_put_batch(store, partition, i, batch), UK_LOG_OK);
     CHECK_EQ_INT(uk_log_store_put_time(store, partition, 50 + i, i), UK_LOG_OK);
     partition->position += batch.length;
@@ -472,8 +474,10 @@ static enum uk_log_status trim_all(void)
 {
   unsigned budget = 100;
   int64_t first = -1;
+  const struct uk_log_times times = {.trusted = INT64_MAX, .steady = INT64_MAX};
+  topic->retention_ms = 0;
   enum uk_log_status status =
-    uk_log_store_trim(store, &topic->partitions[0], INT64_MAX, -1, &budget, &first);
+    uk_log_store_trim(store, &topic->partitions[0], &times, &budget, &first);
   if (status == UK_LOG_OK)
     CHECK_EQ_INT(first, 3);
   return status;

@@ -732,8 +732,8 @@ static void creates_its_directory(void)
   struct uk_log *log = rig_open(&options);
   CHECK(log != NULL);
   uk_log_close(log);
-  static const char *const files[] = {"data.mdb", "lock.mdb", "server.lock", "reserve"};
-  for (int i = 0; i < 4; i++) {
+  static const char *const files[] = {"data.mdb", "lock.mdb", "server.lock", "identity", "reserve"};
+  for (int i = 0; i < 5; i++) {
     snprintf(rest, sizeof rest, "%s/%s", path, files[i]);
     CHECK_EQ_INT(unlink(rest), 0);
   }
@@ -773,8 +773,8 @@ static void reports_damage(void)
   CHECK_EQ_INT(uk_log_offset_for_time(log, uk_slice_text("t"), 0, 11, &offset), UK_E_INTERNAL);
   CHECK_EQ_INT(rig_read(log, &got, "t", 0, 1), UK_E_INTERNAL);
   CHECK_EQ_STR(got.operation.message,
-               "the batch at offset 1 of topic \"t\" partition 0 is damaged");
-  CHECK_EQ_INT(rig_put(log, "t", 0, "on", -1), 2);
+               "the last batch of topic \"t\" partition 0 is damaged, from offset 1 on");
+  CHECK_EQ_INT(rig_put(log, "t", 1, "elsewhere", -1), 0);
   uk_log_close(log);
   rig_remove();
 }
@@ -792,12 +792,12 @@ static void a_format_of_the_future(void)
   REQUIRE(fd >= 0);
   ssize_t length = pread(fd, bytes, sizeof bytes, 0);
   for (char *at = bytes;
-       (at = memmem(at, (size_t)(bytes + length - at), "format\0\0\0\1", 10)) != NULL;)
+       (at = memmem(at, (size_t)(bytes + length - at), "format\0\0\0\2", 10)) != NULL;)
     *(at += 9) = 7;
   CHECK_EQ_INT(pwrite(fd, bytes, (size_t)length, 0), length);
   close(fd);
   snprintf(text, sizeof text,
-           "the log in %s has format 7, which this version does not know (expected 1)",
+           "the log in %s has format 7, which this version does not know (expected 2)",
            rig_directory());
   check_open_fails(&options, UK_E_UNAVAILABLE, text);
   rig_remove();

@@ -1,0 +1,494 @@
+/* The files of a folder: what they must agree on at open, and that they stay the same while the log
+ * is open. For: log_identity.c, log_store_identity.c, log_store_life.c, log_writer.c. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "log_raw.h"
+#include "log_rig.h"
+#include "server/log_engine/log_private.h"
+
+static struct rig_read got;
+static char notices[2000];
+
+static void notice(const char *line)
+{
+  size_t length = strlen(notices);
+  snprintf(notices + length, sizeof notices - length, "%s\n", line);
+}
+
+/* While `moving` is set, the next sync of a file moves the folder away. */
+static atomic_bool moving;
+static char away[400], home[400];
+
+__attribute__((visibility("default"))) int fdatasync(int fd)
+{
+  int status = (int)syscall(SYS_fdatasync, fd);
+  if (atomic_exchange(&moving, false))
+    CHECK_EQ_INT(rename(home, away), 0);
+  return status;
+}
+
+static void name_places(void)
+{
+  snprintf(home, sizeof home, "%s", rig_directory());
+  snprintf(away, sizeof away, "%s-away", rig_directory());
+}
+
+static struct uk_log *open_log(void)
+{
+  struct uk_log_options options = rig_options();
+  options.notice = notice;
+  notices[0] = '\0';
+  name_places();
+  return rig_open(&options);
+}
+
+static struct uk_log *log_with_records(int count)
+{
+  struct uk_log *log = open_log();
+  for (int i = 0; log != NULL && i < count; i++)
+    CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), i);
+  return log;
+}
+
+static void close_log(struct uk_log *log)
+{
+  uk_log_close(log);
+  rig_remove();
+}
+
+static void check_refused(const char *text)
+{
+  struct uk_log_options options = rig_options();
+  char message[UK_MESSAGE_SIZE] = "";
+  struct uk_log *log;
+  CHECK_EQ_INT(uk_log_open(&log, &options, message, sizeof message), UK_E_UNAVAILABLE);
+  if (!CHECK(strstr(message, text) != NULL && strstr(message, rig_directory()) != NULL))
+    fprintf(stderr, "  %s\n", message);
+  uk_log_close(log);
+}
+
+static struct uk_log_identity identity_of(void)
+{
+  struct uk_log_identity identity = {.life = 0};
+  int folder = open(rig_directory(), O_RDONLY | O_DIRECTORY);
+  CHECK_EQ_INT(uk_log_identity_read(folder, &identity), UK_LOG_IDENTITY_OK);
+  close(folder);
+  return identity;
+}
+
+static void write_identity(const struct uk_log_identity *identity)
+{
+  int folder = open(rig_directory(), O_RDONLY | O_DIRECTORY);
+  CHECK_EQ_INT(uk_log_identity_write(folder, identity, true), 0);
+  close(folder);
+}
+
+/* The file. */
+
+static void the_file_is_read_as_it_was_written(void)
+{
+  const struct uk_log_identity written = {
+    .id = {0, 1, 0xfe, 0xff, 16}, .life = UINT32_MAX, .transaction = UINT64_MAX, .topics = 1001};
+  rig_directory();
+  write_identity(&written);
+  struct uk_log_identity read = identity_of();
+  CHECK(memcmp(read.id, written.id, sizeof read.id) == 0);
+  CHECK_EQ_INT(read.life, UINT32_MAX);
+  CHECK(read.transaction == UINT64_MAX);
+  CHECK_EQ_INT(read.topics, 1001);
+  CHECK_EQ_STR(raw_text_of("identity"), "upstash-kafka log 2\nid 0001feff100000000000000000000000\n"
+                                        "life 4294967295\ntransaction 18446744073709551615\n"
+                                        "topics 1001\nchecksum 2ccdf2ae\n");
+  rig_remove();
+}
+
+static void put_text(const char *text, size_t length)
+{
+  FILE *file = fopen(raw_path("identity"), "wb");
+  REQUIRE(file != NULL && fwrite(text, 1, length, file) == length);
+  fclose(file);
+}
+
+/* Every byte counts, and so does every length. */
+static void a_damaged_file_is_refused(void)
+{
+  char text[500];
+  uk_log_close(log_with_records(1));
+  snprintf(text, sizeof text, "%s", raw_text_of("identity"));
+  size_t length = strlen(text);
+  for (size_t i = 0; i < length; i++) {
+    text[i] = (char)(text[i] ^ 1);
+    put_text(text, length);
+    check_refused("/identity is damaged; restore it from a copy, or remove it");
+    text[i] = (char)(text[i] ^ 1);
+    put_text(text, i);
+    check_refused("/identity is damaged");
+  }
+  put_text(text, length + 1);
+  check_refused("/identity is damaged");
+  put_text(text, length);
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL);
+  CHECK_EQ_STR(notices, "");
+  close_log(log);
+}
+
+/* A7. */
+
+static void a7_a_log_that_held_topics_never_starts_empty(void)
+{
+  uk_log_close(log_with_records(3));
+  CHECK_EQ_INT(truncate(raw_path("data.mdb"), 0), 0);
+  check_refused(
+    "is damaged: it held topics, and data.mdb is empty; restore data.mdb from a copy, or "
+    "remove the file identity to start without it");
+  CHECK_EQ_INT(unlink(raw_path("data.mdb")), 0);
+  check_refused("is damaged: it held topics, and data.mdb is missing");
+  CHECK(access(raw_path("data.mdb"), F_OK) != 0); /* no attempt leaves one */
+  struct raw raw = raw_begin();                   /* an environment without anything */
+  raw_end(&raw);
+  check_refused("is damaged: it held topics, and data.mdb holds none");
+  CHECK_EQ_INT(unlink(raw_path("identity")), 0);
+  struct uk_log *log = log_with_records(1);
+  REQUIRE(log != NULL);
+  close_log(log);
+}
+
+/* Meta says that no topic ever was. */
+static void a7_a_log_without_its_topics_is_refused(void)
+{
+  uk_log_close(log_with_records(3));
+  struct uk_log_identity before = identity_of();
+  rig_remove();
+  uk_log_close(open_log());
+  before.transaction = 1;
+  write_identity(&before);
+  check_refused("is damaged: it held topics, and data.mdb holds none");
+  rig_remove();
+}
+
+/* Nothing is lost with a file that held nothing: also after the deletion of all topics, the file is
+ * no such file. */
+static void a7_an_empty_log_starts_again(void)
+{
+  uk_log_close(open_log());
+  CHECK_EQ_INT(unlink(raw_path("data.mdb")), 0);
+  struct uk_log *log = log_with_records(1);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rig_delete(log, "t"), UK_OK);
+  uk_log_close(log);
+  log = log_with_records(1);
+  REQUIRE(log != NULL);
+  uk_log_close(log);
+  CHECK_EQ_INT(unlink(raw_path("data.mdb")), 0);
+  check_refused("data.mdb is missing");
+  rig_remove();
+}
+
+/* The identity knows of the first topic before its creation is answered. */
+static void a7_the_first_topic_is_remembered_at_once(void)
+{
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(identity_of().topics, 1);
+  CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 0);
+  CHECK_EQ_INT(identity_of().topics, 2 + UK_LOG_TOPIC_BLOCK);
+  ino_t before[2];
+  struct stat status;
+  CHECK_EQ_INT(stat(raw_path("identity"), &status), 0);
+  before[0] = status.st_ino;
+  CHECK_EQ_INT(rig_put(log, "u", 0, "v", -1), 0); /* within the block: nothing to write */
+  CHECK_EQ_INT(stat(raw_path("identity"), &status), 0);
+  before[1] = status.st_ino;
+  CHECK(before[0] == before[1]);
+  CHECK_EQ_INT(identity_of().topics, 2 + UK_LOG_TOPIC_BLOCK);
+  close_log(log);
+}
+
+/* A13: while the log is open. */
+
+static void check_stopped(struct uk_log *log, const char *text)
+{
+  char message[UK_MESSAGE_SIZE], detail[400], want[500];
+  struct uk_record record = rig_record("t", 0, "lost");
+  int64_t offset;
+  snprintf(want, sizeof want, text, home);
+  CHECK_EVENTUALLY(uk_log_health(log, detail, sizeof detail) == UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(detail, want);
+  CHECK_EQ_INT(rig_produce(log, &record, 1, message), UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(message, want);
+  CHECK_EQ_INT(rig_commit(log, "g", "t", 0, 1), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(rig_create(log, "u", 1, -1, -1), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(rig_delete(log, "t"), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(got.operation.message, want);
+  CHECK_EQ_INT(uk_log_committed(log, uk_slice_text("g"), uk_slice_text("t"), 0, &offset),
+               UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(uk_log_offset_for_time(log, uk_slice_text("t"), 0, 0, &offset), UK_E_UNAVAILABLE);
+}
+
+static void check_going_on(struct uk_log *log, int64_t end)
+{
+  char detail[400];
+  CHECK_EVENTUALLY(uk_log_health(log, detail, sizeof detail) == UK_OK);
+  CHECK_EQ_INT(rig_put(log, "t", 0, "on", -1), end);
+  CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_OK);
+  CHECK_EQ_INT(got.count, end + 1);
+}
+
+/* Nobody has to ask: health says it within the second. */
+static void a13_a_renamed_folder_answers_503(void)
+{
+  struct uk_log *log = log_with_records(3);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rename(home, away), 0);
+  check_stopped(log, "the log failed: the data folder %s was renamed or deleted");
+  CHECK(access(home, F_OK) != 0);
+  CHECK_EQ_INT(rename(away, home), 0);
+  check_going_on(log, 3);
+  close_log(log);
+}
+
+/* Another folder is in its place. */
+static void a13_a_replaced_folder_answers_503(void)
+{
+  struct uk_log *log = log_with_records(3);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rename(home, away), 0);
+  CHECK_EQ_INT(mkdir(home, 0700), 0);
+  check_stopped(log, "the log failed: data.mdb is missing from the data folder %s");
+  CHECK(access(raw_path("data.mdb"), F_OK) != 0);
+  CHECK(access(raw_path("identity"), F_OK) != 0);
+  CHECK_EQ_INT(rmdir(home), 0);
+  CHECK_EQ_INT(rename(away, home), 0);
+  check_going_on(log, 3);
+  close_log(log);
+}
+
+/* A file that is gone does not come back by itself, not even after a failed sync. */
+static void a13_a_removed_file_answers_503(void)
+{
+  static const char *const files[] = {"data.mdb", "server.lock"};
+  for (size_t i = 0; i < 2; i++) {
+    char text[100], kept[400];
+    struct uk_log *log = log_with_records(3);
+    REQUIRE(log != NULL);
+    snprintf(kept, sizeof kept, "%s", raw_path("kept"));
+    CHECK_EQ_INT(rename(raw_path(files[i]), kept), 0);
+    snprintf(text, sizeof text, "the log failed: %s is missing from the data folder %%s", files[i]);
+    check_stopped(log, text);
+    CHECK(access(raw_path(files[i]), F_OK) != 0);
+    CHECK_EQ_INT(rename(kept, raw_path(files[i])), 0);
+    check_going_on(log, 3);
+    close_log(log);
+  }
+}
+
+static void a13_a_replaced_file_answers_503(void)
+{
+  struct uk_log *log = log_with_records(3);
+  REQUIRE(log != NULL);
+  char kept[400];
+  snprintf(kept, sizeof kept, "%s", raw_path("kept"));
+  CHECK_EQ_INT(rename(raw_path("data.mdb"), kept), 0);
+  raw_copy(kept, "data.mdb");
+  check_stopped(log, "the log failed: data.mdb in %s is another file than the one that was opened");
+  CHECK_EQ_INT(rename(kept, raw_path("data.mdb")), 0);
+  check_going_on(log, 3);
+  close_log(log);
+}
+
+/* The folder goes away between the commit and the answer: whether that counts nobody can say. */
+static void a13_nothing_is_acknowledged_into_a_moved_folder(void)
+{
+  char message[UK_MESSAGE_SIZE];
+  struct uk_log *log = log_with_records(3);
+  struct uk_record record = rig_record("t", 0, "moved");
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rename(home, away), 0); /* before the commit: it surely does not */
+  CHECK_EQ_INT(rig_produce(log, &record, 1, message), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(rename(away, home), 0);
+  check_going_on(log, 3);
+  atomic_store(&moving, true);
+  CHECK_EQ_INT(rig_produce(log, &record, 1, message), UK_E_GATEWAY_TIMEOUT);
+  CHECK(strstr(message, "was renamed or deleted; the request may have been carried out") != NULL);
+  CHECK_EQ_INT(rig_produce(log, &record, 1, message), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(rename(away, home), 0);
+  check_going_on(log, 5);
+  close_log(log);
+}
+
+/* A relative name stays the same folder when the process goes elsewhere. */
+static void a13_the_working_directory_may_change(void)
+{
+  char before[400];
+  struct uk_log_options options = rig_options();
+  REQUIRE(getcwd(before, sizeof before) != NULL && chdir(rig_directory()) == 0);
+  options.directory = "data";
+  struct uk_log *log = rig_open(&options);
+  CHECK_EQ_INT(chdir(before), 0);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 0);
+  uk_log_close(log);
+  CHECK(access(raw_path("data/data.mdb"), F_OK) == 0);
+  static const char *const files[] = {"data.mdb", "lock.mdb", "server.lock", "identity", "reserve"};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    char name[40];
+    snprintf(name, sizeof name, "data/%s", files[i]);
+    CHECK_EQ_INT(unlink(raw_path(name)), 0);
+  }
+  CHECK_EQ_INT(rmdir(raw_path("data")), 0);
+  rig_remove();
+}
+
+/* A13: restored copies. */
+
+static int64_t committed(struct uk_log *log, const char *group)
+{
+  int64_t offset = -2;
+  CHECK_EQ_INT(uk_log_committed(log, uk_slice_text(group), uk_slice_text("t"), 0, &offset), UK_OK);
+  return offset;
+}
+
+static uint32_t life_of_batch(int64_t offset)
+{
+  struct uk_log_batch batch = {.life = 0};
+  struct raw raw = raw_begin();
+  MDB_val value;
+  CHECK(raw_get(&raw, "batches", raw_key(1, 0, offset), &value) &&
+        uk_log_batch_read(&batch, uk_slice_of(value.mv_data, value.mv_size)));
+  raw_end(&raw);
+  return batch.life;
+}
+
+/* data.mdb of yesterday, beside the identity of today. */
+static void a13_an_older_copy_begins_a_new_life(void)
+{
+  uint64_t id = 0;
+  struct uk_log *log = log_with_records(3);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rig_commit(log, "at the end", "t", 0, 3), UK_OK);
+  CHECK_EQ_INT(rig_commit(log, "beyond", "t", 0, 4), UK_OK);
+  uk_log_close(log);
+  raw_copy(raw_path("data.mdb"), "copy");
+  REQUIRE((log = open_log()) != NULL);
+  CHECK_EQ_INT(rig_put(log, "t", 0, "later", -1), 3);
+  CHECK_EQ_INT(rig_put(log, "later", 0, "v", -1), 0);
+  uk_log_close(log);
+  const struct uk_log_identity before = identity_of();
+  raw_copy(raw_path("copy"), "data.mdb");
+  REQUIRE((log = open_log()) != NULL);
+  CHECK_EVENTUALLY(committed(log, "beyond") == -1);
+  CHECK_EQ_INT(committed(log, "at the end"), 3);
+  CHECK_EQ_INT(rig_put(log, "t", 0, "instead", -1), 3);
+  CHECK_EQ_STR(
+    notices, "data.mdb is a restored copy: it is older than the file identity. The log begins life "
+             "2: what was written after the copy is gone, 1 committed offsets beyond the end of "
+             "their partitions were dropped, and clients' positions there are invalid\n");
+  /* Topics never get an ID that one of the lost life had. */
+  CHECK_EQ_INT(rig_put(log, "other", 0, "v", -1), 0);
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("other"), &id), 2);
+  CHECK(id >= before.topics);
+  uk_log_close(log);
+  CHECK_EQ_INT(identity_of().life, 2);
+  CHECK(memcmp(identity_of().id, before.id, UK_LOG_ID_BYTES) == 0);
+  CHECK_EQ_INT(life_of_batch(2), 1);
+  CHECK_EQ_INT(life_of_batch(3), 2);
+  REQUIRE((log = open_log()) != NULL); /* once */
+  CHECK_EQ_INT(rig_put(log, "t", 0, "on", -1), 4);
+  CHECK_EQ_STR(notices, "");
+  uk_log_close(log);
+  CHECK_EQ_INT(identity_of().life, 2);
+  rig_remove();
+}
+
+/* data.mdb without the identity, or with that of another log. */
+static void a13_a_copy_without_its_identity_begins_a_new_life(void)
+{
+  for (int other = 0; other < 2; other++) {
+    uk_log_close(log_with_records(3));
+    struct uk_log_identity own = identity_of(), foreign = own;
+    foreign.id[0] ^= 1;
+    foreign.transaction = 1;
+    foreign.life = 7;
+    if (other == 0)
+      CHECK_EQ_INT(unlink(raw_path("identity")), 0);
+    else
+      write_identity(&foreign);
+    struct uk_log *log = open_log();
+    REQUIRE(log != NULL);
+    CHECK_EQ_INT(rig_put(log, "t", 0, "on", -1), 3);
+    CHECK(strstr(notices, other == 0
+                            ? "it came without the file identity. The log begins life 2:"
+                            : "it is of another log than the file identity. The log begins "
+                              "life 8:") != NULL);
+    uk_log_close(log);
+    CHECK(memcmp(identity_of().id, own.id, UK_LOG_ID_BYTES) == 0);
+    CHECK_EQ_INT(identity_of().life, other == 0 ? 2 : 8);
+    rig_remove();
+  }
+}
+
+/* A folder of format 1 beside the identity of its log in format 2. */
+static void a13_a_copy_of_format_1_begins_a_new_life(void)
+{
+  raw_copy("spec/fixtures/log-format-1/data.mdb", "data.mdb");
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL && rig_put(log, "t", 0, "v", -1) == 0);
+  CHECK_EQ_STR(notices, "");
+  uk_log_close(log);
+  const struct uk_log_identity before = identity_of();
+  raw_copy("spec/fixtures/log-format-1/data.mdb", "data.mdb");
+  REQUIRE((log = open_log()) != NULL);
+  CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 0);
+  CHECK(strstr(notices, "it is older than the file identity. The log begins life 2:") != NULL);
+  uk_log_close(log);
+  CHECK(memcmp(identity_of().id, before.id, UK_LOG_ID_BYTES) == 0);
+  CHECK_EQ_INT(identity_of().life, 2);
+  rig_remove();
+}
+
+/* A crash: the log is ahead of the identity. That is no copy. */
+static void a13_an_identity_that_is_behind_catches_up(void)
+{
+  uk_log_close(log_with_records(3));
+  struct uk_log_identity written = identity_of(), behind = written;
+  behind.transaction = 1;
+  behind.topics = 1;
+  write_identity(&behind);
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL);
+  CHECK_EQ_STR(notices, "");
+  CHECK_EQ_INT(identity_of().transaction, written.transaction);
+  CHECK_EQ_INT(identity_of().topics, written.topics);
+  CHECK_EQ_INT(identity_of().life, 1);
+  close_log(log);
+}
+
+int main(void)
+{
+  CHECK_RUN(the_file_is_read_as_it_was_written);
+  CHECK_RUN(a_damaged_file_is_refused);
+  CHECK_RUN(a7_a_log_that_held_topics_never_starts_empty);
+  CHECK_RUN(a7_a_log_without_its_topics_is_refused);
+  CHECK_RUN(a7_an_empty_log_starts_again);
+  CHECK_RUN(a7_the_first_topic_is_remembered_at_once);
+  CHECK_RUN(a13_a_renamed_folder_answers_503);
+  CHECK_RUN(a13_a_replaced_folder_answers_503);
+  CHECK_RUN(a13_a_removed_file_answers_503);
+  CHECK_RUN(a13_a_replaced_file_answers_503);
+  CHECK_RUN(a13_nothing_is_acknowledged_into_a_moved_folder);
+  CHECK_RUN(a13_the_working_directory_may_change);
+  CHECK_RUN(a13_an_older_copy_begins_a_new_life);
+  CHECK_RUN(a13_a_copy_without_its_identity_begins_a_new_life);
+  CHECK_RUN(a13_a_copy_of_format_1_begins_a_new_life);
+  CHECK_RUN(a13_an_identity_that_is_behind_catches_up);
+  return check_end();
+}
