@@ -36,6 +36,8 @@ bool uk_log_fetch_ready(struct uk_log *log, struct uk_fetch *fetch)
                         at->offset < 0 ? "negative" : "below the first kept offset", first, end);
       return true;
     }
+    if (at->offset >= end && uk_log_is_damaged(log, at->topic, at->partition, &fetch->operation))
+      return true; /* what it waits for cannot come */
     ready = ready || at->offset < end;
   }
   return ready;

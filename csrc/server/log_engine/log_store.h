@@ -85,8 +85,10 @@ void uk_log_store_close(struct uk_log_store *store);
 enum uk_log_status uk_log_store_reopen(struct uk_log_store *store);
 
 /* False when the folder no longer has the files that were opened: it was renamed, or it or they were
- * deleted or replaced. uk_log_store_failure then says so. Costs two look-ups of a name. */
+ * deleted or replaced. uk_log_store_failure then says so. The second one looks at data.mdb alone,
+ * which costs one look-up of a name. */
 bool uk_log_store_in_place(struct uk_log_store *store);
+bool uk_log_store_data_in_place(struct uk_log_store *store);
 
 /* Writes into the file `identity` how far the log has come, if that is more than the file says:
  * after a topic took the first id of a new block, and with `all` in any case. For the writer,

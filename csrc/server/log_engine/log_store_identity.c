@@ -54,10 +54,14 @@ static bool is_in_place(struct uk_log_store *store, const char *name,
   return false;
 }
 
+bool uk_log_store_data_in_place(struct uk_log_store *store)
+{
+  return is_in_place(store, "data.mdb", &store->data);
+}
+
 bool uk_log_store_in_place(struct uk_log_store *store)
 {
-  return is_in_place(store, "data.mdb", &store->data) &&
-         is_in_place(store, "server.lock", &store->locked);
+  return uk_log_store_data_in_place(store) && is_in_place(store, "server.lock", &store->locked);
 }
 
 bool uk_log_store_is_own(const struct uk_log_store *store, MDB_env *env)

@@ -124,24 +124,19 @@ static void report_changes(struct uk_log *log, const struct uk_list *commands)
                  -1);
 }
 
-static enum uk_log_status begin(struct uk_log *log)
-{
-  return uk_log_store_in_place(log->store) ? uk_log_store_begin(log->store) : UK_LOG_FAILED;
-}
-
 /* What a file without its name has taken is not acknowledged. The name may return, and the records
  * with it. */
 static enum uk_log_status commit(struct uk_log *log)
 {
   enum uk_log_status status = uk_log_store_commit(log->store);
-  return status != UK_LOG_OK || uk_log_store_in_place(log->store) ? status : UK_LOG_UNCERTAIN;
+  return status != UK_LOG_OK || uk_log_store_data_in_place(log->store) ? status : UK_LOG_UNCERTAIN;
 }
 
 enum uk_log_status uk_log_transact(struct uk_log *log, const struct uk_list *commands)
 {
   enum uk_log_status status = UK_LOG_NO_MEMORY;
   log->arrival = uk_log_clock_arrival(&log->clock, uk_clock_epoch(), uk_clock_monotonic());
-  if (stage_all(log, commands) && (status = begin(log)) == UK_LOG_OK) {
+  if (stage_all(log, commands) && (status = uk_log_store_begin(log->store)) == UK_LOG_OK) {
     status = flush(log, commands);
     if (status == UK_LOG_OK)
       status = commit(log);
