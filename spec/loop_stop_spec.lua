@@ -270,6 +270,7 @@ describe("D1: ten workers of a group under load", function()
   -- Stops one worker and starts another. Returns how long it took until others held everything.
   local function replace(index)
     local worker = workers[index]
+    worker:expect "started"
     worker:signal "TERM"
     assert.equal(0, worker:wait())
     assert.equal("started\nstopped by TERM\n", worker:output())
@@ -308,7 +309,10 @@ describe("D1: ten workers of a group under load", function()
       for number = 1, count do lines = lines + #got_by(place .. "/w" .. number) end
       return lines >= #produced
     end)
-    for _, worker in ipairs(workers) do worker:signal "TERM" end
+    for _, worker in ipairs(workers) do
+      worker:expect "started"
+      worker:signal "TERM"
+    end
     for _, worker in ipairs(workers) do
       assert.equal(0, worker:wait())
       worker:remove()
