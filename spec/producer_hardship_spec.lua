@@ -281,12 +281,13 @@ describe("a producer in hard times", function()
       for key, value in pairs(options) do all[key] = value end
       local producer = producer_of(client, all)
       for number = 1, count do assert(producer:send("t", tostring(number))) end
-      local flushed = producer:flush(30000)
+      local _, _, details = producer:flush(30000)
       local failures, stats = producer:failures(), producer:stats()
       producer:close(0)
       client:close()
       stub:finish()
-      assert.is_true(flushed)
+      assert.equal(0, details and details.pending or 0)
+      assert.equal(stats.failed, details and details.given_up or 0)
       assert.equal(stats.sent, stats.delivered + stats.failed)
       return failures, stats
     end
@@ -371,9 +372,9 @@ describe("a producer in hard times", function()
     local server = support.start { auto_create_topics = false }
     local topic = server:topic(1, 0)
     local wrong, right = server:client { password = "wrong" }, server:client()
-    local producer = producer_of(wrong)
+    local producer = producer_of(wrong, { give_up_after = 0 })
     for number = 1, 10 do assert(producer:send(topic, tostring(number))) end
-    assert(producer:flush(20000))
+    assert.equal("10 messages were given up: no or wrong credentials", select(2, producer:flush(20000)))
     local failures = producer:failures()
     assert.same({ 10, "unauthorized", 401 }, { #failures, failures[1].code, failures[1].status })
     assert.equal(1, producer:stats().requests)
@@ -384,7 +385,7 @@ describe("a producer in hard times", function()
       assert(producer:send(topic, tostring(number)))
       assert(producer:send("not-there", "x"))
     end
-    assert(producer:flush(20000))
+    assert.equal(10, select(3, producer:flush(20000)).given_up)
     failures = producer:failures()
     assert.same({ 10, "not_found", "x" }, { #failures, failures[10].code, failures[10].message.value })
     assert.is_true(select(2, all_stored(right, topic, 10)))
@@ -392,6 +393,60 @@ describe("a producer in hard times", function()
     wrong:close()
     right:close()
     server:stop()
+  end)
+
+  -- D2: as during an outage. The right answer comes after two refusals.
+  for _, row in ipairs { { 401, "no or wrong credentials" }, { 403, "the credentials do not permit this" } } do
+    it("D2: waits while the server answers " .. row[1] .. ", and delivers then", function()
+      local refusal = canned.answer(row[1], ('{"error":"%s","status":%d}'):format(row[2], row[1]))
+      local stub = canned.start { "accept", "read", refusal, "read", refusal, "read",
+        canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]'), "close" }
+      local client = kafka.new { url = stub.url, retry_delay = 1, retry_delay_max = 1 }
+      local producer = producer_of(client, { linger = 0 })
+      assert(producer:send("t", "v"))
+      assert.is_true(producer:flush(30000))
+      assert.same({ 1, 0, 3, 2 }, { producer:stats().delivered, producer:stats().failed, producer:stats().requests,
+        producer:stats().retried })
+      producer:close()
+      client:close()
+      stub:finish()
+    end)
+  end
+
+  it("D2: gives up after give_up_after, says how many and why, and logs it once", function()
+    local server = support.start()
+    local program = [[
+      local kafka = require "upstash.kafka"
+      local producer = kafka.new { password = "wrong", retry_delay = 5, retry_delay_max = 5 }:producer { topic = "t",
+        give_up_after = 200, linger = 20 }
+      for number = 1, 1000 do assert(producer:send(nil, "v" .. number)) end
+      local flushed, message, details = producer:flush(50)
+      print(flushed, message, details.code, details.given_up, details.pending)
+      flushed, message, details = producer:flush(60000)
+      print(flushed, message, details.code, details.status, details.given_up, details.pending, details.first.error)
+      print(producer:stats().requests > 1, producer:flush(), producer:close())
+    ]]
+    local status, out, err = shell.run(shell.lua .. " -e " .. shell.quote(program), { environment = server:environment() })
+    assert.equal(0, status, err)
+    assert.equal("nil	1000 messages were not delivered within 50 ms: no or wrong credentials	timeout	0	1000\n"
+      .. "nil	1000 messages were given up: no or wrong credentials	unauthorized	401	1000	0	no or wrong credentials\n"
+      .. "true	true	true\n", (out:gsub("%f[%d]([%d]+)%.0%f[%D]", "%1")))
+    assert.equal("upstash-kafka: messages discarded: 1000; the last one: no or wrong credentials\n", err)
+    server:stop()
+  end)
+
+  it("D2: close says how many it lost, and how many were given up before", function()
+    local stub = canned.start { "accept", "read", canned.answer(400, '{"error":"bad","status":400}'), "read", "hold" }
+    local client = kafka.new { url = stub.url }
+    local producer = producer_of(client, { batch_messages = 1, linger = 0 })
+    for _ = 1, 3 do assert(producer:send("t", "v")) end
+    shell.eventually(10, function() return producer:stats().failed == 1 end)
+    local closed, message, details = producer:close(50)
+    assert.is_nil(closed)
+    assert.equal("1 message was given up: bad; 2 messages were not delivered within 50 ms", message)
+    assert.same({ "bad_request", 1, 2 }, { details.code, details.given_up, details.pending })
+    client:close()
+    stub:finish()
   end)
 
   it("resends only the part of a batch that was not stored", function()
@@ -404,9 +459,9 @@ describe("a producer in hard times", function()
     local client = kafka.new { url = stub.url, retry_delay = 1, retry_delay_max = 1 }
     local producer = producer_of(client, { linger = 60000 })
     for number = 1, 4 do assert(producer:send("t", tostring(number), { timestamp = 1 })) end
-    assert(producer:flush(20000))
+    assert.equal('1 message was given up: too "large"', select(2, producer:flush(20000)))
     local failures, stats = producer:failures(), producer:stats()
-    producer:close()
+    assert.is_true(producer:close())
     client:close()
     local requests = stub:finish()
     assert.equal(2, #requests)
@@ -423,7 +478,7 @@ describe("a producer in hard times", function()
     local client = kafka.new { url = stub.url }
     local producer = producer_of(client, { batch_messages = 1 })
     for number = 1, 4 do assert(producer:send("t", tostring(number))) end
-    assert(producer:flush(20000))
+    assert.equal(4, select(3, producer:flush(20000)).given_up)
     local failures = producer:failures()
     assert.same({ 4, 0 }, { #failures, producer:stats().delivered })
     for index = 1, 4 do assert.equal("bad_response", failures[index].code) end

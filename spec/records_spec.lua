@@ -211,8 +211,8 @@ describe("client:records", function()
   end)
 
   for given, text in pairs {
-    [{ from = -1 }] = "from: offset, 'earliest', 'latest' or {timestamp = milliseconds} expected, got -1",
-    [{ from = { time = 1 } }] = "from: offset, 'earliest', 'latest' or {timestamp = milliseconds} expected, got table",
+    [{ from = -1 }] = "from: offset, 'earliest', 'latest', {timestamp = milliseconds} or message expected, got -1",
+    [{ from = { time = 1 } }] = "from: offset, 'earliest', 'latest', {timestamp = milliseconds} or message expected, got table",
     [{ to = "earliest" }] = "to: offset, 'latest' or {timestamp = milliseconds} expected, got 'earliest'",
     [{ partition = "0" }] = "partition: integer >= 0 expected, got '0'",
     [{ group = "g" }] = "unknown option 'group'",

@@ -1,5 +1,6 @@
 #include "binding/arguments.h"
 
+#include "binding/decode.h"
 #include "binding/number_lua.h"
 
 struct place {
@@ -71,11 +72,41 @@ struct uk_slice uk_lua_stack_header(lua_State *L, int index, const struct uk_lua
   return uk_lua_isnull(L, index) ? uk_slice_of("", 0) : uk_lua_stack_text(L, index, blame, field);
 }
 
+/* Returns whether the value at `index` is a consumed message. */
+static bool is_message(lua_State *L, int index)
+{
+  if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index))
+    return false;
+  luaL_getmetatable(L, UK_MESSAGE_TYPE);
+  const bool is = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return is;
+}
+
+/* Reads the fields of a message that the rows name; those that are left out are no mistake. */
+static void read_message_place(lua_State *L, int index, const struct uk_lua_option *rows,
+                               struct place *place, const struct uk_lua_blame *blame)
+{
+  index = uk_lua_absindex(L, index);
+  for (const struct uk_lua_option *row = rows; row->name != NULL; row++) {
+    lua_pushstring(L, row->name);
+    lua_rawget(L, index);
+    uk_lua_read_option(L, -1, row, place, 0, blame);
+    lua_pop(L, 1);
+  }
+  if (place->offset >= 0 && place->offset < INT64_MAX)
+    place->offset++;
+}
+
+/* A message stands for its partition, or for the offset after it. */
 static void add_partition(const struct uk_lua_arguments *arguments, int index,
                           const struct uk_lua_option *rows, const struct uk_lua_blame *blame)
 {
   struct place place = {.offset = -1};
-  uk_lua_read_options(arguments->L, index, false, rows, &place, 0, blame);
+  if (is_message(arguments->L, index))
+    read_message_place(arguments->L, index, rows, &place, blame);
+  else
+    uk_lua_read_options(arguments->L, index, false, rows, &place, 0, blame);
   uk_client_request_partition(arguments->request, place.topic, place.partition, place.offset);
 }
 
@@ -92,17 +123,21 @@ static bool is_single(lua_State *L, int index)
 }
 
 void uk_lua_add_partitions(const struct uk_lua_arguments *arguments, int number, const char *list,
-                           bool offsets)
+                           enum uk_lua_places places)
 {
   lua_State *L = arguments->L;
-  const struct uk_lua_option *rows = offsets ? offset_rows : partition_rows;
+  const struct uk_lua_option *rows = places == UK_PLACES_PARTITIONS ? partition_rows : offset_rows;
   struct uk_lua_blame blame = uk_lua_argument_blame(arguments, number);
   int index = uk_lua_argument_index(arguments, number);
   if (lua_type(L, index) != LUA_TTABLE)
     uk_lua_misuse_type(L, &blame, list, "table", index);
   int top = lua_gettop(L);
   if (is_single(L, index)) {
+    if (places == UK_PLACES_FETCH)
+      uk_client_request_list(arguments->request);
     add_partition(arguments, index, rows, &blame);
+    if (places == UK_PLACES_FETCH)
+      uk_client_request_list_end(arguments->request);
   } else {
     uk_client_request_list(arguments->request);
     size_t count = uk_lua_rawlen(L, index);

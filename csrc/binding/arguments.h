@@ -38,10 +38,17 @@ struct uk_slice uk_lua_stack_text(lua_State *L, int index, const struct uk_lua_b
 struct uk_slice uk_lua_stack_header(lua_State *L, int index, const struct uk_lua_blame *blame,
                                     const char *field);
 
+enum uk_lua_places {
+  UK_PLACES_PARTITIONS, /* topic and partition */
+  UK_PLACES_OFFSETS,    /* with an offset */
+  UK_PLACES_FETCH       /* with an offset, and always as a list */
+};
+
 /* Adds the topic partitions of argument `number` to the body: one table as an object, a list as a
- * list. With `offsets` each must have an offset. `list` names the list in errors. An empty list is
- * misuse: the server would read a commit of nothing as a commit of everything. */
+ * list. A consumed message stands for its partition, and for the offset after it. `list` names the
+ * list in errors. An empty list is misuse: the server would read a commit of nothing as a commit of
+ * everything. */
 void uk_lua_add_partitions(const struct uk_lua_arguments *arguments, int number, const char *list,
-                           bool offsets);
+                           enum uk_lua_places places);
 
 #endif

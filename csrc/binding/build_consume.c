@@ -75,7 +75,7 @@ void uk_lua_build_commit(const struct uk_lua_arguments *arguments)
 {
   uk_lua_begin_group(arguments, UK_ENDPOINT_COMMIT);
   if (!uk_lua_argument_absent(arguments, 3))
-    uk_lua_add_partitions(arguments, 3, "offsets", true);
+    uk_lua_add_partitions(arguments, 3, "offsets", UK_PLACES_OFFSETS);
 }
 
 void uk_lua_build_committed(const struct uk_lua_arguments *arguments)
@@ -84,7 +84,7 @@ void uk_lua_build_committed(const struct uk_lua_arguments *arguments)
   uk_lua_argument_options(arguments, 4, timeout_rows, &options);
   uk_lua_begin_group(arguments, UK_ENDPOINT_COMMITTED);
   uk_lua_add_query_timeout(arguments, options.timeout);
-  uk_lua_add_partitions(arguments, 3, "partitions", false);
+  uk_lua_add_partitions(arguments, 3, "partitions", UK_PLACES_PARTITIONS);
 }
 
 void uk_lua_build_delete_consumer(const struct uk_lua_arguments *arguments)

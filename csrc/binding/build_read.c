@@ -17,7 +17,7 @@ void uk_lua_build_fetch(const struct uk_lua_arguments *arguments)
   uk_client_request_object(request);
   if (many) {
     uk_client_request_name(request, "topicPartitionOffsets");
-    uk_lua_add_partitions(arguments, 1, "offsets", true);
+    uk_lua_add_partitions(arguments, 1, "offsets", UK_PLACES_FETCH);
   } else {
     uk_client_request_text(request, "topic", uk_lua_argument_name(arguments, 1, "topic"));
     uk_lua_add_integer(arguments, "partition",
@@ -58,5 +58,5 @@ void uk_lua_build_offsets(const struct uk_lua_arguments *arguments)
   uk_lua_argument_options(arguments, 3, timeout_rows, &options);
   uk_client_request_begin(arguments->request, UK_ENDPOINT_OFFSETS, arguments->binary, &timestamp);
   uk_lua_add_query_timeout(arguments, options.timeout);
-  uk_lua_add_partitions(arguments, 2, "partitions", false);
+  uk_lua_add_partitions(arguments, 2, "partitions", UK_PLACES_PARTITIONS);
 }

@@ -62,6 +62,7 @@ static const struct uk_lua_option rows[] = {
   INTEGER(linger, 0, LINGER_MAX),
   INTEGER(in_flight, 1, UK_SENDER_IN_FLIGHT_MAX),
   INTEGER(message_timeout, 0, MILLISECONDS_MAX),
+  INTEGER(give_up_after, 0, MILLISECONDS_MAX),
   INTEGER(block_timeout, 0, MILLISECONDS_MAX),
   INTEGER(flush_timeout, 0, UK_SENDER_FLUSH_MAX),
   ROW("overflow", UK_OPTION_CHOICE, sender.overflow, 0, 0, overflows),
@@ -133,19 +134,23 @@ static int push_undelivered(lua_State *L, uint64_t messages, int64_t timeout)
   return uk_lua_push_error(L, UK_E_TIMEOUT, text);
 }
 
+/* producer:flush(timeout, waited): `waited` is how long a caller that waits by itself has done
+ * so. */
 static int flush(lua_State *L)
 {
   struct uk_lua_producer *producer = uk_lua_check_producer(L);
-  struct uk_sender_stats stats;
+  struct uk_sender_stats stats = {.queued = 0};
   const int64_t timeout = read_milliseconds(L, "flush", 2, producer->settings.options.timeout);
+  const int64_t shown = read_milliseconds(L, "flush", 3, timeout);
   const int64_t deadline = uk_clock_monotonic() + timeout;
   struct uk_sender *sender = uk_lua_producer_sender(producer);
-  if (sender != NULL && !uk_sender_wait(sender, uk_sender_flush_start(sender), deadline)) {
-    uk_sender_stats(sender, &stats);
-    return push_undelivered(L, stats.queued + stats.in_flight, timeout);
+  if (sender == NULL) {
+    lua_pushboolean(L, 1);
+    return 1;
   }
-  lua_pushboolean(L, 1);
-  return 1;
+  if (!uk_sender_wait(sender, uk_sender_flush_start(sender), deadline))
+    uk_sender_stats(sender, &stats);
+  return uk_lua_producer_outcome(L, producer, sender, stats.queued + stats.in_flight, shown);
 }
 
 /* producer:hurry() -> mark */
@@ -178,25 +183,26 @@ static void release(struct uk_lua_producer *producer)
     uk_registry_release(sender);
 }
 
-/* Keeps a stopped sender for its counts and failures. */
+/* producer:close(timeout, waited): as for flush. Keeps a stopped sender for its counts and
+ * failures. */
 static int close_producer(lua_State *L)
 {
   struct uk_lua_producer *producer = uk_lua_to_producer(L);
   const int64_t timeout = read_milliseconds(L, "close", 2, producer->options.flush_timeout);
+  const int64_t shown = read_milliseconds(L, "close", 3, timeout);
   struct uk_sender *sender = uk_lua_producer_sender(producer);
   const bool first = !producer->closed;
-  uint64_t lost = 0;
   producer->closed = true;
-  if (first && sender != NULL) {
-    bool stopped;
-    lost = uk_registry_close(sender, timeout, &stopped);
-    if (!stopped)
-      release(producer);
+  if (!first || sender == NULL) {
+    lua_pushboolean(L, 1);
+    return 1;
   }
-  if (lost > 0)
-    return push_undelivered(L, lost, timeout);
-  lua_pushboolean(L, 1);
-  return 1;
+  bool stopped;
+  const uint64_t lost = uk_registry_close(sender, timeout, &stopped);
+  const int results = uk_lua_producer_outcome(L, producer, sender, lost, shown);
+  if (!stopped)
+    release(producer);
+  return results;
 }
 
 /* __close: drops the error object that Lua passes. */

@@ -9,6 +9,7 @@
 struct uk_lua_producer {
   struct uk_sender *sender; /* NULL before the first send, and after a fork until the next one */
   unsigned generation;      /* uk_registry_generation() when `sender` was acquired */
+  uint64_t reported; /* messages given up that flush has reported, or from before this producer */
   bool closed;
   struct uk_settings settings;
   struct uk_sender_options options;
@@ -26,6 +27,12 @@ struct uk_sender *uk_lua_producer_sender(struct uk_lua_producer *producer);
 
 /* producer_send.c: producer:send(topic, value, options) */
 int uk_lua_producer_send(lua_State *L);
+
+/* producer_outcome.c: pushes what flush and close return, and returns the number of values. True
+ * when no message was given up since the last report and none is pending. `timeout`, in
+ * milliseconds, is for the message. */
+int uk_lua_producer_outcome(lua_State *L, struct uk_lua_producer *producer,
+                            struct uk_sender *sender, uint64_t pending, int64_t timeout);
 
 /* producer_report.c: producer:stats() and producer:failures() */
 void uk_lua_producer_report_register(lua_State *L);

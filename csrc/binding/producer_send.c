@@ -18,6 +18,9 @@ static struct uk_sender *take_sender(struct uk_lua_producer *producer, enum uk_e
     return sender;
   producer->generation = uk_registry_generation();
   producer->sender = uk_registry_acquire(&producer->settings, &producer->options, error);
+  struct uk_sender_reason unused;
+  if (producer->sender != NULL)
+    producer->reported = uk_sender_discards(producer->sender, 0, &unused);
   return producer->sender;
 }
 
@@ -128,9 +131,19 @@ static struct uk_slice read_topic(lua_State *L, const struct uk_lua_producer *pr
   return uk_slice_text(producer->topic);
 }
 
+/* send(value), for a producer with a topic: becomes send(nil, value). */
+static void insert_topic(lua_State *L, const struct uk_lua_producer *producer)
+{
+  if (lua_gettop(L) != TOPIC || producer->topic[0] == '\0')
+    return;
+  lua_pushnil(L);
+  lua_insert(L, TOPIC);
+}
+
 int uk_lua_producer_send(lua_State *L)
 {
   struct uk_lua_producer *producer = uk_lua_check_producer(L);
+  insert_topic(L, producer);
   lua_settop(L, OPTIONS);
   const struct uk_slice topic = read_topic(L, producer);
   if (lua_type(L, VALUE) != LUA_TSTRING || !lua_isnil(L, OPTIONS))

@@ -16,6 +16,7 @@ void uk_sender_options_default(struct uk_sender_options *options)
     .batch_messages = 10000,
     .linger = 5,
     .in_flight = 1,
+    .give_up_after = 120000,
     .block_timeout = 1000,
     .flush_timeout = UK_SENDER_FLUSH_MAX,
     .log = true,
@@ -183,8 +184,7 @@ static enum uk_error drop_oldest(struct uk_sender *sender)
   if (sender->options.log && uk_sender_unlogged(sender) == 0)
     sender->wake_messages = 0; /* wakes the thread, which logs the drop */
   uk_sender_queue_drop(&sender->queue);
-  sender->counts.dropped++;
-  uk_sender_text_put(sender->discard, uk_slice_text(uk_error_text(UK_E_QUEUE_FULL)));
+  uk_sender_count_discard(sender, true, UK_E_QUEUE_FULL, 0, uk_slice_of(NULL, 0));
   return UK_OK;
 }
 
@@ -273,9 +273,49 @@ void uk_sender_stats(struct uk_sender *sender, struct uk_sender_stats *stats)
   pthread_mutex_unlock(&sender->latency_lock);
 }
 
+static uint64_t discards(const struct uk_sender *sender)
+{
+  return sender->counts.failed + sender->counts.dropped;
+}
+
+uint64_t uk_sender_discards(struct uk_sender *sender, uint64_t since,
+                            struct uk_sender_reason *first)
+{
+  pthread_mutex_lock(&sender->lock);
+  const struct uk_sender_reason *reason = uk_sender_reasons_after(&sender->reasons, since);
+  if (reason != NULL)
+    *first = *reason;
+  const uint64_t count = discards(sender);
+  pthread_mutex_unlock(&sender->lock);
+  return count;
+}
+
+void uk_sender_count_discard(struct uk_sender *sender, bool dropped, enum uk_error error,
+                             int status, struct uk_slice text)
+{
+  if (dropped)
+    sender->counts.dropped++;
+  else
+    sender->counts.failed++;
+  uk_sender_reasons_add(&sender->reasons, discards(sender), error, status, text);
+}
+
+bool uk_sender_is_refusal(enum uk_error error)
+{
+  return error == UK_E_UNAUTHORIZED || error == UK_E_FORBIDDEN;
+}
+
+int64_t uk_sender_log_interval(const struct uk_sender *sender)
+{
+  const struct uk_sender_reason *last = uk_sender_reasons_last(&sender->reasons);
+  const bool again =
+    last != NULL && last->error == sender->logged_error && uk_sender_is_refusal(last->error);
+  return again ? UK_SENDER_LOG_AGAIN : UK_SENDER_LOG_INTERVAL;
+}
+
 uint64_t uk_sender_unlogged(const struct uk_sender *sender)
 {
-  return sender->options.log ? sender->counts.failed + sender->counts.dropped - sender->logged : 0;
+  return sender->options.log ? discards(sender) - sender->logged : 0;
 }
 
 uint64_t uk_sender_take_failures(struct uk_sender *sender, struct uk_list *failures)

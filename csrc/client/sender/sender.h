@@ -40,6 +40,7 @@ struct uk_sender_options {
   int64_t linger;          /* how long a message may wait for others */
   int64_t in_flight;       /* requests */
   int64_t message_timeout; /* from send to delivery; 0: no limit */
+  int64_t give_up_after;   /* how long 401 and 403 are retried */
   int64_t block_timeout;
   int64_t flush_timeout; /* at the exit of the process */
   int overflow;          /* enum uk_overflow */
@@ -75,6 +76,20 @@ void uk_sender_stats(struct uk_sender *sender, struct uk_sender_stats *stats);
  * becomes the current time. `headers` are packed (sender_record.h). UTF-8 is not checked. */
 enum uk_error uk_sender_send(struct uk_sender *sender, const struct uk_message *message,
                              struct uk_slice headers);
+
+/* Why messages were given up. */
+struct uk_sender_reason {
+  uint64_t number; /* of the last one */
+  enum uk_error error;
+  int status;                     /* HTTP status, 0 = none */
+  char text[UK_SENDER_TEXT_SIZE]; /* never "" */
+};
+
+/* How many messages were given up or dropped since the sender was created. Sets `first` to the
+ * reason of the first one after the number `since`, as far as it is kept; leaves it alone when
+ * there is none. */
+uint64_t uk_sender_discards(struct uk_sender *sender, uint64_t since,
+                            struct uk_sender_reason *first);
 
 /* Asks the thread to send everything in the queue without lingering. Returns a mark after the last
  * message sent so far. */

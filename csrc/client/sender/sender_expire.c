@@ -97,9 +97,9 @@ static bool drop_expired(struct uk_sender *sender, const struct reason *reason, 
   if (!uk_sender_failures_add(&sender->failures, record, reason->error, reason->status,
                               uk_slice_text(reason->text)))
     sender->counts.dropped_failures++;
-  uk_sender_text_put(sender->discard, uk_slice_text(reason->text));
   uk_sender_queue_drop(&sender->queue);
-  sender->counts.failed++;
+  uk_sender_count_discard(sender, false, reason->error, reason->status,
+                          uk_slice_text(reason->text));
   return true;
 }
 

@@ -9,12 +9,14 @@
 #include "client/sender/sender_batch.h"
 #include "client/sender/sender_failures.h"
 #include "client/sender/sender_latency.h"
+#include "client/sender/sender_reasons.h"
 #include "client/transport_multi.h"
 
 /* Milliseconds. */
 enum {
   UK_SENDER_MEMORY_DELAY = 100,  /* before memory that was out is asked for again */
   UK_SENDER_LOG_INTERVAL = 1000, /* between two lines of the log */
+  UK_SENDER_LOG_AGAIN = 60000,   /* between two that say that the server refuses us */
   UK_SENDER_IDLE = 5000          /* that an idle sender without references stays */
 };
 
@@ -57,9 +59,9 @@ struct uk_sender {
   bool detached;   /* nobody joins the thread; it notifies the owner when it ends */
   struct uk_sender_stats counts;
   struct uk_sender_failures failures;
+  struct uk_sender_reasons reasons;
   uint64_t logged;                   /* discarded messages that were logged */
   char trouble[UK_SENDER_TEXT_SIZE]; /* why the last request failed, "" when it succeeded */
-  char discard[UK_SENDER_TEXT_SIZE]; /* why the last message was discarded */
 
   pthread_mutex_t latency_lock;
   struct uk_sender_latency latency;
@@ -70,8 +72,12 @@ struct uk_sender {
   int64_t idle_since;
   int64_t no_memory_until; /* no batch is filled before */
   int64_t logged_at;
-  enum uk_error failure; /* of the last request, UK_OK when it succeeded or was refused */
-  int failure_status;    /* HTTP status, 0 = none */
+  enum uk_error logged_error; /* that the last line was about */
+  int64_t refused_since;      /* when the server began to refuse us: 401 or 403 */
+  int64_t refused_at;         /* when it did so last; 0 = it does not */
+  enum uk_error refusal;      /* how it did so last */
+  enum uk_error failure;      /* of the last request, UK_OK when it succeeded or was refused */
+  int failure_status;         /* HTTP status, 0 = none */
   bool delays_skipped;
   unsigned sending; /* batches in that state */
   unsigned batch_count;
@@ -97,6 +103,18 @@ void uk_sender_abandon(struct uk_sender *sender);
 /* How many discarded messages have not been logged. Messages that were refused do not count: their
  * callers know. Precondition: the caller holds the lock. */
 uint64_t uk_sender_unlogged(const struct uk_sender *sender);
+
+/* Counts a message that is given up, or with `dropped` one that made room, and keeps the reason.
+ * Precondition: the caller holds the lock. */
+void uk_sender_count_discard(struct uk_sender *sender, bool dropped, enum uk_error error,
+                             int status, struct uk_slice text);
+
+/* Milliseconds from the last line of the log to the next. Precondition: the caller holds the
+ * lock. */
+int64_t uk_sender_log_interval(const struct uk_sender *sender);
+
+/* True for 401 and 403: credentials and permissions change while messages wait. */
+bool uk_sender_is_refusal(enum uk_error error);
 
 /* The rest is called by the thread, without the lock. */
 

@@ -105,9 +105,9 @@ static bool same_options(const struct uk_sender_options *a, const struct uk_send
   return a->queue_bytes == b->queue_bytes && a->batch_bytes == b->batch_bytes &&
          a->batch_messages == b->batch_messages && a->linger == b->linger &&
          a->in_flight == b->in_flight && a->message_timeout == b->message_timeout &&
-         a->block_timeout == b->block_timeout && a->flush_timeout == b->flush_timeout &&
-         a->overflow == b->overflow && a->gzip == b->gzip && a->log == b->log &&
-         strcmp(a->name, b->name) == 0;
+         a->give_up_after == b->give_up_after && a->block_timeout == b->block_timeout &&
+         a->flush_timeout == b->flush_timeout && a->overflow == b->overflow && a->gzip == b->gzip &&
+         a->log == b->log && strcmp(a->name, b->name) == 0;
 }
 
 /* Precondition of the next four: the caller holds the lock. */

@@ -65,9 +65,9 @@ void uk_sender_give_up(struct uk_sender *sender, const struct uk_sender_record *
 {
   pthread_mutex_lock(&sender->lock);
   discard(sender, record, error, status, text);
-  uk_sender_text_put(sender->discard, text.length > 0 ? text : uk_slice_text(uk_error_text(error)));
+  uk_sender_count_discard(sender, false, error, status, text);
+  sender->counts.in_flight--;
   pthread_mutex_unlock(&sender->lock);
-  count(sender, &sender->counts.failed, 1);
 }
 
 static bool is_expired(const struct uk_sender_record *record)
@@ -199,6 +199,8 @@ void uk_sender_deliver(struct uk_sender *sender, struct uk_sender_batch *batch)
   }
   pthread_mutex_unlock(&sender->latency_lock);
   uk_sender_batch_widen(batch);
+  if (sender->refusal == UK_E_UNAUTHORIZED)
+    sender->refused_at = 0;
   uk_sender_set_trouble(sender, UK_OK, 0, uk_slice_of(NULL, 0));
   count(sender, &sender->counts.delivered, messages);
   uk_sender_write(sender, batch);
@@ -242,17 +244,45 @@ static enum uk_error lenient(enum uk_error error)
   return error == UK_E_TLS_FAILED || error == UK_E_TRANSPORT_FAILED ? UK_E_CONNECT_FAILED : error;
 }
 
-void uk_sender_fail(struct uk_sender *sender, struct uk_sender_batch *batch,
-                    const struct uk_client_failure *failure)
+/* Milliseconds until the server has refused us for give_up_after; 0 when it has. A refusal goes on
+ * until credentials are accepted, or until there was none for that long: that one topic is
+ * permitted says nothing about another, which would hold up both again and again. */
+static int64_t refusal_left(struct uk_sender *sender, enum uk_error error, int64_t now)
+{
+  const int64_t most = sender->options.give_up_after;
+  if (sender->refused_at == 0 || now - sender->refused_at > most)
+    sender->refused_since = now;
+  sender->refused_at = now;
+  sender->refusal = error;
+  const int64_t left = sender->refused_since + most - now;
+  return left > 0 ? left : 0;
+}
+
+/* Milliseconds until the window is sent again; UK_RETRY_STOP for never. */
+static int64_t delay_of(struct uk_sender *sender, const struct uk_sender_batch *batch,
+                        const struct uk_client_failure *failure, int64_t now)
 {
   const struct uk_settings_options *options = &sender->settings.options;
   const struct uk_retry_policy policy = {UK_RETRY_SAFE, INT64_MAX, options->retry_delay,
                                          options->retry_delay_max};
   const int64_t asked =
     failure->retry_after < UK_RETRY_AFTER_MAX ? failure->retry_after : (int64_t)UK_RETRY_AFTER_MAX;
-  const int64_t attempts = batch->attempts + 1, now = uk_clock_monotonic();
+  enum uk_error error = lenient(failure->error);
+  int64_t most = INT64_MAX;
+  if (uk_sender_is_refusal(error) && !is_divisible(batch, error)) {
+    most = refusal_left(sender, error, now);
+    error = most > 0 ? UK_E_CONNECT_FAILED : error;
+  }
   const int64_t delay =
-    uk_retry_delay(&policy, attempts, lenient(failure->error), failure->status, asked, uk_jitter());
+    uk_retry_delay(&policy, batch->attempts + 1, error, failure->status, asked, uk_jitter());
+  return delay < most ? delay : most;
+}
+
+void uk_sender_fail(struct uk_sender *sender, struct uk_sender_batch *batch,
+                    const struct uk_client_failure *failure)
+{
+  const int64_t attempts = batch->attempts + 1, now = uk_clock_monotonic();
+  const int64_t delay = delay_of(sender, batch, failure, now);
   const bool expired = has_expired(batch), refused = delay == UK_RETRY_STOP;
   uk_sender_set_trouble(sender, refused ? UK_OK : failure->error, failure->status,
                         text_of(failure));
@@ -272,12 +302,10 @@ void uk_sender_fail(struct uk_sender *sender, struct uk_sender_batch *batch,
 static void lose_queue(struct uk_sender *sender, const struct uk_client_failure *failure)
 {
   const struct uk_sender_record *record;
-  if (sender->queue.messages > 0)
-    uk_sender_text_put(sender->discard, failure->message);
   while ((record = uk_sender_queue_first(&sender->queue)) != NULL) {
     discard(sender, record, failure->error, 0, failure->message);
     uk_sender_queue_drop(&sender->queue);
-    sender->counts.failed++;
+    uk_sender_count_discard(sender, false, failure->error, 0, failure->message);
     sender->counts.lost++;
   }
 }

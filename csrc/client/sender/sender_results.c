@@ -96,7 +96,7 @@ bool uk_sender_take_results(struct uk_sender *sender, struct uk_sender_batch *ba
     next = uk_sender_batch_next(batch, record);
     if (error == UK_OK) {
       uk_sender_deliver_one(sender, batch, record);
-    } else if (!uk_error_retriable(error)) {
+    } else if (!uk_error_retriable(error) && !uk_sender_is_refusal(error)) {
       uk_sender_discard_one(sender, batch, record, error, record->status,
                             stored_text(record, body));
     } else {

@@ -98,13 +98,15 @@ static void log_discards(struct uk_sender *sender, int64_t now, bool last)
   char line[UK_SENDER_TEXT_SIZE + 128];
   pthread_mutex_lock(&sender->lock);
   const uint64_t count = uk_sender_unlogged(sender);
+  const struct uk_sender_reason *reason = uk_sender_reasons_last(&sender->reasons);
   const int length =
     snprintf(line, sizeof line, "upstash-kafka: messages discarded: %llu; the last one: %s\n",
-             (unsigned long long)count, sender->discard);
-  const bool due = count > 0 && (last || now - sender->logged_at >= UK_SENDER_LOG_INTERVAL);
+             (unsigned long long)count, reason != NULL ? reason->text : "");
+  const bool due = count > 0 && (last || now - sender->logged_at >= uk_sender_log_interval(sender));
   if (due) {
     sender->logged += count;
     sender->logged_at = now;
+    sender->logged_error = reason != NULL ? reason->error : UK_OK;
   }
   pthread_mutex_unlock(&sender->lock);
   if (due)

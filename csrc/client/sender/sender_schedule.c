@@ -151,7 +151,7 @@ int64_t uk_sender_next_wait(struct uk_sender *sender, int64_t now)
   if (sender->stopping)
     wait = earlier(wait, sender->stop_at - now);
   if (uk_sender_unlogged(sender) > 0)
-    wait = earlier(wait, sender->logged_at + UK_SENDER_LOG_INTERVAL - now);
+    wait = earlier(wait, sender->logged_at + uk_sender_log_interval(sender) - now);
   set_wake_levels(sender, has_room);
   pthread_mutex_unlock(&sender->lock);
   if (atomic_load(&sender->orphaned))

@@ -63,4 +63,18 @@ function core.message_methods.json(message)
   return not_json((code == "integer_range" and "the value: " or "the value is not JSON: ") .. text, code)
 end
 
+--- Returns the value of the last header with that name, as Kafka's lastHeader does:
+--- `message:header("lang")`.
+---@param message upstash.kafka.Message
+---@param name string in the same letter case
+---@return string? value nil if the message has no such header
+function core.message_methods.header(message, name)
+  if type(name) ~= "string" then
+    error(("bad argument #1 to 'header' (name: string expected, got %s)"):format(type(name)), 2)
+  end
+  for index = #message.headers, 1, -1 do
+    if message.headers[index].key == name then return message.headers[index].value end
+  end
+end
+
 return core

@@ -64,6 +64,7 @@ end
 ---@field handed integer how many messages of the batch were handed out
 ---@field finished integer how many of the batch are finished
 ---@field committed integer how many of the batch are committed
+---@field explicit table<string, table<integer, integer>> positions in the batch that loop:commit has committed
 ---@field left number how many messages the limit still allows
 ---@field started boolean whether the instance on the server belongs to this loop now
 ---@field touched boolean whether it ever did
@@ -95,12 +96,17 @@ local function new(client, given, name)
     },
     heartbeat = (given.session_timeout or SESSION_TIMEOUT) / 3,
     anchor = (given.from or "latest") == "latest" and anchor.new() or nil,
-    batch = {}, handed = 0, finished = 0, committed = 0,
+    batch = {}, handed = 0, finished = 0, committed = 0, explicit = {},
     started = false, touched = false, contact = 0, lost = 0, failures = 0,
   }, Consumer)
 end
 
 -- Committing --------------------------------------------------------------------------------------
+
+-- Whether loop:commit has committed the message, or a later one of its partition.
+local function is_explicit(consumer, message)
+  return message.offset < (positions.get(consumer.explicit, message) or 0)
+end
 
 -- For each partition, the position after its last finished message, unless that is committed.
 local function finished_offsets(consumer)
@@ -109,8 +115,10 @@ local function finished_offsets(consumer)
     local message = consumer.batch[index]
     if not positions.get(seen, message) then
       positions.put(seen, message, true)
-      offsets[#offsets + 1] =
-        { topic = message.topic, partition = message.partition, offset = message.offset + 1 }
+      if not is_explicit(consumer, message) then
+        offsets[#offsets + 1] =
+          { topic = message.topic, partition = message.partition, offset = message.offset + 1 }
+      end
     end
   end
   return offsets
@@ -119,6 +127,7 @@ end
 -- Forgets the batch and the instance. The next consume starts at the group's commits.
 local function start_again(consumer)
   consumer.batch, consumer.handed, consumer.finished, consumer.committed = {}, 0, 0, 0
+  consumer.explicit = {}
   consumer.started = false
 end
 
@@ -164,6 +173,56 @@ local function commit_finished(consumer, deadline)
   if not done then return commit_anew(consumer, offsets, deadline) end
   consumer.committed = consumer.finished
   consumer.contact = core.now()
+end
+
+-- The position of the message in the part of the batch that was handed out, from the end; nil if it
+-- is not there.
+local function index_of(consumer, message)
+  for index = consumer.handed, 1, -1 do
+    local other = consumer.batch[index]
+    if other.offset == message.offset and other.partition == message.partition and other.topic == message.topic then
+      return index
+    end
+  end
+end
+
+-- What loop:commit is to commit: the position after the message, or after everything that was
+-- handed out.
+local function asked_offsets(consumer, message)
+  if message then
+    if is_explicit(consumer, message) then return {} end
+    return { { topic = message.topic, partition = message.partition, offset = message.offset + 1 } }
+  end
+  local finished = consumer.finished
+  consumer.finished = consumer.handed
+  local offsets = finished_offsets(consumer)
+  consumer.finished = finished
+  return offsets
+end
+
+--- Commits a message now, and with it all earlier ones of its partition. Without a message, commits
+--- everything that was handed out. The message must be of the batch that the loop hands out now:
+--- the loop commits earlier ones by itself. Fails with code not_found if the instance is gone; the
+--- loop then commits through a new one when it continues. Calls /commit.
+---@param message upstash.kafka.Message?
+---@return true? committed
+---@return string? text
+---@return upstash.kafka.Details? details
+function Consumer:commit(message)
+  if self.closed then error("the loop is closed", 2) end
+  if message ~= nil and not options.is_message(message) then
+    options.refuse("commit", "message expected, got " .. type(message), 2)
+  end
+  if message and not index_of(self, message) then
+    options.refuse("commit", "a message of the batch in hand expected; the loop commits earlier ones by itself", 2)
+  end
+  local offsets = asked_offsets(self, message)
+  if #offsets == 0 then return true end
+  local done, text, details = loop.call_last(self, "commit", self.group, self.instance, offsets)
+  if not done then return nil, text, details end
+  for _, entry in ipairs(offsets) do positions.put(self.explicit, entry, entry.offset) end
+  self.contact = core.now()
+  return true
 end
 
 -- Consuming ---------------------------------------------------------------------------------------
@@ -219,6 +278,7 @@ local function take_batch(consumer, deadline)
   loop.stop_in_time(consumer)
   for index = #messages, consumer.left + 1, -1 do messages[index] = nil end
   consumer.batch, consumer.handed, consumer.finished, consumer.committed = messages, 0, 0, 0
+  consumer.explicit = {}
 end
 
 -- Leaving -----------------------------------------------------------------------------------------

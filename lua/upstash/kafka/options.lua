@@ -29,10 +29,19 @@ local function is_list_of_words(value, words)
   return true
 end
 
-local function is_position(value, words)
+--- Whether a value is a consumed message, or says as much about its place.
+---@return boolean
+function options.is_message(value)
+  return type(value) == "table" and type(value.topic) == "string" and is_integer(value.partition)
+    and is_integer(value.offset)
+end
+
+local function is_position(value, words, messages)
   if is_integer(value) then return value >= 0 end
   if type(value) == "string" then return words[value] == true end
-  return type(value) == "table" and next(value) == "timestamp" and next(value, "timestamp") == nil
+  if type(value) ~= "table" then return false end
+  if messages and options.is_message(value) then return true end
+  return next(value) == "timestamp" and next(value, "timestamp") == nil
     and is_integer(value.timestamp) and value.timestamp >= 0
 end
 
@@ -65,7 +74,7 @@ local kinds = {
   },
   position = {
     expects = function(rule) return rule.expects end,
-    fits = function(value, rule) return is_position(value, rule.words) end,
+    fits = function(value, rule) return is_position(value, rule.words, rule.messages) end,
   },
 }
 

@@ -12,7 +12,8 @@ local SCHEMA = {
   from = {
     kind = "position",
     words = { earliest = true, latest = true },
-    expects = "offset, 'earliest', 'latest' or {timestamp = milliseconds}",
+    messages = true,
+    expects = "offset, 'earliest', 'latest', {timestamp = milliseconds} or message",
   },
   to = {
     kind = "position",
@@ -47,6 +48,17 @@ function Records:close()
   self.closed = true
   loop.forget_signals(self)
   return true
+end
+
+-- A loop that begins behind a message.
+local function behind(given)
+  local from = given.from
+  if not options.is_message(from) then return from end
+  if from.topic ~= given.topic or from.partition ~= given.partition then
+    local text = 'from: a message of topic "%s", partition %d expected, got one of topic "%s", partition %d'
+    options.refuse("records", text:format(given.topic, given.partition, from.topic, from.partition), 3)
+  end
+  return from.offset + 1
 end
 
 -- Returns the offset that a position stands for now.
@@ -134,7 +146,7 @@ function records.records(client, given)
     client = client,
     topic = given.topic,
     partition = given.partition,
-    from = given.from or "earliest",
+    from = behind(given) or "earliest",
     to = given.to,
     timeout = given.timeout or TIMEOUT,
     max_messages = given.max_messages,

@@ -1,5 +1,5 @@
-/* for: sender_resolve.c, sender_results.c. The effect of every outcome of a request on its
- * messages: counts, the next request and its time, and the waiters. */
+/* for: sender_reasons.c, sender_resolve.c, sender_results.c. The effect of every outcome of a
+ * request on its messages: counts, the next request and its time, and the waiters. */
 #include <stdlib.h>
 #include <time.h>
 
@@ -15,9 +15,11 @@ static struct uk_sender_batch *batch;
 static bool set_up(void)
 {
   sender = still_open(2);
-  if (sender != NULL)
-    batch = sender->batches;
-  return sender != NULL;
+  if (sender == NULL)
+    return false;
+  batch = sender->batches;
+  sender->options.give_up_after = 0; /* 401 and 403 fail at once, unless a test says otherwise */
+  return true;
 }
 
 static void tear_down(void)
@@ -65,10 +67,12 @@ static void check_key(const char *key)
 
 /* A failure of the whole request. */
 
-/* A blocking call reports a bad certificate to its caller; the messages of a sender can wait. */
+/* A blocking call reports a bad certificate or wrong credentials to its caller; the messages of a
+ * sender can wait. */
 static bool can_wait(enum uk_error error)
 {
-  return uk_error_retriable(error) || error == UK_E_TLS_FAILED || error == UK_E_TRANSPORT_FAILED;
+  return uk_error_retriable(error) || error == UK_E_TLS_FAILED || error == UK_E_TRANSPORT_FAILED ||
+         error == UK_E_UNAUTHORIZED || error == UK_E_FORBIDDEN;
 }
 
 static void check_retried(enum uk_error error)
@@ -87,7 +91,7 @@ static void check_given_up(enum uk_error error)
   CHECK(sender->oldest_batched == UINT64_MAX);
   CHECK_EQ_INT(sender->failure, UK_OK);
   still_check_counts(sender, 0, 1, 0);
-  CHECK_EQ_STR(sender->discard, uk_error_text(error));
+  CHECK_EQ_STR(uk_sender_reasons_last(&sender->reasons)->text, uk_error_text(error));
   still_check_failure(sender, "0", error, 599, uk_error_text(error));
 }
 
@@ -96,6 +100,7 @@ static void each_error_is_retried_or_given_up(void)
   for (int i = UK_OK + 1; i < UK_ERROR_COUNT; i++) {
     const enum uk_error error = (enum uk_error)i;
     REQUIRE(set_up_sending(1));
+    sender->options.give_up_after = 10000;
     fail(error, 599, NULL);
     CHECK_EQ_STR(sender->trouble, uk_error_text(error));
     if (can_wait(error))
@@ -132,6 +137,111 @@ static void the_next_attempt_is_timed(void)
   }
 }
 
+/* Says that the server refused us for that long, until that long ago, and refuses us again. */
+static void refuse_again(enum uk_error error, int64_t lasted, int64_t ago)
+{
+  const int64_t now = uk_clock_monotonic();
+  sender->options.give_up_after = 10000;
+  sender->refused_since = now - ago - lasted;
+  sender->refused_at = now - ago;
+  fail(error, 401, NULL);
+}
+
+/* D2: 401 and 403 are retried until they have lasted for give_up_after. */
+static void refusals_are_waited_for(void)
+{
+  static const struct {
+    int64_t lasted, ago;
+    bool retried;
+  } rows[] = {
+    {0, 0, true},      {5000, 1000, true}, {9000, 1000, false},
+    {20000, 0, false}, {0, 9000, true},    {20000, 10500, true}, /* the old ones are over */
+  };
+  for (size_t i = 0; i < 2 * (sizeof rows / sizeof *rows); i++) {
+    const enum uk_error error = i % 2 == 0 ? UK_E_UNAUTHORIZED : UK_E_FORBIDDEN;
+    REQUIRE(set_up_sending(1));
+    refuse_again(error, rows[i / 2].lasted, rows[i / 2].ago);
+    CHECK_EQ_INT(sender->counts.failed, rows[i / 2].retried ? 0 : 1);
+    CHECK_EQ_INT(batch->state, rows[i / 2].retried ? UK_BATCH_READY : UK_BATCH_FREE);
+    CHECK_EQ_INT(sender->refusal, error);
+    tear_down();
+  }
+}
+
+static void the_last_attempt_comes_when_the_time_is_up(void)
+{
+  REQUIRE(set_up_sending(1));
+  sender->settings.options.retry_delay = sender->settings.options.retry_delay_max = 60000;
+  refuse_again(UK_E_UNAUTHORIZED, 9000, 0);
+  const int64_t left = batch->due - uk_clock_monotonic();
+  CHECK(left > 0 && left <= 1000);
+  tear_down();
+}
+
+static void no_refusal_is_waited_for_without_time(void)
+{
+  REQUIRE(set_up_sending(2));
+  sender->options.give_up_after = 0;
+  fail(UK_E_UNAUTHORIZED, 401, NULL);
+  CHECK_EQ_INT(sender->counts.failed, 2);
+  tear_down();
+}
+
+/* Accepted credentials end a refusal. One topic that is permitted says nothing about others. */
+static void a_delivery_ends_a_refusal_of_credentials(void)
+{
+  for (int i = 0; i < 2; i++) {
+    REQUIRE(set_up_sending(1));
+    refuse_again(i == 0 ? UK_E_UNAUTHORIZED : UK_E_FORBIDDEN, 1000, 0);
+    CHECK(sender->refused_at != 0);
+    still_start(sender, batch);
+    uk_sender_deliver(sender, batch);
+    CHECK((sender->refused_at == 0) == (i == 0));
+    tear_down();
+  }
+}
+
+/* Reasons. */
+
+static void add_reason(struct uk_sender_reasons *reasons, uint64_t number, const char *text)
+{
+  uk_sender_reasons_add(reasons, number, UK_E_BAD_REQUEST, 400, uk_slice_text(text));
+}
+
+static void check_reason(const struct uk_sender_reasons *reasons, uint64_t after, const char *text)
+{
+  const struct uk_sender_reason *reason = uk_sender_reasons_after(reasons, after);
+  if (CHECK((reason == NULL) == (text == NULL)) && reason != NULL)
+    CHECK_EQ_STR(reason->text, text);
+}
+
+/* D2: a report names the first reason since the last one. */
+static void reasons_are_found_by_number(void)
+{
+  struct uk_sender_reasons reasons = {.count = 0};
+  char text[8];
+  CHECK(uk_sender_reasons_last(&reasons) == NULL);
+  check_reason(&reasons, 0, NULL);
+  add_reason(&reasons, 1, "a");
+  add_reason(&reasons, 2, "a");
+  add_reason(&reasons, 3, "b");
+  uk_sender_reasons_add(&reasons, 4, UK_E_BAD_REQUEST, 0, uk_slice_text("b"));
+  uk_sender_reasons_add(&reasons, 5, UK_E_TIMEOUT, 0, uk_slice_of(NULL, 0));
+  CHECK_EQ_INT(reasons.count, 4);
+  check_reason(&reasons, 0, "a");
+  check_reason(&reasons, 1, "a");
+  check_reason(&reasons, 2, "b");
+  CHECK_EQ_INT(uk_sender_reasons_after(&reasons, 3)->status, 0);
+  check_reason(&reasons, 4, uk_error_text(UK_E_TIMEOUT));
+  check_reason(&reasons, 5, NULL);
+  for (uint64_t i = 6; i < 6 + UK_SENDER_REASONS_MAX; i++) {
+    snprintf(text, sizeof text, "%d", (int)i);
+    add_reason(&reasons, i, text);
+  }
+  check_reason(&reasons, 0, "6"); /* the oldest that is kept */
+  CHECK_EQ_STR(uk_sender_reasons_last(&reasons)->text, "13");
+}
+
 static void the_text_loses_its_index(void)
 {
   static const struct {
@@ -154,7 +264,7 @@ static void the_text_loses_its_index(void)
     REQUIRE(set_up_sending(1));
     fail(UK_E_BAD_REQUEST, 400, rows[i].text);
     still_check_failure(sender, "0", UK_E_BAD_REQUEST, 400, rows[i].kept);
-    CHECK_EQ_STR(sender->discard, rows[i].kept);
+    CHECK_EQ_STR(uk_sender_reasons_last(&sender->reasons)->text, rows[i].kept);
     CHECK_EQ_STR(sender->trouble, rows[i].text);
     tear_down();
   }
@@ -256,7 +366,7 @@ static void an_unwritable_message_is_given_up_alone(void)
   }
   still_check_counts(sender, 2, 1, 0);
   still_check_failure(sender, "\xff", UK_E_BAD_REQUEST, 0, text);
-  CHECK_EQ_STR(sender->discard, text);
+  CHECK_EQ_STR(uk_sender_reasons_last(&sender->reasons)->text, text);
   tear_down();
 }
 
@@ -369,7 +479,7 @@ static void stored_and_refused_messages_end_and_the_rest_is_resent(void)
   still_check_counts(sender, 2, 1, 1);
   CHECK_EQ_INT(sender->latency.count, 2);
   still_check_failure(sender, "1", UK_E_TOO_LARGE, 413, "n\"o");
-  CHECK_EQ_STR(sender->discard, "n\"o");
+  CHECK_EQ_STR(uk_sender_reasons_last(&sender->reasons)->text, "n\"o");
   CHECK_EQ_INT(batch->state, UK_BATCH_READY);
   CHECK_EQ_INT(batch->attempts, 1);
   CHECK(batch->due >= before + 7000);
@@ -401,7 +511,7 @@ static void results_may_leave_nothing(void)
   still_check_counts(sender, 2, 2, 0);
   still_check_failure(sender, "0", UK_E_TOO_LARGE, 413, "n\"o");
   still_check_failure(sender, "2", UK_E_UNPROCESSABLE, 422, "");
-  CHECK_EQ_STR(sender->discard, uk_error_text(UK_E_UNPROCESSABLE));
+  CHECK_EQ_STR(uk_sender_reasons_last(&sender->reasons)->text, uk_error_text(UK_E_UNPROCESSABLE));
   CHECK_EQ_INT(batch->state, UK_BATCH_FREE);
   CHECK(sender->oldest_batched == UINT64_MAX);
   tear_down();
@@ -494,7 +604,7 @@ static void unsent_messages_are_lost(void)
   CHECK_EQ_INT(sender->counts.lost, 3);
   CHECK_EQ_INT(sender->queue.messages, 0);
   CHECK(sender->oldest_batched == UINT64_MAX);
-  CHECK_EQ_STR(sender->discard, text);
+  CHECK_EQ_STR(uk_sender_reasons_last(&sender->reasons)->text, text);
   still_check_failure(sender, "expired", UK_E_TIMEOUT, 0,
                       "the message was not delivered within message_timeout");
   still_check_failure(sender, "sent", UK_E_CANCELLED, 0, text);
@@ -704,6 +814,11 @@ int main(void)
 {
   CHECK_RUN(each_error_is_retried_or_given_up);
   CHECK_RUN(the_next_attempt_is_timed);
+  CHECK_RUN(refusals_are_waited_for);
+  CHECK_RUN(the_last_attempt_comes_when_the_time_is_up);
+  CHECK_RUN(no_refusal_is_waited_for_without_time);
+  CHECK_RUN(a_delivery_ends_a_refusal_of_credentials);
+  CHECK_RUN(reasons_are_found_by_number);
   CHECK_RUN(the_text_loses_its_index);
   CHECK_RUN(a_refusal_is_narrowed_down);
   CHECK_RUN(after_the_faulty_message_requests_grow);

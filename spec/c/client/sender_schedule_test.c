@@ -412,7 +412,7 @@ static void a_drop_wakes_the_thread_that_logs(void)
     while (sender->counts.dropped == 0)
       send("v");
     CHECK(log ? is_awake() : is_asleep());
-    CHECK_EQ_STR(sender->discard, uk_error_text(UK_E_QUEUE_FULL));
+    CHECK_EQ_STR(uk_sender_reasons_last(&sender->reasons)->text, uk_error_text(UK_E_QUEUE_FULL));
     send("v");
     CHECK_EQ_INT(sender->counts.dropped, 2);
     CHECK(is_asleep());

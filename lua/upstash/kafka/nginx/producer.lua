@@ -39,11 +39,6 @@ local function await(settled, producer, mark, timeout)
   return true
 end
 
-local function undelivered(count, timeout)
-  local text = ("%d messages were not delivered within %d ms"):format(count, timeout)
-  return nil, text, { error = text, code = "timeout", retriable = true }
-end
-
 -- Whether the method is to block in this phase. Raises if it may neither block nor wait.
 local function blocks(method, timeout, level)
   check_timeout(method, timeout, level + 1)
@@ -70,28 +65,25 @@ local function producer_method(make)
   end
 end
 
-local function flush_method(flush, hurry, settled, stats)
+local function flush_method(flush, hurry, settled)
   return function(producer, timeout)
     if blocks("flush", timeout, 2) then return flush(producer, timeout) end
     local fine, mark = pcall(hurry, producer)
     if not fine then error(mark, 2) end
     timeout = timeout or timeouts[producer].flush
-    if await(settled, producer, mark, timeout) then return true end
-    local counts = stats(producer)
-    return undelivered(counts.queued + counts.in_flight, timeout)
+    await(settled, producer, mark, timeout)
+    return flush(producer, 0, timeout) -- does not wait any more
   end
 end
 
-local function close_method(close, hurry, settled, stats)
+local function close_method(close, hurry, settled)
   return function(producer, timeout)
     if blocks("close", timeout, 2) then return close(producer, timeout) end
     local open, mark = pcall(hurry, producer)
     if not open then return close(producer, 0) end
     timeout = timeout or timeouts[producer].close
     await(settled, producer, mark, timeout)
-    if close(producer, 0) then return true end -- does not wait: the time is up, or nothing is left
-    local counts = stats(producer)
-    return undelivered(counts.lost + counts.queued + counts.in_flight, timeout)
+    return close(producer, 0, timeout) -- does not wait: the time is up, or nothing is left
   end
 end
 
@@ -101,10 +93,10 @@ local producer = {}
 ---@param client_methods table<string, function>
 ---@param methods table<string, function> of producers
 function producer.install(client_methods, methods)
-  local hurry, settled, stats = methods.hurry, methods.settled, methods.stats
+  local hurry, settled = methods.hurry, methods.settled
   client_methods.producer = producer_method(client_methods.producer)
-  methods.flush = flush_method(methods.flush, hurry, settled, stats)
-  methods.close = close_method(methods.close, hurry, settled, stats)
+  methods.flush = flush_method(methods.flush, hurry, settled)
+  methods.close = close_method(methods.close, hurry, settled)
 end
 
 return producer

@@ -47,6 +47,11 @@ local Message = {}
 ---@return upstash.kafka.Details? details
 function Message:json() end
 
+--- Returns the value of the last header with that name.
+---@param name string in the same letter case
+---@return string? value nil if the message has no such header
+function Message:header(name) end
+
 ---@class upstash.kafka.Partition
 ---@field topic string
 ---@field partition integer
@@ -107,7 +112,7 @@ function Message:json() end
 ---@class upstash.kafka.RecordsOptions
 ---@field topic string
 ---@field partition integer
----@field from integer|"earliest"|"latest"|{timestamp: integer}|nil default earliest
+---@field from integer|"earliest"|"latest"|{timestamp: integer}|upstash.kafka.Message|nil default earliest; a message: behind it
 ---@field to integer|"latest"|{timestamp: integer}|nil the first message that is not returned; "latest" is the end when the loop starts; by default the loop waits for new messages
 ---@field timeout integer? milliseconds of one poll, default 1000
 ---@field max_messages integer? of one poll
@@ -160,11 +165,18 @@ function Message:json() end
 ---@field in_flight integer? requests at once, default 1, which keeps messages in order
 ---@field overflow "error"|"block"|"drop_oldest"|nil what `send` does when the queue is full, default error
 ---@field gzip boolean? compresses requests, default false
+---@field give_up_after integer? milliseconds that 401 and 403 are retried, default 120000
 ---@field block_timeout integer? milliseconds that "block" waits, default 1000
 ---@field message_timeout integer? milliseconds after which a message is dropped; 0, the default: never
 ---@field flush_timeout integer? milliseconds at the end of the process, 2000 by default and at most
 ---@field log boolean? writes dropped messages to standard error, default true
 ---@field name string? producers with different names share nothing
+
+--- What `flush` and `close` return for messages that were not delivered.
+---@class upstash.kafka.ProducerDetails: upstash.kafka.Details
+---@field given_up integer messages that were dropped since the last report
+---@field pending integer messages that were not delivered in time
+---@field first upstash.kafka.Details? why the first of those given up was
 
 --- A message that a producer dropped.
 ---@class upstash.kafka.ProducerFailure
@@ -238,7 +250,7 @@ function Client:consume(group, instance, topics, options) end
 --- instance must be alive. Calls POST /commit/{group}/{instance}.
 ---@param group string
 ---@param instance string
----@param offsets upstash.kafka.Position|upstash.kafka.Position[]|nil
+---@param offsets upstash.kafka.Position|upstash.kafka.Position[]|nil a message stands for the offset after it
 ---@return true? done
 ---@return string? message
 ---@return upstash.kafka.Details? details
@@ -270,7 +282,7 @@ function Client:delete_consumer(group, instance) end
 function Client:consumers() end
 
 --- Reads messages from given offsets, without a group. Calls POST /fetch.
----@param topic string|upstash.kafka.Position[] a list of positions replaces the first three arguments
+---@param topic string|upstash.kafka.Position[] a list of positions, or of messages to read behind, replaces the first three arguments
 ---@param partition integer|upstash.kafka.FetchOptions|nil the options, if the first argument is a list
 ---@param offset integer?
 ---@param options upstash.kafka.FetchOptions?
@@ -394,13 +406,14 @@ local Producer = {}
 ---@return true? queued
 ---@return string? message
 ---@return upstash.kafka.Details? details
+---@overload fun(self: upstash.kafka.Producer, value: upstash.kafka.Value): true?, string?, upstash.kafka.Details?
 function Producer:send(topic, value, options) end
 
 --- Waits until every message sent before is delivered or dropped.
 ---@param timeout integer? milliseconds, default: the client's timeout
----@return true? flushed
----@return string? message
----@return upstash.kafka.Details? details
+---@return true? flushed all delivered, since the last report
+---@return string? message how many were not, and why
+---@return upstash.kafka.ProducerDetails? details
 function Producer:flush(timeout) end
 
 --- Starts to send every message sent so far, without lingering, and does not wait.
@@ -423,9 +436,9 @@ function Producer:stats() end
 
 --- Delivers what is queued, for as long as the timeout allows, and ends the producer.
 ---@param timeout integer? milliseconds, default: flush_timeout
----@return true? closed
----@return string? message if a message was not delivered
----@return upstash.kafka.Details? details
+---@return true? closed all delivered, since the last report
+---@return string? message how many were not, and why
+---@return upstash.kafka.ProducerDetails? details
 function Producer:close(timeout) end
 
 --- The methods of a client as functions of the module, on one client made from the environment.
