@@ -426,7 +426,8 @@ describe("a producer in hard times", function()
       print(flushed, message, details.code, details.status, details.given_up, details.pending, details.first.error)
       print(producer:stats().requests > 1, producer:flush(), producer:close())
     ]]
-    local status, out, err = shell.run(shell.lua .. " -e " .. shell.quote(program), { environment = server:environment() })
+    local line = shell.lua .. " -e " .. shell.quote(program)
+    local status, out, err = shell.run(line, { environment = server:environment() })
     assert.equal(0, status, err)
     assert.equal("nil	1000 messages were not delivered within 50 ms: no or wrong credentials	timeout	0	1000\n"
       .. "nil	1000 messages were given up: no or wrong credentials	unauthorized	401	1000	0	no or wrong credentials\n"

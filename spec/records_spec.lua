@@ -212,7 +212,8 @@ describe("client:records", function()
 
   for given, text in pairs {
     [{ from = -1 }] = "from: offset, 'earliest', 'latest', {timestamp = milliseconds} or message expected, got -1",
-    [{ from = { time = 1 } }] = "from: offset, 'earliest', 'latest', {timestamp = milliseconds} or message expected, got table",
+    [{ from = { time = 1 } }] =
+      "from: offset, 'earliest', 'latest', {timestamp = milliseconds} or message expected, got table",
     [{ to = "earliest" }] = "to: offset, 'latest' or {timestamp = milliseconds} expected, got 'earliest'",
     [{ partition = "0" }] = "partition: integer >= 0 expected, got '0'",
     [{ group = "g" }] = "unknown option 'group'",
