@@ -9,7 +9,10 @@
 #include "common/utf8.h"
 #include "server/api/server_state.h"
 
-enum { VALUE_SHOWN = 64 };
+enum {
+  VALUE_SHOWN = 64,
+  REPLY_LEAST = 4 << 10 /* bytes; enough for any error's reply */
+};
 
 struct uk_engine *uk_api_engine(const struct uk_request *request)
 {
@@ -32,6 +35,14 @@ static void reply(struct uk_operation *operation)
   uk_request_reply(request);
 }
 
+bool uk_api_reserve_reply(struct uk_request *request, size_t bytes)
+{
+  if (uk_buffer_reserve(&request->reply, bytes > REPLY_LEAST ? bytes : REPLY_LEAST) != NULL)
+    return true;
+  uk_request_error(request, UK_E_NO_MEMORY, NULL);
+  return false;
+}
+
 void *uk_api_operation(struct uk_request *request, size_t size, int64_t timeout,
                        void (*finish)(struct uk_request *request))
 {
@@ -40,6 +51,8 @@ void *uk_api_operation(struct uk_request *request, size_t size, int64_t timeout,
     uk_request_error(request, UK_E_NO_MEMORY, NULL);
     return NULL;
   }
+  if (changes[request->endpoint] && !uk_api_reserve_reply(request, 0))
+    return NULL;
   operation->done = reply;
   operation->context = request;
   operation->deadline = uk_clock_monotonic() + timeout;

@@ -6,7 +6,10 @@
 #include "server/api/server_state.h"
 #include "server/engine/produce_outcome.h"
 
-enum { PRODUCE_TIMEOUT = 30000 };
+enum {
+  PRODUCE_TIMEOUT = 30000,
+  METADATA_BYTES = 128 /* most bytes of a message's metadata, besides its topic */
+};
 
 struct produce_call {
   struct uk_produce produce;
@@ -92,9 +95,20 @@ bool uk_api_check_size(struct uk_request *request, const struct uk_record *recor
   return false;
 }
 
+static bool reserve_results(struct uk_request *request)
+{
+  const struct uk_produce *produce = request->operation;
+  size_t bytes = 0;
+  for (size_t i = 0; i < produce->count; i++)
+    bytes += produce->records[i].topic.length + METADATA_BYTES;
+  return uk_api_reserve_reply(request, bytes);
+}
+
 bool uk_api_submit_produce(struct uk_request *request)
 {
   struct uk_engine *engine = uk_api_engine(request);
+  if (!reserve_results(request))
+    return false;
   engine->methods->produce(engine, request->operation);
   return true;
 }

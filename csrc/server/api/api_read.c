@@ -3,7 +3,7 @@
 #include "server/api/message_json.h"
 
 /* Appends the record unless the batch is full; the first one always fits. If memory runs out, the
- * batch ends before this record; if it is the first, the reply fails. */
+ * batch ends before this record; if it is the first, the operation fails. */
 static bool take(struct uk_operation *operation, const struct uk_record *record)
 {
   struct uk_request *request = operation->context;
@@ -20,8 +20,10 @@ static bool take(struct uk_operation *operation, const struct uk_record *record)
     reply->error = UK_OK;
     return false;
   }
+  if (reply->error != UK_OK)
+    return false;
   call->count++;
-  return reply->error == UK_OK;
+  return true;
 }
 
 static bool is_client_alive(struct uk_operation *operation)

@@ -101,7 +101,8 @@ struct uk_topic_partition_offset {
 /* Receives the records of a fetch or consume. The engine calls `record` for one record after
  * another, from one thread at a time, before `done`; the bytes are valid only during the call.
  * `record` returns false to reject a record because the batch is full; the engine then stops before
- * that record. The first record is never rejected for its size. */
+ * that record. The first record is never rejected for its size: if it is rejected, memory is out,
+ * and the operation ends with NO_MEMORY. */
 struct uk_sink {
   bool (*record)(struct uk_operation *operation, const struct uk_record *record);
   /* Called once, before the first record. If it returns false, the operation ends with CANCELLED:

@@ -72,11 +72,14 @@ static void carry_out(const struct uk_groups_log *log, struct uk_group_request *
     if (sink->is_client_alive != NULL && !sink->is_client_alive(operation))
       plan->error = UK_E_CANCELLED;
   }
-  bool full = false;
+  bool full = false, any = false;
   while (plan->done < plan->count && !full && plan->error == UK_OK) {
     struct step *step = &plan->steps[plan->done];
     plan->error = log->read(log->context, step->assignment->topic->node.name, step->number,
                             step->offset, operation, sink, &step->next, &full);
+    any = any || step->next != step->offset;
+    if (plan->error == UK_OK && full && !any)
+      plan->error = UK_E_NO_MEMORY; /* for the first record */
     if (plan->error == UK_OK)
       plan->done++;
   }

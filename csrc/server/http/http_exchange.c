@@ -340,7 +340,9 @@ static enum MHD_Result refuse_without_exchange(const struct uk_http *http,
   int socket = uk_http_socket(connection);
   uk_buffer_init(&refusal.reply, REFUSAL_SIZE);
   uk_request_error(&refusal, UK_E_NO_MEMORY, NULL);
-  if (!http->tls && (refusal.reply.error != UK_OK || !uk_http_write_response(socket, &refusal)))
+  if (!http->tls && refusal.reply.error == UK_OK)
+    uk_http_write_response(socket, &refusal);
+  else if (!http->tls)
     shutdown(socket, SHUT_WR);
   uk_buffer_free(&refusal.reply);
   return MHD_NO;
@@ -395,8 +397,9 @@ static void write_closing_response(struct uk_exchange *exchange,
   if (exchange->queued || exchange->http->tls || !has_closing_response(exchange, code))
     return;
   uk_cors_add_headers(exchange->http->server->cors, &exchange->request);
-  if (exchange->request.reply.error != UK_OK ||
-      !uk_http_write_response(exchange->socket, &exchange->request))
+  if (exchange->request.reply.error == UK_OK)
+    uk_http_write_response(exchange->socket, &exchange->request);
+  else
     shutdown(exchange->socket, SHUT_WR);
 }
 

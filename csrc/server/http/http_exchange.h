@@ -56,8 +56,8 @@ void uk_exchange_read_headers(struct uk_exchange *exchange);
 /* http_reply: builds the reply, compressed if the client accepts it. */
 void uk_exchange_finish(struct uk_exchange *exchange);
 
-/* http_reply: gives the reply to the library. MHD_NO if out of memory; the reply is then an error,
- * and the exchange is abandoned. */
+/* http_reply: gives the reply to the library. MHD_NO if out of memory: the exchange is then
+ * abandoned, and the reply is an error unless it says what was carried out. */
 enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange);
 
 extern const size_t uk_exchange_reply_bytes; /* the maximum size of a reply */

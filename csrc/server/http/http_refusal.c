@@ -83,7 +83,7 @@ static struct MHD_Response *json_response(const struct uk_http *http,
 {
   struct uk_request refusal = make_refusal(http, connection, status);
   struct MHD_Response *response =
-    refusal.reply.error == UK_OK ? uk_http_make_response(&refusal) : NULL;
+    refusal.reply.error == UK_OK ? uk_http_make_response(&refusal, MHD_RESPMEM_MUST_COPY) : NULL;
   uk_buffer_free(&refusal.reply);
   return response;
 }

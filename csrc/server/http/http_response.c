@@ -1,28 +1,27 @@
 #include "server/http/http_response.h"
 
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 enum { LINE_SIZE = 512 }; /* of one header */
 
 /* Every reply except 204 has a body; if it is missing, memory ran out. */
-static struct MHD_Response *take_body(struct uk_request *request)
+static struct MHD_Response *with_body(const struct uk_request *request,
+                                      enum MHD_ResponseMemoryMode mode)
 {
-  size_t length = 0;
   if (request->status == MHD_HTTP_NO_CONTENT)
     return MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
-  char *text = uk_buffer_take(&request->reply, &length);
-  struct MHD_Response *response =
-    text != NULL ? MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE) : NULL;
-  if (response == NULL)
-    free(text);
-  return response;
+  if (request->reply.data == NULL)
+    return NULL;
+  return MHD_create_response_from_buffer(request->reply.length, request->reply.data, mode);
 }
 
-struct MHD_Response *uk_http_make_response(struct uk_request *request)
+struct MHD_Response *uk_http_make_response(const struct uk_request *request,
+                                           enum MHD_ResponseMemoryMode mode)
 {
-  struct MHD_Response *response = take_body(request);
+  struct MHD_Response *response = with_body(request, mode);
   if (response == NULL)
     return NULL;
   enum MHD_Result added = MHD_YES;
@@ -37,28 +36,33 @@ struct MHD_Response *uk_http_make_response(struct uk_request *request)
   return NULL;
 }
 
-bool uk_http_write_response(int socket, const struct uk_request *request)
+/* Appends to a text that has room for LINE_SIZE more bytes. */
+__attribute__((format(printf, 3, 4))) static void add_line(char *text, size_t *length,
+                                                           const char *format, ...)
 {
-  struct uk_buffer text;
-  char head[LINE_SIZE];
-  uk_buffer_init(&text, (size_t)(UK_REPLY_HEADERS + 1) * LINE_SIZE + request->reply.length);
-  snprintf(head, sizeof head,
+  va_list arguments;
+  va_start(arguments, format);
+  int written = vsnprintf(text + *length, LINE_SIZE, format, arguments);
+  va_end(arguments);
+  if (written > 0 && written < LINE_SIZE)
+    *length += (size_t)written;
+}
+
+void uk_http_write_response(int socket, const struct uk_request *request)
+{
+  char head[(UK_REPLY_HEADERS + 2) * LINE_SIZE];
+  size_t length = 0;
+  const struct uk_buffer *body = &request->reply;
+  add_line(head, &length,
            "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: "
            "close\r\n",
-           request->status, MHD_get_reason_phrase_for((unsigned)request->status),
-           request->reply.length);
-  uk_buffer_append_text(&text, head);
-  for (unsigned i = 0; i < request->reply_header_count; i++) {
-    snprintf(head, sizeof head, "%s: %s\r\n", request->reply_headers[i].name,
+           request->status, MHD_get_reason_phrase_for((unsigned)request->status), body->length);
+  for (unsigned i = 0; i < request->reply_header_count; i++)
+    add_line(head, &length, "%s: %s\r\n", request->reply_headers[i].name,
              request->reply_headers[i].value);
-    uk_buffer_append_text(&text, head);
-  }
-  uk_buffer_append_text(&text, "\r\n");
-  if (request->method != UK_HEAD)
-    uk_buffer_append(&text, request->reply.data, request->reply.length);
-  bool whole = text.error == UK_OK;
-  if (whole)
-    (void)!send(socket, text.data, text.length, MSG_NOSIGNAL | MSG_DONTWAIT);
-  uk_buffer_free(&text);
-  return whole;
+  add_line(head, &length, "\r\n");
+  struct iovec parts[] = {{head, length}, {body->data, body->length}};
+  const struct msghdr message = {.msg_iov = parts,
+                                 .msg_iovlen = request->method != UK_HEAD ? 2 : 1};
+  (void)!sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }

@@ -119,5 +119,7 @@ bool uk_log_fetch_read(struct uk_log *log, struct uk_log_waiter *waiter, size_t 
   }
   while (more && read_round(log, waiter, start, &quantum, &more))
     continue;
+  if (quantum.full && !quantum.any && fetch->operation.error == UK_OK)
+    uk_operation_fail(&fetch->operation, UK_E_NO_MEMORY, "%s", ""); /* for the first record */
   return quantum.full;
 }

@@ -97,7 +97,6 @@ void uk_request_error(struct uk_request *request, enum uk_error error, const cha
 static void replace_reply(struct uk_request *request)
 {
   enum uk_error error = request->reply.error == UK_E_NO_MEMORY ? UK_E_NO_MEMORY : UK_E_INTERNAL;
-  uk_buffer_free(&request->reply);
   if (request->carried_out)
     uk_request_error(request, UK_E_GATEWAY_TIMEOUT,
                      "no memory for the response: the request " UK_MAY_BE_DONE);

@@ -397,8 +397,8 @@ static const char *ask_with(const struct request *request, bool later)
   return said;
 }
 
-/* "A14": where the library has no memory for the response, the client gets an error: a 503 if
- * nothing was done, a 504 otherwise. */
+/* "A14": where the library has no memory for the response, the client gets a 503 if nothing was
+ * done, and otherwise its reply. */
 static void answers_although_the_library_takes_no_response(void)
 {
   open_rig();
@@ -409,9 +409,8 @@ static void answers_although_the_library_takes_no_response(void)
                  "{\"error\":\"out of memory\",\"status\":503}");
     CHECK(wire_has_status(503));
     CHECK(strstr(wire_answer, "\r\nRetry-After: 1\r\n") != NULL);
-    CHECK_EQ_STR(ask(&requests[7]), "{\"error\":\"no memory for the response: the request may have "
-                                    "been carried out\",\"status\":504}");
-    CHECK(wire_has_status(504));
+    CHECK(strncmp(ask(&requests[7]), "[{\"topic\":\"t\",\"partition\":0,", 28) == 0);
+    CHECK(wire_has_status(200));
     fail_as(i / 2, false, queue);
     CHECK_EVENTUALLY(is_balanced() && atomic_load(&rig.server.http->unsent) == 0);
   }

@@ -65,7 +65,7 @@ struct fetch {
   struct rig_call call;
   struct uk_topic_partition_offset at[3];
   size_t limit, count;
-  bool unwanted;
+  bool unwanted, no_memory; /* no_memory: for any record */
   int asked;
   size_t length;
   char text[2000]; /* "topic/partition/offset " for each record */
@@ -79,7 +79,7 @@ static struct fetch *fetch_of(struct uk_operation *operation)
 static bool take(struct uk_operation *operation, const struct uk_record *record)
 {
   struct fetch *fetch = fetch_of(operation);
-  if (fetch->limit > 0 && fetch->count == fetch->limit)
+  if (fetch->no_memory || (fetch->limit > 0 && fetch->count == fetch->limit))
     return false;
   fetch->count++;
   if (fetch->length < sizeof fetch->text - 300)
@@ -378,6 +378,21 @@ static void positions_take_turns(void)
   fetch_begin(&next, 2, 0);
   CHECK_EQ_INT(fetch_end(&next), UK_OK);
   CHECK_EQ_STR(next.text, "t/1/0 ");
+  close_engine();
+}
+
+/* A14: the first record is not rejected for its size. */
+static void a_fetch_without_memory_for_its_first_record_says_so(void)
+{
+  REQUIRE(open_engine());
+  produce("t", 0, "v");
+  produce("t", 1, "v");
+  struct fetch one = {.at = {at("t", 0, 0)}, .no_memory = true};
+  fetch_begin(&one, 1, 60000);
+  CHECK_EQ_INT(fetch_end(&one), UK_E_NO_MEMORY);
+  struct fetch two = {.at = {at("t", 1, 0), at("t", 0, 0)}, .no_memory = true};
+  fetch_begin(&two, 2, 60000);
+  CHECK_EQ_INT(fetch_end(&two), UK_E_NO_MEMORY);
   close_engine();
 }
 
@@ -718,6 +733,7 @@ static void everything_at_once(void)
 
 int main(void)
 {
+  CHECK_RUN(a_fetch_without_memory_for_its_first_record_says_so);
   CHECK_RUN(everything_at_once);
   CHECK_RUN(fetches_at_once);
   CHECK_RUN(fetch_errors);
