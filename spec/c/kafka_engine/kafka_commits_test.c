@@ -97,12 +97,18 @@ static void metadata_says_how_far_the_client_got(void)
   set_partition(1, 0, 2);
   set_partition(2, 5, 5);   /* nothing was sent since */
   set_partition(3, -1, -1); /* nothing is known */
+  rig.partitions[0].mark = (struct uk_record_mark){.known = true, .timestamp = 9};
+  rig.partitions[0].delivered_mark = (struct uk_record_mark){.known = true, .timestamp = 2};
   CHECK(uk_kafka_commits_send_metadata(rig.member));
   rd_kafka_event_t *event = await_commit();
   REQUIRE(event != NULL);
   CHECK_EQ_INT(rd_kafka_event_topic_partition_list(event)->cnt, 2);
   check_commit(event, 0, 3, 10);
   check_commit(event, 1, 0, 2);
+  const struct uk_kafka_position_metadata metadata = uk_kafka_position_metadata_read(
+    rd_kafka_topic_partition_list_find(rd_kafka_event_topic_partition_list(event), rig.topic, 0));
+  CHECK_EQ_INT(metadata.mark.timestamp, 9);
+  CHECK_EQ_INT(metadata.committed.timestamp, 2);
   end_commit(event);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "fault.h"
 
 static const struct uk_record_mark none = {.known = false};
 static const struct uk_record_mark one = {
@@ -56,10 +57,12 @@ static void check_text(int64_t offset, const struct uk_kafka_position_metadata *
 {
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
   rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_add(list, "t", 0);
+  long live = fault_live();
   at->offset = offset;
   at->metadata = strdup("of another offset");
   at->metadata_size = 17;
   uk_kafka_position_metadata_write(at, metadata);
+  CHECK_EQ_INT(fault_live(), live); /* the one before is free; asprintf does not count */
   CHECK_EQ_INT(at->metadata_size, strlen(text));
   if (text[0] == '\0')
     CHECK(at->metadata == NULL);
@@ -164,7 +167,7 @@ static void anything_else_is_ignored(void)
   char large[161];
   memset(large, '7', sizeof large - 1);
   large[160] = '\0';
-  memcpy(large, "upstash-kafka: delivered up to 7", 32);
+  memcpy(large, "upstash-kafka: delivered up to ", 31);
   CHECK_EQ_INT(read_back(3, large).position, 3);
   CHECK_EQ_INT(read_back(3, "upstash-kafka: delivered up to 7").position, 7);
 }

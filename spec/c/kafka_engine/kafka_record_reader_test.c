@@ -52,9 +52,8 @@ static struct uk_record record_at(int64_t offset)
 }
 
 /* Each record is a batch: the mock finds no record in the middle of one. */
-static const char *make_topic(int partitions)
+static void fill_topic(const char *topic, int partitions)
 {
-  const char *topic = kafka_parts_topic(partitions);
   for (int64_t i = 0; i < (int64_t)RECORDS * partitions; i++) {
     const struct uk_record record = record_at(i / partitions);
     const rd_kafka_vu_t fields[] = {
@@ -68,6 +67,12 @@ static const char *make_topic(int partitions)
     CHECK(rd_kafka_produceva(rig.producer, fields, sizeof fields / sizeof *fields) == NULL);
     CHECK_EQ_INT(rd_kafka_flush(rig.producer, PATIENCE), 0);
   }
+}
+
+static const char *make_topic(int partitions)
+{
+  const char *topic = kafka_parts_topic(partitions);
+  fill_topic(topic, partitions);
   return topic;
 }
 
@@ -197,9 +202,9 @@ static void A1_queries_for_one_partition_wait_for_each_other(void)
 static void A1_a_topic_that_is_gone_fails_alone(void)
 {
   static struct asked asked;
-  const char *topic = plain_topic();
+  const char *topic = plain_topic(), *gone = kafka_parts_nowhere();
   asked = (struct asked){.query.count = 0};
-  add(&asked, kafka_parts_nowhere(), 0, 3);
+  add(&asked, gone, 0, 3);
   add(&asked, topic, 0, 4);
   ask(&asked, PATIENCE);
   await(&asked);
@@ -210,6 +215,14 @@ static void A1_a_topic_that_is_gone_fails_alone(void)
   ask(&asked, PATIENCE);
   await(&asked);
   check_seen(&asked.places[0], 5, -1);
+  rd_kafka_mock_topic_set_error(kafka_parts.cluster, gone, RD_KAFKA_RESP_ERR_NO_ERROR);
+  fill_topic(gone, 1);
+  asked = (struct asked){.query.count = 0};
+  add(&asked, gone, 0, 3);
+  ask(&asked, PATIENCE);
+  await(&asked);
+  check_seen(&asked.places[0], 3, -1);
+  CHECK(asked.probe.took < PATIENCE);
 }
 
 static void A1_what_is_not_read_by_the_deadline_times_out(void)

@@ -25,9 +25,23 @@ struct request {
   int64_t first, last; /* offsets of the records that it got */
 };
 
+static uint64_t delivery; /* of the last response with records, until it has finished; 0: none */
+
 static void done(struct uk_operation *operation)
 {
-  ((struct request *)operation)->dones++;
+  struct request *request = (struct request *)operation;
+  if (request->count > 0)
+    delivery = request->as.consume.delivery;
+  request->dones++;
+}
+
+static void finish(bool complete)
+{
+  if (delivery != 0)
+    uk_kafka_groups_response_finished(fake.groups, uk_slice_text("g"), uk_slice_text("one"),
+                                      delivery, complete);
+  delivery = 0;
+  fake_settle();
 }
 
 static bool take(struct uk_operation *operation, const struct uk_record *record)
@@ -39,6 +53,15 @@ static bool take(struct uk_operation *operation, const struct uk_record *record)
   return true;
 }
 
+static bool begin_again(void)
+{
+  if (fake.watermarks != NULL)
+    fake_range(0, 0, RD_KAFKA_RESP_ERR__TIMED_OUT);
+  fake_close();
+  delivery = 0;
+  return fake_open();
+}
+
 static void begin(struct request *request)
 {
   *request = (struct request){.topic = uk_slice_text("t"), .first = -1, .last = -1};
@@ -48,8 +71,10 @@ static void begin(struct request *request)
   request->as.consume.instance = uk_slice_text("one");
 }
 
+/* The response before it has arrived. */
 static void consume(struct request *request)
 {
+  finish(true);
   begin(request);
   request->as.consume.topics = &request->topic;
   request->as.consume.topic_count = 1;
@@ -65,6 +90,7 @@ static void consume(struct request *request)
 /* An offset of t/0; negative: what was consumed. */
 static void commit(struct request *request, int64_t offset)
 {
+  finish(true);
   begin(request);
   request->offset = (struct uk_topic_partition_offset){uk_slice_text("t"), 0, offset};
   request->as.commit.offsets = &request->offset;
@@ -264,6 +290,7 @@ static void A1_what_was_read_in_one_run_is_verified_once(void)
   confirm();
   check_got(&first, 10, 10);
   CHECK(strstr(fake.log, "verify(t/0@9)") != NULL && strstr(fake.log, "verify(t/0@10)") == NULL);
+  finish(true);
   records(11, 11); /* another run */
   CHECK(strstr(fake.log, "verify(t/0@10)") != NULL);
 }
@@ -299,11 +326,13 @@ static void A1_without_an_answer_nothing_is_delivered(void)
   records(10, 12);
   FAKE_DID("verify(t/0@9)");
   for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    fake_saw_end(0, -1);
     fake_place(0)->code = codes[i];
     fake_records_read();
     confirm();
     check_waits(&request);
     CHECK(fake.record_query == NULL); /* not at once */
+    CHECK(fake.watermarks == NULL);
     fake.log[0] = '\0';
     fake_pass(99);
     CHECK(fake.record_query == NULL);
@@ -316,6 +345,80 @@ static void A1_without_an_answer_nothing_is_delivered(void)
   answer_place(OLD);
   confirm();
   check_got(&request, 10, 12);
+}
+
+/* The range of a partition is not another one's. */
+static void A1_each_partition_has_its_own_range(void)
+{
+  static struct request request;
+  fake.asks_records = fake.asks_committed = true;
+  consume(&request);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0 t/1 t/2");
+  for (int i = 0; i < 3; i++)
+    fake_committed_is(i, 10, note_of(10, 10, OLD, OLD));
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  confirm();
+  fake_saw(0, NEW);
+  fake_saw(1, OLD);
+  fake_saw(2, NEW);
+  fake.log[0] = '\0';
+  fake_records_read();
+  struct uk_kafka_watermarks *watermarks = fake.watermarks;
+  REQUIRE(watermarks != NULL);
+  fake.watermarks = NULL;
+  CHECK_EQ_INT(watermarks->count, 2);
+  watermarks->first[0].offset = 1;
+  watermarks->end[0].offset = 2;
+  watermarks->first[1].offset = 3;
+  watermarks->end[1].offset = 14;
+  watermarks->work.query.then(&watermarks->work.query);
+  fake_settle();
+  CHECK(strstr(fake.log, "seek(t/0@1)") != NULL);
+  CHECK(strstr(fake.log, "seek(t/1") == NULL);
+  CHECK(strstr(fake.log, "seek(t/2@3)") != NULL);
+  CHECK_EQ_INT(partition(1)->progress.position, 10);
+}
+
+/* The first record has one before it as soon as it was delivered. */
+static void A1_the_second_record_is_verified_too(void)
+{
+  static struct request request;
+  join(&request, -1, NULL);
+  records(0, 0);
+  check_got(&request, 0, 0);
+  consume(&request);
+  records(1, 1);
+  check_waits(&request);
+  CHECK(strstr(fake.log, "verify(t/0@0)") != NULL);
+}
+
+/* A record that was delivered in this run, while another partition waits. */
+static void A1_what_is_in_flight_is_verified_by_its_own_mark(void)
+{
+  static struct request request;
+  fake.asks_records = fake.asks_committed = true;
+  fake.life = OLD;
+  consume(&request);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0 t/1");
+  fake_committed_is(1, 10, note_of(10, 10, OLD, OLD));
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  confirm();
+  fake_saw(1, OLD);
+  fake_records_read();
+  fake_record(0, 5);
+  fake_record(1, 10);
+  fake_settle();
+  confirm();
+  check_got(&request, 5, 5);
+  fake.log[0] = '\0';
+  REQUIRE(fake.record_query != NULL && fake.record_query->count == 2);
+  fake_saw(0, NEW);
+  fake_saw(1, OLD);
+  fake_records_read();
+  fake_range(0, 3, RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
 }
 
 static void A1_a_range_that_does_not_come_leaves_it_open(void)
@@ -349,9 +452,57 @@ static void A1_an_end_below_the_position_is_looked_into(void)
   FAKE_DID("watermarks(t/0)");
   fake_range(0, 3, RD_KAFKA_RESP_ERR_NO_ERROR);
   CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
+  CHECK(!partition(0)->doubtful && !partition(0)->ended);
   fake.life = NEW;
   records(0, 2);
   check_got(&request, 0, 2);
+}
+
+/* However large the position is. */
+static void A1_an_end_below_a_trusted_position_is_looked_into(void)
+{
+  static struct request request;
+  join(&request, -1, NULL);
+  records(50000, 50000);
+  check_got(&request, 50000, 50000);
+  consume(&request);
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 3);
+  records(50001, 50001);
+  check_waits(&request);
+  CHECK(strstr(fake.log, "verify(t/0@50000)") != NULL);
+}
+
+/* It has begun at the end, and read nothing yet. */
+static void A1_an_end_below_the_start_is_a_new_life(void)
+{
+  static struct request request;
+  join(&request, -1, NULL);
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 10);
+  fake_settle();
+  confirm();
+  CHECK(strstr(fake.log, "verify(t/0@9)") != NULL);
+  fake_saw_end(0, -1);
+  fake_records_read();
+  fake_range(0, 3, RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
+}
+
+/* A broker that answers no look is as silent as one that sends no records. */
+static void A1_a_consume_that_waits_for_a_look_is_not_empty(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 10);
+  fake_settle();
+  CHECK(partition(0)->ended);
+  records(10, 10);
+  for (int64_t i = 0; i < TIMEOUT + 1000; i += 100) { /* the coordinator answers */
+    fake_pass(100);
+    confirm();
+  }
+  CHECK_EQ_INT(request.dones, 1);
+  CHECK_EQ_INT(request.as.operation.error, UK_E_GATEWAY_TIMEOUT);
+  CHECK_EQ_STR(request.as.operation.message, "topic \"t\" partition 0 did not answer in time");
 }
 
 static void A1_a_record_below_the_position_is_looked_into(void)
@@ -437,8 +588,7 @@ static void A1_a_commit_of_what_was_consumed_says_in_which_life(void)
   for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
     static struct request request, committed;
     if (i > 0) {
-      fake_close();
-      REQUIRE(fake_open());
+      REQUIRE(begin_again());
     }
     auto_commit = false;
     have_ten(&request);
@@ -472,15 +622,57 @@ static void A1_a_response_that_was_lost_takes_its_mark_with_it(void)
   records(10, 12);
   answer_place(OLD);
   confirm();
-  uk_kafka_groups_response_finished(fake.groups, uk_slice_text("g"), uk_slice_text("one"),
-                                    request.as.consume.delivery, false);
-  fake_settle();
+  finish(false);
   consume(&request);
   records(10, 12);
   CHECK(strstr(fake.log, "seek(t/0@10)") != NULL);
   answer_place(OLD); /* the record before 10, not the one before 13 */
   confirm();
   check_got(&request, 10, 12);
+}
+
+/* The mark that it had when it started, or that it got since. */
+static void A1_a_first_response_that_was_lost_goes_back_to_the_first_mark(void)
+{
+  for (int bare = 0; bare < 2; bare++) {
+    static struct request request;
+    if (bare > 0) {
+      REQUIRE(begin_again());
+    }
+    join(&request, 10, bare ? NULL : note_of(10, 10, OLD, OLD));
+    answer_place(OLD);
+    fake.life = NEW; /* only to tell the records apart */
+    records(10, 12);
+    if (fake.record_query != NULL)
+      answer_place(OLD);
+    confirm();
+    check_got(&request, 10, 12);
+    finish(false);
+    consume(&request);
+    records(10, 12);
+    answer_place(NEW);
+    CHECK(fake.watermarks != NULL);
+  }
+}
+
+static void A1_a_rebalance_keeps_the_mark_of_what_was_delivered(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake.life = NEW; /* only to tell the records apart */
+  records(10, 12);
+  answer_place(OLD);
+  confirm();
+  check_got(&request, 10, 12);
+  fake_revoked(false);
+  fake_assigned("me", "t/0");
+  answer_place(NEW);
+  finish(false);
+  consume(&request);
+  records(10, 12);
+  CHECK(strstr(fake.log, "seek(t/0@10)") != NULL);
+  answer_place(NEW);
+  CHECK(fake.watermarks != NULL);
 }
 
 /* When an instance starts. */
@@ -519,6 +711,47 @@ static void A1_a_committed_offset_without_a_mark_gets_one(void)
   CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
 }
 
+/* A record after the gap is not the one before the position. */
+static void A1_a_gap_gives_no_mark(void)
+{
+  static struct request request;
+  join(&request, 10, NULL);
+  fake_saw(0, NEW);
+  fake_place(0)->seen.offset = 12;
+  fake_records_read();
+  CHECK(!partition(0)->mark.known);
+}
+
+/* The coordinator has some time to say where the instance starts. */
+static void A1_a_consume_whose_start_is_not_known_is_late_after_three_seconds(void)
+{
+  static const struct {
+    int64_t timeout;
+    bool revoked;
+    enum uk_error error;
+  } rows[] = {{2900, false, UK_OK}, {3000, false, UK_E_GATEWAY_TIMEOUT}, {4000, true, UK_OK}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct request request;
+    if (i > 0) {
+      REQUIRE(begin_again());
+    }
+    fake.asks_committed = true;
+    consume(&request);
+    request.as.operation.deadline = fake.now + rows[i].timeout;
+    fake_answer(NULL);
+    fake_assigned("me", "t/0");
+    if (rows[i].revoked)
+      fake_revoked(false);
+    fake_pass(rows[i].timeout + 1000);
+    CHECK_EQ_INT(request.dones, 1);
+    if (!CHECK_EQ_INT(request.as.operation.error, rows[i].error))
+      fprintf(stderr, "  row %zu: %s\n", i, request.as.operation.message);
+    if (rows[i].error != UK_OK)
+      CHECK_EQ_STR(request.as.operation.message,
+                   "group \"g\": its coordinator did not answer in time");
+  }
+}
+
 /* An explicit commit may name any offset: what is out of range is, by the reset policy. */
 static void A1_a_committed_offset_without_a_mark_may_be_out_of_range(void)
 {
@@ -534,8 +767,7 @@ static void A1_a_committed_offset_without_a_mark_may_be_out_of_range(void)
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     static struct request request;
     if (i > 0) {
-      fake_close();
-      REQUIRE(fake_open());
+      REQUIRE(begin_again());
     }
     reset = rows[i].reset;
     join(&request, 10, NULL);
@@ -559,8 +791,7 @@ static void A1_a_position_whose_records_were_removed_is_reset(void)
   for (size_t i = 0; i < 2; i++) {
     static struct request request;
     if (i > 0) {
-      fake_close();
-      REQUIRE(fake_open());
+      REQUIRE(begin_again());
     }
     reset = rows[i].reset;
     have_ten(&request);
@@ -586,8 +817,7 @@ static void A1_without_a_reset_the_client_is_told(void)
   for (size_t i = 0; i < 2; i++) {
     static struct request request;
     if (i > 0) {
-      fake_close();
-      REQUIRE(fake_open());
+      REQUIRE(begin_again());
     }
     reset = UK_RESET_NONE;
     have_ten(&request);
@@ -622,6 +852,7 @@ static void A1_a_takeover_verifies_the_position_of_its_client(void)
   CHECK(strstr(fake.log, "assign(t/0@10)") != NULL);
   CHECK(strstr(fake.log, "verify(t/0@9)") != NULL);
   answer_place(OLD);
+  CHECK(fake.watermarks == NULL);
   CHECK(strstr(fake.log, "seek") == NULL);
 }
 
@@ -709,8 +940,7 @@ static void A1_an_instance_whose_topic_was_missing_starts_at_its_first_record(vo
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     static struct request request;
     if (i > 0) {
-      fake_close();
-      REQUIRE(fake_open());
+      REQUIRE(begin_again());
     }
     reset = rows[i].reset;
     lose_topic(rows[i].text);
@@ -787,8 +1017,7 @@ static void A1_nothing_is_delivered_unverified_when_memory_is_out(void)
   for (long n = 1, hit = 1; hit; n++) {
     static struct request request;
     if (n > 1) {
-      fake_close();
-      REQUIRE(fake_open());
+      REQUIRE(begin_again());
     }
     have_ten(&request);
     fake.life = NEW;
@@ -815,6 +1044,7 @@ static void run_current(void)
   long live = fault_live();
   auto_commit = true;
   reset = UK_RESET_LATEST;
+  delivery = 0;
   REQUIRE(fake_open());
   current();
   if (fake.watermarks != NULL)
@@ -840,8 +1070,14 @@ int main(void)
   RUN(A1_what_was_read_in_one_run_is_verified_once);
   RUN(A1_a_large_position_is_trusted_for_a_while);
   RUN(A1_without_an_answer_nothing_is_delivered);
+  RUN(A1_each_partition_has_its_own_range);
+  RUN(A1_the_second_record_is_verified_too);
+  RUN(A1_what_is_in_flight_is_verified_by_its_own_mark);
   RUN(A1_a_range_that_does_not_come_leaves_it_open);
   RUN(A1_an_end_below_the_position_is_looked_into);
+  RUN(A1_an_end_below_a_trusted_position_is_looked_into);
+  RUN(A1_an_end_below_the_start_is_a_new_life);
+  RUN(A1_a_consume_that_waits_for_a_look_is_not_empty);
   RUN(A1_a_record_below_the_position_is_looked_into);
   RUN(A1_a_position_that_is_still_good_is_returned_to);
   RUN(A1_a_topic_that_ends_where_the_old_one_did_is_seen_within_seconds);
@@ -851,9 +1087,13 @@ int main(void)
   RUN(A1_a_commit_of_what_was_consumed_says_in_which_life);
   RUN(A1_a_commit_has_the_mark_of_its_own_offset);
   RUN(A1_a_response_that_was_lost_takes_its_mark_with_it);
+  RUN(A1_a_first_response_that_was_lost_goes_back_to_the_first_mark);
+  RUN(A1_a_rebalance_keeps_the_mark_of_what_was_delivered);
   RUN(A1_a_committed_offset_is_verified_before_anything_is_delivered);
   RUN(A1_a_committed_offset_of_another_life_is_not_used);
   RUN(A1_a_committed_offset_without_a_mark_gets_one);
+  RUN(A1_a_gap_gives_no_mark);
+  RUN(A1_a_consume_whose_start_is_not_known_is_late_after_three_seconds);
   RUN(A1_a_committed_offset_without_a_mark_may_be_out_of_range);
   RUN(A1_a_position_whose_records_were_removed_is_reset);
   RUN(A1_without_a_reset_the_client_is_told);

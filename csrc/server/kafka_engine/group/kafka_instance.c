@@ -137,7 +137,6 @@ static void use_partitions(struct uk_kafka_instance *instance,
                            rd_kafka_topic_partition_list_t *list, int64_t now)
 {
   uk_kafka_handover_drop(&instance->handover);
-  uk_kafka_verification_drop(&instance->verification);
   if (is_active(instance) && !uk_kafka_rebalance_knows(&instance->member, list) &&
       uk_kafka_handover_ask(&instance->member, &instance->handover, list, now)) {
     instance->member.awaits_offsets = true;
@@ -411,8 +410,6 @@ static bool serve(struct uk_kafka_instance *instance, int64_t now)
   if (!uk_kafka_lease_renew(member))
     return go(instance, UK_KAFKA_LOST);
   use_verification(instance, now);
-  if (is_leaving(instance))
-    return true;
   if (needs_confirmation(instance, now))
     uk_kafka_lease_ask(member, now);
   uk_kafka_commits_send_next(member);

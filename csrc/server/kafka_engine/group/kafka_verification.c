@@ -198,9 +198,7 @@ static void clear(struct uk_kafka_group_member *member,
   bool seen = place->seen.offset == partition->progress.position - 1;
   partition->cleared = true;
   if (seen && !partition->mark.known) {
-    partition->mark = place->seen.mark;
-    if (!uk_progress_in_flight(&partition->progress))
-      partition->delivered_mark = partition->mark;
+    partition->mark = partition->delivered_mark = place->seen.mark; /* nothing was read yet */
   }
   if (partition->doubtful)
     uk_kafka_assigned_partition_seek(partition, member->handle);
@@ -243,8 +241,6 @@ static bool apply(struct uk_kafka_group_member *member,
       return false;
     break;
   case UK_RECORD_REMOVED:
-    if (place->offset + 1 != partition->progress.position)
-      return true; /* it has moved on since */
     if (!reset(member, partition, seen, false))
       return false;
     break;
@@ -266,7 +262,7 @@ struct uk_kafka_refused uk_kafka_verification_take(struct uk_kafka_group_member 
     const struct uk_kafka_record_place *place = &verification->places[i];
     struct uk_kafka_assigned_partition *partition =
       uk_kafka_assigned_partition_find(&member->partitions, place->topic.text, place->partition);
-    if (partition == NULL || !partition->assigned)
+    if (partition == NULL)
       continue;
     if (place->code == RD_KAFKA_RESP_ERR_NO_ERROR &&
         !apply(member, partition, place, &verification->marks[i], verification->asked_at)) {
