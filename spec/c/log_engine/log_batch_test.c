@@ -328,6 +328,72 @@ static void refuses_other_versions(void)
   uk_log_builder_free(&builder);
 }
 
+/* Attributes that this version does not know, and the bytes that are zero. */
+static void refuses_unknown_attributes(void)
+{
+  static const struct {
+    size_t at;
+    char value;
+  } cases[] = {{1, 2}, {1, (char)0x80}, {2, 1}, {3, 1}};
+  struct uk_log_builder builder;
+  struct uk_log_batch batch;
+  struct uk_slice bytes = build(&builder);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char *copy = guard_copy(bytes.data, bytes.length);
+    copy[cases[i].at] = cases[i].value;
+    reseal(copy, bytes.length);
+    CHECK(!uk_log_batch_read(&batch, uk_slice_of(copy, bytes.length)));
+    guard_free(copy, bytes.length);
+  }
+  uk_log_builder_free(&builder);
+}
+
+/* A batch that would reach beyond the last offset that there is. */
+static void offsets_end(void)
+{
+  struct uk_log_builder builder;
+  struct uk_log_seal seal = SEAL;
+  struct uk_log_batch batch;
+  struct uk_record one = sample(0);
+  uk_log_builder_init(&builder);
+  REQUIRE(uk_log_builder_add(&builder, &one, 1) == UK_OK);
+  seal.place.offset = INT64_MAX - 1;
+  CHECK(uk_log_batch_verify(&batch, &seal.place, uk_log_builder_seal(&builder, &seal)));
+  seal.place.offset = INT64_MAX;
+  CHECK(!uk_log_batch_verify(&batch, &seal.place, uk_log_builder_seal(&builder, &seal)));
+  seal.place.offset = -1;
+  CHECK(!uk_log_batch_verify(&batch, &seal.place, uk_log_builder_seal(&builder, &seal)));
+  uk_log_builder_free(&builder);
+}
+
+/* Whether the server's clock set the greatest timestamp, not another one. */
+static void a8_the_greatest_timestamp_may_be_the_servers(void)
+{
+  static const struct {
+    int64_t own[2]; /* -1: the server's clock, which says 50 */
+    bool stamped;
+  } cases[] = {{{-1, -1}, true},  {{10, -1}, true},  {{-1, 10}, true},
+               {{60, -1}, false}, {{-1, 60}, false}, {{10, 20}, false}};
+  struct uk_log_builder builder;
+  struct uk_log_batch batch;
+  uk_log_builder_init(&builder);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t j = 0; j < 2; j++) {
+      struct uk_record one = sample(0);
+      one.timestamp = cases[i].own[j];
+      REQUIRE(uk_log_builder_add(&builder, &one, one.timestamp == -1 ? 50 : one.timestamp) ==
+              UK_OK);
+    }
+    REQUIRE(uk_log_batch_read(&batch, uk_log_builder_seal(&builder, &SEAL)));
+    CHECK_EQ_INT(batch.stamped, cases[i].stamped);
+    uk_log_builder_clear(&builder);
+    REQUIRE(uk_log_batch_read(&batch, uk_log_builder_seal(&builder, &SEAL)));
+    CHECK(!batch.stamped); /* the marker */
+    uk_log_builder_clear(&builder);
+  }
+  uk_log_builder_free(&builder);
+}
+
 /* A batch is filled to its last byte, and no further. */
 static void fills_up_to_the_limit(void)
 {
@@ -478,6 +544,9 @@ int main(void)
   CHECK_RUN(invalid_records_are_damage);
   CHECK_RUN(headers_are_counted);
   CHECK_RUN(refuses_other_versions);
+  CHECK_RUN(refuses_unknown_attributes);
+  CHECK_RUN(offsets_end);
+  CHECK_RUN(a8_the_greatest_timestamp_may_be_the_servers);
   CHECK_RUN(fills_up_to_the_limit);
   CHECK_RUN(a_large_record_is_its_own_batch);
   CHECK_RUN(bytes_of_a_record);

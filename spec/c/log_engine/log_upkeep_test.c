@@ -11,6 +11,7 @@
 #include "fault.h"
 #include "log_rig.h"
 #include "server/log_engine/log_private.h"
+#include "server/log_engine/log_store_private.h"
 
 /* The promises, in numbers. */
 enum {
@@ -806,6 +807,108 @@ static void a_record_expires_after_its_retention(void)
   end();
 }
 
+/* Lets both clocks go on, and maintains. */
+static void pass(int64_t milliseconds)
+{
+  epoch += milliseconds;
+  now += milliseconds;
+  step();
+}
+
+/* Its timestamp was in the future when it arrived. */
+static void a8_a_message_of_2100_expires_by_its_arrival(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, 1500, -1) == UK_OK);
+  REQUIRE(produce("t", 0, 4102444800000) == UK_OK);
+  REQUIRE(produce("t", 0, epoch) == UK_OK);
+  pass(1500);
+  CHECK_EQ_INT(first_of("t", 0), 0);
+  pass(PERIOD);
+  CHECK_EQ_INT(first_of("t", 0), 2);
+  end();
+}
+
+/* Of the records of a batch the greatest timestamp decides whether the server's clock set it. */
+static void a8_an_old_timestamp_beside_one_of_the_server(void)
+{
+  struct uk_record records[2] = {rig_record("t", 0, "v"), rig_record("t", 0, "v")};
+  struct uk_produce command = {.records = records, .count = 2}; /* one batch */
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, 7000, -1) == UK_OK);
+  records[0].timestamp = 5;
+  REQUIRE(run(UK_LOG_PRODUCE, &command.operation) == UK_OK);
+  REQUIRE(produce("t", 0, epoch - 7001) == UK_OK); /* behind the other */
+  pass(7000);
+  CHECK_EQ_INT(first_of("t", 0), 0);
+  pass(PERIOD);
+  CHECK_EQ_INT(first_of("t", 0), 3);
+  end();
+}
+
+enum { DAY = 24 * 3600 * 1000 };
+
+static void a19_a_jump_of_the_clock_removes_nothing(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, 7000, -1) == UK_OK);
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  REQUIRE(produce("t", 0, epoch) == UK_OK);
+  epoch += DAY;
+  pass(PERIOD);
+  CHECK_EQ_INT(first_of("t", 0), 0);
+  REQUIRE(produce("t", 0, -1) == UK_OK); /* stays as long as the jump was, at least */
+  epoch -= DAY;
+  pass(PERIOD);
+  CHECK_EQ_INT(first_of("t", 0), 0);
+  pass(7000);
+  CHECK_EQ_INT(first_of("t", 0), 2);
+  end();
+}
+
+/* The clock was a day behind: what came then is no day old for that. */
+static void a19_what_is_younger_than_the_uptime_stays(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, 7000, -1) == UK_OK);
+  epoch -= DAY;
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  epoch += DAY;
+  pass(PERIOD);
+  CHECK_EQ_INT(first_of("t", 0), 0);
+  CHECK_EQ_INT(uk_log_load(&log_), UK_LOG_OK); /* as after a failure: it arrived since the open */
+  epoch -= DAY;
+  pass(6000);
+  CHECK_EQ_INT(first_of("t", 0), 0);
+  pass(PERIOD);
+  CHECK_EQ_INT(first_of("t", 0), 1);
+  end();
+}
+
+static uint64_t saved_transaction(void)
+{
+  return log_.store->identity.transaction;
+}
+
+/* The identity is written with the first topic, and then once a minute. */
+static void a13_the_identity_is_written_each_minute(void)
+{
+  enum { MINUTE = 60000 };
+  REQUIRE(open_log());
+  step();
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  uint64_t saved = saved_transaction();
+  CHECK(saved > 1);
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  pass(MINUTE - 1);
+  CHECK(saved_transaction() == saved);
+  pass(1);
+  CHECK(saved_transaction() == saved); /* looks come once a second */
+  pass(PERIOD);
+  CHECK(saved_transaction() > saved);
+  end();
+}
+
 /* A look that finds nothing to remove writes nothing. */
 static void a_look_at_a_quiet_log_writes_nothing(void)
 {
@@ -995,6 +1098,11 @@ int main(void)
   CHECK_RUN(maintenance_comes_only_when_there_is_something_to_do);
   CHECK_RUN(maintenance_comes_each_second);
   CHECK_RUN(a_record_expires_after_its_retention);
+  CHECK_RUN(a8_a_message_of_2100_expires_by_its_arrival);
+  CHECK_RUN(a8_an_old_timestamp_beside_one_of_the_server);
+  CHECK_RUN(a19_a_jump_of_the_clock_removes_nothing);
+  CHECK_RUN(a19_what_is_younger_than_the_uptime_stays);
+  CHECK_RUN(a13_the_identity_is_written_each_minute);
   CHECK_RUN(a_look_at_a_quiet_log_writes_nothing);
   CHECK_RUN(size_alone_does_not_remove_by_age);
   CHECK_RUN(expired_rows_go_in_bounded_steps);
