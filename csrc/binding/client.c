@@ -5,6 +5,7 @@
 #include "binding/call_memory.h"
 #include "binding/options.h"
 #include "binding/retry_lua.h"
+#include "client/proxy.h"
 
 #define CLIENT_TYPE "upstash.kafka.client"
 
@@ -35,6 +36,7 @@ static const struct uk_lua_option new_rows[] = {
   SETTING("username", UK_OPTION_STRING, username, 0, 0),
   SETTING("password", UK_OPTION_STRING, password, 0, 0),
   SETTING("ca_file", UK_OPTION_TEXT, ca_file, 0, 0),
+  SETTING("proxy", UK_OPTION_TEXT, proxy, 0, 0),
   MILLISECONDS("timeout", timeout, 1),
   MILLISECONDS("connect_timeout", connect_timeout, 1),
   SETTING("retries", UK_OPTION_INTEGER, retries, 0, UK_RETRIES_MAX),
@@ -109,17 +111,22 @@ static int client_settings(lua_State *L)
   const struct uk_settings *settings = &uk_lua_check_client(L)->settings;
   const struct uk_settings_options options = settings->options;
   char url[UK_SETTINGS_URL_MAX + 1], socket[UK_SETTINGS_SOCKET_MAX + 1] = "", ca_file[4096] = "";
+  char proxy[UK_PROXY_NAME_SIZE] = "";
   snprintf(url, sizeof url, "%s", settings->url.data);
   if (settings->socket != NULL)
     snprintf(socket, sizeof socket, "%s", settings->socket);
   if (options.ca_file != NULL)
     snprintf(ca_file, sizeof ca_file, "%s", options.ca_file);
+  if (settings->proxy != NULL)
+    snprintf(proxy, sizeof proxy, "%s", settings->proxy_name);
   lua_createtable(L, 0, 12);
   set_text(L, "url", url);
   if (socket[0] != '\0')
     set_text(L, "socket", socket);
   if (ca_file[0] != '\0')
     set_text(L, "ca_file", ca_file);
+  if (proxy[0] != '\0')
+    set_text(L, "proxy", proxy);
   for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) {
     uk_lua_push_integer(L, *(const int64_t *)((const char *)&options + integers[i].offset));
     lua_setfield(L, -2, integers[i].name);

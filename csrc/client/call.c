@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "client/jitter.h"
+#include "client/proxy.h"
 #include "client/signals.h"
 #include "common/clock.h"
 
@@ -13,15 +14,29 @@ struct uk_retry_policy uk_call_policy(const struct uk_settings *settings, enum u
                                   options->retry_delay_max};
 }
 
-static bool attempt(struct uk_transport *transport, const struct uk_client_request *request,
-                    int64_t timeout, bool resend, struct uk_buffer *body,
-                    struct uk_client_failure *failure)
+void uk_call_name_proxy(const struct uk_settings *settings, struct uk_client_failure *failure)
+{
+  char text[UK_FAILURE_TEXT_SIZE];
+  if (failure->message.data != NULL || settings->proxy_name[0] == '\0')
+    return;
+  snprintf(text, sizeof text, "%s", uk_error_text(failure->error));
+  uk_proxy_append(failure->text, sizeof failure->text, text, settings->proxy_name);
+  failure->message = uk_slice_text(failure->text);
+}
+
+static bool attempt(struct uk_transport *transport, const struct uk_settings *settings,
+                    const struct uk_client_request *request, int64_t timeout, bool resend,
+                    struct uk_buffer *body, struct uk_client_failure *failure)
 {
   struct uk_response response = {.body = body};
   enum uk_error error = uk_transport_perform(transport, request, timeout, resend, &response);
-  if (error == UK_OK)
-    return !uk_response_failed(failure, response.status, response.retry_after, body->data,
-                               body->length);
+  if (error == UK_OK) {
+    const bool failed =
+      uk_response_failed(failure, response.status, response.retry_after, body->data, body->length);
+    if (failed)
+      uk_call_name_proxy(settings, failure);
+    return !failed;
+  }
   const char *text = uk_transport_message(transport);
   failure->error = error;
   failure->status = 0;
@@ -52,7 +67,7 @@ bool uk_call_perform(struct uk_transport *transport, const struct uk_settings *s
   int64_t left = budget;
   uk_transport_set_signals(transport, signals);
   for (int64_t attempts = 1;; attempts++) {
-    if (attempt(transport, request, left, class == UK_RETRY_SAFE, body, failure))
+    if (attempt(transport, settings, request, left, class == UK_RETRY_SAFE, body, failure))
       return true;
     if (failure->has_results)
       return false; /* a part is stored: a retry would store it twice */

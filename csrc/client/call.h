@@ -16,6 +16,10 @@ bool uk_call_perform(struct uk_transport *transport, const struct uk_settings *s
                      const struct uk_client_request *request, enum uk_retry_class class,
                      unsigned signals, struct uk_buffer *body, struct uk_client_failure *failure);
 
+/* Names the proxy in the failure of an answer that is not of our server: it has no text of its own.
+ * Does nothing without a proxy. */
+void uk_call_name_proxy(const struct uk_settings *settings, struct uk_client_failure *failure);
+
 /* The retry policy of the settings for a class of calls. */
 struct uk_retry_policy uk_call_policy(const struct uk_settings *settings,
                                       enum uk_retry_class class);

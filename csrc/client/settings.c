@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "client/proxy.h"
 #include "common/base64.h"
 
 #define UK_BASIC "Basic "
@@ -60,6 +61,7 @@ struct url_parts {
   struct uk_slice base;   /* scheme, host and port; UNIX_URL for a unix socket */
   struct uk_slice prefix; /* the path, without trailing slashes */
   struct uk_slice socket; /* data NULL = none */
+  struct uk_slice host;   /* without the port */
 };
 
 static struct uk_slice without_slashes(const char *data, const char *end)
@@ -90,6 +92,16 @@ static const char *read_socket(struct uk_slice url, size_t path, struct url_part
            : NULL;
 }
 
+/* The host of "HOST" or "HOST:PORT", where a host in brackets may hold colons. */
+static struct uk_slice without_port(struct uk_slice authority)
+{
+  const char *end = memchr(authority.data, ']', authority.length);
+  if (end != NULL)
+    return uk_slice_of(authority.data, (size_t)(end + 1 - authority.data));
+  end = memchr(authority.data, ':', authority.length);
+  return end != NULL ? uk_slice_of(authority.data, (size_t)(end - authority.data)) : authority;
+}
+
 static const char *read_url(struct uk_slice url, struct url_parts *parts)
 {
   size_t host = 0, path = 0;
@@ -98,6 +110,7 @@ static const char *read_url(struct uk_slice url, struct url_parts *parts)
     return problem;
   if (uk_slice_is(uk_slice_of(url.data + host, path - host), UNIX_HOST))
     return read_socket(url, path, parts);
+  parts->host = without_port(uk_slice_of(url.data + host, path - host));
   parts->base = uk_slice_of(url.data, path);
   parts->prefix = without_slashes(url.data + path, url.data + url.length);
   return NULL;
@@ -149,15 +162,28 @@ static const char *keep(char **at, struct uk_slice slice)
   return copy;
 }
 
+/* A password never goes to a proxy for a server on this machine. */
+static const char *proxy_for(const struct uk_settings_options *options,
+                             const struct url_parts *parts)
+{
+  if (parts->socket.data != NULL || uk_proxy_is_loopback(parts->host))
+    return "";
+  return options->proxy;
+}
+
 /* One block of memory holds everything that the settings point to, the secret first. */
 static bool copy_all(struct uk_settings *settings, const struct uk_settings_options *options,
                      const struct url_parts *parts)
 {
+  char name[UK_PROXY_NAME_SIZE];
   const char *ca_file = options->ca_file != NULL ? options->ca_file : "";
+  const char *proxy = proxy_for(options, parts);
+  uk_proxy_name(name, proxy, parts->host, has_scheme(options->url, "https://"));
   size_t url = parts->base.length + parts->prefix.length;
   size_t secret = strlen(UK_BASIC) + 1 +
                   uk_base64_encoded_size(options->username.length + 1 + options->password.length);
-  size_t size = secret + url + 1 + strlen(ca_file) + 1 + parts->socket.length + 1;
+  size_t size = secret + url + 1 + strlen(ca_file) + 1 + parts->socket.length + 1 +
+                (proxy != NULL ? strlen(proxy) : 0) + 1 + strlen(name) + 1;
   char *memory = calloc(1, size);
   if (memory == NULL)
     return false;
@@ -172,6 +198,9 @@ static bool copy_all(struct uk_settings *settings, const struct uk_settings_opti
   keep(&at, parts->prefix);
   settings->options.ca_file = options->ca_file != NULL ? keep(&at, uk_slice_text(ca_file)) : NULL;
   settings->socket = parts->socket.data != NULL ? keep(&at, parts->socket) : NULL;
+  settings->proxy = proxy != NULL ? keep(&at, uk_slice_text(proxy)) : NULL;
+  settings->proxy_name = keep(&at, uk_slice_text(name));
+  settings->options.proxy = NULL;
   if (options->username.data != NULL) {
     write_authorization(memory, options);
     settings->authorization = memory;
@@ -201,8 +230,9 @@ bool uk_settings_copy(struct uk_settings *copy, const struct uk_settings *settin
   memcpy(memory, settings->memory, settings->size);
   *copy = *settings;
   copy->memory = memory;
-  const char **const inside[] = {&copy->url.data, &copy->prefix.data, &copy->options.ca_file,
-                                 &copy->socket, &copy->authorization};
+  const char **const inside[] = {&copy->url.data,  &copy->prefix.data,   &copy->options.ca_file,
+                                 &copy->socket,    &copy->authorization, &copy->proxy,
+                                 &copy->proxy_name};
   for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
     if (*inside[i] != NULL)
       *inside[i] = memory + (*inside[i] - settings->memory);
@@ -218,10 +248,10 @@ bool uk_settings_equal(const struct uk_settings *a, const struct uk_settings *b)
 {
   const struct uk_settings_options *x = &a->options, *y = &b->options;
   return uk_slice_equal(a->url, b->url) && same_text(a->authorization, b->authorization) &&
-         same_text(a->socket, b->socket) && same_text(x->ca_file, y->ca_file) &&
-         x->timeout == y->timeout && x->connect_timeout == y->connect_timeout &&
-         x->retries == y->retries && x->retry_delay == y->retry_delay &&
-         x->retry_delay_max == y->retry_delay_max &&
+         same_text(a->socket, b->socket) && same_text(a->proxy, b->proxy) &&
+         same_text(x->ca_file, y->ca_file) && x->timeout == y->timeout &&
+         x->connect_timeout == y->connect_timeout && x->retries == y->retries &&
+         x->retry_delay == y->retry_delay && x->retry_delay_max == y->retry_delay_max &&
          x->max_response_bytes == y->max_response_bytes && x->binary == y->binary &&
          x->verify == y->verify && x->compress == y->compress;
 }
@@ -230,6 +260,9 @@ void uk_settings_free(struct uk_settings *settings)
 {
   if (settings->authorization != NULL)
     explicit_bzero(settings->memory, strlen(settings->memory));
+  if (settings->proxy != NULL)
+    explicit_bzero(settings->memory + (settings->proxy - settings->memory),
+                   strlen(settings->proxy));
   free(settings->memory);
   *settings = (struct uk_settings){.memory = NULL};
 }

@@ -21,6 +21,7 @@ struct uk_settings_options {
                           http://unix:/SOCKET, optionally followed by :/PATH */
   struct uk_slice username, password; /* data NULL = none */
   const char *ca_file;                /* NULL = that of the system */
+  const char *proxy;                  /* a URL; "" = none, NULL = that of the environment */
   int64_t timeout; /* of a whole call, on top of the time that the server may wait */
   int64_t connect_timeout;
   int64_t retries;
@@ -38,7 +39,10 @@ struct uk_settings {
   struct uk_settings_options options; /* url, username and password empty: see below */
   struct uk_slice url;                /* without trailing slashes; NUL-terminated */
   struct uk_slice prefix;             /* the path inside `url`, "" or "/..." */
-  const char *socket;        /* path of a unix socket, or NULL; `url` names localhost then */
+  const char *socket; /* path of a unix socket, or NULL; `url` names localhost then */
+  /* options.proxy, but "" for a unix socket or this machine. May hold credentials: a secret. */
+  const char *proxy;
+  const char *proxy_name;    /* the proxy in use, without credentials; "" = none */
   const char *authorization; /* "Basic ..." or NULL. A secret. */
   char *memory;              /* holds what the others point to */
   size_t size;               /* of `memory` */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "client/framing.h"
+#include "client/proxy.h"
 #include "client/response.h"
 #include "client/signals.h"
 #include "client/transport_socket.h"
@@ -200,6 +201,8 @@ static bool set_texts(struct uk_transport *transport)
   return set_text(curl, CURLOPT_USERAGENT, "upstash-kafka/" UK_VERSION) &&
          set_text(curl, CURLOPT_CAINFO, options->ca_file) &&
          set_text(curl, CURLOPT_UNIX_SOCKET_PATH, transport->settings->socket) &&
+         set_text(curl, CURLOPT_PROXY, transport->settings->proxy) &&
+         set_text(curl, CURLOPT_NOPROXY, transport->settings->proxy != NULL ? "" : NULL) &&
          set_text(curl, CURLOPT_ACCEPT_ENCODING, options->compress ? "gzip" : NULL);
 }
 
@@ -436,6 +439,18 @@ static enum uk_error error_of(struct uk_transport *transport, CURLcode code)
   return error;
 }
 
+/* Adds the proxy to the message of an error: the server may be well. */
+static void name_proxy(struct uk_transport *transport, enum uk_error error)
+{
+  char text[CURL_ERROR_SIZE];
+  const char *name = transport->settings->proxy_name;
+  if (name[0] == '\0' || error == UK_E_RESPONSE_TOO_LARGE || error == UK_E_NO_MEMORY)
+    return;
+  snprintf(text, sizeof text, "%s",
+           transport->message[0] != '\0' ? transport->message : uk_error_text(error));
+  uk_proxy_append(transport->message, sizeof transport->message, text, name);
+}
+
 enum uk_error uk_transport_begin(struct uk_transport *transport,
                                  const struct uk_client_request *request, int64_t timeout,
                                  bool resend, struct uk_response *response)
@@ -453,8 +468,11 @@ enum uk_error uk_transport_begin(struct uk_transport *transport,
 enum uk_error uk_transport_end(struct uk_transport *transport, CURLcode code,
                                struct uk_response *response)
 {
-  if (code != CURLE_OK)
-    return error_of(transport, code);
+  if (code != CURLE_OK) {
+    const enum uk_error error = error_of(transport, code);
+    name_proxy(transport, error);
+    return error;
+  }
   long status = 0;
   curl_easy_getinfo(transport->curl, CURLINFO_RESPONSE_CODE, &status);
   if (!uk_framing_whole(&transport->framing, (int)status, uk_buffer_slice(response->body)))

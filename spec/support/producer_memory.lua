@@ -43,7 +43,7 @@ for overflow, count in pairs { error = "refused", drop_oldest = "dropped" } do
     local idle = gone:producer { overflow = overflow, queue_bytes = 8192, message_timeout = timeout, log = false }
     send(idle, 300)
     assert(check(idle)[count] > 0)
-    if timeout > 0 then assert(select(3, idle:flush(60000)).given_up == check(idle).failed) end
+    if timeout > 0 then assert(select(3, idle:flush(60000)).given_up >= check(idle).failed) end
     assert(idle:close(50) == (timeout > 0 and true or nil))
     check(idle)
   end

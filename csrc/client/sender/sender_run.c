@@ -1,6 +1,7 @@
 /* The thread of a sender. */
 #include <stdio.h>
 
+#include "client/call.h"
 #include "client/response.h"
 #include "client/sender/sender_private.h"
 #include "common/clock.h"
@@ -63,8 +64,9 @@ static void send_batches(struct uk_sender *sender, int64_t now)
 /* Answers. */
 
 static void take_failure(struct uk_sender *sender, struct uk_sender_batch *batch,
-                         const struct uk_client_failure *failure, const struct uk_buffer *body)
+                         struct uk_client_failure *failure, const struct uk_buffer *body)
 {
+  uk_call_name_proxy(&sender->settings, failure);
   if (!uk_sender_take_results(sender, batch, failure, body))
     uk_sender_fail(sender, batch, failure);
 }

@@ -34,6 +34,7 @@ local ENVIRONMENT = {
 ---@field compress boolean? asks for responses in gzip, default false
 ---@field verify boolean? checks TLS certificates, default true
 ---@field ca_file string? PEM file of certificates to trust
+---@field proxy string? URL of a proxy, "" for none; default: the environment's. Never used for a server on this machine
 ---@field max_response_bytes integer? default 128 MiB
 ---@field encode nil|fun(value: table): string?, string? turns a table into JSON; returns it, or nil and the reason
 

@@ -1,4 +1,4 @@
-/* for: settings.c. Defaults, limits, copies and equality of the settings of a client. */
+/* for: proxy.c, settings.c. Defaults, limits, copies and equality of the settings of a client. */
 #undef _FORTIFY_SOURCE /* its explicit_bzero is inline */
 #include <stdlib.h>
 
@@ -157,7 +157,7 @@ static void invalid_urls_are_named(void)
 
 /* Copies. */
 
-enum { KINDS = 14 };
+enum { KINDS = 15 };
 
 /* The first settings, and others that each differ in one option. */
 static void make_kinds(struct uk_settings kinds[KINDS])
@@ -182,6 +182,7 @@ static void make_kinds(struct uk_settings kinds[KINDS])
   all[11].binary = true;
   all[12].verify = false;
   all[13].compress = true;
+  all[14].proxy = "http://proxy";
   for (int i = 0; i < KINDS; i++)
     CHECK(uk_settings_init(&kinds[i], &all[i], message, sizeof message));
 }
@@ -245,8 +246,40 @@ static void a_copy_is_independent(void)
   CHECK_EQ_STR(copy.socket, "/s");
   CHECK_EQ_STR(copy.authorization, "Basic dTpw");
   CHECK_EQ_STR(copy.options.ca_file, "/ca.pem");
+  CHECK_EQ_STR(copy.proxy, "");
+  CHECK_EQ_STR(copy.proxy_name, "");
   uk_settings_free(&copy);
   CHECK_EQ_INT(fault_live(), live);
+}
+
+/* C9: a proxy is for other machines only. */
+static void a_server_on_this_machine_has_no_proxy(void)
+{
+  static const struct {
+    const char *url;
+    bool local;
+  } rows[] = {
+    {"http://localhost:80/p", true},     {"http://LocalHost", true},
+    {"http://a.localhost.", true},       {"http://127.0.0.1", true},
+    {"http://127.255.0.9:1", true},      {"http://127.1", true},
+    {"http://2130706433", true},         {"http://0.0.0.0:80", true},
+    {"https://[::1]:8080", true},        {"http://[::]", true},
+    {"http://[::ffff:127.0.0.1]", true}, {"http://unix:/s", true},
+    {"http://128.0.0.1", false},         {"http://notlocalhost", false},
+    {"http://localhost.example", false}, {"http://[::2]", false},
+    {"http://[::ffff:10.0.0.1]", false}, {"http://127.0.0.1.example", false},
+    {"http://126.0.0.1", false},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct uk_settings settings;
+    struct uk_settings_options options = options_of(rows[i].url);
+    options.proxy = "http://me:hush@proxy:3128/x";
+    REQUIRE(uk_settings_init(&settings, &options, message, sizeof message));
+    if (!CHECK_EQ_STR(settings.proxy, rows[i].local ? "" : options.proxy))
+      fprintf(stderr, "  %s\n", rows[i].url);
+    CHECK_EQ_STR(settings.proxy_name, rows[i].local ? "" : "http://proxy:3128");
+    uk_settings_free(&settings);
+  }
 }
 
 /* Secrets. */
@@ -308,6 +341,7 @@ int main(void)
   CHECK_RUN(are_equal_when_every_option_is);
   CHECK_RUN(an_absent_option_differs_from_a_present_one);
   CHECK_RUN(a_copy_is_independent);
+  CHECK_RUN(a_server_on_this_machine_has_no_proxy);
   CHECK_RUN(leave_no_password_in_memory);
   return check_end();
 }

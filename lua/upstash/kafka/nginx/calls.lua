@@ -36,6 +36,8 @@ end
 
 local CA_FILE = "client:%s: nginx's sockets do not support ca_file: remove it and set lua_ssl_trusted_certificate"
 
+local PROXY = "client:%s: nginx's sockets know no proxy: remove the option proxy"
+
 local function target_of(client)
   local target = targets[client]
   if target then return target end
@@ -97,6 +99,7 @@ local function call(client, method, stopping, level, ...)
   local target, text = target_of(client)
   if not target then return failure("transport_failed", text) end
   if target.tls and target.settings.ca_file then error(CA_FILE:format(method), level + 1) end
+  if target.settings.proxy then error(PROXY:format(method), level + 1) end
   return perform(client, target, request, stopping)
 end
 

@@ -146,6 +146,7 @@ function Message:header(name) end
 ---@field url string without a slash at its end
 ---@field socket string? the path of a unix socket
 ---@field ca_file string?
+---@field proxy string? that of the option, without credentials
 ---@field timeout integer milliseconds
 ---@field connect_timeout integer milliseconds
 ---@field retries integer

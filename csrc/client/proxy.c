@@ -1,0 +1,119 @@
+#include "client/proxy.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Loopback. */
+
+static bool is_loopback_ipv4(uint32_t address)
+{
+  return address == INADDR_ANY || address >> 24 == 127;
+}
+
+static bool is_loopback_ipv6(const char *text)
+{
+  struct in6_addr address;
+  if (inet_pton(AF_INET6, text, &address) != 1)
+    return false;
+  uint32_t mapped;
+  memcpy(&mapped, address.s6_addr + 12, sizeof mapped);
+  return IN6_IS_ADDR_LOOPBACK(&address) || IN6_IS_ADDR_UNSPECIFIED(&address) ||
+         (IN6_IS_ADDR_V4MAPPED(&address) && is_loopback_ipv4(ntohl(mapped)));
+}
+
+static bool is_localhost(struct uk_slice host)
+{
+  static const char name[] = "localhost";
+  const size_t length = sizeof name - 1;
+  if (host.length < length || strncasecmp(host.data + host.length - length, name, length) != 0)
+    return false;
+  return host.length == length || host.data[host.length - length - 1] == '.';
+}
+
+bool uk_proxy_is_loopback(struct uk_slice host)
+{
+  char text[64];
+  struct in_addr address;
+  if (host.length > 0 && host.data[host.length - 1] == '.')
+    host.length--;
+  if (host.length == 0 || host.length >= sizeof text)
+    return is_localhost(host);
+  memcpy(text, host.data, host.length);
+  text[host.length] = '\0';
+  if (text[0] == '[') {
+    text[host.length - 1] = '\0';
+    return is_loopback_ipv6(text + 1);
+  }
+  return is_localhost(host) ||
+         (inet_aton(text, &address) != 0 && is_loopback_ipv4(ntohl(address.s_addr)));
+}
+
+/* The environment. */
+
+static const char *variable(const char *name)
+{
+  const char *value = getenv(name);
+  return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* Like libcurl: the name in capitals counts too, but not for HTTP_PROXY, which a CGI client can
+ * set. */
+static const char *environment_proxy(bool secure)
+{
+  static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+  const char *proxy = secure ? NULL : variable("http_proxy");
+  for (size_t i = secure ? 0 : 2; proxy == NULL && i < sizeof names / sizeof *names; i++)
+    proxy = variable(names[i]);
+  return proxy;
+}
+
+/* True when the entry is the host or a domain above it. */
+static bool covers(struct uk_slice entry, struct uk_slice host)
+{
+  if (entry.length > 0 && entry.data[0] == '.')
+    entry = uk_slice_of(entry.data + 1, entry.length - 1);
+  if (entry.length == 0 || entry.length > host.length ||
+      strncasecmp(host.data + host.length - entry.length, entry.data, entry.length) != 0)
+    return false;
+  return entry.length == host.length || host.data[host.length - entry.length - 1] == '.';
+}
+
+static bool is_excepted(struct uk_slice host)
+{
+  static const char separators[] = ", \t";
+  const char *list = variable("no_proxy");
+  if (list == NULL)
+    list = variable("NO_PROXY");
+  for (const char *at = list; at != NULL && *at != '\0'; at += strspn(at, separators)) {
+    const struct uk_slice entry = uk_slice_of(at, strcspn(at, separators));
+    if (uk_slice_is(entry, "*") || covers(entry, host))
+      return true;
+    at += entry.length;
+  }
+  return false;
+}
+
+void uk_proxy_name(char name[UK_PROXY_NAME_SIZE], const char *proxy, struct uk_slice host,
+                   bool secure)
+{
+  name[0] = '\0';
+  if (proxy == NULL && !is_excepted(host))
+    proxy = environment_proxy(secure);
+  if (proxy == NULL || proxy[0] == '\0')
+    return;
+  const char *scheme_end = strstr(proxy, "://");
+  const char *authority = scheme_end != NULL ? scheme_end + 3 : proxy;
+  const size_t length = strcspn(authority, "/");
+  const char *at = memrchr(authority, '@', length);
+  const char *shown = at != NULL ? at + 1 : authority;
+  snprintf(name, UK_PROXY_NAME_SIZE, "%.*s%.*s", (int)(authority - proxy), proxy,
+           (int)(authority + length - shown), shown);
+}
+
+void uk_proxy_append(char *out, size_t size, const char *text, const char *name)
+{
+  snprintf(out, size, "%s (through the proxy %s)", text, name);
+}
