@@ -18,6 +18,8 @@ struct kafka_engine {
   struct uk_kafka_reaper *reaper;
   struct uk_kafka_executor *executor;
   struct uk_kafka_blocking *blocking;
+  struct uk_kafka_blocking *group_blocking; /* for instances: while a part of the cluster is away,
+                                               they may occupy all its threads */
   rd_kafka_t *control;
   struct uk_kafka_topics *topics;
   struct uk_kafka_admin *admin;
@@ -171,6 +173,8 @@ static void close_engine(struct uk_engine *engine)
     uk_kafka_record_reader_free(closing->records);
   if (closing->blocking != NULL)
     uk_kafka_blocking_free(closing->blocking);
+  if (closing->group_blocking != NULL)
+    uk_kafka_blocking_free(closing->group_blocking);
   if (closing->committed != NULL)
     uk_kafka_committed_free(closing->committed);
   if (closing->topics != NULL)
@@ -262,8 +266,9 @@ static bool open_ground(struct kafka_engine *engine, char *message, size_t size)
     return false;
   engine->reaper = uk_kafka_reaper_new(engine->executor, UK_KAFKA_REAP_TIMEOUT);
   engine->blocking = uk_kafka_blocking_new(engine->executor);
-  if (engine->reaper == NULL || engine->blocking == NULL || !open_control(engine, message, size) ||
-      !try_consumer(engine, message, size))
+  engine->group_blocking = uk_kafka_blocking_new(engine->executor);
+  if (engine->reaper == NULL || engine->blocking == NULL || engine->group_blocking == NULL ||
+      !open_control(engine, message, size) || !try_consumer(engine, message, size))
     return false;
   engine->topics = uk_kafka_topics_new(engine->control);
   return engine->topics != NULL;
@@ -277,8 +282,11 @@ static bool open_topics(struct kafka_engine *engine, const struct uk_kafka_optio
                                                    engine->reaper,   engine->control};
   const struct uk_kafka_admin_parts admin_parts = {
     engine->control, engine->executor, engine->topics, options->partitions, forget, engine};
-  const struct uk_kafka_committed_parts committed_parts = {engine->settings, engine->topics,
-                                                           engine->blocking, engine->reaper};
+  const struct uk_kafka_committed_parts committed_parts = {.settings = engine->settings,
+                                                           .topics = engine->topics,
+                                                           .blocking = engine->blocking,
+                                                           .group_blocking = engine->group_blocking,
+                                                           .reaper = engine->reaper};
   engine->fetches = uk_kafka_fetches_new(&fetch_parts);
   engine->admin = uk_kafka_admin_new(&admin_parts);
   engine->committed = uk_kafka_committed_new(&committed_parts);
@@ -301,7 +309,7 @@ static bool open_producer_and_groups(struct kafka_engine *engine,
     .executor = engine->executor,
     .topics = engine->topics,
     .reaper = engine->reaper,
-    .blocking = engine->blocking,
+    .blocking = engine->group_blocking,
     .prefetch_bytes = options->prefetch_bytes,
     .prefetch_budget = options->prefetch_budget,
     .committed = engine->committed,

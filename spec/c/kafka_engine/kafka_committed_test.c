@@ -27,6 +27,8 @@ struct handle {
   char group[32];
 };
 
+static char of_instances; /* stands for those threads */
+
 static struct {
   int64_t now;
   struct handle handles[HANDLES];
@@ -40,6 +42,7 @@ static struct {
   rd_kafka_message_t messages[3];     /* what the consumer reports */
   size_t message_count;
   int messages_destroyed;
+  bool for_instance; /* the last work was given to the threads of instances */
   bool down;
   enum uk_error check_error;
   int dones;
@@ -164,7 +167,8 @@ void rd_kafka_message_destroy(rd_kafka_message_t *message)
 
 void uk_kafka_blocking_submit(struct uk_kafka_blocking *blocking, struct uk_kafka_work *work)
 {
-  CHECK(blocking == (struct uk_kafka_blocking *)&fake);
+  fake.for_instance = blocking == (struct uk_kafka_blocking *)&of_instances;
+  CHECK(fake.for_instance || blocking == (struct uk_kafka_blocking *)&fake);
   work->run(work);
   work->query.then(&work->query);
 }
@@ -229,6 +233,7 @@ static void each_partition_has_its_offset(void)
   CHECK_EQ_INT(at[1].offset, -1); /* nothing is committed */
   CHECK_EQ_INT(at[2].offset, 10);
   CHECK_EQ_INT(at[3].offset, 11);
+  CHECK(!fake.for_instance);
 }
 
 /* Each attempt gets twice the time of the one before, within what is left. */
@@ -419,6 +424,7 @@ static void a_list_is_read_for_an_instance(void)
   query.list = rd_kafka_topic_partition_list_new(1);
   rd_kafka_topic_partition_list_add(query.list, "t", 1);
   uk_kafka_committed_read(committed, &query);
+  CHECK(fake.for_instance);
   CHECK_EQ_INT(fake.dones, 1);
   CHECK_EQ_INT(query.work.query.code, RD_KAFKA_RESP_ERR_NO_ERROR);
   CHECK_EQ_INT(query.list->elems[0].offset, 11);
@@ -437,9 +443,12 @@ static void run_current(void)
   long live = fault_live();
   memset(&fake, 0, sizeof fake);
   fake.now = NOW;
-  const struct uk_kafka_committed_parts parts = {settings, (struct uk_kafka_topics *)&fake,
-                                                 (struct uk_kafka_blocking *)&fake,
-                                                 (struct uk_kafka_reaper *)&fake};
+  const struct uk_kafka_committed_parts parts = {.settings = settings,
+                                                 .topics = (struct uk_kafka_topics *)&fake,
+                                                 .blocking = (struct uk_kafka_blocking *)&fake,
+                                                 .group_blocking =
+                                                   (struct uk_kafka_blocking *)&of_instances,
+                                                 .reaper = (struct uk_kafka_reaper *)&fake};
   committed = uk_kafka_committed_new(&parts);
   REQUIRE(committed != NULL);
   current();

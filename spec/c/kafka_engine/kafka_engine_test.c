@@ -28,13 +28,14 @@ static struct {
   struct uk_kafka_committed_parts committed;
   bool down, has_answered, lacks_memory;
   struct uk_kafka_topic_query *query;
-  int handles; /* that are open */
-  int events;  /* that the last configuration asks for */
+  int blockings; /* that were made, or should have been */
+  int handles;   /* that are open */
+  int events;    /* that the last configuration asks for */
 } fake;
 
 /* Each part is the address of its letter. */
-static char control, settings_, executor_, reaper_, blocking_, topics_, admin_, committed_,
-  records_, fetches_, producer_, groups_;
+static char control, settings_, executor_, reaper_, blocking_, group_blocking_, topics_, admin_,
+  committed_, records_, fetches_, producer_, groups_;
 
 #define AS(type, part) ((struct type *)(void *)&(part))
 
@@ -151,13 +152,14 @@ void uk_kafka_reaper_free(struct uk_kafka_reaper *reaper)
 struct uk_kafka_blocking *uk_kafka_blocking_new(struct uk_kafka_executor *executor)
 {
   CHECK(executor == AS(uk_kafka_executor, executor_));
+  if (++fake.blockings == 2)
+    return is_made("group-blocking") ? AS(uk_kafka_blocking, group_blocking_) : NULL;
   return is_made("blocking") ? AS(uk_kafka_blocking, blocking_) : NULL;
 }
 
 void uk_kafka_blocking_free(struct uk_kafka_blocking *blocking)
 {
-  (void)blocking;
-  note("blocking ");
+  note(blocking == AS(uk_kafka_blocking, blocking_) ? "blocking " : "group-blocking ");
 }
 
 /* Fakes: topics. */
@@ -382,6 +384,9 @@ static void each_part_is_given_what_it_needs(void)
   CHECK(fake.producer.create_context == &admin_);
   CHECK_EQ_INT(fake.groups.prefetch_bytes, 111);
   CHECK_EQ_INT(fake.groups.prefetch_budget, 222);
+  CHECK(fake.groups.blocking == AS(uk_kafka_blocking, group_blocking_));
+  CHECK(fake.committed.blocking == AS(uk_kafka_blocking, blocking_));
+  CHECK(fake.committed.group_blocking == AS(uk_kafka_blocking, group_blocking_));
   CHECK(fake.groups.committed == AS(uk_kafka_committed, committed_));
   CHECK(fake.groups.records == AS(uk_kafka_record_reader, records_));
   CHECK(fake.groups.create == uk_kafka_admin_create_missing);
@@ -390,9 +395,9 @@ static void each_part_is_given_what_it_needs(void)
   CHECK_LOG("topics-forget(t) fetches-forget(t) ");
   engine->methods->close(engine);
   /* What may use another part closes before it. */
-  CHECK_LOG(
-    "groups producer stop fetches admin records blocking committed topics control reaper executor "
-    "settings ");
+  CHECK_LOG("groups producer stop fetches admin records blocking group-blocking committed topics "
+            "control reaper executor "
+            "settings ");
   CHECK_EQ_INT(fake.handles, 0);
 }
 
@@ -514,40 +519,49 @@ static void what_cannot_be_made_is_the_end(void)
   } rows[] = {
     {"settings", NULL, UK_E_BAD_REQUEST, "properties: bad", "no-settings "},
     {"executor", NULL, UK_E_NO_MEMORY, "", "settings "},
-    {"reaper", NULL, UK_E_NO_MEMORY, "", "blocking executor settings "},
-    {"blocking", NULL, UK_E_NO_MEMORY, "", "reaper executor settings "},
-    {"control-conf", NULL, UK_E_NO_MEMORY, "", "blocking reaper executor settings "},
-    {"control", "no", UK_E_BAD_REQUEST, "no", "blocking reaper executor settings "},
+    {"reaper", NULL, UK_E_NO_MEMORY, "", "blocking group-blocking executor settings "},
+    {"blocking", NULL, UK_E_NO_MEMORY, "", "group-blocking reaper executor settings "},
+    {"group-blocking", NULL, UK_E_NO_MEMORY, "", "blocking reaper executor settings "},
+    {"control-conf", NULL, UK_E_NO_MEMORY, "", "blocking group-blocking reaper executor settings "},
+    {"control", "no", UK_E_BAD_REQUEST, "no", "blocking group-blocking reaper executor settings "},
     {"control", "ssl.key.location failed: error:0909006C:PEM lib", UK_E_BAD_REQUEST,
      "ssl.key.location failed: error:0909006C:PEM lib: no private key in PEM, or ssl.key.password "
      "is missing or wrong",
-     "blocking reaper executor settings "},
+     "blocking group-blocking reaper executor settings "},
     {"control", "ssl.key.location failed: something else", UK_E_BAD_REQUEST,
-     "ssl.key.location failed: something else", "blocking reaper executor settings "},
+     "ssl.key.location failed: something else",
+     "blocking group-blocking reaper executor settings "},
     {"control", "ssl.ca.location failed: PEM lib", UK_E_BAD_REQUEST,
-     "ssl.ca.location failed: PEM lib", "blocking reaper executor settings "},
-    {"group-conf", NULL, UK_E_NO_MEMORY, "", "sasl blocking control reaper executor settings "},
+     "ssl.ca.location failed: PEM lib", "blocking group-blocking reaper executor settings "},
+    {"group-conf", NULL, UK_E_NO_MEMORY, "",
+     "sasl blocking group-blocking control reaper executor settings "},
     {"consumer", "strange", UK_E_BAD_REQUEST, "strange",
-     "sasl blocking control reaper executor settings "},
+     "sasl blocking group-blocking control reaper executor settings "},
     {"topics", NULL, UK_E_NO_MEMORY, "",
-     "sasl consumer blocking control reaper executor settings "},
+     "sasl consumer blocking group-blocking control reaper executor settings "},
     {"fetches", NULL, UK_E_NO_MEMORY, "",
-     "sasl consumer stop admin records blocking committed topics control reaper executor "
+     "sasl consumer stop admin records blocking group-blocking committed topics control reaper "
+     "executor "
      "settings "},
     {"admin", NULL, UK_E_NO_MEMORY, "",
-     "sasl consumer stop fetches records blocking committed topics control reaper executor "
+     "sasl consumer stop fetches records blocking group-blocking committed topics control reaper "
+     "executor "
      "settings "},
     {"committed", NULL, UK_E_NO_MEMORY, "",
-     "sasl consumer stop fetches admin records blocking topics control reaper executor settings "},
+     "sasl consumer stop fetches admin records blocking group-blocking topics control reaper "
+     "executor settings "},
     {"records", NULL, UK_E_NO_MEMORY, "",
-     "sasl consumer stop fetches admin blocking committed topics control reaper executor "
+     "sasl consumer stop fetches admin blocking group-blocking committed topics control reaper "
+     "executor "
      "settings "},
     {"producer", NULL, UK_E_BAD_REQUEST, "no producer",
-     "sasl consumer groups stop fetches admin records blocking committed topics control reaper "
+     "sasl consumer groups stop fetches admin records blocking group-blocking committed topics "
+     "control reaper "
      "executor "
      "settings "},
     {"groups", NULL, UK_E_NO_MEMORY, "",
-     "sasl consumer producer stop fetches admin records blocking committed topics control reaper "
+     "sasl consumer producer stop fetches admin records blocking group-blocking committed topics "
+     "control reaper "
      "executor "
      "settings "},
   };

@@ -33,8 +33,11 @@ static bool rig_open(void)
 {
   if (!kafka_parts_open(1))
     return false;
-  const struct uk_kafka_committed_parts committed_parts = {
-    kafka_parts.settings, kafka_parts.topics, kafka_parts.blocking, kafka_parts.reaper};
+  const struct uk_kafka_committed_parts committed_parts = {.settings = kafka_parts.settings,
+                                                           .topics = kafka_parts.topics,
+                                                           .blocking = kafka_parts.blocking,
+                                                           .group_blocking = kafka_parts.blocking,
+                                                           .reaper = kafka_parts.reaper};
   rig.producer = kafka_parts_control();
   rig.committed = uk_kafka_committed_new(&committed_parts);
   rig.records =

@@ -294,7 +294,7 @@ void uk_kafka_committed_read(struct uk_kafka_committed *committed,
 {
   query->committed = committed;
   query->work.run = read_for;
-  uk_kafka_blocking_submit(committed->parts.blocking, &query->work);
+  uk_kafka_blocking_submit(committed->parts.group_blocking, &query->work);
 }
 
 /* Life. */

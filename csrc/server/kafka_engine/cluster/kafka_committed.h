@@ -16,7 +16,7 @@ struct uk_kafka_committed;
 struct uk_kafka_committed_parts {
   const struct uk_kafka_settings *settings;
   struct uk_kafka_topics *topics;
-  struct uk_kafka_blocking *blocking;
+  struct uk_kafka_blocking *blocking, *group_blocking; /* for operations, and for instances */
   struct uk_kafka_reaper *reaper;
 };
 

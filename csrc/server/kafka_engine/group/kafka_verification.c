@@ -102,9 +102,18 @@ static bool is_due(const struct uk_kafka_group_member *member, int64_t now)
   return due;
 }
 
+/* At least as many as will be asked about. */
+static size_t count_places(const struct uk_kafka_assigned_partitions *partitions)
+{
+  size_t count = PLACES_MOST;
+  for (size_t i = 0; i < partitions->count; i++)
+    count += is_urgent(&partitions->all[i]);
+  return count < partitions->count ? count : partitions->count;
+}
+
 static struct verification *new_verification(struct uk_kafka_group_member *member, int64_t now)
 {
-  size_t count = member->partitions.count;
+  size_t count = count_places(&member->partitions);
   struct verification *verification =
     calloc(1, sizeof *verification + count * sizeof verification->places[0]);
   if (verification == NULL)
