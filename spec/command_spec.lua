@@ -152,7 +152,7 @@ describe("upstash-kafka", function()
       { { "topics", "--password", "wrong" }, "" },
       { { "topics", "--url", "http://127.0.0.1:1" }, "127.0.0.1" },
       { { "consume", "any", "--group", "g", "--url", "http://127.0.0.1:1" }, "127.0.0.1" },
-      { { "offsets", "no-such-topic" }, "topic 'no-such-topic' does not exist" },
+      { { "offsets", "no-such-topic" }, 'topic "no-such-topic" does not exist' },
       { { "topics", "delete", "no-such-topic" }, "no-such-topic" },
       { { "topics", "create", "bad/name" }, "" },
       { { "fetch", "no-such-topic", "--partition", "0", "--offset", "0" }, "no-such-topic" },

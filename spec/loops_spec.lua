@@ -135,7 +135,7 @@ local function runs(method, options, script, most)
   return problem
 end
 
-local DELETE, CONSUME = "delete_consumer g i", "consume g i {t} "
+local DELETE, CONSUME = "delete_consumer g i", "consume g i t "
 local EARLIEST = "auto_commit=false,auto_offset_reset=earliest"
 
 local function asks(timeout, most, more)
@@ -248,7 +248,7 @@ describe("a loop, call by call,", function()
     local options = loop { limit = 1, topics = { "u", "v" } }
     options.topic = nil
     runs("messages", options, {
-      { DELETE, true }, { asks(1000, 1):gsub("{t}", "{u,v}"), at(0) }, { "> t/0/0" },
+      { DELETE, true }, { asks(1000, 1):gsub("i t ", "i {u,v} "), at(0) }, { "> t/0/0" },
       { commits(position(1)), true }, { DELETE, true },
     })
   end)

@@ -28,7 +28,7 @@ describe("results of a produce", function()
   it("have the metadata or the error of each message", function()
     local result, message, details = finish("produce_many", body(STORED, PASSES), "t", TWO)
     assert.is_nil(result)
-    assert.equal("[1]: no; 1 of 2 messages failed", message)
+    assert.equal("messages[2]: no; 1 of 2 messages failed", message)
     assert.same({
       error = message, status = 504, code = "gateway_timeout", retriable = false,
       results = {
@@ -55,7 +55,7 @@ describe("results of a produce", function()
 
   it("are read for a produce only", function()
     local _, message, details = finish("fetch", body "5", "t", 0, 0)
-    assert.equal("[1]: no; 1 of 2 messages failed", message)
+    assert.equal("offsets[2]: no; 1 of 2 messages failed", message)
     assert.is_true(details.retriable)
     assert.is_nil(details.results)
   end)

@@ -12,6 +12,7 @@ struct uk_lua_call_row {
   uk_lua_builder *build;
   uk_lua_decoder *decode;
   enum uk_retry_class retry;
+  const char *list; /* the argument that is a list of messages or places, NULL = none */
 };
 
 /* The last row has no name. */

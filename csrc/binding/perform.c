@@ -5,6 +5,7 @@
 #include "binding/call_memory.h"
 #include "binding/failure.h"
 #include "binding/partial_produce.h"
+#include "binding/place_text.h"
 #include "client/call.h"
 #include "client/framing.h"
 #include "common/clock.h"
@@ -106,9 +107,11 @@ static int push_lost(const struct call *call, struct uk_lua_failure *failure,
 }
 
 /* `messages` is that of uk_response_results. */
-static int push_call_failure(const struct call *call, const struct uk_client_failure *failure,
+static int push_call_failure(const struct call *call, struct uk_client_failure *failure,
                              size_t messages)
 {
+  char text[UK_PLACE_TEXT_SIZE];
+  failure->message = uk_lua_place_text(text, failure->message, call->row->list);
   if (failure->has_results && produces_many(call->row))
     return finish_call(call, uk_lua_push_partial_produce(call->L, failure, messages));
   struct uk_lua_failure result = {.error = failure->error,

@@ -153,14 +153,15 @@ struct produce {
   struct uk_produce *command;
   size_t index;
   struct uk_log_topic *topic; /* of the record before; mostly of this one, too */
+  uint64_t first_new;         /* the id of the first topic that this command creates */
 };
 
-/* "message N: " when there are several, else "". */
+/* "[N]: " when there are several, else "". */
 static const char *which(const struct produce *produce, char text[static 32])
 {
   text[0] = '\0';
   if (produce->command->count > 1)
-    snprintf(text, 32, "message %zu: ", produce->index);
+    snprintf(text, 32, "[%zu]: ", produce->index);
   return text;
 }
 
@@ -226,9 +227,11 @@ static struct uk_log_partition *find_partition(struct produce *produce,
                                 : pick_sticky(topic);
   if (partition >= 0 && partition < topic->partition_count)
     return appendable(&produce->command->operation, &topic->partitions[partition]);
+  /* A topic that this command would create is not there when the command has failed. */
+  const char *new = topic->id >= produce->first_new ? "does not exist, and a new topic " : "";
   uk_operation_fail(&produce->command->operation, UK_E_BAD_REQUEST,
-                    "%stopic \"%.*s\" has no partition %d; it has %d", which(produce, text),
-                    (int)record->topic.length, record->topic.data, (int)partition,
+                    "%stopic \"%.*s\" %shas no partition %d; it has %d", which(produce, text),
+                    (int)record->topic.length, record->topic.data, new, (int)partition,
                     (int)topic->partition_count);
   return NULL;
 }
@@ -245,7 +248,7 @@ static void link_record(struct uk_log_stage *stage, struct uk_log_staged *staged
 
 static void stage_produce(struct uk_log_stage *stage, struct uk_operation *operation)
 {
-  struct produce produce = {stage, (struct uk_produce *)operation, 0, NULL};
+  struct produce produce = {stage, (struct uk_produce *)operation, 0, NULL, stage->next_topic_id};
   struct uk_log_topic *created = stage->created;
   struct uk_log_staged *staged = stage->records + stage->count;
   for (; produce.index < produce.command->count; produce.index++) {

@@ -83,6 +83,7 @@ local function new(client, given, name)
     group = given.group,
     instance = name,
     topics = given.topics or { given.topic },
+    subscription = given.topic or given.topics, -- as the caller gave it: errors name it
     timeout = given.timeout or TIMEOUT,
     idle = given.idle,
     on_wait = given.on_wait,
@@ -158,7 +159,7 @@ local function commit_anew(consumer, offsets, deadline)
   local beyond = unknown_to_group(consumer, offsets, deadline)
   if #beyond == 0 then return end
   local group, instance = consumer.group, consumer.instance
-  local messages, _, details = loop.call(consumer, "consume", group, instance, consumer.topics,
+  local messages, _, details = loop.call(consumer, "consume", group, instance, consumer.subscription,
     consume_options(consumer, 0, 1))
   if messages or loop.unreadable(details) then
     for _, entry in ipairs(beyond) do loop.call(consumer, "commit", group, instance, entry) end
@@ -255,7 +256,7 @@ local function poll(consumer, timeout, deadline)
   local most = consumer.narrow or consumer.max_messages
   if consumer.left < (most or BATCH_MESSAGES) then most = consumer.left end
   local messages, message, details = loop.call(consumer, "consume", consumer.group,
-    consumer.instance, consumer.topics, consume_options(consumer, timeout, most))
+    consumer.instance, consumer.subscription, consume_options(consumer, timeout, most))
   if not messages then return failed(consumer, message, details, deadline, most or BATCH_MESSAGES) end
   if #messages > 0 then loop.widen(consumer, consumer.max_messages or BATCH_MESSAGES) end
   loop.note_read(consumer, messages)

@@ -205,7 +205,7 @@ static void messages_at_the_limit(void)
       if (rows[i].error != UK_OK)
         CHECK_EQ_STR(produce.operation.message,
                      count == 1 ? "the message is larger than 536870912 bytes"
-                                : "message 1: the message is larger than 536870912 bytes");
+                                : "[1]: the message is larger than 536870912 bytes");
       CHECK_EQ_INT(stage.count, rows[i].error == UK_OK ? count : 0);
       CHECK_EQ_INT(topics.count, rows[i].error == UK_OK ? 1 : 0);
       uk_log_stage_drop(&stage);

@@ -161,7 +161,7 @@ static void refuses_what_is_wrong(struct uk_log *log)
   char message[UK_MESSAGE_SIZE];
   struct uk_record records[2] = {rig_record("t", 0, "a"), rig_record("t", 2, "b")};
   CHECK_EQ_INT(rig_produce(log, records, 2, message), UK_E_BAD_REQUEST);
-  CHECK_EQ_STR(message, "message 1: topic \"t\" has no partition 2; it has 2");
+  CHECK_EQ_STR(message, "[1]: topic \"t\" does not exist, and a new topic has no partition 2; it has 2");
   uint64_t id;
   CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("t"), &id), 0); /* nothing has changed */
   CHECK_EQ_INT(records[0].timestamp, -1);

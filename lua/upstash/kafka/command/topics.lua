@@ -52,7 +52,7 @@ end
 
 local function partitions_of(client, topic)
   local count = command_client.need(client:topics())[topic]
-  if not count then command_line.fail("topic '%s' does not exist", topic) end
+  if not count then command_line.fail('topic "%s" does not exist', topic) end
   local partitions = {}
   for partition = 0, count - 1 do
     partitions[#partitions + 1] = { topic = topic, partition = partition }
