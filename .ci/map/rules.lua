@@ -46,7 +46,7 @@ return {
       server = {
         "common", "server/watch", "server/api", "server/http", "server/kafka_engine", "server/log_engine",
       },
-      binding = { "common", "client", "client/sender", "server" },
+      binding = { "common", "client", "client/sender", "server", "server/log_engine" },
     },
 
     -- A header of a library, as a pattern, and the files that may include it.

@@ -1,10 +1,11 @@
 /* server_module: the module upstash.kafka.server. */
+#include "binding/server_check.h"
 #include "binding/server_handle.h"
 #include "binding/server_system.h"
 #include "common/version.h"
 #include "server/server.h"
 
-static const luaL_Reg functions[] = {{"start", uk_lua_server_start}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"start", uk_lua_server_start}, {"check", uk_lua_server_check}, {NULL, NULL}};
 
 UK_EXPORT int luaopen_upstash_kafka_server(lua_State *L);
 

@@ -197,22 +197,51 @@ static uint32_t checksum_2(const struct uk_log_place *place, const uint8_t *byte
   return uk_log_checksum(uk_log_checksum(0, front, sizeof front), bytes + 8, length - 8);
 }
 
-struct uk_slice uk_log_builder_seal(struct uk_log_builder *builder, const struct uk_log_seal *seal)
+/* Writes the header in front of the records. */
+static void put_header(uint8_t *header, size_t length, const struct uk_log_batch *batch,
+                       const struct uk_log_seal *seal)
 {
-  if (reserve_header(builder) != UK_OK)
-    return uk_slice_of(NULL, 0);
-  uint8_t *header = (uint8_t *)builder->bytes.data;
+  memset(header, 0, UK_LOG_BATCH_HEADER);
   header[0] = UK_LOG_BATCH_VERSION;
-  header[1] = builder->stamped ? STAMPED : 0;
-  uk_store_u32(header + 8, builder->count);
-  uk_store_u64(header + 12, (uint64_t)builder->base_timestamp);
-  uk_store_u64(header + 20, (uint64_t)builder->max_timestamp);
+  header[1] = batch->stamped ? STAMPED : 0;
+  uk_store_u32(header + 8, batch->count);
+  uk_store_u64(header + 12, (uint64_t)batch->base_timestamp);
+  uk_store_u64(header + 20, (uint64_t)batch->max_timestamp);
   uk_store_u64(header + 28, seal->position);
   uk_store_u64(header + 36, (uint64_t)seal->arrival);
-  uk_store_u32(header + 44, builder->count);
+  uk_store_u32(header + 44, batch->span + seal->missing);
   uk_store_u32(header + 48, seal->life);
-  uk_store_u32(header + 4, checksum_2(&seal->place, header, builder->bytes.length));
+  uk_store_u32(header + 4, checksum_2(&seal->place, header, length));
+}
+
+struct uk_slice uk_log_builder_seal(struct uk_log_builder *builder, const struct uk_log_seal *seal)
+{
+  const struct uk_log_batch batch = {.stamped = builder->stamped,
+                                     .count = builder->count,
+                                     .span = builder->count,
+                                     .base_timestamp = builder->base_timestamp,
+                                     .max_timestamp = builder->max_timestamp};
+  if (reserve_header(builder) != UK_OK)
+    return uk_slice_of(NULL, 0);
+  put_header((uint8_t *)builder->bytes.data, builder->bytes.length, &batch, seal);
   return uk_buffer_slice(&builder->bytes);
+}
+
+enum uk_error uk_log_batch_copy(struct uk_buffer *out, const struct uk_log_batch *batch,
+                                struct uk_slice bytes, const struct uk_log_seal *seal)
+{
+  const size_t header = batch->version == 1 ? HEADER_1 : UK_LOG_BATCH_HEADER;
+  const size_t length = UK_LOG_BATCH_HEADER + bytes.length - header;
+  struct uk_log_seal own = *seal;
+  char *copy = uk_buffer_reserve(out, length);
+  if (copy == NULL)
+    return out->error;
+  if (batch->version != 1)
+    own.arrival = batch->arrival;
+  memcpy(copy + UK_LOG_BATCH_HEADER, bytes.data + header, bytes.length - header);
+  put_header((uint8_t *)copy, length, batch, &own);
+  uk_buffer_commit(out, length);
+  return UK_OK;
 }
 
 /* Reading. */

@@ -84,11 +84,19 @@ struct uk_log_seal {
   uint64_t position;
   int64_t arrival; /* milliseconds since the epoch */
   uint32_t life;
+  uint32_t missing; /* offsets behind the last record that the batch covers, too */
 };
 
 /* Fills in the header. The bytes live until the builder changes. Without records the batch is the
  * marker. Empty when memory is out. */
 struct uk_slice uk_log_builder_seal(struct uk_log_builder *builder, const struct uk_log_seal *seal);
+
+struct uk_log_batch;
+
+/* Appends a copy of a batch that was verified, in version 2, under another seal; its arrival stays
+ * if the batch has one. */
+enum uk_error uk_log_batch_copy(struct uk_buffer *out, const struct uk_log_batch *batch,
+                                struct uk_slice bytes, const struct uk_log_seal *seal);
 
 /* The header. */
 struct uk_log_batch {

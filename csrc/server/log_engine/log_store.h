@@ -124,6 +124,9 @@ void uk_log_store_abort(struct uk_log_store *store);
 
 /* Gives the topic's life its ID. */
 enum uk_log_status uk_log_store_put_topic(struct uk_log_store *store, struct uk_log_topic *topic);
+/* The same for a topic whose life has one. */
+enum uk_log_status uk_log_store_copy_topic(struct uk_log_store *store,
+                                           const struct uk_log_topic *topic);
 enum uk_log_status uk_log_store_delete_topic(struct uk_log_store *store, struct uk_slice name);
 enum uk_log_status uk_log_store_put_next_topic(struct uk_log_store *store, uint64_t id);
 enum uk_log_status uk_log_store_put_batch(struct uk_log_store *store,

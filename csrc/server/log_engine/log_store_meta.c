@@ -5,7 +5,7 @@
 #include "common/clock.h"
 #include "server/log_engine/log_store_private.h"
 
-static const char *const names[UK_LOG_TABLES] = {
+const char *const uk_log_table_names[UK_LOG_TABLES] = {
   "meta", "topics", "batches", "times", "committed", "lives", "purges", "keys", "expiries"};
 static const char NEEDS[] = "needs ";
 
@@ -18,7 +18,7 @@ int uk_log_meta_open_tables(MDB_txn *txn, MDB_dbi *tables, int from, int to, uns
 {
   int rc = 0;
   for (int i = from; rc == 0 && i < to; i++)
-    rc = mdb_dbi_open(txn, names[i], flags, &tables[i]);
+    rc = mdb_dbi_open(txn, uk_log_table_names[i], flags, &tables[i]);
   return rc == MDB_NOTFOUND ? UK_LOG_RC_DAMAGED : rc;
 }
 

@@ -27,6 +27,8 @@ enum uk_log_table {
   UK_LOG_TABLES_1 = UK_LOG_LIVES /* format 1 had the ones before */
 };
 
+extern const char *const uk_log_table_names[UK_LOG_TABLES];
+
 enum {
   UK_LOG_FORMAT = 2,
   UK_LOG_TOPIC_ROW_1 = 36,
@@ -122,6 +124,13 @@ int uk_log_meta_read(MDB_txn *txn, MDB_dbi *tables, struct uk_log_meta *meta, ch
 int uk_log_meta_open_tables(MDB_txn *txn, MDB_dbi *tables, int from, int to, unsigned flags);
 /* Writes meta and the row of its life. */
 int uk_log_meta_write(MDB_txn *txn, const MDB_dbi *tables, const struct uk_log_meta *meta);
+
+/* log_store_read: whether a topic's row can be believed; in format 1 its numbers are all there is to
+ * look at. */
+bool uk_log_topic_row_is_whole(const struct uk_log_meta *meta, const MDB_val *key,
+                               const MDB_val *value);
+/* Sets what a whole row says, except the number of partitions. */
+void uk_log_topic_row_read(struct uk_log_topic *topic, const MDB_val *value);
 
 /* log_store_write: completes the topic's row and writes it. Its first bytes are set as in format 1;
  * `life` NULL: a new random one. */

@@ -279,8 +279,7 @@ static int load_partition(struct uk_log_view *view, struct uk_log_partition *par
   return load_times(view, partition, last.offset);
 }
 
-/* Whether the row can be believed; in format 1 its numbers are all there is to look at. */
-static bool topic_row_is_whole(const struct uk_log_meta *meta, const MDB_val *key,
+bool uk_log_topic_row_is_whole(const struct uk_log_meta *meta, const MDB_val *key,
                                const MDB_val *value)
 {
   bool old = value->mv_size == UK_LOG_TOPIC_ROW_1 && meta->format == 1;
@@ -291,7 +290,7 @@ static bool topic_row_is_whole(const struct uk_log_meta *meta, const MDB_val *ke
   return partitions >= 1 && partitions <= UK_PARTITIONS_MAX;
 }
 
-static void fill_topic(struct uk_log_topic *topic, const MDB_val *value)
+void uk_log_topic_row_read(struct uk_log_topic *topic, const MDB_val *value)
 {
   const uint8_t *row = value->mv_data;
   topic->id = uk_load_u64(row);
@@ -307,7 +306,7 @@ static int load_topic(struct uk_log_view *view, struct uk_log_topics *topics, co
                       const MDB_val *value, uint64_t *next_id)
 {
   const struct uk_slice name = uk_slice_of(key->mv_data, key->mv_size);
-  bool whole = topic_row_is_whole(&view->store->meta, key, value);
+  bool whole = uk_log_topic_row_is_whole(&view->store->meta, key, value);
   if (!uk_topic_name_valid(name))
     return 0;
   struct uk_log_topic *topic =
@@ -320,7 +319,7 @@ static int load_topic(struct uk_log_view *view, struct uk_log_topics *topics, co
   topic->damaged = !whole;
   if (!whole)
     return 0;
-  fill_topic(topic, value);
+  uk_log_topic_row_read(topic, value);
   if (topic->id >= *next_id)
     *next_id = topic->id + 1;
   int rc = 0;

@@ -80,7 +80,8 @@ int uk_log_topic_row_put(MDB_txn *txn, MDB_dbi table, MDB_val *key, uint8_t *row
   return mdb_put(txn, table, key, &value, 0);
 }
 
-enum uk_log_status uk_log_store_put_topic(struct uk_log_store *store, struct uk_log_topic *topic)
+enum uk_log_status uk_log_store_copy_topic(struct uk_log_store *store,
+                                           const struct uk_log_topic *topic)
 {
   uint8_t row[UK_LOG_TOPIC_ROW];
   MDB_val key = text_key(uk_log_topic_name(topic));
@@ -89,10 +90,15 @@ enum uk_log_status uk_log_store_put_topic(struct uk_log_store *store, struct uk_
   uk_store_u64(row + 12, (uint64_t)topic->retention_ms);
   uk_store_u64(row + 20, (uint64_t)topic->retention_bytes);
   uk_store_u64(row + 28, (uint64_t)topic->created);
-  if (!uk_log_random_id(topic->life))
-    return uk_log_store_result(store, EIO);
   return uk_log_store_result(
     store, uk_log_topic_row_put(store->txn, store->tables[UK_LOG_TOPICS], &key, row, topic->life));
+}
+
+enum uk_log_status uk_log_store_put_topic(struct uk_log_store *store, struct uk_log_topic *topic)
+{
+  if (!uk_log_random_id(topic->life))
+    return uk_log_store_result(store, EIO);
+  return uk_log_store_copy_topic(store, topic);
 }
 
 enum uk_log_status uk_log_store_delete_topic(struct uk_log_store *store, struct uk_slice name)

@@ -57,8 +57,9 @@ static void on_progress(void *context, uint64_t pages, uint64_t all)
   found.all = all;
 }
 
-static const struct uk_page_visitor with_rows = {&found, on_damage, on_row, on_progress};
-static const struct uk_page_visitor without_rows = {&found, on_damage, NULL, NULL};
+static const struct uk_page_visitor with_rows = {
+  .context = &found, .damaged = on_damage, .row = on_row, .progress = on_progress};
+static const struct uk_page_visitor without_rows = {.context = &found, .damaged = on_damage};
 
 static enum uk_error walk_file(const struct uk_page_visitor *visitor)
 {

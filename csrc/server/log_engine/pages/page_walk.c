@@ -15,6 +15,7 @@ struct table {
   char name[UK_PAGE_KEY_MAX];
   size_t name_length;
   struct uk_page_tree tree;
+  bool visited;
 };
 
 struct walk {
@@ -178,7 +179,22 @@ static bool make_room(struct walk *walk, size_t size)
   return true;
 }
 
-/* Checks the overflow pages of a row, and reads them if somebody wants the value. */
+/* What is wrong with the overflow pages of a value; NULL when nothing is. LMDB believes the header of
+ * the first one when it frees them. The value itself is read if somebody wants it. */
+static const char *check_large(struct walk *walk, uint64_t first, uint64_t pages, bool wanted)
+{
+  uint8_t header[UK_PAGE_HEADER];
+  uint8_t *bytes = wanted ? walk->value : header;
+  size_t length = wanted ? pages * walk->page_size : sizeof header;
+  int error = read_at(walk->file, bytes, length, first * walk->page_size);
+  if (error != 0)
+    return strerror(error);
+  const char *problem = uk_page_check(bytes, walk->page_size, first, UK_PAGE_OVERFLOW);
+  if (problem != NULL)
+    return problem;
+  return uk_page_overflow_count(bytes) == pages ? NULL : "has another length";
+}
+
 static bool read_large(struct branch *at, struct uk_page_node *node)
 {
   struct walk *walk = at->walk;
@@ -186,23 +202,16 @@ static bool read_large(struct branch *at, struct uk_page_node *node)
   const bool wanted = walk->visitor->row != NULL || at->is_free;
   at->found.overflow_pages += pages;
   if (!take(walk, at->table, node->child, pages) ||
-      !is_in_file(walk, at->table, node->child, wanted ? pages : 1))
+      !is_in_file(walk, at->table, node->child, pages))
     return false;
   count_page(walk, pages);
-  if (!wanted)
-    return true;
-  if (!make_room(walk, pages * walk->page_size))
+  if (wanted && !make_room(walk, pages * walk->page_size))
     return false;
-  int error =
-    read_at(walk->file, walk->value, pages * walk->page_size, node->child * walk->page_size);
-  const char *problem =
-    error != 0 ? strerror(error)
-               : uk_page_check(walk->value, walk->page_size, node->child, UK_PAGE_OVERFLOW);
-  if (problem == NULL && uk_page_overflow_count(walk->value) != pages)
-    problem = "has another length";
+  const char *problem = check_large(walk, node->child, pages, wanted);
   if (problem != NULL)
     damaged(walk, node->child, at->table, "%s", problem);
-  node->data = uk_slice_of((const char *)walk->value + UK_PAGE_HEADER, node->length);
+  if (wanted)
+    node->data = uk_slice_of((const char *)walk->value + UK_PAGE_HEADER, node->length);
   return problem == NULL;
 }
 
@@ -332,13 +341,26 @@ static void visit_tree(struct branch *at, const struct uk_page_tree *tree)
     check_counts(at, tree);
 }
 
+static void visit_table(struct walk *walk, struct table *table)
+{
+  struct branch at = {.walk = walk, .table = uk_slice_of(table->name, table->name_length)};
+  if (!table->visited && !walk->no_memory)
+    visit_tree(&at, &table->tree);
+  table->visited = true;
+}
+
 static void visit_tables(struct walk *walk)
 {
-  for (size_t i = 0; i < walk->table_count && !walk->no_memory; i++) {
-    const struct table *table = &walk->tables[i];
-    struct branch at = {.walk = walk, .table = uk_slice_of(table->name, table->name_length)};
-    visit_tree(&at, &table->tree);
+  const char *const *name = walk->visitor->first;
+  for (; name != NULL && *name != NULL; name++) {
+    for (size_t i = 0; i < walk->table_count; i++) {
+      const struct table *table = &walk->tables[i];
+      if (uk_slice_is(uk_slice_of(table->name, table->name_length), *name))
+        visit_table(walk, &walk->tables[i]);
+    }
   }
+  for (size_t i = 0; i < walk->table_count; i++)
+    visit_table(walk, &walk->tables[i]);
 }
 
 /* The file. */

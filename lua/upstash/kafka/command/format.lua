@@ -76,15 +76,18 @@ function command_format.progress(verb, prints)
   return setmetatable({ verb = verb, prints = prints, at = os.time() + 1 }, Progress)
 end
 
---- Shows that `count` messages are done.
-function Progress:show(count)
+--- Shows that `count` messages are done, or that many of something else.
+---@param count integer
+---@param what string? follows the number
+function Progress:show(count, what)
   local now = os.time()
   if now <= self.at then return end
   self.at = now
   if self.watched == nil then self.watched = is_watched(self.prints) end
   if not self.watched then return end
   self.shown = true
-  io.stderr:write("\r", self.verb, " ", command_format.count(count))
+  io.stderr:write("\r", self.verb, " ",
+    what and command_format.number(count) .. " " .. what or command_format.count(count))
   io.stderr:flush()
 end
 

@@ -51,6 +51,29 @@ local server = {}
 ---@return upstash.kafka.Details? details
 function server.start(options) end
 
+--- Options of server.check.
+---@class upstash.kafka.CheckOptions
+---@field data string the data folder of a server that does not run
+---@field salvage string? a new folder, which may not exist, for what is whole
+---@field report fun(kind: "damaged"|"note"|"progress", line: string|integer, all: integer?)? gets each line; of progress the number of pages, and of all pages
+
+--- What server.check found whole, and the number of damaged places.
+---@class upstash.kafka.CheckCounts
+---@field bytes integer of data.mdb
+---@field topics integer
+---@field batches integer
+---@field records integer
+---@field committed integer
+---@field damaged integer
+
+--- Reads every page, batch and table of a data folder, and changes nothing in it. Raises if an
+--- option is wrong.
+---@param options upstash.kafka.CheckOptions
+---@return upstash.kafka.CheckCounts? counts
+---@return string? message
+---@return upstash.kafka.Details? details
+function server.check(options) end
+
 --- Blocks SIGTERM, SIGINT, SIGPIPE, SIGHUP, SIGUSR1 and SIGUSR2 in this thread and in every thread
 --- that it starts later.
 function server.block_signals() end
