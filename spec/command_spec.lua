@@ -179,7 +179,7 @@ describe("upstash-kafka", function()
   describe("--help", function()
     it("lists the commands", function()
       local out = out_of { "--help" }
-      for _, name in ipairs { "serve", "produce", "consume", "fetch", "topics", "groups", "offsets" } do
+      for _, name in ipairs { "serve", "check", "produce", "consume", "fetch", "topics", "groups", "offsets" } do
         assert.is_truthy(out:find("\n  " .. name, 1, true), name)
       end
     end)

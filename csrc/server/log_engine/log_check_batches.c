@@ -125,8 +125,8 @@ static int64_t end_of_damaged(const struct uk_log_place *place, struct uk_slice 
   return place->offset > INT64_MAX - span ? place->offset : place->offset + span;
 }
 
-static void damaged_batch(struct uk_check *check, struct uk_check_partition *partition,
-                          const struct uk_log_place *place, struct uk_slice bytes, const char *what)
+static void damaged_batch(struct uk_check_partition *partition, const struct uk_log_place *place,
+                          struct uk_slice bytes, const char *what)
 {
   partition->waits = partition->uncertain = true;
   partition->damaged_at = place->offset;
@@ -134,7 +134,6 @@ static void damaged_batch(struct uk_check *check, struct uk_check_partition *par
   int64_t end = end_of_damaged(place, bytes);
   if (end > partition->least_end)
     partition->least_end = end;
-  (void)check;
 }
 
 /* What a whole batch should follow, and does not. */
@@ -235,7 +234,7 @@ void uk_check_batch(struct uk_check *check, const MDB_val *key, const MDB_val *v
   }
   tell(check, partition, place.offset);
   if (place.offset >= 0)
-    damaged_batch(check, partition, &place, bytes, what);
+    damaged_batch(partition, &place, bytes, what);
   else
     uk_check_damaged_in(check, UK_LOG_BATCHES, place.topic_id, place.partition, "%s", what);
 }
@@ -250,13 +249,14 @@ void uk_check_batches_end(struct uk_check *check)
 
 /* Times. */
 
-/* The first entry may name a batch that retention has removed. */
+/* The first entry may name a batch that retention has removed, and the last ones a damaged batch at
+ * the end, which is told already. */
 static void compare_time(struct uk_check *check, struct uk_check_partition *partition,
                          int64_t offset)
 {
   bool removed = partition->has_batch && offset < partition->first;
-  if (!removed && !pass_bases(partition, offset) && !check->lost[UK_LOG_BATCHES] &&
-      !(partition->uncertain && offset >= partition->end))
+  bool known = offset >= partition->end && offset < partition->least_end;
+  if (!removed && !pass_bases(partition, offset) && !known && !check->lost[UK_LOG_BATCHES])
     uk_check_damaged_in(check, UK_LOG_TIMES, partition->topic_id, partition->index,
                         "offset %" PRId64 ": a row names a batch that is missing or damaged",
                         offset);
