@@ -84,7 +84,7 @@ BINDING := $(BUILD)/$(LUA_NAME)/libbinding.a
 MODULES := $(BUILD)/$(LUA_NAME)/upstash/kafka
 
 LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua lua/upstash/kafka/*/*.lua))
-SERVER_LUA_FILES := $(filter lua/upstash/kafka/launcher.lua lua/upstash/kafka/command%,$(LUA_FILES))
+SERVER_LUA_FILES := lua/upstash/kafka/launcher.lua
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
 .PHONY: build build-client build-server run test env deps deps-run build-all lint map figures look look-lua sanitize-c sanitize-nginx soak bench test-rocks test-kafka test-browser clean help
@@ -141,12 +141,12 @@ FLAGS_CHECK ?= FORCE
 
 $(BUILD)/flags: $(FLAGS_CHECK)
 	@mkdir -p $(@D)
-	@echo '$(compile)' | cmp -s - $@ || echo '$(compile)' > $@
+	@[ "$$(cat $@ 2>/dev/null)" = '$(compile)' ] || echo '$(compile)' > $@
 
 $(BUILD)/$(LUA_NAME)/flags: $(FLAGS_CHECK)
 	@mkdir -p $(@D)
 	@test -n '$(UK_LUA_CFLAGS)' || { echo "no headers of $(LUA_NAME): make deps LUA=$(LUA)" >&2; exit 1; }
-	@echo '$(compile) $(UK_LUA_CFLAGS)' | cmp -s - $@ || echo '$(compile) $(UK_LUA_CFLAGS)' > $@
+	@[ "$$(cat $@ 2>/dev/null)" = '$(compile) $(UK_LUA_CFLAGS)' ] || echo '$(compile) $(UK_LUA_CFLAGS)' > $@
 
 # C tests: one program per <noun>_test.c below spec/c, linked with the files there that are not
 # tests. A test that includes fault.h gets a failing allocator; one that includes lua.h gets Lua and
@@ -178,7 +178,7 @@ $(call test_objects_of,$(C_TESTS_WITH_LUA)): $(BUILD)/spec/lua
 # The Lua that the last of these tests were built for.
 $(BUILD)/spec/lua: $(FLAGS_CHECK)
 	@mkdir -p $(@D)
-	@echo '$(LUA_NAME)' | cmp -s - $@ || echo '$(LUA_NAME)' > $@
+	@[ "$$(cat $@ 2>/dev/null)" = '$(LUA_NAME)' ] || echo '$(LUA_NAME)' > $@
 
 $(BUILD)/spec/c/%.o: spec/c/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -345,16 +345,16 @@ done
 endef
 
 install-client: build-client
-	$(INSTALL) -d "$(DESTDIR)$(INST_LIBDIR)/upstash/kafka"
+	$(INSTALL) -d "$(DESTDIR)$(INST_LIBDIR)/upstash/kafka" "$(DESTDIR)$(INST_BINDIR)"
 	$(INSTALL) -m 755 $(MODULES)/core.so "$(DESTDIR)$(INST_LIBDIR)/upstash/kafka/"
 	$(call install_lua,$(CLIENT_LUA_FILES))
-
-install-server: build-server
-	$(INSTALL) -d "$(DESTDIR)$(INST_LIBDIR)/upstash/kafka" "$(DESTDIR)$(INST_BINDIR)"
-	$(INSTALL) -m 755 $(MODULES)/server.so "$(DESTDIR)$(INST_LIBDIR)/upstash/kafka/"
-	$(call install_lua,$(SERVER_LUA_FILES))
 	sed '1s|.*|#!$(if $(findstring /,$(LUA)),$(LUA),/usr/bin/env $(LUA))|' bin/upstash-kafka > $(BUILD)/upstash-kafka
 	$(INSTALL) -m 755 $(BUILD)/upstash-kafka "$(DESTDIR)$(INST_BINDIR)/"
+
+install-server: build-server
+	$(INSTALL) -d "$(DESTDIR)$(INST_LIBDIR)/upstash/kafka"
+	$(INSTALL) -m 755 $(MODULES)/server.so "$(DESTDIR)$(INST_LIBDIR)/upstash/kafka/"
+	$(call install_lua,$(SERVER_LUA_FILES))
 
 # Otherwise a broker would keep running without its folder.
 clean:

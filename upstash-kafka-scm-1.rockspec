@@ -6,17 +6,17 @@ version = "scm-1"
 source = { url = "git+file://." }
 
 description = {
-  summary = "Kafka over HTTP for Lua: the client",
+  summary = "Kafka over HTTP for Lua: the client and the command line",
   detailed = [[
 A client in C for the Upstash Kafka REST API: produce, consume with groups, fetch by offset, iterators that lose no
-message, offsets that are integers. The server for it is the rock upstash-kafka-server.]],
+message, offsets that are integers; and the command upstash-kafka. The server for it is the rock upstash-kafka-server.]],
   license = "MIT",
   labels = { "kafka", "http", "messaging" },
 }
 
+-- lua-cjson is optional: its sentinels and settings are honoured where it is installed.
 dependencies = {
   "lua >= 5.1, < 5.5",
-  "lua-cjson",
 }
 
 -- By library alone: a header is looked for in INCDIR itself, and Debian keeps curl's in a folder of the architecture.

@@ -6,11 +6,11 @@ version = "scm-1"
 source = { url = "git+file://." }
 
 description = {
-  summary = "Kafka over HTTP for Lua: the server and the command line",
+  summary = "Kafka over HTTP for Lua: the server",
   detailed = [[
 A server that speaks the Upstash Kafka REST API and keeps messages in an embedded log or in a Kafka cluster, for the
-inside of a Lua program or for the shell (upstash-kafka serve). The client commands of the command line come from the
-rock upstash-kafka.]],
+inside of a Lua program or for the shell: it adds serve to the command upstash-kafka, which comes with the rock
+upstash-kafka.]],
   license = "MIT",
   labels = { "kafka", "http", "server", "messaging" },
 }
