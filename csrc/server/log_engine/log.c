@@ -55,6 +55,16 @@ enum uk_error uk_log_fail_read(struct uk_log *log, struct uk_operation *operatio
   return error;
 }
 
+bool uk_log_is_shut(struct uk_log *log, struct uk_operation *operation)
+{
+  pthread_mutex_lock(&log->mutex);
+  bool shut = log->shut;
+  pthread_mutex_unlock(&log->mutex);
+  if (shut)
+    uk_log_fail_read(log, operation, UK_E_UNAVAILABLE);
+  return shut;
+}
+
 enum uk_error uk_log_health(struct uk_log *log, char *detail, size_t size)
 {
   pthread_mutex_lock(&log->mutex);

@@ -108,7 +108,7 @@ static void consume_existing(void *context, struct uk_consume *operation)
   struct log_engine *engine = context;
   for (size_t i = 0; operation->operation.error == UK_OK && i < operation->topic_count; i++)
     uk_log_is_damaged(engine->log, operation->topics[i], -1, &operation->operation);
-  if (operation->operation.error != UK_OK) {
+  if (operation->operation.error != UK_OK || uk_log_is_shut(engine->log, &operation->operation)) {
     operation->operation.done(&operation->operation);
     return;
   }

@@ -32,6 +32,7 @@ struct uk_log {
   pthread_cond_t arrived;
   struct uk_list queue; /* of operations; the kind of each is in `engine_data` */
   bool closing;
+  bool shut;                             /* the environment is not open: a reopen failed */
   char problem[UK_LOG_FAILURE_MAX + 20]; /* "" when healthy */
   int64_t problem_until;                 /* monotonic milliseconds */
   struct uk_alarm failed;                /* the log is broken */

@@ -68,6 +68,16 @@ static void set_broken(struct uk_log *log)
   uk_log_set_problem(log, INT64_MAX, text);
 }
 
+/* Opens the environment again. */
+static enum uk_log_status reopen(struct uk_log *log)
+{
+  enum uk_log_status status = uk_log_store_reopen(log->store);
+  pthread_mutex_lock(&log->mutex);
+  log->shut = status != UK_LOG_OK;
+  pthread_mutex_unlock(&log->mutex);
+  return status;
+}
+
 /* Runs a transaction that changes nothing. */
 static enum uk_log_status probe(struct uk_log *log)
 {
@@ -107,7 +117,7 @@ static enum uk_log_status probe_in_reserve(struct uk_log *log)
  * may have come through), and a commit must pass before the log counts as healthy. */
 static bool recover(struct uk_log *log)
 {
-  if (uk_log_store_reopen(log->store) != UK_LOG_OK || uk_log_load(log) != UK_LOG_OK ||
+  if (reopen(log) != UK_LOG_OK || uk_log_load(log) != UK_LOG_OK ||
       probe_in_reserve(log) != UK_LOG_OK) {
     set_broken(log);
     return false;
@@ -300,7 +310,7 @@ static void look(struct uk_log *log, int64_t now)
   log->next_look = now + UK_LOG_LOOK_MS;
   if (!log->broken && !uk_log_store_in_place(log->store)) {
     set_broken(log);
-    (void)uk_log_store_reopen(log->store);
+    (void)reopen(log);
   }
   bool all = now >= log->next_save;
   log->next_save = all ? now + UK_LOG_SAVE_MS : log->next_save;

@@ -328,6 +328,69 @@ static void refuses_other_versions(void)
   uk_log_builder_free(&builder);
 }
 
+/* A batch as version 1 wrote it: "a" and "b". Its checksum does not cover the key. */
+static size_t version_1(uint8_t *bytes, const char *records, size_t length)
+{
+  memset(bytes, 0, 36);
+  bytes[0] = 1;
+  uk_store_u32(bytes + 8, 2);
+  uk_store_u64(bytes + 12, 50);
+  uk_store_u64(bytes + 20, 60);
+  uk_store_u64(bytes + 28, 70);
+  memcpy(bytes + 36, records, length);
+  uk_store_u32(bytes + 4, uk_log_checksum(uk_log_checksum(0, bytes, 4), bytes + 8, 28 + length));
+  return 36 + length;
+}
+
+static void version_1_is_read(void)
+{
+  static const char records[] = "\4\2\0\1a\4\2\24\1b";
+  struct uk_record got;
+  uint8_t bytes[100];
+  size_t length = version_1(bytes, records, sizeof records - 1);
+  char *copy = guard_copy((char *)bytes, length);
+  REQUIRE(uk_log_cursor_open(&cursor, PLACE, uk_slice_of(copy, length)));
+  CHECK_EQ_INT(cursor.batch.version, 1);
+  CHECK_EQ_INT(cursor.batch.count, 2);
+  CHECK_EQ_INT(cursor.batch.span, 2);
+  CHECK_EQ_INT(cursor.batch.base_timestamp, 50);
+  CHECK_EQ_INT(cursor.batch.max_timestamp, 60);
+  CHECK_EQ_INT(cursor.batch.position, 70);
+  CHECK_EQ_INT(cursor.batch.arrival, INT64_MAX);
+  CHECK_EQ_INT(cursor.batch.life, 0);
+  CHECK(!cursor.batch.stamped);
+  for (int i = 0; i < 2; i++) {
+    REQUIRE(uk_log_cursor_next(&cursor, &got) == UK_LOG_CURSOR_RECORD);
+    CHECK_EQ_INT(got.offset, 1000 + i);
+    CHECK_EQ_INT(got.timestamp, 50 + 10 * i);
+    CHECK_EQ_MEM(got.value.data, got.value.length, i == 0 ? "a" : "b", 1);
+  }
+  CHECK_EQ_INT(uk_log_cursor_next(&cursor, &got), UK_LOG_CURSOR_END);
+  guard_free(copy, length);
+}
+
+static void damage_in_version_1_is_found(void)
+{
+  static const char records[] = "\4\2\0\1a\4\2\24\1b";
+  static const char gap[] = "\5\12\0\0\1a\4\2\24\1b"; /* it has none */
+  struct uk_record got;
+  uint8_t bytes[100];
+  size_t length = version_1(bytes, records, sizeof records - 1);
+  for (size_t cut = 0; cut < length; cut++) {
+    char *copy = guard_copy((char *)bytes, cut);
+    CHECK(!uk_log_cursor_open(&cursor, PLACE, uk_slice_of(copy, cut)));
+    guard_free(copy, cut);
+  }
+  for (size_t bit = 0; bit < length * 8; bit++) {
+    bytes[bit / 8] = (uint8_t)(bytes[bit / 8] ^ 1U << bit % 8);
+    CHECK(!uk_log_cursor_open(&cursor, PLACE, uk_slice_of((char *)bytes, length)));
+    bytes[bit / 8] = (uint8_t)(bytes[bit / 8] ^ 1U << bit % 8);
+  }
+  length = version_1(bytes, gap, sizeof gap - 1);
+  REQUIRE(uk_log_cursor_open(&cursor, PLACE, uk_slice_of((char *)bytes, length)));
+  CHECK_EQ_INT(uk_log_cursor_next(&cursor, &got), UK_LOG_CURSOR_DAMAGED);
+}
+
 /* Attributes that this version does not know, and the bytes that are zero. */
 static void refuses_unknown_attributes(void)
 {
@@ -544,6 +607,8 @@ int main(void)
   CHECK_RUN(invalid_records_are_damage);
   CHECK_RUN(headers_are_counted);
   CHECK_RUN(refuses_other_versions);
+  CHECK_RUN(version_1_is_read);
+  CHECK_RUN(damage_in_version_1_is_found);
   CHECK_RUN(refuses_unknown_attributes);
   CHECK_RUN(offsets_end);
   CHECK_RUN(a8_the_greatest_timestamp_may_be_the_servers);

@@ -1,6 +1,6 @@
 /* What the log acknowledges is on the disk: data.mdb is synced after each write and before the
  * answer, and the page that makes a transaction valid is written after the pages that it names.
- * For: log_store.c, log_writer.c. */
+ * For: log_store.c, log_identity.c, log_writer.c. */
 #include "server/log_engine/log.h"
 
 #include <fcntl.h>
@@ -24,6 +24,7 @@ static struct {
   int metas;             /* writes of a meta page */
   int metas_before_data; /* those that named pages without a sync */
   int directory_syncs;   /* syncs of the log's directory while it has data.mdb */
+  int identity_syncs;    /* of the new file, before it takes its place */
 } disk = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static bool same_file(int fd, const char *name)
@@ -55,10 +56,12 @@ static void synced(int fd)
 {
   char path[PATH_MAX];
   bool data = same_file(fd, "data.mdb"), directory = same_file(fd, ".");
+  bool identity = same_file(fd, "identity.new");
   snprintf(path, sizeof path, "%s/data.mdb", rig_directory());
   pthread_mutex_lock(&disk.mutex);
   if (data)
     disk.data = disk.meta = false;
+  disk.identity_syncs += identity;
   disk.directory_syncs += directory && access(path, F_OK) == 0;
   pthread_mutex_unlock(&disk.mutex);
 }
@@ -178,6 +181,20 @@ static void a18_the_names_of_the_files_are_on_the_disk(void)
   rig_remove();
 }
 
+/* The first topic is remembered outside of data.mdb before its creation is answered. */
+static void a7_the_identity_is_on_the_disk(void)
+{
+  struct uk_log_options options = rig_options();
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL);
+  disk.identity_syncs = disk.directory_syncs = 0;
+  REQUIRE(put(log) == UK_OK);
+  CHECK_EQ_INT(disk.identity_syncs, 1);
+  CHECK_EQ_INT(disk.directory_syncs, 1);
+  uk_log_close(log);
+  rig_remove();
+}
+
 /* The counterpart: without sync the log does not sync, so the tests above can fail. */
 static void f8_no_sync_is_seen(void)
 {
@@ -196,6 +213,7 @@ int main(void)
 {
   CHECK_RUN(f8_no_sync_is_seen);
   CHECK_RUN(f8_what_is_acknowledged_is_on_the_disk);
+  CHECK_RUN(a7_the_identity_is_on_the_disk);
   CHECK_RUN(a18_the_names_of_the_files_are_on_the_disk);
   return check_end();
 }
