@@ -171,6 +171,39 @@ describe("upstash.kafka.server", function()
     end
   end)
 
+  it("C4: 300 clients that ask for a long wait and go away free their places", function()
+    local http = require "spec.support.http"
+    local running = require("spec.support.server").start { max_connections = 300 }
+    local client = http.client(running.url, running.username, running.password)
+    assert.equal(201, client:request("POST", "/topics/t", { body = '{"partitions":1}' }).status)
+    client:close()
+    local body = '{"topic":"t","partition":0,"offset":0,"timeout":600000}'
+    for _ = 1, 2 do -- the second time all places are needed again
+      local connections = {}
+      for index = 1, 300 do
+        connections[index] = client:connect()
+        connections[index]:send(client:build("POST", "/fetch", { body = body }))
+      end
+      for index = 1, 300 do
+        if index % 2 == 0 then connections[index]:half_close() else connections[index]:close() end
+      end
+      for index = 2, 300, 2 do
+        local response = connections[index]:receive "POST" -- a client that only stopped sending
+        assert.is_true(response.status == 200 or response.status == 429)
+        connections[index]:close()
+      end
+    end
+    local deadline, status = http.now() + 60, nil
+    repeat
+      local connection = client:connect()
+      connection:send(client:build("GET", "/topics"))
+      status = connection:receive("GET").status
+      connection:close()
+    until status == 200 or http.now() > deadline
+    assert.equal(200, status)
+    running:stop()
+  end)
+
   it("answers 429 on a connection over max_connections, and serves it once others have closed", function()
     local http = require "spec.support.http"
     local running = require("spec.support.server").start { max_connections = 2 }

@@ -89,4 +89,20 @@ describe("the last response:", function()
     ok(post(("/delete-consumer/%s/one"):format(group), ""))
     assert.equal(3, service.committed(group, topic))
   end)
+
+  it("C4: a consume whose client hung up while it waited gives way, and takes no message", function()
+    local topic, group = service.topic(1), service.name "group"
+    service.join(group, "one", topic, service.EARLIEST)
+    for _ = 1, 5 do
+      local path = ("/consume/%s/one/%s?timeout=600000"):format(group, topic)
+      local connection = service.client:connect()
+      connection:send(service.client:build("GET", path, { headers = service.EARLIEST }))
+      service.sleep(0.05)
+      connection:close()
+    end
+    -- Consumes of one instance take turns: this one would wait for ten minutes.
+    service.produce(topic, "kept")
+    local messages = service.consume_all(group, "one", topic, 1, service.EARLIEST)
+    assert.same({ "kept" }, service.values(messages))
+  end)
 end)

@@ -89,6 +89,7 @@ bool uk_api_consume(struct uk_request *request)
       !uk_api_read_settings(request, &call->consume.settings))
     return false;
   struct uk_engine *engine = uk_api_engine(request);
+  request->client_gone = uk_api_read_client_gone;
   request->response_finished = response_finished;
   engine->methods->consume(engine, &call->consume);
   return true;

@@ -81,6 +81,7 @@ bool uk_api_fetch(struct uk_request *request)
   if (call->fetch.positions == NULL)
     return false;
   struct uk_engine *engine = uk_api_engine(request);
+  request->client_gone = uk_api_read_client_gone;
   engine->methods->fetch(engine, &call->fetch);
   return true;
 }

@@ -33,6 +33,17 @@ static bool is_client_alive(struct uk_operation *operation)
 
 const struct uk_sink uk_api_read_sink = {.record = take, .is_client_alive = is_client_alive};
 
+void uk_api_read_client_gone(struct uk_request *request)
+{
+  struct uk_engine *engine = uk_api_engine(request);
+  struct uk_operation *operation = request->operation;
+  uk_operation_expire(operation);
+  if (request->endpoint == UK_ENDPOINT_FETCH)
+    engine->methods->fetch_expired(engine, (struct uk_fetch *)operation);
+  else
+    engine->methods->consume_expired(engine, (struct uk_consume *)operation);
+}
+
 void uk_api_read_finish(struct uk_request *request)
 {
   const struct uk_read_call *call = request->operation;

@@ -48,10 +48,29 @@ struct uk_operation {
   enum uk_error error;
   char message[UK_MESSAGE_SIZE]; /* NUL-terminated; "" = uk_error_text(error) */
 
+  bool expired; /* use uk_operation_expire and uk_operation_is_expired */
+
   /* The engine's own, until it calls `done`. */
   struct uk_link link;
   void *engine_data;
 };
+
+/* From now on the operation waits no longer, as if its deadline had come. Any thread may call. */
+static inline void uk_operation_expire(struct uk_operation *operation)
+{
+  __atomic_store_n(&operation->expired, true, __ATOMIC_RELEASE);
+}
+
+static inline bool uk_operation_is_expired(const struct uk_operation *operation)
+{
+  return __atomic_load_n(&operation->expired, __ATOMIC_ACQUIRE);
+}
+
+/* The operation may not wait at the time `now`: it has expired, or its deadline has come. */
+static inline bool uk_operation_is_over(const struct uk_operation *operation, int64_t now)
+{
+  return operation->deadline <= now || uk_operation_is_expired(operation);
+}
 
 /* Sets the error and formats the message, truncated to UK_MESSAGE_SIZE. Does not call `done`. */
 void uk_operation_fail(struct uk_operation *operation, enum uk_error error, const char *format, ...)
@@ -250,6 +269,11 @@ struct uk_engine_methods {
    * other are delivered again. Returns at once. */
   void (*response_finished)(struct uk_engine *engine, struct uk_slice group,
                             struct uk_slice instance, uint64_t delivery, bool complete);
+
+  /* The caller has called uk_operation_expire: ends the operation's wait, if it waits. It may have
+   * called `done` already, but the caller keeps the operation until this returns. */
+  void (*fetch_expired)(struct uk_engine *engine, struct uk_fetch *operation);
+  void (*consume_expired)(struct uk_engine *engine, struct uk_consume *operation);
 
   /* UK_OK, or UNAVAILABLE with the cause in `detail` (NUL-terminated; "" for UK_OK). */
   enum uk_error (*health)(struct uk_engine *engine, char *detail, size_t size);

@@ -45,7 +45,7 @@ bool uk_group_request_add(struct uk_groups *groups, struct uk_group_instance *in
 
 static bool is_over(const struct uk_groups *groups, const struct uk_group_request *request)
 {
-  return groups->draining || request->operation->operation.deadline <= groups->now;
+  return groups->draining || uk_operation_is_over(&request->operation->operation, groups->now);
 }
 
 /* The first request waits until it is known what became of the last response, or ends if its
@@ -134,6 +134,17 @@ void uk_group_request_end(struct uk_groups *groups, struct uk_group_instance *in
   instance->fresh = false;
   uk_group_release_leaving(groups, instance);
   uk_group_requests_start(groups, instance);
+}
+
+void uk_group_request_expire(struct uk_groups *groups, struct uk_group_instance *instance,
+                             const struct uk_consume *operation)
+{
+  struct uk_group_request *request = uk_group_first_request(instance);
+  bool reading = instance->activity == UK_GROUP_READING;
+  while (request != NULL && request->operation != operation)
+    request = UK_LIST_NEXT(&instance->requests, request, struct uk_group_request, link);
+  if (request != NULL && !(reading && request == uk_group_first_request(instance)))
+    due(groups, &request->timer);
 }
 
 void uk_group_requests_end(struct uk_groups *groups, struct uk_group_instance *instance)

@@ -24,6 +24,11 @@ void uk_group_request_park(struct uk_groups *groups, struct uk_group_instance *i
 void uk_group_request_end(struct uk_groups *groups, struct uk_group_instance *instance,
                           enum uk_error error);
 
+/* Ends the request of the operation as if its deadline had come, if there is one that waits. May
+ * free the instance. */
+void uk_group_request_expire(struct uk_groups *groups, struct uk_group_instance *instance,
+                             const struct uk_consume *operation);
+
 /* Ends all waiting requests as if their deadlines had come; one that is READING stays. */
 void uk_group_requests_end(struct uk_groups *groups, struct uk_group_instance *instance);
 

@@ -84,6 +84,17 @@ void uk_groups_consume(struct uk_groups *groups, struct uk_consume *operation, i
   uk_group_leave(groups);
 }
 
+void uk_groups_consume_expired(struct uk_groups *groups, const struct uk_consume *operation,
+                               int64_t now)
+{
+  uk_group_enter(groups, now);
+  struct uk_group_instance *instance =
+    uk_group_instance_find(groups, operation->group, operation->instance);
+  if (instance != NULL)
+    uk_group_request_expire(groups, instance, operation);
+  uk_group_leave(groups);
+}
+
 /* NULL when there is none: the operation is then ended. */
 static struct uk_group_instance *find_live(struct uk_groups *groups, struct uk_slice group,
                                            struct uk_slice name, struct uk_operation *operation)

@@ -60,6 +60,10 @@ void uk_groups_response_finished(struct uk_groups *groups, struct uk_slice group
                                  struct uk_slice instance, uint64_t delivery, bool complete,
                                  int64_t now);
 
+/* See uk_engine_methods.consume_expired. */
+void uk_groups_consume_expired(struct uk_groups *groups, const struct uk_consume *operation,
+                               int64_t now);
+
 /* A partition has grown; with partition -1 the topic was created, changed or deleted. */
 void uk_groups_wake(struct uk_groups *groups, struct uk_slice topic, int32_t partition,
                     int64_t now);

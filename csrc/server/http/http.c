@@ -97,6 +97,8 @@ static enum uk_error listen_and_run(struct uk_http *http, const struct uk_http_o
     return UK_E_UNAVAILABLE;
   http->acceptor.listeners = &http->listeners;
   http->acceptor.limit = options->max_connections + SURPLUS_CONNECTIONS;
+  if (!uk_hangups_start(&http->hangups, uk_http_on_hangup))
+    return UK_E_UNAVAILABLE;
   enum uk_error error = uk_listen(&http->listeners, options->listen, message, size);
   if (error == UK_OK && !run(http, options, message, size))
     error = UK_E_UNAVAILABLE;
@@ -107,6 +109,7 @@ static enum uk_error listen_and_run(struct uk_http *http, const struct uk_http_o
 static void free_http(struct uk_http *http)
 {
   uk_listen_close(&http->listeners);
+  uk_hangups_stop(&http->hangups);
   uk_acceptor_free(&http->acceptor);
   uk_http_unregister(http);
   free(http);

@@ -325,10 +325,27 @@ static enum MHD_Result proceed(struct uk_exchange *exchange)
   if (!run(exchange) || atomic_load(&exchange->state) == UK_REPLIED)
     return uk_exchange_queue(exchange);
   int expected = UK_RUNNING;
+  if (exchange->request.client_gone != NULL)
+    uk_hangups_add(&exchange->http->hangups, exchange->socket, exchange);
   MHD_suspend_connection(exchange->connection);
-  if (!atomic_compare_exchange_strong(&exchange->state, &expected, UK_SUSPENDED))
+  if (!atomic_compare_exchange_strong(&exchange->state, &expected, UK_SUSPENDED)) {
+    uk_exchange_unwatch(exchange);
     MHD_resume_connection(exchange->connection);
+  }
   return MHD_YES;
+}
+
+/* The exchange is not resumed before this has returned, unless this itself leads to the reply. */
+void uk_http_on_hangup(void *owner)
+{
+  struct uk_exchange *exchange = owner;
+  exchange->request.client_gone(&exchange->request);
+}
+
+void uk_exchange_unwatch(struct uk_exchange *exchange)
+{
+  if (exchange->request.client_gone != NULL)
+    uk_hangups_remove(&exchange->http->hangups, exchange->socket, exchange);
 }
 
 /* There is no memory for an exchange: nothing was carried out. Without TLS the client learns it. */

@@ -60,6 +60,9 @@ void uk_exchange_finish(struct uk_exchange *exchange);
  * abandoned, and the reply is an error unless it says what was carried out. */
 enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange);
 
+/* Stops looking for the client's hang-up; call it before the connection is resumed. */
+void uk_exchange_unwatch(struct uk_exchange *exchange);
+
 extern const size_t uk_exchange_reply_bytes; /* the maximum size of a reply */
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "server/request/request.h"
 #include "server/http/http.h"
+#include "server/http/http_hangup.h"
 #include "server/http/http_acceptor.h"
 #include "server/http/listen.h"
 
@@ -21,6 +22,7 @@ struct uk_http {
   struct MHD_Daemon *daemon;
   struct uk_listeners listeners;
   struct uk_acceptor acceptor; /* counts the open connections, too */
+  struct uk_hangups hangups;   /* clients of suspended connections */
   size_t max_body_bytes;
   unsigned max_connections;
   size_t max_header_bytes;
@@ -46,6 +48,8 @@ void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *conn
 enum MHD_Result uk_http_on_request(void *context, struct MHD_Connection *connection,
                                    const char *url, const char *method, const char *version,
                                    const char *upload, size_t *upload_size, void **exchange);
+/* http_hangup's callback: the client of this exchange, which is suspended, has hung up. */
+void uk_http_on_hangup(void *exchange);
 void uk_http_on_completed(void *context, struct MHD_Connection *connection, void **exchange,
                           enum MHD_RequestTerminationCode code);
 

@@ -66,8 +66,10 @@ void uk_exchange_reply(struct uk_request *request)
   struct uk_http *http = exchange->http;
   struct MHD_Connection *connection = exchange->connection;
   atomic_fetch_add(&http->resuming, 1);
-  if (atomic_exchange(&exchange->state, UK_REPLIED) == UK_SUSPENDED)
+  if (atomic_exchange(&exchange->state, UK_REPLIED) == UK_SUSPENDED) {
+    uk_exchange_unwatch(exchange);
     MHD_resume_connection(connection);
+  }
   atomic_fetch_sub(&http->unanswered, 1);
   atomic_fetch_sub(&http->resuming, 1);
 }

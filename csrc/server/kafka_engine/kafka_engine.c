@@ -130,6 +130,16 @@ static void topics(struct uk_engine *engine, struct uk_topics *operation)
   uk_kafka_topics_ask(listing->topics, &listing->query);
 }
 
+static void fetch_expired(struct uk_engine *engine, struct uk_fetch *operation)
+{
+  uk_kafka_fetches_expired(of(engine)->fetches, operation);
+}
+
+static void consume_expired(struct uk_engine *engine, struct uk_consume *operation)
+{
+  uk_kafka_groups_consume_expired(of(engine)->groups, operation);
+}
+
 static void response_finished(struct uk_engine *engine, struct uk_slice group,
                               struct uk_slice instance, uint64_t delivery, bool complete)
 {
@@ -203,6 +213,8 @@ static const struct uk_engine_methods methods = {
   .create_topic = create_topic,
   .delete_topic = delete_topic,
   .response_finished = response_finished,
+  .fetch_expired = fetch_expired,
+  .consume_expired = consume_expired,
   .health = health,
   .drain = drain,
   .close = close_engine,

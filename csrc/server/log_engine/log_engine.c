@@ -146,6 +146,17 @@ static void response_finished(struct uk_engine *engine, struct uk_slice group,
   uk_log_notifier_reschedule(&of(engine)->notifier);
 }
 
+static void fetch_expired(struct uk_engine *engine, struct uk_fetch *operation)
+{
+  uk_log_notifier_fetch_expired(&of(engine)->notifier, operation);
+}
+
+static void consume_expired(struct uk_engine *engine, struct uk_consume *operation)
+{
+  uk_groups_consume_expired(of(engine)->groups, operation, uk_clock_monotonic());
+  uk_log_notifier_reschedule(&of(engine)->notifier);
+}
+
 static void drain(struct uk_engine *engine)
 {
   uk_log_notifier_drain(&of(engine)->notifier);
@@ -266,6 +277,8 @@ static const struct uk_engine_methods methods = {
   .create_topic = create_topic,
   .delete_topic = delete_topic,
   .response_finished = response_finished,
+  .fetch_expired = fetch_expired,
+  .consume_expired = consume_expired,
   .health = health,
   .drain = drain,
   .close = close_engine,

@@ -109,7 +109,7 @@ static bool park(struct uk_log_notifier *notifier, struct uk_log_waiter *waiter,
   bool parked = false;
   pthread_mutex_lock(&notifier->mutex);
   *again = uk_log_fetch_ready(notifier->log, waiter->fetch);
-  if (!*again && !notifier->draining && operation->deadline > uk_clock_monotonic()) {
+  if (!*again && !notifier->draining && !uk_operation_is_over(operation, uk_clock_monotonic())) {
     parked = uk_log_waiters_add(&notifier->waiters, waiter);
     if (!parked)
       uk_operation_fail(operation, UK_E_NO_MEMORY, "%s", "");
@@ -142,6 +142,14 @@ void uk_log_notifier_fetch(struct uk_log_notifier *notifier, struct uk_fetch *fe
   }
   uk_operation_fail(&fetch->operation, UK_E_NO_MEMORY, "%s", "");
   fetch->operation.done(&fetch->operation);
+}
+
+void uk_log_notifier_fetch_expired(struct uk_log_notifier *notifier, const struct uk_fetch *fetch)
+{
+  pthread_mutex_lock(&notifier->mutex);
+  struct uk_log_waiter *waiter = uk_log_waiters_take(&notifier->waiters, fetch);
+  pthread_mutex_unlock(&notifier->mutex);
+  finish_all(waiter);
 }
 
 static void wake_fetches(struct uk_log_notifier *notifier, struct uk_slice topic, int32_t partition)

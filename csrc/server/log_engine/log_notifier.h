@@ -48,6 +48,8 @@ void uk_log_notifier_changed(void *notifier, struct uk_slice topic, int32_t part
 
 /* Completes the fetch, now or later. */
 void uk_log_notifier_fetch(struct uk_log_notifier *notifier, struct uk_fetch *fetch);
+/* Ends the fetch if it waits. */
+void uk_log_notifier_fetch_expired(struct uk_log_notifier *notifier, const struct uk_fetch *fetch);
 
 /* Call it after a call of groups, which may have made their next tick earlier. */
 void uk_log_notifier_reschedule(struct uk_log_notifier *notifier);

@@ -194,6 +194,18 @@ struct uk_log_waiter *uk_log_waiters_take_all(struct uk_log_waiters *waiters)
   return uk_log_waiters_take_expired(waiters, INT64_MAX);
 }
 
+struct uk_log_waiter *uk_log_waiters_take(struct uk_log_waiters *waiters,
+                                          const struct uk_fetch *fetch)
+{
+  struct uk_log_waiter *taken = NULL;
+  size_t i = 0;
+  while (i < waiters->count && waiters->heap[i]->fetch != fetch)
+    i++;
+  if (i < waiters->count)
+    take_out(waiters, waiters->heap[i], &taken);
+  return taken;
+}
+
 int64_t uk_log_waiters_deadline(const struct uk_log_waiters *waiters)
 {
   return waiters->count == 0 ? INT64_MAX : deadline_at(waiters, 0);

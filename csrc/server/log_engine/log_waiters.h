@@ -51,6 +51,9 @@ struct uk_log_waiter *uk_log_waiters_take_topic(struct uk_log_waiters *waiters,
                                                 struct uk_slice topic);
 struct uk_log_waiter *uk_log_waiters_take_expired(struct uk_log_waiters *waiters, int64_t now);
 struct uk_log_waiter *uk_log_waiters_take_all(struct uk_log_waiters *waiters);
+/* The waiter of the fetch; NULL if it does not wait. */
+struct uk_log_waiter *uk_log_waiters_take(struct uk_log_waiters *waiters,
+                                          const struct uk_fetch *fetch);
 
 /* The earliest deadline; INT64_MAX when no fetch waits. */
 int64_t uk_log_waiters_deadline(const struct uk_log_waiters *waiters);

@@ -74,6 +74,9 @@ struct uk_request {
    * the thread that sends the reply, to keep that work off the engine's threads. NULL: the reply is
    * already complete. */
   void (*finish)(struct uk_request *request);
+  /* http calls it at most once, on any thread, when the client has hung up while the request waits
+   * for uk_request_reply, which may come at the same time or already have come. May be NULL. */
+  void (*client_gone)(struct uk_request *request);
   /* http calls it once, on any thread, when the reply has been written completely or has failed.
    * May be NULL. */
   void (*response_finished)(struct uk_request *request, bool complete);

@@ -145,6 +145,12 @@ void delete_consumer(struct call *call, const char *group, const char *instance)
   uk_groups_delete_consumer(groups, &call->delete_consumer, fake_now);
 }
 
+void expire(struct call *call)
+{
+  uk_operation_expire(&call->consume.operation);
+  uk_groups_consume_expired(groups, &call->consume, fake_now);
+}
+
 void finished(const char *group, const char *instance, uint64_t delivery, bool complete)
 {
   uk_groups_response_finished(groups, uk_slice_text(group), uk_slice_text(instance), delivery,

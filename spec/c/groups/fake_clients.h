@@ -58,6 +58,8 @@ void delete_consumer(struct call *call, const char *group, const char *instance)
 /* Its response is not finished before `finished` says so; that of `consume` is written at once. */
 void consume_unwritten(struct call *call, const char *group, const char *instance,
                        const char *topics, int64_t timeout);
+/* Its client has gone. */
+void expire(struct call *call);
 void finished(const char *group, const char *instance, uint64_t delivery, bool complete);
 void produce(const char *topic, int32_t partition, int64_t count);
 void change_topic(const char *topic, int32_t partitions);

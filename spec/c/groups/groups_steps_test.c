@@ -12,6 +12,7 @@
  *                              (default: the instance's name)
  *   outcome NAME, message NAME, asked NAME, delivery NAME      of the last call of that name
  *   commit g/a [t 0 2] [as=NAME], delete g/a [as=NAME], pass MS, drain
+ *   expire NAME                the client of that consume has gone
  *   patience MS                how long a commit or deletion waits for the last response
  *   written g/a 1, failed g/a 1           what became of the response with that delivery
  *   hold, finish N [UNAVAILABLE TEXT]     holds commits; N of them are done or refused
@@ -183,6 +184,8 @@ static const char *step_small(char **words)
   const char *what = words[0];
   if (strcmp(what, "pass") == 0)
     pass_time(atoi(words[1]));
+  else if (strcmp(what, "expire") == 0)
+    expire(call_of(words[1]));
   else if (strcmp(what, "patience") == 0)
     fake_patience = atoi(words[1]);
   else if (strcmp(what, "drain") == 0)
@@ -561,6 +564,20 @@ static const struct {
     "consume g/b t wait=900 -> waits", "consume g/a t wait=500 as=next -> waits",
     "owners -> g/a t=0,1 g/b -", "written g/a 1", "owners -> g/a t=0 g/b t=1", "produce t 1 1",
     "outcome b -> t:1:2", "pass 900"}},
+
+  /* A client that hangs up while it waits. */
+  {"C4: a consume whose client has gone ends, and the next one is served",
+   {"topic t 1", "consume g/a t wait=9000 -> waits", "consume g/a t wait=9000 as=second -> waits",
+    "consume g/a t wait=9000 as=third -> waits", "expire third", "outcome third -> ",
+    "outcome a -> waits", "expire a", "outcome a -> ", "outcome second -> waits", "produce t 0 1",
+    "outcome second -> t:0:0", "expire second", "consume g/a t -> "}},
+  {"C4: a consume that waits for the last response ends when its client has gone",
+   {"topic t 1", "produce t 0 1", "consume g/a t unwritten -> t:0:0",
+    "consume g/a t wait=9000 as=next -> waits", "expire next", "outcome next -> ", "failed g/a 1",
+    "consume g/a t -> t:0:0"}},
+  {"C4: a consume whose client went before it could wait does not wait",
+   {"topic t 1", "produce t 0 1", "read nothing", "during expire a", "consume g/a t wait=9000 -> ",
+    "consume g/a t -> t:0:0"}},
 
   /* Which instance has which partition. */
   {"a subscription without members counts no more, even with records in flight",

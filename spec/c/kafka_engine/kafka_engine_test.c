@@ -295,6 +295,8 @@ FAKE_METHOD(uk_kafka_producer_produce, uk_kafka_producer, producer, uk_produce)
 FAKE_METHOD(uk_kafka_fetches_fetch, uk_kafka_fetches, fetches, uk_fetch)
 FAKE_METHOD(uk_kafka_fetches_offsets, uk_kafka_fetches, fetches, uk_offsets)
 FAKE_METHOD(uk_kafka_groups_consume, uk_kafka_groups, groups, uk_consume)
+FAKE_METHOD(uk_kafka_fetches_expired, uk_kafka_fetches, fetches, uk_fetch)
+FAKE_METHOD(uk_kafka_groups_consume_expired, uk_kafka_groups, groups, uk_consume)
 FAKE_METHOD(uk_kafka_groups_commit, uk_kafka_groups, groups, uk_commit)
 FAKE_METHOD(uk_kafka_groups_delete, uk_kafka_groups, groups, uk_delete_consumer)
 FAKE_METHOD(uk_kafka_groups_list, uk_kafka_groups, groups, uk_consumers)
@@ -431,6 +433,8 @@ static void each_method_calls_its_part(void)
   METHOD(delete_consumer, uk_delete_consumer, "uk_kafka_groups_delete");
   METHOD(consumers, uk_consumers, "uk_kafka_groups_list");
   METHOD(offsets, uk_offsets, "uk_kafka_fetches_offsets");
+  METHOD(fetch_expired, uk_fetch, "uk_kafka_fetches_expired");
+  METHOD(consume_expired, uk_consume, "uk_kafka_groups_consume_expired");
   METHOD(create_topic, uk_create_topic, "uk_kafka_admin_create_topic");
   METHOD(delete_topic, uk_delete_topic, "uk_kafka_admin_delete_topic");
   engine->methods->response_finished(engine, uk_slice_text("g"), uk_slice_text("i"), 9, true);

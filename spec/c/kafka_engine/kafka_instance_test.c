@@ -2654,6 +2654,33 @@ static void a_deletion_that_confirmed_late_may_be_done(void)
   }
 }
 
+static void expire(struct request *request)
+{
+  uk_operation_expire(&request->as.operation);
+  uk_kafka_groups_consume_expired(fake.groups, &request->as.consume);
+  fake_settle();
+}
+
+/* Nothing is lost: the records are left for the next consume. */
+static void a_consume_whose_client_has_gone_ends(void)
+{
+  static struct request first, second, next;
+  auto_commit = false;
+  serve(&first);
+  consume(&second, TIMEOUT);
+  expire(&first);
+  check_empty(&first);
+  check_waits(&second);
+  expire(&second);
+  check_empty(&second);
+  fake_record(0, 0);
+  fake_settle();
+  consume(&next, TIMEOUT);
+  check_end_with(&next, UK_OK, 1, "");
+  expire(&next); /* too late */
+  CHECK_EQ_INT(next.dones, 1);
+}
+
 /* The numbers of deliveries rise over all instances. */
 static void a_response_of_the_instance_before_counts_for_nothing(void)
 {
@@ -3385,6 +3412,7 @@ int main(void)
       a_deletion_waits_for_the_last_response);
   run("A12: a deletion that confirmed late may be done",
       a_deletion_that_confirmed_late_may_be_done);
+  run("C4: a consume whose client has gone ends", a_consume_whose_client_has_gone_ends);
   run("A11: a response of the instance before counts for nothing",
       a_response_of_the_instance_before_counts_for_nothing);
   RUN(a_session_is_as_long_as_brokers_take);

@@ -381,6 +381,34 @@ static void positions_take_turns(void)
   close_engine();
 }
 
+/* C4: a client that has gone waits no longer; the others do. */
+static void a_fetch_whose_client_has_gone_ends(void)
+{
+  REQUIRE(open_engine());
+  produce("t", 0, "v");
+  struct fetch fetches[3];
+  for (int i = 0; i < 3; i++) {
+    fetches[i] = (struct fetch){.at = {at("t", 0, 1), at("t", 1, 0)}};
+    fetch_begin(&fetches[i], 2, 60000 - 1000 * i);
+  }
+  uk_operation_expire(&fetches[1].operation.operation);
+  engine->methods->fetch_expired(engine, &fetches[1].operation);
+  CHECK_EQ_INT(fetch_end(&fetches[1]), UK_OK);
+  CHECK_EQ_INT(fetches[1].count, 0);
+  engine->methods->fetch_expired(engine, &fetches[1].operation); /* again: it waits no longer */
+  CHECK(!ended(&fetches[0]) && !ended(&fetches[2]));
+  produce("t", 0, "v");
+  CHECK_EQ_INT(fetch_end(&fetches[0]), UK_OK);
+  CHECK_EQ_INT(fetches[0].count, 1);
+  CHECK_EQ_INT(fetch_end(&fetches[2]), UK_OK);
+  struct fetch late = {.at = {at("t", 0, 2)}};
+  uk_operation_expire(&late.operation.operation);
+  fetch_begin(&late, 1, 60000);
+  CHECK_EQ_INT(fetch_end(&late), UK_OK);
+  CHECK_EQ_INT(late.count, 0);
+  close_engine();
+}
+
 /* A14: the first record is not rejected for its size. */
 static void a_fetch_without_memory_for_its_first_record_says_so(void)
 {
@@ -733,6 +761,7 @@ static void everything_at_once(void)
 
 int main(void)
 {
+  CHECK_RUN(a_fetch_whose_client_has_gone_ends);
   CHECK_RUN(a_fetch_without_memory_for_its_first_record_says_so);
   CHECK_RUN(everything_at_once);
   CHECK_RUN(fetches_at_once);

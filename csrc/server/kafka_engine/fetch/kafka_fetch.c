@@ -105,6 +105,17 @@ void uk_kafka_fetches_forget(struct uk_kafka_fetches *fetches, struct uk_slice t
   uk_kafka_end_watch_forget(fetches->watch, topic);
 }
 
+void uk_kafka_fetches_expired(struct uk_kafka_fetches *fetches, struct uk_fetch *operation)
+{
+  pthread_mutex_lock(&fetches->mutex);
+  struct uk_kafka_fetch *fetch = UK_LIST_FIRST(&fetches->running, struct uk_kafka_fetch, link);
+  while (fetch != NULL && fetch->operation != operation)
+    fetch = UK_LIST_NEXT(&fetches->running, fetch, struct uk_kafka_fetch, link);
+  if (fetch != NULL)
+    uk_kafka_task_wake(&fetch->task);
+  pthread_mutex_unlock(&fetches->mutex);
+}
+
 void uk_kafka_fetches_drain(struct uk_kafka_fetches *fetches)
 {
   __atomic_store_n(&fetches->draining, true, __ATOMIC_RELEASE);

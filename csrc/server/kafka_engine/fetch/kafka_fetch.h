@@ -30,6 +30,8 @@ void uk_kafka_fetches_offsets(struct uk_kafka_fetches *fetches, struct uk_offset
 /* The topic is gone: what is in memory does not belong to a new one of the same name. */
 void uk_kafka_fetches_forget(struct uk_kafka_fetches *fetches, struct uk_slice topic);
 /* Ends all fetches that wait, and from now on none waits. */
+/* See uk_engine_methods.fetch_expired. */
+void uk_kafka_fetches_expired(struct uk_kafka_fetches *fetches, struct uk_fetch *operation);
 void uk_kafka_fetches_drain(struct uk_kafka_fetches *fetches);
 /* Precondition: no operation is pending, and the executor runs. The handles go to the reaper. */
 void uk_kafka_fetches_free(struct uk_kafka_fetches *fetches);

@@ -98,6 +98,11 @@ bool uk_kafka_fetch_is_draining(const struct uk_kafka_fetch *fetch)
   return __atomic_load_n(&fetch->fetches->draining, __ATOMIC_ACQUIRE);
 }
 
+bool uk_kafka_fetch_may_not_wait(const struct uk_kafka_fetch *fetch)
+{
+  return uk_kafka_fetch_is_draining(fetch) || uk_operation_is_expired(&fetch->operation->operation);
+}
+
 bool uk_kafka_fetch_take_answer(struct uk_kafka_fetch *fetch)
 {
   bool answered = __atomic_load_n(&fetch->answered, __ATOMIC_ACQUIRE);

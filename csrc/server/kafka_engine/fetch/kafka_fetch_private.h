@@ -105,6 +105,8 @@ bool uk_kafka_fetch_wait_there(struct uk_kafka_fetch *fetch, int64_t now);
 /* True, once, when the pending answer has arrived. */
 bool uk_kafka_fetch_take_answer(struct uk_kafka_fetch *fetch);
 bool uk_kafka_fetch_is_draining(const struct uk_kafka_fetch *fetch);
+/* The engine drains, or the client has gone. Precondition: the operation has not ended. */
+bool uk_kafka_fetch_may_not_wait(const struct uk_kafka_fetch *fetch);
 struct uk_operation *uk_kafka_fetch_operation_of(struct uk_kafka_fetch *fetch);
 /* Gives a record to the sink of the fetch, which is the argument. False if the sink does not take
  * it. */

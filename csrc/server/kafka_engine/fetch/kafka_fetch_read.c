@@ -48,7 +48,7 @@ static bool acquire(struct uk_kafka_fetch *fetch, int64_t now)
 
 bool uk_kafka_fetch_start(struct uk_kafka_fetch *fetch, int64_t now)
 {
-  if (uk_kafka_fetch_is_draining(fetch))
+  if (uk_kafka_fetch_may_not_wait(fetch))
     return uk_kafka_fetch_end(fetch);
   if (now < fetch->not_before && now < fetch->limit)
     return sleep_until(fetch, fetch->not_before);
@@ -174,7 +174,7 @@ bool uk_kafka_fetch_read(struct uk_kafka_fetch *fetch, int64_t now)
     return true;
   if (session->ended == session->count)
     return use_ends(fetch);
-  if (uk_kafka_fetch_is_draining(fetch) || (fetch->any && now >= fetch->answer_at))
+  if (uk_kafka_fetch_may_not_wait(fetch) || (fetch->any && now >= fetch->answer_at))
     return uk_kafka_fetch_end(fetch);
   if (now >= fetch->limit)
     return fetch->any

@@ -93,7 +93,7 @@ bool uk_kafka_fetch_wait_there(struct uk_kafka_fetch *fetch, int64_t now)
   }
   if (records)
     give_all(fetch);
-  if (fetch->any || fetch->full || uk_kafka_fetch_is_draining(fetch))
+  if (fetch->any || fetch->full || uk_kafka_fetch_may_not_wait(fetch))
     return uk_kafka_fetch_end(fetch);
   if (now >= uk_kafka_fetch_operation_of(fetch)->deadline)
     return uk_kafka_fetch_end_empty(fetch);
@@ -178,7 +178,7 @@ static bool use_watermarks(struct uk_kafka_fetch *fetch, int64_t now)
 {
   rd_kafka_resp_err_t code = fetch->watermarks.work.query.code;
   size_t failed = nth_unsure(fetch, fetch->watermarks.failed);
-  if (uk_kafka_fetch_is_draining(fetch))
+  if (uk_kafka_fetch_may_not_wait(fetch))
     return uk_kafka_fetch_end(fetch);
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
     return place_all(fetch);

@@ -209,6 +209,15 @@ void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk
   pthread_mutex_unlock(&groups->mutex);
 }
 
+void uk_kafka_groups_consume_expired(struct uk_kafka_groups *groups, struct uk_consume *operation)
+{
+  pthread_mutex_lock(&groups->mutex);
+  struct uk_kafka_group_member *member = find(groups, operation->group, operation->instance);
+  if (member != NULL)
+    uk_kafka_task_wake(&member->task);
+  pthread_mutex_unlock(&groups->mutex);
+}
+
 void uk_kafka_groups_list(struct uk_kafka_groups *groups, struct uk_consumers *operation)
 {
   pthread_mutex_lock(&groups->mutex);

@@ -37,6 +37,8 @@ void uk_kafka_groups_consume(struct uk_kafka_groups *groups, struct uk_consume *
 void uk_kafka_groups_commit(struct uk_kafka_groups *groups, struct uk_commit *operation);
 void uk_kafka_groups_delete(struct uk_kafka_groups *groups, struct uk_delete_consumer *operation);
 void uk_kafka_groups_list(struct uk_kafka_groups *groups, struct uk_consumers *operation);
+/* See uk_engine_methods.consume_expired. */
+void uk_kafka_groups_consume_expired(struct uk_kafka_groups *groups, struct uk_consume *operation);
 void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk_slice group,
                                        struct uk_slice instance, uint64_t delivery, bool complete);
 void uk_kafka_groups_drain(struct uk_kafka_groups *groups);

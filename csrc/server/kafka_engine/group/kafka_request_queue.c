@@ -45,7 +45,7 @@ void uk_kafka_requests_take_due(struct uk_list *requests, struct uk_list *due, i
   struct uk_kafka_request *request = uk_kafka_requests_first(requests);
   while (request != NULL) {
     struct uk_kafka_request *next = uk_kafka_requests_next(requests, request);
-    if (request->operation->deadline <= now) {
+    if (uk_operation_is_over(request->operation, now)) {
       uk_kafka_requests_remove(request);
       uk_kafka_requests_add(due, request);
     }
