@@ -50,7 +50,7 @@ static int upgrade(struct uk_log_store *store)
     uk_log_meta_open_tables(store->txn, store->tables, UK_LOG_TABLES_1, UK_LOG_TABLES, MDB_CREATE);
   store->next.format = UK_LOG_FORMAT;
   store->next.upgraded = uk_clock_epoch();
-  store->next.life = store->has_identity ? store->identity.life : 1;
+  store->next.life = 1;
   memcpy(store->next.id, store->identity.id, UK_LOG_ID_BYTES);
   return rc == 0 ? upgrade_topics(store) : rc;
 }

@@ -196,6 +196,8 @@ static void rows_of_format_1_are_damage_elsewhere(void)
   struct raw raw = raw_begin();
   uk_log_key_prefix(key, 1, 0);
   key[UK_LOG_PREFIX] = 'g';
+  MDB_val value;
+  CHECK(!raw_get(&raw, "meta", raw_text("upgraded"), &value));
   raw_put(&raw, "committed", (MDB_val){sizeof key, key}, (MDB_val){8, "\0\0\0\0\0\0\0\1"});
   raw_end(&raw);
   log = open_log();
@@ -251,6 +253,22 @@ static void a15_damaged_meta_rows_are_refused(void)
     check_refused(" is damaged: its meta table cannot be read");
     rig_remove();
   }
+}
+
+/* A whole row of a life under a key that is no number. */
+static void a15_a_life_has_a_number(void)
+{
+  static uint8_t key[5] = {0, 0, 0, 2, 1}, row[UK_LOG_LIFE_ROW];
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL);
+  uk_log_close(log);
+  MDB_val k = {sizeof key, key};
+  uk_store_u32(row + sizeof row - 4, uk_log_row_sum(&k, row, sizeof row - 4));
+  struct raw raw = raw_begin();
+  raw_put(&raw, "lives", k, (MDB_val){sizeof row, row});
+  raw_end(&raw);
+  check_refused(" is damaged: its meta table cannot be read");
+  rig_remove();
 }
 
 /* Gaps. */
@@ -571,7 +589,10 @@ static void a17_the_records_of_a_damaged_topic_of_format_1_stay(void)
   uk_log_close(log);
   CHECK_EQ_INT(count_rows("batches"), before);
   CHECK_EQ_INT(stored_format(), 2);
-  rig_remove();
+  REQUIRE((log = open_log()) != NULL);
+  CHECK_EQ_INT(rig_create(log, "orders", 2, -1, -1), UK_E_INTERNAL); /* still damaged */
+  check_bounds(log, "aged", 0, 1, 2);
+  close_log(log);
 }
 
 /* A damaged entry of `times` costs time only; a damaged committed offset is told. */
@@ -617,6 +638,7 @@ int main(void)
   CHECK_RUN(what_is_needed_and_unknown_is_refused);
   CHECK_RUN(tables_are_not_made_again);
   CHECK_RUN(a15_damaged_meta_rows_are_refused);
+  CHECK_RUN(a15_a_life_has_a_number);
   CHECK_RUN(records_have_gaps);
   CHECK_RUN(spans_and_gaps_at_their_limits);
   CHECK_RUN(a15_no_offset_is_given_twice);

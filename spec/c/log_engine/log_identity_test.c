@@ -192,6 +192,17 @@ static void a7_an_empty_log_starts_again(void)
   rig_remove();
 }
 
+/* A crash between the first open of a folder and its identity leaves a log that held nothing. */
+static void a7_an_empty_log_without_its_identity_is_no_copy(void)
+{
+  uk_log_close(open_log());
+  CHECK_EQ_INT(unlink(raw_path("identity")), 0);
+  uk_log_close(log_with_records(1));
+  CHECK_EQ_STR(notices, "");
+  CHECK_EQ_INT(identity_of().life, 1);
+  rig_remove();
+}
+
 /* The identity knows of the first topic before its creation is answered. */
 static void a7_the_first_topic_is_remembered_at_once(void)
 {
@@ -405,6 +416,34 @@ static void a13_an_older_copy_begins_a_new_life(void)
   rig_remove();
 }
 
+/* A new life begins once, even if nothing else is written in it; what the identity knew stays. */
+static void a13_a_new_life_is_kept(void)
+{
+  uint64_t id = 0;
+  struct uk_log *log = log_with_records(3);
+  REQUIRE(log != NULL);
+  uk_log_close(log);
+  raw_copy(raw_path("data.mdb"), "copy");
+  for (int i = 0; i < 3; i++) {
+    REQUIRE((log = open_log()) != NULL);
+    CHECK_EQ_INT(rig_put(log, "t", 0, "later", -1), 3 + i);
+    uk_log_close(log);
+  }
+  const struct uk_log_identity before = identity_of();
+  raw_copy(raw_path("copy"), "data.mdb");
+  uk_log_close(open_log());
+  CHECK(strstr(notices, "The log begins life 2:") != NULL);
+  CHECK_EQ_INT(identity_of().life, 2);
+  CHECK(identity_of().transaction < before.transaction);
+  CHECK_EQ_INT(identity_of().topics, before.topics);
+  REQUIRE((log = open_log()) != NULL);
+  CHECK_EQ_INT(rig_put(log, "u", 0, "v", -1), 0);
+  CHECK_EQ_STR(notices, "");
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("u"), &id), 2);
+  CHECK(id >= before.topics);
+  close_log(log);
+}
+
 /* data.mdb without the identity, or with that of another log. */
 static void a13_a_copy_without_its_identity_begins_a_new_life(void)
 {
@@ -475,6 +514,7 @@ int main(void)
   CHECK_RUN(a7_a_log_that_held_topics_never_starts_empty);
   CHECK_RUN(a7_a_log_without_its_topics_is_refused);
   CHECK_RUN(a7_an_empty_log_starts_again);
+  CHECK_RUN(a7_an_empty_log_without_its_identity_is_no_copy);
   CHECK_RUN(a7_the_first_topic_is_remembered_at_once);
   CHECK_RUN(a13_a_renamed_folder_answers_503);
   CHECK_RUN(a13_a_replaced_folder_answers_503);
@@ -483,6 +523,7 @@ int main(void)
   CHECK_RUN(a13_nothing_is_acknowledged_into_a_moved_folder);
   CHECK_RUN(a13_the_working_directory_may_change);
   CHECK_RUN(a13_an_older_copy_begins_a_new_life);
+  CHECK_RUN(a13_a_new_life_is_kept);
   CHECK_RUN(a13_a_copy_without_its_identity_begins_a_new_life);
   CHECK_RUN(a13_a_copy_of_format_1_begins_a_new_life);
   CHECK_RUN(a13_an_identity_that_is_behind_catches_up);
