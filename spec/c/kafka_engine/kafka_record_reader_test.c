@@ -198,7 +198,7 @@ static void A1_queries_for_one_partition_wait_for_each_other(void)
   }
 }
 
-/* The handle may still believe so when the topic exists again: the next query gets another one. */
+/* When the topic exists again, the handle does not insist that it is gone. */
 static void A1_a_topic_that_is_gone_fails_alone(void)
 {
   static struct asked asked;

@@ -443,6 +443,7 @@ static void A1_an_end_below_the_position_is_looked_into(void)
 {
   static struct request request;
   have_ten(&request);
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 10);
   fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 3);
   fake_settle();
   confirm();

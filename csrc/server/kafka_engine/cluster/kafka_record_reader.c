@@ -28,7 +28,6 @@ struct uk_kafka_record_reader {
   rd_kafka_t *handle;     /* NULL: not open */
   rd_kafka_queue_t *queue;
   int64_t kick_at; /* not before */
-  bool outdated;   /* the handle does not know a topic as it is: no more reads start on it */
   int64_t used_at;
   struct uk_name_set known; /* topics that were read on the handle */
   struct uk_kafka_record record;
@@ -45,7 +44,6 @@ static void drop_handle(struct uk_kafka_record_reader *reader)
   uk_kafka_reap(reader->reaper, reader->handle, NULL, NULL);
   uk_name_set_clear(&reader->known);
   reader->handle = NULL;
-  reader->outdated = false;
 }
 
 /* A broker sends a whole batch, whatever the limit, and answers at once: the next read must not
@@ -145,9 +143,7 @@ static bool start(struct uk_kafka_record_reader *reader, struct uk_kafka_record_
 static void start_waiting(struct uk_kafka_record_reader *reader)
 {
   struct uk_link *link = uk_list_first(&reader->waiting), *next;
-  if (reader->outdated && reader->reads == 0)
-    drop_handle(reader);
-  for (; link != NULL && reader->reads < READS_MOST && !reader->outdated; link = next) {
+  for (; link != NULL && reader->reads < READS_MOST; link = next) {
     struct uk_kafka_record_place *place = place_of(link);
     next = uk_list_next(&reader->waiting, link);
     if (find(reader, place->topic.text, place->partition) != NULL)
@@ -194,7 +190,6 @@ static void take_code(struct uk_kafka_record_reader *reader, const struct uk_kaf
   } else if (event->code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
     finish(reader, place, RD_KAFKA_RESP_ERR_NO_ERROR);
   } else if (!uk_kafka_code_passes(event->code)) {
-    reader->outdated = reader->outdated || uk_kafka_error(event->code) == UK_E_NOT_FOUND;
     finish(reader, place, event->code);
   }
 }
@@ -275,11 +270,11 @@ static void run(struct uk_kafka_task *task, int64_t now)
   if (!uk_kafka_task_is_last(task))
     start_waiting(reader);
   int64_t next = answer(reader, now);
+  if (reader->reads == 0 && !uk_list_is_empty(&reader->waiting))
+    uk_kafka_task_wake(task); /* what was late has made room */
   kick_late(reader, now);
   if (reader->reads > 0 && reader->kick_at < next)
     next = reader->kick_at;
-  if (reader->reads == 0 && !uk_list_is_empty(&reader->waiting))
-    uk_kafka_task_wake(task);
   if (!uk_list_is_empty(&reader->queries)) {
     reader->used_at = now;
     uk_kafka_task_at(task, next);
