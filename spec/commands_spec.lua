@@ -632,7 +632,7 @@ describe("topics, groups and offsets", function()
     assert.same({ "topics", "offsets earliest " .. both, "offsets latest " .. both }, did.calls)
     did = run({ "offsets", "u" }, { answers = { topics = { { t = 2 } } } })
     assert.equal(1, did.status)
-    assert.truthy(did.err_text:find("'u'", 1, true))
+    assert.truthy(did.err_text:find('"u"', 1, true))
   end)
 
   it("create a topic with the given settings, and delete it", function()
