@@ -31,6 +31,11 @@ void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log
     uk_operation_fail(operation, UK_E_NO_MEMORY, "%s", "");
     return;
   }
+  if (status == UK_LOG_DAMAGED) {
+    uk_operation_fail(operation, UK_E_INTERNAL,
+                      "the log is damaged: a batch lies where the next one belongs");
+    return;
+  }
   if (status == UK_LOG_FULL)
     snprintf(text, sizeof text, "the log is full (map_bytes %zu)", log->map_bytes);
   else if (status == UK_LOG_DISK_FULL)

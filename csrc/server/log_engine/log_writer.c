@@ -112,21 +112,6 @@ static enum uk_log_status probe_in_reserve(struct uk_log *log)
   return uk_log_store_close_reserve(log->store) == UK_LOG_OK ? status : UK_LOG_FAILED;
 }
 
-/* After a failed sync it is unknown what is on the disk, and a repeated sync may succeed without
- * having written. So the environment is opened again, the log is loaded from it (the failed commit
- * may have come through), and a commit must pass before the log counts as healthy. */
-static bool recover(struct uk_log *log)
-{
-  if (reopen(log) != UK_LOG_OK || uk_log_load(log) != UK_LOG_OK ||
-      probe_in_reserve(log) != UK_LOG_OK) {
-    set_broken(log);
-    return false;
-  }
-  log->broken = false;
-  uk_log_set_problem(log, 0, "");
-  return true;
-}
-
 /* A new life, or a new format. */
 
 static enum uk_log_status drop_committed(struct uk_log *log, size_t *count)
@@ -171,23 +156,47 @@ static void tell_of_life(const struct uk_log *log, const char *why, size_t dropp
   log->notice(line);
 }
 
-/* Before the first command. If it fails, it is tried again before the next one. */
-static void settle(struct uk_log *log)
+/* Carries out what the log's next transaction must begin with. */
+static enum uk_log_status settle_now(struct uk_log *log)
 {
   const char *why = uk_log_store_new_life(log->store);
   size_t dropped = 0;
-  if (log->broken || !uk_log_store_is_unsettled(log->store))
-    return;
   enum uk_log_status status = settle_once(log, &dropped);
   if (open_reserve(log, &status)) {
     status = settle_once(log, &dropped);
     if (uk_log_store_close_reserve(log->store) != UK_LOG_OK)
       status = UK_LOG_FAILED;
   }
-  if (breaks(status))
-    set_broken(log);
-  else if (status == UK_LOG_OK && why != NULL)
+  if (status == UK_LOG_OK && why != NULL)
     tell_of_life(log, why, dropped);
+  return status;
+}
+
+/* Commits: what the log owes, or nothing. */
+static enum uk_log_status prove(struct uk_log *log)
+{
+  return uk_log_store_is_unsettled(log->store) ? settle_now(log) : probe_in_reserve(log);
+}
+
+/* After a failed sync it is unknown what is on the disk, and a repeated sync may succeed without
+ * having written. So the environment is opened again, the log is loaded from it (the failed commit
+ * may have come through), and a commit must pass before the log counts as healthy. */
+static bool recover(struct uk_log *log)
+{
+  if (reopen(log) != UK_LOG_OK || uk_log_load(log) != UK_LOG_OK || prove(log) != UK_LOG_OK) {
+    set_broken(log);
+    return false;
+  }
+  log->broken = false;
+  uk_log_set_problem(log, 0, "");
+  return true;
+}
+
+/* Before the first command. If it fails, it is tried again before the next one. */
+static void settle(struct uk_log *log)
+{
+  if (!log->broken && uk_log_store_is_unsettled(log->store) && breaks(settle_now(log)))
+    set_broken(log);
 }
 
 /* True when the log can take a transaction. */

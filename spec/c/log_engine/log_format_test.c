@@ -473,8 +473,12 @@ static void a15_no_batch_is_written_over(void)
 {
   struct uk_log *log = ten_records();
   struct uk_log_topic *topic = uk_log_topics_find(&log->topics, uk_slice_text("t"));
+  struct uk_record record = rig_record("t", 0, "again");
+  char message[UK_MESSAGE_SIZE];
   topic->partitions[0].end = 8;
-  CHECK_EQ_INT(rig_put(log, "t", 0, "again", -1), -1);
+  CHECK_EQ_INT(rig_produce(log, &record, 1, message), UK_E_INTERNAL);
+  CHECK_EQ_STR(message, "the log is damaged: a batch lies where the next one belongs");
+  CHECK_EQ_INT(uk_log_health(log, message, sizeof message), UK_OK);
   topic->partitions[0].end = 10;
   check_read(log, "t", 0, 0, TEN);
   CHECK_EQ_INT(rig_put(log, "t", 0, "on", -1), 10);

@@ -1,5 +1,6 @@
 /* The files of a folder: what they must agree on at open, and that they stay the same while the log
  * is open. For: log_identity.c, log_store_identity.c, log_store_life.c, log_writer.c. */
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -24,10 +25,16 @@ static void notice(const char *line)
 
 /* While `moving` is set, the next sync of a file moves the folder away. */
 static atomic_bool moving;
+static atomic_int sync_failures;
 static char away[400], home[400];
 
 __attribute__((visibility("default"))) int fdatasync(int fd)
 {
+  if (atomic_load(&sync_failures) > 0) {
+    atomic_fetch_sub(&sync_failures, 1);
+    errno = EIO;
+    return -1;
+  }
   int status = (int)syscall(SYS_fdatasync, fd);
   if (atomic_exchange(&moving, false))
     CHECK_EQ_INT(rename(home, away), 0);
@@ -332,6 +339,26 @@ static void a13_nothing_is_acknowledged_into_a_moved_folder(void)
   close_log(log);
 }
 
+/* The same file, over which another log was written. */
+static void a13_a_reopen_opens_the_same_log(void)
+{
+  char message[UK_MESSAGE_SIZE];
+  struct uk_log_store *store;
+  REQUIRE(uk_log_store_open(&store, rig_directory(), RIG_MAP_BYTES, true, message,
+                            sizeof message) == UK_OK);
+  CHECK_EQ_INT(uk_log_store_reopen(store), UK_LOG_OK);
+  uint8_t other[UK_LOG_ID_BYTES + 4] = {1};
+  MDB_val key = raw_text("log"), value = {sizeof other, other};
+  uk_store_u32(other + UK_LOG_ID_BYTES, uk_log_row_sum(&key, other, UK_LOG_ID_BYTES));
+  REQUIRE(uk_log_store_begin(store) == UK_LOG_OK);
+  CHECK_EQ_INT(mdb_put(store->txn, store->tables[UK_LOG_META], &key, &value, 0), 0);
+  REQUIRE(uk_log_store_commit(store) == UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_store_reopen(store), UK_LOG_FAILED);
+  CHECK_EQ_INT(uk_log_store_begin(store), UK_LOG_FAILED);
+  uk_log_store_close(store);
+  rig_remove();
+}
+
 /* A relative name stays the same folder when the process goes elsewhere. */
 static void a13_the_working_directory_may_change(void)
 {
@@ -444,6 +471,31 @@ static void a13_a_new_life_is_kept(void)
   close_log(log);
 }
 
+/* The transaction that begins the new life fails first. */
+static void a13_a_new_life_begins_at_last(void)
+{
+  struct uk_log *log = log_with_records(3);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rig_commit(log, "beyond", "t", 0, 4), UK_OK);
+  uk_log_close(log);
+  raw_copy(raw_path("data.mdb"), "copy");
+  uk_log_close(log_with_records(0));
+  REQUIRE((log = open_log()) != NULL);
+  CHECK_EQ_INT(rig_put(log, "t", 0, "later", -1), 3);
+  uk_log_close(log);
+  raw_copy(raw_path("copy"), "data.mdb");
+  atomic_store(&sync_failures, 1);
+  REQUIRE((log = open_log()) != NULL);
+  CHECK_EVENTUALLY(atomic_load(&sync_failures) == 0);
+  CHECK_EQ_INT(rig_put(log, "t", 0, "on", -1), 3);
+  CHECK_EQ_INT(committed(log, "beyond"), -1);
+  uk_log_close(log);
+  CHECK(strstr(notices, "The log begins life 2:") != NULL);
+  CHECK_EQ_INT(identity_of().life, 2);
+  CHECK_EQ_INT(life_of_batch(3), 2);
+  rig_remove();
+}
+
 /* data.mdb without the identity, or with that of another log. */
 static void a13_a_copy_without_its_identity_begins_a_new_life(void)
 {
@@ -521,9 +573,11 @@ int main(void)
   CHECK_RUN(a13_a_removed_file_answers_503);
   CHECK_RUN(a13_a_replaced_file_answers_503);
   CHECK_RUN(a13_nothing_is_acknowledged_into_a_moved_folder);
+  CHECK_RUN(a13_a_reopen_opens_the_same_log);
   CHECK_RUN(a13_the_working_directory_may_change);
   CHECK_RUN(a13_an_older_copy_begins_a_new_life);
   CHECK_RUN(a13_a_new_life_is_kept);
+  CHECK_RUN(a13_a_new_life_begins_at_last);
   CHECK_RUN(a13_a_copy_without_its_identity_begins_a_new_life);
   CHECK_RUN(a13_a_copy_of_format_1_begins_a_new_life);
   CHECK_RUN(a13_an_identity_that_is_behind_catches_up);

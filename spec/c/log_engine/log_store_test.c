@@ -371,6 +371,36 @@ static void trims_in_steps(void)
   rig_remove();
 }
 
+/* Nothing that a damaged batch says of its age or its place is believed: it stays, and what comes
+ * after it does, too. */
+static void a17_a_damaged_batch_is_not_removed(void)
+{
+  static const int64_t timestamps[] = {10, 20};
+  static char bytes[200];
+  uint8_t place[UK_LOG_KEY];
+  unsigned left;
+  struct uk_log_store *store = open_store();
+  topic = uk_log_topic_new(uk_slice_text("t"), 1);
+  REQUIRE(store != NULL && topic != NULL);
+  topic->id = 7;
+  REQUIRE(put_batches(store, timestamps, 2) == UK_LOG_OK);
+  REQUIRE(uk_log_store_begin(store) == UK_LOG_OK);
+  MDB_val value, key = uk_log_key(place, 7, 0, 0);
+  REQUIRE(mdb_get(store->txn, store->tables[UK_LOG_BATCHES], &key, &value) == 0);
+  REQUIRE(value.mv_size <= sizeof bytes);
+  memcpy(bytes, value.mv_data, value.mv_size);
+  bytes[value.mv_size - 1] ^= 1;
+  value.mv_data = bytes;
+  REQUIRE(mdb_put(store->txn, store->tables[UK_LOG_BATCHES], &key, &value, 0) == 0);
+  REQUIRE(uk_log_store_commit(store) == UK_LOG_OK);
+  CHECK_EQ_INT(trim(store, 1000, 0, 9, &left), 0);
+  CHECK_EQ_INT(left, 9);
+  find(store, 0, 0);
+  free(topic);
+  uk_log_store_close(store);
+  rig_remove();
+}
+
 /* A partition ends where the next one begins, in the tables, too. */
 static void a_partition_is_searched_alone(void)
 {
@@ -651,6 +681,7 @@ int main(void)
   CHECK_RUN(codes_of_lmdb);
   CHECK_RUN_UNLESS(NOT_UNDER_TSAN, views_are_limited);
   CHECK_RUN(trims_in_steps);
+  CHECK_RUN(a17_a_damaged_batch_is_not_removed);
   CHECK_RUN(a_partition_is_searched_alone);
   CHECK_RUN(rows_of_a_wrong_size_are_damage);
   CHECK_RUN(each_table_is_searched_for_rows);
