@@ -193,7 +193,7 @@ describe("upstash.kafka.server", function()
         connections[index]:close()
       end
     end
-    local deadline, status = http.now() + 60, nil
+    local deadline, status = http.now() + 60
     repeat
       local connection = client:connect()
       connection:send(client:build("GET", "/topics"))

@@ -70,13 +70,29 @@ bool uk_log_is_shut(struct uk_log *log, struct uk_operation *operation)
   return shut;
 }
 
+/* The milliseconds for which the disk has not answered the writer; 0 if it has not been long. Under
+ * the mutex. */
+static int64_t hangs_for(const struct uk_log *log)
+{
+  int64_t busy = log->busy_since != 0 ? uk_clock_monotonic() - log->busy_since : 0;
+  return busy >= UK_LOG_HANG_MS ? busy : 0;
+}
+
+static void describe_hang(char *text, size_t size, int64_t milliseconds)
+{
+  snprintf(text, size, "the disk has not answered for %" PRId64 " s", milliseconds / 1000);
+}
+
 enum uk_error uk_log_health(struct uk_log *log, char *detail, size_t size)
 {
   pthread_mutex_lock(&log->mutex);
   bool well = log->problem[0] == '\0' || uk_clock_monotonic() >= log->problem_until;
+  int64_t hangs = hangs_for(log);
   snprintf(detail, size, "%s", well ? "" : log->problem);
   pthread_mutex_unlock(&log->mutex);
-  return well ? UK_OK : UK_E_UNAVAILABLE;
+  if (hangs > 0)
+    describe_hang(detail, size, hangs);
+  return well && hangs == 0 ? UK_OK : UK_E_UNAVAILABLE;
 }
 
 /* Open and close. */
@@ -295,11 +311,12 @@ bool uk_log_creates_topics(const struct uk_log *log)
   return log->stage.auto_create;
 }
 
-/* False when the log is closing. */
-static bool enqueue(struct uk_log *log, struct uk_operation *operation)
+/* False: the log is closing, or the disk has not answered for `*hangs` milliseconds. */
+static bool enqueue(struct uk_log *log, struct uk_operation *operation, int64_t *hangs)
 {
   pthread_mutex_lock(&log->mutex);
-  bool open = !log->closing, idle = uk_list_is_empty(&log->queue);
+  *hangs = hangs_for(log);
+  bool open = !log->closing && *hangs == 0, idle = uk_list_is_empty(&log->queue);
   if (open)
     uk_list_add(&log->queue, &operation->link);
   if (open && idle)
@@ -311,9 +328,23 @@ static bool enqueue(struct uk_log *log, struct uk_operation *operation)
 void uk_log_submit(struct uk_log *log, enum uk_log_command_kind kind,
                    struct uk_operation *operation)
 {
+  char text[UK_MESSAGE_SIZE] = "the log is closing";
+  int64_t hangs;
   operation->engine_data = (void *)(uintptr_t)kind;
-  if (enqueue(log, operation))
+  if (enqueue(log, operation, &hangs))
     return;
-  uk_operation_fail(operation, UK_E_UNAVAILABLE, "the log is closing");
+  if (hangs > 0) {
+    describe_hang(text, sizeof text, hangs);
+    uk_alarm_raise(&log->hangs, "%s; nothing is stored until it does", text);
+  }
+  uk_operation_fail(operation, UK_E_UNAVAILABLE, "%s", text);
   operation->done(operation);
+}
+
+void uk_log_mark_busy(struct uk_log *log, bool busy)
+{
+  pthread_mutex_lock(&log->mutex);
+  log->busy_since = busy ? uk_clock_monotonic() : 0;
+  pthread_mutex_unlock(&log->mutex);
+  uk_alarm_clear(&log->hangs, "the disk answers again");
 }

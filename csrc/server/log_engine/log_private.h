@@ -16,6 +16,7 @@ enum {
   UK_LOG_LOOK_MS = 1000,          /* the folder's files are looked at this often */
   UK_LOG_SAVE_MS = 60 * 1000,     /* the identity is written this often, if it is behind */
   UK_LOG_MAINTENANCE_ROWS = 1000, /* rows removed in one transaction */
+  UK_LOG_HANG_MS = 10000,         /* the disk is said not to answer after this */
   UK_LOG_PROBLEM_MS = 10000       /* how long health reports a refusal for lack of room */
 };
 
@@ -32,10 +33,12 @@ struct uk_log {
   pthread_cond_t arrived;
   struct uk_list queue; /* of operations; the kind of each is in `engine_data` */
   bool closing;
-  bool shut;                             /* the environment is not open: a reopen failed */
+  int64_t busy_since; /* when the writer began what it does, monotonic milliseconds; 0: it waits */
+  bool shut;          /* the environment is not open: a reopen failed */
   char problem[UK_LOG_FAILURE_MAX + 20]; /* "" when healthy */
   int64_t problem_until;                 /* monotonic milliseconds */
   struct uk_alarm failed;                /* the log is broken */
+  struct uk_alarm hangs;
   struct uk_repeated no_room;
 
   /* The writer's own. */
@@ -75,6 +78,9 @@ enum uk_error uk_log_fail_read(struct uk_log *log, struct uk_operation *operatio
 /* Sets what health reports until then, and logs it; "" = nothing, INT64_MAX = until it is set
  * again. */
 void uk_log_set_problem(struct uk_log *log, int64_t until, const char *text);
+
+/* The writer begins something that may need the disk, or has nothing to do. */
+void uk_log_mark_busy(struct uk_log *log, bool busy);
 
 /* Replaces the table and the list of purges with what the store has. */
 enum uk_log_status uk_log_load(struct uk_log *log);

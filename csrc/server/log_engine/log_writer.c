@@ -354,10 +354,14 @@ void *uk_log_writer_run(void *argument)
     while (!uk_list_is_empty(&commands)) {
       struct uk_list batch = {0};
       take_batch(&commands, &batch);
+      uk_log_mark_busy(log, true);
       run(log, &batch);
+      uk_log_mark_busy(log, true);
       maintain(log);
     }
+    uk_log_mark_busy(log, true);
     maintain(log);
+    uk_log_mark_busy(log, false);
   }
   return NULL;
 }

@@ -436,6 +436,65 @@ static void readers_see_what_is_committed(void)
   end();
 }
 
+/* A16: a disk that hangs. */
+
+static struct uk_create_topic queued = {.topic = {"queued", 6}, .partitions = 1};
+static struct uk_create_topic refused = {.topic = {"refused", 7}, .partitions = 1};
+
+static void submit(struct uk_create_topic *command)
+{
+  command->operation.done = note_end;
+  log_.closing = false;
+  uk_log_submit(&log_, UK_LOG_CREATE_TOPIC, &command->operation);
+  log_.closing = true;
+}
+
+static void hang(void)
+{
+  char detail[UK_MESSAGE_SIZE];
+  now += 9999;
+  CHECK_EQ_INT(uk_log_health(&log_, detail, sizeof detail), UK_OK);
+  CHECK_EQ_STR(detail, "");
+  submit(&queued);
+  CHECK_EQ_INT(ended, 0);
+  now += 1;
+  CHECK_EQ_INT(uk_log_health(&log_, detail, sizeof detail), UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(detail, "the disk has not answered for 10 s");
+  now += 30000;
+  submit(&refused);
+  CHECK_EQ_INT(ended, 1);
+  CHECK_EQ_INT(refused.operation.error, UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(refused.operation.message, "the disk has not answered for 40 s");
+  CHECK(atomic_load(&log_.hangs.raised));
+  ended = 0;
+}
+
+/* What comes while it hangs is refused at once, and surely not carried out; health says why. */
+static void a16_a_disk_that_hangs_is_reported(void)
+{
+  struct uk_record record = rig_record("t", 0, "v");
+  struct uk_produce command = {.records = &record, .count = 1};
+  char detail[UK_MESSAGE_SIZE];
+  uint64_t id;
+  REQUIRE(open_log());
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  now += 20000; /* the writer waits, and does not hang */
+  CHECK_EQ_INT(uk_log_health(&log_, detail, sizeof detail), UK_OK);
+  ended = 0;
+  during_sync = hang;
+  enqueue(UK_LOG_PRODUCE, &command.operation);
+  step();
+  CHECK_EQ_INT(ended, 2);
+  CHECK_EQ_INT(command.operation.error, UK_OK);
+  CHECK_EQ_INT(queued.operation.error, UK_OK);
+  CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("queued"), &id), 1);
+  CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("refused"), &id), 0);
+  CHECK(!atomic_load(&log_.hangs.raised));
+  CHECK_EQ_INT(log_.busy_since, 0);
+  CHECK_EQ_INT(uk_log_health(&log_, detail, sizeof detail), UK_OK);
+  end();
+}
+
 /* A refused command leaves its out fields alone, and a carried out one fills in each record. */
 static void records_learn_where_they_are(void)
 {
@@ -1085,6 +1144,7 @@ int main(void)
   CHECK_RUN(readers_stop_at_the_published_end);
   CHECK_RUN(readers_skip_what_was_removed_meanwhile);
   CHECK_RUN(a_time_that_no_record_has_is_damage);
+  CHECK_RUN(a16_a_disk_that_hangs_is_reported);
   CHECK_RUN(records_learn_where_they_are);
   CHECK_RUN(purges_have_room);
   CHECK_RUN(rows_without_a_topic_are_purged);
