@@ -131,55 +131,57 @@ static void each_byte_counts(void)
 
 enum { X = -1 }; /* not seen */
 
+static const struct {
+  bool known, same; /* the mark of the position; whether the record seen has it */
+  int64_t offset, ended_at, first, end;
+  enum uk_record_verdict verdict;
+  bool needs_range;
+} verdicts[] = {
+  /* In its place. */
+  {true, true, 9, X, X, X, UK_RECORD_IN_PLACE, false},
+  {false, false, 9, X, X, X, UK_RECORD_IN_PLACE, false},
+  /* Another one. */
+  {true, false, 9, X, X, X, UK_RECORD_UNCLEAR, true},
+  {true, false, 9, X, 0, 20, UK_RECORD_OTHER, true},
+  {true, false, 9, X, 0, 10, UK_RECORD_OTHER, true},
+  {true, false, 9, X, 15, 20, UK_RECORD_OTHER, true},
+  /* None: removed by compaction, or only records that are no messages follow. */
+  {true, false, 10, X, X, X, UK_RECORD_IN_PLACE, false},
+  {true, false, 15, X, X, X, UK_RECORD_IN_PLACE, false},
+  {true, false, X, 10, X, X, UK_RECORD_IN_PLACE, false},
+  {true, false, X, 12, X, X, UK_RECORD_IN_PLACE, false},
+  /* The partition ends there, or the offset is out of range. */
+  {true, false, X, 9, X, X, UK_RECORD_UNCLEAR, true},
+  {true, false, X, 9, 0, 9, UK_RECORD_OTHER, true},
+  {true, false, X, X, 0, 3, UK_RECORD_OTHER, true},
+  {true, false, X, X, 0, 9, UK_RECORD_OTHER, true},
+  {false, false, X, X, 0, 9, UK_RECORD_OTHER, true},
+  {true, false, X, X, 3, 3, UK_RECORD_OTHER, true},
+  /* Retention. */
+  {true, false, X, X, 10, 10, UK_RECORD_IN_PLACE, true},
+  {true, false, X, X, 10, 20, UK_RECORD_IN_PLACE, true},
+  {true, false, X, X, 11, 20, UK_RECORD_REMOVED, true},
+  {false, false, X, X, 20, 20, UK_RECORD_REMOVED, true},
+  /* It changed meanwhile. */
+  {true, false, X, 9, 0, 10, UK_RECORD_UNCLEAR, true},
+  {true, false, X, X, 9, 20, UK_RECORD_UNCLEAR, true},
+  {true, false, X, X, 0, X, UK_RECORD_UNCLEAR, true},
+  {true, false, X, X, X, 3, UK_RECORD_UNCLEAR, true},
+};
+
 static void a_position_is_judged_by_the_record_before_it(void)
 {
-  static const struct {
-    bool known, same; /* the mark of the position; whether the record seen has it */
-    int64_t offset, ended_at, first, end;
-    enum uk_record_verdict verdict;
-    bool needs_range;
-  } rows[] = {
-    /* In its place. */
-    {true, true, 9, X, X, X, UK_RECORD_IN_PLACE, false},
-    {false, false, 9, X, X, X, UK_RECORD_IN_PLACE, false},
-    /* Another one. */
-    {true, false, 9, X, X, X, UK_RECORD_UNCLEAR, true},
-    {true, false, 9, X, 0, 20, UK_RECORD_OTHER, true},
-    {true, false, 9, X, 0, 10, UK_RECORD_OTHER, true},
-    {true, false, 9, X, 15, 20, UK_RECORD_OTHER, true},
-    /* None: removed by compaction, or only records that are no messages follow. */
-    {true, false, 10, X, X, X, UK_RECORD_IN_PLACE, false},
-    {true, false, 15, X, X, X, UK_RECORD_IN_PLACE, false},
-    {true, false, X, 10, X, X, UK_RECORD_IN_PLACE, false},
-    {true, false, X, 12, X, X, UK_RECORD_IN_PLACE, false},
-    /* The partition ends there, or the offset is out of range. */
-    {true, false, X, 9, X, X, UK_RECORD_UNCLEAR, true},
-    {true, false, X, 9, 0, 9, UK_RECORD_OTHER, true},
-    {true, false, X, X, 0, 3, UK_RECORD_OTHER, true},
-    {true, false, X, X, 0, 9, UK_RECORD_OTHER, true},
-    {false, false, X, X, 0, 9, UK_RECORD_OTHER, true},
-    {true, false, X, X, 3, 3, UK_RECORD_OTHER, true},
-    /* Retention. */
-    {true, false, X, X, 10, 10, UK_RECORD_IN_PLACE, true},
-    {true, false, X, X, 10, 20, UK_RECORD_IN_PLACE, true},
-    {true, false, X, X, 11, 20, UK_RECORD_REMOVED, true},
-    {false, false, X, X, 20, 20, UK_RECORD_REMOVED, true},
-    /* It changed meanwhile. */
-    {true, false, X, 9, 0, 10, UK_RECORD_UNCLEAR, true},
-    {true, false, X, X, 9, 20, UK_RECORD_UNCLEAR, true},
-    {true, false, X, X, 0, X, UK_RECORD_UNCLEAR, true},
-    {true, false, X, X, X, 3, UK_RECORD_UNCLEAR, true},
-  };
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+  for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++) {
     struct uk_record_mark mark = mark_of("key", "value");
-    struct uk_record_sighting seen = {.offset = rows[i].offset,
-                                      .mark = rows[i].same ? mark : mark_of("key", "other"),
-                                      .ended_at = rows[i].ended_at,
-                                      .first = rows[i].first,
-                                      .end = rows[i].end};
-    mark.known = rows[i].known;
-    bool good = CHECK_EQ_INT(uk_record_judge(&mark, 10, &seen), rows[i].verdict);
-    if (!CHECK_EQ_INT(uk_record_judge_needs_range(&mark, 10, &seen), rows[i].needs_range) || !good)
+    struct uk_record_sighting seen = {.offset = verdicts[i].offset,
+                                      .mark = verdicts[i].same ? mark : mark_of("key", "other"),
+                                      .ended_at = verdicts[i].ended_at,
+                                      .first = verdicts[i].first,
+                                      .end = verdicts[i].end};
+    mark.known = verdicts[i].known;
+    bool good = CHECK_EQ_INT(uk_record_judge(&mark, 10, &seen), verdicts[i].verdict);
+    if (!CHECK_EQ_INT(uk_record_judge_needs_range(&mark, 10, &seen), verdicts[i].needs_range) ||
+        !good)
       fprintf(stderr, "  row %zu\n", i);
   }
 }

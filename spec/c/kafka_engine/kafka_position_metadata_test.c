@@ -128,41 +128,42 @@ static void servers_of_two_versions_understand_or_ignore_each_other(void)
   CHECK(!old.mark.known && !old.committed.known);
 }
 
+static const char *const strange[] = {
+  NULL,
+  "",
+  "consumer-1 was here",
+  "upstash-kafka: delivered up to ",
+  "upstash-kafka: delivered up to 2", /* before what is committed */
+  "upstash-kafka: delivered up to -7",
+  "upstash-kafka: delivered up to +7",
+  "upstash-kafka: delivered up to  7",
+  "upstash-kafka: delivered up to 7x",
+  "upstash-kafka: delivered up to 99999999999999999999",
+  "upstash-kafka: delivered up to 9223372036854775807",
+  "upstash-kafka: delivered up to 0000000000000000000000000007",
+  "upstash-kafka 2: 2 1/00000000000000ff 1/00000000000000ff",
+  "upstash-kafka 2: 7 1/00000000000000ff",
+  "upstash-kafka 2: 7 1/00000000000000ff ",
+  "upstash-kafka 2: 7 1/00000000000000ff 1/00000000000000f",
+  "upstash-kafka 2: 7 1/00000000000000ff 1/00000000000000fff",
+  "upstash-kafka 2: 7 1/00000000000000ff 1/00000000000000fF",
+  "upstash-kafka 2: 7 1/00000000000000ff 1/00000000000000ff ",
+  "upstash-kafka 2: 7 1/00000000000000ff -2/00000000000000ff",
+  "upstash-kafka 2: 7 /00000000000000ff 1/00000000000000ff",
+  "upstash-kafka 2: 7 1-00000000000000ff 1/00000000000000ff",
+  "upstash-kafka 2: 7  1/00000000000000ff 1/00000000000000ff",
+  "upstash-kafka 2: -7 1/00000000000000ff 1/00000000000000ff",
+  "upstash-kafka 2: 7 9223372036854775807/00000000000000ff -",
+  "upstash-kafka 3: 7 1/00000000000000ff 1/00000000000000ff",
+};
+
 /* Others may write metadata too. The position is then the offset. */
 static void anything_else_is_ignored(void)
 {
-  static const char *const texts[] = {
-    NULL,
-    "",
-    "consumer-1 was here",
-    "upstash-kafka: delivered up to ",
-    "upstash-kafka: delivered up to 2", /* before what is committed */
-    "upstash-kafka: delivered up to -7",
-    "upstash-kafka: delivered up to +7",
-    "upstash-kafka: delivered up to  7",
-    "upstash-kafka: delivered up to 7x",
-    "upstash-kafka: delivered up to 99999999999999999999",
-    "upstash-kafka: delivered up to 9223372036854775807",
-    "upstash-kafka: delivered up to 0000000000000000000000000007",
-    "upstash-kafka 2: 2 1/00000000000000ff 1/00000000000000ff",
-    "upstash-kafka 2: 7 1/00000000000000ff",
-    "upstash-kafka 2: 7 1/00000000000000ff ",
-    "upstash-kafka 2: 7 1/00000000000000ff 1/00000000000000f",
-    "upstash-kafka 2: 7 1/00000000000000ff 1/00000000000000fff",
-    "upstash-kafka 2: 7 1/00000000000000ff 1/00000000000000fF",
-    "upstash-kafka 2: 7 1/00000000000000ff 1/00000000000000ff ",
-    "upstash-kafka 2: 7 1/00000000000000ff -2/00000000000000ff",
-    "upstash-kafka 2: 7 /00000000000000ff 1/00000000000000ff",
-    "upstash-kafka 2: 7 1-00000000000000ff 1/00000000000000ff",
-    "upstash-kafka 2: 7  1/00000000000000ff 1/00000000000000ff",
-    "upstash-kafka 2: -7 1/00000000000000ff 1/00000000000000ff",
-    "upstash-kafka 2: 7 9223372036854775807/00000000000000ff -",
-    "upstash-kafka 3: 7 1/00000000000000ff 1/00000000000000ff",
-  };
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-    const struct uk_kafka_position_metadata got = read_back(3, texts[i]);
+  for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
+    const struct uk_kafka_position_metadata got = read_back(3, strange[i]);
     if (!CHECK_EQ_INT(got.position, 3) || !CHECK(!got.mark.known && !got.committed.known))
-      fprintf(stderr, "  %s\n", texts[i] != NULL ? texts[i] : "NULL");
+      fprintf(stderr, "  %s\n", strange[i] != NULL ? strange[i] : "NULL");
   }
   char large[161];
   memset(large, '7', sizeof large - 1);

@@ -969,12 +969,11 @@ static void A1_a_committed_offset_in_a_topic_that_was_missing_counts(void)
 
 enum { MANY = 40 };
 
-static void A1_of_many_partitions_a_few_are_verified_at_a_time(void)
+static void join_many(struct request *request)
 {
-  static struct request request;
   char list[MANY * 8] = "";
   fake.asks_records = fake.asks_committed = true;
-  consume(&request);
+  consume(request);
   fake_answer(NULL);
   for (int i = 0; i < MANY; i++)
     snprintf(list + strlen(list), sizeof list - strlen(list), " t/%d", i);
@@ -982,6 +981,12 @@ static void A1_of_many_partitions_a_few_are_verified_at_a_time(void)
   for (int i = 0; i < MANY; i++)
     fake_committed_is(i, 10, NULL);
   fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static void A1_of_many_partitions_a_few_are_verified_at_a_time(void)
+{
+  static struct request request;
+  join_many(&request);
   CHECK_EQ_INT(fake.record_query->count, MANY); /* none was verified yet: all of them */
   for (int i = 0; i < MANY; i++)
     fake_saw(i, OLD);
