@@ -552,7 +552,21 @@ static void an_impossible_position_removes_nothing(void)
   }
 }
 
-/* A topic with nothing but committed offsets is purged, too. */
+static enum uk_log_status next_purge(struct uk_log_store *store)
+{
+  enum uk_log_status status;
+  uint64_t id = 0;
+  struct uk_log_view *view = uk_log_view_begin(store, &status);
+  if (!CHECK(view != NULL))
+    return status;
+  status = uk_log_view_next_purge(view, &id);
+  CHECK_EQ_INT(id, status == UK_LOG_OK ? 7 : 0);
+  uk_log_view_end(view);
+  return status;
+}
+
+/* A topic with nothing but committed offsets is purged, too. The purge is noted until it is over,
+ * and also when it was not before, as in a log of format 1. */
 static void purges_in_steps(void)
 {
   char group[16];
@@ -580,6 +594,7 @@ static void purges_in_steps(void)
     CHECK_EQ_INT(budget, lefts[i]);
     id = 0;
     CHECK_EQ_INT(next_id(store, &id), i == 0 ? UK_LOG_OK : UK_LOG_NOTHING);
+    CHECK_EQ_INT(next_purge(store), i == 0 ? UK_LOG_OK : UK_LOG_NOTHING);
   }
   free(topic);
   uk_log_store_close(store);

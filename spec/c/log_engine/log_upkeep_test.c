@@ -9,6 +9,7 @@
 #include "check.h"
 #include "common/clock.h"
 #include "fault.h"
+#include "log_raw.h"
 #include "log_rig.h"
 #include "server/log_engine/log_private.h"
 #include "server/log_engine/log_store_private.h"
@@ -888,6 +889,21 @@ static void a8_a_message_of_2100_expires_by_its_arrival(void)
   end();
 }
 
+/* A batch of format 1 says nothing of its arrival: that was before the log became format 2. */
+static void a8_future_messages_of_format_1_expire(void)
+{
+  raw_copy("spec/fixtures/log-format-1/data.mdb", "data.mdb");
+  REQUIRE(open_log());
+  step();
+  CHECK_EQ_INT(first_of("aged", 0), 1);
+  pass(3600000);
+  CHECK_EQ_INT(first_of("aged", 0), 1);
+  pass(PERIOD);
+  CHECK_EQ_INT(first_of("aged", 0), 2);
+  CHECK_EQ_INT(first_of("orders", 0), 0);
+  end();
+}
+
 /* Of the records of a batch the greatest timestamp decides whether the server's clock set it. */
 static void a8_an_old_timestamp_beside_one_of_the_server(void)
 {
@@ -1159,6 +1175,7 @@ int main(void)
   CHECK_RUN(maintenance_comes_each_second);
   CHECK_RUN(a_record_expires_after_its_retention);
   CHECK_RUN(a8_a_message_of_2100_expires_by_its_arrival);
+  CHECK_RUN(a8_future_messages_of_format_1_expire);
   CHECK_RUN(a8_an_old_timestamp_beside_one_of_the_server);
   CHECK_RUN(a19_a_jump_of_the_clock_removes_nothing);
   CHECK_RUN(a19_what_is_younger_than_the_uptime_stays);
