@@ -671,6 +671,7 @@ describe("serve", function()
         return allowed or count
       end,
       wait_for_signal = function() steps[#steps + 1] = "wait" end,
+      force_exit = function(milliseconds) steps[#steps + 1] = "force " .. milliseconds end,
     }
     package.loaded["upstash.kafka.launcher"] = {
       default_data = function() return "/data" end,
@@ -694,7 +695,7 @@ describe("serve", function()
     local did, given, steps = serve {}
     assert.same({ 0, "" }, { did.status, did.err_text })
     assert.same({}, given)
-    assert.equal("block, start, files 1128, wait, stop", steps)
+    assert.equal("block, start, files 1128, wait, force 45000, stop", steps)
     assert.equal("listening on http://h:1\nexport UPSTASH_KAFKA_REST_URL='http://h:1'\n"
       .. "export UPSTASH_KAFKA_REST_USERNAME='kafka'\nexport UPSTASH_KAFKA_REST_PASSWORD='m'\\''ade'\n", did.out_text)
     assert.is_true(did.out.flushes > 1) -- before it waits, too

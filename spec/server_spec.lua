@@ -619,6 +619,37 @@ describe("upstash.kafka.server", function()
     end
   end)
 
+  it("A16: a second signal ends a process that does not stop, and so does a deadline", function()
+    for _, case in ipairs {
+      { name = "TERM", patience = 600000, said = "upstash-kafka: stopped at once by a second signal\n" },
+      { name = "INT", patience = 600000, said = "upstash-kafka: stopped at once by a second signal\n" },
+      { patience = 20, said = "upstash-kafka: stopped, because stopping took too long\n" },
+    } do
+      local process = shell.start(shell.lua .. " -e " .. shell.quote(([[
+        local server = require "upstash.kafka.server"
+        server.block_signals()
+        io.stdout:write "ready\n"
+        io.stdout:flush()
+        server.wait_for_signal()
+        server.force_exit(%d)
+        io.stdout:write "stopping\n"
+        io.stdout:flush()
+        while true do end
+      ]]):format(case.patience)) .. " 2>&1")
+      process:expect "(ready)\n"
+      process:signal "TERM"
+      process:expect "(stopping)\n"
+      if case.name then process:signal(case.name) end
+      assert.equal(1, process:wait())
+      assert.equal("ready\nstopping\n" .. case.said, process:output())
+      process:remove()
+    end
+    local server = require "upstash.kafka.server"
+    for _, wrong in ipairs { 0, -1, 1.5, 2 ^ 31 } do
+      assert.error_matches(function() server.force_exit(wrong) end, "positive integer expected")
+    end
+  end)
+
   it("C1: waits for the signals that stop a process, and survives others", function()
     for _, name in ipairs { "TERM", "INT" } do
       local process = shell.start(shell.lua .. " -e " .. shell.quote(([[

@@ -6,9 +6,12 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "common/directory.h"
 #include "common/secret_file.h"
+#include "common/thread.h"
 
 enum { RANDOM_BYTES_MAX = 256, SECRET_SIZE = 4096 };
 
@@ -53,6 +56,36 @@ static int wait_for_signal(lua_State *L)
     }
   }
   return luaL_error(L, "cannot wait for signals: %s", strerror(error));
+}
+
+/* Ends the process at the next signal of wait_for_signal, or after this time. */
+static void *force_end(void *argument)
+{
+  const int64_t milliseconds = (int64_t)(intptr_t)argument;
+  const struct timespec patience = {.tv_sec = (time_t)(milliseconds / 1000),
+                                    .tv_nsec = (long)(milliseconds % 1000) * 1000000};
+  const sigset_t set = stop_set();
+  int number;
+  do {
+    number = sigtimedwait(&set, NULL, &patience);
+  } while (number < 0 && errno == EINTR);
+  const char *line = number > 0 ? "upstash-kafka: stopped at once by a second signal\n"
+                                : "upstash-kafka: stopped, because stopping took too long\n";
+  (void)!write(STDERR_FILENO, line, strlen(line));
+  _exit(1);
+}
+
+/* force_exit(milliseconds): from now on a signal of wait_for_signal ends the process at once, with
+ * status 1, and so does this time. Precondition: block_signals. */
+static int force_exit(lua_State *L)
+{
+  int64_t milliseconds = 0;
+  bool good = uk_lua_read_integer(L, 1, &milliseconds) == UK_INTEGER_OK && milliseconds >= 1 &&
+              milliseconds <= INT32_MAX;
+  luaL_argcheck(L, good, 1, "positive integer expected");
+  if (!uk_thread_start_alone(force_end, (void *)(intptr_t)milliseconds))
+    return luaL_error(L, "cannot start a thread");
+  return 0;
 }
 
 /* allow_files(count) -> the process's limit of open files. Raises it to `count` or to the hard
@@ -148,8 +181,12 @@ static int random_bytes(lua_State *L)
   return 1;
 }
 
-const luaL_Reg uk_lua_server_system_functions[] = {
-  {"block_signals", block_signals},   {"wait_for_signal", wait_for_signal},
-  {"make_directory", make_directory}, {"read_secret", read_secret},
-  {"write_secret", write_secret},     {"random_bytes", random_bytes},
-  {"allow_files", allow_files},       {NULL, NULL}};
+const luaL_Reg uk_lua_server_system_functions[] = {{"block_signals", block_signals},
+                                                   {"wait_for_signal", wait_for_signal},
+                                                   {"force_exit", force_exit},
+                                                   {"make_directory", make_directory},
+                                                   {"read_secret", read_secret},
+                                                   {"write_secret", write_secret},
+                                                   {"random_bytes", random_bytes},
+                                                   {"allow_files", allow_files},
+                                                   {NULL, NULL}};

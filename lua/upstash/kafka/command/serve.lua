@@ -135,6 +135,10 @@ local function fill_standard_files()
   return files
 end
 
+-- Milliseconds in which a server stops: a produce may take 30 seconds to be answered, and clients
+-- get five to read their responses. More means that the disk or the cluster does not answer.
+local STOP_PATIENCE = 45000
+
 local OTHER_FILES = 128 -- open besides connections, and for connections over the limit
 
 -- Warns if the system allows fewer connections than --max-connections; the others wait to be
@@ -166,6 +170,7 @@ local function serve(given)
   allow_connections(server, given.max_connections)
   announce(launched, given)
   server.wait_for_signal()
+  server.force_exit(STOP_PATIENCE)
   launched.handle:stop()
   for _, file in ipairs(standard_files) do file:close() end
 end

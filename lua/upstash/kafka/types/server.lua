@@ -82,6 +82,11 @@ function server.block_signals() end
 ---@return "SIGTERM"|"SIGINT"
 function server.wait_for_signal() end
 
+--- From now on SIGTERM or SIGINT ends the process at once, with status 1, and so does this time.
+--- Call it after wait_for_signal, before the server is stopped.
+---@param milliseconds integer
+function server.force_exit(milliseconds) end
+
 --- Creates a folder and its parents, for the owner alone. Succeeds if it exists.
 ---@param path string
 ---@return true? made
