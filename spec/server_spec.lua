@@ -644,7 +644,6 @@ describe("upstash.kafka.server", function()
       assert.equal("ready\nstopping\n" .. case.said, process:output())
       process:remove()
     end
-    local server = require "upstash.kafka.server"
     for _, wrong in ipairs { 0, -1, 1.5, 2 ^ 31 } do
       assert.error_matches(function() server.force_exit(wrong) end, "positive integer expected")
     end
