@@ -496,6 +496,22 @@ static void a13_a_new_life_begins_at_last(void)
   rig_remove();
 }
 
+/* Beyond which end? It is not known: the committed offset stays. */
+static void a13_a_copy_with_a_damaged_end_keeps_offsets(void)
+{
+  struct uk_log *log = log_with_records(2);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rig_commit(log, "g", "t", 0, 5), UK_OK);
+  uk_log_close(log);
+  CHECK_EQ_INT(unlink(raw_path("identity")), 0);
+  raw_flip("batches", raw_key(1, 0, 1), 54);
+  REQUIRE((log = open_log()) != NULL);
+  CHECK_EQ_INT(rig_put(log, "u", 0, "v", -1), 0);
+  CHECK_EQ_INT(committed(log, "g"), 5);
+  CHECK(strstr(notices, " 0 committed offsets ") != NULL);
+  close_log(log);
+}
+
 /* data.mdb without the identity, or with that of another log. */
 static void a13_a_copy_without_its_identity_begins_a_new_life(void)
 {
@@ -578,6 +594,7 @@ int main(void)
   CHECK_RUN(a13_an_older_copy_begins_a_new_life);
   CHECK_RUN(a13_a_new_life_is_kept);
   CHECK_RUN(a13_a_new_life_begins_at_last);
+  CHECK_RUN(a13_a_copy_with_a_damaged_end_keeps_offsets);
   CHECK_RUN(a13_a_copy_without_its_identity_begins_a_new_life);
   CHECK_RUN(a13_a_copy_of_format_1_begins_a_new_life);
   CHECK_RUN(a13_an_identity_that_is_behind_catches_up);

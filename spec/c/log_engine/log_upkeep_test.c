@@ -960,6 +960,47 @@ static void a19_what_is_younger_than_the_uptime_stays(void)
   end();
 }
 
+static int64_t gone_at_commit;
+
+static void note_gone(void)
+{
+  struct uk_log_bounds bounds;
+  CHECK(uk_log_topics_look_up(&log_.topics, uk_slice_text("t"), 0, &bounds));
+  CHECK_EQ_INT(bounds.first, 0);
+  gone_at_commit = bounds.gone;
+}
+
+/* A reader that looks right after the commit finds no gap that it would take for damage. */
+static void a17_removals_are_announced_before_they_happen(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, 7000, -1) == UK_OK);
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  gone_at_commit = -1;
+  during_sync = note_gone;
+  pass(8000);
+  CHECK_EQ_INT(gone_at_commit, 2);
+  CHECK_EQ_INT(first_of("t", 0), 2);
+  end();
+}
+
+/* Where the end is not known, nothing is removed. */
+static void a17_retention_leaves_a_damaged_partition_alone(void)
+{
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, 7000, -1) == UK_OK);
+  struct uk_log_topic *topic = uk_log_topics_find(&log_.topics, uk_slice_text("t"));
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  topic->partitions[0].damaged = true;
+  pass(8000);
+  CHECK_EQ_INT(first_of("t", 0), 0);
+  topic->partitions[0].damaged = false;
+  pass(PERIOD);
+  CHECK_EQ_INT(first_of("t", 0), 1);
+  end();
+}
+
 static uint64_t saved_transaction(void)
 {
   return log_.store->identity.transaction;
@@ -1179,6 +1220,8 @@ int main(void)
   CHECK_RUN(a8_an_old_timestamp_beside_one_of_the_server);
   CHECK_RUN(a19_a_jump_of_the_clock_removes_nothing);
   CHECK_RUN(a19_what_is_younger_than_the_uptime_stays);
+  CHECK_RUN(a17_removals_are_announced_before_they_happen);
+  CHECK_RUN(a17_retention_leaves_a_damaged_partition_alone);
   CHECK_RUN(a13_the_identity_is_written_each_minute);
   CHECK_RUN(a_look_at_a_quiet_log_writes_nothing);
   CHECK_RUN(size_alone_does_not_remove_by_age);
