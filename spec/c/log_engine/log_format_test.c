@@ -3,6 +3,7 @@
  * log_batch.c, log_read.c. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "log_raw.h"
@@ -269,6 +270,24 @@ static void a15_a_life_has_a_number(void)
   raw_end(&raw);
   check_refused(" is damaged: its meta table cannot be read");
   rig_remove();
+}
+
+/* The next ID is above all that there are, even if nothing says so. */
+static void a15_no_topic_id_is_given_twice(void)
+{
+  uint64_t id = 0;
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL && rig_put(log, "t", 0, "v", -1) == 0 && rig_put(log, "u", 0, "v", -1) == 0);
+  uk_log_close(log);
+  struct raw raw = raw_begin();
+  raw_delete(&raw, "meta", raw_text("next_topic"));
+  raw_end(&raw);
+  check_refused("it held topics, and data.mdb holds none");
+  REQUIRE(unlink(raw_path("identity")) == 0);
+  REQUIRE((log = open_log()) != NULL && rig_put(log, "new", 0, "v", -1) == 0);
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("new"), &id), 2);
+  CHECK_EQ_INT(id, 3);
+  close_log(log);
 }
 
 /* Gaps. */
@@ -643,6 +662,7 @@ int main(void)
   CHECK_RUN(tables_are_not_made_again);
   CHECK_RUN(a15_damaged_meta_rows_are_refused);
   CHECK_RUN(a15_a_life_has_a_number);
+  CHECK_RUN(a15_no_topic_id_is_given_twice);
   CHECK_RUN(records_have_gaps);
   CHECK_RUN(spans_and_gaps_at_their_limits);
   CHECK_RUN(a15_no_offset_is_given_twice);
