@@ -40,7 +40,7 @@ describe("D10: a consumed message", function()
     local message = assert(client:fetch(topic, 1, 5))[1]
     assert.same({ "fr", "x", "" }, { message:header "lang", message:header "Lang", message:header "empty" })
     assert.is_nil(message:header "LANG")
-    assert.is_nil(first():header "lang")
+    assert.equal("nil", tostring(first():header "lang"))
     local fine, text = pcall(message.header, message)
     assert.is_false(fine)
     assert.truthy(text:find("bad argument #1 to 'header' (name: string expected, got nil)", 1, true), text)

@@ -151,6 +151,45 @@ describe("in nginx, a loop in a timer", function()
     nginx:stop()
   end)
 
+  it("D10: can use a message's headers, commit it, and send a value alone", function()
+    local nginx = support.start { environment = server:environment(), main = ENVIRONMENT, values = { topic = topic },
+      http = [[
+        init_worker_by_lua_block {
+          ngx.timer.at(0, function()
+            local client = require("upstash.kafka").new()
+            local producer = client:producer { topic = "$topic" }
+            assert(producer:send "first")
+            assert(producer:flush(60000))
+            assert(client:produce("$topic", "second", { headers = { lang = "en" } }))
+            local next_message, state = client:messages { group = "conveniences", instance = "one", topic = "$topic",
+              from = "earliest", limit = 2 }
+            for message in next_message, state do
+              local done = state:commit(message)
+              ngx.log(ngx.NOTICE, "got <", message.value, " ", tostring(message:header "lang"), " ", tostring(done), ">")
+            end
+            ngx.log(ngx.NOTICE, "loop ended")
+          end)
+        }
+      ]] }
+    nginx:expect "loop ended"
+    local log = nginx:log()
+    assert.truthy(log:find("got <first nil true>", 1, true))
+    assert.truthy(log:find("got <second en true>", 1, true))
+    nginx:stop()
+  end)
+
+  it("C9: refuses the option proxy", function()
+    local nginx = support.start { environment = server:environment(), main = ENVIRONMENT, locations = [[
+        location = /proxy { content_by_lua_block {
+          local client = require("upstash.kafka").new { url = "http://10.0.0.1", proxy = "http://10.0.0.2:3128" }
+          ngx.say(select(2, pcall(client.topics, client)))
+        } }
+      ]] }
+    local body = nginx:get("/proxy").body
+    assert.truthy(body:find("client:topics: nginx's sockets know no proxy: remove the option proxy", 1, true), body)
+    nginx:stop()
+  end)
+
   it("D1: takes no signals: they are nginx's", function()
     local nginx = support.start { environment = server:environment(), main = ENVIRONMENT,
       http = [[

@@ -75,6 +75,7 @@ function core.message_methods.header(message, name)
   for index = #message.headers, 1, -1 do
     if message.headers[index].key == name then return message.headers[index].value end
   end
+  return nil
 end
 
 return core
