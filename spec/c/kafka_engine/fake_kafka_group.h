@@ -72,6 +72,7 @@ static struct {
   size_t commit_count;
   const char *error_text; /* of errors; NULL: that of their code */
   int refreshes;
+  int32_t broker;        /* the leader of every partition */
   int64_t life;          /* of the topics: their records have it as their timestamp */
   int32_t leaderless;    /* -1: no partition is */
   int32_t partitions;    /* of every topic; 0: not known */
@@ -410,6 +411,7 @@ void uk_kafka_record_reader_ask(struct uk_kafka_record_reader *reader,
                                               .ended_at = UK_RECORD_UNSEEN,
                                               .first = UK_RECORD_UNSEEN,
                                               .end = UK_RECORD_UNSEEN};
+    place->broker = fake.broker;
     if (fake.asks_records)
       fake_note("verify(%s/%d@%" PRId64 ")", place->topic.text, (int)place->partition,
                 place->offset);
@@ -799,6 +801,12 @@ int64_t rd_kafka_message_timestamp(const rd_kafka_message_t *message,
   return (int64_t)(intptr_t)message->_private;
 }
 
+/* Each record comes from the broker that led when it was put there. */
+int32_t rd_kafka_message_broker_id(const rd_kafka_message_t *message)
+{
+  return message->err;
+}
+
 static void fake_empty(struct fake_queue *queue)
 {
   struct fake_event *event;
@@ -875,6 +883,7 @@ static void fake_record(int32_t partition, int64_t offset)
                                   .partition = partition,
                                   .offset = offset,
                                   .payload = fake_bytes,
+                                  .err = (rd_kafka_resp_err_t)fake.broker,
                                   .len = fake.size,
                                   .key_len = fake.key_size,
                                   ._private = (void *)(intptr_t)fake.life};

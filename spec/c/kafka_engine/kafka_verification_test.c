@@ -437,6 +437,26 @@ static void A1_a_range_that_does_not_come_leaves_it_open(void)
   CHECK_EQ_INT(partition(0)->progress.position, 10);
 }
 
+/* One that was leader may not know it yet. */
+static void A1_another_broker_cannot_vouch_for_a_record(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake.broker = 2;
+  records(10, 12);
+  FAKE_DID("verify(t/0@9)");
+  fake_place(0)->broker = 1;
+  fake_empty(&fake.handle->records); /* as librdkafka does when it is sent elsewhere */
+  answer_place(OLD);
+  check_waits(&request);
+  CHECK(strstr(fake.log, "seek(t/0@10)") != NULL);
+  records(10, 12);
+  fake_pass(100);
+  confirm();
+  answer_place(NEW);
+  CHECK(fake.watermarks != NULL);
+}
+
 /* Without records. */
 
 static void A1_an_end_below_the_position_is_looked_into(void)
@@ -1080,6 +1100,7 @@ int main(void)
   RUN(A1_the_second_record_is_verified_too);
   RUN(A1_what_is_in_flight_is_verified_by_its_own_mark);
   RUN(A1_a_range_that_does_not_come_leaves_it_open);
+  RUN(A1_another_broker_cannot_vouch_for_a_record);
   RUN(A1_an_end_below_the_position_is_looked_into);
   RUN(A1_an_end_below_a_trusted_position_is_looked_into);
   RUN(A1_an_end_below_the_start_is_a_new_life);

@@ -173,6 +173,7 @@ static void take_message(struct uk_kafka_record_reader *reader, const rd_kafka_m
   bool filled = uk_kafka_record_fill(&reader->record, message);
   if (filled) {
     place->seen.offset = message->offset;
+    place->broker = rd_kafka_message_broker_id(message);
     place->seen.mark = uk_record_mark_of(&reader->record.record);
   }
   finish(reader, place, filled ? RD_KAFKA_RESP_ERR_NO_ERROR : RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE);
@@ -293,6 +294,7 @@ void uk_kafka_record_reader_ask(struct uk_kafka_record_reader *reader,
     struct uk_kafka_record_place *place = &query->places[i];
     place->query = query;
     place->reads = NULL;
+    place->broker = -1;
     place->link = (struct uk_link){NULL, NULL};
     place->seen = (struct uk_record_sighting){.offset = UK_RECORD_UNSEEN,
                                               .ended_at = UK_RECORD_UNSEEN,

@@ -22,6 +22,7 @@ struct uk_kafka_record_place {
    * ends; neither if the offset is out of range. The range is not set. */
   rd_kafka_resp_err_t code;
   struct uk_record_sighting seen;
+  int32_t broker; /* that the record came from; -1: there is none */
   /* The reader's own. */
   struct uk_kafka_record_query *query;
   rd_kafka_topic_t *reads; /* NULL: it is not being read */

@@ -20,6 +20,7 @@ struct uk_kafka_assigned_partition {
   int64_t verified_at; /* when the last look that found the position valid began; 0: never */
   bool doubtful;       /* librdkafka has read below the position */
   bool wanted;         /* a record waits until the position is verified */
+  int32_t broker;      /* that this record came from */
   bool cleared;        /* found valid in this run of the task: its records may be delivered */
   bool moved;          /* librdkafka was sent to another offset in this run */
 };

@@ -18,6 +18,7 @@ struct verification {
   struct uk_kafka_blocking *blocking;
   struct uk_kafka_late_answer late;
   int64_t asked_at;
+  bool *awaited;                           /* a record waits for the place */
   struct uk_record_mark *marks;            /* of the records that should be in the places */
   struct uk_topic_partition_offset *range; /* first offsets, then ends */
   struct uk_kafka_record_place places[];
@@ -31,6 +32,7 @@ static struct verification *verification_of(struct uk_kafka_late_answer *late)
 static void free_verification(struct uk_kafka_late_answer *late)
 {
   struct verification *verification = verification_of(late);
+  free(verification->awaited);
   free(verification->marks);
   free(verification->range);
   free(verification);
@@ -120,7 +122,8 @@ static struct verification *new_verification(struct uk_kafka_group_member *membe
     return NULL;
   verification->marks = calloc(count, sizeof *verification->marks);
   verification->range = calloc(count * 2, sizeof *verification->range);
-  if (verification->marks == NULL || verification->range == NULL) {
+  verification->awaited = calloc(count, sizeof *verification->awaited);
+  if (verification->marks == NULL || verification->range == NULL || verification->awaited == NULL) {
     free_verification(&verification->late);
     return NULL;
   }
@@ -145,6 +148,7 @@ static void add_place(struct verification *verification,
                                    .partition = partition->number,
                                    .offset = partition->progress.position - 1};
   verification->marks[i] = partition->mark;
+  verification->awaited[i] = partition->wanted;
 }
 
 enum rank { URGENT, OLD, UNSURE, SURE };
@@ -214,6 +218,17 @@ static void clear(struct uk_kafka_group_member *member,
   partition->doubtful = false;
 }
 
+/* A former leader that has not noticed may still answer: only the broker that the waiting record
+ * came from can vouch for it. librdkafka reads it again, from the leader by then. Where followers
+ * are read, brokers may differ. */
+static bool is_of_another_broker(const struct uk_kafka_group_member *member,
+                                 const struct uk_kafka_assigned_partition *partition,
+                                 const struct uk_kafka_record_place *place)
+{
+  return place->broker >= 0 && partition->broker >= 0 && place->broker != partition->broker &&
+         uk_kafka_settings_value(member->groups->parts.settings, "client.rack") == NULL;
+}
+
 /* A committed offset without a mark says nothing about the topic's lives: beyond the end it is out
  * of range, like any other. */
 static bool is_bare(const struct uk_kafka_assigned_partition *partition)
@@ -273,7 +288,12 @@ struct uk_kafka_refused uk_kafka_verification_take(struct uk_kafka_group_member 
       uk_kafka_assigned_partition_find(&member->partitions, place->topic.text, place->partition);
     if (partition == NULL)
       continue;
-    if (place->code == RD_KAFKA_RESP_ERR_NO_ERROR &&
+    bool sound = place->code == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (sound && verification->awaited[i] && is_of_another_broker(member, partition, place)) {
+      uk_kafka_assigned_partition_seek(partition, member->handle);
+      sound = false;
+    }
+    if (sound &&
         !apply(member, partition, place, &verification->marks[i], verification->asked_at)) {
       refused.partition = partition;
       refused.offset = place->seen.offset == place->offset ? -1 : place->offset + 1;
