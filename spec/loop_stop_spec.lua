@@ -218,6 +218,23 @@ describe("D1: a loop that must stop", function()
     process:remove()
   end)
 
+  it("gives the signals back when it has ended by itself", function()
+    local program = [[
+      local next_message, loop = require("upstash.kafka").new():messages { group = "back", instance = "one",
+        topic = "$topic", from = "earliest", stop_on_signal = true, limit = 1 }
+      for _ in next_message, loop do end
+      io.stdout:write "ended\n" io.stdout:flush()
+      require("upstash.kafka.core").sleep(60000)
+      print(loop:stopped())
+    ]]
+    local text = program:gsub("%$topic", server:topic(1, 1))
+    local process = shell.start(shell.lua .. " -e " .. shell.quote(text), { environment = server:environment() })
+    process:expect "ended"
+    process:signal "TERM"
+    assert.equal(128 + 15, process:wait())
+    process:remove()
+  end)
+
   it("ends the command consume in an orderly way", function()
     local topic = server:topic(1, 2)
     for _, row in ipairs { { "TERM", 0 }, { "INT", 130 } } do

@@ -568,6 +568,45 @@ describe("a loop, call by call,", function()
     end)
   end)
 
+  it("D10: commits at once, and forgets it with the batch", function()
+    for _, answer in ipairs { GONE, true } do
+      trace, answers = {}, { true, at(8, 9), true, answer, at(1), true, true }
+      if answer == GONE then answers = { true, at(8, 9), true, GONE, {}, true, at(1), true, true } end
+      local client = kafka.new { url = "http://127.0.0.1:1" }
+      local step, state = client:messages(loop())
+      assert.is_true(state:commit(step(state)))
+      step(state)
+      assert.equal(1, step(state).offset) -- the topic was made anew, or the message comes again
+      assert.is_true(state:commit())
+      assert.equal(commits(position(2)), trace[#trace])
+      assert.is_true(state:close())
+      client:close()
+    end
+  end)
+
+  it("D10: that cannot commit has not finished the message in hand", function()
+    answers = { true, at(0, 1), AWAY, true, true }
+    local client = kafka.new { url = "http://127.0.0.1:1" }
+    local step, state = client:messages(loop())
+    step(state)
+    step(state)
+    assert.is_nil((state:commit()))
+    assert.equal(commits(position(2)), trace[#trace])
+    assert.is_true(state:close())
+    assert.equal(commits(position(1)), trace[#trace - 1])
+    client:close()
+  end)
+
+  it("D10: commits no message that was not handed out", function()
+    answers = { true, at(0, 1), true }
+    local client = kafka.new { url = "http://127.0.0.1:1" }
+    local step, state = client:messages(loop())
+    step(state)
+    assert.is_false((pcall(state.commit, state, { topic = "t", partition = 0, offset = 1 })))
+    assert.is_true(state:close())
+    client:close()
+  end)
+
   it("D1: that is stopped before its first call makes none", function()
     local client = kafka.new { url = "http://127.0.0.1:1" }
     for method, options in pairs { messages = loop(), batches = loop(), records = { topic = "t", partition = 0 } } do
