@@ -180,9 +180,9 @@ describe("in nginx, a producer", function()
       assert.is_true(answered >= 10, answered) -- a worker that is blocked answers one, or two
       assert.truthy(waiting[1].response.body:find(text), waiting[1].response.body)
     end
-    local undelivered = "nil 1 message was not delivered within %d ms table: "
+    local undelivered = "nil 1 message was not delivered within %d ms.* table: "
     local brief = nginx:get("/brief").body:gsub("0x%x+", "")
-    assert.equal(undelivered:format(31) .. ", " .. undelivered:format(32), brief)
+    assert.truthy(brief:find("^" .. undelivered:format(31) .. ", " .. undelivered:format(32) .. "$"), brief)
     nginx:get "/logging"
     local text = "producer:%s cannot wait in log_by_lua: sent messages are delivered in the background; "
       .. "call it in ngx.timer.at"

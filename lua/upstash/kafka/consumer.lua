@@ -128,7 +128,6 @@ end
 -- Forgets the batch and the instance. The next consume starts at the group's commits.
 local function start_again(consumer)
   consumer.batch, consumer.handed, consumer.finished, consumer.committed = {}, 0, 0, 0
-  consumer.explicit = {}
   consumer.started = false
 end
 
