@@ -14,6 +14,7 @@
 #include "common/directory.h"
 #include "server/log_engine/log_reserve.h"
 #include "server/log_engine/log_store_private.h"
+#include "server/log_engine/log_structure.h"
 
 enum { DISK_FULL_BLOCKS = 16 }; /* less is no room: the metadata of files needs some, too */
 
@@ -320,6 +321,8 @@ enum uk_error uk_log_store_open(struct uk_log_store **store, const char *directo
     error = lock_directory(made, message, size);
   if (error == UK_OK)
     error = uk_log_store_open_folder(made, message, size);
+  if (error == UK_OK)
+    error = uk_log_structure_check(made->folder, directory, message, size);
   if (error == UK_OK)
     error = open_data(made, message, size);
   if (error == UK_OK)

@@ -75,7 +75,8 @@ enum {
 
 /* Creates the directory and its parents (directory.h), and locks it: a second open, by this
  * process or another one, is refused. So is a folder whose file `identity` says that the log held
- * topics, while data.mdb holds none. `message` names the directory. */
+ * topics, while data.mdb holds none, and a data.mdb with damaged pages (log_structure.h). `message`
+ * names the directory. */
 enum uk_error uk_log_store_open(struct uk_log_store **store, const char *directory,
                                 size_t map_bytes, bool no_sync, char *message, size_t size);
 void uk_log_store_close(struct uk_log_store *store);
