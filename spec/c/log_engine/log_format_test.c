@@ -571,6 +571,34 @@ static void a17_a_damaged_topic_row_stops_its_topic_alone(void)
   }
 }
 
+static void note_name(void *argument, struct uk_slice name, int32_t partitions)
+{
+  size_t *count = argument;
+  CHECK(name.length == 1 && partitions > 0);
+  ++*count;
+}
+
+/* A row under a name that no topic can have is none, however long the name is. */
+static void a17_names_that_no_topic_has(void)
+{
+  static char name[500];
+  static const size_t lengths[] = {250, 300, 500};
+  size_t count = 0;
+  uk_log_close(ten_records());
+  struct raw raw = raw_begin();
+  memset(name, 'n', sizeof name);
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+    raw_put(&raw, "topics", (MDB_val){lengths[i], name}, (MDB_val){3, "abc"});
+  raw_put(&raw, "topics", raw_text("a b"), (MDB_val){3, "abc"});
+  raw_end(&raw);
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL);
+  uk_log_each_topic(log, note_name, &count);
+  CHECK_EQ_INT(count, 1);
+  check_read(log, "t", 0, 0, TEN);
+  close_log(log);
+}
+
 static size_t count_rows(const char *table)
 {
   struct raw raw = raw_begin();
@@ -672,6 +700,7 @@ int main(void)
   CHECK_RUN(a17_reading_continues_behind_a_damaged_batch);
   CHECK_RUN(a17_missing_batches_are_told);
   CHECK_RUN(a17_a_damaged_topic_row_stops_its_topic_alone);
+  CHECK_RUN(a17_names_that_no_topic_has);
   CHECK_RUN(a17_the_records_of_a_damaged_topic_stay);
   CHECK_RUN(a17_the_records_of_a_damaged_topic_of_format_1_stay);
   CHECK_RUN(a17_damaged_rows_beside_the_batches);
