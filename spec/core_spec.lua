@@ -293,6 +293,15 @@ describe("prepare", function()
       '"headers":[{"key":"h","value":"9007199254740992"}]}', request.body)
   end)
 
+  it("takes as many partitions as a server, in constant room on the stack", function()
+    local most, list = 100000, {}
+    for i = 1, most do list[i] = { topic = "t", partition = i - 1, offset = 5 } end
+    local body = assert(client:prepare("commit", "g", "i", list)).body
+    local _, count = body:gsub("{", "")
+    assert.equal(most, count)
+    assert.truthy(body:find('{"topic":"t","partition":99999,"offset":5}]', 1, true))
+  end)
+
   it("takes any number of headers", function()
     for count = 14, 19 do
       local map, text = numbered_headers(count)
