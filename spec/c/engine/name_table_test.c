@@ -1,7 +1,11 @@
 /* for: name_table.c, name_set.c */
 #include "server/engine/name_table.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "fault.h"
@@ -139,9 +143,39 @@ static void works_without_memory(void)
   CHECK_EQ_INT(fault_live(), before);
 }
 
+static bool no_random;
+
+/* In front of that of libc. */
+__attribute__((visibility("default"))) ssize_t getrandom(void *bytes, size_t size, unsigned flags)
+{
+  CHECK_EQ_INT(flags, GRND_NONBLOCK); /* a server that starts early after the boot must not wait */
+  if (!no_random)
+    return syscall(SYS_getrandom, bytes, size, flags);
+  errno = EAGAIN;
+  return -1;
+}
+
 static void seeds_differ(void)
 {
   CHECK(uk_name_table_seed() != uk_name_table_seed());
+}
+
+/* Elsewhere on the stack, as in another process. */
+__attribute__((noinline)) static uint64_t seed_below(void)
+{
+  volatile char room[256];
+  room[0] = 1;
+  return uk_name_table_seed() * (uint64_t)room[0];
+}
+
+/* Where addresses are random, a client cannot know the seed. */
+static void seeds_differ_by_address_without_random_bytes(void)
+{
+  no_random = true;
+  uint64_t here = uk_name_table_seed(), below = seed_below();
+  no_random = false;
+  CHECK(here != 0 && below != 0);
+  CHECK(here != below);
 }
 
 static void orders_names_by_their_bytes(void)
@@ -230,6 +264,7 @@ int main(void)
   CHECK_RUN(forgets_removed_names);
   CHECK_RUN(works_without_memory);
   CHECK_RUN(seeds_differ);
+  CHECK_RUN(seeds_differ_by_address_without_random_bytes);
   CHECK_RUN(orders_names_by_their_bytes);
   CHECK_RUN(a_set_without_memory_is_empty);
   CHECK_RUN(a_set_contains_added_names);
