@@ -756,6 +756,31 @@ static void a_topic_is_deleted_and_waited_for(void)
   CHECK_EQ_STR(fake.forgotten, "t t "); /* again: a look may have remembered it */
 }
 
+/* A look that fails shows nothing: a deletion is reported only once the topic was seen to be gone. */
+static void a_failed_look_does_not_show_that_a_topic_is_gone(void)
+{
+  static const rd_kafka_resp_err_t codes[] = {
+    RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__TIMED_OUT,
+    RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE};
+  enum { CODES = sizeof codes / sizeof *codes };
+  start_delete();
+  agree();
+  for (int i = 0; i < CODES; i++) {
+    show(codes[i], 0);
+    CHECK_EQ_INT(fake.dones, 0);
+    run_at(fake.now + PAUSE);
+  }
+  show(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, 0);
+  check_done(&deletion.operation, UK_OK, "");
+  start_delete();
+  agree();
+  fake.now += TIMEOUT;
+  show(RD_KAFKA_RESP_ERR__TRANSPORT, 0);
+  check_done(
+    &deletion.operation, UK_E_GATEWAY_TIMEOUT,
+    "topic \"t\": the cluster did not show in time that the topic is gone; it " UK_MAY_BE_DONE);
+}
+
 static void a_deletion_that_does_not_show_may_be_done(void)
 {
   start_delete();
@@ -896,6 +921,7 @@ int main(void)
   RUN(a_missing_topic_gets_the_default);
   RUN(a_missing_topic_that_is_not_created_in_time_is_unavailable);
   RUN(a_topic_is_deleted_and_waited_for);
+  RUN(a_failed_look_does_not_show_that_a_topic_is_gone);
   RUN(a_deletion_that_does_not_show_may_be_done);
   RUN(each_refusal_of_a_deletion_has_its_error);
   RUN(nothing_is_sent_while_the_cluster_is_away);

@@ -597,6 +597,21 @@ static void records_of_all_partitions_are_returned(void)
   }
 }
 
+/* Neither the first nor the last: the fetch does not go on waiting because the others have none. */
+static void records_of_one_partition_are_returned(void)
+{
+  start(3, 5);
+  run_at(NOW + FIRST_ALONE);
+  for (int32_t i = 0; i < 3; i++)
+    reader_end("t", i, 5);
+  run_now();
+  CHECK_EQ_INT(probe->dones, 0);
+  reader_record("t", 1, 5, 1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_STR(probe->got, "1:5 ");
+}
+
 /* Each fetch that found more than it may return lets the next begin with another partition. */
 static void waiting_fetches_take_turns_too(void)
 {
@@ -1343,6 +1358,7 @@ int main(void)
   RUN(an_end_is_waited_at_until_the_deadline);
   RUN(records_that_arrive_are_returned);
   RUN(records_of_all_partitions_are_returned);
+  RUN(records_of_one_partition_are_returned);
   RUN(waiting_fetches_take_turns_too);
   RUN(no_end_is_joined_unless_all_are);
   RUN(a_client_that_goes_while_it_waits_gets_nothing);
