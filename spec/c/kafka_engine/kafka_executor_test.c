@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <time.h>
 
 #include "check.h"
 #include "common/clock.h"
@@ -127,6 +128,24 @@ static void a_single_wake_is_not_lost(void)
     wait_until_done();
   }
   stop(executor);
+}
+
+/* With one thread, and far: the thread has run a task and sleeps until its timer, so no other can run
+ * the task again. Each round has an executor of its own, in which nothing was woken before. */
+static void a_wake_reaches_a_thread_that_sleeps_until_a_timer(void)
+{
+  const struct timespec pause = {0, 1000000}; /* for the thread to fall asleep; it need not */
+  for (int i = 0; i < 50; i++) {
+    struct uk_kafka_executor *executor = start(0);
+    REQUIRE(executor != NULL);
+    for (int wakes = 0; wakes < 2; wakes++) {
+      atomic_fetch_add(&jobs[0].wanted, 1);
+      uk_kafka_task_wake(&jobs[0].task);
+      wait_until_done();
+      nanosleep(&pause, NULL);
+    }
+    stop(executor);
+  }
 }
 
 /* Also by a thread that sleeps until a later one. */
@@ -294,6 +313,7 @@ int main(void)
     for (int i = 0; i < 2; i++, far = !far) {
       CHECK_RUN(each_task_runs_after_the_last_wake);
       CHECK_RUN(a_single_wake_is_not_lost);
+      CHECK_RUN(a_wake_reaches_a_thread_that_sleeps_until_a_timer);
       CHECK_RUN(each_timer_fires);
       CHECK_RUN(timers_fire_while_other_tasks_are_woken);
     }
