@@ -111,9 +111,21 @@ static void consume_begin(struct consume *consume, int timeout)
   engine->methods->consume(engine, &consume->operation);
 }
 
-static enum uk_error consume_end(struct consume *consume)
+/* What becomes of the response is not known yet. */
+static enum uk_error consume_wait(struct consume *consume)
 {
   rig_call_wait(&consume->call, &consume->operation.operation);
+  return consume->operation.operation.error;
+}
+
+/* The response arrives whole. */
+static enum uk_error consume_end(struct consume *consume)
+{
+  const struct uk_consume *operation = &consume->operation;
+  consume_wait(consume);
+  if (operation->delivery != 0)
+    engine->methods->response_finished(engine, operation->group, operation->instance,
+                                       operation->delivery, true);
   return consume->operation.operation.error;
 }
 
@@ -480,7 +492,7 @@ static void a_lost_response_makes_the_next_owners_commit_due(void)
   b.operation.settings = soon;
   b.operation.settings.offset_reset = UK_RESET_LATEST;
   consume_begin(&a, 0);
-  CHECK_EQ_INT(consume_end(&a), UK_OK);
+  CHECK_EQ_INT(consume_wait(&a), UK_OK);
   CHECK_EQ_INT(a.count, 5);
   consume_begin(&b, 0);
   CHECK_EQ_INT(consume_end(&b), UK_OK);

@@ -3,7 +3,8 @@
  *   static void adds(void) { CHECK_EQ_INT(1 + 1, 2); }
  *   int main(void) { CHECK_RUN(adds); return check_end(); }
  *
- * A check that fails prints file:line and what it got; the case then counts as failed, once.
+ * A check that fails prints file:line and what it got; the case then counts as failed, once. One
+ * that fails outside of all cases counts as a failed case.
  * A case that cannot run here says why and counts as skipped, never as passed:
  *
  *   CHECK_SKIP("needs a newer librdkafka");                in the case; leaves it
@@ -22,7 +23,7 @@
 struct check_state {
   const char *name;            /* of the case that runs */
   const char *reason;          /* why it is skipped, or NULL */
-  atomic_int failures;         /* checks that failed in it */
+  atomic_int failures;         /* checks that failed in it, or since the last one */
   int passed, failed, skipped; /* cases */
 };
 
@@ -83,6 +84,15 @@ static inline bool check_str(const char *got, const char *want, const char *file
   return check_bytes(got, strlen(got), want, strlen(want), file, line, what);
 }
 
+/* Counts the checks that failed between two cases. */
+static inline void check_count_outside(void)
+{
+  if (atomic_exchange(&check_state.failures, 0) == 0)
+    return;
+  check_state.failed++;
+  fprintf(stderr, "FAILED: outside of a case\n");
+}
+
 static inline void check_count(void)
 {
   if (atomic_load(&check_state.failures) != 0) {
@@ -94,14 +104,16 @@ static inline void check_count(void)
   } else {
     check_state.passed++;
   }
+  atomic_store(&check_state.failures, 0);
+  check_state.name = "outside of a case";
 }
 
 /* Skips the case when there is a reason to: a string that outlives the call. NULL runs it. */
 static inline void check_run_unless(const char *reason, const char *name, void (*run)(void))
 {
+  check_count_outside();
   check_state.name = name;
   check_state.reason = reason;
-  atomic_store(&check_state.failures, 0);
   if (reason == NULL)
     run();
   check_count();
@@ -133,6 +145,7 @@ static inline bool check_pause(int *waited)
 /* The exit status for main: 0 when no case failed and there was one at all. */
 static inline int check_end(void)
 {
+  check_count_outside();
   if (check_state.skipped > 0)
     printf("%d skipped\n", check_state.skipped);
   printf("%d passed, %d failed\n", check_state.passed, check_state.failed);
