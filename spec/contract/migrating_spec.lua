@@ -194,7 +194,7 @@ end
 
 rows["several messages in one produce"] = function()
   if engine() ~= "log" then return pending "a Kafka cluster stores one message after another" end
-  refuses(400, '[{"value": "x"}, {"value": "y", "partition": 7}]', "message 1", "partition 7")
+  refuses(400, '[{"value": "x"}, {"value": "y", "partition": 7}]', "[1]: ", "partition 7")
 end
 
 -- Added ---------------------------------------------------------------------------------------
