@@ -3,12 +3,20 @@
 #include <signal.h>
 #include <time.h>
 
+void uk_thread_signals(sigset_t *set)
+{
+  static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP};
+  sigfillset(set);
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+    sigdelset(set, faults[i]);
+}
+
 /* A thread inherits the signal mask of its creator. */
 static bool start(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *argument),
                   void *argument)
 {
   sigset_t all, old;
-  sigfillset(&all);
+  uk_thread_signals(&all);
   pthread_sigmask(SIG_SETMASK, &all, &old);
   bool started = pthread_create(thread, attributes, run, argument) == 0;
   pthread_sigmask(SIG_SETMASK, &old, NULL);

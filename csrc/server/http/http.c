@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "common/thread.h"
 #include "common/clock.h"
 #include "server/http/http_private.h"
 #include "server/http/http_refusal.h"
@@ -68,7 +69,7 @@ static struct MHD_Daemon *start_daemon(struct uk_http *http, const struct uk_htt
                           http->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 }
 
-/* Blocks all signals in the library's threads: the program's own threads handle them. */
+/* Blocks signals in the library's threads: the program's own threads handle them. */
 static bool run(struct uk_http *http, const struct uk_http_options *options, char *message,
                 size_t size)
 {
@@ -77,7 +78,7 @@ static bool run(struct uk_http *http, const struct uk_http_options *options, cha
   http->starter = pthread_self();
   http->log = complaint;
   http->log_size = sizeof complaint;
-  sigfillset(&every);
+  uk_thread_signals(&every);
   pthread_sigmask(SIG_SETMASK, &every, &previous);
   http->daemon = start_daemon(http, options);
   pthread_sigmask(SIG_SETMASK, &previous, NULL);

@@ -83,8 +83,20 @@ static void describe_hang(char *text, size_t size, int64_t milliseconds)
   snprintf(text, size, "the disk has not answered for %" PRId64 " s", milliseconds / 1000);
 }
 
+/* A reader may be the first to meet damage. */
+static void tell_of_fault(struct uk_log *log)
+{
+  char text[sizeof log->problem];
+  const char *fault = uk_log_store_fault(log->store);
+  if (fault == NULL || atomic_exchange(&log->told_fault, true))
+    return;
+  snprintf(text, sizeof text, "the log failed: %s", fault);
+  uk_log_set_problem(log, INT64_MAX, text);
+}
+
 enum uk_error uk_log_health(struct uk_log *log, char *detail, size_t size)
 {
+  tell_of_fault(log);
   pthread_mutex_lock(&log->mutex);
   bool well = log->problem[0] == '\0' || uk_clock_monotonic() >= log->problem_until;
   int64_t hangs = hangs_for(log);
@@ -175,24 +187,39 @@ static void swap_tables(struct uk_log_topics *table, struct uk_log_topics *with)
   pthread_mutex_unlock(&table->mutex);
 }
 
+struct loading {
+  struct uk_log *log;
+  struct uk_log_topics *fresh;
+  uint64_t next_topic_id;
+  enum uk_log_status status;
+};
+
+static void load(struct uk_log_view *view, void *argument)
+{
+  struct loading *loading = argument;
+  loading->status = uk_log_view_load(view, loading->fresh, &loading->next_topic_id);
+  if (loading->status == UK_LOG_OK)
+    loading->status = load_purges(loading->log, view, loading->fresh);
+}
+
 enum uk_log_status uk_log_load(struct uk_log *log)
 {
   struct uk_log_topics fresh;
+  struct loading loading = {.log = log, .fresh = &fresh};
   enum uk_log_status status = UK_LOG_NO_MEMORY;
-  uint64_t next_topic_id;
   if (!uk_log_topics_init(&fresh))
     return status;
   struct uk_log_view *view = uk_log_view_begin(log->store, &status);
   if (view != NULL) {
-    status = uk_log_view_load(view, &fresh, &next_topic_id);
+    status = uk_log_view_run(view, load, &loading);
     if (status == UK_LOG_OK)
-      status = load_purges(log, view, &fresh);
+      status = loading.status;
     uk_log_view_end(view);
   }
   if (status == UK_LOG_OK) {
     keep_opened_ends(&fresh, &log->topics);
     swap_tables(&log->topics, &fresh);
-    log->stage.next_topic_id = next_topic_id;
+    log->stage.next_topic_id = loading.next_topic_id;
   }
   uk_log_topics_free(&fresh);
   return status;

@@ -101,8 +101,22 @@ static enum uk_log_status trim(struct uk_log *log, bool *more)
   return status;
 }
 
+struct step {
+  struct uk_log *log;
+  bool *more;
+};
+
+static enum uk_log_status run_step(void *argument)
+{
+  const struct step *step = argument;
+  return step->log->purge_count > 0 ? purge(step->log, step->more) : trim(step->log, step->more);
+}
+
 enum uk_log_status uk_log_maintain(struct uk_log *log, bool *more)
 {
+  struct step step = {log, more};
   *more = false;
-  return log->purge_count > 0 ? purge(log, more) : trim(log, more);
+  enum uk_log_status status = uk_log_store_run(log->store, run_step, &step);
+  *more = *more && status == UK_LOG_OK;
+  return status;
 }

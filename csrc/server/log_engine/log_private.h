@@ -38,6 +38,7 @@ struct uk_log {
   char problem[UK_LOG_FAILURE_MAX + 20]; /* "" when healthy */
   int64_t problem_until;                 /* monotonic milliseconds */
   struct uk_alarm failed;                /* the log is broken */
+  atomic_bool told_fault;                /* of the store */
   struct uk_alarm hangs;
   struct uk_repeated no_room;
 

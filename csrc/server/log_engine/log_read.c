@@ -82,25 +82,58 @@ static enum uk_error find_in_batch(struct uk_log_cursor *cursor, const struct uk
   return UK_E_INTERNAL;
 }
 
+/* A look-up in a partition, and what it found. */
+struct look_up {
+  uint64_t topic_id;
+  int32_t partition;
+  int64_t timestamp;
+  struct uk_slice group;
+  int64_t offset;
+  enum uk_error error;
+};
+
+static void look_up_time(struct uk_log_view *view, void *argument)
+{
+  struct look_up *look = argument;
+  struct uk_log_found found;
+  enum uk_log_status status =
+    uk_log_view_find_time(view, look->topic_id, look->partition, look->timestamp, &found);
+  look->error = error_of(status);
+  if (status == UK_LOG_OK)
+    look->error = find_in_batch(uk_log_view_cursor(view), &found, look->timestamp, &look->offset);
+}
+
+static void look_up_committed(struct uk_log_view *view, void *argument)
+{
+  struct look_up *look = argument;
+  look->error = error_of(
+    uk_log_view_committed(view, look->topic_id, look->partition, look->group, &look->offset));
+}
+
+static enum uk_error run_look_up(struct uk_log *log, struct look_up *look,
+                                 void (*step)(struct uk_log_view *view, void *argument))
+{
+  enum uk_log_status status;
+  struct uk_log_view *view = uk_log_view_begin(log->store, &status);
+  if (view == NULL)
+    return error_of(status);
+  status = uk_log_view_run(view, step, look);
+  uk_log_view_end(view);
+  return status == UK_LOG_OK ? look->error : error_of(status);
+}
+
 enum uk_error uk_log_offset_for_time(struct uk_log *log, struct uk_slice topic, int32_t partition,
                                      int64_t timestamp, int64_t *offset)
 {
   struct uk_log_bounds bounds;
-  struct uk_log_found found;
-  enum uk_log_status status;
   if (!uk_log_topics_look_up(&log->topics, topic, partition, &bounds) || !bounds.exists)
     return UK_E_NOT_FOUND;
-  struct uk_log_view *view = uk_log_view_begin(log->store, &status);
-  if (view == NULL)
-    return error_of(status);
-  *offset = bounds.end;
-  status = uk_log_view_find_time(view, bounds.topic_id, partition, timestamp, &found);
-  enum uk_error error = error_of(status);
-  if (status == UK_LOG_OK)
-    error = find_in_batch(uk_log_view_cursor(view), &found, timestamp, offset);
-  uk_log_view_end(view);
-  if (*offset > bounds.end)
-    *offset = bounds.end;
+  struct look_up look = {.topic_id = bounds.topic_id,
+                         .partition = partition,
+                         .timestamp = timestamp,
+                         .offset = bounds.end};
+  enum uk_error error = run_look_up(log, &look, look_up_time);
+  *offset = look.offset > bounds.end ? bounds.end : look.offset;
   return error;
 }
 
@@ -108,16 +141,13 @@ enum uk_error uk_log_committed(struct uk_log *log, struct uk_slice group, struct
                                int32_t partition, int64_t *offset)
 {
   struct uk_log_bounds bounds;
-  enum uk_log_status status;
   if (!uk_log_topics_look_up(&log->topics, topic, partition, &bounds) || !bounds.exists)
     return UK_E_NOT_FOUND;
-  struct uk_log_view *view = uk_log_view_begin(log->store, &status);
-  if (view == NULL)
-    return error_of(status);
-  *offset = -1;
-  status = uk_log_view_committed(view, bounds.topic_id, partition, group, offset);
-  uk_log_view_end(view);
-  return error_of(status);
+  struct look_up look = {
+    .topic_id = bounds.topic_id, .partition = partition, .group = group, .offset = -1};
+  enum uk_error error = run_look_up(log, &look, look_up_committed);
+  *offset = look.offset;
+  return error;
 }
 
 /* Reading records. */
@@ -220,6 +250,17 @@ static enum uk_error read_batches(const struct reading *reading, struct uk_log_v
   return may_be_missing(reading, reading->end) ? UK_OK : reading->operation->error;
 }
 
+struct read_step {
+  const struct reading *reading;
+  enum uk_error error;
+};
+
+static void read_step(struct uk_log_view *view, void *argument)
+{
+  struct read_step *step = argument;
+  step->error = read_batches(step->reading, view);
+}
+
 enum uk_error uk_log_read(struct uk_log *log, struct uk_slice topic, int32_t partition,
                           int64_t offset, struct uk_operation *operation,
                           const struct uk_sink *sink, int64_t *next, bool *full)
@@ -253,8 +294,11 @@ enum uk_error uk_log_read(struct uk_log *log, struct uk_slice topic, int32_t par
     .full = full,
     .handed = &handed,
   };
-  enum uk_error error = read_batches(&reading, view);
+  struct read_step step = {&reading, UK_OK};
+  status = uk_log_view_run(view, read_step, &step);
   uk_log_view_end(view);
+  enum uk_error error =
+    status == UK_LOG_OK ? step.error : uk_log_fail_read(log, operation, error_of(status));
   if (error == UK_OK || !handed)
     return error;
   operation->error = UK_OK;

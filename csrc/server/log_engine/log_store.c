@@ -60,7 +60,41 @@ void uk_log_store_note_failure(struct uk_log_store *store, int rc)
 
 const char *uk_log_store_failure(const struct uk_log_store *store)
 {
-  return store->failure;
+  const char *fault = uk_log_store_fault(store);
+  return fault != NULL ? fault : store->failure;
+}
+
+const char *uk_log_store_fault(const struct uk_log_store *store)
+{
+  return atomic_load(&store->dead) ? store->fault : NULL;
+}
+
+enum uk_log_status uk_log_store_die(struct uk_log_store *store, const struct uk_log_guard *guard)
+{
+  if (!atomic_exchange(&store->dying, true)) {
+    snprintf(store->fault, sizeof store->fault,
+             "data.mdb is damaged: %s; stop the server and run upstash-kafka check", guard->text);
+    atomic_store(&store->dead, true);
+  }
+  return guard->writes && store->commits ? UK_LOG_UNCERTAIN : UK_LOG_FAILED;
+}
+
+/* Dead stores stay, and keep the lock: LMDB must not have a file open twice in a process. */
+static pthread_mutex_t graveyard_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct uk_log_store *graveyard;
+
+static void bury(struct uk_log_store *store)
+{
+  pthread_mutex_lock(&graveyard_mutex);
+  store->next_dead = graveyard;
+  graveyard = store;
+  pthread_mutex_unlock(&graveyard_mutex);
+}
+
+static void on_assertion(MDB_env *env, const char *text)
+{
+  (void)env;
+  uk_log_guard_assert(text);
 }
 
 enum uk_error uk_log_open_failed(char *message, size_t size, enum uk_error error,
@@ -197,7 +231,8 @@ static int open_environment(struct uk_log_store *store)
   int rc = mdb_env_create(&env);
   if (rc != 0)
     return rc;
-  (void)((rc = mdb_env_set_maxdbs(env, UK_LOG_TABLES)) ||
+  (void)((rc = mdb_env_set_assert(env, on_assertion)) ||
+         (rc = mdb_env_set_maxdbs(env, UK_LOG_TABLES)) ||
          (rc = mdb_env_set_maxreaders(env, UK_LOG_VIEWS_MAX)) ||
          (rc = mdb_env_set_mapsize(env, store->map_bytes)) ||
          (rc =
@@ -306,6 +341,7 @@ enum uk_error uk_log_store_open(struct uk_log_store **store, const char *directo
                                 size_t map_bytes, bool no_sync, char *message, size_t size)
 {
   *store = NULL;
+  uk_log_guard_install();
   if (map_bytes < UK_LOG_MAP_BYTES_MIN || map_bytes > SIZE_MAX / 4)
     return uk_log_open_failed(message, size, UK_E_BAD_REQUEST,
                               "map_bytes is %zu; expected %d to %zu", map_bytes,
@@ -346,6 +382,10 @@ void uk_log_store_close(struct uk_log_store *store)
 {
   if (store == NULL)
     return;
+  if (atomic_load(&store->dying)) {
+    bury(store);
+    return;
+  }
   close_environment(store);
   if (store->reserve >= 0)
     close(store->reserve);
@@ -377,6 +417,8 @@ static int reopen(struct uk_log_store *store)
   uint8_t id[UK_LOG_ID_BYTES];
   uint32_t format = store->meta.format;
   memcpy(id, store->meta.id, sizeof id);
+  if (atomic_load(&store->dying))
+    return UK_LOG_RC_MOVED;
   close_environment(store);
   if (!uk_log_store_in_place(store))
     return UK_LOG_RC_MOVED;
@@ -388,11 +430,24 @@ static int reopen(struct uk_log_store *store)
   return rc;
 }
 
+/* Opening reads meta pages and the tables' roots. */
+static int guarded(struct uk_log_store *store, int (*step)(struct uk_log_store *store))
+{
+  struct uk_log_guard guard = {.writes = false};
+  if (UK_LOG_GUARD(&guard)) {
+    int rc = step(store);
+    uk_log_guard_leave(&guard);
+    return rc;
+  }
+  uk_log_store_die(store, &guard);
+  return UK_LOG_RC_MOVED;
+}
+
 enum uk_log_status uk_log_store_reopen(struct uk_log_store *store)
 {
   char text[160];
   uk_log_gate_enter_alone(&store->gate);
-  int rc = reopen(store);
+  int rc = guarded(store, reopen);
   if (rc == 0)
     compare_settled(store);
   uk_log_gate_leave(&store->gate);
@@ -422,10 +477,19 @@ int64_t uk_log_store_upgraded(const struct uk_log_store *store)
 
 static enum uk_log_status set_map(struct uk_log_store *store, size_t bytes)
 {
+  struct uk_log_guard guard = {.writes = false};
+  enum uk_log_status status;
   uk_log_gate_enter_alone(&store->gate);
-  int rc = mdb_env_set_mapsize(store->env, bytes);
+  if (atomic_load(&store->dying)) {
+    status = UK_LOG_FAILED;
+  } else if (UK_LOG_GUARD(&guard)) {
+    status = uk_log_store_result(store, mdb_env_set_mapsize(store->env, bytes));
+    uk_log_guard_leave(&guard);
+  } else {
+    status = uk_log_store_die(store, &guard);
+  }
   uk_log_gate_leave(&store->gate);
-  return uk_log_store_result(store, rc);
+  return status;
 }
 
 enum uk_log_status uk_log_store_open_reserve(struct uk_log_store *store, enum uk_log_status status)

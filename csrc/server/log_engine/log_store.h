@@ -97,6 +97,10 @@ bool uk_log_store_data_in_place(struct uk_log_store *store);
 enum { UK_LOG_TOPIC_BLOCK = 1000 };
 void uk_log_store_save_identity(struct uk_log_store *store, uint64_t next_topic, bool all);
 
+/* Why the log is dead: LMDB met damage, and is not called any more, not even by a close. NULL while it
+ * lives. For any thread. */
+const char *uk_log_store_fault(const struct uk_log_store *store);
+
 /* Why the log begins a new life with its next transaction; NULL when it does not. */
 const char *uk_log_store_new_life(const struct uk_log_store *store);
 /* True when the next transaction begins a new life, or makes format 2 of a log of format 1. */
@@ -116,6 +120,11 @@ enum uk_log_status uk_log_store_close_reserve(struct uk_log_store *store);
 /* The text of the last UK_LOG_FAILED or UK_LOG_UNCERTAIN, or of uk_log_store_in_place. For the
  * writer. */
 const char *uk_log_store_failure(const struct uk_log_store *store);
+
+/* Whatever writes, from a begin to a commit or an abort, runs inside of this. FAILED when LMDB met
+ * damage, which left `step` in the middle; UNCERTAIN when that was inside a commit. */
+enum uk_log_status uk_log_store_run(struct uk_log_store *store,
+                                    enum uk_log_status (*step)(void *argument), void *argument);
 
 /* The one write transaction. After any status except UK_LOG_OK and UK_LOG_NOTHING it must be
  * aborted; a failed commit has already aborted it. */
@@ -167,6 +176,11 @@ enum uk_log_status uk_log_store_probe(struct uk_log_store *store);
 struct uk_log_view;
 struct uk_log_view *uk_log_view_begin(struct uk_log_store *store, enum uk_log_status *status);
 void uk_log_view_end(struct uk_log_view *view);
+/* Whatever reads with a view runs inside of this: FAILED when LMDB or the mapped memory met damage,
+ * which left `step` in the middle. It may hold no lock. */
+enum uk_log_status uk_log_view_run(struct uk_log_view *view,
+                                   void (*step)(struct uk_log_view *view, void *argument),
+                                   void *argument);
 struct uk_log_cursor *
 uk_log_view_cursor(struct uk_log_view *view); /* the view's own, free to use; not by find */
 

@@ -134,13 +134,20 @@ enum uk_error uk_log_store_open_folder(struct uk_log_store *store, char *message
   return check_data(store, message, size);
 }
 
-static uint64_t last_transaction(const struct uk_log_store *store)
+static uint64_t last_transaction(struct uk_log_store *store)
 {
-  MDB_envinfo info;
-  return mdb_env_info(store->env, &info) == 0 ? info.me_last_txnid : 0;
+  struct uk_log_guard guard = {.writes = false};
+  if (UK_LOG_GUARD(&guard)) {
+    MDB_envinfo info;
+    uint64_t found = mdb_env_info(store->env, &info) == 0 ? info.me_last_txnid : 0;
+    uk_log_guard_leave(&guard);
+    return found;
+  }
+  uk_log_store_die(store, &guard);
+  return 0;
 }
 
-static const char *why_new_life(const struct uk_log_store *store)
+static const char *why_new_life(struct uk_log_store *store)
 {
   const struct uk_log_identity *identity = &store->identity;
   const struct uk_log_meta *meta = &store->meta;
@@ -185,7 +192,7 @@ static bool is_behind(const struct uk_log_store *store, const struct uk_log_iden
 /* A failure is no reason to stop: the next second tries again. */
 void uk_log_store_save_identity(struct uk_log_store *store, uint64_t next_topic, bool all)
 {
-  if (store->env == NULL || uk_log_store_is_unsettled(store))
+  if (store->env == NULL || atomic_load(&store->dying) || uk_log_store_is_unsettled(store))
     return;
   struct uk_log_identity wanted = {.life = store->meta.life,
                                    .transaction = last_transaction(store),

@@ -4,12 +4,14 @@
 
 #include <lmdb.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "server/log_engine/log_batch.h"
 #include "server/log_engine/log_bytes.h"
 #include "server/log_engine/log_checksum.h"
 #include "server/log_engine/log_gate.h"
+#include "server/log_engine/log_guard.h"
 #include "server/log_engine/log_identity.h"
 #include "server/log_engine/log_store.h"
 
@@ -95,6 +97,12 @@ struct uk_log_store {
   struct uk_log_view *pool; /* idle views; their transactions are reset */
 
   MDB_txn *txn; /* the write transaction */
+  bool commits; /* its commit is under way */
+
+  /* Once LMDB met damage, it is not called any more: its state is lost. */
+  atomic_bool dying, dead;        /* `fault` is being written; has been */
+  char fault[UK_LOG_FAILURE_MAX]; /* what it met */
+  struct uk_log_store *next_dead;
   char failure[UK_LOG_FAILURE_MAX];
 };
 
@@ -102,6 +110,10 @@ enum uk_log_status uk_log_store_status(int rc);
 
 /* The same, and records a failure. For the writer. */
 enum uk_log_status uk_log_store_result(struct uk_log_store *store, int rc);
+
+/* After a fault: nothing calls LMDB for this store any more. UNCERTAIN if a commit was under way,
+ * else FAILED. */
+enum uk_log_status uk_log_store_die(struct uk_log_store *store, const struct uk_log_guard *guard);
 
 /* Sets the text that uk_log_store_failure returns. */
 void uk_log_store_note_failure(struct uk_log_store *store, int rc);

@@ -48,11 +48,26 @@ static int start_view(struct uk_log_store *store, struct uk_log_view **view)
   return mdb_txn_begin(store->env, NULL, MDB_RDONLY, &(*view)->txn);
 }
 
+/* The view is lost after a fault: LMDB may have half begun it. */
+static enum uk_log_status start_guarded(struct uk_log_store *store, struct uk_log_view **view)
+{
+  struct uk_log_guard guard = {.writes = false};
+  if (store->env == NULL || atomic_load(&store->dying))
+    return UK_LOG_FAILED;
+  if (UK_LOG_GUARD(&guard)) {
+    enum uk_log_status status = uk_log_store_status(start_view(store, view));
+    uk_log_guard_leave(&guard);
+    return status;
+  }
+  *view = NULL;
+  return uk_log_store_die(store, &guard);
+}
+
 struct uk_log_view *uk_log_view_begin(struct uk_log_store *store, enum uk_log_status *status)
 {
   struct uk_log_view *view = NULL;
   uk_log_gate_enter(&store->gate);
-  *status = store->env == NULL ? UK_LOG_FAILED : uk_log_store_status(start_view(store, &view));
+  *status = start_guarded(store, &view);
   if (*status == UK_LOG_OK)
     return view;
   if (view != NULL)
@@ -61,10 +76,39 @@ struct uk_log_view *uk_log_view_begin(struct uk_log_store *store, enum uk_log_st
   return NULL;
 }
 
+/* A dead store's views are kept as they are. */
+static void reset(struct uk_log_view *view)
+{
+  struct uk_log_guard guard = {.writes = false};
+  if (atomic_load(&view->store->dying))
+    return;
+  if (UK_LOG_GUARD(&guard)) {
+    mdb_txn_reset(view->txn);
+    uk_log_guard_leave(&guard);
+  } else {
+    uk_log_store_die(view->store, &guard);
+  }
+}
+
+enum uk_log_status uk_log_view_run(struct uk_log_view *view,
+                                   void (*step)(struct uk_log_view *view, void *argument),
+                                   void *argument)
+{
+  struct uk_log_guard guard = {.writes = false};
+  if (atomic_load(&view->store->dying))
+    return UK_LOG_FAILED;
+  if (UK_LOG_GUARD(&guard)) {
+    step(view, argument);
+    uk_log_guard_leave(&guard);
+    return UK_LOG_OK;
+  }
+  return uk_log_store_die(view->store, &guard);
+}
+
 void uk_log_view_end(struct uk_log_view *view)
 {
   struct uk_log_store *store = view->store;
-  mdb_txn_reset(view->txn);
+  reset(view);
   memset(view->current, 0, sizeof view->current);
   pthread_mutex_lock(&store->pool_mutex);
   view->next = store->pool;

@@ -2,9 +2,26 @@
 
 #include "server/log_engine/log_store_private.h"
 
+enum uk_log_status uk_log_store_run(struct uk_log_store *store,
+                                    enum uk_log_status (*step)(void *argument), void *argument)
+{
+  struct uk_log_guard guard = {.writes = true};
+  if (atomic_load(&store->dying))
+    return UK_LOG_FAILED;
+  if (UK_LOG_GUARD(&guard)) {
+    enum uk_log_status status = step(argument);
+    uk_log_guard_leave(&guard);
+    return status;
+  }
+  enum uk_log_status status = uk_log_store_die(store, &guard);
+  store->txn = NULL;
+  store->commits = store->settles = false;
+  return status;
+}
+
 enum uk_log_status uk_log_store_begin(struct uk_log_store *store)
 {
-  if (store->env == NULL)
+  if (store->env == NULL || atomic_load(&store->dying))
     return UK_LOG_FAILED;
   int rc = mdb_txn_begin(store->env, NULL, 0, &store->txn);
   if (rc == 0 && (rc = uk_log_store_settle(store)) != 0)
@@ -28,7 +45,11 @@ enum uk_log_status uk_log_store_commit(struct uk_log_store *store)
 {
   MDB_txn *txn = store->txn;
   store->txn = NULL;
+  if (atomic_load(&store->dying))
+    return UK_LOG_FAILED;
+  store->commits = true;
   int rc = mdb_txn_commit(txn);
+  store->commits = false;
   if (rc == 0)
     uk_log_store_settled(store);
   if (rc == 0 || !is_uncertain(store))
@@ -42,7 +63,8 @@ void uk_log_store_abort(struct uk_log_store *store)
   MDB_txn *txn = store->txn;
   store->txn = NULL;
   store->settles = false;
-  mdb_txn_abort(txn);
+  if (!atomic_load(&store->dying))
+    mdb_txn_abort(txn);
 }
 
 static enum uk_log_status put(struct uk_log_store *store, enum uk_log_table table, MDB_val key,

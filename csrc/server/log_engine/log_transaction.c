@@ -132,17 +132,32 @@ static enum uk_log_status commit(struct uk_log *log)
   return status != UK_LOG_OK || uk_log_store_data_in_place(log->store) ? status : UK_LOG_UNCERTAIN;
 }
 
+struct transaction {
+  struct uk_log *log;
+  const struct uk_list *commands;
+};
+
+static enum uk_log_status write_all(void *argument)
+{
+  const struct transaction *transaction = argument;
+  struct uk_log *log = transaction->log;
+  enum uk_log_status status = uk_log_store_begin(log->store);
+  if (status != UK_LOG_OK)
+    return status;
+  status = flush(log, transaction->commands);
+  if (status == UK_LOG_OK)
+    return commit(log);
+  uk_log_store_abort(log->store);
+  return status;
+}
+
 enum uk_log_status uk_log_transact(struct uk_log *log, const struct uk_list *commands)
 {
   enum uk_log_status status = UK_LOG_NO_MEMORY;
   log->arrival = uk_log_clock_arrival(&log->clock, uk_clock_epoch(), uk_clock_monotonic());
-  if (stage_all(log, commands) && (status = uk_log_store_begin(log->store)) == UK_LOG_OK) {
-    status = flush(log, commands);
-    if (status == UK_LOG_OK)
-      status = commit(log);
-    else
-      uk_log_store_abort(log->store);
-  }
+  struct transaction transaction = {log, commands};
+  if (stage_all(log, commands))
+    status = uk_log_store_run(log->store, write_all, &transaction);
   if (status != UK_LOG_OK) {
     uk_log_stage_drop(&log->stage);
     return status;

@@ -78,9 +78,9 @@ static enum uk_log_status reopen(struct uk_log *log)
   return status;
 }
 
-/* Runs a transaction that changes nothing. */
-static enum uk_log_status probe(struct uk_log *log)
+static enum uk_log_status write_probe(void *argument)
 {
+  struct uk_log *log = argument;
   enum uk_log_status status = uk_log_store_begin(log->store);
   if (status != UK_LOG_OK)
     return status;
@@ -89,6 +89,12 @@ static enum uk_log_status probe(struct uk_log *log)
     return uk_log_store_commit(log->store);
   uk_log_store_abort(log->store);
   return status;
+}
+
+/* Runs a transaction that changes nothing. */
+static enum uk_log_status probe(struct uk_log *log)
+{
+  return uk_log_store_run(log->store, write_probe, log);
 }
 
 /* True when `*status` says that there is no room and the reserve is open now: the caller repeats
@@ -128,18 +134,31 @@ static enum uk_log_status drop_committed(struct uk_log *log, size_t *count)
   return status;
 }
 
-/* Runs the transaction that settles the log. */
-static enum uk_log_status settle_once(struct uk_log *log, size_t *dropped)
+struct settling {
+  struct uk_log *log;
+  size_t *dropped;
+};
+
+static enum uk_log_status write_settled(void *argument)
 {
+  const struct settling *settling = argument;
+  struct uk_log *log = settling->log;
   bool new_life = uk_log_store_new_life(log->store) != NULL;
   enum uk_log_status status = uk_log_store_begin(log->store);
   if (status != UK_LOG_OK)
     return status;
-  if (new_life && (status = drop_committed(log, dropped)) != UK_LOG_OK)
+  if (new_life && (status = drop_committed(log, settling->dropped)) != UK_LOG_OK)
     uk_log_store_abort(log->store);
   else
     status = uk_log_store_commit(log->store);
   return status;
+}
+
+/* Runs the transaction that settles the log. */
+static enum uk_log_status settle_once(struct uk_log *log, size_t *dropped)
+{
+  struct settling settling = {log, dropped};
+  return uk_log_store_run(log->store, write_settled, &settling);
 }
 
 static void tell_of_life(const struct uk_log *log, const char *why, size_t dropped)
@@ -317,6 +336,8 @@ static void look(struct uk_log *log, int64_t now)
   if (now < log->next_look)
     return;
   log->next_look = now + UK_LOG_LOOK_MS;
+  if (!log->broken && uk_log_store_fault(log->store) != NULL)
+    set_broken(log);
   if (!log->broken && !uk_log_store_in_place(log->store)) {
     set_broken(log);
     (void)reopen(log);

@@ -161,7 +161,8 @@ static void refuses_what_is_wrong(struct uk_log *log)
   char message[UK_MESSAGE_SIZE];
   struct uk_record records[2] = {rig_record("t", 0, "a"), rig_record("t", 2, "b")};
   CHECK_EQ_INT(rig_produce(log, records, 2, message), UK_E_BAD_REQUEST);
-  CHECK_EQ_STR(message, "[1]: topic \"t\" does not exist, and a new topic has no partition 2; it has 2");
+  CHECK_EQ_STR(message,
+               "[1]: topic \"t\" does not exist, and a new topic has no partition 2; it has 2");
   uint64_t id;
   CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("t"), &id), 0); /* nothing has changed */
   CHECK_EQ_INT(records[0].timestamp, -1);
@@ -716,7 +717,9 @@ static void open_names_the_directory(void)
   for (int i = 0; i < 10000; i++)
     fputs("not a log ", file);
   fclose(file);
-  snprintf(text, sizeof text, "%s is not a log: MDB_INVALID: File is not an LMDB file", path);
+  snprintf(text, sizeof text,
+           "the log in %s is damaged: page 0 is not a meta page; run upstash-kafka check %s",
+           rig_directory(), rig_directory());
   check_open_fails(&options, UK_E_UNAVAILABLE, text);
   options.partitions = 0;
   check_open_fails(&options, UK_E_BAD_REQUEST, "partitions is 0; expected 1 to 1000");
