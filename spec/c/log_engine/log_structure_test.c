@@ -66,7 +66,8 @@ static uint64_t root_of(const char *table)
   uint64_t root = 0;
   CHECK(mdb_env_create(&env) == 0 && mdb_env_open(env, rig_directory(), MDB_RDONLY, 0600) == 0);
   CHECK(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0);
-  CHECK(mdb_dbi_open(txn, NULL, 0, &dbi) == 0 && mdb_cursor_open(txn, dbi, &cursor) == 0);
+  CHECK_EQ_INT(mdb_dbi_open(txn, NULL, 0, &dbi), 0);
+  CHECK_EQ_INT(mdb_cursor_open(txn, dbi, &cursor), 0);
   if (CHECK(mdb_cursor_get(cursor, &key, &value, MDB_SET) == 0))
     memcpy(&root, (const char *)value.mv_data + 40, sizeof root);
   mdb_cursor_close(cursor);
