@@ -576,7 +576,7 @@ describe("a loop, call by call,", function()
       local step, state = client:messages(loop())
       assert.is_true(state:commit(step(state)))
       step(state)
-      assert.equal(1, step(state).offset) -- the topic was made anew, or the message comes again
+      assert.equal(1, step(state).offset) -- the topic was created again, or the message comes again
       assert.is_true(state:commit())
       assert.equal(commits(position(2)), trace[#trace])
       assert.is_true(state:close())

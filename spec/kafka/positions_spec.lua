@@ -1,4 +1,4 @@
--- A1: positions are valid for one life of a topic. Topics are made anew, records deleted and leaders
+-- A1: positions are valid for one life of a topic. Topics are created again, records deleted and leaders
 -- elected uncleanly under a live consumer instance; every message that a topic holds afterwards must
 -- reach it.
 --
@@ -163,7 +163,7 @@ describe("A1: a live instance gets what is new in a topic", function()
     return round % 4 < 2 and "latest" or "earliest"
   end
 
-  it("made anew by its own server", function()
+  it("created again by its own server", function()
     local counts, count = counting()
     for round = 1, ROUNDS do
       local topic, reader = first_life(reset_of(round))
@@ -179,10 +179,10 @@ describe("A1: a live instance gets what is new in a topic", function()
       count(#values, reader:await(values), reader:again())
       client:delete_topic(topic)
     end
-    report("made anew by its own server", counts)
+    report("created again by its own server", counts)
   end)
 
-  it("made anew by another client while its server looks away", function()
+  it("created again by another client while its server looks away", function()
     local counts, count = counting()
     for round = 1, ROUNDS do
       local topic, reader = first_life(reset_of(round))
@@ -200,10 +200,10 @@ describe("A1: a live instance gets what is new in a topic", function()
       count(#values, reader:await(values), reader:again())
       foreign:delete_topic(topic)
     end
-    report("made anew while its server looks away", counts)
+    report("created again while its server looks away", counts)
   end)
 
-  it("made anew by another client while it consumes", function()
+  it("created again by another client while it consumes", function()
     local counts, count = counting()
     for round = 1, ROUNDS do
       local topic, reader = first_life(reset_of(round))
@@ -213,10 +213,10 @@ describe("A1: a live instance gets what is new in a topic", function()
       count(#values, reader:await(values), reader:again())
       foreign:delete_topic(topic)
     end
-    report("made anew while it consumes", counts)
+    report("created again while it consumes", counts)
   end)
 
-  it("made anew between the end of one server and the start of the next", function()
+  it("created again between the end of one server and the start of the next", function()
     local counts, count = counting()
     for round = 1, ROUNDS do
       local first = cluster:serve { auto_create_topics = false }
@@ -233,7 +233,7 @@ describe("A1: a live instance gets what is new in a topic", function()
       count(#values, reader:await(values), reader:again())
       foreign:delete_topic(topic)
     end
-    report("made anew between two servers", counts)
+    report("created again between two servers", counts)
   end)
 
   local function delete_records(topic, before)

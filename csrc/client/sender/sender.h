@@ -86,7 +86,7 @@ struct uk_sender_reason {
 };
 
 /* How many messages were given up or dropped since the sender was created. Sets `first` to the
- * reason of the first one after the number `since`, as far as it is kept; leaves it alone when
+ * reason of the first one after the number `since`, if it is kept; leaves it alone when
  * there is none. */
 uint64_t uk_sender_discards(struct uk_sender *sender, uint64_t since,
                             struct uk_sender_reason *first);

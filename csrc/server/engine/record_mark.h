@@ -1,9 +1,10 @@
 /* record_mark: recognises a record that was read before. Pure: no lock, no I/O.
  *
- * A topic that is deleted and made anew gives the same offsets to other records, and so does a log
- * that lost its end. An offset therefore means something for one life of a topic only. A position
- * keeps the mark of the record before it. If that record is still in its place, so is everything
- * before the position; if another one is there, the position belongs to an earlier life. */
+ * A topic that is deleted and created again gives the same offsets to other records, and so does a
+ * log that lost its end. An offset therefore means something for one life of a topic only. A
+ * position keeps the mark of the record before it. If that record is still in its place, so is
+ * everything before the position; if another one is there, the position belongs to an earlier
+ * life. */
 #ifndef UK_RECORD_MARK_H
 #define UK_RECORD_MARK_H
 

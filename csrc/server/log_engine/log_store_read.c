@@ -148,8 +148,8 @@ static enum uk_log_status found_batch(struct uk_log_view *view, int rc, const MD
   return UK_LOG_OK;
 }
 
-/* True when the batch under the cursor belongs to the partition and reaches beyond the offset, or is
- * damaged: then it may have reached beyond it, and whoever reads it is told. */
+/* True when the batch under the cursor belongs to the partition and reaches beyond the offset, or
+ * is damaged: then it may have reached beyond it, and the reader gets an error. */
 static bool may_hold(const struct uk_log_view *view, const MDB_val *key, const MDB_val *value,
                      int64_t offset)
 {

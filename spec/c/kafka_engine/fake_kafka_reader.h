@@ -1,8 +1,8 @@
 /* fake_kafka_reader: librdkafka's reading of partitions without a group, faked: handles, queues,
  * what is read into which queue, and the events in it; the reaper; and the clock.
  *
- * A test plays the brokers: it puts records, ends and errors into the queue of whoever reads the
- * partition. Include it in one file of a program. */
+ * A test plays the brokers: it puts records, ends and errors into the queue of the consumer that
+ * reads the partition. Include it in one file of a program. */
 #ifndef FAKE_KAFKA_READER_H
 #define FAKE_KAFKA_READER_H
 
@@ -347,7 +347,7 @@ static struct reader_event *reader_event_of(const char *topic, int32_t partition
   return event;
 }
 
-/* A record of that many bytes arrives for whoever reads the partition. */
+/* A record of that many bytes arrives for the consumer of the partition. */
 static inline void reader_record(const char *topic, int32_t partition, int64_t offset, size_t size)
 {
   static char bytes[1 << 20];

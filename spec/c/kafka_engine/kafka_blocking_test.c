@@ -219,7 +219,7 @@ static void the_end_waits_for_what_runs_and_times_out_the_rest(void)
   rig.blocking = uk_kafka_blocking_new(rig.executor);
 }
 
-/* Whoever is told that his work timed out may submit more. */
+/* A caller may submit more work when it learns that its work timed out. */
 static struct probe again;
 
 static void submit_again(struct uk_kafka_query *query)

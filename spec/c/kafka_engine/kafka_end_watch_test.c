@@ -327,7 +327,7 @@ static void a_forgotten_topic_is_lost(void)
   CHECK_EQ_INT(look(2), UK_KAFKA_AT_END);
   CHECK_EQ_INT(reader.read_count, 1);
   CHECK(!watch->any_forgotten);
-  /* One that is not followed yet was seen after the topic was made anew. */
+  /* One that is not followed yet was seen after the topic was created again. */
   CHECK_EQ_INT(join(3, "t", 0, 0, 0), UK_KAFKA_AT_END);
   uk_kafka_end_watch_forget(watch, uk_slice_text("t"));
   run_now();

@@ -1248,7 +1248,7 @@ static void a_drain_ends_every_fetch(void)
   start_at_end();
   start_many(&probes[1], 1, 7);
   start_many(&probes[2], 1, 8);
-  reader_record("t", 0, 5, 1); /* of whoever is found first: it is not the point */
+  reader_record("t", 0, 5, 1); /* for the first reader that is found: which one does not matter */
   start_many(&probes[3], 1, -1);
   fake.holds_check = true;
   start_many(&probes[4], 1, 0);

@@ -535,7 +535,7 @@ static void what_is_asked_is_answered_at_the_end(void)
   check_answered(&next, RD_KAFKA_RESP_ERR__DESTROY, false);
 }
 
-/* Whoever is told of the end may ask once more. */
+/* A caller may ask once more when it learns of the end. */
 static struct query once_more;
 
 static void ask_once_more(struct uk_kafka_query *query)

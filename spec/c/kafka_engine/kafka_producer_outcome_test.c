@@ -390,7 +390,7 @@ static void a_partition_is_chosen_where_none_is_named(void)
 
 /* Reports. */
 
-/* Whoever gets UNAVAILABLE sends the record again, so it must not be stored. */
+/* A client that gets UNAVAILABLE sends the record again, so it must not be stored. */
 static void each_failure_says_whether_the_record_may_be_stored(void)
 {
   static const struct {

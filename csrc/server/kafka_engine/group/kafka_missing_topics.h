@@ -1,8 +1,8 @@
 /* kafka_missing_topics: remembers which topics were missing while an instance subscribed to them.
  *
  * When a topic is deleted, the cluster forgets what groups have committed in it, and its instances
- * may end. If it is made anew, everything in it is newer than what the instance had: even with the
- * reset `latest` it must not start at the end. */
+ * may end. If it is created again, everything in it is newer than what the instance had: even with
+ * the reset `latest` it must not start at the end. */
 #ifndef UK_KAFKA_MISSING_TOPICS_H
 #define UK_KAFKA_MISSING_TOPICS_H
 

@@ -1,6 +1,6 @@
 /* kafka_verification: finds out whether the positions of an instance still belong to their topics.
  *
- * A topic may be deleted and made anew, a log may lose its end, records may be removed, and
+ * A topic may be deleted and created again, a log may lose its end, records may be removed, and
  * librdkafka reads on at the same offsets, or at others by the reset policy, and says nothing. So
  * the record before a position is read again:
  *
