@@ -204,6 +204,27 @@ static void A6_a_page_of_zeros_or_noise_is_damaged(void)
   }
 }
 
+/* LMDB keeps some flags in memory only, and others for tables of another kind: it would act on
+ * them. */
+static void every_other_flag_is_damage(void)
+{
+  const struct uk_page_tree tree = tree_of("topics");
+  for (unsigned bit = 0; bit < 16; bit++) {
+    restore();
+    page_at(tree.root)[10 + bit / 8] ^= (uint8_t)(1U << bit % 8);
+    CHECK_EQ_INT(walk(length, &without_rows), UK_OK);
+    check_fault(tree.root, "topics", "is not a leaf page");
+    restore();
+    uint16_t node;
+    memcpy(&node, page_at(tree.root) + UK_PAGE_HEADER, sizeof node);
+    page_at(tree.root)[node + 4 + bit / 8] ^= (uint8_t)(1U << bit % 8);
+    CHECK_EQ_INT(walk(length, &without_rows), UK_OK);
+    CHECK(found.faults > 0);
+    if (bit >= 2)
+      CHECK_EQ_STR(found.text, "has an impossible entry");
+  }
+}
+
 static void A5_a_file_that_was_cut_off_is_damaged(void)
 {
   restore();
@@ -234,12 +255,19 @@ static void one_damaged_meta_page_is_reported(void)
   CHECK_EQ_INT(found.faults, 2);
 }
 
-/* Of the meta page that counts: trees, last page. Its transaction number has no second source. */
+/* Of the meta page that counts: trees, and the transaction, which follows that of the other page. */
 static void every_byte_of_the_meta_page_counts(void)
 {
   const size_t at = (meta.transaction % 2) * page_size + UK_PAGE_HEADER;
   check_each_byte(at, 8, "magic and version");
   check_each_byte(at + 24 + 4, UK_PAGE_TREE_BYTES - 4, "the tree of free pages");
+  check_each_byte(at + 32 + 2 * UK_PAGE_TREE_BYTES, 8, "the transaction");
+  for (uint64_t page = 0; page < 2; page++) {
+    restore();
+    bytes[page * page_size + UK_PAGE_HEADER + 32 + 2 * UK_PAGE_TREE_BYTES] ^= 1;
+    CHECK_EQ_INT(walk(length, &without_rows), UK_OK);
+    CHECK_EQ_STR(found.text, "has an impossible transaction");
+  }
   check_each_byte(at + 24 + UK_PAGE_TREE_BYTES + 6, UK_PAGE_TREE_BYTES - 6, "the tree of tables");
 }
 
@@ -292,7 +320,7 @@ static void an_entry_outside_of_its_page_is_damaged(void)
     restore();
     memcpy(page_at(leaf) + UK_PAGE_HEADER, &wrong[i], sizeof wrong[i]);
     CHECK_EQ_INT(walk(length, &without_rows), UK_OK);
-    check_fault(leaf, "committed", "has an entry outside of itself");
+    check_fault(leaf, "committed", "has an impossible entry");
   }
   restore();
   page_at(leaf)[12]++; /* half an offset more */
@@ -377,6 +405,7 @@ int main(void)
   CHECK_RUN(a_whole_file_has_no_fault);
   CHECK_RUN(a_page_with_another_number_is_damaged);
   CHECK_RUN(A6_a_page_of_zeros_or_noise_is_damaged);
+  CHECK_RUN(every_other_flag_is_damage);
   CHECK_RUN(A5_a_file_that_was_cut_off_is_damaged);
   CHECK_RUN(one_damaged_meta_page_is_reported);
   CHECK_RUN(every_byte_of_the_meta_page_counts);

@@ -1,12 +1,6 @@
 #include "server/log_engine/pages/page_file.h"
 
-enum {
-  KIND_MASK = UK_PAGE_BRANCH | UK_PAGE_LEAF | UK_PAGE_OVERFLOW | UK_PAGE_META,
-  NODE_HEADER = 8,
-  NODE_LARGE = 1,
-  NODE_TREE = 2,
-  DATA_VERSION = 1
-};
+enum { NODE_HEADER = 8, NODE_LARGE = 1, NODE_TREE = 2, DATA_VERSION = 1 };
 static const uint32_t MAGIC = 0xBEEFC0DE;
 
 static uint16_t load_u16(const uint8_t *at)
@@ -50,7 +44,7 @@ static bool is_page_size(uint32_t size)
 const char *uk_page_meta_read(struct uk_page_meta *meta, const uint8_t *page)
 {
   const uint8_t *bytes = page + UK_PAGE_HEADER;
-  if ((load_u16(page + 10) & KIND_MASK) != UK_PAGE_META || load_u32(bytes) != MAGIC)
+  if (load_u16(page + 10) != UK_PAGE_META || load_u32(bytes) != MAGIC)
     return "is not a meta page";
   if (load_u32(bytes + 4) != DATA_VERSION)
     return "is of another version of LMDB";
@@ -77,7 +71,7 @@ const char *uk_page_check(const uint8_t *page, size_t size, uint64_t number, enu
 {
   if (load_u64(page) != number)
     return "has another page's number";
-  if ((load_u16(page + 10) & KIND_MASK) != kind)
+  if (load_u16(page + 10) != kind) /* LMDB keeps other flags in memory only */
     return kind == UK_PAGE_BRANCH ? "is not a branch page"
            : kind == UK_PAGE_LEAF ? "is not a leaf page"
                                   : "is not an overflow page";
@@ -89,7 +83,7 @@ const char *uk_page_check(const uint8_t *page, size_t size, uint64_t number, enu
   struct uk_page_node node;
   for (unsigned i = 0; i < uk_page_nodes(page); i++) {
     if (load_u16(page + UK_PAGE_HEADER + 2 * i) < upper || !uk_page_node_read(&node, page, size, i))
-      return "has an entry outside of itself";
+      return "has an impossible entry";
   }
   return NULL;
 }
@@ -100,6 +94,8 @@ static bool read_data(struct uk_page_node *node, const uint8_t *bytes, const uin
   node->is_large = (flags & NODE_LARGE) != 0;
   node->is_tree = (flags & NODE_TREE) != 0;
   size_t stored = node->is_large ? sizeof node->child : node->length;
+  if ((flags & ~(unsigned)(NODE_LARGE | NODE_TREE)) != 0)
+    return false;
   if (stored > (size_t)(end - bytes))
     return false;
   if (node->is_large)

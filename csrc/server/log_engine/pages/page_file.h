@@ -67,7 +67,8 @@ struct uk_page_node {
   struct uk_slice data; /* within the page; empty when it is large */
 };
 
-/* Reads a node of a page that was checked. False if it does not lie within the page. */
+/* Reads a node of a page that was checked. False if it does not lie within the page, or has flags
+ * that a log has no use for. */
 bool uk_page_node_read(struct uk_page_node *node, const uint8_t *page, size_t size, unsigned index);
 
 #endif

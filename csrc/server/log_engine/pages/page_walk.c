@@ -377,6 +377,16 @@ static bool read_meta(struct walk *walk, uint64_t page, size_t page_size, struct
   return false;
 }
 
+/* Each transaction writes the meta page that its number is even or odd for: so the two are one apart,
+ * except in a new file. */
+static void check_transactions(struct walk *walk, uint64_t first, uint64_t second)
+{
+  bool new = first == 0 && second == 0;
+  bool one_apart = first - second == 1 || second - first == 1;
+  if (!new && (!one_apart || first % 2 != 0))
+    damaged(walk, first > second ? 0 : 1, uk_slice_text(""), "has an impossible transaction");
+}
+
 /* The second meta page is one page behind the first; a page size of its own is in each. */
 static bool read_metas(struct walk *walk)
 {
@@ -389,6 +399,8 @@ static bool read_metas(struct walk *walk)
     damaged(walk, 1, uk_slice_text(""), "has another page size");
     other = false;
   }
+  if (first && other)
+    check_transactions(walk, walk->meta.transaction, second.transaction);
   if (other && (!first || second.transaction > walk->meta.transaction))
     walk->meta = second;
   return first || other;
