@@ -5,7 +5,8 @@
 #include "common/version.h"
 #include "server/server.h"
 
-static const luaL_Reg functions[] = {{"start", uk_lua_server_start}, {"check", uk_lua_server_check}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+  {"start", uk_lua_server_start}, {"check", uk_lua_server_check}, {NULL, NULL}};
 
 UK_EXPORT int luaopen_upstash_kafka_server(lua_State *L);
 

@@ -2,6 +2,7 @@
  *
  * The test stands between the acceptor and the system: it sees each wait and each accepted
  * connection, and decides what they return. */
+#undef _FORTIFY_SOURCE /* it defines poll as an inline function */
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -49,6 +50,14 @@ IN_FRONT int poll(struct pollfd *files, nfds_t count, int timeout)
   if (timeout != LONG_PAUSE)
     return own.poll(files, count, timeout);
   return atomic_load(&long_pause_ends) ? own.poll(files, count, 1) : own.poll(files, count, -1);
+}
+
+/* What a build with _FORTIFY_SOURCE calls instead. */
+int __poll_chk(struct pollfd *files, nfds_t count, int timeout, size_t size);
+IN_FRONT int __poll_chk(struct pollfd *files, nfds_t count, int timeout, size_t size)
+{
+  CHECK(count <= size / sizeof *files);
+  return poll(files, count, timeout);
 }
 
 IN_FRONT int accept4(int listener, __SOCKADDR_ARG address, socklen_t *length, int flags)
