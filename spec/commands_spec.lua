@@ -48,9 +48,9 @@ end
 
 -- Runs a command line. Options: `answers`, { method = list of answers, each a value or a function
 -- of the arguments }; `environment`; `lines` of standard input, or `reads`, what each read of it
--- returns: a text, or a number of milliseconds that pass without one; `broken`, as above, for standard
--- output; `watched`: standard error is a terminal, and each look at the wall clock finds it two
--- seconds later. Returns what the command did.
+-- returns: a text, or a number of milliseconds that pass without one; `broken`, as above, for
+-- standard output; `watched`: standard error is a terminal, and each look at the wall clock finds
+-- it two seconds later. Returns what the command did.
 local function run(words, options)
   options = options or {}
   local did = { calls = {}, out = sink(options.broken), err = sink() }

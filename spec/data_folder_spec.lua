@@ -1,5 +1,5 @@
--- for: log_store_identity.c, log_writer.c, log_engine.c. What a server says over HTTP when its data folder goes away,
--- and when it does not find there what it left.
+-- for: log_store_identity.c, log_writer.c, log_engine.c. What a server says over HTTP when its data
+-- folder goes away, and when it does not find there what it left.
 
 local folder = require "spec.support.folder"
 local shell = require "spec.support.shell"

@@ -1,10 +1,12 @@
--- for: place_text.c
--- D6, D7, D11: errors name what the caller gave, count as Lua does, and agree with the list of topics.
+-- for: place_text.c. D6, D7, D11: errors name what the caller gave, count as Lua does, and agree
+-- with the list of topics.
 
 local kafka = require "upstash.kafka"
 local server_support = require "spec.support.server"
 
 local BAD = 'a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected, got "fan-*"'
+
+local unpack = table.unpack or unpack -- luacheck: compat
 
 describe("D11: an error names the field as the caller gave it", function()
   local server, client, topic
@@ -35,7 +37,7 @@ describe("D11: an error names the field as the caller gave it", function()
   }
   for number, row in ipairs(rows) do
     it(("%s (%d)"):format(row[1], number), function()
-      local result, message, details = client[row[1]](client, (table.unpack or unpack)(row, 2)) -- luacheck: compat
+      local result, message, details = client[row[1]](client, unpack(row, 2))
       assert.same({ nil, row.text, 400 }, { result, message, details.status })
     end)
   end
@@ -88,7 +90,7 @@ describe("D6: a topic that does not exist", function()
       { "offsets", "latest", place }, { "offsets", "earliest", { place } }, { "committed", "g", "i", place },
       { "delete_topic", "nope" },
     } do
-      local result, message, details = client[row[1]](client, (table.unpack or unpack)(row, 2)) -- luacheck: compat
+      local result, message, details = client[row[1]](client, unpack(row, 2))
       assert.same({ nil, 'topic "nope" does not exist', "not_found" }, { result, message, details.code }, row[1])
     end
     client:close()

@@ -147,10 +147,10 @@ describe("upstash.kafka.launcher", function()
       assert.is_nil(lfs.attributes(data .. "/password"))
     end)
 
-    it("if the certificate cannot be used", function()
+    it("C8: if the certificate cannot be used", function()
       busy = nil
       local path = folder.name()
-      for text, found in pairs { [""] = "^tls_cert: " .. path:gsub("%p", "%%%0") .. ": empty$", -- C8
+      for text, found in pairs { [""] = "^tls_cert: " .. path:gsub("%p", "%%%0") .. ": empty$",
         ["no certificate"] = "^tls_cert, tls_key: " } do
         folder.write(path, text)
         local nothing, err = launcher.start { data = data, listen = "127.0.0.1:0", tls_cert = path, tls_key = path }

@@ -206,7 +206,7 @@ describe("D1: a loop that must stop", function()
     process:signal "TERM"
     process:signal "USR1"
     local status = process:wait()
-    assert.is_true(status == 128 + 10 or status == 128 + 15, tostring(status)) -- they may arrive in either order
+    assert.is_true(status == 128 + 10 or status == 128 + 15, tostring(status)) -- in either order
     process:remove()
     process = start "not loop:stopped()"
     process:expect "got 1"

@@ -1,5 +1,5 @@
--- for: producer.c, producer_report.c. A producer as a Lua value: its type, its end, and what it says
--- before it has sent anything. No server is needed.
+-- for: producer.c, producer_report.c. A producer as a Lua value: its type, its end, and what it
+-- says before it has sent anything. No server is needed.
 
 local kafka = require "upstash.kafka"
 local core = require "upstash.kafka.core"

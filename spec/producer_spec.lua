@@ -1,5 +1,5 @@
--- for: producer_send.c, producer_outcome.c, producer_report.c. The background producer, against real
--- servers.
+-- for: producer_send.c, producer_outcome.c, producer_report.c. The background producer, against
+-- real servers.
 
 local canned = require "spec.support.canned_server"
 local kafka = require "upstash.kafka"

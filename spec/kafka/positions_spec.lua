@@ -1,6 +1,6 @@
--- A1: positions are valid for one life of a topic. Topics are created again, records deleted and leaders
--- elected uncleanly under a live consumer instance; every message that a topic holds afterwards must
--- reach it.
+-- A1: positions are valid for one life of a topic. Topics are created again, records deleted and
+-- leaders elected uncleanly under a live consumer instance; every message that a topic holds
+-- afterwards must reach it.
 --
 -- KAFKA_ROUNDS is how often each happens, default 3; `make soak` sets 50.
 
@@ -188,7 +188,7 @@ describe("A1: a live instance gets what is new in a topic", function()
       local topic, reader = first_life(reset_of(round))
       server.handle:signal "STOP"
       if round % 5 == 1 then
-        pcall(cluster.topics, cluster, { "--delete", "--topic", topic }) -- it may be deleted and then fail
+        pcall(cluster.topics, cluster, { "--delete", "--topic", topic }) -- may fail afterwards
         insist(function()
           return pcall(cluster.topics, cluster, { "--create", "--topic", topic, "--partitions", "1" })
         end)
@@ -296,7 +296,8 @@ describe("A1: an unclean election", function()
     end)
   end
 
-  -- Takes a broker away, and brings it back: as a process that ends, which takes long, or as one that stands still.
+  -- Takes a broker away, and brings it back: as a process that ends, which takes long, or as one
+  -- that stands still.
   local function take_away(broker, ends)
     if ends then cluster:kill(broker) else cluster:pause(broker) end
   end

@@ -22,9 +22,9 @@ struct uk_engine *uk_api_engine(const struct uk_request *request);
 void *uk_api_operation(struct uk_request *request, size_t size, int64_t timeout,
                        void (*finish)(struct uk_request *request));
 
-/* Reserves memory for a reply of at most so many bytes, or for an error's reply, before an operation
- * that changes something is submitted: once it has been carried out, memory that is short must not
- * turn the reply into another one. False: out of memory; the reply is an error. */
+/* Reserves memory for a reply of at most so many bytes, or for an error's reply, before an
+ * operation that changes something is submitted: once it has been carried out, memory that is short
+ * must not turn the reply into another one. False: out of memory; the reply is an error. */
 bool uk_api_reserve_reply(struct uk_request *request, size_t bytes);
 
 /* For `finish`: true if the operation failed. The reply is then its error. */

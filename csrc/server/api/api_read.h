@@ -45,8 +45,8 @@ struct uk_read_call *uk_api_read_start(struct uk_request *request,
 /* Appends each record to the reply until the batch is full. */
 extern const struct uk_sink uk_api_read_sink;
 
-/* For uk_request.client_gone: ends the wait. Nothing is lost by it: records that arrive are left for
- * the next request. */
+/* For uk_request.client_gone: ends the wait. Nothing is lost by it: records that arrive are left
+ * for the next request. */
 void uk_api_read_client_gone(struct uk_request *request);
 
 /* For uk_request.finish: ends the array, or replaces it with the operation's error. */

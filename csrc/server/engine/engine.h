@@ -156,8 +156,9 @@ struct uk_consumer_settings {
 
 /* Consumes for one instance of a group. Creates the instance if it is not alive; only then do the
  * settings count. Changes its subscription if the topics differ. UK_OK without records if none
- * arrive by the deadline, or if it is not known by then what became of the last response. NOT_FOUND for an unknown topic, TOO_MANY above the limit of instances,
- * BAD_REQUEST for reset `none` without a committed offset.
+ * arrive by the deadline, or if it is not known by then what became of the last response. NOT_FOUND
+ * for an unknown topic, TOO_MANY above the limit of instances, BAD_REQUEST for reset `none` without
+ * a committed offset.
  *
  * With `create`, and if the engine creates topics at all, a missing topic is created first with the
  * engine's default number of partitions. The consume then waits for the topic's first record. */

@@ -79,7 +79,7 @@ struct uk_group_held {
 
 enum uk_group_activity {
   UK_GROUP_IDLE,     /* no request is pending */
-  UK_GROUP_AWAITING, /* the first request waits until it is known what became of the last response */
+  UK_GROUP_AWAITING, /* the first request waits for the outcome of the last response */
   UK_GROUP_PARKED,   /* the first request waits for records */
   UK_GROUP_READING   /* a thread serves the first request: the instance may not be freed, nor lose a
                         partition */

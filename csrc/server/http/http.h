@@ -50,9 +50,9 @@ const char *uk_http_address(const struct uk_http *http);
 /* From now on answers new requests with 503. */
 void uk_http_refuse(struct uk_http *http);
 
-/* Call it after uk_http_refuse; uk_http_accept may have failed. Waits until every pending request is answered, for as long as the
- * engine takes, and its reply is written, for at most 5 seconds. Then joins the threads and frees
- * everything. */
+/* Call it after uk_http_refuse; uk_http_accept may have failed. Waits until every pending request
+ * is answered, for as long as the engine takes, and its reply is written, for at most 5 seconds.
+ * Then joins the threads and frees everything. */
 void uk_http_stop(struct uk_http *http);
 
 /* Whether requests that the HTTP library itself refuses are answered in JSON in this process; if

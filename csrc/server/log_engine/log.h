@@ -90,8 +90,8 @@ enum uk_error uk_log_read(struct uk_log *log, struct uk_slice topic, int32_t par
                           int64_t offset, struct uk_operation *operation,
                           const struct uk_sink *sink, int64_t *next, bool *full);
 
-/* True when nothing can be read: the log failed and could not be opened again yet. Then the operation
- * has failed (UNAVAILABLE, with the cause). */
+/* True when nothing can be read: the log failed and could not be opened again yet. Then the
+ * operation has failed (UNAVAILABLE, with the cause). */
 bool uk_log_is_shut(struct uk_log *log, struct uk_operation *operation);
 
 enum uk_error uk_log_health(struct uk_log *log, char *detail, size_t size);

@@ -307,7 +307,8 @@ struct front {
   int64_t offset;
 };
 
-/* Reads the fields up to the gap. False when they are damaged, or the offset is beyond the batch. */
+/* Reads the fields up to the gap. False when they are damaged, or the offset is beyond the
+ * batch. */
 static bool get_front(const struct uk_log_cursor *cursor, struct front *front, const uint8_t **at,
                       const uint8_t *end)
 {

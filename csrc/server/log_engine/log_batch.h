@@ -23,12 +23,12 @@
  *         with 1: varint length, key;  with 2: varint length, value
  *         with 4: varint count (>= 1), for each: varint length, key, varint length, value
  *
- * The base offset is in the key of the batch. A record's offset is that of the record before it plus
- * one, or the base offset, plus the gap. Offsets may be missing at the end of the span too. A batch
- * with span 0 is the marker that keeps the end of an emptied partition.
+ * The base offset is in the key of the batch. A record's offset is that of the record before it
+ * plus one, or the base offset, plus the gap. Offsets may be missing at the end of the span too. A
+ * batch with span 0 is the marker that keeps the end of an emptied partition.
  *
- * Version 1 has no attributes, no key in its checksum, nothing from 36 to 51 and no gaps: its records
- * begin at 36, and their number is its span. It is read, never written.
+ * Version 1 has no attributes, no key in its checksum, nothing from 36 to 51 and no gaps: its
+ * records begin at 36, and their number is its span. It is read, never written.
  *
  * To change the format: a new layout takes the next version, and the decoder keeps reading every
  * version that a released writer wrote. It treats a version that it does not know as damage. A

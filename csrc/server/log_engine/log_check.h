@@ -31,8 +31,8 @@ struct uk_log_check_result {
 
 /* Takes the folder's lock for as long as it runs, where the folder has the file. UK_OK when it came
  * to its end, whatever it found. Otherwise a text is in `message`, and `salvage` does not exist:
- * UNAVAILABLE: the folder is in use, is not one of a log, or cannot be read; NO_MEMORY. Memory: 1 to
- * 3 bytes for each batch. */
+ * UNAVAILABLE: the folder is in use, is not one of a log, or cannot be read; NO_MEMORY. Memory: 1
+ * to 3 bytes for each batch. */
 enum uk_error uk_log_check(const struct uk_log_check *check, struct uk_log_check_result *result,
                            char *message, size_t size);
 

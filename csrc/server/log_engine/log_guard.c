@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The handler may not allocate, and the first use of a thread-local variable of a loaded module may,
- * except in this model. */
+/* The handler may not allocate, and the first use of a thread-local variable of a loaded module
+ * may, except in this model. */
 #ifdef __GLIBC__
 #define TLS_MODEL __attribute__((tls_model("initial-exec")))
 #else

@@ -1,5 +1,5 @@
-/* log_guard: what LMDB does with a damaged file ends the thread's step, not the process. A file that
- * is cut while it is mapped gives SIGBUS, a page of noise SIGSEGV or an assertion of LMDB.
+/* log_guard: what LMDB does with a damaged file ends the thread's step, not the process. A file
+ * that is cut while it is mapped gives SIGBUS, a page of noise SIGSEGV or an assertion of LMDB.
  *
  *   struct uk_log_guard guard = {.writes = false};
  *   if (UK_LOG_GUARD(&guard)) {

@@ -1,5 +1,5 @@
-/* log_identity: the file `identity` of a data folder. It says which log the folder holds and how far
- * that log had come, and stays when data.mdb is cut, emptied, removed or replaced by a copy.
+/* log_identity: the file `identity` of a data folder. It says which log the folder holds and how
+ * far that log had come, and stays when data.mdb is cut, emptied, removed or replaced by a copy.
  *
  *   upstash-kafka log 2
  *   id 0123456789abcdef0123456789abcdef     of the log: 128 random bits, for ever

@@ -186,8 +186,8 @@ static bool damaged(const struct reading *reading, struct uk_log_view *view,
   return false;
 }
 
-/* Offsets follow each other from batch to batch: those up to `upto` are missing, unless retention or
- * a deletion has removed them since the reading began. False when they are damage. */
+/* Offsets follow each other from batch to batch: those up to `upto` are missing, unless retention
+ * or a deletion has removed them since the reading began. False when they are damage. */
 static bool may_be_missing(const struct reading *reading, int64_t upto)
 {
   struct uk_log_bounds bounds;

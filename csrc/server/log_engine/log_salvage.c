@@ -49,8 +49,8 @@ static enum uk_error failed(char *message, size_t size, const char *path, int er
   return error == ENOMEM ? UK_E_NO_MEMORY : UK_E_UNAVAILABLE;
 }
 
-/* Makes the folder with the identity of the old log in its next life: a log that is made there takes
- * both. */
+/* Makes the folder with the identity of the old log in its next life: a log that is made there
+ * takes both. */
 static int make_folder(const struct uk_log_salvage *salvage)
 {
   const struct uk_log_origin *origin = &salvage->origin;

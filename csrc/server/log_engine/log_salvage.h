@@ -27,8 +27,8 @@ enum uk_error uk_log_salvage_open(struct uk_log_salvage **salvage, const char *d
 
 /* Each fails once for all: `finish` tells. */
 
-/* Copies a batch that was verified. A gap before it is covered. Batches of a partition come in their
- * order; `partition` begins zeroed, and holds what was copied so far. */
+/* Copies a batch that was verified. A gap before it is covered. Batches of a partition come in
+ * their order; `partition` begins zeroed, and holds what was copied so far. */
 void uk_log_salvage_batch(struct uk_log_salvage *salvage, struct uk_log_partition *partition,
                           const struct uk_log_place *place, const struct uk_log_batch *batch,
                           struct uk_slice bytes);

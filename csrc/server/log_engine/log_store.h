@@ -12,15 +12,15 @@
  *              "needs NAME" -> u32 version: see below
  *   lives      u32 number -> 16 random bytes, i64 since when; sum
  *   topics     name -> u64 id, u32 partitions, i64 retention_ms, i64 retention_bytes, i64 created,
- *              u32 cleanup (0: by retention; 1: reserved for compaction), 16 random bytes: the ID of
- *              the topic's life; sum
+ *              u32 cleanup (0: by retention; 1: reserved for compaction), 16 random bytes: the ID
+ *              of the topic's life; sum
  *   batches    u64 topic id, u32 partition, u64 base offset -> a batch (log_batch.h)
  *   times      u64 topic id, u32 partition, u64 timestamp -> u64 base offset; sum
  *   committed  u64 topic id, u32 partition, group -> u64 offset; sum
  *   purges     u64 topic id -> empty: the topic was deleted, and rows under its id may be left
  *   keys, expiries   reserved for idempotency keys: a row of `keys` is found by user and key and
- *              holds the request's checksum and the kept answer; a row of `expiries` begins with the
- *              time at which one of `keys` ends. Empty until a version of theirs stands in meta
+ *              holds the request's checksum and the kept answer; a row of `expiries` begins with
+ *              the time at which one of `keys` ends. Empty until a version of theirs stands in meta
  *              under "needs keys"
  *
  * `times` has an entry for each batch that raised the partition's greatest timestamp. The key holds
@@ -85,9 +85,9 @@ void uk_log_store_close(struct uk_log_store *store);
  * everything fails. Opens only the file that it closed. */
 enum uk_log_status uk_log_store_reopen(struct uk_log_store *store);
 
-/* False when the folder no longer has the files that were opened: it was renamed, or it or they were
- * deleted or replaced. uk_log_store_failure then says so. The second one looks at data.mdb alone,
- * which costs one look-up of a name. */
+/* False when the folder no longer has the files that were opened: it was renamed, or it or they
+ * were deleted or replaced. uk_log_store_failure then says so. The second one looks at data.mdb
+ * alone, which costs one look-up of a name. */
 bool uk_log_store_in_place(struct uk_log_store *store);
 bool uk_log_store_data_in_place(struct uk_log_store *store);
 
@@ -97,8 +97,8 @@ bool uk_log_store_data_in_place(struct uk_log_store *store);
 enum { UK_LOG_TOPIC_BLOCK = 1000 };
 void uk_log_store_save_identity(struct uk_log_store *store, uint64_t next_topic, bool all);
 
-/* Why the log is dead: LMDB met damage, and is not called any more, not even by a close. NULL while it
- * lives. For any thread. */
+/* Why the log is dead: LMDB met damage, and is not called any more, not even by a close. NULL while
+ * it lives. For any thread. */
 const char *uk_log_store_fault(const struct uk_log_store *store);
 
 /* Why the log begins a new life with its next transaction; NULL when it does not. */
@@ -155,9 +155,9 @@ enum uk_log_status uk_log_store_drop_committed(struct uk_log_store *store,
                                                const struct uk_log_partition *partition,
                                                size_t *count);
 
-/* Removes batches from the front: those that are older than the topic's retention_ms, and those that
- * have at least its retention_bytes behind them. Takes one from `*budget` for each, and ends at 0.
- * `*first` is then the first kept offset. */
+/* Removes batches from the front: those that are older than the topic's retention_ms, and those
+ * that have at least its retention_bytes behind them. Takes one from `*budget` for each, and ends
+ * at 0. `*first` is then the first kept offset. */
 enum uk_log_status uk_log_store_trim(struct uk_log_store *store,
                                      const struct uk_log_partition *partition,
                                      const struct uk_log_times *times, unsigned *budget,

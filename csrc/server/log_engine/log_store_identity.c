@@ -3,9 +3,9 @@
  *
  * The file `identity` names the newest transaction that it knows of. It is written when the log is
  * opened and closed, when topics need a new block of ids, and once a minute. A data.mdb that is
- * behind it, is of another log, or came without it, is a restored copy. What cannot be told from the
- * original: a copy of the whole folder, and a copy of data.mdb that is newer than the last writing
- * of the identity. */
+ * behind it, is of another log, or came without it, is a restored copy. What cannot be told from
+ * the original: a copy of the whole folder, and a copy of data.mdb that is newer than the last
+ * writing of the identity. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>

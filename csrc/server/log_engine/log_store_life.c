@@ -1,5 +1,5 @@
-/* The transaction that makes a log of format 1 one of format 2, or that begins a new life. It is any
- * transaction: what it needs is written first. */
+/* The transaction that makes a log of format 1 one of format 2, or that begins a new life. It is
+ * any transaction: what it needs is written first. */
 #include <errno.h>
 
 #include "common/clock.h"

@@ -128,17 +128,18 @@ enum {
   UK_LOG_RC_MOVED = -6    /* the environment's file is another one now */
 };
 
-/* log_store_meta: reads meta and `lives`, and opens the other tables. `tables[UK_LOG_META]` is open.
- * `meta->format` is 0 when there is no log, and UINT32_MAX when its number is damaged. `unknown` (of NEEDS_MAX bytes) is what the log needs and this program
- * does not know, or "". Returns an LMDB code. */
+/* log_store_meta: reads meta and `lives`, and opens the other tables. `tables[UK_LOG_META]` is
+ * open. `meta->format` is 0 when there is no log, and UINT32_MAX when its number is damaged.
+ * `unknown` (of NEEDS_MAX bytes) is what the log needs and this program does not know, or "".
+ * Returns an LMDB code. */
 int uk_log_meta_read(MDB_txn *txn, MDB_dbi *tables, struct uk_log_meta *meta, char *unknown);
 /* Opens the tables `from` to `to` - 1, with the flags of mdb_dbi_open. */
 int uk_log_meta_open_tables(MDB_txn *txn, MDB_dbi *tables, int from, int to, unsigned flags);
 /* Writes meta and the row of its life. */
 int uk_log_meta_write(MDB_txn *txn, const MDB_dbi *tables, const struct uk_log_meta *meta);
 
-/* log_store_read: whether a topic's row can be believed; in format 1 its numbers are all there is to
- * look at. */
+/* log_store_read: whether a topic's row can be believed; in format 1 its numbers are all there is
+ * to look at. */
 bool uk_log_topic_row_is_whole(const struct uk_log_meta *meta, const MDB_val *key,
                                const MDB_val *value);
 /* Sets what a whole row says, except the number of partitions. */
@@ -157,8 +158,8 @@ void uk_log_store_settled(struct uk_log_store *store);
 /* log_store_identity: the folder's files. Reads the file `identity`, or makes it for a folder
  * without data.mdb. Refuses a folder whose data.mdb is missing or empty although it held topics. */
 enum uk_error uk_log_store_open_folder(struct uk_log_store *store, char *message, size_t size);
-/* After the open of data.mdb: remembers the file, compares it with the identity, and decides whether
- * the log begins a new life. */
+/* After the open of data.mdb: remembers the file, compares it with the identity, and decides
+ * whether the log begins a new life. */
 int uk_log_store_identify(struct uk_log_store *store);
 /* Whether the environment's file is the one that was opened first. */
 bool uk_log_store_is_own(const struct uk_log_store *store, MDB_env *env);

@@ -359,8 +359,8 @@ enum uk_log_status uk_log_store_purge(struct uk_log_store *store, uint64_t topic
   return uk_log_store_result(store, rc);
 }
 
-/* The row under the cursor goes if it names an offset beyond the end; then the next one is looked up
- * by its key. */
+/* The row under the cursor goes if it names an offset beyond the end; then the next one is looked
+ * up by its key. */
 static int drop_beyond(struct uk_log_store *store, const struct uk_log_partition *partition,
                        MDB_cursor *cursor, MDB_val *key, MDB_val *value, size_t *count)
 {

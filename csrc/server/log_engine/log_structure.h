@@ -1,6 +1,6 @@
-/* log_structure: whether LMDB can be trusted with a log's file. LMDB believes what its pages say: on
- * a damaged one it reads beyond the file or ends the process. So every page that it goes by is looked
- * at before it opens the file. */
+/* log_structure: whether LMDB can be trusted with a log's file. LMDB believes what its pages say:
+ * on a damaged one it reads beyond the file or ends the process. So every page that it goes by is
+ * looked at before it opens the file. */
 #ifndef UK_LOG_STRUCTURE_H
 #define UK_LOG_STRUCTURE_H
 

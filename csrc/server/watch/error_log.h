@@ -15,8 +15,8 @@ enum { UK_ERROR_LOG_LINE = 1024 }; /* longer lines are cut */
 /* Logs one line. */
 void uk_error_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A condition that lasts, such as a full disk. It is logged when it begins and when it ends, however
- * often it is met in between. Zeroed, it is not raised. */
+/* A condition that lasts, such as a full disk. It is logged when it begins and when it ends,
+ * however often it is met in between. Zeroed, it is not raised. */
 struct uk_alarm {
   atomic_bool raised;
 };

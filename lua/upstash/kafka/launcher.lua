@@ -51,8 +51,8 @@ local function needs_folder(options)
   return not (options.brokers and options.password)
 end
 
--- Completes the options. Returns nil and a message if that is impossible, or the options and whether
--- the password is a new one. Writes nothing.
+-- Completes the options. Returns nil and a message if that is impossible, or the options and
+-- whether the password is a new one. Writes nothing.
 local function complete(options)
   local all = {}
   for key, value in pairs(options) do all[key] = value end

@@ -1,5 +1,5 @@
-/* for: transport.c, transport_multi.c, transport_socket.c. Forks, failing allocations, every error of
- * curl, options of sockets, and several transfers at a time. core_network_spec.lua tests the
+/* for: transport.c, transport_multi.c, transport_socket.c. Forks, failing allocations, every error
+ * of curl, options of sockets, and several transfers at a time. core_network_spec.lua tests the
  * rest. */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -218,7 +218,8 @@ __attribute__((visibility("default"))) int dup2(int from, int to)
   return dup3(from, to, 0);
 }
 
-/* Nothing that curl sends when it cleans up, such as the end of a TLS session, reaches the server. */
+/* Nothing that curl sends when it cleans up, such as the end of a TLS session, reaches the
+ * server. */
 static void the_child_sends_nothing_and_frees_everything(void)
 {
   struct fixture fixture;

@@ -190,7 +190,8 @@ static void orders_names_by_their_bytes(void)
   }
 }
 
-/* The first name needs two allocations, its node and the buckets. It is new as long as one fails. */
+/* The first name needs two allocations, its node and the buckets. It is new as long as one
+ * fails. */
 static void a_set_without_memory_is_empty(void)
 {
   struct uk_name_set set;

@@ -6,8 +6,8 @@
  * program links neither librdkafka's nor the engine's. fake.log gets one word for each call of the
  * instance:
  *
- *   ask              asks the coordinator which member has the instance: fake_answer
- *   read(t/0)        asks for committed offsets, if fake.asks_committed is set: fake_read. Otherwise
+ *   ask              asks the coordinator which member has the instance: fake_answer read(t/0)
+ *   asks for committed offsets, if fake.asks_committed is set: fake_read. Otherwise
  *                    nothing is committed
  *   verify(t/0@5)    reads the record at offset 5, if fake.asks_records is set: fake_saw and the
  *                    like, then fake_records_read. Otherwise the record is not there any more, but

@@ -756,7 +756,8 @@ static void a_topic_is_deleted_and_waited_for(void)
   CHECK_EQ_STR(fake.forgotten, "t t "); /* again: a look may have remembered it */
 }
 
-/* A look that fails shows nothing: a deletion is reported only once the topic was seen to be gone. */
+/* A look that fails shows nothing: a deletion is reported only once the topic was seen to be
+ * gone. */
 static void a_failed_look_does_not_show_that_a_topic_is_gone(void)
 {
   static const rd_kafka_resp_err_t codes[] = {

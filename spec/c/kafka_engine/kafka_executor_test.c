@@ -130,8 +130,8 @@ static void a_single_wake_is_not_lost(void)
   stop(executor);
 }
 
-/* With one thread, and far: the thread has run a task and sleeps until its timer, so no other can run
- * the task again. Each round has an executor of its own, in which nothing was woken before. */
+/* With one thread, and far: the thread has run a task and sleeps until its timer, so no other can
+ * run the task again. Each round has an executor of its own, in which nothing was woken before. */
 static void a_wake_reaches_a_thread_that_sleeps_until_a_timer(void)
 {
   const struct timespec pause = {0, 1000000}; /* for the thread to fall asleep; it need not */

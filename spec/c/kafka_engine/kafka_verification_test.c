@@ -1,7 +1,7 @@
 /* for: kafka_verification.c, kafka_assigned_partition.c, kafka_missing_topics.c
  *
- * A1: positions are valid for one life of a topic. One instance, one thread; librdkafka, the cluster
- * and the clock are the test's. */
+ * A1: positions are valid for one life of a topic. One instance, one thread; librdkafka, the
+ * cluster and the clock are the test's. */
 #include "check.h"
 #include "fake_kafka_group.h"
 #include "fault.h"

@@ -94,8 +94,8 @@ static struct uk_log *open_target(void)
   return rig_open(&options);
 }
 
-/* Topic "a": in partition 0 three batches of 2, 1 and 3 records; in partition 1 one record. Topic "b":
- * one record. The IDs are 1 and 2. */
+/* Topic "a": in partition 0 three batches of 2, 1 and 3 records; in partition 1 one record. Topic
+ * "b": one record. The IDs are 1 and 2. */
 static void put(struct uk_log *log, int count, int64_t timestamp)
 {
   struct uk_record records[3];

@@ -224,7 +224,8 @@ static void A5_a_file_that_is_cut_while_it_is_open(void)
   rig_remove();
 }
 
-/* Fills all pages behind the meta pages, then reads everything: no record is wrong, nothing ends. */
+/* Fills all pages behind the meta pages, then reads everything: no record is wrong, nothing
+ * ends. */
 static void fill_and_read(int byte)
 {
   static char bytes[PAGE];

@@ -255,7 +255,8 @@ static void one_damaged_meta_page_is_reported(void)
   CHECK_EQ_INT(found.faults, 2);
 }
 
-/* Of the meta page that counts: trees, and the transaction, which follows that of the other page. */
+/* Of the meta page that counts: trees, and the transaction, which follows that of the other
+ * page. */
 static void every_byte_of_the_meta_page_counts(void)
 {
   const size_t at = (meta.transaction % 2) * page_size + UK_PAGE_HEADER;

@@ -2,9 +2,9 @@
  * (kafka_position_metadata), which librdkafka itself does not read.
  *
  * The metadata has the marks by which an offset can be verified, and for an instance that another
- * server had, how far its client is. The previous server committed this position after each response
- * that was written in full. To save commits, a server does so only for an instance that it took
- * over, and stops once UK_KAFKA_METADATA_COMMITS requests in a row have come to it. */
+ * server had, how far its client is. The previous server committed this position after each
+ * response that was written in full. To save commits, a server does so only for an instance that it
+ * took over, and stops once UK_KAFKA_METADATA_COMMITS requests in a row have come to it. */
 #ifndef UK_KAFKA_HANDOVER_H
 #define UK_KAFKA_HANDOVER_H
 

@@ -11,8 +11,8 @@
  *
  * A MARK is TIMESTAMP/CHECKSUM, the checksum in 16 hexadecimal digits, or "-" if it is not known.
  * Form 1 is written where no mark is known; the first servers know only that one. The rule for a
- * change: a new form gets a new number, so that a server that does not know it ignores it and starts
- * at the offset; a form that was written once keeps its meaning. */
+ * change: a new form gets a new number, so that a server that does not know it ignores it and
+ * starts at the offset; a form that was written once keeps its meaning. */
 #ifndef UK_KAFKA_POSITION_METADATA_H
 #define UK_KAFKA_POSITION_METADATA_H
 

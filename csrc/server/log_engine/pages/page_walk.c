@@ -179,8 +179,8 @@ static bool make_room(struct walk *walk, size_t size)
   return true;
 }
 
-/* What is wrong with the overflow pages of a value; NULL when nothing is. LMDB believes the header of
- * the first one when it frees them. The value itself is read if somebody wants it. */
+/* What is wrong with the overflow pages of a value; NULL when nothing is. LMDB believes the header
+ * of the first one when it frees them. The value itself is read if somebody wants it. */
 static const char *check_large(struct walk *walk, uint64_t first, uint64_t pages, bool wanted)
 {
   uint8_t header[UK_PAGE_HEADER];
@@ -377,8 +377,8 @@ static bool read_meta(struct walk *walk, uint64_t page, size_t page_size, struct
   return false;
 }
 
-/* Each transaction writes the meta page that its number is even or odd for: so the two are one apart,
- * except in a new file. */
+/* Each transaction writes the meta page that its number is even or odd for: so the two are one
+ * apart, except in a new file. */
 static void check_transactions(struct walk *walk, uint64_t first, uint64_t second)
 {
   bool new = first == 0 && second == 0;

@@ -1,4 +1,5 @@
---- `upstash-kafka produce`: a message from the command line, or one for each line of standard input.
+--- `upstash-kafka produce`: a message from the command line, or one for each line of standard
+-- input.
 
 local command_client = require "upstash.kafka.command.client"
 local command_line = require "upstash.kafka.command.line"
@@ -67,8 +68,8 @@ function Lines:split(text)
   if from <= #text then self:keep(text:sub(from)) end
 end
 
--- Reads what arrives within that many milliseconds; -1 waits without a limit. A terminal reports the
--- end once, so nothing is read after it.
+-- Reads what arrives within that many milliseconds; -1 waits without a limit. A terminal reports
+-- the end once, so nothing is read after it.
 function Lines:read(milliseconds)
   local text, message = self.core.read_input(milliseconds)
   if message then command_line.fail("%s", message) end
