@@ -131,7 +131,7 @@ describe("kcat and the server", function()
       assert.same({ 400, "timestamp: an integer of 1 to 9007199254740992 expected, got 0" },
         { details and details.status, message })
       _, message, details = client:produce_many(topic, { { value = "a" }, { value = "b", timestamp = 0 } })
-      assert.same({ 400, "[1].timestamp: an integer of 1 to 9007199254740992 expected, got 0" },
+      assert.same({ 400, "messages[2].timestamp: an integer of 1 to 9007199254740992 expected, got 0" },
         { details and details.status, message })
       assert.same({}, kcat_reads(topic))
     end)

@@ -35,7 +35,7 @@ describe("a message that is too large for its topic", function()
         { value = "a", partition = 0 }, { value = LARGE, partition = partition }, { value = "c", partition = 0 },
       })
       assert.is_nil(list)
-      assert.matches("^%[1%]: topic \"" .. topic:gsub("%p", "%%%0") .. "\" partition " .. partition, message)
+      assert.matches("^messages%[2%]: topic \"" .. topic:gsub("%p", "%%%0") .. "\" partition " .. partition, message)
       assert.matches("1 of 3 messages failed, the others are stored$", message)
       assert.same({ "too_large", 413, false }, { details.code, details.status, details.retriable })
       assert.equal(3, #details.results)
