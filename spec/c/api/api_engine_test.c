@@ -66,8 +66,10 @@ static void produce(struct uk_engine *engine, struct uk_produce *operation)
     record->error = ends != NULL ? ends[i] : UK_OK;
     record->reason = record->error != UK_OK ? "no" : NULL;
   }
-  if (reply_bytes > 0)
+  if (reply_bytes > 0) {
+    uk_buffer_free(&request->reply);
     uk_buffer_init(&request->reply, reply_bytes);
+  }
   end(&operation->operation);
 }
 

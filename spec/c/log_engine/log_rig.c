@@ -201,7 +201,8 @@ bool rig_sink_record(struct uk_operation *operation, const struct uk_record *rec
   read->count++;
   size_t room = sizeof read->text - read->length - 1;
   if (record->value.length + 1 <= room) {
-    memcpy(read->text + read->length, record->value.data, record->value.length);
+    if (record->value.length > 0)
+      memcpy(read->text + read->length, record->value.data, record->value.length);
     read->length += record->value.length;
     read->text[read->length++] = '\n';
     read->text[read->length] = '\0';
