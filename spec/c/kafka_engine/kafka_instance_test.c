@@ -2681,6 +2681,23 @@ static void a_consume_whose_client_has_gone_ends(void)
   CHECK_EQ_INT(next.dones, 1);
 }
 
+/* A client that only shut down its sending side still reads: it gets no error, and no record. */
+static void a_client_that_has_gone_does_not_wait_for_the_coordinator(void)
+{
+  static struct request request, next;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  fake_record(0, 0);
+  fake_settle();
+  check_waits(&request);
+  expire(&request);
+  check_empty(&request);
+  consume(&next, TIMEOUT);
+  fake_answer("me");
+  check_end_with(&next, UK_OK, 1, "");
+}
+
 /* The numbers of deliveries rise over all instances. */
 static void a_response_of_the_instance_before_counts_for_nothing(void)
 {
@@ -3413,6 +3430,8 @@ int main(void)
   run("A12: a deletion that confirmed late may be done",
       a_deletion_that_confirmed_late_may_be_done);
   run("C4: a consume whose client has gone ends", a_consume_whose_client_has_gone_ends);
+  run("C4: a client that has gone does not wait for the coordinator",
+      a_client_that_has_gone_does_not_wait_for_the_coordinator);
   run("A11: a response of the instance before counts for nothing",
       a_response_of_the_instance_before_counts_for_nothing);
   RUN(a_session_is_as_long_as_brokers_take);

@@ -113,6 +113,19 @@ static bool is_draining(const struct uk_kafka_group_member *member)
   return atomic_load(&member->groups->draining);
 }
 
+/* The coordinator has not confirmed that the member is this server's. A client that hung up does
+ * not wait for that, and gets nothing. */
+static void end_unconfirmed(struct uk_list *consumes)
+{
+  struct uk_kafka_request *request;
+  while ((request = uk_kafka_requests_take(consumes)) != NULL) {
+    if (uk_operation_is_expired(request->operation))
+      uk_kafka_request_done(request);
+    else
+      uk_kafka_request_fail(request, UK_E_UNAVAILABLE, LATE);
+  }
+}
+
 static bool expire_consumes(struct uk_kafka_group_member *member, bool awaits_lease, int64_t now)
 {
   struct uk_list due = {0};
@@ -126,7 +139,7 @@ static bool expire_consumes(struct uk_kafka_group_member *member, bool awaits_le
     return false;
   member->last_request = now; /* a consume that waits is a sign of life */
   if (awaits_lease && !draining)
-    uk_kafka_requests_fail(&due, UK_E_UNAVAILABLE, LATE);
+    end_unconfirmed(&due);
   while ((request = uk_kafka_requests_take(&due)) != NULL)
     uk_kafka_poll_diagnosis_end(member, request, now);
   return true;
