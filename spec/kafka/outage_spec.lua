@@ -130,11 +130,20 @@ describe("without its only broker", function()
       cluster:restart(1)
       shell.eventually(BACK, function() return client:health() end)
     end)
-    local consuming = raw:start("POST", ("/consume/%s/i"):format(group),
-      { body = ('{"topic":"%s","timeout":900}'):format(topic) })
-    local fetching = raw:start("POST", "/fetch",
-      { body = ('{"topic":"%s","partition":0,"offset":3,"timeout":900}'):format(topic) })
-    http.collect({ consuming, fetching }, 10)
+    local function ask()
+      local consuming = raw:start("POST", ("/consume/%s/i"):format(group),
+        { body = ('{"topic":"%s","timeout":900}'):format(topic) })
+      local fetching = raw:start("POST", "/fetch",
+        { body = ('{"topic":"%s","partition":0,"offset":3,"timeout":900}'):format(topic) })
+      http.collect({ consuming, fetching }, 10)
+      return consuming, fetching
+    end
+    -- On a busy machine the server may not have seen yet that the connection is gone.
+    local consuming, fetching
+    for _ = 1, 3 do
+      consuming, fetching = ask()
+      if consuming.response.status ~= 200 and fetching.response.status ~= 200 then break end
+    end
     for _, each in ipairs { consuming, fetching } do
       assert.equal(503, each.response.status)
       assert.equal("1", each.response.headers["retry-after"])
