@@ -210,7 +210,8 @@ static void connections_above_the_limit_wait(void)
   CHECK_EVENTUALLY(atomic_load(&acceptor->full));
   for (int i = 0; i < LIMIT + 2; i++) {
     CHECK(is_served(fds[i]));
-    CHECK_EQ_INT(atomic_load(&acceptor->open), i < 2 ? LIMIT : LIMIT + 2 - i);
+    CHECK(atomic_load(&acceptor->open) <= LIMIT);
+    CHECK_EVENTUALLY(atomic_load(&acceptor->open) == (unsigned)(i < 2 ? LIMIT : LIMIT + 2 - i));
     close(fds[i]);
     CHECK_EVENTUALLY(atomic_load(&acceptor->started) == (unsigned long)(i < 2 ? LIMIT + i + 1 : 4));
     CHECK_EVENTUALLY(atomic_load(&acceptor->open) == (unsigned)(i < 2 ? LIMIT : 3 - i));
@@ -302,6 +303,8 @@ static void each_address_has_its_turn(void)
     CHECK_EQ_INT(atomic_load(&accepted_from[i]), listeners->sockets[i == TURN]);
     close(fds[i]);
   }
+  /* The library closes those that it has not started without a lock: ThreadSanitizer objects. */
+  CHECK_EVENTUALLY(atomic_load(&server.http->acceptor.started) == MANY + 1);
   stop();
 }
 
