@@ -15,10 +15,14 @@
  *   subscribe(t,u)   unsubscribe   close   reap
  *   assign(t/0@5)    from offset 5; "?": from the committed offset; "first"; unassign
  *   commit(t/0=3)    "t/0=3+10": with the metadata of position 10: fake_committed
- *   seek(t/0@3)   nudge   forget(t)   watermarks(t/0)   probe */
+ *   seek(t/0@3)   nudge   forget(t)   watermarks(t/0)   probe
+ *
+ * What librdkafka would lose or crash on fails when the last instance has ended: lists, queues and
+ * errors that nobody destroyed, and queues that still wake a task whose handle is reaped. */
 #ifndef FAKE_KAFKA_GROUP_H
 #define FAKE_KAFKA_GROUP_H
 
+#include <dlfcn.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -44,12 +48,17 @@ struct fake_event {
 };
 
 struct fake_queue {
+  struct fake_handle *handle;
+  struct uk_kafka_task *task; /* that an event wakes, or NULL */
   struct fake_event *first;
 };
 
 struct fake_handle {
-  struct fake_queue control, records;
+  struct fake_queue control, records, forwarded;
   rd_kafka_conf_t *conf;
+  int queues, watched; /* not destroyed; waking a task */
+  bool is_consumer;    /* its control queue has the events of the group */
+  int forwards;        /* partitions whose records go to `records` */
   char member[64];
   rd_kafka_resp_err_t fatal, refuses; /* refuses: a subscription or commit, at once */
   bool assignment_lost, closed, close_fails;
@@ -72,6 +81,15 @@ static struct {
   size_t commit_count;
   const char *error_text; /* of errors; NULL: that of their code */
   int refreshes;
+  char refreshed[64];                       /* the first letters of their topics */
+  char asked_group[16], asked_instance[16]; /* of the last query about a member */
+  struct uk_kafka_places places;            /* of the last check */
+  bool changes;                             /* the operation that it was for */
+  size_t missing_from, missing_upto;        /* the topics of a consume that are to be created */
+  const rd_kafka_conf_t *refused;           /* by rd_kafka_new, and not destroyed yet */
+  int lists, errors;                        /* not destroyed yet */
+  rd_kafka_resp_err_t refuses_first;        /* a new handle refuses what it is asked for */
+  bool seeks_fail;
   int32_t broker;        /* the leader of every partition */
   int64_t life;          /* of the topics: their records have it as their timestamp */
   int32_t leaderless;    /* -1: no partition is */
@@ -129,6 +147,60 @@ static void fake_note_list(const char *word, const rd_kafka_topic_partition_list
 
 static char fake_bytes[1 << 16]; /* of every record */
 
+/* The parts that the groups are given, which nobody here looks into. */
+static struct {
+  char control, executor, reaper, blocking, committed, records;
+} fake_parts;
+
+/* Lists and configurations are librdkafka's own, but counted. */
+
+rd_kafka_topic_partition_list_t *rd_kafka_topic_partition_list_new(int size)
+{
+  union {
+    void *symbol;
+    rd_kafka_topic_partition_list_t *(*call)(int size);
+  } own = {.symbol = dlsym(RTLD_NEXT, "rd_kafka_topic_partition_list_new")};
+  int lists = fake.lists;
+  rd_kafka_topic_partition_list_t *list = own.call(size);
+  fake.lists = lists + 1;
+  return list;
+}
+
+rd_kafka_topic_partition_list_t *
+rd_kafka_topic_partition_list_copy(const rd_kafka_topic_partition_list_t *list)
+{
+  union {
+    void *symbol;
+    rd_kafka_topic_partition_list_t *(*call)(const rd_kafka_topic_partition_list_t *list);
+  } own = {.symbol = dlsym(RTLD_NEXT, "rd_kafka_topic_partition_list_copy")};
+  int lists = fake.lists;
+  rd_kafka_topic_partition_list_t *copied = own.call(list);
+  fake.lists = lists + 1; /* whatever librdkafka called to copy it */
+  return copied;
+}
+
+void rd_kafka_topic_partition_list_destroy(rd_kafka_topic_partition_list_t *list)
+{
+  union {
+    void *symbol;
+    void (*call)(rd_kafka_topic_partition_list_t *list);
+  } own = {.symbol = dlsym(RTLD_NEXT, "rd_kafka_topic_partition_list_destroy")};
+  int lists = fake.lists;
+  own.call(list);
+  fake.lists = lists - 1;
+}
+
+void rd_kafka_conf_destroy(rd_kafka_conf_t *conf)
+{
+  union {
+    void *symbol;
+    void (*call)(rd_kafka_conf_t *conf);
+  } own = {.symbol = dlsym(RTLD_NEXT, "rd_kafka_conf_destroy")};
+  own.call(conf);
+  if (fake.refused == conf)
+    fake.refused = NULL;
+}
+
 /* The clock and the executor. */
 
 int64_t uk_clock_monotonic(void)
@@ -145,6 +217,7 @@ void uk_kafka_task_init(struct uk_kafka_task *task, struct uk_kafka_executor *ex
                         void (*run)(struct uk_kafka_task *task, int64_t now),
                         void (*free_)(struct uk_kafka_task *task))
 {
+  CHECK(executor == (struct uk_kafka_executor *)&fake_parts.executor);
   *task = (struct uk_kafka_task){.executor = executor, .run = run, .free = free_};
   task->timer.time = UK_TIMER_NEVER;
   uk_list_add_first(&fake.tasks, &task->link);
@@ -234,15 +307,20 @@ static void fake_pass(int64_t milliseconds)
   }
 }
 
-void uk_kafka_queue_watch(rd_kafka_queue_t *queue, struct uk_kafka_task *task)
+void uk_kafka_queue_watch(rd_kafka_queue_t *watched, struct uk_kafka_task *task)
 {
-  (void)queue;
-  (void)task;
+  struct fake_queue *queue = (struct fake_queue *)watched;
+  CHECK(queue->task == NULL);
+  queue->task = task;
+  queue->handle->watched++;
 }
 
-void uk_kafka_queue_unwatch(rd_kafka_queue_t *queue)
+void uk_kafka_queue_unwatch(rd_kafka_queue_t *watched)
 {
-  (void)queue;
+  struct fake_queue *queue = (struct fake_queue *)watched;
+  CHECK(queue->task != NULL);
+  queue->task = NULL;
+  queue->handle->watched--;
 }
 
 /* The coordinator. */
@@ -251,8 +329,8 @@ struct uk_kafka_members *uk_kafka_members_new(rd_kafka_t *control,
                                               struct uk_kafka_executor *executor,
                                               struct uk_kafka_topics *topics)
 {
-  (void)control;
-  (void)executor;
+  CHECK(control == (rd_kafka_t *)&fake_parts.control);
+  CHECK(executor == (struct uk_kafka_executor *)&fake_parts.executor);
   return (struct uk_kafka_members *)topics;
 }
 
@@ -263,7 +341,9 @@ void uk_kafka_members_free(struct uk_kafka_members *members)
 
 void uk_kafka_members_ask(struct uk_kafka_members *members, struct uk_kafka_member_query *query)
 {
-  (void)members;
+  CHECK(members == (struct uk_kafka_members *)&fake);
+  snprintf(fake.asked_group, sizeof fake.asked_group, "%s", query->group);
+  snprintf(fake.asked_instance, sizeof fake.asked_instance, "%s", query->instance);
   uk_list_add(&fake.member_queries, &query->query.link);
   query->live = false;
   query->holds = query->group_holds = NULL;
@@ -316,20 +396,25 @@ static void fake_answer(const char *member)
 
 void uk_kafka_topics_check(struct uk_kafka_topics *topics, struct uk_kafka_check *check)
 {
-  (void)topics;
+  CHECK(topics == (struct uk_kafka_topics *)&fake);
   check->operation->error = UK_OK;
-  check->index = 0;
-  if (fake.missing && check->create != NULL)
-    check->create(check->create_context, check, uk_slice_text("t"));
-  else
+  fake.places = check->places;
+  fake.changes = check->changes;
+  bool creates = fake.missing && check->create != NULL;
+  for (size_t i = fake.missing_from; creates && i < fake.missing_upto; i++) {
+    check->index = i;
+    check->create(check->create_context, check, uk_kafka_places_topic(&check->places, i));
+  }
+  if (!creates)
     check->then(check);
 }
 
 static void fake_create(void *context, struct uk_kafka_check *check, struct uk_slice topic)
 {
-  (void)context;
+  CHECK(context == &fake_parts);
   fake_note("create(%.*s)", (int)topic.length, topic.data);
-  check->then(check);
+  if (check->index + 1 == fake.missing_upto)
+    check->then(check);
 }
 
 int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_slice topic)
@@ -349,8 +434,9 @@ bool uk_kafka_topics_leaderless(struct uk_kafka_topics *topics, struct uk_slice 
 
 void uk_kafka_topics_refresh(struct uk_kafka_topics *topics, struct uk_slice topic)
 {
-  (void)topics;
-  (void)topic;
+  CHECK(topics == (struct uk_kafka_topics *)&fake);
+  if (strlen(fake.refreshed) + 1 < sizeof fake.refreshed)
+    strncat(fake.refreshed, topic.data, 1);
   fake.refreshes++;
 }
 
@@ -365,7 +451,9 @@ bool uk_kafka_topics_each(struct uk_kafka_topics *topics,
                           void *argument)
 {
   (void)topics;
+  each(argument, uk_slice_text("none"), 0);
   each(argument, uk_slice_text("any"), fake.partitions);
+  each(argument, uk_slice_text("more"), fake.partitions);
   return true;
 }
 
@@ -379,7 +467,7 @@ enum uk_error uk_kafka_topics_contact(struct uk_kafka_topics *topics, char *deta
 
 void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_committed *operation)
 {
-  (void)committed;
+  CHECK(committed == (struct uk_kafka_committed *)&fake_parts.committed);
   fake.probe = operation;
   fake_note("probe");
 }
@@ -387,7 +475,8 @@ void uk_kafka_committed_ask(struct uk_kafka_committed *committed, struct uk_comm
 void uk_kafka_committed_read(struct uk_kafka_committed *committed,
                              struct uk_kafka_committed_query *query)
 {
-  (void)committed;
+  CHECK(committed == (struct uk_kafka_committed *)&fake_parts.committed);
+  CHECK_EQ_STR(query->group, "g");
   CHECK(fake.committed_query == NULL);
   if (!fake.asks_committed) {
     query->work.query.code = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -403,7 +492,7 @@ void uk_kafka_committed_read(struct uk_kafka_committed *committed,
 void uk_kafka_record_reader_ask(struct uk_kafka_record_reader *reader,
                                 struct uk_kafka_record_query *query)
 {
-  (void)reader;
+  CHECK(reader == (struct uk_kafka_record_reader *)&fake_parts.records);
   CHECK(fake.record_query == NULL);
   for (size_t i = 0; i < query->count; i++) {
     struct uk_kafka_record_place *place = &query->places[i];
@@ -485,7 +574,8 @@ static void fake_records_read(void)
 void uk_kafka_watermarks_ask(struct uk_kafka_watermarks *watermarks,
                              struct uk_kafka_blocking *blocking)
 {
-  (void)blocking;
+  CHECK(blocking == (struct uk_kafka_blocking *)&fake_parts.blocking);
+  CHECK(watermarks->control == (rd_kafka_t *)&fake_parts.control);
   fake.watermarks = watermarks;
   fake_note("watermarks(%.*s/%d)", (int)watermarks->first->topic.length,
             watermarks->first->topic.data, (int)watermarks->first->partition);
@@ -526,9 +616,12 @@ rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text
   struct fake_handle *handle = fake.refuses_handles ? NULL : calloc(1, sizeof *handle);
   CHECK_EQ_INT(type, RD_KAFKA_CONSUMER);
   snprintf(text, size, "no handle");
+  fake.refused = handle == NULL ? conf : NULL;
   if (handle == NULL)
     return NULL;
   handle->conf = conf;
+  handle->control.handle = handle->records.handle = handle->forwarded.handle = handle;
+  handle->refuses = fake.refuses_first;
   fake.handle = handle;
   return (rd_kafka_t *)handle;
 }
@@ -539,9 +632,11 @@ void uk_kafka_reap(struct uk_kafka_reaper *reaper, rd_kafka_t *handle, void (*th
                    void *argument)
 {
   struct fake_handle *reaped = fake_of(handle);
-  (void)reaper;
   (void)argument;
+  CHECK(reaper == (struct uk_kafka_reaper *)&fake_parts.reaper);
   CHECK(then == NULL);
+  CHECK_EQ_INT(reaped->watched, 0);
+  CHECK_EQ_INT(reaped->queues, 0);
   fake_note("reap");
   fake_empty(&reaped->control);
   fake_empty(&reaped->records);
@@ -558,7 +653,7 @@ const rd_kafka_conf_t *rd_kafka_conf(rd_kafka_t *handle)
 
 rd_kafka_resp_err_t rd_kafka_poll_set_consumer(rd_kafka_t *handle)
 {
-  (void)handle;
+  fake_of(handle)->is_consumer = true;
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -615,10 +710,10 @@ rd_kafka_resp_err_t rd_kafka_assign(rd_kafka_t *handle, const rd_kafka_topic_par
 rd_kafka_error_t *rd_kafka_seek_partitions(rd_kafka_t *handle,
                                            rd_kafka_topic_partition_list_t *list, int timeout)
 {
-  (void)handle;
   CHECK_EQ_INT(timeout, 0);
   fake_note_list("seek", list, "@");
-  return NULL;
+  fake.errors += fake.seeks_fail;
+  return fake.seeks_fail ? (rd_kafka_error_t *)handle : NULL;
 }
 
 rd_kafka_resp_err_t
@@ -628,7 +723,7 @@ rd_kafka_commit_queue(rd_kafka_t *handle, const rd_kafka_topic_partition_list_t 
                                        rd_kafka_topic_partition_list_t *list, void *opaque),
                       void *opaque)
 {
-  (void)queue;
+  CHECK(queue == (rd_kafka_queue_t *)&fake_of(handle)->control);
   CHECK(callback == NULL);
   fake_note_list("commit", list, "=");
   if (fake_of(handle)->refuses != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -642,12 +737,13 @@ rd_kafka_error_t *rd_kafka_consumer_close_queue(rd_kafka_t *handle, rd_kafka_que
 {
   CHECK(queue == (rd_kafka_queue_t *)&fake_of(handle)->records);
   fake_note("close");
+  fake.errors += fake_of(handle)->close_fails;
   return fake_of(handle)->close_fails ? (rd_kafka_error_t *)handle : NULL;
 }
 
 void rd_kafka_error_destroy(rd_kafka_error_t *error)
 {
-  (void)error;
+  fake.errors -= error != NULL;
 }
 
 int rd_kafka_consumer_closed(rd_kafka_t *handle)
@@ -667,14 +763,20 @@ rd_kafka_error_t *rd_kafka_sasl_set_credentials(rd_kafka_t *handle, const char *
 
 /* Queues. */
 
+static rd_kafka_queue_t *fake_queue_of(struct fake_queue *queue)
+{
+  queue->handle->queues++;
+  return (rd_kafka_queue_t *)queue;
+}
+
 rd_kafka_queue_t *rd_kafka_queue_get_consumer(rd_kafka_t *handle)
 {
-  return (rd_kafka_queue_t *)&fake_of(handle)->control;
+  return fake_queue_of(&fake_of(handle)->control);
 }
 
 rd_kafka_queue_t *rd_kafka_queue_new(rd_kafka_t *handle)
 {
-  return (rd_kafka_queue_t *)&fake_of(handle)->records;
+  return fake_queue_of(&fake_of(handle)->records);
 }
 
 rd_kafka_queue_t *rd_kafka_queue_get_partition(rd_kafka_t *handle, const char *topic,
@@ -682,18 +784,20 @@ rd_kafka_queue_t *rd_kafka_queue_get_partition(rd_kafka_t *handle, const char *t
 {
   (void)topic;
   (void)partition;
-  return (rd_kafka_queue_t *)&fake_of(handle)->records;
+  return fake_queue_of(&fake_of(handle)->forwarded);
 }
 
 void rd_kafka_queue_forward(rd_kafka_queue_t *from, rd_kafka_queue_t *to)
 {
-  (void)from;
-  (void)to;
+  struct fake_handle *handle = ((struct fake_queue *)from)->handle;
+  CHECK(from == (rd_kafka_queue_t *)&handle->forwarded);
+  CHECK(to == (rd_kafka_queue_t *)&handle->records);
+  handle->forwards++;
 }
 
 void rd_kafka_queue_destroy(rd_kafka_queue_t *queue)
 {
-  (void)queue;
+  ((struct fake_queue *)queue)->handle->queues--;
 }
 
 size_t rd_kafka_queue_length(rd_kafka_queue_t *queue)
@@ -826,8 +930,8 @@ static struct fake_event *fake_put(struct fake_queue *queue, rd_kafka_event_type
     link = &(*link)->next;
   *event = (struct fake_event){.type = type, .code = code};
   *link = event;
-  for (struct uk_kafka_task *task = fake_first_task(); task != NULL; task = fake_next_task(task))
-    uk_kafka_task_wake(task); /* as the watched queue does */
+  if (queue->task != NULL)
+    uk_kafka_task_wake(queue->task);
   return event;
 }
 
@@ -902,27 +1006,44 @@ static void fake_said(rd_kafka_resp_err_t code, int32_t partition, int64_t offse
 
 /* Life. */
 
-static bool fake_open(void)
+/* With these properties of librdkafka. */
+static bool fake_open_with(const struct uk_kafka_property *properties, size_t count)
 {
   char message[UK_MESSAGE_SIZE];
-  const struct uk_kafka_options options = {
-    .brokers = "127.0.0.1:1", .prefetch_bytes = FAKE_PREFETCH, .max_message_bytes = 1 << 20};
+  const struct uk_kafka_options options = {.brokers = "127.0.0.1:1",
+                                           .properties = properties,
+                                           .property_count = count,
+                                           .prefetch_bytes = FAKE_PREFETCH,
+                                           .max_message_bytes = 1 << 20};
   memset(&fake, 0, sizeof fake);
   fake.now = 1000000;
   fake.leaderless = -1;
   fake.size = 5;
   fake.partitions = FAKE_PARTITIONS;
+  fake.missing_upto = 1;
   if (uk_kafka_settings_new(&fake.settings, &options, message, sizeof message) != UK_OK)
     return false;
   const struct uk_kafka_groups_parts parts = {
     .settings = fake.settings,
+    .control = (rd_kafka_t *)&fake_parts.control,
+    .executor = (struct uk_kafka_executor *)&fake_parts.executor,
     .topics = (struct uk_kafka_topics *)&fake,
+    .reaper = (struct uk_kafka_reaper *)&fake_parts.reaper,
+    .blocking = (struct uk_kafka_blocking *)&fake_parts.blocking,
     .prefetch_bytes = FAKE_PREFETCH,
     .prefetch_budget = (int64_t)FAKE_PREFETCH * 3,
+    .committed = (struct uk_kafka_committed *)&fake_parts.committed,
+    .records = (struct uk_kafka_record_reader *)&fake_parts.records,
     .create = fake_create,
+    .create_context = &fake_parts,
   };
   fake.groups = uk_kafka_groups_new(&parts);
   return fake.groups != NULL;
+}
+
+static bool fake_open(void)
+{
+  return fake_open_with(NULL, 0);
 }
 
 /* Ends every instance; answers pending queries first. */
@@ -945,6 +1066,9 @@ static void fake_close(void)
     uk_kafka_groups_free(fake.groups);
   for (size_t i = 0; i < fake.commit_count; i++)
     rd_kafka_topic_partition_list_destroy(fake.commit_lists[i]);
+  CHECK_EQ_INT(fake.lists, 0);
+  CHECK_EQ_INT(fake.errors, 0);
+  CHECK(fake.refused == NULL);
   uk_kafka_settings_free(fake.settings);
 }
 

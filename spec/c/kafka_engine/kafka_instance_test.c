@@ -2371,9 +2371,11 @@ static void topics_are_looked_at_while_somebody_waits(void)
   int before = fake.refreshes;
   fake_pass(5000);
   CHECK_EQ_INT(fake.refreshes, before);
+  fake.refreshed[0] = '\0';
   consume_topics(&request, 2, 2500);
   fake_pass(2500);
   CHECK_EQ_INT(fake.refreshes, before + 2 * 3); /* two topics at once, and each second */
+  CHECK_EQ_STR(fake.refreshed, "tututu");
 }
 
 /* Consumes that wait while it leaves are for the next instance, so the coordinator is not asked. */
@@ -2970,6 +2972,483 @@ static void instances_are_listed_by_group_and_name(void)
     CHECK_EQ_INT(requests[i].as.consume.delivery, 0);
   }
   check_list("g/a:=;g/b:=;h/a:=;");
+}
+
+/* What the parts are asked. */
+
+static struct uk_kafka_instance *only_instance(void)
+{
+  const struct uk_name_node *node = uk_name_table_next(&fake.groups->table, NULL);
+  return (struct uk_kafka_instance *)(uintptr_t)node;
+}
+
+static void the_coordinator_is_asked_about_the_instance(void)
+{
+  static struct request request;
+  consume(&request, TIMEOUT);
+  CHECK_EQ_STR(fake.asked_group, "g");
+  CHECK_EQ_STR(fake.asked_instance, "one");
+  fake_answer(NULL);
+  fake.asked_group[0] = fake.asked_instance[0] = '\0';
+  fake_assigned("me", "t/0");
+  CHECK_EQ_STR(fake.asked_group, "g");
+  CHECK_EQ_STR(fake.asked_instance, "one");
+}
+
+static void what_a_request_names_is_checked(void)
+{
+  static struct request consumed, committed, deleted;
+  consume_topics(&consumed, 2, TIMEOUT);
+  CHECK(fake.places.first == consumed.topics && fake.places.any_partition && !fake.changes);
+  CHECK_EQ_INT(fake.places.count, 2);
+  commit(&committed, 1, TIMEOUT);
+  CHECK(fake.places.first == committed.offsets && !fake.places.any_partition && fake.changes);
+  CHECK_EQ_INT(fake.places.count, 1);
+  delete (&deleted, TIMEOUT);
+  CHECK_EQ_INT(fake.places.count, 0);
+}
+
+/* Its group reaches it through its consumer, and records through a queue of their own. */
+static void an_instance_gets_the_events_of_its_group(void)
+{
+  static struct request request;
+  char events[16];
+  snprintf(events, sizeof events, "%d",
+           RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT | RD_KAFKA_EVENT_ERROR);
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  check_conf("enabled_events", events);
+  CHECK(fake.handle->is_consumer);
+  CHECK_EQ_INT(fake.handle->watched, 2);
+  fake_assigned("me", "t/0 t/1");
+  CHECK_EQ_INT(fake.handle->forwards, 2);
+}
+
+static void create_topics(struct request *request, const struct uk_slice *topics, size_t count)
+{
+  begin(request, TIMEOUT);
+  request->as.consume.topics = topics;
+  request->as.consume.topic_count = count;
+  request->as.consume.create = true;
+  request->as.consume.settings.session_timeout = SESSION;
+  uk_kafka_groups_consume(fake.groups, &request->as.consume);
+  fake_settle();
+}
+
+static void each_topic_that_was_created_is_noted(void)
+{
+  enum { TOPICS = 130, FROM = 62, UPTO = 67 };
+  static char texts[TOPICS][8];
+  static struct uk_slice topics[TOPICS];
+  static struct request request;
+  for (int i = 0; i < TOPICS; i++) {
+    snprintf(texts[i], sizeof texts[i], "c%d", i);
+    topics[i] = uk_slice_text(texts[i]);
+  }
+  fake.missing = true;
+  fake.missing_from = FROM;
+  fake.missing_upto = UPTO;
+  create_topics(&request, topics, TOPICS);
+  FAKE_DID("create(c62) create(c63) create(c64) create(c65) create(c66) ask");
+  CHECK(only_instance()->awaits_created);
+  for (int i = 0; i < TOPICS; i++)
+    CHECK_EQ_INT(uk_name_set_has(&only_instance()->created, topics[i]), i >= FROM && i < UPTO);
+}
+
+/* By a consume that may, on a server that does. */
+static void topics_are_created_where_they_may_be(void)
+{
+  static struct request consumed, created;
+  const struct uk_slice topic = uk_slice_text("t");
+  fake.missing = true;
+  consume(&consumed, TIMEOUT);
+  FAKE_DID("ask");
+  CHECK(!only_instance()->awaits_created);
+  fake.groups->parts.create = NULL;
+  create_topics(&created, &topic, 1);
+  FAKE_DID("");
+}
+
+static void the_coordinators_own_words_are_passed_on(void)
+{
+  static struct request request;
+  consume(&request, 5000);
+  fake_answer(NULL);
+  fake_pass(5000);
+  REQUIRE(fake.probe != NULL);
+  CHECK_EQ_SLICE(fake.probe->group, "g");
+  CHECK_EQ_INT(fake.probe->count, 1);
+  CHECK_EQ_SLICE(fake.probe->offsets[0].topic, "t");
+  CHECK_EQ_INT(fake.probe->offsets[0].partition, 0);
+  uk_operation_fail(&fake.probe->operation, UK_E_FORBIDDEN, "no entry");
+  fake.probe->operation.done(&fake.probe->operation);
+  check_end_with(&request, UK_E_FORBIDDEN, 0, "");
+  CHECK_EQ_STR(request.as.operation.message, "no entry");
+}
+
+/* Nobody has said who has the instance. */
+static void one_that_is_not_open_is_outside(void)
+{
+  static struct request request;
+  consume(&request, 5000);
+  fake_pass(5000);
+  FAKE_DID("ask probe");
+  fake.probe->operation.done(&fake.probe->operation);
+  check_empty(&request);
+}
+
+static void the_coordinator_cannot_be_asked_without_memory(void)
+{
+  static struct request request;
+  consume(&request, 5000);
+  fake_answer(NULL);
+  fake_pass(4999);
+  fault_at(1);
+  fake_pass(1);
+  CHECK(fault_hit());
+  fault_off();
+  check_end_with(&request, UK_E_NO_MEMORY, 0, "");
+}
+
+static void a_drain_reaches_every_instance(void)
+{
+  static struct request requests[3];
+  static const char *const names[] = {"a", "b", "c"};
+  for (int i = 0; i < 3; i++)
+    consume_as(&requests[i], names[i]);
+  fake_settle();
+  uk_kafka_groups_drain(fake.groups);
+  fake_settle();
+  for (int i = 0; i < 3; i++)
+    check_empty(&requests[i]);
+}
+
+/* The instance is still in the run that delivered it. */
+static void a_response_that_is_written_at_once_holds_nobody_up(void)
+{
+  static struct request first, second;
+  auto_commit = false;
+  serve(&first);
+  consume(&second, TIMEOUT);
+  first.room = 1;
+  fake_record(0, 0);
+  fake_record(0, 1);
+  fake_settle();
+  check_end_with(&first, UK_OK, 1, "");
+  check_end_with(&second, UK_OK, 1, "");
+  CHECK_EQ_INT(second.got[0], 1);
+}
+
+static void a_deletion_does_not_ask_who_cannot_tell(void)
+{
+  static struct request consumed, deleted;
+  auto_commit = false;
+  consume(&consumed, TIMEOUT);
+  fake_answer_with(RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, NULL, NULL, NULL);
+  fake_assigned("me", "t/0");
+  FAKE_DID("ask subscribe(t) assign(t/0@?)");
+  fake_pass(1);
+  delete (&deleted, TIMEOUT);
+  check_empty(&consumed);
+  FAKE_DID("unsubscribe");
+}
+
+/* By an answer to a question from before the request. */
+static void a_word_that_was_given_is_not_taken_back(void)
+{
+  static struct request first, next;
+  auto_commit = false;
+  deliver(&first, 1);
+  fake.now += LEASE - 40;
+  fake_record(0, 1);
+  consume(&first, TIMEOUT);
+  check_end_with(&first, UK_OK, 1, "");
+  FAKE_DID("ask-again");
+  fake.now++;
+  consume(&next, TIMEOUT);
+  fake_answer("me");
+  check_waits(&next);
+  fake_error(RD_KAFKA_RESP_ERR__FATAL, true);
+  check_empty(&next);
+}
+
+static void an_offset_that_is_set_before_anything_is_read_counts(void)
+{
+  static struct request request, committed;
+  auto_commit = false;
+  serve(&request);
+  commit(&committed, 2, TIMEOUT);
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_record(0, 5);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+  FAKE_DID("commit(t/0=2)");
+  fake_revoked(false);
+  fake_assigned("me", "t/0");
+  FAKE_DID("unassign assign(t/0@?)");
+}
+
+/* What it has confirmed is what it committed. */
+static void without_auto_commit_a_client_continues_where_it_committed(void)
+{
+  static struct request request;
+  auto_commit = false;
+  take_over(&request);
+  fake.asks_committed = true;
+  fake_assigned("me", "t/0");
+  fake_committed_is(0, 3, "upstash-kafka: delivered up to 10");
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("read(t/0) assign(t/0@3) ask-again");
+}
+
+/* librdkafka does not always say where. */
+static void reset_none_says_that_nothing_is_committed(void)
+{
+  static struct request request;
+  auto_commit = false;
+  serve(&request);
+  fake_error(RD_KAFKA_RESP_ERR__NO_OFFSET, false);
+  check_end_with(&request, UK_E_BAD_REQUEST, 0, "");
+  CHECK_EQ_STR(request.as.operation.message,
+               "no committed offset, and the auto offset reset is none");
+  FAKE_DID("unsubscribe");
+}
+
+static void without_memory_no_range_is_named(void)
+{
+  static struct request request;
+  auto_commit = false;
+  serve(&request);
+  fake_said(RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, 1, 40);
+  fault_at(1);
+  fake_settle();
+  CHECK(fault_hit());
+  fault_off();
+  check_end_with(&request, UK_E_BAD_REQUEST, 0, "");
+  CHECK_EQ_STR(request.as.operation.message,
+               "the committed offset 40 of topic \"t\" partition 1 is out of range, and the auto "
+               "offset reset is none");
+}
+
+static void topics_are_kept_or_the_consume_is_refused(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  fault_at(2); /* the request is the first */
+  consume_topics(&request, 2, TIMEOUT);
+  CHECK(fault_hit());
+  fault_off();
+  check_end_with(&request, UK_E_NO_MEMORY, 0, "");
+  FAKE_DID("");
+  consume_topics(&request, 2, TIMEOUT);
+  FAKE_DID("subscribe(t,u)");
+}
+
+static void partitions_are_taken_or_refused(void)
+{
+  static const struct {
+    long allocation;
+    const char *does, *lists;
+  } rows[] = {
+    {2, "assign(t/0@?) ask-again", "g/one:t=0,;"}, /* the query for what is committed */
+    {4, "assign() unsubscribe", "g/one:=;"},       /* the partitions */
+    {5, "assign(t/0@?) ask-again", "g/one:=;"},    /* what others may list */
+  };
+  auto_commit = false;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    consume(&request, TIMEOUT);
+    fake_answer(NULL);
+    fake.log[0] = '\0';
+    fault_at(rows[i].allocation);
+    fake_assigned("me", "t/0");
+    CHECK(fault_hit());
+    fault_off();
+    FAKE_DID(rows[i].does);
+    check_list(rows[i].lists);
+  }
+}
+
+static void the_coordinator_is_asked_when_there_is_memory_again(void)
+{
+  bool found = false;
+  for (long n = 1; n < 20 && !found; n++) {
+    static struct request request;
+    if (n > 1) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    fault_at(n);
+    consume(&request, TIMEOUT);
+    fault_off();
+    found = request.dones == 0 && fake.log[0] == '\0';
+  }
+  CHECK(found);
+  fake_pass(LEASE - 1);
+  FAKE_DID("");
+  fake_pass(1);
+  FAKE_DID("ask");
+}
+
+static void topics_that_are_refused_at_first_are_subscribed_to_again(void)
+{
+  static struct request request;
+  auto_commit = false;
+  fake.refuses_first = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  check_end_with(&request, UK_E_FORBIDDEN, 0, "subscribe: ");
+  FAKE_DID("ask subscribe(t)");
+  fake.handle->refuses = RD_KAFKA_RESP_ERR_NO_ERROR;
+  consume(&request, TIMEOUT);
+  check_waits(&request);
+  FAKE_DID("subscribe(t)");
+}
+
+static void a_takeover_that_cannot_subscribe_fails(void)
+{
+  static struct request committed, deleted;
+  fake.refuses_first = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+  commit(&committed, 1, TIMEOUT);
+  delete (&deleted, TIMEOUT);
+  fake_answer("other");
+  check_end_with(&committed, UK_E_UNAVAILABLE, 0, "the instance could not be taken over");
+  check_end_with(&deleted, UK_E_UNAVAILABLE, 0, "the instance could not be taken over");
+  FAKE_DID("ask subscribe(t) reap");
+  CHECK_EQ_INT(fake.groups->count, 0);
+  fake.refuses_first = RD_KAFKA_RESP_ERR_NO_ERROR;
+  delete (&deleted, TIMEOUT);
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "other", "t/0", NULL);
+  fake.handle->refuses = RD_KAFKA_RESP_ERR__STATE;
+  fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false); /* no other topic either */
+  check_end_with(&deleted, UK_E_UNAVAILABLE, 0, "the instance could not be taken over");
+}
+
+static void a_takeover_has_memory_or_fails(void)
+{
+  for (long n = 1, hit = 1; hit; n++) {
+    static struct request committed, deleted;
+    if (n > 1) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    commit(&committed, 1, TIMEOUT);
+    delete (&deleted, TIMEOUT);
+    fault_at(n);
+    fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "other", "t/0 t/1 u/0", "t/0 t/1 u/0");
+    hit = fault_hit();
+    fault_off();
+    if (hit) {
+      check_end_with(&committed, UK_E_UNAVAILABLE, 0, "the instance could not be taken over");
+      check_end_with(&deleted, UK_E_UNAVAILABLE, 0, "the instance could not be taken over");
+      CHECK_EQ_INT(fake.groups->count, 0);
+    }
+  }
+}
+
+/* It may be told to wait for records by the operator. */
+static void a_broker_has_twice_the_time_of_its_wait_besides(void)
+{
+  static const struct {
+    int64_t timeout;
+    enum uk_error error;
+  } rows[] = {{2199, UK_OK}, {2200, UK_E_GATEWAY_TIMEOUT}};
+  auto_commit = false;
+  for (size_t i = 0; i < 2; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    consume(&request, rows[i].timeout);
+    fake_answer(NULL);
+    CHECK_EQ_INT(rd_kafka_conf_set(fake.handle->conf, "fetch.wait.max.ms", "100", NULL, 0),
+                 RD_KAFKA_CONF_OK);
+    fake_assigned("me", "t/0");
+    fake_answer("me");
+    fake_pass(rows[i].timeout);
+    check_end_with(&request, rows[i].error, 0, "");
+  }
+}
+
+static void a_seek_that_librdkafka_refuses_is_let_go(void)
+{
+  static struct request request;
+  finishes = false;
+  fake.seeks_fail = true;
+  deliver(&request, 3);
+  sent(request.as.consume.delivery, false);
+  FAKE_DID("seek(t/0@0)");
+}
+
+static void limits_are_named(void)
+{
+  static const char *const names[] = {"a", "b", "c", "d"};
+  static struct request requests[4];
+  for (int i = 0; i < 4; i++)
+    consume_as(&requests[i], names[i]);
+  CHECK_EQ_STR(requests[3].as.operation.message,
+               "no room for an instance of group \"g\": 3 read ahead for 1600 bytes each, and "
+               "prefetch_budget is 4800");
+  fake.partitions = 3;
+  consume_as(&requests[3], names[3]);
+  CHECK_EQ_STR(requests[3].as.operation.message,
+               "group \"g\" has 3 consumer instances already: the limit is 3, the partitions of "
+               "its topics");
+}
+
+/* It will be read again, by whoever has the partition then. */
+static void a_record_that_waits_goes_with_its_partition(void)
+{
+  static struct request request;
+  auto_commit = false;
+  serve(&request);
+  request.room = 1;
+  fake_record(0, 0);
+  fake_record(0, 1);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+  CHECK(only_instance()->delivery.held.event != NULL);
+  fake_revoked(false);
+  CHECK(only_instance()->delivery.held.event == NULL);
+}
+
+/* Each topic, and for one instance only. */
+static void a_topic_that_was_missing_is_one_instances(void)
+{
+  static struct request request, other;
+  auto_commit = false;
+  consume_topics(&request, 2, TIMEOUT);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  fake_answer("me");
+  fake_record(0, 0);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+  fake.error_text = "Subscribed topic not available: u: Broker: Unknown topic or partition";
+  fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
+  fake_revoked(false);
+  fake.log[0] = '\0';
+  struct fake_handle *mine = fake.handle;
+  begin(&other, TIMEOUT);
+  other.topics[0] = uk_slice_text("u");
+  other.as.consume.instance = uk_slice_text("two");
+  other.as.consume.topics = other.topics;
+  other.as.consume.topic_count = 1;
+  other.as.consume.settings.session_timeout = SESSION;
+  uk_kafka_groups_consume(fake.groups, &other.as.consume);
+  fake_settle();
+  fake_answer(NULL);
+  fake_assigned("other", "u/1");
+  FAKE_DID("ask subscribe(u) assign(u/1@?) ask-again");
+  fake.handle = mine;
+  fake_assigned("me", "t/0 u/0");
+  FAKE_DID("assign(t/0@1 u/0@first)");
 }
 
 /* States. Each row is a way from one to another; an instance that has ended is in the table no
@@ -3584,5 +4063,32 @@ int main(void)
   RUN(a_takeover_has_no_responses);
   RUN(members_are_made_or_not);
   RUN(one_that_is_fenced_while_it_leaves_passes_its_deletion_on);
+  RUN(the_coordinator_is_asked_about_the_instance);
+  RUN(what_a_request_names_is_checked);
+  RUN(an_instance_gets_the_events_of_its_group);
+  RUN(each_topic_that_was_created_is_noted);
+  RUN(topics_are_created_where_they_may_be);
+  RUN(the_coordinators_own_words_are_passed_on);
+  RUN(one_that_is_not_open_is_outside);
+  RUN(the_coordinator_cannot_be_asked_without_memory);
+  RUN(a_drain_reaches_every_instance);
+  RUN(a_response_that_is_written_at_once_holds_nobody_up);
+  RUN(a_deletion_does_not_ask_who_cannot_tell);
+  RUN(a_word_that_was_given_is_not_taken_back);
+  RUN(an_offset_that_is_set_before_anything_is_read_counts);
+  RUN(without_auto_commit_a_client_continues_where_it_committed);
+  RUN(reset_none_says_that_nothing_is_committed);
+  RUN(without_memory_no_range_is_named);
+  RUN(topics_are_kept_or_the_consume_is_refused);
+  RUN(partitions_are_taken_or_refused);
+  RUN(the_coordinator_is_asked_when_there_is_memory_again);
+  RUN(topics_that_are_refused_at_first_are_subscribed_to_again);
+  RUN(a_takeover_that_cannot_subscribe_fails);
+  RUN(a_takeover_has_memory_or_fails);
+  RUN(a_broker_has_twice_the_time_of_its_wait_besides);
+  RUN(a_seek_that_librdkafka_refuses_is_let_go);
+  RUN(limits_are_named);
+  RUN(a_record_that_waits_goes_with_its_partition);
+  RUN(a_topic_that_was_missing_is_one_instances);
   return check_end();
 }
