@@ -316,6 +316,24 @@ static void names_the_wrong_name(void)
   api_rig_close(&rig);
 }
 
+/* The engine gets them whole. */
+static void accepts_names_up_to_the_limit(void)
+{
+  char longest[256], path[600];
+  static const char *const endpoints[] = {"consume", "commit", "committed", "delete-consumer"};
+  static const char *const bodies[] = {"{\"topic\":\"t\"}", "", POSITION, ""};
+  memset(longest, 'x', 255);
+  longest[255] = '\0';
+  begin();
+  for (int i = 0; i < 4; i++) {
+    snprintf(path, sizeof path, "/%s/%s/%s", endpoints[i], longest, longest);
+    api_rig_ask(&rig, "full", UK_POST, path, bodies[i], &answer);
+    CHECK_EQ_INT(answer.status, 200);
+    CHECK_EQ_INT(calls, i + 1);
+  }
+  api_rig_close(&rig);
+}
+
 /* Every endpoint passes on the engine's error: its status and its text. */
 static void answers_with_the_engines_error(void)
 {
@@ -338,12 +356,13 @@ static void answers_with_the_engines_error(void)
     for (size_t j = 0; j < sizeof errors / sizeof *errors; j++) {
       char expected[300];
       outcome = errors[j].error;
-      reason = j % 2 == 0 ? "the \"reason\"" : NULL;
+      reason = j % 2 == 0 ? "the \"reason\" of 100%s" : NULL;
       ask(&rows[i]);
       CHECK_EQ_INT(answer.status, errors[j].status);
       CHECK_EQ_INT(answer.retry_after, errors[j].retry_after);
       snprintf(expected, sizeof expected, "{\"error\":\"%s\",\"status\":%d}",
-               reason != NULL ? "the \\\"reason\\\"" : uk_error_text(outcome), errors[j].status);
+               reason != NULL ? "the \\\"reason\\\" of 100%s" : uk_error_text(outcome),
+               errors[j].status);
       if (!CHECK_EQ_STR(answer.text, expected))
         fprintf(stderr, "  %s\n", rows[i].path);
       reason = NULL;
@@ -554,6 +573,12 @@ static void refuses_other_topics(void)
     CHECK(strstr(answer.text, "the credentials do not permit topic \\\"secret\\\"") != NULL);
   }
   CHECK_EQ_INT(calls, 0);
+  /* Whether an internal topic exists is not theirs to know. */
+  api_rig_ask(&rig, "clerk", UK_DELETE, "/topics/__consumer_offsets", "", &answer);
+  CHECK_EQ_INT(answer.status, 403);
+  api_rig_ask(&rig, "full", UK_DELETE, "/topics/__consumer_offsets", "", &answer);
+  CHECK_EQ_INT(answer.status, 404);
+  CHECK_EQ_INT(calls, 0);
   api_rig_close(&rig);
 }
 
@@ -573,10 +598,10 @@ static void health_comes_from_the_engine(void)
   api_rig_ask(&rig, "nobody", UK_GET, "/", "", &answer);
   CHECK_EQ_INT(answer.status, 200);
   CHECK(strstr(answer.text, "{\"name\":\"upstash-kafka\",\"version\":\"") == answer.text);
-  reason = "the disk is full";
+  reason = "the disk is 100%s full";
   api_rig_ask(&rig, "full", UK_GET, "/health", "", &answer);
   CHECK_EQ_STR(answer.text,
-               "{\"error\":\"the disk is full\",\"status\":503,\"engine\":\"played\"}");
+               "{\"error\":\"the disk is 100%s full\",\"status\":503,\"engine\":\"played\"}");
   api_rig_close(&rig);
 }
 
@@ -675,6 +700,7 @@ int main(void)
   CHECK_RUN(waits_as_long_as_the_contract_says);
   CHECK_RUN(accepts_only_its_own_parameters);
   CHECK_RUN(names_the_wrong_name);
+  CHECK_RUN(accepts_names_up_to_the_limit);
   CHECK_RUN(answers_with_the_engines_error);
   CHECK_RUN(reports_the_outcome_of_each_message);
   CHECK_RUN(an_empty_key_is_a_key);

@@ -42,8 +42,13 @@ static void note_positions(const struct uk_topic_partition_offset *positions, si
 
 static enum uk_error outcome;
 
+/* Memory ends with the operation: the reply must do with what was reserved. */
+static bool starves;
+
 static void end(struct uk_operation *operation)
 {
+  if (starves)
+    fault_from(1);
   operation->error = outcome;
   operation->done(operation);
 }
@@ -110,12 +115,16 @@ static void note_record(const struct uk_record *record)
   }
 }
 
+static int longest_offset; /* 1: records get the last one that there is */
+
 static void produce(struct uk_engine *engine, struct uk_produce *operation)
 {
   (void)engine;
   note("produce");
-  for (size_t i = 0; i < operation->count; i++)
+  for (size_t i = 0; i < operation->count; i++) {
     note_record(&operation->records[i]);
+    operation->records[i].offset = longest_offset > 0 ? INT64_MAX : 0;
+  }
   end(&operation->operation);
 }
 
@@ -131,9 +140,40 @@ static void deliver(struct uk_operation *operation, const struct uk_sink *sink)
   end(operation);
 }
 
+/* The client hangs up while its request waits. */
+static bool hangs_up;
+
+static void hang_up(struct uk_operation *operation)
+{
+  struct uk_request *request = operation->context;
+  if (!hangs_up || !CHECK(request->client_gone != NULL))
+    return;
+  CHECK(!uk_operation_is_expired(operation));
+  request->client_gone(request);
+  CHECK(uk_operation_is_expired(operation));
+}
+
+static const struct uk_operation *expired;
+
+static void consume_expired(struct uk_engine *engine, struct uk_consume *operation)
+{
+  (void)engine;
+  note("consume is over:");
+  expired = &operation->operation;
+}
+
+static void fetch_expired(struct uk_engine *engine, struct uk_fetch *operation)
+{
+  (void)engine;
+  note("fetch is over:");
+  expired = &operation->operation;
+}
+
 static void fetch(struct uk_engine *engine, struct uk_fetch *operation)
 {
   (void)engine;
+  hang_up(&operation->operation);
+  CHECK(!hangs_up || expired == &operation->operation);
   note("fetch%s", operation->sink.is_client_alive != NULL ? " checks the client" : "");
   note_positions(operation->positions, operation->count);
   deliver(&operation->operation, &operation->sink);
@@ -142,6 +182,8 @@ static void fetch(struct uk_engine *engine, struct uk_fetch *operation)
 static void consume(struct uk_engine *engine, struct uk_consume *operation)
 {
   (void)engine;
+  hang_up(&operation->operation);
+  CHECK(!hangs_up || expired == &operation->operation);
   note("consume");
   note_slice("group", operation->group);
   note_slice("instance", operation->instance);
@@ -190,11 +232,14 @@ static const struct uk_engine_methods methods = {
   .produce = produce,
   .fetch = fetch,
   .consume = consume,
+  .fetch_expired = fetch_expired,
+  .consume_expired = consume_expired,
 };
 
 static void open_rig(void)
 {
   outcome = UK_OK;
+  starves = hangs_up = false;
   record_count = 0;
   REQUIRE(api_rig_open(&rig, &methods));
 }
@@ -357,6 +402,13 @@ static void says_what_is_wrong(void)
     {UK_POST, "/commit/g/i", "[{\"topic\":\"t\",\"partition\":0,\"offset\":-1}]",
      "[0].offset: an integer of 0 to 9223372036854775807 expected, got -1"},
     {UK_POST, "/commit/g/i", "{\"topic\":\"t\",\"partition\":0}", "offset: missing"},
+    {UK_POST, "/commit/g/i", "{\"topic\":\"t\",\"partition\":null,\"offset\":0}",
+     "partition: an integer of 0 to 2147483647 expected, got null"},
+    {UK_POST, "/commit/g/i", "{\"topic\":\"t\",\"partition\":0,\"offset\":null}",
+     "offset: an integer of 0 to 9223372036854775807 expected, got null"},
+    {UK_POST, "/commit/g/i", "{\"topic\":null,\"partition\":0,\"offset\":0}",
+     "topic: string expected, got null"},
+    {UK_POST, "/produce", "{\"topic\":null,\"value\":\"v\"}", "topic: string expected, got null"},
     {UK_POST, "/committed/g/i", "",
      "body: {topic, partition} or an array of them expected, got nothing"},
     {UK_POST, "/offsets/latest", "",
@@ -682,6 +734,62 @@ static void a_consume_learns_that_its_client_left(void)
   api_rig_close(&rig);
 }
 
+/* C4: the engine learns that nobody waits any more, of the requests that may wait long. */
+static void a_client_that_hangs_up_ends_its_wait(void)
+{
+  open_rig();
+  hangs_up = true;
+  ask(UK_GET, "/consume/g/i/t", "");
+  CHECK_EQ_STR(asked, "consume is over:consume group=g instance=i topic=t alive");
+  ask(UK_POST, "/consume/g/i", "{\"topic\":\"t\"}");
+  CHECK_EQ_STR(asked, "consume is over:consume group=g instance=i topic=t alive");
+  ask(UK_POST, "/fetch", TOPIC "}");
+  CHECK_EQ_STR(asked, "fetch is over:fetch t/0@0");
+  api_rig_close(&rig);
+}
+
+/* "A14": what was carried out is answered with the memory that was reserved before. */
+static void replies_without_new_memory_to_what_was_changed(void)
+{
+  enum { MESSAGES = 40 };
+  static const struct {
+    enum uk_method method;
+    const char *path, *body;
+    int status;
+  } rows[] = {
+    {UK_POST, "/commit/g/i", "", 200}, {UK_DELETE, "/delete-consumer/g/i", "", 200},
+    {UK_POST, "/topics/t", "", 200},   {UK_DELETE, "/topics/t", "", 200},
+    {UK_GET, "/produce/t/v", "", 200}, {UK_POST, "/webhook?topic=t", "v", 200},
+  };
+  open_rig();
+  starves = true;
+  for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
+    outcome = i % 2 == 0 ? UK_OK : UK_E_UNAVAILABLE;
+    ask(rows[i / 2].method, rows[i / 2].path, rows[i / 2].body);
+    fault_off();
+    if (!CHECK_EQ_INT(answer.status, i % 2 == 0 ? rows[i / 2].status : 503))
+      fprintf(stderr, "  %s: %s\n", rows[i / 2].path, answer.text);
+  }
+  char name[250], message_of_one[400];
+  memset(name, 'n', 249);
+  name[249] = '\0';
+  snprintf(message_of_one, sizeof message_of_one,
+           "{\"topic\":\"%s\",\"value\":\"\",\"partition\":2147483647,"
+           "\"timestamp\":9007199254740992}",
+           name);
+  char *many = repeat("[", message_of_one, MESSAGES, "]");
+  for (longest_offset = 0; longest_offset <= 1; longest_offset++) {
+    outcome = UK_OK;
+    ask(UK_POST, "/produce", many);
+    fault_off();
+    CHECK_EQ_INT(answer.status, 200);
+  }
+  longest_offset = 0;
+  free(many);
+  starves = false;
+  api_rig_close(&rig);
+}
+
 /* "A14": memory for the reply is there before something is changed, or nothing is. */
 static void nothing_is_changed_without_memory_for_the_reply(void)
 {
@@ -930,6 +1038,8 @@ int main(void)
   CHECK_RUN(ends_a_batch_at_its_limits);
   CHECK_RUN(ends_a_batch_where_memory_ends);
   CHECK_RUN(a_consume_learns_that_its_client_left);
+  CHECK_RUN(a_client_that_hangs_up_ends_its_wait);
+  CHECK_RUN(replies_without_new_memory_to_what_was_changed);
   CHECK_RUN(nothing_is_changed_without_memory_for_the_reply);
   CHECK_RUN(without_memory_every_request_is_a_503);
   CHECK_RUN(without_memory_for_a_list_a_request_is_a_503);

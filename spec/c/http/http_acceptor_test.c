@@ -4,6 +4,7 @@
  * connection, and decides what they return. */
 #undef _FORTIFY_SOURCE /* it defines poll as an inline function */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,14 +27,30 @@ static char message[512];
 
 /* The system. */
 
-static atomic_bool
-  long_pause_ends; /* at once: the time passes; otherwise never, without an event */
+static atomic_int ending_pauses; /* long pauses that pass at once; others last until an event */
 static atomic_int waits, short_waits, long_waits;       /* of the acceptor */
 static atomic_int accept_error;                         /* an errno for each accept */
 static atomic_int accepts, accepted_from[ACCEPTS_SEEN]; /* the listening sockets, in order */
-static atomic_bool loses; /* the library takes connections and then cannot start them */
+
+/* What the library does with connections: it may refuse them, close them later without a word, or
+ * take its time to start them. */
+static enum { STARTS, REFUSES, LOSES, DELAYS } _Atomic library;
+enum { DELAYED_MAX = 2 };
+static atomic_int delayed_count;
+static struct {
+  int fd;
+  struct sockaddr_storage address;
+  socklen_t length;
+} delayed[DELAYED_MAX];
 
 #define IN_FRONT __attribute__((visibility("default")))
+
+/* Whether a long pause ends now. */
+static bool has_ended_pause(void)
+{
+  int count = atomic_load(&ending_pauses);
+  return count > 0 && atomic_compare_exchange_strong(&ending_pauses, &count, count - 1);
+}
 
 IN_FRONT int poll(struct pollfd *files, nfds_t count, int timeout)
 {
@@ -49,7 +66,10 @@ IN_FRONT int poll(struct pollfd *files, nfds_t count, int timeout)
   atomic_fetch_add(&long_waits, timeout == LONG_PAUSE && count == 1);
   if (timeout != LONG_PAUSE)
     return own.poll(files, count, timeout);
-  return atomic_load(&long_pause_ends) ? own.poll(files, count, 1) : own.poll(files, count, -1);
+  int ready = 0;
+  while (ready == 0 && !has_ended_pause())
+    ready = own.poll(files, count, 1);
+  return ready;
 }
 
 /* What a build with _FORTIFY_SOURCE calls instead. */
@@ -68,24 +88,50 @@ IN_FRONT int accept4(int listener, __SOCKADDR_ARG address, socklen_t *length, in
   } own = {.symbol = dlsym(RTLD_NEXT, "accept4")};
   if ((errno = atomic_load(&accept_error)) != 0)
     return -1;
+  CHECK_EQ_INT(flags, SOCK_NONBLOCK | SOCK_CLOEXEC);
   int fd = own.accept4(listener, address, length, flags);
-  int at = fd >= 0 ? atomic_fetch_add(&accepts, 1) : ACCEPTS_SEEN;
+  int at = atomic_load(&accepts);
+  if (fd < 0)
+    return fd;
   if (at < ACCEPTS_SEEN)
     atomic_store(&accepted_from[at], listener);
+  atomic_store(&accepts, at + 1); /* last: who sees the count sees the rest */
   return fd;
 }
 
-IN_FRONT enum MHD_Result MHD_add_connection(struct MHD_Daemon *daemon, int fd,
-                                            const struct sockaddr *address, socklen_t length)
+static enum MHD_Result start_connection(struct MHD_Daemon *daemon, int fd,
+                                        const struct sockaddr *address, socklen_t length)
 {
   union {
     void *symbol;
     enum MHD_Result (*add)(struct MHD_Daemon *, int, const struct sockaddr *, socklen_t);
   } own = {.symbol = dlsym(RTLD_NEXT, "MHD_add_connection")};
-  if (!atomic_load(&loses))
-    return own.add(daemon, fd, address, length);
+  return own.add(daemon, fd, address, length);
+}
+
+IN_FRONT enum MHD_Result MHD_add_connection(struct MHD_Daemon *daemon, int fd,
+                                            const struct sockaddr *address, socklen_t length)
+{
+  int at = atomic_load(&delayed_count);
+  if (atomic_load(&library) == STARTS)
+    return start_connection(daemon, fd, address, length);
+  if (atomic_load(&library) == DELAYS && at < DELAYED_MAX) {
+    delayed[at].fd = fd;
+    delayed[at].length = length;
+    memcpy(&delayed[at].address, address, length);
+    atomic_store(&delayed_count, at + 1);
+    return MHD_YES;
+  }
   close(fd);
-  return MHD_YES;
+  return atomic_load(&library) == REFUSES ? MHD_NO : MHD_YES;
+}
+
+/* The library starts a connection that it was given before. */
+static void start_delayed(int at)
+{
+  CHECK(start_connection(server.http->daemon, delayed[at].fd,
+                         (const struct sockaddr *)&delayed[at].address,
+                         delayed[at].length) == MHD_YES);
 }
 
 /* Takes the addresses; nothing is accepted yet. */
@@ -333,36 +379,137 @@ static void sleeps_after_it_was_woken(void)
   stop();
 }
 
+/* Starts with room for LIMIT connections, which the library treats so; as many clients connect. */
+static bool open_with_clients(int treatment, int *clients)
+{
+  if (!start_on("127.0.0.1:0", 1))
+    return false;
+  server.http->acceptor.limit = LIMIT;
+  atomic_store(&library, treatment);
+  atomic_store(&ending_pauses, 0);
+  atomic_store(&delayed_count, 0);
+  atomic_store(&accepts, 0);
+  atomic_store(&long_waits, 0);
+  if (!CHECK(uk_http_accept(server.http, message, sizeof message) == UK_OK))
+    return false;
+  for (int i = 0; i < LIMIT; i++)
+    clients[i] = wire_connect(uk_http_address(server.http));
+  CHECK_EVENTUALLY(atomic_load(&accepts) == LIMIT);
+  return true;
+}
+
+static void close_with_clients(const int *clients)
+{
+  for (int i = 0; i < LIMIT; i++)
+    close(clients[i]);
+  atomic_store(&library, STARTS);
+  stop();
+}
+
 /* The library closed them without a word: their places are free after a while. */
 static void connections_that_were_never_started_give_their_places_back(void)
 {
   int lost[LIMIT];
-  REQUIRE(start_on("127.0.0.1:0", 1));
+  REQUIRE(open_with_clients(LOSES, lost));
   struct uk_acceptor *acceptor = &server.http->acceptor;
-  acceptor->limit = LIMIT;
-  atomic_store(&loses, true);
-  atomic_store(&long_waits, 0);
-  REQUIRE(uk_http_accept(server.http, message, sizeof message) == UK_OK);
-  for (int i = 0; i < LIMIT; i++)
-    lost[i] = wire_connect(uk_http_address(server.http));
-  CHECK_EVENTUALLY(atomic_load(&acceptor->full));
-  atomic_store(&loses, false);
+  CHECK_EVENTUALLY(atomic_load(&long_waits) == 1);
+  atomic_store(&library, STARTS);
   int fd = wire_connect(uk_http_address(server.http));
   CHECK_EQ_INT(atomic_load(&acceptor->started), 0); /* it does not give up before the pause */
-  atomic_store(&long_pause_ends, true);
-  const uint64_t one = 1; /* ends the wait that began before; it must not count as a pause */
-  CHECK(write(acceptor->wake, &one, sizeof one) == sizeof one);
+  atomic_store(&ending_pauses, 1);
   CHECK(is_served(fd));
-  CHECK(atomic_load(&long_waits) >= 1);
-  atomic_store(&long_pause_ends, false);
-  for (int i = 0; i < LIMIT; i++)
-    close(lost[i]);
+  CHECK_EQ_INT(atomic_load(&long_waits), 1);
   close(fd);
+  close_with_clients(lost);
+}
+
+/* The library says at once that it takes no more: they occupy no place. */
+static void connections_that_are_refused_take_no_place(void)
+{
+  int refused[LIMIT];
+  REQUIRE(open_with_clients(REFUSES, refused));
+  int fd = wire_connect(uk_http_address(server.http));
+  CHECK_EVENTUALLY(atomic_load(&accepts) == LIMIT + 1);
+  close(fd);
+  atomic_store(&library, STARTS);
+  fd = wire_connect(uk_http_address(server.http));
+  CHECK(is_served(fd));
+  CHECK_EQ_INT(atomic_load(&long_waits), 0);
+  close(fd);
+  close_with_clients(refused);
+}
+
+/* What the library starts within the pause shows that it starts the rest, too. */
+static void connections_that_are_started_slowly_keep_their_places(void)
+{
+  int slow[LIMIT];
+  REQUIRE(open_with_clients(DELAYS, slow));
+  struct uk_acceptor *acceptor = &server.http->acceptor;
+  CHECK_EVENTUALLY(atomic_load(&long_waits) == 1);
+  int fd = wire_connect(uk_http_address(server.http));
+  start_delayed(0);
+  CHECK_EVENTUALLY(atomic_load(&acceptor->started) == 1);
+  atomic_store(&library, STARTS);
+  atomic_store(&ending_pauses, 1);
+  CHECK_EVENTUALLY(atomic_load(&long_waits) == 2);
+  CHECK_EQ_INT(atomic_load(&accepts), LIMIT);
+  start_delayed(1);
+  CHECK(is_served(slow[0]) && is_served(slow[1]));
+  CHECK_EQ_INT(atomic_load(&accepts), LIMIT);
+  close(slow[0]);
+  CHECK(is_served(fd));
+  slow[0] = fd;
+  close_with_clients(slow);
+}
+
+/* Connections that were given up, and are started after all, count as open and nothing else. */
+static void connections_may_start_after_they_were_given_up(void)
+{
+  int late[LIMIT];
+  REQUIRE(open_with_clients(DELAYS, late));
+  struct uk_acceptor *acceptor = &server.http->acceptor;
+  CHECK_EVENTUALLY(atomic_load(&long_waits) == 1);
+  atomic_store(&library, STARTS);
+  atomic_store(&ending_pauses, 1);
+  int fd = wire_connect(uk_http_address(server.http));
+  CHECK(is_served(fd));
+  for (int i = 0; i < LIMIT; i++) {
+    start_delayed(i);
+    CHECK(is_served(late[i]));
+    close(late[i]);
+    CHECK_EVENTUALLY(atomic_load(&acceptor->open) == 1);
+  }
+  late[0] = wire_connect(uk_http_address(server.http));
+  CHECK(is_served(late[0]));
+  late[1] = fd;
+  close_with_clients(late);
+}
+
+static int count_tasks(void)
+{
+  int count = 0;
+  DIR *tasks = opendir("/proc/self/task");
+  for (struct dirent *task; (task = readdir(tasks)) != NULL;)
+    count += task->d_name[0] != '.';
+  closedir(tasks);
+  return count;
+}
+
+/* As many more connections as docs/server.md says are told that there are too many. */
+static void its_thread_ends_with_the_server(void)
+{
+  REQUIRE(start_on("127.0.0.1:0", 1));
+  CHECK_EQ_INT(server.http->acceptor.limit, 100 + 64);
+  int others = count_tasks();
+  REQUIRE(uk_http_accept(server.http, message, sizeof message) == UK_OK);
+  CHECK_EQ_INT(count_tasks(), others + 1);
   stop();
+  CHECK_EVENTUALLY(count_tasks() <= others - 2); /* the library's, and the one for hang-ups */
 }
 
 int main(void)
 {
+  CHECK_RUN(its_thread_ends_with_the_server);
   CHECK_RUN(C5_every_address_is_served);
   CHECK_RUN(C5_a_unix_socket_is_served);
   CHECK_RUN(nothing_is_accepted_before_the_server_is_ready);
@@ -373,5 +520,8 @@ int main(void)
   CHECK_RUN(each_address_has_its_turn);
   CHECK_RUN(sleeps_after_it_was_woken);
   CHECK_RUN(connections_that_were_never_started_give_their_places_back);
+  CHECK_RUN(connections_that_are_refused_take_no_place);
+  CHECK_RUN(connections_that_are_started_slowly_keep_their_places);
+  CHECK_RUN(connections_may_start_after_they_were_given_up);
   return check_end();
 }

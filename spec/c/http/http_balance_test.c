@@ -105,6 +105,7 @@ void MHD_stop_daemon(struct MHD_Daemon *daemon)
 
 static struct uk_topics *_Atomic kept;
 static atomic_bool keeps;
+static atomic_int outcome; /* of a produce */
 static char topic_name[2 * UK_GZIP_LEAST];
 static atomic_int idle_seconds;
 
@@ -131,6 +132,7 @@ static void produce(struct uk_engine *engine, struct uk_produce *operation)
 {
   (void)engine;
   operation->records[0].partition = 0;
+  operation->operation.error = (enum uk_error)atomic_load(&outcome);
   operation->operation.done(&operation->operation);
 }
 
@@ -419,6 +421,27 @@ static void answers_although_the_library_takes_no_response(void)
   close_rig();
 }
 
+/* "A14": what may have been carried out is not denied for lack of memory. */
+static void answers_504_although_the_library_takes_no_response(void)
+{
+  static const struct {
+    enum uk_error outcome;
+    int status;
+  } rows[] = {{UK_E_GATEWAY_TIMEOUT, 504}, {UK_E_UNAVAILABLE, 503}, {UK_E_NOT_FOUND, 503}};
+  open_rig();
+  uk_queue_response *queue = rig.server.http->queue_response;
+  for (int i = 0; i < 3 * FAILURES; i++) {
+    fail_as(i / 3, true, queue);
+    atomic_store(&outcome, (int)rows[i % 3].outcome);
+    ask(&requests[7]);
+    CHECK(wire_has_status(rows[i % 3].status));
+    fail_as(i / 3, false, queue);
+    CHECK_EVENTUALLY(is_balanced());
+  }
+  atomic_store(&outcome, UK_OK);
+  close_rig();
+}
+
 /* "A14": a request that is well-formed is never called malformed, whatever memory there is. */
 static void blames_no_client_for_its_own_shortage(void)
 {
@@ -532,6 +555,7 @@ static void closes_idle_connections(void)
   open_rig();
   ask(&requests[0]);
   CHECK_EQ_INT(atomic_load(&idle_seconds), 75);
+  CHECK_EVENTUALLY(is_balanced()); /* its client learns of the end before it no longer counts */
   rig.server.http->max_connections = 1;
   int first = connect_to_rig(), above = connect_to_rig();
   CHECK_EVENTUALLY(atomic_load(&rig.server.http->acceptor.open) == 2);
@@ -581,6 +605,7 @@ int main(void)
   CHECK_RUN(a_request_without_memory_frees_what_it_took);
   CHECK_RUN(sends_what_it_cannot_compress);
   CHECK_RUN(answers_although_the_library_takes_no_response);
+  CHECK_RUN(answers_504_although_the_library_takes_no_response);
   CHECK_RUN(blames_no_client_for_its_own_shortage);
   CHECK_RUN(a_refused_body_is_freed_at_once);
   CHECK_RUN(a_failed_start_leaves_nothing);

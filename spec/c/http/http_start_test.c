@@ -3,7 +3,11 @@
  * The HTTP library does not start, as when threads, descriptors or memory are short: the test
  * stands in its place. */
 #include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <stdarg.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include "check.h"
 #include "fault.h"
@@ -23,6 +27,54 @@ static void complain(logger *log, void *context, ...)
   va_end(arguments);
 }
 
+static char daemon_of_test;
+static bool has_daemon;
+static int stops;
+
+void MHD_stop_daemon(struct MHD_Daemon *daemon)
+{
+  CHECK((void *)daemon == &daemon_of_test);
+  stops++;
+}
+
+/* The system: refuses the call of this number, from 1. */
+
+static int eventfds_left, epolls_left, threads_left;
+
+static bool refuses(int *left)
+{
+  errno = EMFILE;
+  return *left > 0 && --*left == 0;
+}
+
+int eventfd(unsigned int count, int flags)
+{
+  union {
+    void *symbol;
+    int (*create)(unsigned int, int);
+  } own = {.symbol = dlsym(RTLD_NEXT, "eventfd")};
+  return refuses(&eventfds_left) ? -1 : own.create(count, flags);
+}
+
+int epoll_create1(int flags)
+{
+  union {
+    void *symbol;
+    int (*create)(int);
+  } own = {.symbol = dlsym(RTLD_NEXT, "epoll_create1")};
+  return refuses(&epolls_left) ? -1 : own.create(flags);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                   void *argument)
+{
+  union {
+    void *symbol;
+    int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+  } own = {.symbol = dlsym(RTLD_NEXT, "pthread_create")};
+  return refuses(&threads_left) ? EAGAIN : own.create(thread, attributes, run, argument);
+}
+
 /* The first option says where to log. */
 struct MHD_Daemon *MHD_start_daemon(unsigned int flags, uint16_t port,
                                     MHD_AcceptPolicyCallback accept, void *accept_context,
@@ -38,7 +90,7 @@ struct MHD_Daemon *MHD_start_daemon(unsigned int flags, uint16_t port,
     complain(log, log_context, "second", 6);
   }
   va_end(options);
-  return NULL;
+  return has_daemon ? (struct MHD_Daemon *)(void *)&daemon_of_test : NULL;
 }
 
 static int count_descriptors(void)
@@ -51,16 +103,18 @@ static int count_descriptors(void)
   return count;
 }
 
+static const struct uk_http_options plain = {.listen = "127.0.0.1:0",
+                                             .threads = 1,
+                                             .max_connections = 1,
+                                             .max_header_bytes = UK_HEADER_BYTES,
+                                             .max_body_bytes = 1};
+
 static enum uk_error start(bool tls)
 {
   struct uk_http *http = NULL;
-  const struct uk_http_options options = {.listen = "127.0.0.1:0",
-                                          .threads = 1,
-                                          .max_connections = 1,
-                                          .max_header_bytes = UK_HEADER_BYTES,
-                                          .max_body_bytes = 1,
-                                          .tls_cert = tls ? "cert" : NULL,
-                                          .tls_key = tls ? "key" : NULL};
+  struct uk_http_options options = plain;
+  options.tls_cert = tls ? "cert" : NULL;
+  options.tls_key = tls ? "key" : NULL;
   int descriptors = count_descriptors();
   long allocations = fault_live();
   enum uk_error error = uk_http_start(&http, &options, message, sizeof message);
@@ -83,6 +137,47 @@ static void says_what_the_library_says_first(void)
   CHECK_EQ_STR(message, "threads: the HTTP server could not be started");
 }
 
+/* Whatever the system refuses, nothing remains. */
+static void a_start_needs_descriptors_and_a_thread(void)
+{
+  static const struct {
+    int eventfds, epolls, threads;
+  } rows[] = {{1, 0, 0}, {2, 0, 0}, {0, 1, 0}, {0, 0, 1}};
+  has_daemon = true;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    eventfds_left = rows[i].eventfds;
+    epolls_left = rows[i].epolls;
+    threads_left = rows[i].threads;
+    message[0] = '\0';
+    CHECK_EQ_INT(start(false), UK_E_UNAVAILABLE);
+    CHECK_EQ_INT(eventfds_left + epolls_left + threads_left, 0);
+    CHECK_EQ_STR(message, "");
+  }
+  CHECK_EQ_INT(stops, 0);
+  has_daemon = false;
+}
+
+/* The server stops, although it never accepted a connection. */
+static void accepting_needs_a_thread(void)
+{
+  struct uk_http *http = NULL;
+  int descriptors = count_descriptors();
+  long allocations = fault_live();
+  has_daemon = true;
+  stops = 0;
+  REQUIRE(uk_http_start(&http, &plain, message, sizeof message) == UK_OK);
+  threads_left = 1;
+  CHECK_EQ_INT(uk_http_accept(http, message, sizeof message), UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(message, "threads: the system has no resources for another thread");
+  CHECK(!http->acceptor.running);
+  uk_http_refuse(http);
+  uk_http_stop(http);
+  CHECK_EQ_INT(stops, 1);
+  CHECK_EQ_INT(count_descriptors(), descriptors);
+  CHECK_EQ_INT(fault_live(), allocations);
+  has_daemon = false;
+}
+
 static void a_probe_that_cannot_start_leaves_nothing(void)
 {
   int descriptors = count_descriptors();
@@ -94,6 +189,8 @@ static void a_probe_that_cannot_start_leaves_nothing(void)
 int main(void)
 {
   CHECK_RUN(says_what_the_library_says_first);
+  CHECK_RUN(a_start_needs_descriptors_and_a_thread);
+  CHECK_RUN(accepting_needs_a_thread);
   CHECK_RUN(a_probe_that_cannot_start_leaves_nothing);
   return check_end();
 }

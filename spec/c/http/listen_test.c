@@ -250,6 +250,7 @@ static void C5_a_unix_socket(void)
   CHECK_EQ_INT(listeners.count, 1);
   CHECK((fcntl(listeners.sockets[0], F_GETFD) & FD_CLOEXEC) != 0);
   CHECK((fcntl(listeners.sockets[0], F_GETFL) & O_NONBLOCK) != 0);
+  CHECK((fcntl(listeners.file, F_GETFD) & FD_CLOEXEC) != 0);
   int client = connect_to_path();
   CHECK(client >= 0);
   close(client);
@@ -277,6 +278,24 @@ static void a_unix_socket_of_a_killed_server_is_replaced(void)
   CHECK(client >= 0);
   close(client);
   uk_listen_close(&listeners);
+}
+
+/* A symbolic link is not ours to remove, whatever it points to. */
+static void a_link_to_a_left_over_unix_socket_is_kept(void)
+{
+  struct uk_listeners killed, listeners;
+  char other[80], expected[200];
+  REQUIRE(uk_listen(&killed, text_of_path, message, sizeof message) == UK_OK);
+  close(killed.sockets[0]);
+  close(killed.file);
+  snprintf(other, sizeof other, "%s/other", folder);
+  REQUIRE(rename(path, other) == 0 && symlink(other, path) == 0);
+  CHECK_EQ_INT(uk_listen(&listeners, text_of_path, message, sizeof message), UK_E_UNAVAILABLE);
+  snprintf(expected, sizeof expected, "listen: %s: Address already in use", text_of_path);
+  CHECK_EQ_STR(message, expected);
+  CHECK(access(other, F_OK) == 0);
+  CHECK_EQ_INT(unlink(path), 0);
+  unlink(other);
 }
 
 static void the_unix_socket_of_another_server_is_kept(void)
@@ -416,6 +435,7 @@ int main(void)
   CHECK_RUN(C5_a_port_in_use_on_one_address_is_refused);
   CHECK_RUN(C5_a_unix_socket);
   CHECK_RUN(a_unix_socket_of_a_killed_server_is_replaced);
+  CHECK_RUN(a_link_to_a_left_over_unix_socket_is_kept);
   CHECK_RUN(the_unix_socket_of_another_server_is_kept);
   CHECK_RUN(the_unix_socket_of_a_busy_server_is_kept);
   CHECK_RUN(listeners_are_closed_once);

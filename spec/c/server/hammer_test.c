@@ -13,6 +13,8 @@
 
 #include "check.h"
 #include "common/clock.h"
+#include "server/api/server_state.h"
+#include "server/http/http_private.h"
 #include "server/server.h"
 
 enum { WORKERS = 4, ROUNDS = 60, BODY_SIZE = 1 << 20 };
@@ -241,7 +243,7 @@ static void stops_while_consumers_wait(void)
   pthread_t threads[8];
   int numbers[8];
   run_threads(wait_for_messages, threads, numbers, 8);
-  usleep(200000);
+  CHECK_EVENTUALLY(atomic_load(&server->http->unanswered) == 8);
   int64_t start = uk_clock_monotonic();
   atomic_store(&stopping, true);
   uk_server_stop(server);

@@ -199,6 +199,7 @@ static void answers_malformed_http(void)
     {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Content-Length: 2\r\nContent-Length: 3\r\n\r\n",
      400, false},
     {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Content-Length : 2\r\n\r\n{}", 400, false},
+    {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Content-Length\t: 2\r\n\r\n{}", 400, false},
     {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Transfer-Encoding: zipped\r\n\r\n", 400, false},
     {"POST /produce/t HTTP/1.1\r\n" AUTHORIZATION "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400,
      false},

@@ -88,19 +88,19 @@ static void an_alarm_is_logged_when_it_begins_and_ends(void)
 static struct uk_repeated event;
 static void repeat(void)
 {
-  CHECK(uk_repeated_log(&event, 1000, "refused"));
-  CHECK(!uk_repeated_log(&event, 1000, "refused"));
-  CHECK(!uk_repeated_log(&event, 1000 + UK_REPEATED_INTERVAL - 1, "refused"));
-  CHECK(uk_repeated_log(&event, 1000 + UK_REPEATED_INTERVAL, "refused"));
-  CHECK(uk_repeated_log(&event, 1000 + 2 * UK_REPEATED_INTERVAL, "refused"));
+  CHECK(uk_repeated_log(&event, 1000, "100%s refused"));
+  CHECK(!uk_repeated_log(&event, 1000, "100%s refused"));
+  CHECK(!uk_repeated_log(&event, 1000 + UK_REPEATED_INTERVAL - 1, "100%s refused"));
+  CHECK(uk_repeated_log(&event, 1000 + UK_REPEATED_INTERVAL, "100%s refused"));
+  CHECK(uk_repeated_log(&event, 1000 + 2 * UK_REPEATED_INTERVAL, "100%s refused"));
 }
 
 static void a_repeated_event_is_counted_between_two_lines(void)
 {
   capture(repeat);
-  CHECK_EQ_STR(written, "upstash-kafka: refused\n"
-                        "upstash-kafka: refused; 3 times since the last such line\n"
-                        "upstash-kafka: refused\n");
+  CHECK_EQ_STR(written, "upstash-kafka: 100%s refused\n"
+                        "upstash-kafka: 100%s refused; 3 times since the last such line\n"
+                        "upstash-kafka: 100%s refused\n");
 }
 
 /* A full pipe would block a write for ever; a line is dropped instead. */
