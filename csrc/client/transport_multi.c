@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "client/transport_handle.h"
 #include "client/transport_private.h"
 #include "client/transport_socket.h"
 

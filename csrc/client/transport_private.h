@@ -6,9 +6,6 @@
 
 #include "client/transport.h"
 
-/* Initializes libcurl, once per process. False when libcurl fails. */
-bool uk_transport_global(void);
-
 /* Prepares the handle for one transfer. The request and the buffer of the response must live until
  * the transfer has ended. */
 enum uk_error uk_transport_begin(struct uk_transport *transport,

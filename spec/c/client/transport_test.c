@@ -1,6 +1,5 @@
-/* for: transport.c, transport_multi.c, transport_socket.c. Forks, failing allocations, every error
- * of curl, options of sockets, and several transfers at a time. core_network_spec.lua tests the
- * rest. */
+/* for: transport*.c. Forks, failing allocations, every error of curl, options of sockets, and
+ * several transfers at a time. core_network_spec.lua tests the rest. */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <dlfcn.h>
