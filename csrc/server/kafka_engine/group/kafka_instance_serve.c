@@ -1,0 +1,137 @@
+#include "server/kafka_engine/group/kafka_instance_serve.h"
+
+#include "common/clock.h"
+#include "server/kafka_engine/group/kafka_commits.h"
+#include "server/kafka_engine/group/kafka_group_member.h"
+#include "server/kafka_engine/group/kafka_handover.h"
+#include "server/kafka_engine/group/kafka_instance_leave.h"
+#include "server/kafka_engine/group/kafka_instance_trouble.h"
+#include "server/kafka_engine/group/kafka_lease.h"
+#include "server/kafka_engine/group/kafka_verification.h"
+#include "server/kafka_engine/rd/kafka_event.h"
+
+bool uk_kafka_instance_awaits_response(const struct uk_kafka_instance *instance)
+{
+  return uk_deliveries_awaited(&instance->delivery.numbers);
+}
+
+static bool may_deliver(const struct uk_kafka_instance *instance)
+{
+  return !uk_kafka_instance_awaits_response(instance) &&
+         uk_kafka_delivery_has_events(&instance->member, &instance->delivery);
+}
+
+bool uk_kafka_instance_awaits_lease(const struct uk_kafka_instance *instance, int64_t now)
+{
+  const struct uk_kafka_lease *lease = &instance->member.lease;
+  return instance->state == UK_KAFKA_SERVING && now >= lease->quiet_until && now >= lease->until &&
+         may_deliver(instance) &&
+         uk_kafka_topics_contact(instance->member.groups->parts.topics, NULL, 0) == UK_OK;
+}
+
+/* A deletion needs a confirmation that was asked for after the deletion arrived. A consume needs
+ * one in all, and a fresh one whenever there are records to deliver. */
+static bool needs_confirmation(const struct uk_kafka_instance *instance, int64_t now)
+{
+  const struct uk_kafka_group_member *member = &instance->member;
+  const struct uk_kafka_request *deletion = uk_kafka_requests_last(&member->deletes);
+  const struct uk_kafka_request *consume = uk_kafka_requests_last(&member->consumes);
+  if (deletion != NULL)
+    return member->lease.from < deletion->arrived_at;
+  return consume != NULL && uk_kafka_lease_expires(&member->lease, now) &&
+         (!consume->confirmed || may_deliver(instance));
+}
+
+static void commit_metadata(struct uk_kafka_instance *instance)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  if (!instance->metadata_due || !uk_kafka_commits_send_metadata(member))
+    return;
+  instance->metadata_due = false;
+  if (++instance->metadata_commits < UK_KAFKA_METADATA_COMMITS)
+    return;
+  pthread_mutex_lock(&member->groups->mutex);
+  instance->migrates = false;
+  pthread_mutex_unlock(&member->groups->mutex);
+}
+
+/* Since the deletions arrived, the coordinator has confirmed that this server has the instance. */
+static bool may_delete(const struct uk_kafka_group_member *member, int64_t now)
+{
+  const struct uk_kafka_request *last = uk_kafka_requests_last(&member->deletes);
+  return last != NULL && !last->held && member->lease.from >= last->arrived_at &&
+         now >= member->lease.quiet_until && uk_list_is_empty(&member->commits);
+}
+
+/* False: nothing is left to deliver. */
+static bool deliver_once(struct uk_kafka_instance *instance, int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  struct uk_kafka_event event;
+  uint64_t last = instance->delivery.numbers.last;
+  switch (uk_kafka_delivery_run(member, &instance->delivery, &event)) {
+  case UK_KAFKA_DELIVERED_NOTHING: return false;
+  case UK_KAFKA_DELIVERED_TROUBLE:
+    uk_kafka_instance_trouble(instance, event.code, NULL, event.place, now);
+    uk_kafka_event_free(&event);
+    return true;
+  case UK_KAFKA_DELIVERED_RECORDS: break;
+  }
+  if (instance->delivery.numbers.last != last)
+    instance->metadata_due = false; /* the new response is not written yet */
+  instance->has_served = true;
+  member->last_request = member->waiting_since = uk_clock_monotonic();
+  return true;
+}
+
+static void deliver(struct uk_kafka_instance *instance, int64_t now)
+{
+  const struct uk_kafka_group_member *member = &instance->member;
+  while (instance->state == UK_KAFKA_SERVING && !uk_list_is_empty(&member->consumes) &&
+         !uk_kafka_instance_awaits_response(instance) &&
+         uk_kafka_lease_holds(&member->lease, now) && deliver_once(instance, now))
+    continue;
+}
+
+/* Takes what was found out about the positions. */
+static void use_verification(struct uk_kafka_instance *instance, int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  struct uk_kafka_refused refused =
+    uk_kafka_verification_take(member, &instance->verification, now);
+  uk_kafka_delivery_drop_moved(member, &instance->delivery);
+  if (refused.partition == NULL)
+    return;
+  struct uk_kafka_name topic = refused.partition->topic;
+  const rd_kafka_topic_partition_t place = {
+    .topic = topic.text, .partition = refused.partition->number, .offset = refused.offset};
+  uk_kafka_instance_trouble(instance, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, NULL, &place, now);
+}
+
+static bool lose(struct uk_kafka_instance *instance)
+{
+  instance->state = UK_KAFKA_LOST;
+  return true;
+}
+
+bool uk_kafka_instance_serve(struct uk_kafka_instance *instance, int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  if (!uk_kafka_lease_renew(member))
+    return lose(instance);
+  use_verification(instance, now);
+  if (needs_confirmation(instance, now))
+    uk_kafka_lease_ask(member, now);
+  uk_kafka_commits_send_next(member);
+  commit_metadata(instance);
+  if (may_delete(member, now)) {
+    uk_kafka_requests_done(&member->consumes);
+    return uk_kafka_instance_leave(instance, now);
+  }
+  deliver(instance, now);
+  uk_kafka_assigned_partitions_end_run(&member->partitions);
+  if (instance->state != UK_KAFKA_SERVING)
+    return true;
+  uk_kafka_verification_ask(member, &instance->verification, now);
+  return uk_kafka_instance_leave_if_silent(instance, now);
+}
