@@ -604,6 +604,22 @@ describe("upstash-kafka", function()
       end)
     end
 
+    it("C1: survives HUP, USR1 and USR2, and says that HUP has reloaded nothing", function()
+      local access = exported(serve "")
+      local line = "upstash-kafka: SIGHUP: nothing was reloaded; the options are those of the start\n"
+      for _, name in ipairs { "USR1", "USR2", "HUP" } do process:signal(name) end
+      shell.eventually(10, function() return process:errors() ~= "" or process:ended() end)
+      assert.equal(line, process:errors())
+      assert.equal(0, works(access))
+      process:signal "HUP"
+      shell.eventually(10, function() return #process:errors() > #line or process:ended() end)
+      assert.equal(line .. line, process:errors())
+      assert.equal(1, works(access))
+      process:signal "TERM"
+      assert.equal(0, process:wait())
+      assert.equal(line .. line, process:errors())
+    end)
+
     it("quotes what it prints for a shell", function()
       local out = serve([[--username "it's me" --password 'a"b $c']])
       local access = exported(out)

@@ -665,6 +665,8 @@ describe("upstash.kafka.server", function()
       process:signal(name)
       assert.equal(0, process:wait())
       assert.equal("ready\nSIG" .. name .. "\n", process:output())
+      assert.equal("upstash-kafka: SIGHUP: nothing was reloaded; the options are those of the start\n",
+        process:errors())
       process:remove()
     end
   end)

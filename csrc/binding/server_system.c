@@ -6,73 +6,31 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/directory.h"
 #include "common/secret_file.h"
-#include "common/thread.h"
+#include "server/server_signals.h"
 
 enum { RANDOM_BYTES_MAX = 256, SECRET_SIZE = 4096 };
 
-static const struct {
-  int number;
-  const char *name;
-} stop_signals[] = {{SIGTERM, "SIGTERM"}, {SIGINT, "SIGINT"}};
-
-static sigset_t stop_set(void)
-{
-  sigset_t set;
-  sigemptyset(&set);
-  for (size_t i = 0; i < sizeof stop_signals / sizeof *stop_signals; i++)
-    sigaddset(&set, stop_signals[i].number);
-  return set;
-}
-
-/* Signals that must not end a server: a log rotation or a terminal that closes sends them. */
-static const int ignored_signals[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2};
-
-/* block_signals(): blocks the signals above and those of wait_for_signal in this thread and in the
- * threads that it starts. */
+/* block_signals(): blocks the signals of server_signals in this thread and in the threads that it
+ * starts. */
 static int block_signals(lua_State *L)
 {
-  sigset_t set = stop_set();
-  for (size_t i = 0; i < sizeof ignored_signals / sizeof *ignored_signals; i++)
-    sigaddset(&set, ignored_signals[i]);
-  int error = pthread_sigmask(SIG_BLOCK, &set, NULL);
+  const int error = uk_server_signals_block();
   return error == 0 ? 0 : luaL_error(L, "cannot block signals: %s", strerror(error));
 }
 
 /* wait_for_signal() -> "SIGTERM" | "SIGINT". Precondition: block_signals. */
 static int wait_for_signal(lua_State *L)
 {
-  sigset_t set = stop_set();
   int number = 0;
-  int error = sigwait(&set, &number);
-  for (size_t i = 0; error == 0 && i < sizeof stop_signals / sizeof *stop_signals; i++) {
-    if (stop_signals[i].number == number) {
-      lua_pushstring(L, stop_signals[i].name);
-      return 1;
-    }
-  }
-  return luaL_error(L, "cannot wait for signals: %s", strerror(error));
-}
-
-/* Ends the process at the next signal of wait_for_signal, or after this time. */
-static void *force_end(void *argument)
-{
-  const int64_t milliseconds = (int64_t)(intptr_t)argument;
-  const struct timespec patience = {.tv_sec = (time_t)(milliseconds / 1000),
-                                    .tv_nsec = (long)(milliseconds % 1000) * 1000000};
-  const sigset_t set = stop_set();
-  int number;
-  do {
-    number = sigtimedwait(&set, NULL, &patience);
-  } while (number < 0 && errno == EINTR);
-  const char *line = number > 0 ? "upstash-kafka: stopped at once by a second signal\n"
-                                : "upstash-kafka: stopped, because stopping took too long\n";
-  (void)!write(STDERR_FILENO, line, strlen(line));
-  _exit(1);
+  const int error = uk_server_signals_wait(&number);
+  if (error != 0)
+    return luaL_error(L, "cannot wait for signals: %s", strerror(error));
+  lua_pushstring(L, number == SIGINT ? "SIGINT" : "SIGTERM");
+  return 1;
 }
 
 /* force_exit(milliseconds): from now on a signal of wait_for_signal ends the process at once, with
@@ -83,7 +41,7 @@ static int force_exit(lua_State *L)
   bool good = uk_lua_read_integer(L, 1, &milliseconds) == UK_INTEGER_OK && milliseconds >= 1 &&
               milliseconds <= INT32_MAX;
   luaL_argcheck(L, good, 1, "positive integer expected");
-  if (!uk_thread_start_alone(force_end, (void *)(intptr_t)milliseconds))
+  if (uk_server_signals_force_exit((int32_t)milliseconds) != 0)
     return luaL_error(L, "cannot start a thread");
   return 0;
 }

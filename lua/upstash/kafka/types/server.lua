@@ -78,7 +78,7 @@ function server.check(options) end
 --- that it starts later.
 function server.block_signals() end
 
---- Waits for SIGTERM or SIGINT. Call block_signals first.
+--- Waits for SIGTERM or SIGINT. Logs each SIGHUP meanwhile. Call block_signals first.
 ---@return "SIGTERM"|"SIGINT"
 function server.wait_for_signal() end
 
