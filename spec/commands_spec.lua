@@ -48,15 +48,17 @@ end
 
 -- Runs a command line. Options: `answers`, { method = list of answers, each a value or a function
 -- of the arguments }; `environment`; `lines` of standard input, or `reads`, what each read of it
--- returns: a text, or a number of milliseconds that pass without one; `broken`, as above, for
--- standard output; `watched`: standard error is a terminal, and each look at the wall clock finds
--- it two seconds later. Returns what the command did.
+-- returns: a text, or a number of milliseconds that pass without one, or, with a signal that
+-- arrives meanwhile, { signal =, text = }, { signal =, ended = true } or { signal =, message = };
+-- `unwatchable`: signals cannot be watched; `broken`, as above, for standard output; `watched`:
+-- standard error is a terminal, and each look at the wall clock finds it two seconds later. Returns
+-- what the command did.
 local function run(words, options)
   options = options or {}
   local did = { calls = {}, out = sink(options.broken), err = sink() }
   local environment = options.environment or { UPSTASH_KAFKA_REST_URL = URL }
   local saved = { stdout = io.stdout, stderr = io.stderr, read_input = core.read_input, getenv = os.getenv,
-    time = os.time, execute = os.execute, now = core.now }
+    time = os.time, execute = os.execute, now = core.now, watch_signals = core.watch_signals }
   local methods, at = {}, 0
   for name, list in pairs(options.answers or {}) do
     local number = 0
@@ -77,11 +79,27 @@ local function run(words, options)
   local text = table.concat(options.lines or {}, "\n")
   local reads = options.reads or { #(options.lines or {}) > 0 and text .. "\n" }
   did.waits = {}
-  function core.read_input(milliseconds)
+  local watch = { closed = 0 }
+  did.watch = watch
+  function watch.arrived(self) return self.signal end
+  function watch.close(self) self.closed = self.closed + 1 end
+  function core.watch_signals(names)
+    if options.unwatchable then return nil, "no descriptors left" end
+    did.signals = table.concat(names, " ")
+    return words[1] == "produce" and watch or saved.watch_signals(names)
+  end
+  function core.read_input(milliseconds, signals)
     at = at + 1
     did.waits[at] = milliseconds
-    if type(reads[at]) ~= "number" then return reads[at] or nil end
-    clock = clock + reads[at]
+    assert.equal(watch, signals)
+    local read = reads[at]
+    if type(read) == "table" then
+      watch.signal = read.signal
+      if read.ended or read.message then return nil, read.message end
+      return read.text or ""
+    end
+    if type(read) ~= "number" then return read or nil end
+    clock = clock + read
     return ""
   end
   rawset(os, "getenv", function(name) return environment[name] end)
@@ -99,6 +117,7 @@ local function run(words, options)
   end
   local fine, status = pcall(command.main, words)
   core.now = saved.now
+  core.watch_signals = saved.watch_signals
   rawset(os, "time", saved.time)
   rawset(os, "execute", saved.execute)
   for name in pairs(options.answers or {}) do core.methods[name] = methods[name] end
@@ -423,6 +442,45 @@ describe("produce", function()
     assert.same({ 1, "upstash-kafka: standard input: Is a directory\n" }, { did.status, did.err_text })
   end)
 
+  it("D1: delivers what it has read when a signal arrives, and reads no more", function()
+    for name, status in pairs { TERM = 0, HUP = 0, INT = 130 } do
+      local list, answers = {}, {}
+      for number = 1, 3 do
+        answers[number] = function(_, messages)
+          list[#list + 1] = values_of(messages)
+          return {}
+        end
+      end
+      local did = run({ "produce", "t", "--batch", "2" }, { reads = { "a\nb\nc\nd", { signal = name, text = "e\nf" } },
+        answers = { produce_many = answers } })
+      assert.same({ "a,b", "c,de" }, list)
+      assert.same({ status, "", ("upstash-kafka: stopped by SIG%s; produced 4 messages to t; "):format(name)
+        .. "the last line had not ended and was not produced\n" }, { did.status, did.out_text, did.err_text })
+      assert.same({ -1, 100 }, did.waits)
+      assert.same({ "INT TERM HUP", 1 }, { did.signals, did.watch.closed })
+    end
+  end)
+
+  it("D1: counts a line that the signal did not cut", function()
+    local did = run({ "produce", "t" }, { reads = { "a\n", { signal = "TERM" } }, answers = { produce_many = { {} } } })
+    assert.same({ 0, "upstash-kafka: stopped by SIGTERM; produced 1 message to t\n" }, { did.status, did.err_text })
+    did = run({ "produce", "t" }, { reads = { { signal = "TERM" } } })
+    assert.same({ 0, "upstash-kafka: stopped by SIGTERM; produced 0 messages to t\n" }, { did.status, did.err_text })
+    did = run({ "produce", "t" }, { reads = { "a\nb", { signal = "TERM", ended = true } },
+      answers = { produce_many = { function(_, messages) return messages[2].value == "b" and {} or nil end } } })
+    assert.same({ 0, "upstash-kafka: stopped by SIGTERM; produced 2 messages to t\n" }, { did.status, did.err_text })
+    did = run({ "produce", "t" }, { reads = { "a", { signal = "HUP", message = "standard input: is gone" } } })
+    assert.same({ 0, "upstash-kafka: stopped by SIGHUP; produced 0 messages to t; the last line had not ended and was "
+      .. "not produced\n" }, { did.status, did.err_text })
+  end)
+
+  it("D1: gives the signals back if it fails, and fails if it cannot watch them", function()
+    local did = run({ "produce", "t" }, { lines = { "a" }, answers = { produce_many = { fails "no" } } })
+    assert.same({ 1, 1 }, { did.status, did.watch.closed })
+    did = run({ "produce", "t" }, { lines = { "a" }, unwatchable = true })
+    assert.same({ 1, "upstash-kafka: no descriptors left\n" }, { did.status, did.err_text })
+  end)
+
   it("D12: takes what consume and fetch print", function()
     local function printed(...) return (format.formats.json(message(...)):gsub("\n$", "")) end
     local lines = {
@@ -515,6 +573,7 @@ describe("consume", function()
     assert.same({ "topics", DELETE, ask:format(3), "commit g i {{offset=2,partition=0,topic=t}}", ask:format(1),
       "commit g i {{offset=3,partition=0,topic=t}}", DELETE }, did.calls)
     assert.equal("v0\nv1\nv2\n", did.out_text)
+    assert.equal("INT TERM HUP", did.signals)
     assert.equal(3, did.out.flushes) -- of each batch, before it is committed, and at the end
   end)
 

@@ -38,6 +38,48 @@ describe("core.read_input", function()
     assert.equal("nil\tstandard input: Is a directory\n", run([[print(read(-1))]], "", " </"))
   end)
 
+  describe("D1: with a watch of signals", function()
+    -- The other side of the pipe stays open.
+    local OPEN = "p=$(mktemp -u); mkfifo $p; exec 3<>$p; rm $p; printf ab >&3; "
+
+    it("reads nothing more once a signal has arrived", function()
+      assert.equal("ab\tnil\n|\tTERM\n", run([[
+        local watch = require("upstash.kafka.core").watch_signals { "TERM" }
+        print(read(-1, watch), watch:arrived())
+        os.execute("printf c >&3; kill -TERM $PPID")
+        print(read(-1, watch) .. "|", watch:arrived())
+      ]], OPEN, " <&3"))
+    end)
+
+    it("ends its wait at a signal", function()
+      assert.equal("ab\n|\tTERM\n|\n", run([[
+        local watch = require("upstash.kafka.core").watch_signals { "TERM" }
+        print(read(-1, watch))
+        os.execute("(sleep 0.2; kill -TERM $PPID) &")
+        print(read(-1, watch) .. "|", watch:arrived())
+        print(read(-1, watch) .. "|") -- at once, also later
+      ]], OPEN, " <&3"))
+    end)
+
+    it("reads on if the watch is closed, or watches other signals", function()
+      assert.equal("ab\nc\n", run([[
+        local core = require "upstash.kafka.core"
+        local all, other = core.watch_signals { "TERM" }, core.watch_signals { "USR1" }
+        os.execute "kill -TERM $PPID"
+        print(read(-1, other))
+        os.execute "printf c >&3"
+        all:close()
+        print(read(-1, all))
+      ]], OPEN, " <&3"))
+    end)
+
+    it("refuses what is no watch", function()
+      for _, wrong in ipairs { 5, "TERM", {}, io.stdout } do
+        assert.error_matches(function() core.read_input(0, wrong) end, "bad argument #2 to")
+      end
+    end)
+  end)
+
   it("refuses what is no time", function()
     for _, wrong in ipairs { -2, 1.5, 2 ^ 31, "soon" } do
       assert.error_matches(function() core.read_input(wrong) end, "milliseconds expected, or %-1")

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "binding/signals_lua.h"
+#include "client/signals.h"
+
 enum { INPUT_BYTES = 64 << 10 };
 
 static int push_failure(lua_State *L, int error)
@@ -26,14 +29,26 @@ static bool is_passing(int error)
   return error == EINTR || error == EAGAIN || error == EWOULDBLOCK;
 }
 
+/* Waits for standard input or for a signal of the set. As poll: more than 0 if there is input. */
+static int wait_for_input(unsigned set, int milliseconds)
+{
+  int descriptors[UK_SIGNAL_COUNT];
+  struct pollfd polled[1 + UK_SIGNAL_COUNT] = {{.fd = STDIN_FILENO, .events = POLLIN}};
+  const unsigned count = uk_signals_descriptors(set, descriptors);
+  for (unsigned i = 0; i < count; i++)
+    polled[1 + i] = (struct pollfd){.fd = descriptors[i], .events = POLLIN};
+  const int ready = poll(polled, 1 + count, milliseconds);
+  return uk_signals_arrived(set) != 0 ? 0 : ready;
+}
+
 static int read_input(lua_State *L)
 {
   int64_t milliseconds = 0;
   bool good = uk_lua_read_integer(L, 1, &milliseconds) == UK_INTEGER_OK && milliseconds >= -1 &&
               milliseconds <= INT_MAX;
   luaL_argcheck(L, good, 1, "milliseconds expected, or -1");
-  struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
-  int ready = poll(&in, 1, (int)milliseconds);
+  const unsigned set = lua_isnoneornil(L, 2) ? 0 : uk_lua_to_signals(L, 2);
+  const int ready = wait_for_input(set, (int)milliseconds);
   if (ready == 0 || (ready < 0 && is_passing(errno)))
     return push_nothing_yet(L);
   if (ready < 0)

@@ -5,9 +5,10 @@
 
 #include "binding/compat.h"
 
-/* read_input(milliseconds) -> string | nil | nil, message. Waits for standard input, at most that
- * long (-1: without a limit), and returns the bytes that are there; "" if none came or a signal
- * did, nil at the end, and nil with a message if reading fails. */
+/* read_input(milliseconds [, watch]) -> string | nil | nil, message. Waits for standard input, at
+ * most that long (-1: without a limit), and returns the bytes that are there; "" if none came or a
+ * signal did, nil at the end, and nil with a message if reading fails. Once a signal of the watch
+ * (core.watch_signals) has arrived, it reads nothing more and returns "". */
 extern const luaL_Reg uk_lua_input_functions[];
 
 #endif

@@ -15,6 +15,12 @@ static unsigned *to_set(lua_State *L)
   return luaL_checkudata(L, 1, SIGNALS_TYPE);
 }
 
+unsigned uk_lua_to_signals(lua_State *L, int argument)
+{
+  const unsigned *watched = luaL_checkudata(L, argument, SIGNALS_TYPE);
+  return *watched;
+}
+
 static unsigned read_name(lua_State *L, struct uk_lua_blame *blame)
 {
   const struct uk_lua_option row = {NULL, UK_OPTION_CHOICE, true, 0, 0, 0, uk_signal_names};

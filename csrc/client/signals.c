@@ -105,12 +105,15 @@ static bool make_pipe(unsigned signal)
   return true;
 }
 
+/* A hang-up that is ignored stays so: nohup started the program to outlive its terminal. */
 static void install(unsigned signal)
 {
   struct sigaction action = {.sa_flags = SA_RESTART};
   action.sa_handler = take_signal;
   sigemptyset(&action.sa_mask);
   sigaction(numbers[signal], &action, &watched[signal].before);
+  if (signal == UK_SIGNAL_HUP && watched[signal].before.sa_handler == SIG_IGN)
+    sigaction(SIGHUP, &watched[signal].before, NULL);
 }
 
 static bool watch(unsigned signal)
@@ -124,7 +127,8 @@ static bool watch(unsigned signal)
   return true;
 }
 
-/* Restores the handler from before, unless the program has set another one meanwhile. */
+/* Restores the handler from before, unless the program has set another one meanwhile, or there is
+ * none of ours. */
 static void restore(unsigned signal)
 {
   struct sigaction now;

@@ -2,7 +2,8 @@
  *
  * A watch replaces the handlers of its signals. The first signal that arrives is marked and wakes
  * every waiter. A second one, of any watched kind, ends the process as it would by default. The end
- * of the last watch of a signal restores the handler that was there before.
+ * of the last watch of a signal restores the handler that was there before. SIGHUP stays ignored
+ * where it is, as under nohup.
  *
  * A set of signals has a bit for each: 1u << UK_SIGNAL_INT, and so on. All functions are
  * thread-safe. After a fork both processes may keep watching. */

@@ -45,6 +45,12 @@ function shell.words(words)
   return table.concat(quoted, " ")
 end
 
+--- Whether programs ignore SIGHUP here, as under nohup.
+function shell.ignores_hang_up()
+  local ignored = (folder.read "/proc/self/status" or ""):match "SigIgn:%s*(%x+)"
+  return ignored ~= nil and tonumber(ignored:sub(-1), 16) % 2 == 1
+end
+
 --- Runs upstash-kafka with words, which it quotes.
 function shell.upstash_kafka(words, options)
   return shell.run(shell.command .. " " .. shell.words(words), options)

@@ -98,6 +98,30 @@ static void the_last_watch_restores_the_handler(void)
   sigaction(SIGTERM, &action, NULL);
 }
 
+static void a_hang_up_that_is_ignored_stays_ignored(void)
+{
+  enum { HUP = 1u << UK_SIGNAL_HUP };
+  struct sigaction action = {.sa_flags = 0}, before, now;
+  action.sa_handler = SIG_IGN;
+  sigaction(SIGHUP, &action, &before);
+  REQUIRE(uk_signals_watch(HUP | TERM));
+  raise(SIGHUP);
+  CHECK_EQ_INT(uk_signals_arrived(HUP | TERM), 0);
+  raise(SIGTERM);
+  CHECK_EQ_INT(uk_signals_arrived(HUP | TERM), TERM);
+  uk_signals_unwatch(HUP | TERM);
+  sigaction(SIGHUP, NULL, &now);
+  CHECK(now.sa_handler == SIG_IGN);
+  sigaction(SIGTERM, &action, NULL); /* any other signal is taken though it was ignored */
+  REQUIRE(uk_signals_watch(TERM));
+  raise(SIGTERM);
+  CHECK_EQ_INT(uk_signals_arrived(TERM), TERM);
+  uk_signals_unwatch(TERM);
+  action.sa_handler = SIG_DFL;
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGHUP, &before, NULL);
+}
+
 static int raise_two(void)
 {
   if (!uk_signals_watch(TERM | USR1))
@@ -152,9 +176,11 @@ static void a_signal_ends_a_sleep(void)
 
 int main(void)
 {
+  signal(SIGHUP, SIG_DFL); /* nohup may have started this */
   CHECK_RUN(every_signal_has_its_name);
   CHECK_RUN(a_signal_wakes_only_those_who_wait_for_it);
   CHECK_RUN(the_last_watch_restores_the_handler);
+  CHECK_RUN(a_hang_up_that_is_ignored_stays_ignored);
   CHECK_RUN(a_second_signal_ends_the_process);
   CHECK_RUN(a_child_has_its_own);
   CHECK_RUN(a_signal_ends_a_sleep);

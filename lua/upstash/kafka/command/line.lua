@@ -24,6 +24,13 @@ function command_line.misuse(format, ...)
   error(setmetatable({ status_of_command = 2, text = format:format(...) }, Stop), 0)
 end
 
+--- Ends the command after the signal that stopped it in an orderly way. After INT the status is
+--- that of an interrupt; any other signal asked for this end, so the command has succeeded.
+---@param signal string|boolean|nil the signal's name, without SIG
+function command_line.end_by_signal(signal)
+  if signal == "INT" then error("interrupted!", 0) end
+end
+
 --- Returns what a library says of an argument that it refuses, without the function's name and the
 -- place of the call, which say nothing to the user of a command.
 function command_line.reason(err)

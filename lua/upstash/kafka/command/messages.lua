@@ -5,6 +5,7 @@ local command_line = require "upstash.kafka.command.line"
 local format = require "upstash.kafka.command.format"
 
 local SESSION_TIMEOUT = 10000   -- milliseconds that a killed command keeps its partitions
+local STOP_SIGNALS = { "INT", "TERM", "HUP" }
 
 local FORMAT = {
   name = "format", value = "text|json", kind = "choice", choices = { "text", "json" }, default = "text",
@@ -47,13 +48,13 @@ local function consume(given)
   for index, topic in ipairs(given) do topics[index] = topic end
   local next_batch, loop = client:batches {
     group = given.group, instance = given.instance or make_instance(), topics = topics, from = given.from,
-    limit = given.count, session_timeout = SESSION_TIMEOUT, stop_on_signal = true,
+    limit = given.count, session_timeout = SESSION_TIMEOUT, stop_on_signal = STOP_SIGNALS,
     on_wait = report_wait,
   }
   local fine, err = pcall(print_batches, next_batch, loop, format.formats[given.format])
   loop:close()
   if not fine then error(err, 0) end
-  if loop:stopped() == "INT" then error("interrupted!", 0) end
+  command_line.end_by_signal(loop:stopped())
 end
 
 -- The messages up to the end of the partition when the command starts. If there are none, those

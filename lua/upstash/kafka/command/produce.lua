@@ -10,6 +10,7 @@ local BATCH_LINES_MAX = 10000
 local BATCH_BYTES = 1024 * 1024          -- of lines in one request; the last line may exceed it
 local LINE_BYTES_MAX = 256 * 1024 * 1024 -- as the largest request body that a server accepts
 local LINGER = 100                       -- milliseconds that a line waits for more lines
+local STOP_SIGNALS = { "INT", "TERM", "HUP" } -- end the input; what was read is still delivered
 
 local function message_options(given)
   return { key = given.key, headers = given.header, partition = given.partition }
@@ -32,9 +33,10 @@ end
 local Lines = {}
 Lines.__index = Lines
 
-local function new_lines()
-  return setmetatable({ core = require "upstash.kafka.core", pieces = {}, bytes = 0, ready = {}, first = 1, last = 0 },
-    Lines)
+---@param core table
+---@param watch upstash.kafka.Signals of the signals that end the input
+local function new_lines(core, watch)
+  return setmetatable({ core = core, watch = watch, pieces = {}, bytes = 0, ready = {}, first = 1, last = 0 }, Lines)
 end
 
 function Lines:add(line)
@@ -69,13 +71,18 @@ function Lines:split(text)
 end
 
 -- Reads what arrives within that many milliseconds; -1 waits without a limit. A terminal reports
--- the end once, so nothing is read after it.
+-- the end once, so nothing is read after it. A signal ends the input too, but not a line: the rest
+-- of that is unknown.
 function Lines:read(milliseconds)
-  local text, message = self.core.read_input(milliseconds)
-  if message then command_line.fail("%s", message) end
-  if text then return self:split(text) end
-  self.ended = true
-  if #self.pieces > 0 then self:end_line() end
+  local text, message = self.core.read_input(milliseconds, self.watch)
+  self.signal = self.watch:arrived()
+  if message and not self.signal then command_line.fail("%s", message) end
+  self.ended = self.signal ~= nil or text == nil
+  if text then
+    self:split(text)
+  elseif not message and #self.pieces > 0 then
+    self:end_line()
+  end
 end
 
 -- Returns the next line, or nil if there is none before `deadline` (core.now; nil: no limit).
@@ -154,8 +161,9 @@ local function send_batch(client, given, messages, done)
   fail(done, ("lines %d to %d were not produced: %s"):format(done + 1, done + #messages, message))
 end
 
-local function produce_lines(client, given)
-  local lines, done, progress = new_lines(), 0, format.progress("produced", false)
+-- Returns the number of messages that were produced.
+local function produce_all(client, given, lines)
+  local done, progress = 0, format.progress("produced", false)
   while true do
     local messages, problem = read_batch(lines, given, done)
     if #messages > 0 then send_batch(client, given, messages, done) end
@@ -165,7 +173,24 @@ local function produce_lines(client, given)
     progress:show(done)
   end
   progress:done()
-  io.stderr:write(("upstash-kafka: produced %s to %s\n"):format(format.count(done), given[1]))
+  return done
+end
+
+local function report(done, given, lines)
+  local stopped = lines.signal and ("stopped by SIG%s; "):format(lines.signal) or ""
+  local cut = lines.signal and #lines.pieces > 0 and "; the last line had not ended and was not produced" or ""
+  io.stderr:write(("upstash-kafka: %sproduced %s to %s%s\n"):format(stopped, format.count(done), given[1], cut))
+end
+
+local function produce_lines(client, given)
+  local core = require "upstash.kafka.core"
+  local watch = command_client.need(core.watch_signals(STOP_SIGNALS))
+  local lines = new_lines(core, watch)
+  local fine, done = pcall(produce_all, client, given, lines)
+  watch:close()
+  if not fine then error(done, 0) end
+  report(done, given, lines)
+  command_line.end_by_signal(lines.signal)
 end
 
 local function produce(given)
@@ -181,8 +206,8 @@ return {
     name = "produce", words = "TOPIC [TEXT] [OPTION]…", least = 1, most = 2, run = produce,
     about = [[
 Produces TEXT and prints where it was stored. Without TEXT, produces each line of standard input and prints their
-number on standard error. Lines are sent together, and none waits for others for more than 100 ms. Write -- before a
-TEXT that begins with a dash.]],
+number on standard error. Lines are sent together, and none waits for others for more than 100 ms. SIGTERM, SIGHUP and
+SIGINT end the input: lines that were read are still produced. Write -- before a TEXT that begins with a dash.]],
     options = command_client.options {
       { name = "key", value = "TEXT", kind = "text", about = "the key of each message" },
       { name = "header", value = "KEY=VALUE", kind = "pair", many = true,

@@ -80,11 +80,12 @@ function core.now() end
 function core.sleep(milliseconds) end
 
 --- Waits for standard input, and returns the bytes that are there; "" if none came in time or a
---- signal did; nil at the end.
+--- signal did; nil at the end. Reads nothing more once a signal of the watch has arrived.
 ---@param milliseconds integer -1: without a limit
+---@param watch upstash.kafka.Signals? from core.watch_signals
 ---@return string? bytes
 ---@return string? message if it cannot be read
-function core.read_input(milliseconds) end
+function core.read_input(milliseconds, watch) end
 
 ---@return integer
 function core.process_id() end
