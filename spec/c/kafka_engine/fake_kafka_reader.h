@@ -72,8 +72,9 @@ static struct {
   struct reader_read reads[READER_MOST];
   size_t read_count, starts, stops;
   int nudges;
-  int live;       /* topics, queues, events and their places */
-  size_t headers; /* that each message has */
+  int live;        /* topics, queues, events and their places */
+  size_t headers;  /* that each message has */
+  size_t key_size; /* of each message, in bytes */
 } reader;
 
 int64_t uk_clock_monotonic(void)
@@ -359,7 +360,9 @@ static inline void reader_record(const char *topic, int32_t partition, int64_t o
                                         .partition = partition,
                                         .offset = offset,
                                         .payload = bytes,
-                                        .len = size};
+                                        .len = size,
+                                        .key = reader.key_size > 0 ? bytes : NULL,
+                                        .key_len = reader.key_size};
   reader_add(at->queue, event);
 }
 

@@ -147,11 +147,13 @@ static void a_handle_that_cannot_be_opened_is_the_reason(void)
   give_back(acquire("t", 0, 0));
 }
 
-/* Another thread asks for a session meanwhile. */
+/* Other threads ask for sessions meanwhile. */
 static void ask_meanwhile(void)
 {
-  const struct uk_kafka_position other = place("t", 1, 0);
-  CHECK_EQ_INT(acquire_all(&waitings[1], &other, 1), UK_KAFKA_ACQUIRE_BUSY);
+  for (int i = 1; i <= 6; i++) {
+    const struct uk_kafka_position other = place("t", i, 0);
+    CHECK_EQ_INT(acquire_all(&waitings[i], &other, 1), UK_KAFKA_ACQUIRE_BUSY);
+  }
   session = NULL;
 }
 
@@ -161,8 +163,34 @@ static void one_handle_opens_at_a_time(void)
   struct uk_kafka_session *first = acquire("t", 0, 0);
   CHECK_EQ_INT(reader.opened, 1);
   reader_run(NOW);
-  CHECK_EQ_INT(waitings[1].runs, 1); /* it may try again now */
+  for (int i = 1; i <= 6; i++)
+    CHECK_EQ_INT(waitings[i].runs, 1); /* all of them may try again now */
   give_back(first);
+}
+
+/* Another one asks for what a parked session reads. */
+static void ask_for_what_is_parked(void)
+{
+  const struct uk_kafka_position same = place("t", 0, 9);
+  CHECK_EQ_INT(acquire_all(&waitings[1], &same, 1), UK_KAFKA_ACQUIRE_BUSY);
+  CHECK_EQ_INT(pool->parked_count, 1);
+  session = NULL;
+}
+
+/* The handle that opens may have room for both. */
+static void a_parked_session_gives_way_to_no_one_while_a_handle_opens(void)
+{
+  struct uk_kafka_session *sessions[BEFORE];
+  for (int32_t i = 0; i < BEFORE; i++)
+    sessions[i] = acquire("t", i, 5);
+  park(sessions[0]);
+  reader.opening = ask_for_what_is_parked;
+  struct uk_kafka_session *other = acquire("t", BEFORE, 5);
+  CHECK_EQ_INT(reader.opened, 2);
+  CHECK_EQ_INT(reader_offset("t", 0), 5);
+  give_back(other);
+  for (int32_t i = 1; i < BEFORE; i++)
+    give_back(sessions[i]);
 }
 
 static void there_is_no_session_without_memory(void)
@@ -380,6 +408,52 @@ static void an_idle_handle_ends_after_a_minute(void)
   give_back(session);
 }
 
+/* Each of its topics may be the one. */
+static void a_parked_session_of_two_topics_is_forgotten_with_either(void)
+{
+  static const char *const names[] = {"t", "u"};
+  for (size_t i = 0; i < 2; i++) {
+    struct uk_kafka_position both[] = {place("t", 0, 5), place("u", 0, 5)};
+    if (both[0].hash > both[1].hash) {
+      const struct uk_kafka_position swapped = both[0];
+      both[0] = both[1];
+      both[1] = swapped;
+    }
+    CHECK_EQ_INT(acquire_all(&waitings[0], both, 2), UK_KAFKA_ACQUIRED);
+    CHECK(uk_kafka_session_start(session, both, 2));
+    park(session);
+    reader_run(NOW);
+    CHECK_EQ_INT(reader.read_count, 2);
+    uk_kafka_consumer_pool_forget(pool, uk_slice_text(names[i]));
+    reader_run(NOW);
+    CHECK_EQ_INT(reader.read_count, 0);
+    CHECK_EQ_INT(pool->parked_count, 0);
+  }
+}
+
+/* In whichever order they became idle. */
+static void each_idle_handle_ends_in_its_time(void)
+{
+  for (int order = 0; order < 2; order++) {
+    int64_t begun = reader.now;
+    struct uk_kafka_session *sessions[2] = {acquire("t", 0, 5), NULL};
+    sessions[1] = acquire("t", 0, 5);
+    size_t reaped = reader.reaped;
+    give_back(sessions[order]);
+    reader_run(begun + 10000);
+    give_back(sessions[1 - order]);
+    reader_run(begun + 10000);
+    reader_run(begun + UK_KAFKA_CONSUMER_IDLE - 1);
+    CHECK_EQ_INT(reader.reaped, reaped);
+    reader_run(begun + UK_KAFKA_CONSUMER_IDLE);
+    CHECK_EQ_INT(reader.reaped, reaped + 1);
+    reader_run(begun + UK_KAFKA_CONSUMER_IDLE + 9999);
+    CHECK_EQ_INT(reader.reaped, reaped + 1);
+    reader_run(begun + UK_KAFKA_CONSUMER_IDLE + 10000);
+    CHECK_EQ_INT(reader.reaped, reaped + 2);
+  }
+}
+
 /* Sessions. */
 
 static struct uk_kafka_position three[3];
@@ -584,6 +658,36 @@ static void much_that_was_taken_nudges_the_handle(void)
   give_back(session);
 }
 
+/* Keys count as well. */
+static void keys_that_were_taken_nudge_the_handle_too(void)
+{
+  struct uk_kafka_part *part;
+  acquire("t", 0, 0);
+  reader.key_size = 100;
+  reader_record("t", 0, 0, 20);
+  CHECK_EQ_INT(look(0, &part), UK_KAFKA_READ_RECORD);
+  uk_kafka_session_take(session, part);
+  CHECK_EQ_INT(session->taken, 121);
+  give_back(session);
+}
+
+/* Partitions of different topics may have equal hashes: each gets its own records. */
+static void parts_of_equal_hashes_are_told_apart(void)
+{
+  struct uk_kafka_position equal[] = {place("u", 0, 10), place("v", 0, 20), place("t", 0, 30)};
+  struct uk_kafka_part *part;
+  equal[0].hash = equal[1].hash = equal[2].hash;
+  CHECK_EQ_INT(acquire_all(&waitings[0], equal, 3), UK_KAFKA_ACQUIRED);
+  CHECK(uk_kafka_session_start(session, equal, 3));
+  reader_record("t", 0, 30, 1);
+  CHECK_EQ_INT(uk_kafka_session_read(session, &part), UK_KAFKA_READ_RECORD);
+  CHECK(part == &session->parts[2]);
+  uk_kafka_session_take(session, part);
+  CHECK_EQ_INT(session->parts[2].next_offset, 31);
+  CHECK_EQ_INT(session->parts[0].next_offset, 10);
+  give_back(session);
+}
+
 /* A session is parked with what it has read; only one that started all its parts, at the same
  * places, fits. */
 static void a_session_fits_its_positions_only(void)
@@ -650,6 +754,7 @@ int main(void)
   RUN(sessions_of_one_partition_have_handles_of_their_own);
   RUN(a_handle_that_cannot_be_opened_is_the_reason);
   RUN(one_handle_opens_at_a_time);
+  RUN(a_parked_session_gives_way_to_no_one_while_a_handle_opens);
   RUN(there_is_no_session_without_memory);
   RUN(each_session_that_is_given_back_wakes_four_waiters);
   RUN(who_gets_a_session_waits_no_more);
@@ -661,6 +766,8 @@ int main(void)
   RUN(a_forgotten_topic_has_no_parked_session);
   RUN(a_retired_handle_ends_with_its_last_session);
   RUN(an_idle_handle_ends_after_a_minute);
+  RUN(a_parked_session_of_two_topics_is_forgotten_with_either);
+  RUN(each_idle_handle_ends_in_its_time);
   RUN(parts_start_from_the_first_round_to_it);
   RUN(a_part_past_its_end_is_not_read);
   RUN(a_part_that_is_refused_is_the_one_at_started);
@@ -670,6 +777,8 @@ int main(void)
   RUN(an_end_counts_until_the_next_record);
   RUN(a_code_stays_until_it_is_taken);
   RUN(much_that_was_taken_nudges_the_handle);
+  RUN(keys_that_were_taken_nudge_the_handle_too);
+  RUN(parts_of_equal_hashes_are_told_apart);
   RUN(a_session_fits_its_positions_only);
   CHECK_RUN(is_not_made_without_memory);
   return check_end();

@@ -453,13 +453,41 @@ static void a_busy_end_is_not_followed_for_nobody(void)
   CHECK_EQ_INT(reader.read_count, 0);
 }
 
-/* The first partition whose end is in that bucket. */
+/* The first partition from `from` on whose end is in that bucket. */
+static int32_t next_partition_in(size_t bucket, int32_t from)
+{
+  while (uk_kafka_hash(uk_slice_text("t"), from) % UK_KAFKA_END_BUCKETS != bucket)
+    from++;
+  return from;
+}
+
 static int32_t partition_in(size_t bucket)
 {
-  int32_t partition = 0;
-  while (uk_kafka_hash(uk_slice_text("t"), partition) % UK_KAFKA_END_BUCKETS != bucket)
-    partition++;
-  return partition;
+  return next_partition_in(bucket, 0);
+}
+
+/* Of one bucket or of two, and in whichever order their waiters left. */
+static void each_end_is_given_up_in_its_time(void)
+{
+  for (int row = 0; row < 4; row++) {
+    int64_t begun = reader.now;
+    int32_t first = partition_in(5),
+            partitions[] = {first, row < 2 ? next_partition_in(5, first + 1) : partition_in(6)};
+    for (size_t i = 0; i < 2; i++)
+      join(i, "t", partitions[i], 5, 5);
+    run_now();
+    leave((size_t)row % 2);
+    reader_run(begun + 1000);
+    leave(1 - (size_t)row % 2);
+    reader_run(begun + 1000);
+    reader_run(begun + UK_KAFKA_END_LINGER - 1);
+    CHECK_EQ_INT(reader.read_count, 2);
+    reader_run(begun + UK_KAFKA_END_LINGER);
+    CHECK_EQ_INT(reader_offset("t", partitions[row % 2]), -1);
+    CHECK_EQ_INT(reader.read_count, 1);
+    reader_run(begun + UK_KAFKA_END_LINGER + 1000);
+    CHECK_EQ_INT(reader.read_count, 0);
+  }
 }
 
 /* Wherever in the table its end is. */
@@ -572,6 +600,7 @@ int main(void)
   RUN(an_end_is_followed_for_five_seconds_more);
   RUN(who_comes_back_in_time_gets_what_arrived);
   RUN(a_busy_end_is_not_followed_for_nobody);
+  RUN(each_end_is_given_up_in_its_time);
   RUN(every_end_is_given_up_and_forgotten);
   RUN(the_handle_ends_after_a_minute_without_ends);
   CHECK_RUN(is_not_made_without_memory);

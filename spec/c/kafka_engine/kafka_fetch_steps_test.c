@@ -10,6 +10,7 @@
 #include "fake_kafka_reader.h"
 #include "fault.h"
 #include "server/kafka_engine/cluster/kafka_offsets.h"
+#include "server/kafka_engine/fetch/kafka_consumer_pool_private.h"
 #include "server/kafka_engine/fetch/kafka_end_watch_private.h"
 #include "server/kafka_engine/fetch/kafka_fetch_private.h"
 
@@ -1284,6 +1285,316 @@ static void a_drain_keeps_no_session(void)
   CHECK_EQ_INT(reader.read_count, 0);
 }
 
+/* Clients that have gone. */
+
+static void expire(struct probe *expired)
+{
+  uk_operation_expire(&expired->fetch.operation);
+  uk_kafka_fetches_expired(fetches, &expired->fetch);
+  run_now();
+}
+
+static void check_gone(const struct probe *gone)
+{
+  CHECK_EQ_INT(gone->dones, 1);
+  CHECK_EQ_INT(gone->fetch.operation.error, UK_OK);
+  CHECK_EQ_INT(gone->count, 0);
+}
+
+static void a_fetch_at_an_end_whose_client_has_gone_ends(void)
+{
+  start_at_end();
+  for (int i = 1; i <= 2; i++)
+    start_many(&probes[i], 1, 5);
+  CHECK_EQ_INT(waiting_at(0), 3);
+  expire(&probes[1]); /* neither the first nor the last */
+  check_gone(&probes[1]);
+  CHECK_EQ_INT(waiting_at(0), 2);
+  expire(&probes[2]);
+  check_gone(&probes[2]);
+  CHECK_EQ_INT(probe->dones, 0);
+  expire(&probes[2]); /* too late */
+  CHECK_EQ_INT(probes[2].dones, 1);
+  expire(probe);
+  check_gone(probe);
+  CHECK_EQ_INT(waiting_at(0), 0);
+}
+
+static void a_fetch_that_reads_whose_client_has_gone_ends(void)
+{
+  start(1, 5);
+  start_many(&probes[1], 1, 6);
+  expire(&probes[1]);
+  check_gone(&probes[1]);
+  CHECK_EQ_INT(reader.read_count, 1);
+  expire(probe);
+  check_gone(probe);
+  CHECK_EQ_INT(reader.read_count, 0);
+  start(1, 5); /* with records, which count */
+  reader_record("t", 0, 5, 1);
+  run_now();
+  expire(probe);
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_STR(probe->got, "0:5 ");
+}
+
+/* It waits for a handle, and is in nobody's list then. */
+static void a_fetch_without_a_handle_whose_client_has_gone_ends(void)
+{
+  for (size_t i = 1; i <= UK_KAFKA_POOL_SIZE; i++)
+    start_many(&probes[i], 1, (int64_t)i);
+  start(1, 50);
+  CHECK(!uk_list_is_empty(&fetches->pool->waiters));
+  expire(probe);
+  check_gone(probe);
+  CHECK(uk_list_is_empty(&fetches->pool->waiters));
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+}
+
+static void a_fetch_that_asks_whose_client_has_gone_ends(void)
+{
+  start(1, -1);
+  expire(probe);
+  CHECK_EQ_INT(probe->dones, 0); /* the answer has to arrive */
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 7);
+  check_gone(probe);
+  start(1, 0);
+  reader_code("t", 0, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, -1);
+  run_now(); /* it waits before it starts again */
+  CHECK_EQ_INT(probe->dones, 0);
+  expire(probe);
+  check_gone(probe);
+}
+
+/* Several partitions. */
+
+/* The positions of the fetch that runs, in its order. */
+static const struct uk_kafka_position *places(void)
+{
+  return UK_LIST_FIRST(&fetches->running, struct uk_kafka_fetch, link)->positions;
+}
+
+/* All of them have ended at 5. */
+static void start_at_ends(size_t count)
+{
+  start(count, 5);
+  run_at(reader.now + FIRST_ALONE);
+  for (size_t i = 0; i < count; i++)
+    reader_end("t", (int32_t)i, 5);
+  run_now();
+  for (size_t i = 0; i < count; i++)
+    CHECK_EQ_INT(waiting_at((int32_t)i), 1);
+}
+
+static void each_lost_end_is_named(void)
+{
+  for (int32_t i = 0; i < 3; i++) {
+    char message[100];
+    snprintf(message, sizeof message,
+             "topic \"t\" partition %d: Broker: Topic authorization failed", (int)i);
+    start_at_ends(3);
+    reader_code("t", i, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, -1);
+    run_now();
+    check_ended(probe, UK_E_FORBIDDEN, message);
+    for (int32_t j = 0; j < 3; j++)
+      CHECK_EQ_INT(waiting_at(j), 0);
+    run_at(reader.now + 100000);
+  }
+}
+
+static void the_topic_of_the_lost_end_is_checked_again(void)
+{
+  static const char *const names[] = {"t", "u", "v"};
+  for (size_t i = 0; i < 3; i++) {
+    char does[32];
+    snprintf(does, sizeof does, "forget(%s) check ", names[i]);
+    for (size_t j = 0; j < 3; j++)
+      probe->at[j] = (struct uk_topic_partition_offset){uk_slice_text(names[j]), 0, 5};
+    begin(probe, 3);
+    run_at(reader.now + FIRST_ALONE);
+    for (size_t j = 0; j < 3; j++)
+      reader_end(names[j], 0, 5);
+    run_now();
+    fake.log[0] = '\0';
+    reader_code(names[i], 0, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, -1);
+    run_now();
+    CHECK_LOG(does);
+    expire(probe);
+    check_gone(probe);
+    run_at(reader.now + 100000);
+  }
+}
+
+/* The ends of all of them may have changed. */
+static void a_lost_end_puts_all_odd_offsets_in_doubt_again(void)
+{
+  char asks[48];
+  start(2, INT64_MAX);
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 7);
+  snprintf(asks, sizeof asks, "watermarks t/%d t/%d ", (int)places()[0].partition,
+           (int)places()[1].partition);
+  for (int32_t i = 0; i < 2; i++) {
+    fake.log[0] = '\0';
+    reader_code("t", i, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, -1);
+    run_now();
+    run_at(reader.now + AGAIN);
+    CHECK_LOG(asks);
+    answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 3);
+  }
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+}
+
+/* The other ends are joined anew when all of them have been read again. */
+static void all_ends_are_left_for_a_record_that_must_be_read(void)
+{
+  enum { LARGE = 300 << 10 };
+  for (int32_t i = 0; i < 2; i++) {
+    start_at_ends(2);
+    reader_record("t", i, 5, LARGE);
+    run_now();
+    CHECK_EQ_INT(probe->dones, 0);
+    for (int32_t j = 0; j < 2; j++)
+      CHECK_EQ_INT(waiting_at(j), 0);
+    expire(probe);
+    check_gone(probe);
+    run_at(reader.now + 100000);
+  }
+}
+
+static void every_partition_needs_a_leader(void)
+{
+  for (int32_t i = 0; i < 3; i++) {
+    char message[100];
+    snprintf(message, sizeof message, "topic \"t\" partition %d: Broker: Leader not available",
+             (int)i);
+    fake.leaderless = -1;
+    start_at_ends(3);
+    fake.leaderless = i;
+    run_at(reader.now + TIMEOUT);
+    check_ended(probe, UK_E_UNAVAILABLE, message);
+    run_at(reader.now + 100000);
+  }
+}
+
+/* The positions in doubt are not all of them, nor the first ones. */
+static void watermarks_belong_to_the_positions_in_doubt(void)
+{
+  for (size_t sure = 0; sure < 3; sure++) {
+    int32_t asked[2];
+    start(3, 20);
+    int32_t known = places()[sure].partition;
+    run_at(reader.now + FIRST_ALONE);
+    for (int32_t i = 0; i < 3; i++) {
+      if (i == known)
+        reader_end("t", i, 20);
+      else
+        reader_code("t", i, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, -1);
+    }
+    run_now();
+    REQUIRE(fake.watermarks != NULL && fake.watermarks->count == 2);
+    for (size_t i = 0; i < 2; i++)
+      asked[i] = fake.watermarks->first[i].partition;
+    answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 0, 3); /* 3, and 13 */
+    run_at(reader.now + FIRST_ALONE);
+    reader_end("t", known, 20);
+    run_now();
+    CHECK_EQ_INT(reader_offset("t", asked[0]), 3);
+    CHECK_EQ_INT(reader_offset("t", asked[1]), 13);
+    CHECK_EQ_INT(reader_offset("t", known), 20);
+    expire(probe);
+    check_gone(probe);
+    run_at(reader.now + 100000);
+  }
+}
+
+static void the_position_whose_watermarks_failed_is_named(void)
+{
+  for (size_t failed = 0; failed < 3; failed++) {
+    char message[100];
+    start(3, INT64_MAX);
+    snprintf(message, sizeof message,
+             "topic \"t\" partition %d: Broker: Topic authorization failed",
+             (int)fake.watermarks->first[failed].partition);
+    fake.watermarks->failed = failed;
+    answer_watermarks(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 0, 0);
+    check_ended(probe, UK_E_FORBIDDEN, message);
+  }
+}
+
+/* Its end would be taken for one that was read. */
+static void a_session_with_a_position_in_doubt_is_not_kept(void)
+{
+  probe->most = 1;
+  start(2, 0);
+  run_at(NOW + FIRST_ALONE);
+  reader_record("t", 0, 0, 1);
+  run_now();
+  reader_code("t", 1, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, -1);
+  reader_record("t", 0, 1, 1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_INT(reader.read_count, 0);
+}
+
+/* The pause before another start does not outlast the fetch. */
+static void a_start_that_comes_too_late_is_not_waited_for(void)
+{
+  start(1, 0);
+  run_at(LIMIT - 50);
+  reader_code("t", 0, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, -1);
+  run_now();
+  run_at(LIMIT - 1);
+  CHECK_EQ_INT(probe->dones, 0);
+  run_at(LIMIT);
+  check_ended(probe, UK_E_GATEWAY_TIMEOUT, "topic \"t\" partition 0 could not be read in time");
+}
+
+/* The connection may be checked at that moment. */
+static void a_cluster_that_was_cut_off_is_read(void)
+{
+  fake.cut_off = true;
+  start(1, 0);
+  reader_record("t", 0, 0, 1);
+  reader_end("t", 0, 1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_STR(probe->got, "0:0 ");
+}
+
+/* Nothing can take turns. */
+static void one_partition_takes_no_turns(void)
+{
+  probe->most = 1;
+  start(1, 0);
+  reader_record("t", 0, 0, 1);
+  reader_record("t", 0, 1, 1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_INT(fetches->rotation, 0);
+}
+
+/* A fetch that found an end to wait at needs no handle any more. */
+static void who_waits_at_an_end_waits_for_no_handle(void)
+{
+  struct uk_kafka_end_waiter waiter;
+  struct uk_kafka_task nobody;
+  uk_kafka_task_init(&nobody, reader.executor, NULL, NULL);
+  for (size_t i = 1; i <= UK_KAFKA_POOL_SIZE; i++)
+    start_many(&probes[i], 1, (int64_t)i);
+  start(1, 50);
+  CHECK_EQ_INT(
+    uk_kafka_end_watch_join(fetches->watch, &waiter, uk_slice_text("t"), 0, 50, 50, &nobody),
+    UK_KAFKA_AT_END);
+  run_at(NOW + 100);
+  CHECK_EQ_INT(waiting_at(0), 2);
+  CHECK(uk_list_is_empty(&fetches->pool->waiters));
+  uk_kafka_end_watch_leave(fetches->watch, &waiter);
+  uk_kafka_fetches_drain(fetches);
+  run_now();
+}
+
 static void offsets_are_asked_for_with_its_parts(void)
 {
   struct uk_offsets operation = {.count = 0};
@@ -1399,6 +1710,26 @@ int main(void)
   RUN(without_memory_nothing_is_left);
   RUN(a_drain_ends_every_fetch);
   RUN(a_drain_keeps_no_session);
+  run("C4: a fetch at an end whose client has gone ends",
+      a_fetch_at_an_end_whose_client_has_gone_ends);
+  run("C4: a fetch that reads whose client has gone ends",
+      a_fetch_that_reads_whose_client_has_gone_ends);
+  run("C4: a fetch without a handle whose client has gone ends",
+      a_fetch_without_a_handle_whose_client_has_gone_ends);
+  run("C4: a fetch that asks whose client has gone ends",
+      a_fetch_that_asks_whose_client_has_gone_ends);
+  RUN(each_lost_end_is_named);
+  RUN(the_topic_of_the_lost_end_is_checked_again);
+  RUN(a_lost_end_puts_all_odd_offsets_in_doubt_again);
+  RUN(all_ends_are_left_for_a_record_that_must_be_read);
+  RUN(every_partition_needs_a_leader);
+  RUN(watermarks_belong_to_the_positions_in_doubt);
+  RUN(the_position_whose_watermarks_failed_is_named);
+  RUN(a_session_with_a_position_in_doubt_is_not_kept);
+  RUN(a_start_that_comes_too_late_is_not_waited_for);
+  RUN(a_cluster_that_was_cut_off_is_read);
+  RUN(one_partition_takes_no_turns);
+  RUN(who_waits_at_an_end_waits_for_no_handle);
   RUN(offsets_are_asked_for_with_its_parts);
   CHECK_RUN(is_not_made_without_memory);
   return check_end();
