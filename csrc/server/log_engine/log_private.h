@@ -89,7 +89,42 @@ enum uk_log_status uk_log_load(struct uk_log *log);
 /* Makes room for one more purge. False when memory is out. */
 bool uk_log_make_purge_room(struct uk_log *log);
 
-/* log_transaction: stages the commands, writes, and commits. */
+/* After these the environment must be opened again. */
+static inline bool uk_log_breaks(enum uk_log_status status)
+{
+  return status == UK_LOG_FAILED || status == UK_LOG_UNCERTAIN;
+}
+
+/* log_recovery, for the writer's thread. */
+
+/* Nothing is written any more, until the log has recovered. Health says why. */
+void uk_log_set_broken(struct uk_log *log);
+
+/* Opens the environment again. */
+enum uk_log_status uk_log_reopen(struct uk_log *log);
+
+/* True when `*status` says that there is no room and the reserve is open now: the caller repeats
+ * what failed. */
+bool uk_log_open_reserve(struct uk_log *log, enum uk_log_status *status);
+
+/* Runs a transaction that changes nothing. */
+enum uk_log_status uk_log_probe(struct uk_log *log);
+
+/* Before the first command: begins the log's new life, or makes it one of format 2, if it must. If
+ * that fails, it is tried again before the next command. */
+void uk_log_settle(struct uk_log *log);
+
+/* True when the log can take a transaction. A broken one is opened again first. */
+bool uk_log_is_ready(struct uk_log *log);
+
+/* After UK_LOG_UNCERTAIN, which has broken the log: opens it again and looks. UK_LOG_OK: the
+ * transaction is in the log. UK_LOG_FAILED: it is not, and never will be. Either way the log works
+ * again. UK_LOG_UNCERTAIN: that cannot be told now, and the log is still broken. The table is left
+ * alone: it is as the log was before the transaction. */
+enum uk_log_status uk_log_resolve(struct uk_log *log);
+
+/* log_transaction: stages the commands, writes, and commits. A status that breaks the log has done
+ * so, unless the log works again: then UK_LOG_FAILED says only that nothing was carried out. */
 enum uk_log_status uk_log_transact(struct uk_log *log, const struct uk_list *commands);
 
 /* log_maintenance: one bounded step of removing deleted and expired rows. `*more` is true when

@@ -213,6 +213,7 @@ static int open_tables(struct uk_log_store *store, MDB_env *env)
   int rc = mdb_txn_begin(env, NULL, 0, &txn);
   if (rc != 0)
     return rc;
+  store->opened = mdb_txn_id(txn) - 1;
   rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &store->tables[UK_LOG_META]);
   if (rc == 0)
     rc = read_log(store, txn);
@@ -458,6 +459,16 @@ enum uk_log_status uk_log_store_reopen(struct uk_log_store *store)
     return uk_log_store_result(store, rc);
   snprintf(store->failure, sizeof store->failure, "the log %s", own);
   return UK_LOG_FAILED;
+}
+
+bool uk_log_store_is_doubtful(const struct uk_log_store *store)
+{
+  return store->doubtful != 0;
+}
+
+bool uk_log_store_came_through(const struct uk_log_store *store)
+{
+  return store->opened >= store->doubtful;
 }
 
 const char *uk_log_store_new_life(const struct uk_log_store *store)

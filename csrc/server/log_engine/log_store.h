@@ -85,6 +85,13 @@ void uk_log_store_close(struct uk_log_store *store);
  * everything fails. Opens only the file that it closed. */
 enum uk_log_status uk_log_store_reopen(struct uk_log_store *store);
 
+/* After an UNCERTAIN commit: true when a reopen shows what became of it. False when LMDB met damage
+ * or the file had lost its name: then it stays unknown. */
+bool uk_log_store_is_doubtful(const struct uk_log_store *store);
+/* After the reopen: true when the transaction of that commit is in the log. The next transaction
+ * builds on it then, and otherwise takes its place. Precondition: none was begun since. */
+bool uk_log_store_came_through(const struct uk_log_store *store);
+
 /* False when the folder no longer has the files that were opened: it was renamed, or it or they
  * were deleted or replaced. uk_log_store_failure then says so. The second one looks at data.mdb
  * alone, which costs one look-up of a name. */

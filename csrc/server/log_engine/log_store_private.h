@@ -96,8 +96,10 @@ struct uk_log_store {
   pthread_mutex_t pool_mutex;
   struct uk_log_view *pool; /* idle views; their transactions are reset */
 
-  MDB_txn *txn; /* the write transaction */
-  bool commits; /* its commit is under way */
+  MDB_txn *txn;      /* the write transaction */
+  bool commits;      /* its commit is under way */
+  uint64_t opened;   /* the last transaction that the environment had when it was opened */
+  uint64_t doubtful; /* the transaction whose commit may have come through; 0: none */
 
   /* Once LMDB met damage, it is not called any more: its state is lost. */
   atomic_bool dying, dead;        /* `fault` is being written; has been */

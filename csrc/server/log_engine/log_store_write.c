@@ -23,6 +23,7 @@ enum uk_log_status uk_log_store_begin(struct uk_log_store *store)
 {
   if (store->env == NULL || atomic_load(&store->dying))
     return UK_LOG_FAILED;
+  store->doubtful = 0;
   int rc = mdb_txn_begin(store->env, NULL, 0, &store->txn);
   if (rc == 0 && (rc = uk_log_store_settle(store)) != 0)
     uk_log_store_abort(store);
@@ -30,8 +31,8 @@ enum uk_log_status uk_log_store_begin(struct uk_log_store *store)
 }
 
 /* LMDB writes the pages, syncs them, and writes the meta page last, which makes the commit count.
- * When that last write fails, it may be on the disk all the same, and LMDB begins no more
- * transactions. */
+ * When that last write fails, LMDB writes the old page over it, which may fail too, and begins no
+ * more transactions. */
 static bool is_uncertain(struct uk_log_store *store)
 {
   MDB_txn *probe;
@@ -48,6 +49,7 @@ enum uk_log_status uk_log_store_commit(struct uk_log_store *store)
   if (atomic_load(&store->dying))
     return UK_LOG_FAILED;
   store->commits = true;
+  const uint64_t id = mdb_txn_id(txn);
   int rc = mdb_txn_commit(txn);
   store->commits = false;
   if (rc == 0)
@@ -55,6 +57,7 @@ enum uk_log_status uk_log_store_commit(struct uk_log_store *store)
   if (rc == 0 || !is_uncertain(store))
     return uk_log_store_result(store, rc);
   uk_log_store_note_failure(store, rc);
+  store->doubtful = id;
   return UK_LOG_UNCERTAIN;
 }
 

@@ -158,6 +158,10 @@ enum uk_log_status uk_log_transact(struct uk_log *log, const struct uk_list *com
   struct transaction transaction = {log, commands};
   if (stage_all(log, commands))
     status = uk_log_store_run(log->store, write_all, &transaction);
+  if (uk_log_breaks(status))
+    uk_log_set_broken(log);
+  if (status == UK_LOG_UNCERTAIN)
+    status = uk_log_resolve(log);
   if (status != UK_LOG_OK) {
     uk_log_stage_drop(&log->stage);
     return status;
