@@ -431,6 +431,15 @@ describe("produce", function()
     assert.same({ "" }, (batches { "\n" }))
   end)
 
+  it("refuses a line that is longer than a request", function()
+    local piece = ("x"):rep(64 * 1024 * 1024)
+    local did = run({ "produce", "t" }, { answers = { produce_many = {} }, reads = { "a\n", piece, piece, piece, piece,
+      "x" } })
+    assert.same({ 1, "upstash-kafka: standard input: a line is longer than 268,435,456 bytes\n", {} },
+      { did.status, did.err_text, did.calls })
+    assert.equal(6, #did.waits)
+  end)
+
   it("fails if standard input cannot be read", function()
     local read_input = core.read_input
     local reads = setmetatable({}, { __index = function()
@@ -611,6 +620,42 @@ describe("consume", function()
     assert.equal("upstash-kafka: waiting: full\nupstash-kafka: away; trying again\n", did.err_text)
   end)
 
+  it("names its instance by the time if the system has no random bytes", function()
+    local open, time = io.open, os.time
+    rawset(io, "open", function(path, ...)
+      if path == "/dev/urandom" then return nil, "none" end
+      return open(path, ...)
+    end)
+    rawset(os, "time", function() return 12 end)
+    local did = run({ "consume", "t", "--group", "g", "--count", "1", "--from", "earliest" }, { answers = {
+      topics = { {} }, delete_consumer = { true, true }, consume = { { message(0) } }, commit = { true } } })
+    rawset(io, "open", open)
+    rawset(os, "time", time)
+    assert.equal("delete_consumer g cli-3132", did.calls[2])
+  end)
+
+  it("is ended by a signal, and says nothing of it", function()
+    local host = require "upstash.kafka.host"
+    local watch_signals = host.watch_signals
+    for signal, status in pairs { INT = 130, TERM = 0 } do
+      local watched, arrived
+      function host.watch_signals(names)
+        watched = table.concat(names, " ")
+        return { arrived = function() return arrived end, close = function() end,
+          call = function(_, method, ...) return method(...) end }
+      end
+      local did = consume({ "--from", "earliest" }, { { message(0) }, function()
+        arrived = signal
+        return { message(1) }
+      end })
+      assert.same({ status, "v0\n", "" }, { did.status, did.out_text, did.err_text })
+      assert.equal("INT TERM", watched)
+      assert.same({ "commit g i {{offset=1,partition=0,topic=t}}", DELETE },
+        { did.calls[#did.calls - 2], did.calls[#did.calls] })
+    end
+    host.watch_signals = watch_signals
+  end)
+
   it("fails if the server cannot be reached at the start", function()
     local did = run({ "consume", "t", "--group", "g" }, { answers = { topics = { fails "nobody there" } } })
     assert.same({ 1, "upstash-kafka: nobody there\n" }, { did.status, did.err_text })
@@ -711,6 +756,88 @@ describe("topics, groups and offsets", function()
         delete_topic = { fails "no" }, consumers = { fails "no" } } })
       assert.same({ 1, "", "upstash-kafka: no\n" }, { did.status, did.out_text, did.err_text })
     end
+  end)
+end)
+
+describe("check", function()
+  local SERVER = "upstash.kafka.server"
+
+  -- Runs check with a server that reports these events and returns these results. Returns what the
+  -- command did, and the options of server.check.
+  local function check(words, events, results, options)
+    local loaded, given, did = package.loaded[SERVER], nil, nil
+    package.loaded[SERVER] = {
+      check = function(all)
+        given = { data = all.data, salvage = all.salvage }
+        for _, event in ipairs(events) do all.report(unpack(event)) end
+        return unpack(results, 1, 2)
+      end,
+    }
+    local fine, raised = pcall(function() did = run({ "check", unpack(words) }, options) end)
+    package.loaded[SERVER] = loaded
+    assert.is_true(fine, raised)
+    return did, given
+  end
+
+  local function counts(damaged)
+    return { topics = 1, batches = 2000, records = 1234567, committed = 4, bytes = 8192, damaged = damaged }
+  end
+
+  local WHOLE = "whole: 1 topics, 2,000 batches, 1,234,567 messages, 4 committed offsets, 8,192 bytes\n"
+
+  it("prints each line as it comes, then the counts", function()
+    local did, given = check({ "dir" }, { { "note", "n 1" }, { "progress", 5, 9 }, { "note", "n 2" } }, { counts(0) })
+    assert.same({ data = "dir" }, given)
+    assert.same({ 0, "" }, { did.status, did.err_text })
+    assert.equal("note: n 1\nnote: n 2\n" .. WHOLE, did.out_text)
+  end)
+
+  it("fails with the number of damaged places", function()
+    for damaged, text in pairs { [1] = "1 place", [2] = "2 places", [1000] = "1,000 places" } do
+      local did = check({ "dir" }, { { "damaged", "page 3" } }, { counts(damaged) })
+      assert.same({ 1, "upstash-kafka: check: dir is damaged in " .. text .. "\n" }, { did.status, did.err_text })
+      assert.equal("damaged: page 3\n" .. WHOLE, did.out_text)
+    end
+  end)
+
+  it("says where it copied to, also after damage", function()
+    for damaged = 0, 1 do
+      local did, given = check({ "dir", "--salvage", "new" }, {}, { counts(damaged) })
+      assert.same({ data = "dir", salvage = "new" }, given)
+      assert.same({ damaged, WHOLE .. "copied to new\n" }, { did.status, did.out_text })
+    end
+  end)
+
+  it("says why it failed", function()
+    local did = check({ "dir" }, {}, { nil, "in use" })
+    assert.same({ 1, "", "upstash-kafka: check: in use\n" }, { did.status, did.out_text, did.err_text })
+  end)
+
+  it("shows its progress to people, in pages", function()
+    local did = check({ "dir" }, { { "progress", 1000, 2000000 }, { "progress", 2000000, 2000000 } }, { counts(0) },
+      { watched = true })
+    assert.same({ "\rchecked 1,000 of 2,000,000 pages\rchecked 2,000,000 of 2,000,000 pages\n", "test -t 2" },
+      { did.err_text, did.asked })
+  end)
+
+  it("takes one folder, and needs the server", function()
+    for text, words in pairs { ["too few arguments"] = {}, ["too many arguments"] = { "a", "b" },
+      ["--salvage needs NEW"] = { "a", "--salvage" },
+      ["--salvage: a non-empty text expected"] = { "a", "--salvage=" } } do
+      local did, given = check(words, {}, { counts(0) })
+      assert.same({ 2, "" }, { did.status, did.out_text })
+      assert.truthy(did.err_text:find(text, 1, true), did.err_text)
+      assert.is_nil(given)
+    end
+    local loaded = package.loaded[SERVER]
+    package.loaded[SERVER] = nil
+    package.preload[SERVER] = function() error("none here", 0) end
+    local did = run { "check", "dir" }
+    package.preload[SERVER] = nil
+    package.loaded[SERVER] = loaded
+    assert.equal(1, did.status)
+    assert.truthy(did.err_text:find("check requires the server (luarocks install upstash-kafka-server): none here", 1,
+      true), did.err_text)
   end)
 end)
 

@@ -568,6 +568,124 @@ describe("a loop, call by call,", function()
     end)
   end)
 
+  it("D1: that is stopped while it waits for a retry makes no further call of its kind", function()
+    local sleep = core.sleep
+    with_stop(function(stop)
+      local stops_sleep = stop()
+      function core.sleep(milliseconds)
+        sleep(milliseconds)
+        stops_sleep()
+      end
+      runs("messages", loop(), { { DELETE, true }, { asks(1000), AWAY }, { "sleep 100" }, { DELETE, true } })
+      trace = {}
+      runs("records", { topic = "t", partition = 0, from = 0 }, {
+        { "fetch t 0 0 {timeout=1000}", AWAY }, { "sleep 100" },
+      })
+    end)
+  end)
+
+  it("does not count its delays beyond the twentieth, and never gives up", function()
+    local script = { { DELETE, true } }
+    for attempt = 1, 23 do
+      script[#script + 1] = { asks(1000), AWAY }
+      script[#script + 1] = { "sleep " .. math.min(attempt, 20) * 100 }
+    end
+    runs("messages", loop(), join(script, { { asks(1000), at(0) }, { "> t/0/0" }, { DELETE, true },
+      { "closed true" } }), 1)
+  end)
+
+  it("D1: raises if its signals cannot be watched", function()
+    local client, watch_signals = kafka.new { url = "http://127.0.0.1:1" }, host.watch_signals
+    local asked = {}
+    function host.watch_signals(names)
+      asked[#asked + 1] = table.concat(names, " ")
+      return nil, "no descriptors", { error = "no descriptors", code = "too_many", retriable = true }
+    end
+    for _, signals in ipairs { true, { "HUP" } } do
+      local fine, failure = pcall(client.messages, client, loop { stop_on_signal = signals })
+      assert.same({ false, "no descriptors", "too_many" }, { fine, tostring(failure), failure.code })
+      fine, failure = pcall(client.records, client, { topic = "t", partition = 0, stop_on_signal = signals })
+      assert.same({ false, "no descriptors" }, { fine, tostring(failure) })
+    end
+    client:messages(loop { stop_on_signal = false })
+    host.watch_signals = watch_signals
+    assert.same({ "INT TERM", "INT TERM", "HUP", "HUP" }, asked)
+    client:close()
+  end)
+
+  describe("D1: with signals", function()
+    local watch_signals, arrived, closed
+
+    before_each(function()
+      watch_signals, arrived, closed = host.watch_signals, nil, 0
+      function host.watch_signals()
+        return {
+          arrived = function() return arrived end,
+          sleep = function(_, milliseconds) core.sleep(milliseconds) end,
+          call = function(_, method, ...)
+            note "until a signal:"
+            return method(...)
+          end,
+          close = function() closed = closed + 1 end,
+        }
+      end
+    end)
+    after_each(function() host.watch_signals = watch_signals end)
+
+    -- Takes one step of a loop, whose answers are in `answers`.
+    local function start(method, options)
+      local client = kafka.new { url = "http://127.0.0.1:1" }
+      options.stop_on_signal = true
+      local step, state = client[method](client, options)
+      return step, state, client
+    end
+
+    it("keeps the name of the one that arrived, also when it is stopped later, and gives them back once", function()
+      answers = { true, at(0, 1), true, true }
+      local step, state, client = start("messages", loop())
+      assert.equal(0, step(state).offset)
+      arrived = "HUP"
+      assert.equal("HUP", state:stopped())
+      state:stop()
+      assert.equal("HUP", state:stopped())
+      assert.is_nil(step(state))
+      arrived = "USR1"
+      assert.equal("HUP", state:stopped())
+      assert.equal(1, closed)
+      assert.is_true(state:close())
+      assert.equal(1, closed)
+      -- The calls that end the loop are not ended by the signal.
+      assert.same({ "until a signal:", DELETE, "until a signal:", asks(1000), commits(position(1)), DELETE }, trace)
+      client:close()
+    end)
+
+    it("learns the name of one that arrives while it ends", function()
+      answers = { true, at(0), function() arrived = "TERM" return true end, true }
+      local step, state, client = start("messages", loop { limit = 1 })
+      assert.equal(0, step(state).offset)
+      assert.is_false(state:stopped())
+      assert.is_nil(step(state))
+      assert.equal("TERM", state:stopped())
+      assert.equal(1, closed)
+      client:close()
+    end)
+
+    it("gives them back when it fails, and over a partition too", function()
+      answers = { fails("forbidden", 403, { retriable = false }) }
+      local step, state, client = start("messages", loop())
+      assert.is_false((pcall(step, state)))
+      assert.equal(1, closed)
+      client:close()
+      answers = { at(0) }
+      step, state, client = start("records", { topic = "t", partition = 0, from = 0, to = 1 })
+      assert.equal(0, step(state).offset)
+      assert.equal(1, closed)
+      assert.is_nil(step(state))
+      assert.equal(2, closed)
+      client:close()
+    end)
+  end)
+
   it("D10: commits at once, and forgets it with the batch", function()
     for _, answer in ipairs { GONE, true } do
       trace, answers = {}, { true, at(8, 9), true, answer, at(1), true, true }
@@ -603,6 +721,54 @@ describe("a loop, call by call,", function()
     local step, state = client:messages(loop())
     step(state)
     assert.is_false((pcall(state.commit, state, { topic = "t", partition = 0, offset = 1 })))
+    assert.is_true(state:close())
+    client:close()
+  end)
+
+  it("D10: knows a message of the batch by its topic, partition and offset", function()
+    answers = { true, join(of(0, 3), of(1, 4)), true, true, true }
+    local client = kafka.new { url = "http://127.0.0.1:1" }
+    local step, state = client:messages(loop())
+    step(state)
+    step(state)
+    for _, wrong in ipairs { { "t", 0, 4 }, { "t", 1, 3 }, { "u", 0, 3 }, { "t", 2, 3 } } do
+      local message = { topic = wrong[1], partition = wrong[2], offset = wrong[3] }
+      assert.is_false((pcall(state.commit, state, message)), place(message))
+    end
+    assert.is_true(state:commit { topic = "t", partition = 1, offset = 4 })
+    assert.equal(commits(position(5, 1)), trace[#trace])
+    assert.is_true(state:close())
+    client:close()
+  end)
+
+  it("D10: a commit of an earlier message is not made when a later one of its partition is committed", function()
+    answers = { true, join(at(3, 4, 5), of(1, 9)), true, true, true }
+    local client = kafka.new { url = "http://127.0.0.1:1" }
+    local step, state = client:messages(loop())
+    local first, second = step(state), step(state)
+    assert.is_true(state:commit(second))
+    assert.is_true(state:commit(first))
+    assert.equal(3, #trace)
+    step(state)
+    step(state)
+    assert.is_true(state:close()) -- the first of those is finished
+    assert.equal(commits(position(6)), trace[#trace - 1])
+    client:close()
+  end)
+
+  it("D10: a commit keeps the instance alive: the loop commits a third of the session later", function()
+    answers = { true, at(0, 1, 2, 3), true, true, true }
+    local client = kafka.new { url = "http://127.0.0.1:1" }
+    local step, state = client:messages(loop { session_timeout = 3000 })
+    step(state)
+    clock = clock + 900
+    assert.is_true(state:commit())
+    clock = clock + 999
+    step(state)
+    assert.equal(3, #trace)
+    clock = clock + 1
+    step(state)
+    assert.equal(commits(position(2)), trace[#trace])
     assert.is_true(state:close())
     client:close()
   end)

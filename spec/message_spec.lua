@@ -69,6 +69,10 @@ describe("D10: a consumed message", function()
     assert.is_false(fine)
     local expected = '(from: a message of topic "%s", partition 0 expected, got one of topic "%s", partition 1)'
     assert.truthy(text:find(expected:format(topic, topic), 1, true), text)
+    local other = { topic = "other", partition = 0, offset = 1 }
+    fine, text = pcall(client.records, client, { topic = topic, partition = 0, from = other })
+    assert.is_false(fine)
+    assert.truthy(text:find('partition 0 expected, got one of topic "other", partition 0', 1, true), text)
   end)
 
   it("must be a real one: fields that a position does not have are refused otherwise", function()

@@ -8,6 +8,9 @@ describe("upstash.kafka.options", function()
     count = { kind = "integer", min = 2 },
     word = { kind = "word", words = { a = true, b = true }, expects = "'a' or 'b'" },
     place = { kind = "position", words = { here = true }, expects = "a place" },
+    from = { kind = "position", words = {}, messages = true, expects = "a start" },
+    signals = { kind = "signals", words = { HUP = true, INT = true }, expects = "signals" },
+    callback = { kind = "callback" },
   }
 
   -- Uses options.check as a method does: the caller is to blame.
@@ -22,6 +25,10 @@ describe("upstash.kafka.options", function()
       { name = "n", names = { "x", "y" }, count = 2, word = "b", place = 0 },
       { name = "n", place = "here" },
       { name = "n", place = { timestamp = 5 } },
+      { name = "n", from = { topic = "t", partition = 0, offset = 5, value = "more" } },
+      { name = "n", from = { timestamp = 0 }, signals = true, callback = print },
+      { name = "n", from = 7, signals = false },
+      { name = "n", signals = { "INT", "HUP" } },
     } do
       assert.is_true(method(given))
     end
@@ -47,6 +54,11 @@ describe("upstash.kafka.options", function()
     ["place: a place expected, got 'there'"] = { name = "n", place = "there" },
     ["place: a place expected, got table"] = { name = "n", place = { timestamp = 1, more = 2 } },
     ["place: a place expected, got -1"] = { name = "n", place = -1 },
+    ["place: a place expected, got 0.5"] = { name = "n", place = 0.5 },
+    ["from: a start expected, got table"] = { name = "n", from = { topic = "t", partition = 0, offset = 0.5 } },
+    ["from: a start expected, got 'here'"] = { name = "n", from = "here" },
+    ["callback: function expected, got table"] = { name = "n", callback = {} },
+    ["signals: signals expected, got 'INT'"] = { name = "n", signals = "INT" },
   } do
     it("blames the caller's line for: " .. text, function()
       local line = debug.getinfo(1, "l").currentline + 2
@@ -66,6 +78,25 @@ describe("upstash.kafka.options", function()
       assert.truthy(err:find("names: list of non-empty strings expected, got table", 1, true), err)
     end
     assert.is_true(method { name = "n", names = { "x" } })
+  end)
+
+  it("accepts a list of words only if the schema knows each, and a message only where one may be", function()
+    for _, signals in ipairs { {}, { "INT", "KILL" }, { "KILL", "INT" }, { "INT", 2 }, 5 } do
+      local fine, err = pcall(method, { name = "n", signals = signals })
+      assert.is_false(fine)
+      assert.truthy(err:find("signals: signals expected, got ", 1, true), err)
+    end
+    assert.is_false((pcall(method, { name = "n", place = { topic = "t", partition = 0, offset = 5 } })))
+  end)
+
+  it("knows a message by its place", function()
+    assert.is_true(options.is_message { topic = "t", partition = 0, offset = 5 })
+    for _, other in ipairs { "t", { partition = 0, offset = 5 }, { topic = 5, partition = 0, offset = 5 },
+      { topic = "t", offset = 5 }, { topic = "t", partition = "0", offset = 5 }, { topic = "t", partition = 0 },
+      { topic = "t", partition = 0.5, offset = 5 }, { topic = "t", partition = 0, offset = 5.5 } } do
+      assert.is_false(options.is_message(other))
+    end
+    assert.is_false(options.is_message(nil))
   end)
 
   it("names the first of several wrong fields, in the order of their names", function()

@@ -115,6 +115,68 @@ describe("a producer's life:", function()
     two:close(0)
   end)
 
+  describe("D2: flush and close tell how many", function()
+    -- Sends that many messages of about 1 kB into a queue of 4 kB.
+    local function overfilled(options, count)
+      local all = { linger = 60000, queue_bytes = 4096, batch_bytes = 4096, overflow = "drop_oldest" }
+      for name, value in pairs(options or {}) do all[name] = value end
+      local producer = producer_of(all)
+      for index = 1, count do assert(producer:send("t", ("x"):rep(1000) .. index)) end
+      return producer
+    end
+
+    it("were given up, and why, and how many are pending", function()
+      local producer = overfilled({}, 5)
+      local stats = producer:stats()
+      assert.is_true(stats.dropped > 1 and stats.queued > 1)
+      local flushed, text, details = producer:flush(0)
+      local reason = "the producer's queue is full"
+      assert.is_nil(flushed)
+      assert.equal(("%d messages were given up: %s; %d messages were not delivered within 0 ms"):format(stats.dropped,
+        reason, stats.queued), text)
+      assert.same({ error = text, code = "queue_full", retriable = true, given_up = stats.dropped,
+        pending = stats.queued, first = { error = reason, code = "queue_full", retriable = true } }, details)
+      -- Each message that was given up is reported once.
+      flushed, text, details = producer:flush(1)
+      assert.is_nil(flushed)
+      assert.equal(("%d messages were not delivered within 1 ms"):format(stats.queued),
+        (text:gsub(": .*$", "")))
+      assert.same({ "timeout", 0, stats.queued }, { details.code, details.given_up, details.pending })
+      assert.is_nil(details.first)
+      producer:close(0)
+    end)
+
+    it("in a sentence that is right for one, too", function()
+      local producer = overfilled({}, 1)
+      local room = 1
+      while producer:stats().dropped == 0 do
+        assert(producer:send("t", ("y"):rep(1000)))
+        room = room + 1
+      end
+      local stats = producer:stats()
+      local _, text = producer:flush(0)
+      if stats.dropped == 1 then assert.truthy(text:find("^1 message was given up: "), text) end
+      assert.truthy(text:find(("; %d messages were not delivered"):format(stats.queued), 1, true), text)
+      producer:close(0)
+    end)
+
+    it("but only to those who sent them: not what was given up before", function()
+      local name = support.name "alike"
+      local producer, other = overfilled({ name = name }, 6), overfilled({ name = name }, 0)
+      local before = producer:stats().dropped
+      assert.is_true(before > 0)
+      assert(other:send("t", "v")) -- may drop one itself
+      local after = producer:stats().dropped
+      local _, _, details = other:flush(0)
+      assert.equal(after - before, details.given_up)
+      _, _, details = producer:flush(0)
+      assert.equal(after, details.given_up)
+      other:close(0)
+      _, _, details = producer:close(0)
+      assert.equal(0, details.given_up)
+    end)
+  end)
+
   it("two of them share a sender if only all options are equal", function()
     local name = support.name "alike"
     local first = producer_of { name = name, topic = "t", linger = 60000 }

@@ -45,6 +45,28 @@ describe("C9: a client", function()
     stub:finish()
   end)
 
+  it("does not name the proxy in an error of its own: a response that is too large", function()
+    local stub = canned.start { "accept", "read", canned.answer(200, '{"t":3}'), "close" }
+    local client = kafka.new(options_of { proxy = stub.url, max_response_bytes = 6 })
+    local _, message, details = client:topics()
+    assert.same({ "response_too_large", "the response is over max_response_bytes" }, { details.code, message })
+    client:close()
+    stub:finish()
+  end)
+
+  it("goes through the proxy of the option whatever no_proxy says", function()
+    local stub = canned.start { "accept", "read", canned.answer(200, '{"t":3}'), "close" }
+    local program = [[
+      local client = require("upstash.kafka").new { url = "http://broker.invalid:8080", username = "u", password = "p",
+        retries = 0, proxy = %q }
+      print(assert(client:topics()).t)
+    ]]
+    local _, out, err = shell.run(shell.lua .. " -e " .. shell.quote(program:format(stub.url)),
+      { environment = { no_proxy = "broker.invalid", NO_PROXY = "*" } })
+    assert.same({ "3\n", "" }, { out, err })
+    stub:finish()
+  end)
+
   it("does not name the proxy in an error of the server", function()
     local stub = canned.start { "accept", "read", canned.answer(404, '{"error":"no","status":404}'), "close" }
     local client = kafka.new(options_of { proxy = stub.url })

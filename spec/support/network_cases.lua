@@ -318,6 +318,18 @@ local function cases(describe, it, new, features)
       assert.is_nil(delay_of "soon")
     end)
 
+    it("after a retry is that of the last attempt, with nothing of those before", function()
+      local busy = canned.answer(503, '{"error":"later","status":503}', { "Retry-After: 0", "Connection: close" })
+      local options = { retries = 1, retry_delay = 1 }
+      local details = fails({ "accept", "read", busy, "close", "accept", "read", "close" }, options,
+        function(client) return client:topics() end)
+      assert.same({ error = details.error, code = "connection_lost", retriable = true }, details)
+      assert.is_nil(details.error:find "later")
+      details = fails({ "accept", "read", "close", "accept", "read",
+        canned.answer(404, '{"error":"gone","status":404}') }, options, function(client) return client:topics() end)
+      assert.same({ error = "gone", code = "not_found", status = 404, retriable = false }, details)
+    end)
+
     it("with a body that is not JSON has the error's own text", function()
       local details = fails { "accept", "read", canned.answer(502, "<html>Bad Gateway</html>") }
       assert.equal("unavailable", details.code)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "client/proxy.h"
 #include "client/settings.h"
 #include "fault.h"
 
@@ -282,9 +283,125 @@ static void a_server_on_this_machine_has_no_proxy(void)
   }
 }
 
+static void check_proxy_name(const char *proxy, const char *host, bool secure, const char *expected)
+{
+  char name[UK_PROXY_NAME_SIZE];
+  memset(name, '!', sizeof name);
+  uk_proxy_name(name, proxy, uk_slice_text(host), secure);
+  CHECK_EQ_STR(name, expected);
+}
+
+/* Whatever a password contains, no part of it is shown. */
+static void a_proxy_is_named_without_its_credentials(void)
+{
+  static const struct {
+    const char *proxy, *name;
+  } rows[] = {
+    {"", ""},
+    {"http://proxy", "http://proxy"},
+    {"proxy:3128", "proxy:3128"},
+    {"me:hush@proxy:3128", "proxy:3128"},
+    {"http://me:hu@sh@proxy:3128", "http://proxy:3128"},
+    {"socks5h://me@[::1]:1/", "socks5h://[::1]:1"},
+    {"http://proxy/a@b", "http://proxy"},
+    {"http://me:hush@proxy/a@b", "http://proxy"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    check_proxy_name(rows[i].proxy, "h", false, rows[i].name);
+  char long_one[2 * UK_PROXY_NAME_SIZE], name[UK_PROXY_NAME_SIZE];
+  memset(long_one, 'p', sizeof long_one - 1);
+  long_one[sizeof long_one - 1] = '\0';
+  uk_proxy_name(name, long_one, uk_slice_text("h"), false);
+  CHECK_EQ_INT(strlen(name), UK_PROXY_NAME_SIZE - 1);
+}
+
+static const char *const proxy_variables[] = {"http_proxy", "https_proxy", "all_proxy", "no_proxy",
+                                              "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"};
+
+/* Sets the variables of "NAME=VALUE NAME=VALUE", and no other one of a proxy. A '+' in a value
+ * stands for a blank. */
+static void set_variables(const char *text)
+{
+  char copy[256], *rest = copy;
+  for (size_t i = 0; i < sizeof proxy_variables / sizeof *proxy_variables; i++)
+    unsetenv(proxy_variables[i]);
+  snprintf(copy, sizeof copy, "%s", text);
+  for (char *word; (word = strsep(&rest, " ")) != NULL;) {
+    char *value = strchr(word, '=');
+    if (value == NULL)
+      continue;
+    *value++ = '\0';
+    for (char *at = value; *at != '\0'; at++)
+      *at = *at == '+' ? ' ' : *at;
+    setenv(word, value, 1);
+  }
+}
+
+/* As libcurl reads it. */
+static void the_environment_names_the_proxy(void)
+{
+  static const struct {
+    const char *variables, *host, *plain, *secure;
+  } rows[] = {
+    {"", "h", "", ""},
+    {"http_proxy=a", "h", "a", ""},
+    {"HTTP_PROXY=a", "h", "", ""}, /* a CGI client can set it */
+    {"https_proxy=a", "h", "", "a"},
+    {"HTTPS_PROXY=a", "h", "", "a"},
+    {"https_proxy=a HTTPS_PROXY=b", "h", "", "a"},
+    {"all_proxy=a", "h", "a", "a"},
+    {"ALL_PROXY=a", "h", "a", "a"},
+    {"all_proxy=a ALL_PROXY=b", "h", "a", "a"},
+    {"http_proxy=a all_proxy=b", "h", "a", "b"},
+    {"https_proxy=a all_proxy=b", "h", "b", "a"},
+    {"HTTPS_PROXY=a all_proxy=b", "h", "b", "a"},
+    {"http_proxy= all_proxy=b", "h", "b", "b"},
+    {"all_proxy=a no_proxy=h", "h", "", ""},
+    {"all_proxy=a NO_PROXY=h", "h", "", ""},
+    {"all_proxy=a no_proxy= NO_PROXY=h", "h", "", ""},
+    {"all_proxy=a no_proxy=x NO_PROXY=h", "h", "a", "a"},
+    {"all_proxy=a no_proxy=*", "h", "", ""},
+    {"all_proxy=a no_proxy=*.b.c", "a.b.c", "a", "a"},
+    {"all_proxy=a no_proxy=x,*", "h", "", ""},
+    {"all_proxy=a no_proxy=x,+h,y", "h", "", ""},
+    {"all_proxy=a no_proxy=x+H+y", "h", "", ""},
+    {"all_proxy=a no_proxy=,,+", "h", "a", "a"},
+    {"all_proxy=a no_proxy=b.c", "a.b.c", "", ""},
+    {"all_proxy=a no_proxy=.b.c", "a.b.c", "", ""},
+    {"all_proxy=a no_proxy=.b.c", "b.c", "", ""},
+    {"all_proxy=a no_proxy=.", "b.c", "a", "a"},
+    {"all_proxy=a no_proxy=b.c", "ab.c", "a", "a"},
+    {"all_proxy=a no_proxy=a.b.c", "b.c", "a", "a"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    set_variables(rows[i].variables);
+    check_proxy_name(NULL, rows[i].host, false, rows[i].plain);
+    check_proxy_name(NULL, rows[i].host, true, rows[i].secure);
+    check_proxy_name("mine", rows[i].host, false, "mine"); /* the option goes first */
+    check_proxy_name("", rows[i].host, false, "");
+  }
+  set_variables("");
+}
+
+static void an_error_names_the_proxy(void)
+{
+  char text[64], cut[12];
+  uk_proxy_append(text, sizeof text, "it failed", "http://proxy");
+  CHECK_EQ_STR(text, "it failed (through the proxy http://proxy)");
+  uk_proxy_append(cut, sizeof cut, "it failed", "http://proxy");
+  CHECK_EQ_STR(cut, "it failed (");
+}
+
+/* Bytes beyond ASCII are no control characters. */
+static void a_url_may_have_any_letters(void)
+{
+  const struct uk_settings_options options = options_of("http://h\xc3\xa9/\xff\x80");
+  CHECK(accepts(&options));
+}
+
 /* Secrets. */
 
-static int plain_wiped, encoded_wiped;
+static int plain_wiped, encoded_wiped, proxy_wiped;
 static bool watches_wipes;
 
 __attribute__((noinline)) static void wipe(void *bytes, size_t size)
@@ -292,6 +409,7 @@ __attribute__((noinline)) static void wipe(void *bytes, size_t size)
   if (watches_wipes) {
     plain_wiped += memcmp(bytes, "u:hush", 6) == 0;
     encoded_wiped += size == 14 && memcmp(bytes, "Basic dTpodXNo", 14) == 0;
+    proxy_wiped += size == 16 && memcmp(bytes, "http://me:hush@p", 16) == 0;
   }
   memset(bytes, 0, size);
 }
@@ -328,6 +446,16 @@ static void leave_no_password_in_memory(void)
   CHECK_EQ_INT(encoded_wiped, 2);
   uk_settings_free(&settings); /* twice is once */
   CHECK_EQ_INT(encoded_wiped, 2);
+  options = options_of("http://h");
+  options.proxy = "http://me:hush@p";
+  REQUIRE(uk_settings_init(&settings, &options, message, sizeof message));
+  REQUIRE(uk_settings_copy(&copy, &settings));
+  CHECK_EQ_STR(copy.proxy, "http://me:hush@p");
+  CHECK_EQ_STR(copy.proxy_name, "http://p");
+  uk_settings_free(&copy);
+  uk_settings_free(&settings);
+  CHECK_EQ_INT(proxy_wiped, 2);
+  CHECK_EQ_INT(encoded_wiped, 2);
   watches_wipes = false;
 }
 
@@ -342,6 +470,10 @@ int main(void)
   CHECK_RUN(an_absent_option_differs_from_a_present_one);
   CHECK_RUN(a_copy_is_independent);
   CHECK_RUN(a_server_on_this_machine_has_no_proxy);
+  CHECK_RUN(a_proxy_is_named_without_its_credentials);
+  CHECK_RUN(the_environment_names_the_proxy);
+  CHECK_RUN(an_error_names_the_proxy);
+  CHECK_RUN(a_url_may_have_any_letters);
   CHECK_RUN(leave_no_password_in_memory);
   return check_end();
 }

@@ -1,7 +1,9 @@
 /* for: signals.c. D1: signals that ask a loop to end, in processes of their own. */
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,20 +141,83 @@ static void a_second_signal_ends_the_process(void)
   CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 }
 
+/* True when no child of this process inherits the descriptors, and none of them blocks. */
+static bool are_private(unsigned set)
+{
+  int descriptors[UK_SIGNAL_COUNT];
+  const unsigned count = uk_signals_descriptors(set, descriptors);
+  bool all = count > 0;
+  for (unsigned i = 0; i < count; i++)
+    all = all && (fcntl(descriptors[i], F_GETFD) & FD_CLOEXEC) != 0 &&
+          (fcntl(descriptors[i], F_GETFL) & O_NONBLOCK) != 0;
+  return all;
+}
+
 static int raise_one(void)
 {
   if (is_readable(TERM))
     return 1;
   raise(SIGTERM);
-  return is_readable(TERM) && uk_signals_arrived(TERM) == TERM ? 0 : 2;
+  if (!is_readable(TERM) || uk_signals_arrived(TERM) != TERM)
+    return 2;
+  if (!are_private(TERM))
+    return 3;
+  uk_signals_unwatch(TERM);
+  if (uk_signals_arrived(TERM) != 0 || !uk_signals_watch(TERM | USR1))
+    return 4;
+  return !is_readable(TERM) && are_private(TERM | USR1) ? 0 : 5;
 }
 
 static void a_child_has_its_own(void)
 {
   REQUIRE(uk_signals_watch(TERM));
+  CHECK(are_private(TERM));
   CHECK_EQ_INT(status_of(raise_one), 0);
   CHECK_EQ_INT(uk_signals_arrived(TERM), 0);
   CHECK(!is_readable(TERM));
+  uk_signals_unwatch(TERM);
+}
+
+static int watch_without_descriptors(void)
+{
+  struct sigaction action = {.sa_flags = 0}, now;
+  struct rlimit limit;
+  action.sa_handler = handle;
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  const int lowest = dup(STDIN_FILENO);
+  close(lowest);
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return 1;
+  limit.rlim_cur = (rlim_t)lowest + 2; /* room for one pipe */
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return 2;
+  if (uk_signals_watch(1u << UK_SIGNAL_INT | TERM) || uk_signals_watch(TERM))
+    return 3;
+  for (int i = 0; i < 2; i++)
+    if (sigaction(i == 0 ? SIGINT : SIGTERM, NULL, &now) != 0 || now.sa_handler != handle)
+      return 4;                               /* a handler was changed */
+  if (!uk_signals_watch(1u << UK_SIGNAL_INT)) /* has a pipe already */
+    return 5;
+  raise(SIGTERM);
+  if (handled != SIGTERM || uk_signals_arrived(~0u) != 0)
+    return 6;
+  raise(SIGINT);
+  return uk_signals_arrived(~0u) == 1u << UK_SIGNAL_INT ? 0 : 7;
+}
+
+static void nothing_is_watched_without_descriptors(void)
+{
+  CHECK_EQ_INT(status_of(watch_without_descriptors), 0);
+}
+
+/* The program's system calls go on after a signal. */
+static void a_handler_restarts_system_calls(void)
+{
+  struct sigaction now;
+  REQUIRE(uk_signals_watch(TERM));
+  sigaction(SIGTERM, NULL, &now);
+  CHECK((now.sa_flags & SA_RESTART) != 0);
   uk_signals_unwatch(TERM);
 }
 
@@ -177,12 +242,14 @@ static void a_signal_ends_a_sleep(void)
 int main(void)
 {
   signal(SIGHUP, SIG_DFL); /* nohup may have started this */
+  CHECK_RUN(nothing_is_watched_without_descriptors); /* first: pipes stay once they are made */
   CHECK_RUN(every_signal_has_its_name);
   CHECK_RUN(a_signal_wakes_only_those_who_wait_for_it);
   CHECK_RUN(the_last_watch_restores_the_handler);
   CHECK_RUN(a_hang_up_that_is_ignored_stays_ignored);
   CHECK_RUN(a_second_signal_ends_the_process);
   CHECK_RUN(a_child_has_its_own);
+  CHECK_RUN(a_handler_restarts_system_calls);
   CHECK_RUN(a_signal_ends_a_sleep);
   return check_end();
 }

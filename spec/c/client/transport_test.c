@@ -749,6 +749,57 @@ static void children_inherit_no_descriptor(void)
   tear_down(&fixture);
 }
 
+/* What curl_multi_poll was asked last. */
+static struct {
+  int milliseconds;
+  unsigned count;
+  struct curl_waitfd first;
+} poll_asked;
+
+/* In front of that of libcurl. */
+__attribute__((visibility("default"))) CURLMcode curl_multi_poll(CURLM *multi,
+                                                                 struct curl_waitfd waits[],
+                                                                 unsigned int count,
+                                                                 int milliseconds, int *ready)
+{
+  CURLMcode (*real)(CURLM *, struct curl_waitfd[], unsigned int, int, int *) = NULL;
+  *(void **)&real = dlsym(RTLD_NEXT, "curl_multi_poll");
+  poll_asked.milliseconds = milliseconds;
+  poll_asked.count = count;
+  if (count > 0)
+    poll_asked.first = waits[0];
+  return real(multi, waits, count, milliseconds, ready);
+}
+
+/* A transfer that waits is woken by its signals, and looks at them every second. */
+static void a_transfer_waits_for_its_signals(void)
+{
+  enum { TERM = 1u << UK_SIGNAL_TERM, SHORT = 20 };
+  struct fixture fixture;
+  struct uk_settings quiet;
+  int port = 0, descriptor = -1;
+  REQUIRE(set_up(&fixture));
+  const int listener = start_full_port(&port);
+  REQUIRE(listener >= 0 && make_settings(&quiet, port, 60000) && uk_signals_watch(TERM));
+  struct uk_transport *transport = uk_transport_open(&quiet);
+  struct uk_response response = {.body = &fixture.body};
+  CHECK_EQ_INT(uk_signals_descriptors(TERM, &descriptor), 1);
+  for (unsigned count = 0; count <= 1; count++) {
+    uk_transport_set_signals(transport, count == 0 ? 0 : TERM);
+    poll_asked.count = 9;
+    CHECK(uk_transport_perform(transport, &fixture.request, SHORT, true, &response) != UK_OK);
+    CHECK_EQ_INT(poll_asked.count, count);
+    CHECK_EQ_INT(poll_asked.milliseconds, 1000);
+  }
+  CHECK_EQ_INT(poll_asked.first.fd, descriptor);
+  CHECK_EQ_INT(poll_asked.first.events, CURL_WAIT_POLLIN);
+  uk_signals_unwatch(TERM);
+  uk_transport_close(transport);
+  uk_settings_free(&quiet);
+  close(listener);
+  tear_down(&fixture);
+}
+
 /* A signal ends a transfer that waits for its answer; the next one works. */
 static void a_signal_ends_a_transfer(void)
 {
@@ -803,6 +854,7 @@ int main(void)
   CHECK_RUN(no_memory_of_curl_is_left_behind);
   CHECK_RUN(curl_may_run_out_of_memory_anywhere);
   CHECK_RUN(children_inherit_no_descriptor);
+  CHECK_RUN(a_transfer_waits_for_its_signals);
   CHECK_RUN(a_signal_ends_a_transfer);
   return check_end();
 }
