@@ -637,7 +637,7 @@ describe("consume", function()
   it("is ended by a signal, and says nothing of it", function()
     local host = require "upstash.kafka.host"
     local watch_signals = host.watch_signals
-    for signal, status in pairs { INT = 130, TERM = 0 } do
+    for signal, status in pairs { INT = 130, TERM = 0, HUP = 0 } do
       local watched, arrived
       function host.watch_signals(names)
         watched = table.concat(names, " ")
@@ -649,7 +649,7 @@ describe("consume", function()
         return { message(1) }
       end })
       assert.same({ status, "v0\n", "" }, { did.status, did.out_text, did.err_text })
-      assert.equal("INT TERM", watched)
+      assert.equal("INT TERM HUP", watched)
       assert.same({ "commit g i {{offset=1,partition=0,topic=t}}", DELETE },
         { did.calls[#did.calls - 2], did.calls[#did.calls] })
     end

@@ -8,20 +8,29 @@
 #include <limits.h>
 #include <lua.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "binding/input_lua.h"
+#include "binding/signals_lua.h"
 #include "check.h"
+#include "client/signals.h"
 
 /* What the next poll and the next read return: a negative one sets errno. */
 static int polled, poll_errno, wait_asked, reads, read_errno;
+static nfds_t files_polled;
+static struct pollfd second; /* file that was polled */
 static short events;
 static ssize_t available;
 static size_t room;
 
-static int answer_poll(struct pollfd *files, nfds_t count, int milliseconds)
+__attribute__((noinline)) static int answer_poll(struct pollfd *files, nfds_t count,
+                                                 int milliseconds)
 {
-  CHECK_EQ_INT(count, 1);
+  files_polled = count;
+  if (count > 1)
+    second = files[1];
   CHECK_EQ_INT(files[0].fd, STDIN_FILENO);
   events = files[0].events;
   files[0].revents = POLLIN;
@@ -32,7 +41,8 @@ static int answer_poll(struct pollfd *files, nfds_t count, int milliseconds)
 
 static ssize_t answer_read(int file, void *bytes, size_t size)
 {
-  CHECK_EQ_INT(file, STDIN_FILENO);
+  if (file != STDIN_FILENO)
+    return syscall(SYS_read, file, bytes, size);
   room = size;
   reads++;
   errno = read_errno;
@@ -102,6 +112,7 @@ static void waits_as_long_as_asked_and_reads_what_is_there(void)
     CHECK_EQ_STR(lua_tostring(L, 1), "xxx");
     CHECK_EQ_INT(wait_asked, waits[i]);
     CHECK_EQ_INT(events, POLLIN);
+    CHECK_EQ_INT(files_polled, 1);
     CHECK_EQ_INT(room, 65536);
   }
   call(L, 5, 0, 3, 0);
@@ -141,10 +152,53 @@ static void a_failure_has_its_reason(void)
   lua_close(L);
 }
 
+/* Calls read_input with the watch at stack slot 1, which stays there. */
+static bool reads_text(lua_State *L, int ready, size_t length)
+{
+  size_t got = 9;
+  polled = ready;
+  available = 3;
+  reads = 0;
+  lua_settop(L, 1);
+  lua_pushcfunction(L, uk_lua_input_functions[0].func);
+  lua_pushinteger(L, 7);
+  lua_pushvalue(L, 1);
+  if (lua_pcall(L, 2, 1, 0) != 0 || lua_tolstring(L, 2, &got) == NULL)
+    return false;
+  return got == length && reads == (length > 0);
+}
+
+/* D1: a signal of the watch ends the wait, and what is there then is not read any more. */
+static void a_signal_ends_the_input(void)
+{
+  enum { USR1 = 1u << UK_SIGNAL_USR1 };
+  int descriptor = -1;
+  lua_State *L = luaL_newstate();
+  REQUIRE(L != NULL);
+  uk_lua_signals_register(L);
+  lua_pushcfunction(L, uk_lua_watch_signals);
+  lua_createtable(L, 1, 0);
+  lua_pushliteral(L, "USR1");
+  lua_rawseti(L, -2, 1);
+  CHECK_EQ_INT(lua_pcall(L, 1, 1, 0), 0);
+  CHECK_EQ_INT(uk_signals_descriptors(USR1, &descriptor), 1);
+  CHECK(reads_text(L, 1, 3));
+  CHECK_EQ_INT(files_polled, 2);
+  CHECK_EQ_INT(second.fd, descriptor);
+  CHECK_EQ_INT(second.events, POLLIN);
+  CHECK_EQ_INT(wait_asked, 7);
+  raise(SIGUSR1);
+  CHECK(reads_text(L, 1, 0));
+  CHECK(reads_text(L, 2, 0));
+  CHECK(reads_text(L, -1, 0)); /* whatever poll has failed with */
+  lua_close(L);
+}
+
 int main(void)
 {
   CHECK_RUN(waits_as_long_as_asked_and_reads_what_is_there);
   CHECK_RUN(what_passes_is_no_failure);
   CHECK_RUN(a_failure_has_its_reason);
+  CHECK_RUN(a_signal_ends_the_input);
   return check_end();
 }
