@@ -57,19 +57,30 @@ static void pass_on(int number, siginfo_t *info, void *context, const struct sig
   }
 }
 
+/* A handler that was installed later, and calls ours, may block signals: after the jump they would
+ * stay blocked, and the next fault would end the process. */
+static void restore_mask(const void *context)
+{
+  const ucontext_t *interrupted = context;
+  pthread_sigmask(SIG_SETMASK, &interrupted->uc_sigmask, NULL);
+}
+
 static void on_signal(int number, siginfo_t *info, void *context)
 {
   struct uk_log_guard *guard = current;
-  if (guard == NULL || info->si_code <= 0)
+  if (guard == NULL || info->si_code <= 0) {
     pass_on(number, info, context, number == SIGBUS ? &before_bus : &before_segv);
-  else if (number == SIGBUS)
+    return;
+  }
+  restore_mask(context);
+  if (number == SIGBUS)
     jump(guard, "a page cannot be read, because the file was cut or the disk failed (SIGBUS)",
          false);
   else
     jump(guard, "a page points to memory that does not exist (SIGSEGV)", true);
 }
 
-/* The signal is not blocked meanwhile, so a jump out of the handler need not restore a mask. */
+/* The signal is not blocked in the handler: one that was there before ours may jump, too. */
 static void install(void)
 {
   struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};

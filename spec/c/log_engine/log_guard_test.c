@@ -4,6 +4,7 @@
 #include "server/log_engine/log_guard.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -127,6 +128,157 @@ static void segv_outside(void)
   (void)*nowhere;
 }
 
+static void segv_after_a_guard(void)
+{
+  struct uk_log_guard guard = {.writes = false};
+  signal(SIGSEGV, chained);
+  uk_log_guard_install();
+  if (UK_LOG_GUARD(&guard)) {
+    uk_log_guard_leave(&guard);
+    (void)*nowhere;
+  }
+}
+
+static void *read_nowhere(void *argument)
+{
+  (void)*nowhere;
+  return argument;
+}
+
+static void segv_in_another_thread(void)
+{
+  struct uk_log_guard guard = {.writes = false};
+  pthread_t thread;
+  signal(SIGSEGV, chained);
+  uk_log_guard_install();
+  if (UK_LOG_GUARD(&guard)) {
+    pthread_create(&thread, NULL, read_nowhere, NULL);
+    pthread_join(thread, NULL);
+    uk_log_guard_leave(&guard);
+  }
+}
+
+static volatile char *volatile cut;
+
+static void chained_with_info(int number, siginfo_t *info, void *context)
+{
+  bool right = number == SIGBUS && info->si_code > 0 && context != NULL &&
+               (volatile char *)info->si_addr == cut;
+  _exit(right ? CHAINED : FAILED);
+}
+
+static void bus_with_a_handler(void)
+{
+  struct sigaction action = {.sa_flags = SA_SIGINFO, .sa_sigaction = chained_with_info};
+  cut = cut_page();
+  sigaction(SIGBUS, &action, NULL);
+  uk_log_guard_install();
+  uk_log_guard_install(); /* once for all */
+  (void)*cut;
+}
+
+static sigjmp_buf back;
+
+static void jump_back(int number)
+{
+  siglongjmp(back, number);
+}
+
+/* A handler that was there before may jump as often as it likes. */
+static void segv_with_a_handler_that_jumps(void)
+{
+  struct sigaction action = {.sa_flags = SA_NODEFER, .sa_handler = jump_back};
+  volatile int jumps = 0;
+  sigaction(SIGSEGV, &action, NULL);
+  uk_log_guard_install();
+  if (sigsetjmp(back, 0) != 0)
+    jumps++;
+  if (jumps < 3)
+    (void)*nowhere;
+  CHECK_EQ_INT(jumps, 3);
+}
+
+static int deeper(int levels)
+{
+  volatile char bytes[PAGE];
+  bytes[0] = (char)levels;
+  return levels == 0 ? 0 : deeper(levels - 1) + bytes[0];
+}
+
+/* There is no room for a handler on the stack that has overflowed. */
+static void segv_of_a_full_stack(void)
+{
+  static char room[64 << 10];
+  const stack_t other = {.ss_sp = room, .ss_size = sizeof room};
+  struct sigaction action = {.sa_flags = SA_ONSTACK, .sa_handler = chained};
+  sigaltstack(&other, NULL);
+  sigaction(SIGSEGV, &action, NULL);
+  uk_log_guard_install();
+  (void)deeper(1 << 20);
+}
+
+/* A crash reporter that was installed after the guard calls it, with every signal blocked. */
+
+static struct sigaction behind;
+static volatile int reports;
+
+static void report(int number, siginfo_t *info, void *context)
+{
+  reports++;
+  behind.sa_sigaction(number, info, context);
+}
+
+static void install_reporter(int number)
+{
+  struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK, .sa_sigaction = report};
+  sigfillset(&action.sa_mask);
+  CHECK_EQ_INT(sigaction(number, &action, &behind), 0);
+}
+
+static void faults_come_back_through_a_later_handler(void)
+{
+  struct uk_log_guard guard = {.writes = false};
+  volatile int came_back = 0;
+  sigset_t mask;
+  uk_log_guard_install();
+  install_reporter(SIGSEGV);
+  for (volatile int i = 0; i < 3; i++) {
+    if (UK_LOG_GUARD(&guard)) {
+      (void)*nowhere;
+      uk_log_guard_leave(&guard);
+    } else {
+      came_back++;
+    }
+  }
+  CHECK_EQ_INT(came_back, 3);
+  CHECK_EQ_INT(reports, 3);
+  pthread_sigmask(SIG_BLOCK, NULL, &mask);
+  CHECK(!sigismember(&mask, SIGSEGV) && !sigismember(&mask, SIGTERM));
+}
+
+static void segv_outside_with_handlers_around(void)
+{
+  signal(SIGSEGV, chained);
+  uk_log_guard_install();
+  install_reporter(SIGSEGV);
+  (void)*nowhere;
+}
+
+static void segv_while_ignored(void)
+{
+  signal(SIGSEGV, SIG_IGN);
+  uk_log_guard_install();
+  (void)*nowhere;
+}
+
+static void sent_while_ignored(void)
+{
+  signal(SIGSEGV, SIG_IGN);
+  uk_log_guard_install();
+  kill(getpid(), SIGSEGV);
+  kill(getpid(), SIGSEGV);
+}
+
 static void bus_outside(void)
 {
   volatile char *page = cut_page();
@@ -152,17 +304,43 @@ static void segv_in_a_write(void)
     (void)*nowhere;
 }
 
+static void assertion_in_a_write(void)
+{
+  struct uk_log_guard guard = {.writes = true};
+  uk_log_guard_install();
+  if (UK_LOG_GUARD(&guard))
+    uk_log_guard_assert("rc == 0");
+}
+
+static void A6_handlers_before_and_after_the_guard(void)
+{
+  static void (*const chain[])(void) = {segv_outside,           segv_after_a_guard,
+                                        segv_in_another_thread, bus_with_a_handler,
+                                        segv_of_a_full_stack,   segv_outside_with_handlers_around};
+  char errors[1000];
+  for (size_t i = 0; i < sizeof chain / sizeof *chain; i++) {
+    if (!CHECK_EQ_INT(in_child(chain[i], errors, sizeof errors), CHAINED))
+      fprintf(stderr, "  case %zu: %s\n", i, errors);
+  }
+  check_survives(faults_come_back_through_a_later_handler, "");
+  check_survives(segv_with_a_handler_that_jumps, "");
+  check_survives(sent_while_ignored, "");
+  CHECK_EQ_INT(in_child(segv_while_ignored, errors, sizeof errors), -SIGSEGV);
+}
+
 static void A6_the_guard(void)
 {
   char errors[1000];
   check_survives(faults_come_back_to_their_guard, "");
-  CHECK_EQ_INT(in_child(segv_outside, errors, sizeof errors), CHAINED);
   CHECK_EQ_INT(in_child(bus_outside, errors, sizeof errors), -SIGBUS);
   CHECK_EQ_INT(in_child(sent, errors, sizeof errors), -SIGSEGV);
   CHECK_EQ_INT(in_child(segv_in_a_write, errors, sizeof errors), 1);
   CHECK_EQ_STR(errors, "upstash-kafka: data.mdb is damaged, which was found inside a write: a page "
                        "points to memory that does not exist (SIGSEGV); the process ends; run "
                        "upstash-kafka check\n");
+  CHECK_EQ_INT(in_child(assertion_in_a_write, errors, sizeof errors), 1);
+  CHECK_EQ_STR(errors, "upstash-kafka: data.mdb is damaged, which was found inside a write: rc == "
+                       "0; the process ends; run upstash-kafka check\n");
 }
 
 /* A log. */
@@ -275,6 +453,7 @@ int main(void)
   const char *reason = reason_to_skip();
   rig_directory();
   CHECK_RUN_UNLESS(reason, A6_the_guard);
+  CHECK_RUN_UNLESS(reason, A6_handlers_before_and_after_the_guard);
   CHECK_RUN_UNLESS(reason, A5_a_file_that_is_cut_while_it_is_open);
   CHECK_RUN_UNLESS(reason, A6_pages_of_zeros_or_noise_while_it_is_open);
   rig_remove();

@@ -15,11 +15,16 @@ static void need(bool good, const char *what)
 
 struct raw raw_begin(void)
 {
+  return raw_begin_in(rig_directory());
+}
+
+struct raw raw_begin_in(const char *directory)
+{
   struct raw raw;
   need(mdb_env_create(&raw.env) == 0 && mdb_env_set_maxdbs(raw.env, 32) == 0 &&
          mdb_env_set_mapsize(raw.env, RIG_MAP_BYTES) == 0,
        "create");
-  need(mdb_env_open(raw.env, rig_directory(), MDB_NOSYNC, 0600) == 0, "open");
+  need(mdb_env_open(raw.env, directory, MDB_NOSYNC, 0600) == 0, "open");
   need(mdb_txn_begin(raw.env, NULL, 0, &raw.txn) == 0, "begin");
   return raw;
 }
@@ -67,9 +72,48 @@ MDB_val raw_key(uint64_t topic_id, int32_t partition, int64_t last)
   return uk_log_key(bytes, topic_id, partition, (uint64_t)last);
 }
 
+MDB_val raw_time_key(int32_t partition, int64_t timestamp)
+{
+  return raw_key(1, partition, (int64_t)uk_log_key_time(timestamp));
+}
+
 MDB_val raw_text(const char *text)
 {
   return (MDB_val){strlen(text), (void *)(uintptr_t)text};
+}
+
+void raw_delete_row(const char *table, MDB_val key)
+{
+  struct raw raw = raw_begin();
+  raw_delete(&raw, table, key);
+  raw_end(&raw);
+}
+
+void raw_put_row(const char *table, MDB_val key, const void *data, size_t length)
+{
+  struct raw raw = raw_begin();
+  raw_put(&raw, table, key, (MDB_val){length, (void *)(uintptr_t)data});
+  raw_end(&raw);
+}
+
+void raw_put_number(const char *table, MDB_val key, uint64_t number)
+{
+  uint8_t bytes[UK_LOG_NUMBER];
+  uk_store_u64(bytes, number);
+  uk_store_u32(bytes + 8, uk_log_row_sum(&key, bytes, 8));
+  raw_put_row(table, key, bytes, sizeof bytes);
+}
+
+size_t raw_row(const char *directory, const char *table, MDB_val key, uint8_t *bytes, size_t size)
+{
+  MDB_val value = {0, NULL};
+  struct raw raw = raw_begin_in(directory);
+  bool found = raw_get(&raw, table, key, &value);
+  need(!found || value.mv_size <= size, "row");
+  if (found)
+    memcpy(bytes, value.mv_data, value.mv_size);
+  raw_end(&raw);
+  return found ? value.mv_size : 0;
 }
 
 void raw_flip(const char *table, MDB_val key, size_t byte)

@@ -12,6 +12,7 @@ struct raw {
 
 /* A write transaction, until `raw_end`. */
 struct raw raw_begin(void);
+struct raw raw_begin_in(const char *directory);
 void raw_end(struct raw *raw);
 
 MDB_dbi raw_table(const struct raw *raw, const char *name);
@@ -24,6 +25,15 @@ size_t raw_count(const struct raw *raw, const char *table);
 /* The key of a batch, or of a time without its flipped sign; valid until the next call. */
 MDB_val raw_key(uint64_t topic_id, int32_t partition, int64_t last);
 MDB_val raw_text(const char *text);
+/* The key of a time of topic 1. */
+MDB_val raw_time_key(int32_t partition, int64_t timestamp);
+
+/* Each is a transaction of its own. `put_number` writes the sum, too. `row` reads a row of the log
+ * in this directory, and returns its length: 0 when there is none. */
+void raw_put_row(const char *table, MDB_val key, const void *data, size_t length);
+void raw_put_number(const char *table, MDB_val key, uint64_t number);
+void raw_delete_row(const char *table, MDB_val key);
+size_t raw_row(const char *directory, const char *table, MDB_val key, uint8_t *bytes, size_t size);
 
 /* Flips a bit of the row's value. */
 void raw_flip(const char *table, MDB_val key, size_t byte);

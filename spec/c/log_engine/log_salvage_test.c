@@ -1,0 +1,303 @@
+/* for: log_salvage.c, log_check_rows.c
+ *
+ * What a salvaged log keeps of the old one, and where its folder comes from. */
+#include "server/log_engine/log_salvage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "log_check_rig.h"
+#include "log_raw.h"
+#include "log_rig.h"
+
+static const char FIXTURE[] = "spec/fixtures/log-format-1/data.mdb";
+
+/* The directory that was synced last. */
+static char synced[PATH_MAX];
+
+__attribute__((visibility("default"))) int fsync(int fd)
+{
+  char name[64];
+  struct stat status;
+  snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+  if (fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) {
+    ssize_t length = readlink(name, synced, sizeof synced - 1);
+    synced[length > 0 ? length : 0] = '\0';
+  }
+  return (int)syscall(SYS_fsync, fd);
+}
+
+static struct uk_log_identity identity_of(const char *directory)
+{
+  struct uk_log_identity identity = {.life = 0};
+  int folder = open(directory, O_RDONLY | O_DIRECTORY);
+  CHECK_EQ_INT(uk_log_identity_read(folder, &identity), UK_LOG_IDENTITY_OK);
+  close(folder);
+  return identity;
+}
+
+static void write_identity(const struct uk_log_identity *identity)
+{
+  int folder = open(rig_directory(), O_RDONLY | O_DIRECTORY);
+  CHECK_EQ_INT(uk_log_identity_write(folder, identity, false), 0);
+  close(folder);
+}
+
+/* The identity. */
+
+/* Before any server opens it. */
+static void the_new_identity_knows_what_the_old_one_knew(void)
+{
+  checked_write_log();
+  struct uk_log_identity old = identity_of(rig_directory());
+  checked_salvage();
+  struct uk_log_identity new = identity_of(checked.target);
+  CHECK(memcmp(new.id, old.id, sizeof old.id) == 0);
+  CHECK_EQ_INT(new.life, 2);
+  CHECK(new.transaction > 0);
+  CHECK(new.topics >= old.topics &&old.topics > 2);
+  struct uk_log *log = checked_open_target();
+  uint64_t id = 0;
+  CHECK_EQ_INT(rig_put(log, "new", 0, "v", -1), 0);
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("new"), &id), 2);
+  CHECK(id >= old.topics); /* none of them is given again */
+  uk_log_close(log);
+  checked_remove_target();
+  old.life = 5;
+  write_identity(&old);
+  checked_salvage();
+  CHECK_EQ_INT(identity_of(checked.target).life, 6);
+  checked_remove_target();
+  rig_remove();
+}
+
+static void the_id_comes_from_the_log_or_its_identity(void)
+{
+  checked_write_log();
+  struct uk_log_identity old = identity_of(rig_directory()), other = old;
+  other.id[0] ^= 1;
+  write_identity(&other);
+  checked_salvage();
+  CHECK(memcmp(identity_of(checked.target).id, old.id, sizeof old.id) == 0);
+  checked_remove_target();
+  unlink(raw_path("identity"));
+  checked_salvage();
+  CHECK(memcmp(identity_of(checked.target).id, old.id, sizeof old.id) == 0);
+  CHECK_EQ_INT(identity_of(checked.target).life, 2);
+  checked_remove_target();
+  write_identity(&other);
+  raw_flip("meta", raw_text("log"), 3);
+  checked_salvage();
+  CHECK(memcmp(identity_of(checked.target).id, other.id, sizeof other.id) == 0);
+  checked_remove_target();
+  unlink(raw_path("identity"));
+  checked_salvage();
+  CHECK(memcmp(identity_of(checked.target).id, other.id, sizeof other.id) != 0);
+  checked_remove_target();
+  rig_remove();
+}
+
+/* Rows. */
+
+static void the_settings_and_the_life_of_a_topic_stay(void)
+{
+  uint8_t before[100], after[100];
+  struct uk_log_options options = rig_options();
+  struct uk_log *log = rig_open(&options);
+  CHECK_EQ_INT(rig_create(log, "t", 3, 1234567, 7654321), UK_OK);
+  uk_log_close(log);
+  size_t length = raw_row(rig_directory(), "topics", raw_text("t"), before, sizeof before);
+  CHECK_EQ_INT(length, UK_LOG_TOPIC_ROW);
+  checked_salvage();
+  CHECK_EQ_INT(raw_row(checked.target, "topics", raw_text("t"), after, sizeof after), length);
+  CHECK(memcmp(before, after, length) == 0);
+  checked_remove_target();
+  rig_remove();
+}
+
+static struct uk_log_batch batch_of(const char *directory, uint64_t topic, int64_t offset)
+{
+  static uint8_t bytes[70000];
+  struct uk_log_batch batch = {.version = 0};
+  size_t length = raw_row(directory, "batches", raw_key(topic, 0, offset), bytes, sizeof bytes);
+  CHECK(uk_log_batch_read(&batch, uk_slice_of((const char *)bytes, length)));
+  return batch;
+}
+
+static void a_batch_keeps_its_life_and_arrival(void)
+{
+  checked_write_log();
+  struct uk_log_batch before = batch_of(rig_directory(), 1, 2);
+  raw_flip("batches", raw_key(1, 0, 0), 10);
+  raw_flip("batches", raw_key(1, 0, 3), 10);
+  checked_salvage();
+  struct uk_log_batch after = batch_of(checked.target, 1, 2);
+  CHECK(after.life == 1 && after.arrival == before.arrival && before.arrival > 0);
+  CHECK(after.count == 1 && after.span == 1 && after.max_timestamp == 2000);
+  struct uk_log *log = checked_open_target();
+  int64_t first = -1, end = -1;
+  CHECK(uk_log_bounds(log, uk_slice_text("a"), 0, &first, &end));
+  CHECK_EQ_INT(first, 2); /* nothing covers what is missing in front */
+  CHECK(end >= 6);
+  CHECK_EQ_INT(rig_put(log, "a", 0, "next", -1), end);
+  uk_log_close(log);
+  CHECK_EQ_INT(batch_of(checked.target, 1, end).life, 2);
+  CHECK_EQ_INT(batch_of(checked.target, 1, 3).life, 2); /* the gap */
+  checked_remove_target();
+  rig_remove();
+}
+
+/* A batch of version 1 arrived when its log became one of format 2, at the latest. */
+static void a_batch_of_version_1_arrived_before_the_upgrade(void)
+{
+  uint8_t row[UK_LOG_NUMBER];
+  struct uk_log_options options = rig_options();
+  raw_copy(FIXTURE, "data.mdb");
+  struct uk_log *log = rig_open(&options);
+  CHECK(rig_put(log, "new", 0, "v", -1) == 0);
+  uint64_t id = 0;
+  CHECK(uk_log_partitions(log, uk_slice_text("orders"), &id) > 0);
+  uk_log_close(log);
+  CHECK_EQ_INT(batch_of(rig_directory(), id, 0).version, 1);
+  /* As if that had been long ago. */
+  raw_put_number("meta", raw_text("upgraded"), 1764000000000);
+  checked_salvage();
+  CHECK_EQ_STR(checked.told, "");
+  struct uk_log_batch batch = batch_of(checked.target, id, 0);
+  CHECK_EQ_INT(batch.version, 2);
+  CHECK_EQ_INT(batch.arrival, 1764000000000);
+  CHECK_EQ_INT(raw_row(checked.target, "meta", raw_text("upgraded"), row, sizeof row), 0);
+  checked_remove_target();
+  rig_remove();
+}
+
+/* A damaged batch ended behind what it says, and behind what its bytes could hold. */
+static void the_end_lies_behind_a_damaged_batch(void)
+{
+  checked_write_log();
+  raw_flip("batches", raw_key(1, 1, 0), 55);
+  raw_flip("batches", raw_key(2, 0, 0), 44); /* its span: 2^24 more */
+  checked_salvage();
+  struct uk_log *log = checked_open_target();
+  int64_t first = -1, end = -1;
+  CHECK(uk_log_bounds(log, uk_slice_text("a"), 1, &first, &end));
+  CHECK(first == end && end > 1 && end < 100);
+  CHECK_EQ_INT(rig_put(log, "a", 1, "next", -1), end);
+  CHECK_EQ_INT(rig_put(log, "b", 0, "next", -1), (1 << 24) + 1);
+  uk_log_close(log);
+  checked_remove_target();
+  rig_remove();
+}
+
+/* More than one transaction takes. */
+static void a_large_log_is_copied(void)
+{
+  enum { COUNT = 20, BYTES = 1 << 20 };
+  static char value[BYTES + 1];
+  struct uk_log_options options = rig_options();
+  options.no_sync = true;
+  struct uk_log *log = rig_open(&options);
+  memset(value, 'x', BYTES);
+  for (int i = 0; i < COUNT; i++)
+    CHECK_EQ_INT(rig_put(log, "large", 0, value, i), i);
+  uk_log_close(log);
+  checked_salvage();
+  CHECK_EQ_INT(checked_folder(checked.target, NULL), UK_OK);
+  CHECK_EQ_STR(checked.told, "");
+  CHECK_EQ_INT(checked.result.records, COUNT);
+  checked_remove_target();
+  rig_remove();
+}
+
+/* The folder. */
+
+static void check_made(const char *named)
+{
+  struct uk_log *log = NULL;
+  if (!CHECK_EQ_INT(checked_into(named), UK_OK))
+    fprintf(stderr, "  %s\n", checked.message);
+  if ((log = checked_open_target()) != NULL)
+    checked_log(log, "b", 0, 0, 1, "of b\n");
+  uk_log_close(log);
+  checked_remove_target();
+}
+
+static void its_name_may_have_slashes_or_none(void)
+{
+  char name[600], before[PATH_MAX], above[PATH_MAX];
+  checked_write_log();
+  snprintf(above, sizeof above, "%s", checked_target());
+  *strrchr(above, '/') = '\0';
+  snprintf(name, sizeof name, "%s//", checked.target);
+  synced[0] = '\0';
+  check_made(name);
+  REQUIRE(getcwd(before, sizeof before) != NULL && chdir(above) == 0);
+  check_made(strrchr(checked.target, '/') + 1);
+  CHECK_EQ_INT(chdir(before), 0);
+  rig_remove();
+}
+
+/* A power failure leaves the folder with its name or without, never a part of it. */
+static void the_folder_above_is_synced_last(void)
+{
+  char above[PATH_MAX], before[PATH_MAX];
+  checked_write_log();
+  snprintf(above, sizeof above, "%s", checked_target());
+  *strrchr(above, '/') = '\0';
+  synced[0] = '\0';
+  CHECK_EQ_INT(checked_into(checked.target), UK_OK);
+  CHECK_EQ_STR(synced, above);
+  checked_remove_target();
+  REQUIRE(getcwd(before, sizeof before) != NULL && chdir(above) == 0);
+  synced[0] = '\0';
+  CHECK_EQ_INT(checked_into(strrchr(checked.target, '/') + 1), UK_OK);
+  CHECK_EQ_STR(synced, above);
+  CHECK_EQ_INT(chdir(before), 0);
+  checked_remove_target();
+  rig_remove();
+}
+
+/* What somebody else has made there stays. */
+static void a_folder_in_the_way_is_left_alone(void)
+{
+  static const char *const ends[] = {"", ".unfinished"};
+  char folder[520], file[600], text[700];
+  checked_write_log();
+  checked_target();
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+    snprintf(folder, sizeof folder, "%s%s", checked.target, ends[i]);
+    snprintf(file, sizeof file, "%s/data.mdb", folder);
+    CHECK_EQ_INT(mkdir(folder, 0700), 0);
+    close(open(file, O_WRONLY | O_CREAT, 0600));
+    CHECK_EQ_INT(checked_into(checked.target), UK_E_UNAVAILABLE);
+    snprintf(text, sizeof text, "cannot make the folder %s: File exists", checked.target);
+    CHECK_EQ_STR(checked.message, text);
+    CHECK_EQ_INT(unlink(file), 0);
+    CHECK_EQ_INT(rmdir(folder), 0);
+  }
+  CHECK_EQ_INT(symlink("nowhere", checked.target), 0);
+  CHECK_EQ_INT(checked_into(checked.target), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(unlink(checked.target), 0);
+  rig_remove();
+}
+
+int main(void)
+{
+  CHECK_RUN(the_new_identity_knows_what_the_old_one_knew);
+  CHECK_RUN(the_id_comes_from_the_log_or_its_identity);
+  CHECK_RUN(the_settings_and_the_life_of_a_topic_stay);
+  CHECK_RUN(a_batch_keeps_its_life_and_arrival);
+  CHECK_RUN(a_batch_of_version_1_arrived_before_the_upgrade);
+  CHECK_RUN(the_end_lies_behind_a_damaged_batch);
+  CHECK_RUN(a_large_log_is_copied);
+  CHECK_RUN(its_name_may_have_slashes_or_none);
+  CHECK_RUN(the_folder_above_is_synced_last);
+  CHECK_RUN(a_folder_in_the_way_is_left_alone);
+  return check_end();
+}
