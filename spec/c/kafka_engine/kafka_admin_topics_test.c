@@ -21,6 +21,7 @@ enum {
 
 /* What the cluster answers to a request. */
 struct reply {
+  struct reply *next; /* in the queue */
   void *opaque;
   rd_kafka_resp_err_t code, topic_code;
   const char *text, *topic_text;
@@ -36,11 +37,13 @@ static struct {
   char log[600]; /* the requests, in order */
   void *opaque;  /* of the request that is not answered yet */
   int request_timeout, operation_timeout;
-  struct reply *reply; /* in the queue */
+  struct reply *reply; /* the first in the queue */
+  int queues;          /* that are open */
   int live;            /* objects of librdkafka that were not destroyed */
   void (*wake)(rd_kafka_t *handle, void *opaque);
   void *waked;
   struct uk_kafka_topic_query *query; /* not answered yet */
+  struct uk_kafka_topic_query *other; /* the same, of another call */
   int64_t query_deadline;
   char forgotten[100];
   int dones;
@@ -85,7 +88,8 @@ enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detai
 void uk_kafka_topics_ask(struct uk_kafka_topics *topics, struct uk_kafka_topic_query *query)
 {
   CHECK(topics == (struct uk_kafka_topics *)&fake);
-  CHECK(fake.query == NULL);
+  CHECK(fake.other == NULL);
+  fake.other = fake.query;
   note("look %.*s; ", (int)query->topic.length, query->topic.data);
   fake.query = query;
   fake.query_deadline = query->query.deadline;
@@ -101,6 +105,7 @@ void uk_kafka_check_created(struct uk_kafka_check *check)
 rd_kafka_queue_t *rd_kafka_queue_new(rd_kafka_t *handle)
 {
   fake.live++;
+  fake.queues++;
   return (rd_kafka_queue_t *)handle;
 }
 
@@ -108,6 +113,7 @@ void rd_kafka_queue_destroy(rd_kafka_queue_t *queue)
 {
   (void)queue;
   fake.live--;
+  fake.queues--;
 }
 
 void rd_kafka_queue_cb_event_enable(rd_kafka_queue_t *queue,
@@ -123,7 +129,8 @@ rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout)
   struct reply *reply = fake.reply;
   (void)queue;
   CHECK_EQ_INT(timeout, 0);
-  fake.reply = NULL;
+  CHECK_EQ_INT(fake.queues, 1);
+  fake.reply = reply != NULL ? reply->next : NULL;
   fake.live += reply != NULL;
   return (rd_kafka_event_t *)reply;
 }
@@ -506,7 +513,11 @@ static void what_was_not_requested_is_the_default(void)
   create.retention_ms = 60000;
   start_create(1);
   CHECK_ASKED("[create] create t:1 retention.ms=60000; ");
-  refuse(RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "no");
+  agree();
+  CHECK_ASKED("look t; ");
+  show(RD_KAFKA_RESP_ERR_NO_ERROR, 1);
+  CHECK_ASKED(""); /* a topic that was created just now is not compared */
+  check_done(&create.operation, UK_OK, "");
   create.has_retention_bytes = true;
   create.retention_bytes = -1;
   fake.log[0] = '\0';
@@ -854,6 +865,8 @@ static void each_call_has_its_own_time(void)
   fake.now = NOW + 20;
   fake.query = first;
   show(RD_KAFKA_RESP_ERR_NO_ERROR, 1); /* asks again 20 ms later */
+  run_at(NOW + 20);
+  CHECK_ASKED("");
   run_at(NOW + PAUSE);
   CHECK_ASKED("look t; ");
   show(RD_KAFKA_RESP_ERR_NO_ERROR, 1);
@@ -864,6 +877,45 @@ static void each_call_has_its_own_time(void)
   CHECK_ASKED("look t; ");
   show(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, 0);
   check_done(&deletion.operation, UK_OK, "");
+}
+
+/* The cluster says the same of both topics that are asked about. */
+static void show_both(rd_kafka_resp_err_t code)
+{
+  struct uk_kafka_topic_query *other = fake.other;
+  fake.other = NULL;
+  show(code, 1);
+  fake.query = other;
+  show(code, 1);
+}
+
+/* The queue wakes the task once, and both looks are due at the same time. */
+static void answers_that_arrive_together_are_all_taken(void)
+{
+  start_create(1);
+  struct reply second = {.count = 1}, first = {.next = &second, .opaque = fake.opaque, .count = 1};
+  start_missing(NOW + TIMEOUT);
+  second.opaque = fake.opaque;
+  fake.log[0] = '\0';
+  fake.reply = &first;
+  fake.wake(NULL, fake.waked);
+  run_at(NOW);
+  CHECK_ASKED("look t; look t; ");
+  show_both(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+  run_at(NOW + PAUSE);
+  CHECK_ASKED("look t; look t; ");
+  show_both(RD_KAFKA_RESP_ERR_NO_ERROR);
+  check_done(&create.operation, UK_OK, "");
+  CHECK(fake.checked == &check);
+}
+
+/* The task runs once more before the queue is gone. */
+static void an_event_that_arrives_at_the_end_is_taken(void)
+{
+  static struct reply late;
+  late = (struct reply){.count = 1};
+  fake.reply = &late;
+  fake.wake(NULL, fake.waked);
 }
 
 static void an_event_of_no_call_is_dropped(void)
@@ -896,7 +948,7 @@ static void run_current(void)
   current();
   uk_kafka_admin_free(fake.admin);
   uk_kafka_executor_free(fake.executor);
-  CHECK(fake.wake == NULL);
+  CHECK(fake.wake == NULL && fake.reply == NULL && fake.other == NULL);
   CHECK_EQ_INT(fake.live, 0);
   CHECK_EQ_INT(fault_live(), live);
 }
@@ -928,6 +980,8 @@ int main(void)
   RUN(nothing_is_sent_while_the_cluster_is_away);
   RUN(nothing_is_sent_without_memory);
   RUN(each_call_has_its_own_time);
+  RUN(answers_that_arrive_together_are_all_taken);
+  RUN(an_event_that_arrives_at_the_end_is_taken);
   RUN(an_event_of_no_call_is_dropped);
   return check_end();
 }

@@ -10,6 +10,7 @@
 
 #include "check.h"
 #include "common/clock.h"
+#include "common/thread.h"
 #include "fault.h"
 
 enum { MANY = 40, NOW = 1000000, PATIENCE = 60000 /* milliseconds */ };
@@ -27,6 +28,33 @@ static struct {
   atomic_int running, most_running, timeouts;
   atomic_bool gate;
 } rig;
+
+/* Fakes: threads, where there are any. */
+
+static atomic_bool has_no_threads;
+
+bool uk_thread_start(pthread_t *thread, void *(*start)(void *argument), void *argument)
+{
+  return !atomic_load(&has_no_threads) && pthread_create(thread, NULL, start, argument) == 0;
+}
+
+bool uk_thread_start_alone(void *(*start)(void *argument), void *argument)
+{
+  (void)start;
+  (void)argument;
+  return false;
+}
+
+void uk_condition_init(pthread_cond_t *condition)
+{
+  pthread_cond_init(condition, NULL);
+}
+
+void uk_condition_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t until)
+{
+  (void)until; /* the executor has no threads */
+  pthread_cond_wait(condition, mutex);
+}
 
 /* Whether the counter reaches the number. */
 static bool reaches(const atomic_int *counter, int wanted)
@@ -191,6 +219,44 @@ static void what_waits_is_run_when_a_thread_is_free(void)
   CHECK_EQ_INT(waits->answers, 1);
 }
 
+/* Each has taken something since, and waits for more. */
+static void all_threads_work_after_some_work_has_timed_out(void)
+{
+  enum { THREADS = UK_KAFKA_BLOCKING_THREADS };
+  hold_threads();
+  for (int i = 0; i < THREADS; i++)
+    submit(THREADS + i, false, NOW + 100);
+  uk_kafka_executor_run(rig.executor, NOW + 100);
+  CHECK_EQ_INT(rig.timeouts, THREADS);
+  atomic_store(&rig.gate, true);
+  CHECK_EVENTUALLY(count_answers() == 2 * THREADS);
+  CHECK(reaches(&rig.running, 0));
+  atomic_store(&rig.gate, false);
+  for (int i = 0; i < THREADS; i++)
+    submit(2 * THREADS + i, true, INT64_MAX);
+  CHECK(reaches(&rig.running, THREADS));
+  atomic_store(&rig.gate, true);
+  CHECK_EVENTUALLY(count_answers() == 3 * THREADS);
+}
+
+/* Where the system has no thread, the work waits for one, and times out like any other. */
+static void work_without_a_thread_waits(void)
+{
+  atomic_store(&has_no_threads, true);
+  struct probe *late = submit(0, false, NOW + 100);
+  struct probe *waits = submit(1, false, NOW + 200);
+  uk_kafka_executor_run(rig.executor, NOW + 99);
+  CHECK_EQ_INT(late->answers + waits->answers, 0);
+  uk_kafka_executor_run(rig.executor, NOW + 100);
+  CHECK_EQ_INT(late->timeouts, 1);
+  atomic_store(&has_no_threads, false);
+  struct probe *next = submit(2, false, NOW + 300);
+  CHECK(reaches(&waits->answers, 1));
+  CHECK(reaches(&next->answers, 1));
+  CHECK_EQ_INT(waits->runs, 1);
+  CHECK_EQ_INT(next->runs, 1);
+}
+
 /* Running work continues after everything else has timed out. */
 static void *open_gate(void *unused)
 {
@@ -291,6 +357,8 @@ int main(void)
   RUN(work_that_waits_for_a_thread_times_out_at_its_deadline);
   RUN(work_whose_deadline_has_passed_times_out_at_once_where_all_threads_are_busy);
   RUN(what_waits_is_run_when_a_thread_is_free);
+  RUN(all_threads_work_after_some_work_has_timed_out);
+  RUN(work_without_a_thread_waits);
   RUN(the_end_waits_for_what_runs_and_times_out_the_rest);
   RUN(work_that_is_submitted_at_the_end_times_out);
   RUN(the_time_left_is_never_nothing);

@@ -112,6 +112,7 @@ static void forgets_topics_that_are_not_listed(void)
   rd_kafka_metadata_topic_t next[] = {said("__consumer_offsets", 3, -1, RD_KAFKA_RESP_ERR_NO_ERROR),
                                       said("b", 3, -1, RD_KAFKA_RESP_ERR_NO_ERROR)};
   uk_kafka_catalog_init(&catalog);
+  CHECK(!catalog.groupless); /* nothing is known yet */
   learn_all(first, 2);
   CHECK(catalog.groupless);
   (void)learn(said("c", 1, -1, RD_KAFKA_RESP_ERR_NO_ERROR), &partitions);

@@ -10,6 +10,7 @@
 
 #include "check.h"
 #include "common/clock.h"
+#include "counted_conf.h"
 #include "fault.h"
 #include "server/kafka_engine/cluster/kafka_check.h"
 
@@ -101,6 +102,14 @@ void rd_kafka_topic_partition_list_destroy(rd_kafka_topic_partition_list_t *list
   real(list);
 }
 
+static void check_property(const rd_kafka_conf_t *conf, const char *name, const char *wanted)
+{
+  char value[32] = "";
+  size_t size = sizeof value;
+  CHECK_EQ_INT(rd_kafka_conf_get(conf, name, value, &size), RD_KAFKA_CONF_OK);
+  CHECK_EQ_STR(value, wanted);
+}
+
 rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text, size_t size)
 {
   struct handle *handle = &fake.handles[fake.opened];
@@ -111,6 +120,9 @@ rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text
     return NULL;
   }
   CHECK_EQ_INT(rd_kafka_conf_get(conf, "group.id", handle->group, &length), RD_KAFKA_CONF_OK);
+  /* It asks again soon, unlike an instance, and has the strategy of one, unlike a fetch. */
+  check_property(conf, "retry.backoff.ms", "50");
+  check_property(conf, "partition.assignment.strategy", "range");
   rd_kafka_conf_destroy(conf);
   handle->open = true;
   fake.opened++;
@@ -146,7 +158,7 @@ rd_kafka_resp_err_t rd_kafka_committed(rd_kafka_t *handle, rd_kafka_topic_partit
     return fake.codes[fake.asked - 1];
   for (int i = 0; i < list->cnt; i++) {
     list->elems[i].offset =
-      list->elems[i].partition == 2 ? RD_KAFKA_OFFSET_INVALID : 10 + list->elems[i].partition;
+      list->elems[i].partition == 2 ? RD_KAFKA_OFFSET_INVALID : 10 * list->elems[i].partition;
     list->elems[i].err = i == list->cnt - 1 ? fake.partition_code : RD_KAFKA_RESP_ERR_NO_ERROR;
   }
   return RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -229,10 +241,10 @@ static void each_partition_has_its_offset(void)
   ask("g", 4);
   check_ended(UK_OK, "");
   CHECK_LOG("open g; ask g x3 250; "); /* each partition once */
-  CHECK_EQ_INT(at[0].offset, 10);
+  CHECK_EQ_INT(at[0].offset, 0);
   CHECK_EQ_INT(at[1].offset, -1); /* nothing is committed */
-  CHECK_EQ_INT(at[2].offset, 10);
-  CHECK_EQ_INT(at[3].offset, 11);
+  CHECK_EQ_INT(at[2].offset, 0);
+  CHECK_EQ_INT(at[3].offset, 10);
   CHECK(!fake.for_instance);
 }
 
@@ -249,7 +261,7 @@ static void a_coordinator_that_moves_is_waited_for(void)
   check_ended(UK_OK, "");
   CHECK_LOG("open g; ask g x1 250; ask g x1 500; ask g x1 1000; ask g x1 2000; ask g x1 4000; ");
   CHECK_EQ_INT(fake.now, NOW + 5 * 100 + 4 * 50);
-  CHECK_EQ_INT(at[0].offset, 10);
+  CHECK_EQ_INT(at[0].offset, 0);
 }
 
 static void the_wait_ends_with_the_deadline(void)
@@ -427,7 +439,7 @@ static void a_list_is_read_for_an_instance(void)
   CHECK(fake.for_instance);
   CHECK_EQ_INT(fake.dones, 1);
   CHECK_EQ_INT(query.work.query.code, RD_KAFKA_RESP_ERR_NO_ERROR);
-  CHECK_EQ_INT(query.list->elems[0].offset, 11);
+  CHECK_EQ_INT(query.list->elems[0].offset, 10);
   fake.codes[0] = RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
   fake.code_count = 1;
   uk_kafka_committed_read(committed, &query);
@@ -456,6 +468,7 @@ static void run_current(void)
   for (size_t i = 0; i < fake.opened; i++)
     CHECK(!fake.handles[i].open);
   CHECK_EQ_INT(lists, 0);
+  CHECK_EQ_INT(counted_confs, 0);
   CHECK_EQ_INT(fault_live(), live);
 }
 

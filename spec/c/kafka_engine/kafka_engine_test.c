@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "common/clock.h"
+#include "counted_conf.h"
 #include "fault.h"
 #include "server/kafka_engine/cluster/kafka_admin.h"
 #include "server/kafka_engine/cluster/kafka_committed.h"
@@ -381,12 +382,25 @@ static void each_part_is_given_what_it_needs(void)
   CHECK(fake.fetch.reaper == AS(uk_kafka_reaper, reaper_));
   CHECK(fake.fetch.control == (rd_kafka_t *)&control);
   CHECK(fake.admin.control == (rd_kafka_t *)&control);
+  CHECK(fake.admin.executor == AS(uk_kafka_executor, executor_));
+  CHECK(fake.admin.topics == AS(uk_kafka_topics, topics_));
   CHECK_EQ_INT(fake.admin.partitions, 5);
+  CHECK(fake.producer.settings == AS(uk_kafka_settings, settings_));
+  CHECK(fake.producer.topics == AS(uk_kafka_topics, topics_));
+  CHECK(fake.producer.reaper == AS(uk_kafka_reaper, reaper_));
   CHECK(fake.producer.create == uk_kafka_admin_create_missing);
   CHECK(fake.producer.create_context == &admin_);
+  CHECK(fake.groups.settings == AS(uk_kafka_settings, settings_));
+  CHECK(fake.groups.control == (rd_kafka_t *)&control);
+  CHECK(fake.groups.executor == AS(uk_kafka_executor, executor_));
+  CHECK(fake.groups.topics == AS(uk_kafka_topics, topics_));
+  CHECK(fake.groups.reaper == AS(uk_kafka_reaper, reaper_));
   CHECK_EQ_INT(fake.groups.prefetch_bytes, 111);
   CHECK_EQ_INT(fake.groups.prefetch_budget, 222);
   CHECK(fake.groups.blocking == AS(uk_kafka_blocking, group_blocking_));
+  CHECK(fake.committed.settings == AS(uk_kafka_settings, settings_));
+  CHECK(fake.committed.topics == AS(uk_kafka_topics, topics_));
+  CHECK(fake.committed.reaper == AS(uk_kafka_reaper, reaper_));
   CHECK(fake.committed.blocking == AS(uk_kafka_blocking, blocking_));
   CHECK(fake.committed.group_blocking == AS(uk_kafka_blocking, group_blocking_));
   CHECK(fake.groups.committed == AS(uk_kafka_committed, committed_));
@@ -592,6 +606,7 @@ static void run_current(void)
 {
   long live = fault_live();
   current();
+  CHECK_EQ_INT(counted_confs, 0);
   CHECK_EQ_INT(fault_live(), live);
 }
 

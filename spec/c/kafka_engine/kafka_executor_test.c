@@ -175,6 +175,78 @@ static void timers_fire_while_other_tasks_are_woken(void)
   stop(executor);
 }
 
+/* Each task waits until all of them run. */
+struct meeting {
+  struct uk_kafka_task task; /* first */
+  atomic_int *present;
+  int wanted;
+  atomic_bool met;
+};
+
+static void run_meeting(struct uk_kafka_task *task, int64_t now)
+{
+  struct meeting *meeting = (struct meeting *)task;
+  (void)now;
+  atomic_fetch_add(meeting->present, 1);
+  while (atomic_load(meeting->present) < meeting->wanted)
+    sched_yield();
+  atomic_store(&meeting->met, true);
+}
+
+/* Whether they sleep until a timer or not. Each round has an executor of its own. */
+static void as_many_tasks_run_at_once_as_there_are_threads(void)
+{
+  for (int round = 0; round < 50; round++) {
+    struct uk_kafka_executor *executor = start(0);
+    struct meeting meetings[3];
+    atomic_int present = 0;
+    REQUIRE(executor != NULL);
+    atomic_fetch_add(&jobs[0].wanted, 1);
+    uk_kafka_task_wake(&jobs[0].task);
+    wait_until_done();
+    for (unsigned i = 0; i < threads; i++) {
+      meetings[i] = (struct meeting){.present = &present, .wanted = (int)threads};
+      uk_kafka_task_init(&meetings[i].task, executor, run_meeting, NULL);
+    }
+    for (unsigned i = 0; i < threads; i++)
+      uk_kafka_task_wake(&meetings[i].task);
+    for (unsigned i = 0; i < threads; i++)
+      CHECK_EVENTUALLY(atomic_load(&meetings[i].met));
+    stop(executor);
+  }
+}
+
+/* A task that is ready again whenever it has run, until the other's timer has fired. */
+struct busy {
+  struct uk_kafka_task task; /* first */
+  const struct job *other;
+  int64_t deadline;
+  atomic_bool seen;
+};
+
+static void run_busy(struct uk_kafka_task *task, int64_t now)
+{
+  struct busy *busy = (struct busy *)task;
+  bool fired = atomic_load(&busy->other->times) == 0;
+  atomic_store(&busy->seen, fired);
+  if (!fired && now < busy->deadline)
+    uk_kafka_task_wake(task);
+}
+
+static void timers_fire_while_a_task_is_always_ready(void)
+{
+  struct uk_kafka_executor *executor = start(0);
+  struct busy busy = {.other = &jobs[0], .deadline = uk_clock_monotonic() + PATIENCE};
+  REQUIRE(executor != NULL);
+  uk_kafka_task_init(&busy.task, executor, run_busy, NULL);
+  atomic_store(&jobs[0].times, 3);
+  atomic_fetch_add(&jobs[0].wanted, 1);
+  uk_kafka_task_wake(&jobs[0].task);
+  uk_kafka_task_wake(&busy.task);
+  CHECK_EVENTUALLY(atomic_load(&busy.seen));
+  stop(executor);
+}
+
 /* On a clock that the test owns. */
 
 struct step {
@@ -197,6 +269,13 @@ static void run_step(struct uk_kafka_task *task, int64_t now)
   uk_kafka_task_at(task, step->next);
   if (step->ends)
     uk_kafka_task_end(task);
+}
+
+/* Its timer is for one run more. */
+static void run_step_once(struct uk_kafka_task *task, int64_t now)
+{
+  run_step(task, now);
+  ((struct step *)task)->next = UK_TIMER_NEVER;
 }
 
 static void free_step(struct uk_kafka_task *task)
@@ -240,6 +319,25 @@ static void a_task_runs_at_its_time_and_no_earlier(void)
   CHECK_EQ_INT(step.runs, 5);
   CHECK_EQ_INT(step.frees, 1);
   CHECK(!step.last);
+  uk_kafka_executor_free(executor);
+}
+
+/* A timer that a run sets to the time that it is now. */
+static void what_becomes_due_meanwhile_runs_too(void)
+{
+  enum { NOW = 1000000 };
+  struct uk_kafka_executor *executor = uk_kafka_executor_new(0);
+  struct step first = {.next = NOW}, last = {.next = UK_TIMER_NEVER};
+  REQUIRE(executor != NULL);
+  uk_kafka_task_init(&first.task, executor, run_step_once, NULL);
+  uk_kafka_task_init(&last.task, executor, run_step, NULL);
+  uk_kafka_task_wake(&first.task);
+  uk_kafka_executor_run(executor, NOW);
+  CHECK_EQ_INT(first.runs, 2);
+  uk_kafka_task_wake(&last.task);
+  uk_kafka_executor_run(executor, NOW);
+  CHECK_EQ_INT(last.runs, 1);
+  CHECK_EQ_INT(first.runs, 2);
   uk_kafka_executor_free(executor);
 }
 
@@ -306,6 +404,7 @@ static void a_join_without_threads_keeps_the_time(void)
 int main(void)
 {
   CHECK_RUN(a_task_runs_at_its_time_and_no_earlier);
+  CHECK_RUN(what_becomes_due_meanwhile_runs_too);
   CHECK_RUN(due_tasks_run_in_the_order_of_their_times);
   CHECK_RUN(a_join_waits_for_one_last_run);
   CHECK_RUN(a_join_without_threads_keeps_the_time);
@@ -314,7 +413,9 @@ int main(void)
       CHECK_RUN(each_task_runs_after_the_last_wake);
       CHECK_RUN(a_single_wake_is_not_lost);
       CHECK_RUN(a_wake_reaches_a_thread_that_sleeps_until_a_timer);
+      CHECK_RUN(as_many_tasks_run_at_once_as_there_are_threads);
       CHECK_RUN(each_timer_fires);
+      CHECK_RUN(timers_fire_while_a_task_is_always_ready);
       CHECK_RUN(timers_fire_while_other_tasks_are_woken);
     }
   }

@@ -5,6 +5,7 @@
 #include "server/kafka_engine/rd/kafka_handle.h"
 
 #include "check.h"
+#include "counted_conf.h"
 
 static struct {
   bool refuses;
@@ -79,6 +80,7 @@ static void a_handle_waits_as_long_as_it_is_told(void)
   static const struct uk_kafka_property properties[] = {{"fetch.wait.max.ms", "700", false},
                                                         {"fetch.min.bytes", "999", false}};
   struct uk_kafka_settings *settings = make(properties, 2);
+  int confs = atomic_load(&counted_confs);
   char text[UK_MESSAGE_SIZE] = "";
   memset(&fake, 0, sizeof fake);
   CHECK(uk_kafka_handle_new(settings, 5, text, sizeof text) == (rd_kafka_t *)&fake);
@@ -95,6 +97,7 @@ static void a_handle_waits_as_long_as_it_is_told(void)
   /* A wait that librdkafka does not accept. */
   CHECK(uk_kafka_handle_new(settings, -1, text, sizeof text) == NULL);
   CHECK_EQ_STR(text, "out of memory while connecting to the Kafka cluster");
+  CHECK_EQ_INT(counted_confs, confs);
   uk_kafka_settings_free(settings);
 }
 

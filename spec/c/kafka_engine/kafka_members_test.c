@@ -266,11 +266,11 @@ static void done(struct uk_kafka_query *query)
   ((struct query *)query)->dones++;
 }
 
-static void ask(struct query *query, bool whole)
+static void ask_about(struct query *query, const char *group, bool whole)
 {
   *query =
     (struct query){.query = {.query = {.deadline = uk_clock_monotonic() + 60000, .then = done},
-                             .group = "g",
+                             .group = group,
                              .instance = "one",
                              .whole = whole,
                              /* left from an earlier question */
@@ -278,6 +278,11 @@ static void ask(struct query *query, bool whole)
                              .holds = (rd_kafka_topic_partition_list_t *)&fake,
                              .group_holds = (rd_kafka_topic_partition_list_t *)&fake}};
   uk_kafka_members_ask(fake.members, &query->query);
+}
+
+static void ask(struct query *query, bool whole)
+{
+  ask_about(query, "g", whole);
 }
 
 static rd_kafka_topic_partition_list_t *list_of(const char *text)
@@ -290,20 +295,25 @@ static rd_kafka_topic_partition_list_t *list_of(const char *text)
   return list;
 }
 
-/* The broker answers the first query that it has not answered. */
-static void answer(int32_t broker, struct reply reply)
+/* Makes it the broker's answer to the first query that it has not answered. */
+static void address(int32_t broker, struct reply *reply)
 {
   size_t i = 0;
   while (i < fake.sent_count && fake.sent[i].broker != broker)
     i++;
   REQUIRE(i < fake.sent_count);
-  reply.opaque = fake.sent[i].opaque;
+  reply->opaque = fake.sent[i].opaque;
   fake.sent_count--;
   memmove(&fake.sent[i], &fake.sent[i + 1], (fake.sent_count - i) * sizeof fake.sent[0]);
-  for (size_t j = 0; j < reply.count; j++) {
-    if (reply.members[j].holds != NULL)
-      reply.members[j].list = list_of(reply.members[j].holds);
+  for (size_t j = 0; j < reply->count; j++) {
+    if (reply->members[j].holds != NULL)
+      reply->members[j].list = list_of(reply->members[j].holds);
   }
+}
+
+static void answer(int32_t broker, struct reply reply)
+{
+  address(broker, &reply);
   fake.replies = &reply;
   uk_kafka_task_wake(fake.task);
 }
@@ -377,6 +387,56 @@ static void all_are_asked_until_one_is_the_coordinator(void)
   answer(3, group_with("another"));
   check_answered(&query, RD_KAFKA_RESP_ERR_NO_ERROR, false);
   check_list(query.query.holds, "none");
+}
+
+/* What the others say later is about nothing: the asker has its query back. */
+static void one_answer_is_enough(void)
+{
+  static struct query query;
+  ask(&query, false);
+  answer(3, group_with("one"));
+  check_answered(&query, RD_KAFKA_RESP_ERR_NO_ERROR, true);
+  free_lists(&query);
+  query.query.asked = 2; /* whatever the asker keeps there now */
+  refuse(1, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+  refuse(2, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+  CHECK_EQ_INT(query.query.asked, 2);
+  CHECK_EQ_INT(query.dones, 1);
+}
+
+static void answers_that_arrive_together_are_all_taken(void)
+{
+  static struct query first, next;
+  struct reply replies[] = {group_with("one"), group_with("another")};
+  ask(&first, false);
+  ask(&next, false);
+  for (int i = 0; i < 2; i++)
+    address(3, &replies[i]);
+  replies[0].next = &replies[1];
+  fake.replies = &replies[0];
+  uk_kafka_task_wake(fake.task);
+  check_answered(&first, RD_KAFKA_RESP_ERR_NO_ERROR, true);
+  check_answered(&next, RD_KAFKA_RESP_ERR_NO_ERROR, false);
+  free_lists(&first);
+}
+
+/* The coordinator of one is not asked about another first. */
+static void each_group_has_a_coordinator_of_its_own(void)
+{
+  static struct query query;
+  ask(&query, false);
+  for (int32_t broker = 1; broker <= 2; broker++)
+    refuse(broker, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+  answer(3, group_with("another"));
+  fake.log[0] = '\0';
+  ask_about(&query, "group", false);
+  CHECK_ASKED("1 2 3 ");
+  for (int32_t broker = 3; broker >= 2; broker--)
+    refuse(broker, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+  answer(1, group_with("another"));
+  ask_about(&query, "group", false);
+  ask(&query, false);
+  CHECK_ASKED("1 3 ");
 }
 
 static void a_coordinator_that_moved_is_looked_for(void)
@@ -522,6 +582,10 @@ static void an_answer_without_the_group_is_a_failure(void)
   answer(2, (struct reply){.code = RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE});
   answer(3, (struct reply){.code = RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE});
   check_answered(&query, RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, false);
+  ask(&query, false);
+  for (int32_t broker = 1; broker <= 3; broker++)
+    answer(broker, (struct reply){.groups = 0});
+  check_answered(&query, RD_KAFKA_RESP_ERR__BAD_MSG, false);
 }
 
 static void what_is_asked_is_answered_at_the_end(void)
@@ -618,6 +682,9 @@ static void run(const char *name, void (*test)(void))
 int main(void)
 {
   RUN(all_are_asked_until_one_is_the_coordinator);
+  RUN(one_answer_is_enough);
+  RUN(answers_that_arrive_together_are_all_taken);
+  RUN(each_group_has_a_coordinator_of_its_own);
   RUN(a_coordinator_that_moved_is_looked_for);
   RUN(a_timeout_says_more_than_a_refusal);
   RUN(where_there_is_no_group_nobody_is_a_member);

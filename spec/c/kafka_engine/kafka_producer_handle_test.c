@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "counted_conf.h"
 #include "fault.h"
 
 static struct {
@@ -259,6 +260,25 @@ static void a_handle_that_is_refused_leaves_none(void)
   CHECK_LOG("");
 }
 
+/* The server's own limit on messages is one that librdkafka does not accept. */
+static void without_a_configuration_there_is_no_handle(void)
+{
+  const struct uk_kafka_options options = {
+    .brokers = "127.0.0.1:1", .prefetch_bytes = 1 << 20, .max_message_bytes = 2000000000};
+  struct uk_kafka_settings *strange = NULL;
+  char text[UK_MESSAGE_SIZE] = "";
+  CHECK_EQ_INT(uk_kafka_settings_new(&strange, &options, text, sizeof text), UK_OK);
+  begin(false);
+  (void)renew();
+  CHECK(uk_kafka_producer_handle_renew(&producer, strange, text, sizeof text) ==
+        (rd_kafka_t *)&numbers[0]);
+  CHECK(producer.handle == NULL);
+  CHECK_EQ_STR(text, uk_error_text(UK_E_NO_MEMORY));
+  CHECK_LOG("open1 ");
+  end();
+  uk_kafka_settings_free(strange);
+}
+
 static void when_a_handle_has_failed(void)
 {
   begin(false);
@@ -341,11 +361,12 @@ int main(void)
   CHECK_RUN(another_handle_takes_the_place_of_the_old_one);
   CHECK_RUN(a_handle_for_single_records_has_batches_of_one);
   CHECK_RUN(a_handle_that_is_refused_leaves_none);
+  CHECK_RUN(without_a_configuration_there_is_no_handle);
   CHECK_RUN(when_a_handle_has_failed);
   CHECK_RUN(a_retired_handle_reports_its_records_first);
   CHECK_RUN(each_handle_asks_about_a_topic_once);
   CHECK_RUN(every_record_is_refused_without_a_handle_or_topic);
-  bool balanced = fault_live() == live;
+  bool balanced = fault_live() == live && atomic_load(&counted_confs) == 0;
   uk_kafka_settings_free(settings);
   return balanced ? check_end() : 1;
 }

@@ -53,8 +53,9 @@ static struct {
   rd_kafka_resp_err_t refuses; /* each record, at once */
   enum uk_error check_error;
   struct uk_kafka_check seen;
-  atomic_int taken; /* reports */
-  int created;      /* context of `create` */
+  atomic_int taken;  /* reports */
+  atomic_int pauses; /* of the thread, without a handle */
+  int created;       /* context of `create` */
 } fake;
 
 static struct uk_kafka_producer *producer;
@@ -167,7 +168,13 @@ void uk_kafka_producer_handle_send(struct uk_kafka_producer_handle *handle,
     handle->refused(handle->handle, &tags[i], fake.refuses);
 }
 
-/* Fakes: librdkafka. */
+/* Fakes: librdkafka, and its thread's sleep without it. */
+
+int nanosleep(const struct timespec *pause, struct timespec *rest)
+{
+  atomic_fetch_add(&fake.pauses, pause->tv_sec == 0 && pause->tv_nsec == 100000000);
+  return clock_nanosleep(CLOCK_MONOTONIC, 0, pause, rest);
+}
 
 int rd_kafka_poll(rd_kafka_t *polled, int timeout)
 {
@@ -210,7 +217,7 @@ int64_t rd_kafka_message_timestamp(const rd_kafka_message_t *message,
 
 rd_kafka_resp_err_t rd_kafka_fatal_error(rd_kafka_t *handle, char *text, size_t size)
 {
-  (void)handle;
+  CHECK(handle != NULL);
   (void)text;
   (void)size;
   return fake.fatal;
@@ -630,9 +637,33 @@ static void another_try_follows_where_none_could_be_opened(void)
   await_done();
   CHECK_EQ_INT(operation.operation.error, UK_E_UNAVAILABLE);
   fake.refuses = RD_KAFKA_RESP_ERR_NO_ERROR;
+  CHECK_EVENTUALLY(atomic_load(&fake.pauses) > 0); /* between two tries */
   clear_log();
   atomic_store(&fake.refuses_handles, false);
   CHECK_EVENTUALLY(is_logged("renew(shared2) "));
+}
+
+/* Until a batch is too large again. */
+static void without_a_handle_for_single_records_the_shared_one_is_used(void)
+{
+  records[0] = plain("t");
+  produce(1);
+  report(0, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, false, -1);
+  CHECK_EVENTUALLY(is_logged("send2(t x1) "));
+  succeed(0, 1);
+  await_done();
+  atomic_store(&fake.refuses_handles, true);
+  atomic_store(&fake.alone_fails, true);
+  CHECK_EVENTUALLY(is_logged("retire(2) "));
+  atomic_store(&fake.refuses_handles, false);
+  clear_log();
+  produce(1);
+  CHECK_LOG("send1(t x1) ");
+  report(0, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, false, -1);
+  CHECK_EVENTUALLY(is_logged("send3(t x1) "));
+  CHECK_LOG("renew(alone3) send3(t x1) ");
+  succeed(0, 2);
+  await_done();
 }
 
 /* Neither waits for the other while both have records. */
@@ -714,6 +745,7 @@ int main(void)
   RUN(nothing_is_sent_where_the_check_fails);
   RUN(a_handle_that_has_failed_is_replaced);
   RUN(another_try_follows_where_none_could_be_opened);
+  RUN(without_a_handle_for_single_records_the_shared_one_is_used);
   RUN(two_handles_take_turns);
   CHECK_RUN(is_not_opened_without_a_handle);
   return check_end();

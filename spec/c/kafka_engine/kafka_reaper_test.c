@@ -173,6 +173,32 @@ static void is_freed_when_the_last_handle_ends(void)
   rig.reaper = uk_kafka_reaper_new(rig.executor, TIMEOUT);
 }
 
+static void *give_up_later(void *argument)
+{
+  (void)argument;
+  usleep(20000); /* main is by then waiting for the end, or not: either must do */
+  uk_kafka_executor_run(rig.executor, NOW + TIMEOUT);
+  return NULL;
+}
+
+/* And when it is given up. */
+static void is_freed_when_the_last_handle_hangs(void)
+{
+  pthread_t thread;
+  reap(0, true);
+  uk_kafka_executor_run(rig.executor, NOW);
+  wait_until_ending(1);
+  REQUIRE(pthread_create(&thread, NULL, give_up_later, NULL) == 0);
+  uk_kafka_reaper_free(rig.reaper);
+  CHECK_EQ_INT(rig.handles[0].then, 1);
+  CHECK_EQ_INT(rig.handles[0].destroyed, 0);
+  pthread_join(thread, NULL);
+  atomic_store(&rig.gate, true);
+  CHECK_EVENTUALLY(rig.handles[0].destroyed == 1);
+  CHECK_EQ_INT(rig.handles[0].then, 1);
+  rig.reaper = uk_kafka_reaper_new(rig.executor, TIMEOUT);
+}
+
 static void works_without_memory(void)
 {
   fault_at(1);
@@ -213,6 +239,7 @@ int main(void)
   RUN(ends_each_handle_and_reports_it);
   RUN(ends_a_handle_silently);
   RUN(is_freed_when_the_last_handle_ends);
+  RUN(is_freed_when_the_last_handle_hangs);
   RUN(works_without_memory);
   RUN(works_without_threads);
   RUN(gives_up_what_hangs);

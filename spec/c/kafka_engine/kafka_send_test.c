@@ -17,7 +17,7 @@ static struct {
   char log[8192];
   const char *refuses; /* records with this value */
   int refused[MANY];   /* how often, by tag */
-  int headers;         /* alive */
+  int headers, errors; /* alive */
   int64_t timestamp;   /* of the last one sent alone */
   char header_text[100];
 } fake;
@@ -79,6 +79,8 @@ rd_kafka_error_t *rd_kafka_produceva(rd_kafka_t *handle, const rd_kafka_vu_t *fi
   (void)handle;
   note("one");
   for (size_t i = 0; i < count; i++) {
+    if (fields[i].vtype == RD_KAFKA_VTYPE_RKT)
+      CHECK(fields[i].u.rkt == (rd_kafka_topic_t *)&fake);
     if (fields[i].vtype == RD_KAFKA_VTYPE_PARTITION)
       note(" %d", (int)fields[i].u.i32);
     if (fields[i].vtype == RD_KAFKA_VTYPE_TIMESTAMP)
@@ -94,8 +96,10 @@ rd_kafka_error_t *rd_kafka_produceva(rd_kafka_t *handle, const rd_kafka_vu_t *fi
     }
   }
   note("; ");
-  if (is_refused(value, length))
+  if (is_refused(value, length)) {
+    fake.errors++;
     return (rd_kafka_error_t *)&fake;
+  }
   fake.headers = 0; /* librdkafka owns them now */
   return NULL;
 }
@@ -109,13 +113,14 @@ rd_kafka_resp_err_t rd_kafka_error_code(const rd_kafka_error_t *error)
 void rd_kafka_error_destroy(rd_kafka_error_t *error)
 {
   (void)error;
+  fake.errors--;
 }
 
 int rd_kafka_produce_batch(rd_kafka_topic_t *topic, int32_t partition, int flags,
                            rd_kafka_message_t *messages, int count)
 {
   int taken = 0;
-  (void)topic;
+  CHECK(topic == (rd_kafka_topic_t *)&fake);
   CHECK_EQ_INT(flags, 0);
   note("batch %d", (int)partition);
   for (int i = 0; i < count; i++) {
@@ -221,6 +226,7 @@ static void each_refused_record_is_reported_once(void)
   CHECK_EQ_INT(fake.refused[0], 0);
   CHECK_EQ_INT(fake.refused[1], 1);
   CHECK_EQ_INT(fake.headers, 0);
+  CHECK_EQ_INT(fake.errors, 0);
   fake.refuses = NULL;
 }
 

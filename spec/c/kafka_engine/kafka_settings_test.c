@@ -4,10 +4,12 @@
 #undef _FORTIFY_SOURCE /* its explicit_bzero is inline */
 #include "server/kafka_engine/rd/kafka_settings.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "counted_conf.h"
 #include "fault.h"
 
 static struct uk_kafka_settings *make(int64_t prefetch_bytes,
@@ -44,6 +46,19 @@ void __explicit_bzero_chk(void *memory, size_t size, size_t room)
 {
   CHECK(size <= room);
   explicit_bzero(memory, size);
+}
+
+/* A file that is there and may not be read, whoever runs the test. */
+static const char unreadable[] = "/unreadable/to/all";
+
+int access(const char *path, int mode)
+{
+  int (*real)(const char *, int) = NULL;
+  *(void **)&real = dlsym(RTLD_NEXT, "access");
+  if (strcmp(path, unreadable) != 0)
+    return real(path, mode);
+  errno = EACCES;
+  return (mode & R_OK) != 0 ? -1 : 0;
 }
 
 static int64_t number_of(const rd_kafka_conf_t *conf, const char *name)
@@ -130,6 +145,8 @@ static void a_value_from_a_file_lacks_its_last_newline(void)
   const int file = mkstemp(path);
   REQUIRE(file >= 0);
   const struct uk_kafka_property property = {"sasl.password", path, true};
+  const int next = dup(file);
+  close(next);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const size_t length = strlen(cases[i][0]);
     CHECK(ftruncate(file, 0) == 0);
@@ -139,6 +156,9 @@ static void a_value_from_a_file_lacks_its_last_newline(void)
     CHECK_EQ_STR(uk_kafka_settings_value(settings, "sasl.password"), cases[i][1]);
     uk_kafka_settings_free(settings);
   }
+  const int after = dup(file);
+  CHECK_EQ_INT(after, next); /* no file is left open */
+  close(after);
   close(file);
   unlink(path);
 }
@@ -391,10 +411,12 @@ static void check_refused(const struct uk_kafka_property *properties, size_t cou
   struct uk_kafka_settings *settings = NULL;
   char message[256] = "";
   long live = fault_live();
+  int confs = atomic_load(&counted_confs);
   CHECK_EQ_INT(uk_kafka_settings_new(&settings, &options, message, sizeof message),
                UK_E_BAD_REQUEST);
   CHECK_EQ_STR(message, wanted);
   CHECK(settings == NULL);
+  CHECK_EQ_INT(counted_confs, confs);
   CHECK_EQ_INT(fault_live(), live);
 }
 
@@ -439,6 +461,7 @@ static void a_refusal_names_the_property(void)
     {{"sasl.password", "/", true}, "properties: sasl.password: /: Is a directory"},
     {{"ssl.ca.location", "/no/such/file", false},
      "properties: ssl.ca.location: No such file or directory"},
+    {{"ssl.ca.location", unreadable, false}, "properties: ssl.ca.location: Permission denied"},
     {{"ssl.key.location", "/no/such/file", false},
      "properties: ssl.key.location: No such file or directory"},
     {{"ssl.certificate.location", "/no/such/file", false},
@@ -460,6 +483,20 @@ static void other_properties_may_name_what_is_not_there(void)
                                                         {"ssl.cipher.suites", "ALL", false},
                                                         {"ssl.key.password", "x", false}};
   struct uk_kafka_settings *settings = make(1 << 20, properties, 4);
+  uk_kafka_settings_free(settings);
+}
+
+/* The server's own option may be what librdkafka does not accept. */
+static void what_librdkafka_refuses_is_no_configuration(void)
+{
+  const struct uk_kafka_options options = {
+    .brokers = "127.0.0.1:1", .prefetch_bytes = 1 << 20, .max_message_bytes = 2000000000};
+  struct uk_kafka_settings *settings = NULL;
+  char message[256] = "";
+  int confs = atomic_load(&counted_confs);
+  CHECK_EQ_INT(uk_kafka_settings_new(&settings, &options, message, sizeof message), UK_OK);
+  CHECK(uk_kafka_conf(settings, UK_KAFKA_PRODUCER) == NULL);
+  CHECK_EQ_INT(counted_confs, confs);
   uk_kafka_settings_free(settings);
 }
 
@@ -581,6 +618,7 @@ int main(void)
   CHECK_RUN(an_instance_waits_longer_than_a_fetch_before_it_asks_again);
   CHECK_RUN(a_refusal_names_the_property);
   CHECK_RUN(other_properties_may_name_what_is_not_there);
+  CHECK_RUN(what_librdkafka_refuses_is_no_configuration);
   CHECK_RUN(at_most_256_properties_are_taken);
   CHECK_RUN(a_file_holds_at_most_a_mebibyte);
   CHECK_RUN(values_are_cleared_before_they_are_freed);

@@ -39,6 +39,7 @@ static struct {
   int passes;         /* requests that a closed gate lets pass */
   bool errors_follow; /* each request that fails loses a connection too */
   bool knows_nothing; /* an answer about one topic has none */
+  bool has_groups;    /* all topics are that of the groups' offsets */
   int partitions;
   struct error_event errors[4];
   size_t error_count;
@@ -220,7 +221,8 @@ static const rd_kafka_metadata_t *metadata_of(const char *name)
   partitions[1].leader = -1;
   for (int i = 0; i < 4; i++)
     partitions[i].id = i;
-  topic = (rd_kafka_metadata_topic_t){.topic = (char *)(uintptr_t)(name != NULL ? name : "all"),
+  const char *all = fake.has_groups ? "__consumer_offsets" : "all";
+  topic = (rd_kafka_metadata_topic_t){.topic = (char *)(uintptr_t)(name != NULL ? name : all),
                                       .partition_cnt = name != NULL ? fake.partitions : 1,
                                       .partitions = partitions};
   metadata = (rd_kafka_metadata_t){.broker_cnt = 2,
@@ -378,6 +380,14 @@ static void report(rd_kafka_resp_err_t code, const char *text)
   CHECK_EVENTUALLY(atomic_load(&fake.sleeps) > sleeps);
 }
 
+static void open_gate(void)
+{
+  pthread_mutex_lock(&mutex);
+  fake.gate_closed = false;
+  pthread_cond_broadcast(&opened);
+  pthread_mutex_unlock(&mutex);
+}
+
 /* Times. */
 
 static void the_cluster_is_asked_every_two_seconds(void)
@@ -405,6 +415,10 @@ static void the_brokers_and_groups_are_known(void)
   CHECK_EQ_INT(brokers[0], 4);
   CHECK_EQ_INT(brokers[1], 7);
   CHECK(uk_kafka_topics_groupless(topics));
+  fake.has_groups = true;
+  ask_alone(NULL, 60000, RD_KAFKA_RESP_ERR_NO_ERROR, 0);
+  CHECK(!uk_kafka_topics_groupless(topics));
+  CHECK_EQ_INT(known("__consumer_offsets"), 0);
 }
 
 static void a_topic_is_asked_about_alone(void)
@@ -559,6 +573,36 @@ static void a_lost_connection_is_checked_at_once_and_briefly(void)
   CHECK_LOG("");
 }
 
+/* Also when librdkafka reports several errors at once, the one that says least first, and when it
+ * is time to ask for all topics: the brief request is for none. */
+static void each_error_of_a_connection_is_heard(void)
+{
+  atomic_store(&fake.now, NOW + FULL_EVERY);
+  pthread_mutex_lock(&mutex);
+  fake.errors[fake.error_count++] =
+    (struct error_event){RD_KAFKA_RESP_ERR__TRANSPORT, "broker 1: hung up"};
+  pthread_mutex_unlock(&mutex);
+  report(RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "2/2 brokers are down");
+  CHECK_LOG("- 300; ");
+}
+
+/* A broker that is silent was reached. */
+static void silence_is_not_being_cut_off(void)
+{
+  static const rd_kafka_resp_err_t once[] = {RD_KAFKA_RESP_ERR__TIMED_OUT};
+  struct pending pending;
+  script(once, 1);
+  pthread_mutex_lock(&mutex);
+  fake.gate_closed = true;
+  fake.passes = 1;
+  pthread_mutex_unlock(&mutex);
+  ask(&pending, "t", 60000);
+  CHECK_EVENTUALLY(is_logged("t 2000; t 2000; "));
+  check_health(UK_OK, UK_OK, "");
+  open_gate();
+  await(&pending, RD_KAFKA_RESP_ERR_NO_ERROR, 3);
+}
+
 /* Until that is decided, "no records" may be wrong. */
 static void a_cluster_that_is_cut_off_is_not_away_yet(void)
 {
@@ -655,14 +699,6 @@ static void a_topic_is_refreshed_after_five_seconds(void)
 
 /* Ending. */
 
-static void open_gate(void)
-{
-  pthread_mutex_lock(&mutex);
-  fake.gate_closed = false;
-  pthread_cond_broadcast(&opened);
-  pthread_mutex_unlock(&mutex);
-}
-
 /* Opens the gate once the topics refuse queries, because they are stopping. */
 static void *open_at_the_end(void *unused)
 {
@@ -748,6 +784,8 @@ int main(void)
   RUN(a_cluster_that_cannot_be_reached_is_away);
   RUN(a_cluster_that_is_away_stays_so_while_it_is_silent);
   RUN(a_lost_connection_is_checked_at_once_and_briefly);
+  RUN(each_error_of_a_connection_is_heard);
+  RUN(silence_is_not_being_cut_off);
   RUN(a_cluster_that_is_cut_off_is_not_away_yet);
   RUN(a_brief_loss_is_only_a_doubt);
   RUN(until_that_is_decided_it_is_cut_off);

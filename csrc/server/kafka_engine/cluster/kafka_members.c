@@ -139,11 +139,14 @@ static const rd_kafka_ConsumerGroupDescription_t *description_in(rd_kafka_event_
     return NULL;
   const rd_kafka_ConsumerGroupDescription_t **groups =
     rd_kafka_DescribeConsumerGroups_result_groups(result, &count);
-  const rd_kafka_error_t *error =
-    count == 1 ? rd_kafka_ConsumerGroupDescription_error(groups[0]) : NULL;
+  if (count != 1) {
+    *code = RD_KAFKA_RESP_ERR__BAD_MSG;
+    return NULL;
+  }
+  const rd_kafka_error_t *error = rd_kafka_ConsumerGroupDescription_error(groups[0]);
   if (error != NULL)
     *code = rd_kafka_error_code(error);
-  return count == 1 && error == NULL ? groups[0] : NULL;
+  return error == NULL ? groups[0] : NULL;
 }
 
 /* A timeout outranks NOT_COORDINATOR. */
