@@ -136,6 +136,20 @@ static void sessions_of_one_partition_have_handles_of_their_own(void)
   }
 }
 
+/* Their places in the table are the same, but not their hashes. */
+static void partitions_of_one_bucket_share_a_handle(void)
+{
+  int32_t other = 1;
+  while (uk_kafka_hash(uk_slice_text("t"), other) % UK_KAFKA_PART_BUCKETS !=
+         uk_kafka_hash(uk_slice_text("t"), 0) % UK_KAFKA_PART_BUCKETS)
+    other++;
+  struct uk_kafka_session *first = acquire("t", 0, 5), *second = acquire("t", other, 5);
+  CHECK_EQ_INT(handle_of(first), handle_of(second));
+  CHECK_EQ_INT(reader.opened, 1);
+  give_back(first);
+  give_back(second);
+}
+
 static void a_handle_that_cannot_be_opened_is_the_reason(void)
 {
   const struct uk_kafka_position position = place("t", 0, 0);
@@ -752,6 +766,7 @@ int main(void)
   RUN(sessions_share_a_handle_until_it_has_four);
   RUN(then_they_are_spread_over_all_handles);
   RUN(sessions_of_one_partition_have_handles_of_their_own);
+  RUN(partitions_of_one_bucket_share_a_handle);
   RUN(a_handle_that_cannot_be_opened_is_the_reason);
   RUN(one_handle_opens_at_a_time);
   RUN(a_parked_session_gives_way_to_no_one_while_a_handle_opens);

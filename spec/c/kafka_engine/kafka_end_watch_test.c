@@ -195,6 +195,19 @@ static void an_end_that_moved_without_records_is_waited_at(void)
   CHECK_EQ_INT(look(0), UK_KAFKA_AT_RECORDS);
 }
 
+/* What passes says nothing about the end, whatever offset it has. */
+static void trouble_that_passes_moves_no_end(void)
+{
+  join(0, "t", 0, 5, 5);
+  run_now();
+  reader_code("t", 0, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, 9);
+  run_now();
+  CHECK_EQ_INT(end_of("t", 0)->tail.end, 5);
+  reader_record("t", 0, 5, 1);
+  run_now();
+  CHECK_EQ_INT(look(0), UK_KAFKA_AT_RECORDS);
+}
+
 static void no_task_is_woken_after_it_left(void)
 {
   join(0, "t", 0, 5, 5);
@@ -585,6 +598,7 @@ int main(void)
   RUN(who_comes_later_gets_records_from_memory);
   RUN(what_is_known_already_is_dropped);
   RUN(an_end_that_moved_without_records_is_waited_at);
+  RUN(trouble_that_passes_moves_no_end);
   RUN(no_task_is_woken_after_it_left);
   RUN(many_records_are_taken_in_runs);
   RUN(an_error_of_the_partition_loses_its_end);

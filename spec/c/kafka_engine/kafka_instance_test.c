@@ -36,6 +36,8 @@ static enum uk_offset_reset reset;
 static bool auto_commit;
 static int32_t session;
 static bool finishes; /* each response is written in full at once; otherwise `sent` says so */
+static void (*when_done)(struct request *request); /* the next one; NULL: nothing */
+static size_t nudged_at; /* how many records a response had when librdkafka was first woken */
 
 static void done(struct uk_operation *operation)
 {
@@ -44,6 +46,8 @@ static void done(struct uk_operation *operation)
   if (finishes && consume->delivery > 0)
     uk_kafka_groups_response_finished(fake.groups, consume->group, consume->instance,
                                       consume->delivery, true);
+  if (when_done != NULL)
+    when_done((struct request *)operation);
 }
 
 static bool take(struct uk_operation *operation, const struct uk_record *record)
@@ -51,6 +55,8 @@ static bool take(struct uk_operation *operation, const struct uk_record *record)
   struct request *request = (struct request *)operation;
   if (request->count == request->room)
     return false;
+  if (nudged_at == 0 && strstr(fake.log, "nudge") != NULL)
+    nudged_at = request->count;
   request->got[request->count++] = record->offset;
   return true;
 }
@@ -2378,23 +2384,6 @@ static void topics_are_looked_at_while_somebody_waits(void)
   CHECK_EQ_STR(fake.refreshed, "tututu");
 }
 
-/* Consumes that wait while it leaves are for the next instance, so the coordinator is not asked. */
-static void one_that_leaves_is_not_outside(void)
-{
-  static struct request request;
-  auto_commit = false;
-  deliver(&request, 1);
-  fake_pass(6000);
-  static struct request deleted, waiting;
-  delete (&deleted, TIMEOUT);
-  fake_answer("me");
-  consume(&waiting, 1000);
-  fake.handle->member[0] = '\0';
-  fake_pass(1000);
-  check_empty(&waiting);
-  CHECK(strstr(fake.log, "probe") == NULL);
-}
-
 /* When all requests come to one server, no other needs the metadata. */
 static void metadata_ends_with_an_instance_that_stays(void)
 {
@@ -2852,6 +2841,7 @@ static void check_list(const char *wanted)
   begin(&request, TIMEOUT);
   request.as.listing.owned = list_row;
   uk_kafka_groups_list(fake.groups, &request.as.listing);
+  CHECK_EQ_INT(request.dones, 1);
   CHECK_EQ_STR(request.listed, wanted);
 }
 
@@ -3451,6 +3441,225 @@ static void a_topic_that_was_missing_is_one_instances(void)
   FAKE_DID("assign(t/0@1 u/0@first)");
 }
 
+/* Clients choose the names: they must not know in which order a table has them. */
+static void tables_of_names_have_seeds(void)
+{
+  static struct request request;
+  consume(&request, TIMEOUT);
+  CHECK(fake.groups->table.seed != 0);
+  CHECK(fake.groups->missing.table.seed != 0);
+  CHECK(only_instance()->created.table.seed != 0);
+}
+
+static void list_when_done(struct request *request)
+{
+  when_done = NULL;
+  (void)request;
+  check_list("");
+}
+
+/* A client that has the answer does not find the instance any more. */
+static void an_instance_is_out_of_the_list_before_its_deletion_is_answered(void)
+{
+  static struct request consumed, deleted;
+  auto_commit = false;
+  deliver(&consumed, 1);
+  fake_pass(1);
+  delete (&deleted, TIMEOUT);
+  fake_answer("me");
+  fake.log[0] = '\0';
+  when_done = list_when_done;
+  leave("");
+  check_empty(&deleted);
+  CHECK(when_done == NULL);
+}
+
+static void an_instance_is_out_of_the_list_before_its_requests_fail(void)
+{
+  static struct request request;
+  fake.refuses_handles = true;
+  consume(&request, TIMEOUT);
+  when_done = list_when_done;
+  fake_answer(NULL);
+  check_end_with(&request, UK_E_UNAVAILABLE, 0, "no handle");
+  CHECK(when_done == NULL);
+}
+
+static struct request asked_again;
+
+static void consume_when_done(struct request *request)
+{
+  when_done = NULL;
+  (void)request;
+  begin(&asked_again, TIMEOUT);
+  asked_again.topics[0] = uk_slice_text("t");
+  asked_again.as.consume.topics = asked_again.topics;
+  asked_again.as.consume.topic_count = 1;
+  asked_again.as.consume.settings.session_timeout = SESSION;
+  uk_kafka_groups_consume(fake.groups, &asked_again.as.consume);
+}
+
+/* In the run in which the instance is lost. */
+static void a_request_that_arrives_at_the_end_is_passed_on(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  commit(&request, 1, TIMEOUT);
+  when_done = consume_when_done;
+  fake_put(&fake.handle->control, RD_KAFKA_EVENT_OFFSET_COMMIT, RD_KAFKA_RESP_ERR_NO_ERROR)
+    ->opaque = fake.commits[0];
+  rd_kafka_topic_partition_list_destroy(fake.commit_lists[0]);
+  fake.commit_count = 0;
+  fake.log[0] = '\0';
+  fake_error(RD_KAFKA_RESP_ERR__FATAL, true);
+  check_empty(&request);
+  check_waits(&asked_again);
+  FAKE_DID("reap ask");
+  CHECK_EQ_INT(fake.groups->count, 1);
+}
+
+static void a_response_that_nobody_waits_for_wakes_nobody(void)
+{
+  static struct request request, next;
+  auto_commit = false;
+  deliver_slowly(&request);
+  consume(&next, TIMEOUT);
+  sent(request.as.consume.delivery, true);
+  check_end_with(&next, UK_OK, 1, "");
+  uk_kafka_groups_response_finished(fake.groups, uk_slice_text("g"), uk_slice_text("one"),
+                                    next.as.consume.delivery, true);
+  CHECK_EQ_INT(only_instance()->member.task.state, UK_TASK_IDLE);
+}
+
+/* Its partitions are another member's soon. */
+static void one_that_leaves_reads_nothing_again(void)
+{
+  static const bool complete[] = {false, true};
+  for (size_t i = 0; i < 2; i++) {
+    static struct request request;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    deliver_slowly(&request);
+    fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
+    FAKE_DID("forget(t) commit(t/0=0) unsubscribe");
+    fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+    fake.log[0] = '\0';
+    sent(request.as.consume.delivery, complete[i]);
+    fake_pass(1000);
+    FAKE_DID("");
+  }
+}
+
+/* With what it says of the partitions, which is nobody's then. */
+static void the_coordinator_may_answer_after_the_end(void)
+{
+  static struct request request;
+  consume(&request, TIMEOUT);
+  fake.groups->closing = true;
+  uk_kafka_groups_drain(fake.groups);
+  fake_settle();
+  CHECK_EQ_INT(fake.groups->count, 0);
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "other", "t/0", "t/0 t/1");
+}
+
+/* The first of two topics that were not there. */
+static void only_topics_that_were_missing_are_read_from_their_first_offset(void)
+{
+  static struct request request;
+  auto_commit = false;
+  consume_topics(&request, 2, TIMEOUT);
+  fake_answer(NULL);
+  fake.error_text = "Subscribed topic not available: u: Broker: Unknown topic or partition";
+  fake_error(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false);
+  snprintf(fake.handle->member, sizeof fake.handle->member, "me");
+  fake_pass(10);
+  fake.handle->member[0] = '\0';
+  fake_pass(10);
+  fake.handle->closed = true;
+  fake_pass(10);
+  CHECK_EQ_INT(fake.groups->count, 0);
+  consume_topics(&request, 2, TIMEOUT);
+  fake_answer(NULL);
+  fake.log[0] = '\0';
+  fake_assigned("me", "t/0 u/0");
+  FAKE_DID("assign(t/0@? u/0@first) ask-again");
+}
+
+/* However often librdkafka reports something. */
+static void topics_are_not_looked_at_while_nobody_waits(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  int before = fake.refreshes;
+  for (int i = 0; i < 3; i++) {
+    fake_pass(2000);
+    fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 1);
+    fake_settle();
+  }
+  CHECK_EQ_INT(fake.refreshes, before);
+}
+
+static void a_takeover_looks_at_topics_while_somebody_waits(void)
+{
+  static struct request committed, consumed;
+  commit(&committed, 1, TIMEOUT);
+  fake_answer("other");
+  int before = fake.refreshes;
+  fake_pass(3000);
+  CHECK_EQ_INT(fake.refreshes, before);
+  consume(&consumed, TIMEOUT);
+  CHECK_EQ_INT(fake.refreshes, before + 1);
+  fake_pass(2000);
+  CHECK_EQ_INT(fake.refreshes, before + 3);
+}
+
+/* Consumes that wait while it leaves are for the next instance, so the coordinator is not asked. */
+static void one_that_leaves_after_a_long_wait_is_not_outside(void)
+{
+  static struct request request, next;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  fake_pass(4500);
+  fake_error(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, false);
+  check_end_with(&request, UK_E_FORBIDDEN, 0, "");
+  consume(&next, 1000);
+  fake_pass(1000);
+  check_empty(&next);
+  CHECK(strstr(fake.log, "probe") == NULL);
+}
+
+/* librdkafka waits for the answer. */
+static void a_takeover_gives_up_what_is_revoked(void)
+{
+  static struct request request;
+  delete (&request, TIMEOUT);
+  fake_answer("other");
+  fake_assigned("me", "t/0");
+  fake.log[0] = '\0';
+  fake_revoked(false);
+  FAKE_DID("unassign");
+}
+
+/* Not only when the response is complete. */
+static void librdkafka_is_woken_within_a_response(void)
+{
+  static struct request request;
+  auto_commit = false;
+  serve(&request);
+  fake.size = 100;
+  nudged_at = 0;
+  for (int i = 0; i < 16; i++)
+    fake_record(0, i);
+  fake_settle();
+  check_end_with(&request, UK_OK, 16, "");
+  CHECK_EQ_INT(nudged_at, 11); /* five are left, of which six would be enough */
+  FAKE_DID("nudge");
+}
+
 /* States. Each row is a way from one to another; an instance that has ended is in the table no
  * more. */
 
@@ -3875,6 +4084,7 @@ static void run_current(void)
 {
   long live = fault_live();
   auto_commit = finishes = true;
+  when_done = NULL;
   reset = UK_RESET_LATEST;
   session = SESSION;
   REQUIRE(fake_open());
@@ -4047,7 +4257,6 @@ int main(void)
   RUN(a_live_instance_is_out_of_range_at_its_position);
   RUN(a_partition_that_is_gone_needs_no_leader);
   RUN(topics_are_looked_at_while_somebody_waits);
-  RUN(one_that_leaves_is_not_outside);
   RUN(metadata_ends_with_an_instance_that_stays);
   RUN(what_is_wrong_with_a_created_topic_is_said);
   RUN(one_that_has_joined_reads_no_metadata);
@@ -4090,5 +4299,18 @@ int main(void)
   RUN(limits_are_named);
   RUN(a_record_that_waits_goes_with_its_partition);
   RUN(a_topic_that_was_missing_is_one_instances);
+  RUN(tables_of_names_have_seeds);
+  RUN(an_instance_is_out_of_the_list_before_its_deletion_is_answered);
+  RUN(an_instance_is_out_of_the_list_before_its_requests_fail);
+  RUN(a_request_that_arrives_at_the_end_is_passed_on);
+  RUN(a_response_that_nobody_waits_for_wakes_nobody);
+  RUN(one_that_leaves_reads_nothing_again);
+  RUN(the_coordinator_may_answer_after_the_end);
+  RUN(only_topics_that_were_missing_are_read_from_their_first_offset);
+  RUN(topics_are_not_looked_at_while_nobody_waits);
+  RUN(a_takeover_looks_at_topics_while_somebody_waits);
+  RUN(one_that_leaves_after_a_long_wait_is_not_outside);
+  RUN(a_takeover_gives_up_what_is_revoked);
+  RUN(librdkafka_is_woken_within_a_response);
   return check_end();
 }

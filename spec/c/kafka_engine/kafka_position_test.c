@@ -31,6 +31,16 @@ static void keeps_positions_named_once(void)
   }
 }
 
+/* Whatever lies before the positions. */
+static void the_first_position_has_none_before_it(void)
+{
+  const struct uk_topic_partition_offset at = {uk_slice_text("a"), 0, 9};
+  struct uk_kafka_position positions[2];
+  REQUIRE(fill(positions, &at, 1) == 1);
+  CHECK_EQ_INT(fill(positions + 1, &at, 1), 1);
+  CHECK_EQ_INT(positions[1].offset, 9);
+}
+
 static void takes_the_lower_of_two_offsets(void)
 {
   static const char *const names[] = {"one", "two", "three", "o", "on"};
@@ -69,6 +79,7 @@ static void is_unsure_of_special_offsets(void)
 int main(void)
 {
   CHECK_RUN(keeps_positions_named_once);
+  CHECK_RUN(the_first_position_has_none_before_it);
   CHECK_RUN(takes_the_lower_of_two_offsets);
   CHECK_RUN(is_unsure_of_special_offsets);
   return check_end();

@@ -155,6 +155,29 @@ static void everything_that_is_copied_counts(void)
   CHECK_EQ_INT(size_of(&longer), plain + 4 + 7 + sizeof changed[0] + 2);
 }
 
+/* Whoever gave the record may overwrite every byte of it. */
+static void everything_is_copied(void)
+{
+  char topic[] = "topic", key[] = "key", value[] = "value 0", name[] = "lang", text[] = "en";
+  struct uk_record_header own[] = {{uk_slice_text(name), uk_slice_text(text)}, headers[1]};
+  struct uk_record given = *record(0);
+  struct uk_kafka_tail_cache tail;
+  given.topic = uk_slice_text(topic);
+  given.key = uk_slice_text(key);
+  given.value = uk_slice_text(value);
+  given.headers = own;
+  uk_kafka_tail_cache_init(&tail, 0);
+  uk_kafka_tail_cache_add(&tail, &given, PLENTY);
+  memset(topic, '-', strlen(topic));
+  memset(key, '-', strlen(key));
+  memset(value, '-', strlen(value));
+  memset(name, '-', strlen(name));
+  memset(text, '-', strlen(text));
+  own[0] = own[1] = (struct uk_record_header){{"", 0}, {"", 0}};
+  CHECK_EQ_INT(look(&tail, 0, SIZE_MAX).count, 1);
+  uk_kafka_tail_cache_clear(&tail);
+}
+
 static void a_record_that_is_too_large_leaves_nothing(void)
 {
   struct uk_kafka_tail_cache tail;
@@ -192,6 +215,7 @@ int main(void)
   CHECK_RUN(drops_the_oldest_beyond_its_size);
   CHECK_RUN(keeps_records_that_just_fit);
   CHECK_RUN(everything_that_is_copied_counts);
+  CHECK_RUN(everything_is_copied);
   CHECK_RUN(a_record_that_is_too_large_leaves_nothing);
   CHECK_RUN(a_record_without_memory_counts_as_too_large);
   return check_end();

@@ -368,6 +368,12 @@ static void A1_each_partition_has_its_own_range(void)
   REQUIRE(watermarks != NULL);
   fake.watermarks = NULL;
   CHECK_EQ_INT(watermarks->count, 2);
+  for (int i = 0; i < 2; i++) {
+    CHECK_EQ_SLICE(watermarks->first[i].topic, "t");
+    CHECK_EQ_SLICE(watermarks->end[i].topic, "t");
+    CHECK_EQ_INT(watermarks->first[i].partition, 2 * i);
+    CHECK_EQ_INT(watermarks->end[i].partition, 2 * i);
+  }
   watermarks->first[0].offset = 1;
   watermarks->end[0].offset = 2;
   watermarks->first[1].offset = 3;
@@ -455,6 +461,62 @@ static void A1_another_broker_cannot_vouch_for_a_record(void)
   confirm();
   answer_place(NEW);
   CHECK(fake.watermarks != NULL);
+}
+
+/* A record that waits, and the one before it, from brokers of these numbers; -1: of none. */
+static void answer_from(struct request *request, int32_t waits, int32_t before)
+{
+  have_ten(request);
+  fake.broker = waits;
+  records(10, 12);
+  FAKE_DID("verify(t/0@9)");
+  fake_place(0)->broker = before;
+  answer_place(OLD);
+  confirm();
+}
+
+static void A1_the_broker_of_a_record_may_vouch_for_it(void)
+{
+  static const int32_t brokers[][2] = {{2, 2}, {-1, 2}, {2, -1}};
+  for (size_t i = 0; i < sizeof brokers / sizeof *brokers; i++) {
+    static struct request request;
+    if (i > 0) {
+      REQUIRE(begin_again());
+    }
+    answer_from(&request, brokers[i][0], brokers[i][1]);
+    check_got(&request, 10, 12);
+  }
+}
+
+/* Where followers are read. */
+static void A1_another_broker_may_vouch_for_a_record_of_a_rack(void)
+{
+  static struct request request;
+  const struct uk_kafka_property rack = {.name = "client.rack", .value = "a"};
+  fake_close();
+  REQUIRE(fake_open_with(&rack, 1));
+  answer_from(&request, 2, 1);
+  check_got(&request, 10, 12);
+}
+
+/* However large the position is. */
+static void A1_another_brokers_word_earns_no_trust(void)
+{
+  static struct request request;
+  join(&request, -1, NULL);
+  records(50000, 50000);
+  check_got(&request, 50000, 50000);
+  consume(&request);
+  fake_pass(60);
+  fake.broker = 2;
+  records(50001, 50001);
+  check_waits(&request);
+  fake_place(0)->broker = 1;
+  fake_empty(&fake.handle->records);
+  answer_place(OLD);
+  CHECK(strstr(fake.log, "seek(t/0@50001)") != NULL);
+  records(50001, 50001);
+  check_waits(&request);
 }
 
 /* Without records. */
@@ -860,6 +922,30 @@ static void A1_without_a_reset_the_client_is_told(void)
   }
 }
 
+/* The partition is named, whichever it is. */
+static void A1_without_a_reset_the_partition_is_named(void)
+{
+  static struct request request;
+  reset = UK_RESET_NONE;
+  fake.asks_records = fake.asks_committed = true;
+  consume(&request);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0 t/1");
+  for (int i = 0; i < 2; i++)
+    fake_committed_is(i, 10, note_of(10, 10, OLD, OLD));
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  confirm();
+  fake_saw(0, OLD);
+  fake_saw_end(1, -1);
+  fake_records_read();
+  fake_range(0, 3, RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_range(0, 3, RD_KAFKA_RESP_ERR_NO_ERROR); /* for the message */
+  CHECK_EQ_INT(request.dones, 1);
+  CHECK_EQ_STR(request.as.operation.message,
+               "the committed offset 10 of topic \"t\" partition 1 is out of range 0 to 3, and the "
+               "auto offset reset is none");
+}
+
 /* A server that takes the instance over goes on where its client is, and verifies that record. */
 static void A1_a_takeover_verifies_the_position_of_its_client(void)
 {
@@ -1101,6 +1187,9 @@ int main(void)
   RUN(A1_what_is_in_flight_is_verified_by_its_own_mark);
   RUN(A1_a_range_that_does_not_come_leaves_it_open);
   RUN(A1_another_broker_cannot_vouch_for_a_record);
+  RUN(A1_the_broker_of_a_record_may_vouch_for_it);
+  RUN(A1_another_broker_may_vouch_for_a_record_of_a_rack);
+  RUN(A1_another_brokers_word_earns_no_trust);
   RUN(A1_an_end_below_the_position_is_looked_into);
   RUN(A1_an_end_below_a_trusted_position_is_looked_into);
   RUN(A1_an_end_below_the_start_is_a_new_life);
@@ -1124,6 +1213,7 @@ int main(void)
   RUN(A1_a_committed_offset_without_a_mark_may_be_out_of_range);
   RUN(A1_a_position_whose_records_were_removed_is_reset);
   RUN(A1_without_a_reset_the_client_is_told);
+  RUN(A1_without_a_reset_the_partition_is_named);
   RUN(A1_a_takeover_verifies_the_position_of_its_client);
   RUN(A1_any_other_start_verifies_the_committed_offset);
   RUN(A1_a_partition_that_comes_back_is_verified);
