@@ -379,8 +379,8 @@ static void sleeps_after_it_was_woken(void)
   stop();
 }
 
-/* Starts with room for LIMIT connections, which the library treats so; as many clients connect. */
-static bool open_with_clients(int treatment, int *clients)
+/* Starts with room for LIMIT connections, which the library treats so; `count` clients connect. */
+static bool open_with_clients(int treatment, int count, int *clients)
 {
   if (!start_on("127.0.0.1:0", 1))
     return false;
@@ -392,9 +392,9 @@ static bool open_with_clients(int treatment, int *clients)
   atomic_store(&long_waits, 0);
   if (!CHECK(uk_http_accept(server.http, message, sizeof message) == UK_OK))
     return false;
-  for (int i = 0; i < LIMIT; i++)
+  for (int i = 0; i < count; i++)
     clients[i] = wire_connect(uk_http_address(server.http));
-  CHECK_EVENTUALLY(atomic_load(&accepts) == LIMIT);
+  CHECK_EVENTUALLY(atomic_load(&accepts) == count);
   return true;
 }
 
@@ -410,7 +410,7 @@ static void close_with_clients(const int *clients)
 static void connections_that_were_never_started_give_their_places_back(void)
 {
   int lost[LIMIT];
-  REQUIRE(open_with_clients(LOSES, lost));
+  REQUIRE(open_with_clients(LOSES, LIMIT, lost));
   struct uk_acceptor *acceptor = &server.http->acceptor;
   CHECK_EVENTUALLY(atomic_load(&long_waits) == 1);
   atomic_store(&library, STARTS);
@@ -427,7 +427,7 @@ static void connections_that_were_never_started_give_their_places_back(void)
 static void connections_that_are_refused_take_no_place(void)
 {
   int refused[LIMIT];
-  REQUIRE(open_with_clients(REFUSES, refused));
+  REQUIRE(open_with_clients(REFUSES, LIMIT, refused));
   int fd = wire_connect(uk_http_address(server.http));
   CHECK_EVENTUALLY(atomic_load(&accepts) == LIMIT + 1);
   close(fd);
@@ -443,7 +443,7 @@ static void connections_that_are_refused_take_no_place(void)
 static void connections_that_are_started_slowly_keep_their_places(void)
 {
   int slow[LIMIT];
-  REQUIRE(open_with_clients(DELAYS, slow));
+  REQUIRE(open_with_clients(DELAYS, LIMIT, slow));
   struct uk_acceptor *acceptor = &server.http->acceptor;
   CHECK_EVENTUALLY(atomic_load(&long_waits) == 1);
   int fd = wire_connect(uk_http_address(server.http));
@@ -462,11 +462,35 @@ static void connections_that_are_started_slowly_keep_their_places(void)
   close_with_clients(slow);
 }
 
+/* A pause for want of descriptors says nothing about the library. */
+static void connections_keep_their_places_while_descriptors_are_short(void)
+{
+  int fds[LIMIT + 1];
+  REQUIRE(open_with_clients(DELAYS, 1, fds));
+  atomic_store(&short_waits, 0);
+  atomic_store(&accept_error, EMFILE);
+  for (int i = 1; i <= LIMIT; i++)
+    fds[i] = wire_connect(uk_http_address(server.http));
+  CHECK_EVENTUALLY(atomic_load(&short_waits) >= 2);
+  atomic_store(&accept_error, 0);
+  CHECK_EVENTUALLY(atomic_load(&long_waits) == 1);
+  CHECK_EQ_INT(atomic_load(&accepts), LIMIT);
+  atomic_store(&library, STARTS);
+  for (int i = 0; i < LIMIT; i++) {
+    start_delayed(i);
+    CHECK(is_served(fds[i]));
+    close(fds[i]);
+  }
+  CHECK(is_served(fds[LIMIT]));
+  close(fds[LIMIT]);
+  stop();
+}
+
 /* Connections that were given up, and are started after all, count as open and nothing else. */
 static void connections_may_start_after_they_were_given_up(void)
 {
   int late[LIMIT];
-  REQUIRE(open_with_clients(DELAYS, late));
+  REQUIRE(open_with_clients(DELAYS, LIMIT, late));
   struct uk_acceptor *acceptor = &server.http->acceptor;
   CHECK_EVENTUALLY(atomic_load(&long_waits) == 1);
   atomic_store(&library, STARTS);
@@ -500,6 +524,7 @@ static void its_thread_ends_with_the_server(void)
 {
   REQUIRE(start_on("127.0.0.1:0", 1));
   CHECK_EQ_INT(server.http->acceptor.limit, 100 + 64);
+  CHECK((fcntl(server.http->acceptor.wake, F_GETFD) & FD_CLOEXEC) != 0);
   int others = count_tasks();
   REQUIRE(uk_http_accept(server.http, message, sizeof message) == UK_OK);
   CHECK_EQ_INT(count_tasks(), others + 1);
@@ -522,6 +547,7 @@ int main(void)
   CHECK_RUN(connections_that_were_never_started_give_their_places_back);
   CHECK_RUN(connections_that_are_refused_take_no_place);
   CHECK_RUN(connections_that_are_started_slowly_keep_their_places);
+  CHECK_RUN(connections_keep_their_places_while_descriptors_are_short);
   CHECK_RUN(connections_may_start_after_they_were_given_up);
   return check_end();
 }

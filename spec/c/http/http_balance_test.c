@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -518,6 +519,49 @@ static void a_failed_start_leaves_nothing(void)
   CHECK_EQ_INT(fault_live(), before);
 }
 
+static enum MHD_Result answer_mine(void *context, struct MHD_Connection *connection,
+                                   const char *url, const char *method, const char *version,
+                                   const char *upload, size_t *upload_size, void **own)
+{
+  static char text[] = "mine";
+  struct MHD_Response *response = MHD_create_response_from_buffer(4, text, MHD_RESPMEM_PERSISTENT);
+  (void)context, (void)url, (void)method, (void)version, (void)upload, (void)upload_size;
+  (void)own;
+  enum MHD_Result result = MHD_queue_response(connection, 404, response);
+  MHD_destroy_response(response);
+  return result;
+}
+
+/* Whoever reads a block after this reads nonsense. */
+static void spoil(const void *memory)
+{
+  void *block = (void *)(uintptr_t)memory;
+  memset(block, 0xff, malloc_usable_size(block));
+}
+
+/* Another server of the process, whose connections are compared with those of each of ours. */
+static void a_server_that_stopped_is_forgotten(void)
+{
+  struct uk_http_options options = {.listen = "nowhere", .max_header_bytes = UK_HEADER_BYTES};
+  struct uk_http *http = NULL;
+  char message[200], address[32];
+  fault_watch_free(spoil);
+  for (int i = 0; i < 3; i++) {
+    open_rig();
+    close_rig();
+    CHECK_EQ_INT(uk_http_start(&http, &options, message, sizeof message), UK_E_BAD_REQUEST);
+    uk_http_refusals_are_json();
+  }
+  fault_watch_free(NULL);
+  struct MHD_Daemon *other = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL,
+                                              answer_mine, NULL, MHD_OPTION_END);
+  REQUIRE(other != NULL);
+  snprintf(address, sizeof address, ":%d",
+           (int)MHD_get_daemon_info(other, MHD_DAEMON_INFO_BIND_PORT)->port);
+  CHECK_EQ_STR(wire_ask(address, "GET / HTTP/1.1\r\n" LAST "\r\n"), "mine");
+  MHD_stop_daemon(other);
+}
+
 static int count_tasks(void)
 {
   int count = 0;
@@ -609,6 +653,7 @@ int main(void)
   CHECK_RUN(blames_no_client_for_its_own_shortage);
   CHECK_RUN(a_refused_body_is_freed_at_once);
   CHECK_RUN(a_failed_start_leaves_nothing);
+  CHECK_RUN(a_server_that_stopped_is_forgotten);
   CHECK_RUN(runs_as_many_threads_as_it_should);
   CHECK_RUN(closes_idle_connections);
   CHECK_RUN(stops_the_library_last);

@@ -262,6 +262,30 @@ static void a_socket_is_watched_again(void)
   uk_hangups_stop(&hangups);
 }
 
+/* The table grows with the numbers, by powers of two. */
+static void a_socket_of_any_number_is_watched(void)
+{
+  static const int numbers[] = {63, 64, 65, 127, 128, 255, 256};
+  static struct client clients[sizeof numbers / sizeof *numbers];
+  enum { COUNT = sizeof numbers / sizeof *numbers };
+  REQUIRE(open_hangups());
+  for (int i = 0; i < COUNT; i++) {
+    connect_client(&clients[i]);
+    REQUIRE(dup2(clients[i].ends[0], numbers[i]) == numbers[i]);
+    close(clients[i].ends[0]);
+    clients[i].ends[0] = numbers[i];
+    uk_hangups_add(&hangups, numbers[i], &clients[i]);
+    REQUIRE(hangups.room > (size_t)numbers[i]);
+    CHECK(hangups.room <= 64 || hangups.room <= 2 * (size_t)numbers[i]);
+  }
+  for (int i = 0; i < COUNT; i++)
+    close(clients[i].ends[1]);
+  CHECK(await_reports(COUNT));
+  for (int i = 0; i < COUNT; i++)
+    close(numbers[i]);
+  uk_hangups_stop(&hangups);
+}
+
 /* Without memory a socket is not watched; the next one may be. */
 static void a_socket_needs_memory(void)
 {
@@ -348,6 +372,7 @@ int main(void)
   CHECK_RUN(a_removal_waits_for_the_report);
   CHECK_RUN(an_event_of_an_earlier_owner_is_dropped);
   CHECK_RUN(a_socket_is_watched_again);
+  CHECK_RUN(a_socket_of_any_number_is_watched);
   CHECK_RUN(a_socket_needs_memory);
   CHECK_RUN(a_start_that_fails_leaves_nothing);
   return check_end();
