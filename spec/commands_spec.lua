@@ -167,6 +167,22 @@ describe("the command", function()
     assert.same({ 0, "upstash-kafka " .. core._VERSION .. "\n" }, { did.status, did.out_text })
   end)
 
+  it("prints no version if both are missing", function()
+    local saved = {}
+    for _, name in ipairs { "upstash.kafka.server", "upstash.kafka.core" } do
+      saved[name] = package.loaded[name]
+      package.loaded[name] = nil
+      package.preload[name] = function() error("none here", 0) end
+    end
+    local did = run { "--version" }
+    for name, module in pairs(saved) do
+      package.preload[name] = nil
+      package.loaded[name] = module
+    end
+    assert.same({ 1, "", "upstash-kafka: neither upstash.kafka.server nor upstash.kafka.core can be loaded\n" },
+      { did.status, did.out_text, did.err_text })
+  end)
+
   it("refuses a missing and an unknown command", function()
     for text, words in pairs { ["no command given; see upstash-kafka --help"] = {},
       ["unknown command 'x'; see upstash-kafka --help"] = { "x" },
@@ -247,6 +263,10 @@ describe("the command", function()
         "$UPSTASH_KAFKA_REST_URL: " .. SCHEME .. "; did you mean http://localhost:18090?" },
       { { "--url", "ftp://x" }, {}, "--url: " .. SCHEME },
       { { "--url", URL, "--username", "a:b", "--password", "p" }, {}, "--username: must not contain ':'" },
+      { { "--url", URL, "--username", "a" }, { UPSTASH_KAFKA_REST_PASSWORD = "p" },
+        "--password: missing; UPSTASH_KAFKA_REST_PASSWORD goes only with UPSTASH_KAFKA_REST_URL" },
+      { { "--username", "a" }, { UPSTASH_KAFKA_REST_URL = URL, UPSTASH_KAFKA_REST_PASSWORD = ("p"):rep(5000) },
+        "$UPSTASH_KAFKA_REST_PASSWORD: too long" },
     } do
       local words = { "topics" }
       for _, word in ipairs(row[1]) do words[#words + 1] = word end
@@ -618,6 +638,7 @@ describe("consume", function()
     core.sleep, core.retry_delay = sleep, delay
     assert.same({ 0, "v0\n" }, { did.status, did.out_text })
     assert.equal("upstash-kafka: waiting: full\nupstash-kafka: away; trying again\n", did.err_text)
+    assert.equal(2, did.err.flushes)
   end)
 
   it("names its instance by the time if the system has no random bytes", function()

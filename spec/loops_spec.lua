@@ -760,15 +760,16 @@ describe("a loop, call by call,", function()
     answers = { true, at(0, 1, 2, 3), true, true, true }
     local client = kafka.new { url = "http://127.0.0.1:1" }
     local step, state = client:messages(loop { session_timeout = 3000 })
+    local first = step(state)
     step(state)
     clock = clock + 900
-    assert.is_true(state:commit())
+    assert.is_true(state:commit(first))
     clock = clock + 999
     step(state)
     assert.equal(3, #trace)
     clock = clock + 1
     step(state)
-    assert.equal(commits(position(2)), trace[#trace])
+    assert.equal(commits(position(3)), trace[#trace])
     assert.is_true(state:close())
     client:close()
   end)

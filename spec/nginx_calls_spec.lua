@@ -169,8 +169,12 @@ describe("in a nginx, step by step,", function()
     local one = client()
     assert.is_true(one:commit("g", "i"))
     assert.truthy(sent[1]:find("\r\nContent-Length: 0\r\n", 1, true), sent[1])
-    local body = one:prepare("fetch", "t", 0, 0).body
+    local request = one:prepare("fetch", "t", 0, 0)
+    local body = request.body
     assert.same({}, one:fetch("t", 0, 0))
+    for name, value in pairs(request.headers) do
+      assert.truthy(sent[2]:find("\r\n" .. name .. ": " .. value .. "\r\n", 1, true), sent[2])
+    end
     assert.truthy(sent[2]:find("\r\nContent-Length: " .. #body .. "\r\n", 1, true), sent[2])
     assert.equal("\r\n\r\n" .. body, sent[2]:sub(-4 - #body))
   end)
@@ -359,6 +363,18 @@ describe("in a nginx, step by step,", function()
       sockets = { { answers = { OK } } }
       assert.same({ t = 1 }, client({ ca_file = "/none" }):topics())
     end)
+  end)
+
+  it("C9: a proxy is refused, and no request is sent; a server on this machine needs none", function()
+    local line = debug.getinfo(1, "l").currentline + 1
+    local fine, text = pcall(function() local _ = client({ proxy = "http://10.0.0.2:1" }):topics() end)
+    assert.is_false(fine)
+    assert.truthy(text:find(("nginx_calls_spec.lua:%d: client:topics: nginx's sockets know no proxy: remove the option "
+      .. "proxy"):format(line), 1, true), text)
+    assert.same({}, trace)
+    sockets = { { answers = { OK } }, { answers = { OK } } }
+    assert.same({ t = 1 }, client({ url = "http://127.0.0.1:8080", proxy = "http://10.0.0.2:1" }):topics())
+    assert.same({ t = 1 }, client({ proxy = "" }):topics())
   end)
 
   describe("a retry", function()
