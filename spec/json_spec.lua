@@ -460,11 +460,10 @@ describe("upstash.kafka.json", function()
   it("is ready when it is loaded, in both directions", function()
     local name = "upstash.kafka.json"
     local loaded = package.loaded[name]
-    for first, text in pairs { encode = '[1]', decode = '[1]' } do
-      package.loaded[name] = nil
-      local fresh = require(name)
-      if first == "encode" then assert.equal(text, fresh.encode { 1 }) else assert.same({ 1 }, fresh.decode(text)) end
-    end
+    package.loaded[name] = nil
+    assert.equal("[1]", require(name).encode { 1 })
+    package.loaded[name] = nil
+    assert.same({ 1 }, require(name).decode "[1]")
     package.loaded[name] = loaded
   end)
 end)

@@ -96,6 +96,20 @@ describe("core.watch_signals", function()
     stub:finish()
   end)
 
+  it("ends the wait for the next attempt of a call", function()
+    local watch = assert(core.watch_signals { "USR1" })
+    local stub = canned.start { "accept", "read", canned.answer(503, '{"error":"later","status":503}'), "close" }
+    local client = core.new { url = stub.url, retries = 1, retry_delay = 86400000, retry_delay_max = 86400000,
+      timeout = 86400000 }
+    os.execute(("(sleep 0.2; kill -USR1 %d) &"):format(core.process_id()))
+    local topics, message, details = watch:call(client.topics, client)
+    assert.is_nil(topics)
+    assert.same({ error = message, code = "cancelled", retriable = details.retriable }, details)
+    watch:close()
+    client:close()
+    stub:finish()
+  end)
+
   it("returns what the method returns, and passes all arguments on", function()
     local watch, client = assert(core.watch_signals { "USR1" }), core.new { url = "http://127.0.0.1:1" }
     local function method(self, ...) return self == client, select("#", ...), ... end
