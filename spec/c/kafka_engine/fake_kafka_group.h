@@ -86,8 +86,10 @@ static struct {
   struct uk_kafka_places places;            /* of the last check */
   bool changes;                             /* the operation that it was for */
   size_t missing_from, missing_upto;        /* the topics of a consume that are to be created */
-  const rd_kafka_conf_t *refused;           /* by rd_kafka_new, and not destroyed yet */
-  int lists, errors;                        /* not destroyed yet */
+  int lists, errors, confs;                 /* not destroyed yet */
+  enum uk_error check_error;                /* of each request that is checked */
+  void (*opening)(void);                    /* runs while a handle opens; once */
+  size_t headers;                           /* of records */
   rd_kafka_resp_err_t refuses_first;        /* a new handle refuses what it is asked for */
   bool seeks_fail;
   int32_t broker;        /* the leader of every partition */
@@ -190,6 +192,16 @@ void rd_kafka_topic_partition_list_destroy(rd_kafka_topic_partition_list_t *list
   fake.lists = lists - 1;
 }
 
+rd_kafka_conf_t *rd_kafka_conf_new(void)
+{
+  union {
+    void *symbol;
+    rd_kafka_conf_t *(*call)(void);
+  } own = {.symbol = dlsym(RTLD_NEXT, "rd_kafka_conf_new")};
+  fake.confs++;
+  return own.call();
+}
+
 void rd_kafka_conf_destroy(rd_kafka_conf_t *conf)
 {
   union {
@@ -197,8 +209,7 @@ void rd_kafka_conf_destroy(rd_kafka_conf_t *conf)
     void (*call)(rd_kafka_conf_t *conf);
   } own = {.symbol = dlsym(RTLD_NEXT, "rd_kafka_conf_destroy")};
   own.call(conf);
-  if (fake.refused == conf)
-    fake.refused = NULL;
+  fake.confs--;
 }
 
 /* The clock and the executor. */
@@ -244,7 +255,7 @@ static bool fake_is_live(const struct uk_kafka_task *task)
 /* A task that has ended must not be woken. */
 void uk_kafka_task_wake(struct uk_kafka_task *task)
 {
-  if (!CHECK(fake_is_live(task)))
+  if (!CHECK(fake_is_live(task)) || !CHECK(task->state != UK_TASK_ENDED))
     return;
   task->state = task->state == UK_TASK_RUNNING || task->state == UK_TASK_RUNNING_WOKEN
                   ? UK_TASK_RUNNING_WOKEN
@@ -253,6 +264,7 @@ void uk_kafka_task_wake(struct uk_kafka_task *task)
 
 void uk_kafka_task_at(struct uk_kafka_task *task, int64_t time)
 {
+  CHECK(task->state != UK_TASK_ENDED);
   task->timer.time = time;
 }
 
@@ -397,7 +409,7 @@ static void fake_answer(const char *member)
 void uk_kafka_topics_check(struct uk_kafka_topics *topics, struct uk_kafka_check *check)
 {
   CHECK(topics == (struct uk_kafka_topics *)&fake);
-  check->operation->error = UK_OK;
+  check->operation->error = fake.check_error;
   fake.places = check->places;
   fake.changes = check->changes;
   bool creates = fake.missing && check->create != NULL;
@@ -616,7 +628,10 @@ rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text
   struct fake_handle *handle = fake.refuses_handles ? NULL : calloc(1, sizeof *handle);
   CHECK_EQ_INT(type, RD_KAFKA_CONSUMER);
   snprintf(text, size, "no handle");
-  fake.refused = handle == NULL ? conf : NULL;
+  void (*opening)(void) = fake.opening;
+  fake.opening = NULL;
+  if (opening != NULL)
+    opening();
   if (handle == NULL)
     return NULL;
   handle->conf = conf;
@@ -894,8 +909,24 @@ rd_kafka_resp_err_t rd_kafka_message_headers(const rd_kafka_message_t *message,
                                              rd_kafka_headers_t **headers)
 {
   (void)message;
+  *headers = (rd_kafka_headers_t *)&fake_parts;
+  return fake.headers > 0 ? RD_KAFKA_RESP_ERR_NO_ERROR : RD_KAFKA_RESP_ERR__NOENT;
+}
+
+size_t rd_kafka_header_cnt(const rd_kafka_headers_t *headers)
+{
   (void)headers;
-  return RD_KAFKA_RESP_ERR__NOENT;
+  return fake.headers;
+}
+
+rd_kafka_resp_err_t rd_kafka_header_get_all(const rd_kafka_headers_t *headers, size_t index,
+                                            const char **name, const void **value, size_t *length)
+{
+  (void)headers;
+  *name = "name";
+  *value = "value";
+  *length = 5;
+  return index < fake.headers ? RD_KAFKA_RESP_ERR_NO_ERROR : RD_KAFKA_RESP_ERR__NOENT;
 }
 
 int64_t rd_kafka_message_timestamp(const rd_kafka_message_t *message,
@@ -1068,8 +1099,8 @@ static void fake_close(void)
     rd_kafka_topic_partition_list_destroy(fake.commit_lists[i]);
   CHECK_EQ_INT(fake.lists, 0);
   CHECK_EQ_INT(fake.errors, 0);
-  CHECK(fake.refused == NULL);
   uk_kafka_settings_free(fake.settings);
+  CHECK_EQ_INT(fake.confs, 0);
 }
 
 #endif

@@ -279,6 +279,17 @@ static void an_end_that_nobody_waits_at_is_lost_silently(void)
   CHECK_EQ_INT(runs_of(0), 0);
 }
 
+static const struct uk_kafka_watched_end *lost[3];
+
+/* No list holds an end that is freed. */
+static void look_at_lost(const void *memory)
+{
+  for (size_t i = 0; i < 3; i++) {
+    if (memory == lost[i])
+      CHECK(!uk_link_is_linked(&lost[i]->touched) && !uk_link_is_linked(&lost[i]->link));
+  }
+}
+
 /* In one run with the record before it. */
 static void a_record_before_the_error_wakes_nobody_who_left(void)
 {
@@ -288,10 +299,17 @@ static void a_record_before_the_error_wakes_nobody_who_left(void)
   for (size_t i = 0; i < 3; i++)
     leave(i);
   for (int32_t i = 0; i < 3; i++) {
+    lost[i] = end_of("t", i);
     reader_record("t", i, 5, 1);
     reader_code("t", i, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, -1);
+    /* What is in the queue already is nobody's. */
+    reader_record("t", i, 6, 1);
+    reader_end("t", i, 7);
+    reader_code("t", i, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, -1);
   }
+  fault_watch_free(look_at_lost);
   run_now();
+  fault_watch_free(NULL);
   CHECK_EQ_INT(watch->count, 0);
   CHECK(uk_list_is_empty(&watch->touched));
   CHECK_EQ_INT(watch->bytes, 0);
@@ -362,6 +380,33 @@ static void what_is_kept_of_a_partition_is_bounded(void)
   CHECK_EQ_INT(end_of("t", 0)->tail.from, 2);
   CHECK(watch->bytes > 2 * SIZE && watch->bytes <= UK_KAFKA_TAIL_BYTES);
   CHECK_EQ_INT(watch->bytes, end_of("t", 0)->tail.bytes);
+}
+
+/* A record of that many bytes is kept for offset 0 of the partition. */
+static bool keeps(int32_t partition, size_t size)
+{
+  join(0, "t", partition, 0, 0);
+  run_now();
+  reader_record("t", partition, 0, size);
+  run_now();
+  bool kept = look(0) == UK_KAFKA_AT_RECORDS;
+  leave(0);
+  return kept;
+}
+
+/* To the byte. */
+static void what_is_kept_may_fill_its_space(void)
+{
+  enum { FIT = UK_KAFKA_TAILS_BYTES / UK_KAFKA_TAIL_BYTES };
+  CHECK(keeps(FIT + 2, 0));
+  size_t most = UK_KAFKA_TAIL_BYTES - watch->bytes;
+  uk_kafka_end_watch_forget(watch, uk_slice_text("t"));
+  run_now();
+  CHECK(!keeps(FIT + 1, most + 1));
+  for (int32_t i = 0; i < FIT; i++)
+    CHECK(keeps(i, most));
+  CHECK_EQ_INT(watch->bytes, UK_KAFKA_TAILS_BYTES);
+  CHECK(!keeps(FIT, 0));
 }
 
 static void what_is_kept_of_all_partitions_is_bounded(void)
@@ -608,6 +653,7 @@ int main(void)
   RUN(without_a_handle_no_end_is_followed);
   RUN(a_forgotten_topic_is_lost);
   RUN(what_is_kept_of_a_partition_is_bounded);
+  RUN(what_is_kept_may_fill_its_space);
   RUN(what_is_kept_of_all_partitions_is_bounded);
   RUN(a_record_without_memory_is_not_kept);
   RUN(without_memory_an_end_is_not_joined);

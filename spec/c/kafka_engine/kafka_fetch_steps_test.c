@@ -1595,6 +1595,24 @@ static void who_waits_at_an_end_waits_for_no_handle(void)
   run_now();
 }
 
+/* A caller that cannot tell. */
+static void a_client_that_cannot_be_asked_for_is_there(void)
+{
+  probe->at[0] = (struct uk_topic_partition_offset){uk_slice_text("t"), 0, 0};
+  probe->most = 100;
+  probe->fetch = (struct uk_fetch){.operation = {.done = done, .deadline = reader.now + TIMEOUT},
+                                   .positions = probe->at,
+                                   .count = 1,
+                                   .sink = {take, NULL}};
+  uk_kafka_fetches_fetch(fetches, &probe->fetch);
+  run_now();
+  reader_record("t", 0, 0, 1);
+  reader_end("t", 0, 1);
+  run_now();
+  check_ended(probe, UK_OK, "");
+  CHECK_EQ_STR(probe->got, "0:0 ");
+}
+
 static void offsets_are_asked_for_with_its_parts(void)
 {
   struct uk_offsets operation = {.count = 0};
@@ -1730,6 +1748,7 @@ int main(void)
   RUN(a_cluster_that_was_cut_off_is_read);
   RUN(one_partition_takes_no_turns);
   RUN(who_waits_at_an_end_waits_for_no_handle);
+  RUN(a_client_that_cannot_be_asked_for_is_there);
   RUN(offsets_are_asked_for_with_its_parts);
   CHECK_RUN(is_not_made_without_memory);
   return check_end();

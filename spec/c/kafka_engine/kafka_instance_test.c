@@ -3660,6 +3660,222 @@ static void librdkafka_is_woken_within_a_response(void)
   FAKE_DID("nudge");
 }
 
+/* What librdkafka says of partitions that the instance does not hold. */
+static void an_end_of_a_partition_that_is_not_held_says_nothing(void)
+{
+  static struct request request;
+  serve(&request);
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 3, 7);
+  fake_settle();
+  FAKE_DID("");
+  check_waits(&request);
+}
+
+static void records_with_headers_have_memory_or_wait(void)
+{
+  static struct request request;
+  auto_commit = false;
+  serve(&request);
+  fake.headers = 2;
+  fake_record(0, 0);
+  fault_at(1);
+  fake_settle();
+  CHECK(fault_hit());
+  fault_off();
+  check_end_with(&request, UK_E_NO_MEMORY, 0, "");
+  consume(&request, TIMEOUT);
+  check_end_with(&request, UK_OK, 1, "");
+}
+
+static void a_commit_fails_as_a_whole_or_for_a_partition(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 3);
+  commit(&request, 1, TIMEOUT);
+  fake.commit_lists[0]->elems[0].err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+  fake_committed(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+  check_end_with(&request, UK_E_FORBIDDEN, 0, "topic \"t\" partition 0: ");
+}
+
+static void a_commit_that_a_close_does_not_wait_for_may_be_done(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 3);
+  commit(&request, 1, TIMEOUT);
+  fake.groups->closing = true;
+  uk_kafka_groups_drain(fake.groups);
+  fake_pass(2000);
+  check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0,
+                 "commit: the instance was closed before its group answered");
+  check_may_be_done(&request, true);
+}
+
+static void other_groups_take_no_partition(void)
+{
+  static struct request one, other;
+  fake.partitions = 1;
+  consume_as(&one, "a");
+  begin(&other, TIMEOUT);
+  other.topics[0] = uk_slice_text("t");
+  other.as.consume.group = uk_slice_text("h");
+  other.as.consume.topics = other.topics;
+  other.as.consume.topic_count = 1;
+  other.as.consume.settings.session_timeout = SESSION;
+  uk_kafka_groups_consume(fake.groups, &other.as.consume);
+  check_waits(&one);
+  check_waits(&other);
+}
+
+static void a_server_may_close_at_once(void)
+{
+  static struct request request;
+  serve(&request);
+  fake.groups->closing = true;
+  uk_kafka_groups_consume_expired(fake.groups, &request.as.consume);
+  fake_settle();
+  check_empty(&request);
+  FAKE_DID("reap");
+}
+
+static void consume_while_it_opens(void)
+{
+  consume_when_done(NULL);
+}
+
+static void what_arrives_while_no_handle_can_be_made_fails_too(void)
+{
+  static struct request request;
+  consume(&request, TIMEOUT);
+  fake.refuses_handles = true;
+  fake.opening = consume_while_it_opens;
+  fake_answer(NULL);
+  check_end_with(&request, UK_E_UNAVAILABLE, 0, "no handle");
+  check_end_with(&asked_again, UK_E_UNAVAILABLE, 0, "no handle");
+  CHECK_EQ_INT(fake.groups->count, 0);
+}
+
+static void a_session_that_librdkafka_does_not_take_makes_no_handle(void)
+{
+  static struct request request;
+  session = INT32_MAX;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  check_end_with(&request, UK_E_UNAVAILABLE, 0, uk_error_text(UK_E_NO_MEMORY));
+  CHECK_EQ_INT(fake.groups->count, 0);
+}
+
+static void a_request_that_names_what_does_not_exist_ends(void)
+{
+  static struct request consumed, committed;
+  fake.check_error = UK_E_NOT_FOUND;
+  consume(&consumed, TIMEOUT);
+  check_end_with(&consumed, UK_E_NOT_FOUND, 0, "");
+  commit(&committed, 1, TIMEOUT);
+  check_end_with(&committed, UK_E_NOT_FOUND, 0, "");
+  FAKE_DID("");
+  CHECK_EQ_INT(fake.groups->count, 0);
+}
+
+static void a_commit_creates_no_topic(void)
+{
+  static struct request request;
+  fake.missing = true;
+  begin(&request, TIMEOUT);
+  request.as.consume.create = true; /* bytes that a commit does not have */
+  request.offsets[0] = (struct uk_topic_partition_offset){uk_slice_text("t"), 0, 1};
+  request.as.commit.offsets = request.offsets;
+  request.as.commit.count = 1;
+  uk_kafka_groups_commit(fake.groups, &request.as.commit);
+  fake_settle();
+  FAKE_DID("ask");
+}
+
+static void a_response_may_outlive_its_instance(void)
+{
+  static struct request request;
+  finishes = false;
+  deliver(&request, 1);
+  fake_error(RD_KAFKA_RESP_ERR__FATAL, true);
+  CHECK_EQ_INT(fake.groups->count, 0);
+  sent(request.as.consume.delivery, true);
+  uk_kafka_groups_consume_expired(fake.groups, &request.as.consume);
+  FAKE_DID("reap");
+}
+
+/* It has nothing to wait for. */
+static void one_that_could_not_subscribe_leaves_at_once(void)
+{
+  static struct request request;
+  auto_commit = false;
+  fake.refuses_first = RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  fake.log[0] = '\0';
+  fake_pass(SESSION - 1);
+  FAKE_DID("");
+  fake_pass(1);
+  FAKE_DID("unsubscribe close");
+}
+
+/* Only a position ahead of the offset is one that the client confirms. */
+static void one_that_is_taken_over_where_it_committed_has_nothing_to_commit(void)
+{
+  static struct request request, committed;
+  take_over(&request);
+  fake_assigned("me", "t/0");
+  fake_committed_is(0, 4, NULL);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake.log[0] = '\0';
+  commit(&committed, -1, TIMEOUT);
+  check_empty(&committed);
+  FAKE_DID("");
+}
+
+/* The response that it waited for was the lost instance's. */
+static void a_commit_that_waited_for_a_response_is_passed_on(void)
+{
+  static struct request request, committed;
+  auto_commit = false;
+  deliver_slowly(&request);
+  commit(&committed, 2, TIMEOUT);
+  FAKE_DID("");
+  fake_error(RD_KAFKA_RESP_ERR__FATAL, true);
+  fake_answer("other");
+  fake_assigned("me", "t/0");
+  FAKE_DID("reap ask subscribe(t) assign() commit(t/0=2)");
+}
+
+static void a_takeover_commits_nothing_without_offsets_at_any_time(void)
+{
+  static struct request deleted, committed;
+  delete (&deleted, TIMEOUT);
+  fake_answer("other");
+  for (int i = 0; i < 2; i++) {
+    commit(&committed, -1, TIMEOUT);
+    check_end_with(&committed, UK_E_UNAVAILABLE, 0, "another server has the consumer instance");
+    check_may_be_done(&committed, false);
+    fake_assigned("me", "t/0");
+  }
+  check_waits(&deleted);
+}
+
+/* Whatever is reported after that. */
+static void a_takeover_that_is_fenced_is_lost(void)
+{
+  static struct request request;
+  delete (&request, TIMEOUT);
+  fake_answer("other");
+  fake.log[0] = '\0';
+  fake_put(&fake.handle->control, RD_KAFKA_EVENT_ERROR, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
+    ->fatal = true;
+  fake_put(&fake.handle->control, RD_KAFKA_EVENT_ERROR, RD_KAFKA_RESP_ERR__TRANSPORT);
+  fake_settle();
+  check_waits(&request);
+  FAKE_DID("reap ask");
+}
+
 /* States. Each row is a way from one to another; an instance that has ended is in the table no
  * more. */
 
@@ -4312,5 +4528,21 @@ int main(void)
   RUN(one_that_leaves_after_a_long_wait_is_not_outside);
   RUN(a_takeover_gives_up_what_is_revoked);
   RUN(librdkafka_is_woken_within_a_response);
+  RUN(an_end_of_a_partition_that_is_not_held_says_nothing);
+  RUN(records_with_headers_have_memory_or_wait);
+  RUN(a_commit_fails_as_a_whole_or_for_a_partition);
+  RUN(a_commit_that_a_close_does_not_wait_for_may_be_done);
+  RUN(other_groups_take_no_partition);
+  RUN(a_server_may_close_at_once);
+  RUN(what_arrives_while_no_handle_can_be_made_fails_too);
+  RUN(a_session_that_librdkafka_does_not_take_makes_no_handle);
+  RUN(a_request_that_names_what_does_not_exist_ends);
+  RUN(a_commit_creates_no_topic);
+  RUN(a_response_may_outlive_its_instance);
+  RUN(one_that_could_not_subscribe_leaves_at_once);
+  RUN(one_that_is_taken_over_where_it_committed_has_nothing_to_commit);
+  RUN(a_commit_that_waited_for_a_response_is_passed_on);
+  RUN(a_takeover_commits_nothing_without_offsets_at_any_time);
+  RUN(a_takeover_that_is_fenced_is_lost);
   return check_end();
 }

@@ -519,6 +519,50 @@ static void A1_another_brokers_word_earns_no_trust(void)
   check_waits(&request);
 }
 
+/* A look that no record waits for is the present leader's to answer. */
+static void A1_a_new_leader_may_vouch_for_a_position(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake.broker = 1;
+  records(10, 12);
+  answer_place(OLD);
+  confirm();
+  check_got(&request, 10, 12);
+  consume(&request);
+  confirm();
+  fake.broker = 2;
+  fake_pass(INTERVAL + 1000);
+  confirm();
+  REQUIRE(fake.record_query != NULL);
+  CHECK_EQ_INT(fake_place(0)->broker, 2);
+  fake.log[0] = '\0';
+  answer_place(OLD);
+  CHECK(strstr(fake.log, "seek") == NULL);
+  CHECK(partition(0)->verified_at != 0);
+}
+
+/* Others may have read on there. */
+static void A1_what_was_revoked_is_not_verified(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake_revoked(false);
+  fake_pass(INTERVAL + 1000);
+  CHECK(strstr(fake.log, "verify") == NULL);
+}
+
+static void A1_a_seek_that_librdkafka_refuses_is_let_go(void)
+{
+  static struct request request;
+  have_ten(&request);
+  fake.seeks_fail = true;
+  records(10, 10);
+  answer_place(NEW);
+  fake_range(0, 11, RD_KAFKA_RESP_ERR_NO_ERROR);
+  CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
+}
+
 /* Without records. */
 
 static void A1_an_end_below_the_position_is_looked_into(void)
@@ -963,6 +1007,19 @@ static void A1_a_takeover_verifies_the_position_of_its_client(void)
   CHECK(strstr(fake.log, "seek") == NULL);
 }
 
+static void A1_a_takeover_does_not_believe_another_record(void)
+{
+  static struct request request;
+  fake.asks_records = fake.asks_committed = true;
+  consume(&request);
+  fake_answer("other");
+  fake_assigned("me", "t/0");
+  fake_committed_is(0, 3, note_of(3, 10, OLD, NEW));
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  answer_place(NEW);
+  CHECK(fake.watermarks != NULL);
+}
+
 /* Without auto-commit, and for any other start, the committed offset counts. */
 static void A1_any_other_start_verifies_the_committed_offset(void)
 {
@@ -1190,6 +1247,9 @@ int main(void)
   RUN(A1_the_broker_of_a_record_may_vouch_for_it);
   RUN(A1_another_broker_may_vouch_for_a_record_of_a_rack);
   RUN(A1_another_brokers_word_earns_no_trust);
+  RUN(A1_a_new_leader_may_vouch_for_a_position);
+  RUN(A1_what_was_revoked_is_not_verified);
+  RUN(A1_a_seek_that_librdkafka_refuses_is_let_go);
   RUN(A1_an_end_below_the_position_is_looked_into);
   RUN(A1_an_end_below_a_trusted_position_is_looked_into);
   RUN(A1_an_end_below_the_start_is_a_new_life);
@@ -1215,6 +1275,7 @@ int main(void)
   RUN(A1_without_a_reset_the_client_is_told);
   RUN(A1_without_a_reset_the_partition_is_named);
   RUN(A1_a_takeover_verifies_the_position_of_its_client);
+  RUN(A1_a_takeover_does_not_believe_another_record);
   RUN(A1_any_other_start_verifies_the_committed_offset);
   RUN(A1_a_partition_that_comes_back_is_verified);
   RUN(A1_an_answer_about_what_is_revoked_is_not_used);
