@@ -31,11 +31,20 @@ static struct {
 
 /* Fakes: threads, where there are any. */
 
-static atomic_bool has_no_threads;
+static atomic_bool has_no_threads, starts_slowly;
+static void *(*_Atomic start_of)(void *argument); /* all threads do the same */
+
+static void *run_thread(void *argument)
+{
+  while (atomic_load(&starts_slowly))
+    sched_yield();
+  return atomic_load(&start_of)(argument);
+}
 
 bool uk_thread_start(pthread_t *thread, void *(*start)(void *argument), void *argument)
 {
-  return !atomic_load(&has_no_threads) && pthread_create(thread, NULL, start, argument) == 0;
+  atomic_store(&start_of, start);
+  return !atomic_load(&has_no_threads) && pthread_create(thread, NULL, run_thread, argument) == 0;
 }
 
 bool uk_thread_start_alone(void *(*start)(void *argument), void *argument)
@@ -75,10 +84,19 @@ static bool open_rig(void)
   return rig.blocking != NULL;
 }
 
+/* The task, which comes first, has ended by then: no timer of the executor points to it. */
+static void look(const void *memory)
+{
+  if (memory == rig.blocking)
+    CHECK_EQ_INT(((const struct uk_kafka_task *)memory)->state, UK_TASK_ENDED);
+}
+
 static void close_rig(void)
 {
   atomic_store(&rig.gate, true);
+  fault_watch_free(look);
   uk_kafka_blocking_free(rig.blocking);
+  fault_watch_free(NULL);
   uk_kafka_executor_free(rig.executor);
 }
 
@@ -239,6 +257,23 @@ static void all_threads_work_after_some_work_has_timed_out(void)
   CHECK_EVENTUALLY(count_answers() == 3 * THREADS);
 }
 
+/* A thread that is on its way to the first work leaves it alone, however late it is. */
+static void only_work_that_no_thread_will_take_times_out(void)
+{
+  atomic_store(&starts_slowly, true);
+  struct probe *first = submit(0, false, NOW - 1);
+  atomic_store(&has_no_threads, true);
+  struct probe *late = submit(1, false, NOW - 1);
+  uk_kafka_executor_run(rig.executor, NOW);
+  CHECK_EQ_INT(first->answers, 0);
+  CHECK_EQ_INT(late->timeouts, 1);
+  atomic_store(&has_no_threads, false);
+  atomic_store(&starts_slowly, false);
+  CHECK(reaches(&first->answers, 1));
+  CHECK_EQ_INT(first->runs, 1);
+  CHECK_EQ_INT(late->runs, 0);
+}
+
 /* Where the system has no thread, the work waits for one, and times out like any other. */
 static void work_without_a_thread_waits(void)
 {
@@ -358,6 +393,7 @@ int main(void)
   RUN(work_whose_deadline_has_passed_times_out_at_once_where_all_threads_are_busy);
   RUN(what_waits_is_run_when_a_thread_is_free);
   RUN(all_threads_work_after_some_work_has_timed_out);
+  RUN(only_work_that_no_thread_will_take_times_out);
   RUN(work_without_a_thread_waits);
   RUN(the_end_waits_for_what_runs_and_times_out_the_rest);
   RUN(work_that_is_submitted_at_the_end_times_out);

@@ -57,6 +57,29 @@ static void each_of_librdkafkas_codes_is_an_error(void)
   }
 }
 
+/* Those are worth another try. */
+static void some_codes_pass(void)
+{
+  static const struct {
+    rd_kafka_resp_err_t code;
+    bool passes;
+  } rows[] = {
+    {RD_KAFKA_RESP_ERR_NO_ERROR, true},
+    {RD_KAFKA_RESP_ERR__TRANSPORT, true},
+    {RD_KAFKA_RESP_ERR_NOT_COORDINATOR, true},
+    {RD_KAFKA_RESP_ERR__TIMED_OUT, true},
+    {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, false},
+    {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, false},
+    {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, false},
+    {RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, false},
+    {RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, false},
+    {RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED, false},
+    {RD_KAFKA_RESP_ERR_UNKNOWN, false},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    CHECK_EQ_INT(uk_kafka_code_passes(rows[i].code), rows[i].passes);
+}
+
 static void a_failure_says_what_and_why(void)
 {
   struct uk_operation operation = {.error = UK_OK};
@@ -106,6 +129,7 @@ static void a_hash_is_of_the_name_and_the_partition(void)
 int main(void)
 {
   CHECK_RUN(each_of_librdkafkas_codes_is_an_error);
+  CHECK_RUN(some_codes_pass);
   CHECK_RUN(a_failure_says_what_and_why);
   CHECK_RUN(a_place_is_named);
   CHECK_RUN(a_name_has_room);

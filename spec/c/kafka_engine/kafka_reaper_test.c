@@ -70,9 +70,18 @@ static bool open_rig(void)
   return rig.reaper != NULL;
 }
 
+/* The task, which comes first, has ended by then: no timer of the executor points to it. */
+static void look(const void *memory)
+{
+  if (memory == rig.reaper)
+    CHECK_EQ_INT(((const struct uk_kafka_task *)memory)->state, UK_TASK_ENDED);
+}
+
 static void close_rig(void)
 {
+  fault_watch_free(look);
   uk_kafka_reaper_free(rig.reaper);
+  fault_watch_free(NULL);
   uk_kafka_executor_free(rig.executor);
 }
 
@@ -149,6 +158,23 @@ static void gives_up_what_hangs(void)
     CHECK_EQ_INT(rig.handles[i].then, 1);
   }
   rig.reaper = uk_kafka_reaper_new(rig.executor, TIMEOUT);
+}
+
+/* One that was given up may end at last. The reaper continues. */
+static void what_was_given_up_may_end_before_the_reaper(void)
+{
+  reap(0, true);
+  uk_kafka_executor_run(rig.executor, NOW);
+  wait_until_ending(1);
+  uk_kafka_executor_run(rig.executor, NOW + TIMEOUT);
+  CHECK_EQ_INT(rig.ended, 1);
+  long live = fault_live();
+  atomic_store(&rig.gate, true);
+  CHECK_EVENTUALLY(fault_live() == live - 1); /* its job */
+  CHECK_EQ_INT(rig.handles[0].then, 1);
+  reap(1, false);
+  run_until_ended(NOW + TIMEOUT, 2);
+  CHECK_EQ_INT(rig.handles[1].destroyed, 1);
 }
 
 static void *open_gate_later(void *argument)
@@ -242,6 +268,7 @@ int main(void)
   RUN(is_freed_when_the_last_handle_hangs);
   RUN(works_without_memory);
   RUN(works_without_threads);
+  RUN(what_was_given_up_may_end_before_the_reaper);
   RUN(gives_up_what_hangs);
   check_state.name = "all of it";
   CHECK_EVENTUALLY(fault_live() == live);

@@ -20,6 +20,7 @@ static struct {
   int headers, errors; /* alive */
   int64_t timestamp;   /* of the last one sent alone */
   char header_text[100];
+  const struct uk_record *records; /* that are handed over */
 } fake;
 
 static struct uk_kafka_delivery_tag tags[MANY];
@@ -72,15 +73,25 @@ rd_kafka_resp_err_t rd_kafka_header_add(rd_kafka_headers_t *headers, const char 
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* The report of a record brings back its own tag. */
+static void check_tag(const void *tag, const void *value, size_t length)
+{
+  const struct uk_kafka_delivery_tag *own = tag;
+  if (length > 0 && CHECK(own >= tags && own < tags + MANY))
+    CHECK(fake.records[own - tags].value.data == value);
+}
+
 rd_kafka_error_t *rd_kafka_produceva(rd_kafka_t *handle, const rd_kafka_vu_t *fields, size_t count)
 {
-  const void *value = NULL;
+  const void *value = NULL, *tag = NULL;
   size_t length = 0;
-  (void)handle;
+  CHECK(handle == (rd_kafka_t *)&fake);
   note("one");
   for (size_t i = 0; i < count; i++) {
     if (fields[i].vtype == RD_KAFKA_VTYPE_RKT)
       CHECK(fields[i].u.rkt == (rd_kafka_topic_t *)&fake);
+    if (fields[i].vtype == RD_KAFKA_VTYPE_OPAQUE)
+      tag = fields[i].u.ptr;
     if (fields[i].vtype == RD_KAFKA_VTYPE_PARTITION)
       note(" %d", (int)fields[i].u.i32);
     if (fields[i].vtype == RD_KAFKA_VTYPE_TIMESTAMP)
@@ -96,6 +107,7 @@ rd_kafka_error_t *rd_kafka_produceva(rd_kafka_t *handle, const rd_kafka_vu_t *fi
     }
   }
   note("; ");
+  check_tag(tag, value, length);
   if (is_refused(value, length)) {
     fake.errors++;
     return (rd_kafka_error_t *)&fake;
@@ -126,6 +138,7 @@ int rd_kafka_produce_batch(rd_kafka_topic_t *topic, int32_t partition, int flags
   for (int i = 0; i < count; i++) {
     note_bytes(messages[i].key, messages[i].key_len);
     note_bytes(messages[i].payload, messages[i].len);
+    check_tag(messages[i]._private, messages[i].payload, messages[i].len);
     bool refused = is_refused(messages[i].payload, messages[i].len);
     messages[i].err = refused ? RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE : RD_KAFKA_RESP_ERR_NO_ERROR;
     taken += !refused;
@@ -146,6 +159,7 @@ static void hand_over(const struct uk_record *records, size_t count)
 {
   fake.log[0] = '\0';
   memset(fake.refused, 0, sizeof fake.refused);
+  fake.records = records;
   uk_kafka_send((rd_kafka_t *)&fake, (rd_kafka_topic_t *)&fake, records, tags, count, on_refused);
 }
 
