@@ -113,7 +113,7 @@ static void install(unsigned signal)
   sigemptyset(&action.sa_mask);
   sigaction(numbers[signal], &action, &watched[signal].before);
   if (signal == UK_SIGNAL_HUP && watched[signal].before.sa_handler == SIG_IGN)
-    sigaction(SIGHUP, &watched[signal].before, NULL);
+    sigaction(numbers[signal], &watched[signal].before, NULL);
 }
 
 static bool watch(unsigned signal)

@@ -7,7 +7,8 @@
 #include <sys/types.h>
 
 #include "client/framing.h"
-#include "client/transport.h"
+#include "client/request.h"
+#include "client/settings.h"
 
 struct uk_transport {
   const struct uk_settings *settings;

@@ -1,19 +1,4 @@
-/* kafka_instance: one consumer instance of a group that this server has: its states, and what leads
- * from one to another.
- *
- *   from                 when                                                        to
- *   INQUIRING            the coordinator names the owner, or cannot                  JOINING
- *   JOINING, SERVING     partitions; it is not known here where they start           HANDOVER
- *   JOINING              partitions                                                  SERVING
- *   HANDOVER             it is known where they start                                SERVING
- *   HANDOVER             the partitions are revoked                                  JOINING
- *   JOINING to SERVING   a deletion is confirmed; silence for a session; partitions  LEAVING
- *                        that do not fit; trouble that another member could not have
- *   INQUIRING to SERVING the server closes                                           STOPPING
- *   JOINING to LEAVING   another server has the instance                             LOST
- *   LEAVING              the group confirms that the member has left, or is late     ENDED
- *   STOPPING             the last commits are answered, or two seconds pass          ENDED
- *   LOST                 requests that wait are passed on                            ENDED
+/* kafka_instance: one consumer instance of a group that this server has.
  *
  * The instance asks the coordinator whether another server has it, joins its group under its name,
  * delivers records, and ends: by a deletion, by silence, because another server takes it over, or
@@ -21,42 +6,7 @@
 #ifndef UK_KAFKA_INSTANCE_H
 #define UK_KAFKA_INSTANCE_H
 
-#include "server/engine/name_set.h"
-#include "server/kafka_engine/group/kafka_delivery.h"
-#include "server/kafka_engine/group/kafka_group_private.h"
-
-enum uk_kafka_instance_state {
-  UK_KAFKA_INQUIRING, /* the coordinator is asked who has the instance */
-  UK_KAFKA_JOINING,   /* the group admits the instance */
-  UK_KAFKA_HANDOVER,  /* reads where the partitions that it was given start */
-  UK_KAFKA_SERVING,
-  UK_KAFKA_STOPPING, /* the server closes: commits for the last time, and stays a member */
-  UK_KAFKA_LOST,     /* another server has it */
-  UK_KAFKA_LEAVING,
-  UK_KAFKA_ENDED
-};
-
-struct uk_kafka_instance {
-  struct uk_kafka_group_member member;
-  enum uk_kafka_instance_state state;
-  bool has_joined; /* it took partitions, perhaps none */
-  bool has_served; /* a consume was answered */
-  /* Under the mutex of the groups. */
-  uint64_t finished; /* the delivery whose response has finished since the task looked; 0 = none */
-  bool complete;     /* that response was written in full */
-  bool awaits;       /* requests wait for the last response: when it has finished, the task runs */
-  bool migrates;     /* its client sends requests to this server and to others */
-  /* The task's. */
-  struct uk_kafka_delivery delivery;
-  struct uk_kafka_late_answer *handover;        /* NULL: nothing is read */
-  struct uk_kafka_late_answer *verification;    /* NULL: nothing is verified */
-  rd_kafka_topic_partition_list_t *group_holds; /* what its group had before this server took it
-                                                   over, until it has joined; NULL: not known */
-  struct uk_name_set created; /* topics that its consumes created, until it has partitions */
-  bool awaits_created;        /* there are some; not every broker knows them yet */
-  bool metadata_due;          /* the position must be committed for the next server */
-  int metadata_commits;
-};
+#include "server/kafka_engine/group/kafka_instance_state.h"
 
 /* NULL: memory is out. `ended` as in uk_kafka_group_member_init. */
 struct uk_kafka_group_member *uk_kafka_instance_new(struct uk_kafka_groups *groups,

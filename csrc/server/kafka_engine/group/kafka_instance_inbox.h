@@ -3,7 +3,7 @@
 #ifndef UK_KAFKA_INSTANCE_INBOX_H
 #define UK_KAFKA_INSTANCE_INBOX_H
 
-#include "server/kafka_engine/group/kafka_instance.h"
+#include "server/kafka_engine/group/kafka_instance_state.h"
 
 /* Takes what has arrived. A request confirms the response before it; a consume changes the
  * subscription; a commit is sent if the instance serves. */

@@ -2,7 +2,7 @@
 #ifndef UK_KAFKA_INSTANCE_LEAVE_H
 #define UK_KAFKA_INSTANCE_LEAVE_H
 
-#include "server/kafka_engine/group/kafka_instance.h"
+#include "server/kafka_engine/group/kafka_instance_state.h"
 
 /* Begins to leave. True, as for a step: there is something to do at once. */
 bool uk_kafka_instance_leave(struct uk_kafka_instance *instance, int64_t now);

@@ -2,7 +2,7 @@
 #ifndef UK_KAFKA_INSTANCE_PARTITIONS_H
 #define UK_KAFKA_INSTANCE_PARTITIONS_H
 
-#include "server/kafka_engine/group/kafka_instance.h"
+#include "server/kafka_engine/group/kafka_instance_state.h"
 
 /* Carries out a rebalance. The instance then serves, waits for a handover, leaves or is lost. */
 void uk_kafka_instance_partitions_rebalance(struct uk_kafka_instance *instance,

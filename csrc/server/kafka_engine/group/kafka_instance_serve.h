@@ -3,7 +3,7 @@
 #ifndef UK_KAFKA_INSTANCE_SERVE_H
 #define UK_KAFKA_INSTANCE_SERVE_H
 
-#include "server/kafka_engine/group/kafka_instance.h"
+#include "server/kafka_engine/group/kafka_instance_state.h"
 
 /* A step of an instance that serves. True when the state that it leads to has something to do at
  * once. */

@@ -2,7 +2,7 @@
 #ifndef UK_KAFKA_INSTANCE_TROUBLE_H
 #define UK_KAFKA_INSTANCE_TROUBLE_H
 
-#include "server/kafka_engine/group/kafka_instance.h"
+#include "server/kafka_engine/group/kafka_instance_state.h"
 
 /* Fails the pending consumes. An instance that has not answered a consume yet leaves: a new one may
  * succeed. `place` is NULL for the whole group; `text` is NULL if the code has its own text. */
