@@ -1,4 +1,5 @@
 /* for: directory.c */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -72,13 +73,35 @@ static void a_sync_that_fails_is_reported(void)
 {
   static const struct {
     int sync, result;
-  } cases[] = {{EIO, EIO}, {ENOSPC, ENOSPC}, {EINVAL, 0}, {EROFS, 0}};
+  } cases[] = {{EIO, EIO},  {ENOSPC, ENOSPC}, {EINVAL, 0},   {EROFS, 0},
+               {EACCES, 0}, {EPERM, 0},       {EBADF, EBADF}};
   REQUIRE(chdir(home) == 0);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     sync_error = cases[i].sync;
     CHECK_EQ_INT(uk_directory_make("failing"), cases[i].result);
   }
   sync_error = 0;
+}
+
+static int open_files(void)
+{
+  int files = 0;
+  DIR *folder = opendir("/proc/self/fd");
+  while (folder != NULL && readdir(folder) != NULL)
+    files++;
+  if (folder != NULL)
+    closedir(folder);
+  return files;
+}
+
+static void no_file_stays_open(void)
+{
+  int files = open_files();
+  CHECK_EQ_INT(uk_directory_sync(home), 0);
+  sync_error = EIO;
+  CHECK_EQ_INT(uk_directory_sync(home), EIO);
+  sync_error = 0;
+  CHECK_EQ_INT(open_files(), files);
 }
 
 static void reports_why_a_directory_cannot_be_made(void)
@@ -106,6 +129,7 @@ int main(void)
   CHECK_RUN(A18_every_level_is_synced_into_its_parent);
   CHECK_RUN(a_relative_path_begins_in_the_current_directory);
   CHECK_RUN(a_sync_that_fails_is_reported);
+  CHECK_RUN(no_file_stays_open);
   CHECK_RUN(reports_why_a_directory_cannot_be_made);
   snprintf(command, sizeof command, "rm -rf '%s'", home);
   return system(command) == 0 ? check_end() : 1;

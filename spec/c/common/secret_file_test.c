@@ -1,8 +1,10 @@
 /* for: secret_file.c
  *
  * A secret reaches the disk before it gets its name, and the name before the secret is used. */
+#undef _FORTIFY_SOURCE /* its read is inline */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -15,6 +17,14 @@
  * u unlink. */
 static char done[64];
 static bool sync_fails;
+static bool in_pieces, interrupted; /* reads and writes take a byte, or are interrupted */
+
+static bool is_interrupted(void)
+{
+  interrupted = in_pieces && !interrupted;
+  errno = EINTR;
+  return interrupted;
+}
 
 static void note(char what)
 {
@@ -37,7 +47,24 @@ IN_FRONT ssize_t write(int fd, const void *data, size_t length)
 {
   if (fd > 2)
     note('w');
-  return (ssize_t)syscall(SYS_write, fd, data, length);
+  if (is_interrupted())
+    return -1;
+  return (ssize_t)syscall(SYS_write, fd, data, in_pieces ? 1 : length);
+}
+
+IN_FRONT ssize_t read(int fd, void *data, size_t length)
+{
+  if (is_interrupted())
+    return -1;
+  return (ssize_t)syscall(SYS_read, fd, data, in_pieces ? 1 : length);
+}
+
+/* What a build with _FORTIFY_SOURCE calls instead. */
+ssize_t __read_chk(int fd, void *data, size_t length, size_t size);
+IN_FRONT ssize_t __read_chk(int fd, void *data, size_t length, size_t size)
+{
+  (void)size;
+  return read(fd, data, length);
 }
 
 IN_FRONT int link(const char *from, const char *to)
@@ -79,6 +106,38 @@ static void is_on_the_disk_before_it_is_used(void)
   CHECK_EQ_INT(write_secret("other"), EEXIST);
   CHECK_EQ_INT(read_secret(), UK_SECRET_READ);
   CHECK_EQ_STR(secret, "secret");
+  unlink(path);
+}
+
+static void reads_and_writes_may_be_short_or_interrupted(void)
+{
+  in_pieces = true;
+  CHECK_EQ_INT(write_secret("in many pieces"), 0);
+  CHECK_EQ_INT(read_secret(), UK_SECRET_READ);
+  in_pieces = false;
+  CHECK_EQ_STR(secret, "in many pieces");
+  CHECK_EQ_INT(read_secret(), UK_SECRET_READ);
+  CHECK_EQ_STR(secret, "in many pieces");
+  unlink(path);
+}
+
+/* Nothing is left behind. */
+static void says_why_it_cannot_be_written(void)
+{
+  char long_path[PATH_MAX], full[100];
+  memset(long_path, 'x', sizeof long_path - 1);
+  long_path[sizeof long_path - 1] = '\0';
+  memset(done, 0, sizeof done);
+  CHECK_EQ_INT(uk_secret_write(long_path, "s", 1), ENAMETOOLONG);
+  CHECK_EQ_STR(done, "");
+  snprintf(full, sizeof full, "%s/missing/secret", folder);
+  CHECK_EQ_INT(uk_secret_write(full, "s", 1), ENOENT);
+  CHECK_EQ_INT(write_secret("s"), 0);
+  snprintf(long_path, sizeof long_path, "%s/below", path);
+  CHECK_EQ_INT(uk_secret_read(secret, sizeof secret, long_path, message, sizeof message),
+               UK_SECRET_REFUSED);
+  snprintf(full, sizeof full, "%.60s: %s", long_path, strerror(ENOTDIR));
+  CHECK_EQ_STR(message, full);
   unlink(path);
 }
 
@@ -216,6 +275,8 @@ int main(void)
     return 1;
   snprintf(path, sizeof path, "%s/secret", folder);
   CHECK_RUN(is_on_the_disk_before_it_is_used);
+  CHECK_RUN(reads_and_writes_may_be_short_or_interrupted);
+  CHECK_RUN(says_why_it_cannot_be_written);
   CHECK_RUN(says_when_there_is_none);
   CHECK_RUN(only_the_first_line_counts);
   CHECK_RUN(a_line_has_room_or_is_refused);

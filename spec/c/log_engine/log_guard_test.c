@@ -312,6 +312,23 @@ static void assertion_in_a_write(void)
     uk_log_guard_assert("rc == 0");
 }
 
+/* LMDB's texts are short, but nothing says so. */
+static char endless[1000];
+
+static void a_long_assertion_is_cut(void)
+{
+  struct uk_log_guard guard = {.writes = false};
+  memset(endless, 'x', sizeof endless - 1);
+  if (UK_LOG_GUARD(&guard)) {
+    uk_log_guard_assert(endless);
+    uk_log_guard_leave(&guard);
+  }
+  CHECK_EQ_INT(strlen(guard.text), sizeof guard.text - 1);
+  guard.writes = true;
+  if (UK_LOG_GUARD(&guard))
+    uk_log_guard_assert(endless);
+}
+
 static void A6_handlers_before_and_after_the_guard(void)
 {
   static void (*const chain[])(void) = {segv_outside,           segv_after_a_guard,
@@ -341,6 +358,9 @@ static void A6_the_guard(void)
   CHECK_EQ_INT(in_child(assertion_in_a_write, errors, sizeof errors), 1);
   CHECK_EQ_STR(errors, "upstash-kafka: data.mdb is damaged, which was found inside a write: rc == "
                        "0; the process ends; run upstash-kafka check\n");
+  CHECK_EQ_INT(in_child(a_long_assertion_is_cut, errors, sizeof errors), 1);
+  CHECK_EQ_INT(strlen(errors), 399); /* nothing but the line, and that within its bound */
+  CHECK(strncmp(errors, "upstash-kafka: data.mdb is damaged, ", 36) == 0);
 }
 
 /* A log. */

@@ -147,6 +147,59 @@ static void a_damaged_file_is_refused(void)
   close_log(log);
 }
 
+/* A file that cannot be read says nothing: it is no folder without one. */
+static void a_file_that_cannot_be_read_is_refused(void)
+{
+  uk_log_close(log_with_records(1));
+  CHECK_EQ_INT(unlink(raw_path("identity")), 0);
+  CHECK_EQ_INT(symlink("elsewhere", raw_path("identity")), 0);
+  check_refused("/identity: Too many levels of symbolic links");
+  CHECK_EQ_INT(unlink(raw_path("identity")), 0);
+  CHECK_EQ_INT(mkdir(raw_path("identity"), 0700), 0);
+  check_refused("/identity: Is a directory");
+  CHECK_EQ_INT(rmdir(raw_path("identity")), 0);
+  rig_remove();
+}
+
+/* A crash left the beginning of another one, which was longer. */
+static void what_a_crash_left_is_replaced(void)
+{
+  static const char long_text[] = "upstash-kafka log 2\nid 0001feff100000000000000000000000\n"
+                                  "life 4294967295\ntransaction 18446744073709551615\n"
+                                  "topics 18446744073709551615\nchecksum 00000000\n and more\n";
+  const struct uk_log_identity written = {.life = 1, .topics = 1};
+  struct stat status;
+  rig_directory();
+  FILE *file = fopen(raw_path("identity.new"), "wb");
+  REQUIRE(file != NULL && fwrite(long_text, 1, sizeof long_text, file) == sizeof long_text);
+  fclose(file);
+  write_identity(&written);
+  CHECK_EQ_INT(identity_of().topics, 1);
+  CHECK(access(raw_path("identity.new"), F_OK) != 0);
+  unlink(raw_path("identity"));
+  write_identity(&written);
+  CHECK(stat(raw_path("identity"), &status) == 0 && (status.st_mode & 0777) == 0600);
+  rig_remove();
+}
+
+/* The old file stays. */
+static void an_identity_that_cannot_be_written_says_why(void)
+{
+  const struct uk_log_identity old = {.life = 1, .topics = 5}, new = {.life = 2, .topics = 6};
+  rig_directory();
+  write_identity(&old);
+  int folder = open(rig_directory(), O_RDONLY | O_DIRECTORY);
+  CHECK_EQ_INT(mkdir(raw_path("identity.new"), 0700), 0);
+  CHECK_EQ_INT(uk_log_identity_write(folder, &new, true), EISDIR);
+  CHECK_EQ_INT(rmdir(raw_path("identity.new")), 0);
+  CHECK_EQ_INT(identity_of().topics, 5);
+  CHECK_EQ_INT(symlink("/dev/full", raw_path("identity.new")), 0);
+  CHECK_EQ_INT(uk_log_identity_write(folder, &new, false), ENOSPC);
+  CHECK_EQ_INT(identity_of().topics, 5);
+  close(folder);
+  rig_remove();
+}
+
 /* A7. */
 
 static void a7_a_log_that_held_topics_never_starts_empty(void)
@@ -548,6 +601,8 @@ static void a13_a_copy_of_format_1_begins_a_new_life(void)
   CHECK_EQ_STR(notices, "");
   uk_log_close(log);
   const struct uk_log_identity before = identity_of();
+  static const uint8_t none[UK_LOG_ID_BYTES];
+  CHECK(memcmp(before.id, none, sizeof none) != 0);
   raw_copy("spec/fixtures/log-format-1/data.mdb", "data.mdb");
   REQUIRE((log = open_log()) != NULL);
   CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 0);
@@ -579,6 +634,9 @@ int main(void)
 {
   CHECK_RUN(the_file_is_read_as_it_was_written);
   CHECK_RUN(a_damaged_file_is_refused);
+  CHECK_RUN(a_file_that_cannot_be_read_is_refused);
+  CHECK_RUN(what_a_crash_left_is_replaced);
+  CHECK_RUN(an_identity_that_cannot_be_written_says_why);
   CHECK_RUN(a7_a_log_that_held_topics_never_starts_empty);
   CHECK_RUN(a7_a_log_without_its_topics_is_refused);
   CHECK_RUN(a7_an_empty_log_starts_again);
