@@ -557,6 +557,30 @@ static void transfers_end_in_their_slots(void)
   tear_down(&fixture);
 }
 
+/* Transfers at the same time use a connection each, and later ones need no further one. */
+static void each_place_has_a_connection_to_keep(void)
+{
+  enum { PLACES = 3 };
+  struct fixture fixture;
+  struct uk_transfer ended;
+  REQUIRE(set_up(&fixture));
+  struct uk_transfers *transfers = uk_transfers_open(&fixture.settings, PLACES);
+  REQUIRE(transfers != NULL);
+  for (int round = 0; round < 8; round++) {
+    for (unsigned place = 0; place < PLACES; place++)
+      CHECK_EQ_INT(uk_transfers_start(transfers, place, &fixture.request, TIMEOUT), UK_OK);
+    for (int i = 0; i < PLACES; i++) {
+      int number = -1;
+      REQUIRE(next_end(transfers, &ended));
+      REQUIRE(ended.error == UK_OK && uk_buffer_text(ended.response.body) != NULL);
+      sscanf(ended.response.body->data, "{\"connection\":%d}", &number);
+      CHECK(number >= 1 && number <= PLACES);
+    }
+  }
+  uk_transfers_close(transfers);
+  tear_down(&fixture);
+}
+
 static void a_transfer_can_be_cancelled(void)
 {
   struct fixture fixture;
@@ -849,6 +873,7 @@ int main(void)
   CHECK_RUN(a_transfer_and_its_connection_have_their_timeouts);
   CHECK_RUN(a_unix_socket_can_be_used);
   CHECK_RUN(transfers_end_in_their_slots);
+  CHECK_RUN(each_place_has_a_connection_to_keep);
   CHECK_RUN(a_transfer_can_be_cancelled);
   CHECK_RUN(a_wait_can_be_ended);
   CHECK_RUN(no_memory_of_curl_is_left_behind);
