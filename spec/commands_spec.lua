@@ -437,6 +437,14 @@ describe("produce", function()
     assert.same({ -1, 100, 40, 40, -1, -1, 100 }, did.waits)
   end)
 
+  it("D4: takes a line that is there when the time of the first one is up", function()
+    local list, did = batches { "a\n", 100, "b\n" }
+    assert.same({ "a,b" }, list)
+    assert.same({ -1, 100, 0, 0 }, did.waits)
+    list = batches { "a\n", 101, "b\n" }
+    assert.same({ "a", "b" }, list)
+  end)
+
   it("D3: reads nothing after the end of the input", function()
     local list, did = batches { "a\nb" }
     assert.same({ "a,b" }, list)

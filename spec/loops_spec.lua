@@ -1016,6 +1016,20 @@ describe("the options of a loop", function()
     assert.truthy(problem:find("topic: non-empty string expected, got nil", 1, true), problem)
   end)
 
+  it("blame the line of a method that is called with a dot", function()
+    local line = debug.getinfo(1, "l").currentline + 2
+    local function call(method)
+      local step = client[method] { topic = "t" }
+      return step
+    end
+    for _, method in ipairs { "messages", "batches", "records" } do
+      local fine, problem = pcall(call, method)
+      assert.is_false(fine)
+      assert.truthy(problem:find(("loops_spec.lua:%d: calling '%s' on table: write client:%s{…}"):format(line, method,
+        method), 1, true), problem)
+    end
+  end)
+
   it("for a partition accept offsets and times from 0", function()
     for _, field in ipairs { "from", "to" } do
       assert.is_true(takes("records", { topic = "t", partition = 0 }, field, 0))

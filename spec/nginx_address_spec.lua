@@ -86,6 +86,28 @@ describe("a hosts file", function()
     assert.equal(1, read) -- once for all calls
   end)
 
+  it("is read up to 256 KiB, and closed", function()
+    local NAME, open = "upstash.kafka.nginx.address", io.open
+    finally(function()
+      rawset(io, "open", open)
+      package.loaded[NAME] = address
+    end)
+    local asked, closed = nil, 0
+    rawset(io, "open", function(name, mode)
+      if name ~= "/etc/hosts" then return open(name, mode) end
+      return {
+        read = function(_, bytes)
+          asked = bytes
+          return "10.0.0.8 kafka.example"
+        end,
+        close = function() closed = closed + 1 end,
+      }
+    end)
+    package.loaded[NAME] = nil
+    assert.same({ "10.0.0.8" }, assert(require(NAME).of { url = "http://kafka.example" }).addresses)
+    assert.same({ 262144, 1 }, { asked, closed })
+  end)
+
   it("may be missing", function()
     local NAME, open = "upstash.kafka.nginx.address", io.open
     finally(function()

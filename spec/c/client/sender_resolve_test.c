@@ -323,6 +323,21 @@ static void a_refusal_is_narrowed_down(void)
   }
 }
 
+/* A 403 for messages of several topics may concern one of them: the others do not wait with it. */
+static void a_forbidden_topic_is_found_without_a_wait(void)
+{
+  REQUIRE(set_up());
+  sender->options.give_up_after = 10000;
+  still_put_to(sender, "u", "other", 0);
+  send(9);
+  fail(UK_E_FORBIDDEN, 403, "no");
+  CHECK_EQ_INT(batch->window, 5);
+  CHECK_EQ_INT(batch->attempts, 0);
+  CHECK_EQ_INT(batch->due, 0);
+  CHECK_EQ_INT(sender->refused_at, 0);
+  tear_down();
+}
+
 /* The first of ten messages is refused alone. After it the requests grow fourfold. */
 static void after_the_faulty_message_requests_grow(void)
 {
@@ -821,6 +836,7 @@ int main(void)
   CHECK_RUN(reasons_are_found_by_number);
   CHECK_RUN(the_text_loses_its_index);
   CHECK_RUN(a_refusal_is_narrowed_down);
+  CHECK_RUN(a_forbidden_topic_is_found_without_a_wait);
   CHECK_RUN(after_the_faulty_message_requests_grow);
   CHECK_RUN(an_unwritable_message_is_given_up_alone);
   CHECK_RUN(a_rewritten_request_keeps_its_attempts);
