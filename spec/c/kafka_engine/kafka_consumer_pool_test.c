@@ -702,6 +702,25 @@ static void parts_of_equal_hashes_are_told_apart(void)
   give_back(session);
 }
 
+/* The part that was read last need not have started. */
+static void a_part_that_has_not_started_is_not_looked_at(void)
+{
+  struct uk_kafka_position both[] = {place("t", 0, 5), place("u", 0, 6)};
+  struct uk_kafka_part *part;
+  if (both[0].hash > both[1].hash) {
+    const struct uk_kafka_position swapped = both[0];
+    both[0] = both[1];
+    both[1] = swapped;
+  }
+  CHECK_EQ_INT(acquire_all(&waitings[0], both, 2), UK_KAFKA_ACQUIRED);
+  session->first = 1;
+  CHECK(uk_kafka_session_start(session, both, 1));
+  reader_record(both[1].topic.data, 0, both[1].offset, 1);
+  CHECK_EQ_INT(uk_kafka_session_read(session, &part), UK_KAFKA_READ_RECORD);
+  CHECK(part == &session->parts[1]);
+  give_back(session);
+}
+
 /* A session is parked with what it has read; only one that started all its parts, at the same
  * places, fits. */
 static void a_session_fits_its_positions_only(void)
@@ -794,6 +813,7 @@ int main(void)
   RUN(much_that_was_taken_nudges_the_handle);
   RUN(keys_that_were_taken_nudge_the_handle_too);
   RUN(parts_of_equal_hashes_are_told_apart);
+  RUN(a_part_that_has_not_started_is_not_looked_at);
   RUN(a_session_fits_its_positions_only);
   CHECK_RUN(is_not_made_without_memory);
   return check_end();

@@ -1613,6 +1613,15 @@ static void a_client_that_cannot_be_asked_for_is_there(void)
   CHECK_EQ_STR(probe->got, "0:0 ");
 }
 
+static void watermarks_are_asked_for_with_memory_only(void)
+{
+  fault_at(2); /* the fetch is the first */
+  start(1, -1);
+  CHECK(fault_hit());
+  fault_off();
+  check_ended(probe, UK_E_NO_MEMORY, "");
+}
+
 static void offsets_are_asked_for_with_its_parts(void)
 {
   struct uk_offsets operation = {.count = 0};
@@ -1749,6 +1758,7 @@ int main(void)
   RUN(one_partition_takes_no_turns);
   RUN(who_waits_at_an_end_waits_for_no_handle);
   RUN(a_client_that_cannot_be_asked_for_is_there);
+  RUN(watermarks_are_asked_for_with_memory_only);
   RUN(offsets_are_asked_for_with_its_parts);
   CHECK_RUN(is_not_made_without_memory);
   return check_end();

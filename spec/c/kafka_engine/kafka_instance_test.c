@@ -3876,6 +3876,118 @@ static void a_takeover_that_is_fenced_is_lost(void)
   FAKE_DID("reap ask");
 }
 
+/* Even if nobody says what is committed. */
+static void a_created_topic_is_read_from_its_first_offset_whatever_is_known(void)
+{
+  static struct request request;
+  const struct uk_slice topic = uk_slice_text("t");
+  fake.missing = fake.asks_committed = true;
+  create_topics(&request, &topic, 1);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  fake.log[0] = '\0';
+  fake_read(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+  FAKE_DID("assign(t/0@first) ask-again");
+}
+
+/* Whatever is reported after that. */
+static void an_instance_that_is_fenced_takes_no_partitions(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  commit(&request, 1, TIMEOUT);
+  struct fake_event *event = fake_put(&fake.handle->control, RD_KAFKA_EVENT_OFFSET_COMMIT,
+                                      RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID);
+  event->opaque = fake.commits[0];
+  event->list = fake.commit_lists[0];
+  fake.commit_count = 0;
+  fake.log[0] = '\0';
+  fake_assigned("me", "t/0");
+  FAKE_DID("reap ask");
+  check_waits(&request);
+}
+
+/* Its own offset was not sent. */
+static void a_commit_that_waited_twice_was_not_made(void)
+{
+  static struct request request, committed;
+  deliver_slowly(&request);
+  fake_pass(INTERVAL);
+  FAKE_DID("commit(t/0=0)");
+  commit(&committed, 2, 500);
+  sent(request.as.consume.delivery, true);
+  fake_pass(500);
+  check_end_with(&committed, UK_E_UNAVAILABLE, 0, "the group's coordinator did not answer in time");
+  check_may_be_done(&committed, false);
+}
+
+static void a_deletion_that_confirmed_nothing_was_not_made(void)
+{
+  static struct request request, deleted;
+  deliver_slowly(&request);
+  fake.now++;
+  delete (&deleted, 500);
+  sent(request.as.consume.delivery, false);
+  fake_pass(500);
+  check_end_with(&deleted, UK_E_UNAVAILABLE, 0, "the group's coordinator did not answer in time");
+  check_may_be_done(&deleted, false);
+}
+
+/* Records from before the rebalance make nobody wait for the coordinator. */
+static void a_consume_ends_in_time_while_the_start_is_not_known(void)
+{
+  static struct request request;
+  auto_commit = false;
+  deliver(&request, 1);
+  fake_revoked(false);
+  fake.asks_committed = true;
+  fake_assigned("me", "t/0 t/1");
+  fake_pass(2 * LEASE);
+  fake_record(0, 1);
+  consume(&request, 100);
+  fake_pass(100);
+  check_empty(&request);
+}
+
+static void a_takeover_that_is_lost_passes_its_commit_on(void)
+{
+  static struct request request;
+  commit(&request, 1, TIMEOUT);
+  fake_answer("other");
+  fake_assigned("me", "t/0");
+  fake.log[0] = '\0';
+  fake_error(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, true);
+  check_waits(&request);
+  FAKE_DID("reap ask");
+}
+
+static void a_takeover_that_closes_may_have_committed(void)
+{
+  static struct request request;
+  commit(&request, 1, TIMEOUT);
+  fake_answer("other");
+  fake_assigned("me", "t/0");
+  fake.groups->closing = true;
+  uk_kafka_groups_drain(fake.groups);
+  fake_pass(2000);
+  check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0,
+                 "commit: the instance was closed before its group answered");
+  check_may_be_done(&request, true);
+}
+
+static void a_consume_ends_in_time_during_a_takeover(void)
+{
+  static struct request committed, consumed;
+  commit(&committed, 1, TIMEOUT);
+  fake_answer("other");
+  consume(&consumed, 300);
+  fake_pass(299);
+  check_waits(&consumed);
+  fake_pass(1);
+  check_empty(&consumed);
+}
+
 /* States. Each row is a way from one to another; an instance that has ended is in the table no
  * more. */
 
@@ -4272,6 +4384,7 @@ static const struct {
   {takeover_leaves, UK_KAFKA_TAKEOVER_LEAVING, confirmation_of_the_group, UK_KAFKA_TAKEOVER_ENDED},
   {takeover_leaves, UK_KAFKA_TAKEOVER_LEAVING, five_seconds, UK_KAFKA_TAKEOVER_ENDED},
   {takeover_leaves, UK_KAFKA_TAKEOVER_LEAVING, partitions, UK_KAFKA_TAKEOVER_LEAVING},
+  {takeover_leaves, UK_KAFKA_TAKEOVER_LEAVING, a_takeover_close, UK_KAFKA_TAKEOVER_LEAVING},
   /* Lost to a third server: another takeover begins. */
   {takeover_joins, UK_KAFKA_TAKEOVER_JOINING, fenced, UK_KAFKA_TAKEOVER_INQUIRING},
   {takeover_is_member, UK_KAFKA_TAKEOVER_COMMITTING, loss_of_the_member,
@@ -4528,6 +4641,14 @@ int main(void)
   RUN(one_that_leaves_after_a_long_wait_is_not_outside);
   RUN(a_takeover_gives_up_what_is_revoked);
   RUN(librdkafka_is_woken_within_a_response);
+  RUN(a_created_topic_is_read_from_its_first_offset_whatever_is_known);
+  RUN(an_instance_that_is_fenced_takes_no_partitions);
+  RUN(a_commit_that_waited_twice_was_not_made);
+  RUN(a_deletion_that_confirmed_nothing_was_not_made);
+  RUN(a_consume_ends_in_time_while_the_start_is_not_known);
+  RUN(a_takeover_that_is_lost_passes_its_commit_on);
+  RUN(a_takeover_that_closes_may_have_committed);
+  RUN(a_consume_ends_in_time_during_a_takeover);
   RUN(an_end_of_a_partition_that_is_not_held_says_nothing);
   RUN(records_with_headers_have_memory_or_wait);
   RUN(a_commit_fails_as_a_whole_or_for_a_partition);

@@ -141,6 +141,7 @@ static const char *const strange[] = {
   "upstash-kafka: delivered up to 99999999999999999999",
   "upstash-kafka: delivered up to 9223372036854775807",
   "upstash-kafka: delivered up to 0000000000000000000000000007",
+  "upstash-kafka: delivered up to 00000000000000000007",
   "upstash-kafka 2: 2 1/00000000000000ff 1/00000000000000ff",
   "upstash-kafka 2: 7 1/00000000000000ff",
   "upstash-kafka 2: 7 1/00000000000000ff ",
@@ -165,10 +166,12 @@ static void anything_else_is_ignored(void)
     if (!CHECK_EQ_INT(got.position, 3) || !CHECK(!got.mark.known && !got.committed.known))
       fprintf(stderr, "  %s\n", strange[i] != NULL ? strange[i] : "NULL");
   }
-  char large[161];
+  char large[20001];
   memset(large, '7', sizeof large - 1);
-  large[160] = '\0';
+  large[sizeof large - 1] = '\0';
   memcpy(large, "upstash-kafka: delivered up to ", 31);
+  CHECK_EQ_INT(read_back(3, large).position, 3);
+  large[160] = '\0';
   CHECK_EQ_INT(read_back(3, large).position, 3);
   CHECK_EQ_INT(read_back(3, "upstash-kafka: delivered up to 7").position, 7);
 }

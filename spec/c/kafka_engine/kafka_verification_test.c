@@ -411,6 +411,8 @@ static void A1_what_is_in_flight_is_verified_by_its_own_mark(void)
   fake_committed_is(1, 10, note_of(10, 10, OLD, OLD));
   fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
   confirm();
+  REQUIRE(fake.record_query != NULL);
+  CHECK_EQ_INT(fake.record_query->count, 1); /* nothing lies before the start of the other */
   fake_saw(1, OLD);
   fake_records_read();
   fake_record(0, 5);
