@@ -165,7 +165,7 @@ C_TESTS_WITH_FAULT := $(call programs_of,$(call tests_with,'"fault\.h"'))
 C_TESTS_WITH_LUA := $(call tests_with,'<lua\.h>')
 UK_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=strndup
 
-c-tests: $(C_TEST_PROGRAMS)
+c-tests: $(C_TEST_PROGRAMS) $(BUILD)/spec/faults.so
 
 $(C_TEST_HELPERS): $(call test_objects_of,$(filter-out $(C_TESTS),$(C_TEST_SOURCES))) $(C_TEST_ROOMS)
 $(foreach test,$(C_TESTS),$(eval $(call programs_of,$(test)): $(call test_objects_of,$(test))))
@@ -187,6 +187,11 @@ $(BUILD)/spec/c/%.o: spec/c/%.c $(BUILD)/flags
 $(BUILD)/spec/%_test: $(C_TEST_HELPERS) $(SERVER) $(CLIENT) $(COMMON)
 	$(CC) $(UK_SANITIZE) -o $@ $(UK_TEST_LDFLAGS) -Wl,--start-group $^ -Wl,--end-group $(LDFLAGS) \
 	  -Wl,--as-needed $(UK_SERVER_LIBS) $(UK_CLIENT_LIBS) $(UK_TEST_LIBS)
+
+# A library that specs preload into other programs (spec/shim), without sanitizers.
+$(BUILD)/spec/%.so: spec/shim/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(filter-out $(UK_SANITIZE),$(compile)) $(LIBFLAG) $< -o $@
 
 .SECONDARY:
 
@@ -305,7 +310,7 @@ LINT_LUAS := lua5.4 lua5.3 lua5.1 luajit
 LINT_BUILD := $(if $(UK_STRICT),$(BUILD),build/lint)
 LINT_GCC = $(if $(UK_STRICT),,BUILD=$(LINT_BUILD) CC=gcc CFLAGS='$(STRICT_CFLAGS)')
 LINT_CFLAGS := $(if $(UK_STRICT),$(CFLAGS),$(STRICT_CFLAGS))
-SOURCES = $(shell find csrc spec/c bench -name '*.c' | LC_ALL=C sort)
+SOURCES = $(shell find csrc spec/c spec/shim bench -name '*.c' | LC_ALL=C sort)
 LUA_SOURCES = $(shell grep -ls '<lua\.h>\|"lua\.h"\|binding/' /dev/null $(SOURCES))
 LOOK = xargs -P $(JOBS) -n 12 clang $(flags) -Werror -fsyntax-only $(C_TEST_INCLUDES)
 

@@ -661,7 +661,7 @@ describe("upstash.kafka.server", function()
         handle:stop()
       ]]):format(data)))
       process:expect "(ready)\n"
-      for _, ignored in ipairs { "PIPE", "HUP", "USR1", "USR2" } do process:signal(ignored) end
+      for _, ignored in ipairs { "PIPE", "HUP", "USR1", "USR2", "XFSZ" } do process:signal(ignored) end
       process:signal(name)
       assert.equal(0, process:wait())
       assert.equal("ready\nSIG" .. name .. "\n", process:output())

@@ -10,7 +10,7 @@
 #include "server/watch/error_log.h"
 
 static const int stop_signals[] = {SIGTERM, SIGINT};
-static const int other_signals[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2};
+static const int other_signals[] = {SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ};
 
 static sigset_t stop_set(void)
 {

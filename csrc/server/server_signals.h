@@ -1,5 +1,6 @@
 /* server_signals: the signals of a process that is a server. SIGTERM and SIGINT end it; SIGHUP,
- * SIGUSR1, SIGUSR2 and SIGPIPE must not: a log rotation or a terminal that closes sends them. */
+ * SIGUSR1, SIGUSR2 and SIGPIPE must not: a log rotation or a terminal that closes sends them. Nor
+ * must SIGXFSZ: a write beyond the limit on the size of files fails instead. */
 #ifndef UK_SERVER_SIGNALS_H
 #define UK_SERVER_SIGNALS_H
 

@@ -74,8 +74,8 @@ function server.start(options) end
 ---@return upstash.kafka.Details? details
 function server.check(options) end
 
---- Blocks SIGTERM, SIGINT, SIGPIPE, SIGHUP, SIGUSR1 and SIGUSR2 in this thread and in every thread
---- that it starts later.
+--- Blocks SIGTERM, SIGINT, SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2 and SIGXFSZ in this thread and in
+--- every thread that it starts later.
 function server.block_signals() end
 
 --- Waits for SIGTERM or SIGINT. Logs each SIGHUP meanwhile. Call block_signals first.
