@@ -138,7 +138,9 @@ void api_rig_ask(struct api_rig *rig, const char *user, enum uk_method method, c
   request->method = method;
   fill(&call, user, path, body);
   run(&call);
-  *answer = (struct api_answer){.status = request->status, .retry_after = retry_after(request)};
+  *answer = (struct api_answer){.status = request->status,
+                                .carried_out = request->carried_out,
+                                .retry_after = retry_after(request)};
   snprintf(answer->text, sizeof answer->text, "%.*s", (int)request->reply.length,
            request->reply.length > 0 ? request->reply.data : "");
   write_headers(request, answer->headers, sizeof answer->headers);

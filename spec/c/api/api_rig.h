@@ -25,6 +25,7 @@ struct api_rig {
 
 struct api_answer {
   int status;
+  bool carried_out;              /* what http learns: the reply must not be denied */
   long long retry_after;         /* seconds; -1: absent */
   char text[API_RIG_BODY];       /* the beginning of the body */
   char headers[API_RIG_HEADERS]; /* "Name: value" and a line feed for each */

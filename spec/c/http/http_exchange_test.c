@@ -184,6 +184,24 @@ static void accepts_targets_in_every_form(void)
   http_rig_close(&rig);
 }
 
+/* The names of methods have a case. */
+static void accepts_methods_as_they_are_written(void)
+{
+  static const struct {
+    const char *method;
+    int status;
+  } cases[] = {{"GET", 200}, {"get", 405}, {"GETS", 405}, {"POST", 405}, {"PUT", 405}};
+  open_rig();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char request[300];
+    snprintf(request, sizeof request, "%s /topics HTTP/1.1\r\n" HEAD "\r\n", cases[i].method);
+    ask_once(request);
+    if (!CHECK(wire_has_status(cases[i].status)))
+      fprintf(stderr, "  to %s\n", cases[i].method);
+  }
+  http_rig_close(&rig);
+}
+
 /* uk_http_stop waits for these counts. */
 static void counts_pending_requests(void)
 {
@@ -472,6 +490,7 @@ int main(void)
 {
   CHECK_RUN(its_threads_block_signals);
   CHECK_RUN(accepts_targets_in_every_form);
+  CHECK_RUN(accepts_methods_as_they_are_written);
   CHECK_RUN(sees_whether_its_client_is_alive);
   CHECK_RUN(counts_pending_requests);
   CHECK_RUN(answers_503_while_it_stops);
