@@ -57,6 +57,7 @@ describe("D11: an error names the field as the caller gave it", function()
   it("but changes no text that only looks like a place", function()
     local request = assert(client:prepare("produce_many", "t", { { value = "v" } }))
     local rows_of_text = {
+      ["[10].headers[10].value: x"] = "messages[11].headers[11].value: x",
       ["[0]: x"] = "messages[1]: x", ["[9].headers[0].key: x [0]: y"] = "messages[10].headers[1].key: x [0]: y",
       ["topics[0]: x"] = "topics[1]: x", ["a [0]: x"] = "a [0]: x", ["[0] x"] = "[0] x", ["[]: x"] = "[]: x",
       ["[x]: y"] = "[x]: y", ["[12345678901]: y"] = "[12345678901]: y", ["topic: x"] = "topic: x", ["[0"] = "[0",

@@ -436,6 +436,26 @@ describe("a producer in hard times", function()
     server:stop()
   end)
 
+  it("D2: logs once a minute that the server refuses, and at the end the rest", function()
+    local server = support.start()
+    local program = [[
+      local core = require "upstash.kafka.core"
+      local producer = require("upstash.kafka").new { password = "wrong" }:producer { topic = "t", give_up_after = 0,
+        linger = 0 }
+      for number = 1, 3 do
+        if number > 1 then core.sleep(1050) end -- more than a second, after which other lines are logged
+        assert(producer:send(nil, "v"))
+        assert(producer:flush(60000) == nil)
+      end
+      producer:close()
+    ]]
+    local status, _, err = shell.run(shell.lua .. " -e " .. shell.quote(program), { environment = server:environment() })
+    assert.equal(0, status, err)
+    local text = "upstash-kafka: messages discarded: %d; the last one: no or wrong credentials\n"
+    assert.equal(text:format(1) .. text:format(2), err)
+    server:stop()
+  end)
+
   it("D2: close says how many it lost, and how many were given up before", function()
     local stub = canned.start { "accept", "read", canned.answer(400, '{"error":"bad","status":400}'), "read", "hold" }
     local client = kafka.new { url = stub.url }

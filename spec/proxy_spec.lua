@@ -75,6 +75,22 @@ describe("C9: a client", function()
     stub:finish()
   end)
 
+  it("names the proxy that refuses what its producer sends, and not one that passes on a refusal", function()
+    for body, named in pairs { ["<html>"] = true, ['{"error":"no","status":409}'] = false } do
+      local stub = canned.start { "accept", "read", canned.answer(409, body), "close" }
+      local client = kafka.new(options_of { proxy = stub.url })
+      local producer = client:producer { topic = "t", log = false, linger = 0 }
+      assert(producer:send "v")
+      assert.is_nil((producer:flush(60000)))
+      local failure = producer:failures()[1]
+      assert.equal(409, failure.status)
+      assert.equal(named, failure.error:find("(through the proxy " .. stub.url .. ")", 1, true) ~= nil, failure.error)
+      producer:close()
+      client:close()
+      stub:finish()
+    end
+  end)
+
   it("names the proxy in what its producer reports", function()
     local client = kafka.new(options_of { proxy = "http://127.0.0.1:" .. free_port(), retry_delay = 1 })
     local producer = client:producer { topic = "t", message_timeout = 500, log = false }

@@ -280,6 +280,31 @@ static void the_thread_sleeps_until_the_next_line_of_the_log(void)
   tear_down();
 }
 
+/* Only a refusal like that of the last line waits for a minute. */
+static void the_log_says_once_a_minute_that_the_server_refuses(void)
+{
+  static const struct {
+    enum uk_error logged, last;
+    int64_t interval;
+  } rows[] = {
+    {UK_OK, UK_E_UNAUTHORIZED, 1000},          {UK_E_QUEUE_FULL, UK_E_UNAUTHORIZED, 1000},
+    {UK_E_UNAUTHORIZED, UK_E_FORBIDDEN, 1000}, {UK_E_UNAUTHORIZED, UK_E_QUEUE_FULL, 1000},
+    {UK_E_QUEUE_FULL, UK_E_QUEUE_FULL, 1000},  {UK_E_UNAUTHORIZED, UK_E_UNAUTHORIZED, 60000},
+    {UK_E_FORBIDDEN, UK_E_FORBIDDEN, 60000},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    REQUIRE(set_up());
+    CHECK_EQ_INT(uk_sender_log_interval(sender), 1000);
+    sender->options.log = true;
+    sender->logged_error = rows[i].logged;
+    sender->logged_at = NOW;
+    uk_sender_count_discard(sender, false, rows[i].last, 0, uk_slice_of(NULL, 0));
+    CHECK_EQ_INT(uk_sender_log_interval(sender), rows[i].interval);
+    CHECK_EQ_INT(wait_at(NOW + 1), rows[i].interval - 1);
+    tear_down();
+  }
+}
+
 static void an_unused_sender_stays_for_a_while(void)
 {
   REQUIRE(set_up());
@@ -435,6 +460,7 @@ int main(void)
   CHECK_RUN(a_stop_skips_the_delays);
   CHECK_RUN(the_thread_sleeps_until_the_next_event);
   CHECK_RUN(the_thread_sleeps_until_the_next_line_of_the_log);
+  CHECK_RUN(the_log_says_once_a_minute_that_the_server_refuses);
   CHECK_RUN(an_unused_sender_stays_for_a_while);
   CHECK_RUN(a_sender_that_is_used_does_not_retire);
   CHECK_RUN(a_stopped_sender_ends_when_it_is_empty_or_out_of_time);
