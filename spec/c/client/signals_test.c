@@ -241,7 +241,7 @@ static void a_signal_ends_a_sleep(void)
 
 int main(void)
 {
-  signal(SIGHUP, SIG_DFL); /* nohup may have started this */
+  signal(SIGHUP, SIG_DFL);                           /* nohup may have started this */
   CHECK_RUN(nothing_is_watched_without_descriptors); /* first: pipes stay once they are made */
   CHECK_RUN(every_signal_has_its_name);
   CHECK_RUN(a_signal_wakes_only_those_who_wait_for_it);
