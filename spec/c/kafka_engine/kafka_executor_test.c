@@ -3,6 +3,8 @@
  * No wake-up is lost, no timer is missed, and a task runs on one thread at a time. */
 #include "server/kafka_engine/rd/kafka_executor.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <time.h>
@@ -22,6 +24,19 @@ struct job {
   atomic_int freed;
   atomic_bool ends;
 };
+
+/* The n-th thread from now does not start. */
+static atomic_int fails_at;
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+                   void *argument)
+{
+  int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = NULL;
+  if (atomic_fetch_sub(&fails_at, 1) == 1)
+    return EAGAIN;
+  *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+  return real(thread, attributes, start, argument);
+}
 
 static struct job jobs[TASKS];
 static unsigned threads; /* of the executor */
@@ -401,8 +416,56 @@ static void a_join_without_threads_keeps_the_time(void)
   CHECK_EQ_INT(fault_live(), live);
 }
 
+static void is_not_made_without_memory_or_threads(void)
+{
+  long live = fault_live();
+  fault_at(1);
+  CHECK(uk_kafka_executor_new(3) == NULL);
+  fault_off();
+  for (int n = 1; n <= 3; n++) {
+    atomic_store(&fails_at, n);
+    CHECK(uk_kafka_executor_new(3) == NULL);
+    CHECK_EQ_INT(fault_live(), live);
+  }
+}
+
+/* Queues. The test is librdkafka. */
+
+static struct {
+  void (*wake)(rd_kafka_t *handle, void *opaque);
+  void *opaque;
+} watched;
+
+void rd_kafka_queue_cb_event_enable(rd_kafka_queue_t *queue,
+                                    void (*wake)(rd_kafka_t *handle, void *opaque), void *opaque)
+{
+  CHECK(queue == (rd_kafka_queue_t *)&watched);
+  watched.wake = wake;
+  watched.opaque = opaque;
+}
+
+static void what_is_added_to_a_queue_wakes_its_watcher(void)
+{
+  struct uk_kafka_executor *executor = uk_kafka_executor_new(0);
+  struct step step = {.next = UK_TIMER_NEVER};
+  REQUIRE(executor != NULL);
+  uk_kafka_task_init(&step.task, executor, run_step, NULL);
+  uk_kafka_queue_watch((rd_kafka_queue_t *)&watched, &step.task);
+  uk_kafka_executor_run(executor, 1000);
+  CHECK_EQ_INT(step.runs, 0);
+  REQUIRE(watched.wake != NULL);
+  watched.wake(NULL, watched.opaque);
+  uk_kafka_executor_run(executor, 1000);
+  CHECK_EQ_INT(step.runs, 1);
+  uk_kafka_queue_unwatch((rd_kafka_queue_t *)&watched);
+  CHECK(watched.wake == NULL);
+  uk_kafka_executor_free(executor);
+}
+
 int main(void)
 {
+  CHECK_RUN(is_not_made_without_memory_or_threads);
+  CHECK_RUN(what_is_added_to_a_queue_wakes_its_watcher);
   CHECK_RUN(a_task_runs_at_its_time_and_no_earlier);
   CHECK_RUN(what_becomes_due_meanwhile_runs_too);
   CHECK_RUN(due_tasks_run_in_the_order_of_their_times);

@@ -38,7 +38,7 @@ struct sent {
 static struct {
   struct uk_kafka_members *members;
   struct uk_kafka_task *task;
-  bool ended, groupless;
+  bool watched, groupless;
   size_t broker_count;
   struct sent options, sent[QUERIES]; /* not answered yet */
   size_t sent_count;
@@ -69,18 +69,21 @@ void uk_kafka_task_wake(struct uk_kafka_task *task)
 
 void uk_kafka_task_join(struct uk_kafka_task *task)
 {
+  CHECK(task == fake.task && !fake.watched);
+  fake.task = NULL;
   task->run(task, 0);
 }
 
 void uk_kafka_queue_watch(rd_kafka_queue_t *queue, struct uk_kafka_task *task)
 {
-  (void)queue;
-  (void)task;
+  CHECK(queue == (rd_kafka_queue_t *)&fake && task == fake.task);
+  fake.watched = true;
 }
 
 void uk_kafka_queue_unwatch(rd_kafka_queue_t *queue)
 {
-  (void)queue;
+  CHECK(queue == (rd_kafka_queue_t *)&fake);
+  fake.watched = false;
 }
 
 size_t uk_kafka_topics_brokers(struct uk_kafka_topics *topics, int32_t *brokers)
@@ -99,7 +102,7 @@ bool uk_kafka_topics_groupless(struct uk_kafka_topics *topics)
 
 rd_kafka_AdminOptions_t *rd_kafka_AdminOptions_new(rd_kafka_t *handle, rd_kafka_admin_op_t kind)
 {
-  (void)handle;
+  CHECK(handle == (rd_kafka_t *)&fake);
   CHECK_EQ_INT(kind, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
   fake.options = (struct sent){.broker = -1};
   fake.live++;
@@ -139,7 +142,7 @@ void rd_kafka_DescribeConsumerGroups(rd_kafka_t *handle, const char **groups, si
                                      const rd_kafka_AdminOptions_t *options,
                                      rd_kafka_queue_t *queue)
 {
-  (void)handle;
+  CHECK(handle == (rd_kafka_t *)&fake);
   (void)queue;
   CHECK(count == 1 && groups[0][0] == 'g');
   fake.sent[fake.sent_count++] = *(const struct sent *)options;
@@ -149,12 +152,14 @@ void rd_kafka_DescribeConsumerGroups(rd_kafka_t *handle, const char **groups, si
 
 rd_kafka_queue_t *rd_kafka_queue_new(rd_kafka_t *handle)
 {
+  fake.live++;
   return (rd_kafka_queue_t *)handle;
 }
 
 void rd_kafka_queue_destroy(rd_kafka_queue_t *queue)
 {
-  (void)queue;
+  CHECK(queue == (rd_kafka_queue_t *)&fake && fake.task == NULL);
+  fake.live--;
 }
 
 rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout)
@@ -662,8 +667,9 @@ static void run_current(void)
   long live = fault_live();
   memset(&fake, 0, sizeof fake);
   fake.broker_count = 3;
-  fake.members = uk_kafka_members_new(NULL, NULL, (struct uk_kafka_topics *)&fake);
+  fake.members = uk_kafka_members_new((rd_kafka_t *)&fake, NULL, (struct uk_kafka_topics *)&fake);
   REQUIRE(fake.members != NULL);
+  CHECK(fake.watched);
   current();
   if (fake.members != NULL)
     uk_kafka_members_free(fake.members);

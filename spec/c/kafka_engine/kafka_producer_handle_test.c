@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "counted_conf.h"
+#include "counted_seeds.h"
 #include "fault.h"
 
 static struct {
@@ -193,7 +194,9 @@ static void begin(bool alone)
 {
   memset(&fake, 0, sizeof fake);
   opened = 0;
+  atomic_store(&counted_seeds, 0);
   uk_kafka_producer_handle_init(&producer, alone, reported, refused);
+  CHECK_EQ_INT(counted_seeds, 1);
   CHECK(producer.handle == NULL);
 }
 

@@ -12,6 +12,7 @@
 
 #include "check.h"
 #include "common/clock.h"
+#include "counted_seeds.h"
 #include "fault.h"
 #include "server/engine/murmur2.h"
 #include "server/kafka_engine/produce/kafka_producer_handle.h"
@@ -712,8 +713,10 @@ static void run_current(void)
   const struct uk_kafka_producer_parts parts = {
     (const struct uk_kafka_settings *)&fake, (struct uk_kafka_topics *)&fake,
     (struct uk_kafka_reaper *)&fake, create, &fake.created};
+  atomic_store(&counted_seeds, 0);
   producer = uk_kafka_producer_new(&parts, text, sizeof text);
   REQUIRE(producer != NULL);
+  CHECK_EQ_INT(counted_seeds, 1);
   CHECK_LOG("renew(shared1) ");
   current();
   clear_log();

@@ -1,7 +1,7 @@
 /* for: kafka_rd.c
  *
- * How librdkafka's own codes map to errors, and how a place is named. kafka_matrix_test has the
- * broker's codes. */
+ * How codes map to errors, and how a place is named. kafka_matrix_test shows what the codes of
+ * brokers become at each endpoint. */
 #include "server/kafka_engine/rd/kafka_rd.h"
 
 #include "check.h"
@@ -54,6 +54,48 @@ static void each_of_librdkafkas_codes_is_an_error(void)
     CHECK_EQ_STR(operation.message, rows[i].of_change == UK_E_GATEWAY_TIMEOUT
                                       ? "what: why; it " UK_MAY_BE_DONE
                                       : "what: why");
+  }
+}
+
+#define E(name) RD_KAFKA_RESP_ERR_##name
+
+static void each_code_of_a_broker_is_an_error(void)
+{
+  static const struct {
+    enum uk_error error;
+    rd_kafka_resp_err_t codes[32]; /* up to the first 0 */
+  } rows[] = {
+    {UK_E_NOT_FOUND, {E(UNKNOWN_TOPIC_OR_PART)}},
+    {UK_E_FORBIDDEN,
+     {E(TOPIC_AUTHORIZATION_FAILED), E(GROUP_AUTHORIZATION_FAILED), E(CLUSTER_AUTHORIZATION_FAILED),
+      E(TRANSACTIONAL_ID_AUTHORIZATION_FAILED)}},
+    {UK_E_TOO_LARGE, {E(MSG_SIZE_TOO_LARGE), E(RECORD_LIST_TOO_LARGE)}},
+    {UK_E_BAD_REQUEST,
+     {E(TOPIC_EXCEPTION), E(INVALID_PARTITIONS), E(INVALID_REPLICA_ASSIGNMENT), E(INVALID_CONFIG),
+      E(INVALID_REQUEST), E(POLICY_VIOLATION), E(INVALID_TIMESTAMP), E(INVALID_RECORD),
+      E(UNSUPPORTED_FOR_MESSAGE_FORMAT), E(INVALID_SESSION_TIMEOUT), E(INVALID_GROUP_ID),
+      E(OFFSET_OUT_OF_RANGE), E(INVALID_COMMIT_OFFSET_SIZE)}},
+    {UK_E_CONFLICT, {E(TOPIC_ALREADY_EXISTS), E(INCONSISTENT_GROUP_PROTOCOL)}},
+    {UK_E_TOO_MANY, {E(GROUP_MAX_SIZE_REACHED), E(THROTTLING_QUOTA_EXCEEDED)}},
+    {UK_E_GATEWAY_TIMEOUT,
+     {E(REQUEST_TIMED_OUT), E(NETWORK_EXCEPTION), E(NOT_ENOUGH_REPLICAS_AFTER_APPEND)}},
+    {UK_E_UNAVAILABLE,
+     {E(SASL_AUTHENTICATION_FAILED),   E(LEADER_NOT_AVAILABLE),         E(NOT_LEADER_FOR_PARTITION),
+      E(BROKER_NOT_AVAILABLE),         E(REPLICA_NOT_AVAILABLE),        E(INVALID_MSG),
+      E(COORDINATOR_LOAD_IN_PROGRESS), E(COORDINATOR_NOT_AVAILABLE),    E(NOT_COORDINATOR),
+      E(NOT_ENOUGH_REPLICAS),          E(KAFKA_STORAGE_ERROR),          E(NOT_CONTROLLER),
+      E(REBALANCE_IN_PROGRESS),        E(ILLEGAL_GENERATION),           E(UNKNOWN_MEMBER_ID),
+      E(FENCED_INSTANCE_ID),           E(OUT_OF_ORDER_SEQUENCE_NUMBER), E(UNKNOWN_PRODUCER_ID),
+      E(INVALID_PRODUCER_EPOCH),       E(UNSTABLE_OFFSET_COMMIT),       E(OFFSET_NOT_AVAILABLE),
+      E(FENCED_LEADER_EPOCH),          E(UNKNOWN_LEADER_EPOCH),         E(REASSIGNMENT_IN_PROGRESS),
+      E(INVALID_REPLICATION_FACTOR)}},
+    {UK_E_INTERNAL, {E(UNKNOWN), E(CONCURRENT_TRANSACTIONS), E(UNSUPPORTED_VERSION)}},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (const rd_kafka_resp_err_t *code = rows[i].codes; *code != E(NO_ERROR); code++) {
+      if (!CHECK_EQ_INT(uk_kafka_error(*code), rows[i].error))
+        fprintf(stderr, "  of %s\n", rd_kafka_err2name(*code));
+    }
   }
 }
 
@@ -129,6 +171,7 @@ static void a_hash_is_of_the_name_and_the_partition(void)
 int main(void)
 {
   CHECK_RUN(each_of_librdkafkas_codes_is_an_error);
+  CHECK_RUN(each_code_of_a_broker_is_an_error);
   CHECK_RUN(some_codes_pass);
   CHECK_RUN(a_failure_says_what_and_why);
   CHECK_RUN(a_place_is_named);

@@ -219,6 +219,7 @@ static void A1_an_answer_may_be_that_there_is_no_record(void)
 /* The event of another partition, or of none, answers nothing. */
 static void A1_an_event_belongs_to_one_place(void)
 {
+  reader.headers = 1;
   asked[0] = (struct asked){.dones = 0};
   add(0, "t", 0, 5);
   add(0, "t", 1, 6);
@@ -229,7 +230,6 @@ static void A1_an_event_belongs_to_one_place(void)
   reader_record("u", 0, 7, 1);
   run_now();
   CHECK_EQ_INT(reader_offset("u", 0), -1);
-  CHECK_EQ_INT(reader.read_count, 2);
   reader_end("t", 1, 6);
   reader_code("t", 1, RD_KAFKA_RESP_ERR_UNKNOWN, 0); /* nobody waits for it any more */
   run_now();

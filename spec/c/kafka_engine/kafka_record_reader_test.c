@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "common/clock.h"
+#include "counted_seeds.h"
 #include "fault.h"
 #include "kafka_parts.h"
 
@@ -271,12 +272,14 @@ static void A1_what_is_pending_at_the_end_is_answered(void)
 static void A1_a_reader_is_created_or_not(void)
 {
   for (long n = 1, hit = 1; hit; n++) {
+    atomic_store(&counted_seeds, 0);
     fault_at(n);
     struct uk_kafka_record_reader *reader =
       uk_kafka_record_reader_new(kafka_parts.settings, kafka_parts.executor, kafka_parts.reaper);
     hit = fault_hit();
     fault_off();
     CHECK(hit == (reader == NULL));
+    CHECK_EQ_INT(counted_seeds, reader != NULL);
     if (reader != NULL)
       uk_kafka_record_reader_free(reader);
   }

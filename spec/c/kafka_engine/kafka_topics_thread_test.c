@@ -4,6 +4,7 @@
  * and owns the clock: the thread of the topics sleeps until the test wakes it. */
 #include "server/kafka_engine/cluster/kafka_topics.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -12,6 +13,7 @@
 #include "check.h"
 #include "common/clock.h"
 #include "common/thread.h"
+#include "counted_seeds.h"
 #include "fault.h"
 #include "server/watch/error_log.h"
 
@@ -45,8 +47,9 @@ static struct {
   size_t error_count;
   void (*wake)(rd_kafka_t *handle, void *opaque);
   void *opaque;
-  int live; /* topics, queues, metadata */
+  int live; /* topics, queues, events, metadata */
   bool has_no_threads;
+  int joins, conditions;
   char alarms[300]; /* under the mutex */
 } fake;
 
@@ -77,8 +80,18 @@ bool uk_thread_start_alone(void *(*run)(void *argument), void *argument)
   return false;
 }
 
+/* Nobody joins the thread twice. */
+int pthread_join(pthread_t thread, void **result)
+{
+  int (*real)(pthread_t, void **) = NULL;
+  *(void **)&real = dlsym(RTLD_NEXT, "pthread_join");
+  fake.joins++;
+  return real(thread, result);
+}
+
 void uk_condition_init(pthread_cond_t *condition)
 {
+  fake.conditions++;
   pthread_cond_init(condition, NULL);
 }
 
@@ -156,6 +169,7 @@ rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout)
   CHECK_EQ_INT(timeout, 0);
   pthread_mutex_lock(&mutex);
   struct error_event *error = fake.error_count > 0 ? &fake.errors[--fake.error_count] : NULL;
+  fake.live += error != NULL;
   pthread_mutex_unlock(&mutex);
   return (rd_kafka_event_t *)error;
 }
@@ -179,6 +193,9 @@ const char *rd_kafka_event_error_string(rd_kafka_event_t *event)
 void rd_kafka_event_destroy(rd_kafka_event_t *event)
 {
   (void)event;
+  pthread_mutex_lock(&mutex);
+  fake.live--;
+  pthread_mutex_unlock(&mutex);
 }
 
 rd_kafka_topic_t *rd_kafka_topic_new(rd_kafka_t *handle, const char *name,
@@ -726,6 +743,7 @@ static void what_is_asked_at_the_end_is_answered(void)
   REQUIRE(pthread_create(&opener, NULL, open_at_the_end, NULL) == 0);
   uk_kafka_topics_stop(topics);
   pthread_join(opener, NULL);
+  fake.joins--;
   await(&busy, RD_KAFKA_RESP_ERR_NO_ERROR, 3);
   await(&waits, RD_KAFKA_RESP_ERR__TRANSPORT, 0);
   CHECK_LOG("t 2000; ");
@@ -740,14 +758,18 @@ static void run_current(void)
   memset(&fake, 0, sizeof fake);
   atomic_store(&fake.now, NOW);
   fake.partitions = 3;
+  atomic_store(&counted_seeds, 0);
   topics = uk_kafka_topics_new((rd_kafka_t *)&fake);
   REQUIRE(topics != NULL);
+  CHECK_EQ_INT(counted_seeds, 1);
   CHECK_EVENTUALLY(atomic_load(&fake.sleeps) > 0);
   CHECK_LOG("* 2000; "); /* the first request is for all topics */
   current();
   uk_kafka_topics_free(topics);
   CHECK(fake.wake == NULL);
   CHECK_EQ_INT(fake.live, 0);
+  CHECK_EQ_INT(fake.joins, 1);
+  CHECK_EQ_INT(fake.conditions, 1); /* with the clock of its times */
   CHECK_EQ_INT(fault_live(), live);
 }
 
