@@ -184,6 +184,15 @@ describe("B5: cors_origin", function()
     end)
   end
 
+  it("takes any number of origins, in constant room on the stack", function()
+    local list = {}
+    for index = 1, 100000 do list[index] = APP end
+    list[#list + 1] = false
+    local fine, message = pcall(start_raw, list)
+    assert.is_false(fine)
+    assert.is_truthy(message:find("cors_origin[100001]: string expected, got boolean", 1, true), message)
+  end)
+
   it("can be set on the command line", function()
     local data = folder.name()
     local process = shell.start(("%s serve --listen 127.0.0.1:0 --data %s --username u --password p %s"):format(

@@ -99,6 +99,23 @@ describe("upstash.kafka.options", function()
     assert.is_false(options.is_message(nil))
   end)
 
+  it("blames the line of the caller for what a method refuses itself, or a dot", function()
+    local function refuses() options.refuse("method", "field: no", 2) end
+    local function checks(client) options.check_client("method", client, 2) end
+    local line = debug.getinfo(1, "l").currentline
+    for text, call in pairs {
+      ["bad argument #1 to 'method' (field: no)"] = function() refuses() return true end,
+      ["calling 'method' on table: write client:method{…}"] = function() checks {} return true end,
+    } do
+      local fine, err = pcall(call)
+      assert.is_false(fine)
+      local where, said = err:match "^.*/?options_spec%.lua:(%d+): (.*)$"
+      assert.equal(text, said)
+      assert.equal(line + (text:find "^bad" and 2 or 3), tonumber(where))
+    end
+    checks(io.stdout) -- a userdata; the methods of core check its type
+  end)
+
   it("names the first of several wrong fields, in the order of their names", function()
     local schema, given = {}, {}
     for letter in ("qwertyuiopasdfghjklzxcvbnm"):gmatch "." do

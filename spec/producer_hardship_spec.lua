@@ -449,7 +449,8 @@ describe("a producer in hard times", function()
       end
       producer:close()
     ]]
-    local status, _, err = shell.run(shell.lua .. " -e " .. shell.quote(program), { environment = server:environment() })
+    local line = shell.lua .. " -e " .. shell.quote(program)
+    local status, _, err = shell.run(line, { environment = server:environment() })
     assert.equal(0, status, err)
     local text = "upstash-kafka: messages discarded: %d; the last one: no or wrong credentials\n"
     assert.equal(text:format(1) .. text:format(2), err)

@@ -201,7 +201,7 @@ describe("client:records", function()
     answering:finish()
     assert.is_false(fine)
     assert.equal("offsets: one offset expected, got an empty list", tostring(err))
-    assert.equal("bad_response", err.code)
+    assert.same({ "bad_response", false }, { err.code, err.retriable })
   end)
 
   it("raises the server's refusal", function()

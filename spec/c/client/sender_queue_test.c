@@ -136,6 +136,14 @@ static void unpacks_headers(void)
   }
   CHECK_EQ_INT(packed.length, 0);
   CHECK(!uk_sender_header_next(&packed, &key, &value));
+  /* One that no record can hold; its bytes are not read. */
+  const struct uk_slice large = uk_slice_of("", (size_t)UK_RECORD_MAX + 1),
+                        small = uk_slice_text("");
+  for (int i = 0; i < 2; i++) {
+    uk_buffer_clear(&headers);
+    uk_sender_header_pack(&headers, i == 0 ? large : small, i == 0 ? small : large);
+    CHECK_EQ_INT(headers.error, UK_E_TOO_LARGE);
+  }
   uk_buffer_free(&headers);
 }
 

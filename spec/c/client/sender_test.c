@@ -355,11 +355,12 @@ static char state_of_main(void)
   return state;
 }
 
-static atomic_bool closing;
+static atomic_bool closing, freeing;
 
 static void *end_while_main_closes_all(void *sender)
 {
   CHECK_EVENTUALLY(atomic_load(&closing) && state_of_main() == 'S');
+  atomic_store(&freeing, true);
   ((struct uk_sender *)sender)->owner->ended(sender);
   return NULL;
 }
@@ -382,6 +383,7 @@ static void are_all_closed_once_the_retired_one_is_freed(void)
   const int64_t started = uk_clock_monotonic();
   atomic_store(&closing, true);
   CHECK_EQ_INT(uk_registry_close_all(RIG_PATIENCE), 0);
+  CHECK(atomic_load(&freeing));
   CHECK(uk_clock_monotonic() - started < RIG_PATIENCE / 2);
   pthread_join(thread, NULL);
 }
