@@ -1116,6 +1116,25 @@ static void a_partition_that_cannot_start_is_named(void)
   CHECK(strncmp(probe->fetch.operation.message, "topic \"t\" partition 0: ", 23) == 0);
 }
 
+/* Whichever is read first. */
+static void each_partition_that_cannot_start_is_named(void)
+{
+  static const char *const names[] = {"t", "u"};
+  for (size_t i = 0; i < 4; i++) {
+    char message[40];
+    for (size_t j = 0; j < 2; j++)
+      probe->at[j] = (struct uk_topic_partition_offset){uk_slice_text(names[j]), 0, 5};
+    fetches->rotation = i / 2;
+    reader.refuses = names[i % 2];
+    begin(probe, 2);
+    run_at(reader.now + FIRST_ALONE);
+    reader.refuses = NULL;
+    snprintf(message, sizeof message, "topic \"%s\" partition 0: ", names[i % 2]);
+    CHECK_EQ_INT(probe->dones, 1);
+    CHECK(strncmp(probe->fetch.operation.message, message, strlen(message)) == 0);
+  }
+}
+
 /* Starting. */
 
 static void nothing_is_read_where_the_check_fails(void)
@@ -1727,6 +1746,7 @@ int main(void)
   RUN(records_are_the_answer_though_another_partition_cannot_start);
   RUN(a_partition_that_is_gone_is_checked_again);
   RUN(a_partition_that_cannot_start_is_named);
+  RUN(each_partition_that_cannot_start_is_named);
   RUN(nothing_is_read_where_the_check_fails);
   RUN(an_absent_cluster_is_not_read);
   RUN(without_a_handle_nothing_is_read);

@@ -936,14 +936,19 @@ static void A1_without_a_reset_the_client_is_told(void)
 {
   static const struct {
     bool other; /* the record at 9 is another one; otherwise the offset is out of range */
+    int64_t first, end;
     const char *message;
   } rows[] = {
-    {true, "no committed offset for topic \"t\" partition 0, and the auto offset reset is none"},
-    {false,
+    {true, 0, 3,
+     "no committed offset for topic \"t\" partition 0, and the auto offset reset is none"},
+    {false, 0, 3,
      "the position 10 of topic \"t\" partition 0 is out of range 0 to 3, and the auto offset "
      "reset is none"},
+    {false, 15, 20,
+     "the position 10 of topic \"t\" partition 0 is out of range 15 to 20, and the auto offset "
+     "reset is none"},
   };
-  for (size_t i = 0; i < 2; i++) {
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     static struct request request;
     if (i > 0) {
       REQUIRE(begin_again());
@@ -958,9 +963,9 @@ static void A1_without_a_reset_the_client_is_told(void)
     else
       fake_saw_end(0, -1);
     fake_records_read();
-    fake_range(0, 3, RD_KAFKA_RESP_ERR_NO_ERROR);
+    fake_range(rows[i].first, rows[i].end, RD_KAFKA_RESP_ERR_NO_ERROR);
     if (!rows[i].other)
-      fake_range(0, 3, RD_KAFKA_RESP_ERR_NO_ERROR); /* for the message */
+      fake_range(rows[i].first, rows[i].end, RD_KAFKA_RESP_ERR_NO_ERROR); /* for the message */
     CHECK_EQ_INT(request.dones, 1);
     CHECK_EQ_INT(request.as.operation.error, UK_E_BAD_REQUEST);
     CHECK_EQ_STR(request.as.operation.message, rows[i].message);

@@ -114,7 +114,7 @@ static void fail_all(struct uk_kafka_group_member *member, enum uk_error error, 
   uk_kafka_requests_fail(&member->deletes, error, text);
 }
 
-static void take_inbox(struct uk_kafka_group_member *member, int64_t now)
+static void take_inbox(struct uk_kafka_group_member *member)
 {
   struct uk_list *const queues[] = {[UK_KAFKA_CONSUME] = &member->consumes,
                                     [UK_KAFKA_COMMIT] = &member->commits,
@@ -123,7 +123,6 @@ static void take_inbox(struct uk_kafka_group_member *member, int64_t now)
   struct uk_kafka_request *request;
   uk_kafka_group_member_take_inbox(member, &arrived);
   while ((request = uk_kafka_requests_take(&arrived)) != NULL) {
-    request->arrived_at = now;
     request->confirmed = request->held = false;
     uk_kafka_requests_add(queues[request->kind], request);
   }
@@ -301,7 +300,7 @@ static void run(struct uk_kafka_task *task, int64_t now)
   struct uk_kafka_takeover *takeover =
     (struct uk_kafka_takeover *)((char *)task - offsetof(struct uk_kafka_takeover, member.task));
   struct uk_kafka_group_member *member = &takeover->member;
-  take_inbox(member, now);
+  take_inbox(member);
   if (!take_events(takeover)) {
     (void)end(takeover, true, now);
     return;
