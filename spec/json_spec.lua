@@ -422,6 +422,12 @@ describe("core.json", function()
     assert.is_nil(getmetatable(inner.a[2]))
     assert.equal(like.array_mt, getmetatable(inner.a[2].b))
     assert.is_nil(getmetatable((read "{}")))
+    for _, name in ipairs { "array_mt", "empty_array_mt" } do -- a lua-cjson may have one of them
+      local mark = {}
+      local write = core.json { [name] = mark }
+      assert.equal("[]", write(setmetatable({}, mark)))
+      assert.equal("{}", write(setmetatable({}, {})))
+    end
   end)
 
   it("knows the value for an empty array", function()

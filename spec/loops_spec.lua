@@ -984,7 +984,10 @@ describe("the options of a loop", function()
     local given = {}
     for key, kept in pairs(base) do given[key] = kept end
     given[field] = value
-    local fine, problem = pcall(client[method], client, given)
+    local fine, problem = pcall(function()
+      local step = client[method](client, given)
+      return step
+    end)
     return fine, fine or tostring(problem)
   end
 
@@ -1027,6 +1030,15 @@ describe("the options of a loop", function()
       assert.is_false(fine)
       assert.truthy(problem:find(("loops_spec.lua:%d: calling '%s' on table: write client:%s{…}"):format(line, method,
         method), 1, true), problem)
+    end
+  end)
+
+  it("name an instance by signs that are known", function()
+    for _, method in ipairs { "messages", "batches" } do
+      local fine, problem = takes(method, LOOP, "instance", "worker-%x")
+      assert.is_false(fine)
+      assert.truthy(problem:find("loops_spec.lua:%d+: bad argument #1 to '" .. method
+        .. "' %(instance: %%p, %%w or %%%% expected, got '%%x'%)$"), problem)
     end
   end)
 

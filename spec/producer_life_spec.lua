@@ -115,6 +115,14 @@ describe("a producer's life:", function()
     two:close(0)
   end)
 
+  it("the time in the texts of flush and close is what a caller says that it has waited", function()
+    local producer = producer_of { linger = 60000 }
+    assert(producer:send("t", "v"))
+    assert.equal("1 message was not delivered within 55 ms", (select(2, producer:flush(0, 55)):gsub(": .*", "")))
+    assert.equal("1 message was not delivered within 0 ms", (select(2, producer:flush(0)):gsub(": .*", "")))
+    assert.equal("1 message was not delivered within 77 ms", (select(2, producer:close(0, 77)):gsub(": .*", "")))
+  end)
+
   describe("D2: flush and close tell how many", function()
     -- Sends that many messages of about 1 kB into a queue of 4 kB.
     local function overfilled(options, count)
