@@ -1,4 +1,4 @@
-/* for: server_system.c
+/* for: server_system.c, server_signals.c
  *
  * sigtimedwait is this program's, so that no test waits: how long force_exit is patient, for which
  * signals, and what it does after each outcome. server_spec.lua sends real signals. */
@@ -102,7 +102,7 @@ static void call(lua_State *L, const char *name)
 
 static void exactly_these_signals_are_blocked(void)
 {
-  static const int blocked[] = {SIGTERM, SIGINT, SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2};
+  static const int blocked[] = {SIGTERM, SIGINT, SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ};
   sigset_t before, now;
   lua_State *L = luaL_newstate();
   REQUIRE(L != NULL);

@@ -111,7 +111,7 @@ static void each_hang_up_is_logged(void)
 
 static void every_signal_is_blocked(void)
 {
-  static const int numbers[] = {SIGTERM, SIGINT, SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2};
+  static const int numbers[] = {SIGTERM, SIGINT, SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ};
   sigset_t before, now;
   pthread_sigmask(SIG_BLOCK, NULL, &before);
   CHECK_EQ_INT(uk_server_signals_block(), 0);
