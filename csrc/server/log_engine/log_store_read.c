@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "server/log_engine/log_store_private.h"
@@ -24,6 +25,18 @@ void uk_log_store_drop_views(struct uk_log_store *store)
     store->pool = view->next;
     free_view(view);
   }
+}
+
+/* LMDB notices some damage itself. It is no safer to go on with the file then than after a fault:
+ * the pages that it has not looked at yet are of the same file. When LMDB notices it while it opens
+ * a cursor, the next call says only that the transaction is bad. */
+static enum uk_log_status status_of(struct uk_log_view *view, int rc)
+{
+  struct uk_log_guard met = {.writes = false};
+  if (rc != MDB_CORRUPTED && rc != MDB_PAGE_NOTFOUND && rc != MDB_BAD_TXN)
+    return uk_log_store_status(rc);
+  snprintf(met.text, sizeof met.text, "%s", mdb_strerror(rc == MDB_BAD_TXN ? MDB_CORRUPTED : rc));
+  return uk_log_store_die(view->store, &met);
 }
 
 static struct uk_log_view *take_view(struct uk_log_store *store)
@@ -140,7 +153,7 @@ static enum uk_log_status found_batch(struct uk_log_view *view, int rc, const MD
                                       const MDB_val *value, struct uk_log_found *found)
 {
   if (rc != 0)
-    return uk_log_store_status(rc);
+    return status_of(view, rc);
   if (!uk_log_key_within(key, view->prefix))
     return UK_LOG_NOTHING;
   found->place = uk_log_key_place(key);
@@ -177,7 +190,7 @@ enum uk_log_status uk_log_view_find(struct uk_log_view *view, uint64_t topic_id,
   memcpy(view->prefix, bytes, UK_LOG_PREFIX);
   int rc = use_cursor(view, UK_LOG_BATCHES, &cursor);
   if (rc != 0)
-    return uk_log_store_status(rc);
+    return status_of(view, rc);
   rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
   if (rc == 0 && uk_log_key_within(&key, view->prefix) && (int64_t)uk_log_key_last(&key) == offset)
     return found_batch(view, 0, &key, &value, found);
@@ -185,7 +198,7 @@ enum uk_log_status uk_log_view_find(struct uk_log_view *view, uint64_t topic_id,
   if (answered(rc))
     rc = mdb_cursor_get(cursor, &key, &value, rc == 0 ? MDB_PREV : MDB_LAST);
   if (!answered(rc))
-    return uk_log_store_status(rc);
+    return status_of(view, rc);
   if (rc == 0 && may_hold(view, &key, &value, offset))
     return found_batch(view, 0, &key, &value, found);
   key = uk_log_key(bytes, topic_id, partition, (uint64_t)offset);
@@ -225,7 +238,7 @@ enum uk_log_status uk_log_view_find_time(struct uk_log_view *view, uint64_t topi
   if (rc == 0)
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
   if (rc != 0)
-    return uk_log_store_status(rc);
+    return status_of(view, rc);
   if (!uk_log_key_within(&key, view->prefix))
     return UK_LOG_NOTHING;
   uint64_t base;
@@ -250,7 +263,7 @@ enum uk_log_status uk_log_view_committed(struct uk_log_view *view, uint64_t topi
   MDB_val value, key = {UK_LOG_PREFIX + group.length, bytes};
   int rc = mdb_get(view->txn, view->store->tables[UK_LOG_COMMITTED], &key, &value);
   if (rc != 0)
-    return uk_log_store_status(rc);
+    return status_of(view, rc);
   uint64_t number;
   if (!uk_log_row_number(&view->store->meta, &key, &value, &number))
     return UK_LOG_DAMAGED;
@@ -412,7 +425,7 @@ enum uk_log_status uk_log_view_next_purge(struct uk_log_view *view, uint64_t *id
   if (rc == 0)
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
   if (rc != 0)
-    return uk_log_store_status(rc);
+    return status_of(view, rc);
   if (key.mv_size != sizeof bytes)
     return UK_LOG_NOTHING;
   *id = uk_load_u64(key.mv_data);
@@ -431,7 +444,7 @@ enum uk_log_status uk_log_view_next_id(struct uk_log_view *view, uint64_t *id)
     if (rc == 0)
       rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
     if (rc != 0 && rc != MDB_NOTFOUND)
-      return uk_log_store_status(rc);
+      return status_of(view, rc);
     if (rc == 0 && key.mv_size >= sizeof bytes && uk_load_u64(key.mv_data) < least)
       least = uk_load_u64(key.mv_data);
   }

@@ -525,6 +525,9 @@ static const struct {
     "message commit -> the last response of this consumer instance is still being sent: try again "
     "when it has ended",
     "commits -> 0", "written g/a 1", "commits -> 0", "commit g/a -> ", "committed g t 0 -> 2"}},
+  {"A11: a commit that may not wait is refused at once",
+   {"topic t 1", "produce t 0 2", "consume g/a t unwritten -> t:0:0 t:0:1", "patience 0",
+    "commit g/a -> unavailable", "delete g/a -> unavailable", "owners -> g/a t=0", "commits -> 0"}},
   {"A12: a deletion acknowledges the last response",
    {"topic t 1", "produce t 0 2", "consume g/a t -> t:0:0 t:0:1", "delete g/a -> ",
     "committed g t 0 -> 2"}},
@@ -623,6 +626,12 @@ static const struct {
   {"the list is sorted by group, then by instance",
    {"topic t 1", "consume h/a t -> ", "consume g/b t -> ", "consume g2/a t -> ",
     "owners -> g/b t=0 g2/a t=0 h/a t=0"}},
+
+  {"every topic of a request must exist",
+   {"topic t 1", "produce t 0 1", "consume g/a t,u -> not_found",
+    "message a -> topic \"u\" does not exist", "owners -> ", "consume g/a t -> t:0:0",
+    "consume g/a t,u -> not_found", "owners -> g/a t=0", "topic u 1", "consume g/a t,u -> ",
+    "owners -> g/a t=0 u=0"}},
 
   /* Calls that come while a thread reads. */
   {"a request that arrived during a failed first read is served",

@@ -373,10 +373,13 @@ static void nothing_is_left_of_a_salvage_that_failed(void)
     enum uk_error error = checked_into(checked.target);
     hit = fault_hit();
     fault_off();
-    if (error == UK_OK)
+    if (error == UK_OK) {
+      CHECK_EQ_INT(checked_folder(checked.target, NULL), UK_OK);
+      CHECK_EQ_INT(checked.result.records, 8); /* it could do without */
       checked_remove_target();
-    else
+    } else {
       CHECK(!exists("") && !exists(".unfinished"));
+    }
     CHECK(hit ? error == UK_E_NO_MEMORY || error == UK_OK : error == UK_OK);
     CHECK_EQ_INT(fault_live(), live);
   }

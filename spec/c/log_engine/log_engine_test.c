@@ -577,6 +577,27 @@ static void consumes_and_commits(void)
   close_engine();
 }
 
+/* Nothing is produced, and the deadline is far. */
+static void a_waiting_consume_is_told_of_changed_topics(void)
+{
+  const struct uk_slice topics[] = {uk_slice_text("t"), uk_slice_text("u")};
+  REQUIRE(open_engine());
+  produce("u", 0, "v");
+  produce("t", 0, "v");
+  CHECK_EQ_INT(delete_topic("t"), UK_OK);
+  produce("t", 0, "v");
+  struct consume first = {.count = 0}, waiting = first;
+  consume_begin(&first, topics, 5000);
+  consume_end(&first);
+  consume_begin(&waiting, topics, 60000);
+  CHECK_EQ_INT(delete_topic("u"), UK_OK); /* another's */
+  CHECK_EQ_INT(delete_topic("t"), UK_OK);
+  rig_call_wait(&waiting.call, &waiting.operation.operation);
+  CHECK_EQ_INT(waiting.operation.operation.error, UK_E_NOT_FOUND);
+  CHECK_EQ_STR(waiting.operation.operation.message, "topic \"t\" was deleted");
+  close_engine();
+}
+
 /* A consume creates its topics if the server may (auto_create) and its credentials may (create). */
 static void a_consume_creates_its_topic_if_both_may(void)
 {
@@ -778,6 +799,7 @@ int main(void)
   CHECK_RUN(a_crowd_is_answered_at_once);
   CHECK_RUN(answers_offsets);
   CHECK_RUN(consumes_and_commits);
+  CHECK_RUN(a_waiting_consume_is_told_of_changed_topics);
   CHECK_RUN(a_consume_creates_its_topic_if_both_may);
   CHECK_RUN(a_lost_response_is_delivered_again);
   CHECK_RUN(reports_its_health);

@@ -135,7 +135,7 @@ static const struct {
   enum uk_error error;
 } failures[] = {{EIO, UK_E_UNAVAILABLE},
                 {ENOMEM, UK_E_NO_MEMORY},
-                {MDB_CORRUPTED, UK_E_UNAVAILABLE},
+                {MDB_BAD_DBI, UK_E_UNAVAILABLE},
                 {ENOSPC, UK_E_UNAVAILABLE}};
 
 enum { FAILURES = sizeof failures / sizeof *failures };

@@ -1,4 +1,4 @@
-/* for: log_guard.c
+/* for: log_guard.c, log_store_read.c
  *
  * Damage that LMDB meets while a log is open. Each case runs in a child: a dead log stays. */
 #include "server/log_engine/log_guard.h"
@@ -442,6 +442,36 @@ static void fill_and_read(int byte)
   CHECK(uk_log_offset_for_time(log, uk_slice_text("t"), 0, 1, &offset) != UK_OK);
 }
 
+/* LMDB itself says that the page is of the wrong kind. */
+static void read_page_of_zeros(void)
+{
+  char detail[400];
+  int64_t offset = 0;
+  static const char zeros[PAGE];
+  struct stat status;
+  struct uk_log *log = open_with_records();
+  int file = open(raw_path("data.mdb"), O_RDWR);
+  CHECK(fstat(file, &status) == 0);
+  for (off_t at = 2 * PAGE; at < status.st_size; at += PAGE)
+    CHECK_EQ_INT(pwrite(file, zeros, PAGE, at), PAGE);
+  close(file);
+  CHECK_EQ_INT(uk_log_health(log, detail, sizeof detail), UK_OK);
+  CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(got.operation.message,
+               "the log failed: data.mdb is damaged: MDB_CORRUPTED: Located page was wrong type; "
+               "stop the server and run upstash-kafka check");
+  CHECK_EQ_INT(uk_log_health(log, detail, sizeof detail), UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(detail, got.operation.message);
+  CHECK_EQ_INT(uk_log_offset_for_time(log, uk_slice_text("t"), 0, 1, &offset), UK_E_UNAVAILABLE);
+  check_dead(log);
+}
+
+static void A6_damage_that_LMDB_names(void)
+{
+  check_survives(read_page_of_zeros, "upstash-kafka: the log failed: data.mdb is damaged: MDB_COR");
+  rig_remove();
+}
+
 static void read_zeros(void)
 {
   fill_and_read(0);
@@ -475,6 +505,7 @@ int main(void)
   CHECK_RUN_UNLESS(reason, A6_the_guard);
   CHECK_RUN_UNLESS(reason, A6_handlers_before_and_after_the_guard);
   CHECK_RUN_UNLESS(reason, A5_a_file_that_is_cut_while_it_is_open);
+  CHECK_RUN(A6_damage_that_LMDB_names);
   CHECK_RUN_UNLESS(reason, A6_pages_of_zeros_or_noise_while_it_is_open);
   rig_remove();
   return check_end();

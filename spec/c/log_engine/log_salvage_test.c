@@ -3,10 +3,13 @@
  * What a salvaged log keeps of the old one, and where its folder comes from. */
 #include "server/log_engine/log_salvage.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -195,6 +198,33 @@ static void the_end_lies_behind_a_damaged_batch(void)
   rig_remove();
 }
 
+/* It has no batches, the next one has. */
+static void an_empty_partition_ends_at_0(void)
+{
+  struct uk_log_options options = rig_options();
+  checked_write_log();
+  struct uk_log *log = rig_open(&options);
+  CHECK_EQ_INT(rig_put(log, "c", 1, "of c", 1000), 0);
+  CHECK_EQ_INT(rig_commit(log, "readers", "c", 0, 1), UK_OK);
+  CHECK_EQ_INT(rig_commit(log, "others", "c", 0, 0), UK_OK);
+  CHECK_EQ_INT(rig_commit(log, "readers", "c", 1, 1), UK_OK);
+  uk_log_close(log);
+  checked_salvage();
+  CHECK_EQ_STR(checked.notes,
+               "topic \"c\" partition 0: the committed offset 1 of group \"readers\" "
+               "lies beyond the end, and is not copied\n");
+  log = checked_open_target();
+  int64_t offset = -2;
+  CHECK_EQ_INT(uk_log_committed(log, uk_slice_text("others"), uk_slice_text("c"), 0, &offset),
+               UK_OK);
+  CHECK_EQ_INT(offset, 0);
+  CHECK_EQ_INT(checked_committed(log, "c", 1), 1);
+  checked_log(log, "c", 0, 0, 0, "");
+  uk_log_close(log);
+  checked_remove_target();
+  rig_remove();
+}
+
 /* More than one transaction takes. */
 static void a_large_log_is_copied(void)
 {
@@ -212,6 +242,58 @@ static void a_large_log_is_copied(void)
   CHECK_EQ_STR(checked.told, "");
   CHECK_EQ_INT(checked.result.records, COUNT);
   checked_remove_target();
+  rig_remove();
+}
+
+static int open_files(void)
+{
+  int files = 0;
+  DIR *folder = opendir("/proc/self/fd");
+  while (folder != NULL && readdir(folder) != NULL)
+    files++;
+  if (folder != NULL)
+    closedir(folder);
+  return files;
+}
+
+/* The ID of a topic that only its rows show is not given again. */
+static void the_next_id_is_greater_than_all(void)
+{
+  uint64_t id = 0;
+  checked_write_log();
+  int files = open_files();
+  raw_flip("meta", raw_text("next_topic"), 3);
+  raw_flip("topics", raw_text("b"), 11);
+  unlink(raw_path("identity"));
+  checked_salvage();
+  CHECK_EQ_INT(open_files(), files);
+  struct uk_log *log = checked_open_target();
+  checked_log(log, "salvaged-2", 0, 0, 1, "of b\n");
+  CHECK_EQ_INT(rig_put(log, "new", 0, "v", -1), 0);
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("new"), &id), 2);
+  CHECK(id > 2);
+  uk_log_close(log);
+  checked_remove_target();
+  rig_remove();
+}
+
+/* A log that is not complete gets no name. */
+static void a_copy_that_cannot_be_written_is_removed(void)
+{
+  char text[700], unfinished[600];
+  struct rlimit limit, small;
+  checked_write_log();
+  CHECK_EQ_INT(getrlimit(RLIMIT_FSIZE, &limit), 0);
+  small = limit;
+  small.rlim_cur = 32 << 10;
+  signal(SIGXFSZ, SIG_IGN);
+  CHECK_EQ_INT(setrlimit(RLIMIT_FSIZE, &small), 0);
+  CHECK_EQ_INT(checked_into(checked_target()), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  snprintf(text, sizeof text, "cannot write the log in %s: ", checked.target);
+  CHECK(strncmp(checked.message, text, strlen(text)) == 0);
+  snprintf(unfinished, sizeof unfinished, "%s.unfinished", checked.target);
+  CHECK(access(checked.target, F_OK) != 0 && access(unfinished, F_OK) != 0);
   rig_remove();
 }
 
@@ -295,7 +377,10 @@ int main(void)
   CHECK_RUN(a_batch_keeps_its_life_and_arrival);
   CHECK_RUN(a_batch_of_version_1_arrived_before_the_upgrade);
   CHECK_RUN(the_end_lies_behind_a_damaged_batch);
+  CHECK_RUN(an_empty_partition_ends_at_0);
   CHECK_RUN(a_large_log_is_copied);
+  CHECK_RUN(the_next_id_is_greater_than_all);
+  CHECK_RUN(a_copy_that_cannot_be_written_is_removed);
   CHECK_RUN(its_name_may_have_slashes_or_none);
   CHECK_RUN(the_folder_above_is_synced_last);
   CHECK_RUN(a_folder_in_the_way_is_left_alone);

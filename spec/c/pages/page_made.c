@@ -198,8 +198,10 @@ static void on_row(void *context, struct uk_slice table, struct uk_slice key, st
 static void on_progress(void *context, uint64_t pages, uint64_t all)
 {
   CHECK(context == &made_found);
-  if (made_found.calls++ == 0)
+  if (made_found.calls++ == 0) {
     made_found.first_call = pages;
+    made_found.first_all = all;
+  }
   made_found.visited = pages;
   made_found.all = all;
 }

@@ -48,7 +48,7 @@ struct made_found {
   uint64_t page; /* of the first fault */
   char table[32], text[200];
   char rows[200];
-  uint64_t visited, all, first_call;
+  uint64_t visited, all, first_call, first_all;
 };
 extern struct made_found made_found;
 

@@ -67,6 +67,7 @@ static void progress_is_told_from_time_to_time(void)
   CHECK_EQ_INT(made_found.faults, 0);
   CHECK_EQ_INT(made_found.calls, 2);
   CHECK_EQ_INT(made_found.first_call, 1024);
+  CHECK_EQ_INT(made_found.first_all, 1201);
   CHECK_EQ_INT(made_found.visited, 8 + 3 + MANY);
   CHECK_EQ_INT(made_found.all, 1201);
 }
