@@ -394,19 +394,22 @@ static bool keeps(int32_t partition, size_t size)
   return kept;
 }
 
-/* To the byte. */
+/* To the byte: of a partition, and of all. */
 static void what_is_kept_may_fill_its_space(void)
 {
-  enum { FIT = UK_KAFKA_TAILS_BYTES / UK_KAFKA_TAIL_BYTES };
-  CHECK(keeps(FIT + 2, 0));
-  size_t most = UK_KAFKA_TAIL_BYTES - watch->bytes;
+  enum { FIT = UK_KAFKA_TAILS_BYTES / UK_KAFKA_TAIL_BYTES, LEFT = 1000 };
+  CHECK(keeps(FIT + 3, 0));
+  size_t head = watch->bytes, most = UK_KAFKA_TAIL_BYTES - head;
   uk_kafka_end_watch_forget(watch, uk_slice_text("t"));
   run_now();
-  CHECK(!keeps(FIT + 1, most + 1));
-  for (int32_t i = 0; i < FIT; i++)
+  CHECK(!keeps(FIT + 2, most + 1));
+  CHECK(keeps(0, most - LEFT));
+  for (int32_t i = 1; i < FIT; i++)
     CHECK(keeps(i, most));
+  CHECK_EQ_INT(watch->bytes, UK_KAFKA_TAILS_BYTES - LEFT);
+  CHECK(!keeps(FIT, LEFT - head + 1));
+  CHECK(keeps(FIT + 1, LEFT - head));
   CHECK_EQ_INT(watch->bytes, UK_KAFKA_TAILS_BYTES);
-  CHECK(!keeps(FIT, 0));
 }
 
 static void what_is_kept_of_all_partitions_is_bounded(void)

@@ -479,7 +479,7 @@ static void a_kept_session_is_nudged_after_a_silence_too(void)
   run_at(NOW + SETTLE + 9);
   CHECK_EQ_INT(reader.nudges, nudges);
   run_at(NOW + SETTLE + 10);
-  run_now();
+  CHECK_EQ_INT(reader.nudges, nudges + 1);
   uk_kafka_fetches_drain(fetches);
   run_now();
 }
@@ -1632,13 +1632,16 @@ static void a_client_that_cannot_be_asked_for_is_there(void)
   CHECK_EQ_STR(probe->got, "0:0 ");
 }
 
-static void watermarks_are_asked_for_with_memory_only(void)
+/* Of the fetch, and of its watermarks. */
+static void a_fetch_has_memory_or_fails(void)
 {
-  fault_at(2); /* the fetch is the first */
-  start(1, -1);
-  CHECK(fault_hit());
-  fault_off();
-  check_ended(probe, UK_E_NO_MEMORY, "");
+  for (long n = 1; n <= 2; n++) {
+    fault_at(n);
+    start(1, -1);
+    CHECK(fault_hit());
+    fault_off();
+    check_ended(probe, UK_E_NO_MEMORY, "");
+  }
 }
 
 static void offsets_are_asked_for_with_its_parts(void)
@@ -1778,7 +1781,7 @@ int main(void)
   RUN(one_partition_takes_no_turns);
   RUN(who_waits_at_an_end_waits_for_no_handle);
   RUN(a_client_that_cannot_be_asked_for_is_there);
-  RUN(watermarks_are_asked_for_with_memory_only);
+  RUN(a_fetch_has_memory_or_fails);
   RUN(offsets_are_asked_for_with_its_parts);
   CHECK_RUN(is_not_made_without_memory);
   return check_end();

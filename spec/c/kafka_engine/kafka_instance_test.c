@@ -3988,6 +3988,64 @@ static void a_consume_ends_in_time_during_a_takeover(void)
   check_empty(&consumed);
 }
 
+/* It passes, and nothing wakes the task for the record behind it. */
+static void records_behind_what_passes_are_delivered_at_once(void)
+{
+  static struct request request;
+  auto_commit = false;
+  serve(&request);
+  fake_said(RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, 1, -1);
+  fake_record(0, 0);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+}
+
+/* As statistics, which a property asks for. */
+static void other_events_say_nothing(void)
+{
+  static struct request consumed, deleted;
+  auto_commit = false;
+  serve(&consumed);
+  fake_put(&fake.handle->control, RD_KAFKA_EVENT_STATS, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
+  fake_settle();
+  check_waits(&consumed);
+  FAKE_DID("");
+  fake_close();
+  REQUIRE(fake_open());
+  delete (&deleted, TIMEOUT);
+  fake_answer("other");
+  fake.log[0] = '\0';
+  fake_put(&fake.handle->control, RD_KAFKA_EVENT_STATS, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
+  fake_settle();
+  check_waits(&deleted);
+  FAKE_DID("");
+}
+
+static void a_handle_that_is_of_no_use_is_a_lost_takeover(void)
+{
+  static struct request request;
+  delete (&request, TIMEOUT);
+  fake_answer("other");
+  fake.log[0] = '\0';
+  fake.handle->fatal = RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+  fake_error(RD_KAFKA_RESP_ERR__TRANSPORT, false);
+  check_waits(&request);
+  FAKE_DID("reap ask");
+}
+
+static void a_takeover_that_joins_again_does_not_wait_again(void)
+{
+  static struct request request;
+  delete (&request, TIMEOUT);
+  fake_answer("other");
+  fake_assigned("me", "t/0");
+  fake_pass(LEASE - 1);
+  fake_assigned("me", "t/0");
+  fake.log[0] = '\0';
+  fake_pass(1);
+  FAKE_DID("unsubscribe");
+}
+
 /* States. Each row is a way from one to another; an instance that has ended is in the table no
  * more. */
 
@@ -4641,6 +4699,10 @@ int main(void)
   RUN(one_that_leaves_after_a_long_wait_is_not_outside);
   RUN(a_takeover_gives_up_what_is_revoked);
   RUN(librdkafka_is_woken_within_a_response);
+  RUN(records_behind_what_passes_are_delivered_at_once);
+  RUN(other_events_say_nothing);
+  RUN(a_handle_that_is_of_no_use_is_a_lost_takeover);
+  RUN(a_takeover_that_joins_again_does_not_wait_again);
   RUN(a_created_topic_is_read_from_its_first_offset_whatever_is_known);
   RUN(an_instance_that_is_fenced_takes_no_partitions);
   RUN(a_commit_that_waited_twice_was_not_made);

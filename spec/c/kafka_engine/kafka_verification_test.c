@@ -565,6 +565,23 @@ static void A1_a_seek_that_librdkafka_refuses_is_let_go(void)
   CHECK(strstr(fake.log, "seek(t/0@0)") != NULL);
 }
 
+/* The coordinator is asked again for the record that waits, and for no other. */
+static void A1_a_look_may_outlast_the_lease(void)
+{
+  static struct request request;
+  have_ten(&request);
+  records(10, 10);
+  CHECK_EQ_INT(rd_kafka_queue_length((rd_kafka_queue_t *)&fake.handle->records), 0);
+  fake.now += 3 * LEASE;
+  answer_place(OLD);
+  confirm();
+  fake_pass(100);
+  confirm();
+  answer_place(OLD); /* the first look counted for its run only */
+  confirm();
+  check_got(&request, 10, 10);
+}
+
 /* Without records. */
 
 static void A1_an_end_below_the_position_is_looked_into(void)
@@ -1257,6 +1274,7 @@ int main(void)
   RUN(A1_a_new_leader_may_vouch_for_a_position);
   RUN(A1_what_was_revoked_is_not_verified);
   RUN(A1_a_seek_that_librdkafka_refuses_is_let_go);
+  RUN(A1_a_look_may_outlast_the_lease);
   RUN(A1_an_end_below_the_position_is_looked_into);
   RUN(A1_an_end_below_a_trusted_position_is_looked_into);
   RUN(A1_an_end_below_the_start_is_a_new_life);
