@@ -202,6 +202,25 @@ static void a_call_without_memory_is_refused_or_carried_out(void)
   }
 }
 
+/* What may not wait for the last response, for lack of memory, is not made, and says why. */
+static void a_commit_that_cannot_wait_is_refused(void)
+{
+  struct call first, commit;
+  start();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 2);
+  consume_unwritten(&first, "g", "a", "t", 0);
+  fake_patience = 500;
+  fault_at(1);
+  commit_all(&commit, "g", "a");
+  CHECK(fault_hit());
+  fault_off();
+  OUTCOME(&commit, "no_memory");
+  CHECK_EQ_INT(fake_commits(), 0);
+  CHECK_EQ_STR(owners(), "g/a t=0");
+  stop();
+}
+
 /* There is no memory for the commit of an owner that releases a partition: the next owner commits
  * in its place, when its own interval is over. */
 static void the_next_owner_commits_in_place_of_the_last(void)
@@ -257,6 +276,7 @@ static void a_refused_second_request_leaves_the_first_one_alone(void)
 int main(void)
 {
   CHECK_RUN(a_refused_second_request_leaves_the_first_one_alone);
+  CHECK_RUN(a_commit_that_cannot_wait_is_refused);
   CHECK_RUN(the_next_owner_commits_in_place_of_the_last);
   CHECK_RUN(an_idle_group_leaves_nothing);
   CHECK_RUN(survives_each_failing_allocation);

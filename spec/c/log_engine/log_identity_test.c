@@ -1,5 +1,6 @@
 /* The files of a folder: what they must agree on at open, and that they stay the same while the log
- * is open. For: log_identity.c, log_store_identity.c, log_store_life.c, log_writer.c. */
+ * is open. For: log_identity.c, log_store_identity.c, log_store_life.c, log_writer.c,
+ * log_read.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -39,6 +40,22 @@ __attribute__((visibility("default"))) int fdatasync(int fd)
   if (atomic_exchange(&moving, false))
     CHECK_EQ_INT(rename(home, away), 0);
   return status;
+}
+
+/* While `holding` is set, a thread that looks for data.mdb waits: the writer does so between its
+ * commit and what readers learn of it. */
+static atomic_bool holding, held;
+
+__attribute__((visibility("default"))) int stat(const char *path, struct stat *status)
+{
+  static const char name[] = "/data.mdb";
+  const size_t length = strlen(path), tail = sizeof name - 1;
+  if (length > tail && strcmp(path + length - tail, name) == 0) {
+    atomic_store(&held, atomic_load(&holding));
+    while (atomic_load(&holding))
+      rig_sleep(1);
+  }
+  return fstatat(AT_FDCWD, path, status, 0);
 }
 
 static void name_places(void)
@@ -198,6 +215,36 @@ static void an_identity_that_cannot_be_written_says_why(void)
   CHECK_EQ_INT(identity_of().topics, 5);
   close(folder);
   rig_remove();
+}
+
+/* Readers know of no offset behind the end that they were told. */
+static void an_offset_for_a_time_is_published_first(void)
+{
+  static char large[60000];
+  struct uk_log *log = log_with_records(1);
+  struct uk_record records[2];
+  struct uk_produce produce = {.records = records, .count = 2};
+  struct rig_call call;
+  int64_t offset = -1;
+  REQUIRE(log != NULL);
+  memset(large, 'x', sizeof large - 1);
+  for (int i = 0; i < 2; i++) { /* a batch for each */
+    records[i] = rig_record("t", 0, large);
+    records[i].timestamp = INT64_C(4000000000000) + i;
+  }
+  rig_call_init(&call, &produce.operation);
+  atomic_store(&holding, true);
+  uk_log_submit(log, UK_LOG_PRODUCE, &produce.operation);
+  CHECK_EVENTUALLY(atomic_load(&held));
+  CHECK_EQ_INT(uk_log_offset_for_time(log, uk_slice_text("t"), 0, records[1].timestamp, &offset),
+               UK_OK);
+  CHECK_EQ_INT(offset, 1);
+  atomic_store(&holding, false);
+  rig_call_wait(&call, &produce.operation);
+  CHECK_EQ_INT(uk_log_offset_for_time(log, uk_slice_text("t"), 0, records[1].timestamp, &offset),
+               UK_OK);
+  CHECK_EQ_INT(offset, 2);
+  close_log(log);
 }
 
 /* A7. */
@@ -637,6 +684,7 @@ int main(void)
   CHECK_RUN(a_file_that_cannot_be_read_is_refused);
   CHECK_RUN(what_a_crash_left_is_replaced);
   CHECK_RUN(an_identity_that_cannot_be_written_says_why);
+  CHECK_RUN(an_offset_for_a_time_is_published_first);
   CHECK_RUN(a7_a_log_that_held_topics_never_starts_empty);
   CHECK_RUN(a7_a_log_without_its_topics_is_refused);
   CHECK_RUN(a7_an_empty_log_starts_again);

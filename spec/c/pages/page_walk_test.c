@@ -375,7 +375,9 @@ static void no_damage_is_believed(void)
 static void ends_without_memory(void)
 {
   restore();
+  long live = fault_live();
   CHECK_EQ_INT(walk(length, &with_rows), UK_OK);
+  CHECK_EQ_INT(fault_live(), live);
   for (long n = 1, hit = 1; hit; n++) {
     fault_at(n);
     enum uk_error error = walk_file(&with_rows);
@@ -383,6 +385,7 @@ static void ends_without_memory(void)
     fault_off();
     CHECK_EQ_INT(error, hit ? UK_E_NO_MEMORY : UK_OK);
     CHECK_EQ_INT(found.faults, 0);
+    CHECK_EQ_INT(fault_live(), live);
   }
 }
 
