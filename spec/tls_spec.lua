@@ -93,6 +93,12 @@ describe("TLS", function()
     assert.same({ 0, "414 1\n431 0\n" }, { status, out })
   end)
 
+  it("carries the refusal of a length that is no number", function()
+    local ask = "curl -s -o /dev/null -w '%%{http_code}' --cacert %s -H 'Content-Length: five' -d x %s/topics"
+    local status, out = shell.run(ask:format(cert, server.url))
+    assert.equal("400", out, status)
+  end)
+
   it("does not answer plain HTTP", function()
     local plain = kafka.new { url = server.url:gsub("^https", "http"), username = server.username,
       password = server.password, retries = 0, timeout = 5000 }

@@ -474,6 +474,9 @@ static void says_what_is_wrong(void)
     {UK_GET, "/produce/t/v?key=%ff", "", "key: UTF-8 expected"},
     {UK_GET, "/produce/t/v?key=%f", "", "query: malformed percent escape in %f"},
     {UK_POST, "/webhook", "v", "topic: missing from the query"},
+    {UK_POST, "/webhook?topic=%f", "v", "query: malformed percent escape in %f"},
+    {UK_POST, "/webhook?topic=a%20b", "v",
+     "topic: a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected, got \\\"a b\\\""},
     {UK_GET, "/produce/t/%f", "", "path: malformed percent escape"},
   };
   open_rig();

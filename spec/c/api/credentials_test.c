@@ -1,4 +1,5 @@
 /* for: credentials.c */
+#undef _FORTIFY_SOURCE /* its explicit_bzero is inline */
 #include "server/api/credentials.h"
 
 #include <malloc.h>
@@ -205,6 +206,33 @@ static void keeps_the_given_credentials(void)
   uk_credentials_free(credentials);
 }
 
+static int wiped; /* areas with the secret */
+
+void explicit_bzero(void *memory, size_t size)
+{
+  void *volatile block = memory;
+  wiped += memmem(block, size, "se:cret", 7) != NULL;
+  memset(memory, 0, size);
+}
+
+/* What a build with _FORTIFY_SOURCE calls instead. */
+void __explicit_bzero_chk(void *memory, size_t size, size_t room);
+void __explicit_bzero_chk(void *memory, size_t size, size_t room)
+{
+  CHECK(size <= room);
+  explicit_bzero(memory, size);
+}
+
+/* The copy of a password that is made to find its other encoding does not stay on the stack. */
+static void wipes_its_copies(void)
+{
+  wiped = 0;
+  struct uk_credentials *credentials = two();
+  CHECK_EQ_INT(wiped, 1);
+  uk_credentials_free(credentials);
+  CHECK_EQ_INT(wiped, 2);
+}
+
 static int freed, with_secret;
 
 /* Reads as many bytes as every block here has. */
@@ -256,6 +284,7 @@ int main(void)
   CHECK_RUN(accepts_parts_up_to_the_limit);
   CHECK_RUN(admits_topics_that_match_the_pattern);
   CHECK_RUN(keeps_the_given_credentials);
+  CHECK_RUN(wipes_its_copies);
   CHECK_RUN(wipes_what_it_frees);
   CHECK_RUN(survives_every_failing_allocation);
   return check_end();

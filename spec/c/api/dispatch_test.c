@@ -107,8 +107,11 @@ static void admits_by_permission(void)
       fprintf(stderr, "  %s to %s\n", rows[i].user, rows[i].path);
     CHECK_EQ_STR(answer.headers, rows[i].status == 401 ? CHALLENGE : "");
   }
+  atomic_store(&rig.server.refused_logins.next, INT64_MAX); /* it counts, and does not log */
+  atomic_store(&rig.server.refused_logins.count, 0);
   ask("nobody", UK_GET, "/topics");
   CHECK_EQ_STR(answer.text, ERROR("no or wrong credentials", 401));
+  CHECK_EQ_INT(atomic_load(&rig.server.refused_logins.count), 1);
   ask("consume", UK_GET, "/produce/t/v");
   CHECK_EQ_STR(answer.text, ERROR("the credentials do not permit produce_one", 403));
   ask("full", UK_GET, "/topics?x=1");
@@ -137,11 +140,14 @@ static void admits_by_the_query(void)
     {"nobody", "/webhook?topic=t&user=a+b&pass=c%20d", 401},
     {"nobody", "/webhook?topic=t&user=a%2Bb&pass=c%2Bd", 200},
     {"nobody", "/webhook?topic=t&user=50%&pass=%", 200},
+    {"nobody", "/webhook?topic=t&user=x+y&pass=c%20d", 200}, /* a plus is itself */
+    {"nobody", "/webhook?topic=t&user=x%20y&pass=c%20d", 401},
   };
   open_rig();
   struct uk_credentials *credentials = rig.server.credentials;
   CHECK_EQ_INT(uk_credentials_add(credentials, "a+b", "c+d", UK_PERMIT_FULL, "*"), UK_OK);
   CHECK_EQ_INT(uk_credentials_add(credentials, "50%", "%", UK_PERMIT_FULL, "*"), UK_OK);
+  CHECK_EQ_INT(uk_credentials_add(credentials, "x+y", "c d", UK_PERMIT_FULL, "*"), UK_OK);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     ask(rows[i].user, UK_POST, rows[i].path);
     if (!CHECK_EQ_INT(answer.status, rows[i].status))

@@ -105,6 +105,8 @@ static void knows_no_other_path(void)
                                       "/produce/t/m/x",
                                       "/consume/g",
                                       "/Produce/t",
+                                      "/consume/g/i/t/x",
+                                      "/consume/g/i/t/x/",
                                       "/topics/a/b/c/d/e/f"};
   for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
     CHECK_EQ_INT(find(UK_GET, paths[i]), UK_E_NOT_FOUND);

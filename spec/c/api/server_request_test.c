@@ -255,6 +255,10 @@ static void refuses_unknown_and_repeated_parameters(void)
   CHECK(!uk_request_query_known(&request, NULL, 0));
   CHECK_REPLY(&request, "{\"error\":\"query: unknown parameter \\\"\\\"\",\"status\":400}");
   done(&request);
+  request = make("timeout=2&%zz=1");
+  CHECK(!uk_request_query_known(&request, names, 3));
+  CHECK_REPLY(&request, "{\"error\":\"query: malformed percent escape in %zz\",\"status\":400}");
+  done(&request);
   request = make("max_byte=1");
   CHECK(!uk_request_query_known(&request, names, 3));
   CHECK_REPLY(&request, "{\"error\":\"query: unknown parameter \\\"max_byte\\\"; did you mean "

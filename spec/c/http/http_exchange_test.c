@@ -17,7 +17,8 @@
 #include "server/http/http_private.h"
 #include "wire.h"
 
-#define HEAD "Host: x\r\nAuthorization: Basic ZnVsbDpw\r\n" /* full:p */
+#define HEADER "Authorization: Basic ZnVsbDpw\r\n" /* full:p */
+#define HEAD "Host: x\r\n" HEADER
 #define REFUSED_AS(text, status) "{\"error\":\"" text "\",\"status\":" #status "}"
 #define STOPPING REFUSED_AS("the server is stopping", 503)
 
@@ -198,6 +199,38 @@ static void accepts_methods_as_they_are_written(void)
     ask_once(request);
     if (!CHECK(wire_has_status(cases[i].status)))
       fprintf(stderr, "  to %s\n", cases[i].method);
+  }
+  http_rig_close(&rig);
+}
+
+/* Blanks and tabs around a header's value do not belong to it. A header without a name, or with
+ * white space in it, is not one. */
+static void reads_headers_as_http_defines_them(void)
+{
+  static const struct {
+    const char *headers;
+    int status;
+  } cases[] = {
+    {"Authorization: Basic ZnVsbDpw\r\n", 200},
+    {"Authorization:Basic ZnVsbDpw\r\n", 200},
+    {"authorization: \t Basic ZnVsbDpw\r\n", 200},
+    {"Authorization: Basic ZnVsbDpw \t \r\n", 200},
+    {"Authorization: Basic ZnVsbDpw\t\r\n", 200},
+    {HEADER "X: \r\n", 200},
+    {HEADER "X Y: z\r\n", 400},
+    {HEADER "X : z\r\n", 400},
+    {HEADER "X\t: z\r\n", 400},
+    {HEADER "X\tY: z\r\n", 400},
+    {": z\r\n" HEADER, 400},
+  };
+  open_rig();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char request[300];
+    snprintf(request, sizeof request, "GET /topics HTTP/1.1\r\n%sHost: x\r\n\r\n",
+             cases[i].headers);
+    ask_once(request);
+    if (!CHECK(wire_has_status(cases[i].status)))
+      fprintf(stderr, "  to %s\n", cases[i].headers);
   }
   http_rig_close(&rig);
 }
@@ -491,6 +524,7 @@ int main(void)
   CHECK_RUN(its_threads_block_signals);
   CHECK_RUN(accepts_targets_in_every_form);
   CHECK_RUN(accepts_methods_as_they_are_written);
+  CHECK_RUN(reads_headers_as_http_defines_them);
   CHECK_RUN(sees_whether_its_client_is_alive);
   CHECK_RUN(counts_pending_requests);
   CHECK_RUN(answers_503_while_it_stops);

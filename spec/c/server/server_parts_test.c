@@ -276,18 +276,19 @@ static void has_a_thread_for_each_processor(void)
   processors = 1;
 }
 
-/* The shorter texts come second: they end where they end, whatever the memory held before. */
+/* The shorter texts come last: they end where they end, whatever the memory held before. */
 static void passes_on_tls_files(void)
 {
-  static const char *const texts[] = {"the longer text of a certificate and of a key", "cert", "k"};
+  static const char *const texts[] = {"the longer text of a certificate and of a key",
+                                      "another text that is longer than the next one", "cert", "k"};
   struct uk_server_options options = unusual();
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < 3; i++) {
     options.tls_cert = put("cert", texts[i]);
-    options.tls_key = put("key", texts[2 * i]);
+    options.tls_key = put("key", texts[i < 2 ? i : 3]);
     long before = fault_live();
     REQUIRE(start(&options) == UK_OK);
     CHECK_EQ_STR(cert, texts[i]);
-    CHECK_EQ_STR(key, texts[2 * i]);
+    CHECK_EQ_STR(key, texts[i < 2 ? i : 3]);
     CHECK_EQ_STR(uk_server_url(server), "https://host:81");
     uk_server_stop(server);
     CHECK_EQ_INT(fault_live(), before - URL);

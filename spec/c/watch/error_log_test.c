@@ -93,6 +93,8 @@ static void repeat(void)
   CHECK(!uk_repeated_log(&event, 1000 + UK_REPEATED_INTERVAL - 1, "100%s refused"));
   CHECK(uk_repeated_log(&event, 1000 + UK_REPEATED_INTERVAL, "100%s refused"));
   CHECK(uk_repeated_log(&event, 1000 + 2 * UK_REPEATED_INTERVAL, "100%s refused"));
+  CHECK(!uk_repeated_log(&event, 1001 + 2 * UK_REPEATED_INTERVAL, "100%s refused"));
+  CHECK(uk_repeated_log(&event, 1000 + 9 * UK_REPEATED_INTERVAL, "100%s refused"));
 }
 
 static void a_repeated_event_is_counted_between_two_lines(void)
@@ -100,7 +102,8 @@ static void a_repeated_event_is_counted_between_two_lines(void)
   capture(repeat);
   CHECK_EQ_STR(written, "upstash-kafka: 100%s refused\n"
                         "upstash-kafka: 100%s refused; 3 times since the last such line\n"
-                        "upstash-kafka: 100%s refused\n");
+                        "upstash-kafka: 100%s refused\n"
+                        "upstash-kafka: 100%s refused; 2 times since the last such line\n");
 }
 
 /* A full pipe would block a write for ever; a line is dropped instead. */
