@@ -200,7 +200,9 @@ static void A17_lost_topics_around_a_whole_one(void)
   struct uk_log_options options = rig_options();
   checked_write_log();
   struct uk_log *log = rig_open(&options);
-  CHECK_EQ_INT(rig_put(log, "c", 1, "of c", 1000), 0);
+  CHECK_EQ_INT(rig_create(log, "c", 4, -1, -1), UK_OK);
+  for (int i = 0; i < 3; i++)
+    CHECK_EQ_INT(rig_put(log, "c", i, "of c", 1000), 0);
   uk_log_close(log);
   raw_flip("topics", raw_text("a"), 11);
   raw_flip("topics", raw_text("c"), 11);
@@ -208,7 +210,8 @@ static void A17_lost_topics_around_a_whole_one(void)
   log = checked_open_target();
   checked_log(log, "salvaged-1", 1, 0, 1, "one\n");
   checked_log(log, "b", 0, 0, 1, "of b\n");
-  checked_log(log, "salvaged-3", 1, 0, 1, "of c\n");
+  for (int i = 0; i < 3; i++)
+    checked_log(log, "salvaged-3", i, 0, 1, "of c\n");
   CHECK_EQ_INT(rig_put(log, "d", 0, "new", 1000), 0);
   uk_log_close(log);
   CHECK_EQ_INT(checked_folder(checked.target, NULL), UK_OK);

@@ -39,7 +39,7 @@ static void rows_of_meta_are_told(void)
   raw_delete_row("meta", raw_text("log"));
   checked_tells("meta: the row \"log\" is missing or damaged\n");
   raw_put_row("meta", raw_text("needs b"), "\0\0\0\1", 4);
-  raw_put_row("meta", raw_text("needs a"), "\0\0\0\1", 4);
+  raw_put_row("meta", raw_text("needs a"), "bcde", 4);
   raw_put_row("meta", raw_text("needs"), "", 0); /* no name */
   CHECK_EQ_INT(checked_into(NULL), UK_E_UNAVAILABLE);
   CHECK(strstr(checked.message, "needs a, which this version does not know") != NULL);

@@ -84,14 +84,14 @@ static void check_fetch(const char *topic, int64_t offset, enum uk_error error, 
   check_reading(error, text);
 }
 
-static void check_consume(const char *topic, enum uk_error error, const char *text)
+static void check_consume_of(const struct uk_slice *topics, size_t count, enum uk_error error,
+                             const char *text)
 {
-  const struct uk_slice name = uk_slice_text(topic);
   reading = (struct reading){.consume = {.group = uk_slice_text("g"),
                                          .instance = uk_slice_text("i"),
                                          .create = true,
-                                         .topics = &name,
-                                         .topic_count = 1,
+                                         .topics = topics,
+                                         .topic_count = count,
                                          .settings = {.auto_commit = true,
                                                       .auto_commit_interval = 5000,
                                                       .offset_reset = UK_RESET_EARLIEST,
@@ -103,6 +103,12 @@ static void check_consume(const char *topic, enum uk_error error, const char *te
   if (reading.consume.delivery != 0)
     engine->methods->response_finished(engine, reading.consume.group, reading.consume.instance,
                                        reading.consume.delivery, true);
+}
+
+static void check_consume(const char *topic, enum uk_error error, const char *text)
+{
+  const struct uk_slice name = uk_slice_text(topic);
+  check_consume_of(&name, 1, error, text);
 }
 
 static enum uk_error commit(const char *topic, int64_t offset)
@@ -217,6 +223,8 @@ static void a17_a_damaged_topic_answers_500(void)
   REQUIRE(open_engine());
   check_fetch("t", 0, UK_E_INTERNAL, text);
   check_consume("t", UK_E_INTERNAL, text);
+  check_consume_of((const struct uk_slice[]){uk_slice_text("u"), uk_slice_text("t")}, 2,
+                   UK_E_INTERNAL, text);
   CHECK_EQ_INT(produce("t"), UK_E_INTERNAL);
   check_offsets("t", UK_TIMESTAMP_EARLIEST, UK_E_INTERNAL, 0);
   check_offsets("t", UK_TIMESTAMP_LATEST, UK_E_INTERNAL, 0);

@@ -577,6 +577,41 @@ static void readers_skip_what_was_removed_meanwhile(void)
   end();
 }
 
+static bool replace_topic(struct uk_operation *operation, const struct uk_record *record)
+{
+  uk_log_topics_find(&log_.topics, uk_slice_text("t"))->id = 99;
+  return rig_sink_record(operation, record);
+}
+
+/* Nor for those of a topic that was deleted, and made again, while it reads: the purge removes
+ * them. */
+static void readers_skip_what_went_with_its_topic(void)
+{
+  static const struct uk_sink sink = {replace_topic, NULL};
+  static struct rig_read read;
+  MDB_cursor *cursor;
+  uint8_t bytes[UK_LOG_KEY];
+  MDB_val value, key;
+  REQUIRE(open_log());
+  for (int i = 0; i < 3; i++)
+    REQUIRE(produce("t", 0, 1) == UK_OK);
+  uint64_t id = uk_log_topics_find(&log_.topics, uk_slice_text("t"))->id;
+  REQUIRE(uk_log_store_begin(log_.store) == UK_LOG_OK);
+  key = uk_log_key(bytes, id, 0, 1);
+  CHECK_EQ_INT(mdb_cursor_open(log_.store->txn, log_.store->tables[UK_LOG_BATCHES], &cursor), 0);
+  CHECK_EQ_INT(mdb_cursor_get(cursor, &key, &value, MDB_SET), 0);
+  CHECK_EQ_INT(mdb_cursor_del(cursor, 0), 0);
+  mdb_cursor_close(cursor);
+  REQUIRE(uk_log_store_commit(log_.store) == UK_LOG_OK);
+  read = (struct rig_read){.dense = true};
+  CHECK_EQ_INT(
+    uk_log_read(&log_, uk_slice_text("t"), 0, 0, &read.operation, &sink, &read.next, &read.full),
+    UK_OK);
+  CHECK_EQ_INT(read.count, 2);
+  CHECK_EQ_INT(read.next, 3);
+  end();
+}
+
 /* An entry of the table of times that its batch does not bear out is damage. */
 static void a_time_that_no_record_has_is_damage(void)
 {
@@ -1200,6 +1235,7 @@ int main(void)
   CHECK_RUN(readers_see_what_is_committed);
   CHECK_RUN(readers_stop_at_the_published_end);
   CHECK_RUN(readers_skip_what_was_removed_meanwhile);
+  CHECK_RUN(readers_skip_what_went_with_its_topic);
   CHECK_RUN(a_time_that_no_record_has_is_damage);
   CHECK_RUN(a16_a_disk_that_hangs_is_reported);
   CHECK_RUN(records_learn_where_they_are);
