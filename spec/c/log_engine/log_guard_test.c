@@ -442,33 +442,59 @@ static void fill_and_read(int byte)
   CHECK(uk_log_offset_for_time(log, uk_slice_text("t"), 0, 1, &offset) != UK_OK);
 }
 
-/* LMDB itself says that the page is of the wrong kind. */
-static void read_page_of_zeros(void)
+/* LMDB itself says what is wrong with a page: the log is dead, as after a fault. */
+static void read_changed_pages(void (*change)(uint8_t *page), const char *text)
 {
-  char detail[400];
-  int64_t offset = 0;
-  static const char zeros[PAGE];
-  struct stat status;
+  char detail[400], want[400];
+  uint8_t page[PAGE];
   struct uk_log *log = open_with_records();
   int file = open(raw_path("data.mdb"), O_RDWR);
-  CHECK(fstat(file, &status) == 0);
-  for (off_t at = 2 * PAGE; at < status.st_size; at += PAGE)
-    CHECK_EQ_INT(pwrite(file, zeros, PAGE, at), PAGE);
+  for (off_t at = 2 * PAGE; pread(file, page, PAGE, at) == PAGE; at += PAGE) {
+    change(page);
+    CHECK_EQ_INT(pwrite(file, page, PAGE, at), PAGE);
+  }
   close(file);
+  snprintf(want, sizeof want,
+           "the log failed: data.mdb is damaged: %s; stop the server and run upstash-kafka check",
+           text);
   CHECK_EQ_INT(uk_log_health(log, detail, sizeof detail), UK_OK);
   CHECK_EQ_INT(rig_read(log, &got, "t", 0, 0), UK_E_UNAVAILABLE);
-  CHECK_EQ_STR(got.operation.message,
-               "the log failed: data.mdb is damaged: MDB_CORRUPTED: Located page was wrong type; "
-               "stop the server and run upstash-kafka check");
+  CHECK_EQ_STR(got.operation.message, want);
   CHECK_EQ_INT(uk_log_health(log, detail, sizeof detail), UK_E_UNAVAILABLE);
-  CHECK_EQ_STR(detail, got.operation.message);
-  CHECK_EQ_INT(uk_log_offset_for_time(log, uk_slice_text("t"), 0, 1, &offset), UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(detail, want);
   check_dead(log);
+}
+
+static void clear_page(uint8_t *page)
+{
+  memset(page, 0, PAGE);
+}
+
+static void read_page_of_zeros(void)
+{
+  read_changed_pages(clear_page, "MDB_CORRUPTED: Located page was wrong type");
+}
+
+/* Every child of a branch lies far behind the last page. */
+static void misdirect_branch(uint8_t *page)
+{
+  uint16_t words[PAGE / 2];
+  memcpy(words, page, PAGE);
+  for (size_t i = 8; words[5] == 1 && i < words[6] / 2U; i++)
+    page[words[i] + 5U] = 0x7f;
+}
+
+static void read_misdirected_branches(void)
+{
+  read_changed_pages(misdirect_branch, "MDB_PAGE_NOTFOUND: Requested page not found");
 }
 
 static void A6_damage_that_LMDB_names(void)
 {
-  check_survives(read_page_of_zeros, "upstash-kafka: the log failed: data.mdb is damaged: MDB_COR");
+  static const char logged[] = "upstash-kafka: the log failed: data.mdb is damaged: MDB_";
+  check_survives(read_page_of_zeros, logged);
+  rig_remove();
+  check_survives(read_misdirected_branches, logged);
   rig_remove();
 }
 
