@@ -106,15 +106,18 @@ static void exactly_these_signals_are_blocked(void)
   sigset_t before, now;
   lua_State *L = luaL_newstate();
   REQUIRE(L != NULL);
-  pthread_sigmask(SIG_SETMASK, NULL, &before);
+  sigemptyset(&before);
+  sigemptyset(&now);
+  pthread_sigmask(SIG_BLOCK, NULL, &before);
   call(L, "block_signals");
-  pthread_sigmask(SIG_SETMASK, NULL, &now);
+  pthread_sigmask(SIG_BLOCK, NULL, &now);
   for (int number = 1; number < 32; number++) {
     bool wanted = sigismember(&before, number) == 1;
     for (size_t i = 0; i < sizeof blocked / sizeof *blocked; i++)
       wanted = wanted || blocked[i] == number;
     if (!CHECK(sigismember(&now, number) == wanted))
-      fprintf(stderr, "  signal %d\n", number);
+      fprintf(stderr, "  signal %d: %d, before %d\n", number, sigismember(&now, number),
+              sigismember(&before, number));
   }
   for (int i = 0; i < 2; i++) { /* the pending one is taken */
     raise(blocked[i]);
