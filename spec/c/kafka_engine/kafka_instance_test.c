@@ -4046,6 +4046,32 @@ static void a_takeover_that_joins_again_does_not_wait_again(void)
   FAKE_DID("unsubscribe");
 }
 
+/* A client that has gone keeps the record for the next one. */
+static void a_client_that_has_gone_holds_nobody_up(void)
+{
+  static struct request first, second;
+  auto_commit = false;
+  serve(&first);
+  consume(&second, TIMEOUT);
+  first.unwanted = true;
+  fake_record(0, 0);
+  fake_settle();
+  check_end_with(&first, UK_E_CANCELLED, 0, "");
+  check_end_with(&second, UK_OK, 1, "");
+}
+
+static void the_first_offset_may_be_committed(void)
+{
+  static struct request request;
+  fake.asks_committed = true;
+  consume(&request, TIMEOUT);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0");
+  fake_committed_is(0, 0, NULL);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("ask subscribe(t) read(t/0) assign(t/0@0) ask-again");
+}
+
 /* States. Each row is a way from one to another; an instance that has ended is in the table no
  * more. */
 
@@ -4699,6 +4725,8 @@ int main(void)
   RUN(one_that_leaves_after_a_long_wait_is_not_outside);
   RUN(a_takeover_gives_up_what_is_revoked);
   RUN(librdkafka_is_woken_within_a_response);
+  RUN(a_client_that_has_gone_holds_nobody_up);
+  RUN(the_first_offset_may_be_committed);
   RUN(records_behind_what_passes_are_delivered_at_once);
   RUN(other_events_say_nothing);
   RUN(a_handle_that_is_of_no_use_is_a_lost_takeover);

@@ -347,6 +347,33 @@ static void A1_without_an_answer_nothing_is_delivered(void)
   check_got(&request, 10, 12);
 }
 
+/* Whichever of them got no answer. */
+static void A1_one_partition_without_an_answer_is_asked_about_after_a_pause(void)
+{
+  for (int silent = 0; silent < 2; silent++) {
+    static struct request request;
+    if (silent > 0) {
+      REQUIRE(begin_again());
+    }
+    fake.asks_records = fake.asks_committed = true;
+    consume(&request);
+    fake_answer(NULL);
+    fake_assigned("me", "t/0 t/1");
+    for (int i = 0; i < 2; i++)
+      fake_committed_is(i, 10, note_of(10, 10, OLD, OLD));
+    fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+    confirm();
+    fake_place(silent)->code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    fake_saw(1 - silent, OLD);
+    fake_records_read();
+    fake_pass(99);
+    CHECK(fake.record_query == NULL);
+    fake_pass(1);
+    REQUIRE(fake.record_query != NULL);
+    CHECK_EQ_INT(fake.record_query->places[0].partition, silent);
+  }
+}
+
 /* The range of a partition is not another one's. */
 static void A1_each_partition_has_its_own_range(void)
 {
@@ -1263,6 +1290,7 @@ int main(void)
   RUN(A1_what_was_read_in_one_run_is_verified_once);
   RUN(A1_a_large_position_is_trusted_for_a_while);
   RUN(A1_without_an_answer_nothing_is_delivered);
+  RUN(A1_one_partition_without_an_answer_is_asked_about_after_a_pause);
   RUN(A1_each_partition_has_its_own_range);
   RUN(A1_the_second_record_is_verified_too);
   RUN(A1_what_is_in_flight_is_verified_by_its_own_mark);
