@@ -121,6 +121,8 @@ describe("settings", function()
       assert.equal("http://localhost" .. path, other:prepare("topics").url)
     end
     assert.equal("/" .. ("s"):rep(106), new({ url = "http://unix:/" .. ("s"):rep(106) }):settings().socket)
+    assert.equal("upstash.kafka.client (http://unix:/run/kafka.sock)",
+      tostring(new { url = "http://unix:/run/kafka.sock" }))
     assert.equal("upstash.kafka.client (http://unix:/run/kafka.sock:/api)",
       tostring(new { url = "http://unix:/run/kafka.sock:/api/" }))
   end)
@@ -1044,6 +1046,19 @@ describe("a 2xx that is not what the API answers", function()
       if fits and number ~= 0 then assert.equal(number, message.timestamp) end
       local metadata = answer("produce", ('[{"topic":"t","partition":1,"offset":2,"timestamp":%s}]'):format(text))
       assert.same(message.timestamp, metadata.timestamp)
+    end
+  end)
+
+  it("may hold every integer that this Lua's numbers hold", function()
+    for text, fits in pairs { ["9007199254740992"] = true, ["-9007199254740992"] = true,
+      ["9007199254740993"] = exact, ["-9007199254740993"] = exact } do
+      local topics, message, details = answer("topics", '{"t":' .. text .. "}")
+      if fits then
+        assert.equal(text, ("%d"):format(topics.t))
+      else
+        assert.same({ nil, "integer_range" }, { topics, details.code })
+        assert.truthy(message:find(text, 1, true), message)
+      end
     end
   end)
 

@@ -40,6 +40,8 @@ describe("D10: a consumed message", function()
     local message = assert(client:fetch(topic, 1, 5))[1]
     assert.same({ "fr", "x", "" }, { message:header "lang", message:header "Lang", message:header "empty" })
     assert.is_nil(message:header "LANG")
+    assert(client:produce(topic, "v", { headers = { only = "one" }, partition = 1 }))
+    assert.equal("one", assert(client:fetch(topic, 1, 6))[1]:header "only")
     assert.equal("nil", tostring(first():header "lang"))
     local line = debug.getinfo(1, "l").currentline + 1
     local fine, text = pcall(function() local _ = message:header() end)

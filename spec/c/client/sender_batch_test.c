@@ -382,6 +382,19 @@ static void keeps_failures_up_to_the_last_byte(void)
 }
 
 /* A percentile is never below the true one, and at most an eighth above it. */
+/* A percentile is the value, or at most an eighth more. */
+static void measures_latency_to_an_eighth(void)
+{
+  for (int64_t value = 0; value < 100000; value += 1 + value / 17) {
+    struct uk_sender_latency latency = {.count = 0};
+    uk_sender_latency_add(&latency, value);
+    uk_sender_latency_add(&latency, 10 * value + 100);
+    const double half = uk_sender_latency_percentile(&latency, 0.5);
+    if (!CHECK(half >= (double)value && half <= (double)value * 1.125))
+      fprintf(stderr, "  %f for %lld\n", half, (long long)value);
+  }
+}
+
 static void measures_latency(void)
 {
   struct uk_sender_latency latency = {.count = 0};
@@ -463,6 +476,7 @@ int main(void)
   CHECK_RUN(keeps_failures_within_bounds);
   CHECK_RUN(keeps_failures_within_bytes);
   CHECK_RUN(keeps_failures_up_to_the_last_byte);
+  CHECK_RUN(measures_latency_to_an_eighth);
   CHECK_RUN(measures_latency);
   return check_end();
 }
