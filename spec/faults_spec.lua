@@ -79,6 +79,15 @@ describe("A14: a server with", function()
     return url
   end
 
+  local function stop()
+    process:signal "TERM"
+    assert.equal(0, process:wait())
+    local errors = process:errors()
+    process:remove()
+    process = nil
+    return errors
+  end
+
   before_each(function()
     rules, data = faults.new(), folder.quick_name()
     load = fault_load.new(serve(rules:environment()), "u", "p")
@@ -91,7 +100,8 @@ describe("A14: a server with", function()
     rules:off()
     load:close()
     client:close()
-    process:remove()
+    if process then process:remove() end
+    process = nil
     rules:remove()
     folder.remove(data)
   end)
@@ -129,9 +139,7 @@ describe("A14: a server with", function()
   end
 
   local function stop_and_check()
-    process:signal "TERM"
-    assert.equal(0, process:wait())
-    assert.equal("", process:errors())
+    assert.equal("", stop())
     local status, output, errors = shell.upstash_kafka { "check", data }
     assert.equal(0, status, output .. errors)
   end
@@ -150,4 +158,62 @@ describe("A14: a server with", function()
       stop_and_check()
     end)
   end
+
+  -- A start under faults ends with one line that says why, or the server works. Nothing is lost.
+  local function start_under(fault, seed, pattern)
+    rules:on(fault, seed)
+    process = shell.start(("%s serve --listen 127.0.0.1:0 --data %s --username u --password p"):format(
+      shell.command, data), { environment = rules:environment() })
+    local status = shell.eventually(20, function()
+      return process:ended() or (process:output():find "PASSWORD" and "works")
+    end)
+    rules:off()
+    if status == "works" then return stop() end
+    assert.equal(1, status, fault)
+    assert.truthy(process:errors():find(pattern or "^upstash%-kafka: [^\n]+\n$"), fault .. ": " .. process:errors())
+    process:remove()
+    process = nil
+  end
+
+  local STARTS = { "fdatasync:EIO", "fsync:EIO", "pwrite:ENOSPC", "pwrite:short", "meta:EIO", "meta:EIO!", "meta:short",
+    "write:ENOSPC", "write:short", "mmap:ENOMEM", "open:EROFS", "open:EMFILE", "ftruncate:EIO", "fallocate:ENOSPC",
+    "rename:EIO" }
+
+  -- Lua's own words, where Lua finds no memory.
+  local function start_without_memory(seed)
+    start_under("malloc:ENOMEM:1 calloc:ENOMEM:20 realloc:ENOMEM:1", seed, "%S")
+  end
+
+  it("faults while it starts: it says why it cannot, or works, and nothing is lost", function()
+    run_well(40)
+    stop()
+    for _, fault in ipairs(STARTS) do start_under(fault .. ":1000") end
+    for seed = 1, 10 do start_without_memory(seed) end
+    serve()
+    assert.same({}, load:verify(client))
+    stop_and_check()
+  end)
+
+  it("faults while a new folder is made: it says why it cannot, or works, and the next start does", function()
+    stop()
+    for _, fault in ipairs(STARTS) do
+      for _, permille in ipairs { 1000, 300 } do
+        folder.remove(data)
+        start_under(fault .. ":" .. permille)
+        serve()
+        assert(client:produce("t", fault))
+        client:close()
+        stop_and_check()
+      end
+    end
+  end)
+
+  it("faults while it stops: what was answered is there at the next start", function()
+    run_well(40)
+    rules:on "fdatasync:EIO:1000 fsync:EIO:1000 pwrite:EIO:1000 meta:EIO:1000 write:ENOSPC:1000 rename:EIO:1000"
+    stop()
+    serve()
+    assert.same({}, load:verify(client))
+    stop_and_check()
+  end)
 end)

@@ -10,10 +10,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/log_engine/log_store_private.h"
+
+enum { META_PAGES = 2 }; /* LMDB's own pages, at the start: a file of these alone holds nothing */
 
 static bool file_at(const struct uk_log_store *store, const char *name, struct stat *status)
 {
@@ -98,17 +101,30 @@ static enum uk_error make_identity(struct uk_log_store *store, char *message, si
   return UK_OK;
 }
 
+/* The first start failed before it had completed data.mdb, which has held nothing yet: LMDB makes
+ * an empty file anew. */
+static enum uk_error empty_data(struct uk_log_store *store, char *message, size_t size)
+{
+  int file = openat(store->folder, "data.mdb", O_WRONLY | O_TRUNC | O_CLOEXEC);
+  if (file < 0)
+    return uk_log_open_failed(message, size, UK_E_UNAVAILABLE, "cannot empty %s/data.mdb: %s",
+                              store->directory, strerror(errno));
+  close(file);
+  return UK_OK;
+}
+
 static enum uk_error check_data(struct uk_log_store *store, char *message, size_t size)
 {
   struct stat status;
   bool exists = fstatat(store->folder, "data.mdb", &status, 0) == 0;
-  if (exists && status.st_size > 0)
+  if (exists && (!S_ISREG(status.st_mode) || status.st_size > META_PAGES * sysconf(_SC_PAGESIZE)))
     return UK_OK;
+  bool is_empty = !exists || status.st_size == 0;
   if (!store->has_identity)
-    return make_identity(store, message, size);
-  if (store->identity.topics > 1)
-    return emptied(store, exists ? "is empty" : "is missing", message, size);
-  return UK_OK;
+    return is_empty ? make_identity(store, message, size) : UK_OK;
+  if (store->identity.topics <= 1)
+    return is_empty ? UK_OK : empty_data(store, message, size);
+  return is_empty ? emptied(store, exists ? "is empty" : "is missing", message, size) : UK_OK;
 }
 
 enum uk_error uk_log_store_open_folder(struct uk_log_store *store, char *message, size_t size)

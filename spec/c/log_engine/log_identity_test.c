@@ -299,6 +299,34 @@ static void a7_an_empty_log_starts_again(void)
   rig_remove();
 }
 
+/* A first start that fails, or is killed, may leave a part of the file. A part of a file that held
+ * topics is damage, and so is one that came without an identity. */
+static void a7_a_file_that_was_never_completed_is_made_anew(void)
+{
+  static const off_t lengths[] = {1, 4095, 4096, 4097, 8191, 8192};
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+    uk_log_close(open_log());
+    CHECK_EQ_INT(truncate(raw_path("data.mdb"), lengths[i]), 0);
+    struct uk_log *log = log_with_records(1);
+    REQUIRE(log != NULL);
+    CHECK_EQ_STR(notices, "");
+    uk_log_close(log);
+    CHECK_EQ_INT(truncate(raw_path("data.mdb"), lengths[i]), 0);
+    check_refused("is damaged: ");
+    rig_remove();
+    uk_log_close(open_log());
+    CHECK_EQ_INT(truncate(raw_path("data.mdb"), lengths[i]), 0);
+    CHECK_EQ_INT(unlink(raw_path("identity")), 0);
+    if (lengths[i] < 8192)
+      check_refused("is damaged: ");
+    rig_remove();
+  }
+  uk_log_close(open_log());
+  CHECK_EQ_INT(truncate(raw_path("data.mdb"), 8193), 0);
+  check_refused("is damaged: ");
+  rig_remove();
+}
+
 /* A crash between the first open of a folder and its identity leaves a log that held nothing. */
 static void a7_an_empty_log_without_its_identity_is_no_copy(void)
 {
@@ -688,6 +716,7 @@ int main(void)
   CHECK_RUN(a7_a_log_that_held_topics_never_starts_empty);
   CHECK_RUN(a7_a_log_without_its_topics_is_refused);
   CHECK_RUN(a7_an_empty_log_starts_again);
+  CHECK_RUN(a7_a_file_that_was_never_completed_is_made_anew);
   CHECK_RUN(a7_an_empty_log_without_its_identity_is_no_copy);
   CHECK_RUN(a7_the_first_topic_is_remembered_at_once);
   CHECK_RUN(a13_a_renamed_folder_answers_503);
