@@ -29,6 +29,8 @@ local CHUNKED = OK .. "Transfer-Encoding: chunked\r\n\r\n"
 -- { name, answer, status, body, reusable }
 local whole = {
   { "of a length", OK .. "Content-Length: 3\r\n\r\nabc", 200, "abc", true },
+  { "of a length with many zeros", OK .. "Content-Length: 000000000000003\r\n\r\nabc", 200, "abc", true },
+  { "of chunks with many zeros", CHUNKED .. "000000000003\r\nabc\r\n0\r\n\r\n", 200, "abc", true },
   { "without a body", OK .. "Content-Length: 0\r\n\r\n", 200, "", true },
   { "with bare line feeds", "HTTP/1.1 200 OK\nContent-Length: 3\n\nabc", 200, "abc", true },
   { "without a reason", "HTTP/1.1 503\r\ncontent-length:2\r\n\r\n{}", 503, "{}", true },
@@ -79,6 +81,8 @@ local broken = {
     "bad_response", "a chunk is longer than its size" },
   { "a body past the limit", OK .. "Content-Length: 1001\r\n\r\n", "response_too_large" },
   { "a length past all numbers", OK .. "Content-Length: 99999999999999999999\r\n\r\n", "response_too_large" },
+  { "a length of sixteen digits", OK .. "Content-Length: 0000000000000003\r\n\r\nabc", "response_too_large" },
+  { "a chunk of thirteen digits", CHUNKED .. "0000000000003\r\nabc\r\n0\r\n\r\n", "response_too_large" },
   { "chunks past the limit", CHUNKED .. "3E8\r\n" .. ("x"):rep(1000) .. "\r\n1\r\n",
     "response_too_large" },
   { "a chunk past all numbers", CHUNKED .. "fffffffffffffffff\r\n", "response_too_large" },

@@ -208,6 +208,26 @@ static void results_are_read_one_by_one(void)
   CHECK_EQ_STR(message, "the response: metadata of 3 messages expected, got 2");
 }
 
+/* A status that HTTP does not have is none. */
+static void a_result_has_a_status_of_three_digits(void)
+{
+  static const struct {
+    const char *given;
+    int status;
+  } rows[] = {{"99", 0}, {"100", 100}, {"503", 503}, {"999", 999}, {"1000", 0}, {"-503", 0}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    char body[128], message[UK_RESPONSE_MESSAGE_SIZE], end[16];
+    const int length = snprintf(body, sizeof body,
+                                "{\"results\":[{\"error\":\"no\",\"status\":%s}]}", rows[i].given);
+    snprintf(end, sizeof end, " %dno ", rows[i].status);
+    CHECK_EQ_INT(read_results(body, (size_t)length, 1, message), UK_OK);
+    const char *space = strchr(seen, ' ');
+    CHECK(space != NULL);
+    if (space != NULL)
+      CHECK_EQ_STR(space, end);
+  }
+}
+
 static void mistakes_in_results_are_named(void)
 {
   static const struct {
@@ -339,6 +359,7 @@ int main(void)
   CHECK_RUN(base64_is_decoded_when_binary);
   CHECK_RUN(failures_have_a_code_and_a_text);
   CHECK_RUN(results_are_read_one_by_one);
+  CHECK_RUN(a_result_has_a_status_of_three_digits);
   CHECK_RUN(mistakes_in_results_are_named);
   CHECK_RUN(no_prefix_of_results_is_complete);
   CHECK_RUN(other_failures_have_no_results);
