@@ -111,7 +111,7 @@ rd_kafka_queue_t *rd_kafka_queue_new(rd_kafka_t *handle)
 
 void rd_kafka_queue_destroy(rd_kafka_queue_t *queue)
 {
-  (void)queue;
+  CHECK(queue == (rd_kafka_queue_t *)&fake);
   fake.live--;
   fake.queues--;
 }
@@ -119,7 +119,7 @@ void rd_kafka_queue_destroy(rd_kafka_queue_t *queue)
 void rd_kafka_queue_cb_event_enable(rd_kafka_queue_t *queue,
                                     void (*wake)(rd_kafka_t *handle, void *opaque), void *opaque)
 {
-  (void)queue;
+  CHECK(queue == (rd_kafka_queue_t *)&fake);
   fake.wake = wake;
   fake.waked = opaque;
 }
@@ -127,7 +127,7 @@ void rd_kafka_queue_cb_event_enable(rd_kafka_queue_t *queue,
 rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout)
 {
   struct reply *reply = fake.reply;
-  (void)queue;
+  CHECK(queue == (rd_kafka_queue_t *)&fake);
   CHECK_EQ_INT(timeout, 0);
   CHECK_EQ_INT(fake.queues, 1);
   fake.reply = reply != NULL ? reply->next : NULL;
@@ -245,8 +245,8 @@ void rd_kafka_NewTopic_destroy(rd_kafka_NewTopic_t *topic)
 void rd_kafka_CreateTopics(rd_kafka_t *handle, rd_kafka_NewTopic_t **topics, size_t count,
                            const rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
 {
-  (void)handle;
-  (void)queue;
+  CHECK(handle == (rd_kafka_t *)&fake);
+  CHECK(queue == (rd_kafka_queue_t *)&fake);
   CHECK(count == 1 && topics[0] == (rd_kafka_NewTopic_t *)&request);
   submit("create", options);
 }
@@ -267,8 +267,8 @@ void rd_kafka_DeleteTopic_destroy(rd_kafka_DeleteTopic_t *topic)
 void rd_kafka_DeleteTopics(rd_kafka_t *handle, rd_kafka_DeleteTopic_t **topics, size_t count,
                            const rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
 {
-  (void)handle;
-  (void)queue;
+  CHECK(handle == (rd_kafka_t *)&fake);
+  CHECK(queue == (rd_kafka_queue_t *)&fake);
   CHECK(count == 1 && topics[0] == (rd_kafka_DeleteTopic_t *)&request);
   submit("delete", options);
 }
@@ -292,8 +292,8 @@ void rd_kafka_DescribeConfigs(rd_kafka_t *handle, rd_kafka_ConfigResource_t **re
                               size_t count, const rd_kafka_AdminOptions_t *options,
                               rd_kafka_queue_t *queue)
 {
-  (void)handle;
-  (void)queue;
+  CHECK(handle == (rd_kafka_t *)&fake);
+  CHECK(queue == (rd_kafka_queue_t *)&fake);
   CHECK(count == 1 && resources[0] == (rd_kafka_ConfigResource_t *)&request);
   submit("describe", options);
 }
@@ -369,8 +369,9 @@ const char *rd_kafka_ConfigResource_error_string(const rd_kafka_ConfigResource_t
 struct entry {
   const char *name, *value;
 };
-static struct entry entries[4];
-static const rd_kafka_ConfigEntry_t *entry_list[4];
+enum { ENTRIES = 5 };
+static struct entry entries[ENTRIES];
+static const rd_kafka_ConfigEntry_t *entry_list[ENTRIES];
 
 const rd_kafka_ConfigEntry_t **
 rd_kafka_ConfigResource_configs(const rd_kafka_ConfigResource_t *resource, size_t *count)
@@ -380,9 +381,10 @@ rd_kafka_ConfigResource_configs(const rd_kafka_ConfigResource_t *resource, size_
   entries[1] = (struct entry){"retention.bytes", reply->retention_bytes};
   entries[2] = (struct entry){"segment.ms", "77"};
   entries[3] = (struct entry){"retention.ms", reply->retention_ms};
-  for (size_t i = 0; i < 4; i++)
+  entries[4] = (struct entry){"max.message.bytes", "1048588"};
+  for (size_t i = 0; i < ENTRIES; i++)
     entry_list[i] = (const rd_kafka_ConfigEntry_t *)&entries[i];
-  *count = 4;
+  *count = ENTRIES;
   return entry_list;
 }
 

@@ -23,13 +23,13 @@ static int32_t partitions_of(struct uk_slice topic)
 
 int32_t uk_kafka_topics_partitions(struct uk_kafka_topics *topics, struct uk_slice topic)
 {
-  (void)topics;
+  CHECK(topics == (struct uk_kafka_topics *)&fake);
   return strchr(fake.known, topic.data[0]) != NULL ? partitions_of(topic) : 0;
 }
 
 void uk_kafka_topics_ask(struct uk_kafka_topics *topics, struct uk_kafka_topic_query *query)
 {
-  (void)topics;
+  CHECK(topics == (struct uk_kafka_topics *)&fake);
   fake.asked[strlen(fake.asked)] = query->topic.data[0];
   fake.deadline = query->query.deadline;
   query->query.code = fake.code;
@@ -39,7 +39,7 @@ void uk_kafka_topics_ask(struct uk_kafka_topics *topics, struct uk_kafka_topic_q
 
 enum uk_error uk_kafka_topics_health(struct uk_kafka_topics *topics, char *detail, size_t size)
 {
-  (void)topics;
+  CHECK(topics == (struct uk_kafka_topics *)&fake);
   if (fake.down)
     snprintf(detail, size, "the cluster is away");
   return fake.down ? UK_E_UNAVAILABLE : UK_OK;

@@ -49,7 +49,9 @@ static struct {
   int dones;
 } fake;
 
-static struct uk_kafka_settings *settings;
+/* The strange ones have a limit on messages that librdkafka does not accept. */
+static struct uk_kafka_settings *settings, *strange_settings;
+static struct uk_kafka_committed_parts parts;
 static struct uk_kafka_committed *committed;
 
 static void note(const char *what, const char *group)
@@ -361,6 +363,7 @@ static void a_group_that_cannot_be_asked_about(void)
 /* The query, the consumer; a consumer that librdkafka cannot open. */
 static void without_memory_nothing_is_asked(void)
 {
+  struct uk_kafka_committed_parts strange = parts;
   fault_at(1);
   ask("g", 1);
   check_ended(UK_E_NO_MEMORY, "");
@@ -370,6 +373,13 @@ static void without_memory_nothing_is_asked(void)
   fault_off();
   check_ended(UK_E_NO_MEMORY, "");
   fake.refuses_handles = true;
+  ask("g", 1);
+  CHECK_EQ_INT(operation.operation.error, UK_E_NO_MEMORY);
+  fake.refuses_handles = false;
+  uk_kafka_committed_free(committed);
+  strange.settings = strange_settings;
+  committed = uk_kafka_committed_new(&strange);
+  REQUIRE(committed != NULL);
   ask("g", 1);
   CHECK_EQ_INT(operation.operation.error, UK_E_NO_MEMORY);
   CHECK_LOG("");
@@ -455,12 +465,12 @@ static void run_current(void)
   long live = fault_live();
   memset(&fake, 0, sizeof fake);
   fake.now = NOW;
-  const struct uk_kafka_committed_parts parts = {.settings = settings,
-                                                 .topics = (struct uk_kafka_topics *)&fake,
-                                                 .blocking = (struct uk_kafka_blocking *)&fake,
-                                                 .group_blocking =
-                                                   (struct uk_kafka_blocking *)&of_instances,
-                                                 .reaper = (struct uk_kafka_reaper *)&fake};
+  parts =
+    (struct uk_kafka_committed_parts){.settings = settings,
+                                      .topics = (struct uk_kafka_topics *)&fake,
+                                      .blocking = (struct uk_kafka_blocking *)&fake,
+                                      .group_blocking = (struct uk_kafka_blocking *)&of_instances,
+                                      .reaper = (struct uk_kafka_reaper *)&fake};
   committed = uk_kafka_committed_new(&parts);
   REQUIRE(committed != NULL);
   current();
@@ -483,9 +493,12 @@ static void run(const char *name, void (*test)(void))
 int main(void)
 {
   char message[UK_MESSAGE_SIZE];
-  const struct uk_kafka_options options = {
+  struct uk_kafka_options options = {
     .brokers = "127.0.0.1:1", .prefetch_bytes = 1 << 20, .max_message_bytes = 1 << 20};
   if (uk_kafka_settings_new(&settings, &options, message, sizeof message) != UK_OK)
+    return 1;
+  options.max_message_bytes = 2000000000;
+  if (uk_kafka_settings_new(&strange_settings, &options, message, sizeof message) != UK_OK)
     return 1;
   RUN(each_partition_has_its_offset);
   RUN(a_coordinator_that_moves_is_waited_for);
@@ -500,5 +513,6 @@ int main(void)
   RUN(an_idle_consumer_ends_after_a_minute);
   RUN(a_list_is_read_for_an_instance);
   uk_kafka_settings_free(settings);
+  uk_kafka_settings_free(strange_settings);
   return check_end();
 }

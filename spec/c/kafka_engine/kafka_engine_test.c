@@ -146,7 +146,7 @@ void uk_kafka_reap(struct uk_kafka_reaper *reaper, rd_kafka_t *handle, void (*th
 
 void uk_kafka_reaper_free(struct uk_kafka_reaper *reaper)
 {
-  (void)reaper;
+  CHECK(reaper == AS(uk_kafka_reaper, reaper_));
   note("reaper ");
 }
 
@@ -173,13 +173,13 @@ struct uk_kafka_topics *uk_kafka_topics_new(rd_kafka_t *handle)
 
 void uk_kafka_topics_stop(struct uk_kafka_topics *topics)
 {
-  (void)topics;
+  CHECK(topics == AS(uk_kafka_topics, topics_));
   note("stop ");
 }
 
 void uk_kafka_topics_free(struct uk_kafka_topics *topics)
 {
-  (void)topics;
+  CHECK(topics == AS(uk_kafka_topics, topics_));
   note("topics ");
 }
 

@@ -61,17 +61,23 @@ void rd_kafka_mem_free(rd_kafka_t *handle, void *memory)
   fake.freed++;
 }
 
-static struct uk_kafka_settings *make(const struct uk_kafka_property *properties, size_t count)
+static struct uk_kafka_settings *make_with(const struct uk_kafka_property *properties, size_t count,
+                                           int64_t max_message_bytes)
 {
   const struct uk_kafka_options options = {.brokers = "127.0.0.1:1",
                                            .properties = properties,
                                            .property_count = count,
                                            .prefetch_bytes = 1 << 20,
-                                           .max_message_bytes = 1 << 20};
+                                           .max_message_bytes = max_message_bytes};
   struct uk_kafka_settings *settings = NULL;
   char message[UK_MESSAGE_SIZE] = "";
   CHECK_EQ_INT(uk_kafka_settings_new(&settings, &options, message, sizeof message), UK_OK);
   return settings;
+}
+
+static struct uk_kafka_settings *make(const struct uk_kafka_property *properties, size_t count)
+{
+  return make_with(properties, count, 1 << 20);
 }
 
 /* The user's waits do not count: a fetch has its own. */
@@ -96,6 +102,12 @@ static void a_handle_waits_as_long_as_it_is_told(void)
   CHECK_EQ_INT(fake.background, 2);
   /* A wait that librdkafka does not accept. */
   CHECK(uk_kafka_handle_new(settings, -1, text, sizeof text) == NULL);
+  CHECK_EQ_STR(text, "out of memory while connecting to the Kafka cluster");
+  uk_kafka_settings_free(settings);
+  settings = make_with(NULL, 0, 2000000000); /* nor does it accept this limit */
+  text[0] = '\0';
+  fake.refuses = false;
+  CHECK(uk_kafka_handle_new(settings, 5, text, sizeof text) == NULL);
   CHECK_EQ_STR(text, "out of memory while connecting to the Kafka cluster");
   CHECK_EQ_INT(counted_confs, confs);
   uk_kafka_settings_free(settings);

@@ -110,7 +110,7 @@ static void an_answer_that_nobody_waits_for_wakes_nobody(void)
   struct query *query = malloc(sizeof *query);
   REQUIRE(executor != NULL && query != NULL);
   uk_kafka_task_init(&task, executor, run, NULL);
-  memset(query, 0xff, sizeof *query); /* memory is not always zeroed */
+  memset(query, 1, sizeof *query); /* memory is not always zeroed */
   uk_kafka_late_answer_init(&query->late, &task, free_query);
   rig.slot = &query->late;
   CHECK(uk_kafka_late_answer_take(&rig.slot) == NULL);

@@ -143,7 +143,7 @@ void rd_kafka_DescribeConsumerGroups(rd_kafka_t *handle, const char **groups, si
                                      rd_kafka_queue_t *queue)
 {
   CHECK(handle == (rd_kafka_t *)&fake);
-  (void)queue;
+  CHECK(queue == (rd_kafka_queue_t *)&fake);
   CHECK(count == 1 && groups[0][0] == 'g');
   fake.sent[fake.sent_count++] = *(const struct sent *)options;
   snprintf(fake.log + strlen(fake.log), sizeof fake.log - strlen(fake.log), "%d ",
@@ -165,7 +165,7 @@ void rd_kafka_queue_destroy(rd_kafka_queue_t *queue)
 rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout)
 {
   struct reply *reply = fake.replies;
-  (void)queue;
+  CHECK(queue == (rd_kafka_queue_t *)&fake);
   CHECK_EQ_INT(timeout, 0);
   if (reply != NULL) {
     fake.replies = reply->next;

@@ -603,6 +603,7 @@ static void nothing_is_sent_where_the_check_fails(void)
   fault_at(1);
   produce(1);
   fault_off();
+  CHECK_EQ_INT(atomic_load(&dones), 1);
   check_ended(UK_E_NO_MEMORY, "");
   CHECK_LOG("");
 }

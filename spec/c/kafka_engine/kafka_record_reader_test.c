@@ -269,6 +269,27 @@ static void A1_what_is_pending_at_the_end_is_answered(void)
   CHECK(rig.reader != NULL);
 }
 
+/* The server's own limit on messages is one that librdkafka does not accept. */
+static void A1_without_a_configuration_nothing_is_read(void)
+{
+  static struct asked asked;
+  const struct uk_kafka_options options = {
+    .brokers = "127.0.0.1:1", .prefetch_bytes = 1 << 20, .max_message_bytes = 2000000000};
+  struct uk_kafka_record_reader *usual = rig.reader;
+  struct uk_kafka_settings *strange = NULL;
+  char text[UK_MESSAGE_SIZE];
+  REQUIRE(uk_kafka_settings_new(&strange, &options, text, sizeof text) == UK_OK);
+  rig.reader = uk_kafka_record_reader_new(strange, kafka_parts.executor, kafka_parts.reaper);
+  asked = (struct asked){.query.count = 0};
+  add(&asked, plain_topic(), 0, 3);
+  ask(&asked, PATIENCE);
+  await(&asked);
+  CHECK_EQ_INT(asked.places[0].code, RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE);
+  uk_kafka_record_reader_free(rig.reader);
+  uk_kafka_settings_free(strange);
+  rig.reader = usual;
+}
+
 static void A1_a_reader_is_created_or_not(void)
 {
   for (long n = 1, hit = 1; hit; n++) {
@@ -300,6 +321,7 @@ int main(void)
   CHECK_RUN(A1_what_is_not_read_by_the_deadline_times_out);
   CHECK_RUN(A1_a_query_for_nothing_is_answered);
   CHECK_RUN(A1_what_is_pending_at_the_end_is_answered);
+  CHECK_RUN(A1_without_a_configuration_nothing_is_read);
   CHECK_RUN(A1_a_reader_is_created_or_not);
   rig_close();
   return check_end();

@@ -331,7 +331,10 @@ static void a_message_becomes_a_record(void)
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
     size_t count = counts[i];
     rd_kafka_message_t message = message_of(count > 0 ? &count : NULL);
+    bool fits = count <= record.room;
+    fault_off(); /* counts from here */
     REQUIRE(uk_kafka_record_fill(&record, &message));
+    CHECK_EQ_INT(fault_count(), !fits); /* its space is used again */
     CHECK_EQ_SLICE(record.record.topic, "t");
     CHECK_EQ_SLICE(record.record.key, "key");
     CHECK_EQ_SLICE(record.record.value, "value");

@@ -151,21 +151,21 @@ rd_kafka_queue_t *rd_kafka_queue_get_main(rd_kafka_t *control)
 
 void rd_kafka_queue_destroy(rd_kafka_queue_t *queue)
 {
-  (void)queue;
+  CHECK(queue == (rd_kafka_queue_t *)&fake);
   fake.live--;
 }
 
 void rd_kafka_queue_cb_event_enable(rd_kafka_queue_t *queue,
                                     void (*wake)(rd_kafka_t *handle, void *opaque), void *opaque)
 {
-  (void)queue;
+  CHECK(queue == (rd_kafka_queue_t *)&fake);
   fake.wake = wake;
   fake.opaque = opaque;
 }
 
 rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *queue, int timeout)
 {
-  (void)queue;
+  CHECK(queue == (rd_kafka_queue_t *)&fake);
   CHECK_EQ_INT(timeout, 0);
   pthread_mutex_lock(&mutex);
   struct error_event *error = fake.error_count > 0 ? &fake.errors[--fake.error_count] : NULL;
