@@ -1033,6 +1033,18 @@ describe("the options of a loop", function()
     end
   end)
 
+  it("are not to blame for a closed client: the line is that of the step", function()
+    for method, base in pairs { messages = LOOP, batches = LOOP, records = { topic = "t", partition = 0 } } do
+      local closed = kafka.new { url = "http://127.0.0.1:1" }
+      closed:close()
+      local step, state = closed[method](closed, base)
+      local line = debug.getinfo(1, "l").currentline + 1
+      local fine, problem = pcall(function() local _ = step(state) end)
+      assert.is_false(fine)
+      assert.truthy(problem:find(("loops_spec.lua:%d: client is closed"):format(line), 1, true), problem)
+    end
+  end)
+
   it("name an instance by signs that are known", function()
     for _, method in ipairs { "messages", "batches" } do
       local fine, problem = takes(method, LOOP, "instance", "worker-%x")

@@ -115,6 +115,22 @@ describe("a producer's life:", function()
     two:close(0)
   end)
 
+  it("it may be closed while a value is encoded; then nothing is sent", function()
+    local producer
+    local own = kafka.new { url = "http://127.0.0.1:1", encode = function()
+      producer:close(0)
+      return "x"
+    end }
+    producer = own:producer { name = support.name "life", log = false }
+    for _, options in ipairs { false, { headers = { a = "b" } } } do
+      assert.error_matches(function() producer:send("t", { 1 }, options or nil) end, "producer is closed")
+      producer = own:producer { name = support.name "life", log = false }
+    end
+    assert.equal(0, producer:stats().sent)
+    producer:close(0)
+    own:close()
+  end)
+
   it("the time in the texts of flush and close is what a caller says that it has waited", function()
     local producer = producer_of { linger = 60000 }
     assert(producer:send("t", "v"))

@@ -532,6 +532,17 @@ static void results_may_leave_nothing(void)
   tear_down();
 }
 
+/* A message that failed with a text, and then for good without one. */
+static void a_result_forgets_the_text_of_an_earlier_one(void)
+{
+  REQUIRE(set_up_sending(1));
+  CHECK(answer("[" LATER "]", -1));
+  still_start(sender, batch);
+  CHECK(answer("[" SILENT "]", -1));
+  still_check_failure(sender, "0", UK_E_UNPROCESSABLE, 422, "");
+  tear_down();
+}
+
 /* The request had a part of its batch. The rest becomes a new request without attempts. */
 static void results_continue_with_the_rest_of_the_batch(void)
 {
@@ -845,6 +856,7 @@ int main(void)
   CHECK_RUN(stored_and_refused_messages_end_and_the_rest_is_resent);
   CHECK_RUN(results_count_the_attempts_of_the_rest);
   CHECK_RUN(results_may_leave_nothing);
+  CHECK_RUN(a_result_forgets_the_text_of_an_earlier_one);
   CHECK_RUN(results_continue_with_the_rest_of_the_batch);
   CHECK_RUN(results_do_not_count_expired_messages);
   CHECK_RUN(invalid_results_are_ignored);
