@@ -386,8 +386,31 @@ static void nothing_is_left_of_a_salvage_that_failed(void)
   rig_remove();
 }
 
+/* What could not be looked at is never called whole. */
+static void a_check_without_memory_says_so(void)
+{
+  static const uint8_t deleted[8] = {7};
+  char text[600];
+  checked_write_log();
+  raw_put_row("purges", (MDB_val){sizeof deleted, (void *)(uintptr_t)deleted}, "", 0);
+  snprintf(text, sizeof text, "out of memory while checking the log in %s", rig_directory());
+  long live = fault_live(), n = 1;
+  for (bool hit = true; hit; n++) {
+    fault_at(n);
+    enum uk_error error = checked_into(NULL);
+    hit = fault_hit();
+    fault_off();
+    CHECK_EQ_INT(error, hit ? UK_E_NO_MEMORY : UK_OK);
+    CHECK_EQ_STR(checked.message, hit ? text : "");
+    CHECK_EQ_INT(fault_live(), live);
+  }
+  CHECK(n > 10);
+  rig_remove();
+}
+
 int main(void)
 {
+  CHECK_RUN(a_check_without_memory_says_so);
   CHECK_RUN(a_whole_log_has_no_damage_and_is_not_changed);
   CHECK_RUN(a_log_of_format_1_is_whole);
   CHECK_RUN(a_folder_that_a_server_has_open_is_refused);

@@ -598,6 +598,30 @@ static void a_waiting_consume_is_told_of_changed_topics(void)
   close_engine();
 }
 
+/* Nobody waits for records of a log that cannot be read. */
+static void a_consume_of_a_shut_log_ends_at_once(void)
+{
+  const struct uk_slice topic = uk_slice_text("t");
+  char home[400], away[410], detail[400], want[500];
+  REQUIRE(open_engine());
+  produce("t", 0, "v");
+  snprintf(home, sizeof home, "%s", rig_directory());
+  snprintf(away, sizeof away, "%s-away", home);
+  struct consume first = {.count = 0}, late = first;
+  consume_begin(&first, &topic, 5000);
+  consume_end(&first);
+  CHECK_EQ_INT(rename(home, away), 0);
+  CHECK_EVENTUALLY(engine->methods->health(engine, detail, sizeof detail) == UK_E_UNAVAILABLE);
+  consume_begin(&late, &topic, 60000);
+  rig_call_wait(&late.call, &late.operation.operation);
+  CHECK_EQ_INT(late.operation.operation.error, UK_E_UNAVAILABLE);
+  snprintf(want, sizeof want, "the log failed: the data folder %s was renamed or deleted", home);
+  CHECK_EQ_STR(late.operation.operation.message, want);
+  CHECK_EQ_INT(rename(away, home), 0);
+  CHECK_EVENTUALLY(engine->methods->health(engine, detail, sizeof detail) == UK_OK);
+  close_engine();
+}
+
 /* A consume creates its topics if the server may (auto_create) and its credentials may (create). */
 static void a_consume_creates_its_topic_if_both_may(void)
 {
@@ -800,6 +824,7 @@ int main(void)
   CHECK_RUN(answers_offsets);
   CHECK_RUN(consumes_and_commits);
   CHECK_RUN(a_waiting_consume_is_told_of_changed_topics);
+  CHECK_RUN(a_consume_of_a_shut_log_ends_at_once);
   CHECK_RUN(a_consume_creates_its_topic_if_both_may);
   CHECK_RUN(a_lost_response_is_delivered_again);
   CHECK_RUN(reports_its_health);

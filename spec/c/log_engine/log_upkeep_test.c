@@ -577,6 +577,22 @@ static void readers_skip_what_was_removed_meanwhile(void)
   end();
 }
 
+/* What was there when the log was opened ages by the system's clock. */
+static void a_partition_knows_what_it_was_opened_with(void)
+{
+  REQUIRE(open_log());
+  for (int i = 0; i < 2; i++)
+    REQUIRE(produce("t", 0, -1) == UK_OK);
+  CHECK_EQ_INT(uk_log_topics_find(&log_.topics, uk_slice_text("t"))->partitions[0].opened_end, 0);
+  close_log();
+  REQUIRE(open_log());
+  REQUIRE(produce("t", 0, -1) == UK_OK);
+  CHECK_EQ_INT(uk_log_topics_find(&log_.topics, uk_slice_text("t"))->partitions[0].opened_end, 2);
+  CHECK_EQ_INT(uk_log_load(&log_), UK_LOG_OK); /* as a reopen does */
+  CHECK_EQ_INT(uk_log_topics_find(&log_.topics, uk_slice_text("t"))->partitions[0].opened_end, 2);
+  end();
+}
+
 static bool replace_topic(struct uk_operation *operation, const struct uk_record *record)
 {
   uk_log_topics_find(&log_.topics, uk_slice_text("t"))->id = 99;
@@ -1236,6 +1252,7 @@ int main(void)
   CHECK_RUN(readers_stop_at_the_published_end);
   CHECK_RUN(readers_skip_what_was_removed_meanwhile);
   CHECK_RUN(readers_skip_what_went_with_its_topic);
+  CHECK_RUN(a_partition_knows_what_it_was_opened_with);
   CHECK_RUN(a_time_that_no_record_has_is_damage);
   CHECK_RUN(a16_a_disk_that_hangs_is_reported);
   CHECK_RUN(records_learn_where_they_are);
