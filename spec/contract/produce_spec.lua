@@ -232,6 +232,19 @@ describe("produce:", function()
     assert.equal(0, service.end_offset(topic))
   end)
 
+  it("D7: creates no topic for a request that names a partition which it would not have", function()
+    local new = service.name "new"
+    local text = ('topic "%s" does not exist, and a new topic has no partition 999; it has '):format(new)
+    local alone = refused(post("/produce/" .. new, '{"value":"v","partition":999}'), 400)
+    assert.equal(text, alone:sub(1, #text))
+    local second = refused(post("/produce/" .. new, '[{"value":"v"},{"value":"v","partition":999}]'), 400)
+    assert.equal("[1]: " .. text, second:sub(1, #text + 5))
+    assert.is_nil(ok(service.get "/topics")[new])
+    assert.equal(0, ok(post("/produce/" .. new, '{"value":"v","partition":0}'))[1].offset)
+    local now = refused(post("/produce/" .. new, '{"value":"v","partition":999}'), 400)
+    assert.truthy(now:find(('topic "%s" has no partition 999; it has '):format(new), 1, true), now)
+  end)
+
   it("stores every message of concurrent requests", function()
     local http = require "spec.support.http"
     local topic, pendings, seen = service.topic(1), {}, {}

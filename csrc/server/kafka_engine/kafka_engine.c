@@ -313,8 +313,9 @@ static bool open_producer_and_groups(struct kafka_engine *engine,
                                      size_t size)
 {
   const struct uk_kafka_producer_parts producer_parts = {
-    engine->settings, engine->topics, engine->reaper,
-    options->auto_create_topics ? uk_kafka_admin_create_missing : NULL, engine->admin};
+    engine->settings, engine->topics,
+    engine->reaper,   options->auto_create_topics ? uk_kafka_admin_create_missing : NULL,
+    engine->admin,    options->partitions};
   const struct uk_kafka_groups_parts groups_parts = {
     .settings = engine->settings,
     .control = engine->control,

@@ -221,6 +221,72 @@ static void missing_topics_are_created_if_permitted(void)
   CHECK_EQ_STR(fake.created, "");
 }
 
+/* New topics have two partitions. `create` gives "d" all its own. */
+static void a_request_that_is_refused_creates_nothing(void)
+{
+  static const struct {
+    struct uk_topic_partition_offset at[3];
+    const char *known, *message, *created, *asked;
+  } rows[] = {
+    {{{{"d", 1}, 1, 0}, {{"d", 1}, -1, 0}, {{"d", 1}, 0, 0}}, "", "", "d", "dddd"},
+    {{{{"d", 1}, 3, 0}, {{"d", 1}, -1, 0}, {{"d", 1}, 0, 0}},
+     "",
+     "[0]: topic \"d\" does not exist, and a new topic has no partition 3; it has 2",
+     "",
+     "d"},
+    {{{{"c", 1}, 0, 0}, {{"d", 1}, -1, 0}, {{"d", 1}, 2, 0}},
+     "c",
+     "[2]: topic \"d\" does not exist, and a new topic has no partition 2; it has 2",
+     "",
+     "d"},
+    /* A topic that exists may have more partitions, or too few. */
+    {{{{"c", 1}, 2, 0}, {{"d", 1}, 1, 0}, {{"d", 1}, 0, 0}}, "c", "", "d", "ddd"},
+    {{{{"d", 1}, 1, 0}, {{"d", 1}, 0, 0}, {{"b", 1}, 2, 0}},
+     "bc",
+     "[2]: topic \"b\" does not exist, and a new topic has no partition 2; it has 2",
+     "",
+     "b"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct uk_operation operation = {0};
+    struct uk_kafka_check check = {.places = uk_kafka_places_of_offsets(rows[i].at, 3),
+                                   .index_shown = true,
+                                   .create = create,
+                                   .create_context = &fake,
+                                   .new_partitions = 2};
+    begin(rows[i].known, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    run(&check, &operation);
+    CHECK_EQ_INT(operation.error, rows[i].message[0] == '\0' ? UK_OK : UK_E_BAD_REQUEST);
+    CHECK_EQ_STR(operation.message, rows[i].message);
+    CHECK_EQ_STR(fake.created, rows[i].created);
+    CHECK_EQ_STR(fake.asked, rows[i].asked);
+  }
+}
+
+/* Without permission to create, a topic that is missing is just that. */
+static void a_partition_of_a_missing_topic_is_no_matter(void)
+{
+  static const struct uk_topic_partition_offset at[] = {{{"d", 1}, 0, 0}, {{"b", 1}, 9, 0}};
+  struct uk_operation operation = {0};
+  struct uk_kafka_check check = {.places = uk_kafka_places_of_offsets(at, 2), .new_partitions = 2};
+  begin("", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+  run(&check, &operation);
+  CHECK_EQ_INT(operation.error, UK_E_NOT_FOUND);
+  CHECK_EQ_STR(operation.message, "topic \"d\" does not exist");
+}
+
+static void a_new_topic_may_have_any_number_of_partitions(void)
+{
+  static const struct uk_topic_partition_offset at[] = {{{"d", 1}, 3, 0}};
+  struct uk_operation operation = {0};
+  struct uk_kafka_check check = {
+    .places = uk_kafka_places_of_offsets(at, 1), .create = create, .create_context = &fake};
+  begin("", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+  run(&check, &operation);
+  CHECK_EQ_INT(operation.error, UK_OK);
+  CHECK_EQ_STR(fake.created, "d");
+}
+
 static void places_are_read_from_each_kind_of_array(void)
 {
   static const struct uk_slice topics[] = {{"x", 1}, {"yy", 2}};
@@ -253,6 +319,10 @@ int main(void)
   CHECK_RUN(known_topics_are_refused_while_the_cluster_is_down);
   CHECK_RUN(a_query_has_at_least_a_second);
   CHECK_RUN(missing_topics_are_created_if_permitted);
+  check_run("D7: a request that is refused creates nothing",
+            a_request_that_is_refused_creates_nothing);
+  CHECK_RUN(a_partition_of_a_missing_topic_is_no_matter);
+  CHECK_RUN(a_new_topic_may_have_any_number_of_partitions);
   CHECK_RUN(places_are_read_from_each_kind_of_array);
   return check_end();
 }

@@ -390,6 +390,7 @@ static void each_part_is_given_what_it_needs(void)
   CHECK(fake.producer.reaper == AS(uk_kafka_reaper, reaper_));
   CHECK(fake.producer.create == uk_kafka_admin_create_missing);
   CHECK(fake.producer.create_context == &admin_);
+  CHECK_EQ_INT(fake.producer.new_partitions, 5);
   CHECK(fake.groups.settings == AS(uk_kafka_settings, settings_));
   CHECK(fake.groups.control == (rd_kafka_t *)&control);
   CHECK(fake.groups.executor == AS(uk_kafka_executor, executor_));

@@ -328,6 +328,7 @@ static void a_request_is_done_when_each_record_is_reported(void)
   CHECK_LOG("send1(t x2) ");
   CHECK(fake.seen.changes && fake.seen.index_shown);
   CHECK(fake.seen.create == create && fake.seen.create_context == &fake.created);
+  CHECK_EQ_INT(fake.seen.new_partitions, 3);
   CHECK_EQ_INT(fake.seen.places.count, 2);
   succeed(1, 8);
   CHECK_EVENTUALLY(atomic_load(&fake.taken) == 1);
@@ -690,7 +691,10 @@ static void is_not_opened_without_a_handle(void)
   char text[UK_MESSAGE_SIZE] = "";
   const struct uk_kafka_producer_parts parts = {(const struct uk_kafka_settings *)&fake,
                                                 (struct uk_kafka_topics *)&fake,
-                                                (struct uk_kafka_reaper *)&fake, NULL, NULL};
+                                                (struct uk_kafka_reaper *)&fake,
+                                                NULL,
+                                                NULL,
+                                                0};
   atomic_store(&fake.refuses_handles, true);
   CHECK(uk_kafka_producer_new(&parts, text, sizeof text) == NULL);
   CHECK_EQ_STR(text, "refused");
@@ -711,9 +715,12 @@ static void run_current(void)
   char text[UK_MESSAGE_SIZE];
   long live = fault_live();
   memset(&fake, 0, sizeof fake);
-  const struct uk_kafka_producer_parts parts = {
-    (const struct uk_kafka_settings *)&fake, (struct uk_kafka_topics *)&fake,
-    (struct uk_kafka_reaper *)&fake, create, &fake.created};
+  const struct uk_kafka_producer_parts parts = {(const struct uk_kafka_settings *)&fake,
+                                                (struct uk_kafka_topics *)&fake,
+                                                (struct uk_kafka_reaper *)&fake,
+                                                create,
+                                                &fake.created,
+                                                3};
   atomic_store(&counted_seeds, 0);
   producer = uk_kafka_producer_new(&parts, text, sizeof text);
   REQUIRE(producer != NULL);

@@ -24,15 +24,16 @@ static void report_missing(struct uk_kafka_check *check, struct uk_slice topic, 
                       text);
 }
 
+/* `new` is what the text says of a topic that does not exist, or "". */
 static void report_no_partition(struct uk_kafka_check *check, struct uk_slice topic,
-                                int32_t partition, int32_t partitions)
+                                const char *new, int32_t partition, int32_t partitions)
 {
   char where[24] = "";
   if (check->index_shown)
     snprintf(where, sizeof where, "[%zu]: ", check->index);
   uk_operation_fail(check->operation, UK_E_BAD_REQUEST,
-                    "%stopic \"%.*s\" has no partition %d; it has %d", where, (int)topic.length,
-                    topic.data, (int)partition, (int)partitions);
+                    "%stopic \"%.*s\" %shas no partition %d; it has %d", where, (int)topic.length,
+                    topic.data, new, (int)partition, (int)partitions);
 }
 
 /* Checking. */
@@ -61,7 +62,25 @@ static bool is_known(struct uk_kafka_check *check, struct topic *topic)
   return topic->partitions > 0 && partition_of(check) < topic->partitions;
 }
 
+static bool passes(struct uk_kafka_check *check, struct topic *topic)
+{
+  return (check->creates_nothing && partition_of(check) < check->new_partitions) ||
+         is_known(check, topic);
+}
+
 static void go_on(struct uk_kafka_check *check);
+
+/* The topic at `index` does not exist. */
+static void create_topic(struct uk_kafka_check *check, struct uk_slice topic)
+{
+  if (!check->creates_nothing) {
+    check->create(check->create_context, check, topic);
+    return;
+  }
+  report_no_partition(check, topic, "does not exist, and a new topic ", partition_of(check),
+                      check->new_partitions);
+  go_on(check);
+}
 
 /* The cluster has answered for the item at `index`. */
 static void answered(struct uk_kafka_query *query)
@@ -72,13 +91,13 @@ static void answered(struct uk_kafka_query *query)
   struct uk_slice topic = topic_of(check);
   int32_t partition = partition_of(check);
   if (error == UK_E_NOT_FOUND && check->create != NULL) {
-    check->create(check->create_context, check, topic);
+    create_topic(check, topic);
     return;
   }
   if (error != UK_OK)
     report_missing(check, topic, error);
   else if (partition >= check->query.partitions)
-    report_no_partition(check, topic, partition, check->query.partitions);
+    report_no_partition(check, topic, "", partition, check->query.partitions);
   else
     check->index++;
   go_on(check);
@@ -96,12 +115,23 @@ static void finish(struct uk_kafka_check *check)
   check->then(check);
 }
 
+/* Passes what needs no query. */
+static void pass(struct uk_kafka_check *check, struct topic *topic)
+{
+  while (check->operation->error == UK_OK && check->index < check->places.count &&
+         passes(check, topic))
+    check->index++;
+}
+
 static void go_on(struct uk_kafka_check *check)
 {
   struct topic topic = {0};
-  while (check->operation->error == UK_OK && check->index < check->places.count &&
-         is_known(check, &topic))
-    check->index++;
+  pass(check, &topic);
+  if (check->creates_nothing && check->index == check->places.count) {
+    check->creates_nothing = false;
+    check->index = 0;
+    pass(check, &topic);
+  }
   if (check->operation->error != UK_OK || check->index == check->places.count) {
     finish(check);
     return;
@@ -118,6 +148,7 @@ void uk_kafka_topics_check(struct uk_kafka_topics *topics, struct uk_kafka_check
 {
   check->topics = topics;
   check->index = 0;
+  check->creates_nothing = check->create != NULL && check->new_partitions > 0;
   check->operation->error = UK_OK;
   check->operation->message[0] = '\0';
   go_on(check);

@@ -17,13 +17,17 @@ struct uk_kafka_check {
    * uk_kafka_check_created. */
   void (*create)(void *context, struct uk_kafka_check *check, struct uk_slice topic);
   void *create_context;
+  int32_t new_partitions; /* of a topic that `create` creates; 0: not known */
   /* Its own. */
   struct uk_kafka_topics *topics;
   struct uk_kafka_topic_query query;
   size_t index;
+  bool creates_nothing; /* it looks first for what would be refused after a creation */
 };
 
-/* Sets the outcome of the operation, then calls `then` once: before it returns, or later from
+/* A request for a partition that a new topic would not have creates no topic.
+ *
+ * Sets the outcome of the operation, then calls `then` once: before it returns, or later from
  * another thread. UK_OK, NOT_FOUND, BAD_REQUEST (no such partition), FORBIDDEN, UNAVAILABLE or
  * GATEWAY_TIMEOUT. An operation with no time left still gets a second to ask about topics that are
  * not in memory. */

@@ -284,7 +284,8 @@ void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_pro
                             .index_shown = count > 1,
                             .changes = true,
                             .create = producer->parts.create,
-                            .create_context = producer->parts.create_context};
+                            .create_context = producer->parts.create_context,
+                            .new_partitions = producer->parts.new_partitions};
   uk_kafka_topics_check(producer->parts.topics, &produce->check);
 }
 

@@ -20,6 +20,7 @@ struct uk_kafka_producer_parts {
   /* Creates a topic that does not exist, as in uk_kafka_check; NULL: topics are not created. */
   void (*create)(void *context, struct uk_kafka_check *check, struct uk_slice topic);
   void *create_context;
+  int32_t new_partitions; /* of a topic that `create` creates */
 };
 
 /* NULL, with a text, on failure. */
