@@ -1049,6 +1049,19 @@ describe("a 2xx that is not what the API answers", function()
     end
   end)
 
+  it("of a client without credentials says that none were sent, whatever its text", function()
+    local anonymous = core.new { url = URL }
+    for body, text in pairs { ["<html>"] = "no or wrong credentials", ['{"error":"who?","status":401}'] = "who?" } do
+      local result, message, details = anonymous:finish({ name = "topics" }, 401, nil, body)
+      assert.is_nil(result)
+      assert.equal(text .. " (no credentials were sent: username and password are missing; those in the environment "
+        .. "are used only with UPSTASH_KAFKA_REST_URL)", message)
+      assert.same({ error = message, code = "unauthorized", status = 401, retriable = false }, details)
+      local _, other = client:finish({ name = "topics" }, 401, nil, body)
+      assert.equal(text, other)
+    end
+  end)
+
   it("may hold every integer that this Lua's numbers hold", function()
     for text, fits in pairs { ["9007199254740992"] = true, ["-9007199254740992"] = true,
       ["9007199254740993"] = exact, ["-9007199254740993"] = exact } do

@@ -952,6 +952,29 @@ describe("a loop, call by call,", function()
       })
     end)
 
+    it("grows back to the server's maximum", function()
+      local script = { { fetches(0, 1000), BROKEN } }
+      for offset = 0, 7 do
+        script[#script + 1] = { fetches(offset, 1000, 500), at(offset) }
+        script[#script + 1] = { "> t/0/" .. offset }
+      end
+      runs("records", records { from = 0 }, join(script, { { fetches(8, 1000), at(8) }, { "> t/0/8" },
+        { "closed true" } }), 9)
+    end)
+
+    it("grows back to its own maximum, and not beyond it", function()
+      local script = { { fetches(0, 1000, 3), BROKEN } }
+      for offset = 0, 15 do
+        script[#script + 1] = { fetches(offset, 1000, offset < 8 and 1 or 2), at(offset) }
+        script[#script + 1] = { "> t/0/" .. offset }
+      end
+      for offset = 16, 24 do
+        script[#script + 1] = { fetches(offset, 1000, 3), at(offset) }
+        script[#script + 1] = { "> t/0/" .. offset }
+      end
+      runs("records", records { from = 0, max_messages = 3 }, join(script, { { "closed true" } }), 25)
+    end)
+
     it("halves a batch that cannot be read, down to the message at fault, and grows again", function()
       local script = { { fetches(0, 1000, 4), LARGE }, { fetches(0, 1000, 2), LARGE } }
       for offset = 0, 7 do

@@ -559,6 +559,22 @@ describe("in a nginx, step by step,", function()
         { trace[1], trace[2], trace[3], trace[4], trace[5] })
     end)
 
+    it("D1: refuses to watch signals, and blames the caller's line", function()
+      local one = client()
+      for method, options in pairs { messages = { group = "g", instance = "i", topic = "t", stop_on_signal = true },
+        batches = { group = "g", instance = "i", topic = "t", stop_on_signal = { "TERM" } },
+        records = { topic = "t", partition = 0, stop_on_signal = true } } do
+        local line = debug.getinfo(1, "l").currentline + 1
+        local fine, text = pcall(function() local _ = one[method](one, options) end)
+        assert.is_false(fine)
+        assert.truthy(text:find(("nginx_calls_spec.lua:%d: bad argument #1 to '%s' (stop_on_signal: nginx takes the "
+          .. "signals; a loop ends with its worker, or by loop:stop())"):format(line, method), 1, true), text)
+        options.stop_on_signal = false
+        assert.is_function((one[method](one, options)))
+      end
+      assert.same({}, trace)
+    end)
+
     it("accepts the worker's number in an instance's name", function()
       sockets = { { answers = { DELETED } }, { refused = "no" } }
       local step, state = loop { instance = "w-%w", idle = 0 }

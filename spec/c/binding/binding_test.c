@@ -180,6 +180,8 @@ static void the_heap_may_run_out(const char *text)
     hit = fault_hit();
     fault_off();
     CHECK(hit || status == 0);
+    const char *raised = status != 0 ? lua_tostring(L, -1) : NULL;
+    CHECK(raised == NULL || strstr(raised, "256 MiB") == NULL); /* it is not too large */
     close_state(L);
     if (!back_at(live))
       return;
