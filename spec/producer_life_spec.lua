@@ -139,6 +139,19 @@ describe("a producer's life:", function()
     assert.equal("1 message was not delivered within 77 ms", (select(2, producer:close(0, 77)):gsub(": .*", "")))
   end)
 
+  it("it gives its share of a sender back once, however it ends", function()
+    local options = { name = support.name "shared", linger = 60000 }
+    local one, other = producer_of(options), producer_of(options)
+    assert(one:send("t", "v"))
+    assert(other:send("t", "w"))
+    assert.is_nil((one:close(0)))
+    one = nil -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil((other:close(0))) -- the last one ends the sender
+    assert.equal(2, other:stats().lost)
+  end)
+
   describe("D2: flush and close tell how many", function()
     -- Sends that many messages of about 1 kB into a queue of 4 kB.
     local function overfilled(options, count)

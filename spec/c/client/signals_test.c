@@ -1,9 +1,11 @@
 /* for: signals.c. D1: signals that ask a loop to end, in processes of their own. */
+#undef _FORTIFY_SOURCE /* its poll is inline */
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +32,30 @@ static int status_of(int (*run)(void))
   }
   waitpid(child, &status, 0);
   return status;
+}
+
+/* What poll was asked last. */
+static struct {
+  nfds_t count;
+  int milliseconds;
+} poll_asked;
+
+/* In front of that of libc. */
+__attribute__((visibility("default"))) int poll(struct pollfd *files, nfds_t count,
+                                                int milliseconds)
+{
+  poll_asked.count = count;
+  poll_asked.milliseconds = milliseconds;
+  return (int)syscall(SYS_poll, files, count, milliseconds);
+}
+
+/* What builds with _FORTIFY_SOURCE call instead. */
+int __poll_chk(struct pollfd *files, nfds_t count, int milliseconds, size_t size);
+__attribute__((visibility("default"))) int __poll_chk(struct pollfd *files, nfds_t count,
+                                                      int milliseconds, size_t size)
+{
+  CHECK(count * sizeof *files <= size);
+  return poll(files, count, milliseconds);
 }
 
 static bool is_readable(unsigned set)
@@ -227,6 +253,20 @@ static void a_handler_restarts_system_calls(void)
   uk_signals_unwatch(TERM);
 }
 
+/* A sleep leaves the processor to others. */
+static void a_sleep_waits_for_its_signals(void)
+{
+  REQUIRE(uk_signals_watch(TERM | USR1));
+  static const unsigned sets[] = {0, USR1, TERM | USR1};
+  for (unsigned i = 0; i < 3; i++) {
+    poll_asked.count = 9;
+    CHECK(uk_signals_sleep(sets[i], 3));
+    CHECK_EQ_INT(poll_asked.count, i);
+    CHECK(poll_asked.milliseconds >= 1 && poll_asked.milliseconds <= 3);
+  }
+  uk_signals_unwatch(TERM | USR1);
+}
+
 static void signal_parent(void)
 {
   kill(getppid(), SIGTERM);
@@ -256,6 +296,7 @@ int main(void)
   CHECK_RUN(a_second_signal_ends_the_process);
   CHECK_RUN(a_child_has_its_own);
   CHECK_RUN(a_handler_restarts_system_calls);
+  CHECK_RUN(a_sleep_waits_for_its_signals);
   CHECK_RUN(a_signal_ends_a_sleep);
   return check_end();
 }
