@@ -1324,6 +1324,9 @@ static void reset_none_says_what_cannot_be_used(void)
     {RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, 40,
      "the committed offset 40 of topic \"t\" partition 1 is out of range 50 to 60, and the auto "
      "offset reset is none"},
+    {RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, 0,
+     "the committed offset 0 of topic \"t\" partition 1 is out of range 50 to 60, and the auto "
+     "offset reset is none"},
   };
   auto_commit = false;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -3209,14 +3212,14 @@ static void without_memory_no_range_is_named(void)
   static struct request request;
   auto_commit = false;
   serve(&request);
-  fake_said(RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, 1, 40);
+  fake_said(RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, 1, 0);
   fault_at(1);
   fake_settle();
   CHECK(fault_hit());
   fault_off();
   check_end_with(&request, UK_E_BAD_REQUEST, 0, "");
   CHECK_EQ_STR(request.as.operation.message,
-               "the committed offset 40 of topic \"t\" partition 1 is out of range, and the auto "
+               "the committed offset 0 of topic \"t\" partition 1 is out of range, and the auto "
                "offset reset is none");
 }
 
@@ -3427,7 +3430,7 @@ static void a_topic_that_was_missing_is_one_instances(void)
   struct fake_handle *mine = fake.handle;
   begin(&other, TIMEOUT);
   other.topics[0] = uk_slice_text("u");
-  other.as.consume.instance = uk_slice_text("two");
+  other.as.consume.instance = uk_slice_text("onf"); /* almost the same */
   other.as.consume.topics = other.topics;
   other.as.consume.topic_count = 1;
   other.as.consume.settings.session_timeout = SESSION;
@@ -4070,6 +4073,61 @@ static void the_first_offset_may_be_committed(void)
   fake_committed_is(0, 0, NULL);
   fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
   FAKE_DID("ask subscribe(t) read(t/0) assign(t/0@0) ask-again");
+}
+
+static void what_was_consumed_of_each_partition_is_committed(void)
+{
+  static struct request request, committed;
+  auto_commit = false;
+  serve(&request);
+  fake_record(0, 4);
+  fake_record(1, 6);
+  fake_settle();
+  check_end_with(&request, UK_OK, 2, "");
+  commit(&committed, -1, TIMEOUT);
+  FAKE_DID("commit(t/0=5 t/1=7)");
+}
+
+static void the_limit_is_of_all_topics_of_the_consume(void)
+{
+  static struct request one, both;
+  fake.partitions = 1;
+  consume_as(&one, "a");
+  consume_topics(&both, 2, TIMEOUT);
+  check_waits(&one);
+  check_waits(&both);
+}
+
+/* Waits for what the tasks do, which are this thread's. */
+int pthread_cond_wait(pthread_cond_t *condition, pthread_mutex_t *mutex)
+{
+  (void)condition;
+  pthread_mutex_unlock(mutex);
+  size_t count = fake.groups->count;
+  fake_settle();
+  if (!CHECK(fake.groups->count < count))
+    fake_pass(60000);
+  pthread_mutex_lock(mutex);
+  return 0;
+}
+
+/* Each instance ends at once, if it has nothing to commit. */
+static void a_close_reaches_every_instance(void)
+{
+  static struct request requests[3];
+  static const char *const names[] = {"a", "b", "c"};
+  auto_commit = false;
+  for (int i = 0; i < 3; i++)
+    consume_as(&requests[i], names[i]);
+  fake_settle();
+  for (int i = 0; i < 3; i++)
+    fake_answer(NULL);
+  uk_kafka_groups_drain(fake.groups);
+  fake_settle();
+  CHECK_EQ_INT(fake.groups->count, 3);
+  uk_kafka_groups_free(fake.groups);
+  uk_kafka_settings_free(fake.settings);
+  REQUIRE(fake_open());
 }
 
 /* States. Each row is a way from one to another; an instance that has ended is in the table no
@@ -4725,6 +4783,9 @@ int main(void)
   RUN(one_that_leaves_after_a_long_wait_is_not_outside);
   RUN(a_takeover_gives_up_what_is_revoked);
   RUN(librdkafka_is_woken_within_a_response);
+  RUN(what_was_consumed_of_each_partition_is_committed);
+  RUN(the_limit_is_of_all_topics_of_the_consume);
+  RUN(a_close_reaches_every_instance);
   RUN(a_client_that_has_gone_holds_nobody_up);
   RUN(the_first_offset_may_be_committed);
   RUN(records_behind_what_passes_are_delivered_at_once);

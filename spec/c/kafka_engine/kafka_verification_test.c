@@ -517,6 +517,21 @@ static void A1_the_broker_of_a_record_may_vouch_for_it(void)
   }
 }
 
+/* Brokers are numbered from 0 on. */
+static void A1_no_other_broker_can_vouch_for_a_record(void)
+{
+  static const int32_t brokers[][2] = {{0, 1}, {1, 0}};
+  for (size_t i = 0; i < 2; i++) {
+    static struct request request;
+    if (i > 0) {
+      REQUIRE(begin_again());
+    }
+    answer_from(&request, brokers[i][0], brokers[i][1]);
+    check_waits(&request);
+    CHECK(strstr(fake.log, "seek(t/0@10)") != NULL);
+  }
+}
+
 /* Where followers are read. */
 static void A1_another_broker_may_vouch_for_a_record_of_a_rack(void)
 {
@@ -1297,6 +1312,7 @@ int main(void)
   RUN(A1_a_range_that_does_not_come_leaves_it_open);
   RUN(A1_another_broker_cannot_vouch_for_a_record);
   RUN(A1_the_broker_of_a_record_may_vouch_for_it);
+  RUN(A1_no_other_broker_can_vouch_for_a_record);
   RUN(A1_another_broker_may_vouch_for_a_record_of_a_rack);
   RUN(A1_another_brokers_word_earns_no_trust);
   RUN(A1_a_new_leader_may_vouch_for_a_position);
