@@ -419,6 +419,14 @@ describe("upstash-kafka", function()
 ]]):gsub("T", topic), out)
     end)
 
+    it("D11: names a topic as it was given, alone or in a list", function()
+      local bad = 'a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected, got "fan-*"\n'
+      local _, _, err = run { "consume", "fan-*", "--group", "g" }
+      assert.equal("upstash-kafka: topic: " .. bad, err)
+      _, _, err = run { "consume", "good", "fan-*", "--group", "g" }
+      assert.equal("upstash-kafka: topics[2]: " .. bad, err)
+    end)
+
     it("accepts several topics", function()
       local first, second = server:topic(1, 2), server:topic(1, 3)
       local out = out_of { "consume", first, second, "--group", "several", "--from", "earliest", "--count", "5" }

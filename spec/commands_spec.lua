@@ -604,7 +604,7 @@ describe("consume", function()
   it("is a loop over batches that ends after --count", function()
     local did = consume({ "--from", "earliest", "--count", "3" }, { { message(0), message(1) }, { message(2) } })
     assert.equal(0, did.status, did.err_text)
-    local ask = "consume g i {t} {auto_commit=false,auto_offset_reset=earliest,max_messages=%d,session_timeout=10000,"
+    local ask = "consume g i t {auto_commit=false,auto_offset_reset=earliest,max_messages=%d,session_timeout=10000,"
       .. "timeout=1000}"
     assert.same({ "topics", DELETE, ask:format(3), "commit g i {{offset=2,partition=0,topic=t}}", ask:format(1),
       "commit g i {{offset=3,partition=0,topic=t}}", DELETE }, did.calls)

@@ -46,10 +46,11 @@ local function consume(given)
   -- the loop would wait for the server; the command fails at once
   command_client.need(client:topics())
   for index, topic in ipairs(given) do topics[index] = topic end
+  local several = #topics > 1 -- a message about a single one names no list
   local next_batch, loop = client:batches {
-    group = given.group, instance = given.instance or make_instance(), topics = topics, from = given.from,
-    limit = given.count, session_timeout = SESSION_TIMEOUT, stop_on_signal = STOP_SIGNALS,
-    on_wait = report_wait,
+    group = given.group, instance = given.instance or make_instance(), topic = not several and topics[1] or nil,
+    topics = several and topics or nil, from = given.from, limit = given.count,
+    session_timeout = SESSION_TIMEOUT, stop_on_signal = STOP_SIGNALS, on_wait = report_wait,
   }
   local fine, err = pcall(print_batches, next_batch, loop, format.formats[given.format])
   loop:close()
