@@ -149,6 +149,7 @@ static void a19_a_believed_jump_ages_nothing(void)
   times = uk_log_clock_look(&clock, NOW + 401 * (int64_t)DAY, BOOT + DAY);
   CHECK_EQ_INT(times.trusted, NOW + 401 * (int64_t)DAY);
   CHECK(!expired(&times, arrival, true));
+  CHECK(!expired(&times, times.steady, true)); /* it arrives now */
   CHECK(expired(&times, arrival - HOUR, true));
 }
 

@@ -1,6 +1,6 @@
 /* The files of a folder: what they must agree on at open, and that they stay the same while the log
  * is open. For: log_identity.c, log_store_identity.c, log_store_life.c, log_writer.c,
- * log_read.c. */
+ * log_read.c, log_topics.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -217,13 +217,27 @@ static void an_identity_that_cannot_be_written_says_why(void)
   rig_remove();
 }
 
-/* Readers know of no offset behind the end that they were told. */
-static void an_offset_for_a_time_is_published_first(void)
+static void count_topic(void *argument, struct uk_slice topic, int32_t partitions)
+{
+  (void)topic;
+  *(int *)argument += partitions > 0;
+}
+
+static int topics_of(struct uk_log *log)
+{
+  int count = 0;
+  uk_log_each_topic(log, count_topic, &count);
+  return count;
+}
+
+/* Readers know of no topic, and of no offset behind the end, that is not published yet. */
+static void what_is_not_published_is_not_known(void)
 {
   static char large[60000];
   struct uk_log *log = log_with_records(1);
-  struct uk_record records[2];
-  struct uk_produce produce = {.records = records, .count = 2};
+  struct uk_record records[3];
+  struct uk_produce produce = {.records = records, .count = 3};
+  uint64_t id;
   struct rig_call call;
   int64_t offset = -1;
   REQUIRE(log != NULL);
@@ -232,6 +246,7 @@ static void an_offset_for_a_time_is_published_first(void)
     records[i] = rig_record("t", 0, large);
     records[i].timestamp = INT64_C(4000000000000) + i;
   }
+  records[2] = rig_record("new", 0, "v");
   rig_call_init(&call, &produce.operation);
   atomic_store(&holding, true);
   uk_log_submit(log, UK_LOG_PRODUCE, &produce.operation);
@@ -239,11 +254,15 @@ static void an_offset_for_a_time_is_published_first(void)
   CHECK_EQ_INT(uk_log_offset_for_time(log, uk_slice_text("t"), 0, records[1].timestamp, &offset),
                UK_OK);
   CHECK_EQ_INT(offset, 1);
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("new"), &id), 0);
+  CHECK_EQ_INT(topics_of(log), 1);
   atomic_store(&holding, false);
   rig_call_wait(&call, &produce.operation);
   CHECK_EQ_INT(uk_log_offset_for_time(log, uk_slice_text("t"), 0, records[1].timestamp, &offset),
                UK_OK);
   CHECK_EQ_INT(offset, 2);
+  CHECK_EQ_INT(uk_log_partitions(log, uk_slice_text("new"), &id), 2);
+  CHECK_EQ_INT(topics_of(log), 2);
   close_log(log);
 }
 
@@ -712,7 +731,7 @@ int main(void)
   CHECK_RUN(a_file_that_cannot_be_read_is_refused);
   CHECK_RUN(what_a_crash_left_is_replaced);
   CHECK_RUN(an_identity_that_cannot_be_written_says_why);
-  CHECK_RUN(an_offset_for_a_time_is_published_first);
+  CHECK_RUN(what_is_not_published_is_not_known);
   CHECK_RUN(a7_a_log_that_held_topics_never_starts_empty);
   CHECK_RUN(a7_a_log_without_its_topics_is_refused);
   CHECK_RUN(a7_an_empty_log_starts_again);

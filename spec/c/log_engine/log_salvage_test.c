@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "common/clock.h"
 #include "log_check_rig.h"
 #include "log_raw.h"
 #include "log_rig.h"
@@ -57,10 +58,16 @@ static void write_identity(const struct uk_log_identity *identity)
 /* Before any server opens it. */
 static void the_new_identity_knows_what_the_old_one_knew(void)
 {
+  uint8_t life[UK_LOG_LIFE_ROW];
   checked_write_log();
   struct uk_log_identity old = identity_of(rig_directory());
+  int64_t earliest = uk_clock_epoch();
   checked_salvage();
   struct uk_log_identity new = identity_of(checked.target);
+  CHECK_EQ_INT(raw_row(checked.target, "lives", (MDB_val){4, "\0\0\0\2"}, life, sizeof life),
+               UK_LOG_LIFE_ROW);
+  int64_t since = (int64_t)uk_load_u64(life + UK_LOG_ID_BYTES);
+  CHECK(since >= earliest && since <= uk_clock_epoch());
   CHECK(memcmp(new.id, old.id, sizeof old.id) == 0);
   CHECK_EQ_INT(new.life, 2);
   CHECK(new.transaction > 0);
@@ -117,6 +124,7 @@ static void the_settings_and_the_life_of_a_topic_stay(void)
   uk_log_close(log);
   size_t length = raw_row(rig_directory(), "topics", raw_text("t"), before, sizeof before);
   CHECK_EQ_INT(length, UK_LOG_TOPIC_ROW);
+  CHECK_EQ_INT(uk_load_u32(before + UK_LOG_TOPIC_ROW_1), 0); /* cleanup: by retention */
   checked_salvage();
   CHECK_EQ_INT(raw_row(checked.target, "topics", raw_text("t"), after, sizeof after), length);
   CHECK(memcmp(before, after, length) == 0);

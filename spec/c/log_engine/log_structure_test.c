@@ -3,6 +3,7 @@
  * A log whose pages are damaged is refused before LMDB opens it. */
 #include "server/log_engine/log_structure.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -154,6 +155,34 @@ static void the_header_of_a_large_value_counts(void)
   rig_remove();
 }
 
+static int open_files(void)
+{
+  int files = 0;
+  DIR *folder = opendir("/proc/self/fd");
+  while (folder != NULL && readdir(folder) != NULL)
+    files++;
+  if (folder != NULL)
+    closedir(folder);
+  return files;
+}
+
+static void no_file_stays_open(void)
+{
+  write_log();
+  int folder = open(rig_directory(), O_RDONLY | O_DIRECTORY), files = open_files();
+  CHECK_EQ_INT(uk_log_structure_check(folder, "DIR", message, sizeof message), UK_OK);
+  fill(0, 0);
+  CHECK_EQ_INT(uk_log_structure_check(folder, "DIR", message, sizeof message), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(unlink(raw_path("data.mdb")), 0);
+  CHECK_EQ_INT(uk_log_structure_check(folder, "DIR", message, sizeof message), UK_OK);
+  CHECK_EQ_INT(symlink("data.mdb", raw_path("data.mdb")), 0);
+  CHECK_EQ_INT(uk_log_structure_check(folder, "DIR", message, sizeof message), UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(message, "cannot read DIR/data.mdb: Too many levels of symbolic links");
+  CHECK_EQ_INT(open_files(), files);
+  close(folder);
+  rig_remove();
+}
+
 static void a_whole_log_is_opened_and_memory_may_be_short(void)
 {
   write_log();
@@ -180,6 +209,7 @@ int main(void)
   CHECK_RUN(A6_a_page_of_zeros_or_noise_is_refused);
   CHECK_RUN(A7_a_file_without_its_topics_is_refused);
   CHECK_RUN(the_header_of_a_large_value_counts);
+  CHECK_RUN(no_file_stays_open);
   CHECK_RUN(a_whole_log_is_opened_and_memory_may_be_short);
   return check_end();
 }

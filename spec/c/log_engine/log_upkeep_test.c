@@ -577,6 +577,24 @@ static void readers_skip_what_was_removed_meanwhile(void)
   end();
 }
 
+/* Its offsets would be given twice. */
+static void no_batch_takes_the_place_of_another(void)
+{
+  struct uk_record record = rig_record("t", 0, "other");
+  REQUIRE(open_log());
+  REQUIRE(produce("t", 0, 1) == UK_OK);
+  const struct uk_log_topic *topic = uk_log_topics_find(&log_.topics, uk_slice_text("t"));
+  const struct uk_log_seal seal = {.place = {topic->id, 0, 0}, .life = 1};
+  REQUIRE(uk_log_builder_add(&log_.builder, &record, 1) == UK_OK);
+  REQUIRE(uk_log_store_begin(log_.store) == UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_store_put_batch(log_.store, &topic->partitions[0], 0,
+                                      uk_log_builder_seal(&log_.builder, &seal)),
+               UK_LOG_DAMAGED);
+  uk_log_store_abort(log_.store);
+  uk_log_builder_clear(&log_.builder);
+  end();
+}
+
 /* What was there when the log was opened ages by the system's clock. */
 static void a_partition_knows_what_it_was_opened_with(void)
 {
@@ -1252,6 +1270,7 @@ int main(void)
   CHECK_RUN(readers_stop_at_the_published_end);
   CHECK_RUN(readers_skip_what_was_removed_meanwhile);
   CHECK_RUN(readers_skip_what_went_with_its_topic);
+  CHECK_RUN(no_batch_takes_the_place_of_another);
   CHECK_RUN(a_partition_knows_what_it_was_opened_with);
   CHECK_RUN(a_time_that_no_record_has_is_damage);
   CHECK_RUN(a16_a_disk_that_hangs_is_reported);
