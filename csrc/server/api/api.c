@@ -29,10 +29,17 @@ static const bool changes[UK_ENDPOINT_COUNT] = {
 
 static void reply(struct uk_operation *operation)
 {
+  uk_request_reply(operation->context);
+}
+
+/* Only the reply is the request's own now. The memory for it was reserved. */
+static void reply_late(struct uk_operation *operation, const char *message)
+{
   struct uk_request *request = operation->context;
-  request->carried_out = changes[request->endpoint] &&
-                         (operation->error == UK_OK || operation->error == UK_E_GATEWAY_TIMEOUT);
-  uk_request_reply(request);
+  request->finish = NULL;
+  request->carried_out = changes[request->endpoint];
+  uk_request_error(request, UK_E_GATEWAY_TIMEOUT, "%s", message);
+  uk_request_reply_early(request);
 }
 
 bool uk_api_reserve_reply(struct uk_request *request, size_t bytes)
@@ -54,6 +61,7 @@ void *uk_api_operation(struct uk_request *request, size_t size, int64_t timeout,
   if (changes[request->endpoint] && !uk_api_reserve_reply(request, 0))
     return NULL;
   operation->done = reply;
+  operation->late = reply_late;
   operation->context = request;
   operation->deadline = uk_clock_monotonic() + timeout;
   request->operation = operation;
@@ -64,6 +72,8 @@ void *uk_api_operation(struct uk_request *request, size_t size, int64_t timeout,
 bool uk_api_failed(struct uk_request *request)
 {
   const struct uk_operation *operation = request->operation;
+  request->carried_out = changes[request->endpoint] &&
+                         (operation->error == UK_OK || operation->error == UK_E_GATEWAY_TIMEOUT);
   if (operation->error == UK_OK)
     return false;
   uk_request_error(request, operation->error, operation->message[0] != '\0' ? "%s" : NULL,

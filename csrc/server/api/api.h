@@ -16,7 +16,8 @@ uk_handler uk_api_health, uk_api_root;
 struct uk_engine *uk_api_engine(const struct uk_request *request);
 
 /* Allocates request->operation: a zeroed struct of `size` bytes that begins with an engine
- * operation, whose `done` replies to the request and whose `deadline` is in `timeout` milliseconds.
+ * operation, whose `done` and `late` reply to the request and whose `deadline` is in `timeout`
+ * milliseconds.
  * `finish` will build the reply. If the endpoint changes something, reserves memory for a short
  * reply (uk_api_reserve_reply). NULL: out of memory; the reply is an error. */
 void *uk_api_operation(struct uk_request *request, size_t size, int64_t timeout,
@@ -27,7 +28,7 @@ void *uk_api_operation(struct uk_request *request, size_t size, int64_t timeout,
  * must not turn the reply into another one. False: out of memory; the reply is an error. */
 bool uk_api_reserve_reply(struct uk_request *request, size_t bytes);
 
-/* For `finish`: true if the operation failed. The reply is then its error. */
+/* For `finish`, which calls it first: true if the operation failed. The reply is then its error. */
 bool uk_api_failed(struct uk_request *request);
 
 /* Appends {"result":"Success","status":200}. */

@@ -41,6 +41,11 @@ enum { UK_MESSAGE_SIZE = 512 }; /* room for a text that names a topic of 249 cha
 struct uk_operation {
   /* Set by the caller. */
   void (*done)(struct uk_operation *operation);
+  /* May be NULL. The engine calls it at most once, before `done` and from any thread, when it
+   * cannot tell when that will be: the disk does not answer. `message`, valid during the call,
+   * tells the user so, and that the operation may have been carried out. Until `done`, everything
+   * belongs to the engine as before. May not wait for the engine. */
+  void (*late)(struct uk_operation *operation, const char *message);
   void *context;    /* for `done` and the operation's callbacks */
   int64_t deadline; /* uk_clock_monotonic, milliseconds: wait for records or an answer until then */
 
@@ -281,6 +286,11 @@ struct uk_engine_methods {
 
   /* Ends every waiting operation as if its deadline had passed; later ones do not wait. */
   void (*drain)(struct uk_engine *engine);
+
+  /* Completes what is under way, and ends the threads that do so. Precondition: no operation is
+   * pending, except those that are late. False: the disk does not answer. Then the engine may not
+   * be closed, and its memory and locks stay; this may be called again. NULL: closing does it. */
+  bool (*finish)(struct uk_engine *engine);
 
   /* Frees the engine. Precondition: no operation is pending. */
   void (*close)(struct uk_engine *engine);

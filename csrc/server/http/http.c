@@ -154,18 +154,24 @@ void uk_http_refuse(struct uk_http *http)
   atomic_store(&http->refusing, true);
 }
 
-static void wait_for_zero(const atomic_int *counter, int64_t deadline)
+static bool wait_for_zero(const atomic_int *counter, int64_t until)
 {
   const struct timespec pause = {.tv_nsec = 1000000};
-  while (atomic_load(counter) > 0 && uk_clock_monotonic() < deadline)
+  while (atomic_load(counter) > 0 && uk_clock_monotonic() < until)
     nanosleep(&pause, NULL);
+  return atomic_load(counter) == 0;
+}
+
+bool uk_http_wait(struct uk_http *http, int64_t until)
+{
+  return wait_for_zero(&http->unanswered, until);
 }
 
 /* MHD_stop_daemon aborts the process if a connection is still suspended, so there is no deadline
  * for requests that the engine has yet to finish; it guarantees that it will. */
 void uk_http_stop(struct uk_http *http)
 {
-  wait_for_zero(&http->unanswered, INT64_MAX);
+  uk_http_wait(http, INT64_MAX);
   wait_for_zero(&http->resuming, INT64_MAX);
   wait_for_zero(&http->unsent, uk_clock_monotonic() + http->send_milliseconds);
   uk_acceptor_stop(&http->acceptor);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/error.h"
 #include "server/request/request.h"
@@ -50,9 +51,13 @@ const char *uk_http_address(const struct uk_http *http);
 /* From now on answers new requests with 503. */
 void uk_http_refuse(struct uk_http *http);
 
-/* Call it after uk_http_refuse; uk_http_accept may have failed. Waits until every pending request
- * is answered, for as long as the engine takes, and its reply is written, for at most 5 seconds.
- * Then joins the threads and frees everything. */
+/* Call it after uk_http_refuse. Waits until every pending request is answered. False: one is not,
+ * at the time `until` of uk_clock_monotonic. */
+bool uk_http_wait(struct uk_http *http, int64_t until);
+
+/* The same; uk_http_accept may have failed. Waits until every pending request is answered, for as
+ * long as the engine takes, and its reply is written, for at most 5 seconds. Then joins the threads
+ * and frees everything. */
 void uk_http_stop(struct uk_http *http);
 
 /* Whether requests that the HTTP library itself refuses are answered in JSON in this process; if

@@ -18,8 +18,10 @@ enum {
 };
 static const size_t ARENA_BYTES = (size_t)256 << 20; /* per request */
 
-static void exchange_free(struct uk_exchange *exchange)
+void uk_exchange_release(struct uk_exchange *exchange)
 {
+  if (atomic_fetch_sub(&exchange->owners, 1) > 1)
+    return;
   uk_arena_free(&exchange->request.arena);
   uk_buffer_free(&exchange->request.reply);
   uk_buffer_free(&exchange->body);
@@ -68,6 +70,7 @@ static const struct uk_request_methods methods = {
   .each_header = uk_exchange_each_header,
   .is_client_alive = is_client_alive,
   .reply = uk_exchange_reply,
+  .reply_early = uk_exchange_reply_early,
 };
 
 /* Splits the target into path and query. `exchange->uri` has room for it and two NULs. */
@@ -91,6 +94,7 @@ static struct uk_exchange *new_exchange(struct uk_http *http, struct MHD_Connect
   exchange->connection = connection;
   exchange->socket = uk_http_socket(connection);
   atomic_init(&exchange->state, UK_RUNNING);
+  atomic_init(&exchange->owners, 1);
   exchange->request.methods = &methods;
   exchange->request.server = http->server;
   exchange->request.status = 200;
@@ -434,7 +438,7 @@ void uk_http_on_completed(void *context, struct MHD_Connection *connection, void
   if (exchange->request.response_finished != NULL)
     exchange->request.response_finished(
       &exchange->request, exchange->queued && code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
-  exchange_free(exchange);
+  uk_exchange_release(exchange);
   if (was_running)
     atomic_fetch_sub(&http->unsent, 1);
 }

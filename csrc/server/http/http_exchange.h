@@ -4,7 +4,8 @@
  * once after the body and once after each resume; then on_completed. If the handler does not reply
  * at once, the connection is suspended until uk_request_reply resumes it. Either may come first:
  * the HTTP thread changes `state` from RUNNING to SUSPENDED, uk_request_reply from anything to
- * REPLIED. */
+ * REPLIED. uk_request_reply_early does the same and leaves the exchange with two owners, the
+ * connection and the operation; the last one frees it. The server may have stopped by then. */
 #ifndef UK_HTTP_EXCHANGE_H
 #define UK_HTTP_EXCHANGE_H
 
@@ -18,6 +19,8 @@ struct uk_exchange {
   struct MHD_Connection *connection;
   int socket;
   atomic_int state;
+  atomic_int owners;
+  bool early; /* uk_request_reply_early was called; for the operation's threads */
 
   /* From the headers. */
   uint64_t content_length; /* 0 if absent */
@@ -49,6 +52,10 @@ struct uk_slice uk_exchange_header(const struct uk_request *request, const char 
 void uk_exchange_each_header(const struct uk_request *request, uk_header_visitor *each,
                              void *argument);
 void uk_exchange_reply(struct uk_request *request);
+void uk_exchange_reply_early(struct uk_request *request);
+
+/* An owner leaves the exchange. */
+void uk_exchange_release(struct uk_exchange *exchange);
 
 /* http_headers: sets the fields under "from the headers". */
 void uk_exchange_read_headers(struct uk_exchange *exchange);

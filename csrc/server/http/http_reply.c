@@ -60,9 +60,8 @@ enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange)
   return exchange->queued ? result : give_up(exchange, headers);
 }
 
-void uk_exchange_reply(struct uk_request *request)
+static void send_reply(struct uk_exchange *exchange)
 {
-  struct uk_exchange *exchange = uk_exchange_of(request);
   struct uk_http *http = exchange->http;
   struct MHD_Connection *connection = exchange->connection;
   atomic_fetch_add(&http->resuming, 1);
@@ -72,4 +71,21 @@ void uk_exchange_reply(struct uk_request *request)
   }
   atomic_fetch_sub(&http->unanswered, 1);
   atomic_fetch_sub(&http->resuming, 1);
+}
+
+void uk_exchange_reply(struct uk_request *request)
+{
+  struct uk_exchange *exchange = uk_exchange_of(request);
+  if (exchange->early)
+    uk_exchange_release(exchange);
+  else
+    send_reply(exchange);
+}
+
+void uk_exchange_reply_early(struct uk_request *request)
+{
+  struct uk_exchange *exchange = uk_exchange_of(request);
+  exchange->early = true;
+  atomic_store(&exchange->owners, 2);
+  send_reply(exchange);
 }

@@ -31,6 +31,11 @@ void uk_request_reply(struct uk_request *request)
   request->methods->reply(request);
 }
 
+void uk_request_reply_early(struct uk_request *request)
+{
+  request->methods->reply_early(request);
+}
+
 void uk_request_add_header(struct uk_request *request, const char *name, const char *value)
 {
   if (request->reply_header_count == UK_REPLY_HEADERS) {

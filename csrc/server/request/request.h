@@ -39,6 +39,7 @@ struct uk_request_methods {
   void (*each_header)(const struct uk_request *request, uk_header_visitor *each, void *argument);
   bool (*is_client_alive)(const struct uk_request *request);
   void (*reply)(struct uk_request *request);
+  void (*reply_early)(struct uk_request *request);
 };
 
 struct uk_request {
@@ -60,7 +61,8 @@ struct uk_request {
   /* The handler's own, until the reply is sent. */
   struct uk_arena arena;
   void *operation;  /* the pending engine operation, in the arena */
-  bool carried_out; /* it changed something, or may have: the reply must not deny it */
+  bool carried_out; /* it changed something, or may have: the reply must not deny it. Known once the
+                       reply is built */
 
   /* The reply. */
   int status;
@@ -140,5 +142,10 @@ void uk_request_write_error(struct uk_buffer *buffer, int status, struct uk_slic
 /* Sends the reply. Call it exactly once for each request, from any thread. The request may no
  * longer exist when it returns. */
 void uk_request_reply(struct uk_request *request);
+
+/* Sends the reply although the operation has not ended. The request, its body and its arena live
+ * until uk_request_reply is called too, which then sends nothing. From now on the reply is http's.
+ * Call it at most once, from any thread. */
+void uk_request_reply_early(struct uk_request *request);
 
 #endif

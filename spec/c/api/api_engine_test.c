@@ -17,6 +17,7 @@ static int64_t deadline;
 static enum uk_error outcome;
 static const char *reason;
 static bool breaks_reply; /* as if memory ran out */
+static const char *late;  /* what it says before it ends, or NULL */
 static struct uk_consumer_settings settings;
 static uint64_t delivery;
 
@@ -24,6 +25,8 @@ static void end(struct uk_operation *operation)
 {
   calls++;
   deadline = operation->deadline;
+  if (late != NULL)
+    operation->late(operation, late);
   operation->error = outcome;
   if (reason != NULL)
     uk_operation_fail(operation, outcome, "%s", reason);
@@ -200,11 +203,23 @@ static void begin(void)
 #define TRIPLE "{\"topic\":\"t\",\"partition\":0,\"offset\":0}"
 
 /* Every request that reaches the engine, and how long it may wait, in milliseconds. */
-static const struct row {
+struct row {
   enum uk_method method;
   const char *path, *body;
   int64_t timeout;
-} rows[] = {
+};
+
+static const struct row changes[] = {
+  {UK_POST, "/commit/g/i", TRIPLE, 10000},
+  {UK_POST, "/delete-consumer/g/i", "", 10000},
+  {UK_GET, "/produce/t/v", "", 30000},
+  {UK_POST, "/produce", "{\"topic\":\"t\",\"value\":\"v\"}", 30000},
+  {UK_POST, "/webhook?topic=t", "v", 30000},
+  {UK_POST, "/topics/t", "", 10000},
+  {UK_DELETE, "/topics/t", "", 10000},
+};
+
+static const struct row rows[] = {
   {UK_GET, "/consume/g/i/t", "", 1000},
   {UK_GET, "/consume/g/i/t?timeout=0", "", 0},
   {UK_POST, "/consume/g/i", "{\"topic\":\"t\"}", 1000},
@@ -745,6 +760,30 @@ static void reports_the_outcome_of_a_delivery(void)
   api_rig_close(&rig);
 }
 
+/* A16: What the engine says first is the reply, whatever becomes of the operation. */
+static void A16_a_late_operation_is_a_504(void)
+{
+  static const enum uk_error outcomes[] = {UK_OK, UK_E_NOT_FOUND, UK_E_UNAVAILABLE};
+  REQUIRE(api_rig_open(&rig, &methods));
+  late = "the disk sleeps; the request may have been carried out";
+  for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+    for (size_t j = 0; j < sizeof outcomes / sizeof *outcomes; j++) {
+      outcome = outcomes[j];
+      api_rig_ask(&rig, "full", changes[i].method, changes[i].path, changes[i].body, &answer);
+      CHECK_EQ_INT(answer.status, 504);
+      CHECK_EQ_STR(answer.text, "{\"error\":\"the disk sleeps; the request may have been carried "
+                                "out\",\"status\":504}");
+    }
+    outcome = UK_OK;
+    breaks_reply = true; /* it still does not say that nothing was done */
+    api_rig_ask(&rig, "full", changes[i].method, changes[i].path, changes[i].body, &answer);
+    CHECK_EQ_INT(answer.status, 504);
+    breaks_reply = false;
+  }
+  late = NULL;
+  api_rig_close(&rig);
+}
+
 int main(void)
 {
   CHECK_RUN(waits_as_long_as_the_contract_says);
@@ -764,5 +803,6 @@ int main(void)
   CHECK_RUN(reads_the_settings_of_an_instance);
   CHECK_RUN(shows_the_beginning_of_a_wrong_header);
   CHECK_RUN(reports_the_outcome_of_a_delivery);
+  CHECK_RUN(A16_a_late_operation_is_a_504);
   return check_end();
 }

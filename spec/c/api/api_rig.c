@@ -38,6 +38,7 @@ struct call {
   char authorization[100];
   char path[TEXT_SIZE], query[TEXT_SIZE];
   int replies;
+  bool early; /* the reply came before the operation ended */
 };
 
 static struct uk_slice header(const struct uk_request *request, const char *name)
@@ -72,11 +73,23 @@ static bool is_client_alive(const struct uk_request *request)
 
 static void reply(struct uk_request *request)
 {
-  ((struct call *)request)->replies++;
+  struct call *call = (struct call *)request;
+  call->replies += !call->early;
 }
 
-static const struct uk_request_methods methods = {
-  .header = header, .each_header = each_header, .is_client_alive = is_client_alive, .reply = reply};
+static void reply_early(struct uk_request *request)
+{
+  struct call *call = (struct call *)request;
+  CHECK(!call->early);
+  call->early = true;
+  call->replies++;
+}
+
+static const struct uk_request_methods methods = {.header = header,
+                                                  .each_header = each_header,
+                                                  .is_client_alive = is_client_alive,
+                                                  .reply = reply,
+                                                  .reply_early = reply_early};
 
 static void fill(struct call *call, const char *user, const char *path, const char *body)
 {
