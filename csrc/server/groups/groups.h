@@ -30,8 +30,9 @@ struct uk_groups_log {
   enum uk_error (*committed)(void *context, struct uk_slice group, struct uk_slice topic,
                              int32_t partition, int64_t *offset);
   /* Starts committing. Copies what it needs before it returns, and calls `then` once, possibly
-   * before it returns, when the offsets are durable or refused; `message` is never NULL. One thread
-   * calls at a time; commits take effect in the order of the calls. */
+   * before it returns, when the offsets are durable or refused; `message` is never NULL. With
+   * GATEWAY_TIMEOUT they may still become durable, before those of any later call that does. One
+   * thread calls at a time; commits take effect in the order of the calls. */
   void (*commit)(void *context, struct uk_slice group,
                  const struct uk_topic_partition_offset *offsets, size_t count,
                  void (*then)(void *argument, enum uk_error error, const char *message),

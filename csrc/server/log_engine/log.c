@@ -1,6 +1,5 @@
 #include "server/log_engine/log.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -70,19 +69,6 @@ bool uk_log_is_shut(struct uk_log *log, struct uk_operation *operation)
   return shut;
 }
 
-/* The milliseconds for which the disk has not answered the writer; 0 if it has not been long. Under
- * the mutex. */
-static int64_t hangs_for(const struct uk_log *log)
-{
-  int64_t busy = log->busy_since != 0 ? uk_clock_monotonic() - log->busy_since : 0;
-  return busy >= UK_LOG_HANG_MS ? busy : 0;
-}
-
-static void describe_hang(char *text, size_t size, int64_t milliseconds)
-{
-  snprintf(text, size, "the disk has not answered for %" PRId64 " s", milliseconds / 1000);
-}
-
 /* A reader may be the first to meet damage. */
 static void tell_of_fault(struct uk_log *log)
 {
@@ -99,11 +85,11 @@ enum uk_error uk_log_health(struct uk_log *log, char *detail, size_t size)
   tell_of_fault(log);
   pthread_mutex_lock(&log->mutex);
   bool well = log->problem[0] == '\0' || uk_clock_monotonic() >= log->problem_until;
-  int64_t hangs = hangs_for(log);
+  int64_t hangs = uk_log_hangs_for(log);
   snprintf(detail, size, "%s", well ? "" : log->problem);
   pthread_mutex_unlock(&log->mutex);
   if (hangs > 0)
-    describe_hang(detail, size, hangs);
+    uk_log_describe_hang(detail, size, hangs);
   return well && hangs == 0 ? UK_OK : UK_E_UNAVAILABLE;
 }
 
@@ -230,6 +216,8 @@ static bool init_locks(struct uk_log *log)
   if (pthread_mutex_init(&log->mutex, NULL) != 0)
     return false;
   uk_condition_init(&log->arrived);
+  uk_condition_init(&log->progress);
+  uk_condition_init(&log->watch);
   return true;
 }
 
@@ -266,8 +254,35 @@ static void free_log(struct uk_log *log)
   uk_log_builder_free(&log->builder);
   free(log->purges);
   pthread_cond_destroy(&log->arrived);
+  pthread_cond_destroy(&log->progress);
+  pthread_cond_destroy(&log->watch);
   pthread_mutex_destroy(&log->mutex);
   free(log);
+}
+
+/* The identity is written here too: the disk may hang in that. */
+static void *write_until_closed(void *argument)
+{
+  struct uk_log *log = argument;
+  uk_log_writer_run(log);
+  uk_log_mark_busy(log, true);
+  uk_log_store_save_identity(log->store, log->stage.next_topic_id, true);
+  uk_log_mark_busy(log, false);
+  pthread_mutex_lock(&log->mutex);
+  log->ended = true;
+  pthread_cond_broadcast(&log->progress);
+  pthread_mutex_unlock(&log->mutex);
+  return NULL;
+}
+
+static bool start_threads(struct uk_log *log)
+{
+  if (!uk_thread_start(&log->watcher, uk_log_watch_run, log))
+    return false;
+  log->has_threads = uk_thread_start(&log->writer, write_until_closed, log);
+  if (!log->has_threads)
+    uk_log_watch_stop(log);
+  return log->has_threads;
 }
 
 static enum uk_error start(struct uk_log *log, const struct uk_log_options *options, char *message,
@@ -278,8 +293,7 @@ static enum uk_error start(struct uk_log *log, const struct uk_log_options *opti
   if (error != UK_OK)
     return error;
   enum uk_log_status status = uk_log_load(log);
-  if (status == UK_LOG_NO_MEMORY ||
-      (status == UK_LOG_OK && !uk_thread_start(&log->writer, uk_log_writer_run, log))) {
+  if (status == UK_LOG_NO_MEMORY || (status == UK_LOG_OK && !start_threads(log))) {
     snprintf(message, size, "out of memory while opening the log in %s", options->directory);
     return UK_E_NO_MEMORY;
   }
@@ -312,25 +326,27 @@ enum uk_error uk_log_open(struct uk_log **log, const struct uk_log_options *opti
   return error;
 }
 
-void uk_log_finish(struct uk_log *log)
+bool uk_log_finish(struct uk_log *log)
 {
   pthread_mutex_lock(&log->mutex);
-  bool running = !log->closing;
   log->closing = true;
   pthread_cond_signal(&log->arrived);
+  while (log->has_threads && !log->ended && uk_log_hangs_for(log) == 0)
+    uk_condition_wait(&log->progress, &log->mutex, uk_clock_monotonic() + UK_LOG_WATCH_MS);
+  bool finished = !log->has_threads || log->ended;
   pthread_mutex_unlock(&log->mutex);
-  if (!running)
-    return;
+  if (!finished || !log->has_threads)
+    return finished;
   pthread_join(log->writer, NULL);
-  uk_log_store_save_identity(log->store, log->stage.next_topic_id, true);
+  uk_log_watch_stop(log);
+  log->has_threads = false;
+  return true;
 }
 
 void uk_log_close(struct uk_log *log)
 {
-  if (log == NULL)
-    return;
-  uk_log_finish(log);
-  free_log(log);
+  if (log != NULL && uk_log_finish(log))
+    free_log(log);
 }
 
 bool uk_log_creates_topics(const struct uk_log *log)
@@ -342,7 +358,7 @@ bool uk_log_creates_topics(const struct uk_log *log)
 static bool enqueue(struct uk_log *log, struct uk_operation *operation, int64_t *hangs)
 {
   pthread_mutex_lock(&log->mutex);
-  *hangs = hangs_for(log);
+  *hangs = uk_log_hangs_for(log);
   bool open = !log->closing && *hangs == 0, idle = uk_list_is_empty(&log->queue);
   if (open)
     uk_list_add(&log->queue, &operation->link);
@@ -360,18 +376,8 @@ void uk_log_submit(struct uk_log *log, enum uk_log_command_kind kind,
   operation->engine_data = (void *)(uintptr_t)kind;
   if (enqueue(log, operation, &hangs))
     return;
-  if (hangs > 0) {
-    describe_hang(text, sizeof text, hangs);
-    uk_alarm_raise(&log->hangs, "%s; nothing is stored until it does", text);
-  }
+  if (hangs > 0)
+    uk_log_describe_hang(text, sizeof text, hangs);
   uk_operation_fail(operation, UK_E_UNAVAILABLE, "%s", text);
   operation->done(operation);
-}
-
-void uk_log_mark_busy(struct uk_log *log, bool busy)
-{
-  pthread_mutex_lock(&log->mutex);
-  log->busy_since = busy ? uk_clock_monotonic() : 0;
-  pthread_mutex_unlock(&log->mutex);
-  uk_alarm_clear(&log->hangs, "the disk answers again");
 }

@@ -28,10 +28,12 @@ struct uk_log_options {
 enum uk_error uk_log_open(struct uk_log **log, const struct uk_log_options *options, char *message,
                           size_t size);
 /* Carries out the submitted commands and ends the writer. Later commands fail with UNAVAILABLE;
- * reads still work. */
-void uk_log_finish(struct uk_log *log);
+ * reads still work. False when the disk hangs: the writer still waits for it, and this may be
+ * called again. */
+bool uk_log_finish(struct uk_log *log);
 
-/* Finishes and frees the log. Precondition: no read is running. NULL is allowed. */
+/* Finishes and frees the log. Precondition: no read is running. NULL is allowed. A log whose disk
+ * hangs is left as it is, with its writer and its lock. */
 void uk_log_close(struct uk_log *log);
 
 /* The writer's commands. The operation inside has the outcome. Uses its `link` and
@@ -61,6 +63,8 @@ struct uk_log_create_missing {
 /* True when a produce or a consume may create its topics (auto_create). */
 bool uk_log_creates_topics(const struct uk_log *log);
 
+/* While the disk hangs, commands that the writer works on get a call of `late`; those that wait for
+ * it, and new ones, fail with UNAVAILABLE. */
 void uk_log_submit(struct uk_log *log, enum uk_log_command_kind kind,
                    struct uk_operation *operation);
 

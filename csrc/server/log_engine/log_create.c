@@ -2,11 +2,13 @@
 
 #include <stdlib.h>
 
+/* The names are copied: when the disk hangs, the consume is answered first. */
 struct creation {
   struct uk_log_create_missing command;
-  struct uk_consume *consume;
+  struct uk_consume *consume; /* NULL once it was answered */
   void (*then)(void *context, struct uk_consume *consume);
   void *context;
+  struct uk_slice topics[];
 };
 
 static bool misses_topic(struct uk_log *log, const struct uk_consume *consume)
@@ -19,13 +21,49 @@ static bool misses_topic(struct uk_log *log, const struct uk_consume *consume)
   return false;
 }
 
+/* Goes on with the consume, unless that was done before. */
+static void go_on(struct creation *creation, enum uk_error error, const char *message)
+{
+  struct uk_consume *consume = creation->consume;
+  creation->consume = NULL;
+  if (consume == NULL)
+    return;
+  if (error != UK_OK)
+    uk_operation_fail(&consume->operation, error, "%s", message);
+  creation->then(creation->context, consume);
+}
+
+static void late(struct uk_operation *operation, const char *message)
+{
+  go_on((struct creation *)operation, UK_E_GATEWAY_TIMEOUT, message);
+}
+
 static void created(struct uk_operation *operation)
 {
   struct creation *creation = (struct creation *)operation;
-  if (operation->error != UK_OK)
-    uk_operation_fail(&creation->consume->operation, operation->error, "%s", operation->message);
-  creation->then(creation->context, creation->consume);
+  go_on(creation, operation->error, operation->message);
   free(creation);
+}
+
+static struct creation *new_creation(const struct uk_consume *consume)
+{
+  size_t count = consume->topic_count, bytes = 0;
+  for (size_t i = 0; i < count; i++)
+    bytes += consume->topics[i].length;
+  struct creation *made = calloc(1, sizeof *made + count * sizeof made->topics[0] + bytes);
+  if (made == NULL)
+    return NULL;
+  char *names = (char *)(made->topics + count);
+  for (size_t i = 0; i < count; i++) {
+    const struct uk_slice name = consume->topics[i];
+    made->topics[i] = uk_slice_of(memcpy(names, name.data, name.length), name.length);
+    names += name.length;
+  }
+  made->command.operation.done = created;
+  made->command.operation.late = late;
+  made->command.topics = made->topics;
+  made->command.count = count;
+  return made;
 }
 
 void uk_log_create_missing(struct uk_log *log, struct uk_consume *consume,
@@ -35,17 +73,14 @@ void uk_log_create_missing(struct uk_log *log, struct uk_consume *consume,
     then(context, consume);
     return;
   }
-  struct creation *creation = calloc(1, sizeof *creation);
+  struct creation *creation = new_creation(consume);
   if (creation == NULL) {
     uk_operation_fail(&consume->operation, UK_E_NO_MEMORY, "%s", "");
     then(context, consume);
     return;
   }
-  *creation = (struct creation){.command = {.operation = {.done = created},
-                                            .topics = consume->topics,
-                                            .count = consume->topic_count},
-                                .consume = consume,
-                                .then = then,
-                                .context = context};
+  creation->consume = consume;
+  creation->then = then;
+  creation->context = context;
   uk_log_submit(log, UK_LOG_CREATE_MISSING, &creation->command.operation);
 }

@@ -192,16 +192,34 @@ static enum uk_error groups_read(void *context, struct uk_slice topic, int32_t p
 /* A commit by groups on its way through the writer; the names are copied after the offsets. */
 struct groups_commit {
   struct uk_log_commit command;
-  void (*then)(void *argument, enum uk_error error, const char *message);
+  struct uk_log_notifier *notifier;
+  void (*then)(void *argument, enum uk_error error, const char *message); /* NULL: was called */
   void *argument;
   struct uk_topic_partition_offset offsets[];
 };
 
+/* A commit that failed is tried again when its time comes, so the notifier must learn the time. */
+static void end_groups_commit(struct groups_commit *commit_, enum uk_error error,
+                              const char *message)
+{
+  void (*then)(void *argument, enum uk_error error, const char *message) = commit_->then;
+  commit_->then = NULL;
+  if (then == NULL)
+    return;
+  then(commit_->argument, error, message);
+  if (error != UK_OK)
+    uk_log_notifier_reschedule(commit_->notifier);
+}
+
+static void groups_commit_late(struct uk_operation *operation, const char *message)
+{
+  end_groups_commit((struct groups_commit *)operation, UK_E_GATEWAY_TIMEOUT, message);
+}
+
 static void groups_commit_done(struct uk_operation *operation)
 {
-  struct groups_commit *commit_ = (struct groups_commit *)operation;
-  commit_->then(commit_->argument, operation->error, operation->message);
-  free(commit_);
+  end_groups_commit((struct groups_commit *)operation, operation->error, operation->message);
+  free(operation);
 }
 
 static struct uk_slice copy(char **at, struct uk_slice name)
@@ -243,20 +261,28 @@ static void groups_commit(void *context, struct uk_slice group,
     then(argument, UK_E_NO_MEMORY, "");
     return;
   }
+  made->notifier = &of(context)->notifier;
   made->then = then;
   made->argument = argument;
   made->command.operation.done = groups_commit_done;
-  uk_log_submit(((struct log_engine *)context)->log, UK_LOG_COMMIT, &made->command.operation);
+  made->command.operation.late = groups_commit_late;
+  uk_log_submit(of(context)->log, UK_LOG_COMMIT, &made->command.operation);
 }
 
 /* Opening and closing. The log calls the notifier, so the notifier is made first and freed last.
  * Groups must exist until the log has finished. */
 
+static bool finish(struct uk_engine *engine)
+{
+  return uk_log_finish(of(engine)->log);
+}
+
 static void close_engine(struct uk_engine *engine)
 {
   struct log_engine *closing = of(engine);
   uk_log_notifier_stop(&closing->notifier);
-  uk_log_finish(closing->log);
+  if (!uk_log_finish(closing->log))
+    return; /* contrary to the contract: everything stays */
   uk_groups_close(closing->groups);
   uk_log_close(closing->log);
   uk_log_notifier_free(&closing->notifier);
@@ -281,6 +307,7 @@ static const struct uk_engine_methods methods = {
   .consume_expired = consume_expired,
   .health = health,
   .drain = drain,
+  .finish = finish,
   .close = close_engine,
 };
 

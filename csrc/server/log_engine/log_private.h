@@ -17,8 +17,12 @@ enum {
   UK_LOG_SAVE_MS = 60 * 1000,     /* the identity is written this often, if it is behind */
   UK_LOG_MAINTENANCE_ROWS = 1000, /* rows removed in one transaction */
   UK_LOG_HANG_MS = 10000,         /* the disk is said not to answer after this */
+  UK_LOG_WATCH_MS = 1000,         /* the watcher looks at a busy writer this often */
   UK_LOG_PROBLEM_MS = 10000       /* how long health reports a refusal for lack of room */
 };
+
+/* UK_LOG_HANG_MS. A test may lower it. */
+extern _Atomic int64_t uk_log_hang_ms;
 
 struct uk_log {
   size_t map_bytes;
@@ -28,13 +32,25 @@ struct uk_log {
   struct uk_log_store *store;
   struct uk_log_topics topics;
 
-  pthread_t writer;
-  pthread_mutex_t mutex; /* guards the queue and the health */
+  pthread_t writer, watcher;
+  bool has_threads;
+  pthread_mutex_t mutex; /* guards the queue, the hand, the watch and the health */
   pthread_cond_t arrived;
   struct uk_list queue; /* of operations; the kind of each is in `engine_data` */
+  size_t apart;         /* so many at its head have a transaction each, after failing together */
+  struct uk_list hand;  /* of the current transaction; see uk_log_lock_hand */
   bool closing;
-  int64_t busy_since; /* when the writer began what it does, monotonic milliseconds; 0: it waits */
-  bool shut;          /* the environment is not open: a reopen failed */
+  bool ended;              /* the writer has */
+  pthread_cond_t progress; /* `ended` or `pinned` has changed */
+
+  /* The watch. */
+  int64_t busy_since;  /* when the writer began its step, monotonic milliseconds; 0: it waits */
+  int64_t told;        /* the step that was reported; 0: none */
+  bool pinned;         /* the watcher uses the hand */
+  bool watcher_sleeps; /* without a limit */
+  bool watcher_stops;
+  pthread_cond_t watch;                  /* wakes the watcher */
+  bool shut;                             /* the environment is not open: a reopen failed */
   char problem[UK_LOG_FAILURE_MAX + 20]; /* "" when healthy */
   int64_t problem_until;                 /* monotonic milliseconds */
   struct uk_alarm failed;                /* the log is broken */
@@ -80,14 +96,37 @@ enum uk_error uk_log_fail_read(struct uk_log *log, struct uk_operation *operatio
  * again. */
 void uk_log_set_problem(struct uk_log *log, int64_t until, const char *text);
 
-/* The writer begins something that may need the disk, or has nothing to do. */
-void uk_log_mark_busy(struct uk_log *log, bool busy);
-
 /* Replaces the table and the list of purges with what the store has. */
 enum uk_log_status uk_log_load(struct uk_log *log);
 
 /* Makes room for one more purge. False when memory is out. */
 bool uk_log_make_purge_room(struct uk_log *log);
+
+/* log_watch: notices a disk that hangs. The writer works in steps. When one takes longer than
+ * UK_LOG_HANG_MS, the watcher logs that, tells the commands in the writer's hand that they are
+ * late, and refuses those in the queue. */
+
+/* The writer begins a step that may need the disk, or has nothing to do. */
+void uk_log_mark_busy(struct uk_log *log, bool busy);
+
+/* The same. Precondition: the caller holds the mutex. */
+void uk_log_begin_step(struct uk_log *log);
+
+/* Locks the mutex, once the watcher does not use the hand. The writer changes the hand, and ends
+ * its commands, only after that. It reads the hand at any time. */
+void uk_log_lock_hand(struct uk_log *log);
+
+/* The milliseconds for which the disk has not answered the writer; 0 if that is not long.
+ * Precondition: the caller holds the mutex. */
+int64_t uk_log_hangs_for(const struct uk_log *log);
+void uk_log_describe_hang(char *text, size_t size, int64_t milliseconds);
+
+/* Reports the current step if it has hung for long and was not reported yet. */
+void uk_log_watch_look(struct uk_log *log);
+
+/* The thread. */
+void *uk_log_watch_run(void *log);
+void uk_log_watch_stop(struct uk_log *log);
 
 /* After these the environment must be opened again. */
 static inline bool uk_log_breaks(enum uk_log_status status)
@@ -134,7 +173,7 @@ enum uk_log_status uk_log_maintain(struct uk_log *log, bool *more);
 /* True when time alone may give maintenance something to do. */
 bool uk_log_needs_maintenance(const struct uk_log *log);
 
-/* log_writer: the thread. */
-void *uk_log_writer_run(void *log);
+/* log_writer: works until the log is closing and no command is left. */
+void uk_log_writer_run(struct uk_log *log);
 
 #endif

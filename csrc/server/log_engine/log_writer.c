@@ -18,33 +18,57 @@ static bool is_deletion(const struct uk_operation *command)
   return uk_log_kind(command) == UK_LOG_DELETE_TOPIC;
 }
 
-/* Moves as many commands as may share a transaction from the queue, which is not empty. A deletion
- * has a transaction of its own. */
-static void take_batch(struct uk_list *queue, struct uk_list *batch)
+/* Moves as many commands as may share a transaction from the queue, which is not empty, into the
+ * hand. A deletion has a transaction of its own, and so has a command that failed with others. */
+static void fill_hand(struct uk_log *log)
 {
+  struct uk_list *queue = &log->queue;
   struct uk_operation *command = UK_LIST_TAKE(queue, struct uk_operation, link);
-  bool shares = !is_deletion(command);
+  bool shares = !is_deletion(command) && log->apart == 0;
   size_t bytes = command_bytes(command), count = 1;
-  uk_list_add(batch, &command->link);
+  log->apart -= log->apart > 0;
+  uk_list_add(&log->hand, &command->link);
   while (shares && count < UK_LOG_TRANSACTION_COMMANDS &&
          (command = uk_log_next(queue, NULL)) != NULL && !is_deletion(command) &&
          (bytes += command_bytes(command)) <= UK_LOG_TRANSACTION_BYTES) {
     uk_list_remove(&command->link);
-    uk_list_add(batch, &command->link);
+    uk_list_add(&log->hand, &command->link);
     count++;
   }
 }
 
-/* Waits for commands, or until maintenance or a look at the files is due, and takes all commands
- * that are there. False when the log is closing and no command is left. */
-static bool take_all(struct uk_log *log, struct uk_list *commands)
+/* Takes the commands of the next transaction, and begins its step. False when there are none. */
+static bool take_commands(struct uk_log *log)
+{
+  uk_log_lock_hand(log);
+  bool any = !uk_list_is_empty(&log->queue);
+  if (any) {
+    fill_hand(log);
+    uk_log_begin_step(log);
+  }
+  pthread_mutex_unlock(&log->mutex);
+  return any;
+}
+
+/* Puts the hand back at the head of the queue, to be carried out one by one. */
+static void put_back(struct uk_log *log)
+{
+  uk_log_lock_hand(log);
+  log->apart = uk_list_count(&log->hand);
+  uk_list_move(&log->hand, &log->queue);
+  uk_list_move(&log->queue, &log->hand);
+  pthread_mutex_unlock(&log->mutex);
+}
+
+/* Waits for commands, or until maintenance or a look at the files is due. False when the log is
+ * closing and no command is left. */
+static bool wait_for_work(struct uk_log *log)
 {
   int64_t until = log->next_maintenance < log->next_look ? log->next_maintenance : log->next_look;
   pthread_mutex_lock(&log->mutex);
   while (uk_list_is_empty(&log->queue) && !log->closing && uk_clock_monotonic() < until)
     uk_condition_wait(&log->arrived, &log->mutex, until);
-  uk_list_move(commands, &log->queue);
-  bool open = !uk_list_is_empty(commands) || !log->closing;
+  bool open = !uk_list_is_empty(&log->queue) || !log->closing;
   pthread_mutex_unlock(&log->mutex);
   return open;
 }
@@ -68,61 +92,33 @@ static enum uk_log_status transact_in_reserve(struct uk_log *log, const struct u
   return status;
 }
 
-static void answer(struct uk_list *commands)
+/* Ends the commands in the hand. */
+static void answer(struct uk_log *log, enum uk_log_status status)
 {
+  struct uk_list commands = {0};
   struct uk_operation *command;
-  while ((command = UK_LIST_TAKE(commands, struct uk_operation, link)) != NULL)
+  uk_log_lock_hand(log);
+  uk_list_move(&commands, &log->hand);
+  pthread_mutex_unlock(&log->mutex);
+  while ((command = UK_LIST_TAKE(&commands, struct uk_operation, link)) != NULL) {
+    if (status != UK_LOG_OK)
+      uk_log_fail(log, command, status);
     command->done(command);
-}
-
-static void fail_all(struct uk_log *log, struct uk_list *commands, enum uk_log_status status)
-{
-  struct uk_operation *command = NULL;
-  while ((command = uk_log_next(commands, command)) != NULL)
-    uk_log_fail(log, command, status);
-  answer(commands);
-}
-
-/* Runs a list of one command. */
-static void run_one(struct uk_log *log, struct uk_list *commands)
-{
-  enum uk_log_status status = transact_in_reserve(log, commands);
-  if (status != UK_LOG_OK)
-    uk_log_fail(log, uk_log_next(commands, NULL), status);
-  answer(commands);
-}
-
-/* Runs each command in a transaction of its own, after they failed together: some may pass. */
-static void run_apart(struct uk_log *log, struct uk_list *commands)
-{
-  struct uk_operation *command;
-  while ((command = UK_LIST_TAKE(commands, struct uk_operation, link)) != NULL) {
-    struct uk_list one = {0};
-    uk_list_add(&one, &command->link);
-    if (!uk_log_is_ready(log))
-      fail_all(log, &one, UK_LOG_FAILED);
-    else
-      run_one(log, &one);
   }
 }
 
-static void run(struct uk_log *log, struct uk_list *commands)
+/* Carries out the commands in the hand. Of several that failed, some may pass alone. */
+static void run(struct uk_log *log)
 {
-  if (!uk_log_is_ready(log)) {
-    fail_all(log, commands, UK_LOG_FAILED);
-    return;
-  }
-  if (uk_list_first(commands) == uk_list_last(commands)) {
-    run_one(log, commands);
-    return;
-  }
-  enum uk_log_status status = uk_log_transact(log, commands);
-  if (status == UK_LOG_OK)
-    answer(commands);
-  else if (uk_log_breaks(status))
-    fail_all(log, commands, status);
+  const struct uk_list *hand = &log->hand;
+  bool alone = uk_list_first(hand) == uk_list_last(hand);
+  enum uk_log_status status = UK_LOG_FAILED;
+  if (uk_log_is_ready(log))
+    status = alone ? transact_in_reserve(log, hand) : uk_log_transact(log, hand);
+  if (alone || status == UK_LOG_OK || uk_log_breaks(status))
+    answer(log, status);
   else
-    run_apart(log, commands);
+    put_back(log);
 }
 
 /* Maintenance. */
@@ -183,18 +179,15 @@ static void maintain(struct uk_log *log)
     log->next_maintenance = now + (log->purge_count > 0 ? 0 : UK_LOG_MAINTENANCE_MS);
 }
 
-void *uk_log_writer_run(void *argument)
+void uk_log_writer_run(struct uk_log *log)
 {
-  struct uk_log *log = argument;
-  struct uk_list commands = {0};
+  uk_log_mark_busy(log, true);
   uk_log_settle(log);
   maintain(log);
-  while (take_all(log, &commands)) {
-    while (!uk_list_is_empty(&commands)) {
-      struct uk_list batch = {0};
-      take_batch(&commands, &batch);
-      uk_log_mark_busy(log, true);
-      run(log, &batch);
+  uk_log_mark_busy(log, false);
+  while (wait_for_work(log)) {
+    while (take_commands(log)) {
+      run(log);
       uk_log_mark_busy(log, true);
       maintain(log);
     }
@@ -202,5 +195,4 @@ void *uk_log_writer_run(void *argument)
     maintain(log);
     uk_log_mark_busy(log, false);
   }
-  return NULL;
 }

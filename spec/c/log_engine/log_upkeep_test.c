@@ -1,6 +1,6 @@
 /* The writer of the log, run step by step on the thread of the test, which owns the clock: when
  * maintenance comes, how much it does at a time, and how long a problem is reported. For: log.c,
- * log_maintenance.c, log_writer.c. */
+ * log_maintenance.c, log_writer.c, log_watch.c. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -80,6 +80,8 @@ static bool open_log(void)
   uk_log_clock_start(&log_.clock, epoch, now);
   pthread_mutex_init(&log_.mutex, NULL);
   pthread_cond_init(&log_.arrived, NULL);
+  pthread_cond_init(&log_.progress, NULL);
+  pthread_cond_init(&log_.watch, NULL);
   return CHECK(uk_log_topics_init(&log_.topics)) &&
          CHECK_EQ_INT(uk_log_store_open(&log_.store, rig_directory(), log_.map_bytes, false,
                                         message, sizeof message),
@@ -95,6 +97,8 @@ static void close_log(void)
   uk_log_builder_free(&log_.builder);
   free(log_.purges);
   pthread_cond_destroy(&log_.arrived);
+  pthread_cond_destroy(&log_.progress);
+  pthread_cond_destroy(&log_.watch);
   pthread_mutex_destroy(&log_.mutex);
 }
 
@@ -450,6 +454,16 @@ static void submit(struct uk_create_topic *command)
   log_.closing = true;
 }
 
+static int lates;
+static char late_text[UK_MESSAGE_SIZE];
+
+static void note_late(struct uk_operation *operation, const char *message)
+{
+  (void)operation;
+  lates++;
+  snprintf(late_text, sizeof late_text, "%s", message);
+}
+
 static void hang(void)
 {
   char detail[UK_MESSAGE_SIZE];
@@ -457,42 +471,115 @@ static void hang(void)
   CHECK_EQ_INT(uk_log_health(&log_, detail, sizeof detail), UK_OK);
   CHECK_EQ_STR(detail, "");
   submit(&queued);
+  uk_log_watch_look(&log_);
   CHECK_EQ_INT(ended, 0);
+  CHECK_EQ_INT(lates, 0);
+  CHECK(!atomic_load(&log_.hangs.raised));
   now += 1;
   CHECK_EQ_INT(uk_log_health(&log_, detail, sizeof detail), UK_E_UNAVAILABLE);
   CHECK_EQ_STR(detail, "the disk has not answered for 10 s");
+  uk_log_watch_look(&log_);
+  CHECK(atomic_load(&log_.hangs.raised));
+  CHECK_EQ_INT(lates, 1);
+  CHECK_EQ_STR(late_text,
+               "the disk has not answered for 10 s; the request may have been carried out");
+  CHECK_EQ_INT(ended, 1);
+  CHECK_EQ_INT(queued.operation.error, UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(queued.operation.message, "the disk has not answered for 10 s");
   now += 30000;
   submit(&refused);
-  CHECK_EQ_INT(ended, 1);
+  uk_log_watch_look(&log_);
+  CHECK_EQ_INT(lates, 1); /* once */
+  CHECK_EQ_INT(ended, 2);
   CHECK_EQ_INT(refused.operation.error, UK_E_UNAVAILABLE);
   CHECK_EQ_STR(refused.operation.message, "the disk has not answered for 40 s");
-  CHECK(atomic_load(&log_.hangs.raised));
   ended = 0;
 }
 
-/* What comes while it hangs is refused at once, and surely not carried out; health says why. */
+/* What waits or comes while it hangs is refused, and surely not carried out; what the writer works
+ * on is late, and carried out once the disk answers. Health says why. */
 static void a16_a_disk_that_hangs_is_reported(void)
 {
   struct uk_record record = rig_record("t", 0, "v");
-  struct uk_produce command = {.records = &record, .count = 1};
+  struct uk_produce command = {.operation = {.late = note_late}, .records = &record, .count = 1};
   char detail[UK_MESSAGE_SIZE];
   uint64_t id;
   REQUIRE(open_log());
   REQUIRE(produce("t", 0, -1) == UK_OK);
   now += 20000; /* the writer waits, and does not hang */
+  uk_log_watch_look(&log_);
   CHECK_EQ_INT(uk_log_health(&log_, detail, sizeof detail), UK_OK);
-  ended = 0;
-  during_sync = hang;
-  enqueue(UK_LOG_PRODUCE, &command.operation);
+  for (int i = 0; i < 2; i++) { /* a second hang is reported, too */
+    queued.operation = refused.operation = (struct uk_operation){.error = UK_OK};
+    ended = lates = 0;
+    during_sync = hang;
+    enqueue(UK_LOG_PRODUCE, &command.operation);
+    step();
+    CHECK_EQ_INT(ended, 1);
+    CHECK_EQ_INT(command.operation.error, UK_OK);
+    CHECK_EQ_INT(record.offset, 1 + i);
+    CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("queued"), &id), 0);
+    CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("refused"), &id), 0);
+    CHECK(!atomic_load(&log_.hangs.raised));
+    CHECK_EQ_INT(log_.busy_since, 0);
+    CHECK_EQ_INT(uk_log_health(&log_, detail, sizeof detail), UK_OK);
+  }
+  end();
+}
+
+static void look_after_ten_seconds(void)
+{
+  now += 10000;
+  uk_log_watch_look(&log_);
+}
+
+/* Of commands that failed together, the one that hangs alone is late. The others wait, and are
+ * refused; those that come later are together again. */
+static void a16_commands_that_wait_for_their_turn_are_refused(void)
+{
+  enum { COUNT = 3 };
+  struct uk_record records[COUNT];
+  struct uk_produce commands[COUNT];
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, -1, -1) == UK_OK);
+  ended = lates = 0;
+  for (int i = 0; i < COUNT; i++) {
+    records[i] = rig_record("t", 0, "v");
+    commands[i] =
+      (struct uk_produce){.operation = {.late = note_late}, .records = &records[i], .count = 1};
+    enqueue(UK_LOG_PRODUCE, &commands[i].operation);
+  }
+  during_sync = look_after_ten_seconds;
+  fault_at(1); /* of the records of all three */
   step();
-  CHECK_EQ_INT(ended, 2);
-  CHECK_EQ_INT(command.operation.error, UK_OK);
-  CHECK_EQ_INT(queued.operation.error, UK_OK);
-  CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("queued"), &id), 1);
-  CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("refused"), &id), 0);
-  CHECK(!atomic_load(&log_.hangs.raised));
-  CHECK_EQ_INT(log_.busy_since, 0);
-  CHECK_EQ_INT(uk_log_health(&log_, detail, sizeof detail), UK_OK);
+  CHECK(fault_hit());
+  fault_off();
+  CHECK_EQ_INT(ended, COUNT);
+  CHECK_EQ_INT(lates, 1);
+  for (int i = 0; i < COUNT; i++)
+    CHECK_EQ_INT(commands[i].operation.error, i == 0 ? UK_OK : UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(transactions_of(commands, records, COUNT), 1);
+  CHECK_EQ_INT(records[COUNT - 1].offset, COUNT);
+  end();
+}
+
+/* Those that failed together are carried out one by one, and in their order. */
+static void commands_that_fail_together_are_tried_alone(void)
+{
+  enum { COUNT = 3 };
+  struct uk_record records[COUNT + 1];
+  struct uk_produce commands[COUNT + 1];
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, -1, -1) == UK_OK);
+  for (int i = 0; i < COUNT + 1; i++)
+    records[i] = rig_record("t", 0, "v");
+  fault_at(1);
+  CHECK_EQ_INT(transactions_of(commands, records, COUNT), COUNT);
+  CHECK(fault_hit());
+  fault_off();
+  for (int i = 0; i < COUNT; i++)
+    CHECK_EQ_INT(records[i].offset, i);
+  CHECK_EQ_INT(transactions_of(commands, records, COUNT + 1), 1);
   end();
 }
 
@@ -868,7 +955,7 @@ static void finishing_twice(void)
   REQUIRE(open_log());
   struct uk_operation operation = {.done = note_end};
   joins = 0;
-  uk_log_finish(&log_);
+  CHECK(uk_log_finish(&log_));
   CHECK_EQ_INT(joins, 0);
   ended = 0;
   uk_log_submit(&log_, UK_LOG_PRODUCE, &operation);
@@ -1274,6 +1361,8 @@ int main(void)
   CHECK_RUN(a_partition_knows_what_it_was_opened_with);
   CHECK_RUN(a_time_that_no_record_has_is_damage);
   CHECK_RUN(a16_a_disk_that_hangs_is_reported);
+  CHECK_RUN(a16_commands_that_wait_for_their_turn_are_refused);
+  CHECK_RUN(commands_that_fail_together_are_tried_alone);
   CHECK_RUN(records_learn_where_they_are);
   CHECK_RUN(purges_have_room);
   CHECK_RUN(rows_without_a_topic_are_purged);
