@@ -165,7 +165,7 @@ C_TESTS_WITH_FAULT := $(call programs_of,$(call tests_with,'"fault\.h"'))
 C_TESTS_WITH_LUA := $(call tests_with,'<lua\.h>')
 UK_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free,--wrap=strdup,--wrap=strndup
 
-c-tests: $(C_TEST_PROGRAMS) $(BUILD)/spec/faults.so
+c-tests: $(C_TEST_PROGRAMS) $(patsubst spec/shim/%.c,$(BUILD)/spec/%.so,$(wildcard spec/shim/*.c))
 
 $(C_TEST_HELPERS): $(call test_objects_of,$(filter-out $(C_TESTS),$(C_TEST_SOURCES))) $(C_TEST_ROOMS)
 $(foreach test,$(C_TESTS),$(eval $(call programs_of,$(test)): $(call test_objects_of,$(test))))

@@ -11,6 +11,7 @@
 
 struct handle {
   struct uk_server *server; /* NULL = stopped */
+  bool stopping;            /* a stop has left something */
   pid_t process;            /* the one that has the server's threads */
 };
 
@@ -107,22 +108,47 @@ static struct handle *check_handle(lua_State *L)
   return luaL_checkudata(L, 1, HANDLE_TYPE);
 }
 
-/* stop, __gc and __close. After a fork the threads exist in the parent only: the child just forgets
- * the server. */
+/* After a fork the threads exist in the parent only: the child just forgets the server. */
+static struct uk_server *take_server(struct handle *handle)
+{
+  struct uk_server *server = handle->process == getpid() ? handle->server : NULL;
+  handle->server = NULL;
+  return server;
+}
+
+/* stop() -> true | nil, message, details. What was left can be stopped later. */
 static int stop(lua_State *L)
 {
+  char message[UK_SERVER_LEFT_SIZE] = "";
   struct handle *handle = check_handle(L);
-  struct uk_server *server = handle->server;
-  handle->server = NULL;
-  if (server != NULL && handle->process == getpid())
-    uk_server_stop(server);
+  struct uk_server *server = take_server(handle);
+  enum uk_error error =
+    server != NULL ? uk_server_try_stop(server, message, sizeof message) : UK_OK;
+  if (error != UK_OK) {
+    handle->server = server;
+    handle->stopping = true;
+    return uk_lua_push_error(L, error, message);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* __gc and __close. */
+static int stop_for_good(lua_State *L)
+{
+  uk_server_stop(take_server(check_handle(L)));
   return 0;
+}
+
+static bool is_stopped(const struct handle *handle)
+{
+  return handle->server == NULL || handle->stopping;
 }
 
 static int url(lua_State *L)
 {
   const struct handle *handle = check_handle(L);
-  if (handle->server == NULL)
+  if (is_stopped(handle))
     return luaL_error(L, "server is stopped");
   lua_pushstring(L, uk_server_url(handle->server));
   return 1;
@@ -131,7 +157,7 @@ static int url(lua_State *L)
 static int text(lua_State *L)
 {
   const struct handle *handle = check_handle(L);
-  if (handle->server == NULL)
+  if (is_stopped(handle))
     lua_pushliteral(L, HANDLE_TYPE " (stopped)");
   else
     lua_pushfstring(L, HANDLE_TYPE " (%s)", uk_server_url(handle->server));
@@ -142,7 +168,7 @@ void uk_lua_server_register_handle(lua_State *L)
 {
   static const luaL_Reg methods[] = {{"url", url}, {"stop", stop}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
-    {"__gc", stop}, {"__close", stop}, {"__tostring", text}, {NULL, NULL}};
+    {"__gc", stop_for_good}, {"__close", stop_for_good}, {"__tostring", text}, {NULL, NULL}};
   lua_newtable(L);
   uk_lua_setfuncs(L, methods);
   uk_lua_newtype(L, HANDLE_TYPE, metamethods);

@@ -1,8 +1,10 @@
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/protocol.h"
 #include "server/api/cors.h"
 #include "server/api/server_state.h"
@@ -11,7 +13,13 @@
 #include "server/log_engine/log_engine.h"
 #include "server/server.h"
 
-enum { PEM_BYTES = 1 << 20, THREADS_MAX = 64, THREADS_DEFAULT_MAX = 8, CONNECTIONS_MAX = 1000000 };
+enum {
+  PEM_BYTES = 1 << 20,
+  THREADS_MAX = 64,
+  THREADS_DEFAULT_MAX = 8,
+  CONNECTIONS_MAX = 1000000,
+  STOP_MILLISECONDS = 40000 /* in which an engine answers what is pending; a produce has 30 s */
+};
 static const int64_t MAP_BYTES = INT64_C(64) << 30;
 static const int64_t MAP_BYTES_LEAST = INT64_C(1) << 20;
 static const int64_t HEADER_BYTES_LEAST = INT64_C(2) << 10;
@@ -269,21 +277,68 @@ bool uk_server_refusals_are_json(void)
   return uk_http_refusals_are_json();
 }
 
-/* Also stops a partly started server, and accepts NULL. */
-void uk_server_stop(struct uk_server *server)
+/* Says what was left, and what the engine says of it. */
+static enum uk_error left(const struct uk_server *server, const char *what, char *message,
+                          size_t size)
 {
-  if (server == NULL)
-    return;
+  char detail[UK_MESSAGE_SIZE];
+  bool well = server->engine->methods->health(server->engine, detail, sizeof detail) == UK_OK;
+  snprintf(message, size, "%s%s%s", well ? "" : detail, well ? "" : ": ", what);
+  return UK_E_GATEWAY_TIMEOUT;
+}
+
+/* An engine that does not stop is asked again by the next call; the rest has gone by then. */
+static enum uk_error stop_parts(struct uk_server *server, char *message, size_t size)
+{
+  struct uk_engine *engine = server->engine;
   if (server->http != NULL)
     uk_http_refuse(server->http);
-  if (server->engine != NULL)
-    server->engine->methods->drain(server->engine);
+  if (engine != NULL)
+    engine->methods->drain(engine);
+  if (server->http != NULL && !uk_http_wait(server->http, uk_clock_monotonic() + STOP_MILLISECONDS))
+    return left(server, "requests are still without an answer", message, size);
   if (server->http != NULL)
     uk_http_stop(server->http);
-  if (server->engine != NULL)
-    server->engine->methods->close(server->engine);
+  server->http = NULL;
+  if (engine != NULL && engine->methods->finish != NULL && !engine->methods->finish(engine))
+    return left(server,
+                "what was being written may be stored or not, and the data folder stays in use",
+                message, size);
+  if (engine != NULL)
+    engine->methods->close(engine);
+  return UK_OK;
+}
+
+enum uk_error uk_server_try_stop(struct uk_server *server, char *message, size_t size)
+{
+  enum uk_error error = stop_parts(server, message, size);
+  if (error != UK_OK)
+    return error;
   uk_credentials_free(server->credentials);
   uk_cors_free(server->cors);
   free(server->url);
   free(server);
+  return UK_OK;
+}
+
+/* Servers that could not be stopped. Their threads use them. */
+static pthread_mutex_t abandoned_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct uk_server *abandoned;
+
+static void abandon(struct uk_server *server)
+{
+  pthread_mutex_lock(&abandoned_mutex);
+  server->next_abandoned = abandoned;
+  abandoned = server;
+  pthread_mutex_unlock(&abandoned_mutex);
+}
+
+/* Also stops a partly started server. */
+void uk_server_stop(struct uk_server *server)
+{
+  char message[UK_SERVER_LEFT_SIZE];
+  if (server == NULL || uk_server_try_stop(server, message, sizeof message) == UK_OK)
+    return;
+  uk_error_log("%s", message);
+  abandon(server);
 }

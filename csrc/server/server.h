@@ -50,7 +50,15 @@ const char *uk_server_url(const struct uk_server *server);
 /* Whether requests that the HTTP library itself refuses are answered in JSON, like all others. */
 bool uk_server_refusals_are_json(void);
 
-/* Refuses new requests, answers the pending ones, joins every thread and frees everything. */
+enum { UK_SERVER_LEFT_SIZE = 1024 }; /* room for what uk_server_try_stop says */
+
+/* Refuses new requests, answers the pending ones, joins every thread and frees everything.
+ * GATEWAY_TIMEOUT: the disk does not answer, or requests are not answered within 40 seconds.
+ * `message` says what was left: the server, with its threads and the lock of its data folder. Then
+ * this may be called again. */
+enum uk_error uk_server_try_stop(struct uk_server *server, char *message, size_t size);
+
+/* The same, for the last time: logs what was left. NULL is allowed. */
 void uk_server_stop(struct uk_server *server);
 
 #endif

@@ -17,6 +17,7 @@ struct uk_server {
   struct uk_repeated refused_logins;
   size_t max_message_bytes;
   char *url;
+  struct uk_server *next_abandoned; /* see server.c */
 };
 
 #endif

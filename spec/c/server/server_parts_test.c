@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "common/clock.h"
 #include "fault.h"
 #include "log_rig.h"
 #include "server/api/cors.h"
@@ -79,6 +80,17 @@ void uk_http_refuse(struct uk_http *started)
   note("refuse\n");
 }
 
+static bool answers = true;
+static int64_t patience; /* of the last wait */
+
+bool uk_http_wait(struct uk_http *started, int64_t until)
+{
+  CHECK((void *)started == &fake_http);
+  patience = until - uk_clock_monotonic();
+  note("wait\n");
+  return answers;
+}
+
 void uk_http_stop(struct uk_http *started)
 {
   CHECK((void *)started == &fake_http);
@@ -98,6 +110,22 @@ static void drain(struct uk_engine *engine)
   note("drain\n");
 }
 
+static bool finishes = true, well = true;
+
+static bool finish(struct uk_engine *engine)
+{
+  (void)engine;
+  note("finish\n");
+  return finishes;
+}
+
+static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)
+{
+  (void)engine;
+  snprintf(detail, size, "%s", well ? "" : "the disk sleeps");
+  return well ? UK_OK : UK_E_UNAVAILABLE;
+}
+
 static void close_engine(struct uk_engine *engine)
 {
   (void)engine;
@@ -105,7 +133,7 @@ static void close_engine(struct uk_engine *engine)
 }
 
 static const struct uk_engine_methods methods = {
-  .name = "played", .drain = drain, .close = close_engine};
+  .name = "played", .drain = drain, .finish = finish, .health = health, .close = close_engine};
 static struct uk_engine fake_engine = {&methods};
 
 static struct uk_log_engine_options log_options;
@@ -134,6 +162,16 @@ enum uk_error uk_kafka_engine_open(struct uk_engine **engine,
 }
 
 /* The system. */
+
+int64_t uk_clock_monotonic(void)
+{
+  return 5000;
+}
+
+int64_t uk_clock_epoch(void)
+{
+  return 0;
+}
 
 static long processors = 1;
 
@@ -226,7 +264,7 @@ static void the_log_gets_its_options(void)
   CHECK_EQ_STR(uk_server_url(server), "http://host:81");
   events[0] = '\0';
   uk_server_stop(server);
-  CHECK_EQ_STR(events, "refuse\ndrain\nstop http\nclose engine\n");
+  CHECK_EQ_STR(events, "refuse\ndrain\nwait\nstop http\nfinish\nclose engine\n");
   CHECK_EQ_INT(fault_live(), before - URL);
   options.auto_create_topics = options.no_sync = false;
   REQUIRE(start(&options) == UK_OK);
@@ -329,11 +367,12 @@ static void stops_what_it_started(void)
     int url;
   } rows[] = {
     {"start http", "listen: no", "listen: no", "start http\n", 0},
-    {"open log", "no disk", "data: no disk", "start http\nopen log\nrefuse\nstop http\n", URL},
+    {"open log", "no disk", "data: no disk", "start http\nopen log\nrefuse\nwait\nstop http\n",
+     URL},
     {"open log", "", "the server cannot serve this now",
-     "start http\nopen log\nrefuse\nstop http\n", URL},
+     "start http\nopen log\nrefuse\nwait\nstop http\n", URL},
     {"accept", "threads: no", "threads: no",
-     "start http\nopen log\naccept\nrefuse\ndrain\nstop http\nclose engine\n", URL},
+     "start http\nopen log\naccept\nrefuse\ndrain\nwait\nstop http\nfinish\nclose engine\n", URL},
   };
   struct uk_server_options options = unusual();
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -383,6 +422,73 @@ static void says_who_writes_refusals(void)
   }
 }
 
+/* A16: stopping what does not answer. */
+
+#define LEFT "what was being written may be stored or not, and the data folder stays in use"
+
+static void A16_an_engine_that_does_not_finish_is_left(void)
+{
+  struct uk_server_options options = unusual();
+  long before = fault_live();
+  REQUIRE(start(&options) == UK_OK);
+  finishes = well = false;
+  events[0] = '\0';
+  CHECK_EQ_INT(uk_server_try_stop(server, message, sizeof message), UK_E_GATEWAY_TIMEOUT);
+  CHECK_EQ_STR(message, "the disk sleeps: " LEFT);
+  CHECK_EQ_STR(events, "refuse\ndrain\nwait\nstop http\nfinish\n");
+  CHECK_EQ_INT(patience, 40000);
+  events[0] = '\0';
+  well = true;
+  CHECK_EQ_INT(uk_server_try_stop(server, message, sizeof message), UK_E_GATEWAY_TIMEOUT);
+  CHECK_EQ_STR(message, LEFT);
+  CHECK_EQ_STR(events, "drain\nfinish\n");
+  events[0] = '\0';
+  finishes = true;
+  CHECK_EQ_INT(uk_server_try_stop(server, message, sizeof message), UK_OK);
+  CHECK_EQ_STR(events, "drain\nfinish\nclose engine\n");
+  CHECK_EQ_INT(fault_live(), before - URL);
+}
+
+static void A16_requests_without_an_answer_are_left(void)
+{
+  struct uk_server_options options = unusual();
+  REQUIRE(start(&options) == UK_OK);
+  answers = well = false;
+  events[0] = '\0';
+  CHECK_EQ_INT(uk_server_try_stop(server, message, sizeof message), UK_E_GATEWAY_TIMEOUT);
+  CHECK_EQ_STR(message, "the disk sleeps: requests are still without an answer");
+  CHECK_EQ_STR(events, "refuse\ndrain\nwait\n");
+  events[0] = '\0';
+  answers = well = true;
+  CHECK_EQ_INT(uk_server_try_stop(server, message, sizeof message), UK_OK);
+  CHECK_EQ_STR(events, "refuse\ndrain\nwait\nstop http\nfinish\nclose engine\n");
+}
+
+/* Stopping for good says on standard error what it leaves, and leaves it. */
+static void A16_what_cannot_be_stopped_is_abandoned(void)
+{
+  struct uk_server_options options = unusual();
+  finishes = well = false;
+  for (int i = 0; i < 2; i++) {
+    char line[400] = "";
+    FILE *file = tmpfile();
+    int saved = dup(STDERR_FILENO);
+    REQUIRE(start(&options) == UK_OK && file != NULL && saved >= 0);
+    events[0] = '\0';
+    dup2(fileno(file), STDERR_FILENO);
+    uk_server_stop(server);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    rewind(file);
+    line[fread(line, 1, sizeof line - 1, file)] = '\0';
+    fclose(file);
+    CHECK_EQ_STR(line, "upstash-kafka: the disk sleeps: " LEFT "\n");
+    CHECK_EQ_STR(events, "refuse\ndrain\nwait\nstop http\nfinish\n");
+    CHECK_EQ_STR(uk_server_url(server), "http://host:81");
+  }
+  finishes = well = true;
+}
+
 int main(void)
 {
   CHECK_RUN(the_log_gets_its_options);
@@ -393,6 +499,9 @@ int main(void)
   CHECK_RUN(stops_what_it_started);
   CHECK_RUN(survives_every_failing_allocation);
   CHECK_RUN(says_who_writes_refusals);
+  CHECK_RUN(A16_an_engine_that_does_not_finish_is_left);
+  CHECK_RUN(A16_requests_without_an_answer_are_left);
+  CHECK_RUN(A16_what_cannot_be_stopped_is_abandoned);
   rig_remove();
   return check_end();
 }

@@ -171,8 +171,9 @@ local function serve(given)
   announce(launched, given)
   server.wait_for_signal()
   server.force_exit(STOP_PATIENCE)
-  launched.handle:stop()
+  local stopped, problem = launched.handle:stop()
   for _, file in ipairs(standard_files) do file:close() end
+  if not stopped then command_line.fail("serve: %s", problem) end
 end
 
 return {

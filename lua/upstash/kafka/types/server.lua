@@ -33,7 +33,12 @@ local Handle = {}
 ---@return string
 function Handle:url() end
 
---- Stops the server. Does nothing if it is stopped already.
+--- Stops the server. Returns true, also if it is stopped already. If the disk does not answer,
+--- returns within seconds, and the message says what was left: the server's threads and the lock of
+--- its data folder. A later call stops them, once the disk answers.
+---@return true? stopped
+---@return string? message
+---@return upstash.kafka.Details? details
 function Handle:stop() end
 
 --- The module written in C that is the server. No program loads this file.
