@@ -706,6 +706,23 @@ static void reads_the_settings_of_an_instance(void)
   api_rig_close(&rig);
 }
 
+/* A part of a word is not the word. */
+static void takes_the_words_of_settings_whole(void)
+{
+  static const char *const wrong[][2] = {
+    {"Kafka-Enable-Auto-Commit", "tru"},     {"Kafka-Enable-Auto-Commit", ""},
+    {"Kafka-Enable-Auto-Commit", "falsely"}, {"Kafka-Auto-Offset-Reset", "early"},
+    {"Kafka-Auto-Offset-Reset", "latests"},  {"Kafka-Auto-Offset-Reset", "no"},
+  };
+  begin();
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    consume_with(wrong[i][0], wrong[i][1]);
+    CHECK_EQ_INT(answer.status, 400);
+  }
+  CHECK_EQ_INT(calls, 0);
+  api_rig_close(&rig);
+}
+
 /* An error shows the first 64 bytes of a long value. */
 static void shows_the_beginning_of_a_wrong_header(void)
 {
@@ -801,6 +818,7 @@ int main(void)
   CHECK_RUN(refuses_other_topics);
   CHECK_RUN(health_comes_from_the_engine);
   CHECK_RUN(reads_the_settings_of_an_instance);
+  CHECK_RUN(takes_the_words_of_settings_whole);
   CHECK_RUN(shows_the_beginning_of_a_wrong_header);
   CHECK_RUN(reports_the_outcome_of_a_delivery);
   CHECK_RUN(A16_a_late_operation_is_a_504);

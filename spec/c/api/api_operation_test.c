@@ -308,6 +308,10 @@ static void passes_on_every_field_of_a_look_up(void)
     {UK_POST, "/offsets/0", TWO_PARTITIONS, "offsets 0 t/2147483647@0 u/0@0", TWO_OFFSETS(10, 11)},
     {UK_POST, "/offsets/9223372036854775807", TWO_PARTITIONS,
      "offsets 9223372036854775807 t/2147483647@0 u/0@0", TWO_OFFSETS(10, 11)},
+    {UK_POST, "/offsets/12345678", TWO_PARTITIONS, "offsets 12345678 t/2147483647@0 u/0@0",
+     TWO_OFFSETS(10, 11)},
+    {UK_POST, "/offsets/123456", TWO_PARTITIONS, "offsets 123456 t/2147483647@0 u/0@0",
+     TWO_OFFSETS(10, 11)},
     {UK_POST, "/offsets/latest", "[]", "", "[]"},
     {UK_POST, "/fetch",
      "{\"topic\":\"v\",\"partition\":7,\"offset\":5,\"topicPartitionOffsets\":" TWO_TRIPLES "}",
@@ -370,6 +374,8 @@ static void decodes_base64(void)
     {"/produce/t", "{\"value\":\"x\"}", "value: base64 expected"},
     {"/produce/t", "[{\"value\":\"\"},{\"value\":\"\",\"key\":\"!\"}]", "[1].key: base64 expected"},
     {"/produce/t", "{\"value\":42}", "value: a base64 string expected"},
+    {"/produce/t", "{\"value\":1234}", "value: a base64 string expected"},
+    {"/produce/t", "{\"value\":\"\",\"key\":true}", "key: a base64 string expected"},
     {"/produce/t", "{\"value\":\"\",\"headers\":{\"a\":\"!\"}}", "headers: base64 expected"},
     {"/produce/t/x", "", "message: base64 expected"},
     {"/produce/t/dg==?key=x", "", "key: base64 expected"},
@@ -713,6 +719,28 @@ static void ends_a_batch_at_its_limits(void)
   api_rig_close(&rig);
 }
 
+/* What a batch holds unless the request says otherwise: 1000 messages, 4 MiB. */
+static void a_batch_has_default_limits(void)
+{
+  enum { MANY = 1001, LARGE = 1 << 20 };
+  static struct uk_record many[MANY];
+  static char value[LARGE];
+  for (int i = 0; i < MANY; i++)
+    many[i] = three[2];
+  open_rig();
+  rig.reply_bytes = 16 << 20;
+  records = many;
+  record_count = MANY;
+  ask(UK_GET, "/consume/g/i/t", "");
+  CHECK_EQ_INT(taken, 1000);
+  memset(value, 'x', sizeof value);
+  for (int i = 0; i < 5; i++)
+    many[i].value = uk_slice_of(value, sizeof value);
+  ask(UK_POST, "/fetch", TOPIC "}");
+  CHECK_EQ_INT(taken, 3);
+  api_rig_close(&rig);
+}
+
 /* If memory runs out, the batch ends early; without its first record it is a failure. */
 static void ends_a_batch_where_memory_ends(void)
 {
@@ -1047,6 +1075,7 @@ int main(void)
   CHECK_RUN(limits_the_number_of_items);
   CHECK_RUN(writes_every_field_of_a_message);
   CHECK_RUN(ends_a_batch_at_its_limits);
+  CHECK_RUN(a_batch_has_default_limits);
   CHECK_RUN(ends_a_batch_where_memory_ends);
   CHECK_RUN(a_consume_learns_that_its_client_left);
   CHECK_RUN(a_client_that_hangs_up_ends_its_wait);

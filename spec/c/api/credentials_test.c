@@ -96,9 +96,9 @@ static void accepts_both_encodings_of_the_longest(void)
 static void refuses_the_rest(void)
 {
   struct uk_credentials *credentials = two();
-  char longer[400];
+  char longer[1400];
   memset(longer, 'a', sizeof longer);
-  longer[399] = '\0';
+  longer[sizeof longer - 1] = '\0';
   CHECK(find(credentials, "alice", "") == NULL);
   CHECK(find(credentials, "alice", "se:cre") == NULL);
   CHECK(find(credentials, "alice", "se:crett") == NULL);

@@ -33,7 +33,8 @@ static struct http_rig rig;
 
 static atomic_int responses; /* made and not yet destroyed by the server */
 static atomic_bool makes_none, adds_no_header;
-static atomic_bool may_end; /* what the server waits for before it stops the library */
+static atomic_int header_to_fail; /* of the next responses, from 1 */
+static atomic_bool may_end;       /* what the server waits for before it stops the library */
 
 /* The functions that the library calls in turn are its own: the test's are not exported. */
 static void *library(const char *name)
@@ -78,7 +79,8 @@ enum MHD_Result MHD_add_response_header(struct MHD_Response *response, const cha
     void *symbol;
     enum MHD_Result (*add)(struct MHD_Response *, const char *, const char *);
   } own = {.symbol = library("MHD_add_response_header")};
-  return atomic_load(&adds_no_header) ? MHD_NO : own.add(response, name, value);
+  bool fails = atomic_load(&adds_no_header) || atomic_fetch_sub(&header_to_fail, 1) == 1;
+  return fails ? MHD_NO : own.add(response, name, value);
 }
 
 /* uk_http_stop must not free what this still uses. */
@@ -307,6 +309,7 @@ static void every_request_frees_what_it_took(void)
     ask(&requests[i]);
     if (!CHECK(uk_http_refusals_are_json() ? wire_has_status(requests[i].status) : true))
       fprintf(stderr, "  to %s\n", requests[i].bytes);
+    CHECK(requests[i].status != 204 || strstr(wire_answer, "\r\nContent-Type: ") == NULL);
     bool of_page = strstr(requests[i].bytes, "\r\nOrigin: ") != NULL;
     bool is_ours = uk_http_refusals_are_json() || requests[i].status < 300;
     CHECK(!is_ours ||
@@ -440,6 +443,24 @@ static void answers_504_although_the_library_takes_no_response(void)
     CHECK_EVENTUALLY(is_balanced());
   }
   atomic_store(&outcome, UK_OK);
+  close_rig();
+}
+
+/* A response with all of its headers, or another one. */
+static void leaves_out_no_header(void)
+{
+  open_rig();
+  for (int i = 1; i <= 4; i++) {
+    atomic_store(&header_to_fail, i);
+    ask(&requests[4]);
+    CHECK(wire_has_status(503));
+    CHECK_EVENTUALLY(is_balanced());
+  }
+  atomic_store(&header_to_fail, 5);
+  ask(&requests[4]);
+  CHECK(wire_has_status(200));
+  atomic_store(&header_to_fail, 0);
+  CHECK_EVENTUALLY(is_balanced());
   close_rig();
 }
 
@@ -651,6 +672,7 @@ int main(void)
   CHECK_RUN(sends_what_it_cannot_compress);
   CHECK_RUN(answers_although_the_library_takes_no_response);
   CHECK_RUN(answers_504_although_the_library_takes_no_response);
+  CHECK_RUN(leaves_out_no_header);
   CHECK_RUN(blames_no_client_for_its_own_shortage);
   CHECK_RUN(a_refused_body_is_freed_at_once);
   CHECK_RUN(a_failed_start_leaves_nothing);

@@ -217,6 +217,9 @@ static void reads_headers_as_http_defines_them(void)
     {"Authorization: Basic ZnVsbDpw \t \r\n", 200},
     {"Authorization: Basic ZnVsbDpw\t\r\n", 200},
     {HEADER "X: \r\n", 200},
+    {HEADER "Content-Encoding: \r\n", 200},
+    {HEADER "Content-Encoding: Identity \r\n", 200},
+    {HEADER "Content-Encoding: br\r\n", 400},
     {HEADER "X Y: z\r\n", 400},
     {HEADER "X : z\r\n", 400},
     {HEADER "X\t: z\r\n", 400},
@@ -404,6 +407,27 @@ static void answers_at_close_only_clients_without_an_answer(void)
   http_rig_close(&rig);
 }
 
+/* Where the library speaks TLS, an answer past it would be plain text. */
+static void writes_nothing_past_the_library_in_tls(void)
+{
+  static const char *const cut[] = {
+    "GET /hea",
+    "POST /produce/t HTTP/1.1\r\n" HEAD "Content-Length: 50\r\n\r\n{",
+    "POST /produce/t HTTP/1.1\r\n" HEAD "Transfer-Encoding: chunked\r\n\r\n5\r\n{",
+  };
+  open_rig();
+  rig.server.http->tls = true; /* as far as the server knows */
+  for (size_t i = 0; i < sizeof cut / sizeof *cut; i++) {
+    int fd = connect_to_rig();
+    wire_send(fd, cut[i]);
+    CHECK_EVENTUALLY(has_read(fd));
+    shutdown(fd, SHUT_WR);
+    CHECK(wire_is_closed(fd));
+    close(fd);
+  }
+  http_rig_close(&rig);
+}
+
 /* Sends this many bytes of a body; false if the server accepts no more. */
 static bool send_bytes(int fd, size_t length)
 {
@@ -531,6 +555,7 @@ int main(void)
   CHECK_RUN(finishes_writing_a_response_when_it_stops);
   CHECK_RUN(serves_the_maximum_number_of_connections);
   CHECK_RUN(answers_at_close_only_clients_without_an_answer);
+  CHECK_RUN(writes_nothing_past_the_library_in_tls);
   CHECK_RUN(discards_a_refused_body);
   CHECK_RUN(answers_head_without_a_body);
   CHECK_RUN(refuses_without_resetting_the_connection);

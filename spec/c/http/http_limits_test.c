@@ -27,7 +27,7 @@ static struct uk_topics *_Atomic kept;
 static atomic_bool keeps, holds, held;
 static char topic_name[200];
 static size_t topic_count;
-static atomic_size_t value_length;
+static atomic_size_t value_length, header_length;
 
 static void end_topics(struct uk_topics *operation)
 {
@@ -51,7 +51,9 @@ static void topics(struct uk_engine *engine, struct uk_topics *operation)
 static void produce(struct uk_engine *engine, struct uk_produce *operation)
 {
   (void)engine;
-  atomic_store(&value_length, operation->records[0].value.length);
+  const struct uk_record *record = &operation->records[0];
+  atomic_store(&value_length, record->value.length);
+  atomic_store(&header_length, record->header_count > 0 ? record->headers[0].value.length : 0);
   operation->operation.done(&operation->operation);
 }
 
@@ -109,7 +111,7 @@ static char *webhook(enum form form, size_t length, size_t *size)
   size_t sent = form == ZIPPED ? packed.length : length;
   int head = snprintf(text, 1000,
                       form == CHUNKED  ? "%sTransfer-Encoding: chunked\r\n\r\n%zx\r\n"
-                      : form == ZIPPED ? "%sContent-Encoding: gzip\r\nContent-Length: %zu\r\n\r\n"
+                      : form == ZIPPED ? "%sContent-Encoding: X-GZip\r\nContent-Length: %zu\r\n\r\n"
                                        : "%sContent-Length: %zu\r\n\r\n",
                       path, sent);
   memcpy(text + head, body, sent);
@@ -343,6 +345,16 @@ static void reads_a_body_that_comes_with_the_end(void)
   http_rig_close(&rig);
 }
 
+/* White space around a header's value is not part of it. */
+static void a_webhook_stores_values_without_white_space(void)
+{
+  open_rig();
+  ask("POST /webhook?topic=t HTTP/1.1\r\n" LAST "X-One: \t a b \t \r\n\r\n");
+  CHECK(wire_has_status(200));
+  CHECK_EQ_INT(atomic_load(&header_length), 3);
+  http_rig_close(&rig);
+}
+
 /* What a handler refuses after it began an operation is answered with the refusal alone. */
 static void answers_with_a_refusal_alone(void)
 {
@@ -380,6 +392,7 @@ int main(void)
   CHECK_RUN(sees_that_its_client_reset_the_connection);
   CHECK_RUN(answers_what_is_cut_off_in_one_piece);
   CHECK_RUN(reads_a_body_that_comes_with_the_end);
+  CHECK_RUN(a_webhook_stores_values_without_white_space);
   CHECK_RUN(answers_with_a_refusal_alone);
   CHECK_RUN(stops_although_a_client_does_not_read);
   return check_end();
