@@ -15,7 +15,8 @@
 
 int luaopen_upstash_kafka_core(lua_State *L);
 
-/* Lua's memory: the n-th growing allocation from now fails, once; 0 = none does. */
+/* Lua's memory: the n-th growing allocation from now fails, 0 = none does. The next one fails too: Lua
+ * collects its garbage and tries again before it raises. */
 static long lua_fail_at, lua_count, lua_live;
 
 static void *allocate(void *context, void *block, size_t old, size_t new)
@@ -27,7 +28,8 @@ static void *allocate(void *context, void *block, size_t old, size_t new)
     return NULL;
   }
   bool grows = block == NULL || new > old;
-  if (grows && ++lua_count == lua_fail_at)
+  lua_count += grows;
+  if (grows && lua_fail_at > 0 && (lua_count == lua_fail_at || lua_count == lua_fail_at + 1))
     return NULL;
   void *moved = realloc(block, new);
   lua_live += moved != NULL && block == NULL;
