@@ -968,6 +968,7 @@ describe("a loop, call by call,", function()
         script[#script + 1] = { fetches(offset, 1000, offset < 8 and 1 or 2), at(offset) }
         script[#script + 1] = { "> t/0/" .. offset }
       end
+      table.insert(script, 20, { fetches(9, 1000, 2), {} }) -- an empty response shows nothing
       for offset = 16, 24 do
         script[#script + 1] = { fetches(offset, 1000, 3), at(offset) }
         script[#script + 1] = { "> t/0/" .. offset }

@@ -392,6 +392,15 @@ static void an_error_names_the_proxy(void)
   CHECK_EQ_STR(cut, "it failed (");
 }
 
+static void memory_may_run_out(void)
+{
+  const struct uk_settings_options options = options_of("http://h");
+  fault_at(1);
+  CHECK(!accepts(&options));
+  fault_off();
+  CHECK_EQ_STR(message, "out of memory");
+}
+
 /* Bytes beyond ASCII are no control characters. */
 static void a_url_may_have_any_letters(void)
 {
@@ -473,6 +482,7 @@ int main(void)
   CHECK_RUN(a_proxy_is_named_without_its_credentials);
   CHECK_RUN(the_environment_names_the_proxy);
   CHECK_RUN(an_error_names_the_proxy);
+  CHECK_RUN(memory_may_run_out);
   CHECK_RUN(a_url_may_have_any_letters);
   CHECK_RUN(leave_no_password_in_memory);
   return check_end();
