@@ -294,6 +294,7 @@ static void pairs_may_be_an_object(void)
     REQUIRE(outer.pairs.count == 3);
     for (size_t j = 0; j < 3; j++) {
       CHECK_EQ_SLICE(pairs[j].key.bytes, keys[j]);
+      CHECK(pairs[j].key.given && pairs[j].value.given);
       CHECK_EQ_SLICE(pairs[j].value.bytes, values[j]);
     }
     done();
@@ -332,6 +333,7 @@ static void names_the_mistake(void)
     {"{\"partition\":5.5}", "partition: an integer of 0 to 2147483647 expected, got 5.5"},
     {"{\"partition\":1e-1}", "partition: an integer of 0 to 2147483647 expected, got 1e-1"},
     {"{\"partition\":true}", "partition: an integer of 0 to 2147483647 expected, got boolean"},
+    {"{\"partition\":false}", "partition: an integer of 0 to 2147483647 expected, got boolean"},
     {"{\"partition\":[1]}", "partition: an integer of 0 to 2147483647 expected, got array"},
     {"{\"number\":9223372036854775808}",
      "number: an integer of 0 to 9223372036854775807 expected, got 9223372036854775808"},
@@ -390,6 +392,21 @@ static void an_empty_body_lacks_required_fields(void)
     CHECK_EQ_SLICE(uk_buffer_slice(&request.reply), "{\"error\":\"name: missing\",\"status\":400}");
     done();
   }
+}
+
+/* Where one object belongs, an array may hold one, and not two. */
+static void one_object_is_one(void)
+{
+  struct inner inner;
+  give("[{\"name\":\"n\"}]", 14);
+  CHECK(uk_json_read_object(&request, &inner_shape, &inner));
+  CHECK_EQ_SLICE(inner.name.bytes, "n");
+  done();
+  give("[{\"name\":\"n\"},{\"name\":\"m\"}]", 27);
+  CHECK(!uk_json_read_object(&request, &inner_shape, &inner));
+  CHECK_EQ_SLICE(uk_buffer_slice(&request.reply),
+                 "{\"error\":\"body: at most 1 items expected\",\"status\":400}");
+  done();
 }
 
 /* Errors show the first 64 bytes of a long name or number. */
@@ -581,6 +598,7 @@ int main(void)
   CHECK_RUN(a_byte_order_mark_is_skipped);
   CHECK_RUN(names_the_mistake);
   CHECK_RUN(an_empty_body_lacks_required_fields);
+  CHECK_RUN(one_object_is_one);
   CHECK_RUN(shows_the_beginning_of_long_names);
   CHECK_RUN(a_long_place_is_truncated);
   CHECK_RUN(refuses_every_prefix);
