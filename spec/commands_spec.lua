@@ -461,7 +461,8 @@ describe("produce", function()
 
   it("refuses a line that is longer than a request", function()
     local piece = ("x"):rep(64 * 1024 * 1024)
-    local did = run({ "produce", "t" }, { answers = { produce_many = {} }, reads = { piece, piece, piece, piece, "x" } })
+    local reads = { piece, piece, piece, piece, "x" }
+    local did = run({ "produce", "t" }, { answers = { produce_many = {} }, reads = reads })
     assert.same({ 1, "upstash-kafka: standard input: a line is longer than 268,435,456 bytes\n", {} },
       { did.status, did.err_text, did.calls })
     assert.equal(5, #did.waits)

@@ -15,8 +15,8 @@
 
 int luaopen_upstash_kafka_core(lua_State *L);
 
-/* Lua's memory: the n-th growing allocation from now fails, 0 = none does. The next one fails too: Lua
- * collects its garbage and tries again before it raises. */
+/* Lua's memory: the n-th growing allocation from now fails, 0 = none does. The next one fails too:
+ * Lua collects its garbage and tries again before it raises. */
 static long lua_fail_at, lua_count, lua_live;
 
 static void *allocate(void *context, void *block, size_t old, size_t new)
