@@ -875,7 +875,7 @@ describe("serve", function()
 
   -- Runs serve with a fake server. Returns what it did, the options of the launcher, and the calls
   -- in order.
-  local function serve(words, environment, allowed, problem)
+  local function serve(words, environment, allowed, problem, unstoppable)
     local saved, steps, did, given = {}, {}, nil, nil
     for _, name in ipairs(NAMES) do saved[name] = package.loaded[name] end
     package.loaded["upstash.kafka.server"] = {
@@ -895,7 +895,11 @@ describe("serve", function()
         given = options
         if problem then return nil, problem end
         return { url = "http://h:1", username = options.username or "kafka", password = options.password or "m'ade",
-          handle = { stop = function() steps[#steps + 1] = "stop" end } }
+          handle = { stop = function()
+            steps[#steps + 1] = "stop"
+            if unstoppable then return nil, unstoppable end
+            return true
+          end } }
       end,
     }
     local all = { "serve" }
@@ -914,6 +918,12 @@ describe("serve", function()
     assert.equal("listening on http://h:1\nexport UPSTASH_KAFKA_REST_URL='http://h:1'\n"
       .. "export UPSTASH_KAFKA_REST_USERNAME='kafka'\nexport UPSTASH_KAFKA_REST_PASSWORD='m'\\''ade'\n", did.out_text)
     assert.is_true(did.out.flushes > 1) -- before it waits, too
+  end)
+
+  it("A16: fails if the server has not stopped", function()
+    local did, _, steps = serve({}, {}, nil, nil, "the disk does not answer")
+    assert.same({ 1, "upstash-kafka: serve: the disk does not answer\n" }, { did.status, did.err_text })
+    assert.equal("block, start, files 1128, wait, force 45000, stop", steps)
   end)
 
   it("passes on every option unchanged", function()
