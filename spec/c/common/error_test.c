@@ -105,6 +105,14 @@ static void another_status_is_a_bad_response(void)
     CHECK_EQ_INT(uk_error_from_status(values[i]), UK_E_BAD_RESPONSE);
 }
 
+static void a_word_finds_its_error(void)
+{
+  for (size_t i = UK_OK; i < UK_ERROR_COUNT; i++)
+    CHECK_EQ_INT(uk_error_from_word(uk_error_word((enum uk_error)i)), i);
+  CHECK_EQ_INT(uk_error_from_word("no such word"), UK_OK);
+  CHECK_EQ_INT(uk_error_from_word(""), UK_OK);
+}
+
 int main(void)
 {
   CHECK_RUN(rows_match_the_documentation);
@@ -112,6 +120,7 @@ int main(void)
   CHECK_RUN(words_are_unique);
   CHECK_RUN(a_status_finds_its_first_row);
   CHECK_RUN(an_unlisted_status_finds_its_class);
+  CHECK_RUN(a_word_finds_its_error);
   CHECK_RUN(another_status_is_a_bad_response);
   return check_end();
 }

@@ -1,6 +1,7 @@
 /* A17: what the operations of the engine answer about damage. For: log_engine.c, log_fetch.c,
  * log_read.c, log_stage.c. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "common/clock.h"
@@ -232,10 +233,35 @@ static void a17_a_damaged_topic_answers_500(void)
   close_engine();
 }
 
+/* The operator reads of it, once. */
+static void a13_a_restored_copy_is_told_in_the_error_log(void)
+{
+  char text[4000] = "";
+  REQUIRE(write_topics());
+  CHECK_EQ_INT(unlink(raw_path("identity")), 0);
+  FILE *file = tmpfile();
+  int before = dup(STDERR_FILENO);
+  REQUIRE(file != NULL && before >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+  bool open = open_engine();
+  enum uk_error error = open ? produce("u") : UK_OK;
+  if (open)
+    close_engine();
+  dup2(before, STDERR_FILENO);
+  close(before);
+  rewind(file);
+  CHECK(fread(text, 1, sizeof text - 1, file) > 0);
+  fclose(file);
+  CHECK_EQ_INT(error, UK_OK);
+  const char *line =
+    strstr(text, "data.mdb is a restored copy: it came without the file identity. ");
+  CHECK(line != NULL && strstr(line + 30, "restored copy") == NULL);
+}
+
 int main(void)
 {
   CHECK_RUN(a17_readers_continue_behind_a_damaged_batch);
   CHECK_RUN(a17_a_damaged_last_batch_is_told_to_readers);
   CHECK_RUN(a17_a_damaged_topic_answers_500);
+  CHECK_RUN(a13_a_restored_copy_is_told_in_the_error_log);
   return check_end();
 }
