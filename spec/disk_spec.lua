@@ -113,7 +113,7 @@ describe("the data folder on", function()
   end)
 
   it("A14: a limit on the size of files below that of the reserve does not end the server", function()
-    serve(with_limit(2048))
+    serve(with_limit(2047))
     assert.equal(0, assert(client:produce("t", "hello")).offset)
     local _, message = fill "filler"
     assert.truthy(message:find "^the log failed: ", message)
@@ -121,7 +121,7 @@ describe("the data folder on", function()
   end)
 
   it("A14: nor a program that starts one", function()
-    local status, output, errors = shell.run(with_limit(2048) .. shell.lua .. " -e " .. shell.quote(([[
+    local status, output, errors = shell.run(with_limit(2047) .. shell.lua .. " -e " .. shell.quote(([[
       local server = assert(require "upstash.kafka.server".start {
         listen = "127.0.0.1:0", data = %q, username = "u", password = "p" })
       server:stop()
