@@ -488,6 +488,23 @@ static void acquire_three(size_t first)
   session->first = first;
 }
 
+/* Each part of a session is in the way of others, and has others in its way. */
+static void no_part_is_read_twice_by_a_handle(void)
+{
+  for (int32_t i = 0; i < 3; i++) {
+    struct uk_kafka_session *alone = acquire("t", i, 5);
+    acquire_three(0);
+    struct uk_kafka_session *all = session;
+    CHECK(handle_of(alone) != handle_of(all));
+    give_back(alone);
+    CHECK(uk_kafka_session_start(all, three, 3));
+    alone = acquire("t", i, 5);
+    CHECK(handle_of(alone) != handle_of(all));
+    give_back(alone);
+    give_back(all);
+  }
+}
+
 static void parts_start_from_the_first_round_to_it(void)
 {
   acquire_three(1);
@@ -802,6 +819,7 @@ int main(void)
   RUN(an_idle_handle_ends_after_a_minute);
   RUN(a_parked_session_of_two_topics_is_forgotten_with_either);
   RUN(each_idle_handle_ends_in_its_time);
+  RUN(no_part_is_read_twice_by_a_handle);
   RUN(parts_start_from_the_first_round_to_it);
   RUN(a_part_past_its_end_is_not_read);
   RUN(a_part_that_is_refused_is_the_one_at_started);

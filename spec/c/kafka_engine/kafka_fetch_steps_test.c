@@ -805,6 +805,16 @@ static void an_offset_below_the_first_is_refused_with_the_range(void)
               "offset 3 of topic \"t\" partition 0 is below the first kept offset (range 4 to 7)");
 }
 
+static void offset_zero_is_not_negative(void)
+{
+  start(1, 0);
+  reader_code("t", 0, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, -1);
+  run_now();
+  answer_watermarks(RD_KAFKA_RESP_ERR_NO_ERROR, 4, 7);
+  check_ended(probe, UK_E_BAD_REQUEST,
+              "offset 0 of topic \"t\" partition 0 is below the first kept offset (range 4 to 7)");
+}
+
 /* The first kept offset can be read after all. */
 static void an_offset_at_the_first_is_read(void)
 {
@@ -1730,6 +1740,7 @@ int main(void)
   RUN(a_topic_is_refreshed_once);
   RUN(a_negative_offset_is_refused_with_the_range);
   RUN(an_offset_below_the_first_is_refused_with_the_range);
+  RUN(offset_zero_is_not_negative);
   RUN(an_offset_at_the_first_is_read);
   RUN(an_offset_past_the_end_waits_for_it);
   RUN(a_position_past_the_end_waits_beside_others);

@@ -4130,6 +4130,71 @@ static void a_close_reaches_every_instance(void)
   REQUIRE(fake_open());
 }
 
+/* All topics are compared, in any order. */
+static void another_second_topic_is_subscribed_to(void)
+{
+  static struct request request;
+  static const char *const names[][2] = {{"t", "u"}, {"u", "t"}, {"t", "v"}};
+  static const char *const does[] = {"subscribe(t,u)", "", "subscribe(t,v)"};
+  auto_commit = false;
+  deliver(&request, 1);
+  for (int i = 0; i < 3; i++) {
+    begin(&request, 0);
+    for (int j = 0; j < 2; j++)
+      request.topics[j] = uk_slice_text(names[i][j]);
+    request.as.consume.topics = request.topics;
+    request.as.consume.topic_count = 2;
+    uk_kafka_groups_consume(fake.groups, &request.as.consume);
+    fake_settle();
+    FAKE_DID(does[i]);
+  }
+}
+
+static void a_topic_counts_once_however_many_name_it(void)
+{
+  static struct request requests[3];
+  static const char *const names[] = {"a", "b", "c"};
+  fake.partitions = 1;
+  for (int i = 0; i < 3; i++) {
+    begin(&requests[i], TIMEOUT);
+    requests[i].topics[0] = uk_slice_text("t");
+    requests[i].topics[1] = uk_slice_text("u");
+    requests[i].as.consume.instance = uk_slice_text(names[i]);
+    requests[i].as.consume.topics = requests[i].topics;
+    requests[i].as.consume.topic_count = 2;
+    requests[i].as.consume.settings.session_timeout = SESSION;
+    uk_kafka_groups_consume(fake.groups, &requests[i].as.consume);
+    fake_settle();
+  }
+  check_waits(&requests[1]);
+  check_end_with(&requests[2], UK_E_TOO_MANY, 0, "the limit is 2");
+}
+
+static void a_response_of_two_partitions_is_taken_back(void)
+{
+  static struct request request;
+  finishes = false;
+  auto_commit = false;
+  serve(&request);
+  fake_record(0, 4);
+  fake_record(1, 6);
+  fake_settle();
+  check_end_with(&request, UK_OK, 2, "");
+  sent(request.as.consume.delivery, false);
+  FAKE_DID("seek(t/0@4 t/1@6)");
+}
+
+static void a_second_partition_alone_is_committed(void)
+{
+  static struct request request;
+  serve(&request);
+  fake_record(1, 6);
+  fake_settle();
+  check_end_with(&request, UK_OK, 1, "");
+  fake_pass(INTERVAL);
+  FAKE_DID("commit(t/1=6)");
+}
+
 /* States. Each row is a way from one to another; an instance that has ended is in the table no
  * more. */
 
@@ -4783,6 +4848,10 @@ int main(void)
   RUN(one_that_leaves_after_a_long_wait_is_not_outside);
   RUN(a_takeover_gives_up_what_is_revoked);
   RUN(librdkafka_is_woken_within_a_response);
+  RUN(another_second_topic_is_subscribed_to);
+  RUN(a_topic_counts_once_however_many_name_it);
+  RUN(a_response_of_two_partitions_is_taken_back);
+  RUN(a_second_partition_alone_is_committed);
   RUN(what_was_consumed_of_each_partition_is_committed);
   RUN(the_limit_is_of_all_topics_of_the_consume);
   RUN(a_close_reaches_every_instance);
