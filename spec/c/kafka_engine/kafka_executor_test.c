@@ -211,7 +211,7 @@ static void run_meeting(struct uk_kafka_task *task, int64_t now)
 /* Whether they sleep until a timer or not. Each round has an executor of its own. */
 static void as_many_tasks_run_at_once_as_there_are_threads(void)
 {
-  for (int round = 0; round < 50; round++) {
+  for (int round = 0; round < 20; round++) {
     struct uk_kafka_executor *executor = start(0);
     struct meeting meetings[3];
     atomic_int present = 0;
