@@ -664,6 +664,21 @@ static void readers_skip_what_was_removed_meanwhile(void)
   end();
 }
 
+/* No row of any partition comes behind it. */
+static void the_last_batch_is_read_from_its_middle(void)
+{
+  static struct rig_read got;
+  REQUIRE(open_log());
+  struct uk_record records[3] = {rig_record("t", 0, "0"), rig_record("t", 0, "1"),
+                                 rig_record("t", 0, "2")};
+  struct uk_produce command = {.records = records, .count = 3};
+  REQUIRE(run(UK_LOG_PRODUCE, &command.operation) == UK_OK);
+  CHECK_EQ_INT(rig_read(&log_, &got, "t", 0, 1), UK_OK);
+  CHECK_EQ_STR(got.text, "1\n2\n");
+  CHECK_EQ_INT(got.first_offset, 1);
+  end();
+}
+
 /* Its offsets would be given twice. */
 static void no_batch_takes_the_place_of_another(void)
 {
@@ -1357,6 +1372,7 @@ int main(void)
   CHECK_RUN(readers_stop_at_the_published_end);
   CHECK_RUN(readers_skip_what_was_removed_meanwhile);
   CHECK_RUN(readers_skip_what_went_with_its_topic);
+  CHECK_RUN(the_last_batch_is_read_from_its_middle);
   CHECK_RUN(no_batch_takes_the_place_of_another);
   CHECK_RUN(a_partition_knows_what_it_was_opened_with);
   CHECK_RUN(a_time_that_no_record_has_is_damage);
