@@ -90,6 +90,21 @@ describe("D1: produce that must stop", function()
     process:remove()
   end)
 
+  it("C1: goes on after a SIGHUP that it was started to ignore, as by nohup", function()
+    local topic = server:topic(1, 0)
+    local line = ("trap '' HUP; exec %s produce %s 0<>'%s/in'"):format(shell.command, topic, place)
+    local process = shell.start("sh -c " .. shell.quote(line), { environment = server:environment() })
+    write "a\n"
+    shell.eventually(10, function() return end_of(topic) == 1 end)
+    process:signal "HUP"
+    write "b\n"
+    shell.eventually(10, function() return end_of(topic) == 2 or process:ended() end)
+    process:signal "TERM"
+    assert.equal(0, process:wait())
+    assert.equal(("upstash-kafka: stopped by SIGTERM; produced 2 messages to %s\n"):format(topic), process:errors())
+    process:remove()
+  end)
+
   local ANSWER = canned.answer(200, '[{"topic":"t","partition":0,"offset":0,"timestamp":1}]')
 
   -- The command has read two lines, and the first request waits for its answer.
