@@ -262,7 +262,25 @@ PUBLIC ssize_t pwrite64(int fd, const void *data, size_t length, off64_t at)
   return write_at(fd, data, length, at);
 }
 
-/* Half of the first part, then. */
+/* Short is half of the first part. */
+static ssize_t write_parts_at(int fd, const struct iovec *parts, int count, off_t at)
+{
+  struct fault fault = decide_file(fd, KIND_pwrite);
+  if (fault.act == SHORT)
+    return syscall(SYS_pwrite64, fd, parts[0].iov_base, parts[0].iov_len / 2, at);
+  return SYSCALL(fault, SYS_pwritev, fd, parts, count, at, 0);
+}
+
+PUBLIC ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
+{
+  return write_parts_at(fd, parts, count, at);
+}
+
+PUBLIC ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t at)
+{
+  return write_parts_at(fd, parts, count, at);
+}
+
 static ssize_t write_parts(int fd, const struct iovec *parts, int count)
 {
   mode_t type = type_of(fd);
