@@ -142,6 +142,11 @@ void uk_log_set_broken(struct uk_log *log);
 /* Opens the environment again. */
 enum uk_log_status uk_log_reopen(struct uk_log *log);
 
+/* A write that stopped short on a full disk looks like a failed sync. So the environment is opened
+ * again, and the status is that of a full disk. Nothing was committed: the tables stand. Returns
+ * other statuses as they are. */
+enum uk_log_status uk_log_resolve_full(struct uk_log *log, enum uk_log_status status);
+
 /* True when `*status` says that there is no room and the reserve is open now: the caller repeats
  * what failed. */
 bool uk_log_open_reserve(struct uk_log *log, enum uk_log_status *status);

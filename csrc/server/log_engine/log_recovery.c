@@ -20,8 +20,16 @@ enum uk_log_status uk_log_reopen(struct uk_log *log)
   return status;
 }
 
+enum uk_log_status uk_log_resolve_full(struct uk_log *log, enum uk_log_status status)
+{
+  if (status != UK_LOG_FAILED || !uk_log_store_lacks_room(log->store))
+    return status;
+  return uk_log_reopen(log) == UK_LOG_OK ? UK_LOG_DISK_FULL : UK_LOG_FAILED;
+}
+
 bool uk_log_open_reserve(struct uk_log *log, enum uk_log_status *status)
 {
+  *status = uk_log_resolve_full(log, *status);
   if (*status != UK_LOG_FULL && *status != UK_LOG_DISK_FULL)
     return false;
   enum uk_log_status opened = uk_log_store_open_reserve(log->store, *status);

@@ -22,9 +22,9 @@ static const struct {
   int rc;
   enum uk_log_status status;
 } statuses[] = {
-  {MDB_SUCCESS, UK_LOG_OK},    {MDB_NOTFOUND, UK_LOG_NOTHING},       {MDB_MAP_FULL, UK_LOG_FULL},
-  {MDB_TXN_FULL, UK_LOG_FULL}, {ENOSPC, UK_LOG_DISK_FULL},           {EDQUOT, UK_LOG_DISK_FULL},
-  {ENOMEM, UK_LOG_NO_MEMORY},  {MDB_READERS_FULL, UK_LOG_NO_MEMORY},
+  {MDB_SUCCESS, UK_LOG_OK},    {MDB_NOTFOUND, UK_LOG_NOTHING}, {MDB_MAP_FULL, UK_LOG_FULL},
+  {MDB_TXN_FULL, UK_LOG_FULL}, {ENOSPC, UK_LOG_DISK_FULL},     {EDQUOT, UK_LOG_DISK_FULL},
+  {EFBIG, UK_LOG_DISK_FULL},   {ENOMEM, UK_LOG_NO_MEMORY},     {MDB_READERS_FULL, UK_LOG_NO_MEMORY},
 };
 
 enum uk_log_status uk_log_store_status(int rc)
@@ -45,7 +45,7 @@ enum uk_log_status uk_log_store_result(struct uk_log_store *store, int rc)
 }
 
 /* A write that stops short has taken the last free blocks, and LMDB reports it as EIO. It may have
- * been a sync, though, so this changes the text alone. */
+ * been a sync, though. */
 static bool is_short_write(const struct uk_log_store *store, int rc)
 {
   struct statvfs disk;
@@ -54,8 +54,14 @@ static bool is_short_write(const struct uk_log_store *store, int rc)
 
 void uk_log_store_note_failure(struct uk_log_store *store, int rc)
 {
+  store->lacks_room = is_short_write(store, rc);
   snprintf(store->failure, sizeof store->failure, "%s",
-           is_short_write(store, rc) ? "the disk is full" : mdb_strerror(rc));
+           store->lacks_room ? "the disk is full" : mdb_strerror(rc));
+}
+
+bool uk_log_store_lacks_room(const struct uk_log_store *store)
+{
+  return store->lacks_room;
 }
 
 const char *uk_log_store_failure(const struct uk_log_store *store)

@@ -128,6 +128,9 @@ enum uk_log_status uk_log_store_close_reserve(struct uk_log_store *store);
  * writer. */
 const char *uk_log_store_failure(const struct uk_log_store *store);
 
+/* True when the last failure was a write, or perhaps a sync, on a disk without room. */
+bool uk_log_store_lacks_room(const struct uk_log_store *store);
+
 /* Whatever writes, from a begin to a commit or an abort, runs inside of this. FAILED when LMDB met
  * damage, which left `step` in the middle; UNCERTAIN when that was inside a commit. */
 enum uk_log_status uk_log_store_run(struct uk_log_store *store,

@@ -106,6 +106,7 @@ struct uk_log_store {
   char fault[UK_LOG_FAILURE_MAX]; /* what it met */
   struct uk_log_store *next_dead;
   char failure[UK_LOG_FAILURE_MAX];
+  bool lacks_room; /* the failure may have been a write that stopped short on a full disk */
 };
 
 enum uk_log_status uk_log_store_status(int rc);

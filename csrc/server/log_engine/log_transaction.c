@@ -157,7 +157,7 @@ enum uk_log_status uk_log_transact(struct uk_log *log, const struct uk_list *com
   log->arrival = uk_log_clock_arrival(&log->clock, uk_clock_epoch(), uk_clock_monotonic());
   struct transaction transaction = {log, commands};
   if (stage_all(log, commands))
-    status = uk_log_store_run(log->store, write_all, &transaction);
+    status = uk_log_resolve_full(log, uk_log_store_run(log->store, write_all, &transaction));
   if (uk_log_breaks(status))
     uk_log_set_broken(log);
   if (status == UK_LOG_UNCERTAIN)
