@@ -309,6 +309,35 @@ static void A16_a_second_hang_is_told_of_too(void)
   close_log();
 }
 
+/* The disk answers while the command is told that it is late: it does not end before that is over.
+ * The writer has a moment for the mistake. */
+static void answer_while_late(struct uk_operation *operation, const char *message)
+{
+  answer_again();
+  CHECK_EVENTUALLY(end_of_t() == 2);
+  rig_sleep(100);
+  CHECK_EQ_INT(atomic_load(&((struct asked *)operation)->ends), 0);
+  note_late(operation, message);
+}
+
+static void A16_a_command_does_not_end_while_it_is_told(void)
+{
+  REQUIRE(open_log());
+  hang_next();
+  struct asked *asked = new_asked();
+  asked->operation.late = answer_while_late;
+  asked->record = rig_record("t", 0, "it");
+  asked->produce.records = &asked->record;
+  asked->produce.count = 1;
+  uk_log_submit(log_, UK_LOG_PRODUCE, &asked->operation);
+  wait_until_hung();
+  hang_for_long();
+  CHECK_EVENTUALLY(atomic_load(&asked->ends) == 1);
+  CHECK_EQ_INT(atomic_load(&asked->lates), 1);
+  check_end_of(asked, UK_OK, "");
+  close_log();
+}
+
 /* Without `late` a command waits as long as the disk does. */
 static void A16_a_command_need_not_know_of_it(void)
 {
@@ -574,6 +603,7 @@ int main(void)
 {
   CHECK_RUN(A16_what_the_writer_works_on_is_late);
   CHECK_RUN(A16_a_second_hang_is_told_of_too);
+  CHECK_RUN(A16_a_command_does_not_end_while_it_is_told);
   CHECK_RUN(A16_a_command_need_not_know_of_it);
   CHECK_RUN(A16_a_log_that_hangs_is_not_finished);
   CHECK_RUN(A16_a_log_that_hangs_keeps_its_lock);
