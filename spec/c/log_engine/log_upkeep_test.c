@@ -563,7 +563,14 @@ static void a16_commands_that_wait_for_their_turn_are_refused(void)
   end();
 }
 
-/* Those that failed together are carried out one by one, and in their order. */
+static void queue_another(void)
+{
+  queued.operation = (struct uk_operation){.error = UK_OK};
+  submit(&queued);
+}
+
+/* Those that failed together are carried out one by one, in their order, and before those that come
+ * meanwhile. */
 static void commands_that_fail_together_are_tried_alone(void)
 {
   enum { COUNT = 3 };
@@ -573,10 +580,19 @@ static void commands_that_fail_together_are_tried_alone(void)
   REQUIRE(create("t", 1, -1, -1) == UK_OK);
   for (int i = 0; i < COUNT + 1; i++)
     records[i] = rig_record("t", 0, "v");
+  for (int i = 0; i < COUNT; i++) {
+    commands[i] = (struct uk_produce){.records = &records[i], .count = 1};
+    enqueue(UK_LOG_PRODUCE, &commands[i].operation);
+  }
+  syncs = ended = 0;
+  during_sync = queue_another;
   fault_at(1);
-  CHECK_EQ_INT(transactions_of(commands, records, COUNT), COUNT);
+  step();
   CHECK(fault_hit());
   fault_off();
+  CHECK_EQ_INT(ended, COUNT + 1);
+  CHECK_EQ_INT(syncs, COUNT + 1);
+  CHECK_EQ_INT(queued.operation.error, UK_OK);
   for (int i = 0; i < COUNT; i++)
     CHECK_EQ_INT(records[i].offset, i);
   CHECK_EQ_INT(transactions_of(commands, records, COUNT + 1), 1);
