@@ -599,6 +599,31 @@ static void commands_that_fail_together_are_tried_alone(void)
   end();
 }
 
+static void commands_that_fail_together_stay_before_those_behind(void)
+{
+  struct uk_record records[2] = {rig_record("t", 0, "v"), rig_record("t", 0, "v")};
+  struct uk_produce commands[2] = {{.records = &records[0], .count = 1},
+                                   {.records = &records[1], .count = 1}};
+  struct uk_delete_topic deletion = {.topic = uk_slice_text("t")};
+  uint64_t id;
+  REQUIRE(open_log());
+  REQUIRE(create("t", 1, -1, -1) == UK_OK);
+  ended = 0;
+  enqueue(UK_LOG_PRODUCE, &commands[0].operation);
+  enqueue(UK_LOG_PRODUCE, &commands[1].operation);
+  enqueue(UK_LOG_DELETE_TOPIC, &deletion.operation);
+  fault_at(1);
+  step();
+  CHECK(fault_hit());
+  fault_off();
+  CHECK_EQ_INT(ended, 3);
+  CHECK_EQ_INT(records[0].offset, 0);
+  CHECK_EQ_INT(records[1].offset, 1);
+  CHECK_EQ_INT(deletion.operation.error, UK_OK);
+  CHECK_EQ_INT(uk_log_partitions(&log_, uk_slice_text("t"), &id), 0);
+  end();
+}
+
 /* A refused command leaves its out fields alone, and a carried out one fills in each record. */
 static void records_learn_where_they_are(void)
 {
@@ -1395,6 +1420,7 @@ int main(void)
   CHECK_RUN(a16_a_disk_that_hangs_is_reported);
   CHECK_RUN(a16_commands_that_wait_for_their_turn_are_refused);
   CHECK_RUN(commands_that_fail_together_are_tried_alone);
+  CHECK_RUN(commands_that_fail_together_stay_before_those_behind);
   CHECK_RUN(records_learn_where_they_are);
   CHECK_RUN(purges_have_room);
   CHECK_RUN(rows_without_a_topic_are_purged);
