@@ -527,6 +527,23 @@ static void a16_a_disk_that_hangs_is_reported(void)
   end();
 }
 
+static void check_busy(void)
+{
+  CHECK_EQ_INT(log_.busy_since, now);
+}
+
+/* The first transaction, which makes format 2 of format 1, is a step of its own. */
+static void a16_the_first_transaction_may_hang(void)
+{
+  raw_copy("spec/fixtures/log-format-1/data.mdb", "data.mdb");
+  REQUIRE(open_log());
+  during_sync = check_busy;
+  step();
+  CHECK(during_sync == NULL);
+  CHECK_EQ_INT(log_.busy_since, 0);
+  end();
+}
+
 static void look_after_ten_seconds(void)
 {
   now += 10000;
@@ -1418,6 +1435,7 @@ int main(void)
   CHECK_RUN(a_partition_knows_what_it_was_opened_with);
   CHECK_RUN(a_time_that_no_record_has_is_damage);
   CHECK_RUN(a16_a_disk_that_hangs_is_reported);
+  CHECK_RUN(a16_the_first_transaction_may_hang);
   CHECK_RUN(a16_commands_that_wait_for_their_turn_are_refused);
   CHECK_RUN(commands_that_fail_together_are_tried_alone);
   CHECK_RUN(commands_that_fail_together_stay_before_those_behind);
