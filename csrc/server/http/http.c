@@ -6,6 +6,7 @@
 
 #include "common/thread.h"
 #include "common/clock.h"
+#include "server/http/http_lines.h"
 #include "server/http/http_private.h"
 #include "server/http/http_refusal.h"
 
@@ -130,6 +131,7 @@ enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *
   http->max_connections = options->max_connections;
   http->send_milliseconds = SEND_MILLISECONDS;
   http->tls = options->tls_cert != NULL;
+  http->lines_are_kept = uk_http_lines_are_kept();
   http->acceptor.wake = -1;
   http->queue_response = uk_http_queue_function();
   uk_http_register(http);

@@ -145,6 +145,14 @@ static bool refuse(struct uk_exchange *exchange, enum uk_error error, const char
   return false;
 }
 
+/* What follows a head that others may read differently is no request. */
+static bool refuse_head(struct uk_exchange *exchange, const char *text)
+{
+  refuse(exchange, UK_E_BAD_REQUEST, text);
+  uk_request_add_header(&exchange->request, "Connection", "close");
+  return false;
+}
+
 static bool refuse_surplus(struct uk_exchange *exchange)
 {
   uk_request_error(&exchange->request, UK_E_TOO_MANY, "the limit of %u open connections is reached",
@@ -172,9 +180,12 @@ static bool refuse_size(struct uk_exchange *exchange)
 /* Whether to accept the body, judging by the headers. */
 static bool admit(struct uk_exchange *exchange)
 {
+  if (exchange->bad_lines)
+    return refuse_head(exchange, "headers: each line must be NAME: VALUE, without control "
+                                 "characters, and end in CR LF");
   if (exchange->bad_framing || (exchange->chunked && exchange->has_length))
-    return refuse(exchange, UK_E_BAD_REQUEST,
-                  "headers: Content-Length and Transfer-Encoding do not say where the body ends");
+    return refuse_head(exchange, "headers: Content-Length and Transfer-Encoding do not say where "
+                                 "the body ends");
   if (!has_room(exchange))
     return refuse_size(exchange);
   if (uk_http_is_surplus(exchange->http, exchange->connection))
@@ -215,19 +226,19 @@ static void refuse_cut_off(struct uk_exchange *exchange)
 
 /* A reply before the body closes the connection. So it is sent early only if the client has not
  * sent the body yet, or if the body is too large to discard or of unknown length. */
-static enum MHD_Result begin(struct uk_exchange *exchange, const char *method)
+static enum MHD_Result begin(struct uk_exchange *exchange, const char *method, const char *version)
 {
   exchange->begun = true;
   exchange->line_bytes += strlen(method);
   exchange->request.method = method_of(method);
-  uk_exchange_read_headers(exchange);
+  uk_exchange_read_headers(exchange, method, version);
   exchange->refused = !admit(exchange);
   bool has_body = exchange->chunked || exchange->content_length > 0;
   if (has_body)
     may_continue(exchange);
-  bool at_once = exchange->bad_framing || (exchange->chunked && exchange->has_length) ||
-                 (has_body && exchange->expects_continue) ||
-                 exchange->content_length > drain_limit(exchange);
+  bool at_once =
+    exchange->bad_lines || exchange->bad_framing || (exchange->chunked && exchange->has_length) ||
+    (has_body && exchange->expects_continue) || exchange->content_length > drain_limit(exchange);
   exchange->abandoned = !has_room(exchange) && !exchange->http->tls;
   if (exchange->abandoned)
     return MHD_NO;
@@ -375,13 +386,12 @@ enum MHD_Result uk_http_on_request(void *context, struct MHD_Connection *connect
 {
   struct uk_exchange *exchange = *exchange_pointer;
   (void)url;
-  (void)version;
   if (exchange == NULL)
     return refuse_without_exchange(context, connection, method);
   if (exchange->queued)
     return MHD_YES;
   if (!exchange->begun)
-    return begin(exchange, method);
+    return begin(exchange, method, version);
   if (*upload_size == 0)
     return proceed(exchange);
   enum MHD_Result result = collect(exchange, upload, *upload_size);

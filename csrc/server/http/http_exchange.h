@@ -27,7 +27,8 @@ struct uk_exchange {
   size_t line_bytes;       /* request line with its CRLF; without the method until `begun` */
   size_t header_bytes;     /* request line and headers as received */
   size_t entry_bytes;      /* what the library stores about them besides their text */
-  bool has_length, chunked, bad_framing, expects_continue, accepts_gzip, is_gzip, bad_encoding;
+  bool has_length, chunked, bad_framing, bad_lines, expects_continue, accepts_gzip, is_gzip,
+    bad_encoding;
 
   /* Progress. */
   bool begun;        /* the headers have been read */
@@ -57,8 +58,10 @@ void uk_exchange_reply_early(struct uk_request *request);
 /* An owner leaves the exchange. */
 void uk_exchange_release(struct uk_exchange *exchange);
 
-/* http_headers: sets the fields under "from the headers". */
-void uk_exchange_read_headers(struct uk_exchange *exchange);
+/* http_headers: sets the fields under "from the headers". `method` and `version` are what the
+ * library passed to the callback. */
+void uk_exchange_read_headers(struct uk_exchange *exchange, const char *method,
+                              const char *version);
 
 /* http_reply: builds the reply, compressed if the client accepts it. */
 void uk_exchange_finish(struct uk_exchange *exchange);

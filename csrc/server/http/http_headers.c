@@ -6,6 +6,7 @@
 #include "server/api/cors.h"
 #include "server/api/server_state.h"
 #include "server/http/http_exchange.h"
+#include "server/http/http_lines.h"
 
 /* The library removes the optional white space before a value, but not after it. */
 static struct uk_slice trim_end(struct uk_slice value)
@@ -166,11 +167,13 @@ static void read_header(void *argument, struct uk_slice name, struct uk_slice va
   }
 }
 
-void uk_exchange_read_headers(struct uk_exchange *exchange)
+void uk_exchange_read_headers(struct uk_exchange *exchange, const char *method, const char *version)
 {
   const union MHD_ConnectionInfo *info =
     MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
   exchange->header_bytes = info != NULL ? info->header_size : 0;
+  exchange->bad_lines =
+    exchange->http->lines_are_kept && !uk_http_lines_hold(exchange->connection, method, version);
   struct header_visit visit = {true, read_header, exchange};
   MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, visit_header, &visit);
 }

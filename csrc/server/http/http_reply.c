@@ -43,12 +43,21 @@ static enum MHD_Result give_up(struct uk_exchange *exchange, unsigned headers)
   return MHD_NO;
 }
 
+/* The library may take a trailer for the end of the trailers (see http_lines.h), so what follows
+ * them is not read as a request. */
+static bool has_trailers(struct MHD_Connection *connection)
+{
+  return MHD_get_connection_values(connection, MHD_FOOTER_KIND, NULL, NULL) > 0;
+}
+
 enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange)
 {
   struct uk_request *request = &exchange->request;
   uk_exchange_finish(exchange);
   unsigned headers = request->reply_header_count;
   uk_cors_add_headers(exchange->http->server->cors, request);
+  if (has_trailers(exchange->connection))
+    uk_request_add_header(request, "Connection", "close");
   /* The library drops the response before on_completed frees the body. */
   struct MHD_Response *response = uk_http_make_response(request, MHD_RESPMEM_PERSISTENT);
   if (response == NULL)
