@@ -1022,7 +1022,7 @@ static void positions_are_loaded(void)
   end();
 }
 
-/* The writer ended before: finishing does not wait for it again. */
+/* The writer and the watcher are joined once. */
 static void finishing_twice(void)
 {
   REQUIRE(open_log());
@@ -1030,6 +1030,12 @@ static void finishing_twice(void)
   joins = 0;
   CHECK(uk_log_finish(&log_));
   CHECK_EQ_INT(joins, 0);
+  log_.has_threads = log_.ended = true;
+  for (int i = 0; i < 2; i++) {
+    CHECK(uk_log_finish(&log_));
+    CHECK_EQ_INT(joins, 2);
+    CHECK(log_.watcher_stops);
+  }
   ended = 0;
   uk_log_submit(&log_, UK_LOG_PRODUCE, &operation);
   CHECK_EQ_INT(ended, 1);
