@@ -114,6 +114,42 @@ static void A16_a_consume_does_not_wait_for_its_topic(void)
   close_engine();
 }
 
+static void note_list(struct uk_operation *operation)
+{
+  (void)operation;
+}
+
+static void count_topic(struct uk_operation *operation, struct uk_slice name, int32_t partitions)
+{
+  (void)partitions;
+  struct asked *asked = operation->context;
+  asked->at.offset += uk_slice_is(name, "one") ? 10 : 1;
+}
+
+static void a_consume_creates_each_of_its_topics(void)
+{
+  const struct uk_slice topics[] = {uk_slice_text("one"), uk_slice_text("two")};
+  REQUIRE(open_engine());
+  struct asked *asked = new_asked();
+  asked->consume.group = uk_slice_text("h");
+  asked->consume.instance = uk_slice_text("i");
+  asked->consume.create = true;
+  asked->consume.topics = topics;
+  asked->consume.topic_count = 2;
+  asked->consume.settings.session_timeout = HOUR;
+  asked->consume.sink.record = take;
+  engine->methods->consume(engine, &asked->consume);
+  check_end_of(asked, UK_OK, "");
+  asked = new_asked();
+  struct uk_topics list = {.operation = {.done = note_list, .context = asked},
+                           .topic = count_topic};
+  asked->at.offset = 0;
+  engine->methods->topics(engine, &list);
+  CHECK_EQ_INT(asked->at.offset, 11);
+  free(asked);
+  close_engine();
+}
+
 /* A commit is answered, and counts once the disk answers. */
 static void A16_a_commit_is_late(void)
 {
@@ -214,6 +250,7 @@ static void A16_an_engine_that_hangs_is_not_finished(void)
 int main(void)
 {
   CHECK_RUN(A16_a_consume_does_not_wait_for_its_topic);
+  CHECK_RUN(a_consume_creates_each_of_its_topics);
   CHECK_RUN(A16_a_commit_is_late);
   CHECK_RUN(A16_a_deletion_is_late);
   CHECK_RUN(A16_a_consume_does_not_wait_for_a_commit);
