@@ -449,7 +449,8 @@ describe("a producer in hard times", function()
     local line = shell.lua .. " -e " .. shell.quote(program)
     local status, out, err = shell.run(line, { environment = server:environment() })
     assert.equal(0, status, err)
-    assert.equal("nil	1000 messages were given up: no or wrong credentials	unauthorized	401	1000	0	no or wrong credentials\n"
+    assert.equal("nil	1000 messages were given up: no or wrong credentials	unauthorized	401	1000	0	"
+      .. "no or wrong credentials\n"
       .. "true	true\n", (out:gsub("%f[%d]([%d]+)%.0%f[%D]", "%1")))
     assert.equal("upstash-kafka: messages discarded: 1000; the last one: no or wrong credentials\n", err)
     server:stop()
