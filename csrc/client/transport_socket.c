@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 curl_socket_t uk_transport_socket(void *context, curlsocktype purpose,
@@ -16,9 +17,10 @@ curl_socket_t uk_transport_socket(void *context, curlsocktype purpose,
   return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-/* The wake-up sockets of a multi handle: a pair that older versions of libcurl do not close on
- * exec, and that no function returns. They get the lowest free descriptors. Wakes that nobody has
- * read yet tell them from descriptors that another thread opened meanwhile. */
+/* The wake-up descriptors of a multi handle: a pair of sockets, or in libcurl 8.5 a pipe. Older
+ * versions do not close them on exec, and no function returns them. They get the lowest free
+ * descriptors. Wakes that nobody has read yet tell them from descriptors that another thread opened
+ * meanwhile. */
 enum { CANDIDATES = 4, DESCRIPTORS_MAX = 65536, WAKES = 3 };
 
 /* Writes the lowest free descriptors. Returns their number. */
@@ -38,10 +40,19 @@ static bool is_unix_socket(int descriptor)
   return getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
 }
 
-/* True for the end that holds the wakes, and for the end that has sent them. */
+static bool is_pipe(int descriptor)
+{
+  struct stat status;
+  return fstat(descriptor, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+/* True for the end that holds the wakes, and for the end that has sent them. A pipe holds them at
+ * both of its ends. */
 static bool is_wakeup(int descriptor)
 {
   int unread = 0, sent = 0;
+  if (is_pipe(descriptor))
+    return ioctl(descriptor, FIONREAD, &unread) == 0 && unread == WAKES;
   if (!is_unix_socket(descriptor) || ioctl(descriptor, FIONREAD, &unread) != 0 ||
       ioctl(descriptor, SIOCOUTQ, &sent) != 0)
     return false;

@@ -1,14 +1,18 @@
 /* for: transport*.c. Forks, failing allocations, every error of curl, options of sockets, and
  * several transfers at a time. core_network_spec.lua tests the rest. */
+#undef _FORTIFY_SOURCE /* with it, recv is an inline function */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +21,7 @@
 #include "client/signals.h"
 #include "client/transport_multi.h"
 #include "client/transport_private.h"
+#include "client/transport_socket.h"
 #include "common/clock.h"
 #include "fault.h"
 
@@ -754,23 +759,85 @@ static int inherited(void)
   return count;
 }
 
+/* While set, the multi handles of libcurl wake up through a pipe, as those of 8.5 always do. */
+static atomic_bool with_pipes;
+
+__attribute__((visibility("default"))) int socketpair(int domain, int type, int protocol,
+                                                      int pair[2])
+{
+  if (atomic_load(&with_pipes))
+    return pipe(pair);
+  return (int)syscall(SYS_socketpair, domain, type, protocol, pair);
+}
+
+__attribute__((visibility("default"))) ssize_t send(int descriptor, const void *data, size_t size,
+                                                    int flags)
+{
+  const ssize_t sent = syscall(SYS_sendto, descriptor, data, size, flags, NULL, 0);
+  return sent < 0 && errno == ENOTSOCK ? write(descriptor, data, size) : sent;
+}
+
+__attribute__((visibility("default"))) ssize_t recv(int descriptor, void *data, size_t size,
+                                                    int flags)
+{
+  const ssize_t got = syscall(SYS_recvfrom, descriptor, data, size, flags, NULL, NULL);
+  return got < 0 && errno == ENOTSOCK ? read(descriptor, data, size) : got;
+}
+
 static void children_inherit_no_descriptor(void)
 {
-  struct fixture fixture;
-  REQUIRE(set_up(&fixture));
-  const int before = inherited();
-  CHECK_EQ_INT(connection_of(&fixture), 1);
-  CHECK_EQ_INT(inherited(), before);
-  struct uk_transfers *transfers = uk_transfers_open(&fixture.settings, 2);
-  struct uk_transfer ended;
-  REQUIRE(transfers != NULL);
-  CHECK_EQ_INT(uk_transfers_start(transfers, 1, &fixture.request, TIMEOUT), UK_OK);
-  CHECK(next_end(transfers, &ended));
-  CHECK_EQ_INT(ended.error, UK_OK);
-  CHECK_EQ_INT(inherited(), before);
-  CHECK(idle_time(transfers, 50) >= 50); /* looking for the descriptors leaves no wake-up */
-  uk_transfers_close(transfers);
-  tear_down(&fixture);
+  for (int pipes = 0; pipes <= 1; pipes++) {
+    struct fixture fixture;
+    atomic_store(&with_pipes, pipes == 1);
+    REQUIRE(set_up(&fixture));
+    const int before = inherited();
+    CHECK_EQ_INT(connection_of(&fixture), 1);
+    CHECK_EQ_INT(inherited(), before);
+    struct uk_transfers *transfers = uk_transfers_open(&fixture.settings, 2);
+    struct uk_transfer ended;
+    REQUIRE(transfers != NULL);
+    CHECK_EQ_INT(uk_transfers_start(transfers, 1, &fixture.request, TIMEOUT), UK_OK);
+    CHECK(next_end(transfers, &ended));
+    CHECK_EQ_INT(ended.error, UK_OK);
+    CHECK_EQ_INT(inherited(), before);
+    CHECK(idle_time(transfers, 50) >= 50); /* looking for the descriptors leaves no wake-up */
+    uk_transfers_close(transfers);
+    tear_down(&fixture);
+  }
+  atomic_store(&with_pipes, false);
+}
+
+/* Where it is set, another thread opens a pipe while libcurl makes a multi handle, and that many
+ * bytes are in it. */
+static struct {
+  size_t unread;
+  int ends[2];
+} other;
+
+/* In front of that of libcurl. */
+__attribute__((visibility("default"))) CURLM *curl_multi_init(void)
+{
+  CURLM *(*real)(void) = NULL;
+  *(void **)&real = dlsym(RTLD_NEXT, "curl_multi_init");
+  if (other.unread > 0) {
+    CHECK_EQ_INT(pipe(other.ends), 0);
+    CHECK_EQ_INT(write(other.ends[1], "four", other.unread), other.unread);
+  }
+  return real();
+}
+
+static void a_pipe_of_another_thread_stays_as_it_is(void)
+{
+  for (other.unread = 2; other.unread <= 4; other.unread += 2) {
+    CURLM *multi = uk_transport_multi();
+    REQUIRE(multi != NULL);
+    for (int i = 0; i < 2; i++) {
+      CHECK_EQ_INT(fcntl(other.ends[i], F_GETFD), 0);
+      close(other.ends[i]);
+    }
+    curl_multi_cleanup(multi);
+  }
+  other.unread = 0;
 }
 
 /* What curl_multi_poll was asked last. */
@@ -879,6 +946,7 @@ int main(void)
   CHECK_RUN(no_memory_of_curl_is_left_behind);
   CHECK_RUN(curl_may_run_out_of_memory_anywhere);
   CHECK_RUN(children_inherit_no_descriptor);
+  CHECK_RUN(a_pipe_of_another_thread_stays_as_it_is);
   CHECK_RUN(a_transfer_waits_for_its_signals);
   CHECK_RUN(a_signal_ends_a_transfer);
   return check_end();
