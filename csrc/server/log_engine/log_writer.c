@@ -144,7 +144,8 @@ static enum uk_log_status maintain_step(struct uk_log *log, bool *more)
   return uk_log_store_close_reserve(log->store) == UK_LOG_OK ? status : UK_LOG_FAILED;
 }
 
-/* Are the files still there? A log without them is closed at once: its readers are told, too. */
+/* Are the files still there? A log without them is closed at once: its readers are told, too. Health
+ * says it last: who has learnt it there finds the log shut. */
 static void look(struct uk_log *log, int64_t now)
 {
   if (now < log->next_look)
@@ -153,8 +154,8 @@ static void look(struct uk_log *log, int64_t now)
   if (!log->broken && uk_log_store_fault(log->store) != NULL)
     uk_log_set_broken(log);
   if (!log->broken && !uk_log_store_in_place(log->store)) {
-    uk_log_set_broken(log);
     (void)uk_log_reopen(log);
+    uk_log_set_broken(log);
   }
   bool all = now >= log->next_save;
   log->next_save = all ? now + UK_LOG_SAVE_MS : log->next_save;

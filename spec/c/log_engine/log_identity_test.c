@@ -46,6 +46,19 @@ __attribute__((visibility("default"))) int fdatasync(int fd)
  * commit and what readers learn of it. */
 static atomic_bool holding, held;
 
+/* Whether a log without its data.mdb has told health of it and is not shut yet. */
+static struct uk_log *_Atomic looked_at;
+static atomic_bool told_too_early;
+
+static void look_at(struct uk_log *log)
+{
+  char detail[400];
+  struct uk_operation consume = {.error = UK_OK};
+  if (log != NULL && uk_log_health(log, detail, sizeof detail) != UK_OK &&
+      !uk_log_is_shut(log, &consume))
+    atomic_store(&told_too_early, true);
+}
+
 __attribute__((visibility("default"))) int stat(const char *path, struct stat *status)
 {
   static const char name[] = "/data.mdb";
@@ -55,7 +68,10 @@ __attribute__((visibility("default"))) int stat(const char *path, struct stat *s
     while (atomic_load(&holding))
       rig_sleep(1);
   }
-  return fstatat(AT_FDCWD, path, status, 0);
+  const int result = fstatat(AT_FDCWD, path, status, 0);
+  if (result != 0)
+    look_at(atomic_load(&looked_at));
+  return result;
 }
 
 static void name_places(void)
@@ -421,6 +437,21 @@ static void a13_a_renamed_folder_answers_503(void)
   close_log(log);
 }
 
+/* A consume that comes when health has said it does not wait for records. */
+static void a13_health_says_it_of_a_shut_log(void)
+{
+  struct uk_log *log = log_with_records(3);
+  REQUIRE(log != NULL);
+  atomic_store(&looked_at, log);
+  CHECK_EQ_INT(rename(home, away), 0);
+  check_stopped(log, "the log failed: the data folder %s was renamed or deleted");
+  CHECK(!atomic_load(&told_too_early));
+  CHECK_EQ_INT(rename(away, home), 0);
+  check_going_on(log, 3);
+  atomic_store(&looked_at, NULL);
+  close_log(log);
+}
+
 /* Another folder is in its place. */
 static void a13_a_replaced_folder_answers_503(void)
 {
@@ -739,6 +770,7 @@ int main(void)
   CHECK_RUN(a7_an_empty_log_without_its_identity_is_no_copy);
   CHECK_RUN(a7_the_first_topic_is_remembered_at_once);
   CHECK_RUN(a13_a_renamed_folder_answers_503);
+  CHECK_RUN(a13_health_says_it_of_a_shut_log);
   CHECK_RUN(a13_a_replaced_folder_answers_503);
   CHECK_RUN(a13_a_removed_file_answers_503);
   CHECK_RUN(a13_a_replaced_file_answers_503);
