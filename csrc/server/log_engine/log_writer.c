@@ -144,8 +144,8 @@ static enum uk_log_status maintain_step(struct uk_log *log, bool *more)
   return uk_log_store_close_reserve(log->store) == UK_LOG_OK ? status : UK_LOG_FAILED;
 }
 
-/* Are the files still there? A log without them is closed at once: its readers are told, too. Health
- * says it last: who has learnt it there finds the log shut. */
+/* Are the files still there? A log without them is closed at once: its readers are told, too.
+ * Health says it last: who has learnt it there finds the log shut. */
 static void look(struct uk_log *log, int64_t now)
 {
   if (now < log->next_look)
