@@ -1274,6 +1274,21 @@ static void what_is_wrong_with_a_topic_ends_a_new_instance(void)
   FAKE_DID("unsubscribe");
 }
 
+/* One text for a topic that is missing, whoever says so. */
+static void d6_a_topic_that_is_gone_does_not_exist(void)
+{
+  static struct request request;
+  static const rd_kafka_resp_err_t codes[] = {RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+                                              RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART};
+  deliver(&request, 1);
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    consume(&request, TIMEOUT);
+    fake_said(codes[i], 0, -1);
+    fake_settle();
+    check_end_with(&request, UK_E_NOT_FOUND, 0, "topic \"t\" does not exist");
+  }
+}
+
 static void what_is_wrong_with_a_topic_leaves_one_that_has_served(void)
 {
   static struct request request;
@@ -4725,6 +4740,7 @@ int main(void)
   RUN(nothing_is_said_of_what_may_be_out_of_order);
   RUN(a_group_that_lets_nobody_in_is_asked);
   RUN(what_is_wrong_with_a_topic_ends_a_new_instance);
+  RUN(d6_a_topic_that_is_gone_does_not_exist);
   RUN(what_is_wrong_with_a_topic_leaves_one_that_has_served);
   RUN(an_instance_whose_only_topic_is_gone_leaves);
   RUN(an_instance_stays_for_its_other_topic);
