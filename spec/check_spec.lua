@@ -44,6 +44,13 @@ describe("check", function()
     assert.equal(1, out:find("damaged: " .. LINE .. "\nwhole: 1 topics, 0 batches", 1, true))
   end)
 
+  it("prints its lines before the last one, also into one file", function()
+    damage "yyy"
+    local status, out = shell.run(shell.command .. " " .. shell.words { "check", data } .. " 2>&1")
+    assert.equal(1, status)
+    assert.matches("^damaged: .-\nwhole: .-\nupstash%-kafka: check: .- is damaged in 1 place\n$", out)
+  end)
+
   it("copies what is whole, at the same offsets", function()
     local status, out = shell.upstash_kafka { "check", data, "--salvage", new }
     assert.equal(0, status)

@@ -32,6 +32,7 @@ local function check(given)
   if not counts then command_line.fail("check: %s", message) end
   io.stdout:write("whole: ", summary(counts), "\n")
   if given.salvage then io.stdout:write("copied to ", given.salvage, "\n") end
+  io.stdout:flush() -- both may go to one file, and this comes first
   if counts.damaged > 0 then
     command_line.fail("check: %s is damaged in %s", given[1], counts.damaged == 1 and "1 place" or
       number(counts.damaged) .. " places")
