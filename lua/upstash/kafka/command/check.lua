@@ -22,10 +22,7 @@ local function reporter(progress)
 end
 
 local function check(given)
-  local found, server = pcall(require, "upstash.kafka.server")
-  if not found then
-    command_line.fail("check requires the server (luarocks install upstash-kafka-server): %s", server)
-  end
+  local server = command_line.server "check"
   local progress = command_format.progress("checked", false)
   local counts, message = server.check { data = given[1], salvage = given.salvage, report = reporter(progress) }
   progress:done()

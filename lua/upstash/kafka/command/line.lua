@@ -19,6 +19,16 @@ function command_line.fail(format, ...)
   error(setmetatable({ status_of_command = 1, text = format:format(...) }, Stop), 0)
 end
 
+--- Returns the module of the server, which is a rock of its own. If it cannot be loaded, the command fails.
+function command_line.server(command)
+  local found, server = pcall(require, "upstash.kafka.server")
+  if found then return server end
+  -- Where the module is missing, Lua lists the places without it.
+  local missing = server:find("module 'upstash.kafka.server' not found", 1, true)
+  command_line.fail("%s requires the server: %s", command,
+    missing and "install the rock upstash-kafka-server for " .. _VERSION or server)
+end
+
 --- Ends the command with status 2: misuse.
 function command_line.misuse(format, ...)
   error(setmetatable({ status_of_command = 2, text = format:format(...) }, Stop), 0)

@@ -153,10 +153,7 @@ local function allow_connections(server, asked)
 end
 
 local function serve(given)
-  local found, server = pcall(require, "upstash.kafka.server")
-  if not found then
-    command_line.fail("serve requires the server (luarocks install upstash-kafka-server): %s", server)
-  end
+  local server = command_line.server "serve"
   if (given.tls_cert == nil) ~= (given.tls_key == nil) then
     command_line.misuse "serve: --tls-cert and --tls-key require each other"
   end
