@@ -90,6 +90,34 @@ describe("the last response:", function()
     assert.equal(3, service.committed(group, topic))
   end)
 
+  -- The server cannot tell a client that died from one that asks on.
+  it("A20: an instance that restarts under its old name within its session has acknowledged its last batch", function()
+    local topic, group = service.topic(1), service.name "group"
+    service.fill(topic, 2)
+    local path = ("/consume/%s/one"):format(group)
+    local headers = { ["Kafka-Auto-Offset-Reset"] = "earliest", ["Kafka-Session-Timeout-Ms"] = "60000" }
+    local function next_offset()
+      local messages
+      service.eventually(30, function()
+        messages = ok(post(path, body_of(topic, 1000), { headers = headers }))
+        return #messages > 0
+      end)
+      return messages[1].offset
+    end
+    assert.equal(0, next_offset())
+    assert.equal(1, next_offset())
+  end)
+
+  it("A20: one that commits by itself, and is deleted at each start, gets its last batch again", function()
+    local topic, group = service.topic(1), service.name "group"
+    service.fill(topic, 2)
+    for _ = 1, 2 do
+      local messages = service.consume_all(group, "one", topic, 2, service.MANUAL)
+      assert.equal(0, messages[1].offset)
+      ok(post(("/delete-consumer/%s/one"):format(group), ""))
+    end
+  end)
+
   it("C4: a consume whose client hung up while it waited gives way, and takes no message", function()
     local topic, group = service.topic(1), service.name "group"
     service.join(group, "one", topic, service.EARLIEST)
