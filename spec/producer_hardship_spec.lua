@@ -365,7 +365,8 @@ describe("a producer in hard times", function()
     client:close()
     local order = {}
     for index, request in ipairs(stub:finish()) do order[index] = request:match '"value":"(%d)"' end
-    assert.equal("1 3 1", table.concat(order, " ", 1, 3))
+    -- 2 has the other connection, unless it is sent after the first answer: then 3 has it.
+    assert.matches("^1 [23] 1$", table.concat(order, " ", 1, 3))
   end)
 
   it("does not retry what the server refuses", function()
