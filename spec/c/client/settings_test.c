@@ -416,7 +416,7 @@ static bool watches_wipes;
 __attribute__((noinline)) static void wipe(void *bytes, size_t size)
 {
   if (watches_wipes) {
-    plain_wiped += memcmp(bytes, "u:hush", 6) == 0;
+    plain_wiped += size >= 6 && memcmp(bytes, "u:hush", 6) == 0; /* all of it */
     encoded_wiped += size == 14 && memcmp(bytes, "Basic dTpodXNo", 14) == 0;
     proxy_wiped += size == 16 && memcmp(bytes, "http://me:hush@p", 16) == 0;
   }
