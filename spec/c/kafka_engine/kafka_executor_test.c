@@ -262,6 +262,64 @@ static void timers_fire_while_a_task_is_always_ready(void)
   stop(executor);
 }
 
+/* Its second run waits for a timer that its first one has set. The task wakes itself in between, so
+ * it is ready again without a thread that was called for it. */
+struct patient {
+  struct uk_kafka_task task; /* first */
+  struct uk_kafka_task *other;
+  const atomic_bool *fired;
+  int runs;
+  atomic_bool gives_up, over;
+};
+
+static void run_patient(struct uk_kafka_task *task, int64_t now)
+{
+  struct patient *patient = (struct patient *)task;
+  if (++patient->runs == 1) {
+    uk_kafka_task_at(patient->other, now + 20); /* later than the second run begins, or earlier */
+    uk_kafka_task_wake(task);
+    return;
+  }
+  while (!atomic_load(patient->fired) && !atomic_load(&patient->gives_up))
+    sched_yield();
+  atomic_store(&patient->over, true);
+}
+
+struct alarm {
+  struct uk_kafka_task task; /* first */
+  atomic_bool fired;
+};
+
+static void run_alarm(struct uk_kafka_task *task, int64_t now)
+{
+  (void)now;
+  atomic_store(&((struct alarm *)task)->fired, true);
+}
+
+/* No thread watches the timers while this one works, but another one has nothing to do. */
+static void a_thread_that_goes_to_work_leaves_the_timers_to_another(void)
+{
+  bool fired = true;
+  for (int round = 0; fired && round < 5; round++) {
+    struct uk_kafka_executor *executor = start(0);
+    struct alarm alarm = {.fired = false};
+    struct patient patient = {.other = &alarm.task, .fired = &alarm.fired};
+    REQUIRE(executor != NULL);
+    for (int i = 0; i < TASKS; i++) {
+      atomic_fetch_add(&jobs[i].wanted, 1);
+      uk_kafka_task_wake(&jobs[i].task);
+    }
+    wait_until_done();
+    uk_kafka_task_init(&alarm.task, executor, run_alarm, NULL);
+    uk_kafka_task_init(&patient.task, executor, run_patient, NULL);
+    uk_kafka_task_wake(&patient.task);
+    CHECK_EVENTUALLY(fired = atomic_load(&alarm.fired));
+    atomic_store(&patient.gives_up, true);
+    CHECK_EVENTUALLY(atomic_load(&patient.over));
+    stop(executor);
+  }
+}
+
 /* On a clock that the test owns. */
 
 struct step {
@@ -471,6 +529,8 @@ int main(void)
   CHECK_RUN(due_tasks_run_in_the_order_of_their_times);
   CHECK_RUN(a_join_waits_for_one_last_run);
   CHECK_RUN(a_join_without_threads_keeps_the_time);
+  for (threads = 2; threads <= 3; threads++)
+    CHECK_RUN(a_thread_that_goes_to_work_leaves_the_timers_to_another);
   for (threads = 1; threads <= 3; threads++) {
     for (int i = 0; i < 2; i++, far = !far) {
       CHECK_RUN(each_task_runs_after_the_last_wake);
