@@ -126,6 +126,16 @@ static void the_last_watch_restores_the_handler(void)
   sigaction(SIGTERM, &action, NULL);
 }
 
+static void the_end_of_a_watch_forgets_only_its_signals(void)
+{
+  REQUIRE(uk_signals_watch(TERM) && uk_signals_watch(USR1));
+  raise(SIGTERM);
+  uk_signals_unwatch(USR1);
+  CHECK_EQ_INT(uk_signals_arrived(TERM | USR1), TERM);
+  uk_signals_unwatch(TERM);
+  CHECK_EQ_INT(uk_signals_arrived(TERM | USR1), 0);
+}
+
 static void a_hang_up_that_is_ignored_stays_ignored(void)
 {
   enum { HUP = 1u << UK_SIGNAL_HUP };
@@ -292,6 +302,7 @@ int main(void)
   CHECK_RUN(every_signal_has_its_name);
   CHECK_RUN(a_signal_wakes_only_those_who_wait_for_it);
   CHECK_RUN(the_last_watch_restores_the_handler);
+  CHECK_RUN(the_end_of_a_watch_forgets_only_its_signals);
   CHECK_RUN(a_hang_up_that_is_ignored_stays_ignored);
   CHECK_RUN(a_second_signal_ends_the_process);
   CHECK_RUN(a_child_has_its_own);

@@ -240,6 +240,16 @@ static void numbers_beyond_doubles_are_left_to_the_caller(void)
   CHECK(number == 7);
 }
 
+/* Between the largest subnormal and the smallest normal number. To the width of a normal one, the
+ * first digits round to the middle between the two, although they are below it. */
+static void the_edge_of_the_normal_numbers_is_rounded_once(void)
+{
+  static const uint64_t digits[] = {UINT64_C(2225073858507201136), UINT64_C(2225073858507201137),
+                                    UINT64_C(2225073858507201383), UINT64_C(2225073858507201384)};
+  for (size_t i = 0; i < sizeof digits / sizeof *digits; i++)
+    check_value(digits[i], -326);
+}
+
 /* In a locale with a decimal comma. */
 static void the_locale_changes_nothing(void)
 {
@@ -265,6 +275,7 @@ int main(int argc, char **argv)
   CHECK_RUN(digits_are_read_as_the_library_reads_them);
   CHECK_RUN(ties_go_to_the_even_neighbour);
   CHECK_RUN(numbers_beyond_doubles_are_left_to_the_caller);
+  CHECK_RUN(the_edge_of_the_normal_numbers_is_rounded_once);
   CHECK_RUN(the_locale_changes_nothing);
   return check_end();
 }

@@ -194,7 +194,7 @@ static void reads_accept_encoding(void)
     "\tgzip",       "*;q=0.1",        "a,gzip"};
   static const char *const no[] = {"",       "deflate", "gzip;q=0",  "gzip; q=0.000", "gzipped",
                                    "x-gzip", "gzix",    "gzip;q=0.", "gzi",           " ",
-                                   "q",      ",,;",     "*;q=0"};
+                                   "q",      ",,;",     "*;q=0",     "gzip;Q=0"};
   for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
     CHECK(is_accepted(yes[i]));
   for (size_t i = 0; i < sizeof no / sizeof *no; i++)
