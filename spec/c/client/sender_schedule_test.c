@@ -59,6 +59,19 @@ static void a_message_lingers(void)
   check_lingers(1, 3, 1);
 }
 
+/* Otherwise a full queue would wait before it drops its oldest message. */
+static void a_queue_that_is_not_due_is_not_read(void)
+{
+  REQUIRE(set_up());
+  sender->options.linger = 50;
+  still_put(sender, "v", NOW);
+  CHECK(!uk_sender_fill(sender, first, NOW));
+  CHECK(!sender->queue.open);
+  CHECK(uk_sender_fill(sender, first, NOW + 50));
+  CHECK(!sender->queue.open);
+  tear_down();
+}
+
 static void an_empty_queue_is_never_due(void)
 {
   REQUIRE(set_up());
@@ -448,6 +461,7 @@ static void a_drop_wakes_the_thread_that_logs(void)
 int main(void)
 {
   CHECK_RUN(a_message_lingers);
+  CHECK_RUN(a_queue_that_is_not_due_is_not_read);
   CHECK_RUN(an_empty_queue_is_never_due);
   CHECK_RUN(a_full_batch_does_not_linger);
   CHECK_RUN(a_flush_covers_earlier_messages);

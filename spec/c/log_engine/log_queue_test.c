@@ -170,6 +170,23 @@ static void missing_topics_are_created_all_or_none(void)
   close_log(log);
 }
 
+static void every_topic_of_a_failed_creation_is_removed(void)
+{
+  uint64_t id;
+  struct uk_slice topics[] = {uk_slice_text("first"), uk_slice_text("second"),
+                              uk_slice_text("bad name")};
+  struct uk_log_create_missing command = {.topics = topics, .count = 3};
+  struct uk_log *log = open_log(true);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rig_submit(log, UK_LOG_CREATE_MISSING, &command.operation, NULL), UK_E_BAD_REQUEST);
+  CHECK_EQ_INT(uk_log_partitions(log, topics[0], &id), 0);
+  CHECK_EQ_INT(uk_log_partitions(log, topics[1], &id), 0);
+  CHECK_EQ_INT(create_missing(log, "first", "second"), UK_OK);
+  CHECK_EQ_INT(uk_log_partitions(log, topics[0], &id), 2);
+  CHECK_EQ_INT(uk_log_partitions(log, topics[1], &id), 2);
+  close_log(log);
+}
+
 /* The stage alone: it reads no value, so that one may be larger than the memory. */
 static void messages_at_the_limit(void)
 {
@@ -237,6 +254,7 @@ int main(void)
   CHECK_RUN(each_gets_its_own_records);
   CHECK_RUN(each_has_its_own_outcome);
   CHECK_RUN(missing_topics_are_created_all_or_none);
+  CHECK_RUN(every_topic_of_a_failed_creation_is_removed);
   CHECK_RUN(messages_at_the_limit);
   CHECK_RUN(memory_of_large_transactions_is_freed);
   return check_end();
