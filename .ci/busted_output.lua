@@ -62,7 +62,8 @@ return function()
 
   busted.subscribe({ "suite", "end" }, function()
     for index, entry in ipairs(handler.pendings) do
-      -- A test that returns pending(reason) gets the position of its caller in front, which is busted.
+      -- A test that returns pending(reason) gets the position of its caller in front, which is
+      -- busted.
       local reason = entry.message and ": " .. tostring(entry.message):gsub("^%S*busted:%d+: ", "") or ""
       io.write("SKIPPED: ", skipped_in[index], ": ", entry.name, reason, "\n")
     end

@@ -170,9 +170,10 @@ describe("durability", function()
 
     local function add() return client:produce("filler", ("f"):rep(5000)) end
 
-    -- The pages of a deleted topic come back a moment after the answer: small messages may fit before large ones.
+    -- The pages of a deleted topic come back a moment after the answer: small messages may fit
+    -- before large ones.
     local function fill()
-      shell.eventually(10, function() return (add()) end)
+      shell.eventually(60, function() return (add()) end)
       while true do
         local done, _, details = add()
         if not done then return details end
@@ -191,7 +192,7 @@ describe("durability", function()
       assert.equal(137, (restart("KILL", small)))
       assert.equal(19 + number, client:committed("g", "i", { topic = "one", partition = 0 })[1].offset)
       assert.is_true(client:delete_topic "filler")
-      local stored = shell.eventually(10, function() return (client:produce("one", "more" .. number)) end)
+      local stored = shell.eventually(60, function() return (client:produce("one", "more" .. number)) end)
       assert.equal(19 + number, stored.offset)
       assert.is_truthy(client:health())
     end

@@ -19,7 +19,8 @@ function command_line.fail(format, ...)
   error(setmetatable({ status_of_command = 1, text = format:format(...) }, Stop), 0)
 end
 
---- Returns the module of the server, which is a rock of its own. If it cannot be loaded, the command fails.
+--- Returns the module of the server, which is a rock of its own. If it cannot be loaded, the
+--- command fails.
 function command_line.server(command)
   local found, server = pcall(require, "upstash.kafka.server")
   if found then return server end
