@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -187,6 +188,13 @@ static inline int check_end(void)
     check_state.reason = (why);                                                                    \
     return;                                                                                        \
   } while (0)
+
+/* Why a case cannot run under valgrind; NULL without it. Valgrind loads a library of its own. */
+static inline const char *check_unless_valgrind(const char *reason)
+{
+  const char *preload = getenv("LD_PRELOAD");
+  return preload != NULL && strstr(preload, "vgpreload") != NULL ? reason : NULL;
+}
 
 #define CHECK_RUN(function) check_run(#function, function)
 #define CHECK_RUN_UNLESS(reason, function) check_run_unless((reason), #function, function)
