@@ -71,6 +71,12 @@ extern const struct uk_endpoint_info uk_endpoints[UK_ENDPOINT_COUNT];
 #define UK_HEADER_ENCODING "Kafka-Encoding"
 #define UK_ENCODING_BASE64 "base64"
 #define UK_HEADER_IDEMPOTENCY_KEY "Idempotency-Key"
+#define UK_HEADER_REPLAYED "Idempotent-Replayed"
+#define UK_HEADER_BATCH "Kafka-Batch"
+#define UK_HEADER_ACK "Kafka-Ack"
+#define UK_ACK_NONE "none"
+#define UK_HEADER_COMMIT "Kafka-Commit"
+#define UK_HEADER_COMMIT_SKIPPED "Kafka-Commit-Skipped"
 #define UK_REALM "upstash-kafka"
 
 /* The headers that the script of a page may send and read: the request and response headers of
@@ -113,6 +119,8 @@ enum {
   UK_HEADERS_PER_MESSAGE_MAX = 1000,
   UK_PARTITIONS_MAX = 1000, /* of one topic, in the log engine */
   UK_TOPICS_PER_CONSUME_MAX = 256,
+  UK_IDEMPOTENCY_KEY_MAX = 128,
+  UK_IDEMPOTENCY_WINDOW = 600000,
   UK_RETRY_AFTER = 1 /* seconds, in Retry-After */
 };
 

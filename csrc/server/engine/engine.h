@@ -101,6 +101,15 @@ struct uk_record {
   size_t header_count;
 };
 
+/* Identifies a produce, so that it can be repeated: an engine keeps the outcome of a produce that
+ * stored something, for the window of the server, and gives it to the next produce with the same
+ * user and key, which stores nothing. */
+struct uk_produce_key {
+  struct uk_slice user;
+  struct uk_slice key;     /* 1 to UK_IDEMPOTENCY_KEY_MAX visible ASCII characters; empty: none */
+  uint8_t fingerprint[16]; /* of the request: another one with the same key is UNPROCESSABLE */
+};
+
 /* Appends the records; done once they are durable. Fails with NOT_FOUND if a topic does not exist
  * and may not be created, BAD_REQUEST if a topic has no such partition (with several records the
  * message says which one, counted from 0), and UNAVAILABLE if the disk is full.
@@ -108,12 +117,19 @@ struct uk_record {
  * An engine that learns the outcome of each record separately sets the `error` and `reason` of
  * every record and calls uk_produce_conclude (produce_outcome.h) for the overall result. If it sets
  * `each`, the error does not apply to every record: those with UK_OK are stored and their out
- * fields are set. Without `each`, no record is known to be stored. */
+ * fields are set. Without `each`, no record is known to be stored.
+ *
+ * With a key, the operation first waits for the outcome of an earlier one with the same key. If
+ * that stored all records, this one gets its results and is `replayed`; if it stored some, this one
+ * stores the others; if that cannot be learned, the error is GATEWAY_TIMEOUT, and nothing is
+ * appended. */
 struct uk_produce {
   struct uk_operation operation;
   struct uk_record *records; /* out: partition, offset, timestamp of each */
   size_t count;              /* >= 1 */
-  bool each;                 /* out */
+  struct uk_produce_key key;
+  bool each;     /* out */
+  bool replayed; /* out: the results are those of an earlier operation with this key */
 };
 
 struct uk_topic_partition_offset {
@@ -151,6 +167,32 @@ struct uk_consumer_settings {
   int32_t session_timeout; /* milliseconds without a request after which the instance is closed */
 };
 
+/* A batch is what one response delivers: its records, in their order. Until its client acknowledges
+ * it, it is outstanding, and can be delivered again under the same ID. What an operation says about
+ * the batches of its instance: */
+enum uk_acknowledgement_kind {
+  /* As every request in the plain contract: the last response arrived, unless its write failed. An
+   * operation whose last response is still being written waits for that. */
+  UK_ACKNOWLEDGE_WRITTEN,
+  UK_ACKNOWLEDGE_NONE, /* the client holds nothing: what is outstanding is delivered again */
+  UK_ACKNOWLEDGE_BATCH /* the batch with this ID arrived */
+};
+
+/* The ID must be that of the last batch delivered or of the last one acknowledged; for any other,
+ * the operation ends with CONFLICT and has no effect. An instance that is not alive has neither. If
+ * the ID is that of the last one acknowledged, a later batch is outstanding: it is delivered again. */
+struct uk_acknowledgement {
+  enum uk_acknowledgement_kind kind;
+  struct uk_slice batch; /* the ID */
+  /* Also commit the position after each partition's last record in the batch, before anything else.
+   * Commits nothing if the batch was acknowledged before, and moves no commit back. */
+  bool commit;
+};
+
+/* Room for a batch's ID: at most 64 visible ASCII characters, unique within group and instance for
+ * ever, and NUL. */
+enum { UK_BATCH_ID_SIZE = 65 };
+
 /* Messages of a consume whose reset is `none`. They take a topic (length, bytes), its partition
  * (int) and offsets (long long). The first %s is "committed offset", or "position" if the instance
  * was already reading. */
@@ -166,7 +208,17 @@ struct uk_consumer_settings {
  * a committed offset.
  *
  * With `create`, and if the engine creates topics at all, a missing topic is created first with the
- * engine's default number of partitions. The consume then waits for the topic's first record. */
+ * engine's default number of partitions. The consume then waits for the topic's first record.
+ *
+ * If a batch is outstanding and neither acknowledged nor ended, it alone is delivered, with
+ * `redelivered` set before the first record: the sink takes all its records, regardless of its
+ * limits. Records that are no longer kept, or of partitions that the instance no longer holds, are
+ * left out; if none is left, the batch ends and the consume continues.
+ *
+ * `commits` are applied, durably, before anything is read; they never move a commit back. Each
+ * names a partition of an existing topic, not necessarily one of `topics`. A partition that another
+ * live instance holds is skipped. They do not change where the instance reads on, unless it does
+ * not know that yet. Records below a commit are not delivered again. */
 struct uk_consume {
   struct uk_operation operation;
   struct uk_slice group, instance;
@@ -174,8 +226,14 @@ struct uk_consume {
   const struct uk_slice *topics;
   size_t topic_count; /* >= 1, no name twice */
   struct uk_consumer_settings settings;
+  struct uk_acknowledgement acknowledgement;
+  const struct uk_topic_partition_offset *commits;
+  size_t commit_count;
+  bool *skipped; /* out: of each commit; the caller provides zeroed memory */
   struct uk_sink sink;
+  bool redelivered;  /* out: see above */
   uint64_t delivery; /* out: this delivery's number within the instance, 0 without records */
+  char batch[UK_BATCH_ID_SIZE]; /* out: the ID of the batch, "" without records */
 };
 
 /* Commits each offset as given, or, with count 0, the position after the last consumed record of
@@ -184,6 +242,7 @@ struct uk_consume {
 struct uk_commit {
   struct uk_operation operation;
   struct uk_slice group, instance;
+  struct uk_acknowledgement acknowledgement; /* carried out first */
   const struct uk_topic_partition_offset *offsets;
   size_t count;
 };
@@ -202,6 +261,7 @@ struct uk_committed {
 struct uk_delete_consumer {
   struct uk_operation operation;
   struct uk_slice group, instance;
+  struct uk_acknowledgement acknowledgement; /* carried out first */
 };
 
 /* Before `done`, calls `owned` once for each live instance and each topic of which the instance
@@ -271,8 +331,8 @@ struct uk_engine_methods {
 
   /* Reports what became of the response that carried this delivery. The caller does so exactly once
    * for each delivery: until then the instance's next consume, commit or deletion waits, at most
-   * until its deadline. A complete response is acknowledged by that request; the records of any
-   * other are delivered again. Returns at once. */
+   * until its deadline, unless it acknowledges a batch by its ID or none. A complete response is
+   * acknowledged by that request; the batch of any other is delivered again. Returns at once. */
   void (*response_finished)(struct uk_engine *engine, struct uk_slice group,
                             struct uk_slice instance, uint64_t delivery, bool complete);
 
