@@ -180,7 +180,7 @@ enum uk_acknowledgement_kind {
 
 /* The ID must be that of the last batch delivered or of the last one acknowledged; for any other,
  * the operation ends with CONFLICT and has no effect. An instance that is not alive has neither. If
- * the ID is that of the last one acknowledged, a later batch is outstanding: it is delivered again. */
+ * the ID is that of the last one acknowledged, what is outstanding is delivered again. */
 struct uk_acknowledgement {
   enum uk_acknowledgement_kind kind;
   struct uk_slice batch; /* the ID */
