@@ -50,6 +50,14 @@ void uk_progress_override(struct uk_progress *progress, int64_t offset)
   progress->overridden = offset != progress->delivered;
 }
 
+void uk_progress_cover(struct uk_progress *progress, int64_t offset, bool forward)
+{
+  int64_t least = forward ? progress->redelivery : progress->delivered;
+  if (offset > progress->position)
+    offset = progress->position;
+  progress->redelivery = offset < least ? least : offset;
+}
+
 bool uk_deliveries_follow(struct uk_deliveries *deliveries)
 {
   deliveries->followed = deliveries->last;

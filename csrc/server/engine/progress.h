@@ -19,16 +19,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "server/engine/deliveries.h"
+
 #define UK_OFFSET_UNKNOWN INT64_C(-1)
 
 struct uk_progress {
-  int64_t position;  /* the next offset to deliver */
-  int64_t delivered; /* the client has every record before this offset */
-  int64_t committed; /* the last `delivered` that was sent to be committed, or that an explicit
+  int64_t position;   /* the next offset to deliver */
+  int64_t delivered;  /* the client has every record before this offset */
+  int64_t committed;  /* the last `delivered` that was sent to be committed, or that an explicit
                         commit stands for; unknown when nothing was, or when it was refused */
-  bool committable;  /* `delivered` says more than the committed offset and the reset policy would:
+  int64_t redelivery; /* where the records in flight start that the client may still need: from
+                         `delivered` up to `position`, if any are in flight */
+  bool committable;   /* `delivered` says more than the committed offset and the reset policy would:
                         records were read, or `latest` chose the position */
-  bool overridden;   /* the last commit was an explicit one of another offset than `delivered` */
+  bool overridden;    /* the last commit was an explicit one of another offset than `delivered` */
 };
 
 /* Nothing is known: the offset has to be looked up. */
@@ -49,6 +53,8 @@ void uk_progress_resume(struct uk_progress *progress, int64_t position, int64_t 
  * position is unknown, or at most `from`. */
 static inline void uk_progress_advance(struct uk_progress *progress, int64_t from, int64_t next)
 {
+  if (progress->delivered == progress->position)
+    progress->redelivery = from;
   if (progress->delivered == UK_OFFSET_UNKNOWN)
     progress->delivered = from;
   progress->position = next;
@@ -72,6 +78,10 @@ void uk_progress_refused(struct uk_progress *progress);
  * position is known. It does not move: the client keeps reading where it was. */
 void uk_progress_override(struct uk_progress *progress, int64_t offset);
 
+/* The group has committed `offset` while records may be in flight: the client needs none below it
+ * again. A forward commit never says less than the one before. */
+void uk_progress_cover(struct uk_progress *progress, int64_t offset, bool forward);
+
 static inline bool uk_progress_is_known(const struct uk_progress *progress)
 {
   return progress->position != UK_OFFSET_UNKNOWN;
@@ -94,19 +104,13 @@ static inline bool uk_progress_continues(const struct uk_progress *progress)
   return uk_progress_is_known(progress) && !progress->overridden;
 }
 
-/* The deliveries of one instance: responses with records, numbered in ascending order.
+/* The deliveries of one instance, by the rules that deliveries.h replaces.
  *
  * In the plain contract a request says that the response before it has arrived. A client that gives
  * up in the middle of a response asks again just the same. So a request acknowledges the last
  * response only if the server has written it in full; until that is known, requests wait. A
  * response that failed is taken back: its records are delivered again. At most one response is
  * awaited at a time, because the request after it waits. */
-struct uk_deliveries {
-  uint64_t last;     /* 0 = none yet */
-  uint64_t settled;  /* up to this one they were acknowledged or taken back */
-  uint64_t written;  /* the last one whose response is known to be written in full */
-  uint64_t followed; /* the last one after which a request arrived */
-};
 
 /* What the outcome of a response leads to. */
 enum uk_delivery_outcome {

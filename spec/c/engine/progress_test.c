@@ -282,6 +282,46 @@ static uint64_t pick(uint64_t below)
   return (random_state >> 33) % below;
 }
 
+/* Where a redelivery starts, while 5 to 9 are in flight. */
+static const struct {
+  const char *promise;
+  struct {
+    int64_t offset;
+    bool forward;
+    int64_t redelivery;
+  } commits[4];
+} covers[] = {
+  {"a commit of records in flight covers them", {{7, false, 7}, {9, true, 9}}},
+  {"a commit outside of the records in flight is their start or end",
+   {{4, true, 5}, {12, true, 10}, {5, false, 5}, {10, true, 10}}},
+  {"a forward commit uncovers nothing, an explicit one does",
+   {{8, true, 8}, {6, true, 8}, {6, false, 6}, {0, false, 5}}},
+};
+
+static void a_redelivery_starts_after_what_a_commit_covers(void)
+{
+  for (size_t i = 0; i < sizeof covers / sizeof *covers; i++) {
+    struct uk_progress progress;
+    uk_progress_start(&progress, 5);
+    uk_progress_advance(&progress, 5, 6);
+    uk_progress_advance(&progress, 6, 10);
+    CHECK_EQ_INT(progress.redelivery, 5);
+    for (size_t j = 0; j < 4 && covers[i].commits[j].redelivery > 0; j++) {
+      uk_progress_cover(&progress, covers[i].commits[j].offset, covers[i].commits[j].forward);
+      if (!CHECK_EQ_INT(progress.redelivery, covers[i].commits[j].redelivery))
+        printf("  commit %d of \"%s\"\n", (int)j + 1, covers[i].promise);
+    }
+    CHECK_EQ_STR(state_of(&progress), "10 5 5 committable in-flight continues ");
+    uk_progress_acknowledge(&progress);
+    uk_progress_advance(&progress, 10, 11);
+    CHECK_EQ_INT(progress.redelivery, 10);
+  }
+  struct uk_progress unknown;
+  uk_progress_forget(&unknown);
+  uk_progress_advance(&unknown, 3, 4);
+  CHECK_EQ_INT(unknown.redelivery, 3);
+}
+
 static void misses_no_record(void)
 {
   random_state = 42;
@@ -321,6 +361,7 @@ int main(void)
 {
   CHECK_RUN(keeps_each_promise);
   CHECK_RUN(acknowledges_what_was_written);
+  CHECK_RUN(a_redelivery_starts_after_what_a_commit_covers);
   CHECK_RUN(misses_no_record);
   return check_end();
 }
