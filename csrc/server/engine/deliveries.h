@@ -11,7 +11,7 @@
  *   on a request:                            accepts? otherwise CONFLICT, and no effect
  *     decide -> UK_DELIVERIES_CONTINUE       read on, deliver
  *               UK_DELIVERIES_ACKNOWLEDGE    commit if the request says so, acknowledge, read on
- *               UK_DELIVERIES_REDELIVER      read the batch again: redeliver, or end when it is empty
+ *               UK_DELIVERIES_REDELIVER      read the batch again, redeliver; or end it, if empty
  *               UK_DELIVERIES_WAIT           decide again after response_finished was true
  *
  * A commit or deletion continues after REDELIVER, without that batch. What waits is not recorded
