@@ -51,6 +51,7 @@ struct uk_log_commit {
   struct uk_slice group;
   const struct uk_topic_partition_offset *offsets;
   size_t count;
+  bool forward; /* leaves an offset as it is where the group has committed a higher one */
 };
 
 /* Creates the topics that do not exist, all or none. */

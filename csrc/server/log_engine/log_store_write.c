@@ -178,15 +178,32 @@ enum uk_log_status uk_log_store_put_time(struct uk_log_store *store,
     (uint64_t)offset);
 }
 
+static MDB_val committed_key(uint8_t bytes[static UK_LOG_KEY_MAX],
+                             const struct uk_log_partition *partition, struct uk_slice group)
+{
+  uk_log_key_prefix(bytes, partition->topic->id, partition->index);
+  memcpy(bytes + UK_LOG_PREFIX, group.data, group.length);
+  return (MDB_val){UK_LOG_PREFIX + group.length, bytes};
+}
+
 enum uk_log_status uk_log_store_put_committed(struct uk_log_store *store,
                                               const struct uk_log_partition *partition,
                                               struct uk_slice group, int64_t offset)
 {
-  uint8_t key[UK_LOG_KEY_MAX];
-  uk_log_key_prefix(key, partition->topic->id, partition->index);
-  memcpy(key + UK_LOG_PREFIX, group.data, group.length);
-  return put_number(store, UK_LOG_COMMITTED, (MDB_val){UK_LOG_PREFIX + group.length, key},
+  uint8_t bytes[UK_LOG_KEY_MAX];
+  return put_number(store, UK_LOG_COMMITTED, committed_key(bytes, partition, group),
                     (uint64_t)offset);
+}
+
+bool uk_log_store_has_committed(struct uk_log_store *store,
+                                const struct uk_log_partition *partition, struct uk_slice group,
+                                int64_t offset)
+{
+  uint8_t bytes[UK_LOG_KEY_MAX];
+  MDB_val key = committed_key(bytes, partition, group), value;
+  uint64_t number;
+  return mdb_get(store->txn, store->tables[UK_LOG_COMMITTED], &key, &value) == 0 &&
+         uk_log_row_number(&store->meta, &key, &value, &number) && (int64_t)number >= offset;
 }
 
 enum uk_log_status uk_log_store_put_purge(struct uk_log_store *store, uint64_t topic_id)

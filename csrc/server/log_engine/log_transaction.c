@@ -72,8 +72,10 @@ static enum uk_log_status flush_committed(struct uk_log *log, const struct uk_lo
   for (size_t i = 0; status == UK_LOG_OK && i < commit->count; i++) {
     const struct uk_topic_partition_offset *at = &commit->offsets[i];
     const struct uk_log_topic *topic = uk_log_topics_find(&log->topics, at->topic);
-    status = uk_log_store_put_committed(log->store, &topic->partitions[at->partition],
-                                        commit->group, at->offset);
+    const struct uk_log_partition *partition = &topic->partitions[at->partition];
+    if (!commit->forward ||
+        !uk_log_store_has_committed(log->store, partition, commit->group, at->offset))
+      status = uk_log_store_put_committed(log->store, partition, commit->group, at->offset);
   }
   return status;
 }

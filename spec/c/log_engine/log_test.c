@@ -156,6 +156,42 @@ static void survives_closing(void)
   rig_remove();
 }
 
+static enum uk_error commit_forward(struct uk_log *log, const char *group, int32_t partition,
+                                    int64_t offset)
+{
+  struct uk_topic_partition_offset at[] = {{uk_slice_text("t"), 0, 1},
+                                           {uk_slice_text("t"), partition, offset}};
+  struct uk_log_commit commit = {
+    .group = uk_slice_text(group), .offsets = at, .count = 2, .forward = true};
+  return rig_submit(log, UK_LOG_COMMIT, &commit.operation, NULL);
+}
+
+/* Each group and partition for itself, with what the same command has written before. */
+static void a_forward_commit_never_goes_back(void)
+{
+  struct uk_log_options options = rig_options();
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL);
+  CHECK_EQ_INT(rig_put(log, "t", 1, "v", -1), 0);
+  CHECK_EQ_INT(commit_forward(log, "g", 1, 0), UK_OK);
+  check_committed(log, "g", "t", 1, 0);
+  CHECK_EQ_INT(commit_forward(log, "g", 1, 4), UK_OK);
+  check_committed(log, "g", "t", 1, 4);
+  CHECK_EQ_INT(commit_forward(log, "g", 1, 3), UK_OK);
+  check_committed(log, "g", "t", 1, 4);
+  check_committed(log, "g", "t", 0, 1);
+  CHECK_EQ_INT(commit_forward(log, "h", 1, 3), UK_OK);
+  check_committed(log, "h", "t", 1, 3);
+  CHECK_EQ_INT(commit_forward(log, "i", 0, 0), UK_OK);
+  check_committed(log, "i", "t", 0, 1);
+  CHECK_EQ_INT(rig_commit(log, "g", "t", 1, 2), UK_OK); /* an explicit one does */
+  CHECK_EQ_INT(commit_forward(log, "g", 1, 3), UK_OK);
+  check_committed(log, "g", "t", 1, 3);
+  CHECK_EQ_INT(commit_forward(log, "g", 2, 3), UK_E_BAD_REQUEST);
+  uk_log_close(log);
+  rig_remove();
+}
+
 static void refuses_what_is_wrong(struct uk_log *log)
 {
   char message[UK_MESSAGE_SIZE];
@@ -826,6 +862,7 @@ int main(void)
   CHECK_RUN(expires_by_size);
   CHECK_RUN(a_deleted_topic_leaves_no_row);
   CHECK_RUN(times_behind_a_removed_peak);
+  CHECK_RUN(a_forward_commit_never_goes_back);
   CHECK_RUN(group_commit);
   CHECK_RUN(closing_finishes);
   CHECK_RUN(one_log_per_directory);
