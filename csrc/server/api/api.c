@@ -37,7 +37,9 @@ static void reply_late(struct uk_operation *operation, const char *message)
 {
   struct uk_request *request = operation->context;
   request->finish = NULL;
+  request->response_finished = NULL;
   request->carried_out = changes[request->endpoint];
+  __atomic_store_n(&request->is_answered, true, __ATOMIC_RELEASE);
   uk_request_error(request, UK_E_GATEWAY_TIMEOUT, "%s", message);
   uk_request_reply_early(request);
 }
@@ -195,6 +197,33 @@ bool uk_api_header_integer(struct uk_request *request, const char *name, int64_t
 {
   struct uk_slice text = uk_request_header(request, name);
   return text.data == NULL || parse_integer(request, name, text, least, most, value);
+}
+
+static bool is_visible(struct uk_slice text)
+{
+  size_t i = 0;
+  while (i < text.length && text.data[i] > ' ' && text.data[i] <= '~')
+    i++;
+  return i == text.length;
+}
+
+bool uk_api_header_token(struct uk_request *request, const char *name, size_t most,
+                         struct uk_slice *value)
+{
+  char expected[64];
+  struct uk_slice text = uk_request_header(request, name);
+  *value = (struct uk_slice){0};
+  if (text.data == NULL)
+    return true;
+  if (text.length == 0 || text.length > most || !is_visible(text)) {
+    snprintf(expected, sizeof expected, "1 to %zu visible ASCII characters", most);
+    return uk_api_refuse(request, name, expected, text);
+  }
+  value->data = uk_arena_copy(&request->arena, text.data, text.length);
+  value->length = text.length;
+  if (value->data == NULL)
+    uk_request_error(request, UK_E_NO_MEMORY, NULL);
+  return value->data != NULL;
 }
 
 bool uk_api_encoding(struct uk_request *request, bool *base64)

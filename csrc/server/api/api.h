@@ -71,6 +71,11 @@ bool uk_api_query_integer(struct uk_request *request, const char *name, int64_t 
 bool uk_api_header_integer(struct uk_request *request, const char *name, int64_t least,
                            int64_t most, int64_t *value);
 
+/* Copies a request header of 1 to `most` visible ASCII characters into the arena. `value->data` is
+ * NULL if the header is absent. */
+bool uk_api_header_token(struct uk_request *request, const char *name, size_t most,
+                         struct uk_slice *value);
+
 /* Reads Kafka-Encoding: base64, in any letter case, or absent. */
 bool uk_api_encoding(struct uk_request *request, bool *base64);
 

@@ -1,23 +1,35 @@
 /* commit, committed, delete-consumer: a group's committed offsets and its instances. */
-#include "server/api/api.h"
+#include "server/api/api_batch.h"
 
-/* An empty array commits nothing; an empty body commits everything consumed so far. */
+static void finish_commit(struct uk_request *request)
+{
+  const struct uk_commit *commit = request->operation;
+  uk_api_finish_success(request);
+  uk_api_explain_conflict(request, &commit->acknowledgement);
+}
+
+/* An empty array commits nothing, and without an acknowledgement the engine has nothing to do. An
+ * empty body commits everything consumed so far. */
 bool uk_api_commit(struct uk_request *request)
 {
   struct uk_json_list list;
-  if (!uk_api_check_group(request) ||
+  struct uk_acknowledgement acknowledgement;
+  if (!uk_api_check_group(request) || !uk_api_read_acknowledgement(request, &acknowledgement) ||
       !uk_json_read_objects(request, &uk_api_position_shape, UK_POSITIONS_MAX, &list))
     return false;
-  if (list.given && list.count == 0) {
+  const bool nothing = list.given && list.count == 0;
+  if (nothing && acknowledgement.kind == UK_ACKNOWLEDGE_WRITTEN) {
     uk_api_write_success(request);
     return false;
   }
   struct uk_commit *commit =
-    uk_api_operation(request, sizeof *commit, UK_OFFSETS_TIMEOUT, uk_api_finish_success);
+    uk_api_operation(request, sizeof *commit, UK_OFFSETS_TIMEOUT, finish_commit);
   if (commit == NULL)
     return false;
   commit->group = request->parameters[0];
   commit->instance = request->parameters[1];
+  commit->acknowledgement = acknowledgement;
+  commit->nothing = nothing;
   commit->offsets = uk_api_positions(request, &list);
   commit->count = list.count;
   if (commit->offsets == NULL)
@@ -56,13 +68,20 @@ bool uk_api_committed(struct uk_request *request)
   return true;
 }
 
+static void finish_delete_consumer(struct uk_request *request)
+{
+  const struct uk_delete_consumer *operation = request->operation;
+  uk_api_finish_success(request);
+  uk_api_explain_conflict(request, &operation->acknowledgement);
+}
+
 bool uk_api_delete_consumer(struct uk_request *request)
 {
   if (!uk_api_check_group(request))
     return false;
   struct uk_delete_consumer *operation =
-    uk_api_operation(request, sizeof *operation, UK_OFFSETS_TIMEOUT, uk_api_finish_success);
-  if (operation == NULL)
+    uk_api_operation(request, sizeof *operation, UK_OFFSETS_TIMEOUT, finish_delete_consumer);
+  if (operation == NULL || !uk_api_read_acknowledgement(request, &operation->acknowledgement))
     return false;
   operation->group = request->parameters[0];
   operation->instance = request->parameters[1];

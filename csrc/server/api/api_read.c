@@ -2,20 +2,32 @@
 
 #include "server/api/message_json.h"
 
+/* Whether the engine delivers a batch again. */
+static bool is_redelivered(const struct uk_request *request)
+{
+  const struct uk_read_call *call = request->operation;
+  return request->endpoint != UK_ENDPOINT_FETCH && call->consume.redelivered;
+}
+
 /* Appends the record unless the batch is full; the first one always fits. If memory runs out, the
- * batch ends before this record; if it is the first, the operation fails. */
+ * batch ends before this record; if it is the first, the operation fails.
+ *
+ * A batch that is delivered again has no limits. The other encoding makes it at most eight times as
+ * large, and the reply's own limit is for more than that (uk_exchange_reply_bytes). It is delivered
+ * whole or not at all: if memory runs out, the reply is an error, and the batch stays outstanding. */
 static bool take(struct uk_operation *operation, const struct uk_record *record)
 {
   struct uk_request *request = operation->context;
   struct uk_read_call *call = request->operation;
   struct uk_buffer *reply = &request->reply;
+  const bool limited = !is_redelivered(request);
   size_t before = reply->length;
-  if (call->count >= call->max_messages || reply->error != UK_OK)
+  if ((limited && call->count >= call->max_messages) || reply->error != UK_OK)
     return false;
   uk_buffer_append_byte(reply, call->count > 0 ? ',' : '[');
   uk_json_write_message(reply, record, call->base64);
   bool full = reply->error != UK_OK || reply->length >= (size_t)call->max_bytes;
-  if (full && call->count > 0) {
+  if (limited && full && call->count > 0) {
     reply->length = before;
     reply->error = UK_OK;
     return false;

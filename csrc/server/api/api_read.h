@@ -14,13 +14,14 @@ struct uk_read_call {
   int64_t max_messages, max_bytes;
   int64_t count; /* messages in the reply */
   bool base64;
+  char *skipped; /* a consume with commits: room for the names of those that are skipped */
 };
 
 /* The fields of both endpoints' bodies. */
 struct uk_read_body {
   struct uk_json_text topic;
   struct uk_json_integer partition, offset, timeout, max_messages, max_bytes;
-  struct uk_json_list topics, positions;
+  struct uk_json_list topics, positions, commits;
 };
 
 #define UK_READ_FIELD(name_, member, kind, low, high, shape_)                                      \

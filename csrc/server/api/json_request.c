@@ -147,22 +147,31 @@ static bool read_pairs(struct uk_json_reading *reading, const struct uk_json_pla
   return event == UK_JSON_OBJECT_END || uk_json_refuse_event(reading, place, "field", event);
 }
 
+static bool may_be_single(const struct uk_json_field *field, enum uk_json_event event)
+{
+  return field->type == UK_FIELD_TEXTS
+           ? is_scalar(event)
+           : field->type == UK_FIELD_SOME_OBJECTS && event == UK_JSON_OBJECT;
+}
+
 static bool read_list(struct uk_json_reading *reading, const struct uk_json_place *place,
                       const struct uk_json_field *field, enum uk_json_event event, void *target)
 {
   static const char *const expected[] = {
     [UK_FIELD_TEXTS] = "string or array of strings",
     [UK_FIELD_OBJECTS] = "array of objects",
+    [UK_FIELD_SOME_OBJECTS] = "object or array of objects",
     [UK_FIELD_PAIRS] = "object or array of objects",
   };
   struct uk_json_list *list = target;
   size_t capacity = 0;
   list->given = true;
+  list->name = field->name;
   if (event == UK_JSON_ARRAY)
     return read_items(reading, place, field, list);
   if (event == UK_JSON_OBJECT && field->type == UK_FIELD_PAIRS)
     return read_pairs(reading, place, field, list);
-  if (!is_scalar(event) || field->type != UK_FIELD_TEXTS)
+  if (!may_be_single(field, event))
     return uk_json_refuse_event(reading, place, expected[field->type], event);
   void *item = next_item(reading, place, field, list, &capacity);
   return item != NULL && read_item(reading, place, field, event, item);
@@ -176,7 +185,7 @@ static bool read_value(struct uk_json_reading *reading, const struct uk_json_pla
     [UK_FIELD_TEXT] = read_text,  [UK_FIELD_TEXT_OR_NULL] = read_text,
     [UK_FIELD_VALUE] = read_text, [UK_FIELD_INTEGER] = read_integer,
     [UK_FIELD_TEXTS] = read_list, [UK_FIELD_OBJECTS] = read_list,
-    [UK_FIELD_PAIRS] = read_list,
+    [UK_FIELD_PAIRS] = read_list, [UK_FIELD_SOME_OBJECTS] = read_list,
   };
   return readers[field->type](reading, place, field, event, target);
 }
@@ -308,8 +317,11 @@ void uk_json_field_place(char *out, size_t size, const struct uk_json_list *list
                          const char *name)
 {
   const struct uk_json_place body = {0};
-  const struct uk_json_place item = {.parent = &body, .index = index};
-  const struct uk_json_place field = {.parent = list->array ? &item : &body,
+  const struct uk_json_place named = {.parent = &body,
+                                      .name = uk_slice_text(list->name != NULL ? list->name : "")};
+  const struct uk_json_place *whole = list->name != NULL ? &named : &body;
+  const struct uk_json_place item = {.parent = whole, .index = index};
+  const struct uk_json_place field = {.parent = list->array ? &item : whole,
                                       .name = uk_slice_text(name)};
   uk_json_write_place(out, size, &field);
 }

@@ -25,8 +25,8 @@ bool uk_json_read_object(struct uk_request *request, const struct uk_json_shape 
 bool uk_json_read_objects(struct uk_request *request, const struct uk_json_shape *shape,
                           int64_t most, struct uk_json_list *out);
 
-/* Writes the place of a field of an item of the body: "[2].name", or "name" if the body is one
- * object. */
+/* Writes the place of a field of an item: "[2].name" in the body, "list[2].name" in a list there,
+ * without the index if the list is a single object. */
 void uk_json_field_place(char *out, size_t size, const struct uk_json_list *list, size_t index,
                          const char *name);
 

@@ -25,7 +25,8 @@ struct uk_json_list {
   void *items; /* of struct uk_json_text, or of the shape's structs; in the arena */
   size_t count;
   bool given;
-  bool array; /* false: a single item without brackets */
+  bool array;       /* false: a single item without brackets */
+  const char *name; /* of the field; NULL: the body itself */
 };
 
 enum uk_json_field_type {
@@ -35,6 +36,7 @@ enum uk_json_field_type {
   UK_FIELD_INTEGER,      /* struct uk_json_integer, of `least` to `most` */
   UK_FIELD_TEXTS,        /* struct uk_json_list of up to `most`; a single text is a list of one */
   UK_FIELD_OBJECTS,      /* struct uk_json_list of up to `most` of `shape` */
+  UK_FIELD_SOME_OBJECTS, /* the same; a single object is a list of one */
   UK_FIELD_PAIRS         /* the same, or one object: each name and value become the first and the
                             second field of an item */
 };

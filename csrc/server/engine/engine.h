@@ -245,6 +245,7 @@ struct uk_commit {
   struct uk_acknowledgement acknowledgement; /* carried out first */
   const struct uk_topic_partition_offset *offsets;
   size_t count;
+  bool nothing; /* count is 0: commits nothing besides what the acknowledgement does */
 };
 
 /* Reads the group's committed offsets; -1 where nothing is committed. No instance need be alive. */

@@ -5,7 +5,11 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-enum { LINE_SIZE = 512 }; /* of one header */
+/* A reply's head. */
+struct head {
+  size_t length;
+  char text[4 * UK_REPLY_HEAD_BYTES];
+};
 
 /* Every reply except 204 has a body; if it is missing, memory ran out. */
 static struct MHD_Response *with_body(const struct uk_request *request,
@@ -36,32 +40,32 @@ struct MHD_Response *uk_http_make_response(const struct uk_request *request,
   return NULL;
 }
 
-/* Appends to a text that has room for LINE_SIZE more bytes. */
-__attribute__((format(printf, 3, 4))) static void add_line(char *text, size_t *length,
-                                                           const char *format, ...)
+/* Leaves out a line that does not fit. */
+__attribute__((format(printf, 2, 3))) static void add_line(struct head *head, const char *format,
+                                                           ...)
 {
+  const size_t room = sizeof head->text - head->length;
   va_list arguments;
   va_start(arguments, format);
-  int written = vsnprintf(text + *length, LINE_SIZE, format, arguments);
+  int written = vsnprintf(head->text + head->length, room, format, arguments);
   va_end(arguments);
-  if (written > 0 && written < LINE_SIZE)
-    *length += (size_t)written;
+  if (written > 0 && (size_t)written < room)
+    head->length += (size_t)written;
 }
 
 void uk_http_write_response(int socket, const struct uk_request *request)
 {
-  char head[(UK_REPLY_HEADERS + 2) * LINE_SIZE];
-  size_t length = 0;
+  struct head head;
+  head.length = 0;
   const struct uk_buffer *body = &request->reply;
-  add_line(head, &length,
+  add_line(&head,
            "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: "
            "close\r\n",
            request->status, MHD_get_reason_phrase_for((unsigned)request->status), body->length);
   for (unsigned i = 0; i < request->reply_header_count; i++)
-    add_line(head, &length, "%s: %s\r\n", request->reply_headers[i].name,
-             request->reply_headers[i].value);
-  add_line(head, &length, "\r\n");
-  struct iovec parts[] = {{head, length}, {body->data, body->length}};
+    add_line(&head, "%s: %s\r\n", request->reply_headers[i].name, request->reply_headers[i].value);
+  add_line(&head, "\r\n");
+  struct iovec parts[] = {{head.text, head.length}, {body->data, body->length}};
   const struct msghdr message = {.msg_iov = parts,
                                  .msg_iovlen = request->method != UK_HEAD ? 2 : 1};
   (void)!sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -23,7 +23,8 @@ void uk_request_each_header(const struct uk_request *request, uk_header_visitor 
 
 bool uk_request_is_client_alive(const struct uk_request *request)
 {
-  return request->methods->is_client_alive(request);
+  return !__atomic_load_n(&request->is_answered, __ATOMIC_ACQUIRE) &&
+         request->methods->is_client_alive(request);
 }
 
 void uk_request_reply(struct uk_request *request)

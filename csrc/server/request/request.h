@@ -61,6 +61,7 @@ struct uk_request {
   /* The handler's own, until the reply is sent. */
   struct uk_arena arena;
   void *operation;  /* the pending engine operation, in the arena */
+  bool is_answered; /* before the operation has ended; atomic, see uk_request_is_client_alive */
   bool carried_out; /* it changed something, or may have: the reply must not deny it. Known once the
                        reply is built */
 
@@ -115,7 +116,8 @@ bool uk_request_query_known(struct uk_request *request, const char *const *names
 /* False, with an error reply, if the query repeats one of the `count` names. Ignores all others. */
 bool uk_request_query_unique(struct uk_request *request, const char *const *names, size_t count);
 
-/* Whether the client's connection is still open. Callable from any thread. */
+/* Whether the client's connection is still open and its request has no answer yet. Callable from
+ * any thread. */
 bool uk_request_is_client_alive(const struct uk_request *request);
 
 /* Both strings are static or in the arena. A header beyond UK_REPLY_HEADERS is a bug and turns the

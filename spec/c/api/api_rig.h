@@ -5,7 +5,7 @@
 #include "server/api/server_state.h"
 #include "server/request/request.h"
 
-enum { API_RIG_BODY = 4096, API_RIG_HEADERS = 1024 }; /* bytes of a reply that are kept */
+enum { API_RIG_BODY = 4096, API_RIG_HEADERS = 2048 }; /* bytes of a reply that are kept */
 
 struct api_header {
   const char *name, *value;
