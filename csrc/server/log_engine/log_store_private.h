@@ -158,6 +158,10 @@ int uk_log_store_settle(struct uk_log_store *store);
 /* After the commit of such a transaction. */
 void uk_log_store_settled(struct uk_log_store *store);
 
+/* log_store_prepare: before the open of data.mdb: asks for its address space, makes the directory,
+ * and locks it. */
+enum uk_error uk_log_store_prepare(struct uk_log_store *store, char *message, size_t size);
+
 /* log_store_identity: the folder's files. Reads the file `identity`, or makes it for a folder
  * without data.mdb. Refuses a folder whose data.mdb is missing or empty although it held topics. */
 enum uk_error uk_log_store_open_folder(struct uk_log_store *store, char *message, size_t size);

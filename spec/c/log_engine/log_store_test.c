@@ -1,5 +1,5 @@
 /* The log's store: files, views, bounded removal, and impossible rows. For: log_store.c,
- * log_store_read.c, log_store_write.c, log_reserve.c. */
+ * log_store_prepare.c, log_store_read.c, log_store_write.c, log_reserve.c. */
 #include "server/log_engine/log_store_private.h"
 
 #include <dirent.h>
