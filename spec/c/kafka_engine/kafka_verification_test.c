@@ -72,10 +72,11 @@ static void begin(struct request *request)
 }
 
 /* The response before it has arrived. */
-static void consume(struct request *request)
+static void consume_of(struct request *request, const char *topic)
 {
   finish(true);
   begin(request);
+  request->topic = uk_slice_text(topic);
   request->as.consume.topics = &request->topic;
   request->as.consume.topic_count = 1;
   request->as.consume.settings = (struct uk_consumer_settings){.auto_commit = auto_commit,
@@ -85,6 +86,11 @@ static void consume(struct request *request)
   request->as.consume.sink.record = take;
   uk_kafka_groups_consume(fake.groups, &request->as.consume);
   fake_settle();
+}
+
+static void consume(struct request *request)
+{
+  consume_of(request, "t");
 }
 
 /* An offset of t/0; negative: what was consumed. */
@@ -1032,6 +1038,97 @@ static void A1_without_a_reset_the_client_is_told(void)
   }
 }
 
+/* An instance at position 10 learns that this position is out of range when no consume waits. */
+static void lose_position_alone(struct request *request)
+{
+  reset = UK_RESET_NONE;
+  have_ten(request);
+  fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, 0, 3);
+  fake_settle();
+  confirm();
+  fake_pass(TIMEOUT);
+  CHECK_EQ_INT(request->dones, 1);
+  CHECK_EQ_INT(request->count, 0);
+  fake.log[0] = '\0';
+  fake_saw_end(0, -1);
+  fake_records_read();
+  fake_range(15, 20, RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake.log[0] = '\0';
+}
+
+static void A1_without_a_reset_a_position_lost_between_two_consumes_is_told_to_the_second(void)
+{
+  static struct request request;
+  lose_position_alone(&request);
+  fake_pass(60000);
+  confirm();
+  CHECK_EQ_STR(fake.log, "");
+  CHECK(fake.record_query == NULL); /* it is not asked again */
+  consume(&request);
+  fake_range(15, 20, RD_KAFKA_RESP_ERR_NO_ERROR); /* for the message */
+  CHECK_EQ_INT(request.dones, 1);
+  CHECK_EQ_INT(request.as.operation.error, UK_E_BAD_REQUEST);
+  CHECK_EQ_STR(request.as.operation.message,
+               "the position 10 of topic \"t\" partition 0 is out of range 15 to 20, and the auto "
+               "offset reset is none");
+  CHECK(strstr(fake.log, "unsubscribe") != NULL);
+}
+
+/* The partition is gone, or only its last owner knows of it. */
+static void A1_a_lost_position_is_not_told_of_a_partition_that_was_revoked(void)
+{
+  for (int assigned_again = 0; assigned_again < 2; assigned_again++) {
+    static struct request request;
+    if (assigned_again) {
+      REQUIRE(begin_again());
+    }
+    lose_position_alone(&request);
+    fake_revoked(false);
+    if (assigned_again)
+      fake_assigned("me", "t/1");
+    consume(&request);
+    check_waits(&request);
+    CHECK(strstr(fake.log, "unsubscribe") == NULL);
+  }
+}
+
+static void A1_a_lost_position_is_not_told_to_a_consume_of_another_topic(void)
+{
+  static struct request request;
+  lose_position_alone(&request);
+  consume_of(&request, "u");
+  check_waits(&request);
+  CHECK(strstr(fake.log, "unsubscribe") == NULL);
+}
+
+/* The instance is at an earlier position again, which is verified like any other. */
+static void A1_a_lost_position_is_not_told_when_its_response_was_lost_too(void)
+{
+  static struct request request;
+  reset = UK_RESET_NONE;
+  have_ten(&request);
+  records(10, 12);
+  answer_place(OLD);
+  confirm();
+  check_got(&request, 10, 12);
+  uint64_t unfinished = delivery;
+  delivery = 0;
+  consume(&request);
+  fake_pass(INTERVAL + 1000);
+  fake_pass(TIMEOUT);
+  CHECK_EQ_INT(request.dones, 1);
+  fake_saw_end(0, -1);
+  fake_records_read();
+  fake_range(0, 3, RD_KAFKA_RESP_ERR_NO_ERROR);
+  delivery = unfinished;
+  finish(false);
+  fake.log[0] = '\0';
+  consume(&request);
+  check_waits(&request);
+  CHECK(strstr(fake.log, "unsubscribe") == NULL);
+  CHECK(strstr(fake.log, "verify(t/0@9)") != NULL);
+}
+
 /* The partition is named, whichever it is. */
 static void A1_without_a_reset_the_partition_is_named(void)
 {
@@ -1342,6 +1439,10 @@ int main(void)
   RUN(A1_a_committed_offset_without_a_mark_may_be_out_of_range);
   RUN(A1_a_position_whose_records_were_removed_is_reset);
   RUN(A1_without_a_reset_the_client_is_told);
+  RUN(A1_without_a_reset_a_position_lost_between_two_consumes_is_told_to_the_second);
+  RUN(A1_a_lost_position_is_not_told_of_a_partition_that_was_revoked);
+  RUN(A1_a_lost_position_is_not_told_to_a_consume_of_another_topic);
+  RUN(A1_a_lost_position_is_not_told_when_its_response_was_lost_too);
   RUN(A1_without_a_reset_the_partition_is_named);
   RUN(A1_a_takeover_verifies_the_position_of_its_client);
   RUN(A1_a_takeover_does_not_believe_another_record);

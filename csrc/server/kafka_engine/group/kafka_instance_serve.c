@@ -7,6 +7,7 @@
 #include "server/kafka_engine/group/kafka_instance_leave.h"
 #include "server/kafka_engine/group/kafka_instance_trouble.h"
 #include "server/kafka_engine/group/kafka_lease.h"
+#include "server/kafka_engine/group/kafka_subscription.h"
 #include "server/kafka_engine/group/kafka_verification.h"
 #include "server/kafka_engine/rd/kafka_event.h"
 
@@ -100,11 +101,36 @@ static void use_verification(struct uk_kafka_instance *instance, int64_t now)
   struct uk_kafka_refused refused =
     uk_kafka_verification_take(member, &instance->verification, now);
   uk_kafka_delivery_drop_moved(member, &instance->delivery);
-  if (refused.partition == NULL)
+  if (refused.found)
+    instance->refused = refused;
+}
+
+/* The instance still reads that topic, and is still at that position. */
+static bool is_still_refused(const struct uk_kafka_group_member *member,
+                             const struct uk_kafka_refused *refused)
+{
+  struct uk_slice topic = uk_slice_text(refused->topic.text);
+  const struct uk_kafka_assigned_partition *partition =
+    uk_kafka_assigned_partition_find(&member->partitions, refused->topic.text, refused->partition);
+  return partition != NULL && partition->assigned &&
+         partition->progress.position == refused->position &&
+         uk_kafka_subscription_has(&member->subscription, topic);
+}
+
+/* Waits for a consume: an instance that left before it would start again at its committed offset,
+ * and nobody would learn that its position is gone. */
+static void tell_refused(struct uk_kafka_instance *instance, int64_t now)
+{
+  struct uk_kafka_group_member *member = &instance->member;
+  const struct uk_kafka_refused refused = instance->refused;
+  if (!refused.found || uk_list_is_empty(&member->consumes))
     return;
-  struct uk_kafka_name topic = refused.partition->topic;
+  instance->refused.found = false;
+  if (!is_still_refused(member, &refused))
+    return;
+  struct uk_kafka_name topic = refused.topic;
   const rd_kafka_topic_partition_t place = {
-    .topic = topic.text, .partition = refused.partition->number, .offset = refused.offset};
+    .topic = topic.text, .partition = refused.partition, .offset = refused.offset};
   uk_kafka_instance_trouble(instance, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, NULL, &place, now);
 }
 
@@ -120,6 +146,7 @@ bool uk_kafka_instance_serve(struct uk_kafka_instance *instance, int64_t now)
   if (!uk_kafka_lease_renew(member))
     return lose(instance);
   use_verification(instance, now);
+  tell_refused(instance, now);
   if (needs_confirmation(instance, now))
     uk_kafka_lease_ask(member, now);
   uk_kafka_commits_send_next(member);
@@ -132,6 +159,7 @@ bool uk_kafka_instance_serve(struct uk_kafka_instance *instance, int64_t now)
   uk_kafka_assigned_partitions_end_run(&member->partitions);
   if (instance->state != UK_KAFKA_SERVING)
     return true;
-  uk_kafka_verification_ask(member, &instance->verification, now);
+  if (!instance->refused.found)
+    uk_kafka_verification_ask(member, &instance->verification, now);
   return uk_kafka_instance_leave_if_silent(instance, now);
 }

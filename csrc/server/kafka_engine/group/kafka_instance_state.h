@@ -19,6 +19,7 @@
 #include "server/engine/name_set.h"
 #include "server/kafka_engine/group/kafka_delivery.h"
 #include "server/kafka_engine/group/kafka_group_private.h"
+#include "server/kafka_engine/group/kafka_verification.h"
 
 enum uk_kafka_instance_state {
   UK_KAFKA_INQUIRING, /* the coordinator is asked who has the instance */
@@ -45,6 +46,7 @@ struct uk_kafka_instance {
   struct uk_kafka_delivery delivery;
   struct uk_kafka_late_answer *handover;        /* NULL: nothing is read */
   struct uk_kafka_late_answer *verification;    /* NULL: nothing is verified */
+  struct uk_kafka_refused refused;              /* what the next consume is told */
   rd_kafka_topic_partition_list_t *group_holds; /* what its group had before this server took it
                                                    over, until it has joined; NULL: not known */
   struct uk_name_set created; /* topics that its consumes created, until it has partitions */

@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 
-static bool has(const struct uk_kafka_subscription *subscription, struct uk_slice topic)
+bool uk_kafka_subscription_has(const struct uk_kafka_subscription *subscription,
+                               struct uk_slice topic)
 {
   for (size_t i = 0; i < subscription->count; i++) {
     if (uk_slice_is(topic, subscription->topics[i].text))
@@ -18,7 +19,7 @@ static bool is_same(const struct uk_kafka_subscription *subscription, const stru
   if (!subscription->active || subscription->count != count)
     return false;
   for (size_t i = 0; i < count; i++) {
-    if (!has(subscription, topics[i]))
+    if (!uk_kafka_subscription_has(subscription, topics[i]))
       return false;
   }
   return true;

@@ -17,6 +17,9 @@ bool uk_kafka_subscription_change(struct uk_kafka_group_member *member,
                                   const struct uk_slice *topics, size_t count,
                                   rd_kafka_resp_err_t *code);
 
+bool uk_kafka_subscription_has(const struct uk_kafka_subscription *subscription,
+                               struct uk_slice topic);
+
 /* Forgets the known topics: the next request for one asks the cluster again. */
 void uk_kafka_subscription_forget_topics(const struct uk_kafka_group_member *member);
 

@@ -273,10 +273,21 @@ static bool apply(struct uk_kafka_group_member *member,
   return true;
 }
 
+static struct uk_kafka_refused refuse(const struct uk_kafka_assigned_partition *partition,
+                                      const struct uk_kafka_record_place *place)
+{
+  return (struct uk_kafka_refused){.found = true,
+                                   .topic = partition->topic,
+                                   .partition = partition->number,
+                                   .position = partition->progress.position,
+                                   .offset =
+                                     place->seen.offset == place->offset ? -1 : place->offset + 1};
+}
+
 struct uk_kafka_refused uk_kafka_verification_take(struct uk_kafka_group_member *member,
                                                    struct uk_kafka_late_answer **slot, int64_t now)
 {
-  struct uk_kafka_refused refused = {.partition = NULL};
+  struct uk_kafka_refused refused = {.found = false};
   struct uk_kafka_late_answer *late = uk_kafka_late_answer_take(slot);
   if (late == NULL)
     return refused;
@@ -293,11 +304,8 @@ struct uk_kafka_refused uk_kafka_verification_take(struct uk_kafka_group_member 
       uk_kafka_assigned_partition_seek(partition, member->handle);
       sound = false;
     }
-    if (sound &&
-        !apply(member, partition, place, &verification->marks[i], verification->asked_at)) {
-      refused.partition = partition;
-      refused.offset = place->seen.offset == place->offset ? -1 : place->offset + 1;
-    }
+    if (sound && !apply(member, partition, place, &verification->marks[i], verification->asked_at))
+      refused = refuse(partition, place);
     all = all && partition->cleared;
   }
   if (all)

@@ -16,6 +16,15 @@
 
 #include "server/kafka_engine/group/kafka_group_private.h"
 
+/* A position that is not valid any more, while the reset is `none`. */
+struct uk_kafka_refused {
+  bool found; /* false: there is none */
+  struct uk_kafka_name topic;
+  int32_t partition;
+  int64_t position;
+  int64_t offset; /* the one that is out of range; -1: another record is at the position */
+};
+
 /* `verification` is where the member keeps the query. */
 
 /* Asks, if a position has to be verified and no query is under way. */
@@ -23,13 +32,8 @@ void uk_kafka_verification_ask(struct uk_kafka_group_member *member,
                                struct uk_kafka_late_answer **verification, int64_t now);
 
 /* Takes an answer, if one has come: partitions are cleared, or moved to where their position is
- * from now on. `refused`: a partition whose position is not valid any more and whose reset is
- * `none`, with the offset that is out of range, or -1 if the position has become another one's;
- * NULL if there is none. */
-struct uk_kafka_refused {
-  const struct uk_kafka_assigned_partition *partition;
-  int64_t offset;
-};
+ * from now on. Returns the partition whose position is not valid any more and whose reset is
+ * `none`, if there is one. */
 struct uk_kafka_refused uk_kafka_verification_take(struct uk_kafka_group_member *member,
                                                    struct uk_kafka_late_answer **verification,
                                                    int64_t now);
