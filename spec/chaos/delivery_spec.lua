@@ -15,7 +15,8 @@ end
 
 local PRODUCER = process("sent 1 a b", "acknowledged 1 0 0 1 0", "sent 2 c", "acknowledged 2 0 1")
 local LOG = { [0] = partition("a", "c"), partition "b" }
-local READ = { "received x 0 0 a", "received x 1 0 b", "finished 0 0", "finished 1 0", "received y 0 1 c", "finished 0 1" }
+local READ = { "received x 0 0 a", "received x 1 0 b", "finished 0 0", "finished 1 0", "received y 0 1 c",
+  "finished 0 1" }
 
 local function check(changes)
   local history = { producers = { PRODUCER }, consumers = { process((table.unpack or unpack)(READ)) }, log = LOG }
@@ -59,6 +60,16 @@ describe("delivery.check", function()
     it("is one that is elsewhere than it was acknowledged", function()
       assert.equal("lost: b was acknowledged at 1 1, where the log has another message",
         fault { producers = { process("sent 1 a b", "acknowledged 1 0 0 1 1", "sent 2 c", "acknowledged 2 0 1") } })
+    end)
+
+    it("is one that was acknowledged without a place, or beside others that were not", function()
+      local history = { log = { [0] = partition "a", partition "b" }, consumers = { reading(5, 6) } }
+      history.producers = { process("sent 1 a b", "acknowledged 1 - - - -", "sent 2 c", "acknowledged 2 - -") }
+      assert.equal("lost: c was acknowledged, and is not in the log", fault(history))
+      history.producers = { process("sent 1 a b c", "mixed 1 unknown unknown acknowledged") }
+      assert.equal("lost: c was acknowledged, and is not in the log", fault(history))
+      history.producers = { process("sent 1 a b c", "mixed 1 acknowledged unknown refused") }
+      assert.same({}, check(history).faults)
     end)
 
     it("is a stored message that nobody received, or finished", function()

@@ -1,21 +1,23 @@
---- Checks the history of one topic: what producers sent, what consumers of one group received, and
--- what the topic holds at the end.
+--- Checks the history of one topic: what producers sent, what consumers of one group received,
+-- and what the topic holds at the end.
 --
 --     local delivery = require "spec.support.delivery"
 --     local report = delivery.check {
---       producers = delivery.read_all(paths), consumers = delivery.read_all(more), log = delivery.log(client, topic),
+--       producers = delivery.read_all(paths), consumers = delivery.read_all(more),
+--       log = delivery.log(client, topic),
 --     }
 --     assert.same({}, report.faults)
 --
--- Each process writes a file, with one event a line and fields separated by tabs. Each value is
--- sent by one producer, and differs from all others:
+-- Each process writes a file, with one event a line and fields separated by tabs. A value is sent
+-- by one producer only, and differs from all others. The events:
 --
---   sent ID VALUE …                       request ID is about to be sent, for the first time or again
---   acknowledged ID PARTITION OFFSET …    all of it is stored
---   refused ID CODE                       none of it is stored: the server said so, or was not reached
---   unknown ID CODE                       nobody can tell
+--   sent ID VALUE ...                   request ID is about to be sent, first or again
+--   acknowledged ID PARTITION OFFSET ...  stored; "-" for an unknown place
+--   refused ID CODE                     surely not stored
+--   unknown ID CODE                     nobody can tell
+--   mixed ID STATE ...                  acknowledged, refused or unknown, for each message
 --   received BATCH PARTITION OFFSET VALUE
---   finished PARTITION OFFSET             no member of the group may receive it again
+--   finished PARTITION OFFSET           no member of the group may receive it again
 --
 -- A request without an outcome is unknown: the process was killed.
 --
@@ -23,12 +25,13 @@
 --
 --   lost        acknowledged and not in the log; or in the log and not received, or not finished
 --   duplicated  twice in the log; or received after it was finished
---   reordered   in the log, or received, behind a later message of its partition (and producer)
+--   reordered   in the log behind a later message of its producer; or received behind a later one
 --   phantom     in the log and never sent, or only refused; or received and not in the log
 
 local delivery = {}
 
 local LISTED = 20 -- faults of each kind that a report lists
+local SHOWN = 40  -- bytes of a value in a fault
 
 -- Reading -----------------------------------------------------------------------------------------
 
@@ -41,26 +44,30 @@ end
 local events = {}
 
 function events.sent(seen, fields)
-  local request = { id = fields[2], state = "unknown", values = {} }
-  for index = 3, #fields do request.values[index - 2] = fields[index] end
-  seen.open[request.id] = request
+  local request = { values = {}, states = {}, places = {} }
+  for index = 3, #fields do request.values[index - 2], request.states[index - 2] = fields[index], "unknown" end
+  seen.open[fields[2]] = request
   table.insert(seen.requests, request)
 end
 
-function events.acknowledged(seen, fields)
+local function set_states(seen, fields)
   local request = assert(seen.open[fields[2]], "an outcome without a request")
-  request.state, request.places = "acknowledged", {}
-  for index = 1, #request.values do
+  for index in ipairs(request.values) do request.states[index] = fields[1] end
+  return request
+end
+
+events.refused, events.unknown = set_states, set_states
+
+function events.acknowledged(seen, fields)
+  local request = set_states(seen, fields)
+  for index in ipairs(request.values) do
     request.places[index] = { partition = tonumber(fields[1 + 2 * index]), offset = tonumber(fields[2 + 2 * index]) }
   end
 end
 
-function events.refused(seen, fields)
-  seen.open[fields[2]].state = "refused"
-end
-
-function events.unknown(seen, fields)
-  seen.open[fields[2]].code = fields[3]
+function events.mixed(seen, fields)
+  local request = set_states(seen, fields)
+  for index in ipairs(request.values) do request.states[index] = fields[2 + index] end
 end
 
 function events.received(seen, fields)
@@ -119,6 +126,10 @@ function Check:fault(kind, ...)
   if counts[kind] <= LISTED then table.insert(self.report.faults, { kind = kind, text = string.format(...) }) end
 end
 
+local function short(value)
+  return #value > SHOWN and value:sub(1, SHOWN) .. "..." or value
+end
+
 local function place_name(place)
   return ("%d %d"):format(place.partition, place.offset)
 end
@@ -145,24 +156,27 @@ local function is_at(places, wanted)
   return false
 end
 
--- What is known of each value: whether it was `acknowledged`, and how many requests were left
+-- What is known of a value: whether it was `acknowledged`, and how many requests were left
 -- `unknown`.
-function Check:take_requests(producer, index)
+function Check:find_sent(value, producer)
+  local known = self.sent[value]
+  if not known then
+    self.rank = self.rank + 1
+    known = { producer = producer, rank = self.rank, unknown = 0 }
+    self.sent[value] = known
+  end
+  return known
+end
+
+function Check:take_request(request, producer)
   local counts = self.report.counts
-  for _, request in ipairs(producer.requests) do
-    counts[request.state] = counts[request.state] + #request.values
-    for number, value in ipairs(request.values) do
-      local known = self.sent[value]
-      if not known then
-        self.rank = self.rank + 1
-        known = { producer = index, rank = self.rank, unknown = 0 }
-        self.sent[value] = known
-      end
-      if request.state == "unknown" then known.unknown = known.unknown + 1 end
-      if request.state == "acknowledged" then
-        known.acknowledged = true
-        self:check_stored(value, request.places[number])
-      end
+  for index, value in ipairs(request.values) do
+    local known, state = self:find_sent(value, producer), request.states[index]
+    counts[state] = counts[state] + 1
+    if state == "unknown" then known.unknown = known.unknown + 1 end
+    if state == "acknowledged" then
+      known.acknowledged = true
+      self:check_stored(value, request.places[index] or {})
     end
   end
 end
@@ -170,9 +184,9 @@ end
 function Check:check_stored(value, place)
   local places = self.places[value]
   if not places then
-    self:fault("lost", "%s was acknowledged, and is not in the log", value)
+    self:fault("lost", "%s was acknowledged, and is not in the log", short(value))
   elseif place.offset and not is_at(places, place) then
-    self:fault("lost", "%s was acknowledged at %s, where the log has another message", value, place_name(place))
+    self:fault("lost", "%s was acknowledged at %s, where the log has another message", short(value), place_name(place))
   end
 end
 
@@ -180,13 +194,14 @@ end
 function Check:check_copies(value, places)
   local known = self.sent[value]
   if not known then
-    return self:fault("phantom", "%s is in the log, and was never sent", value)
+    return self:fault("phantom", "%s is in the log, and was never sent", short(value))
   end
   local explained = (known.acknowledged and 1 or 0) + known.unknown
   if explained == 0 then
-    self:fault("phantom", "%s is in the log, and was refused", value)
+    self:fault("phantom", "%s is in the log, and was refused", short(value))
   elseif #places > (self.plain and explained or 1) then
-    self:fault("duplicated", "%s is in the log %d times, last at %s", value, #places, place_name(places[#places]))
+    self:fault("duplicated", "%s is in the log %d times, last at %s", short(value), #places,
+      place_name(places[#places]))
   end
   self.report.counts.copies = self.report.counts.copies + #places - 1
 end
@@ -202,7 +217,7 @@ function Check:check_log_order()
         seen[value] = true
         local before = last[known.producer]
         if before and before.rank > known.rank then
-          self:fault("reordered", "%s is in the log at %d %d, behind a later message", value, partition, offset)
+          self:fault("reordered", "%s is in the log at %d %d, behind a later message", short(value), partition, offset)
         end
         last[known.producer] = before and before.rank > known.rank and before or known
       end
@@ -214,18 +229,18 @@ function Check:check_received(event, consumer)
   local name = place_name(event)
   local values = self.log[event.partition] or {}
   if values[event.offset] ~= event.value then
-    self:fault("phantom", "%s was received at %s, where the log has %s", tostring(event.value), name,
-      tostring(values[event.offset]))
+    self:fault("phantom", "%s was received at %s, where the log has %s", short(event.value), name,
+      short(tostring(values[event.offset])))
   end
   local counts = self.report.counts
   counts.received = counts.received + 1
   if self.received[name] then counts.again = counts.again + 1 end
   if consumer.finished[name] or (self.follow and self.finished[name]) then
-    self:fault("duplicated", "%s was received again at %s, after it was finished", tostring(event.value), name)
+    self:fault("duplicated", "%s was received again at %s, after it was finished", short(event.value), name)
   end
   local last = consumer.last[event.partition] or -1
   if event.offset < last and not consumer.received[name] then
-    self:fault("reordered", "%s was received at %s, after %d", tostring(event.value), name, last)
+    self:fault("reordered", "%s was received at %s, after %d", short(event.value), name, last)
   end
   consumer.last[event.partition] = math.max(last, event.offset)
   consumer.received[name] = true
@@ -251,9 +266,9 @@ function Check:check_consumed()
     for offset = 0, values.count - 1 do
       local name = ("%d %d"):format(partition, offset)
       if values[offset] and not self.received[name] then
-        self:fault("lost", "%s is in the log at %s, and was not received", values[offset], name)
+        self:fault("lost", "%s is in the log at %s, and was not received", short(values[offset]), name)
       elseif values[offset] and not self.finished[name] then
-        self:fault("lost", "%s is in the log at %s, and was received, but not finished", values[offset], name)
+        self:fault("lost", "%s is in the log at %s, and was received, but not finished", short(values[offset]), name)
       end
     end
   end
@@ -272,7 +287,9 @@ function delivery.check(history)
     sent = {}, received = {}, finished = {}, report = { faults = {}, counts = counts },
   }, Check)
   check:find_places()
-  for index, producer in ipairs(history.producers) do check:take_requests(producer, index) end
+  for _, producer in ipairs(history.producers) do
+    for _, request in ipairs(producer.requests) do check:take_request(request, producer) end
+  end
   for value, places in pairs(check.places) do check:check_copies(value, places) end
   check:check_log_order()
   for _, consumer in ipairs(history.consumers or {}) do check:take_consumer(consumer) end
