@@ -24,6 +24,7 @@ dependencies = {
 external_dependencies = {
   MICROHTTPD = { library = "microhttpd" },
   LMDB = { library = "lmdb" },
+  XXHASH = { library = "xxhash" },
   ZLIB = { library = "z" },
   RDKAFKA = { library = "rdkafka" },
 }
@@ -42,6 +43,8 @@ build = {
     MICROHTTPD_LIBDIR = "$(MICROHTTPD_LIBDIR)",
     LMDB_INCDIR = "$(LMDB_INCDIR)",
     LMDB_LIBDIR = "$(LMDB_LIBDIR)",
+    XXHASH_INCDIR = "$(XXHASH_INCDIR)",
+    XXHASH_LIBDIR = "$(XXHASH_LIBDIR)",
     ZLIB_INCDIR = "$(ZLIB_INCDIR)",
     ZLIB_LIBDIR = "$(ZLIB_LIBDIR)",
     RDKAFKA_INCDIR = "$(RDKAFKA_INCDIR)",

@@ -54,6 +54,7 @@ return {
       { header = "^curl/", files = { "^client/transport[%w_]*%.[ch]$" } },
       { header = "^microhttpd%.h$", files = { "^server/http/http[%w_]*%.[ch]$" } },
       { header = "^lmdb%.h$", files = { "^server/log_engine/log_store_private%.h$" } },
+      { header = "^xxhash%.h$", files = { "^server/api/api_idempotency%.c$" } },
       { header = "^zlib%.h$", files = { "^common/gzip%.c$" } },
       { header = "^librdkafka/rdkafka%.h$", files = { "^server/kafka_engine/rd/kafka_rd%.h$" } },
       { header = "^lua%.h$", files = { "^binding/" } },

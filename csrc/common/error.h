@@ -20,10 +20,10 @@
   X(NOT_FOUND, "not_found", 404, false, "no such path, topic or consumer instance")                \
   X(METHOD_NOT_ALLOWED, "method_not_allowed", 405, false, "the path does not take this method")    \
   X(REQUEST_TIMEOUT, "request_timeout", 408, true, "the request did not arrive in time")           \
-  X(CONFLICT, "conflict", 409, false, "it exists already, with other settings")                    \
+  X(CONFLICT, "conflict", 409, false, "it conflicts with what exists")                             \
   X(TOO_LARGE, "too_large", 413, false, "the body or a message is over the limit")                 \
   X(URI_TOO_LONG, "uri_too_long", 414, false, "the request line is over the limit")                \
-  X(UNPROCESSABLE, "unprocessable", 422, false, "the idempotency key belongs to another body")     \
+  X(UNPROCESSABLE, "unprocessable", 422, false, "the idempotency key belongs to another request")  \
   X(TOO_MANY, "too_many", 429, true, "over a limit on instances or requests")                      \
   X(HEADERS_TOO_LARGE, "headers_too_large", 431, false,                                            \
     "the request line and headers are over the limit")                                             \

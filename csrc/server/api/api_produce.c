@@ -2,6 +2,7 @@
 
 #include "common/base64.h"
 #include "common/utf8.h"
+#include "server/api/api_idempotency.h"
 #include "server/api/message_json.h"
 #include "server/api/server_state.h"
 #include "server/engine/produce_outcome.h"
@@ -48,6 +49,8 @@ static void finish(struct uk_request *request)
       add_results(request, &call->produce);
     return;
   }
+  if (call->produce.replayed)
+    uk_request_add_header(request, UK_HEADER_REPLAYED, "true");
   if (call->single) {
     uk_json_write_metadata(&request->reply, &call->produce.records[0]);
     return;
@@ -59,12 +62,15 @@ static void finish(struct uk_request *request)
   uk_buffer_append_byte(&request->reply, ']');
 }
 
-struct uk_produce *uk_api_produce_operation(struct uk_request *request, size_t count, bool single)
+struct uk_produce *uk_api_produce_operation(struct uk_request *request,
+                                            const struct uk_produce_key *key, size_t count,
+                                            bool single)
 {
   struct produce_call *call = uk_api_operation(request, sizeof *call, PRODUCE_TIMEOUT, finish);
   if (call == NULL)
     return NULL;
   call->single = single;
+  call->produce.key = *key;
   call->produce.count = count;
   call->produce.records = uk_arena_allocate(&request->arena, count, sizeof *call->produce.records);
   if (call->produce.records == NULL) {
@@ -239,18 +245,19 @@ static void reply_to_none(const struct conversion *conversion)
 bool uk_api_produce(struct uk_request *request)
 {
   struct uk_json_list list;
+  struct uk_produce_key key;
   struct conversion conversion = {
     .request = request, .list = &list, .topic = request->parameters[0]};
   const struct uk_json_shape *shape =
     request->endpoint == UK_ENDPOINT_PRODUCE ? &message_shape : &topicless_shape;
-  if (!uk_api_encoding(request, &conversion.base64) ||
+  if (!uk_api_read_produce_key(request, &key) || !uk_api_encoding(request, &conversion.base64) ||
       !uk_json_read_objects(request, shape, UK_PRODUCE_MESSAGES_MAX, &list))
     return false;
   if (list.count == 0) {
     reply_to_none(&conversion);
     return false;
   }
-  struct uk_produce *produce = uk_api_produce_operation(request, list.count, false);
+  struct uk_produce *produce = uk_api_produce_operation(request, &key, list.count, false);
   for (size_t i = 0; produce != NULL && i < list.count; i++) {
     if (!take_message(&conversion, i, &produce->records[i]))
       return false;
@@ -286,8 +293,11 @@ static int read_key(struct uk_request *request, bool base64, struct uk_slice *ke
 bool uk_api_produce_one(struct uk_request *request)
 {
   bool base64;
-  struct uk_produce *produce = uk_api_produce_operation(request, 1, true);
-  if (produce == NULL || !uk_api_encoding(request, &base64))
+  struct uk_produce_key key;
+  if (!uk_api_read_produce_key(request, &key) || !uk_api_encoding(request, &base64))
+    return false;
+  struct uk_produce *produce = uk_api_produce_operation(request, &key, 1, true);
+  if (produce == NULL)
     return false;
   struct uk_record *record = &produce->records[0];
   record->topic = request->parameters[0];

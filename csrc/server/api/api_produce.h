@@ -6,9 +6,12 @@
 
 enum { UK_PRODUCE_MESSAGES_MAX = 100000 }; /* per request */
 
-/* Allocates an operation for `count` records, zeroed except partition and timestamp, which are -1.
- * `single`: the reply is one object instead of an array. NULL: the reply is an error. */
-struct uk_produce *uk_api_produce_operation(struct uk_request *request, size_t count, bool single);
+/* Allocates an operation with a copy of the key, for `count` records, zeroed except partition and
+ * timestamp, which are -1. `single`: the reply is one object instead of an array. NULL: the reply is
+ * an error. */
+struct uk_produce *uk_api_produce_operation(struct uk_request *request,
+                                            const struct uk_produce_key *key, size_t count,
+                                            bool single);
 
 /* Checks the record's size; false with an error reply. `index` is its place in an array, or -1. */
 bool uk_api_check_size(struct uk_request *request, const struct uk_record *record, int64_t index);

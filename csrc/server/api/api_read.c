@@ -14,7 +14,8 @@ static bool is_redelivered(const struct uk_request *request)
  *
  * A batch that is delivered again has no limits. The other encoding makes it at most eight times as
  * large, and the reply's own limit is for more than that (uk_exchange_reply_bytes). It is delivered
- * whole or not at all: if memory runs out, the reply is an error, and the batch stays outstanding. */
+ * whole or not at all: if memory runs out, the reply is an error, and the batch stays outstanding.
+ */
 static bool take(struct uk_operation *operation, const struct uk_record *record)
 {
   struct uk_request *request = operation->context;

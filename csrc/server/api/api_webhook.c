@@ -2,6 +2,7 @@
  * message's headers. */
 #include <strings.h>
 
+#include "server/api/api_idempotency.h"
 #include "server/api/api_produce.h"
 
 /* Request headers that HTTP and related standards define, and ours. A name that ends in '-' is a
@@ -93,10 +94,13 @@ static bool take_headers(struct uk_request *request, struct uk_record *record)
 bool uk_api_webhook(struct uk_request *request)
 {
   struct uk_slice topic;
+  struct uk_produce_key key;
+  if (!uk_api_read_produce_key(request, &key))
+    return false;
   int found = uk_request_query(request, "topic", &topic);
   if (found == 0)
     uk_request_error(request, UK_E_BAD_REQUEST, "topic: missing from the query");
-  struct uk_produce *produce = found == 1 ? uk_api_produce_operation(request, 1, true) : NULL;
+  struct uk_produce *produce = found == 1 ? uk_api_produce_operation(request, &key, 1, true) : NULL;
   if (produce == NULL)
     return false;
   struct uk_record *record = &produce->records[0];

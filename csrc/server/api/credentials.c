@@ -169,6 +169,12 @@ const struct uk_credential *uk_credentials_find_basic(const struct uk_credential
                              uk_slice_of(colon + 1, length - username_length - 1));
 }
 
+struct uk_slice uk_credential_username(const struct uk_credential *credential)
+{
+  const unsigned char *bytes = credential->username[AS_GIVEN].bytes;
+  return uk_slice_of((const char *)bytes, bytes[UK_CREDENTIAL_PART_MAX]);
+}
+
 bool uk_credential_holds(const struct uk_credential *credential, enum uk_permission permission)
 {
   return ((unsigned)credential->permission & (unsigned)permission) == (unsigned)permission;

@@ -33,6 +33,9 @@ const struct uk_credential *uk_credentials_find(const struct uk_credentials *cre
 const struct uk_credential *uk_credentials_find_basic(const struct uk_credentials *credentials,
                                                       struct uk_slice authorization);
 
+/* Its user name as it was given, which lives as long as the credential. */
+struct uk_slice uk_credential_username(const struct uk_credential *credential);
+
 /* Whether the credential has every bit of `permission`. */
 bool uk_credential_holds(const struct uk_credential *credential, enum uk_permission permission);
 

@@ -40,11 +40,13 @@ struct MHD_Response *uk_http_make_response(const struct uk_request *request,
   return NULL;
 }
 
-/* Leaves out a line that does not fit. */
+static const char empty_line[] = "\r\n";
+
+/* Leaves out a line that does not fit before the empty one. */
 __attribute__((format(printf, 2, 3))) static void add_line(struct head *head, const char *format,
                                                            ...)
 {
-  const size_t room = sizeof head->text - head->length;
+  const size_t room = sizeof head->text - head->length - strlen(empty_line);
   va_list arguments;
   va_start(arguments, format);
   int written = vsnprintf(head->text + head->length, room, format, arguments);
@@ -64,7 +66,8 @@ void uk_http_write_response(int socket, const struct uk_request *request)
            request->status, MHD_get_reason_phrase_for((unsigned)request->status), body->length);
   for (unsigned i = 0; i < request->reply_header_count; i++)
     add_line(&head, "%s: %s\r\n", request->reply_headers[i].name, request->reply_headers[i].value);
-  add_line(&head, "\r\n");
+  memcpy(head.text + head.length, empty_line, strlen(empty_line));
+  head.length += strlen(empty_line);
   struct iovec parts[] = {{head.text, head.length}, {body->data, body->length}};
   const struct msghdr message = {.msg_iov = parts,
                                  .msg_iovlen = request->method != UK_HEAD ? 2 : 1};

@@ -198,6 +198,23 @@ bool uk_request_query_as(struct uk_request *request, const char *name, enum uk_q
   return false;
 }
 
+bool uk_request_each_parameter(struct uk_request *request, uk_header_visitor *each, void *argument)
+{
+  const char *at = request->query;
+  struct uk_slice raw[2], decoded[2];
+  while (next_parameter(&at, &raw[0], &raw[1])) {
+    for (int i = 0; i < 2; i++) {
+      enum uk_error error = decode_as(request, raw[i], UK_QUERY_FORM, &decoded[i]);
+      if (error == UK_E_NO_MEMORY)
+        return false;
+      if (error != UK_OK)
+        decoded[i] = raw[i];
+    }
+    each(argument, decoded[0], decoded[1]);
+  }
+  return true;
+}
+
 /* The index of the name in `names`, or `count`. */
 static size_t find_name(struct uk_slice name, const char *const *names, size_t count)
 {

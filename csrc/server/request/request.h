@@ -109,6 +109,10 @@ int uk_request_query(struct uk_request *request, const char *name, struct uk_sli
 bool uk_request_query_as(struct uk_request *request, const char *name, enum uk_query_form form,
                          struct uk_slice *value);
 
+/* Calls `each` with every query parameter, in the order received, decoded into the arena from
+ * UK_QUERY_FORM; what is malformed, as it was sent. False: out of memory. */
+bool uk_request_each_parameter(struct uk_request *request, uk_header_visitor *each, void *argument);
+
 /* False, with an error reply, if the query has a parameter that is not one of the `count` names and
  * does not start with '_', or one that is repeated. */
 bool uk_request_query_known(struct uk_request *request, const char *const *names, size_t count);

@@ -282,7 +282,32 @@ static void has_room_for_every_header(void)
                        "Content-Type: application/json\r\nContent-Length: 1073741824\r\n\r\n");
   for (unsigned i = 0; i < request.reply_header_count; i++)
     head += strlen(request.reply_headers[i].name) + strlen(request.reply_headers[i].value) + 4;
-  CHECK(head + 256 <= UK_REPLY_HEAD_BYTES); /* the rest is for Kafka-Commit-Skipped */
+  CHECK(head + 256 <= UK_REPLY_HEAD_BYTES);
+  uk_cors_free(cors);
+}
+
+/* The reply to a consume has the longest header, and no headers of an error or of OPTIONS. */
+static void the_head_of_a_consume_has_room_for_its_headers(void)
+{
+  char origin[UK_ORIGIN_MAX + 1] = "https://", id[129] = "", batch[65] = "", skipped[1006] = "";
+  const char *const text = origin;
+  memset(origin + 8, 'a', UK_ORIGIN_MAX - 8);
+  memset(id, 'x', sizeof id - 1);
+  memset(batch, 'x', sizeof batch - 1);
+  memset(skipped, 'x', sizeof skipped - 1);
+  struct uk_cors *cors = make(&text, 1);
+  struct uk_request request = make_request(cors, origin);
+  uk_request_add_header(&request, "Connection", "close");
+  uk_request_add_header(&request, "Content-Encoding", "gzip");
+  uk_request_add_header(&request, "X-Request-Id", id);
+  uk_request_add_header(&request, "Kafka-Batch", batch);
+  uk_request_add_header(&request, "Kafka-Commit-Skipped", skipped);
+  uk_cors_add_headers(cors, &request);
+  size_t head = strlen("HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+                       "Content-Type: application/json\r\nContent-Length: 1073741824\r\n\r\n");
+  for (unsigned i = 0; i < request.reply_header_count; i++)
+    head += strlen(request.reply_headers[i].name) + strlen(request.reply_headers[i].value) + 4;
+  CHECK(head <= UK_REPLY_HEAD_BYTES);
   uk_cors_free(cors);
 }
 
@@ -328,6 +353,7 @@ int main(void)
   CHECK_RUN(obeys_its_limits);
   CHECK_RUN(survives_without_memory);
   CHECK_RUN(adds_its_headers_once);
+  CHECK_RUN(the_head_of_a_consume_has_room_for_its_headers);
   CHECK_RUN(describes_a_path_without_an_origin_too);
   CHECK_RUN(sends_nothing_to_other_origins);
   CHECK_RUN(has_room_for_every_header);

@@ -40,6 +40,8 @@ static void finds_the_right_one(void)
   CHECK(alice != NULL && bob != NULL && alice != bob);
   CHECK(find_basic(credentials, "alice:se:cret") == alice);
   CHECK(find_basic(credentials, "bob:") == bob);
+  CHECK_EQ_SLICE(uk_credential_username(alice), "alice");
+  CHECK_EQ_SLICE(uk_credential_username(bob), "bob");
   uk_credentials_free(credentials);
 }
 
@@ -56,7 +58,9 @@ static void accepts_both_encodings(void)
                      "A",
                      UK_PERMIT_FULL, "*");
   CHECK(find_basic(credentials, "j\xc3\xbcrgen:p\xc3\xa4ss\xc2\xa0\xc3\xbf") != NULL);
-  CHECK(find_basic(credentials, "j\xfcrgen:p\xe4ss\xa0\xff") != NULL);
+  const struct uk_credential *found = find_basic(credentials, "j\xfcrgen:p\xe4ss\xa0\xff");
+  CHECK(found != NULL);
+  CHECK_EQ_SLICE(uk_credential_username(found), "j\xc3\xbcrgen");
   CHECK(find_basic(credentials, "j\xc3\xbcrgen:p\xe4ss\xa0\xff") == NULL);
   CHECK(find_basic(credentials, "j\xfcrgen:p\xc3\xa4ss\xc2\xa0\xc3\xbf") == NULL);
   CHECK(find_basic(credentials, "j\xfcrgen:p\xe4ss\xa0\xfe") == NULL);
