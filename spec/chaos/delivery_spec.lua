@@ -72,9 +72,9 @@ describe("delivery.check", function()
       assert.same({}, check(history).faults)
     end)
 
-    it("is a stored message that nobody received, or finished", function()
+    it("is a stored message that nobody received, or handled", function()
       assert.equal("lost: c is in the log at 0 1, and was not received", fault { consumers = { reading(5, 6) } })
-      assert.equal("lost: c is in the log at 0 1, and was received, but not finished",
+      assert.equal("lost: c is in the log at 0 1, and was received, but not handled",
         fault { consumers = { reading(6, 6) } })
       assert.equal("lost: a is in the log at 0 0, and was not received", fault { consumers = {
         process("received x 1 0 b", "finished 1 0", "received y 0 1 c", "finished 0 1") } })
@@ -129,6 +129,7 @@ describe("delivery.check", function()
       local report = check { consumers = { reading(3, 2, "received x 0 0 a", "received x 1 0 b") } }
       assert.same({}, report.faults)
       assert.equal(2, report.counts.again)
+      assert.same({}, check({ consumers = { reading(6, 6, "handled 0 1", "received z 0 1 c") } }).faults)
     end)
   end)
 

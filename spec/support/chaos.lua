@@ -92,10 +92,14 @@ function chaos.start(engine, options)
     run.where = "--data " .. run.data
   end
   run.url = "http://127.0.0.1:" .. run.port
-  run:start_server()
-  run.client = run:new_client()
-  assert(run.client:create_topic(run.topic, { partitions = PARTITIONS }))
-  return run
+  local fine, problem = pcall(function()
+    run:start_server()
+    run.client = run:new_client()
+    assert(run.client:create_topic(run.topic, { partitions = PARTITIONS }))
+  end)
+  if fine then return run end
+  run:remove()
+  error(problem, 2)
 end
 
 --- A client of the server itself, without a proxy.
@@ -239,20 +243,20 @@ function Run:stop(kind)
   end
 end
 
--- Waits until the group has finished what the log has, or nothing comes any more.
+-- Waits until the group has handled what the log has, or nothing comes any more.
 function Run:drain(log)
   local wanted = 0
   for _, values in pairs(log) do
     for offset = 0, values.count - 1 do wanted = wanted + (values[offset] and 1 or 0) end
   end
-  local function measure() return self:count("consume", "finished") end
+  local function measure() return self:count("consume", "received") + self:count("consume", "handled") end
   pcall(self.await, self, measure, function()
-    if measure() < wanted then return false end
+    if self:count("consume", "received") < wanted then return false end
     local places, count = {}, 0
     for _, seen in ipairs(delivery.read_all(self.paths.consume)) do
       for _, event in ipairs(seen.events) do
         local name = event.partition .. " " .. event.offset
-        if event.what == "finished" and not places[name] then places[name], count = true, count + 1 end
+        if event.what ~= "received" and not places[name] then places[name], count = true, count + 1 end
       end
     end
     return count >= wanted

@@ -17,13 +17,14 @@
 --   unknown ID CODE                     nobody can tell
 --   mixed ID STATE ...                  acknowledged, refused or unknown, for each message
 --   received BATCH PARTITION OFFSET VALUE
+--   handled PARTITION OFFSET            it need not come again, but may
 --   finished PARTITION OFFSET           no member of the group may receive it again
 --
 -- A request without an outcome is unknown: the process was killed.
 --
 -- A fault has a `kind` and a `text`. The kinds:
 --
---   lost        acknowledged and not in the log; or in the log and not received, or not finished
+--   lost        acknowledged and not in the log; or in the log and not received, or not handled
 --   duplicated  twice in the log; or received after it was finished
 --   reordered   in the log behind a later message of its producer; or received behind a later one
 --   phantom     in the log and never sent, or only refused; or received and not in the log
@@ -76,8 +77,10 @@ function events.received(seen, fields)
 end
 
 function events.finished(seen, fields)
-  table.insert(seen.events, { what = "finished", partition = tonumber(fields[2]), offset = tonumber(fields[3]) })
+  table.insert(seen.events, { what = fields[1], partition = tonumber(fields[2]), offset = tonumber(fields[3]) })
 end
+
+events.handled = events.finished
 
 --- What one process saw: `requests` and `events`, in their order. A last line that a kill cut off
 -- is left out.
@@ -252,13 +255,15 @@ end
 function Check:take_consumer(seen)
   local consumer = { last = {}, received = {}, finished = {} }
   for _, event in ipairs(seen.events) do
+    local name = place_name(event)
     if event.what == "received" then
       self:check_received(event, consumer)
     else
-      consumer.finished[place_name(event)] = true
+      self.handled[name] = true
+      consumer.finished[name] = consumer.finished[name] or event.what == "finished"
     end
   end
-  for name in pairs(consumer.finished) do self.finished[name] = true end
+  for name, finished in pairs(consumer.finished) do self.finished[name] = self.finished[name] or finished end
 end
 
 function Check:check_consumed()
@@ -267,8 +272,8 @@ function Check:check_consumed()
       local name = ("%d %d"):format(partition, offset)
       if values[offset] and not self.received[name] then
         self:fault("lost", "%s is in the log at %s, and was not received", short(values[offset]), name)
-      elseif values[offset] and not self.finished[name] then
-        self:fault("lost", "%s is in the log at %s, and was received, but not finished", short(values[offset]), name)
+      elseif values[offset] and not self.handled[name] then
+        self:fault("lost", "%s is in the log at %s, and was received, but not handled", short(values[offset]), name)
       end
     end
   end
@@ -284,7 +289,7 @@ function delivery.check(history)
     stored = 0, received = 0, copies = 0, again = 0 }
   local check = setmetatable({
     log = history.log, plain = history.plain, follow = history.follow, rank = 0,
-    sent = {}, received = {}, finished = {}, report = { faults = {}, counts = counts },
+    sent = {}, received = {}, handled = {}, finished = {}, report = { faults = {}, counts = counts },
   }, Check)
   check:find_places()
   for _, producer in ipairs(history.producers) do

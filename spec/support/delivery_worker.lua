@@ -13,7 +13,8 @@
 -- Roles that consume, until STOP exists and nothing comes for a while:
 --
 --   messages     client:messages; a message is finished when the loop's body is
---   batches      client:batches; a batch is finished when the next one has come
+--   batches      client:batches; a batch is handled when the loop's body is done, and finished when
+--                the next one has come
 --   consume      client:consume; each batch counts as finished when it has come
 --   curl_take    curl without the headers of batches: a batch is finished when it has come
 --   curl_acks    curl with Kafka-Ack: each batch is finished when it has come
@@ -224,6 +225,7 @@ function roles.batches(self)
       for _, message in ipairs(batch) do self:note_received("-", message) end
       held = batch
       sleep(self.pause)
+      for _, message in ipairs(batch) do self:note("handled", message.partition, message.offset) end
     end
     for _, message in ipairs(held) do self:note_finished(message) end
     held = {}
