@@ -38,6 +38,19 @@ bool uk_deliveries_accepts(const struct uk_deliveries *deliveries, const char *n
          names(acknowledgement, nonce, deliveries->acknowledged);
 }
 
+void uk_deliveries_refuse(const struct uk_acknowledgement *acknowledgement,
+                          struct uk_operation *operation)
+{
+  int length = acknowledgement->batch.length < UK_BATCH_ID_SIZE ? (int)acknowledgement->batch.length
+                                                                : UK_BATCH_ID_SIZE - 1;
+  uk_operation_fail(operation, UK_E_CONFLICT,
+                    "%s: batch \"%.*s\" is neither the last one that was sent to this consumer "
+                    "instance nor the last one that it acknowledged: send " UK_HEADER_ACK
+                    ": " UK_ACK_NONE " to get what is outstanding",
+                    acknowledgement->commit ? UK_HEADER_COMMIT : UK_HEADER_ACK, length,
+                    acknowledgement->batch.data);
+}
+
 /* In the plain contract a request says that the last response has arrived. A client that gives up
  * in the middle of a response asks again just the same, so the server has to know better. */
 static enum uk_deliveries_decision decide_by_outcome(enum uk_response_outcome outcome)

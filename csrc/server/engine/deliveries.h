@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 struct uk_acknowledgement;
+struct uk_operation;
 
 /* What became of a response. */
 enum uk_response_outcome {
@@ -63,6 +64,10 @@ static inline bool uk_deliveries_outstanding(const struct uk_deliveries *deliver
  * the last one acknowledged. An instance that is not alive has zeroed deliveries. */
 bool uk_deliveries_accepts(const struct uk_deliveries *deliveries, const char *nonce,
                            const struct uk_acknowledgement *acknowledgement);
+
+/* The acknowledgement was not accepted: fails the operation with CONFLICT. */
+void uk_deliveries_refuse(const struct uk_acknowledgement *acknowledgement,
+                          struct uk_operation *operation);
 
 enum uk_deliveries_decision {
   UK_DELIVERIES_CONTINUE,    /* no batch is outstanding */

@@ -200,7 +200,7 @@ static void move(struct uk_groups *groups, struct uk_group_partition *partition)
   if (owner == partition->target)
     return;
   if (owner != NULL) {
-    if (uk_progress_in_flight(&partition->progress) || owner->activity == UK_GROUP_READING)
+    if (uk_progress_in_flight(&partition->progress) || uk_group_instance_is_busy(owner))
       return;
     if (uk_progress_is_dirty(&partition->progress) && owner->settings.auto_commit)
       uk_group_commit_delivered(groups, owner, NULL);
@@ -220,7 +220,7 @@ void uk_group_rebalance(struct uk_groups *groups)
     retarget(assignment);
     for (int32_t i = 0; i < assignment->count; i++)
       move(groups, &assignment->partitions[i]);
-    if (assignment->member_count == 0 && assignment->owned == 0)
+    if (assignment->member_count == 0 && assignment->owned == 0 && assignment->reads == 0)
       free_assignment(groups, assignment);
   }
 }
@@ -228,7 +228,7 @@ void uk_group_rebalance(struct uk_groups *groups)
 void uk_group_release_leaving(struct uk_groups *groups, struct uk_group_instance *instance)
 {
   uk_group_rebalance(groups); /* a target may be an instance that is gone */
-  if (instance->leaving == 0 || instance->activity == UK_GROUP_READING)
+  if (instance->leaving == 0 || uk_group_instance_is_busy(instance))
     return;
   struct uk_group_partition *partition = instance->cursor;
   for (size_t left = instance->owned; left > 0; left--) {

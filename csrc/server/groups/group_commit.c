@@ -3,17 +3,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "server/groups/group_batch.h"
 #include "server/groups/group_lists.h"
 #include "server/groups/group_partition.h"
 #include "server/groups/group_position.h"
 
-/* Which partitions of an instance a commit names. */
-typedef bool choice(const struct uk_progress *progress);
+/* Which partitions of an instance a commit names, and with which offset. */
+struct choice {
+  bool (*chosen)(const struct uk_progress *progress);
+  int64_t (*offset)(struct uk_progress *progress);
+};
 
 static bool is_committable(const struct uk_progress *progress)
 {
   return progress->committable;
 }
+
+static int64_t position(struct uk_progress *progress)
+{
+  return progress->position;
+}
+
+static const struct choice all_delivered = {is_committable, uk_progress_commit};
+static const struct choice news = {uk_progress_is_dirty, uk_progress_commit};
+static const struct choice in_batch = {uk_progress_in_flight, position};
 
 /* The names are copied after the offsets: a topic may be freed before the log reads them. */
 struct measure {
@@ -21,13 +34,13 @@ struct measure {
   size_t bytes;
 };
 
-static struct measure measure(const struct uk_group_instance *instance, choice *chosen)
+static struct measure measure(const struct uk_group_instance *instance, const struct choice *choice)
 {
   struct measure all = {0, 0};
   const struct uk_group_assignment *last = NULL;
   const struct uk_group_partition *partition = instance->cursor;
   for (size_t left = instance->owned; left > 0; left--, partition = partition->next) {
-    if (!chosen(&partition->progress))
+    if (!choice->chosen(&partition->progress))
       continue;
     all.offsets++;
     if (partition->assignment != last)
@@ -37,8 +50,9 @@ static struct measure measure(const struct uk_group_instance *instance, choice *
   return all;
 }
 
+/* Fills in the first offsets, and puts their names behind the last one. */
 static void fill(struct uk_group_commit *commit, const struct uk_group_instance *instance,
-                 choice *chosen)
+                 const struct choice *choice)
 {
   char *names = (char *)&commit->own[commit->count];
   const struct uk_group_assignment *last = NULL;
@@ -46,7 +60,7 @@ static void fill(struct uk_group_commit *commit, const struct uk_group_instance 
   struct uk_topic_partition_offset *offset = commit->own;
   struct uk_group_partition *partition = instance->cursor;
   for (size_t left = instance->owned; left > 0; left--, partition = partition->next) {
-    if (!chosen(&partition->progress))
+    if (!choice->chosen(&partition->progress))
       continue;
     if (partition->assignment != last) {
       name = partition->assignment->topic->node.name;
@@ -58,7 +72,7 @@ static void fill(struct uk_group_commit *commit, const struct uk_group_instance 
     *offset++ =
       (struct uk_topic_partition_offset){.topic = name,
                                          .partition = uk_group_partition_number(partition),
-                                         .offset = uk_progress_commit(&partition->progress)};
+                                         .offset = choice->offset(&partition->progress)};
   }
 }
 
@@ -78,7 +92,7 @@ bool uk_group_commit_delivered(struct uk_groups *groups, struct uk_group_instanc
 {
   struct measure all = {0, 0};
   if (instance->settings.auto_commit)
-    all = measure(instance, uk_progress_is_dirty);
+    all = measure(instance, &news);
   if (all.offsets == 0) {
     instance->dirty = false;
     if (operation != NULL)
@@ -88,11 +102,12 @@ bool uk_group_commit_delivered(struct uk_groups *groups, struct uk_group_instanc
   struct uk_group_commit *commit = make(all.offsets, all.bytes);
   if (commit == NULL)
     return false;
-  fill(commit, instance, uk_progress_is_dirty);
+  fill(commit, instance, &news);
   commit->operation = operation;
   commit->closes = operation != NULL;
   if (operation == NULL) {
     commit->instance = instance;
+    commit->automatic = true;
     instance->committing++;
   }
   instance->dirty = false;
@@ -101,21 +116,24 @@ bool uk_group_commit_delivered(struct uk_groups *groups, struct uk_group_instanc
   return true;
 }
 
-/* The given offset counts from now on, until the owner's client has received more. Without an owner
- * or a position, the next look-up finds the offset. */
-static void override(struct uk_groups *groups, struct uk_group *group,
-                     const struct uk_topic_partition_offset *offset)
+/* A commit of given offsets is on its way. Without an owner or a position, the next look-up finds
+ * the offset. Otherwise it counts from now on, until the owner's client has received more; one that
+ * moves forward only does so once it is known to be durable. */
+static void take_given(struct uk_groups *groups, const struct uk_group_commit *commit)
 {
-  struct uk_group_partition *partition =
-    uk_group_partition_find(groups, group, offset->topic, offset->partition);
-  if (partition == NULL)
-    return;
-  if (partition->owner != NULL && uk_progress_is_known(&partition->progress)) {
-    uk_progress_override(&partition->progress, offset->offset);
-    return;
+  for (size_t i = 0; i < commit->count; i++) {
+    const struct uk_topic_partition_offset *at = &commit->offsets[i];
+    struct uk_group_partition *partition =
+      uk_group_partition_find(groups, commit->group, at->topic, at->partition);
+    if (partition == NULL)
+      continue;
+    if (partition->owner == NULL || !uk_progress_is_known(&partition->progress)) {
+      uk_progress_forget(&partition->progress);
+      partition->barrier = commit->group->sequence;
+    } else if (!commit->forward) {
+      uk_progress_override(&partition->progress, at->offset);
+    }
   }
-  uk_progress_forget(&partition->progress);
-  partition->barrier = group->sequence;
 }
 
 static void commit_given(struct uk_groups *groups, struct uk_group *group,
@@ -129,9 +147,9 @@ static void commit_given(struct uk_groups *groups, struct uk_group *group,
   commit->operation = &operation->operation;
   commit->offsets = operation->offsets;
   commit->count = operation->count;
+  commit->given = true;
   uk_group_list_commit(groups, group, commit);
-  for (size_t i = 0; i < operation->count; i++)
-    override(groups, group, &operation->offsets[i]);
+  take_given(groups, commit);
 }
 
 void uk_group_commit_explicit(struct uk_groups *groups, struct uk_group_instance *instance,
@@ -141,7 +159,7 @@ void uk_group_commit_explicit(struct uk_groups *groups, struct uk_group_instance
     commit_given(groups, instance->group, operation);
     return;
   }
-  struct measure all = measure(instance, is_committable);
+  struct measure all = measure(instance, &all_delivered);
   if (all.offsets == 0) {
     uk_group_finish(groups, &operation->operation, UK_OK);
     return;
@@ -151,9 +169,61 @@ void uk_group_commit_explicit(struct uk_groups *groups, struct uk_group_instance
     uk_group_finish(groups, &operation->operation, UK_E_NO_MEMORY);
     return;
   }
-  fill(commit, instance, is_committable);
+  fill(commit, instance, &all_delivered);
   commit->operation = &operation->operation;
   uk_group_list_commit(groups, instance->group, commit);
+}
+
+/* Another live instance holds the partition. */
+static bool is_foreign(struct uk_groups *groups, const struct uk_group_instance *instance,
+                       const struct uk_topic_partition_offset *at)
+{
+  const struct uk_group_partition *partition =
+    uk_group_partition_find(groups, instance->group, at->topic, at->partition);
+  return partition != NULL && partition->owner != NULL && partition->owner != instance;
+}
+
+/* Adds the offsets that the instance may commit behind the first `count`. */
+static size_t add_given(struct uk_groups *groups, const struct uk_group_instance *instance,
+                        const struct uk_group_forward *forward, struct uk_group_commit *commit,
+                        size_t count)
+{
+  for (size_t i = 0; i < forward->count; i++) {
+    forward->skipped[i] = is_foreign(groups, instance, &forward->offsets[i]);
+    if (!forward->skipped[i])
+      commit->own[count++] = forward->offsets[i];
+  }
+  return count;
+}
+
+bool uk_group_commit_forward(struct uk_groups *groups, struct uk_group_instance *instance,
+                             const struct uk_group_forward *forward,
+                             struct uk_group_commit **listed)
+{
+  struct measure batch = {0, 0};
+  *listed = NULL;
+  if (forward->batch != 0)
+    batch = measure(instance, &in_batch);
+  struct uk_group_commit *commit = make(batch.offsets + forward->count, batch.bytes);
+  if (commit == NULL)
+    return false;
+  if (batch.offsets > 0)
+    fill(commit, instance, &in_batch);
+  commit->count = add_given(groups, instance, forward, commit, batch.offsets);
+  if (commit->count == 0) {
+    free(commit);
+    return true;
+  }
+  commit->given = commit->forward = true;
+  commit->instance = instance;
+  commit->batch = forward->batch;
+  commit->operation = forward->operation;
+  commit->then = forward->then;
+  instance->pending++;
+  uk_group_list_commit(groups, instance->group, commit);
+  take_given(groups, commit);
+  *listed = commit;
+  return true;
 }
 
 /* The next auto-commit tries again. */
@@ -195,11 +265,47 @@ static void unblock(struct uk_groups *groups, struct uk_group *group)
   }
 }
 
-static void end_auto_commit(struct uk_groups *groups, struct uk_group_instance *instance,
-                            bool refused)
+/* The records in flight that a given offset covers are not delivered again. A commit that moved
+ * forward beyond what was delivered counts until more is, as an explicit one does. */
+static void settle_given(struct uk_groups *groups, const struct uk_group_commit *commit)
 {
+  for (size_t i = 0; i < commit->count; i++) {
+    const struct uk_topic_partition_offset *at = &commit->offsets[i];
+    struct uk_group_partition *partition =
+      uk_group_partition_find(groups, commit->group, at->topic, at->partition);
+    if (partition == NULL || !uk_progress_is_known(&partition->progress))
+      continue;
+    if (uk_progress_in_flight(&partition->progress))
+      uk_progress_cover(&partition->progress, at->offset, commit->forward);
+    if (commit->forward && at->offset >= partition->progress.delivered)
+      uk_progress_override(&partition->progress, at->offset);
+  }
+}
+
+static void settle(struct uk_groups *groups, const struct uk_group_commit *commit,
+                   enum uk_error error)
+{
+  if (error == UK_OK && commit->instance != NULL && commit->batch != 0)
+    uk_group_batch_acknowledge(commit->instance, commit->batch);
+  if (error == UK_OK && commit->given)
+    settle_given(groups, commit);
+  if (error != UK_OK && !commit->forward)
+    refuse(groups, commit);
+}
+
+/* The instance, if it is alive, has a commit less under way. */
+static void leave_instance(struct uk_groups *groups, const struct uk_group_commit *commit,
+                           bool refused)
+{
+  struct uk_group_instance *instance = commit->instance;
   if (instance == NULL)
     return;
+  if (!commit->automatic) {
+    instance->pending--;
+    instance->last_request = groups->now;
+    uk_group_instance_arm(groups, instance);
+    return;
+  }
   instance->committing--;
   if (refused && instance->next_commit < groups->now + UK_GROUP_RETRY)
     instance->next_commit = groups->now + UK_GROUP_RETRY;
@@ -225,22 +331,26 @@ void uk_group_commit_end(struct uk_group_commit *commit, enum uk_error error, co
 {
   struct uk_groups *groups = commit->groups;
   struct uk_group *group = commit->group;
+  bool is_orphan = commit->instance == NULL;
   uk_list_remove(&commit->in_group);
-  if (error != UK_OK)
-    refuse(groups, commit);
-  end_auto_commit(groups, commit->instance, error != UK_OK);
-  if (commit->operation != NULL)
+  settle(groups, commit, error);
+  leave_instance(groups, commit, error != UK_OK);
+  if (commit->operation != NULL && commit->then == NULL)
     end_operation(groups, commit, error, message);
   if (group->blocked)
     unblock(groups, group);
-  uk_group_free_unused(groups, group);
+  /* The instance, if there is one, keeps the group until `then` closes it. */
+  if (commit->then != NULL)
+    commit->then(groups, commit, error, message);
+  if (commit->then == NULL || is_orphan)
+    uk_group_free_unused(groups, group);
   free(commit);
 }
 
 void uk_group_commit_orphan(struct uk_group_instance *instance)
 {
   const struct uk_list *commits = &instance->group->commits;
-  if (instance->committing == 0)
+  if (instance->committing == 0 && instance->pending == 0)
     return;
   for (struct uk_group_commit *commit = UK_LIST_FIRST(commits, struct uk_group_commit, in_group);
        commit != NULL; commit = UK_LIST_NEXT(commits, commit, struct uk_group_commit, in_group)) {

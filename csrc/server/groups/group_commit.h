@@ -17,6 +17,24 @@ bool uk_group_commit_delivered(struct uk_groups *groups, struct uk_group_instanc
 void uk_group_commit_explicit(struct uk_groups *groups, struct uk_group_instance *instance,
                               struct uk_commit *operation);
 
+/* Offsets that move no commit back. */
+struct uk_group_forward {
+  uint64_t batch; /* the outstanding one: its positions too; 0 = none */
+  const struct uk_topic_partition_offset *offsets;
+  size_t count;
+  bool *skipped; /* out: of each offset; the partition is another live instance's */
+  struct uk_operation *operation;
+  void (*then)(struct uk_groups *groups, const struct uk_group_commit *commit, enum uk_error error,
+               const char *message);
+};
+
+/* Commits them, and calls `then` with the operation once they are durable and the batch is
+ * acknowledged. `*listed` is NULL if there is nothing to commit: `then` is not called. False when
+ * memory is out: nothing happened. The offsets stay the caller's, until `then`. */
+bool uk_group_commit_forward(struct uk_groups *groups, struct uk_group_instance *instance,
+                             const struct uk_group_forward *forward,
+                             struct uk_group_commit **listed);
+
 /* The log has carried out the commit or refused it. Ends its operation, and frees it. */
 void uk_group_commit_end(struct uk_group_commit *commit, enum uk_error error, const char *message);
 

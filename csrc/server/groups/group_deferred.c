@@ -63,8 +63,8 @@ static void submit(struct uk_groups *groups, struct work *work)
     pthread_mutex_unlock(&groups->lock);
     if (commit == NULL)
       return;
-    log->commit(log->context, commit->group->node.name, commit->offsets, commit->count, committed,
-                commit);
+    log->commit(log->context, commit->group->node.name, commit->offsets, commit->count,
+                commit->forward, committed, commit);
   }
 }
 

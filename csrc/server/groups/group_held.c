@@ -54,16 +54,26 @@ void uk_group_hold(struct uk_groups *groups, struct uk_group_instance *instance,
   uk_group_instance_arm(groups, instance);
 }
 
-void uk_group_held_run(struct uk_groups *groups, struct uk_group_instance *instance)
+void uk_group_held_take(struct uk_group_instance *instance, struct uk_list *held)
 {
-  struct uk_list all = {0};
+  uk_list_move(held, &instance->held);
+}
+
+void uk_group_held_run_list(struct uk_groups *groups, struct uk_list *all)
+{
   struct uk_link *first;
-  uk_list_move(&all, &instance->held);
-  while ((first = uk_list_first(&all)) != NULL) {
+  while ((first = uk_list_first(all)) != NULL) {
     struct uk_group_held *held = UK_LIST_ENTRY(first, struct uk_group_held, link);
     void (*run)(struct uk_groups *, struct uk_operation *) = held->run;
     run(groups, take_out(groups, held));
   }
+}
+
+void uk_group_held_run(struct uk_groups *groups, struct uk_group_instance *instance)
+{
+  struct uk_list all = {0};
+  uk_group_held_take(instance, &all);
+  uk_group_held_run_list(groups, &all);
 }
 
 void uk_group_held_end(struct uk_groups *groups, struct uk_group_instance *instance)

@@ -11,6 +11,10 @@ void uk_group_hold(struct uk_groups *groups, struct uk_group_instance *instance,
                    struct uk_operation *operation,
                    void (*run)(struct uk_groups *groups, struct uk_operation *operation));
 
+/* Takes out all held operations, for uk_group_held_run_list. */
+void uk_group_held_take(struct uk_group_instance *instance, struct uk_list *held);
+void uk_group_held_run_list(struct uk_groups *groups, struct uk_list *held);
+
 /* Carries out all held operations, in their order. May free the instance. */
 void uk_group_held_run(struct uk_groups *groups, struct uk_group_instance *instance);
 

@@ -41,7 +41,7 @@ static struct uk_group *get_group(struct uk_groups *groups, struct uk_slice name
   return group;
 }
 
-static enum uk_error check_topics(struct uk_groups *groups, struct uk_consume *operation)
+enum uk_error uk_group_check_topics(struct uk_groups *groups, struct uk_consume *operation)
 {
   for (size_t i = 0; i < operation->topic_count; i++) {
     if (uk_group_topic_partitions(groups, operation->topics[i]) > 0)
@@ -136,7 +136,7 @@ enum uk_error uk_group_instance_open(struct uk_groups *groups, struct uk_consume
   if (error == UK_OK)
     error = check_name(operation, "instance", operation->instance);
   if (error == UK_OK)
-    error = check_topics(groups, operation);
+    error = uk_group_check_topics(groups, operation);
   if (error == UK_OK)
     error = check_limits(groups, operation);
   if (error != UK_OK)
@@ -187,7 +187,7 @@ static void replace_assignments(struct uk_groups *groups, struct uk_group_instan
 enum uk_error uk_group_subscribe(struct uk_groups *groups, struct uk_group_instance *instance,
                                  struct uk_consume *operation)
 {
-  enum uk_error error = check_topics(groups, operation);
+  enum uk_error error = uk_group_check_topics(groups, operation);
   if (error != UK_OK || same_topics(instance, operation))
     return error;
   struct uk_group_assignment **assignments =
@@ -203,47 +203,6 @@ enum uk_error uk_group_subscribe(struct uk_groups *groups, struct uk_group_insta
   }
   replace_assignments(groups, instance, assignments, operation->topic_count);
   return UK_OK;
-}
-
-static void each_progress(struct uk_group_instance *instance,
-                          void (*change)(struct uk_progress *progress))
-{
-  struct uk_group_partition *partition = instance->cursor;
-  for (size_t left = instance->owned; left > 0; left--, partition = partition->next)
-    change(&partition->progress);
-}
-
-static void deliver_all(struct uk_group_instance *instance)
-{
-  each_progress(instance, uk_progress_acknowledge);
-  instance->dirty = true;
-}
-
-void uk_group_acknowledge(struct uk_groups *groups, struct uk_group_instance *instance)
-{
-  instance->last_request = groups->now;
-  if (uk_deliveries_follow(&instance->deliveries))
-    deliver_all(instance);
-  uk_group_instance_arm(groups, instance);
-}
-
-bool uk_group_response_finished(struct uk_groups *groups, struct uk_group_instance *instance,
-                                uint64_t delivery, bool complete)
-{
-  switch (uk_deliveries_finish(&instance->deliveries, delivery, complete)) {
-  case UK_DELIVERY_OLD: return false;
-  case UK_DELIVERY_WRITTEN: break;
-  case UK_DELIVERY_ACKNOWLEDGED:
-    deliver_all(instance);
-    uk_group_instance_auto_commit(groups, instance);
-    break;
-  case UK_DELIVERY_TAKEN_BACK: each_progress(instance, uk_progress_take_back); break;
-  }
-  if (instance->activity == UK_GROUP_AWAITING)
-    instance->activity = UK_GROUP_IDLE;
-  uk_group_release_leaving(groups, instance);
-  uk_group_instance_arm(groups, instance);
-  return true;
 }
 
 void uk_group_refresh_topics(struct uk_groups *groups, struct uk_group_instance *instance)

@@ -13,19 +13,12 @@ struct uk_group_instance *uk_group_instance_find(struct uk_groups *groups, struc
 enum uk_error uk_group_instance_open(struct uk_groups *groups, struct uk_consume *operation,
                                      struct uk_group_instance **instance);
 
+/* NOT_FOUND, with the message, unless all topics of the operation exist. */
+enum uk_error uk_group_check_topics(struct uk_groups *groups, struct uk_consume *operation);
+
 /* Subscribes to the operation's topics, all or none. On an error the operation has the message. */
 enum uk_error uk_group_subscribe(struct uk_groups *groups, struct uk_group_instance *instance,
                                  struct uk_consume *operation);
-
-/* A request of the instance has arrived: everything in flight is delivered, unless the request has
- * to wait until it is known what became of the last response (uk_deliveries_awaited). */
-void uk_group_acknowledge(struct uk_groups *groups, struct uk_group_instance *instance);
-
-/* It is known what became of the response with this delivery: acknowledges what is in flight or
- * takes it back. True: requests that waited for this may continue (uk_group_held_run,
- * uk_group_requests_start). */
-bool uk_group_response_finished(struct uk_groups *groups, struct uk_group_instance *instance,
-                                uint64_t delivery, bool complete);
 
 /* Forgets the partitions of topics that are gone, or the log would refuse a commit that names
  * one. */

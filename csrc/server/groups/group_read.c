@@ -1,10 +1,11 @@
 #include "server/groups/group_read.h"
 
+#include "server/groups/group_batch.h"
+#include "server/groups/group_held.h"
 #include "server/groups/group_partition.h"
 #include "server/groups/group_position.h"
+#include "server/groups/group_redelivery.h"
 #include "server/groups/group_request.h"
-
-enum { STEPS_MAX = 128 }; /* partitions in one delivery; the others come first in the next one */
 
 struct step {
   struct uk_group_assignment *assignment; /* it and its topic stay while a member is READING */
@@ -15,7 +16,7 @@ struct step {
 };
 
 struct plan {
-  struct step steps[STEPS_MAX];
+  struct step steps[UK_GROUP_BATCH_MAX];
   size_t count;
   size_t done;
   enum uk_error error; /* of the step after the last done one */
@@ -43,7 +44,8 @@ static enum uk_error make_plan(struct uk_groups *groups, struct uk_group_instanc
   plan->error = UK_OK;
   enum uk_error error = check_topics(instance);
   struct uk_group_partition *partition = instance->cursor;
-  for (size_t left = instance->owned; left > 0 && error == UK_OK && plan->count < STEPS_MAX;
+  for (size_t left = instance->owned;
+       left > 0 && error == UK_OK && plan->count < UK_GROUP_BATCH_MAX;
        left--, partition = partition->next) {
     if (uk_group_partition_leaving(partition))
       continue;
@@ -61,17 +63,24 @@ static enum uk_error make_plan(struct uk_groups *groups, struct uk_group_instanc
   return error;
 }
 
+/* Asks once. Called without the lock. */
+static bool is_client_alive(struct uk_group_request *request)
+{
+  const struct uk_sink *sink = &request->operation->sink;
+  if (request->asked)
+    return true;
+  request->asked = true;
+  return sink->is_client_alive == NULL || sink->is_client_alive(&request->operation->operation);
+}
+
 /* Called without the lock. */
 static void carry_out(const struct uk_groups_log *log, struct uk_group_request *request,
                       struct plan *plan)
 {
   struct uk_operation *operation = &request->operation->operation;
   const struct uk_sink *sink = &request->operation->sink;
-  if (!request->asked) {
-    request->asked = true;
-    if (sink->is_client_alive != NULL && !sink->is_client_alive(operation))
-      plan->error = UK_E_CANCELLED;
-  }
+  if (!is_client_alive(request))
+    plan->error = UK_E_CANCELLED;
   bool full = false, any = false;
   while (plan->done < plan->count && !full && plan->error == UK_OK) {
     struct step *step = &plan->steps[plan->done];
@@ -86,7 +95,7 @@ static void carry_out(const struct uk_groups_log *log, struct uk_group_request *
 }
 
 /* Leaves a position alone that has changed since: the topic was deleted. */
-static void advance(struct uk_group_instance *instance, const struct step *step)
+static void advance(struct uk_group_instance *instance, const struct step *step, size_t place)
 {
   struct uk_group_assignment *assignment = step->assignment;
   if (assignment->topic->id != step->topic_id || step->number >= assignment->count)
@@ -95,6 +104,7 @@ static void advance(struct uk_group_instance *instance, const struct step *step)
   if (partition->owner != instance || partition->progress.position != step->offset)
     return;
   uk_progress_advance(&partition->progress, step->offset, step->next);
+  partition->place = place;
   instance->cursor = partition->next;
 }
 
@@ -106,13 +116,11 @@ static bool apply(struct uk_groups *groups, struct uk_group_instance *instance,
   for (size_t i = 0; i < plan->done; i++) {
     if (plan->steps[i].next == plan->steps[i].offset)
       continue;
-    advance(instance, &plan->steps[i]);
+    advance(instance, &plan->steps[i], i);
     any = true;
   }
-  if (any) {
-    instance->deliveries.last = ++groups->deliveries;
-    uk_group_first_request(instance)->operation->delivery = groups->deliveries;
-  }
+  if (any)
+    uk_group_batch_deliver(groups, instance, uk_group_first_request(instance)->operation);
   return any;
 }
 
@@ -126,31 +134,66 @@ static void explain(struct uk_operation *operation, const struct plan *plan)
                       uk_error_text(plan->error));
 }
 
-void uk_group_read(struct uk_groups *groups, struct uk_group_instance *instance)
+/* Delivers the outstanding batch again. True: the request ends with `*error`. False: nothing was
+ * left of the batch, and it has ended. */
+static bool redeliver(struct uk_groups *groups, struct uk_group_instance *instance,
+                      enum uk_error *error)
+{
+  struct uk_group_request *request = uk_group_first_request(instance);
+  struct uk_group_redelivery redelivery;
+  uk_group_redelivery_plan(groups, instance, &redelivery);
+  pthread_mutex_unlock(&groups->lock);
+  if (redelivery.count == 0 || is_client_alive(request))
+    uk_group_redelivery_run(&groups->log, request->operation, &redelivery);
+  else
+    redelivery.error = UK_E_CANCELLED;
+  pthread_mutex_lock(&groups->lock);
+  uk_group_redelivery_end(groups, &redelivery);
+  *error = redelivery.error;
+  if (redelivery.error != UK_OK)
+    return true;
+  if (redelivery.any) {
+    uk_group_batch_deliver(groups, instance, request->operation);
+    return true;
+  }
+  uk_group_batch_end(instance);
+  uk_group_held_run(groups, instance); /* frees nothing: the instance is READING */
+  return false;
+}
+
+/* Delivers the next records. True: the request ends with `*error`. False: there are none. */
+static bool read_on(struct uk_groups *groups, struct uk_group_instance *instance,
+                    enum uk_error *error)
 {
   struct uk_group_request *request = uk_group_first_request(instance);
   struct uk_operation *operation = &request->operation->operation;
   struct plan plan;
-  bool deleted = !uk_list_is_empty(&instance->deletes);
-  enum uk_error error = deleted ? UK_OK : make_plan(groups, instance, &plan);
-  if (error != UK_OK) {
-    uk_group_request_end(groups, instance, error);
-    return;
-  }
-  if (deleted || plan.count == 0) {
-    uk_group_request_park(groups, instance);
-    return;
-  }
+  *error = make_plan(groups, instance, &plan);
+  if (*error != UK_OK || plan.count == 0)
+    return *error != UK_OK;
   pthread_mutex_unlock(&groups->lock);
   carry_out(&groups->log, request, &plan);
   pthread_mutex_lock(&groups->lock);
   if (apply(groups, instance, &plan)) {
     operation->message[0] = '\0';
-    uk_group_request_end(groups, instance, UK_OK);
-  } else if (plan.error != UK_OK) {
-    explain(operation, &plan);
-    uk_group_request_end(groups, instance, plan.error);
-  } else {
-    uk_group_request_park(groups, instance);
+    return true;
   }
+  *error = plan.error;
+  if (plan.error != UK_OK)
+    explain(operation, &plan);
+  return plan.error != UK_OK;
+}
+
+void uk_group_read(struct uk_groups *groups, struct uk_group_instance *instance)
+{
+  enum uk_error error = UK_OK;
+  bool ends = false;
+  if (uk_list_is_empty(&instance->deletes) && uk_deliveries_outstanding(&instance->deliveries))
+    ends = redeliver(groups, instance, &error);
+  if (!ends && uk_list_is_empty(&instance->deletes))
+    ends = read_on(groups, instance, &error);
+  if (ends)
+    uk_group_request_end(groups, instance, error);
+  else
+    uk_group_request_park(groups, instance);
 }

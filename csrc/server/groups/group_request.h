@@ -9,10 +9,15 @@
 bool uk_group_request_add(struct uk_groups *groups, struct uk_group_instance *instance,
                           struct uk_consume *operation);
 
-/* Starts the first request, unless it is being served already or has to wait until it is known what
- * became of the last response. A request that cannot start ends with an error; a new instance that
- * has no other one is closed. */
+/* Starts the first request, unless it is being served already: applies what it says about the
+ * outstanding batch, commits what it commits, and lists the instance for reading; or it waits until
+ * it is known what became of the last response. A request that cannot start ends with an error; a
+ * new instance that has no other one is closed. */
 void uk_group_requests_start(struct uk_groups *groups, struct uk_group_instance *instance);
+
+/* The instance's last response may be awaited no longer: carries out what is held, and starts the
+ * first request. May free the instance. */
+void uk_group_resume(struct uk_groups *groups, struct uk_slice group, struct uk_slice name);
 
 /* There is nothing to read: the first request, READING until now, waits, or ends at its
  * deadline. */
@@ -32,7 +37,7 @@ void uk_group_request_expire(struct uk_groups *groups, struct uk_group_instance 
 /* Ends all waiting requests as if their deadlines had come; one that is READING stays. */
 void uk_group_requests_end(struct uk_groups *groups, struct uk_group_instance *instance);
 
-/* Closes the instance for the operation, once no thread reads for it. */
+/* Closes the instance for the operation, once its first request is not being served. */
 void uk_group_instance_delete(struct uk_groups *groups, struct uk_group_instance *instance,
                               struct uk_operation *operation);
 

@@ -21,7 +21,8 @@
 
 enum {
   UK_GROUP_INSTANCES_MAX = 100000, /* in all groups */
-  UK_GROUP_RETRY = 1000            /* milliseconds before a commit that failed is tried again */
+  UK_GROUP_RETRY = 1000,           /* milliseconds before a commit that failed is tried again */
+  UK_GROUP_BATCH_MAX = 128 /* partitions in one batch; the others come first in the next one */
 };
 
 /* A topic that at least one group reads. Freed with its last assignment. */
@@ -33,20 +34,21 @@ struct uk_group_topic {
   char name[];
 };
 
-/* One partition of an assignment. What is in flight stays with the owner until its client
- * acknowledges it or the delivery is taken back. */
+/* One partition of an assignment. What is in flight belongs to the owner's outstanding batch, and
+ * stays with the owner until that is acknowledged or ends. */
 struct uk_group_partition {
   struct uk_group_assignment *assignment;
   struct uk_group_instance *owner;  /* the instance that reads it; NULL = none */
   struct uk_group_instance *target; /* the instance that gets it once the owner releases it */
   struct uk_group_partition *next, *previous; /* the owner's ring */
   struct uk_progress progress;
+  size_t place;     /* in the batch, while it has records in flight; below UK_GROUP_BATCH_MAX */
   int64_t latest;   /* the end when the owner got it: where `latest` starts */
   uint64_t barrier; /* position unknown: look it up once commits up to this number are done */
 };
 
 /* A topic, as one group reads it. uk_group_rebalance frees it when it has neither subscribers nor
- * owners. */
+ * owners, and no thread reads it. */
 struct uk_group_assignment {
   struct uk_group *group;
   struct uk_group_topic *topic;
@@ -57,6 +59,7 @@ struct uk_group_assignment {
   struct uk_group_partition *partitions;
   int32_t count; /* of partitions; below topic->partitions only while memory is out */
   size_t owned;  /* partitions with an owner */
+  size_t reads;  /* of its partitions, under way without the lock: it and its topic stay */
 };
 
 /* A pending request: a consume. */
@@ -66,6 +69,7 @@ struct uk_group_request {
   struct uk_consume *operation;
   struct uk_link link; /* uk_group_instance.requests */
   bool asked;          /* sink.is_client_alive was asked */
+  bool committed;      /* what it commits is durable, or it commits nothing */
 };
 
 /* A commit or deletion that waits until it is known what became of the last response. */
@@ -78,11 +82,12 @@ struct uk_group_held {
 };
 
 enum uk_group_activity {
-  UK_GROUP_IDLE,     /* no request is pending */
-  UK_GROUP_AWAITING, /* the first request waits for the outcome of the last response */
-  UK_GROUP_PARKED,   /* the first request waits for records */
-  UK_GROUP_READING   /* a thread serves the first request: the instance may not be freed, nor lose a
-                        partition */
+  UK_GROUP_IDLE,       /* no request is pending */
+  UK_GROUP_AWAITING,   /* the first request waits for the outcome of the last response */
+  UK_GROUP_PARKED,     /* the first request waits for records */
+  UK_GROUP_COMMITTING, /* what the first request commits is on its way: the instance may not be
+                          freed, nor lose a partition */
+  UK_GROUP_READING     /* a thread serves the first request; the same holds */
 };
 
 struct uk_group_instance {
@@ -98,12 +103,13 @@ struct uk_group_instance {
   struct uk_list requests;           /* the first one is served, the others wait for it */
   enum uk_group_activity activity;
   struct uk_link to_read; /* uk_groups.to_read */
-  struct uk_list deletes; /* operations that came while it was READING */
+  struct uk_list deletes; /* operations that came while it was COMMITTING or READING */
   struct uk_list held;
   struct uk_deliveries deliveries;
   int64_t last_request;
   int64_t next_commit; /* the earliest time of the next auto-commit */
   unsigned committing; /* auto-commits under way */
+  unsigned pending;    /* other commits under way that concern it */
   bool dirty;          /* an auto-commit may find something */
   bool fresh;          /* no request was answered yet: an error closes the instance again */
   char name[];
@@ -113,11 +119,19 @@ struct uk_group_instance {
 struct uk_group_commit {
   struct uk_groups *groups;
   struct uk_group *group;
-  struct uk_group_instance *instance; /* auto-commit: the instance; NULL once it is closed */
-  struct uk_operation *operation;     /* ends with the commit; may be NULL */
+  struct uk_group_instance *instance; /* the one it concerns, if any; NULL once it is closed */
+  bool automatic;                     /* the instance's auto-commit */
+  bool given;                         /* a client named the offsets, or a batch */
+  bool forward;                       /* moves no commit back */
+  uint64_t batch;                     /* of the instance: acknowledged with it; 0 = none */
+  struct uk_operation *operation;     /* may be NULL; ends with the commit unless there is `then` */
   bool closes;                        /* the operation deletes the instance */
-  struct uk_link in_group;            /* uk_group.commits, until it is done */
-  struct uk_link to_submit;           /* uk_groups.to_submit, until it is handed to the log */
+  /* The commit was only the first part; may be NULL. Called last, when it is known what became of
+   * the commit. It ends the operation, now or later, and may close the instance. */
+  void (*then)(struct uk_groups *groups, const struct uk_group_commit *commit, enum uk_error error,
+               const char *message);
+  struct uk_link in_group;  /* uk_group.commits, until it is done */
+  struct uk_link to_submit; /* uk_groups.to_submit, until it is handed to the log */
   uint64_t sequence;
   const struct uk_topic_partition_offset *offsets; /* `own`, or the operation's */
   size_t count;
@@ -140,7 +154,8 @@ struct uk_groups {
   int64_t now; /* the latest time that any call brought */
   bool draining;
   size_t instance_count;
-  uint64_t deliveries; /* the number of the last one, of all instances */
+  uint64_t deliveries;             /* the number of the last one, of all instances */
+  char nonce[UK_BATCH_NONCE_SIZE]; /* of the IDs of batches */
   struct uk_name_table groups, topics;
   struct uk_timers timers;
   /* What the holder of the lock leaves behind (group_lists.h, group_deferred.h). */
@@ -181,7 +196,21 @@ uk_group_first_request(const struct uk_group_instance *instance)
 /* No request is pending: the instance's session runs out. */
 static inline bool uk_group_instance_is_idle(const struct uk_group_instance *instance)
 {
-  return instance->activity == UK_GROUP_IDLE && uk_list_is_empty(&instance->held);
+  return instance->activity == UK_GROUP_IDLE && uk_list_is_empty(&instance->held) &&
+         instance->pending == 0;
+}
+
+/* Its first request is being served: the instance may not be freed, nor lose a partition. */
+static inline bool uk_group_instance_is_busy(const struct uk_group_instance *instance)
+{
+  return instance->activity == UK_GROUP_COMMITTING || instance->activity == UK_GROUP_READING;
+}
+
+/* Requests without a batch's ID wait until it is known what became of the last response. */
+static inline bool uk_group_instance_awaits(const struct uk_group_instance *instance)
+{
+  return uk_deliveries_outstanding(&instance->deliveries) &&
+         instance->deliveries.outcome == UK_RESPONSE_PENDING;
 }
 
 #endif

@@ -1,8 +1,10 @@
 #include "server/groups/groups.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "server/groups/group_assignment.h"
+#include "server/groups/group_batch.h"
 #include "server/groups/group_commit.h"
 #include "server/groups/group_consumers.h"
 #include "server/groups/group_deferred.h"
@@ -18,7 +20,7 @@ struct uk_groups *uk_groups_open(const struct uk_groups_log *log)
   struct uk_groups *groups = calloc(1, sizeof *groups);
   if (groups == NULL)
     return NULL;
-  if (pthread_mutex_init(&groups->lock, NULL) != 0) {
+  if (!uk_batch_nonce_make(groups->nonce) || pthread_mutex_init(&groups->lock, NULL) != 0) {
     free(groups);
     return NULL;
   }
@@ -48,24 +50,47 @@ void uk_groups_close(struct uk_groups *groups)
   free(groups);
 }
 
-/* What a consume of a live instance does first. */
-static void begin_request(struct uk_groups *groups, struct uk_group_instance *instance)
+static const struct uk_deliveries none = {0};
+
+/* Fails the operation with CONFLICT unless the instance, which may be NULL, knows the batch. */
+static bool accepts(const struct uk_groups *groups, const struct uk_group_instance *instance,
+                    const struct uk_acknowledgement *acknowledgement,
+                    struct uk_operation *operation)
 {
-  uk_group_acknowledge(groups, instance);
-  uk_group_instance_auto_commit(groups, instance);
-  uk_group_release_leaving(groups, instance);
-  uk_group_instance_arm(groups, instance);
+  const struct uk_deliveries *deliveries = instance != NULL ? &instance->deliveries : &none;
+  if (uk_deliveries_accepts(deliveries, groups->nonce, acknowledgement))
+    return true;
+  uk_deliveries_refuse(acknowledgement, operation);
+  return false;
+}
+
+bool uk_groups_accepts(struct uk_groups *groups, struct uk_consume *operation)
+{
+  pthread_mutex_lock(&groups->lock);
+  const struct uk_group_instance *instance =
+    uk_group_instance_find(groups, operation->group, operation->instance);
+  bool accepted = accepts(groups, instance, &operation->acknowledgement, &operation->operation);
+  pthread_mutex_unlock(&groups->lock);
+  return accepted;
+}
+
+/* The live instance, or a new one. */
+static enum uk_error get_instance(struct uk_groups *groups, struct uk_consume *operation,
+                                  struct uk_group_instance **instance)
+{
+  *instance = uk_group_instance_find(groups, operation->group, operation->instance);
+  if (!accepts(groups, *instance, &operation->acknowledgement, &operation->operation))
+    return UK_E_CONFLICT;
+  if (*instance == NULL)
+    return uk_group_instance_open(groups, operation, instance);
+  (*instance)->last_request = groups->now;
+  return UK_OK;
 }
 
 static void consume(struct uk_groups *groups, struct uk_consume *operation)
 {
-  struct uk_group_instance *instance =
-    uk_group_instance_find(groups, operation->group, operation->instance);
-  enum uk_error error = UK_OK;
-  if (instance != NULL)
-    begin_request(groups, instance);
-  else
-    error = uk_group_instance_open(groups, operation, &instance);
+  struct uk_group_instance *instance;
+  enum uk_error error = get_instance(groups, operation, &instance);
   if (error == UK_OK && !uk_group_request_add(groups, instance, operation)) {
     error = UK_E_NO_MEMORY;
     if (instance->fresh && uk_list_is_empty(&instance->requests))
@@ -108,50 +133,143 @@ static struct uk_group_instance *find_live(struct uk_groups *groups, struct uk_s
   return instance;
 }
 
-static void commit(struct uk_groups *groups, struct uk_operation *operation)
+/* A commit or a deletion, in two steps: `run` carries out what it says about the outstanding batch,
+ * and may wait for that; `act` does the rest. In between, the position after the batch may have to
+ * become durable: then `committed` continues. */
+struct kind {
+  void (*run)(struct uk_groups *groups, struct uk_operation *operation);
+  void (*act)(struct uk_groups *groups, struct uk_group_instance *instance,
+              struct uk_operation *operation);
+  void (*committed)(struct uk_groups *groups, const struct uk_group_commit *commit,
+                    enum uk_error error, const char *message);
+};
+
+/* True if the operation continues; otherwise it is ended. */
+static bool continues(struct uk_groups *groups, const struct uk_group_commit *commit,
+                      enum uk_error error, const char *message)
 {
-  struct uk_commit *call = (struct uk_commit *)operation;
-  struct uk_group_instance *instance = find_live(groups, call->group, call->instance, operation);
-  if (instance == NULL)
-    return;
-  uk_group_acknowledge(groups, instance);
-  if (uk_deliveries_awaited(&instance->deliveries)) {
-    uk_group_hold(groups, instance, operation, commit);
+  struct uk_operation *operation = commit->operation;
+  if (error == UK_OK && commit->instance != NULL)
+    return true;
+  if (error == UK_OK) {
+    error = UK_E_NOT_FOUND;
+    message = "the batch was committed, but the consumer instance was deleted meanwhile";
+  }
+  snprintf(operation->message, sizeof operation->message, "%s", message);
+  uk_group_finish(groups, operation, error);
+  return false;
+}
+
+static void commit_batch(struct uk_groups *groups, struct uk_group_instance *instance,
+                         struct uk_operation *operation, const struct kind *kind)
+{
+  struct uk_group_commit *listed;
+  const struct uk_group_forward forward = {
+    .batch = instance->deliveries.batch, .operation = operation, .then = kind->committed};
+  uk_group_refresh_topics(groups, instance);
+  if (!uk_group_commit_forward(groups, instance, &forward, &listed)) {
+    uk_group_finish(groups, operation, UK_E_NO_MEMORY);
+  } else if (listed == NULL) {
+    uk_group_batch_acknowledge(instance, forward.batch);
+    kind->act(groups, instance, operation);
+  }
+}
+
+static void acknowledge_and_act(struct uk_groups *groups, struct uk_group_instance *instance,
+                                const struct uk_acknowledgement *said,
+                                struct uk_operation *operation, const struct kind *kind)
+{
+  instance->last_request = groups->now;
+  uk_group_instance_arm(groups, instance);
+  if (!accepts(groups, instance, said, operation)) {
+    uk_group_finish(groups, operation, UK_E_CONFLICT);
     return;
   }
+  switch (uk_deliveries_decide(&instance->deliveries, groups->nonce, said)) {
+  case UK_DELIVERIES_WAIT: uk_group_hold(groups, instance, operation, kind->run); return;
+  case UK_DELIVERIES_ACKNOWLEDGE:
+    if (said->commit) {
+      commit_batch(groups, instance, operation, kind);
+      return;
+    }
+    uk_group_batch_acknowledge(instance, instance->deliveries.batch);
+    break;
+  case UK_DELIVERIES_CONTINUE:
+  case UK_DELIVERIES_REDELIVER: break;
+  }
+  kind->act(groups, instance, operation);
+}
+
+static void commit_offsets(struct uk_groups *groups, struct uk_group_instance *instance,
+                           struct uk_operation *operation)
+{
   uk_group_refresh_topics(groups, instance);
-  uk_group_commit_explicit(groups, instance, call);
+  uk_group_commit_explicit(groups, instance, (struct uk_commit *)operation);
   /* Only after the commit, which the next owner of a partition is to start from. */
   uk_group_release_leaving(groups, instance);
 }
 
+static void commit_continues(struct uk_groups *groups, const struct uk_group_commit *commit,
+                             enum uk_error error, const char *message)
+{
+  const struct uk_commit *call = (const struct uk_commit *)commit->operation;
+  if (!continues(groups, commit, error, message))
+    return;
+  commit_offsets(groups, commit->instance, commit->operation);
+  uk_group_resume(groups, call->group, call->instance);
+}
+
+static void commit(struct uk_groups *groups, struct uk_operation *operation)
+{
+  static const struct kind kind = {commit, commit_offsets, commit_continues};
+  const struct uk_commit *call = (const struct uk_commit *)operation;
+  struct uk_group_instance *instance = find_live(groups, call->group, call->instance, operation);
+  if (instance != NULL)
+    acknowledge_and_act(groups, instance, &call->acknowledgement, operation, &kind);
+}
+
 void uk_groups_commit(struct uk_groups *groups, struct uk_commit *operation, int64_t now)
 {
+  struct uk_slice group = operation->group, name = operation->instance;
   uk_group_enter(groups, now);
   commit(groups, &operation->operation);
+  uk_group_resume(groups, group, name);
   uk_group_leave(groups);
+}
+
+static void close_instance(struct uk_groups *groups, struct uk_group_instance *instance,
+                           struct uk_operation *operation)
+{
+  uk_group_refresh_topics(groups, instance);
+  uk_group_instance_delete(groups, instance, operation);
+}
+
+static void deletion_continues(struct uk_groups *groups, const struct uk_group_commit *commit,
+                               enum uk_error error, const char *message)
+{
+  const struct uk_delete_consumer *call = (const struct uk_delete_consumer *)commit->operation;
+  if (!continues(groups, commit, error, message))
+    return;
+  close_instance(groups, commit->instance, commit->operation);
+  uk_group_resume(groups, call->group, call->instance);
 }
 
 static void delete_consumer(struct uk_groups *groups, struct uk_operation *operation)
 {
+  static const struct kind kind = {delete_consumer, close_instance, deletion_continues};
   const struct uk_delete_consumer *call = (const struct uk_delete_consumer *)operation;
   struct uk_group_instance *instance = find_live(groups, call->group, call->instance, operation);
-  if (instance == NULL)
-    return;
-  uk_group_acknowledge(groups, instance);
-  if (uk_deliveries_awaited(&instance->deliveries)) {
-    uk_group_hold(groups, instance, operation, delete_consumer);
-    return;
-  }
-  uk_group_refresh_topics(groups, instance);
-  uk_group_instance_delete(groups, instance, operation);
+  if (instance != NULL)
+    acknowledge_and_act(groups, instance, &call->acknowledgement, operation, &kind);
 }
 
 void uk_groups_delete_consumer(struct uk_groups *groups, struct uk_delete_consumer *operation,
                                int64_t now)
 {
+  struct uk_slice group = operation->group, name = operation->instance;
   uk_group_enter(groups, now);
   delete_consumer(groups, &operation->operation);
+  uk_group_resume(groups, group, name);
   uk_group_leave(groups);
 }
 
@@ -170,12 +288,9 @@ void uk_groups_response_finished(struct uk_groups *groups, struct uk_slice group
 {
   uk_group_enter(groups, now);
   struct uk_group_instance *instance = uk_group_instance_find(groups, group, name);
-  if (instance != NULL && uk_group_response_finished(groups, instance, delivery, complete)) {
-    uk_group_held_run(groups, instance);
-    instance = uk_group_instance_find(groups, group, name); /* unless a deletion was held */
-    if (instance != NULL)
-      uk_group_requests_start(groups, instance);
-  }
+  if (instance != NULL &&
+      uk_deliveries_response_finished(&instance->deliveries, delivery, complete))
+    uk_group_resume(groups, group, name);
   uk_group_leave(groups);
 }
 
@@ -187,8 +302,7 @@ static void wake_owners(struct uk_groups *groups, const struct uk_group_topic *t
     struct uk_group_partition *partition =
       number < assignment->count ? &assignment->partitions[number] : NULL;
     struct uk_group_instance *owner = partition != NULL ? partition->owner : NULL;
-    if (owner == NULL || owner->activity != UK_GROUP_PARKED ||
-        uk_group_partition_leaving(partition))
+    if (owner == NULL || owner->activity != UK_GROUP_PARKED)
       continue;
     owner->cursor = partition;
     uk_group_list_read(groups, owner);

@@ -29,12 +29,13 @@ struct uk_groups_log {
   /* The group's committed offset; -1 when there is none. */
   enum uk_error (*committed)(void *context, struct uk_slice group, struct uk_slice topic,
                              int32_t partition, int64_t *offset);
-  /* Starts committing. Copies what it needs before it returns, and calls `then` once, possibly
+  /* Starts committing; with `forward`, leaves an offset as it is where the group has committed a
+   * higher one by then. Copies what it needs before it returns, and calls `then` once, possibly
    * before it returns, when the offsets are durable or refused; `message` is never NULL. With
    * GATEWAY_TIMEOUT they may still become durable, before those of any later call that does. One
    * thread calls at a time; commits take effect in the order of the calls. */
   void (*commit)(void *context, struct uk_slice group,
-                 const struct uk_topic_partition_offset *offsets, size_t count,
+                 const struct uk_topic_partition_offset *offsets, size_t count, bool forward,
                  void (*then)(void *argument, enum uk_error error, const char *message),
                  void *argument);
   /* Passes the records from `offset` on to the sink, until it refuses one or the partition ends.
@@ -46,10 +47,14 @@ struct uk_groups_log {
 
 struct uk_groups;
 
-/* NULL when memory is out. */
+/* NULL when memory is out, or the system gives no random bytes. */
 struct uk_groups *uk_groups_open(const struct uk_groups_log *log);
 /* Precondition: no operation is pending, and the log has finished every commit. */
 void uk_groups_close(struct uk_groups *groups);
+
+/* False if uk_groups_consume would end the operation with CONFLICT as things are: the operation then
+ * has failed. For a caller that would create something first. */
+bool uk_groups_accepts(struct uk_groups *groups, struct uk_consume *operation);
 
 void uk_groups_consume(struct uk_groups *groups, struct uk_consume *operation, int64_t now);
 void uk_groups_commit(struct uk_groups *groups, struct uk_commit *operation, int64_t now);

@@ -118,6 +118,12 @@ static void consume_existing(void *context, struct uk_consume *operation)
 
 static void consume(struct uk_engine *engine, struct uk_consume *operation)
 {
+  /* A conflict leaves everything as it is: it comes before topics are created. */
+  if (!uk_groups_accepts(of(engine)->groups, operation)) {
+    operation->operation.error = UK_E_CONFLICT;
+    operation->operation.done(&operation->operation);
+    return;
+  }
   uk_log_create_missing(of(engine)->log, operation, consume_existing, engine);
 }
 
@@ -252,7 +258,7 @@ static struct groups_commit *copy_commit(struct uk_slice group,
 }
 
 static void groups_commit(void *context, struct uk_slice group,
-                          const struct uk_topic_partition_offset *at, size_t count,
+                          const struct uk_topic_partition_offset *at, size_t count, bool forward,
                           void (*then)(void *argument, enum uk_error error, const char *message),
                           void *argument)
 {
@@ -261,6 +267,7 @@ static void groups_commit(void *context, struct uk_slice group,
     then(argument, UK_E_NO_MEMORY, "");
     return;
   }
+  made->command.forward = forward;
   made->notifier = &of(context)->notifier;
   made->then = then;
   made->argument = argument;

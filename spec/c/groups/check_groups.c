@@ -10,7 +10,18 @@ static unsigned auto_commits_of(const struct uk_group_instance *instance)
   unsigned count = 0;
   for (struct uk_group_commit *commit = UK_LIST_FIRST(commits, struct uk_group_commit, in_group);
        commit != NULL; commit = UK_LIST_NEXT(commits, commit, struct uk_group_commit, in_group))
-    count += commit->instance == instance;
+    count += commit->instance == instance && commit->automatic;
+  return count;
+}
+
+static unsigned others_of(const struct uk_group_instance *instance, const struct uk_consume *first)
+{
+  const struct uk_list *commits = &instance->group->commits;
+  unsigned count = 0;
+  for (struct uk_group_commit *commit = UK_LIST_FIRST(commits, struct uk_group_commit, in_group);
+       commit != NULL; commit = UK_LIST_NEXT(commits, commit, struct uk_group_commit, in_group))
+    count += commit->instance == instance && !commit->automatic &&
+             (first == NULL || commit->operation == &first->operation);
   return count;
 }
 
@@ -19,13 +30,20 @@ static void check_ring(const struct uk_group_instance *instance)
 {
   const struct uk_group_partition *partition = instance->cursor;
   size_t leaving = 0;
-  bool dirty = false;
+  bool dirty = false, in_batch[UK_GROUP_BATCH_MAX] = {false};
   CHECK((partition == NULL) == (instance->owned == 0));
   for (size_t i = 0; i < instance->owned; i++, partition = partition->next) {
     CHECK(partition->owner == instance);
     CHECK(partition->next->previous == partition && partition->previous->next == partition);
     leaving += uk_group_partition_leaving(partition);
     dirty |= uk_progress_is_dirty(&partition->progress);
+    if (!uk_progress_in_flight(&partition->progress))
+      continue;
+    CHECK(uk_deliveries_outstanding(&instance->deliveries));
+    CHECK(partition->progress.redelivery >= partition->progress.delivered &&
+          partition->progress.redelivery <= partition->progress.position);
+    CHECK(partition->place < UK_GROUP_BATCH_MAX && !in_batch[partition->place]);
+    in_batch[partition->place] = true;
   }
   CHECK(partition == instance->cursor);
   CHECK_EQ_INT(instance->leaving, leaving);
@@ -46,12 +64,19 @@ static int64_t time_of(const struct uk_group_instance *instance)
 static void check_requests(const struct uk_group_instance *instance)
 {
   const struct uk_group_request *request = uk_group_first_request(instance);
-  CHECK(instance->activity != UK_GROUP_READING);
-  bool awaited = uk_deliveries_awaited(&instance->deliveries);
+  bool awaited = uk_group_instance_awaits(instance);
   enum uk_group_activity waits = awaited ? UK_GROUP_AWAITING : UK_GROUP_PARKED;
+  if (request != NULL && others_of(instance, request->operation) > 0)
+    waits = UK_GROUP_COMMITTING;
   CHECK_EQ_INT(instance->activity, request != NULL ? waits : UK_GROUP_IDLE);
   CHECK(awaited || uk_list_is_empty(&instance->held));
-  CHECK(uk_list_is_empty(&instance->deletes));
+  if (waits == UK_GROUP_COMMITTING) { /* it ends with the commit */
+    CHECK(!request->committed && request->timer.time == UK_TIMER_NEVER);
+    request = UK_LIST_NEXT(&instance->requests, request, struct uk_group_request, link);
+  } else {
+    CHECK(request == NULL || request->committed);
+    CHECK(uk_list_is_empty(&instance->deletes));
+  }
   for (; request != NULL;
        request = UK_LIST_NEXT(&instance->requests, request, struct uk_group_request, link)) {
     CHECK(request->instance == instance);
@@ -72,6 +97,7 @@ static bool is_member(const struct uk_group_assignment *assignment,
 static void check_instance(const struct uk_group_instance *instance)
 {
   CHECK_EQ_INT(instance->committing, auto_commits_of(instance));
+  CHECK_EQ_INT(instance->pending, others_of(instance, NULL));
   CHECK(instance->timer.time <= time_of(instance)); /* an earlier one finds nothing to do */
   check_ring(instance);
   check_requests(instance);
@@ -93,9 +119,11 @@ static void check_assignment(const struct uk_group_assignment *assignment)
     CHECK(partition->assignment == assignment);
     CHECK(partition->owner != NULL || assignment->member_count == 0);
     CHECK(partition->target == NULL || is_member(assignment, partition->target));
+    CHECK(partition->owner != NULL || !uk_progress_in_flight(&partition->progress));
     owned += partition->owner != NULL;
   }
   CHECK_EQ_INT(assignment->owned, owned);
+  CHECK_EQ_INT(assignment->reads, 0);
 }
 
 static size_t check_group(const struct uk_group *group)

@@ -1,9 +1,13 @@
 #include "fake_clients.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "server/groups/group_state.h"
+
 int64_t fake_now, fake_patience;
+const char *fake_ack = "";
 struct uk_groups *groups;
 
 void start_groups(void)
@@ -11,6 +15,7 @@ void start_groups(void)
   fake_log_reset();
   fake_now = 1000;
   fake_patience = 0;
+  fake_ack = "";
   struct uk_groups_log log = fake_log();
   groups = uk_groups_open(&log);
 }
@@ -35,7 +40,7 @@ static void done(struct uk_operation *operation)
 {
   struct call *call = (struct call *)operation;
   call->ended++;
-  if (call->consume.delivery > 0 && !call->unwritten)
+  if (call->consume.operation.error == UK_OK && call->consume.delivery > 0 && !call->unwritten)
     uk_groups_response_finished(groups, call->consume.group, call->consume.instance,
                                 call->consume.delivery, true, fake_now);
 }
@@ -43,7 +48,8 @@ static void done(struct uk_operation *operation)
 static bool record(struct uk_operation *operation, const struct uk_record *what)
 {
   struct call *call = (struct call *)operation;
-  if (call->count == call->limit) {
+  bool limited = call->limit == 0 || !call->consume.redelivered;
+  if (call->count == (limited ? call->limit : CALL_RECORDS)) {
     call->refused++;
     return false;
   }
@@ -60,6 +66,30 @@ static bool is_client_alive(struct uk_operation *operation)
   struct call *call = (struct call *)operation;
   call->asked++;
   return !call->unwanted;
+}
+
+void say(struct call *call, struct uk_acknowledgement *acknowledgement, const char *text)
+{
+  *acknowledgement = (struct uk_acknowledgement){.kind = UK_ACKNOWLEDGE_WRITTEN};
+  if (text[0] == '\0')
+    return;
+  acknowledgement->kind = UK_ACKNOWLEDGE_NONE;
+  if (strcmp(text, "none") == 0)
+    return;
+  acknowledgement->kind = UK_ACKNOWLEDGE_BATCH;
+  acknowledgement->commit = text[0] == '+';
+  uk_batch_id_write(call->id, groups->nonce, strtoull(text + acknowledgement->commit, NULL, 10));
+  acknowledgement->batch = uk_slice_text(call->id);
+}
+
+void also_commit(struct call *call, const char *topic, int32_t partition, int64_t offset)
+{
+  char *name = call->commit_topics[call->consume.commit_count];
+  snprintf(name, sizeof call->commit_topics[0], "%s", topic);
+  call->commits[call->consume.commit_count++] =
+    (struct uk_topic_partition_offset){uk_slice_text(name), partition, offset};
+  call->consume.commits = call->commits;
+  call->consume.skipped = call->skipped;
 }
 
 static void split_topics(struct call *call, const char *topics)
@@ -115,6 +145,7 @@ void consume_unwritten(struct call *call, const char *group, const char *instanc
 void commit_all(struct call *call, const char *group, const char *instance)
 {
   name(call, group, instance);
+  say(call, &call->commit.acknowledgement, fake_ack);
   uk_groups_commit(groups, &call->commit, fake_now);
 }
 
@@ -127,6 +158,7 @@ void commit_one(struct call *call, const char *group, const char *instance, cons
     (struct uk_topic_partition_offset){uk_slice_text(call->topic_names), partition, offset};
   call->commit.offsets = &call->given;
   call->commit.count = 1;
+  say(call, &call->commit.acknowledgement, fake_ack);
   uk_groups_commit(groups, &call->commit, fake_now);
 }
 
@@ -136,12 +168,14 @@ void commit_these(struct call *call, const char *group, const char *instance,
   name(call, group, instance);
   call->commit.offsets = offsets;
   call->commit.count = count;
+  say(call, &call->commit.acknowledgement, fake_ack);
   uk_groups_commit(groups, &call->commit, fake_now);
 }
 
 void delete_consumer(struct call *call, const char *group, const char *instance)
 {
   name(call, group, instance);
+  say(call, &call->delete_consumer.acknowledgement, fake_ack);
   uk_groups_delete_consumer(groups, &call->delete_consumer, fake_now);
 }
 

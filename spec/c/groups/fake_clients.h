@@ -4,7 +4,7 @@
 
 #include "fake_log.h"
 
-enum { CALL_RECORDS = 160, CALL_TOPICS = 8 };
+enum { CALL_RECORDS = 160, CALL_TOPICS = 8, CALL_COMMITS = 4 };
 
 /* One operation. It keeps its address until `ended`. */
 struct call {
@@ -17,7 +17,11 @@ struct call {
   char topic_names[FAKE_NAME]; /* separated by spaces */
   char group[FAKE_NAME], instance[FAKE_NAME];
   struct uk_topic_partition_offset given;
-  size_t limit; /* records that the sink takes */
+  struct uk_topic_partition_offset commits[CALL_COMMITS]; /* of a consume */
+  char commit_topics[CALL_COMMITS][16];
+  bool skipped[CALL_COMMITS];
+  char id[UK_BATCH_ID_SIZE];
+  size_t limit; /* records that the sink takes, of a batch that comes again as many as there are */
   bool unwanted;
   bool unwritten; /* its response is not finished before `finished` says so */
   int asked;      /* calls of `is_client_alive` */
@@ -37,6 +41,13 @@ struct uk_consumer_settings fake_settings(void);
 /* Fills a call, which the test may change before it starts it. */
 void call_consume(struct call *call, const char *group, const char *instance, const char *topics,
                   int64_t deadline);
+
+/* What a call says about batches: "" nothing, "none", a batch's number, or "+" and the number to
+ * commit it. Commits and deletions say `fake_ack`; "" at the start. */
+extern const char *fake_ack;
+void say(struct call *call, struct uk_acknowledgement *acknowledgement, const char *text);
+/* Adds one to what the consume commits. */
+void also_commit(struct call *call, const char *topic, int32_t partition, int64_t offset);
 
 /* Opens groups over an empty fake log at time 1000, and closes them. */
 extern struct uk_groups *groups;

@@ -25,6 +25,7 @@ struct held {
     int64_t offset;
   } offsets[OFFSETS];
   size_t count;
+  bool forward;
   void (*then)(void *argument, enum uk_error error, const char *message);
   void *argument;
 };
@@ -182,12 +183,19 @@ static enum uk_error committed(void *context, struct uk_slice group, struct uk_s
   return error;
 }
 
+static void put(struct uk_slice group, struct uk_slice topic, int32_t partition, int64_t offset,
+                bool forward)
+{
+  struct committed *at = entry(group, topic, partition);
+  if (!forward || at->offset <= offset)
+    at->offset = offset + 1;
+}
+
 static void apply(const struct held *held)
 {
   for (size_t i = 0; i < held->count; i++)
-    entry(uk_slice_text(held->group), uk_slice_text(held->offsets[i].topic),
-          held->offsets[i].partition)
-      ->offset = held->offsets[i].offset + 1;
+    put(uk_slice_text(held->group), uk_slice_text(held->offsets[i].topic),
+        held->offsets[i].partition, held->offsets[i].offset, held->forward);
 }
 
 static void fill(struct held *held, struct uk_slice group,
@@ -226,7 +234,7 @@ static void disturb(void (**place)(void))
 }
 
 static void commit(void *context, struct uk_slice group,
-                   const struct uk_topic_partition_offset *offsets, size_t count,
+                   const struct uk_topic_partition_offset *offsets, size_t count, bool forward,
                    void (*then)(void *argument, enum uk_error error, const char *message),
                    void *argument)
 {
@@ -239,11 +247,12 @@ static void commit(void *context, struct uk_slice group,
   if (hold) {
     struct held *held = &fake.held[(fake.held_first + fake.held_count++) % HELD];
     fill(held, group, offsets, count);
+    held->forward = forward;
     held->then = then;
     held->argument = argument;
   } else {
     for (size_t i = 0; i < count; i++)
-      entry(group, offsets[i].topic, offsets[i].partition)->offset = offsets[i].offset + 1;
+      put(group, offsets[i].topic, offsets[i].partition, offsets[i].offset, forward);
   }
   pthread_mutex_unlock(&fake.lock);
   if (!hold)

@@ -233,7 +233,7 @@ static void the_next_owner_commits_in_place_of_the_last(void)
   consume(&b, "g", "b", "t", 0);
   CHECK_EQ_STR(owners(), "g/a t=0,1 g/b -");
   CHECK_EQ_INT(uk_groups_next_tick(groups), fake_now + 10000);
-  fault_at(1);
+  fault_at(2);
   consume(&a, "g", "a", "t", 0);
   CHECK(fault_hit());
   fault_off();

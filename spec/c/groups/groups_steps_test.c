@@ -9,9 +9,12 @@
  *   consume g/a t,u OPTION...  -> the records, "waits", or the word of the error. Options: wait=MS,
  *                              manual, latest, none, limit=N, session=MS, interval=MS, gone (its
  *                              client hung up), unwritten (its response is not finished), as=NAME
- *                              (default: the instance's name)
+ *                              (default: the instance's name), ack=ID (none, 7, or +7: commit),
+ *                              commit=t:0:5 (several times)
  *   outcome NAME, message NAME, asked NAME, delivery NAME      of the last call of that name
- *   commit g/a [t 0 2] [as=NAME], delete g/a [as=NAME], pass MS, drain
+ *   batch NAME (its number, "" for none; "again" after it when it was redelivered)
+ *   skipped NAME               of what it commits, one digit each
+ *   commit g/a [t 0 2] [as=NAME] [ack=ID], delete g/a [as=NAME] [ack=ID], pass MS, drain
  *   expire NAME                the client of that consume has gone
  *   patience MS                how long a commit or deletion waits for the last response
  *   written g/a 1, failed g/a 1           what became of the response with that delivery
@@ -23,6 +26,7 @@
 #include "check_groups.h"
 #include "fake_clients.h"
 #include "fault.h"
+#include "server/groups/group_state.h"
 
 #include <stdlib.h>
 
@@ -73,6 +77,18 @@ static const char *given(char **words, const char *name)
   return NULL;
 }
 
+/* All of the options "commit=TOPIC:PARTITION:OFFSET". */
+static void add_commits(struct call *call, char **words)
+{
+  for (int i = 0; i < WORDS; i++) {
+    char topic[16];
+    int partition;
+    long long offset;
+    if (sscanf(words[i], "commit=%15[^:]:%d:%lld", topic, &partition, &offset) == 3)
+      also_commit(call, topic, partition, offset);
+  }
+}
+
 static const char *step_consume(char **words)
 {
   char *instance = cut(words[1]);
@@ -95,6 +111,9 @@ static const char *step_consume(char **words)
     call->limit = (size_t)atoi(value);
   call->unwanted = given(words, "gone") != NULL;
   call->unwritten = given(words, "unwritten") != NULL;
+  if ((value = given(words, "ack=")) != NULL)
+    say(call, &call->consume.acknowledgement, value);
+  add_commits(call, words);
   uk_groups_consume(groups, &call->consume, fake_now);
   return outcome(call);
 }
@@ -104,7 +123,8 @@ static const char *step_commit(char **words)
   char *instance = cut(words[1]);
   const char *as = given(words, "as=");
   struct call *call = call_of(as != NULL ? as : "commit");
-  if (words[4][0] != '\0')
+  fake_ack = given(words, "ack=") != NULL ? given(words, "ack=") : "";
+  if (words[4][0] >= '0' && words[4][0] <= '9')
     commit_one(call, words[1], instance, words[2], atoi(words[3]), atoi(words[4]));
   else
     commit_all(call, words[1], instance);
@@ -116,6 +136,7 @@ static const char *step_delete(char **words)
   char *instance = cut(words[1]);
   const char *as = given(words, "as=");
   struct call *call = call_of(as != NULL ? as : "delete");
+  fake_ack = given(words, "ack=") != NULL ? given(words, "ack=") : "";
   delete_consumer(call, words[1], instance);
   return outcome(call);
 }
@@ -201,9 +222,32 @@ static const char *step_small(char **words)
   return "";
 }
 
+static const char *batch_of(const struct call *call)
+{
+  static char text[32];
+  const char *id = call->consume.batch;
+  CHECK(id[0] == '\0' || strncmp(id, groups->nonce, UK_BATCH_NONCE_SIZE - 1) == 0);
+  snprintf(text, sizeof text, "%s%s", id[0] != '\0' ? id + UK_BATCH_NONCE_SIZE : "",
+           call->consume.redelivered ? " again" : "");
+  return text;
+}
+
+static const char *skipped_of(const struct call *call)
+{
+  static char text[CALL_COMMITS + 1];
+  for (size_t i = 0; i < call->consume.commit_count; i++)
+    text[i] = call->skipped[i] ? '1' : '0';
+  text[call->consume.commit_count] = '\0';
+  return text;
+}
+
 static const char *step_ask(char **words)
 {
   const char *what = words[0];
+  if (strcmp(what, "batch") == 0)
+    return batch_of(call_of(words[1]));
+  if (strcmp(what, "skipped") == 0)
+    return skipped_of(call_of(words[1]));
   if (strcmp(what, "outcome") == 0)
     return outcome(call_of(words[1]));
   if (strcmp(what, "message") == 0)
@@ -424,10 +468,9 @@ static const struct {
     "consume g/b t wait=500 -> waits", "commit g/a t 1 5 -> ", "owners -> g/a t=0 g/b t=1",
     "outcome b -> t:1:5"}},
   {"a commit for a partition without an owner says where the next one starts",
-   {"topic t 2", "topic u 2", "consume g/b u -> ", "consume g/a t wait=500 -> waits",
-    "consume g/a u wait=500 as=second -> waits", "produce t 0 1", "outcome a -> t:0:0",
-    "owners -> g/a t=0 u=0 g/b u=1", "produce t 1 3", "commit g/b t 1 2 -> ",
-    "consume g/b t -> t:1:2", "pass 500"}},
+   {"topic t 2", "topic u 2", "consume g/b u -> ", "produce t 0 1", "consume g/a t -> t:0:0",
+    "consume g/a u ack=none -> t:0:0", "owners -> g/a t=0 u=0 g/b u=1", "produce t 1 3",
+    "commit g/b t 1 2 -> ", "consume g/b t -> t:1:2"}},
   {"an override ends with the next commit of delivered records",
    {"topic t 2", "produce t 1 3", "consume g/a t session=100000 -> t:1:0 t:1:1 t:1:2",
     "commit g/a t 1 1 -> ", "produce t 1 1", "consume g/a t -> t:1:3", "consume g/a t -> ", "hold",
@@ -483,18 +526,22 @@ static const struct {
     "outcome next -> t:0:1", "delivery next -> 2", "pass 4501", "committed g t 0 -> 1"}},
   {"A11: a consume waits for the last response, and gets it again when it failed",
    {"topic t 1", "produce t 0 2", "consume g/a t limit=1 unwritten -> t:0:0",
-    "consume g/a t wait=500 as=next -> waits", "failed g/a 1", "outcome next -> t:0:0 t:0:1",
-    "pass 10000", "committed g t 0 -> -1"}},
+    "consume g/a t wait=500 as=next -> waits", "failed g/a 1", "outcome next -> t:0:0",
+    "batch next -> 1 again", "pass 10000", "committed g t 0 -> -1"}},
   {"A11: a consume ends at its deadline with nothing acknowledged",
    {"topic t 1", "produce t 0 2", "consume g/a t limit=1 unwritten -> t:0:0",
     "consume g/a t wait=500 as=next -> waits", "tick -> 500", "pass 500", "outcome next -> ",
     "consume g/a t as=third -> ", "pass 5000", "commits -> 0", "failed g/a 1",
-    "consume g/a t -> t:0:0 t:0:1"}},
+    "consume g/a t -> t:0:0"}},
+  {"A11: a response that was written after the wait is acknowledged by no request before",
+   {"topic t 1", "produce t 0 2", "consume g/a t limit=1 unwritten -> t:0:0",
+    "consume g/a t wait=500 as=next -> waits", "pass 500", "outcome next -> ", "written g/a 1",
+    "consume g/a t ack=none -> t:0:0", "batch a -> 1 again", "consume g/a t -> t:0:1"}},
   {"A11: consumes wait for the last response in their order",
    {"topic t 1", "produce t 0 3", "consume g/a t limit=1 unwritten -> t:0:0",
     "consume g/a t wait=500 limit=1 as=second unwritten -> waits",
     "consume g/a t wait=900 as=third -> waits", "written g/a 1", "outcome second -> t:0:1",
-    "outcome third -> waits", "failed g/a 2", "outcome third -> t:0:1 t:0:2"}},
+    "outcome third -> waits", "failed g/a 2", "outcome third -> t:0:1"}},
   {"A11: the next consume in line waits until the one before it was answered",
    {"topic t 1", "consume g/a t wait=500 unwritten -> waits", "consume g/a t wait=900 as=second",
     "produce t 0 1", "outcome a -> t:0:0", "produce t 0 1", "outcome second -> waits", "pass 900",
@@ -584,19 +631,16 @@ static const struct {
 
   /* Which instance has which partition. */
   {"a subscription without members counts no more, even with records in flight",
-   {"topic t 1", "topic u 1", "consume g/a t wait=500 -> waits",
-    "consume g/a u wait=500 as=second -> waits", "produce t 0 1", "outcome a -> t:0:0",
-    "owners -> g/a t=0 u=0", "consume g/b u -> too_many",
+   {"topic t 1", "topic u 1", "produce t 0 1", "consume g/a t -> t:0:0",
+    "consume g/a u ack=none -> t:0:0", "owners -> g/a t=0 u=0", "consume g/b u -> too_many",
     "message b -> group \"g\" has 1 consumer instances already: the limit is 1, the partitions of "
     "its "
     "topics",
-    "consume g/b t -> ", "owners -> g/a t=0 u=0 g/b -", "delete g/a -> ", "outcome second -> ",
-    "owners -> g/b t=0"}},
+    "consume g/b t -> ", "owners -> g/a t=0 u=0 g/b -", "delete g/a -> ", "owners -> g/b t=0"}},
   {"the next request releases a partition of an ended subscription",
-   {"topic t 1", "topic u 1", "consume g/a t wait=500 -> waits",
-    "consume g/a u wait=500 as=second -> waits", "produce t 0 1", "outcome a -> t:0:0",
-    "owners -> g/a t=0 u=0", "consume g/a u as=third -> ", "owners -> g/a u=0", "pass 500",
-    "outcome second -> ", "outcome third -> "}},
+   {"topic t 1", "topic u 1", "produce t 0 1", "consume g/a t -> t:0:0",
+    "consume g/a u ack=none -> t:0:0", "owners -> g/a t=0 u=0", "consume g/a u -> ",
+    "owners -> g/a u=0"}},
   {"all requests that wait for a topic end when it is deleted",
    {"topic t 3", "consume g/a t wait=500 -> waits", "consume g/b t wait=500 -> waits",
     "consume g/c t wait=500 -> waits", "consume h/d t wait=500 -> waits", "topic t 0",

@@ -189,15 +189,19 @@ static void a_failed_response_is_delivered_again(void)
   stop_groups();
 }
 
-static void a_failed_response_goes_to_the_next_owner(void)
+/* The next owner of a partition gets it when the batch is acknowledged, or when its owner ends. */
+static void a_failed_response_stays_with_its_owner(void)
 {
   struct call a, b;
   start_groups();
   fake_topic("t", 2);
   fake_produce("t", 1, 2);
   consume_unwritten(&a, "g", "a", "t", 0);
-  consume(&b, "g", "b", "t", 500);
+  consume(&b, "g", "b", "t", 15000);
   finished("g", "a", 1, false);
+  OUTCOME(&b, "waits");
+  CHECK_EQ_STR(owners(), "g/a t=0,1 g/b -");
+  pass_time(10000);
   OUTCOME(&b, "t:1:0 t:1:1");
   stop_groups();
 }
@@ -299,7 +303,7 @@ int main(void)
   CHECK_RUN(a_queued_request_acknowledges_nothing_later);
   CHECK_RUN(a_client_that_hung_up_takes_nothing);
   CHECK_RUN(a_failed_response_is_delivered_again);
-  CHECK_RUN(a_failed_response_goes_to_the_next_owner);
+  CHECK_RUN(a_failed_response_stays_with_its_owner);
   CHECK_RUN(reads_partitions_round_robin);
   CHECK_RUN(failures_of_the_log_are_passed_on);
   CHECK_RUN(drain_ends_all_waiting);
