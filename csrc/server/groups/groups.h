@@ -52,8 +52,8 @@ struct uk_groups *uk_groups_open(const struct uk_groups_log *log);
 /* Precondition: no operation is pending, and the log has finished every commit. */
 void uk_groups_close(struct uk_groups *groups);
 
-/* False if uk_groups_consume would end the operation with CONFLICT as things are: the operation then
- * has failed. For a caller that would create something first. */
+/* False if uk_groups_consume would end the operation with CONFLICT as things are: the operation
+ * then has its message. For a caller that would create something first. */
 bool uk_groups_accepts(struct uk_groups *groups, struct uk_consume *operation);
 
 void uk_groups_consume(struct uk_groups *groups, struct uk_consume *operation, int64_t now);
