@@ -2,13 +2,16 @@
 
 void uk_progress_forget(struct uk_progress *progress)
 {
-  *progress = (struct uk_progress){
-    .position = UK_OFFSET_UNKNOWN, .delivered = UK_OFFSET_UNKNOWN, .committed = UK_OFFSET_UNKNOWN};
+  *progress = (struct uk_progress){.position = UK_OFFSET_UNKNOWN,
+                                   .delivered = UK_OFFSET_UNKNOWN,
+                                   .committed = UK_OFFSET_UNKNOWN,
+                                   .forwarded = UK_OFFSET_UNKNOWN};
 }
 
 void uk_progress_start(struct uk_progress *progress, int64_t offset)
 {
-  *progress = (struct uk_progress){.position = offset, .delivered = offset, .committed = offset};
+  *progress = (struct uk_progress){
+    .position = offset, .delivered = offset, .committed = offset, .forwarded = UK_OFFSET_UNKNOWN};
 }
 
 void uk_progress_pin(struct uk_progress *progress, int64_t offset)
@@ -18,8 +21,11 @@ void uk_progress_pin(struct uk_progress *progress, int64_t offset)
 
 void uk_progress_resume(struct uk_progress *progress, int64_t position, int64_t committed)
 {
-  *progress = (struct uk_progress){
-    .position = position, .delivered = position, .committed = committed, .committable = true};
+  *progress = (struct uk_progress){.position = position,
+                                   .delivered = position,
+                                   .committed = committed,
+                                   .forwarded = UK_OFFSET_UNKNOWN,
+                                   .committable = true};
 }
 
 void uk_progress_acknowledge(struct uk_progress *progress)
@@ -48,6 +54,7 @@ void uk_progress_override(struct uk_progress *progress, int64_t offset)
 {
   progress->committed = progress->delivered;
   progress->overridden = offset != progress->delivered;
+  progress->forwarded = UK_OFFSET_UNKNOWN;
 }
 
 void uk_progress_cover(struct uk_progress *progress, int64_t offset, bool forward)
@@ -56,6 +63,12 @@ void uk_progress_cover(struct uk_progress *progress, int64_t offset, bool forwar
   if (offset > progress->position)
     offset = progress->position;
   progress->redelivery = offset < least ? least : offset;
+}
+
+void uk_progress_forward(struct uk_progress *progress, int64_t offset)
+{
+  if (progress->forwarded < offset)
+    progress->forwarded = offset;
 }
 
 bool uk_deliveries_follow(struct uk_deliveries *deliveries)

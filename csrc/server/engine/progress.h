@@ -28,6 +28,8 @@ struct uk_progress {
   int64_t delivered;  /* the client has every record before this offset */
   int64_t committed;  /* the last `delivered` that was sent to be committed, or that an explicit
                         commit stands for; unknown when nothing was, or when it was refused */
+  int64_t forwarded;  /* the highest offset of a forward commit since the last explicit one; unknown
+                        when there was none. No auto-commit goes below it. */
   int64_t redelivery; /* where the records in flight start that the client may still need: from
                          `delivered` up to `position`, if any are in flight */
   bool committable;   /* `delivered` says more than the committed offset and the reset policy would:
@@ -82,6 +84,9 @@ void uk_progress_override(struct uk_progress *progress, int64_t offset);
  * again. A forward commit never says less than the one before. */
 void uk_progress_cover(struct uk_progress *progress, int64_t offset, bool forward);
 
+/* A commit that moves none back has reached `offset`, at least. */
+void uk_progress_forward(struct uk_progress *progress, int64_t offset);
+
 static inline bool uk_progress_is_known(const struct uk_progress *progress)
 {
   return progress->position != UK_OFFSET_UNKNOWN;
@@ -95,13 +100,15 @@ static inline bool uk_progress_in_flight(const struct uk_progress *progress)
 /* An auto-commit has something to commit. */
 static inline bool uk_progress_is_dirty(const struct uk_progress *progress)
 {
-  return progress->committable && progress->delivered != progress->committed;
+  return progress->committable && progress->delivered != progress->committed &&
+         progress->delivered > progress->forwarded;
 }
 
 /* The next owner may continue at `delivered`, without a look-up of the committed offset. */
 static inline bool uk_progress_continues(const struct uk_progress *progress)
 {
-  return uk_progress_is_known(progress) && !progress->overridden;
+  return uk_progress_is_known(progress) && !progress->overridden &&
+         progress->delivered >= progress->forwarded;
 }
 
 /* The deliveries of one instance, by the rules that deliveries.h replaces.

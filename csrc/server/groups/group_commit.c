@@ -265,8 +265,7 @@ static void unblock(struct uk_groups *groups, struct uk_group *group)
   }
 }
 
-/* The records in flight that a given offset covers are not delivered again. A commit that moved
- * forward beyond what was delivered counts until more is, as an explicit one does. */
+/* The records in flight that a given offset covers are not delivered again. */
 static void settle_given(struct uk_groups *groups, const struct uk_group_commit *commit)
 {
   for (size_t i = 0; i < commit->count; i++) {
@@ -277,8 +276,8 @@ static void settle_given(struct uk_groups *groups, const struct uk_group_commit 
       continue;
     if (uk_progress_in_flight(&partition->progress))
       uk_progress_cover(&partition->progress, at->offset, commit->forward);
-    if (commit->forward && at->offset >= partition->progress.delivered)
-      uk_progress_override(&partition->progress, at->offset);
+    if (commit->forward)
+      uk_progress_forward(&partition->progress, at->offset);
   }
 }
 

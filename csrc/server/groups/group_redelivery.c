@@ -92,9 +92,8 @@ void uk_group_redelivery_run(const struct uk_groups_log *log, struct uk_consume 
                         UK_GROUP_TEXT(topic), (int)number, uk_error_text(error));
   }
   redelivery->any = bounded.any;
-  if (redelivery->error == UK_OK)
-    operation->redelivered = bounded.any;
-  else
+  operation->redelivered = redelivery->error == UK_OK && bounded.any;
+  if (redelivery->error != UK_OK)
     snprintf(operation->operation.message, UK_MESSAGE_SIZE, "%s", bounded.operation.message);
 }
 

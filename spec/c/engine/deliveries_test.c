@@ -212,6 +212,26 @@ static void only_the_exact_id_matches(void)
   CHECK(uk_deliveries_accepts(&deliveries, NONCE, &right));
 }
 
+static void a_conflict_names_the_header_and_the_way_out(void)
+{
+  static const char end[] =
+    "is neither the last one that was sent to this consumer instance nor the "
+    "last one that it acknowledged: send Kafka-Ack: none to get what is "
+    "outstanding";
+  struct uk_operation operation = {.error = UK_OK};
+  char want[UK_MESSAGE_SIZE], longest[100];
+  struct uk_acknowledgement said = {UK_ACKNOWLEDGE_BATCH, uk_slice_text("zzz"), false};
+  uk_deliveries_refuse(&said, &operation);
+  CHECK_EQ_INT(operation.error, UK_E_CONFLICT);
+  snprintf(want, sizeof want, "Kafka-Ack: batch \"zzz\" %s", end);
+  CHECK_EQ_STR(operation.message, want);
+  memset(longest, 'x', sizeof longest);
+  said = (struct uk_acknowledgement){UK_ACKNOWLEDGE_BATCH, uk_slice_of(longest, 100), true};
+  uk_deliveries_refuse(&said, &operation);
+  snprintf(want, sizeof want, "Kafka-Commit: batch \"%.64s\" %s", longest, end);
+  CHECK_EQ_STR(operation.message, want);
+}
+
 static void ids_are_short_and_never_come_twice(void)
 {
   char nonce[UK_BATCH_NONCE_SIZE], other[UK_BATCH_NONCE_SIZE], id[UK_BATCH_ID_SIZE];
@@ -229,6 +249,7 @@ int main(void)
 {
   CHECK_RUN(keeps_each_promise);
   CHECK_RUN(only_the_exact_id_matches);
+  CHECK_RUN(a_conflict_names_the_header_and_the_way_out);
   CHECK_RUN(ids_are_short_and_never_come_twice);
   return check_end();
 }

@@ -14,7 +14,8 @@ enum action {
   TAKE_BACK,   /* its response was lost */
   COMMIT,      /* a: the offset that it commits */
   REFUSED,     /* the commit was */
-  OVERRIDE     /* a: the offset of an explicit commit */
+  OVERRIDE,    /* a: the offset of an explicit commit */
+  FORWARD      /* a: the offset of a forward commit */
 };
 
 /* position, delivered and committed ("-" for unknown), then what else is true. */
@@ -59,6 +60,7 @@ static void take(struct uk_progress *progress, const struct step *step)
   case TAKE_BACK: uk_progress_take_back(progress); break;
   case COMMIT: CHECK_EQ_INT(uk_progress_commit(progress), step->a); break;
   case REFUSED: uk_progress_refused(progress); break;
+  case FORWARD: uk_progress_forward(progress, step->a); break;
   case OVERRIDE: uk_progress_override(progress, step->a); break;
   case END: break;
   }
@@ -66,7 +68,7 @@ static void take(struct uk_progress *progress, const struct step *step)
 
 static const struct {
   const char *promise;
-  struct step steps[10];
+  struct step steps[11];
 } rows[] = {
   {"nothing is known before the look-up", {{FORGET, 0, 0, "- - - unknown "}}},
   {"a looked-up offset need not be committed",
@@ -135,6 +137,34 @@ static const struct {
    {{PIN, 4, 0, "4 4 - committable dirty continues "},
     {OVERRIDE, 1, 0, "4 4 4 committable "},
     {OVERRIDE, 4, 0, "4 4 4 committable continues "}}},
+  {"an auto-commit does not go below a forward commit",
+   {{START, 0, 0, "0 0 0 continues "},
+    {ADVANCE, 0, 5, "5 0 0 committable in-flight continues "},
+    {FORWARD, 7, 0, "5 0 0 committable in-flight "},
+    {FORWARD, 6, 0, "5 0 0 committable in-flight "},
+    {ACKNOWLEDGE, 0, 0, "5 5 0 committable "},
+    {ADVANCE, 5, 7, "7 5 0 committable in-flight "},
+    {ACKNOWLEDGE, 0, 0, "7 7 0 committable continues "},
+    {ADVANCE, 7, 8, "8 7 0 committable in-flight continues "},
+    {ACKNOWLEDGE, 0, 0, "8 8 0 committable dirty continues "}}},
+  {"a forward commit below what was delivered changes nothing",
+   {{START, 0, 0, "0 0 0 continues "},
+    {ADVANCE, 0, 5, "5 0 0 committable in-flight continues "},
+    {ACKNOWLEDGE, 0, 0, "5 5 0 committable dirty continues "},
+    {FORWARD, 4, 0, "5 5 0 committable dirty continues "},
+    {FORWARD, 5, 0, "5 5 0 committable continues "},
+    {OVERRIDE, 3, 0, "5 5 5 committable "}}},
+  {"an explicit commit ends a forward one, as a new start does",
+   {{PIN, 4, 0, "4 4 - committable dirty continues "},
+    {FORWARD, 9, 0, "4 4 - committable "},
+    {OVERRIDE, 4, 0, "4 4 4 committable continues "},
+    {FORWARD, 9, 0, "4 4 4 committable "},
+    {RESUME, 7, 3, "7 7 3 committable dirty continues "},
+    {FORWARD, 9, 0, "7 7 3 committable "},
+    {START, 5, 0, "5 5 5 continues "},
+    {FORWARD, 9, 0, "5 5 5 "},
+    {FORGET, 0, 0, "- - - unknown "},
+    {ADVANCE, 4, 5, "5 4 - committable in-flight dirty continues "}}},
   {"a new start forgets the one before",
    {{PIN, 4, 0, "4 4 - committable dirty continues "},
     {OVERRIDE, 1, 0, "4 4 4 committable "},
