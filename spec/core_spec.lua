@@ -105,7 +105,8 @@ describe("settings", function()
   it("are the given options and the defaults, without the credentials", function()
     assert.same({ url = "https://host/kafka", timeout = 7, connect_timeout = 5000, retries = 0, retry_delay = 100,
       retry_delay_max = 10000, max_response_bytes = 134217728, binary = true, verify = false, compress = false,
-      ca_file = "/ca.pem" }, new({ url = "https://host/kafka//", timeout = 7, retries = 0, binary = true,
+      idempotent = false, ca_file = "/ca.pem" },
+      new({ url = "https://host/kafka//", timeout = 7, retries = 0, binary = true,
       verify = false, ca_file = "/ca.pem" }):settings())
   end)
 
@@ -213,6 +214,21 @@ local requests = {
   { "auto_commit = true, which it sends too", { "consume", "g", "i", "t", { auto_commit = true, timeout = 2500 } },
     "POST", "/consume/g/i", with(json, { ["Kafka-Enable-Auto-Commit"] = "true" }), '{"topic":"t","timeout":2500}',
     2500 },
+  { "a consume that acknowledges and commits", { "consume", "g", "i", "t", { ack = "none", commit_batch = "a~1",
+    commit = { topic = "t", partition = 0, offset = 5 }, max_messages = 1 } }, "POST", "/consume/g/i",
+    with(json, { ["Kafka-Ack"] = "none", ["Kafka-Commit"] = "a~1" }),
+    '{"topic":"t","max_messages":1,"commit":[{"topic":"t","partition":0,"offset":5}]}', 1000 },
+  { "a consume that commits a list", { "consume", "g", "i", "t", { ack = ("!"):rep(64), commit = {
+    { topic = "t", partition = 0, offset = 5 }, { topic = "u", partition = 1, offset = 0 } } } }, "POST",
+    "/consume/g/i", with(json, { ["Kafka-Ack"] = ("!"):rep(64) }),
+    '{"topic":"t","commit":[{"topic":"t","partition":0,"offset":5},{"topic":"u","partition":1,"offset":0}]}', 1000 },
+  { "a commit that acknowledges", { "commit", "g", "i", nil, { ack = "b-1", commit_batch = "b-1" } }, "POST",
+    "/commit/g/i", with(bare, { ["Kafka-Ack"] = "b-1", ["Kafka-Commit"] = "b-1" }), nil },
+  { "a commit of one that acknowledges nothing", { "commit", "g", "i", { topic = "t", partition = 0, offset = 5 },
+    { ack = "none" } }, "POST", "/commit/g/i", with(json, { ["Kafka-Ack"] = "none" }),
+    '{"topic":"t","partition":0,"offset":5}' },
+  { "a deletion that commits", { "delete_consumer", "g", "i", { commit_batch = "b-1", ack = core.null } }, "POST",
+    "/delete-consumer/g/i", with(bare, { ["Kafka-Commit"] = "b-1" }), nil },
   { "a commit of all", { "commit", "g", "i" }, "POST", "/commit/g/i", bare, nil },
   { "a commit of one", { "commit", "g", "i", { topic = "t", partition = 0, offset = 5 } }, "POST", "/commit/g/i", json,
     '{"topic":"t","partition":0,"offset":5}' },
@@ -284,14 +300,44 @@ local requests = {
     json, '{"key":"-2","value":"5"}' },
 }
 
+local KEYED = { produce = true, produce_many = true, webhook = true }
+
+-- Removes the Idempotency-Key of a request and returns it; nil if it has none of the usual form.
+local function take_key(request)
+  local key = request.headers["Idempotency-Key"]
+  request.headers["Idempotency-Key"] = nil
+  return key and key:match("^" .. ("%x"):rep(32) .. "%-%d+$")
+end
+
 describe("prepare", function()
   for _, row in ipairs(requests) do
     it("makes " .. row[1], function()
       local request = assert(client:prepare(unpack(row[2])))
+      assert.equal(KEYED[row[2][1]] or false, take_key(request) ~= nil)
       assert.same({ name = row[2][1], method = row[3], path = row[4], url = URL .. row[4], headers = row[5],
         body = row[6], timeout = 30000 + (row[7] or 0), messages = row[8] }, request)
     end)
   end
+
+  it("gives each produce a key of its own", function()
+    local seen = {}
+    for _, own in ipairs { new(), new() } do
+      for _ = 1, 3 do
+        for _, call in ipairs { { "produce", "t", "v" }, { "webhook", "t", "v" },
+          { "produce_many", "t", { { value = "v" } } }, { "produce_many", { { topic = "t", value = "v" } } } } do
+          local key = take_key(assert(own:prepare(unpack(call))))
+          assert.is_nil(seen[key])
+          seen[key] = true
+        end
+      end
+    end
+  end)
+
+  it("keeps the key that a webhook brings along", function()
+    local headers = client:prepare("webhook", "t", "v", { headers = { ["idempotency-key"] = "mine" } }).headers
+    assert.equal("mine", headers["idempotency-key"])
+    assert.is_nil(headers["Idempotency-Key"])
+  end)
 
   it("writes all digits of an integer, on Lua without integers too", function()
     local number = exact and math.floor(2 ^ 53) or 2 ^ 53
@@ -343,6 +389,7 @@ describe("prepare", function()
     local binary = new { binary = true }
     local request = binary:prepare("produce", "t", "\0\255", { key = "\200", headers = { h = "\201" } })
     assert.equal('{"key":"yA==","value":"AP8=","headers":[{"key":"h","value":"yQ=="}]}', request.body)
+    take_key(request)
     assert.same(base64, request.headers)
     assert.same(base64, binary:prepare("consume", "g", "i", "t").headers)
     assert.same(base64, binary:prepare("fetch", "t", 0, 0).headers)
@@ -635,6 +682,22 @@ local misuses = {
   { function() core.retry_delay(1) end, "bad argument #2 to 'retry_delay' (details: table expected, got nil)" },
   { function() core.retry_delay(1, {}, { method = "x" }) end,
     "bad argument #3 to 'retry_delay' (method: no such method: 'x')" },
+  { function() client:prepare("consume", "g", "i", "t", { ack = "" }) end,
+    "bad argument #4 to 'consume' (ack: the ID of a batch expected, got '')" },
+  { function() client:prepare("consume", "g", "i", "t", { commit_batch = "a b" }) end,
+    "bad argument #4 to 'consume' (commit_batch: the ID of a batch expected, got 'a b')" },
+  { function() client:prepare("consume", "g", "i", "t", { ack = ("x"):rep(65) }) end,
+    "bad argument #4 to 'consume' (ack: the ID of a batch expected, got '" .. ("x"):rep(64) .. "')" },
+  { function() client:prepare("commit", "g", "i", nil, { ack = "\127" }) end,
+    "bad argument #4 to 'commit' (ack: the ID of a batch expected, got '\127')" },
+  { function() client:prepare("delete_consumer", "g", "i", { acks = "none" }) end,
+    "bad argument #3 to 'delete_consumer' (unknown option 'acks')" },
+  { function() client:prepare("consume", "g", "i", "t", { commit = {} }) end,
+    "bad argument #4 to 'consume' (commit: at least one expected)" },
+  { function() client:prepare("consume", "g", "i", "t", { commit = 5 }) end,
+    "bad argument #4 to 'consume' (commit: table expected, got number)" },
+  { function() client:prepare("consume", "g", "i", "t", { commit = { { topic = "t", partition = 0 } } }) end,
+    "bad argument #4 to 'consume' (commit[1].offset: required, but absent)" },
 }
 
 describe("misuse", function()
@@ -753,6 +816,28 @@ describe("finish", function()
       '{"timestamp":6,"offset":5,"partition":4,"topic":"u"}]')
     assert.same({ { topic = "t", partition = 1, offset = 2, timestamp = 3 },
       { topic = "u", partition = 4, offset = 5, timestamp = 6 } }, list)
+  end)
+
+  it("returns the ID of a batch, skipped commits and a replay as details behind the result", function()
+    local request = { name = "consume" }
+    local function details(headers, method, body)
+      local result, message, all = client:finish({ name = method or "consume" }, 200, headers, body or "[]")
+      assert.is_nil(message)
+      assert.truthy(result)
+      return all
+    end
+    assert.same({ batch = "b-1" }, details { ["kafka-batch"] = "b-1" })
+    assert.same({ batch = ("~"):rep(64) }, details { ["kafka-batch"] = ("~"):rep(64) })
+    assert.same({ commit_skipped = "t-0, u-1" }, details { ["kafka-commit-skipped"] = "t-0, u-1" })
+    local long = ("x"):rep(1100)
+    assert.same({ commit_skipped = long }, details { ["kafka-commit-skipped"] = long .. "y" })
+    assert.same({ replayed = true }, details({ ["idempotent-replayed"] = "TRUE" }, "produce",
+      '[{"topic":"t","partition":1,"offset":2,"timestamp":3}]'))
+    for _, headers in ipairs { {}, { ["kafka-batch"] = "" }, { ["kafka-batch"] = "a b" }, { ["kafka-batch"] = true },
+      { ["kafka-batch"] = ("x"):rep(65) }, { ["idempotent-replayed"] = "false" }, { ["kafka-batches"] = "b" } } do
+      assert.is_nil(details(headers))
+    end
+    assert.equal(1, select("#", client:finish(request, 200, nil, "[]")))
   end)
 
   it("returns messages", function()
@@ -1211,6 +1296,19 @@ describe("retry_delay", function()
       end
     end
     assert.is_nil(delay(1, { code = "unavailable" }, { method = "health" }))
+  end)
+
+  it("knows that a server which honours keys executes a produce once", function()
+    for _, method in ipairs { "produce", "produce_many", "webhook" } do
+      for _, code in ipairs { "timeout", "connection_lost", "gateway_timeout", "connect_failed" } do
+        assert.truthy(delay(1, { code = code }, { method = method, idempotent = true }))
+        assert.is_nil(delay(1, { code = code, results = {} }, { method = method }))
+        assert.truthy(delay(1, { code = code, results = {} }, { method = method, idempotent = true }))
+      end
+      assert.is_nil(delay(1, { code = "bad_request" }, { method = method, idempotent = true }))
+    end
+    assert.is_nil(delay(1, { code = "timeout" }, { method = "consume", idempotent = true }))
+    assert.is_nil(delay(1, { code = "timeout", results = {} }, { method = "commit", idempotent = true }))
   end)
 end)
 

@@ -1,182 +1,26 @@
--- What the loops ask of a server, call by call, and when. A script of answers replaces the server,
--- and a clock that only sleeps move replaces the real one.
+-- What the loops ask of a server without batches, call by call, and when; batches_spec.lua is about
+-- one that names them.
 
 local core = require "upstash.kafka.core"
 local kafka = require "upstash.kafka"
 local host = require "upstash.kafka.host"
+local script = require "spec.support.loop_script"
 
-local METHODS = { "consume", "commit", "committed", "delete_consumer", "consumers", "fetch", "offsets", "topics" }
+local note, runs, loop, place = script.note, script.runs, script.loop, script.place
+local fails, later, stops, of, at, join = script.fails, script.later, script.stops, script.of, script.at, script.join
+local asks, position, commits = script.asks, script.position, script.commits
+local GONE, AWAY, LOST, BROKEN, LARGE = script.GONE, script.AWAY, script.LOST, script.BROKEN, script.LARGE
 
-local saved, clock, trace, answers, exiting
-
--- A value on one line, with its fields sorted.
-local function show(value)
-  if type(value) ~= "table" then return tostring(value) end
-  local parts, keys = {}, {}
-  for index, item in ipairs(value) do parts[index] = show(item) end
-  for key in pairs(value) do
-    if type(key) == "string" then keys[#keys + 1] = key end
-  end
-  table.sort(keys)
-  for _, key in ipairs(keys) do parts[#parts + 1] = key .. "=" .. show(value[key]) end
-  return "{" .. table.concat(parts, ",") .. "}"
-end
-
-local function note(text)
-  trace[#trace + 1] = text
-end
-
--- Replaces a method: adds a line to the trace and returns the next answer of the script.
-local function answer_to(name)
-  return function(_, ...)
-    local words = { name }
-    for index = 1, select("#", ...) do words[index + 1] = show((select(index, ...))) end
-    note(table.concat(words, " "))
-    local answer = table.remove(answers, 1)
-    if answer == nil then error("the script has no answer for: " .. trace[#trace], 0) end
-    if type(answer) == "function" then return answer() end
-    return answer
-  end
-end
-
-local function fails(code, status, more)
-  return function()
-    local details = { error = code, code = code, status = status, retriable = true }
-    for key, value in pairs(more or {}) do details[key] = value end
-    return nil, code, details
-  end
-end
-
-local GONE = fails("not_found", 404, { retriable = false })
-local AWAY = fails("unavailable", 503)
-local LOST = fails("connection_lost", nil, { retriable = false })
-local BROKEN = fails("bad_response", 200, { retriable = false })
-local LARGE = fails("response_too_large", 200, { retriable = false })
-
-local function later(milliseconds, answer)
-  return function()
-    clock = clock + milliseconds
-    if type(answer) == "function" then return answer() end
-    return answer
-  end
-end
-
--- The worker must exit from then on.
-local function stops(answer)
-  return function()
-    exiting = true
-    if type(answer) == "function" then return answer() end
-    return answer
-  end
-end
-
--- Messages of a partition, with these offsets.
-local function of(partition, ...)
-  local list = {}
-  for index, offset in ipairs { ... } do list[index] = { topic = "t", partition = partition, offset = offset } end
-  return list
-end
-
-local function at(...) return of(0, ...) end
-
-local function join(...)
-  local all = {}
-  for _, list in ipairs { ... } do
-    for _, message in ipairs(list) do all[#all + 1] = message end
-  end
-  return all
-end
-
-local function place(message)
-  return ("%s/%d/%d"):format(message.topic, message.partition, message.offset)
-end
-
--- Runs a loop on a script of { line, answer }: the lines that the trace must have, and the answers
--- to the calls among them. A line "> …" is what the loop hands out; its answer is how many
--- milliseconds the body takes. The loop is closed after `most` of those lines.
-local function runs(method, options, script, most)
-  local expected, bodies = {}, {}
-  for _, entry in ipairs(script) do
-    local line, answer = entry[1], entry[2]
-    expected[#expected + 1] = line
-    if line:find "^> " then
-      bodies[#bodies + 1] = answer or 0
-    elseif answer ~= nil then
-      answers[#answers + 1] = answer
-    end
-  end
-  local client = kafka.new { url = "http://127.0.0.1:1" }
-  local step, state = client[method](client, options)
-  local fine, problem = pcall(function()
-    local number = 0
-    for item in step, state do
-      number = number + 1
-      if item[1] then
-        local places = {}
-        for index, message in ipairs(item) do places[index] = place(message) end
-        note("> " .. table.concat(places, " "))
-      else
-        note("> " .. place(item))
-      end
-      clock = clock + (bodies[number] or 0)
-      if number == most then break end
-    end
-  end)
-  if not fine then note("raises " .. tostring(problem)) end
-  if fine and most then
-    local done, message = state:close()
-    note("closed " .. tostring(done) .. (message and " " .. message or ""))
-  end
-  assert.is_nil(step(state)) -- an ended loop stays ended, and sends nothing
-  assert.is_true(state:close())
-  client:close()
-  assert.same(expected, trace)
-  assert.same({}, answers)
-  return problem
-end
-
-local DELETE, CONSUME = "delete_consumer g i", "consume g i t "
-local EARLIEST = "auto_commit=false,auto_offset_reset=earliest"
-
-local function asks(timeout, most, more)
-  return CONSUME .. "{" .. EARLIEST .. (more or "") .. (most and ",max_messages=" .. most or "") .. ",timeout="
-    .. timeout .. "}"
-end
-
-local function position(offset, partition)
-  return ("{offset=%d,partition=%d,topic=t}"):format(offset, partition or 0)
-end
-
-local function commits(...) return "commit g i {" .. table.concat({ ... }, ",") .. "}" end
-
-local function loop(more)
-  local options = { group = "g", instance = "i", topic = "t", from = "earliest" }
-  for key, value in pairs(more or {}) do options[key] = value end
-  return options
-end
+local DELETE = "delete_consumer g i"
 
 describe("a loop, call by call,", function()
   before_each(function()
-    saved = { now = core.now, sleep = core.sleep, delay = core.retry_delay, exiting = host.exiting }
-    clock, trace, answers, exiting = 0, {}, {}, false
-    function host.exiting() return exiting end
-    for _, name in ipairs(METHODS) do
-      saved[name] = core.methods[name]
-      core.methods[name] = answer_to(name)
-    end
-    function core.now() return clock end
-    function core.sleep(milliseconds)
-      note("sleep " .. milliseconds)
-      clock = clock + milliseconds
-    end
-    function core.retry_delay(attempt, _, policy)
-      assert.equal(1000, policy.retries) -- a loop does not give up after the client's own retries
-      return attempt * 100
-    end
+    script.begin()
+    script.shows_batches = false
   end)
   after_each(function()
-    for _, name in ipairs(METHODS) do core.methods[name] = saved[name] end
-    core.now, core.sleep, core.retry_delay, host.exiting = saved.now, saved.sleep, saved.delay, saved.exiting
+    script.finish()
+    script.shows_batches = true
   end)
 
   it("begins with a deletion, commits finished messages before each poll, and ends with a deletion", function()
@@ -207,12 +51,12 @@ describe("a loop, call by call,", function()
     end)
 
     it("ends the loop if it raises", function()
-      answers[1] = AWAY
+      script.answers[1] = AWAY
       local client = kafka.new { url = "http://127.0.0.1:1" }
       local step, state = client:messages(loop { on_wait = function() error("enough", 0) end })
       assert.error_matches(function() step(state) end, "enough$")
       assert.is_nil(step(state))
-      assert.same({ DELETE }, trace)
+      assert.same({ DELETE }, script.trace)
       client:close()
     end)
 
@@ -266,7 +110,7 @@ describe("a loop, call by call,", function()
 
   it("hands out no more than its limit, and commits no more", function()
     for _, method in ipairs { "messages", "batches" } do
-      trace = {}
+      script.trace = {}
       local handed = method == "messages" and { { "> t/0/0" }, { "> t/0/1" } } or { { "> t/0/0 t/0/1" } }
       runs(method, loop { limit = 2 }, join({ { DELETE, true }, { asks(1000, 2), at(0, 1, 2, 3) } }, handed,
         { { commits(position(2)), true }, { DELETE, true } }))
@@ -302,14 +146,14 @@ describe("a loop, call by call,", function()
       { DELETE, true }, { asks(1000), later(1000, {}) }, { asks(1000), later(1000, {}) }, { asks(500), later(500, {}) },
       { DELETE, true },
     })
-    trace = {}
+    script.trace = {}
     runs("messages", loop { idle = 1000 }, { { DELETE, true }, { asks(1000), {} }, { DELETE, true } })
-    trace = {}
+    script.trace = {}
     runs("messages", loop { idle = 1001 }, { { DELETE, true }, { asks(1000), later(1000, {}) }, { asks(1), {} },
       { DELETE, true } })
-    trace = {}
+    script.trace = {}
     runs("messages", loop { idle = 0 }, { { DELETE, true }, { asks(0), {} }, { DELETE, true } })
-    trace = {}
+    script.trace = {}
     runs("messages", loop { idle = 1500 }, { { DELETE, true }, { asks(1000), later(1700, {}) }, { asks(0), {} },
       { DELETE, true } })
   end)
@@ -329,9 +173,9 @@ describe("a loop, call by call,", function()
 
     -- BEFORE, with this answer to committed.
     local function before(answer)
-      local script = join(BEFORE)
-      script[#script] = { script[#script][1], answer }
-      return script
+      local lines = join(BEFORE)
+      lines[#lines] = { lines[#lines][1], answer }
+      return lines
     end
 
     local KNOWN = join(of(2, 8), of(1, 6), of(0, -1))
@@ -343,7 +187,7 @@ describe("a loop, call by call,", function()
 
     it("commits even if the new instance's messages cannot be read", function()
       for _, unreadable in ipairs { BROKEN, LARGE, fails("integer_range", 200) } do
-        trace = {}
+        script.trace = {}
         runs("messages", loop(), join(before(KNOWN), { { asks(0, 1), unreadable },
           { "commit g i " .. position(9, 2), true }, { "commit g i " .. position(1, 0), true } }, AFTER), 4)
       end
@@ -351,14 +195,14 @@ describe("a loop, call by call,", function()
 
     it("commits nothing without a new instance", function()
       for _, failure in ipairs { AWAY, LOST } do
-        trace = {}
+        script.trace = {}
         runs("messages", loop(), join(before(KNOWN), { { asks(0, 1), failure } }, AFTER), 4)
       end
     end)
 
     it("creates no instance if the group has committed everything, or is unknown", function()
       for _, answer in ipairs { join(of(2, 9), of(1, 7), of(0, 1)), GONE } do
-        trace = {}
+        script.trace = {}
         runs("messages", loop(), join(before(answer), AFTER), 4)
       end
     end)
@@ -384,9 +228,9 @@ describe("a loop, call by call,", function()
   }
   for _, row in ipairs(MAY_HAVE_READ) do
     it(("%s the instance after %s"):format(row[3] and "deletes" or "keeps", row[1]), function()
-      local script = { { DELETE, true }, { asks(1000), row[2] }, { "sleep 100" } }
-      if row[3] then script[#script + 1] = { DELETE, true } end
-      runs("messages", loop(), join(script, { { asks(1000), at(0) }, { "> t/0/0" }, { DELETE, true },
+      local lines = { { DELETE, true }, { asks(1000), row[2] }, { "sleep 100" } }
+      if row[3] then lines[#lines + 1] = { DELETE, true } end
+      runs("messages", loop(), join(lines, { { asks(1000), at(0) }, { "> t/0/0" }, { DELETE, true },
         { "closed true" } }), 1)
     end)
   end
@@ -405,7 +249,7 @@ describe("a loop, call by call,", function()
       { DELETE, true }, { asks(250), AWAY }, { "sleep 100" }, { asks(150), AWAY }, { "sleep 150" }, { asks(0), AWAY },
       { DELETE, true }, { "raises unavailable" },
     })
-    trace = {}
+    script.trace = {}
     runs("messages", loop { idle = 101 }, {
       { DELETE, true }, { asks(101), AWAY }, { "sleep 100" }, { asks(1), AWAY }, { "sleep 1" }, { asks(0), AWAY },
       { DELETE, true }, { "raises unavailable" },
@@ -427,7 +271,7 @@ describe("a loop, call by call,", function()
       { DELETE, true }, { asks(1000), LOST }, { DELETE, true }, { asks(1000), LOST }, { DELETE, true },
       { asks(1000), LOST }, { DELETE, true }, { "raises connection_lost" },
     })
-    trace = {}
+    script.trace = {}
     runs("messages", loop(), {
       { DELETE, true }, { asks(1000), LOST }, { DELETE, true }, { asks(1000), LOST }, { DELETE, true },
       { asks(1000), {} }, { asks(1000), LOST }, { DELETE, true }, { asks(1000), LOST }, { DELETE, true },
@@ -436,37 +280,37 @@ describe("a loop, call by call,", function()
   end)
 
   it("halves a batch that cannot be read, and doubles it after eight that can", function()
-    local script = { { DELETE, true }, { asks(1000, 7), LARGE }, { DELETE, true }, { asks(1000, 3), LARGE },
+    local lines = { { DELETE, true }, { asks(1000, 7), LARGE }, { DELETE, true }, { asks(1000, 3), LARGE },
       { DELETE, true } }
     for offset = 0, 7 do
-      script[#script + 1] = { asks(1000, 1), at(offset) }
-      script[#script + 1] = { "> t/0/" .. offset }
-      script[#script + 1] = { commits(position(offset + 1)), true }
+      lines[#lines + 1] = { asks(1000, 1), at(offset) }
+      lines[#lines + 1] = { "> t/0/" .. offset }
+      lines[#lines + 1] = { commits(position(offset + 1)), true }
     end
-    script[#script + 1] = { asks(1000, 2), {} } -- an empty response shows nothing
+    lines[#lines + 1] = { asks(1000, 2), {} } -- an empty response shows nothing
     for offset = 8, 15 do
-      script[#script + 1] = { asks(1000, 2), at(offset) }
-      script[#script + 1] = { "> t/0/" .. offset }
-      script[#script + 1] = { commits(position(offset + 1)), true }
+      lines[#lines + 1] = { asks(1000, 2), at(offset) }
+      lines[#lines + 1] = { "> t/0/" .. offset }
+      lines[#lines + 1] = { commits(position(offset + 1)), true }
     end
     for offset = 16, 23 do
-      script[#script + 1] = { asks(1000, 4), at(offset) }
-      script[#script + 1] = { "> t/0/" .. offset }
-      script[#script + 1] = { commits(position(offset + 1)), true }
+      lines[#lines + 1] = { asks(1000, 4), at(offset) }
+      lines[#lines + 1] = { "> t/0/" .. offset }
+      lines[#lines + 1] = { commits(position(offset + 1)), true }
     end
-    runs("messages", loop { max_messages = 7 }, join(script, { { asks(1000, 7), at(24) }, { "> t/0/24" },
+    runs("messages", loop { max_messages = 7 }, join(lines, { { asks(1000, 7), at(24) }, { "> t/0/24" },
       { DELETE, true }, { "closed true" } }), 25)
   end)
 
   it("grows back to the server's maximum", function()
-    local script, size, offset = { { DELETE, true }, { asks(1000), BROKEN }, { DELETE, true } }, 500, 0
+    local lines, size, offset = { { DELETE, true }, { asks(1000), BROKEN }, { DELETE, true } }, 500, 0
     for _ = 1, 8 do
-      script[#script + 1] = { asks(1000, size), at(offset) }
-      script[#script + 1] = { "> t/0/" .. offset }
+      lines[#lines + 1] = { asks(1000, size), at(offset) }
+      lines[#lines + 1] = { "> t/0/" .. offset }
       offset = offset + 1
-      script[#script + 1] = { commits(position(offset)), true }
+      lines[#lines + 1] = { commits(position(offset)), true }
     end
-    runs("messages", loop(), join(script, { { asks(1000), at(8) }, { "> t/0/8" }, { DELETE, true },
+    runs("messages", loop(), join(lines, { { asks(1000), at(8) }, { "> t/0/8" }, { DELETE, true },
       { "closed true" } }), 9)
   end)
 
@@ -476,7 +320,7 @@ describe("a loop, call by call,", function()
       { DELETE, true }, { asks(1000, 2), LARGE }, { DELETE, true }, { asks(1000, 1), LARGE }, { DELETE, true },
       { "raises response_too_large: this message cannot be read; raise max_response_bytes" },
     })
-    trace = {}
+    script.trace = {}
     runs("messages", loop { max_messages = 1 }, {
       { DELETE, true }, { asks(1000, 1), fails("integer_range", 200, { retriable = false, position = where }) },
       { DELETE, true }, { "raises integer_range: this message cannot be read, or continue after it" },
@@ -502,9 +346,9 @@ describe("a loop, call by call,", function()
   end)
 
   it("commits when it is closed, and reports a failure", function()
-    local script = { { DELETE, true }, { asks(1000), at(0, 1, 2) }, { "> t/0/0" }, { "> t/0/1" },
+    local lines = { { DELETE, true }, { asks(1000), at(0, 1, 2) }, { "> t/0/0" }, { "> t/0/1" },
       { commits(position(1)), AWAY }, { DELETE, true }, { "closed nil unavailable" } }
-    runs("messages", loop(), script, 2)
+    runs("messages", loop(), lines, 2)
   end)
 
   it("raises when its last commit fails for good", function()
@@ -577,7 +421,7 @@ describe("a loop, call by call,", function()
         stops_sleep()
       end
       runs("messages", loop(), { { DELETE, true }, { asks(1000), AWAY }, { "sleep 100" }, { DELETE, true } })
-      trace = {}
+      script.trace = {}
       runs("records", { topic = "t", partition = 0, from = 0 }, {
         { "fetch t 0 0 {timeout=1000}", AWAY }, { "sleep 100" },
       })
@@ -585,12 +429,12 @@ describe("a loop, call by call,", function()
   end)
 
   it("does not count its delays beyond the twentieth, and never gives up", function()
-    local script = { { DELETE, true } }
+    local lines = { { DELETE, true } }
     for attempt = 1, 23 do
-      script[#script + 1] = { asks(1000), AWAY }
-      script[#script + 1] = { "sleep " .. math.min(attempt, 20) * 100 }
+      lines[#lines + 1] = { asks(1000), AWAY }
+      lines[#lines + 1] = { "sleep " .. math.min(attempt, 20) * 100 }
     end
-    runs("messages", loop(), join(script, { { asks(1000), at(0) }, { "> t/0/0" }, { DELETE, true },
+    runs("messages", loop(), join(lines, { { asks(1000), at(0) }, { "> t/0/0" }, { DELETE, true },
       { "closed true" } }), 1)
   end)
 
@@ -632,7 +476,7 @@ describe("a loop, call by call,", function()
     end)
     after_each(function() host.watch_signals = watch_signals end)
 
-    -- Takes one step of a loop, whose answers are in `answers`.
+    -- Takes one step of a loop, whose answers are in `script.answers`.
     local function start(method, options)
       local client = kafka.new { url = "http://127.0.0.1:1" }
       options.stop_on_signal = true
@@ -641,7 +485,7 @@ describe("a loop, call by call,", function()
     end
 
     it("keeps the name of the one that arrived, also when it is stopped later, and gives them back once", function()
-      answers = { true, at(0, 1), true, true }
+      script.answers = { true, at(0, 1), true, true }
       local step, state, client = start("messages", loop())
       assert.equal(0, step(state).offset)
       arrived = "HUP"
@@ -655,12 +499,13 @@ describe("a loop, call by call,", function()
       assert.is_true(state:close())
       assert.equal(1, closed)
       -- The calls that end the loop are not ended by the signal.
-      assert.same({ "until a signal:", DELETE, "until a signal:", asks(1000), commits(position(1)), DELETE }, trace)
+      assert.same({ "until a signal:", DELETE, "until a signal:", asks(1000), commits(position(1)), DELETE },
+        script.trace)
       client:close()
     end)
 
     it("learns the name of one that arrives while it ends", function()
-      answers = { true, at(0), function() arrived = "TERM" return true end, true }
+      script.answers = { true, at(0), function() arrived = "TERM" return true end, true }
       local step, state, client = start("messages", loop { limit = 1 })
       assert.equal(0, step(state).offset)
       assert.is_false(state:stopped())
@@ -671,12 +516,12 @@ describe("a loop, call by call,", function()
     end)
 
     it("gives them back when it fails, and over a partition too", function()
-      answers = { fails("forbidden", 403, { retriable = false }) }
+      script.answers = { fails("forbidden", 403, { retriable = false }) }
       local step, state, client = start("messages", loop())
       assert.is_false((pcall(step, state)))
       assert.equal(1, closed)
       client:close()
-      answers = { at(0) }
+      script.answers = { at(0) }
       step, state, client = start("records", { topic = "t", partition = 0, from = 0, to = 1 })
       assert.equal(0, step(state).offset)
       assert.equal(1, closed)
@@ -688,35 +533,35 @@ describe("a loop, call by call,", function()
 
   it("D10: commits at once, and forgets it with the batch", function()
     for _, answer in ipairs { GONE, true } do
-      trace, answers = {}, { true, at(8, 9), true, answer, at(1), true, true }
-      if answer == GONE then answers = { true, at(8, 9), true, GONE, {}, true, at(1), true, true } end
+      script.trace, script.answers = {}, { true, at(8, 9), true, answer, at(1), true, true }
+      if answer == GONE then script.answers = { true, at(8, 9), true, GONE, {}, true, at(1), true, true } end
       local client = kafka.new { url = "http://127.0.0.1:1" }
       local step, state = client:messages(loop())
       assert.is_true(state:commit(step(state)))
       step(state)
       assert.equal(1, step(state).offset) -- the topic was created again, or the message comes again
       assert.is_true(state:commit())
-      assert.equal(commits(position(2)), trace[#trace])
+      assert.equal(commits(position(2)), script.trace[#script.trace])
       assert.is_true(state:close())
       client:close()
     end
   end)
 
   it("D10: that cannot commit has not finished the message in hand", function()
-    answers = { true, at(0, 1), AWAY, true, true }
+    script.answers = { true, at(0, 1), AWAY, true, true }
     local client = kafka.new { url = "http://127.0.0.1:1" }
     local step, state = client:messages(loop())
     step(state)
     step(state)
     assert.is_nil((state:commit()))
-    assert.equal(commits(position(2)), trace[#trace])
+    assert.equal(commits(position(2)), script.trace[#script.trace])
     assert.is_true(state:close())
-    assert.equal(commits(position(1)), trace[#trace - 1])
+    assert.equal(commits(position(1)), script.trace[#script.trace - 1])
     client:close()
   end)
 
   it("D10: commits no message that was not handed out", function()
-    answers = { true, at(0, 1), true }
+    script.answers = { true, at(0, 1), true }
     local client = kafka.new { url = "http://127.0.0.1:1" }
     local step, state = client:messages(loop())
     step(state)
@@ -726,7 +571,7 @@ describe("a loop, call by call,", function()
   end)
 
   it("D10: knows a message of the batch by its topic, partition and offset", function()
-    answers = { true, join(of(0, 3), of(1, 4)), true, true, true }
+    script.answers = { true, join(of(0, 3), of(1, 4)), true, true, true }
     local client = kafka.new { url = "http://127.0.0.1:1" }
     local step, state = client:messages(loop())
     step(state)
@@ -736,40 +581,40 @@ describe("a loop, call by call,", function()
       assert.is_false((pcall(state.commit, state, message)), place(message))
     end
     assert.is_true(state:commit { topic = "t", partition = 1, offset = 4 })
-    assert.equal(commits(position(5, 1)), trace[#trace])
+    assert.equal(commits(position(5, 1)), script.trace[#script.trace])
     assert.is_true(state:close())
     client:close()
   end)
 
   it("D10: a commit of an earlier message is not made when a later one of its partition is committed", function()
-    answers = { true, join(at(3, 4, 5), of(1, 9)), true, true, true }
+    script.answers = { true, join(at(3, 4, 5), of(1, 9)), true, true, true }
     local client = kafka.new { url = "http://127.0.0.1:1" }
     local step, state = client:messages(loop())
     local first, second = step(state), step(state)
     assert.is_true(state:commit(second))
     assert.is_true(state:commit(first))
-    assert.equal(3, #trace)
+    assert.equal(3, #script.trace)
     step(state)
     step(state)
     assert.is_true(state:close()) -- the first of those is finished
-    assert.equal(commits(position(6)), trace[#trace - 1])
+    assert.equal(commits(position(6)), script.trace[#script.trace - 1])
     client:close()
   end)
 
   it("D10: a commit keeps the instance alive: the loop commits a third of the session later", function()
-    answers = { true, at(0, 1, 2, 3), true, true, true }
+    script.answers = { true, at(0, 1, 2, 3), true, true, true }
     local client = kafka.new { url = "http://127.0.0.1:1" }
     local step, state = client:messages(loop { session_timeout = 3000 })
     local first = step(state)
     step(state)
-    clock = clock + 900
+    script.clock = script.clock + 900
     assert.is_true(state:commit(first))
-    clock = clock + 999
+    script.clock = script.clock + 999
     step(state)
-    assert.equal(3, #trace)
-    clock = clock + 1
+    assert.equal(3, #script.trace)
+    script.clock = script.clock + 1
     step(state)
-    assert.equal(commits(position(3)), trace[#trace])
+    assert.equal(commits(position(3)), script.trace[#script.trace])
     assert.is_true(state:close())
     client:close()
   end)
@@ -782,7 +627,7 @@ describe("a loop, call by call,", function()
       assert.is_nil(step(state))
     end
     client:close()
-    assert.same({}, trace)
+    assert.same({}, script.trace)
   end)
 
   describe("with from = 'latest'", function()
@@ -826,12 +671,12 @@ describe("a loop, call by call,", function()
 
     it("accepts a batch that begins at the noted end, and none that begins after it", function()
       for offset, again in pairs { [20] = false, [21] = true } do
-        trace = {}
-        local script = { TOPICS, ENDS, { DELETE, true }, { polls(1000), of(1, offset, offset + 1) },
+        script.trace = {}
+        local lines = { TOPICS, ENDS, { DELETE, true }, { polls(1000), of(1, offset, offset + 1) },
           { "consumers", held(0, 1) }, { "committed g i {{partition=1,topic=t},{partition=0,topic=t}}",
             join(of(1, -1), of(0, 0)) }, { commits(position(20, 1)), true } }
-        if again then script = join(script, { { DELETE, true }, { polls(1000), of(1, 20, 21) } }) end
-        runs("messages", latest(), join(script, { { "> t/1/20" }, { DELETE, true }, { "closed true" } }), 1)
+        if again then lines = join(lines, { { DELETE, true }, { polls(1000), of(1, 20, 21) } }) end
+        runs("messages", latest(), join(lines, { { "> t/1/20" }, { DELETE, true }, { "closed true" } }), 1)
       end
     end)
 
@@ -874,12 +719,12 @@ describe("a loop, call by call,", function()
 
   it("ends if its worker must exit: between two polls, after a failure, and between two messages", function()
     for _, answer in ipairs { {}, AWAY } do
-      exiting, trace = false, {}
+      script.exiting, script.trace = false, {}
       runs("messages", loop(), {
         { DELETE, true }, { asks(1000), {} }, { asks(1000), stops(answer) }, { DELETE, true },
       })
     end
-    exiting, trace = false, {}
+    script.exiting, script.trace = false, {}
     runs("messages", loop(), { { DELETE, true }, { asks(1000), stops(at(0, 1)) }, { DELETE, true } })
   end)
 
@@ -902,9 +747,9 @@ describe("a loop, call by call,", function()
 
     it("ends if its worker must exit: between two polls, and between two messages", function()
       runs("records", records { from = 0 }, { { fetches(0, 1000), {} }, { fetches(0, 1000), stops {} } })
-      exiting, trace = false, {}
+      script.exiting, script.trace = false, {}
       runs("records", records { from = 0 }, { { fetches(0, 1000), stops(at(0, 1)) } })
-      exiting, trace = false, {}
+      script.exiting, script.trace = false, {}
       runs("records", records { from = 0 }, { { fetches(0, 1000), stops(AWAY) } })
     end)
 
@@ -946,47 +791,47 @@ describe("a loop, call by call,", function()
         { fetches(0, 1000, 1), AWAY }, { "sleep 100" }, { fetches(0, 1000, 1), fails "connection_lost" },
         { "sleep 200" }, { fetches(0, 1000, 1), at(0) }, { "> t/0/0" },
       })
-      trace = {}
+      script.trace = {}
       runs("records", records { from = 0, idle = 50 }, {
         { fetches(0, 50), AWAY }, { "sleep 50" }, { fetches(0, 50), AWAY }, { "raises unavailable" },
       })
     end)
 
     it("grows back to the server's maximum", function()
-      local script = { { fetches(0, 1000), BROKEN } }
+      local lines = { { fetches(0, 1000), BROKEN } }
       for offset = 0, 7 do
-        script[#script + 1] = { fetches(offset, 1000, 500), at(offset) }
-        script[#script + 1] = { "> t/0/" .. offset }
+        lines[#lines + 1] = { fetches(offset, 1000, 500), at(offset) }
+        lines[#lines + 1] = { "> t/0/" .. offset }
       end
-      runs("records", records { from = 0 }, join(script, { { fetches(8, 1000), at(8) }, { "> t/0/8" },
+      runs("records", records { from = 0 }, join(lines, { { fetches(8, 1000), at(8) }, { "> t/0/8" },
         { "closed true" } }), 9)
     end)
 
     it("grows back to its own maximum, and not beyond it", function()
-      local script = { { fetches(0, 1000, 3), BROKEN } }
+      local lines = { { fetches(0, 1000, 3), BROKEN } }
       for offset = 0, 15 do
-        script[#script + 1] = { fetches(offset, 1000, offset < 8 and 1 or 2), at(offset) }
-        script[#script + 1] = { "> t/0/" .. offset }
+        lines[#lines + 1] = { fetches(offset, 1000, offset < 8 and 1 or 2), at(offset) }
+        lines[#lines + 1] = { "> t/0/" .. offset }
       end
-      table.insert(script, 20, { fetches(9, 1000, 2), {} }) -- an empty response shows nothing
+      table.insert(lines, 20, { fetches(9, 1000, 2), {} }) -- an empty response shows nothing
       for offset = 16, 24 do
-        script[#script + 1] = { fetches(offset, 1000, 3), at(offset) }
-        script[#script + 1] = { "> t/0/" .. offset }
+        lines[#lines + 1] = { fetches(offset, 1000, 3), at(offset) }
+        lines[#lines + 1] = { "> t/0/" .. offset }
       end
-      runs("records", records { from = 0, max_messages = 3 }, join(script, { { "closed true" } }), 25)
+      runs("records", records { from = 0, max_messages = 3 }, join(lines, { { "closed true" } }), 25)
     end)
 
     it("halves a batch that cannot be read, down to the message at fault, and grows again", function()
-      local script = { { fetches(0, 1000, 4), LARGE }, { fetches(0, 1000, 2), LARGE } }
+      local lines = { { fetches(0, 1000, 4), LARGE }, { fetches(0, 1000, 2), LARGE } }
       for offset = 0, 7 do
-        script[#script + 1] = { fetches(offset, 1000, 1), at(offset) }
-        script[#script + 1] = { "> t/0/" .. offset }
+        lines[#lines + 1] = { fetches(offset, 1000, 1), at(offset) }
+        lines[#lines + 1] = { "> t/0/" .. offset }
       end
       for offset = 8, 15 do
-        script[#script + 1] = { fetches(offset, 1000, 2), at(offset) }
-        script[#script + 1] = { "> t/0/" .. offset }
+        lines[#lines + 1] = { fetches(offset, 1000, 2), at(offset) }
+        lines[#lines + 1] = { "> t/0/" .. offset }
       end
-      runs("records", records { from = 0, max_messages = 4 }, join(script, { { fetches(16, 1000, 4), at(16) },
+      runs("records", records { from = 0, max_messages = 4 }, join(lines, { { fetches(16, 1000, 4), at(16) },
         { "> t/0/16" }, { fetches(17, 1000, 4), LARGE }, { fetches(17, 1000, 2), LARGE },
         { fetches(17, 1000, 1), LARGE },
         { 'raises response_too_large (after topic "t", partition 0, offset 16): this message cannot be read; raise '

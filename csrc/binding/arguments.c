@@ -125,10 +125,15 @@ static bool is_single(lua_State *L, int index)
 void uk_lua_add_partitions(const struct uk_lua_arguments *arguments, int number, const char *list,
                            enum uk_lua_places places)
 {
+  uk_lua_add_places(arguments, uk_lua_argument_index(arguments, number),
+                    uk_lua_argument_blame(arguments, number), list, places);
+}
+
+void uk_lua_add_places(const struct uk_lua_arguments *arguments, int index,
+                       struct uk_lua_blame blame, const char *list, enum uk_lua_places places)
+{
   lua_State *L = arguments->L;
   const struct uk_lua_option *rows = places == UK_PLACES_PARTITIONS ? partition_rows : offset_rows;
-  struct uk_lua_blame blame = uk_lua_argument_blame(arguments, number);
-  int index = uk_lua_argument_index(arguments, number);
   if (lua_type(L, index) != LUA_TTABLE)
     uk_lua_misuse_type(L, &blame, list, "table", index);
   int top = lua_gettop(L);

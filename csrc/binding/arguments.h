@@ -4,6 +4,7 @@
 #define UK_ARGUMENTS_H
 
 #include "binding/options.h"
+#include "client/idempotency_key.h"
 #include "client/request.h"
 
 struct uk_lua_arguments {
@@ -12,6 +13,7 @@ struct uk_lua_arguments {
   int first;     /* stack index of the first argument after self */
   int companion; /* stack index of the client's companion table */
   struct uk_client_request *request;
+  struct uk_key_source *keys; /* of the client; NULL for a producer, whose sender has its own */
   bool binary;
 };
 
@@ -50,5 +52,9 @@ enum uk_lua_places {
  * everything. */
 void uk_lua_add_partitions(const struct uk_lua_arguments *arguments, int number, const char *list,
                            enum uk_lua_places places);
+
+/* The same for the value at stack index `index`, which `blame` blames. */
+void uk_lua_add_places(const struct uk_lua_arguments *arguments, int index,
+                       struct uk_lua_blame blame, const char *list, enum uk_lua_places places);
 
 #endif

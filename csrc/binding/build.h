@@ -54,6 +54,18 @@ uint64_t uk_lua_argument_options(const struct uk_lua_arguments *arguments, int n
 int64_t uk_lua_argument_integer(const struct uk_lua_arguments *arguments, int number,
                                 const char *name, int64_t max);
 
+/* What consume, commit and delete_consumer say about batches; NULL = absent. */
+struct uk_lua_batch_headers {
+  const char *ack, *commit_batch;
+};
+
+/* Rows for a struct with a member `headers` of that type. */
+#define UK_BATCH_HEADER_ROWS(type)                                                                 \
+  {"ack", UK_OPTION_TEXT, false, offsetof(type, headers.ack), 0, 0, NULL},                         \
+  {                                                                                                \
+    "commit_batch", UK_OPTION_TEXT, false, offsetof(type, headers.commit_batch), 0, 0, NULL        \
+  }
+
 /* Each adds a field to the body or a header. The integer ones add nothing for a negative value. */
 void uk_lua_add_integer(const struct uk_lua_arguments *arguments, const char *name, int64_t value);
 void uk_lua_add_header_integer(const struct uk_lua_arguments *arguments, const char *name,

@@ -4,9 +4,18 @@
 
 #include "binding/message.h"
 
+/* One key for the call: every attempt sends it. */
+static void add_key(const struct uk_lua_arguments *arguments)
+{
+  char key[UK_KEY_SIZE];
+  uk_key_next(arguments->keys, key);
+  uk_client_request_key(arguments->request, key);
+}
+
 void uk_lua_build_produce(const struct uk_lua_arguments *arguments)
 {
   uk_lua_begin_topic(arguments, UK_ENDPOINT_PRODUCE_TOPIC);
+  add_key(arguments);
   uk_lua_add_message(arguments);
 }
 
@@ -16,10 +25,12 @@ void uk_lua_build_produce_many(const struct uk_lua_arguments *arguments)
   if (lua_type(L, uk_lua_argument_index(arguments, 1)) == LUA_TTABLE &&
       uk_lua_argument_absent(arguments, 2)) {
     uk_lua_begin(arguments, UK_ENDPOINT_PRODUCE);
+    add_key(arguments);
     uk_lua_add_messages(arguments, 1, true);
     return;
   }
   uk_lua_begin_topic(arguments, UK_ENDPOINT_PRODUCE_TOPIC);
+  add_key(arguments);
   uk_lua_add_messages(arguments, 2, false);
 }
 
@@ -54,12 +65,17 @@ static void check_header(const struct uk_lua_arguments *arguments, struct uk_sli
       uk_lua_misuse(L, blame, "headers", "%s: reserved for the transport", name.data);
 }
 
-/* Adds the map of headers at `index`. Returns whether it has a Content-Type. */
-static bool add_webhook_headers(const struct uk_lua_arguments *arguments, int index,
-                                const struct uk_lua_blame *blame)
+/* The headers of a webhook that the client adds unless its caller does. */
+struct given {
+  bool type, key;
+};
+
+/* Adds the map of headers at `index`. */
+static struct given add_webhook_headers(const struct uk_lua_arguments *arguments, int index,
+                                        const struct uk_lua_blame *blame)
 {
   lua_State *L = arguments->L;
-  bool typed = false;
+  struct given given = {false, false};
   if (lua_type(L, index) != LUA_TTABLE)
     uk_lua_misuse_type(L, blame, "headers", "table", index);
   for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
@@ -68,10 +84,11 @@ static bool add_webhook_headers(const struct uk_lua_arguments *arguments, int in
     struct uk_slice name, value = uk_lua_stack_header(L, lua_gettop(L), blame, "headers");
     name.data = lua_tolstring(L, -2, &name.length);
     check_header(arguments, name, value, blame);
-    typed = typed || strcasecmp(name.data, "Content-Type") == 0;
+    given.type = given.type || strcasecmp(name.data, "Content-Type") == 0;
+    given.key = given.key || strcasecmp(name.data, UK_HEADER_IDEMPOTENCY_KEY) == 0;
     uk_client_request_header(arguments->request, name, value);
   }
-  return typed;
+  return given;
 }
 
 void uk_lua_build_webhook(const struct uk_lua_arguments *arguments)
@@ -88,7 +105,11 @@ void uk_lua_build_webhook(const struct uk_lua_arguments *arguments)
   int headers = lua_gettop(L);
   uk_lua_read_options(L, uk_lua_argument_index(arguments, 3), true, webhook_rows, NULL, headers,
                       &blame);
-  bool typed = !lua_isnil(L, headers) && add_webhook_headers(arguments, headers, &blame);
-  if (!typed && body.length > 0)
+  struct given given = {false, false};
+  if (!lua_isnil(L, headers))
+    given = add_webhook_headers(arguments, headers, &blame);
+  if (!given.key)
+    add_key(arguments);
+  if (!given.type && body.length > 0)
     uk_lua_add_header(arguments, "Content-Type", "application/octet-stream");
 }

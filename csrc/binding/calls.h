@@ -13,6 +13,7 @@ struct uk_lua_call_row {
   uk_lua_decoder *decode;
   enum uk_retry_class retry;
   const char *list; /* the argument that is a list of messages or places, NULL = none */
+  bool keyed;       /* carries an Idempotency-Key */
 };
 
 /* The last row has no name. */

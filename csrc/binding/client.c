@@ -46,6 +46,7 @@ static const struct uk_lua_option new_rows[] = {
   SETTING("binary", UK_OPTION_BOOLEAN, binary, 0, 0),
   SETTING("verify", UK_OPTION_BOOLEAN, verify, 0, 0),
   SETTING("compress", UK_OPTION_BOOLEAN, compress, 0, 0),
+  SETTING("idempotent", UK_OPTION_BOOLEAN, idempotent, 0, 0),
   {"encode", UK_OPTION_FUNCTION, false, 0, 0, 0, NULL},
   {.name = NULL}};
 
@@ -96,7 +97,8 @@ static const struct {
                 {"max_response_bytes", offsetof(struct uk_settings_options, max_response_bytes)}},
   booleans[] = {{"binary", offsetof(struct uk_settings_options, binary)},
                 {"verify", offsetof(struct uk_settings_options, verify)},
-                {"compress", offsetof(struct uk_settings_options, compress)}};
+                {"compress", offsetof(struct uk_settings_options, compress)},
+                {"idempotent", offsetof(struct uk_settings_options, idempotent)}};
 
 static void set_text(lua_State *L, const char *name, const char *text)
 {
@@ -119,7 +121,7 @@ static int client_settings(lua_State *L)
     snprintf(ca_file, sizeof ca_file, "%s", options.ca_file);
   if (settings->proxy != NULL)
     snprintf(proxy, sizeof proxy, "%s", settings->proxy_name);
-  lua_createtable(L, 0, 12);
+  lua_createtable(L, 0, 13);
   set_text(L, "url", url);
   if (socket[0] != '\0')
     set_text(L, "socket", socket);

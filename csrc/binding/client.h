@@ -4,6 +4,7 @@
 #define UK_CLIENT_H
 
 #include "binding/compat.h"
+#include "client/idempotency_key.h"
 #include "client/settings.h"
 #include "client/transport.h"
 
@@ -11,6 +12,7 @@ struct uk_lua_client {
   struct uk_transport *transport; /* NULL = closed; the settings are then empty */
   struct uk_settings settings;
   unsigned signals; /* that end a call under way (client/signals.h) */
+  struct uk_key_source keys;
 };
 
 /* Creates the type, once for each Lua state, and pushes its methods: settings and close. */

@@ -41,6 +41,7 @@ static enum uk_error build(struct call *call, int first)
                                              .first = first,
                                              .companion = call->companion,
                                              .request = request,
+                                             .keys = &call->client->keys,
                                              .binary = call->client->settings.options.binary};
   call->row->build(&arguments);
   uk_lua_check_client(call->L);
@@ -132,21 +133,55 @@ static int push_request_failure(const struct call *call)
   return finish_call(call, uk_lua_push_error(call->L, call->memory->request.error, text));
 }
 
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+  if (text[0] == '\0')
+    return;
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, name);
+}
+
+/* Pushes what the headers of a 2xx response said, if anything, behind the result: nil and details.
+ * Returns the number of values, with the result. */
+static int push_notes(lua_State *L, const struct uk_response_notes *notes)
+{
+  if (!notes->replayed && notes->batch[0] == '\0' && notes->skipped[0] == '\0')
+    return 1;
+  luaL_checkstack(L, 4, NULL);
+  lua_pushnil(L);
+  lua_createtable(L, 0, 2);
+  set_text(L, "batch", notes->batch);
+  set_text(L, "commit_skipped", notes->skipped);
+  if (notes->replayed) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "replayed");
+  }
+  return 3;
+}
+
 /* Pushes the result in the body of a 2xx response. `messages` is the reader's. */
-static int push_result(const struct call *call, size_t messages)
+static int push_result(const struct call *call, size_t messages,
+                       const struct uk_response_notes *notes)
 {
   struct uk_buffer *body = &call->memory->response;
   struct uk_response_reader reader;
   uk_response_open(&reader, body->data, body->length, call->client->settings.options.binary);
   reader.messages = messages;
   if (call->row->decode(call->L, &reader) && uk_response_close(&reader) == UK_OK)
-    return finish_call(call, 1);
+    return finish_call(call, push_notes(call->L, notes));
   struct uk_lua_failure failure = {.error = reader.error,
                                    .retry_after = -1,
                                    .message = uk_slice_text(reader.message),
                                    .position = &reader.fault,
                                    .again = again_of(call->row, reader.error, 0)};
   return finish_call(call, uk_lua_push_failure(call->L, &failure));
+}
+
+/* A produce may be repeated if the server honours its key. */
+static enum uk_retry_class retry_class(const struct uk_lua_call_row *row,
+                                       const struct uk_settings *settings)
+{
+  return row->keyed && settings->options.idempotent ? UK_RETRY_SAFE : row->retry;
 }
 
 /* A client's method: upvalue 1 is the call's row, as light userdata. Blocks. */
@@ -159,10 +194,13 @@ static int perform(lua_State *L)
   if (build(&call, 2) != UK_OK)
     return push_request_failure(&call);
   struct uk_client_failure failure;
-  if (!uk_call_perform(client->transport, &client->settings, &call.memory->request, row->retry,
-                       client->signals, &call.memory->response, &failure))
+  if (!uk_call_perform(client->transport, &client->settings, &call.memory->request,
+                       retry_class(row, &client->settings), client->signals, &call.memory->response,
+                       &failure))
     return push_call_failure(&call, &failure, call.memory->request.messages);
-  return push_result(&call, call.memory->request.messages);
+  /* Copied: a finaliser that runs while the result is pushed may close the client. */
+  const struct uk_response_notes notes = *uk_transport_notes(client->transport);
+  return push_result(&call, call.memory->request.messages, &notes);
 }
 
 /* Prepare and finish. */
@@ -329,6 +367,23 @@ static int64_t read_retry_after(lua_State *L)
   return seconds;
 }
 
+/* Takes what the headers say, which are argument 3 of finish. */
+static void read_notes(lua_State *L, struct uk_response_notes *notes)
+{
+  static const char *const names[] = {"kafka-batch", "kafka-commit-skipped", "idempotent-replayed"};
+  *notes = (struct uk_response_notes){.replayed = false};
+  for (size_t i = 0; i < sizeof names / sizeof *names && !lua_isnil(L, 4); i++) {
+    struct uk_slice value = {NULL, 0};
+    lua_pushstring(L, names[i]);
+    lua_rawget(L, 4);
+    if (lua_type(L, -1) == LUA_TSTRING) {
+      value.data = lua_tolstring(L, -1, &value.length);
+      uk_response_notes_take(notes, uk_slice_text(names[i]), value);
+    }
+    lua_pop(L, 1);
+  }
+}
+
 /* Copies argument 4 of finish and fail, nil or a string, into the call memory, where the reader
  * changes it. */
 static enum uk_error take_body(lua_State *L, const char *function, struct uk_buffer *response)
@@ -361,6 +416,8 @@ static int finish(lua_State *L)
   uk_lua_read_option(L, 3, &status_row, &status, 0, &blame);
   check_headers(L);
   int64_t retry_after = read_retry_after(L);
+  struct uk_response_notes notes;
+  read_notes(L, &notes);
   struct call call = take_memory(L, client, row);
   uk_lua_check_client(L);
   struct uk_buffer *body = &call.memory->response;
@@ -374,7 +431,7 @@ static int finish(lua_State *L)
     lost.error = UK_E_CONNECTION_LOST;
     return push_lost(&call, &lost, body);
   }
-  return push_result(&call, messages);
+  return push_result(&call, messages, &notes);
 }
 
 /* Reads argument 2 of fail. */

@@ -7,6 +7,7 @@
 struct retry_options {
   const char *method;
   int64_t retries, delay, delay_max;
+  bool idempotent;
 };
 
 static const struct uk_lua_option retry_rows[] = {
@@ -17,6 +18,7 @@ static const struct uk_lua_option retry_rows[] = {
    UK_MILLISECONDS_MAX, NULL},
   {"retry_delay_max", UK_OPTION_INTEGER, false, offsetof(struct retry_options, delay_max), 0,
    UK_MILLISECONDS_MAX, NULL},
+  {"idempotent", UK_OPTION_BOOLEAN, false, offsetof(struct retry_options, idempotent), 0, 0, NULL},
   {.name = NULL}};
 
 static int64_t read_attempt(lua_State *L)
@@ -29,13 +31,14 @@ static int64_t read_attempt(lua_State *L)
   return attempt;
 }
 
-static struct uk_retry_policy read_policy(lua_State *L)
+/* Sets `*repeatable` if the method is a produce to a server that honours keys. */
+static struct uk_retry_policy read_policy(lua_State *L, bool *repeatable)
 {
   const struct uk_lua_blame blame = {.function = "retry_delay", .argument = 3};
   struct uk_settings_options defaults;
   uk_settings_options_default(&defaults);
   struct retry_options options = {NULL, defaults.retries, defaults.retry_delay,
-                                  defaults.retry_delay_max};
+                                  defaults.retry_delay_max, false};
   uk_lua_read_options(L, 3, true, retry_rows, &options, 0, &blame);
   struct uk_retry_policy policy = {UK_RETRY_SAFE, options.retries, options.delay,
                                    options.delay_max};
@@ -44,7 +47,8 @@ static struct uk_retry_policy read_policy(lua_State *L)
   const struct uk_lua_call_row *row = uk_lua_find_call(options.method);
   if (row == NULL)
     uk_lua_misuse(L, &blame, "method", "no such method: '%.64s'", options.method);
-  policy.class = row->retry;
+  *repeatable = row->keyed && options.idempotent;
+  policy.class = *repeatable ? UK_RETRY_SAFE : row->retry;
   return policy;
 }
 
@@ -66,7 +70,7 @@ static int64_t read_detail(lua_State *L, const char *name, int64_t otherwise)
 }
 
 /* Returns whether the details belong to a partly stored produce, which must not be retried as a
- * whole. */
+ * whole unless the server stores only the rest. */
 static bool have_results(lua_State *L)
 {
   lua_pushliteral(L, "results");
@@ -83,10 +87,11 @@ int uk_lua_retry_delay(lua_State *L)
   int64_t attempt = read_attempt(L);
   if (lua_type(L, 2) != LUA_TTABLE)
     return uk_lua_misuse_type(L, &blame, "details", "table", 2);
-  const struct uk_retry_policy policy = read_policy(L);
+  bool repeatable = false;
+  const struct uk_retry_policy policy = read_policy(L, &repeatable);
   int64_t delay = uk_retry_delay(&policy, attempt, read_code(L), (int)read_detail(L, "status", 0),
                                  read_detail(L, "retry_after", -1), uk_jitter());
-  if (delay == UK_RETRY_STOP || have_results(L))
+  if (delay == UK_RETRY_STOP || (have_results(L) && !repeatable))
     lua_pushnil(L);
   else
     uk_lua_push_integer(L, delay);

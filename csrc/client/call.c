@@ -69,7 +69,7 @@ bool uk_call_perform(struct uk_transport *transport, const struct uk_settings *s
   for (int64_t attempts = 1;; attempts++) {
     if (attempt(transport, settings, request, left, class == UK_RETRY_SAFE, body, failure))
       return true;
-    if (failure->has_results)
+    if (failure->has_results && class != UK_RETRY_SAFE)
       return false; /* a part is stored: a retry would store it twice */
     int64_t delay = uk_retry_delay(&policy, attempts, failure->error, failure->status,
                                    failure->retry_after, uk_jitter());

@@ -167,6 +167,12 @@ void uk_client_request_header_integer(struct uk_client_request *request, const c
   uk_client_request_header(request, uk_slice_text(name), integer_text(text, value));
 }
 
+void uk_client_request_key(struct uk_client_request *request, const char *key)
+{
+  if (key[0] != '\0')
+    uk_client_request_header(request, uk_slice_text(UK_HEADER_IDEMPOTENCY_KEY), uk_slice_text(key));
+}
+
 /* Body. */
 
 static void separate(struct uk_client_request *request)

@@ -67,6 +67,8 @@ void uk_client_request_header(struct uk_client_request *request, struct uk_slice
                               struct uk_slice value);
 void uk_client_request_header_integer(struct uk_client_request *request, const char *name,
                                       int64_t value);
+/* The Idempotency-Key of a produce; adds nothing for "". */
+void uk_client_request_key(struct uk_client_request *request, const char *key);
 bool uk_header_name_valid(struct uk_slice name);
 bool uk_header_value_valid(struct uk_slice value);
 

@@ -253,7 +253,7 @@ bool uk_settings_equal(const struct uk_settings *a, const struct uk_settings *b)
          x->connect_timeout == y->connect_timeout && x->retries == y->retries &&
          x->retry_delay == y->retry_delay && x->retry_delay_max == y->retry_delay_max &&
          x->max_response_bytes == y->max_response_bytes && x->binary == y->binary &&
-         x->verify == y->verify && x->compress == y->compress;
+         x->verify == y->verify && x->compress == y->compress && x->idempotent == y->idempotent;
 }
 
 void uk_settings_free(struct uk_settings *settings)

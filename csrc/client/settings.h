@@ -28,9 +28,10 @@ struct uk_settings_options {
   int64_t retry_delay; /* before the first retry */
   int64_t retry_delay_max;
   int64_t max_response_bytes;
-  bool binary;   /* bytes travel as base64 */
-  bool verify;   /* check TLS certificates */
-  bool compress; /* ask for gzip */
+  bool binary;     /* bytes travel as base64 */
+  bool verify;     /* check TLS certificates */
+  bool compress;   /* ask for gzip */
+  bool idempotent; /* the server honours Idempotency-Key: a produce may be repeated */
 };
 
 void uk_settings_options_default(struct uk_settings_options *options);

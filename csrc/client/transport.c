@@ -41,6 +41,11 @@ void uk_transport_set_signals(struct uk_transport *transport, unsigned signals)
   transport->signals = signals;
 }
 
+const struct uk_response_notes *uk_transport_notes(const struct uk_transport *transport)
+{
+  return &transport->notes;
+}
+
 const char *uk_transport_message(const struct uk_transport *transport)
 {
   return transport->message;
@@ -57,6 +62,7 @@ enum uk_error uk_transport_begin(struct uk_transport *transport,
   transport->body = response->body;
   transport->framing = (struct uk_framing){.headed = false};
   transport->retry_after = -1;
+  transport->notes = (struct uk_response_notes){.replayed = false};
   const enum uk_error error = uk_transport_handle_prepare(transport);
   return error != UK_OK ? error : uk_transport_request_set(transport, request, timeout, resend);
 }

@@ -6,6 +6,7 @@
 #define UK_TRANSPORT_H
 
 #include "client/request.h"
+#include "client/response_notes.h"
 #include "client/settings.h"
 
 struct uk_transport;
@@ -31,6 +32,9 @@ enum uk_error uk_transport_perform(struct uk_transport *transport,
 /* Transfers end with CANCELLED, and their connection is closed, when a signal of the set
  * (signals.h) has arrived. Precondition: the set is watched during the transfers; 0 = none. */
 void uk_transport_set_signals(struct uk_transport *transport, unsigned signals);
+
+/* What the headers of the last response said; empty after an error before them. */
+const struct uk_response_notes *uk_transport_notes(const struct uk_transport *transport);
 
 /* Details of the last error, without credentials; "" when there are none beyond the error's own
  * text. */

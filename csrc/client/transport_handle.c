@@ -83,6 +83,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
   const struct uk_slice line = uk_slice_of(data, size * count);
   struct uk_slice value;
   uk_framing_line(&transport->framing, line);
+  uk_response_notes_line(&transport->notes, line);
   if (uk_framing_header(line, "Retry-After", &value))
     transport->retry_after = uk_parse_retry_after(value, uk_clock_epoch() / 1000);
   return size * count;

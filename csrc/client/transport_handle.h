@@ -8,6 +8,7 @@
 
 #include "client/framing.h"
 #include "client/request.h"
+#include "client/response_notes.h"
 #include "client/settings.h"
 
 struct uk_transport {
@@ -28,6 +29,7 @@ struct uk_transport {
   struct uk_buffer *body;
   struct uk_framing framing;
   int64_t retry_after; /* seconds, -1 = none */
+  struct uk_response_notes notes;
   unsigned sends;
   bool resend;
   char message[CURL_ERROR_SIZE];

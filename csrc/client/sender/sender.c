@@ -1,7 +1,5 @@
 #include <stdlib.h>
-#include <sys/random.h>
 
-#include "client/jitter.h"
 #include "client/sender/sender_private.h"
 #include "common/clock.h"
 #include "common/thread.h"
@@ -32,16 +30,6 @@ static void init_locks(struct uk_sender *sender)
   pthread_mutex_init(&sender->latency_lock, NULL);
 }
 
-/* Unique across processes and senders: the server takes two requests with one key for one
- * request. */
-static uint64_t make_seed(void)
-{
-  uint64_t seed;
-  if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
-    seed = (uint64_t)uk_jitter() << 32 ^ (uint64_t)uk_clock_epoch();
-  return seed;
-}
-
 static struct uk_sender *allocate(const struct uk_settings *settings,
                                   const struct uk_sender_options *options,
                                   const struct uk_sender_owner *owner)
@@ -55,7 +43,6 @@ static struct uk_sender *allocate(const struct uk_settings *settings,
   sender->owner = owner;
   sender->oldest_batched = UINT64_MAX;
   sender->wake_messages = sender->wake_bytes = SIZE_MAX;
-  sender->seed = make_seed();
   sender->batch_count = batches;
   for (unsigned i = 0; i < batches; i++)
     uk_sender_batch_init(&sender->batches[i]);

@@ -161,7 +161,7 @@ enum uk_error uk_sender_batch_write(struct uk_sender_batch *batch, bool binary, 
   struct uk_slice topic = topic_of(uk_sender_batch_first(batch));
   uk_client_request_begin(request, batch->mixed ? UK_ENDPOINT_PRODUCE : UK_ENDPOINT_PRODUCE_TOPIC,
                           binary, &topic);
-  uk_client_request_header(request, uk_slice_text(UK_HEADER_IDEMPOTENCY_KEY), uk_slice_text(key));
+  uk_client_request_key(request, key);
   write_messages(batch);
   if (gzip)
     pack(batch);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "client/idempotency_key.h"
 #include "client/sender/sender.h"
 #include "client/sender/sender_batch.h"
 #include "client/sender/sender_failures.h"
@@ -67,8 +68,7 @@ struct uk_sender {
   struct uk_sender_latency latency;
 
   /* The thread's own. */
-  uint64_t seed; /* of its Idempotency-Keys */
-  uint64_t keys; /* made so far */
+  struct uk_key_source keys;
   int64_t idle_since;
   int64_t no_memory_until; /* no batch is filled before */
   int64_t logged_at;

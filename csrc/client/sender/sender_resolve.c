@@ -7,8 +7,6 @@
 #include "client/sender/sender_private.h"
 #include "common/clock.h"
 
-enum { KEY_SIZE = 64 };
-
 /* Precondition: the caller holds the lock. */
 static void update_waiters(struct uk_sender *sender)
 {
@@ -114,12 +112,11 @@ static void begin_window(struct uk_sender_batch *batch, enum uk_batch_state stat
 /* Writes the next window. A message that cannot be written is given up. */
 static void write_window(struct uk_sender *sender, struct uk_sender_batch *batch)
 {
-  char key[KEY_SIZE];
+  char key[UK_KEY_SIZE];
   batch->state = UK_BATCH_FREE;
   uk_sender_batch_resolve_expired(batch);
   while (batch->pending > 0) {
-    snprintf(key, sizeof key, "%016llx-%llu", (unsigned long long)sender->seed,
-             (unsigned long long)sender->keys++);
+    uk_key_next(&sender->keys, key);
     struct uk_client_failure failure = {.status = 0};
     failure.error =
       uk_sender_batch_write(batch, sender->settings.options.binary, sender->options.gzip, key);

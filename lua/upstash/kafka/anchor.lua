@@ -125,7 +125,7 @@ function Anchor:hold(consumer, messages, deadline)
   local partitions, complete = uncommitted(self, consumer, messages, deadline)
   local offsets = #partitions > 0 and starts_of(self, consumer, partitions, deadline) or {}
   if #offsets > 0 and not loop.retry_until(consumer, deadline, "not_found", "commit",
-    consumer.group, consumer.instance, offsets) then
+    consumer.group, consumer.instance, offsets, loop.KEEPS_BATCH) then
     return false
   end
   self.complete = complete

@@ -1,12 +1,20 @@
 --- Loops over messages of a consumer group, at least once.
 --
--- A message is finished when the loop asks for the next one. Finished messages are committed before
--- the next poll and when the loop ends. Others may be delivered again, and none is skipped:
+-- A message is finished when the loop asks for the next one. Finished messages are committed by the
+-- next poll and when the loop ends. Others may be delivered again, and none is skipped:
 --
 -- * Auto-commit is off, so the server never commits a message that it only sent.
 -- * The loop begins by deleting the instance, so it starts at the group's commits and not at the
---   position of an earlier run. It does the same after a consume whose response was lost, because
---   the server's position may be past the messages of that response.
+--   position of an earlier run.
+-- * Each consume names the last batch that arrived, and carries the positions to commit. If its
+--   response is lost, the loop sends it again, and the server sends the same batch again. If the
+--   server does not know the batch (it was restarted, or another one serves the instance now), it
+--   refuses with a 409; the loop then asks for whatever is outstanding, with the same commits.
+-- * All other requests leave the batch outstanding, so that its partitions do not move before the
+--   loop has handed out all of it.
+-- * A server whose responses name no batch gets a commit request before each poll. After a consume
+--   whose response was lost, the loop deletes the instance, because its position may be past the
+--   messages of that response.
 -- * If a response cannot be read, the loop asks for the same messages again in smaller batches,
 --   down to the one message at fault. It hands out those before it, then raises and names it.
 -- * If the group starts at the end (`from = "latest"`), the loop commits where it started, so that
@@ -27,6 +35,7 @@ local TIMEOUT = 1000         -- milliseconds of one poll
 local BATCH_MESSAGES = 1000  -- the most that a server sends by default
 local SESSION_TIMEOUT = 120000
 local LOST_IN_A_ROW = 3      -- lost responses, of a kind that waiting does not cure
+local NONE = "none"          -- as the last batch: the loop holds none
 
 local SCHEMA = {
   group = { kind = "name", required = true },
@@ -46,6 +55,7 @@ local SCHEMA = {
   idle = { kind = "integer", min = 0 },
   stop_on_signal = loop.SIGNALS_RULE,
   on_wait = { kind = "callback" },
+  on_skip = { kind = "callback" },
 }
 
 -- Failures after which the server certainly has not seen the request. After any other failure of a
@@ -69,6 +79,9 @@ end
 ---@field started boolean whether the instance on the server belongs to this loop now
 ---@field touched boolean whether it ever did
 ---@field contact number core.now of the last request that kept the instance alive
+---@field extended boolean? whether the last response with messages named its batch; nil before it
+---@field last string? the ID of the last batch that arrived, unless the server has forgotten it
+---@field forgotten boolean? whether the server has forgotten the batch in hand
 ---@field lost integer lost responses in a row
 ---@field narrow integer? how many messages to ask for after larger responses could not be read
 ---@field last_read upstash.kafka.Position? the last message of the last batch that was not empty
@@ -87,6 +100,7 @@ local function new(client, given, name)
     timeout = given.timeout or TIMEOUT,
     idle = given.idle,
     on_wait = given.on_wait,
+    on_skip = given.on_skip,
     left = given.limit or math.huge,
     max_messages = given.max_messages,
     consume_options = {
@@ -131,9 +145,13 @@ local function start_again(consumer)
   consumer.started = false
 end
 
-local function consume_options(consumer, timeout, max_messages)
+-- The options of a consume that commits `offsets`. A server that names no batches is told nothing
+-- about them.
+local function consume_options(consumer, timeout, max_messages, offsets)
   local all = consumer.consume_options
   all.timeout, all.max_messages = timeout, max_messages
+  all.commit = offsets and #offsets > 0 and offsets or nil
+  all.ack = consumer.last or consumer.extended ~= false and NONE or nil
   return all
 end
 
@@ -165,14 +183,58 @@ local function commit_anew(consumer, offsets, deadline)
   end
 end
 
+-- The partitions in the text of Kafka-Commit-Skipped.
+local function partitions_in(text)
+  local list = {}
+  for topic, partition in text:gmatch "([%w._-]+)-(%d+)%f[,%z]" do
+    list[#list + 1] = { topic = topic, partition = tonumber(partition) }
+  end
+  return list
+end
+
+-- A response says that the commits which the request carried are done, except those of partitions
+-- that another instance holds now. That instance gets their messages again.
+local function note_committed(consumer, details)
+  consumer.committed = consumer.finished
+  if details and details.commit_skipped and consumer.on_skip then
+    consumer.on_skip(partitions_in(details.commit_skipped))
+  end
+end
+
+-- The instance is gone. Commits with a consume that creates it again, which a deletion follows:
+-- what it delivers stays outstanding and comes again.
+local function commit_by_consume(consumer, offsets, call)
+  consumer.last = nil
+  local messages, message, details = call(consumer, "consume", consumer.group, consumer.instance,
+    consumer.subscription, consume_options(consumer, 0, 1, offsets))
+  if not messages and not loop.unreadable(details) then return nil, message, details end
+  note_committed(consumer, messages and details)
+  return true
+end
+
+-- The instance is gone, and the rest of its batch comes again. The next consume carries the commit.
+local function drop_rest(consumer)
+  consumer.last, consumer.handed = nil, consumer.finished
+  for index = #consumer.batch, consumer.finished + 1, -1 do consumer.batch[index] = nil end
+end
+
+-- Commits with a request of its own.
 local function commit_finished(consumer, deadline)
   local offsets = finished_offsets(consumer)
   if #offsets == 0 then return end
   local done = loop.retry_until(consumer, deadline, "not_found", "commit", consumer.group,
-    consumer.instance, offsets)
-  if not done then return commit_anew(consumer, offsets, deadline) end
-  consumer.committed = consumer.finished
-  consumer.contact = core.now()
+    consumer.instance, offsets, loop.KEEPS_BATCH)
+  if done then
+    consumer.committed = consumer.finished
+    consumer.contact = core.now()
+  elseif not consumer.extended then
+    commit_anew(consumer, offsets, deadline)
+  elseif consumer.left > 0 then
+    drop_rest(consumer)
+  else
+    local function call(state, ...) return loop.retry_until(state, deadline, loop.unreadable, ...) end
+    commit_by_consume(consumer, offsets, call)
+  end
 end
 
 -- The position of the message in the part of the batch that was handed out, from the end; nil if it
@@ -218,7 +280,7 @@ function Consumer:commit(message)
   end
   local offsets = asked_offsets(self, message)
   if #offsets == 0 then return true end
-  local done, text, details = loop.call_last(self, "commit", self.group, self.instance, offsets)
+  local done, text, details = loop.call_last(self, "commit", self.group, self.instance, offsets, loop.KEEPS_BATCH)
   if not done then return nil, text, details end
   for _, entry in ipairs(offsets) do positions.put(self.explicit, entry, entry.offset) end
   self.contact = core.now()
@@ -230,15 +292,26 @@ end
 local function start(consumer, deadline)
   if consumer.anchor then consumer.anchor:take(consumer, deadline) end
   loop.retry_until(consumer, deadline, "not_found", "delete_consumer", consumer.group,
-    consumer.instance)
-  consumer.started, consumer.touched = true, true
+    consumer.instance, loop.KEEPS_BATCH)
+  consumer.started, consumer.touched, consumer.last = true, true, nil
 end
 
--- `asked` is how many messages the consume asked for.
-local function failed(consumer, message, details, deadline, asked)
+-- Failures of a consume with commits that a consume without them may not meet: the server knows no
+-- such field, or one of the topics is gone.
+local MAY_BE_THE_COMMIT = { bad_request = true, not_found = true }
+
+-- A consume has failed. Returns if it must be made again. `asked` is how many messages it asked for.
+local function failed(consumer, message, details, deadline, asked, offsets)
+  if details.code == "conflict" and consumer.last then
+    consumer.last, consumer.forgotten = nil, true
+    return
+  elseif MAY_BE_THE_COMMIT[details.code] and #offsets > 0 then
+    consumer.extended, consumer.last = nil, nil
+    return commit_finished(consumer, deadline)
+  end
   consumer.failures = consumer.failures + 1
   if may_be_lost(details) then
-    consumer.started = false
+    if not consumer.extended or loop.unreadable(details) then consumer.started = false end
     if loop.unreadable(details) and asked > 1 then return loop.narrow(consumer, asked) end
     consumer.lost = consumer.lost + 1
     if loop.unreadable(details) and (loop.blames_message(message, details) or consumer.lost >= LOST_IN_A_ROW) then
@@ -249,22 +322,72 @@ local function failed(consumer, message, details, deadline, asked)
   loop.back_off(consumer, consumer.failures, message, details, deadline)
 end
 
+local function place_of(message)
+  return ("%d/%d/%s"):format(message.partition, message.offset, message.topic)
+end
+
+-- Whether two messages of one place are the same: the topic may have been deleted and created again.
+local function is_same(one, other)
+  return one and one.timestamp == other.timestamp and one.key == other.key and one.value == other.value
+end
+
+-- Removes what is finished in the batch in hand, if the server had forgotten that batch.
+local function without_finished(consumer, messages)
+  if not consumer.forgotten then return messages end
+  local finished, kept = {}, {}
+  for index = 1, consumer.finished do
+    local message = consumer.batch[index]
+    finished[place_of(message)] = message
+  end
+  for _, message in ipairs(messages) do
+    if not is_same(finished[place_of(message)], message) then kept[#kept + 1] = message end
+  end
+  consumer.forgotten = nil
+  return kept
+end
+
+-- Takes the batch's ID from the details of a response with messages. Returns whether the commits
+-- that its request carried are done.
+local function note_batch(consumer, messages, details)
+  if #messages == 0 then return true end
+  loop.widen(consumer, consumer.max_messages or BATCH_MESSAGES)
+  consumer.last = details and details.batch
+  consumer.extended = consumer.last ~= nil
+  return consumer.extended
+end
+
+-- Takes a response. Returns the messages, or nil if the consume must be made again.
+local function taken(consumer, messages, details, deadline, offsets)
+  loop.note_read(consumer, messages)
+  consumer.lost, consumer.failures, consumer.contact = 0, 0, core.now()
+  if note_batch(consumer, messages, details) then
+    if #offsets > 0 then note_committed(consumer, details) end
+  else
+    commit_finished(consumer, deadline) -- the server did not know the field
+    if not consumer.started then return nil end
+  end
+  if consumer.anchor and not consumer.anchor:hold(consumer, messages, deadline) then
+    consumer.started = false
+    return nil
+  end
+  return without_finished(consumer, messages)
+end
+
 -- Consumes once. Returns the messages, or nil if it must be done again.
 local function poll(consumer, timeout, deadline)
   if not consumer.started then start(consumer, deadline) end
   local most = consumer.narrow or consumer.max_messages
   if consumer.left < (most or BATCH_MESSAGES) then most = consumer.left end
+  local offsets, last = finished_offsets(consumer), consumer.last
   local messages, message, details = loop.call(consumer, "consume", consumer.group,
-    consumer.instance, consumer.subscription, consume_options(consumer, timeout, most))
-  if not messages then return failed(consumer, message, details, deadline, most or BATCH_MESSAGES) end
-  if #messages > 0 then loop.widen(consumer, consumer.max_messages or BATCH_MESSAGES) end
-  loop.note_read(consumer, messages)
-  consumer.lost, consumer.failures, consumer.contact = 0, 0, core.now()
-  if consumer.anchor and not consumer.anchor:hold(consumer, messages, deadline) then
-    consumer.started = false
-    return nil
+    consumer.instance, consumer.subscription, consume_options(consumer, timeout, most, offsets))
+  if messages and last and details and details.batch == last then
+    -- Something in between has kept an earlier response.
+    messages, message = nil, "the response repeats the batch before it"
+    details = { error = message, code = "connection_lost", retriable = true }
   end
-  return messages
+  if messages then return taken(consumer, messages, details, deadline, offsets) end
+  return failed(consumer, message, details, deadline, most or BATCH_MESSAGES, offsets)
 end
 
 -- Fills consumer.batch. Leaves it empty if the loop has been idle for too long.
@@ -289,10 +412,14 @@ local function leave(consumer)
   start_again(consumer)
   local done, message, details = true, nil, nil
   if #offsets > 0 then
-    done, message, details = loop.call_last(consumer, "commit", consumer.group, consumer.instance, offsets)
+    done, message, details = loop.call_last(consumer, "commit", consumer.group, consumer.instance, offsets,
+      loop.KEEPS_BATCH)
+  end
+  if not done and consumer.extended and details.code == "not_found" then
+    done, message, details = commit_by_consume(consumer, offsets, loop.call_last)
   end
   if touched and (done or not host.exiting()) then
-    loop.call_last(consumer, "delete_consumer", consumer.group, consumer.instance)
+    loop.call_last(consumer, "delete_consumer", consumer.group, consumer.instance, loop.KEEPS_BATCH)
   end
   return done, message, details
 end
@@ -324,12 +451,13 @@ local function ready(consumer)
     and not loop.stopping(consumer)
 end
 
--- Commits what is finished, and fetches the next batch if this one is used up. Ends the loop if
--- there is none.
+-- Commits what is finished, unless the next consume does, and fetches the next batch if this one is
+-- used up. Ends the loop if there is none.
 local function advance(consumer)
   local deadline = loop.deadline(consumer.idle)
   loop.stop_in_time(consumer) -- closing the loop commits
-  commit_finished(consumer, deadline)
+  local polls = consumer.handed == #consumer.batch and consumer.left > 0
+  if not (polls and consumer.extended) then commit_finished(consumer, deadline) end
   if consumer.handed < #consumer.batch then return end
   if consumer.left > 0 then take_batch(consumer, deadline) end
   if consumer.handed < #consumer.batch then return end

@@ -39,6 +39,10 @@ function loop.call(state, method, ...)
   return call(state, state.wait, method, ...)
 end
 
+--- Options of a request that says nothing about the last batch: it stays outstanding, so its
+-- partitions do not move.
+loop.KEEPS_BATCH = { ack = "none" }
+
 -- A loop that ends still commits; only the end of its worker hurries it.
 local LEAVING = { stopping = host.exiting }
 
@@ -146,7 +150,7 @@ function loop.retry_until(state, deadline, accept, method, ...)
   local attempt = 0
   while true do
     local result, message, details = loop.call(state, method, ...)
-    if result ~= nil then return result end
+    if result ~= nil then return result, message, details end
     if type(accept) == "function" and accept(details) or details.code == accept then return nil, message, details end
     attempt = attempt + 1
     loop.back_off(state, attempt, message, details, deadline)

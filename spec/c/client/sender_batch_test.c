@@ -80,6 +80,18 @@ static void writes_a_body_for_produce(void)
   tear_down(&batch);
 }
 
+/* The system may have no random bytes. */
+static void is_sent_without_a_key_if_there_is_none(void)
+{
+  struct uk_sender_batch batch;
+  REQUIRE(set_up(&batch));
+  put("t", NULL, "v", uk_slice_of(NULL, 0));
+  CHECK(fill(&batch, 0, 1000, 10));
+  CHECK_EQ_INT(uk_sender_batch_write(&batch, false, false, ""), UK_OK);
+  CHECK_EQ_SLICE(batch.request.headers, "Content-Type: application/json");
+  tear_down(&batch);
+}
+
 static void names_topics_if_they_differ(void)
 {
   struct uk_sender_batch batch;
@@ -463,6 +475,7 @@ int main(void)
   CHECK_RUN(keeps_expired_messages_in_place);
   CHECK_RUN(awaits_only_messages_of_the_window);
   CHECK_RUN(writes_a_body_for_produce);
+  CHECK_RUN(is_sent_without_a_key_if_there_is_none);
   CHECK_RUN(names_topics_if_they_differ);
   CHECK_RUN(stops_at_its_limits);
   CHECK_RUN(fills_up_to_the_last_byte);

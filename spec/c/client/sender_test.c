@@ -5,9 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -475,44 +473,6 @@ static void fill_one_batch_ahead(void)
   close(listener);
 }
 
-/* With equal keys the server would take the request of one sender for that of another. */
-static bool no_random;
-
-/* In front of that of libc. */
-__attribute__((visibility("default"))) ssize_t getrandom(void *bytes, size_t size, unsigned flags)
-{
-  if (!no_random)
-    return syscall(SYS_getrandom, bytes, size, flags);
-  memset(bytes, 0, size);
-  errno = EAGAIN;
-  return -1;
-}
-
-/* Also early after the boot, when the kernel has no random bytes yet. */
-static void have_their_own_keys(bool random)
-{
-  no_random = !random;
-  struct uk_sender_options options = rig_options_named("one");
-  struct uk_sender *one = rig_acquire(&options);
-  options.name[0] = 'O';
-  struct uk_sender *two = rig_acquire(&options);
-  REQUIRE(one != NULL && two != NULL);
-  CHECK(one->seed != 0 && one->seed != two->seed);
-  rig_close(one, 0);
-  rig_close(two, 0);
-  no_random = false;
-}
-
-static void have_their_own_random_keys(void)
-{
-  have_their_own_keys(true);
-}
-
-static void have_their_own_keys_without_random_bytes(void)
-{
-  have_their_own_keys(false);
-}
-
 /* While another caller holds the sender, closing it only reports what is pending. */
 static void continue_for_others_when_closed(void)
 {
@@ -691,8 +651,6 @@ int main(void)
   CHECK_RUN(are_all_closed_once_the_retired_one_is_freed);
   CHECK_RUN(fill_one_batch_ahead);
   CHECK_RUN(continue_for_others_when_closed);
-  CHECK_RUN(have_their_own_random_keys);
-  CHECK_RUN(have_their_own_keys_without_random_bytes);
   CHECK_RUN(refuse_waiting_callers_when_they_end);
   CHECK_RUN(stop_in_time);
   CHECK_RUN(give_up_expired_messages);

@@ -28,7 +28,7 @@ local function policy_of(target, method)
   if policy then return policy end
   policy = {
     method = method, retries = target.settings.retries, retry_delay = target.settings.retry_delay,
-    retry_delay_max = target.settings.retry_delay_max,
+    retry_delay_max = target.settings.retry_delay_max, idempotent = target.settings.idempotent,
   }
   target.policies[method] = policy
   return policy
@@ -79,7 +79,7 @@ local function perform(client, target, request, stopping)
   local attempts = 0
   while true do
     local result, message, details = attempt(client, target, request, wait)
-    if result ~= nil then return result end
+    if result ~= nil then return result, message, details end
     if details.code == "cancelled" then return nil, message, details end
     attempts = attempts + 1
     local delay = core.retry_delay(attempts, details, policy_of(target, request.name))

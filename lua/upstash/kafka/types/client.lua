@@ -17,6 +17,13 @@
 ---@field position upstash.kafka.Position? the message that cannot be read; the first message of a response that is too large
 ---@field again string? after a consume that may have been carried out: how to get its messages again
 
+--- What a response says beside its result: the third value, after the result and nil. Absent if it
+--- says nothing.
+---@class upstash.kafka.Notes
+---@field batch string? the ID of the batch that a consume returned
+---@field commit_skipped string? partitions whose commits a consume skipped because other instances hold them: "topic-0, topic-3"
+---@field replayed boolean? true if a produce stored nothing, because one with its key had stored the messages
+
 --- What a loop raises when a call fails for good. `tostring` returns the message.
 ---@class upstash.kafka.LoopFailure: upstash.kafka.Details
 ---@field after upstash.kafka.Position? the last message read, when the unreadable one does not say where it is
@@ -80,6 +87,14 @@ function Message:header(name) end
 ---@field session_timeout integer? milliseconds without a request after which the server closes the instance, default 120000
 ---@field max_messages integer?
 ---@field max_bytes integer?
+---@field ack string? the ID of the last batch that arrived, or "none": what is outstanding is sent again
+---@field commit_batch string? the ID of a batch to acknowledge and commit first
+---@field commit upstash.kafka.Position|upstash.kafka.Position[]|nil committed before anything is read
+
+--- What a commit or deletion says about batches.
+---@class upstash.kafka.BatchOptions
+---@field ack string? the ID of the last batch that arrived, or "none": the batch stays outstanding
+---@field commit_batch string? the ID of a batch to acknowledge and commit first
 
 ---@class upstash.kafka.FetchOptions
 ---@field timeout integer? milliseconds to wait for a first message, default 1000
@@ -108,6 +123,7 @@ function Message:header(name) end
 ---@field idle integer? the loop ends after this many milliseconds without a message; by default it never ends
 ---@field stop_on_signal boolean|string[]|nil signals that end the loop after the message in hand; true: INT and TERM; not in nginx
 ---@field on_wait (fun(message: string, details: upstash.kafka.Details))? called once for each cause when the loop waits because a call failed
+---@field on_skip (fun(partitions: upstash.kafka.Partition[]))? called when finished messages could not be committed because other instances hold their partitions, and get them again
 
 ---@class upstash.kafka.RecordsOptions
 ---@field topic string
@@ -156,6 +172,7 @@ function Message:header(name) end
 ---@field binary boolean
 ---@field verify boolean
 ---@field compress boolean
+---@field idempotent boolean
 
 ---@class upstash.kafka.ProducerOptions
 ---@field topic string? for messages without a topic
@@ -215,7 +232,7 @@ local Client = {}
 ---@param options upstash.kafka.ProduceOptions?
 ---@return upstash.kafka.Metadata? metadata
 ---@return string? message
----@return upstash.kafka.Details? details
+---@return upstash.kafka.Details|upstash.kafka.Notes|nil details
 function Client:produce(topic, value, options) end
 
 --- Produces several messages, all or none: to one topic, or to the topic in each message if the
@@ -224,7 +241,7 @@ function Client:produce(topic, value, options) end
 ---@param messages upstash.kafka.NewMessage[]?
 ---@return upstash.kafka.Metadata[]? metadata in the order of the messages
 ---@return string? message
----@return upstash.kafka.Details? details
+---@return upstash.kafka.Details|upstash.kafka.Notes|nil details
 function Client:produce_many(topic, messages) end
 
 --- Produces the bytes unchanged. Calls POST /webhook.
@@ -233,7 +250,7 @@ function Client:produce_many(topic, messages) end
 ---@param options upstash.kafka.WebhookOptions?
 ---@return upstash.kafka.Metadata? metadata
 ---@return string? message
----@return upstash.kafka.Details? details
+---@return upstash.kafka.Details|upstash.kafka.Notes|nil details
 function Client:webhook(topic, body, options) end
 
 --- Consumes once as an instance of a group; the first call creates the instance. `client:messages`
@@ -244,7 +261,7 @@ function Client:webhook(topic, body, options) end
 ---@param options upstash.kafka.ConsumeOptions?
 ---@return upstash.kafka.Message[]? messages
 ---@return string? message
----@return upstash.kafka.Details? details
+---@return upstash.kafka.Details|upstash.kafka.Notes|nil details
 function Client:consume(group, instance, topics, options) end
 
 --- Commits the given offsets, or without any the position after everything that was consumed. The
@@ -252,10 +269,11 @@ function Client:consume(group, instance, topics, options) end
 ---@param group string
 ---@param instance string
 ---@param offsets upstash.kafka.Position|upstash.kafka.Position[]|nil a message stands for the offset after it
+---@param options upstash.kafka.BatchOptions?
 ---@return true? done
 ---@return string? message
 ---@return upstash.kafka.Details? details
-function Client:commit(group, instance, offsets) end
+function Client:commit(group, instance, offsets, options) end
 
 --- Returns the offsets that the group has committed, -1 for a partition without a commit. Calls
 --- POST /committed/{group}/{instance}.
@@ -271,10 +289,11 @@ function Client:committed(group, instance, partitions, options) end
 --- Closes an instance. Calls POST /delete-consumer/{group}/{instance}.
 ---@param group string
 ---@param instance string
+---@param options upstash.kafka.BatchOptions?
 ---@return true? done
 ---@return string? message code not_found if the instance is not alive
 ---@return upstash.kafka.Details? details
-function Client:delete_consumer(group, instance) end
+function Client:delete_consumer(group, instance, options) end
 
 --- Lists the live instances and their partitions. Calls GET /consumers.
 ---@return upstash.kafka.Group[]? groups
@@ -448,9 +467,9 @@ function Producer:close(timeout) end
 ---@field produce_many fun(topic: string|upstash.kafka.NewMessage[], messages: upstash.kafka.NewMessage[]?): upstash.kafka.Metadata[]?, string?, upstash.kafka.Details?
 ---@field webhook fun(topic: string, body: string, options: upstash.kafka.WebhookOptions?): upstash.kafka.Metadata?, string?, upstash.kafka.Details?
 ---@field consume fun(group: string, instance: string, topics: string|string[], options: upstash.kafka.ConsumeOptions?): upstash.kafka.Message[]?, string?, upstash.kafka.Details?
----@field commit fun(group: string, instance: string, offsets: upstash.kafka.Position|upstash.kafka.Position[]|nil): true?, string?, upstash.kafka.Details?
+---@field commit fun(group: string, instance: string, offsets: upstash.kafka.Position|upstash.kafka.Position[]|nil, options: upstash.kafka.BatchOptions?): true?, string?, upstash.kafka.Details?
 ---@field committed fun(group: string, instance: string, partitions: upstash.kafka.Partition|upstash.kafka.Partition[], options: upstash.kafka.TimeoutOption?): upstash.kafka.Position[]?, string?, upstash.kafka.Details?
----@field delete_consumer fun(group: string, instance: string): true?, string?, upstash.kafka.Details?
+---@field delete_consumer fun(group: string, instance: string, options: upstash.kafka.BatchOptions?): true?, string?, upstash.kafka.Details?
 ---@field consumers fun(): upstash.kafka.Group[]?, string?, upstash.kafka.Details?
 ---@field fetch fun(topic: string|upstash.kafka.Position[], partition: integer|upstash.kafka.FetchOptions|nil, offset: integer?, options: upstash.kafka.FetchOptions?): upstash.kafka.Message[]?, string?, upstash.kafka.Details?
 ---@field offsets fun(at: integer|"earliest"|"latest", partitions: upstash.kafka.Partition|upstash.kafka.Partition[], options: upstash.kafka.TimeoutOption?): upstash.kafka.Position[]?, string?, upstash.kafka.Details?
