@@ -172,7 +172,8 @@ static enum uk_error start_kafka(struct uk_server *server, const struct uk_serve
                                          .prefetch_budget = options->prefetch_budget,
                                          .max_message_bytes = options->max_message_bytes,
                                          .partitions = (int32_t)options->partitions,
-                                         .auto_create_topics = options->auto_create_topics};
+                                         .auto_create_topics = options->auto_create_topics,
+                                         .idempotency_window = UK_IDEMPOTENCY_WINDOW};
   return uk_kafka_engine_open(&server->engine, &kafka, message, size);
 }
 

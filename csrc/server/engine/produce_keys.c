@@ -300,14 +300,15 @@ static void set_answer(struct entry *entry, const struct uk_produce *operation)
   entry->length = answer.length;
 }
 
-void uk_produce_keys_end(struct uk_produce_keys *keys, const struct uk_produce *operation,
+bool uk_produce_keys_end(struct uk_produce_keys *keys, const struct uk_produce *operation,
                          int64_t now, struct uk_list *waiting)
 {
   pthread_mutex_lock(&keys->mutex);
   struct entry *entry = find(keys, &operation->key);
+  bool kept = is_to_keep(operation);
   entry->pending = false;
   uk_list_move(waiting, &entry->waiting);
-  if (is_to_keep(operation)) {
+  if (kept) {
     set_answer(entry, operation);
     keep(keys, entry, now);
     hold_limits(keys, entry->user, now);
@@ -315,6 +316,7 @@ void uk_produce_keys_end(struct uk_produce_keys *keys, const struct uk_produce *
     remove_entry(keys, entry);
   }
   pthread_mutex_unlock(&keys->mutex);
+  return kept;
 }
 
 bool uk_produce_keys_learn(struct uk_produce_keys *keys, const struct uk_produce_key *key,

@@ -40,11 +40,11 @@ enum uk_produce_keys_begun {
 enum uk_produce_keys_begun uk_produce_keys_begin(struct uk_produce_keys *keys,
                                                  struct uk_produce *operation, int64_t now);
 
-/* The produce that was NEW or PARTIAL has ended: its outcome is the operation's, and with `each` it
- * is that of every record. Moves the operations that waited for it to `waiting` (uk_operation.link), in
- * their order: each begins again. If memory is out, it is only remembered that the outcome is
- * unknown. */
-void uk_produce_keys_end(struct uk_produce_keys *keys, const struct uk_produce *operation,
+/* The produce that was NEW or PARTIAL has ended with the operation's outcome, or, with `each`, with
+ * that of every record. Moves the operations that waited for it to `waiting` (uk_operation.link),
+ * in their order: each begins again. True if the outcome is kept; if memory is out, it is only
+ * remembered that it is unknown. */
+bool uk_produce_keys_end(struct uk_produce_keys *keys, const struct uk_produce *operation,
                          int64_t now, struct uk_list *waiting);
 
 /* Another server has kept `answer` (produce_answer.h) for this key, `since` then. Does nothing if

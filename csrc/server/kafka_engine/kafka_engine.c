@@ -8,6 +8,7 @@
 #include "server/kafka_engine/cluster/kafka_record_reader.h"
 #include "server/kafka_engine/fetch/kafka_fetch.h"
 #include "server/kafka_engine/group/kafka_groups.h"
+#include "server/kafka_engine/produce/kafka_keys.h"
 #include "server/kafka_engine/produce/kafka_producer.h"
 
 enum { EXECUTOR_THREADS = 4 };
@@ -27,6 +28,7 @@ struct kafka_engine {
   struct uk_kafka_record_reader *records;
   struct uk_kafka_fetches *fetches;
   struct uk_kafka_producer *producer;
+  struct uk_kafka_keys *keys; /* NULL: keys are ignored */
   struct uk_kafka_groups *groups;
 };
 
@@ -37,7 +39,11 @@ static struct kafka_engine *of(struct uk_engine *engine)
 
 static void produce(struct uk_engine *engine, struct uk_produce *operation)
 {
-  uk_kafka_producer_produce(of(engine)->producer, operation);
+  struct kafka_engine *kafka = of(engine);
+  if (operation->key.key.length == 0 || kafka->keys == NULL)
+    uk_kafka_producer_produce(kafka->producer, operation);
+  else
+    uk_kafka_keys_produce(kafka->keys, operation);
 }
 
 static void fetch(struct uk_engine *engine, struct uk_fetch *operation)
@@ -150,6 +156,11 @@ static enum uk_error health(struct uk_engine *engine, char *detail, size_t size)
 {
   struct uk_kafka_topics *known = of(engine)->topics;
   enum uk_error error = uk_kafka_topics_health(known, detail, size);
+  if (error == UK_OK && uk_kafka_topics_has_answered(known)) {
+    detail[0] = '\0';
+    if (of(engine)->keys != NULL)
+      uk_kafka_keys_note(of(engine)->keys, detail, size);
+  }
   if (error != UK_OK || uk_kafka_topics_has_answered(known))
     return error;
   snprintf(detail, size, "the Kafka cluster has not answered yet");
@@ -171,6 +182,8 @@ static void close_engine(struct uk_engine *engine)
   struct kafka_engine *closing = of(engine);
   if (closing->groups != NULL)
     uk_kafka_groups_free(closing->groups);
+  if (closing->keys != NULL)
+    uk_kafka_keys_free(closing->keys);
   if (closing->producer != NULL)
     uk_kafka_producer_free(closing->producer);
   if (closing->topics != NULL)
@@ -335,11 +348,27 @@ static bool open_producer_and_groups(struct kafka_engine *engine,
   return engine->producer != NULL && engine->groups != NULL;
 }
 
+static bool open_keys(struct kafka_engine *engine, const struct uk_kafka_options *options)
+{
+  const struct uk_kafka_keys_parts parts = {.settings = engine->settings,
+                                            .control = engine->control,
+                                            .executor = engine->executor,
+                                            .blocking = engine->blocking,
+                                            .reaper = engine->reaper,
+                                            .producer = engine->producer,
+                                            .window = options->idempotency_window,
+                                            .create = options->auto_create_topics};
+  if (options->idempotency_window == 0)
+    return true;
+  engine->keys = uk_kafka_keys_new(&parts);
+  return engine->keys != NULL;
+}
+
 static bool open_parts(struct kafka_engine *engine, const struct uk_kafka_options *options,
                        char *message, size_t size)
 {
   return open_ground(engine, message, size) && open_topics(engine, options) &&
-         open_producer_and_groups(engine, options, message, size);
+         open_producer_and_groups(engine, options, message, size) && open_keys(engine, options);
 }
 
 enum uk_error uk_kafka_engine_open(struct uk_engine **engine,

@@ -37,7 +37,9 @@ static enum uk_produce_keys_begun begin(struct uk_produce_keys *keys, struct cal
 static void end(struct uk_produce_keys *keys, const struct call *call, int64_t now)
 {
   struct uk_list waiting = {0};
-  uk_produce_keys_end(keys, &call->produce, now, &waiting);
+  bool stored = call->produce.operation.error == UK_OK ||
+                call->produce.operation.error == UK_E_GATEWAY_TIMEOUT;
+  CHECK_EQ_INT(uk_produce_keys_end(keys, &call->produce, now, &waiting), stored);
   CHECK(uk_list_is_empty(&waiting));
 }
 
@@ -139,6 +141,7 @@ static void what_stored_nothing_frees_its_key(void)
     call.produce.operation.error = errors[i];
     end(keys, &call, 0);
   }
+  CHECK_EQ_INT(meets(keys, "u", "k", 0), UK_PRODUCE_KEY_NEW);
   make(&call, "u", "k", 2); /* another request may have it, too */
   CHECK_EQ_INT(begin(keys, &call, 0), UK_PRODUCE_KEY_NEW);
   call.produce.operation.error = UK_E_UNAVAILABLE;

@@ -16,6 +16,7 @@
 #include "server/kafka_engine/cluster/kafka_record_reader.h"
 #include "server/kafka_engine/fetch/kafka_fetch.h"
 #include "server/kafka_engine/group/kafka_groups.h"
+#include "server/kafka_engine/produce/kafka_keys.h"
 #include "server/kafka_engine/produce/kafka_producer.h"
 
 static struct {
@@ -27,6 +28,7 @@ static struct {
   struct uk_kafka_groups_parts groups;
   struct uk_kafka_fetch_parts fetch;
   struct uk_kafka_committed_parts committed;
+  struct uk_kafka_keys_parts keys;
   bool down, has_answered, lacks_memory;
   struct uk_kafka_topic_query *query;
   int blockings; /* that were made, or should have been */
@@ -36,7 +38,7 @@ static struct {
 
 /* Each part is the address of its letter. */
 static char control, settings_, executor_, reaper_, blocking_, group_blocking_, topics_, admin_,
-  committed_, records_, fetches_, producer_, groups_;
+  committed_, records_, fetches_, producer_, groups_, keys_;
 
 #define AS(type, part) ((struct type *)(void *)&(part))
 
@@ -239,6 +241,7 @@ bool uk_kafka_topics_has_answered(struct uk_kafka_topics *topics)
 FAKE_PART(uk_kafka_admin, admin, "admin")
 FAKE_PART(uk_kafka_committed, committed, "committed")
 FAKE_PART(uk_kafka_groups, groups, "groups")
+FAKE_PART(uk_kafka_keys, keys, "keys")
 
 struct uk_kafka_record_reader *uk_kafka_record_reader_new(const struct uk_kafka_settings *settings,
                                                           struct uk_kafka_executor *executor,
@@ -293,6 +296,7 @@ void uk_kafka_producer_free(struct uk_kafka_producer *producer)
   }
 
 FAKE_METHOD(uk_kafka_producer_produce, uk_kafka_producer, producer, uk_produce)
+FAKE_METHOD(uk_kafka_keys_produce, uk_kafka_keys, keys, uk_produce)
 FAKE_METHOD(uk_kafka_fetches_fetch, uk_kafka_fetches, fetches, uk_fetch)
 FAKE_METHOD(uk_kafka_fetches_offsets, uk_kafka_fetches, fetches, uk_offsets)
 FAKE_METHOD(uk_kafka_groups_consume, uk_kafka_groups, groups, uk_consume)
@@ -304,6 +308,12 @@ FAKE_METHOD(uk_kafka_groups_list, uk_kafka_groups, groups, uk_consumers)
 FAKE_METHOD(uk_kafka_committed_ask, uk_kafka_committed, committed, uk_committed)
 FAKE_METHOD(uk_kafka_admin_create_topic, uk_kafka_admin, admin, uk_create_topic)
 FAKE_METHOD(uk_kafka_admin_delete_topic, uk_kafka_admin, admin, uk_delete_topic)
+
+void uk_kafka_keys_note(struct uk_kafka_keys *keys, char *text, size_t size)
+{
+  CHECK(keys == AS(uk_kafka_keys, keys_));
+  snprintf(text, size, "keys' note");
+}
 
 void uk_kafka_admin_create_missing(void *admin, struct uk_kafka_check *check, struct uk_slice topic)
 {
@@ -344,7 +354,8 @@ static const struct uk_kafka_options options = {.brokers = "b",
                                                 .prefetch_bytes = 111,
                                                 .prefetch_budget = 222,
                                                 .partitions = 5,
-                                                .auto_create_topics = true};
+                                                .auto_create_topics = true,
+                                                .idempotency_window = 333};
 
 static struct uk_engine *engine;
 static char message[UK_MESSAGE_SIZE];
@@ -408,13 +419,22 @@ static void each_part_is_given_what_it_needs(void)
   CHECK(fake.groups.records == AS(uk_kafka_record_reader, records_));
   CHECK(fake.groups.create == uk_kafka_admin_create_missing);
   CHECK(fake.groups.create_context == &admin_);
+  CHECK(fake.keys.settings == AS(uk_kafka_settings, settings_));
+  CHECK(fake.keys.control == (rd_kafka_t *)&control);
+  CHECK(fake.keys.executor == AS(uk_kafka_executor, executor_));
+  CHECK(fake.keys.blocking == AS(uk_kafka_blocking, blocking_));
+  CHECK(fake.keys.reaper == AS(uk_kafka_reaper, reaper_));
+  CHECK(fake.keys.producer == AS(uk_kafka_producer, producer_));
+  CHECK_EQ_INT(fake.keys.window, 333);
+  CHECK(fake.keys.create);
   fake.admin.forget(fake.admin.context, uk_slice_text("t"));
   CHECK_LOG("topics-forget(t) fetches-forget(t) ");
   engine->methods->close(engine);
   /* What may use another part closes before it. */
-  CHECK_LOG("groups producer stop fetches admin records blocking group-blocking committed topics "
-            "control reaper executor "
-            "settings ");
+  CHECK_LOG(
+    "groups keys producer stop fetches admin records blocking group-blocking committed topics "
+    "control reaper executor "
+    "settings ");
   CHECK_EQ_INT(fake.handles, 0);
 }
 
@@ -425,7 +445,32 @@ static void topics_are_created_only_where_that_is_meant(void)
   strict.auto_create_topics = false;
   REQUIRE(open_with(&strict) == UK_OK);
   CHECK(fake.producer.create == NULL && fake.groups.create == NULL);
+  CHECK(!fake.keys.create);
   engine->methods->close(engine);
+}
+
+static void produce_with(const char *key)
+{
+  struct uk_produce operation = {.operation.deadline = 7, .key.key = uk_slice_text(key)};
+  fake.log[0] = '\0';
+  engine->methods->produce(engine, &operation);
+}
+
+static void keys_are_ignored_without_a_window(void)
+{
+  struct uk_kafka_options windowless = options;
+  begin(NULL, NULL);
+  windowless.idempotency_window = 0;
+  REQUIRE(open_with(&windowless) == UK_OK);
+  produce_with("k");
+  CHECK_LOG("uk_kafka_producer_produce(7) ");
+  char detail[UK_MESSAGE_SIZE] = "before";
+  fake.has_answered = true;
+  CHECK_EQ_INT(engine->methods->health(engine, detail, sizeof detail), UK_OK);
+  CHECK_EQ_STR(detail, "");
+  engine->methods->close(engine);
+  CHECK_LOG("groups producer stop fetches admin records blocking group-blocking committed topics "
+            "control reaper executor settings ");
 }
 
 #define METHOD(method, type, wanted)                                                               \
@@ -441,6 +486,8 @@ static void each_method_calls_its_part(void)
   REQUIRE(open_with(&options) == UK_OK);
   fake.log[0] = '\0';
   METHOD(produce, uk_produce, "uk_kafka_producer_produce");
+  produce_with("k");
+  CHECK_LOG("uk_kafka_keys_produce(7) ");
   METHOD(fetch, uk_fetch, "uk_kafka_fetches_fetch");
   METHOD(consume, uk_consume, "uk_kafka_groups_consume");
   METHOD(commit, uk_commit, "uk_kafka_groups_commit");
@@ -471,7 +518,7 @@ static void health_is_that_of_the_cluster(void)
   fake.has_answered = true;
   detail[0] = '\0';
   CHECK_EQ_INT(engine->methods->health(engine, detail, sizeof detail), UK_OK);
-  CHECK_EQ_STR(detail, "");
+  CHECK_EQ_STR(detail, "keys' note");
   fake.down = true;
   CHECK_EQ_INT(engine->methods->health(engine, detail, sizeof detail), UK_E_UNAVAILABLE);
   CHECK_EQ_STR(detail, "away");
@@ -585,6 +632,9 @@ static void what_cannot_be_made_is_the_end(void)
      "control reaper "
      "executor "
      "settings "},
+    {"keys", NULL, UK_E_NO_MEMORY, "",
+     "sasl consumer groups producer stop fetches admin records blocking group-blocking committed "
+     "topics control reaper executor settings "},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     begin(rows[i].fails, rows[i].text);
@@ -625,6 +675,7 @@ int main(void)
 {
   RUN(each_part_is_given_what_it_needs);
   RUN(topics_are_created_only_where_that_is_meant);
+  RUN(keys_are_ignored_without_a_window);
   RUN(each_method_calls_its_part);
   RUN(health_is_that_of_the_cluster);
   RUN(topics_are_listed_as_the_cluster_has_them_now);

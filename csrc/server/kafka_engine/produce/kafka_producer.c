@@ -263,30 +263,47 @@ static int64_t size_of(const struct uk_produce *operation)
   return (int64_t)size;
 }
 
-void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_produce *operation)
+/* NULL, with the operation answered, when memory is out. */
+static struct produce *new_produce(struct uk_kafka_producer *producer, struct uk_produce *operation)
 {
   size_t count = operation->count;
   struct produce *produce = calloc(1, sizeof *produce + count * sizeof produce->tags[0]);
   if (produce == NULL) {
     uk_operation_fail(&operation->operation, UK_E_NO_MEMORY, "%s", "");
     operation->operation.done(&operation->operation);
-    return;
+    return NULL;
   }
   produce->producer = producer;
   produce->operation = operation;
+  produce->check.operation = &operation->operation;
   produce->bytes = size_of(operation);
   atomic_init(&produce->left, count + 1);
   atomic_fetch_add(&producer->bytes, produce->bytes);
-  produce->check =
-    (struct uk_kafka_check){.operation = &operation->operation,
-                            .places = uk_kafka_places_of_records(operation->records, count),
-                            .then = checked,
-                            .index_shown = count > 1,
-                            .changes = true,
-                            .create = producer->parts.create,
-                            .create_context = producer->parts.create_context,
-                            .new_partitions = producer->parts.new_partitions};
+  return produce;
+}
+
+void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_produce *operation)
+{
+  struct produce *produce = new_produce(producer, operation);
+  if (produce == NULL)
+    return;
+  produce->check = (struct uk_kafka_check){
+    .operation = &operation->operation,
+    .places = uk_kafka_places_of_records(operation->records, operation->count),
+    .then = checked,
+    .index_shown = operation->count > 1,
+    .changes = true,
+    .create = producer->parts.create,
+    .create_context = producer->parts.create_context,
+    .new_partitions = producer->parts.new_partitions};
   uk_kafka_topics_check(producer->parts.topics, &produce->check);
+}
+
+void uk_kafka_producer_append(struct uk_kafka_producer *producer, struct uk_produce *operation)
+{
+  struct produce *produce = new_produce(producer, operation);
+  if (produce != NULL)
+    checked(&produce->check);
 }
 
 /* The thread: takes delivery reports, and replaces a handle that will deliver none. */

@@ -27,6 +27,9 @@ struct uk_kafka_producer_parts {
 struct uk_kafka_producer *uk_kafka_producer_new(const struct uk_kafka_producer_parts *parts,
                                                 char *text, size_t size);
 void uk_kafka_producer_produce(struct uk_kafka_producer *producer, struct uk_produce *operation);
+/* The same without a check. Precondition: the topics exist, and each record names its partition.
+ * For topics of this server, which no client may name. */
+void uk_kafka_producer_append(struct uk_kafka_producer *producer, struct uk_produce *operation);
 /* Precondition: no operation is pending. */
 void uk_kafka_producer_free(struct uk_kafka_producer *producer);
 

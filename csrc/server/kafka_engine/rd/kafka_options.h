@@ -23,6 +23,7 @@ struct uk_kafka_options {
   int64_t max_message_bytes;
   int32_t partitions; /* of a topic that is created without a number */
   bool auto_create_topics;
+  int64_t idempotency_window; /* milliseconds for which the key of a produce is kept; 0: not */
 };
 
 #endif
