@@ -113,6 +113,8 @@ describe("a producer's life:", function()
     assert.is_true(core.close_producers(0))
     one:close(0)
     two:close(0)
+    assert.same({ 1, 2 }, { one:stats().lost, two:stats().lost })
+    assert.same({ 1, 2 }, { #one:failures(), #two:failures() })
   end)
 
   it("it may be closed while a value is encoded; then nothing is sent", function()

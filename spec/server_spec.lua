@@ -469,6 +469,7 @@ describe("upstash.kafka.server", function()
         properties = {
           ["client.id"] = "me",
           ["log.connection.close"] = true,
+          ["log_level"] = 7, -- more would be refused; the others must be at least 10
           ["metadata.max.age.ms"] = 60000,
           ["socket.keepalive.enable"] = false,
           ["socket.timeout.ms"] = 45000.0,

@@ -144,4 +144,18 @@ describe("core.watch_signals", function()
     assert.equal(0, status, err)
     assert.equal("nil\tsignals cannot be watched: no descriptors left\ttoo_many\n", out)
   end)
+
+  it("that failed leaves nothing behind: a later one works", function()
+    local status, out, err = shell.run("ulimit -n 6; exec " .. shell.lua .. " -e " .. shell.quote [[
+      local core = require "upstash.kafka.core"
+      assert(not core.watch_signals { "USR1", "USR2" })
+      collectgarbage()
+      collectgarbage()
+      local watch = assert(core.watch_signals { "USR1" })
+      os.execute("kill -USR1 " .. core.process_id())
+      print(watch:arrived())
+    ]])
+    assert.equal(0, status, err)
+    assert.equal("USR1\n", out)
+  end)
 end)

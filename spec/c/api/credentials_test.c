@@ -53,6 +53,7 @@ static void accepts_both_encodings(void)
                      "*");
   uk_credentials_add(credentials, "j\xc3\xb6rg", "\xe2\x82\xac", UK_PERMIT_FULL, "*");
   uk_credentials_add(credentials, "\xc3", "\xfc", UK_PERMIT_FULL, "*");
+  uk_credentials_add(credentials, "\xe2\x82\xac", "p\xc3\xa4ss", UK_PERMIT_FULL, "*");
   uk_credentials_add(credentials, "no-utf8",
                      "\xc3"
                      "A",
@@ -68,6 +69,8 @@ static void accepts_both_encodings(void)
   CHECK(find_basic(credentials, "j\xf6rg:\xe2\x82\xac") == NULL);
   CHECK(find_basic(credentials, "j\xf6rg:\xac") == NULL);
   CHECK(find_basic(credentials, "j\xf6rg:\x80") == NULL);
+  CHECK(find_basic(credentials, "\xe2\x82\xac:p\xc3\xa4ss") != NULL);
+  CHECK(find_basic(credentials, "\xe2\x82\xac:p\xe4ss") == NULL);
   CHECK(find_basic(credentials, "\xc3:\xfc") != NULL);
   CHECK(find_basic(credentials, "no-utf8:\xc3"
                                 "A") != NULL);

@@ -923,6 +923,34 @@ static void a_signal_ends_a_transfer(void)
   tear_down(&fixture);
 }
 
+static bool signal_at_end;
+
+/* In front of that of libcurl. */
+__attribute__((visibility("default"))) CURLMcode curl_multi_perform(CURLM *multi, int *running)
+{
+  CURLMcode (*real)(CURLM *, int *) = NULL;
+  *(void **)&real = dlsym(RTLD_NEXT, "curl_multi_perform");
+  const CURLMcode code = real(multi, running);
+  if (signal_at_end && *running == 0)
+    raise(SIGTERM);
+  return code;
+}
+
+/* What has arrived counts, although a signal arrived with it. */
+static void a_signal_leaves_a_finished_transfer_alone(void)
+{
+  enum { TERM = 1u << UK_SIGNAL_TERM };
+  struct fixture fixture;
+  REQUIRE(set_up(&fixture) && uk_signals_watch(TERM));
+  uk_transport_set_signals(fixture.transport, TERM);
+  signal_at_end = true;
+  CHECK_EQ_INT(connection_of(&fixture), 1);
+  signal_at_end = false;
+  CHECK_EQ_INT(uk_signals_arrived(TERM), TERM);
+  uk_signals_unwatch(TERM);
+  tear_down(&fixture);
+}
+
 int main(void)
 {
   if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, curl_malloc, curl_release, curl_realloc,
@@ -949,5 +977,6 @@ int main(void)
   CHECK_RUN(a_pipe_of_another_thread_stays_as_it_is);
   CHECK_RUN(a_transfer_waits_for_its_signals);
   CHECK_RUN(a_signal_ends_a_transfer);
+  CHECK_RUN(a_signal_leaves_a_finished_transfer_alone);
   return check_end();
 }

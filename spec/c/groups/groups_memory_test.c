@@ -273,6 +273,50 @@ static void a_refused_second_request_leaves_the_first_one_alone(void)
   stop();
 }
 
+/* Two deletions come while the instance reads, and the n-th allocation after them fails: the
+ * instance is gone for both, or for neither. */
+
+static struct call deletions[2];
+static long fails_at;
+
+static void delete_twice(void)
+{
+  delete_consumer(&deletions[0], "g", "a");
+  delete_consumer(&deletions[1], "g", "a");
+  OUTCOME(&deletions[1], "waits");
+  fault_at(fails_at);
+}
+
+static bool delete_without_memory(long n, bool *refused)
+{
+  struct call call;
+  start();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 1);
+  consume(&call, "g", "a", "t", 0);
+  OUTCOME(&call, "t:0:0");
+  fake_produce("t", 0, 1);
+  fails_at = n;
+  fake_during_read(delete_twice);
+  consume(&call, "g", "a", "t", 500);
+  bool hit = fault_hit();
+  fault_off();
+  *refused = strcmp(outcome(&deletions[0]), "no_memory") == 0;
+  for (size_t i = 0; i < sizeof deletions / sizeof *deletions; i++)
+    OUTCOME(&deletions[i], *refused ? "no_memory" : "");
+  CHECK_EQ_STR(owners(), *refused ? "g/a t=0" : "");
+  stop();
+  return hit;
+}
+
+static void deletions_that_end_together_end_alike(void)
+{
+  bool refused, any_refused = false;
+  for (long n = 1; delete_without_memory(n, &refused); n++)
+    any_refused = any_refused || refused;
+  CHECK(any_refused && !refused);
+}
+
 int main(void)
 {
   CHECK_RUN(a_refused_second_request_leaves_the_first_one_alone);
@@ -282,5 +326,6 @@ int main(void)
   CHECK_RUN(survives_each_failing_allocation);
   CHECK_RUN(survives_no_memory_at_all);
   CHECK_RUN(a_call_without_memory_is_refused_or_carried_out);
+  CHECK_RUN(deletions_that_end_together_end_alike);
   return check_end();
 }

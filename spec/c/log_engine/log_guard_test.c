@@ -422,6 +422,30 @@ static void A5_a_file_that_is_cut_while_it_is_open(void)
   rig_remove();
 }
 
+/* LMDB marks the end of a view in lock.mdb. */
+static void cut_lock_and_end_a_view(void)
+{
+  struct uk_log_store *store;
+  enum uk_log_status status;
+  REQUIRE(uk_log_store_open(&store, rig_directory(), RIG_MAP_BYTES, true, message,
+                            sizeof message) == UK_OK);
+  struct uk_log_view *view = uk_log_view_begin(store, &status);
+  REQUIRE(view != NULL && uk_log_store_fault(store) == NULL);
+  CHECK_EQ_INT(truncate(raw_path("lock.mdb"), 0), 0);
+  uk_log_view_end(view);
+  const char *fault = uk_log_store_fault(store);
+  CHECK(fault != NULL && strstr(fault, "SIGBUS") != NULL);
+  CHECK(uk_log_view_begin(store, &status) == NULL);
+  CHECK_EQ_INT(status, UK_LOG_FAILED);
+  uk_log_store_close(store);
+}
+
+static void A5_a_fault_at_the_end_of_a_view(void)
+{
+  check_survives(cut_lock_and_end_a_view, "");
+  rig_remove();
+}
+
 /* Fills all pages behind the meta pages, then reads everything: no record is wrong, nothing
  * ends. */
 static void fill_and_read(int byte)
@@ -529,6 +553,7 @@ int main(void)
   CHECK_RUN_UNLESS(reason, A6_the_guard);
   CHECK_RUN_UNLESS(reason, A6_handlers_before_and_after_the_guard);
   CHECK_RUN_UNLESS(reason, A5_a_file_that_is_cut_while_it_is_open);
+  CHECK_RUN_UNLESS(reason, A5_a_fault_at_the_end_of_a_view);
   CHECK_RUN_UNLESS(
     check_unless_valgrind("a dead log keeps what LMDB has: valgrind calls it a leak"),
     A6_damage_that_LMDB_names);
