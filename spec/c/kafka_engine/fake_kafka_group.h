@@ -594,7 +594,8 @@ void uk_kafka_watermarks_ask(struct uk_kafka_watermarks *watermarks,
 }
 
 /* What was committed for a partition that is read; `note` NULL: nothing is noted. */
-static void fake_committed_is(int32_t partition, int64_t offset, const char *note)
+__attribute__((unused)) static void fake_committed_is(int32_t partition, int64_t offset,
+                                                      const char *note)
 {
   for (int i = 0; i < fake.committed_query->list->cnt; i++) {
     rd_kafka_topic_partition_t *at = &fake.committed_query->list->elems[i];
@@ -981,14 +982,14 @@ static void fake_assigned(const char *member, const char *partitions)
   fake_settle();
 }
 
-static void fake_revoked(bool lost)
+__attribute__((unused)) static void fake_revoked(bool lost)
 {
   fake.handle->assignment_lost = lost;
   fake_put(&fake.handle->control, RD_KAFKA_EVENT_REBALANCE, RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS);
   fake_settle();
 }
 
-static void fake_error(rd_kafka_resp_err_t code, bool fatal)
+__attribute__((unused)) static void fake_error(rd_kafka_resp_err_t code, bool fatal)
 {
   fake_put(&fake.handle->control, RD_KAFKA_EVENT_ERROR, code)->fatal = fatal;
   fake_settle();
@@ -1026,7 +1027,8 @@ static void fake_record(int32_t partition, int64_t offset)
 }
 
 /* The end, or an error, of a partition of "t". */
-static void fake_said(rd_kafka_resp_err_t code, int32_t partition, int64_t offset)
+__attribute__((unused)) static void fake_said(rd_kafka_resp_err_t code, int32_t partition,
+                                              int64_t offset)
 {
   struct fake_event *event = fake_put(&fake.handle->records, RD_KAFKA_EVENT_ERROR, code);
   event->place = calloc(1, sizeof *event->place);

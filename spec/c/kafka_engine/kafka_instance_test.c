@@ -568,15 +568,16 @@ static void without_auto_commit_nothing_is_committed(void)
 
 static void an_answer_that_was_not_sent_is_delivered_again(void)
 {
-  static struct request request;
+  static struct request request, next;
   finishes = false;
   deliver(&request, 3);
   sent(request.as.consume.delivery, false);
-  FAKE_DID("seek(t/0@0)");
-  consume(&request, TIMEOUT);
-  fake_record(0, 0);
-  fake_settle();
-  check_end_with(&request, UK_OK, 1, "");
+  FAKE_DID("");
+  consume(&next, TIMEOUT);
+  check_end_with(&next, UK_OK, 3, "");
+  CHECK(next.as.consume.redelivered);
+  CHECK_EQ_STR(next.as.consume.batch, request.as.consume.batch);
+  FAKE_DID(""); /* nothing is read again */
 }
 
 /* A newer request came in between. */
@@ -1667,7 +1668,7 @@ static void a_commit_is_a_sign_of_life(void)
 
 static void what_is_delivered_again_begins_with_the_first(void)
 {
-  static struct request request;
+  static struct request request, again, next;
   finishes = false;
   auto_commit = false;
   consume(&request, TIMEOUT);
@@ -1680,31 +1681,14 @@ static void what_is_delivered_again_begins_with_the_first(void)
   fake_answer("me");
   check_end_with(&request, UK_OK, 2, "");
   sent(request.as.consume.delivery, false);
-  fake_empty(&fake.handle->records); /* as a seek does */
-  for (int i = 0; i < 3; i++)
-    fake_record(0, i);
-  consume(&request, TIMEOUT);
-  check_end_with(&request, UK_OK, 3, "");
-  for (int i = 0; i < 3; i++)
-    CHECK_EQ_INT(request.got[i], i);
-}
-
-/* The end was reported before the seek. */
-static void a_partition_that_is_read_again_has_to_say_something(void)
-{
-  static struct request request;
-  finishes = false;
-  auto_commit = false;
-  serve(&request);
-  fake_record(0, 0);
+  consume(&again, TIMEOUT);
+  check_end_with(&again, UK_OK, 2, "");
   for (int i = 0; i < 2; i++)
-    fake_said(RD_KAFKA_RESP_ERR__PARTITION_EOF, i, 1 - i);
-  fake_settle();
-  check_end_with(&request, UK_OK, 1, "");
-  sent(request.as.consume.delivery, false);
-  consume(&request, 3000);
-  fake_pass(3000);
-  check_end_with(&request, UK_E_GATEWAY_TIMEOUT, 0, "topic \"t\" partition 0 did not answer");
+    CHECK_EQ_INT(again.got[i], i);
+  sent(again.as.consume.delivery, true);
+  consume(&next, TIMEOUT);
+  check_end_with(&next, UK_OK, 1, "");
+  CHECK_EQ_INT(next.got[0], 2);
 }
 
 static void without_auto_commit_no_delivery_is_noted(void)
@@ -2523,23 +2507,23 @@ static void a_consume_waits_for_the_last_response(void)
 
 static void a_consume_gets_a_response_again_that_failed_late(void)
 {
-  static struct request request, next;
+  static struct request request, next, after;
   deliver_slowly(&request);
   consume(&next, TIMEOUT);
-  fake_empty(&fake.handle->records); /* as a seek does */
   sent(request.as.consume.delivery, false);
-  FAKE_DID("seek(t/0@0)");
-  for (int i = 0; i < 4; i++)
-    fake_record(0, i);
-  fake_settle();
-  check_end_with(&next, UK_OK, 4, "");
+  FAKE_DID("");
+  check_end_with(&next, UK_OK, 3, "");
   CHECK_EQ_INT(next.got[0], 0);
+  sent(next.as.consume.delivery, true);
+  consume(&after, TIMEOUT);
+  check_end_with(&after, UK_OK, 1, "");
+  CHECK_EQ_INT(after.got[0], 3);
 }
 
 /* Its broker is not said to be silent: the records were not asked for. */
 static void a_consume_that_waits_in_vain_acknowledges_nothing(void)
 {
-  static struct request request, next;
+  static struct request request, next, after;
   auto_commit = false;
   deliver_slowly(&request);
   consume(&next, TIMEOUT);
@@ -2549,12 +2533,14 @@ static void a_consume_that_waits_in_vain_acknowledges_nothing(void)
   check_empty(&next);
   fake.log[0] = '\0';
   sent(request.as.consume.delivery, false);
-  FAKE_DID("seek(t/0@0)");
+  consume(&after, TIMEOUT);
+  fake_answer("me");
+  check_end_with(&after, UK_OK, 3, "");
 }
 
 static void consumes_wait_for_the_response_before_each(void)
 {
-  static struct request first, second;
+  static struct request first, second, third;
   finishes = false;
   serve(&first);
   consume(&second, TIMEOUT);
@@ -2567,10 +2553,11 @@ static void consumes_wait_for_the_response_before_each(void)
   sent(first.as.consume.delivery, true);
   check_end_with(&second, UK_OK, 1, "");
   CHECK_EQ_INT(second.got[0], 1);
-  /* It came before the first response, and does not acknowledge it. */
-  fake.log[0] = '\0';
+  consume(&third, TIMEOUT);
+  check_waits(&third);
   sent(second.as.consume.delivery, false);
-  FAKE_DID("seek(t/0@0)");
+  check_end_with(&third, UK_OK, 1, "");
+  CHECK_EQ_INT(third.got[0], 1);
 }
 
 static void a_commit_waits_for_the_last_response(void)
@@ -2581,8 +2568,8 @@ static void a_commit_waits_for_the_last_response(void)
     const char *does;
   } rows[] = {{-1, true, "commit(t/0=3)"},
               {2, true, "commit(t/0=2)"},
-              {-1, false, "seek(t/0@0) commit(t/0=0)"},
-              {2, false, "seek(t/0@0) commit(t/0=2)"}};
+              {-1, false, "commit(t/0=0)"},
+              {2, false, "commit(t/0=2)"}};
   auto_commit = false;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     static struct request request, commits;
@@ -2620,7 +2607,7 @@ static void a_deletion_waits_for_the_last_response(void)
   static const struct {
     bool complete;
     const char *does;
-  } rows[] = {{true, "commit(t/0=3) unsubscribe"}, {false, "seek(t/0@0) unsubscribe"}};
+  } rows[] = {{true, "commit(t/0=3) unsubscribe"}, {false, "unsubscribe"}};
   for (size_t i = 0; i < 2; i++) {
     static struct request request, deletes;
     if (i > 0) {
@@ -3382,16 +3369,6 @@ static void a_broker_has_twice_the_time_of_its_wait_besides(void)
     fake_pass(rows[i].timeout);
     check_end_with(&request, rows[i].error, 0, "");
   }
-}
-
-static void a_seek_that_librdkafka_refuses_is_let_go(void)
-{
-  static struct request request;
-  finishes = false;
-  fake.seeks_fail = true;
-  deliver(&request, 3);
-  sent(request.as.consume.delivery, false);
-  FAKE_DID("seek(t/0@0)");
 }
 
 static void limits_are_named(void)
@@ -4185,18 +4162,22 @@ static void a_topic_counts_once_however_many_name_it(void)
   check_end_with(&requests[2], UK_E_TOO_MANY, 0, "the limit is 2");
 }
 
-static void a_response_of_two_partitions_is_taken_back(void)
+static void a_response_of_two_partitions_comes_again(void)
 {
-  static struct request request;
+  static struct request request, again;
   finishes = false;
   auto_commit = false;
   serve(&request);
   fake_record(0, 4);
   fake_record(1, 6);
+  fake_record(0, 5);
   fake_settle();
-  check_end_with(&request, UK_OK, 2, "");
+  check_end_with(&request, UK_OK, 3, "");
   sent(request.as.consume.delivery, false);
-  FAKE_DID("seek(t/0@4 t/1@6)");
+  consume(&again, TIMEOUT);
+  check_end_with(&again, UK_OK, 3, "");
+  for (int i = 0; i < 3; i++)
+    CHECK_EQ_INT(again.got[i], request.got[i]);
 }
 
 static void a_second_partition_alone_is_committed(void)
@@ -4767,7 +4748,6 @@ int main(void)
   RUN(another_request_is_no_break);
   RUN(a_commit_is_a_sign_of_life);
   RUN(what_is_delivered_again_begins_with_the_first);
-  RUN(a_partition_that_is_read_again_has_to_say_something);
   RUN(without_auto_commit_no_delivery_is_noted);
   RUN(one_that_has_answered_without_records_stays);
   RUN(a_drain_does_not_wait_for_the_coordinator);
@@ -4847,7 +4827,6 @@ int main(void)
   RUN(a_takeover_that_cannot_subscribe_fails);
   RUN(a_takeover_has_memory_or_fails);
   RUN(a_broker_has_twice_the_time_of_its_wait_besides);
-  RUN(a_seek_that_librdkafka_refuses_is_let_go);
   RUN(limits_are_named);
   RUN(a_record_that_waits_goes_with_its_partition);
   RUN(a_topic_that_was_missing_is_one_instances);
@@ -4866,7 +4845,7 @@ int main(void)
   RUN(librdkafka_is_woken_within_a_response);
   RUN(another_second_topic_is_subscribed_to);
   RUN(a_topic_counts_once_however_many_name_it);
-  RUN(a_response_of_two_partitions_is_taken_back);
+  RUN(a_response_of_two_partitions_comes_again);
   RUN(a_second_partition_alone_is_committed);
   RUN(what_was_consumed_of_each_partition_is_committed);
   RUN(the_limit_is_of_all_topics_of_the_consume);

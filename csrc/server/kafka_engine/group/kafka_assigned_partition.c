@@ -102,28 +102,6 @@ void uk_kafka_assigned_partitions_acknowledge(struct uk_kafka_assigned_partition
     acknowledge(&partitions->all[i]);
 }
 
-void uk_kafka_assigned_partitions_take_back(struct uk_kafka_assigned_partitions *partitions,
-                                            rd_kafka_t *handle)
-{
-  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-  for (size_t i = 0; i < partitions->count; i++) {
-    struct uk_kafka_assigned_partition *partition = &partitions->all[i];
-    if (!partition->assigned || !uk_progress_is_known(&partition->progress))
-      continue;
-    uk_progress_take_back(&partition->progress);
-    partition->mark = partition->delivered_mark;
-    partition->ended = false;
-    rd_kafka_topic_partition_list_add(list, partition->topic.text, partition->number)->offset =
-      partition->progress.position;
-  }
-  if (list->cnt > 0) {
-    rd_kafka_error_t *error = rd_kafka_seek_partitions(handle, list, 0);
-    if (error != NULL)
-      rd_kafka_error_destroy(error);
-  }
-  rd_kafka_topic_partition_list_destroy(list);
-}
-
 void uk_kafka_assigned_partitions_end_run(struct uk_kafka_assigned_partitions *partitions)
 {
   for (size_t i = 0; i < partitions->count; i++)

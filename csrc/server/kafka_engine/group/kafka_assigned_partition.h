@@ -69,10 +69,6 @@ bool uk_kafka_assigned_partitions_are_dirty(const struct uk_kafka_assigned_parti
 /* The client has received all that was sent to it. */
 void uk_kafka_assigned_partitions_acknowledge(struct uk_kafka_assigned_partitions *partitions);
 
-/* The client has not received the last response: librdkafka reads its records again. */
-void uk_kafka_assigned_partitions_take_back(struct uk_kafka_assigned_partitions *partitions,
-                                            rd_kafka_t *handle);
-
 /* The run in which partitions were cleared or moved is over. */
 void uk_kafka_assigned_partitions_end_run(struct uk_kafka_assigned_partitions *partitions);
 

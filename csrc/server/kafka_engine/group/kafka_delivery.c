@@ -61,27 +61,29 @@ static void note_end(struct uk_kafka_group_member *member, const struct uk_kafka
   }
 }
 
-static bool is_client_alive(struct uk_kafka_request *request)
-{
-  struct uk_consume *consume = (struct uk_consume *)request->operation;
-  if (request->client_asked || consume->sink.is_client_alive == NULL)
-    return true;
-  request->client_asked = true;
-  return consume->sink.is_client_alive(request->operation);
-}
-
 enum taken {
   TAKEN, /* also a record that the instance has no use for */
   FULL,  /* the response is, or memory is out */
   UNSURE /* the position of the partition must be verified first */
 };
 
-static enum taken take_record(struct uk_kafka_group_member *member,
-                              struct uk_kafka_delivery *delivery, const rd_kafka_message_t *message,
-                              size_t *count)
+/* Keeps the record first: once the client may get it, nothing may fail. */
+static bool pass_record(const struct uk_kafka_group_member *member,
+                        struct uk_kafka_delivery *delivery, struct uk_consume *consume)
 {
-  struct uk_consume *consume =
-    (struct uk_consume *)uk_kafka_requests_first(&member->consumes)->operation;
+  const struct uk_record *record = &delivery->record.record;
+  if (!uk_kafka_batch_add(&delivery->batch, record, member->groups->parts.prefetch_bytes))
+    return false;
+  if (consume->sink.record(&consume->operation, record))
+    return true;
+  uk_kafka_batch_drop_last(&delivery->batch);
+  return false;
+}
+
+static enum taken take_record(struct uk_kafka_group_member *member,
+                              struct uk_kafka_delivery *delivery, struct uk_consume *consume,
+                              const rd_kafka_message_t *message)
+{
   struct uk_kafka_assigned_partition *partition = uk_kafka_assigned_partition_find(
     &member->partitions, rd_kafka_topic_name(message->rkt), message->partition);
   if (partition == NULL || !partition->assigned)
@@ -97,46 +99,67 @@ static enum taken take_record(struct uk_kafka_group_member *member,
     partition->ended = false;
     return UNSURE;
   }
-  if (!uk_kafka_record_fill(&delivery->record, message) ||
-      !consume->sink.record(&consume->operation, &delivery->record.record))
+  if (!uk_kafka_record_fill(&delivery->record, message) || !pass_record(member, delivery, consume))
     return FULL;
   uk_kafka_assigned_partition_advance(partition, &delivery->record.record, now);
-  ++*count;
   return TAKEN;
 }
 
 /* False: no more records go into this response, because it is full, its client has gone, or a
  * position must be verified. */
 static bool take_message(struct uk_kafka_group_member *member, struct uk_kafka_delivery *delivery,
-                         struct uk_kafka_event *event, size_t *count)
+                         struct uk_kafka_request *request, struct uk_kafka_event *event)
 {
-  struct uk_kafka_request *request = uk_kafka_requests_first(&member->consumes);
-  bool alive = is_client_alive(request);
-  enum taken taken = alive ? take_record(member, delivery, event->message, count) : FULL;
+  struct uk_consume *consume = (struct uk_consume *)request->operation;
+  bool alive = uk_kafka_request_is_client_alive(request);
+  enum taken taken = alive ? take_record(member, delivery, consume, event->message) : FULL;
   if (taken == TAKEN) {
     count_taken(member, delivery, event->message);
     uk_kafka_event_free(event);
     return true;
   }
   delivery->held = *event;
-  request->operation->error = !alive                           ? UK_E_CANCELLED
-                              : *count == 0 && taken != UNSURE ? UK_E_NO_MEMORY
-                                                               : UK_OK;
+  bool none = delivery->batch.length == 0;
+  request->operation->error = !alive                    ? UK_E_CANCELLED
+                              : none && taken != UNSURE ? UK_E_NO_MEMORY
+                                                        : UK_OK;
   return false;
 }
 
 /* Delivering. */
 
-static enum uk_kafka_delivered answer(struct uk_kafka_group_member *member,
-                                      struct uk_kafka_delivery *delivery, size_t count)
+void uk_kafka_delivery_number(struct uk_kafka_group_member *member,
+                              struct uk_kafka_delivery *delivery, struct uk_consume *consume)
 {
-  struct uk_kafka_request *request = uk_kafka_requests_first(&member->consumes);
-  if (count == 0 && request->operation->error == UK_OK)
+  struct uk_deliveries *numbers = &delivery->numbers;
+  consume->delivery = atomic_fetch_add(&member->groups->deliveries, 1) + 1;
+  if (uk_deliveries_outstanding(numbers))
+    uk_deliveries_redeliver(numbers, consume->delivery);
+  else
+    uk_deliveries_deliver(numbers, consume->delivery);
+  uk_batch_id_write(consume->batch, member->groups->nonce, numbers->batch);
+  delivery->plain = consume->acknowledgement.kind == UK_ACKNOWLEDGE_WRITTEN;
+}
+
+void uk_kafka_delivery_acknowledge(struct uk_kafka_group_member *member,
+                                   struct uk_kafka_delivery *delivery)
+{
+  (void)uk_deliveries_acknowledge(&delivery->numbers, delivery->numbers.batch);
+  uk_kafka_assigned_partitions_acknowledge(&member->partitions);
+  uk_kafka_batch_clear(&delivery->batch);
+}
+
+static enum uk_kafka_delivered answer(struct uk_kafka_group_member *member,
+                                      struct uk_kafka_delivery *delivery,
+                                      struct uk_kafka_request *request)
+{
+  bool none = delivery->batch.length == 0;
+  if (none)
+    uk_kafka_batch_clear(&delivery->batch);
+  if (none && request->operation->error == UK_OK)
     return UK_KAFKA_DELIVERED_NOTHING;
-  if (count > 0) {
-    delivery->numbers.last = atomic_fetch_add(&member->groups->deliveries, 1) + 1;
-    ((struct uk_consume *)request->operation)->delivery = delivery->numbers.last;
-  }
+  if (!none)
+    uk_kafka_delivery_number(member, delivery, (struct uk_consume *)request->operation);
   uk_kafka_requests_remove(request);
   uk_kafka_request_done(request);
   return UK_KAFKA_DELIVERED_RECORDS;
@@ -144,22 +167,22 @@ static enum uk_kafka_delivered answer(struct uk_kafka_group_member *member,
 
 enum uk_kafka_delivered uk_kafka_delivery_run(struct uk_kafka_group_member *member,
                                               struct uk_kafka_delivery *delivery,
+                                              struct uk_kafka_request *request,
                                               struct uk_kafka_event *event)
 {
-  size_t count = 0;
   bool room = true;
   while (room && next_event(member, delivery, event)) {
     if (event->message != NULL) {
-      room = take_message(member, delivery, event, &count);
+      room = take_message(member, delivery, request, event);
       continue;
     }
     note_end(member, event);
-    if (count == 0)
+    if (delivery->batch.length == 0)
       return UK_KAFKA_DELIVERED_TROUBLE;
     uk_kafka_event_free(event);
   }
   wake_readers(member, delivery);
-  return answer(member, delivery, count);
+  return answer(member, delivery, request);
 }
 
 bool uk_kafka_delivery_has_events(const struct uk_kafka_group_member *member,
@@ -191,4 +214,5 @@ void uk_kafka_delivery_free(struct uk_kafka_delivery *delivery)
 {
   uk_kafka_delivery_drop_held(delivery);
   uk_kafka_record_free(&delivery->record);
+  uk_kafka_batch_clear(&delivery->batch);
 }

@@ -4,8 +4,8 @@
  * kafka_groups finds the member that a request names, or creates it: an instance (kafka_instance),
  * or a takeover (kafka_takeover) for a commit or deletion of an instance that another server may
  * have. Both are conductors: they call the parts, and what they have in common (kafka_group_member)
- * calls parts for them. A part calls no other part, except request_queue, assigned_partition and
- * position_metadata. */
+ * calls parts for them. A part calls no other part, except request_queue, assigned_partition, batch
+ * and position_metadata; redelivery is a part of delivery. */
 #ifndef UK_KAFKA_GROUP_PRIVATE_H
 #define UK_KAFKA_GROUP_PRIVATE_H
 
@@ -29,6 +29,7 @@ struct uk_kafka_groups {
   struct uk_name_set missing;      /* see kafka_missing_topics */
   size_t count;                    /* members, including those that are ending */
   atomic_uint_fast64_t deliveries; /* the number of the last one, of all instances */
+  char nonce[UK_BATCH_NONCE_SIZE]; /* of the IDs of batches */
   atomic_bool draining, closing;
 };
 

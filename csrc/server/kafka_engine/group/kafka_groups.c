@@ -103,6 +103,14 @@ _Static_assert(offsetof(struct uk_consume, group) == offsetof(struct uk_delete_c
                    offsetof(struct uk_delete_consumer, instance),
                "names_of reads them alike");
 
+/* An instance that is not alive here has no batch that the request could name. */
+static bool names_no_batch(const struct uk_kafka_request *request,
+                           const struct uk_kafka_group_member *member)
+{
+  return (member == NULL || member->is_takeover) &&
+         uk_kafka_request_acknowledgement(request)->kind == UK_ACKNOWLEDGE_BATCH;
+}
+
 /* Hands the request to the member that it names. */
 static void post(struct uk_kafka_request *request)
 {
@@ -111,14 +119,17 @@ static void post(struct uk_kafka_request *request)
   names_of(request, &group, &name);
   pthread_mutex_lock(&groups->mutex);
   struct uk_kafka_group_member *member = find(groups, group, name);
-  if (member == NULL)
+  bool conflicts = names_no_batch(request, member);
+  if (member == NULL && !conflicts)
     member = add_member(request, group, name);
-  if (member != NULL) {
+  if (member != NULL && !conflicts) {
     uk_kafka_requests_add(&member->inbox, request);
     uk_kafka_task_wake(&member->task);
   }
   pthread_mutex_unlock(&groups->mutex);
-  if (member == NULL)
+  if (conflicts)
+    uk_kafka_request_conflict(request);
+  else if (member == NULL)
     uk_kafka_request_done(request);
 }
 
@@ -184,6 +195,8 @@ static void start(struct uk_kafka_groups *groups, enum uk_kafka_request_kind kin
 void uk_kafka_groups_consume(struct uk_kafka_groups *groups, struct uk_consume *operation)
 {
   operation->delivery = 0;
+  operation->redelivered = false;
+  operation->batch[0] = '\0';
   start(groups, UK_KAFKA_CONSUME, &operation->operation,
         uk_kafka_places_of_topics(operation->topics, operation->topic_count));
 }
@@ -239,7 +252,7 @@ struct uk_kafka_groups *uk_kafka_groups_new(const struct uk_kafka_groups_parts *
   uk_name_table_init(&groups->table, uk_name_table_seed());
   uk_name_set_init(&groups->missing);
   groups->members = uk_kafka_members_new(parts->control, parts->executor, parts->topics);
-  if (groups->members != NULL)
+  if (groups->members != NULL && uk_batch_nonce_make(groups->nonce))
     return groups;
   uk_kafka_groups_free(groups);
   return NULL;

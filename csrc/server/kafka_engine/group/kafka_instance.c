@@ -5,6 +5,7 @@
 #include "server/kafka_engine/group/kafka_commits.h"
 #include "server/kafka_engine/group/kafka_group_member.h"
 #include "server/kafka_engine/group/kafka_handover.h"
+#include "server/kafka_engine/group/kafka_instance_batches.h"
 #include "server/kafka_engine/group/kafka_instance_inbox.h"
 #include "server/kafka_engine/group/kafka_instance_leave.h"
 #include "server/kafka_engine/group/kafka_instance_partitions.h"
@@ -137,9 +138,7 @@ static void stop(struct uk_kafka_instance *instance, int64_t now)
 static void await_response(struct uk_kafka_instance *instance, int64_t now)
 {
   struct uk_kafka_group_member *member = &instance->member;
-  bool waits = !uk_list_is_empty(&member->consumes) || !uk_list_is_empty(&member->commits) ||
-               !uk_list_is_empty(&member->deletes);
-  bool awaits = uk_kafka_instance_awaits_response(instance) && waits;
+  bool awaits = uk_kafka_instance_batches_are_awaited(instance);
   if (awaits)
     member->waiting_since = now; /* for records, only then */
   if (!awaits && !instance->awaits)
@@ -204,6 +203,6 @@ void uk_kafka_instance_response_finished(struct uk_kafka_group_member *member, u
     return;
   instance->finished = delivery;
   instance->complete = complete;
-  if (!complete || instance->awaits || instance->migrates)
+  if (instance->awaits || instance->migrates)
     uk_kafka_task_wake(&member->task);
 }

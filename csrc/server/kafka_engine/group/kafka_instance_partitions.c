@@ -34,9 +34,9 @@ static void take_partitions(struct uk_kafka_instance *instance,
 {
   struct uk_kafka_group_member *member = &instance->member;
   bool first = !instance->has_joined;
-  const struct uk_kafka_start from = {.resumes =
-                                        first && instance->migrates && member->settings.auto_commit,
-                                      .created = &instance->created};
+  const struct uk_kafka_start from = {
+    .resumes = first && instance->migrates && member->settings.auto_commit && !instance->disclaims,
+    .created = &instance->created};
   uk_kafka_missing_topics_find(member, list, &instance->created);
   if (!uk_kafka_rebalance_take(member, list, &from)) {
     uk_kafka_rebalance_refuse(member);

@@ -4,22 +4,22 @@
 #include "server/kafka_engine/group/kafka_commits.h"
 #include "server/kafka_engine/group/kafka_group_member.h"
 #include "server/kafka_engine/group/kafka_handover.h"
+#include "server/kafka_engine/group/kafka_instance_batches.h"
 #include "server/kafka_engine/group/kafka_instance_leave.h"
 #include "server/kafka_engine/group/kafka_instance_trouble.h"
 #include "server/kafka_engine/group/kafka_lease.h"
+#include "server/kafka_engine/group/kafka_redelivery.h"
 #include "server/kafka_engine/group/kafka_subscription.h"
 #include "server/kafka_engine/group/kafka_verification.h"
 #include "server/kafka_engine/rd/kafka_event.h"
 
-bool uk_kafka_instance_awaits_response(const struct uk_kafka_instance *instance)
-{
-  return uk_deliveries_awaited(&instance->delivery.numbers);
-}
-
+/* A consume can be answered: with the outstanding batch, or with records that wait. */
 static bool may_deliver(const struct uk_kafka_instance *instance)
 {
-  return !uk_kafka_instance_awaits_response(instance) &&
-         uk_kafka_delivery_has_events(&instance->member, &instance->delivery);
+  const struct uk_kafka_request *request = uk_kafka_instance_batches_next(instance);
+  return request != NULL &&
+         (uk_kafka_instance_batches_decide(instance, request) == UK_DELIVERIES_REDELIVER ||
+          uk_kafka_delivery_has_events(&instance->member, &instance->delivery));
 }
 
 bool uk_kafka_instance_awaits_lease(const struct uk_kafka_instance *instance, int64_t now)
@@ -64,13 +64,22 @@ static bool may_delete(const struct uk_kafka_group_member *member, int64_t now)
          now >= member->lease.quiet_until && uk_list_is_empty(&member->commits);
 }
 
+static void note_delivery(struct uk_kafka_instance *instance, uint64_t last)
+{
+  if (instance->delivery.numbers.last != last)
+    instance->metadata_due = false; /* the new response is not written yet */
+  instance->has_served = true;
+  instance->member.last_request = instance->member.waiting_since = uk_clock_monotonic();
+}
+
 /* False: nothing is left to deliver. */
-static bool deliver_once(struct uk_kafka_instance *instance, int64_t now)
+static bool deliver_new(struct uk_kafka_instance *instance, struct uk_kafka_request *request,
+                        int64_t now)
 {
   struct uk_kafka_group_member *member = &instance->member;
   struct uk_kafka_event event;
   uint64_t last = instance->delivery.numbers.last;
-  switch (uk_kafka_delivery_run(member, &instance->delivery, &event)) {
+  switch (uk_kafka_delivery_run(member, &instance->delivery, request, &event)) {
   case UK_KAFKA_DELIVERED_NOTHING: return false;
   case UK_KAFKA_DELIVERED_TROUBLE:
     uk_kafka_instance_trouble(instance, event.code, NULL, event.place, now);
@@ -78,19 +87,39 @@ static bool deliver_once(struct uk_kafka_instance *instance, int64_t now)
     return true;
   case UK_KAFKA_DELIVERED_RECORDS: break;
   }
-  if (instance->delivery.numbers.last != last)
-    instance->metadata_due = false; /* the new response is not written yet */
-  instance->has_served = true;
-  member->last_request = member->waiting_since = uk_clock_monotonic();
+  note_delivery(instance, last);
   return true;
+}
+
+/* False: it has to wait. */
+static bool deliver_again(struct uk_kafka_instance *instance, struct uk_kafka_request *request)
+{
+  uint64_t last = instance->delivery.numbers.last;
+  switch (uk_kafka_redelivery_run(&instance->member, &instance->delivery, request)) {
+  case UK_KAFKA_REDELIVERY_WAITS: return false;
+  case UK_KAFKA_REDELIVERY_IS_OVER: return true;
+  case UK_KAFKA_REDELIVERED: break;
+  }
+  note_delivery(instance, last);
+  return true;
+}
+
+static bool deliver_once(struct uk_kafka_instance *instance, struct uk_kafka_request *request,
+                         int64_t now)
+{
+  uk_kafka_instance_batches_settle(instance, request);
+  return uk_kafka_instance_batches_decide(instance, request) == UK_DELIVERIES_REDELIVER
+           ? deliver_again(instance, request)
+           : deliver_new(instance, request, now);
 }
 
 static void deliver(struct uk_kafka_instance *instance, int64_t now)
 {
-  const struct uk_kafka_group_member *member = &instance->member;
-  while (instance->state == UK_KAFKA_SERVING && !uk_list_is_empty(&member->consumes) &&
-         !uk_kafka_instance_awaits_response(instance) &&
-         uk_kafka_lease_holds(&member->lease, now) && deliver_once(instance, now))
+  struct uk_kafka_request *request;
+  while (instance->state == UK_KAFKA_SERVING &&
+         uk_kafka_lease_holds(&instance->member.lease, now) &&
+         (request = uk_kafka_instance_batches_next(instance)) != NULL &&
+         deliver_once(instance, request, now))
     continue;
 }
 
@@ -149,6 +178,7 @@ bool uk_kafka_instance_serve(struct uk_kafka_instance *instance, int64_t now)
   tell_refused(instance, now);
   if (needs_confirmation(instance, now))
     uk_kafka_lease_ask(member, now);
+  uk_kafka_instance_batches_settle_held(instance);
   uk_kafka_commits_send_next(member);
   commit_metadata(instance);
   if (may_delete(member, now)) {

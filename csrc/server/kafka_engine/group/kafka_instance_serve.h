@@ -9,9 +9,6 @@
  * once. */
 bool uk_kafka_instance_serve(struct uk_kafka_instance *instance, int64_t now);
 
-/* True until it is known what became of the last response. */
-bool uk_kafka_instance_awaits_response(const struct uk_kafka_instance *instance);
-
 /* True while records wait only for the coordinator's confirmation. */
 bool uk_kafka_instance_awaits_lease(const struct uk_kafka_instance *instance, int64_t now);
 

@@ -49,6 +49,8 @@ struct uk_kafka_instance {
   struct uk_kafka_refused refused;              /* what the next consume is told */
   rd_kafka_topic_partition_list_t *group_holds; /* what its group had before this server took it
                                                    over, until it has joined; NULL: not known */
+  bool disclaims; /* a client said what it holds of its batches: until it has joined, it does not
+                     start where the server before believed that the client was */
   struct uk_name_set created; /* topics that its consumes created, until it has partitions */
   bool awaits_created;        /* there are some; not every broker knows them yet */
   bool metadata_due;          /* the position must be committed for the next server */

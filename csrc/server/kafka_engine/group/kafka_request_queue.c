@@ -7,6 +7,30 @@ static struct uk_kafka_request *request_of(const struct uk_link *link)
   return UK_LIST_ENTRY(link, struct uk_kafka_request, link);
 }
 
+/* What a request says. */
+
+const struct uk_acknowledgement *
+uk_kafka_request_acknowledgement(const struct uk_kafka_request *request)
+{
+  switch (request->kind) {
+  case UK_KAFKA_CONSUME: return &((const struct uk_consume *)request->operation)->acknowledgement;
+  case UK_KAFKA_COMMIT: return &((const struct uk_commit *)request->operation)->acknowledgement;
+  case UK_KAFKA_DELETE: break;
+  }
+  return &((const struct uk_delete_consumer *)request->operation)->acknowledgement;
+}
+
+bool uk_kafka_request_is_client_alive(struct uk_kafka_request *request)
+{
+  struct uk_consume *consume = (struct uk_consume *)request->operation;
+  if (request->client_asked || consume->sink.is_client_alive == NULL)
+    return true;
+  request->client_asked = true;
+  return consume->sink.is_client_alive(request->operation);
+}
+
+/* Queues. */
+
 void uk_kafka_requests_add(struct uk_list *requests, struct uk_kafka_request *request)
 {
   uk_list_add(requests, &request->link);
@@ -95,4 +119,14 @@ void uk_kafka_requests_fail(struct uk_list *requests, enum uk_error error, const
   struct uk_kafka_request *request;
   while ((request = uk_kafka_requests_take(requests)) != NULL)
     uk_kafka_request_fail(request, error, text);
+}
+
+void uk_kafka_request_conflict(struct uk_kafka_request *request)
+{
+  if (request->sent) {
+    uk_kafka_request_fail(request, UK_E_UNAVAILABLE, "the instance moved to another server");
+    return;
+  }
+  request->operation->error = UK_E_CONFLICT;
+  uk_kafka_request_done(request);
 }

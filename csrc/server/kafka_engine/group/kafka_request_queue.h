@@ -24,6 +24,13 @@ struct uk_kafka_request {
   uint64_t created[UK_TOPICS_PER_CONSUME_MAX / 64]; /* a bit for each topic that it created */
 };
 
+/* What the request says about the batches of its instance. */
+const struct uk_acknowledgement *
+uk_kafka_request_acknowledgement(const struct uk_kafka_request *request);
+
+/* Whether the client of a consume still waits: asks its sink, once. */
+bool uk_kafka_request_is_client_alive(struct uk_kafka_request *request);
+
 /* A queue is a struct uk_list of requests. */
 void uk_kafka_requests_add(struct uk_list *requests, struct uk_kafka_request *request);
 struct uk_kafka_request *uk_kafka_requests_take(struct uk_list *requests); /* NULL: it is empty */
@@ -48,5 +55,9 @@ void uk_kafka_requests_done(struct uk_list *requests);
  * UNAVAILABLE instead of GATEWAY_TIMEOUT. */
 void uk_kafka_request_fail(struct uk_kafka_request *request, enum uk_error error, const char *text);
 void uk_kafka_requests_fail(struct uk_list *requests, enum uk_error error, const char *text);
+
+/* Ends the request with CONFLICT: it names a batch that the instance does not have here. One that
+ * may have been carried out, before the instance was lost, fails as such. */
+void uk_kafka_request_conflict(struct uk_kafka_request *request);
 
 #endif
