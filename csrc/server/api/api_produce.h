@@ -7,8 +7,8 @@
 enum { UK_PRODUCE_MESSAGES_MAX = 100000 }; /* per request */
 
 /* Allocates an operation with a copy of the key, for `count` records, zeroed except partition and
- * timestamp, which are -1. `single`: the reply is one object instead of an array. NULL: the reply is
- * an error. */
+ * timestamp, which are -1. `single`: the reply is one object instead of an array. NULL: the reply
+ * is an error. */
 struct uk_produce *uk_api_produce_operation(struct uk_request *request,
                                             const struct uk_produce_key *key, size_t count,
                                             bool single);

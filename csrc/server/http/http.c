@@ -12,7 +12,9 @@
 
 enum {
   SURPLUS_CONNECTIONS = 64, /* accepted above the limit, to answer 429; more are not accepted yet */
-  SEND_MILLISECONDS = 5000  /* see uk_http.send_milliseconds */
+  SEND_MILLISECONDS = 5000, /* see uk_http.send_milliseconds */
+  REST_MILLISECONDS = 1000, /* in which a request must be complete that is arriving at a stop */
+  IDLE_MILLISECONDS = 20    /* in which a connection is opened and read that begins then */
 };
 
 const char *uk_http_address(const struct uk_http *http)
@@ -113,6 +115,7 @@ static void free_http(struct uk_http *http)
   uk_listen_close(&http->listeners);
   uk_hangups_stop(&http->hangups);
   uk_acceptor_free(&http->acceptor);
+  uk_sockets_free(&http->sockets);
   uk_http_unregister(http);
   free(http);
 }
@@ -133,9 +136,10 @@ enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *
   http->tls = options->tls_cert != NULL;
   http->lines_are_kept = uk_http_lines_are_kept();
   http->acceptor.wake = -1;
+  const bool has_sockets = uk_sockets_init(&http->sockets);
   http->queue_response = uk_http_queue_function();
   uk_http_register(http);
-  enum uk_error error = listen_and_run(http, options, message, size);
+  enum uk_error error = has_sockets ? listen_and_run(http, options, message, size) : UK_E_NO_MEMORY;
   if (error == UK_OK)
     *out = http;
   else
@@ -169,14 +173,33 @@ bool uk_http_wait(struct uk_http *http, int64_t until)
   return wait_for_zero(&http->unanswered, until);
 }
 
+/* Answers 503 to what was sent and is not in hand: also on connections that wait to be accepted, or
+ * are being opened. The library would close them without an answer. */
+static void refuse_rest(struct uk_http *http)
+{
+  const struct timespec pause = {.tv_nsec = 1000000};
+  const int64_t began = uk_clock_monotonic();
+  uk_listen_refuse(&http->listeners);
+  for (;;) {
+    const bool begun = atomic_load(&http->begun) > 0;
+    const int64_t until = began + (begun ? REST_MILLISECONDS : IDLE_MILLISECONDS);
+    if (!uk_acceptor_drain(&http->acceptor) || uk_clock_monotonic() >= until)
+      break;
+    nanosleep(&pause, NULL);
+  }
+  uk_http_refuse_open(http);
+}
+
 /* MHD_stop_daemon aborts the process if a connection is still suspended, so there is no deadline
  * for requests that the engine has yet to finish; it guarantees that it will. */
 void uk_http_stop(struct uk_http *http)
 {
+  uk_http_refuse(http);
   uk_http_wait(http, INT64_MAX);
   wait_for_zero(&http->resuming, INT64_MAX);
   wait_for_zero(&http->unsent, uk_clock_monotonic() + http->send_milliseconds);
   uk_acceptor_stop(&http->acceptor);
+  refuse_rest(http);
   MHD_stop_daemon(http->daemon);
   free_http(http);
 }

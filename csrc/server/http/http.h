@@ -56,8 +56,10 @@ void uk_http_refuse(struct uk_http *http);
 bool uk_http_wait(struct uk_http *http, int64_t until);
 
 /* The same; uk_http_accept may have failed. Waits until every pending request is answered, for as
- * long as the engine takes, and its reply is written, for at most 5 seconds. Then joins the threads
- * and frees everything. */
+ * long as the engine takes, and its reply is written, for at most 5 seconds. Then accepts nobody
+ * new, and refuses the rest with 503: a request that is arriving has a second to arrive completely.
+ * Every other connection, even an idle one, ends with a 503, because a request may be on its way.
+ * Then joins the threads and frees everything. */
 void uk_http_stop(struct uk_http *http);
 
 /* Whether requests that the HTTP library itself refuses are answered in JSON in this process; if

@@ -137,6 +137,16 @@ void uk_acceptor_stop(struct uk_acceptor *acceptor)
   acceptor->running = false;
 }
 
+bool uk_acceptor_drain(struct uk_acceptor *acceptor)
+{
+  const struct uk_listeners *listeners = acceptor->listeners;
+  for (int i = 0; i < listeners->count; i++) {
+    while (!is_full(acceptor) && accept_some(acceptor, listeners->sockets[i]) == ACCEPTED)
+      continue;
+  }
+  return atomic_load(&acceptor->open) + pending(acceptor) > 0;
+}
+
 void uk_acceptor_free(struct uk_acceptor *acceptor)
 {
   if (acceptor->wake >= 0)

@@ -37,6 +37,10 @@ bool uk_acceptor_start(struct uk_acceptor *acceptor);
 /* Ends the thread, if it was started. Connections may still close. */
 void uk_acceptor_stop(struct uk_acceptor *acceptor);
 
+/* Accepts the connections that wait, as far as the limit allows. True: a connection is open.
+ * Precondition: uk_acceptor_stop. */
+bool uk_acceptor_drain(struct uk_acceptor *acceptor);
+
 /* Precondition: no connection is open. */
 void uk_acceptor_free(struct uk_acceptor *acceptor);
 

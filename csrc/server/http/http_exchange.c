@@ -112,6 +112,7 @@ void *uk_http_on_uri(void *context, const char *uri, struct MHD_Connection *conn
   if (exchange == NULL)
     return NULL;
   exchange->line_bytes = (uri != NULL ? strlen(uri) : 0) + strlen("  HTTP/1.1\r\n");
+  atomic_fetch_add(&exchange->http->begun, 1);
   uk_http_mark_line(connection, has_long_line(exchange));
   hide_query(target);
   return exchange;
@@ -292,9 +293,16 @@ static bool unpack(struct uk_exchange *exchange)
 
 static bool refuse_stopping(struct uk_exchange *exchange)
 {
-  uk_request_error(&exchange->request, UK_E_UNAVAILABLE, "the server is stopping");
+  uk_request_error(&exchange->request, UK_E_UNAVAILABLE, UK_HTTP_STOPPING);
   uk_request_add_header(&exchange->request, "Connection", "close");
   return false;
+}
+
+bool uk_exchange_begin(struct uk_exchange *exchange)
+{
+  if (!exchange->in_hand)
+    exchange->in_hand = uk_sockets_begin(&exchange->http->sockets, exchange->socket);
+  return exchange->in_hand;
 }
 
 /* Increments the counters before it reads `refusing`, because uk_http_stop sets `refusing` before
@@ -303,7 +311,7 @@ static bool refuse_stopping(struct uk_exchange *exchange)
 static bool enter(struct uk_exchange *exchange)
 {
   struct uk_http *http = exchange->http;
-  if (atomic_load(&http->refusing))
+  if (atomic_load(&http->refusing) || !uk_exchange_begin(exchange))
     return refuse_stopping(exchange);
   atomic_fetch_add(&http->unanswered, 1);
   atomic_fetch_add(&http->unsent, 1);
@@ -445,10 +453,13 @@ void uk_http_on_completed(void *context, struct MHD_Connection *connection, void
   *exchange_pointer = NULL;
   write_closing_response(exchange, code);
   bool was_running = exchange->running;
+  const bool complete = exchange->queued && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+  if (complete && !exchange->is_last)
+    uk_sockets_end(&http->sockets, exchange->socket);
   if (exchange->request.response_finished != NULL)
-    exchange->request.response_finished(
-      &exchange->request, exchange->queued && code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    exchange->request.response_finished(&exchange->request, complete);
   uk_exchange_release(exchange);
+  atomic_fetch_sub(&http->begun, 1);
   if (was_running)
     atomic_fetch_sub(&http->unsent, 1);
 }

@@ -35,6 +35,8 @@ struct uk_exchange {
   bool refused;      /* the reply is an error; no handler runs */
   bool running;      /* a handler has been called */
   bool at_end;       /* the client has stopped sending before the body was complete */
+  bool in_hand;      /* see uk_exchange_begin */
+  bool is_last;      /* the reply closes the connection */
   bool queued;       /* the library has the reply */
   bool abandoned;    /* the library closes the connection; we write the reply ourselves */
   uint64_t received; /* bytes of the body so far */
@@ -66,9 +68,13 @@ void uk_exchange_read_headers(struct uk_exchange *exchange, const char *method,
 /* http_reply: builds the reply, compressed if the client accepts it. */
 void uk_exchange_finish(struct uk_exchange *exchange);
 
-/* http_reply: gives the reply to the library. MHD_NO if out of memory: the exchange is then
- * abandoned, and the reply is an error unless it says what was carried out. */
+/* http_reply: gives the reply to the library. MHD_NO if the server stops and has refused the
+ * request already, or if out of memory: the exchange is then abandoned, and the reply is an error
+ * unless it says what was carried out. */
 enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange);
+
+/* Takes the request in hand, once. False: the server stops, and has refused it already. */
+bool uk_exchange_begin(struct uk_exchange *exchange);
 
 /* Stops looking for the client's hang-up; call it before the connection is resumed. */
 void uk_exchange_unwatch(struct uk_exchange *exchange);

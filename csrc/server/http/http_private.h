@@ -10,10 +10,13 @@
 #include "server/http/http.h"
 #include "server/http/http_hangup.h"
 #include "server/http/http_acceptor.h"
+#include "server/http/http_sockets.h"
 #include "server/http/listen.h"
 
 typedef enum MHD_Result uk_queue_response(struct MHD_Connection *connection, unsigned int status,
                                           struct MHD_Response *response);
+
+#define UK_HTTP_STOPPING "the server is stopping"
 
 enum { UK_HTTP_IDLE_SECONDS = 75 }; /* connections without a pending request close after this */
 
@@ -23,6 +26,7 @@ struct uk_http {
   struct uk_listeners listeners;
   struct uk_acceptor acceptor; /* counts the open connections, too */
   struct uk_hangups hangups;   /* clients of suspended connections */
+  struct uk_sockets sockets;
   size_t max_body_bytes;
   unsigned max_connections;
   size_t max_header_bytes;
@@ -36,6 +40,7 @@ struct uk_http {
   atomic_bool refusing;
   atomic_int unanswered; /* requests that a handler or the engine has not answered yet */
   atomic_int unsent;     /* requests passed to a handler whose reply is not completely written */
+  atomic_int begun;      /* requests whose first line has been read, and that have not ended */
   atomic_int resuming;   /* threads inside MHD_resume_connection */
 
   /* During the start: receives the library's messages on the starting thread. */

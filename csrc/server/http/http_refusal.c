@@ -187,7 +187,7 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
                    struct MHD_Response *response)
 {
   uk_queue_response *queue = uk_http_queue_function();
-  const struct uk_http *http = server_of(connection);
+  struct uk_http *http = server_of(connection);
   if (http != NULL && status == 431 && is_marked_long(connection))
     status = 414;
   if (http != NULL && has_bad_length(connection)) {
@@ -198,6 +198,8 @@ MHD_queue_response(struct MHD_Connection *connection, unsigned int status,
     return MHD_NO;
   if (http == NULL)
     return queue(connection, status, response);
+  if (!uk_sockets_begin(&http->sockets, uk_http_socket(connection)))
+    return MHD_NO;
   struct MHD_Response *json = json_response(http, connection, status);
   if (json == NULL) /* out of memory: the connection closes */
     return MHD_NO;
@@ -226,8 +228,28 @@ static void drop_unread(int socket)
   }
 }
 
+/* Also on an idle connection: a request that is on its way there gets the answer. */
+static void refuse_open(void *context, int socket)
+{
+  uk_http_write_response(socket, context);
+  drop_unread(socket);
+  shutdown(socket, SHUT_WR);
+}
+
+void uk_http_refuse_open(struct uk_http *http)
+{
+  struct uk_request refusal = {.method = UK_GET};
+  uk_buffer_init(&refusal.reply, REFUSAL_SIZE);
+  uk_request_error(&refusal, UK_E_UNAVAILABLE, UK_HTTP_STOPPING);
+  if (refusal.reply.error == UK_OK)
+    uk_sockets_take(&http->sockets, refuse_open, &refusal);
+  uk_buffer_free(&refusal.reply);
+}
+
 static const void *enter(struct uk_http *http, struct MHD_Connection *connection)
 {
+  if (!http->tls)
+    uk_sockets_opened(&http->sockets, uk_http_socket(connection));
   if (uk_acceptor_opened(&http->acceptor) < http->max_connections)
     return &http->ours;
   MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)SURPLUS_SECONDS);
@@ -246,6 +268,7 @@ void uk_http_on_connection(void *context, struct MHD_Connection *connection, voi
   int socket = uk_http_socket(connection);
   if (http->tls || socket < 0)
     return;
+  uk_sockets_closed(&http->sockets, socket);
   if (is_unanswered(socket))
     write_refusal(socket, http, NULL, 400);
   drop_unread(socket);

@@ -50,14 +50,34 @@ static bool has_trailers(struct MHD_Connection *connection)
   return MHD_get_connection_values(connection, MHD_FOOTER_KIND, NULL, NULL) > 0;
 }
 
+static bool says_close(const struct uk_request *request)
+{
+  for (unsigned i = 0; i < request->reply_header_count; i++) {
+    if (strcmp(request->reply_headers[i].name, "Connection") == 0)
+      return true;
+  }
+  return false;
+}
+
+/* A client must not send another request to a server that stops. */
+static void add_close(struct uk_exchange *exchange)
+{
+  struct uk_request *request = &exchange->request;
+  const bool ends = has_trailers(exchange->connection) || atomic_load(&exchange->http->refusing);
+  if (ends && !says_close(request))
+    uk_request_add_header(request, "Connection", "close");
+  exchange->is_last = says_close(request);
+}
+
 enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange)
 {
   struct uk_request *request = &exchange->request;
+  if (!uk_exchange_begin(exchange))
+    return MHD_NO;
   uk_exchange_finish(exchange);
   unsigned headers = request->reply_header_count;
   uk_cors_add_headers(exchange->http->server->cors, request);
-  if (has_trailers(exchange->connection))
-    uk_request_add_header(request, "Connection", "close");
+  add_close(exchange);
   /* The library drops the response before on_completed frees the body. */
   struct MHD_Response *response = uk_http_make_response(request, MHD_RESPMEM_PERSISTENT);
   if (response == NULL)

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -279,13 +280,41 @@ static bool is_ours(const struct uk_listeners *listeners)
          now.st_dev == bound.st_dev && now.st_ino == bound.st_ino;
 }
 
-void uk_listen_close(struct uk_listeners *listeners)
+static void remove_file(struct uk_listeners *listeners)
 {
-  close_sockets(listeners);
   if (listeners->path[0] == '\0')
     return;
   if (is_ours(listeners))
     unlink(listeners->path);
   close(listeners->file);
   listeners->path[0] = '\0';
+}
+
+/* The filter sees a packet from its TCP header on. The last packet of a handshake has no SYN, so
+ * handshakes that have begun are completed. */
+static void drop_first_packets(int socket)
+{
+  enum { FLAGS = 13, SYN = 2, WHOLE = 0x7fffffff };
+  struct sock_filter steps[] = {
+    {BPF_LD | BPF_B | BPF_ABS, 0, 0, FLAGS},
+    {BPF_JMP | BPF_JSET | BPF_K, 0, 1, SYN},
+    {BPF_RET | BPF_K, 0, 0, 0},
+    {BPF_RET | BPF_K, 0, 0, WHOLE},
+  };
+  const struct sock_fprog program = {sizeof steps / sizeof *steps, steps};
+  (void)setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+void uk_listen_refuse(struct uk_listeners *listeners)
+{
+  const bool is_unix = listeners->path[0] != '\0';
+  remove_file(listeners);
+  for (int i = 0; i < listeners->count && !is_unix; i++)
+    drop_first_packets(listeners->sockets[i]);
+}
+
+void uk_listen_close(struct uk_listeners *listeners)
+{
+  close_sockets(listeners);
+  remove_file(listeners);
 }

@@ -31,6 +31,11 @@ struct uk_listeners {
 enum uk_error uk_listen(struct uk_listeners *listeners, const char *listen, char *message,
                         size_t size);
 
+/* From now on nobody new connects: on TCP the kernel drops the first packet of a connection, which
+ * its client sends again after a second; the file of a unix socket is removed if it is still ours.
+ * Connections that wait to be accepted stay. As far as the system allows it. */
+void uk_listen_refuse(struct uk_listeners *listeners);
+
 /* Closes the sockets, and removes the file of a unix socket if it is still ours. */
 void uk_listen_close(struct uk_listeners *listeners);
 
