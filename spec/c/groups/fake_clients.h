@@ -4,7 +4,13 @@
 
 #include "fake_log.h"
 
-enum { CALL_RECORDS = 160, CALL_TOPICS = 8, CALL_COMMITS = 4 };
+enum { CALL_RECORDS = 160, CALL_TOPICS = 8, CALL_COMMITS = 16 };
+
+struct call_record {
+  int32_t partition;
+  int64_t offset;
+  char topic[16];
+};
 
 /* One operation. It keeps its address until `ended`. */
 struct call {
@@ -27,11 +33,7 @@ struct call {
   int asked;      /* calls of `is_client_alive` */
   int refused;    /* records that the sink refused; the first refusal ends the reading */
   int ended;      /* calls of `done` */
-  struct {
-    int32_t partition;
-    int64_t offset;
-    char topic[16];
-  } records[CALL_RECORDS];
+  struct call_record records[CALL_RECORDS];
   size_t count;
 };
 
