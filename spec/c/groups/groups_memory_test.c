@@ -50,9 +50,19 @@ static bool expected_end(const struct call *call)
                               error == UK_E_NOT_FOUND /* no instance was made */);
 }
 
+/* A consume that says what its client holds, and commits. */
+static void consume_saying(struct call *call, const char *topics, const char *what, int64_t offset)
+{
+  call_consume(call, "g", "a", topics, fake_now);
+  say(call, &call->consume.acknowledgement, what);
+  if (offset >= 0)
+    also_commit(call, "t", 0, offset);
+  uk_groups_consume(groups, &call->consume, fake_now);
+}
+
 static void run_short_of_memory(void)
 {
-  static struct call calls[16];
+  static struct call calls[20];
   size_t n = 0;
   memset(calls, 0, sizeof calls);
   consume(&calls[n++], "g", "a", "t u", 0);
@@ -65,6 +75,11 @@ static void run_short_of_memory(void)
   commit_one(&calls[n++], "g", "a", "u", 0, 0);
   consume(&calls[n++], "g", "a", "u", 0);
   owners();
+  consume_saying(&calls[n++], "t u", "none", 1);
+  consume_saying(&calls[n++], "t u", "none", -1);
+  fake_ack = "none";
+  commit_all(&calls[n++], "g", "a");
+  fake_ack = "";
   pass_time(6000);
   consume(&calls[n++], "h", "a", "t u", 0);
   consume(&calls[n++], "g", "a", "t u", 0);
@@ -158,6 +173,40 @@ static const char *try_another_group(void)
   return outcome(&tried);
 }
 
+static const char *try_commits(void)
+{
+  consume_saying(&tried, "t", "", 1);
+  return outcome(&tried);
+}
+
+static const char *try_batch_commit(void)
+{
+  consume_saying(&tried, "t", "+1", -1);
+  return outcome(&tried);
+}
+
+static const char *try_redelivery(void)
+{
+  consume_saying(&tried, "t", "none", -1);
+  return outcome(&tried);
+}
+
+static const char *try_commits_of_a_new_instance(void)
+{
+  call_consume(&tried, "h", "a", "u", fake_now);
+  also_commit(&tried, "t", 0, 1);
+  uk_groups_consume(groups, &tried.consume, fake_now);
+  return outcome(&tried);
+}
+
+static const char *try_delete_by_id(void)
+{
+  fake_ack = "+1";
+  delete_consumer(&tried, "g", "a");
+  fake_ack = "";
+  return outcome(&tried);
+}
+
 static const struct {
   const char *(*call)(void);
   const char *outcome, *owners;
@@ -165,6 +214,11 @@ static const struct {
 } tries[] = {{try_commit_one, "", "g/a t=0", 1},
              {try_commit_all, "", "g/a t=0", 2},
              {try_delete, "", "", 2},
+             {try_commits, "", "g/a t=0", 1},
+             {try_batch_commit, "", "g/a t=0", 2},
+             {try_redelivery, "t:0:0 t:0:1", "g/a t=0", -1},
+             {try_commits_of_a_new_instance, "u:0:0", "g/a t=0 h/a u=0", -1},
+             {try_delete_by_id, "", "", 2},
              {try_another_topic, "u:0:0", "g/a t=0 u=0", -1},
              {try_another_group, "u:0:0", "g/a t=0 h/a u=0", -1},
              {owners, "g/a t=0", "g/a t=0", -1}};
@@ -200,6 +254,52 @@ static void a_call_without_memory_is_refused_or_carried_out(void)
       n++;
     CHECK(n > 1);
   }
+}
+
+/* Its batch may be committed by then: whoever repeats it gets what a commit at once would have
+ * done. */
+static void a_commit_by_id_without_memory_can_be_repeated(void)
+{
+  bool hit = true;
+  for (long n = 1; hit; n++) {
+    struct call call, commit;
+    start();
+    fake_topic("t", 1);
+    fake_produce("t", 0, 2);
+    consume(&call, "g", "a", "t", 0);
+    fake_ack = "+1";
+    fault_at(n);
+    commit_one(&commit, "g", "a", "t", 0, 1);
+    hit = fault_hit();
+    fault_off();
+    OUTCOME(&commit, hit ? "no_memory" : "");
+    if (hit)
+      commit_one(&commit, "g", "a", "t", 0, 1);
+    fake_ack = "";
+    OUTCOME(&commit, "");
+    CHECK_EQ_INT(fake_committed("g", "t", 0), 1);
+    consume(&call, "g", "a", "t", 0);
+    OUTCOME(&call, "");
+    stop();
+  }
+}
+
+/* Without memory for its commit a request leaves the batch as it is. */
+static void a_commit_without_memory_acknowledges_nothing(void)
+{
+  struct call call;
+  start();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 2);
+  consume(&call, "g", "a", "t", 0);
+  fault_at(2); /* after the request */
+  consume_saying(&call, "t", "+1", -1);
+  CHECK(fault_hit());
+  fault_off();
+  OUTCOME(&call, "no_memory");
+  consume_saying(&call, "t", "none", -1);
+  OUTCOME(&call, "t:0:0 t:0:1");
+  stop();
 }
 
 /* What may not wait for the last response, for lack of memory, is not made, and says why. */
@@ -320,6 +420,8 @@ static void deletions_that_end_together_end_alike(void)
 int main(void)
 {
   CHECK_RUN(a_refused_second_request_leaves_the_first_one_alone);
+  CHECK_RUN(a_commit_by_id_without_memory_can_be_repeated);
+  CHECK_RUN(a_commit_without_memory_acknowledges_nothing);
   CHECK_RUN(a_commit_that_cannot_wait_is_refused);
   CHECK_RUN(the_next_owner_commits_in_place_of_the_last);
   CHECK_RUN(an_idle_group_leaves_nothing);

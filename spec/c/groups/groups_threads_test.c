@@ -33,7 +33,20 @@ struct client {
   pthread_t thread;
   int group, number;
   unsigned random;
+  char batch[UK_BATCH_ID_SIZE]; /* the last one that it received */
 };
+
+/* When responses are lost, it says what it received. */
+static struct uk_acknowledgement words_of(struct client *client)
+{
+  if (!rough)
+    return (struct uk_acknowledgement){.kind = UK_ACKNOWLEDGE_WRITTEN};
+  if (client->batch[0] == '\0')
+    return (struct uk_acknowledgement){.kind = UK_ACKNOWLEDGE_NONE};
+  return (struct uk_acknowledgement){.kind = UK_ACKNOWLEDGE_BATCH,
+                                     .batch = uk_slice_text(client->batch),
+                                     .commit = rand_r(&client->random) % 4 == 0};
+}
 
 static void done(struct uk_operation *operation)
 {
@@ -109,16 +122,21 @@ static void consume_once(struct client *client)
                                                            .auto_commit_interval = 2,
                                                            .offset_reset = UK_RESET_EARLIEST,
                                                            .session_timeout = 1000000};
+  request.consume.acknowledgement = words_of(client);
   int64_t now = uk_clock_monotonic();
   request.consume.operation.deadline = now + rand_r(&client->random) % 20;
   uk_groups_consume(groups, &request.consume, now);
   await(&request);
   CHECK_EQ_INT(request.consume.operation.error, UK_OK);
   bool lost = rough && request.count > 0 && rand_r(&client->random) % 4 == 0;
-  if (!lost)
+  if (!lost && request.count > 0) {
     take(&request, client);
+    memcpy(client->batch, request.consume.batch, sizeof client->batch);
+  }
+  /* The server does not see every loss. */
+  bool written = !lost || rand_r(&client->random) % 2 == 0;
   uk_groups_response_finished(groups, request.consume.group, request.consume.instance,
-                              request.consume.delivery, !lost, now);
+                              request.consume.delivery, written, now);
   forget(&request);
 }
 
@@ -131,15 +149,20 @@ static void call_other(struct client *client, bool delete)
     struct uk_delete_consumer *operation = (struct uk_delete_consumer *)&request.consume;
     operation->group = uk_slice_text(group);
     operation->instance = uk_slice_text(name);
+    operation->acknowledgement = words_of(client);
     uk_groups_delete_consumer(groups, operation, uk_clock_monotonic());
   } else {
     struct uk_commit *operation = (struct uk_commit *)&request.consume;
     operation->group = uk_slice_text(group);
     operation->instance = uk_slice_text(name);
+    operation->acknowledgement = words_of(client);
     operation->count = 0;
     uk_groups_commit(groups, operation, uk_clock_monotonic());
   }
   await(&request);
+  CHECK_EQ_INT(request.consume.operation.error, UK_OK);
+  if (delete)
+    client->batch[0] = '\0';
   forget(&request);
 }
 
@@ -243,20 +266,26 @@ static void hammer(void)
   stop_groups();
 }
 
-static void threads_get_each_record_once(void)
+static void check_once(void)
 {
-  rough = false;
-  hammer();
   for (int g = 0; g < GROUPS; g++)
     for (int p = 0; p < PARTITIONS; p++)
       for (int i = 0; i < atomic_load(&ends[p]); i++)
         CHECK(atomic_load(&counts[g][p][i]) == 1);
 }
 
+static void threads_get_each_record_once(void)
+{
+  rough = false;
+  hammer();
+  check_once();
+}
+
 static void lost_responses_are_repeated_under_threads(void)
 {
   rough = true;
   hammer();
+  check_once();
 }
 
 /* Ten thousand waiting requests. */
