@@ -202,19 +202,24 @@ static void list_topic(struct uk_operation *operation, struct uk_slice name, int
            name.data, (int)partitions);
 }
 
-static void lists_its_topics(void)
+static void check_topics(const char *text)
 {
   struct listing listing = {.operation = {.topic = list_topic}};
-  struct uk_create_topic create = {.topic = uk_slice_text("b"), .partitions = 5};
-  REQUIRE(open_engine());
-  CALL(create_topic, &create);
-  put("a", 0);
   struct rig_call call;
   rig_call_init(&call, &listing.operation.operation);
   engine->methods->topics(engine, &listing.operation);
   rig_call_wait(&call, &listing.operation.operation);
   CHECK_EQ_INT(listing.operation.operation.error, UK_OK);
-  CHECK_EQ_STR(listing.text, "a=2 b=5 ");
+  CHECK_EQ_STR(listing.text, text);
+}
+
+static void lists_its_topics(void)
+{
+  struct uk_create_topic create = {.topic = uk_slice_text("b"), .partitions = 5};
+  REQUIRE(open_engine());
+  CALL(create_topic, &create);
+  put("a", 0);
+  check_topics("a=2 b=5 ");
   close_engine();
 }
 
@@ -387,6 +392,111 @@ static void instances_are_listed_and_deleted(void)
   check_owners("g/b t 0+2 ");
   CHECK_EQ_INT(delete_consumer("g", "a", message), UK_E_NOT_FOUND);
   CHECK_EQ_STR(message, "group \"g\" has no consumer instance \"a\"");
+  close_engine();
+}
+
+/* The commits of a consume. */
+
+static void a_consume_whose_commits_are_refused_says_why_and_creates_nothing(void)
+{
+  static const struct {
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+    enum uk_error error;
+    const char *message;
+  } rows[] = {
+    {"none", 0, 1, UK_E_NOT_FOUND, "topic \"none\" does not exist"},
+    {"t", 2, 1, UK_E_BAD_REQUEST, "topic \"t\" has no partition 2; it has 2"},
+    {"t", 0, -1, UK_E_BAD_REQUEST, "offset -1 of topic \"t\" partition 0 is negative"},
+  };
+  REQUIRE(open_engine());
+  put("t", 0);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    const struct uk_topic_partition_offset offsets[] = {
+      at("t", 1, 0), at(rows[i].topic, rows[i].partition, rows[i].offset)};
+    bool skipped[2] = {false};
+    struct consume consume = consume_of("g", "i", "t");
+    consume.operation.commits = offsets;
+    consume.operation.commit_count = 2;
+    consume.operation.skipped = skipped;
+    consume_begin(&consume, LONG);
+    CHECK_EQ_INT(consume_end(&consume), rows[i].error);
+    CHECK_EQ_STR(consume.operation.operation.message, rows[i].message);
+    CHECK_EQ_INT(consume.count, 0);
+    CHECK_EQ_INT(committed("g", "t", 1), -1);
+    check_owners("");
+  }
+  close_engine();
+}
+
+/* Beyond the end, too, as a commit does; and never back. */
+static void the_commits_of_a_consume_move_forward(void)
+{
+  const struct uk_topic_partition_offset higher[] = {at("u", 1, 9)}, lower[] = {at("u", 1, 8)};
+  bool skipped[1] = {false};
+  struct consume consume = consume_of("g", "i", "t");
+  REQUIRE(open_engine());
+  put("t", 0);
+  put("u", 0);
+  consume.operation.commits = higher;
+  consume.operation.commit_count = 1;
+  consume.operation.skipped = skipped;
+  consume_begin(&consume, 0);
+  CHECK_EQ_INT(consume_end(&consume), UK_OK);
+  CHECK_EQ_INT(consume.count, 1);
+  CHECK_EQ_INT(committed("g", "u", 1), 9);
+  consume.operation.commits = lower;
+  consume_begin(&consume, 0);
+  CHECK_EQ_INT(consume_end(&consume), UK_OK);
+  CHECK_EQ_INT(committed("g", "u", 1), 9);
+  close_engine();
+}
+
+/* An ID is of no use to the instance of another engine, which its number alone would suit. */
+static void a_conflict_creates_no_topic(void)
+{
+  struct consume first = consume_of("g", "i", "t"), second = consume_of("g", "i", "made");
+  REQUIRE(open_engine());
+  put("t", 0);
+  consume_begin(&first, 0);
+  CHECK_EQ_INT(consume_end(&first), UK_OK);
+  close_engine();
+  REQUIRE(open_engine());
+  put("t", 0);
+  second.operation.acknowledgement =
+    (struct uk_acknowledgement){UK_ACKNOWLEDGE_BATCH, uk_slice_text(first.operation.batch), true};
+  second.operation.create = true;
+  consume_begin(&second, LONG);
+  CHECK_EQ_INT(consume_end(&second), UK_E_CONFLICT);
+  CHECK(strstr(second.operation.operation.message, "Kafka-Commit: batch \"") != NULL);
+  check_topics("t=2 ");
+  check_owners("");
+  second = consume_of("g", "i", "t");
+  consume_begin(&second, 0);
+  CHECK_EQ_INT(consume_end(&second), UK_OK);
+  CHECK_EQ_INT(second.operation.delivery, first.operation.delivery);
+  CHECK(strcmp(second.operation.batch, first.operation.batch) != 0);
+  close_engine();
+}
+
+/* The records are read from the disk again, and end where the batch ended. */
+static void a_batch_comes_again_from_the_log(void)
+{
+  struct consume consume = consume_of("g", "i", "t");
+  REQUIRE(open_engine());
+  for (int i = 0; i < 6; i++)
+    put("t", i % 2);
+  consume_begin(&consume, 0);
+  CHECK_EQ_INT(consume_end(&consume), UK_OK);
+  CHECK_EQ_INT(consume.count, 6);
+  put("t", 0);
+  consume.count = 0;
+  consume.operation.acknowledgement.kind = UK_ACKNOWLEDGE_NONE;
+  consume_begin(&consume, 0);
+  CHECK_EQ_INT(consume_end(&consume), UK_OK);
+  CHECK(consume.operation.redelivered);
+  CHECK_EQ_INT(consume.count, 6);
   close_engine();
 }
 
@@ -659,6 +769,10 @@ int main(void)
   CHECK_RUN(a_commit_of_several_topics);
   CHECK_RUN(a_refused_commit_says_why);
   CHECK_RUN(instances_are_listed_and_deleted);
+  CHECK_RUN(a_consume_whose_commits_are_refused_says_why_and_creates_nothing);
+  CHECK_RUN(the_commits_of_a_consume_move_forward);
+  CHECK_RUN(a_conflict_creates_no_topic);
+  CHECK_RUN(a_batch_comes_again_from_the_log);
   CHECK_RUN(a_consume_creates_each_missing_topic);
   CHECK_RUN(a_drain_ends_a_waiting_consume);
   CHECK_RUN(a_commit_makes_the_auto_commit_due);

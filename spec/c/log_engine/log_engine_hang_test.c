@@ -52,7 +52,7 @@ static bool take(struct uk_operation *operation, const struct uk_record *record)
 
 enum { HOUR = 3600000 };
 
-static struct asked *consume(const char *topic, int timeout)
+static struct asked *prepare_consume(const char *topic, int timeout)
 {
   struct asked *asked = new_asked();
   asked->topic = uk_slice_text(topic);
@@ -65,6 +65,12 @@ static struct asked *consume(const char *topic, int timeout)
     .auto_commit = true, .offset_reset = UK_RESET_EARLIEST, .session_timeout = HOUR};
   asked->consume.sink.record = take;
   asked->operation.deadline = uk_clock_monotonic() + timeout;
+  return asked;
+}
+
+static struct asked *consume(const char *topic, int timeout)
+{
+  struct asked *asked = prepare_consume(topic, timeout);
   engine->methods->consume(engine, &asked->consume);
   return asked;
 }
@@ -174,6 +180,34 @@ static void A16_a_commit_is_late(void)
   close_engine();
 }
 
+/* So are the commits of a consume. Nothing is acknowledged then: the batch comes again. */
+static void A16_the_commits_of_a_consume_are_late(void)
+{
+  bool skipped = false;
+  REQUIRE(open_engine());
+  put_one();
+  consume_one(0);
+  hang_next();
+  struct asked *asked = prepare_consume("t", 0);
+  asked->at = (struct uk_topic_partition_offset){uk_slice_text("t"), 0, 1};
+  asked->consume.commits = &asked->at;
+  asked->consume.commit_count = 1;
+  asked->consume.skipped = &skipped;
+  engine->methods->consume(engine, &asked->consume);
+  wait_until_hung();
+  hang_for_long();
+  check_end_of(asked, UK_E_GATEWAY_TIMEOUT, MAY_BE_DONE);
+  answer_again();
+  CHECK_EVENTUALLY(committed() == 1);
+  asked = prepare_consume("t", HOUR);
+  asked->consume.acknowledgement.kind = UK_ACKNOWLEDGE_NONE;
+  engine->methods->consume(engine, &asked->consume);
+  CHECK_EVENTUALLY(atomic_load(&asked->ends) == 1);
+  CHECK(asked->record.has_value && asked->consume.redelivered);
+  check_end_of(asked, UK_OK, "");
+  close_engine();
+}
+
 static void A16_a_deletion_is_late(void)
 {
   REQUIRE(open_engine());
@@ -252,6 +286,7 @@ int main(void)
   CHECK_RUN(A16_a_consume_does_not_wait_for_its_topic);
   CHECK_RUN(a_consume_creates_each_of_its_topics);
   CHECK_RUN(A16_a_commit_is_late);
+  CHECK_RUN(A16_the_commits_of_a_consume_are_late);
   CHECK_RUN(A16_a_deletion_is_late);
   CHECK_RUN(A16_a_consume_does_not_wait_for_a_commit);
   CHECK_RUN(a_failed_auto_commit_is_repeated);
