@@ -7,6 +7,7 @@
 
 package.path = "bench/?.lua;" .. package.path
 local measure = require "measure"
+local http = require "spec.support.http"
 local programs, credentials, capture = measure.programs, measure.credentials, measure.capture
 local lua = ...
 local rounds = measure.rounds
@@ -126,6 +127,36 @@ local function memory()
   end
 end
 
+-- A repeat that reaches another server after each of these delays, in milliseconds, and how often
+-- that server stored it again.
+local function key_window(rounds_each)
+  print "(p) repeats with an idempotency key that another server stored again, by delay after the first answer"
+  local servers = { measure.serve(lua, "--brokers " .. broker), measure.serve(lua, "--brokers " .. broker) }
+  local clients, name, number = {}, topic("keys", 1), 0
+  for index, each in ipairs(servers) do
+    clients[index] = http.client(each.url, credentials:match "^(.-):(.*)$")
+  end
+  local function post(index, key)
+    local response = clients[index]:request("POST", "/produce/" .. name,
+      { body = "[{\"value\":\"x\"}]", headers = { ["Idempotency-Key"] = key } })
+    assert(response.status == 200, response.body)
+    return response.headers["idempotent-replayed"] ~= nil
+  end
+  for index = 1, 2 do post(index, ("warm-%d-%d"):format(run, index)) end
+  for _, delay in ipairs { 0, 1, 2, 5, 10, 20, 50, 100 } do
+    local again = 0
+    for _ = 1, rounds_each do
+      number = number + 1
+      local key = ("bench-%d-%d"):format(run, number)
+      assert(not post(1, key))
+      if delay > 0 then http.sleep(delay / 1000) end
+      if not post(2, key) then again = again + 1 end
+    end
+    print(string.format("  after %3d ms  %d of %d", delay, again, rounds_each))
+  end
+  for _, each in ipairs(servers) do each.stop() end
+end
+
 print(string.format("Kafka at %s, medians of %d rounds (smallest to largest)", broker, rounds))
 local server = measure.serve(lua, "--brokers " .. broker)
 produce_ratio(server, 100, 1000000)
@@ -136,3 +167,4 @@ read_further_ahead(large, 1024, 1000000)
 added_latency(server)
 server.stop()
 memory()
+key_window(200)
