@@ -198,7 +198,8 @@ describe("upstash-kafka", function()
       local out = out_of { "serve", "--help" }
       local defaults = require("upstash.kafka.server").defaults
       for _, name in ipairs { "listen", "partitions", "threads", "max-connections", "max-header-bytes",
-        "max-body-bytes", "max-message-bytes", "map-bytes", "prefetch-bytes", "prefetch-budget" } do
+        "max-body-bytes", "max-message-bytes", "map-bytes", "prefetch-bytes", "prefetch-budget",
+        "idempotency-window" } do
         local default = tostring(defaults[name:gsub("-", "_")])
         assert.is_not.equal("nil", default, name)
         assert.is_truthy(out:find("%-%-" .. name:gsub("-", "%%-") .. " [^\n]*%(default " .. default .. "%)"), name)

@@ -18,6 +18,7 @@ enum {
   THREADS_MAX = 64,
   THREADS_DEFAULT_MAX = 8,
   CONNECTIONS_MAX = 1000000,
+  IDEMPOTENCY_WINDOW_MAX = 24 * 3600,
   STOP_MILLISECONDS = 40000 /* in which an engine answers what is pending; a produce has 30 s */
 };
 static const int64_t MAP_BYTES = INT64_C(64) << 30;
@@ -37,6 +38,7 @@ void uk_server_options_default(struct uk_server_options *options)
     .data = "upstash-kafka-data",
     .map_bytes = MAP_BYTES,
     .partitions = 1,
+    .idempotency_window = UK_IDEMPOTENCY_WINDOW / 1000,
     .auto_create_topics = true,
     .max_connections = 20000,
     .max_header_bytes = UK_HEADER_BYTES,
@@ -89,6 +91,7 @@ static enum uk_error check_numbers(const struct uk_server_options *options, char
   } ranges[] = {
     {"map_bytes", options->map_bytes, MAP_BYTES_LEAST, INT64_C(1) << 46},
     {"partitions", options->partitions, 1, UK_PARTITIONS_MAX},
+    {"idempotency_window", options->idempotency_window, 0, IDEMPOTENCY_WINDOW_MAX},
     {"threads", options->threads, 0, THREADS_MAX},
     {"max_connections", options->max_connections, 1, CONNECTIONS_MAX},
     {"max_header_bytes", options->max_header_bytes, HEADER_BYTES_LEAST, HEADER_BYTES_MAX},
@@ -186,7 +189,9 @@ static enum uk_error start_engine(struct uk_server *server, const struct uk_serv
                                             .map_bytes = (size_t)options->map_bytes,
                                             .partitions = (int32_t)options->partitions,
                                             .auto_create = options->auto_create_topics,
-                                            .no_sync = options->no_sync};
+                                            .no_sync = options->no_sync,
+                                            .idempotency_window =
+                                              options->idempotency_window * 1000};
   char reason[UK_MESSAGE_SIZE] = "";
   enum uk_error error = uk_log_engine_open(&server->engine, &log, reason, sizeof reason);
   if (error != UK_OK && reason[0] != '\0')

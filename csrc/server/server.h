@@ -25,7 +25,8 @@ struct uk_server_options {
   int64_t partitions;      /* for topics created without a number */
   bool auto_create_topics;
   bool no_sync;
-  int64_t threads; /* HTTP threads; 0 = one per processor, at most 8 */
+  int64_t idempotency_window; /* seconds for which an idempotency key is kept; 0: not at all */
+  int64_t threads;            /* HTTP threads; 0 = one per processor, at most 8 */
   int64_t max_connections;
   int64_t max_header_bytes; /* request line and headers; a connection takes 4 KiB more */
   int64_t max_body_bytes;

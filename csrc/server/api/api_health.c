@@ -1,7 +1,8 @@
 #include "common/json_writer.h"
 #include "server/api/api.h"
 
-/* Replies {"status":"ok","engine":"log"}, or 503 with the engine's explanation. */
+/* Replies {"status":"ok","engine":"log"}, with "note" if the engine says more, or 503 with the
+ * engine's explanation. */
 bool uk_api_health(struct uk_request *request)
 {
   struct uk_engine *engine = uk_api_engine(request);
@@ -15,6 +16,10 @@ bool uk_api_health(struct uk_request *request)
   }
   uk_buffer_append_text(&request->reply, ",\"engine\":");
   uk_json_write_string(&request->reply, uk_slice_text(engine->methods->name));
+  if (error == UK_OK && detail[0] != '\0') {
+    uk_buffer_append_text(&request->reply, ",\"note\":");
+    uk_json_write_string(&request->reply, uk_slice_text(detail));
+  }
   uk_buffer_append_byte(&request->reply, '}');
   return false;
 }

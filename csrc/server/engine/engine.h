@@ -342,7 +342,8 @@ struct uk_engine_methods {
   void (*fetch_expired)(struct uk_engine *engine, struct uk_fetch *operation);
   void (*consume_expired)(struct uk_engine *engine, struct uk_consume *operation);
 
-  /* UK_OK, or UNAVAILABLE with the cause in `detail` (NUL-terminated; "" for UK_OK). */
+  /* UK_OK, or UNAVAILABLE with the cause in `detail` (NUL-terminated). For UK_OK, `detail` is what
+   * else is worth knowing, or "". */
   enum uk_error (*health)(struct uk_engine *engine, char *detail, size_t size);
 
   /* Ends every waiting operation as if its deadline had passed; later ones do not wait. */

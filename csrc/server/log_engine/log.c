@@ -1,5 +1,6 @@
 #include "server/log_engine/log.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,6 +24,15 @@ void uk_log_set_problem(struct uk_log *log, int64_t until, const char *text)
     uk_repeated_log(&log->no_room, uk_clock_monotonic(), text);
 }
 
+/* Another command with this key may have been carried out. */
+static bool has_doubtful_key(struct uk_log *log, const struct uk_operation *operation)
+{
+  pthread_mutex_lock(&log->mutex);
+  bool doubtful = uk_log_is_doubtful(log, operation);
+  pthread_mutex_unlock(&log->mutex);
+  return doubtful;
+}
+
 void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log_status status)
 {
   char text[sizeof log->problem];
@@ -41,6 +51,8 @@ void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log
     snprintf(text, sizeof text, "the disk that holds the log is full");
   else
     snprintf(text, sizeof text, "the log failed: %s", uk_log_store_failure(log->store));
+  if (status == UK_LOG_FAILED && has_doubtful_key(log, operation))
+    status = UK_LOG_UNCERTAIN;
   if (status != UK_LOG_FAILED && status != UK_LOG_UNCERTAIN)
     uk_log_set_problem(log, uk_clock_monotonic() + UK_LOG_PROBLEM_MS, text);
   if (status == UK_LOG_UNCERTAIN)
@@ -84,12 +96,15 @@ enum uk_error uk_log_health(struct uk_log *log, char *detail, size_t size)
 {
   tell_of_fault(log);
   pthread_mutex_lock(&log->mutex);
-  bool well = log->problem[0] == '\0' || uk_clock_monotonic() >= log->problem_until;
+  const int64_t now = uk_clock_monotonic();
+  bool well = log->problem[0] == '\0' || now >= log->problem_until;
   int64_t hangs = uk_log_hangs_for(log);
   snprintf(detail, size, "%s", well ? "" : log->problem);
   pthread_mutex_unlock(&log->mutex);
   if (hangs > 0)
     uk_log_describe_hang(detail, size, hangs);
+  else if (well)
+    uk_log_keys_describe(&log->keys, uk_log_keys_time(&log->keys, now), detail, size);
   return well && hangs == 0 ? UK_OK : UK_E_UNAVAILABLE;
 }
 
@@ -186,6 +201,9 @@ static void load(struct uk_log_view *view, void *argument)
   loading->status = uk_log_view_load(view, loading->fresh, &loading->next_topic_id);
   if (loading->status == UK_LOG_OK)
     loading->status = load_purges(loading->log, view, loading->fresh);
+  if (loading->status == UK_LOG_OK)
+    loading->status =
+      uk_log_keys_load(&loading->log->keys, view, uk_clock_epoch(), uk_clock_monotonic());
 }
 
 enum uk_log_status uk_log_load(struct uk_log *log)
@@ -234,6 +252,7 @@ static struct uk_log *new_log(const struct uk_log_options *options)
   log->stage.auto_create = options->auto_create;
   log->stage.default_partitions = options->partitions;
   uk_log_builder_init(&log->builder);
+  uk_log_init_keys(log, options->key_window, &options->key_limits);
   uk_log_clock_start(&log->clock, uk_clock_epoch(), uk_clock_monotonic());
   if (!uk_log_topics_init(&log->topics)) {
     free(log);
@@ -252,6 +271,7 @@ static void free_log(struct uk_log *log)
   uk_log_topics_free(&log->topics);
   uk_log_stage_free(&log->stage);
   uk_log_builder_free(&log->builder);
+  uk_log_free_keys(log);
   free(log->purges);
   pthread_cond_destroy(&log->arrived);
   pthread_cond_destroy(&log->progress);
@@ -275,6 +295,19 @@ static void *write_until_closed(void *argument)
   return NULL;
 }
 
+static void tell_of_damaged_keys(const struct uk_log *log)
+{
+  char line[200];
+  if (log->keys.damaged == 0 || log->notice == NULL)
+    return;
+  snprintf(line, sizeof line,
+           "%" PRIu64
+           " idempotency keys in data.mdb are damaged: whether their requests were carried "
+           "out is not known any more",
+           log->keys.damaged);
+  log->notice(line);
+}
+
 static bool start_threads(struct uk_log *log)
 {
   if (!uk_thread_start(&log->watcher, uk_log_watch_run, log))
@@ -293,6 +326,8 @@ static enum uk_error start(struct uk_log *log, const struct uk_log_options *opti
   if (error != UK_OK)
     return error;
   enum uk_log_status status = uk_log_load(log);
+  if (status == UK_LOG_OK)
+    tell_of_damaged_keys(log);
   if (status == UK_LOG_NO_MEMORY || (status == UK_LOG_OK && !start_threads(log))) {
     snprintf(message, size, "out of memory while opening the log in %s", options->directory);
     return UK_E_NO_MEMORY;
@@ -354,16 +389,20 @@ bool uk_log_creates_topics(const struct uk_log *log)
   return log->stage.auto_create;
 }
 
-/* False: the log is closing, or the disk has not answered for `*hangs` milliseconds. */
-static bool enqueue(struct uk_log *log, struct uk_operation *operation, int64_t *hangs)
+/* False when the operation has failed: the log is closing, or the disk does not answer. */
+static bool enqueue(struct uk_log *log, struct uk_operation *operation)
 {
   pthread_mutex_lock(&log->mutex);
-  *hangs = uk_log_hangs_for(log);
-  bool open = !log->closing && *hangs == 0, idle = uk_list_is_empty(&log->queue);
+  int64_t hangs = uk_log_hangs_for(log);
+  bool open = !log->closing && hangs == 0, idle = uk_list_is_empty(&log->queue);
   if (open)
     uk_list_add(&log->queue, &operation->link);
   if (open && idle)
     pthread_cond_signal(&log->arrived);
+  if (hangs > 0)
+    uk_log_fail_hung(operation, uk_log_is_doubtful(log, operation), hangs);
+  else if (!open)
+    uk_operation_fail(operation, UK_E_UNAVAILABLE, "the log is closing");
   pthread_mutex_unlock(&log->mutex);
   return open;
 }
@@ -371,13 +410,7 @@ static bool enqueue(struct uk_log *log, struct uk_operation *operation, int64_t 
 void uk_log_submit(struct uk_log *log, enum uk_log_command_kind kind,
                    struct uk_operation *operation)
 {
-  char text[UK_MESSAGE_SIZE] = "the log is closing";
-  int64_t hangs;
   operation->engine_data = (void *)(uintptr_t)kind;
-  if (enqueue(log, operation, &hangs))
-    return;
-  if (hangs > 0)
-    uk_log_describe_hang(text, sizeof text, hangs);
-  uk_operation_fail(operation, UK_E_UNAVAILABLE, "%s", text);
-  operation->done(operation);
+  if (!enqueue(log, operation))
+    operation->done(operation);
 }

@@ -9,12 +9,21 @@
 
 struct uk_log;
 
+/* Beyond these the oldest idempotency keys go first. Bytes are those of the rows and their
+ * overhead. */
+struct uk_log_key_limits {
+  uint64_t keys, bytes;           /* in all */
+  uint64_t user_keys, user_bytes; /* of one user */
+};
+
 struct uk_log_options {
   const char *directory; /* created with mode 0700 when missing */
   size_t map_bytes;      /* the size limit of the log */
   int32_t partitions;    /* of topics that are created without a number */
   bool auto_create;      /* a produce creates missing topics; UK_LOG_CREATE_MISSING is allowed */
   bool no_sync;          /* for tests and benchmarks: acknowledged records are not durable */
+  int64_t key_window;    /* milliseconds for which an idempotency key is kept; 0: none is */
+  struct uk_log_key_limits key_limits; /* zeroed: the default ones */
   /* May be NULL. The writer thread calls it after a commit and before the answers: once for each
    * partition that has grown, and with partition -1 for a topic that was created, changed or
    * deleted. */

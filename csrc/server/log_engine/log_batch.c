@@ -7,35 +7,6 @@ enum { HAS_KEY = 1, HAS_VALUE = 2, HAS_HEADERS = 4, HAS_GAP = 8 };
 enum { STAMPED = 1 }; /* an attribute */
 enum { HEADER_1 = 36, KEY_BYTES = 20 };
 
-/* Varints. */
-
-static size_t varint_size(uint64_t value)
-{
-  return value == 0 ? 1 : (size_t)(70 - __builtin_clzll(value)) / 7;
-}
-
-static uint8_t *put_varint(uint8_t *out, uint64_t value)
-{
-  for (; value >= 0x80; value >>= 7)
-    *out++ = (uint8_t)(value | 0x80);
-  *out++ = (uint8_t)value;
-  return out;
-}
-
-static bool get_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
-{
-  *value = 0;
-  for (unsigned shift = 0; shift < 64 && *at < end; shift += 7) {
-    uint8_t byte = *(*at)++;
-    if (shift == 63 && byte > 1)
-      return false;
-    *value |= (uint64_t)(byte & 0x7f) << shift;
-    if (byte < 0x80)
-      return true;
-  }
-  return false;
-}
-
 /* The difference modulo 2^64; small distances in either direction become small numbers. */
 static uint64_t zigzag(int64_t timestamp, int64_t base)
 {
@@ -50,12 +21,12 @@ static int64_t unzigzag(uint64_t coded, int64_t base)
 
 static size_t field_size(struct uk_slice field)
 {
-  return varint_size(field.length) + field.length;
+  return uk_varint_size(field.length) + field.length;
 }
 
 static uint8_t *put_field(uint8_t *out, struct uk_slice field)
 {
-  out = put_varint(out, field.length);
+  out = uk_put_varint(out, field.length);
   if (field.length > 0)
     memcpy(out, field.data, field.length);
   return out + field.length;
@@ -64,7 +35,7 @@ static uint8_t *put_field(uint8_t *out, struct uk_slice field)
 static bool get_field(const uint8_t **at, const uint8_t *end, struct uk_slice *field)
 {
   uint64_t length;
-  if (!get_varint(at, end, &length) || length > (uint64_t)(end - *at))
+  if (!uk_get_varint(at, end, &length) || length > (uint64_t)(end - *at))
     return false;
   *field = uk_slice_of((const char *)*at, (size_t)length);
   *at += length;
@@ -85,10 +56,10 @@ size_t uk_log_record_bytes(const struct uk_record *record)
 /* The size of a record without the varint that holds its length. */
 static size_t body_size(const struct uk_record *record, uint64_t delta)
 {
-  size_t size = 1 + varint_size(delta);
+  size_t size = 1 + uk_varint_size(delta);
   size += record->has_key ? field_size(record->key) : 0;
   size += record->has_value ? field_size(record->value) : 0;
-  size += record->header_count > 0 ? varint_size(record->header_count) : 0;
+  size += record->header_count > 0 ? uk_varint_size(record->header_count) : 0;
   for (size_t i = 0; i < record->header_count; i++)
     size += field_size(record->headers[i].key) + field_size(record->headers[i].value);
   return size;
@@ -98,13 +69,13 @@ static uint8_t *put_body(uint8_t *out, const struct uk_record *record, uint64_t 
 {
   *out++ = (uint8_t)((record->has_key ? HAS_KEY : 0) | (record->has_value ? HAS_VALUE : 0) |
                      (record->header_count > 0 ? HAS_HEADERS : 0));
-  out = put_varint(out, delta);
+  out = uk_put_varint(out, delta);
   if (record->has_key)
     out = put_field(out, record->key);
   if (record->has_value)
     out = put_field(out, record->value);
   if (record->header_count > 0)
-    out = put_varint(out, record->header_count);
+    out = uk_put_varint(out, record->header_count);
   for (size_t i = 0; i < record->header_count; i++) {
     out = put_field(out, record->headers[i].key);
     out = put_field(out, record->headers[i].value);
@@ -140,7 +111,7 @@ bool uk_log_builder_fits(const struct uk_log_builder *builder, const struct uk_r
     return true;
   size_t body = body_size(record, zigzag(timestamp, builder->base_timestamp));
   return body < UK_LOG_BATCH_BYTES &&
-         builder->bytes.length + varint_size(body) + body <= UK_LOG_BATCH_BYTES;
+         builder->bytes.length + uk_varint_size(body) + body <= UK_LOG_BATCH_BYTES;
 }
 
 static enum uk_error reserve_header(struct uk_log_builder *builder)
@@ -166,11 +137,11 @@ enum uk_error uk_log_builder_add(struct uk_log_builder *builder, const struct uk
     return UK_E_TOO_LARGE;
   if (reserve_header(builder) != UK_OK)
     return builder->bytes.error;
-  char *out = uk_buffer_reserve(&builder->bytes, varint_size(body) + body);
+  char *out = uk_buffer_reserve(&builder->bytes, uk_varint_size(body) + body);
   if (out == NULL)
     return builder->bytes.error;
-  put_body(put_varint((uint8_t *)out, body), record, delta);
-  uk_buffer_commit(&builder->bytes, varint_size(body) + body);
+  put_body(uk_put_varint((uint8_t *)out, body), record, delta);
+  uk_buffer_commit(&builder->bytes, uk_varint_size(body) + body);
   builder->count++;
   builder->base_timestamp = base;
   if (first || timestamp > builder->max_timestamp) {
@@ -317,8 +288,8 @@ static bool get_front(const struct uk_log_cursor *cursor, struct front *front, c
   if (*at == end || (**at & ~known) != 0)
     return false;
   front->flags = *(*at)++;
-  if (!get_varint(at, end, &front->delta) ||
-      ((front->flags & HAS_GAP) != 0 && !get_varint(at, end, &gap)) ||
+  if (!uk_get_varint(at, end, &front->delta) ||
+      ((front->flags & HAS_GAP) != 0 && !uk_get_varint(at, end, &gap)) ||
       gap >= (uint64_t)(cursor->limit - cursor->offset))
     return false;
   front->offset = cursor->offset + (int64_t)gap;
@@ -357,7 +328,7 @@ static bool get_headers(struct uk_log_cursor *cursor, struct uk_record *record, 
                         const uint8_t *end)
 {
   uint64_t count;
-  if (!get_varint(at, end, &count) || count == 0 || count > UK_HEADERS_PER_MESSAGE_MAX)
+  if (!uk_get_varint(at, end, &count) || count == 0 || count > UK_HEADERS_PER_MESSAGE_MAX)
     return false;
   for (size_t i = 0; i < count; i++) {
     if (!get_field(at, end, &cursor->headers[i].key) ||

@@ -113,8 +113,8 @@ static const struct stage stages[UK_LOG_TABLES] = {
   {UK_LOG_BATCHES, uk_check_batch, uk_check_batches_end},
   {UK_LOG_TIMES, uk_check_time, uk_check_times_end},
   {UK_LOG_COMMITTED, uk_check_committed, uk_check_committed_end},
-  {UK_LOG_KEYS, uk_check_reserved, NULL},
-  {UK_LOG_EXPIRIES, uk_check_reserved, NULL},
+  {UK_LOG_KEYS, uk_check_key, NULL},
+  {UK_LOG_EXPIRIES, uk_check_expiry, uk_check_expiries_end},
 };
 
 /* Goes on to this stage. */

@@ -50,7 +50,8 @@ struct uk_check {
   size_t purge_count, purge_capacity;
   struct uk_check_partition *partitions; /* by topic and index */
   size_t partition_count, partition_capacity;
-  uint64_t orphans; /* rows of topics that do not exist */
+  uint64_t orphans;        /* rows of topics that do not exist */
+  uint64_t keys, expiries; /* rows, also damaged ones */
   struct uk_log_cursor cursor;
 
   struct uk_log_salvage *salvage; /* NULL: nothing is copied */
@@ -99,7 +100,9 @@ void uk_check_time(struct uk_check *check, const MDB_val *key, const MDB_val *va
 void uk_check_times_end(struct uk_check *check);
 void uk_check_committed(struct uk_check *check, const MDB_val *key, const MDB_val *value);
 void uk_check_committed_end(struct uk_check *check);
-void uk_check_reserved(struct uk_check *check, const MDB_val *key, const MDB_val *value);
+void uk_check_key(struct uk_check *check, const MDB_val *key, const MDB_val *value);
+void uk_check_expiry(struct uk_check *check, const MDB_val *key, const MDB_val *value);
+void uk_check_expiries_end(struct uk_check *check);
 
 /* NULL when it has no batches. */
 struct uk_check_partition *uk_check_find_partition(const struct uk_check *check, uint64_t topic_id,

@@ -33,6 +33,17 @@ static void read_format(struct uk_check *check, const MDB_val *value)
                   check->options->directory, (unsigned)check->meta.format, (int)UK_LOG_FORMAT);
 }
 
+static void read_need_of_keys(struct uk_check *check, const MDB_val *value)
+{
+  check->meta.has_keys = true;
+  if (value->mv_size != 4)
+    uk_check_damaged(check, UK_LOG_META, "the row \"needs keys\" is damaged");
+  else if (uk_load_u32(value->mv_data) != UK_LOG_KEYS_VERSION)
+    uk_check_fail(check, UK_E_UNAVAILABLE,
+                  "the log in %s needs keys %u, which this version does not know",
+                  check->options->directory, (unsigned)uk_load_u32(value->mv_data));
+}
+
 void uk_check_meta(struct uk_check *check, const MDB_val *key, const MDB_val *value)
 {
   uint64_t number = 0;
@@ -49,6 +60,8 @@ void uk_check_meta(struct uk_check *check, const MDB_val *key, const MDB_val *va
   } else if (key_is(key, "upgraded")) {
     if ((whole = read_number(check, key, value, &number)))
       check->meta.upgraded = (int64_t)number;
+  } else if (key_is(key, "needs keys")) {
+    read_need_of_keys(check, value);
   } else if (key->mv_size > 6 && memcmp(key->mv_data, "needs ", 6) == 0) {
     uk_check_fail(check, UK_E_UNAVAILABLE,
                   "the log in %s needs %.*s, which this version does not "
@@ -99,13 +112,6 @@ void uk_check_purge(struct uk_check *check, const MDB_val *key, const MDB_val *v
     check->purges = array;
     check->purges[check->purge_count++] = uk_load_u64(key->mv_data);
   }
-}
-
-void uk_check_reserved(struct uk_check *check, const MDB_val *key, const MDB_val *value)
-{
-  (void)key;
-  (void)value;
-  uk_check_damaged(check, UK_LOG_KEYS, "a table that is not in use yet has a row");
 }
 
 /* Topics. */

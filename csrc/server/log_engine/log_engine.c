@@ -364,6 +364,7 @@ enum uk_error uk_log_engine_open(struct uk_engine **engine,
                                      .partitions = options->partitions,
                                      .auto_create = options->auto_create,
                                      .no_sync = options->no_sync,
+                                     .key_window = options->idempotency_window,
                                      .changed = uk_log_notifier_changed,
                                      .context = &made->notifier,
                                      .notice = notice};

@@ -10,6 +10,7 @@ struct uk_log_engine_options {
   int32_t partitions;
   bool auto_create;
   bool no_sync;
+  int64_t idempotency_window; /* milliseconds for which the key of a produce is kept; 0: not */
 };
 
 /* Returns UK_OK and sets *engine, or returns an error and puts a text into `message`. */

@@ -3,7 +3,7 @@
 
 bool uk_log_needs_maintenance(const struct uk_log *log)
 {
-  if (log->purge_count > 0)
+  if (log->purge_count > 0 || uk_log_keys_will_be_due(&log->keys))
     return true;
   for (size_t i = 0; i < log->topics.count; i++) {
     const struct uk_log_topic *topic = log->topics.sorted[i];
@@ -101,6 +101,31 @@ static enum uk_log_status trim(struct uk_log *log, bool *more)
   return status;
 }
 
+/* Removes keys that have ended, and those beyond the limits. */
+static enum uk_log_status trim_keys(struct uk_log *log, bool *more)
+{
+  unsigned budget = UK_LOG_MAINTENANCE_ROWS;
+  uint64_t time = uk_log_keys_time(&log->keys, uk_clock_monotonic());
+  uk_log_keys_look(&log->keys, time);
+  if (!uk_log_keys_are_due(&log->keys, time))
+    return UK_LOG_OK;
+  enum uk_log_status status = uk_log_store_begin(log->store);
+  if (status != UK_LOG_OK)
+    return status;
+  status = uk_log_keys_trim(&log->keys, log->store, time, true, &budget);
+  status = finish(log, status, budget < UK_LOG_MAINTENANCE_ROWS);
+  if (status == UK_LOG_OK)
+    uk_log_keys_keep(&log->keys, time);
+  *more = *more || (status == UK_LOG_OK && budget == 0);
+  return status;
+}
+
+static enum uk_log_status trim_all(struct uk_log *log, bool *more)
+{
+  enum uk_log_status status = trim(log, more);
+  return status == UK_LOG_OK ? trim_keys(log, more) : status;
+}
+
 struct step {
   struct uk_log *log;
   bool *more;
@@ -109,7 +134,8 @@ struct step {
 static enum uk_log_status run_step(void *argument)
 {
   const struct step *step = argument;
-  return step->log->purge_count > 0 ? purge(step->log, step->more) : trim(step->log, step->more);
+  return step->log->purge_count > 0 ? purge(step->log, step->more)
+                                    : trim_all(step->log, step->more);
 }
 
 enum uk_log_status uk_log_maintain(struct uk_log *log, bool *more)
@@ -117,6 +143,8 @@ enum uk_log_status uk_log_maintain(struct uk_log *log, bool *more)
   struct step step = {log, more};
   *more = false;
   enum uk_log_status status = uk_log_store_run(log->store, run_step, &step);
+  if (status != UK_LOG_OK)
+    uk_log_keys_drop(&log->keys);
   *more = *more && status == UK_LOG_OK;
   return status;
 }

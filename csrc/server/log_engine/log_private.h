@@ -3,8 +3,11 @@
 #define UK_LOG_PRIVATE_H
 
 #include "server/log_engine/log.h"
+#include "server/log_engine/log_answer.h"
 #include "server/log_engine/log_batch.h"
 #include "server/log_engine/log_clock.h"
+#include "server/log_engine/log_key_set.h"
+#include "server/log_engine/log_keys.h"
 #include "server/log_engine/log_stage.h"
 #include "server/log_engine/log_store.h"
 #include "server/watch/error_log.h"
@@ -39,6 +42,9 @@ struct uk_log {
   struct uk_list queue; /* of operations; the kind of each is in `engine_data` */
   size_t apart;         /* so many at its head have a transaction each, after failing together */
   struct uk_list hand;  /* of the current transaction; see uk_log_lock_hand */
+  /* Idempotency keys of the hand, and of a transaction of which it is not known whether it came
+   * through; each is one of `key_sets`. */
+  struct uk_log_key_set *held, *doubtful;
   bool closing;
   bool ended;              /* the writer has */
   pthread_cond_t progress; /* `ended` or `pinned` has changed */
@@ -63,13 +69,18 @@ struct uk_log {
   int64_t arrival; /* of the current transaction */
   struct uk_log_stage stage;
   struct uk_log_builder builder;
-  uint64_t *purges; /* ids of deleted topics that still have rows */
+  struct uk_log_keys keys;
+  struct uk_log_answer_writer answer;
+  struct uk_buffer places; /* scratch of a replay */
+  uint64_t *purges;        /* ids of deleted topics that still have rows */
   size_t purge_count, purge_capacity;
   int64_t next_maintenance;
   int64_t next_look; /* at the folder's files */
   int64_t next_save; /* of the identity */
   bool freed; /* maintenance freed pages; LMDB reuses them only in the transaction after the next */
   bool broken; /* a commit failed: nothing is written until the environment is opened again */
+
+  struct uk_log_key_set key_sets[2];
 };
 
 /* The next command of a list; the first one after NULL. */
@@ -121,6 +132,9 @@ void uk_log_lock_hand(struct uk_log *log);
 int64_t uk_log_hangs_for(const struct uk_log *log);
 void uk_log_describe_hang(char *text, size_t size, int64_t milliseconds);
 
+/* Fails an operation that waits for the writer, or would. `doubtful`: see uk_log_is_doubtful. */
+void uk_log_fail_hung(struct uk_operation *operation, bool doubtful, int64_t hangs);
+
 /* Reports the current step if it has hung for long and was not reported yet. */
 void uk_log_watch_look(struct uk_log *log);
 
@@ -170,6 +184,31 @@ enum uk_log_status uk_log_resolve(struct uk_log *log);
 /* log_transaction: stages the commands, writes, and commits. A status that breaks the log has done
  * so, unless the log works again: then UK_LOG_FAILED says only that nothing was carried out. */
 enum uk_log_status uk_log_transact(struct uk_log *log, const struct uk_list *commands);
+
+/* log_replay: idempotency keys in a transaction. */
+
+void uk_log_init_keys(struct uk_log *log, int64_t window, const struct uk_log_key_limits *limits);
+void uk_log_free_keys(struct uk_log *log);
+
+/* The key of a produce; NULL when it has none, or the log keeps none. */
+const struct uk_produce_key *uk_log_key_of(const struct uk_log *log,
+                                           const struct uk_operation *operation);
+
+/* Before the command is staged, inside of its transaction. `*known`: it has its results or has
+ * failed, and is not staged. A status other than UK_LOG_OK ends the transaction. */
+enum uk_log_status uk_log_look_up(struct uk_log *log, struct uk_operation *operation, bool *known);
+
+/* Keeps the answers of the staged commands that have keys. */
+enum uk_log_status uk_log_keep_answers(struct uk_log *log, const struct uk_list *commands);
+
+/* True when a command with this key may have been carried out, or may be yet: it is in the hand, or
+ * in a transaction whose outcome is unknown. Precondition: the caller holds the mutex. */
+bool uk_log_is_doubtful(const struct uk_log *log, const struct uk_operation *operation);
+
+/* The outcome of the hand is unknown. */
+void uk_log_doubt_keys(struct uk_log *log);
+/* It is known again. */
+void uk_log_trust_keys(struct uk_log *log);
 
 /* log_maintenance: one bounded step of removing deleted and expired rows. `*more` is true when
  * there is more to do at once. Returns the status of its commit. */

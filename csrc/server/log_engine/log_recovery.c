@@ -155,6 +155,7 @@ static enum uk_log_status prove(struct uk_log *log)
 static void end_recovery(struct uk_log *log)
 {
   log->broken = false;
+  uk_log_trust_keys(log);
   uk_log_set_problem(log, 0, "");
 }
 

@@ -313,3 +313,15 @@ void uk_log_salvage_committed(struct uk_log_salvage *salvage,
   if (salvage->status == UK_LOG_OK)
     wrote(salvage, uk_log_store_put_committed(salvage->store, partition, group, offset), ROW_BYTES);
 }
+
+void uk_log_salvage_key(struct uk_log_salvage *salvage, struct uk_slice row, struct uk_slice answer)
+{
+  size_t replaced;
+  if (salvage->status != UK_LOG_OK)
+    return;
+  uk_buffer_clear(&salvage->batch);
+  enum uk_log_status status = UK_LOG_NO_MEMORY;
+  if (uk_buffer_append(&salvage->batch, answer.data, answer.length) == UK_OK)
+    status = uk_log_store_put_key(salvage->store, row, &salvage->batch, &replaced);
+  wrote(salvage, status, answer.length + 2 * row.length + ROW_BYTES);
+}

@@ -39,6 +39,10 @@ void uk_log_salvage_committed(struct uk_log_salvage *salvage,
                               const struct uk_log_partition *partition, struct uk_slice group,
                               int64_t offset);
 
+/* Copies a row of `keys`, and writes the one of `expiries`. */
+void uk_log_salvage_key(struct uk_log_salvage *salvage, struct uk_slice row,
+                        struct uk_slice answer);
+
 /* Writes the topic's row, after those of its partitions. */
 void uk_log_salvage_topic(struct uk_log_salvage *salvage, struct uk_log_topic *topic);
 

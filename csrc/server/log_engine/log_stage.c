@@ -241,8 +241,10 @@ static void link_record(struct uk_log_stage *stage, struct uk_log_staged *staged
   struct uk_log_partition *partition = staged->partition;
   if (uk_list_is_empty(&partition->staged)) {
     partition->next_touched = stage->touched;
+    partition->next_end = partition->end;
     stage->touched = partition;
   }
+  staged->offset = partition->next_end++;
   uk_list_add(&partition->staged, &staged->link);
 }
 
@@ -330,17 +332,15 @@ void uk_log_stage_drop(struct uk_log_stage *stage)
   remove_created(stage, NULL);
 }
 
-static int64_t fill_in(const struct uk_log_stage *stage, const struct uk_log_partition *partition)
+static void fill_in(const struct uk_log_stage *stage, const struct uk_log_partition *partition)
 {
-  int64_t offset = partition->end;
   const struct uk_log_staged *staged = NULL;
   while ((staged = uk_log_next_staged(partition, staged)) != NULL) {
     staged->record->partition = partition->index;
-    staged->record->offset = offset++;
+    staged->record->offset = staged->offset;
     if (staged->record->timestamp == -1)
       staged->record->timestamp = stage->now;
   }
-  return offset;
 }
 
 void uk_log_stage_publish(struct uk_log_stage *stage)
@@ -348,11 +348,11 @@ void uk_log_stage_publish(struct uk_log_stage *stage)
   struct uk_log_topics *topics = stage->topics;
   for (struct uk_log_partition *partition = stage->touched; partition != NULL;
        partition = partition->next_touched) {
-    int64_t end = fill_in(stage, partition);
+    fill_in(stage, partition);
     partition->latest = partition->next_latest;
     partition->position = partition->next_position;
     pthread_mutex_lock(&topics->mutex);
-    partition->end = end;
+    partition->end = partition->next_end;
     pthread_mutex_unlock(&topics->mutex);
   }
   pthread_mutex_lock(&topics->mutex);

@@ -151,6 +151,7 @@ static int read_log(struct uk_log_store *store, MDB_txn *txn)
     return UK_LOG_RC_NEEDS;
   if (store->meta.format > UK_LOG_FORMAT)
     return UK_LOG_RC_FORMAT;
+  store->has_keys = store->meta.has_keys;
   if (store->has_identity && store->identity.topics > 1 && store->meta.next_topic == 1)
     return UK_LOG_RC_EMPTIED;
   return store->meta.format == 0 ? create_log(store, txn) : 0;

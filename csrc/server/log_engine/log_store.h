@@ -18,10 +18,11 @@
  *   times      u64 topic id, u32 partition, u64 timestamp -> u64 base offset; sum
  *   committed  u64 topic id, u32 partition, group -> u64 offset; sum
  *   purges     u64 topic id -> empty: the topic was deleted, and rows under its id may be left
- *   keys, expiries   reserved for idempotency keys: a row of `keys` is found by user and key and
- *              holds the request's checksum and the kept answer; a row of `expiries` begins with
- *              the time at which one of `keys` ends. Empty until a version of theirs stands in meta
- *              under "needs keys"
+ *   keys       u8 length of the user, user, idempotency key -> an answer (log_answer.h); sum
+ *   expiries   u64 time -> the key of the row of `keys` that ends then; sum
+ *
+ * The last two are empty until "needs keys" stands in meta, with version 1. Their times are
+ * microseconds of a clock that runs only while the server does (log_keys.h), each given once.
  *
  * `times` has an entry for each batch that raised the partition's greatest timestamp. The key holds
  * that timestamp with its sign bit flipped, so that keys sort. The first entry at or after T names
@@ -142,6 +143,10 @@ enum uk_log_status uk_log_store_begin(struct uk_log_store *store);
 enum uk_log_status uk_log_store_commit(struct uk_log_store *store);
 void uk_log_store_abort(struct uk_log_store *store);
 
+/* Within a transaction: true when a commit has succeeded since the environment was opened. What an
+ * earlier process left may be in the system's memory alone, until then. */
+bool uk_log_store_is_proven(const struct uk_log_store *store);
+
 /* Gives the topic's life its ID. */
 enum uk_log_status uk_log_store_put_topic(struct uk_log_store *store, struct uk_log_topic *topic);
 /* The same for a topic whose life has one. */
@@ -183,6 +188,29 @@ enum uk_log_status uk_log_store_trim(struct uk_log_store *store,
 enum uk_log_status uk_log_store_purge(struct uk_log_store *store, uint64_t topic_id,
                                       unsigned *budget);
 
+/* Idempotency keys. A row of `keys` is named by its key there. */
+enum { UK_LOG_KEY_ROW_MAX = 1 + UINT8_MAX + UK_IDEMPOTENCY_KEY_MAX };
+/* The length of the row's key, written to `bytes`; 0 when the user or the key is too long. */
+size_t uk_log_key_row(uint8_t bytes[static UK_LOG_KEY_ROW_MAX], const struct uk_produce_key *key);
+/* The user of a row; empty when it can be none. */
+struct uk_slice uk_log_key_row_user(struct uk_slice row);
+
+/* Finds the answer, which lives until the next write. DAMAGED: the row is. */
+enum uk_log_status uk_log_store_find_key(struct uk_log_store *store, struct uk_slice row,
+                                         struct uk_slice *answer);
+/* Writes an answer and when it ends; appends the sum to `answer`. `*replaced` is the length of the
+ * answer that stood there, or 0. */
+enum uk_log_status uk_log_store_put_key(struct uk_log_store *store, struct uk_slice row,
+                                        struct uk_buffer *answer, size_t *replaced);
+
+/* Finds the first key that ends at or after `from`. The row lives until the next write. Removes
+ * damaged rows on its way: they name none. */
+enum uk_log_status uk_log_store_next_expiry(struct uk_log_store *store, uint64_t from,
+                                            uint64_t *end, struct uk_slice *row);
+/* Removes that key. `*length` is the length of its answer; 0 when there is none. */
+enum uk_log_status uk_log_store_remove_key(struct uk_log_store *store, uint64_t end,
+                                           struct uk_slice row, size_t *length);
+
 /* Writes a row that means nothing: a commit after it shows whether the disk accepts writes. */
 enum uk_log_status uk_log_store_probe(struct uk_log_store *store);
 
@@ -216,6 +244,15 @@ enum uk_log_status uk_log_view_find_time(struct uk_log_view *view, uint64_t topi
                                          struct uk_log_found *found);
 enum uk_log_status uk_log_view_committed(struct uk_log_view *view, uint64_t topic_id,
                                          int32_t partition, struct uk_slice group, int64_t *offset);
+
+/* For open: calls `each` for each row of `keys` until it returns false; `length` is the length of
+ * its answer, and `whole` false when the row is damaged. */
+enum uk_log_status uk_log_view_each_key(struct uk_log_view *view,
+                                        bool (*each)(void *argument, struct uk_slice row,
+                                                     size_t length, bool whole),
+                                        void *argument);
+/* When the last key ends. NOTHING when there is none. */
+enum uk_log_status uk_log_view_last_expiry(struct uk_log_view *view, uint64_t *end);
 
 /* For open: fills the table with all topics and the bounds of their partitions. Damaged topics and
  * partitions are marked, and keep no other from being loaded. */

@@ -71,17 +71,37 @@ static int with_cursor(MDB_txn *txn, MDB_dbi table, MDB_val *key, MDB_val *value
   return rc;
 }
 
-/* This program knows nothing that a log may need yet: the first such row is unknown. */
-static int read_needs(MDB_txn *txn, MDB_dbi table, char *unknown)
+/* True for a row "needs NAME" of something that this program knows. */
+static bool is_known(struct uk_slice name, const MDB_val *value, struct uk_log_meta *meta)
+{
+  bool known = uk_slice_is(name, "keys") && value->mv_size == 4 &&
+               uk_load_u32(value->mv_data) == UK_LOG_KEYS_VERSION;
+  meta->has_keys = meta->has_keys || known;
+  return known;
+}
+
+/* Sets `unknown` to the first need that this program does not know. */
+static int read_needs(MDB_txn *txn, MDB_dbi table, struct uk_log_meta *meta, char *unknown)
 {
   MDB_val key = text_key(NEEDS), value;
-  int rc = with_cursor(txn, table, &key, &value, MDB_SET_RANGE);
-  if (rc != 0 || key.mv_size < strlen(NEEDS) || memcmp(key.mv_data, NEEDS, strlen(NEEDS)) != 0)
-    return rc == MDB_NOTFOUND ? 0 : rc;
-  snprintf(unknown, UK_LOG_NEEDS_MAX, "%.*s %u", (int)(key.mv_size - strlen(NEEDS)),
-           (const char *)key.mv_data + strlen(NEEDS),
-           value.mv_size == 4 ? (unsigned)uk_load_u32(value.mv_data) : 0);
-  return 0;
+  MDB_cursor *cursor;
+  int rc = mdb_cursor_open(txn, table, &cursor);
+  if (rc != 0)
+    return rc;
+  const size_t prefix = strlen(NEEDS);
+  rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+  while (rc == 0 && key.mv_size >= prefix && memcmp(key.mv_data, NEEDS, prefix) == 0) {
+    const struct uk_slice name =
+      uk_slice_of((const char *)key.mv_data + prefix, key.mv_size - prefix);
+    if (!is_known(name, &value, meta)) {
+      snprintf(unknown, UK_LOG_NEEDS_MAX, "%.*s %u", (int)name.length, name.data,
+               value.mv_size == 4 ? (unsigned)uk_load_u32(value.mv_data) : 0);
+      break;
+    }
+    rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+  }
+  mdb_cursor_close(cursor);
+  return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
 static int read_life(MDB_txn *txn, MDB_dbi table, uint32_t *life)
@@ -105,7 +125,7 @@ int uk_log_meta_read(MDB_txn *txn, MDB_dbi *tables, struct uk_log_meta *meta, ch
   int rc = read_format(txn, table, &meta->format);
   if (rc != 0 || meta->format < 1 || meta->format > UK_LOG_FORMAT)
     return rc;
-  if ((rc = read_needs(txn, table, unknown)) != 0 || unknown[0] != '\0')
+  if ((rc = read_needs(txn, table, meta, unknown)) != 0 || unknown[0] != '\0')
     return rc;
   if (meta->format == UK_LOG_FORMAT)
     (void)((rc = read_id(txn, table, meta->id)) ||
@@ -159,6 +179,14 @@ static int put_life(MDB_txn *txn, MDB_dbi table, uint32_t life)
     return EIO;
   uk_store_u64(bytes + UK_LOG_ID_BYTES, (uint64_t)uk_clock_epoch());
   return put_row(txn, table, (MDB_val){sizeof number, number}, bytes, UK_LOG_LIFE_ROW - 4);
+}
+
+int uk_log_meta_need_keys(MDB_txn *txn, MDB_dbi table)
+{
+  uint8_t bytes[4];
+  MDB_val key = text_key("needs keys"), value = {sizeof bytes, bytes};
+  uk_store_u32(bytes, UK_LOG_KEYS_VERSION);
+  return mdb_put(txn, table, &key, &value, 0);
 }
 
 int uk_log_meta_write(MDB_txn *txn, const MDB_dbi *tables, const struct uk_log_meta *meta)

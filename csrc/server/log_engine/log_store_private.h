@@ -41,7 +41,8 @@ enum {
   UK_LOG_KEY = UK_LOG_PREFIX + 8, /* followed by an offset or a timestamp */
   UK_LOG_KEY_MAX = UK_LOG_PREFIX + UK_GROUP_NAME_MAX,
   UK_LOG_NEEDS_MAX = 64,
-  UK_LOG_VIEWS_MAX = 510 /* concurrent readers; LMDB has a slot for each */
+  UK_LOG_KEYS_VERSION = 1, /* of the tables `keys` and `expiries` */
+  UK_LOG_VIEWS_MAX = 510   /* concurrent readers; LMDB has a slot for each */
 };
 
 struct uk_log_view {
@@ -67,6 +68,7 @@ struct uk_log_meta {
   uint32_t life;
   uint64_t next_topic;
   int64_t upgraded; /* INT64_MAX: never */
+  bool has_keys;    /* it may have idempotency keys, and says so */
 };
 
 struct uk_log_store {
@@ -95,6 +97,8 @@ struct uk_log_store {
 
   pthread_mutex_t pool_mutex;
   struct uk_log_view *pool; /* idle views; their transactions are reset */
+
+  bool has_keys, next_has_keys; /* meta says that there are; after the current transaction */
 
   MDB_txn *txn;      /* the write transaction */
   bool commits;      /* its commit is under way */
@@ -140,6 +144,18 @@ int uk_log_meta_read(MDB_txn *txn, MDB_dbi *tables, struct uk_log_meta *meta, ch
 int uk_log_meta_open_tables(MDB_txn *txn, MDB_dbi *tables, int from, int to, unsigned flags);
 /* Writes meta and the row of its life. */
 int uk_log_meta_write(MDB_txn *txn, const MDB_dbi *tables, const struct uk_log_meta *meta);
+
+/* Writes that the log needs a program that knows its idempotency keys. */
+int uk_log_meta_need_keys(MDB_txn *txn, MDB_dbi table);
+
+/* log_store_keys: a row of `keys` that was verified, without its sum. False when it is damaged. */
+bool uk_log_key_row_read(const MDB_val *key, const MDB_val *value, struct uk_slice *answer);
+/* The row of `keys` that a whole row of `expiries` names. False when it is damaged. */
+bool uk_log_expiry_row_read(const MDB_val *key, const MDB_val *value, struct uk_slice *row);
+
+/* log_store_read: the table's cursor, and the status of a code, in a view. */
+int uk_log_view_use_cursor(struct uk_log_view *view, enum uk_log_table table, MDB_cursor **cursor);
+enum uk_log_status uk_log_view_status(struct uk_log_view *view, int rc);
 
 /* log_store_read: whether a topic's row can be believed; in format 1 its numbers are all there is
  * to look at. */

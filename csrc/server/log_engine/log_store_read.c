@@ -30,7 +30,7 @@ void uk_log_store_drop_views(struct uk_log_store *store)
 /* LMDB notices some damage itself. It is no safer to go on with the file then than after a fault:
  * the pages that it has not looked at yet are of the same file. When LMDB notices it while it opens
  * a cursor, the next call says only that the transaction is bad. */
-static enum uk_log_status status_of(struct uk_log_view *view, int rc)
+enum uk_log_status uk_log_view_status(struct uk_log_view *view, int rc)
 {
   struct uk_log_guard met = {.writes = false};
   if (rc != MDB_CORRUPTED && rc != MDB_PAGE_NOTFOUND && rc != MDB_BAD_TXN)
@@ -135,7 +135,7 @@ struct uk_log_cursor *uk_log_view_cursor(struct uk_log_view *view)
   return &view->cursor;
 }
 
-static int use_cursor(struct uk_log_view *view, enum uk_log_table table, MDB_cursor **cursor)
+int uk_log_view_use_cursor(struct uk_log_view *view, enum uk_log_table table, MDB_cursor **cursor)
 {
   int rc = 0;
   if (view->cursors[table] == NULL)
@@ -153,7 +153,7 @@ static enum uk_log_status found_batch(struct uk_log_view *view, int rc, const MD
                                       const MDB_val *value, struct uk_log_found *found)
 {
   if (rc != 0)
-    return status_of(view, rc);
+    return uk_log_view_status(view, rc);
   if (!uk_log_key_within(key, view->prefix))
     return UK_LOG_NOTHING;
   found->place = uk_log_key_place(key);
@@ -188,9 +188,9 @@ enum uk_log_status uk_log_view_find(struct uk_log_view *view, uint64_t topic_id,
   MDB_cursor *cursor;
   MDB_val value, key = uk_log_key(bytes, topic_id, partition, (uint64_t)offset);
   memcpy(view->prefix, bytes, UK_LOG_PREFIX);
-  int rc = use_cursor(view, UK_LOG_BATCHES, &cursor);
+  int rc = uk_log_view_use_cursor(view, UK_LOG_BATCHES, &cursor);
   if (rc != 0)
-    return status_of(view, rc);
+    return uk_log_view_status(view, rc);
   rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
   if (rc == 0 && uk_log_key_within(&key, view->prefix) && (int64_t)uk_log_key_last(&key) == offset)
     return found_batch(view, 0, &key, &value, found);
@@ -198,7 +198,7 @@ enum uk_log_status uk_log_view_find(struct uk_log_view *view, uint64_t topic_id,
   if (answered(rc))
     rc = mdb_cursor_get(cursor, &key, &value, rc == 0 ? MDB_PREV : MDB_LAST);
   if (!answered(rc))
-    return status_of(view, rc);
+    return uk_log_view_status(view, rc);
   if (rc == 0 && may_hold(view, &key, &value, offset))
     return found_batch(view, 0, &key, &value, found);
   key = uk_log_key(bytes, topic_id, partition, (uint64_t)offset);
@@ -234,11 +234,11 @@ enum uk_log_status uk_log_view_find_time(struct uk_log_view *view, uint64_t topi
   MDB_cursor *cursor;
   MDB_val value, key = uk_log_key(bytes, topic_id, partition, uk_log_key_time(timestamp));
   memcpy(view->prefix, bytes, UK_LOG_PREFIX);
-  int rc = use_cursor(view, UK_LOG_TIMES, &cursor);
+  int rc = uk_log_view_use_cursor(view, UK_LOG_TIMES, &cursor);
   if (rc == 0)
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
   if (rc != 0)
-    return status_of(view, rc);
+    return uk_log_view_status(view, rc);
   if (!uk_log_key_within(&key, view->prefix))
     return UK_LOG_NOTHING;
   uint64_t base;
@@ -263,7 +263,7 @@ enum uk_log_status uk_log_view_committed(struct uk_log_view *view, uint64_t topi
   MDB_val value, key = {UK_LOG_PREFIX + group.length, bytes};
   int rc = mdb_get(view->txn, view->store->tables[UK_LOG_COMMITTED], &key, &value);
   if (rc != 0)
-    return status_of(view, rc);
+    return uk_log_view_status(view, rc);
   uint64_t number;
   if (!uk_log_row_number(&view->store->meta, &key, &value, &number))
     return UK_LOG_DAMAGED;
@@ -293,7 +293,7 @@ static int load_times(struct uk_log_view *view, struct uk_log_partition *partiti
   MDB_cursor *cursor;
   MDB_val key, value;
   uint64_t base;
-  int rc = use_cursor(view, UK_LOG_TIMES, &cursor);
+  int rc = uk_log_view_use_cursor(view, UK_LOG_TIMES, &cursor);
   if (rc == 0)
     rc = last_of_partition(cursor, partition, &key, &value);
   if (rc != 0)
@@ -321,7 +321,7 @@ static int load_partition(struct uk_log_view *view, struct uk_log_partition *par
   MDB_cursor *cursor;
   MDB_val key, value;
   struct uk_log_found first;
-  int rc = use_cursor(view, UK_LOG_BATCHES, &cursor);
+  int rc = uk_log_view_use_cursor(view, UK_LOG_BATCHES, &cursor);
   if (rc == 0)
     rc = last_of_partition(cursor, partition, &key, &value);
   if (rc != 0)
@@ -400,7 +400,7 @@ enum uk_log_status uk_log_view_load(struct uk_log_view *view, struct uk_log_topi
   MDB_cursor *cursor;
   MDB_val key, value;
   *next_topic_id = least_next_id(view->store);
-  int rc = use_cursor(view, UK_LOG_TOPICS, &cursor);
+  int rc = uk_log_view_use_cursor(view, UK_LOG_TOPICS, &cursor);
   if (rc == 0)
     rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
   while (rc == 0) {
@@ -421,11 +421,11 @@ enum uk_log_status uk_log_view_next_purge(struct uk_log_view *view, uint64_t *id
   MDB_cursor *cursor;
   MDB_val value, key = {sizeof bytes, bytes};
   uk_store_u64(bytes, *id);
-  int rc = use_cursor(view, UK_LOG_PURGES, &cursor);
+  int rc = uk_log_view_use_cursor(view, UK_LOG_PURGES, &cursor);
   if (rc == 0)
     rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
   if (rc != 0)
-    return status_of(view, rc);
+    return uk_log_view_status(view, rc);
   if (key.mv_size != sizeof bytes)
     return UK_LOG_NOTHING;
   *id = uk_load_u64(key.mv_data);
@@ -440,11 +440,11 @@ enum uk_log_status uk_log_view_next_id(struct uk_log_view *view, uint64_t *id)
   for (int table = UK_LOG_BATCHES; table <= UK_LOG_COMMITTED; table++) {
     MDB_cursor *cursor;
     MDB_val value, key = {sizeof bytes, bytes};
-    int rc = use_cursor(view, (enum uk_log_table)table, &cursor);
+    int rc = uk_log_view_use_cursor(view, (enum uk_log_table)table, &cursor);
     if (rc == 0)
       rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
     if (rc != 0 && rc != MDB_NOTFOUND)
-      return status_of(view, rc);
+      return uk_log_view_status(view, rc);
     if (rc == 0 && key.mv_size >= sizeof bytes && uk_load_u64(key.mv_data) < least)
       least = uk_load_u64(key.mv_data);
   }

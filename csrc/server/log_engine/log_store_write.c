@@ -24,6 +24,7 @@ enum uk_log_status uk_log_store_begin(struct uk_log_store *store)
   if (store->env == NULL || atomic_load(&store->dying))
     return UK_LOG_FAILED;
   store->doubtful = 0;
+  store->next_has_keys = store->has_keys;
   int rc = mdb_txn_begin(store->env, NULL, 0, &store->txn);
   if (rc == 0 && (rc = uk_log_store_settle(store)) != 0)
     uk_log_store_abort(store);
@@ -52,13 +53,20 @@ enum uk_log_status uk_log_store_commit(struct uk_log_store *store)
   const uint64_t id = mdb_txn_id(txn);
   int rc = mdb_txn_commit(txn);
   store->commits = false;
-  if (rc == 0)
+  if (rc == 0) {
+    store->has_keys = store->next_has_keys;
     uk_log_store_settled(store);
+  }
   if (rc == 0 || !is_uncertain(store))
     return uk_log_store_result(store, rc);
   uk_log_store_note_failure(store, rc);
   store->doubtful = id;
   return UK_LOG_UNCERTAIN;
+}
+
+bool uk_log_store_is_proven(const struct uk_log_store *store)
+{
+  return mdb_txn_id(store->txn) > store->opened + 1;
 }
 
 void uk_log_store_abort(struct uk_log_store *store)

@@ -23,6 +23,7 @@ enum { UK_LOG_TOPICS_MAX = 10000, UK_LOG_KEEP_FOR_EVER = -1 };
 struct uk_log_staged {
   struct uk_record *record;
   struct uk_log_partition *partition;
+  int64_t offset;      /* that it will have */
   struct uk_link link; /* uk_log_partition.staged */
 };
 
@@ -37,8 +38,10 @@ struct uk_log_partition {
   int64_t opened_end; /* the end when the log was opened; what lies behind it arrived since */
   int64_t latest;     /* the greatest timestamp that it ever had; INT64_MIN before the first */
   uint64_t position;  /* bytes of all batches that the partition ever had */
-  int64_t next_first, next_latest; /* values after the current transaction */
+  int64_t next_first, next_end, next_latest; /* values after the current transaction */
   uint64_t next_position;
+  uint64_t answer; /* the one that it is in (log_answer.h), and there its place */
+  uint32_t answer_place;
   struct uk_list staged; /* uk_log_staged.link; empty between transactions */
   struct uk_log_partition *next_touched;
 };

@@ -91,10 +91,11 @@ static enum uk_log_status flush(struct uk_log *log, const struct uk_list *comman
     if (uk_log_kind(command) == UK_LOG_COMMIT && command->error == UK_OK)
       status = flush_committed(log, (struct uk_log_commit *)command);
   }
-  return status;
+  return status == UK_LOG_OK ? uk_log_keep_answers(log, commands) : status;
 }
 
-static bool stage_all(struct uk_log *log, const struct uk_list *commands)
+/* Makes the room that staging needs. */
+static bool make_room(struct uk_log *log, const struct uk_list *commands)
 {
   size_t records = 0;
   struct uk_operation *command = NULL;
@@ -104,11 +105,25 @@ static bool stage_all(struct uk_log *log, const struct uk_list *commands)
     else if (uk_log_kind(command) == UK_LOG_DELETE_TOPIC && !uk_log_make_purge_room(log))
       return false;
   }
-  if (!uk_log_stage_begin(&log->stage, records))
-    return false;
-  while ((command = uk_log_next(commands, command)) != NULL)
-    uk_log_stage_command(&log->stage, uk_log_kind(command), command);
-  return true;
+  return uk_log_stage_begin(&log->stage, records);
+}
+
+/* Stages the commands, except those that are answered already. A replay says that its original is
+ * stored: one of an earlier process may not be on the disk until a commit has passed. */
+static enum uk_log_status stage_all(struct uk_log *log, const struct uk_list *commands)
+{
+  bool known, any_known = false;
+  struct uk_operation *command = NULL;
+  while ((command = uk_log_next(commands, command)) != NULL) {
+    enum uk_log_status status = uk_log_look_up(log, command, &known);
+    if (status != UK_LOG_OK)
+      return status;
+    any_known = any_known || known;
+    if (!known)
+      uk_log_stage_command(&log->stage, uk_log_kind(command), command);
+  }
+  return any_known && !uk_log_store_is_proven(log->store) ? uk_log_store_probe(log->store)
+                                                          : UK_LOG_OK;
 }
 
 static void report_changes(struct uk_log *log, const struct uk_list *commands)
@@ -146,7 +161,9 @@ static enum uk_log_status write_all(void *argument)
   enum uk_log_status status = uk_log_store_begin(log->store);
   if (status != UK_LOG_OK)
     return status;
-  status = flush(log, transaction->commands);
+  status = stage_all(log, transaction->commands);
+  if (status == UK_LOG_OK)
+    status = flush(log, transaction->commands);
   if (status == UK_LOG_OK)
     return commit(log);
   uk_log_store_abort(log->store);
@@ -158,16 +175,20 @@ enum uk_log_status uk_log_transact(struct uk_log *log, const struct uk_list *com
   enum uk_log_status status = UK_LOG_NO_MEMORY;
   log->arrival = uk_log_clock_arrival(&log->clock, uk_clock_epoch(), uk_clock_monotonic());
   struct transaction transaction = {log, commands};
-  if (stage_all(log, commands))
+  if (make_room(log, commands))
     status = uk_log_resolve_full(log, uk_log_store_run(log->store, write_all, &transaction));
   if (uk_log_breaks(status))
     uk_log_set_broken(log);
   if (status == UK_LOG_UNCERTAIN)
     status = uk_log_resolve(log);
+  if (status == UK_LOG_UNCERTAIN)
+    uk_log_doubt_keys(log);
   if (status != UK_LOG_OK) {
+    uk_log_keys_drop(&log->keys);
     uk_log_stage_drop(&log->stage);
     return status;
   }
+  uk_log_keys_keep(&log->keys, uk_log_keys_time(&log->keys, uk_clock_monotonic()));
   if (log->stage.deleted != NULL && !log->stage.deleted->damaged)
     log->purges[log->purge_count++] = log->stage.deleted->id;
   if (log->stage.created != NULL)

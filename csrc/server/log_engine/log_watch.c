@@ -59,19 +59,25 @@ static void call_late(const struct uk_list *hand, int64_t hangs)
   }
 }
 
-static void refuse(struct uk_list *commands, int64_t hangs)
+void uk_log_fail_hung(struct uk_operation *operation, bool doubtful, int64_t hangs)
 {
   char text[80];
-  struct uk_operation *command;
   uk_log_describe_hang(text, sizeof text, hangs);
-  while ((command = UK_LIST_TAKE(commands, struct uk_operation, link)) != NULL) {
-    uk_operation_fail(command, UK_E_UNAVAILABLE, "%s", text);
-    command->done(command);
-  }
+  if (doubtful)
+    uk_operation_fail(operation, UK_E_GATEWAY_TIMEOUT, "%s; the request " UK_MAY_BE_DONE, text);
+  else
+    uk_operation_fail(operation, UK_E_UNAVAILABLE, "%s", text);
 }
 
-/* Returns for how long the step hangs, if that is to be reported: then the hand is pinned, and the
- * queue is moved to `refused`. */
+static void end_all(struct uk_list *commands)
+{
+  struct uk_operation *command;
+  while ((command = UK_LIST_TAKE(commands, struct uk_operation, link)) != NULL)
+    command->done(command);
+}
+
+/* Returns for how long the step hangs, if that is to be reported: then the hand is pinned, and what
+ * was in the queue has failed, and is in `refused`. */
 static int64_t begin_report(struct uk_log *log, struct uk_list *refused)
 {
   char text[80];
@@ -82,6 +88,9 @@ static int64_t begin_report(struct uk_log *log, struct uk_list *refused)
   log->pinned = true;
   log->apart = 0;
   uk_list_move(refused, &log->queue);
+  struct uk_operation *command = NULL;
+  while ((command = uk_log_next(refused, command)) != NULL)
+    uk_log_fail_hung(command, uk_log_is_doubtful(log, command), hangs);
   uk_log_describe_hang(text, sizeof text, hangs);
   uk_alarm_raise(&log->hangs, "%s; nothing is stored until it does", text);
   return hangs;
@@ -101,7 +110,7 @@ void uk_log_watch_look(struct uk_log *log)
   log->pinned = false;
   pthread_cond_broadcast(&log->progress);
   pthread_mutex_unlock(&log->mutex);
-  refuse(&refused, hangs);
+  end_all(&refused);
 }
 
 /* Sleeps without a limit while the writer waits, or hangs in a step that was reported; else until

@@ -18,6 +18,13 @@ static bool is_deletion(const struct uk_operation *command)
   return uk_log_kind(command) == UK_LOG_DELETE_TOPIC;
 }
 
+/* False when the hand has a command with the same idempotency key: this one needs its outcome. */
+static bool add_key(struct uk_log *log, const struct uk_operation *command)
+{
+  const struct uk_produce_key *key = uk_log_key_of(log, command);
+  return key == NULL || uk_log_key_set_add(log->held, key);
+}
+
 /* Moves as many commands as may share a transaction from the queue, which is not empty, into the
  * hand. A deletion has a transaction of its own, and so has a command that failed with others. */
 static void fill_hand(struct uk_log *log)
@@ -27,10 +34,12 @@ static void fill_hand(struct uk_log *log)
   bool shares = !is_deletion(command) && log->apart == 0;
   size_t bytes = command_bytes(command), count = 1;
   log->apart -= log->apart > 0;
+  uk_log_key_set_clear(log->held);
+  (void)add_key(log, command);
   uk_list_add(&log->hand, &command->link);
   while (shares && count < UK_LOG_TRANSACTION_COMMANDS &&
          (command = uk_log_next(queue, NULL)) != NULL && !is_deletion(command) &&
-         (bytes += command_bytes(command)) <= UK_LOG_TRANSACTION_BYTES) {
+         (bytes += command_bytes(command)) <= UK_LOG_TRANSACTION_BYTES && add_key(log, command)) {
     uk_list_remove(&command->link);
     uk_list_add(&log->hand, &command->link);
     count++;

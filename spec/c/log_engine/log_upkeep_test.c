@@ -77,6 +77,7 @@ static bool open_log(void)
   log_.stage.default_partitions = 2;
   log_.stage.auto_create = true;
   uk_log_builder_init(&log_.builder);
+  uk_log_init_keys(&log_, 0, &(struct uk_log_key_limits){0});
   uk_log_clock_start(&log_.clock, epoch, now);
   pthread_mutex_init(&log_.mutex, NULL);
   pthread_cond_init(&log_.arrived, NULL);
@@ -95,6 +96,7 @@ static void close_log(void)
   uk_log_topics_free(&log_.topics);
   uk_log_stage_free(&log_.stage);
   uk_log_builder_free(&log_.builder);
+  uk_log_free_keys(&log_);
   free(log_.purges);
   pthread_cond_destroy(&log_.arrived);
   pthread_cond_destroy(&log_.progress);

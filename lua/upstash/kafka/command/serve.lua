@@ -31,6 +31,8 @@ local OPTIONS = {
     about = "of a topic that is created without a number" },
   { name = "no-auto-create-topics", kind = "flag",
     about = "let a produce or consume fail if the topic does not exist" },
+  { name = "idempotency-window", value = "SECONDS", kind = "integer", min = 0,
+    about = "how long a repeated produce with an Idempotency-Key is recognized; 0: not at all" },
   { name = "threads", value = "N", kind = "integer", min = 0,
     about = "threads that serve HTTP; 0: one for each processor, at most 8" },
   { name = "max-connections", value = "N", kind = "integer", min = 1, about = "connections open at once" },
@@ -47,8 +49,9 @@ local OPTIONS = {
   { name = "tls-key", value = "FILE", kind = "name", about = "the key of the certificate (PEM)" },
 }
 
-local PASSED_ON = { "listen", "data", "prefetch_bytes", "prefetch_budget", "partitions", "threads", "max_connections",
-  "max_header_bytes", "max_body_bytes", "max_message_bytes", "map_bytes", "cors_origin", "tls_cert", "tls_key" }
+local PASSED_ON = { "listen", "data", "prefetch_bytes", "prefetch_budget", "partitions", "idempotency_window",
+  "threads", "max_connections", "max_header_bytes", "max_body_bytes", "max_message_bytes", "map_bytes", "cors_origin",
+  "tls_cert", "tls_key" }
 
 local function environment(variable)
   local value = os.getenv(variable)

@@ -16,6 +16,7 @@
 ---@field partitions integer? of a topic that is created without a number
 ---@field auto_create_topics boolean? default true
 ---@field no_sync boolean? answers before messages are on disk, default false
+---@field idempotency_window integer? seconds for which an idempotency key is kept, default 600; 0: not at all
 ---@field threads integer? that serve HTTP; 0: one for each processor, at most 8
 ---@field max_connections integer?
 ---@field max_header_bytes integer?
