@@ -37,11 +37,6 @@ struct uk_deliveries {
   uint64_t batch;        /* the last batch; 0 = none yet */
   uint64_t acknowledged; /* the last batch that was acknowledged or ended; 0 = none yet */
   enum uk_response_outcome outcome; /* of the last delivery */
-
-  /* Of the functions of progress.h, until no engine calls them. */
-  uint64_t settled;  /* up to this one they were acknowledged or taken back */
-  uint64_t written;  /* the last one whose response is known to be written in full */
-  uint64_t followed; /* the last one after which a request arrived */
 };
 
 /* Batch IDs are "nonce-number". The nonce is made when the engine opens, so that no ID comes twice:

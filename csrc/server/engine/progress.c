@@ -70,28 +70,3 @@ void uk_progress_forward(struct uk_progress *progress, int64_t offset)
   if (progress->forwarded < offset)
     progress->forwarded = offset;
 }
-
-bool uk_deliveries_follow(struct uk_deliveries *deliveries)
-{
-  deliveries->followed = deliveries->last;
-  if (!uk_deliveries_pending(deliveries) || uk_deliveries_awaited(deliveries))
-    return false;
-  deliveries->settled = deliveries->last;
-  return true;
-}
-
-enum uk_delivery_outcome uk_deliveries_finish(struct uk_deliveries *deliveries, uint64_t delivery,
-                                              bool complete)
-{
-  if (delivery != deliveries->last || !uk_deliveries_awaited(deliveries))
-    return UK_DELIVERY_OLD;
-  if (!complete) {
-    deliveries->settled = delivery;
-    return UK_DELIVERY_TAKEN_BACK;
-  }
-  deliveries->written = delivery;
-  if (deliveries->followed != delivery)
-    return UK_DELIVERY_WRITTEN;
-  deliveries->settled = delivery;
-  return UK_DELIVERY_ACKNOWLEDGED;
-}

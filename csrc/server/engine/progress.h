@@ -5,10 +5,9 @@
  *   -----------|---------------|----------------|----------->
  *                to be committed    in flight     not read yet
  *
- * A record counts as delivered when the client's next request shows that the response with it
- * arrived. A response that could not be written is taken back: its records are delivered again.
- * Only delivered records are committed, so an owner that starts at the committed offset repeats
- * records, but misses none.
+ * What is in flight belongs to the instance's outstanding batch (deliveries.h), and counts as
+ * delivered when the batch is acknowledged or ends. Only delivered records are committed, so an
+ * owner that starts at the committed offset repeats records, but misses none.
  *
  *   delivered <= position, and one is unknown exactly when the other is.
  *
@@ -18,8 +17,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#include "server/engine/deliveries.h"
 
 #define UK_OFFSET_UNKNOWN INT64_C(-1)
 
@@ -63,10 +60,10 @@ static inline void uk_progress_advance(struct uk_progress *progress, int64_t fro
   progress->committable = true;
 }
 
-/* The client's next request has arrived: everything in flight is delivered. */
+/* The batch is acknowledged, or ends: everything in flight is delivered. */
 void uk_progress_acknowledge(struct uk_progress *progress);
 
-/* The response was not written: everything in flight must be delivered again. */
+/* The owner ends: everything in flight must be delivered to the next one. */
 void uk_progress_take_back(struct uk_progress *progress);
 
 /* The commit point: returns the offset to commit, and counts it as committed from now on.
@@ -110,41 +107,5 @@ static inline bool uk_progress_continues(const struct uk_progress *progress)
   return uk_progress_is_known(progress) && !progress->overridden &&
          progress->delivered >= progress->forwarded;
 }
-
-/* The deliveries of one instance, by the rules that deliveries.h replaces.
- *
- * In the plain contract a request says that the response before it has arrived. A client that gives
- * up in the middle of a response asks again just the same. So a request acknowledges the last
- * response only if the server has written it in full; until that is known, requests wait. A
- * response that failed is taken back: its records are delivered again. At most one response is
- * awaited at a time, because the request after it waits. */
-
-/* What the outcome of a response leads to. */
-enum uk_delivery_outcome {
-  UK_DELIVERY_OLD,          /* nothing: the delivery does not count any more */
-  UK_DELIVERY_WRITTEN,      /* the next request acknowledges it */
-  UK_DELIVERY_ACKNOWLEDGED, /* a request has waited for this: everything in flight is delivered */
-  UK_DELIVERY_TAKEN_BACK    /* everything in flight must be delivered again */
-};
-
-/* True when a response is still in flight. */
-static inline bool uk_deliveries_pending(const struct uk_deliveries *deliveries)
-{
-  return deliveries->settled != deliveries->last;
-}
-
-/* True when it is not known yet what became of the last response: requests wait. */
-static inline bool uk_deliveries_awaited(const struct uk_deliveries *deliveries)
-{
-  return uk_deliveries_pending(deliveries) && deliveries->written != deliveries->last;
-}
-
-/* A request has arrived. True: it acknowledges, so everything in flight is delivered. */
-bool uk_deliveries_follow(struct uk_deliveries *deliveries);
-
-/* The response of this delivery was written in full, or failed. Requests that waited for it may
- * continue, unless the outcome is OLD. */
-enum uk_delivery_outcome uk_deliveries_finish(struct uk_deliveries *deliveries, uint64_t delivery,
-                                              bool complete);
 
 #endif

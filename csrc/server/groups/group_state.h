@@ -14,6 +14,7 @@
 #include <pthread.h>
 
 #include "common/list.h"
+#include "server/engine/deliveries.h"
 #include "server/engine/name_table.h"
 #include "server/engine/progress.h"
 #include "server/engine/timer.h"

@@ -185,121 +185,6 @@ static void keeps_each_promise(void)
   }
 }
 
-/* Deliveries, step by step. */
-
-enum delivery_action {
-  DELIVERIES_END,
-  DELIVER, /* the next response is on its way */
-  FOLLOW,  /* a request arrives; 1: it acknowledges */
-  WRITTEN, /* the response of delivery `number` was written in full: the outcome */
-  FAILED,
-  AWAITED, /* 1: requests wait */
-  PENDING
-};
-
-static const struct {
-  const char *promise;
-  struct {
-    enum delivery_action action;
-    uint64_t number;
-    int result;
-  } steps[12];
-} delivery_rows[] = {
-  {"without a delivery there is nothing to wait for",
-   {{AWAITED, 0, 0},
-    {PENDING, 0, 0},
-    {FOLLOW, 0, 0},
-    {WRITTEN, 0, UK_DELIVERY_OLD},
-    {FAILED, 0, UK_DELIVERY_OLD}}},
-  {"the request after a response that was written acknowledges it",
-   {{DELIVER, 3, 0},
-    {AWAITED, 0, 1},
-    {PENDING, 0, 1},
-    {WRITTEN, 3, UK_DELIVERY_WRITTEN},
-    {AWAITED, 0, 0},
-    {PENDING, 0, 1},
-    {FOLLOW, 0, 1},
-    {PENDING, 0, 0},
-    {FOLLOW, 0, 0}}},
-  {"A11: a request in the middle of a response acknowledges it when it has been written",
-   {{DELIVER, 3, 0},
-    {FOLLOW, 0, 0},
-    {AWAITED, 0, 1},
-    {PENDING, 0, 1},
-    {WRITTEN, 3, UK_DELIVERY_ACKNOWLEDGED},
-    {AWAITED, 0, 0},
-    {PENDING, 0, 0}}},
-  {"A11: a request in the middle of a response that fails acknowledges nothing",
-   {{DELIVER, 3, 0},
-    {FOLLOW, 0, 0},
-    {FAILED, 3, UK_DELIVERY_TAKEN_BACK},
-    {AWAITED, 0, 0},
-    {PENDING, 0, 0},
-    {FOLLOW, 0, 0}}},
-  {"a response that fails before the next request is taken back",
-   {{DELIVER, 3, 0},
-    {FAILED, 3, UK_DELIVERY_TAKEN_BACK},
-    {PENDING, 0, 0},
-    {FOLLOW, 0, 0},
-    {DELIVER, 4, 0},
-    {AWAITED, 0, 1}}},
-  {"a request before a response does not acknowledge it",
-   {{FOLLOW, 0, 0},
-    {DELIVER, 3, 0},
-    {WRITTEN, 3, UK_DELIVERY_WRITTEN},
-    {PENDING, 0, 1},
-    {DELIVER, 4, 0},
-    {AWAITED, 0, 1},
-    {WRITTEN, 4, UK_DELIVERY_WRITTEN},
-    {FOLLOW, 0, 1}}},
-  {"a response that fails takes back the one before it, which nobody acknowledged",
-   {{DELIVER, 3, 0},
-    {WRITTEN, 3, UK_DELIVERY_WRITTEN},
-    {DELIVER, 4, 0},
-    {FAILED, 4, UK_DELIVERY_TAKEN_BACK},
-    {PENDING, 0, 0},
-    {FOLLOW, 0, 0}}},
-  {"only the last delivery counts, and once",
-   {{DELIVER, 3, 0},
-    {FAILED, 2, UK_DELIVERY_OLD},
-    {FAILED, 4, UK_DELIVERY_OLD},
-    {WRITTEN, 4, UK_DELIVERY_OLD},
-    {AWAITED, 0, 1},
-    {WRITTEN, 3, UK_DELIVERY_WRITTEN},
-    {FAILED, 3, UK_DELIVERY_OLD},
-    {FOLLOW, 0, 1},
-    {FAILED, 3, UK_DELIVERY_OLD},
-    {WRITTEN, 3, UK_DELIVERY_OLD}}},
-};
-
-static int take_delivery(struct uk_deliveries *deliveries, enum delivery_action action,
-                         uint64_t number)
-{
-  switch (action) {
-  case DELIVER: deliveries->last = number; break;
-  case FOLLOW: return uk_deliveries_follow(deliveries);
-  case WRITTEN: return (int)uk_deliveries_finish(deliveries, number, true);
-  case FAILED: return (int)uk_deliveries_finish(deliveries, number, false);
-  case AWAITED: return uk_deliveries_awaited(deliveries);
-  case PENDING: return uk_deliveries_pending(deliveries);
-  case DELIVERIES_END: break;
-  }
-  return 0;
-}
-
-static void acknowledges_what_was_written(void)
-{
-  for (size_t i = 0; i < sizeof delivery_rows / sizeof *delivery_rows; i++) {
-    struct uk_deliveries deliveries = {.last = 0};
-    for (size_t j = 0; delivery_rows[i].steps[j].action != DELIVERIES_END; j++) {
-      int result = take_delivery(&deliveries, delivery_rows[i].steps[j].action,
-                                 delivery_rows[i].steps[j].number);
-      if (!CHECK_EQ_INT(result, delivery_rows[i].steps[j].result))
-        printf("  step %d of \"%s\"\n", (int)j + 1, delivery_rows[i].promise);
-    }
-  }
-}
-
 /* One partition and its client: responses are lost, commits are refused, and owners die. */
 
 static uint64_t random_state;
@@ -390,7 +275,6 @@ static void misses_no_record(void)
 int main(void)
 {
   CHECK_RUN(keeps_each_promise);
-  CHECK_RUN(acknowledges_what_was_written);
   CHECK_RUN(a_redelivery_starts_after_what_a_commit_covers);
   CHECK_RUN(misses_no_record);
   return check_end();

@@ -2,6 +2,7 @@
 #ifndef UK_KAFKA_DELIVERY_H
 #define UK_KAFKA_DELIVERY_H
 
+#include "server/engine/deliveries.h"
 #include "server/kafka_engine/group/kafka_batch.h"
 #include "server/kafka_engine/group/kafka_group_private.h"
 #include "server/kafka_engine/rd/kafka_event.h"

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "server/engine/deliveries.h"
 #include "server/engine/name_set.h"
 #include "server/engine/name_table.h"
 #include "server/kafka_engine/cluster/kafka_members.h"
