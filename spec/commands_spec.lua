@@ -883,6 +883,7 @@ describe("serve", function()
     package.loaded["upstash.kafka.server"] = {
       _VERSION = "x", defaults = { max_connections = 1000, listen = "here" },
       block_signals = function() steps[#steps + 1] = "block" end,
+      keep_memory = function() steps[#steps + 1] = "keep" end,
       allow_files = function(count)
         steps[#steps + 1] = "files " .. count
         return allowed or count
@@ -916,7 +917,7 @@ describe("serve", function()
     local did, given, steps = serve {}
     assert.same({ 0, "" }, { did.status, did.err_text })
     assert.same({}, given)
-    assert.equal("block, start, files 1128, wait, force 45000, stop", steps)
+    assert.equal("block, keep, start, files 1128, wait, force 45000, stop", steps)
     assert.equal("listening on http://h:1\nexport UPSTASH_KAFKA_REST_URL='http://h:1'\n"
       .. "export UPSTASH_KAFKA_REST_USERNAME='kafka'\nexport UPSTASH_KAFKA_REST_PASSWORD='m'\\''ade'\n", did.out_text)
     assert.is_true(did.out.flushes > 1) -- before it waits, too
@@ -925,7 +926,7 @@ describe("serve", function()
   it("A16: fails if the server has not stopped", function()
     local did, _, steps = serve({}, {}, nil, nil, "the disk does not answer")
     assert.same({ 1, "upstash-kafka: serve: the disk does not answer\n" }, { did.status, did.err_text })
-    assert.equal("block, start, files 1128, wait, force 45000, stop", steps)
+    assert.equal("block, keep, start, files 1128, wait, force 45000, stop", steps)
   end)
 
   it("passes on every option unchanged", function()
@@ -992,7 +993,7 @@ describe("serve", function()
   it("fails if the server does not start", function()
     local did, _, steps = serve({}, {}, nil, "no room")
     assert.same({ 1, "", "upstash-kafka: serve: no room\n" }, { did.status, did.out_text, did.err_text })
-    assert.equal("block, start", steps)
+    assert.equal("block, keep, start", steps)
   end)
 
   it("shows the server's defaults in its help", function()

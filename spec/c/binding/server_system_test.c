@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -30,6 +31,16 @@ __attribute__((visibility("default"))) int sigtimedwait(const sigset_t *set, sig
   const int outcome = *outcomes++;
   errno = outcome < 0 ? -outcome : 0;
   return outcome > 0 ? outcome : -1;
+}
+
+/* What mallopt was asked: the parameters' values, 0 for none. */
+static int block_threshold, trim_threshold;
+
+__attribute__((visibility("default"))) int mallopt(int parameter, int value)
+{
+  CHECK(parameter == M_MMAP_THRESHOLD || parameter == M_TRIM_THRESHOLD);
+  *(parameter == M_MMAP_THRESHOLD ? &block_threshold : &trim_threshold) = value;
+  return 1;
 }
 
 static const luaL_Reg *find(const char *name)
@@ -128,9 +139,20 @@ static void exactly_these_signals_are_blocked(void)
   lua_close(L);
 }
 
+static void what_a_batch_frees_is_kept(void)
+{
+  lua_State *L = luaL_newstate();
+  REQUIRE(L != NULL);
+  call(L, "keep_memory");
+  CHECK_EQ_INT(block_threshold, 1 << 20);
+  CHECK_EQ_INT(trim_threshold, 2 << 20);
+  lua_close(L);
+}
+
 int main(void)
 {
   CHECK_RUN_UNLESS(check_unless_valgrind("a process that ends at once leaks"), a_stop_is_forced);
   CHECK_RUN(exactly_these_signals_are_blocked);
+  CHECK_RUN(what_a_batch_frees_is_kept);
   return check_end();
 }

@@ -164,6 +164,7 @@ local function serve(given)
   local options = options_of(given)
   local standard_files = fill_standard_files()
   server.block_signals()
+  server.keep_memory()
   local launcher = require "upstash.kafka.launcher"
   local launched, message = launcher.start(options)
   if not launched then command_line.fail("serve: %s", message) end
