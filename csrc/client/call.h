@@ -10,8 +10,9 @@
 /* Blocks for at most the settings' timeout plus the request's wait, including the delays between
  * attempts. Returns true for a 2xx, with its body in `body`. Otherwise fills `failure`, whose
  * slices point into `body` or into itself. A produce that was stored in part (the failure has
- * results) is retried only if it is UK_RETRY_SAFE: by its key, the server stores the rest. Gives up with CANCELLED when a signal of the set `signals` has arrived;
- * precondition: the set is watched, 0 = none. */
+ * results) is retried only if it is UK_RETRY_SAFE: by its key, the server stores the rest. Gives up
+ * with CANCELLED when a signal of the set `signals` has arrived; precondition: the set is watched,
+ * 0 = none. */
 bool uk_call_perform(struct uk_transport *transport, const struct uk_settings *settings,
                      const struct uk_client_request *request, enum uk_retry_class class,
                      unsigned signals, struct uk_buffer *body, struct uk_client_failure *failure);

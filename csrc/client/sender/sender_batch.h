@@ -45,8 +45,8 @@ void uk_sender_batch_free(struct uk_sender_batch *batch);
 bool uk_sender_batch_fill(struct uk_sender_batch *batch, struct uk_queue_reader *reader,
                           size_t bytes, size_t messages);
 
-/* Writes the next window as a request under `key`, "" = none. Precondition: a message is pending. Returns
- * UK_OK, NO_MEMORY, or what is wrong with a message of the window. */
+/* Writes the next window as a request under `key`, "" = none. Precondition: a message is pending.
+ * Returns UK_OK, NO_MEMORY, or what is wrong with a message of the window. */
 enum uk_error uk_sender_batch_write(struct uk_sender_batch *batch, bool binary, bool gzip,
                                     const char *key);
 

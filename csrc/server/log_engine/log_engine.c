@@ -204,7 +204,8 @@ struct groups_commit {
   struct uk_topic_partition_offset offsets[];
 };
 
-/* A commit that failed is tried again when its time comes, so the notifier must learn the time. */
+/* A commit that failed is tried again when its time comes, and a consume that has committed waits
+ * for messages until its deadline: the notifier must learn the time. */
 static void end_groups_commit(struct groups_commit *commit_, enum uk_error error,
                               const char *message)
 {
@@ -213,8 +214,7 @@ static void end_groups_commit(struct groups_commit *commit_, enum uk_error error
   if (then == NULL)
     return;
   then(commit_->argument, error, message);
-  if (error != UK_OK)
-    uk_log_notifier_reschedule(commit_->notifier);
+  uk_log_notifier_reschedule(commit_->notifier);
 }
 
 static void groups_commit_late(struct uk_operation *operation, const char *message)

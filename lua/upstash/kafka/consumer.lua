@@ -300,7 +300,7 @@ end
 -- such field, or one of the topics is gone.
 local MAY_BE_THE_COMMIT = { bad_request = true, not_found = true }
 
--- A consume has failed. Returns if it must be made again. `asked` is how many messages it asked for.
+-- A consume that asked for `asked` messages has failed. Returns if it must be made again.
 local function failed(consumer, message, details, deadline, asked, offsets)
   if details.code == "conflict" and consumer.last then
     consumer.last, consumer.forgotten = nil, true
@@ -326,7 +326,7 @@ local function place_of(message)
   return ("%d/%d/%s"):format(message.partition, message.offset, message.topic)
 end
 
--- Whether two messages of one place are the same: the topic may have been deleted and created again.
+-- Whether two messages of one place are the same: the topic may have been created again.
 local function is_same(one, other)
   return one and one.timestamp == other.timestamp and one.key == other.key and one.value == other.value
 end

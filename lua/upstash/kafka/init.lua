@@ -35,7 +35,7 @@ local ENVIRONMENT = {
 ---@field verify boolean? checks TLS certificates, default true
 ---@field ca_file string? PEM file of certificates to trust
 ---@field proxy string? URL of a proxy, "" for none; default: the environment's. Never used for a server on this machine
----@field idempotent boolean? the server honours Idempotency-Key, so a produce is retried after every failure that may pass; default false
+---@field idempotent boolean? the server honours Idempotency-Key: retries a produce like a fetch; default false
 ---@field max_response_bytes integer? default 128 MiB
 ---@field encode nil|fun(value: table): string?, string? turns a table into JSON; returns it, or nil and the reason
 
