@@ -5,7 +5,7 @@
 -- Headers of libc, of the kernel, and of the compiler.
 local libc = { "^arpa/", "^linux/", "^net/", "^netinet/", "^sys/", "^%a+intrin%.h$", "^arm_neon%.h$" }
 for name in ([[
-  assert ctype dirent dlfcn endian errno fcntl float inttypes limits locale math netdb poll pthread sched setjmp signal
+  assert ctype dirent dlfcn endian errno fcntl float inttypes limits malloc locale math netdb poll pthread sched setjmp signal
   stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings time unistd
 ]]):gmatch "%a+" do libc[#libc + 1] = "^" .. name .. "%.h$" end
 

@@ -176,7 +176,7 @@ static enum uk_error start_kafka(struct uk_server *server, const struct uk_serve
                                          .max_message_bytes = options->max_message_bytes,
                                          .partitions = (int32_t)options->partitions,
                                          .auto_create_topics = options->auto_create_topics,
-                                         .idempotency_window = UK_IDEMPOTENCY_WINDOW};
+                                         .idempotency_window = options->idempotency_window * 1000};
   return uk_kafka_engine_open(&server->engine, &kafka, message, size);
 }
 

@@ -13,8 +13,10 @@ local KEYS = 10
 describe("idempotency keys on Kafka", function()
   local cluster, servers
 
-  local function start()
-    return cluster:serve { listen = "127.0.0.1:" .. free_port(), password = "secret", partitions = 3 }
+  local function start(window)
+    return cluster:serve {
+      listen = "127.0.0.1:" .. free_port(), password = "secret", partitions = 3, idempotency_window = window,
+    }
   end
 
   setup(function()
@@ -132,6 +134,31 @@ describe("idempotency keys on Kafka", function()
     for name in pairs(assert(client:topics())) do assert.not_equal(KEY_TOPIC, name) end
     assert.is_nil((client:produce(KEY_TOPIC, "x")))
     client:close()
+  end)
+
+  it("forgets a key after the window, its own and another server's", function()
+    local topic, brief = kafka_cluster.name "topic", start(1)
+    local first = select(2, stored(produce(brief, topic, topic, body_of(1))))
+    shell.eventually(60, function()
+      return select(2, stored(produce(brief, topic, topic, body_of(1)))) ~= first
+    end)
+    assert.equal(4, count(topic))
+    local fresh = start(1)
+    shell.eventually(60, function()
+      local key = kafka_cluster.name "key"
+      stored(produce(brief, topic, key, body_of(1)))
+      require("upstash.kafka.core").sleep(1100)
+      return not stored(produce(fresh, topic, key, body_of(1)))
+    end)
+    brief:stop()
+    fresh:stop()
+  end)
+
+  it("ignores keys without a window", function()
+    local topic, without = kafka_cluster.name "topic", start(0)
+    for _ = 1, 2 do assert.is_false((stored(produce(without, topic, topic, body_of(1))))) end
+    assert.equal(4, count(topic))
+    without:stop()
   end)
 
   it("says nothing in health while keys are shared", function()

@@ -162,7 +162,8 @@ static void the_note_says_that_the_window_is_smaller(void)
                                 now - 5500, now));
   }
   uk_kafka_keys_note(keys, text, sizeof text);
-  CHECK_EQ_STR(text, "idempotency keys are kept for 5 s, not 600 s: there are too many of them");
+  CHECK_EQ_STR(text, "repeated requests are recognized for 5 s, not for 600 s: there are more "
+                     "idempotency keys than fit");
   uk_kafka_keys_free(keys);
 }
 

@@ -36,7 +36,8 @@ void uk_kafka_keys_note(struct uk_kafka_keys *keys, char *text, size_t size)
   int64_t window = uk_produce_keys_window(keys->keyed.keys, uk_clock_monotonic());
   if (window < keys->window)
     snprintf(text, size,
-             "idempotency keys are kept for %lld s, not %lld s: there are too many of them",
+             "repeated requests are recognized for %lld s, not for %lld s: there are more "
+             "idempotency keys than fit",
              (long long)(window / 1000), (long long)(keys->window / 1000));
   else if (uk_kafka_key_topic_is_shared(keys->topic, text, size))
     text[0] = '\0';
