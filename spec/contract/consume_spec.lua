@@ -270,9 +270,9 @@ describe("consume:", function()
   end)
 
   describe("auto-commit", function()
-    local function quick(interval)
+    local function quick()
       return {
-        ["Kafka-Auto-Offset-Reset"] = "earliest", ["Kafka-Auto-Commit-Interval"] = interval or 100,
+        ["Kafka-Auto-Offset-Reset"] = "earliest", ["Kafka-Auto-Commit-Interval"] = 100,
         ["Kafka-Session-Timeout-Ms"] = service.session_timeout,
       }
     end
@@ -318,9 +318,12 @@ describe("consume:", function()
 
     it("waits for its interval", function()
       local topic, group = service.topic(1), service.name "group"
+      local headers = quick()
+      headers["Kafka-Auto-Commit-Interval"] = 600000
+      headers["Kafka-Session-Timeout-Ms"] = 600000 -- an instance commits when its session ends
       service.fill(topic, 3)
-      service.consume_all(group, "one", topic, 3, quick(600000))
-      for _ = 1, 4 do service.consume(group, "one", topic, quick(600000), 50) end
+      service.consume_all(group, "one", topic, 3, headers)
+      for _ = 1, 4 do service.consume(group, "one", topic, headers, 50) end
       assert.equal(-1, service.committed(group, topic))
     end)
 
@@ -391,13 +394,13 @@ describe("consume:", function()
     it("run one after the other, each within its own timeout", function()
       local topic, group = joined()
       local function start(timeout)
-        return service.client:start("GET", url(group, "one", topic) .. "?timeout=" .. timeout)
+        return service.start("GET", url(group, "one", topic) .. "?timeout=" .. timeout)
       end
       local long = start(120000)
       service.sleep(0.1)
       local short = start(300)
       http.collect { short }
-      assert.same({}, ok(short.response))
+      assert.same({}, ok(service.response(short)))
       service.produce(topic, "for the first")
       http.collect { long }
       assert.same({ "for the first" }, service.values(ok(long.response)))
@@ -455,7 +458,7 @@ describe("consume:", function()
     end
     service.sleep(0.3)
     service.produce(topic, "to all")
-    http.collect(pendings)
+    http.collect(pendings, 110)
     for _, pending in ipairs(pendings) do
       assert.same({ "to all" }, service.values(ok(pending.response)))
     end

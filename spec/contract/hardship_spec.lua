@@ -153,19 +153,19 @@ describe("hardship:", function()
       local pendings = {}
       for partition = 0, 5 do
         local body = service.json { value = tostring(round), partition = partition }
-        table.insert(pendings, service.client:start("POST", "/produce/" .. topic, { body = body }))
+        table.insert(pendings, service.start("POST", "/produce/" .. topic, { body = body }))
       end
       for index, instance in ipairs(instances) do
         if (round + index) % 4 ~= 0 then
           local path = ("/consume/%s/%s/%s?timeout=100"):format(group, instance, topic)
-          table.insert(pendings, service.client:start("GET", path, { headers = service.EARLIEST }))
+          table.insert(pendings, service.start("GET", path, { headers = service.EARLIEST }))
         else
           service.post(("/delete-consumer/%s/%s"):format(group, instance))
         end
       end
       http.collect(pendings)
       for _, pending in ipairs(pendings) do
-        for _, each in ipairs(ok(pending.response)) do
+        for _, each in ipairs(ok(service.response(pending))) do
           if each.value then seen[service.place(each) .. "/" .. each.offset] = true end
         end
       end
@@ -187,11 +187,12 @@ describe("hardship:", function()
     local topic, pendings, made = service.name "topic", {}, 0
     for index = 1, 20 do
       local options = { body = '{"partitions":2}' }
-      pendings[index] = service.client:start("POST", "/topics/" .. topic, options)
+      pendings[index] = service.start("POST", "/topics/" .. topic, options)
     end
     http.collect(pendings)
     for _, pending in ipairs(pendings) do
-      if pending.response.status == 201 then made = made + 1 else ok(pending.response) end
+      local response = service.response(pending)
+      if response.status == 201 then made = made + 1 else ok(response) end
     end
     assert.equal(1, made)
   end)
@@ -200,10 +201,10 @@ describe("hardship:", function()
     local topic, group, pendings = service.topic(1), service.name "group", {}
     for index = 1, 20 do
       local path = ("/consume/%s/one/%s?timeout=200"):format(group, topic)
-      pendings[index] = service.client:start("GET", path)
+      pendings[index] = service.start("GET", path)
     end
     http.collect(pendings)
-    for _, pending in ipairs(pendings) do ok(pending.response) end
+    for _, pending in ipairs(pendings) do ok(service.response(pending)) end
     service.join(group, "one", topic)
     assert.same({ one = { [topic] = { 0 } } }, service.assignment(group))
     local path = ("/consume/%s/two/%s?timeout=50"):format(group, topic)

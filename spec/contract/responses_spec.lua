@@ -28,12 +28,13 @@ local function start(group, topic)
 end
 
 -- Waits for the first bytes of a response with messages, reads no further, and hangs up. Returns
--- the offset of the first message, or nil for a response without any.
+-- the offset of the first message, or nil for a response without any: an empty one, or a failure
+-- while Kafka is busy.
 local function give_up(connection)
   local deadline, offset = http.now() + 60
   repeat
     connection:fill(deadline)
-    if connection.buffer:find("\r\n\r\n[]", 1, true) then break end
+    if connection.buffer:find("\r\n\r\n[]", 1, true) or connection.buffer:find "^HTTP/1.1 50[34]" then break end
     offset = connection.buffer:match '\r\n\r\n%[{"topic":"[^"]+","partition":0,"offset":(%d+),'
   until offset
   connection:close()
@@ -58,11 +59,11 @@ describe("the last response:", function()
   it("A11: a client that gives up in the middle of it and asks again at once loses nothing, 100 times", function()
     local topic, group = large_topic(), service.name "group"
     local interrupted, empty = 0, 0
-    while interrupted < 100 do
+    while interrupted < 100 do -- an empty one takes three seconds
       local offset = give_up(start(group, topic))
       assert.is_true(offset == nil or offset == 0, "the response begins at offset " .. tostring(offset))
       if offset then interrupted = interrupted + 1 else empty = empty + 1 end
-      assert.is_true(empty < 10, "nothing is delivered any more")
+      assert.is_true(empty < 30, "nothing is delivered any more")
     end
     assert.same({ 0, 1, 2 }, rest(group, topic))
   end)

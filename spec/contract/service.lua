@@ -110,28 +110,56 @@ end
 
 -- Requests ------------------------------------------------------------------------------------
 
--- Reads, which change nothing if they are repeated.
-local READS = { "^/+fetch", "^/+offsets/", "^/+committed/", "^/+topics/?$", "^/+consumers", "^/+consume/" }
+-- Requests that change nothing more if they are repeated.
+local REPEATABLE = {
+  "^/+fetch", "^/+offsets/", "^/+committed/", "^/+topics/?$", "^/+consumers", "^/+consume/", "^/+commit/",
+  "^/+delete%-consumer/",
+}
 
-local function is_read(path)
+local function is_repeatable(path)
   if path:find "timeout=0%f[%D]" then return false end
-  for _, pattern in ipairs(READS) do
+  for _, pattern in ipairs(REPEATABLE) do
     if path:find(pattern) then return true end
   end
   return false
 end
 
---- Sends a request and returns the response. While a busy Kafka broker cannot answer, repeats the
--- request as a client may: after a 503, because nothing was executed, and a read after a 504,
--- unless its timeout is 0.
+-- While a busy Kafka broker cannot answer, a client may send a request again: after a 503, because
+-- nothing was executed, and after a 504 if it is repeatable, unless its timeout is 0.
+local function is_busy(path, response)
+  return response.status == 503 or response.status == 504 and is_repeatable(path)
+end
+
+-- The deletion before this one, which got a 504, was carried out.
+local function was_deleted(path, before, response)
+  return before == 504 and response.status == 404 and path:find "^/+delete%-consumer/"
+end
+
+--- Sends a request and returns the response. Repeats it, as a client may, while Kafka is busy.
 function service.request(method, path, options)
-  local deadline = service.now() + PATIENCE
+  local deadline, before = service.now() + PATIENCE, nil
   while true do
     local response = service.client:request(method, path, options)
-    local again = response.status == 503 or response.status == 504 and is_read(path)
-    if not again or service.now() > deadline then return response end
+    if was_deleted(path, before, response) then
+      response.status, response.body = 200, '{"result":"Success","status":200}'
+    end
+    if not is_busy(path, response) or service.now() > deadline then return response end
+    before = response.status
     service.sleep(0.1)
   end
+end
+
+--- Starts a request, for http.collect and service.response.
+function service.start(method, path, options)
+  local pending = service.client:start(method, path, options)
+  pending.path, pending.options = path, options
+  return pending
+end
+
+--- The response to a request that was collected. Repeats it as service.request does.
+function service.response(pending)
+  if not is_busy(pending.path, pending.response) then return pending.response end
+  return service.request(pending.method, pending.path, pending.options)
 end
 
 function service.get(path, options)

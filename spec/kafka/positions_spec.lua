@@ -10,7 +10,7 @@ local kafka_cluster = require "spec.support.kafka_cluster"
 local shell = require "spec.support.shell"
 
 local ROUNDS = tonumber(os.getenv "KAFKA_ROUNDS") or 3
-local PATIENCE = 60 -- seconds for everything that a round waits for
+local PATIENCE = 150 -- seconds for everything that a round waits for: a bound for hangs
 local OLD = 10 -- messages of the first life
 local NOTICED = 8000 -- milliseconds after which librdkafka has noticed that a topic is missing
 

@@ -25,6 +25,7 @@ http {
 
 local ROUNDS, FLOW = 4, 100 -- servers that are killed; messages that pass before and after each
 local FLOW_PATIENCE = 120 -- seconds that this may take on a busy machine
+local PATIENCE = 60 -- seconds for anything else
 
 local cluster, servers
 
@@ -36,10 +37,23 @@ end
 local function post(number, path, body, headers)
   local server = servers[number]
   local client = http.client(server.url, server.username, server.password)
-  local response = client:request("POST", path, {
-    body = body and cjson.encode(body), headers = headers, timeout = 25,
-  })
+  local response = client:request("POST", path, { body = body and cjson.encode(body), headers = headers })
   client:close()
+  return response
+end
+
+-- The cluster is too slow for the server, as on a busy machine.
+local function is_busy(response)
+  return response.status == 503 or response.status == 504
+end
+
+-- Asks again as long as the cluster is too slow.
+local function insist(number, path, body, headers)
+  local response
+  shell.eventually(PATIENCE, function()
+    response = post(number, path, body, headers)
+    return not is_busy(response)
+  end)
   return response
 end
 
@@ -48,24 +62,50 @@ local function ok(response)
   return cjson.decode(response.body)
 end
 
--- What an instance gets from a server, from the first message on if nothing is committed.
+-- The next messages, however long the group takes.
+local function await_messages(number, path, body, headers)
+  local messages
+  shell.eventually(PATIENCE, function()
+    messages = ok(insist(number, path, body, headers))
+    return #messages > 0
+  end)
+  return messages
+end
+
+-- What an instance gets from a server, from the first message on if nothing is committed: within
+-- the timeout, or the next messages.
 local function consume(number, group, instance, topic, timeout, max_messages)
   local headers = { ["Kafka-Auto-Offset-Reset"] = "earliest", ["Kafka-Enable-Auto-Commit"] = "false" }
   local body = { topic = topic, timeout = timeout or 20000, max_messages = max_messages }
-  local values = {}
-  for index, message in ipairs(ok(post(number, ("/consume/%s/%s"):format(group, instance), body, headers))) do
+  local path, values = ("/consume/%s/%s"):format(group, instance), {}
+  for index, message in ipairs(timeout and ok(insist(number, path, body, headers))
+    or await_messages(number, path, body, headers)) do
     values[index] = message.value
   end
   return values
 end
 
 local function commit(number, group, instance, topic, offset)
-  return post(number, ("/commit/%s/%s"):format(group, instance),
+  return insist(number, ("/commit/%s/%s"):format(group, instance),
     offset and { topic = topic, partition = 0, offset = offset } or nil)
 end
 
+-- After a 504 the deletion may have been carried out, and the next one is a 404.
 local function delete(number, group, instance)
-  return post(number, ("/delete-consumer/%s/%s"):format(group, instance))
+  local path, response, late = ("/delete-consumer/%s/%s"):format(group, instance), nil, false
+  shell.eventually(PATIENCE, function()
+    response = post(number, path)
+    if late and response.status == 404 then response = { status = 200, body = "{}" } end
+    late = late or response.status == 504
+    return not is_busy(response)
+  end)
+  return response
+end
+
+-- Waits until the server that has the group's instance has stored how far its client is, with the
+-- offset that it has acknowledged.
+local function await_stored(group, topic, acknowledged)
+  shell.eventually(PATIENCE, function() return servers[1]:committed(group, topic) == acknowledged end)
 end
 
 -- How many rebalances of a group the broker has begun.
@@ -173,14 +213,14 @@ describe("several servers on one Kafka cluster:", function()
     assert.same({ "1" }, consume(1, group, "one", before))
     for _ = 1, 4 do
       local headers = { ["Kafka-Auto-Offset-Reset"] = "earliest" }
-      for _, message in ipairs(ok(post(2, path, { topics = { before, added }, timeout = 5000 }, headers))) do
+      for _, message in ipairs(ok(insist(2, path, { topics = { before, added }, timeout = 5000 }, headers))) do
         got[message.topic] = (got[message.topic] or 0) + 1
       end
       if got[before] == 1 and got[added] == 4 then break end
     end
     assert.same({ [before] = 1, [added] = 4 }, got)
     local shared = rebalances(group)
-    ok(post(3, path, { topics = { before, added }, timeout = 100 }))
+    ok(insist(3, path, { topics = { before, added }, timeout = 100 }))
     assert.equal(shared, rebalances(group))
     ok(delete(1, group, "one"))
   end)
@@ -205,16 +245,19 @@ describe("several servers on one Kafka cluster:", function()
     local headers, got = { ["Kafka-Auto-Offset-Reset"] = "earliest" }, {}
     for number = 1, 9 do
       local body = { topic = topic, timeout = 20000, max_messages = 5 }
-      for _, message in ipairs(ok(post((number - 1) % 3 + 1, "/consume/" .. group .. "/one", body, headers))) do
+      local path = "/consume/" .. group .. "/one"
+      for _, message in ipairs(await_messages((number - 1) % 3 + 1, path, body, headers)) do
         got[#got + 1] = tonumber(message.value)
       end
+      -- A server that takes the instance over before this is stored begins earlier.
+      if number > 1 then await_stored(group, topic, (number - 2) * 5) end
     end
     -- The first server does not know yet that the instance migrates; from the second on each stores
     -- how far it got.
     assert.same({ 1, 2, 3, 4, 5, 1, 2, 3, 4, 5 }, { table.unpack(got, 1, 10) })
     for index = 11, 45 do assert.equal(index - 5, got[index]) end
     -- What the last request acknowledged is committed at once, but not what its answer carried.
-    shell.eventually(5, function() return servers[1]:committed(group, topic) == 35 end)
+    await_stored(group, topic, 35)
     ok(delete(1, group, "one"))
   end)
 
@@ -225,11 +268,12 @@ describe("several servers on one Kafka cluster:", function()
     finally(function() server:stop() end)
     local function first(number, max_messages)
       local body = { topic = topic, timeout = 20000, max_messages = max_messages }
-      return ok(post(number, path, body, headers))[1].offset
+      return await_messages(number, path, body, headers)[1].offset
     end
     for _ = 1, 16 do ok(post(1, "/produce", { topic = topic, value = ("x"):rep(1000000) })) end
     assert.equal(0, first(1, 1))
-    assert.equal(0, first(2, 1)) -- and stores it
+    assert.equal(0, first(2, 1))
+    await_stored(group, topic, 0)
     local socket = assert(require("socket").connect(server.url:match "http://(.+):(%d+)"))
     local request = "GET %s?timeout=20000&max_bytes=16000000 HTTP/1.1\r\nHost: test\r\nAuthorization: %s\r\n\r\n"
     socket:settimeout(25)
@@ -249,17 +293,19 @@ describe("several servers on one Kafka cluster:", function()
   it("an instance that started at the end skips nothing when it moves to another server", function()
     local topic, group = servers[1]:topic(1, 3), kafka_cluster.name "group"
     local path, body = "/consume/" .. group .. "/one", { topic = topic, timeout = 2000 }
-    assert.same({}, ok(post(1, path, body)))
+    shell.eventually(PATIENCE, function() -- until it has found the end, and stored it
+      assert.same({}, ok(insist(1, path, body)))
+      return servers[1]:committed(group, topic) == 3
+    end)
     ok(post(1, "/produce", { topic = topic, value = "between" }))
-    local got = ok(post(2, path, { topic = topic, timeout = 20000 }))
-    assert.equal("between", got[1] and got[1].value)
+    assert.equal("between", await_messages(2, path, { topic = topic, timeout = 20000 })[1].value)
     ok(delete(1, group, "one"))
   end)
 
   it("only the server that knows what was consumed commits it, and the others say so", function()
     local topic, group = servers[1]:topic(1, 3), kafka_cluster.name "group"
     assert.same({ "1", "2", "3" }, consume(1, group, "one", topic))
-    local refused = commit(2, group, "one")
+    local refused = post(2, ("/commit/%s/one"):format(group))
     assert.equal(503, refused.status, refused.body)
     assert.is_truthy(refused.headers["retry-after"])
     ok(commit(1, group, "one"))
@@ -290,14 +336,16 @@ describe("several servers on one Kafka cluster:", function()
       pending[number * 2 - 1] = client:start("GET", path)
       pending[number * 2] = client:start("POST", ("/delete-consumer/%s/one"):format(group))
     end
-    http.collect(pending, 30)
+    http.collect(pending)
     client:close()
-    for _, each in ipairs(pending) do ok(each.response) end
     for number, group in ipairs(groups) do
       local consumed, deleted = pending[number * 2 - 1].response, pending[number * 2].response
       -- A request that arrived second after all, on its own connection, has created the instance
-      -- again.
-      local again = consumed.at > deleted.at and delete(2, group, "one").status or 404
+      -- again, and a deletion that a busy machine delayed may not have been carried out.
+      local is_late = is_busy(deleted)
+      if not is_late then ok(deleted) end
+      if not is_busy(consumed) then ok(consumed) end
+      local again = (is_late or consumed.at > deleted.at) and delete(2, group, "one").status or 404
       assert.is_true(again == 200 or again == 404, again)
       assert.equal(404, delete(2, group, "one").status)
     end

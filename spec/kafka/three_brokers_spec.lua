@@ -9,6 +9,7 @@ local shell = require "spec.support.shell"
 
 local TOPIC, PARTITIONS = "keyed", 6
 local PRODUCERS, CONSUMERS = 3, 2
+local PATIENCE = 150 -- seconds: a bound for hangs
 
 describe("three brokers", function()
   local cluster, servers, place, processes, paths
@@ -43,8 +44,8 @@ describe("three brokers", function()
   local function progress(role, event, count)
     for _, path in ipairs(paths[role]) do
       local before = count_of(path, event)
-      local fine = pcall(shell.eventually, 60, function() return count_of(path, event) >= before + count end)
-      if not fine then error(("%s: less than %d in 60 s: …%s"):format(path, count, folder.read(path):sub(-500)), 2) end
+      local fine = pcall(shell.eventually, PATIENCE, function() return count_of(path, event) >= before + count end)
+      if not fine then error(("%s: less than %d: …%s"):format(path, count, folder.read(path):sub(-500)), 2) end
     end
   end
 
@@ -52,14 +53,14 @@ describe("three brokers", function()
   local function finish(role, from, to)
     folder.write(("%s/stop-%s"):format(place, role), "")
     for index = from, to do
-      assert.equal(0, processes[index]:wait(90), processes[index]:errors())
+      assert.equal(0, processes[index]:wait(PATIENCE), processes[index]:errors())
       assert.equal("", processes[index]:errors())
     end
   end
 
   -- The next broker may stop only when this one has caught up.
   local function await_replicas()
-    shell.eventually(60, function()
+    shell.eventually(PATIENCE, function()
       local listing = cluster:kcat { "-L", "-t", TOPIC, "-m", "5" }
       local _, full = listing:gsub("isrs: %d,%d,%d\n", "")
       return full == PARTITIONS
@@ -67,7 +68,7 @@ describe("three brokers", function()
   end
 
   local function await_leader(partition)
-    return shell.eventually(60, function() return cluster:leader(TOPIC, partition) end)
+    return shell.eventually(PATIENCE, function() return cluster:leader(TOPIC, partition) end)
   end
 
   it("neither lose nor reorder acknowledged messages when one leader is killed and another pauses", function()

@@ -17,10 +17,11 @@
 --   sleep SECONDS
 --   nobody        expects that no connection arrives for a while
 --   deaf          stops listening
--- A step that waits gives up after LIMIT seconds and the process ends, so a client that waits
--- forever meets a closed connection, and the log says which step was late.
+-- A step that waits gives up after LIMIT seconds, `accept` after PATIENCE, and the process ends, so a
+-- client that waits forever meets a closed connection, and the log says which step was late.
 
 local LIMIT = 60
+local PATIENCE = 300 -- a test may do much before it connects, on a machine that is busy
 local WHILE = 0.3
 local DRIP = 0.02 -- seconds between two bytes
 
@@ -185,7 +186,7 @@ end
 function steps.nobody(state)
   state.listener:settimeout(WHILE)
   local connection = state.listener:accept()
-  state.listener:settimeout(LIMIT)
+  state.listener:settimeout(PATIENCE)
   return not connection
 end
 
@@ -195,7 +196,7 @@ end
 
 local function serve(script)
   local state = { script = script, log = {}, listener = assert(require("socket").bind("127.0.0.1", 0)) }
-  state.listener:settimeout(LIMIT)
+  state.listener:settimeout(PATIENCE)
   local _, port = state.listener:getsockname()
   io.write(port, "\n")
   io.flush()
