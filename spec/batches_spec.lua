@@ -30,6 +30,8 @@ local function message(offset, value, more)
   return all
 end
 
+local NAMES = "commit g i nil {commit_batch=b-1}"
+local COMMITTED = "committed g i {{partition=0,topic=t}}"
 local BEGIN = { { DELETE, GONE }, { acks "none", batch("b-1", at(0, 1)) }, { "> t/0/0" }, { "> t/0/1" } }
 local FINISHED = position(2)
 local END = { { DELETE, true }, { "closed true" } }
@@ -108,7 +110,7 @@ describe("a loop at a server that names its batches", function()
 
     it("asks again at once if waiting does not help, and raises the third time", function()
       local problem = runs("messages", loop(), join(BEGIN, { { acks("b-1", FINISHED), script.LOST },
-        { acks("b-1", FINISHED), script.LOST }, { acks("b-1", FINISHED), script.LOST }, { commits(FINISHED), true },
+        { acks("b-1", FINISHED), script.LOST }, { acks("b-1", FINISHED), script.LOST }, { NAMES, true },
         { DELETE, true }, { "raises connection_lost" } }))
       assert.equal("connection_lost", problem.code)
     end)
@@ -120,7 +122,25 @@ describe("a loop at a server that names its batches", function()
 
     it("commits what is finished if the loop ends then", function()
       runs("messages", loop { idle = 1000 }, join(BEGIN, { { acks("b-1", FINISHED), later(1000, CUT) },
-        { commits(FINISHED), true }, { DELETE, true }, { "raises connection_lost" } }))
+        { NAMES, true }, { DELETE, true }, { "raises connection_lost" } }))
+    end)
+
+    it("commits at its end by naming the batch, so that it moves no commit of a later owner back", function()
+      for _, code in ipairs { "conflict", "not_found" } do
+        script.trace = {}
+        runs("messages", loop { idle = 1000 }, join(BEGIN, { { acks("b-1", FINISHED), later(500, CUT) },
+          { "sleep 100" }, { asks("b-1", 400, nil, FINISHED), later(400, AWAY) },
+          { NAMES, fails(code) }, { COMMITTED, at(-1) }, { asks("none", 0, 1, FINISHED), {} }, { DELETE, true },
+          { "raises unavailable" } }))
+      end
+      script.trace = {}
+      runs("messages", loop { idle = 1000 }, join(BEGIN, { { acks("b-1", FINISHED), UNKNOWN },
+        { acks("none", FINISHED), later(1000, CUT) }, { COMMITTED, at(2) }, { DELETE, true },
+        { "raises connection_lost" } }))
+      script.trace = {}
+      runs("messages", loop(), join(BEGIN, { { acks("b-1", FINISHED), CUT }, { "sleep 100" },
+        { acks("b-1", FINISHED), batch("b-2", at(2, 3)) }, { "> t/0/2" }, { "> t/0/3" },
+        { commits(position(3)), true } }, END), 4)
     end)
   end)
 
@@ -174,23 +194,41 @@ describe("a loop at a server that names its batches", function()
         script.trace = {}
         runs("messages", loop { limit = 1 }, {
           { DELETE, true }, { asks("none", 1000, 1), batch("b-1", at(0)) }, { "> t/0/0" },
-          { commits(position(1)), GONE }, { asks("none", 0, 1, position(1)), answer }, { DELETE, true },
+          { commits(position(1)), GONE }, { COMMITTED, at(-1) }, { asks("none", 0, 1, position(1)), answer },
+          { DELETE, true },
         })
         script.trace = {}
         runs("messages", loop(), join({ { DELETE, true }, { acks "none", batch("b-1", at(0, 1)) }, { "> t/0/0" },
-          { "> t/0/1" }, { commits(position(1)), GONE }, { asks("none", 0, 1, position(1)), answer } }, END), 2)
+          { "> t/0/1" }, { commits(position(1)), GONE }, { COMMITTED, at(0) },
+          { asks("none", 0, 1, position(1)), answer } }, END), 2)
       end
+    end)
+
+    it("creates no topic again that is gone, and no instance for what is committed", function()
+      for _, answer in ipairs { GONE, at(1) } do
+        script.trace = {}
+        runs("messages", loop { limit = 1 }, {
+          { DELETE, true }, { asks("none", 1000, 1), batch("b-1", at(0)) }, { "> t/0/0" },
+          { commits(position(1)), GONE }, { COMMITTED, answer }, { DELETE, true },
+        })
+      end
+      script.trace = {}
+      runs("messages", loop(), { { DELETE, true }, { acks "none", batch("b-1", at(0, 1)) }, { "> t/0/0" },
+        { "> t/0/1" }, { commits(position(1)), GONE }, { COMMITTED, GONE }, { DELETE, true },
+        { "closed nil not_found" } }, 2)
     end)
 
     it("at the end of the loop waits for a failure that may pass, unless the loop is left", function()
       runs("messages", loop { limit = 1 }, {
-        { DELETE, true }, { asks("none", 1000, 1), batch("b-1", at(0)) }, { "> t/0/0" }, { commits(position(1)), GONE },
+        { DELETE, true }, { asks("none", 1000, 1), batch("b-1", at(0)) }, { "> t/0/0" },
+        { commits(position(1)), GONE }, { COMMITTED, AWAY }, { "sleep 100" }, { COMMITTED, at(-1) },
         { asks("none", 0, 1, position(1)), CUT }, { "sleep 100" }, { asks("none", 0, 1, position(1)), {} },
         { DELETE, true },
       })
       script.trace = {}
       runs("messages", loop(), { { DELETE, true }, { acks "none", batch("b-1", at(0, 1)) }, { "> t/0/0" },
-        { "> t/0/1" }, { commits(position(1)), GONE }, { asks("none", 0, 1, position(1)), AWAY }, { DELETE, true },
+        { "> t/0/1" }, { commits(position(1)), GONE }, { COMMITTED, at(-1) },
+        { asks("none", 0, 1, position(1)), AWAY }, { DELETE, true },
         { "closed nil unavailable" } }, 2)
     end)
   end)
@@ -200,7 +238,7 @@ describe("a loop at a server that names its batches", function()
       { acks("b-1", FINISHED), batch("b-2", at(2)) }, { "> t/0/2" } }, END), 3)
     script.trace = {}
     runs("messages", loop { idle = 1000 }, join(BEGIN, { { acks("b-1", FINISHED), later(1000, batch("b-1", {})) },
-      { commits(FINISHED), true }, { DELETE, true }, { "raises the response repeats the batch before it" } }))
+      { NAMES, true }, { DELETE, true }, { "raises the response repeats the batch before it" } }))
   end)
 
   describe("whose response cannot be read", function()
@@ -236,7 +274,8 @@ describe("a loop at a server that names its batches", function()
     it("reports them at its end, too", function()
       runs("messages", loop { on_skip = on_skip, limit = 1 }, {
         { DELETE, true }, { asks("none", 1000, 1), batch("b-1", at(0)) }, { "> t/0/0" }, { commits(position(1)), GONE },
-        { asks("none", 0, 1, position(1)), batch(nil, {}, "t-0") }, { "skipped t 0" }, { DELETE, true },
+        { COMMITTED, at(-1) }, { asks("none", 0, 1, position(1)), batch(nil, {}, "t-0") }, { "skipped t 0" },
+        { DELETE, true },
       })
     end)
 

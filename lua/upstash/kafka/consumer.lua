@@ -82,6 +82,7 @@ end
 ---@field extended boolean? whether the last response with messages named its batch; nil before it
 ---@field last string? the ID of the last batch that arrived, unless the server has forgotten it
 ---@field forgotten boolean? whether the server has forgotten the batch in hand
+---@field unsure boolean? whether the commits of the batch in hand may be done: their consume was not answered
 ---@field lost integer lost responses in a row
 ---@field narrow integer? how many messages to ask for after larger responses could not be read
 ---@field last_read upstash.kafka.Position? the last message of the last batch that was not empty
@@ -155,11 +156,9 @@ local function consume_options(consumer, timeout, max_messages, offsets)
   return all
 end
 
--- The offsets that are past the group's commits; none if the group or topic is unknown.
-local function unknown_to_group(consumer, offsets, deadline)
-  local known = loop.retry_until(consumer, deadline, "not_found", "committed", consumer.group,
-    consumer.instance, positions.bare(offsets))
-  local committed, beyond = positions.first(known or {}), {}
+-- The offsets that are past the group's commits. `known` is what the group has committed.
+local function beyond_commits(offsets, known)
+  local committed, beyond = positions.first(known), {}
   for _, entry in ipairs(offsets) do
     if entry.offset > (positions.get(committed, entry) or math.huge) then
       beyond[#beyond + 1] = entry
@@ -173,7 +172,9 @@ end
 -- again. The loop ignores what the new instance consumes and deletes it before the next poll.
 local function commit_anew(consumer, offsets, deadline)
   start_again(consumer)
-  local beyond = unknown_to_group(consumer, offsets, deadline)
+  local known = loop.retry_until(consumer, deadline, "not_found", "committed", consumer.group, consumer.instance,
+    positions.bare(offsets))
+  local beyond = beyond_commits(offsets, known or {})
   if #beyond == 0 then return end
   local group, instance = consumer.group, consumer.instance
   local messages, _, details = loop.call(consumer, "consume", group, instance, consumer.subscription,
@@ -195,18 +196,25 @@ end
 -- A response says that the commits which the request carried are done, except those of partitions
 -- that another instance holds now. That instance gets their messages again.
 local function note_committed(consumer, details)
-  consumer.committed = consumer.finished
+  consumer.committed, consumer.unsure = consumer.finished, false
   if details and details.commit_skipped and consumer.on_skip then
     consumer.on_skip(partitions_in(details.commit_skipped))
   end
 end
 
--- The instance is gone. Commits with a consume that creates it again, which a deletion follows:
--- what it delivers stays outstanding and comes again.
+-- The instance is gone. Commits what the group has not committed, with a consume that creates the
+-- instance again, which a deletion follows: what it delivers stays outstanding and comes again. Asks
+-- for the commits first, because a consume would create a topic that is gone.
 local function commit_by_consume(consumer, offsets, call)
+  local known, message, details = call(consumer, "committed", consumer.group, consumer.instance,
+    positions.bare(offsets))
+  if not known then return nil, message, details end
+  local beyond = beyond_commits(offsets, known)
+  if #beyond == 0 then return true end
   consumer.last = nil
-  local messages, message, details = call(consumer, "consume", consumer.group, consumer.instance,
-    consumer.subscription, consume_options(consumer, 0, 1, offsets))
+  local messages
+  messages, message, details = call(consumer, "consume", consumer.group, consumer.instance,
+    consumer.subscription, consume_options(consumer, 0, 1, beyond))
   if not messages and not loop.unreadable(details) then return nil, message, details end
   note_committed(consumer, messages and details)
   return true
@@ -232,8 +240,10 @@ local function commit_finished(consumer, deadline)
   elseif consumer.left > 0 then
     drop_rest(consumer)
   else
-    local function call(state, ...) return loop.retry_until(state, deadline, loop.unreadable, ...) end
+    local function accept(details) return details.code == "not_found" or loop.unreadable(details) end
+    local function call(state, ...) return loop.retry_until(state, deadline, accept, ...) end
     commit_by_consume(consumer, offsets, call)
+    consumer.committed = consumer.finished
   end
 end
 
@@ -311,6 +321,7 @@ local function failed(consumer, message, details, deadline, asked, offsets)
   end
   consumer.failures = consumer.failures + 1
   if may_be_lost(details) then
+    consumer.unsure = consumer.unsure or #offsets > 0
     if not consumer.extended or loop.unreadable(details) then consumer.started = false end
     if loop.unreadable(details) and asked > 1 then return loop.narrow(consumer, asked) end
     consumer.lost = consumer.lost + 1
@@ -406,18 +417,27 @@ end
 
 -- Leaving -----------------------------------------------------------------------------------------
 
+-- The server does not know the instance, or the batch.
+local FORGOTTEN = { not_found = true, conflict = true }
+
+-- Commits as the loop ends. If a consume may have committed the whole batch, another instance may
+-- have its partitions by now, and be further: only the batch is named then, and nothing moves back.
+local function commit_last(consumer, offsets)
+  local given, about = offsets, loop.KEEPS_BATCH
+  if consumer.unsure then given, about = nil, { commit_batch = consumer.last } end
+  if consumer.last or not consumer.unsure then
+    local done, message, details = loop.call_last(consumer, "commit", consumer.group, consumer.instance, given, about)
+    if done or not (consumer.extended and FORGOTTEN[details.code]) then return done, message, details end
+  end
+  return commit_by_consume(consumer, offsets, loop.call_last)
+end
+
 -- Commits what is finished and deletes the instance. Returns the outcome of the commit.
 local function leave(consumer)
   local offsets, touched = finished_offsets(consumer), consumer.touched
   start_again(consumer)
   local done, message, details = true, nil, nil
-  if #offsets > 0 then
-    done, message, details = loop.call_last(consumer, "commit", consumer.group, consumer.instance, offsets,
-      loop.KEEPS_BATCH)
-  end
-  if not done and consumer.extended and details.code == "not_found" then
-    done, message, details = commit_by_consume(consumer, offsets, loop.call_last)
-  end
+  if #offsets > 0 then done, message, details = commit_last(consumer, offsets) end
   if touched and (done or not host.exiting()) then
     loop.call_last(consumer, "delete_consumer", consumer.group, consumer.instance, loop.KEEPS_BATCH)
   end
