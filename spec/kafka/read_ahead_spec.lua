@@ -25,7 +25,8 @@ describe("a topic that holds more than is read ahead", function()
     server:stop()
   end)
 
-  -- Takes batches until everything is read, each offset once and in order. Returns how long it took.
+  -- Takes batches until everything is read, each offset once and in order. Returns how long that
+  -- took.
   local function read_all(next_batch)
     local began, at = nil, 0
     while at < WAVES * 1000 do

@@ -17,8 +17,8 @@
 --   sleep SECONDS
 --   nobody        expects that no connection arrives for a while
 --   deaf          stops listening
--- A step that waits gives up after LIMIT seconds, `accept` after PATIENCE, and the process ends, so a
--- client that waits forever meets a closed connection, and the log says which step was late.
+-- A step that waits gives up after LIMIT seconds, `accept` after PATIENCE, and the process ends, so
+-- a client that waits forever meets a closed connection, and the log says which step was late.
 
 local LIMIT = 60
 local PATIENCE = 300 -- a test may do much before it connects, on a machine that is busy
