@@ -12,6 +12,7 @@
 #   make c-tests    builds the C tests into build/spec; each can be run alone
 #   make sanitize-c the C tests under ASan+UBSan, TSan and valgrind; sanitize-nginx 50 reloads under ASan
 #   make soak       the long tests: everything under sanitizers and valgrind, all specs on the rocks, Kafka 3.9.1
+#   make chaos      kills, cuts, failing system calls and power cuts beside producers and consumers (CHAOS_SECONDS: .ci/chaos)
 #   make bench      builds and measures
 #   make test-browser pages in Debian's chromium call a server
 #   make test-kafka the contract suite and the specs in spec/kafka on a real Kafka (KAFKA_VERSION: .ci/kafka)
@@ -87,7 +88,7 @@ LUA_FILES := $(sort $(wildcard lua/upstash/kafka/*.lua lua/upstash/kafka/*/*.lua
 SERVER_LUA_FILES := lua/upstash/kafka/launcher.lua
 CLIENT_LUA_FILES := $(filter-out $(SERVER_LUA_FILES),$(LUA_FILES))
 
-.PHONY: build build-client build-server run test env deps deps-run build-all lint map figures look look-lua sanitize-c sanitize-nginx soak bench test-rocks test-kafka test-browser clean help
+.PHONY: build build-client build-server run test env deps deps-run build-all lint map figures look look-lua sanitize-c sanitize-nginx soak chaos bench test-rocks test-kafka test-browser clean help
 .PHONY: kafka kafka-stop install install-client install-server c-tests bench-modules bench-programs FORCE
 
 build: build-client build-server
@@ -296,6 +297,14 @@ soak: test
 	@for lua in $(TEST_LUAS); do $(AGAIN) $(ASAN) LUA=$$lua build || exit 1; done
 	@$(AGAIN) $(TSAN) LUA=$(SANITIZE_LUA) $$(SANITIZE_ALL=1 .ci/sanitize threaded $(C_TEST_NAMES))
 	@.ci/soak "$(C_TEST_NAMES)" "$(TEST_LUAS)" "$(VALGRIND_LUA)"
+
+# What is lost, doubled or reordered when servers, clients, connections and disks fail (spec/chaos).
+
+chaos:
+	@.ci/deps test,chaos,kafka $(TEST_LUAS)
+	@$(AGAIN) LUA=$(firstword $(TEST_LUAS)) build c-tests
+	@for lua in $(wordlist 2,9,$(TEST_LUAS)); do $(AGAIN) LUA=$$lua build || exit 1; done
+	@.ci/chaos $(TEST_LUAS)
 
 figures:
 	@.ci/figures render

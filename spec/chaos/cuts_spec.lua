@@ -9,14 +9,27 @@ local function exact(report)
   assert.same({}, report.faults)
 end
 
+-- Without the headers, what a response that was cut carried is lost, and an unknown produce may be
+-- stored.
+local function plain(report)
+  for _, fault in ipairs(report.faults) do
+    assert.equal("lost", fault.kind)
+    assert.truthy(fault.text:find("was not received", 1, true), fault.text)
+  end
+end
+
 local CASES = {
   { name = "calls and a loop", produce = "calls", consume = "messages", check = exact },
+  { name = "a producer and a loop over batches", produce = "producer", consume = "batches", check = exact },
+  { name = "curl with both headers", produce = "curl_keys", consume = "curl_acks", check = exact },
+  { name = "curl without headers", produce = "curl_plain", consume = "curl_take", check = plain,
+    options = { plain = true, lossy = true } },
 }
 
 describe("when connections are cut,", function()
   for _, engine in ipairs(chaos.engines) do
     for _, case in ipairs(CASES) do
-      it(("%s: each message once, on %s"):format(case.name, engine), function()
+      it(("%s: what its contract says, on %s"):format(case.name, engine), function()
         cuts.run(engine, case.name, function(run, url)
           run:work(case.produce, "p1", { url = url })
           run:work(case.consume, "c1", { url = url })

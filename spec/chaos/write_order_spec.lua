@@ -1,4 +1,4 @@
--- for: spec/shim/write_record.c, log_store.c, log_store_write.c, log_identity.c. What the server
+-- for: log_store.c, log_store_write.c, log_identity.c. What the server
 -- writes is recorded, and each state that the disk may have after a power cut is opened: it holds
 -- what was answered by then, and nothing that was never sent.
 
@@ -12,8 +12,8 @@ local write_order = require "spec.support.write_order"
 
 local LIBRARY = shell.here .. "/build/spec/write_record.so"
 local WORKERS = 3
-local REQUESTS = chaos.full and 60 or 12
-local STATES = chaos.full and 1500 or 60 -- at most
+local REQUESTS = chaos.whole and 60 or 12
+local STATES = chaos.whole and 1500 or chaos.full and 200 or 60 -- at most
 
 if os.getenv "LD_PRELOAD" then return pending "needs LD_PRELOAD, which is in use" end
 if not folder.read(LIBRARY) then

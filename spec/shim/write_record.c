@@ -12,8 +12,8 @@
  *   send      through a socket; NAME is "-"
  *   mapped    a file was mapped so that memory writes to it, which this does not record
  *
- * A lock is held around each call, so the record is in the order of their effects: of a send, before
- * it begins; of all others, after they have ended. Calls that fail are left out. */
+ * A lock is held around each call, so the record is in the order of their effects. A send stands
+ * before its effect, all others after it. Calls that fail are left out. */
 #undef _FORTIFY_SOURCE
 #include <errno.h>
 #include <fcntl.h>

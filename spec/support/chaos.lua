@@ -12,27 +12,32 @@
 --     local report = run:finish()
 --     run:remove()
 --
--- `make test` runs the short parts. `make chaos` sets CHAOS and runs all of them; with
--- CHAOS_SECONDS no spec begins another round after its share of that time. CHAOS_KAFKA adds the
--- engine that stores in a Kafka cluster.
+-- `make test` runs the short parts, and `make chaos`, which sets CHAOS, all of them. If CHAOS_SECONDS
+-- is set too, no part begins another round after its share of that time. CHAOS_KAFKA is the address
+-- of a Kafka cluster, on which the parts run, too.
 
 local delivery = require "spec.support.delivery"
 local folder = require "spec.support.folder"
 local free_port = require "spec.support.free_port"
 local shell = require "spec.support.shell"
 
+local budget = tonumber(os.getenv "CHAOS_SECONDS" or "")
+local brokers = os.getenv "CHAOS_KAFKA" or ""
+
 local chaos = {
-  --- Whether all parts run.
+  --- Whether the parts run at more than their shortest.
   full = (os.getenv "CHAOS" or "") ~= "",
-  engines = { "log" },
+  --- The engines to run on.
+  engines = brokers ~= "" and { "log", "kafka" } or { "log" },
 }
 
-if (os.getenv "CHAOS_KAFKA" or "") ~= "" then chaos.engines[2] = "kafka" end
+--- The partitions of a run's topic.
+chaos.PARTITIONS = 4
 
-local PARTITIONS = 4
+--- Whether there is no limit of time.
+chaos.whole = chaos.full and not budget
+
 local PATIENCE = 90 -- seconds without any progress: a bound for hangs
-
-local budget = tonumber(os.getenv "CHAOS_SECONDS" or "")
 
 --- Counts rounds: `short` of them in make test; `full` in make chaos, where `share`, a part of
 -- CHAOS_SECONDS, may end them earlier, but not before the short ones.
@@ -63,43 +68,58 @@ end
 local Run = {}
 Run.__index = Run
 
-local started = 0
-
 -- Starts the server's process, at the same port and data as before.
 function Run:start_server()
-  local line = ("%s serve --listen 127.0.0.1:%d %s %s"):format(shell.command, self.port, self.where, self.options)
+  local line = ("%s %s serve --listen 127.0.0.1:%d %s %s"):format(self.before, shell.command, self.port, self.where,
+    self.options)
   self.server = shell.start(line, { environment = self.server_environment })
   self.server:expect("listening on (%S+)\n", 60)
 end
 
+local function new_run()
+  return setmetatable({ place = folder.make(), processes = {}, paths = {}, topic = "chaos", group = "group",
+    data = folder.quick_name(), before = "", options = "",
+    server_environment = { UPSTASH_KAFKA_SERVER_USERNAME = "chaos", UPSTASH_KAFKA_SERVER_PASSWORD = "secret" } }, Run)
+end
+
+local function name_apart(run)
+  local kafka_cluster = require "spec.support.kafka_cluster"
+  run.topic, run.group = kafka_cluster.name "chaos", kafka_cluster.name "group"
+end
+
+local function create_topic(run)
+  run.client = run:new_client()
+  assert(run.client:create_topic(run.topic, { partitions = chaos.PARTITIONS }))
+end
+
 --- Starts a server and creates a topic. `options`: `serve`, more options of upstash-kafka serve;
--- `environment` of the server.
+-- `before`, words before the command; `environment` of the server.
 function chaos.start(engine, options)
   options = options or {}
-  started = started + 1
-  local run = setmetatable({
-    engine = engine, place = folder.make(), port = free_port(), processes = {}, paths = {}, roles = {},
-    data = folder.quick_name(), topic = "chaos", group = "group", options = options.serve or "",
-    server_environment = { UPSTASH_KAFKA_SERVER_USERNAME = "chaos", UPSTASH_KAFKA_SERVER_PASSWORD = "secret" },
-  }, Run)
-  for name, value in pairs(options.environment or {}) do run.server_environment[name] = value end
-  if engine == "kafka" then
-    local kafka_cluster = require "spec.support.kafka_cluster"
-    run.cluster = options.cluster or kafka_cluster.shared()
-    run.topic, run.group = kafka_cluster.name "chaos", kafka_cluster.name "group"
-    run.where = "--brokers " .. run.cluster.brokers
-  else
-    run.where = "--data " .. run.data
-  end
+  local run = new_run()
+  run.engine, run.port = engine, free_port()
   run.url = "http://127.0.0.1:" .. run.port
+  run.before, run.options = options.before or "", options.serve or ""
+  for name, value in pairs(options.environment or {}) do run.server_environment[name] = value end
+  run.where = engine == "kafka" and "--brokers " .. brokers or "--data " .. run.data
+  if engine == "kafka" then name_apart(run) end
   local fine, problem = pcall(function()
     run:start_server()
-    run.client = run:new_client()
-    assert(run.client:create_topic(run.topic, { partitions = PARTITIONS }))
+    create_topic(run)
   end)
   if fine then return run end
   run:remove()
   error(problem, 2)
+end
+
+--- A run with servers on a Kafka cluster that the caller started, for user "chaos" and password
+-- "secret".
+function chaos.behind(url)
+  local run = new_run()
+  run.url = url
+  name_apart(run)
+  create_topic(run)
+  return run
 end
 
 --- A client of the server itself, without a proxy.
@@ -111,7 +131,7 @@ end
 --- Variables that reach the server, or a proxy at `url`.
 function Run:environment(url)
   return { UPSTASH_KAFKA_REST_URL = url or self.url, UPSTASH_KAFKA_REST_USERNAME = "chaos",
-    UPSTASH_KAFKA_REST_PASSWORD = "secret", DELIVERY_PAUSE = self.pause or 5 }
+    UPSTASH_KAFKA_REST_PASSWORD = "secret", DELIVERY_PAUSE = self.pause or 5, DELIVERY_PASSES = self.passes }
 end
 
 --- Where a worker of that kind writes, and the file that ends it. Adds it to what is checked.
@@ -123,7 +143,7 @@ function Run:path(kind, name)
 end
 
 -- What a role of delivery_worker.lua does.
-local KINDS = { calls = "produce", producer = "produce", curl_plain = "produce", curl_keys = "produce",
+local KINDS = { calls = "produce", once = "produce", producer = "produce", curl_plain = "produce", curl_keys = "produce",
   messages = "consume", batches = "consume", consume = "consume", curl_take = "consume", curl_acks = "consume" }
 
 --- Starts a worker. `options`: `url` of a proxy, `count` of requests, `group`.

@@ -6,6 +6,7 @@
 -- Roles that produce, until the file STOP exists or COUNT requests are done:
 --
 --   calls       client:produce_many, which retries
+--   once        client:produce_many without retries
 --   producer    client:producer, flushed after every few messages
 --   curl_plain  curl, each request once
 --   curl_keys   curl with an Idempotency-Key, repeated until there is an outcome
@@ -56,7 +57,8 @@ end
 -- Producing ---------------------------------------------------------------------------------------
 
 -- After these a request is surely not carried out.
-local REFUSED = { connect_failed = true, resolve_failed = true, too_many = true, unavailable = true }
+local REFUSED = { connect_failed = true, resolve_failed = true, too_many = true, unavailable = true,
+  bad_request = true }
 
 -- One to five messages for the next request; some are large.
 function Worker:next_messages()
@@ -92,8 +94,7 @@ end
 
 local roles = {}
 
-function roles.calls(self)
-  local client = kafka.new(CLIENT)
+local function produce(self, client)
   while not self:stopped() do
     local messages, values = self:next_messages()
     self:note("sent", self.number, unpack(values))
@@ -102,6 +103,10 @@ function roles.calls(self)
     sleep(self.pause)
   end
 end
+
+function roles.calls(self) produce(self, kafka.new(CLIENT)) end
+
+function roles.once(self) produce(self, kafka.new { retries = 0, timeout = 30000 }) end
 
 -- Messages are acknowledged together, without their places.
 local function flush(self, producer, sent)
@@ -196,7 +201,8 @@ function Worker:repeat_loop(body)
     local fine, count = pcall(body)
     if not fine then
       self:note("raised", (tostring(count):gsub("[\t\n]", " ")))
-      if not (type(count) == "table" and count.retriable) then error(count, 0) end
+      local passes = type(count) == "table" and (count.retriable or count.code == os.getenv "DELIVERY_PASSES")
+      if not passes then error(count, 0) end
       sleep(50)
     end
   until late and fine and count == 0
