@@ -143,7 +143,7 @@ static bool redeliver(struct uk_groups *groups, struct uk_group_instance *instan
   struct uk_group_redelivery redelivery;
   uk_group_redelivery_plan(groups, instance, &redelivery);
   pthread_mutex_unlock(&groups->lock);
-  if (redelivery.count == 0 || is_client_alive(request))
+  if (is_client_alive(request))
     uk_group_redelivery_run(&groups->log, request->operation, &redelivery);
   else
     redelivery.error = UK_E_CANCELLED;
@@ -188,7 +188,7 @@ void uk_group_read(struct uk_groups *groups, struct uk_group_instance *instance)
 {
   enum uk_error error = UK_OK;
   bool ends = false;
-  if (uk_list_is_empty(&instance->deletes) && uk_deliveries_outstanding(&instance->deliveries))
+  if (uk_deliveries_outstanding(&instance->deliveries))
     ends = redeliver(groups, instance, &error);
   if (!ends && uk_list_is_empty(&instance->deletes))
     ends = read_on(groups, instance, &error);

@@ -1,7 +1,5 @@
 #include "server/groups/group_redelivery.h"
 
-#include <stdio.h>
-
 #include "server/groups/group_batch.h"
 #include "server/groups/group_lists.h"
 #include "server/groups/group_partition.h"
@@ -49,14 +47,16 @@ static bool pass_on(struct uk_operation *operation, const struct uk_record *reco
   if (record->offset >= bounded->to)
     return false;
   bounded->refused = !consume->sink.record(&consume->operation, record);
-  bounded->any = bounded->any || !bounded->refused;
-  return !bounded->refused;
+  if (bounded->refused)
+    return false;
+  bounded->any = true;
+  return true;
 }
 
-/* Reads on after a batch of the log that is damaged, so that the next reading says so. What is
- * gone since the plan was made is left out. */
-static enum uk_error read_step(const struct uk_groups_log *log, struct bounded *bounded,
-                               struct uk_slice topic, int32_t number, int64_t from)
+/* Reads until there is nothing more: a reading ends before a batch of the log that is damaged, and
+ * only the next one says so. What is gone since the plan was made is left out. */
+static enum uk_error read_all(const struct uk_groups_log *log, struct bounded *bounded,
+                              struct uk_slice topic, int32_t number, int64_t from)
 {
   const struct uk_sink sink = {.record = pass_on};
   enum uk_error error = UK_OK;
@@ -64,37 +64,37 @@ static enum uk_error read_step(const struct uk_groups_log *log, struct bounded *
   int64_t next = from;
   for (int64_t at = from; at < bounded->to && error == UK_OK; at = next) {
     error = log->read(log->context, topic, number, at, &bounded->operation, &sink, &next, &full);
-    if (error == UK_E_NOT_FOUND) {
-      bounded->operation.message[0] = '\0';
-      return UK_OK;
-    }
     if (error == UK_OK && bounded->refused)
-      return UK_E_NO_MEMORY;
+      error = UK_E_NO_MEMORY;
     if (next <= at)
       break;
   }
-  return error;
+  return error == UK_E_NOT_FOUND ? UK_OK : error;
+}
+
+static void run_step(const struct uk_groups_log *log, struct uk_consume *operation,
+                     struct uk_group_redelivery *redelivery, size_t index)
+{
+  struct uk_slice topic = redelivery->steps[index].assignment->topic->node.name;
+  int32_t number = redelivery->steps[index].number;
+  struct bounded bounded = {.consume = operation, .to = redelivery->steps[index].to};
+  enum uk_error error = read_all(log, &bounded, topic, number, redelivery->steps[index].from);
+  redelivery->any = redelivery->any || bounded.any;
+  redelivery->error = error;
+  if (error != UK_OK && bounded.operation.message[0] == '\0')
+    uk_operation_fail(&operation->operation, error, "cannot read topic \"%.*s\" partition %d: %s",
+                      UK_GROUP_TEXT(topic), (int)number, uk_error_text(error));
+  else if (error != UK_OK)
+    uk_operation_fail(&operation->operation, error, "%s", bounded.operation.message);
 }
 
 void uk_group_redelivery_run(const struct uk_groups_log *log, struct uk_consume *operation,
                              struct uk_group_redelivery *redelivery)
 {
-  struct bounded bounded = {.consume = operation};
   operation->redelivered = true;
-  for (size_t i = 0; i < redelivery->count && redelivery->error == UK_OK; i++) {
-    struct uk_slice topic = redelivery->steps[i].assignment->topic->node.name;
-    int32_t number = redelivery->steps[i].number;
-    bounded.to = redelivery->steps[i].to;
-    enum uk_error error = read_step(log, &bounded, topic, number, redelivery->steps[i].from);
-    redelivery->error = error;
-    if (error != UK_OK && error != UK_E_NO_MEMORY && bounded.operation.message[0] == '\0')
-      uk_operation_fail(&bounded.operation, error, "cannot read topic \"%.*s\" partition %d: %s",
-                        UK_GROUP_TEXT(topic), (int)number, uk_error_text(error));
-  }
-  redelivery->any = bounded.any;
-  operation->redelivered = redelivery->error == UK_OK && bounded.any;
-  if (redelivery->error != UK_OK)
-    snprintf(operation->operation.message, UK_MESSAGE_SIZE, "%s", bounded.operation.message);
+  for (size_t i = 0; i < redelivery->count && redelivery->error == UK_OK; i++)
+    run_step(log, operation, redelivery, i);
+  operation->redelivered = redelivery->error == UK_OK && redelivery->any;
 }
 
 void uk_group_redelivery_end(struct uk_groups *groups, struct uk_group_redelivery *redelivery)

@@ -13,7 +13,7 @@ struct uk_group_redelivery {
   } steps[UK_GROUP_BATCH_MAX];
   size_t count;
   bool any;            /* out: the sink took a record */
-  enum uk_error error; /* out: the operation has its message, unless it is NO_MEMORY */
+  enum uk_error error; /* out: the operation has its message */
 };
 
 /* What is left of the batch: records that are kept, that no commit covers since, and of partitions

@@ -226,7 +226,7 @@ static void a_conflict_names_the_header_and_the_way_out(void)
   snprintf(want, sizeof want, "Kafka-Ack: batch \"zzz\" %s", end);
   CHECK_EQ_STR(operation.message, want);
   memset(longest, 'x', sizeof longest);
-  said = (struct uk_acknowledgement){UK_ACKNOWLEDGE_BATCH, uk_slice_of(longest, 100), true};
+  said = (struct uk_acknowledgement){UK_ACKNOWLEDGE_BATCH, uk_slice_of(longest, 65), true};
   uk_deliveries_refuse(&said, &operation);
   snprintf(want, sizeof want, "Kafka-Commit: batch \"%.64s\" %s", longest, end);
   CHECK_EQ_STR(operation.message, want);

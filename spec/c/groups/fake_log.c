@@ -43,7 +43,7 @@ static struct {
   enum uk_error fail_committed, fail_read;
   int fail_committed_times;
   const char *fail_read_message;
-  bool read_nothing;
+  int64_t read_most;
   void (*during_read)(void), (*during_commit)(void);
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -57,7 +57,7 @@ void fake_log_reset(void)
   fake.commits = 0;
   fake.last_commit[0] = '\0';
   fake.fail_committed = fake.fail_read = UK_OK;
-  fake.read_nothing = false;
+  fake.read_most = INT64_MAX;
   fake.during_read = fake.during_commit = NULL;
   pthread_mutex_unlock(&fake.lock);
 }
@@ -321,9 +321,9 @@ void fake_fail_read(enum uk_error error, const char *message)
   fake.fail_read_message = message;
 }
 
-void fake_read_nothing(void)
+void fake_read_most(int64_t records)
 {
-  fake.read_nothing = true;
+  fake.read_most = records;
 }
 
 void fake_during_read(void (*call)(void))
@@ -336,13 +336,13 @@ void fake_during_commit(void (*call)(void))
   fake.during_commit = call;
 }
 
-static enum uk_error take_failure(struct uk_operation *operation, bool *nothing)
+static enum uk_error take_failure(struct uk_operation *operation, int64_t *most)
 {
   pthread_mutex_lock(&fake.lock);
   enum uk_error error = fake.fail_read;
   fake.fail_read = UK_OK;
-  *nothing = fake.read_nothing;
-  fake.read_nothing = false;
+  *most = fake.read_most;
+  fake.read_most = INT64_MAX;
   if (error != UK_OK && fake.fail_read_message != NULL)
     uk_operation_fail(operation, error, "%s", fake.fail_read_message);
   pthread_mutex_unlock(&fake.lock);
@@ -353,18 +353,18 @@ static enum uk_error read_records(void *context, struct uk_slice name, int32_t p
                                   int64_t offset, struct uk_operation *operation,
                                   const struct uk_sink *sink, int64_t *next, bool *full)
 {
-  bool nothing;
-  enum uk_error error = take_failure(operation, &nothing);
+  int64_t most;
+  enum uk_error error = take_failure(operation, &most);
   int64_t first, end;
   *next = offset;
   *full = false;
-  if (error != UK_OK || nothing) {
+  if (error != UK_OK) {
     disturb(&fake.during_read);
     return error;
   }
   if (!bounds(context, name, partition, &first, &end))
     return UK_E_NOT_FOUND;
-  for (int64_t at = offset < first ? first : offset; at < end && !*full; at++) {
+  for (int64_t at = offset < first ? first : offset; at < end && !*full && most > 0; at++, most--) {
     struct uk_record record = {.topic = name, .partition = partition, .offset = at};
     if (sink->record(operation, &record))
       *next = at + 1;

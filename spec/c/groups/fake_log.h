@@ -27,10 +27,11 @@ const char *fake_last_commit(void); /* the offsets of the last one */
 int64_t fake_committed(const char *group, const char *topic, int32_t partition);
 
 /* The next look-ups of committed offsets fail. The next read fails, with a message of its own
- * unless that is NULL. The next read finds no record, although the bounds promise some. */
+ * unless that is NULL. */
 void fake_fail_committed(enum uk_error error, int times);
 void fake_fail_read(enum uk_error error, const char *message);
-void fake_read_nothing(void);
+/* The next read ends after so many records, as before damage. */
+void fake_read_most(int64_t records);
 /* Called at the end of the next read, on its thread. */
 void fake_during_read(void (*call)(void));
 /* Called at the start of the next commit, on its thread. */

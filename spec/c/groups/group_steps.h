@@ -16,7 +16,7 @@
  *   patience MS                how long a commit or deletion waits for the last response
  *   written g/a 1, failed g/a 1           what became of the response with that delivery
  *   hold, finish N [UNAVAILABLE TEXT]     holds commits; N of them are done or refused
- *   fail committed N, fail read [TEXT], read nothing
+ *   fail committed N, fail read [TEXT], read nothing, read N (records)
  *   during STEP                runs the step during the next read
  *   owners, committed g t 0, commits, last, tick (milliseconds to the next tick, or "never") */
 #ifndef GROUP_STEPS_H
