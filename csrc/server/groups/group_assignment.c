@@ -228,7 +228,7 @@ void uk_group_rebalance(struct uk_groups *groups)
 void uk_group_release_leaving(struct uk_groups *groups, struct uk_group_instance *instance)
 {
   uk_group_rebalance(groups); /* a target may be an instance that is gone */
-  if (instance->leaving == 0 || uk_group_instance_is_busy(instance))
+  if (instance->leaving == 0)
     return;
   struct uk_group_partition *partition = instance->cursor;
   for (size_t left = instance->owned; left > 0; left--) {

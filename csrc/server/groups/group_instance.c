@@ -187,9 +187,8 @@ static void replace_assignments(struct uk_groups *groups, struct uk_group_instan
 enum uk_error uk_group_subscribe(struct uk_groups *groups, struct uk_group_instance *instance,
                                  struct uk_consume *operation)
 {
-  enum uk_error error = uk_group_check_topics(groups, operation);
-  if (error != UK_OK || same_topics(instance, operation))
-    return error;
+  if (same_topics(instance, operation))
+    return UK_OK;
   struct uk_group_assignment **assignments =
     calloc(operation->topic_count, sizeof(struct uk_group_assignment *));
   if (assignments == NULL)

@@ -16,7 +16,7 @@ enum uk_error uk_group_instance_open(struct uk_groups *groups, struct uk_consume
 /* NOT_FOUND, with the message, unless all topics of the operation exist. */
 enum uk_error uk_group_check_topics(struct uk_groups *groups, struct uk_consume *operation);
 
-/* Subscribes to the operation's topics, all or none. On an error the operation has the message. */
+/* Subscribes to the operation's topics, which exist; all, or none when memory is out. */
 enum uk_error uk_group_subscribe(struct uk_groups *groups, struct uk_group_instance *instance,
                                  struct uk_consume *operation);
 

@@ -110,9 +110,6 @@ static enum uk_error start_commit(struct uk_groups *groups, struct uk_group_inst
   if (acknowledges && operation->acknowledgement.commit)
     forward.batch = instance->deliveries.batch;
   if (forward.batch != 0 || forward.count > 0) {
-    enum uk_error error = uk_group_check_topics(groups, operation);
-    if (error != UK_OK)
-      return error;
     uk_group_refresh_topics(groups, instance);
     if (!uk_group_commit_forward(groups, instance, &forward, &listed))
       return UK_E_NO_MEMORY;
@@ -127,15 +124,15 @@ static enum uk_error start_commit(struct uk_groups *groups, struct uk_group_inst
 static enum uk_error start_read(struct uk_groups *groups, struct uk_group_instance *instance,
                                 bool acknowledges)
 {
+  enum uk_error error =
+    uk_group_subscribe(groups, instance, uk_group_first_request(instance)->operation);
+  if (error != UK_OK)
+    return error;
   if (acknowledges)
     uk_group_batch_acknowledge(instance, instance->deliveries.batch);
   uk_group_instance_auto_commit(groups, instance);
-  uk_group_release_leaving(groups, instance);
-  enum uk_error error =
-    uk_group_subscribe(groups, instance, uk_group_first_request(instance)->operation);
-  if (error == UK_OK)
-    uk_group_list_read(groups, instance);
-  return error;
+  uk_group_list_read(groups, instance);
+  return UK_OK;
 }
 
 /* UK_OK: it was started, or ended since it may not wait. */
@@ -151,11 +148,11 @@ static enum uk_error start_first(struct uk_groups *groups, struct uk_group_insta
   enum uk_deliveries_decision decision =
     uk_deliveries_decide(&instance->deliveries, groups->nonce, said);
   bool acknowledges = decision == UK_DELIVERIES_ACKNOWLEDGE;
-  if (!request->committed) {
-    enum uk_error error = start_commit(groups, instance, acknowledges);
-    if (error != UK_OK || instance->activity == UK_GROUP_COMMITTING)
-      return error;
-  }
+  enum uk_error error = uk_group_check_topics(groups, operation);
+  if (error == UK_OK && !request->committed)
+    error = start_commit(groups, instance, acknowledges);
+  if (error != UK_OK || instance->activity == UK_GROUP_COMMITTING)
+    return error;
   if (decision != UK_DELIVERIES_WAIT)
     return start_read(groups, instance, acknowledges);
   await_response(groups, instance);
@@ -176,8 +173,9 @@ void uk_group_requests_start(struct uk_groups *groups, struct uk_group_instance 
       return;
     }
   }
-  /* An acknowledgement by ID may be what they wait for. A busy instance is not freed. */
-  if (uk_group_instance_is_busy(instance) && !uk_group_instance_awaits(instance))
+  /* If any are held, the first request has just acknowledged what they wait for: the instance is
+   * READING, and is not freed. */
+  if (!uk_group_instance_awaits(instance))
     uk_group_held_run(groups, instance);
   uk_group_instance_arm(groups, instance);
 }
@@ -194,7 +192,6 @@ void uk_group_resume(struct uk_groups *groups, struct uk_slice group, struct uk_
     instance = uk_group_instance_find(groups, group, name); /* unless a deletion was held */
     if (instance == NULL)
       return;
-    uk_group_release_leaving(groups, instance);
   }
   uk_group_requests_start(groups, instance);
 }

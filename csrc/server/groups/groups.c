@@ -180,7 +180,6 @@ static void acknowledge_and_act(struct uk_groups *groups, struct uk_group_instan
                                 struct uk_operation *operation, const struct kind *kind)
 {
   instance->last_request = groups->now;
-  uk_group_instance_arm(groups, instance);
   if (!accepts(groups, instance, said, operation)) {
     uk_group_finish(groups, operation, UK_E_CONFLICT);
     return;

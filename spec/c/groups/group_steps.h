@@ -22,7 +22,7 @@
 #ifndef GROUP_STEPS_H
 #define GROUP_STEPS_H
 
-enum { SCENARIO_LINES = 24 };
+enum { SCENARIO_LINES = 32 };
 
 struct scenario {
   const char *name;

@@ -302,6 +302,40 @@ static void a_commit_without_memory_acknowledges_nothing(void)
   stop();
 }
 
+/* The instance lives on, and its batch is acknowledged: what waited for that continues. */
+static void a_deletion_without_memory_ends_the_wait_of_a_commit(void)
+{
+  static const char *const said[] = {"2", "+2"};
+  for (int by_id = 0; by_id < 2; by_id++) {
+    struct call first, second_, commit, deletion;
+    start();
+    fake_topic("t", 1);
+    fake_topic("u", 1);
+    fake_produce("t", 0, 1);
+    consume(&first, "g", "a", "t u", 0);
+    fake_produce("u", 0, 1);
+    consume_unwritten(&second_, "g", "a", "t u", 0);
+    OUTCOME(&second_, "u:0:0");
+    fake_patience = 500;
+    commit_all(&commit, "g", "a");
+    OUTCOME(&commit, "waits");
+    fake_hold_commits(by_id == 1);
+    fake_ack = said[by_id];
+    fault_at(by_id == 0 ? 1 : 2);
+    delete_consumer(&deletion, "g", "a");
+    CHECK_EQ_INT(fake_finish(1, UK_OK, NULL), by_id);
+    CHECK(fault_hit());
+    fault_off();
+    fake_ack = "";
+    OUTCOME(&deletion, "no_memory");
+    fake_hold_commits(false);
+    fake_finish(9, UK_OK, NULL);
+    OUTCOME(&commit, "");
+    CHECK_EQ_STR(owners(), "g/a t=0 u=0");
+    stop();
+  }
+}
+
 /* What may not wait for the last response, for lack of memory, is not made, and says why. */
 static void a_commit_that_cannot_wait_is_refused(void)
 {
@@ -422,6 +456,7 @@ int main(void)
   CHECK_RUN(a_refused_second_request_leaves_the_first_one_alone);
   CHECK_RUN(a_commit_by_id_without_memory_can_be_repeated);
   CHECK_RUN(a_commit_without_memory_acknowledges_nothing);
+  CHECK_RUN(a_deletion_without_memory_ends_the_wait_of_a_commit);
   CHECK_RUN(a_commit_that_cannot_wait_is_refused);
   CHECK_RUN(the_next_owner_commits_in_place_of_the_last);
   CHECK_RUN(an_idle_group_leaves_nothing);
