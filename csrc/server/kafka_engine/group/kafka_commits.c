@@ -124,7 +124,8 @@ static void send_request(struct uk_kafka_group_member *member, struct uk_kafka_r
   rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
   for (size_t i = 0; i < commit->count; i++)
     add_given(member, &commit->offsets[i], list);
-  for (size_t i = 0; commit->count == 0 && i < member->partitions.count; i++) {
+  const bool all = commit->count == 0 && !commit->nothing;
+  for (size_t i = 0; all && i < member->partitions.count; i++) {
     struct uk_kafka_assigned_partition *partition = &member->partitions.all[i];
     if (partition->assigned && partition->progress.committable)
       add_delivered(partition, false, list);
