@@ -15,7 +15,8 @@ struct request {
     struct uk_delete_consumer deletion;
   } as;
   struct uk_slice topic;
-  struct uk_topic_partition_offset offset;
+  struct uk_topic_partition_offset offset, commits[4]; /* those of a consume: see `also` */
+  bool skipped[4];
   char id[UK_BATCH_ID_SIZE]; /* what the acknowledgement names */
   int dones;
   size_t room;                 /* for records */
@@ -50,6 +51,22 @@ static bool take(struct uk_operation *operation, const struct uk_record *record)
   return true;
 }
 
+/* The commits of the next consumes: offsets of t/0 to t/3; negative: none of that partition. */
+static int64_t also[4] = {-1, -1, -1, -1};
+static bool says_commit; /* the next request also commits the batch that it names */
+
+static void add_commits(struct request *request)
+{
+  for (int32_t i = 0; i < 4; i++) {
+    if (also[i] >= 0)
+      request->commits[request->as.consume.commit_count++] =
+        (struct uk_topic_partition_offset){uk_slice_text("t"), i, also[i]};
+    also[i] = -1;
+  }
+  request->as.consume.commits = request->commits;
+  request->as.consume.skipped = request->skipped;
+}
+
 /* What the next request says: NULL: nothing; otherwise "none" or the ID of a batch. */
 static const char *says;
 
@@ -64,8 +81,11 @@ static void begin(struct request *request, struct uk_acknowledgement *acknowledg
     return;
   snprintf(request->id, sizeof request->id, "%s", says);
   bool none = strcmp(says, "none") == 0;
-  *acknowledgement = (struct uk_acknowledgement){
-    .kind = none ? UK_ACKNOWLEDGE_NONE : UK_ACKNOWLEDGE_BATCH, .batch = uk_slice_text(request->id)};
+  *acknowledgement =
+    (struct uk_acknowledgement){.kind = none ? UK_ACKNOWLEDGE_NONE : UK_ACKNOWLEDGE_BATCH,
+                                .batch = uk_slice_text(request->id),
+                                .commit = says_commit};
+  says_commit = false;
 }
 
 static void consume(struct request *request, const char *acknowledged)
@@ -79,6 +99,7 @@ static void consume(struct request *request, const char *acknowledged)
                                                                .offset_reset = UK_RESET_EARLIEST,
                                                                .session_timeout = SESSION};
   request->as.consume.sink = (struct uk_sink){.record = take};
+  add_commits(request);
   uk_kafka_groups_consume(fake.groups, &request->as.consume);
   fake_settle();
 }

@@ -57,8 +57,18 @@ void uk_kafka_assigned_partition_restart(struct uk_kafka_assigned_partition *par
                                          int64_t first)
 {
   uk_progress_pin(&partition->progress, first);
+  partition->floor = UK_KAFKA_FLOOR_NOTHING;
   partition->mark = partition->delivered_mark = (struct uk_record_mark){.known = false};
   partition->ended = false;
+}
+
+void uk_kafka_assigned_partition_start(struct uk_kafka_assigned_partition *partition,
+                                       int64_t offset)
+{
+  uk_progress_start(&partition->progress, offset);
+  partition->mark = partition->delivered_mark = (struct uk_record_mark){.known = false};
+  partition->verified_at = 0;
+  partition->ended = partition->cleared = false;
 }
 
 void uk_kafka_assigned_partition_seek(struct uk_kafka_assigned_partition *partition,

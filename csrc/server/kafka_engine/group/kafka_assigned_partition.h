@@ -8,12 +8,17 @@
 #include "server/engine/record_mark.h"
 #include "server/kafka_engine/rd/kafka_rd.h"
 
+/* What a group has committed for a partition, as a bound for commits that move none back. */
+#define UK_KAFKA_FLOOR_UNKNOWN INT64_MIN
+#define UK_KAFKA_FLOOR_NOTHING INT64_C(-1) /* nothing, or what counts for another life of it */
+
 struct uk_kafka_assigned_partition {
   struct uk_kafka_name topic;
   int32_t number;
   bool assigned; /* false: revoked by the last rebalance; the next one may give it back */
   bool ended;    /* its broker last reported that nothing follows the position */
   struct uk_progress progress;
+  int64_t floor; /* the offset that the group has committed, or UK_KAFKA_FLOOR_* */
   /* The records before the position and before `delivered`: kafka_verification looks whether they
    * are still there. Not known where the position was not reached by reading. */
   struct uk_record_mark mark, delivered_mark;
@@ -57,6 +62,10 @@ bool uk_kafka_assigned_partition_is_sure(const struct uk_kafka_assigned_partitio
  * be committed. */
 void uk_kafka_assigned_partition_restart(struct uk_kafka_assigned_partition *partition,
                                          int64_t first);
+
+/* Nothing was read yet: starts at an offset that was committed since. */
+void uk_kafka_assigned_partition_start(struct uk_kafka_assigned_partition *partition,
+                                       int64_t offset);
 
 /* librdkafka reads on from the position, and drops what it has read ahead. */
 void uk_kafka_assigned_partition_seek(struct uk_kafka_assigned_partition *partition,

@@ -118,19 +118,47 @@ static void add_given(struct uk_kafka_group_member *member,
     partition->progress.overridden = true;
 }
 
-static void send_request(struct uk_kafka_group_member *member, struct uk_kafka_request *request)
+/* Without a name, everything delivered, except what the list has. */
+static void add_named(struct uk_kafka_group_member *member, const struct uk_commit *commit,
+                      rd_kafka_topic_partition_list_t *list)
 {
-  const struct uk_commit *commit = (const struct uk_commit *)request->operation;
-  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
   for (size_t i = 0; i < commit->count; i++)
     add_given(member, &commit->offsets[i], list);
   const bool all = commit->count == 0 && !commit->nothing;
   for (size_t i = 0; all && i < member->partitions.count; i++) {
     struct uk_kafka_assigned_partition *partition = &member->partitions.all[i];
-    if (partition->assigned && partition->progress.committable)
+    if (partition->assigned && partition->progress.committable &&
+        rd_kafka_topic_partition_list_find(list, partition->topic.text, partition->number) == NULL)
       add_delivered(partition, false, list);
   }
+}
+
+void uk_kafka_commits_send(struct uk_kafka_group_member *member, struct uk_kafka_request *request)
+{
+  rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+  add_named(member, (const struct uk_commit *)request->operation, list);
   send_commit(member, list, request);
+}
+
+bool uk_kafka_commits_send_list(struct uk_kafka_group_member *member,
+                                rd_kafka_topic_partition_list_t *list,
+                                struct uk_kafka_request *request)
+{
+  if (request->kind == UK_KAFKA_COMMIT)
+    add_named(member, (const struct uk_commit *)request->operation, list);
+  for (int i = 0; i < list->cnt; i++) {
+    rd_kafka_topic_partition_t *at = &list->elems[i];
+    const struct uk_kafka_assigned_partition *partition =
+      uk_kafka_assigned_partition_find(&member->partitions, at->topic, at->partition);
+    if (partition != NULL && at->metadata == NULL)
+      add_metadata(partition, at->offset, at);
+  }
+  if (list->cnt == 0) {
+    rd_kafka_topic_partition_list_destroy(list);
+    return false;
+  }
+  send_commit(member, list, request);
+  return true;
 }
 
 void uk_kafka_commits_send_next(struct uk_kafka_group_member *member)
@@ -139,7 +167,7 @@ void uk_kafka_commits_send_next(struct uk_kafka_group_member *member)
   while (uk_kafka_commits_are_idle(member) &&
          (request = uk_kafka_requests_first(&member->commits)) != NULL && !request->held) {
     uk_kafka_requests_remove(request);
-    send_request(member, request);
+    uk_kafka_commits_send(member, request);
   }
 }
 
@@ -155,61 +183,80 @@ static const rd_kafka_topic_partition_t *first_failed(const rd_kafka_topic_parti
   return NULL;
 }
 
-/* The next auto-commit tries again. */
-static void refuse(struct uk_kafka_group_member *member,
-                   const rd_kafka_topic_partition_list_t *list)
+/* True: nothing more is to be delivered below what this commit names. */
+static bool covers(const struct uk_kafka_request *request)
 {
-  for (int i = 0; list != NULL && i < list->cnt; i++) {
-    struct uk_kafka_assigned_partition *partition = uk_kafka_assigned_partition_find(
-      &member->partitions, list->elems[i].topic, list->elems[i].partition);
-    if (partition != NULL)
-      uk_progress_refused(&partition->progress);
-  }
+  return request != NULL && request->operation != NULL && request->kind == UK_KAFKA_COMMIT &&
+         ((const struct uk_commit *)request->operation)->count > 0;
 }
 
-static void answer(struct uk_kafka_group_member *member, struct uk_kafka_request *request,
-                   rd_kafka_resp_err_t code, const rd_kafka_topic_partition_t *failed)
+/* If it failed, the next auto-commit tries again. */
+static void note(struct uk_kafka_group_member *member, const rd_kafka_topic_partition_t *at,
+                 bool good, bool covers)
 {
+  struct uk_kafka_assigned_partition *partition =
+    uk_kafka_assigned_partition_find(&member->partitions, at->topic, at->partition);
+  if (partition == NULL)
+    return;
+  partition->floor = good ? at->offset : UK_KAFKA_FLOOR_UNKNOWN;
+  if (!good)
+    uk_progress_refused(&partition->progress);
+  else if (covers && uk_progress_in_flight(&partition->progress))
+    uk_progress_cover(&partition->progress, at->offset, false);
+}
+
+struct uk_kafka_commit_outcome uk_kafka_commits_note(struct uk_kafka_group_member *member,
+                                                     rd_kafka_event_t *event)
+{
+  const struct uk_kafka_request *request = rd_kafka_event_opaque(event);
+  const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
+  struct uk_kafka_commit_outcome outcome = {.code = rd_kafka_event_error(event),
+                                            .failed = first_failed(list)};
+  if (outcome.code == RD_KAFKA_RESP_ERR_NO_ERROR && outcome.failed != NULL)
+    outcome.code = outcome.failed->err;
+  for (int i = 0; list != NULL && i < list->cnt; i++)
+    note(member, &list->elems[i], outcome.code == RD_KAFKA_RESP_ERR_NO_ERROR, covers(request));
+  outcome.lost =
+    member->leaving.until == 0 && (outcome.code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ||
+                                   outcome.code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
+  return outcome;
+}
+
+void uk_kafka_commits_answer(struct uk_kafka_group_member *member, struct uk_kafka_request *request,
+                             const struct uk_kafka_commit_outcome *outcome)
+{
+  const rd_kafka_topic_partition_t *failed = outcome->failed;
   char what[UK_KAFKA_PLACE_SIZE + UK_GROUP_NAME_MAX];
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR && failed != NULL)
+  if (outcome->code != RD_KAFKA_RESP_ERR_NO_ERROR && failed != NULL)
     (void)uk_kafka_place(what, sizeof what, uk_slice_text(failed->topic), failed->partition);
   else
     snprintf(what, sizeof what, "group \"%s\"", member->group.data);
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    uk_kafka_fail_change(request->operation, code, NULL, what);
+  if (outcome->code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    uk_kafka_fail_change(request->operation, outcome->code, NULL, what);
   uk_kafka_request_done(request);
 }
 
 static void end_request(struct uk_kafka_group_member *member, struct uk_kafka_request *request,
-                        rd_kafka_resp_err_t code, const rd_kafka_topic_partition_t *failed,
-                        bool lost)
+                        const struct uk_kafka_commit_outcome *outcome)
 {
   uk_kafka_requests_remove(request);
   if (request->operation == NULL)
     free(request);
-  else if (lost)
+  else if (outcome->lost)
     uk_kafka_requests_add(&member->commits, request);
   else
-    answer(member, request, code, failed);
+    uk_kafka_commits_answer(member, request, outcome);
 }
 
 bool uk_kafka_commits_answered(struct uk_kafka_group_member *member, rd_kafka_event_t *event)
 {
   struct uk_kafka_request *request = rd_kafka_event_opaque(event);
-  rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-  const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
-  const rd_kafka_topic_partition_t *failed = first_failed(list);
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR && failed != NULL)
-    code = failed->err;
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-    refuse(member, list);
-  bool lost = member->leaving.until == 0 && (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ||
-                                             code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID);
+  const struct uk_kafka_commit_outcome outcome = uk_kafka_commits_note(member, event);
   if (request != NULL)
-    end_request(member, request, code, failed, lost);
+    end_request(member, request, &outcome);
   else if (member->committing.own > 0)
     member->committing.own--;
-  return !lost;
+  return !outcome.lost;
 }
 
 /* Without an answer. */
@@ -220,7 +267,7 @@ void uk_kafka_commits_expire(struct uk_kafka_group_member *member, bool all, int
   for (struct uk_kafka_request *request = uk_kafka_requests_first(requests); request != NULL;
        request = uk_kafka_requests_next(requests, request)) {
     struct uk_operation *operation = request->operation;
-    if (operation == NULL || !(all || operation->deadline <= now))
+    if (operation == NULL || !(all || uk_kafka_request_deadline(request) <= now))
       continue;
     request->operation = NULL;
     uk_operation_fail(operation, UK_E_GATEWAY_TIMEOUT,

@@ -156,7 +156,8 @@ bool uk_kafka_group_member_expire(struct uk_kafka_group_member *member, bool awa
   if (member->leaving.until == 0) /* from then on the deletion's outcome decides */
     uk_kafka_requests_take_due(&member->deletes, &due, stopping ? INT64_MAX : now);
   while ((request = uk_kafka_requests_take(&due)) != NULL)
-    uk_kafka_request_fail(request, UK_E_UNAVAILABLE, request->held ? UK_RESPONSE_UNKNOWN : LATE);
+    uk_kafka_request_fail(request, UK_E_UNAVAILABLE,
+                          request->held && !request->due ? UK_RESPONSE_UNKNOWN : LATE);
   uk_kafka_commits_expire(member, stopping, now);
   return any;
 }
@@ -176,6 +177,7 @@ int64_t uk_kafka_group_member_next_run(const struct uk_kafka_group_member *membe
   time = earlier(time, member->lease.quiet_until, now);
   time = earlier(time, member->lease.ask_at, now);
   time = earlier(time, member->verify_at, now);
+  time = earlier(time, member->committing.again_at, now);
   time = earlier(time, member->stopping.until, now);
   int64_t commit = uk_kafka_commits_next(member);
   time = commit < time ? commit : time;
@@ -274,7 +276,7 @@ static void pass_on(struct uk_kafka_group_member *member, struct uk_kafka_reques
   if (!is_over && !(is_consume && request->confirmed)) {
     request->moved = true;
     uk_kafka_requests_add(&member->left, request);
-  } else if (is_consume) {
+  } else if (is_consume && !request->due) {
     uk_kafka_request_done(request);
   } else {
     uk_kafka_request_fail(request, UK_E_UNAVAILABLE, "the instance moved to another server");

@@ -54,6 +54,7 @@ struct uk_kafka_commits {
   struct uk_list under_way; /* requests that the group has not answered */
   size_t own;               /* commits under way that no request asked for */
   int64_t next;             /* when auto-commit commits again */
+  int64_t again_at;         /* a commit that is due is not tried before */
 };
 
 struct uk_kafka_leaving {

@@ -162,15 +162,60 @@ static bool is_plain(struct uk_slice name)
          memchr(name.data, '\0', name.length) == NULL;
 }
 
-static void start(struct uk_kafka_groups *groups, enum uk_kafka_request_kind kind,
-                  struct uk_operation *operation, struct uk_kafka_places places)
+/* Whether what the request names exists, then `then`. */
+static void check(struct uk_kafka_request *request, struct uk_kafka_places places,
+                  void (*then)(struct uk_kafka_check *check))
+{
+  bool creates = then == checked && may_create(request);
+  request->check = (struct uk_kafka_check){.operation = request->operation,
+                                           .places = places,
+                                           .then = then,
+                                           .changes = request->kind == UK_KAFKA_COMMIT,
+                                           .create = creates ? create_topic : NULL,
+                                           .create_context = request->groups};
+  uk_kafka_topics_check(request->groups->parts.topics, &request->check);
+}
+
+static void check_topics(struct uk_kafka_check *commits)
+{
+  struct uk_kafka_request *request = (struct uk_kafka_request *)commits;
+  const struct uk_consume *consume = (const struct uk_consume *)request->operation;
+  if (request->operation->error == UK_OK)
+    check(request, uk_kafka_places_of_topics(consume->topics, consume->topic_count), checked);
+  else
+    uk_kafka_request_done(request);
+}
+
+/* The commits of a consume come first: to refuse one of them later, topics would have been created
+ * in vain. */
+static void check_consume(struct uk_kafka_request *request, const struct uk_consume *consume)
+{
+  if (consume->commit_count > 0)
+    check(request, uk_kafka_places_of_offsets(consume->commits, consume->commit_count),
+          check_topics);
+  else
+    check_topics(&request->check);
+}
+
+static bool conflicts(struct uk_kafka_request *request, struct uk_slice group, struct uk_slice name)
+{
+  pthread_mutex_lock(&request->groups->mutex);
+  bool conflicts = names_no_batch(request, find(request->groups, group, name));
+  pthread_mutex_unlock(&request->groups->mutex);
+  return conflicts;
+}
+
+/* NULL: the operation has ended. */
+static struct uk_kafka_request *start(struct uk_kafka_groups *groups,
+                                      enum uk_kafka_request_kind kind,
+                                      struct uk_operation *operation)
 {
   struct uk_kafka_request *request = calloc(1, sizeof *request);
   struct uk_slice group, name;
   if (request == NULL) {
     operation->error = UK_E_NO_MEMORY;
     operation->done(operation);
-    return;
+    return NULL;
   }
   request->groups = groups;
   request->kind = kind;
@@ -181,15 +226,12 @@ static void start(struct uk_kafka_groups *groups, enum uk_kafka_request_kind kin
                       "group, instance: names of 1 to %d bytes without NUL expected",
                       (int)UK_GROUP_NAME_MAX);
     uk_kafka_request_done(request);
-    return;
+    return NULL;
   }
-  request->check = (struct uk_kafka_check){.operation = operation,
-                                           .places = places,
-                                           .then = checked,
-                                           .changes = kind == UK_KAFKA_COMMIT,
-                                           .create = may_create(request) ? create_topic : NULL,
-                                           .create_context = groups};
-  uk_kafka_topics_check(groups->parts.topics, &request->check);
+  if (!conflicts(request, group, name))
+    return request;
+  uk_kafka_request_conflict(request);
+  return NULL;
 }
 
 void uk_kafka_groups_consume(struct uk_kafka_groups *groups, struct uk_consume *operation)
@@ -197,19 +239,23 @@ void uk_kafka_groups_consume(struct uk_kafka_groups *groups, struct uk_consume *
   operation->delivery = 0;
   operation->redelivered = false;
   operation->batch[0] = '\0';
-  start(groups, UK_KAFKA_CONSUME, &operation->operation,
-        uk_kafka_places_of_topics(operation->topics, operation->topic_count));
+  struct uk_kafka_request *request = start(groups, UK_KAFKA_CONSUME, &operation->operation);
+  if (request != NULL)
+    check_consume(request, operation);
 }
 
 void uk_kafka_groups_commit(struct uk_kafka_groups *groups, struct uk_commit *operation)
 {
-  start(groups, UK_KAFKA_COMMIT, &operation->operation,
-        uk_kafka_places_of_offsets(operation->offsets, operation->count));
+  struct uk_kafka_request *request = start(groups, UK_KAFKA_COMMIT, &operation->operation);
+  if (request != NULL)
+    check(request, uk_kafka_places_of_offsets(operation->offsets, operation->count), checked);
 }
 
 void uk_kafka_groups_delete(struct uk_kafka_groups *groups, struct uk_delete_consumer *operation)
 {
-  start(groups, UK_KAFKA_DELETE, &operation->operation, (struct uk_kafka_places){.count = 0});
+  struct uk_kafka_request *request = start(groups, UK_KAFKA_DELETE, &operation->operation);
+  if (request != NULL)
+    check(request, (struct uk_kafka_places){.count = 0}, checked);
 }
 
 void uk_kafka_groups_response_finished(struct uk_kafka_groups *groups, struct uk_slice group,

@@ -39,6 +39,8 @@ bool uk_kafka_handover_ask(struct uk_kafka_group_member *member,
     .work.query = {.deadline = now + READ_TIMEOUT, .then = answered},
     .list = rd_kafka_topic_partition_list_copy(list)};
   memcpy(query->committed.group, member->group.data, member->group.length);
+  for (int i = 0; i < list->cnt; i++)
+    query->committed.list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
   uk_kafka_late_answer_init(&query->late, &member->task, free_query);
   *handover = &query->late;
   uk_kafka_committed_read(member->groups->parts.committed, &query->committed);

@@ -6,6 +6,7 @@
 #include "server/kafka_engine/group/kafka_group_member.h"
 #include "server/kafka_engine/group/kafka_handover.h"
 #include "server/kafka_engine/group/kafka_instance_batches.h"
+#include "server/kafka_engine/group/kafka_instance_forward.h"
 #include "server/kafka_engine/group/kafka_instance_inbox.h"
 #include "server/kafka_engine/group/kafka_instance_leave.h"
 #include "server/kafka_engine/group/kafka_instance_partitions.h"
@@ -35,6 +36,7 @@ static bool end(struct uk_kafka_instance *instance, int64_t now)
   uk_kafka_group_member_end(&instance->member, lost, now);
   uk_kafka_handover_drop(&instance->handover);
   uk_kafka_verification_drop(&instance->verification);
+  uk_kafka_instance_forward_forget(instance);
   instance->state = UK_KAFKA_ENDED;
   return false;
 }
@@ -52,6 +54,8 @@ static bool open_member(struct uk_kafka_instance *instance, int64_t now)
   }
   if (member->subscription.count > 0)
     code = uk_kafka_subscription_start(member);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+    uk_kafka_requests_take_consumes(&member->commits, &member->consumes);
   while (code != RD_KAFKA_RESP_ERR_NO_ERROR && !uk_list_is_empty(&member->consumes))
     uk_kafka_instance_inbox_refuse(uk_kafka_requests_first(&member->consumes), code);
   return go(instance, UK_KAFKA_JOINING);
@@ -82,7 +86,7 @@ static void take_event(struct uk_kafka_instance *instance, rd_kafka_event_t *eve
     uk_kafka_instance_partitions_rebalance(instance, event, now);
   else if (type == RD_KAFKA_EVENT_OFFSET_COMMIT)
     instance->state =
-      uk_kafka_commits_answered(&instance->member, event) ? instance->state : UK_KAFKA_LOST;
+      uk_kafka_instance_forward_answered(instance, event, now) ? instance->state : UK_KAFKA_LOST;
   else if (type == RD_KAFKA_EVENT_ERROR)
     uk_kafka_instance_trouble_error(instance, event, now);
 }

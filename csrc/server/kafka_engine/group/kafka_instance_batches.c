@@ -22,12 +22,24 @@ static void acknowledge(struct uk_kafka_instance *instance, struct uk_kafka_requ
   request->sent |= request->kind == UK_KAFKA_DELETE && instance->member.settings.auto_commit;
 }
 
+/* The batch is acknowledged when its commit is durable: if that failed, and it was acknowledged all
+ * the same, the same request could never commit it. */
+static void defer(const struct uk_kafka_instance *instance, struct uk_kafka_request *request)
+{
+  request->batch = instance->delivery.numbers.batch;
+  request->due = true;
+}
+
 void uk_kafka_instance_batches_settle(struct uk_kafka_instance *instance,
                                       struct uk_kafka_request *request)
 {
   enum uk_deliveries_decision decision = uk_kafka_instance_batches_decide(instance, request);
   request->held = decision == UK_DELIVERIES_WAIT;
-  if (decision == UK_DELIVERIES_ACKNOWLEDGE)
+  if (decision != UK_DELIVERIES_ACKNOWLEDGE)
+    return;
+  if (uk_kafka_request_acknowledgement(request)->commit)
+    defer(instance, request);
+  else
     acknowledge(instance, request);
 }
 

@@ -14,8 +14,8 @@ enum uk_deliveries_decision
 uk_kafka_instance_batches_decide(const struct uk_kafka_instance *instance,
                                  const struct uk_kafka_request *request);
 
-/* Carries out what an accepted request says about the outstanding batch, or lets it wait
- * (`held`). */
+/* Carries out what an accepted request says about the outstanding batch, or lets it wait (`held`),
+ * or notes that it has to be committed first (`due`). */
 void uk_kafka_instance_batches_settle(struct uk_kafka_instance *instance,
                                       struct uk_kafka_request *request);
 

@@ -3,6 +3,7 @@
 #include "server/kafka_engine/group/kafka_commits.h"
 #include "server/kafka_engine/group/kafka_group_member.h"
 #include "server/kafka_engine/group/kafka_instance_batches.h"
+#include "server/kafka_engine/group/kafka_instance_forward.h"
 #include "server/kafka_engine/group/kafka_subscription.h"
 
 enum { BREAK = 1000 }; /* milliseconds without a request after which waiting begins again */
@@ -48,7 +49,8 @@ static void take_consume(struct uk_kafka_instance *instance, struct uk_kafka_req
   note_created(instance, request);
   instance->disclaims =
     instance->disclaims || consume->acknowledgement.kind != UK_ACKNOWLEDGE_WRITTEN;
-  uk_kafka_requests_add(&member->consumes, request);
+  request->due = !is_leaving(instance) && (request->due || consume->commit_count > 0);
+  uk_kafka_requests_add(request->due ? &member->commits : &member->consumes, request);
   if (is_leaving(instance))
     return;
   bool good = member->handle != NULL
@@ -58,11 +60,12 @@ static void take_consume(struct uk_kafka_instance *instance, struct uk_kafka_req
     uk_kafka_instance_inbox_refuse(request, code);
 }
 
-static void take_commit(struct uk_kafka_instance *instance, struct uk_kafka_request *request)
+static void take_commit(struct uk_kafka_instance *instance, struct uk_kafka_request *request,
+                        int64_t now)
 {
   uk_kafka_requests_add(&instance->member.commits, request);
   if (instance->state == UK_KAFKA_SERVING)
-    uk_kafka_commits_send_next(&instance->member);
+    uk_kafka_instance_forward_send(instance, now);
 }
 
 static void take_request(struct uk_kafka_instance *instance, struct uk_kafka_request *request,
@@ -74,6 +77,7 @@ static void take_request(struct uk_kafka_instance *instance, struct uk_kafka_req
     return;
   }
   request->arrived_at = now;
+  request->due = false; /* it may have been, in an instance before */
   request->confirmed = !is_leaving(instance) && now < member->lease.until;
   if (!is_leaving(instance)) {
     note_request(member, now);
@@ -82,8 +86,8 @@ static void take_request(struct uk_kafka_instance *instance, struct uk_kafka_req
   }
   if (request->kind == UK_KAFKA_CONSUME)
     take_consume(instance, request);
-  else if (request->kind == UK_KAFKA_COMMIT)
-    take_commit(instance, request);
+  else if (request->kind == UK_KAFKA_COMMIT || request->due)
+    take_commit(instance, request, now);
   else
     uk_kafka_requests_add(&member->deletes, request);
 }

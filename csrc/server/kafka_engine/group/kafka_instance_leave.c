@@ -12,6 +12,7 @@ bool uk_kafka_instance_leave(struct uk_kafka_instance *instance, int64_t now)
 static bool is_silent(const struct uk_kafka_group_member *member, int64_t now)
 {
   return uk_list_is_empty(&member->consumes) && uk_list_is_empty(&member->deletes) &&
+         uk_kafka_requests_last_consume(&member->commits) == NULL &&
          now >= member->last_request + member->settings.session_timeout;
 }
 

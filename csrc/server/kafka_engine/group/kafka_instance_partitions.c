@@ -3,6 +3,7 @@
 #include "server/kafka_engine/group/kafka_commits.h"
 #include "server/kafka_engine/group/kafka_group_member.h"
 #include "server/kafka_engine/group/kafka_handover.h"
+#include "server/kafka_engine/group/kafka_instance_forward.h"
 #include "server/kafka_engine/group/kafka_instance_leave.h"
 #include "server/kafka_engine/group/kafka_lease.h"
 #include "server/kafka_engine/group/kafka_missing_topics.h"
@@ -85,6 +86,7 @@ static void give_up_partitions(struct uk_kafka_instance *instance)
 void uk_kafka_instance_partitions_rebalance(struct uk_kafka_instance *instance,
                                             rd_kafka_event_t *event, int64_t now)
 {
+  uk_kafka_instance_forward_forget(instance);
   switch (uk_kafka_rebalance(&instance->member, event, instance->group_holds)) {
   case UK_KAFKA_GIVEN:
     use_partitions(instance, rd_kafka_event_topic_partition_list(event), now);

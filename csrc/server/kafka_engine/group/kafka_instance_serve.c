@@ -5,6 +5,7 @@
 #include "server/kafka_engine/group/kafka_group_member.h"
 #include "server/kafka_engine/group/kafka_handover.h"
 #include "server/kafka_engine/group/kafka_instance_batches.h"
+#include "server/kafka_engine/group/kafka_instance_forward.h"
 #include "server/kafka_engine/group/kafka_instance_leave.h"
 #include "server/kafka_engine/group/kafka_instance_trouble.h"
 #include "server/kafka_engine/group/kafka_lease.h"
@@ -36,7 +37,9 @@ static bool needs_confirmation(const struct uk_kafka_instance *instance, int64_t
 {
   const struct uk_kafka_group_member *member = &instance->member;
   const struct uk_kafka_request *deletion = uk_kafka_requests_last(&member->deletes);
-  const struct uk_kafka_request *consume = uk_kafka_requests_last(&member->consumes);
+  const struct uk_kafka_request *due = uk_kafka_requests_last_consume(&member->commits);
+  const struct uk_kafka_request *consume =
+    due != NULL ? due : uk_kafka_requests_last(&member->consumes);
   if (deletion != NULL)
     return member->lease.from < deletion->arrived_at;
   return consume != NULL && uk_kafka_lease_expires(&member->lease, now) &&
@@ -179,7 +182,7 @@ bool uk_kafka_instance_serve(struct uk_kafka_instance *instance, int64_t now)
   if (needs_confirmation(instance, now))
     uk_kafka_lease_ask(member, now);
   uk_kafka_instance_batches_settle_held(instance);
-  uk_kafka_commits_send_next(member);
+  uk_kafka_instance_forward_send(instance, now);
   commit_metadata(instance);
   if (may_delete(member, now)) {
     uk_kafka_requests_done(&member->consumes);

@@ -32,6 +32,15 @@ enum uk_kafka_instance_state {
   UK_KAFKA_ENDED
 };
 
+/* What was found out for the first commit that is due: see kafka_instance_forward. */
+struct uk_kafka_forward {
+  struct uk_kafka_late_answer *holders, *reading; /* NULL: nothing is asked */
+  bool holders_known;
+  rd_kafka_topic_partition_list_t *own, *all; /* what this instance and its group hold; may be
+                                                 NULL */
+  rd_kafka_topic_partition_list_t *committed; /* NULL: not read */
+};
+
 struct uk_kafka_instance {
   struct uk_kafka_group_member member;
   enum uk_kafka_instance_state state;
@@ -44,8 +53,9 @@ struct uk_kafka_instance {
   bool migrates;     /* its client sends requests to this server and to others */
   /* The task's. */
   struct uk_kafka_delivery delivery;
-  struct uk_kafka_late_answer *handover;        /* NULL: nothing is read */
-  struct uk_kafka_late_answer *verification;    /* NULL: nothing is verified */
+  struct uk_kafka_late_answer *handover;     /* NULL: nothing is read */
+  struct uk_kafka_late_answer *verification; /* NULL: nothing is verified */
+  struct uk_kafka_forward forward;
   struct uk_kafka_refused refused;              /* what the next consume is told */
   rd_kafka_topic_partition_list_t *group_holds; /* what its group had before this server took it
                                                    over, until it has joined; NULL: not known */

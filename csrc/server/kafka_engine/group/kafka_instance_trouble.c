@@ -58,6 +58,7 @@ void uk_kafka_instance_trouble(struct uk_kafka_instance *instance, rd_kafka_resp
     return;
   if (is_leaving(instance)) /* consumes wait for the next instance */
     return;
+  uk_kafka_requests_take_consumes(&member->commits, &member->consumes);
   if (is_reset(code)) {
     uk_kafka_reset_fail(member, place, now);
     (void)uk_kafka_instance_leave(instance, now);

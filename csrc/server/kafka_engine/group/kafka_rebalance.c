@@ -32,6 +32,7 @@ static void start_at_commit(struct uk_kafka_assigned_partition *partition,
                             rd_kafka_topic_partition_t *at, bool resumes)
 {
   struct uk_kafka_position_metadata metadata = uk_kafka_position_metadata_read(at);
+  partition->floor = at->offset;
   if (resumes && metadata.position > at->offset) {
     uk_progress_resume(&partition->progress, metadata.position, at->offset);
     partition->mark = metadata.mark;
@@ -48,6 +49,7 @@ static void go_on(struct uk_kafka_assigned_partition *partition,
                   const struct uk_kafka_assigned_partition *old, rd_kafka_topic_partition_t *at)
 {
   partition->progress = old->progress;
+  partition->floor = old->floor;
   partition->mark = old->mark;
   partition->delivered_mark = old->delivered_mark;
   at->offset = old->progress.position;
@@ -66,6 +68,7 @@ static void start(const struct uk_kafka_group_member *member,
     start_at_commit(partition, at, from->resumes);
   } else {
     uk_progress_forget(&partition->progress);
+    partition->floor = UK_KAFKA_FLOOR_UNKNOWN; /* nothing, or it could not be read */
     at->offset = starts_at_first(member, at, from->created) ? RD_KAFKA_OFFSET_BEGINNING
                                                             : RD_KAFKA_OFFSET_INVALID;
   }

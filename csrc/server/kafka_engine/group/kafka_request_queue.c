@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "server/engine/deliveries.h"
+
 static struct uk_kafka_request *request_of(const struct uk_link *link)
 {
   return UK_LIST_ENTRY(link, struct uk_kafka_request, link);
@@ -62,14 +64,51 @@ void uk_kafka_requests_remove(struct uk_kafka_request *request)
   uk_list_remove(&request->link);
 }
 
+void uk_kafka_requests_add_first(struct uk_list *requests, struct uk_kafka_request *request)
+{
+  uk_list_add_first(requests, &request->link);
+}
+
+struct uk_kafka_request *uk_kafka_requests_last_consume(const struct uk_list *requests)
+{
+  struct uk_kafka_request *last = NULL;
+  for (struct uk_kafka_request *request = uk_kafka_requests_first(requests); request != NULL;
+       request = uk_kafka_requests_next(requests, request))
+    last = request->kind == UK_KAFKA_CONSUME ? request : last;
+  return last;
+}
+
+void uk_kafka_requests_take_consumes(struct uk_list *requests, struct uk_list *consumes)
+{
+  struct uk_kafka_request *request = uk_kafka_requests_first(requests);
+  while (request != NULL) {
+    struct uk_kafka_request *next = uk_kafka_requests_next(requests, request);
+    if (request->kind == UK_KAFKA_CONSUME) {
+      uk_kafka_requests_remove(request);
+      uk_kafka_requests_add(consumes, request);
+    }
+    request = next;
+  }
+}
+
 /* Deadlines. */
+
+enum { COMMIT_TIME = 10000 }; /* milliseconds */
+
+int64_t uk_kafka_request_deadline(const struct uk_kafka_request *request)
+{
+  int64_t deadline = request->operation->deadline;
+  int64_t soonest = request->arrived_at + COMMIT_TIME;
+  return request->kind == UK_KAFKA_CONSUME && request->due && deadline < soonest ? soonest
+                                                                                 : deadline;
+}
 
 void uk_kafka_requests_take_due(struct uk_list *requests, struct uk_list *due, int64_t now)
 {
   struct uk_kafka_request *request = uk_kafka_requests_first(requests);
   while (request != NULL) {
     struct uk_kafka_request *next = uk_kafka_requests_next(requests, request);
-    if (uk_operation_is_over(request->operation, now)) {
+    if (uk_kafka_request_deadline(request) <= now || uk_operation_is_expired(request->operation)) {
       uk_kafka_requests_remove(request);
       uk_kafka_requests_add(due, request);
     }
@@ -81,8 +120,8 @@ int64_t uk_kafka_requests_deadline(const struct uk_list *requests, int64_t time)
 {
   for (const struct uk_kafka_request *request = uk_kafka_requests_first(requests); request != NULL;
        request = uk_kafka_requests_next(requests, request)) {
-    if (request->operation != NULL && request->operation->deadline < time)
-      time = request->operation->deadline;
+    if (request->operation != NULL && uk_kafka_request_deadline(request) < time)
+      time = uk_kafka_request_deadline(request);
   }
   return time;
 }
@@ -105,7 +144,7 @@ void uk_kafka_requests_done(struct uk_list *requests)
 
 void uk_kafka_request_fail(struct uk_kafka_request *request, enum uk_error error, const char *text)
 {
-  bool late = request->kind != UK_KAFKA_CONSUME &&
+  bool late = (request->kind != UK_KAFKA_CONSUME || request->due) &&
               (error == UK_E_UNAVAILABLE || error == UK_E_GATEWAY_TIMEOUT);
   if (late)
     error = request->sent ? UK_E_GATEWAY_TIMEOUT : UK_E_UNAVAILABLE;
@@ -127,6 +166,6 @@ void uk_kafka_request_conflict(struct uk_kafka_request *request)
     uk_kafka_request_fail(request, UK_E_UNAVAILABLE, "the instance moved to another server");
     return;
   }
-  request->operation->error = UK_E_CONFLICT;
+  uk_deliveries_refuse(uk_kafka_request_acknowledgement(request), request->operation);
   uk_kafka_request_done(request);
 }

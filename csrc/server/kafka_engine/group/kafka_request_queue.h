@@ -21,6 +21,10 @@ struct uk_kafka_request {
   bool confirmed; /* the instance was this server's at some time after the request arrived */
   bool held;      /* it waits until it is known what became of the instance's last response */
   bool sent;      /* commit or deletion: part of it may have been carried out */
+  bool due;       /* it carries a commit that the group does not have: see kafka_instance_forward */
+  bool asked;     /* for that commit, the group was asked what it has */
+  bool uncertain; /* that commit was sent in vain, and may have been made */
+  uint64_t batch; /* that the commit acknowledges; 0: none */
   uint64_t created[UK_TOPICS_PER_CONSUME_MAX / 64]; /* a bit for each topic that it created */
 };
 
@@ -39,6 +43,16 @@ struct uk_kafka_request *uk_kafka_requests_last(const struct uk_list *requests);
 struct uk_kafka_request *uk_kafka_requests_next(const struct uk_list *requests,
                                                 const struct uk_kafka_request *request);
 void uk_kafka_requests_remove(struct uk_kafka_request *request);
+void uk_kafka_requests_add_first(struct uk_list *requests, struct uk_kafka_request *request);
+
+/* The last consume; NULL: there is none. */
+struct uk_kafka_request *uk_kafka_requests_last_consume(const struct uk_list *requests);
+/* Moves the consumes to the end of `consumes`. */
+void uk_kafka_requests_take_consumes(struct uk_list *requests, struct uk_list *consumes);
+
+/* When the request ends. A consume whose commit is due waits for it as long as a commit would,
+ * however little it would wait for records. */
+int64_t uk_kafka_request_deadline(const struct uk_kafka_request *request);
 
 /* Moves the requests whose deadline is at or before `now` to the end of `due`. INT64_MAX moves
  * all. */
@@ -50,9 +64,9 @@ int64_t uk_kafka_requests_deadline(const struct uk_list *requests, int64_t time)
 void uk_kafka_request_done(struct uk_kafka_request *request);
 void uk_kafka_requests_done(struct uk_list *requests);
 
-/* Ends the request with the error; the text may be "". A commit or deletion that may have been
- * carried out (`sent`) ends with GATEWAY_TIMEOUT instead of UNAVAILABLE; one that was not ends with
- * UNAVAILABLE instead of GATEWAY_TIMEOUT. */
+/* Ends the request with the error; the text may be "". A commit or deletion, or a consume whose
+ * commit is due, that may have been carried out (`sent`) ends with GATEWAY_TIMEOUT instead of
+ * UNAVAILABLE; one that was not ends with UNAVAILABLE instead of GATEWAY_TIMEOUT. */
 void uk_kafka_request_fail(struct uk_kafka_request *request, enum uk_error error, const char *text);
 void uk_kafka_requests_fail(struct uk_list *requests, enum uk_error error, const char *text);
 

@@ -1,0 +1,416 @@
+/* for: kafka_instance_forward.c, kafka_holders.c
+ *
+ * Commits that move none back: those that a consume carries, and those of a batch. */
+#include "fault.h"
+#include "kafka_batch_requests.h"
+
+/* Joins with t/0 and t/1, of which the group has committed offsets 3 and 7 (negative: nothing), and
+ * the coordinator confirms it. */
+static void join(struct request *request, int64_t first, int64_t second)
+{
+  fake.asks_committed = true;
+  consume(request, NULL);
+  fake_answer(NULL);
+  fake_assigned("me", "t/0 t/1");
+  if (first >= 0)
+    fake_committed_is(0, first, NULL);
+  if (second >= 0)
+    fake_committed_is(1, second, NULL);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_answer("me");
+  CHECK_EQ_INT(request->dones, 0);
+  fake.log[0] = '\0';
+}
+
+/* And has delivered records of both in one batch. */
+static void serve(struct request *request)
+{
+  join(request, 3, 7);
+  fake_record(0, 3);
+  fake_record(1, 7);
+  fake_record(0, 4);
+  fake_settle();
+  check_ended(request, UK_OK, 3);
+  fake.log[0] = '\0';
+}
+
+static void committed(void)
+{
+  fake_committed(RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+/* Of a consume. */
+
+static void commits_are_durable_before_anything_is_read(void)
+{
+  static struct request first, next;
+  serve(&first);
+  record(0, 5);
+  also[0] = 4;
+  also[1] = 8;
+  consume(&next, id_of(&first));
+  FAKE_DID("commit(t/0=4 t/1=8)");
+  CHECK_EQ_INT(next.dones, 0);
+  committed();
+  check_ended(&next, UK_OK, 1);
+  CHECK_EQ_INT(next.got[0], 5); /* it reads on where it was */
+  CHECK(!next.skipped[0] && !next.skipped[1]);
+  FAKE_DID("");
+}
+
+static void commits_never_go_back(void)
+{
+  static struct request first, next, third;
+  serve(&first);
+  record(0, 5);
+  also[0] = 3;
+  also[1] = 8;
+  consume(&next, id_of(&first));
+  FAKE_DID("commit(t/1=8)");
+  committed();
+  check_ended(&next, UK_OK, 1);
+  record(0, 6);
+  also[0] = 2;
+  also[1] = 8;
+  consume(&third, id_of(&next));
+  FAKE_DID(""); /* the group has both */
+  check_ended(&third, UK_OK, 1);
+}
+
+/* A commit may come as the first request of an instance: its client has finished that elsewhere. */
+static void an_instance_that_has_read_nothing_starts_at_a_commit(void)
+{
+  static struct request request;
+  fake.asks_committed = true;
+  also[0] = 6;
+  also[1] = 2;
+  consume(&request, "none");
+  FAKE_DID("ask");
+  fake_answer(NULL);
+  fake_assigned("me", "t/0 t/1");
+  fake_committed_is(0, 3, NULL);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR); /* nothing is committed for t/1 */
+  fake.log[0] = '\0';
+  CHECK(fake.committed_query != NULL);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR); /* asked once more, whether that is so */
+  FAKE_DID("commit(t/0=6 t/1=2)");
+  committed();
+  FAKE_DID("seek(t/0@6) seek(t/1@2)");
+  fake_answer("me");
+  record(0, 6);
+  check_ended(&request, UK_OK, 1);
+}
+
+static void a_batch_is_delivered_again_without_what_a_commit_covers(void)
+{
+  static struct request first, again, all;
+  serve(&first);
+  also[0] = 4;
+  consume(&again, "none");
+  FAKE_DID("commit(t/0=4)");
+  committed();
+  check_ended(&again, UK_OK, 2);
+  CHECK_EQ_INT(again.got[0], 107);
+  CHECK_EQ_INT(again.got[1], 4);
+  CHECK_EQ_STR(id_of(&again), id_of(&first));
+  also[0] = 5;
+  also[1] = 8;
+  consume(&all, "none");
+  committed();
+  record(0, 5);
+  check_ended(&all, UK_OK, 1); /* nothing was left of it */
+  CHECK_EQ_INT(all.got[0], 5);
+  CHECK(!all.as.consume.redelivered);
+}
+
+static void an_explicit_commit_covers_too(void)
+{
+  static struct request first, commits, again;
+  serve(&first);
+  commit(&commits, "none", 4);
+  committed();
+  check_ended(&commits, UK_OK, 0);
+  consume(&again, "none");
+  check_ended(&again, UK_OK, 2);
+  CHECK_EQ_INT(again.got[0], 107);
+}
+
+/* Partitions of others. */
+
+static void what_another_member_holds_is_skipped(void)
+{
+  static struct request first, next;
+  serve(&first);
+  record(0, 5);
+  also[0] = 5;
+  also[2] = 9; /* held by another */
+  also[3] = 1; /* by nobody */
+  consume(&next, id_of(&first));
+  FAKE_DID("ask");
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "me", "t/0 t/1", "t/0 t/1 t/2");
+  FAKE_DID("read(t/0 t/3)");
+  fake_committed_is(3, 0, NULL);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("commit(t/0=5 t/3=1)");
+  CHECK_EQ_INT(next.dones, 0);
+  committed();
+  check_ended(&next, UK_OK, 1);
+  CHECK(!next.skipped[0] && next.skipped[1] && !next.skipped[2]);
+}
+
+static void where_brokers_cannot_tell_the_instances_here_are_looked_at(void)
+{
+  static struct request first, other, next;
+  serve(&first);
+  struct fake_handle *mine = fake.handle;
+  begin(&other, &other.as.consume.acknowledgement);
+  other.as.consume.instance = uk_slice_text("two");
+  other.as.consume.topics = &other.topic;
+  other.as.consume.topic_count = 1;
+  other.as.consume.settings.session_timeout = SESSION;
+  other.as.consume.sink.record = take;
+  uk_kafka_groups_consume(fake.groups, &other.as.consume);
+  fake_settle();
+  fake_answer(NULL);
+  fake_assigned("you", "t/2");
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_answer("you");
+  fake.log[0] = '\0';
+  also[2] = 9;
+  also[3] = 1;
+  fake.handle = mine;
+  consume(&next, id_of(&first));
+  FAKE_DID("ask");
+  fake_answer_with(RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, NULL, NULL, NULL);
+  FAKE_DID("read(t/3)");
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("commit(t/3=1)");
+  committed();
+  CHECK(next.skipped[0] && !next.skipped[1]);
+}
+
+/* The group has given it to this instance already. */
+static void a_partition_that_is_coming_is_not_skipped(void)
+{
+  static struct request first, next;
+  serve(&first);
+  also[2] = 9;
+  consume(&next, id_of(&first));
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "me", "t/0 t/1 t/2", "t/0 t/1 t/2");
+  fake_revoked(false);
+  fake_assigned("me", "t/0 t/1 t/2");
+  fake_committed_is(2, 1, NULL);
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  fake_pass(100);
+  fake.log[0] = '\0';
+  committed();
+  CHECK(!next.skipped[0]);
+}
+
+/* Rebalances. */
+
+static void a_commit_of_an_earlier_generation_is_made_again(void)
+{
+  static const rd_kafka_resp_err_t codes[] = {RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
+                                              RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
+                                              RD_KAFKA_RESP_ERR_NOT_COORDINATOR};
+  static struct request first, next;
+  serve(&first);
+  record(0, 5);
+  also[0] = 5;
+  consume(&next, id_of(&first));
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    FAKE_DID("commit(t/0=5)");
+    fake_committed(codes[i]);
+    FAKE_DID("");
+    fake_pass(100);
+    CHECK(strstr(fake.log, "read(t/0)") != NULL);
+    fake.log[0] = '\0';
+    fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
+  FAKE_DID("commit(t/0=5)");
+  committed();
+  while (next.dones == 0 && fake_member_query() != NULL)
+    fake_answer("me");
+  check_ended(&next, UK_OK, 1);
+}
+
+static void a_group_that_rebalances_is_asked_again(void)
+{
+  static struct request first, next;
+  serve(&first);
+  also[2] = 9;
+  consume(&next, id_of(&first));
+  FAKE_DID("ask");
+  fake_answer_with(RD_KAFKA_RESP_ERR_NO_ERROR, "me", NULL, NULL);
+  fake.log[0] = '\0';
+  fake_pass(100);
+  CHECK(strstr(fake.log, "ask ") != NULL || strcmp(fake.log, "ask") == 0 ||
+        strstr(fake.log, " ask") != NULL);
+  CHECK_EQ_INT(next.dones, 0);
+}
+
+static void a_commit_that_cannot_be_made_in_time_is_unavailable(void)
+{
+  static struct request first, next;
+  serve(&first);
+  also[0] = 5;
+  consume(&next, id_of(&first));
+  next.as.operation.deadline = fake.now;
+  fake_committed(RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS);
+  fake.asks_committed = false;
+  fake_pass(TIMEOUT - 1);
+  CHECK_EQ_INT(next.dones, 0); /* as long as a commit waits */
+  while (fake.commit_count > 0)
+    fake_committed(RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS);
+  fake_pass(1);
+  check_ended(&next, UK_E_UNAVAILABLE, 0);
+  CHECK(strstr(next.as.operation.message, UK_MAY_BE_DONE) == NULL);
+}
+
+static void a_commit_without_an_answer_may_be_made(void)
+{
+  static struct request first, next;
+  serve(&first);
+  also[0] = 5;
+  consume(&next, id_of(&first));
+  fake_pass(TIMEOUT);
+  check_ended(&next, UK_E_GATEWAY_TIMEOUT, 0);
+  CHECK(strstr(next.as.operation.message, UK_MAY_BE_DONE) != NULL);
+  committed(); /* too late for it */
+}
+
+static void a_commit_that_is_refused_ends_the_consume(void)
+{
+  static struct request first, next;
+  serve(&first);
+  also[0] = 5;
+  consume(&next, id_of(&first));
+  fake_committed(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+  check_ended(&next, UK_E_FORBIDDEN, 0);
+}
+
+static void a_commit_of_an_instance_that_is_lost_was_not_made(void)
+{
+  static struct request first, next;
+  serve(&first);
+  also[0] = 5;
+  consume(&next, NULL);
+  sent(&first, true);
+  fake_error(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, true);
+  CHECK_EQ_INT(next.dones, 1);
+  CHECK_EQ_INT(next.as.operation.error, UK_E_GATEWAY_TIMEOUT); /* it was sent */
+}
+
+/* Kafka-Commit. */
+
+static void a_batch_is_committed_before_it_is_acknowledged(void)
+{
+  static struct request first, next, again;
+  serve(&first);
+  record(0, 5);
+  says_commit = true;
+  consume(&next, id_of(&first));
+  FAKE_DID("commit(t/0=5 t/1=8)");
+  fake_committed(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+  check_ended(&next, UK_E_FORBIDDEN, 0);
+  consume(&again, "none"); /* it is still outstanding */
+  check_same(&again, &first);
+  says_commit = true;
+  consume(&next, id_of(&first));
+  fake.log[0] = '\0';
+  fake_read(RD_KAFKA_RESP_ERR_NO_ERROR);
+  FAKE_DID("commit(t/0=5 t/1=8)");
+  committed();
+  check_ended(&next, UK_OK, 1);
+  CHECK_EQ_INT(next.got[0], 5);
+}
+
+static void a_batch_that_was_acknowledged_is_not_committed(void)
+{
+  static struct request first, second, next;
+  serve(&first);
+  record(0, 5);
+  consume(&second, id_of(&first));
+  says_commit = true;
+  consume(&next, id_of(&first));
+  FAKE_DID("");
+  check_same(&next, &second);
+}
+
+static void a_commit_names_more_than_its_batch(void)
+{
+  static const struct {
+    int64_t offset;
+    const char *does;
+  } rows[] = {{4, "commit(t/0=4 t/1=8)"}, {-1, "commit(t/0=5 t/1=8)"}};
+  for (size_t i = 0; i < 2; i++) {
+    static struct request first, commits;
+    if (i > 0) {
+      fake_close();
+      REQUIRE(fake_open());
+    }
+    serve(&first);
+    says_commit = true;
+    commit(&commits, id_of(&first), rows[i].offset);
+    FAKE_DID(rows[i].does);
+    CHECK_EQ_INT(commits.dones, 0);
+    committed();
+    check_ended(&commits, UK_OK, 0);
+  }
+}
+
+static void a_deletion_commits_its_batch_first(void)
+{
+  static struct request first, deletes;
+  serve(&first);
+  fake.now++;
+  says_commit = true;
+  delete (&deletes, id_of(&first));
+  FAKE_DID("commit(t/0=5 t/1=8)");
+  CHECK(strstr(fake.log, "unsubscribe") == NULL);
+  committed();
+  while (fake_member_query() != NULL)
+    fake_answer("me");
+  CHECK(strstr(fake.log, "unsubscribe") != NULL);
+}
+
+/* Names. */
+
+static void what_commits_name_is_checked(void)
+{
+  static struct request request;
+  also[0] = 1;
+  fake.check_error = UK_E_NOT_FOUND;
+  consume(&request, "none");
+  check_ended(&request, UK_E_NOT_FOUND, 0);
+  CHECK(!fake.places.any_partition);
+  fake.check_error = UK_OK;
+  also[0] = 1;
+  consume(&request, "none");
+  CHECK(fake.places.any_partition); /* then the topics */
+}
+
+int main(void)
+{
+  RUN(commits_are_durable_before_anything_is_read);
+  RUN(commits_never_go_back);
+  RUN(an_instance_that_has_read_nothing_starts_at_a_commit);
+  RUN(a_batch_is_delivered_again_without_what_a_commit_covers);
+  RUN(an_explicit_commit_covers_too);
+  RUN(what_another_member_holds_is_skipped);
+  RUN(where_brokers_cannot_tell_the_instances_here_are_looked_at);
+  RUN(a_partition_that_is_coming_is_not_skipped);
+  RUN(a_commit_of_an_earlier_generation_is_made_again);
+  RUN(a_group_that_rebalances_is_asked_again);
+  RUN(a_commit_that_cannot_be_made_in_time_is_unavailable);
+  RUN(a_commit_without_an_answer_may_be_made);
+  RUN(a_commit_that_is_refused_ends_the_consume);
+  RUN(a_commit_of_an_instance_that_is_lost_was_not_made);
+  RUN(a_batch_is_committed_before_it_is_acknowledged);
+  RUN(a_batch_that_was_acknowledged_is_not_committed);
+  RUN(a_commit_names_more_than_its_batch);
+  RUN(a_deletion_commits_its_batch_first);
+  RUN(what_commits_name_is_checked);
+  return check_end();
+}
