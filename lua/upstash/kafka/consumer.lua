@@ -203,8 +203,8 @@ local function note_committed(consumer, details)
 end
 
 -- The instance is gone. Commits what the group has not committed, with a consume that creates the
--- instance again, which a deletion follows: what it delivers stays outstanding and comes again. Asks
--- for the commits first, because a consume would create a topic that is gone.
+-- instance again, which a deletion follows: what it delivers stays outstanding and comes again.
+-- Asks for the commits first, because a consume would create a topic that is gone.
 local function commit_by_consume(consumer, offsets, call)
   local known, message, details = call(consumer, "committed", consumer.group, consumer.instance,
     positions.bare(offsets))
