@@ -2,7 +2,7 @@
 
 local service = require "spec.contract.service"
 
-local get, post, delete, ok, refused = service.get, service.post, service.delete, service.ok, service.refused
+local post, delete, ok, refused = service.post, service.delete, service.ok, service.refused
 
 -- The client says itself what has arrived; auto-commit would do the rest.
 local function headers_of(ack, commit)
@@ -364,25 +364,28 @@ describe("loss-proof consume:", function()
     service.join(group, instance, service.topic(1), service.MANUAL)
     local path = ("/consume/%s/%s"):format(group, instance)
     local request = { topic = topic, timeout = 20000, max_bytes = 10000000 }
-    local id
+    -- A response that is larger than the buffers between server and client. An engine that reads less
+    -- ahead does not make one: then there is nothing to see here.
+    local head
     service.eventually(30, function()
       local connection = service.client:connect()
       connection:send(service.client:build("POST", path, {
         headers = headers_of "none", body = service.json(request),
       }))
       local deadline = service.now() + 60
-      while not connection.buffer:find "\r\n\r\n" and service.now() < deadline do connection:fill(deadline) end
-      id = connection.buffer:match "[Kk]afka%-[Bb]atch: ([!-~]+)"
+      while not connection.buffer:find("\r\n\r\n", 1, true) do connection:fill(deadline) end
+      head = connection.buffer:lower():match "^(.-)\r\n\r\n"
       connection:close()
-      return id
+      return head:find "kafka%-batch"
     end)
+    if tonumber(head:match "content%-length: (%d+)") < 6000000 then return end
+    local id = head:match "kafka%-batch: ([!-~]+)"
     local response = post(path, request, { headers = service.MANUAL })
     local messages = ok(response)
-    assert.equal(id, response.headers["kafka-batch"])
+    assert.equal(id, response.headers["kafka-batch"]:lower())
     assert.equal(12, #messages)
     for number = 1, 12 do assert.equal(number .. large, messages[number].value) end
     response = post(path, { topic = topic, timeout = 0 }, { headers = service.MANUAL })
     assert.same({}, ok(response))
-    assert.equal(200, get("/topics").status)
   end)
 end)
