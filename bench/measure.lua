@@ -72,7 +72,17 @@ local function compare(title, unit, ours, theirs, wanted)
   print("  ratio     " .. describe(ratios, "%.2f") .. "  wanted >= " .. wanted)
 end
 
+-- The processor time of a process so far, in clock ticks.
+local function processor_time(pid)
+  local file = assert(io.open("/proc/" .. pid .. "/stat"))
+  local fields = file:read("a"):gsub("^.*%) ", "")
+  file:close()
+  local user, system = fields:match("^" .. ("%S+ "):rep(11) .. "(%d+) (%d+) ")
+  return tonumber(user) + tonumber(system)
+end
+
 return {
   programs = programs, rounds = rounds, credentials = credentials, server_command = server_command,
+  processor_time = processor_time,
   capture = capture, median = median, describe = describe, temporary = temporary, serve = serve, compare = compare,
 }

@@ -73,6 +73,28 @@ local function durable_ratios()
   os.execute("rm -rf " .. directory)
 end
 
+local function key_ratios()
+  local server = serve ""
+  local function side(connections, requests, messages)
+    return function(round, key)
+      local before = measure.processor_time(server.pid)
+      capture(string.format("%sload %s %s %d %d /produce/keyed-%d %d 100 %s", programs, server.port, credentials,
+        connections, requests, messages, messages, key and ("%032x"):format(os.time() + round) or ""))
+      return requests / (measure.processor_time(server.pid) - before)
+    end
+  end
+  local function both(title, ...)
+    local run = side(...)
+    compare(title, "requests/tick", function(round) return run(round, true) end, function(round) return run(round) end,
+      "0.90")
+  end
+  print "(q) what an idempotency key costs: requests for each tick of the server's processor time, with and without"
+  both("  durable single produces on one connection", 1, 3000, 1)
+  both("  durable single produces on 64 connections", 64, 30000, 1)
+  both("  durable batches of 1,000", 4, 400, 1000)
+  server.stop()
+end
+
 local function start_figures()
   local ms, kb = {}, {}
   for round = 1, rounds do
@@ -155,6 +177,7 @@ print(string.format("medians of %d rounds (smallest to largest)", rounds))
 for _, lua in ipairs(luas) do produce_ratio(lua) end
 for _, lua in ipairs(luas) do consume_ratio(lua) end
 durable_ratios()
+key_ratios()
 start_figures()
 waiting_figures()
 for _, lua in ipairs(luas) do enqueue_figures(lua) end
