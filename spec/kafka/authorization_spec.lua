@@ -133,7 +133,10 @@ describe("authorization:", function()
       forbidden(name, message, details, group)
     end
     grant("--operation", "Read", "--group", group)
-    local messages = shell.eventually(20, function() return calls.consume(client) end)
+    local messages = shell.eventually(20, function()
+      local some = calls.consume(client)
+      return some and #some > 0 and some
+    end)
     assert.equal("1", messages[1].value)
     assert.is_true(calls.commit(client))
     assert.equal(1, calls.committed(client)[1].offset)

