@@ -19,6 +19,7 @@ enum {
   TIMEOUT = 5000,
   IDLE_MOST = 8,     /* idle consumers */
   IDLE_TIME = 60000, /* milliseconds that one is kept */
+  SILENCE = 30000,   /* milliseconds after which one is replaced */
   HANDLES = 40
 };
 
@@ -274,7 +275,7 @@ static void the_wait_ends_with_the_deadline(void)
   fake.costs = 1600;
   ask("g", 1);
   check_ended(UK_E_GATEWAY_TIMEOUT, "group \"g\": its coordinator did not answer in time");
-  CHECK_LOG("open g; ask g x1 250; ask g x1 500; ask g x1 1000; ask g x1 50; end g; ");
+  CHECK_LOG("open g; ask g x1 250; ask g x1 500; ask g x1 1000; ask g x1 50; ");
   /* What was wrong before says more than the last timeout. */
   fake.codes[0] = RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE;
   fake.asked = 0;
@@ -285,11 +286,57 @@ static void the_wait_ends_with_the_deadline(void)
   fake.asked = 0;
   fake.costs = TIMEOUT - 50;
   ask("g", 1);
-  CHECK_LOG("open g; ask g x1 250; end g; ");
+  CHECK_LOG("ask g x1 250; ");
   fake.asked = 0;
   fake.costs = TIMEOUT - 51;
   ask("g", 1);
-  CHECK_LOG("open g; ask g x1 250; ask g x1 1; end g; ");
+  CHECK_LOG("ask g x1 250; ask g x1 1; ");
+}
+
+/* Two seconds may not be enough to reach a distant coordinator: a consumer that begins anew for
+ * each question would never get there. */
+static void a_slow_consumer_goes_on_with_the_next_question(void)
+{
+  for (size_t i = 0; i < 10; i++)
+    fake.codes[i] = RD_KAFKA_RESP_ERR__TIMED_OUT;
+  fake.code_count = 3;
+  fake.costs = TIMEOUT;
+  for (int i = 0; i < 4; i++)
+    ask("g", 1);
+  check_ended(UK_OK, "");
+  CHECK_LOG("open g; ask g x1 250; ask g x1 250; ask g x1 250; ask g x1 250; ");
+}
+
+/* From its last answer on, or from the beginning. */
+static void a_consumer_that_is_silent_for_half_a_minute_is_replaced(void)
+{
+  for (size_t i = 0; i < 10; i++)
+    fake.codes[i] = RD_KAFKA_RESP_ERR__TIMED_OUT;
+  fake.costs = SILENCE / 2;
+  ask("g", 1); /* answers */
+  for (int i = 0; i < 2; i++) {
+    fake.code_count = 10;
+    fake.asked = 0;
+    fake.log[0] = '\0';
+    fake.costs = SILENCE / 2 - 1;
+    ask("g", 1);
+    ask("g", 1);
+    fake.costs = 2;
+    fake.code_count = 3;
+    ask("g", 1);
+    CHECK_EQ_INT(operation.operation.error, UK_OK);
+    CHECK(strstr(fake.log, "end g; ") == NULL);
+  }
+  fake.asked = 0;
+  fake.log[0] = '\0';
+  fake.costs = SILENCE / 2;
+  fake.code_count = 10;
+  ask("g", 1);
+  ask("g", 1);
+  CHECK_LOG("ask g x1 250; ask g x1 250; end g; ");
+  ask("g", 1);
+  ask("g", 1);
+  CHECK_LOG("open g; ask g x1 250; ask g x1 250; end g; ");
 }
 
 static void each_error_ends_the_question(void)
@@ -503,6 +550,8 @@ int main(void)
   RUN(each_partition_has_its_offset);
   RUN(a_coordinator_that_moves_is_waited_for);
   RUN(the_wait_ends_with_the_deadline);
+  RUN(a_slow_consumer_goes_on_with_the_next_question);
+  RUN(a_consumer_that_is_silent_for_half_a_minute_is_replaced);
   RUN(each_error_ends_the_question);
   RUN(an_error_that_the_consumer_reports_ends_the_question);
   RUN(an_absent_cluster_is_the_reason);

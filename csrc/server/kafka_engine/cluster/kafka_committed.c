@@ -11,6 +11,7 @@
 enum {
   IDLE_MOST = 8,     /* idle consumers, kept for the next query about their group */
   IDLE_TIME = 60000, /* milliseconds */
+  SILENCE = 30000,   /* milliseconds after which a consumer that does not answer is replaced */
   PAUSE = 50,        /* milliseconds before a query is sent again */
   FIRST_SLICE = 250, /* milliseconds for the first attempt; each further one gets twice as long */
 };
@@ -19,6 +20,7 @@ enum {
 struct group_handle {
   rd_kafka_t *handle;
   int64_t used_at;
+  int64_t answered_at; /* the last time; before that, when it was opened */
   struct uk_link link; /* among those that are idle */
   char group[UK_GROUP_NAME_MAX + 1];
 };
@@ -67,6 +69,7 @@ static struct group_handle *make_handle(struct uk_kafka_committed *committed, co
   if (group_handle == NULL)
     return NULL;
   memcpy(group_handle->group, group, strlen(group));
+  group_handle->answered_at = uk_clock_monotonic();
   group_handle->handle = open_handle(committed, group);
   if (group_handle->handle != NULL)
     return group_handle;
@@ -179,6 +182,18 @@ static rd_kafka_resp_err_t ask(rd_kafka_t *handle, rd_kafka_topic_partition_list
   }
 }
 
+/* A consumer that was too slow keeps the connections that it has made: on a slow network or machine
+ * another one would not get further either. librdkafka reports what is wrong with a group only
+ * once, so after an error the next query gets another consumer. */
+static bool may_be_asked_again(struct group_handle *handle, rd_kafka_resp_err_t code)
+{
+  int64_t now = uk_clock_monotonic();
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+    handle->answered_at = now;
+  return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+         (uk_kafka_code_passes(code) && now - handle->answered_at < SILENCE);
+}
+
 static rd_kafka_resp_err_t read_list(struct uk_kafka_committed *committed, const char *group,
                                      rd_kafka_topic_partition_list_t *list, int64_t deadline)
 {
@@ -186,9 +201,7 @@ static rd_kafka_resp_err_t read_list(struct uk_kafka_committed *committed, const
   if (group_handle == NULL)
     return NO_MEMORY;
   rd_kafka_resp_err_t code = ask(group_handle->handle, list, deadline);
-  /* librdkafka reports what is wrong with a group only once, so the next query gets another
-   * consumer. */
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+  if (may_be_asked_again(group_handle, code))
     release(committed, group_handle);
   else
     end_handle(committed, group_handle);
