@@ -12,9 +12,9 @@
 --     local report = run:finish()
 --     run:remove()
 --
--- `make test` runs the short parts, and `make chaos`, which sets CHAOS, all of them. If CHAOS_SECONDS
--- is set too, no part begins another round after its share of that time. CHAOS_KAFKA is the address
--- of a Kafka cluster, on which the parts run, too.
+-- `make test` runs the short parts, and `make chaos`, which sets CHAOS, all of them. If
+-- CHAOS_SECONDS is set too, no part begins another round after its share of that time. CHAOS_KAFKA
+-- is the address of a Kafka cluster, on which the parts run, too.
 
 local delivery = require "spec.support.delivery"
 local folder = require "spec.support.folder"
@@ -77,9 +77,11 @@ function Run:start_server()
 end
 
 local function new_run()
-  return setmetatable({ place = folder.make(), processes = {}, paths = {}, topic = "chaos", group = "group",
-    data = folder.quick_name(), before = "", options = "",
-    server_environment = { UPSTASH_KAFKA_SERVER_USERNAME = "chaos", UPSTASH_KAFKA_SERVER_PASSWORD = "secret" } }, Run)
+  return setmetatable({
+    place = folder.make(), data = folder.quick_name(), processes = {}, paths = {}, topic = "chaos",
+    group = "group", before = "", options = "",
+    server_environment = { UPSTASH_KAFKA_SERVER_USERNAME = "chaos", UPSTASH_KAFKA_SERVER_PASSWORD = "secret" },
+  }, Run)
 end
 
 local function name_apart(run)
@@ -131,7 +133,8 @@ end
 --- Variables that reach the server, or a proxy at `url`.
 function Run:environment(url)
   return { UPSTASH_KAFKA_REST_URL = url or self.url, UPSTASH_KAFKA_REST_USERNAME = "chaos",
-    UPSTASH_KAFKA_REST_PASSWORD = "secret", DELIVERY_PAUSE = self.pause or 5, DELIVERY_PASSES = self.passes }
+    UPSTASH_KAFKA_REST_PASSWORD = "secret",
+    DELIVERY_PAUSE = self.pause or 5, DELIVERY_PASSES = self.passes }
 end
 
 --- Where a worker of that kind writes, and the file that ends it. Adds it to what is checked.
@@ -143,7 +146,8 @@ function Run:path(kind, name)
 end
 
 -- What a role of delivery_worker.lua does.
-local KINDS = { calls = "produce", once = "produce", producer = "produce", curl_plain = "produce", curl_keys = "produce",
+local KINDS = { calls = "produce", once = "produce", producer = "produce",
+  curl_plain = "produce", curl_keys = "produce",
   messages = "consume", batches = "consume", consume = "consume", curl_take = "consume", curl_acks = "consume" }
 
 --- Starts a worker. `options`: `url` of a proxy, `count` of requests, `group`.

@@ -29,7 +29,7 @@ local kafka = require "upstash.kafka"
 local unpack = table.unpack or unpack
 
 -- Long enough for a server that is killed and starts again on a busy machine.
-local CLIENT = { retries = 1000, retry_delay = 10, retry_delay_max = 200, timeout = 60000 }
+local CLIENT = { retries = 1000, retry_delay = 10, retry_delay_max = 200, timeout = 60000, idempotent = true }
 local SESSION = 60000 -- ms
 local IDLE = 700 -- ms
 
