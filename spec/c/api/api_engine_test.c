@@ -667,6 +667,13 @@ static void health_comes_from_the_engine(void)
   api_rig_ask(&rig, "full", UK_GET, "/health", "", &answer);
   CHECK_EQ_STR(answer.text,
                "{\"error\":\"the disk is 100%s full\",\"status\":503,\"engine\":\"played\"}");
+  outcome = UK_OK;
+  reason = "it is \"slow\"";
+  api_rig_ask(&rig, "full", UK_GET, "/health", "", &answer);
+  CHECK_EQ_INT(answer.status, 200);
+  CHECK_EQ_STR(answer.text,
+               "{\"status\":\"ok\",\"engine\":\"played\",\"note\":\"it is \\\"slow\\\"\"}");
+  reason = NULL;
   api_rig_close(&rig);
 }
 

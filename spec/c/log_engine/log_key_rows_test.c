@@ -254,6 +254,25 @@ static void an_answer_beyond_the_end_is_none(void)
   rig_remove();
 }
 
+/* Where a partition ends is not known when its last batch is damaged: what was answered stays. */
+static void an_answer_in_a_damaged_partition_stays(void)
+{
+  write_log();
+  raw_flip("batches", raw_key(1, 0, 2), 20);
+  struct uk_log *log = keyed_open();
+  REQUIRE(log != NULL);
+  is_replay(log, "b", 1);
+  is_replay(log, "c", 2);
+  uk_log_close(log);
+  raw_delete_row("batches", raw_key(1, 0, 2)); /* the end is believed to be 2 */
+  raw_flip("batches", raw_key(1, 0, 1), 20);
+  log = keyed_open();
+  REQUIRE(log != NULL);
+  is_replay(log, "c", 2);
+  uk_log_close(log);
+  rig_remove();
+}
+
 /* A log of format 1 becomes one of format 2 first. */
 static void a_log_of_format_1_takes_keys(void)
 {
@@ -286,6 +305,7 @@ int main(void)
   CHECK_RUN(an_answer_to_other_records_is_damage);
   CHECK_RUN(a_salvaged_log_knows_its_keys);
   CHECK_RUN(an_answer_beyond_the_end_is_none);
+  CHECK_RUN(an_answer_in_a_damaged_partition_stays);
   CHECK_RUN(a_log_of_format_1_takes_keys);
   return check_end();
 }

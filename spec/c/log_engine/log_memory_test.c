@@ -1,5 +1,5 @@
 /* The log and its engine when each allocation in turn fails. For: log.c, log_engine.c,
- * log_create.c, log_transaction.c. */
+ * log_create.c, log_transaction.c, log_replay.c, log_keys.c. */
 #include <stdlib.h>
 
 #include "check.h"
@@ -130,6 +130,53 @@ static void reopening(void)
     CHECK_EQ_INT(fault_live(), before);
   }
   rig_remove();
+}
+
+/* A produce with an idempotency key, and its repeat, which needs room for many places. */
+static enum uk_error put_keyed(struct uk_log *log, bool *replayed)
+{
+  enum { COUNT = 40 };
+  struct uk_record records[COUNT];
+  struct uk_produce produce = {.records = records, .count = COUNT};
+  produce.key = (struct uk_produce_key){uk_slice_text("user"), uk_slice_text("key"), {1}};
+  for (int i = 0; i < COUNT; i++)
+    records[i] = rig_record("k", i % 2, "v");
+  enum uk_error error = rig_submit(log, UK_LOG_PRODUCE, &produce.operation, NULL);
+  *replayed = produce.replayed;
+  if (error == UK_OK)
+    CHECK_EQ_INT(records[COUNT - 1].offset, COUNT / 2 - 1);
+  return error;
+}
+
+static void a_key_has_the_fate_of_its_records(void)
+{
+  long before = fault_live();
+  for (long n = 1, hit = 1; hit; n++) {
+    struct uk_log_options options = rig_options();
+    struct uk_log *log;
+    options.no_sync = true;
+    options.key_window = 600000;
+    char message[UK_MESSAGE_SIZE];
+    bool replayed = false, stored = false;
+    fault_at(n);
+    bool opened = fine(uk_log_open(&log, &options, message, sizeof message));
+    for (int i = 0; opened && i < 3; i++) {
+      bool ok = fine(put_keyed(log, &replayed));
+      if (ok)
+        CHECK_EQ_INT(replayed, stored);
+      stored = stored || ok;
+    }
+    uk_log_close(log);
+    hit = fault_hit();
+    fault_off();
+    CHECK_EQ_INT(fault_live(), before);
+    log = rig_open(&options);
+    REQUIRE(log != NULL);
+    CHECK_EQ_INT(put_keyed(log, &replayed), UK_OK);
+    CHECK_EQ_INT(replayed, stored);
+    uk_log_close(log);
+    rig_remove();
+  }
 }
 
 /* The engine: waiting fetches, and a group. */
@@ -318,6 +365,7 @@ int main(void)
   CHECK_RUN(a_fetch_without_memory_fails);
   CHECK_RUN(f8_a_log_stores_a_batch_completely_or_not_at_all);
   CHECK_RUN(reopening);
+  CHECK_RUN(a_key_has_the_fate_of_its_records);
   CHECK_RUN(an_engine);
   return check_end();
 }
