@@ -823,7 +823,7 @@ static void A1_a_response_that_was_lost_comes_again_in_its_life_of_the_topic(voi
     confirm();
     check_got(&request, 10, 12);
     finish(false);
-    fake.now += 1000;
+    fake.now += 5000;
     fake.log[0] = '\0';
     consume(&request);
     confirm();

@@ -2,6 +2,16 @@
 
 #include "common/clock.h"
 
+enum { RECENT = 5000 }; /* milliseconds */
+
+/* The records were valid when they were delivered first. A look as young as those that a waiting
+ * consume gets will do: what is delivered again moves no position. */
+static bool is_sure(const struct uk_kafka_assigned_partition *partition, int64_t now)
+{
+  return partition->cleared || (!partition->doubtful && partition->verified_at != 0 &&
+                                now - partition->verified_at < RECENT);
+}
+
 /* False: it is not known yet whether the instance holds the partition, or whether the position
  * after its records is valid. Any broker may vouch for that: no record waits that came from one. */
 static bool look_at(struct uk_kafka_group_member *member, struct uk_kafka_batch_partition *of,
@@ -15,7 +25,7 @@ static bool look_at(struct uk_kafka_group_member *member, struct uk_kafka_batch_
     return true;
   if (!partition->assigned)
     return false;
-  if (uk_kafka_assigned_partition_is_sure(partition, now))
+  if (is_sure(partition, now))
     return true;
   partition->wanted = true;
   partition->broker = -1;
