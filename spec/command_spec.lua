@@ -256,6 +256,31 @@ describe("upstash-kafka", function()
         end)
       end
 
+      it("C1: serve survives signals that come before it listens to them", function()
+        local place = folder.make()
+        folder.write(place .. "/lua", "#!/bin/sh\nkill -HUP $$; kill -USR1 $$; kill -USR2 $$; echo survived\n")
+        assert(os.execute("chmod +x " .. place .. "/lua"))
+        local line = ("exec env LUA=%s/lua bin/upstash-kafka "):format(place)
+        local status, out = shell.run(line .. "serve")
+        assert.equal("survived\n", out)
+        assert.equal(0, status)
+        assert.equal("", select(2, shell.run(line .. "consume t --group g"))) -- ended by the hangup of its terminal, as any program
+        folder.remove(place)
+      end)
+
+      it("C1: says nothing when it is interrupted while it loads", function()
+        for _, module in ipairs { "upstash.kafka.server", "upstash.kafka.command" } do
+          local status, out, err = shell.run("bin/upstash-kafka serve", { environment = {
+            LUA = shell.lua, LUA_INIT = ([[package.preload["%s"] = function()
+              io.popen("kill -INT $PPID"):close()
+              while true do end
+            end]]):format(module) } })
+          assert.equal("", err)
+          assert.equal("", out)
+          assert.equal(130, status)
+        end
+      end)
+
       it("in a checkout that is not built names the command that builds it", function()
         local place = folder.make()
         local status, _, err = shell.run(([[

@@ -81,6 +81,7 @@ static struct {
   size_t commit_count;
   const char *error_text; /* of errors; NULL: that of their code */
   int refreshes;
+  int wakes;                                /* of librdkafka's main thread */
   char refreshed[64];                       /* the first letters of their topics */
   char asked_group[16], asked_instance[16]; /* of the last query about a member */
   struct uk_kafka_places places;            /* of the last check */
@@ -747,6 +748,17 @@ rd_kafka_commit_queue(rd_kafka_t *handle, const rd_kafka_topic_partition_list_t 
   fake.commit_lists[fake.commit_count] = rd_kafka_topic_partition_list_copy(list);
   fake.commits[fake.commit_count++] = opaque;
   return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* Of nothing, for nobody: wakes librdkafka. */
+rd_kafka_resp_err_t rd_kafka_commit(rd_kafka_t *handle, const rd_kafka_topic_partition_list_t *list,
+                                    int asynchronous)
+{
+  (void)fake_of(handle);
+  CHECK_EQ_INT(list->cnt, 0);
+  CHECK_EQ_INT(asynchronous, 1);
+  fake.wakes++;
+  return RD_KAFKA_RESP_ERR__NO_OFFSET;
 }
 
 rd_kafka_error_t *rd_kafka_consumer_close_queue(rd_kafka_t *handle, rd_kafka_queue_t *queue)

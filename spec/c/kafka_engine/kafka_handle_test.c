@@ -14,6 +14,7 @@ static struct {
   char username[32], password[32];
   const char *member; /* the handle's */
   int freed;
+  int committed; /* partitions of the last commit */
 } fake;
 
 rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text, size_t size)
@@ -59,6 +60,14 @@ void rd_kafka_mem_free(rd_kafka_t *handle, void *memory)
 {
   CHECK(handle == (rd_kafka_t *)&fake && memory == fake.member);
   fake.freed++;
+}
+
+rd_kafka_resp_err_t rd_kafka_commit(rd_kafka_t *handle, const rd_kafka_topic_partition_list_t *list,
+                                    int asynchronous)
+{
+  CHECK(handle == (rd_kafka_t *)&fake && asynchronous == 1);
+  fake.committed = list->cnt;
+  return RD_KAFKA_RESP_ERR__NO_OFFSET;
 }
 
 static struct uk_kafka_settings *make_with(const struct uk_kafka_property *properties, size_t count,
@@ -135,6 +144,15 @@ static void a_nudge_sets_the_credentials_that_are_set(void)
   }
 }
 
+/* A list; NULL would commit what librdkafka stored. */
+static void a_commit_of_nothing_wakes_a_consumer(void)
+{
+  memset(&fake, 0, sizeof fake);
+  fake.committed = -1;
+  uk_kafka_wake((rd_kafka_t *)&fake);
+  CHECK_EQ_INT(fake.committed, 0);
+}
+
 static void a_member_has_its_name(void)
 {
   char id[8] = "old";
@@ -153,6 +171,7 @@ int main(void)
 {
   CHECK_RUN(a_handle_waits_as_long_as_it_is_told);
   CHECK_RUN(a_nudge_sets_the_credentials_that_are_set);
+  CHECK_RUN(a_commit_of_nothing_wakes_a_consumer);
   CHECK_RUN(a_member_has_its_name);
   return check_end();
 }

@@ -7,6 +7,7 @@
  * the test's own. */
 #include "fake_kafka_group.h"
 #include "fault.h"
+#include "server/kafka_engine/group/kafka_group_member.h"
 #include "server/kafka_engine/group/kafka_takeover.h"
 
 enum { SESSION = 30000, INTERVAL = 5000, LEASE = 100, TIMEOUT = 10000, WANTED = 100 };
@@ -236,12 +237,12 @@ static void a_session_is_as_long_as_brokers_take(void)
     int32_t session;
     enum uk_offset_reset reset;
     const char *timeout, *heartbeat, *start;
-  } rows[] = {{1000, UK_RESET_LATEST, "6000", "2000", "largest"},
-              {5999, UK_RESET_EARLIEST, "6000", "2000", "smallest"},
-              {6000, UK_RESET_NONE, "6000", "2000", "error"},
-              {8999, UK_RESET_LATEST, "8999", "2999", "largest"},
-              {9000, UK_RESET_LATEST, "9000", "3000", "largest"},
-              {30000, UK_RESET_LATEST, "30000", "3000", "largest"}};
+  } rows[] = {{1000, UK_RESET_LATEST, "6000", "250", "largest"},
+              {5999, UK_RESET_EARLIEST, "6000", "250", "smallest"},
+              {6000, UK_RESET_NONE, "6000", "250", "error"},
+              {8999, UK_RESET_LATEST, "8999", "250", "largest"},
+              {9000, UK_RESET_LATEST, "9000", "250", "largest"},
+              {30000, UK_RESET_LATEST, "30000", "250", "largest"}};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     static struct request request;
     if (i > 0) {
@@ -2977,6 +2978,22 @@ static struct uk_kafka_instance *only_instance(void)
   return (struct uk_kafka_instance *)(uintptr_t)node;
 }
 
+/* The group waits for each of its members, also for one whose client is busy or waits. */
+static void heartbeats_keep_their_interval(void)
+{
+  static struct request request;
+  serve(&request);
+  for (int i = 0; i < 4; i++) {
+    fake.wakes = 0;
+    fake_pass(2500);
+    CHECK_EQ_INT(fake.wakes, 10);
+  }
+  only_instance()->member.leaving.until = fake.now + 5000;
+  fake.wakes = 0;
+  uk_kafka_group_member_beat(&only_instance()->member, fake.now + 1000);
+  CHECK_EQ_INT(fake.wakes, 0);
+}
+
 static void the_coordinator_is_asked_about_the_instance(void)
 {
   static struct request request;
@@ -4656,6 +4673,7 @@ int main(void)
   run("A11: a response of the instance before counts for nothing",
       a_response_of_the_instance_before_counts_for_nothing);
   RUN(a_session_is_as_long_as_brokers_take);
+  run("D1: heartbeats keep their interval", heartbeats_keep_their_interval);
   RUN(what_the_coordinator_said_holds_for_the_time_of_a_lease);
   RUN(the_coordinator_is_asked_ahead_of_the_end_of_a_lease);
   RUN(an_answer_that_comes_late_is_worth_less);

@@ -9,6 +9,7 @@
 #include "server/kafka_engine/group/kafka_leave.h"
 #include "server/kafka_engine/group/kafka_poll_diagnosis.h"
 #include "server/kafka_engine/group/kafka_subscription.h"
+#include "server/kafka_engine/rd/kafka_handle.h"
 
 enum {
   SESSION_LEAST = 6000, /* milliseconds; brokers take no shorter session by default */
@@ -17,6 +18,10 @@ enum {
   STOP_TIMEOUT = 2000,  /* milliseconds that a stopping server waits for commits */
   LOOK_PAUSE = 1000     /* milliseconds between two runs while requests wait */
 };
+
+/* A member learns from the answer to a heartbeat that its group shares out its partitions again,
+ * and the group waits for each member: this decides how long partitions rest. */
+enum { HEARTBEAT = 250 }; /* milliseconds */
 
 static const char LATE[] = "the group's coordinator did not answer in time";
 
@@ -63,7 +68,7 @@ static rd_kafka_conf_t *make_conf(const struct uk_kafka_group_member *member)
   int32_t timeout = member->settings.session_timeout;
   timeout = timeout < SESSION_LEAST ? SESSION_LEAST : timeout;
   snprintf(session, sizeof session, "%d", (int)timeout);
-  snprintf(heartbeat, sizeof heartbeat, "%d", (int)(timeout / 3 < 3000 ? timeout / 3 : 3000));
+  snprintf(heartbeat, sizeof heartbeat, "%d", HEARTBEAT);
   rd_kafka_conf_t *conf = uk_kafka_conf(member->groups->parts.settings, UK_KAFKA_GROUP);
   if (conf == NULL)
     return NULL;
@@ -162,6 +167,16 @@ bool uk_kafka_group_member_expire(struct uk_kafka_group_member *member, bool awa
   return any;
 }
 
+/* librdkafka sends a heartbeat when its main thread runs, and one without work sleeps up to a
+ * second. */
+void uk_kafka_group_member_beat(struct uk_kafka_group_member *member, int64_t now)
+{
+  if (member->handle == NULL || member->leaving.until != 0 || now < member->beat_at)
+    return;
+  member->beat_at = now + HEARTBEAT;
+  uk_kafka_wake(member->handle);
+}
+
 /* The earlier of the two; `event` only if it lies ahead. */
 static int64_t earlier(int64_t time, int64_t event, int64_t now)
 {
@@ -177,6 +192,7 @@ int64_t uk_kafka_group_member_next_run(const struct uk_kafka_group_member *membe
   time = earlier(time, member->lease.quiet_until, now);
   time = earlier(time, member->lease.ask_at, now);
   time = earlier(time, member->verify_at, now);
+  time = earlier(time, member->beat_at, now);
   time = earlier(time, member->committing.again_at, now);
   time = earlier(time, member->stopping.until, now);
   int64_t commit = uk_kafka_commits_next(member);

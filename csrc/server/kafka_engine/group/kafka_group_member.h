@@ -28,6 +28,9 @@ void uk_kafka_group_member_take_inbox(struct uk_kafka_group_member *member,
 bool uk_kafka_group_member_expire(struct uk_kafka_group_member *member, bool awaits_lease,
                                   int64_t now);
 
+/* Keeps heartbeats at their interval. */
+void uk_kafka_group_member_beat(struct uk_kafka_group_member *member, int64_t now);
+
 /* When the task has to run next. */
 int64_t uk_kafka_group_member_next_run(const struct uk_kafka_group_member *member,
                                        bool awaits_lease, int64_t now);

@@ -92,6 +92,7 @@ struct uk_kafka_group_member {
   int64_t last_request;
   int64_t waiting_since; /* consumes wait without a break for records that do not come */
   int64_t next_refresh;  /* of what is known of the topics */
+  int64_t beat_at;       /* librdkafka is not woken for a heartbeat before */
   int64_t verify_at;     /* positions are not verified before */
   bool awaits_offsets;   /* the group was asked where the partitions start */
 

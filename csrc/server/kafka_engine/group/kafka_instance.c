@@ -172,6 +172,7 @@ static void run(struct uk_kafka_task *task, int64_t now)
   uk_kafka_poll_diagnosis_refresh(member, now);
   if (member->handle != NULL)
     uk_kafka_commits_auto(member, now);
+  uk_kafka_group_member_beat(member, now);
   uk_kafka_task_at(task, uk_kafka_group_member_next_run(
                            member, uk_kafka_instance_awaits_lease(instance, now), now));
 }

@@ -33,6 +33,13 @@ void uk_kafka_nudge(rd_kafka_t *handle, const struct uk_kafka_settings *settings
                                                        password != NULL ? password : ""));
 }
 
+void uk_kafka_wake(rd_kafka_t *handle)
+{
+  rd_kafka_topic_partition_list_t *nothing = rd_kafka_topic_partition_list_new(0);
+  (void)rd_kafka_commit(handle, nothing, 1);
+  rd_kafka_topic_partition_list_destroy(nothing);
+}
+
 const char *uk_kafka_member_id(rd_kafka_t *handle, char *id, size_t size)
 {
   char *given = rd_kafka_memberid(handle);

@@ -15,6 +15,10 @@ rd_kafka_t *uk_kafka_handle_new(const struct uk_kafka_settings *settings, int wa
  * costs the broker 50 us.) */
 void uk_kafka_nudge(rd_kafka_t *handle, const struct uk_kafka_settings *settings);
 
+/* Wakes the main thread of a group's consumer, without waiting for it: it then sends a heartbeat if
+ * one is due, rather than within a second. (librdkafka answers a commit of nothing to nobody.) */
+void uk_kafka_wake(rd_kafka_t *handle);
+
 /* The member ID that the group gave the consumer, "" while it is not a member. Returns `id`. Do not
  * call it while the consumer leaves: librdkafka may never answer. */
 const char *uk_kafka_member_id(rd_kafka_t *handle, char *id, size_t size);

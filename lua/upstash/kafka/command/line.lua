@@ -24,6 +24,7 @@ end
 function command_line.server(command)
   local found, server = pcall(require, "upstash.kafka.server")
   if found then return server end
+  if server:find("interrupted!", 1, true) then error(server, 0) end
   -- Where the module is missing, Lua lists the places without it.
   local missing = server:find("module 'upstash.kafka.server' not found", 1, true)
   command_line.fail("%s requires the server: %s", command,
