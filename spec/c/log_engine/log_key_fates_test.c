@@ -130,6 +130,12 @@ static void until_a_fate_is_known_its_key_is_a_504(void)
     else
       is_new(log, "a", 1);
     is_new(log, "b", 2);
+    atomic_store(&bad_syncs, 1000); /* it breaks again: the fate of "a" is known now */
+    keyed_init(&keyed, "z", "t", 1);
+    CHECK_EQ_INT(keyed_submit(log, &keyed), UK_E_UNAVAILABLE);
+    keyed_init(&keyed, "a", "t", 1);
+    CHECK_EQ_INT(keyed_submit(log, &keyed), UK_E_UNAVAILABLE);
+    atomic_store(&bad_syncs, 0);
     close_log(log);
   }
 }

@@ -226,6 +226,31 @@ static void a_salvaged_log_knows_its_keys(void)
 
 /* Restored copies. */
 
+/* A13: a copy knows the keys that it was made with, and no later ones. */
+static void a13_a_restored_copy_has_its_own_keys(void)
+{
+  char copy[400];
+  write_log();
+  snprintf(copy, sizeof copy, "%s/copy", rig_directory());
+  raw_copy(raw_path("data.mdb"), "copy");
+  struct uk_log *log = keyed_open();
+  REQUIRE(log != NULL);
+  is_new(log, "d", 3);
+  is_new(log, "e", 4);
+  uk_log_close(log);
+  raw_copy(copy, "data.mdb");
+  unlink(raw_path("lock.mdb"));
+  log = open_noticing();
+  REQUIRE(log != NULL);
+  is_replay(log, "c", 2);
+  CHECK(strstr(noticed, "data.mdb is a restored copy: ") == noticed);
+  is_new(log, "e", 3);
+  is_new(log, "d", 4);
+  is_replay(log, "e", 3);
+  uk_log_close(log);
+  rig_remove();
+}
+
 /* The answer names offsets that the partition does not have: it is of a future that is gone. */
 static void an_answer_beyond_the_end_is_none(void)
 {
@@ -304,6 +329,7 @@ int main(void)
   CHECK_RUN(a_missing_need_is_damage);
   CHECK_RUN(an_answer_to_other_records_is_damage);
   CHECK_RUN(a_salvaged_log_knows_its_keys);
+  CHECK_RUN(a13_a_restored_copy_has_its_own_keys);
   CHECK_RUN(an_answer_beyond_the_end_is_none);
   CHECK_RUN(an_answer_in_a_damaged_partition_stays);
   CHECK_RUN(a_log_of_format_1_takes_keys);

@@ -524,6 +524,37 @@ static void a_full_log_keeps_no_key(void)
   close_log(log);
 }
 
+/* A replay beside a produce that does not fit: that one fails alone. */
+static void a_replay_shares_no_failure(void)
+{
+  static char big[700000];
+  struct keyed keyed[3];
+  struct uk_log_options options = keyed_options();
+  options.map_bytes = UK_LOG_MAP_BYTES_MIN;
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL);
+  memset(big, 'x', sizeof big - 1);
+  is_new(log, "a", 0);
+  rig_hold_writer(log);
+  for (int i = 0; i < 3; i++) {
+    keyed_init(&keyed[i], i == 0 ? "a" : i == 1 ? "big" : "c", "t", i == 1 ? 2 : 1);
+    keyed[i].records[0].value = uk_slice_text(i == 1 ? big : "v");
+    keyed[i].records[1].value = uk_slice_text(big);
+    rig_call_init(&keyed[i].call, &keyed[i].produce.operation);
+    uk_log_submit(log, UK_LOG_PRODUCE, &keyed[i].produce.operation);
+  }
+  rig_release_writer();
+  for (int i = 0; i < 3; i++) {
+    rig_call_wait(&keyed[i].call, &keyed[i].produce.operation);
+    CHECK_EQ_INT(keyed[i].produce.operation.error, i == 1 ? UK_E_UNAVAILABLE : UK_OK);
+    CHECK_EQ_INT(keyed[i].produce.replayed, i == 0);
+  }
+  CHECK_EQ_INT(keyed[0].records[0].offset, 0);
+  CHECK_EQ_INT(keyed[2].records[0].offset, 1);
+  is_replay(log, "c", 1);
+  close_log(log);
+}
+
 int main(void)
 {
   CHECK_RUN(a_repeat_is_answered_and_not_appended);
@@ -545,5 +576,6 @@ int main(void)
   CHECK_RUN(bytes_are_limited);
   CHECK_RUN(smaller_limits_count_at_once);
   CHECK_RUN(a_full_log_keeps_no_key);
+  CHECK_RUN(a_replay_shares_no_failure);
   return check_end();
 }
