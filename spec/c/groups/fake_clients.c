@@ -149,6 +149,14 @@ void commit_all(struct call *call, const char *group, const char *instance)
   uk_groups_commit(groups, &call->commit, fake_now);
 }
 
+void commit_nothing(struct call *call, const char *group, const char *instance)
+{
+  name(call, group, instance);
+  call->commit.nothing = true;
+  say(call, &call->commit.acknowledgement, fake_ack);
+  uk_groups_commit(groups, &call->commit, fake_now);
+}
+
 void commit_one(struct call *call, const char *group, const char *instance, const char *topic,
                 int32_t partition, int64_t offset)
 {

@@ -62,6 +62,7 @@ extern int64_t fake_now, fake_patience;
 void consume(struct call *call, const char *group, const char *instance, const char *topics,
              int64_t timeout);
 void commit_all(struct call *call, const char *group, const char *instance);
+void commit_nothing(struct call *call, const char *group, const char *instance);
 void commit_one(struct call *call, const char *group, const char *instance, const char *topic,
                 int32_t partition, int64_t offset);
 /* The offsets stay the caller's. */

@@ -101,7 +101,9 @@ static const char *step_commit(char **words)
   const char *as = given(words, "as=");
   struct call *call = call_of(as != NULL ? as : "commit");
   fake_ack = given(words, "ack=") != NULL ? given(words, "ack=") : "";
-  if (words[4][0] >= '0' && words[4][0] <= '9')
+  if (strcmp(words[2], "nothing") == 0)
+    commit_nothing(call, words[1], instance);
+  else if (words[4][0] >= '0' && words[4][0] <= '9')
     commit_one(call, words[1], instance, words[2], atoi(words[3]), atoi(words[4]));
   else
     commit_all(call, words[1], instance);

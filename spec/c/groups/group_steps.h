@@ -11,7 +11,7 @@
  *   outcome NAME, message NAME, asked NAME, delivery NAME      of the last call of that name
  *   batch NAME (its number, "" for none; "again" after it when it was redelivered)
  *   skipped NAME               of what it commits, one digit each
- *   commit g/a [t 0 2] [as=NAME] [ack=ID], delete g/a [as=NAME] [ack=ID], pass MS, drain
+ *   commit g/a [t 0 2|nothing] [as=NAME] [ack=ID], delete g/a [as=NAME] [ack=ID], pass MS, drain
  *   expire NAME                the client of that consume has gone
  *   patience MS                how long a commit or deletion waits for the last response
  *   written g/a 1, failed g/a 1           what became of the response with that delivery
