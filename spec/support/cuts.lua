@@ -6,7 +6,7 @@ local cutting_proxy = require "spec.support.cutting_proxy"
 local cuts = {}
 
 -- Responses of each kind that are cut in a round, beside some requests.
-local COUNT = chaos.full and 50 or 12
+local COUNT = chaos.full and 50 or 8
 
 local function rules()
   local list = {}
