@@ -108,6 +108,11 @@ describe("a loop at a server that names its batches", function()
       end)
     end
 
+    it("without commits, commits only the finished part of the next batch at its end", function()
+      runs("messages", loop(), join(BEGIN, { { acks("b-1", FINISHED), {} }, { acks "b-1", CUT }, { "sleep 100" },
+        { acks "b-1", batch("b-2", at(2, 3)) }, { "> t/0/2" }, { "> t/0/3" }, { commits(position(3)), true } }, END), 4)
+    end)
+
     it("asks again at once if waiting does not help, and raises the third time", function()
       local problem = runs("messages", loop(), join(BEGIN, { { acks("b-1", FINISHED), script.LOST },
         { acks("b-1", FINISHED), script.LOST }, { acks("b-1", FINISHED), script.LOST }, { NAMES, true },
@@ -178,8 +183,8 @@ describe("a loop at a server that names its batches", function()
       for offset = 0, 4 do lines[#lines + 1] = { "> t/0/" .. offset } end
       runs("messages", loop(), join(lines, { { acks("b-1", position(5)), UNKNOWN },
         { acks("none", position(5)), batch("c-1", again) }, { "> t/0/1" }, { "> t/0/2" }, { "> t/0/3" }, { "> t/1/4" },
-        { "> t/0/5" }, { acks("c-1", position(6), position(5, 1)), batch("c-2", { message(0, "a") }) },
-        { "> t/0/0" } }, END), 11)
+        { "> t/0/5" }, { acks("c-1", position(6), position(5, 1)), batch("c-2", { message(5, "f") }) },
+        { "> t/0/5" } }, END), 11)
     end)
 
     it("in the middle of one gets its finished part, and sends the rest again", function()
@@ -202,6 +207,15 @@ describe("a loop at a server that names its batches", function()
           { "> t/0/1" }, { commits(position(1)), GONE }, { COMMITTED, at(0) },
           { asks("none", 0, 1, position(1)), answer } }, END), 2)
       end
+    end)
+
+    it("at the end of the loop gets only the commits that the group does not have", function()
+      runs("messages", loop { limit = 2 }, {
+        { DELETE, true }, { asks("none", 1000, 2), batch("b-1", join(of(0, 3), of(1, 8))) }, { "> t/0/3" },
+        { "> t/1/8" }, { commits(position(9, 1), position(4)), GONE },
+        { "committed g i {{partition=1,topic=t},{partition=0,topic=t}}", join(of(1, 9), of(0, 3)) },
+        { asks("none", 0, 1, position(4)), {} }, { DELETE, true },
+      })
     end)
 
     it("creates no topic again that is gone, and no instance for what is committed", function()
@@ -256,7 +270,8 @@ describe("a loop at a server that names its batches", function()
   describe("with commits that the server skips", function()
     local function on_skip(partitions)
       local texts = {}
-      for index, entry in ipairs(partitions) do texts[index] = entry.topic .. " " .. entry.partition end
+      for index, entry in ipairs(partitions) do texts[index] = ("%s %d"):format(entry.topic, entry.partition) end
+      for _, entry in ipairs(partitions) do assert.equal("number", type(entry.partition)) end
       note("skipped " .. table.concat(texts, ", "))
     end
 
@@ -264,6 +279,12 @@ describe("a loop at a server that names its batches", function()
       runs("messages", loop { on_skip = on_skip }, join(BEGIN, { { acks("b-1", FINISHED), UNKNOWN },
         { acks("none", FINISHED), batch("c-1", at(9), "t-0, a-b.c_1-23, ...") }, { "skipped t 0, a-b.c_1 23" },
         { "> t/0/9" }, { acks("c-1", position(10)), batch("c-2", at(10)) }, { "> t/0/10" } }, END), 4)
+    end)
+
+    it("forgets and reports them when no messages come, too", function()
+      runs("messages", loop { on_skip = on_skip }, join(BEGIN, { { acks("b-1", FINISHED), UNKNOWN },
+        { acks("none", FINISHED), batch(nil, {}, "t-0") }, { "skipped t 0" }, { acks "none", batch("c-1", at(9)) },
+        { "> t/0/9" } }, END), 3)
     end)
 
     it("forgets them in silence without on_skip", function()

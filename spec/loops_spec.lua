@@ -351,6 +351,11 @@ describe("a loop, call by call,", function()
     runs("messages", loop(), lines, 2)
   end)
 
+  it("does not commit when it is closed if its instance is gone", function()
+    runs("messages", loop(), { { DELETE, true }, { asks(1000), at(0, 1, 2) }, { "> t/0/0" }, { "> t/0/1" },
+      { commits(position(1)), GONE }, { DELETE, true }, { "closed nil not_found" } }, 2)
+  end)
+
   it("raises when its last commit fails for good", function()
     runs("messages", loop { limit = 1 }, {
       { DELETE, true }, { asks(1000, 1), at(0) }, { "> t/0/0" },

@@ -196,7 +196,7 @@ end
 -- A response says that the commits which the request carried are done, except those of partitions
 -- that another instance holds now. That instance gets their messages again.
 local function note_committed(consumer, details)
-  consumer.committed, consumer.unsure = consumer.finished, false
+  consumer.committed = consumer.finished
   if details and details.commit_skipped and consumer.on_skip then
     consumer.on_skip(partitions_in(details.commit_skipped))
   end
@@ -222,7 +222,7 @@ end
 
 -- The instance is gone, and the rest of its batch comes again. The next consume carries the commit.
 local function drop_rest(consumer)
-  consumer.last, consumer.handed = nil, consumer.finished
+  consumer.last = nil
   for index = #consumer.batch, consumer.finished + 1, -1 do consumer.batch[index] = nil end
 end
 
@@ -370,7 +370,7 @@ end
 -- Takes a response. Returns the messages, or nil if the consume must be made again.
 local function taken(consumer, messages, details, deadline, offsets)
   loop.note_read(consumer, messages)
-  consumer.lost, consumer.failures, consumer.contact = 0, 0, core.now()
+  consumer.lost, consumer.failures, consumer.contact, consumer.unsure = 0, 0, core.now(), false
   if note_batch(consumer, messages, details) then
     if #offsets > 0 then note_committed(consumer, details) end
   else

@@ -48,7 +48,7 @@ static void defaults_match_the_documentation(void)
   CHECK_EQ_INT(options.retry_delay, 100);
   CHECK_EQ_INT(options.retry_delay_max, 10000);
   CHECK_EQ_INT(options.max_response_bytes, 134217728);
-  CHECK(options.verify && !options.binary && !options.compress);
+  CHECK(options.verify && !options.binary && !options.compress && !options.idempotent);
   CHECK(options.username.data == NULL && options.password.data == NULL && options.ca_file == NULL);
 }
 
@@ -158,7 +158,7 @@ static void invalid_urls_are_named(void)
 
 /* Copies. */
 
-enum { KINDS = 15 };
+enum { KINDS = 16 };
 
 /* The first settings, and others that each differ in one option. */
 static void make_kinds(struct uk_settings kinds[KINDS])
@@ -184,6 +184,7 @@ static void make_kinds(struct uk_settings kinds[KINDS])
   all[12].verify = false;
   all[13].compress = true;
   all[14].proxy = "http://proxy";
+  all[15].idempotent = true;
   for (int i = 0; i < KINDS; i++)
     CHECK(uk_settings_init(&kinds[i], &all[i], message, sizeof message));
 }
