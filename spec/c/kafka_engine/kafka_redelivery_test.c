@@ -58,6 +58,41 @@ static void a_batch_of_which_nothing_is_left_ends(void)
   check_same(&wrong, &next);
 }
 
+/* Its topics count from the next batch: the group does not rebalance for it. */
+static void a_batch_comes_again_before_other_topics(void)
+{
+  static struct request first, again, over;
+  deliver(&first);
+  fake.now += LEASE;
+  consume(&again, "none");
+  fake_answer("me");
+  check_same(&again, &first);
+  fake.log[0] = '\0';
+  begin(&over, &over.as.consume.acknowledgement);
+  over.topic = uk_slice_text("u");
+  over.as.consume.acknowledgement = (struct uk_acknowledgement){.kind = UK_ACKNOWLEDGE_NONE};
+  over.as.consume.topics = &over.topic;
+  over.as.consume.topic_count = 1;
+  over.as.consume.sink.record = take;
+  uk_kafka_groups_consume(fake.groups, &over.as.consume);
+  fake_settle();
+  check_same(&over, &first);
+  FAKE_DID("");
+  fake_revoked(true);
+  fake_assigned("me", "t/1");
+  fake.log[0] = '\0';
+  static struct request next;
+  begin(&next, &next.as.consume.acknowledgement);
+  next.topic = uk_slice_text("u");
+  next.as.consume.acknowledgement = (struct uk_acknowledgement){.kind = UK_ACKNOWLEDGE_NONE};
+  next.as.consume.topics = &next.topic;
+  next.as.consume.topic_count = 1;
+  next.as.consume.sink.record = take;
+  uk_kafka_groups_consume(fake.groups, &next.as.consume);
+  fake_settle();
+  CHECK(strstr(fake.log, "subscribe(u)") != NULL); /* nothing was left of it */
+}
+
 /* Memory. */
 
 /* FAKE_PREFETCH is 1600 bytes. */
@@ -219,6 +254,7 @@ int main(void)
   RUN(partitions_that_are_gone_are_left_out);
   RUN(a_partition_that_comes_back_from_another_is_left_out);
   RUN(a_batch_of_which_nothing_is_left_ends);
+  RUN(a_batch_comes_again_before_other_topics);
   RUN(a_batch_keeps_as_much_as_is_read_ahead);
   RUN(headers_count_too);
   RUN(what_had_no_room_is_not_kept);

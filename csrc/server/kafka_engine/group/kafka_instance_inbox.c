@@ -51,7 +51,9 @@ static void take_consume(struct uk_kafka_instance *instance, struct uk_kafka_req
     instance->disclaims || consume->acknowledgement.kind != UK_ACKNOWLEDGE_WRITTEN;
   request->due = !is_leaving(instance) && (request->due || consume->commit_count > 0);
   uk_kafka_requests_add(request->due ? &member->commits : &member->consumes, request);
-  if (is_leaving(instance))
+  request->subscribes =
+    uk_kafka_instance_batches_decide(instance, request) == UK_DELIVERIES_REDELIVER;
+  if (is_leaving(instance) || request->subscribes)
     return;
   bool good = member->handle != NULL
                 ? uk_kafka_subscription_change(member, consume->topics, consume->topic_count, &code)

@@ -6,6 +6,7 @@
 #include "server/kafka_engine/group/kafka_handover.h"
 #include "server/kafka_engine/group/kafka_instance_batches.h"
 #include "server/kafka_engine/group/kafka_instance_forward.h"
+#include "server/kafka_engine/group/kafka_instance_inbox.h"
 #include "server/kafka_engine/group/kafka_instance_leave.h"
 #include "server/kafka_engine/group/kafka_instance_trouble.h"
 #include "server/kafka_engine/group/kafka_lease.h"
@@ -19,7 +20,8 @@ static bool may_deliver(const struct uk_kafka_instance *instance)
 {
   const struct uk_kafka_request *request = uk_kafka_instance_batches_next(instance);
   return request != NULL &&
-         (uk_kafka_instance_batches_decide(instance, request) == UK_DELIVERIES_REDELIVER ||
+         (request->subscribes ||
+          uk_kafka_instance_batches_decide(instance, request) == UK_DELIVERIES_REDELIVER ||
           uk_kafka_delivery_has_events(&instance->member, &instance->delivery));
 }
 
@@ -107,13 +109,27 @@ static bool deliver_again(struct uk_kafka_instance *instance, struct uk_kafka_re
   return true;
 }
 
+/* The batch that came before the topics of the consume is over. False: the consume was refused. */
+static bool subscribe(struct uk_kafka_instance *instance, struct uk_kafka_request *request)
+{
+  const struct uk_consume *consume = (const struct uk_consume *)request->operation;
+  rd_kafka_resp_err_t code;
+  if (!request->subscribes)
+    return true;
+  request->subscribes = false;
+  if (uk_kafka_subscription_change(&instance->member, consume->topics, consume->topic_count, &code))
+    return true;
+  uk_kafka_instance_inbox_refuse(request, code);
+  return false;
+}
+
 static bool deliver_once(struct uk_kafka_instance *instance, struct uk_kafka_request *request,
                          int64_t now)
 {
   uk_kafka_instance_batches_settle(instance, request);
-  return uk_kafka_instance_batches_decide(instance, request) == UK_DELIVERIES_REDELIVER
-           ? deliver_again(instance, request)
-           : deliver_new(instance, request, now);
+  if (uk_kafka_instance_batches_decide(instance, request) == UK_DELIVERIES_REDELIVER)
+    return deliver_again(instance, request);
+  return !subscribe(instance, request) || deliver_new(instance, request, now);
 }
 
 static void deliver(struct uk_kafka_instance *instance, int64_t now)

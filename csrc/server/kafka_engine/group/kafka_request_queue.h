@@ -17,10 +17,11 @@ struct uk_kafka_request {
   struct uk_link link;
   int64_t arrived_at;
   bool client_asked; /* sink.is_client_alive was called */
-  bool moved;     /* an instance of this server had the request, and was lost to another server */
-  bool confirmed; /* the instance was this server's at some time after the request arrived */
-  bool held;      /* it waits until it is known what became of the instance's last response */
-  bool sent;      /* commit or deletion: part of it may have been carried out */
+  bool moved;      /* an instance of this server had the request, and was lost to another server */
+  bool confirmed;  /* the instance was this server's at some time after the request arrived */
+  bool held;       /* it waits until it is known what became of the instance's last response */
+  bool sent;       /* commit or deletion: part of it may have been carried out */
+  bool subscribes; /* consume: its topics count only after the outstanding batch */
   bool due;       /* it carries a commit that the group does not have: see kafka_instance_forward */
   bool asked;     /* for that commit, the group was asked what it has */
   bool uncertain; /* that commit was sent in vain, and may have been made */
