@@ -66,7 +66,7 @@ end
 --- Runs .ci/kafka with words; returns its output, status and standard error. Options are those of
 -- shell.run, and `fails = true` to return even if the status is not 0.
 function Cluster:call(words, options)
-  local all = { environment = self.environment, seconds = 120 }
+  local all = { environment = self.environment, seconds = 300 }
   for name, value in pairs(options or {}) do all[name] = value end
   local status, out, err = shell.run(".ci/kafka " .. shell.words(words), all)
   if status ~= 0 and not all.fails then
