@@ -60,7 +60,7 @@ describe("examples/nginx-servers/nginx.conf", function()
 
   local function request(url, row)
     local client = http.client(url, "user", "secret")
-    local response = client:request(row[1], row[2], { body = row[3], timeout = 60 })
+    local response = client:request(row[1], row[2], { body = row[3], headers = row[4], timeout = 60 })
     client:close()
     return response
   end
@@ -109,6 +109,35 @@ describe("examples/nginx-servers/nginx.conf", function()
       assert.equal(line, second[1]:sub(1, #line))
     end)
   end
+
+  it("repeats a produce with an idempotency key, with its body, after whatever failure", function()
+    for _, row in ipairs(APPENDS) do
+      for _, step in ipairs { "close", "send HTTP/1.1 200 OK\r\nCont", UNAVAILABLE } do
+        local keyed = { row[1], row[2], row[3], { ["Idempotency-Key"] = "order-1" } }
+        local response, first, second = through(keyed, step == "close" and { step } or { step, "close" })
+        assert.same({ row[2], step, 200 }, { row[2], step, response.status })
+        for _, seen in ipairs { first, second } do
+          assert.equal(1, #seen)
+          assert.equal(row[1] .. " " .. row[2] .. " ", seen[1]:sub(1, #row[1] + #row[2] + 2))
+          assert.is_truthy(seen[1]:find "\n[Ii]dempotency%-[Kk]ey: order%-1\n")
+          assert.equal(row[3] or "", seen[1]:sub(#seen[1] - #(row[3] or "") + 1))
+        end
+        stop()
+      end
+    end
+  end)
+
+  it("sends what a server that stops refuses to another one", function()
+    for _, row in ipairs {
+      { "POST", "/fetch", '{"topic":"t","partition":0,"offset":0}' },
+      { "GET", "/topics" }, { "POST", "/topics/t", "{}" },
+    } do
+      local response, first, second = through(row, { UNAVAILABLE, "close" })
+      assert.same({ row[2], 200 }, { row[2], response.status })
+      assert.same({ 1, 1 }, { #first, #second })
+      stop()
+    end
+  end)
 
   for path, value in pairs(DOTTED) do
     it("F7: does not repeat a produce with dot segments: " .. path, function()
