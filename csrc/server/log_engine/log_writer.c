@@ -84,10 +84,12 @@ static bool wait_for_work(struct uk_log *log)
 
 /* Transactions. */
 
-/* Deletes and commits may use the reserve when the log is full. */
+/* Deletes and commits may use the reserve when the log is full, and so may a replay: it writes
+ * nothing but what shows that its original is on the disk. */
 static bool may_use_reserve(const struct uk_operation *command)
 {
-  return uk_log_kind(command) == UK_LOG_COMMIT || is_deletion(command);
+  return uk_log_kind(command) == UK_LOG_COMMIT || is_deletion(command) ||
+         (uk_log_kind(command) == UK_LOG_PRODUCE && ((const struct uk_produce *)command)->replayed);
 }
 
 static enum uk_log_status transact_in_reserve(struct uk_log *log, const struct uk_list *commands)

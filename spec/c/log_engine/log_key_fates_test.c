@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "hang_rig.h"
@@ -17,10 +18,29 @@ static const char *_Atomic metas = "";
 static atomic_int good_syncs, bad_syncs;
 static atomic_int syncs; /* all of them */
 
+static atomic_int full_writes; /* so many writes of pages find no room */
+
+static bool lacks_room(void)
+{
+  if (atomic_load(&full_writes) == 0)
+    return false;
+  atomic_fetch_sub(&full_writes, 1);
+  errno = ENOSPC;
+  return true;
+}
+
+/* LMDB writes pages that follow each other so. */
+__attribute__((visibility("default"))) ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+  return lacks_room() ? -1 : (ssize_t)syscall(SYS_writev, fd, parts, (long)count);
+}
+
 __attribute__((visibility("default"))) ssize_t pwrite(int fd, const void *data, size_t length,
                                                       off_t at)
 {
   const char *fate = at < META_BYTES ? atomic_load(&metas) : "";
+  if (at >= META_BYTES && lacks_room())
+    return -1;
   if (fate[0] != '\0')
     atomic_store(&metas, fate + 1);
   if (fate[0] != '-') {
@@ -108,7 +128,10 @@ static void until_a_fate_is_known_its_key_is_a_504(void)
   static const struct {
     const char *key;
     enum uk_error error;
-  } asked[] = {{"a", UK_E_GATEWAY_TIMEOUT}, {"b", UK_E_UNAVAILABLE}, {"", UK_E_UNAVAILABLE}};
+  } asked[] = {{"a", UK_E_GATEWAY_TIMEOUT},
+               {"b", UK_E_UNAVAILABLE},
+               {"before", UK_E_UNAVAILABLE},
+               {"", UK_E_UNAVAILABLE}};
   for (int there = 0; there < 2; there++) {
     struct keyed keyed;
     struct uk_log *log = keyed_open();
@@ -120,9 +143,9 @@ static void until_a_fate_is_known_its_key_is_a_504(void)
     atomic_store(&metas, there ? "w-" : "--");
     keyed_init(&keyed, "a", "t", 1);
     CHECK_EQ_INT(keyed_submit(log, &keyed), UK_E_GATEWAY_TIMEOUT);
-    for (int i = 0; i < 6; i++) {
-      keyed_init(&keyed, asked[i % 3].key, "t", 1);
-      CHECK_EQ_INT(keyed_submit(log, &keyed), asked[i % 3].error);
+    for (int i = 0; i < 8; i++) {
+      keyed_init(&keyed, asked[i % 4].key, "t", 1);
+      CHECK_EQ_INT(keyed_submit(log, &keyed), asked[i % 4].error);
     }
     atomic_store(&bad_syncs, 0);
     if (there)
@@ -163,6 +186,42 @@ static void a_replay_is_durable(void)
   CHECK_EQ_INT(keyed_put(log, "a", &(bool){false}), -1);
   CHECK_EQ_INT(atomic_load(&bad_syncs), 0);
   is_replay(log, "a", 0);
+  close_log(log);
+}
+
+/* A replay needs a commit, once: for that it may use the reserve. */
+static void a_replay_needs_no_room(void)
+{
+  struct uk_log *log = keyed_open();
+  REQUIRE(log != NULL && is_new(log, "a", 0));
+  uk_log_close(log);
+  log = keyed_open();
+  REQUIRE(log != NULL);
+  atomic_store(&full_writes, 1);
+  is_replay(log, "a", 0);
+  CHECK_EQ_INT(atomic_load(&full_writes), 0);
+  close_log(log);
+}
+
+/* A key that was not stored does not count. */
+static void what_found_no_room_counts_for_no_limit(void)
+{
+  struct keyed keyed;
+  struct uk_log_options options = keyed_options();
+  options.key_limits = (struct uk_log_key_limits){3, 1 << 20, 3, 1 << 20};
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL && is_new(log, "a", 0));
+  for (int i = 0; i < 5; i++) {
+    atomic_store(&full_writes, 1);
+    keyed_init(&keyed, "b", "t", 1);
+    CHECK_EQ_INT(keyed_submit(log, &keyed), UK_E_UNAVAILABLE);
+    CHECK_EQ_INT(atomic_load(&full_writes), 0);
+  }
+  is_new(log, "c", 1);
+  is_new(log, "d", 2);
+  is_replay(log, "a", 0);
+  is_new(log, "e", 3);
+  is_replay(log, "c", 1);
   close_log(log);
 }
 
@@ -210,6 +269,8 @@ int main(void)
   CHECK_RUN(a_key_has_the_fate_of_its_records);
   CHECK_RUN(until_a_fate_is_known_its_key_is_a_504);
   CHECK_RUN(a_replay_is_durable);
+  CHECK_RUN(a_replay_needs_no_room);
+  CHECK_RUN(what_found_no_room_counts_for_no_limit);
   CHECK_RUN(a_key_that_hangs_is_a_504);
   return check_end();
 }
