@@ -272,11 +272,11 @@ local function settle(pending)
   return true
 end
 
---- Waits for the answers to all (or to `count`) of a list of pending requests: `timeout` seconds,
--- but at least a minute, which is a bound for hangs and not for slowness. Returns how many were
--- answered; raises an error if there are fewer at the deadline.
+--- Waits for the answers to all (or to `count`) of a list of pending requests. Returns how many
+-- were answered; raises an error if there are fewer at the deadline: after `timeout` seconds, by
+-- default a minute.
 function http.collect(pendings, timeout, count)
-  local deadline, answered = http.now() + math.max(timeout or 0, TIMEOUT), 0
+  local deadline, answered = http.now() + (timeout or TIMEOUT), 0
   local sockets, by_socket = {}, {}
   for _, pending in ipairs(pendings) do
     if pending.response then
