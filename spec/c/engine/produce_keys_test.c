@@ -37,8 +37,8 @@ static enum uk_produce_keys_begun begin(struct uk_produce_keys *keys, struct cal
 static void end(struct uk_produce_keys *keys, const struct call *call, int64_t now)
 {
   struct uk_list waiting = {0};
-  bool stored = call->produce.operation.error == UK_OK ||
-                call->produce.operation.error == UK_E_GATEWAY_TIMEOUT;
+  bool stored =
+    call->produce.operation.error == UK_OK || call->produce.operation.error == UK_E_GATEWAY_TIMEOUT;
   CHECK_EQ_INT(uk_produce_keys_end(keys, &call->produce, now, &waiting), stored);
   CHECK(uk_list_is_empty(&waiting));
 }
