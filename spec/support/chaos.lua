@@ -37,7 +37,7 @@ chaos.PARTITIONS = 4
 --- Whether there is no limit of time.
 chaos.whole = chaos.full and not budget
 
-local PATIENCE = 90 -- seconds without any progress: a bound for hangs
+local PATIENCE = 240 -- seconds without any progress: a bound for hangs
 
 --- Counts rounds: `short` of them in make test; `full` in make chaos, where `share`, a part of
 -- CHAOS_SECONDS, may end them earlier, but not before the short ones.

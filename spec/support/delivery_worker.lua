@@ -57,8 +57,7 @@ end
 -- Producing ---------------------------------------------------------------------------------------
 
 -- After these a request is surely not carried out.
-local REFUSED = { connect_failed = true, resolve_failed = true, too_many = true, unavailable = true,
-  bad_request = true }
+local REFUSED = { connect_failed = true, resolve_failed = true, too_many = true, unavailable = true }
 
 -- One to five messages for the next request; some are large.
 function Worker:next_messages()
