@@ -646,13 +646,11 @@ describe("upstash-kafka", function()
       shell.eventually(10, function() return process:errors() ~= "" or process:ended() end)
       assert.equal(line, process:errors())
       assert.equal(0, works(access))
-      process:signal "HUP"
-      shell.eventually(10, function() return #process:errors() > #line or process:ended() end)
-      assert.equal(line .. line, process:errors())
+      process:signal "HUP" -- within a minute
       assert.equal(1, works(access))
       process:signal "TERM"
       assert.equal(0, process:wait())
-      assert.equal(line .. line, process:errors())
+      assert.equal(line, process:errors())
     end)
 
     it("quotes what it prints for a shell", function()

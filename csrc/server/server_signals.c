@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/thread.h"
 #include "server/watch/error_log.h"
 
@@ -32,10 +33,12 @@ int uk_server_signals_block(void)
 int uk_server_signals_wait(int *number)
 {
   sigset_t set = stop_set();
+  struct uk_repeated hang_up = {0};
   int error;
   sigaddset(&set, SIGHUP);
   while ((error = sigwait(&set, number)) == 0 && *number == SIGHUP)
-    uk_error_log("SIGHUP: nothing was reloaded; the options are those of the start");
+    uk_repeated_log(&hang_up, uk_clock_monotonic(),
+                    "SIGHUP: nothing was reloaded; the options are those of the start");
   return error;
 }
 

@@ -76,10 +76,10 @@ static enum uk_error check_limits(struct uk_groups *groups, struct uk_consume *o
   int64_t partitions = group != NULL ? count_partitions(groups, group, operation) : 0;
   if (group != NULL && (int64_t)group->instances.count >= partitions) {
     uk_operation_fail(&operation->operation, UK_E_TOO_MANY,
-                      "group \"%.*s\" has %zu consumer instances already: the limit is %lld, the "
+                      "group \"%.*s\" has %zu consumer instance%s already: the limit is %lld, the "
                       "partitions of its topics",
                       UK_GROUP_TEXT(operation->group), group->instances.count,
-                      (long long)partitions);
+                      group->instances.count == 1 ? "" : "s", (long long)partitions);
     return UK_E_TOO_MANY;
   }
   if (groups->instance_count >= UK_GROUP_INSTANCES_MAX) {

@@ -91,10 +91,13 @@ static void read_accept_encoding(struct uk_exchange *exchange, struct uk_slice v
   exchange->accepts_gzip = uk_gzip_accepted(value);
 }
 
+/* Several headers name one coding after the other. A body is compressed once at most. */
 static void read_content_encoding(struct uk_exchange *exchange, struct uk_slice value)
 {
-  exchange->is_gzip = is(value, "gzip") || is(value, "x-gzip");
-  exchange->bad_encoding = !exchange->is_gzip && value.length > 0 && !is(value, "identity");
+  bool codes = value.length > 0 && !is(value, "identity");
+  bool is_gzip = is(value, "gzip") || is(value, "x-gzip");
+  exchange->bad_encoding = exchange->bad_encoding || (codes && (!is_gzip || exchange->is_gzip));
+  exchange->is_gzip = exchange->is_gzip || is_gzip;
 }
 
 /* What the library stores for each header and each cookie besides its text. */

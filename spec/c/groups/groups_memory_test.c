@@ -256,8 +256,8 @@ static void a_call_without_memory_is_refused_or_carried_out(void)
   }
 }
 
-/* Its batch may be committed by then: whoever repeats it gets what a commit at once would have
- * done. */
+/* Its batch may be committed by then: a client that repeats it gets what a commit at once would
+ * have done. */
 static void a_commit_by_id_without_memory_can_be_repeated(void)
 {
   bool hit = true;

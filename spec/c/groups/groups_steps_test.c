@@ -306,7 +306,7 @@ static const struct scenario scenarios[] = {
   {"a subscription without members counts no more, even with records in flight",
    {"topic t 1", "topic u 1", "produce t 0 1", "consume g/a t -> t:0:0",
     "consume g/a u ack=none -> t:0:0", "owners -> g/a t=0 u=0", "consume g/b u -> too_many",
-    "message b -> group \"g\" has 1 consumer instances already: the limit is 1, the partitions of "
+    "message b -> group \"g\" has 1 consumer instance already: the limit is 1, the partitions of "
     "its "
     "topics",
     "consume g/b t -> ", "owners -> g/a t=0 u=0 g/b -", "delete g/a -> ", "owners -> g/b t=0"}},

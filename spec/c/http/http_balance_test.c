@@ -554,7 +554,7 @@ static enum MHD_Result answer_mine(void *context, struct MHD_Connection *connect
   return result;
 }
 
-/* Whoever reads a block after this reads nonsense. */
+/* A read of the block after this finds nonsense. */
 static void spoil(const void *memory)
 {
   void *block = (void *)(uintptr_t)memory;

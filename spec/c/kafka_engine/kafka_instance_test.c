@@ -1276,7 +1276,7 @@ static void what_is_wrong_with_a_topic_ends_a_new_instance(void)
   FAKE_DID("unsubscribe");
 }
 
-/* One text for a topic that is missing, whoever says so. */
+/* One text for a topic that is missing, whether the server or a broker says so. */
 static void d6_a_topic_that_is_gone_does_not_exist(void)
 {
   static struct request request;
@@ -3404,7 +3404,7 @@ static void limits_are_named(void)
                "its topics");
 }
 
-/* It will be read again, by whoever has the partition then. */
+/* The instance that has the partition then reads it again. */
 static void a_record_that_waits_goes_with_its_partition(void)
 {
   static struct request request;

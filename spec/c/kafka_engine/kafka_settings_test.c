@@ -48,7 +48,7 @@ void __explicit_bzero_chk(void *memory, size_t size, size_t room)
   explicit_bzero(memory, size);
 }
 
-/* A file that is there and may not be read, whoever runs the test. */
+/* A file that is there and that no user of the test may read. */
 static const char unreadable[] = "/unreadable/to/all";
 
 int access(const char *path, int mode)

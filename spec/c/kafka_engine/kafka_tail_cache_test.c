@@ -155,7 +155,7 @@ static void everything_that_is_copied_counts(void)
   CHECK_EQ_INT(size_of(&longer), plain + 4 + 7 + sizeof changed[0] + 2);
 }
 
-/* Whoever gave the record may overwrite every byte of it. */
+/* The giver of the record may overwrite every byte of it. */
 static void everything_is_copied(void)
 {
   char topic[] = "topic", key[] = "key", value[] = "value 0", name[] = "lang", text[] = "en";

@@ -4,7 +4,14 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "common/clock.h"
 #include "server/watch/error_log.h"
+
+static int64_t now; /* of the test's clock */
+int64_t uk_clock_monotonic(void)
+{
+  return now;
+}
 
 static char written[2 * UK_ERROR_LOG_LINE];
 
@@ -72,6 +79,7 @@ static void raise_and_clear(void)
 {
   CHECK(!uk_alarm_clear(&alarm_of_test, "never raised"));
   CHECK(uk_alarm_raise(&alarm_of_test, "disk %s", "full"));
+  now += UK_REPEATED_INTERVAL;
   CHECK(!uk_alarm_raise(&alarm_of_test, "disk full, again"));
   CHECK(uk_alarm_clear(&alarm_of_test, "disk %d", 1));
   CHECK(!uk_alarm_clear(&alarm_of_test, "again"));
@@ -83,6 +91,33 @@ static void an_alarm_is_logged_when_it_begins_and_ends(void)
   capture(raise_and_clear);
   CHECK_EQ_STR(written,
                "upstash-kafka: disk full\nupstash-kafka: disk 1\nupstash-kafka: disk full\n");
+}
+
+/* It comes and goes every second for two minutes, and then it stays. */
+static void come_and_go(void)
+{
+  static struct uk_alarm alarm;
+  for (int i = 0; i < 121; i++, now += 1000) {
+    CHECK_EQ_INT(uk_alarm_raise(&alarm, "sync %s", "failed"), i % 60 == 0);
+    CHECK_EQ_INT(uk_alarm_clear(&alarm, "works"), i % 60 == 0);
+  }
+  CHECK(!uk_alarm_raise(&alarm, "sync failed"));
+  now += UK_REPEATED_INTERVAL - 1001;
+  CHECK(!uk_alarm_raise(&alarm, "sync failed"));
+  now++;
+  CHECK(uk_alarm_raise(&alarm, "sync failed")); /* once for all that held since */
+  CHECK(!uk_alarm_raise(&alarm, "sync failed"));
+  CHECK(uk_alarm_clear(&alarm, "works"));
+}
+
+static void an_alarm_that_comes_and_goes_is_counted(void)
+{
+  capture(come_and_go);
+  CHECK_EQ_STR(written, "upstash-kafka: sync failed\nupstash-kafka: works\n"
+                        "upstash-kafka: sync failed; 60 times since the last such line\n"
+                        "upstash-kafka: works\n"
+                        "upstash-kafka: sync failed; 60 times since the last such line\n"
+                        "upstash-kafka: works\nupstash-kafka: sync failed\nupstash-kafka: works\n");
 }
 
 static struct uk_repeated event;
@@ -142,6 +177,7 @@ int main(void)
   CHECK_RUN(control_characters_are_replaced);
   CHECK_RUN(a_long_line_is_cut);
   CHECK_RUN(an_alarm_is_logged_when_it_begins_and_ends);
+  CHECK_RUN(an_alarm_that_comes_and_goes_is_counted);
   CHECK_RUN(a_repeated_event_is_counted_between_two_lines);
   CHECK_RUN(a_full_pipe_drops_the_line);
   CHECK_RUN(nothing_is_written_to_a_closed_file);

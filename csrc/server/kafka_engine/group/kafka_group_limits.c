@@ -51,9 +51,10 @@ enum uk_error uk_kafka_group_limits_check(struct uk_kafka_groups *groups,
                       (int)group.length, group.data);
   else if (live >= partitions)
     uk_operation_fail(operation, UK_E_TOO_MANY,
-                      "group \"%.*s\" has %lld consumer instances already: the limit is %lld, the "
+                      "group \"%.*s\" has %lld consumer instance%s already: the limit is %lld, the "
                       "partitions of its topics",
-                      (int)group.length, group.data, (long long)live, (long long)partitions);
+                      (int)group.length, group.data, (long long)live, live == 1 ? "" : "s",
+                      (long long)partitions);
   else if (!has_room(groups))
     uk_operation_fail(operation, UK_E_TOO_MANY,
                       "no room for an instance of group \"%.*s\": %zu read ahead for %lld bytes "
