@@ -98,7 +98,7 @@ static int say_that_it_waits(void)
   return write(STDERR_FILENO, "waits\n", 6) == 6 ? wait_for_end() : 102;
 }
 
-/* Of the child, which says that it has looked at it: two hang-ups at once, and one a minute later. */
+/* Of the child, which says that it looks: two hang-ups at once, and one a minute later. */
 int64_t uk_clock_monotonic(void)
 {
   static int looks;
