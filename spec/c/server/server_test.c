@@ -295,8 +295,13 @@ static void redelivers_an_unwritten_response(void)
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
   close(fd);
   CHECK_EVENTUALLY(atomic_load(&server->http->unsent) == 0);
-  const char *said = ask(server, "GET /consume/g/i/t?max_messages=1", "");
-  CHECK(strncmp(said, "[{\"topic\":\"t\",\"partition\":0,\"offset\":0,", 39) == 0);
+  /* The batch comes again whole: only its beginning is looked at. */
+  char again[1024] = "";
+  fd = wire_connect(uk_server_url(server));
+  wire_send(fd, "GET /consume/g/i/t?max_messages=1 HTTP/1.1\r\n" AUTHORIZATION "\r\n");
+  CHECK_EQ_INT(recv(fd, again, sizeof again - 1, MSG_WAITALL), sizeof again - 1);
+  CHECK(strstr(again, "\r\n\r\n[{\"topic\":\"t\",\"partition\":0,\"offset\":0,") != NULL);
+  close(fd);
   uk_server_stop(server);
   free(body);
 }
