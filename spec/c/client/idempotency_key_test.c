@@ -1,5 +1,4 @@
 /* for: idempotency_key.c. */
-#define _GNU_SOURCE
 #undef _FORTIFY_SOURCE
 #include "client/idempotency_key.h"
 
