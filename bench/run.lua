@@ -95,6 +95,25 @@ local function key_ratios()
   server.stop()
 end
 
+local function loop_ratios(lua)
+  local server = serve "--partitions 1"
+  local batches, each = 200, { loop = {}, plain = {} }
+  capture(string.format("%sload %s %s 2 %d /produce/loops 1000", programs, server.port, credentials, batches))
+  local function side(how)
+    return function(round)
+      local before = measure.processor_time(server.pid)
+      local _, requests = capture(string.format("%s %s %s bench bench loops %s-%d %d", lua_command(lua, "loops.lua"),
+        how, server.url, how, round, batches))
+      each[how][round] = requests
+      return batches / (measure.processor_time(server.pid) - before)
+    end
+  end
+  compare("(r) client:batches against consume and commit by hand, " .. lua .. ", batches of 1,000, each committed",
+    "batches/tick", side "loop", side "plain", "1.00")
+  print("  requests for each batch: " .. describe(each.loop, "%.2f") .. ", by hand " .. describe(each.plain, "%.2f"))
+  server.stop()
+end
+
 local function start_figures()
   local ms, kb = {}, {}
   for round = 1, rounds do
@@ -178,6 +197,7 @@ for _, lua in ipairs(luas) do produce_ratio(lua) end
 for _, lua in ipairs(luas) do consume_ratio(lua) end
 durable_ratios()
 key_ratios()
+for _, lua in ipairs(luas) do loop_ratios(lua) end
 start_figures()
 waiting_figures()
 for _, lua in ipairs(luas) do enqueue_figures(lua) end
