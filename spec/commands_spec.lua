@@ -604,7 +604,8 @@ describe("consume", function()
     local ask = "consume g i t {%sauto_commit=false,auto_offset_reset=earliest,max_messages=%d,session_timeout=10000,"
       .. "timeout=1000}"
     -- This server names no batch: it gets commits of their own.
-    assert.same({ "topics", DELETE, ask:format("ack=none,", 3), "commit g i {{offset=2,partition=0,topic=t}} {ack=none}",
+    assert.same({ "topics", DELETE,
+      ask:format("ack=none,", 3), "commit g i {{offset=2,partition=0,topic=t}} {ack=none}",
       ask:format("", 1), "commit g i {{offset=3,partition=0,topic=t}} {ack=none}", DELETE }, did.calls)
     assert.equal("v0\nv1\nv2\n", did.out_text)
     assert.equal("INT TERM HUP", did.signals)

@@ -225,24 +225,23 @@ describe("in nginx, a loop in a timer", function()
     nginx:stop()
   end)
 
-  -- { what the server does, a function that returns the URL of such a server }
+  -- { what the server does, a function that returns its URL, and the server if it is to be finished }
   local troubles = {
     ["is not there"] = function() return "http://127.0.0.1:" .. free_port() end,
+    -- Later connections are not accepted, which hangs as well.
     ["hangs"] = function()
-      local steps = {}
-      for _ = 1, 4 do
-        steps[#steps + 1] = "accept"
-        steps[#steps + 1] = "read"
-      end
-      return canned.start(steps).url
+      local hanging = canned.start { "accept", "read", "hold" }
+      return hanging.url, hanging
     end,
     ["asks for a minute of patience"] = function()
-      return canned.start({ "accept", "read", canned.answer(503, "{}", { "Retry-After: 60" }), "read" }).url
+      local patient = canned.start { "accept", "read", canned.answer(503, "{}", { "Retry-After: 60" }), "hold" }
+      return patient.url, patient
     end,
   }
   for trouble, make in pairs(troubles) do
     it("ends soon while the server " .. trouble, function()
-      local environment = server:environment { UPSTASH_KAFKA_REST_URL = make() }
+      local url, troubled = make()
+      local environment = server:environment { UPSTASH_KAFKA_REST_URL = url }
       local nginx = support.start { environment = environment, main = ENVIRONMENT, http = HTTP,
         values = { instance = "%p", topic = topic } }
       shell.run "sleep 0.3"
@@ -253,6 +252,7 @@ describe("in nginx, a loop in a timer", function()
       assert.is_true(quit < SOON, quit)
       assert.truthy(nginx:log():find("loop ended: true nil", 1, true))
       nginx:stop()
+      if troubled then troubled:finish() end
     end)
   end
 
