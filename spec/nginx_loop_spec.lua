@@ -225,7 +225,7 @@ describe("in nginx, a loop in a timer", function()
     nginx:stop()
   end)
 
-  -- { what the server does, a function that returns its URL, and the server if it is to be finished }
+  -- { what the server does, a function that returns its URL, and the server if it is to be ended }
   local troubles = {
     ["is not there"] = function() return "http://127.0.0.1:" .. free_port() end,
     -- Later connections are not accepted, which hangs as well.
