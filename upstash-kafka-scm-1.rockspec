@@ -19,10 +19,10 @@ dependencies = {
   "lua >= 5.1, < 5.5",
 }
 
--- By library alone: a header is looked for in INCDIR itself, and Debian keeps curl's in a folder of the architecture.
+-- curl by library alone: Debian keeps its header in a folder of the architecture, where LuaRocks does not look.
 external_dependencies = {
   CURL = { library = "curl" },
-  ZLIB = { library = "z" },
+  ZLIB = { header = "zlib.h", library = "z" },
 }
 
 build = {

@@ -20,13 +20,13 @@ dependencies = {
   "upstash-kafka",
 }
 
--- By library alone, as in the client's rockspec.
+-- By header too: a system may have the library without its header, as every Debian has xxHash's.
 external_dependencies = {
-  MICROHTTPD = { library = "microhttpd" },
-  LMDB = { library = "lmdb" },
-  XXHASH = { library = "xxhash" },
-  ZLIB = { library = "z" },
-  RDKAFKA = { library = "rdkafka" },
+  MICROHTTPD = { header = "microhttpd.h", library = "microhttpd" },
+  LMDB = { header = "lmdb.h", library = "lmdb" },
+  XXHASH = { header = "xxhash.h", library = "xxhash" },
+  ZLIB = { header = "zlib.h", library = "z" },
+  RDKAFKA = { header = "librdkafka/rdkafka.h", library = "rdkafka" },
 }
 
 build = {
