@@ -26,12 +26,13 @@ print [[
 A code without a status comes from the client: no complete response arrived. A status that is not in the table becomes `bad_request` (4xx),
 `internal` (5xx) or, for 502, `unavailable`.
 
-The client retries `retriable` failures. Calls that must not be executed twice (`produce`, `produce_many`, `webhook`, `consume`,
-`delete_consumer`, `delete_topic`) are retried only after `connect_failed`, `resolve_failed`, `too_many` and a 503. After any other failure a
-produce may or may not be stored, and sending it again may store it twice. A partly stored produce is never retried; `details.results` says
-what happened to each message. `health` is never retried.
+The client retries `retriable` failures. Calls that must not be executed twice (`consume`, `delete_consumer`, `delete_topic`, and without the
+option [`idempotent`](client.md#retries) `produce`, `produce_many`, `webhook`) are retried only after `connect_failed`, `resolve_failed`,
+`too_many` and a 503. After any other failure of such a produce, its messages may or may not be stored, and a new call may store them twice. A
+partly stored produce is never retried; `details.results` says what happened to each message. `health` is never retried.
 
 A failed `consume` that the server may have executed (its response was lost, or cannot be read) has `details.again`: the
 instance's next request acknowledges its messages, and the text says how to get them again
 ([client.md](client.md#when-a-response-is-lost)). `details.position` is the topic, partition and offset of the message
-that cannot be read. The loops handle both for you.]]
+that cannot be read. A request that acknowledges a batch the server does not know (`ack`, `commit_batch`) fails with `conflict` and has no
+effect: consume again with `ack = "none"`. The loops handle all of this for you.]]
