@@ -37,6 +37,7 @@ static bool resize(struct uk_group_assignment *assignment)
   }
   for (int32_t i = assignment->count; i < count; i++) {
     partitions[i].assignment = assignment;
+    partitions[i].renewed = assignment->renewed;
     uk_group_position_forget(&partitions[i]);
   }
   free(assignment->partitions);

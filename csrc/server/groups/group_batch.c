@@ -20,8 +20,10 @@ size_t uk_group_batch_list(const struct uk_group_instance *instance,
 static void deliver_all(struct uk_group_instance *instance)
 {
   struct uk_group_partition *partition = instance->cursor;
-  for (size_t left = instance->owned; left > 0; left--, partition = partition->next)
+  for (size_t left = instance->owned; left > 0; left--, partition = partition->next) {
+    partition->renewed &= !uk_progress_in_flight(&partition->progress);
     uk_progress_acknowledge(&partition->progress);
+  }
   instance->dirty = true;
 }
 

@@ -176,13 +176,25 @@ void uk_group_commit_explicit(struct uk_groups *groups, struct uk_group_instance
   uk_group_list_commit(groups, instance->group, commit);
 }
 
-/* Another live instance holds the partition. */
-static bool is_foreign(struct uk_groups *groups, const struct uk_group_instance *instance,
-                       const struct uk_topic_partition_offset *at)
+/* The topic is another one, of which the client has nothing: the offset is from the one before. */
+static bool is_outdated(const struct uk_group_partition *partition, bool acknowledges)
 {
-  const struct uk_group_partition *partition =
-    uk_group_partition_find(groups, instance->group, at->topic, at->partition);
-  return partition != NULL && partition->owner != NULL && partition->owner != instance;
+  return partition->renewed && !(acknowledges && uk_progress_in_flight(&partition->progress));
+}
+
+/* Another live instance holds the partition, or the offset is from the topic before. */
+static bool is_foreign(struct uk_groups *groups, const struct uk_group_instance *instance,
+                       const struct uk_topic_partition_offset *at, bool acknowledges)
+{
+  const struct uk_group_assignment *assignment =
+    uk_group_assignment_find(groups, instance->group, at->topic);
+  if (assignment == NULL)
+    return false;
+  if (at->partition < 0 || at->partition >= assignment->count) /* until the next rebalance */
+    return assignment->renewed;
+  const struct uk_group_partition *partition = &assignment->partitions[at->partition];
+  return is_outdated(partition, acknowledges) ||
+         (partition->owner != NULL && partition->owner != instance);
 }
 
 /* Adds the offsets that the instance may commit behind the first `count`. */
@@ -191,7 +203,7 @@ static size_t add_given(struct uk_groups *groups, const struct uk_group_instance
                         size_t count)
 {
   for (size_t i = 0; i < forward->count; i++) {
-    forward->skipped[i] = is_foreign(groups, instance, &forward->offsets[i]);
+    forward->skipped[i] = is_foreign(groups, instance, &forward->offsets[i], forward->acknowledges);
     if (!forward->skipped[i])
       commit->own[count++] = forward->offsets[i];
   }

@@ -19,10 +19,12 @@ void uk_group_commit_explicit(struct uk_groups *groups, struct uk_group_instance
 
 /* Offsets that move no commit back. */
 struct uk_group_forward {
-  uint64_t batch; /* the outstanding one: its positions too; 0 = none */
+  uint64_t batch;    /* the outstanding one: its positions too; 0 = none */
+  bool acknowledges; /* the client has the outstanding batch */
   const struct uk_topic_partition_offset *offsets;
   size_t count;
-  bool *skipped; /* out: of each offset; the partition is another live instance's */
+  bool *skipped; /* out: of each offset; the partition is another live instance's,
+                    or the topic was created again and the client has none of its records */
   struct uk_operation *operation;
   void (*then)(struct uk_groups *groups, const struct uk_group_commit *commit, enum uk_error error,
                const char *message);

@@ -51,6 +51,7 @@ void uk_group_partition_disown(struct uk_group_partition *partition)
 void uk_group_partitions_free(struct uk_group_assignment *assignment)
 {
   for (int32_t i = 0; i < assignment->count; i++) {
+    assignment->renewed |= assignment->partitions[i].progress.committable;
     if (assignment->partitions[i].owner != NULL)
       uk_group_partition_disown(&assignment->partitions[i]);
   }

@@ -104,6 +104,7 @@ static enum uk_error start_commit(struct uk_groups *groups, struct uk_group_inst
   struct uk_group_commit *listed = NULL;
   struct uk_group_forward forward = {.offsets = operation->commits,
                                      .count = operation->commit_count,
+                                     .acknowledges = acknowledges,
                                      .skipped = operation->skipped,
                                      .operation = &operation->operation,
                                      .then = committed};

@@ -46,6 +46,7 @@ struct uk_group_partition {
   size_t place;     /* in the batch, while it has records in flight; below UK_GROUP_BATCH_MAX */
   int64_t latest;   /* the end when the owner got it: where `latest` starts */
   uint64_t barrier; /* position unknown: look it up once commits up to this number are done */
+  bool renewed;     /* the topic is another one, and its owner acknowledged none of it yet */
 };
 
 /* A topic, as one group reads it. uk_group_rebalance frees it when it has neither subscribers nor
@@ -59,6 +60,7 @@ struct uk_group_assignment {
   size_t member_count, member_room;
   struct uk_group_partition *partitions;
   int32_t count; /* of partitions; below topic->partitions only while memory is out */
+  bool renewed;  /* the topic is another one than the group has read */
   size_t owned;  /* partitions with an owner */
   size_t reads;  /* of its partitions, under way without the lock: it and its topic stay */
 };
