@@ -37,6 +37,7 @@ describe("three servers on three brokers", function()
     end
     front = plain_nginx.start(ROUND_ROBIN, { SERVERS = table.concat(lines, " ") })
     run = chaos.behind(front.url)
+    run.timeout = 3000 -- each poll reaches another server, which takes the instance over
   end)
 
   teardown(function()

@@ -134,7 +134,7 @@ end
 function Run:environment(url)
   return { UPSTASH_KAFKA_REST_URL = url or self.url, UPSTASH_KAFKA_REST_USERNAME = "chaos",
     UPSTASH_KAFKA_REST_PASSWORD = "secret",
-    DELIVERY_PAUSE = self.pause or 5, DELIVERY_PASSES = self.passes }
+    DELIVERY_PAUSE = self.pause or 5, DELIVERY_PASSES = self.passes, DELIVERY_TIMEOUT = self.timeout }
 end
 
 --- Where a worker of that kind writes, and the file that ends it. Adds it to what is checked.

@@ -31,7 +31,8 @@ local unpack = table.unpack or unpack
 -- Long enough for a server that is killed and starts again on a busy machine.
 local CLIENT = { retries = 1000, retry_delay = 10, retry_delay_max = 200, timeout = 60000, idempotent = true }
 local SESSION = 60000 -- ms
-local IDLE = 700 -- ms
+local TIMEOUT = tonumber(os.getenv "DELIVERY_TIMEOUT" or "") or 300 -- ms, of a loop's poll
+local IDLE = TIMEOUT + 400 -- ms
 
 local worker = {}
 
@@ -188,8 +189,8 @@ function Worker:note_finished(message)
 end
 
 function Worker:loop_options()
-  return { group = self.group, instance = self.name, topic = self.topic, from = "earliest", idle = IDLE, timeout = 300,
-    max_messages = 40, session_timeout = SESSION }
+  return { group = self.group, instance = self.name, topic = self.topic, from = "earliest", idle = IDLE,
+    timeout = TIMEOUT, max_messages = 40, session_timeout = SESSION }
 end
 
 -- Runs a loop again and again, until it has found nothing after STOP existed. A loop that raises a
