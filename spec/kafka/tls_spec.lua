@@ -66,8 +66,19 @@ local function check_calls(server)
   client:close()
 end
 
--- Health gives the cause, and every call is a 503 with the cause and a Retry-After. Returns all
--- texts.
+-- How librdkafka says that it does not trust a certificate: its own text, or OpenSSL's.
+local UNTRUSTED = { "could not be verified", "certificate verify failed" }
+
+-- Whether the text has one of the causes.
+local function names(text, causes)
+  for _, cause in ipairs(type(causes) == "table" and causes or { causes }) do
+    if text:find(cause) then return true end
+  end
+  return false
+end
+
+-- Health gives the cause, and every call is a 503 with the cause and a Retry-After. `cause` may be
+-- a list, of which each text has one. Returns all texts.
 local function check_refused(server, cause)
   local client, said = server:client { retries = 0 }, {}
   local topic = kafka_cluster.name "topic"
@@ -76,7 +87,7 @@ local function check_refused(server, cause)
     assert.is_nil(healthy)
     assert.equal(503, details.status)
     said[1] = message
-    return message:find(cause)
+    return names(message, cause)
   end)
   local calls = {
     topics = function() return client:topics() end,
@@ -88,7 +99,7 @@ local function check_refused(server, cause)
     local result, message, details = call()
     assert.is_nil(result, name)
     assert.equal(503, details.status, name .. ": " .. message)
-    assert.is_truthy(message:find(cause), name .. ": " .. message)
+    assert.is_true(names(message, cause), name .. ": " .. message)
     assert.is_true(details.retry_after ~= nil and details.retry_after >= 1, name)
     said[#said + 1] = message
   end
@@ -145,8 +156,7 @@ describe("a broker that requires a known client certificate", function()
       { ["ssl.certificate.location"] = "strange.pem", ["ssl.key.location"] = "strange.key" }, "alert certificate",
     },
     ["a broker whose certificate the server does not know"] = {
-      { ["ssl.ca.location"] = "strange.pem" },
-      "broker certificate could not be verified, verify that ssl%.ca%.location is correctly configured",
+      { ["ssl.ca.location"] = "strange.pem" }, UNTRUSTED,
     },
     ["a server that speaks no TLS"] = {
       { ["security.protocol"] = "plaintext" }, "incorrect security%.protocol configuration",
@@ -166,7 +176,7 @@ describe("a broker that requires a known client certificate", function()
 
   it("is refused under a name that its certificate lacks, unless names are not checked", function()
     local elsewhere = { brokers = "localhost:" .. cluster.brokers:match ":(%d+)$" }
-    check_refused(serve({ ["broker.address.family"] = "v4" }, elsewhere), "certificate verify failed")
+    check_refused(serve({ ["broker.address.family"] = "v4" }, elsewhere), UNTRUSTED)
     local server = serve({
       ["broker.address.family"] = "v4", ["ssl.endpoint.identification.algorithm"] = "none",
     }, elsewhere)
@@ -278,7 +288,7 @@ describe("a broker that requires a password over TLS", function()
   end)
 
   it("gets no password if its certificate is not trusted", function()
-    check_refused(serve("admin-secret", { ["ssl.ca.location"] = place .. "/strange.pem" }), "could not be verified")
+    check_refused(serve("admin-secret", { ["ssl.ca.location"] = place .. "/strange.pem" }), UNTRUSTED)
   end)
 end)
 
