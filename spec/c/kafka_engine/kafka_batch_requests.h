@@ -5,7 +5,7 @@
 
 #include "fake_kafka_group.h"
 
-enum { SESSION = 30000, INTERVAL = 5000, LEASE = 100, TIMEOUT = 10000 };
+enum { SESSION = 30000, INTERVAL = 5000, LEASE = 100, TIMEOUT = 10000, PATIENCE = 1000 };
 
 struct request {
   union {

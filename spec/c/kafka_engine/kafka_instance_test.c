@@ -10,7 +10,14 @@
 #include "server/kafka_engine/group/kafka_group_member.h"
 #include "server/kafka_engine/group/kafka_takeover.h"
 
-enum { SESSION = 30000, INTERVAL = 5000, LEASE = 100, TIMEOUT = 10000, WANTED = 100 };
+enum {
+  SESSION = 30000,
+  INTERVAL = 5000,
+  LEASE = 100,
+  TIMEOUT = 10000,
+  WANTED = 100,
+  PATIENCE = 1000
+};
 
 /* Requests. */
 
@@ -641,6 +648,7 @@ static void a_partition_that_comes_back_goes_on(void)
   auto_commit = false;
   deliver(&request, 3);
   fake_revoked(false);
+  fake_pass(PATIENCE);
   FAKE_DID("unassign");
   fake_assigned("me", "t/0");
   FAKE_DID("assign(t/0@3)");
@@ -2319,6 +2327,7 @@ static void what_arrived_of_a_partition_that_is_gone_is_not_committed(void)
   auto_commit = false;
   deliver(&request, 3);
   fake_revoked(false);
+  fake_pass(PATIENCE);
   commit(&request, -1, TIMEOUT);
   check_empty(&request);
   FAKE_DID("unassign");
@@ -3196,6 +3205,7 @@ static void an_offset_that_is_set_before_anything_is_read_counts(void)
   check_end_with(&request, UK_OK, 1, "");
   FAKE_DID("commit(t/0=2)");
   fake_revoked(false);
+  fake_pass(PATIENCE);
   fake_assigned("me", "t/0");
   FAKE_DID("unassign assign(t/0@?)");
 }
@@ -3417,6 +3427,7 @@ static void a_record_that_waits_goes_with_its_partition(void)
   check_end_with(&request, UK_OK, 1, "");
   CHECK(only_instance()->delivery.held.event != NULL);
   fake_revoked(false);
+  fake_pass(PATIENCE);
   CHECK(only_instance()->delivery.held.event == NULL);
 }
 

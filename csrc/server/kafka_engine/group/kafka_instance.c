@@ -138,13 +138,21 @@ static void stop(struct uk_kafka_instance *instance, int64_t now)
     instance->state = UK_KAFKA_STOPPING;
 }
 
-/* If requests wait for the last response, the task runs when it has finished. */
+/* Between two steps a revocation may have nothing to wait for any more. */
+static bool step_on(struct uk_kafka_instance *instance, int64_t now)
+{
+  (void)uk_kafka_instance_partitions_yield(instance, now);
+  return step(instance, now) || uk_kafka_instance_partitions_yield(instance, now);
+}
+
+/* If requests or a revocation wait for the last response, the task runs when it has finished. */
 static void await_response(struct uk_kafka_instance *instance, int64_t now)
 {
   struct uk_kafka_group_member *member = &instance->member;
   bool awaits = uk_kafka_instance_batches_are_awaited(instance);
   if (awaits)
     member->waiting_since = now; /* for records, only then */
+  awaits = awaits || instance->give_up_by != 0;
   if (!awaits && !instance->awaits)
     return;
   pthread_mutex_lock(&member->groups->mutex);
@@ -152,6 +160,13 @@ static void await_response(struct uk_kafka_instance *instance, int64_t now)
   if (awaits && instance->finished != 0)
     uk_kafka_task_wake(&member->task);
   pthread_mutex_unlock(&member->groups->mutex);
+}
+
+static int64_t next_run(const struct uk_kafka_instance *instance, int64_t now)
+{
+  bool awaits_lease = uk_kafka_instance_awaits_lease(instance, now);
+  int64_t time = uk_kafka_group_member_next_run(&instance->member, awaits_lease, now);
+  return instance->give_up_by != 0 && instance->give_up_by < time ? instance->give_up_by : time;
 }
 
 static void run(struct uk_kafka_task *task, int64_t now)
@@ -162,7 +177,7 @@ static void run(struct uk_kafka_task *task, int64_t now)
   uk_kafka_instance_inbox_take(instance, now);
   take_events(instance, now);
   stop(instance, now);
-  while (step(instance, now))
+  while (step_on(instance, now))
     continue;
   if (instance->state >= UK_KAFKA_LOST)
     return;
@@ -173,8 +188,7 @@ static void run(struct uk_kafka_task *task, int64_t now)
   if (member->handle != NULL)
     uk_kafka_commits_auto(member, now);
   uk_kafka_group_member_beat(member, now);
-  uk_kafka_task_at(task, uk_kafka_group_member_next_run(
-                           member, uk_kafka_instance_awaits_lease(instance, now), now));
+  uk_kafka_task_at(task, next_run(instance, now));
 }
 
 struct uk_kafka_group_member *uk_kafka_instance_new(struct uk_kafka_groups *groups,

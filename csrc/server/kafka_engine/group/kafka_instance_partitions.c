@@ -10,6 +10,8 @@
 #include "server/kafka_engine/group/kafka_rebalance.h"
 #include "server/kafka_engine/group/kafka_verification.h"
 
+enum { PATIENCE = 1000 }; /* milliseconds that a revocation waits for the client */
+
 static void publish(struct uk_kafka_instance *instance)
 {
   struct uk_kafka_group_member *member = &instance->member;
@@ -83,11 +85,63 @@ static void give_up_partitions(struct uk_kafka_instance *instance)
   uk_kafka_rebalance_give_up(member);
 }
 
+/* Waiting for the client. */
+
+static bool are_in_flight(const struct uk_kafka_assigned_partitions *partitions)
+{
+  bool any = false;
+  for (size_t i = 0; i < partitions->count && !any; i++)
+    any = partitions->all[i].assigned && uk_progress_in_flight(&partitions->all[i].progress);
+  return any;
+}
+
+/* The client has records of these partitions, or requests are committing what it had. */
+static bool are_in_hand(const struct uk_kafka_instance *instance)
+{
+  const struct uk_kafka_group_member *member = &instance->member;
+  bool has_batch =
+    instance->delivery.numbers.outcome != UK_RESPONSE_FAILED && are_in_flight(&member->partitions);
+  return has_batch || !uk_list_is_empty(&member->commits) ||
+         !uk_list_is_empty(&member->committing.under_way);
+}
+
+static bool waits_for_client(const struct uk_kafka_instance *instance)
+{
+  const struct uk_kafka_group_member *member = &instance->member;
+  return instance->state == UK_KAFKA_SERVING && member->stopping.until == 0 &&
+         !rd_kafka_assignment_lost(member->handle) && !uk_kafka_rebalance_is_forgotten(member) &&
+         are_in_hand(instance);
+}
+
+bool uk_kafka_instance_partitions_yield(struct uk_kafka_instance *instance, int64_t now)
+{
+  if (instance->give_up_by == 0 || (now < instance->give_up_by && waits_for_client(instance)))
+    return false;
+  instance->give_up_by = 0;
+  if (uk_kafka_rebalance_is_forgotten(&instance->member))
+    instance->state = UK_KAFKA_LOST;
+  if (instance->state == UK_KAFKA_LOST)
+    return true;
+  uk_kafka_instance_forward_forget(instance);
+  give_up_partitions(instance);
+  publish(instance);
+  return true;
+}
+
+/* Rebalances. */
+
 void uk_kafka_instance_partitions_rebalance(struct uk_kafka_instance *instance,
                                             rd_kafka_event_t *event, int64_t now)
 {
+  enum uk_kafka_rebalance asked =
+    uk_kafka_rebalance(&instance->member, event, instance->group_holds);
+  if (asked == UK_KAFKA_REVOKED && waits_for_client(instance)) {
+    instance->give_up_by = instance->give_up_by != 0 ? instance->give_up_by : now + PATIENCE;
+    return;
+  }
+  instance->give_up_by = 0;
   uk_kafka_instance_forward_forget(instance);
-  switch (uk_kafka_rebalance(&instance->member, event, instance->group_holds)) {
+  switch (asked) {
   case UK_KAFKA_GIVEN:
     use_partitions(instance, rd_kafka_event_topic_partition_list(event), now);
     break;

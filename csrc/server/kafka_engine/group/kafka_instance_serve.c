@@ -22,7 +22,8 @@ static bool may_deliver(const struct uk_kafka_instance *instance)
   return request != NULL &&
          (request->subscribes ||
           uk_kafka_instance_batches_decide(instance, request) == UK_DELIVERIES_REDELIVER ||
-          uk_kafka_delivery_has_events(&instance->member, &instance->delivery));
+          (instance->give_up_by == 0 &&
+           uk_kafka_delivery_has_events(&instance->member, &instance->delivery)));
 }
 
 bool uk_kafka_instance_awaits_lease(const struct uk_kafka_instance *instance, int64_t now)
@@ -129,7 +130,8 @@ static bool deliver_once(struct uk_kafka_instance *instance, struct uk_kafka_req
   uk_kafka_instance_batches_settle(instance, request);
   if (uk_kafka_instance_batches_decide(instance, request) == UK_DELIVERIES_REDELIVER)
     return deliver_again(instance, request);
-  return !subscribe(instance, request) || deliver_new(instance, request, now);
+  return !subscribe(instance, request) ||
+         (instance->give_up_by == 0 && deliver_new(instance, request, now));
 }
 
 static void deliver(struct uk_kafka_instance *instance, int64_t now)

@@ -12,7 +12,10 @@
  *   JOINING to LEAVING   another server has the instance                             LOST
  *   LEAVING              the group confirms that the member has left, or is late     ENDED
  *   STOPPING             the last commits are answered, or two seconds pass          ENDED
- *   LOST                 requests that wait are passed on                            ENDED */
+ *   LOST                 requests that wait are passed on                            ENDED
+ *
+ * While the instance serves, the answer to a revocation waits for what its client has in hand: see
+ * kafka_instance_partitions. An instance in another state answers at once. */
 #ifndef UK_KAFKA_INSTANCE_STATE_H
 #define UK_KAFKA_INSTANCE_STATE_H
 
@@ -53,6 +56,7 @@ struct uk_kafka_instance {
   bool migrates;     /* its client sends requests to this server and to others */
   /* The task's. */
   struct uk_kafka_delivery delivery;
+  int64_t give_up_by; /* a revocation waits for the client until then, at most; 0: none waits */
   struct uk_kafka_late_answer *handover;     /* NULL: nothing is read */
   struct uk_kafka_late_answer *verification; /* NULL: nothing is verified */
   struct uk_kafka_forward forward;

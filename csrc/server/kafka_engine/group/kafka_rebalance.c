@@ -162,13 +162,11 @@ static bool is_short(const struct uk_kafka_group_member *member,
   return found;
 }
 
-/* The member was deleted through another server, or its session expired. Once the revocation is
- * answered, librdkafka joins again, and a deleted instance would be back. */
-static bool is_forgotten(const struct uk_kafka_group_member *member)
+/* The member was deleted through another server, or its session expired. */
+bool uk_kafka_rebalance_is_forgotten(const struct uk_kafka_group_member *member)
 {
   char id[UK_KAFKA_MEMBER_SIZE];
-  return member->leaving.until == 0 && rd_kafka_assignment_lost(member->handle) &&
-         uk_kafka_member_id(member->handle, id, sizeof id)[0] == '\0';
+  return member->leaving.until == 0 && uk_kafka_member_id(member->handle, id, sizeof id)[0] == '\0';
 }
 
 enum uk_kafka_rebalance uk_kafka_rebalance(struct uk_kafka_group_member *member,
@@ -177,7 +175,9 @@ enum uk_kafka_rebalance uk_kafka_rebalance(struct uk_kafka_group_member *member,
 {
   const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
   if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
-    return is_forgotten(member) ? UK_KAFKA_REBALANCE_LOST : UK_KAFKA_REVOKED;
+    return rd_kafka_assignment_lost(member->handle) && uk_kafka_rebalance_is_forgotten(member)
+             ? UK_KAFKA_REBALANCE_LOST
+             : UK_KAFKA_REVOKED;
   bool joins = member->subscription.active && member->leaving.until == 0;
   if (joins && (is_stale(&member->subscription, list) || is_short(member, list, group_holds))) {
     uk_kafka_rebalance_refuse(

@@ -39,6 +39,10 @@ bool uk_kafka_rebalance_take(struct uk_kafka_group_member *member,
 /* Answers an assignment without taking a partition. */
 void uk_kafka_rebalance_refuse(struct uk_kafka_group_member *member);
 
+/* The group does not know the member any more, and the member does not leave. Once its revocation
+ * is answered, librdkafka joins again, and an instance that was deleted would be back. */
+bool uk_kafka_rebalance_is_forgotten(const struct uk_kafka_group_member *member);
+
 /* Gives all partitions up. */
 void uk_kafka_rebalance_give_up(struct uk_kafka_group_member *member);
 
