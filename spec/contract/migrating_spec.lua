@@ -219,6 +219,37 @@ rows["null values"] = function()
   assert.equal(service.null, service.fetch_all(topic, 0, 1)[1].value)
 end
 
+rows["a produce that can be repeated after a lost response"] = function()
+  local options = { headers = { ["Idempotency-Key"] = service.name "key" } }
+  local first = service.post("/produce/" .. topic, '{"value": "once"}', options)
+  local repeated = service.post("/produce/" .. topic, '{"value": "once"}', options)
+  assert.equal("true", repeated.headers["idempotent-replayed"])
+  assert.same(service.ok(first), service.ok(repeated))
+  assert.equal(1, service.end_offset(topic, 0))
+end
+
+rows["a consume that can be repeated after a lost response"] = function()
+  local group = service.name "group"
+  service.fill(topic, 3)
+  local path = ("/consume/%s/one/%s?timeout=10000"):format(group, topic)
+  local function ask()
+    return service.get(path, { headers = { ["Kafka-Ack"] = "none", ["Kafka-Auto-Offset-Reset"] = "earliest" } })
+  end
+  local first
+  service.eventually(30, function()
+    first = ask()
+    return #service.ok(first) > 0
+  end)
+  local again = ask()
+  assert.equal(first.headers["kafka-batch"], again.headers["kafka-batch"])
+  assert.same(service.ok(first), service.ok(again))
+end
+
+rows["calls from pages in a browser"] = function()
+  local response = service.get("/topics", { headers = { Origin = "https://app.example.com" } })
+  assert.equal("*", response.headers["access-control-allow-origin"])
+end
+
 rows["bounds for one response"] = function()
   service.fill(topic, 3)
   local body = { topic = topic, partition = 0, offset = 0, max_messages = 2 }
