@@ -172,8 +172,9 @@ function roles.curl_keys(self)
     repeat
       self:note("sent", self.number, unpack(values))
       status, _, body = curl(self, "/produce/" .. self.topic, cjson.encode(messages),
-        { ["Idempotency-Key"] = self.name .. "-" .. self.number })
+        { ["Idempotency-Key"] = ("%s-%s-%d"):format(self.topic, self.name, self.number) })
       note_curl(self, status, body)
+      if status == 422 then error("the key is another request's: " .. body) end
     until status == 200
   end
 end
