@@ -190,16 +190,10 @@ static void hold_limits(struct uk_produce_keys *keys, struct user *user, int64_t
 
 /* Beginning. */
 
-/* A record that surely was not stored. */
-static bool is_missing(const struct uk_record *record)
-{
-  return record->error != UK_OK && record->error != UK_E_GATEWAY_TIMEOUT;
-}
-
 static bool misses_any(const struct uk_produce *operation)
 {
   for (size_t i = 0; i < operation->count; i++) {
-    if (is_missing(&operation->records[i]))
+    if (uk_produce_is_missing(&operation->records[i]))
       return true;
   }
   return false;
@@ -275,7 +269,7 @@ static bool is_to_keep(const struct uk_produce *operation)
   if (!operation->each)
     return operation->operation.error == UK_E_GATEWAY_TIMEOUT;
   for (size_t i = 0; i < operation->count; i++) {
-    if (!is_missing(&operation->records[i]))
+    if (!uk_produce_is_missing(&operation->records[i]))
       return true;
   }
   return false;

@@ -5,6 +5,12 @@
 
 #include "server/engine/engine.h"
 
+/* A record that surely was not stored; one with GATEWAY_TIMEOUT may have been. */
+static inline bool uk_produce_is_missing(const struct uk_record *record)
+{
+  return record->error != UK_OK && record->error != UK_E_GATEWAY_TIMEOUT;
+}
+
 /* Derives the operation's outcome, and `each`, from the `error` and `reason` of the records.
  *
  * If all records failed for the same reason, that is the error. Otherwise `each` is set, and the

@@ -14,12 +14,6 @@ struct call {
   struct uk_record missing[];
 };
 
-/* A record that surely was not stored; one with GATEWAY_TIMEOUT may have been. */
-static bool is_missing(const struct uk_record *record)
-{
-  return record->error != UK_OK && record->error != UK_E_GATEWAY_TIMEOUT;
-}
-
 /* Gives the missing records of the operation their outcome. */
 static void merge(const struct call *call)
 {
@@ -27,7 +21,7 @@ static void merge(const struct call *call)
   const struct uk_record *next = call->missing;
   for (size_t i = 0; i < operation->count; i++) {
     struct uk_record *record = &operation->records[i];
-    if (!is_missing(record))
+    if (!uk_produce_is_missing(record))
       continue;
     *record = *next++;
     if (call->produce.operation.error != UK_OK && !call->produce.each)
@@ -74,7 +68,7 @@ static size_t count_missing(const struct uk_produce *operation)
 {
   size_t count = 0;
   for (size_t i = 0; i < operation->count; i++)
-    count += is_missing(&operation->records[i]);
+    count += uk_produce_is_missing(&operation->records[i]);
   return count;
 }
 
@@ -82,7 +76,7 @@ static void take_missing(struct call *call, size_t count)
 {
   struct uk_record *next = call->missing;
   for (size_t i = 0; i < call->operation->count; i++) {
-    if (is_missing(&call->operation->records[i]))
+    if (uk_produce_is_missing(&call->operation->records[i]))
       *next++ = call->operation->records[i];
   }
   call->partial = true;
