@@ -101,7 +101,7 @@ describe("delivery.check", function()
         fault { log = TWICE, consumers = { reading(7, 6, "received z 0 2 c", "finished 0 2") } })
     end)
 
-    it("is so after an unknown outcome, but for a producer without keys", function()
+    it("is so after an unknown outcome, except for a producer without keys", function()
       local history = { log = TWICE, consumers = { reading(7, 6, "received z 0 2 c", "finished 0 2") }, producers = {
         process("sent 1 a b", "acknowledged 1 0 0 1 0", "sent 2 c", "unknown 2 timeout", "sent 2 c",
           "acknowledged 2 0 2") } }
