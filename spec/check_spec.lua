@@ -91,6 +91,18 @@ describe("check", function()
       assert.equal(1, server.check { data = data }.damaged)
     end)
 
+    it("reports notes apart from damage", function()
+      local other, lines = support.start(), {}
+      other.handle:stop()
+      folder.write(data .. "/identity", folder.read(other.data .. "/identity"))
+      folder.remove(other.data)
+      local counts = assert(server.check { data = data, report = function(kind, line)
+        if kind ~= "progress" then lines[#lines + 1] = kind .. " " .. line end
+      end })
+      assert.same({ "note data.mdb is of another log than the file identity: a restored copy" }, lines)
+      assert.same({ 0, 1, 1 }, { counts.damaged, counts.topics, counts.records })
+    end)
+
     it("raises what the report raises, and calls it no more", function()
       damage "yyy"
       local calls = 0

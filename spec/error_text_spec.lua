@@ -60,7 +60,10 @@ describe("D11: an error names the field as the caller gave it", function()
       ["[10].headers[10].value: x"] = "messages[11].headers[11].value: x",
       ["[0]: x"] = "messages[1]: x", ["[9].headers[0].key: x [0]: y"] = "messages[10].headers[1].key: x [0]: y",
       ["topics[0]: x"] = "topics[1]: x", ["a [0]: x"] = "a [0]: x", ["[0] x"] = "[0] x", ["[]: x"] = "[]: x",
-      ["[x]: y"] = "[x]: y", ["[12345678901]: y"] = "[12345678901]: y", ["topic: x"] = "topic: x", ["[0"] = "[0",
+      ["[x]: y"] = "[x]: y", ["[12345678901]: y"] = "[12345678901]: y",
+      ["[999999999]: x"] = "messages[1000000000]: x", ["[1000000000]: x"] = "[1000000000]: x",
+      ["topicPartitionOffsets[4].topic: x"] = "messages[5].topic: x", ["a-b[0]: x"] = "a-b[0]: x",
+      ["topic: x"] = "topic: x", ["[0"] = "[0",
       ["[0]"] = "[0]", [""] = "the request is malformed", [":"] = ":", ["[0]:"] = "messages[1]:",
     }
     for text, expected in pairs(rows_of_text) do

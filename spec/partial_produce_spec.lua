@@ -60,6 +60,17 @@ describe("results of a produce", function()
     assert.is_nil(details.results)
   end)
 
+  it("are forgotten when a later attempt fails", function()
+    local partial = body(STORED, PASSES):gsub("504", "503", 1)
+    local server = canned.start { "accept", "read", canned.answer(503, partial, { "Connection: close" }), "close",
+      "accept", "read", "close" }
+    local eager = core.new { url = server.url, retries = 1, retry_delay = 1, idempotent = true }
+    local _, message, details = eager:produce_many("t", TWO)
+    eager:close()
+    server:finish()
+    assert.same({ error = message, code = "connection_lost", retriable = true }, details)
+  end)
+
   it("stop the client from retrying the whole request", function()
     local partial = body(STORED, PASSES):gsub("504", "503", 1)
     local server = canned.start { "accept", "read", canned.answer(503, partial), "read" }

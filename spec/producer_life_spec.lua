@@ -76,6 +76,16 @@ describe("a producer's life:", function()
     assert.is_true(producer:close(0))
   end)
 
+  it("its stats count a message in the queue as queued", function()
+    local producer = producer_of { linger = 60000, queue_bytes = 4096 }
+    for _ = 1, 2 do assert(producer:send("t", ("v"):rep(1000))) end
+    local stats = producer:stats()
+    assert.same({ 2, 2, 0 }, { stats.sent, stats.queued + stats.in_flight, stats.requests + stats.retried })
+    if stats.in_flight == 0 then assert.is_true(stats.bytes > 2000 and stats.bytes < 2400, stats.bytes) end
+    producer:close(0)
+    assert.same({ 2, 2, 0 }, { producer:stats().lost, producer:stats().failed, producer:stats().bytes })
+  end)
+
   it("times and marks have limits, and errors name their function", function()
     local producer = producer_of()
     for _, row in ipairs {
@@ -227,7 +237,8 @@ describe("a producer's life:", function()
     assert(same:send(nil, "v"))
     assert.equal(2, first:stats().sent)
     for option, value in pairs { linger = 59999, batch_bytes = 1000, batch_messages = 9, in_flight = 2, gzip = true,
-      message_timeout = 60000, block_timeout = 9, flush_timeout = 1, overflow = "block", queue_bytes = 8192 } do
+      message_timeout = 60000, give_up_after = 9, block_timeout = 9, flush_timeout = 1, overflow = "block",
+      queue_bytes = 8192 } do
       local options = { name = name, linger = 60000 }
       options[option] = value
       local other = producer_of(options)

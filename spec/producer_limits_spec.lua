@@ -56,7 +56,7 @@ describe("a producer's limits:", function()
     for name, range in pairs {
       queue_bytes = { 4096, 2 ^ 30 }, batch_bytes = { 1, 16 * 2 ^ 20 }, batch_messages = { 1, 100000 },
       linger = { 0, 60000 }, in_flight = { 1, 64 }, message_timeout = { 0, 86400000 }, block_timeout = { 0, 86400000 },
-      flush_timeout = { 0, 2000 },
+      give_up_after = { 0, 86400000 }, flush_timeout = { 0, 2000 },
     } do
       local text = ("%s: integer from %d to %d expected"):format(name, range[1], range[2])
       if name ~= "queue_bytes" then make(name, range[2]) end -- a GiB

@@ -92,6 +92,7 @@ static void an_unbounded_body_must_be_complete_json(void)
   CHECK(!whole(&framing, 200, ""));
   CHECK(whole(&framing, 200, "<html>"));
   CHECK(whole(&framing, 204, ""));
+  CHECK(whole(&framing, 101, ""));
   CHECK(!whole(&framing, 299, ""));
   CHECK(whole(&framing, 300, ""));
   CHECK(whole(&framing, 503, "{\"error\":"));

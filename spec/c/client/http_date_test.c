@@ -79,6 +79,9 @@ static void a_two_digit_year_is_near(void)
   CHECK_EQ_INT(date_of("Saturday, 01-Jan-77 00:00:00 GMT", y2026), 220924800);
   CHECK_EQ_INT(date_of("Thursday, 01-Jan-26 00:00:00 GMT", y2026), y2026);
   CHECK_EQ_INT(date_of("Saturday, 01-Jan-00 00:00:00 GMT", y2026), 946684800);
+  /* In the last second of 2025. */
+  CHECK_EQ_INT(date_of("Tuesday, 01-Jan-75 00:00:00 GMT", y2026 - 1), INT64_C(3313526400));
+  CHECK_EQ_INT(date_of("Thursday, 01-Jan-76 00:00:00 GMT", y2026 - 1), 189302400);
 }
 
 static void anything_else_is_invalid(void)

@@ -123,6 +123,11 @@ static void mistakes_are_named(void)
     {"[{\"headers\":[{\"key\":\"k\"}]}]",
      "element 1 of the response: value expected in the header, got none"},
     {"[{\"more\":]", "malformed JSON at byte 9 of the response: expected a value"},
+    {"[true]", "element 1 of the response: message: an object expected, got true"},
+    {"[false]", "element 1 of the response: message: an object expected, got false"},
+    {"[\"x\"]", "element 1 of the response: message: an object expected, got a string"},
+    {"[1.5]", "element 1 of the response: message: an object expected, got a number"},
+    {"[] 5", "malformed JSON at byte 3 of the response: something follows the value"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     char message[UK_RESPONSE_MESSAGE_SIZE];
@@ -131,6 +136,22 @@ static void mistakes_are_named(void)
                  UK_E_BAD_RESPONSE);
     CHECK_EQ_STR(message, rows[i].message);
   }
+}
+
+/* Whatever its memory held before. */
+static void a_reader_begins_anew(void)
+{
+  struct uk_response_reader reader;
+  char body[] = "[]", before[sizeof reader];
+  memset(before, 'x', sizeof before);
+  memcpy(&reader, before, sizeof reader);
+  uk_response_open(&reader, body, 2, false);
+  CHECK_EQ_INT(reader.length, 2);
+  CHECK_EQ_INT(reader.element, 0);
+  CHECK_EQ_INT(reader.messages, 0);
+  CHECK_EQ_INT(reader.error, UK_OK);
+  CHECK_EQ_STR(reader.message, "");
+  CHECK(!reader.binary && !reader.fault.known);
 }
 
 static void base64_is_decoded_when_binary(void)
@@ -154,10 +175,13 @@ static void failure_of(struct uk_client_failure *failure, int status, const char
 
 static void failures_have_a_code_and_a_text(void)
 {
-  static const char *const without[] = {"", "x", "[]", "5", "{\"error\":5}", "{\"error\":\"", "{"};
+  static const char *const without[] = {
+    "", "x", "[]", "5", "{\"error\":5}", "{\"error\":\"\"}", "{\"error\":\"", "{"};
   struct uk_client_failure failure;
   for (int status = 200; status <= 299; status++)
     CHECK(!uk_response_failed(&failure, status, -1, NULL, 0));
+  failure_of(&failure, 199, "");
+  failure_of(&failure, 300, "");
   failure_of(&failure, 429, "{\"status\":429,\"x\":{\"error\":\"no\"},\"error\":\"slow\\u0021\"}");
   CHECK_EQ_INT(failure.error, UK_E_TOO_MANY);
   CHECK_EQ_INT(failure.status, 429);
@@ -206,6 +230,8 @@ static void results_are_read_one_by_one(void)
   CHECK_EQ_INT(read_results(body, sizeof body - 1, 0, message), UK_OK);
   CHECK_EQ_INT(read_results(body, sizeof body - 1, 3, message), UK_E_BAD_RESPONSE);
   CHECK_EQ_STR(message, "the response: metadata of 3 messages expected, got 2");
+  CHECK_EQ_INT(read_results(body, sizeof body - 1, 1, message), UK_E_BAD_RESPONSE);
+  CHECK_EQ_STR(message, "the response: metadata of 1 messages expected, got 2");
 }
 
 /* A status that HTTP does not have is none. */
@@ -356,6 +382,7 @@ int main(void)
   CHECK_RUN(every_prefix_is_a_bad_response);
   CHECK_RUN(no_byte_breaks_the_reader);
   CHECK_RUN(mistakes_are_named);
+  CHECK_RUN(a_reader_begins_anew);
   CHECK_RUN(base64_is_decoded_when_binary);
   CHECK_RUN(failures_have_a_code_and_a_text);
   CHECK_RUN(results_are_read_one_by_one);

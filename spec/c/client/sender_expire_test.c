@@ -117,10 +117,16 @@ static void d13_a_request_continues_for_unexpired_messages(void)
   tear_down();
 }
 
+static enum uk_error start_transfer(void)
+{
+  return uk_transfers_start(sender->transfers, 0, &batch->request, 60000);
+}
+
 static void d13_a_request_is_given_up_with_its_last_message(void)
 {
   REQUIRE(set_up());
   send_two();
+  CHECK_EQ_INT(start_transfer(), UK_OK);
   uk_sender_expire(sender, YOUNG + TIMEOUT - 1);
   CHECK_EQ_INT(batch->state, UK_BATCH_SENDING);
   CHECK_EQ_INT(sender->sending, 1);
@@ -130,6 +136,36 @@ static void d13_a_request_is_given_up_with_its_last_message(void)
   CHECK_EQ_INT(sender->sending, 0);
   CHECK_EQ_INT(sender->counts.requests, 1);
   CHECK(uk_sender_next_expiry(sender) == INT64_MAX);
+  CHECK_EQ_INT(start_transfer(), UK_OK); /* the transfer of the first request is cancelled */
+  tear_down();
+}
+
+/* More than the lock is held for. */
+static void d13_any_number_of_messages_expires_at_once(void)
+{
+  enum { COUNT = 2001 };
+  REQUIRE(set_up());
+  for (int i = 0; i < COUNT; i++)
+    still_put(sender, "v", i < COUNT - 1 ? OLD : YOUNG);
+  uk_sender_expire(sender, OLD + TIMEOUT);
+  check_counts(0, COUNT - 1, 0);
+  CHECK_EQ_INT(sender->queue.messages, 1);
+  CHECK_EQ_INT(sender->counts.dropped_failures, COUNT - 1 - UK_SENDER_FAILURES_MAX);
+  tear_down();
+}
+
+/* A request that was refused is not why a later message comes too late. */
+static void d13_a_refusal_explains_no_other_message(void)
+{
+  REQUIRE(set_up());
+  still_put(sender, "refused", OLD);
+  still_fill(sender, batch);
+  still_start(sender, batch);
+  still_fail(sender, batch, UK_E_BAD_REQUEST, 400, "no", -1);
+  still_check_failure(sender, "refused", UK_E_BAD_REQUEST, 400, "no");
+  still_put(sender, "queued", OLD);
+  uk_sender_expire(sender, OLD + TIMEOUT);
+  still_check_failure(sender, "queued", UK_E_TIMEOUT, 0, no_answer);
   tear_down();
 }
 
@@ -169,6 +205,8 @@ int main(void)
   CHECK_RUN(d13_a_longer_retry_after_is_not_waited_for);
   CHECK_RUN(d13_a_request_continues_for_unexpired_messages);
   CHECK_RUN(d13_a_request_is_given_up_with_its_last_message);
+  CHECK_RUN(d13_any_number_of_messages_expires_at_once);
+  CHECK_RUN(d13_a_refusal_explains_no_other_message);
   CHECK_RUN(d13_a_refusal_may_concern_the_expired_message);
   CHECK_RUN(d13_nothing_expires_without_message_timeout);
   return check_end();

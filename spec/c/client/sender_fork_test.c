@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "client/sender/sender_private.h"
 #include "sender_rig.h"
 
 static void child(struct uk_sender *inherited, unsigned generation)
@@ -101,8 +102,85 @@ static void belong_to_the_parent(void)
   CHECK_EQ_INT(rig_stored("forked"), 2);
 }
 
+/* The exit of a process that has a sender with something to deliver, and one that has not: it takes
+ * as long as the more patient one may. */
+static void deliver_within_the_longest_time_at_the_exit(void)
+{
+  for (int order = 0; order <= 1; order++) {
+    char topic[16];
+    int status = -1;
+    snprintf(topic, sizeof topic, "patient-%d", order);
+    const pid_t process = fork();
+    if (process == 0) {
+      for (int i = 0; i < 2; i++) {
+        const bool busy = i == order;
+        struct uk_sender_options options = rig_options_named(busy ? "busy" : "idle");
+        options.linger = 60000;
+        options.flush_timeout = busy ? RIG_PATIENCE : 0;
+        struct uk_sender *sender = rig_acquire(&options);
+        if (sender == NULL || (busy && rig_send(sender, topic, "v") != UK_OK))
+          _exit(1);
+      }
+      exit(0);
+    }
+    CHECK(waitpid(process, &status, 0) == process && WIFEXITED(status));
+    CHECK_EQ_INT(WEXITSTATUS(status), 0);
+    CHECK_EQ_INT(rig_stored(topic), 1);
+  }
+}
+
+static bool acquires_at_exit; /* in a child */
+
+/* Runs after the handler of the registry, which was registered later. */
+static void acquire_at_exit(void)
+{
+  enum uk_error error = UK_OK;
+  const struct uk_sender_options options = rig_options_named("late");
+  struct uk_settings settings;
+  if (!acquires_at_exit)
+    return;
+  settings = rig_settings(1);
+  const bool none = uk_registry_acquire(&settings, &options, &error) == NULL;
+  uk_settings_free(&settings);
+  _exit(none && error == UK_E_CANCELLED ? 0 : 1);
+}
+
+static void start_no_more_at_the_exit(void)
+{
+  int status = -1;
+  const pid_t process = fork();
+  if (process == 0) {
+    acquires_at_exit = true;
+    exit(2);
+  }
+  CHECK(waitpid(process, &status, 0) == process && WIFEXITED(status));
+  CHECK_EQ_INT(WEXITSTATUS(status), 0);
+}
+
+/* A thread of the parent frees its sender: the child has no such thread to wait for. */
+static void do_not_retire_in_the_child(void)
+{
+  const struct uk_sender_options options = rig_options_named("retiring");
+  int status = -1;
+  struct uk_sender *sender = rig_acquire(&options);
+  REQUIRE(sender != NULL);
+  uk_sender_stop(sender, 0);
+  REQUIRE(uk_sender_join(sender, INT64_MAX / 2));
+  uk_registry_release(sender);
+  REQUIRE(sender->owner->retire(sender)); /* this thread plays that of the sender */
+  const pid_t process = fork();
+  if (process == 0) {
+    alarm(RIG_PATIENCE / 2000); /* seconds */
+    leave(uk_registry_close_all(RIG_PATIENCE) == 0);
+  }
+  CHECK(waitpid(process, &status, 0) == process && WIFEXITED(status));
+  CHECK_EQ_INT(WEXITSTATUS(status), 0);
+  sender->owner->ended(sender);
+}
+
 int main(void)
 {
+  atexit(acquire_at_exit);
   if (rig_serve() == NULL) {
     fprintf(stderr, "the server did not start\n");
     return 1;
@@ -110,6 +188,9 @@ int main(void)
   CHECK_RUN(belong_to_the_parent);
   CHECK_RUN(leave_no_queue_in_the_child);
   CHECK_RUN(do_not_count_in_the_child);
+  CHECK_RUN(deliver_within_the_longest_time_at_the_exit);
+  CHECK_RUN(start_no_more_at_the_exit);
+  CHECK_RUN(do_not_retire_in_the_child);
   rig_serve_end();
   return check_end();
 }

@@ -589,6 +589,27 @@ static void results_do_not_count_expired_messages(void)
   }
 }
 
+/* A topic that is forbidden now may be permitted soon, also if it is one of several. */
+static void results_that_refuse_a_message_are_waited_for(void)
+{
+#define FORBIDDEN "{\"error\":\"forbidden\",\"status\":403}"
+  for (int patient = 0; patient <= 1; patient++) {
+    REQUIRE(set_up_sending(2));
+    sender->options.give_up_after = patient ? 10000 : 0;
+    CHECK(answer("[" STORED "," FORBIDDEN "]", -1));
+    still_check_counts(sender, 1, patient ? 0 : 1, patient ? 1 : 0);
+    CHECK_EQ_INT(batch->state, patient ? UK_BATCH_READY : UK_BATCH_FREE);
+    CHECK_EQ_INT(sender->refusal, UK_E_FORBIDDEN);
+    if (patient) {
+      CHECK_EQ_INT(sender->failure, UK_E_FORBIDDEN);
+      CHECK_EQ_INT(sender->failure_status, 403);
+    } else {
+      still_check_failure(sender, "1", UK_E_FORBIDDEN, 403, uk_error_text(UK_E_FORBIDDEN));
+    }
+    tear_down();
+  }
+}
+
 static void invalid_results_are_ignored(void)
 {
   static const char *const rows[] = {
@@ -624,6 +645,7 @@ static void unsent_messages_are_lost(void)
   still_start(sender, batch);
   uk_sender_expire(sender, 1000);
   still_check_counts(sender, 0, 1, 1);
+  CHECK_EQ_INT(uk_transfers_start(sender->transfers, 0, &batch->request, 60000), UK_OK);
   still_put(sender, "ready", 500);
   still_fill(sender, &sender->batches[1]);
   still_put(sender, "queued", 500);
@@ -631,6 +653,7 @@ static void unsent_messages_are_lost(void)
   still_check_counts(sender, 0, 4, 0);
   CHECK_EQ_INT(sender->counts.lost, 3);
   CHECK_EQ_INT(sender->queue.messages, 0);
+  CHECK_EQ_INT(uk_transfers_start(sender->transfers, 0, &batch->request, 60000), UK_OK);
   CHECK(sender->oldest_batched == UINT64_MAX);
   CHECK_EQ_STR(uk_sender_reasons_last(&sender->reasons)->text, text);
   still_check_failure(sender, "expired", UK_E_TIMEOUT, 0,
@@ -810,6 +833,27 @@ static void nothing_is_dropped_while_a_batch_is_copied(void)
   tear_down();
 }
 
+/* A caller that waits for room gets it when a batch has left the queue, before its request is
+ * written. */
+static void a_batch_that_leaves_the_queue_makes_room(void)
+{
+  pthread_t thread;
+  struct timespec until;
+  REQUIRE(set_up());
+  while (uk_sender_send(sender, &small, uk_slice_of(NULL, 0)) == UK_OK)
+    continue;
+  sender->options.overflow = UK_OVERFLOW_BLOCK;
+  sender->options.block_timeout = 10 * SECONDS * 1000;
+  REQUIRE(pthread_create(&thread, NULL, send_small, NULL) == 0);
+  CHECK_EVENTUALLY(waits());
+  CHECK(uk_sender_fill(sender, batch, INT64_MAX / 2));
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += SECONDS;
+  if (!CHECK(pthread_timedjoin_np(thread, NULL, &until) == 0))
+    exit(1); /* the thread still uses the sender */
+  tear_down();
+}
+
 static void *send_to_a_full_queue(void *argument)
 {
   CHECK_EQ_INT(uk_sender_send(sender, &small, uk_slice_of(NULL, 0)), UK_E_CANCELLED);
@@ -861,6 +905,7 @@ int main(void)
   CHECK_RUN(a_result_forgets_the_text_of_an_earlier_one);
   CHECK_RUN(results_continue_with_the_rest_of_the_batch);
   CHECK_RUN(results_do_not_count_expired_messages);
+  CHECK_RUN(results_that_refuse_a_message_are_waited_for);
   CHECK_RUN(invalid_results_are_ignored);
   CHECK_RUN(unsent_messages_are_lost);
   CHECK_RUN(a_narrowed_batch_is_lost_too);
@@ -868,6 +913,7 @@ int main(void)
   CHECK_RUN(texts_are_truncated_between_characters);
   CHECK_RUN(waiters_are_woken);
   CHECK_RUN(nothing_is_dropped_while_a_batch_is_copied);
+  CHECK_RUN(a_batch_that_leaves_the_queue_makes_room);
   CHECK_RUN(a_stop_refuses_callers_that_wait_for_room);
   return check_end();
 }

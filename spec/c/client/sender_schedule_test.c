@@ -148,6 +148,29 @@ static void it_waits_for_memory(void)
   tear_down();
 }
 
+/* The same for the request of a batch. */
+static void a_batch_waits_for_memory(void)
+{
+  REQUIRE(set_up());
+  still_put(sender, "v", 0);
+  CHECK(uk_sender_fill(sender, first, NOW));
+  first->attempts = 3;
+  const int64_t before = uk_clock_monotonic();
+  fault_at(1);
+  uk_sender_write(sender, first);
+  fault_off();
+  CHECK_EQ_INT(first->state, UK_BATCH_UNWRITTEN);
+  CHECK_EQ_INT(first->attempts, 0);
+  CHECK(first->due >= before + UK_SENDER_MEMORY_DELAY);
+  CHECK(first->due <= uk_clock_monotonic() + UK_SENDER_MEMORY_DELAY);
+  CHECK_EQ_INT(sender->counts.in_flight, 1);
+  CHECK_EQ_INT(sender->oldest_batched, 0);
+  uk_sender_write(sender, first);
+  CHECK_EQ_INT(first->state, UK_BATCH_READY);
+  CHECK_EQ_INT(first->due, 0);
+  tear_down();
+}
+
 static void the_oldest_message_of_all_batches_is_known(void)
 {
   REQUIRE(set_up());
@@ -158,6 +181,15 @@ static void the_oldest_message_of_all_batches_is_known(void)
   CHECK(uk_sender_fill(sender, first, NOW));
   CHECK_EQ_INT(sender->oldest_batched, 0);
   CHECK(!uk_sender_is_flushed(sender, 1));
+  for (uint64_t oldest = 1; oldest <= 2; oldest++) { /* of either batch */
+    first->oldest = oldest;
+    second->oldest = 3 - oldest;
+    uk_sender_update_waiters(sender);
+    CHECK_EQ_INT(sender->oldest_batched, 1);
+  }
+  second->pending = 0;
+  uk_sender_update_waiters(sender);
+  CHECK_EQ_INT(sender->oldest_batched, 2);
   tear_down();
 }
 
@@ -458,6 +490,65 @@ static void a_drop_wakes_the_thread_that_logs(void)
   }
 }
 
+/* Reports. */
+
+static void stats_are_those_of_the_sender(void)
+{
+  struct uk_sender_stats stats;
+  REQUIRE(set_up());
+  still_put(sender, "1", NOW);
+  const size_t bytes = sender->queue.used;
+  still_put(sender, "2", NOW);
+  sender->counts = (struct uk_sender_stats){.sent = 1,
+                                            .delivered = 2,
+                                            .failed = 3,
+                                            .dropped = 4,
+                                            .refused = 5,
+                                            .lost = 6,
+                                            .retried = 7,
+                                            .requests = 8,
+                                            .in_flight = 9,
+                                            .dropped_failures = 10};
+  uk_sender_set_trouble(sender, UK_E_TIMEOUT, 0, uk_slice_text("late"));
+  for (int64_t latency = 1; latency <= 10; latency++)
+    uk_sender_latency_add(&sender->latency, latency);
+  uk_sender_stats(sender, &stats);
+  CHECK_EQ_INT(stats.queued, 2);
+  CHECK_EQ_INT(stats.bytes, 2 * bytes);
+  CHECK_EQ_INT(stats.sent, 1);
+  CHECK_EQ_INT(stats.in_flight, 9);
+  CHECK_EQ_INT(stats.dropped_failures, 10);
+  CHECK_EQ_STR(stats.trouble, "late");
+  CHECK(stats.latency_mean == 5.5 && stats.latency_p50 == 5 && stats.latency_p99 == 10 &&
+        stats.latency_max == 10);
+  for (int i = 0; i < 1000; i++)
+    uk_sender_latency_add(&sender->latency, 2);
+  uk_sender_stats(sender, &stats);
+  CHECK(stats.latency_p99 == 2 && stats.latency_max == 10);
+  tear_down();
+}
+
+static void discards_are_counted_and_explained(void)
+{
+  struct uk_sender_reason reason = {.number = 77};
+  REQUIRE(set_up());
+  CHECK_EQ_INT(uk_sender_discards(sender, 0, &reason), 0);
+  CHECK_EQ_INT(reason.number, 77);
+  uk_sender_count_discard(sender, true, UK_E_QUEUE_FULL, 0, uk_slice_of(NULL, 0));
+  uk_sender_count_discard(sender, false, UK_E_FORBIDDEN, 403, uk_slice_text("no"));
+  CHECK_EQ_INT(sender->counts.dropped, 1);
+  CHECK_EQ_INT(sender->counts.failed, 1);
+  CHECK_EQ_INT(uk_sender_discards(sender, 0, &reason), 2);
+  CHECK_EQ_INT(reason.error, UK_E_QUEUE_FULL);
+  CHECK_EQ_INT(uk_sender_discards(sender, 1, &reason), 2);
+  CHECK_EQ_INT(reason.number, 2);
+  CHECK_EQ_INT(reason.status, 403);
+  CHECK_EQ_STR(reason.text, "no");
+  CHECK_EQ_INT(uk_sender_discards(sender, 2, &reason), 2);
+  CHECK_EQ_STR(reason.text, "no"); /* left alone */
+  tear_down();
+}
+
 int main(void)
 {
   CHECK_RUN(a_message_lingers);
@@ -467,6 +558,7 @@ int main(void)
   CHECK_RUN(a_flush_covers_earlier_messages);
   CHECK_RUN(a_stopped_sender_does_not_linger);
   CHECK_RUN(it_waits_for_memory);
+  CHECK_RUN(a_batch_waits_for_memory);
   CHECK_RUN(the_oldest_message_of_all_batches_is_known);
   CHECK_RUN(a_free_batch_is_found);
   CHECK_RUN(the_next_batch_is_chosen);
@@ -482,5 +574,7 @@ int main(void)
   CHECK_RUN(queue_levels_wake_the_thread);
   CHECK_RUN(a_flush_and_a_stop_wake_the_thread);
   CHECK_RUN(a_drop_wakes_the_thread_that_logs);
+  CHECK_RUN(stats_are_those_of_the_sender);
+  CHECK_RUN(discards_are_counted_and_explained);
   return check_end();
 }

@@ -93,6 +93,7 @@ static void defaults_match_the_documentation(void)
   CHECK_EQ_INT(options.linger, 5);
   CHECK_EQ_INT(options.in_flight, 1);
   CHECK_EQ_INT(options.message_timeout, 0);
+  CHECK_EQ_INT(options.give_up_after, 120000);
   CHECK_EQ_INT(options.block_timeout, 1000);
   CHECK_EQ_INT(options.flush_timeout, 2000);
   CHECK_EQ_INT(options.overflow, UK_OVERFLOW_ERROR);
@@ -196,10 +197,10 @@ static void are_few(void)
   acquire_as_many_as_there_may_be();
 }
 
-/* One different option makes another sender. */
+/* One different option makes another sender, and so do other settings. */
 static void share_when_all_options_are_equal(void)
 {
-  enum { KINDS = 13 };
+  enum { KINDS = 14 };
   struct uk_sender_options options[KINDS];
   struct uk_sender *senders[KINDS];
   for (int i = 0; i < KINDS; i++)
@@ -216,8 +217,13 @@ static void share_when_all_options_are_equal(void)
   options[10].gzip = !options[10].gzip;
   options[11].log = !options[11].log;
   options[12].name[0] = 'A';
+  options[13].give_up_after++;
+  struct uk_settings elsewhere = rig_settings(1);
+  enum uk_error error;
+  struct uk_sender *other = uk_registry_acquire(&elsewhere, &options[0], &error);
   for (int i = 0; i < KINDS; i++) {
     senders[i] = rig_acquire(&options[i]);
+    CHECK(senders[i] != other);
     CHECK(senders[i] != NULL);
     for (int j = 0; j < i; j++)
       if (!CHECK(senders[i] != senders[j]))
@@ -226,6 +232,50 @@ static void share_when_all_options_are_equal(void)
   CHECK_EQ_INT(uk_registry_close_all(RIG_PATIENCE), 0);
   for (int i = 0; i < KINDS; i++)
     uk_registry_release(senders[i]);
+  uk_registry_release(other);
+  uk_settings_free(&elsewhere);
+}
+
+/* One half of a queue fills while a batch of the other half is sent. */
+static void fill_half_of_their_queue_into_a_batch(void)
+{
+  static const int64_t asked[] = {UK_SENDER_QUEUE_BYTES_MIN / 2 - 1, UK_SENDER_QUEUE_BYTES_MIN / 2,
+                                  UK_SENDER_QUEUE_BYTES_MIN / 2 + 1, UK_SENDER_QUEUE_BYTES_MIN};
+  struct uk_sender_options options = rig_options_named("halves");
+  struct uk_sender *senders[4];
+  options.queue_bytes = UK_SENDER_QUEUE_BYTES_MIN;
+  for (int i = 0; i < 4; i++) {
+    options.batch_bytes = asked[i];
+    senders[i] = rig_acquire(&options);
+    REQUIRE(senders[i] != NULL);
+    CHECK_EQ_INT(senders[i]->options.batch_bytes, asked[i] < asked[1] ? asked[i] : asked[1]);
+    CHECK_EQ_INT(senders[i]->options.queue_bytes, UK_SENDER_QUEUE_BYTES_MIN);
+  }
+  CHECK(senders[0] != senders[1] && senders[1] == senders[2] && senders[2] == senders[3]);
+  uk_registry_close_all(RIG_PATIENCE);
+  for (int i = 0; i < 4; i++)
+    uk_registry_release(senders[i]);
+}
+
+/* Closing a sender again, or one that close_all has stopped, changes nothing. */
+static void are_closed_once(void)
+{
+  const struct uk_sender_options options = rig_options_named("once");
+  uk_registry_close_all(RIG_PATIENCE);
+  for (int all = 0; all <= 1; all++) {
+    struct uk_sender *sender = rig_acquire(&options);
+    REQUIRE(sender != NULL);
+    if (all)
+      CHECK_EQ_INT(uk_registry_close_all(RIG_PATIENCE), 0);
+    for (int i = 0; i < 2; i++) {
+      bool stopped = false;
+      CHECK_EQ_INT(uk_registry_close(sender, RIG_PATIENCE, &stopped), 0);
+      CHECK(stopped);
+      CHECK_EQ_INT(sender->references, 1); /* the caller keeps its own */
+    }
+    uk_registry_release(sender);
+  }
+  acquire_as_many_as_there_may_be();
 }
 
 /* A sender without references delivers its queue, and its thread ends; also that of one that had
@@ -644,6 +694,8 @@ int main(void)
   CHECK_RUN(a_message_may_fill_the_queue);
   CHECK_RUN(are_few);
   CHECK_RUN(share_when_all_options_are_equal);
+  CHECK_RUN(fill_half_of_their_queue_into_a_batch);
+  CHECK_RUN(are_closed_once);
   CHECK_RUN(end_without_references);
   CHECK_RUN(are_used_again);
   CHECK_RUN(leave_room_when_they_end);

@@ -227,6 +227,23 @@ static void an_absent_option_differs_from_a_present_one(void)
     uk_settings_free(all[i]);
 }
 
+/* The last text ends with the memory, so that a text which is not counted shows. */
+static void everything_fits_its_memory(void)
+{
+  struct uk_settings settings;
+  struct uk_settings_options options = options_of("http://h:1/p/");
+  options.username = options.password = uk_slice_text("u");
+  options.ca_file = "/ca.pem";
+  options.proxy = "http://me:hush@proxy";
+  for (int i = 0; i < 2; i++) {
+    REQUIRE(uk_settings_init(&settings, &options, message, sizeof message));
+    const char *end = settings.proxy_name + strlen(settings.proxy_name) + 1;
+    CHECK_EQ_INT(end - settings.memory + (i == 0), settings.size); /* one for the socket is left */
+    uk_settings_free(&settings);
+    options.url = uk_slice_text("http://unix:/s:/p/");
+  }
+}
+
 /* A copy shares no memory with its original. */
 static void a_copy_is_independent(void)
 {
@@ -254,6 +271,9 @@ static void a_copy_is_independent(void)
   CHECK_EQ_INT(fault_live(), live);
 }
 
+/* Of 64 letters. */
+#define LONG_NAME "abcdefghijklmnopabcdefghijklmnopabcdefghijklmnopabcdefghijklmnop"
+
 /* C9: a proxy is for other machines only. */
 static void a_server_on_this_machine_has_no_proxy(void)
 {
@@ -261,16 +281,27 @@ static void a_server_on_this_machine_has_no_proxy(void)
     const char *url;
     bool local;
   } rows[] = {
-    {"http://localhost:80/p", true},     {"http://LocalHost", true},
-    {"http://a.localhost.", true},       {"http://127.0.0.1", true},
-    {"http://127.255.0.9:1", true},      {"http://127.1", true},
-    {"http://2130706433", true},         {"http://0.0.0.0:80", true},
-    {"https://[::1]:8080", true},        {"http://[::]", true},
-    {"http://[::ffff:127.0.0.1]", true}, {"http://unix:/s", true},
-    {"http://128.0.0.1", false},         {"http://notlocalhost", false},
-    {"http://localhost.example", false}, {"http://[::2]", false},
-    {"http://[::ffff:10.0.0.1]", false}, {"http://127.0.0.1.example", false},
+    {"http://localhost:80/p", true},
+    {"http://LocalHost", true},
+    {"http://a.localhost.", true},
+    {"http://127.0.0.1", true},
+    {"http://127.255.0.9:1", true},
+    {"http://127.1", true},
+    {"http://2130706433", true},
+    {"http://0.0.0.0:80", true},
+    {"https://[::1]:8080", true},
+    {"http://[::]", true},
+    {"http://[::ffff:127.0.0.1]", true},
+    {"http://unix:/s", true},
+    {"http://128.0.0.1", false},
+    {"http://notlocalhost", false},
+    {"http://localhost.example", false},
+    {"http://[::2]", false},
+    {"http://[::ffff:10.0.0.1]", false},
+    {"http://127.0.0.1.example", false},
     {"http://126.0.0.1", false},
+    {"http://" LONG_NAME ".localhost", true},
+    {"http://localhost." LONG_NAME, false},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     struct uk_settings settings;
@@ -367,6 +398,7 @@ static void the_environment_names_the_proxy(void)
     {"all_proxy=a no_proxy=x,+h,y", "h", "", ""},
     {"all_proxy=a no_proxy=x+H+y", "h", "", ""},
     {"all_proxy=a no_proxy=,,+", "h", "a", "a"},
+    {"all_proxy=a no_proxy=x\th\ty", "h", "", ""},
     {"all_proxy=a no_proxy=b.c", "a.b.c", "", ""},
     {"all_proxy=a no_proxy=.b.c", "a.b.c", "", ""},
     {"all_proxy=a no_proxy=.b.c", "b.c", "", ""},
@@ -478,6 +510,7 @@ int main(void)
   CHECK_RUN(invalid_urls_are_named);
   CHECK_RUN(are_equal_when_every_option_is);
   CHECK_RUN(an_absent_option_differs_from_a_present_one);
+  CHECK_RUN(everything_fits_its_memory);
   CHECK_RUN(a_copy_is_independent);
   CHECK_RUN(a_server_on_this_machine_has_no_proxy);
   CHECK_RUN(a_proxy_is_named_without_its_credentials);

@@ -19,6 +19,7 @@
 
 #include "check.h"
 #include "client/signals.h"
+#include "client/transport_handle.h"
 #include "client/transport_multi.h"
 #include "client/transport_private.h"
 #include "client/transport_socket.h"
@@ -72,16 +73,20 @@ static char *curl_strdup(const char *text)
   return copy != NULL ? strcpy(copy, text) : NULL;
 }
 
-/* Answers every request on the connection with {"connection": number}. Requests are small. */
+/* Answers every request on the connection with {"connection": number}, and with its method as the
+ * ID of a batch. Requests are small. */
 static void answer_all(int connection, int number)
 {
-  char request[4096], response[256], body[64];
-  int length = snprintf(body, sizeof body, "{\"connection\":%d}", number);
-  length = snprintf(response, sizeof response, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s",
-                    length, body);
-  while (read(connection, request, sizeof request) > 0)
+  char request[4096] = "", response[256], body[64];
+  const int size = snprintf(body, sizeof body, "{\"connection\":%d}", number);
+  while (read(connection, request, sizeof request - 1) > 0) {
+    const int length =
+      snprintf(response, sizeof response,
+               "HTTP/1.1 200 OK\r\nKafka-Batch: %.*s\r\nContent-Length: %d\r\n\r\n%s",
+               (int)strcspn(request, " "), request, size, body);
     if (write(connection, response, (size_t)length) != length)
       break;
+  }
 }
 
 /* Serves each connection, numbered from 1, in a process of its own. */
@@ -212,6 +217,16 @@ static void the_child_may_only_close(void)
   tear_down(&fixture);
 }
 
+static int descriptors(void)
+{
+  int count = 0;
+  DIR *all = opendir("/proc/self/fd");
+  while (all != NULL && readdir(all) != NULL)
+    count++;
+  closedir(all);
+  return count;
+}
+
 static int sockets_replaced;
 
 __attribute__((visibility("default"))) int dup2(int from, int to)
@@ -230,7 +245,9 @@ static void the_child_sends_nothing_and_frees_everything(void)
   int status = -1;
   REQUIRE(set_up(&fixture));
   CHECK_EQ_INT(connection_of(&fixture), 1);
+  const int open = descriptors();
   uk_transport_close(fixture.transport);
+  const int closed = open - descriptors();
   const long without = atomic_load(&curl_live);
   fixture.transport = uk_transport_open(&fixture.settings);
   REQUIRE(fixture.transport != NULL);
@@ -238,12 +255,119 @@ static void the_child_sends_nothing_and_frees_everything(void)
   sockets_replaced = 0;
   pid_t child = fork();
   if (child == 0) {
+    const int before = descriptors();
     uk_transport_close(fixture.transport);
-    _exit(sockets_replaced == 1 && atomic_load(&curl_live) == without ? 0 : 1);
+    const bool all = before - descriptors() == closed && atomic_load(&curl_live) == without;
+    _exit(all && sockets_replaced == 1 ? 0 : 1);
   }
   waitpid(child, &status, 0);
   CHECK_EQ_INT(status, 0);
   tear_down(&fixture);
+}
+
+/* Its handle knows nothing of what that of the parent was set to. */
+static void the_child_sets_its_own_handle(void)
+{
+  enum { SHORT = 100 };
+  struct fixture fixture;
+  const struct uk_slice topic = uk_slice_text("t");
+  int status = -1;
+  REQUIRE(set_up(&fixture));
+  struct uk_response response = {.body = &fixture.body};
+  uk_client_request_begin(&fixture.request, UK_ENDPOINT_DELETE_TOPIC, false, &topic);
+  CHECK_EQ_INT(uk_client_request_end(&fixture.request), UK_OK);
+  CHECK_EQ_INT(perform(&fixture), UK_OK);
+  CHECK_EQ_STR(uk_transport_notes(fixture.transport)->batch, "DELETE");
+  /* It may fail on a busy machine, but sets the time of the handle. */
+  (void)uk_transport_perform(fixture.transport, &fixture.request, SHORT, true, &response);
+  pid_t child = fork();
+  if (child == 0) {
+    alarm(SERVER_SECONDS);
+    kill(fixture.server, SIGSTOP); /* it answers nobody */
+    const bool ended =
+      uk_transport_perform(fixture.transport, &fixture.request, SHORT, true, &response) != UK_OK;
+    kill(fixture.server, SIGCONT);
+    const bool same = perform(&fixture) == UK_OK &&
+                      strcmp(uk_transport_notes(fixture.transport)->batch, "DELETE") == 0;
+    uk_transport_close(fixture.transport);
+    _exit(ended && same ? 0 : 1);
+  }
+  waitpid(child, &status, 0);
+  CHECK_EQ_INT(status, 0);
+  kill(fixture.server, SIGCONT);
+  tear_down(&fixture);
+}
+
+/* Whatever was said of the last one. */
+static void a_transfer_begins_anew(void)
+{
+  struct fixture fixture;
+  REQUIRE(set_up(&fixture));
+  struct uk_transport *transport = fixture.transport;
+  struct uk_response response = {.status = 7, .retry_after = 7, .body = &fixture.body};
+  uk_buffer_append_text(&fixture.body, "old");
+  transport->retry_after = 7;
+  transport->sends = 7;
+  transport->framing = (struct uk_framing){.headed = true, .bounded = true};
+  transport->notes = (struct uk_response_notes){.replayed = true, .batch = "b", .skipped = "t-0"};
+  strcpy(transport->message, "old");
+  CHECK_EQ_INT(uk_transport_begin(transport, &fixture.request, TIMEOUT, true, &response), UK_OK);
+  CHECK_EQ_INT(response.status, 0);
+  CHECK_EQ_INT(response.retry_after, -1);
+  CHECK_EQ_INT(fixture.body.length, 0);
+  CHECK_EQ_INT(transport->retry_after, -1);
+  CHECK_EQ_INT(transport->sends, 0);
+  CHECK(!transport->framing.headed && !transport->framing.bounded && !transport->notes.replayed);
+  CHECK_EQ_STR(transport->notes.batch, "");
+  CHECK_EQ_STR(transport->notes.skipped, "");
+  CHECK_EQ_STR(uk_transport_message(transport), "");
+  tear_down(&fixture);
+}
+
+/* Secrets. */
+
+static int lines_wiped;
+
+__attribute__((noinline)) static void wipe(void *bytes, size_t size)
+{
+  static const char line[] = "Authorization: Basic dTpodXNo";
+  lines_wiped += size >= sizeof line && memcmp(bytes, line, sizeof line) == 0;
+  memset(bytes, 0, size);
+}
+
+/* In front of that of libc. */
+__attribute__((visibility("default"))) void explicit_bzero(void *bytes, size_t size)
+{
+  wipe(bytes, size);
+}
+
+/* What a build with _FORTIFY_SOURCE calls instead. */
+void __explicit_bzero_chk(void *bytes, size_t size, size_t room);
+__attribute__((visibility("default"))) void __explicit_bzero_chk(void *bytes, size_t size,
+                                                                 size_t room)
+{
+  CHECK(size <= room);
+  wipe(bytes, size);
+}
+
+static void credentials_are_wiped_from_the_stack(void)
+{
+  struct fixture fixture;
+  struct uk_settings settings;
+  struct uk_settings_options options;
+  char message[128];
+  REQUIRE(set_up(&fixture));
+  uk_settings_options_default(&options);
+  options.url = fixture.settings.url;
+  options.username = uk_slice_text("u");
+  options.password = uk_slice_text("hush");
+  REQUIRE(uk_settings_init(&settings, &options, message, sizeof message));
+  uk_transport_close(fixture.transport);
+  fixture.transport = uk_transport_open(&settings);
+  CHECK_EQ_INT(perform(&fixture), UK_OK);
+  CHECK_EQ_INT(lines_wiped, 1);
+  tear_down(&fixture);
+  uk_settings_free(&settings);
 }
 
 /* Only the allocations of this library fail, not those of curl. */
@@ -625,16 +749,6 @@ static void a_wait_can_be_ended(void)
 
 /* What is left behind. */
 
-static int descriptors(void)
-{
-  int count = 0;
-  DIR *all = opendir("/proc/self/fd");
-  while (all != NULL && readdir(all) != NULL)
-    count++;
-  closedir(all);
-  return count;
-}
-
 static void perform_well(struct fixture *fixture, struct uk_client_request *request)
 {
   struct uk_response response = {.body = &fixture->body};
@@ -847,6 +961,9 @@ static struct {
   struct curl_waitfd first;
 } poll_asked;
 
+/* What the functions of curl that run a transfer return instead of doing it. */
+static CURLMcode perform_fails, poll_fails;
+
 /* In front of that of libcurl. */
 __attribute__((visibility("default"))) CURLMcode curl_multi_poll(CURLM *multi,
                                                                  struct curl_waitfd waits[],
@@ -856,6 +973,8 @@ __attribute__((visibility("default"))) CURLMcode curl_multi_poll(CURLM *multi,
   CURLMcode (*real)(CURLM *, struct curl_waitfd[], unsigned int, int, int *) = NULL;
   *(void **)&real = dlsym(RTLD_NEXT, "curl_multi_poll");
   if (milliseconds > 0) { /* otherwise it only drops old wakes */
+    if (poll_fails != CURLM_OK)
+      return poll_fails;
     poll_asked.milliseconds = milliseconds;
     poll_asked.count = count;
     if (count > 0)
@@ -933,6 +1052,8 @@ static bool signal_at_end;
 __attribute__((visibility("default"))) CURLMcode curl_multi_perform(CURLM *multi, int *running)
 {
   CURLMcode (*real)(CURLM *, int *) = NULL;
+  if (perform_fails != CURLM_OK)
+    return perform_fails;
   *(void **)&real = dlsym(RTLD_NEXT, "curl_multi_perform");
   const CURLMcode code = real(multi, running);
   if (signal_at_end && *running == 0)
@@ -955,6 +1076,35 @@ static void a_signal_leaves_a_finished_transfer_alone(void)
   tear_down(&fixture);
 }
 
+/* While curl runs the transfer, and while it waits for the answer. */
+static void curl_may_fail_to_run_a_transfer(void)
+{
+  static const struct {
+    CURLMcode code;
+    enum uk_error error;
+    const char *message;
+  } rows[] = {
+    {CURLM_OUT_OF_MEMORY, UK_E_NO_MEMORY, ""},
+    {CURLM_INTERNAL_ERROR, UK_E_TRANSPORT_FAILED, "A libcurl function was given a bad argument"},
+  };
+  struct fixture fixture;
+  REQUIRE(set_up(&fixture));
+  for (size_t i = 0; i < 2 * (sizeof rows / sizeof *rows); i++) {
+    CURLMcode *const fails = i % 2 == 0 ? &perform_fails : &poll_fails;
+    kill(fixture.server, SIGSTOP); /* it accepts no connection */
+    *fails = rows[i / 2].code;
+    CHECK_EQ_INT(perform(&fixture), rows[i / 2].error);
+    CHECK_EQ_STR(uk_transport_message(fixture.transport), rows[i / 2].message);
+    *fails = CURLM_OK;
+    kill(fixture.server, SIGCONT);
+    CHECK_EQ_INT(perform(&fixture), UK_OK);
+    uk_transport_close(fixture.transport);
+    fixture.transport = uk_transport_open(&fixture.settings);
+    REQUIRE(fixture.transport != NULL);
+  }
+  tear_down(&fixture);
+}
+
 int main(void)
 {
   if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, curl_malloc, curl_release, curl_realloc,
@@ -964,6 +1114,9 @@ int main(void)
   CHECK_RUN(a_fork_shares_no_connection);
   CHECK_RUN(the_child_may_only_close);
   CHECK_RUN(the_child_sends_nothing_and_frees_everything);
+  CHECK_RUN(the_child_sets_its_own_handle);
+  CHECK_RUN(a_transfer_begins_anew);
+  CHECK_RUN(credentials_are_wiped_from_the_stack);
   CHECK_RUN(memory_may_run_out_anywhere);
   CHECK_RUN(every_outcome_has_its_error);
   CHECK_RUN(a_body_without_room_has_its_error);
@@ -982,5 +1135,6 @@ int main(void)
   CHECK_RUN(a_transfer_waits_for_its_signals);
   CHECK_RUN(a_signal_ends_a_transfer);
   CHECK_RUN(a_signal_leaves_a_finished_transfer_alone);
+  CHECK_RUN(curl_may_fail_to_run_a_transfer);
   return check_end();
 }
