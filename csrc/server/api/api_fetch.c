@@ -57,7 +57,7 @@ static bool add_triple(struct uk_request *request, struct uk_read_body *body)
   if (count > 0)
     memcpy(all + 1, body->positions.items, count * sizeof *all);
   body->positions.items = all;
-  body->positions.name = NULL;
+  body->positions.own = 1;
   body->positions.count = count + 1;
   return true;
 }

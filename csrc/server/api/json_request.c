@@ -319,9 +319,10 @@ void uk_json_field_place(char *out, size_t size, const struct uk_json_list *list
   const struct uk_json_place body = {0};
   const struct uk_json_place named = {.parent = &body,
                                       .name = uk_slice_text(list->name != NULL ? list->name : "")};
-  const struct uk_json_place *whole = list->name != NULL ? &named : &body;
-  const struct uk_json_place item = {.parent = whole, .index = index};
-  const struct uk_json_place field = {.parent = list->array ? &item : whole,
+  const bool is_own = index < list->own;
+  const struct uk_json_place *whole = list->name != NULL && !is_own ? &named : &body;
+  const struct uk_json_place item = {.parent = whole, .index = index - list->own};
+  const struct uk_json_place field = {.parent = list->array && !is_own ? &item : whole,
                                       .name = uk_slice_text(name)};
   uk_json_write_place(out, size, &field);
 }

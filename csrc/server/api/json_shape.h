@@ -27,6 +27,7 @@ struct uk_json_list {
   bool given;
   bool array;       /* false: a single item without brackets */
   const char *name; /* of the field; NULL: the body itself */
+  size_t own;       /* items in front of the field's, which are fields of the body */
 };
 
 enum uk_json_field_type {

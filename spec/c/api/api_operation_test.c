@@ -41,6 +41,7 @@ static void note_positions(const struct uk_topic_partition_offset *positions, si
 }
 
 static enum uk_error outcome;
+static const char *reason; /* what it says of an error; NULL: nothing */
 
 /* Memory ends with the operation: the reply must do with what was reserved. */
 static bool starves;
@@ -50,6 +51,8 @@ static void end(struct uk_operation *operation)
   if (starves)
     fault_from(1);
   operation->error = outcome;
+  if (reason != NULL)
+    uk_operation_fail(operation, outcome, "%s", reason);
   operation->done(operation);
 }
 
@@ -432,6 +435,21 @@ static void says_what_is_wrong(void)
      "\\\"9223372036854775808\\\""},
     {UK_POST, "/fetch", "{\"topic\":\"t\",\"partition\":2147483648,\"offset\":0}",
      "partition: an integer of 0 to 2147483647 expected, got 2147483648"},
+    {UK_POST, "/fetch", "{\"topic\":\"a b\",\"partition\":0,\"offset\":0}",
+     "topic: a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected, got \\\"a b\\\""},
+    {UK_POST, "/fetch",
+     "{\"topic\":\"a b\",\"partition\":0,\"offset\":0,\"topicPartitionOffsets\":" TWO_TRIPLES "}",
+     "topic: a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected, got \\\"a b\\\""},
+    {UK_POST, "/fetch",
+     "{\"topic\":\"t\",\"partition\":0,\"offset\":0,\"topicPartitionOffsets\":"
+     "[{\"topic\":\"a b\",\"partition\":0,\"offset\":0}]}",
+     "topicPartitionOffsets[0].topic: a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected, got "
+     "\\\"a b\\\""},
+    {UK_POST, "/fetch",
+     "{\"topicPartitionOffsets\":[{\"topic\":\"t\",\"partition\":0,\"offset\":0},"
+     "{\"topic\":\"a b\",\"partition\":0,\"offset\":0}]}",
+     "topicPartitionOffsets[1].topic: a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected, got "
+     "\\\"a b\\\""},
     {UK_POST, "/fetch",
      "{\"topicPartitionOffsets\":[{\"topic\":\"t\",\"partition\":2147483648,\"offset\":0}]}",
      "topicPartitionOffsets[0].partition: an integer of 0 to 2147483647 expected, got "
@@ -829,6 +847,27 @@ static void replies_without_new_memory_to_what_was_changed(void)
   api_rig_close(&rig);
 }
 
+/* Also the longest text, each byte of which takes six in JSON. */
+static void replies_without_new_memory_to_what_failed(void)
+{
+  static char longest[UK_MESSAGE_SIZE], expected[8 * UK_MESSAGE_SIZE] = "{\"error\":\"";
+  memset(longest, '\x01', sizeof longest - 1);
+  for (size_t i = 0; i + 1 < sizeof longest; i++)
+    strcat(expected, "\\u0001");
+  strcat(expected, "\",\"status\":409}");
+  open_rig();
+  starves = true;
+  reason = longest;
+  outcome = UK_E_CONFLICT;
+  ask(UK_POST, "/topics/t", "");
+  fault_off();
+  CHECK_EQ_INT(answer.status, 409);
+  CHECK_EQ_STR(answer.text, expected);
+  starves = false;
+  reason = NULL;
+  api_rig_close(&rig);
+}
+
 /* "A14": memory for the reply is there before something is changed, or nothing is. */
 static void nothing_is_changed_without_memory_for_the_reply(void)
 {
@@ -1080,6 +1119,7 @@ int main(void)
   CHECK_RUN(a_consume_learns_that_its_client_left);
   CHECK_RUN(a_client_that_hangs_up_ends_its_wait);
   CHECK_RUN(replies_without_new_memory_to_what_was_changed);
+  CHECK_RUN(replies_without_new_memory_to_what_failed);
   CHECK_RUN(nothing_is_changed_without_memory_for_the_reply);
   CHECK_RUN(without_memory_every_request_is_a_503);
   CHECK_RUN(without_memory_for_a_list_a_request_is_a_503);
