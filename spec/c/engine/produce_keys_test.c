@@ -472,6 +472,108 @@ static void learning_without_memory(void)
   }
 }
 
+/* However long a produce takes, its key is not free meanwhile. */
+static void a_key_under_way_does_not_expire(void)
+{
+  struct uk_produce_keys *keys = uk_produce_keys_new(&wide);
+  struct call first, second;
+  struct uk_list waiting = {0};
+  make(&first, "u", "k", 1);
+  make(&second, "u", "k", 1);
+  CHECK_EQ_INT(begin(keys, &first, 0), UK_PRODUCE_KEY_NEW);
+  CHECK_EQ_INT(begin(keys, &second, 2 * WINDOW), UK_PRODUCE_KEY_WAITS);
+  store(&first, 5);
+  CHECK(uk_produce_keys_end(keys, &first.produce, 2 * WINDOW, &waiting));
+  CHECK_EQ_INT(uk_list_count(&waiting), 1);
+  CHECK_EQ_INT(meets(keys, "u", "k", 3 * WINDOW - 1), UK_PRODUCE_KEY_ANSWERED);
+  uk_produce_keys_free(keys);
+}
+
+/* Makes keys that expire at the window's end. */
+static void produce_many(struct uk_produce_keys *keys, int count)
+{
+  char key[8];
+  for (int i = 0; i < count; i++) {
+    snprintf(key, sizeof key, "%d", i);
+    produce(keys, "u", key, 0);
+  }
+}
+
+/* Each call removes up to sixteen of them, so that they are gone sooner than new ones come. */
+static void expired_keys_leave_no_memory(void)
+{
+  enum { AT_ONCE = 16 };
+  struct uk_produce_keys *keys = uk_produce_keys_new(&wide);
+  produce_many(keys, 1);
+  CHECK_EQ_INT(meets(keys, "v", "k", WINDOW), UK_PRODUCE_KEY_NEW);
+  const long empty = fault_live();
+  produce_many(keys, 2 * AT_ONCE + 1);
+  for (int i = 0; i < 3; i++) {
+    CHECK(fault_live() > empty);
+    CHECK_EQ_INT(meets(keys, "v", "k", WINDOW), UK_PRODUCE_KEY_NEW);
+  }
+  CHECK_EQ_INT(fault_live(), empty);
+  struct call call;
+  make(&call, "v", "k", 1);
+  CHECK(uk_produce_keys_learn(keys, &call.produce.key, uk_slice_text("?"), WINDOW, WINDOW));
+  const long learned = fault_live();
+  CHECK_EQ_INT(meets(keys, "v", "k", 2 * WINDOW), UK_PRODUCE_KEY_NEW);
+  produce_many(keys, 1);
+  CHECK(uk_produce_keys_learn(keys, &call.produce.key, uk_slice_text("?"), WINDOW, WINDOW));
+  CHECK_EQ_INT(fault_live(), learned);
+  uk_produce_keys_free(keys);
+}
+
+/* A key that has expired did not go before its time, whatever made it go. */
+static void an_expired_key_above_a_limit_shrinks_nothing(void)
+{
+  struct uk_produce_keys_limits limits = wide;
+  limits.keys = 3;
+  struct uk_produce_keys *keys = uk_produce_keys_new(&limits);
+  struct call call;
+  make(&call, "u", "slow", 1);
+  CHECK_EQ_INT(begin(keys, &call, 0), UK_PRODUCE_KEY_NEW);
+  produce_many(keys, 3);
+  store(&call, 10);
+  end(keys, &call, WINDOW);
+  CHECK_EQ_INT(uk_produce_keys_window(keys, WINDOW), WINDOW);
+  CHECK_EQ_INT(meets(keys, "u", "slow", WINDOW), UK_PRODUCE_KEY_ANSWERED);
+  uk_produce_keys_free(keys);
+}
+
+/* The lowest limit of bytes at which a key of this name is kept, with an answer of so many runs. */
+static size_t least_bytes(bool of_user, const char *key, size_t runs)
+{
+  for (size_t bytes = 1;; bytes++) {
+    struct uk_produce_keys_limits limits = wide;
+    *(of_user ? &limits.user_bytes : &limits.bytes) = bytes;
+    struct uk_produce_keys *keys = uk_produce_keys_new(&limits);
+    struct call call;
+    make(&call, "u", key, 1);
+    CHECK_EQ_INT(begin(keys, &call, 0), UK_PRODUCE_KEY_NEW);
+    store(&call, 10);
+    for (size_t i = 1; i < runs; i++)
+      call.records[i].partition = (int32_t)(1 + i);
+    end(keys, &call, 0);
+    const bool kept = meets(keys, "u", key, 0) == UK_PRODUCE_KEY_ANSWERED;
+    uk_produce_keys_free(keys);
+    if (kept)
+      return bytes;
+  }
+}
+
+/* The bytes of a key are those of its name and its answer, and of what belongs to it. */
+static void every_byte_of_a_key_counts(void)
+{
+  const size_t least = least_bytes(false, "k", 1);
+  CHECK(least > 1 + UK_PRODUCE_RUN_BYTES);
+  for (int of_user = 0; of_user < 2; of_user++) {
+    CHECK_EQ_INT(least_bytes(of_user, "k", 1), least);
+    CHECK_EQ_INT(least_bytes(of_user, "k123456789", 1), least + 9);
+    CHECK_EQ_INT(least_bytes(of_user, "k", 3), least + 2 * UK_PRODUCE_RUN_BYTES);
+  }
+}
+
 static void no_table_without_memory(void)
 {
   fault_at(1);
@@ -479,8 +581,16 @@ static void no_table_without_memory(void)
   fault_off();
 }
 
+static long live_at_start;
+
+static void nothing_is_left_of_any_table(void)
+{
+  CHECK_EQ_INT(fault_live(), live_at_start);
+}
+
 int main(void)
 {
+  live_at_start = fault_live();
   CHECK_RUN(the_same_request_gets_the_first_answer);
   CHECK_RUN(keys_are_a_user_s_own);
   CHECK_RUN(another_request_is_refused);
@@ -500,6 +610,11 @@ int main(void)
   CHECK_RUN(learned_keys_are_limited);
   CHECK_RUN(without_memory);
   CHECK_RUN(learning_without_memory);
+  CHECK_RUN(a_key_under_way_does_not_expire);
+  CHECK_RUN(expired_keys_leave_no_memory);
+  CHECK_RUN(an_expired_key_above_a_limit_shrinks_nothing);
+  CHECK_RUN(every_byte_of_a_key_counts);
   CHECK_RUN(no_table_without_memory);
+  CHECK_RUN(nothing_is_left_of_any_table);
   return check_end();
 }
