@@ -192,6 +192,22 @@ static void delete_reports_a_failed_commit(void)
   stop_groups();
 }
 
+/* An error that no retry cures is told as it is. */
+static void delete_passes_on_a_permanent_error(void)
+{
+  struct call call;
+  start_groups();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 3);
+  consume(&call, "g", "a", "t", 0);
+  fake_hold_commits(true);
+  delete_consumer(&call, "g", "a");
+  fake_finish(1, UK_E_INTERNAL, "the log is damaged");
+  OUTCOME(&call, "internal");
+  MESSAGE(&call, "the log is damaged");
+  stop_groups();
+}
+
 static void a_position_is_handed_over_before_its_commit_is_done(void)
 {
   struct call a, b;
@@ -447,6 +463,7 @@ int main(void)
   CHECK_RUN(one_auto_commit_at_a_time);
   CHECK_RUN(delete_commits_and_waits_for_it);
   CHECK_RUN(delete_reports_a_failed_commit);
+  CHECK_RUN(delete_passes_on_a_permanent_error);
   CHECK_RUN(a_position_is_handed_over_before_its_commit_is_done);
   CHECK_RUN(without_auto_commit_the_committed_offset_counts);
   CHECK_RUN(the_next_owner_waits_for_a_commit_under_way);

@@ -263,6 +263,30 @@ static void drain_ends_all_waiting(void)
   stop_groups();
 }
 
+/* The first request ends when its commit is durable; what comes behind it does not wait. */
+static void a_request_behind_another_does_not_outlast_a_drain(void)
+{
+  struct call call, first, second;
+  start_groups();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 1);
+  consume(&call, "g", "a", "t", 0);
+  fake_hold_commits(true);
+  call_consume(&first, "g", "a", "t", fake_now + 9000);
+  say(&first, &first.consume.acknowledgement, "+1");
+  uk_groups_consume(groups, &first.consume, fake_now);
+  uk_groups_drain(groups, fake_now);
+  consume(&second, "g", "a", "t", 9000);
+  CHECK_EQ_INT(uk_groups_next_tick(groups), fake_now);
+  pass_time(0);
+  OUTCOME(&second, "");
+  OUTCOME(&first, "waits");
+  CHECK_EQ_INT(fake_finish(1, UK_OK, NULL), 1);
+  OUTCOME(&first, "");
+  fake_hold_commits(false);
+  stop_groups();
+}
+
 /* Calls that come while a thread reads for the instance. */
 
 static struct call during_delete, during_consume;
@@ -307,6 +331,7 @@ int main(void)
   CHECK_RUN(reads_partitions_round_robin);
   CHECK_RUN(failures_of_the_log_are_passed_on);
   CHECK_RUN(drain_ends_all_waiting);
+  CHECK_RUN(a_request_behind_another_does_not_outlast_a_drain);
   CHECK_RUN(a_delete_waits_for_a_read);
   return check_end();
 }
