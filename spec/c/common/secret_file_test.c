@@ -2,6 +2,7 @@
  *
  * A secret reaches the disk before it gets its name, and the name before the secret is used. */
 #undef _FORTIFY_SOURCE /* its read is inline */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -269,6 +270,34 @@ static void a_relative_path_is_in_the_current_folder(void)
   unlink("here");
 }
 
+static int open_files(void)
+{
+  int files = 0;
+  DIR *descriptors = opendir("/proc/self/fd");
+  while (descriptors != NULL && readdir(descriptors) != NULL)
+    files++;
+  if (descriptors != NULL)
+    closedir(descriptors);
+  return files;
+}
+
+/* Whether it was written, read, refused or missing. */
+static void no_file_stays_open(void)
+{
+  const int files = open_files();
+  sync_fails = true;
+  CHECK_EQ_INT(write_secret("secret"), EIO);
+  sync_fails = false;
+  CHECK_EQ_INT(read_secret(), UK_SECRET_NONE);
+  CHECK_EQ_INT(write_secret("secret"), 0);
+  CHECK_EQ_INT(write_secret("other"), EEXIST);
+  CHECK_EQ_INT(read_secret(), UK_SECRET_READ);
+  chmod(path, 0640);
+  CHECK_EQ_INT(read_secret(), UK_SECRET_REFUSED);
+  unlink(path);
+  CHECK_EQ_INT(open_files(), files);
+}
+
 int main(void)
 {
   if (mkdtemp(folder) == NULL)
@@ -278,6 +307,7 @@ int main(void)
   CHECK_RUN(reads_and_writes_may_be_short_or_interrupted);
   CHECK_RUN(says_why_it_cannot_be_written);
   CHECK_RUN(says_when_there_is_none);
+  CHECK_RUN(no_file_stays_open);
   CHECK_RUN(only_the_first_line_counts);
   CHECK_RUN(a_line_has_room_or_is_refused);
   CHECK_RUN(C6_a_file_that_others_may_use_is_refused);

@@ -48,6 +48,33 @@ static void its_signals_are_blocked(void)
   CHECK_EQ_INT(count_blocked(), before);
 }
 
+static atomic_int detach_state; /* of the thread that said it last */
+
+static void *say_detach_state(void *argument)
+{
+  pthread_attr_t attributes;
+  int state = -1;
+  if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+    pthread_attr_getdetachstate(&attributes, &state);
+    pthread_attr_destroy(&attributes);
+  }
+  atomic_store(&detach_state, state);
+  return argument;
+}
+
+/* Nobody joins a thread that was started alone: what it occupies is freed when it ends. */
+static void only_a_thread_started_alone_is_detached(void)
+{
+  pthread_t thread;
+  atomic_store(&detach_state, -1);
+  REQUIRE(uk_thread_start_alone(say_detach_state, NULL));
+  CHECK_EVENTUALLY(atomic_load(&detach_state) != -1);
+  CHECK_EQ_INT(atomic_load(&detach_state), PTHREAD_CREATE_DETACHED);
+  REQUIRE(uk_thread_start(&thread, say_detach_state, NULL));
+  CHECK(pthread_join(thread, NULL) == 0);
+  CHECK_EQ_INT(atomic_load(&detach_state), PTHREAD_CREATE_JOINABLE);
+}
+
 static void *get_ready(void *argument)
 {
   pthread_mutex_lock(&lock);
@@ -105,6 +132,7 @@ int main(void)
 {
   uk_condition_init(&changed);
   CHECK_RUN(its_signals_are_blocked);
+  CHECK_RUN(only_a_thread_started_alone_is_detached);
   CHECK_RUN(a_wait_ends_at_its_deadline);
   CHECK_RUN(a_wait_without_a_deadline_ends_with_its_signal);
   CHECK_RUN(clocks_count_milliseconds);

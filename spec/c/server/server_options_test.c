@@ -53,6 +53,7 @@ static void has_the_documented_defaults(void)
   CHECK_EQ_INT(options.prefetch_budget, 536870912);
   CHECK_EQ_INT(options.map_bytes, 68719476736);
   CHECK_EQ_INT(options.partitions, 1);
+  CHECK_EQ_INT(options.idempotency_window, 600);
   CHECK_EQ_INT(options.auto_create_topics, true);
   CHECK_EQ_INT(options.no_sync, false);
   CHECK_EQ_INT(options.threads, 0);
@@ -76,6 +77,7 @@ static void accepts_only_numbers_within_their_limits(void)
   } rows[] = {
     {"map_bytes", &options.map_bytes, 1048576, 70368744177664},
     {"partitions", &options.partitions, 1, 1000},
+    {"idempotency_window", &options.idempotency_window, 0, 86400},
     {"threads", &options.threads, 0, 64},
     {"max_connections", &options.max_connections, 1, 1000000},
     {"max_header_bytes", &options.max_header_bytes, 2048, 1048576},

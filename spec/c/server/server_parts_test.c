@@ -200,6 +200,7 @@ static struct uk_server_options unusual(void)
                                     .prefetch_budget = 3000,
                                     .map_bytes = 4000000,
                                     .partitions = 5,
+                                    .idempotency_window = 11,
                                     .auto_create_topics = true,
                                     .no_sync = true,
                                     .threads = 6,
@@ -245,6 +246,7 @@ static void the_log_gets_its_options(void)
   CHECK_EQ_STR(log_options.directory, "data-folder");
   CHECK_EQ_INT(log_options.map_bytes, 4000000);
   CHECK_EQ_INT(log_options.partitions, 5);
+  CHECK_EQ_INT(log_options.idempotency_window, 11000);
   CHECK(log_options.auto_create && log_options.no_sync);
   CHECK_EQ_STR(http.listen, "there:7");
   CHECK(http.server == server);
@@ -291,6 +293,7 @@ static void a_cluster_gets_its_options(void)
     CHECK_EQ_INT(kafka.prefetch_budget, 3000);
     CHECK_EQ_INT(kafka.max_message_bytes, 1000);
     CHECK_EQ_INT(kafka.partitions, 5);
+    CHECK_EQ_INT(kafka.idempotency_window, 11000);
     CHECK_EQ_INT(kafka.auto_create_topics, i == 1);
     uk_server_stop(server);
   }
