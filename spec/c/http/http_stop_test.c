@@ -6,10 +6,13 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "common/clock.h"
 #include "http_rig.h"
+#include "server/http/http_exchange.h"
 #include "server/http/http_private.h"
 #include "wire.h"
 
@@ -19,6 +22,37 @@
 #define POST_HEAD "POST /fetch HTTP/1.1\r\n" HEAD "Content-Length: 100\r\n\r\n{"
 
 static struct http_rig rig;
+
+/* The clock: the system's, or one that stands still until the test moves it. */
+
+static atomic_bool owns_clock;
+static atomic_llong time_of_test;
+static atomic_int looks; /* at the clock of the test */
+
+int64_t uk_clock_monotonic(void)
+{
+  struct timespec now;
+  if (atomic_load(&owns_clock)) {
+    const int64_t time = atomic_load(&time_of_test);
+    atomic_fetch_add(&looks, 1);
+    return time;
+  }
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t uk_clock_epoch(void)
+{
+  return 0;
+}
+
+/* Returns when the server has seen the time and acted on it: it looks again. */
+static void move_clock(int64_t milliseconds)
+{
+  atomic_fetch_add(&time_of_test, milliseconds);
+  const int before = atomic_load(&looks);
+  CHECK_EVENTUALLY(atomic_load(&looks) >= before + 3);
+}
 
 /* The engine keeps a request for its topics until the test ends it. */
 
@@ -30,9 +64,28 @@ static void end_topics(struct uk_topics *operation)
   operation->operation.done(&operation->operation);
 }
 
+/* Whether the connection waited for another request when the response to the last one had been
+ * written: 1 or 0; -1 before that. */
+static atomic_int waited_for_another;
+static atomic_bool looks_at_the_end; /* of the responses to the next requests */
+
+static void response_finished(struct uk_request *request, bool complete)
+{
+  struct uk_sockets *sockets = &rig.server.http->sockets;
+  const int socket = uk_exchange_of(request)->socket;
+  const bool waits = uk_sockets_begin(sockets, socket);
+  if (waits)
+    uk_sockets_end(sockets, socket);
+  CHECK(complete);
+  atomic_store(&waited_for_another, waits);
+}
+
 static void topics(struct uk_engine *engine, struct uk_topics *operation)
 {
+  struct uk_request *request = operation->operation.context;
   (void)engine;
+  if (atomic_load(&looks_at_the_end))
+    request->response_finished = response_finished;
   if (atomic_load(&keeps))
     atomic_store(&kept, operation);
   else
@@ -148,6 +201,93 @@ static void a_request_that_is_arriving_is_refused(void)
   }
 }
 
+static bool has_answer(int fd)
+{
+  char byte;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
+/* Stops the server at a time that stands still, and returns when it waits for the rest. */
+static void begin_stop_without_time(void)
+{
+  atomic_store(&time_of_test, 5000);
+  atomic_store(&looks, 0);
+  atomic_store(&owns_clock, true);
+  begin_stop();
+  move_clock(0);
+  CHECK(atomic_load(&rig.server.http->refusing));
+}
+
+static void end_stop_without_time(void)
+{
+  end_stop();
+  atomic_store(&owns_clock, false);
+}
+
+/* The library's answer has a date; the one that the server writes itself when it waits no longer
+ * has none. */
+static void a_request_that_is_arriving_has_a_second(void)
+{
+  char rest[100];
+  memset(rest, ' ', sizeof rest - 1);
+  rest[sizeof rest - 1] = '\0';
+  for (int in_time = 0; in_time <= 1; in_time++) {
+    open_rig();
+    int fd = connect_to_rig();
+    wire_send(fd, POST_HEAD);
+    CHECK_EVENTUALLY(atomic_load(&rig.server.http->begun) == 1);
+    begin_stop_without_time();
+    move_clock(999);
+    CHECK(!has_answer(fd));
+    if (in_time)
+      wire_send(fd, rest);
+    else
+      atomic_fetch_add(&time_of_test, 1);
+    check_is_refused(fd);
+    CHECK_EQ_INT(strstr(wire_answer, "\r\nDate: ") != NULL, in_time);
+    close(fd);
+    end_stop_without_time();
+  }
+}
+
+static void an_idle_connection_has_twenty_milliseconds(void)
+{
+  open_rig();
+  int fd = connect_to_rig();
+  CHECK_EVENTUALLY(atomic_load(&rig.server.http->acceptor.open) == 1);
+  begin_stop_without_time();
+  move_clock(19);
+  CHECK(!has_answer(fd));
+  atomic_fetch_add(&time_of_test, 1);
+  check_is_refused(fd);
+  close(fd);
+  end_stop_without_time();
+}
+
+/* Nothing may be written after a response that closes its connection. */
+static void a_connection_that_closes_waits_for_no_request(void)
+{
+  open_rig();
+  atomic_store(&looks_at_the_end, true);
+  int fd = connect_to_rig();
+  for (int closing = 0; closing <= 1; closing++) {
+    atomic_store(&waited_for_another, -1);
+    atomic_store(&keeps, true);
+    wire_send(fd, GET_TOPICS);
+    CHECK_EVENTUALLY(atomic_load(&kept) != NULL);
+    if (closing)
+      uk_http_refuse(rig.server.http);
+    end_topics(atomic_exchange(&kept, NULL));
+    CHECK_EQ_STR(wire_receive(fd, true), "{}");
+    CHECK_EVENTUALLY(atomic_load(&waited_for_another) >= 0);
+    CHECK_EQ_INT(atomic_load(&waited_for_another), !closing);
+  }
+  CHECK(wire_is_closed(fd));
+  close(fd);
+  atomic_store(&looks_at_the_end, false);
+  http_rig_close(&rig);
+}
+
 /* A part of a request line is no request yet. */
 static void what_is_no_request_yet_is_refused(void)
 {
@@ -253,6 +393,9 @@ int main(void)
 {
   CHECK_RUN(the_last_answer_closes_its_connection);
   CHECK_RUN(a_request_that_is_arriving_is_refused);
+  CHECK_RUN(a_request_that_is_arriving_has_a_second);
+  CHECK_RUN(an_idle_connection_has_twenty_milliseconds);
+  CHECK_RUN(a_connection_that_closes_waits_for_no_request);
   CHECK_RUN(what_is_no_request_yet_is_refused);
   CHECK_RUN(connections_that_wait_are_refused);
   CHECK_RUN(the_last_request_is_refused);
