@@ -113,10 +113,6 @@ bool uk_log_fetch_read(struct uk_log *log, struct uk_log_waiter *waiter, size_t 
     uk_operation_fail(&fetch->operation, UK_E_CANCELLED, "the client has gone");
     return false;
   }
-  for (size_t i = 0; i < waiter->count; i++) {
-    waiter->waits[i].next_offset = waiter->waits[i].position->offset;
-    waiter->waits[i].ended = false;
-  }
   while (more && read_round(log, waiter, start, &quantum, &more))
     continue;
   if (quantum.full && !quantum.any && fetch->operation.error == UK_OK)

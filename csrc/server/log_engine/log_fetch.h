@@ -20,8 +20,8 @@ bool uk_log_fetch_bounds(struct uk_log *log, struct uk_operation *operation, str
  * failed). */
 bool uk_log_fetch_ready(struct uk_log *log, struct uk_fetch *fetch);
 
-/* Reads for a fetch that is ready and has not failed, from the position `start` on. True when the
- * sink was full: the caller starts at another position next time. */
+/* Reads, once, for a fetch that is ready and has not failed, from the position `start` on. True
+ * when the sink was full: the caller starts at another position next time. */
 bool uk_log_fetch_read(struct uk_log *log, struct uk_log_waiter *waiter, size_t start);
 
 #endif

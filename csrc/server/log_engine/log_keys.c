@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/log_engine/log_answer.h"
-
 enum { OVERHEAD = 48 }; /* bytes that a key takes in both tables besides its rows */
 
 void uk_log_keys_init(struct uk_log_keys *keys, int64_t window,
@@ -173,7 +171,6 @@ enum uk_log_status uk_log_keys_put(struct uk_log_keys *keys, struct uk_log_store
                                    struct uk_slice row, struct uk_buffer *answer)
 {
   size_t length = answer->length, replaced;
-  uint64_t end = uk_log_answer_ends(uk_buffer_slice(answer));
   struct uk_log_key_user *user = use_user(keys, uk_log_key_row_user(row));
   if (user == NULL)
     return UK_LOG_NO_MEMORY;
@@ -187,8 +184,6 @@ enum uk_log_status uk_log_keys_put(struct uk_log_keys *keys, struct uk_log_store
   }
   add(&user->next, cost(row, length));
   add(&keys->next, cost(row, length));
-  if (end < keys->next_first_end)
-    keys->next_first_end = end;
   return UK_LOG_OK;
 }
 
@@ -328,7 +323,7 @@ bool uk_log_keys_are_due(const struct uk_log_keys *keys, uint64_t time)
 
 bool uk_log_keys_will_be_due(const struct uk_log_keys *keys)
 {
-  return keys->first_end != UINT64_MAX || atomic_load(&keys->is_short.raised);
+  return keys->first_end != UINT64_MAX;
 }
 
 void uk_log_keys_look(struct uk_log_keys *keys, uint64_t time)

@@ -71,7 +71,7 @@ uint64_t uk_log_keys_time(const struct uk_log_keys *keys, int64_t monotonic);
 uint64_t uk_log_keys_give_end(struct uk_log_keys *keys, uint64_t time);
 
 /* In a transaction. Of these, each changes what uk_log_keys_keep makes count after the commit, and
- * uk_log_keys_drop forgets. */
+ * uk_log_keys_drop forgets. A trim follows the puts. */
 enum uk_log_status uk_log_keys_put(struct uk_log_keys *keys, struct uk_log_store *store,
                                    struct uk_slice row, struct uk_buffer *answer);
 /* Removes keys that have ended, and the oldest beyond the limits. Takes one from `*budget` for each

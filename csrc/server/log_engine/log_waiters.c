@@ -36,7 +36,8 @@ struct uk_log_waiter *uk_log_waiter_new(struct uk_fetch *fetch)
     const struct uk_topic_partition_offset *position = &fetch->positions[i];
     waiter->waits[i] = (struct uk_log_wait){.waiter = waiter,
                                             .hash = hash_of(position->topic, position->partition),
-                                            .position = position};
+                                            .position = position,
+                                            .next_offset = position->offset};
   }
   return waiter;
 }
