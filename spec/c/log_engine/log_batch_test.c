@@ -452,6 +452,7 @@ static void a8_the_greatest_timestamp_may_be_the_servers(void)
     uk_log_builder_clear(&builder);
     REQUIRE(uk_log_batch_read(&batch, uk_log_builder_seal(&builder, &SEAL)));
     CHECK(!batch.stamped); /* the marker */
+    CHECK(batch.base_timestamp == 0 && batch.max_timestamp == 0);
     uk_log_builder_clear(&builder);
   }
   uk_log_builder_free(&builder);

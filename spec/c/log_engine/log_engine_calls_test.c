@@ -538,6 +538,26 @@ static void a_drain_ends_a_waiting_consume(void)
   close_engine();
 }
 
+/* C4: nothing else comes that would wake the thread. */
+static void a_consume_whose_client_has_gone_ends(void)
+{
+  struct consume first = consume_of("g", "i", "t"), waiting = first;
+  REQUIRE(open_engine());
+  put("t", 0);
+  consume_begin(&first, 0);
+  CHECK_EQ_INT(consume_end(&first), UK_OK);
+  consume_begin(&waiting, LONG);
+  rig_sleep(5); /* the thread falls asleep; an earlier end finds fewer faults */
+  CHECK(!consume_ended(&waiting));
+  uk_operation_expire(&waiting.operation.operation);
+  engine->methods->consume_expired(engine, &waiting.operation);
+  CHECK_EVENTUALLY(consume_ended(&waiting));
+  engine->methods->drain(engine);
+  CHECK_EQ_INT(consume_end(&waiting), UK_OK);
+  CHECK_EQ_INT(waiting.count, 0);
+  close_engine();
+}
+
 /* A call that makes something due earlier wakes the thread, which would sleep for LONG. */
 
 static const struct uk_consumer_settings soon = {.auto_commit = true,
@@ -775,6 +795,7 @@ int main(void)
   CHECK_RUN(a_batch_comes_again_from_the_log);
   CHECK_RUN(a_consume_creates_each_missing_topic);
   CHECK_RUN(a_drain_ends_a_waiting_consume);
+  CHECK_RUN(a_consume_whose_client_has_gone_ends);
   CHECK_RUN(a_commit_makes_the_auto_commit_due);
   CHECK_RUN(a_deletion_makes_the_next_owners_commit_due);
   CHECK_RUN(a_written_response_makes_the_auto_commit_due);

@@ -1,5 +1,6 @@
 /* An idempotency key has the fate of its records: after commits that fail, and on a disk that
- * hangs. For: log_replay.c, log_key_set.c, log_recovery.c, log_watch.c, log.c. */
+ * hangs. For: log_replay.c, log_key_set.c, log_keys.c, log_maintenance.c, log_recovery.c,
+ * log_store_write.c, log_watch.c, log.c. */
 #include "server/log_engine/log_private.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 
 #include "hang_rig.h"
 #include "key_rig.h"
+#include "log_raw.h"
 
 enum { META_BYTES = 8192 }; /* LMDB's two meta pages */
 
@@ -225,6 +227,52 @@ static void what_found_no_room_counts_for_no_limit(void)
   close_log(log);
 }
 
+/* The transaction that says what the log needs may fail: the next one says it. */
+static void the_need_is_written_with_the_first_key_that_is_stored(void)
+{
+  uint8_t bytes[8];
+  struct keyed keyed;
+  struct uk_log *log = keyed_open();
+  REQUIRE(log != NULL && rig_create(log, "t", 1, -1, -1) == UK_OK);
+  atomic_store(&full_writes, 1);
+  keyed_init(&keyed, "a", "t", 1);
+  CHECK_EQ_INT(keyed_submit(log, &keyed), UK_E_UNAVAILABLE);
+  CHECK_EQ_INT(atomic_load(&full_writes), 0);
+  is_new(log, "a", 0);
+  uk_log_close(log);
+  CHECK_EQ_INT(raw_row(rig_directory(), "meta", raw_text("needs keys"), bytes, sizeof bytes), 4);
+  rig_remove();
+}
+
+/* A removal that finds no room is repeated in the reserve: what it removed counts once. */
+static void a_removal_that_found_no_room_counts_once(void)
+{
+  char key[8];
+  struct uk_log_options options = keyed_options();
+  struct uk_log *log = rig_open(&options);
+  REQUIRE(log != NULL);
+  for (int i = 0; i < 8; i++) {
+    snprintf(key, sizeof key, "k%d", i);
+    is_new(log, key, i);
+  }
+  uk_log_close(log);
+  options.key_limits = (struct uk_log_key_limits){6, 1 << 20, 6, 1 << 20};
+  atomic_store(&full_writes, 1);
+  log = rig_open(&options); /* the first maintenance removes two */
+  REQUIRE(log != NULL);
+  rig_hold_writer(log);
+  rig_release_writer();
+  CHECK_EQ_INT(atomic_load(&full_writes), 0);
+  is_replay(log, "k2", 2);
+  is_new(log, "k8", 8);
+  uk_log_close(log);
+  struct raw raw = raw_begin();
+  CHECK_EQ_INT(raw_count(&raw, "keys"), 6);
+  CHECK_EQ_INT(raw_count(&raw, "expiries"), 6);
+  raw_end(&raw);
+  rig_remove();
+}
+
 /* A disk that hangs. */
 
 static struct asked *ask(struct uk_log *log, const char *key)
@@ -271,6 +319,8 @@ int main(void)
   CHECK_RUN(a_replay_is_durable);
   CHECK_RUN(a_replay_needs_no_room);
   CHECK_RUN(what_found_no_room_counts_for_no_limit);
+  CHECK_RUN(the_need_is_written_with_the_first_key_that_is_stored);
+  CHECK_RUN(a_removal_that_found_no_room_counts_once);
   CHECK_RUN(a_key_that_hangs_is_a_504);
   return check_end();
 }

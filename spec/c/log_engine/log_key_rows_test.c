@@ -3,11 +3,13 @@
  * log_check_rows.c, log_salvage.c, log_keys.c, log_replay.c. */
 #include "server/log_engine/log_answer.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "key_rig.h"
 #include "log_check_rig.h"
 #include "log_raw.h"
+#include "server/log_engine/log_keys.h"
 
 static char noticed[400];
 
@@ -319,6 +321,253 @@ static void a_log_of_format_1_takes_keys(void)
   rig_remove();
 }
 
+/* Sums and limits, against a model: an array of keys, searched from one end to the other. */
+
+enum { USERS = 3, PER_USER = 6, MODEL_KEYS = USERS * PER_USER, KEY_OVERHEAD = 48 };
+
+struct model_key {
+  bool there;
+  uint64_t end;
+  size_t length; /* of its answer */
+};
+
+struct model {
+  struct model_key keys[MODEL_KEYS]; /* those of a user follow each other */
+  uint64_t short_until;
+};
+
+static struct model committed, current;
+static bool touched[USERS]; /* in the current transaction */
+static bool is_exact;       /* no user has lost a key since the first end was learnt */
+static struct uk_log_keys keys;
+static struct uk_log_store *key_store;
+static uint64_t key_time;
+
+static const struct uk_log_key_limits narrow = {9, 1400, 4, 700}, wide = {14, 2000, 6, 1000};
+
+static const char *const users[USERS] = {"", "bb", "another user"};
+
+static struct uk_slice row_at(size_t index)
+{
+  static uint8_t rows[2][UK_LOG_KEY_ROW_MAX];
+  static int next;
+  char text[20];
+  uint8_t *bytes = rows[next++ % 2];
+  snprintf(text, sizeof text, "%0*d", 1 + (int)index, (int)index);
+  const struct uk_produce_key key = key_of(users[index / PER_USER], text, 0);
+  return uk_slice_of((const char *)bytes, uk_log_key_row(bytes, &key));
+}
+
+/* Of the user, or of all for USERS. */
+static struct uk_log_key_sum sum_of(const struct model *model, size_t user)
+{
+  struct uk_log_key_sum sum = {0, 0};
+  for (size_t i = 0; i < MODEL_KEYS; i++) {
+    if (!model->keys[i].there || (user < USERS && i / PER_USER != user))
+      continue;
+    sum.count++;
+    sum.bytes += 2 * row_at(i).length + model->keys[i].length + KEY_OVERHEAD;
+  }
+  return sum;
+}
+
+static bool is_beyond(const struct model *model, size_t user)
+{
+  const struct uk_log_key_limits *limits = &keys.limits;
+  const struct uk_log_key_sum sum = sum_of(model, user);
+  const bool all = user == USERS;
+  return sum.count > (all ? limits->keys : limits->user_keys) ||
+         (sum.count > 1 && sum.bytes > (all ? limits->bytes : limits->user_bytes));
+}
+
+/* The key that ends first; MODEL_KEYS when there is none. */
+static size_t first_of(const struct model *model, size_t user)
+{
+  size_t first = MODEL_KEYS;
+  for (size_t i = 0; i < MODEL_KEYS; i++) {
+    if (model->keys[i].there && (user == USERS || i / PER_USER == user) &&
+        (first == MODEL_KEYS || model->keys[i].end < model->keys[first].end))
+      first = i;
+  }
+  return first;
+}
+
+static void lose(size_t index)
+{
+  struct model_key *key = &current.keys[index];
+  if (key->end > key_time && key->end > current.short_until)
+    current.short_until = key->end;
+  key->there = false;
+  touched[index / PER_USER] = true;
+}
+
+static void trim_model(bool all)
+{
+  size_t first;
+  for (size_t user = 0; all && user < USERS; user++)
+    touched[user] = touched[user] || is_beyond(&committed, user);
+  while ((first = first_of(&current, USERS)) < MODEL_KEYS &&
+         (current.keys[first].end <= key_time || is_beyond(&current, USERS)))
+    lose(first);
+  is_exact = true;
+  for (size_t user = 0; user < USERS; user++) {
+    while (touched[user] && is_beyond(&current, user)) {
+      lose(first_of(&current, user));
+      is_exact = false;
+    }
+  }
+}
+
+static void put_one(size_t index, size_t length)
+{
+  char bytes[200] = "";
+  struct uk_buffer answer;
+  uint64_t end = uk_log_keys_give_end(&keys, key_time);
+  CHECK(end >= key_time + keys.window);
+  uk_store_u64((uint8_t *)bytes + 16, end);
+  uk_buffer_init(&answer, 1000);
+  CHECK_EQ_INT(uk_buffer_append(&answer, bytes, length), UK_OK);
+  CHECK_EQ_INT(uk_log_keys_put(&keys, key_store, row_at(index), &answer), UK_LOG_OK);
+  uk_buffer_free(&answer);
+  current.keys[index] = (struct model_key){true, end, length};
+  touched[index / PER_USER] = true;
+}
+
+static bool same_sum(struct uk_log_key_sum sum, struct uk_log_key_sum want)
+{
+  return CHECK_EQ_INT(sum.count, want.count) && CHECK_EQ_INT(sum.bytes, want.bytes);
+}
+
+static bool is_due(void)
+{
+  const size_t first = first_of(&committed, USERS);
+  bool beyond = is_beyond(&committed, USERS);
+  for (size_t user = 0; user < USERS; user++)
+    beyond = beyond || is_beyond(&committed, user);
+  return first < MODEL_KEYS && (beyond || committed.keys[first].end <= key_time);
+}
+
+static void check_sums(void)
+{
+  same_sum(keys.now, sum_of(&committed, USERS));
+  for (size_t user = 0; user < USERS; user++) {
+    const struct uk_log_key_user *found =
+      (struct uk_log_key_user *)uk_name_table_find(&keys.users, uk_slice_text(users[user]));
+    const struct uk_log_key_sum none = {0, 0};
+    same_sum(found != NULL ? found->now : none, sum_of(&committed, user));
+  }
+  CHECK_EQ_INT(atomic_load(&keys.short_until), committed.short_until);
+  CHECK(uk_log_keys_are_due(&keys, key_time) == is_due() || (!is_exact && !is_due()));
+  CHECK(uk_log_keys_will_be_due(&keys) || first_of(&committed, USERS) == MODEL_KEYS);
+}
+
+static void check_rows(void)
+{
+  struct uk_slice answer;
+  REQUIRE(uk_log_store_begin(key_store) == UK_LOG_OK);
+  for (size_t i = 0; i < MODEL_KEYS; i++) {
+    const struct model_key *key = &committed.keys[i];
+    enum uk_log_status status = uk_log_store_find_key(key_store, row_at(i), &answer);
+    if (CHECK_EQ_INT(status, key->there ? UK_LOG_OK : UK_LOG_NOTHING) && key->there)
+      CHECK(uk_log_answer_ends(answer) == key->end && answer.length == key->length);
+  }
+  uk_log_store_abort(key_store);
+}
+
+/* A transaction of some puts, or of maintenance. */
+static void transact(unsigned *seed)
+{
+  unsigned budget = 1000;
+  const int puts = rand_r(seed) % 4;
+  current = committed;
+  memset(touched, 0, sizeof touched);
+  REQUIRE(uk_log_store_begin(key_store) == UK_LOG_OK);
+  for (int i = 0; i < puts; i++)
+    put_one((size_t)rand_r(seed) % MODEL_KEYS, UK_LOG_ANSWER_HEADER + (size_t)rand_r(seed) % 100);
+  const bool was_exact = is_exact, stays = rand_r(seed) % 4 > 0;
+  CHECK_EQ_INT(uk_log_keys_trim(&keys, key_store, key_time, puts == 0, &budget), UK_LOG_OK);
+  trim_model(puts == 0);
+  if (stays) {
+    CHECK_EQ_INT(uk_log_store_commit(key_store), UK_LOG_OK);
+    uk_log_keys_keep(&keys, key_time);
+    committed = current;
+  } else {
+    uk_log_store_abort(key_store);
+    uk_log_keys_drop(&keys);
+    is_exact = was_exact;
+  }
+}
+
+static void load_step(struct uk_log_view *view, void *argument)
+{
+  *(enum uk_log_status *)argument = uk_log_keys_load(&keys, view, 77, 5);
+}
+
+/* As after a failed commit, or as at the next start, with other limits. */
+static void load_keys(bool starts, const struct uk_log_key_limits *limits)
+{
+  enum uk_log_status status = UK_LOG_OK;
+  uint64_t last = 0;
+  for (size_t i = 0; i < MODEL_KEYS; i++)
+    last = committed.keys[i].there && committed.keys[i].end > last ? committed.keys[i].end : last;
+  if (starts) {
+    uk_log_keys_free(&keys);
+    uk_log_keys_init(&keys, 100, limits);
+    committed.short_until = 0;
+  }
+  atomic_store(&keys.is_short.next, INT64_MAX); /* no lines */
+  struct uk_log_view *view = uk_log_view_begin(key_store, &status);
+  REQUIRE(view != NULL);
+  CHECK_EQ_INT(uk_log_view_run(view, load_step, &status), UK_LOG_OK);
+  CHECK_EQ_INT(status, UK_LOG_OK);
+  uk_log_view_end(view);
+  if (starts) {
+    key_time = uk_log_keys_time(&keys, 5);
+    CHECK_EQ_INT(key_time, last > keys.window ? last - keys.window : 77000);
+  }
+  CHECK_EQ_INT(keys.damaged, 0);
+  is_exact = false;
+}
+
+static void keys_are_counted_and_limited_as_in_a_simple_model(void)
+{
+  char message[UK_MESSAGE_SIZE];
+  unsigned seed = 3;
+  REQUIRE(uk_log_store_open(&key_store, rig_directory(), RIG_MAP_BYTES, true, message,
+                            sizeof message) == UK_OK);
+  uk_log_keys_init(&keys, 100, &narrow);
+  committed = (struct model){.short_until = 0};
+  load_keys(true, &narrow);
+  for (int round = 0; round < 1500; round++) {
+    key_time += rand_r(&seed) % 3 == 0 ? 0 : (uint64_t)rand_r(&seed) % 20000;
+    const size_t first = first_of(&committed, USERS);
+    if (round % 10 == 3 && first < MODEL_KEYS && committed.keys[first].end > key_time)
+      key_time = committed.keys[first].end; /* it ends now */
+    transact(&seed);
+    check_sums();
+    if (round % 17 == 0)
+      load_keys(round % 34 == 0, round % 68 == 0 ? &narrow : &wide);
+    if (round % 7 == 0)
+      check_rows();
+    check_sums();
+  }
+  uk_log_keys_free(&keys);
+  uk_log_store_close(key_store);
+  CHECK_EQ_INT(rows_of("keys"), sum_of(&committed, USERS).count);
+  CHECK_EQ_INT(rows_of("expiries"), sum_of(&committed, USERS).count);
+  rig_remove();
+}
+
+static void the_limits_of_keys(void)
+{
+  uk_log_keys_init(&keys, 600000, &(struct uk_log_key_limits){0});
+  CHECK_EQ_INT(keys.limits.keys, 1000000);
+  CHECK_EQ_INT(keys.limits.bytes, 256 << 20);
+  CHECK_EQ_INT(keys.limits.user_keys, 500000);
+  CHECK_EQ_INT(keys.limits.user_bytes, 128 << 20);
+  uk_log_keys_free(&keys);
+}
+
 int main(void)
 {
   CHECK_RUN(the_first_key_says_what_the_log_needs);
@@ -333,5 +582,7 @@ int main(void)
   CHECK_RUN(an_answer_beyond_the_end_is_none);
   CHECK_RUN(an_answer_in_a_damaged_partition_stays);
   CHECK_RUN(a_log_of_format_1_takes_keys);
+  CHECK_RUN(the_limits_of_keys);
+  CHECK_RUN(keys_are_counted_and_limited_as_in_a_simple_model);
   return check_end();
 }

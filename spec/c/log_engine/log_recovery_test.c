@@ -1,5 +1,5 @@
 /* A commit whose last write failed: the log is opened again, and answers by what is there. For:
- * log_recovery.c, log_transaction.c, log_store_write.c. */
+ * log_recovery.c, log_transaction.c, log_store_write.c, log_store.c. */
 #include "server/log_engine/log.h"
 
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "log_raw.h"
 #include "log_rig.h"
 
 enum { META_BYTES = 8192 }; /* LMDB's two meta pages */
@@ -24,7 +25,7 @@ static atomic_int good_syncs, bad_syncs; /* the good ones come first */
 __attribute__((visibility("default"))) ssize_t pwrite(int fd, const void *data, size_t length,
                                                       off_t at)
 {
-  const char *fate = at < META_BYTES ? atomic_load(&metas) : "";
+  const char *fate = at > 0 && at < META_BYTES ? atomic_load(&metas) : "";
   if (fate[0] != '\0')
     atomic_store(&metas, fate + 1);
   if (fate[0] != '-') {
@@ -352,6 +353,33 @@ static void a14_a_file_without_its_name_stays_a_504(void)
   close_log(log);
 }
 
+static uint32_t life_of_folder(void)
+{
+  struct uk_log_identity identity = {.life = 0};
+  int folder = open(rig_directory(), O_RDONLY | O_DIRECTORY);
+  CHECK_EQ_INT(uk_log_identity_read(folder, &identity), UK_LOG_IDENTITY_OK);
+  close(folder);
+  return identity.life;
+}
+
+/* A new life that has begun all the same begins no second time. */
+static void a13_a_new_life_that_came_through_is_one(void)
+{
+  struct uk_log *log = open_log();
+  REQUIRE(log != NULL && rig_put(log, "t", 0, "before", -1) == 0);
+  uk_log_close(log);
+  CHECK_EQ_INT(unlink(raw_path("identity")), 0);
+  atomic_store(&metas, "w-");
+  log = open_log();
+  REQUIRE(log != NULL);
+  CHECK_EVENTUALLY(atomic_load(&metas)[0] == '\0');
+  CHECK_EQ_INT(rig_put(log, "t", 0, "after", -1), 1);
+  CHECK_EQ_STR(text_of(log), "before\nafter\n");
+  uk_log_close(log);
+  CHECK_EQ_INT(life_of_folder(), 2);
+  rig_remove();
+}
+
 /* What the operator reads: that it failed, and that it works again. */
 static void a14_a_doubt_that_ends_is_logged(void)
 {
@@ -383,6 +411,7 @@ int main(void)
   CHECK_RUN(a14_commands_together_are_answered_by_what_is_on_the_disk);
   CHECK_RUN(a14_what_came_through_is_announced);
   CHECK_RUN(a14_a_file_without_its_name_stays_a_504);
+  CHECK_RUN(a13_a_new_life_that_came_through_is_one);
   CHECK_RUN(a14_a_doubt_that_ends_is_logged);
   return check_end();
 }

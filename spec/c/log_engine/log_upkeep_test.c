@@ -1,6 +1,6 @@
 /* The writer of the log, run step by step on the thread of the test, which owns the clock: when
  * maintenance comes, how much it does at a time, and how long a problem is reported. For: log.c,
- * log_maintenance.c, log_writer.c, log_watch.c. */
+ * log_maintenance.c, log_writer.c, log_watch.c, log_keys.c, log_replay.c. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -69,6 +69,10 @@ __attribute__((visibility("default"))) int pthread_join(pthread_t thread, void *
 
 static struct uk_log log_;
 
+/* Idempotency keys: none, unless a case sets a window. */
+static int64_t key_window;
+static struct uk_log_key_limits key_limits;
+
 static bool open_log(void)
 {
   char message[UK_MESSAGE_SIZE];
@@ -77,7 +81,7 @@ static bool open_log(void)
   log_.stage.default_partitions = 2;
   log_.stage.auto_create = true;
   uk_log_builder_init(&log_.builder);
-  uk_log_init_keys(&log_, 0, &(struct uk_log_key_limits){0});
+  uk_log_init_keys(&log_, key_window, &key_limits);
   uk_log_clock_start(&log_.clock, epoch, now);
   pthread_mutex_init(&log_.mutex, NULL);
   pthread_cond_init(&log_.arrived, NULL);
@@ -193,23 +197,39 @@ static void check_health(enum uk_error want, const char *text)
   CHECK_EQ_STR(detail, text);
 }
 
+/* Standard error goes to a file, until its text is asked for. */
+
+static FILE *printed;
+static int saved_stderr = -1;
+
+static void print_aside(void)
+{
+  printed = tmpfile();
+  saved_stderr = dup(STDERR_FILENO);
+  if (CHECK(printed != NULL && saved_stderr >= 0))
+    dup2(fileno(printed), STDERR_FILENO);
+}
+
+static const char *text_printed(void)
+{
+  static char text[400];
+  text[0] = '\0';
+  if (printed == NULL || saved_stderr < 0)
+    return text;
+  dup2(saved_stderr, STDERR_FILENO);
+  close(saved_stderr);
+  rewind(printed);
+  text[fread(text, 1, sizeof text - 1, printed)] = '\0';
+  fclose(printed);
+  return text;
+}
+
 /* Sets a problem, and returns what that prints on standard error. */
 static const char *printed_by(int64_t until, const char *text)
 {
-  static char line[400];
-  FILE *file = tmpfile();
-  int saved = dup(STDERR_FILENO);
-  line[0] = '\0';
-  if (!CHECK(file != NULL && saved >= 0))
-    return line;
-  dup2(fileno(file), STDERR_FILENO);
+  print_aside();
   uk_log_set_problem(&log_, until, text);
-  dup2(saved, STDERR_FILENO);
-  close(saved);
-  rewind(file);
-  line[fread(line, 1, sizeof line - 1, file)] = '\0';
-  fclose(file);
-  return line;
+  return text_printed();
 }
 
 /* Failures. */
@@ -770,7 +790,62 @@ static void a_partition_knows_what_it_was_opened_with(void)
   CHECK_EQ_INT(uk_log_topics_find(&log_.topics, uk_slice_text("t"))->partitions[0].opened_end, 2);
   CHECK_EQ_INT(uk_log_load(&log_), UK_LOG_OK); /* as a reopen does */
   CHECK_EQ_INT(uk_log_topics_find(&log_.topics, uk_slice_text("t"))->partitions[0].opened_end, 2);
+  uk_log_topics_find(&log_.topics, uk_slice_text("t"))->id = 99; /* another topic of that name */
+  CHECK_EQ_INT(uk_log_load(&log_), UK_LOG_OK);
+  CHECK_EQ_INT(uk_log_topics_find(&log_.topics, uk_slice_text("t"))->partitions[0].opened_end, 3);
   end();
+}
+
+/* Removes the batch at offset 1, without a word. */
+static void lose_second_batch(void)
+{
+  MDB_cursor *cursor;
+  uint8_t bytes[UK_LOG_KEY];
+  uint64_t id = uk_log_topics_find(&log_.topics, uk_slice_text("t"))->id;
+  MDB_val value, key = uk_log_key(bytes, id, 0, 1);
+  REQUIRE(uk_log_store_begin(log_.store) == UK_LOG_OK);
+  CHECK_EQ_INT(mdb_cursor_open(log_.store->txn, log_.store->tables[UK_LOG_BATCHES], &cursor), 0);
+  CHECK_EQ_INT(mdb_cursor_get(cursor, &key, &value, MDB_SET), 0);
+  CHECK_EQ_INT(mdb_cursor_del(cursor, 0), 0);
+  mdb_cursor_close(cursor);
+  REQUIRE(uk_log_store_commit(log_.store) == UK_LOG_OK);
+}
+
+static const struct removal {
+  int64_t first, gone; /* what maintenance tells while the reader is at offset 0 */
+  int64_t next;        /* where the reading ends */
+} removals[] = {{2, 0, 3}, {0, 2, 3}, {1, 0, 1}, {0, 1, 1}};
+static const struct removal *removal;
+
+static bool tell_of_removal(struct uk_operation *operation, const struct uk_record *record)
+{
+  struct uk_log_partition *partition =
+    &uk_log_topics_find(&log_.topics, uk_slice_text("t"))->partitions[0];
+  partition->first = removal->first;
+  partition->gone = removal->gone;
+  return rig_sink_record(operation, record);
+}
+
+/* What is missing below the first offset, or below what may be gone, was removed; the rest is
+ * damage. */
+static void readers_know_removals_from_damage(void)
+{
+  static const struct uk_sink sink = {tell_of_removal, NULL};
+  static struct rig_read read;
+  for (removal = removals; removal < removals + 4; removal++) {
+    REQUIRE(open_log());
+    for (int i = 0; i < 3; i++)
+      REQUIRE(produce("t", 0, 1) == UK_OK);
+    lose_second_batch();
+    read = (struct rig_read){.dense = true};
+    CHECK_EQ_INT(
+      uk_log_read(&log_, uk_slice_text("t"), 0, 0, &read.operation, &sink, &read.next, &read.full),
+      UK_OK);
+    CHECK_EQ_INT(read.next, removal->next);
+    CHECK_EQ_INT(read.count, removal->next == 3 ? 2 : 1);
+    CHECK_EQ_STR(read.operation.message, "");
+    end();
+  }
 }
 
 static bool replace_topic(struct uk_operation *operation, const struct uk_record *record)
@@ -785,20 +860,10 @@ static void readers_skip_what_went_with_its_topic(void)
 {
   static const struct uk_sink sink = {replace_topic, NULL};
   static struct rig_read read;
-  MDB_cursor *cursor;
-  uint8_t bytes[UK_LOG_KEY];
-  MDB_val value, key;
   REQUIRE(open_log());
   for (int i = 0; i < 3; i++)
     REQUIRE(produce("t", 0, 1) == UK_OK);
-  uint64_t id = uk_log_topics_find(&log_.topics, uk_slice_text("t"))->id;
-  REQUIRE(uk_log_store_begin(log_.store) == UK_LOG_OK);
-  key = uk_log_key(bytes, id, 0, 1);
-  CHECK_EQ_INT(mdb_cursor_open(log_.store->txn, log_.store->tables[UK_LOG_BATCHES], &cursor), 0);
-  CHECK_EQ_INT(mdb_cursor_get(cursor, &key, &value, MDB_SET), 0);
-  CHECK_EQ_INT(mdb_cursor_del(cursor, 0), 0);
-  mdb_cursor_close(cursor);
-  REQUIRE(uk_log_store_commit(log_.store) == UK_LOG_OK);
+  lose_second_batch();
   read = (struct rig_read){.dense = true};
   CHECK_EQ_INT(
     uk_log_read(&log_, uk_slice_text("t"), 0, 0, &read.operation, &sink, &read.next, &read.full),
@@ -1425,6 +1490,147 @@ static void a_failed_purge_comes_again(void)
   end();
 }
 
+/* Idempotency keys. */
+
+struct keyed {
+  struct uk_record record;
+  struct uk_produce command;
+  char key[12];
+};
+
+static void keyed_init(struct keyed *keyed, int number)
+{
+  snprintf(keyed->key, sizeof keyed->key, "key-%d", number);
+  keyed->record = rig_record("t", 0, "v");
+  keyed->command = (struct uk_produce){.records = &keyed->record, .count = 1};
+  keyed->command.key =
+    (struct uk_produce_key){uk_slice_text("user"), uk_slice_text(keyed->key), {1}};
+}
+
+/* Whether the produce was carried out before. */
+static bool repeats(int number)
+{
+  struct keyed keyed;
+  keyed_init(&keyed, number);
+  CHECK_EQ_INT(run(UK_LOG_PRODUCE, &keyed.command.operation), UK_OK);
+  return keyed.command.replayed;
+}
+
+static bool count_key(void *argument, struct uk_slice row, size_t length, bool whole)
+{
+  (void)row, (void)length;
+  *(int *)argument += whole;
+  return true;
+}
+
+static void count_keys(struct uk_log_view *view, void *argument)
+{
+  CHECK_EQ_INT(uk_log_view_each_key(view, count_key, argument), UK_LOG_OK);
+}
+
+static int key_rows(void)
+{
+  int count = 0;
+  enum uk_log_status status;
+  struct uk_log_view *view = uk_log_view_begin(log_.store, &status);
+  if (!CHECK(view != NULL))
+    return -1;
+  CHECK_EQ_INT(uk_log_view_run(view, count_keys, &count), UK_LOG_OK);
+  uk_log_view_end(view);
+  return count;
+}
+
+static bool open_keyed(int64_t window, uint64_t limit)
+{
+  key_window = window;
+  if (limit > 0)
+    key_limits = (struct uk_log_key_limits){limit, 1 << 20, limit, 1 << 20};
+  return open_log();
+}
+
+static void end_keyed(void)
+{
+  key_window = 0;
+  key_limits = (struct uk_log_key_limits){0};
+  end();
+}
+
+/* At the end of its time, and not before. */
+static void a_key_is_known_for_its_window(void)
+{
+  REQUIRE(open_keyed(5000, 0));
+  CHECK(!repeats(1));
+  now += 4999;
+  CHECK(repeats(1));
+  now++;
+  CHECK(!repeats(1));
+  CHECK(repeats(1));
+  end_keyed();
+}
+
+/* No request has to come. */
+static void ended_keys_are_removed_by_maintenance(void)
+{
+  REQUIRE(open_keyed(5 * PERIOD, 0));
+  CHECK(!repeats(1));
+  for (int i = 0; i < 5; i++) {
+    CHECK_EQ_INT(log_.next_maintenance, now + PERIOD);
+    CHECK_EQ_INT(key_rows(), 1);
+    pass(PERIOD);
+  }
+  CHECK_EQ_INT(key_rows(), 0);
+  CHECK_EQ_INT(log_.next_maintenance, INT64_MAX);
+  end_keyed();
+}
+
+static void ended_keys_go_in_bounded_steps(void)
+{
+  enum { COUNT = ROWS + 2 };
+  static struct keyed keyed[COUNT];
+  struct uk_list all = {0};
+  REQUIRE(open_keyed(5 * PERIOD, 0));
+  for (int i = 0; i < COUNT; i++) {
+    keyed_init(&keyed[i], i);
+    keyed[i].command.operation.engine_data = (void *)(uintptr_t)UK_LOG_PRODUCE;
+    uk_list_add(&all, &keyed[i].command.operation.link);
+  }
+  REQUIRE(uk_log_transact(&log_, &all) == UK_LOG_OK);
+  pass(6 * PERIOD);
+  CHECK_EQ_INT(key_rows(), COUNT - ROWS);
+  CHECK_EQ_INT(log_.next_maintenance, now);
+  step();
+  CHECK_EQ_INT(key_rows(), 0);
+  end_keyed();
+}
+
+/* Keys go early when there are more than fit: the operator reads when that begins and ends. */
+static void a_window_that_is_short_is_logged(void)
+{
+  static const char text[] = "repeated requests are recognized for 100 s, not for 600 s: there are "
+                             "more idempotency keys than fit";
+  char line[200];
+  REQUIRE(open_keyed(600000, 2));
+  CHECK(!repeats(1) && !repeats(2));
+  pass(100000);
+  check_health(UK_OK, "");
+  print_aside();
+  CHECK(!repeats(3));
+  snprintf(line, sizeof line, "upstash-kafka: %s\n", text);
+  CHECK_EQ_STR(text_printed(), line);
+  check_health(UK_OK, text);
+  print_aside();
+  pass(499999);
+  CHECK_EQ_STR(text_printed(), "");
+  CHECK(repeats(3));
+  now++;
+  check_health(UK_OK, "");
+  print_aside();
+  pass(PERIOD);
+  CHECK_EQ_STR(text_printed(), "upstash-kafka: repeated requests are recognized for 600 s again\n");
+  check_health(UK_OK, "");
+  end_keyed();
+}
+
 int main(void)
 {
   CHECK_RUN(problems_are_logged);
@@ -1437,6 +1643,7 @@ int main(void)
   CHECK_RUN(readers_see_what_is_committed);
   CHECK_RUN(readers_stop_at_the_published_end);
   CHECK_RUN(readers_skip_what_was_removed_meanwhile);
+  CHECK_RUN(readers_know_removals_from_damage);
   CHECK_RUN(readers_skip_what_went_with_its_topic);
   CHECK_RUN(the_last_batch_is_read_from_its_middle);
   CHECK_RUN(no_batch_takes_the_place_of_another);
@@ -1476,5 +1683,9 @@ int main(void)
   CHECK_RUN(no_memory_for_a_marker);
   CHECK_RUN(a_failed_removal_removes_nothing);
   CHECK_RUN(a_failed_purge_comes_again);
+  CHECK_RUN(a_key_is_known_for_its_window);
+  CHECK_RUN(ended_keys_are_removed_by_maintenance);
+  CHECK_RUN(ended_keys_go_in_bounded_steps);
+  CHECK_RUN(a_window_that_is_short_is_logged);
   return check_end();
 }
