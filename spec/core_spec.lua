@@ -434,6 +434,12 @@ describe("a table as a value", function()
       encoding:prepare("produce_many", "t", { { value = {} }, { value = "x" }, { value = { 1 } } }).body)
   end)
 
+  it("goes through no other argument of core.new", function()
+    local plain = core.new({ url = URL }, encode, encode)
+    assert.has_error(function() plain:prepare("produce", "t", {}) end,
+      "bad argument #2 to 'produce' (value is a table and no JSON encoder is set)")
+  end)
+
   it("may be encoded with the same client", function()
     local encoding
     encoding = new { encode = function(value)

@@ -79,6 +79,17 @@ describe("D10: a consumed message", function()
     assert.truthy(text:find('partition 0 expected, got one of topic "other", partition 0', 1, true), text)
   end)
 
+  it("at the last offset of all is committed there, since there is none after it", function()
+    if not math.type then return end -- luacheck: compat
+    local body = '[{"topic":"t","partition":0,"offset":%s,"timestamp":1,"key":"","value":"v","headers":[]}]'
+    for offset, committed_at in pairs { ["9223372036854775807"] = "9223372036854775807",
+      ["9223372036854775806"] = "9223372036854775807" } do
+      local last = assert(client:finish({ name = "consume" }, 200, nil, body:format(offset)))[1]
+      assert.equal('{"topic":"t","partition":0,"offset":' .. committed_at .. "}",
+        client:prepare("commit", "g", "i", last).body)
+    end
+  end)
+
   it("must be a real one: fields that a position does not have are refused otherwise", function()
     local copy = { topic = topic, partition = 0, offset = 1, value = "v" }
     local fine, text = pcall(client.commit, client, "g", "i", copy)

@@ -91,6 +91,18 @@ describe("C9: a client", function()
     end
   end)
 
+  it("shows the proxy of the option among its settings, not that of the environment", function()
+    local program = [[
+      local new = require("upstash.kafka").new
+      print(new { url = "http://broker.invalid" }:settings().proxy,
+        new { url = "http://broker.invalid", proxy = "http://me:hidden@two" }:settings().proxy,
+        new { url = "http://broker.invalid", proxy = "" }:settings().proxy)
+    ]]
+    local _, out, err = shell.run(shell.lua .. " -e " .. shell.quote(program),
+      { environment = { http_proxy = "http://one", all_proxy = "http://one" } })
+    assert.same({ "nil\thttp://two\tnil\n", "" }, { out, err })
+  end)
+
   it("names the proxy in what its producer reports", function()
     local client = kafka.new(options_of { proxy = "http://127.0.0.1:" .. free_port(), retry_delay = 1 })
     local producer = client:producer { topic = "t", message_timeout = 500, log = false }

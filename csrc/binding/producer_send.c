@@ -1,5 +1,3 @@
-#include <stdio.h>
-
 #include "binding/call_memory.h"
 #include "binding/message.h"
 #include "binding/producer_private.h"
@@ -24,22 +22,18 @@ static struct uk_sender *take_sender(struct uk_lua_producer *producer, enum uk_e
   return producer->sender;
 }
 
-static int fail_text(lua_State *L, const char *field)
-{
-  char text[128];
-  snprintf(text, sizeof text, "%s is not valid UTF-8 (binary = true sends any bytes)", field);
-  return uk_lua_push_error(L, UK_E_BAD_REQUEST, text);
-}
+#define NOT_TEXT " is not valid UTF-8"
+#define UNLESS_BINARY " (binary = true sends any bytes)"
 
-/* Returns what in the packed headers is not UTF-8, NULL if everything is. */
+/* Returns what is wrong with the packed headers, NULL if nothing is. Their keys are always text. */
 static const char *bad_header(struct uk_slice headers, bool binary)
 {
   struct uk_slice key, value;
   while (uk_sender_header_next(&headers, &key, &value)) {
     if (!uk_utf8_valid(key.data, key.length))
-      return "header key";
+      return "header key" NOT_TEXT;
     if (!binary && !uk_utf8_valid(value.data, value.length))
-      return "header value";
+      return "header value" NOT_TEXT UNLESS_BINARY;
   }
   return NULL;
 }
@@ -52,12 +46,12 @@ static int enqueue(lua_State *L, struct uk_lua_producer *producer, const struct 
   enum uk_error error;
   const bool binary = producer->settings.options.binary;
   if (!binary && !uk_utf8_valid(message->value.data, message->value.length))
-    return fail_text(L, "value");
+    return uk_lua_push_error(L, UK_E_BAD_REQUEST, "value" NOT_TEXT UNLESS_BINARY);
   if (!binary && !uk_utf8_valid(message->key.data, message->key.length))
-    return fail_text(L, "key");
+    return uk_lua_push_error(L, UK_E_BAD_REQUEST, "key" NOT_TEXT UNLESS_BINARY);
   const char *bad = bad_header(headers, binary);
   if (bad != NULL)
-    return fail_text(L, bad);
+    return uk_lua_push_error(L, UK_E_BAD_REQUEST, bad);
   if (!uk_topic_name_valid(message->topic))
     return uk_lua_push_error(L, UK_E_BAD_REQUEST,
                              "topic: a topic name (1 to 249 of A-Z a-z 0-9 . _ -) expected");

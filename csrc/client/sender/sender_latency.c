@@ -41,7 +41,7 @@ double uk_sender_latency_percentile(const struct uk_sender_latency *latency, dou
   uint64_t passed = 0;
   for (unsigned bucket = 0; bucket < UK_LATENCY_BUCKETS; bucket++) {
     passed += latency->buckets[bucket];
-    if (passed > 0 && (double)passed >= wanted)
+    if ((double)passed >= wanted)
       return (double)(end_of(bucket) < (uint64_t)latency->max ? end_of(bucket)
                                                               : (uint64_t)latency->max);
   }

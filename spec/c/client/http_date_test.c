@@ -32,6 +32,7 @@ static void days_are_counted(void)
   CHECK_EQ_INT(date_of("Wed, 01 Mar 2000 00:00:00 GMT", 0), 951868800);
   CHECK_EQ_INT(date_of("Mon, 01 Mar 2100 00:00:00 GMT", 0), 4107542400);
   CHECK_EQ_INT(date_of("Sat, 31 Dec 2016 23:59:60 GMT", 0), 1483228800);
+  CHECK_EQ_INT(date_of("Mon, 01 Jan 0001 00:00:00 GMT", 0), INT64_C(-62135596800));
 }
 
 /* The first and the last day of each month of a leap year and a common year, and the day after

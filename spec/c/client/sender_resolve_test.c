@@ -164,7 +164,9 @@ static void refusals_are_waited_for(void)
   for (size_t i = 0; i < 2 * (sizeof rows / sizeof *rows); i++) {
     const enum uk_error error = i % 2 == 0 ? UK_E_UNAUTHORIZED : UK_E_FORBIDDEN;
     REQUIRE(set_up_sending(1));
+    const int64_t before = uk_clock_monotonic();
     refuse_again(error, rows[i / 2].lasted, rows[i / 2].ago);
+    CHECK(sender->refused_at >= before);
     CHECK_EQ_INT(sender->counts.failed, rows[i / 2].retried ? 0 : 1);
     CHECK_EQ_INT(batch->state, rows[i / 2].retried ? UK_BATCH_READY : UK_BATCH_FREE);
     CHECK_EQ_INT(sender->refusal, error);
