@@ -1,6 +1,5 @@
 #include "common/decimal.h"
 
-#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -51,10 +50,7 @@ static double read_by_library(struct decimal decimal)
 {
   char text[UK_DECIMAL_SIZE];
   *put_exponent(put_digits(text, decimal.digits), decimal.exponent) = '\0';
-  int saved = errno;
-  double number = strtod(text, NULL);
-  errno = saved;
-  return number;
+  return strtod(text, NULL);
 }
 
 /* The first `count` digits of the number, from the library. The decimal point depends on the

@@ -1,5 +1,4 @@
 /* json_number: reads integers exactly, and other numbers as the nearest double. */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "common/decimal.h"
@@ -130,10 +129,7 @@ static double long_number(struct decimal *decimal)
                      : decimal->exponent < -most ? -most
                                                  : decimal->exponent;
   put_exponent(behind, (int)exponent);
-  int saved = errno;
-  double number = strtod(decimal->digits, NULL);
-  errno = saved;
-  return number;
+  return strtod(decimal->digits, NULL);
 }
 
 /* The double nearest to a well-formed number: an infinity or zero beyond their range. The text for
