@@ -78,7 +78,7 @@ static bool is_whole(struct uk_slice answer, size_t count)
 {
   const uint8_t *at = (const uint8_t *)answer.data, *end = at + answer.length;
   size_t records = 0;
-  if (answer.length == 0 || answer.length % UK_PRODUCE_RUN_BYTES != 0)
+  if (answer.length % UK_PRODUCE_RUN_BYTES != 0)
     return false;
   while (at < end)
     records += take_run(&at).records;
