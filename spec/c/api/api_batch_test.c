@@ -78,8 +78,11 @@ static void consume(struct uk_engine *engine, struct uk_consume *operation)
     CHECK(!operation->skipped[i]);
     operation->skipped[i] = i < plan.skipped;
   }
-  if (plan.late != NULL)
+  if (plan.late != NULL) {
+    const struct uk_request *request = operation->operation.context;
     operation->operation.late(&operation->operation, plan.late);
+    CHECK(request->response_finished == NULL); /* it would look at the engine's operation */
+  }
   asked.is_client_alive = operation->sink.is_client_alive(&operation->operation);
   if (plan.error == UK_OK && asked.is_client_alive)
     deliver(operation);
@@ -417,6 +420,22 @@ static void names_the_commits_that_were_skipped(void)
   api_rig_close(&rig);
 }
 
+static void names_the_longest_commit_in_full(void)
+{
+  char name[250], body[400], expected[400];
+  memset(name, 'n', sizeof name - 1);
+  name[sizeof name - 1] = '\0';
+  snprintf(body, sizeof body,
+           "{\"topic\":\"t\",\"commit\":{\"topic\":\"%s\",\"partition\":2147483647,\"offset\":1}}",
+           name);
+  snprintf(expected, sizeof expected, "Kafka-Commit-Skipped: %s-2147483647\n", name);
+  open_rig();
+  plan.skipped = 1;
+  ask(UK_POST, "/consume/g/i", body);
+  CHECK_EQ_STR(answer.headers, expected);
+  api_rig_close(&rig);
+}
+
 /* However many they are, the head of the reply stays within its limit. */
 static void clips_the_names_of_skipped_commits(void)
 {
@@ -432,6 +451,7 @@ static void clips_the_names_of_skipped_commits(void)
     {4, 247, 3 * 249 + 2 * 2 + 5, true}, /* all four would be 1,002 */
     {1000, 249, 3 * 251 + 2 * 2 + 5, true},
     {10, 96, 10 * 98 + 9 * 2, false}, /* 998 */
+    {6, 163, 1000, false},
     {200, 1, 995 + 5, true},
   };
   open_rig();
@@ -501,6 +521,7 @@ int main(void)
   CHECK_RUN(passes_on_the_commits_of_a_consume);
   CHECK_RUN(refuses_wrong_commits);
   CHECK_RUN(names_the_commits_that_were_skipped);
+  CHECK_RUN(names_the_longest_commit_in_full);
   CHECK_RUN(clips_the_names_of_skipped_commits);
   CHECK_RUN(a_late_consume_delivers_nothing);
   CHECK_RUN(without_memory_a_request_is_a_503);

@@ -112,6 +112,10 @@ static void admits_by_permission(void)
   ask("nobody", UK_GET, "/topics");
   CHECK_EQ_STR(answer.text, ERROR("no or wrong credentials", 401));
   CHECK_EQ_INT(atomic_load(&rig.server.refused_logins.count), 1);
+  atomic_store(&rig.server.refused_logins.next, 1); /* long ago: it logs, and not again soon */
+  ask("nobody", UK_GET, "/topics");
+  CHECK_EQ_INT(atomic_load(&rig.server.refused_logins.count), 0);
+  CHECK(atomic_load(&rig.server.refused_logins.next) > 1);
   ask("consume", UK_GET, "/produce/t/v");
   CHECK_EQ_STR(answer.text, ERROR("the credentials do not permit produce_one", 403));
   ask("full", UK_GET, "/topics?x=1");

@@ -1,10 +1,13 @@
 /* for: directory.c */
+#undef _FORTIFY_SOURCE /* its open is inline */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -12,7 +15,21 @@
 
 enum { SYNCS_MAX = 16 };
 static char synced[SYNCS_MAX][PATH_MAX];
-static int syncs, sync_error;
+static int syncs, sync_error, open_error;
+
+#define IN_FRONT __attribute__((visibility("default")))
+
+/* In front of that of libc. */
+IN_FRONT int open(const char *path, int flags, ...)
+{
+  va_list arguments;
+  va_start(arguments, flags);
+  const int mode = (flags & O_CREAT) != 0 ? va_arg(arguments, int) : 0;
+  va_end(arguments);
+  CHECK((flags & (O_CLOEXEC | O_CREAT)) != 0); /* no program that is started inherits it */
+  errno = open_error;
+  return open_error != 0 ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
 
 /* Stands in for the C library's: records the path of what is synced. */
 int fsync(int fd)
@@ -83,6 +100,19 @@ static void a_sync_that_fails_is_reported(void)
   sync_error = 0;
 }
 
+/* A directory that may not be read cannot be synced; one that there is no descriptor for can. */
+static void a_directory_that_cannot_be_opened(void)
+{
+  static const struct {
+    int open, result;
+  } cases[] = {{EACCES, 0}, {EPERM, 0}, {EMFILE, EMFILE}, {ENOENT, ENOENT}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    open_error = cases[i].open;
+    CHECK_EQ_INT(uk_directory_sync(home), cases[i].result);
+  }
+  open_error = 0;
+}
+
 static int open_files(void)
 {
   int files = 0;
@@ -129,6 +159,7 @@ int main(void)
   CHECK_RUN(A18_every_level_is_synced_into_its_parent);
   CHECK_RUN(a_relative_path_begins_in_the_current_directory);
   CHECK_RUN(a_sync_that_fails_is_reported);
+  CHECK_RUN(a_directory_that_cannot_be_opened);
   CHECK_RUN(no_file_stays_open);
   CHECK_RUN(reports_why_a_directory_cannot_be_made);
   snprintf(command, sizeof command, "rm -rf '%s'", home);

@@ -176,6 +176,17 @@ static void accepts_several_members(void)
   uk_buffer_free(&plain);
 }
 
+/* zlib counts in 32 bits. No byte of them is looked at. */
+static void more_bytes_than_zlib_counts_are_refused(void)
+{
+  struct uk_buffer buffer;
+  uk_buffer_init(&buffer, TEXT);
+  CHECK_EQ_INT(uk_gzip(&buffer, uk_slice_of("", (size_t)UINT32_MAX + 1)), UK_E_TOO_LARGE);
+  CHECK_EQ_INT(uk_gunzip(&buffer, uk_slice_of("", (size_t)UINT32_MAX + 1)), UK_E_TOO_LARGE);
+  CHECK_EQ_INT(buffer.length, 0);
+  uk_buffer_free(&buffer);
+}
+
 static bool is_accepted(const char *text)
 {
   const size_t length = strlen(text);
@@ -233,6 +244,7 @@ int main(void)
   CHECK_RUN(unpacks_the_largest_window);
   CHECK_RUN(frees_all_memory);
   CHECK_RUN(accepts_several_members);
+  CHECK_RUN(more_bytes_than_zlib_counts_are_refused);
   CHECK_RUN(reads_accept_encoding);
   CHECK_RUN(survives_every_failing_allocation);
   return check_end();

@@ -18,6 +18,7 @@
  * u unlink. */
 static char done[64];
 static bool sync_fails;
+static bool close_fails;
 static bool in_pieces, interrupted; /* reads and writes take a byte, or are interrupted */
 
 static bool is_interrupted(void)
@@ -36,9 +37,24 @@ static void note(char what)
 
 #define IN_FRONT __attribute__((visibility("default")))
 
+/* Some file systems report at the end only that a write failed. */
+IN_FRONT int close(int fd)
+{
+  int failed = (int)syscall(SYS_close, fd);
+  errno = close_fails ? EIO : errno;
+  return close_fails ? -1 : failed;
+}
+
+/* No program that the process starts inherits it. */
+static void check_is_private(int fd)
+{
+  CHECK(fd <= 2 || (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+}
+
 IN_FRONT int fsync(int fd)
 {
   struct stat status;
+  check_is_private(fd);
   note(fstat(fd, &status) == 0 && S_ISDIR(status.st_mode) ? 'd' : 's');
   errno = EIO;
   return sync_fails ? -1 : (int)syscall(SYS_fsync, fd);
@@ -55,6 +71,7 @@ IN_FRONT ssize_t write(int fd, const void *data, size_t length)
 
 IN_FRONT ssize_t read(int fd, void *data, size_t length)
 {
+  check_is_private(fd);
   if (is_interrupted())
     return -1;
   return (ssize_t)syscall(SYS_read, fd, data, in_pieces ? 1 : length);
@@ -101,6 +118,11 @@ static void is_on_the_disk_before_it_is_used(void)
   CHECK(stat(path, &status) != 0); /* a file that may be incomplete has no name */
   CHECK_EQ_STR(done, "wsu");
   sync_fails = false;
+  close_fails = true;
+  CHECK_EQ_INT(write_secret("secret"), EIO);
+  close_fails = false;
+  CHECK(stat(path, &status) != 0);
+  CHECK_EQ_STR(done, "wsu");
   CHECK_EQ_INT(write_secret("secret"), 0);
   CHECK_EQ_STR(done, "wslud");
   CHECK(stat(path, &status) == 0 && (status.st_mode & 0777) == 0600);

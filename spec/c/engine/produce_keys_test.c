@@ -424,7 +424,7 @@ static void learned_keys_are_limited(void)
 
 /* Each allocation of a produce fails once. Without memory for the key nothing may be sent, and
  * without memory for the answer it is unknown. */
-static void without_memory(void)
+static void lack_memory(bool repeats)
 {
   bool hit = true;
   for (long n = 1; hit; n++) {
@@ -437,7 +437,8 @@ static void without_memory(void)
       CHECK(fault_hit());
       fault_off();
       CHECK_EQ_INT(call.produce.operation.error, UK_E_NO_MEMORY);
-      CHECK_EQ_INT(meets(keys, "u", "k", 0), UK_PRODUCE_KEY_NEW);
+      if (repeats)
+        CHECK_EQ_INT(meets(keys, "u", "k", 0), UK_PRODUCE_KEY_NEW);
     } else {
       store(&call, 10);
       end(keys, &call, 0);
@@ -451,6 +452,13 @@ static void without_memory(void)
     uk_produce_keys_free(keys);
     CHECK_EQ_INT(fault_live(), live);
   }
+}
+
+/* The client may ask again, or never. */
+static void without_memory(void)
+{
+  lack_memory(false);
+  lack_memory(true);
 }
 
 static void learning_without_memory(void)
@@ -535,9 +543,9 @@ static void an_expired_key_above_a_limit_shrinks_nothing(void)
   CHECK_EQ_INT(begin(keys, &call, 0), UK_PRODUCE_KEY_NEW);
   produce_many(keys, 3);
   store(&call, 10);
-  end(keys, &call, WINDOW);
-  CHECK_EQ_INT(uk_produce_keys_window(keys, WINDOW), WINDOW);
-  CHECK_EQ_INT(meets(keys, "u", "slow", WINDOW), UK_PRODUCE_KEY_ANSWERED);
+  end(keys, &call, 3 * WINDOW);
+  CHECK_EQ_INT(uk_produce_keys_window(keys, 3 * WINDOW), WINDOW);
+  CHECK_EQ_INT(meets(keys, "u", "slow", 3 * WINDOW), UK_PRODUCE_KEY_ANSWERED);
   uk_produce_keys_free(keys);
 }
 
@@ -571,6 +579,22 @@ static void every_byte_of_a_key_counts(void)
     CHECK_EQ_INT(least_bytes(of_user, "k", 1), least);
     CHECK_EQ_INT(least_bytes(of_user, "k123456789", 1), least + 9);
     CHECK_EQ_INT(least_bytes(of_user, "k", 3), least + 2 * UK_PRODUCE_RUN_BYTES);
+  }
+}
+
+/* What has gone counts no more, neither for its user nor for all. */
+static void the_bytes_of_a_key_that_has_gone_are_free(void)
+{
+  for (int of_user = 0; of_user < 2; of_user++) {
+    struct uk_produce_keys_limits limits = wide;
+    *(of_user ? &limits.user_bytes : &limits.bytes) = 2 * least_bytes(false, "k", 1);
+    struct uk_produce_keys *keys = uk_produce_keys_new(&limits);
+    produce(keys, "u", "a", 0);
+    produce(keys, "u", "b", WINDOW / 2);
+    produce(keys, "u", "c", WINDOW);
+    CHECK_EQ_INT(meets(keys, "u", "b", WINDOW), UK_PRODUCE_KEY_ANSWERED);
+    CHECK_EQ_INT(meets(keys, "u", "c", WINDOW), UK_PRODUCE_KEY_ANSWERED);
+    uk_produce_keys_free(keys);
   }
 }
 
@@ -614,6 +638,7 @@ int main(void)
   CHECK_RUN(expired_keys_leave_no_memory);
   CHECK_RUN(an_expired_key_above_a_limit_shrinks_nothing);
   CHECK_RUN(every_byte_of_a_key_counts);
+  CHECK_RUN(the_bytes_of_a_key_that_has_gone_are_free);
   CHECK_RUN(no_table_without_memory);
   CHECK_RUN(nothing_is_left_of_any_table);
   return check_end();

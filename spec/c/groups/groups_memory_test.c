@@ -380,6 +380,32 @@ static void the_next_owner_commits_in_place_of_the_last(void)
   stop();
 }
 
+/* Without memory for its last commit an instance whose session is over lives on. A second later it
+ * tries again. */
+static void a_session_ends_when_there_is_memory_for_its_commit(void)
+{
+  struct call call;
+  start();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 1);
+  call_consume(&call, "g", "a", "t", fake_now);
+  call.consume.settings.auto_commit_interval = 60000;
+  uk_groups_consume(groups, &call.consume, fake_now);
+  consume(&call, "g", "a", "t", 0);
+  for (int i = 0; i < 3; i++) {
+    CHECK_EQ_INT(uk_groups_next_tick(groups), fake_now + (i == 0 ? 10000 : 1000));
+    fault_from(1);
+    pass_time(i == 0 ? 10000 : 1000);
+    CHECK(fault_hit());
+    fault_off();
+    CHECK_EQ_STR(owners(), "g/a t=0");
+  }
+  pass_time(1000);
+  CHECK_EQ_STR(owners(), "");
+  CHECK_EQ_INT(fake_committed("g", "t", 0), 1);
+  stop();
+}
+
 /* The instance is new and serves its first request: it stays, although there is no memory for the
  * second one. */
 
@@ -439,6 +465,8 @@ static bool delete_without_memory(long n, bool *refused)
   for (size_t i = 0; i < sizeof deletions / sizeof *deletions; i++)
     OUTCOME(&deletions[i], *refused ? "no_memory" : "");
   CHECK_EQ_STR(owners(), *refused ? "g/a t=0" : "");
+  pass_time(10000); /* it lives on, and its session ends as any other's */
+  CHECK_EQ_STR(owners(), "");
   stop();
   return hit;
 }
@@ -459,6 +487,7 @@ int main(void)
   CHECK_RUN(a_deletion_without_memory_ends_the_wait_of_a_commit);
   CHECK_RUN(a_commit_that_cannot_wait_is_refused);
   CHECK_RUN(the_next_owner_commits_in_place_of_the_last);
+  CHECK_RUN(a_session_ends_when_there_is_memory_for_its_commit);
   CHECK_RUN(an_idle_group_leaves_nothing);
   CHECK_RUN(survives_each_failing_allocation);
   CHECK_RUN(survives_no_memory_at_all);
