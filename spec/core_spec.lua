@@ -435,8 +435,8 @@ describe("a table as a value", function()
   end)
 
   it("goes through no other argument of core.new", function()
-    local plain = core.new({ url = URL }, encode, encode)
-    assert.has_error(function() plain:prepare("produce", "t", {}) end,
+    local other = core.new({ url = URL }, encode, encode)
+    assert.has_error(function() other:prepare("produce", "t", {}) end,
       "bad argument #2 to 'produce' (value is a table and no JSON encoder is set)")
   end)
 

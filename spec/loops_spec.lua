@@ -365,6 +365,19 @@ describe("a loop, call by call,", function()
     })
   end)
 
+  it("that is stopped after its client was closed raises that once, at the line of the step", function()
+    script.answers = { true, at(0), function() error("client is closed", 0) end }
+    local client = kafka.new { url = "http://127.0.0.1:1" }
+    local step, state = client:messages(loop())
+    step(state)
+    state:stop()
+    local line = debug.getinfo(1, "l").currentline + 1
+    local fine, problem = pcall(function() local _ = step(state) end)
+    assert.is_false(fine)
+    assert.equal(("loops_spec.lua:%d: client is closed"):format(line), (problem:gsub("^.*/loops_spec", "loops_spec")))
+    client:close()
+  end)
+
   it("that never started deletes nothing", function()
     runs("messages", loop { limit = 0 }, {})
   end)

@@ -64,7 +64,7 @@ static size_t first_byte(struct uk_slice json)
   return at;
 }
 
-/* The position after the string that begins at `at`; past the length when the string does not end. */
+/* The position after the string that begins at `at`; past the length when it does not end. */
 static size_t pass_string(struct uk_slice json, size_t at)
 {
   for (at++; at < json.length && json.data[at] != '"'; at++)

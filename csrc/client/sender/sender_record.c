@@ -40,8 +40,6 @@ void uk_sender_record_write(struct uk_sender_record *record, size_t size,
   record->headers_length = (uint32_t)headers.length;
   record->partition = (int32_t)message->partition;
   record->topic_length = (uint16_t)message->topic.length;
-  record->outcome = record->status = 0;
-  record->text = UINT32_MAX;
   char *at = put((char *)(record + 1), message->topic);
   at = put(at, message->key);
   at = put(at, message->value);

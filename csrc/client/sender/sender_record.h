@@ -32,7 +32,8 @@ struct uk_sender_record {
 enum { UK_RECORD_MAX = 1 << 30 };
 size_t uk_sender_record_size(const struct uk_message *message, size_t headers_length);
 
-/* Writes everything but `sequence` and `queued` at `record`, which has room for `size` bytes. */
+/* Writes everything but `sequence`, `queued` and the result at `record`, which has room for `size`
+ * bytes. */
 void uk_sender_record_write(struct uk_sender_record *record, size_t size,
                             const struct uk_message *message, struct uk_slice headers);
 
