@@ -57,8 +57,10 @@ end
 
 -- Producing ---------------------------------------------------------------------------------------
 
--- After these a request is surely not carried out.
-local REFUSED = { connect_failed = true, resolve_failed = true, too_many = true, unavailable = true }
+-- After these a request is surely not carried out. These requests are well-formed: a server that
+-- calls one malformed has not read all of it.
+local REFUSED = { bad_request = true, connect_failed = true, resolve_failed = true, too_many = true,
+  unavailable = true }
 
 -- One to five messages for the next request; some are large.
 function Worker:next_messages()

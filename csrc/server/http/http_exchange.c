@@ -8,6 +8,7 @@
 #include "server/api/cors.h"
 #include "server/api/dispatch.h"
 #include "server/api/server_state.h"
+#include "server/http/http_lines.h"
 #include "server/http/http_refusal.h"
 #include "server/http/http_response.h"
 
@@ -246,8 +247,28 @@ static enum MHD_Result begin(struct uk_exchange *exchange, const char *method, c
   return exchange->refused && at_once ? uk_exchange_queue(exchange) : MHD_YES;
 }
 
+static bool has_good_chunk(const struct uk_exchange *exchange, const char *data)
+{
+  return !exchange->chunked || exchange->body_start == NULL ||
+         uk_http_chunk_holds(exchange->body_start,
+                             exchange->http->max_header_bytes + UK_HTTP_REPLY_ROOM, data);
+}
+
+/* The end of such a body is not certain, so the rest is not read. With TLS the refusal can only
+ * follow the body. */
+static enum MHD_Result refuse_chunk(struct uk_exchange *exchange)
+{
+  exchange->refused = true;
+  exchange->abandoned = !exchange->http->tls;
+  refuse(exchange, UK_E_BAD_REQUEST,
+         "body: the line before each chunk must hold no control characters, and end in CR LF");
+  return exchange->abandoned ? MHD_NO : MHD_YES;
+}
+
 static enum MHD_Result collect(struct uk_exchange *exchange, const char *data, size_t length)
 {
+  if (!has_good_chunk(exchange, data))
+    return refuse_chunk(exchange);
   exchange->received += length;
   if ((exchange->chunked || exchange->received < exchange->content_length) &&
       !may_continue(exchange)) {
@@ -413,8 +434,9 @@ static bool has_closing_response(struct uk_exchange *exchange, enum MHD_RequestT
   struct uk_request *request = &exchange->request;
   if (exchange->abandoned)
     return true;
-  /* After a resume the library reads first, and treats the end of input as a client that left. */
-  if (code == MHD_REQUEST_TERMINATED_WITH_ERROR && atomic_load(&exchange->state) == UK_REPLIED) {
+  /* After a resume the library reads first. Whatever it meets there, the request was carried out,
+   * and its client may still read: a client that has shut down only its sending side does. */
+  if (atomic_load(&exchange->state) == UK_REPLIED) {
     uk_exchange_finish(exchange);
     return true;
   }
@@ -428,18 +450,29 @@ static bool has_closing_response(struct uk_exchange *exchange, enum MHD_RequestT
   return true;
 }
 
-/* If there is no memory for the reply, the client sees the connection end; see
- * uk_http_on_connection, which would otherwise call the request malformed. */
+/* Ends a connection whose reply failed, perhaps before its first byte: uk_http_on_connection would
+ * otherwise call the request malformed, although it was carried out. */
+static void end_output(const struct uk_exchange *exchange)
+{
+  shutdown(exchange->socket, SHUT_WR);
+}
+
 static void write_closing_response(struct uk_exchange *exchange,
                                    enum MHD_RequestTerminationCode code)
 {
-  if (exchange->queued || exchange->http->tls || !has_closing_response(exchange, code))
+  if (exchange->http->tls || (exchange->queued && code == MHD_REQUEST_TERMINATED_COMPLETED_OK))
+    return;
+  if (exchange->queued) {
+    end_output(exchange);
+    return;
+  }
+  if (!has_closing_response(exchange, code))
     return;
   uk_cors_add_headers(exchange->http->server->cors, &exchange->request);
   if (exchange->request.reply.error == UK_OK)
     uk_http_write_response(exchange->socket, &exchange->request);
-  else
-    shutdown(exchange->socket, SHUT_WR);
+  else /* no memory for it */
+    end_output(exchange);
 }
 
 void uk_http_on_completed(void *context, struct MHD_Connection *connection, void **exchange_pointer,

@@ -27,6 +27,7 @@ struct uk_exchange {
   size_t line_bytes;       /* request line with its CRLF; without the method until `begun` */
   size_t header_bytes;     /* request line and headers as received */
   size_t entry_bytes;      /* what the library stores about them besides their text */
+  const char *body_start;  /* see uk_http_chunk_holds; NULL: unknown */
   bool has_length, chunked, bad_framing, bad_lines, expects_continue, accepts_gzip, is_gzip,
     bad_encoding;
 

@@ -177,6 +177,7 @@ void uk_exchange_read_headers(struct uk_exchange *exchange, const char *method, 
   exchange->header_bytes = info != NULL ? info->header_size : 0;
   exchange->bad_lines =
     exchange->http->lines_are_kept && !uk_http_lines_hold(exchange->connection, method, version);
+  exchange->body_start = exchange->http->lines_are_kept ? method + exchange->header_bytes : NULL;
   struct header_visit visit = {true, read_header, exchange};
   MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, visit_header, &visit);
 }

@@ -1,6 +1,7 @@
 #include "server/http/http_lines.h"
 
 #include <microhttpd.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "common/slice.h"
@@ -52,4 +53,23 @@ bool uk_http_lines_hold(struct MHD_Connection *connection, const char *method, c
   const size_t size = info != NULL ? info->header_size : 0;
   MHD_get_connection_values_n(connection, MHD_HEADER_KIND, check_line, &lines);
   return lines.good && lines.next + LINE_END == method + size;
+}
+
+static bool ends_line(const char *start, const char *end)
+{
+  return end - start >= LINE_END && end[-2] == '\r' && end[-1] == '\n';
+}
+
+bool uk_http_chunk_holds(const char *start, size_t room, const char *data)
+{
+  const uintptr_t from = (uintptr_t)start, to = (uintptr_t)data;
+  if (to <= from || to - from > room) /* goes on with a chunk; or the library moved its buffer */
+    return true;
+  if (!ends_line(start, data))
+    return false;
+  const char *end = data - LINE_END, *line = end;
+  while (line > start && line[-1] != '\n')
+    line--;
+  return is_text(uk_slice_of(line, (size_t)(end - line))) &&
+         (line == start || ends_line(start, line));
 }

@@ -43,13 +43,6 @@ static enum MHD_Result give_up(struct uk_exchange *exchange, unsigned headers)
   return MHD_NO;
 }
 
-/* The library may take a trailer for the end of the trailers (see http_lines.h), so what follows
- * them is not read as a request. */
-static bool has_trailers(struct MHD_Connection *connection)
-{
-  return MHD_get_connection_values(connection, MHD_FOOTER_KIND, NULL, NULL) > 0;
-}
-
 static bool says_close(const struct uk_request *request)
 {
   for (unsigned i = 0; i < request->reply_header_count; i++) {
@@ -59,11 +52,12 @@ static bool says_close(const struct uk_request *request)
   return false;
 }
 
-/* A client must not send another request to a server that stops. */
+/* A client must not send another request to a server that stops, nor after a body whose end the
+ * library may have found elsewhere than others (see http_lines.h). */
 static void add_close(struct uk_exchange *exchange)
 {
   struct uk_request *request = &exchange->request;
-  const bool ends = has_trailers(exchange->connection) || atomic_load(&exchange->http->refusing);
+  const bool ends = exchange->chunked || atomic_load(&exchange->http->refusing);
   if (ends && !says_close(request))
     uk_request_add_header(request, "Connection", "close");
   exchange->is_last = says_close(request);

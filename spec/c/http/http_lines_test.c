@@ -18,6 +18,10 @@
 #define MALFORMED                                                                                  \
   "{\"error\":\"headers: each line must be NAME: VALUE, without control characters, and end in "   \
   "CR LF\",\"status\":400}"
+#define BAD_CHUNK                                                                                  \
+  "{\"error\":\"body: the line before each chunk must hold no control characters, and end in CR "  \
+  "LF\",\"status\":400}"
+#define CHUNKED PRODUCE "Transfer-Encoding: chunked\r\n\r\n"
 
 static struct http_rig rig;
 static atomic_int calls; /* of the engine */
@@ -173,6 +177,91 @@ static void takes_a_head_without_headers(void)
   http_rig_close(&rig);
 }
 
+/* A chunk's line and the chunk come in one piece, as the library reads them. */
+static void e4_refuses_lines_of_chunks_that_others_read_differently(void)
+{
+  static const struct {
+    const char *body;
+    size_t length;
+  } cases[] = {
+    {BYTES("1\n{\r\n0\r\n\r\n")},
+    {BYTES("1;a\n{\r\n0\r\n\r\n")},
+    {BYTES("1;a=\n\r\n\r\n0\r\n\r\n")},
+    {BYTES("1;a\rb\r\n{\r\n0\r\n\r\n")},
+    {BYTES("1;a\r\r\n{\r\n0\r\n\r\n")},
+    {BYTES("1;a=\0\r\n{\r\n0\r\n\r\n")},
+    {BYTES("1;\x1f\r\n{\r\n0\r\n\r\n")},
+    {BYTES("1;a\x7f=\"b\"\r\n{\r\n0\r\n\r\n")},
+    {BYTES("1\r\n{\n1\r\n}\r\n0\r\n\r\n")},
+    {BYTES("1\r\n{\r\n1\n}\r\n0\r\n\r\n")},
+    {BYTES("1\r\n{\r\n1;\0\r\n}\r\n0\r\n\r\n")},
+    {BYTES("2\r\n\n\n\r\n1;\r;\r\n}\r\n0\r\n\r\n")},
+  };
+  open_rig();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char request[400];
+    const size_t head = strlen(CHUNKED), body = cases[i].length;
+    int fd = connect_to_rig();
+    memcpy(request, CHUNKED, head);
+    memcpy(request + head, cases[i].body, body);
+    memcpy(request + head + body, BYTES(GET_TOPICS));
+    send_bytes(fd, request, head + body + sizeof GET_TOPICS - 1);
+    bool refused = CHECK_EQ_STR(wire_receive_all(fd), BAD_CHUNK);
+    if (!refused || !CHECK(strstr(wire_answer, "\r\nConnection: close\r\n") != NULL))
+      fprintf(stderr, "  to case %zu\n", i);
+    close(fd);
+  }
+  CHECK_EQ_INT(atomic_load(&calls), 0);
+  http_rig_close(&rig);
+}
+
+static void takes_every_wellformed_chunk(void)
+{
+  static const char *const bodies[] = {
+    "1\r\n{\r\n0\r\n\r\n",
+    "0001;a\r\n{\r\n000\r\n\r\n",
+    "1;a=\"x\ty;\xe9\";b = c\r\n{\r\n0;d\r\n\r\n",
+    "2\r\n{\n\r\n1\r\n\n\r\n2\r\n\r\n\r\n0\r\n\r\n",
+  };
+  open_rig();
+  for (size_t i = 0; i < 2 * sizeof bodies / sizeof *bodies; i++) {
+    const char *body = bodies[i / 2];
+    int fd = connect_to_rig();
+    wire_send(fd, CHUNKED);
+    for (const char *byte = body; i % 2 == 0 && *byte != '\0'; byte++)
+      send_bytes(fd, byte, 1);
+    if (i % 2 == 1)
+      wire_send(fd, body);
+    if (!CHECK(strstr(wire_receive_all(fd), "malformed JSON") != NULL))
+      fprintf(stderr, "  to case %zu\n", i);
+    close(fd);
+  }
+  http_rig_close(&rig);
+}
+
+/* What the library has overwritten when it calls: the line of the last chunk. */
+static void runs_nothing_after_chunks(void)
+{
+  static const char *const bodies[] = {
+    "1\r\n{\r\n0\r\n\r\n",   "1\r\n{\r\n0\n\r\n", "1\r\n{\r\n0;a\n\r\n",
+    "1\r\n{\r\n0;\rb\r\n\n", "0\r\n\r\n",
+  };
+  open_rig();
+  for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+    char request[400];
+    int fd = connect_to_rig();
+    snprintf(request, sizeof request, CHUNKED "%s" GET_TOPICS, bodies[i]);
+    wire_send(fd, request);
+    wire_receive_all(fd);
+    if (!CHECK(wire_has_status(400)) ||
+        !CHECK(strstr(wire_answer, "\r\nConnection: close\r\n") != NULL))
+      fprintf(stderr, "  to case %zu\n", i);
+    close(fd);
+  }
+  CHECK_EQ_INT(atomic_load(&calls), 0);
+  http_rig_close(&rig);
+}
+
 /* The library takes a trailer that begins with a colon for the end of the trailers. */
 static void runs_nothing_after_trailers(void)
 {
@@ -181,8 +270,7 @@ static void runs_nothing_after_trailers(void)
   for (size_t i = 0; i < sizeof trailers / sizeof *trailers; i++) {
     char request[400];
     int fd = connect_to_rig();
-    snprintf(request, sizeof request,
-             PRODUCE "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n%s" GET_TOPICS, trailers[i]);
+    snprintf(request, sizeof request, CHUNKED "1\r\n{\r\n0\r\n%s" GET_TOPICS, trailers[i]);
     wire_send(fd, request);
     bool is_ours = i == 0 || uk_http_lines_are_kept(); /* else another library may refuse it */
     CHECK(strstr(wire_receive_all(fd), is_ours ? "malformed JSON" : "") != NULL);
@@ -191,15 +279,21 @@ static void runs_nothing_after_trailers(void)
     close(fd);
   }
   CHECK_EQ_INT(atomic_load(&calls), 0);
-  int fd = connect_to_rig();
-  wire_send(fd, PRODUCE "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n\r\n");
-  wire_receive(fd, true);
-  CHECK(strstr(wire_answer, "\r\nConnection: close\r\n") == NULL);
-  wire_send(fd, GET_TOPICS);
-  wire_receive(fd, true);
-  CHECK(wire_has_status(200));
-  close(fd);
   http_rig_close(&rig);
+}
+
+/* What a line looks like that is not where the library puts what it reads. */
+static void looks_only_at_what_was_read(void)
+{
+  static const char bytes[] = "\n1;\r\r\n{}";
+  const char *data = strchr(bytes, '{');
+  CHECK(uk_http_chunk_holds(data, 100, data));
+  CHECK(uk_http_chunk_holds(data + 1, 100, data));
+  CHECK(!uk_http_chunk_holds(bytes + 1, 100, data));
+  CHECK(!uk_http_chunk_holds(bytes + 1, 5, data));
+  CHECK(uk_http_chunk_holds(bytes + 1, 4, data));
+  CHECK(uk_http_chunk_holds(data - 2, 100, data));
+  CHECK(!uk_http_chunk_holds(data - 1, 100, data));
 }
 
 /* With a library that keeps heads elsewhere, nothing is checked. */
@@ -223,6 +317,10 @@ int main(void)
   const char *reason =
     uk_http_lines_are_kept() ? NULL : "this libmicrohttpd does not keep heads where they were";
   CHECK_RUN_UNLESS(reason, e4_refuses_heads_that_others_read_differently);
+  CHECK_RUN_UNLESS(reason, e4_refuses_lines_of_chunks_that_others_read_differently);
+  CHECK_RUN(takes_every_wellformed_chunk);
+  CHECK_RUN(runs_nothing_after_chunks);
+  CHECK_RUN(looks_only_at_what_was_read);
   CHECK_RUN(refuses_blanks_in_names_and_closes);
   CHECK_RUN(takes_every_wellformed_head);
   CHECK_RUN(takes_a_head_without_headers);

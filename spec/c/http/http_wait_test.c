@@ -2,9 +2,12 @@
  *
  * Requests that wait for the engine: their connections are suspended, and their clients watched.
  * The test plays the engine, and stands between the server and the HTTP library, so that it can
- * reply at any moment. */
+ * reply at any moment, and between the library and the system, so that calls fail. */
+#undef _FORTIFY_SOURCE /* with it, recv is an inline function */
 #include <dlfcn.h>
+#include <errno.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -81,8 +84,47 @@ void MHD_resume_connection(struct MHD_Connection *connection)
   own.resume(connection);
 }
 
+/* The system: the next calls on the server's socket fail with this error. 0: they work. */
+
+static atomic_int receive_error, send_error;
+static atomic_int failed_calls;
+
+static bool fails(int fd, const atomic_int *error)
+{
+  if (atomic_load(error) == 0 || fd != atomic_load(&served))
+    return false;
+  atomic_fetch_add(&failed_calls, 1);
+  errno = atomic_load(error);
+  return true;
+}
+
+__attribute__((visibility("default"))) ssize_t recv(int fd, void *data, size_t size, int flags)
+{
+  return fails(fd, &receive_error) ? -1 : syscall(SYS_recvfrom, fd, data, size, flags, NULL, NULL);
+}
+
+__attribute__((visibility("default"))) ssize_t send(int fd, const void *data, size_t size,
+                                                    int flags)
+{
+  return fails(fd, &send_error) ? -1 : syscall(SYS_sendto, fd, data, size, flags, NULL, 0);
+}
+
+__attribute__((visibility("default"))) ssize_t sendmsg(int fd, const struct msghdr *message,
+                                                       int flags)
+{
+  const int error = atomic_load(&send_error);
+  if (!fails(fd, &send_error))
+    return syscall(SYS_sendmsg, fd, message, flags);
+  atomic_store(&send_error, 0); /* once: what is written after it would arrive */
+  errno = error;
+  return -1;
+}
+
 static bool open_rig(void)
 {
+  atomic_store(&receive_error, 0);
+  atomic_store(&send_error, 0);
+  atomic_store(&failed_calls, 0);
   atomic_store(&is_watched, true);
   atomic_store(&ends_when_gone, false);
   atomic_store(&replies_meanwhile, false);
@@ -220,8 +262,49 @@ static void a_server_that_stops_waits_for_the_engine(void)
   http_rig_close(&rig);
 }
 
+/* The library reads first when a connection goes on. What was carried out is answered all the same.
+ */
+static void a_reply_is_written_if_reading_fails_after_the_wait(void)
+{
+  static const int errors[] = {ECONNRESET, ENOTCONN, EIO, ENOMEM};
+  REQUIRE(open_rig());
+  for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+    int fd = connect_and_wait();
+    atomic_store(&receive_error, errors[i]);
+    end_topics();
+    if (!CHECK_EQ_STR(wire_receive_all(fd), "{\"t\":1}") || !CHECK(wire_has_status(200)))
+      fprintf(stderr, "  after error %d\n", errors[i]);
+    CHECK(atomic_load(&failed_calls) > (int)i);
+    atomic_store(&receive_error, 0);
+    close(fd);
+  }
+  close_rig();
+}
+
+/* A reply that fails before its first byte: no other one follows, which would say that the request
+ * was malformed. */
+static void no_reply_follows_one_that_could_not_be_written(void)
+{
+  static const int errors[] = {EPIPE, ECONNRESET, EIO};
+  REQUIRE(open_rig());
+  for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+    int fd = connect_and_wait();
+    atomic_store(&send_error, errors[i]);
+    end_topics();
+    wire_receive_all(fd);
+    if (!CHECK_EQ_STR(wire_answer, ""))
+      fprintf(stderr, "  after error %d\n", errors[i]);
+    CHECK_EQ_INT(atomic_load(&failed_calls), (int)i + 1);
+    atomic_store(&send_error, 0);
+    close(fd);
+  }
+  close_rig();
+}
+
 int main(void)
 {
+  CHECK_RUN(a_reply_is_written_if_reading_fails_after_the_wait);
+  CHECK_RUN(no_reply_follows_one_that_could_not_be_written);
   CHECK_RUN(C4_a_client_is_watched_while_it_waits);
   CHECK_RUN(C4_a_client_that_stops_sending_is_answered);
   CHECK_RUN(a_reply_may_come_while_the_server_begins_to_wait);
