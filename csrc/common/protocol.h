@@ -92,6 +92,9 @@ extern const struct uk_endpoint_info uk_endpoints[UK_ENDPOINT_COUNT];
 
 #define UK_PRODUCED_TIMESTAMP_MAX (INT64_C(1) << 53) /* ms; Lua and JavaScript read it exactly */
 
+/* A record can be there, so that the offset after it fits too. */
+#define UK_COMMITTED_OFFSET_MAX (INT64_MAX - 1)
+
 enum uk_offset_reset { UK_RESET_LATEST = 0, UK_RESET_EARLIEST, UK_RESET_NONE };
 
 /* Defaults and limits. Times in milliseconds, sizes in bytes. */

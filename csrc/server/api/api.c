@@ -244,7 +244,7 @@ bool uk_api_encoding(struct uk_request *request, bool *base64)
 static const struct uk_json_field position_fields[] = {
   POSITION_FIELD(topic, UK_FIELD_TEXT, 0),
   POSITION_FIELD(partition, UK_FIELD_INTEGER, INT32_MAX),
-  POSITION_FIELD(offset, UK_FIELD_INTEGER, INT64_MAX),
+  POSITION_FIELD(offset, UK_FIELD_INTEGER, UK_COMMITTED_OFFSET_MAX),
 };
 
 const struct uk_json_shape uk_api_position_shape = {position_fields, 3,

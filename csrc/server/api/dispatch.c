@@ -1,6 +1,7 @@
 #include "server/api/dispatch.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 #include "common/clock.h"
 #include "server/api/api.h"
@@ -87,6 +88,56 @@ static bool find_route(struct uk_request *request)
   if (request->allow != NULL)
     uk_request_add_header(request, "Allow", request->allow);
   return false;
+}
+
+/* Headers with one value. A request that gives two may mean either. */
+static const char *const single_headers[] = {
+  "Authorization",
+  "Content-Type",
+  "Host",
+  "Origin",
+  "Sec-Fetch-Mode",
+  "Sec-Fetch-Site",
+  UK_HEADER_ACK,
+  UK_HEADER_AUTO_COMMIT,
+  UK_HEADER_AUTO_COMMIT_INTERVAL,
+  UK_HEADER_COMMIT,
+  UK_HEADER_ENCODING,
+  UK_HEADER_IDEMPOTENCY_KEY,
+  UK_HEADER_OFFSET_RESET,
+  UK_HEADER_SESSION_TIMEOUT,
+};
+
+enum { SINGLE_HEADERS = sizeof single_headers / sizeof *single_headers };
+
+struct single_values {
+  struct uk_slice values[SINGLE_HEADERS];
+  bool seen[SINGLE_HEADERS];
+  const char *ambiguous; /* the name of a header with two values */
+};
+
+static void note_single(void *argument, struct uk_slice name, struct uk_slice value)
+{
+  struct single_values *found = argument;
+  for (size_t i = 0; i < SINGLE_HEADERS; i++) {
+    const char *known = single_headers[i];
+    if (name.length != strlen(known) || strncasecmp(name.data, known, name.length) != 0)
+      continue;
+    if (found->seen[i] && !uk_slice_equal(found->values[i], value))
+      found->ambiguous = known;
+    found->seen[i] = true;
+    found->values[i] = value;
+  }
+}
+
+static bool accept_headers(struct uk_request *request)
+{
+  struct single_values found = {.ambiguous = NULL};
+  uk_request_each_header(request, note_single, &found);
+  if (found.ambiguous != NULL)
+    uk_request_error(request, UK_E_BAD_REQUEST, "%s: given twice, with different values",
+                     found.ambiguous);
+  return found.ambiguous == NULL;
 }
 
 struct login {
@@ -192,7 +243,8 @@ static bool accept_query(struct uk_request *request)
 
 bool uk_dispatch_accept(struct uk_request *request)
 {
-  return find_route(request) && admit_page(request) && authorize(request) && accept_query(request);
+  return find_route(request) && accept_headers(request) && admit_page(request) &&
+         authorize(request) && accept_query(request);
 }
 
 /* Answers OPTIONS with the path's methods; http adds the CORS headers. */
