@@ -1,5 +1,5 @@
--- for: log_reserve.c, log_store.c, log_writer.c, server_system.c. Disks that are full or read-only,
--- and a limit on the size of files: real ones, made with ulimit and mount.
+-- for: log_reserve.c, log_store.c, log_store_room.c, log_writer.c, server_system.c. Disks that are
+-- full or read-only, and a limit on the size of files: real ones, made with ulimit and mount.
 
 local folder = require "spec.support.folder"
 local kafka = require "upstash.kafka"
@@ -115,17 +115,34 @@ describe("the data folder on", function()
     check_full(in_namespace(holder), "^the disk that holds the log is full$", true)
   end)
 
+  local AT_LIMIT = "the log is full: data.mdb has reached the limit on the size of files (ulimit -f)"
+
+  -- What a server with such a limit says when it starts.
+  local function limit_line(bytes)
+    return ("upstash-kafka: the limit on the size of files (ulimit -f) allows data.mdb %d bytes, less than map_bytes "
+      .. "(68719476736)\n"):format(bytes)
+  end
+
   -- The reserve alone has 4 MiB.
   it("A14: a limit on the size of files refuses records, and has lost nothing", function()
     serve(with_limit(12288))
-    check_full(with_limit(12288), "^the log failed: ")
+    check_full(with_limit(12288), "^" .. AT_LIMIT:gsub("%p", "%%%0") .. "$", true)
+  end)
+
+  it("A14: a limit on the size of files is named when the server starts, and once it is reached", function()
+    serve(with_limit(12288))
+    fill "filler"
+    fill "other"
+    local _, _, details = client:health()
+    assert.equal(503, details.status)
+    assert.equal(limit_line(3 * 1024 * 1024) .. "upstash-kafka: " .. AT_LIMIT .. "\n", stop())
   end)
 
   it("A14: a limit on the size of files below that of the reserve does not end the server", function()
     serve(with_limit(2047))
     assert.equal(0, assert(client:produce("t", "hello")).offset)
     local _, message = fill "filler"
-    assert.truthy(message:find "^the log failed: ", message)
+    assert.equal(AT_LIMIT, message)
     stop()
   end)
 
@@ -135,7 +152,7 @@ describe("the data folder on", function()
         listen = "127.0.0.1:0", data = %q, username = "u", password = "p" })
       server:stop()
       print "stopped"]]):format(data)))
-    assert.same({ 0, "stopped\n", "" }, { status, output, errors })
+    assert.same({ 0, "stopped\n", limit_line(512 * 1024) }, { status, output, errors })
   end)
 
   it("A14: a file system that becomes read-only answers 503, and has lost nothing when it is repaired", function()

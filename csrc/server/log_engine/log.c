@@ -45,7 +45,9 @@ void uk_log_fail(struct uk_log *log, struct uk_operation *operation, enum uk_log
                       "the log is damaged: a batch lies where the next one belongs");
     return;
   }
-  if (status == UK_LOG_FULL)
+  if (status == UK_LOG_FULL && uk_log_store_is_limited(log->store))
+    snprintf(text, sizeof text, "the log is full: " UK_LOG_AT_LIMIT);
+  else if (status == UK_LOG_FULL)
     snprintf(text, sizeof text, "the log is full (map_bytes %zu)", log->map_bytes);
   else if (status == UK_LOG_DISK_FULL)
     snprintf(text, sizeof text, "the disk that holds the log is full");
@@ -308,6 +310,18 @@ static void tell_of_damaged_keys(const struct uk_log *log)
   log->notice(line);
 }
 
+static void tell_of_limit(const struct uk_log *log)
+{
+  char line[200];
+  if (!uk_log_store_is_limited(log->store) || log->notice == NULL)
+    return;
+  snprintf(line, sizeof line,
+           "the limit on the size of files (ulimit -f) allows data.mdb %zu bytes, less than "
+           "map_bytes (%zu)",
+           uk_log_store_map_bytes(log->store), log->map_bytes);
+  log->notice(line);
+}
+
 static bool start_threads(struct uk_log *log)
 {
   if (!uk_thread_start(&log->watcher, uk_log_watch_run, log))
@@ -326,8 +340,10 @@ static enum uk_error start(struct uk_log *log, const struct uk_log_options *opti
   if (error != UK_OK)
     return error;
   enum uk_log_status status = uk_log_load(log);
-  if (status == UK_LOG_OK)
+  if (status == UK_LOG_OK) {
+    tell_of_limit(log);
     tell_of_damaged_keys(log);
+  }
   if (status == UK_LOG_NO_MEMORY || (status == UK_LOG_OK && !start_threads(log))) {
     snprintf(message, size, "out of memory while opening the log in %s", options->directory);
     return UK_E_NO_MEMORY;

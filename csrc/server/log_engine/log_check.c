@@ -293,7 +293,10 @@ enum uk_error uk_log_check(const struct uk_log_check *options, struct uk_log_che
   check->message = message;
   check->message_size = size;
   check->meta = (struct uk_log_meta){.next_topic = 1, .upgraded = INT64_MAX};
-  check_folder(check);
+  if (options->salvage != NULL)
+    check->error = uk_log_salvage_check(options->salvage, message, size);
+  if (check->error == UK_OK)
+    check_folder(check);
   enum uk_error error = check->error;
   if (check->salvage != NULL) {
     char text[UK_LOG_FAILURE_MAX * 2];

@@ -22,9 +22,10 @@ enum uk_log_status uk_log_reopen(struct uk_log *log)
 
 enum uk_log_status uk_log_resolve_full(struct uk_log *log, enum uk_log_status status)
 {
-  if (status != UK_LOG_FAILED || !uk_log_store_lacks_room(log->store))
+  const enum uk_log_status lack = uk_log_store_lack(log->store);
+  if (status != UK_LOG_FAILED || lack == UK_LOG_OK)
     return status;
-  return uk_log_reopen(log) == UK_LOG_OK ? UK_LOG_DISK_FULL : UK_LOG_FAILED;
+  return uk_log_reopen(log) == UK_LOG_OK ? lack : UK_LOG_FAILED;
 }
 
 bool uk_log_open_reserve(struct uk_log *log, enum uk_log_status *status)

@@ -9,8 +9,7 @@
 
 enum { CHUNK = 64 << 10 }; /* a nearly full disk still has some chunks */
 
-/* What a file may have; beyond it SIGXFSZ would end the process. */
-static size_t largest_file(void)
+size_t uk_log_largest_file(void)
 {
   struct rlimit limit;
   return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < SIZE_MAX ? (size_t)limit.rlim_cur
@@ -21,8 +20,8 @@ void uk_log_reserve_fill(int reserve, size_t bytes)
 {
   if (reserve < 0)
     return;
-  if (bytes > largest_file())
-    bytes = largest_file() / CHUNK * CHUNK;
+  if (bytes > uk_log_largest_file())
+    bytes = uk_log_largest_file() / CHUNK * CHUNK;
   for (size_t at = 0; at < bytes && posix_fallocate(reserve, (off_t)at, CHUNK) == 0;)
     at += CHUNK;
 }

@@ -6,6 +6,10 @@
 
 #include <stddef.h>
 
+/* The maximum size of this process's files, beyond which SIGXFSZ would end it; SIZE_MAX without a
+ * limit. */
+size_t uk_log_largest_file(void);
+
 /* Opens the file (created with mode 0600 if missing) and reserves what the disk has. Returns a file
  * descriptor for the calls below and for close, or -1, with which they do nothing. */
 int uk_log_reserve_open(const char *directory, size_t bytes);

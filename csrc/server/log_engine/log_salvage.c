@@ -55,9 +55,6 @@ static int make_folder(const struct uk_log_salvage *salvage)
 {
   const struct uk_log_origin *origin = &salvage->origin;
   struct uk_log_identity identity = {.life = origin->life + 1, .topics = 1};
-  struct stat status;
-  if (lstat(salvage->directory, &status) == 0 || lstat(salvage->unfinished, &status) == 0)
-    return EEXIST;
   int error = uk_directory_make(salvage->unfinished);
   if (error != 0 || !origin->has_id)
     return error;
@@ -95,12 +92,52 @@ static void free_salvage(struct uk_log_salvage *salvage)
   free(salvage);
 }
 
+/* NULL if out of memory. */
+static struct uk_log_salvage *new_salvage(const char *directory)
+{
+  struct uk_log_salvage *made = calloc(1, sizeof *made);
+  if (made == NULL)
+    return NULL;
+  made->directory = joined(directory, "");
+  made->unfinished = joined(directory, ".unfinished");
+  uk_buffer_init(&made->batch, SIZE_MAX / 2);
+  if (made->directory != NULL && made->unfinished != NULL)
+    return made;
+  free_salvage(made);
+  return NULL;
+}
+
+/* Neither name may exist. */
+static enum uk_error check_names(const struct uk_log_salvage *salvage, char *message, size_t size)
+{
+  const char *const names[] = {salvage->directory, salvage->unfinished};
+  struct stat status;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    if (lstat(names[i], &status) == 0)
+      return failed(message, size, names[i], EEXIST);
+  }
+  return UK_OK;
+}
+
+enum uk_error uk_log_salvage_check(const char *directory, char *message, size_t size)
+{
+  struct uk_log_salvage *made = new_salvage(directory);
+  if (made == NULL)
+    return failed(message, size, directory, ENOMEM);
+  enum uk_error error = check_names(made, message, size);
+  free_salvage(made);
+  return error;
+}
+
 static enum uk_error start(struct uk_log_salvage *salvage, char *message, size_t size)
 {
   size_t map = salvage->origin.bytes > SIZE_MAX / 16 ? SIZE_MAX / 8 : salvage->origin.bytes * 2;
-  int error = make_folder(salvage);
+  enum uk_error refused = check_names(salvage, message, size);
+  int error = refused == UK_OK ? make_folder(salvage) : 0;
   if (error != 0)
-    return failed(message, size, salvage->directory, error);
+    refused = failed(message, size, salvage->directory, error);
+  if (refused != UK_OK)
+    return refused;
   enum uk_error opened = uk_log_store_open(&salvage->store, salvage->unfinished,
                                            map + MAP_BYTES_MORE, false, message, size);
   if (opened == UK_OK) {
@@ -114,20 +151,13 @@ static enum uk_error start(struct uk_log_salvage *salvage, char *message, size_t
 enum uk_error uk_log_salvage_open(struct uk_log_salvage **salvage, const char *directory,
                                   const struct uk_log_origin *origin, char *message, size_t size)
 {
-  struct uk_log_salvage *made = calloc(1, sizeof *made);
+  struct uk_log_salvage *made = new_salvage(directory);
   *salvage = NULL;
   if (made == NULL)
     return failed(message, size, directory, ENOMEM);
   made->origin = *origin;
   made->next_topic = origin->next_topic;
-  made->directory = joined(directory, "");
-  made->unfinished = joined(directory, ".unfinished");
-  uk_buffer_init(&made->batch, SIZE_MAX / 2);
-  enum uk_error error = UK_E_NO_MEMORY;
-  if (made->directory == NULL || made->unfinished == NULL)
-    failed(message, size, directory, ENOMEM);
-  else
-    error = start(made, message, size);
+  enum uk_error error = start(made, message, size);
   if (error == UK_OK)
     *salvage = made;
   else
@@ -146,12 +176,17 @@ static void complete(struct uk_log_salvage *salvage)
     uk_log_store_save_identity(store, salvage->next_topic, true);
 }
 
+static const char *why_full(const struct uk_log_store *store)
+{
+  return uk_log_store_is_limited(store) ? UK_LOG_AT_LIMIT : "it is too large";
+}
+
 /* What the status of the first failure means. */
 static enum uk_error explain(const struct uk_log_salvage *salvage, char *message, size_t size)
 {
   const char *why = salvage->status == UK_LOG_NO_MEMORY   ? "out of memory"
                     : salvage->status == UK_LOG_DISK_FULL ? "the disk is full"
-                    : salvage->status == UK_LOG_FULL      ? "it is too large"
+                    : salvage->status == UK_LOG_FULL      ? why_full(salvage->store)
                                                           : uk_log_store_failure(salvage->store);
   snprintf(message, size, "cannot write the log in %s: %s", salvage->directory, why);
   return salvage->status == UK_LOG_NO_MEMORY ? UK_E_NO_MEMORY : UK_E_UNAVAILABLE;

@@ -20,6 +20,10 @@ struct uk_log_origin {
   size_t bytes;        /* of the old file */
 };
 
+/* Whether a salvage could make the folder: nothing has its name. For a caller who works for long
+ * before it opens the salvage. */
+enum uk_error uk_log_salvage_check(const char *directory, char *message, size_t size);
+
 /* Begins a log in the folder `directory`, which may not exist. It has another name until
  * uk_log_salvage_finish. */
 enum uk_error uk_log_salvage_open(struct uk_log_salvage **salvage, const char *directory,

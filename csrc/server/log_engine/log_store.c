@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "common/directory.h"
@@ -15,15 +14,13 @@
 #include "server/log_engine/log_store_private.h"
 #include "server/log_engine/log_structure.h"
 
-enum { DISK_FULL_BLOCKS = 16 }; /* less is no room: the metadata of files needs some, too */
-
 static const struct {
   int rc;
   enum uk_log_status status;
 } statuses[] = {
   {MDB_SUCCESS, UK_LOG_OK},    {MDB_NOTFOUND, UK_LOG_NOTHING}, {MDB_MAP_FULL, UK_LOG_FULL},
   {MDB_TXN_FULL, UK_LOG_FULL}, {ENOSPC, UK_LOG_DISK_FULL},     {EDQUOT, UK_LOG_DISK_FULL},
-  {EFBIG, UK_LOG_DISK_FULL},   {ENOMEM, UK_LOG_NO_MEMORY},     {MDB_READERS_FULL, UK_LOG_NO_MEMORY},
+  {EFBIG, UK_LOG_FULL},        {ENOMEM, UK_LOG_NO_MEMORY},     {MDB_READERS_FULL, UK_LOG_NO_MEMORY},
 };
 
 enum uk_log_status uk_log_store_status(int rc)
@@ -40,27 +37,9 @@ enum uk_log_status uk_log_store_result(struct uk_log_store *store, int rc)
   enum uk_log_status status = uk_log_store_status(rc);
   if (status == UK_LOG_FAILED)
     uk_log_store_note_failure(store, rc);
+  else if (rc == EFBIG)
+    store->is_limited = true; /* the limit became lower since the open */
   return status;
-}
-
-/* A write that stops short has taken the last free blocks, and LMDB reports it as EIO. It may have
- * been a sync, though. */
-static bool is_short_write(const struct uk_log_store *store, int rc)
-{
-  struct statvfs disk;
-  return rc == EIO && statvfs(store->directory, &disk) == 0 && disk.f_bavail < DISK_FULL_BLOCKS;
-}
-
-void uk_log_store_note_failure(struct uk_log_store *store, int rc)
-{
-  store->lacks_room = is_short_write(store, rc);
-  snprintf(store->failure, sizeof store->failure, "%s",
-           store->lacks_room ? "the disk is full" : mdb_strerror(rc));
-}
-
-bool uk_log_store_lacks_room(const struct uk_log_store *store)
-{
-  return store->lacks_room;
 }
 
 const char *uk_log_store_failure(const struct uk_log_store *store)
@@ -182,6 +161,7 @@ static int open_environment(struct uk_log_store *store)
   int rc = mdb_env_create(&env);
   if (rc != 0)
     return rc;
+  uk_log_store_set_room(store);
   (void)((rc = mdb_env_set_assert(env, on_assertion)) ||
          (rc = mdb_env_set_maxdbs(env, UK_LOG_TABLES)) ||
          (rc = mdb_env_set_maxreaders(env, UK_LOG_VIEWS_MAX)) ||
@@ -236,6 +216,11 @@ static enum uk_error open_data(struct uk_log_store *store, char *message, size_t
   if (rc == UK_LOG_RC_OTHER)
     return uk_log_open_failed(message, size, UK_E_UNAVAILABLE,
                               "%s/data.mdb holds something other than a log", store->directory);
+  if (store->is_limited && uk_log_store_status(rc) == UK_LOG_FULL)
+    return uk_log_open_failed(message, size, UK_E_UNAVAILABLE,
+                              "cannot open the log in %s: the limit on the size of files (ulimit "
+                              "-f) is too low",
+                              store->directory);
   if (rc != 0)
     return uk_log_open_failed(message, size, rc == ENOMEM ? UK_E_NO_MEMORY : UK_E_UNAVAILABLE,
                               "cannot open the log in %s: %s", store->directory, mdb_strerror(rc));
@@ -277,7 +262,8 @@ static struct uk_log_store *new_store(const char *directory, size_t map_bytes, b
     return NULL;
   store->directory = strdup(directory);
   store->path = absolute(directory);
-  store->map_bytes = (map_bytes + page - 1) / page * page;
+  store->given_bytes = (map_bytes + page - 1) / page * page;
+  uk_log_store_set_room(store);
   store->no_sync = no_sync;
   store->folder = store->lock = store->reserve = -1;
   if (store->directory != NULL && store->path != NULL && init_locks(store))
@@ -454,7 +440,7 @@ enum uk_log_status uk_log_store_open_reserve(struct uk_log_store *store, enum uk
   if (store->env == NULL)
     return UK_LOG_FAILED;
   if (status == UK_LOG_FULL)
-    return set_map(store, store->map_bytes + UK_LOG_RESERVE_BYTES);
+    return set_map(store, store->map_bytes + store->reserve_bytes);
   uk_log_reserve_release(store->reserve);
   return UK_LOG_OK;
 }

@@ -58,7 +58,7 @@
 enum uk_log_status {
   UK_LOG_OK = 0,
   UK_LOG_NOTHING,   /* no such row */
-  UK_LOG_FULL,      /* the map has no room */
+  UK_LOG_FULL,      /* the map has no room, or the file may not grow */
   UK_LOG_DISK_FULL, /* the file system has none */
   UK_LOG_NO_MEMORY,
   UK_LOG_DAMAGED,  /* a row or batch is not what was written; the others are usable */
@@ -120,8 +120,8 @@ uint32_t uk_log_store_life(const struct uk_log_store *store);
 int64_t uk_log_store_upgraded(const struct uk_log_store *store);
 
 /* Opens the reserve, for work that must succeed when there is no room. `status` says what is full:
- * UK_LOG_FULL lets the log grow past map_bytes, UK_LOG_DISK_FULL gives the reserved disk space back
- * (log_reserve.h). Between transactions only. */
+ * UK_LOG_FULL lets the log grow past its maximum size, UK_LOG_DISK_FULL gives the reserved disk
+ * space back (log_reserve.h). Between transactions only. */
 enum uk_log_status uk_log_store_open_reserve(struct uk_log_store *store, enum uk_log_status status);
 enum uk_log_status uk_log_store_close_reserve(struct uk_log_store *store);
 
@@ -129,8 +129,15 @@ enum uk_log_status uk_log_store_close_reserve(struct uk_log_store *store);
  * writer. */
 const char *uk_log_store_failure(const struct uk_log_store *store);
 
-/* True when the last failure was a write, or perhaps a sync, on a disk without room. */
-bool uk_log_store_lacks_room(const struct uk_log_store *store);
+/* FULL or DISK_FULL when the last failure was a write that stopped short for lack of that room, or
+ * perhaps a sync; otherwise OK. */
+enum uk_log_status uk_log_store_lack(const struct uk_log_store *store);
+
+/* The maximum size of data.mdb: less than map_bytes where the process may not have such files
+ * (RLIMIT_FSIZE), and then `is_limited`. For the writer. */
+size_t uk_log_store_map_bytes(const struct uk_log_store *store);
+bool uk_log_store_is_limited(const struct uk_log_store *store);
+#define UK_LOG_AT_LIMIT "data.mdb has reached the limit on the size of files (ulimit -f)"
 
 /* Whatever writes, from a begin to a commit or an abort, runs inside of this. FAILED when LMDB met
  * damage, which left `step` in the middle; UNCERTAIN when that was inside a commit. */

@@ -72,9 +72,12 @@ struct uk_log_meta {
 };
 
 struct uk_log_store {
-  char *directory;  /* as given */
-  char *path;       /* absolute */
-  size_t map_bytes; /* a multiple of the page size */
+  char *directory;    /* as given */
+  char *path;         /* absolute */
+  size_t given_bytes; /* map_bytes as given, made a multiple of the page size */
+  /* What the limit on the size of files leaves of it, and for the reserve behind it. */
+  size_t map_bytes, reserve_bytes;
+  bool is_limited; /* that is less than what was given */
   bool no_sync;
   int folder;                      /* file descriptor of the directory */
   int lock;                        /* of the locked file */
@@ -110,7 +113,7 @@ struct uk_log_store {
   char fault[UK_LOG_FAILURE_MAX]; /* what it met */
   struct uk_log_store *next_dead;
   char failure[UK_LOG_FAILURE_MAX];
-  bool lacks_room; /* the failure may have been a write that stopped short on a full disk */
+  enum uk_log_status lack; /* see uk_log_store_lack */
 };
 
 enum uk_log_status uk_log_store_status(int rc);
@@ -122,7 +125,8 @@ enum uk_log_status uk_log_store_result(struct uk_log_store *store, int rc);
  * else FAILED. */
 enum uk_log_status uk_log_store_die(struct uk_log_store *store, const struct uk_log_guard *guard);
 
-/* Sets the text that uk_log_store_failure returns. */
+/* log_store_room: sets the text that uk_log_store_failure returns, and what uk_log_store_lack does.
+ */
 void uk_log_store_note_failure(struct uk_log_store *store, int rc);
 
 /* Codes of ours among those of LMDB, which are below -30000, and errno's, which are positive. */
@@ -173,6 +177,10 @@ int uk_log_topic_row_put(MDB_txn *txn, MDB_dbi table, MDB_val *key, uint8_t *row
 int uk_log_store_settle(struct uk_log_store *store);
 /* After the commit of such a transaction. */
 void uk_log_store_settled(struct uk_log_store *store);
+
+/* log_store_room: sets map_bytes and reserve_bytes. Beyond the limit on the size of files a write
+ * fails: so the map with its reserve ends there, and is full before. */
+void uk_log_store_set_room(struct uk_log_store *store);
 
 /* log_store_prepare: before the open of data.mdb: asks for its address space, makes the directory,
  * and locks it. */

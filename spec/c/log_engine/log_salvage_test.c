@@ -285,23 +285,45 @@ static void the_next_id_is_greater_than_all(void)
   rig_remove();
 }
 
-/* A log that is not complete gets no name. */
-static void a_copy_that_cannot_be_written_is_removed(void)
+/* With this limit on the size of files. */
+static enum uk_error salvage_within(size_t bytes)
 {
-  char text[700], unfinished[600];
   struct rlimit limit, small;
-  checked_write_log();
   CHECK_EQ_INT(getrlimit(RLIMIT_FSIZE, &limit), 0);
   small = limit;
-  small.rlim_cur = 32 << 10;
-  signal(SIGXFSZ, SIG_IGN);
+  small.rlim_cur = bytes;
   CHECK_EQ_INT(setrlimit(RLIMIT_FSIZE, &small), 0);
-  CHECK_EQ_INT(checked_into(checked_target()), UK_E_UNAVAILABLE);
+  enum uk_error error = checked_into(checked_target());
   CHECK_EQ_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
-  snprintf(text, sizeof text, "cannot write the log in %s: ", checked.target);
-  CHECK(strncmp(checked.message, text, strlen(text)) == 0);
-  snprintf(unfinished, sizeof unfinished, "%s.unfinished", checked.target);
-  CHECK(access(checked.target, F_OK) != 0 && access(unfinished, F_OK) != 0);
+  return error;
+}
+
+/* A log that is not complete gets no name. There is no room for the tables, then for the copy, and
+ * at last for both. */
+static void a_copy_that_cannot_be_written_is_removed(void)
+{
+  enum { STEP = 8 << 10, LIMITS = 100 };
+  char tables[700], copy[700], unfinished[600];
+  int without_tables = 0, without_copy = 0, limit = 1;
+  signal(SIGXFSZ, SIG_IGN);
+  checked_write_log();
+  snprintf(unfinished, sizeof unfinished, "%s.unfinished", checked_target());
+  snprintf(tables, sizeof tables,
+           "cannot open the log in %s: the limit on the size of files (ulimit -f) is too low",
+           unfinished);
+  snprintf(copy, sizeof copy,
+           "cannot write the log in %s: data.mdb has reached the limit on the size of files "
+           "(ulimit -f)",
+           checked.target);
+  for (; limit < LIMITS && salvage_within((size_t)limit * STEP) != UK_OK; limit++) {
+    without_tables += strcmp(checked.message, tables) == 0;
+    without_copy += strcmp(checked.message, copy) == 0;
+    CHECK_EQ_INT(without_tables + without_copy, limit);
+    CHECK(access(checked.target, F_OK) != 0 && access(unfinished, F_OK) != 0);
+  }
+  CHECK(without_tables > 0 && without_copy > 0 && limit < LIMITS);
+  CHECK(access(checked.target, F_OK) == 0);
+  checked_remove_target();
   rig_remove();
 }
 
@@ -366,7 +388,7 @@ static void a_folder_in_the_way_is_left_alone(void)
     CHECK_EQ_INT(mkdir(folder, 0700), 0);
     close(open(file, O_WRONLY | O_CREAT, 0600));
     CHECK_EQ_INT(checked_into(checked.target), UK_E_UNAVAILABLE);
-    snprintf(text, sizeof text, "cannot make the folder %s: File exists", checked.target);
+    snprintf(text, sizeof text, "cannot make the folder %s: File exists", folder);
     CHECK_EQ_STR(checked.message, text);
     CHECK_EQ_INT(unlink(file), 0);
     CHECK_EQ_INT(rmdir(folder), 0);

@@ -1,11 +1,12 @@
-/* The log when the map or the disk is full, or a sync fails. For: log_writer.c, log_store.c,
- * log_reserve.c. */
+/* The log when the map, the disk or the file is full, or a sync fails. For: log_writer.c,
+ * log_store.c, log_store_room.c, log_reserve.c. */
 #include "server/log_engine/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -446,17 +447,139 @@ static void A14_deleting_makes_room_after_a_short_write(void)
   atomic_store(&fills_up, false);
 }
 
-/* A limit on the size of files is lack of room, too. */
-static void A14_a_file_at_its_limit_is_a_full_disk(void)
+/* The limit on the size of files. */
+
+#define AT_LIMIT "the log is full: data.mdb has reached the limit on the size of files (ulimit -f)"
+
+/* RLIM_INFINITY: none. In this process no write comes near it, unless the log makes one. */
+static atomic_ulong file_limit = RLIM_INFINITY;
+
+__attribute__((visibility("default"))) int getrlimit(__rlimit_resource_t resource,
+                                                     struct rlimit *limit)
+{
+  const int result = (int)syscall(SYS_prlimit64, 0, resource, NULL, limit);
+  if (resource == RLIMIT_FSIZE)
+    limit->rlim_cur = atomic_load(&file_limit);
+  return result;
+}
+
+static char noticed[300];
+
+static void notice(const char *line)
+{
+  snprintf(noticed, sizeof noticed, "%s", line);
+}
+
+static struct uk_log *open_limited(size_t limit)
+{
+  struct uk_log_options options = rig_options();
+  options.map_bytes = RIG_MAP_BYTES;
+  options.notice = notice;
+  noticed[0] = '\0';
+  memset(large, 'x', sizeof large);
+  atomic_store(&file_limit, limit);
+  return rig_open(&options);
+}
+
+/* The map ends below the limit, and the reserve ends at it. */
+static void the_limit_on_files_limits_the_map(void)
+{
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE), reserve = UK_LOG_RESERVE_BYTES;
+  const struct {
+    size_t limit, map, reserve;
+    bool limited;
+  } cases[] = {
+    {RLIM_INFINITY, RIG_MAP_BYTES, reserve, false},
+    {RIG_MAP_BYTES + reserve, RIG_MAP_BYTES, reserve, false},
+    {RIG_MAP_BYTES + reserve - 1, RIG_MAP_BYTES - page, reserve, true},
+    {RIG_MAP_BYTES, RIG_MAP_BYTES - reserve, reserve, true},
+    {2 * reserve, reserve, reserve, true},
+    {2 * reserve - 1, reserve, reserve - page, true},
+    {64 * page, 32 * page, 32 * page, true},
+    {65 * page + 1, 33 * page, 32 * page, true},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char line[300] = "";
+    struct uk_log *log = open_limited(cases[i].limit);
+    REQUIRE(log != NULL);
+    if (!CHECK_EQ_INT(uk_log_store_map_bytes(log->store), cases[i].map) ||
+        !CHECK_EQ_INT(log->store->reserve_bytes, cases[i].reserve))
+      fprintf(stderr, "  in case %zu\n", i);
+    CHECK_EQ_INT(uk_log_store_is_limited(log->store), cases[i].limited);
+    if (cases[i].limited)
+      snprintf(line, sizeof line,
+               "the limit on the size of files (ulimit -f) allows data.mdb %zu bytes, less than "
+               "map_bytes (%d)",
+               cases[i].map, RIG_MAP_BYTES);
+    CHECK_EQ_STR(noticed, line);
+    CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 0);
+    uk_log_close(log);
+    rig_remove();
+  }
+  atomic_store(&file_limit, RLIM_INFINITY);
+}
+
+/* So no write goes beyond it: the process would get SIGXFSZ, or EFBIG. */
+static void A14_a_file_at_its_limit_makes_room_as_a_full_map_does(void)
+{
+  enum { LIMIT = 6 << 20 };
+  char message[UK_MESSAGE_SIZE];
+  struct uk_log *log = open_limited(LIMIT);
+  REQUIRE(log != NULL);
+  REQUIRE(rig_put(log, "kept", 0, "v", -1) == 0);
+  for (int round = 0; round < 4; round++) {
+    CHECK(fill(log, "t") >= 5);
+    CHECK_EQ_INT(put_large(log, "t", message), UK_E_UNAVAILABLE);
+    CHECK_EQ_STR(message, AT_LIMIT);
+    check_health(log, UK_E_UNAVAILABLE, AT_LIMIT);
+    CHECK_EQ_INT(rig_commit(log, "g", "kept", 0, round), UK_OK);
+    CHECK_EQ_INT(rig_delete(log, "t"), UK_OK);
+    CHECK_EVENTUALLY(put_large(log, "t", NULL) == UK_OK);
+    CHECK(size_of("data.mdb") <= LIMIT && size_of("reserve") <= LIMIT);
+  }
+  uk_log_close(log);
+  atomic_store(&file_limit, RLIM_INFINITY);
+  rig_remove();
+}
+
+static void a_limit_that_is_too_low_is_named(void)
+{
+  struct uk_log *log = NULL;
+  char message[UK_MESSAGE_SIZE], text[700];
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  const size_t limits[] = {2 * page, 4 * page, 6 * page};
+  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+    const struct uk_log_options options = rig_options();
+    atomic_store(&file_limit, limits[i]);
+    CHECK_EQ_INT(uk_log_open(&log, &options, message, sizeof message), UK_E_UNAVAILABLE);
+    snprintf(text, sizeof text,
+             "cannot open the log in %s: the limit on the size of files (ulimit -f) is too low",
+             options.directory);
+    CHECK_EQ_STR(message, text);
+    rig_remove();
+  }
+  atomic_store(&file_limit, RLIM_INFINITY);
+}
+
+/* A limit that became lower while the log is open: a write fails, or stops short at it. */
+static void A14_a_new_limit_on_files_is_a_lack_of_room(void)
 {
   char message[UK_MESSAGE_SIZE];
   struct uk_log *log = open_log(RIG_MAP_BYTES);
   REQUIRE(log != NULL);
+  REQUIRE(rig_put(log, "t", 0, "v", -1) == 0);
   atomic_store(&write_error, EFBIG);
   CHECK_EQ_INT(put_large(log, "t", message), UK_E_UNAVAILABLE);
-  CHECK_EQ_STR(message, "the disk that holds the log is full");
+  CHECK_EQ_STR(message, AT_LIMIT);
   atomic_store(&write_error, 0);
-  CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 0);
+  CHECK_EQ_INT(rig_put(log, "t", 0, "v", -1), 1);
+  atomic_store(&file_limit, (unsigned long)size_of("data.mdb"));
+  atomic_store(&writes_short, true);
+  CHECK_EQ_INT(put_large(log, "t", message), UK_E_UNAVAILABLE);
+  CHECK_EQ_STR(message, AT_LIMIT);
+  check_health(log, UK_E_UNAVAILABLE, AT_LIMIT);
+  atomic_store(&writes_short, false);
+  atomic_store(&file_limit, RLIM_INFINITY);
   uk_log_close(log);
   rig_remove();
 }
@@ -474,6 +597,9 @@ int main(void)
   CHECK_RUN(C3_a_short_write_is_a_full_disk);
   CHECK_RUN(deleting_makes_room_on_a_full_disk);
   CHECK_RUN(A14_deleting_makes_room_after_a_short_write);
-  CHECK_RUN(A14_a_file_at_its_limit_is_a_full_disk);
+  CHECK_RUN(the_limit_on_files_limits_the_map);
+  CHECK_RUN(A14_a_file_at_its_limit_makes_room_as_a_full_map_does);
+  CHECK_RUN(a_limit_that_is_too_low_is_named);
+  CHECK_RUN(A14_a_new_limit_on_files_is_a_lack_of_room);
   return check_end();
 }

@@ -207,7 +207,7 @@ static void reads_may_be_short_or_interrupted_or_fail(void)
   made_check_fault(4, "one", "cannot be read: Input/output error");
   CHECK_EQ_STR(made_found.rows, "one:c=3 two:k=8176vv ");
   reads.failing = 7;
-  made_check_fault(7, "two", "Input/output error");
+  made_check_fault(7, "two", "cannot be read: Input/output error");
   reads.failing = 0;
 }
 

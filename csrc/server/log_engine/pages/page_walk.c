@@ -9,7 +9,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TABLES_MAX = 64, TEXT_SIZE = 160, PROGRESS_PAGES = 1024, INTEGER_KEYS = 8 };
+enum {
+  TABLES_MAX = 64,
+  TEXT_SIZE = 160,
+  PROGRESS_PAGES = 1024,
+  INTEGER_KEYS = 8,
+  FILE_ENDS = -1 /* before all bytes were read; no errno */
+};
 
 struct table {
   char name[UK_PAGE_KEY_MAX];
@@ -32,6 +38,7 @@ struct walk {
   bool no_memory;
   struct table *tables;
   size_t table_count;
+  char unread[TEXT_SIZE]; /* why a page could not be read */
 };
 
 /* The tree that is being walked. */
@@ -68,7 +75,9 @@ static void count_page(struct walk *walk, uint64_t pages)
 
 /* Pages. */
 
-/* Returns 0, or an errno; EIO when the file ends before. */
+#define CUT_OFF "lies beyond the end of the file, which was cut off"
+
+/* Returns 0, an errno, or FILE_ENDS. */
 static int read_at(int file, uint8_t *bytes, size_t length, uint64_t at)
 {
   while (length > 0) {
@@ -76,7 +85,7 @@ static int read_at(int file, uint8_t *bytes, size_t length, uint64_t at)
     if (got < 0 && errno != EINTR)
       return errno;
     if (got == 0)
-      return EIO;
+      return FILE_ENDS;
     if (got > 0) {
       bytes += got;
       at += (uint64_t)got;
@@ -84,6 +93,15 @@ static int read_at(int file, uint8_t *bytes, size_t length, uint64_t at)
     }
   }
   return 0;
+}
+
+/* What read_at met. */
+static const char *unread(struct walk *walk, int error)
+{
+  if (error == FILE_ENDS)
+    return CUT_OFF;
+  snprintf(walk->unread, sizeof walk->unread, "cannot be read: %s", strerror(error));
+  return walk->unread;
 }
 
 /* Marks pages as used. False, and reported, when one does not exist or is used already. */
@@ -110,7 +128,7 @@ static bool is_in_file(struct walk *walk, struct uk_slice table, uint64_t first,
 {
   if ((first + count) * walk->page_size <= walk->file_bytes)
     return true;
-  damaged(walk, first, table, "lies beyond the end of the file, which was cut off");
+  damaged(walk, first, table, CUT_OFF);
   return false;
 }
 
@@ -120,12 +138,11 @@ static bool read_page(struct branch *at, uint64_t page, enum uk_page_kind kind, 
   if (!is_in_file(walk, at->table, page, 1))
     return false;
   int error = read_at(walk->file, bytes, walk->page_size, page * walk->page_size);
-  const char *problem = error == 0 ? uk_page_check(bytes, walk->page_size, page, kind) : NULL;
-  if (error != 0)
-    damaged(walk, page, at->table, "cannot be read: %s", strerror(error));
-  else if (problem != NULL)
+  const char *problem =
+    error == 0 ? uk_page_check(bytes, walk->page_size, page, kind) : unread(walk, error);
+  if (problem != NULL)
     damaged(walk, page, at->table, "%s", problem);
-  return error == 0 && problem == NULL;
+  return problem == NULL;
 }
 
 /* Keys. */
@@ -188,7 +205,7 @@ static const char *check_large(struct walk *walk, uint64_t first, uint64_t pages
   size_t length = wanted ? pages * walk->page_size : sizeof header;
   int error = read_at(walk->file, bytes, length, first * walk->page_size);
   if (error != 0)
-    return strerror(error);
+    return unread(walk, error);
   const char *problem = uk_page_check(bytes, walk->page_size, first, UK_PAGE_OVERFLOW);
   if (problem != NULL)
     return problem;
@@ -370,7 +387,7 @@ static bool read_meta(struct walk *walk, uint64_t page, size_t page_size, struct
 {
   uint8_t bytes[UK_PAGE_META_BYTES];
   int error = read_at(walk->file, bytes, sizeof bytes, page * page_size);
-  const char *problem = error == 0 ? uk_page_meta_read(meta, bytes) : strerror(error);
+  const char *problem = error == 0 ? uk_page_meta_read(meta, bytes) : unread(walk, error);
   if (problem == NULL)
     return true;
   damaged(walk, page, uk_slice_text(""), "%s", problem);
