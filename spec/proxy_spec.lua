@@ -27,6 +27,36 @@ describe("C9: a client", function()
     assert.truthy(stub:finish()[1]:find "^GET http://broker%.invalid:8080/topics ")
   end)
 
+  it("refuses a proxy that cannot be used, when it is made, and names the option", function()
+    for _, proxy in ipairs {
+      "nonsense:", "ftp://me:hidden@proxy:80", "http://", "http://me:hidden@:80", "http://me:hidden@proxy:0",
+      "http://me:hidden@proxy:65536", "http://me:hidden@proxy:http", "http://me:hidden@pro xy", "[::g]:80",
+    } do
+      for _, url in ipairs { ELSEWHERE, "http://127.0.0.1:80" } do
+        local fine, message = pcall(kafka.new, options_of { url = url, proxy = proxy })
+        assert.is_false(fine, proxy)
+        assert.truthy(message:find("proxy: ", 1, true), message)
+        assert.is_nil(message:find("hidden", 1, true), message)
+      end
+    end
+  end)
+
+  -- What libcurl would do with them: the check and libcurl agree.
+  it("takes every kind of proxy that libcurl does", function()
+    local port = free_port()
+    for _, proxy in ipairs {
+      "127.0.0.1:%d", "http://127.0.0.1:%d", "HTTP://me:hidden@127.0.0.1:%d/x", "https://127.0.0.1:%d",
+      "socks4://127.0.0.1:%d", "socks4a://127.0.0.1:%d", "socks5://127.0.0.1:%d", "socks5h://me:hidden@127.0.0.1:%d",
+      "[::1]:%d", "localhost:%d",
+    } do
+      local client = kafka.new(options_of { url = "http://192.0.2.1", proxy = proxy:format(port) })
+      local _, message, details = client:topics()
+      assert.equal("connect_failed", details.code, proxy .. ": " .. message)
+      assert.truthy(message:find("(through the proxy ", 1, true), message)
+      client:close()
+    end
+  end)
+
   it("names the proxy in its errors, without the proxy's credentials", function()
     local port = free_port()
     local client = kafka.new(options_of { proxy = "http://me:hidden@127.0.0.1:" .. port .. "/path" })

@@ -1,6 +1,7 @@
 #include "client/proxy.h"
 
 #include <arpa/inet.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,110 @@ bool uk_proxy_is_loopback(struct uk_slice host)
   }
   return is_localhost(host) ||
          (inet_aton(text, &address) != 0 && is_loopback_ipv4(ntohl(address.s_addr)));
+}
+
+/* The option. */
+
+/* Where the authority begins; NULL if the scheme is none that libcurl knows. Without a scheme it is
+ * http. */
+static const char *skip_scheme(const char *proxy)
+{
+  static const char *const schemes[] = {"http",    "https",  "socks",  "socks4",
+                                        "socks4a", "socks5", "socks5h"};
+  const char *end = strstr(proxy, "://");
+  if (end == NULL)
+    return proxy;
+  const size_t length = (size_t)(end - proxy);
+  for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+    if (strlen(schemes[i]) == length && strncasecmp(proxy, schemes[i], length) == 0)
+      return end + strlen("://");
+  }
+  return NULL;
+}
+
+static bool is_ipv6(struct uk_slice text)
+{
+  char address[INET6_ADDRSTRLEN];
+  struct in6_addr parsed;
+  const char *zone = memchr(text.data, '%', text.length);
+  const size_t length = zone != NULL ? (size_t)(zone - text.data) : text.length;
+  if (length >= sizeof address)
+    return false;
+  memcpy(address, text.data, length);
+  address[length] = '\0';
+  return inet_pton(AF_INET6, address, &parsed) == 1;
+}
+
+/* The characters that libcurl accepts in a host's name. */
+static bool is_name(struct uk_slice text)
+{
+  static const char others[] = "!#$&'()*+,/:;<=>?@[\\]^`{|}\"";
+  for (size_t i = 0; i < text.length; i++) {
+    if (strchr(others, text.data[i]) != NULL)
+      return false;
+  }
+  return text.length > 0;
+}
+
+static bool is_host(struct uk_slice text)
+{
+  const bool bracketed =
+    text.length > 2 && text.data[0] == '[' && text.data[text.length - 1] == ']';
+  return bracketed ? is_ipv6(uk_slice_of(text.data + 1, text.length - 2)) : is_name(text);
+}
+
+static bool is_port(struct uk_slice text)
+{
+  unsigned port = 0;
+  for (size_t i = 0; i < text.length; i++) {
+    const unsigned digit = (unsigned char)text.data[i] - (unsigned)'0';
+    port = port * 10 + digit;
+    if (digit > 9 || port > UINT16_MAX)
+      return false;
+  }
+  return port > 0;
+}
+
+static bool has_blank(const char *text)
+{
+  for (; *text != '\0'; text++) {
+    if ((unsigned char)*text <= ' ' || *text == 0x7f)
+      return true;
+  }
+  return false;
+}
+
+/* "HOST" or "HOST:PORT". */
+static const char *check_place(struct uk_slice place)
+{
+  const char *bracket = memrchr(place.data, ']', place.length);
+  const char *name = bracket != NULL ? bracket : place.data;
+  const char *colon = memchr(name, ':', place.length - (size_t)(name - place.data));
+  const size_t host = colon != NULL ? (size_t)(colon - place.data) : place.length;
+  if (!is_host(uk_slice_of(place.data, host)))
+    return "proxy: the name or the address of a host expected";
+  if (colon != NULL && !is_port(uk_slice_of(colon + 1, place.length - host - 1)))
+    return "proxy: a port of 1 to 65535 expected after the host and its ':'";
+  return NULL;
+}
+
+const char *uk_proxy_check(const char *proxy)
+{
+  if (proxy == NULL || proxy[0] == '\0')
+    return NULL;
+  if (strlen(proxy) > UK_PROXY_MAX)
+    return "proxy: too long";
+  if (has_blank(proxy))
+    return "proxy: contains a space or a control character";
+  if (strpbrk(proxy, "?#") != NULL)
+    return "proxy: must not have a query or a fragment";
+  const char *authority = skip_scheme(proxy);
+  if (authority == NULL)
+    return "proxy: http, https, socks4, socks4a, socks5 or socks5h expected before ://";
+  const size_t length = strcspn(authority, "/");
+  const char *at = memchr(authority, '@', length);
+  const char *place = at != NULL ? at + 1 : authority;
+  return check_place(uk_slice_of(place, length - (size_t)(place - authority)));
 }
 
 /* The environment. */

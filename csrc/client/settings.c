@@ -215,6 +215,8 @@ bool uk_settings_init(struct uk_settings *settings, const struct uk_settings_opt
   const char *problem = read_url(options->url, &parts);
   if (problem == NULL)
     problem = check_credentials(options);
+  if (problem == NULL)
+    problem = uk_proxy_check(options->proxy);
   if (problem == NULL && !copy_all(settings, options, &parts))
     problem = "out of memory";
   if (problem != NULL)

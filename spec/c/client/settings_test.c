@@ -315,6 +315,97 @@ static void a_server_on_this_machine_has_no_proxy(void)
   }
 }
 
+#define PROXY_SCHEME "proxy: http, https, socks4, socks4a, socks5 or socks5h expected before ://"
+#define PROXY_HOST "proxy: the name or the address of a host expected"
+#define PROXY_PORT "proxy: a port of 1 to 65535 expected after the host and its ':'"
+
+/* Also for a server that is never reached through it. No part of the value is repeated: it may hold
+ * a password. */
+static void a_proxy_that_cannot_be_used_is_refused(void)
+{
+  static char long_one[UK_PROXY_MAX + 2];
+  static const struct {
+    const char *proxy, *problem; /* NULL: none */
+  } rows[] = {
+    {"", NULL},
+    {"proxy", NULL},
+    {"proxy.example:3128", NULL},
+    {"10.0.0.1:1", NULL},
+    {"10.0.0.1:65535/x", NULL},
+    {"http://proxy", NULL},
+    {"HTTPS://me:hush@proxy:00443/x@y:z", NULL},
+    {"socks://proxy", NULL},
+    {"socks4://proxy", NULL},
+    {"socks4a://proxy", NULL},
+    {"socks5://me@proxy", NULL},
+    {"socks5h://:@proxy", NULL},
+    {"[::1]", NULL},
+    {"http://me:hush@[fe80::1%25eth0]:8080", NULL},
+    {"nonsense:", PROXY_PORT},
+    {"proxy:0", PROXY_PORT},
+    {"proxy:00", PROXY_PORT},
+    {"proxy:65536", PROXY_PORT},
+    {"proxy:4294967297", PROXY_PORT},
+    {"proxy:18446744073709551617", PROXY_PORT},
+    {"proxy:http", PROXY_PORT},
+    {"proxy:-1", PROXY_PORT},
+    {"proxy:+1", PROXY_PORT},
+    {"proxy:80:80", PROXY_PORT},
+    {"http://me:hush@proxy:", PROXY_PORT},
+    {"http:/proxy", PROXY_PORT},
+    {"[::1]:", PROXY_PORT},
+    {"[::1]:x", PROXY_PORT},
+    {"ftp://me:hush@proxy", PROXY_SCHEME},
+    {"://proxy", PROXY_SCHEME},
+    {"socks6://proxy", PROXY_SCHEME},
+    {"http2://proxy", PROXY_SCHEME},
+    {"htt://proxy", PROXY_SCHEME},
+    {"me:hush@http://proxy", PROXY_SCHEME},
+    {":80", PROXY_HOST},
+    {"/proxy", PROXY_HOST},
+    {"http://", PROXY_HOST},
+    {"http:///proxy", PROXY_HOST},
+    {"http://:80", PROXY_HOST},
+    {"http://me:hush@", PROXY_HOST},
+    {"http://me:hush@:80", PROXY_HOST},
+    {"http://me:hu@sh@proxy", PROXY_HOST},
+    {"http://a,b", PROXY_HOST},
+    {"http://a\\b", PROXY_HOST},
+    {"::1", PROXY_HOST},
+    {"[]", PROXY_HOST},
+    {"[]:80", PROXY_HOST},
+    {"[::1", PROXY_HOST},
+    {"[::g]", PROXY_HOST},
+    {"[1.2.3.4]", PROXY_HOST},
+    {"x[::1]", PROXY_HOST},
+    {"[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]", PROXY_HOST},
+    {"http://me:hush@proxy?x", "proxy: must not have a query or a fragment"},
+    {"proxy#x", "proxy: must not have a query or a fragment"},
+    {"http://me:hush@pro xy", "proxy: contains a space or a control character"},
+    {"proxy\n", "proxy: contains a space or a control character"},
+    {"\x7fproxy", "proxy: contains a space or a control character"},
+    {long_one, "proxy: too long"},
+  };
+  static const char *const urls[] = {"http://broker:8080", "http://localhost", "http://unix:/s"};
+  memset(long_one, 'p', sizeof long_one - 1);
+  for (size_t i = 0; i < 3 * sizeof rows / sizeof *rows; i++) {
+    const size_t row = i / 3;
+    struct uk_settings settings;
+    struct uk_settings_options options = options_of(urls[i % 3]);
+    options.proxy = rows[row].proxy;
+    message[0] = '\0';
+    const bool good = uk_settings_init(&settings, &options, message, sizeof message);
+    if (!CHECK_EQ_INT(good, rows[row].problem == NULL) ||
+        !CHECK_EQ_STR(message, good ? "" : rows[row].problem))
+      fprintf(stderr, "  of proxy %s\n", options.proxy);
+    if (good)
+      uk_settings_free(&settings);
+  }
+  long_one[UK_PROXY_MAX] = '\0';
+  CHECK(uk_proxy_check(long_one) == NULL);
+  CHECK(uk_proxy_check(NULL) == NULL);
+}
+
 static void check_proxy_name(const char *proxy, const char *host, bool secure, const char *expected)
 {
   char name[UK_PROXY_NAME_SIZE];
@@ -512,6 +603,7 @@ int main(void)
   CHECK_RUN(an_absent_option_differs_from_a_present_one);
   CHECK_RUN(everything_fits_its_memory);
   CHECK_RUN(a_copy_is_independent);
+  CHECK_RUN(a_proxy_that_cannot_be_used_is_refused);
   CHECK_RUN(a_server_on_this_machine_has_no_proxy);
   CHECK_RUN(a_proxy_is_named_without_its_credentials);
   CHECK_RUN(the_environment_names_the_proxy);
