@@ -24,7 +24,6 @@ void uk_log_answer_begin(struct uk_log_answer_writer *writer, const uint8_t *fin
   uk_buffer_clear(&writer->bytes);
   writer->number++;
   writer->places = 0;
-  writer->run = 0;
   memcpy(header, fingerprint, 16);
   uk_store_u64(header + 16, end);
   uk_store_u64(header + 24, (uint64_t)timestamp);

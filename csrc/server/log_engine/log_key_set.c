@@ -15,10 +15,8 @@ static uint32_t hash_of(const struct uk_produce_key *key)
 void uk_log_key_set_clear(struct uk_log_key_set *set)
 {
   set->count = 0;
-  if (++set->round != 0)
-    return;
-  memset(set, 0, sizeof *set);
-  set->round = 1;
+  if (++set->round == 0)
+    memset(set, 0, sizeof *set);
 }
 
 /* The slot that has the hash, or the free one for it. UK_LOG_KEY_SET_SLOTS: there is neither. */

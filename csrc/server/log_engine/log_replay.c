@@ -199,7 +199,6 @@ void uk_log_doubt_keys(struct uk_log *log)
   struct uk_log_key_set *held = log->held;
   log->held = log->doubtful;
   log->doubtful = held;
-  uk_log_key_set_clear(log->held);
   pthread_mutex_unlock(&log->mutex);
 }
 
