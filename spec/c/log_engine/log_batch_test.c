@@ -435,8 +435,9 @@ static void a8_the_greatest_timestamp_may_be_the_servers(void)
   static const struct {
     int64_t own[2]; /* -1: the server's clock, which says 50 */
     bool stamped;
-  } cases[] = {{{-1, -1}, true},  {{10, -1}, true},  {{-1, 10}, true},
-               {{60, -1}, false}, {{-1, 60}, false}, {{10, 20}, false}};
+  } cases[] = {{{-1, -1}, true},  {{10, -1}, true},  {{-1, 10}, true}, /* the first of two equal */
+               {{60, -1}, false}, {{-1, 60}, false}, {{10, 20}, false},
+               {{-1, 50}, true},  {{50, -1}, false}};
   struct uk_log_builder builder;
   struct uk_log_batch batch;
   uk_log_builder_init(&builder);
@@ -495,10 +496,17 @@ static void a_large_record_is_its_own_batch(void)
   REQUIRE(uk_log_cursor_open(&cursor, PLACE, uk_log_builder_seal(&builder, &SEAL)));
   REQUIRE(uk_log_cursor_next(&cursor, &got) == UK_LOG_CURSOR_RECORD);
   CHECK_EQ_INT(got.value.length, length);
-  one.value.length = UK_LOG_RECORD_BYTES_MAX;
-  uk_log_builder_clear(&builder);
-  CHECK_EQ_INT(uk_log_builder_add(&builder, &one, 1), UK_E_TOO_LARGE);
-  CHECK_EQ_INT(builder.count, 0);
+  for (size_t more = 0; more < 2; more++) { /* flags, delta and the length before the value */
+    uk_log_builder_free(&builder);
+    uk_log_builder_init(&builder);
+    one.value.length = UK_LOG_RECORD_BYTES_MAX - 7 + more;
+    fault_at(2); /* it is not copied: the memory is not there */
+    CHECK_EQ_INT(uk_log_builder_add(&builder, &one, 1),
+                 more == 0 ? UK_E_NO_MEMORY : UK_E_TOO_LARGE);
+    CHECK_EQ_INT(fault_hit(), more == 0);
+    fault_off();
+    CHECK_EQ_INT(builder.count, 0);
+  }
   uk_log_builder_free(&builder);
   free(value);
 }

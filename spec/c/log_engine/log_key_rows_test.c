@@ -153,6 +153,78 @@ static void rows_that_are_too_short_are_damaged(void)
   }
 }
 
+/* Puts a row of `expiries` with the right sum. */
+static void put_expiry(const char *time, size_t length, MDB_val row)
+{
+  uint8_t bytes[100];
+  MDB_val key = {length, (void *)(uintptr_t)time};
+  memcpy(bytes, row.mv_data, row.mv_size);
+  uk_store_u32(bytes + row.mv_size, uk_log_row_sum(&key, bytes, row.mv_size));
+  raw_put_row("expiries", key, bytes, row.mv_size + 4);
+}
+
+/* A whole row names its key, and takes it along when that ends then. */
+static void whole_expiries_that_are_wrong_do_no_harm(void)
+{
+  write_log();
+  put_expiry("\0\0\0\0\0\0\0\1", 8, row_of("a"));   /* it ends later */
+  put_expiry("\0\0\0\0\0\0\0\2\1", 9, row_of("c")); /* no time */
+  put_expiry("\0\0\2", 3, row_of("c"));
+  raw_delete_row("keys", row_of("b")); /* its row of `expiries` stays */
+  struct uk_log *log = keyed_open();
+  REQUIRE(log != NULL);
+  is_new(log, "d", 3);
+  is_replay(log, "a", 0);
+  is_replay(log, "c", 2);
+  uk_log_close(log);
+  CHECK_EQ_INT(rows_of("keys"), 3);
+  CHECK_EQ_INT(rows_of("expiries"), 4);
+  struct uk_log_options options = keyed_options();
+  options.key_limits = (struct uk_log_key_limits){1, 1 << 20, 1, 1 << 20};
+  log = rig_open(&options);
+  REQUIRE(log != NULL);
+  is_replay(log, "d", 3);
+  uk_log_close(log);
+  CHECK_EQ_INT(rows_of("keys"), 1);
+  CHECK_EQ_INT(rows_of("expiries"), 1);
+  rig_remove();
+}
+
+static void names_of_rows_have_limits(void)
+{
+  static const struct {
+    size_t user, key, length;
+  } cases[] = {{255, 128, 384}, {256, 128, 0}, {255, 129, 0}, {0, 1, 2}};
+  static char text[300];
+  uint8_t bytes[UK_LOG_KEY_ROW_MAX];
+  memset(text, 'x', sizeof text);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const struct uk_produce_key key = {.user = uk_slice_of(text, cases[i].user),
+                                       .key = uk_slice_of(text, cases[i].key)};
+    CHECK_EQ_INT(uk_log_key_row(bytes, &key), cases[i].length);
+    const struct uk_slice row = uk_slice_of((const char *)bytes, cases[i].length);
+    CHECK_EQ_INT(uk_log_key_row_user(row).length, cases[i].length > 0 ? cases[i].user : 0);
+  }
+  CHECK_EQ_INT(uk_log_key_row_user(uk_slice_of("\2a", 2)).length, 0); /* the user is cut off */
+  CHECK_EQ_SLICE(uk_log_key_row_user(uk_slice_of("\2ab", 3)), "ab");
+}
+
+/* The longest row that a key has, and one more byte. */
+static void an_expiry_names_a_row_of_a_key(void)
+{
+  uint8_t bytes[UK_LOG_KEY_ROW_MAX + 5] = {0};
+  struct uk_slice row;
+  const MDB_val key = {8, (void *)(uintptr_t) "\0\0\0\0\0\0\0\1"};
+  for (size_t length = 0; length <= UK_LOG_KEY_ROW_MAX + 1; length++) {
+    const MDB_val value = {length + 4, bytes};
+    memset(bytes, 0, sizeof bytes);
+    uk_store_u32(bytes + length, uk_log_row_sum(&key, bytes, length));
+    const bool possible = length >= 1 && length <= UK_LOG_KEY_ROW_MAX;
+    CHECK_EQ_INT(uk_log_expiry_row_read(&key, &value, &row), possible);
+    CHECK(!possible || row.length == length);
+  }
+}
+
 /* Rows of `expiries` that name nothing go when their turn comes; so does a key without one. */
 static void damaged_expiries_do_no_harm(void)
 {
@@ -267,6 +339,8 @@ static void an_answer_beyond_the_end_is_none(void)
     bytes[length - 5] = offset;
     uk_store_u32(bytes + length - 4, uk_log_row_sum(&key, bytes, length - 4));
     raw_put_row("keys", key, bytes, length);
+    if (offset == 4)
+      raw_delete_row("expiries", expiry_of("c")); /* one that is missing need not be removed */
     log = keyed_open();
     REQUIRE(log != NULL);
     if (offset == 2)
@@ -324,6 +398,7 @@ static void a_log_of_format_1_takes_keys(void)
 /* Sums and limits, against a model: an array of keys, searched from one end to the other. */
 
 enum { USERS = 3, PER_USER = 6, MODEL_KEYS = USERS * PER_USER, KEY_OVERHEAD = 48 };
+enum { WINDOW = 100 }; /* milliseconds */
 
 struct model_key {
   bool there;
@@ -341,9 +416,9 @@ static bool touched[USERS]; /* in the current transaction */
 static bool is_exact;       /* no user has lost a key since the first end was learnt */
 static struct uk_log_keys keys;
 static struct uk_log_store *key_store;
-static uint64_t key_time;
+static uint64_t key_time, last_given;
 
-static const struct uk_log_key_limits narrow = {9, 1400, 4, 700}, wide = {14, 2000, 6, 1000};
+static const struct uk_log_key_limits narrow = {9, 1400, 2, 500}, wide = {14, 2000, 6, 1000};
 
 static const char *const users[USERS] = {"", "bb", "another user"};
 
@@ -420,12 +495,13 @@ static void trim_model(bool all)
 
 static void put_one(size_t index, size_t length)
 {
-  char bytes[200] = "";
+  char bytes[1700] = "";
   struct uk_buffer answer;
   uint64_t end = uk_log_keys_give_end(&keys, key_time);
-  CHECK(end >= key_time + keys.window);
+  CHECK(end >= key_time + keys.window && end > last_given); /* each is given once */
+  last_given = end;
   uk_store_u64((uint8_t *)bytes + 16, end);
-  uk_buffer_init(&answer, 1000);
+  uk_buffer_init(&answer, sizeof bytes + 10);
   CHECK_EQ_INT(uk_buffer_append(&answer, bytes, length), UK_OK);
   CHECK_EQ_INT(uk_log_keys_put(&keys, key_store, row_at(index), &answer), UK_LOG_OK);
   uk_buffer_free(&answer);
@@ -474,19 +550,24 @@ static void check_rows(void)
   uk_log_store_abort(key_store);
 }
 
-/* A transaction of some puts, or of maintenance. */
+/* A transaction of some puts, or of maintenance, or of other commands. */
 static void transact(unsigned *seed)
 {
   unsigned budget = 1000;
   const int puts = rand_r(seed) % 4;
+  const bool others = puts == 0 && rand_r(seed) % 3 == 0;
   current = committed;
   memset(touched, 0, sizeof touched);
   REQUIRE(uk_log_store_begin(key_store) == UK_LOG_OK);
-  for (int i = 0; i < puts; i++)
-    put_one((size_t)rand_r(seed) % MODEL_KEYS, UK_LOG_ANSWER_HEADER + (size_t)rand_r(seed) % 100);
+  for (int i = 0; i < puts; i++) { /* one of eight is beyond a limit by itself */
+    const size_t more = rand_r(seed) % 8 == 0 ? 1600 : (size_t)rand_r(seed) % 100;
+    put_one((size_t)rand_r(seed) % MODEL_KEYS, UK_LOG_ANSWER_HEADER + more);
+  }
   const bool was_exact = is_exact, stays = rand_r(seed) % 4 > 0;
-  CHECK_EQ_INT(uk_log_keys_trim(&keys, key_store, key_time, puts == 0, &budget), UK_LOG_OK);
-  trim_model(puts == 0);
+  if (!others) {
+    CHECK_EQ_INT(uk_log_keys_trim(&keys, key_store, key_time, puts == 0, &budget), UK_LOG_OK);
+    trim_model(puts == 0);
+  }
   if (stays) {
     CHECK_EQ_INT(uk_log_store_commit(key_store), UK_LOG_OK);
     uk_log_keys_keep(&keys, key_time);
@@ -503,16 +584,18 @@ static void load_step(struct uk_log_view *view, void *argument)
   *(enum uk_log_status *)argument = uk_log_keys_load(&keys, view, 77, 5);
 }
 
-/* As after a failed commit, or as at the next start, with other limits. */
-static void load_keys(bool starts, const struct uk_log_key_limits *limits)
+/* As after a failed commit; with a window, as at the next start. */
+static void load_keys(int64_t window, const struct uk_log_key_limits *limits)
 {
   enum uk_log_status status = UK_LOG_OK;
   uint64_t last = 0;
+  const uint64_t before = uk_log_keys_time(&keys, 5);
   for (size_t i = 0; i < MODEL_KEYS; i++)
     last = committed.keys[i].there && committed.keys[i].end > last ? committed.keys[i].end : last;
-  if (starts) {
+  if (window > 0) {
     uk_log_keys_free(&keys);
-    uk_log_keys_init(&keys, 100, limits);
+    uk_log_keys_init(&keys, window, limits);
+    last_given = last;
     committed.short_until = 0;
   }
   atomic_store(&keys.is_short.next, INT64_MAX); /* no lines */
@@ -521,9 +604,11 @@ static void load_keys(bool starts, const struct uk_log_key_limits *limits)
   CHECK_EQ_INT(uk_log_view_run(view, load_step, &status), UK_LOG_OK);
   CHECK_EQ_INT(status, UK_LOG_OK);
   uk_log_view_end(view);
-  if (starts) {
+  if (window > 0) {
     key_time = uk_log_keys_time(&keys, 5);
     CHECK_EQ_INT(key_time, last > keys.window ? last - keys.window : 77000);
+  } else {
+    CHECK_EQ_INT(uk_log_keys_time(&keys, 5), before);
   }
   CHECK_EQ_INT(keys.damaged, 0);
   is_exact = false;
@@ -535,9 +620,9 @@ static void keys_are_counted_and_limited_as_in_a_simple_model(void)
   unsigned seed = 3;
   REQUIRE(uk_log_store_open(&key_store, rig_directory(), RIG_MAP_BYTES, true, message,
                             sizeof message) == UK_OK);
-  uk_log_keys_init(&keys, 100, &narrow);
+  uk_log_keys_init(&keys, WINDOW, &narrow);
   committed = (struct model){.short_until = 0};
-  load_keys(true, &narrow);
+  load_keys(WINDOW, &narrow);
   for (int round = 0; round < 1500; round++) {
     key_time += rand_r(&seed) % 3 == 0 ? 0 : (uint64_t)rand_r(&seed) % 20000;
     const size_t first = first_of(&committed, USERS);
@@ -545,8 +630,10 @@ static void keys_are_counted_and_limited_as_in_a_simple_model(void)
       key_time = committed.keys[first].end; /* it ends now */
     transact(&seed);
     check_sums();
-    if (round % 17 == 0)
-      load_keys(round % 34 == 0, round % 68 == 0 ? &narrow : &wide);
+    if (round == 34) /* the clock may be younger than the window */
+      load_keys(INT64_C(1) << 40, &wide);
+    else if (round % 17 == 0)
+      load_keys(round % 34 == 0 ? WINDOW : 0, round % 68 == 0 ? &narrow : &wide);
     if (round % 7 == 0)
       check_rows();
     check_sums();
@@ -575,6 +662,9 @@ int main(void)
   CHECK_RUN(a_damaged_answer_is_a_500_until_it_ends);
   CHECK_RUN(rows_that_are_too_short_are_damaged);
   CHECK_RUN(damaged_expiries_do_no_harm);
+  CHECK_RUN(whole_expiries_that_are_wrong_do_no_harm);
+  CHECK_RUN(names_of_rows_have_limits);
+  CHECK_RUN(an_expiry_names_a_row_of_a_key);
   CHECK_RUN(a_missing_need_is_damage);
   CHECK_RUN(an_answer_to_other_records_is_damage);
   CHECK_RUN(a_salvaged_log_knows_its_keys);

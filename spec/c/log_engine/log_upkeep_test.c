@@ -1583,23 +1583,131 @@ static void ended_keys_are_removed_by_maintenance(void)
   end_keyed();
 }
 
-static void ended_keys_go_in_bounded_steps(void)
+/* Puts keys with these numbers in one transaction: the writer is not at work here. */
+static void put_keys(int first, int count)
 {
-  enum { COUNT = ROWS + 2 };
-  static struct keyed keyed[COUNT];
+  static struct keyed keyed[ROWS + 2];
   struct uk_list all = {0};
-  REQUIRE(open_keyed(5 * PERIOD, 0));
-  for (int i = 0; i < COUNT; i++) {
-    keyed_init(&keyed[i], i);
+  for (int i = 0; i < count; i++) {
+    keyed_init(&keyed[i], first + i);
     keyed[i].command.operation.engine_data = (void *)(uintptr_t)UK_LOG_PRODUCE;
     uk_list_add(&all, &keyed[i].command.operation.link);
   }
   REQUIRE(uk_log_transact(&log_, &all) == UK_LOG_OK);
+}
+
+/* Each new key makes room for two, and each transaction for sixteen more. */
+static void new_keys_remove_ended_ones(void)
+{
+  REQUIRE(open_keyed(5 * PERIOD, 0));
+  put_keys(0, 200);
+  now += 6 * PERIOD;
+  put_keys(1000, 20);
+  CHECK_EQ_INT(key_rows(), 200 - (2 * 20 + 16) + 20);
+  put_keys(2000, 1);
+  CHECK_EQ_INT(key_rows(), 164 - (2 + 16) + 1);
+  end_keyed();
+}
+
+static void ended_keys_go_in_bounded_steps(void)
+{
+  enum { COUNT = ROWS + 2 };
+  REQUIRE(open_keyed(5 * PERIOD, 0));
+  put_keys(0, COUNT);
   pass(6 * PERIOD);
   CHECK_EQ_INT(key_rows(), COUNT - ROWS);
   CHECK_EQ_INT(log_.next_maintenance, now);
   step();
   CHECK_EQ_INT(key_rows(), 0);
+  end_keyed();
+}
+
+/* Smaller limits of the next start: for all, and for each user. */
+static void keys_beyond_the_limits_go_in_bounded_steps(void)
+{
+  static const struct uk_log_key_limits limits[] = {{5, 1 << 20, 5000, 1 << 20},
+                                                    {5000, 1 << 20, 5, 1 << 20}};
+  for (int i = 0; i < 2; i++) {
+    REQUIRE(open_keyed(600000, 0));
+    put_keys(0, 600);
+    put_keys(600, ROWS + 7 - 600);
+    close_log();
+    key_limits = limits[i];
+    REQUIRE(open_log());
+    step();
+    CHECK_EQ_INT(key_rows(), 7);
+    CHECK_EQ_INT(log_.next_maintenance, now);
+    step();
+    CHECK_EQ_INT(key_rows(), 5);
+    CHECK(repeats(ROWS + 6) && repeats(ROWS + 2));
+    end_keyed();
+  }
+}
+
+/* The last step of the keys does not end those of the records. */
+static void ended_keys_and_expired_rows_go_together(void)
+{
+  REQUIRE(open_keyed(PERIOD, 0));
+  REQUIRE(create("t", 1, 1000, -1) == UK_OK);
+  CHECK(!repeats(1));
+  put_batches("t", 0, ROWS + 1, epoch);
+  pass(2 * PERIOD);
+  CHECK_EQ_INT(first_of("t", 0), ROWS);
+  CHECK_EQ_INT(key_rows(), 0);
+  CHECK_EQ_INT(log_.next_maintenance, now);
+  step();
+  CHECK_EQ_INT(first_of("t", 0), ROWS + 2);
+  /* A failure waits for the next time, although there is more to do. */
+  CHECK(!repeats(2));
+  put_batches("t", 0, ROWS + 1, epoch);
+  now += 2 * PERIOD;
+  epoch += 2 * PERIOD;
+  good_syncs = sync_failures = 1;
+  step();
+  CHECK_EQ_INT(sync_failures, 0);
+  CHECK_EQ_INT(log_.next_maintenance, now + PERIOD);
+  end_keyed();
+}
+
+/* Also where the server's clock has jumped back. */
+static void a_repeat_has_the_timestamp_of_its_original(void)
+{
+  struct keyed first, again;
+  REQUIRE(open_keyed(5000, 0));
+  epoch -= 100000;
+  keyed_init(&first, 1);
+  keyed_init(&again, 1);
+  CHECK_EQ_INT(run(UK_LOG_PRODUCE, &first.command.operation), UK_OK);
+  CHECK_EQ_INT(first.record.timestamp, epoch);
+  epoch += 7;
+  again.command.operation.error = UK_E_INTERNAL; /* of an earlier attempt */
+  memcpy(again.command.operation.message, "failed", 7);
+  CHECK_EQ_INT(run(UK_LOG_PRODUCE, &again.command.operation), UK_OK);
+  CHECK_EQ_STR(again.command.operation.message, "");
+  CHECK(again.command.replayed);
+  CHECK_EQ_INT(again.record.timestamp, epoch - 7);
+  end_keyed();
+}
+
+static void memory_of_large_repeats_is_freed(void)
+{
+  enum { EACH = 800, COUNT = 3 * EACH };
+  static const char *const names[] = {"a", "b", "c"};
+  static struct uk_record records[COUNT];
+  REQUIRE(open_keyed(5000, 0));
+  for (int i = 0; i < 3; i++)
+    REQUIRE(create(names[i], EACH, -1, -1) == UK_OK);
+  for (int i = 0; i < 3; i++) {
+    struct uk_produce command = {.records = records, .count = i < 2 ? COUNT : 1};
+    command.key = (struct uk_produce_key){uk_slice_text("user"), uk_slice_text("key"), {1}};
+    for (int j = 0; j < COUNT; j++)
+      records[j] = rig_record(names[j / EACH], j % EACH, "v");
+    CHECK_EQ_INT(run(UK_LOG_PRODUCE, &command.operation), i < 2 ? UK_OK : UK_E_INTERNAL);
+    CHECK_EQ_INT(command.replayed, i == 1);
+    if (i == 1)
+      CHECK_EQ_INT(records[COUNT - 1].partition, EACH - 1);
+    CHECK(log_.places.capacity <= UK_LOG_ANSWER_KEEP);
+  }
   end_keyed();
 }
 
@@ -1686,6 +1794,11 @@ int main(void)
   CHECK_RUN(a_key_is_known_for_its_window);
   CHECK_RUN(ended_keys_are_removed_by_maintenance);
   CHECK_RUN(ended_keys_go_in_bounded_steps);
+  CHECK_RUN(new_keys_remove_ended_ones);
+  CHECK_RUN(keys_beyond_the_limits_go_in_bounded_steps);
+  CHECK_RUN(ended_keys_and_expired_rows_go_together);
+  CHECK_RUN(a_repeat_has_the_timestamp_of_its_original);
+  CHECK_RUN(memory_of_large_repeats_is_freed);
   CHECK_RUN(a_window_that_is_short_is_logged);
   return check_end();
 }
