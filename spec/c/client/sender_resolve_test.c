@@ -1,13 +1,27 @@
 /* for: sender_reasons.c, sender_resolve.c, sender_results.c. The effect of every outcome of a
  * request on its messages: counts, the next request and its time, and the waiters. */
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "common/clock.h"
 #include "sender_still.h"
 
 enum { SECONDS = 60 /* until a thread counts as hanging */ };
+
+/* The time while the clock stands still, in milliseconds; 0 = it goes. */
+static int64_t stands_at;
+
+/* In front of that of libc. */
+__attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec *now)
+{
+  if (stands_at == 0)
+    return (int)syscall(SYS_clock_gettime, clock, now);
+  *now = (struct timespec){.tv_sec = stands_at / 1000, .tv_nsec = stands_at % 1000 * 1000000};
+  return 0;
+}
 
 static struct uk_sender *sender;
 static struct uk_sender_batch *batch;
@@ -170,6 +184,28 @@ static void refusals_are_waited_for(void)
     CHECK_EQ_INT(sender->counts.failed, rows[i / 2].retried ? 0 : 1);
     CHECK_EQ_INT(batch->state, rows[i / 2].retried ? UK_BATCH_READY : UK_BATCH_FREE);
     CHECK_EQ_INT(sender->refusal, error);
+    tear_down();
+  }
+}
+
+/* A refusal of 10 seconds is over when there was none for longer than that. */
+static void refusals_last_to_the_millisecond(void)
+{
+  static const struct {
+    int64_t lasted, ago, left; /* 0 = the message is given up */
+  } rows[] = {
+    {9999, 0, 1}, {10000, 0, 0}, {9000, 999, 1}, {9000, 1000, 0}, {0, 10000, 0}, {0, 10001, 10000},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    REQUIRE(set_up_sending(1));
+    sender->settings.options.retry_delay = sender->settings.options.retry_delay_max = 60000;
+    stands_at = 777777;
+    refuse_again(UK_E_UNAUTHORIZED, rows[i].lasted, rows[i].ago);
+    CHECK_EQ_INT(sender->counts.failed, rows[i].left > 0 ? 0 : 1);
+    if (rows[i].left > 0)
+      CHECK_EQ_INT(batch->due, stands_at + rows[i].left);
+    CHECK_EQ_INT(sender->refused_at, stands_at);
+    stands_at = 0;
     tear_down();
   }
 }
@@ -427,6 +463,32 @@ static void deliveries_are_counted_and_measured(void)
   CHECK_EQ_INT(batch->pending, 0);
   CHECK(uk_list_is_empty(&sender->failures.list));
   tear_down();
+}
+
+/* From the send to the answer. */
+static void a_latency_is_that_of_each_message(void)
+{
+  for (int one_by_one = 0; one_by_one <= 1; one_by_one++) {
+    REQUIRE(set_up());
+    still_put(sender, "first", 1000);
+    still_put(sender, "second", 1005);
+    still_fill(sender, batch);
+    still_start(sender, batch);
+    stands_at = 1010;
+    if (one_by_one) {
+      uk_sender_deliver_one(sender, batch, uk_sender_batch_first(batch));
+      CHECK_EQ_INT(batch->pending, 1);
+      uk_sender_deliver_one(sender, batch, uk_sender_batch_first(batch));
+    } else {
+      uk_sender_deliver(sender, batch);
+    }
+    stands_at = 0;
+    CHECK_EQ_INT(sender->latency.count, 2);
+    CHECK_EQ_INT(sender->latency.sum, 15);
+    CHECK_EQ_INT(sender->latency.max, 10);
+    still_check_counts(sender, 2, 0, 0);
+    tear_down();
+  }
 }
 
 /* A 2xx confirms a request if it has the metadata of each message and nothing else. */
@@ -889,6 +951,7 @@ int main(void)
   CHECK_RUN(each_error_is_retried_or_given_up);
   CHECK_RUN(the_next_attempt_is_timed);
   CHECK_RUN(refusals_are_waited_for);
+  CHECK_RUN(refusals_last_to_the_millisecond);
   CHECK_RUN(the_last_attempt_comes_when_the_time_is_up);
   CHECK_RUN(no_refusal_is_waited_for_without_time);
   CHECK_RUN(a_delivery_ends_a_refusal_of_credentials);
@@ -900,6 +963,7 @@ int main(void)
   CHECK_RUN(an_unwritable_message_is_given_up_alone);
   CHECK_RUN(a_rewritten_request_keeps_its_attempts);
   CHECK_RUN(deliveries_are_counted_and_measured);
+  CHECK_RUN(a_latency_is_that_of_each_message);
   CHECK_RUN(only_a_valid_answer_confirms);
   CHECK_RUN(stored_and_refused_messages_end_and_the_rest_is_resent);
   CHECK_RUN(results_count_the_attempts_of_the_rest);

@@ -1,5 +1,8 @@
-/* for: sender_schedule.c, sender.c. When messages leave the queue, which batch is sent next, how
- * long the thread sleeps, and what wakes it. The test owns the clock. */
+/* for: sender_schedule.c, sender.c, sender_run.c. When messages leave the queue, which batch is sent
+ * next, how long the thread sleeps, and what wakes it. The test owns the clock. */
+#include <curl/curl.h>
+#include <dlfcn.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
 #include "check.h"
@@ -421,7 +424,7 @@ static bool is_asleep(void)
   return !wakes_within(40);
 }
 
-static void send(const char *value)
+static void send_value(const char *value)
 {
   const struct uk_message message = {
     .topic = {"t", 1}, .value = uk_slice_text(value), .partition = -1, .timestamp = 1};
@@ -436,15 +439,15 @@ static void queue_levels_wake_the_thread(void)
   wait_at(NOW);
   CHECK_EQ_INT(sender->wake_messages, 1); /* the first message sets the time of the next batch */
   CHECK_EQ_INT(sender->wake_bytes, 1 << 17);
-  send("1");
+  send_value("1");
   CHECK(is_awake());
   wait_at(NOW);
   CHECK_EQ_INT(sender->wake_messages, 3);
-  send("2");
+  send_value("2");
   CHECK(is_asleep());
-  send("3");
+  send_value("3");
   CHECK(is_awake());
-  send("4");
+  send_value("4");
   CHECK(is_asleep()); /* once is enough */
   make(first, UK_BATCH_READY, 0, NOW + 9000);
   make(second, UK_BATCH_READY, 0, NOW + 9000);
@@ -458,12 +461,12 @@ static void a_flush_and_a_stop_wake_the_thread(void)
   REQUIRE(set_up());
   uk_sender_flush_start(sender);
   CHECK(is_asleep()); /* there is nothing to flush */
-  send("1");
+  send_value("1");
   uk_sender_flush_start(sender);
   CHECK(is_awake());
   uk_sender_flush_start(sender);
   CHECK(is_asleep()); /* the flush is under way */
-  send("2");
+  send_value("2");
   uk_sender_flush_start(sender);
   CHECK(is_awake());
   uk_sender_stop(sender, NOW);
@@ -480,14 +483,65 @@ static void a_drop_wakes_the_thread_that_logs(void)
     sender->options.overflow = UK_OVERFLOW_DROP_OLDEST;
     sender->wake_messages = sender->wake_bytes = SIZE_MAX;
     while (sender->counts.dropped == 0)
-      send("v");
+      send_value("v");
     CHECK(log ? is_awake() : is_asleep());
     CHECK_EQ_STR(uk_sender_reasons_last(&sender->reasons)->text, uk_error_text(UK_E_QUEUE_FULL));
-    send("v");
+    send_value("v");
     CHECK_EQ_INT(sender->counts.dropped, 2);
     CHECK(is_asleep());
     tear_down();
   }
+}
+
+/* The thread. */
+
+static long transfer_time; /* of the last transfer, in milliseconds */
+
+#undef curl_easy_setopt
+
+/* In front of that of libcurl, whose options are pointers and integers of the same size. The first
+ * transfer is the last one: the time of the sender is up then. */
+__attribute__((visibility("default"))) CURLcode curl_easy_setopt(CURL *curl, CURLoption option, ...)
+{
+  CURLcode (*real)(CURL *, CURLoption, ...) = NULL;
+  va_list arguments;
+  va_start(arguments, option);
+  void *const value = va_arg(arguments, void *);
+  va_end(arguments);
+  *(void **)&real = dlsym(RTLD_NEXT, "curl_easy_setopt");
+  if (option == CURLOPT_TIMEOUT_MS) {
+    transfer_time = (long)(intptr_t)value;
+    sender->stop_at = 0;
+  }
+  return real(curl, option, value);
+}
+
+/* Plays the thread of a sender that is stopped, for a message that it cannot deliver. Returns the
+ * time of its first transfer. */
+static long time_of_transfer(int64_t timeout, int64_t left)
+{
+  transfer_time = 0;
+  if (!set_up())
+    return -1;
+  sender->settings.options.timeout = timeout;
+  still_put(sender, "v", 0);
+  uk_sender_stop(sender, uk_clock_monotonic() + left);
+  CHECK(uk_sender_run_thread(sender) == NULL);
+  CHECK(sender->ended);
+  CHECK_EQ_INT(sender->counts.lost, 1);
+  CHECK_EQ_INT(sender->queue.messages, 0);
+  tear_down();
+  return transfer_time;
+}
+
+/* A transfer of a sender that ends takes no longer than that, but is made. */
+static void a_transfer_has_its_time(void)
+{
+  enum { HOUR = 3600000, DAY = 24 * HOUR };
+  CHECK_EQ_INT(time_of_transfer(7, DAY), 7);
+  CHECK_EQ_INT(time_of_transfer(DAY, -5), 1);
+  const long most = time_of_transfer(2 * DAY, DAY);
+  CHECK(most > DAY - HOUR && most <= DAY);
 }
 
 /* Reports. */
@@ -574,6 +628,7 @@ int main(void)
   CHECK_RUN(queue_levels_wake_the_thread);
   CHECK_RUN(a_flush_and_a_stop_wake_the_thread);
   CHECK_RUN(a_drop_wakes_the_thread_that_logs);
+  CHECK_RUN(a_transfer_has_its_time);
   CHECK_RUN(stats_are_those_of_the_sender);
   CHECK_RUN(discards_are_counted_and_explained);
   return check_end();
