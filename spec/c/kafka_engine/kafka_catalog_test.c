@@ -20,9 +20,11 @@ static rd_kafka_metadata_topic_t said(const char *name, int count, int leaderles
   static rd_kafka_metadata_partition_t partitions[8][4];
   static int next;
   rd_kafka_metadata_partition_t *mine = partitions[next++ % 8];
-  for (int i = 0; i < count; i++)
+  for (int i = 0; i < count; i++) {
+    int id = count - 1 - i; /* brokers name them in any order */
     mine[i] = (rd_kafka_metadata_partition_t){
-      .id = i, .leader = i == leaderless || leaderless == 9 ? -1 : 0};
+      .id = id, .leader = id == leaderless || leaderless == 9 ? -1 : 0};
+  }
   return (rd_kafka_metadata_topic_t){
     .topic = (char *)(uintptr_t)name, .partition_cnt = count, .partitions = mine, .err = code};
 }
@@ -84,17 +86,21 @@ static bool leaderless(int32_t partition)
 static void knows_which_partitions_have_no_leader(void)
 {
   int32_t partitions;
+  long live = fault_live();
   uk_kafka_catalog_init(&catalog);
   (void)learn(said("t", 3, 1, RD_KAFKA_RESP_ERR_NO_ERROR), &partitions);
   CHECK(!leaderless(0) && leaderless(1) && !leaderless(2) && !leaderless(3));
   CHECK(uk_kafka_catalog_find(&catalog, uk_slice_text("t"))->reported_at > 0);
+  uk_kafka_catalog_find(&catalog, uk_slice_text("t"))->reported_at = -1; /* long ago */
   (void)learn(said("t", 3, 9, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE), &partitions);
   CHECK(leaderless(0) && leaderless(1) && leaderless(2));
+  CHECK(uk_kafka_catalog_find(&catalog, uk_slice_text("t"))->reported_at > 0);
   (void)learn(said("t", 3, 2, RD_KAFKA_RESP_ERR_NO_ERROR), &partitions);
   CHECK(!leaderless(0) && !leaderless(1) && leaderless(2));
   (void)learn(said("t", 3, -1, RD_KAFKA_RESP_ERR_NO_ERROR), &partitions);
   CHECK(!leaderless(0) && !leaderless(1) && !leaderless(2));
   uk_kafka_catalog_free(&catalog);
+  CHECK_EQ_INT(fault_live(), live);
 }
 
 static void learn_all(rd_kafka_metadata_topic_t *topics, int count)

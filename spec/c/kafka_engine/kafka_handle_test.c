@@ -15,6 +15,7 @@ static struct {
   const char *member; /* the handle's */
   int freed;
   int committed; /* partitions of the last commit */
+  int destroyed; /* lists */
 } fake;
 
 rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *text, size_t size)
@@ -68,6 +69,16 @@ rd_kafka_resp_err_t rd_kafka_commit(rd_kafka_t *handle, const rd_kafka_topic_par
   CHECK(handle == (rd_kafka_t *)&fake && asynchronous == 1);
   fake.committed = list->cnt;
   return RD_KAFKA_RESP_ERR__NO_OFFSET;
+}
+
+void rd_kafka_topic_partition_list_destroy(rd_kafka_topic_partition_list_t *list)
+{
+  union {
+    void *symbol;
+    void (*call)(rd_kafka_topic_partition_list_t *list);
+  } own = {.symbol = dlsym(RTLD_NEXT, "rd_kafka_topic_partition_list_destroy")};
+  own.call(list);
+  fake.destroyed++;
 }
 
 static struct uk_kafka_settings *make_with(const struct uk_kafka_property *properties, size_t count,
@@ -151,6 +162,7 @@ static void a_commit_of_nothing_wakes_a_consumer(void)
   fake.committed = -1;
   uk_kafka_wake((rd_kafka_t *)&fake);
   CHECK_EQ_INT(fake.committed, 0);
+  CHECK_EQ_INT(fake.destroyed, 1);
 }
 
 static void a_member_has_its_name(void)

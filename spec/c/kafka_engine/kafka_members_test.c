@@ -280,6 +280,7 @@ static void ask_about(struct query *query, const char *group, bool whole)
                              .whole = whole,
                              /* left from an earlier question */
                              .live = true,
+                             .asked = 3,
                              .holds = (rd_kafka_topic_partition_list_t *)&fake,
                              .group_holds = (rd_kafka_topic_partition_list_t *)&fake}};
   uk_kafka_members_ask(fake.members, &query->query);
@@ -336,7 +337,7 @@ static struct reply group_with(const char *instance)
                         .count = 3,
                         .members = {{.name = "nobody", .holds = "t/0"},
                                     {.instance = instance, .name = "one-42", .holds = "t/1 u/2"},
-                                    {.instance = "two", .name = "two-43"}}};
+                                    {.instance = "one-more", .name = "two-43"}}};
 }
 
 #define CHECK_ASKED(wanted)                                                                        \
@@ -587,10 +588,12 @@ static void an_answer_without_the_group_is_a_failure(void)
   answer(2, (struct reply){.code = RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE});
   answer(3, (struct reply){.code = RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE});
   check_answered(&query, RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, false);
-  ask(&query, false);
-  for (int32_t broker = 1; broker <= 3; broker++)
-    answer(broker, (struct reply){.groups = 0});
-  check_answered(&query, RD_KAFKA_RESP_ERR__BAD_MSG, false);
+  for (size_t groups = 0; groups <= 2; groups += 2) {
+    ask(&query, false);
+    for (int32_t broker = 1; broker <= 3; broker++)
+      answer(broker, (struct reply){.groups = groups});
+    check_answered(&query, RD_KAFKA_RESP_ERR__BAD_MSG, false);
+  }
 }
 
 static void what_is_asked_is_answered_at_the_end(void)

@@ -135,6 +135,104 @@ static void headers_count_too(void)
   check_ended(&request, UK_OK, 1);
 }
 
+/* The batch itself, against a list of the records that it should hold. */
+
+enum { ROUNDS = 60, MOST = 200, LIMIT = 4000 };
+
+static uint32_t next_random(uint32_t *seed)
+{
+  *seed = *seed * 1103515245u + 12345u;
+  return *seed >> 16;
+}
+
+static struct uk_slice random_bytes(uint32_t *seed)
+{
+  static const char bytes[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+  size_t length = next_random(seed) % 20;
+  return uk_slice_of(bytes + next_random(seed) % 16, length);
+}
+
+static size_t fill_record(struct uk_record *record, struct uk_record_header headers[3],
+                          uint32_t *seed)
+{
+  static const char *const topics[] = {"t", "u", "tt"};
+  *record = (struct uk_record){.topic = uk_slice_text(topics[next_random(seed) % 3]),
+                               .partition = (int32_t)(next_random(seed) % 10),
+                               .offset = next_random(seed),
+                               .timestamp = (int64_t)next_random(seed) - 1,
+                               .has_key = next_random(seed) % 2 != 0,
+                               .has_value = next_random(seed) % 2 != 0,
+                               .headers = headers,
+                               .header_count = next_random(seed) % 4};
+  record->key = record->has_key ? random_bytes(seed) : uk_slice_text("");
+  record->value = record->has_value ? random_bytes(seed) : uk_slice_text("");
+  size_t payload = record->key.length + record->value.length;
+  for (size_t i = 0; i < record->header_count; i++) {
+    headers[i] = (struct uk_record_header){random_bytes(seed), random_bytes(seed)};
+    payload += headers[i].key.length + headers[i].value.length;
+  }
+  return payload;
+}
+
+static void check_record(const struct uk_record *got, const struct uk_record *wanted)
+{
+  CHECK(uk_slice_equal(got->topic, wanted->topic));
+  CHECK_EQ_INT(got->partition, wanted->partition);
+  CHECK_EQ_INT(got->offset, wanted->offset);
+  CHECK_EQ_INT(got->timestamp, wanted->timestamp);
+  CHECK_EQ_INT(got->has_key, wanted->has_key);
+  CHECK_EQ_INT(got->has_value, wanted->has_value);
+  CHECK(uk_slice_equal(got->key, wanted->key) && uk_slice_equal(got->value, wanted->value));
+  if (!CHECK_EQ_INT(got->header_count, wanted->header_count))
+    return;
+  for (size_t i = 0; i < got->header_count; i++)
+    CHECK(uk_slice_equal(got->headers[i].key, wanted->headers[i].key) &&
+          uk_slice_equal(got->headers[i].value, wanted->headers[i].value));
+}
+
+static void check_batch(const struct uk_kafka_batch *batch, const struct uk_record *records,
+                        size_t count)
+{
+  struct uk_record got;
+  size_t at = 0;
+  for (size_t i = 0; i < count; i++) {
+    const struct uk_kafka_batch_partition *partition = uk_kafka_batch_next(batch, &at, &got);
+    REQUIRE(partition != NULL);
+    CHECK_EQ_INT(partition->number, records[i].partition);
+    CHECK(uk_slice_is(records[i].topic, partition->topic.text));
+    check_record(&got, &records[i]);
+  }
+  CHECK(uk_kafka_batch_next(batch, &at, &got) == NULL);
+}
+
+/* Each one is added while the batch is empty or does not pass the limit with it. Some are dropped
+ * again at once. */
+static void a_batch_holds_what_was_added(void)
+{
+  static struct uk_record records[MOST];
+  static struct uk_record_header headers[MOST][3];
+  uint32_t seed = 1;
+  for (int round = 0; round < ROUNDS; round++) {
+    struct uk_kafka_batch batch = {.length = 0};
+    size_t count = 0, kept = 0, limit = next_random(&seed) % LIMIT;
+    for (int i = 0; i < MOST; i++) {
+      size_t payload = fill_record(&records[count], headers[count], &seed);
+      bool fits = count == 0 || kept + payload <= limit;
+      if (!CHECK_EQ_INT(uk_kafka_batch_add(&batch, &records[count], (int64_t)limit), fits))
+        break;
+      bool dropped = fits && next_random(&seed) % 8 == 0;
+      if (dropped)
+        uk_kafka_batch_drop_last(&batch);
+      kept += fits && !dropped ? payload : 0;
+      count += fits && !dropped;
+    }
+    CHECK(batch.partition_count <= 30); /* each partition once */
+    check_batch(&batch, records, count);
+    uk_kafka_batch_clear(&batch);
+    CHECK(batch.length == 0 && batch.bytes == NULL);
+  }
+}
+
 /* A record that the sink refused is not of the batch. */
 static void what_had_no_room_is_not_kept(void)
 {
@@ -261,6 +359,7 @@ int main(void)
   RUN(a_batch_comes_again_before_other_topics);
   RUN(a_batch_keeps_as_much_as_is_read_ahead);
   RUN(headers_count_too);
+  RUN(a_batch_holds_what_was_added);
   RUN(what_had_no_room_is_not_kept);
   RUN(a_batch_is_kept_or_not_delivered);
   RUN(a_client_without_room_for_the_batch_gets_it_later);
