@@ -288,8 +288,7 @@ static void settle_given(struct uk_groups *groups, const struct uk_group_commit 
       uk_group_partition_find(groups, commit->group, at->topic, at->partition);
     if (partition == NULL || !uk_progress_is_known(&partition->progress))
       continue;
-    if (uk_progress_in_flight(&partition->progress))
-      uk_progress_cover(&partition->progress, at->offset, commit->forward);
+    uk_progress_cover(&partition->progress, at->offset, commit->forward);
     if (commit->forward)
       uk_progress_forward(&partition->progress, at->offset);
   }

@@ -116,7 +116,6 @@ static struct uk_group_instance *make(struct uk_groups *groups, const struct uk_
     instance->group = group;
     instance->settings = operation->settings;
     instance->fresh = true;
-    instance->last_request = groups->now;
     instance->next_commit = groups->now + operation->settings.auto_commit_interval;
     uk_timer_init(&instance->timer, due);
     if (uk_name_table_add(&group->instances, &instance->node)) {

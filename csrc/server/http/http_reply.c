@@ -31,11 +31,10 @@ void uk_exchange_finish(struct uk_exchange *exchange)
 
 /* The library has no memory for the reply, and will close the connection. uk_http_on_completed then
  * writes the reply if it says what was carried out, and otherwise an error. */
-static enum MHD_Result give_up(struct uk_exchange *exchange, unsigned headers)
+static enum MHD_Result give_up(struct uk_exchange *exchange)
 {
   struct uk_request *request = &exchange->request;
   exchange->abandoned = true;
-  request->reply_header_count = headers; /* uk_http_on_completed adds those of CORS */
   request->finish = NULL;
   if (!request->carried_out)
     request->reply.error = UK_E_NO_MEMORY;
@@ -69,18 +68,17 @@ enum MHD_Result uk_exchange_queue(struct uk_exchange *exchange)
   if (!uk_exchange_begin(exchange))
     return MHD_NO;
   uk_exchange_finish(exchange);
-  unsigned headers = request->reply_header_count;
   uk_cors_add_headers(exchange->http->server->cors, request);
   add_close(exchange);
   /* The library drops the response before on_completed frees the body. */
   struct MHD_Response *response = uk_http_make_response(request, MHD_RESPMEM_PERSISTENT);
   if (response == NULL)
-    return give_up(exchange, headers);
+    return give_up(exchange);
   enum MHD_Result result =
     exchange->http->queue_response(exchange->connection, (unsigned)request->status, response);
   MHD_destroy_response(response);
   exchange->queued = result == MHD_YES;
-  return exchange->queued ? result : give_up(exchange, headers);
+  return exchange->queued ? result : give_up(exchange);
 }
 
 static void send_reply(struct uk_exchange *exchange)

@@ -83,6 +83,20 @@ static void the_target_is_gone(void)
   stop_groups();
 }
 
+/* The list shows what is so now, also when the same call finds that an instance has expired. */
+static void the_list_shows_what_an_expiry_changed(void)
+{
+  struct call a, b;
+  start_groups();
+  fake_topic("t", 2);
+  consume(&a, "g", "a", "t", 0);
+  consume(&b, "g", "b", "t", fake_now + 30000);
+  CHECK_EQ_STR(owners(), "g/a t=0 g/b t=1");
+  fake_now += 10000;
+  CHECK_EQ_STR(owners(), "g/b t=0,1");
+  stop_groups();
+}
+
 static void commit_and_expiry_release_partitions(void)
 {
   struct call a, b;
@@ -404,6 +418,7 @@ int main(void)
   CHECK_RUN(partitions_in_flight_stay);
   CHECK_RUN(a_leaving_partition_is_not_read);
   CHECK_RUN(the_target_is_gone);
+  CHECK_RUN(the_list_shows_what_an_expiry_changed);
   CHECK_RUN(commit_and_expiry_release_partitions);
   CHECK_RUN(instances_are_limited_to_partitions);
   CHECK_RUN(instances_are_limited_in_all_groups);

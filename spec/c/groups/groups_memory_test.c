@@ -380,6 +380,27 @@ static void the_next_owner_commits_in_place_of_the_last(void)
   stop();
 }
 
+/* The interval has been over for 2500 milliseconds: the next try is a second from now. */
+static void an_auto_commit_without_memory_is_retried_a_second_later(void)
+{
+  struct call call;
+  start();
+  fake_topic("t", 1);
+  fake_produce("t", 0, 1);
+  consume(&call, "g", "a", "t", 0);
+  consume(&call, "g", "a", "t", 0);
+  fault_from(1);
+  pass_time(7500);
+  CHECK(fault_hit());
+  fault_off();
+  CHECK_EQ_INT(uk_groups_next_tick(groups), fake_now + 1000);
+  pass_time(999);
+  CHECK_EQ_INT(fake_commits(), 0);
+  pass_time(1);
+  CHECK_EQ_STR(fake_last_commit(), "t:0=1");
+  stop();
+}
+
 /* Without memory for its last commit an instance whose session is over lives on. A second later it
  * tries again. */
 static void a_session_ends_when_there_is_memory_for_its_commit(void)
@@ -487,6 +508,7 @@ int main(void)
   CHECK_RUN(a_deletion_without_memory_ends_the_wait_of_a_commit);
   CHECK_RUN(a_commit_that_cannot_wait_is_refused);
   CHECK_RUN(the_next_owner_commits_in_place_of_the_last);
+  CHECK_RUN(an_auto_commit_without_memory_is_retried_a_second_later);
   CHECK_RUN(a_session_ends_when_there_is_memory_for_its_commit);
   CHECK_RUN(an_idle_group_leaves_nothing);
   CHECK_RUN(survives_each_failing_allocation);

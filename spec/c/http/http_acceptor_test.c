@@ -504,7 +504,21 @@ static void connections_may_start_after_they_were_given_up(void)
   }
   late[0] = wire_connect(uk_http_address(server.http));
   CHECK(is_served(late[0]));
-  late[1] = fd;
+  close(late[0]);
+  CHECK_EVENTUALLY(atomic_load(&acceptor->open) == 1);
+  atomic_store(&library, DELAYS); /* the next one takes the last place before it is started */
+  atomic_store(&delayed_count, 0);
+  atomic_store(&accepts, 0);
+  atomic_store(&long_waits, 0);
+  for (int i = 0; i < LIMIT; i++)
+    late[i] = wire_connect(uk_http_address(server.http));
+  CHECK_EVENTUALLY(atomic_load(&long_waits) == 1);
+  CHECK_EQ_INT(atomic_load(&accepts), 1);
+  atomic_store(&library, STARTS);
+  start_delayed(0);
+  CHECK(is_served(late[0]));
+  close(fd);
+  CHECK(is_served(late[1]));
   close_with_clients(late);
 }
 

@@ -319,6 +319,22 @@ static void every_request_frees_what_it_took(void)
   close_rig();
 }
 
+/* White space after an origin does not belong to it. */
+static void a_page_is_told_that_it_may_read(void)
+{
+  static const struct request of_page = {
+    "GET /health HTTP/1.1\r\nOrigin: https://a \t\r\n" LAST "\r\n", 0, 200, false};
+  static const char *const origins[] = {"https://a"};
+  char message[300];
+  open_rig();
+  uk_cors_free(rig.server.cors);
+  CHECK_EQ_INT(uk_cors_new(&rig.server.cors, origins, 1, message, sizeof message), UK_OK);
+  ask(&of_page);
+  CHECK(wire_has_status(200));
+  CHECK(strstr(wire_answer, "\r\nAccess-Control-Allow-Origin: https://a\r\n") != NULL);
+  close_rig();
+}
+
 /* Whichever allocation fails, the rest is freed, and the next request is served. */
 static void a_request_without_memory_frees_what_it_took(void)
 {
@@ -403,10 +419,21 @@ static const char *ask_with(const struct request *request, bool later)
   return said;
 }
 
+/* How often the answer has the text. */
+static int count(const char *text)
+{
+  int times = 0;
+  for (const char *at = wire_answer; (at = strstr(at, text)) != NULL; at++)
+    times++;
+  return times;
+}
+
 /* "A14": where the library has no memory for the response, the client gets a 503 if nothing was
  * done, and otherwise its reply. */
 static void answers_although_the_library_takes_no_response(void)
 {
+  static const struct request of_page = {
+    PRODUCE "Origin: https://a\r\nContent-Length: 13\r\n\r\n{\"value\":\"v\"}", 0, 200, false};
   open_rig();
   uk_queue_response *queue = rig.server.http->queue_response;
   for (int i = 0; i < 2 * FAILURES; i++) {
@@ -417,6 +444,9 @@ static void answers_although_the_library_takes_no_response(void)
     CHECK(strstr(wire_answer, "\r\nRetry-After: 1\r\n") != NULL);
     CHECK(strncmp(ask(&requests[7]), "[{\"topic\":\"t\",\"partition\":0,", 28) == 0);
     CHECK(wire_has_status(200));
+    ask(&of_page);
+    CHECK(wire_has_status(200));
+    CHECK_EQ_INT(count("\r\nAccess-Control-Allow-Origin: "), 1);
     fail_as(i / 2, false, queue);
     CHECK_EVENTUALLY(is_balanced() && atomic_load(&rig.server.http->unsent) == 0);
   }
@@ -678,6 +708,7 @@ int main(void)
   make_long_requests();
   requests[10].length = zipped_length;
   CHECK_RUN(every_request_frees_what_it_took);
+  CHECK_RUN(a_page_is_told_that_it_may_read);
   CHECK_RUN(a_request_without_memory_frees_what_it_took);
   CHECK_RUN(sends_what_it_cannot_compress);
   CHECK_RUN(answers_although_the_library_takes_no_response);

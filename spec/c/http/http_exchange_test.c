@@ -380,6 +380,9 @@ static void serves_the_maximum_number_of_connections(void)
   CHECK(strstr(wire_answer, "\r\nConnection: close\r\n") != NULL);
   CHECK(strstr(wire_answer, "\r\nRetry-After: 1\r\n") != NULL);
   CHECK(wire_is_closed(fds[0]));
+  CHECK_EVENTUALLY(atomic_load(&http->acceptor.open) == MOST);
+  ask_once("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"); /* the limit is the reason that it gets */
+  CHECK(wire_has_status(429));
   for (int i = 0; i <= MOST; i++)
     close(fds[i]);
   http_rig_close(&rig);

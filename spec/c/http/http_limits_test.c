@@ -109,11 +109,13 @@ static char *webhook(enum form form, size_t length, size_t *size)
     abort();
   const char *body = form == ZIPPED ? packed.data : bytes;
   size_t sent = form == ZIPPED ? packed.length : length;
-  int head = snprintf(text, 1000,
-                      form == CHUNKED  ? "%sTransfer-Encoding: chunked\r\n\r\n%zx\r\n"
-                      : form == ZIPPED ? "%sContent-Encoding: X-GZip\r\nContent-Length: %zu\r\n\r\n"
-                                       : "%sContent-Length: %zu\r\n\r\n",
-                      path, sent);
+  int head = snprintf(
+    text, 1000,
+    form == CHUNKED ? "%sTransfer-Encoding: chunked\r\n\r\n%zx\r\n"
+    : form == ZIPPED
+      ? "%sContent-Encoding: X-GZip\r\nContent-Encoding: identity\r\nContent-Length: %zu\r\n\r\n"
+      : "%sContent-Length: %zu\r\n\r\n",
+    path, sent);
   memcpy(text + head, body, sent);
   *size = (size_t)head + sent;
   if (form == CHUNKED) {

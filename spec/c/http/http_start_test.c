@@ -159,6 +159,17 @@ static void a_start_needs_descriptors_and_a_thread(void)
   has_daemon = false;
 }
 
+/* Also without memory for the sockets, the first thing that it makes. */
+static void a_start_needs_memory(void)
+{
+  for (long n = 1; n <= 2; n++) {
+    fault_at(n);
+    CHECK_EQ_INT(start(false), UK_E_NO_MEMORY);
+    CHECK(fault_hit());
+    fault_off();
+  }
+}
+
 /* The server stops, although it never accepted a connection. */
 static void accepting_needs_a_thread(void)
 {
@@ -194,6 +205,7 @@ int main(void)
 {
   CHECK_RUN(says_what_the_library_says_first);
   CHECK_RUN(a_start_needs_descriptors_and_a_thread);
+  CHECK_RUN(a_start_needs_memory);
   CHECK_RUN(accepting_needs_a_thread);
   CHECK_RUN(a_probe_that_cannot_start_leaves_nothing);
   return check_end();

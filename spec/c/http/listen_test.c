@@ -3,17 +3,57 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
 
 static char message[400];
+
+/* The resolver: it finds these addresses while `finds_three` is set. */
+
+enum { THREE = 3 };
+static bool finds_three;
+static struct sockaddr_in three[THREE];
+static struct addrinfo found_three[THREE];
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                struct addrinfo **found)
+{
+  union {
+    void *symbol;
+    int (*resolve)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+  } own = {.symbol = dlsym(RTLD_NEXT, "getaddrinfo")};
+  if (!finds_three)
+    return own.resolve(name, service, hints, found);
+  for (int i = 0; i < THREE; i++) {
+    three[i] = (struct sockaddr_in){.sin_family = AF_INET,
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK + (in_addr_t)i)};
+    found_three[i] = (struct addrinfo){.ai_family = AF_INET,
+                                       .ai_addr = (struct sockaddr *)&three[i],
+                                       .ai_addrlen = sizeof three[i],
+                                       .ai_next = i + 1 < THREE ? &found_three[i + 1] : NULL};
+  }
+  *found = found_three;
+  return 0;
+}
+
+void freeaddrinfo(struct addrinfo *found)
+{
+  union {
+    void *symbol;
+    void (*free_all)(struct addrinfo *);
+  } own = {.symbol = dlsym(RTLD_NEXT, "freeaddrinfo")};
+  if (found != found_three)
+    own.free_all(found);
+}
 
 static int count_descriptors(void)
 {
@@ -205,6 +245,22 @@ static void C5_a_name_is_served_at_every_address(void)
   uk_listen_close(&listeners);
 }
 
+/* The first one chooses the port of all. */
+static void C5_every_address_of_a_name_has_the_same_port(void)
+{
+  struct uk_listeners listeners;
+  finds_three = true;
+  CHECK_EQ_INT(uk_listen(&listeners, "three:0", message, sizeof message), UK_OK);
+  finds_three = false;
+  CHECK_EQ_INT(listeners.count, THREE);
+  for (int i = 0; i < listeners.count; i++) {
+    int port;
+    CHECK_EQ_INT(family_of(listeners.sockets[i], &port), AF_INET);
+    CHECK_EQ_INT(port, atoi(strrchr(listeners.address, ':') + 1));
+  }
+  uk_listen_close(&listeners);
+}
+
 static void C5_without_a_host_all_addresses_are_served(void)
 {
   struct uk_listeners listeners;
@@ -278,6 +334,21 @@ static void a_unix_socket_of_a_killed_server_is_replaced(void)
   CHECK(client >= 0);
   close(client);
   uk_listen_close(&listeners);
+}
+
+/* A symbolic link in its place is not ours to remove, whatever it points to. */
+static void a_link_to_the_own_unix_socket_is_kept(void)
+{
+  struct uk_listeners listeners;
+  struct stat status;
+  char other[80];
+  REQUIRE(uk_listen(&listeners, text_of_path, message, sizeof message) == UK_OK);
+  snprintf(other, sizeof other, "%s/other", folder);
+  REQUIRE(rename(path, other) == 0 && symlink(other, path) == 0);
+  uk_listen_close(&listeners);
+  CHECK(lstat(path, &status) == 0 && S_ISLNK(status.st_mode));
+  unlink(path);
+  unlink(other);
 }
 
 /* A symbolic link is not ours to remove, whatever it points to. */
@@ -487,11 +558,13 @@ int main(void)
   CHECK_RUN(leaks_no_descriptor_if_the_port_is_in_use);
   CHECK_RUN(accepts_a_port_with_lingering_connections);
   CHECK_RUN(C5_a_name_is_served_at_every_address);
+  CHECK_RUN(C5_every_address_of_a_name_has_the_same_port);
   CHECK_RUN(C5_without_a_host_all_addresses_are_served);
   CHECK_RUN(C5_a_port_in_use_on_one_address_is_refused);
   CHECK_RUN(C5_a_unix_socket);
   CHECK_RUN(a_unix_socket_of_a_killed_server_is_replaced);
   CHECK_RUN(a_link_to_a_left_over_unix_socket_is_kept);
+  CHECK_RUN(a_link_to_the_own_unix_socket_is_kept);
   CHECK_RUN(the_unix_socket_of_another_server_is_kept);
   CHECK_RUN(the_unix_socket_of_a_busy_server_is_kept);
   CHECK_RUN(listeners_are_closed_once);
