@@ -1241,7 +1241,10 @@ describe("fail", function()
 
   it("A3: says how to get the messages of a consume again, and where they begin", function()
     local request = client:prepare("consume", "g", "i", "t")
-    assert.is_string(select(3, client:fail(request, "timeout")).again)
+    assert.equal("the instance's next consume, commit or delete_consumer acknowledges the messages of this response. "
+      .. "To get them again with auto_commit = false: commit what you have handled, call delete_consumer, then consume "
+      .. "with a smaller max_messages. With auto-commit: send no request of this instance for session_timeout, then "
+      .. "consume", select(3, client:fail(request, "timeout")).again)
     assert.is_nil(select(3, client:fail(request, "connect_failed")).again)
     local _, text, details = client:fail(request, "response_too_large", nil,
       '[{"topic":"t","partition":1,"offset":2,"timestamp":3,"key":"')

@@ -80,11 +80,12 @@ describe("upstash.kafka.launcher", function()
     folder.write(data .. "/password", "")
     local nothing, err = launcher.start { data = data, listen = "127.0.0.1:0" }
     assert.is_nil(nothing)
-    assert.is_truthy(err:find("/password (mode 644); chmod 600 it", 1, true), err)
+    assert.is_truthy(err:find("/password (mode 644); chmod 600 it; or delete it to get a new password", 1, true), err)
     assert(os.execute(("chmod 600 '%s/password'"):format(data)))
     nothing, err = launcher.start { data = data, listen = "127.0.0.1:0" }
     assert.is_nil(nothing)
-    assert.is_truthy(err:find("/password holds a password of 0 bytes", 1, true), err)
+    assert.equal(("%s/password holds a password of 0 bytes, where at least 16 are expected; delete it to get a new one")
+      :format(data), err)
     assert.equal("", folder.read(data .. "/password"))
   end)
 

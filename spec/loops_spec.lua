@@ -583,8 +583,17 @@ describe("a loop, call by call,", function()
     local client = kafka.new { url = "http://127.0.0.1:1" }
     local step, state = client:messages(loop())
     step(state)
-    assert.is_false((pcall(state.commit, state, { topic = "t", partition = 0, offset = 1 })))
+    local function blames(message, text)
+      local line = debug.getinfo(1, "l").currentline + 1
+      local fine, problem = pcall(function() local _ = state:commit(message) end)
+      assert.is_false(fine)
+      assert.equal(("loops_spec.lua:%d: %s"):format(line, text), (problem:gsub("^.*/loops_spec", "loops_spec")))
+    end
+    blames({ topic = "t", partition = 0, offset = 1 }, "bad argument #1 to 'commit' (a message of the batch in hand "
+      .. "expected; the loop commits earlier ones by itself)")
+    blames("t", "bad argument #1 to 'commit' (message expected, got string)")
     assert.is_true(state:close())
+    blames(nil, "the loop is closed")
     client:close()
   end)
 

@@ -381,6 +381,9 @@ describe("upstash.kafka.server", function()
         [{ properties = { ["sasl\0password"] = "hush" } }] = "properties.sasl: name without NUL bytes expected",
         [{ properties = { ["socket.timeout.ms"] = 2 ^ 60 } }] =
           "properties.socket.timeout.ms: a float beyond 2^53 is not an exact integer",
+        [{ properties = { ["socket.timeout.ms"] = math.huge } }] =
+          "properties.socket.timeout.ms: a finite number expected",
+        [{ properties = { ["socket.timeout.ms"] = 0 / 0 } }] = "properties.socket.timeout.ms: a finite number expected",
         [{ property_files = { ["sasl.password"] = 5 } }] = "property_files.sasl.password: path expected, got number",
         [{ property_files = { ["sasl.password"] = true } }] =
           "property_files.sasl.password: path expected, got boolean",

@@ -240,6 +240,29 @@ static void limits_hold(void)
   free(name);
 }
 
+/* Each part of a request has its own. The limit of a body is lowered here: it takes 256 MiB. */
+static void what_is_too_large_is_named(void)
+{
+  struct uk_client_request request;
+  uk_client_request_init(&request);
+  CHECK_EQ_INT(request.path.limit, UK_REQUEST_PATH_MAX);
+  CHECK_EQ_INT(request.headers.limit, UK_REQUEST_HEADERS_MAX);
+  CHECK_EQ_INT(request.body.limit, UK_REQUEST_BODY_MAX);
+  request.headers.limit = strlen("X: v") + 1;
+  request.body.limit = 2;
+  for (int more = 0; more < 4; more++) {
+    uk_client_request_begin(&request, UK_ENDPOINT_WEBHOOK, false, NULL);
+    uk_client_request_header(&request, text("X"), text((more & 1) != 0 ? "vw" : "v"));
+    uk_client_request_raw(&request, text((more & 2) != 0 ? "abc" : "ab"));
+    CHECK_EQ_INT(uk_client_request_end(&request), more == 0 ? UK_OK : UK_E_TOO_LARGE);
+    if (more != 0)
+      CHECK_EQ_STR(uk_client_request_message(&request), (more & 1) != 0
+                                                          ? "the request's headers are too long"
+                                                          : "the request's body is too large");
+  }
+  uk_client_request_free(&request);
+}
+
 static void header_names_and_values(void)
 {
   static const char *const names[] = {"X", "x-y_z.1", "Kafka-Ack", "!#$%&'*+-.^_`|~"};
@@ -356,6 +379,7 @@ int main(void)
   CHECK_RUN(paths_and_queries_are_escaped);
   CHECK_RUN(methods_prefer_post);
   CHECK_RUN(limits_hold);
+  CHECK_RUN(what_is_too_large_is_named);
   CHECK_RUN(header_names_and_values);
   CHECK_RUN(memory_may_run_out_anywhere);
   CHECK_RUN(urls_are_checked);

@@ -1,5 +1,5 @@
-/* for: sender_schedule.c, sender.c, sender_run.c. When messages leave the queue, which batch is sent
- * next, how long the thread sleeps, and what wakes it. The test owns the clock. */
+/* for: sender_schedule.c, sender.c, sender_run.c. When messages leave the queue, which batch is
+ * sent next, how long the thread sleeps, and what wakes it. The test owns the clock. */
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <stdarg.h>
