@@ -74,8 +74,12 @@ describe("D10: a consumed message", function()
     local expected = '(from: a message of topic "%s", partition 0 expected, got one of topic "%s", partition 1)'
     assert.truthy(text:find(expected:format(topic, topic), 1, true), text)
     local other = { topic = "other", partition = 0, offset = 1 }
-    fine, text = pcall(client.records, client, { topic = topic, partition = 0, from = other })
+    local line = debug.getinfo(1, "l").currentline + 2
+    fine, text = pcall(function()
+      local _ = client:records { topic = topic, partition = 0, from = other }
+    end)
     assert.is_false(fine)
+    assert.truthy(text:find(("message_spec.lua:%d: bad argument #1 to 'records' (from: "):format(line), 1, true), text)
     assert.truthy(text:find('partition 0 expected, got one of topic "other", partition 0', 1, true), text)
   end)
 

@@ -753,7 +753,10 @@ describe("in a nginx, step by step, a producer", function()
     open = false
     assert.is_true(methods.close(one))
     assert.same({ "close 0" }, trace)
-    assert.is_false(pcall(methods.flush, one))
+    local line = debug.getinfo(1, "l").currentline + 1
+    local fine, text = pcall(function() local _ = methods.flush(one) end)
+    assert.is_false(fine)
+    assert.equal(("nginx_calls_spec.lua:%d: producer is closed"):format(line), (text:gsub("^.*/", "")))
   end)
 
   it("misuse blames the caller's line", function()

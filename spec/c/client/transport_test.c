@@ -1105,6 +1105,24 @@ static void curl_may_fail_to_run_a_transfer(void)
   tear_down(&fixture);
 }
 
+static int initializations;
+
+/* In front of that of libcurl. */
+__attribute__((visibility("default"))) CURLcode curl_global_init(long flags)
+{
+  CURLcode (*real)(long) = NULL;
+  *(void **)&real = dlsym(RTLD_NEXT, "curl_global_init");
+  CHECK_EQ_INT(flags, CURL_GLOBAL_DEFAULT);
+  initializations++;
+  return real(flags);
+}
+
+/* Curl would do so itself, but not if several threads begin at once. */
+static void curl_has_been_initialized_once(void)
+{
+  CHECK_EQ_INT(initializations, 1);
+}
+
 int main(void)
 {
   if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, curl_malloc, curl_release, curl_realloc,
@@ -1136,5 +1154,6 @@ int main(void)
   CHECK_RUN(a_signal_ends_a_transfer);
   CHECK_RUN(a_signal_leaves_a_finished_transfer_alone);
   CHECK_RUN(curl_may_fail_to_run_a_transfer);
+  CHECK_RUN(curl_has_been_initialized_once); /* last: by all of the above */
   return check_end();
 }
