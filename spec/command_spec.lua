@@ -256,6 +256,24 @@ describe("upstash-kafka", function()
         end)
       end
 
+      it("finds its modules under a prefix, and in a LuaRocks tree", function()
+        local place, number = folder.make(), _VERSION:match "%d+%.%d+"
+        local rock = ("%s/lib/luarocks/rocks-%s/upstash-kafka/1-1/bin"):format(place, number)
+        assert(os.execute(([[
+          mkdir -p $place/bin $place/share/lua/$number $place/lib/lua/$number $rock
+          ln -s $here/lua/upstash $place/share/lua/$number/upstash
+          ln -s $here/build/$lua/upstash $place/lib/lua/$number/upstash
+          cp bin/upstash-kafka $place/bin
+          cp bin/upstash-kafka $rock]]):gsub("%$(%w+)", { place = place, number = number, rock = rock,
+          here = shell.here, lua = shell.lua })))
+        for _, line in ipairs { "%s/bin/upstash-kafka", "cd %s/bin; ./upstash-kafka", "unset LUA; %s/bin/upstash-kafka",
+          "cd %s; $LUA bin/upstash-kafka", "cd /; $LUA " .. rock .. "/upstash-kafka" } do
+          local status, out, err = shell.run(line:format(place) .. " --version", { environment = environment })
+          assert.same({ 0, version, "" }, { status, out, err }, line)
+        end
+        folder.remove(place)
+      end)
+
       it("C1: serve survives signals that come before it listens to them", function()
         local place = folder.make()
         folder.write(place .. "/lua", "#!/bin/sh\nkill -HUP $$; kill -USR1 $$; kill -USR2 $$; echo survived\n")

@@ -104,12 +104,11 @@ static enum uk_error set_method(struct uk_transport *transport,
     curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
     if (curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, custom) != CURLE_OK)
       return UK_E_NO_MEMORY;
-    if (request->method == UK_POST)
-      curl_easy_setopt(curl, CURLOPT_POST, 1L);
     transport->method = request->method;
   }
   if (request->method != UK_POST)
     return UK_OK;
+  /* A body makes the request a POST. */
   curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.length);
   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body.length > 0 ? request->body.data : "");
   return UK_OK;

@@ -374,8 +374,13 @@ static void notify_their_owner_if_no_thread_joins_them(void)
   const int before = threads();
   struct uk_sender *sender = create();
   REQUIRE(sender != NULL);
-  uk_sender_stop(sender, uk_clock_monotonic());
-  CHECK(uk_sender_join(sender, uk_clock_monotonic() + RIG_PATIENCE));
+  pthread_mutex_lock(&sender->lock);
+  CHECK(sender->oldest_batched == UINT64_MAX); /* no message is in a batch */
+  pthread_mutex_unlock(&sender->lock);
+  const int64_t started = uk_clock_monotonic();
+  uk_sender_stop(sender, started);
+  CHECK(uk_sender_join(sender, started + RIG_PATIENCE));
+  CHECK(uk_clock_monotonic() - started < RIG_PATIENCE / 2); /* the end of the thread wakes it */
   CHECK_EQ_INT(atomic_load(&owner_told), 0);
   uk_sender_destroy(sender);
   const long memory = mapped();

@@ -1048,12 +1048,15 @@ static void a_signal_ends_a_transfer(void)
 
 static bool signal_at_end;
 
+static CURLM *last_multi; /* that ran a transfer */
+
 /* In front of that of libcurl. */
 __attribute__((visibility("default"))) CURLMcode curl_multi_perform(CURLM *multi, int *running)
 {
   CURLMcode (*real)(CURLM *, int *) = NULL;
   if (perform_fails != CURLM_OK)
     return perform_fails;
+  last_multi = multi;
   *(void **)&real = dlsym(RTLD_NEXT, "curl_multi_perform");
   const CURLMcode code = real(multi, running);
   if (signal_at_end && *running == 0)
@@ -1102,6 +1105,30 @@ static void curl_may_fail_to_run_a_transfer(void)
     fixture.transport = uk_transport_open(&fixture.settings);
     REQUIRE(fixture.transport != NULL);
   }
+  tear_down(&fixture);
+}
+
+/* Its answer is there: nothing is waited for. */
+static void a_transfer_that_has_ended_is_not_waited_for(void)
+{
+  enum { NOBODY = 9 };
+  struct fixture fixture;
+  struct uk_transfer ended;
+  int running = 1;
+  REQUIRE(set_up(&fixture));
+  struct uk_transfers *transfers = uk_transfers_open(&fixture.settings, 2);
+  REQUIRE(transfers != NULL);
+  CHECK_EQ_INT(uk_transfers_start(transfers, 1, &fixture.request, TIMEOUT), UK_OK);
+  uk_transfers_run(transfers, 0);
+  while (curl_multi_perform(last_multi, &running) == CURLM_OK && running > 0)
+    curl_multi_poll(last_multi, NULL, 0, 10, NULL);
+  poll_asked.count = NOBODY;
+  uk_transfers_run(transfers, 60000);
+  CHECK_EQ_INT(poll_asked.count, NOBODY);
+  CHECK(uk_transfers_next(transfers, &ended));
+  CHECK_EQ_INT(ended.place, 1);
+  CHECK_EQ_INT(ended.error, UK_OK);
+  uk_transfers_close(transfers);
   tear_down(&fixture);
 }
 
@@ -1154,6 +1181,7 @@ int main(void)
   CHECK_RUN(a_signal_ends_a_transfer);
   CHECK_RUN(a_signal_leaves_a_finished_transfer_alone);
   CHECK_RUN(curl_may_fail_to_run_a_transfer);
+  CHECK_RUN(a_transfer_that_has_ended_is_not_waited_for);
   CHECK_RUN(curl_has_been_initialized_once); /* last: by all of the above */
   return check_end();
 }
