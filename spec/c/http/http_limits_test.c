@@ -314,6 +314,8 @@ static void reads_a_body_that_comes_with_the_end(void)
      "{\"error\":\"the request was cut off after 13 bytes of its body\",\"status\":400}"},
     {"Content-Length: 13\r\nX: y", "{\"value\":\"v\"", 400,
      "{\"error\":\"the request was cut off after 12 bytes of its body\",\"status\":400}"},
+    {"Transfer-Encoding: chunked\r\nX: y", "5\r\n{\"val\r\n", 400,
+     "{\"error\":\"the request was cut off after 5 bytes of its body\",\"status\":400}"},
     {"Transfer-Encoding: chunked", "5\r\n{\"val\r\n4\r\nue\":\r\n4\r\n\"v\"}\r\n0\r\n\r\n", 200,
      "["},
   };
