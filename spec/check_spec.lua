@@ -117,7 +117,7 @@ describe("check", function()
       local counts, message, details = server.check { data = "/nonsense" }
       assert.same({ nil, "cannot open /nonsense: No such file or directory" }, { counts, message })
       assert.equal("unavailable", details.code)
-      assert.has_error(function() server.check {} end)
+      assert.has_error(function() server.check {} end, "bad argument #1 to 'check' (data: required, but absent)")
       assert.has_error(function() server.check { data = data, report = 1 } end)
       assert.has_error(function() server.check { data = data, other = 1 } end)
     end)

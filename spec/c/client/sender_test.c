@@ -397,6 +397,19 @@ static void notify_their_owner_if_no_thread_joins_them(void)
   CHECK(mapped() < memory + 200); /* their stacks are gone */
 }
 
+/* A thread that nobody could wait for has a reference, and gives it back when it ends. Here this
+ * thread plays it. */
+static void lose_the_reference_of_a_thread_that_ends_late(void)
+{
+  const struct uk_sender_options options = rig_options_named("late");
+  struct uk_sender *sender = rig_acquire(&options);
+  REQUIRE(sender != NULL && rig_acquire(&options) == sender);
+  CHECK_EQ_INT(sender->references, 2);
+  sender->owner->ended(sender);
+  CHECK_EQ_INT(sender->references, 1);
+  CHECK_EQ_INT(rig_close(sender, RIG_PATIENCE), 0);
+}
+
 /* The state of the thread of `main`; 'S' while it sleeps. */
 static char state_of_main(void)
 {
@@ -705,6 +718,7 @@ int main(void)
   CHECK_RUN(are_used_again);
   CHECK_RUN(leave_room_when_they_end);
   CHECK_RUN(notify_their_owner_if_no_thread_joins_them);
+  CHECK_RUN(lose_the_reference_of_a_thread_that_ends_late);
   CHECK_RUN(are_all_closed_once_the_retired_one_is_freed);
   CHECK_RUN(fill_one_batch_ahead);
   CHECK_RUN(continue_for_others_when_closed);
