@@ -13,8 +13,9 @@
 enum {
   SURPLUS_CONNECTIONS = 64, /* accepted above the limit, to answer 429; more are not accepted yet */
   SEND_MILLISECONDS = 5000, /* see uk_http.send_milliseconds */
-  REST_MILLISECONDS = 1000, /* in which a request must be complete that is arriving at a stop */
-  IDLE_MILLISECONDS = 20    /* in which a connection is opened and read that begins then */
+  START_MILLISECONDS = 5000, /* see uk_http.start_milliseconds */
+  REST_MILLISECONDS = 1000,  /* in which a request must be complete that is arriving at a stop */
+  IDLE_MILLISECONDS = 20     /* in which a connection is opened and read that begins then */
 };
 
 const char *uk_http_address(const struct uk_http *http)
@@ -133,6 +134,7 @@ enum uk_error uk_http_start(struct uk_http **out, const struct uk_http_options *
   http->max_header_bytes = options->max_header_bytes;
   http->max_connections = options->max_connections;
   http->send_milliseconds = SEND_MILLISECONDS;
+  http->start_milliseconds = START_MILLISECONDS;
   http->tls = options->tls_cert != NULL;
   http->lines_are_kept = uk_http_lines_are_kept();
   http->acceptor.wake = -1;
@@ -173,6 +175,16 @@ bool uk_http_wait(struct uk_http *http, int64_t until)
   return wait_for_zero(&http->unanswered, until);
 }
 
+/* Until when a stop that began to refuse the rest at `began` waits for open connections. The
+ * library would close those that it has not started without an answer, so they have as long as a
+ * busy machine may need. */
+static int64_t end_of_waiting(struct uk_http *http, int64_t began)
+{
+  if (uk_acceptor_is_starting(&http->acceptor))
+    return began + http->start_milliseconds;
+  return began + (atomic_load(&http->begun) > 0 ? REST_MILLISECONDS : IDLE_MILLISECONDS);
+}
+
 /* Answers 503 to what was sent and is not in hand: also on connections that wait to be accepted, or
  * are being opened. The library would close them without an answer. */
 static void refuse_rest(struct uk_http *http)
@@ -180,13 +192,8 @@ static void refuse_rest(struct uk_http *http)
   const struct timespec pause = {.tv_nsec = 1000000};
   const int64_t began = uk_clock_monotonic();
   uk_listen_refuse(&http->listeners);
-  for (;;) {
-    const bool begun = atomic_load(&http->begun) > 0;
-    const int64_t until = began + (begun ? REST_MILLISECONDS : IDLE_MILLISECONDS);
-    if (!uk_acceptor_drain(&http->acceptor) || uk_clock_monotonic() >= until)
-      break;
+  while (uk_acceptor_drain(&http->acceptor) && uk_clock_monotonic() < end_of_waiting(http, began))
     nanosleep(&pause, NULL);
-  }
   uk_http_refuse_open(http);
 }
 

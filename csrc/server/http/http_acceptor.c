@@ -10,6 +10,7 @@
 
 enum {
   ACCEPTS_MAX = 64,       /* of one socket, before the others have their turn */
+  REST_MAX = 1 << 16,     /* connections that wait on one socket; the kernel keeps fewer */
   EXHAUSTED_PAUSE = 100,  /* milliseconds */
   PENDING_PATIENCE = 1000 /* milliseconds */
 };
@@ -30,6 +31,13 @@ static bool is_full(struct uk_acceptor *acceptor)
   return atomic_load(&acceptor->open) + pending(acceptor) >= acceptor->limit;
 }
 
+/* What accept4 says when no connection waits, or none can be accepted. */
+static bool ends_accepting(int error)
+{
+  return error == EAGAIN || error == EWOULDBLOCK || error == EMFILE || error == ENFILE ||
+         error == ENOBUFS || error == ENOMEM;
+}
+
 /* The library closes the socket of a connection that it cannot take. */
 static enum result accept_one(struct uk_acceptor *acceptor, int listener)
 {
@@ -44,7 +52,7 @@ static enum result accept_one(struct uk_acceptor *acceptor, int listener)
   }
   if (errno == EAGAIN || errno == EWOULDBLOCK)
     return NONE_LEFT;
-  if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
+  if (!ends_accepting(errno))
     return ACCEPTED; /* of this connection alone: its client has gone */
   uk_alarm_raise(&acceptor->alarm, "no connection can be accepted: %s; clients wait",
                  strerror(errno));
@@ -145,6 +153,32 @@ bool uk_acceptor_drain(struct uk_acceptor *acceptor)
       continue;
   }
   return atomic_load(&acceptor->open) + pending(acceptor) > 0;
+}
+
+bool uk_acceptor_is_starting(struct uk_acceptor *acceptor)
+{
+  return pending(acceptor) > 0;
+}
+
+static void close_waiting(int listener, void (*each)(void *argument, int socket), void *argument)
+{
+  for (int i = 0; i < REST_MAX; i++) {
+    const int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && ends_accepting(errno))
+      return;
+    if (fd < 0)
+      continue; /* its client has gone */
+    each(argument, fd);
+    close(fd);
+  }
+}
+
+void uk_acceptor_close_rest(struct uk_acceptor *acceptor, void (*each)(void *argument, int socket),
+                            void *argument)
+{
+  const struct uk_listeners *listeners = acceptor->listeners;
+  for (int i = 0; i < listeners->count; i++)
+    close_waiting(listeners->sockets[i], each, argument);
 }
 
 void uk_acceptor_free(struct uk_acceptor *acceptor)

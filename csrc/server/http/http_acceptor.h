@@ -41,6 +41,15 @@ void uk_acceptor_stop(struct uk_acceptor *acceptor);
  * Precondition: uk_acceptor_stop. */
 bool uk_acceptor_drain(struct uk_acceptor *acceptor);
 
+/* Whether the library has yet to start a connection that it was given. One that it cannot start it
+ * closes without a word, so this may stay true. Precondition: uk_acceptor_stop. */
+bool uk_acceptor_is_starting(struct uk_acceptor *acceptor);
+
+/* Accepts the connections that still wait, whatever the limit, and closes each after it was passed
+ * to `each`, which may not wait. Precondition: uk_acceptor_stop, and uk_listen_refuse. */
+void uk_acceptor_close_rest(struct uk_acceptor *acceptor, void (*each)(void *argument, int socket),
+                            void *argument);
+
 /* Precondition: no connection is open. */
 void uk_acceptor_free(struct uk_acceptor *acceptor);
 

@@ -36,12 +36,14 @@ struct uk_http {
   char ours, surplus; /* their addresses mark this server's connections: normal, above the limit */
   struct uk_http *next; /* in the list of registered servers; see http_refusal.h */
 
-  int64_t send_milliseconds; /* how long uk_http_stop waits for clients that do not read */
+  int64_t send_milliseconds;  /* how long uk_http_stop waits for clients that do not read */
+  int64_t start_milliseconds; /* how long it waits for the library to start connections */
   atomic_bool refusing;
-  atomic_int unanswered; /* requests that a handler or the engine has not answered yet */
-  atomic_int unsent;     /* requests passed to a handler whose reply is not completely written */
-  atomic_int begun;      /* requests whose first line has been read, and that have not ended */
-  atomic_int resuming;   /* threads inside MHD_resume_connection */
+  atomic_bool refuses_open; /* connections, and those that the library starts from now on */
+  atomic_int unanswered;    /* requests that a handler or the engine has not answered yet */
+  atomic_int unsent;        /* requests passed to a handler whose reply is not completely written */
+  atomic_int begun;         /* requests whose first line has been read, and that have not ended */
+  atomic_int resuming;      /* threads inside MHD_resume_connection */
 
   /* During the start: receives the library's messages on the starting thread. */
   pthread_t starter;

@@ -241,8 +241,11 @@ void uk_http_refuse_open(struct uk_http *http)
   struct uk_request refusal = {.method = UK_GET};
   uk_buffer_init(&refusal.reply, REFUSAL_SIZE);
   uk_request_error(&refusal, UK_E_UNAVAILABLE, UK_HTTP_STOPPING);
+  atomic_store(&http->refuses_open, true);
   if (refusal.reply.error == UK_OK)
     uk_sockets_take(&http->sockets, refuse_open, &refusal);
+  if (refusal.reply.error == UK_OK && !http->tls)
+    uk_acceptor_close_rest(&http->acceptor, refuse_open, &refusal);
   uk_buffer_free(&refusal.reply);
 }
 
@@ -250,6 +253,8 @@ static const void *enter(struct uk_http *http, struct MHD_Connection *connection
 {
   if (!http->tls)
     uk_sockets_opened(&http->sockets, uk_http_socket(connection));
+  if (atomic_load(&http->refuses_open))
+    uk_http_refuse_open(http); /* also this one, which was not open before */
   if (uk_acceptor_opened(&http->acceptor) < http->max_connections)
     return &http->ours;
   MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)SURPLUS_SECONDS);

@@ -39,8 +39,9 @@ void uk_http_mark_line(struct MHD_Connection *connection, bool is_long);
 void uk_http_on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
                            enum MHD_ConnectionNotificationCode code);
 
-/* Answers 503 on every connection without a request in hand, and ends it. Requests that arrive on
- * them are not carried out. Not with TLS. */
+/* Answers 503 on every connection without a request in hand, and ends it: also on one that waits to
+ * be accepted, and on one that the library starts from now on. Requests that arrive on them are not
+ * carried out. Not with TLS. Precondition: uk_acceptor_stop. */
 void uk_http_refuse_open(struct uk_http *http);
 
 #endif

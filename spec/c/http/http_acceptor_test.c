@@ -242,6 +242,19 @@ static void a_server_that_never_accepted_stops(void)
   close(fd);
 }
 
+/* The library closed its connection without a word: the server does not wait for it for ever. */
+static void a_server_stops_although_a_connection_was_never_started(void)
+{
+  REQUIRE(start_on("127.0.0.1:0", 1));
+  int fd = wire_connect(uk_http_address(server.http));
+  atomic_store(&library, LOSES);
+  server.http->start_milliseconds = 1;
+  stop();
+  atomic_store(&library, STARTS);
+  CHECK_EQ_STR(wire_receive_all(fd), "");
+  close(fd);
+}
+
 /* More connections than the limit wait in the kernel's queue until others close. */
 static void connections_above_the_limit_wait(void)
 {
@@ -552,6 +565,7 @@ int main(void)
   CHECK_RUN(C5_a_unix_socket_is_served);
   CHECK_RUN(nothing_is_accepted_before_the_server_is_ready);
   CHECK_RUN(a_server_that_never_accepted_stops);
+  CHECK_RUN(a_server_stops_although_a_connection_was_never_started);
   CHECK_RUN(connections_above_the_limit_wait);
   CHECK_RUN(a_connection_waits_for_a_descriptor);
   CHECK_RUN(a_connection_that_has_gone_is_skipped);

@@ -4,7 +4,9 @@
  * A server that stops answers every request that was sent to it: what a handler has with its
  * answer, all else with 503. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <dlfcn.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -110,6 +112,25 @@ void MHD_stop_daemon(struct MHD_Daemon *daemon)
   own.stop(daemon);
 }
 
+/* The library's thread waits where it starts a connection. */
+static atomic_bool holds, held;
+
+const union MHD_ConnectionInfo *MHD_get_connection_info(struct MHD_Connection *connection,
+                                                        enum MHD_ConnectionInfoType type, ...)
+{
+  union {
+    void *symbol;
+    const union MHD_ConnectionInfo *(*function)(struct MHD_Connection *,
+                                                enum MHD_ConnectionInfoType, ...);
+  } own = {.symbol = dlsym(RTLD_NEXT, "MHD_get_connection_info")};
+  const struct timespec pause = {.tv_nsec = 1000000};
+  while (atomic_load(&holds)) {
+    atomic_store(&held, true);
+    nanosleep(&pause, NULL);
+  }
+  return own.function(connection, type);
+}
+
 static pthread_t stopper;
 
 static void *stop(void *unused)
@@ -125,6 +146,8 @@ static void open_rig(void)
   atomic_store(&keeps, false);
   atomic_store(&kept, NULL);
   atomic_store(&at_the_end, NULL);
+  atomic_store(&holds, false);
+  atomic_store(&held, false);
   CHECK(http_rig_open(&rig, &methods));
 }
 
@@ -325,21 +348,130 @@ static void what_is_no_request_yet_is_refused(void)
 }
 
 /* The kernel has accepted them, the server has not. */
-static void connections_that_wait_are_refused(void)
+enum { WAITING = 90 };
+
+static void connect_waiting(int *fds)
 {
-  enum { COUNT = 90 };
-  int fds[COUNT];
-  open_rig();
   uk_acceptor_stop(&rig.server.http->acceptor);
-  for (int i = 0; i < COUNT; i++) {
+  for (int i = 0; i < WAITING; i++) {
     fds[i] = connect_to_rig();
     wire_send(fds[i], i % 2 == 0 ? GET_TOPICS : POST_HEAD);
   }
-  begin_stop();
-  for (int i = 0; i < COUNT; i++) {
+}
+
+static void check_are_refused(const int *fds, int count)
+{
+  for (int i = 0; i < count; i++) {
     check_is_refused(fds[i]);
     close(fds[i]);
   }
+}
+
+static void connections_that_wait_are_refused(void)
+{
+  int fds[WAITING];
+  open_rig();
+  connect_waiting(fds);
+  begin_stop();
+  check_are_refused(fds, WAITING);
+  end_stop();
+}
+
+static void check_that_all_are_started(void)
+{
+  CHECK(!atomic_exchange(&holds, false));
+}
+
+/* The library needs longer to start them than a request that is arriving has. */
+static void connections_that_start_slowly_are_refused(void)
+{
+  int fds[WAITING];
+  open_rig();
+  connect_waiting(fds);
+  CHECK_EQ_INT(rig.server.http->start_milliseconds, 5000);
+  atomic_store(&holds, true);
+  atomic_store(&at_the_end, check_that_all_are_started);
+  begin_stop_without_time();
+  CHECK_EVENTUALLY(atomic_load(&held));
+  move_clock(4999);
+  atomic_store(&holds, false);
+  check_are_refused(fds, WAITING);
+  end_stop_without_time();
+}
+
+static int count_descriptors(void)
+{
+  int count = 0;
+  DIR *folder = opendir("/proc/self/fd");
+  while (readdir(folder) != NULL)
+    count++;
+  closedir(folder);
+  return count;
+}
+
+/* Idle connections take all the places that there are. */
+static void connections_above_the_limit_are_refused(void)
+{
+  enum { PLACES = 3, COUNT = 10 };
+  int fds[COUNT], before = count_descriptors();
+  open_rig();
+  uk_acceptor_stop(&rig.server.http->acceptor);
+  rig.server.http->acceptor.limit = PLACES;
+  for (int i = 0; i < COUNT; i++) {
+    fds[i] = connect_to_rig();
+    if (i >= PLACES)
+      wire_send(fds[i], GET_TOPICS);
+  }
+  begin_stop();
+  check_are_refused(fds, COUNT);
+  end_stop();
+  CHECK_EQ_INT(count_descriptors(), before);
+}
+
+/* The server's end of a connection that it has not seen; `client` is the other one. */
+static int connect_aside(int *client)
+{
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t length = sizeof address;
+  char text[16];
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  CHECK(bind(listener, (struct sockaddr *)&address, length) == 0 && listen(listener, 1) == 0 &&
+        getsockname(listener, (struct sockaddr *)&address, &length) == 0);
+  snprintf(text, sizeof text, ":%d", ntohs(address.sin_port));
+  *client = wire_connect(text);
+  int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  close(listener);
+  return fd;
+}
+
+static int late_fd;
+
+static void add_late(void)
+{
+  const struct sockaddr_in address = {.sin_family = AF_INET};
+  atomic_store(&holds, true);
+  CHECK(MHD_add_connection(rig.server.http->daemon, late_fd, (const struct sockaddr *)&address,
+                           sizeof address) == MHD_YES);
+  CHECK_EVENTUALLY(atomic_load(&held));
+}
+
+/* The library starts it when all others are refused, and may close it before it has read anything.
+ * Its client is not to blame. */
+static void a_connection_that_starts_too_late_is_refused(void)
+{
+  /* For the library to learn of the stop: a slow machine finds fewer faults, and fails nothing. */
+  const struct timespec moment = {.tv_nsec = 60000000};
+  int client;
+  open_rig();
+  late_fd = connect_aside(&client);
+  wire_send(client, GET_TOPICS);
+  atomic_store(&at_the_end, add_late);
+  begin_stop();
+  CHECK_EVENTUALLY(atomic_load(&held));
+  nanosleep(&moment, NULL);
+  atomic_store(&holds, false);
+  check_is_refused(client);
+  close(client);
   end_stop();
 }
 
@@ -421,6 +553,9 @@ int main(void)
   CHECK_RUN(a_connection_that_closes_waits_for_no_request);
   CHECK_RUN(what_is_no_request_yet_is_refused);
   CHECK_RUN(connections_that_wait_are_refused);
+  CHECK_RUN(connections_that_start_slowly_are_refused);
+  CHECK_RUN(connections_above_the_limit_are_refused);
+  CHECK_RUN(a_connection_that_starts_too_late_is_refused);
   CHECK_RUN(the_last_request_is_refused);
   CHECK_RUN(idle_connections_are_refused);
   CHECK_RUN(nothing_follows_a_response_that_is_cut);
