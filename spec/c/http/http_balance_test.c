@@ -83,7 +83,8 @@ enum MHD_Result MHD_add_response_header(struct MHD_Response *response, const cha
   return fails ? MHD_NO : own.add(response, name, value);
 }
 
-/* uk_http_stop must not free what this still uses. */
+/* uk_http_stop must not free what this still uses. Replies come from the test's thread, to requests
+ * that are suspended (ask_with). */
 void MHD_resume_connection(struct MHD_Connection *connection)
 {
   union {
@@ -403,14 +404,24 @@ static void fail_as(int failure, bool fails, uk_queue_response *queue)
   rig.server.http->queue_response = fails && failure == NO_QUEUE ? queue_nothing : queue;
 }
 
-/* Asks while the engine ends the operation at once, or only later. */
+/* Whether the engine keeps an operation, and its connection is suspended. */
+static bool is_waiting(void)
+{
+  struct uk_topics *operation = atomic_load(&kept);
+  if (operation == NULL)
+    return false;
+  struct uk_exchange *exchange = operation->operation.context;
+  return atomic_load(&exchange->state) == UK_SUSPENDED;
+}
+
+/* Asks while the engine ends the operation at once, or only when the request waits for it. */
 static const char *ask_with(const struct request *request, bool later)
 {
   int fd = connect_to_rig();
   atomic_store(&keeps, later);
   send_request(fd, request);
   if (later) {
-    CHECK_EVENTUALLY(atomic_load(&kept) != NULL);
+    CHECK_EVENTUALLY(is_waiting());
     end_topics(atomic_exchange(&kept, NULL));
   }
   const char *said = wire_receive_all(fd);
@@ -614,13 +625,6 @@ static void a_server_that_stopped_is_forgotten(void)
   MHD_stop_daemon(other);
 }
 
-#if defined(__has_feature)
-#define WATCHED __has_feature(thread_sanitizer)
-#elif defined(__SANITIZE_THREAD__)
-#define WATCHED 1
-#else
-#define WATCHED 0
-#endif
 static int tasks_alone; /* without a server */
 
 static int count_tasks(void)
@@ -704,7 +708,7 @@ static void stops_the_library_last(void)
 
 int main(void)
 {
-  tasks_alone = count_tasks() + WATCHED; /* TSan adds a thread of its own to the first other one */
+  tasks_alone = count_tasks() + CHECK_TSAN;
   make_long_requests();
   requests[10].length = zipped_length;
   CHECK_RUN(every_request_frees_what_it_took);

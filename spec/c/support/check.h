@@ -196,6 +196,15 @@ static inline const char *check_unless_valgrind(const char *reason)
   return preload != NULL && strstr(preload, "vgpreload") != NULL ? reason : NULL;
 }
 
+/* 1 under ThreadSanitizer, which adds a thread of its own to the first other one; else 0. */
+#if defined(__has_feature)
+#define CHECK_TSAN __has_feature(thread_sanitizer)
+#elif defined(__SANITIZE_THREAD__)
+#define CHECK_TSAN 1
+#else
+#define CHECK_TSAN 0
+#endif
+
 #define CHECK_RUN(function) check_run(#function, function)
 #define CHECK_RUN_UNLESS(reason, function) check_run_unless((reason), #function, function)
 
