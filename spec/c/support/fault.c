@@ -105,10 +105,10 @@ void *__wrap_realloc(void *old, size_t size)
 void __wrap_free(void *memory)
 {
   void (*look)(const void *) = atomic_load(&watcher);
-  if (memory != NULL)
-    atomic_fetch_sub(&live, 1);
   if (memory != NULL && look != NULL)
     look(memory);
+  if (memory != NULL)
+    atomic_fetch_sub(&live, 1); /* last: who sees the count sees that nobody looks any more */
   __real_free(memory);
 }
 
